@@ -18,6 +18,7 @@ MUTANT   ?=
 WERROR   ?=
 V        ?=
 OPT      ?= -O2
+SYSROOT  ?=
 
 VERSION  := 0.1.0
 SOMAJOR  := 0
@@ -30,13 +31,15 @@ VARIANT  := $(ARCH)-$(notdir $(firstword $(CC)))$(if $(SAN),-$(subst $(comma),-,
 B        := build/$(VARIANT)
 Q        := $(if $(V),,@)
 
-CPPFLAGS += -I. -D_GNU_SOURCE -DSM_VERSION=\"$(VERSION)\" $(if $(MUTANT),-DSM_MUTANT=$(MUTANT)) $(if $(HOSTILE),-DSM_HOSTILE=1)
+AR       := $(or $(shell $(CC) -print-prog-name=ar 2>/dev/null),ar)
+
+CPPFLAGS += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -I. -D_GNU_SOURCE -DSM_VERSION=\"$(VERSION)\" $(if $(MUTANT),-DSM_MUTANT=$(MUTANT)) $(if $(HOSTILE),-DSM_HOSTILE=1)
 CFLAGS   += -std=gnu17 $(OPT) -g -fno-strict-aliasing -fno-omit-frame-pointer -fvisibility=hidden \
             -Wall -Wextra -Wundef -Wshadow -Wstrict-prototypes $(if $(WERROR),-Werror) \
             $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined)
-LDFLAGS  += $(if $(SAN),-fsanitize=$(SAN)) -pthread
+LDFLAGS  += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) $(if $(SAN),-fsanitize=$(SAN)) -pthread
 LIB_LIBS := -luring -lm
-ALL_LIBS := -lpfm -lhwloc -luring -lsqlite3 -linih -lm $(EXTRA_LIBS)
+ALL_LIBS := -lpfm -lhwloc -luring -lsqlite3 -linih -lcjson -lm $(EXTRA_LIBS)
 
 # ---- sources -------------------------------------------------------------------------------------
 src       = $(wildcard $(1)/*.c) $(wildcard $(1)/arch/$(ARCH)/*.c) $(wildcard $(1)/arch/$(ARCH)/*.S)
@@ -62,19 +65,27 @@ BENCHES    := $(patsubst tests/%.c,$(B)/tests/%,$(BENCH_SRC))
 .DEFAULT_GOAL := all
 .PHONY: all run test build-tests build-benches deps layers format format-check install uninstall clean help FORCE
 
-all: $(B)/spanmark $(B)/libspanmark.a $(B)/libspanmark.so.$(SOMAJOR) ## build the command and the libraries
+PRODUCTS := $(B)/libspanmark.a $(B)/libspanmark.so.$(SOMAJOR) $(if $(wildcard harness/main.c),$(B)/spanmark) \
+            $(if $(wildcard allocator/preload.c),$(B)/libspanmark-malloc.so)
+all: $(PRODUCTS) ## build the command and the libraries
 
 $(B)/libspanmark.a: $(call obj,$(LIB_SRC))
-	@rm -f $@
-	$(Q)ar rcs $@ $^
+	@mkdir -p $(@D); rm -f $@
+	$(Q)$(AR) rcs $@ $^
 
 $(B)/libspanmark.so.$(SOMAJOR): $(call picobj,$(LIB_SRC))
+	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libspanmark.so.$(SOMAJOR) -o $@ $^ $(LIB_LIBS)
+
+# The malloc interface for LD_PRELOAD: the allocator alone.
+$(B)/libspanmark-malloc.so: $(call picobj,$(ALLOC_SRC))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libspanmark-malloc.so -o $@ $^ $(LIB_LIBS)
 
 $(B)/spanmark: $(B)/harness/main.o $(call obj,$(APP_SRC)) $(B)/libspanmark.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
-$(B)/tests/%: $(B)/tests/%.o $(call obj,$(SUPPORT_SRC)) $(call obj,$(APP_SRC)) $(B)/libspanmark.a
+$(TESTS) $(BENCHES): $(B)/tests/%: $(B)/tests/%.o $(call obj,$(SUPPORT_SRC)) $(call obj,$(APP_SRC)) $(B)/libspanmark.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcheck -lsubunit -lrt $(ALL_LIBS)
 
 $(B)/%.o: %.c $(B)/flags
@@ -93,10 +104,11 @@ $(B)/pic/%.o: %.S $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -fPIC -MMD -MP -c -o $@ $<
 
-# A change of flags rebuilds; the same flags do not.
+# A change of flags rebuilds; the same flags do not, nor does -Werror, which changes no object.
+FLAGS_USED = $(CC) $(CPPFLAGS) $(filter-out -Werror,$(CFLAGS))
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(CPPFLAGS) $(CFLAGS)' > $@
+	@echo '$(FLAGS_USED)' | cmp -s - $@ || echo '$(FLAGS_USED)' > $@
 
 build-tests: $(TESTS) ## build every test program
 build-benches: $(BENCHES) ## build every benchmark program
@@ -118,26 +130,77 @@ test: ## set up, build, run every test
 	@$(MAKE) --no-print-directory -j$$(nproc) all build-tests
 	@$(MAKE) --no-print-directory run-tests
 
-.PHONY: run-tests print-command
+.PHONY: run-tests print-command print-build
 run-tests: build-tests all
 	@tests/run.sh $(B)
 
 print-command:
 	@echo $(B)/spanmark
+print-build:
+	@echo $(B)
+
+# ---- install -------------------------------------------------------------------------------------
+# The public headers and whatever they include, under include/spanmark/, so that their own
+# root-relative includes and a program's `#include "collector/gc.h"` both work with one -I.
+BINDIR      := $(DESTDIR)$(PREFIX)/bin
+LIBDIR      := $(DESTDIR)$(PREFIX)/lib
+INCDIR      := $(DESTDIR)$(PREFIX)/include/spanmark
+SHAREDIR    := $(DESTDIR)$(PREFIX)/share
+PUBLIC_HDRS := $(wildcard allocator/heap.h allocator/malloc.h collector/gc.h)
+# Empty until a header exists: -MM on nothing would read stdin.
+HDR_CLOSURE  = $(if $(PUBLIC_HDRS),$(sort $(filter %.h,$(shell $(CC) $(CPPFLAGS) -MM $(PUBLIC_HDRS)))))
+COUNTER_SETS:= $(wildcard perf/sets/*.ini)
+MANPAGES    := $(wildcard docs/*.1)
+
+define PC_FILE
+prefix=$(PREFIX)
+libdir=$${prefix}/lib
+includedir=$${prefix}/include/spanmark
+
+Name: spanmark
+Description: span allocator and concurrent garbage collector for C
+Version: $(VERSION)
+Cflags: -I$${includedir}
+Libs: -L$${libdir} -lspanmark
+Libs.private: $(LIB_LIBS) -pthread
+endef
+
+install: all ## install the command, libraries, headers, pkg-config file (PREFIX=, DESTDIR=)
+	install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR)
+	$(if $(wildcard harness/main.c),install -m 755 $(B)/spanmark $(BINDIR)/)
+	install -m 644 $(B)/libspanmark.a $(LIBDIR)/
+	install -m 755 $(B)/libspanmark.so.$(SOMAJOR) $(LIBDIR)/
+	ln -sf libspanmark.so.$(SOMAJOR) $(LIBDIR)/libspanmark.so
+	$(if $(wildcard allocator/preload.c),install -m 755 $(B)/libspanmark-malloc.so $(LIBDIR)/)
+	@for h in $(HDR_CLOSURE); do install -D -m 644 $$h $(INCDIR)/$$h || exit 1; done
+	$(file >$(B)/spanmark.pc,$(PC_FILE))install -m 644 $(B)/spanmark.pc $(LIBDIR)/pkgconfig/
+	@for f in $(COUNTER_SETS); do install -D -m 644 $$f $(SHAREDIR)/spanmark/sets/$${f##*/} || exit 1; done
+	@for f in $(MANPAGES); do install -D -m 644 $$f $(SHAREDIR)/man/man1/$${f##*/} || exit 1; done
+	$(if $(wildcard docs/completions/spanmark.bash),install -D -m 644 docs/completions/spanmark.bash \
+		$(SHAREDIR)/bash-completion/completions/spanmark)
+	$(if $(wildcard docs/completions/_spanmark),install -D -m 644 docs/completions/_spanmark \
+		$(SHAREDIR)/zsh/site-functions/_spanmark)
+
+uninstall: ## remove what install put there
+	rm -f $(BINDIR)/spanmark $(LIBDIR)/libspanmark.a $(LIBDIR)/libspanmark.so $(LIBDIR)/libspanmark.so.$(SOMAJOR) \
+		$(LIBDIR)/libspanmark-malloc.so $(LIBDIR)/pkgconfig/spanmark.pc \
+		$(addprefix $(SHAREDIR)/man/man1/,$(notdir $(MANPAGES))) \
+		$(SHAREDIR)/bash-completion/completions/spanmark $(SHAREDIR)/zsh/site-functions/_spanmark
+	rm -rf $(INCDIR) $(SHAREDIR)/spanmark
 
 # ---- checks --------------------------------------------------------------------------------------
 layers: ## fail on an include that points up the floor plan
 	@tests/layers.sh
 
-FORMAT_SRC = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+FORMAT_SRC = $(wildcard $(shell git ls-files -co --exclude-standard "*.c" "*.h"))
 format: ## apply .clang-format
-	@clang-format -i $(FORMAT_SRC)
+	$(if $(FORMAT_SRC),@clang-format -i $(FORMAT_SRC))
 format-check: ## fail where a file differs from .clang-format
 	@tests/setup/deps.sh format
-	@clang-format --dry-run -Werror $(FORMAT_SRC)
+	$(if $(FORMAT_SRC),@clang-format --dry-run -Werror $(FORMAT_SRC))
 
-clean: ## remove build/
-	rm -rf build
+clean: ## remove build/ (but not what was fetched for the emulated machines)
+	rm -rf $(filter-out build/vm-cache,$(wildcard build/*))
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 18

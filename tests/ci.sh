@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Everything that proves the work, in one go, on a bare Debian 12 with git and make (.ci/run calls it).
+#
+#   tests/ci.sh [STEP ...]     all steps, or only those named (tests/ci.sh --list prints them)
+#
+# Every step installs what it needs itself, prints a header with the time since the start, and the first failing
+# step ends the run with its status.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CI=${CI:-true}
+started=$SECONDS
+JOBS=$(nproc)
+mk() { make --no-print-directory -j"$JOBS" "$@"; }
+
+# ---- steps: one function each, in the order they run ---------------------------------------------
+step_test() { make --no-print-directory test WERROR=1; }
+step_layers() { make --no-print-directory layers; }
+step_format() { make --no-print-directory format-check; }
+step_clang() { # the second compiler, with its own warnings, over everything
+	tests/setup/deps.sh clang
+	mk CC=clang WERROR=1 all build-tests
+}
+step_asan() { # the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	mk SAN=address,undefined WERROR=1 all build-tests
+	ASAN_OPTIONS=detect_stack_use_after_return=0:detect_leaks=0:allocator_may_return_null=1 \
+	UBSAN_OPTIONS=print_stacktrace=1 CK_TIMEOUT_MULTIPLIER=5 TEST_TIMEOUT=300 \
+		tests/run.sh "$(make -s SAN=address,undefined print-build)"
+}
+STEPS="test layers format clang asan"
+
+if [ "${1:-}" = --list ]; then
+	echo "$STEPS"
+	exit 0
+fi
+for step in ${*:-$STEPS}; do
+	declare -F "step_$step" >/dev/null || { echo "ci: no step is called '$step'; there are: $STEPS" >&2; exit 2; }
+done
+# Not "step || ...": that would switch off set -e inside the step.
+trap 'echo "ci: step $step failed" >&2' EXIT
+for step in ${*:-$STEPS}; do
+	t=$((SECONDS - started))
+	printf '\n==== %s  (at %d:%02d)\n' "$step" $((t / 60)) $((t % 60))
+	"step_$step"
+done
+trap - EXIT
+t=$((SECONDS - started))
+printf '\n==== done in %d:%02d\n' $((t / 60)) $((t % 60))
