@@ -1,0 +1,205 @@
+/*
+ * gc.h: the collector's public interface.
+ *
+ * A collection in one breath: the pacer (or sm_collect) starts a cycle; a handshake turns every
+ * mutator's barrier on; another has each mutator scan its own stack; mark workers and assisting
+ * mutators empty the grey queues; a handshake finds that no mutator holds grey work and turns the
+ * barrier off; spans are swept by whoever allocates from them, and by a background sweeper.
+ * With gc.mode=stw all of it but the sweep happens while every mutator waits: the baseline.
+ *
+ *     OFF --barrier on (all ack)--> MARK --no grey work anywhere (all ack)--> SWEEP --swept--> OFF
+ *
+ * Threads. A thread that touches the heap attaches and gets a mutator; the mutator is used by that
+ * thread alone. Pointers to collected objects may live on the attached thread's stack and registers
+ * (found conservatively, interior pointers included), in objects of a layout that says so, in
+ * registered roots and in handles. Pointers in the heap point to the start of an object.
+ *
+ * Every store of a pointer into a collected object or a registered root goes through sm_store and its
+ * kin. A thread that blocks (I/O, joins, locks that another mutator holds for long) says so with
+ * sm_blocking_enter/leave, else it delays phase changes.
+ *
+ * Errors: allocation returns NULL with errno ENOMEM after a collection has been tried; everything else
+ * that can fail returns 0 or -errno, or NULL with a reason in err.
+ */
+#ifndef SM_COLLECTOR_GC_H
+#define SM_COLLECTOR_GC_H
+
+#include "allocator/heap.h"
+#include "collector/mutator.h"
+
+enum sm_gc_mode { SM_GC_CONCURRENT, SM_GC_STW };
+
+struct sm_gc;
+
+struct sm_gc_config {
+	struct sm_heap_config heap;
+	enum sm_gc_mode mode;	 /* gc.mode=concurrent|stw */
+	unsigned growth_percent; /* gc.percent: as GOGC; 0: collect only on request or at the limit */
+	size_t min_heap;	 /* gc.min_heap: no cycle below this many bytes */
+	size_t memory_limit;	 /* gc.limit */
+	unsigned workers; /* gc.workers: dedicated mark workers, 0: a quarter of the CPUs, at least 1 */
+	unsigned fifo;	  /* gc.fifo: prefetch distance of the mark loop, 0..64 */
+	bool verify;	  /* gc.verify: the independent verifier after every cycle */
+	bool trace;	  /* gc.trace: one line a cycle on stderr */
+	unsigned stress;  /* gc.stress: collect at every n-th refill; 0: never */
+	/* Called on each mark worker thread (0..workers-1) and the background threads (index >= workers)
+	 * before they do anything, and when they end: to pin them and attach counters. NULL: no-op. */
+	void (*worker_start)(void *ctx, unsigned index,
+			     const char *role); /* "mark", "sweep", "control", .. */
+	void (*worker_stop)(void *ctx, unsigned index, const char *role);
+	void *worker_ctx;
+	/* Further keys (policies, pacer, barrier buffers) are in the table of gcconfig.c. */
+	struct sm_gc_tuning {
+		unsigned policy;	 /* gc.policy=throughput|latency|memory */
+		unsigned assist;	 /* gc.assist=0|1 */
+		unsigned barrier_buffer; /* gc.barrier_buffer: entries */
+		size_t mark_packet;	 /* gc.packet: entries of a work packet */
+		size_t mark_stack_limit; /* gc.mark_stack: bytes of work packets, then the overflow path */
+	} tuning;
+};
+
+SM_API void sm_gc_config_init(struct sm_gc_config *cfg);
+/* gc.* keys here, everything else through sm_heap_config_set. Same errors. */
+SM_API int sm_gc_config_set(struct sm_gc_config *cfg, const char *key, const char *value, char *err,
+			    size_t errlen);
+SM_API const struct sm_config_key *sm_gc_config_keys(void); /* gc.* keys only */
+
+SM_API struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t errlen);
+/* Stops the workers, unmaps the heap. No mutator may be attached. */
+SM_API void sm_gc_destroy(struct sm_gc *gc);
+SM_API struct sm_heap *sm_gc_heap(struct sm_gc *gc);
+
+/* ---- types: what the fast path needs to know of an object ---------------------------------------- */
+
+/* Immutable; lives as long as the collector. Equal descriptions give the same pointer. */
+struct sm_type {
+	uint32_t bin;  /* window index; 0: large, see sm_new_slow */
+	uint32_t size; /* bytes asked for */
+	const struct sm_layout *layout;
+};
+
+/* Objects of `size` bytes with pointers in the words whose bit is set in `bitmap` (words/64 entries). */
+SM_API const struct sm_type *sm_type_bitmap(struct sm_gc *gc, size_t size, const uint64_t *bitmap);
+/* Pointers in the first nptrs words, none after. nptrs 0: pointer-free. */
+SM_API const struct sm_type *sm_type_prefix(struct sm_gc *gc, size_t size, size_t nptrs);
+/* n words, each a pointer. */
+SM_API const struct sm_type *sm_type_pointers(struct sm_gc *gc, size_t nwords);
+/* Any word may be a pointer, possibly interior. */
+SM_API const struct sm_type *sm_type_conservative(struct sm_gc *gc, size_t size);
+
+/* ---- mutators ------------------------------------------------------------------------------------ */
+
+/* Attaches the calling thread; its stack is scanned from here outward (stack bounds from the thread).
+ * NULL with errno. May happen at any moment of a cycle. */
+SM_API struct sm_mutator *sm_mutator_attach(struct sm_gc *gc);
+/* Detaches the calling thread; hands its windows, buffers and statistics over. */
+SM_API void sm_mutator_detach(struct sm_mutator *m);
+
+SM_API void sm_safepoint_slow(struct sm_mutator *m);
+/* Acknowledge a pending handshake. One load and a branch when there is none. */
+SM_INLINE void sm_safepoint(struct sm_mutator *m)
+{
+	if (SM_UNLIKELY(sm_load_relaxed(&m->poll) != 0))
+		sm_safepoint_slow(m);
+}
+
+/* Between these the thread touches no collected object and is handled by proxy. They nest. */
+SM_API void sm_blocking_enter(struct sm_mutator *m);
+SM_API void sm_blocking_leave(struct sm_mutator *m);
+
+/* ---- allocation ---------------------------------------------------------------------------------- */
+
+SM_API void *sm_new_slow(struct sm_mutator *m, const struct sm_type *type);
+
+/* A new object: zeroed when its layout has pointers, contents undefined when it is pointer-free. */
+SM_INLINE void *sm_new(struct sm_mutator *m, const struct sm_type *type)
+{
+	void *p = sm__cache_bump(&m->cache, type->bin);
+
+	if (SM_UNLIKELY(p == NULL))
+		return sm_new_slow(m, type);
+	return p;
+}
+
+/* A pointer-free object of any size, contents undefined. Under 16 B it may share a block. */
+SM_API void *sm_new_bytes_slow(struct sm_mutator *m, size_t size);
+SM_INLINE void *sm_new_bytes(struct sm_mutator *m, size_t size)
+{
+	/* Pointer-free class c has bin c by construction, so no type is needed. */
+	if (SM_LIKELY(size >= 16 && size <= 1024)) {
+		void *p = sm__cache_bump(&m->cache, sm__class_small[(size + 7) >> 3]);
+
+		if (SM_LIKELY(p != NULL))
+			return p;
+	}
+	return sm_new_bytes_slow(m, size);
+}
+/* The same, zeroed. */
+SM_API void *sm_new_bytes_zeroed(struct sm_mutator *m, size_t size);
+/* n elements of `type` in one object; NULL and ENOMEM when n * size overflows. */
+SM_API void *sm_new_array(struct sm_mutator *m, const struct sm_type *type, size_t n);
+
+/* ---- stores -------------------------------------------------------------------------------------- */
+
+SM_API void sm_store_slow(struct sm_mutator *m, void **slot, void *value);
+
+/* *slot = value, where slot is a word of a collected object or of a registered root. Barrier off: one
+ * load and a predictable branch. No safepoint lies between recording and storing. */
+SM_INLINE void sm_store(struct sm_mutator *m, void **slot, void *value)
+{
+	if (SM_UNLIKELY(m->barrier))
+		sm_store_slow(m, slot, value);
+	else
+		sm_store_release((_Atomic(void *) *)slot, value);
+}
+
+SM_INLINE void *sm_load(void *const *slot)
+{
+	return sm_load_relaxed((_Atomic(void *) *)slot);
+}
+
+/* Compare and swap / exchange on a pointer slot, sequentially consistent. */
+SM_API bool sm_cas(struct sm_mutator *m, void **slot, void **expected, void *value);
+SM_API void *sm_exchange(struct sm_mutator *m, void **slot, void *value);
+/* n pointer slots, word-atomic, may overlap. Never use memcpy or memset on pointer slots. */
+SM_API void sm_copy_slots(struct sm_mutator *m, void **dst, void *const *src, size_t n);
+SM_API void sm_clear_slots(struct sm_mutator *m, void **dst, size_t n);
+
+/* ---- roots, handles ------------------------------------------------------------------------------ */
+
+/* [start, start + nwords) holds pointers (precise, to the start of objects) until removed. -ENOMEM. */
+SM_API int sm_root_add(struct sm_gc *gc, void *start, size_t nwords);
+SM_API int sm_root_remove(struct sm_gc *gc, void *start);
+
+/* A handle keeps one object alive, from any thread. */
+struct sm_handle;
+SM_API struct sm_handle *sm_handle_new(struct sm_mutator *m, void *object);
+SM_API void *sm_handle_get(struct sm_handle *h);
+SM_API void sm_handle_set(struct sm_mutator *m, struct sm_handle *h, void *object);
+SM_API void sm_handle_free(struct sm_mutator *m, struct sm_handle *h);
+
+/* ---- collections and figures ---------------------------------------------------------------------- */
+
+/* Runs a full cycle that starts after the call, waits for it, the sweep included. m may be NULL when
+ * the caller is not attached. */
+SM_API int sm_collect(struct sm_gc *gc, struct sm_mutator *m);
+
+/* Figures of the last completed cycle and totals. Times in ns of CLOCK_MONOTONIC. */
+struct sm_gc_stats {
+	uint32_t version; /* SM_GC_STATS_VERSION; set by the callee */
+	uint32_t cycles;
+	uint64_t last_marked_objects, last_marked_bytes;
+	uint64_t last_mark_ns;	/* from "barrier on everywhere" to "no grey work": the marking itself */
+	uint64_t last_cycle_ns; /* start of cycle to barrier off */
+	uint64_t last_sweep_ns;
+	uint64_t last_heap_before, last_heap_after, last_goal; /* bytes */
+	uint64_t total_mark_ns, total_cycle_ns, total_marked_objects;
+	uint64_t live_bytes;			       /* estimate now: marked + allocated since */
+	uint64_t allocated_bytes;		       /* since creation */
+	uint64_t stall_max_ns, stall_total_ns, stalls; /* waits that mutators suffered for the collector */
+	uint64_t verify_errors; /* differences the verifier found; stays 0 in a correct collector */
+};
+#define SM_GC_STATS_VERSION 1
+SM_API void sm_gc_stats(struct sm_gc *gc, struct sm_gc_stats *out);
+
+#endif
