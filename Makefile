@@ -134,6 +134,20 @@ test: ## set up, build, run every test
 run-tests: build-tests all
 	@tests/run.sh $(B)
 
+# The machines of tests/vm/machines.py: MACHINES="arm64-n1 x86-2s" for some of them.
+.PHONY: test-vm test-machine
+test-vm: ## boot emulated ARM64 and NUMA machines and run the tests in them (MACHINES=)
+	@tests/setup/deps.sh vm
+	@tests/vm/run.py $(MACHINES)
+
+# The same list on the machine that make runs on: for real ARM64 and NUMA hardware.
+test-machine: ## run the emulated machines' test list on this machine
+	@tests/setup/deps.sh test
+	@$(MAKE) --no-print-directory -j$$(nproc) all build-tests
+	@rm -rf build/machine
+	@tests/machine/run.sh $(B) build/machine
+	@tests/machine/check.py build/machine
+
 print-command:
 	@echo $(B)/spanmark
 print-build:
@@ -146,7 +160,7 @@ BINDIR      := $(DESTDIR)$(PREFIX)/bin
 LIBDIR      := $(DESTDIR)$(PREFIX)/lib
 INCDIR      := $(DESTDIR)$(PREFIX)/include/spanmark
 SHAREDIR    := $(DESTDIR)$(PREFIX)/share
-PUBLIC_HDRS := $(wildcard allocator/heap.h allocator/malloc.h collector/gc.h)
+PUBLIC_HDRS := $(shell grep -lw SM_API allocator/*.h collector/*.h 2>/dev/null)
 # Empty until a header exists: -MM on nothing would read stdin.
 HDR_CLOSURE  = $(if $(PUBLIC_HDRS),$(sort $(filter %.h,$(shell $(CC) $(CPPFLAGS) -MM $(PUBLIC_HDRS)))))
 COUNTER_SETS:= $(wildcard perf/sets/*.ini)

@@ -78,7 +78,7 @@ for prog in "$TEST_BUILD"/tests/stress_* "$here"/test_*.sh "$TEST_BUILD"/tests/t
 	if wanted "$prog" "$@"; then echo "$prog" >>"$list"; fi
 done
 
-xargs -P "${TEST_JOBS:-2}" -n 1 "$0" --one <"$list"
+xargs -r -P "${TEST_JOBS:-2}" -n 1 "$0" --one <"$list"
 
 passed=$(cat "$TEST_LOGS"/*.result 2>/dev/null | grep -c '^ok' || true)
 failed=$(cat "$TEST_LOGS"/*.result 2>/dev/null | grep -c '^FAILED' || true)

@@ -21,7 +21,7 @@ packages_of() {
 	clang) echo "$BUILD clang libclang-rt-14-dev|libclang-rt-dev check libsubunit-dev" ;;
 	model) echo "spin gcc libc6-dev" ;;
 	vm) echo "$BUILD check libsubunit-dev qemu-system-arm qemu-system-x86 gcc-aarch64-linux-gnu libc6-dev-arm64-cross" \
-		"cpio xz-utils kmod python3" ;;
+		"binutils-aarch64-linux-gnu python3" ;;
 	bench) echo "$BUILD g++ libmimalloc2.0|libmimalloc2 libjemalloc2 libtcmalloc-minimal4|libtcmalloc-minimal4t64 valgrind python3" ;;
 	jdk) echo "openjdk-17-jdk-headless" ;;
 	sim) echo "valgrind" ;;

@@ -1,0 +1,127 @@
+"""The emulated machines: what QEMU is asked for, and so what the guest must see.
+
+`expect` is the topology that `spanmark topo` and the tests are held to: nodes in kernel numbering, the CPUs of
+each, and the distance matrix in the order of the nodes.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Node:
+    cpus: str  # "" for a node of memory alone
+    mem: str
+    nodeid: int
+
+
+@dataclass
+class Machine:
+    name: str
+    arch: str  # Debian's name: arm64, amd64
+    kernel: str  # kind of kernel that tests/vm/fetch.sh knows
+    about: str
+    qemu: list
+    cpus: int
+    packages: int
+    nodes: list
+    distances: dict  # (from, to) -> distance; what is not named is 20, or 10 to itself
+    time_limit: int = 170  # seconds of wall clock, boot included
+    env: dict = field(default_factory=dict)  # environment of the list in the guest
+    page_size: int = 4096
+
+    def distance(self, a, b):
+        return self.distances.get((a, b), 10 if a == b else 20)
+
+    def command(self, cache, image):
+        cmd = list(self.qemu)
+        total = 0
+        for n in self.nodes:
+            mib = int(n.mem[:-1])
+            total += mib
+            cmd += ["-object", f"memory-backend-ram,id=m{n.nodeid},size={n.mem}"]
+            cpus = f"cpus={n.cpus}," if n.cpus else ""
+            cmd += ["-numa", f"node,{cpus}nodeid={n.nodeid},memdev=m{n.nodeid}"]
+        for a in self.nodes:
+            for b in self.nodes:
+                if a is not b:
+                    d = self.distance(a.nodeid, b.nodeid)
+                    cmd += ["-numa", f"dist,src={a.nodeid},dst={b.nodeid},val={d}"]
+        console = "ttyAMA0" if self.arch == "arm64" else "ttyS0"
+        # mitigations=off: they cost emulated instructions and protect nothing here.
+        append = f"console={console} loglevel=3 panic=-1 mitigations=off sm.machine={self.name}"
+        append += "".join(f" {k}={v}" for k, v in self.env.items())
+        return cmd + [
+            "-m", f"{total}M", "-nodefaults", "-nographic", "-serial", "stdio", "-no-reboot",
+            "-kernel", f"{cache}/kernel-{self.kernel}", "-initrd", image, "-append", append,
+        ]
+
+    def expect(self):
+        return {
+            "machine": self.name,
+            "arch": {"arm64": "aarch64", "amd64": "x86_64"}[self.arch],
+            "cpus": self.cpus,
+            "packages": self.packages,
+            "page_size": self.page_size,
+            "nodes": [{"id": n.nodeid, "cpus": cpu_list(n.cpus)} for n in self.nodes],
+            "distances": [[self.distance(a.nodeid, b.nodeid) for b in self.nodes] for a in self.nodes],
+        }
+
+
+def cpu_list(text):
+    if not text:
+        return []
+    first, _, last = text.partition("-")
+    return list(range(int(first), int(last or first) + 1))
+
+
+ARM = ["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", "neoverse-n1"]
+X86 = ["qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=256", "-M", "q35", "-cpu", "EPYC-Rome"]
+
+MACHINES = [
+    Machine(
+        "arm64-n1", "arm64", "arm64",
+        "Neoverse N1, 4 CPUs, 2 nodes, deterministic instruction clock: the counters count",
+        ARM + ["-smp", "4", "-icount", "shift=1,sleep=off"],
+        cpus=4, packages=1,
+        nodes=[Node("0-1", "512M", 0), Node("2-3", "512M", 1)], distances={},
+        env={"SM_PMU": "1"},
+    ),
+    Machine(
+        "arm64-smp", "arm64", "arm64",
+        "Neoverse N1, 8 CPUs in 2 sockets, 2 nodes, threads really at once",
+        ARM + ["-accel", "tcg,thread=multi,tb-size=256", "-smp", "8,sockets=2,cores=4,threads=1"],
+        cpus=8, packages=2,
+        nodes=[Node("0-3", "768M", 0), Node("4-7", "768M", 1)], distances={},
+    ),
+    Machine(
+        "x86-2s", "amd64", "amd64",
+        "Zen 2, 2 sockets of 4 cores, 2 nodes",
+        X86 + ["-smp", "8,sockets=2,dies=1,cores=4,threads=1"],
+        cpus=8, packages=2,
+        nodes=[Node("0-3", "768M", 0), Node("4-7", "768M", 1)], distances={},
+    ),
+    Machine(
+        "x86-odd", "amd64", "amd64",
+        "Zen 2, 6 CPUs, 4 nodes of unequal size, one without CPUs, asymmetric distances",
+        X86 + ["-smp", "6,sockets=1,dies=1,cores=6,threads=1"],
+        cpus=6, packages=1,
+        nodes=[Node("0-2", "768M", 0), Node("3", "256M", 1), Node("4-5", "512M", 2), Node("", "256M", 3)],
+        distances={(0, 1): 16, (1, 0): 14, (0, 2): 21, (2, 0): 28, (1, 2): 24, (2, 1): 31,
+                   (0, 3): 40, (3, 0): 42, (1, 3): 17, (3, 1): 17, (2, 3): 60, (3, 2): 61},
+    ),
+    Machine(
+        "arm64-16k", "arm64", "arm64-16k",
+        "Neoverse N1, 4 CPUs, 2 nodes, kernel with 16 KiB pages (Debian has none with 64 KiB)",
+        ARM + ["-accel", "tcg,thread=multi,tb-size=256", "-smp", "4"],
+        cpus=4, packages=1,
+        nodes=[Node("0-1", "768M", 0), Node("2-3", "768M", 1)], distances={},
+        page_size=16384,
+    ),
+]
+
+
+def find(name):
+    for m in MACHINES:
+        if m.name == name:
+            return m
+    raise SystemExit(f"vm: no machine is called '{name}'; there are: " + ", ".join(m.name for m in MACHINES))

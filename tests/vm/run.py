@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""Boots emulated machines, collects what their test list leaves, and judges it.
+
+    tests/vm/run.py [--jobs N] [--keep-going] [MACHINE ...]      all machines, or those named
+    tests/vm/run.py --list
+
+The serial line of each machine is kept in build/vm/MACHINE/serial.log, the files that it sent in build/vm/MACHINE/out.
+Status 0 when every machine passed, 77 when none could be started (no emulator, no packages) outside CI, 1 otherwise.
+"""
+
+import argparse
+import base64
+import concurrent.futures
+import gzip
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import machines  # noqa: E402
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+CACHE = os.environ.get("SM_VM_CACHE", f"{ROOT}/build/vm-cache")
+HOST = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, "")
+TRIPLE = {"arm64": "aarch64-linux-gnu", "amd64": "x86_64-linux-gnu"}
+say_lock = threading.Lock()
+
+
+def say(text):
+    with say_lock:
+        print(text, flush=True)
+
+
+class Missing(Exception):
+    """Something to emulate with is not here: a reason to skip, except in CI."""
+
+
+def prepare(arch, kernels):
+    """Kernels, libraries, a build of spanmark and its tests, and the initramfs for one architecture."""
+    cross = arch != HOST
+    for i, kernel in enumerate(sorted(kernels)):
+        args = ["tests/vm/fetch.sh", kernel] + (["libs"] if cross and i == 0 else [])
+        r = subprocess.run(args, stderr=subprocess.PIPE, text=True)
+        sys.stderr.write(r.stderr)
+        if r.returncode:
+            raise Missing(r.stderr.strip().splitlines()[-1] if r.stderr else "fetching failed")
+    make = ["make", "--no-print-directory", f"-j{os.cpu_count()}"]
+    strip = "strip"
+    if cross:
+        cc = f"{TRIPLE[arch]}-gcc"
+        if not shutil.which(cc):
+            raise Missing(f"no cross compiler {cc} here (tests/setup/deps.sh vm installs it)")
+        make += [f"CC={cc}", f"SYSROOT={CACHE}/sysroot-{arch}"]
+        strip = f"{TRIPLE[arch]}-strip"
+    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    subprocess.run(make + ["all", "build-tests"], check=True, env=env)
+    build = subprocess.run(make + ["-s", "print-build"], check=True, env=env, capture_output=True, text=True).stdout.strip()
+    image = f"build/vm/{arch}.cpio"
+    args = ["tests/vm/image.py", "--arch", arch, "--build", build, "--cache", CACHE, "--out", image, "--strip", strip]
+    subprocess.run(args + (["--sysroot", f"{CACHE}/sysroot-{arch}"] if cross else []), check=True)
+    return build, image
+
+
+def collect(lines, out):
+    """Reads the guest's framed files out of its serial line. Returns (booted, done status or None, problems)."""
+    booted = status = None
+    problems = []
+    name = None
+    for line in lines:
+        if name is not None:
+            if line == "@@END":
+                try:
+                    data = gzip.decompress(base64.b64decode("".join(body)))
+                except (ValueError, OSError, EOFError) as e:
+                    data = None
+                    problems.append(f"the file {name} did not come through the serial line: {e}")
+                if data is not None and hashlib.md5(data).hexdigest() != digest:
+                    problems.append(f"the file {name} came through the serial line damaged")
+                elif data is not None:
+                    path = os.path.normpath(f"{out}/{name}")
+                    if not path.startswith(out):
+                        raise SystemExit(f"vm: the guest named a file outside its folder: {name}")
+                    os.makedirs(os.path.dirname(path), exist_ok=True)
+                    with open(path, "wb") as f:
+                        f.write(data)
+                name = None
+            else:
+                body.append(line)
+        elif m := re.match(r"@@FILE (\S+) (\S+)$", line):
+            name, digest, body = m.group(1), m.group(2), []
+        elif m := re.match(r"@@BOOTED (\S+)$", line):
+            booted = float(m.group(1))
+        elif m := re.match(r"@@DONE (\d+) (\S+)$", line):
+            status = int(m.group(1))
+    return booted, status, problems
+
+
+def boot(m, build, image, verbose):
+    """Runs one machine to its end or its time limit. Returns (its lines, seconds, what went wrong or None)."""
+    work = f"build/vm/{m.name}"
+    shutil.rmtree(work, ignore_errors=True)
+    os.makedirs(f"{work}/out")
+    m.env["SM_BUILD"] = build
+    cmd = m.command(CACHE, image)
+    with open(f"{work}/command", "w") as f:
+        f.write(" ".join(f"'{a}'" if " " in a else a for a in cmd) + "\n")
+    limit = m.time_limit * float(os.environ.get("SM_VM_SLOWER", "1"))
+    start = time.monotonic()
+    errors = open(f"{work}/qemu.log", "w")
+    proc = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+    killed = threading.Event()
+
+    def give_up():
+        killed.set()
+        proc.send_signal(signal.SIGKILL)
+
+    timer = threading.Timer(limit, give_up)
+    timer.start()
+    lines = []
+    try:
+        with open(f"{work}/serial.log", "w") as log:
+            for raw in proc.stdout:
+                line = raw.decode("utf-8", "replace").replace("\r", "").rstrip("\n")
+                log.write(line + "\n")
+                log.flush()
+                lines.append(line)
+                if verbose and not line.startswith("@@"):
+                    say(f"{m.name}: {line}")
+        proc.wait()
+    finally:
+        timer.cancel()
+        errors.close()
+        if proc.poll() is None:
+            proc.kill()
+    took = time.monotonic() - start
+    wrong = None
+    if killed.is_set():
+        step = [x for x in lines if x.startswith("@@STEP")]
+        wrong = f"ran past its limit of {limit:.0f} s" + (f" in step {step[-1][7:]}" if step else ", before its first step")
+    elif proc.returncode:
+        with open(f"{work}/qemu.log") as f:
+            said = [x for x in f.read().splitlines() if "TCG doesn't support requested feature" not in x]
+        wrong = f"the emulator ended with status {proc.returncode}: {said[-1] if said else 'it gave no reason'}"
+    return lines, took, wrong
+
+
+def run(m, build, image, verbose):
+    """One machine from boot to verdict. Returns its report: (passed, text)."""
+    work = os.path.abspath(f"build/vm/{m.name}")
+    lines, took, wrong = boot(m, build, image, verbose)
+    booted, status, problems = collect(lines, f"{work}/out")
+    with open(f"{work}/expect.json", "w") as f:
+        json.dump(m.expect(), f, indent=1)
+    if wrong:
+        problems.insert(0, wrong)
+    elif booted is None:
+        problems.insert(0, "it never reached its init")
+    elif status is None:
+        problems.insert(0, "it went down before its list was done")
+    check = subprocess.run([sys.executable, "tests/machine/check.py", f"{work}/out", "--expect", f"{work}/expect.json"],
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    ok = not problems and check.returncode == 0
+    head = f"==== {m.name}: {m.about}\n     booted in {booted or 0:.1f} s of its own time, {took:.0f} s in all"
+    body = check.stdout.rstrip()
+    if problems:
+        tail = "\n".join("     | " + x for x in lines[-30:] if not re.fullmatch(r"[A-Za-z0-9+/=]{40,}", x))
+        body += "".join(f"\nFAILED   {p}" for p in problems) + f"\n     end of its serial line ({work}/serial.log):\n{tail}"
+    return ok, f"{head}\n{body}\n"
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("machines", nargs="*")
+    ap.add_argument("--jobs", type=int, default=2)
+    ap.add_argument("--list", action="store_true")
+    ap.add_argument("--verbose", action="store_true")
+    a = ap.parse_args()
+    if a.list:
+        for m in machines.MACHINES:
+            print(f"{m.name:12} {m.about}")
+        return 0
+    os.chdir(ROOT)
+    wanted = [machines.find(n) for n in a.machines] or machines.MACHINES
+    in_ci = os.environ.get("CI", "") not in ("", "0", "false")
+    try:
+        for m in wanted:
+            if not shutil.which(m.qemu[0]):
+                raise Missing(f"no {m.qemu[0]} here (tests/setup/deps.sh vm installs it)")
+        ready = {}
+        for arch in sorted({m.arch for m in wanted}):
+            ready[arch] = prepare(arch, {m.kernel for m in wanted if m.arch == arch})
+    except Missing as e:
+        say(f"{'FAILED' if in_ci else 'SKIP'}: emulated machines: {e}")
+        return 1 if in_ci else 77
+    passed = 0
+    with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
+        jobs = [pool.submit(run, m, *ready[m.arch], a.verbose) for m in wanted]
+        for job in concurrent.futures.as_completed(jobs):
+            ok, text = job.result()
+            passed += ok
+            say(text)
+    say(f"{passed} machines passed, {len(wanted) - passed} failed")
+    return 0 if passed == len(wanted) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
