@@ -1,0 +1,140 @@
+/*
+ * session.h: one sample: a workload, run once, in this process, under the placement, configuration and
+ * counters that the job names.
+ *
+ * How a sample travels: sm_session_run pins the calling thread to the first mutator's seat, makes the
+ * heap (and for backend gc the collector, whose mark workers it pins in their start callback), opens
+ * counters for each thread as it starts, connects the allocator's phase hook to the counter regions,
+ * calls workload->run, and collects results and metrics. It is meant for a fresh process for each
+ * sample: peak memory, page faults and the collector's threads are the process's.
+ *
+ * What is timed. Only what lies between sm_run_timed_begin and sm_run_timed_end of the workload counts:
+ * wall_s, ns_per_op, gc_cycles, allocated bytes, faults, stalls and every metric. Building the data that a
+ * workload needs beforehand is excluded, reported as setup_s. peak_rss_kib is the process's, since the
+ * kernel keeps no other.
+ *
+ * Strings in struct sm_sample are owned by it unless said otherwise; sm_sample_free releases all.
+ */
+#ifndef SM_WORKLOADS_SESSION_H
+#define SM_WORKLOADS_SESSION_H
+
+#include "workloads/workload.h"
+
+struct sm_topology;   /* perf/topology.h */
+struct sm_counterset; /* perf/counterset.h */
+
+/* Where a thread is put. */
+struct sm_seat {
+	int cpu;  /* os number of the PU to pin to, -1: unpinned */
+	int node; /* os number of the node local to it, -1: unknown */
+};
+
+/* A setting of heap or collector: what --set KEY=VALUE says. */
+struct sm_setting {
+	const char *key, *value;
+};
+
+struct sm_job {
+	const struct sm_params *params; /* with the workload */
+	enum sm_backend backend;
+	const struct sm_setting *settings;
+	unsigned nsettings;
+	/* mutators[0 .. sm_params_threads(params)): the first is the calling thread's. NULL: unpinned. */
+	const struct sm_seat *mutators;
+	/* Mark workers (backend gc). workers 0: as many as the settings or the collector say, unpinned. */
+	unsigned workers;
+	const struct sm_seat *marks; /* NULL: unpinned */
+	/* The machine, for the heap's nodes and for labels. NULL: one node, nothing bound. */
+	const struct sm_topology *topology;
+	/* What to count, and which of its passes; NULL: time and resource usage only. */
+	const struct sm_counterset *counters;
+	unsigned pass;
+	uint64_t seed; /* of every random choice; equal seeds make equal choices */
+	bool quick;    /* informational: the quick values are already in params */
+};
+
+/* Fills *job with backend gc, no settings, nothing pinned, nothing counted, seed 1. */
+void sm_job_init(struct sm_job *job, const struct sm_params *params);
+
+/*
+ * Checks what can be checked before a process is started: backend against workload, settings against the
+ * tables of heap and collector (and their values), seats against nothing. 0, or -EINVAL and one line
+ * in err that names the option, the value and what is allowed.
+ */
+int sm_job_check(const struct sm_job *job, char *err, size_t errlen);
+
+/* The keys that settings may use, both tables; calls fn for each. */
+void sm_job_setting_keys(void (*fn)(void *ctx, const char *key, const char *values, const char *help),
+			 void *ctx);
+
+/* ---- what comes back ----------------------------------------------------------------------------- */
+
+enum sm_value_kind {
+	SM_VALUE_NONE, /* not known: `reason` says why; JSON null */
+	SM_VALUE_INT,
+	SM_VALUE_DOUBLE,
+};
+
+struct sm_result {
+	char name[40]; /* "wall_s", "check", .. */
+	char unit[16]; /* "s", "ns", "objects/s", "bytes", "" */
+	enum sm_value_kind kind;
+	int64_t i;
+	double d;
+	char reason[120]; /* NONE */
+};
+
+enum sm_metric_status {
+	SM_METRIC_OK,
+	SM_METRIC_SCALED,      /* multiplexed: value was scaled by enabled/running, on request only */
+	SM_METRIC_UNSUPPORTED, /* this machine cannot count it */
+	SM_METRIC_DENIED,      /* it can, but we may not */
+	SM_METRIC_NOT_COUNTED, /* opened, but never ran */
+};
+const char *sm_metric_status_name(enum sm_metric_status s); /* "ok", "multiplexed", "unsupported", .. */
+
+/* One figure of one thread in one phase. Phases of a thread exclude each other and sum to its total. */
+struct sm_metric {
+	char role[16];	 /* "mutator", "mark", "sweep", "control", "scavenge", .. */
+	char phase[20];	 /* sm_phase_name(): "app", "refill", "assist", .. */
+	int thread;	 /* index within the role */
+	int cpu, node;	 /* os numbers, -1: not pinned */
+	char metric[40]; /* "time", "cycles", "task-clock", .. */
+	char event[96];	 /* the resolved event behind it */
+	bool has_value;	 /* false: n/a, see status and reason */
+	double value;
+	char unit[16];
+	enum sm_metric_status status;
+	char source[8];	  /* "pmu", "sw", "sim" */
+	char reason[120]; /* why there is no value */
+	uint64_t enabled_ns, running_ns;
+};
+
+struct sm_sample {
+	struct sm_result *results;
+	unsigned nresults;
+	struct sm_metric *metrics;
+	unsigned nmetrics;
+	char *output;	 /* what the workload printed (slices), lines; NULL when nothing */
+	char *warnings;	 /* lines, each a degradation the reader must know of; NULL when none */
+	char error[256]; /* why the sample failed, one line; "" when it did not */
+};
+
+/*
+ * Runs the job. 0; or -errno and out->error: -EINVAL for what sm_job_check finds, -ENOMEM, -EIO when
+ * a pin did not take, and the workload's own. *out is valid, and to be freed, in every case; on failure
+ * it holds no results.
+ */
+int sm_session_run(const struct sm_job *job, struct sm_sample *out);
+
+/* For whoever fills a sample that was read from elsewhere, and for tests. -ENOMEM. */
+void sm_sample_init(struct sm_sample *s);
+int sm_sample_add_int(struct sm_sample *s, const char *name, int64_t value, const char *unit);
+int sm_sample_add_double(struct sm_sample *s, const char *name, double value, const char *unit);
+int sm_sample_add_none(struct sm_sample *s, const char *name, const char *unit, const char *reason);
+int sm_sample_add_metric(struct sm_sample *s, const struct sm_metric *m);
+/* The result of this name, or NULL. */
+const struct sm_result *sm_sample_result(const struct sm_sample *s, const char *name);
+void sm_sample_free(struct sm_sample *s);
+
+#endif
