@@ -29,7 +29,8 @@ for h in $headers; do
 	gcc -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror $cflags -c -o "$stage/h.o" "$stage/h.c" ||
 		{ echo "FAIL: $h does not compile on its own"; exit 1; }
 done
-if [ -f "$stage/opt/sm/include/spanmark/collector/gc.h" ]; then
+# Until the collector is there, only the headers can be checked.
+if [ -f collector/gc.c ]; then
 	gcc -std=gnu17 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror $cflags -o "$stage/shared" tests/install/program.c $libs -pthread
 	LD_LIBRARY_PATH=$lib "$stage/shared"
 	mv "$lib/libspanmark.so" "$lib/dev.so"
