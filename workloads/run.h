@@ -25,7 +25,7 @@ struct sm_thread {
 /* ---- what the job says --------------------------------------------------------------------------- */
 
 struct sm_thread *sm_run_thread(struct sm_run *run); /* thread 0 */
-enum sm_backend sm_run_backend(const struct sm_run *run);
+enum sm_wl_backend sm_run_backend(const struct sm_run *run);
 const struct sm_params *sm_run_params(const struct sm_run *run);
 unsigned sm_run_threads(const struct sm_run *run); /* mutator threads to use */
 struct sm_gc *sm_run_gc(struct sm_run *run);	   /* backend gc; NULL otherwise */

@@ -36,7 +36,7 @@ struct sm_setting {
 
 struct sm_job {
 	const struct sm_params *params; /* with the workload */
-	enum sm_backend backend;
+	enum sm_wl_backend backend;
 	const struct sm_setting *settings;
 	unsigned nsettings;
 	/* mutators[0 .. sm_params_threads(params)): the first is the calling thread's. NULL: unpinned. */

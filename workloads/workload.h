@@ -87,16 +87,16 @@ const char *sm_params_text(const struct sm_params *p, const char *name);
 /* ---- workloads ----------------------------------------------------------------------------------- */
 
 /* What the workload's objects come from. */
-enum sm_backend {
-	SM_BACKEND_GC,	 /* spanmark's collector */
-	SM_BACKEND_SPAN, /* spanmark's allocator, freed explicitly (manual mode) */
-	SM_BACKEND_LIBC, /* malloc and free of the process: libc's, or what LD_PRELOAD puts there */
-	SM_BACKEND_COUNT
+enum sm_wl_backend {
+	SM_WL_GC,   /* spanmark's collector */
+	SM_WL_SPAN, /* spanmark's allocator, freed explicitly (manual mode) */
+	SM_WL_LIBC, /* malloc and free of the process: libc's, or what LD_PRELOAD puts there */
+	SM_WL_COUNT
 };
 
-const char *sm_backend_name(enum sm_backend b); /* "gc", "span", "libc" */
+const char *sm_wl_backend_name(enum sm_wl_backend b); /* "gc", "span", "libc" */
 /* -EINVAL, and in err one line that says what is allowed. */
-int sm_backend_parse(const char *name, enum sm_backend *out, char *err, size_t errlen);
+int sm_wl_backend_parse(const char *name, enum sm_wl_backend *out, char *err, size_t errlen);
 
 struct sm_run;
 
@@ -107,7 +107,7 @@ struct sm_workload {
 	/* Terminated by name == NULL; at most SM_PARAMS_MAX. A parameter named "threads" says that the
 	 * workload runs on more than one mutator thread; without it the workload has one. */
 	const struct sm_param_desc *params;
-	unsigned backends; /* bit (1u << enum sm_backend) for each it runs on */
+	unsigned backends; /* bit (1u << enum sm_wl_backend) for each it runs on */
 	/* Runs once; reports through run.h. 0, or -errno after sm_run_fail(run, "what happened"). */
 	int (*run)(struct sm_run *run);
 };
