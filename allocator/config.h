@@ -25,6 +25,10 @@ struct sm_heap_config {
 	enum sm_hugepages hugepages;	/* hugepages=off|madvise|collapse */
 	enum sm_numa_policy numa;	/* numa=local|interleave|bind:N */
 	unsigned numa_bind;		/* node index of bind:N */
+	unsigned scavenge_ms;		/* scavenge.interval: ms between rounds, 0: never by itself */
+	unsigned scavenge_retain;	/* scavenge.retain: percent of the bytes in use that stay, free */
+	unsigned scavenge_pace;		/* scavenge.pace: percent of one CPU that it may use, 1..100 */
+	bool scavenge_uring;		/* scavenge.io_uring=0|1: batches by io_uring where it is allowed */
 	bool debug_fill;		/* debug.fill: patterns in fresh, freed and padding bytes */
 	bool page_per_object;		/* debug.page_per_object */
 

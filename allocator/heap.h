@@ -8,10 +8,9 @@
 #ifndef SM_ALLOCATOR_HEAP_H
 #define SM_ALLOCATOR_HEAP_H
 
-#include <pthread.h>
-
 #include "allocator/cache.h"
 #include "allocator/config.h"
+#include "allocator/lock.h"
 #include "allocator/pageheap.h"
 #include "allocator/phase.h"
 
@@ -53,7 +52,7 @@ struct sm_span_list {
 };
 
 struct sm_central {
-	pthread_mutex_t lock; /* rank SM_RANK_CENTRAL; guards all below and the spans on the lists */
+	struct sm_lock lock; /* rank SM_RANK_CENTRAL; guards all below and the spans on the lists */
 	struct sm_span_list partial[2]; /* [sweepgen / 2 % 2] swept, [the other] unswept */
 	struct sm_span_list full[2];
 	uint64_t fresh, reused, swept; /* spans handed out by origin; spans swept on demand */
@@ -85,12 +84,12 @@ struct sm_heap {
 	_Atomic(size_t)
 		mapped_bytes; /* committed by arenas, own mappings and metadata: held against the limit */
 
-	pthread_mutex_t bins_lock;
+	struct sm_lock bins_lock; /* rank SM_RANK_BINS */
 	struct sm_bin bins[SM_BINS_MAX];
 	struct sm_central *central; /* [node * SM_BINS_MAX + bin], lazily touched */
 	struct sm_central *large;   /* [node]: large objects, lists as above (partial unused) */
 
-	pthread_mutex_t caches_lock; /* rank SM_RANK_CACHES */
+	struct sm_lock caches_lock; /* rank SM_RANK_CACHES */
 	struct sm_cache *caches;
 	struct sm_cache_stats dead_stats; /* handed over by caches that are gone */
 };
