@@ -213,8 +213,8 @@ format-check: ## fail where a file differs from .clang-format
 	@tests/setup/deps.sh format
 	$(if $(FORMAT_SRC),@clang-format --dry-run -Werror $(FORMAT_SRC))
 
-clean: ## remove build/ (but not what was fetched for the emulated machines)
-	rm -rf $(filter-out build/vm-cache,$(wildcard build/*))
+clean: ## remove build/ (but not what was fetched from Debian)
+	rm -rf $(filter-out build/vm-cache build/bare-cache,$(wildcard build/*))
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 18

@@ -26,6 +26,14 @@ step_asan() { # the unit tests under AddressSanitizer and UndefinedBehaviorSanit
 	UBSAN_OPTIONS=print_stacktrace=1 CK_TIMEOUT_MULTIPLIER=5 TEST_TIMEOUT=300 \
 		tests/run.sh "$(make -s SAN=address,undefined print-build)"
 }
+step_vm() { # ARM64 and NUMA machines, emulated
+	make --no-print-directory test-vm
+}
+step_bare() { # make run where there is nothing but git and make
+	status=0
+	tests/setup/bare.sh run || status=$?
+	[ "$status" = 77 ] || return "$status"
+}
 STEPS="test layers format clang asan"
 
 if [ "${1:-}" = --list ]; then

@@ -3,13 +3,50 @@
 #
 #   tests/machine/run.sh BUILD_DIR OUT_DIR
 #
-# Leaves in OUT_DIR what tests/machine/check.py judges. Needs a POSIX shell and busybox's tools.
+# Leaves in OUT_DIR what tests/machine/check.py judges: steps.tsv (name, status, seconds) and what each step wrote.
+# Needs a POSIX shell and busybox's tools. A step that needs root or a second CPU skips itself with status 77.
+#
+# SM_STEPS   the steps to run (all)       SM_TESTS   names of unit tests to run (all)
 set -u
 build=$1
 out=$2
 mkdir -p "$out"
 export CK_TIMEOUT_MULTIPLIER="${CK_TIMEOUT_MULTIPLIER:-20}"
+export SM_TEST_SCALE="${SM_TEST_SCALE:-25}" # stress tests do a quarter of their work
+spanmark=$build/spanmark
 
-echo "@@STEP unit"
-TEST_LOGS=/tmp/logs TEST_TIMEOUT=${TEST_TIMEOUT:-60} TEST_JOBS=${TEST_JOBS:-2} tests/run.sh "$build" >"$out/unit.txt" 2>&1
-cat "$out/unit.txt"
+# Step functions write below $out; their standard output and error go to $out/NAME.log.
+unit() {
+	# shellcheck disable=SC2086
+	TEST_LOGS="$out/unit-logs" TEST_TIMEOUT="${TEST_TIMEOUT:-90}" TEST_JOBS="${TEST_JOBS:-2}" \
+		tests/run.sh "$build" ${SM_TESTS:-} >"$out/unit.txt" 2>&1
+	status=$?
+	tail -n 1 "$out/unit.txt"
+	return $status
+}
+topo() {
+	"$spanmark" topo >"$out/topo.txt" && "$spanmark" topo --format json >"$out/topo.json"
+}
+doctor() {
+	"$spanmark" doctor >"$out/doctor.txt"
+	"$spanmark" doctor --calibrate --format json >"$out/calibration.json"
+}
+quick() {
+	"$spanmark" run --quick --format json -o "$out/quick.json" && "$spanmark" run --quick >"$out/quick.txt"
+}
+hotplug() { sh tests/machine/hotplug.sh offline "$spanmark" "$out"; }
+cpuset() { sh tests/machine/hotplug.sh cpuset "$spanmark" "$out"; }
+
+steps="unit topo doctor quick hotplug cpuset"
+[ -x "$spanmark" ] || steps=unit # a tree of libraries and tests alone
+: >"$out/steps.tsv"
+for step in ${SM_STEPS:-$steps}; do
+	echo "@@STEP $step"
+	read -r t0 _ </proc/uptime
+	(set -e; "$step") >"$out/$step.log" 2>&1
+	status=$?
+	read -r t1 _ </proc/uptime
+	seconds=$((${t1%.*} - ${t0%.*}))
+	printf '%s\t%d\t%d\n' "$step" "$status" "$seconds" >>"$out/steps.tsv"
+	echo "$step: status $status, $seconds s"
+done
