@@ -1,0 +1,42 @@
+/*
+ * The command `spanmark`: what the folder harness/ is for, and how a sample travels through it.
+ *
+ *   options.c   argv and the configuration file become struct sm_run_options; nothing is looked up yet
+ *   plan.c      names are resolved, the matrix workload x parameters x placement x configuration x counter
+ *               pass x repetition is laid out and shuffled; every mistake of the user ends here, status 2
+ *   runner.c    one job at a time: /proc/self/exe is started again with a hidden subcommand, gets the job as
+ *               JSON on a descriptor and sends the sample back as JSON on another
+ *   worker.c    the other end: job JSON -> sm_session_run() of workloads/ -> sample JSON
+ *   store.c     each sample is committed to SQLite as it arrives; a failed one too, with what is known
+ *   report.c    reads a run back from the store; writer_table.c, writer_csv.c, writer_json.c print it
+ *
+ * Measuring and reporting meet only in the store, so a run that was killed reports what it had.
+ *
+ * Commands get their own argv (argv[0] is the command's name) and return the exit status. Anything wrong
+ * with what the user typed is one line on stderr through sm_complain() and SM_EXIT_USAGE, before anything ran.
+ */
+#ifndef SM_HARNESS_CMD_H
+#define SM_HARNESS_CMD_H
+
+enum { SM_EXIT_OK = 0, SM_EXIT_FAILED = 1, SM_EXIT_USAGE = 2 };
+
+struct sm_command {
+	const char *name;
+	const char *summary; /* one line for `spanmark --help` */
+	int (*run)(int argc, char **argv);
+};
+
+int sm_cmd_list(int argc, char **argv);
+int sm_cmd_topo(int argc, char **argv);
+int sm_cmd_events(int argc, char **argv);
+int sm_cmd_run(int argc, char **argv);
+int sm_cmd_doctor(int argc, char **argv);
+/* The hidden one: a worker process. The job comes on descriptor SM_WORKER_JOB_FD. */
+int sm_cmd_worker(int argc, char **argv);
+
+#define SM_WORKER_COMMAND "__worker"
+
+/* "spanmark: " and the message on stderr, one line, control characters made harmless. */
+void sm_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

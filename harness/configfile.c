@@ -1,0 +1,142 @@
+/*
+ * The configuration file: INI text (inih) that names the same options as the command line. See options.h.
+ *
+ * inih reads lines into a buffer of 200 bytes and would cut a longer one in two, so the file is read and
+ * looked over first.
+ */
+#include "harness/options.h"
+#include "harness/suggest.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_FILE (1u << 20)
+#define MAX_LINE 190
+
+struct reader {
+	struct sm_run_options *o;
+	char *err;
+	size_t errlen;
+	int rc;
+};
+
+static int section_error(const char *section, char *err, size_t errlen)
+{
+	static const char *const sections[] = {"run", "params", "set"};
+
+	sm_suggest_error(err, errlen, "section", section, sections, 3);
+	return -EINVAL;
+}
+
+static int take_pair(struct sm_run_options *o, const char *option, const char *name, const char *value,
+		     char *err, size_t errlen)
+{
+	char pair[512];
+
+	snprintf(pair, sizeof(pair), "%s=%s", name, value);
+	return sm_run_option_set(o, option, pair, err, errlen);
+}
+
+/* inih's callback: 1 goes on. The first error stays. */
+static int on_value(void *user, const char *section, const char *name, const char *value)
+{
+	struct reader *r = user;
+
+	if (r->rc)
+		return 0;
+	if (!name || !value)
+		return 1;
+	if (!strcmp(section, "params"))
+		r->rc = take_pair(r->o, "param", name, value, r->err, r->errlen);
+	else if (!strcmp(section, "set"))
+		r->rc = take_pair(r->o, "set", name, value, r->err, r->errlen);
+	else if (strcmp(section, "run") && *section)
+		r->rc = section_error(section, r->err, r->errlen);
+	else if (!strcmp(name, "config")) {
+		snprintf(r->err, r->errlen, "a configuration file names no further one");
+		r->rc = -EINVAL;
+	} else
+		r->rc = sm_run_option_set(r->o, name, value, r->err, r->errlen);
+	return r->rc == 0;
+}
+
+static int slurp(const char *path, char **text, size_t *len, char *err, size_t errlen)
+{
+	FILE *f = fopen(path, "re");
+	char *buf = f ? malloc(MAX_FILE + 1) : NULL;
+	size_t n;
+	int rc = 0;
+
+	if (!buf) {
+		rc = f ? -ENOMEM : -errno;
+		snprintf(err, errlen, "--config: cannot read '%.200s': %s", path, strerror(-rc));
+		if (f)
+			fclose(f);
+		return rc;
+	}
+	n = fread(buf, 1, MAX_FILE + 1, f);
+	if (ferror(f))
+		rc = -errno;
+	fclose(f);
+	if (rc == 0 && n > MAX_FILE)
+		rc = -EFBIG;
+	if (rc) {
+		snprintf(err, errlen, "--config: cannot read '%.200s': %s", path, strerror(-rc));
+		free(buf);
+		return rc;
+	}
+	buf[n] = 0;
+	*text = buf;
+	*len = n;
+	return 0;
+}
+
+/* Line number of the first line that inih could not read as written, 0 when all is well. */
+static unsigned bad_line(const char *text, size_t len)
+{
+	unsigned line = 1;
+	size_t start = 0;
+
+	if (memchr(text, 0, len))
+		return 1;
+	for (size_t i = 0; i <= len; i++) {
+		if (i == len || text[i] == '\n') {
+			if (i - start > MAX_LINE)
+				return line;
+			start = i + 1;
+			line++;
+		}
+	}
+	return 0;
+}
+
+int sm_config_file_read(struct sm_run_options *o, const char *path, char *err, size_t errlen)
+{
+	char why[512] = "";
+	struct reader r = {.o = o, .err = why, .errlen = sizeof(why)};
+	char *text = NULL;
+	size_t len = 0;
+	unsigned line;
+	int at, rc = slurp(path, &text, &len, err, errlen);
+
+	if (rc)
+		return rc;
+	line = bad_line(text, len);
+	if (line) {
+		snprintf(err, errlen, "--config: '%.200s' line %u: not text, or longer than %d bytes", path,
+			 line, MAX_LINE);
+		free(text);
+		return -EINVAL;
+	}
+	at = ini_parse_string(text, on_value, &r);
+	free(text);
+	if (r.rc == 0 && at == 0)
+		return 0;
+	if (r.rc == 0)
+		snprintf(why, sizeof(why), "expected [section] or key = value");
+	snprintf(err, errlen, "--config: '%.200s' line %d: %s", path, at, why);
+	return r.rc == -ENOMEM ? r.rc : -EINVAL;
+}

@@ -1,0 +1,108 @@
+/*
+ * options.h: what the user asked of `spanmark run`, as typed.
+ *
+ * One table (sm_options) holds every option: the parser, the configuration file, --help, and the tests that
+ * keep the manual page and the shell completion in step all read it. The configuration file (INI) is a
+ * second way to type the same options; the command line wins.
+ *
+ *     [run]                     long options without the dashes
+ *     workload = graph, churn
+ *     reps = 5
+ *     [params]                  as -p
+ *     graph.objects = 1m
+ *     [set]                     as --set
+ *     gc.mode = stw
+ *
+ * Names are not looked up here (plan.c does); numbers and words with a fixed list are.
+ */
+#ifndef SM_HARNESS_OPTIONS_H
+#define SM_HARNESS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A growing list of strings, all owned. */
+struct sm_strings {
+	char **v;
+	size_t n;
+	bool inherited; /* came from the configuration file: the first use on the command line replaces it */
+};
+
+int sm_strings_add(struct sm_strings *s, const char *text, size_t len);
+void sm_strings_free(struct sm_strings *s);
+
+enum sm_format { SM_FORMAT_TABLE, SM_FORMAT_CSV, SM_FORMAT_JSON };
+enum sm_counters { SM_COUNTERS_AUTO, SM_COUNTERS_PMU, SM_COUNTERS_SW, SM_COUNTERS_SIM, SM_COUNTERS_NONE };
+enum sm_by { SM_BY_ROLE, SM_BY_THREAD, SM_BY_CORE, SM_BY_L3, SM_BY_NODE, SM_BY_KIND };
+enum sm_color { SM_COLOR_AUTO, SM_COLOR_ALWAYS, SM_COLOR_NEVER };
+
+struct sm_run_options {
+	struct sm_strings workloads;  /* -w; empty: all */
+	struct sm_strings params;     /* -p KEY=VALUE or WORKLOAD.KEY=VALUE, a sweep where VALUE has commas */
+	struct sm_strings events;     /* -e */
+	struct sm_strings sets;	      /* -C */
+	struct sm_strings backends;   /* --backend; empty: the workload's first */
+	struct sm_strings threads;    /* --threads; numbers, checked */
+	struct sm_strings workers;    /* --workers */
+	struct sm_strings place;      /* --place */
+	struct sm_strings mark_place; /* --mark-place */
+	struct sm_strings settings;   /* --set KEY=VALUE, a sweep where VALUE has commas */
+	unsigned reps;		      /* 0: not said (3; with --quick 1) */
+	bool quick;
+	bool dry_run;
+	bool multiplex;
+	bool no_shuffle;
+	bool resume;
+	bool seed_given;
+	uint64_t seed;
+	double timeout_s; /* 0: not said (300; with --quick 30) */
+	enum sm_format format;
+	enum sm_counters counters;
+	enum sm_by by;
+	enum sm_color color;
+	char *output;	/* -o */
+	char *store;	/* --store */
+	char *topology; /* --topology: an XML file or a synthetic string, for --dry-run */
+	char *config;	/* --config, read already */
+	bool help;
+};
+
+/* How an option is written. */
+struct sm_option {
+	const char *name;  /* long, without the dashes */
+	char letter;	   /* 0: none */
+	const char *arg;   /* placeholder in --help; NULL: takes none */
+	const char *help;  /* half a line */
+	const char *words; /* allowed words, separated by '|'; NULL: anything */
+	/* Takes the value (NULL without arg). 0, or -EINVAL with the line for the user in err. */
+	int (*take)(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
+		    size_t errlen);
+	size_t offset; /* for the shared take functions: where the value goes */
+};
+
+/* The table, *n entries, in the order of --help. */
+const struct sm_option *sm_options(size_t *n);
+
+void sm_run_options_init(struct sm_run_options *o);
+void sm_run_options_free(struct sm_run_options *o);
+
+/*
+ * Parses argv[1..]; --config is read first wherever it stands. 0, or -EINVAL and one line in err. *o is to
+ * be freed in every case.
+ */
+int sm_run_options_parse(struct sm_run_options *o, int argc, char **argv, char *err, size_t errlen);
+
+/* Names of enum values, as typed. */
+const char *sm_format_name(enum sm_format f);
+const char *sm_counters_name(enum sm_counters c);
+const char *sm_by_name(enum sm_by b);
+
+/* configfile.c: reads `path` into o. 0, -EINVAL, -errno and one line in err that names file and line. */
+int sm_config_file_read(struct sm_run_options *o, const char *path, char *err, size_t errlen);
+
+/* Gives `value` to the option `name`; both parsers end here. */
+int sm_run_option_set(struct sm_run_options *o, const char *name, const char *value, char *err,
+		      size_t errlen);
+
+#endif

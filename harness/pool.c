@@ -1,0 +1,65 @@
+#include "harness/pool.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* FNV-1a */
+static uint64_t hash(const char *s)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * 0x100000001b3u;
+	return h;
+}
+
+static char **slot_of(char **slots, size_t cap, const char *text)
+{
+	size_t i = hash(text) & (cap - 1);
+
+	while (slots[i] && strcmp(slots[i], text))
+		i = (i + 1) & (cap - 1);
+	return &slots[i];
+}
+
+static int grow(struct sm_pool *p)
+{
+	size_t cap = p->cap ? p->cap * 2 : 64;
+	char **slots = calloc(cap, sizeof(*slots));
+
+	if (!slots)
+		return -1;
+	for (size_t i = 0; i < p->cap; i++) {
+		if (p->slots[i])
+			*slot_of(slots, cap, p->slots[i]) = p->slots[i];
+	}
+	free(p->slots);
+	p->slots = slots;
+	p->cap = cap;
+	return 0;
+}
+
+const char *sm_pool_str(struct sm_pool *p, const char *text)
+{
+	char **slot;
+
+	if (!text)
+		text = "";
+	if (p->n * 2 >= p->cap && grow(p))
+		return NULL;
+	slot = slot_of(p->slots, p->cap, text);
+	if (!*slot) {
+		*slot = strdup(text);
+		p->n += *slot != NULL;
+	}
+	return *slot;
+}
+
+void sm_pool_free(struct sm_pool *p)
+{
+	for (size_t i = 0; i < p->cap; i++)
+		free(p->slots[i]);
+	free(p->slots);
+	*p = (struct sm_pool){0};
+}

@@ -1,0 +1,43 @@
+/*
+ * statistics.h: what repetitions say. Order statistics only: no assumption that timings are normal.
+ *
+ * Interval of the median: the order statistics x(j), x(k) between which the true median lies with at least
+ * 95% probability, from the binomial distribution (Conover, Practical Nonparametric Statistics, 1971;
+ * David & Nagaraja, Order Statistics, 2003, 7.1). With fewer than 6 values no pair of them reaches 95%: the
+ * interval is then absent, and the reports say that there are too few repetitions.
+ *
+ * Outliers are Tukey's: beyond 3 interquartile ranges from the quartiles (far out). They are counted and
+ * reported, never dropped.
+ */
+#ifndef SM_HARNESS_STATISTICS_H
+#define SM_HARNESS_STATISTICS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define SM_STATS_MIN_REPS 6 /* the fewest with which a 95% interval exists */
+
+struct sm_stats {
+	size_t n;	   /* finite values that went in */
+	double median;	   /* n > 0 */
+	double min, max;   /* n > 0 */
+	bool has_interval; /* n >= SM_STATS_MIN_REPS */
+	double low, high;  /* 95% interval of the median, with has_interval */
+	double confidence; /* what the interval really covers, >= 0.95 */
+	size_t outliers;   /* far-out values, kept in all of the above */
+};
+
+/* Values that are not finite are left out (and so not in n). Reorders values[]. */
+void sm_stats_compute(double *values, size_t n, struct sm_stats *out);
+
+/*
+ * Mann-Whitney U (1947), two-sided: the probability of ranks at least this uneven if a and b came from one
+ * distribution. Exact for small samples without ties, normal approximation with tie correction otherwise.
+ * NAN where nothing can be said (an empty side).
+ */
+double sm_stats_mann_whitney(const double *a, size_t na, const double *b, size_t nb);
+
+/* Quantile q in 0..1 of sorted values, linear between neighbours (Hyndman & Fan's type 7). n > 0. */
+double sm_stats_quantile(const double *sorted, size_t n, double q);
+
+#endif

@@ -1,0 +1,247 @@
+/* harness/options.c, configfile.c, suggest.c: what is understood, what is refused and how. */
+#include "harness/options.h"
+#include "harness/suggest.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_ARGS 32
+
+static struct sm_run_options o;
+static char err[512];
+
+/* Parses "run" and the words of `line`, separated by blanks. */
+static int parse(const char *line)
+{
+	char copy[2048], *argv[MAX_ARGS + 1] = {(char *)"run"};
+	int argc = 1;
+
+	sm_run_options_free(&o);
+	sm_run_options_init(&o);
+	err[0] = 0;
+	snprintf(copy, sizeof(copy), "%s", line);
+	for (char *save = NULL, *w = strtok_r(copy, " ", &save); w && argc < MAX_ARGS;
+	     w = strtok_r(NULL, " ", &save))
+		argv[argc++] = w;
+	return sm_run_options_parse(&o, argc, argv, err, sizeof(err));
+}
+
+static void refused(const char *line, const char *fragment)
+{
+	ck_assert_msg(parse(line) < 0, "'%s' was accepted", line);
+	ck_assert_msg(strstr(err, fragment) != NULL, "'%s': '%s' lacks '%s'", line, err, fragment);
+	ck_assert_msg(!strchr(err, '\n'), "'%s': more than one line: '%s'", line, err);
+}
+
+static char *write_file(const char *text, size_t len)
+{
+	static char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/tmp/spanmark-options-XXXXXX");
+	fd = mkstemp(path);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, len), (ssize_t)len);
+	close(fd);
+	return path;
+}
+
+START_TEST(every_form)
+{
+	ck_assert_int_eq(parse("-w graph,ring -wchurn --workload slices --workload=binary-trees"), 0);
+	ck_assert_uint_eq(o.workloads.n, 5);
+	ck_assert_str_eq(o.workloads.v[0], "graph");
+	ck_assert_str_eq(o.workloads.v[2], "churn");
+	ck_assert_str_eq(o.workloads.v[4], "binary-trees");
+	ck_assert_int_eq(parse("-q -n 7 --format=json --counters sw --by node --timeout 1.5 --seed 0x10"), 0);
+	ck_assert(o.quick);
+	ck_assert_uint_eq(o.reps, 7);
+	ck_assert_int_eq(o.format, SM_FORMAT_JSON);
+	ck_assert_int_eq(o.counters, SM_COUNTERS_SW);
+	ck_assert_int_eq(o.by, SM_BY_NODE);
+	ck_assert_double_eq(o.timeout_s, 1.5);
+	ck_assert(o.seed_given && o.seed == 16);
+	ck_assert_int_eq(parse("--timeout 100ms"), 0);
+	ck_assert_double_eq(o.timeout_s, 0.1);
+	ck_assert_int_eq(parse("--timeout 2m"), 0);
+	ck_assert_double_eq(o.timeout_s, 120);
+}
+END_TEST
+
+START_TEST(pairs_replace)
+{
+	ck_assert_int_eq(parse("-p depth=10 -p threads=2 -p depth=12,14 --set gc.mode=stw"), 0);
+	ck_assert_uint_eq(o.params.n, 2);
+	ck_assert_str_eq(o.params.v[0], "depth=12,14");
+	ck_assert_str_eq(o.params.v[1], "threads=2");
+	ck_assert_str_eq(o.settings.v[0], "gc.mode=stw");
+	/* a longer key with the same beginning is another key */
+	ck_assert_int_eq(parse("-p size=1 -p sizes=2"), 0);
+	ck_assert_uint_eq(o.params.n, 2);
+}
+END_TEST
+
+START_TEST(refusals)
+{
+	refused("graph", "workloads are named with -w");
+	refused("-", "is not an option");
+	refused("--", "unknown option");
+	refused("--frmat json", "did you mean '--format'");
+	refused("-Z", "unknown option");
+	refused("-w", "needs a value");
+	refused("--reps", "needs a value");
+	refused("-w ,", "separated by commas");
+	refused("-w a,,b", "separated by commas");
+	refused("-p depth", "KEY=VALUE");
+	refused("-p =3", "KEY=VALUE");
+	refused("-p depth=", "KEY=VALUE");
+	refused("--reps 0", "1 to 1000");
+	refused("--reps 1001", "1 to 1000");
+	refused("--reps -1", "1 to 1000");
+	refused("--reps 3x", "1 to 1000");
+	refused("--threads 0", "1 to 4096");
+	refused("--threads 1,two", "1 to 4096");
+	refused("--threads 99999999999999999999", "1 to 4096");
+	refused("--timeout 0", "seconds");
+	refused("--timeout nan", "seconds");
+	refused("--timeout inf", "seconds");
+	refused("--timeout -5", "seconds");
+	refused("--timeout 5h", "seconds");
+	refused("--format xml", "table, csv, json");
+	refused("--format jsn", "did you mean 'json'");
+	refused("--place comapct", "did you mean 'compact'");
+	refused("--mark-place nowhere", "dedicated, shared, sibling, remote-node, none");
+	refused("--backend jemalloc", "gc, span, libc");
+	refused("--counters all", "auto, pmu, sw, sim, none");
+	refused("--by cpu", "role, thread, core, l3, node, kind");
+	refused("--seed -1", "0 to 2^64-1");
+	refused("--quick=yes", "takes no value");
+	refused("--topology m.xml", "--dry-run");
+	refused("--resume", "--store");
+	refused("--counters none -e cycles", "contradicts");
+	refused("--config /does/not/exist.ini", "/does/not/exist.ini");
+}
+END_TEST
+
+START_TEST(configuration_file)
+{
+	static const char text[] =
+		"; a comment\n[run]\nworkload = graph, churn\nreps=5\nquick = no\n\n[params]\n"
+		"graph.objects = 1m\n[set]\ngc.mode = stw\n";
+	char line[128];
+
+	snprintf(line, sizeof(line), "--reps 2 --config %s -p churn.ops=5",
+		 write_file(text, sizeof(text) - 1));
+	ck_assert_msg(parse(line) == 0, "%s", err);
+	unlink(o.config);
+	ck_assert_uint_eq(o.workloads.n, 2);
+	ck_assert_str_eq(o.workloads.v[1], "churn");
+	ck_assert_uint_eq(o.reps, 2); /* the command line wins, wherever --config stands */
+	ck_assert_uint_eq(o.params.n, 2);
+	ck_assert_str_eq(o.settings.v[0], "gc.mode=stw");
+}
+END_TEST
+
+START_TEST(configuration_lists_are_replaced)
+{
+	static const char text[] = "[run]\nworkload = graph, churn\n";
+	char line[128];
+
+	snprintf(line, sizeof(line), "-w ring --config %s -w slices", write_file(text, sizeof(text) - 1));
+	ck_assert_msg(parse(line) == 0, "%s", err);
+	unlink(o.config);
+	ck_assert_uint_eq(o.workloads.n, 2);
+	ck_assert_str_eq(o.workloads.v[0], "ring");
+	ck_assert_str_eq(o.workloads.v[1], "slices");
+}
+END_TEST
+
+START_TEST(configuration_refusals)
+{
+	static const struct {
+		const char *text, *fragment;
+	} bad[] = {{"[run]\nreps = many\n", "line 2"},
+		   {"[run]\nreeps = 3\n", "did you mean '--reps'"},
+		   {"[rum]\nreps = 3\n", "did you mean 'run'"},
+		   {"[run]\nquick = maybe\n", "yes, no"},
+		   {"[run]\nconfig = other.ini\n", "no further"},
+		   {"[run\nreps = 3\n", "line 1"},
+		   {"no equals sign\n", "line 1"}};
+	char line[128], longline[400];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char *path = write_file(bad[i].text, strlen(bad[i].text));
+
+		snprintf(line, sizeof(line), "--config %s", path);
+		refused(line, bad[i].fragment);
+		unlink(path);
+	}
+	snprintf(longline, sizeof(longline), "[set]\nkey = %0300d\n", 7);
+	snprintf(line, sizeof(line), "--config %s", write_file(longline, strlen(longline)));
+	refused(line, "line 2");
+	snprintf(line, sizeof(line), "--config %s", write_file("a\0b", 3));
+	refused(line, "not text");
+	refused("--config /tmp", "cannot read");
+}
+END_TEST
+
+START_TEST(suggestions)
+{
+	static const char *const names[] = {"binary-trees", "churn", "graph", "ring", "slices"};
+
+	ck_assert_str_eq(sm_suggest("grpah", names, 5), "graph");
+	ck_assert_str_eq(sm_suggest("binary", names, 5), "binary-trees");
+	ck_assert_str_eq(sm_suggest("Binary-Tree", names, 5), "binary-trees");
+	ck_assert_str_eq(sm_suggest("slice", names, 5), "slices");
+	ck_assert_ptr_null(sm_suggest("quicksort", names, 5));
+	ck_assert_ptr_null(sm_suggest("", names, 5));
+	ck_assert_ptr_null(sm_suggest("x", names, 5));
+	sm_suggest_error(err, 60, "workload", "grpah", names, 5);
+	ck_assert_uint_lt(strlen(err), 60);
+}
+END_TEST
+
+/* Every option of the table can be given by its long name, and letters are not used twice. */
+START_TEST(table_is_sound)
+{
+	size_t n;
+	const struct sm_option *opt = sm_options(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = i + 1; k < n; k++) {
+			ck_assert_str_ne(opt[i].name, opt[k].name);
+			ck_assert_msg(!opt[i].letter || opt[i].letter != opt[k].letter, "-%c twice",
+				      opt[i].letter);
+		}
+		ck_assert_ptr_nonnull(opt[i].help);
+		ck_assert(!opt[i].words || opt[i].arg);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("options");
+	TCase *tc = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_test(tc, every_form);
+	tcase_add_test(tc, pairs_replace);
+	tcase_add_test(tc, refusals);
+	tcase_add_test(tc, configuration_file);
+	tcase_add_test(tc, configuration_lists_are_replaced);
+	tcase_add_test(tc, configuration_refusals);
+	tcase_add_test(tc, suggestions);
+	tcase_add_test(tc, table_is_sound);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,191 @@
+/* harness/statistics.c against tables that others published. */
+#include "harness/statistics.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+
+START_TEST(medians)
+{
+	struct sm_stats s;
+	double odd[] = {5, 1, 3}, even[] = {4, 1, 3, 2}, one[] = {7};
+
+	sm_stats_compute(odd, 3, &s);
+	ck_assert_double_eq(s.median, 3);
+	ck_assert_double_eq(s.min, 1);
+	ck_assert_double_eq(s.max, 5);
+	sm_stats_compute(even, 4, &s);
+	ck_assert_double_eq(s.median, 2.5);
+	sm_stats_compute(one, 1, &s);
+	ck_assert_double_eq(s.median, 7);
+	ck_assert_uint_eq(s.n, 1);
+	ck_assert(!s.has_interval);
+	sm_stats_compute(one, 0, &s);
+	ck_assert_uint_eq(s.n, 0);
+}
+END_TEST
+
+START_TEST(not_finite_is_left_out)
+{
+	struct sm_stats s;
+	double v[] = {NAN, 2, INFINITY, 1, -INFINITY, 3};
+
+	sm_stats_compute(v, 6, &s);
+	ck_assert_uint_eq(s.n, 3);
+	ck_assert_double_eq(s.median, 2);
+}
+END_TEST
+
+/* Ranks of the 95% interval, e.g. Conover's table A3 / the NIST handbook: n, lower rank, upper rank. */
+START_TEST(interval_ranks)
+{
+	static const struct {
+		size_t n, low, high;
+	} want[] = {{6, 1, 6},	  {7, 1, 7},	{8, 1, 8},    {9, 2, 8},   {10, 2, 9},
+		    {11, 2, 10},  {12, 3, 10},	{15, 4, 12},  {20, 6, 15}, {25, 8, 18},
+		    {30, 10, 21}, {50, 18, 33}, {100, 40, 61}};
+
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		double v[100];
+		struct sm_stats s;
+
+		for (size_t k = 0; k < want[i].n; k++)
+			v[k] = (double)(want[i].n - k); /* descending: ranks are values */
+		sm_stats_compute(v, want[i].n, &s);
+		ck_assert_msg(s.has_interval, "n = %zu", want[i].n);
+		ck_assert_msg(s.low == (double)want[i].low && s.high == (double)want[i].high,
+			      "n = %zu: [%g, %g], not [%zu, %zu]", want[i].n, s.low, s.high, want[i].low,
+			      want[i].high);
+		ck_assert_double_ge(s.confidence, 0.95);
+	}
+}
+END_TEST
+
+START_TEST(five_are_too_few)
+{
+	double v[] = {1, 2, 3, 4, 5};
+	struct sm_stats s;
+
+	sm_stats_compute(v, 5, &s);
+	ck_assert(!s.has_interval);
+	ck_assert_int_eq(SM_STATS_MIN_REPS, 6);
+}
+END_TEST
+
+/* The interval holds the true median in at least 95% of samples drawn from a skewed distribution. */
+START_TEST(interval_covers)
+{
+	unsigned held = 0, rounds = 20000;
+	struct sm_stats s;
+
+	srand48(1);
+	for (unsigned r = 0; r < rounds; r++) {
+		double v[11];
+
+		for (int i = 0; i < 11; i++)
+			v[i] = -log(1 - drand48()); /* exponential: median ln 2 */
+		sm_stats_compute(v, 11, &s);
+		held += s.low <= log(2) && log(2) <= s.high;
+	}
+	/* 2 and 10 of 11 cover 98.8% */
+	ck_assert_double_ge(held, 0.98 * rounds);
+	ck_assert_double_le(held, 0.995 * rounds);
+}
+END_TEST
+
+START_TEST(outliers_are_kept)
+{
+	double v[] = {10, 11, 10, 12, 11, 10, 500};
+	struct sm_stats s;
+
+	sm_stats_compute(v, 7, &s);
+	ck_assert_uint_eq(s.outliers, 1);
+	ck_assert_double_eq(s.max, 500);
+	ck_assert_uint_eq(s.n, 7);
+	ck_assert_double_eq(s.median, 11);
+	for (int i = 0; i < 7; i++)
+		v[i] = i;
+	sm_stats_compute(v, 7, &s);
+	ck_assert_uint_eq(s.outliers, 0);
+}
+END_TEST
+
+START_TEST(mann_whitney_exact)
+{
+	/* U = 0 with 3 and 3: 1/20 a side; 5 and 5: 1/252 a side. */
+	double a[] = {1, 2, 3, 4, 5}, b[] = {11, 12, 13, 14, 15};
+	double c[] = {1, 4, 5}, d[] = {2, 3, 6};
+
+	ck_assert_double_eq_tol(sm_stats_mann_whitney(a, 3, b, 3), 0.1, 1e-12);
+	ck_assert_double_eq_tol(sm_stats_mann_whitney(a, 5, b, 5), 2.0 / 252, 1e-12);
+	ck_assert_double_eq_tol(sm_stats_mann_whitney(b, 5, a, 5), 2.0 / 252, 1e-12);
+	/* ranks 1, 4, 5 of 6: U = 4, and 10 of the 20 arrangements have U <= 4 */
+	ck_assert_double_eq_tol(sm_stats_mann_whitney(c, 3, d, 3), 1.0, 1e-9);
+	ck_assert(isnan(sm_stats_mann_whitney(a, 0, b, 5)));
+}
+END_TEST
+
+/* Critical values of U, two-sided 5%: 8 and 8: 13; 10 and 10: 23; 20 and 20: 127. */
+START_TEST(mann_whitney_critical)
+{
+	static const struct {
+		size_t n;
+		unsigned u;
+	} want[] = {{8, 13}, {10, 23}, {20, 127}};
+
+	for (size_t i = 0; i < 3; i++) {
+		for (unsigned over = 0; over <= 1; over++) {
+			/* b holds 1..n spaced by 100; placing a's items moves U one by one */
+			double a[20], b[20];
+			unsigned u = want[i].u + over;
+			size_t n = want[i].n;
+
+			for (size_t k = 0; k < n; k++)
+				b[k] = 100.0 * (double)(k + 1);
+			for (size_t k = 0; k < n; k++) {
+				unsigned beats = u > n ? (unsigned)n : u;
+
+				a[k] = 100.0 * beats + 1 + (double)k;
+				u -= beats;
+			}
+			if (over)
+				ck_assert_double_gt(sm_stats_mann_whitney(a, n, b, n), 0.05);
+			else
+				ck_assert_double_le(sm_stats_mann_whitney(a, n, b, n), 0.05);
+		}
+	}
+}
+END_TEST
+
+START_TEST(mann_whitney_ties)
+{
+	double a[] = {1, 1, 1, 1, 1, 1}, b[] = {1, 1, 1, 1, 1, 1}, c[] = {2, 2, 2, 2, 2, 2};
+
+	ck_assert_double_eq(sm_stats_mann_whitney(a, 6, b, 6), 1);
+	ck_assert_double_lt(sm_stats_mann_whitney(a, 6, c, 6), 0.01);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("statistics");
+	TCase *tc = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_test(tc, medians);
+	tcase_add_test(tc, not_finite_is_left_out);
+	tcase_add_test(tc, interval_ranks);
+	tcase_add_test(tc, five_are_too_few);
+	tcase_add_test(tc, interval_covers);
+	tcase_add_test(tc, outliers_are_kept);
+	tcase_add_test(tc, mann_whitney_exact);
+	tcase_add_test(tc, mann_whitney_critical);
+	tcase_add_test(tc, mann_whitney_ties);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}
