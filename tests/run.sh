@@ -22,8 +22,8 @@ run_one() { # run_one PROGRAM: called again below by xargs, so that programs run
 	start=$(now_cs)
 	status=0
 	case $1 in
-	*.sh) timeout -k 10 "$TEST_TIMEOUT" sh "$1" "$TEST_BUILD" >"$log" 2>&1 </dev/null || status=$? ;;
-	*) timeout -k 10 "$TEST_TIMEOUT" "$1" >"$log" 2>&1 </dev/null || status=$? ;;
+	*.sh) setsid timeout -k 10 "$TEST_TIMEOUT" sh "$1" "$TEST_BUILD" >"$log" 2>&1 </dev/null || status=$? ;;
+	*) setsid timeout -k 10 "$TEST_TIMEOUT" "$1" >"$log" 2>&1 </dev/null || status=$? ;;
 	esac
 	took=$(($(now_cs) - start))
 	took=$(printf '%d.%02d s' $((took / 100)) $((took % 100)))

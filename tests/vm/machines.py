@@ -48,8 +48,8 @@ class Machine:
                     cmd += ["-numa", f"dist,src={a.nodeid},dst={b.nodeid},val={d}"]
         console = "ttyAMA0" if self.arch == "arm64" else "ttyS0"
         # mitigations=off: they cost emulated instructions and protect nothing here.
-        append = f"console={console} loglevel=3 panic=-1 mitigations=off sm.machine={self.name}"
-        append += "".join(f" {k}={v}" for k, v in self.env.items())
+        append = f"console={console} loglevel=3 panic=-1 mitigations=off sm.machine={self.name} SM_MACHINE={self.name}"
+        append += "".join(f' {k}="{v}"' if " " in v else f" {k}={v}" for k, v in self.env.items())
         return cmd + [
             "-m", f"{total}M", "-nodefaults", "-nographic", "-serial", "stdio", "-no-reboot",
             "-kernel", f"{cache}/kernel-{self.kernel}", "-initrd", image, "-append", append,

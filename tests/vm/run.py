@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Boots emulated machines, collects what their test list leaves, and judges it.
 
-    tests/vm/run.py [--jobs N] [--keep-going] [MACHINE ...]      all machines, or those named
+    tests/vm/run.py [--jobs N] [--steps "unit topo"] [--tests "pmu locality"] [--env NAME=VALUE] [MACHINE ...]
     tests/vm/run.py --list
 
 The serial line of each machine is kept in build/vm/MACHINE/serial.log, the files that it sent in build/vm/MACHINE/out.
@@ -180,14 +180,21 @@ def main():
     ap.add_argument("machines", nargs="*")
     ap.add_argument("--jobs", type=int, default=2)
     ap.add_argument("--list", action="store_true")
-    ap.add_argument("--verbose", action="store_true")
+    ap.add_argument("--steps", help="only these steps of tests/machine/run.sh")
+    ap.add_argument("--tests", help="only the test programs whose names contain one of these words")
+    ap.add_argument("--env", action="append", default=[], help="NAME=VALUE in the guest")
+    ap.add_argument("--verbose", action="store_true", help="show the serial lines as they come")
     a = ap.parse_args()
     if a.list:
         for m in machines.MACHINES:
             print(f"{m.name:12} {m.about}")
         return 0
     os.chdir(ROOT)
+    extra = dict(e.split("=", 1) for e in a.env)
+    extra.update({k: v for k, v in (("SM_STEPS", a.steps), ("SM_TESTS", a.tests)) if v})
     wanted = [machines.find(n) for n in a.machines] or machines.MACHINES
+    for m in wanted:
+        m.env.update(extra)
     in_ci = os.environ.get("CI", "") not in ("", "0", "false")
     try:
         for m in wanted:
