@@ -34,7 +34,7 @@ step_bare() { # make run where there is nothing but git and make
 	tests/setup/bare.sh run || status=$?
 	[ "$status" = 77 ] || return "$status"
 }
-STEPS="test layers format clang asan"
+STEPS="test layers format clang asan vm"
 
 if [ "${1:-}" = --list ]; then
 	echo "$STEPS"
