@@ -76,7 +76,7 @@ export APT_CONFIG="$apt/apt.conf" DEBIAN_FRONTEND=noninteractive
 echo "vm: fetching ${libs:+libraries and }the kernel $kernel into ${CACHE#"$PWD"/} (once)" >&2
 log=$apt/log
 if [ ! -f "$apt/updated" ] || [ -n "$(find "$apt/updated" -mmin +1440)" ]; then
-	apt-get -qq update >"$log" 2>&1 || { tail -n 5 "$log" >&2; die "cannot read $MIRROR ($SUITE): is there a network?"; }
+	apt-get -qq -o APT::Update::Error-Mode=any update >"$log" 2>&1 || { tail -n 5 "$log" >&2; die "cannot read $MIRROR ($SUITE): is there a network?"; }
 	touch "$apt/updated"
 fi
 
