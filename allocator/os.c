@@ -1,8 +1,8 @@
 #include "allocator/os.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/mempolicy.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -74,16 +74,20 @@ size_t sm__os_page_size(void)
 	return n;
 }
 
+/* By system calls: stdio would call malloc, which may be us. */
 static size_t read_huge_size(void)
 {
-	char text[32] = "";
-	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "re");
+	char text[32];
+	ssize_t n;
+	int fd = open("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", O_RDONLY | O_CLOEXEC);
 
-	if (f == NULL)
+	if (fd < 0)
 		return 0;
-	if (fgets(text, sizeof(text), f) == NULL)
-		text[0] = '\0';
-	fclose(f);
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
 	return (size_t)strtoul(text, NULL, 10);
 }
 

@@ -1,0 +1,373 @@
+/*
+ * pageheap.c: the calls of pageheap.h: which node, which part of its range, and the descriptors.
+ *
+ * Locks: one node's at a time, never two, except around fork.
+ */
+#include "allocator/pageheap.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "allocator/pageheap_internal.h"
+
+/* ---- dirty bits ------------------------------------------------------------------------------------------ */
+
+/* The bits of the word that unit lies in, from unit up to end. */
+SM_INLINE uint64_t word_mask(uint32_t unit, uint32_t end)
+{
+	uint64_t mask = ~(uint64_t)0 << (unit & 63);
+	uint32_t last = unit | 63;
+
+	return end > last ? mask : mask & ~(~(uint64_t)0 << (end & 63));
+}
+
+uint32_t sm__ph_dirty_count(const struct sm_ph_node *nd, uint32_t unit, uint32_t n)
+{
+	uint32_t end = unit + n, count = 0;
+
+	for (; unit < end; unit = (unit | 63) + 1)
+		count += (uint32_t)__builtin_popcountll(nd->dirty[unit >> 6] & word_mask(unit, end));
+	return count;
+}
+
+void sm__ph_dirty_set(struct sm_ph_node *nd, uint32_t unit, uint32_t n)
+{
+	uint32_t end = unit + n;
+
+	for (; unit < end; unit = (unit | 63) + 1)
+		nd->dirty[unit >> 6] |= word_mask(unit, end);
+}
+
+void sm__ph_dirty_clear(struct sm_ph_node *nd, uint32_t unit, uint32_t n)
+{
+	uint32_t end = unit + n;
+
+	for (; unit < end; unit = (unit | 63) + 1)
+		nd->dirty[unit >> 6] &= ~word_mask(unit, end);
+}
+
+/* ---- descriptors ----------------------------------------------------------------------------------------- */
+
+/* A conservative scanner may look at a free unit's descriptor while we fill it: it finds state
+ * SM_SPAN_FREE at any moment, and may read `back` old or new, which both lead to a free descriptor. */
+SM_INLINE void set_back(struct sm_span *d, uint32_t back)
+{
+	__atomic_store_n(&d->back, back, __ATOMIC_RELAXED);
+}
+
+struct sm_span *sm__ph_describe(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n,
+				unsigned flags)
+{
+	struct sm_span *s = sm__ph_desc(h, nd, unit);
+	uint64_t *words = (uint64_t *)(void *)s;
+
+	/* Everything to zero, which `state` and `back` are already. */
+	for (unsigned i = 0; i < sizeof(*s) / sizeof(*words); i++)
+		__atomic_store_n(&words[i], 0, __ATOMIC_RELAXED);
+	s->nunits = n;
+	s->node = nd->index;
+	s->flags = (uint8_t)flags;
+	for (uint32_t i = 1; i < n; i++)
+		set_back(&s[i], i);
+	return s;
+}
+
+void sm__ph_extend_description(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t old,
+			       uint32_t n)
+{
+	struct sm_span *s = sm__ph_desc(h, nd, unit);
+
+	for (uint32_t i = old; i < n; i++)
+		set_back(&s[i], i);
+	s->nunits = n;
+}
+
+/*
+ * For a very large run the whole pages of its descriptors are dropped rather than written: they read as
+ * zero then, which is what free units look like, and cost no memory while unused.
+ */
+#define DROP_FROM 4096
+
+void sm__ph_undescribe(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
+{
+	struct sm_span *s = sm__ph_desc(h, nd, unit);
+
+	if (n >= DROP_FROM) {
+		size_t page = sm__os_page_size();
+		uintptr_t from = sm_align_up((uintptr_t)s, page);
+		uintptr_t to = sm_align_down((uintptr_t)(s + n), page);
+
+		if (sm__os_release((void *)from, to - from) == 0) {
+			for (struct sm_span *d = s; (uintptr_t)d < from; d++)
+				set_back(d, 0);
+			for (struct sm_span *d = (struct sm_span *)to; d < s + n; d++)
+				set_back(d, 0);
+			return;
+		}
+	}
+	for (uint32_t i = 0; i < n; i++)
+		set_back(&s[i], 0);
+}
+
+/* ---- allocation ------------------------------------------------------------------------------------------ */
+
+/* Out of the arenas: [unit, unit + n) was free and is handed out. */
+static struct sm_span *hand_out(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
+{
+	uint32_t dirty = sm__ph_dirty_count(nd, unit, n);
+
+	nd->dirty_units -= dirty;
+	nd->free_units -= n;
+	nd->used_units += n;
+	return sm__ph_describe(h, nd, unit, n, dirty == 0 ? SM_SPANF_ZEROED : 0);
+}
+
+uint32_t sm__ph_next_run(const struct sm_pageheap *ph, struct sm_ph_node *nd, uint32_t unit, uint32_t *n)
+{
+	uint32_t start = SM_PH_CALL(ph, next, nd, unit, n), more;
+
+	if (start == 0 || ph->kind == SM_PAGEHEAP_BITMAP)
+		return start;
+	while (SM_PH_CALL(ph, next, nd, start + *n, &more) == start + *n)
+		*n += more;
+	return start;
+}
+
+/* When nothing can be committed any more: the first run that is long enough, block bounds or not. */
+static uint32_t take_anywhere(struct sm_pageheap *ph, struct sm_ph_node *nd, uint32_t n, uint32_t align)
+{
+	uint32_t size = 0;
+
+	for (uint32_t unit = 1; (unit = sm__ph_next_run(ph, nd, unit, &size)) != 0; unit += size) {
+		uint32_t at = (uint32_t)sm_align_up(unit, align);
+
+		nd->counts.steps++;
+		if (at < unit + size && unit + size - at >= n) {
+			SM_CHECK(SM_PH_CALL(ph, take_at, nd, at, n));
+			return at;
+		}
+	}
+	return 0;
+}
+
+static struct sm_span *alloc_locked(struct sm_heap *h, struct sm_ph_node *nd, uint32_t n, uint32_t align)
+{
+	struct sm_pageheap *ph = sm__ph(h);
+	uint32_t unit;
+
+	if (SM_UNLIKELY(n > ph->arena_units || align > ph->arena_units))
+		return sm__own_alloc(h, nd, n, align);
+	unit = SM_PH_CALL(ph, take, nd, n, align);
+	if (SM_UNLIKELY(unit == 0))
+		unit = sm__arena_grow(h, nd, n, align);
+	if (SM_UNLIKELY(unit == 0))
+		unit = take_anywhere(ph, nd, n, align);
+	return unit == 0 ? NULL : hand_out(h, nd, unit, n);
+}
+
+static struct sm_span *alloc_on(struct sm_heap *h, unsigned node, uint32_t n, uint32_t align, bool remote)
+{
+	struct sm_ph_node *nd = &sm__ph(h)->nodes[node];
+	struct sm_span *s;
+
+	sm_lock_acquire(&nd->lock);
+	s = alloc_locked(h, nd, n, align);
+	if (SM_LIKELY(s != NULL)) {
+		nd->counts.allocs++;
+		nd->counts.remote += remote;
+	}
+	sm_lock_release(&nd->lock);
+	return s;
+}
+
+static unsigned preferred(struct sm_heap *h, struct sm_pageheap *ph, unsigned node)
+{
+	if (h->config.numa == SM_NUMA_INTERLEAVE)
+		return sm_fetch_add_relaxed(&ph->turn, 1) % ph->nnodes;
+	if (h->config.numa == SM_NUMA_BIND)
+		return h->config.numa_bind;
+	return node < ph->nnodes ? node : 0;
+}
+
+static struct sm_span *alloc_somewhere(struct sm_heap *h, unsigned node, uint32_t n, uint32_t align)
+{
+	struct sm_pageheap *ph = sm__ph(h);
+	unsigned last = ph->strict ? 1 : ph->nnodes;
+
+	for (unsigned i = 0; i < last; i++) {
+		struct sm_span *s = alloc_on(h, ph->order[node][i], n, align, i > 0);
+
+		if (s != NULL)
+			return s;
+	}
+	return NULL;
+}
+
+/* Memory is out. What every node has free at its frontier is worth more in one piece elsewhere. */
+static SM_COLD struct sm_span *alloc_last_resort(struct sm_heap *h, unsigned node, uint32_t n, uint32_t align)
+{
+	struct sm_pageheap *ph = sm__ph(h);
+	bool some = false;
+	struct sm_span *s = NULL;
+
+	for (unsigned i = 0; i < ph->nnodes; i++) {
+		struct sm_ph_node *nd = &ph->nodes[i];
+
+		sm_lock_acquire(&nd->lock);
+		some |= sm__arena_retreat(h, nd);
+		sm_lock_release(&nd->lock);
+	}
+	if (some)
+		s = alloc_somewhere(h, node, n, align);
+	if (s == NULL) {
+		struct sm_ph_node *nd = &ph->nodes[node];
+
+		sm_lock_acquire(&nd->lock);
+		nd->counts.failed++;
+		sm_lock_release(&nd->lock);
+		errno = ENOMEM;
+	}
+	return s;
+}
+
+struct sm_span *sm__pageheap_alloc_aligned(struct sm_heap *h, unsigned node, size_t nunits,
+					   size_t align_units)
+{
+	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_span *s;
+
+	SM_ASSERT(nunits > 0 && align_units > 0 && (align_units & (align_units - 1)) == 0);
+	node = preferred(h, ph, node);
+	if (SM_UNLIKELY(nunits >= ph->nodes[node].units || align_units >= ph->nodes[node].units)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	s = alloc_somewhere(h, node, (uint32_t)nunits, (uint32_t)align_units);
+	return SM_LIKELY(s != NULL) ? s : alloc_last_resort(h, node, (uint32_t)nunits, (uint32_t)align_units);
+}
+
+struct sm_span *sm__pageheap_alloc(struct sm_heap *h, unsigned node, size_t nunits)
+{
+	return sm__pageheap_alloc_aligned(h, node, nunits, 1);
+}
+
+struct sm_span *sm__pageheap_map_file(struct sm_heap *h, unsigned node, int fd, int64_t offset, size_t bytes,
+				      bool shared, bool writable)
+{
+	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_ph_file f = {
+		.fd = fd, .offset = offset, .bytes = bytes, .shared = shared, .writable = writable};
+	struct sm_ph_node *nd = &ph->nodes[preferred(h, ph, node)];
+	struct sm_span *s;
+
+	if (bytes == 0 || bytes >> SM_UNIT_SHIFT >= nd->units) {
+		errno = bytes == 0 ? EINVAL : ENOMEM;
+		return NULL;
+	}
+	sm_lock_acquire(&nd->lock);
+	s = sm__own_map_file(h, nd, &f);
+	if (s != NULL)
+		nd->counts.allocs++;
+	else
+		nd->counts.failed++;
+	sm_lock_release(&nd->lock);
+	return s;
+}
+
+/* ---- the way back ---------------------------------------------------------------------------------------- */
+
+/* Into the arenas: [unit, unit + n) was handed out and is free from here on. */
+static void take_back(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
+{
+	sm__ph_undescribe(h, nd, unit, n);
+	sm__ph_dirty_set(nd, unit, n);
+	nd->dirty_units += n;
+	nd->free_units += n;
+	nd->used_units -= n;
+	SM_PH_CALL(sm__ph(h), give, nd, unit, n);
+}
+
+SM_INLINE struct sm_ph_node *node_of(struct sm_heap *h, const struct sm_span *s)
+{
+	return &sm__ph(h)->nodes[s->node];
+}
+
+void sm__pageheap_free(struct sm_heap *h, struct sm_span *s)
+{
+	struct sm_ph_node *nd = node_of(h, s);
+
+	SM_ASSERT(s->back == 0 && s->nunits > 0);
+	/* Release: whoever still reads the old state sees the span as it was. */
+	sm_store_release(&s->state, SM_SPAN_FREE);
+	sm_lock_acquire(&nd->lock);
+	if (SM_UNLIKELY(s->flags & SM_SPANF_OWNMAP))
+		sm__own_free(h, nd, s);
+	else
+		take_back(h, nd, sm_span_unit(&h->range, s) - nd->first, s->nunits);
+	nd->counts.frees++;
+	sm_lock_release(&nd->lock);
+}
+
+static bool grow_locked(struct sm_heap *h, struct sm_ph_node *nd, struct sm_span *s, uint32_t n)
+{
+	uint32_t unit = sm_span_unit(&h->range, s) - nd->first;
+	uint32_t end = unit + s->nunits, more = n - s->nunits, dirty;
+
+	if (s->flags & SM_SPANF_OWNMAP)
+		return sm__own_grow(h, nd, s, n);
+	/* What is free up to the frontier, and the untouched space behind it. */
+	if (unit + n > nd->frontier) {
+		uint32_t rest = nd->frontier - end;
+
+		if (rest > 0) {
+			if (!SM_PH_CALL(sm__ph(h), take_at, nd, end, rest))
+				return false;
+			SM_PH_CALL(sm__ph(h), give, nd, end, rest);
+		}
+		if (!sm__arena_extend(h, nd, unit + n))
+			return false;
+	}
+	if (!SM_PH_CALL(sm__ph(h), take_at, nd, end, more))
+		return false;
+	dirty = sm__ph_dirty_count(nd, end, more);
+	nd->dirty_units -= dirty;
+	nd->free_units -= more;
+	nd->used_units += more;
+	sm__ph_extend_description(h, nd, unit, s->nunits, n);
+	s->flags = (uint8_t)(dirty == 0 ? s->flags | SM_SPANF_ZEROED : s->flags & ~SM_SPANF_ZEROED);
+	return true;
+}
+
+bool sm__pageheap_grow(struct sm_heap *h, struct sm_span *s, size_t nunits)
+{
+	struct sm_ph_node *nd = node_of(h, s);
+	bool done;
+
+	if (nunits <= s->nunits)
+		return true;
+	if (nunits >= nd->units)
+		return false;
+	sm_lock_acquire(&nd->lock);
+	done = grow_locked(h, nd, s, (uint32_t)nunits);
+	nd->counts.grown += done;
+	sm_lock_release(&nd->lock);
+	return done;
+}
+
+void sm__pageheap_shrink(struct sm_heap *h, struct sm_span *s, size_t nunits)
+{
+	struct sm_ph_node *nd = node_of(h, s);
+	uint32_t old = s->nunits, n = (uint32_t)nunits;
+
+	SM_ASSERT(nunits >= 1 && nunits <= old);
+	if (n == old)
+		return;
+	sm_lock_acquire(&nd->lock);
+	if (s->flags & SM_SPANF_OWNMAP) {
+		sm__own_shrink(h, nd, s, n);
+	} else {
+		s->nunits = n;
+		take_back(h, nd, sm_span_unit(&h->range, s) - nd->first + n, old - n);
+	}
+	sm_lock_release(&nd->lock);
+}

@@ -1,0 +1,26 @@
+/* pagetest.h: a heap that has only its lower half, for tests of the page heap and below. */
+#ifndef SM_TESTS_SUPPORT_PAGETEST_H
+#define SM_TESTS_SUPPORT_PAGETEST_H
+
+#include "allocator/heap.h"
+#include "allocator/pageheap.h"
+#include "allocator/range.h"
+
+/* Zeroed, with small sizes: 1 GiB of range, arenas of 4 MiB, one node, this kind of page heap. Fill in the rest,
+ * then call pagetest_create. */
+struct sm_heap *pagetest_heap(enum sm_pageheap_kind kind);
+/* sm__range_create; fails the test with the reason when it does not work. */
+void pagetest_create(struct sm_heap *h);
+void pagetest_destroy(struct sm_heap *h);
+
+/* n nodes, all of them the machine's node 0, at distances that grow with the difference of indexes. */
+void pagetest_nodes(struct sm_heap *h, unsigned n);
+
+/* Sums over all nodes. */
+struct sm_pageheap_stats pagetest_stats(struct sm_heap *h);
+
+/* A seed from SM_SEED or the clock, printed; and numbers from it. */
+uint64_t pagetest_seed(void);
+uint64_t pagetest_random(uint64_t *state);
+
+#endif
