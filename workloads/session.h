@@ -46,7 +46,7 @@ struct sm_job {
 	const struct sm_seat *marks; /* NULL: unpinned */
 	/* The machine, for the heap's nodes and for labels. NULL: one node, nothing bound. */
 	const struct sm_topology *topology;
-	/* What to count, and which of its passes; NULL: time and resource usage only. */
+	/* What to count, and which of its passes; NULL: nothing, the sample has results but no metrics. */
 	const struct sm_counterset *counters;
 	unsigned pass;
 	uint64_t seed; /* of every random choice; equal seeds make equal choices */
@@ -93,20 +93,24 @@ enum sm_metric_status {
 };
 const char *sm_metric_status_name(enum sm_metric_status s); /* "ok", "multiplexed", "unsupported", .. */
 
-/* One figure of one thread in one phase. Phases of a thread exclude each other and sum to its total. */
+/*
+ * One figure of one row. A row is a thread in a phase. Phases of a thread exclude each other; the row "total"
+ * is all of them. Rows with thread -1 are sums over the threads of the role, formulas (instructions per
+ * cycle) evaluated over the sums; where the machine has several kinds of cores, one such row for each.
+ */
 struct sm_metric {
-	char role[16];	 /* "mutator", "mark", "sweep", "control", "scavenge", .. */
-	char phase[20];	 /* sm_phase_name(): "app", "refill", "assist", .. */
-	int thread;	 /* index within the role */
-	int cpu, node;	 /* os numbers, -1: not pinned */
-	char metric[40]; /* "time", "cycles", "task-clock", .. */
-	char event[96];	 /* the resolved event behind it */
-	bool has_value;	 /* false: n/a, see status and reason */
+	char role[16];	  /* "mutator", "mark", "sweep", "control", "scavenge", .. */
+	char phase[20];	  /* sm_phase_name(): "app", "refill", "assist", ..; "idle"; "total" */
+	int thread;	  /* index within the role, -1: all threads of the role */
+	int cpu, node;	  /* os numbers, -1: not pinned */
+	char metric[256]; /* "time", "cycles", "task-clock", .. */
+	char event[256];  /* the resolved event behind it */
+	bool has_value;	  /* false: n/a, see status and reason */
 	double value;
-	char unit[16];
+	char unit[24];
 	enum sm_metric_status status;
 	char source[8];	  /* "pmu", "sw", "sim" */
-	char reason[120]; /* why there is no value */
+	char reason[160]; /* why there is no value */
 	uint64_t enabled_ns, running_ns;
 };
 

@@ -1,0 +1,97 @@
+/* workloads/histogram.h: buckets partition all values, quantiles are right to 1/64, the maximum is exact. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "workloads/histogram.h"
+#include "workloads/rng.h"
+
+static struct sm_histogram h, other;
+
+static void reset(void)
+{
+	memset(&h, 0, sizeof(h));
+	memset(&other, 0, sizeof(other));
+}
+
+/* Bucket b ends at max(b), and max(b) + 1 is in bucket b + 1: no gap, no overlap. */
+START_TEST(buckets_partition)
+{
+	for (unsigned b = 0; b + 1 < SM_HISTOGRAM_BUCKETS; b++) {
+		uint64_t end = sm_histogram_bucket_max(b);
+
+		ck_assert_uint_eq(sm_histogram_bucket(end), b);
+		ck_assert_uint_eq(sm_histogram_bucket(end + 1), b + 1);
+	}
+	ck_assert_uint_eq(sm_histogram_bucket(UINT64_MAX), SM_HISTOGRAM_BUCKETS - 1);
+	ck_assert_uint_eq(sm_histogram_bucket_max(SM_HISTOGRAM_BUCKETS - 1), UINT64_MAX);
+	ck_assert_uint_eq(sm_histogram_bucket(0), 0);
+}
+END_TEST
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+START_TEST(quantiles_against_sorting)
+{
+	enum { N = 20000 };
+	static const double qs[] = {0.001, 0.25, 0.5, 0.9, 0.99, 0.999, 1.0};
+	static uint64_t values[N];
+	struct sm_rng r;
+
+	reset();
+	sm_rng_seed(&r, 5, 0);
+	for (unsigned i = 0; i < N; i++) {
+		values[i] = sm_rng_next(&r) >> (20 + sm_rng_below(&r, 40));
+		sm_histogram_record(&h, values[i]);
+	}
+	qsort(values, N, sizeof(values[0]), by_value);
+	for (unsigned i = 0; i < sizeof(qs) / sizeof(qs[0]); i++) {
+		uint64_t exact = values[(unsigned)(qs[i] * N + 0.5) - 1];
+		uint64_t got = sm_histogram_quantile(&h, qs[i]);
+
+		ck_assert_uint_ge(got, exact);
+		ck_assert_uint_le(got, exact + exact / 64 + 1);
+	}
+	ck_assert_uint_eq(h.max, values[N - 1]);
+	ck_assert_uint_eq(sm_histogram_quantile(&h, 1.0), values[N - 1]);
+}
+END_TEST
+
+START_TEST(empty_and_sums)
+{
+	reset();
+	ck_assert_uint_eq(sm_histogram_quantile(&h, 0.5), 0);
+	sm_histogram_record(&h, 10);
+	sm_histogram_record(&other, 1000000);
+	sm_histogram_record(&other, 3);
+	sm_histogram_add(&h, &other);
+	ck_assert_uint_eq(h.count, 3);
+	ck_assert_uint_eq(h.max, 1000000);
+	ck_assert_uint_eq(sm_histogram_quantile(&h, 0.3), 3);
+	ck_assert_uint_eq(sm_histogram_quantile(&h, 0.5), 10);
+	ck_assert_uint_eq(sm_histogram_quantile(&h, 0.9), 1000000);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("histogram");
+	TCase *tc = tcase_create("histogram");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_test(tc, buckets_partition);
+	tcase_add_test(tc, quantiles_against_sorting);
+	tcase_add_test(tc, empty_and_sums);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

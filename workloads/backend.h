@@ -1,0 +1,78 @@
+/*
+ * backend.h: one set of calls over the three things that objects can come from.
+ *
+ * Every call takes the backend as its first argument. A workload writes its kernel once, as an
+ * SM_INLINE function with the backend as a parameter, and calls it with a constant from a switch: the
+ * compiler makes a copy for each backend, in which nothing is left of the choice.
+ *
+ * Memory that cannot be had ends the run with a clear reason (sm_run_out_of_memory does not return), so
+ * that a kernel need not carry error paths that its peers in other languages do not have either.
+ */
+#ifndef SM_WORKLOADS_BACKEND_H
+#define SM_WORKLOADS_BACKEND_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "workloads/run.h"
+
+/* Ends the run: its error is ENOMEM and names the size. Any thread of the run. */
+SM_COLD _Noreturn void sm_run_out_of_memory(struct sm_thread *t, size_t bytes);
+
+/*
+ * An object with pointers: `type` for gc, `size` for the others. gc zeroes it; the others do not, as a
+ * C program that fills it at once would have it.
+ */
+SM_INLINE void *sm_backend_new(enum sm_wl_backend b, struct sm_thread *t, const struct sm_type *type,
+			       size_t size)
+{
+	void *p = NULL;
+
+	switch (b) {
+	case SM_WL_GC: p = sm_new(t->m, type); break;
+	case SM_WL_SPAN: break; /* until manual mode is there */
+	case SM_WL_LIBC: p = malloc(size); break;
+	case SM_WL_COUNT: break;
+	}
+	if (SM_UNLIKELY(p == NULL))
+		sm_run_out_of_memory(t, size);
+	return p;
+}
+
+/* A pointer-free object, contents undefined. */
+SM_INLINE void *sm_backend_bytes(enum sm_wl_backend b, struct sm_thread *t, size_t size)
+{
+	void *p = NULL;
+
+	switch (b) {
+	case SM_WL_GC: p = sm_new_bytes(t->m, size); break;
+	case SM_WL_SPAN: break; /* until manual mode is there */
+	case SM_WL_LIBC: p = malloc(size); break;
+	case SM_WL_COUNT: break;
+	}
+	if (SM_UNLIKELY(p == NULL))
+		sm_run_out_of_memory(t, size);
+	return p;
+}
+
+/* Gives an object back; the collector finds out by itself. */
+SM_INLINE void sm_backend_free(enum sm_wl_backend b, struct sm_thread *t, void *p)
+{
+	switch (b) {
+	case SM_WL_GC: break;
+	case SM_WL_SPAN: (void)t; break;
+	case SM_WL_LIBC: free(p); break;
+	case SM_WL_COUNT: break;
+	}
+}
+
+/* *slot = value, where slot is a pointer word of an object. */
+SM_INLINE void sm_backend_store(enum sm_wl_backend b, struct sm_thread *t, void **slot, void *value)
+{
+	if (b == SM_WL_GC)
+		sm_store(t->m, slot, value);
+	else
+		*slot = value;
+}
+
+#endif
