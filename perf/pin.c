@@ -1,0 +1,154 @@
+/* Binding and verification; see pin.h. */
+#include "perf/pin.h"
+
+#include <errno.h>
+#include <linux/mempolicy.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define MAX_CPUS  (1 << 20)
+#define MAX_NODES 1024
+#define WORD_BITS (8 * sizeof(unsigned long))
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static cpu_set_t *initial;
+static size_t initial_size;
+
+static int say(char *why, size_t len, int code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+static int say(char *why, size_t len, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (why && len)
+		vsnprintf(why, len, fmt, ap);
+	va_end(ap);
+	return code;
+}
+
+/* The calling thread's mask in a set that the kernel finds large enough; free with CPU_FREE. */
+static cpu_set_t *read_mask(size_t *size)
+{
+	for (int bits = 1024; bits <= MAX_CPUS; bits *= 2) {
+		cpu_set_t *set = CPU_ALLOC(bits);
+
+		*size = CPU_ALLOC_SIZE(bits);
+		if (!set)
+			return NULL;
+		if (!sched_getaffinity(0, *size, set))
+			return set;
+		CPU_FREE(set);
+		if (errno != EINVAL)
+			return NULL;
+	}
+	return NULL;
+}
+
+static void remember(void)
+{
+	initial = read_mask(&initial_size);
+}
+
+int sm_pin_current(int *node_os)
+{
+	unsigned cpu = 0, node = 0;
+
+	if (syscall(SYS_getcpu, &cpu, &node, NULL))
+		return -1;
+	if (node_os)
+		*node_os = (int)node;
+	return (int)cpu;
+}
+
+int sm_pin_verify(int pu_os, char *why, size_t whylen)
+{
+	size_t size;
+	cpu_set_t *set = read_mask(&size);
+	int count, here;
+	bool has;
+
+	if (!set)
+		return say(why, whylen, -errno, "CPU %d: cannot read the binding back: sched_getaffinity: %s",
+			   pu_os, strerror(errno));
+	count = CPU_COUNT_S(size, set);
+	has = pu_os >= 0 && CPU_ISSET_S(pu_os, size, set);
+	CPU_FREE(set);
+	if (!has || count != 1)
+		return say(why, whylen, -EIO,
+			   "CPU %d: the binding did not take: the mask now holds %d CPUs%s", pu_os, count,
+			   has ? "" : " and not this one");
+	here = sm_pin_current(NULL);
+	if (here >= 0 && here != pu_os)
+		return say(why, whylen, -EIO, "CPU %d: the thread is bound there but runs on CPU %d", pu_os,
+			   here);
+	return 0;
+}
+
+int sm_pin_thread(int pu_os, char *why, size_t whylen)
+{
+	size_t size;
+	cpu_set_t *set;
+	int rc;
+
+	pthread_once(&once, remember);
+	if (pu_os < 0 || pu_os >= MAX_CPUS)
+		return say(why, whylen, -EINVAL, "CPU %d: no such CPU", pu_os);
+	set = CPU_ALLOC(pu_os + 1);
+	size = CPU_ALLOC_SIZE(pu_os + 1);
+	if (!set)
+		return say(why, whylen, -ENOMEM, "CPU %d: out of memory", pu_os);
+	CPU_ZERO_S(size, set);
+	CPU_SET_S(pu_os, size, set);
+	rc = sched_setaffinity(0, size, set) ? -errno : 0;
+	CPU_FREE(set);
+	if (rc == -EINVAL)
+		return say(why, whylen, rc,
+			   "CPU %d: not available: offline, outside the cpuset, or no such CPU", pu_os);
+	if (rc)
+		return say(why, whylen, rc, "CPU %d: sched_setaffinity: %s", pu_os, strerror(-rc));
+	return sm_pin_verify(pu_os, why, whylen);
+}
+
+int sm_pin_release(void)
+{
+	pthread_once(&once, remember);
+	if (!initial)
+		return -ENOMEM;
+	return sched_setaffinity(0, initial_size, initial) ? -errno : 0;
+}
+
+int sm_pin_memory(void *addr, size_t len, int node_os, char *why, size_t whylen)
+{
+	unsigned long mask[MAX_NODES / WORD_BITS] = {0}, back[MAX_NODES / WORD_BITS] = {0};
+	int mode = -1;
+
+	if (node_os < 0 || node_os >= MAX_NODES - 1)
+		return say(why, whylen, -EINVAL, "node %d: no such node", node_os);
+	mask[(size_t)node_os / WORD_BITS] |= 1ul << ((size_t)node_os % WORD_BITS);
+	if (syscall(SYS_mbind, addr, len, MPOL_BIND, mask, (unsigned long)MAX_NODES, 0))
+		return say(why, whylen, -errno, "node %d: mbind: %s", node_os, strerror(errno));
+	if (syscall(SYS_get_mempolicy, &mode, back, (unsigned long)MAX_NODES, addr,
+		    (unsigned long)MPOL_F_ADDR))
+		return say(why, whylen, -errno, "node %d: cannot read the binding back: get_mempolicy: %s",
+			   node_os, strerror(errno));
+	if (mode != MPOL_BIND || memcmp(mask, back, sizeof(mask)))
+		return say(why, whylen, -EIO, "node %d: the memory binding did not take (policy %d)", node_os,
+			   mode);
+	return 0;
+}
+
+int sm_pin_node_of(const void *addr)
+{
+	int node = -1;
+
+	if (syscall(SYS_get_mempolicy, &node, NULL, 0ul, addr, (unsigned long)(MPOL_F_NODE | MPOL_F_ADDR)))
+		return -errno;
+	return node;
+}
