@@ -110,6 +110,9 @@ $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FLAGS_USED)' | cmp -s - $@ || echo '$(FLAGS_USED)' > $@
 
+# The sets are compiled in by .incbin, which no dependency file mentions.
+$(B)/perf/setfile.o: $(wildcard perf/sets/*.ini)
+
 build-tests: $(TESTS) ## build every test program
 build-benches: $(BENCHES) ## build every benchmark program
 

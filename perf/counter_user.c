@@ -1,0 +1,133 @@
+/* User-space counter reads; the protocol is told in counter_user.h and in <linux/perf_event.h>. */
+#include "perf/counter_user.h"
+#include "perf/clock.h"
+
+#include <errno.h>
+#include <linux/perf_event.h>
+
+#if defined(__x86_64__)
+uint64_t sm__pmc_read(unsigned index)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("rdpmc" : "=a"(lo), "=d"(hi) : "c"(index));
+	return (uint64_t)hi << 32 | lo;
+}
+#elif defined(__aarch64__)
+#define MRS(reg)                                              \
+	({                                                    \
+		uint64_t v_;                                  \
+		__asm__ volatile("mrs %0, " #reg : "=r"(v_)); \
+		v_;                                           \
+	})
+/* The register number is part of the instruction: hence a switch. */
+uint64_t sm__pmc_read(unsigned index)
+{
+	__asm__ volatile("isb" : : : "memory");
+	switch (index) {
+#define C(n)    \
+	case n: \
+		return MRS(pmevcntr##n##_el0)
+		C(0);
+		C(1);
+		C(2);
+		C(3);
+		C(4);
+		C(5);
+		C(6);
+		C(7);
+		C(8);
+		C(9);
+		C(10);
+		C(11);
+		C(12);
+		C(13);
+		C(14);
+		C(15);
+		C(16);
+		C(17);
+		C(18);
+		C(19);
+		C(20);
+		C(21);
+		C(22);
+		C(23);
+		C(24);
+		C(25);
+		C(26);
+		C(27);
+		C(28);
+		C(29);
+		C(30);
+#undef C
+	case 31: return MRS(pmccntr_el0);
+	default: return 0;
+	}
+}
+#else
+uint64_t sm__pmc_read(unsigned index)
+{
+	(void)index;
+	return 0;
+}
+#endif
+
+bool sm__user_readable(const struct perf_event_mmap_page *page)
+{
+#if defined(__x86_64__) || defined(__aarch64__)
+	return page && page->cap_user_rdpmc;
+#else
+	(void)page;
+	return false;
+#endif
+}
+
+/* ns since the kernel last updated the times in the page. */
+static uint64_t since_update(const volatile struct perf_event_mmap_page *p)
+{
+	uint64_t cyc = sm_clock_ticks(), quot, rem;
+
+	if (p->cap_user_time_short)
+		cyc = p->time_cycles + ((cyc - p->time_cycles) & p->time_mask);
+	quot = cyc >> p->time_shift;
+	rem = cyc & (((uint64_t)1 << p->time_shift) - 1);
+	return p->time_offset + quot * p->time_mult + ((rem * p->time_mult) >> p->time_shift);
+}
+
+int sm__user_read(const struct perf_event_mmap_page *page, sm_pmc_fn pmc, struct sm_user_count *out)
+{
+	const volatile struct perf_event_mmap_page *p = page;
+
+	for (int tries = 0; tries < 100; tries++) {
+		/* Acquire: nothing below may be read before the sequence number. */
+		uint32_t seq = __atomic_load_n(&page->lock, __ATOMIC_ACQUIRE), idx = p->index;
+		uint64_t enabled = p->time_enabled, running = p->time_running;
+		int64_t count = p->offset;
+
+		/* While the two are equal their difference stays so; the exact time does not matter then. */
+		if (p->cap_user_time && enabled != running) {
+			uint64_t delta = since_update(p);
+
+			enabled += delta;
+			if (idx)
+				running += delta;
+		}
+		if (p->cap_user_rdpmc && idx) {
+			unsigned shift = 64u - p->pmc_width;
+			uint64_t raw = pmc(idx - 1) << (shift & 63);
+
+			/* Sign extension: the kernel starts counters at negative values, and they wrap at 2^width. */
+			count = (int64_t)((uint64_t)count + (uint64_t)((int64_t)raw >> (shift & 63)));
+		}
+		/* Nothing above may be read after the second look: an acquire fence orders loads before it with it. */
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&page->lock, __ATOMIC_RELAXED) != seq)
+			continue;
+		if (!idx || !p->cap_user_rdpmc)
+			return -EAGAIN;
+		*out = (struct sm_user_count){
+			.value = (uint64_t)count, .enabled = enabled, .running = running};
+		return 0;
+	}
+	return -EAGAIN;
+}

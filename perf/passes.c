@@ -1,0 +1,245 @@
+/*
+ * First-fit packing of metrics into passes. An item is one metric: all its hardware events must count together.
+ * Whether a set of events fits is asked of the kernel (sm_group_fits), on a CPU of each kind, never looked up.
+ */
+#include "perf/passes.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+struct pass {
+	unsigned n;
+	unsigned events[SM_GROUP_MAX];
+};
+
+struct plan {
+	struct sm_counterset *cs;
+	struct pass passes[SM_PASSES_MAX];
+	unsigned n;
+	cpu_set_t saved;
+	bool have_saved;
+};
+
+bool sm__is_hw(const struct sm_cs_event *e, unsigned kind)
+{
+	const struct sm_event_resolved *r = &e->res[kind];
+
+	return !e->constant && r->status == SM_STATUS_OK && r->code.backend == SM_BACKEND_PERF &&
+	       r->code.source == SM_SOURCE_PMU;
+}
+
+/* On a hybrid machine an event is scheduled only while the thread runs on a CPU of its kind. */
+static void go_to_kind(struct plan *p, unsigned kind)
+{
+	const struct sm_pmu *pmu = &p->cs->pmus.pmus[kind];
+	cpu_set_t set;
+
+	if (p->cs->n_kinds < 2 || !p->have_saved)
+		return;
+	CPU_ZERO(&set);
+	for (int c = sm_cpumask_next(&pmu->cpus, 0); c >= 0 && c < CPU_SETSIZE;
+	     c = sm_cpumask_next(&pmu->cpus, c + 1))
+		if (CPU_ISSET(c, &p->saved))
+			CPU_SET(c, &set);
+	if (CPU_COUNT(&set))
+		sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void come_back(struct plan *p)
+{
+	if (p->cs->n_kinds >= 2 && p->have_saved)
+		sched_setaffinity(0, sizeof(p->saved), &p->saved);
+}
+
+/* ---- each event alone ------------------------------------------------------------------------ */
+
+static void try_event(struct plan *p, struct sm_cs_event *e, unsigned kind)
+{
+	const struct sm_counterset_options *o = &p->cs->opt;
+	struct sm_group_options opt = {
+		.opener = o->opener, .cpu = -1, .no_user_read = true, .multiplex = o->multiplex};
+	const struct sm_event_code *code = &e->res[kind].code;
+	struct sm_event_resolved *r = &e->res[kind];
+	struct sm_counter_group g;
+
+	sm_group_open(&g, &code, 1, &opt);
+	if (g.ev[0].status != SM_STATUS_OK) {
+		r->status = g.ev[0].status;
+		snprintf(r->reason, sizeof(r->reason), "%s", g.ev[0].reason);
+	}
+	sm_group_close(&g);
+	if (r->status != SM_STATUS_OK || r->code.source != SM_SOURCE_PMU || o->multiplex)
+		return;
+	if (!sm_group_fits(&code, 1, o->opener)) {
+		r->status = SM_STATUS_NOT_COUNTED;
+		snprintf(r->reason, sizeof(r->reason),
+			 "it opens, but the kernel finds no free counter for it (NMI watchdog, another "
+			 "profiler?)");
+	}
+}
+
+static void try_events(struct plan *p)
+{
+	for (unsigned k = 0; k < p->cs->n_kinds; k++) {
+		go_to_kind(p, k);
+		for (unsigned i = 0; i < p->cs->n_events; i++) {
+			struct sm_cs_event *e = &p->cs->events[i];
+
+			if (!e->constant && e->res[k].status == SM_STATUS_OK &&
+			    e->res[k].code.backend == SM_BACKEND_PERF)
+				try_event(p, e, k);
+		}
+	}
+	come_back(p);
+}
+
+/* ---- together -------------------------------------------------------------------------------- */
+
+static bool fits_on(struct plan *p, const struct pass *s, unsigned kind)
+{
+	const struct sm_event_code *codes[SM_GROUP_MAX];
+	unsigned n = 0;
+	bool fits;
+
+	for (unsigned i = 0; i < s->n; i++)
+		if (sm__is_hw(&p->cs->events[s->events[i]], kind))
+			codes[n++] = &p->cs->events[s->events[i]].res[kind].code;
+	if (n < 2 || p->cs->opt.no_probe)
+		return true;
+	go_to_kind(p, kind);
+	fits = sm_group_fits(codes, n, p->cs->opt.opener);
+	come_back(p);
+	return fits;
+}
+
+static bool contains(const struct pass *s, unsigned event)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->events[i] == event)
+			return true;
+	return false;
+}
+
+static bool any_hw(const struct sm_counterset *cs, unsigned event)
+{
+	for (unsigned k = 0; k < cs->n_kinds; k++)
+		if (sm__is_hw(&cs->events[event], k))
+			return true;
+	return false;
+}
+
+/* Adds a metric's events to the pass if the result fits on every kind. */
+static bool add_to(struct plan *p, struct pass *s, const struct sm_cs_metric *m)
+{
+	struct pass grown = *s;
+
+	for (unsigned i = 0; i < m->n_events; i++) {
+		if (contains(&grown, m->events[i]) || !any_hw(p->cs, m->events[i]))
+			continue;
+		if (grown.n == SM_GROUP_MAX)
+			return false;
+		grown.events[grown.n++] = m->events[i];
+	}
+	for (unsigned k = 0; grown.n != s->n && k < p->cs->n_kinds; k++)
+		if (!fits_on(p, &grown, k))
+			return false;
+	*s = grown;
+	return true;
+}
+
+static unsigned hw_events_of(const struct plan *p, const struct sm_cs_metric *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->n_events; i++)
+		n += any_hw(p->cs, m->events[i]);
+	return n;
+}
+
+static void pack(struct plan *p, struct sm_cs_metric *m)
+{
+	unsigned n = hw_events_of(p, m);
+
+	if (!n)
+		return;
+	for (unsigned i = 0; i < p->n; i++) {
+		if (add_to(p, &p->passes[i], m)) {
+			m->pass = i;
+			return;
+		}
+	}
+	if (p->n < SM_PASSES_MAX && add_to(p, &p->passes[p->n], m)) {
+		m->pass = p->n++;
+		return;
+	}
+	m->refused = SM_STATUS_NOT_COUNTED;
+	snprintf(m->reason, sizeof(m->reason), "its %u events do not fit on this PMU's free counters at once",
+		 n);
+}
+
+/* The metric's own verdict: what keeps it from being counted on every kind. */
+static void judge(const struct sm_counterset *cs, struct sm_cs_metric *m)
+{
+	for (unsigned i = 0; i < m->n_events; i++) {
+		const struct sm_cs_event *e = &cs->events[m->events[i]];
+		const struct sm_event_resolved *worst = NULL;
+		bool good = e->constant;
+
+		for (unsigned k = 0; !e->constant && k < cs->n_kinds; k++) {
+			if (e->res[k].status == SM_STATUS_OK)
+				good = true;
+			else
+				worst = &e->res[k];
+			if (e->res[k].code.source == SM_SOURCE_PMU)
+				m->source = SM_SOURCE_PMU;
+		}
+		m->uncore |= e->uncore;
+		if (!good && worst && m->refused == SM_STATUS_OK) {
+			m->refused = worst->status;
+			snprintf(m->reason, sizeof(m->reason), "%s", worst->reason);
+		}
+	}
+}
+
+static void set_source(const struct sm_counterset *cs, struct sm_cs_metric *m)
+{
+	m->source = SM_SOURCE_SW;
+	for (unsigned i = 0; i < m->n_events; i++) {
+		const struct sm_cs_event *e = &cs->events[m->events[i]];
+		enum sm_source s = e->res[0].code.source;
+
+		if (e->constant || s == SM_SOURCE_SW)
+			continue;
+		m->source = cs->opt.from == SM_COUNTERS_SIM ? SM_SOURCE_SIM : s;
+	}
+}
+
+int sm__passes_plan(struct sm_counterset *cs)
+{
+	static _Thread_local struct plan plan; /* large: not for the stack of a small thread */
+	struct plan *p = &plan;
+
+	memset(p, 0, sizeof(*p));
+	p->cs = cs;
+	p->have_saved = !sched_getaffinity(0, sizeof(p->saved), &p->saved);
+	if (!cs->opt.no_probe && cs->opt.from != SM_COUNTERS_SIM)
+		try_events(p);
+	p->n = 1;
+	for (unsigned i = 0; i < cs->n_metrics; i++) {
+		set_source(cs, &cs->metrics[i]);
+		judge(cs, &cs->metrics[i]);
+		if (cs->metrics[i].refused == SM_STATUS_OK && cs->opt.from != SM_COUNTERS_SIM)
+			pack(p, &cs->metrics[i]);
+	}
+	for (unsigned i = 0; i < p->n; i++) {
+		for (unsigned j = 0; j < p->passes[i].n; j++)
+			cs->events[p->passes[i].events[j]].in_pass[i / 64] |= (uint64_t)1 << (i % 64);
+		if (p->passes[i].n > cs->most_together)
+			cs->most_together = p->passes[i].n;
+	}
+	cs->n_groups = p->n;
+	cs->n_passes = cs->opt.multiplex ? 1 : p->n;
+	return 0;
+}

@@ -1,0 +1,18 @@
+/* Packing events into passes; called by counterset.c. */
+#ifndef SM_PERF_PASSES_H
+#define SM_PERF_PASSES_H
+
+#include "perf/counterset.h"
+
+#define SM_PASSES_MAX 64 /* bits of sm_cs_event.in_pass */
+
+/*
+ * Tries every hardware event, packs the metrics' events into passes by opening, and writes the outcome into cs: passes,
+ * and for what cannot be counted the status and reason. 0 or -ENOMEM.
+ */
+int sm__passes_plan(struct sm_counterset *cs);
+
+/* Is this event opened by threads as part of a pass (a hardware event that can be counted on kind)? */
+bool sm__is_hw(const struct sm_cs_event *e, unsigned kind);
+
+#endif

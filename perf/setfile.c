@@ -1,0 +1,314 @@
+/* Reading counter sets; the format is told in setfile.h. */
+#include "perf/setfile.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+/* The linker puts the text files into the program: a set is edited as text and never out of step with the binary. */
+#define EMBED(id, file)                  \
+	__asm__(".pushsection .rodata\n" \
+		".balign 8\n"            \
+		"sm__set_" #id ":\n"     \
+		".incbin \"" file "\"\n" \
+		".byte 0\n"              \
+		".popsection\n");        \
+	extern const char sm__set_##id[] __attribute__((visibility("hidden")))
+
+EMBED(cycles, "perf/sets/cycles.ini");
+EMBED(cache, "perf/sets/cache.ini");
+EMBED(tlb, "perf/sets/tlb.ini");
+EMBED(branch, "perf/sets/branch.ini");
+EMBED(stall, "perf/sets/stall.ini");
+EMBED(numa, "perf/sets/numa.ini");
+EMBED(memory, "perf/sets/memory.ini");
+EMBED(soft, "perf/sets/soft.ini");
+
+static const struct {
+	const char *name, *text;
+} builtin[] = {
+	{"cycles", sm__set_cycles}, {"cache", sm__set_cache}, {"tlb", sm__set_tlb},
+	{"branch", sm__set_branch}, {"stall", sm__set_stall}, {"numa", sm__set_numa},
+	{"memory", sm__set_memory}, {"soft", sm__set_soft},
+};
+#define N_BUILTIN (sizeof(builtin) / sizeof(builtin[0]))
+
+const char *sm_setfile_builtin_name(unsigned i)
+{
+	return i < N_BUILTIN ? builtin[i].name : NULL;
+}
+
+const char *sm_setfile_builtin_text(unsigned i)
+{
+	return i < N_BUILTIN ? builtin[i].text : NULL;
+}
+
+/* ---- parsing --------------------------------------------------------------------------------- */
+
+struct parse {
+	struct sm_setfile *s;
+	char why[200];
+	int rc;
+};
+
+static int refuse(struct parse *p, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* inih's handlers return 0 for an error. */
+static int refuse(struct parse *p, int rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!p->rc) {
+		va_start(ap, fmt);
+		vsnprintf(p->why, sizeof(p->why), fmt, ap);
+		va_end(ap);
+		p->rc = rc;
+	}
+	return 0;
+}
+
+static int copy(struct parse *p, char *to, size_t len, const char *from, const char *what)
+{
+	if (strlen(from) >= len)
+		return refuse(p, -EINVAL, "%s is longer than %zu characters", what, len - 1);
+	strcpy(to, from);
+	return 1;
+}
+
+static int on_set(struct parse *p, const char *key, const char *value)
+{
+	if (!strcmp(key, "name"))
+		return copy(p, p->s->name, sizeof(p->s->name), value, "name");
+	if (!strcmp(key, "title"))
+		return copy(p, p->s->title, sizeof(p->s->title), value, "title");
+	return refuse(p, -EINVAL, "[set] has no \"%s\" (name, title)", key);
+}
+
+static struct sm_set_metric *metric(struct parse *p, const char *name)
+{
+	struct sm_setfile *s = p->s;
+	struct sm_set_metric *grown;
+
+	for (unsigned i = 0; i < s->n_metrics; i++)
+		if (!strcmp(s->metrics[i].name, name))
+			return &s->metrics[i];
+	grown = realloc(s->metrics, (s->n_metrics + 1) * sizeof(*grown));
+	if (!grown) {
+		refuse(p, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	s->metrics = grown;
+	memset(&grown[s->n_metrics], 0, sizeof(*grown));
+	if (!copy(p, grown[s->n_metrics].name, sizeof(grown->name), name, "metric name"))
+		return NULL;
+	return &grown[s->n_metrics++];
+}
+
+static int on_metric(struct parse *p, const char *name, const char *key, const char *value)
+{
+	struct sm_set_metric *m = metric(p, name);
+
+	if (!m)
+		return 0;
+	if (!strcmp(key, "formula"))
+		return copy(p, m->formula, sizeof(m->formula), value, "formula");
+	if (!strcmp(key, "unit"))
+		return copy(p, m->unit, sizeof(m->unit), value, "unit");
+	if (!strcmp(key, "help"))
+		return copy(p, m->help, sizeof(m->help), value, "help");
+	return refuse(p, -EINVAL, "[metric %s] has no \"%s\" (formula, unit, help)", name, key);
+}
+
+/* Strings in a notation of their own stay as they are; the others are libpfm4 events of the section's PMU. */
+static bool qualified(const char *s)
+{
+	if (strstr(s, "::") || strchr(s, '/'))
+		return true;
+	return s[0] == 'r' && s[1] && strspn(s + 1, "0123456789abcdefABCDEF") == strlen(s + 1);
+}
+
+static int add_map(struct parse *p, const char *pmu, const char *event, const char *string)
+{
+	struct sm_setfile *s = p->s;
+	struct sm_set_mapping *m;
+	char full[SM_EVENT_STRING * 2];
+
+	for (unsigned i = 0; i < s->n_maps; i++)
+		if (!strcmp(s->maps[i].pmu, pmu) && !strcmp(s->maps[i].event, event))
+			return refuse(p, -EINVAL, "%s is defined twice for %s", event, pmu);
+	m = realloc(s->maps, (s->n_maps + 1) * sizeof(*m));
+	if (!m)
+		return refuse(p, -ENOMEM, "out of memory");
+	s->maps = m;
+	m += s->n_maps;
+	snprintf(full, sizeof(full), "%s%s%s", qualified(string) ? "" : pmu,
+		 qualified(string) ? "" : "::", string);
+	if (!copy(p, m->pmu, sizeof(m->pmu), pmu, "PMU name") ||
+	    !copy(p, m->event, sizeof(m->event), event, "event name") ||
+	    !copy(p, m->string, sizeof(m->string), full, "event string"))
+		return 0;
+	s->n_maps++;
+	return 1;
+}
+
+static int on_pmu(struct parse *p, const char *list, const char *event, const char *string)
+{
+	char names[64], *save = NULL;
+	int ok = 1;
+
+	if (!copy(p, names, sizeof(names), list, "list of PMUs"))
+		return 0;
+	for (char *n = strtok_r(names, " ", &save); ok && n; n = strtok_r(NULL, " ", &save))
+		ok = add_map(p, n, event, string);
+	return ok;
+}
+
+static int on_line(void *user, const char *section, const char *key, const char *value)
+{
+	struct parse *p = user;
+
+	/* inih cuts sections at 49 characters without saying so. */
+	if (strlen(section) >= 49)
+		return refuse(p, -EINVAL, "section name too long: use several sections");
+	if (!value || !*value)
+		return refuse(p, -EINVAL, "\"%s\" has no value", key);
+	if (!strcmp(section, "set"))
+		return on_set(p, key, value);
+	if (!strncmp(section, "metric ", 7))
+		return on_metric(p, section + 7, key, value);
+	if (!strncmp(section, "pmu ", 4))
+		return on_pmu(p, section + 4, key, value);
+	return refuse(p, -EINVAL, "unknown section [%s] (set, metric NAME, pmu NAME..)", section);
+}
+
+int sm_setfile_parse(const char *text, const char *origin, struct sm_setfile **out, char *err, size_t errlen)
+{
+	struct parse p = {.s = calloc(1, sizeof(*p.s))};
+	int line;
+
+	*out = NULL;
+	if (!p.s)
+		return -ENOMEM;
+	snprintf(p.s->origin, sizeof(p.s->origin), "%s", origin);
+	line = ini_parse_string(text, on_line, &p);
+	if (line > 0 && !p.rc)
+		refuse(&p, -EINVAL, "not \"key = value\", or longer than 199 characters");
+	else if (line < 0)
+		refuse(&p, -ENOMEM, "out of memory");
+	if (!p.rc && !p.s->name[0])
+		refuse(&p, -EINVAL, "[set] name is missing");
+	if (!p.rc && !p.s->n_metrics)
+		refuse(&p, -EINVAL, "no [metric NAME] section");
+	if (p.rc) {
+		if (err && errlen)
+			snprintf(err, errlen, "%s:%d: %s", origin, line > 0 ? line : 1, p.why);
+		sm_setfile_free(p.s);
+		return p.rc;
+	}
+	*out = p.s;
+	return 0;
+}
+
+int sm_setfile_read(const char *path, struct sm_setfile **out, char *err, size_t errlen)
+{
+	FILE *f = fopen(path, "re");
+	char *text;
+	size_t n;
+	int rc;
+
+	*out = NULL;
+	if (!f) {
+		rc = -errno;
+		snprintf(err, errlen, "%s: %s", path, strerror(-rc));
+		return rc;
+	}
+	text = calloc(1, 1 << 20);
+	n = text ? fread(text, 1, (1 << 20) - 1, f) : 0;
+	rc = !text ? -ENOMEM : ferror(f) ? -EIO : strlen(text) != n ? -EINVAL : 0;
+	fclose(f);
+	if (rc)
+		snprintf(err, errlen, "%s: %s", path, rc == -EINVAL ? "not a text file" : strerror(-rc));
+	else
+		rc = sm_setfile_parse(text, path, out, err, errlen);
+	free(text);
+	return rc;
+}
+
+void sm_setfile_free(struct sm_setfile *s)
+{
+	if (!s)
+		return;
+	free(s->metrics);
+	free(s->maps);
+	free(s);
+}
+
+/* ---- finding --------------------------------------------------------------------------------- */
+
+void sm_setfile_user_dir(char *buf, size_t len)
+{
+	const char *own = getenv("SPANMARK_SETS"), *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+
+	buf[0] = '\0';
+	if (getauxval(AT_SECURE))
+		return;
+	if (own && *own)
+		snprintf(buf, len, "%s", own);
+	else if (xdg && *xdg)
+		snprintf(buf, len, "%s/spanmark/sets", xdg);
+	else if (home && *home)
+		snprintf(buf, len, "%s/.config/spanmark/sets", home);
+}
+
+static bool is_path(const char *name)
+{
+	size_t n = strlen(name);
+
+	return strchr(name, '/') || (n > 4 && !strcmp(name + n - 4, ".ini"));
+}
+
+static int unknown(const char *name, char *err, size_t errlen)
+{
+	size_t at = (size_t)snprintf(err, errlen, "unknown counter set \"%s\"; allowed:", name);
+
+	for (unsigned i = 0; i < N_BUILTIN && at < errlen; i++)
+		at += (size_t)snprintf(err + at, errlen - at, "%s %s", i ? "," : "", builtin[i].name);
+	if (at < errlen)
+		snprintf(err + at, errlen - at, ", or the path of an .ini file");
+	return -ENOENT;
+}
+
+int sm_setfile_find(const char *name, const char *user_dir, struct sm_setfile **out, char *err, size_t errlen)
+{
+	char path[512];
+	int rc;
+
+	*out = NULL;
+	if (is_path(name))
+		return sm_setfile_read(name, out, err, errlen);
+	if (user_dir && *user_dir) {
+		snprintf(path, sizeof(path), "%s/%s.ini", user_dir, name);
+		rc = sm_setfile_read(path, out, err, errlen);
+		if (rc != -ENOENT && rc != -ENOTDIR)
+			return rc;
+	}
+	for (unsigned i = 0; i < N_BUILTIN; i++)
+		if (!strcmp(builtin[i].name, name))
+			return sm_setfile_parse(builtin[i].text, "built in", out, err, errlen);
+	return unknown(name, err, errlen);
+}
+
+const struct sm_set_mapping *sm_setfile_map(const struct sm_setfile *s, const char *uarch, const char *event)
+{
+	const char *const order[] = {uarch, "any", strcmp(uarch, "callgrind") ? "generic" : "any"};
+
+	for (unsigned k = 0; k < 3; k++)
+		for (unsigned i = 0; i < s->n_maps; i++)
+			if (!strcmp(s->maps[i].pmu, order[k]) && !strcmp(s->maps[i].event, event))
+				return &s->maps[i];
+	return NULL;
+}

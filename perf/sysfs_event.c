@@ -1,0 +1,157 @@
+/*
+ * The notation of perf(1): pmu/term=value,.../. Terms are bit fields described in <pmu>/format/<term> ("config:0-7,32-35"),
+ * aliases are files in <pmu>/events holding such terms, with an optional .scale and .unit beside them.
+ */
+#include "perf/sysfs_event.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct parse {
+	const struct sm_event_options *opt;
+	const struct sm_pmu *pmu;
+	struct sm_event_resolved *out;
+	int depth;
+};
+
+static bool refuse(struct parse *p, const char *fmt, const char *a, const char *b)
+{
+	p->out->status = SM_STATUS_UNSUPPORTED;
+	snprintf(p->out->reason, sizeof(p->out->reason), fmt, a, b);
+	return false;
+}
+
+/* Spreads value over the bits that the format names, lowest first. */
+static bool deposit(struct parse *p, const char *format, uint64_t value, const char *term)
+{
+	struct sm_event_code *c = &p->out->code;
+	uint64_t *word = &c->config;
+	const char *s = strchr(format, ':');
+	char *end;
+
+	if (!s)
+		return refuse(p, "%s: format \"%s\" is not understood", term, format);
+	if (!strncmp(format, "config1:", 8))
+		word = &c->config1;
+	else if (!strncmp(format, "config2:", 8))
+		word = &c->config2;
+	else if (strncmp(format, "config:", 7))
+		return refuse(p, "%s: format \"%s\" is not understood", term, format);
+	for (s++; *s;) {
+		unsigned long lo = strtoul(s, &end, 10), hi = lo;
+
+		if (end == s)
+			return refuse(p, "%s: format \"%s\" is not understood", term, format);
+		if (*end == '-')
+			hi = strtoul(end + 1, &end, 10);
+		if (hi > 63 || hi < lo)
+			return refuse(p, "%s: format \"%s\" is not understood", term, format);
+		for (; lo <= hi; lo++, value >>= 1)
+			*word = (*word & ~((uint64_t)1 << lo)) | ((value & 1) << lo);
+		s = *end == ',' ? end + 1 : end;
+		if (*end && *end != ',')
+			return refuse(p, "%s: format \"%s\" is not understood", term, format);
+	}
+	return value ? refuse(p, "%s: the value is too large for %s", term, p->pmu->device) : true;
+}
+
+static bool safe(const char *s)
+{
+	return *s && !strchr(s, '/') && strcmp(s, ".") && strcmp(s, "..");
+}
+
+static bool apply_terms(struct parse *p, const char *terms);
+
+static bool apply_alias(struct parse *p, const char *name)
+{
+	char path[320], text[512];
+
+	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%s/events/%s", p->pmu->device, name);
+	if (p->depth > 0 || sm__read_line(p->opt->pmus->root, path, text, sizeof(text)))
+		return refuse(p, "%s has no event or term \"%s\"", p->pmu->device, name);
+	p->depth++;
+	if (!apply_terms(p, text))
+		return false;
+	p->depth--;
+	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%s/events/%s.scale", p->pmu->device,
+		 name);
+	if (!sm__read_line(p->opt->pmus->root, path, text, sizeof(text)))
+		p->out->code.scale = strtod(text, NULL);
+	return true;
+}
+
+static bool apply_term(struct parse *p, char *term)
+{
+	char *eq = strchr(term, '='), path[320], format[128], *end;
+	uint64_t value = 1;
+
+	if (eq) {
+		*eq = '\0';
+		value = strtoull(eq + 1, &end, 0);
+		if (end == eq + 1 || *end)
+			return refuse(p, "%s: \"%s\" is not a number", term, eq + 1);
+	}
+	if (!safe(term))
+		return refuse(p, "%s has no event or term \"%s\"", p->pmu->device, term);
+	if (!strcmp(term, "config"))
+		return deposit(p, "config:0-63", value, term);
+	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%s/format/%s", p->pmu->device, term);
+	if (!sm__read_line(p->opt->pmus->root, path, format, sizeof(format)))
+		return deposit(p, format, value, term);
+	return eq ? refuse(p, "%s has no term \"%s\"", p->pmu->device, term) : apply_alias(p, term);
+}
+
+static bool apply_terms(struct parse *p, const char *terms)
+{
+	char copy[512], *save = NULL;
+
+	snprintf(copy, sizeof(copy), "%s", terms);
+	for (char *t = strtok_r(copy, ",", &save); t; t = strtok_r(NULL, ",", &save))
+		if (!apply_term(p, t))
+			return false;
+	return true;
+}
+
+/* On a machine with several core PMUs "cpu/.../" means the core PMU at hand. */
+static const struct sm_pmu *find_pmu(const struct sm_event_options *opt, const char *device)
+{
+	const struct sm_pmu *core = &opt->pmus->pmus[opt->core];
+	const struct sm_pmu *p = sm_pmus_find(opt->pmus, device);
+
+	return p || strcmp(device, "cpu") || !core->present ? p : core;
+}
+
+bool sm__sysfs_event(const char *name, const struct sm_event_options *opt, struct sm_event_resolved *out,
+		     bool *bad)
+{
+	const char *slash = strchr(name, '/'), *last = strrchr(name, '/');
+	struct parse p = {.opt = opt, .out = out};
+	char device[48], terms[SM_EVENT_STRING];
+	const struct sm_pmu *core = &opt->pmus->pmus[opt->core];
+
+	snprintf(device, sizeof(device), "%.*s", (int)(slash - name), name);
+	*bad = slash == name || last == slash || !safe(device) ||
+	       (last[1] && strcmp(last, "/u") && strcmp(last, "/k"));
+	if (*bad)
+		return refuse(&p, "\"%s\": want PMU/term=value,.../%s", name, "");
+	out->code = (struct sm_event_code){.source = SM_SOURCE_PMU, .scale = 1};
+	p.pmu = find_pmu(opt, device);
+	if (!p.pmu)
+		return refuse(&p, "this machine has no PMU called \"%s\"%s", device, "");
+	snprintf(terms, sizeof(terms), "%.*s", (int)(last - slash - 1), slash + 1);
+	if (!apply_terms(&p, terms))
+		return false;
+	if (p.pmu->core && opt->pmus->n_core > 1 && p.pmu != core)
+		return refuse(&p, "event of %s, this core is counted by %s", p.pmu->device, core->device);
+	out->code.backend = p.pmu->core ? SM_BACKEND_PERF : SM_BACKEND_UNCORE;
+	out->code.type = p.pmu->type;
+	if (p.pmu->core) {
+		out->code.exclude_kernel = !opt->count_kernel && last[1] != 'k';
+		out->code.exclude_user = last[1] == 'k';
+	} else {
+		out->pmu = p.pmu;
+	}
+	return true;
+}

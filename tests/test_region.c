@@ -1,0 +1,372 @@
+/* Regions: time and counts are exclusive and their sum is the thread's total. */
+#include "perf/region.h"
+#include "perf/clock.h"
+
+#include <check.h>
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static struct sm_counterset *soft_set(void)
+{
+	static const char *const sets[] = {"soft", "cycles"};
+	struct sm_counterset_options o = {.sets = sets, .n_sets = 2, .user_dir = ""};
+	struct sm_counterset *cs = NULL;
+	char err[300] = "";
+
+	ck_assert_msg(!sm_counterset_new(&o, &cs, err, sizeof(err)), "%s", err);
+	return cs;
+}
+
+static int event_index(const struct sm_counterset *cs, const char *name)
+{
+	for (unsigned i = 0; i < cs->n_events; i++)
+		if (!strcmp(cs->events[i].name, name))
+			return (int)i;
+	ck_abort_msg("no event %s", name);
+	return -1;
+}
+
+static void touch_pages(size_t n)
+{
+	size_t page = 4096;
+	char *p = mmap(NULL, n * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ck_assert(p != MAP_FAILED);
+	madvise(p, n * page, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < n; i++)
+		p[i * page] = 1;
+	munmap(p, n * page);
+}
+
+static struct sm_region_thread *open_thread(const struct sm_counterset *cs, uint32_t light)
+{
+	struct sm_region_options o = {.n_regions = 4, .pu_os = -1, .light = light};
+	struct sm_region_thread *t = NULL;
+	char err[200] = "";
+
+	ck_assert_msg(!sm_region_thread_open(cs, &o, &t, err, sizeof(err)), "%s", err);
+	return t;
+}
+
+/* Every counted event: the sum over regions is the total, to the last count; time as well, to rounding. */
+static void check_sums(const struct sm_counterset *cs, const struct sm_region_thread *t, unsigned n_regions,
+		       bool light)
+{
+	struct sm_reading *sum = calloc(cs->n_events, sizeof(*sum)), *r = calloc(cs->n_events, sizeof(*r));
+	struct sm_region_time tm, total;
+	uint64_t ns = 0;
+
+	for (unsigned e = 0; e < cs->n_events; e++)
+		sum[e] = SM_READING_ZERO;
+	for (unsigned i = 0; i < n_regions; i++) {
+		sm_region_get(t, i, 0, r, &tm);
+		ns += tm.ns;
+		for (unsigned e = 0; e < cs->n_events; e++)
+			sm_reading_add(&sum[e], &r[e]);
+	}
+	sm_region_total(t, 0, r, &total);
+	ck_assert_uint_ge(ns + n_regions, total.ns);
+	ck_assert_uint_le(ns, total.ns + n_regions);
+	for (unsigned e = 0; e < cs->n_events; e++) {
+		if (r[e].status != SM_STATUS_OK)
+			continue;
+		if (!light)
+			ck_assert_int_eq(sum[e].status, SM_STATUS_OK);
+		ck_assert_uint_eq(sum[e].raw, r[e].raw);
+		ck_assert_uint_eq(sum[e].enabled, r[e].enabled);
+	}
+	free(sum);
+	free(r);
+}
+
+START_TEST(test_faults_go_to_their_region)
+{
+	struct sm_counterset *cs = soft_set();
+	struct sm_region_thread *t = open_thread(cs, 0);
+	struct sm_reading *r = calloc(cs->n_events, sizeof(*r));
+	int faults = event_index(cs, "minor_faults");
+	struct sm_region_time tm;
+
+	sm_region_enter(t, 1);
+	touch_pages(100);
+	sm_region_enter(t, 2);
+	touch_pages(300);
+	sm_region_leave(t);
+	touch_pages(50);
+	sm_region_leave(t);
+	sm_region_thread_stop(t);
+
+	sm_region_get(t, 1, 0, r, &tm);
+	ck_assert_int_eq(r[faults].status, SM_STATUS_OK);
+	ck_assert_uint_ge(r[faults].raw, 150);
+	ck_assert_uint_lt(r[faults].raw, 250);
+	ck_assert_uint_eq(tm.enters, 1);
+	sm_region_get(t, 2, 0, r, &tm);
+	ck_assert_uint_ge(r[faults].raw, 300);
+	ck_assert_uint_lt(r[faults].raw, 400);
+	ck_assert_uint_gt(tm.ns, 0);
+	sm_region_get(t, 3, 0, r, &tm);
+	ck_assert_uint_eq(r[faults].raw, 0);
+	ck_assert_int_eq(r[faults].status, SM_STATUS_OK);
+	ck_assert_uint_eq(tm.ns, 0);
+	check_sums(cs, t, 4, false);
+	sm_region_thread_free(t);
+	sm_counterset_free(cs);
+	free(r);
+}
+END_TEST
+
+START_TEST(test_random_nesting_sums_up)
+{
+	struct sm_counterset *cs = soft_set();
+	struct sm_region_thread *t = open_thread(cs, 0);
+	unsigned depth = 0, state = 12345;
+
+	for (int i = 0; i < 5000; i++) {
+		state = state * 1103515245u + 12345u;
+		if (depth && (state >> 16) % 2) {
+			sm_region_leave(t);
+			depth--;
+		} else if (depth < 30) {		       /* deeper than SM_REGION_DEPTH on purpose */
+			sm_region_enter(t, (state >> 20) % 6); /* and unknown regions */
+			depth++;
+		}
+		if (i % 500 == 0) {
+			touch_pages(3);
+			check_sums(cs, t, 4, false);
+		}
+	}
+	while (depth--)
+		sm_region_leave(t);
+	sm_region_thread_stop(t);
+	check_sums(cs, t, 4, false);
+	sm_region_thread_free(t);
+	sm_counterset_free(cs);
+}
+END_TEST
+
+START_TEST(test_light_region_counts_stay_outside)
+{
+	struct sm_counterset *cs = soft_set();
+	struct sm_region_thread *t = open_thread(cs, 1u << 2);
+	struct sm_reading *r = calloc(cs->n_events, sizeof(*r));
+	int faults = event_index(cs, "minor_faults");
+	struct sm_region_time tm;
+
+	sm_region_enter(t, 1);
+	sm_region_enter(t, 2);
+	touch_pages(200);
+	sm_region_leave(t);
+	sm_region_leave(t);
+	sm_region_thread_stop(t);
+	sm_region_get(t, 2, 0, r, &tm);
+	ck_assert_int_eq(r[faults].status, SM_STATUS_NOT_COUNTED);
+	ck_assert_ptr_nonnull(r[faults].reason);
+	ck_assert_uint_gt(tm.ns, 0);
+	sm_region_get(t, 1, 0, r, &tm);
+	ck_assert_uint_ge(r[faults].raw, 200);
+	check_sums(cs, t, 4, true);
+	sm_region_thread_free(t);
+	sm_counterset_free(cs);
+	free(r);
+}
+END_TEST
+
+START_TEST(test_uncounted_is_never_zero)
+{
+	struct sm_counterset *cs = soft_set();
+	struct sm_region_thread *t = open_thread(cs, 0);
+	struct sm_reading *r = calloc(cs->n_events, sizeof(*r));
+	double v = -1;
+
+	sm_region_thread_stop(t);
+	sm_region_get(t, 0, 0, r, NULL);
+	for (unsigned e = 0; e < cs->n_events; e++) {
+		if (r[e].status == SM_STATUS_OK)
+			continue;
+		ck_assert_ptr_nonnull(r[e].reason);
+		ck_assert(r[e].reason[0] != '\0');
+		if (r[e].status != SM_STATUS_MULTIPLEXED)
+			ck_assert(!sm_reading_value(&r[e], &v));
+	}
+	ck_assert(v == -1 || v >= 0);
+	sm_region_thread_free(t);
+	sm_counterset_free(cs);
+	free(r);
+}
+END_TEST
+
+START_TEST(test_reset_and_cost)
+{
+	struct sm_counterset *cs = soft_set();
+	struct sm_region_thread *t = open_thread(cs, 1u << 3);
+	struct sm_reading *r = calloc(cs->n_events, sizeof(*r));
+	int faults = event_index(cs, "minor_faults");
+	struct sm_region_cost cost;
+
+	ck_assert_ptr_eq(sm_region_self(), t);
+	touch_pages(100);
+	sm_region_reset(t);
+	sm_region_enter(t, 1);
+	sm_region_leave(t);
+	sm_region_enter(t, 3);
+	sm_region_leave(t);
+	sm_region_leave(t); /* without enter */
+	sm_region_cost(t, &cost);
+	ck_assert_uint_eq(cost.changes, 2);
+	ck_assert_uint_eq(cost.light_changes, 2);
+	ck_assert_uint_eq(cost.dropped, 1);
+	ck_assert(cost.ns_per_change > 0 && cost.ns_per_light_change > 0);
+	ck_assert(cost.share > 0);
+	sm_region_thread_stop(t);
+	ck_assert_ptr_null(sm_region_self());
+	sm_region_total(t, 0, r, NULL);
+	ck_assert_uint_lt(r[faults].raw, 100);
+	sm_region_enter(t, 1); /* after stop: ignored */
+	sm_region_thread_free(t);
+	sm_counterset_free(cs);
+	free(r);
+}
+END_TEST
+
+START_TEST(test_null_thread_is_nothing)
+{
+	struct sm_region_cost cost;
+
+	sm_region_enter(NULL, 1);
+	sm_region_leave(NULL);
+	sm_region_reset(NULL);
+	sm_region_thread_stop(NULL);
+	sm_region_thread_free(NULL);
+	sm_region_cost(NULL, &cost);
+	ck_assert_uint_eq(cost.changes, 0);
+	ck_assert(isnan(cost.instructions_per_change));
+}
+END_TEST
+
+START_TEST(test_bad_options)
+{
+	struct sm_counterset *cs = soft_set();
+	struct sm_region_thread *t;
+	char err[200] = "";
+	struct sm_region_options o = {.n_regions = SM_REGION_MAX + 1, .pu_os = -1};
+
+	ck_assert_int_lt(sm_region_thread_open(cs, &o, &t, err, sizeof(err)), 0);
+	ck_assert(err[0] != '\0');
+	o = (struct sm_region_options){.n_regions = 2, .pass = cs->n_passes, .pu_os = -1};
+	ck_assert_int_lt(sm_region_thread_open(cs, &o, &t, err, sizeof(err)), 0);
+	ck_assert_ptr_null(t);
+	sm_counterset_free(cs);
+}
+END_TEST
+
+/* ---- another thread looks on, and a signal handler interferes --------------------------------- */
+
+struct watch {
+	const struct sm_counterset *cs;
+	struct sm_region_thread *_Atomic t;
+	_Atomic bool stop;
+};
+
+static void *watcher(void *arg)
+{
+	struct watch *w = arg;
+	uint64_t last = 0;
+
+	while (!w->stop) {
+		struct sm_region_thread *t = w->t;
+		struct sm_region_time a, total;
+		uint64_t sum = 0;
+
+		if (!t)
+			continue;
+		sm_region_total(t, 0, NULL, &total);
+		ck_assert_uint_ge(total.ns, last);
+		last = total.ns;
+		for (unsigned r = 0; r < 4; r++) {
+			sm_region_get(t, r, 0, NULL, &a);
+			sum += a.ns;
+		}
+		ck_assert_uint_ge(sum + 8, last); /* read later: no less */
+	}
+	return NULL;
+}
+
+static struct sm_region_thread *volatile in_signal;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	sm_region_enter(in_signal, 3);
+	sm_region_leave(in_signal);
+}
+
+START_TEST(test_readers_and_signals)
+{
+	struct watch w = {.cs = soft_set()};
+	struct sigaction sa = {.sa_handler = on_signal};
+	struct sm_region_thread *t;
+	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	struct itimerspec every = {{0, 200000}, {0, 200000}};
+	pthread_t other;
+	timer_t timer;
+	uint64_t until;
+	sigset_t usr;
+
+	/* The watcher must not take the signal: regions belong to their own thread. */
+	sigemptyset(&usr);
+	sigaddset(&usr, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &usr, NULL);
+	ck_assert_int_eq(pthread_create(&other, NULL, watcher, &w), 0);
+	pthread_sigmask(SIG_UNBLOCK, &usr, NULL);
+	t = open_thread(w.cs, 0);
+	in_signal = t;
+	w.t = t;
+	sigaction(SIGUSR1, &sa, NULL);
+	ck_assert_int_eq(timer_create(CLOCK_MONOTONIC, &ev, &timer), 0);
+	timer_settime(timer, 0, &every, NULL);
+	until = sm_clock_ns() + 300000000;
+	while (sm_clock_ns() < until) {
+		sm_region_enter(t, 1);
+		sm_region_enter(t, 2);
+		sm_region_leave(t);
+		sm_region_leave(t);
+	}
+	timer_delete(timer);
+	signal(SIGUSR1, SIG_IGN);
+	w.stop = true;
+	pthread_join(other, NULL);
+	sm_region_thread_stop(t);
+	check_sums(w.cs, t, 4, false);
+	sm_region_thread_free(t);
+	sm_counterset_free((struct sm_counterset *)w.cs);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("region");
+	TCase *tc = tcase_create("regions");
+	SRunner *sr;
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, test_faults_go_to_their_region);
+	tcase_add_test(tc, test_random_nesting_sums_up);
+	tcase_add_test(tc, test_light_region_counts_stay_outside);
+	tcase_add_test(tc, test_uncounted_is_never_zero);
+	tcase_add_test(tc, test_reset_and_cost);
+	tcase_add_test(tc, test_null_thread_is_nothing);
+	tcase_add_test(tc, test_bad_options);
+	tcase_add_test(tc, test_readers_and_signals);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}
