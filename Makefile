@@ -63,7 +63,7 @@ TESTS      := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_SRC) $(STRESS_SRC))
 BENCHES    := $(patsubst tests/%.c,$(B)/tests/%,$(BENCH_SRC))
 
 .DEFAULT_GOAL := all
-.PHONY: all run test build-tests build-benches deps layers format format-check install uninstall clean help FORCE
+.PHONY: all run test build-tests build-benches deps layers format format-check gen-sizeclass install uninstall clean help FORCE
 
 PRODUCTS := $(B)/libspanmark.a $(B)/libspanmark.so.$(SOMAJOR) $(if $(wildcard harness/main.c),$(B)/spanmark) \
             $(if $(wildcard allocator/preload.c),$(B)/libspanmark-malloc.so)
@@ -117,6 +117,11 @@ build-tests: $(TESTS) ## build every test program
 build-benches: $(BENCHES) ## build every benchmark program
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# The generator lives in the test, which compares: so the committed table cannot drift from it.
+gen-sizeclass: $(B)/tests/test_sizeclass ## generate allocator/sizeclass.c again
+	$< --print >allocator/sizeclass.c.new
+	mv allocator/sizeclass.c.new allocator/sizeclass.c
 
 # ---- set-up --------------------------------------------------------------------------------------
 # The installer is a script because a bare machine has no compiler when make first parses this file.

@@ -23,7 +23,8 @@
 #include "allocator/sizeclass.h"
 #include "allocator/span.h"
 
-#define SM_BINS_MAX 1024
+#define SM_BINS_MAX   1024
+#define SM_POST_BYTES (16 * SM_KIB)
 
 struct sm_heap;
 
@@ -51,6 +52,8 @@ struct sm_cache {
 	char *tiny_cur, *tiny_end; /* the block that pointer-free objects under 16 B share */
 	unsigned node;		   /* node index that refills try first */
 	bool black;		   /* set by the collector: windows are blackened when taken */
+	size_t debt;		   /* bytes taken since hooks.before_refill was last called */
+	size_t unposted;	   /* bytes taken and not yet in heap->allocated_bytes */
 	struct sm_cache_stats stats;
 	struct sm_cache *next, *prev; /* under heap->caches_lock */
 	void *owner;		      /* the collector's mutator, for hooks */
@@ -76,11 +79,15 @@ SM_API void *sm__cache_tiny(struct sm_cache *c, size_t size, size_t align);
 /* A large object (> SM_MAX_SMALL) of this layout, zeroed if the layout has pointers or zero is set. */
 SM_API void *sm__cache_large(struct sm_cache *c, size_t size, const struct sm_layout *layout, bool zero);
 
+/* *c must be all zero (freshly mapped: a cache is large and mostly never touched). 0. */
 int sm__cache_init(struct sm_cache *c, struct sm_heap *h, void *owner);
 /* Gives every window's unallocated rest and every owned span back to the central lists. */
 void sm__cache_retire_all(struct sm_cache *c);
 void sm__cache_fini(struct sm_cache *c);
-/* Calls fn for the unallocated rest of each window: [first, first + count) of span. */
+/* Adds what c has taken to heap->allocated_bytes; until then that lags by less than SM_POST_BYTES a cache. */
+void sm__cache_post(struct sm_cache *c);
+/* Calls fn for the unallocated rest of each window, and for a tiny block with room left (whose first
+ * objects are in use, but whose next ones are born in it): [first, first + count) of span. */
 void sm__cache_foreach_window(struct sm_cache *c,
 			      void (*fn)(void *ctx, struct sm_span *s, unsigned first, unsigned count),
 			      void *ctx);

@@ -20,15 +20,16 @@
  */
 struct sm_heap_hooks {
 	void *ctx;
-	/* First thing in every refill and large allocation: a safepoint; assists, paces, collects. */
+	/* First thing in every refill and large allocation: a safepoint; assists, paces, collects. bytes:
+	 * what c has taken in windows since the last call, and for a large object its own size. */
 	void (*before_refill)(void *ctx, struct sm_cache *c, size_t bytes);
-	/* c owns the span and has set alloc for the run; blacken it when c->black. */
+	/* c owns the span and has set alloc for the run; blacken it. Called only while c->black. */
 	void (*window_taken)(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first,
 			     unsigned count);
-	/* The run's alloc bits are about to be cleared: whiten it when c->black. */
+	/* The run was never handed out and its alloc bits are about to be cleared: whiten it. Always called. */
 	void (*window_returned)(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first,
 				unsigned count);
-	/* A large object was made, not yet published: blacken it when c->black. */
+	/* A large object was made, not yet published: blacken it. Called only while c->black. */
 	void (*large_new)(void *ctx, struct sm_cache *c, struct sm_span *s);
 	/* s is off its list and unswept: make marks the new alloc. Returns slots in use afterwards. */
 	unsigned (*sweep)(void *ctx, struct sm_cache *c, struct sm_span *s);
@@ -48,7 +49,8 @@ struct sm_heap_hooks {
  */
 struct sm_span_list {
 	uint32_t first, last; /* unit indexes, 0: empty */
-	uint32_t count;
+	_Atomic(uint32_t)
+		count; /* written under the lock; read without it to see whether a look is worth it */
 };
 
 struct sm_central {
@@ -84,7 +86,9 @@ struct sm_heap {
 	_Atomic(size_t)
 		mapped_bytes; /* committed by arenas, own mappings and metadata: held against the limit */
 
-	struct sm_lock bins_lock; /* rank SM_RANK_BINS */
+	struct sm_lock bins_lock;	 /* rank SM_RANK_BINS; guards the making of bins and layouts */
+	struct sm_layout_node **layouts; /* hash table; ids are given in order of creation */
+	uint32_t nlayouts;
 	struct sm_bin bins[SM_BINS_MAX];
 	struct sm_central *central; /* [node * SM_BINS_MAX + bin], lazily touched */
 	struct sm_central *large;   /* [node]: large objects, lists as above (partial unused) */

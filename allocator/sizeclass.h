@@ -1,7 +1,7 @@
 /*
  * sizeclass.h: size -> class -> slot and span geometry.
  *
- * Classes run from 8 B to 32 KiB. The table is generated (tests/gen/sizeclass.c, `make gen-sizeclass`)
+ * Classes run from 8 B to 32 KiB. The table is generated (tests/support/sizeclass_gen.c, `make gen-sizeclass`)
  * from one bound: rounding a request up to its slot, plus the tail of the span, wastes at most 12.5%
  * of what is handed out (requests under 128 B: at most one 16 B step), and committed as sizeclass.c.
  * Class 0 is "large": a span of its own.

@@ -1,0 +1,315 @@
+/*
+ * central.c: the lists of spans that no cache owns.
+ *
+ * Sweep generations. h->sweepgen advances by 2 at the end of marking, while every mutator that allocates
+ * still allocates black (c->black). A thread may therefore read the old value just before and act on it
+ * just after; each such case is harmless:
+ *   - a span taken as swept is unswept a moment later: its windows are black, so the slots taken from
+ *     it survive the sweep that it meets when it is given back, by parity, to the unswept list;
+ *   - a fresh or large span born with the old value goes to the unswept list, black: kept by the sweep.
+ * A refill that sees the new value gives a span of the old generation back and takes another, which is
+ * swept on the way.
+ */
+#include "allocator/central.h"
+
+#include <errno.h>
+
+#define SWEEP_MAX 64 /* full spans swept in vain before a fresh one is preferred */
+
+/* ---- lists, under the lock ------------------------------------------------------------------------ */
+
+static void list_push(struct sm_heap *h, struct sm_span_list *l, struct sm_span *s)
+{
+	uint32_t u = sm_span_unit(&h->range, s);
+
+	s->prev = 0;
+	s->next = l->first;
+	if (l->first != 0)
+		h->range.spans[l->first].prev = u;
+	else
+		l->last = u;
+	l->first = u;
+	sm_store_relaxed(&l->count, sm_load_relaxed(&l->count) + 1);
+}
+
+static void list_remove(struct sm_heap *h, struct sm_span_list *l, struct sm_span *s)
+{
+	if (s->prev != 0)
+		h->range.spans[s->prev].next = s->next;
+	else
+		l->first = s->next;
+	if (s->next != 0)
+		h->range.spans[s->next].prev = s->prev;
+	else
+		l->last = s->prev;
+	s->next = s->prev = 0;
+	sm_store_relaxed(&l->count, sm_load_relaxed(&l->count) - 1);
+}
+
+static struct sm_span *list_pop(struct sm_heap *h, struct sm_span_list *l)
+{
+	struct sm_span *s;
+
+	if (l->first == 0)
+		return NULL;
+	s = &h->range.spans[l->first];
+	list_remove(h, l, s);
+	return s;
+}
+
+static unsigned parity(uint32_t sweepgen)
+{
+	return sweepgen / 2 % 2;
+}
+
+/* The list that s belongs on, by its own generation. */
+static struct sm_span_list *home_of(struct sm_central *c, const struct sm_span *s)
+{
+	unsigned i = parity(sm_load_relaxed(&s->sweepgen));
+
+	return s->nalloc == s->nslots ? &c->full[i] : &c->partial[i];
+}
+
+/* ---- sweeping on the way --------------------------------------------------------------------------- */
+
+/*
+ * Takes an unswept span off l for sweeping. The lock is what makes the claim exclusive. The generation
+ * may have advanced since the caller chose l, and l may hold swept spans of the new one by now: so the
+ * span's own generation decides.
+ */
+static struct sm_span *claim_unswept_locked(struct sm_heap *h, struct sm_span_list *l)
+{
+	struct sm_span *s = l->first ? &h->range.spans[l->first] : NULL;
+	uint32_t stale = sm_load_acquire(&h->sweepgen) - 2;
+
+	if (s == NULL || sm_load_relaxed(&s->sweepgen) != stale)
+		return NULL;
+	list_remove(h, l, s);
+	sm_store_relaxed(&s->sweepgen, stale + 1);
+	return s;
+}
+
+/* What sweeping leaves behind: `in_use` slots, the rest free, dirty unless nothing was freed. */
+static void note_swept(struct sm_heap *h, struct sm_span *s, unsigned in_use)
+{
+	SM_CHECK(in_use <= s->nalloc);
+	if (in_use != s->nalloc)
+		s->flags &= (uint8_t)~SM_SPANF_ZEROED;
+	s->nalloc = (uint16_t)in_use;
+	s->scan_from = 0;
+	/* Whoever sees the new generation must also see the new alloc bits. */
+	sm_store_release(&s->sweepgen, sm_load_relaxed(&h->sweepgen));
+}
+
+static void sweep_claimed(struct sm_heap *h, struct sm_cache *c, struct sm_span *s)
+{
+	unsigned in_use = s->nalloc;
+
+	sm_phase_enter(SM_PHASE_SWEEP);
+	if (h->hooks.sweep != NULL)
+		in_use = h->hooks.sweep(h->hooks.ctx, c, s);
+	note_swept(h, s, in_use);
+	sm_phase_leave(SM_PHASE_SWEEP);
+	c->stats.swept_spans++;
+}
+
+/* ---- taking ---------------------------------------------------------------------------------------- */
+
+/*
+ * A span of this list with room: swept and partial, else swept now. Called and returns with the lock
+ * held; it is dropped while sweeping.
+ */
+static struct sm_span *take_listed(struct sm_heap *h, struct sm_cache *c, struct sm_central *l)
+{
+	unsigned tries;
+
+	for (tries = 0; tries < SWEEP_MAX; tries++) {
+		unsigned now = parity(sm_load_acquire(&h->sweepgen));
+		struct sm_span *s = list_pop(h, &l->partial[now]);
+
+		if (s != NULL) {
+			l->reused++;
+			return s;
+		}
+		s = claim_unswept_locked(h, &l->partial[!now]);
+		if (s == NULL)
+			s = claim_unswept_locked(h, &l->full[!now]);
+		if (s == NULL)
+			return NULL;
+		l->swept++;
+		sm_lock_release(&l->lock);
+		sweep_claimed(h, c, s);
+		sm_lock_acquire(&l->lock);
+		if (s->nalloc < s->nslots)
+			return s;
+		list_push(h, home_of(l, s), s);
+	}
+	return NULL;
+}
+
+static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigned bin)
+{
+	struct sm_span *s = sm__pageheap_alloc(h, c->node, sm__sizeclasses[h->bins[bin].cls].nunits);
+	struct sm_central *l;
+
+	if (s == NULL)
+		return NULL;
+	if (sm__span_init_small(h, s, bin) != 0) {
+		sm__pageheap_free(h, s);
+		errno = ENOMEM;
+		return NULL;
+	}
+	/* Publication: whoever reads this state (acquire) through a stale or conservative word sees the
+	 * geometry, empty alloc bits and empty mark bits. Slots come to life by the alloc bits. */
+	sm_store_release(&s->state, h->bins[bin].manual ? SM_SPAN_MANUAL : SM_SPAN_SMALL);
+	if (s->node != c->node)
+		c->stats.remote_spans++;
+	l = sm__central_of(h, s->node, bin);
+	sm_lock_acquire(&l->lock);
+	l->fresh++;
+	sm_lock_release(&l->lock);
+	return s;
+}
+
+static bool worth_a_look(struct sm_central *l)
+{
+	return sm_load_relaxed(&l->partial[0].count) + sm_load_relaxed(&l->partial[1].count) +
+		       sm_load_relaxed(&l->full[0].count) + sm_load_relaxed(&l->full[1].count) !=
+	       0;
+}
+
+/* The other nodes' lists: the last resort, counted. */
+static struct sm_span *take_remote(struct sm_heap *h, struct sm_cache *c, unsigned bin)
+{
+	struct sm_span *s = NULL;
+	unsigned i;
+
+	for (i = 1; i < h->nnodes && s == NULL; i++) {
+		struct sm_central *l = sm__central_of(h, (c->node + i) % h->nnodes, bin);
+
+		if (!worth_a_look(l))
+			continue;
+		sm_lock_acquire(&l->lock);
+		s = take_listed(h, c, l);
+		sm_lock_release(&l->lock);
+	}
+	if (s != NULL)
+		c->stats.remote_spans++;
+	return s;
+}
+
+struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsigned bin, struct sm_span *old)
+{
+	struct sm_central *l = sm__central_of(h, c->node, bin);
+	struct sm_span *s = NULL;
+
+	if (old != NULL && old->node != c->node) {
+		sm__central_put(h, c, old);
+		old = NULL;
+	}
+	if (old != NULL || worth_a_look(l)) {
+		sm_lock_acquire(&l->lock);
+		if (old != NULL)
+			list_push(h, home_of(l, old), old);
+		s = take_listed(h, c, l);
+		sm_lock_release(&l->lock);
+	}
+	if (s == NULL)
+		s = take_fresh(h, c, bin);
+	if (s == NULL)
+		s = take_remote(h, c, bin);
+	if (s == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	c->stats.spans++;
+	return s;
+}
+
+/* ---- giving back ----------------------------------------------------------------------------------- */
+
+void sm__central_put(struct sm_heap *h, struct sm_cache *c, struct sm_span *s)
+{
+	struct sm_central *l = sm__central_of(h, s->node, s->bin);
+
+	/* While marking, a conservative scanner may be between reading this span's state and its bits,
+	 * so its bitmaps and units stay what they are; a later sweep finds it empty. */
+	if (s->nalloc == 0 && !c->black && sm_load_relaxed(&s->sweepgen) == sm_load_relaxed(&h->sweepgen)) {
+		sm__span_release(h, s);
+		return;
+	}
+	sm_lock_acquire(&l->lock);
+	list_push(h, home_of(l, s), s);
+	sm_lock_release(&l->lock);
+}
+
+void sm__central_put_large(struct sm_heap *h, struct sm_span *s, enum sm_span_state state)
+{
+	struct sm_central *l = sm__central_of(h, s->node, 0);
+
+	sm_lock_acquire(&l->lock);
+	list_push(h, home_of(l, s), s);
+	/* Under the lock, so that a sweeper that takes it off the list finds it published. */
+	sm_store_release(&s->state, state);
+	sm_lock_release(&l->lock);
+}
+
+void sm__central_remove(struct sm_heap *h, struct sm_span *s)
+{
+	struct sm_central *l = sm__central_of(h, s->node, s->bin);
+
+	sm_lock_acquire(&l->lock);
+	list_remove(h, home_of(l, s), s);
+	sm_lock_release(&l->lock);
+}
+
+/* ---- the sweeper's side ---------------------------------------------------------------------------- */
+
+static struct sm_span *take_unswept_of(struct sm_heap *h, struct sm_central *l)
+{
+	unsigned stale = !parity(sm_load_acquire(&h->sweepgen));
+	struct sm_span *s;
+
+	if (sm_load_relaxed(&l->partial[stale].count) + sm_load_relaxed(&l->full[stale].count) == 0)
+		return NULL;
+	sm_lock_acquire(&l->lock);
+	s = claim_unswept_locked(h, &l->full[stale]);
+	if (s == NULL)
+		s = claim_unswept_locked(h, &l->partial[stale]);
+	sm_lock_release(&l->lock);
+	return s;
+}
+
+/*
+ * The counts are read without the lock: a span is put on an unswept list only at the end of marking and
+ * by caches that give back what they owned then, so a sweeper that comes round after those sees all.
+ */
+struct sm_span *sm__central_take_unswept(struct sm_heap *h, unsigned node, uint32_t *cursor)
+{
+	uint32_t n = sm_load_acquire(&h->nbins), i;
+
+	if (*cursor >= n)
+		*cursor = 0;
+	for (i = 0; i < n; i++) {
+		struct sm_span *s = take_unswept_of(h, sm__central_of(h, node, *cursor));
+
+		if (s != NULL)
+			return s;
+		*cursor = *cursor + 1 == n ? 0 : *cursor + 1;
+	}
+	return NULL;
+}
+
+void sm__central_put_swept(struct sm_heap *h, struct sm_span *s, unsigned in_use)
+{
+	struct sm_central *l = sm__central_of(h, s->node, s->bin);
+
+	note_swept(h, s, in_use);
+	if (in_use == 0) {
+		sm__span_release(h, s);
+		return;
+	}
+	sm_lock_acquire(&l->lock);
+	list_push(h, home_of(l, s), s);
+	sm_lock_release(&l->lock);
+}

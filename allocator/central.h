@@ -1,0 +1,53 @@
+/*
+ * central.h: spans on their way between caches, the sweeper and the page heap.
+ *
+ * The life of a small span, with who acts on each edge:
+ *
+ *     page heap --cache: sm__central_take--> owned by a cache --cache: full, or retired--> on a list
+ *         ^                                       ^   |                                        |
+ *         |                                       |   +--- sm__central_exchange: with room <---+
+ *         |                                       |                                            |
+ *         +-- empty after a sweep ------- swept by a cache on its way (sm__central_take)  <----+
+ *         +-- empty after a sweep ------- sweeper: sm__central_put_swept                  <----+
+ *
+ * A span on a list belongs to the holder of the list's lock; off the lists it belongs to whoever took
+ * it. Its sweepgen says which of the two lists (swept or not) it goes to: by parity, so a cycle's end
+ * turns every swept list into an unswept one without touching it.
+ */
+#ifndef SM_ALLOCATOR_CENTRAL_H
+#define SM_ALLOCATOR_CENTRAL_H
+
+#include "allocator/heap.h"
+
+SM_INLINE struct sm_central *sm__central_of(struct sm_heap *h, unsigned node, unsigned bin)
+{
+	return bin == 0 ? &h->large[node] : &h->central[(size_t)node * SM_BINS_MAX + bin];
+}
+
+/*
+ * Gives `old` (owned by c, of this bin; may be NULL) back and takes another span of the bin with at
+ * least one free slot, now owned by c. NULL with errno ENOMEM.
+ */
+struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsigned bin,
+				     struct sm_span *old);
+/* Gives an owned span back; one that is empty goes to the page heap unless marking may be reading it. */
+void sm__central_put(struct sm_heap *h, struct sm_cache *c, struct sm_span *s);
+/* Puts a new large span, complete but unpublished, on its node's list and publishes it. */
+void sm__central_put_large(struct sm_heap *h, struct sm_span *s, enum sm_span_state state);
+/* Takes a span off its list, whichever that is (manual free of a large object). */
+void sm__central_remove(struct sm_heap *h, struct sm_span *s);
+
+/* span.c: turns a run of units into a span of bin; everything but the store of `state`. 0, -ENOMEM. */
+int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin);
+void sm__span_init_large(struct sm_heap *h, struct sm_span *s, const struct sm_layout *layout);
+/* Gives the bitmaps and the units back. The span is on no list and nobody reads its bits. */
+void sm__span_release(struct sm_heap *h, struct sm_span *s);
+/* The first run of clear bits at or after `from`, cut at `max`; returns its length, 0: none. */
+unsigned sm__span_find_run(const struct sm_span *s, unsigned from, unsigned max, unsigned *first);
+/* Owner: set or clear the alloc bits of a run, and count. */
+void sm__span_set_run(struct sm_span *s, unsigned first, unsigned count);
+void sm__span_clear_run(struct sm_span *s, unsigned first, unsigned count);
+/* Every identity that span.h states, for a span that nobody changes now. NULL, or what is wrong. */
+const char *sm__span_is_valid(const struct sm_heap *h, const struct sm_span *s);
+
+#endif

@@ -1,0 +1,238 @@
+/* Central lists: where spans go by fill and generation, who sweeps them, and threads that share them. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "allocator/central.h"
+#include "tests/support/marksim.h"
+#include "tests/support/run.h"
+
+static struct marksim m;
+static struct sm_cache *c;
+static unsigned bin;
+
+static void setup(void)
+{
+	marksim_init(&m, NULL);
+	c = marksim_cache_new(&m);
+	bin = sm_size_class(64);
+}
+
+static void teardown(void)
+{
+	marksim_cache_free(c);
+	marksim_fini(&m);
+}
+
+static char *new64(void)
+{
+	char *p = sm__cache_bump(c, bin);
+
+	return p ? p : sm__cache_refill_slow(c, bin);
+}
+
+static unsigned slots_of_span(void)
+{
+	return sm__sizeclasses[bin].nslots;
+}
+
+/* n spans full of objects; keep(i) says whether object i is marked. */
+static void fill(unsigned nspans, bool (*keep)(unsigned i))
+{
+	for (unsigned i = 0; i < nspans * slots_of_span(); i++) {
+		char *p = new64();
+
+		ck_assert_ptr_nonnull(p);
+		if (keep(i))
+			marksim_mark(&m, p);
+	}
+}
+
+static bool keep_all(unsigned i)
+{
+	(void)i;
+	return true;
+}
+
+static bool keep_none(unsigned i)
+{
+	(void)i;
+	return false;
+}
+
+static bool keep_some(unsigned i)
+{
+	return i % 8 == 3;
+}
+
+static size_t in_use(void)
+{
+	struct sm_pageheap_stats st;
+
+	sm__pageheap_stats(m.heap, 0, &st);
+	return st.in_use_bytes;
+}
+
+START_TEST(empty_spans_go_back_at_once)
+{
+	fill(10, keep_none);
+	ck_assert_uint_eq(in_use(), 10 * SM_UNIT);
+	marksim_advance(&m);
+	ck_assert_uint_eq(marksim_sweep_all(&m), 10);
+	ck_assert_uint_eq(in_use(), 0);
+}
+END_TEST
+
+START_TEST(full_spans_stay_full_and_are_not_searched_twice)
+{
+	struct sm_central *l = sm__central_of(m.heap, 0, bin);
+
+	fill(10, keep_all);
+	marksim_advance(&m);
+	/* The refill sweeps what it meets, in vain, and takes a fresh span. */
+	ck_assert_ptr_nonnull(new64());
+	ck_assert_uint_eq(m.sweeps, 10);
+	ck_assert_uint_eq(l->full[0].count + l->full[1].count, 10);
+	ck_assert_uint_eq(in_use(), 11 * SM_UNIT);
+	ck_assert_uint_eq(marksim_sweep_all(&m), 0);
+}
+END_TEST
+
+START_TEST(a_refill_sweeps_and_fills_the_holes)
+{
+	fill(10, keep_some);
+	marksim_advance(&m);
+	/* 7 of 8 slots are free: so many objects need no further span. */
+	for (unsigned i = 0; i < 10 * slots_of_span() * 7 / 8; i++)
+		ck_assert_ptr_nonnull(new64());
+	ck_assert_uint_eq(in_use(), 10 * SM_UNIT);
+	ck_assert_uint_eq(c->stats.swept_spans, 10);
+	ck_assert_ptr_nonnull(new64());
+	ck_assert_uint_eq(in_use(), 11 * SM_UNIT);
+}
+END_TEST
+
+START_TEST(a_refill_in_a_new_generation_gives_its_span_back)
+{
+	char *p = new64();
+	struct sm_span *s = sm_span_of(&m.heap->range, (uintptr_t)p);
+
+	/* The window is black, as at the end of marking, and used up; the cache has not been retired. */
+	marksim_mark(&m, p);
+	for (unsigned i = 1; i < slots_of_span(); i++)
+		marksim_mark(&m, new64());
+	sm_store_relaxed(&m.heap->sweepgen, sm_load_relaxed(&m.heap->sweepgen) + 2);
+	ck_assert_ptr_nonnull(new64());
+	ck_assert_uint_eq(sm_load_relaxed(&s->sweepgen), sm_load_relaxed(&m.heap->sweepgen));
+	ck_assert_uint_eq(s->nalloc, s->nslots);
+	ck_assert_ptr_ne(c->windows[bin].span, s);
+}
+END_TEST
+
+START_TEST(generations_alternate)
+{
+	for (unsigned cycle = 0; cycle < 7; cycle++) {
+		fill(4, keep_some);
+		marksim_advance(&m);
+		marksim_sweep_all(&m);
+		ck_assert_uint_eq(sm_heap_check(m.heap), 0);
+	}
+	marksim_advance(&m);
+	marksim_sweep_all(&m);
+	ck_assert_uint_eq(in_use(), 0);
+}
+END_TEST
+
+START_TEST(take_unswept_goes_round_from_any_cursor)
+{
+	uint32_t cursor = 100000;
+	struct sm_span *s;
+	unsigned n = 0;
+
+	fill(3, keep_none);
+	marksim_advance(&m);
+	while ((s = sm__central_take_unswept(m.heap, 0, &cursor)) != NULL) {
+		ck_assert_uint_eq(sm_load_relaxed(&s->sweepgen), sm_load_relaxed(&m.heap->sweepgen) - 1);
+		for (unsigned w = 0; w < (s->nslots + 63u) / 64; w++)
+			sm_store_relaxed(&s->alloc[w], 0);
+		sm__central_put_swept(m.heap, s, 0);
+		n++;
+	}
+	ck_assert_uint_eq(n, 3);
+}
+END_TEST
+
+/* ---- threads --------------------------------------------------------------------------------------- */
+
+#define THREADS 4
+#define EACH	20000
+
+static char *objects[THREADS][EACH];
+
+static void *allocate(void *arg)
+{
+	unsigned id = (unsigned)(uintptr_t)arg;
+	struct sm_cache *mine = marksim_cache_new(&m);
+
+	for (unsigned i = 0; i < EACH; i++) {
+		unsigned b = 1 + (i * 7 + id) % 20;
+		char *p = sm__cache_bump(mine, b);
+
+		if (p == NULL)
+			p = sm__cache_refill_slow(mine, b);
+		memset(p, (int)(id + 1), sm__sizeclasses[b].slot_bytes);
+		objects[id][i] = p;
+	}
+	marksim_cache_free(mine);
+	return NULL;
+}
+
+static void run_threads(void *(*fn)(void *))
+{
+	pthread_t t[THREADS];
+
+	for (uintptr_t i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, fn, (void *)i), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+}
+
+START_TEST(threads_share_nothing_that_is_handed_out)
+{
+	for (unsigned round = 0; round < 3; round++) {
+		run_threads(allocate);
+		for (unsigned id = 0; id < THREADS; id++)
+			for (unsigned i = 0; i < EACH; i++) {
+				unsigned b = 1 + (i * 7 + id) % 20;
+				const char *p = objects[id][i];
+
+				ck_assert_int_eq(p[0], (char)(id + 1));
+				ck_assert_int_eq(p[sm__sizeclasses[b].slot_bytes - 1], (char)(id + 1));
+				if (i % 3 == round)
+					marksim_mark(&m, p);
+			}
+		ck_assert_uint_eq(sm_heap_check(m.heap), 0);
+		marksim_advance(&m);
+	}
+	ck_assert_uint_eq(m.heap->dead_stats.window_bytes - m.heap->dead_stats.returned_bytes,
+			  sm_load_relaxed(&m.heap->allocated_bytes));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("central");
+	TCase *t = tcase_create("central");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, empty_spans_go_back_at_once);
+	tcase_add_test(t, full_spans_stay_full_and_are_not_searched_twice);
+	tcase_add_test(t, a_refill_sweeps_and_fills_the_holes);
+	tcase_add_test(t, a_refill_in_a_new_generation_gives_its_span_back);
+	tcase_add_test(t, generations_alternate);
+	tcase_add_test(t, take_unswept_goes_round_from_any_cursor);
+	tcase_add_test(t, threads_share_nothing_that_is_handed_out);
+	suite_add_tcase(s, t);
+	return sm_test_run(s);
+}

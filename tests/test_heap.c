@@ -1,0 +1,164 @@
+/* A heap's life, its layouts and bins, and its check. */
+#include <errno.h>
+#include <string.h>
+
+#include "allocator/meta.h"
+#include "allocator/os.h"
+#include "tests/support/marksim.h"
+#include "tests/support/run.h"
+
+static struct marksim m;
+
+static void setup(void)
+{
+	marksim_init(&m, NULL);
+}
+
+static void teardown(void)
+{
+	marksim_fini(&m);
+}
+
+START_TEST(pointer_free_class_c_is_bin_c)
+{
+	struct sm_layout none = {.kind = SM_SCAN_NONE, .period = 5, .mask = 3};
+	const struct sm_layout *l = sm__heap_layout(m.heap, &none);
+
+	for (unsigned c = 1; c < sm__nclasses; c++)
+		ck_assert_int_eq(sm__heap_bin(m.heap, c, l, false, false), (int)c);
+	ck_assert_int_eq(sm__heap_bin(m.heap, 3, l, true, false), (int)sm__nclasses);
+	ck_assert_int_eq(sm__heap_bin(m.heap, 3, l, true, false), (int)sm__nclasses);
+	ck_assert_int_eq(sm__heap_bin(m.heap, 3, l, false, true), (int)sm__nclasses + 1);
+}
+END_TEST
+
+START_TEST(equal_layouts_are_one)
+{
+	uint64_t bits[3] = {5, 0, 9}, same[3] = {5, 0, 9}, other[3] = {5, 0, 8};
+	struct sm_layout a = {.kind = SM_SCAN_BITMAP, .period = 150, .nptrs = 4, .bits = bits};
+	struct sm_layout b = a, d = a, mask = {.kind = SM_SCAN_MASK, .period = 6, .nptrs = 2, .mask = 5};
+	const struct sm_layout *la, *lm;
+
+	b.bits = same;
+	d.bits = other;
+	la = sm__heap_layout(m.heap, &a);
+	ck_assert_ptr_nonnull(la);
+	ck_assert_ptr_eq(sm__heap_layout(m.heap, &b), la);
+	ck_assert_ptr_ne(sm__heap_layout(m.heap, &d), la);
+	/* Copied: the caller's words may change. */
+	bits[0] = 0;
+	ck_assert_uint_eq(la->bits[0], 5);
+	lm = sm__heap_layout(m.heap, &mask);
+	ck_assert_ptr_ne(lm, la);
+	ck_assert_uint_ne(lm->id, la->id);
+	ck_assert_ptr_eq(sm__heap_layout(m.heap, &mask), lm);
+}
+END_TEST
+
+START_TEST(bins_run_out_with_an_error)
+{
+	int bin = 0;
+	unsigned made = 0;
+
+	for (unsigned i = 1; i < 2000 && bin >= 0; i++, made++) {
+		struct sm_layout l = {.kind = SM_SCAN_PREFIX, .period = 2000, .nptrs = i};
+
+		bin = sm__heap_bin(m.heap, 20, sm__heap_layout(m.heap, &l), true, false);
+	}
+	ck_assert_int_eq(bin, -ENOSPC);
+	ck_assert_uint_eq(made, SM_BINS_MAX - sm__nclasses + 1);
+}
+END_TEST
+
+START_TEST(metadata_blocks_are_zero_aligned_and_reused)
+{
+	static const size_t sizes[] = {1, 64, 65, 256, 5000, 300000};
+	size_t before = sm__meta_bytes(m.heap);
+
+	for (unsigned round = 0; round < 3; round++)
+		for (unsigned i = 0; i < 6; i++) {
+			char *p = sm__meta_alloc(m.heap, sizes[i]);
+
+			ck_assert_ptr_nonnull(p);
+			ck_assert_uint_eq((uintptr_t)p % SM_CACHELINE, 0);
+			for (size_t k = 0; k < sizes[i]; k++)
+				ck_assert_int_eq(p[k], 0);
+			memset(p, 0xff, sizes[i]);
+			sm__meta_free(m.heap, p, sizes[i]);
+		}
+	ck_assert_uint_eq(sm__meta_bytes(m.heap), before);
+	/* Never on the pages of objects: outside the heap's range. */
+	ck_assert(!sm_range_contains(&m.heap->range, (uintptr_t)m.heap->central));
+}
+END_TEST
+
+/* Creation with the nth request to the kernel refused: an error with a reason, nothing left behind. */
+START_TEST(creation_fails_cleanly_at_every_request)
+{
+	struct sm_heap_config cfg;
+	unsigned failures = 0;
+
+	sm_heap_config_init(&cfg);
+	for (int kind = 0; kind < 2; kind++)
+		for (long n = 1; n < 40; n++) {
+			char err[256] = "";
+			struct sm_heap *h;
+
+			sm__os_inject(kind ? SM_OS_COMMIT : SM_OS_RESERVE, -n, ENOMEM);
+			errno = 0;
+			h = sm_heap_create(&cfg, err, sizeof(err));
+			sm__os_inject(SM_OS_ANY, 0, 0);
+			if (h == NULL) {
+				ck_assert_int_eq(errno, ENOMEM);
+				ck_assert_uint_gt(strlen(err), 0);
+				failures++;
+				continue;
+			}
+			ck_assert_uint_eq(sm_heap_check(h), 0);
+			sm_heap_destroy(h);
+		}
+	ck_assert_uint_gt(failures, 0);
+}
+END_TEST
+
+static unsigned spans_seen;
+
+static void see(void *ctx, struct sm_span *s)
+{
+	ck_assert_ptr_eq(ctx, &m);
+	ck_assert_uint_eq(s->back, 0);
+	spans_seen++;
+}
+
+START_TEST(foreach_meets_every_span_once)
+{
+	struct sm_cache *c = marksim_cache_new(&m);
+	struct sm_layout none = {.kind = SM_SCAN_NONE, .period = 1};
+
+	for (unsigned i = 1; i < sm__nclasses; i++)
+		ck_assert_ptr_nonnull(sm__cache_refill_slow(c, i));
+	for (unsigned i = 0; i < 20; i++)
+		ck_assert_ptr_nonnull(sm__cache_large(c, 40000 + i * 30000, &none, false));
+	ck_assert_ptr_nonnull(sm__cache_large(c, 200 * SM_MIB, &none, false));
+	sm__heap_foreach_span(m.heap, see, &m);
+	ck_assert_uint_eq(spans_seen, sm__nclasses - 1 + 21);
+	marksim_cache_free(c);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("heap");
+	TCase *t = tcase_create("heap");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 30);
+	tcase_add_test(t, pointer_free_class_c_is_bin_c);
+	tcase_add_test(t, equal_layouts_are_one);
+	tcase_add_test(t, bins_run_out_with_an_error);
+	tcase_add_test(t, metadata_blocks_are_zero_aligned_and_reused);
+	tcase_add_test(t, creation_fails_cleanly_at_every_request);
+	tcase_add_test(t, foreach_meets_every_span_once);
+	suite_add_tcase(s, t);
+	return sm_test_run(s);
+}
