@@ -62,16 +62,22 @@ unsigned long sm__os_count(enum sm_os_kind kind)
 
 /* ---- what the machine is ---------------------------------------------------------------------------- */
 
+static _Atomic(size_t) page_size;
+
 size_t sm__os_page_size(void)
 {
-	static _Atomic(size_t) cached;
-	size_t n = sm_load_relaxed(&cached);
+	size_t n = sm_load_relaxed(&page_size);
 
-	if (n == 0) {
+	if (SM_UNLIKELY(n == 0)) {
 		n = (size_t)sysconf(_SC_PAGESIZE);
-		sm_store_relaxed(&cached, n);
+		sm_store_relaxed(&page_size, n);
 	}
 	return n;
+}
+
+void sm__os_pretend_page_size(size_t bytes)
+{
+	sm_store_relaxed(&page_size, bytes);
 }
 
 /* By system calls: stdio would call malloc, which may be us. */

@@ -93,6 +93,8 @@ uint64_t sm__os_random(void);
 unsigned long sm__os_inject(enum sm_os_kind kind, long nth, int err);
 /* The injection point, for requests made elsewhere (io_uring): 0 go on, -errno fail. */
 int sm__os_fault(enum sm_os_kind kind);
+/* Tests: what sm__os_page_size answers from here on; 0: the kernel's again. */
+void sm__os_pretend_page_size(size_t bytes);
 /* Requests made so far, of one kind. */
 unsigned long sm__os_count(enum sm_os_kind kind);
 

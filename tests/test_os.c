@@ -1,0 +1,236 @@
+/* test_os: what os.h promises, each request by itself and each made to fail. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "allocator/os.h"
+#include "tests/support/probe.h"
+
+static size_t page;
+
+static void setup(void)
+{
+	page = sm__os_page_size();
+}
+
+START_TEST(page_sizes_are_what_the_kernel_says)
+{
+	ck_assert_uint_eq(page, (size_t)sysconf(_SC_PAGESIZE));
+	/* 0 where there are no transparent huge pages. */
+	ck_assert(sm__os_huge_size() == 0 || sm__os_huge_size() % page == 0);
+}
+END_TEST
+
+START_TEST(reserved_is_inaccessible_and_aligned)
+{
+	for (size_t align = page; align <= SM_GIB; align *= 4) {
+		char *p = sm__os_reserve(SM_GIB, align);
+
+		ck_assert_ptr_nonnull(p);
+		ck_assert_uint_eq((uintptr_t)p % align, 0);
+		ck_assert(!probe_readable(p) && !probe_readable(p + SM_GIB - 1));
+		sm__os_unmap(p, SM_GIB);
+	}
+}
+END_TEST
+
+START_TEST(bases_are_random)
+{
+	void *p[8];
+	int differ = 0;
+
+	if (SM_ASAN || SM_TSAN || personality(0xffffffff) & ADDR_NO_RANDOMIZE)
+		return; /* a process that asked for equal runs gets them */
+	for (int i = 0; i < 8; i++) {
+		p[i] = sm__os_reserve(64 * SM_MIB, 64 * SM_MIB);
+		sm__os_unmap(p[i], 64 * SM_MIB);
+		differ += i > 0 && p[i] != p[i - 1];
+	}
+	ck_assert_int_ge(differ, 6);
+}
+END_TEST
+
+START_TEST(a_piece_goes_through_its_life)
+{
+	char *p = sm__os_reserve(16 * SM_MIB, page), *q = p + 4 * SM_MIB;
+
+	ck_assert_int_eq(sm__os_commit(q, SM_MIB), 0);
+	ck_assert(!probe_readable(q - 1) && !probe_readable(q + SM_MIB));
+	ck_assert(q[0] == 0 && q[SM_MIB - 1] == 0);
+	memset(q, 5, SM_MIB);
+	ck_assert_int_eq(sm__os_commit(q, SM_MIB), 0);
+	ck_assert_int_eq(q[77], 5);
+	ck_assert_int_eq(sm__os_release(q, SM_MIB), 0);
+	ck_assert(q[0] == 0 && q[SM_MIB - 1] == 0);
+	memset(q, 6, SM_MIB);
+	ck_assert_int_eq(sm__os_protect(q, page, false), 0);
+	ck_assert(!probe_readable(q) && probe_writable(q + page));
+	ck_assert_int_eq(sm__os_protect(q, page, true), 0);
+	ck_assert_int_eq(q[0], 6);
+	ck_assert_int_eq(sm__os_decommit(q, SM_MIB), 0);
+	ck_assert(!probe_readable(q) && !probe_readable(q + SM_MIB - 1));
+	ck_assert_int_eq(sm__os_commit(q, SM_MIB), 0);
+	ck_assert(q[0] == 0 && q[SM_MIB - 1] == 0);
+	sm__os_unmap(p, 16 * SM_MIB);
+	ck_assert(!probe_readable(q));
+}
+END_TEST
+
+START_TEST(a_readable_reservation_is_zero_and_cannot_be_written)
+{
+	char *p = sm__os_reserve_readable(64 * SM_MIB);
+
+	for (size_t i = 0; i < 64 * SM_MIB; i += 4095)
+		ck_assert_int_eq(p[i], 0);
+	ck_assert(!probe_writable(p + 12345));
+	ck_assert_int_eq(sm__os_commit(p + page, page), 0);
+	ck_assert(probe_writable(p + page) && !probe_writable(p) && !probe_writable(p + 2 * page));
+	sm__os_unmap(p, 64 * SM_MIB);
+}
+END_TEST
+
+START_TEST(metadata_lies_between_guards)
+{
+	size_t sizes[] = {1, page, page + 1, 10 * page};
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		size_t n = sm_align_up(sizes[i], page);
+		char *p = sm__os_map_guarded(sizes[i]);
+
+		ck_assert(p[0] == 0 && p[n - 1] == 0);
+		ck_assert(probe_writable(p) && probe_writable(p + n - 1));
+		ck_assert(!probe_readable(p - 1) && !probe_readable(p + n));
+		sm__os_unmap_guarded(p, sizes[i]);
+		ck_assert(!probe_readable(p));
+	}
+	ck_assert_ptr_null(sm__os_map_guarded(SIZE_MAX - 10));
+	ck_assert_int_eq(errno, ENOMEM);
+}
+END_TEST
+
+START_TEST(a_file_replaces_reserved_pages)
+{
+	char name[] = "/tmp/spanmark-test-os-XXXXXX", c = 0;
+	int fd = mkstemp(name);
+	char *p = sm__os_reserve(SM_MIB, page);
+
+	unlink(name);
+	ck_assert_int_eq(ftruncate(fd, (off_t)(2 * page)), 0);
+	ck_assert_int_eq(pwrite(fd, "x", 1, (off_t)page), 1);
+	ck_assert_int_eq(sm__os_map_file(p, page, fd, (off_t)page, true, true), 0);
+	ck_assert_int_eq(p[0], 'x');
+	ck_assert(!probe_readable(p + page));
+	p[1] = 'y';
+	ck_assert_int_eq(pread(fd, &c, 1, (off_t)page + 1), 1);
+	ck_assert_int_eq(c, 'y');
+	ck_assert_int_eq(sm__os_map_file(p, page, fd, (off_t)page, false, true), 0);
+	p[1] = 'z';
+	ck_assert_int_eq(pread(fd, &c, 1, (off_t)page + 1), 1);
+	ck_assert_int_eq(c, 'y');
+	ck_assert_int_eq(sm__os_decommit(p, page), 0);
+	ck_assert(!probe_readable(p));
+	close(fd);
+	ck_assert_int_eq(sm__os_map_file(p, page, fd, 0, true, true), -EBADF);
+	sm__os_unmap(p, SM_MIB);
+}
+END_TEST
+
+START_TEST(binding_answers)
+{
+	char *p = sm__os_reserve(SM_MIB, page);
+	int rc;
+
+	ck_assert_int_eq(sm__os_commit(p, SM_MIB), 0);
+	rc = sm__os_bind(p, SM_MIB, 0, false);
+	/* Node 0 exists everywhere; a kernel without NUMA or a container may refuse. */
+	ck_assert(rc == 0 || rc == -ENOSYS || rc == -EPERM);
+	if (rc == 0) {
+		ck_assert_int_eq(sm__os_bind(p, SM_MIB, 0, true), 0);
+		ck_assert_int_eq(sm__os_bind(p, SM_MIB, 1000, true), -EINVAL);
+	}
+	ck_assert_int_eq(sm__os_bind(p, SM_MIB, -1, true), -EINVAL);
+	ck_assert_int_eq(sm__os_bind(p, SM_MIB, 1 << 20, true), -EINVAL);
+	memset(p, 1, SM_MIB);
+	sm__os_unmap(p, SM_MIB);
+}
+END_TEST
+
+START_TEST(the_address_limit_is_seen)
+{
+	struct rlimit rl = {.rlim_cur = 256 * SM_MIB, .rlim_max = RLIM_INFINITY};
+
+	if (SM_ASAN || SM_TSAN)
+		return; /* their shadow is larger than any limit */
+	getrlimit(RLIMIT_AS, &rl);
+	rl.rlim_cur = 256 * SM_MIB;
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &rl), 0);
+	ck_assert_uint_eq(sm__os_address_limit(), 256 * SM_MIB);
+	ck_assert_ptr_null(sm__os_reserve(SM_GIB, page));
+	ck_assert_int_eq(errno, ENOMEM);
+}
+END_TEST
+
+/* Every kind: the nth fails with what was asked for, the others go through, -n fails from there on. */
+START_TEST(the_nth_request_fails)
+{
+	static const enum sm_os_kind KINDS[] = {SM_OS_COMMIT, SM_OS_MADVISE, SM_OS_PROTECT, SM_OS_DECOMMIT,
+						SM_OS_ANY};
+	enum sm_os_kind kind = KINDS[_i];
+	char *p = sm__os_reserve(SM_MIB, page);
+
+	for (long nth = -3; nth <= 3; nth++) {
+		sm__os_inject(kind, nth, EPERM);
+		for (long i = 1; i <= 5; i++) {
+			bool fails = nth > 0 ? i == nth : nth < 0 && i >= -nth;
+			int rc = kind == SM_OS_MADVISE	  ? sm__os_release(p, page)
+				 : kind == SM_OS_PROTECT  ? sm__os_protect(p, page, false)
+				 : kind == SM_OS_DECOMMIT ? sm__os_decommit(p, page)
+							  : sm__os_commit(p, page);
+
+			ck_assert_int_eq(rc, fails ? -EPERM : 0);
+		}
+		ck_assert_uint_eq(sm__os_inject(kind, 0, 0), nth == 0 ? 0 : 5);
+	}
+	sm__os_inject(SM_OS_RESERVE, 1, ENFILE);
+	ck_assert_ptr_null(sm__os_reserve(SM_MIB, page));
+	ck_assert_int_eq(errno, ENFILE);
+	sm__os_inject(SM_OS_BIND, 1, EACCES);
+	ck_assert_int_eq(sm__os_bind(p, page, 0, false), -EACCES);
+	sm__os_inject(SM_OS_FILE, 1, ENODEV);
+	ck_assert_int_eq(sm__os_map_file(p, page, 0, 0, false, false), -ENODEV);
+	sm__os_inject(SM_OS_ANY, 0, 0);
+	sm__os_unmap(p, SM_MIB);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("os");
+	TCase *t = tcase_create("os");
+	SRunner *r;
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_test(t, page_sizes_are_what_the_kernel_says);
+	tcase_add_test(t, reserved_is_inaccessible_and_aligned);
+	tcase_add_test(t, bases_are_random);
+	tcase_add_test(t, a_piece_goes_through_its_life);
+	tcase_add_test(t, a_readable_reservation_is_zero_and_cannot_be_written);
+	tcase_add_test(t, metadata_lies_between_guards);
+	tcase_add_test(t, a_file_replaces_reserved_pages);
+	tcase_add_test(t, binding_answers);
+	tcase_add_test(t, the_address_limit_is_seen);
+	tcase_add_loop_test(t, the_nth_request_fails, 0, 5);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,253 @@
+/* test_range: reservation, its halving, node ranges, descriptor table, guards, refusals with a reason. */
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "allocator/os.h"
+#include "allocator/pageheap_internal.h"
+#include "tests/support/pagetest.h"
+#include "tests/support/probe.h"
+
+static struct sm_heap *heap;
+
+static void setup(void)
+{
+	heap = pagetest_heap(SM_PAGEHEAP_BUDDY);
+}
+
+static void teardown(void)
+{
+	pagetest_destroy(heap);
+}
+
+static char *at(size_t offset)
+{
+	return (char *)heap->range.base + offset;
+}
+
+START_TEST(a_range_is_laid_out)
+{
+	unsigned nnodes = (unsigned)_i;
+	size_t node_bytes;
+
+	pagetest_nodes(heap, nnodes);
+	pagetest_create(heap);
+	node_bytes = (size_t)1 << heap->range.node_shift;
+	ck_assert_uint_eq(heap->nnodes, nnodes);
+	ck_assert_uint_eq(heap->range.bytes, node_bytes * nnodes);
+	ck_assert_uint_le(heap->range.bytes, SM_GIB);
+	ck_assert_uint_gt(2 * heap->range.bytes, SM_GIB / 2);
+	ck_assert_uint_eq(heap->range.base % (4 * SM_MIB), 0);
+	ck_assert(!sm_range_contains(&heap->range, heap->range.base - 1));
+	ck_assert(sm_range_contains(&heap->range, heap->range.base + heap->range.bytes - 1));
+	ck_assert(!sm_range_contains(&heap->range, heap->range.base + heap->range.bytes));
+	for (unsigned i = 0; i < nnodes; i++) {
+		struct sm_span *s = sm__pageheap_alloc(heap, i, 1);
+		struct sm_span *own = sm__pageheap_alloc(heap, i, 8 * SM_MIB / SM_UNIT);
+
+		ck_assert_uint_eq(
+			(sm_span_base(&heap->range, s) - heap->range.base) >> heap->range.node_shift, i);
+		ck_assert_uint_eq(
+			(sm_span_base(&heap->range, own) - heap->range.base) >> heap->range.node_shift, i);
+		/* The node's first unit is a guard. */
+		ck_assert(!probe_readable(at(i * node_bytes)) &&
+			  !probe_readable(at(i * node_bytes + SM_UNIT - 1)));
+	}
+	ck_assert(!probe_readable(at(heap->range.bytes)));
+}
+END_TEST
+
+START_TEST(any_word_can_be_looked_up)
+{
+	struct sm_span *s;
+	uint64_t rng = pagetest_seed();
+
+	pagetest_create(heap);
+	s = sm__pageheap_alloc(heap, 0, 3);
+	sm_store_release(&s->state, SM_SPAN_OTHER);
+	for (int i = 0; i < 100000; i++) {
+		uintptr_t addr = heap->range.base + pagetest_random(&rng) % heap->range.bytes;
+		struct sm_span *found = sm_span_of(&heap->range, addr);
+		bool inside = addr - sm_span_base(&heap->range, s) < 3 * SM_UNIT;
+
+		ck_assert_uint_eq(found->state, inside ? SM_SPAN_OTHER : SM_SPAN_FREE);
+	}
+	/* Where no memory is, descriptors cannot be damaged. */
+	ck_assert(!probe_writable(&heap->range.spans[(heap->range.bytes / 2) >> SM_UNIT_SHIFT]));
+}
+END_TEST
+
+START_TEST(metadata_is_fenced)
+{
+	char *table;
+	size_t bytes;
+
+	pagetest_create(heap);
+	table = (char *)heap->range.spans;
+	bytes = (heap->range.bytes >> SM_UNIT_SHIFT) * sizeof(struct sm_span);
+	ck_assert(!probe_readable(table - 1) && !probe_readable(table + bytes));
+	ck_assert(!probe_readable((char *)heap->pageheap - 1));
+	ck_assert(!probe_readable((char *)sm__ph(heap)->nodes[0].metadata - 1));
+	/* No page of the range holds metadata. */
+	ck_assert(!sm_range_contains(&heap->range, (uintptr_t)table));
+	ck_assert(!sm_range_contains(&heap->range, (uintptr_t)heap->pageheap));
+}
+END_TEST
+
+START_TEST(halved_until_granted)
+{
+	struct rlimit rl;
+
+	if (SM_ASAN || SM_TSAN)
+		return; /* their shadow is larger than any limit */
+	getrlimit(RLIMIT_AS, &rl);
+	rl.rlim_cur = 300 * SM_MIB;
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &rl), 0);
+	heap->config.reserve = (size_t)1 << 40;
+	pagetest_create(heap);
+	ck_assert_uint_eq(heap->range.bytes, 128 * SM_MIB);
+	/* Something is left for the rest of the program. */
+	ck_assert_ptr_nonnull(malloc(64 * SM_MIB));
+	ck_assert_ptr_nonnull(sm__pageheap_alloc(heap, 0, 50 * SM_MIB / SM_UNIT));
+	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+}
+END_TEST
+
+START_TEST(a_tiny_limit_is_refused_with_a_reason)
+{
+	char err[200] = "";
+	struct rlimit rl;
+
+	if (SM_ASAN || SM_TSAN)
+		return;
+	getrlimit(RLIMIT_AS, &rl);
+	rl.rlim_cur = 20 * SM_MIB;
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &rl), 0);
+	ck_assert_int_eq(sm__range_create(heap, err, sizeof(err)), -ENOMEM);
+	ck_assert_ptr_nonnull(strstr(err, "address space"));
+}
+END_TEST
+
+START_TEST(the_kernel_refuses_at_first)
+{
+	/* The first two reservations fail: a quarter is what we get. */
+	sm__os_inject(SM_OS_RESERVE, 1, ENOMEM);
+	pagetest_create(heap);
+	ck_assert_uint_eq(heap->range.bytes, SM_GIB / 2);
+	sm__os_inject(SM_OS_ANY, 0, 0);
+}
+END_TEST
+
+/* Whatever fails while a heap is made: an error, nothing left behind, and the next attempt works. */
+START_TEST(creation_fails_cleanly)
+{
+	char err[200];
+	int failures = 0;
+
+	for (long nth = 1; nth < 20; nth++) {
+		sm__os_inject(SM_OS_ANY, -nth, ENOMEM);
+		err[0] = '\0';
+		if (sm__range_create(heap, err, sizeof(err)) != 0) {
+			ck_assert(err[0] != '\0');
+			ck_assert_ptr_null(heap->pageheap);
+			ck_assert_ptr_null(heap->range.spans);
+			failures++;
+		}
+		sm__os_inject(SM_OS_ANY, 0, 0);
+		sm__range_destroy(heap);
+	}
+	ck_assert_int_gt(failures, 2);
+	pagetest_create(heap);
+}
+END_TEST
+
+START_TEST(pages_larger_than_a_unit_are_refused)
+{
+	char err[200] = "";
+
+	sm__os_pretend_page_size(2 * SM_UNIT);
+	ck_assert_int_eq(sm__range_create(heap, err, sizeof(err)), -EINVAL);
+	sm__os_pretend_page_size(0);
+	ck_assert_ptr_nonnull(strstr(err, "UNIT_SHIFT"));
+	ck_assert_ptr_null(strchr(err, '\n'));
+}
+END_TEST
+
+START_TEST(a_node_out_of_bounds_is_refused)
+{
+	char err[200] = "";
+
+	heap->config.numa = SM_NUMA_BIND;
+	heap->config.numa_bind = 1;
+	ck_assert_int_eq(sm__range_create(heap, err, sizeof(err)), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err, "bind:1"));
+}
+END_TEST
+
+START_TEST(nodes_are_ordered_by_distance)
+{
+	/* 64 of them, with holes in the table: unknown ones come last, itself first. */
+	pagetest_nodes(heap, 64);
+	heap->config.distance[5][7] = 0;
+	heap->config.distance[5][5] = 99;
+	pagetest_create(heap);
+	for (unsigned from = 0; from < 64; from++) {
+		const uint8_t *order = sm__ph(heap)->order[from];
+		uint64_t seen = 0;
+
+		ck_assert_uint_eq(order[0], from);
+		for (unsigned i = 0; i < 64; i++) {
+			seen |= (uint64_t)1 << order[i];
+			if (i > 1 && heap->config.distance[from][order[i]] != 0)
+				ck_assert_uint_ge(heap->config.distance[from][order[i]],
+						  heap->config.distance[from][order[i - 1]]);
+		}
+		ck_assert_uint_eq(seen, ~(uint64_t)0);
+	}
+	ck_assert_uint_eq(sm__ph(heap)->order[5][63], 7);
+}
+END_TEST
+
+START_TEST(the_limit_is_exact)
+{
+	heap->config.limit = 1000;
+	ck_assert(!sm__range_charge(heap, 1001));
+	ck_assert(sm__range_charge(heap, 600));
+	ck_assert(!sm__range_charge(heap, 401));
+	ck_assert(!sm__range_charge(heap, SIZE_MAX));
+	ck_assert(sm__range_charge(heap, 400));
+	ck_assert(!sm__range_charge(heap, 1));
+	sm__range_uncharge(heap, 1000);
+	ck_assert_uint_eq(heap->mapped_bytes, 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("range");
+	TCase *t = tcase_create("range");
+	SRunner *r;
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 20);
+	tcase_add_loop_test(t, a_range_is_laid_out, 1, 6);
+	tcase_add_test(t, any_word_can_be_looked_up);
+	tcase_add_test(t, metadata_is_fenced);
+	tcase_add_test(t, halved_until_granted);
+	tcase_add_test(t, a_tiny_limit_is_refused_with_a_reason);
+	tcase_add_test(t, the_kernel_refuses_at_first);
+	tcase_add_test(t, creation_fails_cleanly);
+	tcase_add_test(t, pages_larger_than_a_unit_are_refused);
+	tcase_add_test(t, a_node_out_of_bounds_is_refused);
+	tcase_add_test(t, nodes_are_ordered_by_distance);
+	tcase_add_test(t, the_limit_is_exact);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? 0 : 1;
+}
