@@ -147,20 +147,22 @@ static int kernel_node_of(struct loader *l, unsigned pu)
 	return SM_NONE;
 }
 
-static int node_of_pu(struct loader *l, unsigned pu)
+/* The smallest node of those that hwloc calls local to the PU, the lowest number among equals. */
+static int node_of_pu(struct loader *l, hwloc_obj_t pu)
 {
 	hwloc_obj_t o = NULL;
 	int best = SM_NONE, best_weight = 0;
 
 	if (l->t->is_thissystem) {
-		best = kernel_node_of(l, pu);
+		best = kernel_node_of(l, pu->os_index);
 		if (best != SM_NONE)
 			return best;
 	}
 	for (int i = 0; (o = hwloc_get_next_obj_by_type(l->hw, HWLOC_OBJ_NUMANODE, o)); i++) {
 		int weight = o->cpuset ? hwloc_bitmap_weight(o->cpuset) : 0;
 
-		if (weight <= 0 || !hwloc_bitmap_isset(o->cpuset, pu))
+		if (weight <= 0 || !hwloc_bitmap_isset(o->cpuset, pu->os_index) ||
+		    (pu->nodeset && !hwloc_bitmap_isset(pu->nodeset, o->os_index)))
 			continue;
 		if (best == SM_NONE || weight < best_weight ||
 		    (weight == best_weight && l->t->nodes[i].os < l->t->nodes[best].os)) {
@@ -215,7 +217,7 @@ static void read_pus(struct loader *l, hwloc_const_bitmap_t allowed, hwloc_const
 		if (p->package == SM_NONE)
 			p->package = 0;
 		p->kind = kind < 0 ? 0 : kind;
-		p->node = node_of_pu(l, o->os_index);
+		p->node = node_of_pu(l, o);
 		p->allowed = hwloc_bitmap_isset(allowed, o->os_index) > 0 &&
 			     (!binding || hwloc_bitmap_isset(binding, o->os_index) > 0);
 		t->n_allowed += p->allowed;

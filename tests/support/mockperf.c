@@ -1,0 +1,163 @@
+/* The mock opener; see mockperf.h. */
+#include "tests/support/mockperf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FD_BASE 10000
+
+static struct mock_event *event(struct mock_perf *m, int fd)
+{
+	return fd >= FD_BASE && fd < FD_BASE + MOCK_FDS && m->ev[fd - FD_BASE].used ? &m->ev[fd - FD_BASE]
+										    : NULL;
+}
+
+static bool is_hw(const struct mock_event *e)
+{
+	return e->attr.type != PERF_TYPE_SOFTWARE && e->attr.type != PERF_TYPE_TRACEPOINT;
+}
+
+static unsigned group_size(struct mock_perf *m, int leader, bool hw_only)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < MOCK_FDS; i++)
+		n += m->ev[i].used && m->ev[i].leader == leader && (!hw_only || is_hw(&m->ev[i]));
+	return n;
+}
+
+static int mock_open(void *ctx, struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd,
+		     unsigned long flags)
+{
+	struct mock_perf *m = ctx;
+	int i;
+
+	(void)pid;
+	(void)cpu;
+	(void)flags;
+	if (m->fail_all)
+		return -m->fail_all;
+	if (m->fail_errno && attr->config == m->fail_config)
+		return -m->fail_errno;
+	if (group_fd >= 0 && (!event(m, group_fd) || attr->pinned || attr->disabled))
+		return -EINVAL;
+	for (i = 0; i < MOCK_FDS && m->ev[i].used; i++)
+		;
+	if (i == MOCK_FDS)
+		return -EMFILE;
+	m->ev[i] = (struct mock_event){.used = true,
+				       .attr = *attr,
+				       .leader = group_fd < 0 ? FD_BASE + i : group_fd,
+				       .on = !attr->disabled};
+	if (group_size(m, m->ev[i].leader, true) > m->counters) {
+		m->ev[i].used = false;
+		return -EINVAL;
+	}
+	m->opens++;
+	return FD_BASE + i;
+}
+
+static bool thrown_out(struct mock_perf *m, const struct mock_event *leader)
+{
+	if (!leader->attr.pinned)
+		return false;
+	return m->lose_all || group_size(m, leader->leader, true) > m->counters - m->stolen;
+}
+
+static ssize_t mock_read(void *ctx, int fd, void *buf, size_t len)
+{
+	struct mock_perf *m = ctx;
+	struct mock_event *l = event(m, fd);
+	uint64_t out[64], n = 0;
+
+	m->reads++;
+	if (!l)
+		return -EBADF;
+	if (thrown_out(m, l))
+		return 0;
+	if (l->on) {
+		l->enabled += 1000;
+		l->running += l->attr.pinned ? 1000 : 10 * m->percent;
+	}
+	for (int i = 0; i < MOCK_FDS; i++) {
+		if (!m->ev[i].used || m->ev[i].leader != fd)
+			continue;
+		if (l->on && (l->attr.pinned || m->percent))
+			m->ev[i].value += m->ev[i].attr.config;
+		out[3 + n++] = m->ev[i].value;
+	}
+	out[0] = n;
+	out[1] = l->enabled;
+	out[2] = l->running;
+	if (len < (3 + n) * sizeof(uint64_t))
+		return -ENOSPC;
+	memcpy(buf, out, (3 + n) * sizeof(uint64_t));
+	return (ssize_t)((3 + n) * sizeof(uint64_t));
+}
+
+static int mock_ioctl(void *ctx, int fd, unsigned long op, unsigned long arg)
+{
+	struct mock_event *l = event(ctx, fd);
+
+	(void)arg;
+	if (!l)
+		return -EBADF;
+	if (op == PERF_EVENT_IOC_ENABLE)
+		l->on = true;
+	return 0;
+}
+
+static struct perf_event_mmap_page *mock_map(void *ctx, int fd)
+{
+	struct mock_perf *m = ctx;
+	struct mock_event *e = event(m, fd);
+
+	if (!e)
+		return NULL;
+	m->maps++;
+	e->page = aligned_alloc(64, 4096);
+	if (!e->page)
+		return NULL;
+	memset(e->page, 0, 4096);
+	e->page->cap_user_rdpmc = m->user_pages;
+	return e->page;
+}
+
+static void mock_unmap(void *ctx, struct perf_event_mmap_page *page)
+{
+	struct mock_perf *m = ctx;
+
+	m->maps--;
+	free(page);
+}
+
+static void mock_close(void *ctx, int fd)
+{
+	struct mock_perf *m = ctx;
+	struct mock_event *e = event(m, fd);
+
+	if (!e)
+		abort();
+	e->used = false;
+	m->closes++;
+}
+
+void mock_perf_init(struct mock_perf *m, unsigned counters)
+{
+	memset(m, 0, sizeof(*m));
+	m->counters = counters;
+	m->percent = 100;
+	m->ops = (struct sm_opener){.ctx = m,
+				    .open = mock_open,
+				    .read = mock_read,
+				    .ioctl = mock_ioctl,
+				    .map = mock_map,
+				    .unmap = mock_unmap,
+				    .close = mock_close};
+}
+
+unsigned mock_perf_leaks(const struct mock_perf *m)
+{
+	return m->opens - m->closes + m->maps;
+}

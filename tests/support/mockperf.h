@@ -1,0 +1,44 @@
+/*
+ * A PMU made of memory: an sm_opener whose counters, refusals and times the test decides.
+ *
+ * Every read() of a group advances its clock by 1000 ns and each event by its step (config, unless said otherwise).
+ */
+#ifndef SM_TESTS_MOCKPERF_H
+#define SM_TESTS_MOCKPERF_H
+
+#include "perf/counter.h"
+
+#include <linux/perf_event.h>
+
+#define MOCK_FDS 256
+
+struct mock_event {
+	bool used;
+	struct perf_event_attr attr;
+	int leader; /* fd of its leader, its own when it leads */
+	uint64_t value, enabled, running;
+	bool on;
+	struct perf_event_mmap_page *page;
+};
+
+struct mock_perf {
+	struct sm_opener ops;
+	unsigned
+		counters; /* hardware counters the kernel believes to have: larger groups are EINVAL at open */
+	unsigned stolen;  /* of them taken by somebody else: pinned groups that need them are thrown out */
+	int fail_all;	  /* errno for every open, 0 = none */
+	uint64_t fail_config;
+	int fail_errno;	  /* errno for events with this config */
+	unsigned percent; /* running as a part of enabled, for groups that are not pinned */
+	bool user_pages;  /* map() gives pages that allow user reads */
+	bool lose_all;	  /* from now on pinned groups read 0 bytes */
+	unsigned opens, closes, reads, maps;
+	struct mock_event ev[MOCK_FDS];
+};
+
+void mock_perf_init(struct mock_perf *m, unsigned counters);
+
+/* Descriptors that were opened and not closed. */
+unsigned mock_perf_leaks(const struct mock_perf *m);
+
+#endif

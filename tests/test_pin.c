@@ -1,0 +1,126 @@
+/* Pinning takes, is verified, and fails loudly. */
+#include "perf/pin.h"
+#include "perf/topology.h"
+
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static struct sm_topology *here(void)
+{
+	struct sm_topology *t;
+	char err[300];
+
+	ck_assert_int_eq(sm_topology_load(NULL, &t, err, sizeof(err)), 0);
+	return t;
+}
+
+START_TEST(test_each_allowed_pu)
+{
+	struct sm_topology *t = here();
+	char why[200] = "";
+	int node;
+
+	for (int i = 0; i < t->n_pus; i++) {
+		if (!t->pus[i].allowed)
+			continue;
+		ck_assert_msg(!sm_pin_thread(t->pus[i].os, why, sizeof(why)), "%s", why);
+		ck_assert_int_eq(sm_pin_current(&node), t->pus[i].os);
+		ck_assert_int_eq(node, t->nodes[t->pus[i].node].os);
+		ck_assert_int_eq(sm_pin_verify(t->pus[i].os, why, sizeof(why)), 0);
+	}
+	ck_assert_int_eq(sm_pin_release(), 0);
+	sm_topology_free(t);
+}
+END_TEST
+
+START_TEST(test_no_such_cpu)
+{
+	char why[200] = "";
+
+	ck_assert_int_eq(sm_pin_thread(1000000, why, sizeof(why)), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(why, "1000000"));
+	ck_assert_int_eq(sm_pin_thread(-1, why, sizeof(why)), -EINVAL);
+}
+END_TEST
+
+/* Somebody moves the thread behind our back: the check at the end of a sample sees it. */
+START_TEST(test_lost_binding_is_seen)
+{
+	struct sm_topology *t = here();
+	cpu_set_t all;
+	char why[200] = "";
+
+	sched_getaffinity(0, sizeof(all), &all);
+	if (CPU_COUNT(&all) < 2) {
+		sm_topology_free(t);
+		return;
+	}
+	ck_assert_int_eq(sm_pin_thread(t->pus[0].os, why, sizeof(why)), 0);
+	sched_setaffinity(0, sizeof(all), &all);
+	ck_assert_int_eq(sm_pin_verify(t->pus[0].os, why, sizeof(why)), -EIO);
+	ck_assert_ptr_nonnull(strstr(why, "did not take"));
+	sm_topology_free(t);
+}
+END_TEST
+
+START_TEST(test_memory)
+{
+	struct sm_topology *t = here();
+	size_t len = 16 * (size_t)sysconf(_SC_PAGESIZE);
+	char why[200] = "";
+
+	for (int n = 0; n < t->n_nodes; n++) {
+		char *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		int rc;
+
+		ck_assert(p != MAP_FAILED);
+		rc = sm_pin_memory(p, len, t->nodes[n].os, why, sizeof(why));
+		if (rc == -ENOSYS || rc == -EPERM) {
+			ck_assert(why[0] != '\0');
+		} else {
+			ck_assert_msg(!rc, "%s", why);
+			memset(p, 1, len);
+			ck_assert_int_eq(sm_pin_node_of(p), t->nodes[n].os);
+		}
+		munmap(p, len);
+	}
+	ck_assert_int_lt(sm_pin_memory(why, 0, -3, why, sizeof(why)), 0);
+	sm_topology_free(t);
+}
+END_TEST
+
+START_TEST(test_no_such_node)
+{
+	size_t len = (size_t)sysconf(_SC_PAGESIZE);
+	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), why[200] = "";
+
+	ck_assert_int_lt(sm_pin_memory(p, len, 900, why, sizeof(why)), 0);
+	ck_assert_ptr_nonnull(strstr(why, "900"));
+	munmap(p, len);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("pin");
+	TCase *tc = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_test(tc, test_each_allowed_pu);
+	tcase_add_test(tc, test_no_such_cpu);
+	tcase_add_test(tc, test_lost_binding_is_seen);
+	tcase_add_test(tc, test_memory);
+	tcase_add_test(tc, test_no_such_node);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}

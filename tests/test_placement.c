@@ -1,0 +1,302 @@
+/* Placement policies over invented machines: every plan is checked against what its policy promises. */
+#include "perf/placement.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct sm_topology *synthetic(const char *s)
+{
+	struct sm_topology_source from = {.synthetic = s};
+	struct sm_topology *t = NULL;
+	char err[300] = "";
+
+	ck_assert_msg(!sm_topology_load(&from, &t, err, sizeof(err)), "%s: %s", s, err);
+	return t;
+}
+
+static struct sm_placement plan(const struct sm_topology *t, enum sm_place p, unsigned threads,
+				enum sm_mark_place m, unsigned workers)
+{
+	struct sm_place_request r = {.place = p, .mark_place = m, .threads = threads, .workers = workers};
+	struct sm_placement out;
+	char err[400] = "";
+
+	ck_assert_msg(!sm_placement_plan(t, &r, &out, err, sizeof(err)), "%s", err);
+	ck_assert_uint_eq(out.n, threads + workers);
+	for (unsigned i = 0; i < out.n; i++) {
+		const struct sm_place_thread *th = &out.threads[i];
+
+		ck_assert_int_eq(th->role, i < threads ? SM_ROLE_MUTATOR : SM_ROLE_WORKER);
+		ck_assert_uint_eq(th->index, i < threads ? i : i - threads);
+		if (th->pu == SM_NONE)
+			continue;
+		ck_assert(t->pus[th->pu].allowed);
+		ck_assert_int_eq(t->pus[th->pu].os, th->pu_os);
+		ck_assert_int_eq(t->pus[th->pu].node, th->node);
+		ck_assert_int_eq(t->nodes[th->node].os, th->node_os);
+	}
+	return out;
+}
+
+static void refused(const struct sm_topology *t, enum sm_place p, unsigned threads, enum sm_mark_place m,
+		    unsigned workers, const char *must_say)
+{
+	struct sm_place_request r = {.place = p, .mark_place = m, .threads = threads, .workers = workers};
+	struct sm_placement out;
+	char err[400] = "";
+
+	ck_assert_int_eq(sm_placement_plan(t, &r, &out, err, sizeof(err)), -EINVAL);
+	ck_assert_msg(strstr(err, must_say) != NULL, "\"%s\" does not say \"%s\"", err, must_say);
+	ck_assert_msg(strstr(err, "allowed") != NULL, "\"%s\" does not say what is allowed", err);
+	ck_assert_ptr_null(strchr(err, '\n'));
+	ck_assert_ptr_null(out.threads);
+}
+
+static void no_pu_twice(const struct sm_placement *p)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		for (unsigned j = 0; j < i; j++)
+			ck_assert_int_ne(p->threads[i].pu, p->threads[j].pu);
+}
+
+START_TEST(test_compact_fills_cores)
+{
+	struct sm_topology *t = synthetic("pack:2 [numa] l3:2 core:2 pu:2");
+	struct sm_placement p = plan(t, SM_PLACE_COMPACT, 5, SM_MARK_NONE, 0);
+
+	for (unsigned i = 0; i < 5; i++)
+		ck_assert_int_eq(p.threads[i].pu, (int)i);
+	sm_placement_free(&p);
+	sm_topology_free(t);
+}
+END_TEST
+
+START_TEST(test_scatter_spreads)
+{
+	struct sm_topology *t = synthetic("pack:2 [numa] l3:2 core:2 pu:2");
+	struct sm_placement p = plan(t, SM_PLACE_SCATTER, 16, SM_MARK_NONE, 0);
+
+	no_pu_twice(&p);
+	ck_assert_int_ne(p.threads[0].package, p.threads[1].package);
+	/* The first four are on four L3s, the first eight on eight cores. */
+	for (unsigned i = 0; i < 4; i++)
+		for (unsigned j = 0; j < i; j++)
+			ck_assert_int_ne(p.threads[i].l3, p.threads[j].l3);
+	for (unsigned i = 0; i < 8; i++)
+		for (unsigned j = 0; j < i; j++)
+			ck_assert_int_ne(p.threads[i].core, p.threads[j].core);
+	sm_placement_free(&p);
+	sm_topology_free(t);
+}
+END_TEST
+
+START_TEST(test_per_node_is_even)
+{
+	struct sm_topology *t = synthetic("[numa] pack:3 [numa] core:4 pu:2");
+
+	for (unsigned n = 1; n <= 24; n++) {
+		struct sm_placement p = plan(t, SM_PLACE_PER_NODE, n, SM_MARK_NONE, 0);
+		unsigned count[4] = {0}, min = 99, max = 0;
+
+		no_pu_twice(&p);
+		for (unsigned i = 0; i < n; i++) {
+			ck_assert(t->nodes[p.threads[i].node].has_cpu);
+			count[p.threads[i].node]++;
+			if (i)
+				ck_assert_int_ge(p.threads[i].node, p.threads[i - 1].node);
+		}
+		for (int k = 0; k < 4; k++) {
+			if (!t->nodes[k].has_cpu)
+				continue;
+			min = count[k] < min ? count[k] : min;
+			max = count[k] > max ? count[k] : max;
+		}
+		ck_assert_uint_le(max - min, 1);
+		sm_placement_free(&p);
+	}
+	sm_topology_free(t);
+}
+END_TEST
+
+START_TEST(test_one_per_core)
+{
+	struct sm_topology *t = synthetic("pack:2 [numa] core:3 pu:4");
+	struct sm_placement p = plan(t, SM_PLACE_ONE_PER_CORE, 6, SM_MARK_NONE, 0);
+
+	for (unsigned i = 0; i < 6; i++)
+		ck_assert_int_eq(p.threads[i].pu, (int)i * 4);
+	sm_placement_free(&p);
+	refused(t, SM_PLACE_ONE_PER_CORE, 7, SM_MARK_NONE, 0, "--threads 7");
+	sm_topology_free(t);
+}
+END_TEST
+
+START_TEST(test_dedicated_workers)
+{
+	struct sm_topology *t = synthetic("pack:2 [numa] l3:2 core:2 pu:2");
+	struct sm_placement p = plan(t, SM_PLACE_COMPACT, 2, SM_MARK_DEDICATED, 3);
+
+	for (unsigned w = 2; w < 5; w++) {
+		for (unsigned m = 0; m < w; m++)
+			ck_assert_int_ne(p.threads[w].core, p.threads[m].core);
+		ck_assert_int_eq(p.threads[w].node, p.threads[0].node);
+	}
+	ck_assert_int_eq(p.threads[2].l3, p.threads[0].l3); /* nearest first */
+	sm_placement_free(&p);
+	/* 8 cores: 7 workers beside one core's mutators, not 8. */
+	p = plan(t, SM_PLACE_COMPACT, 2, SM_MARK_DEDICATED, 7);
+	sm_placement_free(&p);
+	refused(t, SM_PLACE_COMPACT, 2, SM_MARK_DEDICATED, 8, "--workers 8");
+	sm_topology_free(t);
+}
+END_TEST
+
+START_TEST(test_shared_and_sibling)
+{
+	struct sm_topology *t = synthetic("pack:2 [numa] core:4 pu:2");
+	struct sm_placement p = plan(t, SM_PLACE_ONE_PER_CORE, 3, SM_MARK_SHARED, 4);
+
+	for (unsigned w = 0; w < 4; w++)
+		ck_assert_int_eq(p.threads[3 + w].pu, p.threads[w % 3].pu);
+	sm_placement_free(&p);
+	p = plan(t, SM_PLACE_ONE_PER_CORE, 3, SM_MARK_SIBLING, 3);
+	no_pu_twice(&p);
+	for (unsigned w = 0; w < 3; w++)
+		ck_assert_int_eq(p.threads[3 + w].core, p.threads[w].core);
+	sm_placement_free(&p);
+	refused(t, SM_PLACE_ONE_PER_CORE, 3, SM_MARK_SIBLING, 4, "--workers 4");
+	refused(t, SM_PLACE_COMPACT, 2, SM_MARK_SIBLING, 1, "sibling");
+	sm_topology_free(t);
+	t = synthetic("numa:2 core:4 pu:1");
+	refused(t, SM_PLACE_COMPACT, 1, SM_MARK_SIBLING, 1, "no SMT siblings");
+	sm_topology_free(t);
+}
+END_TEST
+
+START_TEST(test_remote_node)
+{
+	struct sm_topology *t = synthetic("numa:2 core:4 pu:1");
+	struct sm_placement p = plan(t, SM_PLACE_COMPACT, 2, SM_MARK_REMOTE_NODE, 2);
+
+	ck_assert_int_ne(p.threads[2].node, p.threads[0].node);
+	ck_assert_int_ne(p.threads[3].node, p.threads[1].node);
+	sm_placement_free(&p);
+	refused(t, SM_PLACE_COMPACT, 2, SM_MARK_REMOTE_NODE, 5, "--workers 5");
+	sm_topology_free(t);
+	t = synthetic("numa:1 core:4 pu:1");
+	refused(t, SM_PLACE_COMPACT, 1, SM_MARK_REMOTE_NODE, 1, "one node");
+	sm_topology_free(t);
+}
+END_TEST
+
+START_TEST(test_limits_and_none)
+{
+	struct sm_topology *t = synthetic("core:2 pu:1");
+	struct sm_placement p;
+
+	refused(t, SM_PLACE_COMPACT, 3, SM_MARK_NONE, 0, "--threads 3");
+	refused(t, SM_PLACE_SCATTER, 3, SM_MARK_NONE, 0, "1 to 2");
+	refused(t, SM_PLACE_PER_NODE, 3, SM_MARK_NONE, 0, "per-node");
+	refused(t, SM_PLACE_COMPACT, 2, SM_MARK_DEDICATED, 1, "dedicated");
+	p = plan(t, SM_PLACE_NONE, 100, SM_MARK_NONE, 3);
+	ck_assert_int_eq(p.threads[102].pu_os, SM_NONE);
+	sm_placement_free(&p);
+	p = plan(t, SM_PLACE_NONE, 2, SM_MARK_SHARED, 2); /* nobody to share with: any PU */
+	ck_assert_int_ge(p.threads[2].pu, 0);
+	sm_placement_free(&p);
+	p = plan(t, SM_PLACE_COMPACT, 0, SM_MARK_DEDICATED, 2);
+	no_pu_twice(&p);
+	sm_placement_free(&p);
+	sm_topology_free(t);
+}
+END_TEST
+
+/* Under a cgroup or taskset only the allowed PUs count, and a lone second sibling is its core's first. */
+START_TEST(test_disallowed_pus)
+{
+	struct sm_topology *t = synthetic("numa:2 core:2 pu:2");
+	struct sm_placement p;
+
+	for (int i = 0; i < 8; i += 2)
+		t->pus[i].allowed = false;
+	t->n_allowed = 4;
+	p = plan(t, SM_PLACE_ONE_PER_CORE, 4, SM_MARK_NONE, 0);
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_int_eq(p.threads[i].pu, 2 * (int)i + 1);
+	sm_placement_free(&p);
+	p = plan(t, SM_PLACE_SCATTER, 2, SM_MARK_DEDICATED, 2);
+	no_pu_twice(&p);
+	sm_placement_free(&p);
+	p = plan(t, SM_PLACE_PER_NODE, 4, SM_MARK_NONE, 0);
+	no_pu_twice(&p);
+	sm_placement_free(&p);
+	refused(t, SM_PLACE_COMPACT, 5, SM_MARK_NONE, 0, "4");
+	sm_topology_free(t);
+}
+END_TEST
+
+START_TEST(test_large_machine)
+{
+	struct sm_topology *t = synthetic("pack:16 numa:4 l3:2 core:4 pu:2");
+	struct sm_placement p = plan(t, SM_PLACE_SCATTER, 1024, SM_MARK_SHARED, 4);
+	char *seen = calloc(1024, 1);
+
+	for (unsigned i = 0; i < 1024; i++) {
+		ck_assert(!seen[p.threads[i].pu]);
+		seen[p.threads[i].pu] = 1;
+	}
+	free(seen);
+	sm_placement_free(&p);
+	p = plan(t, SM_PLACE_PER_NODE, 64, SM_MARK_DEDICATED, 64);
+	sm_placement_free(&p);
+	sm_topology_free(t);
+}
+END_TEST
+
+START_TEST(test_names)
+{
+	enum sm_place p;
+	enum sm_mark_place m;
+	char err[200];
+
+	ck_assert_int_eq(sm_place_parse("per-node", &p, err, sizeof(err)), 0);
+	ck_assert_int_eq(p, SM_PLACE_PER_NODE);
+	ck_assert_str_eq(sm_place_name(p), "per-node");
+	ck_assert_int_eq(sm_mark_place_parse("sibling", &m, err, sizeof(err)), 0);
+	ck_assert_str_eq(sm_mark_place_name(m), "sibling");
+	ck_assert_int_eq(sm_place_parse("dense", &p, err, sizeof(err)), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err, "compact, scatter"));
+	ck_assert_int_eq(sm_mark_place_parse("", &m, err, sizeof(err)), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err, "dedicated, shared"));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("placement");
+	TCase *tc = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, test_compact_fills_cores);
+	tcase_add_test(tc, test_scatter_spreads);
+	tcase_add_test(tc, test_per_node_is_even);
+	tcase_add_test(tc, test_one_per_core);
+	tcase_add_test(tc, test_dedicated_workers);
+	tcase_add_test(tc, test_shared_and_sibling);
+	tcase_add_test(tc, test_remote_node);
+	tcase_add_test(tc, test_limits_and_none);
+	tcase_add_test(tc, test_disallowed_pus);
+	tcase_add_test(tc, test_large_machine);
+	tcase_add_test(tc, test_names);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}
