@@ -72,12 +72,13 @@ static int bind_piece(struct sm_heap *h, struct sm_ph_node *nd, char *p, size_t 
 	return 0;
 }
 
-static void advise_piece(struct sm_heap *h, char *p, size_t bytes)
+static void advise_piece(struct sm_heap *h, char *p, size_t bytes, bool own)
 {
 	/* A kernel without transparent huge pages answers EINVAL: then there is nothing to advise. */
 	if (h->config.hugepages == SM_HUGE_OFF)
 		(void)sm__os_madvise(p, bytes, MADV_NOHUGEPAGE);
-	else
+	else if (h->config.hugepages == SM_HUGE_MADVISE || own)
+		/* A mapping of its own is one object, as dense as can be: there is nothing to wait for. */
 		(void)sm__os_madvise(p, bytes, MADV_HUGEPAGE);
 }
 
@@ -116,7 +117,7 @@ int sm__arena_commit(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, ui
 		sm__range_uncharge(h, sm__arena_cost(n));
 		return err;
 	}
-	advise_piece(h, p, bytes);
+	advise_piece(h, p, bytes, unit >= nd->own_start || n > sm__ph(h)->arena_units);
 	return 0;
 }
 
@@ -200,6 +201,7 @@ bool sm__arena_retreat(struct sm_heap *h, struct sm_ph_node *nd)
 	}
 	nd->dirty_units -= sm__ph_dirty_count(nd, start, n);
 	sm__ph_dirty_clear(nd, start, n);
+	sm__ph_uncollapse(nd, start, n);
 	nd->free_units -= n;
 	nd->frontier = start;
 	return true;

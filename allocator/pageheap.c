@@ -46,6 +46,26 @@ void sm__ph_dirty_clear(struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 		nd->dirty[unit >> 6] &= ~word_mask(unit, end);
 }
 
+uint32_t sm__ph_dirty_next(const struct sm_ph_node *nd, uint32_t unit, uint32_t end)
+{
+	for (; unit < end; unit = (unit | 63) + 1) {
+		uint64_t w = nd->dirty[unit >> 6] & word_mask(unit, end);
+
+		if (w != 0)
+			return (unit & ~63u) + (uint32_t)__builtin_ctzll(w);
+	}
+	return end;
+}
+
+void sm__ph_uncollapse(struct sm_ph_node *nd, uint32_t unit, uint32_t n)
+{
+	size_t end = nd->units, huge = end / nd->collapsed.nbits;
+	size_t i = unit / huge, last = (unit + n - 1) / huge;
+
+	for (; (i = sm_bitset_next(&nd->collapsed, i)) <= last; i++)
+		sm_bitset_clear(&nd->collapsed, i);
+}
+
 /* ---- descriptors ----------------------------------------------------------------------------------------- */
 
 /* A conservative scanner may look at a free unit's descriptor while we fill it: it finds state
@@ -119,6 +139,8 @@ static struct sm_span *hand_out(struct sm_heap *h, struct sm_ph_node *nd, uint32
 	nd->dirty_units -= dirty;
 	nd->free_units -= n;
 	nd->used_units += n;
+	if (nd->used_units > nd->peak_units)
+		nd->peak_units = nd->used_units;
 	return sm__ph_describe(h, nd, unit, n, dirty == 0 ? SM_SPANF_ZEROED : 0);
 }
 
@@ -207,7 +229,7 @@ static struct sm_span *alloc_somewhere(struct sm_heap *h, unsigned node, uint32_
 static SM_COLD struct sm_span *alloc_last_resort(struct sm_heap *h, unsigned node, uint32_t n, uint32_t align)
 {
 	struct sm_pageheap *ph = sm__ph(h);
-	bool some = false;
+	bool some = sm__scavenge_quiesce(h);
 	struct sm_span *s = NULL;
 
 	for (unsigned i = 0; i < ph->nnodes; i++) {

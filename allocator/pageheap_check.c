@@ -200,9 +200,10 @@ unsigned sm__pageheap_check(struct sm_heap *h)
 
 /* ---- fork -------------------------------------------------------------------------------------------------- */
 
-/* All locks in address order, which the ranks allow: the child's copy is consistent then. */
+/* First the scavenger's batch ends; then all locks in address order: the child's copy is consistent. */
 void sm__pageheap_fork_prepare(struct sm_heap *h)
 {
+	sm_lock_acquire(&sm__ph(h)->scavenger.lock);
 	for (unsigned i = 0; i < sm__ph(h)->nnodes; i++)
 		sm_lock_acquire(&sm__ph(h)->nodes[i].lock);
 }
@@ -211,10 +212,12 @@ void sm__pageheap_fork_parent(struct sm_heap *h)
 {
 	for (unsigned i = sm__ph(h)->nnodes; i-- > 0;)
 		sm_lock_release(&sm__ph(h)->nodes[i].lock);
+	sm_lock_release(&sm__ph(h)->scavenger.lock);
 }
 
 void sm__pageheap_fork_child(struct sm_heap *h)
 {
 	/* The holder is this thread's copy, so releasing is right; sleepers stayed in the parent. */
 	sm__pageheap_fork_parent(h);
+	sm__scavenge_fork_child(h);
 }

@@ -20,11 +20,14 @@
 #ifndef SM_ALLOCATOR_PAGEHEAP_INTERNAL_H
 #define SM_ALLOCATOR_PAGEHEAP_INTERNAL_H
 
+#include <pthread.h>
+
 #include "allocator/bitset.h"
 #include "allocator/heap.h"
 #include "allocator/lock.h"
 #include "allocator/os.h"
 #include "allocator/range.h"
+#include "allocator/scavenge.h"
 
 #define SM_BUDDY_ORDERS 24
 
@@ -63,7 +66,8 @@ struct sm_ph_node {
 	uint8_t index;
 	void *metadata;
 	size_t metadata_bytes;
-	uint64_t *dirty; /* a bit for each unit: it may hold something else than zeros */
+	struct sm_bitset collapsed; /* huge pages that were collapsed; guarded by the lock */
+	uint64_t *dirty;	    /* a bit for each unit: it may hold something else than zeros */
 
 	struct sm_lock lock; /* rank SM_RANK_PAGEHEAP; guards all below and the dirty bits */
 	bool closed;	     /* the kernel lets this process have no memory of this node */
@@ -74,6 +78,8 @@ struct sm_ph_node {
 	uint32_t free_units;
 	uint32_t dirty_units; /* free and dirty */
 	uint32_t busy_units;  /* free, in the scavenger's hands */
+	uint32_t peak_units;  /* most used_units since the scavenger's last round */
+	uint32_t recent_peak; /* the same, decaying over rounds: the scavenger's */
 	uint32_t own_units;   /* own mappings in use */
 	uint32_t lost_units;  /* own mappings that the kernel would not unmap: never used again */
 	uint32_t nholes;
@@ -84,22 +90,38 @@ struct sm_ph_node {
 	};
 } __attribute__((aligned(SM_CACHELINE)));
 
-struct sm_scavenger;
+struct sm_uring;
+
+struct sm_scavenger {
+	struct sm_lock lock; /* rank SM_RANK_SCAVENGE: a batch is away; guards ring and stats */
+	struct sm_uring *ring;
+	struct sm_scavenge_stats stats;
+
+	/* whoever starts and stops it; not shared */
+	bool running;
+	pthread_t thread;
+	struct sm_scavenge_hooks hooks;
+
+	pthread_mutex_t sleep_mutex; /* guards stop */
+	pthread_cond_t sleep_cond;
+	bool stop;
+};
 
 struct sm_pageheap {
 	/* fixed after creation */
 	enum sm_pageheap_kind kind;
 	unsigned nnodes;
-	uint32_t arena_units;			   /* committed at a time, and the largest block */
-	bool strict;				   /* numa=bind:N: no other node's memory */
-	size_t bytes;				   /* of this struct's mapping */
+	uint32_t arena_units; /* committed at a time, and the largest block */
+	uint32_t huge_units;  /* units of a huge page; 1: there are none, or they are larger than an arena */
+	bool strict;	      /* numa=bind:N: no other node's memory */
+	size_t bytes;	      /* of this struct's mapping */
 	uint8_t order[SM_MAX_NODES][SM_MAX_NODES]; /* nodes by distance, each node's own first */
 
 	/* atomic */
 	_Atomic(uint32_t) turn; /* numa=interleave: whose turn it is */
 	_Atomic(bool) bind_off; /* mbind is refused: memory is not bound */
 
-	struct sm_scavenger *scavenger; /* set by its start, before threads allocate */
+	struct sm_scavenger scavenger;
 	struct sm_ph_node nodes[];
 };
 
@@ -152,6 +174,10 @@ uint32_t sm__ph_next_run(const struct sm_pageheap *ph, struct sm_ph_node *nd, ui
 uint32_t sm__ph_dirty_count(const struct sm_ph_node *nd, uint32_t unit, uint32_t n);
 void sm__ph_dirty_set(struct sm_ph_node *nd, uint32_t unit, uint32_t n);
 void sm__ph_dirty_clear(struct sm_ph_node *nd, uint32_t unit, uint32_t n);
+/* The first dirty unit of [unit, end), or end. */
+uint32_t sm__ph_dirty_next(const struct sm_ph_node *nd, uint32_t unit, uint32_t end);
+/* What of [unit, unit + n) was collapsed is small pages again. */
+void sm__ph_uncollapse(struct sm_ph_node *nd, uint32_t unit, uint32_t n);
 /* Makes unit the head of a run of n: the state that pageheap.h promises. */
 struct sm_span *sm__ph_describe(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n,
 				unsigned flags);
@@ -191,6 +217,14 @@ bool sm__own_grow(struct sm_heap *h, struct sm_ph_node *nd, struct sm_span *s, u
 void sm__own_shrink(struct sm_heap *h, struct sm_ph_node *nd, struct sm_span *s, uint32_t n);
 
 struct sm_span *sm__own_map_file(struct sm_heap *h, struct sm_ph_node *nd, const struct sm_ph_file *f);
+
+/* ---- scavenger ------------------------------------------------------------------------------------------ */
+
+void sm__scavenge_init(struct sm_heap *h);
+void sm__scavenge_fini(struct sm_heap *h);
+void sm__scavenge_fork_child(struct sm_heap *h);
+/* Waits until no piece is on its way. True: some may have been. Called without a page heap's lock. */
+bool sm__scavenge_quiesce(struct sm_heap *h);
 
 /* One line on stderr, by write: "spanmark: " and the text. */
 void sm__ph_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -133,11 +133,12 @@ static size_t dirty_bytes(size_t units)
 	return (units + 63) / 64 * sizeof(uint64_t) + sizeof(uint64_t);
 }
 
-static int node_init(struct sm_heap *h, struct sm_pageheap *ph, unsigned index, uint32_t units,
-		     unsigned max_order)
+static int node_init(struct sm_pageheap *ph, unsigned index, uint32_t units, unsigned max_order)
 {
 	struct sm_ph_node *nd = &ph->nodes[index];
-	size_t bytes = SM_PH_CALL(ph, bytes, units) + dirty_bytes(units);
+	size_t nhuge = units / ph->huge_units;
+	size_t bytes = SM_PH_CALL(ph, bytes, units) + dirty_bytes(units) + sm_bitset_bytes(nhuge);
+	char *p;
 
 	sm_lock_init(&nd->lock, SM_RANK_PAGEHEAP);
 	nd->index = (uint8_t)index;
@@ -148,9 +149,12 @@ static int node_init(struct sm_heap *h, struct sm_pageheap *ph, unsigned index, 
 	nd->metadata = sm__os_map_guarded(bytes);
 	if (nd->metadata == NULL)
 		return -ENOMEM;
-	nd->dirty = nd->metadata;
-	SM_PH_CALL(ph, init, nd, (char *)nd->metadata + dirty_bytes(units), max_order);
-	(void)h;
+	p = nd->metadata;
+	nd->dirty = (uint64_t *)(void *)p;
+	p += dirty_bytes(units);
+	sm_bitset_init(&nd->collapsed, nhuge, p);
+	p += sm_bitset_bytes(nhuge);
+	SM_PH_CALL(ph, init, nd, p, max_order);
 	return 0;
 }
 
@@ -176,6 +180,13 @@ static void order_nodes(const struct sm_heap *h, struct sm_pageheap *ph)
 	}
 }
 
+static uint32_t huge_units(size_t arena)
+{
+	size_t huge = sm__os_huge_size();
+
+	return huge < SM_UNIT || huge > arena ? 1 : (uint32_t)(huge >> SM_UNIT_SHIFT);
+}
+
 static int pageheap_init(struct sm_heap *h, size_t arena)
 {
 	size_t bytes = sizeof(struct sm_pageheap) + h->nnodes * sizeof(struct sm_ph_node);
@@ -185,14 +196,16 @@ static int pageheap_init(struct sm_heap *h, size_t arena)
 	if (ph == NULL)
 		return -ENOMEM;
 	h->pageheap = ph;
+	sm__scavenge_init(h);
 	ph->bytes = bytes;
 	ph->kind = h->config.pageheap;
 	ph->nnodes = h->nnodes;
 	ph->arena_units = (uint32_t)(arena >> SM_UNIT_SHIFT);
+	ph->huge_units = huge_units(arena);
 	ph->strict = h->config.numa == SM_NUMA_BIND;
 	order_nodes(h, ph);
 	for (unsigned i = 0; i < ph->nnodes; i++)
-		if (node_init(h, ph, i, units, (unsigned)__builtin_ctz(ph->arena_units)) != 0)
+		if (node_init(ph, i, units, (unsigned)__builtin_ctz(ph->arena_units)) != 0)
 			return -ENOMEM;
 	return 0;
 }
@@ -230,6 +243,7 @@ void sm__range_destroy(struct sm_heap *h)
 	struct sm_pageheap *ph = sm__ph(h);
 
 	if (ph != NULL) {
+		sm__scavenge_fini(h);
 		for (unsigned i = 0; i < ph->nnodes; i++)
 			sm__os_unmap_guarded(ph->nodes[i].metadata, ph->nodes[i].metadata_bytes);
 		sm__os_unmap_guarded(ph, ph->bytes);

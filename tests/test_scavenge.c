@@ -1,0 +1,420 @@
+/* test_scavenge: free memory goes back, by io_uring and without; what is retained; huge pages; the thread. */
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "allocator/os.h"
+#include "allocator/scavenge.h"
+#include "allocator/uring.h"
+#include "tests/support/pagetest.h"
+
+#define N 200 /* spans of 1 MiB / 4 and less */
+
+static struct sm_heap *heap;
+static struct sm_span *spans[N];
+
+static char *base_of(struct sm_span *s)
+{
+	return (char *)sm_span_base(&heap->range, s);
+}
+
+static void start(enum sm_pageheap_kind kind, bool uring, enum sm_hugepages huge)
+{
+	heap = pagetest_heap(kind);
+	heap->config.scavenge_uring = uring;
+	heap->config.scavenge_ms = 1;
+	heap->config.scavenge_pace = 100;
+	heap->config.scavenge_retain = 0;
+	heap->config.hugepages = huge;
+	pagetest_create(heap);
+}
+
+static void finish(void)
+{
+	sm__scavenger_stop(heap);
+	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+	pagetest_destroy(heap);
+}
+
+/* Every span touched, every second one freed: runs between what is in use. */
+static void fragment(void)
+{
+	for (int i = 0; i < N; i++) {
+		spans[i] = sm__pageheap_alloc(heap, 0, (size_t)1 + (size_t)i % 16);
+		memset(base_of(spans[i]), 1 + i, sm_span_bytes(spans[i]));
+	}
+	for (int i = 0; i < N; i += 2)
+		sm__pageheap_free(heap, spans[i]);
+}
+
+static void survivors_are_intact(void)
+{
+	for (int i = 1; i < N; i += 2) {
+		char *p = base_of(spans[i]);
+
+		ck_assert_int_eq((unsigned char)p[0], 1 + i);
+		ck_assert(memcmp(p, p + 1, sm_span_bytes(spans[i]) - 1) == 0);
+	}
+}
+
+static size_t resident(void *p, size_t bytes)
+{
+	size_t page = sm__os_page_size(), n = 0;
+	unsigned char map[4096];
+
+	for (size_t i = 0; i < bytes / page; i += sizeof(map)) {
+		size_t count = bytes / page - i < sizeof(map) ? bytes / page - i : sizeof(map);
+
+		ck_assert_int_eq(mincore((char *)p + i * page, count * page, map), 0);
+		for (size_t j = 0; j < count; j++)
+			n += (map[j] & 1) * page;
+	}
+	return n;
+}
+
+struct holes {
+	size_t resident, bytes;
+};
+
+static void add_hole(void *ctx, size_t unit, size_t nunits)
+{
+	struct holes *h = ctx;
+
+	h->bytes += nunits * SM_UNIT;
+	h->resident += resident((char *)heap->range.base + unit * SM_UNIT, nunits * SM_UNIT);
+}
+
+/* _i: 0, 1 the page heaps with io_uring, 2, 3 without. */
+START_TEST(free_memory_goes_back)
+{
+	struct holes before = {0, 0}, after = {0, 0};
+	struct sm_scavenge_stats st;
+	size_t free_bytes, released;
+
+	start((enum sm_pageheap_kind)(_i & 1), _i < 2, SM_HUGE_OFF);
+	fragment();
+	sm__pageheap_foreach_free(heap, 0, add_hole, &before);
+	free_bytes = pagetest_stats(heap).free_bytes;
+	ck_assert_uint_gt(free_bytes, 0);
+	ck_assert_uint_ge(before.resident, free_bytes);
+	released = sm__scavenge(heap, 0);
+	ck_assert_uint_eq(released, free_bytes);
+	ck_assert_uint_eq(pagetest_stats(heap).free_bytes, 0);
+	sm__pageheap_foreach_free(heap, 0, add_hole, &after);
+	ck_assert_uint_eq(after.resident, 0);
+	ck_assert_uint_eq(after.bytes, before.bytes);
+	survivors_are_intact();
+	for (int i = 0; i < N; i += 2) {
+		struct sm_span *s = sm__pageheap_alloc(heap, 0, 1);
+
+		ck_assert(s->flags & SM_SPANF_ZEROED);
+		ck_assert(base_of(s)[0] == 0 && memcmp(base_of(s), base_of(s) + 1, SM_UNIT - 1) == 0);
+	}
+	sm__scavenge_stats(heap, &st);
+	ck_assert_uint_eq(st.released_bytes, released);
+	ck_assert_uint_eq(st.failed_calls, 0);
+	if (_i >= 2) {
+		ck_assert_uint_eq(st.uring_calls, 0);
+		ck_assert_uint_gt(st.sync_calls, 50);
+	} else if (st.uring_error == 0) {
+		ck_assert_uint_gt(st.uring_calls, 50);
+	}
+	finish();
+}
+END_TEST
+
+START_TEST(the_lowest_bytes_are_retained)
+{
+	size_t keep = 3 * SM_MIB;
+	struct sm_span *first;
+
+	start((enum sm_pageheap_kind)_i, true, SM_HUGE_OFF);
+	fragment();
+	ck_assert_uint_gt(pagetest_stats(heap).free_bytes, keep + SM_MIB);
+	sm__scavenge(heap, keep);
+	ck_assert_uint_le(pagetest_stats(heap).free_bytes, keep);
+	ck_assert_uint_gt(pagetest_stats(heap).free_bytes, keep - SM_MIB);
+	first = sm__pageheap_alloc(heap, 0, 1);
+	ck_assert(!(first->flags & SM_SPANF_ZEROED));
+	ck_assert_uint_eq(sm__scavenge(heap, keep), 0);
+	finish();
+}
+END_TEST
+
+/* io_uring refused at the start, or breaking in the middle of it: the same bytes go by madvise. */
+START_TEST(without_io_uring_it_works_too)
+{
+	static const int ERRORS[] = {EPERM, EACCES, ENOSYS, ENOMEM, EMFILE};
+	struct sm_scavenge_stats st;
+	size_t free_bytes;
+
+	start(SM_PAGEHEAP_BUDDY, true, SM_HUGE_OFF);
+	fragment();
+	free_bytes = pagetest_stats(heap).free_bytes;
+	/* The first request of that kind opens the ring, later ones submit. */
+	sm__os_inject(SM_OS_URING, 1 + _i % 2, ERRORS[_i]);
+	ck_assert_uint_eq(sm__scavenge(heap, 0), free_bytes);
+	sm__os_inject(SM_OS_ANY, 0, 0);
+	sm__scavenge_stats(heap, &st);
+	ck_assert_int_ne(st.uring_error, 0);
+	ck_assert_uint_gt(st.sync_calls, 0);
+	survivors_are_intact();
+	finish();
+}
+END_TEST
+
+START_TEST(a_refused_madvise_loses_nothing)
+{
+	struct sm_scavenge_stats st;
+	size_t free_bytes;
+
+	start((enum sm_pageheap_kind)_i, false, SM_HUGE_OFF);
+	fragment();
+	free_bytes = pagetest_stats(heap).free_bytes;
+	sm__os_inject(SM_OS_MADVISE, -3, ENOMEM);
+	ck_assert_uint_lt(sm__scavenge(heap, 0), free_bytes);
+	sm__os_inject(SM_OS_ANY, 0, 0);
+	ck_assert_uint_gt(pagetest_stats(heap).free_bytes, 0);
+	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+	sm__scavenge_stats(heap, &st);
+	ck_assert_uint_gt(st.failed_calls, 0);
+	sm__scavenge(heap, 0);
+	ck_assert_uint_eq(pagetest_stats(heap).free_bytes, 0);
+	survivors_are_intact();
+	finish();
+}
+END_TEST
+
+static _Atomic(int) hooked;
+
+static void count_hook(void *ctx)
+{
+	ck_assert_ptr_eq(ctx, &hooked);
+	sm_fetch_add_relaxed(&hooked, 1);
+}
+
+static bool eventually(bool (*done)(void))
+{
+	for (int i = 0; i < 5000; i++) {
+		if (done())
+			return true;
+		usleep(2000);
+	}
+	return false;
+}
+
+static bool nothing_left(void)
+{
+	/* Pieces under 64 KiB may stay. */
+	return pagetest_stats(heap).free_bytes < SM_MIB;
+}
+
+START_TEST(the_thread_does_it_by_itself)
+{
+	struct sm_scavenge_hooks hooks = {.start = count_hook, .stop = count_hook, .ctx = &hooked};
+	struct sm_scavenge_stats st;
+
+	start((enum sm_pageheap_kind)_i, true, SM_HUGE_OFF);
+	ck_assert_int_eq(sm__scavenger_start(heap, &hooks), 0);
+	fragment();
+	for (int i = 1; i < N; i += 2)
+		sm__pageheap_free(heap, spans[i]);
+	/* Retained at first, for the peak is fresh; it decays by an eighth a round. */
+	ck_assert(eventually(nothing_left));
+	sm__scavenger_stop(heap);
+	ck_assert_int_eq(sm_load_relaxed(&hooked), 2);
+	sm__scavenge_stats(heap, &st);
+	ck_assert_uint_gt(st.rounds, 0);
+	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+	/* And again after a stop. */
+	ck_assert_int_eq(sm__scavenger_start(heap, NULL), 0);
+	finish();
+}
+END_TEST
+
+START_TEST(an_interval_of_0_starts_no_thread)
+{
+	start(SM_PAGEHEAP_BUDDY, true, SM_HUGE_OFF);
+	heap->config.scavenge_ms = 0;
+	sm_store_relaxed(&hooked, 0);
+	ck_assert_int_eq(
+		sm__scavenger_start(heap, &(struct sm_scavenge_hooks){.start = count_hook, .ctx = &hooked}),
+		0);
+	usleep(20000);
+	ck_assert_int_eq(sm_load_relaxed(&hooked), 0);
+	finish();
+}
+END_TEST
+
+/* Long enough for a peak to decay: 1/8 a round, from a few thousand units. */
+static bool many_rounds(void)
+{
+	struct sm_scavenge_stats st;
+
+	sm__scavenge_stats(heap, &st);
+	return st.rounds > 150;
+}
+
+/* With huge pages the thread gives back whole ones, so what is left of each run is less than two of them. */
+static void only_whole_ones(void *ctx, size_t unit, size_t nunits)
+{
+	size_t huge = sm__os_huge_size();
+	char *from = (char *)heap->range.base + unit * SM_UNIT, *to = from + nunits * SM_UNIT;
+	char *first = (char *)sm_align_up((uintptr_t)from, huge);
+	char *last = (char *)sm_align_down((uintptr_t)to, huge);
+
+	(void)ctx;
+	if (first >= last)
+		return;
+	ck_assert_uint_eq(resident(first, (size_t)(last - first)), 0);
+	ck_assert_uint_eq(resident(from, (size_t)(first - from)), (size_t)(first - from));
+}
+
+START_TEST(huge_pages_go_back_whole)
+{
+	struct sm_span *s[40];
+	size_t n = 3 * SM_MIB / SM_UNIT;
+
+	if (sm__os_huge_size() != 2 * SM_MIB)
+		return;
+	start((enum sm_pageheap_kind)_i, true, SM_HUGE_MADVISE);
+	for (int i = 0; i < 40; i++) {
+		s[i] = sm__pageheap_alloc(heap, 0, n);
+		memset(base_of(s[i]), 1, n * SM_UNIT);
+	}
+	for (int i = 0; i < 40; i += 2)
+		sm__pageheap_free(heap, s[i]);
+	ck_assert_int_eq(sm__scavenger_start(heap, NULL), 0);
+	ck_assert(eventually(many_rounds));
+	sm__scavenger_stop(heap);
+	sm__pageheap_foreach_free(heap, 0, only_whole_ones, NULL);
+	finish();
+}
+END_TEST
+
+START_TEST(dense_memory_is_collapsed)
+{
+	struct sm_scavenge_stats st;
+	size_t bytes;
+
+	if (sm__os_huge_size() != 2 * SM_MIB)
+		return;
+	start((enum sm_pageheap_kind)_i, true, SM_HUGE_COLLAPSE);
+	for (int i = 0; i < N; i++) {
+		spans[i] = sm__pageheap_alloc(heap, 0, 16);
+		memset(base_of(spans[i]), 1 + i, sm_span_bytes(spans[i]));
+	}
+	sm__pageheap_free(heap, spans[N / 2]);
+	bytes = sm__scavenge_collapse(heap);
+	sm__scavenge_stats(heap, &st);
+	if (bytes == 0 && st.failed_calls > 0) {
+		printf("skipped: this kernel does not collapse (Linux 6.1, CONFIG_TRANSPARENT_HUGEPAGE)\n");
+		finish();
+		return;
+	}
+	/* All whole huge pages of 50 MiB, but for the one with a hole and the ones at the ends. */
+	ck_assert_uint_ge(bytes, 40 * SM_MIB);
+	ck_assert_uint_eq(st.collapsed_bytes, bytes);
+	ck_assert_uint_eq(sm__scavenge_collapse(heap), 0);
+	spans[N / 2] = spans[0];
+	survivors_are_intact();
+	finish();
+}
+END_TEST
+
+/* A child of a fork has no thread, and can allocate, scavenge and start one. */
+START_TEST(a_forked_child_goes_on)
+{
+	pid_t pid;
+	int status;
+
+	start((enum sm_pageheap_kind)_i, true, SM_HUGE_OFF);
+	ck_assert_int_eq(sm__scavenger_start(heap, NULL), 0);
+	fragment();
+	for (int i = 0; i < 20; i++) {
+		sm__pageheap_fork_prepare(heap);
+		pid = fork();
+		if (pid != 0) {
+			sm__pageheap_fork_parent(heap);
+			ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+			ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+			continue;
+		}
+		sm__pageheap_fork_child(heap);
+		for (int j = 0; j < N; j += 2)
+			if (sm__pageheap_alloc(heap, 0, 3) == NULL)
+				_exit(1);
+		sm__pageheap_free(heap, spans[1]);
+		sm__scavenge(heap, 0);
+		if (pagetest_stats(heap).free_bytes != 0 || sm__pageheap_check(heap) != 0)
+			_exit(2);
+		if (sm__scavenger_start(heap, NULL) != 0)
+			_exit(3);
+		sm__scavenger_stop(heap);
+		_exit(0);
+	}
+	finish();
+}
+END_TEST
+
+START_TEST(a_ring_runs_a_batch)
+{
+	struct sm_advice a[SM_URING_BATCH];
+	struct sm_uring *u = NULL;
+	size_t page = sm__os_page_size();
+	char *p = sm__os_map_guarded(SM_URING_BATCH * page);
+	int err = sm__uring_open(&u);
+
+	if (err != 0) {
+		printf("skipped: io_uring: %s\n", strerror(-err));
+		return;
+	}
+	for (int round = 0; round < 50; round++) {
+		memset(p, 1, SM_URING_BATCH * page);
+		for (size_t i = 0; i < SM_URING_BATCH; i++)
+			a[i] = (struct sm_advice){p + i * page, page, MADV_DONTNEED, 1};
+		/* One that the kernel must refuse. */
+		a[7].addr = p - page - page * 1000;
+		a[7].advice = 4711;
+		ck_assert_int_eq(sm__uring_madvise(u, a, SM_URING_BATCH), 0);
+		for (size_t i = 0; i < SM_URING_BATCH; i++) {
+			ck_assert_int_eq(a[i].result, i == 7 ? -EINVAL : 0);
+			ck_assert_int_eq(p[i * page], i == 7 ? 1 : 0);
+		}
+	}
+	sm__uring_close(u);
+	sm__os_unmap_guarded(p, SM_URING_BATCH * page);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("scavenge");
+	TCase *t = tcase_create("scavenge");
+	SRunner *r;
+	int failed;
+
+	tcase_set_timeout(t, 30);
+	tcase_add_loop_test(t, free_memory_goes_back, 0, 4);
+	tcase_add_loop_test(t, the_lowest_bytes_are_retained, 0, 2);
+	tcase_add_loop_test(t, without_io_uring_it_works_too, 0, 5);
+	tcase_add_loop_test(t, a_refused_madvise_loses_nothing, 0, 2);
+	tcase_add_loop_test(t, the_thread_does_it_by_itself, 0, 2);
+	tcase_add_test(t, an_interval_of_0_starts_no_thread);
+	tcase_add_loop_test(t, huge_pages_go_back_whole, 0, 2);
+	tcase_add_loop_test(t, dense_memory_is_collapsed, 0, 2);
+	tcase_add_loop_test(t, a_forked_child_goes_on, 0, 2);
+	tcase_add_test(t, a_ring_runs_a_batch);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? 0 : 1;
+}
