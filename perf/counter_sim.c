@@ -1,7 +1,13 @@
-/* Callgrind as a source of counts; see counter_sim.h. */
+/* Callgrind as a source of counts: requests to it, and the command line. Its dumps are read in sim_load.c. */
 #include "perf/counter_sim.h"
+#include "perf/topology.h"
 
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const names[SM_SIM_COUNT] = {
 	[SM_SIM_IR] = "Ir",	[SM_SIM_DR] = "Dr",	[SM_SIM_DW] = "Dw",	[SM_SIM_I1MR] = "I1mr",
@@ -22,4 +28,214 @@ int sm_sim_event(const char *name)
 const char *sm_sim_event_name(enum sm_sim e)
 {
 	return e < SM_SIM_COUNT ? names[e] : "?";
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+#define REQ_RUNNING 0x1001u
+#define REQ_TOGGLE  0x43540002u
+#define REQ_DUMP_AT 0x43540003u
+
+/*
+ * Valgrind's client request: an instruction sequence that does nothing on a CPU and that valgrind recognises. It is the
+ * one of <valgrind/valgrind.h>, written out so that building does not need valgrind.
+ */
+static unsigned long request(unsigned long code, unsigned long arg)
+{
+	volatile unsigned long args[6] = {code, arg, 0, 0, 0, 0};
+#if defined(__x86_64__)
+	unsigned long result = 0;
+
+	__asm__ volatile("rolq $3, %%rdi; rolq $13, %%rdi\n\t"
+			 "rolq $61, %%rdi; rolq $51, %%rdi\n\t"
+			 "xchgq %%rbx, %%rbx"
+			 : "=d"(result)
+			 : "a"(&args[0]), "0"(result)
+			 : "cc", "memory");
+	return result;
+#elif defined(__aarch64__)
+	register unsigned long x3 __asm__("x3") = 0;
+	register volatile unsigned long *x4 __asm__("x4") = &args[0];
+
+	__asm__ volatile("ror x12, x12, #3; ror x12, x12, #13\n\t"
+			 "ror x12, x12, #51; ror x12, x12, #61\n\t"
+			 "orr x10, x10, x10"
+			 : "+r"(x3)
+			 : "r"(x4)
+			 : "cc", "memory");
+	return x3;
+#else
+	(void)args;
+	return 0;
+#endif
+}
+
+bool sm_sim_running(void)
+{
+	return request(REQ_RUNNING, 0) != 0;
+}
+
+static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
+static int next_id;
+static unsigned dumps;
+static int overflowed;
+
+static void dump(const char *label)
+{
+	request(REQ_DUMP_AT, (unsigned long)label);
+}
+
+/*
+ * Collection is a state of each thread, off at the start (--collect-atstart=no). It is switched on before the first
+ * dump, so that this thread is in it; the lock makes it the only newcomer there.
+ */
+int sm__sim_open(unsigned region)
+{
+	char label[64];
+	int id;
+
+	if (!sm_sim_running())
+		return -1;
+	pthread_mutex_lock(&opening);
+	id = next_id++;
+	snprintf(label, sizeof(label), "sm open %d %u", id, region);
+	request(REQ_TOGGLE, 0);
+	dump(label);
+	pthread_mutex_unlock(&opening);
+	return id;
+}
+
+/* What these functions do themselves is kept out of the counts: collection is off while they work. */
+void sm__sim_change(int id, unsigned from, unsigned to)
+{
+	char label[64];
+
+	request(REQ_TOGGLE, 0);
+	if (__atomic_fetch_add(&dumps, 1, __ATOMIC_RELAXED) < SM_SIM_MAX_DUMPS) {
+		snprintf(label, sizeof(label), "sm change %d %u %u", id, from, to);
+		dump(label);
+	} else {
+		__atomic_store_n(&overflowed, 1, __ATOMIC_RELAXED);
+	}
+	request(REQ_TOGGLE, 0);
+}
+
+void sm__sim_reset(int id, unsigned region)
+{
+	char label[64];
+
+	request(REQ_TOGGLE, 0);
+	snprintf(label, sizeof(label), "sm reset %d %u", id, region);
+	dump(label);
+	request(REQ_TOGGLE, 0);
+}
+
+/* Off for good: nothing of this thread is in later dumps. */
+void sm__sim_stop(int id, unsigned region)
+{
+	char label[64];
+
+	request(REQ_TOGGLE, 0);
+	snprintf(label, sizeof(label), "sm stop %d %u %d", id, region,
+		 __atomic_load_n(&overflowed, __ATOMIC_RELAXED));
+	dump(label);
+}
+
+/* ---- the command line ------------------------------------------------------------------------ */
+
+int sm_sim_find(char *path, size_t len, char *why, size_t whylen)
+{
+	const char *dirs = getenv("PATH");
+	char copy[4096], *save = NULL;
+
+	snprintf(copy, sizeof(copy), "%s", dirs ? dirs : "/usr/bin:/bin");
+	for (char *d = strtok_r(copy, ":", &save); d; d = strtok_r(NULL, ":", &save)) {
+		snprintf(path, len, "%s/valgrind", d);
+		if (!access(path, X_OK))
+			return 0;
+	}
+	snprintf(why, whylen, "valgrind is not installed: make deps-sim, or apt-get install valgrind");
+	return -ENOENT;
+}
+
+void sm_sim_cache(uint64_t size, unsigned ways, unsigned line, char *buf, size_t len)
+{
+	uint64_t sets = 1;
+
+	buf[0] = '\0';
+	if (!size)
+		return;
+	if (line < 16 || line & (line - 1))
+		line = 64;
+	if (!ways || ways > 64 || size / line < ways)
+		ways = 8;
+	/* Callgrind wants a power of two of sets: the largest that the real number of ways allows, then more ways. */
+	while (sets * 2 * ways * line <= size)
+		sets *= 2;
+	ways = (unsigned)(size / (sets * line));
+	snprintf(buf, len, "%llu,%u,%u", (unsigned long long)(sets * ways * line), ways, line);
+}
+
+static void cache_option(char *buf, size_t len, const char *option, const struct sm_topo_cache *c)
+{
+	char geometry[64];
+
+	sm_sim_cache(c->size, c->ways, c->line, geometry, sizeof(geometry));
+	snprintf(buf, len, "--%s=%s", option, geometry);
+	if (!geometry[0])
+		buf[0] = '\0';
+}
+
+enum { N_OPTIONS = 16, OPTION_LEN = 1024 };
+
+char **sm_sim_command(const struct sm_topology *topo, const char *folder, char *const *argv)
+{
+	const struct sm_topo_cache *last = topo->l3.size ? &topo->l3 : &topo->l2;
+	size_t n = 0, k = 0;
+	char path[512], why[128], **v, *text;
+
+	while (argv[n])
+		n++;
+	if (sm_sim_find(path, sizeof(path), why, sizeof(why)))
+		return NULL;
+	v = malloc((n + N_OPTIONS + 1) * sizeof(*v) + N_OPTIONS * OPTION_LEN);
+	if (!v)
+		return NULL;
+	text = (char *)(v + n + N_OPTIONS + 1);
+	memset(text, 0, N_OPTIONS * OPTION_LEN);
+#define OPTION(...) (v[k] = text + k * OPTION_LEN, snprintf(v[k], OPTION_LEN, __VA_ARGS__), k++)
+	OPTION("%s", path);
+	OPTION("--tool=callgrind");
+	OPTION("-q");
+	OPTION("--callgrind-out-file=%s/sm.%%p", folder);
+	OPTION("--log-file=%s/valgrind.log", folder);
+	OPTION("--separate-threads=yes");
+	OPTION("--collect-atstart=no");
+	OPTION("--cache-sim=yes");
+	OPTION("--branch-sim=yes");
+	OPTION("--trace-children=no");
+#undef OPTION
+	const struct {
+		const char *option;
+		const struct sm_topo_cache *c;
+	} caches[] = {{"I1", &topo->l1i}, {"D1", &topo->l1d}, {"LL", last}};
+
+	for (unsigned i = 0; i < 3; i++) {
+		v[k] = text + k * OPTION_LEN;
+		cache_option(v[k], OPTION_LEN, caches[i].option, caches[i].c);
+		if (v[k][0])
+			k++;
+	}
+	memcpy(v + k, argv, (n + 1) * sizeof(*v));
+	return v;
+}
+
+int sm_sim_folder(char *buf, size_t len)
+{
+	const char *folder = getenv(SM_SIM_FOLDER_ENV);
+
+	if (!folder || !sm_sim_running())
+		return -ENOENT;
+	snprintf(buf, len, "%s", folder);
+	return 0;
 }

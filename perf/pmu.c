@@ -203,6 +203,9 @@ static void set_uarch(const char *root, struct sm_pmu *p)
 {
 	const char *u = uarch_of_cpu(root, p->present ? sm_cpumask_next(&p->cpus, 0) : -1);
 
+	/* x86 has one family and model for all CPUs: any that is listed will do. ARM64 parts differ. */
+	if (!strcmp(u, "unknown") && !strncmp(p->device, "cpu", 3))
+		u = uarch_of_cpu(root, -1);
 	/* A hybrid x86 shows one family and model for both kinds of core: the PMU's name tells them apart. */
 	if (!strcmp(p->device, "cpu_atom") && !strncmp(u, "adl", 3))
 		u = "adl_e";

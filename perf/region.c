@@ -1,6 +1,7 @@
 /* Attribution of time and counts to regions; see region.h. */
 #include "perf/region.h"
 #include "perf/clock.h"
+#include "perf/counter_sim.h"
 #include "perf/passes.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@ struct sm_region_thread {
 	bool user[MAX_GROUPS];	       /* read at every change, in user space */
 	double ns_change, ns_light, insn_change;
 	enum sm_read_mode mode;
+	int sim; /* number under Callgrind, -1 */
 
 	/* The owner's alone. */
 	struct sm_counter_group groups[MAX_GROUPS];
@@ -173,6 +175,8 @@ static void change(struct sm_region_thread *t, unsigned to, unsigned owner)
 {
 	write_begin(t);
 	account(t, owner != t->owner);
+	if (t->sim >= 0 && owner != t->owner)
+		sm__sim_change(t->sim, t->owner, owner);
 	t->cur = (uint8_t)to;
 	t->owner = (uint8_t)owner;
 	write_end(t);
@@ -249,6 +253,8 @@ void sm_region_reset(struct sm_region_thread *t)
 	put(&t->dropped, 0);
 	put(&t->start_ticks, t->last_ticks);
 	write_end(t);
+	if (t->sim >= 0)
+		sm__sim_reset(t->sim, t->owner);
 	let_go(t);
 }
 
@@ -432,6 +438,7 @@ int sm_region_thread_open(const struct sm_counterset *cs, const struct sm_region
 	t->cs = cs;
 	t->opt = *opt;
 	t->cur = t->owner = (uint8_t)opt->first;
+	t->sim = -1;
 	t->kind = opt->pu_os >= 0 && cs->n_kinds > 1 ? sm_pmus_of_cpu(&cs->pmus, opt->pu_os) : 0;
 	t->use_ns = !sm_clock_ticks_reliable();
 	t->ticks_per_ns = t->use_ns ? 1.0 : sm_clock_ticks_per_ns();
@@ -450,6 +457,8 @@ int sm_region_thread_open(const struct sm_counterset *cs, const struct sm_region
 	measure_cost(t);
 	sm_region_reset(t);
 	add(&t->enters[opt->first], 1);
+	if (cs->opt.from == SM_COUNTERS_SIM)
+		t->sim = sm__sim_open(opt->first);
 	self = t;
 	*out = t;
 	return 0;
@@ -466,6 +475,8 @@ void sm_region_thread_stop(struct sm_region_thread *t)
 		let_go(t);
 	}
 	t->open = false;
+	if (t->sim >= 0)
+		sm__sim_stop(t->sim, t->owner);
 	for (unsigned g = 0; g < t->n_groups; g++) {
 		/* What readers ask about the events (status, reason) stays; only the kernel's part goes. */
 		t->groups[g].ops->close(&t->groups[g]);
@@ -526,6 +537,30 @@ static void judge(const struct sm_region_thread *t, struct sm_reading *r, bool l
 	}
 }
 
+/* A simulated count, once the dumps are loaded. region -1: the total. */
+static void fill_sim(const struct sm_region_thread *t, enum sm_sim what, int region, struct sm_reading *r)
+{
+	const struct sm_sim_counts *c = sm__sim_published();
+	uint64_t v;
+
+	if (t->sim < 0) {
+		r->reason = "this process does not run under Callgrind";
+	} else if (!c) {
+		r->reason = "the Callgrind dumps are not loaded";
+	} else if (region >= 0 && sm_sim_overflowed(c)) {
+		r->reason = "too many changes of region to dump each: only the thread's total is known";
+	} else if (region >= 0 && is_light(t, (unsigned)region)) {
+		r->reason =
+			"light region: counted in the enclosing one (a Callgrind dump costs milliseconds)";
+	} else if (sm_sim_value(c, t->sim, region, what, &v)) {
+		r->raw = v;
+		r->status = SM_STATUS_OK;
+		r->reason = NULL;
+	} else {
+		r->reason = "this thread left no Callgrind dump";
+	}
+}
+
 /* One event out of a row of counts (differences). */
 static void fill(const struct sm_region_thread *t, unsigned event, unsigned kind, const uint64_t *row,
 		 unsigned region, bool total, struct sm_reading *r)
@@ -534,10 +569,18 @@ static void fill(const struct sm_region_thread *t, unsigned event, unsigned kind
 	const struct sm_counter_group *g;
 
 	*r = sm_counterset_missing(t->cs, event, kind, t->opt.pass);
+	if (r->source == SM_SOURCE_SIM && r->status == SM_STATUS_NOT_COUNTED)
+		fill_sim(t, (enum sm_sim)t->cs->events[event].res[kind].code.config, total ? -1 : (int)region,
+			 r);
 	if (s.group < 0)
 		return;
 	g = &t->groups[s.group];
 	r->source = g->codes[s.index]->source;
+	if (kind && t->opt.pu_os < 0 && r->source == SM_SOURCE_SW) {
+		r->status = SM_STATUS_NOT_COUNTED;
+		r->reason = "belongs to no core kind: counted in the first kind's row";
+		return;
+	}
 	r->status = g->ev[s.index].status;
 	r->reason = r->status == SM_STATUS_OK ? NULL : g->ev[s.index].reason;
 	if (r->status != SM_STATUS_OK)
@@ -622,6 +665,11 @@ void sm_region_cost(const struct sm_region_thread *t, struct sm_region_cost *out
 		out->share =
 			((double)out->changes * t->ns_change + (double)out->light_changes * t->ns_light) /
 			(double)total.ns;
+}
+
+int sm_region_sim_id(const struct sm_region_thread *t)
+{
+	return t ? t->sim : -1;
 }
 
 unsigned sm_region_kind(const struct sm_region_thread *t)

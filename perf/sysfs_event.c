@@ -114,13 +114,26 @@ static bool apply_terms(struct parse *p, const char *terms)
 	return true;
 }
 
-/* On a machine with several core PMUs "cpu/.../" means the core PMU at hand. */
+/*
+ * On a machine with several core PMUs "cpu/.../" means the core PMU at hand; a name without its number means the first
+ * instance (uncore.c opens them all).
+ */
 static const struct sm_pmu *find_pmu(const struct sm_event_options *opt, const char *device)
 {
 	const struct sm_pmu *core = &opt->pmus->pmus[opt->core];
 	const struct sm_pmu *p = sm_pmus_find(opt->pmus, device);
+	size_t len = strlen(device);
 
-	return p || strcmp(device, "cpu") || !core->present ? p : core;
+	if (!p && !strcmp(device, "cpu") && core->present)
+		return core;
+	for (unsigned i = 0; !p && i < opt->pmus->n; i++) {
+		const char *d = opt->pmus->pmus[i].device;
+
+		if (!strncmp(d, device, len) && d[len] == '_' && d[len + 1] &&
+		    strspn(d + len + 1, "0123456789") == strlen(d + len + 1))
+			p = &opt->pmus->pmus[i];
+	}
+	return p;
 }
 
 bool sm__sysfs_event(const char *name, const struct sm_event_options *opt, struct sm_event_resolved *out,
