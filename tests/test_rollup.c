@@ -1,0 +1,280 @@
+/* Sums over threads, and counters of packages and L3s. */
+#include "perf/rollup.h"
+#include "perf/uncore.h"
+#include "tests/support/faketree.h"
+#include "tests/support/mockperf.h"
+
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct faketree tree;
+static struct mock_perf mock;
+
+static void setup(void)
+{
+	faketree_init(&tree);
+	faketree_x86(&tree, "AuthenticAMD", 0x1a, 2);
+	mock_perf_init(&mock, 6);
+}
+
+static void teardown(void)
+{
+	faketree_remove(&tree);
+}
+
+static struct sm_counterset *make(const char *set)
+{
+	struct sm_counterset_options o = {
+		.sets = &set, .n_sets = 1, .user_dir = "", .root = tree.root, .opener = &mock.ops};
+	struct sm_counterset *cs;
+	char err[300] = "";
+
+	ck_assert_msg(!sm_counterset_new(&o, &cs, err, sizeof(err)), "%s", err);
+	return cs;
+}
+
+static struct sm_topology *topology(const char *s)
+{
+	struct sm_topology *t;
+	char err[200];
+
+	ck_assert_int_eq(sm_topology_load(&(struct sm_topology_source){.synthetic = s}, &t, err, sizeof(err)),
+			 0);
+	return t;
+}
+
+static struct sm_region_thread *measured(const struct sm_counterset *cs, int pu, unsigned rounds)
+{
+	struct sm_region_options o = {.n_regions = 3, .pu_os = pu};
+	struct sm_region_thread *t;
+	char err[200];
+
+	ck_assert_int_eq(sm_region_thread_open(cs, &o, &t, err, sizeof(err)), 0);
+	for (unsigned i = 0; i < rounds; i++) {
+		sm_region_enter(t, 1);
+		sm_region_leave(t);
+	}
+	sm_region_thread_stop(t);
+	return t;
+}
+
+static const struct sm_rollup_row *row(const struct sm_rollup *r, enum sm_role role, unsigned region, int key)
+{
+	for (unsigned i = 0; i < r->n; i++)
+		if (r->rows[i].role == role && r->rows[i].region == region && r->rows[i].key == key)
+			return &r->rows[i];
+	return NULL;
+}
+
+START_TEST(test_sums)
+{
+	struct sm_counterset *cs = make("cycles");
+	struct sm_topology *topo = topology("numa:2 core:2 pu:2"); /* PUs 0-3 on node 0, 4-7 on node 1 */
+	struct sm_rollup_thread th[4] = {{measured(cs, 0, 1), SM_ROLE_MUTATOR, 0},
+					 {measured(cs, 5, 2), SM_ROLE_MUTATOR, 5},
+					 {measured(cs, 6, 3), SM_ROLE_MUTATOR, 6},
+					 {measured(cs, 7, 4), SM_ROLE_WORKER, 7}};
+	struct sm_rollup r;
+	uint64_t step;
+
+	ck_assert_int_eq(sm_rollup(cs, topo, th, 4, 3, SM_BY_THREAD, &r), 0);
+	ck_assert_uint_eq(r.n, 8); /* regions 0 and 1 of four threads; nobody entered region 2 */
+	step = row(&r, SM_ROLE_MUTATOR, 1, 0)->readings[0].raw;
+	ck_assert_uint_gt(step, 0);
+	sm_rollup_free(&r);
+
+	ck_assert_int_eq(sm_rollup(cs, NULL, th, 4, 3, SM_BY_ROLE, &r), 0);
+	ck_assert_uint_eq(r.n, 4);
+	ck_assert_uint_eq(row(&r, SM_ROLE_MUTATOR, 1, SM_NONE)->readings[0].raw, 6 * step);
+	ck_assert_uint_eq(row(&r, SM_ROLE_MUTATOR, 1, SM_NONE)->time.enters, 6);
+	ck_assert_uint_eq(row(&r, SM_ROLE_MUTATOR, 1, SM_NONE)->n_threads, 3);
+	ck_assert_uint_eq(row(&r, SM_ROLE_WORKER, 1, SM_NONE)->readings[0].raw, 4 * step);
+	sm_rollup_free(&r);
+
+	ck_assert_int_eq(sm_rollup(cs, topo, th, 4, 3, SM_BY_NODE, &r), 0);
+	ck_assert_uint_eq(row(&r, SM_ROLE_MUTATOR, 1, 0)->readings[0].raw, 1 * step);
+	ck_assert_uint_eq(row(&r, SM_ROLE_MUTATOR, 1, 1)->readings[0].raw, 5 * step);
+	sm_rollup_free(&r);
+
+	ck_assert_int_eq(sm_rollup(cs, topo, th, 4, 3, SM_BY_CORE, &r), 0);
+	ck_assert_uint_eq(row(&r, SM_ROLE_MUTATOR, 1, 2)->readings[0].raw, 2 * step);
+	ck_assert_uint_eq(row(&r, SM_ROLE_MUTATOR, 1, 3)->readings[0].raw, 3 * step);
+	ck_assert_uint_eq(row(&r, SM_ROLE_WORKER, 1, 3)->readings[0].raw, 4 * step);
+	sm_rollup_free(&r);
+	for (int i = 0; i < 4; i++)
+		sm_region_thread_free((struct sm_region_thread *)th[i].t);
+	sm_topology_free(topo);
+	sm_counterset_free(cs);
+}
+END_TEST
+
+/* One thread could not count: the sum is absent, the others' own rows are not. */
+START_TEST(test_missing_part)
+{
+	struct sm_counterset *cs = make("cycles");
+	struct sm_rollup_thread th[3] = {
+		{measured(cs, 0, 1), SM_ROLE_MUTATOR, 0}, {NULL, SM_ROLE_MUTATOR, 1}, {NULL, 0, 0}};
+	struct sm_rollup r;
+	double v;
+
+	mock.fail_all = EMFILE;
+	th[2] = (struct sm_rollup_thread){measured(cs, 1, 1), SM_ROLE_MUTATOR, 1};
+	ck_assert_int_eq(sm_rollup(cs, NULL, th, 3, 3, SM_BY_ROLE, &r), 0);
+	ck_assert(!sm_reading_value(&row(&r, SM_ROLE_MUTATOR, 1, SM_NONE)->readings[0], &v));
+	ck_assert_ptr_nonnull(
+		strstr(row(&r, SM_ROLE_MUTATOR, 1, SM_NONE)->readings[0].reason, "file descriptors"));
+	sm_rollup_free(&r);
+	ck_assert_int_eq(sm_rollup(cs, NULL, th, 3, 3, SM_BY_THREAD, &r), 0);
+	ck_assert(sm_reading_value(&row(&r, SM_ROLE_MUTATOR, 1, 0)->readings[0], &v));
+	sm_rollup_free(&r);
+	sm_region_thread_free((struct sm_region_thread *)th[0].t);
+	sm_region_thread_free((struct sm_region_thread *)th[2].t);
+	sm_counterset_free(cs);
+}
+END_TEST
+
+/* ---- uncore ---------------------------------------------------------------------------------- */
+
+static void uncore_tree(void)
+{
+	static const char *const formats[] = {
+		"/sys/bus/event_source/devices/amd_umc_%d/format/event", "config:0-7",
+		"/sys/bus/event_source/devices/amd_umc_%d/format/rdwrmask", "config:8-9"};
+	char path[128];
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "amd_umc_%d", i);
+		faketree_pmu(&tree, path, 30 + i, "cpumask", i < 2 ? "0,8" : "8");
+		for (int f = 0; f < 4; f += 2) {
+			snprintf(path, sizeof(path), formats[f], i);
+			faketree_write(&tree, path, formats[f + 1]);
+		}
+	}
+	faketree_pmu(&tree, "amd_l3", 40, "cpumask", "0,4,8,12");
+	faketree_write(&tree, "/sys/bus/event_source/devices/amd_l3/format/event", "config:0-7");
+	faketree_write(&tree, "/sys/bus/event_source/devices/amd_l3/format/umask", "config:8-15");
+}
+
+static int event_of(const struct sm_counterset *cs, const char *name)
+{
+	for (unsigned i = 0; i < cs->n_events; i++)
+		if (!strcmp(cs->events[i].name, name))
+			return (int)i;
+	ck_abort_msg("no event %s", name);
+	return -1;
+}
+
+START_TEST(test_uncore_per_package_and_l3)
+{
+	struct sm_topology *topo = topology("pack:2 [numa] l3:2 core:4 pu:1");
+	struct sm_counterset *cs;
+	struct sm_uncore *u;
+	const struct sm_uncore_row *rows;
+	unsigned n, packages = 0, l3s = 0;
+	int reads, misses;
+
+	uncore_tree();
+	cs = make("memory");
+	reads = event_of(cs, "mem_read_lines");
+	misses = event_of(cs, "l3_miss");
+	ck_assert(cs->events[reads].uncore && cs->events[misses].uncore);
+	ck_assert_int_eq(sm_uncore_open(cs, topo, &u), 0);
+	sm_uncore_start(u);
+	sm_uncore_stop(u);
+	n = sm_uncore_rows(u, &rows);
+	ck_assert_uint_eq(n, 6);
+	for (unsigned i = 0; i < n; i++) {
+		const struct sm_reading *r = &rows[i].readings[rows[i].is_l3 ? misses : reads];
+
+		packages += !rows[i].is_l3;
+		l3s += rows[i].is_l3;
+		ck_assert_int_eq(r->status, SM_STATUS_OK);
+		/* event 0x0a, read mask 1: config 0x10a a read; three controllers on package 1, two on package 0 */
+		if (!rows[i].is_l3)
+			ck_assert_uint_eq(r->raw, (rows[i].index ? 3u : 2u) * 0x10a);
+		else
+			ck_assert_uint_eq(r->raw, 0x104);
+		ck_assert_int_eq(rows[i].readings[rows[i].is_l3 ? reads : misses].status,
+				 SM_STATUS_NOT_COUNTED);
+	}
+	ck_assert_uint_eq(packages, 2);
+	ck_assert_uint_eq(l3s, 4);
+	sm_uncore_free(u);
+	ck_assert_uint_eq(mock_perf_leaks(&mock), 0);
+	sm_counterset_free(cs);
+	sm_topology_free(topo);
+}
+END_TEST
+
+START_TEST(test_uncore_denied)
+{
+	struct sm_topology *topo = topology("pack:2 [numa] l3:2 core:4 pu:1");
+	struct sm_counterset *cs;
+	struct sm_uncore *u;
+	const struct sm_uncore_row *rows;
+	struct sm_region_thread *t;
+	struct sm_reading r[32];
+	int reads;
+
+	uncore_tree();
+	cs = make("memory");
+	reads = event_of(cs, "mem_read_lines");
+	mock.fail_all = EACCES;
+	ck_assert_int_eq(sm_uncore_open(cs, topo, &u), 0);
+	sm_uncore_stop(u);
+	ck_assert_uint_gt(sm_uncore_rows(u, &rows), 0);
+	ck_assert_int_eq(rows[0].readings[reads].status, SM_STATUS_DENIED);
+	ck_assert_ptr_nonnull(strstr(rows[0].readings[reads].reason, "CAP_PERFMON"));
+	sm_uncore_free(u);
+	/* Threads never have it. */
+	t = measured(cs, 0, 1);
+	sm_region_get(t, 1, 0, r, NULL);
+	ck_assert_int_eq(r[reads].status, SM_STATUS_NOT_COUNTED);
+	ck_assert_ptr_nonnull(strstr(r[reads].reason, "per package"));
+	sm_region_thread_free(t);
+	sm_counterset_free(cs);
+	sm_topology_free(topo);
+}
+END_TEST
+
+START_TEST(test_no_uncore)
+{
+	struct sm_topology *topo = topology("numa:1 core:4 pu:1");
+	struct sm_counterset *cs = make("cycles");
+	const struct sm_uncore_row *rows;
+	struct sm_uncore *u;
+
+	ck_assert_int_eq(sm_uncore_open(cs, topo, &u), 0);
+	ck_assert_uint_eq(sm_uncore_rows(u, &rows), 0);
+	sm_uncore_stop(u);
+	sm_uncore_free(u);
+	sm_counterset_free(cs);
+	sm_topology_free(topo);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("rollup");
+	TCase *tc = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, test_sums);
+	tcase_add_test(tc, test_missing_part);
+	tcase_add_test(tc, test_uncore_per_package_and_l3);
+	tcase_add_test(tc, test_uncore_denied);
+	tcase_add_test(tc, test_no_uncore);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}
