@@ -203,6 +203,7 @@ unsigned sm__pageheap_check(struct sm_heap *h)
 /* First the scavenger's batch ends; then all locks in address order: the child's copy is consistent. */
 void sm__pageheap_fork_prepare(struct sm_heap *h)
 {
+	sm_lock_acquire(&sm__ph(h)->stacks.lock);
 	sm_lock_acquire(&sm__ph(h)->scavenger.lock);
 	for (unsigned i = 0; i < sm__ph(h)->nnodes; i++)
 		sm_lock_acquire(&sm__ph(h)->nodes[i].lock);
@@ -213,6 +214,7 @@ void sm__pageheap_fork_parent(struct sm_heap *h)
 	for (unsigned i = sm__ph(h)->nnodes; i-- > 0;)
 		sm_lock_release(&sm__ph(h)->nodes[i].lock);
 	sm_lock_release(&sm__ph(h)->scavenger.lock);
+	sm_lock_release(&sm__ph(h)->stacks.lock);
 }
 
 void sm__pageheap_fork_child(struct sm_heap *h)

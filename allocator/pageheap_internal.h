@@ -107,6 +107,19 @@ struct sm_scavenger {
 	bool stop;
 };
 
+#define SM_STACK_ORDERS 24
+
+/* Stacks of one size that wait for a user; linked by `next` of their heads, unit indexes of the range. */
+struct sm_stack_list {
+	uint32_t first, count;
+	uint32_t low; /* least count since the last trim */
+};
+
+struct sm_stack_pool {
+	struct sm_lock lock;			    /* rank SM_RANK_STACKS; guards the lists */
+	struct sm_stack_list list[SM_STACK_ORDERS]; /* by log2 of units */
+};
+
 struct sm_pageheap {
 	/* fixed after creation */
 	enum sm_pageheap_kind kind;
@@ -121,6 +134,7 @@ struct sm_pageheap {
 	_Atomic(uint32_t) turn; /* numa=interleave: whose turn it is */
 	_Atomic(bool) bind_off; /* mbind is refused: memory is not bound */
 
+	struct sm_stack_pool stacks;
 	struct sm_scavenger scavenger;
 	struct sm_ph_node nodes[];
 };

