@@ -16,6 +16,8 @@ DESTDIR  ?=
 SAN      ?=
 MUTANT   ?=
 WERROR   ?=
+# log2 of the span unit: 13, 14 (the default) or 16, which kernels with 64 KiB pages need.
+UNIT_SHIFT ?=
 V        ?=
 OPT      ?= -O2
 SYSROOT  ?=
@@ -27,13 +29,13 @@ MACHINE  := $(shell $(CC) -dumpmachine 2>/dev/null)
 ARCH     := $(firstword $(subst -, ,$(if $(MACHINE),$(MACHINE),$(shell uname -m))))
 
 comma    := ,
-VARIANT  := $(ARCH)-$(notdir $(firstword $(CC)))$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(MUTANT),-mutant$(MUTANT))$(if $(HOSTILE),-hostile)$(VARIANT_SUFFIX)
+VARIANT  := $(ARCH)-$(notdir $(firstword $(CC)))$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(MUTANT),-mutant$(MUTANT))$(if $(HOSTILE),-hostile)$(if $(UNIT_SHIFT),-unit$(UNIT_SHIFT))$(VARIANT_SUFFIX)
 B        := build/$(VARIANT)
 Q        := $(if $(V),,@)
 
 AR       := $(or $(shell $(CC) -print-prog-name=ar 2>/dev/null),ar)
 
-CPPFLAGS += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -I. -D_GNU_SOURCE -DSM_VERSION=\"$(VERSION)\" $(if $(MUTANT),-DSM_MUTANT=$(MUTANT)) $(if $(HOSTILE),-DSM_HOSTILE=1)
+CPPFLAGS += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -I. -D_GNU_SOURCE -DSM_VERSION=\"$(VERSION)\" $(if $(MUTANT),-DSM_MUTANT=$(MUTANT)) $(if $(HOSTILE),-DSM_HOSTILE=1) $(if $(UNIT_SHIFT),-DSM_UNIT_SHIFT=$(UNIT_SHIFT))
 CFLAGS   += -std=gnu17 $(OPT) -g -fno-strict-aliasing -fno-omit-frame-pointer -fvisibility=hidden \
             -Wall -Wextra -Wundef -Wshadow -Wstrict-prototypes $(if $(WERROR),-Werror) \
             $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined)

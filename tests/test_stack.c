@@ -63,13 +63,13 @@ START_TEST(a_freed_stack_is_used_again)
 	protects = sm__os_count(SM_OS_PROTECT);
 	sm_stack_free(heap, &a);
 	sm_stack_free(heap, &b);
-	ck_assert_int_eq(sm_stack_alloc(heap, 0, 150000, &a), 0);
+	ck_assert_int_eq(sm_stack_alloc(heap, 0, 198000, &a), 0);
 	ck_assert_ptr_eq(a.low, c.low);
 	ck_assert(!probe_readable((char *)a.low - 1));
 	ck_assert_uint_eq(sm__os_count(SM_OS_PROTECT), protects);
 	sm_stack_free(heap, &a);
 	/* Needed a moment ago: stays for a round; then goes. */
-	ck_assert_int_eq(sm_stack_alloc(heap, 0, 150000, &a), 0);
+	ck_assert_int_eq(sm_stack_alloc(heap, 0, 198000, &a), 0);
 	sm__stack_trim(heap, false);
 	sm_stack_free(heap, &a);
 	sm__stack_trim(heap, false);
