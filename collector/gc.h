@@ -55,7 +55,13 @@ struct sm_gc_config {
 		unsigned barrier_buffer; /* gc.barrier_buffer: entries */
 		size_t mark_packet;	 /* gc.packet: entries of a work packet */
 		size_t mark_stack_limit; /* gc.mark_stack: bytes of work packets, then the overflow path */
+		unsigned assist_slice;	 /* gc.assist_slice: bytes that one assist scans at most */
+		unsigned signal_ms;	 /* gc.signal_ms: a handshake waits so long, then signals; 0: never */
+		unsigned report_ms; /* gc.report_ms: .. and then reports the mutator, with its stack bounds */
+		unsigned delay_us;  /* gc.delay_us: testing: random pauses up to this inside the collector */
 	} tuning;
+	/* CPU -> L3 index, for stealing near before far; set by the caller, not by keys. All 0: one L3. */
+	uint16_t cpu_l3[SM_MAX_CPUS];
 };
 
 SM_API void sm_gc_config_init(struct sm_gc_config *cfg);
@@ -178,6 +184,36 @@ SM_API void *sm_handle_get(struct sm_handle *h);
 SM_API void sm_handle_set(struct sm_mutator *m, struct sm_handle *h, void *object);
 SM_API void sm_handle_free(struct sm_mutator *m, struct sm_handle *h);
 
+/*
+ * Words [start, start + bytes) belong to the calling thread (thread-local variables, a coroutine's stack)
+ * and are scanned conservatively together with its stack: stores into them need no barrier, because only
+ * the owner writes them. -EINVAL, -ENOMEM; remove: -ENOENT. Detaching removes all.
+ */
+SM_API int sm_thread_range_add(struct sm_mutator *m, void *start, size_t bytes);
+SM_API int sm_thread_range_remove(struct sm_mutator *m, void *start);
+
+/* ---- weak references and finalizers --------------------------------------------------------------- */
+
+/*
+ * Order, when a cycle finds an object unreachable from roots: (1) every weak reference to it, and to
+ * whatever only it kept alive, reads NULL from then on; (2) its finalizer is queued, and the object with
+ * all that it refers to is kept alive (resurrected) until the finalizer has returned; (3) a later cycle
+ * frees it, unless the finalizer stored it somewhere reachable. Finalizers run once each, in the order in
+ * which they were set, on a thread of their own that is an attached mutator; objects that refer to each
+ * other are queued together, so a finalizer may meet an object whose finalizer has already run.
+ */
+typedef void sm_finalizer_fn(void *ctx, struct sm_mutator *m, void *object);
+/* object is the start of a collected object. -EEXIST: it has one already; -EINVAL; -ENOMEM. */
+SM_API int sm_finalizer_set(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, void *ctx);
+SM_API int sm_finalizer_clear(struct sm_mutator *m, void *object); /* -ENOENT */
+/* Waits until every finalizer queued so far has returned. m may be NULL; not from a finalizer. */
+SM_API void sm_finalizer_wait(struct sm_gc *gc, struct sm_mutator *m);
+
+struct sm_weak;
+SM_API struct sm_weak *sm_weak_new(struct sm_mutator *m, void *object); /* NULL, ENOMEM */
+SM_API void *sm_weak_get(struct sm_mutator *m, struct sm_weak *w);	/* the object, or NULL */
+SM_API void sm_weak_free(struct sm_mutator *m, struct sm_weak *w);
+
 /* ---- collections and figures ---------------------------------------------------------------------- */
 
 /* Runs a full cycle that starts after the call, waits for it, the sweep included. m may be NULL when
@@ -201,5 +237,40 @@ struct sm_gc_stats {
 };
 #define SM_GC_STATS_VERSION 1
 SM_API void sm_gc_stats(struct sm_gc *gc, struct sm_gc_stats *out);
+
+/* Why a mutator waited for the collector. Each wait is in exactly one of these; they do not nest. */
+enum sm_stall_cause {
+	SM_STALL_HANDSHAKE, /* acknowledging a phase change, the scan of its own stack included */
+	SM_STALL_STOP,	    /* standing still: gc.mode=stw, the verifier */
+	SM_STALL_ASSIST,    /* marking in proportion to what it allocates */
+	SM_STALL_SWEEP,	    /* a refill that swept on the way */
+	SM_STALL_BARRIER,   /* handing a full barrier buffer over */
+	SM_STALL_MEMORY,    /* waiting for a collection because memory or the limit was out */
+	SM_STALL_CAUSES
+};
+struct sm_gc_stall {
+	uint64_t count, total_ns, p50_ns, p99_ns, p999_ns, max_ns; /* quantiles to within 1/16 */
+};
+struct sm_gc_stalls {
+	uint32_t version; /* SM_GC_STALLS_VERSION; set by the callee */
+	struct sm_gc_stall cause[SM_STALL_CAUSES];
+	struct sm_gc_stall all;
+	/* Time to safepoint: from a handshake's request to its last acknowledgement; not a mutator's wait. */
+	struct sm_gc_stall handshake_round;
+};
+#define SM_GC_STALLS_VERSION 1
+/* All mutators since creation, those gone included. Call at any time; the figures of running mutators
+ * may be a moment old. */
+SM_API void sm_gc_stalls(struct sm_gc *gc, struct sm_gc_stalls *out);
+/* One attached mutator's own. handshake_round is left zero. */
+SM_API void sm_mutator_stalls(struct sm_mutator *m, struct sm_gc_stalls *out);
+SM_API const char *sm_stall_name(enum sm_stall_cause cause); /* "handshake", "stop", .. */
+
+/*
+ * After fork: the child has the forking thread alone, and no mark workers. It may go on using the heap
+ * (its own mutator stays attached) and nothing is ever collected there; sm_collect returns -ENOTSUP. Other
+ * threads' mutators are forgotten. The parent is not affected. Made for fork + exec and for short-lived
+ * children; memory grows to the limit, then allocation fails with ENOMEM.
+ */
 
 #endif

@@ -1,0 +1,153 @@
+/*
+ * barrier.c: the write barrier's slow path, and the bulk operations on pointer slots.
+ *
+ * While marking, a store *slot = value records both the old contents of the slot and the value:
+ *
+ *   deletion (Yuasa 1990)    the old value: a black stack may hold it, loaded before it was unlinked;
+ *   insertion (Dijkstra 1978) the new value: it may come from a stack that is not scanned yet, into an
+ *                            object that is black.
+ *
+ * With both, stacks need to be scanned once only (Go's proposal 17503, "Eliminate STW stack re-scanning",
+ * 2016). Both are recorded unconditionally, also when two mutators race on a slot: whichever store wins, its
+ * value and every value it may have replaced have been recorded by somebody, because the loser's value
+ * was recorded by the loser's own insertion half.
+ *
+ * Recording means: into the mutator's own buffer. Marking happens when the buffer is full, and when a
+ * termination round asks for it. Between recording and storing there is no safepoint, so at an
+ * acknowledgement no store is half done.
+ */
+#include <string.h>
+
+#include "collector/gc_priv.h"
+
+void sm__barrier_discard(struct sm_mutator *m)
+{
+	m->buf_next = m->priv->buffer;
+}
+
+void sm__barrier_flush(struct sm_mutator *m)
+{
+	struct sm_mutator_priv *p = m->priv;
+	struct sm_marker *k = &p->marker;
+	uint64_t before = k->n.objects;
+
+	for (void **e = p->buffer; e < m->buf_next; e++)
+		sm__mark_exact(k, (uintptr_t)*e);
+	m->buf_next = p->buffer;
+	sm__marker_give(k);
+	/* Before this mutator acknowledges anything: a termination round compares `found`. */
+	if (k->n.objects != before)
+		atomic_fetch_add_explicit(&m->gc->found, k->n.objects - before, memory_order_seq_cst);
+}
+
+static SM_NOINLINE void flush_full(struct sm_mutator *m)
+{
+	uint64_t t0 = sm__now_ns();
+
+	sm_phase_enter(SM_PHASE_BARRIER);
+	sm__barrier_flush(m);
+	sm_phase_leave(SM_PHASE_BARRIER);
+	sm__stall(m, SM_STALL_BARRIER, t0);
+}
+
+SM_INLINE void record(struct sm_mutator *m, void *p)
+{
+	if (p == NULL)
+		return;
+	*m->buf_next++ = p;
+	if (SM_UNLIKELY(m->buf_next == m->buf_end))
+		flush_full(m);
+}
+
+SM_INLINE _Atomic(void *) *atomic_slot(void **slot)
+{
+	return (_Atomic(void *) *)slot;
+}
+
+void sm_store_slow(struct sm_mutator *m, void **slot, void *value)
+{
+	if (!SM_IS_MUTANT(1))
+		record(m, sm_load_relaxed(atomic_slot(slot)));
+	if (!SM_IS_MUTANT(2))
+		record(m, value);
+	sm__delay(m->gc);
+	/* Release: who finds value here finds its contents. */
+	sm_store_release(atomic_slot(slot), value);
+}
+
+bool sm_cas(struct sm_mutator *m, void **slot, void **expected, void *value)
+{
+	/* What a successful exchange deletes is *expected; recording it in vain keeps garbage for a cycle. */
+	if (SM_UNLIKELY(m->barrier)) {
+		record(m, *expected);
+		record(m, value);
+	}
+	return atomic_compare_exchange_strong_explicit(atomic_slot(slot), expected, value,
+						       memory_order_seq_cst, memory_order_seq_cst);
+}
+
+void *sm_exchange(struct sm_mutator *m, void **slot, void *value)
+{
+	void *old;
+
+	if (SM_LIKELY(!m->barrier))
+		return atomic_exchange_explicit(atomic_slot(slot), value, memory_order_seq_cst);
+	record(m, value);
+	old = atomic_exchange_explicit(atomic_slot(slot), value, memory_order_seq_cst);
+	/* After the fact, but before the next safepoint: no acknowledgement can lie in between. */
+	record(m, old);
+	return old;
+}
+
+/* Slots between two safepoints of a long copy. */
+#define COPY_RUN 4096
+
+static void copy_up(struct sm_mutator *m, void **dst, void *const *src, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		sm_store(m, &dst[i], sm_load(&src[i]));
+}
+
+static void copy_down(struct sm_mutator *m, void **dst, void *const *src, size_t n)
+{
+	for (size_t i = n; i-- > 0;)
+		sm_store(m, &dst[i], sm_load(&src[i]));
+}
+
+void sm_copy_slots(struct sm_mutator *m, void **dst, void *const *src, size_t n)
+{
+	if (dst == src || n == 0)
+		return;
+	if (SM_IS_MUTANT(6)) {
+		for (size_t i = 0; i < n * sizeof(void *); i++)
+			((volatile char *)dst)[i] = ((const volatile char *)src)[i];
+		return;
+	}
+	/* A run at a time, with a safepoint after each, so that a long copy holds up no phase change. The
+	 * caller's frame holds dst and src, which keeps the objects they point into alive. */
+	if ((uintptr_t)dst < (uintptr_t)src) {
+		for (size_t at = 0; at < n; at += COPY_RUN) {
+			copy_up(m, dst + at, src + at, n - at < COPY_RUN ? n - at : COPY_RUN);
+			sm_safepoint(m);
+		}
+		return;
+	}
+	for (size_t left = n; left > 0;) {
+		size_t run = left < COPY_RUN ? left : COPY_RUN;
+
+		left -= run;
+		copy_down(m, dst + left, src + left, run);
+		sm_safepoint(m);
+	}
+}
+
+void sm_clear_slots(struct sm_mutator *m, void **dst, size_t n)
+{
+	for (size_t at = 0; at < n;) {
+		size_t end = n - at < COPY_RUN ? n : at + COPY_RUN;
+
+		for (; at < end; at++)
+			sm_store(m, &dst[at], NULL);
+		sm_safepoint(m);
+	}
+}

@@ -1,0 +1,717 @@
+/*
+ * gc.c: the cycle, and the collector's birth and end.
+ *
+ * The control thread runs one cycle at a time. Between cycles it sweeps in the background.
+ *
+ *        all swept            every mutator                     stacks being scanned,
+ *   OFF -----------> STARTING --NONE, BARRIER_ON acked--> MARKING   roots, queues, barriers
+ *    ^                                                      |  ^
+ *    |                                          queues empty|  | a round found something, or
+ *    |                                                      v  | finalizers resurrected something
+ *    |                                                  TERMINATING
+ *    |                                                      | a FLUSH round found nothing anywhere
+ *    |                                                      v
+ *  all swept <--- SWEEPING <-- RETIRE acked <-- sweepgen += 2 <-- BARRIER_OFF acked
+ *
+ * The invariant: no black object and no scanned stack leads to a white object unless a path from a grey
+ * object, or an entry of some barrier buffer, leads there too. It holds from the moment the last mutator
+ * has its barrier on (before, nothing is black but objects that were born so, and what is stored into
+ * those is recorded) until the last grey object is gone, and then says: all that is reachable is black.
+ *
+ * Step by step, with mutators on both sides of each:
+ *
+ * NONE. When the lists hold no unswept span, a mutator may still be sweeping one that it took on its way.
+ *   Sweeping is never interrupted by a safepoint, so after this round nobody sweeps, all mark bits are
+ *   clear, and a barrier buffer that fills during the next step may mark.
+ * BARRIER_ON. Each mutator turns its barrier and black allocation on and blackens the rests of its
+ *   windows. One that has not acknowledged stores without recording: harmless, for nobody scans anything
+ *   yet; the snapshot that the deletion half protects is that of the round's end.
+ * SCAN. Each mutator scans its own stack and is black from then on. It may meanwhile meet, in the heap,
+ *   pointers from stacks that are still grey: the insertion half of those stacks' owners records them.
+ * Marking. Workers and assists empty the queues.
+ * FLUSH. Let t0 be the moment when the queues were seen drained: no marker held grey entries. If in the
+ *   round that follows no mutator marks anything (gc->found does not move), then every entry in every
+ *   buffer at t0 was black at t0: it was found marked at the flush, and nobody marked in between. So at t0
+ *   there was no grey object and no recorded white one; by the invariant everything reachable was black at
+ *   t0, and mutators can only reach what is reachable, or allocate black. A mutator in the middle of a flush,
+ *   an assist, an attach (scanning its stack) or sm_weak_get at t0 finishes that before it acknowledges, and
+ *   moves `found` or the queues if it found anything; both are compared after the round.
+ * Specials. Weak references and finalizers are decided in one critical section. Resurrecting makes objects
+ *   grey, so marking goes on.
+ * BARRIER_OFF. Buffers are forgotten: their entries are black. Black allocation goes on.
+ * sweepgen += 2 only after all have acknowledged: nobody marks any more. Refills and sweepers begin to sweep;
+ *   what a mutator takes under its old view is black in spans of the old generation (sweep.c).
+ * RETIRE. Each mutator gives its windows back, after which its view is that of the new generation. Only then
+ *   can every unswept span be on a list, so only then can sweeping come to an end.
+ *
+ * gc.mode=stw: the same marking between sm__world_stop, which retires the windows first, and
+ * sm__world_resume. No barrier is ever on, nothing is born black.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "collector/gc_priv.h"
+
+void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from)
+{
+	to->objects += from->objects;
+	to->bytes += from->bytes;
+	to->remote += from->remote;
+	to->scanned += from->scanned;
+	to->scan_bytes += from->scan_bytes;
+	to->steals_l3 += from->steals_l3;
+	to->steals_node += from->steals_node;
+	to->steals_across += from->steals_across;
+	to->overflows += from->overflows;
+	to->wild += from->wild;
+	memset(from, 0, sizeof(*from));
+}
+
+void sm__delay_slow(struct sm_gc *gc)
+{
+	static __thread uint64_t seed;
+	uint64_t us;
+
+	if (seed == 0)
+		seed = sm__now_ns() | 1;
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	/* Mostly nothing, now and then long: what makes a rare interleaving likely. */
+	if (seed % 8 == 0) {
+		us = (seed >> 8) % gc->config.tuning.delay_us + 1;
+		nanosleep(&(struct timespec){(time_t)(us / 1000000), (long)(us % 1000000 * 1000)}, NULL);
+	}
+}
+
+static void set_phase(struct sm_gc *gc, enum sm_gc_phase phase)
+{
+	sm_store_release(&gc->phase, (uint32_t)phase);
+}
+
+/* ---- marking -------------------------------------------------------------------------------------- */
+
+/* Until no marker holds or finds grey entries, the overflow path included. */
+static void drain(struct sm_gc *gc)
+{
+	for (;;) {
+		sm__workq_wait_drained(&gc->workq);
+		/* From here on this thread marks, too (rescan, specials). The workers are idle and read it
+		 * when they take their next packet. */
+		for (unsigned i = 0; i < gc->nworkers; i++)
+			gc->workers[i].marker.plain = false;
+		sm__workq_enter(&gc->workq);
+		if (!sm__mark_rescan(&gc->marker)) {
+			sm__workq_leave(&gc->workq);
+			return;
+		}
+		sm__marker_give(&gc->marker);
+		sm__workq_leave(&gc->workq);
+	}
+}
+
+/* Roots that are nobody's own. */
+static void push_roots(struct sm_gc *gc)
+{
+	sm__workq_enter(&gc->workq);
+	sm__specials_roots(gc, &gc->marker);
+	sm__roots_begin(gc, &gc->marker);
+	sm__marker_give(&gc->marker);
+	sm__workq_leave(&gc->workq);
+}
+
+/* Runs FLUSH rounds until one finds nothing; returns gc->found as of that round. */
+static uint64_t terminate(struct sm_gc *gc)
+{
+	set_phase(gc, SM_GC_TERMINATING);
+	for (;;) {
+		uint64_t found;
+
+		drain(gc);
+		found = sm_load_seqcst(&gc->found);
+		gc->cycle.rounds++;
+		sm__handshake(gc, SM_HS_FLUSH);
+		if (sm_load_seqcst(&gc->found) == found && sm__workq_is_drained(&gc->workq) &&
+		    sm_load_acquire(&gc->overflowed) == 0)
+			return found;
+		if (SM_IS_MUTANT(15))
+			return sm_load_seqcst(&gc->found);
+	}
+}
+
+static void mark_concurrent(struct sm_gc *gc)
+{
+	push_roots(gc);
+	sm__handshake(gc, SM_HS_SCAN);
+	for (;;) {
+		uint64_t found = terminate(gc);
+		int n = sm__specials_process(gc, &gc->marker, found);
+
+		if (n == 0)
+			return;
+	}
+}
+
+static void scan_all_stacks_stw(struct sm_gc *gc)
+{
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
+		sm__mutator_scan_stack(p, p->sp);
+}
+
+static void mark_stw(struct sm_gc *gc)
+{
+	int n;
+
+	do {
+		drain(gc);
+		n = sm__specials_process(gc, &gc->marker, sm_load_seqcst(&gc->found));
+	} while (n != 0);
+}
+
+/* Marks that mutators and the control thread made; mutators make none now. */
+static void collect_counts(struct sm_gc *gc, struct sm_mark_counts *n)
+{
+	sm_lock_acquire(&gc->mutators_lock);
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
+		sm__mark_counts_add(n, &p->marker.n);
+	sm_lock_release(&gc->mutators_lock);
+	sm__mark_counts_add(n, &gc->marker.n);
+	sm_lock_acquire(&gc->stats_lock);
+	sm__mark_counts_add(n, &gc->dead_counts);
+	sm_lock_release(&gc->stats_lock);
+}
+
+/* ---- figures and pacing ---------------------------------------------------------------------------- */
+
+static size_t allocated(struct sm_gc *gc)
+{
+	return sm_load_relaxed(&gc->heap->allocated_bytes);
+}
+
+static size_t stack_bytes(struct sm_gc *gc)
+{
+	size_t bytes = 0;
+
+	sm_lock_acquire(&gc->mutators_lock);
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
+		bytes += 4 * SM_KIB; /* what a stack holds is not known until scanned: a page each */
+	sm_lock_release(&gc->mutators_lock);
+	return bytes;
+}
+
+/* Live is what was marked, and what was handed out since the barrier went on, which is black or alive. */
+static void pace(struct sm_gc *gc, struct sm_cycle *c)
+{
+	struct sm_pacer_cycle pc = {0};
+	size_t now = allocated(gc);
+	unsigned long cpus = (unsigned long)sysconf(_SC_NPROCESSORS_ONLN);
+	double wall = (double)(c->marked - c->marking);
+
+	c->allocated_during = now - gc->alloc_at_start;
+	pc.live = c->n.bytes + c->allocated_during;
+	pc.growth = c->allocated_during;
+	pc.scan = c->n.scan_bytes;
+	pc.roots = stack_bytes(gc) + sm__roots_bytes(gc);
+	c->assist_ns = sm_load_relaxed(&gc->assist_ns);
+	if (wall > 0)
+		pc.utilization = (double)(c->worker_ns + c->assist_ns) / (wall * (double)(cpus ? cpus : 1));
+	c->heap_marked = pc.live;
+	sm__pacer_end_cycle(&gc->pacer, &pc);
+	c->goal = gc->pacer.goal;
+	c->trigger = gc->pacer.trigger;
+	sm_store_relaxed(&gc->pace.live, pc.live - now);
+	sm_store_relaxed(&gc->pace.trigger,
+			 now + (gc->pacer.trigger > pc.live ? gc->pacer.trigger - pc.live : 0));
+}
+
+static void publish(struct sm_gc *gc, const struct sm_cycle *c)
+{
+	struct sm_gc_stats *s = &gc->stats;
+
+	sm_lock_acquire(&gc->stats_lock);
+	s->cycles++;
+	s->last_marked_objects = c->n.objects;
+	s->last_marked_bytes = c->n.bytes;
+	s->last_mark_ns = c->marked - c->marking;
+	s->last_cycle_ns = c->off - c->start;
+	s->last_heap_before = c->heap_before;
+	s->last_heap_after = c->heap_marked;
+	s->last_goal = c->goal;
+	s->total_mark_ns += s->last_mark_ns;
+	s->total_cycle_ns += s->last_cycle_ns;
+	s->total_marked_objects += c->n.objects;
+	gc->last = *c;
+	sm_lock_release(&gc->stats_lock);
+}
+
+static void verify_stopped(struct sm_gc *gc)
+{
+	unsigned errors = sm__verify_stw(gc);
+
+	sm_lock_acquire(&gc->stats_lock);
+	gc->stats.verify_errors += errors;
+	sm_lock_release(&gc->stats_lock);
+}
+
+/* ---- the two kinds of cycle ------------------------------------------------------------------------ */
+
+static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
+{
+	sm__world_stop(gc, true);
+	/* A refill may have been sweeping when the lists ran empty; now none is. */
+	sm__sweep_all(gc, NULL);
+	gc->alloc_at_start = allocated(gc);
+	gc->plain_marks = gc->nworkers == 1;
+	set_phase(gc, SM_GC_MARKING);
+	c->marking = sm__now_ns();
+	/* Stacks and roots before the workers begin: a worker with plain marks must be alone. */
+	scan_all_stacks_stw(gc);
+	push_roots(gc);
+	if (gc->plain_marks && sm_load_acquire(&gc->overflowed))
+		gc->plain_marks = false;
+	sm__workers_begin(gc);
+	mark_stw(gc);
+	c->marked = sm__now_ns();
+	sm__workers_end(gc, &c->n);
+	sm__roots_end(gc);
+	if (gc->config.verify)
+		verify_stopped(gc);
+	sm_store_release(&gc->heap->sweepgen, sm_load_relaxed(&gc->heap->sweepgen) + 2);
+	set_phase(gc, SM_GC_SWEEPING);
+	sm__world_resume(gc);
+}
+
+static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
+{
+	sm__handshake(gc, SM_HS_NONE);
+	gc->alloc_at_start = allocated(gc);
+	if (SM_IS_MUTANT(3))
+		sm__handshake(gc, SM_HS_SCAN);
+	sm__handshake(gc, SM_HS_BARRIER_ON);
+	set_phase(gc, SM_GC_MARKING);
+	c->marking = sm__now_ns();
+	sm_store_relaxed(&gc->pace.assist_ratio,
+			 sm__pacer_assist_ratio(&gc->pacer, 0, gc->cycle.heap_before));
+	sm__workers_begin(gc);
+	mark_concurrent(gc);
+	c->marked = sm__now_ns();
+	sm_store_relaxed(&gc->pace.assist_ratio, 0);
+	sm__workers_end(gc, &c->n);
+	sm__roots_end(gc);
+	if (gc->config.verify) {
+		sm__world_stop(gc, false);
+		verify_stopped(gc);
+		sm__world_resume(gc);
+	}
+	if (!SM_IS_MUTANT(20))
+		sm__handshake(gc, SM_HS_BARRIER_OFF);
+	sm_store_release(&gc->heap->sweepgen, sm_load_relaxed(&gc->heap->sweepgen) + 2);
+	if (SM_IS_MUTANT(20))
+		sm__handshake(gc, SM_HS_BARRIER_OFF);
+	set_phase(gc, SM_GC_SWEEPING);
+	sm__handshake(gc, SM_HS_RETIRE);
+}
+
+static bool wanted(struct sm_gc *gc)
+{
+	return sm_load_seqcst(&gc->wanted) > sm_load_relaxed(&gc->started) || sm_load_seqcst(&gc->quit);
+}
+
+static void run_cycle(struct sm_gc *gc)
+{
+	struct sm_cycle *c = &gc->cycle;
+
+	memset(c, 0, sizeof(*c));
+	c->start = sm__now_ns();
+	c->why = sm_load_relaxed(&gc->asked) ? "heap" : "asked";
+	sm_store_relaxed(&gc->assist_ns, 0);
+	sm_store_relaxed(&gc->assist_bytes, 0);
+	set_phase(gc, SM_GC_STARTING);
+	atomic_fetch_add_explicit(&gc->started, 1, memory_order_seq_cst);
+	c->heap_before = allocated(gc) + sm_load_relaxed(&gc->pace.live);
+	if (gc->config.mode == SM_GC_STW)
+		cycle_stw(gc, c);
+	else
+		cycle_concurrent(gc, c);
+	c->off = sm__now_ns();
+	collect_counts(gc, &c->n);
+	for (unsigned i = 0; i < gc->nworkers; i++)
+		c->worker_ns += gc->workers[i].cpu_ns;
+	pace(gc, c);
+	publish(gc, c);
+	sm_store_seqcst(&gc->asked, 0);
+	if (gc->config.trace)
+		sm__trace_cycle(gc, c, (unsigned long)sm_load_relaxed(&gc->started));
+}
+
+/* All lists swept, so that the next cycle may start; then whoever waits for this one may go on. */
+static void finish_sweep(struct sm_gc *gc)
+{
+	uint64_t t0 = sm__now_ns();
+
+	sm__sweep_all(gc, NULL);
+	set_phase(gc, SM_GC_OFF);
+	sm_lock_acquire(&gc->stats_lock);
+	gc->stats.last_sweep_ns = sm__now_ns() - t0;
+	sm_lock_release(&gc->stats_lock);
+	sm_store_seqcst(&gc->completed, sm_load_relaxed(&gc->started));
+	sm__event_signal(&gc->done);
+}
+
+static void *control_main(void *arg)
+{
+	struct sm_gc *gc = arg;
+
+	if (gc->config.worker_start)
+		gc->config.worker_start(gc->config.worker_ctx, gc->nworkers, "control");
+	for (;;) {
+		uint32_t seq = sm__event_prepare(&gc->wake);
+
+		if (!wanted(gc)) {
+			sm__event_wait(&gc->wake, seq, 0);
+			continue;
+		}
+		sm__event_cancel(&gc->wake);
+		if (sm_load_seqcst(&gc->quit))
+			break;
+		run_cycle(gc);
+		finish_sweep(gc);
+	}
+	if (gc->config.worker_stop)
+		gc->config.worker_stop(gc->config.worker_ctx, gc->nworkers, "control");
+	return NULL;
+}
+
+/* ---- asking for cycles ----------------------------------------------------------------------------- */
+
+void sm__gc_ask(struct sm_gc *gc)
+{
+	uint64_t next;
+
+	sm_lock_acquire(&gc->control_lock);
+	next = sm_load_relaxed(&gc->started) + 1;
+	if (sm_load_relaxed(&gc->wanted) < next)
+		sm_store_seqcst(&gc->wanted, next);
+	sm_lock_release(&gc->control_lock);
+	sm__event_signal(&gc->wake);
+}
+
+int sm__gc_collect_and_wait(struct sm_gc *gc, struct sm_mutator *m)
+{
+	uint64_t target;
+
+	if (sm_load_relaxed(&gc->forked))
+		return -ENOTSUP;
+	sm_lock_acquire(&gc->control_lock);
+	/* One that has started may have scanned already what the caller has since dropped. */
+	target = sm_load_relaxed(&gc->started) + 1;
+	if (sm_load_relaxed(&gc->wanted) < target)
+		sm_store_seqcst(&gc->wanted, target);
+	sm_lock_release(&gc->control_lock);
+	if (m)
+		sm_blocking_enter(m);
+	sm__event_signal(&gc->wake);
+	for (;;) {
+		uint32_t seq = sm__event_prepare(&gc->done);
+
+		if (sm_load_seqcst(&gc->completed) >= target) {
+			sm__event_cancel(&gc->done);
+			break;
+		}
+		sm__event_wait(&gc->done, seq, 0);
+	}
+	if (m)
+		sm_blocking_leave(m);
+	return 0;
+}
+
+int sm_collect(struct sm_gc *gc, struct sm_mutator *m)
+{
+	return sm__gc_collect_and_wait(gc, m);
+}
+
+/* ---- hooks on the allocator's slow paths ----------------------------------------------------------- */
+
+static SM_NOINLINE void trigger(struct sm_gc *gc)
+{
+	if (sm_exchange_acqrel(&gc->asked, 1) == 0 && !sm_load_relaxed(&gc->forked))
+		sm__gc_ask(gc);
+}
+
+static void stress(struct sm_gc *gc, struct sm_mutator *m)
+{
+	if (++m->priv->refills < gc->config.stress)
+		return;
+	m->priv->refills = 0;
+	sm__gc_collect_and_wait(gc, m);
+}
+
+static void before_refill(void *ctx, struct sm_cache *c, size_t bytes)
+{
+	struct sm_gc *gc = ctx;
+	struct sm_mutator *m = c->owner;
+
+	sm_safepoint(m);
+	if (SM_UNLIKELY(sm_load_relaxed(&gc->heap->allocated_bytes) + bytes >=
+			sm_load_relaxed(&gc->pace.trigger)) &&
+	    sm_load_relaxed(&gc->asked) == 0)
+		trigger(gc);
+	if (m->barrier && gc->config.tuning.assist)
+		sm__assist(m, bytes);
+	if (SM_UNLIKELY(gc->config.stress != 0))
+		stress(gc, m);
+	/* Whatever came over us above, the refill starts with no request pending that it has seen. */
+	sm_safepoint(m);
+}
+
+static bool out_of_memory(void *ctx, struct sm_cache *c, size_t bytes)
+{
+	struct sm_gc *gc = ctx;
+	struct sm_mutator *m = c->owner;
+	uint64_t t0 = sm__now_ns(), done = sm_load_relaxed(&gc->completed);
+
+	(void)bytes;
+	/* A second try in a row without anything allocated in between would find nothing new. */
+	if (m->priv->oom_at == sm_load_relaxed(&gc->heap->allocated_bytes) + 1) {
+		m->priv->oom_at = 0;
+		return false;
+	}
+	(void)done;
+	if (sm__gc_collect_and_wait(gc, m) != 0)
+		return false;
+	m->priv->oom_at = sm_load_relaxed(&gc->heap->allocated_bytes) + 1;
+	sm__stall(m, SM_STALL_MEMORY, t0);
+	return true;
+}
+
+/* ---- figures --------------------------------------------------------------------------------------- */
+
+static void sum_stalls(struct sm_gc *gc, struct sm_stall_set *sum, struct sm_stall_hist *all)
+{
+	memset(sum, 0, sizeof(*sum));
+	memset(all, 0, sizeof(*all));
+	sm_lock_acquire(&gc->mutators_lock);
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next) {
+		for (unsigned c = 0; c < SM_STALL_CAUSES; c++)
+			sm__stall_add(&sum->cause[c], &p->stalls.cause[c]);
+	}
+	sm_lock_release(&gc->mutators_lock);
+	sm_lock_acquire(&gc->stats_lock);
+	for (unsigned c = 0; c < SM_STALL_CAUSES; c++) {
+		sm__stall_add(&sum->cause[c], &gc->dead_stalls.cause[c]);
+		sm__stall_add(all, &sum->cause[c]);
+	}
+	sm_lock_release(&gc->stats_lock);
+}
+
+void sm_gc_stalls(struct sm_gc *gc, struct sm_gc_stalls *out)
+{
+	struct {
+		struct sm_stall_set set;
+		struct sm_stall_hist all;
+	} *sum = malloc(sizeof(*sum));
+
+	memset(out, 0, sizeof(*out));
+	out->version = SM_GC_STALLS_VERSION;
+	if (sum == NULL)
+		return;
+	sum_stalls(gc, &sum->set, &sum->all);
+	for (unsigned c = 0; c < SM_STALL_CAUSES; c++)
+		sm__stall_summary(&sum->set.cause[c], &out->cause[c]);
+	sm__stall_summary(&sum->all, &out->all);
+	sm__stall_summary(&gc->hs.rounds, &out->handshake_round);
+	free(sum);
+}
+
+void sm_mutator_stalls(struct sm_mutator *m, struct sm_gc_stalls *out)
+{
+	struct sm_stall_hist *all = calloc(1, sizeof(*all));
+
+	memset(out, 0, sizeof(*out));
+	out->version = SM_GC_STALLS_VERSION;
+	for (unsigned c = 0; c < SM_STALL_CAUSES; c++) {
+		sm__stall_summary(&m->priv->stalls.cause[c], &out->cause[c]);
+		if (all)
+			sm__stall_add(all, &m->priv->stalls.cause[c]);
+	}
+	if (all)
+		sm__stall_summary(all, &out->all);
+	free(all);
+}
+
+void sm_gc_stats(struct sm_gc *gc, struct sm_gc_stats *out)
+{
+	struct sm_gc_stalls stalls;
+
+	sm_gc_stalls(gc, &stalls);
+	sm_lock_acquire(&gc->stats_lock);
+	*out = gc->stats;
+	sm_lock_release(&gc->stats_lock);
+	out->version = SM_GC_STATS_VERSION;
+	out->allocated_bytes = allocated(gc);
+	out->live_bytes = out->allocated_bytes + sm_load_relaxed(&gc->pace.live);
+	out->stalls = stalls.all.count;
+	out->stall_total_ns = stalls.all.total_ns;
+	out->stall_max_ns = stalls.all.max_ns;
+}
+
+struct sm_heap *sm_gc_heap(struct sm_gc *gc)
+{
+	return gc->heap;
+}
+
+/* ---- birth and end --------------------------------------------------------------------------------- */
+
+static void init_locks(struct sm_gc *gc)
+{
+	sm_lock_init(&gc->mutators_lock, (enum sm_lock_rank)SM_RANK_GC_MUTATORS);
+	sm_lock_init(&gc->types_lock, (enum sm_lock_rank)SM_RANK_GC_TYPES);
+	sm_lock_init(&gc->control_lock, (enum sm_lock_rank)SM_RANK_GC_CONTROL);
+	sm_lock_init(&gc->stats_lock, (enum sm_lock_rank)SM_RANK_GC_STALLS);
+}
+
+static void set_hooks(struct sm_gc *gc)
+{
+	struct sm_heap_hooks hooks = {.ctx = gc,
+				      .before_refill = before_refill,
+				      .window_taken = sm__window_taken,
+				      .window_returned = sm__window_returned,
+				      .large_new = sm__large_new,
+				      .sweep = sm__sweep_hook,
+				      .out_of_memory = out_of_memory};
+
+	sm__heap_set_hooks(gc->heap, &hooks);
+}
+
+static void init_pacer(struct sm_gc *gc)
+{
+	unsigned cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+	struct sm_pacer_config c = {.percent = gc->config.growth_percent,
+				    .min_heap = gc->config.min_heap,
+				    .limit = gc->config.memory_limit,
+				    .concurrent = gc->config.mode == SM_GC_CONCURRENT};
+
+	if (c.limit == 0)
+		c.limit = gc->config.heap.limit;
+	c.utilization = (double)gc->nworkers / (cpus ? cpus : 1);
+	sm__pacer_init(&gc->pacer, &c);
+	sm_store_relaxed(&gc->pace.trigger, gc->pacer.trigger);
+}
+
+static unsigned default_workers(void)
+{
+	double fractional;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned n = sm__pacer_workers(cpus > 0 ? (unsigned)cpus : 1, &fractional);
+
+	return n ? n : 1;
+}
+
+static int start_threads(struct sm_gc *gc)
+{
+	int err = sm__workers_start(gc);
+
+	if (err == 0) {
+		err = -pthread_create(&gc->control, NULL, control_main, gc);
+		gc->have_control = err == 0;
+	}
+	return err;
+}
+
+static int init_parts(struct sm_gc *gc, char *err, size_t errlen)
+{
+	size_t units;
+	int e;
+
+	gc->heap = sm_heap_create(&gc->config.heap, err, errlen);
+	if (gc->heap == NULL)
+		return -errno;
+	gc->range = gc->heap->range;
+	gc->nnodes = gc->heap->nnodes;
+	units = sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8);
+	gc->unit_flags =
+		mmap(NULL, units, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (gc->unit_flags == MAP_FAILED) {
+		gc->unit_flags = NULL;
+		return -ENOMEM;
+	}
+	e = sm__workq_init(&gc->workq, &gc->config.heap, gc->nnodes, gc->config.tuning.mark_packet,
+			   gc->config.tuning.mark_stack_limit);
+	if (e == 0)
+		e = sm__marker_init(&gc->marker, gc, 0);
+	if (e)
+		return e;
+	gc->workers = aligned_alloc(SM_CACHELINE, gc->nworkers * sizeof(*gc->workers));
+	if (gc->workers == NULL)
+		return -ENOMEM;
+	memset(gc->workers, 0, gc->nworkers * sizeof(*gc->workers));
+	init_pacer(gc);
+	set_hooks(gc);
+	sm__signal_install();
+	return start_threads(gc);
+}
+
+struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t errlen)
+{
+	struct sm_gc *gc = aligned_alloc(SM_CACHELINE, sm_align_up(sizeof(*gc), SM_CACHELINE));
+	int e;
+
+	if (err && errlen)
+		err[0] = '\0';
+	if (gc == NULL)
+		return NULL;
+	memset(gc, 0, sizeof(*gc));
+	gc->config = *cfg;
+	gc->nworkers = cfg->workers ? cfg->workers : default_workers();
+	if (gc->config.heap.cache_mode == SM_CACHE_CPU)
+		gc->config.heap.cache_mode = SM_CACHE_THREAD;
+	init_locks(gc);
+	sm__roots_init(&gc->roots);
+	sm__specials_init(&gc->specials);
+	e = init_parts(gc, err, errlen);
+	if (e) {
+		if (err && errlen && err[0] == '\0')
+			snprintf(err, errlen, "cannot create a collector: %s", strerror(-e));
+		sm_gc_destroy(gc);
+		errno = -e;
+		return NULL;
+	}
+	return gc;
+}
+
+static void stop_threads(struct sm_gc *gc)
+{
+	sm__specials_stop(gc);
+	sm_store_seqcst(&gc->quit, 1);
+	sm__event_signal(&gc->wake);
+	if (gc->have_control && !sm_load_relaxed(&gc->forked))
+		pthread_join(gc->control, NULL);
+	if (gc->workers)
+		sm__workers_stop(gc);
+}
+
+void sm_gc_destroy(struct sm_gc *gc)
+{
+	if (gc == NULL)
+		return;
+	stop_threads(gc);
+	SM_CHECK(gc->nmutators == 0 || sm_load_relaxed(&gc->forked));
+	if (gc->unit_flags)
+		sm__marker_fini(&gc->marker);
+	sm__workq_fini(&gc->workq);
+	sm__specials_fini(gc);
+	sm__roots_fini(&gc->roots);
+	sm__types_fini(gc);
+	if (gc->unit_flags)
+		munmap((void *)gc->unit_flags, sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8));
+	free(gc->workers);
+	if (gc->heap)
+		sm_heap_destroy(gc->heap);
+	free(gc);
+}

@@ -1,0 +1,152 @@
+/*
+ * gc_priv.h: struct sm_gc, what every file of the collector shares.
+ */
+#ifndef SM_COLLECTOR_GC_PRIV_H
+#define SM_COLLECTOR_GC_PRIV_H
+
+#include "allocator/lock.h"
+#include "collector/gc.h"
+#include "collector/handshake.h"
+#include "collector/mark.h"
+#include "collector/mutator_priv.h"
+#include "collector/pacer.h"
+#include "collector/rank.h"
+#include "collector/roots.h"
+#include "collector/special.h"
+
+/* What the cycle is doing, for traces and for the fork handler; written by the control thread. */
+enum sm_gc_phase { SM_GC_OFF, SM_GC_STARTING, SM_GC_MARKING, SM_GC_TERMINATING, SM_GC_SWEEPING };
+
+/* A dedicated mark worker: a thread of its own. */
+struct sm_mark_worker {
+	struct sm_gc *gc;
+	pthread_t thread;
+	unsigned index;
+	bool started;
+	struct sm_marker marker;
+	uint64_t cpu_ns; /* owner; read by the control thread after the cycle's end */
+} __attribute__((aligned(SM_CACHELINE)));
+
+/* Figures of one cycle, for sm_gc_stats and gc.trace. Control thread; copied under stats_lock. */
+struct sm_cycle {
+	uint64_t start, marking, marked, off, swept; /* times */
+	size_t heap_before, heap_marked, heap_after, goal, trigger, allocated_during;
+	struct sm_mark_counts n;
+	uint64_t worker_ns, assist_ns;
+	unsigned rounds; /* of termination */
+	const char *why;
+};
+
+struct sm_gc {
+	/* fixed after creation */
+	struct sm_range range; /* a copy of the heap's */
+	struct sm_heap *heap;
+	struct sm_gc_config config;
+	unsigned nnodes, nworkers;
+	_Atomic(uint8_t) *unit_flags; /* SM_UNIT_*, [unit] */
+	bool have_control;
+
+	/* Read on every refill; written by the control thread. */
+	struct {
+		_Atomic(size_t) trigger; /* heap->allocated_bytes at which a cycle is asked for */
+		_Atomic(size_t)
+			live; /* marked by the last cycle, less allocated_bytes then: add it to now's */
+		_Atomic(uint64_t) assist_ratio; /* marking bytes per 1024 allocated bytes; 0: not marking */
+	} pace __attribute__((aligned(SM_CACHELINE)));
+
+	/* Written by mutators now and then. */
+	_Atomic(uint64_t) found __attribute__((aligned(SM_CACHELINE))); /* objects that mutators marked */
+	_Atomic(uint32_t) overflowed;
+	_Atomic(uint32_t) asked; /* a cycle has been asked for by the trigger */
+	_Atomic(uint64_t) assist_ns, assist_bytes;
+
+	struct sm_workq workq;
+
+	struct sm_lock mutators_lock;
+	struct sm_mutator_priv *mutators;
+	unsigned nmutators;
+	struct sm_view view;
+	struct sm_handshake hs;
+
+	struct sm_roots roots;
+	struct sm_specials specials;
+
+	struct sm_lock types_lock;
+	struct sm_typedesc *types;
+
+	/* Cycles. Counts only grow. */
+	struct sm_lock control_lock;
+	_Atomic(uint64_t) wanted;    /* this many cycles are to be started */
+	_Atomic(uint64_t) started;   /* written by the control thread */
+	_Atomic(uint64_t) completed; /* swept, too */
+	_Atomic(uint32_t) quit;
+	_Atomic(uint32_t) forked; /* this is the child of a fork: no threads, no cycles */
+	struct sm_event wake;	  /* the control thread's */
+	struct sm_event done;	  /* a cycle was completed */
+	pthread_t control;
+	_Atomic(uint32_t) phase; /* enum sm_gc_phase */
+
+	/* control thread */
+	struct sm_marker marker;
+	struct sm_pacer pacer;
+	struct sm_cycle cycle;
+
+	bool plain_marks; /* one worker and the world stopped: it marks without read-modify-writes */
+	size_t verify_reached;
+	size_t alloc_at_mark;  /* heap->allocated_bytes when the last marking ended */
+	size_t alloc_at_start; /* .. when the current cycle began */
+
+	struct sm_mark_worker *workers;
+	_Atomic(uint32_t) worker_epoch; /* odd: workers mark */
+	_Atomic(uint32_t) workers_in;	/* that have not yet left the current marking */
+	struct sm_event workers_go, workers_out;
+
+	struct sm_lock stats_lock;
+	struct sm_gc_stats stats;	   /* under stats_lock */
+	struct sm_stall_set dead_stalls;   /* of mutators that are gone */
+	struct sm_mark_counts dead_counts; /* likewise; taken over at each cycle's end */
+	struct sm_cycle last;
+};
+
+/* markworker.c */
+int sm__workers_start(struct sm_gc *gc);
+void sm__workers_stop(struct sm_gc *gc);
+void sm__workers_begin(struct sm_gc *gc);
+/* All workers have left the marking when this returns; their counts are added to *n. */
+void sm__workers_end(struct sm_gc *gc, struct sm_mark_counts *n);
+/* A mutator's share of the marking; precondition: not at a safepoint in the making. */
+void sm__assist(struct sm_mutator *m, size_t bytes);
+
+/* sweep.c */
+unsigned sm__sweep_span(struct sm_gc *gc, struct sm_span *s);
+/* Sweeps every unswept span that is on a list. Returns how many. */
+size_t sm__sweep_all(struct sm_gc *gc, bool (*stop)(struct sm_gc *gc));
+void sm__window_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count);
+void sm__window_returned(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count);
+void sm__large_new(void *ctx, struct sm_cache *c, struct sm_span *s);
+unsigned sm__sweep_hook(void *ctx, struct sm_cache *c, struct sm_span *s);
+
+/* typedesc.c */
+void sm__types_fini(struct sm_gc *gc);
+
+/* verify.c: the world is stopped. Returns the number of differences, each printed. */
+unsigned sm__verify_stw(struct sm_gc *gc);
+
+/* gctrace.c */
+void sm__trace_cycle(struct sm_gc *gc, const struct sm_cycle *c, unsigned long seq);
+
+/* gc.c */
+void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from);
+void sm__gc_ask(struct sm_gc *gc); /* wake the control thread for one more cycle */
+/* A cycle that starts after the call has completed. -ENOTSUP in the child of a fork. */
+int sm__gc_collect_and_wait(struct sm_gc *gc, struct sm_mutator *m);
+
+/* Testing (gc.delay_us): widens the window between two steps that a race could hit. */
+void sm__delay_slow(struct sm_gc *gc);
+SM_INLINE void sm__delay(struct sm_gc *gc)
+{
+	if (SM_UNLIKELY(gc->config.tuning.delay_us != 0))
+		sm__delay_slow(gc);
+}
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * gctrace.c: gc.trace=1, one line a cycle:
+ *
+ *   gc 12 (heap) 0.021+3.114+0.045 ms, 64->70->33 MiB, goal 66, marked 512000, worker 3.0 ms, assist 0.1 ms,
+ *   rounds 2, stalls 14 max 35 us
+ *
+ * Times: to barrier on everywhere; marking; to barrier off and windows retired. Heap: at the start, at the
+ * end, marked.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "collector/gc_priv.h"
+
+#define MIB(x) ((double)(x) / 1048576.0)
+#define MS(x)  ((double)(x) / 1e6)
+
+void sm__trace_cycle(struct sm_gc *gc, const struct sm_cycle *c, unsigned long seq)
+{
+	struct sm_gc_stalls s;
+	char line[320];
+	int n;
+
+	sm_gc_stalls(gc, &s);
+	n = snprintf(line, sizeof(line),
+		     "gc %lu (%s) %.3f+%.3f+%.3f ms, %.1f->%.1f->%.1f MiB, goal %.1f, marked %llu, "
+		     "worker %.3f ms, assist %.3f ms, rounds %u, stalls %llu max %.1f us\n",
+		     seq, c->why, MS(c->marking - c->start), MS(c->marked - c->marking),
+		     MS(c->off - c->marked), MIB(c->heap_before), MIB(c->heap_before + c->allocated_during),
+		     MIB(c->heap_marked), MIB(c->goal), (unsigned long long)c->n.objects, MS(c->worker_ns),
+		     MS(c->assist_ns), c->rounds, (unsigned long long)s.all.count,
+		     (double)s.all.max_ns / 1e3);
+	if (n > 0 && write(STDERR_FILENO, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1) < 0)
+		return;
+}

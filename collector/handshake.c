@@ -1,0 +1,363 @@
+/*
+ * handshake.c: the handshake engine.
+ *
+ *   control thread                              a mutator
+ *   --------------                              ---------
+ *   under mutators_lock:
+ *     op, view, seq; pending = n + 1
+ *     poll = 1 for each (release)
+ *   fence                                       at a safepoint: poll (acquire) != 0
+ *   for each that is BLOCKED:                     does op on itself
+ *     CAS to HELD, does op for it, back           poll = 0; pending -= 1, the last one wakes
+ *   pending -= 1; sleeps until it is 0
+ *
+ * No mutator waits for another: each goes on as soon as its own part is done. Between a request and its
+ * completion mutators are on both sides of the change; gc.c argues for each step why that is harmless.
+ *
+ * The fence. Entering a blocking section is "state = BLOCKED; fence; look at poll", requesting is "poll =
+ * 1; fence; look at state". Both fences are sequentially consistent, so at least one side sees the other:
+ * no request is lost between a mutator that just blocked and a requester that just looked (Dekker).
+ *
+ * A request is over (pending == 0) before the next one is made, so op is stable while anyone may read it.
+ */
+#include "collector/handshake.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "collector/gc_priv.h"
+
+/* ---- what a mutator does, or a proxy for it ------------------------------------------------------- */
+
+static void blacken_window(void *ctx, struct sm_span *s, unsigned first, unsigned count)
+{
+	(void)ctx;
+	sm__blacken(s, first, count);
+}
+
+static void barrier_on(struct sm_gc *gc, struct sm_mutator_priv *p)
+{
+	struct sm_mutator *m = p->m;
+
+	m->barrier = true;
+	p->black_gen = gc->view.black_gen;
+	if (SM_IS_MUTANT(5))
+		return;
+	m->cache.black = true;
+	/* The unallocated rest of each window. What was allocated from it before stays white. */
+	sm__cache_foreach_window(&m->cache, blacken_window, NULL);
+}
+
+static void retire(struct sm_mutator_priv *p)
+{
+	/* Still black while they go back, so that window_returned whitens what was never handed out. */
+	sm__cache_retire_all(&p->m->cache);
+	p->m->cache.black = false;
+}
+
+/* Everything but standing still. sp: the mutator's stack from here upward. */
+static void do_op(struct sm_gc *gc, struct sm_mutator_priv *p, uintptr_t sp)
+{
+	switch (gc->hs.op) {
+	case SM_HS_NONE: break;
+	case SM_HS_BARRIER_ON: barrier_on(gc, p); break;
+	case SM_HS_SCAN:
+		if (!(SM_IS_MUTANT(7) && p->next != NULL))
+			sm__mutator_scan_stack(p, sp);
+		break;
+	case SM_HS_FLUSH:
+		if (SM_IS_MUTANT(13))
+			sm__barrier_discard(p->m);
+		sm__barrier_flush(p->m);
+		break;
+	case SM_HS_BARRIER_OFF:
+		p->m->barrier = false;
+		sm__barrier_discard(p->m);
+		break;
+	case SM_HS_RETIRE: retire(p); break;
+	case SM_HS_STOP:
+		if (gc->hs.retire)
+			retire(p);
+		break;
+	}
+}
+
+static void arrive(struct sm_gc *gc)
+{
+	/* Release: the requester sees what was done here; the last to arrive has seen all the others'. */
+	if (sm_fetch_sub_acqrel(&gc->hs.pending, 1) == 1)
+		sm__futex_wake(&gc->hs.pending, 1);
+}
+
+/* Hands a HELD mutator back. */
+static void release(struct sm_mutator_priv *p)
+{
+	if (sm_exchange_acqrel(&p->state, p->resume_state) == SM_M_HELD_WAITED)
+		sm__futex_wake(&p->state, 1);
+}
+
+/* The owner sleeps while it is held. */
+static void wait_while_held(struct sm_mutator_priv *p)
+{
+	for (;;) {
+		uint32_t s = sm_load_acquire(&p->state);
+
+		if (s == SM_M_HELD && !sm_cas_acqrel(&p->state, &s, SM_M_HELD_WAITED))
+			continue;
+		if (s != SM_M_HELD && s != SM_M_HELD_WAITED)
+			return;
+		sm__futex_wait(&p->state, SM_M_HELD_WAITED, 0);
+	}
+}
+
+static void acknowledge(void *arg, uintptr_t *sp)
+{
+	struct sm_mutator *m = arg;
+	struct sm_mutator_priv *p = m->priv;
+	struct sm_gc *gc = m->gc;
+	bool stop;
+
+	if (sm_load_acquire(&m->poll) == 0)
+		return;
+	stop = gc->hs.op == SM_HS_STOP;
+	sm__delay(gc);
+	do_op(gc, p, (uintptr_t)sp);
+	if (gc->hs.op == SM_HS_SCAN)
+		sm__clear_dead_stack(p);
+	sm_store_relaxed(&m->poll, 0);
+	if (stop) {
+		sm__mutator_save_stack(p, sp);
+		p->resume_state = SM_M_RUNNING;
+		sm_store_release(&p->state, SM_M_HELD);
+	}
+	arrive(gc);
+	if (stop)
+		wait_while_held(p);
+}
+
+void sm__handshake_acknowledge(struct sm_mutator *m)
+{
+	sm__with_registers(acknowledge, m);
+}
+
+void sm_safepoint_slow(struct sm_mutator *m)
+{
+	uint64_t t0 = sm__now_ns();
+	enum sm_stall_cause cause;
+
+	if (sm_load_acquire(&m->poll) == 0)
+		return;
+	cause = m->gc->hs.op == SM_HS_STOP ? SM_STALL_STOP : SM_STALL_HANDSHAKE;
+	sm_phase_enter(SM_PHASE_WAIT);
+	sm__handshake_acknowledge(m);
+	sm_phase_leave(SM_PHASE_WAIT);
+	sm__stall(m, cause, t0);
+}
+
+/* ---- blocking sections ---------------------------------------------------------------------------- */
+
+static void enter_blocked(void *arg, uintptr_t *sp)
+{
+	struct sm_mutator *m = arg;
+	struct sm_mutator_priv *p = m->priv;
+
+	for (;;) {
+		uint32_t s = SM_M_BLOCKED;
+
+		sm__mutator_save_stack(p, sp);
+		sm_store_release(&p->state, SM_M_BLOCKED);
+		/* See above: from here on a proxy may act, or we see its request. */
+		if (!SM_IS_MUTANT(16))
+			sm_fence_seqcst();
+		if (sm_load_seqcst(&m->poll) == 0)
+			return;
+		/* Asked in the meantime. If the proxy was faster it does the rest. */
+		if (!sm_cas_acqrel(&p->state, &s, SM_M_RUNNING))
+			return;
+		acknowledge(m, sp);
+	}
+}
+
+void sm_blocking_enter(struct sm_mutator *m)
+{
+	if (m->priv->blocking++ == 0)
+		sm__with_registers(enter_blocked, m);
+}
+
+void sm_blocking_leave(struct sm_mutator *m)
+{
+	struct sm_mutator_priv *p = m->priv;
+	uint32_t s = SM_M_BLOCKED;
+	uint64_t t0;
+
+	SM_CHECK(p->blocking > 0);
+	if (--p->blocking > 0)
+		return;
+	/* Acquire: what a proxy did to our cache and buffer while it held us. */
+	if (SM_UNLIKELY(!sm_cas_acqrel(&p->state, &s, SM_M_RUNNING))) {
+		enum sm_stall_cause cause = m->gc->hs.op == SM_HS_STOP ? SM_STALL_STOP : SM_STALL_HANDSHAKE;
+
+		t0 = sm__now_ns();
+		sm_phase_enter(SM_PHASE_WAIT);
+		do {
+			wait_while_held(p);
+			s = SM_M_BLOCKED;
+		} while (!sm_cas_acqrel(&p->state, &s, SM_M_RUNNING));
+		sm_phase_leave(SM_PHASE_WAIT);
+		sm__stall(m, cause, t0);
+	}
+	sm__clear_dead_stack(p);
+	sm_safepoint(m);
+}
+
+/* ---- the requester -------------------------------------------------------------------------------- */
+
+/* Acts for p if it is blocked. mutators_lock is held, so p stays. */
+static void try_proxy(struct sm_gc *gc, struct sm_mutator_priv *p)
+{
+	uint32_t s = SM_M_BLOCKED;
+
+	if (sm_load_relaxed(&p->m->poll) == 0 || !sm_cas_acqrel(&p->state, &s, SM_M_HELD))
+		return;
+	p->resume_state = SM_M_BLOCKED;
+	if (sm_load_relaxed(&p->m->poll) == 0) {
+		/* It acknowledged and blocked between the two looks. */
+		release(p);
+		return;
+	}
+	sm__delay(gc);
+	do_op(gc, p, p->sp);
+	sm_store_relaxed(&p->m->poll, 0);
+	sm_fetch_sub_acqrel(&gc->hs.pending, 1);
+	if (gc->hs.op != SM_HS_STOP)
+		release(p);
+}
+
+static void try_proxies(struct sm_gc *gc)
+{
+	sm_lock_acquire(&gc->mutators_lock);
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
+		try_proxy(gc, p);
+	sm_lock_release(&gc->mutators_lock);
+}
+
+/* The views that mutators attaching from now on start with. mutators_lock is held. */
+static void set_view_locked(struct sm_gc *gc, enum sm_handshake_op op)
+{
+	switch (op) {
+	case SM_HS_BARRIER_ON:
+		gc->view.barrier = gc->view.black = true;
+		gc->view.black_gen = sm_load_relaxed(&gc->heap->sweepgen);
+		break;
+	case SM_HS_SCAN: gc->view.scan = true; break;
+	case SM_HS_BARRIER_OFF: gc->view.barrier = gc->view.scan = false; break;
+	case SM_HS_RETIRE: gc->view.black = false; break;
+	default: break;
+	}
+}
+
+static void request(struct sm_gc *gc, enum sm_handshake_op op, bool retire_windows)
+{
+	sm_lock_acquire(&gc->mutators_lock);
+	SM_CHECK(sm_load_relaxed(&gc->hs.pending) == 0);
+	gc->hs.op = op;
+	gc->hs.retire = retire_windows;
+	gc->hs.stopping = op == SM_HS_STOP;
+	set_view_locked(gc, op);
+	sm_store_relaxed(&gc->hs.pending, gc->nmutators + 1);
+	/* Release: who sees poll sees op, view and pending. */
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
+		sm_store_release(&p->m->poll, 1);
+	sm_lock_release(&gc->mutators_lock);
+	sm_fence_seqcst();
+}
+
+static void report(struct sm_gc *gc, struct sm_mutator_priv *p, uint64_t waited)
+{
+	char buf[256];
+	int n;
+
+	gc->hs.late++;
+	n = snprintf(buf, sizeof(buf),
+		     "spanmark: thread %d has not reached a safepoint for %llu ms: stack %p-%p, last seen at "
+		     "pc %p; "
+		     "use sm_safepoint() in long loops and sm_blocking_enter() before blocking\n",
+		     (int)p->tid, (unsigned long long)(waited / 1000000), (void *)p->stack_lo,
+		     (void *)p->stack_hi, (void *)sm_load_relaxed(&p->interrupted_pc));
+	if (n > 0 && write(STDERR_FILENO, buf, (size_t)n < sizeof(buf) ? (size_t)n : sizeof(buf) - 1) < 0)
+		return;
+}
+
+/* Signals (or reports) every mutator that has been asked and has neither acknowledged nor blocked. */
+static void prod_late(struct sm_gc *gc, uint64_t waited, bool say)
+{
+	sm_lock_acquire(&gc->mutators_lock);
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next) {
+		if (sm_load_relaxed(&p->m->poll) == 0)
+			continue;
+		if (say)
+			report(gc, p, waited);
+		else if (sm__signal_usable())
+			syscall(SYS_tgkill, getpid(), p->tid, SM_LATE_SIGNAL);
+	}
+	sm_lock_release(&gc->mutators_lock);
+}
+
+static void wait_all(struct sm_gc *gc, uint64_t since)
+{
+	uint64_t signal_ns = (uint64_t)gc->config.tuning.signal_ms * 1000000;
+	uint64_t report_ns = (uint64_t)gc->config.tuning.report_ms * 1000000;
+	bool signalled = signal_ns == 0, reported = report_ns == 0;
+
+	for (;;) {
+		uint32_t left = sm_load_acquire(&gc->hs.pending);
+		uint64_t waited;
+
+		if (left == 0)
+			return;
+		sm__futex_wait(&gc->hs.pending, left, 5 * 1000000);
+		waited = sm__now_ns() - since;
+		if (!signalled && waited > signal_ns) {
+			signalled = true;
+			prod_late(gc, waited, false);
+		}
+		if (!reported && waited > report_ns) {
+			reported = true;
+			prod_late(gc, waited, true);
+		}
+	}
+}
+
+static void ask_and_wait(struct sm_gc *gc, enum sm_handshake_op op, bool retire_windows)
+{
+	uint64_t t0 = sm__now_ns();
+
+	request(gc, op, retire_windows);
+	try_proxies(gc);
+	if (sm_fetch_sub_acqrel(&gc->hs.pending, 1) != 1)
+		wait_all(gc, t0);
+	sm__stall_record(&gc->hs.rounds, sm__now_ns() - t0);
+}
+
+void sm__handshake(struct sm_gc *gc, enum sm_handshake_op op)
+{
+	ask_and_wait(gc, op, false);
+}
+
+void sm__world_stop(struct sm_gc *gc, bool retire_windows)
+{
+	ask_and_wait(gc, SM_HS_STOP, retire_windows);
+}
+
+void sm__world_resume(struct sm_gc *gc)
+{
+	sm_lock_acquire(&gc->mutators_lock);
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
+		release(p);
+	gc->hs.stopping = false;
+	sm_lock_release(&gc->mutators_lock);
+	sm__event_signal(&gc->hs.resumed);
+}

@@ -1,0 +1,60 @@
+/*
+ * handshake.h: asking every mutator to do something at a safepoint, without stopping them together.
+ */
+#ifndef SM_COLLECTOR_HANDSHAKE_H
+#define SM_COLLECTOR_HANDSHAKE_H
+
+#include "collector/mutator_priv.h"
+
+enum sm_handshake_op {
+	SM_HS_NONE,	   /* nothing: every mutator has passed a safepoint since the request */
+	SM_HS_BARRIER_ON,  /* barrier on, windows black */
+	SM_HS_SCAN,	   /* scan the own stack */
+	SM_HS_FLUSH,	   /* hand grey objects over */
+	SM_HS_BARRIER_OFF, /* barrier off, its buffer forgotten */
+	SM_HS_RETIRE,	   /* give all windows back; new ones are of the new sweep generation */
+	SM_HS_STOP,	   /* give all windows back (if gc.mode=stw) and stand still until released */
+};
+
+/*
+ * What a mutator that attaches now is to be like: the state to which the latest handshake brings
+ * everybody. Under gc->mutators_lock.
+ */
+struct sm_view {
+	bool barrier, black;
+	bool scan; /* stacks have been or are being scanned: scan your own at once */
+	uint32_t black_gen;
+};
+
+struct sm_handshake {
+	/* under gc->mutators_lock; a mutator that was asked reads op after poll, with acquire */
+	enum sm_handshake_op op;
+	uint32_t seq;
+	bool retire;   /* a stop takes the windows, too */
+	bool stopping; /* from the request of a stop to its release: nobody attaches */
+	struct sm_event resumed;
+	_Atomic(uint32_t) pending; /* mutators that have not acknowledged, and 1 for the requester */
+	struct sm_stall_hist rounds;
+	uint64_t late; /* mutators reported for being late */
+};
+
+/* Control thread only. Returns when every mutator has done op. */
+void sm__handshake(struct sm_gc *gc, enum sm_handshake_op op);
+/* All mutators stand still between these, and the control thread may act for each. No mutator attaches
+ * or detaches. retire: windows go back (as in SM_HS_RETIRE). */
+void sm__world_stop(struct sm_gc *gc, bool retire);
+void sm__world_resume(struct sm_gc *gc);
+/*
+ * The signal for mutators that are late (SIGURG, ignored by default, as Go's runtime uses it): it breaks
+ * into system calls, and its handler notes where the thread was, for the report. It does nothing else: a
+ * mutator between recording and storing must not be treated as being at a safepoint. Not used when the
+ * program has a handler for it.
+ */
+#define SM_LATE_SIGNAL SIGURG
+void sm__signal_install(void);
+bool sm__signal_usable(void);
+
+/* Does the pending op. Precondition: m is the caller's and RUNNING. */
+void sm__handshake_acknowledge(struct sm_mutator *m);
+
+#endif

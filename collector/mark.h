@@ -1,0 +1,87 @@
+/*
+ * mark.h: a marker, the thing that turns white objects grey and grey ones black.
+ *
+ * White: mark bit clear. Grey: mark bit set, and its address waits in a packet (or in a marker's ring).
+ * Black: mark bit set, nothing waits: scanned, or pointer-free, or born during the cycle, or part of a
+ * window. Whoever sets the mark bit pushes the object, so each is scanned once.
+ *
+ * Every dedicated worker, every mutator and the control thread has one; a marker is used by one thread at
+ * a time. Entries of a packet: the address of an object's start; the address of a piece inside a large
+ * object; or (index << 1) | 1, a piece of the roots.
+ */
+#ifndef SM_COLLECTOR_MARK_H
+#define SM_COLLECTOR_MARK_H
+
+#include "allocator/span.h"
+#include "collector/workq.h"
+
+struct sm_gc;
+
+#define SM_FIFO_MAX    64
+#define SM_LARGE_PIECE (128 * SM_KIB)
+#define SM_ROOT_PIECE  (256 * SM_KIB)
+
+/* Added up by their owner, read by the control thread when the owner is idle or has acknowledged. */
+struct sm_mark_counts {
+	uint64_t objects, bytes; /* newly marked */
+	uint64_t remote;	 /* of the objects, those of another node than the marker's */
+	uint64_t scanned;	 /* objects and pieces scanned */
+	uint64_t scan_bytes;	 /* bytes of objects looked at: the pacer's measure of work */
+	uint64_t steals_l3, steals_node, steals_across; /* packets by where they came from */
+	uint64_t overflows;				/* objects that found no packet */
+	uint64_t wild; /* words in pointer slots that lie in the heap and are no object */
+};
+
+struct sm_marker {
+	/* read in the loop, fixed while marking */
+	uintptr_t base;
+	size_t bytes;
+	struct sm_span *spans;
+	/* the packet at hand: entries [first, next), room up to limit; all NULL when there is none */
+	uintptr_t *first, *next, *limit;
+	struct sm_packet *packet;
+	struct sm_mark_counts n;
+
+	struct sm_gc *gc;
+	struct sm_packet **out; /* [node] packets for other nodes' workers; NULL with one node */
+	unsigned node, l3, fifo;
+	bool plain;    /* nobody else marks: no atomic read-modify-write needed */
+	bool donating; /* a dedicated worker, which shares when others are parked */
+};
+
+/* -ENOMEM. */
+int sm__marker_init(struct sm_marker *k, struct sm_gc *gc, unsigned node);
+void sm__marker_fini(struct sm_marker *k);
+
+/* The object that starts at p (0 and addresses outside the heap are ignored) becomes grey. */
+void sm__mark_exact(struct sm_marker *k, uintptr_t p);
+/* The object that word points into, if it points into one, becomes grey. */
+void sm__mark_conservative(struct sm_marker *k, uintptr_t word);
+/* Every aligned word of [lo, hi), conservatively. The memory may be changing: any thread's stack. */
+void sm__mark_stack(struct sm_marker *k, uintptr_t lo, uintptr_t hi);
+/* Every word of [start, start + nwords) as an exact pointer. */
+void sm__mark_words(struct sm_marker *k, const uintptr_t *start, size_t nwords);
+/* Has the object at p its mark bit? Precondition: a live object. */
+bool sm__is_marked(const struct sm_range *r, uintptr_t p);
+
+/* Queues an entry as it is. */
+void sm__mark_push_entry(struct sm_marker *k, uintptr_t entry);
+/* Hands everything grey that the marker holds to the queues. */
+void sm__marker_give(struct sm_marker *k);
+
+/*
+ * Scans until nothing is left here or in the queues, or about budget bytes have been scanned. Returns
+ * the bytes. What is left over stays with the marker: give it away or call again. The caller counts in
+ * workq.active. Budget 0 means none.
+ */
+uint64_t sm__mark_drain(struct sm_marker *k, uint64_t budget);
+
+/* The overflow path: every marked object of the spans that overflowed is scanned (again). True: there
+ * were any. */
+bool sm__mark_rescan(struct sm_marker *k);
+
+/* Bits of gc->unit_flags, one byte for each unit, at the head of a span. */
+#define SM_UNIT_OVERFLOW 1u /* a marked object of this span may be waiting in no packet */
+#define SM_UNIT_RETURNED 2u /* black slots went back while marking: marks need not be in alloc */
+
+#endif

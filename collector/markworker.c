@@ -1,0 +1,201 @@
+/*
+ * markworker.c: dedicated mark workers, and the mutators' share (assists).
+ *
+ *   control: epoch odd ----> worker wakes, counts as active, drains ----> nothing left: leaves, parks
+ *                                  ^                                            |
+ *                                  +------- a packet is put: woken <------------+
+ *   control: epoch even ---> worker counts itself out; the last one wakes the control thread
+ */
+#include <pthread.h>
+#include <signal.h>
+
+#include "collector/gc_priv.h"
+
+static bool marking(struct sm_gc *gc, uint32_t epoch)
+{
+	return sm_load_seqcst(&gc->worker_epoch) == epoch;
+}
+
+/* Sleeps until there may be work or the marking is over. Not active. */
+static void park(struct sm_gc *gc, uint32_t epoch)
+{
+	struct sm_workq *q = &gc->workq;
+	uint32_t seq = sm__event_prepare(&q->work);
+
+	/* Raised before load is looked at: sm__workq_put does the two in the other order. */
+	atomic_fetch_add_explicit(&q->parked, 1, memory_order_seq_cst);
+	if (sm__workq_queued(q) == 0 && marking(gc, epoch))
+		sm__event_wait(&q->work, seq, 0);
+	else
+		sm__event_cancel(&q->work);
+	atomic_fetch_sub_explicit(&q->parked, 1, memory_order_seq_cst);
+}
+
+/* One cycle's marking. */
+static void mark_cycle(struct sm_mark_worker *w, uint32_t epoch)
+{
+	struct sm_gc *gc = w->gc;
+	uint64_t t0 = sm__thread_ns();
+
+	while (marking(gc, epoch)) {
+		sm__workq_enter(&gc->workq);
+		if (sm__workq_queued(&gc->workq)) {
+			sm_phase_enter(SM_PHASE_MARK);
+			sm__mark_drain(&w->marker, 0);
+			sm_phase_leave(SM_PHASE_MARK);
+		}
+		sm__workq_leave(&gc->workq);
+		park(gc, epoch);
+	}
+	w->cpu_ns += sm__thread_ns() - t0;
+}
+
+static void *worker_main(void *arg)
+{
+	struct sm_mark_worker *w = arg;
+	struct sm_gc *gc = w->gc;
+	uint32_t seen = 0;
+
+	if (gc->config.worker_start)
+		gc->config.worker_start(gc->config.worker_ctx, w->index, "mark");
+	for (;;) {
+		uint32_t seq = sm__event_prepare(&gc->workers_go);
+		uint32_t epoch = sm_load_seqcst(&gc->worker_epoch);
+
+		if (sm_load_seqcst(&gc->quit)) {
+			sm__event_cancel(&gc->workers_go);
+			break;
+		}
+		if (epoch % 2 == 0 || epoch == seen) {
+			sm__event_wait(&gc->workers_go, seq, 0);
+			continue;
+		}
+		sm__event_cancel(&gc->workers_go);
+		seen = epoch;
+		mark_cycle(w, epoch);
+		if (sm_fetch_sub_acqrel(&gc->workers_in, 1) == 1)
+			sm__event_signal(&gc->workers_out);
+	}
+	if (gc->config.worker_stop)
+		gc->config.worker_stop(gc->config.worker_ctx, w->index, "mark");
+	return NULL;
+}
+
+int sm__workers_start(struct sm_gc *gc)
+{
+	for (unsigned i = 0; i < gc->nworkers; i++) {
+		struct sm_mark_worker *w = &gc->workers[i];
+		int err;
+
+		w->gc = gc;
+		w->index = i;
+		err = sm__marker_init(&w->marker, gc, i % gc->nnodes);
+		if (err)
+			return err;
+		w->marker.donating = gc->nworkers > 1;
+		err = pthread_create(&w->thread, NULL, worker_main, w);
+		if (err)
+			return -err;
+		w->started = true;
+	}
+	return 0;
+}
+
+/* gc->quit is set. */
+void sm__workers_stop(struct sm_gc *gc)
+{
+	sm__event_signal(&gc->workers_go);
+	for (unsigned i = 0; i < gc->nworkers; i++) {
+		struct sm_mark_worker *w = &gc->workers[i];
+
+		if (w->started && !sm_load_relaxed(&gc->forked))
+			pthread_join(w->thread, NULL);
+		if (w->started)
+			sm__marker_fini(&w->marker);
+	}
+}
+
+void sm__workers_begin(struct sm_gc *gc)
+{
+	for (unsigned i = 0; i < gc->nworkers; i++) {
+		struct sm_mark_worker *w = &gc->workers[i];
+
+		/* The worker is asleep; it sees these by the epoch. */
+		w->cpu_ns = 0;
+		w->marker.plain = gc->plain_marks;
+	}
+	sm_store_seqcst(&gc->workers_in, gc->nworkers);
+	sm_store_seqcst(&gc->worker_epoch, sm_load_relaxed(&gc->worker_epoch) + 1);
+	sm__event_signal(&gc->workers_go);
+}
+
+void sm__workers_end(struct sm_gc *gc, struct sm_mark_counts *n)
+{
+	sm_store_seqcst(&gc->worker_epoch, sm_load_relaxed(&gc->worker_epoch) + 1);
+	sm__event_signal(&gc->workq.work);
+	while (sm_load_seqcst(&gc->workers_in) != 0) {
+		uint32_t seq = sm__event_prepare(&gc->workers_out);
+
+		if (sm_load_seqcst(&gc->workers_in) == 0) {
+			sm__event_cancel(&gc->workers_out);
+			break;
+		}
+		sm__event_wait(&gc->workers_out, seq, 0);
+	}
+	for (unsigned i = 0; i < gc->nworkers; i++)
+		sm__mark_counts_add(n, &gc->workers[i].marker.n);
+}
+
+/* ---- assists -------------------------------------------------------------------------------------- */
+
+/* A mutator may be this far behind before it has to work; and works so much more than it owes. */
+#define ASSIST_SLACK (64 * SM_KIB)
+#define ASSIST_EXTRA (16 * SM_KIB)
+
+/*
+ * Marks up to a slice. What is left over goes back to the queue; the mutator counts as active while it
+ * holds grey entries, so nobody takes the queues for drained.
+ */
+static void assist_slice(struct sm_mutator *m, uint64_t want)
+{
+	struct sm_gc *gc = m->gc;
+	struct sm_marker *k = &m->priv->marker;
+	uint64_t before = k->n.objects, t0 = sm__now_ns(), done;
+
+	if (sm__workq_queued(&gc->workq) == 0)
+		return;
+	sm_phase_enter(SM_PHASE_ASSIST);
+	sm__workq_enter(&gc->workq);
+	done = sm__mark_drain(k, want);
+	sm__marker_give(k);
+	sm__workq_leave(&gc->workq);
+	if (k->n.objects != before)
+		atomic_fetch_add_explicit(&gc->found, k->n.objects - before, memory_order_seq_cst);
+	m->priv->credit += (int64_t)done;
+	sm_fetch_add_relaxed(&gc->assist_bytes, done);
+	sm_fetch_add_relaxed(&gc->assist_ns, sm__now_ns() - t0);
+	sm_phase_leave(SM_PHASE_ASSIST);
+	sm__stall(m, SM_STALL_ASSIST, t0);
+}
+
+void sm__assist(struct sm_mutator *m, size_t bytes)
+{
+	struct sm_gc *gc = m->gc;
+	struct sm_mutator_priv *p = m->priv;
+	uint64_t ratio = sm_load_relaxed(&gc->pace.assist_ratio), slice = gc->config.tuning.assist_slice;
+
+	if (!m->barrier || ratio == 0) {
+		p->credit = 0;
+		return;
+	}
+	p->credit -= (int64_t)((uint64_t)bytes * ratio / 1024);
+	if (p->credit > -(int64_t)ASSIST_SLACK)
+		return;
+	/* One slice a refill at most: the debt stays, the stall is bounded. */
+	if ((uint64_t)-p->credit + ASSIST_EXTRA < slice)
+		slice = (uint64_t)-p->credit + ASSIST_EXTRA;
+	assist_slice(m, slice);
+	/* No work to be had is not the mutator's fault. */
+	if (p->credit < -(int64_t)(4 * SM_MIB))
+		p->credit = -(int64_t)(4 * SM_MIB);
+}

@@ -1,0 +1,92 @@
+/*
+ * mutator_priv.h: the collector's own part of a mutator.
+ */
+#ifndef SM_COLLECTOR_MUTATOR_PRIV_H
+#define SM_COLLECTOR_MUTATOR_PRIV_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "collector/gc.h"
+#include "collector/mark.h"
+#include "collector/stall.h"
+
+/*
+ * Who may act for a mutator: touch its cache, its barrier buffer, its view, its stack.
+ *
+ *                  sm_blocking_enter [owner]
+ *        RUNNING ------------------------------> BLOCKED
+ *           ^  \   sm_blocking_leave [owner]      |   ^
+ *           |   \ <-------------------------------+   |
+ *           |    \                                |   | done [proxy]
+ *     resume|     \ acknowledges a stop [owner]   v   |
+ *    [proxy]|      +------------------------->  HELD -+   (HELD_WAITED: the same, and the owner
+ *           +------------------------------------+         sleeps until it changes)
+ *
+ * RUNNING: the owner. HELD: the proxy, that is the control thread. BLOCKED: nobody, until a CAS makes it
+ * one of the others. Each change is a CAS or a store with release by whoever held it, and taken over with
+ * acquire, so that each sees what the other did.
+ */
+enum sm_mutator_state { SM_M_RUNNING, SM_M_BLOCKED, SM_M_HELD, SM_M_HELD_WAITED };
+
+/* Words at the top of the stack that a blocking section or a stop saves; see mutator.c. */
+#define SM_SAVED_WORDS 128
+
+struct sm_thread_range {
+	struct sm_thread_range *next;
+	uintptr_t start, end;
+};
+
+struct sm_mutator_priv {
+	/* fixed after attach */
+	struct sm_mutator *m;
+	pthread_t thread;
+	pid_t tid;
+	uintptr_t stack_lo, stack_hi;
+	void **buffer; /* the barrier buffer's start */
+
+	/* under gc->mutators_lock */
+	struct sm_mutator_priv *next, *prev;
+
+	_Atomic(uint32_t) state;
+	/* The safepoint in the making, for the report of a late one; written by the signal handler. */
+	_Atomic(uintptr_t) interrupted_pc;
+
+	/* whoever may act for the mutator, see above */
+	uint32_t resume_state; /* HELD goes back to this */
+	uint32_t black_gen;    /* cache.black means: of spans of this sweep generation */
+	uint32_t blocking;     /* depth of blocking sections */
+	uint32_t refills;      /* for gc.stress */
+	uintptr_t sp;	       /* BLOCKED, HELD: the stack from here upward is the mutator's */
+	size_t nsaved;
+	uintptr_t saved[SM_SAVED_WORDS];
+	struct sm_thread_range *ranges;
+	struct sm_marker marker;
+	int64_t credit; /* bytes of marking done in advance; negative: owed */
+	size_t oom_at;	/* allocated_bytes + 1 after the last collection for want of memory */
+	struct sm_stall_set stalls;
+};
+
+/* Calls fn(arg, sp) with every callee-saved register stored at sp and above. arch/ARCH/spill.S. */
+void sm__with_registers(void (*fn)(void *arg, uintptr_t *sp), void *arg);
+
+/* Sets the mark bits of a run of slots. */
+void sm__blacken(struct sm_span *s, unsigned first, unsigned count);
+
+/* Precondition for all of these: the caller may act for the mutator. */
+void sm__mutator_scan_stack(struct sm_mutator_priv *p, uintptr_t sp);
+/* Remembers sp and a copy of the words above it. */
+void sm__mutator_save_stack(struct sm_mutator_priv *p, uintptr_t *sp);
+/* gc.verify: zeroes the dead stack below the caller, see verify.c. */
+void sm__clear_dead_stack(struct sm_mutator_priv *p);
+/* Marks what the barrier recorded; the buffer is empty afterwards. */
+void sm__barrier_flush(struct sm_mutator *m);
+/* Forgets it. */
+void sm__barrier_discard(struct sm_mutator *m);
+
+SM_INLINE void sm__stall(struct sm_mutator *m, enum sm_stall_cause cause, uint64_t since)
+{
+	sm__stall_record(&m->priv->stalls.cause[cause], sm__now_ns() - since);
+}
+
+#endif

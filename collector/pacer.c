@@ -1,0 +1,150 @@
+#include "collector/pacer.h"
+
+#include <string.h>
+
+#define TRIGGER_MIN	 0.70 /* of the way from live to goal: no cycle starts earlier */
+#define TRIGGER_MAX	 0.95
+#define TRIGGER_MAX_LAG	 (4 * SM_MIB) /* .. but the last bytes of a large heap are not given away */
+#define LIMIT_HEADROOM	 0.03
+#define WORK_MIN	 1000u
+#define WORKER_SHARE	 0.25
+#define FRACTIONAL_ERROR 0.30
+
+static size_t add_sat(size_t a, size_t b)
+{
+	return a + b < a ? SIZE_MAX : a + b;
+}
+
+static size_t sub_sat(size_t a, size_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+static size_t scale(size_t bytes, double by)
+{
+	double r = (double)bytes * by;
+
+	return r >= (double)SIZE_MAX / 2 ? SIZE_MAX / 2 : (size_t)r;
+}
+
+/* The goal that the limit allows: never below what is live, or every allocation would collect. */
+static size_t limit_goal(const struct sm_pacer *p, size_t overhead)
+{
+	size_t limit = p->config.limit, head = scale(limit, LIMIT_HEADROOM), goal, least;
+
+	if (head < SM_MIB)
+		head = SM_MIB;
+	goal = sub_sat(sub_sat(limit, overhead), head);
+	least = add_sat(p->live, p->live / 32 + 64 * SM_KIB);
+	return goal > least ? goal : least;
+}
+
+static size_t goal_of(const struct sm_pacer *p, size_t overhead)
+{
+	size_t goal = SIZE_MAX / 2;
+
+	if (p->config.percent) {
+		goal = add_sat(p->live, scale(add_sat(p->live, p->roots), p->config.percent / 100.0));
+		if (goal < p->config.min_heap)
+			goal = p->config.min_heap;
+	}
+	if (p->config.limit) {
+		size_t most = limit_goal(p, overhead);
+
+		if (goal > most)
+			goal = most;
+	}
+	return goal;
+}
+
+static double worst_cons_mark(const struct sm_pacer *p)
+{
+	double worst = 0;
+
+	for (unsigned i = 0; i < SM_PACER_HISTORY; i++) {
+		if (p->cons_mark[i] > worst)
+			worst = p->cons_mark[i];
+	}
+	return worst;
+}
+
+static size_t trigger_of(const struct sm_pacer *p)
+{
+	size_t span = sub_sat(p->goal, p->live), lo, hi, runway, trigger;
+	double u = p->config.utilization;
+
+	if (!p->config.concurrent)
+		return p->goal;
+	lo = add_sat(p->live, scale(span, TRIGGER_MIN));
+	hi = add_sat(p->live, scale(span, TRIGGER_MAX));
+	if (hi < sub_sat(p->goal, TRIGGER_MAX_LAG))
+		hi = sub_sat(p->goal, TRIGGER_MAX_LAG);
+	runway = scale(add_sat(p->scan, p->roots), worst_cons_mark(p) * (1 - u) / u);
+	trigger = sub_sat(p->goal, runway);
+	if (trigger < lo)
+		trigger = lo;
+	return trigger < hi ? trigger : hi;
+}
+
+void sm__pacer_init(struct sm_pacer *p, const struct sm_pacer_config *c)
+{
+	memset(p, 0, sizeof(*p));
+	p->config = *c;
+	if (!(p->config.utilization > 0.01))
+		p->config.utilization = 0.01;
+	if (p->config.utilization > 0.99)
+		p->config.utilization = 0.99;
+	p->goal = goal_of(p, 0);
+	p->trigger = trigger_of(p);
+}
+
+void sm__pacer_end_cycle(struct sm_pacer *p, const struct sm_pacer_cycle *c)
+{
+	double u = c->utilization;
+
+	p->live = c->live;
+	p->scan = c->scan;
+	p->roots = c->roots;
+	/* A cycle that scanned nothing or was not timed says nothing about rates. */
+	if (p->config.concurrent && c->scan + c->roots > 0 && u > 0.001 && u < 0.999) {
+		memmove(p->cons_mark + 1, p->cons_mark, sizeof(p->cons_mark) - sizeof(p->cons_mark[0]));
+		p->cons_mark[0] = (double)c->growth * u / ((double)(c->scan + c->roots) * (1 - u));
+	}
+	p->goal = goal_of(p, c->overhead);
+	p->trigger = trigger_of(p);
+}
+
+uint64_t sm__pacer_assist_ratio(const struct sm_pacer *p, size_t scan_done, size_t heap_now)
+{
+	size_t expected = add_sat(p->scan, p->roots), goal = p->goal, left, room;
+
+	if (scan_done > expected) {
+		/* More than last time: at worst all of the heap has pointers. */
+		expected = add_sat(heap_now, p->roots);
+		goal = add_sat(goal, goal / 10);
+	}
+	left = sub_sat(expected, scan_done);
+	if (left < WORK_MIN)
+		left = WORK_MIN;
+	room = sub_sat(goal, heap_now);
+	if (room == 0)
+		room = 1;
+	if (left / 1024 >= room)
+		return 1024 * 1024; /* a byte allocated costs a KiB marked, at most */
+	return left > SIZE_MAX / 1024 ? left / (room / 1024 + 1) : left * 1024 / room;
+}
+
+unsigned sm__pacer_workers(unsigned cpus, double *fractional)
+{
+	double want = cpus * WORKER_SHARE, error;
+	unsigned n = (unsigned)(want + 0.5);
+
+	*fractional = 0;
+	error = (double)n / want - 1;
+	if (error < -FRACTIONAL_ERROR || error > FRACTIONAL_ERROR) {
+		if ((double)n > want)
+			n--;
+		*fractional = want - n;
+	}
+	return n;
+}

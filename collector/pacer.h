@@ -1,0 +1,70 @@
+/*
+ * pacer.h: when to begin a cycle, how far the heap may grow meanwhile, and what allocation must pay. Pure
+ * arithmetic: no clock, no atomics, nothing of the collector; tests/test_pacer.c runs it as a simulation.
+ *
+ * The shape is that of Go's pacer (Knyszek, "GC pacer redesign", proposal 44167, 2021):
+ *
+ *   goal     = live + (live + stacks + globals) * percent / 100, at least min_heap; with a limit at most
+ *              limit - overhead - max(1 MiB, 3% of the limit), but never below live + a little
+ *   runway   = cons_mark * (1 - u) / u * expected scan work
+ *   trigger  = goal - runway, held within [live + 0.7 d, max(live + 0.95 d, goal - 4 MiB)], d = goal - live
+ *   cons_mark = growth * u / (scan work * (1 - u)), the largest of this and the last four cycles
+ *   ratio    = max(expected scan work - done, 1000) / max(goal - heap now, 1)
+ *
+ * where live is what the last cycle marked, growth what was allocated while it marked, u the share of the
+ * CPU time that marking got. cons_mark is thus the bytes that one CPU allocates while one CPU scans a byte.
+ * If the trigger is right, marking ends when the heap reaches the goal.
+ *
+ * With gc.mode=stw nothing is allocated while marking: runway 0, trigger = goal.
+ */
+#ifndef SM_COLLECTOR_PACER_H
+#define SM_COLLECTOR_PACER_H
+
+#include "allocator/base.h"
+
+#define SM_PACER_HISTORY 5
+
+struct sm_pacer_config {
+	unsigned percent; /* 0: no goal but the limit's */
+	size_t min_heap;
+	size_t limit; /* 0: none */
+	bool concurrent;
+	double utilization; /* share of the CPUs that dedicated workers are meant to get, in (0, 1) */
+};
+
+struct sm_pacer {
+	struct sm_pacer_config config;
+	/* of the last cycle, bytes */
+	size_t live;			    /* marked, with what was born meanwhile */
+	size_t scan;			    /* scan work */
+	size_t roots;			    /* stacks and globals */
+	double cons_mark[SM_PACER_HISTORY]; /* newest first */
+	/* for the next, bytes of heap */
+	size_t goal, trigger;
+};
+
+/* What a cycle turned out to be. */
+struct sm_pacer_cycle {
+	size_t live, scan, roots;
+	size_t growth;	    /* allocated between the trigger and the end of marking */
+	size_t overhead;    /* held against the limit, but not heap: free and metadata */
+	double utilization; /* share of all CPU time that marking got during the cycle; 0: unknown */
+};
+
+void sm__pacer_init(struct sm_pacer *p, const struct sm_pacer_config *c);
+/* A cycle has ended: sets goal and trigger for the next. */
+void sm__pacer_end_cycle(struct sm_pacer *p, const struct sm_pacer_cycle *c);
+/*
+ * Bytes of marking owed for each KiB allocated, given the scan work done so far in this cycle and the heap
+ * now. When more has been done than was expected, the whole heap is expected, and the goal moves up to
+ * 1.1 of itself before allocation is throttled for all it is worth.
+ */
+uint64_t sm__pacer_assist_ratio(const struct sm_pacer *p, size_t scan_done, size_t heap_now);
+
+/*
+ * Workers for `cpus` CPUs at a quarter of them: dedicated ones, and one that works only part of its time
+ * when rounding errs by more than 30% (its share is returned, 0: none).
+ */
+unsigned sm__pacer_workers(unsigned cpus, double *fractional);
+
+#endif

@@ -1,0 +1,256 @@
+#include "collector/roots.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "collector/gc_priv.h"
+
+void sm__roots_init(struct sm_roots *r)
+{
+	memset(r, 0, sizeof(*r));
+	sm_lock_init(&r->lock, (enum sm_lock_rank)SM_RANK_GC_ROOTS);
+}
+
+void sm__roots_fini(struct sm_roots *r)
+{
+	while (r->blocks) {
+		struct sm_handle_block *b = r->blocks;
+
+		r->blocks = b->next;
+		munmap(b, sizeof(*b));
+	}
+	free(r->ranges);
+	free(r->pieces);
+}
+
+/* ---- scanning ------------------------------------------------------------------------------------- */
+
+static void scan_handles(struct sm_marker *k, struct sm_handle_block *b)
+{
+	for (size_t i = 0; i < SM_HANDLES_A_BLOCK; i++)
+		sm__mark_words(k, (const uintptr_t *)&b->handle[i].object, 1);
+}
+
+void sm__roots_scan_piece(struct sm_gc *gc, struct sm_marker *k, size_t index)
+{
+	struct sm_roots *r = &gc->roots;
+	struct sm_root_piece *piece = &r->pieces[index];
+
+	k->n.scan_bytes += piece->nwords * sizeof(uintptr_t);
+	if (piece->handles) {
+		scan_handles(k, (struct sm_handle_block *)piece->start);
+		return;
+	}
+	/* A range that is gone by now was scanned by its removal, see root_remove. */
+	sm_lock_acquire(&r->lock);
+	for (size_t i = 0; i < r->nranges; i++) {
+		struct sm_root_range *g = &r->ranges[i];
+
+		if (piece->start >= g->start && piece->start + piece->nwords <= g->start + g->nwords) {
+			if (!SM_IS_MUTANT(9))
+				sm__mark_words(k, piece->start, piece->nwords);
+			break;
+		}
+	}
+	sm_lock_release(&r->lock);
+}
+
+static bool add_piece(struct sm_roots *r, uintptr_t *start, size_t nwords, bool handles)
+{
+	if (r->npieces == r->pieces_capacity) {
+		size_t capacity = r->pieces_capacity ? r->pieces_capacity * 2 : 64;
+		struct sm_root_piece *grown = realloc(r->pieces, capacity * sizeof(*grown));
+
+		if (grown == NULL)
+			return false;
+		r->pieces = grown;
+		r->pieces_capacity = capacity;
+	}
+	r->pieces[r->npieces++] =
+		(struct sm_root_piece){.start = start, .nwords = nwords, .handles = handles};
+	return true;
+}
+
+void sm__roots_begin(struct sm_gc *gc, struct sm_marker *k)
+{
+	struct sm_roots *r = &gc->roots;
+	size_t most = SM_ROOT_PIECE / sizeof(uintptr_t);
+
+	r->npieces = 0;
+	sm_lock_acquire(&r->lock);
+	r->marking = true;
+	for (size_t i = 0; i < r->nranges; i++) {
+		struct sm_root_range *g = &r->ranges[i];
+
+		for (size_t at = 0; at < g->nwords; at += most) {
+			size_t n = g->nwords - at < most ? g->nwords - at : most;
+
+			/* No memory for the list: scan it here and now. */
+			if (!add_piece(r, g->start + at, n, false))
+				sm__mark_words(k, g->start + at, n);
+		}
+	}
+	for (struct sm_handle_block *b = r->blocks; b; b = b->next) {
+		if (!add_piece(r, (uintptr_t *)b, sizeof(*b) / sizeof(uintptr_t), true))
+			scan_handles(k, b);
+	}
+	sm_lock_release(&r->lock);
+	for (size_t i = 0; i < r->npieces; i++)
+		sm__mark_push_entry(k, (uintptr_t)i << 1 | 1);
+	sm__marker_give(k);
+}
+
+void sm__roots_end(struct sm_gc *gc)
+{
+	sm_lock_acquire(&gc->roots.lock);
+	gc->roots.marking = false;
+	sm_lock_release(&gc->roots.lock);
+}
+
+size_t sm__roots_bytes(struct sm_gc *gc)
+{
+	struct sm_roots *r = &gc->roots;
+	size_t words = 0;
+
+	sm_lock_acquire(&r->lock);
+	for (size_t i = 0; i < r->nranges; i++)
+		words += r->ranges[i].nwords;
+	for (struct sm_handle_block *b = r->blocks; b; b = b->next)
+		words += sizeof(*b) / sizeof(uintptr_t);
+	sm_lock_release(&r->lock);
+	return words * sizeof(uintptr_t);
+}
+
+/*
+ * A range that comes or goes while marking is on is scanned on the spot: a new one may hold what only the
+ * caller's already scanned stack held; one that goes may hold what a scanned stack has loaded from it. The
+ * caller may not be attached, so this uses a marker of its own.
+ */
+static void scan_now_locked(struct sm_gc *gc, const uintptr_t *start, size_t nwords)
+{
+	struct sm_marker k;
+
+	if (sm__marker_init(&k, gc, 0) != 0)
+		sm__fatal(__FILE__, __LINE__, "no memory for a marker");
+	sm__mark_words(&k, start, nwords);
+	sm__marker_give(&k);
+	atomic_fetch_add_explicit(&gc->found, k.n.objects, memory_order_seq_cst);
+	sm_lock_acquire(&gc->stats_lock);
+	sm__mark_counts_add(&gc->dead_counts, &k.n);
+	sm_lock_release(&gc->stats_lock);
+	sm__marker_fini(&k);
+}
+
+/* ---- ranges --------------------------------------------------------------------------------------- */
+
+int sm_root_add(struct sm_gc *gc, void *start, size_t nwords)
+{
+	struct sm_roots *r = &gc->roots;
+	int err = 0;
+
+	if (start == NULL || nwords == 0 || nwords > SIZE_MAX / sizeof(uintptr_t) ||
+	    (uintptr_t)start % sizeof(uintptr_t) != 0)
+		return -EINVAL;
+	sm_lock_acquire(&r->lock);
+	if (r->nranges == r->capacity) {
+		size_t capacity = r->capacity ? r->capacity * 2 : 16;
+		struct sm_root_range *grown = realloc(r->ranges, capacity * sizeof(*grown));
+
+		if (grown) {
+			r->ranges = grown;
+			r->capacity = capacity;
+		} else {
+			err = -ENOMEM;
+		}
+	}
+	if (err == 0) {
+		r->ranges[r->nranges++] = (struct sm_root_range){.start = start, .nwords = nwords};
+		if (r->marking)
+			scan_now_locked(gc, start, nwords);
+	}
+	sm_lock_release(&r->lock);
+	return err;
+}
+
+int sm_root_remove(struct sm_gc *gc, void *start)
+{
+	struct sm_roots *r = &gc->roots;
+	int err = -ENOENT;
+
+	sm_lock_acquire(&r->lock);
+	for (size_t i = 0; i < r->nranges; i++) {
+		if (r->ranges[i].start != (uintptr_t *)start)
+			continue;
+		if (r->marking)
+			scan_now_locked(gc, r->ranges[i].start, r->ranges[i].nwords);
+		r->ranges[i] = r->ranges[--r->nranges];
+		err = 0;
+		break;
+	}
+	sm_lock_release(&r->lock);
+	return err;
+}
+
+/* ---- handles -------------------------------------------------------------------------------------- */
+
+static bool more_handles_locked(struct sm_gc *gc)
+{
+	struct sm_roots *r = &gc->roots;
+	struct sm_handle_block *b;
+
+	b = mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (b == MAP_FAILED)
+		return false;
+	b->gc = gc;
+	for (size_t i = 0; i < SM_HANDLES_A_BLOCK; i++) {
+		b->handle[i].next = r->free_handles;
+		r->free_handles = &b->handle[i];
+	}
+	b->next = r->blocks;
+	r->blocks = b;
+	return true;
+}
+
+/* A block that comes while marking is on is not among the pieces: what is stored in its handles is recorded
+ * by the barrier's insertion half. */
+struct sm_handle *sm_handle_new(struct sm_mutator *m, void *object)
+{
+	struct sm_roots *r = &m->gc->roots;
+	struct sm_handle *h = NULL;
+
+	sm_lock_acquire(&r->lock);
+	if (r->free_handles || more_handles_locked(m->gc)) {
+		h = r->free_handles;
+		r->free_handles = h->next;
+		h->next = NULL;
+	}
+	sm_lock_release(&r->lock);
+	if (h)
+		sm_store(m, &h->object, object);
+	return h;
+}
+
+void *sm_handle_get(struct sm_handle *h)
+{
+	return sm_load(&h->object);
+}
+
+void sm_handle_set(struct sm_mutator *m, struct sm_handle *h, void *object)
+{
+	sm_store(m, &h->object, object);
+}
+
+void sm_handle_free(struct sm_mutator *m, struct sm_handle *h)
+{
+	struct sm_roots *r = &m->gc->roots;
+
+	if (h == NULL)
+		return;
+	sm_store(m, &h->object, NULL);
+	sm_lock_acquire(&r->lock);
+	h->next = r->free_handles;
+	r->free_handles = h;
+	sm_lock_release(&r->lock);
+}

@@ -1,0 +1,92 @@
+#include "collector/stall.h"
+
+static const char *const names[SM_STALL_CAUSES] = {
+	[SM_STALL_HANDSHAKE] = "handshake", [SM_STALL_STOP] = "stop",	    [SM_STALL_ASSIST] = "assist",
+	[SM_STALL_SWEEP] = "sweep",	    [SM_STALL_BARRIER] = "barrier", [SM_STALL_MEMORY] = "memory",
+};
+
+const char *sm_stall_name(enum sm_stall_cause cause)
+{
+	return (unsigned)cause < SM_STALL_CAUSES ? names[cause] : "?";
+}
+
+/* 0..15 have a bucket each; above, the four bits after the leading one choose among 16. */
+unsigned sm__stall_bucket(uint64_t ns)
+{
+	unsigned exp, b;
+
+	if (ns < 16)
+		return (unsigned)ns;
+	exp = 63 - (unsigned)__builtin_clzll(ns);
+	b = (exp - 3) * 16 + (unsigned)((ns >> (exp - 4)) & 15);
+	return b < SM_STALL_BUCKETS ? b : SM_STALL_BUCKETS - 1;
+}
+
+uint64_t sm__stall_bucket_top(unsigned bucket)
+{
+	unsigned exp = bucket / 16 + 3;
+
+	if (bucket < 16)
+		return bucket;
+	return ((16 + (uint64_t)(bucket % 16) + 1) << (exp - 4)) - 1;
+}
+
+/* One writer, so load + store suffices; atomic only so that a reader never sees half a word. */
+#define BUMP(field, by) sm_store_relaxed(&(field), sm_load_relaxed(&(field)) + (by))
+
+void sm__stall_record(struct sm_stall_hist *h, uint64_t ns)
+{
+	BUMP(h->bucket[sm__stall_bucket(ns)], 1);
+	BUMP(h->count, 1);
+	BUMP(h->total_ns, ns);
+	if (ns > sm_load_relaxed(&h->max_ns))
+		sm_store_relaxed(&h->max_ns, ns);
+}
+
+void sm__stall_add(struct sm_stall_hist *to, struct sm_stall_hist *from)
+{
+	uint64_t max = sm_load_relaxed(&from->max_ns);
+
+	if (sm_load_relaxed(&from->count) == 0)
+		return;
+	for (unsigned i = 0; i < SM_STALL_BUCKETS; i++)
+		BUMP(to->bucket[i], sm_load_relaxed(&from->bucket[i]));
+	BUMP(to->count, sm_load_relaxed(&from->count));
+	BUMP(to->total_ns, sm_load_relaxed(&from->total_ns));
+	if (max > sm_load_relaxed(&to->max_ns))
+		sm_store_relaxed(&to->max_ns, max);
+}
+
+/* Smallest bucket top that at least q of all values do not exceed; never above the true maximum. */
+static uint64_t quantile(struct sm_stall_hist *h, uint64_t n, double q)
+{
+	uint64_t rank = (uint64_t)((double)n * q), seen = 0, max = sm_load_relaxed(&h->max_ns);
+
+	if (rank >= n)
+		rank = n - 1;
+	for (unsigned i = 0; i < SM_STALL_BUCKETS; i++) {
+		seen += sm_load_relaxed(&h->bucket[i]);
+		if (seen > rank) {
+			uint64_t top = sm__stall_bucket_top(i);
+
+			return top < max ? top : max;
+		}
+	}
+	return max;
+}
+
+void sm__stall_summary(struct sm_stall_hist *h, struct sm_gc_stall *out)
+{
+	uint64_t n = 0;
+
+	/* Counted from the buckets, so that the quantiles agree with themselves while others record. */
+	for (unsigned i = 0; i < SM_STALL_BUCKETS; i++)
+		n += sm_load_relaxed(&h->bucket[i]);
+	*out = (struct sm_gc_stall){
+		.count = n, .total_ns = sm_load_relaxed(&h->total_ns), .max_ns = sm_load_relaxed(&h->max_ns)};
+	if (n == 0)
+		return;
+	out->p50_ns = quantile(h, n, 0.5);
+	out->p99_ns = quantile(h, n, 0.99);
+	out->p999_ns = quantile(h, n, 0.999);
+}

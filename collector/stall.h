@@ -1,0 +1,34 @@
+/*
+ * stall.h: how long mutators waited for the collector, by cause, in log-linear histograms.
+ *
+ * A bucket spans 1/16 of a power of two; values are ns. Each mutator writes its own histogram (plain
+ * increments made with relaxed atomics, so that a reader sees whole words); a mutator that goes adds its
+ * figures to the collector's.
+ */
+#ifndef SM_COLLECTOR_STALL_H
+#define SM_COLLECTOR_STALL_H
+
+#include "collector/gc.h"
+
+#define SM_STALL_BUCKETS ((41 - 4) * 16 + 16)
+
+struct sm_stall_hist {
+	_Atomic(uint32_t) bucket[SM_STALL_BUCKETS];
+	_Atomic(uint64_t) count, total_ns, max_ns;
+};
+
+struct sm_stall_set {
+	struct sm_stall_hist cause[SM_STALL_CAUSES];
+};
+
+/* Single writer. */
+void sm__stall_record(struct sm_stall_hist *h, uint64_t ns);
+/* to += from; `to` is owned by the caller (or locked), `from` may be running. */
+void sm__stall_add(struct sm_stall_hist *to, struct sm_stall_hist *from);
+void sm__stall_summary(struct sm_stall_hist *h, struct sm_gc_stall *out);
+
+/* The bucket of a value and the largest value of a bucket; exposed for the tests. */
+unsigned sm__stall_bucket(uint64_t ns);
+uint64_t sm__stall_bucket_top(unsigned bucket);
+
+#endif

@@ -1,0 +1,169 @@
+/*
+ * sweep.c: mark bits become allocation bits, and the windows' part in it.
+ *
+ * Order at the end of a cycle (gc.c): every mutator has its barrier off; the sweep generation advances, by
+ * which every list of swept spans is one of unswept spans; then each mutator gives its windows back. Until a
+ * mutator has done that it goes on under its old view: windows that it takes are black if their span is of
+ * the old generation (black_gen), because such a span is yet to be swept; a span that it meets already
+ * swept for the new generation must stay without marks, or they would be stale in the next cycle.
+ *
+ * Nobody marks while anybody sweeps: a cycle starts only when all lists are swept, and the empty handshake
+ * at its start waits for the mutators that were sweeping on their way.
+ */
+#include <string.h>
+
+#include "collector/gc_priv.h"
+
+/* ---- windows -------------------------------------------------------------------------------------- */
+
+/* Mask of the bits of [first, first + count) that fall into word w. */
+static uint64_t word_mask(unsigned w, unsigned first, unsigned count)
+{
+	unsigned lo = w * 64, from = first > lo ? first - lo : 0;
+	unsigned to = first + count - lo < 64 ? first + count - lo : 64;
+	uint64_t below = to == 64 ? ~(uint64_t)0 : ((uint64_t)1 << to) - 1;
+
+	return below & ~(((uint64_t)1 << from) - 1);
+}
+
+/* Markers set bits of the same words at the same time, hence the read-modify-writes. */
+void sm__blacken(struct sm_span *s, unsigned first, unsigned count)
+{
+	for (unsigned w = first / 64; w * 64 < first + count; w++)
+		sm_fetch_or_relaxed(&s->marks[w], word_mask(w, first, count));
+}
+
+static void whiten(struct sm_span *s, unsigned first, unsigned count)
+{
+	for (unsigned w = first / 64; w * 64 < first + count; w++)
+		sm_fetch_and_relaxed(&s->marks[w], ~word_mask(w, first, count));
+}
+
+void sm__window_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count)
+{
+	struct sm_mutator *m = c->owner;
+
+	(void)ctx;
+	if (sm_load_relaxed(&s->sweepgen) == m->priv->black_gen)
+		sm__blacken(s, first, count);
+}
+
+/*
+ * While marking is on (our barrier is), the bits stay: a conservative scanner may have seen the slot in use
+ * and set its bit any moment now, so whitening could not be relied on. The span remembers that marks need
+ * not be a subset of alloc. When marking is over nobody else touches the bits.
+ */
+void sm__window_returned(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count)
+{
+	struct sm_mutator *m = c->owner;
+	struct sm_gc *gc = ctx;
+
+	if (!c->black || sm_load_relaxed(&s->sweepgen) != m->priv->black_gen)
+		return;
+	if (m->barrier)
+		sm_fetch_or_relaxed(&gc->unit_flags[sm_span_unit(&gc->range, s)], SM_UNIT_RETURNED);
+	else if (!SM_IS_MUTANT(21))
+		whiten(s, first, count);
+}
+
+void sm__large_new(void *ctx, struct sm_cache *c, struct sm_span *s)
+{
+	sm__window_taken(ctx, c, s, 0, 1);
+}
+
+/* ---- one span ------------------------------------------------------------------------------------- */
+
+static SM_COLD void gained(struct sm_gc *gc, struct sm_span *s, unsigned word, uint64_t extra)
+{
+	sm__fatal(__FILE__, __LINE__,
+		  "span %u (slots of %u B): marks %#llx of word %u are not allocated: something free was "
+		  "marked",
+		  sm_span_unit(&gc->range, s), s->slot_bytes, (unsigned long long)extra, word);
+}
+
+#define FREED_BYTE 0xdb
+
+/* debug.fill: what has just become free is overwritten, so that a use of it shows. */
+static SM_COLD void fill_freed(struct sm_gc *gc, struct sm_span *s, unsigned word, uint64_t freed)
+{
+	for (; freed; freed &= freed - 1) {
+		unsigned slot = word * 64 + (unsigned)__builtin_ctzll(freed);
+
+		if (s->slot_bytes)
+			memset((char *)sm_span_base(&gc->range, s) + (size_t)slot * s->slot_bytes, FREED_BYTE,
+			       s->slot_bytes);
+	}
+}
+
+/*
+ * s belongs to the caller alone. Plain-looking accesses (relaxed, no read-modify-write) suffice: nobody
+ * marks, see above. Inline bits are copied, external bitmaps change places.
+ */
+unsigned sm__sweep_span(struct sm_gc *gc, struct sm_span *s)
+{
+	unsigned words = (s->nslots + 63u) / 64, live = 0;
+	bool swap = s->marks != s->inline_marks, fill = gc->config.heap.debug_fill;
+	_Atomic(uint8_t) *flags = &gc->unit_flags[sm_span_unit(&gc->range, s)];
+	bool returned = sm_load_relaxed(flags) & SM_UNIT_RETURNED;
+	_Atomic(uint64_t) *marks = s->marks, *alloc = s->alloc;
+
+	if (SM_UNLIKELY(returned))
+		sm_fetch_and_relaxed(flags, (uint8_t)~SM_UNIT_RETURNED);
+	for (unsigned w = 0; w < words; w++) {
+		uint64_t m = sm_load_relaxed(&marks[w]), a = sm_load_relaxed(&alloc[w]);
+
+		if (SM_UNLIKELY(m & ~a)) {
+			if (!returned)
+				gained(gc, s, w, m & ~a);
+			m &= a;
+			sm_store_relaxed(&marks[w], m);
+		}
+		if (SM_UNLIKELY(fill) && (a & ~m))
+			fill_freed(gc, s, w, a & ~m);
+		live += (unsigned)__builtin_popcountll(m);
+		/* The word that goes away is cleared: it is the next cycle's marks. */
+		if (swap) {
+			sm_store_relaxed(&alloc[w], 0);
+		} else {
+			sm_store_relaxed(&alloc[w], m);
+			sm_store_relaxed(&marks[w], 0);
+		}
+	}
+	if (swap) {
+		s->marks = alloc;
+		s->alloc = marks;
+	}
+	return live;
+}
+
+unsigned sm__sweep_hook(void *ctx, struct sm_cache *c, struct sm_span *s)
+{
+	struct sm_gc *gc = ctx;
+
+	(void)c;
+	return sm__sweep_span(gc, s);
+}
+
+/* ---- all spans ------------------------------------------------------------------------------------ */
+
+size_t sm__sweep_all(struct sm_gc *gc, bool (*stop)(struct sm_gc *gc))
+{
+	size_t n = 0;
+
+	sm_phase_enter(SM_PHASE_SWEEP);
+	for (unsigned node = 0; node < gc->nnodes; node++) {
+		uint32_t cursor = 0;
+		struct sm_span *s;
+
+		while ((s = sm__central_take_unswept(gc->heap, node, &cursor)) != NULL) {
+			sm__central_put_swept(gc->heap, s, sm__sweep_span(gc, s));
+			n++;
+			if (stop && n % 64 == 0 && stop(gc)) {
+				sm_phase_leave(SM_PHASE_SWEEP);
+				return n;
+			}
+		}
+	}
+	sm_phase_leave(SM_PHASE_SWEEP);
+	return n;
+}

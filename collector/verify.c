@@ -1,0 +1,252 @@
+/*
+ * verify.c: the independent marker, which looks for reachable objects that the real one has not marked.
+ *
+ * It shares nothing with mark.c, roots.c and workq.c but the data that describe the heap: it has a visited
+ * set of its own (a bit for each 8 B of the address range, in memory that is mapped lazily), finds the roots
+ * afresh (stacks and registers of all mutators, registered ranges, handles, the finalizer queue), divides
+ * where mark.c multiplies, and reads layouts word by word. It runs with the world stopped, after marking and
+ * before sweeping, and it must go on to the end whatever it finds.
+ *
+ * Stacks in concurrent mode. A stack is scanned once; what the thread pushes afterwards is alive and thus
+ * marked in the end, but a frame may also uncover words that were dead at the scan and never written since. So
+ * that such a word is no false alarm, threads clear the dead part of their stacks after scanning them and
+ * after blocking sections while gc.verify is on (sm__clear_dead_stack).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "collector/gc_priv.h"
+
+#define PRINT_MAX 8
+
+struct item {
+	uintptr_t object, parent;
+};
+
+struct verifier {
+	struct sm_gc *gc;
+	uint64_t *visited;
+	size_t visited_bytes;
+	struct item *stack;
+	size_t n, capacity;
+	size_t reached;
+	unsigned errors;
+	const char *root; /* where we came from, for the message */
+};
+
+/* ---- its own idea of objects ----------------------------------------------------------------------- */
+
+/* The start of the object that addr lies in; 0: none. exact: only its start counts. */
+static uintptr_t object_at(struct verifier *v, uintptr_t addr, bool exact, struct sm_span **out)
+{
+	const struct sm_range *r = &v->gc->range;
+	struct sm_span *s;
+	uintptr_t base;
+	size_t slot;
+	uint8_t state;
+
+	if (addr < r->base || addr >= r->base + r->bytes)
+		return 0;
+	s = &r->spans[(addr - r->base) / SM_UNIT];
+	s -= s->back;
+	state = sm_load_acquire(&s->state);
+	if (state != SM_SPAN_SMALL && state != SM_SPAN_LARGE)
+		return 0;
+	base = r->base + (uintptr_t)(s - r->spans) * SM_UNIT;
+	slot = state == SM_SPAN_LARGE ? 0 : (addr - base) / s->slot_bytes;
+	if (slot >= s->nslots)
+		return 0;
+	if ((s->alloc[slot / 64] >> (slot % 64) & 1) == 0)
+		return 0;
+	base += slot * s->slot_bytes;
+	*out = s;
+	return exact && base != addr ? 0 : base;
+}
+
+static bool has_mark(struct verifier *v, struct sm_span *s, uintptr_t object)
+{
+	uintptr_t base = v->gc->range.base + (uintptr_t)(s - v->gc->range.spans) * SM_UNIT;
+	size_t slot = s->slot_bytes ? (object - base) / s->slot_bytes : 0;
+
+	return s->marks[slot / 64] >> (slot % 64) & 1;
+}
+
+static void complain(struct verifier *v, uintptr_t object, struct sm_span *s, uintptr_t parent,
+		     const char *what)
+{
+	char line[240];
+	int n;
+
+	if (v->errors++ >= PRINT_MAX)
+		return;
+	n = snprintf(line, sizeof(line),
+		     "spanmark: verify: %s: object %p (%u B, layout kind %u) from %s %p\n", what,
+		     (void *)object, s ? s->slot_bytes : 0, s ? s->layout->kind : 0, v->root, (void *)parent);
+	if (n > 0 && write(STDERR_FILENO, line, (size_t)n) < 0)
+		return;
+}
+
+/* ---- reaching ------------------------------------------------------------------------------------- */
+
+static bool first_visit(struct verifier *v, uintptr_t object)
+{
+	size_t bit = (object - v->gc->range.base) / 8;
+	uint64_t mask = (uint64_t)1 << (bit % 64);
+
+	if (SM_IS_MUTANT(22)) {
+		struct sm_span *s = sm_span_of(&v->gc->range, object);
+
+		return !has_mark(v, s, object);
+	}
+	if (v->visited[bit / 64] & mask)
+		return false;
+	v->visited[bit / 64] |= mask;
+	return true;
+}
+
+static void push(struct verifier *v, uintptr_t object, uintptr_t parent)
+{
+	if (v->n == v->capacity) {
+		size_t bytes = v->capacity * sizeof(*v->stack);
+		void *grown = mremap(v->stack, bytes, bytes * 2, MREMAP_MAYMOVE);
+
+		if (grown == MAP_FAILED)
+			sm__fatal(__FILE__, __LINE__, "the verifier has no memory for its stack");
+		v->stack = grown;
+		v->capacity *= 2;
+	}
+	v->stack[v->n++] = (struct item){object, parent};
+}
+
+static void reach(struct verifier *v, uintptr_t word, uintptr_t parent, bool exact)
+{
+	struct sm_span *s = NULL;
+	uintptr_t object;
+
+	if (word == 0)
+		return;
+	object = object_at(v, word, exact, &s);
+	if (object == 0) {
+		/* An exact pointer into the heap that is no object: something live was freed. */
+		if (exact && word >= v->gc->range.base && word < v->gc->range.base + v->gc->range.bytes)
+			complain(v, word, NULL, parent, "pointer to nothing");
+		return;
+	}
+	if (!first_visit(v, object))
+		return;
+	v->reached++;
+	if (!has_mark(v, s, object))
+		complain(v, object, s, parent, "reachable but not marked");
+	if (s->layout->kind != SM_SCAN_NONE)
+		push(v, object, parent);
+}
+
+/* Is word i of an object of this layout a pointer? Conservative words are told apart by the caller. */
+static bool is_pointer(const struct sm_layout *l, size_t i)
+{
+	switch ((enum sm_scan_kind)l->kind) {
+	case SM_SCAN_NONE: return false;
+	case SM_SCAN_ALL:
+	case SM_SCAN_CONSERVATIVE: return true;
+	case SM_SCAN_PREFIX: return i < l->nptrs;
+	case SM_SCAN_MASK: return l->mask >> (i % l->period) & 1;
+	case SM_SCAN_BITMAP: return l->bits[i % l->period / 64] >> (i % l->period % 64) & 1;
+	}
+	return false;
+}
+
+static void trace(struct verifier *v)
+{
+	v->root = "object";
+	while (v->n > 0) {
+		uintptr_t object = v->stack[--v->n].object;
+		struct sm_span *s = sm_span_of(&v->gc->range, object);
+		size_t bytes = s->slot_bytes ? s->slot_bytes : (size_t)s->nunits * SM_UNIT;
+		const uintptr_t *w = (const uintptr_t *)object;
+
+		for (size_t i = 0; i < bytes / sizeof(uintptr_t); i++) {
+			if (SM_IS_MUTANT(24) && v->reached > 100)
+				return;
+			if (w[i] && is_pointer(s->layout, i))
+				reach(v, w[i], object, s->layout->kind != SM_SCAN_CONSERVATIVE);
+		}
+	}
+}
+
+/* ---- its own idea of roots ------------------------------------------------------------------------- */
+
+__attribute__((no_sanitize("address", "thread"))) static void reach_words(struct verifier *v, uintptr_t lo,
+									  uintptr_t hi)
+{
+	for (uintptr_t a = sm_align_up(lo, sizeof(uintptr_t)); a + sizeof(uintptr_t) <= hi;
+	     a += sizeof(uintptr_t))
+		reach(v, *(const volatile uintptr_t *)a, a, false);
+}
+
+static void reach_queued(void *v, uintptr_t object)
+{
+	reach(v, object, 0, true);
+}
+
+/* A weak reference that still reads as something must read as something that lives. */
+static void check_weak(void *arg, uintptr_t object)
+{
+	struct verifier *v = arg;
+	struct sm_span *s = NULL;
+
+	if (object_at(v, object, true, &s) == 0)
+		complain(v, object, NULL, 0, "weak reference to nothing");
+	else if (!has_mark(v, s, object))
+		complain(v, object, s, 0, "weak reference to an object that dies");
+}
+
+static void reach_roots(struct verifier *v)
+{
+	struct sm_gc *gc = v->gc;
+	struct sm_roots *r = &gc->roots;
+
+	if (SM_IS_MUTANT(23))
+		return;
+	v->root = "stack";
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next) {
+		reach_words(v, p->sp, p->stack_hi);
+		reach_words(v, (uintptr_t)p->saved, (uintptr_t)(p->saved + p->nsaved));
+		for (struct sm_thread_range *t = p->ranges; t; t = t->next)
+			reach_words(v, t->start, t->end);
+	}
+	v->root = "root";
+	for (size_t i = 0; i < r->nranges; i++) {
+		for (size_t w = 0; w < r->ranges[i].nwords; w++)
+			reach(v, r->ranges[i].start[w], (uintptr_t)&r->ranges[i].start[w], true);
+	}
+	v->root = "handle";
+	for (struct sm_handle_block *b = r->blocks; b; b = b->next) {
+		for (size_t i = 0; i < SM_HANDLES_A_BLOCK; i++)
+			reach(v, (uintptr_t)b->handle[i].object, (uintptr_t)&b->handle[i], true);
+	}
+	v->root = "finalizer";
+	sm__specials_each_queued(gc, reach_queued, v);
+}
+
+unsigned sm__verify_stw(struct sm_gc *gc)
+{
+	struct verifier v = {.gc = gc, .capacity = 1 << 16};
+
+	v.visited_bytes = gc->range.bytes / 64 + sizeof(uint64_t);
+	v.visited = mmap(NULL, v.visited_bytes, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	v.stack = mmap(NULL, v.capacity * sizeof(*v.stack), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (v.visited == MAP_FAILED || v.stack == MAP_FAILED)
+		sm__fatal(__FILE__, __LINE__, "no address space for the verifier");
+	reach_roots(&v);
+	trace(&v);
+	v.root = "weak";
+	sm__specials_each_weak(gc, check_weak, &v);
+	munmap(v.visited, v.visited_bytes);
+	munmap(v.stack, v.capacity * sizeof(*v.stack));
+	gc->verify_reached = v.reached;
+	return v.errors;
+}

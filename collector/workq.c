@@ -1,0 +1,180 @@
+#include "collector/workq.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "collector/rank.h"
+
+#define QUEUED		((uint64_t)1 << 32)
+#define PACKETS_A_CHUNK 32u
+
+/* near[n]: all nodes by distance from n, itself first; equal distances by index. */
+static void order_nodes(struct sm_workq *q, const struct sm_heap_config *cfg)
+{
+	for (unsigned n = 0; n < q->nnodes; n++) {
+		uint16_t *list = q->near[n];
+
+		for (unsigned i = 0; i < q->nnodes; i++) {
+			unsigned d = i == n ? 0 : cfg->distance[n][i] ? cfg->distance[n][i] : 20;
+			unsigned j = i;
+
+			for (; j > 0; j--) {
+				unsigned o = list[j - 1];
+				unsigned od = o == n ? 0 : cfg->distance[n][o] ? cfg->distance[n][o] : 20;
+
+				if (od <= d)
+					break;
+				list[j] = list[j - 1];
+			}
+			list[j] = (uint16_t)i;
+		}
+	}
+}
+
+int sm__workq_init(struct sm_workq *q, const struct sm_heap_config *cfg, unsigned nnodes,
+		   size_t packet_entries, size_t limit_bytes)
+{
+	memset(q, 0, sizeof(*q));
+	q->nnodes = nnodes;
+	q->cap = (uint32_t)packet_entries;
+	q->limit = limit_bytes;
+	order_nodes(q, cfg);
+	sm_lock_init(&q->free_lock, (enum sm_lock_rank)SM_RANK_GC_PACKETS);
+	for (unsigned n = 0; n < nnodes; n++)
+		sm_lock_init(&q->node[n].lock, (enum sm_lock_rank)SM_RANK_GC_QUEUE);
+	return 0;
+}
+
+void sm__workq_fini(struct sm_workq *q)
+{
+	while (q->chunks) {
+		struct sm_chunk *c = q->chunks;
+
+		q->chunks = c->next;
+		munmap(c, c->bytes);
+	}
+}
+
+/* Another chunk of packets onto the free list; free_lock held. Hostile builds get one packet at a time. */
+static void grow_locked(struct sm_workq *q)
+{
+	size_t each = sm_align_up(sizeof(struct sm_packet) + q->cap * sizeof(uintptr_t), SM_CACHELINE);
+	size_t bytes = SM_CACHELINE + each * PACKETS_A_CHUNK;
+	struct sm_chunk *c;
+
+	if (q->bytes + bytes > q->limit)
+		bytes = SM_CACHELINE + each;
+	if (q->bytes + bytes > q->limit)
+		return;
+	c = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (c == MAP_FAILED)
+		return;
+	c->next = q->chunks;
+	c->bytes = bytes;
+	q->chunks = c;
+	q->bytes += bytes;
+	for (size_t off = SM_CACHELINE; off + each <= bytes; off += each) {
+		struct sm_packet *p = (struct sm_packet *)((char *)c + off);
+
+		p->cap = q->cap;
+		p->next = q->free;
+		q->free = p;
+	}
+}
+
+struct sm_packet *sm__workq_empty(struct sm_workq *q)
+{
+	struct sm_packet *p;
+
+	sm_lock_acquire(&q->free_lock);
+	if (q->free == NULL)
+		grow_locked(q);
+	p = q->free;
+	if (p)
+		q->free = p->next;
+	sm_lock_release(&q->free_lock);
+	if (p)
+		p->n = 0;
+	return p;
+}
+
+void sm__workq_recycle(struct sm_workq *q, struct sm_packet *p)
+{
+	sm_lock_acquire(&q->free_lock);
+	p->next = q->free;
+	q->free = p;
+	sm_lock_release(&q->free_lock);
+}
+
+void sm__workq_put(struct sm_workq *q, unsigned node, struct sm_packet *p)
+{
+	struct sm_workq_node *w = &q->node[node];
+
+	SM_ASSERT(p->n > 0 && node < q->nnodes);
+	/* Counted before it can be taken, so that the count never falls below what is there. */
+	atomic_fetch_add_explicit(&q->load, QUEUED, memory_order_seq_cst);
+	sm_lock_acquire(&w->lock);
+	p->next = w->first;
+	w->first = p;
+	sm_store_relaxed(&w->count, sm_load_relaxed(&w->count) + 1);
+	sm_lock_release(&w->lock);
+	/* A worker that is about to park raises `parked` and then looks at load once more; both are
+	 * sequentially consistent, so one of us sees the other. */
+	if (sm_load_seqcst(&q->parked) != 0)
+		sm__event_signal(&q->work);
+}
+
+static struct sm_packet *take(struct sm_workq *q, struct sm_workq_node *w)
+{
+	struct sm_packet *p;
+
+	/* A stale zero only makes us look elsewhere; whoever parks looks at load again. */
+	if (sm_load_relaxed(&w->count) == 0)
+		return NULL;
+	sm_lock_acquire(&w->lock);
+	p = w->first;
+	if (p) {
+		w->first = p->next;
+		sm_store_relaxed(&w->count, sm_load_relaxed(&w->count) - 1);
+	}
+	sm_lock_release(&w->lock);
+	if (p)
+		atomic_fetch_sub_explicit(&q->load, QUEUED, memory_order_seq_cst);
+	return p;
+}
+
+struct sm_packet *sm__workq_get(struct sm_workq *q, unsigned node, unsigned *from)
+{
+	for (unsigned i = 0; i < q->nnodes; i++) {
+		unsigned n = q->near[node][i];
+		struct sm_packet *p = take(q, &q->node[n]);
+
+		if (p) {
+			*from = n;
+			return p;
+		}
+	}
+	return NULL;
+}
+
+void sm__workq_leave(struct sm_workq *q)
+{
+	uint64_t old = atomic_fetch_sub_explicit(&q->load, 1, memory_order_seq_cst);
+
+	if (old == 1)
+		sm__event_signal(&q->drained);
+}
+
+void sm__workq_wait_drained(struct sm_workq *q)
+{
+	while (!sm__workq_is_drained(q)) {
+		uint32_t seq = sm__event_prepare(&q->drained);
+
+		if (sm__workq_is_drained(q)) {
+			sm__event_cancel(&q->drained);
+			break;
+		}
+		sm__event_wait(&q->drained, seq, 0);
+	}
+}

@@ -1,0 +1,91 @@
+/*
+ * workq.h: grey objects waiting to be scanned, in packets, on one queue for each node.
+ *
+ * A grey entry is an address: the start of an object whose mark bit is set, or a place inside a large
+ * object from which the next piece is to be scanned. A marker fills and empties a packet of its own
+ * (LIFO) without any synchronisation; whole packets travel through the queues.
+ *
+ *   marker --full packet--> queue of its node --> another marker: own node, same L3, nearer nodes, ..
+ *
+ * Draining. `active` counts markers that may hold grey entries privately: dedicated workers that are
+ * not parked, and mutators inside an assist. The queues are drained when no packet is queued and active
+ * is 0, which is stable while nobody brings new grey from outside (a mutator's flush), and that the
+ * termination rounds detect on their own (see gc.c).
+ *
+ * Bounded. Packets come from chunks up to a limit in bytes; past it sm__workq_empty returns NULL and the
+ * caller takes the overflow path (mark.c).
+ */
+#ifndef SM_COLLECTOR_WORKQ_H
+#define SM_COLLECTOR_WORKQ_H
+
+#include "allocator/config.h"
+#include "allocator/lock.h"
+#include "collector/futex.h"
+
+struct sm_packet {
+	struct sm_packet *next;
+	uint32_t n, cap;
+	uintptr_t entry[];
+};
+
+struct sm_workq_node {
+	struct sm_lock lock;
+	struct sm_packet *first;
+	_Atomic(uint32_t) count; /* written under lock; read before trying the lock */
+} __attribute__((aligned(SM_CACHELINE)));
+
+struct sm_workq {
+	/* fixed after init */
+	unsigned nnodes;
+	uint32_t cap;
+	size_t limit;
+	uint16_t near[SM_MAX_NODES][SM_MAX_NODES]; /* node -> nodes by distance, itself first */
+
+	/* under free_lock */
+	struct sm_lock free_lock;
+	struct sm_packet *free;
+	struct sm_chunk {
+		struct sm_chunk *next;
+		size_t bytes;
+	} * chunks;
+	size_t bytes;
+
+	/* Packets on all queues << 32 | active markers: one word, so that one load is a consistent answer. */
+	_Atomic(uint64_t) load __attribute__((aligned(SM_CACHELINE)));
+	_Atomic(uint32_t) parked; /* workers asleep for want of work */
+	struct sm_event work;	  /* packets appeared, or the cycle ended */
+	struct sm_event drained;  /* active fell to 0 */
+
+	struct sm_workq_node node[SM_MAX_NODES];
+};
+
+int sm__workq_init(struct sm_workq *q, const struct sm_heap_config *cfg, unsigned nnodes,
+		   size_t packet_entries, size_t limit_bytes);
+void sm__workq_fini(struct sm_workq *q);
+
+/* An empty packet, or NULL: the limit is reached. */
+struct sm_packet *sm__workq_empty(struct sm_workq *q);
+void sm__workq_recycle(struct sm_workq *q, struct sm_packet *p);
+/* Queues a packet that has entries; wakes one parked worker. */
+void sm__workq_put(struct sm_workq *q, unsigned node, struct sm_packet *p);
+/* A packet from `node`, else from the nearest node that has one; *from says which. NULL: none anywhere.
+ * Precondition: the caller counts in active. */
+struct sm_packet *sm__workq_get(struct sm_workq *q, unsigned node, unsigned *from);
+
+SM_INLINE void sm__workq_enter(struct sm_workq *q)
+{
+	atomic_fetch_add_explicit(&q->load, 1, memory_order_seq_cst);
+}
+/* The caller holds no grey entry any more. */
+void sm__workq_leave(struct sm_workq *q);
+SM_INLINE uint32_t sm__workq_queued(struct sm_workq *q)
+{
+	return (uint32_t)(sm_load_seqcst(&q->load) >> 32);
+}
+SM_INLINE bool sm__workq_is_drained(struct sm_workq *q)
+{
+	return sm_load_seqcst(&q->load) == 0;
+}
+void sm__workq_wait_drained(struct sm_workq *q);
+
+#endif
