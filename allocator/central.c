@@ -16,35 +16,7 @@
 
 #define SWEEP_MAX 64 /* full spans swept in vain before a fresh one is preferred */
 
-/* ---- lists, under the lock ------------------------------------------------------------------------ */
-
-static void list_push(struct sm_heap *h, struct sm_span_list *l, struct sm_span *s)
-{
-	uint32_t u = sm_span_unit(&h->range, s);
-
-	s->prev = 0;
-	s->next = l->first;
-	if (l->first != 0)
-		h->range.spans[l->first].prev = u;
-	else
-		l->last = u;
-	l->first = u;
-	sm_store_relaxed(&l->count, sm_load_relaxed(&l->count) + 1);
-}
-
-static void list_remove(struct sm_heap *h, struct sm_span_list *l, struct sm_span *s)
-{
-	if (s->prev != 0)
-		h->range.spans[s->prev].next = s->next;
-	else
-		l->first = s->next;
-	if (s->next != 0)
-		h->range.spans[s->next].prev = s->prev;
-	else
-		l->last = s->prev;
-	s->next = s->prev = 0;
-	sm_store_relaxed(&l->count, sm_load_relaxed(&l->count) - 1);
-}
+/* ---- lists, under the lock ------------------------------------------------------------------------- */
 
 static struct sm_span *list_pop(struct sm_heap *h, struct sm_span_list *l)
 {
@@ -53,7 +25,7 @@ static struct sm_span *list_pop(struct sm_heap *h, struct sm_span_list *l)
 	if (l->first == 0)
 		return NULL;
 	s = &h->range.spans[l->first];
-	list_remove(h, l, s);
+	sm__list_remove(h, l, s);
 	return s;
 }
 
@@ -84,7 +56,7 @@ static struct sm_span *claim_unswept_locked(struct sm_heap *h, struct sm_span_li
 
 	if (s == NULL || sm_load_relaxed(&s->sweepgen) != stale)
 		return NULL;
-	list_remove(h, l, s);
+	sm__list_remove(h, l, s);
 	sm_store_relaxed(&s->sweepgen, stale + 1);
 	return s;
 }
@@ -142,7 +114,7 @@ static struct sm_span *take_listed(struct sm_heap *h, struct sm_cache *c, struct
 		sm_lock_acquire(&l->lock);
 		if (s->nalloc < s->nslots)
 			return s;
-		list_push(h, home_of(l, s), s);
+		sm__list_push(h, home_of(l, s), s);
 	}
 	return NULL;
 }
@@ -210,7 +182,7 @@ struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsi
 	if (old != NULL || worth_a_look(l)) {
 		sm_lock_acquire(&l->lock);
 		if (old != NULL)
-			list_push(h, home_of(l, old), old);
+			sm__list_push(h, home_of(l, old), old);
 		s = take_listed(h, c, l);
 		sm_lock_release(&l->lock);
 	}
@@ -239,7 +211,7 @@ void sm__central_put(struct sm_heap *h, struct sm_cache *c, struct sm_span *s)
 		return;
 	}
 	sm_lock_acquire(&l->lock);
-	list_push(h, home_of(l, s), s);
+	sm__list_push(h, home_of(l, s), s);
 	sm_lock_release(&l->lock);
 }
 
@@ -248,7 +220,7 @@ void sm__central_put_large(struct sm_heap *h, struct sm_span *s, enum sm_span_st
 	struct sm_central *l = sm__central_of(h, s->node, 0);
 
 	sm_lock_acquire(&l->lock);
-	list_push(h, home_of(l, s), s);
+	sm__list_push(h, home_of(l, s), s);
 	/* Under the lock, so that a sweeper that takes it off the list finds it published. */
 	sm_store_release(&s->state, state);
 	sm_lock_release(&l->lock);
@@ -259,7 +231,7 @@ void sm__central_remove(struct sm_heap *h, struct sm_span *s)
 	struct sm_central *l = sm__central_of(h, s->node, s->bin);
 
 	sm_lock_acquire(&l->lock);
-	list_remove(h, home_of(l, s), s);
+	sm__list_remove(h, home_of(l, s), s);
 	sm_lock_release(&l->lock);
 }
 
@@ -310,6 +282,6 @@ void sm__central_put_swept(struct sm_heap *h, struct sm_span *s, unsigned in_use
 		return;
 	}
 	sm_lock_acquire(&l->lock);
-	list_push(h, home_of(l, s), s);
+	sm__list_push(h, home_of(l, s), s);
 	sm_lock_release(&l->lock);
 }

@@ -24,6 +24,35 @@ SM_INLINE struct sm_central *sm__central_of(struct sm_heap *h, unsigned node, un
 	return bin == 0 ? &h->large[node] : &h->central[(size_t)node * SM_BINS_MAX + bin];
 }
 
+/* Under the lock of the list. */
+SM_INLINE void sm__list_push(struct sm_heap *h, struct sm_span_list *l, struct sm_span *s)
+{
+	uint32_t u = sm_span_unit(&h->range, s);
+
+	s->prev = 0;
+	s->next = l->first;
+	if (l->first != 0)
+		h->range.spans[l->first].prev = u;
+	else
+		l->last = u;
+	l->first = u;
+	sm_store_relaxed(&l->count, sm_load_relaxed(&l->count) + 1);
+}
+
+SM_INLINE void sm__list_remove(struct sm_heap *h, struct sm_span_list *l, struct sm_span *s)
+{
+	if (s->prev != 0)
+		h->range.spans[s->prev].next = s->next;
+	else
+		l->first = s->next;
+	if (s->next != 0)
+		h->range.spans[s->next].prev = s->prev;
+	else
+		l->last = s->prev;
+	s->next = s->prev = 0;
+	sm_store_relaxed(&l->count, sm_load_relaxed(&l->count) - 1);
+}
+
 /*
  * Gives `old` (owned by c, of this bin; may be NULL) back and takes another span of the bin with at
  * least one free slot, now owned by c. NULL with errno ENOMEM.

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/sysinfo.h>
 
 #include "allocator/central.h"
 #include "allocator/meta.h"
@@ -31,8 +31,13 @@ static void explain(char *err, size_t errlen, const char *what)
 /* Address space is free: take so much that the heap never has to ask for a second range. */
 static size_t default_reserve(void)
 {
-	size_t memory = (size_t)sysconf(_SC_PHYS_PAGES) * sm__os_page_size();
+	struct sysinfo si;
+	size_t memory;
 
+	/* Not sysconf: in some libraries that reads a file, through malloc, which may be us. */
+	if (sysinfo(&si) != 0)
+		return 256 * SM_GIB;
+	memory = (size_t)si.totalram * si.mem_unit;
 	return memory * 8 > 256 * SM_GIB ? sm_align_up(memory * 8, SM_GIB) : 256 * SM_GIB;
 }
 

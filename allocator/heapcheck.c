@@ -71,7 +71,9 @@ static void check_span(void *ctx, struct sm_span *s)
 		report(k, s, why);
 	if (state == SM_SPAN_STACK || state == SM_SPAN_OTHER)
 		return;
-	k->spans_with_slots++;
+	/* Manual spans are on a list while they have room, and on none when full; large ones never. */
+	k->spans_with_slots +=
+		state == SM_SPAN_MANUAL ? s->nalloc < s->nslots : state != SM_SPAN_MANUAL_LARGE;
 	k->slot_bytes += s->slot_bytes ? (size_t)s->nalloc * s->slot_bytes : sm_span_bytes(s);
 }
 

@@ -170,3 +170,23 @@ size_t sm__meta_bytes(struct sm_heap *h)
 	sm_lock_release(&m->lock);
 	return n;
 }
+
+static struct sm_lock *lock_of(struct sm_heap *h)
+{
+	return &((struct sm_meta *)h->meta)->lock;
+}
+
+void sm__meta_fork_prepare(struct sm_heap *h)
+{
+	sm_lock_acquire(lock_of(h));
+}
+
+void sm__meta_fork_parent(struct sm_heap *h)
+{
+	sm_lock_release(lock_of(h));
+}
+
+void sm__meta_fork_child(struct sm_heap *h)
+{
+	sm_lock_init(lock_of(h), SM_RANK_META);
+}

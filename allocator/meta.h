@@ -21,4 +21,9 @@ void *sm__meta_alloc(struct sm_heap *h, size_t bytes);
 void sm__meta_free(struct sm_heap *h, void *p, size_t bytes);
 size_t sm__meta_bytes(struct sm_heap *h);
 
+/* Around fork: takes and releases the pool's lock; the child resets it. */
+void sm__meta_fork_prepare(struct sm_heap *h);
+void sm__meta_fork_parent(struct sm_heap *h);
+void sm__meta_fork_child(struct sm_heap *h);
+
 #endif

@@ -16,6 +16,16 @@ static bool bitmaps_are_inline(const struct sm_span *s)
 	return s->nslots <= SM_SPAN_INLINE_SLOTS;
 }
 
+/*
+ * offset * recip = q * (recip * slot - 2^32) + r * recip (mod 2^32), with slot q and r bytes into it. At a
+ * start (r = 0) of one of the nslots slots that is at most (nslots - 1) * (recip * slot - 2^32); anywhere
+ * else it is larger: test_sizeclass tries every offset of every class.
+ */
+static uint32_t start_max_of(const struct sm_sizeclass *k)
+{
+	return (uint32_t)((k->nslots - 1u) * ((uint64_t)k->recip * k->slot_bytes - (UINT64_C(1) << 32))) + 1;
+}
+
 int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin)
 {
 	const struct sm_bin *b = &h->bins[bin];
@@ -26,7 +36,10 @@ int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin)
 	s->nslots = k->nslots;
 	s->cls = b->cls;
 	s->bin = (uint16_t)bin;
-	s->layout = b->layout;
+	if (b->manual)
+		s->start_max = start_max_of(k);
+	else
+		s->layout = b->layout;
 	s->marks = s->inline_marks;
 	s->alloc = s->inline_alloc;
 	if (!bitmaps_are_inline(s)) {
@@ -57,6 +70,9 @@ void sm__span_release(struct sm_heap *h, struct sm_span *s)
 {
 	if (!bitmaps_are_inline(s))
 		sm__meta_free(h, s->alloc < s->marks ? s->alloc : s->marks, 2 * 8 * bitmap_words(s));
+	/* What free() tests must fail for a free span, and for a unit that is no longer a head. */
+	s->recip = 0;
+	s->layout = NULL;
 	sm__pageheap_free(h, s);
 }
 
@@ -177,9 +193,10 @@ static const char *geometry_is_valid(const struct sm_heap *h, const struct sm_sp
 	if (s->slot_bytes != k->slot_bytes || s->nslots != k->nslots || s->recip != k->recip ||
 	    s->nunits != k->nunits)
 		return "geometry differs from the size class";
-	if (s->bin == 0 || s->bin >= sm_load_acquire(&h->nbins) || h->bins[s->bin].cls != s->cls ||
-	    h->bins[s->bin].layout != s->layout)
-		return "bin does not agree with class and layout";
+	if (s->bin == 0 || s->bin >= sm_load_acquire(&h->nbins) || h->bins[s->bin].cls != s->cls)
+		return "bin does not agree with class";
+	if (h->bins[s->bin].manual ? s->start_max != start_max_of(k) : h->bins[s->bin].layout != s->layout)
+		return "bin does not agree with layout";
 	return NULL;
 }
 
@@ -196,6 +213,8 @@ const char *sm__span_is_valid(const struct sm_heap *h, const struct sm_span *s)
 		return "not a span's head";
 	if (state == SM_SPAN_STACK || state == SM_SPAN_OTHER)
 		return NULL;
+	if (state == SM_SPAN_MANUAL_LARGE)
+		return s->slot_bytes == 0 && s->nslots == 1 ? NULL : "a large span has other than one slot";
 	if (s->layout == NULL || s->marks == NULL || s->alloc == NULL)
 		return "no layout or no bitmaps";
 	if (bitmaps_are_inline(s) != (s->marks == s->inline_marks) ||

@@ -87,6 +87,25 @@ START_TEST(reciprocal_is_exact_for_every_offset)
 }
 END_TEST
 
+/* What free() relies on: see start_max in allocator/span.h. */
+START_TEST(one_multiplication_tells_starts_from_everything_else)
+{
+	for (unsigned c = 1; c < sm__nclasses; c++) {
+		const struct sm_sizeclass *k = &sm__sizeclasses[c];
+		uint64_t excess = (uint64_t)k->recip * k->slot_bytes - (UINT64_C(1) << 32);
+		uint32_t start_max = (uint32_t)((k->nslots - 1u) * excess) + 1;
+		uint64_t bytes = (uint64_t)k->nunits << SM_UNIT_SHIFT;
+
+		for (uint64_t off = 0; off < bytes; off++) {
+			bool start = off % k->slot_bytes == 0 && off / k->slot_bytes < k->nslots;
+
+			if (((uint32_t)(off * k->recip) < start_max) != start)
+				ck_abort_msg("class %u, offset %lu", c, (unsigned long)off);
+		}
+	}
+}
+END_TEST
+
 START_TEST(powers_of_two_are_classes_and_slots_are_aligned)
 {
 	for (size_t size = 8; size <= SM_MAX_SMALL; size *= 2)
@@ -111,6 +130,7 @@ static Suite *suite(void)
 	tcase_add_test(t, every_size_gets_the_smallest_slot_that_holds_it);
 	tcase_add_test(t, waste_stays_within_the_bound);
 	tcase_add_test(t, reciprocal_is_exact_for_every_offset);
+	tcase_add_test(t, one_multiplication_tells_starts_from_everything_else);
 	tcase_add_test(t, powers_of_two_are_classes_and_slots_are_aligned);
 	suite_add_tcase(s, t);
 	return s;

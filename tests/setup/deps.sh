@@ -16,7 +16,7 @@ BUILD="gcc make pkg-config libc6-dev libpfm4-dev libhwloc-dev liburing-dev libsq
 packages_of() {
 	case $1 in
 	build) echo "$BUILD" ;;
-	test) echo "$BUILD check libsubunit-dev libseccomp-dev valgrind python3" ;;
+	test) echo "$BUILD check libsubunit-dev libseccomp-dev valgrind python3 g++ sqlite3 git stress-ng" ;;
 	format) echo "clang-format git" ;;
 	clang) echo "$BUILD clang libclang-rt-14-dev|libclang-rt-dev check libsubunit-dev" ;;
 	model) echo "spin gcc libc6-dev" ;;

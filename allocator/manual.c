@@ -1,0 +1,189 @@
+/* manual.c: malloc and free, the paths behind their fast ones, large objects, and what a bad address is. */
+#include "allocator/malloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "allocator/central.h"
+#include "allocator/manual_internal.h"
+
+/* ---- what is it? ----------------------------------------------------------------------------------- */
+
+static SM_COLD _Noreturn void refuse(const void *p, const char *verb)
+{
+	struct sm_manual *g = &sm__manual;
+	uintptr_t off = (uintptr_t)p - g->base, start;
+	const struct sm_span *s;
+	unsigned slot;
+
+	if (g->heap == NULL || off >= g->bytes)
+		sm__fatal(__FILE__, __LINE__, "%s: %p is not from this heap", verb, p);
+	s = sm_span_of(&g->heap->range, (uintptr_t)p);
+	start = sm_span_base(&g->heap->range, s);
+	switch (sm_load_acquire(&s->state)) {
+	case SM_SPAN_FREE:
+		sm__fatal(__FILE__, __LINE__, "%s: %p lies in free memory: freed already, or never allocated",
+			  verb, p);
+	case SM_SPAN_MANUAL_LARGE:
+		sm__fatal(__FILE__, __LINE__, "%s: %p is %zu bytes inside the %zu-byte object at %p", verb, p,
+			  (size_t)((uintptr_t)p - start), sm_span_bytes(s), (void *)start);
+	case SM_SPAN_MANUAL: break;
+	default:
+		sm__fatal(__FILE__, __LINE__, "%s: %p lies in memory of another use (state %d)", verb, p,
+			  sm_load_relaxed(&s->state));
+	}
+	slot = sm_span_slot(&g->heap->range, s, (uintptr_t)p);
+	start += (size_t)slot * s->slot_bytes;
+	if (slot >= s->nslots)
+		sm__fatal(__FILE__, __LINE__, "%s: %p lies behind the last object of its span", verb, p);
+	if ((uintptr_t)p != start)
+		sm__fatal(__FILE__, __LINE__, "%s: %p is %zu bytes inside the %u-byte object at %p", verb, p,
+			  (size_t)((uintptr_t)p - start), s->slot_bytes, (void *)start);
+	sm__fatal(__FILE__, __LINE__, "%s: %p (%u bytes) is free already: freed twice", verb, p,
+		  s->slot_bytes);
+}
+
+static bool is_slot_start(const struct sm_span *s, uintptr_t p)
+{
+	const struct sm_range *r = &sm__manual.heap->range;
+	unsigned slot = sm_span_slot(r, s, p);
+
+	return slot < s->nslots && p - sm_span_base(r, s) == (uintptr_t)slot * s->slot_bytes;
+}
+
+struct sm_span *sm__manual_span(const void *p, const char *verb)
+{
+	struct sm_manual *g = &sm__manual;
+	struct sm_span *s;
+	uint8_t state;
+
+	if ((uintptr_t)p - g->base >= g->bytes)
+		refuse(p, verb);
+	s = sm_span_of(&g->heap->range, (uintptr_t)p);
+	state = sm_load_acquire(&s->state);
+	if (state == SM_SPAN_MANUAL_LARGE && (uintptr_t)p == sm_span_base(&g->heap->range, s))
+		return s;
+	if (state != SM_SPAN_MANUAL || !is_slot_start(s, (uintptr_t)p) ||
+	    ((const struct sm_freed *)p)->key == sm__manual_key(p))
+		refuse(p, verb);
+	return s;
+}
+
+/* ---- large ----------------------------------------------------------------------------------------- */
+
+void *sm__manual_large(size_t size, size_t align)
+{
+	struct sm_manual *g = &sm__manual;
+	struct sm_span *s;
+	size_t nunits;
+
+	if (size > g->bytes || align > g->bytes / 2) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	nunits = sm_align_up(size ? size : 1, SM_UNIT) >> SM_UNIT_SHIFT;
+	if (align > SM_UNIT)
+		s = sm__pageheap_alloc_aligned(g->heap, 0, nunits, align >> SM_UNIT_SHIFT);
+	else
+		s = sm__pageheap_alloc(g->heap, 0, nunits);
+	if (s == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	s->nslots = 1;
+	s->nalloc = 1;
+	sm_fetch_add_relaxed(&g->large_objects, 1);
+	sm_fetch_add_relaxed(&g->large_bytes, sm_span_bytes(s));
+	sm_store_release(&s->state, SM_SPAN_MANUAL_LARGE);
+	return (void *)sm_span_base(&g->heap->range, s);
+}
+
+static void free_large(struct sm_span *s, const void *p)
+{
+	struct sm_manual *g = &sm__manual;
+	uint8_t state = SM_SPAN_MANUAL_LARGE;
+
+	/* Of two threads that free it, one is told. */
+	if (!sm_cas_acqrel(&s->state, &state, SM_SPAN_OTHER))
+		refuse(p, "free");
+	sm_fetch_sub_relaxed(&g->large_objects, 1);
+	sm_fetch_sub_relaxed(&g->large_bytes, sm_span_bytes(s));
+	sm__pageheap_free(g->heap, s);
+}
+
+/* ---- behind the fast paths ------------------------------------------------------------------------- */
+
+void *sm__malloc_slow(size_t size)
+{
+	struct sm_mcache *c;
+	unsigned cls;
+	void *p;
+
+	if (SM_UNLIKELY(!sm__manual_ready()))
+		return NULL;
+	if (size > SM_MAX_SMALL)
+		return sm__manual_large(size, SM_UNIT);
+	cls = sm__manual_class_of(size);
+	c = sm__mcache_get();
+	if (SM_UNLIKELY(c == NULL)) {
+		p = sm__manual_take_one(cls);
+	} else if (c->head[cls] != NULL) {
+		struct sm_freed *f = c->head[cls];
+
+		c->head[cls] = f->next;
+		c->room[cls]++;
+		f->key = 0;
+		return f;
+	} else {
+		p = sm__mcache_refill(c, cls);
+	}
+	if (SM_UNLIKELY(p == NULL))
+		errno = ENOMEM;
+	return p;
+}
+
+static void push(struct sm_mcache *c, unsigned cls, struct sm_freed *p)
+{
+	if (c->room[cls] == 0)
+		sm__mcache_overflow(c, cls);
+	c->room[cls]--;
+	p->key = sm__manual_key(p);
+	p->next = c->head[cls];
+	c->head[cls] = p;
+}
+
+void sm__free_slow(void *ptr)
+{
+	struct sm_freed *p = ptr;
+	struct sm_mcache *c;
+	struct sm_span *s;
+	int saved = errno;
+
+	if (ptr == NULL)
+		return;
+	s = sm__manual_span(ptr, "free");
+	if (sm_load_relaxed(&s->state) == SM_SPAN_MANUAL_LARGE) {
+		free_large(s, ptr);
+		errno = saved;
+		return;
+	}
+	c = sm__mcache_get();
+	if (SM_LIKELY(c != NULL)) {
+		push(c, s->cls, p);
+	} else {
+		p->next = NULL;
+		p->key = sm__manual_key(p);
+		sm__manual_drain(s->cls, p);
+	}
+	errno = saved;
+}
+
+void *sm_malloc(size_t size)
+{
+	return sm__malloc_fast(size);
+}
+
+void sm_free(void *p)
+{
+	sm__free_fast(p);
+}

@@ -1,0 +1,61 @@
+/*
+ * manual_fork.c: the manual heap around fork. Every lock is held while the process is copied, in order of
+ * rank, so that the child finds nothing half done. The child has one thread: what the other threads'
+ * caches held stays allocated there (at most two lists and a window a class and thread); their next of
+ * kin may be in the middle of a push, so nobody takes it apart.
+ */
+#include <pthread.h>
+
+#include "allocator/manual_internal.h"
+#include "allocator/meta.h"
+
+static void prepare(void)
+{
+	struct sm_manual *g = &sm__manual;
+
+	sm__manual_making_lock();
+	sm_lock_acquire(&g->lock);
+	sm_lock_acquire(&g->heap->bins_lock);
+	for (unsigned cls = 1; cls < sm__nclasses; cls++)
+		sm_lock_acquire(&g->depots[cls].lock);
+	sm__pageheap_fork_prepare(g->heap);
+	sm__meta_fork_prepare(g->heap);
+}
+
+static void parent(void)
+{
+	struct sm_manual *g = &sm__manual;
+
+	sm__meta_fork_parent(g->heap);
+	sm__pageheap_fork_parent(g->heap);
+	for (unsigned cls = sm__nclasses - 1; cls > 0; cls--)
+		sm_lock_release(&g->depots[cls].lock);
+	sm_lock_release(&g->heap->bins_lock);
+	sm_lock_release(&g->lock);
+	sm__manual_making_unlock();
+}
+
+static void child(void)
+{
+	struct sm_manual *g = &sm__manual;
+
+	/* Released before they are reset, for the sake of the record of held locks in debug builds. */
+	sm__meta_fork_parent(g->heap);
+	sm__meta_fork_child(g->heap);
+	sm__pageheap_fork_child(g->heap);
+	for (unsigned cls = sm__nclasses - 1; cls > 0; cls--) {
+		sm_lock_release(&g->depots[cls].lock);
+		sm_lock_init(&g->depots[cls].lock, SM_RANK_CENTRAL);
+	}
+	sm_lock_release(&g->heap->bins_lock);
+	sm_lock_init(&g->heap->bins_lock, SM_RANK_BINS);
+	sm_lock_release(&g->lock);
+	sm_lock_init(&g->lock, SM_RANK_CACHES);
+	sm__manual_making_unlock();
+}
+
+void sm__manual_fork_init(void)
+{
+	/* -ENOMEM leaves forked children of threaded programs without this care: nothing worse. */
+	(void)pthread_atfork(prepare, parent, child);
+}

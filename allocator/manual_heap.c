@@ -1,0 +1,278 @@
+/* manual_heap.c: the process-wide manual heap: made on first use, configured, trimmed, counted. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "allocator/central.h"
+#include "allocator/malloc.h"
+#include "allocator/manual_internal.h"
+#include "allocator/meta.h"
+#include "allocator/os.h"
+#include "allocator/scavenge.h"
+
+struct sm_manual sm__manual = {.lock = SM_LOCK_INIT(SM_RANK_CACHES)};
+uint8_t sm__manual_class[1024 / 16 + 1];
+
+/* Written by sm_malloc_configure before the heap exists, under `making`. */
+static struct {
+	struct sm_heap_config heap;
+	size_t list, depot;
+	bool ready;
+} config;
+static struct sm_lock making = SM_LOCK_INIT(SM_RANK_HEAP);
+static _Atomic(bool) made;
+
+/* ---- configuration --------------------------------------------------------------------------------- */
+
+static void config_defaults(void)
+{
+	if (config.ready)
+		return;
+	sm_heap_config_init(&config.heap);
+	config.list = 16 * SM_KIB;
+	config.depot = 4 * SM_MIB;
+	config.ready = true;
+}
+
+static int set_size(const char *key, const char *value, size_t min, size_t max, size_t *out, char *err,
+		    size_t errlen)
+{
+	size_t n;
+
+	if (sm_parse_size(value, &n) != 0 || n < min || n > max) {
+		snprintf(err, errlen, "%s: '%s' is not allowed; allowed: %zuk..%zuk", key, value, min / 1024,
+			 max / 1024);
+		return -EINVAL;
+	}
+	*out = n;
+	return 0;
+}
+
+static int set_key(const char *key, const char *value, char *err, size_t errlen)
+{
+	config_defaults();
+	if (strcmp(key, "malloc.list") == 0)
+		return set_size(key, value, SM_KIB, SM_MIB, &config.list, err, errlen);
+	if (strcmp(key, "malloc.depot") == 0)
+		return set_size(key, value, 0, 1024 * SM_MIB, &config.depot, err, errlen);
+	return sm_heap_config_set(&config.heap, key, value, err, errlen);
+}
+
+int sm_malloc_configure(const char *key, const char *value, char *err, size_t errlen)
+{
+	int e;
+
+	sm_lock_acquire(&making);
+	if (sm_load_relaxed(&made)) {
+		snprintf(err, errlen, "%s: the manual heap is in use already", key);
+		e = -EBUSY;
+	} else {
+		e = set_key(key, value, err, errlen);
+	}
+	sm_lock_release(&making);
+	return e;
+}
+
+/* SPANMARK_MALLOC="key=value,key=value". What is wrong in it is said, and left out. */
+static void read_environment(void)
+{
+	const char *text = getenv("SPANMARK_MALLOC");
+	char item[128], err[256];
+
+	while (text != NULL && *text != '\0') {
+		size_t n = strcspn(text, ",");
+		char *eq;
+
+		snprintf(item, sizeof(item), "%.*s", (int)n, text);
+		text += n + (text[n] == ',');
+		eq = strchr(item, '=');
+		if (eq != NULL)
+			*eq++ = '\0';
+		if (set_key(item, eq ? eq : "", err, sizeof(err)) != 0)
+			dprintf(STDERR_FILENO, "spanmark: SPANMARK_MALLOC: %s\n", err);
+	}
+}
+
+/* ---- creation -------------------------------------------------------------------------------------- */
+
+unsigned sm__manual_class_of(size_t size)
+{
+	if (size <= SM_MANUAL_MIN)
+		return sm_size_class(SM_MANUAL_MIN);
+	/* Slots of 24 bytes are not aligned to 16. */
+	return sm_size_class(sm_align_up(size, 16));
+}
+
+static void fill_class_table(void)
+{
+	for (size_t i = 0; i <= 1024 / 16; i++)
+		sm__manual_class[i] = (uint8_t)sm__manual_class_of(i * 16);
+}
+
+static void init_depot(struct sm_manual *g, unsigned cls)
+{
+	struct sm_depot *d = &g->depots[cls];
+	size_t slot = sm__sizeclasses[cls].slot_bytes, n = config.list / slot;
+
+	g->list[cls] = n < 2 ? 2 : n > 512 ? 512 : (uint32_t)n;
+	sm_lock_init(&d->lock, SM_RANK_CENTRAL);
+	d->cap = (uint32_t)(config.depot / (g->list[cls] * slot));
+	d->lists = d->cap ? sm__meta_alloc(g->heap, d->cap * sizeof(*d->lists)) : NULL;
+	if (d->lists == NULL)
+		d->cap = 0;
+}
+
+static bool init_classes(struct sm_manual *g)
+{
+	struct sm_layout none = {.kind = SM_SCAN_NONE, .period = 1};
+	const struct sm_layout *l = sm__heap_layout(g->heap, &none);
+
+	g->depots = sm__meta_alloc(g->heap, sm__nclasses * sizeof(*g->depots));
+	if (g->depots == NULL)
+		return false;
+	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
+		int bin = sm__heap_bin(g->heap, cls, l, false, true);
+
+		SM_CHECK(bin > 0);
+		g->bin[cls] = (uint16_t)bin;
+		init_depot(g, cls);
+	}
+	return true;
+}
+
+static bool make_heap(struct sm_manual *g)
+{
+	static bool tried; /* under `making` */
+	char err[256] = "";
+
+	config_defaults();
+	if (!tried)
+		read_environment();
+	fill_class_table();
+	g->heap = sm_heap_create(&config.heap, err, sizeof(err));
+	if (g->heap == NULL) {
+		/* Memory may be there the next time; once said is enough. */
+		if (!tried)
+			dprintf(STDERR_FILENO, "spanmark: no heap: %s\n", err);
+		tried = true;
+		return false;
+	}
+	tried = true;
+	if (!init_classes(g)) {
+		sm_heap_destroy(g->heap);
+		g->heap = NULL;
+		return false;
+	}
+	g->key = sm__os_random();
+	g->base = g->heap->range.base;
+	g->spans = g->heap->range.spans;
+	/* Last: the fast path of free believes the rest once an address lies within bytes. An address of
+	 * this heap reaches a thread only after `made`. */
+	g->bytes = g->heap->range.bytes;
+	sm__mcache_key_init();
+	return true;
+}
+
+static SM_COLD bool make_heap_once(void)
+{
+	bool ready, first;
+
+	sm_lock_acquire(&making);
+	ready = sm_load_relaxed(&made);
+	first = !ready && make_heap(&sm__manual);
+	ready |= first;
+	sm_store_release(&made, ready);
+	sm_lock_release(&making);
+	/* Out of the lock: it may allocate, through us. */
+	if (first)
+		sm__manual_fork_init();
+	return ready;
+}
+
+void sm__manual_making_lock(void)
+{
+	sm_lock_acquire(&making);
+}
+
+void sm__manual_making_unlock(void)
+{
+	sm_lock_release(&making);
+}
+
+bool sm__manual_ready(void)
+{
+	if (SM_LIKELY(sm_load_acquire(&made)) || make_heap_once())
+		return true;
+	errno = ENOMEM;
+	return false;
+}
+
+struct sm_heap *sm_malloc_heap(void)
+{
+	return sm__manual_ready() ? sm__manual.heap : NULL;
+}
+
+/* ---- trim, statistics ------------------------------------------------------------------------------ */
+
+size_t sm_malloc_trim(void)
+{
+	struct sm_mcache *c;
+
+	if (!sm__manual_ready())
+		return 0;
+	c = sm__mcache_get();
+	if (c != NULL)
+		sm__mcache_flush(c);
+	sm__manual_drain_depots();
+	return sm__scavenge(sm__manual.heap, 0);
+}
+
+static void count_caches(struct sm_malloc_stats *out)
+{
+	struct sm_manual *g = &sm__manual;
+
+	sm_lock_acquire(&g->lock);
+	out->refills = g->dead_refills;
+	out->overflows = g->dead_overflows;
+	/* Owners go on changing their figures: each read is one aligned word, so a sum may be a moment
+	 * old, never torn. */
+	for (struct sm_mcache *c = g->caches; c != NULL; c = c->next) {
+		out->caches++;
+		out->cached_bytes += sm__mcache_held(c);
+		for (unsigned cls = 1; cls < sm__nclasses; cls++) {
+			out->refills += c->cold[cls].refills;
+			out->overflows += c->cold[cls].overflows;
+		}
+	}
+	sm_lock_release(&g->lock);
+}
+
+static void count_depots(struct sm_malloc_stats *out)
+{
+	struct sm_manual *g = &sm__manual;
+
+	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
+		struct sm_depot *d = &g->depots[cls];
+
+		sm_lock_acquire(&d->lock);
+		out->depot_bytes += (size_t)d->count * g->list[cls] * sm__sizeclasses[cls].slot_bytes;
+		out->drained += d->drained;
+		sm_lock_release(&d->lock);
+	}
+}
+
+void sm_malloc_stats(struct sm_malloc_stats *out)
+{
+	struct sm_manual *g = &sm__manual;
+
+	*out = (struct sm_malloc_stats){.version = SM_MALLOC_STATS_VERSION};
+	if (!sm__manual_ready())
+		return;
+	count_caches(out);
+	count_depots(out);
+	out->large_objects = sm_load_relaxed(&g->large_objects);
+	out->large_bytes = sm_load_relaxed(&g->large_bytes);
+}

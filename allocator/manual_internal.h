@@ -1,0 +1,181 @@
+/*
+ * manual_internal.h: the manual heap's state and its two fast paths, inlined into sm_malloc/sm_free
+ * (manual.c) and into malloc/free (preload.c).
+ *
+ *   manual.c        sm_malloc, sm_free, the slow paths behind them, large objects, what a bad address is
+ *   manual_cache.c  lists, windows, depots, threads' birth and end
+ *   manual_heap.c   the process-wide heap: creation, configuration, trim, statistics
+ *   manual_fork.c   what happens around fork
+ *   manual_more.c   calloc, realloc, aligned_alloc, usable_size, free_sized
+ *
+ * A freed object holds two words: the next of its list, and a key made of its address and a secret. free()
+ * finds the key there when the object is freed already; malloc() wipes it. What an object's words hold
+ * by chance equals the key once in 2^64. An object in a list, in the depot or in a window still has its
+ * alloc bit; the bit is cleared when the slot goes back to its span, and finding it clear then is a
+ * double free, too.
+ */
+#ifndef SM_ALLOCATOR_MANUAL_INTERNAL_H
+#define SM_ALLOCATOR_MANUAL_INTERNAL_H
+
+#include "allocator/heap.h"
+
+#define SM_MANUAL_MIN 16 /* two words */
+
+struct sm_freed {
+	struct sm_freed *next;
+	uint64_t key;
+};
+
+/* What the slow path needs of a class; one for each class in a cache. */
+struct sm_mclass {
+	struct sm_freed *spare; /* a full list, or NULL */
+	char *cur, *end;	/* window: slots never linked into a list */
+	uint32_t refills, overflows;
+};
+
+/* A thread's cache. Owner thread only, but for next and prev. */
+struct sm_mcache {
+	struct sm_freed *head[SM_NCLASSES_MAX];
+	uint32_t room[SM_NCLASSES_MAX]; /* objects that the list still takes: limit - length */
+	struct sm_mclass cold[SM_NCLASSES_MAX];
+	struct sm_mcache *next, *prev; /* under sm__manual.lock */
+};
+
+/* A class's central part: partial spans are in heap->central (partial[0]); this is the depot. */
+struct sm_depot {
+	struct sm_lock
+		lock; /* rank SM_RANK_CENTRAL; guards the class's spans, their alloc bits, and all below */
+	uint32_t count, cap; /* full lists kept; room in lists */
+	uint32_t spans;	     /* spans of the class */
+	struct sm_freed **lists;
+	uint64_t drained;
+} __attribute__((aligned(SM_CACHELINE)));
+
+struct sm_manual {
+	/* fixed after creation; zero before it, so that everything takes the slow path */
+	uintptr_t base;
+	size_t bytes;
+	struct sm_span *spans;
+	uint64_t key;
+	struct sm_heap *heap;
+	uint32_t list[SM_NCLASSES_MAX]; /* objects of a full list */
+	uint16_t bin[SM_NCLASSES_MAX];	/* class -> manual bin */
+	bool direct;			/* debugging: no caches, every request takes the slow path */
+	struct sm_depot *depots;	/* [class] */
+
+	struct sm_lock lock; /* rank SM_RANK_CACHES; guards all below */
+	struct sm_mcache *caches, *pool;
+	uint32_t ncaches;
+	uint64_t dead_refills, dead_overflows;
+	_Atomic(uint64_t) large_objects, large_bytes;
+};
+
+extern struct sm_manual sm__manual __attribute__((visibility("hidden")));
+/* Of the calling thread; an empty one that is full at the same time until its first slow path. */
+extern __thread struct sm_mcache *sm__mcache __attribute__((visibility("hidden")));
+/* (size + 15) / 16 -> class, up to 1 KiB; multiples of 16 only. */
+extern uint8_t sm__manual_class[1024 / 16 + 1] __attribute__((visibility("hidden")));
+
+void *sm__malloc_slow(size_t size);
+void sm__free_slow(void *p);
+
+SM_INLINE uint64_t sm__manual_key(const void *p)
+{
+	return sm__manual.key ^ (uintptr_t)p;
+}
+
+SM_INLINE void *sm__malloc_fast(size_t size)
+{
+	struct sm_mcache *c = sm__mcache;
+	struct sm_freed *p;
+	unsigned cls;
+
+	if (SM_UNLIKELY(size > 1024))
+		return sm__malloc_slow(size);
+	cls = sm__manual_class[(size + 15) >> 4];
+	p = c->head[cls];
+	if (SM_UNLIKELY(p == NULL))
+		return sm__malloc_slow(size);
+	c->head[cls] = p->next;
+	c->room[cls]++;
+	p->key = 0;
+	return p;
+}
+
+/*
+ * The descriptor is read plainly: of an object that is in use it does not change, and what handed the
+ * object from its allocating to this thread ordered the descriptor's making before this. An address
+ * that is no such object may race with a span's end; it fails one of the tests, or is taken for an object
+ * that the program freed twice anyway.
+ */
+SM_INLINE void sm__free_fast(void *ptr)
+{
+	const struct sm_manual *g = &sm__manual;
+	struct sm_mcache *c = sm__mcache;
+	uintptr_t off = (uintptr_t)ptr - g->base;
+	const struct sm_span *s;
+	struct sm_freed *p = ptr;
+	uint64_t key, x;
+	unsigned cls;
+
+	if (SM_UNLIKELY(off >= g->bytes)) {
+		sm__free_slow(ptr);
+		return;
+	}
+	s = &g->spans[off >> SM_UNIT_SHIFT];
+	/* One multiplication proves that this is the start of a slot, in the head unit of a manual span:
+	 * recip and start_max are 0 in any other unit. */
+	x = (off & (SM_UNIT - 1)) * s->recip;
+	key = g->key ^ (uintptr_t)ptr;
+	cls = s->cls;
+	if (SM_UNLIKELY((uint32_t)x >= s->start_max) || SM_UNLIKELY(p->key == key) ||
+	    SM_UNLIKELY(c->room[cls] == 0)) {
+		sm__free_slow(ptr);
+		return;
+	}
+	c->room[cls]--;
+	p->key = key;
+	p->next = c->head[cls];
+	c->head[cls] = p;
+}
+
+/* ---- manual_heap.c --------------------------------------------------------------------------------- */
+
+/* Makes the heap if there is none yet. False with errno ENOMEM. */
+bool sm__manual_ready(void);
+unsigned sm__manual_class_of(size_t size); /* size <= SM_MAX_SMALL */
+
+void sm__manual_making_lock(void);
+void sm__manual_making_unlock(void);
+
+/* manual_fork.c: registers the handlers; once, when the heap is made. */
+void sm__manual_fork_init(void);
+
+/* ---- manual_cache.c -------------------------------------------------------------------------------- */
+
+/* The calling thread's cache, made when there is none; NULL: it has ended, or there is no memory. */
+struct sm_mcache *sm__mcache_get(void);
+void sm__mcache_end(struct sm_mcache *c);
+/* The list is empty: an object from wherever there is one. NULL: no memory. */
+void *sm__mcache_refill(struct sm_mcache *c, unsigned cls);
+/* The list is full: makes room. */
+void sm__mcache_overflow(struct sm_mcache *c, unsigned cls);
+/* Everything that c holds goes to the depots and spans. */
+void sm__mcache_flush(struct sm_mcache *c);
+/* One object without a cache. */
+void *sm__manual_take_one(unsigned cls);
+/* A list goes back to the spans it came from. */
+void sm__manual_drain(unsigned cls, struct sm_freed *list);
+/* Every depot's lists go back to their spans. */
+void sm__manual_drain_depots(void);
+size_t sm__mcache_held(const struct sm_mcache *c);
+/* Thread cleanup: arms the destructor; called once a thread. */
+void sm__mcache_key_init(void);
+
+/* ---- manual.c -------------------------------------------------------------------------------------- */
+
+/* The span that p is the start of an object in; aborts naming p and what it is. verb: "free", .. */
+struct sm_span *sm__manual_span(const void *p, const char *verb);
+void *sm__manual_large(size_t size, size_t align);
+
+#endif
