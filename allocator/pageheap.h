@@ -46,12 +46,14 @@ bool sm__pageheap_grow(struct sm_heap *h, struct sm_span *s, size_t nunits);
 /* Cuts the tail off and gives it back; nunits >= 1. */
 void sm__pageheap_shrink(struct sm_heap *h, struct sm_span *s, size_t nunits);
 
+/* committed == in_use + free + released + lost. */
 struct sm_pageheap_stats {
 	size_t committed_bytes;	   /* arenas made usable */
 	size_t in_use_bytes;	   /* handed out */
 	size_t free_bytes;	   /* committed, free, resident as far as we know */
 	size_t released_bytes;	   /* free and returned to the operating system, or never touched */
 	size_t own_bytes;	   /* of committed and in use: mappings of their own */
+	size_t lost_bytes;	   /* own mappings that the kernel would not unmap: out of use */
 	size_t largest_free_bytes; /* the largest request that finds room without committing more */
 	uint64_t allocs, frees, search_steps; /* search_steps: bitmap or summary words looked at */
 	uint64_t grown, failed;		      /* grown in place; requests turned down */

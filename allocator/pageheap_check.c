@@ -16,14 +16,13 @@ void sm__pageheap_stats(struct sm_heap *h, unsigned node, struct sm_pageheap_sta
 {
 	struct sm_pageheap *ph = sm__ph(h);
 	struct sm_ph_node *nd = &ph->nodes[node];
-	uint64_t own;
 
 	memset(out, 0, sizeof(*out));
 	sm_lock_acquire(&nd->lock);
-	own = (uint64_t)nd->own_units + nd->lost_units;
-	out->own_bytes = bytes_of(own);
-	out->committed_bytes = bytes_of(nd->frontier - 1 + own);
-	out->in_use_bytes = bytes_of(nd->used_units + own);
+	out->own_bytes = bytes_of(nd->own_units);
+	out->lost_bytes = bytes_of(nd->lost_units);
+	out->committed_bytes = bytes_of((uint64_t)nd->frontier - 1 + nd->own_units + nd->lost_units);
+	out->in_use_bytes = bytes_of((uint64_t)nd->used_units + nd->own_units);
 	out->free_bytes = bytes_of(nd->dirty_units);
 	out->released_bytes = bytes_of(nd->free_units - nd->dirty_units);
 	out->largest_free_bytes = bytes_of(SM_PH_CALL(ph, largest, nd));

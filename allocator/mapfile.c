@@ -1,0 +1,43 @@
+#include "allocator/mapfile.h"
+
+#include <errno.h>
+
+#include "allocator/central.h"
+
+void *sm_map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsigned flags)
+{
+	static const struct sm_layout pointer_free = {.kind = SM_SCAN_NONE};
+	struct sm_heap *h = c->heap;
+	const struct sm_layout *layout = sm__heap_layout(h, &pointer_free);
+	struct sm_span *s;
+	char *p;
+
+	if (layout == NULL)
+		return NULL;
+	do
+		s = sm__pageheap_map_file(h, c->node, fd, offset, bytes, flags & SM_MAP_SHARED,
+					  flags & SM_MAP_WRITE);
+	while (s == NULL && errno == ENOMEM && h->hooks.out_of_memory != NULL &&
+	       h->hooks.out_of_memory(h->hooks.ctx, c, bytes));
+	if (s == NULL)
+		return NULL;
+	p = (char *)sm_span_base(&h->range, s);
+	sm__span_init_large(h, s, layout);
+	if (c->black && h->hooks.large_new != NULL)
+		h->hooks.large_new(h->hooks.ctx, c, s);
+	sm__central_put_large(h, s, SM_SPAN_LARGE);
+	c->stats.large_objects++;
+	return p;
+}
+
+void sm_unmap_file(struct sm_heap *h, void *p)
+{
+	struct sm_span *s;
+
+	SM_CHECK(sm_range_contains(&h->range, (uintptr_t)p));
+	s = sm_span_of(&h->range, (uintptr_t)p);
+	SM_CHECK(sm_span_base(&h->range, s) == (uintptr_t)p);
+	SM_CHECK(s->flags & SM_SPANF_FILE && sm_load_acquire(&s->state) == SM_SPAN_LARGE);
+	sm__central_remove(h, s);
+	sm__span_release(h, s);
+}
