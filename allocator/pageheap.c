@@ -279,20 +279,26 @@ struct sm_span *sm__pageheap_map_file(struct sm_heap *h, unsigned node, int fd, 
 	struct sm_pageheap *ph = sm__ph(h);
 	struct sm_ph_file f = {
 		.fd = fd, .offset = offset, .bytes = bytes, .shared = shared, .writable = writable};
-	struct sm_ph_node *nd = &ph->nodes[preferred(h, ph, node)];
-	struct sm_span *s;
+	unsigned last = ph->strict ? 1 : ph->nnodes;
+	struct sm_span *s = NULL;
 
-	if (bytes == 0 || bytes >> SM_UNIT_SHIFT >= nd->units) {
+	if (bytes == 0 || bytes >> SM_UNIT_SHIFT >= ph->nodes[0].units) {
 		errno = bytes == 0 ? EINVAL : ENOMEM;
 		return NULL;
 	}
-	sm_lock_acquire(&nd->lock);
-	s = sm__own_map_file(h, nd, &f);
-	if (s != NULL)
-		nd->counts.allocs++;
-	else
-		nd->counts.failed++;
-	sm_lock_release(&nd->lock);
+	node = preferred(h, ph, node);
+	errno = ENOMEM;
+	/* Another node only when this one has no room; what the kernel says of the file, it says everywhere. */
+	for (unsigned i = 0; i < last && s == NULL && errno == ENOMEM; i++) {
+		struct sm_ph_node *nd = &ph->nodes[ph->order[node][i]];
+
+		sm_lock_acquire(&nd->lock);
+		s = sm__own_map_file(h, nd, &f);
+		nd->counts.allocs += s != NULL;
+		nd->counts.remote += s != NULL && i > 0;
+		nd->counts.failed += s == NULL && i + 1 == last;
+		sm_lock_release(&nd->lock);
+	}
 	return s;
 }
 
