@@ -144,11 +144,12 @@ test: ## set up, build, run every test
 run-tests: build-tests all
 	@tests/run.sh $(B)
 
-# The machines of tests/vm/machines.py: MACHINES="arm64-n1 x86-2s" for some of them.
+# The machines of tests/vm/machines.py: MACHINES="arm64-n1 x86-2s" for some of them, QUICK=1 for the tests that each is
+# there for rather than all.
 .PHONY: test-vm test-machine
 test-vm: ## boot emulated ARM64 and NUMA machines and run the tests in them (MACHINES=)
 	@tests/setup/deps.sh vm
-	@tests/vm/run.py $(MACHINES) || [ $$? = 77 ]
+	@tests/vm/run.py $(if $(QUICK),--quick) $(MACHINES) || [ $$? = 77 ]
 
 # The same list on the machine that make runs on: for real ARM64 and NUMA hardware.
 test-machine: ## run the emulated machines' test list on this machine

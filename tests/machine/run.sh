@@ -19,10 +19,8 @@ spanmark=$build/spanmark
 unit() {
 	# shellcheck disable=SC2086
 	TEST_LOGS="$out/unit-logs" TEST_TIMEOUT="${TEST_TIMEOUT:-90}" TEST_JOBS="${TEST_JOBS:-2}" \
-		tests/run.sh "$build" ${SM_TESTS:-} >"$out/unit.txt" 2>&1
-	status=$?
-	tail -n 1 "$out/unit.txt"
-	return $status
+		tests/run.sh "$build" ${SM_TESTS:-} | tee "$out/unit.txt" >&3
+	tail -n 1 "$out/unit.txt" | grep -q ' 0 failed'
 }
 topo() {
 	"$spanmark" topo >"$out/topo.txt" && "$spanmark" topo --format json >"$out/topo.json"
@@ -43,7 +41,7 @@ steps="unit topo doctor quick hotplug cpuset"
 for step in ${SM_STEPS:-$steps}; do
 	echo "@@STEP $step"
 	read -r t0 _ </proc/uptime
-	(set -e; "$step") >"$out/$step.log" 2>&1
+	(set -e; "$step") 3>&1 >"$out/$step.log" 2>&1 # 3: where a step shows how far it is
 	status=$?
 	read -r t1 _ </proc/uptime
 	seconds=$((${t1%.*} - ${t0%.*}))

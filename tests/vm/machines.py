@@ -6,6 +6,10 @@ each, and the distance matrix in the order of the nodes.
 
 from dataclasses import dataclass, field
 
+# What depends on nodes, CPUs and pages, as opposed to what was tested on the host already: a quick run on a machine
+# of the host's architecture does these alone.
+PLACES = "locality topo placement pin pageheap central gc_stress heap_stress"
+
 
 @dataclass
 class Node:
@@ -25,7 +29,8 @@ class Machine:
     packages: int
     nodes: list
     distances: dict  # (from, to) -> distance; what is not named is 20, or 10 to itself
-    time_limit: int = 170  # seconds of wall clock, boot included
+    quick: str = ""  # names of the tests that a quick run does here; "": all
+    time_limit: int = 420  # seconds of wall clock, boot included
     env: dict = field(default_factory=dict)  # environment of the list in the guest
     page_size: int = 4096
 
@@ -99,6 +104,7 @@ MACHINES = [
         X86 + ["-smp", "8,sockets=2,dies=1,cores=4,threads=1"],
         cpus=8, packages=2,
         nodes=[Node("0-3", "768M", 0), Node("4-7", "768M", 1)], distances={},
+        quick=PLACES,
     ),
     Machine(
         "x86-odd", "amd64", "amd64",
@@ -108,6 +114,7 @@ MACHINES = [
         nodes=[Node("0-2", "768M", 0), Node("3", "256M", 1), Node("4-5", "512M", 2), Node("", "256M", 3)],
         distances={(0, 1): 16, (1, 0): 14, (0, 2): 21, (2, 0): 28, (1, 2): 24, (2, 1): 31,
                    (0, 3): 40, (3, 0): 42, (1, 3): 17, (3, 1): 17, (2, 3): 60, (3, 2): 61},
+        quick=PLACES,
     ),
     Machine(
         "arm64-16k", "arm64", "arm64-16k",
@@ -116,6 +123,7 @@ MACHINES = [
         cpus=4, packages=1,
         nodes=[Node("0-1", "768M", 0), Node("2-3", "768M", 1)], distances={},
         page_size=16384,
+        quick=PLACES + " os arena large scavenge stack",
     ),
 ]
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Boots emulated machines, collects what their test list leaves, and judges it.
 
-    tests/vm/run.py [--jobs N] [--steps "unit topo"] [--tests "pmu locality"] [--env NAME=VALUE] [MACHINE ...]
+    tests/vm/run.py [--quick] [--jobs N] [--steps "unit topo"] [--tests "pmu locality"] [--env NAME=VALUE] [MACHINE ...]
     tests/vm/run.py --list
 
 The serial line of each machine is kept in build/vm/MACHINE/serial.log, the files that it sent in build/vm/MACHINE/out.
@@ -60,7 +60,8 @@ def prepare(arch, kernels):
         make += [f"CC={cc}", f"SYSROOT={CACHE}/sysroot-{arch}"]
         strip = f"{TRIPLE[arch]}-strip"
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    subprocess.run(make + ["all", "build-tests"], check=True, env=env)
+    if subprocess.run(make + ["all", "build-tests"], env=env).returncode:
+        raise SystemExit(f"vm: the build for {arch} failed")
     build = subprocess.run(make + ["-s", "print-build"], check=True, env=env, capture_output=True, text=True).stdout.strip()
     image = f"build/vm/{arch}.cpio"
     args = ["tests/vm/image.py", "--arch", arch, "--build", build, "--cache", CACHE, "--out", image, "--strip", strip]
@@ -180,6 +181,7 @@ def main():
     ap.add_argument("machines", nargs="*")
     ap.add_argument("--jobs", type=int, default=2)
     ap.add_argument("--list", action="store_true")
+    ap.add_argument("--quick", action="store_true", help="each machine only does the tests that it is there for")
     ap.add_argument("--steps", help="only these steps of tests/machine/run.sh")
     ap.add_argument("--tests", help="only the test programs whose names contain one of these words")
     ap.add_argument("--env", action="append", default=[], help="NAME=VALUE in the guest")
@@ -194,6 +196,8 @@ def main():
     extra.update({k: v for k, v in (("SM_STEPS", a.steps), ("SM_TESTS", a.tests)) if v})
     wanted = [machines.find(n) for n in a.machines] or machines.MACHINES
     for m in wanted:
+        if a.quick and m.quick:
+            m.env["SM_TESTS"] = m.quick
         m.env.update(extra)
     in_ci = os.environ.get("CI", "") not in ("", "0", "false")
     try:
