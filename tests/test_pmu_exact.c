@@ -59,7 +59,7 @@ static struct counted count_loop(struct sm_counter_group *g, uint64_t n)
 {
 	struct counted best = {INT64_MAX, INT64_MAX};
 
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 20; i++) {
 		struct sm_group_count a = {0}, b = {0};
 		int ra, rb;
 
