@@ -299,8 +299,8 @@ int sm_counterset_new(const struct sm_counterset_options *opt, struct sm_counter
 	b.cs->opt = *opt;
 	/* The caller's arrays are not kept. */
 	b.cs->opt.sets = b.cs->opt.events = NULL;
-	b.cs->opt.user_dir = b.cs->opt.root = NULL;
 	rc = build(&b);
+	b.cs->opt.user_dir = b.cs->opt.root = b.cs->opt.screened = NULL;
 	if (rc) {
 		sm_counterset_free(b.cs);
 		return rc;

@@ -3,6 +3,7 @@
  * Whether a set of events fits is asked of the kernel (sm_group_fits), on a CPU of each kind, never looked up.
  */
 #include "perf/passes.h"
+#include "perf/screen.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -18,8 +19,6 @@ struct plan {
 	struct sm_counterset *cs;
 	struct pass passes[SM_PASSES_MAX];
 	unsigned n;
-	cpu_set_t saved;
-	bool have_saved;
 };
 
 bool sm__is_hw(const struct sm_cs_event *e, unsigned kind)
@@ -30,27 +29,35 @@ bool sm__is_hw(const struct sm_cs_event *e, unsigned kind)
 	       r->code.source == SM_SOURCE_PMU;
 }
 
-/* On a hybrid machine an event is scheduled only while the thread runs on a CPU of its kind. */
-static void go_to_kind(struct plan *p, unsigned kind)
+/* The mask to return to; a set is built by one thread. */
+static _Thread_local cpu_set_t saved;
+static _Thread_local bool have_saved;
+
+void sm__go_to_kind(const struct sm_counterset *cs, unsigned kind)
 {
-	const struct sm_pmu *pmu = &p->cs->pmus.pmus[kind];
+	const struct sm_pmu *pmu = &cs->pmus.pmus[kind];
 	cpu_set_t set;
 
-	if (p->cs->n_kinds < 2 || !p->have_saved)
+	if (cs->n_kinds < 2)
+		return;
+	if (!have_saved)
+		have_saved = !sched_getaffinity(0, sizeof(saved), &saved);
+	if (!have_saved)
 		return;
 	CPU_ZERO(&set);
 	for (int c = sm_cpumask_next(&pmu->cpus, 0); c >= 0 && c < CPU_SETSIZE;
 	     c = sm_cpumask_next(&pmu->cpus, c + 1))
-		if (CPU_ISSET(c, &p->saved))
+		if (CPU_ISSET(c, &saved))
 			CPU_SET(c, &set);
 	if (CPU_COUNT(&set))
 		sched_setaffinity(0, sizeof(set), &set);
 }
 
-static void come_back(struct plan *p)
+void sm__go_back(const struct sm_counterset *cs)
 {
-	if (p->cs->n_kinds >= 2 && p->have_saved)
-		sched_setaffinity(0, sizeof(p->saved), &p->saved);
+	if (cs->n_kinds >= 2 && have_saved)
+		sched_setaffinity(0, sizeof(saved), &saved);
+	have_saved = false;
 }
 
 /* ---- each event alone ------------------------------------------------------------------------ */
@@ -83,7 +90,7 @@ static void try_event(struct plan *p, struct sm_cs_event *e, unsigned kind)
 static void try_events(struct plan *p)
 {
 	for (unsigned k = 0; k < p->cs->n_kinds; k++) {
-		go_to_kind(p, k);
+		sm__go_to_kind(p->cs, k);
 		for (unsigned i = 0; i < p->cs->n_events; i++) {
 			struct sm_cs_event *e = &p->cs->events[i];
 
@@ -92,7 +99,7 @@ static void try_events(struct plan *p)
 				try_event(p, e, k);
 		}
 	}
-	come_back(p);
+	sm__go_back(p->cs);
 }
 
 /* ---- together -------------------------------------------------------------------------------- */
@@ -108,9 +115,9 @@ static bool fits_on(struct plan *p, const struct pass *s, unsigned kind)
 			codes[n++] = &p->cs->events[s->events[i]].res[kind].code;
 	if (n < 2 || p->cs->opt.no_probe)
 		return true;
-	go_to_kind(p, kind);
+	sm__go_to_kind(p->cs, kind);
 	fits = sm_group_fits(codes, n, p->cs->opt.opener);
-	come_back(p);
+	sm__go_back(p->cs);
 	return fits;
 }
 
@@ -223,9 +230,11 @@ int sm__passes_plan(struct sm_counterset *cs)
 
 	memset(p, 0, sizeof(*p));
 	p->cs = cs;
-	p->have_saved = !sched_getaffinity(0, sizeof(p->saved), &p->saved);
-	if (!cs->opt.no_probe && cs->opt.from != SM_COUNTERS_SIM)
+	if (!cs->opt.no_probe && cs->opt.from != SM_COUNTERS_SIM) {
 		try_events(p);
+		if (!cs->opt.no_screen)
+			sm__screen(cs);
+	}
 	p->n = 1;
 	for (unsigned i = 0; i < cs->n_metrics; i++) {
 		set_source(cs, &cs->metrics[i]);

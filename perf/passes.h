@@ -15,4 +15,11 @@ int sm__passes_plan(struct sm_counterset *cs);
 /* Is this event opened by threads as part of a pass (a hardware event that can be counted on kind)? */
 bool sm__is_hw(const struct sm_cs_event *e, unsigned kind);
 
+/*
+ * On a hybrid machine an event is scheduled only while the thread runs on a CPU of its kind: goes there, and back. Nothing
+ * happens on uniform machines.
+ */
+void sm__go_to_kind(const struct sm_counterset *cs, unsigned kind);
+void sm__go_back(const struct sm_counterset *cs);
+
 #endif

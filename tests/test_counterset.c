@@ -2,6 +2,7 @@
 #include "perf/counterset.h"
 #include "perf/passes.h"
 #include "perf/region.h"
+#include "perf/screen.h"
 #include "tests/support/faketree.h"
 #include "tests/support/mockperf.h"
 
@@ -14,6 +15,7 @@
 
 static struct faketree tree;
 static struct mock_perf mock;
+static bool screening;
 
 static void setup(void)
 {
@@ -39,6 +41,7 @@ static struct sm_counterset *make(const char *sets, const char *events, struct s
 	o.n_events = n_events;
 	o.user_dir = "";
 	o.root = tree.root;
+	o.no_screen = !screening;
 	if (!o.opener)
 		o.opener = &mock.ops;
 	ck_assert_msg(!sm_counterset_new(&o, &cs, err, sizeof(err)), "%s", err);
@@ -378,6 +381,36 @@ START_TEST(test_hybrid)
 }
 END_TEST
 
+/* An event that opens, runs and reads 0 although the program must have caused it: found out, not printed as 0. */
+START_TEST(test_screening)
+{
+	struct sm_counterset *cs;
+	char list[200];
+
+	mock.dead_config = 0xdf43; /* Zen 5 l1d_miss */
+	screening = true;
+	cs = make("cycles,cache", "", (struct sm_counterset_options){0});
+	ck_assert_int_eq(metric(cs, "l1d_miss")->refused, SM_STATUS_UNSUPPORTED);
+	ck_assert_ptr_nonnull(strstr(metric(cs, "l1d_miss")->reason, "reads 0"));
+	ck_assert_int_eq(metric(cs, "l1d_mpki")->refused, SM_STATUS_UNSUPPORTED);
+	ck_assert_int_eq(metric(cs, "l2_miss")->refused, SM_STATUS_OK);
+	sm_counterset_screened(cs, list, sizeof(list));
+	ck_assert_str_eq(list, "l1d_miss");
+	sm_counterset_free(cs);
+	/* The worker is told instead of looking again. */
+	mock.dead_config = 0;
+	cs = make("cycles,cache", "", (struct sm_counterset_options){.screened = "l2_miss,l1d_miss"});
+	ck_assert_int_eq(metric(cs, "l2_miss")->refused, SM_STATUS_UNSUPPORTED);
+	ck_assert_int_eq(metric(cs, "llc_miss")->refused, SM_STATUS_OK);
+	sm_counterset_free(cs);
+	screening = false;
+	/* -e events may be 0. */
+	ck_assert(!sm__screen_applies("r1234"));
+	ck_assert(!sm__screen_applies("remote"));
+	ck_assert_uint_eq(mock_perf_leaks(&mock), 0);
+}
+END_TEST
+
 /* This machine as it is: whatever it can or cannot count, everything has a value or a reason. */
 START_TEST(test_this_machine)
 {
@@ -423,6 +456,7 @@ int main(void)
 	tcase_add_test(tc, test_bad_names);
 	tcase_add_test(tc, test_other_sources);
 	tcase_add_test(tc, test_hybrid);
+	tcase_add_test(tc, test_screening);
 	tcase_add_test(tc, test_this_machine);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

@@ -28,8 +28,12 @@ static void teardown(void)
 
 static struct sm_counterset *make(const char *set)
 {
-	struct sm_counterset_options o = {
-		.sets = &set, .n_sets = 1, .user_dir = "", .root = tree.root, .opener = &mock.ops};
+	struct sm_counterset_options o = {.sets = &set,
+					  .n_sets = 1,
+					  .user_dir = "",
+					  .root = tree.root,
+					  .opener = &mock.ops,
+					  .no_screen = true};
 	struct sm_counterset *cs;
 	char err[300] = "";
 

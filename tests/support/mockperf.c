@@ -83,7 +83,7 @@ static ssize_t mock_read(void *ctx, int fd, void *buf, size_t len)
 	for (int i = 0; i < MOCK_FDS; i++) {
 		if (!m->ev[i].used || m->ev[i].leader != fd)
 			continue;
-		if (l->on && (l->attr.pinned || m->percent))
+		if (l->on && (l->attr.pinned || m->percent) && m->ev[i].attr.config != m->dead_config)
 			m->ev[i].value += m->ev[i].attr.config;
 		out[3 + n++] = m->ev[i].value;
 	}

@@ -28,10 +28,11 @@ struct mock_perf {
 	unsigned stolen;  /* of them taken by somebody else: pinned groups that need them are thrown out */
 	int fail_all;	  /* errno for every open, 0 = none */
 	uint64_t fail_config;
-	int fail_errno;	  /* errno for events with this config */
-	unsigned percent; /* running as a part of enabled, for groups that are not pinned */
-	bool user_pages;  /* map() gives pages that allow user reads */
-	bool lose_all;	  /* from now on pinned groups read 0 bytes */
+	uint64_t dead_config; /* opens and runs, but never counts */
+	int fail_errno;	      /* errno for events with this config */
+	unsigned percent;     /* running as a part of enabled, for groups that are not pinned */
+	bool user_pages;      /* map() gives pages that allow user reads */
+	bool lose_all;	      /* from now on pinned groups read 0 bytes */
 	unsigned opens, closes, reads, maps;
 	struct mock_event ev[MOCK_FDS];
 };

@@ -1,0 +1,136 @@
+/* See screen.h. */
+#include "perf/screen.h"
+#include "perf/kernels.h"
+#include "perf/passes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char reason[] = "it opens but reads 0 where it must count: this PMU does not implement it";
+
+bool sm__screen_applies(const char *event)
+{
+	static const char *const never_zero[] = {
+		"cycles",    "instructions", "branches", "br_miss",  "l1d_miss",  "l2_miss",  "llc_miss",
+		"dtlb_walk", "dtlb_refill",  "stall_fe", "stall_be", "stall_mem", "dram_fill"};
+
+	for (size_t i = 0; i < sizeof(never_zero) / sizeof(never_zero[0]); i++)
+		if (!strcmp(never_zero[i], event))
+			return true;
+	return false;
+}
+
+struct program {
+	struct sm_chase chase;
+	struct sm_pages pages;
+	uint8_t *bits;
+	size_t n_bits;
+};
+
+/* More than most last-level caches hold would cost seconds to build; 64 MiB misses all but the largest. */
+static bool prepare(struct program *p)
+{
+	memset(p, 0, sizeof(*p));
+	p->n_bits = 1 << 17;
+	p->bits = malloc(p->n_bits);
+	if (!p->bits)
+		return false;
+	sm__random_bytes(p->bits, p->n_bits, 88172645463325252u);
+	return !sm__chase_make(&p->chase, (size_t)64 << 20, 1) && !sm__pages_make(&p->pages, 16384, 2);
+}
+
+static void run(const struct program *p)
+{
+	sm__kernel_loop(100000);
+	sm__kernel_branches(p->bits, p->n_bits);
+	sm__kernel_chase(&p->chase, 100000);
+	sm__kernel_pages(&p->pages, 65536);
+}
+
+static void finish(struct program *p)
+{
+	sm__chase_free(&p->chase);
+	sm__pages_free(&p->pages);
+	free(p->bits);
+}
+
+static bool reads_zero(const struct sm_counterset *cs, const struct sm_event_code *code,
+		       const struct program *p)
+{
+	struct sm_group_options opt = {.opener = cs->opt.opener, .cpu = -1, .no_user_read = true};
+	struct sm_group_count a, b;
+	struct sm_counter_group g;
+	bool zero = false;
+
+	sm_group_open(&g, &code, 1, &opt);
+	if (g.n_open && !sm_group_read(&g, &a)) {
+		run(p);
+		zero = !sm_group_read(&g, &b) && b.running > a.running && b.values[0] == a.values[0];
+	}
+	sm_group_close(&g);
+	return zero;
+}
+
+static void condemn(struct sm_event_resolved *r)
+{
+	r->status = SM_STATUS_UNSUPPORTED;
+	snprintf(r->reason, sizeof(r->reason), "%s", reason);
+}
+
+/* The parent has screened already: its list decides. */
+static unsigned apply_list(struct sm_counterset *cs, const char *list)
+{
+	unsigned n = 0, found = 0;
+	char **names = sm_event_split(list, &n);
+
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned e = 0; e < cs->n_events; e++)
+			for (unsigned k = 0; k < cs->n_kinds; k++)
+				if (!strcmp(cs->events[e].name, names[i]) && sm__is_hw(&cs->events[e], k)) {
+					condemn(&cs->events[e].res[k]);
+					found++;
+				}
+	free(names);
+	return found;
+}
+
+unsigned sm__screen(struct sm_counterset *cs)
+{
+	struct program p;
+	unsigned found = 0, todo = 0;
+
+	if (cs->opt.screened)
+		return apply_list(cs, cs->opt.screened);
+	for (unsigned e = 0; e < cs->n_events; e++)
+		for (unsigned k = 0; k < cs->n_kinds; k++)
+			todo += sm__is_hw(&cs->events[e], k) && sm__screen_applies(cs->events[e].name);
+	if (!todo)
+		return 0;
+	if (prepare(&p)) {
+		for (unsigned k = 0; k < cs->n_kinds; k++) {
+			sm__go_to_kind(cs, k);
+			for (unsigned e = 0; e < cs->n_events; e++) {
+				if (!sm__is_hw(&cs->events[e], k) ||
+				    !sm__screen_applies(cs->events[e].name) ||
+				    !reads_zero(cs, &cs->events[e].res[k].code, &p))
+					continue;
+				condemn(&cs->events[e].res[k]);
+				found++;
+			}
+			sm__go_back(cs);
+		}
+	}
+	finish(&p);
+	return found;
+}
+
+void sm_counterset_screened(const struct sm_counterset *cs, char *buf, size_t len)
+{
+	size_t at = 0;
+
+	buf[0] = '\0';
+	for (unsigned e = 0; e < cs->n_events && at < len; e++)
+		if (!strcmp(cs->events[e].res[0].reason, reason))
+			at += (size_t)snprintf(buf + at, len - at, "%s%s", at ? "," : "", cs->events[e].name);
+}
