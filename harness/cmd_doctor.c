@@ -1,0 +1,371 @@
+/*
+ * spanmark doctor: what can be counted here and why not, each with the remedy; --calibrate tells whether to believe it.
+ */
+#include "harness/cmd.h"
+#include "harness/doctor.h"
+#include "perf/calibrate.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char help[] =
+	"usage: spanmark doctor [--calibrate] [--format table|json] [-o FILE]\n"
+	"\n"
+	"Tells what can be counted and measured on this machine, why not, and what to do about it. Nothing "
+	"is\n"
+	"changed: remedies are commands for the administrator.\n"
+	"\n"
+	"  --calibrate   run kernels with known counts (some seconds): expected, counted, error and verdict "
+	"for each\n"
+	"                event, and the time of a memory access by working set. The result is kept and "
+	"stored with runs\n"
+	"  --format F    table (default) or json\n"
+	"  -o FILE       write there instead of standard output\n"
+	"\n"
+	"Exit status: 0 when everything that was looked at can be measured, 1 when something is bad or off.\n"
+	"\n"
+	"examples:\n"
+	"  spanmark doctor\n"
+	"  spanmark doctor --calibrate --format json -o machine.json\n";
+
+struct doctor_options {
+	bool calibrate, json;
+	const char *output;
+};
+
+/* ---- table ----------------------------------------------------------------------------------- */
+
+enum { INDENT = 29, WIDTH = 100 };
+
+/* Words of the text from column INDENT on, broken at WIDTH; the cursor stands at INDENT already. */
+static void print_wrapped(FILE *f, const char *text, unsigned hang)
+{
+	unsigned column = INDENT;
+
+	while (*text) {
+		unsigned n = (unsigned)strcspn(text, " ");
+
+		if (column > INDENT + hang && column + n + 1 > WIDTH) {
+			fprintf(f, "\n%*s", (int)(INDENT + hang), "");
+			column = INDENT + hang;
+		} else if (column > INDENT) {
+			fputc(' ', f);
+			column++;
+		}
+		fprintf(f, "%.*s", (int)n, text);
+		column += n;
+		text += n + strspn(text + n, " ");
+	}
+	fputc('\n', f);
+}
+
+static void print_findings(FILE *f, const struct sm_finding *all, unsigned n)
+{
+	char remedy[300];
+
+	for (unsigned i = 0; i < n; i++) {
+		fprintf(f, "%-7s %-20s ", sm_health_name(all[i].health), all[i].name);
+		print_wrapped(f, all[i].value, 0);
+		if (!all[i].remedy[0])
+			continue;
+		snprintf(remedy, sizeof(remedy), "-> %s", all[i].remedy);
+		fprintf(f, "%*s", INDENT, "");
+		print_wrapped(f, remedy, 3);
+	}
+}
+
+static void print_number(FILE *f, double v, int width)
+{
+	if (isnan(v))
+		fprintf(f, " %*s", width, "n/a");
+	else
+		fprintf(f, " %*.*f", width, 0, v);
+}
+
+static void print_calibration(FILE *f, const struct sm_calibration *c)
+{
+	fprintf(f, "\ncalibration (counts are differences between two amounts of work)\n");
+	fprintf(f, "%-30s %-12s %10s %10s %8s %8s %s\n", "kernel", "event", "expected", "counted", "error",
+		"ns/op", "verdict");
+	for (unsigned i = 0; i < c->n; i++) {
+		const struct sm_cal_row *r = &c->rows[i];
+
+		fprintf(f, "%-30s %-12s", r->kernel, r->event);
+		print_number(f, r->expected, 10);
+		print_number(f, r->counted, 10);
+		if (isnan(r->error))
+			fprintf(f, " %8s", "n/a");
+		else
+			fprintf(f, " %+7.2f%%", 100 * r->error);
+		if (isnan(r->ns_per_op))
+			fprintf(f, " %8s", "-");
+		else
+			fprintf(f, " %8.2f", r->ns_per_op);
+		fprintf(f, " %s\n", sm_verdict_name(r->verdict));
+	}
+	fprintf(f, "%u exact, %u good, %u off, %u read 0, %u n/a\n", c->exact, c->good, c->off, c->zero,
+		c->na);
+	/* One line for each reason, not for each row. */
+	for (unsigned i = 0; i < c->n; i++) {
+		bool said = !c->rows[i].reason[0];
+
+		for (unsigned j = 0; j < i; j++)
+			said |= !strcmp(c->rows[i].reason, c->rows[j].reason);
+		if (!said)
+			fprintf(f, "n/a: %s: %s\n", c->rows[i].event, c->rows[i].reason);
+	}
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+static void add_number(cJSON *o, const char *key, double v)
+{
+	if (isfinite(v))
+		cJSON_AddNumberToObject(o, key, v);
+	else
+		cJSON_AddNullToObject(o, key);
+}
+
+static cJSON *calibration_json(const struct sm_calibration *c)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	for (unsigned i = 0; i < c->n; i++) {
+		const struct sm_cal_row *r = &c->rows[i];
+		cJSON *o = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(o, "kernel", r->kernel);
+		cJSON_AddStringToObject(o, "metric", r->event);
+		cJSON_AddStringToObject(o, "event", r->label);
+		cJSON_AddStringToObject(o, "core", r->core_kind);
+		cJSON_AddStringToObject(o, "source", sm_source_name(r->source));
+		add_number(o, "operations", r->work);
+		add_number(o, "expected", r->expected);
+		add_number(o, "low", r->low);
+		add_number(o, "high", r->high);
+		add_number(o, "counted", r->counted);
+		add_number(o, "error", r->error);
+		add_number(o, "ns_per_op", r->ns_per_op);
+		cJSON_AddStringToObject(o, "verdict", sm_verdict_name(r->verdict));
+		cJSON_AddStringToObject(o, "status", sm_status_name(r->status));
+		if (r->reason[0])
+			cJSON_AddStringToObject(o, "reason", r->reason);
+		cJSON_AddItemToArray(list, o);
+	}
+	return list;
+}
+
+struct cJSON *sm_doctor_json(const struct sm_finding *f, unsigned n, const struct sm_calibration *c)
+{
+	cJSON *root = cJSON_CreateObject(), *list;
+
+	cJSON_AddNumberToObject(root, "schema_version", 1);
+	list = cJSON_AddArrayToObject(root, "findings");
+	for (unsigned i = 0; i < n; i++) {
+		cJSON *o = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(o, "name", f[i].name);
+		cJSON_AddStringToObject(o, "health", sm_health_name(f[i].health));
+		cJSON_AddStringToObject(o, "value", f[i].value);
+		cJSON_AddStringToObject(o, "remedy", f[i].remedy);
+		cJSON_AddItemToArray(list, o);
+	}
+	if (c)
+		cJSON_AddItemToObject(root, "calibration", calibration_json(c));
+	else
+		cJSON_AddNullToObject(root, "calibration");
+	return root;
+}
+
+/* ---- the kept calibration -------------------------------------------------------------------- */
+
+static int state_path(char *path, size_t len, bool make)
+{
+	const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	int n;
+
+	if (xdg && *xdg)
+		n = snprintf(path, len, "%s/spanmark/calibration.json", xdg);
+	else if (home && *home)
+		n = snprintf(path, len, "%s/.local/state/spanmark/calibration.json", home);
+	else
+		return -ENOENT;
+	if (n < 0 || (size_t)n >= len)
+		return -ENAMETOOLONG;
+	for (char *p = path + 1; make && (p = strchr(p, '/')); p++) {
+		*p = '\0';
+		mkdir(path, 0700);
+		*p = '/';
+	}
+	return 0;
+}
+
+/* Written beside and renamed: a reader sees the old file or the new one. */
+int sm_doctor_save_calibration(const char *json, char *path, size_t len)
+{
+	char tmp[600];
+	FILE *f;
+	int rc = state_path(path, len, true);
+
+	if (rc)
+		return rc;
+	snprintf(tmp, sizeof(tmp), "%s.%d", path, (int)getpid());
+	f = fopen(tmp, "we");
+	if (!f)
+		return -errno;
+	rc = fputs(json, f) < 0 ? -EIO : 0;
+	if (fclose(f) || rc || rename(tmp, path)) {
+		rc = rc ? rc : -errno;
+		unlink(tmp);
+		return rc;
+	}
+	return 0;
+}
+
+char *sm_doctor_load_calibration(void)
+{
+	char path[512], *text;
+	size_t n;
+	FILE *f;
+
+	if (state_path(path, sizeof(path), false))
+		return NULL;
+	f = fopen(path, "re");
+	if (!f)
+		return NULL;
+	text = calloc(1, 1 << 20);
+	n = text ? fread(text, 1, (1 << 20) - 1, f) : 0;
+	fclose(f);
+	if (!n) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+static int calibrate(struct sm_calibration *c)
+{
+	struct sm_topology *topo;
+	char err[400];
+	int rc = sm_topology_load(NULL, &topo, err, sizeof(err));
+
+	if (!rc) {
+		rc = sm_calibrate(topo, NULL, c, err, sizeof(err));
+		sm_topology_free(topo);
+	}
+	if (rc)
+		sm_complain("%s", err);
+	return rc;
+}
+
+static void keep(const char *text)
+{
+	char path[512] = "";
+	int rc = sm_doctor_save_calibration(text, path, sizeof(path));
+
+	if (rc)
+		fprintf(stderr, "spanmark: the calibration is not kept: %s%s%s\n", path, path[0] ? ": " : "",
+			strerror(-rc));
+}
+
+static int write_all(FILE *f, const struct doctor_options *o, const struct sm_finding *all, unsigned n,
+		     const struct sm_calibration *c)
+{
+	cJSON *root = o->json || c ? sm_doctor_json(all, n, c) : NULL;
+	char *text = root ? cJSON_Print(root) : NULL;
+
+	cJSON_Delete(root);
+	if (c && text)
+		keep(text);
+	if (o->json && text) {
+		fprintf(f, "%s\n", text);
+	} else if (!o->json) {
+		print_findings(f, all, n);
+		if (c)
+			print_calibration(f, c);
+	}
+	free(text);
+	return o->json && !text ? -ENOMEM : 0;
+}
+
+static bool anything_bad(const struct sm_finding *all, unsigned n, const struct sm_calibration *c)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (all[i].health == SM_HEALTH_BAD)
+			return true;
+	return c && (c->off || c->zero);
+}
+
+static int examine(const struct doctor_options *o)
+{
+	struct sm_finding all[SM_DOCTOR_MAX];
+	struct sm_calibration c = {0};
+	/* Opened first: an output that cannot be written is found before seconds are spent. */
+	FILE *f = o->output ? fopen(o->output, "we") : stdout;
+	unsigned n;
+	int rc;
+
+	if (!f) {
+		sm_complain("-o %s: %s", o->output, strerror(errno));
+		return SM_EXIT_USAGE;
+	}
+	n = sm_doctor_examine("", false, all);
+	rc = o->calibrate ? calibrate(&c) : 0;
+	if (!rc)
+		rc = write_all(f, o, all, n, o->calibrate ? &c : NULL);
+	rc = rc || anything_bad(all, n, o->calibrate ? &c : NULL) ? SM_EXIT_FAILED : SM_EXIT_OK;
+	if (fflush(f) || ferror(f) || (o->output && fclose(f))) {
+		sm_complain("%s: %s", o->output ? o->output : "standard output", strerror(errno));
+		rc = SM_EXIT_FAILED;
+	}
+	sm_calibration_free(&c);
+	return rc;
+}
+
+int sm_cmd_doctor(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"calibrate", no_argument, NULL, 'c'},
+		{"format", required_argument, NULL, 'f'},
+		{"output", required_argument, NULL, 'o'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	struct doctor_options o = {0};
+	int c;
+
+	optind = 0;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":o:", options, NULL)) != -1) {
+		switch (c) {
+		case 'c': o.calibrate = true; break;
+		case 'f':
+			o.json = !strcmp(optarg, "json");
+			if (!o.json && strcmp(optarg, "table")) {
+				sm_complain("--format %s: unknown format; allowed: table, json", optarg);
+				return SM_EXIT_USAGE;
+			}
+			break;
+		case 'o': o.output = optarg; break;
+		case 'h': fputs(help, stdout); return SM_EXIT_OK;
+		default:
+			sm_complain("doctor %s: %s; see spanmark doctor --help", argv[optind - 1],
+				    c == ':' ? "wants a value" : "unknown option");
+			return SM_EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		sm_complain("doctor: unexpected argument \"%s\"; see spanmark doctor --help", argv[optind]);
+		return SM_EXIT_USAGE;
+	}
+	return examine(&o);
+}
