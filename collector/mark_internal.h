@@ -1,0 +1,145 @@
+/*
+ * mark_internal.h: what mark.c (packets, single words, stacks) and markloop.c (the loop) share: setting a mark
+ * bit and pushing, inline.
+ */
+#ifndef SM_COLLECTOR_MARK_INTERNAL_H
+#define SM_COLLECTOR_MARK_INTERNAL_H
+
+#include "collector/gc_priv.h"
+#include "collector/mark.h"
+
+/*
+ * How a word found in an object is taken; always a constant, so that each loop is compiled for its own.
+ * PLAIN: this is the only marker there is, so setting a bit needs no read-modify-write. DIRECT: without the
+ * edge ring (gc.fifo=0, to measure what it brings). CHECKED: the overflow path, which meets window slots
+ * whose owner is still zeroing them: words are validated like conservative ones.
+ */
+enum sm_how { SM_HOW_ATOMIC, SM_HOW_PLAIN, SM_HOW_DIRECT, SM_HOW_CHECKED };
+
+/* What the loop looks at for every edge, in a local variable whose address goes nowhere: registers. */
+struct sm_lane {
+	uintptr_t base;
+	size_t bytes;
+	struct sm_span *spans;
+	unsigned edge_at;
+	uintptr_t edge[SM_EDGES]; /* offsets from base of edges whose descriptors are on their way; 0: none */
+};
+
+/* The slow ends of push: another packet, another node's packet. */
+void sm__mark_push_slow(struct sm_marker *k, uintptr_t entry);
+void sm__mark_push_remote(struct sm_marker *k, uintptr_t entry, unsigned node);
+/* The packet at hand is empty: another from the queues. False: there is none. */
+bool sm__mark_refill(struct sm_marker *k);
+/* Others have nothing to do: they get half of what is here. */
+void sm__mark_share(struct sm_marker *k);
+void sm__mark_large_new(struct sm_marker *k, struct sm_span *s);
+
+SM_INLINE void sm__mark_push(struct sm_marker *k, uintptr_t entry)
+{
+	if (SM_UNLIKELY(k->out != NULL)) {
+		unsigned node = (unsigned)((entry - k->base) >> k->gc->range.node_shift);
+
+		if (node != k->node && node < k->gc->nnodes) {
+			sm__mark_push_remote(k, entry, node);
+			return;
+		}
+	}
+	if (SM_UNLIKELY(k->next == k->limit)) {
+		sm__mark_push_slow(k, entry);
+		return;
+	}
+	*k->next++ = entry;
+}
+
+/* True when the caller is the one that set the bit. */
+SM_INLINE bool sm__mark_set(_Atomic(uint64_t) *word, uint32_t slot, enum sm_how how)
+{
+	uint64_t bit = (uint64_t)1 << (slot % 64), old = sm_load_relaxed(word);
+
+	if (old & bit)
+		return false;
+	if (how == SM_HOW_PLAIN || SM_IS_MUTANT(19)) {
+		sm_store_relaxed(word, old | bit);
+		return true;
+	}
+	return (sm_fetch_or_relaxed(word, bit) & bit) == 0;
+}
+
+/* s holds objects, p is the start of slot. */
+SM_INLINE void sm__mark_shade(struct sm_marker *k, struct sm_span *s, _Atomic(uint64_t) *marks, uint32_t slot,
+			      uintptr_t p, enum sm_how how)
+{
+	if (!sm__mark_set(&marks[slot / 64], slot, how))
+		return;
+	k->n.objects++;
+	k->n.bytes += s->slot_bytes;
+	if (SM_UNLIKELY(s->slot_bytes == 0))
+		sm__mark_large_new(k, s);
+	if (s->layout->kind != SM_SCAN_NONE)
+		sm__mark_push(k, p);
+}
+
+/*
+ * A word of a stack, a register, or a conservative object: it may be anything. state is read with
+ * acquire, so that an object span's fields are seen as they were filled in; no span leaves the states
+ * SMALL and LARGE while marking is on (sweeping is over, and windows go back to lists, not to the page
+ * heap). A slot whose alloc bit is clear is free: ignored. A slot in a window has its mark bit set
+ * already. So whatever gets pushed here is an object.
+ */
+SM_INLINE void sm__mark_word_conservative(struct sm_marker *k, uintptr_t word, enum sm_how how)
+{
+	uintptr_t off = word - k->base;
+	struct sm_span *s;
+	uint32_t slot;
+	uint8_t state;
+
+	if (off >= k->bytes)
+		return;
+	s = &k->spans[off >> SM_UNIT_SHIFT];
+	s -= s->back;
+	state = sm_load_acquire(&s->state);
+	if (state != SM_SPAN_SMALL && state != SM_SPAN_LARGE)
+		return;
+	off -= (uintptr_t)(s - k->spans) << SM_UNIT_SHIFT;
+	slot = (uint32_t)((off * (uint64_t)s->recip) >> 32);
+	if (slot >= s->nslots)
+		return; /* the tail of the span, behind the last slot */
+	/* Acquire: a window's slots are marked before they are allocated (open_window). */
+	if ((sm_load_acquire(&s->alloc[slot / 64]) >> (slot % 64) & 1) == 0)
+		return;
+	if (SM_IS_MUTANT(10) && off != (uintptr_t)slot * s->slot_bytes)
+		return;
+	sm__mark_shade(k, s, s->marks, slot, word - off + (uintptr_t)slot * s->slot_bytes, how);
+}
+
+/*
+ * The exact pointer base + off, off within the range. No state needs to be read: the pointer was published
+ * after the span was. A span without mark bits is not one of objects: a caller's mistake (a pointer to a
+ * stack, or to nothing), counted and otherwise ignored.
+ */
+SM_INLINE void sm__mark_offset(struct sm_marker *k, const struct sm_lane *l, uintptr_t off, enum sm_how how)
+{
+	struct sm_span *s = &l->spans[off >> SM_UNIT_SHIFT];
+	_Atomic(uint64_t) *marks;
+	uintptr_t in_span;
+
+	s -= s->back;
+	marks = s->marks;
+	if (SM_UNLIKELY(marks == NULL)) {
+		k->n.wild++;
+		return;
+	}
+	/* A descriptor is 128 B, a unit a power of two: bytes of table times this are bytes of heap. */
+	in_span = off - ((uintptr_t)s - (uintptr_t)l->spans) * (SM_UNIT / sizeof(*s));
+	sm__mark_shade(k, s, marks, (uint32_t)((in_span * (uint64_t)s->recip) >> 32), l->base + off, how);
+}
+
+SM_INLINE void sm__lane_init(struct sm_lane *l, const struct sm_marker *k)
+{
+	l->base = k->base;
+	l->bytes = k->bytes;
+	l->spans = k->spans;
+	l->edge_at = 0;
+}
+
+#endif
