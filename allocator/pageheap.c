@@ -25,8 +25,15 @@ uint32_t sm__ph_dirty_count(const struct sm_ph_node *nd, uint32_t unit, uint32_t
 {
 	uint32_t end = unit + n, count = 0;
 
-	for (; unit < end; unit = (unit | 63) + 1)
-		count += (uint32_t)__builtin_popcountll(nd->dirty[unit >> 6] & word_mask(unit, end));
+	for (; unit < end; unit = (unit | 63) + 1) {
+		uint64_t mask = word_mask(unit, end), w = nd->dirty[unit >> 6] & mask;
+
+		/* Mostly none or all; counting bits is a call on a plain x86-64. */
+		if (w != 0 && w != mask)
+			count += (uint32_t)__builtin_popcountll(w);
+		else if (w != 0)
+			count += (end > (unit | 63) ? (unit | 63) + 1 : end) - unit;
+	}
 	return count;
 }
 

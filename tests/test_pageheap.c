@@ -399,7 +399,7 @@ static void model(enum sm_pageheap_kind kind, unsigned nnodes, size_t limit, int
 		size_t used = 0;
 
 		model_step(live, &rng);
-		if (i % 1024 != 0)
+		if (i % 512 != 0)
 			continue;
 		for (int j = 0; j < MODEL_SPANS; j++)
 			used += live[j].s != NULL ? live[j].n : 0;
@@ -421,19 +421,19 @@ static void model(enum sm_pageheap_kind kind, unsigned nnodes, size_t limit, int
 
 START_TEST(random_against_the_model)
 {
-	model(KINDS[_i], 1, 0, 15000);
+	model(KINDS[_i], 1, 0, 5000);
 }
 END_TEST
 
 START_TEST(random_with_nodes)
 {
-	model(KINDS[_i], 3, 0, 15000);
+	model(KINDS[_i], 3, 0, 5000);
 }
 END_TEST
 
 START_TEST(random_at_the_limit)
 {
-	model(KINDS[_i], 2, 60 * SM_MIB, 15000);
+	model(KINDS[_i], 2, 60 * SM_MIB, 5000);
 }
 END_TEST
 
