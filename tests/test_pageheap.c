@@ -8,6 +8,7 @@
 
 #include "allocator/os.h"
 #include "tests/support/pagetest.h"
+#include "tests/support/scale.h"
 
 static const enum sm_pageheap_kind KINDS[] = {SM_PAGEHEAP_BUDDY, SM_PAGEHEAP_BITMAP};
 
@@ -394,6 +395,7 @@ static void model(enum sm_pageheap_kind kind, unsigned nnodes, size_t limit, int
 	pagetest_nodes(heap, nnodes);
 	heap->config.limit = limit;
 	pagetest_create(heap);
+	steps = (int)sm_test_scaled(steps);
 	for (int i = 0; i < steps; i++) {
 		struct sm_pageheap_stats st;
 		size_t used = 0;

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 # What depends on nodes, CPUs and pages, as opposed to what was tested on the host already: a quick run on a machine
 # of the host's architecture does these alone.
-PLACES = "locality topo placement pin pageheap central gc_stress heap_stress"
+PLACES = "locality topology placement pin pageheap gc_stress heap_stress"
+# What takes long where page faults are emulated: not part of a quick run.
+HEAVY = "test_scavenge test_cache test_malloc test_pagefail test_heap test_large test_stack test_span test_sizeclass"
 
 
 @dataclass
@@ -89,7 +91,7 @@ MACHINES = [
         ARM + ["-smp", "4", "-icount", "shift=1,sleep=off"],
         cpus=4, packages=1,
         nodes=[Node("0-1", "512M", 0), Node("2-3", "512M", 1)], distances={},
-        quick="pmu region counter metric calibrate locality topo pin",
+        quick="pmu region counter calibrate locality topology pin",
         # One program at a time: the emulated PMU counts the instructions of every CPU that runs meanwhile. The time
         # limit is by the guest's clock, which is slow.
         env={"TEST_JOBS": "1", "TEST_TIMEOUT": "20"},
@@ -126,7 +128,7 @@ MACHINES = [
         cpus=4, packages=1,
         nodes=[Node("0-1", "768M", 0), Node("2-3", "768M", 1)], distances={},
         page_size=16384,
-        quick=PLACES + " os arena large scavenge stack",
+        quick=PLACES + " os range mapfile tiny",
     ),
 ]
 

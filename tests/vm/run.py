@@ -196,8 +196,9 @@ def main():
     extra.update({k: v for k, v in (("SM_STEPS", a.steps), ("SM_TESTS", a.tests)) if v})
     wanted = [machines.find(n) for n in a.machines] or machines.MACHINES
     for m in wanted:
-        if a.quick and m.quick:
-            m.env["SM_TESTS"] = m.quick
+        if a.quick:
+            m.env.update({"SM_TESTS": m.quick} if m.quick else {"TEST_SKIP": machines.HEAVY})
+            m.env["SM_TEST_SCALE"] = "10"
         m.env.update(extra)
     in_ci = os.environ.get("CI", "") not in ("", "0", "false")
     try:
