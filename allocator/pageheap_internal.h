@@ -99,6 +99,7 @@ struct sm_scavenger {
 
 	/* whoever starts and stops it; not shared */
 	bool running;
+	pid_t pid; /* the thread's process: a fork's child has none */
 	pthread_t thread;
 	struct sm_scavenge_hooks hooks;
 

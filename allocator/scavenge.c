@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "allocator/pageheap_internal.h"
 #include "allocator/phase.h"
@@ -396,6 +397,7 @@ int sm__scavenger_start(struct sm_heap *h, const struct sm_scavenge_hooks *hooks
 	err = pthread_create(&sc->thread, NULL, thread_main, h);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	sc->running = err == 0;
+	sc->pid = getpid();
 	return -err;
 }
 
@@ -403,7 +405,7 @@ void sm__scavenger_stop(struct sm_heap *h)
 {
 	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
 
-	if (!sc->running)
+	if (!sc->running || sc->pid != getpid())
 		return;
 	pthread_mutex_lock(&sc->sleep_mutex);
 	sc->stop = true;

@@ -56,6 +56,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "allocator/scavenge.h"
 #include "collector/gc_priv.h"
 
 void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from)
@@ -613,14 +614,34 @@ static unsigned default_workers(void)
 	return n ? n : 1;
 }
 
+static void scavenger_started(void *ctx)
+{
+	struct sm_gc *gc = ctx;
+
+	if (gc->config.worker_start)
+		gc->config.worker_start(gc->config.worker_ctx, gc->nworkers + 2, "scavenge");
+}
+
+static void scavenger_stopped(void *ctx)
+{
+	struct sm_gc *gc = ctx;
+
+	if (gc->config.worker_stop)
+		gc->config.worker_stop(gc->config.worker_ctx, gc->nworkers + 2, "scavenge");
+}
+
 static int start_threads(struct sm_gc *gc)
 {
+	struct sm_scavenge_hooks scavenger = {
+		.start = scavenger_started, .stop = scavenger_stopped, .ctx = gc};
 	int err = sm__workers_start(gc);
 
 	if (err == 0) {
 		err = -pthread_create(&gc->control, NULL, control_main, gc);
 		gc->have_control = err == 0;
 	}
+	if (err == 0)
+		err = sm__scavenger_start(gc->heap, &scavenger);
 	return err;
 }
 
@@ -688,6 +709,8 @@ struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t err
 static void stop_threads(struct sm_gc *gc)
 {
 	sm__specials_stop(gc);
+	if (gc->heap)
+		sm__scavenger_stop(gc->heap);
 	sm_store_seqcst(&gc->quit, 1);
 	sm__event_signal(&gc->wake);
 	if (gc->have_control && !sm_load_relaxed(&gc->forked))
