@@ -2,7 +2,7 @@
  * Calibration: can the counters be believed?
  *
  * Kernels with known counts (kernels.h) run under every event that this machine's sets name for them; expected and counted
- * are set side by side. Two amounts of work are run and subtracted, so constants cancel; the median of three is taken.
+ * are set side by side. Two amounts of work are run and subtracted, so constants cancel; the median of seven is taken.
  *
  *   kernel               event         expected
  *   loop                 instructions  2 a round, exactly

@@ -308,6 +308,13 @@ END_TEST
 
 /* ---- a real PMU ------------------------------------------------------------------------------ */
 
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
 static uint64_t counted_loop(struct sm_counter_group *g, unsigned index, uint64_t rounds)
 {
 	struct sm_group_count a, b;
@@ -332,8 +339,7 @@ START_TEST(test_real_instructions)
 	const struct sm_event_code *codes[] = {&a};
 	struct sm_group_options opt = {.cpu = -1, .no_user_read = _i == 1};
 	struct sm_counter_group g;
-	uint64_t small, large;
-	double slope;
+	double slopes[5], slope;
 
 	sm_group_open(&g, codes, 1, &opt);
 	if (g.ev[0].status != SM_STATUS_OK) {
@@ -344,9 +350,14 @@ START_TEST(test_real_instructions)
 	}
 	printf("hardware instructions: read by %s\n", sm_read_mode_name(g.mode));
 	counted_loop(&g, 0, 100000);
-	small = counted_loop(&g, 0, 100000);
-	large = counted_loop(&g, 0, 1100000);
-	slope = (double)(large - small) / 1000000;
+	/* The median: an emulated PMU also counts what other CPUs do meanwhile. */
+	for (int i = 0; i < 5; i++) {
+		uint64_t small = counted_loop(&g, 0, 100000);
+
+		slopes[i] = (double)(counted_loop(&g, 0, 1100000) - small) / 1000000;
+	}
+	qsort(slopes, 5, sizeof(slopes[0]), by_value);
+	slope = slopes[2];
 	printf("instructions a round: %.4f\n", slope);
 	ck_assert(slope > 1.9 && slope < 6.1);
 	ck_assert(fabs(slope - round(slope)) < 0.01);
@@ -361,6 +372,7 @@ int main(void)
 	SRunner *sr;
 	int failed;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_group_counts);
 	tcase_add_test(tc, test_hole_in_group);

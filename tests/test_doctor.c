@@ -322,6 +322,7 @@ int main(void)
 	SRunner *sr;
 	int failed;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 100);
 	tcase_add_test(tc, test_sick_machine);

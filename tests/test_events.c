@@ -319,6 +319,7 @@ int main(void)
 	SRunner *sr;
 	int failed;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_events_tsv);
 	tcase_add_test(tc, test_builtin_sets_are_clean);
