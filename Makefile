@@ -65,7 +65,7 @@ TESTS      := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_SRC) $(STRESS_SRC))
 BENCHES    := $(patsubst tests/%.c,$(B)/tests/%,$(BENCH_SRC))
 
 .DEFAULT_GOAL := all
-.PHONY: all run test build-tests build-benches deps layers format format-check gen-sizeclass install uninstall clean help FORCE
+.PHONY: all run test build-tests build-benches bench-gc deps layers format format-check gen-sizeclass install uninstall clean help FORCE
 
 PRODUCTS := $(B)/libspanmark.a $(B)/libspanmark.so.$(SOMAJOR) $(if $(wildcard harness/main.c),$(B)/spanmark) \
             $(if $(wildcard allocator/preload.c),$(B)/libspanmark-malloc.so)
@@ -117,6 +117,9 @@ $(B)/perf/setfile.o: $(wildcard perf/sets/*.ini)
 
 build-tests: $(TESTS) ## build every test program
 build-benches: $(BENCHES) ## build every benchmark program
+
+bench-gc: all build-benches ## the collector against other ways to manage memory: one table (GROUPS=, REPS=)
+	@tests/bench/gc.sh $(B) -n $(or $(REPS),5) $(GROUPS)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocator/malloc.h"
 #include "workloads/run.h"
 
 /* Ends the run: its error is ENOMEM and names the size. Any thread of the run. */
@@ -30,7 +31,7 @@ SM_INLINE void *sm_backend_new(enum sm_wl_backend b, struct sm_thread *t, const 
 
 	switch (b) {
 	case SM_WL_GC: p = sm_new(t->m, type); break;
-	case SM_WL_SPAN: break; /* until manual mode is there */
+	case SM_WL_SPAN: p = sm_malloc(size); break;
 	case SM_WL_LIBC: p = malloc(size); break;
 	case SM_WL_COUNT: break;
 	}
@@ -46,7 +47,7 @@ SM_INLINE void *sm_backend_bytes(enum sm_wl_backend b, struct sm_thread *t, size
 
 	switch (b) {
 	case SM_WL_GC: p = sm_new_bytes(t->m, size); break;
-	case SM_WL_SPAN: break; /* until manual mode is there */
+	case SM_WL_SPAN: p = sm_malloc(size); break;
 	case SM_WL_LIBC: p = malloc(size); break;
 	case SM_WL_COUNT: break;
 	}
@@ -55,12 +56,28 @@ SM_INLINE void *sm_backend_bytes(enum sm_wl_backend b, struct sm_thread *t, size
 	return p;
 }
 
-/* Gives an object back; the collector finds out by itself. */
-SM_INLINE void sm_backend_free(enum sm_wl_backend b, struct sm_thread *t, void *p)
+/* The same, zeroed. */
+SM_INLINE void *sm_backend_zeroed(enum sm_wl_backend b, struct sm_thread *t, size_t size)
+{
+	void *p = NULL;
+
+	switch (b) {
+	case SM_WL_GC: p = sm_new_bytes_zeroed(t->m, size); break;
+	case SM_WL_SPAN: p = sm_calloc(1, size); break;
+	case SM_WL_LIBC: p = calloc(1, size); break;
+	case SM_WL_COUNT: break;
+	}
+	if (SM_UNLIKELY(p == NULL))
+		sm_run_out_of_memory(t, size);
+	return p;
+}
+
+/* Gives an object back; the collector finds out by itself. NULL is allowed. */
+SM_INLINE void sm_backend_free(enum sm_wl_backend b, void *p)
 {
 	switch (b) {
 	case SM_WL_GC: break;
-	case SM_WL_SPAN: (void)t; break;
+	case SM_WL_SPAN: sm_free(p); break;
 	case SM_WL_LIBC: free(p); break;
 	case SM_WL_COUNT: break;
 	}

@@ -24,6 +24,7 @@ packages_of() {
 		"binutils-aarch64-linux-gnu python3" ;;
 	bench) echo "$BUILD g++ libmimalloc2.0|libmimalloc2 libjemalloc2 libtcmalloc-minimal4|libtcmalloc-minimal4t64 valgrind python3" ;;
 	jdk) echo "openjdk-17-jdk-headless" ;;
+	go) echo "golang-go" ;;
 	sim) echo "valgrind" ;;
 	*) return 1 ;;
 	esac
@@ -39,6 +40,7 @@ reason_of() {
 	vm) echo "the emulated machines and the ARM64 cross compiler" ;;
 	bench) echo "the allocators that the benchmarks compare with" ;;
 	jdk) echo "the Java collector that the benchmarks compare with" ;;
+	go) echo "the Go collector that the benchmarks compare with" ;;
 	sim) echo "the simulated counters (callgrind)" ;;
 	esac
 }
@@ -66,7 +68,7 @@ missing_of() {
 	done | sort -u
 }
 
-[ $# -gt 0 ] || die "usage: tests/setup/deps.sh build|test|format|clang|model|vm|bench|jdk|sim ..."
+[ $# -gt 0 ] || die "usage: tests/setup/deps.sh build|test|format|clang|model|vm|bench|jdk|go|sim ..."
 wanted=""
 reasons=""
 for group in "$@"; do

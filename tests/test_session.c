@@ -1,0 +1,340 @@
+/* workloads/session.c, run.c, counting.c, sample.c: jobs that are refused, fail, time and count. */
+#include <check.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "perf/counterset.h"
+#include "perf/topology.h"
+#include "workloads/session.h"
+
+static struct sm_sample sample;
+static struct sm_params params;
+static struct sm_job job;
+static char err[512];
+
+static void prepare(const char *name, const char *assignments)
+{
+	static char text[256];
+	const struct sm_workload *w = sm_workload_find(name, err, sizeof(err));
+
+	ck_assert_msg(w != NULL, "%s", err);
+	sm_params_init(&params, w, true);
+	snprintf(text, sizeof(text), "%s", assignments);
+	for (char *save = NULL, *t = strtok_r(text, " ", &save); t; t = strtok_r(NULL, " ", &save))
+		ck_assert_msg(sm_params_set(&params, t, err, sizeof(err)) == 0, "%s", err);
+	sm_job_init(&job, &params);
+}
+
+static double value_of(const char *name)
+{
+	const struct sm_result *r = sm_sample_result(&sample, name);
+
+	ck_assert_msg(r != NULL && r->kind != SM_VALUE_NONE, "no value of %s", name);
+	return r->kind == SM_VALUE_INT ? (double)r->i : r->d;
+}
+
+/* ---- refusals ------------------------------------------------------------------------------------ */
+
+static void refused(const struct sm_setting *setting, const char *words)
+{
+	job.settings = setting;
+	job.nsettings = setting != NULL;
+	ck_assert_int_eq(sm_job_check(&job, err, sizeof(err)), -EINVAL);
+	ck_assert_msg(strstr(err, words) != NULL, "'%s' lacks '%s'", err, words);
+	ck_assert_ptr_null(strchr(err, '\n'));
+	ck_assert_int_eq(sm_session_run(&job, &sample), -EINVAL);
+	ck_assert_str_eq(sample.error, err);
+	ck_assert_uint_eq(sample.nresults, 0);
+	sm_sample_free(&sample);
+}
+
+START_TEST(bad_jobs)
+{
+	prepare("slices", "");
+	job.backend = SM_WL_LIBC;
+	refused(NULL, "backend=libc: must be gc");
+	prepare("slices", "");
+	refused(&(struct sm_setting){"cache.windows", "1k"}, "cache.windows");
+	refused(&(struct sm_setting){"cache.window", "x"}, "x");
+	refused(&(struct sm_setting){"gc.mode", "never"}, "never");
+	refused(&(struct sm_setting){"gc.percent", "-1"}, "gc.percent");
+	ck_assert_int_eq((prepare("slices", ""), sm_job_check(&job, err, sizeof(err))), 0);
+}
+END_TEST
+
+static void count_key(void *ctx, const char *key, const char *values, const char *help)
+{
+	unsigned *n = ctx;
+
+	ck_assert(key != NULL && values != NULL && help != NULL);
+	*n += strcmp(key, "gc.mode") == 0 || strcmp(key, "cache.window") == 0;
+}
+
+START_TEST(keys_of_both_tables)
+{
+	unsigned n = 0;
+
+	sm_job_setting_keys(count_key, &n);
+	ck_assert_uint_eq(n, 2);
+}
+END_TEST
+
+START_TEST(no_such_cpu)
+{
+	struct sm_seat seat = {.cpu = 100000, .node = -1};
+
+	prepare("slices", "");
+	job.mutators = &seat;
+	ck_assert_int_lt(sm_session_run(&job, &sample), 0);
+	ck_assert_ptr_nonnull(strstr(sample.error, "100000"));
+	ck_assert_ptr_nonnull(strstr(sample.error, "mutator 0"));
+	ck_assert_uint_eq(sample.nresults, 0);
+	sm_sample_free(&sample);
+}
+END_TEST
+
+/* The second mutator's seat does not exist: nobody waits for it forever. */
+START_TEST(no_such_cpu_for_one)
+{
+	struct sm_seat seats[2] = {{.cpu = -1, .node = -1}, {.cpu = 100000, .node = -1}};
+
+	prepare("churn", "ops=1000 threads=2");
+	job.mutators = seats;
+	ck_assert_int_lt(sm_session_run(&job, &sample), 0);
+	ck_assert_ptr_nonnull(strstr(sample.error, "mutator 1"));
+	sm_sample_free(&sample);
+}
+END_TEST
+
+/* 100 MB live do not fit into 16 MiB: the run says so, and keeps no half results. */
+START_TEST(out_of_memory)
+{
+	static const struct sm_setting limit = {"heap.limit", "16m"};
+	static const char *const cases[][2] = {
+		{"ring", "live=100000 size=1024 ops=10"},
+		{"binary-trees", "depth=21 threads=2"},
+	};
+
+	prepare(cases[_i][0], cases[_i][1]);
+	job.settings = &limit;
+	job.nsettings = 1;
+	ck_assert_int_eq(sm_session_run(&job, &sample), -ENOMEM);
+	ck_assert_msg(strstr(sample.error, "out of memory") != NULL, "%s", sample.error);
+	ck_assert_uint_eq(sample.nresults, 0);
+	ck_assert_uint_eq(sample.nmetrics, 0);
+	sm_sample_free(&sample);
+}
+END_TEST
+
+/* ---- what is timed and told ---------------------------------------------------------------------- */
+
+START_TEST(time_adds_up)
+{
+	prepare("ring", "live=5000 size=1024 ops=20000");
+	ck_assert_int_eq(sm_session_run(&job, &sample), 0);
+	ck_assert(value_of("wall_s") > 0);
+	ck_assert(value_of("setup_s") > 0);
+	ck_assert_double_eq_tol(value_of("ns_per_op"), value_of("wall_s") * 1e9 / 20000, 1e-3);
+	/* 20000 steps allocate a node and a payload each; what was built before does not count. */
+	ck_assert(value_of("alloc_bytes") >= 20000 * 1040.0);
+	ck_assert(value_of("alloc_bytes") < 23000 * 1040.0 + 1e6);
+	ck_assert(value_of("peak_rss_kib") > 5000);
+	sm_sample_free(&sample);
+}
+END_TEST
+
+START_TEST(pinned_to_what_there_is)
+{
+	struct sm_topology_source here = {0};
+	struct sm_topology *t;
+	struct sm_seat seats[2];
+	unsigned n = 0;
+
+	ck_assert_int_eq(sm_topology_load(&here, &t, err, sizeof(err)), 0);
+	for (int i = 0; i < t->n_pus && n < 2; i++)
+		if (t->pus[i].allowed)
+			seats[n++] =
+				(struct sm_seat){.cpu = t->pus[i].os, .node = t->nodes[t->pus[i].node].os};
+	prepare("churn", n == 2 ? "ops=100000 threads=2" : "ops=100000");
+	job.mutators = seats;
+	job.marks = seats;
+	job.workers = 1;
+	job.topology = t;
+	ck_assert_msg(sm_session_run(&job, &sample) == 0, "%s", sample.error);
+	ck_assert_double_eq(value_of("ops"), n * 100000);
+	sm_sample_free(&sample);
+	sm_topology_free(t);
+}
+END_TEST
+
+/* ---- counters ------------------------------------------------------------------------------------ */
+
+static const struct sm_metric *metric_of(const char *role, int thread, const char *phase, const char *metric)
+{
+	for (unsigned i = 0; i < sample.nmetrics; i++) {
+		const struct sm_metric *m = &sample.metrics[i];
+
+		if (strcmp(m->role, role) == 0 && m->thread == thread && strcmp(m->phase, phase) == 0 &&
+		    strcmp(m->metric, metric) == 0)
+			return m;
+	}
+	return NULL;
+}
+
+static double metric(const char *role, int thread, const char *phase, const char *name)
+{
+	const struct sm_metric *m = metric_of(role, thread, phase, name);
+
+	ck_assert_msg(m != NULL, "no metric %s %d %s %s", role, thread, phase, name);
+	ck_assert_msg(m->has_value, "%s %d %s %s: %s", role, thread, phase, name, m->reason);
+	return m->value;
+}
+
+/* Sum of a metric over the phases of a thread, "total" left out. */
+static double sum_of_phases(const char *role, int thread, const char *name)
+{
+	double sum = 0;
+
+	for (unsigned i = 0; i < sample.nmetrics; i++) {
+		const struct sm_metric *m = &sample.metrics[i];
+
+		if (strcmp(m->role, role) == 0 && m->thread == thread && strcmp(m->metric, name) == 0 &&
+		    strcmp(m->phase, "total") != 0)
+			sum += m->value;
+	}
+	return sum;
+}
+
+static struct sm_counterset *software_set(void)
+{
+	static const char *const events[] = {"sw::minor-faults", "sw::task-clock"};
+	struct sm_counterset_options opt = {.events = events, .n_events = 2, .from = SM_COUNTERS_SW};
+	struct sm_counterset *set;
+
+	ck_assert_msg(sm_counterset_new(&opt, &set, err, sizeof(err)) == 0, "%s", err);
+	return set;
+}
+
+START_TEST(phases_sum_to_totals)
+{
+	struct sm_counterset *set = software_set();
+
+	prepare("binary-trees", "depth=14 threads=2");
+	job.settings = &(struct sm_setting){"gc.min_heap", "1m"};
+	job.nsettings = 1;
+	job.counters = set;
+	job.workers = 1;
+	ck_assert_msg(sm_session_run(&job, &sample) == 0, "%s", sample.error);
+	for (int t = -1; t < 2; t++) {
+		ck_assert_double_eq_tol(sum_of_phases("mutator", t, "time"),
+					metric("mutator", t, "total", "time"), 1);
+		ck_assert_double_eq_tol(sum_of_phases("mutator", t, "sw::minor-faults"),
+					metric("mutator", t, "total", "sw::minor-faults"), 0.5);
+		/* What costs a system call to read is left with the phase around it, and said to be. */
+		ck_assert(!metric_of("mutator", t, "refill", "sw::minor-faults")->has_value);
+	}
+	/* Thread 0 is in the timed part for all of it. */
+	ck_assert_double_eq_tol(metric("mutator", 0, "total", "time"), value_of("wall_s") * 1e9,
+				value_of("wall_s") * 1e9 * 0.05 + 2e6);
+	ck_assert(metric("mutator", 0, "refill", "time") > 0);
+	ck_assert(metric("mutator", -1, "app", "time") >= metric("mutator", 0, "app", "time"));
+	ck_assert_double_eq(metric("mutator", -1, "refill", "enters"),
+			    metric("mutator", 0, "refill", "enters") +
+				    metric("mutator", 1, "refill", "enters"));
+	if (value_of("gc_cycles") > 0)
+		ck_assert(metric("mark", -1, "mark", "time") > 0);
+	ck_assert(value_of("counting_share") < 1);
+	sm_sample_free(&sample);
+	sm_counterset_free(set);
+}
+END_TEST
+
+/* What happens before the timed part is counted nowhere: building the graph faults its memory in. */
+START_TEST(set_up_is_not_counted)
+{
+	struct sm_counterset *set = software_set();
+
+	prepare("graph", "objects=200000 collections=2");
+	job.counters = set;
+	ck_assert_msg(sm_session_run(&job, &sample) == 0, "%s", sample.error);
+	ck_assert(metric("mutator", 0, "total", "sw::minor-faults") < 1000); /* built: 3125 pages of 4 KiB */
+	ck_assert_double_eq_tol(metric("mutator", 0, "total", "time"), value_of("wall_s") * 1e9,
+				value_of("wall_s") * 1e9 * 0.05 + 2e6);
+	sm_sample_free(&sample);
+	sm_counterset_free(set);
+}
+END_TEST
+
+START_TEST(no_such_pass)
+{
+	struct sm_counterset *set = software_set();
+
+	prepare("slices", "");
+	job.counters = set;
+	job.pass = 99;
+	ck_assert_int_lt(sm_session_run(&job, &sample), 0);
+	ck_assert_ptr_nonnull(strstr(sample.error, "pass 99"));
+	sm_sample_free(&sample);
+	sm_counterset_free(set);
+}
+END_TEST
+
+/* ---- samples ------------------------------------------------------------------------------------- */
+
+START_TEST(samples_hold_what_is_added)
+{
+	struct sm_metric m = {.role = "mark", .value = 1};
+	char name[32];
+
+	sm_sample_init(&sample);
+	for (int i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "r%d", i);
+		ck_assert_int_eq(sm_sample_add_int(&sample, name, i, "x"), 0);
+		m.value = i;
+		ck_assert_int_eq(sm_sample_add_metric(&sample, &m), 0);
+	}
+	ck_assert_int_eq(sm_sample_add_double(&sample, "r7", 0.5, "y"), 0);
+	ck_assert_int_eq(sm_sample_add_none(&sample, "r8", "z", "because"), 0);
+	ck_assert_uint_eq(sample.nresults, 300);
+	ck_assert_uint_eq(sample.nmetrics, 300);
+	ck_assert_double_eq(sample.metrics[299].value, 299);
+	ck_assert_int_eq((int)sm_sample_result(&sample, "r299")->i, 299);
+	ck_assert_double_eq(sm_sample_result(&sample, "r7")->d, 0.5);
+	ck_assert_int_eq(sm_sample_result(&sample, "r8")->kind, SM_VALUE_NONE);
+	ck_assert_str_eq(sm_sample_result(&sample, "r8")->reason, "because");
+	ck_assert_ptr_null(sm_sample_result(&sample, "r300"));
+	sm_sample_free(&sample);
+	ck_assert_str_eq(sm_metric_status_name(SM_METRIC_SCALED), "multiplexed");
+	ck_assert_str_eq(sm_metric_status_name(SM_METRIC_NOT_COUNTED), "not_counted");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("session");
+	TCase *tc = tcase_create("session");
+	SRunner *sr;
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, bad_jobs);
+	tcase_add_test(tc, keys_of_both_tables);
+	tcase_add_test(tc, no_such_cpu);
+	tcase_add_test(tc, no_such_cpu_for_one);
+	tcase_add_loop_test(tc, out_of_memory, 0, 2);
+	tcase_add_test(tc, time_adds_up);
+	tcase_add_test(tc, pinned_to_what_there_is);
+	tcase_add_test(tc, phases_sum_to_totals);
+	tcase_add_test(tc, set_up_is_not_counted);
+	tcase_add_test(tc, no_such_pass);
+	tcase_add_test(tc, samples_hold_what_is_added);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,267 @@
+/* Each workload at small sizes: what it reports is what its definition says, on every backend it has. */
+#include <check.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "workloads/session.h"
+
+static struct sm_sample sample;
+static char err[512];
+
+/* Runs workload `name` with assignments "k=v k=v" and settings "k=v k=v"; returns sm_session_run's value. */
+static int run_with(const char *name, enum sm_wl_backend backend, const char *assignments,
+		    const char *settings)
+{
+	static char text[2][512];
+	struct sm_setting list[16];
+	struct sm_params params;
+	struct sm_job job;
+	const struct sm_workload *w = sm_workload_find(name, err, sizeof(err));
+
+	ck_assert_msg(w != NULL, "%s", err);
+	sm_params_init(&params, w, true);
+	snprintf(text[0], sizeof(text[0]), "%s", assignments);
+	snprintf(text[1], sizeof(text[1]), "%s", settings);
+	for (char *save = NULL, *t = strtok_r(text[0], " ", &save); t; t = strtok_r(NULL, " ", &save))
+		ck_assert_msg(sm_params_set(&params, t, err, sizeof(err)) == 0, "%s", err);
+	sm_job_init(&job, &params);
+	job.backend = backend;
+	job.settings = list;
+	for (char *save = NULL, *t = strtok_r(text[1], " ", &save); t; t = strtok_r(NULL, " ", &save)) {
+		list[job.nsettings] = (struct sm_setting){.key = t, .value = strchr(t, '=') + 1};
+		*strchr(t, '=') = '\0';
+		job.nsettings++;
+	}
+	return sm_session_run(&job, &sample);
+}
+
+static void ok(const char *name, enum sm_wl_backend backend, const char *assignments, const char *settings)
+{
+	int rc = run_with(name, backend, assignments, settings);
+
+	ck_assert_msg(rc == 0, "%s %s on %s: %s", name, assignments, sm_wl_backend_name(backend),
+		      sample.error);
+}
+
+static int64_t integer(const char *name)
+{
+	const struct sm_result *r = sm_sample_result(&sample, name);
+
+	ck_assert_msg(r != NULL, "no result %s", name);
+	ck_assert_msg(r->kind == SM_VALUE_INT, "%s is no integer: %s", name, r->reason);
+	return r->i;
+}
+
+static double number(const char *name)
+{
+	const struct sm_result *r = sm_sample_result(&sample, name);
+
+	ck_assert_msg(r != NULL, "no result %s", name);
+	ck_assert_msg(r->kind == SM_VALUE_DOUBLE, "%s is no number: %s", name, r->reason);
+	return r->d;
+}
+
+static bool has(const char *name, unsigned backend)
+{
+	return sm_workload_find(name, err, sizeof(err))->backends >> backend & 1;
+}
+
+/* Nodes of all short-lived trees, by the definition in the workload's contract. */
+static int64_t short_lived_nodes(int depth)
+{
+	int64_t nodes = 0;
+
+	for (int d = 4; d <= depth; d += 4)
+		nodes += ((int64_t)1 << (depth - d + 4)) * (((int64_t)1 << (d + 1)) - 1);
+	return nodes;
+}
+
+/* ---- binary-trees -------------------------------------------------------------------------------- */
+
+START_TEST(trees_formula)
+{
+	ck_assert_int_eq(short_lived_nodes(18), 33274816);
+	ck_assert_int_eq(((int64_t)1 << 19) - 1, 524287);
+}
+END_TEST
+
+START_TEST(trees_counts)
+{
+	static const int depths[] = {4, 5, 8, 11, 12, 13};
+	for (unsigned b = 0; b < SM_WL_COUNT; b++)
+		if (has("binary-trees", b))
+			for (unsigned i = 0; i < sizeof(depths) / sizeof(depths[0]); i++)
+				for (int threads = 1; threads <= 3; threads++) {
+					char text[64];
+
+					snprintf(text, sizeof(text), "depth=%d threads=%d", depths[i],
+						 threads);
+					ok("binary-trees", (enum sm_wl_backend)b, text, "");
+					ck_assert_int_eq(integer("check"), short_lived_nodes(depths[i]));
+					ck_assert_int_eq(integer("long_lived"),
+							 ((int64_t)2 << depths[i]) - 1);
+					ck_assert_int_eq(integer("ops"),
+							 integer("check") + integer("long_lived"));
+					ck_assert(number("wall_s") > 0 && number("ns_per_op") > 0);
+					sm_sample_free(&sample);
+				}
+}
+END_TEST
+
+/* A small heap makes it collect all the time; the verifier looks after every cycle. */
+START_TEST(trees_collect)
+{
+	static const char *const settings[] = {
+		"gc.mode=stw gc.verify=1 gc.min_heap=1m",
+		"gc.mode=concurrent gc.min_heap=1m",
+	};
+
+	ok("binary-trees", SM_WL_GC, "depth=15 threads=2", settings[_i]);
+	ck_assert_int_eq(integer("check"), short_lived_nodes(15));
+	ck_assert_int_gt(integer("gc_cycles"), 0);
+	ck_assert_int_eq(integer("verify_errors"), 0);
+	sm_sample_free(&sample);
+}
+END_TEST
+
+/* ---- graph --------------------------------------------------------------------------------------- */
+
+START_TEST(graph_marks_all)
+{
+	ok("graph", SM_WL_GC, "objects=20000 collections=3", "gc.verify=1");
+	ck_assert_int_ge(integer("marked"), 20000);
+	/* What stale words on the stack may keep is a handful. */
+	ck_assert_int_le(integer("marked"), 20000 + 100);
+	ck_assert(number("mark_objects_per_s") > 0);
+	ck_assert(number("memory_bound_loads_per_s") > 0);
+	ck_assert_int_ge(integer("gc_cycles"), 3);
+	sm_sample_free(&sample);
+	ok("graph", SM_WL_GC, "objects=300 size=4096 edges=512 collections=2", "gc.verify=1");
+	ck_assert_int_ge(integer("marked"), 300);
+	sm_sample_free(&sample);
+}
+END_TEST
+
+START_TEST(graph_with_writers)
+{
+	ok("graph", SM_WL_GC, "objects=20000 collections=5 threads=3", "");
+	ck_assert_int_ge(integer("marked"), 20000);
+	ck_assert(number("writer_stores_per_s") > 0);
+	ck_assert(number("writer_stores_per_s_calm") > 0);
+	sm_sample_free(&sample);
+}
+END_TEST
+
+START_TEST(graph_refuses)
+{
+	ck_assert_int_ne(run_with("graph", SM_WL_GC, "objects=10 size=64 edges=9", ""), 0);
+	ck_assert_ptr_nonnull(strstr(sample.error, "edges=9: must be at most 8"));
+	ck_assert_uint_eq(sample.nresults, 0);
+	sm_sample_free(&sample);
+}
+END_TEST
+
+/* ---- churn --------------------------------------------------------------------------------------- */
+
+START_TEST(churn_sizes)
+{
+	static const int sizes[] = {8, 16, 64, 1000, 1024, 5000, 40000};
+	for (unsigned b = 0; b < SM_WL_COUNT; b++)
+		if (has("churn", b))
+			for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+				char text[96];
+
+				snprintf(text, sizeof(text), "size=%d ops=3000 live=%u threads=%u", sizes[i],
+					 i * 50 + 1, i % 3 + 1);
+				ok("churn", (enum sm_wl_backend)b, text, "");
+				ck_assert_int_eq(integer("ops"), 3000 * (int)(i % 3 + 1));
+				sm_sample_free(&sample);
+			}
+	/* Fewer operations than entries: the rest stays empty. */
+	ok("churn", SM_WL_GC, "size=64 ops=10 live=100", "");
+	sm_sample_free(&sample);
+}
+END_TEST
+
+/* ---- ring ---------------------------------------------------------------------------------------- */
+
+START_TEST(ring_latencies)
+{
+	static const char *const cases[] = {
+		"live=2 size=8 ops=1000",
+		"live=2000 size=1024 ops=50000",
+		"live=20 size=100000 ops=500",
+	};
+	for (unsigned b = 0; b < SM_WL_COUNT; b++)
+		if (has("ring", b))
+			for (unsigned i = 0; i < 3; i++) {
+				ok("ring", (enum sm_wl_backend)b, cases[i], "gc.min_heap=2m");
+				ck_assert(number("p50_us") >= 0);
+				ck_assert(number("p50_us") <= number("p99_us"));
+				ck_assert(number("p99_us") <= number("p999_us"));
+				ck_assert(number("p999_us") <= number("p9999_us"));
+				ck_assert(number("p9999_us") <= number("max_us"));
+				/* The steps are the timed part: their mean is between 0 and the maximum. */
+				ck_assert(number("ns_per_op") <= number("max_us") * 1000 * 1.05);
+				if (b == SM_WL_GC)
+					ck_assert(number("stall_max_us") >= 0);
+				else
+					ck_assert_int_eq(sm_sample_result(&sample, "stall_max_us")->kind,
+							 SM_VALUE_NONE);
+				sm_sample_free(&sample);
+			}
+}
+END_TEST
+
+/* ---- slices -------------------------------------------------------------------------------------- */
+
+/* Every "before" line has an "after" line of the same address and contents. */
+START_TEST(slices_output)
+{
+	char *before, *after, *line;
+	unsigned n = 0;
+
+	ok("slices", SM_WL_GC, "sizes=10,20,30", "");
+	ck_assert_int_eq(integer("slices"), 3);
+	ck_assert_int_eq(integer("intact"), 3);
+	ck_assert_int_eq(integer("moved"), 0);
+	ck_assert_ptr_nonnull(strstr(sample.output, "0 1 4 9 16 25 36 49 64 81\n"));
+	ck_assert_ptr_nonnull(strstr(sample.output, " 841\n"));
+	after = strstr(sample.output, "after ");
+	for (before = strtok_r(sample.output, "\n", &line); strncmp(before, "before ", 7) == 0;
+	     before = strtok_r(NULL, "\n", &line), n++) {
+		char *slice = strstr(before, "slice"), *same = strstr(after, slice);
+
+		ck_assert_msg(same != NULL && same[strlen(slice)] == '\n', "'%s' differs after", slice);
+	}
+	ck_assert_uint_eq(n, 3);
+	sm_sample_free(&sample);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("workloads");
+	TCase *tc = tcase_create("workloads");
+	SRunner *sr;
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, trees_formula);
+	tcase_add_test(tc, trees_counts);
+	tcase_add_loop_test(tc, trees_collect, 0, 2);
+	tcase_add_test(tc, graph_marks_all);
+	tcase_add_test(tc, graph_with_writers);
+	tcase_add_test(tc, graph_refuses);
+	tcase_add_test(tc, churn_sizes);
+	tcase_add_test(tc, ring_latencies);
+	tcase_add_test(tc, slices_output);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,461 @@
+/*
+ * run.c: the threads of a run, its timed part, and what it reports.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "perf/clock.h"
+#include "perf/pin.h"
+#include "workloads/backend.h"
+#include "workloads/counting.h"
+#include "workloads/run_priv.h"
+
+__thread struct sm_thread_exit *sm__thread_exit;
+
+struct sm_thread *sm_run_thread(struct sm_run *run)
+{
+	return &run->thread0;
+}
+
+enum sm_wl_backend sm_run_backend(const struct sm_run *run)
+{
+	return run->job->backend;
+}
+
+const struct sm_params *sm_run_params(const struct sm_run *run)
+{
+	return run->job->params;
+}
+
+unsigned sm_run_threads(const struct sm_run *run)
+{
+	return run->nthreads;
+}
+
+struct sm_gc *sm_run_gc(struct sm_run *run)
+{
+	return run->gc;
+}
+
+bool sm_run_quick(const struct sm_run *run)
+{
+	return run->job->quick;
+}
+
+uint64_t sm_run_now(void)
+{
+	return sm_clock_ns();
+}
+
+/* ---- failures and reports ------------------------------------------------------------------------ */
+
+int sm_run_fail(struct sm_run *run, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	pthread_mutex_lock(&run->lock);
+	if (run->error == 0) {
+		va_start(ap, fmt);
+		vsnprintf(run->sample->error, sizeof(run->sample->error), fmt, ap);
+		va_end(ap);
+		run->error = err;
+	}
+	pthread_mutex_unlock(&run->lock);
+	return err;
+}
+
+void sm_run_out_of_memory(struct sm_thread *t, size_t bytes)
+{
+	sm_run_fail(t->run, -ENOMEM, "out of memory: an object of %zu bytes was refused", bytes);
+	longjmp(sm__thread_exit->env, 1);
+}
+
+/* Appends text to a growing string; a failure to do so fails the run. */
+static void append(struct sm_run *run, char **to, const char *fmt, va_list ap)
+{
+	size_t old = *to != NULL ? strlen(*to) : 0;
+	va_list again;
+	char *grown;
+	int len;
+
+	va_copy(again, ap);
+	len = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	grown = len < 0 ? NULL : realloc(*to, old + (size_t)len + 1);
+	if (grown == NULL) {
+		sm_run_fail(run, -ENOMEM, "out of memory for the run's output");
+		return;
+	}
+	vsnprintf(grown + old, (size_t)len + 1, fmt, ap);
+	*to = grown;
+}
+
+void sm_run_print(struct sm_run *run, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	append(run, &run->sample->output, fmt, ap);
+	va_end(ap);
+}
+
+void sm__run_warn(struct sm_run *run, const char *fmt, ...)
+{
+	va_list ap;
+
+	pthread_mutex_lock(&run->lock);
+	va_start(ap, fmt);
+	append(run, &run->sample->warnings, fmt, ap);
+	va_end(ap);
+	pthread_mutex_unlock(&run->lock);
+}
+
+void sm_run_ops(struct sm_run *run, uint64_t ops)
+{
+	run->have_ops = true;
+	run->ops = ops;
+}
+
+void sm_run_result_int(struct sm_run *run, const char *name, int64_t value, const char *unit)
+{
+	if (sm_sample_add_int(run->sample, name, value, unit) != 0)
+		sm_run_fail(run, -ENOMEM, "out of memory for results");
+}
+
+void sm_run_result_double(struct sm_run *run, const char *name, double value, const char *unit)
+{
+	if (sm_sample_add_double(run->sample, name, value, unit) != 0)
+		sm_run_fail(run, -ENOMEM, "out of memory for results");
+}
+
+void sm_run_result_none(struct sm_run *run, const char *name, const char *unit, const char *reason)
+{
+	if (sm_sample_add_none(run->sample, name, unit, reason) != 0)
+		sm_run_fail(run, -ENOMEM, "out of memory for results");
+}
+
+/* ---- the timed part ------------------------------------------------------------------------------ */
+
+static void read_totals(const struct sm_run *run, struct sm_totals *t)
+{
+	memset(t, 0, sizeof(*t));
+	if (run->gc != NULL)
+		sm_gc_stats(run->gc, &t->gc);
+	getrusage(RUSAGE_SELF, &t->usage);
+	t->ns = sm_clock_ns();
+}
+
+static void add_time(struct timeval *sum, const struct timeval *from, const struct timeval *to)
+{
+	struct timeval d;
+
+	timersub(to, from, &d);
+	timeradd(sum, &d, sum);
+}
+
+/* sum += to - from, for what grows; the rest is the latest. */
+static void add_totals(struct sm_totals *sum, const struct sm_totals *from, const struct sm_totals *to)
+{
+	struct sm_gc_stats gc = sum->gc;
+
+	sum->gc = to->gc;
+#define GROWS(f) sum->gc.f = gc.f + (to->gc.f - from->gc.f)
+	GROWS(cycles);
+	GROWS(total_mark_ns);
+	GROWS(total_cycle_ns);
+	GROWS(total_marked_objects);
+	GROWS(allocated_bytes);
+	GROWS(stall_total_ns);
+	GROWS(stalls);
+#undef GROWS
+	sum->ns += sm_clock_delta(from->ns, to->ns);
+	add_time(&sum->usage.ru_utime, &from->usage.ru_utime, &to->usage.ru_utime);
+	add_time(&sum->usage.ru_stime, &from->usage.ru_stime, &to->usage.ru_stime);
+	sum->usage.ru_minflt += to->usage.ru_minflt - from->usage.ru_minflt;
+	sum->usage.ru_majflt += to->usage.ru_majflt - from->usage.ru_majflt;
+	sum->usage.ru_nvcsw += to->usage.ru_nvcsw - from->usage.ru_nvcsw;
+	sum->usage.ru_nivcsw += to->usage.ru_nivcsw - from->usage.ru_nivcsw;
+}
+
+void sm_run_timed_begin(struct sm_run *run)
+{
+	SM_CHECK(!run->timing);
+	run->timing = true;
+	sm__counting_arm(run->counting, true);
+	read_totals(run, &run->at_begin);
+}
+
+void sm_run_timed_end(struct sm_run *run)
+{
+	struct sm_totals now;
+
+	SM_CHECK(run->timing);
+	read_totals(run, &now);
+	sm__counting_arm(run->counting, false);
+	add_totals(&run->timed, &run->at_begin, &now);
+	run->timing = false;
+}
+
+void sm_run_timed_sync(struct sm_thread *t)
+{
+	sm__counting_sync(t->run->counting);
+}
+
+double sm_run_timed_s(const struct sm_run *run)
+{
+	uint64_t open = run->timing ? sm_clock_delta(run->at_begin.ns, sm_clock_ns()) : 0;
+
+	return (double)(run->timed.ns + open) * 1e-9;
+}
+
+/* ---- threads ------------------------------------------------------------------------------------- */
+
+int sm__run_seat(struct sm_run *run, const struct sm_seat *seat, const char *who)
+{
+	char why[160];
+	int err;
+
+	if (seat == NULL || seat->cpu < 0)
+		return 0;
+	err = sm_pin_thread(seat->cpu, why, sizeof(why));
+	return err == 0 ? 0 : sm_run_fail(run, err, "%s: %s", who, why);
+}
+
+int sm__thread_start(struct sm_thread *t, struct sm_run *run, unsigned index)
+{
+	const struct sm_seat *seat = run->job->mutators != NULL ? &run->job->mutators[index] : NULL;
+	char who[32];
+	int err;
+
+	memset(t, 0, sizeof(*t));
+	t->run = run;
+	t->index = index;
+	sm_rng_seed(&t->rng, run->job->seed, index);
+	snprintf(who, sizeof(who), "mutator %u", index);
+	err = sm__run_seat(run, seat, who);
+	if (err != 0)
+		return err;
+	if (run->gc != NULL) {
+		t->m = sm_mutator_attach(run->gc);
+		if (t->m == NULL)
+			return sm_run_fail(run, -errno, "%s: cannot attach to the collector: %s", who,
+					   strerror(errno));
+	}
+	sm__counting_thread_start(run->counting, "mutator", index, seat);
+	return 0;
+}
+
+void sm__thread_stop(struct sm_thread *t)
+{
+	sm__counting_thread_stop(t->run->counting);
+	if (t->m != NULL)
+		sm_mutator_detach(t->m);
+	t->m = NULL;
+}
+
+/* The gate at which threads wait until all are ready; then it opens, or with `abort`, sends them home. */
+struct crew {
+	struct sm_run *run;
+	int (*fn)(struct sm_thread *t, void *arg);
+	void *arg;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	unsigned ready, working; /* under lock */
+	bool open, abort;	 /* under lock */
+};
+
+struct member {
+	struct crew *crew;
+	pthread_t id;
+	unsigned index;
+	int err; /* read after the thread was joined */
+};
+
+/* Blocking for the collector's eyes, where there is one. */
+static void blocking(struct sm_thread *t, bool enter)
+{
+	if (t->m == NULL)
+		return;
+	if (enter)
+		sm_blocking_enter(t->m);
+	else
+		sm_blocking_leave(t->m);
+}
+
+/* True when the gate opened, false on abort. */
+static bool wait_at_gate(struct crew *c, struct sm_thread *t)
+{
+	bool go;
+
+	blocking(t, true);
+	pthread_mutex_lock(&c->lock);
+	c->ready++;
+	pthread_cond_broadcast(&c->changed);
+	while (!c->open && !c->abort)
+		pthread_cond_wait(&c->changed, &c->lock);
+	go = !c->abort;
+	pthread_mutex_unlock(&c->lock);
+	blocking(t, false);
+	return go;
+}
+
+static void work_done(struct crew *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->working--;
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* Calls fn with a way out for sm_run_out_of_memory. */
+static SM_NOINLINE int call(struct crew *c, struct sm_thread *t)
+{
+	struct sm_thread_exit out, *before = sm__thread_exit;
+	int err = -ENOMEM;
+
+	sm__thread_exit = &out;
+	if (setjmp(out.env) == 0)
+		err = c->fn(t, c->arg);
+	sm__thread_exit = before;
+	return err;
+}
+
+static void *member_main(void *p)
+{
+	struct member *me = p;
+	struct crew *c = me->crew;
+	struct sm_thread t;
+
+	me->err = sm__thread_start(&t, c->run, me->index);
+	if (me->err != 0) {
+		pthread_mutex_lock(&c->lock);
+		c->abort = true;
+		c->working--;
+		pthread_cond_broadcast(&c->changed);
+		pthread_mutex_unlock(&c->lock);
+		if (t.m != NULL)
+			sm_mutator_detach(t.m);
+		return NULL;
+	}
+	if (wait_at_gate(c, &t)) {
+		sm__counting_sync(c->run->counting);
+		me->err = call(c, &t);
+	}
+	/* Before the clean-up, which is not part of what may be timed. */
+	work_done(c);
+	sm__thread_stop(&t);
+	return NULL;
+}
+
+/* Waits until `n` members are ready or one gave up. */
+static bool all_ready(struct crew *c, unsigned n)
+{
+	bool go;
+
+	blocking(&c->run->thread0, true);
+	pthread_mutex_lock(&c->lock);
+	while (c->ready < n && !c->abort)
+		pthread_cond_wait(&c->changed, &c->lock);
+	go = !c->abort;
+	pthread_mutex_unlock(&c->lock);
+	blocking(&c->run->thread0, false);
+	return go;
+}
+
+static void open_gate(struct crew *c, bool go)
+{
+	pthread_mutex_lock(&c->lock);
+	c->open = go;
+	c->abort = !go;
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void wait_for_work(struct crew *c)
+{
+	blocking(&c->run->thread0, true);
+	pthread_mutex_lock(&c->lock);
+	while (c->working > 0)
+		pthread_cond_wait(&c->changed, &c->lock);
+	pthread_mutex_unlock(&c->lock);
+	blocking(&c->run->thread0, false);
+}
+
+static unsigned start_members(struct crew *c, struct member *members, unsigned n)
+{
+	unsigned started;
+
+	for (started = 0; started < n; started++) {
+		struct member *me = &members[started];
+		int err;
+
+		*me = (struct member){.crew = c, .index = started + 1};
+		pthread_mutex_lock(&c->lock);
+		c->working++;
+		pthread_mutex_unlock(&c->lock);
+		err = pthread_create(&me->id, NULL, member_main, me);
+		if (err != 0) {
+			work_done(c);
+			sm_run_fail(c->run, -err, "cannot start mutator %u: %s", me->index, strerror(err));
+			break;
+		}
+	}
+	return started;
+}
+
+static void join_members(struct crew *c, struct member *members, unsigned n, int *err)
+{
+	blocking(&c->run->thread0, true);
+	for (unsigned i = 0; i < n; i++) {
+		pthread_join(members[i].id, NULL);
+		if (*err == 0)
+			*err = members[i].err;
+	}
+	blocking(&c->run->thread0, false);
+}
+
+static int parallel(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *t, void *arg), void *arg,
+		    bool timed)
+{
+	struct crew c = {.run = run, .fn = fn, .arg = arg};
+	struct member *members = calloc(n, sizeof(*members));
+	unsigned started;
+	int err = 0;
+	bool go;
+
+	SM_CHECK(n >= 1 && n <= run->nthreads);
+	if (members == NULL)
+		return sm_run_fail(run, -ENOMEM, "out of memory for %u threads", n);
+	pthread_mutex_init(&c.lock, NULL);
+	pthread_cond_init(&c.changed, NULL);
+	started = start_members(&c, members, n - 1);
+	go = started == n - 1 && all_ready(&c, n - 1);
+	if (go && timed)
+		sm_run_timed_begin(run);
+	open_gate(&c, go);
+	if (go)
+		err = call(&c, &run->thread0);
+	wait_for_work(&c);
+	if (go && timed)
+		sm_run_timed_end(run);
+	join_members(&c, members, started, &err);
+	pthread_cond_destroy(&c.changed);
+	pthread_mutex_destroy(&c.lock);
+	free(members);
+	return err != 0 ? err : run->error;
+}
+
+int sm_run_parallel(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *t, void *arg), void *arg)
+{
+	return parallel(run, n, fn, arg, false);
+}
+
+int sm_run_parallel_timed(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *t, void *arg),
+			  void *arg)
+{
+	return parallel(run, n, fn, arg, true);
+}

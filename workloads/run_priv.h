@@ -1,0 +1,61 @@
+/*
+ * run_priv.h: the inside of a run, shared by run.c (threads, timed part, reports), session.c (heap,
+ * collector, results) and counting.c (counters of each thread).
+ */
+#ifndef SM_WORKLOADS_RUN_PRIV_H
+#define SM_WORKLOADS_RUN_PRIV_H
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <sys/resource.h>
+
+#include "workloads/run.h"
+#include "workloads/session.h"
+
+struct sm_counting;
+struct sm_counted;
+
+/* Totals that only grow, read at both ends of a timed part. */
+struct sm_totals {
+	uint64_t ns;
+	struct sm_gc_stats gc; /* all 0 without a collector */
+	struct rusage usage;   /* of the process */
+};
+
+struct sm_run {
+	/* fixed before the workload runs */
+	const struct sm_job *job;
+	struct sm_gc *gc;
+	unsigned nthreads;
+	struct sm_counting *counting; /* NULL: nothing is counted */
+
+	/* thread 0 only */
+	struct sm_sample *sample;
+	struct sm_thread thread0;
+	uint64_t start_ns; /* of the session: set-up is what is not timed */
+	bool timing;
+	struct sm_totals at_begin, timed; /* timed: sums of differences over closed parts */
+	bool have_ops;
+	uint64_t ops;
+
+	/* Under lock; any thread. */
+	pthread_mutex_t lock;
+	int error;
+};
+
+/* Where a thread that is out of memory goes: see sm_run_out_of_memory. */
+struct sm_thread_exit {
+	jmp_buf env;
+};
+extern __thread struct sm_thread_exit *sm__thread_exit;
+
+/* Pins the calling thread to a seat, or lets it run anywhere; -EIO etc. through sm_run_fail. */
+int sm__run_seat(struct sm_run *run, const struct sm_seat *seat, const char *who);
+/* Prepares and undoes the calling thread as mutator `index`: pin, attach, count. */
+int sm__thread_start(struct sm_thread *t, struct sm_run *run, unsigned index);
+void sm__thread_stop(struct sm_thread *t);
+
+/* Adds a line to the sample's warnings. Any thread. */
+void sm__run_warn(struct sm_run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

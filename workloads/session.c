@@ -1,0 +1,371 @@
+/*
+ * session.c: one sample in this process: configuration, heap and collector, the run, its results.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "allocator/malloc.h"
+#include "perf/clock.h"
+#include "perf/pin.h"
+#include "perf/topology.h"
+#include "workloads/counting.h"
+#include "workloads/run_priv.h"
+
+void sm_job_init(struct sm_job *job, const struct sm_params *params)
+{
+	memset(job, 0, sizeof(*job));
+	job->params = params;
+	job->backend = SM_WL_GC;
+	job->seed = 1;
+}
+
+/* ---- configuration ------------------------------------------------------------------------------- */
+
+static int check_backend(const struct sm_job *job, char *err, size_t errlen)
+{
+	const struct sm_workload *w = job->params->workload;
+	size_t at;
+	bool first = true;
+
+	if ((w->backends & (1u << job->backend)) != 0)
+		return 0;
+	at = (size_t)snprintf(err, errlen, "%s: backend=%s: must be", w->name,
+			      sm_wl_backend_name(job->backend));
+	for (unsigned b = 0; b < SM_WL_COUNT && at < errlen; b++)
+		if ((w->backends & (1u << b)) != 0) {
+			at += (size_t)snprintf(err + at, errlen - at, "%s %s", first ? "" : " or",
+					       sm_wl_backend_name((enum sm_wl_backend)b));
+			first = false;
+		}
+	return -EINVAL;
+}
+
+static int apply_settings(const struct sm_job *job, struct sm_gc_config *cfg, char *err, size_t errlen)
+{
+	for (unsigned i = 0; i < job->nsettings; i++) {
+		int rc = sm_gc_config_set(cfg, job->settings[i].key, job->settings[i].value, err, errlen);
+
+		if (rc != 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+int sm_job_check(const struct sm_job *job, char *err, size_t errlen)
+{
+	struct sm_gc_config cfg;
+	int rc = check_backend(job, err, errlen);
+
+	if (rc != 0)
+		return rc;
+	sm_gc_config_init(&cfg);
+	return apply_settings(job, &cfg, err, errlen);
+}
+
+void sm_job_setting_keys(void (*fn)(void *ctx, const char *key, const char *values, const char *help),
+			 void *ctx)
+{
+	for (const struct sm_config_key *k = sm_gc_config_keys(); k->name != NULL; k++)
+		fn(ctx, k->name, k->values, k->help);
+	for (const struct sm_config_key *k = sm_heap_config_keys(); k->name != NULL; k++)
+		fn(ctx, k->name, k->values, k->help);
+}
+
+/* The machine's nodes and CPUs, as the plain arrays that the heap takes. Nodes without memory that we
+ * may use, and what exceeds the arrays, stay out: such a CPU counts as node 0's. */
+static void apply_topology(const struct sm_topology *t, struct sm_gc_config *cfg)
+{
+	if (t == NULL || !t->is_thissystem || t->n_nodes > SM_MAX_NODES)
+		return;
+	cfg->heap.nnodes = (unsigned)t->n_nodes;
+	for (int i = 0; i < t->n_nodes; i++) {
+		cfg->heap.node_os[i] = t->nodes[i].os;
+		for (int j = 0; j < t->n_nodes; j++) {
+			unsigned d = sm_topology_distance(t, i, j);
+
+			cfg->heap.distance[i][j] = (uint16_t)(d < UINT16_MAX ? d : UINT16_MAX);
+		}
+	}
+	for (int i = 0; i < t->n_pus; i++) {
+		const struct sm_topo_pu *pu = &t->pus[i];
+
+		if (pu->os < 0 || pu->os >= SM_MAX_CPUS)
+			continue;
+		if (pu->node >= 0)
+			cfg->heap.cpu_node[pu->os] = (uint8_t)pu->node;
+		if (pu->l3 >= 0)
+			cfg->cpu_l3[pu->os] = (uint16_t)pu->l3;
+	}
+}
+
+/* ---- the collector's threads --------------------------------------------------------------------- */
+
+/* Runs on each thread of the collector, before it does anything. */
+static void worker_start(void *ctx, unsigned index, const char *role)
+{
+	struct sm_run *run = ctx;
+	const struct sm_job *job = run->job;
+	bool mark = strcmp(role, "mark") == 0;
+	const struct sm_seat *seat =
+		mark && job->marks != NULL && index < job->workers ? &job->marks[index] : NULL;
+	char who[48];
+
+	snprintf(who, sizeof(who), "%s worker %u", role, index);
+	if (seat == NULL || seat->cpu < 0)
+		sm_pin_release(); /* it may have inherited a mutator's pin */
+	else
+		sm__run_seat(run, seat, who);
+	sm__counting_thread_start(run->counting, role, index, seat);
+}
+
+static void worker_stop(void *ctx, unsigned index, const char *role)
+{
+	struct sm_run *run = ctx;
+
+	(void)index;
+	(void)role;
+	sm__counting_thread_stop(run->counting);
+}
+
+/* Backend span: the process's manual heap takes the heap's settings; those that are not for it, and all on
+ * backend libc, are named in a warning. */
+static int configure_explicit(struct sm_run *run)
+{
+	char why[200];
+
+	for (unsigned i = 0; i < run->job->nsettings; i++) {
+		const struct sm_setting *s = &run->job->settings[i];
+		int err = -ENOENT;
+
+		if (run->job->backend == SM_WL_SPAN)
+			err = sm_malloc_configure(s->key, s->value, why, sizeof(why));
+		if (err == -ENOENT)
+			sm__run_warn(run, "%s=%s has no effect on backend %s\n", s->key, s->value,
+				     sm_wl_backend_name(run->job->backend));
+		else if (err == -EBUSY)
+			sm__run_warn(run, "%s=%s has no effect: this process has allocated already\n", s->key,
+				     s->value);
+		else if (err != 0)
+			return sm_run_fail(run, err, "%s", why);
+	}
+	return 0;
+}
+
+static int make_collector(struct sm_run *run)
+{
+	struct sm_gc_config cfg;
+	char why[200];
+
+	sm_gc_config_init(&cfg);
+	apply_topology(run->job->topology, &cfg);
+	if (apply_settings(run->job, &cfg, why, sizeof(why)) != 0)
+		return sm_run_fail(run, -EINVAL, "%s", why);
+	if (run->job->workers != 0)
+		cfg.workers = run->job->workers;
+	cfg.worker_start = worker_start;
+	cfg.worker_stop = worker_stop;
+	cfg.worker_ctx = run;
+	run->gc = sm_gc_create(&cfg, why, sizeof(why));
+	if (run->gc == NULL)
+		return sm_run_fail(run, errno != 0 ? -errno : -EINVAL, "cannot make the heap: %s", why);
+	return 0;
+}
+
+/* ---- results ------------------------------------------------------------------------------------- */
+
+/* Peak resident memory in KiB, of this program only (getrusage's figure survives exec). -1: unknown. */
+static int64_t peak_rss_kib(void)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	char line[160];
+	long long kib = -1;
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "VmHWM: %lld kB", &kib) == 1)
+			break;
+	if (f != NULL)
+		fclose(f);
+	return kib;
+}
+
+static double seconds(struct timeval tv)
+{
+	return (double)tv.tv_sec + (double)tv.tv_usec * 1e-6;
+}
+
+static void report_time(struct sm_run *run)
+{
+	double wall = (double)run->timed.ns * 1e-9;
+
+	sm_run_result_double(run, "wall_s", wall, "s");
+	sm_run_result_double(run, "setup_s",
+			     (double)sm_clock_delta(run->start_ns, sm_clock_ns()) * 1e-9 - wall, "s");
+	sm_run_result_double(run, "user_s", seconds(run->timed.usage.ru_utime), "s");
+	sm_run_result_double(run, "system_s", seconds(run->timed.usage.ru_stime), "s");
+	if (!run->have_ops || run->ops == 0 || wall <= 0)
+		return;
+	sm_run_result_int(run, "ops", (int64_t)run->ops, "ops");
+	sm_run_result_double(run, "ns_per_op", wall * 1e9 * run->nthreads / (double)run->ops, "ns");
+	sm_run_result_double(run, "ops_per_s", (double)run->ops / wall, "ops/s");
+}
+
+static void report_memory(struct sm_run *run)
+{
+	const struct rusage *u = &run->timed.usage;
+	int64_t peak = peak_rss_kib();
+
+	if (peak >= 0)
+		sm_run_result_int(run, "peak_rss_kib", peak, "KiB");
+	else
+		sm_run_result_none(run, "peak_rss_kib", "KiB", "/proc/self/status has no VmHWM");
+	sm_run_result_int(run, "minor_faults", u->ru_minflt, "faults");
+	sm_run_result_int(run, "major_faults", u->ru_majflt, "faults");
+	sm_run_result_int(run, "context_switches", u->ru_nvcsw + u->ru_nivcsw, "switches");
+}
+
+static void report_collector(struct sm_run *run)
+{
+	const struct sm_gc_stats *g = &run->timed.gc;
+
+	sm_run_result_int(run, "gc_cycles", g->cycles, "cycles");
+	sm_run_result_int(run, "alloc_bytes", (int64_t)g->allocated_bytes, "bytes");
+	if (sm_sample_result(run->sample, "mark_objects_per_s") == NULL) {
+		if (g->total_mark_ns > 0)
+			sm_run_result_double(run, "mark_objects_per_s",
+					     (double)g->total_marked_objects * 1e9 / (double)g->total_mark_ns,
+					     "objects/s");
+		else
+			sm_run_result_none(run, "mark_objects_per_s", "objects/s",
+					   "no collection in the timed part");
+	}
+	sm_run_result_int(run, "mark_ns", (int64_t)g->total_mark_ns, "ns");
+	sm_run_result_int(run, "cycle_ns", (int64_t)g->total_cycle_ns, "ns");
+	sm_run_result_int(run, "heap_live_bytes", (int64_t)g->live_bytes, "bytes");
+	sm_run_result_int(run, "stalls", (int64_t)g->stalls, "stalls");
+	sm_run_result_int(run, "stall_total_ns", (int64_t)g->stall_total_ns, "ns");
+	sm_run_result_int(run, "verify_errors", (int64_t)g->verify_errors, "errors");
+}
+
+/* The waits that mutators suffered for the collector, by cause: what the timed part's end shows. */
+static void report_stalls(struct sm_run *run)
+{
+	struct sm_gc_stalls s;
+	char name[40];
+
+	sm_gc_stalls(run->gc, &s);
+	sm_run_result_double(run, "stall_max_us", (double)s.all.max_ns * 1e-3, "us");
+	sm_run_result_double(run, "stall_p50_us", (double)s.all.p50_ns * 1e-3, "us");
+	sm_run_result_double(run, "stall_p99_us", (double)s.all.p99_ns * 1e-3, "us");
+	sm_run_result_double(run, "stall_p999_us", (double)s.all.p999_ns * 1e-3, "us");
+	for (unsigned c = 0; c < SM_STALL_CAUSES; c++) {
+		const char *cause = sm_stall_name((enum sm_stall_cause)c);
+
+		snprintf(name, sizeof(name), "stall_%s_count", cause);
+		sm_run_result_int(run, name, (int64_t)s.cause[c].count, "stalls");
+		if (s.cause[c].count == 0)
+			continue;
+		snprintf(name, sizeof(name), "stall_%s_p50_us", cause);
+		sm_run_result_double(run, name, (double)s.cause[c].p50_ns * 1e-3, "us");
+		snprintf(name, sizeof(name), "stall_%s_p99_us", cause);
+		sm_run_result_double(run, name, (double)s.cause[c].p99_ns * 1e-3, "us");
+		snprintf(name, sizeof(name), "stall_%s_p999_us", cause);
+		sm_run_result_double(run, name, (double)s.cause[c].p999_ns * 1e-3, "us");
+		snprintf(name, sizeof(name), "stall_%s_max_us", cause);
+		sm_run_result_double(run, name, (double)s.cause[c].max_ns * 1e-3, "us");
+	}
+	sm_run_result_double(run, "handshake_max_us", (double)s.handshake_round.max_ns * 1e-3, "us");
+}
+
+static void report(struct sm_run *run)
+{
+	if (run->timed.ns == 0)
+		sm_run_fail(run, -EIO, "the workload timed nothing");
+	report_time(run);
+	report_memory(run);
+	if (run->gc != NULL) {
+		report_collector(run);
+		report_stalls(run);
+	} else {
+		sm_run_result_none(run, "gc_cycles", "cycles", "no collector");
+		sm_run_result_none(run, "stall_max_us", "us", "no collector");
+	}
+	if (run->gc != NULL && run->timed.gc.verify_errors != 0)
+		sm_run_fail(run, -EIO, "the verifier found %llu differences",
+			    (unsigned long long)run->timed.gc.verify_errors);
+}
+
+/* ---- the run ------------------------------------------------------------------------------------- */
+
+/* Calls the workload with a way out for sm_run_out_of_memory. */
+static SM_NOINLINE int call_workload(struct sm_run *run)
+{
+	struct sm_thread_exit out;
+	int err = -ENOMEM;
+
+	sm__thread_exit = &out;
+	if (setjmp(out.env) == 0)
+		err = run->job->params->workload->run(run);
+	sm__thread_exit = NULL;
+	return err;
+}
+
+static void check_pin(struct sm_run *run)
+{
+	const struct sm_seat *seat = run->job->mutators;
+	char why[160];
+
+	if (seat != NULL && seat->cpu >= 0 && sm_pin_verify(seat->cpu, why, sizeof(why)) != 0)
+		sm_run_fail(run, -EIO, "mutator 0: %s", why);
+}
+
+static void run_job(struct sm_run *run)
+{
+	int err;
+
+	if (sm__counting_new(run, &run->counting) != 0)
+		return;
+	if ((run->job->backend == SM_WL_GC ? make_collector(run) : configure_explicit(run)) != 0)
+		return;
+	if (sm__thread_start(&run->thread0, run, 0) == 0) {
+		err = call_workload(run);
+		if (err != 0)
+			sm_run_fail(run, err, "%s failed: %s", run->job->params->workload->name,
+				    strerror(-err));
+		check_pin(run);
+		if (run->error == 0)
+			report(run);
+		sm__thread_stop(&run->thread0);
+	}
+	if (run->gc != NULL)
+		sm_gc_destroy(run->gc); /* its threads end, and hand their counts over */
+	if (run->error == 0 && sm__counting_collect(run->counting, run->sample, run->ops, run->timed.ns) != 0)
+		sm_run_fail(run, -ENOMEM, "out of memory for metrics");
+}
+
+int sm_session_run(const struct sm_job *job, struct sm_sample *out)
+{
+	struct sm_run run = {
+		.job = job,
+		.sample = out,
+		.nthreads = sm_params_threads(job->params),
+		.start_ns = sm_clock_ns(),
+	};
+
+	sm_sample_init(out);
+	if (sm_job_check(job, out->error, sizeof(out->error)) != 0)
+		return -EINVAL;
+	pthread_mutex_init(&run.lock, NULL);
+	run_job(&run);
+	sm__counting_free(run.counting);
+	pthread_mutex_destroy(&run.lock);
+	if (run.error != 0) {
+		free(out->results);
+		free(out->metrics);
+		out->results = NULL;
+		out->metrics = NULL;
+		out->nresults = out->nmetrics = 0;
+	}
+	return run.error;
+}

@@ -1,0 +1,204 @@
+/*
+ * wl_binary_trees.c: many short-lived trees beside one that stays (after Ellis, Kovac and Boehm's GCBench,
+ * by way of the Computer Language Benchmarks Game).
+ *
+ * A long-lived tree of `depth` is built; then for d = 4, 8, .. <= depth, 2^(depth-d+4) trees of depth d are
+ * built, counted and dropped, split over the threads. A node is two pointers. Every node is allocated
+ * before its children, so a tree lies in memory as it is walked.
+ *
+ * Timed: all of it, the long-lived tree included.
+ */
+#include <errno.h>
+
+#include "workloads/backend.h"
+
+struct node {
+	struct node *left, *right;
+};
+
+struct forest {
+	enum sm_wl_backend backend;
+	const struct sm_type *type; /* gc */
+	int depth;
+	struct node *long_lived;
+	_Atomic(uint64_t) nodes; /* counted in the short-lived trees */
+};
+
+/* ---- a tree, for each backend -------------------------------------------------------------------- */
+
+/* gc. The node is rooted by this frame (the collector scans stacks conservatively) until its parent
+ * holds it. Stores into a fresh node go through the barrier too: marking may be under way. */
+static struct node *grow_gc(struct sm_thread *t, const struct sm_type *type, int depth)
+{
+	struct node *n = sm_backend_new(SM_WL_GC, t, type, sizeof(*n));
+
+	if (depth > 0) {
+		sm_store(t->m, (void **)&n->left, grow_gc(t, type, depth - 1));
+		sm_store(t->m, (void **)&n->right, grow_gc(t, type, depth - 1));
+	}
+	return n;
+}
+
+/*
+ * Explicit: one recursive function for each backend, so that the choice is made once a tree. The grown and
+ * felled nodes are the same as a C program's.
+ */
+static struct node *grow_span(struct sm_thread *t, int depth)
+{
+	struct node *n = sm_backend_new(SM_WL_SPAN, t, NULL, sizeof(*n));
+
+	n->left = depth > 0 ? grow_span(t, depth - 1) : NULL;
+	n->right = depth > 0 ? grow_span(t, depth - 1) : NULL;
+	return n;
+}
+
+static struct node *grow_libc(struct sm_thread *t, int depth)
+{
+	struct node *n = sm_backend_new(SM_WL_LIBC, t, NULL, sizeof(*n));
+
+	n->left = depth > 0 ? grow_libc(t, depth - 1) : NULL;
+	n->right = depth > 0 ? grow_libc(t, depth - 1) : NULL;
+	return n;
+}
+
+static void fell_span(struct node *n)
+{
+	if (n->left != NULL) {
+		fell_span(n->left);
+		fell_span(n->right);
+	}
+	sm_backend_free(SM_WL_SPAN, n);
+}
+
+static void fell_libc(struct node *n)
+{
+	if (n->left != NULL) {
+		fell_libc(n->left);
+		fell_libc(n->right);
+	}
+	sm_backend_free(SM_WL_LIBC, n);
+}
+
+static uint64_t count(const struct node *n)
+{
+	return n->left == NULL ? 1 : 1 + count(n->left) + count(n->right);
+}
+
+static struct node *grow(struct sm_thread *t, const struct forest *f, int depth)
+{
+	switch (f->backend) {
+	case SM_WL_GC: return grow_gc(t, f->type, depth);
+	case SM_WL_SPAN: return grow_span(t, depth);
+	default: return grow_libc(t, depth);
+	}
+}
+
+static void fell(const struct forest *f, struct node *tree)
+{
+	if (f->backend == SM_WL_SPAN)
+		fell_span(tree);
+	else if (f->backend == SM_WL_LIBC)
+		fell_libc(tree);
+}
+
+/* ---- the forest ---------------------------------------------------------------------------------- */
+
+/* This thread's share of all short-lived trees. */
+static int short_lived(struct sm_thread *t, void *arg)
+{
+	struct forest *f = arg;
+	uint64_t nodes = 0, threads = sm_run_threads(t->run);
+
+	for (int d = 4; d <= f->depth; d += 4) {
+		uint64_t trees = (uint64_t)1 << (f->depth - d + 4);
+		uint64_t from = trees * t->index / threads, to = trees * (t->index + 1) / threads;
+
+		for (uint64_t i = from; i < to; i++) {
+			struct node *tree = grow(t, f, d);
+
+			nodes += count(tree);
+			fell(f, tree);
+		}
+	}
+	sm_fetch_add_relaxed(&f->nodes, nodes);
+	return 0;
+}
+
+/* Nodes that the definition asks for. */
+static uint64_t expected(int depth)
+{
+	uint64_t nodes = 0;
+
+	for (int d = 4; d <= depth; d += 4)
+		nodes += ((uint64_t)1 << (depth - d + 4)) * (((uint64_t)2 << d) - 1);
+	return nodes;
+}
+
+static int run(struct sm_run *run)
+{
+	struct sm_thread *t = sm_run_thread(run);
+	struct forest f = {
+		.backend = sm_run_backend(run),
+		.depth = (int)sm_params_int(sm_run_params(run), "depth"),
+	};
+	uint64_t check, long_lived;
+	int err;
+
+	if (f.backend == SM_WL_GC) {
+		f.type = sm_type_pointers(sm_run_gc(run), sizeof(struct node) / sizeof(void *));
+		if (f.type == NULL)
+			return sm_run_fail(run, -ENOMEM, "out of memory for a type");
+	}
+	sm_run_timed_begin(run);
+	f.long_lived = grow(t, &f, f.depth); /* rooted by f, on this stack */
+	sm_run_timed_end(run);
+	err = sm_run_parallel_timed(run, sm_run_threads(run), short_lived, &f);
+	if (err != 0)
+		return err;
+	sm_run_timed_begin(run);
+	long_lived = count(f.long_lived);
+	fell(&f, f.long_lived);
+	sm_run_timed_end(run);
+	check = sm_load_relaxed(&f.nodes);
+	sm_run_ops(run, check + long_lived);
+	sm_run_result_int(run, "check", (int64_t)check, "nodes");
+	sm_run_result_int(run, "long_lived", (int64_t)long_lived, "nodes");
+	if (check != expected(f.depth) || long_lived != ((uint64_t)2 << f.depth) - 1)
+		return sm_run_fail(run, -EIO, "counted %llu and %llu nodes, built %llu and %llu",
+				   (unsigned long long)check, (unsigned long long)long_lived,
+				   (unsigned long long)expected(f.depth),
+				   (unsigned long long)(((uint64_t)2 << f.depth) - 1));
+	return 0;
+}
+
+static const struct sm_param_desc params[] = {
+	{
+		.name = "depth",
+		.def = 18,
+		.min = 4,
+		.max = 26,
+		.quick = 14,
+		.unit = "levels",
+		.help = "of the long-lived tree and of the deepest short-lived ones",
+	},
+	{
+		.name = "threads",
+		.def = 1,
+		.min = 1,
+		.max = 4096,
+		.quick = 1,
+		.unit = "threads",
+		.help = "the short-lived trees are split over them",
+	},
+	{0},
+};
+
+const struct sm_workload sm__wl_binary_trees;
+const struct sm_workload sm__wl_binary_trees = {
+	.name = "binary-trees",
+	.summary = "short-lived trees beside a long-lived one: small objects built, counted, dropped",
+	.op = "node",
+	.params = params,
+	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.run = run,
+};

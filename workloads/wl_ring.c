@@ -1,0 +1,199 @@
+/*
+ * wl_ring.c: a large live set under steady replacement, every step timed (after "Push, Will, Pusher",
+ * the latency benchmarks of message queues that Go and OCaml were compared with).
+ *
+ * `live` messages stand in a ring; a message is a node (next, payload) and a pointer-free payload of
+ * `size` zeroed bytes. A step replaces the oldest message by a new one. The time of a step is the
+ * distance between two readings of the CPU's constant-rate counter, so nothing that delays the thread
+ * is missed. Timed: the steps; building the ring is set-up.
+ */
+#include <errno.h>
+
+#include "perf/clock.h"
+#include "workloads/backend.h"
+#include "workloads/histogram.h"
+
+struct message {
+	struct message *next;
+	char *payload;
+};
+
+struct ring {
+	const struct sm_type *type; /* gc: a message */
+	size_t size;
+	uint64_t live, ops;
+	struct message *newest;	    /* its next is the oldest; on the stack of the run, which roots it */
+	struct sm_histogram *steps; /* ticks */
+};
+
+SM_INLINE struct message *new_message(const enum sm_wl_backend b, struct sm_thread *t, const struct ring *r)
+{
+	struct message *m = sm_backend_new(b, t, r->type, sizeof(*m));
+
+	sm_backend_store(b, t, (void **)&m->payload, sm_backend_zeroed(b, t, r->size));
+	return m;
+}
+
+SM_INLINE void build(const enum sm_wl_backend b, struct sm_thread *t, struct ring *r)
+{
+	struct message *first = new_message(b, t, r);
+
+	r->newest = first;
+	sm_backend_store(b, t, (void **)&first->next, first);
+	for (uint64_t i = 1; i < r->live; i++) {
+		struct message *m = new_message(b, t, r);
+
+		sm_backend_store(b, t, (void **)&m->next, first);
+		sm_backend_store(b, t, (void **)&r->newest->next, m);
+		r->newest = m;
+	}
+}
+
+SM_INLINE void step(const enum sm_wl_backend b, struct sm_thread *t, struct ring *r)
+{
+	struct message *oldest = sm_load((void **)&r->newest->next);
+	struct message *m = new_message(b, t, r);
+
+	sm_backend_store(b, t, (void **)&m->next, sm_load((void **)&oldest->next));
+	sm_backend_store(b, t, (void **)&r->newest->next, m);
+	r->newest = m;
+	if (b != SM_WL_GC) {
+		sm_backend_free(b, oldest->payload);
+		sm_backend_free(b, oldest);
+	}
+}
+
+SM_INLINE void steps(const enum sm_wl_backend b, struct sm_thread *t, struct ring *r)
+{
+	uint64_t before = sm_clock_ticks(), now;
+
+	for (uint64_t i = 0; i < r->ops; i++, before = now) {
+		step(b, t, r);
+		now = sm_clock_ticks();
+		sm_histogram_record(r->steps, sm_clock_delta(before, now));
+	}
+}
+
+/* Counts the messages of the ring, and gives them back; 0 when one is damaged. */
+SM_INLINE uint64_t dismantle(const enum sm_wl_backend b, struct ring *r)
+{
+	struct message *m = r->newest, *next;
+	uint64_t n = 0;
+	bool damaged = false;
+
+	do {
+		next = m->next;
+		damaged |= m->payload == NULL || m->payload[0] != 0 || m->payload[r->size - 1] != 0;
+		if (b != SM_WL_GC) {
+			sm_backend_free(b, m->payload);
+			sm_backend_free(b, m);
+		}
+		m = next;
+		n++;
+	} while (m != r->newest && n <= r->live);
+	return damaged ? 0 : n;
+}
+
+/* All of it, for one backend. Returns the number of messages in the ring, or 0 when one is damaged. */
+SM_INLINE uint64_t run_ring(const enum sm_wl_backend b, struct sm_run *run, struct ring *r)
+{
+	struct sm_thread *t = sm_run_thread(run);
+
+	build(b, t, r);
+	sm_run_timed_begin(run);
+	steps(b, t, r);
+	sm_run_timed_end(run);
+	return dismantle(b, r);
+}
+
+static void report(struct sm_run *run, const struct ring *r)
+{
+	static const struct {
+		const char *name;
+		double q;
+	} quantiles[] = {{"p50_us", 0.5}, {"p99_us", 0.99}, {"p999_us", 0.999}, {"p9999_us", 0.9999}};
+	double us = sm_clock_ticks_per_ns() * 1000;
+
+	for (unsigned i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++)
+		sm_run_result_double(run, quantiles[i].name,
+				     (double)sm_histogram_quantile(r->steps, quantiles[i].q) / us, "us");
+	sm_run_result_double(run, "max_us", (double)r->steps->max / us, "us");
+}
+
+static uint64_t run_backend(struct sm_run *run, struct ring *r)
+{
+	switch (sm_run_backend(run)) {
+	case SM_WL_GC: return run_ring(SM_WL_GC, run, r);
+	case SM_WL_SPAN: return run_ring(SM_WL_SPAN, run, r);
+	default: return run_ring(SM_WL_LIBC, run, r);
+	}
+}
+
+static int run(struct sm_run *run)
+{
+	const struct sm_params *p = sm_run_params(run);
+	struct ring r = {
+		.live = (uint64_t)sm_params_int(p, "live"),
+		.size = (size_t)sm_params_int(p, "size"),
+		.ops = (uint64_t)sm_params_int(p, "ops"),
+		.steps = calloc(1, sizeof(*r.steps)),
+	};
+	uint64_t n;
+
+	if (sm_run_gc(run) != NULL)
+		r.type = sm_type_pointers(sm_run_gc(run), sizeof(struct message) / sizeof(void *));
+	if (r.steps == NULL || (sm_run_gc(run) != NULL && r.type == NULL)) {
+		free(r.steps);
+		return sm_run_fail(run, -ENOMEM, "out of memory for the histogram");
+	}
+	sm_clock_ticks_per_ns(); /* its calibration must not fall into a step */
+	n = run_backend(run, &r);
+	sm_run_ops(run, r.ops);
+	report(run, &r);
+	free(r.steps);
+	if (n != r.live)
+		return sm_run_fail(run, -EIO, "the ring lost or damaged messages: %llu of %llu are left",
+				   (unsigned long long)n, (unsigned long long)r.live);
+	return 0;
+}
+
+static const struct sm_param_desc params[] = {
+	{
+		.name = "live",
+		.def = 200000,
+		.min = 2,
+		.max = 1000000000,
+		.quick = 20000,
+		.unit = "messages",
+		.help = "in the ring",
+	},
+	{
+		.name = "size",
+		.def = 1024,
+		.min = 8,
+		.max = 1 << 30,
+		.quick = 1024,
+		.unit = "bytes",
+		.help = "of a payload, which is zeroed",
+	},
+	{
+		.name = "ops",
+		.def = 5000000,
+		.min = 1,
+		.max = 1000000000000,
+		.quick = 200000,
+		.unit = "ops",
+		.help = "steps: messages replaced",
+	},
+	{0},
+};
+
+const struct sm_workload sm__wl_ring;
+const struct sm_workload sm__wl_ring = {
+	.name = "ring",
+	.summary = "a large ring of messages under steady replacement: the latency of every step",
+	.op = "step",
+	.params = params,
+	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.run = run,
+};
