@@ -78,6 +78,7 @@ bool sm_sim_running(void)
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
 static int next_id;
 static unsigned dumps;
+static unsigned stops;
 static int overflowed;
 
 static void dump(const char *label)
@@ -139,6 +140,13 @@ void sm__sim_stop(int id, unsigned region)
 	snprintf(label, sizeof(label), "sm stop %d %u %d", id, region,
 		 __atomic_load_n(&overflowed, __ATOMIC_RELAXED));
 	dump(label);
+	/* Release: whoever sees the number finds the dump on disk. */
+	__atomic_fetch_add(&stops, 1, __ATOMIC_RELEASE);
+}
+
+unsigned sm__sim_stops(void)
+{
+	return __atomic_load_n(&stops, __ATOMIC_ACQUIRE);
 }
 
 /* ---- the command line ------------------------------------------------------------------------ */

@@ -8,8 +8,8 @@
  *   worker   sm_region_thread_open() sees that it runs under Callgrind (counter set from SM_COUNTERS_SIM) and announces
  *            itself; at every change of region it asks Callgrind to dump what each thread has spent so far, labelled with the
  *            thread's number and the two regions; light regions (region.h) do not dump
- *   worker   after its threads have stopped: sm_sim_load() reads the dumps, sm_sim_publish() hands them over, and then
- *            sm_region_get() gives the simulated counts like any others, with source sim
+ *   worker   after its threads have stopped, sm_region_get() gives the simulated counts like any others, with source sim:
+ *            the dumps are read when they are first asked for, and again when more threads have stopped
  *
  * Callgrind counts only between open and stop (collection is off elsewhere), so start-up and the harness are not in
  * the numbers. A dump covers all threads: each one's costs go to the region that it was in. Callgrind numbers threads in its
@@ -89,13 +89,10 @@ int sm_sim_folder(char *buf, size_t len);
 
 /*
  * Reads all dumps of the calling process (or of any, with pid) in the folder. 0; -ENOENT no dumps; -EINVAL a dump that is
- * not understood (err says which). The counts are used by sm_region_get until the process ends.
+ * not understood (err says which).
  */
 int sm_sim_load(const char *folder, int pid, struct sm_sim_counts **out, char *err, size_t errlen);
 void sm_sim_free(struct sm_sim_counts *c);
-
-/* Makes loaded counts the ones that regions report; NULL undoes it. Not while other threads read regions. */
-void sm_sim_publish(const struct sm_sim_counts *c);
 
 /*
  * One value: thread is sm_region_sim_id(). False when it is not known: the thread left no dump, or (region >= 0) its regions
@@ -108,7 +105,12 @@ bool sm_sim_overflowed(const struct sm_sim_counts *c);
 
 /* ---- called by region.c ---------------------------------------------------------------------- */
 
-const struct sm_sim_counts *sm__sim_published(void);
+/*
+ * One value out of this process's dumps, loading them when need be. False and a static reason when there is none.
+ * Thread-safe.
+ */
+bool sm__sim_lookup(int thread, int region, enum sm_sim e, uint64_t *v, const char **why);
+unsigned sm__sim_stops(void);	   /* threads that have stopped so far */
 int sm__sim_open(unsigned region); /* the new thread's number, -1: not under Callgrind */
 void sm__sim_change(int id, unsigned from, unsigned to);
 void sm__sim_reset(int id, unsigned region);

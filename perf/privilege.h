@@ -7,9 +7,10 @@
  *   1. sm_privilege_init(), first thing in main(): the loader says that this process has more rights than its user
  *      (AT_SECURE). The environment is stripped of everything that libraries below us would obey (HWLOC_*, LIBPFM_*, LD_*,
  *      GLIBC_TUNABLES, ...), and CAP_PERFMON is switched on if the file grants it.
- *   2. counters are opened: sm_region_thread_open() by each thread for itself, sm_uncore_open() by the main thread.
- *   3. sm_privilege_drop() by each thread, after it opened its own: the capability is gone for good; the descriptors stay.
- *      Threads that are started after the main thread dropped it never had it.
+ *   2. counters are opened: by each thread for itself (sm_region_thread_open, which then drops the capability of any
+ *      thread but the main one), packages by the main thread (sm_uncore_open)
+ *   3. sm_privilege_drop() by the main thread once its threads are started: the capability is gone for good, the descriptors
+ *      stay. Threads that are started later never had it.
  *
  * Capabilities are per thread; starting the worker process anew (exec) gives it the file's capability again.
  */

@@ -3,12 +3,14 @@
 #include "perf/clock.h"
 #include "perf/counter_sim.h"
 #include "perf/passes.h"
+#include "perf/privilege.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_GROUPS	 16
 #define CALIBRATE_ROUNDS 32
@@ -459,6 +461,9 @@ int sm_region_thread_open(const struct sm_counterset *cs, const struct sm_region
 	add(&t->enters[opt->first], 1);
 	if (cs->opt.from == SM_COUNTERS_SIM)
 		t->sim = sm__sim_open(opt->first);
+	/* The main thread keeps its rights until everybody else is started: they inherit what it has. */
+	if (gettid() != getpid())
+		sm_privilege_drop();
 	self = t;
 	*out = t;
 	return 0;
@@ -537,27 +542,20 @@ static void judge(const struct sm_region_thread *t, struct sm_reading *r, bool l
 	}
 }
 
-/* A simulated count, once the dumps are loaded. region -1: the total. */
+/* A simulated count. region -1: the total. */
 static void fill_sim(const struct sm_region_thread *t, enum sm_sim what, int region, struct sm_reading *r)
 {
-	const struct sm_sim_counts *c = sm__sim_published();
 	uint64_t v;
 
 	if (t->sim < 0) {
 		r->reason = "this process does not run under Callgrind";
-	} else if (!c) {
-		r->reason = "the Callgrind dumps are not loaded";
-	} else if (region >= 0 && sm_sim_overflowed(c)) {
-		r->reason = "too many changes of region to dump each: only the thread's total is known";
 	} else if (region >= 0 && is_light(t, (unsigned)region)) {
 		r->reason =
 			"light region: counted in the enclosing one (a Callgrind dump costs milliseconds)";
-	} else if (sm_sim_value(c, t->sim, region, what, &v)) {
+	} else if (sm__sim_lookup(t->sim, region, what, &v, &r->reason)) {
 		r->raw = v;
 		r->status = SM_STATUS_OK;
 		r->reason = NULL;
-	} else {
-		r->reason = "this thread left no Callgrind dump";
 	}
 }
 

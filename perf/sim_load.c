@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,18 +39,6 @@ struct load {
 	char *err;
 	size_t errlen;
 };
-
-static const struct sm_sim_counts *published;
-
-void sm_sim_publish(const struct sm_sim_counts *c)
-{
-	published = c;
-}
-
-const struct sm_sim_counts *sm__sim_published(void)
-{
-	return published;
-}
 
 /* ---- one file -------------------------------------------------------------------------------- */
 
@@ -270,8 +259,6 @@ int sm_sim_load(const char *folder, int pid, struct sm_sim_counts **out, char *e
 
 void sm_sim_free(struct sm_sim_counts *c)
 {
-	if (published == c)
-		published = NULL;
 	free(c);
 }
 
@@ -303,4 +290,43 @@ bool sm_sim_value(const struct sm_sim_counts *c, int thread, int region, enum sm
 			sum += pick(c->threads[thread].counts[r], e);
 	*v = sum;
 	return true;
+}
+
+/* ---- this process's own ---------------------------------------------------------------------- */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sm_sim_counts *own; /* under lock */
+static unsigned own_stops;
+static char own_error[300];
+
+static void refresh_locked(void)
+{
+	unsigned stops = sm__sim_stops();
+	char folder[512];
+
+	if (stops == own_stops)
+		return;
+	own_stops = stops;
+	sm_sim_free(own);
+	own = NULL;
+	if (sm_sim_folder(folder, sizeof(folder)))
+		snprintf(own_error, sizeof(own_error), "the folder of the Callgrind dumps is not known");
+	else
+		sm_sim_load(folder, 0, &own, own_error, sizeof(own_error));
+}
+
+bool sm__sim_lookup(int thread, int region, enum sm_sim e, uint64_t *v, const char **why)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&lock);
+	refresh_locked();
+	if (!own)
+		*why = own_stops ? own_error : "simulated counts are known when the thread has stopped";
+	else if (region >= 0 && own->overflowed)
+		*why = "too many changes of region to dump each: only the thread's total is known";
+	else if (!(found = sm_sim_value(own, thread, region, e, v)))
+		*why = "this thread left no Callgrind dump";
+	pthread_mutex_unlock(&lock);
+	return found;
 }

@@ -91,9 +91,8 @@ static int child(void)
 	static const char *const sets[] = {"cycles", "branch"};
 	struct sm_counterset_options o = {.sets = sets, .n_sets = 2, .user_dir = "", .from = SM_COUNTERS_SIM};
 	struct work w[3] = {{.factor = 1}, {.factor = 2}, {.factor = 3}};
-	struct sm_sim_counts *counts;
 	pthread_t t[2];
-	char err[300], folder[512];
+	char err[300];
 
 	if (sm_counterset_new(&o, &w[0].cs, err, sizeof(err)))
 		abort();
@@ -103,11 +102,6 @@ static int child(void)
 	pthread_join(t[0], NULL);
 	pthread_create(&t[1], NULL, run, &w[2]); /* takes over the ended thread's number */
 	pthread_join(t[1], NULL);
-	if (sm_sim_folder(folder, sizeof(folder)) || sm_sim_load(folder, 0, &counts, err, sizeof(err))) {
-		printf("load: %s\n", err);
-		return 1;
-	}
-	sm_sim_publish(counts);
 	for (int i = 0; i < 3; i++) {
 		char name[8];
 
@@ -115,7 +109,6 @@ static int child(void)
 		print_thread(&w[i], name);
 		sm_region_thread_free(w[i].t);
 	}
-	sm_sim_free(counts);
 	sm_counterset_free(w[0].cs);
 	return 0;
 }
