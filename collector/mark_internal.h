@@ -21,7 +21,8 @@ struct sm_lane {
 	uintptr_t base;
 	size_t bytes;
 	struct sm_span *spans;
-	unsigned edge_at;
+	unsigned edge_at;	  /* the next place: the oldest edge, or empty */
+	unsigned waiting;	  /* edges in the ring, in the places before edge_at */
 	uintptr_t edge[SM_EDGES]; /* offsets from base of edges whose descriptors are on their way; 0: none */
 };
 

@@ -59,17 +59,20 @@ SM_INLINE void edge(struct sm_marker *k, struct sm_lane *l, uintptr_t p, enum sm
 	l->edge_at = (l->edge_at + 1) % SM_EDGES;
 	if (SM_LIKELY(old != 0))
 		sm__mark_offset(k, l, old, how);
+	else
+		l->waiting++;
 }
 
-/* The edges that wait. */
+/* The edges that wait, oldest first: few where there is little to do, as in a list. */
 SM_INLINE void flush_edges(struct sm_marker *k, struct sm_lane *l, enum sm_how how)
 {
-	for (unsigned i = 0; i < SM_EDGES; i++) {
-		uintptr_t off = l->edge[i];
+	unsigned at = l->edge_at - l->waiting;
 
-		l->edge[i] = 0;
-		if (off)
-			sm__mark_offset(k, l, off, how);
+	for (; l->waiting > 0; l->waiting--) {
+		uintptr_t off = l->edge[at % SM_EDGES];
+
+		l->edge[at++ % SM_EDGES] = 0;
+		sm__mark_offset(k, l, off, how);
 	}
 }
 
@@ -194,39 +197,34 @@ SM_INLINE uintptr_t pop(struct sm_marker *k)
 	return *--k->next;
 }
 
-/* Entry 0 in the ring is an empty place; in_ring counts the others. */
+/*
+ * The FIFO is filled as far as there is something to pop, and its oldest entry scanned: in a graph it is
+ * always full; in a list, where nothing else is in flight, an object waits for nobody.
+ */
 SM_INLINE void drain_ring(struct sm_marker *k, uint64_t until, enum sm_how how)
 {
-	uintptr_t ring[SM_FIFO_MAX] = {0};
-	unsigned at = 0, in_ring = 0, look_up = LOOK_UP, size = k->fifo;
+	uintptr_t fifo[SM_FIFO_MAX];
+	unsigned head = 0, tail = 0, look_up = LOOK_UP, size = k->fifo;
 	_Atomic(uint32_t) *parked = &k->gc->workq.parked;
 	struct sm_lane n = {0};
 
 	sm__lane_init(&n, k);
 	for (;;) {
-		uintptr_t in = pop(k), out;
+		while (tail - head < size) {
+			uintptr_t in = pop(k);
 
-		if (in == 0 && in_ring == 0) {
+			if (in == 0)
+				break;
+			SM_PREFETCH_R((const void *)in);
+			fifo[tail++ % SM_FIFO_MAX] = in;
+		}
+		if (SM_UNLIKELY(tail == head)) {
 			flush_edges(k, &n, how);
 			if (k->next == k->first)
 				return;
 			continue;
 		}
-		if (in) {
-			SM_PREFETCH_R((const void *)in);
-			in_ring++;
-		}
-		do {
-			out = ring[at];
-			ring[at] = in;
-			in = 0;
-			at = at + 1 == size ? 0 : at + 1;
-			/* With nothing more to pop, go round to the oldest entry. */
-		} while (out == 0 && k->next == k->first && in_ring > 0);
-		if (out == 0)
-			continue;
-		in_ring--;
-		scan(k, &n, out, how);
+		scan(k, &n, fifo[head++ % SM_FIFO_MAX], how);
 		if (SM_LIKELY(--look_up != 0))
 			continue;
 		look_up = LOOK_UP;
@@ -237,10 +235,8 @@ SM_INLINE void drain_ring(struct sm_marker *k, uint64_t until, enum sm_how how)
 	}
 	/* Out of budget: what is in the rings goes back. */
 	flush_edges(k, &n, how);
-	for (unsigned i = 0; i < size; i++) {
-		if (ring[i])
-			sm__mark_push_entry(k, ring[i]);
-	}
+	while (head != tail)
+		sm__mark_push_entry(k, fifo[head++ % SM_FIFO_MAX]);
 }
 
 SM_INLINE void drain_direct(struct sm_marker *k, uint64_t until)
