@@ -4,7 +4,7 @@
  * The control thread runs one cycle at a time. Between cycles it sweeps in the background.
  *
  *        all swept            every mutator                     stacks being scanned,
- *   OFF -----------> STARTING --NONE, BARRIER_ON acked--> MARKING   roots, queues, barriers
+ *   OFF -----------> STARTING -NONE, BARRIER_ON, BLACK--> MARKING   roots, queues, barriers
  *    ^                                                      |  ^
  *    |                                          queues empty|  | a round found something, or
  *    |                                                      v  | finalizers resurrected something
@@ -23,13 +23,18 @@
  * NONE. When the lists hold no unswept span, a mutator may still be sweeping one that it took on its way.
  *   Sweeping is never interrupted by a safepoint, so after this round nobody sweeps, all mark bits are
  *   clear, and a barrier buffer that fills during the next step may mark.
- * BARRIER_ON. Each mutator turns its barrier and black allocation on and blackens the rests of its
- *   windows. One that has not acknowledged stores without recording: harmless, for nobody scans anything
- *   yet; the snapshot that the deletion half protects is that of the round's end.
+ * BARRIER_ON. Each mutator turns its barrier on. One that has not acknowledged stores without recording:
+ *   harmless, for nothing is black and nobody scans anything yet.
+ * BLACK. Each mutator blackens the rests of its windows and allocates black from then on. Not with the
+ *   barrier: a black object that reaches a mutator whose barrier is off may be given a white one unrecorded.
+ *   And not with the scan: when this round is over, every store under way began with every barrier on. Else
+ *   one that has read the old value of a slot could still overwrite a value that another mutator stored there
+ *   unrecorded, scanned its stack, and loaded back. (tests/model/cycle.pml has both as refuted variants.)
  * SCAN. Each mutator scans its own stack and is black from then on. It may meanwhile meet, in the heap,
  *   pointers from stacks that are still grey: the insertion half of those stacks' owners records them.
  * Marking. Workers and assists empty the queues.
- * FLUSH. Let t0 be the moment when the queues were seen drained: no marker held grey entries. If in the
+ * FLUSH. Let t0 be a moment after gc->found was read when the queues were seen drained: no marker held grey
+ *   entries. (Read afterwards, found would include what a flush brought in between.) If in the
  *   round that follows no mutator marks anything (gc->found does not move), then every entry in every
  *   buffer at t0 was black at t0: it was found marked at the flush, and nobody marked in between. So at t0
  *   there was no grey object and no recorded white one; by the invariant everything reachable was black at
@@ -135,7 +140,10 @@ static uint64_t terminate(struct sm_gc *gc)
 		uint64_t found;
 
 		drain(gc);
+		/* t0 is a moment after `found` was read: what a flush brought before it is seen here or drained. */
 		found = sm_load_seqcst(&gc->found);
+		if (!sm__workq_is_drained(&gc->workq) || sm_load_acquire(&gc->overflowed))
+			continue;
 		gc->cycle.rounds++;
 		sm__handshake(gc, SM_HS_FLUSH);
 		if (sm_load_seqcst(&gc->found) == found && sm__workq_is_drained(&gc->workq) &&
@@ -295,6 +303,7 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 	if (SM_IS_MUTANT(3))
 		sm__handshake(gc, SM_HS_SCAN);
 	sm__handshake(gc, SM_HS_BARRIER_ON);
+	sm__handshake(gc, SM_HS_BLACK);
 	set_phase(gc, SM_GC_MARKING);
 	c->marking = sm__now_ns();
 	sm_store_relaxed(&gc->pace.assist_ratio,

@@ -38,11 +38,10 @@ static void blacken_window(void *ctx, struct sm_span *s, unsigned first, unsigne
 	sm__blacken(s, first, count);
 }
 
-static void barrier_on(struct sm_gc *gc, struct sm_mutator_priv *p)
+static void born_black(struct sm_gc *gc, struct sm_mutator_priv *p)
 {
 	struct sm_mutator *m = p->m;
 
-	m->barrier = true;
 	p->black_gen = gc->view.black_gen;
 	if (SM_IS_MUTANT(5))
 		return;
@@ -63,7 +62,8 @@ static void do_op(struct sm_gc *gc, struct sm_mutator_priv *p, uintptr_t sp)
 {
 	switch (gc->hs.op) {
 	case SM_HS_NONE: break;
-	case SM_HS_BARRIER_ON: barrier_on(gc, p); break;
+	case SM_HS_BARRIER_ON: p->m->barrier = true; break;
+	case SM_HS_BLACK: born_black(gc, p); break;
 	case SM_HS_SCAN:
 		if (!(SM_IS_MUTANT(7) && p->next != NULL))
 			sm__mutator_scan_stack(p, sp);
@@ -118,21 +118,21 @@ static void acknowledge(void *arg, uintptr_t *sp)
 	struct sm_mutator *m = arg;
 	struct sm_mutator_priv *p = m->priv;
 	struct sm_gc *gc = m->gc;
-	bool stop;
+	bool stop, scanned;
 
 	if (sm_load_acquire(&m->poll) == 0)
 		return;
 	stop = gc->hs.op == SM_HS_STOP;
 	sm__delay(gc);
 	do_op(gc, p, (uintptr_t)sp);
-	if (gc->hs.op == SM_HS_SCAN)
-		sm__clear_dead_stack(p);
+	scanned = gc->hs.op == SM_HS_SCAN;
 	sm_store_relaxed(&m->poll, 0);
 	if (stop) {
 		sm__mutator_save_stack(p, sp);
 		p->resume_state = SM_M_RUNNING;
 		sm_store_release(&p->state, SM_M_HELD);
 	}
+	p->clear_stack = scanned;
 	arrive(gc);
 	if (stop)
 		wait_while_held(p);
@@ -141,6 +141,11 @@ static void acknowledge(void *arg, uintptr_t *sp)
 void sm__handshake_acknowledge(struct sm_mutator *m)
 {
 	sm__with_registers(acknowledge, m);
+	/* Out here, where acknowledge's own frame is dead too: its holes lay below what was scanned. */
+	if (m->priv->clear_stack) {
+		m->priv->clear_stack = false;
+		sm__clear_dead_stack(m->priv);
+	}
 }
 
 void sm_safepoint_slow(struct sm_mutator *m)
@@ -248,8 +253,9 @@ static void try_proxies(struct sm_gc *gc)
 static void set_view_locked(struct sm_gc *gc, enum sm_handshake_op op)
 {
 	switch (op) {
-	case SM_HS_BARRIER_ON:
-		gc->view.barrier = gc->view.black = true;
+	case SM_HS_BARRIER_ON: gc->view.barrier = true; break;
+	case SM_HS_BLACK:
+		gc->view.black = true;
 		gc->view.black_gen = sm_load_relaxed(&gc->heap->sweepgen);
 		break;
 	case SM_HS_SCAN: gc->view.scan = true; break;

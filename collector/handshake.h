@@ -8,7 +8,8 @@
 
 enum sm_handshake_op {
 	SM_HS_NONE,	   /* nothing: every mutator has passed a safepoint since the request */
-	SM_HS_BARRIER_ON,  /* barrier on, windows black */
+	SM_HS_BARRIER_ON,  /* barrier on */
+	SM_HS_BLACK,	   /* windows black, and what is born from here on */
 	SM_HS_SCAN,	   /* scan the own stack */
 	SM_HS_FLUSH,	   /* hand grey objects over */
 	SM_HS_BARRIER_OFF, /* barrier off, its buffer forgotten */
