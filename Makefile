@@ -167,6 +167,10 @@ print-command:
 print-build:
 	@echo $(B)
 
+.PHONY: test-model
+test-model: ## check the models of the collector with spin (LONG=1: the large bounds too)
+	@tests/model/run.sh $(if $(LONG),--long)
+
 # ---- install -------------------------------------------------------------------------------------
 # The public headers and whatever they include, under include/spanmark/, so that their own
 # root-relative includes and a program's `#include "collector/gc.h"` both work with one -I.

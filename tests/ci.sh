@@ -34,7 +34,8 @@ step_bare() { # make run where there is nothing but git and make
 	tests/setup/bare.sh run || status=$?
 	[ "$status" = 77 ] || return "$status"
 }
-STEPS="test layers format clang asan vm"
+step_model() { make --no-print-directory test-model; } # installs what it needs itself
+STEPS="test layers format clang asan vm model"
 
 if [ "${1:-}" = --list ]; then
 	echo "$STEPS"
