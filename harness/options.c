@@ -94,6 +94,19 @@ static const char *skip_blank(const char *p)
 	return p;
 }
 
+/* Length up to the next comma that separates; those between slashes belong to the entry ("cpu/event=1,umask=2/"). */
+static size_t entry_length(const char *p, bool slashes)
+{
+	bool inside = false;
+	size_t n;
+
+	for (n = 0; p[n] && (inside || p[n] != ','); n++) {
+		if (slashes && p[n] == '/')
+			inside = !inside;
+	}
+	return n;
+}
+
 /* Comma-separated, blanks around the entries dropped; each non-empty. */
 static int take_list(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
 		     size_t errlen)
@@ -102,10 +115,10 @@ static int take_list(const struct sm_option *opt, struct sm_run_options *o, cons
 
 	disinherit(s);
 	for (const char *p = value;; p++) {
-		size_t len;
+		size_t len, next;
 
 		p = skip_blank(p);
-		len = strcspn(p, ",");
+		len = next = entry_length(p, opt->letter == 'e');
 		while (len > 0 && (p[len - 1] == ' ' || p[len - 1] == '\t'))
 			len--;
 		if (len == 0)
@@ -115,7 +128,7 @@ static int take_list(const struct sm_option *opt, struct sm_run_options *o, cons
 			return refuse(err, errlen, opt, "..", "at most 4096 entries");
 		if (sm_strings_add(s, p, len))
 			return -ENOMEM;
-		p += strcspn(p, ",");
+		p += next;
 		if (!*p)
 			return 0;
 	}
@@ -459,7 +472,7 @@ static int check_together(const struct sm_run_options *o, char *err, size_t errl
 		wrong = "--topology is for planning: add --dry-run";
 	else if (o->resume && !o->store)
 		wrong = "--resume needs --store FILE, the database to go on with";
-	else if (o->counters == SM_COUNTERS_NONE && (o->events.n || o->sets.n))
+	else if (o->counters == SM_COUNT_NONE && (o->events.n || o->sets.n))
 		wrong = "--counters=none contradicts -e and -C; allowed with them: auto, pmu, sw, sim";
 	if (!wrong)
 		return 0;
@@ -508,7 +521,7 @@ const char *sm_format_name(enum sm_format f)
 	return names[f];
 }
 
-const char *sm_counters_name(enum sm_counters c)
+const char *sm_count_name(enum sm_count c)
 {
 	static const char *const names[] = {"auto", "pmu", "sw", "sim", "none"};
 

@@ -33,8 +33,8 @@ int sm_strings_add(struct sm_strings *s, const char *text, size_t len);
 void sm_strings_free(struct sm_strings *s);
 
 enum sm_format { SM_FORMAT_TABLE, SM_FORMAT_CSV, SM_FORMAT_JSON };
-enum sm_counters { SM_COUNTERS_AUTO, SM_COUNTERS_PMU, SM_COUNTERS_SW, SM_COUNTERS_SIM, SM_COUNTERS_NONE };
-enum sm_by { SM_BY_ROLE, SM_BY_THREAD, SM_BY_CORE, SM_BY_L3, SM_BY_NODE, SM_BY_KIND };
+enum sm_count { SM_COUNT_AUTO, SM_COUNT_PMU, SM_COUNT_SW, SM_COUNT_SIM, SM_COUNT_NONE };
+enum sm_by { SM_PER_ROLE, SM_PER_THREAD, SM_PER_CORE, SM_PER_L3, SM_PER_NODE, SM_PER_KIND };
 enum sm_color { SM_COLOR_AUTO, SM_COLOR_ALWAYS, SM_COLOR_NEVER };
 
 struct sm_run_options {
@@ -58,7 +58,7 @@ struct sm_run_options {
 	uint64_t seed;
 	double timeout_s; /* 0: not said (300; with --quick 30) */
 	enum sm_format format;
-	enum sm_counters counters;
+	enum sm_count counters;
 	enum sm_by by;
 	enum sm_color color;
 	char *output;	/* -o */
@@ -95,7 +95,7 @@ int sm_run_options_parse(struct sm_run_options *o, int argc, char **argv, char *
 
 /* Names of enum values, as typed. */
 const char *sm_format_name(enum sm_format f);
-const char *sm_counters_name(enum sm_counters c);
+const char *sm_count_name(enum sm_count c);
 const char *sm_by_name(enum sm_by b);
 
 /* configfile.c: reads `path` into o. 0, -EINVAL, -errno and one line in err that names file and line. */

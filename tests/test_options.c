@@ -61,8 +61,8 @@ START_TEST(every_form)
 	ck_assert(o.quick);
 	ck_assert_uint_eq(o.reps, 7);
 	ck_assert_int_eq(o.format, SM_FORMAT_JSON);
-	ck_assert_int_eq(o.counters, SM_COUNTERS_SW);
-	ck_assert_int_eq(o.by, SM_BY_NODE);
+	ck_assert_int_eq(o.counters, SM_COUNT_SW);
+	ck_assert_int_eq(o.by, SM_PER_NODE);
 	ck_assert_double_eq(o.timeout_s, 1.5);
 	ck_assert(o.seed_given && o.seed == 16);
 	ck_assert_int_eq(parse("--timeout 100ms"), 0);

@@ -1,0 +1,426 @@
+/*
+ * spanmark run: options, plan, the loop over jobs, the report. cmd.h tells how a sample travels.
+ */
+#include "harness/cmd.h"
+#include "harness/doctor.h"
+#include "harness/environ.h"
+#include "harness/job.h"
+#include "harness/plan.h"
+#include "harness/progress.h"
+#include "harness/runner.h"
+#include "harness/sim.h"
+#include "harness/store.h"
+#include "harness/writer.h"
+#include "perf/privilege.h"
+#include "perf/topology.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Everything a run holds. */
+struct run {
+	struct sm_run_options opt;
+	struct sm_plan plan;
+	struct sm_store *store;
+	struct sm_output output;
+	struct sm_progress progress;
+	char *self; /* path of this program */
+	int64_t id;
+	unsigned total;	 /* jobs of the run, done ones included */
+	unsigned failed; /* samples that are not ok */
+	bool interrupted;
+};
+
+static void print_help(void)
+{
+	size_t n;
+	const struct sm_option *opt = sm_options(&n);
+
+	puts("spanmark run: measures workloads, each sample in a process of its own, and prints a counter "
+	     "table.\n"
+	     "\n"
+	     "  spanmark run [OPTION ..]\n");
+	for (size_t i = 0; i < n; i++) {
+		char left[48];
+
+		snprintf(left, sizeof(left), "%s%c%s--%s%s%s", opt[i].letter ? "-" : "  ",
+			 opt[i].letter ? opt[i].letter : ' ', opt[i].letter ? ", " : " ", opt[i].name,
+			 opt[i].arg ? " " : "", opt[i].arg ? opt[i].arg : "");
+		printf("  %-28s %s\n", left, opt[i].help);
+		if (opt[i].words)
+			printf("  %-28s   %s\n", "", opt[i].words);
+	}
+	puts("\n"
+	     "Examples:\n"
+	     "  spanmark run --quick\n"
+	     "      all workloads, small; under a minute on two cores\n"
+	     "  spanmark run -w graph -p objects=1m,8m --workers 1,2 --reps 7\n"
+	     "      four cases, medians with 95% intervals\n"
+	     "  spanmark run -w binary-trees --backend gc,libc -p depth=16 -C cache,tlb --by core\n"
+	     "      where the misses are: counts by core, collector against malloc and free\n"
+	     "  spanmark run -w ring --set gc.mode=stw,concurrent -f json -o ring.json\n"
+	     "      the stop-the-world baseline beside the concurrent collector, for a program to read\n"
+	     "  spanmark run --store lab.db --reps 20; spanmark run --store lab.db --resume\n"
+	     "      kept as they arrive; goes on after an interruption\n"
+	     "  spanmark run -w churn --threads 16 --place scatter --topology server.xml --dry-run\n"
+	     "      where the threads would go on another machine\n"
+	     "\n"
+	     "Exit status: 0 done, 1 some samples failed or were not measured, 2 the command line is wrong.");
+}
+
+/* ---- one sample ---------------------------------------------------------------------------------- */
+
+static void relay_stderr(void *ctx, const char *data, size_t len)
+{
+	struct run *run = ctx;
+
+	sm_progress_relay(&run->progress, data, len);
+}
+
+/* Core, L3 and kind of the CPUs that the metrics name: what --by sums over. */
+static void place_metrics(struct sm_record *rec, const struct sm_topology *t, struct sm_pool *pool)
+{
+	for (size_t i = 0; i < rec->nmetrics; i++) {
+		struct sm_record_metric *m = &rec->metrics[i];
+		int pu = m->cpu >= 0 ? sm_topology_pu(t, m->cpu) : SM_NONE;
+		const char *kind;
+
+		if (pu == SM_NONE)
+			continue;
+		m->core = t->pus[pu].core;
+		m->l3 = t->pus[pu].l3;
+		kind = sm_pool_str(pool, sm_topology_kind_name(t, t->pus[pu].kind));
+		if (kind)
+			m->kind = kind;
+	}
+}
+
+static void label_of(const struct sm_record *rec, char *buf, size_t len)
+{
+	cJSON *config = cJSON_Parse(rec->config);
+	const cJSON *item;
+	size_t n = (size_t)snprintf(buf, len, "%s %s", rec->workload, rec->backend);
+
+	cJSON_ArrayForEach(item, config)
+	{
+		if (n < len && cJSON_IsString(item))
+			n += (size_t)snprintf(buf + n, len - n, " %s=%s", item->string, item->valuestring);
+	}
+	cJSON_Delete(config);
+}
+
+/* The worker process, under Callgrind where counts are simulated. */
+static void run_worker(struct run *run, struct sm_runner *runner, const char *job, struct sm_worker_end *end)
+{
+	struct sm_sim_run sim;
+	char *const *argv = runner->argv;
+	char err[300];
+
+	if (run->opt.counters != SM_COUNT_SIM) {
+		sm_runner_run(runner, job, end);
+		return;
+	}
+	if (sm_sim_begin(&sim, run->plan.topology, argv, err, sizeof(err)) != 0) {
+		sm_progress_clear(&run->progress);
+		sm_complain("%s", err);
+		*end = (struct sm_worker_end){.how = SM_WORKER_NOT_STARTED, .code = ENOEXEC};
+		return;
+	}
+	runner->argv = sim.argv;
+	sm_runner_run(runner, job, end);
+	runner->argv = argv;
+	sm_sim_end(&sim);
+}
+
+/* Runs the job and commits its sample. 0, or -errno when the store failed: then there is no point in going on. */
+static int run_one(struct run *run, unsigned ordinal, const char *job)
+{
+	char *argv[] = {run->self, (char *)SM_WORKER_COMMAND, NULL};
+	struct sm_runner runner = {
+		.argv = argv, .timeout_s = run->plan.timeout_s, .on_stderr = relay_stderr, .ctx = run};
+	struct sm_worker_end end;
+	struct sm_pool pool = {0};
+	struct sm_record rec;
+	char label[160];
+	int rc = sm_job_describe(job, &rec, &pool);
+
+	if (rc) {
+		sm_complain("a job in the plan is damaged");
+		sm_pool_free(&pool);
+		return rc;
+	}
+	rec.ordinal = ordinal;
+	label_of(&rec, label, sizeof(label));
+	sm_progress_start(&run->progress, rec.group, label, rec.rep, rec.pass);
+	run_worker(run, &runner, job, &end);
+	sm_runner_record(&runner, &end, &rec, &pool);
+	if (end.how == SM_WORKER_INTERRUPTED) {
+		run->interrupted = true; /* not measured: --resume will */
+	} else {
+		place_metrics(&rec, run->plan.topology, &pool);
+		sm_progress_end(&run->progress, rec.group, label, rec.rep, rec.pass, rec.status, rec.message,
+				rec.took_s);
+		run->failed += strcmp(rec.status, SM_STATUS_WORD_OK) != 0;
+		rc = sm_store_add(run->store, run->id, &rec);
+		if (rc)
+			sm_complain("%s", sm_store_error(run->store));
+	}
+	sm_worker_end_free(&end);
+	sm_record_free(&rec);
+	sm_pool_free(&pool);
+	return rc;
+}
+
+/* All jobs that have no sample yet, in the plan's order. */
+static int run_all(struct run *run)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < run->total && rc == 0 && !run->interrupted; i++) {
+		char *job = sm_store_pending(run->store, run->id, i);
+
+		if (job)
+			rc = run_one(run, i, job);
+		free(job);
+		run->interrupted |= sm_runner_interrupted();
+	}
+	sm_progress_clear(&run->progress);
+	return rc;
+}
+
+/* ---- before and after ---------------------------------------------------------------------------- */
+
+static double member_number(const cJSON *obj, const char *name, bool *has)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(obj, name);
+
+	*has = cJSON_IsNumber(item);
+	return *has ? item->valuedouble : 0;
+}
+
+static const char *member_text(const cJSON *obj, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(obj, name);
+
+	return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+/* What `spanmark doctor --calibrate` last found out about this machine's counters goes with the run. */
+static int keep_calibration(struct run *run)
+{
+	char *text = sm_doctor_load_calibration();
+	cJSON *root = text ? cJSON_Parse(text) : NULL;
+	const cJSON *item;
+	int rc = 0;
+
+	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(root, "calibration"))
+	{
+		bool has;
+		struct sm_calibration_row row = {
+			.kernel = member_text(item, "kernel"),
+			.event = member_text(item, "metric"),
+			.verdict = member_text(item, "verdict"),
+			.reason = member_text(item, "reason"),
+			.expected = member_number(item, "expected", &has),
+		};
+
+		row.error = member_number(item, "error", &row.has_value);
+		row.counted = member_number(item, "counted", &row.has_value);
+		if (rc == 0)
+			rc = sm_store_add_calibration(run->store, run->id, &row);
+	}
+	cJSON_Delete(root);
+	free(text);
+	return rc;
+}
+
+static int begin_new(struct run *run, int argc, char **argv)
+{
+	struct sm_topology_source here = {0};
+	char *env = sm_environ_json(&run->opt, &run->plan, argc, argv, "");
+	char *line = sm_environ_command_line(argc, argv), *xml = sm_topology_xml(&here);
+	struct sm_run_info info = {
+		.environment = env ? env : "{}",
+		.topology = xml ? xml : "",
+		.command_line = line ? line : "",
+		.by = sm_by_name(run->opt.by),
+		.seed = run->plan.seed,
+		.planned = run->plan.njobs,
+	};
+	int rc = sm_store_begin(run->store, &info, (const char *const *)run->plan.jobs, &run->id);
+
+	if (rc == 0)
+		rc = keep_calibration(run);
+	if (rc)
+		sm_complain("%s", sm_store_error(run->store));
+	free(env);
+	free(line);
+	free(xml);
+	run->total = run->plan.njobs;
+	return rc;
+}
+
+/* The groups of the jobs that are left, for the time left. */
+static int start_progress(struct run *run)
+{
+	unsigned left = 0, groups = 0;
+	int rc;
+
+	for (int round = 0; round <= 1; round++) {
+		for (unsigned i = 0; i < run->total; i++) {
+			char *job = sm_store_pending(run->store, run->id, i);
+			struct sm_pool pool = {0};
+			struct sm_record rec;
+
+			if (job && sm_job_describe(job, &rec, &pool) == 0) {
+				if (round == 0) {
+					left++;
+					groups = rec.group + 1 > groups ? rec.group + 1 : groups;
+				} else
+					sm_progress_plan(&run->progress, rec.group);
+			}
+			sm_pool_free(&pool);
+			free(job);
+		}
+		if (round == 0) {
+			rc = sm_progress_init(&run->progress, stderr, isatty(STDERR_FILENO) == 1, left,
+					      groups);
+			if (rc)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+static bool wants_color(const struct run *run)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (run->opt.color != SM_COLOR_AUTO)
+		return run->opt.color == SM_COLOR_ALWAYS;
+	if ((no && *no) || (term && !strcmp(term, "dumb")))
+		return false;
+	return isatty(fileno(run->output.file)) == 1;
+}
+
+/* Prints the run from the store. Exit status. */
+static int report(struct run *run)
+{
+	struct sm_writer w = {.format = run->opt.format, .by = run->opt.by};
+	struct sm_report r;
+	char err[512];
+	int rc = sm_store_load(run->store, run->id, &r);
+
+	if (rc) {
+		sm_complain("%s", sm_store_error(run->store));
+		sm_output_close(&run->output, false, err, sizeof(err));
+		return SM_EXIT_FAILED;
+	}
+	w.color = wants_color(run);
+	rc = sm_report_write(&r, &w, run->output.file);
+	sm_report_free(&r);
+	if (rc == -ENOMEM)
+		sm_complain("out of memory while writing the report");
+	if (sm_output_close(&run->output, rc != -ENOMEM, err, sizeof(err)) != 0) {
+		sm_complain("%s", err);
+		return SM_EXIT_FAILED;
+	}
+	return rc ? SM_EXIT_FAILED : SM_EXIT_OK;
+}
+
+static int measure(struct run *run)
+{
+	int rc = start_progress(run), status;
+
+	if (rc == 0)
+		rc = sm_runner_catch_signals();
+	if (rc == 0)
+		rc = run_all(run);
+	if (rc == 0)
+		rc = sm_store_end(run->store, run->id, run->interrupted ? "interrupted" : "done");
+	status = report(run);
+	if (run->interrupted)
+		sm_complain("interrupted: the report has what was measured until then%s",
+			    run->opt.store ? "; --resume goes on" : "");
+	if (status == SM_EXIT_OK && (rc || run->failed || run->interrupted))
+		status = SM_EXIT_FAILED;
+	return status;
+}
+
+static int usage(const char *err)
+{
+	sm_complain("%s", err);
+	return SM_EXIT_USAGE;
+}
+
+/* Opens what is written to, in an order in which a refusal leaves nothing behind. Exit status. */
+static int open_all(struct run *run, int argc, char **argv)
+{
+	char err[512];
+	const char *self = sm_runner_self();
+
+	run->self = self ? strdup(self) : NULL;
+	if (!run->self) {
+		sm_complain("cannot find this program's own file: is /proc mounted?");
+		return SM_EXIT_FAILED;
+	}
+	if (sm_output_open(&run->output, run->opt.output, err, sizeof(err)) != 0)
+		return usage(err);
+	if (run->opt.resume && access(run->opt.store, F_OK) != 0) {
+		snprintf(err, sizeof(err), "--resume: there is no store '%.300s'; nothing to resume",
+			 run->opt.store);
+		return usage(err);
+	}
+	if (sm_store_open(run->opt.store, &run->store, err, sizeof(err)) != 0)
+		return usage(err);
+	if (run->opt.resume) {
+		if (sm_store_unfinished(run->store, &run->id, &run->total) != 0)
+			return usage(sm_store_error(run->store));
+		return SM_EXIT_OK;
+	}
+	return begin_new(run, argc, argv) == 0 ? SM_EXIT_OK : SM_EXIT_FAILED;
+}
+
+static int run_command(struct run *run, int argc, char **argv)
+{
+	char err[768];
+	int rc, status;
+
+	if (sm_run_options_parse(&run->opt, argc, argv, err, sizeof(err)) != 0)
+		return usage(err);
+	if (run->opt.help) {
+		print_help();
+		return SM_EXIT_OK;
+	}
+	rc = sm_plan_build(&run->opt, &run->plan, err, sizeof(err));
+	if (rc)
+		return usage(err);
+	if (run->opt.dry_run) {
+		sm_plan_print(&run->plan, stdout);
+		return SM_EXIT_OK;
+	}
+	sm_privilege_drop(); /* what needed more has been tried out; workers get theirs by exec */
+	status = open_all(run, argc, argv);
+	if (status == SM_EXIT_OK)
+		status = measure(run);
+	sm_output_close(&run->output, false, err, sizeof(err));
+	return status;
+}
+
+int sm_cmd_run(int argc, char **argv)
+{
+	struct run run = {0};
+	int status;
+
+	sm_run_options_init(&run.opt);
+	status = run_command(&run, argc, argv);
+	sm_progress_free(&run.progress);
+	sm_store_close(run.store);
+	sm_plan_free(&run.plan);
+	sm_run_options_free(&run.opt);
+	free(run.self);
+	return status;
+}

@@ -1,0 +1,285 @@
+#include "harness/environ.h"
+#include "harness/plan.h"
+#include "perf/counterset.h"
+
+#include <cjson/cJSON.h>
+#include <ctype.h>
+#include <gnu/libc-version.h>
+#include <hwloc.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- small files of the kernel ------------------------------------------------------------------- */
+
+/* First line of root/path into buf; false when it cannot be read. */
+static bool first_line(const char *root, const char *path, char *buf, size_t len)
+{
+	char full[512];
+	FILE *f;
+	bool ok;
+
+	snprintf(full, sizeof(full), "%s%s", root, path);
+	f = fopen(full, "re");
+	ok = f && fgets(buf, (int)len, f) != NULL;
+	if (f)
+		fclose(f);
+	if (ok)
+		buf[strcspn(buf, "\n")] = 0;
+	return ok;
+}
+
+/* Adds the file's line as text, or null. */
+static void add_line(cJSON *obj, const char *name, const char *root, const char *path)
+{
+	char line[256];
+
+	if (first_line(root, path, line, sizeof(line)))
+		cJSON_AddStringToObject(obj, name, line);
+	else
+		cJSON_AddNullToObject(obj, name);
+}
+
+/* The word in brackets: "always [madvise] never" -> "madvise". */
+static void add_choice(cJSON *obj, const char *name, const char *root, const char *path)
+{
+	char line[256], *open, *close;
+
+	if (first_line(root, path, line, sizeof(line)) && (open = strchr(line, '[')) &&
+	    (close = strchr(open, ']'))) {
+		*close = 0;
+		cJSON_AddStringToObject(obj, name, open + 1);
+	} else
+		cJSON_AddNullToObject(obj, name);
+}
+
+/* "key : value" of /proc/cpuinfo's first CPU that has it. */
+static bool cpuinfo(const char *root, const char *key, char *value, size_t len)
+{
+	char path[512], line[4096];
+	size_t keylen = strlen(key);
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/proc/cpuinfo", root);
+	f = fopen(path, "re");
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		const char *colon = strchr(line, ':');
+
+		if (strncmp(line, key, keylen) || !colon ||
+		    (!isspace((unsigned char)line[keylen]) && line[keylen] != ':'))
+			continue;
+		snprintf(value, len, "%s", colon[1] == ' ' ? colon + 2 : colon + 1);
+		value[strcspn(value, "\n")] = 0;
+		found = true;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* ---- machine ------------------------------------------------------------------------------------- */
+
+static void add_cpu(cJSON *env, const char *root, const struct sm_topology *t)
+{
+	char value[4096];
+
+	if (t && t->is_thissystem && t->cpu_model[0])
+		cJSON_AddStringToObject(env, "cpu_model", t->cpu_model);
+	else if (cpuinfo(root, "model name", value, sizeof(value)))
+		cJSON_AddStringToObject(env, "cpu_model", value);
+	else
+		cJSON_AddNullToObject(env, "cpu_model");
+	if (cpuinfo(root, "microcode", value, sizeof(value)))
+		cJSON_AddStringToObject(env, "microcode", value);
+	else
+		cJSON_AddNullToObject(env, "microcode");
+	/* x86 only; elsewhere the kernel does not say. */
+	if (cpuinfo(root, "flags", value, sizeof(value)))
+		cJSON_AddBoolToObject(env, "virtual_machine", strstr(value, " hypervisor") != NULL);
+	else
+		cJSON_AddNullToObject(env, "virtual_machine");
+}
+
+static void add_turbo(cJSON *env, const char *root)
+{
+	char line[64];
+
+	if (first_line(root, "/sys/devices/system/cpu/intel_pstate/no_turbo", line, sizeof(line)))
+		cJSON_AddStringToObject(env, "turbo", line[0] == '0' ? "on" : "off");
+	else if (first_line(root, "/sys/devices/system/cpu/cpufreq/boost", line, sizeof(line)))
+		cJSON_AddStringToObject(env, "turbo", line[0] == '1' ? "on" : "off");
+	else
+		cJSON_AddNullToObject(env, "turbo");
+}
+
+static void add_settings(cJSON *env, const char *root)
+{
+	add_line(env, "governor", root, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+	add_turbo(env, root);
+	add_line(env, "smt", root, "/sys/devices/system/cpu/smt/control");
+	add_choice(env, "thp", root, "/sys/kernel/mm/transparent_hugepage/enabled");
+	add_line(env, "aslr", root, "/proc/sys/kernel/randomize_va_space");
+	add_line(env, "numa_balancing", root, "/proc/sys/kernel/numa_balancing");
+	add_line(env, "perf_event_paranoid", root, "/proc/sys/kernel/perf_event_paranoid");
+	add_line(env, "nmi_watchdog", root, "/proc/sys/kernel/nmi_watchdog");
+	add_line(env, "load_average", root, "/proc/loadavg");
+}
+
+static void add_topology(cJSON *env, const struct sm_topology *t)
+{
+	cJSON *obj;
+
+	if (!t)
+		return;
+	obj = cJSON_AddObjectToObject(env, "topology");
+	cJSON_AddStringToObject(obj, "source", t->source);
+	cJSON_AddNumberToObject(obj, "packages", t->n_packages);
+	cJSON_AddNumberToObject(obj, "nodes", t->n_nodes);
+	cJSON_AddNumberToObject(obj, "l3s", t->n_l3s);
+	cJSON_AddNumberToObject(obj, "cores", t->n_cores);
+	cJSON_AddNumberToObject(obj, "pus", t->n_pus);
+	cJSON_AddNumberToObject(obj, "pus_allowed", t->n_allowed);
+	cJSON_AddNumberToObject(obj, "l3_bytes", (double)t->l3.size);
+	cJSON_AddNumberToObject(obj, "page_bytes", (double)sysconf(_SC_PAGESIZE));
+	cJSON_AddNumberToObject(obj, "memory_bytes",
+				(double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE));
+}
+
+static void add_versions(cJSON *env)
+{
+	cJSON *obj = cJSON_AddObjectToObject(env, "versions");
+	char text[64];
+	unsigned v = hwloc_get_api_version();
+
+	cJSON_AddStringToObject(obj, "spanmark", SM_VERSION);
+	snprintf(text, sizeof(text), "%u.%u.%u", v >> 16, v >> 8 & 0xff, v & 0xff);
+	cJSON_AddStringToObject(obj, "hwloc", text);
+	cJSON_AddStringToObject(obj, "sqlite", sqlite3_libversion());
+	cJSON_AddStringToObject(obj, "libc", gnu_get_libc_version());
+	cJSON_AddStringToObject(obj, "compiler", __VERSION__);
+}
+
+/* ---- run ----------------------------------------------------------------------------------------- */
+
+static bool shell_plain(const char *s)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+,./:%@";
+
+	return *s && strspn(s, plain) == strlen(s);
+}
+
+char *sm_environ_command_line(int argc, char **argv)
+{
+	char *line = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&line, &len);
+
+	if (!f)
+		return NULL;
+	fputs("spanmark", f);
+	for (int i = 0; i < argc; i++) {
+		fputc(' ', f);
+		if (shell_plain(argv[i])) {
+			fputs(argv[i], f);
+			continue;
+		}
+		fputc('\'', f);
+		for (const char *p = argv[i]; *p; p++) {
+			if (*p == '\'')
+				fputs("'\\''", f);
+			else
+				fputc((unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p, f);
+		}
+		fputc('\'', f);
+	}
+	if (fclose(f)) {
+		free(line);
+		return NULL;
+	}
+	return line;
+}
+
+/* The columns that were asked for, so that a report can evaluate formulas over sums. */
+static void add_metrics(cJSON *obj, const struct sm_counterset *cs)
+{
+	cJSON *list = cJSON_AddArrayToObject(obj, "metrics");
+
+	for (unsigned i = 0; i < cs->n_metrics; i++) {
+		const struct sm_cs_metric *m = &cs->metrics[i];
+		cJSON *item = cJSON_CreateObject();
+		char label[256];
+
+		sm_counterset_label(cs, m, 0, label, sizeof(label));
+		cJSON_AddStringToObject(item, "metric", m->name);
+		cJSON_AddStringToObject(item, "set", m->set);
+		cJSON_AddStringToObject(item, "formula", m->formula);
+		cJSON_AddStringToObject(item, "unit", m->unit);
+		cJSON_AddStringToObject(item, "help", m->help);
+		cJSON_AddStringToObject(item, "event", label);
+		cJSON_AddNumberToObject(item, "pass", m->pass);
+		cJSON_AddStringToObject(item, "status", sm_status_name(m->refused));
+		cJSON_AddStringToObject(item, "reason", m->reason);
+		cJSON_AddItemToArray(list, item);
+	}
+}
+
+static void add_counters(cJSON *env, const struct sm_run_options *o, const struct sm_plan *plan)
+{
+	cJSON *obj;
+
+	if (!plan || !plan->counters) {
+		cJSON_AddNullToObject(env, "counters");
+		return;
+	}
+	obj = cJSON_AddObjectToObject(env, "counters");
+	cJSON_AddStringToObject(obj, "from", sm_count_name(o->counters));
+	cJSON_AddBoolToObject(obj, "multiplex", o->multiplex);
+	cJSON_AddBoolToObject(obj, "chosen", o->sets.n || o->events.n); /* by -C or -e */
+	cJSON_AddNumberToObject(obj, "passes", plan->passes);
+	cJSON_AddNumberToObject(obj, "counters_found", plan->counters->most_together);
+	add_metrics(obj, plan->counters);
+}
+
+char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan, int argc, char **argv,
+		      const char *root)
+{
+	cJSON *env = cJSON_CreateObject();
+	const struct sm_topology *t = plan ? plan->topology : NULL;
+	char *line = sm_environ_command_line(argc, argv), *text, when[32];
+	time_t now = time(NULL);
+	struct utsname u;
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	cJSON_AddStringToObject(env, "started", when);
+	cJSON_AddStringToObject(env, "command_line", line ? line : "");
+	add_cpu(env, root, t);
+	if (uname(&u) == 0) {
+		cJSON_AddStringToObject(env, "architecture", u.machine);
+		cJSON_AddStringToObject(env, "kernel", u.release);
+	}
+	add_settings(env, root);
+	add_topology(env, t);
+	add_versions(env);
+	if (plan) {
+		char seed[32];
+
+		snprintf(seed, sizeof(seed), "%llu", (unsigned long long)plan->seed);
+		cJSON_AddStringToObject(env, "seed", seed); /* text: JSON's numbers end at 2^53 */
+		cJSON_AddNumberToObject(env, "repetitions", plan->reps);
+		cJSON_AddBoolToObject(env, "quick", o->quick);
+		cJSON_AddNumberToObject(env, "timeout_s", plan->timeout_s);
+	}
+	add_counters(env, o, plan);
+	text = cJSON_PrintUnformatted(env);
+	cJSON_Delete(env);
+	free(line);
+	return text;
+}

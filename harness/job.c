@@ -1,0 +1,370 @@
+#include "harness/job.h"
+#include "harness/plan.h"
+#include "perf/counterset.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- plan -> text -------------------------------------------------------------------------------- */
+
+static cJSON *params_json(const struct sm_params *p)
+{
+	cJSON *obj = cJSON_CreateObject();
+
+	for (unsigned i = 0; i < sm_workload_nparams(p->workload); i++) {
+		const struct sm_param_desc *d = &p->workload->params[i];
+		const struct sm_param_value *v = &p->values[i];
+		cJSON *list;
+
+		switch (d->kind) {
+		case SM_PARAM_INT: cJSON_AddNumberToObject(obj, d->name, (double)v->number); break;
+		case SM_PARAM_TEXT: cJSON_AddStringToObject(obj, d->name, v->text); break;
+		case SM_PARAM_LIST:
+			list = cJSON_AddArrayToObject(obj, d->name);
+			for (unsigned k = 0; k < v->n; k++)
+				cJSON_AddItemToArray(list, cJSON_CreateNumber((double)v->list[k]));
+			break;
+		}
+	}
+	return obj;
+}
+
+static cJSON *config_json(const struct sm_case *c)
+{
+	cJSON *obj = cJSON_CreateObject();
+
+	for (size_t i = 0; i < c->settings.n; i++) {
+		const char *s = c->settings.v[i];
+		size_t len = strcspn(s, "=");
+		char *key = strndup(s, len);
+
+		if (key)
+			cJSON_AddStringToObject(obj, key, s + len + 1);
+		free(key);
+	}
+	return obj;
+}
+
+static cJSON *seats_json(const struct sm_case *c, enum sm_role role)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	for (unsigned i = 0; i < c->placement.n; i++) {
+		const struct sm_place_thread *t = &c->placement.threads[i];
+		int seat[2] = {t->pu == SM_NONE ? -1 : t->pu_os, t->pu == SM_NONE ? -1 : t->node_os};
+
+		if (t->role == role)
+			cJSON_AddItemToArray(list, cJSON_CreateIntArray(seat, 2));
+	}
+	return list;
+}
+
+static cJSON *cpus_json(const struct sm_case *c, enum sm_role role)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	for (unsigned i = 0; i < c->placement.n; i++) {
+		const struct sm_place_thread *t = &c->placement.threads[i];
+
+		if (t->role == role)
+			cJSON_AddItemToArray(list, cJSON_CreateNumber(t->pu == SM_NONE ? -1 : t->pu_os));
+	}
+	return list;
+}
+
+/* What the report shows of it. */
+static cJSON *placement_json(const struct sm_case *c)
+{
+	cJSON *obj = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(obj, "place", sm_place_name(c->place));
+	cJSON_AddStringToObject(obj, "mark_place", sm_mark_place_name(c->mark_place));
+	cJSON_AddNumberToObject(obj, "threads", c->threads);
+	cJSON_AddNumberToObject(obj, "workers", c->workers);
+	cJSON_AddItemToObject(obj, "mutator_cpus", cpus_json(c, SM_ROLE_MUTATOR));
+	cJSON_AddItemToObject(obj, "worker_cpus", cpus_json(c, SM_ROLE_WORKER));
+	return obj;
+}
+
+static cJSON *counters_json(const struct sm_run_options *o, const struct sm_plan *p)
+{
+	cJSON *obj;
+
+	if (!p->counters)
+		return cJSON_CreateNull();
+	obj = cJSON_CreateObject();
+	cJSON_AddStringToObject(obj, "from", sm_count_name(o->counters));
+	cJSON_AddItemToObject(obj, "sets", cJSON_CreateStringArray(p->sets, (int)p->nsets));
+	cJSON_AddItemToObject(obj, "events",
+			      cJSON_CreateStringArray((const char *const *)o->events.v, (int)o->events.n));
+	cJSON_AddBoolToObject(obj, "multiplex", o->multiplex);
+	return obj;
+}
+
+char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, unsigned group, unsigned pass,
+		     unsigned rep)
+{
+	const struct sm_case *c = &p->cases[group];
+	cJSON *job = cJSON_CreateObject();
+	char seed[32], *text;
+
+	snprintf(seed, sizeof(seed), "%llu", (unsigned long long)sm_plan_job_seed(p->seed, rep));
+	cJSON_AddStringToObject(job, "workload", c->params->workload->name);
+	cJSON_AddStringToObject(job, "backend", sm_wl_backend_name(c->backend));
+	cJSON_AddItemToObject(job, "params", params_json(c->params));
+	cJSON_AddItemToObject(job, "config", config_json(c));
+	cJSON_AddItemToObject(job, "placement", placement_json(c));
+	cJSON_AddNumberToObject(job, "group", group);
+	cJSON_AddNumberToObject(job, "pass", pass);
+	cJSON_AddNumberToObject(job, "rep", rep);
+	cJSON_AddStringToObject(job, "seed", seed);
+	cJSON_AddItemToObject(job, "mutators", seats_json(c, SM_ROLE_MUTATOR));
+	cJSON_AddNumberToObject(job, "workers", c->workers);
+	cJSON_AddItemToObject(job, "marks", seats_json(c, SM_ROLE_WORKER));
+	cJSON_AddItemToObject(job, "counters", counters_json(o, p));
+	cJSON_AddBoolToObject(job, "quick", o->quick);
+	text = cJSON_PrintUnformatted(job);
+	cJSON_Delete(job);
+	return text;
+}
+
+/* ---- text -> record ------------------------------------------------------------------------------ */
+
+static const char *text_of(const cJSON *root, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, name);
+
+	return cJSON_IsString(item) ? item->valuestring : NULL;
+}
+
+/* A whole number in 0..max; -1 when it is none. */
+static int64_t number_of(const cJSON *root, const char *name, double max)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, name);
+
+	if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= max))
+		return -1;
+	return (int64_t)item->valuedouble;
+}
+
+static const char *object_text(const cJSON *root, const char *name, struct sm_pool *pool)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, name);
+	char *text = cJSON_IsObject(item) ? cJSON_PrintUnformatted(item) : NULL;
+	const char *kept = text ? sm_pool_str(pool, text) : NULL;
+
+	free(text);
+	return kept;
+}
+
+int sm_job_describe(const char *text, struct sm_record *r, struct sm_pool *pool)
+{
+	cJSON *root = cJSON_Parse(text);
+	const char *workload = text_of(root, "workload"), *backend = text_of(root, "backend");
+	int64_t group = number_of(root, "group", UINT32_MAX), pass = number_of(root, "pass", UINT32_MAX);
+	int64_t rep = number_of(root, "rep", UINT32_MAX);
+	int rc = 0;
+
+	*r = (struct sm_record){0};
+	if (!workload || !backend || group < 0 || pass < 0 || rep < 0)
+		rc = -EINVAL;
+	if (rc == 0) {
+		r->workload = sm_pool_str(pool, workload);
+		r->backend = sm_pool_str(pool, backend);
+		r->params = object_text(root, "params", pool);
+		r->config = object_text(root, "config", pool);
+		r->placement = object_text(root, "placement", pool);
+		r->group = (unsigned)group;
+		r->pass = (unsigned)pass;
+		r->rep = (unsigned)rep;
+		r->status = r->message = r->output = r->warnings = sm_pool_str(pool, "");
+		if (!r->workload || !r->backend || !r->params || !r->config || !r->placement || !r->status)
+			rc = -EINVAL;
+	}
+	cJSON_Delete(root);
+	return rc;
+}
+
+/* ---- text -> session's job ----------------------------------------------------------------------- */
+
+static int bad(char *err, size_t errlen, const char *what)
+{
+	snprintf(err, errlen, "the job is damaged: %s", what);
+	return -EINVAL;
+}
+
+static int set_param(struct sm_params *params, const cJSON *item, char *err, size_t errlen)
+{
+	char text[SM_PARAM_LIST_MAX * 24 + 128];
+	size_t n = (size_t)snprintf(text, sizeof(text), "%.60s=", item->string);
+
+	if (cJSON_IsString(item))
+		snprintf(text + n, sizeof(text) - n, "%s", item->valuestring);
+	else if (cJSON_IsNumber(item))
+		snprintf(text + n, sizeof(text) - n, "%.0f", item->valuedouble);
+	else if (cJSON_IsArray(item)) {
+		for (const cJSON *e = item->child; e && n < sizeof(text); e = e->next)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%.0f%s", e->valuedouble,
+					      e->next ? "," : "");
+	}
+	return sm_params_set(params, text, err, errlen);
+}
+
+static int parse_params(const cJSON *root, struct sm_job_parts *p, char *err, size_t errlen)
+{
+	const char *name = text_of(root, "workload");
+	const cJSON *params = cJSON_GetObjectItemCaseSensitive(root, "params"), *item;
+	const struct sm_workload *w;
+	int rc = 0;
+
+	if (!name || !cJSON_IsObject(params))
+		return bad(err, errlen, "workload");
+	w = sm_workload_find(name, err, errlen);
+	if (!w)
+		return -EINVAL;
+	p->params = malloc(sizeof(*p->params));
+	if (!p->params)
+		return -ENOMEM;
+	sm_params_init(p->params, w, false);
+	for (item = params->child; item && rc == 0; item = item->next)
+		rc = set_param(p->params, item, err, errlen);
+	return rc;
+}
+
+static int parse_settings(const cJSON *root, struct sm_job_parts *p, char *err, size_t errlen)
+{
+	const cJSON *config = cJSON_GetObjectItemCaseSensitive(root, "config"), *item;
+
+	if (!cJSON_IsObject(config))
+		return bad(err, errlen, "config");
+	p->settings = calloc((size_t)cJSON_GetArraySize(config) + 1, sizeof(*p->settings));
+	if (!p->settings)
+		return -ENOMEM;
+	for (item = config->child; item; item = item->next) {
+		if (!cJSON_IsString(item))
+			return bad(err, errlen, "config");
+		p->settings[p->job.nsettings++] = (struct sm_setting){item->string, item->valuestring};
+	}
+	return 0;
+}
+
+static int parse_seats(const cJSON *root, const char *name, unsigned want, struct sm_seat **out, char *err,
+		       size_t errlen)
+{
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, name), *item;
+	unsigned n = 0;
+
+	if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) != (int)want)
+		return bad(err, errlen, name);
+	*out = calloc(want + 1, sizeof(**out));
+	if (!*out)
+		return -ENOMEM;
+	for (item = list->child; item; item = item->next) {
+		const cJSON *cpu = cJSON_GetArrayItem(item, 0), *node = cJSON_GetArrayItem(item, 1);
+
+		if (!cJSON_IsNumber(cpu) || !cJSON_IsNumber(node))
+			return bad(err, errlen, name);
+		(*out)[n++] = (struct sm_seat){cpu->valueint, node->valueint};
+	}
+	return 0;
+}
+
+/* The strings of an array as an array of pointers into it; NULL when out of memory or no array of strings. */
+static const char **string_array(const cJSON *list, unsigned *n)
+{
+	const char **v = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*v));
+	const cJSON *item;
+
+	*n = 0;
+	for (item = v && list ? list->child : NULL; item; item = item->next) {
+		if (cJSON_IsString(item))
+			v[(*n)++] = item->valuestring;
+	}
+	return v;
+}
+
+static int parse_counters(const cJSON *root, struct sm_job_parts *p, char *err, size_t errlen)
+{
+	const cJSON *obj = cJSON_GetObjectItemCaseSensitive(root, "counters");
+	const char *from = text_of(obj, "from");
+	struct sm_counterset_options opt = {0};
+	if (!cJSON_IsObject(obj))
+		return 0;
+	p->sets = string_array(cJSON_GetObjectItemCaseSensitive(obj, "sets"), &opt.n_sets);
+	p->events = string_array(cJSON_GetObjectItemCaseSensitive(obj, "events"), &opt.n_events);
+	if (!p->sets || !p->events)
+		return -ENOMEM;
+	opt.sets = p->sets;
+	opt.events = p->events;
+	opt.multiplex = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(obj, "multiplex"));
+	opt.from = from && !strcmp(from, "sw")	  ? SM_COUNTERS_SW
+		   : from && !strcmp(from, "sim") ? SM_COUNTERS_SIM
+						  : SM_COUNTERS_AUTO;
+	return sm_counterset_new(&opt, &p->counters, err, errlen);
+}
+
+static int parse_rest(const cJSON *root, struct sm_job_parts *p, char *err, size_t errlen)
+{
+	const char *backend = text_of(root, "backend"), *seed = text_of(root, "seed");
+	int64_t workers = number_of(root, "workers", 4096), pass = number_of(root, "pass", UINT32_MAX);
+	struct sm_topology_source here = {0};
+	int rc;
+
+	if (!backend || !seed || workers < 0 || pass < 0)
+		return bad(err, errlen, "backend, seed, workers or pass");
+	rc = sm_wl_backend_parse(backend, &p->job.backend, err, errlen);
+	p->job.seed = strtoull(seed, NULL, 10);
+	p->job.workers = (unsigned)workers;
+	p->job.pass = (unsigned)pass;
+	p->job.quick = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(root, "quick"));
+	if (rc == 0)
+		rc = parse_settings(root, p, err, errlen);
+	if (rc == 0)
+		rc = parse_seats(root, "mutators", sm_params_threads(p->params), &p->mutators, err, errlen);
+	if (rc == 0)
+		rc = parse_seats(root, "marks", p->job.workers, &p->marks, err, errlen);
+	if (rc == 0)
+		rc = sm_topology_load(&here, &p->topology, err, errlen);
+	if (rc == 0)
+		rc = parse_counters(root, p, err, errlen);
+	return rc;
+}
+
+int sm_job_parse(const char *text, size_t len, struct sm_job_parts *p, char *err, size_t errlen)
+{
+	int rc;
+
+	*p = (struct sm_job_parts){.root = cJSON_ParseWithLength(text, len)};
+	if (!p->root)
+		return bad(err, errlen, "not JSON");
+	rc = parse_params(p->root, p, err, errlen);
+	if (rc == 0) {
+		sm_job_init(&p->job, p->params);
+		rc = parse_rest(p->root, p, err, errlen);
+	}
+	p->job.params = p->params;
+	p->job.settings = p->settings;
+	p->job.mutators = p->mutators;
+	p->job.marks = p->marks;
+	p->job.topology = p->topology;
+	p->job.counters = p->counters;
+	if (rc == -ENOMEM)
+		snprintf(err, errlen, "out of memory");
+	return rc;
+}
+
+void sm_job_parts_free(struct sm_job_parts *p)
+{
+	free(p->params);
+	free(p->settings);
+	free(p->mutators);
+	free(p->marks);
+	sm_topology_free(p->topology);
+	sm_counterset_free(p->counters);
+	free(p->sets);
+	free(p->events);
+	cJSON_Delete(p->root);
+	*p = (struct sm_job_parts){0};
+}

@@ -1,0 +1,137 @@
+/*
+ * The file of -o. See writer.h.
+ */
+#include "harness/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int fail(const char *path, int err, char *msg, size_t len)
+{
+	snprintf(msg, len, "--output: cannot write '%.300s': %s", path, strerror(err));
+	return -err;
+}
+
+/* A device, pipe or socket has no "beside": it is written directly. */
+static int open_in_place(struct sm_output *o, char *err, size_t errlen)
+{
+	o->file = fopen(o->path, "we");
+	return o->file ? 0 : fail(o->path, errno, err, errlen);
+}
+
+static int open_beside(struct sm_output *o, mode_t mode, char *err, size_t errlen)
+{
+	size_t len = strlen(o->path) + 16;
+	int fd, saved;
+
+	o->temporary = malloc(len);
+	if (!o->temporary)
+		return fail(o->path, ENOMEM, err, errlen);
+	snprintf(o->temporary, len, "%s.XXXXXX", o->path);
+	fd = mkostemp(o->temporary, O_CLOEXEC);
+	if (fd < 0) {
+		saved = errno;
+		free(o->temporary);
+		o->temporary = NULL;
+		return fail(o->path, saved, err, errlen);
+	}
+	if (fchmod(fd, mode) == 0) /* some file systems have no modes: what they give will do */
+		errno = 0;
+	o->file = fdopen(fd, "w");
+	if (!o->file) {
+		saved = errno;
+		close(fd);
+		unlink(o->temporary);
+		return fail(o->path, saved, err, errlen);
+	}
+	return 0;
+}
+
+static int open_path(struct sm_output *o, const char *path, char *err, size_t errlen)
+{
+	struct stat st;
+	char *real = realpath(path, NULL); /* NULL for a new file */
+	mode_t mask;
+
+	o->path = real ? real : strdup(path);
+	if (!o->path)
+		return fail(path, ENOMEM, err, errlen);
+	if (stat(o->path, &st) == 0) {
+		if (S_ISDIR(st.st_mode))
+			return fail(path, EISDIR, err, errlen);
+		if (!S_ISREG(st.st_mode))
+			return open_in_place(o, err, errlen);
+		if (access(o->path, W_OK) != 0) /* rename would get past a read-only file */
+			return fail(path, errno, err, errlen);
+		return open_beside(o, st.st_mode & 07777, err, errlen);
+	}
+	if (errno != ENOENT)
+		return fail(path, errno, err, errlen);
+	mask = umask(0);
+	umask(mask);
+	return open_beside(o, 0666 & ~mask, err, errlen);
+}
+
+int sm_output_open(struct sm_output *o, const char *path, char *err, size_t errlen)
+{
+	int rc;
+
+	*o = (struct sm_output){0};
+	if (!path || !strcmp(path, "-")) {
+		o->file = stdout;
+		return 0;
+	}
+	rc = open_path(o, path, err, errlen);
+	if (rc) {
+		free(o->temporary);
+		free(o->path);
+		*o = (struct sm_output){0};
+	}
+	return rc;
+}
+
+int sm_output_close(struct sm_output *o, bool commit, char *err, size_t errlen)
+{
+	int rc = 0;
+
+	if (o->file) {
+		if (fflush(o->file) != 0 || ferror(o->file))
+			rc = errno ? errno : EIO;
+		/* The data before the name: a crash must not leave an empty file where a full one was. */
+		if (rc == 0 && commit && o->temporary && fsync(fileno(o->file)) != 0)
+			rc = errno;
+		if (o->file != stdout && fclose(o->file) != 0 && rc == 0)
+			rc = errno;
+	}
+	if (o->temporary) {
+		if (rc == 0 && commit && rename(o->temporary, o->path) != 0)
+			rc = errno;
+		if (rc || !commit)
+			unlink(o->temporary);
+	}
+	if (rc)
+		fail(o->path ? o->path : "standard output", rc, err, errlen);
+	free(o->temporary);
+	free(o->path);
+	*o = (struct sm_output){0};
+	return -rc;
+}
+
+int sm_report_write(const struct sm_report *r, const struct sm_writer *w, FILE *out)
+{
+	int rc = -EINVAL;
+
+	switch (w->format) {
+	case SM_FORMAT_TABLE: rc = sm_write_table(r, w, out); break;
+	case SM_FORMAT_CSV: rc = sm_write_csv(r, out); break;
+	case SM_FORMAT_JSON: rc = sm_write_json(r, out); break;
+	}
+	if (rc == 0 && (fflush(out) != 0 || ferror(out)))
+		rc = -EIO;
+	return rc;
+}

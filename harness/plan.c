@@ -1,0 +1,338 @@
+#include "harness/plan.h"
+#include "perf/counter_sim.h"
+#include "perf/counterset.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define DEFAULT_REPS	3
+#define DEFAULT_TIMEOUT 300.0
+#define QUICK_TIMEOUT	30.0
+/* Callgrind runs the program some 50 times slower. */
+#define SIM_SLOWDOWN 60.0
+
+/* What is counted when neither -C nor -e says: what the table's columns need. */
+static const char *const default_sets[] = {"cycles", "cache", "tlb", "soft"};
+
+/* ---- seeds and order ----------------------------------------------------------------------------- */
+
+/* SplitMix64 (Steele, Lea, Flood, 2014). */
+static uint64_t splitmix(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
+uint64_t sm_plan_job_seed(uint64_t seed, unsigned rep)
+{
+	uint64_t state = seed + rep;
+
+	return splitmix(&state);
+}
+
+void sm_plan_shuffle(unsigned *order, unsigned n, uint64_t seed)
+{
+	uint64_t state = seed;
+
+	for (unsigned i = n; i > 1; i--) {
+		unsigned k = (unsigned)(splitmix(&state) % i), t = order[k];
+
+		order[k] = order[i - 1];
+		order[i - 1] = t;
+	}
+}
+
+/* ---- machine and placement ----------------------------------------------------------------------- */
+
+static int load_topology(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
+{
+	struct sm_topology_source from = {0};
+
+	/* "pack:2 core:4 pu:1" is a description, everything else a file. */
+	if (o->topology && strchr(o->topology, ':') && !strchr(o->topology, '/'))
+		from.synthetic = o->topology;
+	else
+		from.xml = o->topology;
+	return sm_topology_load(&from, &p->topology, err, errlen);
+}
+
+/* A quarter of the CPUs, at least one: as the collector does by itself. */
+static unsigned default_workers(const struct sm_case *c, const struct sm_topology *t)
+{
+	for (size_t i = 0; i < c->settings.n; i++) {
+		if (!strncmp(c->settings.v[i], "gc.workers=", 11)) {
+			unsigned long n = strtoul(c->settings.v[i] + 11, NULL, 10);
+
+			if (n > 0)
+				return (unsigned)n;
+		}
+	}
+	return t->n_allowed >= 8 ? (unsigned)t->n_allowed / 4 : 1;
+}
+
+static int try_place(const struct sm_topology *t, struct sm_case *c, enum sm_place place,
+		     enum sm_mark_place mark, char *err, size_t errlen)
+{
+	struct sm_place_request r = {
+		.place = place, .mark_place = mark, .threads = c->threads, .workers = c->workers};
+	int rc = sm_placement_plan(t, &r, &c->placement, err, errlen);
+
+	if (rc == 0) {
+		c->place = place;
+		c->mark_place = mark;
+	}
+	return rc;
+}
+
+/*
+ * What the user named is done or refused. What was left open takes the best that the machine can give:
+ * mutators one to a core, else packed; mark workers on cores of their own, else on siblings, else beside the
+ * mutators.
+ */
+static int place_case(const struct sm_run_options *o, struct sm_plan *p, struct sm_case *c, char *err,
+		      size_t errlen)
+{
+	static const enum sm_place places[] = {SM_PLACE_ONE_PER_CORE, SM_PLACE_COMPACT};
+	static const enum sm_mark_place marks[] = {SM_MARK_DEDICATED, SM_MARK_SIBLING, SM_MARK_SHARED};
+	size_t nplaces = o->place.n ? 1 : 2, nmarks = o->mark_place.n ? 1 : 3;
+	int rc = -EINVAL;
+
+	if (c->backend != SM_WL_GC) {
+		c->workers = 0;
+		nmarks = 1;
+	} else if (c->workers == 0)
+		c->workers = default_workers(c, p->topology);
+	for (size_t i = 0; i < nplaces && rc == -EINVAL; i++) {
+		for (size_t k = 0; k < nmarks && rc == -EINVAL; k++)
+			rc = try_place(p->topology, c, o->place.n ? c->place : places[i],
+				       c->backend != SM_WL_GC ? SM_MARK_NONE
+				       : o->mark_place.n      ? c->mark_place
+							      : marks[k],
+				       err, errlen);
+	}
+	return rc;
+}
+
+/* ---- counters ------------------------------------------------------------------------------------ */
+
+static int make_counters(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
+{
+	struct sm_counterset_options opt = {
+		.sets = (const char *const *)o->sets.v,
+		.n_sets = (unsigned)o->sets.n,
+		.events = (const char *const *)o->events.v,
+		.n_events = (unsigned)o->events.n,
+		.from = o->counters == SM_COUNT_SW    ? SM_COUNTERS_SW
+			: o->counters == SM_COUNT_SIM ? SM_COUNTERS_SIM
+						      : SM_COUNTERS_AUTO,
+		.multiplex = o->multiplex,
+		.no_probe = o->dry_run && o->topology, /* another machine's counters */
+	};
+	int rc;
+
+	p->passes = 1;
+	if (o->counters == SM_COUNT_NONE)
+		return 0;
+	if (opt.n_sets == 0 && opt.n_events == 0) {
+		opt.sets = default_sets;
+		opt.n_sets = sizeof(default_sets) / sizeof(default_sets[0]);
+	}
+	p->sets = opt.sets;
+	p->nsets = opt.n_sets;
+	rc = sm_counterset_new(&opt, &p->counters, err, errlen);
+	if (rc)
+		return rc == -ENOENT ? -EINVAL : rc;
+	if (p->counters->n_passes > 1)
+		p->passes = p->counters->n_passes;
+	return 0;
+}
+
+/* --counters=sim without Callgrind is a refusal too. */
+static int check_sim(const struct sm_run_options *o, char *err, size_t errlen)
+{
+	char path[256], why[300];
+
+	if (o->counters != SM_COUNT_SIM || sm_sim_find(path, sizeof(path), why, sizeof(why)) == 0)
+		return 0;
+	snprintf(err, errlen, "--counters=sim: %s; allowed here: auto, pmu, sw, none", why);
+	return -EINVAL;
+}
+
+/* --counters=pmu: not one hardware counter is a refusal, with the reason of the first. */
+static int check_pmu(const struct sm_run_options *o, const struct sm_plan *p, char *err, size_t errlen)
+{
+	const struct sm_cs_metric *first = NULL;
+
+	if (o->counters != SM_COUNT_PMU)
+		return 0;
+	for (unsigned i = 0; i < p->counters->n_metrics; i++) {
+		const struct sm_cs_metric *m = &p->counters->metrics[i];
+
+		if (m->source != SM_SOURCE_PMU)
+			continue;
+		if (m->refused == SM_STATUS_OK || m->refused == SM_STATUS_MULTIPLEXED)
+			return 0;
+		first = first ? first : m;
+	}
+	snprintf(err, errlen,
+		 "--counters=pmu: no hardware counter can be read here (%s); allowed here: auto, sw, sim, "
+		 "none",
+		 first ? first->reason : "no hardware event was asked for");
+	return -EINVAL;
+}
+
+/* ---- jobs ---------------------------------------------------------------------------------------- */
+
+static int make_jobs(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
+{
+	unsigned round = p->ncases * p->passes;
+	unsigned *order;
+
+	if ((uint64_t)round * p->reps > SM_PLAN_MAX_JOBS) {
+		snprintf(err, errlen, "%llu samples are too many; allowed: %d",
+			 (unsigned long long)round * p->reps, SM_PLAN_MAX_JOBS);
+		return -EINVAL;
+	}
+	order = calloc(round + 1, sizeof(*order));
+	p->jobs = calloc((size_t)round * p->reps + 1, sizeof(*p->jobs));
+	if (!order || !p->jobs) {
+		free(order);
+		return -ENOMEM;
+	}
+	for (unsigned rep = 0; rep < p->reps; rep++) {
+		for (unsigned i = 0; i < round; i++)
+			order[i] = i;
+		if (!o->no_shuffle)
+			sm_plan_shuffle(order, round, sm_plan_job_seed(~p->seed, rep));
+		for (unsigned i = 0; i < round; i++) {
+			char *job = sm__job_format(o, p, order[i] / p->passes, order[i] % p->passes, rep);
+
+			if (!job) {
+				free(order);
+				return -ENOMEM;
+			}
+			p->jobs[p->njobs++] = job;
+		}
+	}
+	free(order);
+	return 0;
+}
+
+/* "graph objects=200000 gc"; only what the user said or what tells cases apart is worth the room. */
+static int make_label(struct sm_case *c)
+{
+	const struct sm_workload *w = c->params->workload;
+	size_t len = 0;
+	FILE *f = open_memstream(&c->label, &len);
+
+	if (!f)
+		return -ENOMEM;
+	fprintf(f, "%s %s", w->name, sm_wl_backend_name(c->backend));
+	for (unsigned i = 0; i < sm_workload_nparams(w); i++) {
+		char value[SM_PARAM_TEXT_MAX];
+
+		if (!c->params->values[i].given)
+			continue;
+		sm_params_format(c->params, i, value, sizeof(value));
+		fprintf(f, " %s=%s", w->params[i].name, value);
+	}
+	for (size_t i = 0; i < c->settings.n; i++)
+		fprintf(f, " %s", c->settings.v[i]);
+	return fclose(f) ? -ENOMEM : 0;
+}
+
+static uint64_t fresh_seed(void)
+{
+	struct timespec ts;
+	uint64_t state;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	state = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	return splitmix(&state) >> 32; /* short enough to type again */
+}
+
+int sm_plan_build(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
+{
+	int rc;
+
+	*p = (struct sm_plan){0};
+	p->seed = o->seed_given ? o->seed : fresh_seed();
+	p->reps = o->reps ? o->reps : o->quick ? 1 : DEFAULT_REPS;
+	p->timeout_s = o->timeout_s > 0 ? o->timeout_s
+					: (o->quick ? QUICK_TIMEOUT : DEFAULT_TIMEOUT) *
+						  (o->counters == SM_COUNT_SIM ? SIM_SLOWDOWN : 1);
+	rc = sm__plan_expand(o, p, err, errlen);
+	if (rc == 0)
+		rc = load_topology(o, p, err, errlen);
+	for (unsigned i = 0; i < p->ncases && rc == 0; i++) {
+		rc = place_case(o, p, &p->cases[i], err, errlen);
+		if (rc == 0)
+			rc = make_label(&p->cases[i]);
+	}
+	if (rc == 0)
+		rc = make_counters(o, p, err, errlen);
+	if (rc == 0)
+		rc = check_pmu(o, p, err, errlen);
+	if (rc == 0)
+		rc = check_sim(o, err, errlen);
+	if (rc == 0)
+		rc = make_jobs(o, p, err, errlen);
+	if (rc == -ENOMEM)
+		snprintf(err, errlen, "out of memory");
+	return rc;
+}
+
+void sm_plan_free(struct sm_plan *p)
+{
+	for (unsigned i = 0; i < p->ncases; i++) {
+		free(p->cases[i].params);
+		free(p->cases[i].label);
+		sm_strings_free(&p->cases[i].settings);
+		sm_placement_free(&p->cases[i].placement);
+	}
+	for (unsigned i = 0; i < p->njobs; i++)
+		free(p->jobs[i]);
+	free(p->cases);
+	free(p->jobs);
+	sm_counterset_free(p->counters);
+	sm_topology_free(p->topology);
+	*p = (struct sm_plan){0};
+}
+
+/* ---- --dry-run ----------------------------------------------------------------------------------- */
+
+static void print_placement(const struct sm_case *c, FILE *out)
+{
+	for (unsigned i = 0; i < c->placement.n; i++) {
+		const struct sm_place_thread *t = &c->placement.threads[i];
+
+		fprintf(out, "    %s %u: ", sm_role_name(t->role), t->index);
+		if (t->pu == SM_NONE)
+			fputs("not pinned\n", out);
+		else
+			fprintf(out, "cpu %d (core %d, L3 %d, node %d, package %d)\n", t->pu_os, t->core,
+				t->l3, t->node_os, t->package);
+	}
+}
+
+void sm_plan_print(const struct sm_plan *p, FILE *out)
+{
+	fprintf(out, "machine: %s (%s), %d PUs allowed of %d, %d cores, %d nodes\n", p->topology->source,
+		p->topology->cpu_model[0] ? p->topology->cpu_model : "model unknown", p->topology->n_allowed,
+		p->topology->n_pus, p->topology->n_cores, p->topology->n_nodes);
+	fprintf(out,
+		"%u cases x %u counter passes x %u repetitions = %u samples, seed %llu, limit %g s each\n",
+		p->ncases, p->passes, p->reps, p->njobs, (unsigned long long)p->seed, p->timeout_s);
+	for (unsigned i = 0; i < p->ncases; i++) {
+		const struct sm_case *c = &p->cases[i];
+
+		fprintf(out, "  %s, place %s, mark-place %s\n", c->label, sm_place_name(c->place),
+			c->backend == SM_WL_GC ? sm_mark_place_name(c->mark_place) : "none");
+		print_placement(c, out);
+	}
+}

@@ -1,0 +1,445 @@
+#include "harness/runner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SAMPLE_LIMIT (256u << 20)
+#define OUTPUT_LIMIT (64u << 10)
+#define DIAG_LIMIT   (4u << 10)
+
+/* Poll interval where the kernel has no pidfd, and after which everything is looked at again anyway. */
+#define TICK_MS 20
+
+/* ---- signals ------------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t interrupted;
+static int wake_fds[2] = {-1, -1}; /* a signal writes, poll wakes */
+
+static void on_signal(int sig)
+{
+	int saved = errno;
+	ssize_t ignored;
+
+	(void)sig;
+	interrupted = 1;
+	ignored = write(wake_fds[1], "", 1); /* full pipe: poll wakes all the same */
+	(void)ignored;
+	errno = saved;
+}
+
+int sm_runner_catch_signals(void)
+{
+	static const int sigs[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction act = {.sa_handler = on_signal}, old;
+
+	interrupted = 0;
+	if (wake_fds[0] < 0 && pipe2(wake_fds, O_CLOEXEC | O_NONBLOCK) != 0)
+		return -errno;
+	sigemptyset(&act.sa_mask);
+	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
+		/* What the caller ignores (nohup, a shell's background job) stays ignored. */
+		if (sigaction(sigs[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaction(sigs[i], &act, NULL);
+	}
+	return 0;
+}
+
+bool sm_runner_interrupted(void)
+{
+	return interrupted != 0;
+}
+
+const char *sm_runner_self(void)
+{
+	static char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	if (n > 0) {
+		path[n] = 0;
+		/* Replaced while we run (a rebuild): the name leads elsewhere, the link itself still works. */
+		return access(path, X_OK) == 0 ? path : "/proc/self/exe";
+	}
+	return (const char *)getauxval(AT_EXECFN);
+}
+
+/* ---- bytes --------------------------------------------------------------------------------------- */
+
+static void append(struct sm_bytes *b, const char *data, size_t len)
+{
+	if (len > b->limit - b->len) {
+		len = b->limit - b->len;
+		b->cut = true;
+	}
+	if (b->len + len + 1 > b->cap) {
+		size_t cap = (b->len + len + 1) * 2;
+		char *bigger = realloc(b->data, cap);
+
+		if (!bigger) {
+			b->cut = true;
+			return;
+		}
+		b->data = bigger;
+		b->cap = cap;
+	}
+	memcpy(b->data + b->len, data, len);
+	b->len += len;
+	b->data[b->len] = 0;
+}
+
+/* Keeps the end instead of the beginning. */
+static void append_tail(struct sm_bytes *b, const char *data, size_t len)
+{
+	size_t drop;
+
+	if (len > b->limit) {
+		data += len - b->limit;
+		len = b->limit;
+	}
+	drop = b->len + len > b->limit ? b->len + len - b->limit : 0;
+	if (drop) {
+		memmove(b->data, b->data + drop, b->len - drop);
+		b->len -= drop;
+	}
+	append(b, data, len);
+}
+
+void sm_worker_end_free(struct sm_worker_end *end)
+{
+	free(end->sample.data);
+	free(end->output.data);
+	free(end->diag.data);
+	*end = (struct sm_worker_end){0};
+}
+
+/* ---- start --------------------------------------------------------------------------------------- */
+
+enum { PIPE_SAMPLE, PIPE_OUT, PIPE_ERR, NPIPES };
+
+/* What the parent holds of a worker. */
+struct process {
+	pid_t pid;
+	int pidfd;	 /* -1: not available */
+	int fd[NPIPES];	 /* read ends; -1 after their end */
+	double deadline; /* of now_s() */
+};
+
+static double now_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+}
+
+/* Descriptors below 10 are targets of dup2 in the child: keep ours above. */
+static int lift(int fd)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, 10), saved = errno;
+
+	close(fd);
+	errno = saved;
+	return high;
+}
+
+static int make_pipe(int ends[2])
+{
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return -errno;
+	ends[0] = lift(ends[0]);
+	ends[1] = lift(ends[1]);
+	if (ends[0] < 0 || ends[1] < 0)
+		return -EMFILE;
+	return fcntl(ends[0], F_SETFL, O_NONBLOCK) ? -errno : 0;
+}
+
+/* The job as an open file at its beginning: no pipe whose writer could block. */
+static int job_file(const char *job)
+{
+	size_t len = strlen(job), done = 0;
+	int fd = memfd_create("spanmark-job", MFD_CLOEXEC);
+
+	if (fd < 0) {
+		char name[] = "/tmp/spanmark-job-XXXXXX";
+
+		fd = mkostemp(name, O_CLOEXEC);
+		if (fd >= 0)
+			unlink(name);
+	}
+	if (fd < 0)
+		return -errno;
+	while (done < len) {
+		ssize_t n = write(fd, job + done, len - done);
+
+		if (n < 0 && errno != EINTR) {
+			int err = -errno;
+
+			close(fd);
+			return err;
+		}
+		done += n > 0 ? (size_t)n : 0;
+	}
+	lseek(fd, 0, SEEK_SET);
+	fd = lift(fd);
+	return fd < 0 ? -EMFILE : fd;
+}
+
+/* In the child, between fork and exec: async-signal-safe calls only. Failure is exit status 126. */
+static void child(char *const *argv, int job, const int ends[NPIPES], pid_t parent)
+{
+	static const int targets[NPIPES] = {SM_WORKER_SAMPLE_FD, 1, 2};
+	static const int sigs[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+	sigset_t none;
+	int null = open("/dev/null", O_RDONLY);
+
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent) /* it died before the line above */
+		_exit(126);
+	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
+		signal(sigs[i], SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (null < 0 || dup2(null, 0) < 0 || dup2(job, SM_WORKER_JOB_FD) < 0)
+		_exit(126);
+	for (int i = 0; i < NPIPES; i++) {
+		if (dup2(ends[i], targets[i]) < 0)
+			_exit(126);
+	}
+	/* All of ours are close-on-exec; what we inherited ourselves is not the worker's business. */
+	close_range(SM_WORKER_SAMPLE_FD + 1, ~0u, 0);
+	execv(argv[0], argv);
+	_exit(127);
+}
+
+static int start(struct process *p, const struct sm_runner *r, const char *job)
+{
+	int pipes[NPIPES][2], writers[NPIPES], jobfd, rc = 0;
+	pid_t parent = getpid();
+
+	for (int i = 0; i < NPIPES; i++)
+		pipes[i][0] = pipes[i][1] = p->fd[i] = -1;
+	jobfd = job_file(job);
+	rc = jobfd < 0 ? jobfd : 0;
+	for (int i = 0; i < NPIPES && rc == 0; i++) {
+		rc = make_pipe(pipes[i]);
+		writers[i] = pipes[i][1];
+		p->fd[i] = pipes[i][0];
+	}
+	p->deadline = now_s() + r->timeout_s;
+	if (rc == 0) {
+		fflush(NULL);
+		p->pid = fork();
+		if (p->pid == 0)
+			child(r->argv, jobfd, writers, parent);
+		if (p->pid < 0)
+			rc = -errno;
+	}
+	for (int i = 0; i < NPIPES; i++) {
+		if (pipes[i][1] >= 0)
+			close(pipes[i][1]);
+		if (rc && p->fd[i] >= 0)
+			close(p->fd[i]);
+	}
+	if (jobfd >= 0)
+		close(jobfd);
+	if (rc)
+		return rc;
+	setpgid(p->pid, p->pid); /* here too: we may want to kill the group before the child got there */
+	p->pidfd = pidfd_open(p->pid, 0);
+	return 0;
+}
+
+/* ---- watch --------------------------------------------------------------------------------------- */
+
+/*
+ * One read of what is there; closes the descriptor at its end. One alone: a worker that floods a pipe must
+ * not hide its deadline.
+ */
+static void drain(struct process *p, int which, const struct sm_runner *r, struct sm_worker_end *end)
+{
+	char buf[64u << 10];
+
+	ssize_t n;
+
+	if (p->fd[which] < 0)
+		return;
+	n = read(p->fd[which], buf, sizeof(buf));
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		close(p->fd[which]);
+		p->fd[which] = -1;
+	} else if (which == PIPE_SAMPLE) {
+		append(&end->sample, buf, (size_t)n);
+	} else if (which == PIPE_OUT) {
+		append(&end->output, buf, (size_t)n);
+	} else {
+		append_tail(&end->diag, buf, (size_t)n);
+		if (r->on_stderr)
+			r->on_stderr(r->ctx, buf, (size_t)n);
+	}
+}
+
+/* Has the worker ended? Not reaped yet, so its group's id cannot be used by others. */
+static bool has_ended(const struct process *p)
+{
+	siginfo_t info = {0};
+
+	return waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == p->pid;
+}
+
+/* One wait for news, at most until the deadline. */
+static void wait_for_news(struct process *p, const struct sm_runner *r, struct sm_worker_end *end)
+{
+	struct pollfd fds[NPIPES + 2];
+	double left_ms = (p->deadline - now_s()) * 1e3 + 1;
+	int timeout = p->pidfd < 0 ? TICK_MS : 1000;
+
+	if (left_ms < timeout)
+		timeout = left_ms < 0 ? 0 : (int)left_ms;
+	for (int i = 0; i < NPIPES; i++)
+		fds[i] = (struct pollfd){.fd = p->fd[i], .events = POLLIN};
+	fds[NPIPES] = (struct pollfd){.fd = p->pidfd, .events = POLLIN};
+	fds[NPIPES + 1] = (struct pollfd){.fd = interrupted ? -1 : wake_fds[0], .events = POLLIN};
+	if (poll(fds, NPIPES + 2, timeout) <= 0)
+		return;
+	for (int i = 0; i < NPIPES; i++) {
+		if (fds[i].revents)
+			drain(p, i, r, end);
+	}
+}
+
+static void reap(struct process *p, struct sm_worker_end *end, bool ours)
+{
+	int status = 0;
+
+	kill(-p->pid, SIGKILL); /* whatever it left running */
+	kill(p->pid, SIGKILL);
+	while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (ours) /* we ended it: how is set */
+		return;
+	end->how = WIFSIGNALED(status) ? SM_WORKER_SIGNALLED : SM_WORKER_EXITED;
+	end->code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+void sm_runner_run(const struct sm_runner *r, const char *job, struct sm_worker_end *end)
+{
+	struct process p = {.pid = -1, .pidfd = -1};
+	double started = now_s();
+	bool ours = false;
+	int rc;
+
+	*end = (struct sm_worker_end){
+		.sample.limit = SAMPLE_LIMIT, .output.limit = OUTPUT_LIMIT, .diag.limit = DIAG_LIMIT};
+	rc = interrupted ? -EINTR : start(&p, r, job);
+	if (rc) {
+		end->how = rc == -EINTR ? SM_WORKER_INTERRUPTED : SM_WORKER_NOT_STARTED;
+		end->code = -rc;
+		return;
+	}
+	while (!has_ended(&p)) {
+		if (interrupted || now_s() >= p.deadline) {
+			end->how = interrupted ? SM_WORKER_INTERRUPTED : SM_WORKER_TIMEOUT;
+			ours = true;
+			break;
+		}
+		wait_for_news(&p, r, end);
+	}
+	end->took_s = now_s() - started;
+	reap(&p, end, ours);
+	for (int i = 0; i < NPIPES; i++) {
+		/* It is dead: what it wrote is in the pipe. Somebody who kept the pipe open does not hold us up. */
+		for (int more = 0; more < 64 && p.fd[i] >= 0; more++)
+			drain(&p, i, r, end);
+		if (p.fd[i] >= 0)
+			close(p.fd[i]);
+	}
+	if (p.pidfd >= 0)
+		close(p.pidfd);
+}
+
+/* ---- verdict ------------------------------------------------------------------------------------- */
+
+/* The last line with anything on it, at most 200 bytes; "" when there is none. */
+static void last_words(const struct sm_bytes *diag, char *buf, size_t len)
+{
+	size_t end = diag->len, start;
+
+	while (end > 0 && (diag->data[end - 1] == '\n' || diag->data[end - 1] == ' '))
+		end--;
+	start = end;
+	while (start > 0 && diag->data[start - 1] != '\n')
+		start--;
+	snprintf(buf, len, "%s%.*s", end > start ? "; it said: " : "",
+		 (int)(end - start > 200 ? 200 : end - start), diag->data ? diag->data + start : "");
+}
+
+static const char *describe(const struct sm_runner *r, const struct sm_worker_end *end, char *buf, size_t len)
+{
+	char words[240];
+
+	last_words(&end->diag, words, sizeof(words));
+	switch (end->how) {
+	case SM_WORKER_SIGNALLED:
+		snprintf(buf, len, "ended by signal %d (%s)%s%s", end->code, strsignal(end->code),
+			 end->code == SIGKILL ? ", out of memory perhaps" : "", words);
+		return SM_STATUS_WORD_CRASHED;
+	case SM_WORKER_TIMEOUT:
+		snprintf(buf, len, "ran past its limit of %g s and was killed%s", r->timeout_s, words);
+		return SM_STATUS_WORD_TIMEOUT;
+	case SM_WORKER_INTERRUPTED: snprintf(buf, len, "interrupted"); return SM_STATUS_WORD_INTERRUPTED;
+	case SM_WORKER_NOT_STARTED:
+		snprintf(buf, len, "the worker could not be started: %s", strerror(end->code));
+		return SM_STATUS_WORD_CRASHED;
+	case SM_WORKER_EXITED: break;
+	}
+	if (end->code == 126 || end->code == 127)
+		snprintf(buf, len, "the worker could not be started (%s)%s", r->argv[0], words);
+	else
+		snprintf(buf, len, "exited with status %d before its sample%s", end->code, words);
+	return SM_STATUS_WORD_CRASHED;
+}
+
+void sm_runner_record(const struct sm_runner *r, const struct sm_worker_end *end, struct sm_record *rec,
+		      struct sm_pool *pool)
+{
+	char message[600], why[120];
+	const char *status;
+	bool exited = end->how == SM_WORKER_EXITED;
+
+	rec->took_s = end->took_s;
+	rec->output = rec->warnings = sm_pool_str(pool, "");
+	if (exited && end->code == 0) {
+		if (end->sample.cut)
+			snprintf(why, sizeof(why), "the worker sent more than %u MiB", SAMPLE_LIMIT >> 20);
+		else if (sm_record_parse(rec, pool, end->sample.data ? end->sample.data : "", end->sample.len,
+					 why, sizeof(why)) == 0) {
+			/* What a workload printed by itself goes with what it reported as output. */
+			if (!rec->output[0] && end->output.len)
+				rec->output = sm_pool_str(pool, end->output.data);
+			return;
+		}
+		last_words(&end->diag, message, sizeof(message) - sizeof(why));
+		strncat(why, message, sizeof(why) - strlen(why) - 1);
+		rec->status = sm_pool_str(pool, SM_STATUS_WORD_BAD_OUTPUT);
+		rec->message = sm_pool_str(pool, why);
+		rec->output = rec->warnings = sm_pool_str(pool, "");
+		return;
+	}
+	status = describe(r, end, message, sizeof(message));
+	rec->status = sm_pool_str(pool, status);
+	rec->message = sm_pool_str(pool, message);
+}

@@ -1,0 +1,76 @@
+/*
+ * runner.h: one worker process, from start to its last byte.
+ *
+ *      command                                     worker (its own process group)
+ *         | fork, exec /proc/self/exe __worker          |
+ *         |---- job JSON on descriptor 3 -------------->|
+ *         |<--- sample JSON on descriptor 4 ------------|
+ *         |<--- what it prints on 1 and 2 --------------|
+ *         | exit, signal, time limit, or our own INT/TERM |
+ *         |---- SIGKILL to the whole group ------------>|
+ *
+ * Whatever the worker does (crash, hang, fork, close its descriptors, write rubbish) ends in a struct
+ * sm_worker_end; nothing it does can block or end the command. It dies with the command (PDEATHSIG).
+ */
+#ifndef SM_HARNESS_RUNNER_H
+#define SM_HARNESS_RUNNER_H
+
+#include "harness/record.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define SM_WORKER_JOB_FD    3
+#define SM_WORKER_SAMPLE_FD 4
+
+/* Bytes that came through a pipe. What is beyond the limit is read and dropped, and `cut` is set. */
+struct sm_bytes {
+	char *data; /* NUL-terminated when not NULL */
+	size_t len, cap, limit;
+	bool cut;
+};
+
+enum sm_worker_how {
+	SM_WORKER_EXITED,      /* code: exit status */
+	SM_WORKER_SIGNALLED,   /* code: signal */
+	SM_WORKER_TIMEOUT,     /* code: 0 */
+	SM_WORKER_INTERRUPTED, /* by our INT or TERM; code: 0 */
+	SM_WORKER_NOT_STARTED, /* code: errno */
+};
+
+struct sm_worker_end {
+	enum sm_worker_how how;
+	int code;
+	double took_s;
+	struct sm_bytes sample; /* descriptor 4 */
+	struct sm_bytes output; /* what it printed on 1 */
+	struct sm_bytes diag;	/* the end of what it printed on 2 */
+};
+
+struct sm_runner {
+	char *const *argv; /* what to exec, NULL-terminated; argv[0] is a path */
+	double timeout_s;
+	/* Called with whole pieces of the worker's stderr as they come; may be NULL. */
+	void (*on_stderr)(void *ctx, const char *data, size_t len);
+	void *ctx;
+};
+
+/* Runs one worker. Always fills *end; free it with sm_worker_end_free. */
+void sm_runner_run(const struct sm_runner *r, const char *job, struct sm_worker_end *end);
+void sm_worker_end_free(struct sm_worker_end *end);
+
+/*
+ * Turns the end into a record: parses the sample, or sets status and a one-line message that says what
+ * happened, with the worker's last words.
+ */
+void sm_runner_record(const struct sm_runner *r, const struct sm_worker_end *end, struct sm_record *rec,
+		      struct sm_pool *pool);
+
+/* Catches INT, TERM and HUP from now on: they end the running worker and set sm_runner_interrupted. */
+int sm_runner_catch_signals(void);
+bool sm_runner_interrupted(void);
+
+/* The path of this very program, for argv[0]: static storage; NULL where it cannot be found. */
+const char *sm_runner_self(void);
+
+#endif

@@ -1,0 +1,387 @@
+#include "harness/store_internal.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define APPLICATION_ID 0x536d4b21 /* "SmK!" */
+
+/* Seeds are unsigned, SQLite's integers signed: the same 64 bits. */
+
+static const char schema[] =
+	"CREATE TABLE run(id INTEGER PRIMARY KEY, started TEXT NOT NULL, finished TEXT, state TEXT NOT NULL,"
+	" version TEXT NOT NULL, command_line TEXT NOT NULL, seed INTEGER NOT NULL, planned INTEGER NOT NULL,"
+	" by_what TEXT NOT NULL, environment TEXT NOT NULL, topology TEXT);"
+	"CREATE TABLE plan(run INTEGER NOT NULL REFERENCES run(id), ordinal INTEGER NOT NULL, job TEXT NOT "
+	"NULL,"
+	" PRIMARY KEY(run, ordinal)) WITHOUT ROWID;"
+	"CREATE TABLE sample(id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES run(id), ordinal "
+	"INTEGER NOT NULL,"
+	" grp INTEGER NOT NULL, workload TEXT NOT NULL, backend TEXT NOT NULL, params TEXT NOT NULL,"
+	" config TEXT NOT NULL, placement TEXT NOT NULL, pass INTEGER NOT NULL, rep INTEGER NOT NULL,"
+	" status TEXT NOT NULL, message TEXT NOT NULL, took_s REAL NOT NULL, output TEXT NOT NULL,"
+	" warnings TEXT NOT NULL, at TEXT NOT NULL, UNIQUE(run, ordinal));"
+	"CREATE TABLE result(sample INTEGER NOT NULL REFERENCES sample(id), name TEXT NOT NULL, unit TEXT "
+	"NOT NULL,"
+	" value REAL, reason TEXT NOT NULL);"
+	"CREATE INDEX result_sample ON result(sample);"
+	"CREATE TABLE metric(sample INTEGER NOT NULL REFERENCES sample(id), role TEXT NOT NULL, phase TEXT "
+	"NOT NULL,"
+	" thread INTEGER, cpu INTEGER, node INTEGER, core INTEGER, l3 INTEGER, kind TEXT NOT NULL,"
+	" metric TEXT NOT NULL, event TEXT NOT NULL, value REAL, unit TEXT NOT NULL, enabled_ns INTEGER NOT "
+	"NULL,"
+	" running_ns INTEGER NOT NULL, status TEXT NOT NULL, source TEXT NOT NULL, reason TEXT NOT NULL);"
+	"CREATE INDEX metric_sample ON metric(sample);"
+	"CREATE TABLE calibration(run INTEGER NOT NULL, at TEXT NOT NULL, kernel TEXT NOT NULL, event TEXT "
+	"NOT NULL,"
+	" expected REAL, counted REAL, error REAL, verdict TEXT NOT NULL, reason TEXT NOT NULL);";
+
+/* ---- calls of SQLite, with errno and message ----------------------------------------------------- */
+
+static int to_errno(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE: return 0;
+	case SQLITE_NOMEM: return -ENOMEM;
+	case SQLITE_FULL: return -ENOSPC;
+	case SQLITE_READONLY: return -EROFS;
+	case SQLITE_PERM: return -EACCES;
+	case SQLITE_CANTOPEN: return -ENOENT;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED: return -EBUSY;
+	case SQLITE_NOTADB:
+	case SQLITE_CORRUPT: return -EILSEQ;
+	default: return -EIO;
+	}
+}
+
+int sm__store_fail(struct sm_store *s, int rc)
+{
+	int err = to_errno(rc);
+
+	if (err)
+		snprintf(s->error, sizeof(s->error), "store '%s': %s", s->path,
+			 s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
+	return err;
+}
+
+static int exec(struct sm_store *s, const char *sql)
+{
+	return sm__store_fail(s, sqlite3_exec(s->db, sql, NULL, NULL, NULL));
+}
+
+const char *sm_store_error(const struct sm_store *s)
+{
+	return s->error;
+}
+
+/*
+ * Runs one statement. `types` says what each argument is: t text, i int64_t, d double, n null (no argument).
+ */
+static int run_sql(struct sm_store *s, sqlite3_stmt *st, const char *types, ...)
+{
+	va_list ap;
+	int rc = SQLITE_OK;
+
+	va_start(ap, types);
+	for (int i = 1; *types && rc == SQLITE_OK; i++, types++) {
+		switch (*types) {
+		case 't': rc = sqlite3_bind_text(st, i, va_arg(ap, const char *), -1, SQLITE_STATIC); break;
+		case 'i': rc = sqlite3_bind_int64(st, i, va_arg(ap, int64_t)); break;
+		case 'd': rc = sqlite3_bind_double(st, i, va_arg(ap, double)); break;
+		default: rc = sqlite3_bind_null(st, i); break;
+		}
+	}
+	va_end(ap);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(st);
+	rc = sm__store_fail(s, rc);
+	sqlite3_reset(st);
+	sqlite3_clear_bindings(st);
+	return rc;
+}
+
+sqlite3_stmt *sm__store_prepare(struct sm_store *s, const char *sql, int *rc)
+{
+	sqlite3_stmt *st = NULL;
+
+	if (*rc == 0)
+		*rc = sm__store_fail(s, sqlite3_prepare_v2(s->db, sql, -1, &st, NULL));
+	return st;
+}
+
+static int64_t pragma(struct sm_store *s, const char *sql, int *rc)
+{
+	sqlite3_stmt *st = sm__store_prepare(s, sql, rc);
+	int64_t v = 0;
+
+	if (st) {
+		int step = sqlite3_step(st);
+
+		if (step == SQLITE_ROW)
+			v = sqlite3_column_int64(st, 0);
+		else
+			*rc = sm__store_fail(s, step);
+	}
+	sqlite3_finalize(st);
+	return v;
+}
+
+static void now_text(char buf[32])
+{
+	time_t t = time(NULL);
+	struct tm tm;
+
+	gmtime_r(&t, &tm);
+	strftime(buf, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+/* ---- open ---------------------------------------------------------------------------------------- */
+
+static int create_schema(struct sm_store *s)
+{
+	char stamp[128];
+	int rc = exec(s, "BEGIN IMMEDIATE");
+
+	if (rc)
+		return rc;
+	snprintf(stamp, sizeof(stamp), "PRAGMA application_id=%d; PRAGMA user_version=%d;", APPLICATION_ID,
+		 SM_STORE_SCHEMA);
+	rc = exec(s, stamp);
+	if (rc == 0)
+		rc = exec(s, schema);
+	if (rc == 0)
+		rc = exec(s, "COMMIT");
+	if (rc)
+		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	return rc;
+}
+
+/* Ours, empty (becomes ours), or somebody else's (refused, unchanged). */
+static int check_identity(struct sm_store *s)
+{
+	int rc = 0;
+	int64_t id = pragma(s, "PRAGMA application_id", &rc);
+	int64_t version = pragma(s, "PRAGMA user_version", &rc);
+	int64_t tables = pragma(s, "SELECT count(*) FROM sqlite_master", &rc);
+
+	if (rc == -EILSEQ)
+		snprintf(s->error, sizeof(s->error), "store '%s': not a SQLite database", s->path);
+	if (rc)
+		return rc;
+	if (id == 0 && version == 0 && tables == 0)
+		return create_schema(s);
+	if (id != APPLICATION_ID) {
+		snprintf(s->error, sizeof(s->error), "store '%s': a database of another program", s->path);
+		return -EILSEQ;
+	}
+	if (version != SM_STORE_SCHEMA) {
+		snprintf(s->error, sizeof(s->error),
+			 "store '%s': layout %lld, this version of spanmark reads %d", s->path,
+			 (long long)version, SM_STORE_SCHEMA);
+		return -EPROTO;
+	}
+	return 0;
+}
+
+static int open_db(struct sm_store *s, const char *path)
+{
+	int rc = sm__store_fail(s, sqlite3_open_v2(path ? path : "", &s->db,
+						   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
+
+	if (rc)
+		return rc;
+	sqlite3_busy_timeout(s->db, 5000);
+	rc = check_identity(s);
+	if (rc)
+		return rc;
+	if (path)
+		rc = exec(s, "PRAGMA journal_mode=WAL");
+	if (rc == 0)
+		rc = exec(s, "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;");
+	return rc;
+}
+
+int sm_store_open(const char *path, struct sm_store **out, char *err, size_t errlen)
+{
+	struct sm_store *s = calloc(1, sizeof(*s));
+	int rc;
+
+	*out = NULL;
+	if (!s) {
+		snprintf(err, errlen, "out of memory");
+		return -ENOMEM;
+	}
+	snprintf(s->path, sizeof(s->path), "%s", path ? path : "(temporary)");
+	rc = open_db(s, path);
+	if (rc) {
+		snprintf(err, errlen, "%s", s->error);
+		sm_store_close(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+void sm_store_close(struct sm_store *s)
+{
+	if (!s)
+		return;
+	sqlite3_close(s->db);
+	free(s);
+}
+
+/* ---- writing ------------------------------------------------------------------------------------- */
+
+static int end_transaction(struct sm_store *s, int rc)
+{
+	if (rc == 0)
+		rc = exec(s, "COMMIT");
+	if (rc) {
+		char kept[sizeof(s->error)];
+
+		memcpy(kept, s->error, sizeof(kept));
+		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+		memcpy(s->error, kept, sizeof(kept));
+	}
+	return rc;
+}
+
+static int insert_plan(struct sm_store *s, int64_t run, const char *const *jobs, unsigned n)
+{
+	int rc = 0;
+	sqlite3_stmt *st = sm__store_prepare(s, "INSERT INTO plan VALUES(?,?,?)", &rc);
+
+	for (unsigned i = 0; i < n && rc == 0; i++)
+		rc = run_sql(s, st, "iit", run, (int64_t)i, jobs[i]);
+	sqlite3_finalize(st);
+	return rc;
+}
+
+int sm_store_begin(struct sm_store *s, const struct sm_run_info *info, const char *const *jobs, int64_t *run)
+{
+	char now[32];
+	int rc = exec(s, "BEGIN IMMEDIATE");
+	sqlite3_stmt *st;
+
+	if (rc)
+		return rc;
+	now_text(now);
+	st = sm__store_prepare(
+		s,
+		"INSERT INTO "
+		"run(started,state,version,command_line,seed,planned,by_what,environment,topology)"
+		" VALUES(?,'running',?,?,?,?,?,?,?)",
+		&rc);
+	if (rc == 0)
+		rc = run_sql(s, st, "tttiittt", now, SM_VERSION, info->command_line, (int64_t)info->seed,
+			     (int64_t)info->planned, info->by, info->environment, info->topology);
+	sqlite3_finalize(st);
+	*run = sqlite3_last_insert_rowid(s->db);
+	if (rc == 0 && jobs)
+		rc = insert_plan(s, *run, jobs, info->planned);
+	return end_transaction(s, rc);
+}
+
+static int insert_results(struct sm_store *s, int64_t sample, const struct sm_record *r)
+{
+	int rc = 0;
+	sqlite3_stmt *st = sm__store_prepare(
+		s, "INSERT INTO result(sample,name,unit,reason,value) VALUES(?,?,?,?,?)", &rc);
+
+	for (size_t i = 0; i < r->nresults && rc == 0; i++) {
+		const struct sm_record_result *x = &r->results[i];
+
+		rc = run_sql(s, st, x->has_value ? "itttd" : "itttn", sample, x->name, x->unit, x->reason,
+			     x->value);
+	}
+	sqlite3_finalize(st);
+	return rc;
+}
+
+static int insert_metrics(struct sm_store *s, int64_t sample, const struct sm_record *r)
+{
+	int rc = 0;
+	sqlite3_stmt *st = sm__store_prepare(
+		s,
+		"INSERT INTO metric(sample,role,phase,thread,cpu,node,core,l3,kind,metric,event,"
+		"unit,enabled_ns,running_ns,status,source,reason,value)"
+		" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		&rc);
+
+	for (size_t i = 0; i < r->nmetrics && rc == 0; i++) {
+		const struct sm_record_metric *m = &r->metrics[i];
+
+		rc = run_sql(s, st, m->has_value ? "ittiiiiittttiitttd" : "ittiiiiittttiitttn", sample,
+			     m->role, m->phase, (int64_t)m->thread, (int64_t)m->cpu, (int64_t)m->node,
+			     (int64_t)m->core, (int64_t)m->l3, m->kind, m->metric, m->event, m->unit,
+			     (int64_t)m->enabled_ns, (int64_t)m->running_ns, m->status, m->source, m->reason,
+			     m->value);
+	}
+	sqlite3_finalize(st);
+	return rc;
+}
+
+int sm_store_add(struct sm_store *s, int64_t run, const struct sm_record *r)
+{
+	char now[32];
+	int64_t id;
+	int rc = exec(s, "BEGIN IMMEDIATE");
+	sqlite3_stmt *st;
+
+	if (rc)
+		return rc;
+	now_text(now);
+	st = sm__store_prepare(
+		s,
+		"INSERT INTO sample(run,ordinal,grp,workload,backend,params,config,placement,pass,rep,status,"
+		"message,took_s,output,warnings,at) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		&rc);
+	if (rc == 0)
+		rc = run_sql(s, st, "iiitttttiittdttt", run, (int64_t)r->ordinal, (int64_t)r->group,
+			     r->workload, r->backend, r->params, r->config, r->placement, (int64_t)r->pass,
+			     (int64_t)r->rep, r->status, r->message, r->took_s, r->output, r->warnings, now);
+	sqlite3_finalize(st);
+	id = sqlite3_last_insert_rowid(s->db);
+	if (rc == 0)
+		rc = insert_results(s, id, r);
+	if (rc == 0)
+		rc = insert_metrics(s, id, r);
+	return end_transaction(s, rc);
+}
+
+int sm_store_end(struct sm_store *s, int64_t run, const char *state)
+{
+	char now[32];
+	int rc = 0;
+	sqlite3_stmt *st = sm__store_prepare(s, "UPDATE run SET finished=?, state=? WHERE id=?", &rc);
+
+	now_text(now);
+	if (rc == 0)
+		rc = run_sql(s, st, "tti", now, state, run);
+	sqlite3_finalize(st);
+	return rc;
+}
+
+int sm_store_add_calibration(struct sm_store *s, int64_t run, const struct sm_calibration_row *c)
+{
+	char now[32];
+	int rc = 0;
+	sqlite3_stmt *st = sm__store_prepare(
+		s,
+		"INSERT INTO calibration(run,at,kernel,event,verdict,reason,expected,counted,error)"
+		" VALUES(?,?,?,?,?,?,?,?,?)",
+		&rc);
+
+	now_text(now);
+	if (rc == 0)
+		rc = run_sql(s, st, c->has_value ? "itttttddd" : "itttttdnn", run, now, c->kernel, c->event,
+			     c->verdict, c->reason, c->expected, c->counted, c->error);
+	sqlite3_finalize(st);
+	return rc;
+}

@@ -1,0 +1,81 @@
+/*
+ * store.h: where samples are kept: one SQLite file, any number of runs in it.
+ *
+ * A run is begun with its environment and its plan; each sample is committed in a transaction of its own as it
+ * arrives (WAL, so readers are not in the way); kill -9 at any moment loses at most the sample in flight,
+ * and sm_store_unfinished finds the run to go on with. Reports read only from here.
+ *
+ *     run 1 --- n plan      the jobs, as JSON, in the order of running
+ *         1 --- n sample    1 --- n result
+ *                           1 --- n metric
+ *         1 --- n calibration   expected and counted, by spanmark doctor --calibrate
+ *
+ * A database is recognised by its application_id; the layout's number is user_version. Opening anything else
+ * fails and changes nothing. Calls return 0 or -errno; err gets one line that names the file. Single-threaded.
+ */
+#ifndef SM_HARNESS_STORE_H
+#define SM_HARNESS_STORE_H
+
+#include "harness/record.h"
+
+#define SM_STORE_SCHEMA 1
+
+struct sm_store;
+
+/* path NULL: a private temporary database that vanishes with the process. */
+int sm_store_open(const char *path, struct sm_store **out, char *err, size_t errlen);
+void sm_store_close(struct sm_store *s);
+
+/* What the last failure was, one line. */
+const char *sm_store_error(const struct sm_store *s);
+
+/* ---- writing ------------------------------------------------------------------------------------- */
+
+struct sm_run_info {
+	const char *environment; /* JSON object */
+	const char *topology;	 /* hwloc XML; may be NULL */
+	const char *command_line;
+	const char *by; /* --by of the run, for its reports */
+	uint64_t seed;
+	unsigned planned; /* samples */
+};
+
+int sm_store_begin(struct sm_store *s, const struct sm_run_info *info, const char *const *jobs, int64_t *run);
+int sm_store_add(struct sm_store *s, int64_t run, const struct sm_record *r);
+/* state: "done", "interrupted", .. */
+int sm_store_end(struct sm_store *s, int64_t run, const char *state);
+
+/* One event under one kernel of a calibration (perf/calibrate.h). */
+struct sm_calibration_row {
+	const char *event, *kernel, *verdict, *reason;
+	bool has_value;
+	double expected, counted, error;
+};
+/* What was known of this machine's counters when the run began. */
+int sm_store_add_calibration(struct sm_store *s, int64_t run, const struct sm_calibration_row *c);
+
+/* ---- reading ------------------------------------------------------------------------------------- */
+
+struct sm_report {
+	int64_t run;
+	const char *environment; /* JSON object */
+	const char *command_line, *state, *started, *by;
+	uint64_t seed;
+	unsigned planned;
+	struct sm_record *records; /* by group, then rep, then pass */
+	size_t nrecords;
+	struct sm_calibration_row *calibrations;
+	size_t ncalibrations;
+	struct sm_pool pool;
+};
+
+/* run 0: the last one. -ENOENT when there is none. */
+int sm_store_load(struct sm_store *s, int64_t run, struct sm_report *out);
+void sm_report_free(struct sm_report *r);
+
+/* The last run if it was not finished: its id, seed and jobs. -ENOENT. Called before sm_store_job. */
+int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned);
+/* Job JSON of ordinal, malloc'ed; NULL when there is none or it has a sample already. */
+char *sm_store_pending(struct sm_store *s, int64_t run, unsigned ordinal);
+
+#endif

@@ -1,0 +1,541 @@
+#include "harness/summary.h"
+#include "perf/expr.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The columns of the plain table, in order; those whose metrics were not asked for stay away. */
+static const struct {
+	const char *title, *metric, *formula, *unit;
+	bool per_op;
+} standard[] = {
+	{"time", "time", "", "ns", true},
+	{"cycles", "cycles", "", "cycles", true},
+	{"instr", "instructions", "", "insn", true},
+	{"IPC", "ipc", "instructions / cycles", "insn/cycle", false},
+	{"L1D", "l1d_miss", "", "misses", true},
+	{"LLC", "llc_miss", "", "misses", true},
+	{"dTLB", "dtlb_walk", "", "walks", true},
+	{"faults", "faults", "minor_faults + major_faults", "faults", true},
+};
+#define NSTANDARD (sizeof(standard) / sizeof(standard[0]))
+
+/*
+ * Rows by role have been summed by the worker, where all events are at hand (thread -1); rows by anything else
+ * are summed here from the threads' own.
+ */
+static bool concerns(const struct sm_record_metric *m, enum sm_by by)
+{
+	return by == SM_PER_ROLE ? m->thread < 0 : m->thread >= 0;
+}
+
+/* What --by makes of a metric's thread. */
+static const char *who_of(const struct sm_record_metric *m, enum sm_by by, struct sm_pool *pool)
+{
+	char text[64];
+	int number = -1;
+
+	switch (by) {
+	case SM_PER_ROLE: return sm_pool_str(pool, m->role);
+	case SM_PER_THREAD: /* eight characters wide */
+		snprintf(text, sizeof(text), "%.4s %d", strcmp(m->role, "mutator") ? m->role : "mut",
+			 m->thread);
+		break;
+	case SM_PER_KIND:
+		snprintf(text, sizeof(text), "%s", strcmp(m->kind, "-") ? m->kind : "all cores");
+		break;
+	case SM_PER_CORE: number = m->core; break;
+	case SM_PER_L3: number = m->l3; break;
+	case SM_PER_NODE: number = m->node; break;
+	}
+	if (by == SM_PER_CORE || by == SM_PER_L3 || by == SM_PER_NODE) {
+		if (number < 0)
+			snprintf(text, sizeof(text), "unpinned");
+		else
+			snprintf(text, sizeof(text), "%s %d", by == SM_PER_L3 ? "L3" : sm_by_name(by),
+				 number);
+	}
+	return sm_pool_str(pool, text);
+}
+
+/* ---- rows ---------------------------------------------------------------------------------------- */
+
+static int add_row(struct sm_summary *r, unsigned record, unsigned group, const char *who, const char *phase)
+{
+	struct sm_row *rows;
+
+	for (size_t i = r->nrows; i-- > 0 && r->rows[i].group == group;) {
+		if (r->rows[i].who == who && r->rows[i].phase == phase)
+			return 0;
+	}
+	rows = realloc(r->rows, (r->nrows + 1) * sizeof(*rows));
+	if (!rows)
+		return -ENOMEM;
+	r->rows = rows;
+	rows[r->nrows++] = (struct sm_row){.group = group, .who = who, .phase = phase, .first = record};
+	return 0;
+}
+
+/* Did anything happen there? A phase in which no time passed is no row. */
+static bool is_idle(const struct sm_record *rec, enum sm_by by, const char *who, const char *phase,
+		    struct sm_pool *pool)
+{
+	bool timed = false;
+
+	for (size_t i = 0; i < rec->nmetrics; i++) {
+		const struct sm_record_metric *m = &rec->metrics[i];
+
+		if (!concerns(m, by) || strcmp(m->metric, "time") || strcmp(m->phase, phase) ||
+		    who_of(m, by, pool) != who)
+			continue;
+		timed = true;
+		if (!m->has_value || m->value > 0)
+			return false;
+	}
+	return timed;
+}
+
+static int find_rows(const struct sm_report *report, enum sm_by by, struct sm_summary *r)
+{
+	for (size_t i = 0; i < report->nrecords; i++) {
+		const struct sm_record *rec = &report->records[i];
+		const char *last_who = NULL, *last_phase = NULL;
+
+		for (size_t k = 0; k < rec->nmetrics; k++) {
+			const char *who = who_of(&rec->metrics[k], by, &r->pool);
+			const char *phase = sm_pool_str(&r->pool, rec->metrics[k].phase);
+
+			if (!concerns(&rec->metrics[k], by))
+				continue;
+			if (!who || !phase)
+				return -ENOMEM;
+			if (who == last_who && phase == last_phase)
+				continue;
+			last_who = who;
+			last_phase = phase;
+			if (!is_idle(rec, by, who, phase, &r->pool) &&
+			    add_row(r, (unsigned)i, rec->group, who, phase))
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/* ---- columns ------------------------------------------------------------------------------------- */
+
+static struct sm_column *add_column(struct sm_summary *r)
+{
+	struct sm_column *c = realloc(r->columns, (r->ncolumns + 1) * sizeof(*c));
+
+	if (!c)
+		return NULL;
+	r->columns = c;
+	c[r->ncolumns] = (struct sm_column){0};
+	return &c[r->ncolumns++];
+}
+
+/* Any metric of this name in the report; NULL. */
+static const struct sm_record_metric *seen(const struct sm_report *report, const char *name)
+{
+	for (size_t i = 0; i < report->nrecords; i++) {
+		for (size_t k = 0; k < report->records[i].nmetrics; k++) {
+			if (!strcmp(report->records[i].metrics[k].metric, name))
+				return &report->records[i].metrics[k];
+		}
+	}
+	return NULL;
+}
+
+static void label_column(struct sm_column *c, const struct sm_report *report)
+{
+	char names[8][SM_EXPR_NAME], err[80];
+	size_t used = 0;
+	int n = 1;
+
+	snprintf(names[0], sizeof(names[0]), "%.31s", c->metric);
+	if (c->formula[0])
+		n = sm_expr_names(c->formula, names, 8, err, sizeof(err));
+	for (int i = 0; i < n; i++) {
+		const struct sm_record_metric *m = seen(report, names[i]);
+
+		if (!m || used >= sizeof(c->event))
+			continue;
+		used += (size_t)snprintf(c->event + used, sizeof(c->event) - used, "%s%s", used ? ", " : "",
+					 m->event);
+		snprintf(c->source, sizeof(c->source), "%s", m->source);
+	}
+}
+
+static bool formula_possible(const struct sm_report *report, const char *metric, const char *formula)
+{
+	char names[8][SM_EXPR_NAME], err[80];
+	int n;
+
+	if (!formula[0])
+		return seen(report, metric) != NULL;
+	n = sm_expr_names(formula, names, 8, err, sizeof(err));
+	for (int i = 0; i < n; i++) {
+		if (!seen(report, names[i]))
+			return false;
+	}
+	return n > 0;
+}
+
+static bool is_column(const struct sm_summary *r, const char *metric)
+{
+	for (size_t i = 0; i < r->ncolumns; i++) {
+		if (!strcmp(r->columns[i].metric, metric))
+			return true;
+	}
+	return false;
+}
+
+static const char *member(const cJSON *item, const char *name)
+{
+	const cJSON *m = cJSON_GetObjectItemCaseSensitive(item, name);
+
+	return cJSON_IsString(m) ? m->valuestring : "";
+}
+
+/* Is this metric spoken for by a standard column, in another form? */
+static bool covered(const struct sm_summary *r, const char *name, const char *formula)
+{
+	size_t len = strlen(name);
+
+	if (is_column(r, name))
+		return true;
+	if (!strcmp(name, "minor_faults") || !strcmp(name, "major_faults") || !strcmp(name, "faults_per_op"))
+		return is_column(r, "faults");
+	/* "X_per_op" beside a column X, which is per operation already */
+	if (formula[0] && len > 7 && !strcmp(name + len - 7, "_per_op"))
+		return true;
+	return false;
+}
+
+/* Sets named by -C and events by -e give further columns; the default sets only the standard ones. */
+static int add_asked(struct sm_summary *r, const struct sm_report *report, const cJSON *metrics)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, metrics)
+	{
+		const char *name = member(item, "metric"), *formula = member(item, "formula");
+		struct sm_column *c;
+
+		if (covered(r, name, formula) || !seen(report, name))
+			continue;
+		c = add_column(r);
+		if (!c)
+			return -ENOMEM;
+		snprintf(c->title, sizeof(c->title), "%.15s", name);
+		for (char *p = c->title; *p; p++)
+			*p = *p < 0x20 || *p == 0x7f ? '?' : *p; /* -e takes any name */
+		snprintf(c->metric, sizeof(c->metric), "%.95s", name);
+		snprintf(c->formula, sizeof(c->formula), "%.159s", formula);
+		snprintf(c->unit, sizeof(c->unit), "%.23s", member(item, "unit"));
+		snprintf(c->event, sizeof(c->event), "%.255s", member(item, "event"));
+		c->per_op = !formula[0];
+		snprintf(c->source, sizeof(c->source), "%s", seen(report, name)->source);
+	}
+	return 0;
+}
+
+static int find_columns(const struct sm_report *report, struct sm_summary *r)
+{
+	cJSON *env = cJSON_Parse(report->environment);
+	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(env, "counters");
+	const cJSON *chosen = cJSON_GetObjectItemCaseSensitive(counters, "chosen");
+	int rc = 0;
+
+	for (size_t i = 0; i < NSTANDARD; i++) {
+		struct sm_column *c;
+
+		if (!formula_possible(report, standard[i].metric, standard[i].formula))
+			continue;
+		c = add_column(r);
+		if (!c) {
+			rc = -ENOMEM;
+			break;
+		}
+		snprintf(c->title, sizeof(c->title), "%s", standard[i].title);
+		snprintf(c->metric, sizeof(c->metric), "%s", standard[i].metric);
+		snprintf(c->formula, sizeof(c->formula), "%s", standard[i].formula);
+		snprintf(c->unit, sizeof(c->unit), "%s", standard[i].unit);
+		c->per_op = standard[i].per_op;
+		label_column(c, report);
+	}
+	if (rc == 0 && cJSON_IsTrue(chosen))
+		rc = add_asked(r, report, cJSON_GetObjectItemCaseSensitive(counters, "metrics"));
+	cJSON_Delete(env);
+	return rc;
+}
+
+/* ---- cells --------------------------------------------------------------------------------------- */
+
+/* One sample, one row. */
+struct scope {
+	const struct sm_record *rec;
+	const struct sm_row *row;
+	enum sm_by by;
+	struct sm_pool *pool;
+	bool scaled;
+	const char *status, *reason; /* of the first part that is missing */
+};
+
+/* Sum of a metric over the row's threads. false: missing in part or altogether. */
+static bool sum_metric(struct scope *s, const char *name, double *out, unsigned *threads)
+{
+	double sum = 0;
+
+	*threads = 0;
+	for (size_t i = 0; i < s->rec->nmetrics; i++) {
+		const struct sm_record_metric *m = &s->rec->metrics[i];
+
+		if (!concerns(m, s->by) || strcmp(m->phase, s->row->phase) || strcmp(m->metric, name) ||
+		    who_of(m, s->by, s->pool) != s->row->who)
+			continue;
+		if (!m->has_value) {
+			if (!s->reason) {
+				s->status = m->status;
+				s->reason = m->reason;
+			}
+			return false;
+		}
+		s->scaled |= !strcmp(m->status, "multiplexed");
+		sum += m->value;
+		++*threads;
+	}
+	*out = sum;
+	return *threads > 0;
+}
+
+static bool lookup(void *ctx, const char *name, double *value)
+{
+	struct scope *s = ctx;
+	const struct sm_record_result *res;
+	unsigned threads;
+
+	if (!strcmp(name, "ops")) {
+		res = sm_record_result(s->rec, "ops");
+		*value = res ? res->value : 0;
+		return res && res->has_value;
+	}
+	if (!strcmp(name, "seconds")) {
+		if (!sum_metric(s, "time", value, &threads))
+			return false;
+		*value *= 1e-9;
+		return true;
+	}
+	return sum_metric(s, name, value, &threads);
+}
+
+/* The value of a column that is a formula. By role the worker has evaluated it over the role's sums. */
+static bool formula_value(struct scope *s, const struct sm_column *c, double *v)
+{
+	char err[120];
+	unsigned threads;
+
+	if (s->by == SM_PER_ROLE && sum_metric(s, c->metric, v, &threads))
+		return true;
+	s->status = s->reason = NULL;
+	if (sm_expr_eval(c->formula, lookup, s, v, err, sizeof(err)) == 0)
+		return true;
+	/* Its events are not metrics of their own: what a single thread says stands, sums do not exist. */
+	if (sum_metric(s, c->metric, v, &threads) && threads == 1)
+		return true;
+	if (!s->reason) {
+		s->status = "not_counted";
+		s->reason = threads > 1 ? "a ratio that cannot be summed over threads: see --by thread"
+					: "what it is made of was not counted in one pass";
+	}
+	return false;
+}
+
+static bool cell_value(struct scope *s, const struct sm_column *c, double *v)
+{
+	double ops;
+	unsigned threads;
+
+	if (c->formula[0] ? !formula_value(s, c, v) : !sum_metric(s, c->metric, v, &threads))
+		return false;
+	if (!c->per_op)
+		return true;
+	if (!lookup(s, "ops", &ops) || ops <= 0) {
+		s->status = "not_counted";
+		s->reason = "the workload counts no operations";
+		return false;
+	}
+	*v /= ops;
+	return true;
+}
+
+/* Was the thread in this phase during this sample? */
+static bool occurred(const struct scope *s)
+{
+	for (size_t i = 0; i < s->rec->nmetrics; i++) {
+		const struct sm_record_metric *m = &s->rec->metrics[i];
+
+		if (concerns(m, s->by) && !strcmp(m->phase, s->row->phase) &&
+		    who_of(m, s->by, s->pool) == s->row->who)
+			return true;
+	}
+	return false;
+}
+
+/* Over the samples in which the phase occurred: the others have nothing to say about it. */
+static int fill_cell(const struct sm_report *report, enum sm_by by, struct sm_summary *r, size_t row,
+		     size_t col)
+{
+	struct sm_cell *cell = &r->cells[row * r->ncolumns + col];
+	double *values = calloc(report->nrecords + 1, sizeof(*values));
+	size_t n = 0;
+
+	if (!values)
+		return -ENOMEM;
+	for (size_t i = 0; i < report->nrecords; i++) {
+		struct scope s = {
+			.rec = &report->records[i], .row = &r->rows[row], .by = by, .pool = &r->pool};
+
+		if (s.rec->group != s.row->group || !occurred(&s))
+			continue;
+		if (cell_value(&s, &r->columns[col], &values[n])) {
+			n++;
+			cell->scaled |= s.scaled;
+		} else if (s.reason && (!cell->reason || !strcmp(cell->status, "not_counted"))) {
+			cell->status = s.status;
+			cell->reason = s.reason;
+		}
+	}
+	sm_stats_compute(values, n, &cell->stats);
+	cell->has_value = cell->stats.n > 0;
+	free(values);
+	return 0;
+}
+
+/*
+ * A worker's idle time, and with it its total, say how long the sample took; a mutator's total says something
+ * beside two phases or more. The samples keep all of them.
+ */
+static int drop_redundant(struct sm_summary *r)
+{
+	bool *drop = calloc(r->nrows + 1, sizeof(*drop));
+	size_t kept = 0;
+
+	if (!drop)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->nrows; i++) {
+		const struct sm_row *row = &r->rows[i];
+		bool idle = false;
+		unsigned phases = 0;
+
+		for (size_t k = 0; k < r->nrows; k++) {
+			if (r->rows[k].group != row->group || r->rows[k].who != row->who)
+				continue;
+			idle |= !strcmp(r->rows[k].phase, "idle");
+			phases += strcmp(r->rows[k].phase, "total") != 0;
+		}
+		drop[i] =
+			!strcmp(row->phase, "idle") || (!strcmp(row->phase, "total") && (idle || phases < 2));
+	}
+	for (size_t i = 0; i < r->nrows; i++) {
+		if (!drop[i])
+			r->rows[kept++] = r->rows[i];
+	}
+	r->nrows = kept;
+	free(drop);
+	return 0;
+}
+
+/* Mutators, then mark workers, then the rest; cores and nodes by number; a total after its parts. */
+static int rank(const char *who)
+{
+	return !strncmp(who, "mut", 3) ? 0 : !strncmp(who, "mark", 4) ? 1 : 2;
+}
+
+static bool before(const struct sm_row *a, const struct sm_row *b)
+{
+	int who = strverscmp(a->who, b->who);
+
+	if (rank(a->who) != rank(b->who))
+		return rank(a->who) < rank(b->who);
+	if (who != 0)
+		return who < 0;
+	return strcmp(a->phase, "total") != 0 && !strcmp(b->phase, "total");
+}
+
+/* Stable: phases stay in the order of their numbers. */
+static void sort_rows(struct sm_summary *r)
+{
+	for (size_t i = 1; i < r->nrows; i++) {
+		struct sm_row row = r->rows[i];
+		size_t k = i;
+
+		for (; k > 0 && r->rows[k - 1].group == row.group && before(&row, &r->rows[k - 1]); k--)
+			r->rows[k] = r->rows[k - 1];
+		r->rows[k] = row;
+	}
+}
+
+int sm_summary_build(const struct sm_report *report, enum sm_by by, struct sm_summary *r)
+{
+	int rc;
+
+	*r = (struct sm_summary){0};
+	rc = find_rows(report, by, r);
+	if (rc == 0)
+		rc = drop_redundant(r);
+	if (rc == 0) {
+		sort_rows(r);
+		rc = find_columns(report, r);
+	}
+	if (rc == 0) {
+		r->cells = calloc(r->nrows * r->ncolumns + 1, sizeof(*r->cells));
+		rc = r->cells ? 0 : -ENOMEM;
+	}
+	for (size_t i = 0; i < r->nrows && rc == 0; i++) {
+		for (size_t k = 0; k < r->ncolumns && rc == 0; k++)
+			rc = fill_cell(report, by, r, i, k);
+	}
+	if (rc)
+		sm_summary_free(r);
+	return rc;
+}
+
+void sm_summary_free(struct sm_summary *r)
+{
+	free(r->columns);
+	free(r->rows);
+	free(r->cells);
+	sm_pool_free(&r->pool);
+	*r = (struct sm_summary){0};
+}
+
+bool sm_summary_result(const struct sm_report *report, unsigned group, const char *name, struct sm_stats *out,
+		       const char **unit, const char **reason)
+{
+	double *values = calloc(report->nrecords + 1, sizeof(*values));
+	size_t n = 0;
+
+	*reason = "";
+	for (size_t i = 0; values && i < report->nrecords; i++) {
+		const struct sm_record_result *res = report->records[i].group == group
+							     ? sm_record_result(&report->records[i], name)
+							     : NULL;
+
+		if (!res)
+			continue;
+		if (unit)
+			*unit = res->unit;
+		if (res->has_value)
+			values[n++] = res->value;
+		else
+			*reason = res->reason;
+	}
+	sm_stats_compute(values, n, out);
+	free(values);
+	return out->n > 0;
+}

@@ -1,0 +1,164 @@
+/*
+ * Counts by role and phase, and waits by cause. See table.h.
+ */
+#include "harness/table.h"
+
+#include <string.h>
+
+/* ---- counters ------------------------------------------------------------------------------------ */
+
+static int column_width(const struct sm_column *c)
+{
+	int len = (int)strlen(c->title);
+
+	if (!strcmp(c->unit, "ns") && c->per_op)
+		return 8;
+	if (!strcmp(c->title, "IPC"))
+		return 5;
+	return len > 7 ? len : 7;
+}
+
+static void put_cell(struct sm_table *t, const struct sm_cell *cell, const struct sm_column *c)
+{
+	int width = column_width(c);
+	char text[40];
+
+	if (!cell->has_value) {
+		sm__table_put_na(t, width, cell->reason);
+		return;
+	}
+	if (!strcmp(c->unit, "ns"))
+		sm_text_time(cell->stats.median, text, sizeof(text));
+	else
+		sm_text_count(cell->stats.median, text, sizeof(text));
+	if (cell->scaled)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "~");
+	t->scaled |= cell->scaled;
+	t->outliers |= cell->stats.outliers > 0;
+	fprintf(t->out, " %*s", width, text);
+}
+
+/* Columns [from, *to) are what fits beside the names of the rows. */
+static void write_block(struct sm_table *t, size_t from, size_t to)
+{
+	const struct sm_summary *u = &t->summary;
+	unsigned last = 0;
+
+	fprintf(t->out, "\n%sCounts for one operation of the workload, by %s and phase%s\n", SM_BOLD(t),
+		sm_by_name(t->w->by), SM_PLAIN(t));
+	fprintf(t->out, "%s%-12s %-4s %-8s %-10s", SM_BOLD(t), "workload", "heap", sm_by_name(t->w->by),
+		"phase");
+	for (size_t c = from; c < to; c++)
+		fprintf(t->out, " %*s", column_width(&u->columns[c]), u->columns[c].title);
+	fprintf(t->out, "%s\n", SM_PLAIN(t));
+	for (size_t i = 0; i < u->nrows; i++) {
+		const struct sm_row *row = &u->rows[i];
+		const struct sm_record *rec = &t->r->records[row->first];
+		bool repeats = i > 0 && row->group == last;
+
+		if (!repeats && sm__table_has_twin(t->r, row->first))
+			sm__table_case_line(t, row->first);
+		sm__table_put_names(t, rec, !repeats);
+		fputc(' ', t->out);
+		sm_text_name(t->out, row->who, 8);
+		fputc(' ', t->out);
+		sm_text_name(t->out, row->phase, 10);
+		for (size_t c = from; c < to; c++)
+			put_cell(t, &u->cells[i * u->ncolumns + c], &u->columns[c]);
+		fputc('\n', t->out);
+		last = row->group;
+	}
+}
+
+void sm__table_counters(struct sm_table *t)
+{
+	const struct sm_summary *u = &t->summary;
+	size_t from = 0;
+
+	if (u->nrows == 0 || u->ncolumns == 0)
+		return;
+	while (from < u->ncolumns) {
+		int width = 37;
+		size_t to = from;
+
+		while (to < u->ncolumns &&
+		       (to == from || width + 1 + column_width(&u->columns[to]) <= SM_TABLE_WIDTH))
+			width += 1 + column_width(&u->columns[to++]);
+		write_block(t, from, to);
+		from = to;
+	}
+}
+
+/* ---- stalls -------------------------------------------------------------------------------------- */
+
+/*
+ * Results "stall_<cause>_count" and its "_p50_us", "_p99_us", "_p999_us", "_max_us"; without a cause, all of
+ * them together. A cause that never struck is no row.
+ */
+static bool write_stall_row(struct sm_table *t, size_t first, const char *cause, const char *label,
+			    bool named)
+{
+	static const char *const parts[] = {"p50_us", "p99_us", "p999_us", "max_us"};
+	const struct sm_record *rec = &t->r->records[first];
+	char name[80], text[40];
+	const char *unit = "", *reason;
+	struct sm_stats s;
+
+	if (cause[0])
+		snprintf(name, sizeof(name), "stall_%s_count", cause);
+	else
+		snprintf(name, sizeof(name), "stalls");
+	if (!sm_summary_result(t->r, rec->group, name, &s, &unit, &reason) || s.max == 0)
+		return false;
+	sm_text_value(s.median, unit, text, sizeof(text));
+	sm__table_put_names(t, rec, named);
+	fputc(' ', t->out);
+	sm_text_name(t->out, label, 10);
+	fprintf(t->out, " %8s", text);
+	for (size_t i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "stall_%s%s%s", cause, cause[0] ? "_" : "", parts[i]);
+		sm__table_put_result(t, first, name, 8);
+	}
+	if (!cause[0])
+		sm__table_put_result(t, first, "stall_total_ns", 8);
+	fputc('\n', t->out);
+	return true;
+}
+
+static void write_stall_group(struct sm_table *t, size_t first)
+{
+	const struct sm_record *rec = sm__table_with_results(t->r, first);
+	bool named;
+
+	if (!rec || !sm_record_result(rec, "stalls"))
+		return;
+	named = write_stall_row(t, first, "", "all", true);
+	for (size_t i = 0; i < rec->nresults; i++) {
+		const char *name = rec->results[i].name;
+		size_t len = strlen(name);
+		char cause[40];
+
+		if (len < 13 || strncmp(name, "stall_", 6) || strcmp(name + len - 6, "_count"))
+			continue;
+		snprintf(cause, sizeof(cause), "%.*s", (int)(len - 12 < 39 ? len - 12 : 39), name + 6);
+		named |= write_stall_row(t, first, cause, cause, !named);
+	}
+}
+
+/* Only where some sample counted a stall. */
+void sm__table_stalls(struct sm_table *t)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < t->r->nrecords; i++) {
+		const struct sm_record_result *res = sm_record_result(&t->r->records[i], "stalls");
+
+		any |= res && res->has_value && res->value > 0;
+	}
+	if (!any)
+		return;
+	fprintf(t->out, "\n%sWaits that mutators suffered for the collector%s\n", SM_BOLD(t), SM_PLAIN(t));
+	fprintf(t->out, "%s%-12s %-4s %-10s %8s %8s %8s %8s %8s %8s%s\n", SM_BOLD(t), "workload", "heap",
+		"cause", "waits", "p50", "p99", "p99.9", "max", "together", SM_PLAIN(t));
+	sm__table_each_group(t, write_stall_group);
+}

@@ -1,0 +1,191 @@
+/*
+ * What one must know to read the table: events and sources, reasons, warnings, failures. See table.h.
+ */
+#include "harness/table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- notes --------------------------------------------------------------------------------------- */
+
+/*
+ * An event without the attributes that libpfm4 spells out at their defaults ("X:UMASK:e=0:i=0:u=1:k=0" is "X:UMASK:u=1"): the
+ * samples keep the whole string.
+ */
+static void short_event(const char *event, char *buf, size_t len)
+{
+	size_t n = 0;
+
+	while (*event && n + 1 < len) {
+		size_t part = *event == ':' ? 1 + strcspn(event + 1, ":, ") : strcspn(event, ":");
+
+		if (part > 3 && *event == ':' && !strncmp(event + part - 2, "=0", 2)) {
+			event += part;
+			continue;
+		}
+		for (size_t i = 0; i < part && n + 1 < len; i++)
+			buf[n++] = event[i];
+		event += part;
+	}
+	buf[n] = 0;
+}
+
+static void write_legend(struct sm_table *t)
+{
+	const struct sm_summary *u = &t->summary;
+
+	if (u->nrows == 0 || u->ncolumns == 0)
+		return;
+	fputc('\n', t->out);
+	for (size_t i = 0; i < u->ncolumns; i++) {
+		const struct sm_column *c = &u->columns[i];
+		char text[512], head[32], event[256];
+
+		snprintf(head, sizeof(head), "%s", c->title);
+		short_event(c->event, event, sizeof(event));
+		snprintf(text, sizeof(text), "%s%s%s%s [%s]", c->formula[0] ? c->formula : "",
+			 c->formula[0] ? ": " : "", event[0] ? event : c->metric,
+			 c->per_op ? ", per operation" : "", c->source[0] ? c->source : "-");
+		sm__table_wrap_text(t->out, head, strlen(head) > 8 ? strlen(head) + 1 : 9, text);
+	}
+}
+
+static void write_marks(struct sm_table *t)
+{
+	for (size_t i = 0; i < t->nnotes; i++) {
+		char head[32];
+
+		snprintf(head, sizeof(head), "n/a %zu", i + 1);
+		sm__table_wrap_text(t->out, head, 9, t->notes[i]);
+	}
+	if (t->scaled)
+		sm__table_wrap_text(t->out, "~", 9,
+				    "scaled: the counter ran for a part of the time (multiplexed)");
+	if (t->outliers)
+		sm__table_wrap_text(t->out, "!", 9,
+				    "some values lie far from the others; they are kept in all figures");
+}
+
+/* Events that calibration found to count something else are not to be believed in this table either. */
+static void write_calibration(struct sm_table *t)
+{
+	for (size_t i = 0; i < t->r->ncalibrations; i++) {
+		const struct sm_calibration_row *c = &t->r->calibrations[i];
+		char text[400];
+
+		if (strcmp(c->verdict, "off") && strcmp(c->verdict, "reads 0"))
+			continue;
+		if (c->has_value)
+			snprintf(text, sizeof(text),
+				 "calibration: %s under '%s' counted %.6g where %.6g were expected", c->event,
+				 c->kernel, c->counted, c->expected);
+		else
+			snprintf(text, sizeof(text), "calibration: %s under '%s': %s", c->event, c->kernel,
+				 c->verdict);
+		sm__table_wrap_text(t->out, "warning", 9, text);
+	}
+}
+
+/* The same warning of the same case, whatever numbers are in it. */
+static bool warned_before(const struct sm_report *r, size_t record, const char *line)
+{
+	size_t words = strcspn(line, "0123456789\n");
+
+	for (size_t i = 0; i < record; i++) {
+		if (r->records[i].group == r->records[record].group && words > 0 &&
+		    !strncmp(r->records[i].warnings, line, words))
+			return true;
+	}
+	return false;
+}
+
+/* Worker warnings, each once for a case. */
+static void write_warnings(struct sm_table *t)
+{
+	for (size_t i = 0; i < t->r->nrecords; i++) {
+		const char *p = t->r->records[i].warnings;
+
+		while (*p) {
+			size_t len = strcspn(p, "\n");
+			char *line = NULL;
+
+			if (!warned_before(t->r, i, p) &&
+			    asprintf(&line, "%s (%s): %.*s", t->r->records[i].workload,
+				     t->r->records[i].backend, (int)len, p) > 0)
+				sm__table_wrap_text(t->out, "warning", 9, line);
+			free(line);
+			p += len + (p[len] != 0);
+		}
+	}
+}
+
+static void write_failures(struct sm_table *t)
+{
+	for (size_t i = 0; i < t->r->nrecords; i++) {
+		const struct sm_record *rec = &t->r->records[i];
+		char *line = NULL;
+
+		if (!strcmp(rec->status, SM_STATUS_WORD_OK))
+			continue;
+		fputs(SM_RED(t), t->out);
+		if (asprintf(&line, "%s (%s) repetition %u: %s: %s", rec->workload, rec->backend,
+			     rec->rep + 1, rec->status, rec->message) > 0)
+			sm__table_wrap_text(t->out, "FAILED", 9, line);
+		free(line);
+		fputs(SM_PLAIN(t), t->out);
+	}
+}
+
+static void write_repetitions(struct sm_table *t)
+{
+	size_t most = 0;
+	char text[160];
+
+	for (size_t i = 0; i < t->r->nrecords; i++) {
+		if (t->r->records[i].rep + 1 > most)
+			most = t->r->records[i].rep + 1;
+	}
+	if (most > 0 && most < SM_STATS_MIN_REPS) {
+		snprintf(text, sizeof(text),
+			 "%zu repetition%s: too few for an interval; a 95%% interval of the median takes "
+			 "--reps %d or more",
+			 most, most == 1 ? "" : "s", SM_STATS_MIN_REPS);
+		sm__table_wrap_text(t->out, "note", 9, text);
+	}
+	if (t->r->nrecords < t->r->planned) {
+		snprintf(text, sizeof(text), "%zu of %u planned samples were measured (%s)", t->r->nrecords,
+			 t->r->planned, t->r->state);
+		sm__table_wrap_text(t->out, "note", 9, text);
+	}
+}
+
+/* The cost of counting, where the workers measured it: the worst sample's. */
+static void write_cost(struct sm_table *t)
+{
+	const struct sm_record_result *worst = NULL;
+	char text[160];
+
+	for (size_t i = 0; i < t->r->nrecords; i++) {
+		const struct sm_record_result *res = sm_record_result(&t->r->records[i], "counting_share");
+
+		if (res && res->has_value && (!worst || res->value > worst->value))
+			worst = res;
+	}
+	if (!worst)
+		return;
+	snprintf(text, sizeof(text), "reading counters took at most %.2g%% of a thread's time",
+		 worst->value * 100);
+	sm__table_wrap_text(t->out, "cost", 9, text);
+}
+
+void sm__table_notes(struct sm_table *t)
+{
+	write_legend(t);
+	write_marks(t);
+	write_cost(t);
+	write_calibration(t);
+	write_warnings(t);
+	write_repetitions(t);
+	write_failures(t);
+}

@@ -1,0 +1,192 @@
+/*
+ * What the parts of the table share: groups, wrapped text, cells. See table.h.
+ */
+#include "harness/table.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* First record of each group: calls fn with its index. */
+void sm__table_each_group(struct sm_table *t, void (*fn)(struct sm_table *t, size_t first))
+{
+	for (size_t i = 0; i < t->r->nrecords; i++) {
+		if (i == 0 || t->r->records[i].group != t->r->records[i - 1].group)
+			fn(t, i);
+	}
+}
+
+size_t sm__table_group_end(const struct sm_report *r, size_t first)
+{
+	size_t i = first;
+
+	while (i < r->nrecords && r->records[i].group == r->records[first].group)
+		i++;
+	return i;
+}
+
+/* The group's first record with results; NULL. */
+const struct sm_record *sm__table_with_results(const struct sm_report *r, size_t first)
+{
+	for (size_t i = first; i < sm__table_group_end(r, first); i++) {
+		if (r->records[i].nresults)
+			return &r->records[i];
+	}
+	return NULL;
+}
+
+/* ---- words that wrap ----------------------------------------------------------------------------- */
+
+void sm__table_wrap_word(struct sm_wrap *w, const char *word)
+{
+	size_t len = strlen(word);
+
+	if (w->col > w->indent && w->col + 2 + len > SM_TABLE_WIDTH) {
+		fprintf(w->out, "\n%*s", (int)w->indent, "");
+		w->col = w->indent;
+	} else if (w->col > w->indent) {
+		fputs("  ", w->out);
+		w->col += 2;
+	}
+	sm_text_print(w->out, word);
+	w->col += len;
+}
+
+/* Text wrapped at blanks; `head` stands in front of the first line, indent wide. */
+void sm__table_wrap_text(FILE *out, const char *head, size_t indent, const char *text)
+{
+	size_t col = indent;
+
+	fprintf(out, "%-*s", (int)indent, head);
+	while (*text) {
+		size_t len = strcspn(text, " \n");
+		char *word = strndup(text, len);
+
+		if (col > indent && col + 1 + len > SM_TABLE_WIDTH) {
+			fprintf(out, "\n%*s", (int)indent, "");
+			col = indent;
+		} else if (col > indent) {
+			fputc(' ', out);
+			col++;
+		}
+		/* One word wider than the table (a path, an event) is cut into lines. */
+		for (const char *p = word; p && *p;) {
+			char piece[SM_TABLE_WIDTH + 1];
+			size_t room = SM_TABLE_WIDTH - col, n = strlen(p) < room ? strlen(p) : room;
+
+			memcpy(piece, p, n);
+			piece[n] = 0;
+			sm_text_print(out, piece);
+			col += n;
+			p += n;
+			if (*p) {
+				fprintf(out, "\n%*s", (int)indent, "");
+				col = indent;
+			}
+		}
+		free(word);
+		text += len;
+		text += strspn(text, " \n");
+	}
+	fputc('\n', out);
+}
+
+/* ---- cells --------------------------------------------------------------------------------------- */
+
+/* A reason's note: 1.., 0 when there are too many. */
+static size_t note(struct sm_table *t, const char *reason)
+{
+	for (size_t i = 0; i < t->nnotes; i++) {
+		if (!strcmp(t->notes[i], reason))
+			return i + 1;
+	}
+	if (t->nnotes == SM_TABLE_NOTES)
+		return 0;
+	t->notes[t->nnotes++] = reason;
+	return t->nnotes;
+}
+
+/* The first two columns of every table. */
+void sm__table_put_names(struct sm_table *t, const struct sm_record *rec, bool shown)
+{
+	sm_text_name(t->out, shown ? rec->workload : "", 12);
+	fputc(' ', t->out);
+	sm_text_name(t->out, shown ? rec->backend : "", 4);
+}
+
+void sm__table_put_na(struct sm_table *t, int width, const char *reason)
+{
+	char text[32] = "n/a";
+	size_t n = reason && reason[0] ? note(t, reason) : 0;
+
+	if (n)
+		snprintf(text, sizeof(text), "n/a %zu", n);
+	fprintf(t->out, " %s%*s%s", SM_DIM(t), width, text, SM_PLAIN(t));
+}
+
+void sm__table_put_result(struct sm_table *t, size_t first, const char *name, int width)
+{
+	unsigned group = t->r->records[first].group;
+	const char *unit = "", *reason;
+	struct sm_stats s;
+	char text[40];
+
+	if (!sm_summary_result(t->r, group, name, &s, &unit, &reason)) {
+		if (reason[0])
+			sm__table_put_na(t, width, reason);
+		else
+			fprintf(t->out, " %*s", width, "-");
+		return;
+	}
+	sm_text_value(s.median, unit, text, sizeof(text));
+	fprintf(t->out, " %*s", width, text);
+}
+
+/* ---- cases --------------------------------------------------------------------------------------- */
+
+/* Another group of the same workload and backend: then the line of its parameters tells them apart. */
+bool sm__table_has_twin(const struct sm_report *r, size_t first)
+{
+	const struct sm_record *a = &r->records[first];
+
+	for (size_t i = 0; i < r->nrecords; i++) {
+		const struct sm_record *b = &r->records[i];
+
+		if (b->group != a->group && !strcmp(a->workload, b->workload) &&
+		    !strcmp(a->backend, b->backend))
+			return true;
+	}
+	return false;
+}
+
+/* Calls wrap_word with each key=value of a JSON object. */
+static void wrap_pairs(struct sm_wrap *w, const char *json)
+{
+	cJSON *obj = cJSON_Parse(json);
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, obj)
+	{
+		char *value = cJSON_IsString(item) ? NULL : cJSON_PrintUnformatted(item);
+		char word[256];
+
+		if (!cJSON_IsString(item) && !value)
+			continue;
+		snprintf(word, sizeof(word), "%s=%s", item->string, value ? value : item->valuestring);
+		sm__table_wrap_word(w, word);
+		free(value);
+	}
+	cJSON_Delete(obj);
+}
+
+void sm__table_case_line(struct sm_table *t, size_t first)
+{
+	const struct sm_record *rec = &t->r->records[first];
+	struct sm_wrap w = {t->out, 2, 2};
+
+	fprintf(t->out, "%s  ", SM_DIM(t));
+	wrap_pairs(&w, rec->params);
+	wrap_pairs(&w, rec->config);
+	wrap_pairs(&w, rec->placement);
+	fprintf(t->out, "%s\n", SM_PLAIN(t));
+}

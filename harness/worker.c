@@ -1,0 +1,106 @@
+/*
+ * The worker process: reads its job from descriptor 3, runs it, writes the sample to descriptor 4. It says
+ * nothing about failures on its own: what went wrong travels in the sample, and a status other than 0 means
+ * that there is none. runner.h has the other end.
+ */
+#include "harness/cmd.h"
+#include "harness/job.h"
+#include "harness/runner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_JOB (16u << 20)
+
+static char *read_all(int fd, size_t *len)
+{
+	size_t cap = 64u << 10;
+	char *buf = malloc(cap);
+
+	*len = 0;
+	while (buf && *len < MAX_JOB) {
+		ssize_t n = read(fd, buf + *len, cap - *len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			if (n == 0)
+				return buf;
+			break;
+		}
+		*len += (size_t)n;
+		if (*len == cap) {
+			char *bigger = realloc(buf, cap *= 2);
+
+			if (!bigger)
+				break;
+			buf = bigger;
+		}
+	}
+	free(buf);
+	return NULL;
+}
+
+static int write_all(int fd, const char *text)
+{
+	size_t len = strlen(text);
+
+	while (len > 0) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -errno;
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int run_job(const char *text, size_t len)
+{
+	struct sm_job_parts parts;
+	struct sm_sample sample;
+	char *answer;
+	int rc;
+
+	sm_sample_init(&sample);
+	rc = sm_job_parse(text, len, &parts, sample.error, sizeof(sample.error));
+	if (rc == 0)
+		rc = sm_session_run(&parts.job, &sample);
+	answer = sm_record_format(&sample, rc);
+	sm_sample_free(&sample);
+	sm_job_parts_free(&parts);
+	rc = answer ? write_all(SM_WORKER_SAMPLE_FD, answer) : -ENOMEM;
+	free(answer);
+	if (rc)
+		sm_complain("worker: cannot send the sample: %s", strerror(-rc));
+	return rc ? SM_EXIT_FAILED : SM_EXIT_OK;
+}
+
+int sm_cmd_worker(int argc, char **argv)
+{
+	size_t len;
+	char *job;
+	int status;
+
+	(void)argc;
+	(void)argv;
+	if (fcntl(SM_WORKER_JOB_FD, F_GETFD) < 0 || fcntl(SM_WORKER_SAMPLE_FD, F_GETFD) < 0) {
+		sm_complain("%s is started by `spanmark run` only", SM_WORKER_COMMAND);
+		return SM_EXIT_USAGE;
+	}
+	job = read_all(SM_WORKER_JOB_FD, &len);
+	if (!job) {
+		sm_complain("worker: cannot read the job: %s", strerror(errno));
+		return SM_EXIT_FAILED;
+	}
+	status = run_job(job, len);
+	free(job);
+	return status;
+}

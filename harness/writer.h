@@ -1,0 +1,66 @@
+/*
+ * writer.h: a report in the forms that people and programs read. Each writer reads a struct sm_report (store.h) and
+ * nothing else; all print the C locale's numbers whatever the user's locale is.
+ *
+ *   table  rows by workload, role and phase; fits 100 columns; n/a with its reason in a footnote
+ *   csv    tidy: one row for each metric of each thread of each sample, and for each result
+ *   json   everything: environment, samples, metrics, null with a status and a reason
+ */
+#ifndef SM_HARNESS_WRITER_H
+#define SM_HARNESS_WRITER_H
+
+#include "harness/options.h"
+#include "harness/store.h"
+
+#include <stdio.h>
+
+#define SM_TABLE_WIDTH 100
+
+struct sm_writer {
+	enum sm_format format;
+	enum sm_by by;
+	bool color;
+};
+
+/* 0, -ENOMEM, or -EIO with errno when `out` could not be written. */
+int sm_report_write(const struct sm_report *r, const struct sm_writer *w, FILE *out);
+
+int sm_write_table(const struct sm_report *r, const struct sm_writer *w, FILE *out);
+int sm_write_csv(const struct sm_report *r, FILE *out);
+int sm_write_json(const struct sm_report *r, FILE *out);
+
+/* ---- output.c: where the report goes ------------------------------------------------------------- */
+
+/*
+ * A file that appears under its name only when it is complete: written beside it, then renamed. Opened before
+ * anything is measured, so that an unwritable place is found out then.
+ */
+struct sm_output {
+	FILE *file;	 /* stdout when path is NULL */
+	char *path;	 /* as given; symbolic links are followed, the file they lead to is replaced */
+	char *temporary; /* NULL: written in place (a device, a pipe) */
+};
+
+/* path NULL or "-": standard output. 0 or -errno and one line in err. */
+int sm_output_open(struct sm_output *o, const char *path, char *err, size_t errlen);
+/* commit false: the temporary file goes, what was there stays. 0 or -errno and one line in err. */
+int sm_output_close(struct sm_output *o, bool commit, char *err, size_t errlen);
+
+/* ---- text.c: numbers and hostile strings --------------------------------------------------------- */
+
+/* Shortest decimal that reads back as the same double. */
+void sm_text_number(double v, char *buf, size_t len);
+/* At most 6 characters: 3 significant digits, with k, M, G, .. from 10000 on. */
+void sm_text_count(double v, char *buf, size_t len);
+/* At most 8 characters: "12.3 ns", "1.23 s". */
+void sm_text_time(double ns, char *buf, size_t len);
+/* A value in its unit, for reading: "12.3 ns", "38.1 M/s", "1.50 MiB". */
+void sm_text_value(double v, const char *unit, char *buf, size_t len);
+/* Prints text with control characters, escape sequences and what is not valid UTF-8 made harmless ('?'). */
+void sm_text_print(FILE *out, const char *text);
+/* Makes what is not valid UTF-8, or turns the direction of writing, '?' in place. */
+void sm_text_clean(char *text);
+/* A name in a column: cut or padded to the width, everything but printable ASCII as '?'. */
+void sm_text_name(FILE *out, const char *text, int width);
+
+#endif

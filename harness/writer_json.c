@@ -1,0 +1,217 @@
+/*
+ * JSON, schema_version 1. Samples are printed one at a time: a long run does not need to fit twice in memory.
+ *
+ *   {"schema_version":1, "environment":{..},
+ *    "samples":[{"workload","backend","params":{},"config":{},"placement":{..},"rep","pass","status","message",
+ *                "took_s","results":{"wall_s":1.5,..},"units":{..},"missing":{"name":"reason"},
+ *                "metrics":[{"role","phase","thread","cpu","node",..,"metric","event","value"|null,"unit","status",
+ *                            "source"}],
+ *                "output","warnings":[..]}],
+ *    "summary":[..medians and intervals of results by case..], "calibration":[..]}
+ *
+ * A value that is absent is null, its status says how (unsupported, denied, not_counted) and its reason why.
+ */
+#include "harness/summary.h"
+#include "harness/writer.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static cJSON *value_json(bool has, double v)
+{
+	return has && isfinite(v) ? cJSON_CreateNumber(v) : cJSON_CreateNull();
+}
+
+static void add_index(cJSON *obj, const char *name, int v)
+{
+	cJSON_AddItemToObject(obj, name, v >= 0 ? cJSON_CreateNumber(v) : cJSON_CreateNull());
+}
+
+/* The object in `text`, or an empty one. */
+static cJSON *object_json(const char *text)
+{
+	cJSON *obj = cJSON_Parse(text);
+
+	if (cJSON_IsObject(obj))
+		return obj;
+	cJSON_Delete(obj);
+	return cJSON_CreateObject();
+}
+
+static cJSON *metric_json(const struct sm_record_metric *m)
+{
+	cJSON *obj = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(obj, "role", m->role);
+	cJSON_AddStringToObject(obj, "phase", m->phase);
+	add_index(obj, "thread", m->thread);
+	add_index(obj, "cpu", m->cpu);
+	add_index(obj, "node", m->node);
+	add_index(obj, "core", m->core);
+	add_index(obj, "l3", m->l3);
+	cJSON_AddStringToObject(obj, "core_kind", m->kind);
+	cJSON_AddStringToObject(obj, "metric", m->metric);
+	cJSON_AddStringToObject(obj, "event", m->event);
+	cJSON_AddItemToObject(obj, "value", value_json(m->has_value, m->value));
+	cJSON_AddStringToObject(obj, "unit", m->unit);
+	cJSON_AddStringToObject(obj, "status", m->status);
+	if (m->reason[0])
+		cJSON_AddStringToObject(obj, "reason", m->reason);
+	cJSON_AddStringToObject(obj, "source", m->source);
+	cJSON_AddNumberToObject(obj, "enabled_ns", (double)m->enabled_ns);
+	cJSON_AddNumberToObject(obj, "running_ns", (double)m->running_ns);
+	return obj;
+}
+
+static void add_results(cJSON *obj, const struct sm_record *rec)
+{
+	cJSON *results = cJSON_AddObjectToObject(obj, "results");
+	cJSON *units = cJSON_AddObjectToObject(obj, "units");
+	cJSON *missing = cJSON_AddObjectToObject(obj, "missing");
+
+	for (size_t i = 0; i < rec->nresults; i++) {
+		const struct sm_record_result *res = &rec->results[i];
+
+		cJSON_AddItemToObject(results, res->name, value_json(res->has_value, res->value));
+		cJSON_AddStringToObject(units, res->name, res->unit);
+		if (!res->has_value)
+			cJSON_AddStringToObject(missing, res->name, res->reason);
+	}
+}
+
+static cJSON *lines_json(const char *text)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+		char *line = strndup(text, len);
+
+		if (line && len)
+			cJSON_AddItemToArray(list, cJSON_CreateString(line));
+		free(line);
+		text += len + (text[len] != 0);
+	}
+	return list;
+}
+
+static cJSON *sample_json(const struct sm_record *rec)
+{
+	cJSON *obj = cJSON_CreateObject(), *metrics;
+
+	cJSON_AddStringToObject(obj, "workload", rec->workload);
+	cJSON_AddStringToObject(obj, "backend", rec->backend);
+	cJSON_AddItemToObject(obj, "params", object_json(rec->params));
+	cJSON_AddItemToObject(obj, "config", object_json(rec->config));
+	cJSON_AddItemToObject(obj, "placement", object_json(rec->placement));
+	cJSON_AddNumberToObject(obj, "case", rec->group);
+	cJSON_AddNumberToObject(obj, "rep", rec->rep);
+	cJSON_AddNumberToObject(obj, "pass", rec->pass);
+	cJSON_AddNumberToObject(obj, "ordinal", rec->ordinal);
+	cJSON_AddStringToObject(obj, "status", rec->status);
+	cJSON_AddStringToObject(obj, "message", rec->message);
+	cJSON_AddNumberToObject(obj, "took_s", rec->took_s);
+	add_results(obj, rec);
+	metrics = cJSON_AddArrayToObject(obj, "metrics");
+	for (size_t i = 0; i < rec->nmetrics; i++)
+		cJSON_AddItemToArray(metrics, metric_json(&rec->metrics[i]));
+	cJSON_AddStringToObject(obj, "output", rec->output);
+	cJSON_AddItemToObject(obj, "warnings", lines_json(rec->warnings));
+	return obj;
+}
+
+static cJSON *stats_json(const struct sm_stats *s)
+{
+	cJSON *obj = cJSON_CreateObject();
+
+	cJSON_AddNumberToObject(obj, "n", (double)s->n);
+	cJSON_AddNumberToObject(obj, "median", s->median);
+	cJSON_AddItemToObject(obj, "low", value_json(s->has_interval, s->low));
+	cJSON_AddItemToObject(obj, "high", value_json(s->has_interval, s->high));
+	cJSON_AddItemToObject(obj, "confidence", value_json(s->has_interval, s->confidence));
+	cJSON_AddNumberToObject(obj, "min", s->min);
+	cJSON_AddNumberToObject(obj, "max", s->max);
+	cJSON_AddNumberToObject(obj, "outliers", (double)s->outliers);
+	return obj;
+}
+
+/* Medians and intervals of every result of the group that starts at records[first]. */
+static cJSON *summary_json(const struct sm_report *r, size_t first)
+{
+	const struct sm_record *rec = &r->records[first];
+	cJSON *obj = cJSON_CreateObject(), *results;
+	size_t with_results = first;
+
+	while (with_results < r->nrecords && r->records[with_results].group == rec->group &&
+	       r->records[with_results].nresults == 0)
+		with_results++;
+	cJSON_AddNumberToObject(obj, "case", rec->group);
+	cJSON_AddStringToObject(obj, "workload", rec->workload);
+	cJSON_AddStringToObject(obj, "backend", rec->backend);
+	results = cJSON_AddObjectToObject(obj, "results");
+	if (with_results == r->nrecords || r->records[with_results].group != rec->group)
+		return obj;
+	rec = &r->records[with_results];
+	for (size_t i = 0; i < rec->nresults; i++) {
+		struct sm_stats s;
+		const char *reason;
+
+		if (sm_summary_result(r, rec->group, rec->results[i].name, &s, NULL, &reason))
+			cJSON_AddItemToObject(results, rec->results[i].name, stats_json(&s));
+	}
+	return obj;
+}
+
+static cJSON *calibration_json(const struct sm_calibration_row *c)
+{
+	cJSON *obj = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(obj, "kernel", c->kernel);
+	cJSON_AddStringToObject(obj, "event", c->event);
+	cJSON_AddNumberToObject(obj, "expected", c->expected);
+	cJSON_AddItemToObject(obj, "counted", value_json(c->has_value, c->counted));
+	cJSON_AddItemToObject(obj, "error", value_json(c->has_value, c->error));
+	cJSON_AddStringToObject(obj, "verdict", c->verdict);
+	cJSON_AddStringToObject(obj, "reason", c->reason);
+	return obj;
+}
+
+/* Prints and deletes the item. */
+static int put(FILE *out, const char *before, cJSON *item)
+{
+	char *text = cJSON_PrintUnformatted(item);
+
+	cJSON_Delete(item);
+	if (!text)
+		return -ENOMEM;
+	sm_text_clean(text); /* cJSON escapes control characters, but takes any byte above them */
+	fputs(before, out);
+	fputs(text, out);
+	free(text);
+	return 0;
+}
+
+int sm_write_json(const struct sm_report *r, FILE *out)
+{
+	int rc = put(out, "{\"schema_version\":1,\n\"environment\":", object_json(r->environment));
+
+	fputs(",\n\"state\":", out);
+	if (rc == 0)
+		rc = put(out, "", cJSON_CreateString(r->state));
+	fprintf(out, ",\n\"planned\":%u,\n\"samples\":[", r->planned);
+	for (size_t i = 0; i < r->nrecords && rc == 0; i++)
+		rc = put(out, i ? ",\n" : "\n", sample_json(&r->records[i]));
+	fputs("],\n\"summary\":[", out);
+	for (size_t i = 0; i < r->nrecords && rc == 0; i++) {
+		if (i == 0 || r->records[i].group != r->records[i - 1].group)
+			rc = put(out, i ? ",\n" : "\n", summary_json(r, i));
+	}
+	fputs("],\n\"calibration\":[", out);
+	for (size_t i = 0; i < r->ncalibrations && rc == 0; i++)
+		rc = put(out, i ? ",\n" : "\n", calibration_json(&r->calibrations[i]));
+	fputs("]}\n", out);
+	return rc;
+}

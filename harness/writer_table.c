@@ -1,0 +1,209 @@
+/*
+ * The table for people. Three parts: results by case; counters by case, role and phase, per operation, joined over
+ * passes; and what one must know to read them (which event is behind a column, why a cell is n/a,
+ * failed samples, warnings).
+ *
+ * Everything fits SM_TABLE_WIDTH columns. Colour is decoration only: every mark is a character as well.
+ */
+#include "harness/table.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- head ---------------------------------------------------------------------------------------- */
+
+static const char *env_text(const cJSON *env, const char *name, const char *none)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(env, name);
+
+	return cJSON_IsString(item) ? item->valuestring : none;
+}
+
+static int env_number(const cJSON *env, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(env, name);
+
+	return cJSON_IsNumber(item) ? item->valueint : 0;
+}
+
+static void write_head(struct sm_table *t)
+{
+	cJSON *env = cJSON_Parse(t->r->environment);
+	const cJSON *topo = cJSON_GetObjectItemCaseSensitive(env, "topology");
+	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(env, "counters");
+	char line[512];
+	int reps = env_number(env, "repetitions"), passes = env_number(counters, "passes");
+	int cores = env_number(topo, "cores"), nodes = env_number(topo, "nodes");
+
+	snprintf(line, sizeof(line), "%s, %d core%s, %d node%s, Linux %s%s; seed %llu; %d repetition%s%s",
+		 env_text(env, "cpu_model", "CPU model unknown"), cores, cores == 1 ? "" : "s", nodes,
+		 nodes == 1 ? "" : "s", env_text(env, "kernel", "?"),
+		 cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(env, "virtual_machine")) ? " (virtual machine)"
+											: "",
+		 (unsigned long long)t->r->seed, reps, reps == 1 ? "" : "s",
+		 cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(env, "quick")) ? ", quick parameters" : "");
+	if (passes > 1)
+		snprintf(line + strlen(line), sizeof(line) - strlen(line), ", %d counter passes joined",
+			 passes);
+	sm__table_wrap_text(t->out, "", 0, line);
+	cJSON_Delete(env);
+}
+
+/* ---- results ------------------------------------------------------------------------------------- */
+
+/* Shown in columns of their own, or of no use to a reader of the table (CSV and JSON have them). */
+static const char *const not_in_more[] = {
+	"wall_s",	  "ns_per_op",
+	"gc_cycles",	  "mark_objects_per_s",
+	"stall_max_us",	  "peak_rss_kib",
+	"setup_s",	  "user_s",
+	"system_s",	  "minor_faults",
+	"major_faults",	  "context_switches",
+	"ops_per_s",	  "mark_ns",
+	"cycle_ns",	  "heap_live_bytes",
+	"counting_share", "counting_ns_per_change",
+	"verify_errors",
+};
+
+static bool in_more(const char *name)
+{
+	for (size_t i = 0; i < sizeof(not_in_more) / sizeof(not_in_more[0]); i++) {
+		if (!strcmp(name, not_in_more[i]))
+			return false;
+	}
+	return strncmp(name, "stall_", 6) != 0; /* a table of its own */
+}
+
+static void put_interval(struct sm_table *t, size_t first)
+{
+	unsigned group = t->r->records[first].group;
+	const char *unit = "", *reason;
+	struct sm_stats s;
+	char text[64] = "-", low[24], high[24];
+
+	if (sm_summary_result(t->r, group, "ns_per_op", &s, &unit, &reason) ||
+	    sm_summary_result(t->r, group, "wall_s", &s, &unit, &reason)) {
+		if (s.has_interval) {
+			sm_text_value(s.low, unit, low, sizeof(low));
+			sm_text_value(s.high, unit, high, sizeof(high));
+			snprintf(text, sizeof(text), "%s..%s%s", low, high, s.outliers ? "!" : "");
+		}
+		t->outliers |= s.outliers > 0;
+	}
+	fprintf(t->out, " %19s", text);
+}
+
+/* The group's failed samples, in words of the table. */
+static bool all_failed(const struct sm_report *r, size_t first)
+{
+	for (size_t i = first; i < sm__table_group_end(r, first); i++) {
+		if (!strcmp(r->records[i].status, SM_STATUS_WORD_OK))
+			return false;
+	}
+	return true;
+}
+
+static void write_result_row(struct sm_table *t, size_t first)
+{
+	const struct sm_record *rec = &t->r->records[first];
+
+	if (sm__table_has_twin(t->r, first))
+		sm__table_case_line(t, first);
+	sm__table_put_names(t, rec, true);
+	if (all_failed(t->r, first)) {
+		fprintf(t->out, " %sno sample (see below)%s\n", SM_RED(t), SM_PLAIN(t));
+		return;
+	}
+	sm__table_put_result(t, first, "wall_s", 8);
+	sm__table_put_result(t, first, "ns_per_op", 8);
+	put_interval(t, first);
+	sm__table_put_result(t, first, "gc_cycles", 6);
+	sm__table_put_result(t, first, "mark_objects_per_s", 8);
+	sm__table_put_result(t, first, "stall_max_us", 9);
+	sm__table_put_result(t, first, "peak_rss_kib", 9);
+	fputc('\n', t->out);
+}
+
+static void write_more(struct sm_table *t, size_t first)
+{
+	const struct sm_record *rec = sm__table_with_results(t->r, first);
+	struct sm_wrap w = {t->out, 18, 18};
+	bool any = false;
+
+	if (!rec)
+		return;
+	for (size_t i = 0; i < rec->nresults; i++) {
+		const char *unit = "", *reason;
+		struct sm_stats s;
+		char value[40], word[128];
+
+		if (!in_more(rec->results[i].name) ||
+		    !sm_summary_result(t->r, rec->group, rec->results[i].name, &s, &unit, &reason))
+			continue;
+		if (!any) {
+			sm__table_put_names(t, rec, true);
+			fputc(' ', t->out);
+		}
+		any = true;
+		sm_text_value(s.median, unit, value, sizeof(value));
+		snprintf(word, sizeof(word), "%s %s", rec->results[i].name, value);
+		sm__table_wrap_word(&w, word);
+	}
+	if (any)
+		fputc('\n', t->out);
+}
+
+static void write_results(struct sm_table *t)
+{
+	fprintf(t->out, "\n%s%-12s %-4s %8s %8s %19s %6s %8s %9s %9s%s\n", SM_BOLD(t), "workload", "heap",
+		"wall", "per op", "95% interval", "GCs", "marked", "max stall", "peak RSS", SM_PLAIN(t));
+	sm__table_each_group(t, write_result_row);
+	fputc('\n', t->out);
+	sm__table_each_group(t, write_more);
+}
+
+/* ---- what workloads printed ---------------------------------------------------------------------- */
+
+static void write_output(struct sm_table *t, size_t first)
+{
+	const struct sm_record *rec = &t->r->records[first];
+	const char *p = rec->output;
+
+	if (!p[0])
+		return;
+	fputc('\n', t->out);
+	sm_text_print(t->out, rec->workload);
+	fputs(" (", t->out);
+	sm_text_print(t->out, rec->backend);
+	fputs(") printed:\n", t->out);
+	while (*p) {
+		size_t len = strcspn(p, "\n");
+		char *line = strndup(p, len);
+
+		if (line)
+			sm__table_wrap_text(t->out, "", 2, line);
+		free(line);
+		p += len + (p[len] != 0);
+	}
+}
+
+int sm_write_table(const struct sm_report *r, const struct sm_writer *w, FILE *out)
+{
+	struct sm_table t = {.r = r, .w = w, .out = out};
+	int rc = sm_summary_build(r, w->by, &t.summary);
+
+	if (rc)
+		return rc;
+	write_head(&t);
+	if (r->nrecords > 0)
+		write_results(&t);
+	sm__table_counters(&t);
+	sm__table_stalls(&t);
+	sm__table_each_group(&t, write_output);
+	sm__table_notes(&t);
+	sm_summary_free(&t.summary);
+	return 0;
+}

@@ -1,0 +1,190 @@
+#!/bin/sh
+# The command as its users meet it: help, refusals (one line, status 2, nothing written), formats, failures, signals, full
+# disks, hostile environments. Needs a build of the command; uses small workloads only.
+#
+#   tests/test_cli.sh BUILD_DIR
+set -u
+build=${1:-${TEST_BUILD:-}}
+[ -n "$build" ] || { echo "usage: test_cli.sh BUILD_DIR"; exit 2; }
+case $build in /*) ;; *) build=$PWD/$build ;; esac
+cmd=$build/spanmark
+[ -x "$cmd" ] || { echo "no command in $build"; exit 77; }
+tmp=$(mktemp -d)
+trap 'chmod -R u+w "$tmp" 2>/dev/null; rm -rf "$tmp"' EXIT
+cd "$tmp" || exit 1
+fails=0
+bad() { echo "FAIL $*"; fails=$((fails + 1)); }
+small="-w churn -p ops=20000 --reps 1 --counters none --timeout 60"
+
+# expect STATUS COMMAND..: runs it, keeps out and err
+expect() {
+	want=$1
+	shift
+	"$@" >out 2>err </dev/null
+	got=$?
+	[ "$got" = "$want" ] || { bad "status $got instead of $want: $*"; sed 's/^/    /' err | head -5; return 1; }
+}
+says() { grep -qF -- "$1" "${2:-out}" || { bad "${2:-out} lacks '$1'"; sed 's/^/    /' "${2:-out}" | head -5; }; }
+
+# refuse FRAGMENT OPTION..: one line on stderr with the fragment, nothing on stdout, no file, status 2
+refuse() {
+	fragment=$1
+	shift
+	before=$(ls -A)
+	expect 2 "$cmd" run "$@" || return
+	[ ! -s out ] || bad "printed something on stdout: run $*"
+	[ "$(wc -l <err)" = 1 ] || bad "$(wc -l <err) lines instead of one: run $*"
+	says "$fragment" err
+	[ "$before" = "$(ls -A)" ] || bad "left files: run $*"
+}
+
+# ---- help and names --------------------------------------------------------------------------------
+expect 0 "$cmd" --help; says "spanmark run --quick"
+expect 0 "$cmd" --version; grep -qE '^spanmark [0-9]+\.[0-9]+\.[0-9]+$' out || bad "--version: $(cat out)"
+expect 2 "$cmd"; says "spanmark COMMAND" err
+expect 2 "$cmd" rum; says "did you mean 'run'" err
+expect 0 "$cmd" run --help; says "Examples:"
+expect 0 "$cmd" list; says "binary-trees"; says "gc.mode"; says "compact"
+expect 2 "$cmd" list wrkloads; says "did you mean 'workloads'" err
+expect 2 "$cmd" __worker; [ "$(wc -l <err)" = 1 ] || bad "__worker by hand: $(cat err)"
+
+# ---- refusals --------------------------------------------------------------------------------------
+: >keep; : >out; : >err
+refuse "did you mean 'graph'" -w grpah
+refuse "did you mean 'objects'" -w graph -p objcts=3
+refuse "2 to" -w graph -p objects=1
+refuse "did you mean 'gc.mode'" -w graph --set gc.mod=stw
+refuse "stw" -w graph --set gc.mode=fast
+refuse "cahe" -w graph -C cahe
+refuse "no_such_event" -w graph -e no_such_event
+refuse "one-per-core" -w graph --place nowhere
+refuse "allowed: 1 to" -w churn --threads 4096
+refuse "1 to 1000" -w churn --reps 0
+refuse "/does/not/exist" $small -o /does/not/exist/out.json
+refuse "directory" $small -o .
+refuse "/does/not/exist" $small --store /does/not/exist/store.db
+refuse "did you mean '--format'" --fromat json
+if [ "$(id -u)" != 0 ]; then
+	mkdir closed && chmod 500 closed
+	refuse "Permission denied" $small -o closed/out.json
+	: >readonly && chmod 400 readonly
+	refuse "Permission denied" $small -o readonly
+fi
+printf 'text that is no database, longer than a header of a hundred bytes. %s\n' "$(seq 40 | tr '\n' ' ')" >notdb
+refuse "not a SQLite database" $small --store notdb
+refuse "nothing to resume" $small --store fresh.db --resume 2>/dev/null || true
+rm -f fresh.db*
+
+# ---- formats ---------------------------------------------------------------------------------------
+expect 0 "$cmd" run $small; says "churn"; says "per op"
+[ "$(awk '{ if (length($0) > 100) n++ } END { print n + 0 }' out)" = 0 ] || bad "the table is wider than 100 columns"
+grep -q "$(printf '\033')" out && bad "escape sequences in a file"
+expect 0 env TERM=xterm "$cmd" run $small --color always; grep -q "$(printf '\033')" out || bad "--color always has no colour"
+expect 0 "$cmd" run $small -f csv -o out.csv
+[ "$(head -1 out.csv)" = "run,rep,phase,role,thread,cpu,node,core_kind,backend,metric,event,value,unit,enabled_ns,running_ns,status,source" ] ||
+	bad "CSV header: $(head -1 out.csv)"
+grep -q ',gc,ns_per_op,,[0-9.]*,ns,,,ok,sw$' out.csv || bad "no ns_per_op in the CSV"
+expect 0 "$cmd" run -w churn -p ops=20000 --reps 2 --seed 5 -C soft -f json -o out.json
+if command -v python3 >/dev/null; then
+	python3 - out.json <<'PY' || bad "JSON"
+import json, sys
+d = json.load(open(sys.argv[1]))
+assert d["schema_version"] == 1
+e = d["environment"]
+for k in ("cpu_model", "microcode", "kernel", "governor", "turbo", "smt", "thp", "aslr", "versions", "command_line", "seed"):
+    assert k in e, k
+assert e["seed"] == "5" and "churn" in e["command_line"]
+assert len(d["samples"]) == 2
+for s in d["samples"]:
+    assert s["status"] == "ok" and s["workload"] == "churn" and s["params"]["ops"] == 20000
+    assert {"place", "mark_place", "threads", "workers"} <= set(s["placement"])
+    assert all(isinstance(v, (int, float)) or v is None for v in s["results"].values())
+    assert s["results"]["wall_s"] > 0 and s["results"]["ops"] == 20000
+    assert s["metrics"]
+    for m in s["metrics"]:
+        assert {"role", "phase", "thread", "cpu", "node", "metric", "event", "value", "unit", "status", "source"} <= set(m)
+        assert (m["value"] is None) == (m["status"] in ("unsupported", "denied", "not_counted")), m
+        assert m["source"] in ("pmu", "sw", "sim")
+PY
+fi
+
+# ---- failures: named, and the rest goes on ----------------------------------------------------------
+expect 1 "$cmd" run -w churn -p ops=20000,100000000000 --reps 1 --counters none --timeout 2 -f csv -o failed.csv
+grep -q ',sample,,,,,,timeout,' failed.csv || bad "the timeout is not in the CSV"
+grep -q 'ops=20000/.*,wall_s,' failed.csv || bad "the good sample is missing"
+says "timeout" err
+expect 1 "$cmd" run -w churn --reps 2 --counters none --timeout 1ms; says "FAILED"; says "timeout"
+says "no sample"
+# a worker killed from outside
+"$cmd" run -w churn -p ops=100000000000,20000 --no-shuffle --reps 1 --counters none --timeout 60 -f json -o killed.json 2>err &
+run=$!
+worker=
+for _ in $(seq 100); do
+	worker=$(ps -o pid= --ppid "$run" 2>/dev/null | tr -d ' ' | head -1)
+	[ -n "$worker" ] && break
+	sleep 0.1
+done
+if [ -n "$worker" ]; then
+	sleep 0.2
+	kill -9 "$worker"
+	wait "$run"
+	[ $? = 1 ] || bad "kill -9 of a worker: status"
+	grep -q '"status":"crashed"' killed.json || bad "the killed sample is not reported"
+	grep -q '"status":"ok"' killed.json || bad "the other sample did not run"
+else
+	kill "$run"; wait "$run"
+	echo "note: no ps --ppid here, killing a worker was not tried"
+fi
+
+# ---- interruption ----------------------------------------------------------------------------------
+"$cmd" run -w churn -p ops=20000,100000000000 --no-shuffle --reps 1 --counters none --timeout 60 --store int.db -f json -o int.json 2>err &
+run=$!
+for _ in $(seq 300); do
+	grep -q '^\[1/2\]' err && break
+	sleep 0.1
+done
+sleep 0.3
+kill -TERM "$run"
+wait "$run"
+[ $? = 1 ] || bad "TERM: status"
+says "interrupted" err
+grep -q '"state":"interrupted"' int.json || bad "TERM: no report"
+grep -q '"status":"ok"' int.json || bad "TERM: what was measured is missing"
+expect 1 "$cmd" run --store int.db --resume --timeout 1 -f json -o resumed.json
+[ "$(grep -c '"status":"ok"' resumed.json)" = 1 ] || bad "--resume did not go on"
+says '"status":"timeout"' resumed.json
+
+# ---- full disk -------------------------------------------------------------------------------------
+if [ -w /dev/full ]; then
+	expect 1 sh -c "'$cmd' run $small >/dev/full"
+	expect 1 "$cmd" run $small -o /dev/full; says "No space left" err
+	expect 1 sh -c "'$cmd' list >/dev/full"; says "No space left" err
+fi
+echo old >small.out
+expect 1 sh -c "ulimit -f 1; trap '' XFSZ; '$cmd' run -w churn -p ops=20000 --reps 3 -C soft -f json -o small.out"
+[ "$(cat small.out)" = old ] || bad "a full disk took the old results"
+[ -z "$(ls small.out.* 2>/dev/null)" ] || bad "a temporary file was left"
+
+# ---- odd surroundings ------------------------------------------------------------------------------
+expect 0 env -i "$cmd" run $small
+expect 0 env -u HOME TMPDIR=/does/not/exist "$cmd" run $small
+expect 0 env LC_ALL=de_DE.UTF-8 LANG=tr_TR.UTF-8 "$cmd" run $small -f csv; grep -q ',wall_s,,[0-9]*\.[0-9]' out || bad "locale: $(grep wall_s out)"
+expect 0 sh -c "'$cmd' run $small <&-"
+expect 0 sh -c "'$cmd' run $small -f csv -o closed.csv <&- >&- 2>&-"
+head -1 closed.csv | grep -q '^run,rep' || bad "closed descriptors: $(head -1 closed.csv)"
+grep -q 'spanmark' closed.csv && bad "a message went into the results"
+sh -c "'$cmd' list | true" 2>err; [ ! -s err ] || bad "a reader that leaves: $(cat err)"
+evil=$(printf 'a\033[31mb\nc')
+expect 2 "$cmd" run -w "$evil"; [ "$(wc -l <err)" = 1 ] || bad "a hostile name makes two lines"
+grep -q "$(printf '\033')" err && bad "a hostile name reaches the terminal"
+mkdir '=odd ; $(dir)'; expect 0 "$cmd" run $small -f csv -o '=odd ; $(dir)/o.csv'; [ -s '=odd ; $(dir)/o.csv' ] || bad "odd file name"
+printf '[run]\nworkload = churn\nreps = 1\ncounters = none\n[params]\nops = 20000\n' >run.ini
+expect 0 "$cmd" run --config run.ini; says "churn"
+expect 2 "$cmd" run --config out.json; [ "$(wc -l <err)" = 1 ] || bad "JSON as a configuration file: $(cat err)"
+
+# ---- the same seed does the same -------------------------------------------------------------------
+expect 0 "$cmd" run -w churn,slices -p ops=20000 --reps 2 --counters none --seed 7 --dry-run; cp out plan1
+expect 0 "$cmd" run -w churn,slices -p ops=20000 --reps 2 --counters none --seed 7 --dry-run; cmp -s out plan1 || bad "plans differ"
+
+[ "$fails" = 0 ] && echo "cli: all well"
+[ "$fails" = 0 ]

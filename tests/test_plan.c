@@ -1,0 +1,294 @@
+/* harness/plan.c, expand.c, job.c: the matrix, its order, and every refusal before anything runs. */
+#include "harness/job.h"
+#include "harness/plan.h"
+
+#include <check.h>
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_ARGS 40
+
+static struct sm_run_options o;
+static struct sm_plan p;
+static char err[768];
+
+/* Plans the words of `line` on a machine of two packages with two nodes and four cores of two threads each. */
+static int plan(const char *line)
+{
+	static const char machine[] = "pack:2 [numa] l3:1 core:2 pu:2";
+	char copy[2048], *argv[MAX_ARGS + 4] = {(char *)"run", (char *)"--dry-run", (char *)"--topology",
+						(char *)machine};
+	int argc = 4, rc;
+
+	sm_plan_free(&p);
+	sm_run_options_free(&o);
+	sm_run_options_init(&o);
+	err[0] = 0;
+	snprintf(copy, sizeof(copy), "%s", line);
+	for (char *save = NULL, *w = strtok_r(copy, " ", &save); w && argc < MAX_ARGS;
+	     w = strtok_r(NULL, " ", &save))
+		argv[argc++] = w;
+	rc = sm_run_options_parse(&o, argc, argv, err, sizeof(err));
+	return rc ? rc : sm_plan_build(&o, &p, err, sizeof(err));
+}
+
+static void planned(const char *line)
+{
+	ck_assert_msg(plan(line) == 0, "'%s': %s", line, err);
+}
+
+static void refused(const char *line, const char *fragment)
+{
+	ck_assert_msg(plan(line) < 0, "'%s' was planned", line);
+	ck_assert_msg(strstr(err, fragment) != NULL, "'%s': '%s' lacks '%s'", line, err, fragment);
+	ck_assert_msg(!strchr(err, '\n') && strlen(err) > 10, "'%s': '%s'", line, err);
+}
+
+START_TEST(everything_by_default)
+{
+	unsigned n;
+
+	sm_workloads(&n);
+	planned("--counters none");
+	ck_assert_uint_eq(p.ncases, n);
+	ck_assert_uint_eq(p.reps, 3);
+	ck_assert_uint_eq(p.njobs, n * 3);
+	planned("--counters none --quick");
+	ck_assert_uint_eq(p.reps, 1);
+}
+END_TEST
+
+START_TEST(matrix)
+{
+	planned("-w binary-trees -p depth=10,12 --threads 1,2 --backend gc,libc --set gc.percent=50,100 "
+		"--reps 2 "
+		"--counters none");
+	ck_assert_uint_eq(p.ncases, 2 * 2 * 2 * 2);
+	ck_assert_uint_eq(p.njobs, 32);
+	/* mark workers are no dimension of a heap without any */
+	planned("-w binary-trees --backend gc,libc --workers 1,2 --counters none");
+	ck_assert_uint_eq(p.ncases, 3);
+	/* commas of a list parameter are its own */
+	planned("-w slices -p sizes=1,2,3 --counters none");
+	ck_assert_uint_eq(p.ncases, 1);
+	/* a particular parameter wins over a general one */
+	planned("-w churn,ring -p ring.size=32 -p size=64 --counters none");
+	ck_assert_int_eq(sm_params_int(p.cases[0].params, "size"), 64);
+	ck_assert_int_eq(sm_params_int(p.cases[1].params, "size"), 32);
+	/* a backend that only some have */
+	planned("--backend libc --counters none");
+	for (unsigned i = 0; i < p.ncases; i++)
+		ck_assert_int_eq(p.cases[i].backend, SM_WL_LIBC);
+}
+END_TEST
+
+START_TEST(placement)
+{
+	planned("-w binary-trees --threads 2 --workers 1 --place compact --mark-place dedicated --counters "
+		"none");
+	ck_assert_uint_eq(p.cases[0].placement.n, 3);
+	/* left open: one to a core where they fit, packed where not */
+	planned("-w binary-trees --threads 3 --workers 1 --counters none");
+	ck_assert_int_eq(p.cases[0].place, SM_PLACE_ONE_PER_CORE);
+	ck_assert_int_eq(p.cases[0].mark_place, SM_MARK_DEDICATED);
+	planned("-w binary-trees --threads 8 --workers 1 --counters none");
+	ck_assert_int_eq(p.cases[0].place, SM_PLACE_COMPACT);
+	ck_assert_int_eq(p.cases[0].mark_place, SM_MARK_SHARED);
+	planned("-w binary-trees --threads 100 --place none --mark-place none --counters none");
+	ck_assert_int_eq(p.cases[0].placement.threads[0].pu, SM_NONE);
+}
+END_TEST
+
+START_TEST(refusals)
+{
+	refused("-w grpah", "did you mean 'graph'");
+	refused("-w quicksort", "binary-trees");
+	refused("-w graph -p objcts=5", "did you mean 'objects'");
+	refused("-w graph -p graf.objects=5", "graph");
+	refused("-w graph -p ring.size=5", "graph");
+	refused("-w graph -p objects=many", "objects");
+	refused("-w graph -p objects=1", "objects");
+	refused("-w graph -p objects=99999999999999999999", "objects");
+	refused("-w graph -p objects=", "KEY=VALUE");
+	refused("-w graph --set gc.mod=stw", "did you mean 'gc.mode'");
+	refused("-w graph --set gc.mode=fast", "stw");
+	refused("-w slices --backend libc", "backend");
+	refused("-w slices --threads 2", "thread");
+	refused("-w binary-trees --threads 9", "threads");
+	refused("-w binary-trees --threads 8 --mark-place dedicated", "mark");
+	refused("-w graph -C cahe", "cahe");
+	refused("-w graph -e no_such_event_at_all", "no_such_event_at_all");
+	refused("-w graph --topology /does/not/exist.xml", "/does/not/exist.xml");
+	refused("-w churn -p ops=1,2,3,4,5,6,7,8,9,10,11 -p live=1,2,3,4,5,6,7,8,9,10,11 -p "
+		"size=16,17,18,19,20,21,22,23,24,25 --threads 1,2,3,4 --set "
+		"gc.percent=10,20,30,40,50,60,70,80,90,100 --counters none",
+		"10000 cases");
+}
+END_TEST
+
+START_TEST(shuffles_by_the_seed)
+{
+	unsigned a[50], b[50], c[50], sum = 0;
+	bool same = true, sorted = true;
+
+	for (unsigned i = 0; i < 50; i++)
+		a[i] = b[i] = c[i] = i;
+	sm_plan_shuffle(a, 50, 7);
+	sm_plan_shuffle(b, 50, 7);
+	sm_plan_shuffle(c, 50, 8);
+	ck_assert_mem_eq(a, b, sizeof(a));
+	for (unsigned i = 0; i < 50; i++) {
+		sum += a[i];
+		same &= a[i] == c[i];
+		sorted &= a[i] == i;
+	}
+	ck_assert_uint_eq(sum, 49 * 50 / 2);
+	ck_assert(!same && !sorted);
+}
+END_TEST
+
+/* Every position gets every value about equally often. */
+START_TEST(shuffles_evenly)
+{
+	unsigned count[4][4] = {{0}};
+
+	for (unsigned seed = 0; seed < 4000; seed++) {
+		unsigned v[4] = {0, 1, 2, 3};
+
+		sm_plan_shuffle(v, 4, seed);
+		for (unsigned i = 0; i < 4; i++)
+			count[i][v[i]]++;
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		for (unsigned k = 0; k < 4; k++) {
+			ck_assert_uint_gt(count[i][k], 850); /* 1000 +- 5 sigma */
+			ck_assert_uint_lt(count[i][k], 1150);
+		}
+	}
+}
+END_TEST
+
+START_TEST(equal_seeds_equal_plans)
+{
+	char *first;
+
+	planned("-w churn,ring,graph -p size=16,32 --seed 5 --reps 4 --counters none");
+	first = strdup(p.jobs[3]);
+	planned("-w churn,ring,graph -p size=16,32 --seed 5 --reps 4 --counters none");
+	ck_assert_str_eq(p.jobs[3], first);
+	free(first);
+	/* whole repetitions one after the other */
+	for (unsigned i = 0; i < p.njobs; i++) {
+		cJSON *job = cJSON_Parse(p.jobs[i]);
+
+		ck_assert_int_eq(cJSON_GetObjectItem(job, "rep")->valueint, (int)(i / p.ncases));
+		cJSON_Delete(job);
+	}
+}
+END_TEST
+
+START_TEST(a_job_describes_itself)
+{
+	struct sm_pool pool = {0};
+	struct sm_record rec;
+
+	planned("-w binary-trees -p depth=12 --threads 2 --set gc.mode=stw --counters none --no-shuffle");
+	ck_assert_int_eq(sm_job_describe(p.jobs[0], &rec, &pool), 0);
+	ck_assert_str_eq(rec.workload, "binary-trees");
+	ck_assert_str_eq(rec.backend, "gc");
+	ck_assert_str_eq(rec.params, "{\"depth\":12,\"threads\":2}");
+	ck_assert_str_eq(rec.config, "{\"gc.mode\":\"stw\"}");
+	ck_assert_ptr_nonnull(strstr(rec.placement, "\"threads\":2"));
+	ck_assert_int_ne(sm_job_describe("{}", &rec, &pool), 0);
+	ck_assert_int_ne(sm_job_describe("", &rec, &pool), 0);
+	sm_pool_free(&pool);
+}
+END_TEST
+
+/* On this machine, the worker makes of a job what the planner meant. */
+START_TEST(a_job_comes_back_whole)
+{
+	struct sm_job_parts parts;
+	char *argv[] = {(char *)"run",
+			(char *)"-w",
+			(char *)"slices",
+			(char *)"-p",
+			(char *)"sizes=3,4",
+			(char *)"--set",
+			(char *)"gc.percent=50",
+			(char *)"-C",
+			(char *)"soft",
+			(char *)"--seed",
+			(char *)"9"};
+
+	sm_plan_free(&p);
+	sm_run_options_free(&o);
+	sm_run_options_init(&o);
+	ck_assert_int_eq(sm_run_options_parse(&o, 11, argv, err, sizeof(err)), 0);
+	ck_assert_msg(sm_plan_build(&o, &p, err, sizeof(err)) == 0, "%s", err);
+	ck_assert_msg(sm_job_parse(p.jobs[0], strlen(p.jobs[0]), &parts, err, sizeof(err)) == 0, "%s", err);
+	ck_assert_str_eq(parts.job.params->workload->name, "slices");
+	ck_assert_uint_eq(parts.job.params->values[0].n, 2);
+	ck_assert_int_eq(parts.job.params->values[0].list[1], 4);
+	ck_assert_uint_eq(parts.job.nsettings, 1);
+	ck_assert_str_eq(parts.job.settings[0].value, "50");
+	ck_assert_uint_eq(parts.job.seed, sm_plan_job_seed(9, 0));
+	ck_assert_ptr_nonnull(parts.job.counters);
+	ck_assert_int_ge(parts.job.mutators[0].cpu, 0);
+	sm_job_parts_free(&parts);
+}
+END_TEST
+
+/* Every prefix and every changed byte of a job is understood or refused with a reason. */
+START_TEST(damaged_jobs)
+{
+	char *job;
+	size_t len;
+
+	planned("-w slices --counters none --no-shuffle");
+	job = strdup(p.jobs[0]);
+	len = strlen(job);
+	for (size_t i = 0; i < len; i += 3) {
+		struct sm_job_parts parts;
+
+		ck_assert_int_ne(sm_job_parse(job, i, &parts, err, sizeof(err)), 0);
+		sm_job_parts_free(&parts);
+		job[i] ^= 4;
+		err[0] = 0;
+		if (sm_job_parse(job, len, &parts, err, sizeof(err)) != 0)
+			ck_assert_uint_gt(strlen(err), 0);
+		sm_job_parts_free(&parts);
+		job[i] ^= 4;
+	}
+	free(job);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("plan");
+	TCase *tc = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, everything_by_default);
+	tcase_add_test(tc, matrix);
+	tcase_add_test(tc, placement);
+	tcase_add_test(tc, refusals);
+	tcase_add_test(tc, shuffles_by_the_seed);
+	tcase_add_test(tc, shuffles_evenly);
+	tcase_add_test(tc, equal_seeds_equal_plans);
+	tcase_add_test(tc, a_job_describes_itself);
+	tcase_add_test(tc, a_job_comes_back_whole);
+	tcase_add_test(tc, damaged_jobs);
+	suite_add_tcase(suite, tc);
+	sr = srunner_create(suite);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,172 @@
+/* harness/progress.c and environ.c: what is said while a run goes on, and what is remembered of its circumstances. */
+#include "harness/environ.h"
+#include "harness/progress.h"
+
+#include <check.h>
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static char *text;
+static size_t len;
+static FILE *out;
+static struct sm_progress p;
+
+static void begin(bool terminal)
+{
+	free(text);
+	text = NULL;
+	out = open_memstream(&text, &len);
+	ck_assert_int_eq(sm_progress_init(&p, out, terminal, 4, 2), 0);
+	for (unsigned i = 0; i < 4; i++)
+		sm_progress_plan(&p, i % 2);
+}
+
+static void one(unsigned group, const char *status, double took)
+{
+	sm_progress_start(&p, group, "graph gc", 0, 1);
+	sm_progress_end(&p, group, "graph gc", 0, 1, status, "no memory", took);
+}
+
+static const char *done(void)
+{
+	fclose(out);
+	sm_progress_free(&p);
+	return text;
+}
+
+START_TEST(one_line_for_each_step)
+{
+	begin(false);
+	one(0, "ok", 1.5);
+	one(1, "crashed", 0.5);
+	ck_assert_str_eq(done(), "[1/4] graph gc rep 1 pass 2: ok, 1.50 s\n"
+				 "[2/4] graph gc rep 1 pass 2: crashed: no memory\n");
+}
+END_TEST
+
+START_TEST(one_line_that_changes)
+{
+	const char *s;
+
+	begin(true);
+	one(0, "ok", 100);
+	sm_progress_start(&p, 1, "ring gc", 0, 0);
+	sm_progress_relay(&p, "a worker speaks\n", 16);
+	sm_progress_end(&p, 1, "ring gc", 0, 0, "timeout", "too long", 20);
+	s = done();
+	ck_assert_ptr_nonnull(strstr(s, "[2/4] ring gc rep 1, 5:00 min left"));
+	ck_assert_ptr_nonnull(strstr(s, "\r\033[Ka worker speaks\n"));
+	ck_assert_ptr_nonnull(strstr(s, "[2/4] ring gc rep 1: timeout: too long\n"));
+	ck_assert_ptr_null(strstr(s, "ok,")); /* good samples leave no line on a terminal */
+}
+END_TEST
+
+START_TEST(time_left)
+{
+	begin(false);
+	ck_assert_double_lt(sm_progress_left(&p), 0);
+	one(0, "ok", 10);
+	/* one more of group 0 at 10 s, two of group 1, of which nothing is known: 10 s each */
+	ck_assert_double_eq_tol(sm_progress_left(&p), 30, 1e-9);
+	one(1, "ok", 2);
+	ck_assert_double_eq_tol(sm_progress_left(&p), 12, 1e-9);
+	one(0, "ok", 20);
+	one(1, "ok", 2);
+	ck_assert_double_eq_tol(sm_progress_left(&p), 0, 1e-9);
+	done();
+}
+END_TEST
+
+START_TEST(hostile_stderr)
+{
+	begin(false);
+	sm_progress_relay(&p, "\033[2Jx\007\r", 7);
+	one(0, "ok", 1);
+	ck_assert_str_eq(done(), "?[2Jx??\n[1/4] graph gc rep 1 pass 2: ok, 1.00 s\n");
+}
+END_TEST
+
+/* ---- circumstances ------------------------------------------------------------------------------- */
+
+static void put(const char *root, const char *path, const char *contents)
+{
+	char full[400];
+	FILE *f;
+
+	snprintf(full, sizeof(full), "%s%s", root, path);
+	for (char *s = full + 1; (s = strchr(s, '/')); s++) {
+		*s = 0;
+		mkdir(full, 0700);
+		*s = '/';
+	}
+	f = fopen(full, "w");
+	ck_assert_ptr_nonnull(f);
+	fputs(contents, f);
+	fclose(f);
+}
+
+static const char *value(const cJSON *env, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(env, name);
+
+	ck_assert_msg(item != NULL, "no %s", name);
+	return cJSON_IsString(item) ? item->valuestring : NULL;
+}
+
+START_TEST(environment)
+{
+	char root[] = "/tmp/spanmark-environ-XXXXXX", command[64], *json;
+	char *argv[] = {(char *)"run", (char *)"-p", (char *)"it's=\033[1m", NULL};
+	struct sm_run_options o;
+	cJSON *env;
+
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	put(root, "/proc/cpuinfo",
+	    "processor\t: 0\nmodel name\t: Imaginary 9000\nmicrocode\t: 0xabc\nflags\t\t: fpu hypervisor "
+	    "sse\n");
+	put(root, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance\n");
+	put(root, "/sys/devices/system/cpu/intel_pstate/no_turbo", "1\n");
+	put(root, "/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+	sm_run_options_init(&o);
+	json = sm_environ_json(&o, NULL, 3, argv, root);
+	env = cJSON_Parse(json);
+	ck_assert_ptr_nonnull(env);
+	ck_assert_str_eq(value(env, "cpu_model"), "Imaginary 9000");
+	ck_assert_str_eq(value(env, "microcode"), "0xabc");
+	ck_assert_str_eq(value(env, "governor"), "performance");
+	ck_assert_str_eq(value(env, "turbo"), "off");
+	ck_assert_str_eq(value(env, "thp"), "madvise");
+	ck_assert(cJSON_IsTrue(cJSON_GetObjectItem(env, "virtual_machine")));
+	/* not there: null, not a guess */
+	ck_assert(cJSON_IsNull(cJSON_GetObjectItem(env, "smt")));
+	ck_assert(cJSON_IsNull(cJSON_GetObjectItem(env, "aslr")));
+	ck_assert_str_eq(value(env, "command_line"), "spanmark run -p 'it'\\''s=?[1m'");
+	cJSON_Delete(env);
+	free(json);
+	snprintf(command, sizeof(command), "rm -rf '%s'", root);
+	ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("progress");
+	TCase *tc = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_test(tc, one_line_for_each_step);
+	tcase_add_test(tc, one_line_that_changes);
+	tcase_add_test(tc, time_left);
+	tcase_add_test(tc, hostile_stderr);
+	tcase_add_test(tc, environment);
+	suite_add_tcase(suite, tc);
+	sr = srunner_create(suite);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}

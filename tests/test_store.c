@@ -1,0 +1,404 @@
+/* harness/store.c and record.c: what goes in comes out; what is not ours or not whole is refused. */
+#include "harness/store.h"
+#include "tests/support/fake_run.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char dir[64];
+static char path[96];
+static char err[300];
+
+static const char wire[] =
+	"{\"error\":\"\",\"results\":[[\"wall_s\",\"s\",1.25,\"\"],[\"check\",\"\",33274816,\"\"],"
+	"[\"gc_cycles\",\"cycles\",null,\"no collector\"]],"
+	"\"metrics\":[[\"mutator\",\"app\",0,3,1,\"cycles\",\"zen4::CYCLES\",9007199254740991,\"cycles\","
+	"\"ok\","
+	"\"pmu\",\"\",100,50],[\"mark\",\"mark\",-1,-1,-1,\"l1d_miss\",\"x\",null,\"misses\",\"denied\","
+	"\"pmu\","
+	"\"paranoid\",0,0]],\"output\":\"a line\\n\",\"warnings\":\"careful\\n\"}";
+
+static void setup(void)
+{
+	snprintf(dir, sizeof(dir), "/tmp/spanmark-store-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/s.db", dir);
+}
+
+static void teardown(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static struct sm_store *open_store(const char *p)
+{
+	struct sm_store *s;
+
+	ck_assert_msg(sm_store_open(p, &s, err, sizeof(err)) == 0, "%s", err);
+	return s;
+}
+
+static void check_contents(struct sm_store *s, int64_t run)
+{
+	struct sm_report r;
+	const struct sm_record *rec;
+
+	ck_assert_int_eq(sm_store_load(s, run, &r), 0);
+	ck_assert_uint_eq(r.nrecords, 2);
+	ck_assert_uint_eq(r.seed, 42);
+	ck_assert_uint_eq(r.planned, 3);
+	ck_assert_str_eq(r.command_line, "spanmark run -w graph");
+	rec = &r.records[0];
+	ck_assert_str_eq(rec->status, "ok");
+	ck_assert_str_eq(rec->output, "a line\n");
+	ck_assert_str_eq(rec->warnings, "careful\n");
+	ck_assert_uint_eq(rec->nresults, 3);
+	ck_assert_double_eq(sm_record_result(rec, "check")->value, 33274816);
+	ck_assert(!sm_record_result(rec, "gc_cycles")->has_value);
+	ck_assert_str_eq(sm_record_result(rec, "gc_cycles")->reason, "no collector");
+	ck_assert_ptr_null(sm_record_result(rec, "nothing"));
+	ck_assert_uint_eq(rec->nmetrics, 2);
+	ck_assert_double_eq(rec->metrics[0].value, 9007199254740991.0);
+	ck_assert_int_eq(rec->metrics[0].cpu, 3);
+	ck_assert_uint_eq(rec->metrics[0].enabled_ns, 100);
+	ck_assert_uint_eq(rec->metrics[0].running_ns, 50);
+	ck_assert(!rec->metrics[1].has_value);
+	ck_assert_str_eq(rec->metrics[1].status, "denied");
+	ck_assert_str_eq(rec->metrics[1].reason, "paranoid");
+	ck_assert_str_eq(r.records[1].status, "crashed");
+	ck_assert_str_eq(r.records[1].message, "ended by signal 11");
+	sm_report_free(&r);
+}
+
+static const struct fake_sample two[] = {
+	{.ordinal = 1, .group = 0, .wire = wire},
+	{.ordinal = 0, .group = 1, .status = "crashed", .message = "ended by signal 11"},
+};
+
+START_TEST(round_trip_in_a_file)
+{
+	struct sm_store *s = open_store(path);
+	int64_t run = fake_run(s, NULL, two, 2, 3);
+
+	check_contents(s, run);
+	sm_store_close(s);
+	s = open_store(path); /* and after the process has gone */
+	check_contents(s, 0);
+	sm_store_close(s);
+}
+END_TEST
+
+START_TEST(round_trip_temporary)
+{
+	struct sm_store *s = open_store(NULL);
+
+	check_contents(s, fake_run(s, NULL, two, 2, 3));
+	sm_store_close(s);
+}
+END_TEST
+
+START_TEST(several_runs)
+{
+	struct sm_store *s = open_store(path);
+	int64_t a = fake_run(s, NULL, two, 1, 1), b = fake_run(s, NULL, two, 2, 3);
+	struct sm_report r;
+
+	ck_assert_int_ne(a, b);
+	ck_assert_int_eq(sm_store_load(s, a, &r), 0);
+	ck_assert_uint_eq(r.nrecords, 1);
+	sm_report_free(&r);
+	ck_assert_int_eq(sm_store_load(s, 0, &r), 0);
+	ck_assert_int_eq(r.run, b);
+	sm_report_free(&r);
+	ck_assert_int_eq(sm_store_load(s, 99, &r), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(sm_store_error(s), "no such run"));
+	sm_store_close(s);
+}
+END_TEST
+
+START_TEST(goes_on_where_it_stopped)
+{
+	struct sm_store *s = open_store(path);
+	int64_t run = fake_run(s, NULL, two, 2, 3), found;
+	unsigned planned;
+	char *job;
+
+	ck_assert_int_eq(sm_store_unfinished(s, &found, &planned), 0);
+	ck_assert_int_eq(found, run);
+	ck_assert_uint_eq(planned, 3);
+	ck_assert_ptr_null(sm_store_pending(s, run, 0));
+	ck_assert_ptr_null(sm_store_pending(s, run, 1));
+	job = sm_store_pending(s, run, 2);
+	ck_assert_str_eq(job, "{\"workload\":\"graph\"}");
+	free(job);
+	ck_assert_ptr_null(sm_store_pending(s, run, 3));
+	fake_run(s, NULL, two, 2, 2);
+	ck_assert_int_eq(sm_store_unfinished(s, &found, &planned), -ENOENT);
+	sm_store_close(s);
+}
+END_TEST
+
+START_TEST(the_same_sample_twice_is_refused)
+{
+	struct sm_store *s = open_store(path);
+	int64_t run = fake_run(s, NULL, two, 2, 3);
+	struct sm_record r = {.ordinal = 1,
+			      .workload = "graph",
+			      .backend = "gc",
+			      .params = "{}",
+			      .config = "{}",
+			      .placement = "{}",
+			      .status = "ok",
+			      .message = "",
+			      .output = "",
+			      .warnings = ""};
+
+	ck_assert_int_lt(sm_store_add(s, run, &r), 0);
+	check_contents(s, run); /* and the refusal left nothing behind */
+	sm_store_close(s);
+}
+END_TEST
+
+static void write_file(const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+START_TEST(refuses_what_is_not_ours)
+{
+	struct sm_store *s;
+	struct stat st;
+	sqlite3 *db;
+
+	write_file("a text of some length that is no database at all, not even a short one\n");
+	ck_assert_int_lt(sm_store_open(path, &s, err, sizeof(err)), 0);
+	ck_assert_ptr_nonnull(strstr(err, "not a SQLite database"));
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_size, 71);
+	unlink(path);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "CREATE TABLE theirs(x)", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	ck_assert_int_lt(sm_store_open(path, &s, err, sizeof(err)), 0);
+	ck_assert_ptr_nonnull(strstr(err, "another program"));
+	ck_assert_int_lt(sm_store_open("/does/not/exist/s.db", &s, err, sizeof(err)), 0);
+	ck_assert_ptr_nonnull(strstr(err, "/does/not/exist/s.db"));
+	ck_assert_int_lt(sm_store_open(dir, &s, err, sizeof(err)), 0);
+}
+END_TEST
+
+START_TEST(refuses_a_later_layout)
+{
+	struct sm_store *s = open_store(path);
+	sqlite3 *db;
+
+	sm_store_close(s);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "PRAGMA user_version=99", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	ck_assert_int_lt(sm_store_open(path, &s, err, sizeof(err)), 0);
+	ck_assert_ptr_nonnull(strstr(err, "layout 99"));
+}
+END_TEST
+
+/* Killed at any moment, the store opens and holds whole samples only. */
+START_TEST(survives_kill)
+{
+	for (int round = 0; round < 40; round++) {
+		struct sm_store *s;
+		struct sm_report r;
+		pid_t pid;
+		int status;
+
+		unlink(path);
+		pid = fork();
+		if (pid == 0) {
+			struct fake_sample one = {.wire = wire};
+			int64_t run;
+
+			s = open_store(path);
+			run = fake_run(s, NULL, NULL, 0, 64);
+			for (unsigned i = 0;; i++) {
+				struct sm_pool pool = {0};
+				struct sm_record rec = {.ordinal = i,
+							.workload = "w",
+							.backend = "gc",
+							.params = "{}",
+							.config = "{}",
+							.placement = "{}"};
+
+				sm_record_parse(&rec, &pool, one.wire, strlen(one.wire), err, sizeof(err));
+				sm_store_add(s, run, &rec);
+				sm_record_free(&rec);
+				sm_pool_free(&pool);
+			}
+		}
+		usleep((useconds_t)(1000 + round * 700));
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		if (access(path, F_OK) != 0)
+			continue; /* before the first byte */
+		s = open_store(path);
+		if (sm_store_load(s, 0, &r) == 0) {
+			for (size_t i = 0; i < r.nrecords; i++) {
+				ck_assert_uint_eq(r.records[i].nresults, 3);
+				ck_assert_uint_eq(r.records[i].nmetrics, 2);
+			}
+			sm_report_free(&r);
+		}
+		sm_store_close(s);
+	}
+}
+END_TEST
+
+START_TEST(wire_refusals)
+{
+	static const char *const bad[] = {
+		"",
+		"{",
+		"[]",
+		"{}",
+		"\"text\"",
+		"{\"error\":\"\",\"results\":[],\"metrics\":[],\"output\":\"\"}",
+		"{\"error\":\"\",\"results\":{},\"metrics\":[],\"output\":\"\",\"warnings\":\"\"}",
+		"{\"error\":\"\",\"results\":[[\"x\"]],\"metrics\":[],\"output\":\"\",\"warnings\":\"\"}",
+		"{\"error\":\"\",\"results\":[[\"x\",\"\",\"1\",\"\"]],\"metrics\":[],\"output\":\"\","
+		"\"warnings\":\"\"}",
+		"{\"error\":\"\",\"results\":[[\"x\",\"\",1e999,\"\"]],\"metrics\":[],\"output\":\"\","
+		"\"warnings\":\"\"}",
+		"{\"error\":\"\",\"results\":[[\"x\",\"\",1,\"\",1]],\"metrics\":[],\"output\":\"\","
+		"\"warnings\":\"\"}",
+		"{\"error\":\"\",\"results\":[],\"metrics\":[[\"a\",\"b\",1e12,0,0,\"m\",\"e\",1,\"\",\"ok\","
+		"\"sw\","
+		"\"\",0,0]],\"output\":\"\",\"warnings\":\"\"}",
+	};
+	struct sm_pool pool = {0};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct sm_record r = {0};
+
+		ck_assert_msg(sm_record_parse(&r, &pool, bad[i], strlen(bad[i]), err, sizeof(err)) == -EINVAL,
+			      "accepted: %s", bad[i]);
+		ck_assert_ptr_null(r.results);
+		ck_assert_ptr_null(r.metrics);
+		ck_assert_uint_gt(strlen(err), 0);
+	}
+	sm_pool_free(&pool);
+}
+END_TEST
+
+/* Every prefix of a good sample, and every byte of it changed, is taken or refused, never a crash. */
+START_TEST(wire_mutations)
+{
+	size_t len = strlen(wire);
+	struct sm_pool pool = {0};
+	char copy[sizeof(wire)];
+
+	for (size_t n = 0; n < len; n++) {
+		struct sm_record r = {0};
+
+		ck_assert_int_ne(sm_record_parse(&r, &pool, wire, n, err, sizeof(err)), 0);
+		sm_record_free(&r);
+	}
+	for (size_t i = 0; i < len; i++) {
+		struct sm_record r = {0};
+
+		memcpy(copy, wire, sizeof(wire));
+		copy[i] ^= (char)(1 << i % 7);
+		sm_record_parse(&r, &pool, copy, len, err, sizeof(err));
+		sm_record_free(&r);
+	}
+	sm_pool_free(&pool);
+}
+END_TEST
+
+START_TEST(a_failed_session_is_a_failed_sample)
+{
+	static const char text[] = "{\"error\":\"mutator 0: not pinned\",\"results\":[],\"metrics\":[],"
+				   "\"output\":\"\",\"warnings\":\"\"}";
+	struct sm_pool pool = {0};
+	struct sm_record r = {0};
+
+	ck_assert_int_eq(sm_record_parse(&r, &pool, text, strlen(text), err, sizeof(err)), 0);
+	ck_assert_str_eq(r.status, "failed");
+	ck_assert_str_eq(r.message, "mutator 0: not pinned");
+	ck_assert_uint_eq(r.nresults, 0);
+	sm_record_free(&r);
+	sm_pool_free(&pool);
+}
+END_TEST
+
+START_TEST(calibrations_come_back)
+{
+	struct sm_store *s = open_store(path);
+	struct sm_calibration_row c = {.event = "INSTR",
+				       .kernel = "n instructions",
+				       .verdict = "exact",
+				       .reason = "",
+				       .has_value = true,
+				       .expected = 1000,
+				       .counted = 1001,
+				       .error = 0.001};
+	struct sm_calibration_row d = {
+		.event = "MISS", .kernel = "chase", .verdict = "n/a", .reason = "no PMU", .expected = 5};
+	struct sm_report r;
+	int64_t run;
+
+	run = fake_run(s, NULL, two, 1, 1);
+	ck_assert_int_eq(sm_store_add_calibration(s, run, &c), 0);
+	ck_assert_int_eq(sm_store_add_calibration(s, run, &d), 0);
+	ck_assert_int_eq(sm_store_load(s, run, &r), 0);
+	ck_assert_uint_eq(r.ncalibrations, 2);
+	ck_assert_double_eq(r.calibrations[0].counted, 1001);
+	ck_assert(!r.calibrations[1].has_value);
+	ck_assert_str_eq(r.calibrations[1].reason, "no PMU");
+	sm_report_free(&r);
+	sm_store_close(s);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("store");
+	TCase *tc = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, round_trip_in_a_file);
+	tcase_add_test(tc, round_trip_temporary);
+	tcase_add_test(tc, several_runs);
+	tcase_add_test(tc, goes_on_where_it_stopped);
+	tcase_add_test(tc, the_same_sample_twice_is_refused);
+	tcase_add_test(tc, refuses_what_is_not_ours);
+	tcase_add_test(tc, refuses_a_later_layout);
+	tcase_add_test(tc, survives_kill);
+	tcase_add_test(tc, wire_refusals);
+	tcase_add_test(tc, wire_mutations);
+	tcase_add_test(tc, a_failed_session_is_a_failed_sample);
+	tcase_add_test(tc, calibrations_come_back);
+	suite_add_tcase(suite, tc);
+	sr = srunner_create(suite);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}

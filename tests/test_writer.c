@@ -1,0 +1,666 @@
+/* The writers: known runs in, checked text out; hostile names made harmless; files replaced whole or not at all. */
+#include "harness/summary.h"
+#include "harness/writer.h"
+#include "tests/support/fake_run.h"
+
+#include <check.h>
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char err[300];
+
+#define TAIL "\"output\":\"\",\"warnings\":\"\"}"
+
+/* Two mutators and their sum; cycles and instructions; one thread's misses denied. */
+static const char counted[] =
+	"{\"error\":\"\",\"results\":[[\"ops\",\"ops\",1000,\"\"],[\"wall_s\",\"s\",2,\"\"],"
+	"[\"gc_cycles\",\"cycles\",null,\"no collector\"],[\"check\",\"\",33274816,\"\"]],\"metrics\":["
+	"[\"mutator\",\"app\",-1,-1,-1,\"time\",\"clock\",5000,\"ns\",\"ok\",\"sw\",\"\",0,0],"
+	"[\"mutator\",\"app\",-1,-1,-1,\"cycles\",\"t::CYC:e=0:u=1\",8000,\"cycles\",\"ok\",\"pmu\",\"\",0,0]"
+	","
+	"[\"mutator\",\"app\",-1,-1,-1,\"instructions\",\"t::INS\",12000,\"insn\",\"ok\",\"pmu\",\"\",0,0],"
+	"[\"mutator\",\"app\",-1,-1,-1,\"ipc\",\"t::INS t::CYC\",1.5,\"\",\"ok\",\"pmu\",\"\",0,0],"
+	"[\"mutator\",\"app\",-1,-1,-1,\"l1d_miss\",\"t::L1\",null,\"misses\",\"denied\",\"pmu\",\"paranoid "
+	"is 2\",0,0],"
+	"[\"mutator\",\"app\",0,0,0,\"time\",\"clock\",2000,\"ns\",\"ok\",\"sw\",\"\",0,0],"
+	"[\"mutator\",\"app\",0,0,0,\"cycles\",\"t::CYC\",3000,\"cycles\",\"ok\",\"pmu\",\"\",0,0],"
+	"[\"mutator\",\"app\",0,0,0,\"instructions\",\"t::INS\",9000,\"insn\",\"ok\",\"pmu\",\"\",0,0],"
+	"[\"mutator\",\"app\",1,4,1,\"time\",\"clock\",3000,\"ns\",\"ok\",\"sw\",\"\",0,0],"
+	"[\"mutator\",\"app\",1,4,1,\"cycles\",\"t::CYC\",5000,\"cycles\",\"multiplexed\",\"pmu\",\"\",100,"
+	"50],"
+	"[\"mutator\",\"app\",1,4,1,\"instructions\",\"t::INS\",3000,\"insn\",\"ok\",\"pmu\",\"\",0,0]],"
+	"\"output\":\"[1 4 9]\\n\",\"warnings\":\"memory is not bound\\n\"}";
+
+static struct sm_report load(const struct fake_sample *samples, unsigned n, unsigned planned)
+{
+	struct sm_store *s;
+	struct sm_report r;
+	int64_t run;
+
+	ck_assert_int_eq(sm_store_open(NULL, &s, err, sizeof(err)), 0);
+	run = fake_run(s, NULL, samples, n, planned);
+	ck_assert_int_eq(sm_store_load(s, run, &r), 0);
+	sm_store_close(s);
+	return r;
+}
+
+static char *print(const struct sm_report *r, enum sm_format format, enum sm_by by, bool color)
+{
+	struct sm_writer w = {.format = format, .by = by, .color = color};
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	ck_assert_int_eq(sm_report_write(r, &w, f), 0);
+	fclose(f);
+	return text;
+}
+
+static void has(const char *text, const char *fragment)
+{
+	ck_assert_msg(strstr(text, fragment) != NULL, "no '%s' in:\n%s", fragment, text);
+}
+
+static void fits(const char *text)
+{
+	for (const char *p = text; *p;) {
+		size_t len = strcspn(p, "\n"), shown = 0;
+
+		for (size_t i = 0; i < len; i++)
+			shown += ((unsigned char)p[i] & 0xc0) != 0x80;
+		ck_assert_msg(shown <= SM_TABLE_WIDTH, "%zu columns: %.*s", shown, (int)len, p);
+		p += len + (p[len] != 0);
+	}
+}
+
+/* ---- table --------------------------------------------------------------------------------------- */
+
+START_TEST(table_by_role)
+{
+	struct fake_sample one = {.wire = counted};
+	struct sm_report r = load(&one, 1, 2);
+	char *text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+
+	fits(text);
+	has(text, "mutator  app         5.00 ns    8.00    12.0  1.50   n/a 2");
+	has(text, "n/a 1    no collector");
+	has(text, "n/a 2    paranoid is 2");
+	has(text, "check 33274816");
+	has(text, "cycles   t::CYC:u=1, per operation [pmu]"); /* the default attribute is left out */
+	has(text, "[1 4 9]");
+	has(text, "memory is not bound");
+	has(text, "1 of 2 planned samples");
+	has(text, "too few for an interval");
+	ck_assert_ptr_null(strchr(text, '\033'));
+	free(text);
+	text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, true);
+	has(text, "\033[1m");
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
+START_TEST(table_by_thread_and_node)
+{
+	struct fake_sample one = {.wire = counted};
+	struct sm_report r = load(&one, 1, 1);
+	char *text = print(&r, SM_FORMAT_TABLE, SM_PER_NODE, false);
+
+	fits(text);
+	has(text, "node 0   app         2.00 ns    3.00    9.00  3.00");
+	/* half of it was multiplexed: marked, and explained */
+	has(text, "node 1   app         3.00 ns   5.00~    3.00 0.600~");
+	has(text, "~        scaled");
+	free(text);
+	text = print(&r, SM_FORMAT_TABLE, SM_PER_THREAD, false);
+	has(text, "mut 1    app");
+	free(text);
+	text = print(&r, SM_FORMAT_TABLE, SM_PER_KIND, false);
+	/* both threads: a ratio of sums, not a mean of ratios */
+	has(text, "all core app         5.00 ns   8.00~    12.0 1.50~");
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
+/* Cycles come from one pass and instructions from another: no ratio, but both columns. */
+START_TEST(passes_join)
+{
+	static const char a[] =
+		"{\"error\":\"\",\"results\":[[\"ops\",\"ops\",10,\"\"]],\"metrics\":["
+		"[\"mutator\",\"app\",-1,-1,-1,\"time\",\"c\",100,\"ns\",\"ok\",\"sw\",\"\",0,0],"
+		"[\"mutator\",\"app\",-1,-1,-1,\"cycles\",\"C\",50,\"cycles\",\"ok\",\"pmu\",\"\",0,0]]"
+		"," TAIL;
+	static const char b[] =
+		"{\"error\":\"\",\"results\":[[\"ops\",\"ops\",20,\"\"]],\"metrics\":["
+		"[\"mutator\",\"app\",-1,-1,-1,\"time\",\"c\",300,\"ns\",\"ok\",\"sw\",\"\",0,0],"
+		"[\"mutator\",\"app\",-1,-1,-1,\"instructions\",\"I\",60,\"insn\",\"ok\",\"pmu\",\"\",0,0]]"
+		"," TAIL;
+	struct fake_sample two[] = {{.ordinal = 0, .pass = 0, .wire = a},
+				    {.ordinal = 1, .pass = 1, .wire = b}};
+	struct sm_report r = load(two, 2, 2);
+	char *text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+
+	/* time: median of 10 and 15; cycles 5; instructions 3; no IPC of two different runs */
+	has(text, "12.5 ns    5.00    3.00 n/a 1");
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
+START_TEST(failures_are_named)
+{
+	struct fake_sample some[] = {
+		{.ordinal = 0, .status = "timeout", .message = "ran past its limit of 5 s and was killed"},
+		{.ordinal = 1, .group = 1, .workload = "ring", .wire = counted},
+		{.ordinal = 2,
+		 .group = 1,
+		 .rep = 1,
+		 .workload = "ring",
+		 .status = "crashed",
+		 .message = "signal 11"},
+	};
+	struct sm_report r = load(some, 3, 3);
+	char *text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+
+	fits(text);
+	has(text, "graph        gc   no sample");
+	has(text, "FAILED   graph (gc) repetition 1: timeout: ran past its limit");
+	has(text, "FAILED   ring (gc) repetition 2: crashed: signal 11");
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
+START_TEST(intervals)
+{
+	struct fake_sample some[8];
+	char wires[8][400];
+	struct sm_report r;
+	char *text;
+
+	for (unsigned i = 0; i < 8; i++) {
+		/* 1, 1.1, .. and one far out */
+		snprintf(wires[i], sizeof(wires[i]),
+			 "{\"error\":\"\",\"results\":[[\"wall_s\",\"s\",%g,\"\"]],\"metrics\":[]," TAIL,
+			 i == 7 ? 90.0 : 1 + i * 0.1);
+		some[i] = (struct fake_sample){.ordinal = i, .rep = i, .wire = wires[i]};
+	}
+	r = load(some, 8, 8);
+	text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+	fits(text);
+	has(text, "1.35 s");
+	has(text, "1.00 s..90.0 s!");
+	has(text, "far from the others; they are kept");
+	ck_assert_ptr_null(strstr(text, "too few"));
+	free(text);
+	text = print(&r, SM_FORMAT_JSON, SM_PER_ROLE, false);
+	has(text, "\"outliers\":1");
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
+START_TEST(empty_run)
+{
+	struct sm_report r = load(NULL, 0, 5);
+	static const enum sm_format formats[] = {SM_FORMAT_TABLE, SM_FORMAT_CSV, SM_FORMAT_JSON};
+
+	for (int i = 0; i < 3; i++) {
+		char *text = print(&r, formats[i], SM_PER_ROLE, false);
+
+		fits(i == 0 ? text : "");
+		ck_assert_uint_gt(strlen(text), 0);
+		free(text);
+	}
+	sm_report_free(&r);
+}
+END_TEST
+
+/* ---- csv ----------------------------------------------------------------------------------------- */
+
+/* Splits one record of RFC 4180 text; returns the number of fields and moves *p behind it. */
+static int csv_record(const char **p, char fields[32][512])
+{
+	int n = 0;
+
+	for (;;) {
+		size_t len = 0;
+		bool quoted = **p == '"';
+
+		*p += quoted;
+		while (**p && (quoted || (**p != ',' && **p != '\n'))) {
+			if (quoted && **p == '"') {
+				if ((*p)[1] != '"')
+					break;
+				++*p;
+			}
+			ck_assert_uint_lt(len, 511);
+			fields[n][len++] = *(*p)++;
+		}
+		fields[n++][len] = 0;
+		*p += quoted;
+		if (**p == ',') {
+			++*p;
+			continue;
+		}
+		ck_assert_int_eq(**p, '\n');
+		++*p;
+		return n;
+	}
+}
+
+START_TEST(csv_is_tidy)
+{
+	static char fields[32][512];
+	struct fake_sample some[] = {{.wire = counted},
+				     {.ordinal = 1, .rep = 1, .status = "crashed", .message = "signal 11"}};
+	struct sm_report r = load(some, 2, 2);
+	char *text = print(&r, SM_FORMAT_CSV, SM_PER_ROLE, false);
+	const char *p = text;
+	unsigned rows = 0, cycles = 0, failed = 0, empty = 0;
+
+	ck_assert_int_eq(
+		strncmp(text,
+			"run,rep,phase,role,thread,cpu,node,core_kind,backend,metric,event,value,unit,"
+			"enabled_ns,running_ns,status,source\n",
+			110),
+		0);
+	while (*p) {
+		ck_assert_int_eq(csv_record(&p, fields), 17);
+		rows++;
+		cycles += !strcmp(fields[9], "cycles") && !strcmp(fields[4], "1") &&
+			  !strcmp(fields[11], "5000") && !strcmp(fields[5], "4") &&
+			  !strcmp(fields[15], "multiplexed");
+		failed += !strcmp(fields[9], "sample") && !strcmp(fields[15], "crashed");
+		empty += !strcmp(fields[9], "l1d_miss") && !fields[11][0] && !strcmp(fields[15], "denied");
+	}
+	ck_assert_uint_eq(rows, 1 + 4 + 11 + 1);
+	ck_assert_uint_eq(cycles, 1);
+	ck_assert_uint_eq(failed, 1);
+	ck_assert_uint_eq(empty, 1);
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
+START_TEST(csv_is_safe)
+{
+	static char fields[32][512];
+	static const char wire[] = "{\"error\":\"\",\"results\":[[\"=cmd|' /C "
+				   "calc'!A0\",\"+1\",1,\"\"],[\"a,b\\\"c\\nd\",\"@x\",2,\"\"]],"
+				   "\"metrics\":[[\"-role\",\"\\tphase\",0,0,0,\"=m\",\"e,1\",-3,\"u\","
+				   "\"ok\",\"pmu\",\"\",0,0]]," TAIL;
+	struct fake_sample one = {.wire = wire, .workload = "=HYPERLINK(\"x\")", .params = "{\"=k\":\"v\"}"};
+	struct sm_report r = load(&one, 1, 1);
+	char *text = print(&r, SM_FORMAT_CSV, SM_PER_ROLE, false);
+	const char *p = text;
+
+	csv_record(&p, fields);
+	while (*p) {
+		ck_assert_int_eq(csv_record(&p, fields), 17);
+		for (int i = 0; i < 17; i++) {
+			if (i != 11) /* values may be negative */
+				ck_assert_msg(!strchr("=+-@\t\r", fields[i][0]) || !fields[i][0], "%s",
+					      fields[i]);
+		}
+	}
+	ck_assert_str_eq(fields[11], "-3");
+	ck_assert_str_eq(fields[9], "'=m");
+	ck_assert_str_eq(fields[10], "e,1");
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
+/* ---- json ---------------------------------------------------------------------------------------- */
+
+START_TEST(json_has_the_schema)
+{
+	struct fake_sample some[] = {{.wire = counted, .config = "{\"gc.mode\":\"stw\"}"},
+				     {.ordinal = 1, .rep = 1, .status = "crashed", .message = "signal 11"}};
+	struct sm_report r = load(some, 2, 2);
+	char *text = print(&r, SM_FORMAT_JSON, SM_PER_ROLE, false);
+	cJSON *root = cJSON_Parse(text), *samples, *one, *results, *metric;
+	static const char *const keys[] = {"role",  "phase", "thread", "cpu",	 "node",  "metric",
+					   "event", "value", "unit",   "status", "source"};
+
+	ck_assert_ptr_nonnull(root);
+	ck_assert_int_eq(cJSON_GetObjectItem(root, "schema_version")->valueint, 1);
+	ck_assert(cJSON_IsObject(cJSON_GetObjectItem(root, "environment")));
+	samples = cJSON_GetObjectItem(root, "samples");
+	ck_assert_int_eq(cJSON_GetArraySize(samples), 2);
+	one = cJSON_GetArrayItem(samples, 0);
+	ck_assert_str_eq(cJSON_GetObjectItem(one, "status")->valuestring, "ok");
+	ck_assert_str_eq(cJSON_GetObjectItem(cJSON_GetObjectItem(one, "config"), "gc.mode")->valuestring,
+			 "stw");
+	ck_assert_int_eq(cJSON_GetObjectItem(cJSON_GetObjectItem(one, "params"), "objects")->valueint, 1000);
+	results = cJSON_GetObjectItem(one, "results");
+	ck_assert_double_eq(cJSON_GetObjectItem(results, "check")->valuedouble, 33274816);
+	has(text, "\"check\":33274816");
+	ck_assert(cJSON_IsNull(cJSON_GetObjectItem(results, "gc_cycles")));
+	ck_assert_str_eq(cJSON_GetObjectItem(cJSON_GetObjectItem(one, "missing"), "gc_cycles")->valuestring,
+			 "no collector");
+	metric = cJSON_GetArrayItem(cJSON_GetObjectItem(one, "metrics"), 4);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		ck_assert_msg(cJSON_HasObjectItem(metric, keys[i]), "%s", keys[i]);
+	ck_assert(cJSON_IsNull(cJSON_GetObjectItem(metric, "value")));
+	ck_assert_str_eq(cJSON_GetObjectItem(metric, "status")->valuestring, "denied");
+	one = cJSON_GetArrayItem(samples, 1);
+	ck_assert_str_eq(cJSON_GetObjectItem(one, "status")->valuestring, "crashed");
+	ck_assert_str_eq(cJSON_GetObjectItem(one, "message")->valuestring, "signal 11");
+	cJSON_Delete(root);
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
+/* ---- hostile ------------------------------------------------------------------------------------- */
+
+START_TEST(hostile_names)
+{
+	static const char evil[] =
+		"\\u001b[2J\\u0007x\\r\\u009b31m../../<script>alert(1)</script>\\u202ereversed";
+	char wire[1200];
+	struct fake_sample one = {
+		.wire = wire, .workload = "\033]0;title\007w", .params = "{\"\033[1m\":\"\033[2J\"}"};
+	struct sm_report r;
+	char *text;
+	cJSON *root;
+
+	snprintf(wire, sizeof(wire),
+		 "{\"error\":\"\",\"results\":[[\"%s\",\"%s\",1,\"\"]],\"metrics\":[[\"%s\",\"%s\",-1,-1,-1,"
+		 "\"time\","
+		 "\"%s\",1,\"ns\",\"ok\",\"sw\",\"\",0,0]],\"output\":\"%s\",\"warnings\":\"%s\"}",
+		 evil, "u", "r", "p", evil, evil, evil);
+	r = load(&one, 1, 1);
+	text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+	ck_assert_ptr_null(strchr(text, '\033'));
+	ck_assert_ptr_null(strchr(text, '\007'));
+	ck_assert_ptr_null(strchr(text, '\r'));
+	ck_assert_ptr_null(strstr(text, "\xc2\x9b"));
+	ck_assert_ptr_null(strstr(text, "\xe2\x80\xae"));
+	fits(text);
+	free(text);
+	text = print(&r, SM_FORMAT_JSON, SM_PER_ROLE, false);
+	root = cJSON_Parse(text);
+	ck_assert_ptr_nonnull(root);
+	ck_assert_ptr_null(strchr(text, '\033'));
+	cJSON_Delete(root);
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
+START_TEST(json_is_utf8)
+{
+	struct fake_sample one = {.workload = "a\xff\xfe\xc3(b\xc3\xa9", .wire = counted};
+	struct sm_report r = load(&one, 1, 1);
+	char *text = print(&r, SM_FORMAT_JSON, SM_PER_ROLE, false);
+
+	has(text, "\"workload\":\"a?\?\?(b\xc3\xa9\"");
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
+START_TEST(other_locales)
+{
+	struct fake_sample one = {.wire = counted};
+	struct sm_report r = load(&one, 1, 1);
+	char *c = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false), *other;
+
+	/* The command never calls setlocale; a library that does must not change our numbers unnoticed. */
+	ck_assert_ptr_nonnull(c);
+	other = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+	ck_assert_str_eq(c, other);
+	ck_assert_str_eq(setlocale(LC_NUMERIC, NULL), "C");
+	free(c);
+	free(other);
+	sm_report_free(&r);
+}
+END_TEST
+
+/* ---- numbers ------------------------------------------------------------------------------------- */
+
+START_TEST(numbers)
+{
+	static const struct {
+		double v;
+		const char *count, *time;
+	} want[] = {
+		{0, "0", "0 ns"},
+		{1, "1.00", "1.00 ns"},
+		{12.34, "12.3", "12.3 ns"},
+		{999.4, "999", "999 ns"},
+		{999.6, "1000", "1.00 us"},
+		{1234, "1234", "1.23 us"},
+		{9999, "9999", "10.0 us"},
+		{12345, "12.3k", "12.3 us"},
+		{99951, "100k", "100 us"},
+		{1.5e6, "1.50M", "1.50 ms"},
+		{2e9, "2.00G", "2.00 s"},
+		{0.5, "0.500", "0.500 ns"},
+		{0.01234, "0.0123", "12.3 ps"},
+		{1e-5, "1e-05", "0.0100 ps"},
+	};
+	char text[40];
+
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		sm_text_count(want[i].v, text, sizeof(text));
+		ck_assert_str_eq(text, want[i].count);
+		sm_text_time(want[i].v, text, sizeof(text));
+		ck_assert_str_eq(text, want[i].time);
+	}
+	/* nothing of any size is wider than its column */
+	for (double v = 1e-12; v < 1e18; v *= 1.37) {
+		sm_text_count(v, text, sizeof(text));
+		ck_assert_msg(strlen(text) <= 6, "%s", text);
+		if (v >= 1e-4 && v < 1e13) {
+			sm_text_time(v, text, sizeof(text));
+			ck_assert_msg(strlen(text) <= 9, "%s", text);
+		}
+		sm_text_number(v, text, sizeof(text));
+		ck_assert_double_eq(strtod(text, NULL), v);
+	}
+	sm_text_number(33274816, text, sizeof(text));
+	ck_assert_str_eq(text, "33274816");
+	sm_text_value(1536, "KiB", text, sizeof(text));
+	ck_assert_str_eq(text, "1.50 MiB");
+	sm_text_value(38.1e6, "objects/s", text, sizeof(text));
+	ck_assert_str_eq(text, "38.1M/s");
+}
+END_TEST
+
+/* ---- files --------------------------------------------------------------------------------------- */
+
+static char dir[64];
+
+static void setup(void)
+{
+	snprintf(dir, sizeof(dir), "/tmp/spanmark-writer-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
+static void teardown(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static const char *in_dir(const char *name)
+{
+	static char path[2][160];
+	static int turn;
+
+	turn ^= 1;
+	snprintf(path[turn], sizeof(path[turn]), "%s/%s", dir, name);
+	return path[turn];
+}
+
+static void put(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	fputs(text, f);
+	fclose(f);
+}
+
+static void holds(const char *path, const char *text)
+{
+	char buf[128] = "";
+	FILE *f = fopen(path, "r");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fread(buf, 1, sizeof(buf) - 1, f), strlen(text));
+	ck_assert_str_eq(buf, text);
+	fclose(f);
+}
+
+static unsigned files_in_dir(void)
+{
+	char command[128], buf[32];
+	FILE *p;
+
+	snprintf(command, sizeof(command), "ls -A '%s' | wc -l", dir);
+	p = popen(command, "r");
+	ck_assert_ptr_nonnull(fgets(buf, sizeof(buf), p));
+	pclose(p);
+	return (unsigned)atoi(buf);
+}
+
+START_TEST(output_appears_whole)
+{
+	const char *path = in_dir("out");
+	struct sm_output o;
+	struct stat st;
+
+	put(path, "old");
+	ck_assert_int_eq(chmod(path, 0640), 0);
+	ck_assert_int_eq(sm_output_open(&o, path, err, sizeof(err)), 0);
+	fputs("new", o.file);
+	fflush(o.file);
+	holds(path, "old");
+	ck_assert_int_eq(sm_output_close(&o, true, err, sizeof(err)), 0);
+	holds(path, "new");
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_mode & 0777, 0640);
+	ck_assert_uint_eq(files_in_dir(), 1);
+	/* given up: the old one stays */
+	ck_assert_int_eq(sm_output_open(&o, path, err, sizeof(err)), 0);
+	fputs("half", o.file);
+	ck_assert_int_eq(sm_output_close(&o, false, err, sizeof(err)), 0);
+	holds(path, "new");
+	ck_assert_uint_eq(files_in_dir(), 1);
+}
+END_TEST
+
+START_TEST(output_through_a_link)
+{
+	struct sm_output o;
+	struct stat st;
+
+	put(in_dir("real"), "old");
+	ck_assert_int_eq(symlink("real", in_dir("link")), 0);
+	ck_assert_int_eq(sm_output_open(&o, in_dir("link"), err, sizeof(err)), 0);
+	fputs("new", o.file);
+	ck_assert_int_eq(sm_output_close(&o, true, err, sizeof(err)), 0);
+	holds(in_dir("real"), "new");
+	ck_assert_int_eq(lstat(in_dir("link"), &st), 0);
+	ck_assert(S_ISLNK(st.st_mode));
+}
+END_TEST
+
+START_TEST(output_refusals)
+{
+	struct sm_output o;
+
+	ck_assert_int_lt(sm_output_open(&o, "/does/not/exist/x", err, sizeof(err)), 0);
+	ck_assert_ptr_nonnull(strstr(err, "/does/not/exist/x"));
+	ck_assert_int_lt(sm_output_open(&o, dir, err, sizeof(err)), 0);
+	ck_assert_ptr_nonnull(strstr(err, "directory"));
+	if (access("/dev/full", W_OK) == 0) {
+		ck_assert_int_eq(sm_output_open(&o, "/dev/full", err, sizeof(err)), 0);
+		fputs("text", o.file);
+		ck_assert_int_eq(sm_output_close(&o, true, err, sizeof(err)), -ENOSPC);
+		ck_assert_ptr_nonnull(strstr(err, "No space left"));
+		ck_assert_int_eq(access("/dev/full", F_OK), 0); /* still there */
+	}
+}
+END_TEST
+
+/* A file limit stands for the full disk: the old results stay, nothing half-written is left. */
+START_TEST(output_on_a_full_disk)
+{
+	const char *path = in_dir("out");
+	int status;
+	pid_t pid;
+
+	put(path, "old");
+	pid = fork();
+	if (pid == 0) {
+		struct sm_output o;
+
+		signal(SIGXFSZ, SIG_IGN);
+		if (sm_output_open(&o, path, err, sizeof(err)) != 0)
+			_exit(1);
+		{
+			struct rlimit small = {4096, 4096};
+
+			setrlimit(RLIMIT_FSIZE, &small);
+		}
+		for (int i = 0; i < 10000; i++)
+			fputs("0123456789", o.file);
+		_exit(sm_output_close(&o, true, err, sizeof(err)) == -EFBIG ? 0 : 2);
+	}
+	waitpid(pid, &status, 0);
+	ck_assert_int_eq(status, 0);
+	holds(path, "old");
+	ck_assert_uint_eq(files_in_dir(), 1);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("writer");
+	TCase *tc = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, table_by_role);
+	tcase_add_test(tc, table_by_thread_and_node);
+	tcase_add_test(tc, passes_join);
+	tcase_add_test(tc, failures_are_named);
+	tcase_add_test(tc, intervals);
+	tcase_add_test(tc, empty_run);
+	tcase_add_test(tc, csv_is_tidy);
+	tcase_add_test(tc, csv_is_safe);
+	tcase_add_test(tc, json_has_the_schema);
+	tcase_add_test(tc, hostile_names);
+	tcase_add_test(tc, json_is_utf8);
+	tcase_add_test(tc, other_locales);
+	tcase_add_test(tc, numbers);
+	tcase_add_test(tc, output_appears_whole);
+	tcase_add_test(tc, output_through_a_link);
+	tcase_add_test(tc, output_refusals);
+	tcase_add_test(tc, output_on_a_full_disk);
+	suite_add_tcase(suite, tc);
+	sr = srunner_create(suite);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}
