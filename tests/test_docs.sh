@@ -1,0 +1,65 @@
+#!/bin/sh
+# Options and commands are told in four places: the table that the command parses (and --help prints), the manual page and the
+# completion. They must name the same.
+#
+#   tests/test_docs.sh BUILD_DIR
+set -u
+build=${1:-${TEST_BUILD:-}}
+root=$(cd "$(dirname "$0")/.." && pwd)
+case $build in /*) ;; *) build=$PWD/$build ;; esac
+cmd=$build/spanmark
+[ -x "$cmd" ] || { echo "no command in '$build'"; exit 77; }
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+fails=0
+
+same() { # same WHAT A B
+	if ! cmp -s "$2" "$3"; then
+		echo "FAIL $1 (< the command, > the document):"
+		diff "$2" "$3"
+		fails=1
+	fi
+}
+# Long and short options of run, as --help prints them: "  -w, --workload NAME" in the first columns.
+"$cmd" run --help | sed -n 's/^  \(-[a-zA-Z],\)\{0,1\} *\(--[a-z-]*\).*/\1 \2/p' | tr ' ' '\n' | tr -d , | grep . | sort -u >"$tmp/help"
+[ "$(wc -l <"$tmp/help")" -gt 30 ] || { echo "FAIL only $(wc -l <"$tmp/help") options in --help"; fails=1; }
+
+sed -n '/^\.SH OPTIONS OF RUN/,/^\.SH EXIT STATUS/p' "$root/docs/spanmark.1" | grep -A1 '^\.TP' | grep '^\.B' |
+	sed 's/\\-/-/g; s/"[^"]*"/ /g; s/\\fI[A-Z0-9]*\\fR//g' | tr ' ,' '\n\n' | grep '^-' | sort -u >"$tmp/man"
+same "options of run in docs/spanmark.1" "$tmp/help" "$tmp/man"
+
+sed -n '/compgen -W "-w/,/" -- "\$cur"/p' "$root/docs/completions/spanmark.bash" | tr ' \t"' '\n\n\n' | grep -E '^-[-a-zA-Z]' | grep -vxE -- '-W|--' | sort -u >"$tmp/bash"
+same "options of run in the completion" "$tmp/help" "$tmp/bash"
+
+# Words that an option takes are completed: each alternative in --help occurs in the completion.
+for word in $("$cmd" run --help | sed -n 's/^ \{32\}\([a-z0-9|-]*\)$/\1/p' | tr '|' ' '); do
+	grep -q "[\" ]$word[\" ]" "$root/docs/completions/spanmark.bash" || { echo "FAIL '$word' is not completed"; fails=1; }
+done
+
+# Commands.
+"$cmd" --help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p' | grep -v spanmark | grep . | sort -u >"$tmp/commands"
+sed -n '/^\.SH COMMANDS/,/^\.SH OPTIONS/p' "$root/docs/spanmark.1" | sed -n 's/^\.B \([a-z]*\)$/\1/p' | sort -u >"$tmp/man"
+same "commands in docs/spanmark.1" "$tmp/commands" "$tmp/man"
+sed -n 's/.*compgen -W "\(run list[a-z ]*\).*/\1/p' "$root/docs/completions/spanmark.bash" | tr ' ' '\n' | grep . | sort -u >"$tmp/bash"
+same "commands in the completion" "$tmp/commands" "$tmp/bash"
+
+# The version is the same everywhere.
+version=$("$cmd" --version | cut -d' ' -f2)
+grep -q "spanmark $version\"" "$root/docs/spanmark.1" || { echo "FAIL docs/spanmark.1 is not of version $version"; fails=1; }
+
+# The completion works in a shell.
+if command -v bash >/dev/null; then
+	got=$(cd "$tmp" && PATH=$(dirname "$cmd"):$PATH bash -c '
+		. "'"$root"'/docs/completions/spanmark.bash"
+		try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _spanmark; echo "${COMPREPLY[*]}"; }
+		try spanmark ru; try spanmark run -w gra; try spanmark run --fo; try spanmark run --place com' 2>&1)
+	want=$(printf 'run\ngraph\n--format\ncompact')
+	[ "$got" = "$want" ] || { printf 'FAIL completion gave:\n%s\n' "$got"; fails=1; }
+fi
+# groff finds nothing to complain about
+if command -v groff >/dev/null; then
+	warnings=$(groff -man -Tascii -ww "$root/docs/spanmark.1" 2>&1 >/dev/null)
+	[ -z "$warnings" ] || { echo "FAIL groff: $warnings"; fails=1; }
+fi
+[ "$fails" = 0 ] && echo "docs: the same options everywhere"
+exit "$fails"
