@@ -7,11 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "allocator/atomic.h"
 #include "allocator/phase.h"
-#include "perf/counter_sim.h"
 #include "perf/counterset.h"
 #include "perf/region.h"
 #include "workloads/counting.h"
@@ -411,30 +409,14 @@ static int collect_cost(const struct sm_counting *c, struct sm_sample *sample)
 	return err;
 }
 
-/* Under Callgrind the counts are in its dumps, complete now that all threads have ended. NULL: not under it. */
-static struct sm_sim_counts *load_simulated(const struct sm_counting *c)
-{
-	struct sm_sim_counts *counts = NULL;
-	char folder[512], why[200];
-
-	if (c->set->opt.from != SM_COUNTERS_SIM || sm_sim_folder(folder, sizeof(folder)) != 0)
-		return NULL;
-	if (sm_sim_load(folder, (int)getpid(), &counts, why, sizeof(why)) != 0)
-		sm__run_warn(c->run, "no simulated counts: %s\n", why);
-	sm_sim_publish(counts);
-	return counts;
-}
-
 int sm__counting_collect(struct sm_counting *c, struct sm_sample *sample, uint64_t ops, uint64_t timed_ns)
 {
 	struct row r = {.c = c, .sample = sample, .ops = (double)ops};
-	struct sm_sim_counts *simulated;
 	struct sm_reading *scratch;
 	int err = 0;
 
 	if (c == NULL)
 		return 0;
-	simulated = load_simulated(c);
 	r.readings = calloc(c->set->n_events + 1, sizeof(*r.readings));
 	scratch = calloc(c->set->n_events + 1, sizeof(*scratch));
 	if (r.readings == NULL || scratch == NULL)
@@ -447,8 +429,6 @@ int sm__counting_collect(struct sm_counting *c, struct sm_sample *sample, uint64
 		err = collect_roles(&r, timed_ns, scratch);
 	if (err == 0)
 		err = collect_cost(c, sample);
-	sm_sim_publish(NULL);
-	sm_sim_free(simulated);
 	free(r.readings);
 	free(scratch);
 	return err;
