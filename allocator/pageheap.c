@@ -25,6 +25,8 @@ uint32_t sm__ph_dirty_count(const struct sm_ph_node *nd, uint32_t unit, uint32_t
 {
 	uint32_t end = unit + n, count = 0;
 
+	if (n == 1)
+		return nd->dirty[unit >> 6] >> (unit & 63) & 1;
 	for (; unit < end; unit = (unit | 63) + 1) {
 		uint64_t mask = word_mask(unit, end), w = nd->dirty[unit >> 6] & mask;
 
@@ -89,6 +91,7 @@ struct sm_span *sm__ph_describe(struct sm_heap *h, struct sm_ph_node *nd, uint32
 	uint64_t *words = (uint64_t *)(void *)s;
 
 	/* Everything to zero, which `state` and `back` are already. */
+#pragma GCC unroll 16
 	for (unsigned i = 0; i < sizeof(*s) / sizeof(*words); i++)
 		__atomic_store_n(&words[i], 0, __ATOMIC_RELAXED);
 	s->nunits = n;
