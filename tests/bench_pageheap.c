@@ -100,7 +100,7 @@ static void bench_lock(void)
 /* ---- the page heaps ----------------------------------------------------------------------------------------- */
 
 struct result {
-	double ns, steps, overhead, largest, runs;
+	double ns, steps, peak, overhead, largest, runs;
 };
 
 static void no_spans_left(struct sm_heap *h, struct sm_span **s, size_t n)
@@ -145,6 +145,10 @@ static struct result churn(enum sm_pageheap_kind kind, size_t live, size_t max_u
 			ops++;
 		}
 		s[at] = NULL;
+		if (i == 3 * live) {
+			sm__pageheap_stats(h, 0, &st);
+			r.peak = (double)st.committed_bytes / (double)st.in_use_bytes;
+		}
 		if (i > 3 * live && x & 3)
 			continue;
 		s[at] = sm__pageheap_alloc(h, 0, (x & 15) == 0 ? 1 + (x >> 4) % max_units : 1 + (x >> 4) % 8);
@@ -170,8 +174,8 @@ static void bench_pageheaps(void)
 	} CASES[] = {{"small heap", 1000, 32}, {"spans only", 60000, 8}, {"with large", 60000, 200}};
 	static const char *const NAMES[] = {"buddy", "bitmap"};
 
-	printf("%-12s %-8s %10s %12s %14s %14s %10s\n", "page heap", "kind", "ns/op", "steps/alloc",
-	       "committed/used", "largest/free", "free runs");
+	printf("%-12s %-8s %8s %12s %12s %12s %13s %10s\n", "page heap", "kind", "ns/op", "steps/alloc",
+	       "used at peak", "used at end", "largest/free", "free runs");
 	for (size_t c = 0; c < 4; c++) {
 		struct result r[2];
 		double ns[2][MAX_ROUNDS];
@@ -192,11 +196,11 @@ static void bench_pageheaps(void)
 			}
 		for (int k = 0; k < 2; k++)
 			if (c == 3)
-				printf("%-12s %-8s %10.1f\n", "one unit", NAMES[k], median(ns[k]));
+				printf("%-12s %-8s %8.1f\n", "one unit", NAMES[k], median(ns[k]));
 			else
-				printf("%-12s %-8s %10.1f %12.1f %14.2f %14.3f %10.0f\n", CASES[c].name,
-				       NAMES[k], median(ns[k]), r[k].steps, r[k].overhead, r[k].largest,
-				       r[k].runs);
+				printf("%-12s %-8s %8.1f %12.1f %11.0f%% %11.0f%% %13.3f %10.0f\n",
+				       CASES[c].name, NAMES[k], median(ns[k]), r[k].steps, 100 / r[k].peak,
+				       100 / r[k].overhead, r[k].largest, r[k].runs);
 	}
 	printf("\n");
 }
