@@ -113,68 +113,85 @@ static void free_large(struct sm_span *s, const void *p)
 
 /* ---- behind the fast paths ------------------------------------------------------------------------- */
 
-void *sm__malloc_slow(size_t size)
+/* An object of the class from the cache behind the list, whichever kind this process has. */
+static void *from_cache(unsigned cls)
 {
 	struct sm_mcache *c;
-	unsigned cls;
 	void *p;
+
+	if (sm__manual.percpu)
+		return sm__mcpu_malloc(cls);
+	c = sm__mcache_get();
+	p = SM_LIKELY(c != NULL) ? sm__mcache_refill(c, cls) : sm__manual_take_one(cls);
+	if (SM_UNLIKELY(p == NULL))
+		errno = ENOMEM;
+	return p;
+}
+
+void *sm__malloc_empty(size_t size, size_t cls)
+{
+	return SM_LIKELY(cls != 0) ? from_cache((unsigned)cls) : sm__malloc_slow(size);
+}
+
+void *sm__malloc_slow(size_t size)
+{
+	struct sm_mcache *c = sm__mcache;
+	struct sm_freed *p;
+	unsigned cls;
 
 	if (SM_UNLIKELY(!sm__manual_ready()))
 		return NULL;
 	if (size > SM_MAX_SMALL)
 		return sm__manual_large(size, SM_UNIT);
 	cls = sm__manual_class_of(size);
-	c = sm__mcache_get();
-	if (SM_UNLIKELY(c == NULL)) {
-		p = sm__manual_take_one(cls);
-	} else if (c->head[cls] != NULL) {
-		struct sm_freed *f = c->head[cls];
-
-		c->head[cls] = f->next;
-		c->room[cls]++;
-		f->key = 0;
-		return f;
-	} else {
-		p = sm__mcache_refill(c, cls);
-	}
-	if (SM_UNLIKELY(p == NULL))
-		errno = ENOMEM;
+	p = c->head[cls];
+	if (p == NULL)
+		return from_cache(cls);
+	c->head[cls] = p->next;
+	c->room[cls]++;
+	p->key = 0;
 	return p;
 }
 
-static void push(struct sm_mcache *c, unsigned cls, struct sm_freed *p)
+void sm__free_full(void *ptr, size_t class)
 {
-	if (c->room[cls] == 0)
-		sm__mcache_overflow(c, cls);
-	c->room[cls]--;
-	p->key = sm__manual_key(p);
-	p->next = c->head[cls];
-	c->head[cls] = p;
-}
-
-void sm__free_slow(void *ptr)
-{
+	unsigned cls = (unsigned)class;
 	struct sm_freed *p = ptr;
 	struct sm_mcache *c;
-	struct sm_span *s;
 	int saved = errno;
 
-	if (ptr == NULL)
-		return;
-	s = sm__manual_span(ptr, "free");
-	if (sm_load_relaxed(&s->state) == SM_SPAN_MANUAL_LARGE) {
-		free_large(s, ptr);
+	if (sm__manual.percpu) {
+		sm__mcpu_free(cls, p);
 		errno = saved;
 		return;
 	}
 	c = sm__mcache_get();
-	if (SM_LIKELY(c != NULL)) {
-		push(c, s->cls, p);
-	} else {
+	p->key = sm__manual_key(p);
+	if (SM_UNLIKELY(c == NULL)) {
 		p->next = NULL;
-		p->key = sm__manual_key(p);
-		sm__manual_drain(s->cls, p);
+		sm__manual_drain(cls, p);
+	} else {
+		if (c->room[cls] == 0)
+			sm__mcache_overflow(c, cls);
+		c->room[cls]--;
+		p->next = c->head[cls];
+		c->head[cls] = p;
 	}
+	errno = saved;
+}
+
+void sm__free_slow(void *p)
+{
+	struct sm_span *s;
+	int saved = errno;
+
+	if (p == NULL)
+		return;
+	s = sm__manual_span(p, "free");
+	if (sm_load_relaxed(&s->state) == SM_SPAN_MANUAL_LARGE)
+		free_large(s, p);
+	else
+		sm__free_full(p, s->cls);
 	errno = saved;
 }
 

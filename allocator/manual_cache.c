@@ -228,6 +228,32 @@ void *sm__mcache_refill(struct sm_mcache *c, unsigned cls)
 	return p;
 }
 
+unsigned sm__manual_fetch(unsigned cls, unsigned want, struct sm_freed **list)
+{
+	struct sm_manual *g = &sm__manual;
+	struct sm_depot *d = &g->depots[cls];
+	struct sm_freed *tail;
+	struct sm_span *s;
+	unsigned n;
+
+	sm_lock_acquire(&d->lock);
+	if (d->count != 0) {
+		*list = d->lists[--d->count];
+		n = g->list[cls];
+	} else {
+		n = gather_locked(cls, want, list);
+	}
+	sm_lock_release(&d->lock);
+	if (n != 0)
+		return n;
+	n = want < sm__sizeclasses[cls].nslots ? want : sm__sizeclasses[cls].nslots;
+	s = fresh_span(cls, n);
+	if (s == NULL)
+		return 0;
+	*list = link_objects(s, 0, n, &tail);
+	return n;
+}
+
 void *sm__manual_take_one(unsigned cls)
 {
 	struct sm_depot *d = &sm__manual.depots[cls];
@@ -288,7 +314,8 @@ void sm__manual_drain(unsigned cls, struct sm_freed *list)
 
 	sm_lock_acquire(&d->lock);
 	for (; list != NULL; list = next) {
-		next = list->next;
+		/* A list of a CPU's cache carries lengths in its links. */
+		next = (struct sm_freed *)((uintptr_t)list->next & SM_RSEQ_PTR_MASK);
 		give_slot_locked(cls, list, &dead);
 		d->drained++;
 	}
@@ -312,8 +339,7 @@ static uint32_t depot_cap(const struct sm_depot *d, unsigned cls)
 	return lists < d->cap ? (uint32_t)lists : d->cap;
 }
 
-/* A full list goes to the depot, or on to the spans. */
-static void give_list(unsigned cls, struct sm_freed *list)
+void sm__manual_give_list(unsigned cls, struct sm_freed *list)
 {
 	struct sm_depot *d = &sm__manual.depots[cls];
 	bool kept;
@@ -337,7 +363,7 @@ void sm__mcache_overflow(struct sm_mcache *c, unsigned cls)
 	c->head[cls] = NULL;
 	c->room[cls] = sm__manual.list[cls];
 	if (spare != NULL)
-		give_list(cls, spare);
+		sm__manual_give_list(cls, spare);
 }
 
 void sm__manual_drain_depots(void)
@@ -398,7 +424,7 @@ void sm__mcache_flush(struct sm_mcache *c)
 		c->room[cls] = sm__manual.list[cls];
 		m->spare = NULL;
 		if (spare != NULL)
-			give_list(cls, spare);
+			sm__manual_give_list(cls, spare);
 		if (list != NULL)
 			sm__manual_drain(cls, list);
 		close_window(m, cls);
@@ -496,7 +522,7 @@ struct sm_mcache *sm__mcache_get(void)
 
 	if (c != &empty)
 		return c != &ended ? c : NULL;
-	if (sm__manual.direct)
+	if (sm__manual.direct || sm__manual.percpu)
 		return NULL;
 	c = new_cache();
 	if (c == NULL)

@@ -11,6 +11,7 @@
 #include "allocator/manual_internal.h"
 #include "allocator/meta.h"
 #include "allocator/os.h"
+#include "allocator/pageheap_internal.h"
 #include "allocator/scavenge.h"
 
 struct sm_manual sm__manual = {.lock = SM_LOCK_INIT(SM_RANK_CACHES)};
@@ -92,7 +93,7 @@ static void read_environment(void)
 		if (eq != NULL)
 			*eq++ = '\0';
 		if (set_key(item, eq ? eq : "", err, sizeof(err)) != 0)
-			dprintf(STDERR_FILENO, "spanmark: SPANMARK_MALLOC: %s\n", err);
+			sm__ph_say("SPANMARK_MALLOC: %s", err);
 	}
 }
 
@@ -156,7 +157,7 @@ static bool make_heap(struct sm_manual *g)
 	if (g->heap == NULL) {
 		/* Memory may be there the next time; once said is enough. */
 		if (!tried)
-			dprintf(STDERR_FILENO, "spanmark: no heap: %s\n", err);
+			sm__ph_say("no heap: %s", err);
 		tried = true;
 		return false;
 	}
@@ -173,6 +174,10 @@ static bool make_heap(struct sm_manual *g)
 	 * this heap reaches a thread only after `made`. */
 	g->bytes = g->heap->range.bytes;
 	sm__mcache_key_init();
+	if (config.heap.cache_mode == SM_CACHE_CPU)
+		g->percpu = sm__mcpu_init();
+	else
+		g->direct = config.heap.cache_mode == SM_CACHE_NONE;
 	return true;
 }
 
@@ -226,6 +231,8 @@ size_t sm_malloc_trim(void)
 	c = sm__mcache_get();
 	if (c != NULL)
 		sm__mcache_flush(c);
+	if (sm__manual.percpu)
+		sm__mcpu_drain_all();
 	sm__manual_drain_depots();
 	return sm__scavenge(sm__manual.heap, 0);
 }
@@ -250,6 +257,24 @@ static void count_caches(struct sm_malloc_stats *out)
 	sm_lock_release(&g->lock);
 }
 
+static void count_cpus(struct sm_malloc_stats *out)
+{
+	struct sm_manual *g = &sm__manual;
+
+	for (unsigned cpu = 0; g->percpu && cpu < g->cpus.ncpus; cpu++) {
+		struct sm_mcpu *m = &g->slabs[cpu];
+		size_t held = 0;
+
+		for (unsigned cls = 1; cls < sm__nclasses; cls++) {
+			held += sm__mcpu_held(cpu, cls);
+			out->refills += sm_load_relaxed(&m->refills[cls]);
+			out->overflows += sm_load_relaxed(&m->overflows[cls]);
+		}
+		out->cached_bytes += held;
+		out->caches += held != 0;
+	}
+}
+
 static void count_depots(struct sm_malloc_stats *out)
 {
 	struct sm_manual *g = &sm__manual;
@@ -272,6 +297,7 @@ void sm_malloc_stats(struct sm_malloc_stats *out)
 	if (!sm__manual_ready())
 		return;
 	count_caches(out);
+	count_cpus(out);
 	count_depots(out);
 	out->large_objects = sm_load_relaxed(&g->large_objects);
 	out->large_bytes = sm_load_relaxed(&g->large_bytes);

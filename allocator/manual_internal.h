@@ -5,6 +5,7 @@
  *   manual.c        sm_malloc, sm_free, the slow paths behind them, large objects, what a bad address is
  *   manual_cache.c  lists, windows, depots, threads' birth and end
  *   manual_heap.c   the process-wide heap: creation, configuration, trim, statistics
+ *   manual_cpu.c    caches per CPU instead (cache.mode=cpu)
  *   manual_fork.c   what happens around fork
  *   manual_more.c   calloc, realloc, aligned_alloc, usable_size, free_sized
  *
@@ -18,6 +19,7 @@
 #define SM_ALLOCATOR_MANUAL_INTERNAL_H
 
 #include "allocator/heap.h"
+#include "allocator/rseq.h"
 
 #define SM_MANUAL_MIN 16 /* two words */
 
@@ -36,7 +38,7 @@ struct sm_mclass {
 /* A thread's cache. Owner thread only, but for next and prev. */
 struct sm_mcache {
 	struct sm_freed *head[SM_NCLASSES_MAX];
-	uint32_t room[SM_NCLASSES_MAX]; /* objects that the list still takes: limit - length */
+	uint64_t room[SM_NCLASSES_MAX]; /* objects that the list still takes: limit - length */
 	struct sm_mclass cold[SM_NCLASSES_MAX];
 	struct sm_mcache *next, *prev; /* under sm__manual.lock */
 };
@@ -51,6 +53,8 @@ struct sm_depot {
 	uint64_t drained;
 } __attribute__((aligned(SM_CACHELINE)));
 
+struct sm_mcpu;
+
 struct sm_manual {
 	/* fixed after creation; zero before it, so that everything takes the slow path */
 	uintptr_t base;
@@ -61,6 +65,9 @@ struct sm_manual {
 	uint32_t list[SM_NCLASSES_MAX]; /* objects of a full list */
 	uint16_t bin[SM_NCLASSES_MAX];	/* class -> manual bin */
 	bool direct;			/* debugging: no caches, every request takes the slow path */
+	bool percpu;			/* cache.mode=cpu: manual_cpu.c */
+	struct sm_rseq_table cpus;	/* of struct sm_mcpu */
+	struct sm_mcpu *slabs;		/* [cpus.ncpus] */
 	struct sm_depot *depots;	/* [class] */
 
 	struct sm_lock lock; /* rank SM_RANK_CACHES; guards all below */
@@ -78,6 +85,9 @@ extern uint8_t sm__manual_class[1024 / 16 + 1] __attribute__((visibility("hidden
 
 void *sm__malloc_slow(size_t size);
 void sm__free_slow(void *p);
+/* The list of the class is empty (cls 0: there is no heap yet), or full and p is known to be good. */
+void *sm__malloc_empty(size_t size, size_t cls);
+void sm__free_full(void *p, size_t cls);
 
 SM_INLINE uint64_t sm__manual_key(const void *p)
 {
@@ -88,14 +98,14 @@ SM_INLINE void *sm__malloc_fast(size_t size)
 {
 	struct sm_mcache *c = sm__mcache;
 	struct sm_freed *p;
-	unsigned cls;
+	size_t cls;
 
 	if (SM_UNLIKELY(size > 1024))
 		return sm__malloc_slow(size);
 	cls = sm__manual_class[(size + 15) >> 4];
 	p = c->head[cls];
 	if (SM_UNLIKELY(p == NULL))
-		return sm__malloc_slow(size);
+		return sm__malloc_empty(size, cls);
 	c->head[cls] = p->next;
 	c->room[cls]++;
 	p->key = 0;
@@ -116,7 +126,7 @@ SM_INLINE void sm__free_fast(void *ptr)
 	const struct sm_span *s;
 	struct sm_freed *p = ptr;
 	uint64_t key, x;
-	unsigned cls;
+	size_t cls;
 
 	if (SM_UNLIKELY(off >= g->bytes)) {
 		sm__free_slow(ptr);
@@ -128,9 +138,12 @@ SM_INLINE void sm__free_fast(void *ptr)
 	x = (off & (SM_UNIT - 1)) * s->recip;
 	key = g->key ^ (uintptr_t)ptr;
 	cls = s->cls;
-	if (SM_UNLIKELY((uint32_t)x >= s->start_max) || SM_UNLIKELY(p->key == key) ||
-	    SM_UNLIKELY(c->room[cls] == 0)) {
+	if (SM_UNLIKELY((uint32_t)x >= s->start_max) || SM_UNLIKELY(p->key == key)) {
 		sm__free_slow(ptr);
+		return;
+	}
+	if (SM_UNLIKELY(c->room[cls] == 0)) {
+		sm__free_full(ptr, cls);
 		return;
 	}
 	c->room[cls]--;
@@ -171,6 +184,33 @@ void sm__manual_drain_depots(void);
 size_t sm__mcache_held(const struct sm_mcache *c);
 /* Thread cleanup: arms the destructor; called once a thread. */
 void sm__mcache_key_init(void);
+
+/* At least one free slot of the class, at most `want`, as a list: from the depot (then exactly a full
+ * list), from spans, from a fresh span. Returns how many; 0: no memory. */
+unsigned sm__manual_fetch(unsigned cls, unsigned want, struct sm_freed **list);
+/* A full list goes to the depot, or on to the spans. Its links may carry lengths (rseq.h). */
+void sm__manual_give_list(unsigned cls, struct sm_freed *list);
+
+/* ---- manual_cpu.c ---------------------------------------------------------------------------------- */
+
+/* A CPU's cache. Words of lists are changed by restartable sections alone, or by who holds the slab. */
+struct sm_mcpu {
+	_Atomic(uint64_t) list[SM_NCLASSES_MAX]; /* first object, and the length above bit 48 */
+	/* Slow path: relaxed, from whichever thread is there. */
+	_Atomic(uint32_t) refills[SM_NCLASSES_MAX], overflows[SM_NCLASSES_MAX];
+	_Atomic(uint32_t) slow;	  /* slow paths taken on this CPU */
+	_Atomic(uint32_t) seen;	  /* `slow` when the cache was last looked at for idleness */
+	_Atomic(uint64_t) drains; /* times that it was emptied for being idle, or by trim */
+} __attribute__((aligned(4096)));
+
+/* False: not usable here, one line said why; caches are per thread. */
+bool sm__mcpu_init(void);
+void *sm__mcpu_malloc(unsigned cls);
+void sm__mcpu_free(unsigned cls, void *p);
+/* Empties one CPU's cache, whoever runs there. 0, -errno. */
+int sm__mcpu_drain(unsigned cpu);
+void sm__mcpu_drain_all(void);
+size_t sm__mcpu_held(unsigned cpu, unsigned cls);
 
 /* ---- manual.c -------------------------------------------------------------------------------------- */
 

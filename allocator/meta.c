@@ -145,6 +145,22 @@ void *sm__meta_alloc(struct sm_heap *h, size_t bytes)
 	return p;
 }
 
+void *sm__meta_pages(struct sm_heap *h, size_t bytes)
+{
+	struct sm_meta *m = h->meta;
+	/* The header has the first page. */
+	struct chunk *c = chunk_map(h, sm_align_up(bytes, sm__os_page_size()) + sm__os_page_size());
+
+	if (c == NULL)
+		return NULL;
+	sm_lock_acquire(&m->lock);
+	c->next = m->chunks;
+	m->chunks = c;
+	m->bytes += bytes;
+	sm_lock_release(&m->lock);
+	return (char *)c + sm__os_page_size();
+}
+
 void sm__meta_free(struct sm_heap *h, void *p, size_t bytes)
 {
 	struct sm_meta *m = h->meta;

@@ -17,6 +17,8 @@ int sm__meta_init(struct sm_heap *h); /* 0, -ENOMEM */
 void sm__meta_fini(struct sm_heap *h);
 /* Zeroed, aligned to a cache line. NULL: no memory, or heap.limit. */
 void *sm__meta_alloc(struct sm_heap *h, size_t bytes);
+/* The same on pages of its own: for tables that are mostly never touched. Never freed. */
+void *sm__meta_pages(struct sm_heap *h, size_t bytes);
 /* `bytes` as it was asked for. p may be NULL. */
 void sm__meta_free(struct sm_heap *h, void *p, size_t bytes);
 size_t sm__meta_bytes(struct sm_heap *h);

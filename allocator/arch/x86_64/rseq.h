@@ -1,0 +1,147 @@
+/*
+ * arch/x86_64/rseq.h: the restartable sections of rseq.h. Included by it alone.
+ *
+ * Each section: 0 announces it (rseq_cs), 1 is its first instruction, 2 the one behind the commit, 4 where
+ * the kernel sends a disturbed thread: back to 0. In front of 4 stands the signature that the kernel
+ * demands, as the operand of an undefined instruction. Leaving a section early (5) is allowed anywhere.
+ */
+#ifndef SM_ALLOCATOR_ARCH_X86_64_RSEQ_H
+#define SM_ALLOCATOR_ARCH_X86_64_RSEQ_H
+
+SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
+{
+	char *tp;
+
+	__asm__("movq %%fs:0, %0" : "=r"(tp));
+	return (struct sm_rseq_area *)(tp + sm__rseq_area_offset);
+}
+
+/* Loads the CPU's slab into s, or leaves. */
+#define SM_RSEQ_ENTER                                                \
+	".pushsection __rseq_cs, \"aw\"\n\t"                         \
+	".balign 32\n\t"                                             \
+	"3:\n\t"                                                     \
+	".long 0, 0\n\t"                                             \
+	".quad 1f, 2f - 1f, 4f\n\t"                                  \
+	".popsection\n\t"                                            \
+	".pushsection .text.unlikely, \"ax\"\n\t"                    \
+	".byte 0x0f, 0xb9, 0x3d\n\t" /* ud1 signature(%rip), %edi */ \
+	".long 0x53053053\n\t"                                       \
+	"4:\n\t"                                                     \
+	"jmp 0f\n\t"                                                 \
+	".popsection\n\t"                                            \
+	"0:\n\t"                                                     \
+	"leaq 3b(%%rip), %[s]\n\t"                                   \
+	"movq %[s], 8(%[rs])\n\t"                                    \
+	"1:\n\t"                                                     \
+	"movl 4(%[rs]), %k[s]\n\t"                                   \
+	"xorl %k[res], %k[res]\n\t"                                  \
+	"cmpl %[n], %k[s]\n\t"                                       \
+	"jae 5f\n\t"                                                 \
+	"movq (%[slabs],%[s],8), %[s]\n\t"                           \
+	"testq %[s], %[s]\n\t"                                       \
+	"je 5f\n\t"
+
+/* Pops the list at byte `at` of the slab. NULL: empty. */
+SM_INLINE void *sm__rseq_pop(const struct sm_rseq_table *t, size_t at)
+{
+	uint64_t res, s, x;
+
+	__asm__ volatile(SM_RSEQ_ENTER "movq (%[s],%[at]), %[res]\n\t"
+				       "shlq $16, %[res]\n\t"
+				       "shrq $16, %[res]\n\t"
+				       "je 5f\n\t"
+				       "movq (%[res]), %[x]\n\t"
+				       "movq %[x], (%[s],%[at])\n\t"
+				       "2:\n\t"
+				       "5:\n\t"
+			 : [res] "=&r"(res), [s] "=&r"(s), [x] "=&r"(x)
+			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus), [at] "r"(at)
+			 : "memory", "cc");
+	return (void *)res;
+}
+
+/* Pushes p unless the list has `limit` objects or more (or the slab is away). */
+SM_INLINE bool sm__rseq_push(const struct sm_rseq_table *t, size_t at, uint64_t limit, void *p)
+{
+	uint64_t res, s, x;
+
+	__asm__ volatile(SM_RSEQ_ENTER "movq (%[s],%[at]), %[x]\n\t"
+				       "movq %[x], (%[p])\n\t"
+				       "shrq $48, %[x]\n\t"
+				       "cmpq %[limit], %[x]\n\t"
+				       "jae 5f\n\t"
+				       "incq %[x]\n\t"
+				       "shlq $48, %[x]\n\t"
+				       "orq %[p], %[x]\n\t"
+				       "incl %k[res]\n\t"
+				       "movq %[x], (%[s],%[at])\n\t"
+				       "2:\n\t"
+				       "5:\n\t"
+			 : [res] "=&r"(res), [s] "=&r"(s), [x] "=&r"(x)
+			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus), [at] "r"(at),
+			   [limit] "r"(limit), [p] "r"(p)
+			 : "memory", "cc");
+	return res;
+}
+
+/* Takes the whole word, leaving 0. */
+SM_INLINE uint64_t sm__rseq_take(const struct sm_rseq_table *t, size_t at)
+{
+	uint64_t res, s;
+
+	__asm__ volatile(SM_RSEQ_ENTER "movq (%[s],%[at]), %[res]\n\t"
+				       "movq $0, (%[s],%[at])\n\t"
+				       "2:\n\t"
+				       "5:\n\t"
+			 : [res] "=&r"(res), [s] "=&r"(s)
+			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus), [at] "r"(at)
+			 : "memory", "cc");
+	return res;
+}
+
+/* Stores value where 0 was; second, a word at `at2`, is stored before it and counts only with it. */
+SM_INLINE bool sm__rseq_put(const struct sm_rseq_table *t, size_t at, uint64_t value, size_t at2,
+			    uint64_t second)
+{
+	uint64_t res, s;
+
+	__asm__ volatile(SM_RSEQ_ENTER "cmpq $0, (%[s],%[at])\n\t"
+				       "jne 5f\n\t"
+				       "movq %[second], (%[s],%[at2])\n\t"
+				       "incl %k[res]\n\t"
+				       "movq %[value], (%[s],%[at])\n\t"
+				       "2:\n\t"
+				       "5:\n\t"
+			 : [res] "=&r"(res), [s] "=&r"(s)
+			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus), [at] "r"(at),
+			   [at2] "r"(at2), [value] "r"(value), [second] "r"(second)
+			 : "memory", "cc");
+	return res;
+}
+
+/* Bumps the window {cur, end} at `at` by size; the last slot leaves cur 0. NULL: no window. */
+SM_INLINE void *sm__rseq_bump(const struct sm_rseq_table *t, size_t at, size_t size)
+{
+	uint64_t res, s, x, zero;
+
+	__asm__ volatile(SM_RSEQ_ENTER "movq (%[s],%[at]), %[res]\n\t"
+				       "testq %[res], %[res]\n\t"
+				       "je 5f\n\t"
+				       "xorl %k[zero], %k[zero]\n\t"
+				       "leaq (%[res],%[size]), %[x]\n\t"
+				       "cmpq 8(%[s],%[at]), %[x]\n\t"
+				       "cmoveq %[zero], %[x]\n\t"
+				       "movq %[x], (%[s],%[at])\n\t"
+				       "2:\n\t"
+				       "5:\n\t"
+			 : [res] "=&r"(res), [s] "=&r"(s), [x] "=&r"(x), [zero] "=&r"(zero)
+			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus), [at] "r"(at),
+			   [size] "r"(size)
+			 : "memory", "cc");
+	return (void *)res;
+}
+
+#undef SM_RSEQ_ENTER
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * rseq.h: restartable sequences: short sections on data of the CPU that runs them, without atomics.
+ *
+ * The kernel restarts a section whose thread is preempted, migrated or signalled inside it, so that its
+ * last store, the commit, happens only if the thread stayed on its CPU undisturbed. We use the area that
+ * glibc (2.35 or newer) registers for every thread, never one of our own, and read its cpu_id only.
+ *
+ * A section works on the slab of its CPU, found in a table of pointers; NULL means that the slab is being
+ * drained by somebody else, and the section gives up. To drain another CPU's slab: take its pointer out
+ * of the table, then sm__rseq_fence(cpu), after which no section of that CPU runs on what it read before.
+ *
+ * Words. A list of freed objects is one word: the first object's address in the low 48 bits, the length
+ * above; each object's first word is the list behind it, in the same form, so a pop is one load and one
+ * commit. A bump window is two words: cur (0: no window) and end.
+ *
+ * Sources: Desnoyers, Hunter, "Restartable sequences" (Linux 4.18); librseq; TCMalloc docs/rseq.md.
+ */
+#ifndef SM_ALLOCATOR_RSEQ_H
+#define SM_ALLOCATOR_RSEQ_H
+
+#include "allocator/base.h"
+
+#define SM_RSEQ_TAG_SHIFT 48
+#define SM_RSEQ_PTR_MASK  ((UINT64_C(1) << SM_RSEQ_TAG_SHIFT) - 1)
+
+/* The kernel's struct rseq, as far as it is used. */
+struct sm_rseq_area {
+	uint32_t cpu_id_start;
+	uint32_t cpu_id; /* negative: not registered */
+	uint64_t rseq_cs;
+};
+
+/* Slabs by CPU; fixed address and size. */
+struct sm_rseq_table {
+	void **slabs; /* [ncpus] */
+	uint32_t ncpus;
+};
+
+/* Can sections run in this process? False: why (static text) says why not. */
+bool sm__rseq_usable(const char **why);
+/* CPUs that a table needs. */
+unsigned sm__rseq_cpus(void);
+/* Restarts every section that runs on cpu (all of this process's threads). 0, -errno: cannot. */
+int sm__rseq_fence(unsigned cpu);
+extern ptrdiff_t sm__rseq_area_offset __attribute__((visibility("hidden")));
+
+#if defined(__x86_64__)
+#include "allocator/arch/x86_64/rseq.h"
+#define SM_HAVE_RSEQ 1
+#elif defined(__aarch64__)
+#include "allocator/arch/aarch64/rseq.h"
+#define SM_HAVE_RSEQ 1
+#else
+#define SM_HAVE_RSEQ 0
+#endif
+
+#endif

@@ -1,0 +1,412 @@
+/* Restartable sections and the caches per CPU that are made of them. */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "allocator/malloc.h"
+#include "allocator/manual_internal.h"
+#include "tests/support/run.h"
+
+#if SM_HAVE_RSEQ
+
+/* ---- the sections themselves ----------------------------------------------------------------------- */
+
+struct slab {
+	_Atomic(uint64_t) list, window[2];
+} __attribute__((aligned(64)));
+
+struct node {
+	uint64_t next, key;
+	_Atomic(uint32_t) owners;
+} __attribute__((aligned(16)));
+
+#define NODES	4000
+#define THREADS 8
+#define ROUNDS	200000
+
+static struct slab slabs[SM_MAX_CPUS];
+static void *table_slabs[SM_MAX_CPUS];
+static struct sm_rseq_table table = {.slabs = table_slabs};
+static struct node nodes[NODES];
+
+static void make_table(void)
+{
+	table.ncpus = sm__rseq_cpus();
+	for (unsigned i = 0; i < table.ncpus; i++)
+		table_slabs[i] = &slabs[i];
+}
+
+/* Pops nodes and pushes them back, on whatever CPU it runs: each node is in one place at a time. */
+static void *juggle(void *arg)
+{
+	struct node *mine[16] = {NULL};
+	unsigned seed = (unsigned)(uintptr_t)arg;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		unsigned k = (unsigned)rand_r(&seed) % 16;
+
+		if (mine[k] == NULL) {
+			mine[k] = sm__rseq_pop(&table, offsetof(struct slab, list));
+			if (mine[k] != NULL && sm_fetch_add_relaxed(&mine[k]->owners, 1) != 0)
+				ck_abort_msg("a node was popped twice");
+		} else {
+			sm_fetch_sub_relaxed(&mine[k]->owners, 1);
+			if (sm__rseq_push(&table, offsetof(struct slab, list), 60000, mine[k]))
+				mine[k] = NULL;
+			else
+				sm_fetch_add_relaxed(&mine[k]->owners, 1);
+		}
+		if (i % 1000 == 0)
+			sched_yield();
+	}
+	for (unsigned k = 0; k < 16; k++)
+		if (mine[k] != NULL) {
+			sm_fetch_sub_relaxed(&mine[k]->owners, 1);
+			while (!sm__rseq_push(&table, offsetof(struct slab, list), 60000, mine[k]))
+				sched_yield();
+		}
+	return NULL;
+}
+
+/* The slab of each CPU, taken away and given back, while others work on it. */
+static void *take_away(void *arg)
+{
+	_Atomic(bool) *stop = arg;
+
+	while (!sm_load_relaxed(stop))
+		for (unsigned cpu = 0; cpu < table.ncpus; cpu++) {
+			_Atomic(void *) *at = (_Atomic(void *) *)&table_slabs[cpu];
+			struct slab *s = sm_exchange_acqrel(at, NULL);
+			uint64_t before;
+
+			ck_assert_int_eq(sm__rseq_fence(cpu), 0);
+			before = sm_load_relaxed(&s->list);
+			usleep(50);
+			/* Nobody may have touched it. */
+			ck_assert(sm_load_relaxed(&s->list) == before);
+			sm_store_release(at, s);
+		}
+	return NULL;
+}
+
+static unsigned count_nodes(void)
+{
+	unsigned n = 0;
+
+	for (unsigned cpu = 0; cpu < table.ncpus; cpu++) {
+		uint64_t word = sm_load_relaxed(&slabs[cpu].list);
+		unsigned length = (unsigned)(word >> SM_RSEQ_TAG_SHIFT);
+
+		for (; word != 0; word = ((struct node *)(word & SM_RSEQ_PTR_MASK))->next) {
+			ck_assert_uint_eq(word >> SM_RSEQ_TAG_SHIFT, length);
+			length--;
+			n++;
+		}
+		ck_assert_uint_eq(length, 0);
+	}
+	return n;
+}
+
+START_TEST(nodes_are_neither_lost_nor_doubled)
+{
+	_Atomic(bool) stop = false;
+	pthread_t t[THREADS], thief;
+
+	make_table();
+	for (unsigned i = 0; i < NODES; i++)
+		ck_assert(sm__rseq_push(&table, offsetof(struct slab, list), 60000, &nodes[i]));
+	ck_assert_int_eq(pthread_create(&thief, NULL, take_away, &stop), 0);
+	for (uintptr_t i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, juggle, (void *)(i + 1)), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	sm_store_relaxed(&stop, true);
+	pthread_join(thief, NULL);
+	ck_assert_uint_eq(count_nodes(), NODES);
+}
+END_TEST
+
+START_TEST(limits_take_and_put)
+{
+	size_t at = offsetof(struct slab, list);
+	cpu_set_t one;
+
+	make_table();
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	sched_setaffinity(0, sizeof(one), &one);
+	ck_assert_ptr_null(sm__rseq_pop(&table, at));
+	ck_assert(sm__rseq_push(&table, at, 2, &nodes[0]));
+	ck_assert(sm__rseq_push(&table, at, 2, &nodes[1]));
+	ck_assert(!sm__rseq_push(&table, at, 2, &nodes[2]));
+	ck_assert(!sm__rseq_put(&table, at, 5, at + 8, 6));
+	ck_assert_uint_eq(sm__rseq_take(&table, at), (uintptr_t)&nodes[1] | UINT64_C(2) << 48);
+	ck_assert_uint_eq(sm__rseq_take(&table, at), 0);
+	ck_assert(sm__rseq_put(&table, at, (uintptr_t)&nodes[3] | UINT64_C(1) << 48, at + 8, 0));
+	nodes[3].next = 0;
+	ck_assert_ptr_eq(sm__rseq_pop(&table, at), &nodes[3]);
+	ck_assert_ptr_null(sm__rseq_pop(&table, at));
+}
+END_TEST
+
+#define WINDOW_SLOTS 1000
+
+static char area[64][WINDOW_SLOTS * 16];
+static _Atomic(uint32_t) area_next, handed;
+static _Atomic(uint8_t) taken[64][WINDOW_SLOTS];
+
+static void *bumper(void *arg)
+{
+	size_t at = offsetof(struct slab, window);
+
+	for (;;) {
+		char *p = sm__rseq_bump(&table, at, 16);
+
+		if (p == NULL) {
+			uint32_t k = sm_fetch_add_relaxed(&area_next, 1);
+
+			if (k >= 64)
+				return arg;
+			while (!sm__rseq_put(&table, at, (uintptr_t)area[k], at + 8,
+					     (uintptr_t)area[k + 1])) {
+				/* Somebody else's window is there: use that up first. */
+				p = sm__rseq_bump(&table, at, 16);
+				if (p != NULL) {
+					size_t off = (size_t)(p - area[0]);
+
+					ck_assert_uint_eq(
+						sm_fetch_add_relaxed(&taken[off / sizeof(area[0])]
+									   [off % sizeof(area[0]) / 16],
+								     1),
+						0);
+					sm_fetch_add_relaxed(&handed, 1);
+				}
+			}
+			continue;
+		}
+		size_t off = (size_t)(p - area[0]);
+
+		ck_assert_uint_eq(
+			sm_fetch_add_relaxed(&taken[off / sizeof(area[0])][off % sizeof(area[0]) / 16], 1),
+			0);
+		sm_fetch_add_relaxed(&handed, 1);
+	}
+}
+
+START_TEST(windows_hand_each_slot_out_once)
+{
+	pthread_t t[THREADS];
+	char *p;
+
+	make_table();
+	for (unsigned i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, bumper, NULL), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	/* What is left lies in windows of CPUs. */
+	for (unsigned cpu = 0; cpu < table.ncpus; cpu++) {
+		uint64_t cur = slabs[cpu].window[0], end = slabs[cpu].window[1];
+
+		if (cur != 0)
+			handed += (uint32_t)((end - cur) / 16);
+	}
+	(void)p;
+	ck_assert_uint_eq(handed, 64 * WINDOW_SLOTS);
+}
+END_TEST
+
+/* ---- caches per CPU -------------------------------------------------------------------------------- */
+
+static void cpu_mode(void)
+{
+	char err[256];
+
+	ck_assert_int_eq(sm_malloc_configure("cache.mode", "cpu", err, sizeof(err)), 0);
+	sm_free(sm_malloc(1));
+	ck_assert(sm__manual.percpu);
+}
+
+static size_t in_use(void)
+{
+	struct sm_pageheap_stats st;
+
+	sm__pageheap_stats(sm_malloc_heap(), 0, &st);
+	return st.in_use_bytes;
+}
+
+static void *mixed(void *arg)
+{
+	unsigned seed = (unsigned)(uintptr_t)arg;
+	unsigned char *p[300] = {NULL};
+	size_t size[300];
+
+	for (unsigned i = 0; i < 100000; i++) {
+		unsigned k = (unsigned)rand_r(&seed) % 300;
+
+		if (p[k] != NULL) {
+			ck_assert_uint_eq(p[k][0], k & 0xff);
+			ck_assert_uint_eq(p[k][size[k] - 1], k & 0xff);
+			sm_free(p[k]);
+		}
+		size[k] = 1 + (size_t)rand_r(&seed) % (i % 20 ? 400 : 20000);
+		p[k] = sm_malloc(size[k]);
+		memset(p[k], (int)k, size[k]);
+	}
+	for (unsigned k = 0; k < 300; k++)
+		sm_free(p[k]);
+	return NULL;
+}
+
+static void *drainer(void *arg)
+{
+	_Atomic(bool) *stop = arg;
+
+	while (!sm_load_relaxed(stop)) {
+		sm_malloc_trim();
+		usleep(500);
+	}
+	return NULL;
+}
+
+START_TEST(threads_on_all_cpus_with_somebody_draining)
+{
+	_Atomic(bool) stop = false;
+	pthread_t t[THREADS], d;
+
+	cpu_mode();
+	ck_assert_int_eq(pthread_create(&d, NULL, drainer, &stop), 0);
+	for (uintptr_t i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, mixed, (void *)(i + 1)), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	sm_store_relaxed(&stop, true);
+	pthread_join(d, NULL);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+	sm_malloc_trim();
+	ck_assert_uint_eq(in_use(), 0);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+}
+END_TEST
+
+START_TEST(another_cpus_cache_can_be_drained)
+{
+	struct sm_malloc_stats st;
+	void *p[100];
+
+	cpu_mode();
+	for (unsigned i = 0; i < 100; i++)
+		p[i] = sm_malloc(64);
+	for (unsigned i = 0; i < 100; i++)
+		sm_free(p[i]);
+	sm_malloc_stats(&st);
+	ck_assert_uint_gt(st.cached_bytes, 0);
+	for (unsigned cpu = 0; cpu < sm__manual.cpus.ncpus; cpu++)
+		ck_assert_int_eq(sm__mcpu_drain(cpu), 0);
+	sm_malloc_stats(&st);
+	ck_assert_uint_eq(st.cached_bytes, 0);
+	ck_assert_uint_eq(st.caches, 0);
+}
+END_TEST
+
+static pthread_barrier_t all_there;
+
+/* Uses a little of many classes, then waits with its cache as it is. */
+static void *guest(void *arg)
+{
+	void *p[8];
+
+	for (size_t size = 16; size <= 1024; size += 16) {
+		for (unsigned i = 0; i < 8; i++)
+			p[i] = sm_malloc(size);
+		for (unsigned i = 0; i < 8; i++)
+			sm_free(p[i]);
+	}
+	pthread_barrier_wait(&all_there);
+	pthread_barrier_wait(&all_there);
+	return arg;
+}
+
+static size_t held_with_threads(const char *mode, unsigned n)
+{
+	struct sm_malloc_stats st;
+	char err[256];
+	pthread_t t[1000];
+
+	ck_assert_int_eq(sm_malloc_configure("cache.mode", mode, err, sizeof(err)), 0);
+	pthread_barrier_init(&all_there, NULL, n + 1);
+	for (unsigned i = 0; i < n; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, guest, NULL), 0);
+	pthread_barrier_wait(&all_there);
+	sm_malloc_stats(&st);
+	pthread_barrier_wait(&all_there);
+	for (unsigned i = 0; i < n; i++)
+		pthread_join(t[i], NULL);
+	printf("%u threads, cache.mode=%s: caches hold %zu KiB\n", n, mode, st.cached_bytes / 1024);
+	fflush(stdout);
+	return st.cached_bytes;
+}
+
+/* Each mode in a process of its own; the figure comes back through the exit of a pipe. */
+static size_t in_child(const char *mode, unsigned n)
+{
+	size_t held = 0;
+	int fd[2];
+
+	ck_assert_int_eq(pipe(fd), 0);
+	if (fork() == 0) {
+		held = held_with_threads(mode, n);
+		_exit(write(fd[1], &held, sizeof(held)) == sizeof(held) ? 0 : 1);
+	}
+	ck_assert_int_eq(read(fd[0], &held, sizeof(held)), sizeof(held));
+	return held;
+}
+
+START_TEST(many_threads_on_few_cpus_hold_little)
+{
+	unsigned cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN), n = cpus <= 16 ? 1000 : 0;
+	size_t per_thread, per_cpu;
+
+	if (n == 0)
+		return; /* 60 threads a CPU are wanted */
+	per_thread = in_child("thread", n);
+	per_cpu = in_child("cpu", n);
+	ck_assert_uint_gt(per_cpu, 0);
+	ck_assert_uint_le(per_cpu * 10, per_thread);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("rseq");
+	TCase *t = tcase_create("rseq");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, limits_take_and_put);
+	tcase_add_test(t, nodes_are_neither_lost_nor_doubled);
+	tcase_add_test(t, windows_hand_each_slot_out_once);
+	tcase_add_test(t, another_cpus_cache_can_be_drained);
+	tcase_add_test(t, threads_on_all_cpus_with_somebody_draining);
+	tcase_add_test(t, many_threads_on_few_cpus_hold_little);
+	suite_add_tcase(s, t);
+	return s;
+}
+#endif
+
+int main(void)
+{
+	const char *why = "";
+
+	if (!sm__rseq_usable(&why)) {
+		printf("restartable sequences cannot be used here: %s\n", why);
+		return 77;
+	}
+#if SM_HAVE_RSEQ
+	return sm_test_run(suite());
+#else
+	return 77;
+#endif
+}
