@@ -37,6 +37,7 @@ cpuset)
 	take() { echo "0-$((last - 1))" >$group/cpuset.cpus; }
 	restore() {
 		echo $$ >/sys/fs/cgroup/cgroup.procs
+		sleep 1 # until the last worker is gone
 		rmdir $group
 	}
 	;;
@@ -45,11 +46,11 @@ esac
 
 prepare || skip "cannot prepare the $how"
 trap restore EXIT
-# A mutator on every CPU, so that the one that goes is in use; samples of a few seconds, so that it goes during one.
+# A mutator on every CPU, so that the one that goes is in use; a sample of several seconds, so that it goes during one.
 timeout -k 5 90 "$spanmark" run -w churn -p ops="${SM_HOTPLUG_OPS:-20000000}" --threads $((last + 1)) --workers 1 \
-	--place one-per-core --mark-place shared --reps 3 --timeout 40 --format json -o "$out/$how.json" &
+	--place one-per-core --mark-place shared --reps 2 --timeout 60 --format json -o "$out/$how.json" &
 run=$!
-sleep 4
+sleep "${SM_HOTPLUG_WAIT:-3}"
 take || { echo "could not take CPU $last away"; kill $run; exit 1; }
 echo "took CPU $last away"
 wait $run
