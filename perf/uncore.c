@@ -12,7 +12,8 @@ struct cell {
 	struct sm_event_code code;
 	struct sm_counter_group g;
 	struct sm_group_count from;
-	bool started;
+	bool started, counted;
+	struct sm_reading sum; /* over all stretches between start and stop */
 };
 
 struct sm_uncore {
@@ -170,19 +171,32 @@ static struct sm_reading difference(struct cell *c)
 	return r;
 }
 
+/* The instances of one event in one package add up. */
+static void publish(struct sm_uncore *u, const struct cell *c)
+{
+	struct sm_reading *sum = &u->rows[c->row].readings[c->event];
+	bool first = true;
+
+	for (const struct cell *other = u->cells; other < c; other++)
+		first &= other->row != c->row || other->event != c->event;
+	if (first)
+		*sum = c->sum;
+	else
+		sm_reading_add(sum, &c->sum);
+}
+
 void sm_uncore_stop(struct sm_uncore *u)
 {
 	for (unsigned i = 0; u && i < u->n_cells; i++) {
 		struct cell *c = &u->cells[i];
-		struct sm_reading *sum = &u->rows[c->row].readings[c->event], r = difference(c);
-		bool first = true;
+		struct sm_reading r = difference(c);
 
-		for (unsigned j = 0; j < i; j++)
-			first &= u->cells[j].row != c->row || u->cells[j].event != c->event;
-		if (first)
-			*sum = r;
+		if (c->counted)
+			sm_reading_add(&c->sum, &r);
 		else
-			sm_reading_add(sum, &r);
+			c->sum = r;
+		c->counted = true;
+		publish(u, c);
 	}
 }
 

@@ -28,7 +28,7 @@ struct sm_uncore_row {
  */
 int sm_uncore_open(const struct sm_counterset *cs, const struct sm_topology *topo, struct sm_uncore **out);
 
-/* Begin and end of what is measured. The readings are differences between the two. */
+/* Begin and end of a stretch that is measured. The readings are sums over all stretches. */
 void sm_uncore_start(struct sm_uncore *u);
 void sm_uncore_stop(struct sm_uncore *u);
 

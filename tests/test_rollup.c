@@ -207,6 +207,12 @@ START_TEST(test_uncore_per_package_and_l3)
 	}
 	ck_assert_uint_eq(packages, 2);
 	ck_assert_uint_eq(l3s, 4);
+	/* A second stretch adds to the first; what lies between them does not count. */
+	sm_uncore_start(u);
+	sm_uncore_stop(u);
+	for (unsigned i = 0; i < n; i++)
+		if (!rows[i].is_l3)
+			ck_assert_uint_eq(rows[i].readings[reads].raw, 2 * (rows[i].index ? 3u : 2u) * 0x10a);
 	sm_uncore_free(u);
 	ck_assert_uint_eq(mock_perf_leaks(&mock), 0);
 	sm_counterset_free(cs);

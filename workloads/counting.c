@@ -3,6 +3,7 @@
  * turning their readings into metrics by thread, by role, and over all phases.
  */
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "perf/counterset.h"
 #include "perf/region.h"
 #include "workloads/counting.h"
+#include "workloads/counting_uncore.h"
 #include "workloads/run_priv.h"
 
 /* Regions are the phases, and one more for what is not timed. */
@@ -42,6 +44,7 @@ struct sm_counting {
 	struct sm_run *run;
 	const struct sm_counterset *set;
 	unsigned pass;
+	struct sm_uncore_run *uncore; /* NULL: no packages or L3s to count */
 	/* Written by thread 0; read relaxed by all: each thread splits its own counts when it sees the change,
 	 * nothing else depends on it. */
 	_Atomic(bool) armed;
@@ -137,6 +140,7 @@ void sm__counting_arm(struct sm_counting *c, bool on)
 {
 	if (c == NULL)
 		return;
+	sm__uncore_arm(c->uncore, on);
 	sm_store_relaxed(&c->armed, on);
 	sm__counting_sync(c);
 }
@@ -401,6 +405,12 @@ static int collect_cost(const struct sm_counting *c, struct sm_sample *sample)
 	err = sm_sample_add_double(sample, "counting_share", worst.share, "");
 	if (err == 0)
 		err = sm_sample_add_double(sample, "counting_ns_per_change", worst.ns_per_change, "ns");
+	if (err == 0 && isnan(worst.instructions_per_change))
+		err = sm_sample_add_none(sample, "counting_instructions_per_change", "insn",
+					 "instructions are not counted");
+	else if (err == 0)
+		err = sm_sample_add_double(sample, "counting_instructions_per_change",
+					   worst.instructions_per_change, "insn");
 	if (worst.share > 0.02)
 		sm__run_warn(c->run,
 			     "reading the counters took %.1f%% of a thread's time (%.0f ns a phase change, "
@@ -428,6 +438,8 @@ int sm__counting_collect(struct sm_counting *c, struct sm_sample *sample, uint64
 	if (err == 0)
 		err = collect_roles(&r, timed_ns, scratch);
 	if (err == 0)
+		err = sm__uncore_collect(c->uncore, sample, r.ops, timed_ns);
+	if (err == 0)
 		err = collect_cost(c, sample);
 	free(r.readings);
 	free(scratch);
@@ -452,6 +464,7 @@ int sm__counting_new(struct sm_run *run, struct sm_counting **out)
 	c->run = run;
 	c->set = set;
 	c->pass = run->job->pass;
+	c->uncore = sm__uncore_new(set, c->pass, run->job->topology);
 	pthread_mutex_init(&c->lock, NULL);
 	*out = c;
 	return 0;
@@ -468,6 +481,7 @@ void sm__counting_free(struct sm_counting *c)
 		sm_region_thread_free(t->regions);
 		free(t);
 	}
+	sm__uncore_free(c->uncore);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
