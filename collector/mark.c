@@ -64,13 +64,16 @@ static void put_packet(struct sm_marker *k)
 static SM_COLD void overflow(struct sm_marker *k, uintptr_t entry)
 {
 	struct sm_gc *gc = k->gc;
+	struct sm_span *s;
 
 	if (entry & 1) {
 		sm__roots_scan_piece(gc, k, entry >> 1);
 		return;
 	}
-	sm_fetch_or_relaxed(&gc->unit_flags[sm_span_unit(&gc->range, sm_span_of(&gc->range, entry))],
-			    SM_UNIT_OVERFLOW);
+	s = sm_span_of(&gc->range, entry);
+	sm_fetch_or_relaxed(&gc->unit_flags[sm_span_unit(&gc->range, s)], SM_UNIT_OVERFLOW);
+	/* The rescan meets objects that were scanned before, so it does not count bytes. */
+	k->n.bytes += s->slot_bytes;
 	k->n.overflows++;
 	/* Release: who sees the flag (after the queues have drained) sees the span's bit. */
 	sm_store_release(&gc->overflowed, 1);
@@ -192,11 +195,7 @@ SM_COLD void sm__mark_large_new(struct sm_marker *k, struct sm_span *s)
 
 void sm__mark_exact(struct sm_marker *k, uintptr_t p)
 {
-	struct sm_lane l;
-
-	sm__lane_init(&l, k);
-	if (p - k->base < k->bytes)
-		sm__mark_offset(k, &l, p - k->base, SM_HOW_ATOMIC);
+	sm__mark_word_exact(k, p, SM_HOW_ATOMIC);
 }
 
 void sm__mark_conservative(struct sm_marker *k, uintptr_t word)

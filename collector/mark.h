@@ -18,7 +18,6 @@
 struct sm_gc;
 
 #define SM_FIFO_MAX    64
-#define SM_EDGES       32 /* edges whose descriptors are on their way; a power of two */
 #define SM_LARGE_PIECE (128 * SM_KIB)
 #define SM_ROOT_PIECE  (256 * SM_KIB)
 

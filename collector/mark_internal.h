@@ -10,21 +10,11 @@
 
 /*
  * How a word found in an object is taken; always a constant, so that each loop is compiled for its own.
- * PLAIN: this is the only marker there is, so setting a bit needs no read-modify-write. DIRECT: without the
- * edge ring (gc.fifo=0, to measure what it brings). CHECKED: the overflow path, which meets window slots
- * whose owner is still zeroing them: words are validated like conservative ones.
+ * PLAIN: this is the only marker there is, so setting a bit needs no read-modify-write. CHECKED: the
+ * overflow path, which meets window slots whose owner is still zeroing them: words are validated like
+ * conservative ones.
  */
-enum sm_how { SM_HOW_ATOMIC, SM_HOW_PLAIN, SM_HOW_DIRECT, SM_HOW_CHECKED };
-
-/* What the loop looks at for every edge, in a local variable whose address goes nowhere: registers. */
-struct sm_lane {
-	uintptr_t base;
-	size_t bytes;
-	struct sm_span *spans;
-	unsigned edge_at;	  /* the next place: the oldest edge, or empty */
-	unsigned waiting;	  /* edges in the ring, in the places before edge_at */
-	uintptr_t edge[SM_EDGES]; /* offsets from base of edges whose descriptors are on their way; 0: none */
-};
+enum sm_how { SM_HOW_ATOMIC, SM_HOW_PLAIN, SM_HOW_CHECKED };
 
 /* The slow ends of push: another packet, another node's packet. */
 void sm__mark_push_slow(struct sm_marker *k, uintptr_t entry);
@@ -73,11 +63,13 @@ SM_INLINE void sm__mark_shade(struct sm_marker *k, struct sm_span *s, _Atomic(ui
 	if (!sm__mark_set(&marks[slot / 64], slot, how))
 		return;
 	k->n.objects++;
-	k->n.bytes += s->slot_bytes;
+	/* A small object with pointers counts its bytes when it is scanned; what may never be, here. */
 	if (SM_UNLIKELY(s->slot_bytes == 0))
 		sm__mark_large_new(k, s);
 	if (s->layout->kind != SM_SCAN_NONE)
 		sm__mark_push(k, p);
+	else
+		k->n.bytes += s->slot_bytes;
 }
 
 /*
@@ -114,16 +106,19 @@ SM_INLINE void sm__mark_word_conservative(struct sm_marker *k, uintptr_t word, e
 }
 
 /*
- * The exact pointer base + off, off within the range. No state needs to be read: the pointer was published
- * after the span was. A span without mark bits is not one of objects: a caller's mistake (a pointer to a
- * stack, or to nothing), counted and otherwise ignored.
+ * The exact pointer p: NULL and addresses outside the heap are ignored (the base is not 0). No state needs to
+ * be read: the pointer was published after the span was. A span without mark bits is not one of objects: a
+ * caller's mistake (a pointer to a stack, or to nothing), counted and otherwise ignored.
  */
-SM_INLINE void sm__mark_offset(struct sm_marker *k, const struct sm_lane *l, uintptr_t off, enum sm_how how)
+SM_INLINE void sm__mark_word_exact(struct sm_marker *k, uintptr_t p, enum sm_how how)
 {
-	struct sm_span *s = &l->spans[off >> SM_UNIT_SHIFT];
+	uintptr_t off = p - k->base, in_span;
+	struct sm_span *s;
 	_Atomic(uint64_t) *marks;
-	uintptr_t in_span;
 
+	if (off >= k->bytes)
+		return;
+	s = &k->spans[off >> SM_UNIT_SHIFT];
 	s -= s->back;
 	marks = s->marks;
 	if (SM_UNLIKELY(marks == NULL)) {
@@ -131,16 +126,8 @@ SM_INLINE void sm__mark_offset(struct sm_marker *k, const struct sm_lane *l, uin
 		return;
 	}
 	/* A descriptor is 128 B, a unit a power of two: bytes of table times this are bytes of heap. */
-	in_span = off - ((uintptr_t)s - (uintptr_t)l->spans) * (SM_UNIT / sizeof(*s));
-	sm__mark_shade(k, s, marks, (uint32_t)((in_span * (uint64_t)s->recip) >> 32), l->base + off, how);
-}
-
-SM_INLINE void sm__lane_init(struct sm_lane *l, const struct sm_marker *k)
-{
-	l->base = k->base;
-	l->bytes = k->bytes;
-	l->spans = k->spans;
-	l->edge_at = 0;
+	in_span = off - ((uintptr_t)s - (uintptr_t)k->spans) * (SM_UNIT / sizeof(*s));
+	sm__mark_shade(k, s, marks, (uint32_t)((in_span * (uint64_t)s->recip) >> 32), p, how);
 }
 
 #endif

@@ -4,6 +4,8 @@
  *   pop an address -> prefetch its object -> [FIFO of gc.fifo entries] -> scan it: for every pointer word
  *     NULL and range compare -> descriptor -> slot -> mark bit set? -> set it -> pointer-free? -> push
  *
+ * Half-way through the FIFO, when the object's line is there, its edges' descriptors are asked for too.
+ *
  * What it touches per object: one line of the object itself, asked for a ring's length in advance, and for
  * each edge one line of the target's descriptor, which holds the mark bits too (spans of up to 256 slots).
  * The target's own line is not touched before it is popped. Descriptors are 1/128 of the heap's size
@@ -21,10 +23,13 @@
  * An object in a window is black from the moment its mutator turned its barrier on, so no stale word can
  * make us scan memory that its owner is still setting up.
  */
+#include "allocator/bitops.h"
 #include "collector/mark_internal.h"
 
 /* The loop looks up from its work this often, in objects: to share and to keep to its budget. */
 #define LOOK_UP 128
+/* This many objects before an object is scanned, its edges' descriptors are asked for. */
+#define LOOK_AHEAD 8
 
 /* ---- scanning one object ------------------------------------------------------------------------- */
 
@@ -33,73 +38,36 @@ SM_INLINE uintptr_t word_at(const uintptr_t *w)
 	return sm_load_relaxed((const _Atomic(uintptr_t) *)w);
 }
 
-/*
- * A pointer found in an object. Its descriptor, which holds the mark bit, is asked for now and looked at
- * SM_EDGES edges later, when it is in the nearest cache. Whether the bit is set is a coin toss for the
- * branch predictor: without the delay each wrong guess would be found out only when the line arrives.
- */
-SM_INLINE void edge(struct sm_marker *k, struct sm_lane *l, uintptr_t p, enum sm_how how)
+SM_INLINE void edge(struct sm_marker *k, uintptr_t p, enum sm_how how)
 {
-	uintptr_t off = p - l->base, old;
-
-	if (how == SM_HOW_CHECKED) {
+	if (how == SM_HOW_CHECKED)
 		sm__mark_word_conservative(k, p, how);
-		return;
-	}
-	/* NULL falls out here: the base is not 0. */
-	if (off >= l->bytes)
-		return;
-	if (how == SM_HOW_DIRECT) {
-		sm__mark_offset(k, l, off, how);
-		return;
-	}
-	SM_PREFETCH_R(&l->spans[off >> SM_UNIT_SHIFT]);
-	old = l->edge[l->edge_at];
-	l->edge[l->edge_at] = off;
-	l->edge_at = (l->edge_at + 1) % SM_EDGES;
-	if (SM_LIKELY(old != 0))
-		sm__mark_offset(k, l, old, how);
 	else
-		l->waiting++;
+		sm__mark_word_exact(k, p, how);
 }
 
-/* The edges that wait, oldest first: few where there is little to do, as in a list. */
-SM_INLINE void flush_edges(struct sm_marker *k, struct sm_lane *l, enum sm_how how)
-{
-	unsigned at = l->edge_at - l->waiting;
-
-	for (; l->waiting > 0; l->waiting--) {
-		uintptr_t off = l->edge[at % SM_EDGES];
-
-		l->edge[at++ % SM_EDGES] = 0;
-		sm__mark_offset(k, l, off, how);
-	}
-}
-
-SM_INLINE void scan_all(struct sm_marker *k, struct sm_lane *n, const uintptr_t *w, const uintptr_t *end,
-			enum sm_how how)
+SM_INLINE void scan_all(struct sm_marker *k, const uintptr_t *w, const uintptr_t *end, enum sm_how how)
 {
 	for (; w < end; w++)
-		edge(k, n, word_at(w), how);
+		edge(k, word_at(w), how);
 }
 
 /* Bits of one mask, at most 64 words from w; stops at end. */
-SM_INLINE void scan_bits(struct sm_marker *k, struct sm_lane *n, const uintptr_t *w, const uintptr_t *end,
-			 uint64_t bits, enum sm_how how)
+SM_INLINE void scan_bits(struct sm_marker *k, const uintptr_t *w, const uintptr_t *end, uint64_t bits,
+			 enum sm_how how)
 {
 	for (; bits; bits &= bits - 1) {
 		const uintptr_t *at = w + __builtin_ctzll(bits);
 
 		if (at >= end)
 			return;
-		edge(k, n, word_at(at), how);
+		edge(k, word_at(at), how);
 	}
 }
 
 /* Words [from, end) of an object whose pattern repeats every l->period words from `start`. */
-SM_INLINE void scan_pattern(struct sm_marker *k, struct sm_lane *n, const struct sm_layout *l,
-			    const uintptr_t *start, const uintptr_t *from, const uintptr_t *end,
-			    enum sm_how how)
+SM_INLINE void scan_pattern(struct sm_marker *k, const struct sm_layout *l, const uintptr_t *start,
+			    const uintptr_t *from, const uintptr_t *end, enum sm_how how)
 {
 	size_t phase = (size_t)(from - start) % l->period; /* word of the pattern at `from` */
 
@@ -112,7 +80,7 @@ SM_INLINE void scan_pattern(struct sm_marker *k, struct sm_lane *n, const struct
 		bits >>= phase % 64;
 		if (run < 64)
 			bits &= ((uint64_t)1 << run) - 1;
-		scan_bits(k, n, from, end, bits, how);
+		scan_bits(k, from, end, bits, how);
 		from += run;
 		phase += run;
 		if (phase == l->period)
@@ -121,20 +89,19 @@ SM_INLINE void scan_pattern(struct sm_marker *k, struct sm_lane *n, const struct
 }
 
 /* Words [from, end) of the object that starts at `start`. */
-SM_INLINE void scan_range(struct sm_marker *k, struct sm_lane *n, const struct sm_layout *l,
-			  const uintptr_t *start, const uintptr_t *from, const uintptr_t *end,
-			  enum sm_how how)
+SM_INLINE void scan_range(struct sm_marker *k, const struct sm_layout *l, const uintptr_t *start,
+			  const uintptr_t *from, const uintptr_t *end, enum sm_how how)
 {
 	switch ((enum sm_scan_kind)l->kind) {
 	case SM_SCAN_NONE: break;
 	case SM_SCAN_PREFIX:
 		if (end > start + l->nptrs)
 			end = start + l->nptrs;
-		scan_all(k, n, from, end, how);
+		scan_all(k, from, end, how);
 		break;
-	case SM_SCAN_ALL: scan_all(k, n, from, end, how); break;
+	case SM_SCAN_ALL: scan_all(k, from, end, how); break;
 	case SM_SCAN_MASK:
-	case SM_SCAN_BITMAP: scan_pattern(k, n, l, start, from, end, how); break;
+	case SM_SCAN_BITMAP: scan_pattern(k, l, start, from, end, how); break;
 	case SM_SCAN_CONSERVATIVE:
 		for (; from < end; from++)
 			sm__mark_word_conservative(k, word_at(from), how);
@@ -147,7 +114,6 @@ static SM_NOINLINE void scan_large(struct sm_marker *k, struct sm_span *s, uintp
 {
 	uintptr_t start = sm_span_base(&k->gc->range, s);
 	uintptr_t end = start + sm_span_bytes(s);
-	struct sm_lane n;
 
 	if (s->layout->kind == SM_SCAN_PREFIX && end - start > s->layout->nptrs * sizeof(uintptr_t))
 		end = start + s->layout->nptrs * sizeof(uintptr_t);
@@ -158,12 +124,11 @@ static SM_NOINLINE void scan_large(struct sm_marker *k, struct sm_span *s, uintp
 		end = piece + SM_LARGE_PIECE;
 	}
 	k->n.scan_bytes += end - piece;
-	sm__lane_init(&n, k);
-	scan_range(k, &n, s->layout, (const uintptr_t *)start, (const uintptr_t *)piece,
-		   (const uintptr_t *)end, SM_HOW_DIRECT);
+	scan_range(k, s->layout, (const uintptr_t *)start, (const uintptr_t *)piece, (const uintptr_t *)end,
+		   SM_HOW_ATOMIC);
 }
 
-SM_INLINE void scan(struct sm_marker *k, struct sm_lane *n, uintptr_t entry, enum sm_how how)
+SM_INLINE void scan(struct sm_marker *k, uintptr_t entry, enum sm_how how)
 {
 	struct sm_span *s;
 	const struct sm_layout *l;
@@ -174,7 +139,7 @@ SM_INLINE void scan(struct sm_marker *k, struct sm_lane *n, uintptr_t entry, enu
 		sm__roots_scan_piece(k->gc, k, entry >> 1);
 		return;
 	}
-	s = &n->spans[(entry - n->base) >> SM_UNIT_SHIFT];
+	s = &k->spans[(entry - k->base) >> SM_UNIT_SHIFT];
 	s -= s->back;
 	l = s->layout;
 	if (SM_UNLIKELY(s->slot_bytes == 0)) {
@@ -182,14 +147,214 @@ SM_INLINE void scan(struct sm_marker *k, struct sm_lane *n, uintptr_t entry, enu
 		return;
 	}
 	k->n.scan_bytes += s->slot_bytes;
+	if (how != SM_HOW_CHECKED)
+		k->n.bytes += s->slot_bytes;
 	if (SM_LIKELY(l->kind == SM_SCAN_PREFIX))
-		scan_all(k, n, w, w + l->nptrs, how);
+		scan_all(k, w, w + l->nptrs, how);
 	else
-		scan_range(k, n, l, w, w, (const uintptr_t *)(entry + s->slot_bytes), how);
+		scan_range(k, l, w, w, (const uintptr_t *)(entry + s->slot_bytes), how);
 }
 
 /* ---- the loop ------------------------------------------------------------------------------------ */
 
+/*
+ * What the loop needs for each edge, copied out of the marker: a push is a store that, for all the compiler
+ * knows, could change any field of it. Most objects are small with their pointers at the front, and most
+ * heaps have one node; those are scanned here, everything else by scan().
+ */
+struct loop {
+	uintptr_t base;
+	size_t bytes;
+	struct sm_span *spans;
+	const struct sm_layout *pointer_free;
+	uintptr_t *next, *first, *limit;
+	uint64_t pushed, leaves, leaf_bytes; /* marked here: objects with pointers, and without */
+	uint64_t scanned, scan_bytes;
+};
+
+SM_INLINE void loop_load(struct loop *l, const struct sm_marker *k)
+{
+	l->next = k->next;
+	l->first = k->first;
+	l->limit = k->limit;
+}
+
+/* Hands back what the marker must know before anything else of it is called. */
+SM_INLINE void loop_store(struct loop *l, struct sm_marker *k)
+{
+	k->next = l->next;
+	k->n.objects += l->pushed + l->leaves;
+	k->n.bytes += l->scan_bytes + l->leaf_bytes;
+	k->n.scanned += l->scanned;
+	k->n.scan_bytes += l->scan_bytes;
+	l->pushed = l->leaves = l->leaf_bytes = l->scanned = l->scan_bytes = 0;
+}
+
+SM_INLINE uint8_t peek_state(const struct sm_span *s)
+{
+#if SM_TSAN
+	return sm_load_relaxed(&s->state);
+#else
+	/* A plain byte: the compiler compares it in memory. */
+	return *(const uint8_t *)&s->state;
+#endif
+}
+
+static SM_COLD void mark_edge_slow(struct sm_marker *k, uintptr_t p)
+{
+	sm__mark_word_exact(k, p, SM_HOW_ATOMIC);
+}
+
+/*
+ * One pointer of an object. There is room for one more entry. A random graph makes "already marked?" a
+ * coin toss, so with one marker nothing branches on it: the entry is always written, and kept or not by
+ * how far `next` moves. With several, the read-modify-write must be avoided, so there is the branch.
+ *
+ * Plain reads: back, recip, marks and layout are fixed while the span is in use (span.h), and so is state.
+ */
+SM_INLINE void mark_edge(struct loop *l, struct sm_marker *k, uintptr_t p, enum sm_how how)
+{
+	uintptr_t off = p - l->base;
+	struct sm_span *s;
+	_Atomic(uint64_t) *word;
+	uint64_t old;
+	uint32_t slot;
+
+	if (off >= l->bytes)
+		return;
+	s = &l->spans[off >> SM_UNIT_SHIFT];
+	/* The first unit of a small span, which is nearly every edge; large, later units, wild: out of line. */
+	if (SM_UNLIKELY(s->back != 0) || SM_UNLIKELY(peek_state(s) != SM_SPAN_SMALL)) {
+		loop_store(l, k);
+		mark_edge_slow(k, p);
+		loop_load(l, k);
+		return;
+	}
+	slot = (uint32_t)(((off & (SM_UNIT - 1)) * (uint64_t)s->recip) >> 32);
+	word = &s->marks[slot / 64];
+	old = sm_load_relaxed(word);
+	if (s->layout == l->pointer_free) {
+		if (sm__mark_set(word, slot, how)) {
+			l->leaves++;
+			l->leaf_bytes += s->slot_bytes;
+		}
+		return;
+	}
+	if (how == SM_HOW_PLAIN) {
+		bool was = sm_bit_test_set(&old, slot);
+
+		sm_store_relaxed(word, old);
+		*l->next = p;
+		l->next += !was;
+	} else if (!(old >> (slot % 64) & 1) && sm__mark_set(word, slot, how)) {
+		*l->next++ = p;
+	}
+}
+
+static SM_NOINLINE void scan_other(struct sm_marker *k, uintptr_t entry)
+{
+	scan(k, entry, SM_HOW_ATOMIC);
+}
+
+SM_INLINE void loop_scan(struct loop *l, struct sm_marker *k, uintptr_t entry, enum sm_how how, bool routed)
+{
+	const struct sm_span *s;
+	const uintptr_t *w, *end, *before;
+
+	if (SM_LIKELY((entry & 1) == 0) && !routed) {
+		s = &l->spans[(entry - l->base) >> SM_UNIT_SHIFT];
+		s -= s->back;
+		w = (const uintptr_t *)entry;
+		end = w + s->layout->nptrs;
+		if (SM_LIKELY(s->layout->kind == SM_SCAN_PREFIX && s->slot_bytes != 0 &&
+			      l->limit - l->next >= end - w)) {
+			before = l->next;
+			l->scanned++;
+			l->scan_bytes += s->slot_bytes;
+			for (; w < end; w++)
+				mark_edge(l, k, word_at(w), how);
+			l->pushed += (uint64_t)(l->next - before);
+			return;
+		}
+	}
+	loop_store(l, k);
+	scan_other(k, entry);
+	loop_load(l, k);
+}
+
+/* Every LOOK_UP objects: false when the budget is used up. */
+static SM_NOINLINE bool look_up_from_work(struct sm_marker *k, uint64_t until)
+{
+	if (k->donating && sm_load_relaxed(&k->gc->workq.parked) != 0)
+		sm__mark_share(k);
+	return k->n.scan_bytes < until;
+}
+
+/*
+ * An object half-way through the ring has arrived; its edges' descriptors may not have. Reads what lies in
+ * the object's first line, at most four words, pointers or not: asking for a line in vain is harmless, and
+ * the line is the object's own, so it is mapped.
+ */
+SM_INLINE void look_ahead(const struct loop *l, uintptr_t entry)
+{
+	const uintptr_t *w = (const uintptr_t *)(entry & ~(uintptr_t)7);
+	const uintptr_t *line_end = (const uintptr_t *)sm_align_down(entry + SM_CACHELINE, SM_CACHELINE);
+	const uintptr_t *end = w + 4 < line_end ? w + 4 : line_end;
+
+	if (SM_UNLIKELY(entry & 1))
+		return;
+	for (; w < end; w++) {
+		uintptr_t off = word_at(w) - l->base;
+
+		if (off < l->bytes)
+			SM_PREFETCH_R(&l->spans[off >> SM_UNIT_SHIFT]);
+	}
+}
+
+/* A ring between the stack and the scan: an object is asked for when it enters, and read when it leaves. */
+SM_INLINE void drain_ring(struct sm_marker *k, uint64_t until, enum sm_how how, bool routed)
+{
+	struct loop l = {.base = k->base,
+			 .bytes = k->bytes,
+			 .spans = k->spans,
+			 .pointer_free = k->gc->heap->bins[1].layout};
+	uintptr_t ring[SM_FIFO_MAX];
+	unsigned head = 0, tail = 0, look_up = LOOK_UP, size = k->fifo;
+
+	loop_load(&l, k);
+	for (;;) {
+		while (tail - head < size) {
+			uintptr_t in;
+
+			if (SM_UNLIKELY(l.next == l.first)) {
+				loop_store(&l, k);
+				if (!sm__mark_refill(k))
+					break;
+				loop_load(&l, k);
+			}
+			in = *--l.next;
+			SM_PREFETCH_R((const void *)in);
+			ring[tail++ % SM_FIFO_MAX] = in;
+		}
+		if (SM_UNLIKELY(tail == head))
+			return;
+		if (SM_LIKELY(tail - head > LOOK_AHEAD))
+			look_ahead(&l, ring[(head + LOOK_AHEAD) % SM_FIFO_MAX]);
+		loop_scan(&l, k, ring[head++ % SM_FIFO_MAX], how, routed);
+		if (SM_LIKELY(--look_up != 0))
+			continue;
+		look_up = LOOK_UP;
+		loop_store(&l, k);
+		if (!look_up_from_work(k, until))
+			break;
+		loop_load(&l, k);
+	}
+	/* Out of budget: what is in the ring goes back. */
+	while (head != tail)
+		sm__mark_push_entry(k, ring[head++ % SM_FIFO_MAX]);
+}
+
+/* gc.fifo=0: without the ring, to measure what it is worth. */
 SM_INLINE uintptr_t pop(struct sm_marker *k)
 {
 	if (SM_UNLIKELY(k->next == k->first) && !sm__mark_refill(k))
@@ -197,56 +362,12 @@ SM_INLINE uintptr_t pop(struct sm_marker *k)
 	return *--k->next;
 }
 
-/*
- * The FIFO is filled as far as there is something to pop, and its oldest entry scanned: in a graph it is
- * always full; in a list, where nothing else is in flight, an object waits for nobody.
- */
-SM_INLINE void drain_ring(struct sm_marker *k, uint64_t until, enum sm_how how)
+static SM_NOINLINE void drain_direct(struct sm_marker *k, uint64_t until)
 {
-	uintptr_t fifo[SM_FIFO_MAX];
-	unsigned head = 0, tail = 0, look_up = LOOK_UP, size = k->fifo;
-	_Atomic(uint32_t) *parked = &k->gc->workq.parked;
-	struct sm_lane n = {0};
-
-	sm__lane_init(&n, k);
-	for (;;) {
-		while (tail - head < size) {
-			uintptr_t in = pop(k);
-
-			if (in == 0)
-				break;
-			SM_PREFETCH_R((const void *)in);
-			fifo[tail++ % SM_FIFO_MAX] = in;
-		}
-		if (SM_UNLIKELY(tail == head)) {
-			flush_edges(k, &n, how);
-			if (k->next == k->first)
-				return;
-			continue;
-		}
-		scan(k, &n, fifo[head++ % SM_FIFO_MAX], how);
-		if (SM_LIKELY(--look_up != 0))
-			continue;
-		look_up = LOOK_UP;
-		if (k->donating && sm_load_relaxed(parked) != 0)
-			sm__mark_share(k);
-		if (k->n.scan_bytes >= until)
-			break;
-	}
-	/* Out of budget: what is in the rings goes back. */
-	flush_edges(k, &n, how);
-	while (head != tail)
-		sm__mark_push_entry(k, fifo[head++ % SM_FIFO_MAX]);
-}
-
-SM_INLINE void drain_direct(struct sm_marker *k, uint64_t until)
-{
-	struct sm_lane n;
 	uintptr_t in;
 
-	sm__lane_init(&n, k);
 	while (k->n.scan_bytes < until && (in = pop(k)) != 0) {
-		scan(k, &n, in, SM_HOW_DIRECT);
+		scan(k, in, SM_HOW_ATOMIC);
 		if (k->donating && sm_load_relaxed(&k->gc->workq.parked) != 0)
 			sm__mark_share(k);
 	}
@@ -258,10 +379,12 @@ uint64_t sm__mark_drain(struct sm_marker *k, uint64_t budget)
 
 	if (k->fifo == 0)
 		drain_direct(k, until);
+	else if (k->out != NULL)
+		drain_ring(k, until, SM_HOW_ATOMIC, true);
 	else if (k->plain)
-		drain_ring(k, until, SM_HOW_PLAIN);
+		drain_ring(k, until, SM_HOW_PLAIN, false);
 	else
-		drain_ring(k, until, SM_HOW_ATOMIC);
+		drain_ring(k, until, SM_HOW_ATOMIC, false);
 	return k->n.scan_bytes - before;
 }
 
@@ -269,9 +392,7 @@ uint64_t sm__mark_drain(struct sm_marker *k, uint64_t budget)
 
 static void rescan_span(struct sm_marker *k, struct sm_span *s)
 {
-	struct sm_lane n;
 
-	sm__lane_init(&n, k);
 	if (s->slot_bytes == 0) {
 		if (sm_load_relaxed(&s->marks[0]) & 1)
 			scan_large(k, s, sm_span_base(&k->gc->range, s));
@@ -283,7 +404,7 @@ static void rescan_span(struct sm_marker *k, struct sm_span *s)
 		for (; bits; bits &= bits - 1) {
 			uint32_t slot = w * 64 + (uint32_t)__builtin_ctzll(bits);
 
-			scan(k, &n, sm_span_base(&k->gc->range, s) + (uintptr_t)slot * s->slot_bytes,
+			scan(k, sm_span_base(&k->gc->range, s) + (uintptr_t)slot * s->slot_bytes,
 			     SM_HOW_CHECKED);
 		}
 	}
