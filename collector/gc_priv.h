@@ -80,9 +80,10 @@ struct sm_gc {
 	_Atomic(uint64_t) started;   /* written by the control thread */
 	_Atomic(uint64_t) completed; /* swept, too */
 	_Atomic(uint32_t) quit;
-	_Atomic(uint32_t) forked; /* this is the child of a fork: no threads, no cycles */
-	struct sm_event wake;	  /* the control thread's */
-	struct sm_event done;	  /* a cycle was completed */
+	_Atomic(uint32_t) workers_quit; /* set when the control thread has ended: a cycle needs its workers */
+	_Atomic(uint32_t) forked;	/* this is the child of a fork: no threads, no cycles */
+	struct sm_event wake;		/* the control thread's */
+	struct sm_event done;		/* a cycle was completed */
 	pthread_t control;
 	_Atomic(uint32_t) phase; /* enum sm_gc_phase */
 

@@ -65,7 +65,7 @@ static void *worker_main(void *arg)
 		uint32_t seq = sm__event_prepare(&gc->workers_go);
 		uint32_t epoch = sm_load_seqcst(&gc->worker_epoch);
 
-		if (sm_load_seqcst(&gc->quit)) {
+		if (sm_load_seqcst(&gc->workers_quit)) {
 			sm__event_cancel(&gc->workers_go);
 			break;
 		}
@@ -108,9 +108,10 @@ int sm__workers_start(struct sm_gc *gc)
 	return 0;
 }
 
-/* gc->quit is set. */
+/* gc->quit is set, and the control thread has ended. */
 void sm__workers_stop(struct sm_gc *gc)
 {
+	sm_store_seqcst(&gc->workers_quit, 1);
 	sm__event_signal(&gc->workers_go);
 	for (unsigned i = 0; i < gc->nworkers; i++) {
 		struct sm_mark_worker *w = &gc->workers[i];
