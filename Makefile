@@ -65,7 +65,7 @@ TESTS      := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_SRC) $(STRESS_SRC))
 BENCHES    := $(patsubst tests/%.c,$(B)/tests/%,$(BENCH_SRC))
 
 .DEFAULT_GOAL := all
-.PHONY: all run test build-tests build-benches bench-gc deps layers format format-check gen-sizeclass install uninstall clean help FORCE
+.PHONY: all run test deps-sim build-tests build-benches bench-gc deps layers format format-check gen-sizeclass install uninstall clean help FORCE
 
 PRODUCTS := $(B)/libspanmark.a $(B)/libspanmark.so.$(SOMAJOR) $(if $(wildcard harness/main.c),$(B)/spanmark) \
             $(if $(wildcard allocator/preload.c),$(B)/libspanmark-malloc.so)
@@ -132,6 +132,9 @@ gen-sizeclass: $(B)/tests/test_sizeclass ## generate allocator/sizeclass.c again
 # The installer is a script because a bare machine has no compiler when make first parses this file.
 deps: ## install missing packages (apt-get; sudo when not root)
 	@tests/setup/deps.sh build
+
+deps-sim: ## install valgrind, for spanmark run --counters=sim
+	@tests/setup/deps.sh sim
 
 # The set-up must finish before make looks at $(MACHINE) and the sources, hence the second make.
 run: deps ## set up, build, run the main job in under a minute, print a counter table

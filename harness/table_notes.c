@@ -137,6 +137,20 @@ static void write_failures(struct sm_table *t)
 	}
 }
 
+/* Callgrind runs a program some fifty times slower, one thread at a time. */
+static void write_simulated(struct sm_table *t)
+{
+	bool simulated = false;
+
+	for (size_t i = 0; i < t->summary.ncolumns; i++)
+		simulated |= !strcmp(t->summary.columns[i].source, "sim");
+	if (simulated)
+		sm__table_wrap_text(
+			t->out, "note", 9,
+			"counts marked [sim] come from Callgrind: instructions are exact, caches a model; "
+			"times, waits and contention of such a run mean nothing");
+}
+
 static void write_repetitions(struct sm_table *t)
 {
 	size_t most = 0;
@@ -186,6 +200,7 @@ void sm__table_notes(struct sm_table *t)
 	write_cost(t);
 	write_calibration(t);
 	write_warnings(t);
+	write_simulated(t);
 	write_repetitions(t);
 	write_failures(t);
 }
