@@ -1,16 +1,25 @@
 /*
  * barrier.c: the write barrier's slow path, and the bulk operations on pointer slots.
  *
- * While marking, a store *slot = value records both the old contents of the slot and the value:
+ * While marking, a store *slot = value records
  *
- *   deletion (Yuasa 1990)    the old value: a black stack may hold it, loaded before it was unlinked;
- *   insertion (Dijkstra 1978) the new value: it may come from a stack that is not scanned yet, into an
- *                            object that is black.
+ *   deletion (Yuasa 1990)     the old contents of the slot, always;
+ *   insertion (Dijkstra 1978) the value, while the storing mutator's own stack is not scanned yet.
  *
- * With both, stacks need to be scanned once only (Go's proposal 17503, "Eliminate STW stack re-scanning",
- * 2016). Both are recorded unconditionally, also when two mutators race on a slot: whichever store wins, its
- * value and every value it may have replaced have been recorded by somebody, because the loser's value
- * was recorded by the loser's own insertion half.
+ * This is the hybrid barrier of Go's proposal 17503 ("Eliminate STW stack re-scanning", 2016) in its exact
+ * form: stacks need to be scanned once only. Why it suffices: let T be the moment when the last mutator has
+ * its barrier on. An object that is reachable later is one of
+ *
+ *   (a) reachable from the heap or the roots at T. The first store to any slot after T finds the contents
+ *       of T in it and records them; of several racing first stores, each does. So every path that existed
+ *       at T is marked to its end, whatever happens to it: snapshot at the beginning.
+ *   (b) born after its mutator's barrier went on: black.
+ *   (c) at T, reachable from some mutator's unscanned stack only. It becomes visible to others by that
+ *       mutator storing it, which records it, or is found by the scan of that stack.
+ *
+ * So whatever a mutator with a scanned stack stores is of a kind that is marked in the end without its help,
+ * and racing stores to one slot need no more than this: a value that a race overwrites unrecorded was
+ * stored by somebody, so it is of kind (a), (b), or recorded as (c).
  *
  * Recording means: into the mutator's own buffer. Marking happens when the buffer is full, and when a
  * termination round asks for it. Between recording and storing there is no safepoint, so at an
@@ -64,11 +73,17 @@ SM_INLINE _Atomic(void *) *atomic_slot(void **slot)
 	return (_Atomic(void *) *)slot;
 }
 
+void sm__barrier_record(struct sm_mutator *m, void *p)
+{
+	if (m->barrier)
+		record(m, p);
+}
+
 void sm_store_slow(struct sm_mutator *m, void **slot, void *value)
 {
 	if (!SM_IS_MUTANT(1))
 		record(m, sm_load_relaxed(atomic_slot(slot)));
-	if (!SM_IS_MUTANT(2))
+	if (!SM_IS_MUTANT(2) && !m->priv->stack_black)
 		record(m, value);
 	sm__delay(m->gc);
 	/* Release: who finds value here finds its contents. */
@@ -80,7 +95,8 @@ bool sm_cas(struct sm_mutator *m, void **slot, void **expected, void *value)
 	/* What a successful exchange deletes is *expected; recording it in vain keeps garbage for a cycle. */
 	if (SM_UNLIKELY(m->barrier)) {
 		record(m, *expected);
-		record(m, value);
+		if (!m->priv->stack_black)
+			record(m, value);
 	}
 	return atomic_compare_exchange_strong_explicit(atomic_slot(slot), expected, value,
 						       memory_order_seq_cst, memory_order_seq_cst);
@@ -92,7 +108,8 @@ void *sm_exchange(struct sm_mutator *m, void **slot, void *value)
 
 	if (SM_LIKELY(!m->barrier))
 		return atomic_exchange_explicit(atomic_slot(slot), value, memory_order_seq_cst);
-	record(m, value);
+	if (!m->priv->stack_black)
+		record(m, value);
 	old = atomic_exchange_explicit(atomic_slot(slot), value, memory_order_seq_cst);
 	/* After the fact, but before the next safepoint: no acknowledgement can lie in between. */
 	record(m, old);

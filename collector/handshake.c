@@ -62,7 +62,10 @@ static void do_op(struct sm_gc *gc, struct sm_mutator_priv *p, uintptr_t sp)
 {
 	switch (gc->hs.op) {
 	case SM_HS_NONE: break;
-	case SM_HS_BARRIER_ON: p->m->barrier = true; break;
+	case SM_HS_BARRIER_ON:
+		p->stack_black = false;
+		p->m->barrier = true;
+		break;
 	case SM_HS_BLACK: born_black(gc, p); break;
 	case SM_HS_SCAN:
 		if (!(SM_IS_MUTANT(7) && p->next != NULL))
@@ -87,8 +90,10 @@ static void do_op(struct sm_gc *gc, struct sm_mutator_priv *p, uintptr_t sp)
 
 static void arrive(struct sm_gc *gc)
 {
-	/* Release: the requester sees what was done here; the last to arrive has seen all the others'. */
-	if (sm_fetch_sub_acqrel(&gc->hs.pending, 1) == 1)
+	/* The requester sees what was done here. It sets `sleeping` and then looks at pending once more, so
+	 * one of us sees the other (both sequentially consistent); while it spins nobody calls the kernel. */
+	if (atomic_fetch_sub_explicit(&gc->hs.pending, 1, memory_order_seq_cst) == 1 &&
+	    sm_load_seqcst(&gc->hs.sleeping) != 0)
 		sm__futex_wake(&gc->hs.pending, 1);
 }
 
@@ -312,18 +317,37 @@ static void prod_late(struct sm_gc *gc, uint64_t waited, bool say)
 	sm_lock_release(&gc->mutators_lock);
 }
 
+/* Mutators that allocate come by every few microseconds: a wake-up would cost them more than that. */
+#define SPIN_NS 20000
+
+static bool spin(struct sm_gc *gc, uint64_t since)
+{
+	while (sm_load_acquire(&gc->hs.pending) != 0) {
+		for (int i = 0; i < 16; i++)
+			sm_cpu_relax();
+		if (sm__now_ns() - since > SPIN_NS)
+			return false;
+	}
+	return true;
+}
+
 static void wait_all(struct sm_gc *gc, uint64_t since)
 {
 	uint64_t signal_ns = (uint64_t)gc->config.tuning.signal_ms * 1000000;
 	uint64_t report_ns = (uint64_t)gc->config.tuning.report_ms * 1000000;
 	bool signalled = signal_ns == 0, reported = report_ns == 0;
 
+	if (spin(gc, since))
+		return;
+	sm_store_seqcst(&gc->hs.sleeping, 1);
 	for (;;) {
-		uint32_t left = sm_load_acquire(&gc->hs.pending);
+		uint32_t left = sm_load_seqcst(&gc->hs.pending);
 		uint64_t waited;
 
-		if (left == 0)
+		if (left == 0) {
+			sm_store_relaxed(&gc->hs.sleeping, 0);
 			return;
+		}
 		sm__futex_wait(&gc->hs.pending, left, 5 * 1000000);
 		waited = sm__now_ns() - since;
 		if (!signalled && waited > signal_ns) {

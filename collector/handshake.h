@@ -34,7 +34,8 @@ struct sm_handshake {
 	bool retire;   /* a stop takes the windows, too */
 	bool stopping; /* from the request of a stop to its release: nobody attaches */
 	struct sm_event resumed;
-	_Atomic(uint32_t) pending; /* mutators that have not acknowledged, and 1 for the requester */
+	_Atomic(uint32_t) pending;  /* mutators that have not acknowledged, and 1 for the requester */
+	_Atomic(uint32_t) sleeping; /* the requester waits in the kernel */
 	struct sm_stall_hist rounds;
 	uint64_t late; /* mutators reported for being late */
 };

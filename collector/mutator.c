@@ -133,6 +133,7 @@ void sm__mutator_scan_stack(struct sm_mutator_priv *p, uintptr_t sp)
 	for (struct sm_thread_range *r = p->ranges; r; r = r->next)
 		sm__mark_stack(k, r->start, r->end);
 	sm__marker_give(k);
+	p->stack_black = true;
 	if (k->n.objects != before)
 		atomic_fetch_add_explicit(&p->m->gc->found, k->n.objects - before, memory_order_seq_cst);
 	sm_phase_leave(SM_PHASE_STACK_SCAN);

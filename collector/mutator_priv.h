@@ -55,9 +55,10 @@ struct sm_mutator_priv {
 	/* whoever may act for the mutator, see above */
 	uint32_t resume_state; /* HELD goes back to this */
 	uint32_t black_gen;    /* cache.black means: of spans of this sweep generation */
-	uint32_t blocking;     /* depth of blocking sections */
-	uint32_t refills;      /* for gc.stress */
-	uintptr_t sp;	       /* BLOCKED, HELD: the stack from here upward is the mutator's */
+	bool stack_black;  /* the stack was scanned in this cycle: the barrier need not record new values */
+	uint32_t blocking; /* depth of blocking sections */
+	uint32_t refills;  /* for gc.stress */
+	uintptr_t sp;	   /* BLOCKED, HELD: the stack from here upward is the mutator's */
 	size_t nsaved;
 	uintptr_t saved[SM_SAVED_WORDS];
 	struct sm_thread_range *ranges;
@@ -82,6 +83,8 @@ void sm__mutator_save_stack(struct sm_mutator_priv *p, uintptr_t *sp);
 void sm__clear_dead_stack(struct sm_mutator_priv *p);
 /* Marks what the barrier recorded; the buffer is empty afterwards. */
 void sm__barrier_flush(struct sm_mutator *m);
+/* Records p as the barrier would on its deletion from a slot. */
+void sm__barrier_record(struct sm_mutator *m, void *p);
 /* Forgets it. */
 void sm__barrier_discard(struct sm_mutator *m);
 

@@ -102,9 +102,8 @@ static struct sm_finalizer *take_locked(struct sm_specials *s)
 static void run_one(struct sm_gc *gc, struct sm_mutator *m, struct sm_finalizer *f)
 {
 	struct sm_specials *s = &gc->specials;
-	void *slot = NULL;
 
-	sm_store(m, &slot, (void *)f->object);
+	sm__barrier_record(m, (void *)f->object);
 	f->fn(f->ctx, m, (void *)f->object);
 	sm_lock_acquire(&s->lock);
 	s->running = NULL;

@@ -193,11 +193,29 @@ void sm__types_fini(struct sm_gc *gc)
 
 /* ---- allocation ----------------------------------------------------------------------------------- */
 
+/* The next window; time spent sweeping on the way there is a stall. */
+static void *refill(struct sm_mutator *m, unsigned bin)
+{
+	uint64_t swept = m->cache.stats.swept_spans, t0;
+	void *p;
+
+	/* Nothing to sweep, nothing to measure. */
+	if (sm_load_relaxed(&m->gc->phase) != SM_GC_SWEEPING)
+		return sm__cache_refill_slow(&m->cache, bin);
+	/* The safepoint and the assist inside count on their own; done before, they find nothing to do. */
+	sm_safepoint(m);
+	t0 = sm__now_ns();
+	p = sm__cache_refill_slow(&m->cache, bin);
+	if (m->cache.stats.swept_spans != swept)
+		sm__stall(m, SM_STALL_SWEEP, t0);
+	return p;
+}
+
 void *sm_new_slow(struct sm_mutator *m, const struct sm_type *type)
 {
 	if (SM_UNLIKELY(type->bin == 0))
 		return sm__cache_large(&m->cache, type->size, type->layout, false);
-	return sm__cache_refill_slow(&m->cache, type->bin);
+	return refill(m, type->bin);
 }
 
 static const struct sm_layout pointer_free = {.kind = SM_SCAN_NONE, .period = 1};
@@ -218,7 +236,7 @@ void *sm_new_bytes_slow(struct sm_mutator *m, size_t size)
 	if (size > SM_MAX_SMALL)
 		return sm__cache_large(&m->cache, size, no_pointers(m), false);
 	p = sm__cache_bump(&m->cache, sm_size_class(size));
-	return p ? p : sm__cache_refill_slow(&m->cache, sm_size_class(size));
+	return p ? p : refill(m, sm_size_class(size));
 }
 
 void *sm_new_bytes_zeroed(struct sm_mutator *m, size_t size)
@@ -267,5 +285,5 @@ void *sm_new_array(struct sm_mutator *m, const struct sm_type *type, size_t n)
 		return NULL;
 	}
 	p = sm__cache_bump(&m->cache, (unsigned)bin);
-	return p ? p : sm__cache_refill_slow(&m->cache, (unsigned)bin);
+	return p ? p : refill(m, (unsigned)bin);
 }

@@ -1,0 +1,286 @@
+/*
+ * test_handshake: requests reach running, blocked, late and coming mutators; attach and detach at any moment;
+ * signals; idle threads do not delay a phase change.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "collector/gc_priv.h"
+#include "tests/support/gctest.h"
+#include "tests/support/run.h"
+
+static const char *const modes[] = {"gc.mode=stw", "gc.mode=concurrent"};
+static struct sm_gc *gc;
+static _Atomic(int) stop, ready;
+static void *shared[256];
+
+static void join_blocked(struct sm_mutator *m, pthread_t *t, int n)
+{
+	sm_blocking_enter(m);
+	for (int i = 0; i < n; i++)
+		pthread_join(t[i], NULL);
+	sm_blocking_leave(m);
+}
+
+/* A thread that holds one object on its stack only and behaves in one of four ways. */
+static void *behave(void *arg)
+{
+	struct sm_mutator *m = sm_mutator_attach(gc);
+	uintptr_t *volatile mine = sm_new(m, sm_type_prefix(gc, 48, 1));
+	long how = (long)(intptr_t)arg % 4;
+
+	mine[1] = 0x600d;
+	ready++;
+	while (!stop) {
+		switch (how) {
+		case 0: sm_safepoint(m); break; /* spins */
+		case 1:				/* blocks */
+			sm_blocking_enter(m);
+			usleep(200);
+			sm_blocking_leave(m);
+			break;
+		case 2: /* allocates */
+			if (sm_new(m, sm_type_prefix(gc, 48, 1)) == NULL)
+				abort();
+			break;
+		default: /* blocks and allocates, nested */
+			sm_blocking_enter(m);
+			sm_blocking_enter(m);
+			sm_blocking_leave(m);
+			sm_blocking_leave(m);
+			sm_new_bytes(m, 500);
+			break;
+		}
+	}
+	if (mine[1] != 0x600d)
+		abort();
+	sm_mutator_detach(m);
+	return NULL;
+}
+
+START_TEST(storm)
+{
+	pthread_t t[8];
+	struct sm_mutator *m;
+
+	gc = GCTEST(modes[_i], "gc.min_heap=1m", "gc.verify=1");
+	m = sm_mutator_attach(gc);
+	for (long i = 0; i < 8; i++)
+		pthread_create(&t[i], NULL, behave, (void *)i);
+	while (ready < 8)
+		usleep(100);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(sm_collect(gc, m), 0);
+	stop = 1;
+	join_blocked(m, t, 8);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+/* Threads are born with a pointer from their parent, and die with stores in their buffers. */
+static void *live_and_die(void *arg)
+{
+	struct sm_mutator *m = sm_mutator_attach(gc);
+	void **given = arg, **o;
+
+	for (int i = 0; i < 20; i++) {
+		o = sm_new(m, sm_type_prefix(gc, 48, 2));
+		if (o == NULL || given[2] != (void *)0x717)
+			abort();
+		o[2] = (void *)0x717;
+		sm_store(m, &o[0], given);
+		sm_store(m, &shared[(uintptr_t)o / 64 % 256], o);
+		given = o;
+	}
+	sm_mutator_detach(m);
+	return NULL;
+}
+
+static void *collect_all_the_time(void *arg)
+{
+	while (!stop)
+		sm_collect(gc, NULL);
+	return arg;
+}
+
+START_TEST(births_and_deaths)
+{
+	struct sm_mutator *m;
+	pthread_t collector;
+	int births = SM_TSAN || SM_ASAN ? 300 : 3000;
+
+	gc = GCTEST(modes[_i], "gc.min_heap=1m", "gc.verify=1");
+	ck_assert_int_eq(sm_root_add(gc, shared, 256), 0);
+	m = sm_mutator_attach(gc);
+	pthread_create(&collector, NULL, collect_all_the_time, NULL);
+	for (int i = 0; i < births; i += 4) {
+		pthread_t t[4];
+		void **volatile given[4];
+
+		for (int j = 0; j < 4; j++) {
+			given[j] = sm_new(m, sm_type_prefix(gc, 48, 2));
+			given[j][2] = (void *)0x717;
+			pthread_create(&t[j], NULL, live_and_die, given[j]);
+		}
+		join_blocked(m, t, 4);
+		/* Cut the chains, or everything stays. */
+		for (int j = 0; j < 256; j++)
+			sm_store(m, &shared[j], NULL);
+	}
+	stop = 1;
+	join_blocked(m, &collector, 1);
+	sm_root_remove(gc, shared);
+	gctest_destroy(gc, m);
+	ck_assert_uint_eq(0, 0);
+}
+END_TEST
+
+static volatile sig_atomic_t ticks;
+
+static void tick(int sig)
+{
+	(void)sig;
+	ticks++;
+}
+
+/* 10 kHz of signals into everything. */
+START_TEST(signals)
+{
+	struct itimerval fast = {{0, 100}, {0, 100}}, off = {{0, 0}, {0, 0}};
+	struct sigaction act = {.sa_handler = tick, .sa_flags = SA_RESTART};
+	pthread_t t[4];
+	struct sm_mutator *m;
+
+	gc = GCTEST(modes[_i], "gc.min_heap=1m", "gc.verify=1");
+	m = sm_mutator_attach(gc);
+	sigaction(SIGALRM, &act, NULL);
+	setitimer(ITIMER_REAL, &fast, NULL);
+	for (long i = 0; i < 4; i++)
+		pthread_create(&t[i], NULL, behave, (void *)i);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(sm_collect(gc, m), 0);
+	stop = 1;
+	join_blocked(m, t, 4);
+	setitimer(ITIMER_REAL, &off, NULL);
+	ck_assert_int_gt(ticks, 0);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+/* A mutator that does not poll for a while is signalled and reported, and then everything goes on. */
+static void *stubborn(void *arg)
+{
+	struct sm_mutator *m = sm_mutator_attach(gc);
+
+	ready++;
+	while (!stop)
+		usleep(1000);
+	sm_mutator_detach(m);
+	return arg;
+}
+
+START_TEST(late_mutators_are_reported)
+{
+	int err[2], saved = dup(2);
+	pthread_t t, c;
+	char text[1024] = "";
+	ssize_t n;
+
+	gc = GCTEST("gc.signal_ms=5", "gc.report_ms=60");
+	pthread_create(&t, NULL, stubborn, NULL);
+	while (!ready)
+		usleep(100);
+	ck_assert_int_eq(pipe(err), 0);
+	dup2(err[1], 2);
+	pthread_create(&c, NULL, collect_all_the_time, NULL);
+	n = read(err[0], text, sizeof(text) - 1);
+	dup2(saved, 2);
+	ck_assert_int_gt(n, 0);
+	ck_assert_msg(strstr(text, "has not reached a safepoint") && strstr(text, "stack 0x"), "%s", text);
+	/* The signal's handler has said where the thread was. */
+	ck_assert_msg(strstr(text, "pc (nil)") == NULL, "%s", text);
+	stop = 1;
+	pthread_join(t, NULL);
+	pthread_join(c, NULL);
+	ck_assert_uint_gt(gc->hs.late, 0);
+	gctest_destroy(gc, NULL);
+}
+END_TEST
+
+static void *idle(void *arg)
+{
+	struct sm_mutator *m = sm_mutator_attach(gc);
+
+	sm_blocking_enter(m);
+	ready++;
+	while (!stop)
+		usleep(1000);
+	sm_blocking_leave(m);
+	sm_mutator_detach(m);
+	return arg;
+}
+
+/* No absolute times: 64 idle threads may cost a handshake something, but not as if each were waited for. */
+START_TEST(idle_threads_are_done_by_proxy)
+{
+	pthread_t t[64];
+	struct sm_gc_stalls s;
+
+	gc = GCTEST("gc.mode=concurrent");
+	for (int i = 0; i < 64; i++)
+		pthread_create(&t[i], NULL, idle, NULL);
+	while (ready < 64)
+		usleep(100);
+	for (int i = 0; i < 20; i++)
+		sm_collect(gc, NULL);
+	sm_gc_stalls(gc, &s);
+	printf("handshake round with 64 idle threads: p50 %llu ns, max %llu ns\n",
+	       (unsigned long long)s.handshake_round.p50_ns, (unsigned long long)s.handshake_round.max_ns);
+	/* Threads that wake every ms for themselves are never waited for: the median is far below that. */
+	ck_assert_uint_lt(s.handshake_round.p50_ns, 1000000);
+	stop = 1;
+	for (int i = 0; i < 64; i++)
+		pthread_join(t[i], NULL);
+	gctest_destroy(gc, NULL);
+}
+END_TEST
+
+/* The second thread attaches while the world stands still for a cycle: it waits, then it is like the others. */
+START_TEST(attach_and_detach_everywhere)
+{
+	struct sm_mutator *m;
+	pthread_t collector;
+
+	gc = GCTEST(modes[_i], "gc.delay_us=100", "gc.verify=1");
+	pthread_create(&collector, NULL, collect_all_the_time, NULL);
+	for (int i = 0; i < 500; i++) {
+		m = sm_mutator_attach(gc);
+		ck_assert_ptr_nonnull(m);
+		for (int j = 0; j < i % 7; j++)
+			ck_assert_ptr_nonnull(sm_new(m, sm_type_prefix(gc, 64, 2)));
+		sm_mutator_detach(m);
+	}
+	stop = 1;
+	pthread_join(collector, NULL);
+	gctest_destroy(gc, NULL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("handshake");
+	TCase *c = tcase_create("handshake");
+
+	tcase_set_timeout(c, 100);
+	tcase_add_loop_test(c, storm, 0, 2);
+	tcase_add_loop_test(c, births_and_deaths, 0, 2);
+	tcase_add_loop_test(c, signals, 0, 2);
+	tcase_add_test(c, late_mutators_are_reported);
+	tcase_add_test(c, idle_threads_are_done_by_proxy);
+	tcase_add_loop_test(c, attach_and_detach_everywhere, 0, 2);
+	suite_add_tcase(s, c);
+	return sm_test_run(s);
+}
