@@ -712,6 +712,7 @@ struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t err
 		errno = -e;
 		return NULL;
 	}
+	sm__fork_register(gc);
 	return gc;
 }
 
@@ -732,6 +733,7 @@ void sm_gc_destroy(struct sm_gc *gc)
 {
 	if (gc == NULL)
 		return;
+	sm__fork_unregister(gc);
 	stop_threads(gc);
 	SM_CHECK(gc->nmutators == 0 || sm_load_relaxed(&gc->forked));
 	if (gc->unit_flags)

@@ -71,6 +71,8 @@ struct sm_gc {
 	struct sm_roots roots;
 	struct sm_specials specials;
 
+	struct sm_gc *next; /* list of all, under fork.c's lock */
+
 	struct sm_lock types_lock;
 	struct sm_typedesc *types;
 
@@ -126,6 +128,10 @@ void sm__window_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned
 void sm__window_returned(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count);
 void sm__large_new(void *ctx, struct sm_cache *c, struct sm_span *s);
 unsigned sm__sweep_hook(void *ctx, struct sm_cache *c, struct sm_span *s);
+
+/* fork.c */
+void sm__fork_register(struct sm_gc *gc);
+void sm__fork_unregister(struct sm_gc *gc);
 
 /* typedesc.c */
 void sm__types_fini(struct sm_gc *gc);

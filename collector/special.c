@@ -296,7 +296,7 @@ static int ensure_thread_locked(struct sm_gc *gc)
 	struct sm_specials *s = &gc->specials;
 	int err;
 
-	if (s->have_thread)
+	if (s->have_thread || sm_load_relaxed(&gc->forked))
 		return 0;
 	err = pthread_create(&s->thread, NULL, finalizer_main, gc);
 	s->have_thread = err == 0;
@@ -362,7 +362,7 @@ void sm_finalizer_wait(struct sm_gc *gc, struct sm_mutator *m)
 
 	sm_lock_acquire(&s->lock);
 	target = s->queued;
-	while (s->ran < target && !s->quit) {
+	while (s->ran < target && !s->quit && !sm_load_relaxed(&gc->forked)) {
 		uint32_t seq = sm__event_prepare(&s->work);
 
 		sm_lock_release(&s->lock);

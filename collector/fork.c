@@ -1,0 +1,205 @@
+/*
+ * fork.c: collectors around fork, with the policy that gc.h states: the child may go on using the heap, and
+ * nothing is collected there any more.
+ *
+ * While the process is copied the forking thread holds every lock of the collector and of its heap, in order
+ * of rank, so that the child finds no list half changed. No cycle has to end for that, and no mutator is
+ * waited for: a cycle may be in any phase. In the child
+ *
+ *   - no thread but the forking one exists: its mutator, if it has one, is the only one left; the others'
+ *     windows and the spans that anybody was sweeping are on no list and stay as they are;
+ *   - the cycle is abandoned. Before the sweep generation advanced, nobody will ever sweep, so mark bits do
+ *     not matter any more. After, all marks are final, and refills may go on sweeping; the mutator gives
+ *     its windows back as the RETIRE handshake would have had it do.
+ */
+#include <pthread.h>
+#include <unistd.h>
+
+#include "allocator/meta.h"
+#include "allocator/pageheap.h"
+#include "collector/gc_priv.h"
+
+static struct sm_lock list_lock = SM_LOCK_INIT(SM_RANK_NONE);
+static struct sm_gc *list;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* There are more central lists than a debug build keeps record of; these leave no record. */
+static void take_unrecorded(struct sm_lock *l)
+{
+	uint32_t zero = 0;
+
+	if (!sm_cas_acqrel(&l->word, &zero, 1))
+		sm__lock_wait(l);
+}
+
+static void drop_unrecorded(struct sm_lock *l)
+{
+	if (sm_exchange_acqrel(&l->word, 0) == 2)
+		sm__lock_wake(l);
+}
+
+static void each_central(struct sm_heap *h, void (*fn)(struct sm_lock *l))
+{
+	uint32_t nbins = sm_load_acquire(&h->nbins);
+
+	for (unsigned node = 0; node < h->nnodes; node++) {
+		for (uint32_t b = 1; b < nbins; b++)
+			fn(&h->central[(size_t)node * SM_BINS_MAX + b].lock);
+		fn(&h->large[node].lock);
+	}
+}
+
+static void take_all(struct sm_gc *gc)
+{
+	struct sm_heap *h = gc->heap;
+
+	sm_lock_acquire(&gc->control_lock);
+	sm_lock_acquire(&gc->mutators_lock);
+	sm_lock_acquire(&gc->specials.lock);
+	sm_lock_acquire(&gc->roots.lock);
+	sm_lock_acquire(&gc->types_lock);
+	for (unsigned n = 0; n < gc->nnodes; n++)
+		sm_lock_acquire(&gc->workq.node[n].lock);
+	sm_lock_acquire(&gc->workq.free_lock);
+	sm_lock_acquire(&gc->stats_lock);
+	sm_lock_acquire(&h->caches_lock);
+	sm_lock_acquire(&h->bins_lock);
+	each_central(h, take_unrecorded);
+	sm__pageheap_fork_prepare(h);
+	sm__meta_fork_prepare(h);
+}
+
+static void drop_all(struct sm_gc *gc)
+{
+	struct sm_heap *h = gc->heap;
+
+	sm__meta_fork_parent(h);
+	sm__pageheap_fork_parent(h);
+	each_central(h, drop_unrecorded);
+	sm_lock_release(&h->bins_lock);
+	sm_lock_release(&h->caches_lock);
+	sm_lock_release(&gc->stats_lock);
+	sm_lock_release(&gc->workq.free_lock);
+	for (unsigned n = gc->nnodes; n-- > 0;)
+		sm_lock_release(&gc->workq.node[n].lock);
+	sm_lock_release(&gc->types_lock);
+	sm_lock_release(&gc->roots.lock);
+	sm_lock_release(&gc->specials.lock);
+	sm_lock_release(&gc->mutators_lock);
+	sm_lock_release(&gc->control_lock);
+}
+
+/* Waiters of the parent are not in the child: a word of 2 means nothing there. */
+static void forget_waiters(struct sm_lock *l)
+{
+	sm_store_relaxed(&l->word, 0);
+}
+
+static void reset_locks(struct sm_gc *gc)
+{
+	forget_waiters(&gc->control_lock);
+	forget_waiters(&gc->mutators_lock);
+	forget_waiters(&gc->specials.lock);
+	forget_waiters(&gc->roots.lock);
+	forget_waiters(&gc->types_lock);
+	forget_waiters(&gc->workq.free_lock);
+	forget_waiters(&gc->stats_lock);
+	forget_waiters(&gc->heap->caches_lock);
+	forget_waiters(&gc->heap->bins_lock);
+	each_central(gc->heap, forget_waiters);
+	sm__meta_fork_child(gc->heap);
+	sm__pageheap_fork_child(gc->heap);
+}
+
+/* The forking thread's mutator, alone and with no cycle on. */
+static void settle_mutator(struct sm_gc *gc, struct sm_mutator_priv *p)
+{
+	struct sm_mutator *m = p->m;
+
+	p->next = p->prev = NULL;
+	gc->mutators = p;
+	gc->nmutators = 1;
+	p->tid = (pid_t)getpid();
+	sm_store_relaxed(&m->poll, 0);
+	sm_store_relaxed(&p->state, p->blocking ? SM_M_BLOCKED : SM_M_RUNNING);
+	m->barrier = false;
+	sm__barrier_discard(m);
+	if (m->cache.black && sm_load_relaxed(&gc->heap->sweepgen) != p->black_gen)
+		sm__cache_retire_all(&m->cache);
+	m->cache.black = false;
+}
+
+static void settle(struct sm_gc *gc)
+{
+	struct sm_mutator_priv *p, *own = NULL;
+
+	sm_store_relaxed(&gc->forked, 1);
+	for (p = gc->mutators; p; p = p->next) {
+		if (pthread_equal(p->thread, pthread_self()))
+			own = p;
+	}
+	gc->mutators = NULL;
+	gc->nmutators = 0;
+	gc->view = (struct sm_view){0};
+	gc->hs.stopping = false;
+	gc->roots.marking = false;
+	sm_store_relaxed(&gc->hs.pending, 0);
+	sm_store_relaxed(&gc->pace.assist_ratio, 0);
+	sm_store_relaxed(&gc->pace.trigger, SIZE_MAX);
+	if (own)
+		settle_mutator(gc, own);
+}
+
+static void prepare(void)
+{
+	take_unrecorded(&list_lock);
+	for (struct sm_gc *gc = list; gc; gc = gc->next)
+		take_all(gc);
+}
+
+static void parent(void)
+{
+	for (struct sm_gc *gc = list; gc; gc = gc->next)
+		drop_all(gc);
+	drop_unrecorded(&list_lock);
+}
+
+static void child(void)
+{
+	for (struct sm_gc *gc = list; gc; gc = gc->next) {
+		/* Dropped before they are reset, for the record that debug builds keep. */
+		drop_all(gc);
+		reset_locks(gc);
+		settle(gc);
+	}
+	sm_store_relaxed(&list_lock.word, 0);
+}
+
+static void install(void)
+{
+	/* -ENOMEM: a forked child of this program then must not touch the heap; nothing worse. */
+	(void)pthread_atfork(prepare, parent, child);
+}
+
+void sm__fork_register(struct sm_gc *gc)
+{
+	pthread_once(&once, install);
+	take_unrecorded(&list_lock);
+	gc->next = list;
+	list = gc;
+	drop_unrecorded(&list_lock);
+}
+
+void sm__fork_unregister(struct sm_gc *gc)
+{
+	struct sm_gc **at;
+
+	take_unrecorded(&list_lock);
+	for (at = &list; *at; at = &(*at)->next) {
+		if (*at == gc) {
+			*at = gc->next;
+			break;
+		}
+	}
+	drop_unrecorded(&list_lock);
+}

@@ -1,0 +1,300 @@
+/*
+ * test_pacer: the pacer as a simulation. A model program allocates at some rate and keeps some of it; a model
+ * collector marks at some rate, from the trigger on, with assists as the pacer asks.
+ */
+#include "collector/pacer.h"
+#include "tests/support/gctest.h"
+#include "tests/support/run.h"
+
+struct model {
+	struct sm_pacer p;
+	double alloc_rate; /* bytes a second, by all mutators with the CPUs that marking leaves */
+	double scan_rate;  /* bytes a second of one CPU that marks */
+	double workers, cpus;
+	double scannable; /* share of the live heap that is scanned */
+	size_t live;	  /* what the program keeps */
+	size_t heap;	  /* now */
+	size_t peak;	  /* at the end of marking */
+	double assist_share;
+};
+
+static void model_init(struct model *s, unsigned percent, size_t min_heap, size_t limit)
+{
+	struct sm_pacer_config c = {.percent = percent,
+				    .min_heap = min_heap,
+				    .limit = limit,
+				    .concurrent = true,
+				    .utilization = 0.25};
+
+	memset(s, 0, sizeof(*s));
+	sm__pacer_init(&s->p, &c);
+	s->alloc_rate = 200e6;
+	s->scan_rate = 1e9;
+	s->workers = 1;
+	s->cpus = 4;
+	s->scannable = 0.8;
+	s->live = 20 * SM_MIB;
+	s->heap = s->live;
+}
+
+/* One cycle in small steps: allocation goes on while marking does its work. */
+static void cycle(struct model *s)
+{
+	struct sm_pacer_cycle c = {0};
+	double work, done = 0, dt = 1e-5, busy = 0, wall = 0;
+	size_t start;
+
+	if (s->heap < s->p.trigger)
+		s->heap = s->p.trigger;
+	start = s->heap;
+	work = (double)s->live * s->scannable + 1000;
+	while (done < work) {
+		double ratio = (double)sm__pacer_assist_ratio(&s->p, (size_t)done, s->heap) / 1024;
+		double alloc = s->alloc_rate * dt, assist = alloc * ratio,
+		       worked = s->workers * s->scan_rate * dt;
+		double most = (s->cpus - s->workers) * s->scan_rate * dt;
+
+		/* What the workers have done already need not be done by assists: they pay the rest. */
+		assist = assist > worked ? assist - worked : 0;
+		if (assist > most) {
+			alloc *= most / assist;
+			assist = most;
+		}
+		done += worked + assist;
+		busy += s->workers * dt + assist / s->scan_rate;
+		wall += dt;
+		s->heap += (size_t)alloc;
+	}
+	s->peak = s->heap;
+	s->assist_share = busy > 0 ? (busy - s->workers * wall) / busy : 0;
+	c.live = s->live + (s->heap - start);
+	c.scan = (size_t)work;
+	c.roots = 64 * SM_KIB;
+	c.growth = s->heap - start;
+	c.utilization = busy / (wall * s->cpus);
+	sm__pacer_end_cycle(&s->p, &c);
+	s->heap = c.live;
+	ck_assert_uint_le(s->p.trigger, s->p.goal);
+	ck_assert_uint_ge(s->p.goal, c.live);
+	ck_assert_uint_lt(s->p.goal, (size_t)1 << 50);
+}
+
+static void near_goal(struct model *s, size_t goal, double within)
+{
+	double off = ((double)s->peak - (double)goal) / (double)goal;
+
+	ck_assert_msg(off < within && off > -within, "peak %zu, goal %zu: off by %.1f%%", s->peak, goal,
+		      off * 100);
+}
+
+START_TEST(steady)
+{
+	struct model s;
+	size_t goal = 0;
+
+	model_init(&s, 100, 4 * SM_MIB, 0);
+	s.alloc_rate = 50e6 * (double)(1 << _i);
+	for (int i = 0; i < 25; i++) {
+		goal = s.p.goal;
+		cycle(&s);
+	}
+	near_goal(&s, goal, 0.05);
+}
+END_TEST
+
+START_TEST(step)
+{
+	struct model s;
+	size_t goal = 0;
+
+	model_init(&s, 100, 4 * SM_MIB, 0);
+	for (int i = 0; i < 50; i++) {
+		if (i == 25) {
+			s.alloc_rate *= 4;
+			s.live *= 2;
+		}
+		goal = s.p.goal;
+		cycle(&s);
+	}
+	near_goal(&s, goal, 0.05);
+}
+END_TEST
+
+START_TEST(ramp)
+{
+	struct model s;
+	size_t goal = 0;
+
+	model_init(&s, 100, 4 * SM_MIB, 0);
+	for (int i = 0; i < 25; i++) {
+		s.alloc_rate *= 1.05;
+		s.live += s.live / 20;
+		goal = s.p.goal;
+		cycle(&s);
+	}
+	near_goal(&s, goal, 0.05);
+}
+END_TEST
+
+START_TEST(sawtooth)
+{
+	struct model s;
+	size_t worst = 0;
+
+	model_init(&s, 100, 4 * SM_MIB, 0);
+	for (int i = 0; i < 60; i++) {
+		size_t goal = s.p.goal;
+
+		s.live = (size_t)(20 + i % 6 * 10) * SM_MIB;
+		s.alloc_rate = i % 2 ? 100e6 : 400e6;
+		cycle(&s);
+		/* Live has jumped by a half at most: the goal may be passed by what it did not know of. */
+		if (i > 25 && s.peak > goal && s.peak - goal > worst)
+			worst = s.peak - goal;
+	}
+	ck_assert_uint_le(worst, 12 * SM_MIB);
+}
+END_TEST
+
+START_TEST(zero_live)
+{
+	struct model s;
+
+	model_init(&s, 100, 4 * SM_MIB, 0);
+	s.live = 0;
+	s.heap = 0;
+	for (int i = 0; i < 25; i++)
+		cycle(&s);
+	ck_assert_uint_ge(s.p.goal, 4 * SM_MIB);
+	ck_assert_uint_le(s.p.goal, 6 * SM_MIB);
+	ck_assert_uint_gt(s.p.trigger, 0);
+}
+END_TEST
+
+START_TEST(limit_reached)
+{
+	struct model s;
+
+	model_init(&s, 100, 4 * SM_MIB, 64 * SM_MIB);
+	s.live = 40 * SM_MIB;
+	for (int i = 0; i < 25; i++) {
+		cycle(&s);
+		ck_assert_uint_le(s.p.goal, 64 * SM_MIB);
+	}
+	/* More is live than the limit allows: the goal stays above it, by little, and nothing underflows. */
+	s.live = 100 * SM_MIB;
+	for (int i = 0; i < 5; i++)
+		cycle(&s);
+	ck_assert_uint_ge(s.p.goal, 100 * SM_MIB);
+	ck_assert_uint_le(s.p.goal, 180 * SM_MIB);
+	ck_assert_uint_le(s.p.trigger, s.p.goal);
+}
+END_TEST
+
+START_TEST(no_percent_no_goal)
+{
+	struct sm_pacer p;
+	struct sm_pacer_config c = {
+		.percent = 0, .min_heap = SM_MIB, .concurrent = true, .utilization = 0.25};
+
+	sm__pacer_init(&p, &c);
+	ck_assert_uint_gt(p.trigger, (size_t)1 << 60);
+	c.limit = SM_GIB;
+	sm__pacer_init(&p, &c);
+	ck_assert_uint_le(p.goal, SM_GIB);
+}
+END_TEST
+
+START_TEST(stw_triggers_at_the_goal)
+{
+	struct sm_pacer p;
+	struct sm_pacer_config c = {.percent = 50, .min_heap = SM_MIB, .utilization = 0.25};
+	struct sm_pacer_cycle cy = {.live = 10 * SM_MIB, .scan = 8 * SM_MIB, .roots = 2 * SM_MIB};
+
+	sm__pacer_init(&p, &c);
+	ck_assert_uint_eq(p.trigger, SM_MIB);
+	sm__pacer_end_cycle(&p, &cy);
+	ck_assert_uint_eq(p.goal, 16 * SM_MIB);
+	ck_assert_uint_eq(p.trigger, p.goal);
+}
+END_TEST
+
+START_TEST(extremes_do_not_underflow)
+{
+	struct sm_pacer p;
+	struct sm_pacer_config c = {.percent = 100, .min_heap = 0, .concurrent = true, .utilization = 0};
+	uint64_t rs = 3;
+
+	sm__pacer_init(&p, &c);
+	for (int i = 0; i < 20000; i++) {
+		struct sm_pacer_cycle cy = {.live = gctest_random(&rs) >> (gctest_random(&rs) % 64),
+					    .scan = gctest_random(&rs) >> (gctest_random(&rs) % 64),
+					    .roots = gctest_random(&rs) >> (gctest_random(&rs) % 64),
+					    .growth = gctest_random(&rs) >> (gctest_random(&rs) % 64),
+					    .overhead = gctest_random(&rs) >> (gctest_random(&rs) % 64),
+					    .utilization = (double)(gctest_random(&rs) % 1200) / 1000};
+
+		p.config.limit = gctest_random(&rs) % 2 ? gctest_random(&rs) >> 20 : 0;
+		sm__pacer_end_cycle(&p, &cy);
+		if (p.trigger > p.goal || (cy.live < SIZE_MAX / 4 && p.goal < cy.live))
+			ck_abort_msg("live %zu: trigger %zu, goal %zu", cy.live, p.trigger, p.goal);
+		if (sm__pacer_assist_ratio(&p, cy.scan, cy.live) > 1024 * 1024)
+			ck_abort_msg("assist ratio out of bounds");
+	}
+}
+END_TEST
+
+START_TEST(assists_ask_for_more_as_room_shrinks)
+{
+	struct model s;
+	uint64_t before;
+
+	model_init(&s, 100, 4 * SM_MIB, 0);
+	for (int i = 0; i < 10; i++)
+		cycle(&s);
+	before = sm__pacer_assist_ratio(&s.p, 0, s.p.trigger);
+	ck_assert_uint_gt(before, 0);
+	ck_assert_uint_gt(sm__pacer_assist_ratio(&s.p, 0, (s.p.trigger + s.p.goal) / 2), before);
+	ck_assert_uint_lt(sm__pacer_assist_ratio(&s.p, s.p.scan / 2, s.p.trigger), before);
+	ck_assert_uint_le(sm__pacer_assist_ratio(&s.p, 0, s.p.goal * 2), 1024 * 1024);
+}
+END_TEST
+
+START_TEST(workers_by_cpus)
+{
+	static const struct {
+		unsigned cpus, dedicated;
+		double fractional;
+	} expect[] = {{1, 0, 0.25}, {2, 0, 0.5}, {3, 0, 0.75}, {4, 1, 0},
+		      {5, 1, 0},    {6, 1, 0.5}, {8, 2, 0},    {64, 16, 0}};
+
+	for (size_t i = 0; i < sizeof(expect) / sizeof(expect[0]); i++) {
+		double f;
+
+		ck_assert_uint_eq(sm__pacer_workers(expect[i].cpus, &f), expect[i].dedicated);
+		ck_assert_msg(f > expect[i].fractional - 0.01 && f < expect[i].fractional + 0.01,
+			      "%u CPUs: %f", expect[i].cpus, f);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("pacer");
+	TCase *c = tcase_create("pacer");
+
+	tcase_set_timeout(c, 60);
+	tcase_add_loop_test(c, steady, 0, 5);
+	tcase_add_test(c, step);
+	tcase_add_test(c, ramp);
+	tcase_add_test(c, sawtooth);
+	tcase_add_test(c, zero_live);
+	tcase_add_test(c, limit_reached);
+	tcase_add_test(c, no_percent_no_goal);
+	tcase_add_test(c, stw_triggers_at_the_goal);
+	tcase_add_test(c, extremes_do_not_underflow);
+	tcase_add_test(c, assists_ask_for_more_as_room_shrinks);
+	tcase_add_test(c, workers_by_cpus);
+	suite_add_tcase(s, c);
+	return sm_test_run(s);
+}

@@ -1,0 +1,157 @@
+/* test_workq: packets, the limit, distance order, draining under many threads. */
+#include <pthread.h>
+
+#include "collector/workq.h"
+#include "tests/support/gctest.h"
+#include "tests/support/run.h"
+
+static struct sm_heap_config cfg;
+static struct sm_workq q;
+
+START_TEST(packets_come_and_go)
+{
+	struct sm_packet *p, *other;
+	unsigned from = 9;
+
+	sm__workq_init(&q, &cfg, 1, 8, SM_MIB);
+	sm__workq_enter(&q);
+	ck_assert_ptr_null(sm__workq_get(&q, 0, &from));
+	p = sm__workq_empty(&q);
+	ck_assert_ptr_nonnull(p);
+	ck_assert_uint_eq(p->cap, 8);
+	p->entry[p->n++] = 16;
+	sm__workq_put(&q, 0, p);
+	ck_assert_uint_eq(sm__workq_queued(&q), 1);
+	ck_assert(!sm__workq_is_drained(&q));
+	other = sm__workq_get(&q, 0, &from);
+	ck_assert_ptr_eq(other, p);
+	ck_assert_uint_eq(from, 0);
+	ck_assert(!sm__workq_is_drained(&q)); /* we are active */
+	sm__workq_recycle(&q, p);
+	sm__workq_leave(&q);
+	ck_assert(sm__workq_is_drained(&q));
+	sm__workq_wait_drained(&q);
+	sm__workq_fini(&q);
+}
+END_TEST
+
+START_TEST(the_limit_holds)
+{
+	struct sm_packet *all[64];
+	unsigned n = 0;
+
+	sm__workq_init(&q, &cfg, 1, 8, 4096);
+	while (n < 64 && (all[n] = sm__workq_empty(&q)) != NULL)
+		n++;
+	ck_assert_uint_gt(n, 0);
+	ck_assert_uint_lt(n, 64);
+	ck_assert_uint_le(q.bytes, 4096);
+	/* What comes back can be had again. */
+	sm__workq_recycle(&q, all[0]);
+	ck_assert_ptr_eq(sm__workq_empty(&q), all[0]);
+	ck_assert_ptr_null(sm__workq_empty(&q));
+	sm__workq_fini(&q);
+}
+END_TEST
+
+START_TEST(nearest_node_first)
+{
+	static const uint16_t d[4][4] = {
+		{10, 40, 20, 30}, {40, 10, 30, 20}, {20, 30, 10, 40}, {30, 20, 40, 10}};
+	static const unsigned expect[4] = {0, 2, 3, 1}; /* from node 0 */
+	unsigned from;
+
+	for (unsigned i = 0; i < 4; i++)
+		memcpy(cfg.distance[i], d[i], sizeof(d[i]));
+	sm__workq_init(&q, &cfg, 4, 8, SM_MIB);
+	sm__workq_enter(&q);
+	for (unsigned i = 0; i < 4; i++) {
+		struct sm_packet *p = sm__workq_empty(&q);
+
+		p->entry[p->n++] = 8 * (i + 1);
+		sm__workq_put(&q, i, p);
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		struct sm_packet *p = sm__workq_get(&q, 0, &from);
+
+		ck_assert_uint_eq(from, expect[i]);
+		ck_assert_uint_eq(p->entry[0], 8 * (expect[i] + 1));
+		sm__workq_recycle(&q, p);
+	}
+	sm__workq_leave(&q);
+	sm__workq_fini(&q);
+	memset(&cfg, 0, sizeof(cfg));
+}
+END_TEST
+
+/* Entry n breeds entries n-1 twice; all threads together must process 2^(N+1)-1 and then see "drained". */
+#define BREED 16
+static _Atomic(uint64_t) processed;
+
+static void *breed(void *arg)
+{
+	unsigned from;
+
+	for (;;) {
+		struct sm_packet *p;
+
+		sm__workq_enter(&q);
+		p = sm__workq_get(&q, (unsigned)(uintptr_t)arg % 2, &from);
+		if (p == NULL) {
+			sm__workq_leave(&q);
+			if (sm__workq_is_drained(&q))
+				return NULL;
+			continue;
+		}
+		for (uint32_t i = 0; i < p->n; i++) {
+			uintptr_t n = p->entry[i];
+			struct sm_packet *kids;
+
+			processed++;
+			if (n == 1)
+				continue;
+			kids = sm__workq_empty(&q);
+			if (kids == NULL)
+				abort();
+			kids->entry[kids->n++] = n - 1;
+			kids->entry[kids->n++] = n - 1;
+			sm__workq_put(&q, (unsigned)n % 2, kids);
+		}
+		sm__workq_recycle(&q, p);
+		sm__workq_leave(&q);
+	}
+}
+
+START_TEST(drained_means_drained)
+{
+	pthread_t t[4];
+	struct sm_packet *p;
+
+	sm__workq_init(&q, &cfg, 2, 2, 256 * SM_MIB);
+	processed = 0;
+	p = sm__workq_empty(&q);
+	p->entry[p->n++] = BREED;
+	sm__workq_put(&q, 0, p);
+	for (long i = 0; i < 4; i++)
+		pthread_create(&t[i], NULL, breed, (void *)i);
+	sm__workq_wait_drained(&q);
+	ck_assert_uint_eq(processed, (1u << BREED) - 1);
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	sm__workq_fini(&q);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("workq");
+	TCase *c = tcase_create("workq");
+
+	tcase_set_timeout(c, 60);
+	tcase_add_test(c, packets_come_and_go);
+	tcase_add_test(c, the_limit_holds);
+	tcase_add_test(c, nearest_node_first);
+	tcase_add_loop_test(c, drained_means_drained, 0, 5);
+	suite_add_tcase(s, c);
+	return sm_test_run(s);
+}
