@@ -1,0 +1,347 @@
+/*
+ * test_roots: registered ranges, handles, thread ranges, stacks with every kind of word, and a root in one
+ * register only, for each callee-saved one, at a safepoint, in a refill and in a blocking section.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "collector/gc_priv.h"
+#include "tests/support/gctest.h"
+#include "tests/support/run.h"
+
+static const char *const modes[] = {"gc.mode=stw", "gc.mode=concurrent"};
+static struct sm_gc *gc;
+static struct sm_mutator *m;
+static const struct sm_type *leaf;
+static struct sm_weak *witness; /* says whether an object is alive without keeping it */
+
+static void setup(int mode)
+{
+	gc = GCTEST(modes[mode], "gc.verify=1");
+	m = sm_mutator_attach(gc);
+	leaf = sm_type_prefix(gc, 64, 1);
+}
+
+static void collect_beside(void)
+{
+	gctest_clear_stack();
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+	gctest_clear_stack();
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+}
+
+/* The object's address disguised, so that the disguise keeps nothing alive. */
+#define HIDE(p) (~(uintptr_t)(p))
+
+static __attribute__((noinline)) uintptr_t hidden_object(void)
+{
+	uintptr_t *p = sm_new(m, leaf);
+
+	p[1] = 0xc0ffee;
+	witness = sm_weak_new(m, p);
+	return HIDE(p);
+}
+
+static __attribute__((noinline)) bool alive(void)
+{
+	return sm_weak_get(m, witness) != NULL;
+}
+
+static void expect_alive(bool yes)
+{
+	gctest_clear_stack();
+	ck_assert_int_eq(alive(), yes);
+	gctest_clear_stack();
+}
+
+static __attribute__((noinline)) void store_hidden(void **slot, uintptr_t hidden)
+{
+	sm_store(m, slot, (void *)~hidden);
+}
+
+START_TEST(ranges_and_handles)
+{
+	static void *range[100000]; /* more than a piece */
+	struct sm_handle *h;
+	uintptr_t hidden;
+
+	setup(_i);
+	ck_assert_int_eq(sm_root_add(gc, range, 100000), 0);
+	ck_assert_int_eq(sm_root_add(gc, (char *)range + 1, 1), -EINVAL);
+	ck_assert_int_eq(sm_root_add(gc, NULL, 1), -EINVAL);
+	hidden = hidden_object();
+	store_hidden(&range[99999], hidden);
+	collect_beside();
+	expect_alive(true);
+	sm_store(m, &range[99999], NULL);
+	collect_beside();
+	expect_alive(false);
+	sm_weak_free(m, witness);
+
+	hidden = hidden_object();
+	store_hidden(&range[5], hidden);
+	ck_assert_int_eq(sm_root_remove(gc, range), 0);
+	ck_assert_int_eq(sm_root_remove(gc, range), -ENOENT);
+	collect_beside();
+	expect_alive(false);
+	sm_weak_free(m, witness);
+
+	h = sm_handle_new(m, NULL);
+	hidden = hidden_object();
+	sm_handle_set(m, h, (void *)~hidden);
+	collect_beside();
+	expect_alive(true);
+	ck_assert_uint_eq(((uintptr_t *)sm_handle_get(h))[1], 0xc0ffee);
+	sm_handle_free(m, h);
+	collect_beside();
+	expect_alive(false);
+	sm_weak_free(m, witness);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+START_TEST(thread_ranges)
+{
+	static void *local[8]; /* stands for thread-local memory: plain stores, no barrier */
+	uintptr_t hidden;
+
+	setup(_i);
+	ck_assert_int_eq(sm_thread_range_add(m, local, sizeof(local)), 0);
+	ck_assert_int_eq(sm_thread_range_add(m, NULL, 8), -EINVAL);
+	hidden = hidden_object();
+	local[3] = (char *)~hidden + 17; /* interior, too */
+	collect_beside();
+	expect_alive(true);
+	ck_assert_int_eq(sm_thread_range_remove(m, local), 0);
+	ck_assert_int_eq(sm_thread_range_remove(m, local), -ENOENT);
+	collect_beside();
+	expect_alive(false);
+	local[3] = NULL;
+	sm_weak_free(m, witness);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+/* What a word on the stack may look like, and whether it keeps the object. */
+static __attribute__((noinline)) void with_word(uintptr_t hidden, uintptr_t offset)
+{
+	volatile uintptr_t word = ~hidden + offset;
+
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+	word = 0;
+	(void)word;
+}
+
+START_TEST(stack_words)
+{
+	static const struct {
+		uintptr_t offset;
+		bool keeps;
+	} words[] = {{0, true},
+		     {1, true},
+		     {8, true},
+		     {63, true},
+		     {64, false}, /* one past the end is the next object */
+		     {(uintptr_t)-1, false},
+		     {SM_UNIT * 64, false},
+		     {(uintptr_t)1 << 40, false},
+		     {(uintptr_t)1 << 62, false}};
+
+	setup(_i);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		uintptr_t hidden;
+
+		/* Neighbours that live on their own would hide nothing; the object is alone in its span. */
+		hidden = hidden_object();
+		gctest_clear_stack();
+		with_word(hidden, words[i].offset);
+		gctest_clear_stack();
+		ck_assert_msg(alive() == words[i].keeps, "word at offset %#lx",
+			      (unsigned long)words[i].offset);
+		gctest_clear_stack();
+		sm_weak_free(m, witness);
+	}
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+/* Wild words of all sorts, among them addresses of free spans, of stacks and of tables: no crash, no mark that
+ * is not allocated (sweeping checks). */
+static __attribute__((noinline)) void with_wild_words(uint64_t seed)
+{
+	volatile uintptr_t w[512];
+
+	for (unsigned i = 0; i < 512; i++) {
+		uint64_t r = gctest_random(&seed);
+
+		w[i] = i % 4 == 0   ? gc->range.base + r % gc->range.bytes
+		       : i % 4 == 1 ? gc->range.base + r % (64 * SM_MIB)
+		       : i % 4 == 2 ? (uintptr_t)gc->range.spans + r % (4 * SM_MIB)
+				    : (uintptr_t)r;
+	}
+	sm_collect(gc, m);
+	__asm__ volatile("" ::"r"(w) : "memory");
+}
+
+START_TEST(wild_words)
+{
+	static void *keep;
+
+	setup(_i);
+	ck_assert_int_eq(sm_root_add(gc, &keep, 1), 0);
+	for (int round = 0; round < 20; round++) {
+		sm_store(m, &keep, NULL);
+		for (int i = 0; i < 3000; i++) {
+			void **p = i % 50 ? sm_new(m, leaf) : sm_new_array(m, leaf, 700);
+
+			ck_assert(p != NULL && p[0] == NULL);
+			if (i % 3 == 0) {
+				sm_store(m, p, keep);
+				sm_store(m, &keep, p);
+			}
+		}
+		with_wild_words((uint64_t)round * 77 + 1);
+	}
+	sm_root_remove(gc, &keep);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+/* ---- registers ------------------------------------------------------------------------------------ */
+
+/*
+ * in_REGISTER(hidden) calls roots_test_call() with ~hidden in that callee-saved register and nowhere else.
+ * Whatever the callee does, a cycle runs meanwhile.
+ */
+void (*roots_test_call)(void);
+
+#if defined(__x86_64__)
+#define IN_REGISTER(reg)                                                                       \
+	void in_##reg(uintptr_t hidden);                                                       \
+	__asm__(".text\n.type in_" #reg ", @function\nin_" #reg ":\n\t"                        \
+		"push %" #reg "\n\tmov %rdi, %" #reg "\n\tnot %" #reg "\n\txor %edi, %edi\n\t" \
+		"call *roots_test_call(%rip)\n\tpop %" #reg "\n\tret\n");
+IN_REGISTER(rbx)
+IN_REGISTER(rbp)
+IN_REGISTER(r12)
+IN_REGISTER(r13)
+IN_REGISTER(r14)
+IN_REGISTER(r15)
+static void (*const in_register[])(uintptr_t) = {in_rbx, in_rbp, in_r12, in_r13, in_r14, in_r15};
+#elif defined(__aarch64__)
+#define IN_REGISTER(reg, move)                                                                    \
+	void in_##reg(uintptr_t hidden);                                                          \
+	__asm__(".text\n.type in_" #reg ", %function\nin_" #reg ":\n\t"                           \
+		"str " #reg ", [sp, #-32]!\n\tstr x30, [sp, #16]\n\tmvn x9, x0\n\t" move " " #reg \
+		", x9\n\tmov x0, #0\n\tmov x9, #0\n\tadrp x10, roots_test_call\n\t"               \
+		"ldr x10, [x10, #:lo12:roots_test_call]\n\tblr x10\n\tldr x30, [sp, #16]\n\t"     \
+		"ldr " #reg ", [sp], #32\n\tret\n");
+IN_REGISTER(x19, "mov")
+IN_REGISTER(x20, "mov")
+IN_REGISTER(x21, "mov")
+IN_REGISTER(x22, "mov")
+IN_REGISTER(x23, "mov")
+IN_REGISTER(x24, "mov")
+IN_REGISTER(x25, "mov")
+IN_REGISTER(x26, "mov")
+IN_REGISTER(x27, "mov")
+IN_REGISTER(x28, "mov")
+IN_REGISTER(d8, "fmov")
+IN_REGISTER(d15, "fmov")
+static void (*const in_register[])(uintptr_t) = {in_x19, in_x20, in_x21, in_x22, in_x23, in_x24,
+						 in_x25, in_x26, in_x27, in_x28, in_d8,	 in_d15};
+#endif
+
+static void by_collect(void)
+{
+	sm_collect(gc, m);
+	sm_collect(gc, m);
+}
+
+static _Atomic(int) cycles_asked;
+
+static void *other_collects(void *arg)
+{
+	sm_collect(gc, NULL);
+	sm_collect(gc, NULL);
+	cycles_asked = 1;
+	return arg;
+}
+
+/* Safepoints only. */
+static void by_safepoint(void)
+{
+	pthread_t t;
+
+	cycles_asked = 0;
+	pthread_create(&t, NULL, other_collects, NULL);
+	while (!cycles_asked)
+		sm_safepoint(m);
+	pthread_join(t, NULL);
+}
+
+/* Through the allocator's slow path. */
+static void by_refill(void)
+{
+	pthread_t t;
+
+	cycles_asked = 0;
+	pthread_create(&t, NULL, other_collects, NULL);
+	while (!cycles_asked)
+		sm_new(m, leaf);
+	pthread_join(t, NULL);
+}
+
+static void by_blocking(void)
+{
+	pthread_t t;
+
+	sm_blocking_enter(m);
+	pthread_create(&t, NULL, other_collects, NULL);
+	pthread_join(t, NULL);
+	sm_blocking_leave(m);
+}
+
+#if defined(__x86_64__) || defined(__aarch64__)
+START_TEST(registers)
+{
+	static void (*const ways[])(void) = {by_collect, by_safepoint, by_refill, by_blocking};
+
+	setup(_i % 2);
+	roots_test_call = ways[_i / 2];
+	for (size_t r = 0; r < sizeof(in_register) / sizeof(in_register[0]); r++) {
+		uintptr_t hidden = hidden_object();
+
+		gctest_clear_stack();
+		in_register[r](hidden);
+		gctest_clear_stack();
+		ck_assert_msg(alive(), "register %zu, way %d", r, _i / 2);
+		gctest_clear_stack();
+		/* And without: gone, or the test would prove nothing. */
+		collect_beside();
+		ck_assert_msg(!alive(), "register %zu, way %d: still alive", r, _i / 2);
+		sm_weak_free(m, witness);
+	}
+	gctest_destroy(gc, m);
+}
+END_TEST
+#endif
+
+int main(void)
+{
+	Suite *s = suite_create("roots");
+	TCase *c = tcase_create("roots");
+
+	tcase_set_timeout(c, 60);
+	tcase_add_loop_test(c, ranges_and_handles, 0, 2);
+	tcase_add_loop_test(c, thread_ranges, 0, 2);
+	tcase_add_loop_test(c, stack_words, 0, 2);
+	tcase_add_loop_test(c, wild_words, 0, 2);
+#if defined(__x86_64__) || defined(__aarch64__)
+	tcase_add_loop_test(c, registers, 0, 8);
+#endif
+	suite_add_tcase(s, c);
+	return sm_test_run(s);
+}
