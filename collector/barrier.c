@@ -7,13 +7,17 @@
  *   insertion (Dijkstra 1978) the value, while the storing mutator's own stack is not scanned yet.
  *
  * This is the hybrid barrier of Go's proposal 17503 ("Eliminate STW stack re-scanning", 2016) in its exact
- * form: stacks need to be scanned once only. Why it suffices: let T be the moment when the last mutator has
- * its barrier on. An object that is reachable later is one of
+ * form: stacks need to be scanned once only. Why it suffices: let T be the end of the BLACK round. Every
+ * store that is under way at T began with every barrier on, because every mutator has passed a safepoint since
+ * the last barrier went on; and until T no stack has been scanned, so until T every store recorded both. An
+ * object that is reachable after T is one of
  *
- *   (a) reachable from the heap or the roots at T. The first store to any slot after T finds the contents
- *       of T in it and records them; of several racing first stores, each does. So every path that existed
- *       at T is marked to its end, whatever happens to it: snapshot at the beginning.
- *   (b) born after its mutator's barrier went on: black.
+ *   (a) reachable from the heap or the roots at T. The first store to a slot after T either finds the contents
+ *       of T and records them, or had read the slot before they were stored there, in which case they were
+ *       recorded by the store that put them there (it ended before T). So every path of T is marked to its
+ *       end whatever happens to it: snapshot at the beginning. Black objects that were born before T are
+ *       never scanned, but what was stored into them by then was recorded.
+ *   (b) born after its mutator acknowledged BLACK: black.
  *   (c) at T, reachable from some mutator's unscanned stack only. It becomes visible to others by that
  *       mutator storing it, which records it, or is found by the scan of that stack.
  *

@@ -257,7 +257,7 @@ START_TEST(racing_writers)
 	setup("gc.verify=1");
 	for (long i = 0; i < 4; i++)
 		pthread_create(&t[i], NULL, race, (void *)i);
-	for (int i = 0; i < 60; i++)
+	for (int i = 0; i < 20; i++)
 		sm_collect(gc, m);
 	stop = 1;
 	sm_blocking_enter(m);
@@ -294,7 +294,7 @@ START_TEST(copies_beside_the_marker)
 		sm_store(m, &array[i], o);
 	}
 	pthread_create(&t, NULL, collect_on, NULL);
-	for (int round = 0; round < 200; round++) {
+	for (int round = 0; round < 50; round++) {
 		int by = 1 + round % 99;
 
 		sm_copy_slots(m, array + by, array, N);
