@@ -25,10 +25,15 @@ static void *collect_once(void *arg)
 /* A cycle has asked for this handshake and waits for us. */
 static void wait_for(enum sm_handshake_op op)
 {
-	while (sm_load_acquire(&m->poll) == 0 || gc->hs.op != op) {
-		if (sm_load_acquire(&m->poll) != 0)
-			sm_safepoint(m);
-		sm_cpu_relax();
+	for (;;) {
+		if (sm_load_acquire(&m->poll) == 0) {
+			sm_cpu_relax();
+			continue;
+		}
+		/* Stable while we have not acknowledged. */
+		if (gc->hs.op == op)
+			return;
+		sm_safepoint(m);
 	}
 }
 
