@@ -70,8 +70,10 @@ START_TEST(storm)
 	m = sm_mutator_attach(gc);
 	for (long i = 0; i < 8; i++)
 		pthread_create(&t[i], NULL, behave, (void *)i);
+	sm_blocking_enter(m);
 	while (ready < 8)
 		usleep(100);
+	sm_blocking_leave(m);
 	for (int i = 0; i < 40; i++)
 		ck_assert_int_eq(sm_collect(gc, m), 0);
 	stop = 1;
