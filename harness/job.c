@@ -1,6 +1,7 @@
 #include "harness/job.h"
 #include "harness/plan.h"
 #include "perf/counterset.h"
+#include "perf/screen.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -90,12 +91,15 @@ static cJSON *placement_json(const struct sm_case *c)
 
 static cJSON *counters_json(const struct sm_run_options *o, const struct sm_plan *p)
 {
+	char screened[1024]; /* the plan has looked for events that never count: workers need not */
 	cJSON *obj;
 
 	if (!p->counters)
 		return cJSON_CreateNull();
 	obj = cJSON_CreateObject();
 	cJSON_AddStringToObject(obj, "from", sm_count_name(o->counters));
+	sm_counterset_screened(p->counters, screened, sizeof(screened));
+	cJSON_AddStringToObject(obj, "screened", screened);
 	cJSON_AddItemToObject(obj, "sets", cJSON_CreateStringArray(p->sets, (int)p->nsets));
 	cJSON_AddItemToObject(obj, "events",
 			      cJSON_CreateStringArray((const char *const *)o->events.v, (int)o->events.n));
@@ -299,6 +303,7 @@ static int parse_counters(const cJSON *root, struct sm_job_parts *p, char *err, 
 	opt.sets = p->sets;
 	opt.events = p->events;
 	opt.multiplex = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(obj, "multiplex"));
+	opt.screened = text_of(obj, "screened");
 	opt.from = from && !strcmp(from, "sw")	  ? SM_COUNTERS_SW
 		   : from && !strcmp(from, "sim") ? SM_COUNTERS_SIM
 						  : SM_COUNTERS_AUTO;

@@ -121,8 +121,12 @@ static int add_set_event(struct build *b, const struct sm_setfile *f, const char
 			continue;
 		}
 		e->res[k].status = SM_STATUS_UNSUPPORTED;
-		snprintf(e->res[k].reason, sizeof(e->res[k].reason), "set %s has no %.31s for %s", f->name,
-			 name, uarch(cs, k));
+		if (b->opt->from == SM_COUNTERS_SIM)
+			snprintf(e->res[k].reason, sizeof(e->res[k].reason),
+				 "Callgrind does not simulate it");
+		else
+			snprintf(e->res[k].reason, sizeof(e->res[k].reason), "set %s has no %.31s for %s",
+				 f->name, name, uarch(cs, k));
 	}
 	return (int)cs->n_events - 1;
 }

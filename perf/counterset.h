@@ -38,7 +38,7 @@ struct sm_counterset_options {
 	bool no_probe;	      /* resolve only: nothing is opened, one pass (the linter, listings) */
 	bool no_user_read;    /* never rdpmc */
 	bool no_screen;	      /* do not look for events that open but never count (screen.h) */
-	const char *screened; /* ... because these were found ("a,b", sm_counterset_screened); NULL: look */
+	const char *screened; /* ... because these were found (sm_counterset_screened); NULL: look */
 	const char *user_dir; /* the user's sets; NULL: sm_setfile_user_dir */
 	const char *root;     /* of /sys and /proc, for tests; NULL: "" */
 	const struct sm_opener *opener; /* for tests; NULL: the kernel */

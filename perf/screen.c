@@ -78,19 +78,25 @@ static void condemn(struct sm_event_resolved *r)
 	snprintf(r->reason, sizeof(r->reason), "%s", reason);
 }
 
-/* The parent has screened already: its list decides. */
+/* The parent has screened already: its list of event@kind decides. */
 static unsigned apply_list(struct sm_counterset *cs, const char *list)
 {
 	unsigned n = 0, found = 0;
 	char **names = sm_event_split(list, &n);
 
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
+		char *at = strrchr(names[i], '@');
+		unsigned kind = at ? (unsigned)strtoul(at + 1, NULL, 10) : 0;
+
+		if (!at || kind >= cs->n_kinds)
+			continue;
+		*at = '\0';
 		for (unsigned e = 0; e < cs->n_events; e++)
-			for (unsigned k = 0; k < cs->n_kinds; k++)
-				if (!strcmp(cs->events[e].name, names[i]) && sm__is_hw(&cs->events[e], k)) {
-					condemn(&cs->events[e].res[k]);
-					found++;
-				}
+			if (!strcmp(cs->events[e].name, names[i]) && sm__is_hw(&cs->events[e], kind)) {
+				condemn(&cs->events[e].res[kind]);
+				found++;
+			}
+	}
 	free(names);
 	return found;
 }
@@ -130,7 +136,9 @@ void sm_counterset_screened(const struct sm_counterset *cs, char *buf, size_t le
 	size_t at = 0;
 
 	buf[0] = '\0';
-	for (unsigned e = 0; e < cs->n_events && at < len; e++)
-		if (!strcmp(cs->events[e].res[0].reason, reason))
-			at += (size_t)snprintf(buf + at, len - at, "%s%s", at ? "," : "", cs->events[e].name);
+	for (unsigned e = 0; e < cs->n_events; e++)
+		for (unsigned k = 0; k < cs->n_kinds && at < len; k++)
+			if (!strcmp(cs->events[e].res[k].reason, reason))
+				at += (size_t)snprintf(buf + at, len - at, "%s%s@%u", at ? "," : "",
+						       cs->events[e].name, k);
 }

@@ -365,6 +365,49 @@ START_TEST(test_real_instructions)
 }
 END_TEST
 
+/* On the same counters, a user-space read lies between two read()s. Real hardware that allows it only. */
+START_TEST(test_real_user_read_agrees)
+{
+	struct sm_event_code e[2] = {{.type = PERF_TYPE_HARDWARE, .config = PERF_COUNT_HW_CPU_CYCLES},
+				     {.type = PERF_TYPE_HARDWARE, .config = PERF_COUNT_HW_INSTRUCTIONS}};
+	const struct sm_event_code *codes[] = {&e[0], &e[1]};
+	struct sm_counter_group g;
+	struct sm_group_count before, user, after;
+
+	for (int i = 0; i < 2; i++) {
+		e[i].backend = SM_BACKEND_PERF;
+		e[i].source = SM_SOURCE_PMU;
+		e[i].exclude_kernel = true;
+	}
+	sm_group_open(&g, codes, 2, NULL);
+	if (g.mode != SM_READ_USER) {
+		printf("user-space reads: n/a, %s\n",
+		       g.ev[0].reason[0] ? g.ev[0].reason : "not allowed here");
+		sm_group_close(&g);
+		return;
+	}
+	for (int round = 0; round < 1000; round++) {
+		g.mode = SM_READ_SYSCALL;
+		ck_assert_int_eq(sm_group_read(&g, &before), 0);
+		g.mode = SM_READ_USER;
+		ck_assert_int_eq(sm_group_read(&g, &user), 0);
+		g.mode = SM_READ_SYSCALL;
+		ck_assert_int_eq(sm_group_read(&g, &after), 0);
+		for (unsigned i = 0; i < g.n; i++) {
+			if (g.ev[i].status != SM_STATUS_OK)
+				continue;
+			ck_assert_msg(before.values[i] <= user.values[i] && user.values[i] <= after.values[i],
+				      "event %u: %llu, in user space %llu, %llu", i,
+				      (unsigned long long)before.values[i],
+				      (unsigned long long)user.values[i],
+				      (unsigned long long)after.values[i]);
+		}
+	}
+	printf("user-space reads: agree with read() 1000 times\n");
+	sm_group_close(&g);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("counter");
@@ -386,6 +429,7 @@ int main(void)
 	tcase_add_test(tc, test_soft_counts);
 	tcase_add_test(tc, test_perf_software);
 	tcase_add_loop_test(tc, test_real_instructions, 0, 2);
+	tcase_add_test(tc, test_real_user_read_agrees);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

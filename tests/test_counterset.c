@@ -395,11 +395,12 @@ START_TEST(test_screening)
 	ck_assert_int_eq(metric(cs, "l1d_mpki")->refused, SM_STATUS_UNSUPPORTED);
 	ck_assert_int_eq(metric(cs, "l2_miss")->refused, SM_STATUS_OK);
 	sm_counterset_screened(cs, list, sizeof(list));
-	ck_assert_str_eq(list, "l1d_miss");
+	ck_assert_str_eq(list, "l1d_miss@0");
 	sm_counterset_free(cs);
 	/* The worker is told instead of looking again. */
 	mock.dead_config = 0;
-	cs = make("cycles,cache", "", (struct sm_counterset_options){.screened = "l2_miss,l1d_miss"});
+	cs = make("cycles,cache", "",
+		  (struct sm_counterset_options){.screened = "l2_miss@0,l1d_miss@0,x,llc_miss@7"});
 	ck_assert_int_eq(metric(cs, "l2_miss")->refused, SM_STATUS_UNSUPPORTED);
 	ck_assert_int_eq(metric(cs, "llc_miss")->refused, SM_STATUS_OK);
 	sm_counterset_free(cs);
