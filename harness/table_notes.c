@@ -177,19 +177,32 @@ static void write_repetitions(struct sm_table *t)
 /* The cost of counting, where the workers measured it: the worst sample's. */
 static void write_cost(struct sm_table *t)
 {
-	const struct sm_record_result *worst = NULL;
-	char text[160];
+	const struct sm_record_result *worst = NULL, *ns = NULL, *insn = NULL, *user = NULL;
+	char text[256];
+	size_t n;
 
 	for (size_t i = 0; i < t->r->nrecords; i++) {
-		const struct sm_record_result *res = sm_record_result(&t->r->records[i], "counting_share");
+		const struct sm_record *rec = &t->r->records[i];
+		const struct sm_record_result *res = sm_record_result(rec, "counting_share");
 
-		if (res && res->has_value && (!worst || res->value > worst->value))
-			worst = res;
+		if (!res || !res->has_value || (worst && res->value <= worst->value))
+			continue;
+		worst = res;
+		ns = sm_record_result(rec, "counting_ns_per_change");
+		insn = sm_record_result(rec, "counting_insn_per_change");
+		user = sm_record_result(rec, "counting_in_user_space");
 	}
 	if (!worst)
 		return;
-	snprintf(text, sizeof(text), "reading counters took at most %.2g%% of a thread's time",
-		 worst->value * 100);
+	n = (size_t)snprintf(text, sizeof(text), "reading counters took at most %.2g%% of a thread's time",
+			     worst->value * 100);
+	if (ns && ns->has_value)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, ": %.0f ns a change of phase", ns->value);
+	if (insn && insn->has_value)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, ", %.0f instructions", insn->value);
+	if (user && user->has_value)
+		snprintf(text + n, sizeof(text) - n,
+			 user->value > 0 ? ", read in user space" : ", by system calls");
 	sm__table_wrap_text(t->out, "cost", 9, text);
 }
 

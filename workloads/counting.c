@@ -406,11 +406,16 @@ static int collect_cost(const struct sm_counting *c, struct sm_sample *sample)
 	if (err == 0)
 		err = sm_sample_add_double(sample, "counting_ns_per_change", worst.ns_per_change, "ns");
 	if (err == 0 && isnan(worst.instructions_per_change))
-		err = sm_sample_add_none(sample, "counting_instructions_per_change", "insn",
+		err = sm_sample_add_none(sample, "counting_insn_per_change", "insn",
 					 "instructions are not counted");
 	else if (err == 0)
-		err = sm_sample_add_double(sample, "counting_instructions_per_change",
-					   worst.instructions_per_change, "insn");
+		err = sm_sample_add_double(sample, "counting_insn_per_change", worst.instructions_per_change,
+					   "insn");
+	if (err == 0 && worst.mode == SM_READ_NONE)
+		err = sm_sample_add_none(sample, "counting_in_user_space", "",
+					 "there are no hardware counters to read");
+	else if (err == 0)
+		err = sm_sample_add_int(sample, "counting_in_user_space", worst.mode == SM_READ_USER, "");
 	if (worst.share > 0.02)
 		sm__run_warn(c->run,
 			     "reading the counters took %.1f%% of a thread's time (%.0f ns a phase change, "
