@@ -14,7 +14,7 @@
 
 #include <errno.h>
 
-#define SWEEP_MAX 64 /* full spans swept in vain before a fresh one is preferred */
+#define SWEEP_MAX 8 /* full spans swept in vain before a fresh one is preferred: bounds the wait */
 
 /* ---- lists, under the lock ------------------------------------------------------------------------- */
 
@@ -237,51 +237,73 @@ void sm__central_remove(struct sm_heap *h, struct sm_span *s)
 
 /* ---- the sweeper's side ---------------------------------------------------------------------------- */
 
-static struct sm_span *take_unswept_of(struct sm_heap *h, struct sm_central *l)
+static unsigned take_unswept_of(struct sm_heap *h, struct sm_central *l, struct sm_span **spans, unsigned n)
 {
-	unsigned stale = !parity(sm_load_acquire(&h->sweepgen));
-	struct sm_span *s;
+	unsigned stale = !parity(sm_load_acquire(&h->sweepgen)), i;
 
 	if (sm_load_relaxed(&l->partial[stale].count) + sm_load_relaxed(&l->full[stale].count) == 0)
-		return NULL;
+		return 0;
 	sm_lock_acquire(&l->lock);
-	s = claim_unswept_locked(h, &l->full[stale]);
-	if (s == NULL)
-		s = claim_unswept_locked(h, &l->partial[stale]);
+	for (i = 0; i < n; i++) {
+		spans[i] = claim_unswept_locked(h, &l->full[stale]);
+		if (spans[i] == NULL)
+			spans[i] = claim_unswept_locked(h, &l->partial[stale]);
+		if (spans[i] == NULL)
+			break;
+	}
 	sm_lock_release(&l->lock);
-	return s;
+	return i;
 }
 
 /*
  * The counts are read without the lock: a span is put on an unswept list only at the end of marking and
  * by caches that give back what they owned then, so a sweeper that comes round after those sees all.
  */
+unsigned sm__central_take_unswept_some(struct sm_heap *h, unsigned node, uint32_t *cursor,
+				       struct sm_span **spans, unsigned n)
+{
+	uint32_t nbins = sm_load_acquire(&h->nbins), i;
+
+	if (*cursor >= nbins)
+		*cursor = 0;
+	for (i = 0; i < nbins; i++) {
+		unsigned taken = take_unswept_of(h, sm__central_of(h, node, *cursor), spans, n);
+
+		if (taken != 0)
+			return taken;
+		*cursor = *cursor + 1 == nbins ? 0 : *cursor + 1;
+	}
+	return 0;
+}
+
 struct sm_span *sm__central_take_unswept(struct sm_heap *h, unsigned node, uint32_t *cursor)
 {
-	uint32_t n = sm_load_acquire(&h->nbins), i;
+	struct sm_span *s;
 
-	if (*cursor >= n)
-		*cursor = 0;
+	return sm__central_take_unswept_some(h, node, cursor, &s, 1) != 0 ? s : NULL;
+}
+
+void sm__central_put_swept_some(struct sm_heap *h, struct sm_span **spans, const unsigned *in_use, unsigned n)
+{
+	struct sm_central *l = n != 0 ? sm__central_of(h, spans[0]->node, spans[0]->bin) : NULL;
+	unsigned i, kept = 0;
+
 	for (i = 0; i < n; i++) {
-		struct sm_span *s = take_unswept_of(h, sm__central_of(h, node, *cursor));
-
-		if (s != NULL)
-			return s;
-		*cursor = *cursor + 1 == n ? 0 : *cursor + 1;
+		note_swept(h, spans[i], in_use[i]);
+		if (in_use[i] == 0)
+			sm__span_release(h, spans[i]);
+		else
+			spans[kept++] = spans[i];
 	}
-	return NULL;
+	if (kept == 0)
+		return;
+	sm_lock_acquire(&l->lock);
+	for (i = 0; i < kept; i++)
+		sm__list_push(h, home_of(l, spans[i]), spans[i]);
+	sm_lock_release(&l->lock);
 }
 
 void sm__central_put_swept(struct sm_heap *h, struct sm_span *s, unsigned in_use)
 {
-	struct sm_central *l = sm__central_of(h, s->node, s->bin);
-
-	note_swept(h, s, in_use);
-	if (in_use == 0) {
-		sm__span_release(h, s);
-		return;
-	}
-	sm_lock_acquire(&l->lock);
-	sm__list_push(h, home_of(l, s), s);
-	sm_lock_release(&l->lock);
+	sm__central_put_swept_some(h, &s, &in_use, 1);
 }

@@ -10,6 +10,13 @@
 
 enum policy { POLICY_THROUGHPUT, POLICY_LATENCY, POLICY_MEMORY };
 
+/*
+ * Below this no cycle starts. A collector that starts at a few MiB spends its time on programs that hold
+ * next to nothing: binary-trees with 8 MiB live takes 1.4 times as long with 16 MiB here. JDK 17 starts
+ * with 1/64 of the memory.
+ */
+#define THROUGHPUT_MIN (64 * SM_MIB)
+
 void sm_gc_config_init(struct sm_gc_config *cfg)
 {
 	memset(cfg, 0, sizeof(*cfg));
@@ -20,7 +27,7 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 	cfg->heap.hugepages = SM_HUGE_MADVISE;
 	cfg->mode = SM_GC_CONCURRENT;
 	cfg->growth_percent = 100;
-	cfg->min_heap = 16 * SM_MIB;
+	cfg->min_heap = THROUGHPUT_MIN;
 	cfg->fifo = 24;
 	cfg->tuning.policy = POLICY_THROUGHPUT;
 	cfg->tuning.assist = 1;
@@ -126,7 +133,7 @@ static void put(struct sm_gc_config *cfg, const struct key *k, uint64_t v)
 
 /*
  * Presets; whatever is set after them wins.
- *   throughput  growth 100%, assists as the pacer asks
+ *   throughput  growth 100%, no cycle below 64 MiB, assists as the pacer asks (the default)
  *   latency     small assist slices and barrier buffers: shorter stalls, more of them
  *   memory      growth 40%, no minimum to speak of
  */
@@ -143,6 +150,7 @@ static void apply_policy(struct sm_gc_config *cfg)
 		break;
 	default:
 		cfg->growth_percent = 100;
+		cfg->min_heap = THROUGHPUT_MIN;
 		cfg->tuning.assist_slice = 32 * SM_KIB;
 		cfg->tuning.barrier_buffer = 512;
 		break;

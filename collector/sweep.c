@@ -146,19 +146,32 @@ unsigned sm__sweep_hook(void *ctx, struct sm_cache *c, struct sm_span *s)
 
 /* ---- all spans ------------------------------------------------------------------------------------ */
 
+/* Spans that the sweeper takes off a list, and puts back, at a time. */
+#define BATCH 16
+
+static void sweep_batch(struct sm_gc *gc, struct sm_span **spans, unsigned n)
+{
+	unsigned in_use[BATCH];
+
+	for (unsigned i = 0; i < n; i++)
+		in_use[i] = sm__sweep_span(gc, spans[i]);
+	sm__central_put_swept_some(gc->heap, spans, in_use, n);
+}
+
 size_t sm__sweep_all(struct sm_gc *gc, bool (*stop)(struct sm_gc *gc))
 {
+	struct sm_span *spans[BATCH];
 	size_t n = 0;
 
 	sm_phase_enter(SM_PHASE_SWEEP);
 	for (unsigned node = 0; node < gc->nnodes; node++) {
 		uint32_t cursor = 0;
-		struct sm_span *s;
+		unsigned taken;
 
-		while ((s = sm__central_take_unswept(gc->heap, node, &cursor)) != NULL) {
-			sm__central_put_swept(gc->heap, s, sm__sweep_span(gc, s));
-			n++;
-			if (stop && n % 64 == 0 && stop(gc)) {
+		while ((taken = sm__central_take_unswept_some(gc->heap, node, &cursor, spans, BATCH)) != 0) {
+			sweep_batch(gc, spans, taken);
+			n += taken;
+			if (stop && stop(gc)) {
 				sm_phase_leave(SM_PHASE_SWEEP);
 				return n;
 			}

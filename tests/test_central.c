@@ -87,14 +87,30 @@ START_TEST(full_spans_stay_full_and_are_not_searched_twice)
 {
 	struct sm_central *l = sm__central_of(m.heap, 0, bin);
 
-	fill(10, keep_all);
+	fill(7, keep_all);
 	marksim_advance(&m);
 	/* The refill sweeps what it meets, in vain, and takes a fresh span. */
 	ck_assert_ptr_nonnull(new64());
-	ck_assert_uint_eq(m.sweeps, 10);
-	ck_assert_uint_eq(l->full[0].count + l->full[1].count, 10);
-	ck_assert_uint_eq(in_use(), 11 * SM_UNIT);
+	ck_assert_uint_eq(m.sweeps, 7);
+	ck_assert_uint_eq(l->full[0].count + l->full[1].count, 7);
+	ck_assert_uint_eq(in_use(), 8 * SM_UNIT);
 	ck_assert_uint_eq(marksim_sweep_all(&m), 0);
+}
+END_TEST
+
+/* .. but only so many: a mutator does not wait for the sweep of all that is full. */
+START_TEST(a_refill_gives_up_on_full_spans)
+{
+	unsigned in_vain;
+
+	fill(100, keep_all);
+	marksim_advance(&m);
+	ck_assert_ptr_nonnull(new64());
+	ck_assert_uint_ge(m.sweeps, 1);
+	ck_assert_uint_le(m.sweeps, 16);
+	ck_assert_uint_eq(in_use(), 101 * SM_UNIT);
+	in_vain = m.sweeps;
+	ck_assert_uint_eq(marksim_sweep_all(&m), 100 - in_vain);
 }
 END_TEST
 
@@ -228,6 +244,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, empty_spans_go_back_at_once);
 	tcase_add_test(t, full_spans_stay_full_and_are_not_searched_twice);
+	tcase_add_test(t, a_refill_gives_up_on_full_spans);
 	tcase_add_test(t, a_refill_sweeps_and_fills_the_holes);
 	tcase_add_test(t, a_refill_in_a_new_generation_gives_its_span_back);
 	tcase_add_test(t, generations_alternate);
