@@ -12,6 +12,7 @@
 #include "allocator/atomic.h"
 #include "allocator/phase.h"
 #include "perf/counterset.h"
+#include "perf/privilege.h"
 #include "perf/region.h"
 #include "workloads/counting.h"
 #include "workloads/counting_uncore.h"
@@ -136,10 +137,29 @@ void sm__counting_sync(struct sm_counting *c)
 		sync_border(self);
 }
 
+/*
+ * Rights that the file gave the process (perf/privilege.h) go as soon as nobody needs them: mark workers have
+ * started with the collector, each dropped its own when its counters were open; this is for thread 0, once
+ * all mutators are there.
+ */
+static void drop_rights(struct sm_counting *c)
+{
+	unsigned mutators = 0;
+
+	pthread_mutex_lock(&c->lock);
+	for (const struct sm_counted *t = c->threads; t != NULL; t = t->next)
+		mutators += strcmp(t->role, "mutator") == 0;
+	pthread_mutex_unlock(&c->lock);
+	if (mutators >= c->run->nthreads)
+		sm_privilege_drop();
+}
+
 void sm__counting_arm(struct sm_counting *c, bool on)
 {
 	if (c == NULL)
 		return;
+	if (on)
+		drop_rights(c);
 	sm__uncore_arm(c->uncore, on);
 	sm_store_relaxed(&c->armed, on);
 	sm__counting_sync(c);
