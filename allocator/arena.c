@@ -30,15 +30,18 @@ void sm__ph_say(const char *fmt, ...)
 
 /* ---- binding ------------------------------------------------------------------------------------------- */
 
-/* Is there a node left that may be used? When not, memory is taken wherever the kernel gives it. */
-static bool others_open(const struct sm_pageheap *ph, const struct sm_ph_node *nd)
+/*
+ * Closes a node, unless it is the last one: then memory is taken wherever the kernel gives it. By the count, for two
+ * nodes may come here at once, each under its own lock.
+ */
+static bool close_node(struct sm_pageheap *ph, struct sm_ph_node *nd)
 {
-	for (unsigned i = 0; i < ph->nnodes; i++)
-		/* Another node's flag, read without its lock: it only ever changes to true, and a
-		 * stale answer costs one more attempt. */
-		if (&ph->nodes[i] != nd && !__atomic_load_n(&ph->nodes[i].closed, __ATOMIC_RELAXED))
-			return true;
-	return false;
+	if (sm_fetch_sub_acqrel(&ph->open, 1) == 1) {
+		sm_fetch_add_acqrel(&ph->open, 1);
+		return false;
+	}
+	nd->closed = true;
+	return true;
 }
 
 static void bind_gave_up(struct sm_pageheap *ph, int err)
@@ -63,9 +66,8 @@ static int bind_piece(struct sm_heap *h, struct sm_ph_node *nd, char *p, size_t 
 	err = sm__os_bind(p, bytes, os, ph->strict);
 	if (err == 0 || err == -ENOMEM)
 		return err;
-	if (err == -EINVAL && !ph->strict && others_open(ph, nd)) {
+	if (err == -EINVAL && !ph->strict && close_node(ph, nd)) {
 		sm__ph_say("no memory may be taken from NUMA node %d: other nodes serve it", os);
-		__atomic_store_n(&nd->closed, true, __ATOMIC_RELAXED);
 		return -ENOMEM;
 	}
 	bind_gave_up(ph, err);

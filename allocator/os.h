@@ -82,6 +82,9 @@ void sm__os_unmap_guarded(void *p, size_t bytes);
 
 /* The size that mappings of this process are limited to (RLIMIT_AS), SIZE_MAX: unlimited. */
 size_t sm__os_address_limit(void);
+/* What this process's control group may have (cgroup versions 1 and 2, the groups above it included); SIZE_MAX:
+ * unlimited. root: "", or in tests the folder that stands for /. */
+size_t sm__os_memory_limit(const char *root);
 /* 64 random bits; from the kernel, or from clock and address where that is denied. */
 uint64_t sm__os_random(void);
 

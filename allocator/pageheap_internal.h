@@ -133,6 +133,7 @@ struct sm_pageheap {
 
 	/* atomic */
 	_Atomic(uint32_t) turn; /* numa=interleave: whose turn it is */
+	_Atomic(uint32_t) open; /* nodes that are not closed; never 0 */
 	_Atomic(bool) bind_off; /* mbind is refused: memory is not bound */
 
 	struct sm_stack_pool stacks;

@@ -201,6 +201,7 @@ static int pageheap_init(struct sm_heap *h, size_t arena)
 	ph->bytes = bytes;
 	ph->kind = h->config.pageheap;
 	ph->nnodes = h->nnodes;
+	sm_store_relaxed(&ph->open, h->nnodes);
 	ph->arena_units = (uint32_t)(arena >> SM_UNIT_SHIFT);
 	ph->huge_units = huge_units(arena);
 	ph->strict = h->config.numa == SM_NUMA_BIND;
@@ -209,6 +210,31 @@ static int pageheap_init(struct sm_heap *h, size_t arena)
 		if (node_init(ph, i, units, (unsigned)__builtin_ctz(ph->arena_units)) != 0)
 			return -ENOMEM;
 	return 0;
+}
+
+/*
+ * Without heap.limit a control group's limit counts, less a sixteenth for what else the process has: an
+ * allocation that fails can be dealt with, a process that the kernel kills cannot.
+ */
+static void find_limit(struct sm_heap *h)
+{
+	size_t n;
+
+	if (h->config.limit != 0)
+		return;
+	n = sm__os_memory_limit("");
+	if (n != SIZE_MAX)
+		h->config.limit = n - n / 16;
+}
+
+/* numa=bind:N must be possible: asked of the kernel with the guard unit, which is never touched. */
+static bool bindable(struct sm_heap *h)
+{
+	size_t node_bytes = (size_t)1 << h->range.node_shift;
+	void *guard = (char *)h->range.base + h->config.numa_bind * node_bytes;
+
+	return h->config.numa != SM_NUMA_BIND ||
+	       sm__os_bind(guard, SM_UNIT, h->config.node_os[h->config.numa_bind], true) != -EINVAL;
 }
 
 int sm__range_create(struct sm_heap *h, char *err, size_t errlen)
@@ -230,8 +256,16 @@ int sm__range_create(struct sm_heap *h, char *err, size_t errlen)
 		return refuse(err, errlen, -EINVAL, text);
 	}
 	h->nnodes = nnodes;
+	find_limit(h);
 	if (!reserve_some(h, nnodes, &arena))
 		return refuse(err, errlen, -ENOMEM, "no address space for the heap (ulimit -v?)");
+	if (!bindable(h)) {
+		sm__range_destroy(h);
+		snprintf(text, sizeof(text),
+			 "numa=bind:%u: this process may take no memory of the system's node %d",
+			 h->config.numa_bind, h->config.node_os[h->config.numa_bind]);
+		return refuse(err, errlen, -EINVAL, text);
+	}
 	if (pageheap_init(h, arena) != 0) {
 		sm__range_destroy(h);
 		return refuse(err, errlen, -ENOMEM, "no memory for the page heap's tables");

@@ -1,9 +1,11 @@
 /* test_range: reservation, its halving, node ranges, descriptor table, guards, refusals with a reason. */
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "allocator/os.h"
 #include "allocator/pageheap_internal.h"
@@ -186,6 +188,77 @@ START_TEST(a_node_out_of_bounds_is_refused)
 }
 END_TEST
 
+START_TEST(binding_to_a_node_without_memory_is_refused)
+{
+	char err[200] = "";
+
+	pagetest_nodes(heap, 2);
+	heap->config.numa = SM_NUMA_BIND;
+	heap->config.numa_bind = 1;
+	sm__os_inject(SM_OS_BIND, 1, EINVAL);
+	ck_assert_int_eq(sm__range_create(heap, err, sizeof(err)), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err, "bind:1"));
+	/* Where mbind as such is refused, the heap works unbound. */
+	sm__os_inject(SM_OS_BIND, -1, EPERM);
+	pagetest_create(heap);
+	ck_assert_uint_eq(sm__pageheap_alloc(heap, 0, 1)->node, 1);
+	sm__os_inject(SM_OS_ANY, 0, 0);
+}
+END_TEST
+
+/* ---- control groups: a folder stands for the system's root ------------------------------------------------------ */
+
+static char root[64];
+
+static void put_file(const char *name, const char *text)
+{
+	char path[300], *p;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", root, name);
+	for (p = path + strlen(root) + 1; (p = strchr(p, '/')) != NULL; *p++ = '/') {
+		*p = '\0';
+		mkdir(path, 0700);
+	}
+	f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+START_TEST(control_groups_limit_memory)
+{
+	char command[100];
+
+	snprintf(root, sizeof(root), "/tmp/spanmark-test-range-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	ck_assert_uint_eq(sm__os_memory_limit(root), SIZE_MAX);
+	put_file("proc/self/cgroup", "0::/a/b\n");
+	ck_assert_uint_eq(sm__os_memory_limit(root), SIZE_MAX);
+	put_file("sys/fs/cgroup/a/b/memory.max", "max\n");
+	ck_assert_uint_eq(sm__os_memory_limit(root), SIZE_MAX);
+	put_file("sys/fs/cgroup/a/memory.max", "1073741824\n");
+	ck_assert_uint_eq(sm__os_memory_limit(root), SM_GIB);
+	put_file("sys/fs/cgroup/a/b/memory.max", "1000000\n");
+	ck_assert_uint_eq(sm__os_memory_limit(root), 1000000);
+	/* Inside of a container: the group is what is mounted. */
+	put_file("proc/self/cgroup", "0::/\n");
+	put_file("sys/fs/cgroup/memory.max", "7000000\n");
+	ck_assert_uint_eq(sm__os_memory_limit(root), 7000000);
+	/* Version 1, beside others; its "no limit" is a number. */
+	put_file("sys/fs/cgroup/memory.max", "max\n");
+	put_file("proc/self/cgroup", "9:name=systemd:/\n4:memory:/x\n1:cpu:/\n0::/\n");
+	put_file("sys/fs/cgroup/memory/x/memory.limit_in_bytes", "9223372036854771712\n");
+	ck_assert_uint_eq(sm__os_memory_limit(root), SIZE_MAX);
+	put_file("sys/fs/cgroup/memory/memory.limit_in_bytes", "52428800\n");
+	ck_assert_uint_eq(sm__os_memory_limit(root), 50 * SM_MIB);
+	put_file("proc/self/cgroup", "nonsense\n::\n4:memory\n");
+	ck_assert_uint_eq(sm__os_memory_limit(root), SIZE_MAX);
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 START_TEST(nodes_are_ordered_by_distance)
 {
 	/* 64 of them, with holes in the table: unknown ones come last, itself first. */
@@ -242,6 +315,8 @@ int main(void)
 	tcase_add_test(t, creation_fails_cleanly);
 	tcase_add_test(t, pages_larger_than_a_unit_are_refused);
 	tcase_add_test(t, a_node_out_of_bounds_is_refused);
+	tcase_add_test(t, binding_to_a_node_without_memory_is_refused);
+	tcase_add_test(t, control_groups_limit_memory);
 	tcase_add_test(t, nodes_are_ordered_by_distance);
 	tcase_add_test(t, the_limit_is_exact);
 	suite_add_tcase(s, t);
