@@ -3,6 +3,8 @@
 #include <errno.h>
 
 #include "allocator/central.h"
+#include "allocator/malloc.h"
+#include "allocator/manual_internal.h"
 
 void *sm_map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsigned flags)
 {
@@ -40,4 +42,23 @@ void sm_unmap_file(struct sm_heap *h, void *p)
 	SM_CHECK(s->flags & SM_SPANF_FILE && sm_load_acquire(&s->state) == SM_SPAN_LARGE);
 	sm__central_remove(h, s);
 	sm__span_release(h, s);
+}
+
+void *sm_malloc_map_file(int fd, int64_t offset, size_t bytes, unsigned flags)
+{
+	struct sm_manual *g = &sm__manual;
+	struct sm_heap *h = sm_malloc_heap();
+	struct sm_span *s;
+
+	if (h == NULL)
+		return NULL;
+	s = sm__pageheap_map_file(h, 0, fd, offset, bytes, flags & SM_MAP_SHARED, flags & SM_MAP_WRITE);
+	if (s == NULL)
+		return NULL;
+	s->nslots = 1;
+	s->nalloc = 1;
+	sm_fetch_add_relaxed(&g->large_objects, 1);
+	sm_fetch_add_relaxed(&g->large_bytes, sm_span_bytes(s));
+	sm_store_release(&s->state, SM_SPAN_MANUAL_LARGE);
+	return (void *)sm_span_base(&h->range, s);
 }

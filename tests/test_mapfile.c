@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "allocator/malloc.h"
 #include "allocator/mapfile.h"
 #include "allocator/os.h"
 #include "tests/support/probe.h"
@@ -159,6 +160,33 @@ START_TEST(a_file_that_stays_mapped_is_not_handed_out)
 }
 END_TEST
 
+START_TEST(in_the_manual_heap_free_unmaps)
+{
+	struct sm_malloc_stats st;
+	char *p = sm_malloc_map_file(fd, 0, FILE_BYTES, SM_MAP_PRIVATE), *q;
+	size_t large;
+
+	ck_assert_ptr_nonnull(p);
+	for (size_t i = 0; i < FILE_BYTES; i += 777)
+		ck_assert_int_eq(p[i], content(i));
+	ck_assert_uint_ge(sm_usable_size(p), FILE_BYTES);
+	sm_malloc_stats(&st);
+	large = st.large_bytes;
+	ck_assert_uint_ge(large, FILE_BYTES);
+	sm_free(p);
+	ck_assert(!probe_readable(p));
+	sm_malloc_stats(&st);
+	ck_assert_uint_lt(st.large_bytes, large);
+	/* Its place holds memory again, not the file. */
+	q = sm_malloc(FILE_BYTES + 30 * SM_MIB);
+	memset(q, 1, FILE_BYTES);
+	sm_free(q);
+	ck_assert_ptr_null(sm_malloc_map_file(-1, 0, 100, 0));
+	ck_assert_int_eq(errno, EBADF);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("mapfile");
@@ -171,6 +199,7 @@ int main(void)
 	tcase_add_test(t, a_shared_file_is_written);
 	tcase_add_test(t, the_place_is_used_again);
 	tcase_add_test(t, what_cannot_be_mapped_is_refused);
+	tcase_add_test(t, in_the_manual_heap_free_unmaps);
 	tcase_add_test(t, a_file_that_stays_mapped_is_not_handed_out);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
