@@ -336,8 +336,6 @@ static int measure(struct run *run)
 	int rc = start_progress(run), status;
 
 	if (rc == 0)
-		rc = sm_runner_catch_signals();
-	if (rc == 0)
 		rc = run_all(run);
 	if (rc == 0)
 		rc = sm_store_end(run->store, run->id, run->interrupted ? "interrupted" : "done");
@@ -403,6 +401,7 @@ static int run_command(struct run *run, int argc, char **argv)
 		return SM_EXIT_OK;
 	}
 	sm_privilege_drop(); /* what needed more has been tried out; workers get theirs by exec */
+	sm_runner_catch_signals(); /* from here on there is something to tidy up */
 	status = open_all(run, argc, argv);
 	if (status == SM_EXIT_OK)
 		status = measure(run);

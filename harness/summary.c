@@ -62,6 +62,30 @@ static const char *who_of(const struct sm_record_metric *m, enum sm_by by, struc
 	return sm_pool_str(pool, text);
 }
 
+/* Once for each metric: rows are compared by pointer from here on (phases are interned by the report). */
+static int name_metrics(const struct sm_report *report, enum sm_by by, struct sm_summary *r)
+{
+	r->who = calloc(report->nrecords + 1, sizeof(*r->who));
+	if (!r->who)
+		return -ENOMEM;
+	r->nrecords = report->nrecords;
+	for (size_t i = 0; i < report->nrecords; i++) {
+		const struct sm_record *rec = &report->records[i];
+
+		r->who[i] = calloc(rec->nmetrics + 1, sizeof(**r->who));
+		if (!r->who[i])
+			return -ENOMEM;
+		for (size_t k = 0; k < rec->nmetrics; k++) {
+			if (!concerns(&rec->metrics[k], by))
+				continue;
+			r->who[i][k] = who_of(&rec->metrics[k], by, &r->pool);
+			if (!r->who[i][k])
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
 /* ---- rows ---------------------------------------------------------------------------------------- */
 
 static int add_row(struct sm_summary *r, unsigned record, unsigned group, const char *who, const char *phase)
@@ -81,16 +105,14 @@ static int add_row(struct sm_summary *r, unsigned record, unsigned group, const 
 }
 
 /* Did anything happen there? A phase in which no time passed is no row. */
-static bool is_idle(const struct sm_record *rec, enum sm_by by, const char *who, const char *phase,
-		    struct sm_pool *pool)
+static bool is_idle(const struct sm_record *rec, const char *const *whos, const char *who, const char *phase)
 {
 	bool timed = false;
 
 	for (size_t i = 0; i < rec->nmetrics; i++) {
 		const struct sm_record_metric *m = &rec->metrics[i];
 
-		if (!concerns(m, by) || strcmp(m->metric, "time") || strcmp(m->phase, phase) ||
-		    who_of(m, by, pool) != who)
+		if (whos[i] != who || m->phase != phase || strcmp(m->metric, "time"))
 			continue;
 		timed = true;
 		if (!m->has_value || m->value > 0)
@@ -99,25 +121,20 @@ static bool is_idle(const struct sm_record *rec, enum sm_by by, const char *who,
 	return timed;
 }
 
-static int find_rows(const struct sm_report *report, enum sm_by by, struct sm_summary *r)
+static int find_rows(const struct sm_report *report, struct sm_summary *r)
 {
 	for (size_t i = 0; i < report->nrecords; i++) {
 		const struct sm_record *rec = &report->records[i];
 		const char *last_who = NULL, *last_phase = NULL;
 
 		for (size_t k = 0; k < rec->nmetrics; k++) {
-			const char *who = who_of(&rec->metrics[k], by, &r->pool);
-			const char *phase = sm_pool_str(&r->pool, rec->metrics[k].phase);
+			const char *who = r->who[i][k], *phase = rec->metrics[k].phase;
 
-			if (!concerns(&rec->metrics[k], by))
-				continue;
-			if (!who || !phase)
-				return -ENOMEM;
-			if (who == last_who && phase == last_phase)
+			if (!who || (who == last_who && phase == last_phase))
 				continue;
 			last_who = who;
 			last_phase = phase;
-			if (!is_idle(rec, by, who, phase, &r->pool) &&
+			if (!is_idle(rec, r->who[i], who, phase) &&
 			    add_row(r, (unsigned)i, rec->group, who, phase))
 				return -ENOMEM;
 		}
@@ -280,8 +297,8 @@ static int find_columns(const struct sm_report *report, struct sm_summary *r)
 struct scope {
 	const struct sm_record *rec;
 	const struct sm_row *row;
+	const char *const *who; /* of the record's metrics */
 	enum sm_by by;
-	struct sm_pool *pool;
 	bool scaled;
 	const char *status, *reason; /* of the first part that is missing */
 };
@@ -295,8 +312,7 @@ static bool sum_metric(struct scope *s, const char *name, double *out, unsigned 
 	for (size_t i = 0; i < s->rec->nmetrics; i++) {
 		const struct sm_record_metric *m = &s->rec->metrics[i];
 
-		if (!concerns(m, s->by) || strcmp(m->phase, s->row->phase) || strcmp(m->metric, name) ||
-		    who_of(m, s->by, s->pool) != s->row->who)
+		if (s->who[i] != s->row->who || m->phase != s->row->phase || strcmp(m->metric, name))
 			continue;
 		if (!m->has_value) {
 			if (!s->reason) {
@@ -377,10 +393,7 @@ static bool cell_value(struct scope *s, const struct sm_column *c, double *v)
 static bool occurred(const struct scope *s)
 {
 	for (size_t i = 0; i < s->rec->nmetrics; i++) {
-		const struct sm_record_metric *m = &s->rec->metrics[i];
-
-		if (concerns(m, s->by) && !strcmp(m->phase, s->row->phase) &&
-		    who_of(m, s->by, s->pool) == s->row->who)
+		if (s->who[i] == s->row->who && s->rec->metrics[i].phase == s->row->phase)
 			return true;
 	}
 	return false;
@@ -398,7 +411,7 @@ static int fill_cell(const struct sm_report *report, enum sm_by by, struct sm_su
 		return -ENOMEM;
 	for (size_t i = 0; i < report->nrecords; i++) {
 		struct scope s = {
-			.rec = &report->records[i], .row = &r->rows[row], .by = by, .pool = &r->pool};
+			.rec = &report->records[i], .row = &r->rows[row], .by = by, .who = r->who[i]};
 
 		if (s.rec->group != s.row->group || !occurred(&s))
 			continue;
@@ -485,7 +498,9 @@ int sm_summary_build(const struct sm_report *report, enum sm_by by, struct sm_su
 	int rc;
 
 	*r = (struct sm_summary){0};
-	rc = find_rows(report, by, r);
+	rc = name_metrics(report, by, r);
+	if (rc == 0)
+		rc = find_rows(report, r);
 	if (rc == 0)
 		rc = drop_redundant(r);
 	if (rc == 0) {
@@ -507,6 +522,9 @@ int sm_summary_build(const struct sm_report *report, enum sm_by by, struct sm_su
 
 void sm_summary_free(struct sm_summary *r)
 {
+	for (size_t i = 0; r->who && i < r->nrecords; i++)
+		free(r->who[i]);
+	free(r->who);
 	free(r->columns);
 	free(r->rows);
 	free(r->cells);

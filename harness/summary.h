@@ -45,6 +45,9 @@ struct sm_summary {
 	struct sm_row *rows; /* by group, in the order of first appearance */
 	size_t nrows;
 	struct sm_cell *cells; /* [row * ncolumns + column] */
+	/* who[record][metric]: the row's name that --by gives the metric, interned; NULL: it is in no row */
+	const char ***who;
+	size_t nrecords;
 	struct sm_pool pool;
 };
 
