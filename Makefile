@@ -128,6 +128,12 @@ gen-sizeclass: $(B)/tests/test_sizeclass ## generate allocator/sizeclass.c again
 	$< --print >allocator/sizeclass.c.new
 	mv allocator/sizeclass.c.new allocator/sizeclass.c
 
+.PHONY: bench-alloc
+bench-alloc: ## compare malloc and free with other allocators: one table (installs them)
+	@tests/setup/deps.sh bench
+	@$(MAKE) --no-print-directory all $(B)/tests/bench_alloc
+	@python3 tests/bench/alloc.py $(B)
+
 # ---- set-up --------------------------------------------------------------------------------------
 # The installer is a script because a bare machine has no compiler when make first parses this file.
 deps: ## install missing packages (apt-get; sudo when not root)

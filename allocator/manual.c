@@ -130,7 +130,10 @@ static void *from_cache(unsigned cls)
 
 void *sm__malloc_empty(size_t size, size_t cls)
 {
-	return SM_LIKELY(cls != 0) ? from_cache((unsigned)cls) : sm__malloc_slow(size);
+	/* The class alone does not prove it: another thread may be making the heap right now. */
+	if (SM_LIKELY(cls != 0) && SM_LIKELY(sm_load_acquire(&sm__manual.made)))
+		return from_cache((unsigned)cls);
+	return sm__malloc_slow(size);
 }
 
 void *sm__malloc_slow(size_t size)

@@ -86,15 +86,21 @@ static unsigned gather_locked(unsigned cls, unsigned want, struct sm_freed **lis
 	return got;
 }
 
-static unsigned window_slots(unsigned cls)
+/* Slots that a refill takes: from 1 KiB on, twice as much each time, up to cache.window. */
+static unsigned window_slots(struct sm_mclass *m, unsigned cls)
 {
-	unsigned n = (unsigned)(sm__manual.heap->config.window / sm__sizeclasses[cls].slot_bytes);
+	size_t bytes = SM_KIB << m->start, n;
 
-	return n ? n : 1;
+	if (bytes < sm__manual.heap->config.window)
+		m->start++;
+	else
+		bytes = sm__manual.heap->config.window;
+	n = bytes / sm__sizeclasses[cls].slot_bytes;
+	return n ? (unsigned)n : 1;
 }
 
 /* The first partial span's next run becomes the window, if it is long. */
-static bool long_run_locked(struct sm_mclass *m, unsigned cls)
+static bool long_run_locked(struct sm_mclass *m, unsigned cls, unsigned want)
 {
 	struct sm_span_list *l = partial_of(cls);
 	struct sm_span *s = l->first ? &sm__manual.spans[l->first] : NULL;
@@ -102,8 +108,8 @@ static bool long_run_locked(struct sm_mclass *m, unsigned cls)
 
 	if (s == NULL)
 		return false;
-	n = sm__span_find_run(s, s->scan_from, window_slots(cls), &first);
-	if (n < LONG_RUN && n + s->nalloc < s->nslots)
+	n = sm__span_find_run(s, s->scan_from, want, &first);
+	if (n < LONG_RUN && n < want && n + s->nalloc < s->nslots)
 		return false;
 	take_run_locked(s, cls, first, n);
 	m->cur = slot_address(s, first);
@@ -168,7 +174,7 @@ static void *adopt(struct sm_mcache *c, unsigned cls, struct sm_freed *list, uns
 }
 
 /* From the depot or from spans; NULL: they have none. */
-static void *refill_central(struct sm_mcache *c, unsigned cls)
+static void *refill_central(struct sm_mcache *c, unsigned cls, unsigned want)
 {
 	struct sm_manual *g = &sm__manual;
 	struct sm_depot *d = &g->depots[cls];
@@ -182,9 +188,9 @@ static void *refill_central(struct sm_mcache *c, unsigned cls)
 		list = d->lists[--d->count];
 		n = g->list[cls];
 	} else {
-		window = long_run_locked(m, cls);
+		window = long_run_locked(m, cls, want);
 		if (!window)
-			n = gather_locked(cls, g->list[cls], &list);
+			n = gather_locked(cls, want < g->list[cls] ? want : g->list[cls], &list);
 	}
 	sm_lock_release(&d->lock);
 	if (window)
@@ -192,9 +198,8 @@ static void *refill_central(struct sm_mcache *c, unsigned cls)
 	return n ? adopt(c, cls, list, n) : NULL;
 }
 
-static void *refill_fresh(struct sm_mclass *m, unsigned cls)
+static void *refill_fresh(struct sm_mclass *m, unsigned cls, unsigned n)
 {
-	unsigned n = window_slots(cls);
 	struct sm_span *s;
 
 	if (n > sm__sizeclasses[cls].nslots)
@@ -211,6 +216,7 @@ void *sm__mcache_refill(struct sm_mcache *c, unsigned cls)
 {
 	struct sm_mclass *m = &c->cold[cls];
 	struct sm_freed *spare = m->spare;
+	unsigned want;
 	void *p;
 
 	if (spare != NULL) {
@@ -221,9 +227,10 @@ void *sm__mcache_refill(struct sm_mcache *c, unsigned cls)
 		return bump(m, cls);
 	m->refills++;
 	sm_phase_enter(SM_PHASE_REFILL);
-	p = refill_central(c, cls);
+	want = window_slots(m, cls);
+	p = refill_central(c, cls, want);
 	if (p == NULL)
-		p = refill_fresh(m, cls);
+		p = refill_fresh(m, cls, want);
 	sm_phase_leave(SM_PHASE_REFILL);
 	return p;
 }
@@ -495,7 +502,7 @@ void sm__mcache_end(struct sm_mcache *c)
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
 		g->dead_refills += c->cold[cls].refills;
 		g->dead_overflows += c->cold[cls].overflows;
-		c->cold[cls].refills = c->cold[cls].overflows = 0;
+		c->cold[cls].refills = c->cold[cls].overflows = c->cold[cls].start = 0;
 	}
 	c->next = g->pool;
 	g->pool = c;

@@ -24,7 +24,6 @@ static struct {
 	bool ready;
 } config;
 static struct sm_lock making = SM_LOCK_INIT(SM_RANK_HEAP);
-static _Atomic(bool) made;
 
 /* ---- configuration --------------------------------------------------------------------------------- */
 
@@ -67,7 +66,7 @@ int sm_malloc_configure(const char *key, const char *value, char *err, size_t er
 	int e;
 
 	sm_lock_acquire(&making);
-	if (sm_load_relaxed(&made)) {
+	if (sm_load_relaxed(&sm__manual.made)) {
 		snprintf(err, errlen, "%s: the manual heap is in use already", key);
 		e = -EBUSY;
 	} else {
@@ -152,7 +151,6 @@ static bool make_heap(struct sm_manual *g)
 	config_defaults();
 	if (!tried)
 		read_environment();
-	fill_class_table();
 	g->heap = sm_heap_create(&config.heap, err, sizeof(err));
 	if (g->heap == NULL) {
 		/* Memory may be there the next time; once said is enough. */
@@ -167,6 +165,8 @@ static bool make_heap(struct sm_manual *g)
 		g->heap = NULL;
 		return false;
 	}
+	/* Not before: a class of 0 tells malloc that there is no heap yet. */
+	fill_class_table();
 	g->key = sm__os_random();
 	g->base = g->heap->range.base;
 	g->spans = g->heap->range.spans;
@@ -186,10 +186,10 @@ static SM_COLD bool make_heap_once(void)
 	bool ready, first;
 
 	sm_lock_acquire(&making);
-	ready = sm_load_relaxed(&made);
+	ready = sm_load_relaxed(&sm__manual.made);
 	first = !ready && make_heap(&sm__manual);
 	ready |= first;
-	sm_store_release(&made, ready);
+	sm_store_release(&sm__manual.made, ready);
 	sm_lock_release(&making);
 	/* Out of the lock: it may allocate, through us. */
 	if (first)
@@ -209,7 +209,7 @@ void sm__manual_making_unlock(void)
 
 bool sm__manual_ready(void)
 {
-	if (SM_LIKELY(sm_load_acquire(&made)) || make_heap_once())
+	if (SM_LIKELY(sm_load_acquire(&sm__manual.made)) || make_heap_once())
 		return true;
 	errno = ENOMEM;
 	return false;

@@ -33,6 +33,7 @@ struct sm_mclass {
 	struct sm_freed *spare; /* a full list, or NULL */
 	char *cur, *end;	/* window: slots never linked into a list */
 	uint32_t refills, overflows;
+	uint32_t start; /* the next window has 2^start KiB: threads that allocate little take little */
 };
 
 /* A thread's cache. Owner thread only, but for next and prev. */
@@ -75,6 +76,7 @@ struct sm_manual {
 	uint32_t ncaches;
 	uint64_t dead_refills, dead_overflows;
 	_Atomic(uint64_t) large_objects, large_bytes;
+	_Atomic(bool) made; /* stored with release when all above is there */
 };
 
 extern struct sm_manual sm__manual __attribute__((visibility("hidden")));
@@ -97,7 +99,7 @@ SM_INLINE uint64_t sm__manual_key(const void *p)
 SM_INLINE void *sm__malloc_fast(size_t size)
 {
 	struct sm_mcache *c = sm__mcache;
-	struct sm_freed *p;
+	struct sm_freed *p, *next;
 	size_t cls;
 
 	if (SM_UNLIKELY(size > 1024))
@@ -106,8 +108,11 @@ SM_INLINE void *sm__malloc_fast(size_t size)
 	p = c->head[cls];
 	if (SM_UNLIKELY(p == NULL))
 		return sm__malloc_empty(size, cls);
-	c->head[cls] = p->next;
+	next = p->next;
+	c->head[cls] = next;
 	c->room[cls]++;
+	/* The next object's line is read by the next malloc of the class and then written by the program. */
+	SM_PREFETCH_W(next);
 	p->key = 0;
 	return p;
 }
