@@ -539,6 +539,18 @@ void sm_gc_stalls(struct sm_gc *gc, struct sm_gc_stalls *out)
 	free(sum);
 }
 
+void sm_gc_stalls_reset(struct sm_gc *gc)
+{
+	sm_lock_acquire(&gc->mutators_lock);
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
+		sm__stall_clear(&p->stalls);
+	sm_lock_release(&gc->mutators_lock);
+	sm_lock_acquire(&gc->stats_lock);
+	sm__stall_clear(&gc->dead_stalls);
+	sm__stall_clear_hist(&gc->hs.rounds);
+	sm_lock_release(&gc->stats_lock);
+}
+
 void sm_mutator_stalls(struct sm_mutator *m, struct sm_gc_stalls *out)
 {
 	struct sm_stall_hist *all = calloc(1, sizeof(*all));

@@ -262,6 +262,9 @@ struct sm_gc_stalls {
 /* All mutators since creation, those gone included. Call at any time; the figures of running mutators
  * may be a moment old. */
 SM_API void sm_gc_stalls(struct sm_gc *gc, struct sm_gc_stalls *out);
+/* Forgets all stalls so far (a program's warm-up). A wait that ends in another thread at this very moment may
+ * be kept in part. */
+SM_API void sm_gc_stalls_reset(struct sm_gc *gc);
 /* One attached mutator's own. handshake_round is left zero. */
 SM_API void sm_mutator_stalls(struct sm_mutator *m, struct sm_gc_stalls *out);
 SM_API const char *sm_stall_name(enum sm_stall_cause cause); /* "handshake", "stop", .. */

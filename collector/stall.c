@@ -43,6 +43,22 @@ void sm__stall_record(struct sm_stall_hist *h, uint64_t ns)
 		sm_store_relaxed(&h->max_ns, ns);
 }
 
+/* The writer may record at the same time: such a record may be kept in part. */
+void sm__stall_clear_hist(struct sm_stall_hist *h)
+{
+	for (unsigned i = 0; i < SM_STALL_BUCKETS; i++)
+		sm_store_relaxed(&h->bucket[i], 0);
+	sm_store_relaxed(&h->count, 0);
+	sm_store_relaxed(&h->total_ns, 0);
+	sm_store_relaxed(&h->max_ns, 0);
+}
+
+void sm__stall_clear(struct sm_stall_set *set)
+{
+	for (unsigned c = 0; c < SM_STALL_CAUSES; c++)
+		sm__stall_clear_hist(&set->cause[c]);
+}
+
 void sm__stall_add(struct sm_stall_hist *to, struct sm_stall_hist *from)
 {
 	uint64_t max = sm_load_relaxed(&from->max_ns);

@@ -23,6 +23,8 @@ struct sm_stall_set {
 
 /* Single writer. */
 void sm__stall_record(struct sm_stall_hist *h, uint64_t ns);
+void sm__stall_clear_hist(struct sm_stall_hist *h);
+void sm__stall_clear(struct sm_stall_set *set);
 /* to += from; `to` is owned by the caller (or locked), `from` may be running. */
 void sm__stall_add(struct sm_stall_hist *to, struct sm_stall_hist *from);
 void sm__stall_summary(struct sm_stall_hist *h, struct sm_gc_stall *out);

@@ -268,6 +268,23 @@ START_TEST(set_up_is_not_counted)
 }
 END_TEST
 
+/* Stalls of the set-up are forgotten: a graph that is built with cycles, then a collection with a single
+ * mutator that waits for it, leaves a handful of handshakes. */
+START_TEST(set_up_stalls_are_forgotten)
+{
+	static const struct sm_setting small = {"gc.min_heap", "256k"};
+
+	prepare("graph", "objects=100000 collections=1");
+	job.settings = &small;
+	job.nsettings = 1;
+	ck_assert_msg(sm_session_run(&job, &sample) == 0, "%s", sample.error);
+	ck_assert_double_eq(value_of("stall_barrier_count"), 0); /* building stores into old objects */
+	ck_assert_double_eq(value_of("stall_assist_count"), 0);
+	ck_assert(value_of("stalls") < 100);
+	sm_sample_free(&sample);
+}
+END_TEST
+
 START_TEST(no_such_pass)
 {
 	struct sm_counterset *set = software_set();
@@ -329,6 +346,7 @@ int main(void)
 	tcase_add_test(tc, pinned_to_what_there_is);
 	tcase_add_test(tc, phases_sum_to_totals);
 	tcase_add_test(tc, set_up_is_not_counted);
+	tcase_add_test(tc, set_up_stalls_are_forgotten);
 	tcase_add_test(tc, no_such_pass);
 	tcase_add_test(tc, samples_hold_what_is_added);
 	suite_add_tcase(s, tc);

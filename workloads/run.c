@@ -185,6 +185,8 @@ void sm_run_timed_begin(struct sm_run *run)
 {
 	SM_CHECK(!run->timing);
 	run->timing = true;
+	if (run->gc != NULL && run->timed.ns == 0)
+		sm_gc_stalls_reset(run->gc); /* set-up's stalls are not the workload's */
 	sm__counting_arm(run->counting, true);
 	read_totals(run, &run->at_begin);
 }

@@ -248,7 +248,7 @@ static void report_collector(struct sm_run *run)
 	sm_run_result_int(run, "verify_errors", (int64_t)g->verify_errors, "errors");
 }
 
-/* The waits that mutators suffered for the collector, by cause: what the timed part's end shows. */
+/* The waits that mutators suffered for the collector since the timed part began, by cause. */
 static void report_stalls(struct sm_run *run)
 {
 	struct sm_gc_stalls s;

@@ -13,7 +13,7 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-build=${1:?usage: tests/bench/gc.sh BUILD_DIR [-n REPS] [-o FILE] [GROUP ..]}
+build=$(cd "${1:?usage: tests/bench/gc.sh BUILD_DIR [-n REPS] [-o FILE] [GROUP ..]}" && pwd)
 shift
 reps=5
 out=""
