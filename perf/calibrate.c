@@ -81,6 +81,11 @@ static void run_pages(const void *arg, uint64_t work)
 	sm__kernel_pages(arg, work);
 }
 
+static void run_code(const void *arg, uint64_t work)
+{
+	sm__kernel_code(arg, work);
+}
+
 static void run_faults(const void *arg, uint64_t work)
 {
 	(void)arg;
@@ -317,28 +322,29 @@ static void calibrate_pages(struct cal *c)
 {
 	static const struct {
 		size_t pages;
-		const char *name;
+		const char *name, *code_name;
 		bool miss;
-	} all[] = {{16, "16 pages, random order", false}, {65536, "65536 pages, random order", true}};
+	} all[] = {{16, "16 pages, random order", "calls into 16 pages", false},
+		   {65536, "65536 pages, random order", "calls into 65536 pages", true}};
 	struct sm_pages p;
 
 	for (unsigned i = 0; i < 2; i++) {
-		struct job j = {all[i].name,
-				"dtlb_walk",
-				run_pages,
-				&p,
-				100000,
-				500000,
-				all[i].miss,
-				all[i].miss ? 0.8 : 0,
-				all[i].miss ? 1.2 : 0.01,
-				true};
+		bool miss = all[i].miss;
+		struct job data = {all[i].name, "dtlb_walk",	run_pages,	   &p,	100000, 300000,
+				   miss,	miss ? 0.8 : 0, miss ? 1.2 : 0.01, true};
+		struct job code = {all[i].code_name, "itlb_walk",	run_code, &p, 100000, 300000, miss,
+				   miss ? 0.8 : 0,   miss ? 1.2 : 0.01, true};
 
 		if (sm__pages_make(&p, all[i].pages, 7)) {
 			c->failed = true;
 			return;
 		}
-		run_job(c, &j);
+		run_job(c, &data);
+		sm__pages_free(&p);
+		/* Where nothing may be made executable this row is left out. */
+		if (sm__code_make(&p, all[i].pages, 7))
+			continue;
+		run_job(c, &code);
 		sm__pages_free(&p);
 	}
 }

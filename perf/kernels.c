@@ -171,21 +171,42 @@ static size_t place(size_t page, size_t page_size)
 	return page * page_size + (page % FILE_PAGES) * 64 % page_size;
 }
 
-static char *map_repeatedly(size_t pages, size_t page_size, size_t *mapped)
+/* A file of FILE_PAGES pages; with `code` a return instruction at the place of each. */
+static int small_file(size_t page_size, bool code)
+{
+#if defined(__aarch64__)
+	static const uint8_t ret[] = {0xc0, 0x03, 0x5f, 0xd6};
+#else
+	static const uint8_t ret[] = {0xc3};
+#endif
+	int fd = memfd_create("spanmark-pages", MFD_CLOEXEC);
+
+	if (fd >= 0 && ftruncate(fd, (off_t)(FILE_PAGES * page_size))) {
+		close(fd);
+		return -1;
+	}
+	for (size_t i = 0; fd >= 0 && code && i < FILE_PAGES; i++) {
+		if (pwrite(fd, ret, sizeof(ret), (off_t)place(i, page_size)) != (ssize_t)sizeof(ret)) {
+			close(fd);
+			return -1;
+		}
+	}
+	return fd;
+}
+
+static char *map_repeatedly(size_t pages, size_t page_size, int prot, size_t *mapped)
 {
 	size_t chunk = FILE_PAGES * page_size;
-	int fd = memfd_create("spanmark-pages", MFD_CLOEXEC);
+	int fd = small_file(page_size, prot & PROT_EXEC);
 	char *base;
 
 	*mapped = (pages + FILE_PAGES - 1) / FILE_PAGES * chunk;
 	if (fd < 0)
 		return NULL;
-	base = ftruncate(fd, (off_t)chunk)
-		       ? MAP_FAILED
-		       : mmap(NULL, *mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	base = mmap(NULL, *mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	for (size_t at = 0; base != MAP_FAILED && at < *mapped; at += chunk) {
-		if (mmap(base + at, chunk, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd,
-			 0) == MAP_FAILED) {
+		if (mmap(base + at, chunk, prot, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0) ==
+		    MAP_FAILED) {
 			munmap(base, *mapped);
 			base = MAP_FAILED;
 		}
@@ -198,7 +219,7 @@ static char *map_repeatedly(size_t pages, size_t page_size, size_t *mapped)
  * The pages share memory, so a pointer stored in one appears in its twins: the chase runs on offsets instead, kept in a
  * table of its own whose lines hit the cache.
  */
-int sm__pages_make(struct sm_pages *p, size_t pages, uint64_t seed)
+static int make_pages(struct sm_pages *p, size_t pages, uint64_t seed, int prot)
 {
 	size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
 	uint32_t *next;
@@ -207,9 +228,9 @@ int sm__pages_make(struct sm_pages *p, size_t pages, uint64_t seed)
 	memset(p, 0, sizeof(*p));
 	if (pages < 2)
 		return -EINVAL;
-	p->base = map_repeatedly(pages, page_size, &p->mapped);
+	p->base = map_repeatedly(pages, page_size, prot, &p->mapped);
 	if (!p->base)
-		return -ENOMEM;
+		return prot & PROT_EXEC ? -EPERM : -ENOMEM;
 	next = random_cycle(pages, seed);
 	table = malloc(pages * sizeof(*table));
 	if (!next || !table) {
@@ -224,6 +245,29 @@ int sm__pages_make(struct sm_pages *p, size_t pages, uint64_t seed)
 	p->start = table;
 	p->pages = pages;
 	return 0;
+}
+
+int sm__pages_make(struct sm_pages *p, size_t pages, uint64_t seed)
+{
+	return make_pages(p, pages, seed, PROT_READ | PROT_WRITE);
+}
+
+int sm__code_make(struct sm_pages *p, size_t pages, uint64_t seed)
+{
+	int rc = make_pages(p, pages, seed, PROT_READ | PROT_EXEC);
+
+	if (!rc)
+		__builtin___clear_cache(p->base, p->base + p->mapped);
+	return rc;
+}
+
+void sm__kernel_code(const struct sm_pages *p, uint64_t calls)
+{
+	for (size_t i = 0; calls; calls--) {
+		((void (*)(void))p->start[i])();
+		if (++i == p->pages)
+			i = 0;
+	}
 }
 
 void sm__pages_free(struct sm_pages *p)

@@ -46,6 +46,13 @@ int sm__pages_make(struct sm_pages *p, size_t pages, uint64_t seed);
 void sm__pages_free(struct sm_pages *p);
 void sm__kernel_pages(const struct sm_pages *p, uint64_t accesses);
 
+/*
+ * The same for instructions: calls of a function that returns at once, a copy of it on each page, in a random cycle.
+ * -EPERM or -EACCES where nothing may be made executable.
+ */
+int sm__code_make(struct sm_pages *p, size_t pages, uint64_t seed);
+void sm__kernel_code(const struct sm_pages *p, uint64_t calls);
+
 /* Touches n fresh pages (huge pages off): n minor faults. 0 or -ENOMEM. */
 int sm__kernel_faults(size_t n);
 

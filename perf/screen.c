@@ -23,7 +23,7 @@ bool sm__screen_applies(const char *event)
 
 struct program {
 	struct sm_chase chase;
-	struct sm_pages pages;
+	struct sm_pages pages, code;
 	uint8_t *bits;
 	size_t n_bits;
 };
@@ -37,6 +37,9 @@ static bool prepare(struct program *p)
 	if (!p->bits)
 		return false;
 	sm__random_bytes(p->bits, p->n_bits, 88172645463325252u);
+	/* Without leave to make memory executable itlb_walk is not judged. */
+	if (sm__code_make(&p->code, 8192, 3))
+		p->code.start = NULL;
 	return !sm__chase_make(&p->chase, (size_t)64 << 20, 1) && !sm__pages_make(&p->pages, 16384, 2);
 }
 
@@ -46,12 +49,16 @@ static void run(const struct program *p)
 	sm__kernel_branches(p->bits, p->n_bits);
 	sm__kernel_chase(&p->chase, 100000);
 	sm__kernel_pages(&p->pages, 65536);
+	if (p->code.start)
+		sm__kernel_code(&p->code, 32768);
 }
 
 static void finish(struct program *p)
 {
 	sm__chase_free(&p->chase);
 	sm__pages_free(&p->pages);
+	if (p->code.start)
+		sm__pages_free(&p->code);
 	free(p->bits);
 }
 

@@ -170,6 +170,10 @@ START_TEST(test_kernels)
 	free(seen);
 	sm__kernel_pages(&p, 1234);
 	sm__pages_free(&p);
+	if (!sm__code_make(&p, 300, 5)) {
+		sm__kernel_code(&p, 1000); /* every page returns */
+		sm__pages_free(&p);
+	}
 	sm__kernel_loop(0);
 	sm__kernel_chain(0);
 	sm__kernel_loop(1);
