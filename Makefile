@@ -189,7 +189,7 @@ INCDIR      := $(DESTDIR)$(PREFIX)/include/spanmark
 SHAREDIR    := $(DESTDIR)$(PREFIX)/share
 PUBLIC_HDRS := $(shell grep -lw SM_API allocator/*.h collector/*.h 2>/dev/null)
 # Empty until a header exists: -MM on nothing would read stdin.
-HDR_CLOSURE  = $(if $(PUBLIC_HDRS),$(sort $(filter %.h,$(shell $(CC) $(CPPFLAGS) -MM $(PUBLIC_HDRS)))))
+HDR_CLOSURE  = $(if $(PUBLIC_HDRS),$(sort $(filter %.h %.def,$(shell $(CC) $(CPPFLAGS) -MM $(PUBLIC_HDRS)))))
 COUNTER_SETS:= $(wildcard perf/sets/*.ini)
 MANPAGES    := $(wildcard docs/*.1)
 
