@@ -136,7 +136,7 @@ void sm__stack_trim(struct sm_heap *h, bool all)
 
 static void *thread_main(void *arg)
 {
-	struct sm_thread *t = arg;
+	struct sm_stack_thread *t = arg;
 	void *value;
 
 	(void)pthread_setname_np(pthread_self(), t->name);
@@ -147,8 +147,8 @@ static void *thread_main(void *arg)
 	return value;
 }
 
-int sm_thread_start(struct sm_thread *t, struct sm_heap *h, unsigned node, size_t stack_bytes,
-		    const char *name, void *(*run)(void *arg), void *arg)
+int sm_stack_thread_start(struct sm_stack_thread *t, struct sm_heap *h, unsigned node, size_t stack_bytes,
+			  const char *name, void *(*run)(void *arg), void *arg)
 {
 	pthread_attr_t attr;
 	int err;
@@ -172,7 +172,7 @@ int sm_thread_start(struct sm_thread *t, struct sm_heap *h, unsigned node, size_
 	return -err;
 }
 
-void *sm_thread_join(struct sm_thread *t)
+void *sm_stack_thread_join(struct sm_stack_thread *t)
 {
 	void *value = NULL;
 

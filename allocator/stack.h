@@ -43,7 +43,7 @@ SM_API void sm_stack_free(struct sm_heap *h, struct sm_stack *s);
 void sm__stack_trim(struct sm_heap *h, bool all);
 
 /* A thread on a stack of the heap, watched for overflow. The struct lives until it has been joined. */
-struct sm_thread {
+struct sm_stack_thread {
 	pthread_t id;
 	struct sm_heap *heap;
 	struct sm_stack stack;
@@ -53,10 +53,10 @@ struct sm_thread {
 };
 
 /* 0 or -errno: sm_stack_alloc's, pthread_create's. The name is cut to what fits. */
-SM_API int sm_thread_start(struct sm_thread *t, struct sm_heap *h, unsigned node, size_t stack_bytes,
-			   const char *name, void *(*run)(void *arg), void *arg);
+SM_API int sm_stack_thread_start(struct sm_stack_thread *t, struct sm_heap *h, unsigned node,
+				 size_t stack_bytes, const char *name, void *(*run)(void *arg), void *arg);
 /* Waits for it and frees its stack. Returns what run returned. */
-SM_API void *sm_thread_join(struct sm_thread *t);
+SM_API void *sm_stack_thread_join(struct sm_stack_thread *t);
 
 /*
  * Watches the calling thread's stack from here on. Installs the SIGSEGV/SIGBUS handler on first use in the

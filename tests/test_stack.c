@@ -120,17 +120,18 @@ static void *where_am_i(void *arg)
 START_TEST(threads_run_on_our_stacks)
 {
 	for (int i = 0; i < 200; i++) {
-		struct sm_thread t[4];
+		struct sm_stack_thread t[4];
 		uintptr_t at[4];
 
 		for (int j = 0; j < 4; j++)
-			ck_assert_int_eq(sm_thread_start(&t[j], heap, 0, 256 * SM_KIB,
-							 "a rather long name indeed", where_am_i, &at[j]),
+			ck_assert_int_eq(sm_stack_thread_start(&t[j], heap, 0, 256 * SM_KIB,
+							       "a rather long name indeed", where_am_i,
+							       &at[j]),
 					 0);
 		for (int j = 0; j < 4; j++) {
 			uintptr_t low = (uintptr_t)t[j].stack.low;
 
-			ck_assert_ptr_eq(sm_thread_join(&t[j]), &at[j]);
+			ck_assert_ptr_eq(sm_stack_thread_join(&t[j]), &at[j]);
 			/* AddressSanitizer may keep locals elsewhere. */
 			ck_assert(SM_ASAN || at[j] - low < 512 * SM_KIB);
 		}
@@ -191,10 +192,10 @@ static int in_child(void (*fn)(void), char *text, size_t len)
 
 static void on_our_stack(void)
 {
-	struct sm_thread t;
+	struct sm_stack_thread t;
 
-	if (sm_thread_start(&t, heap, 0, 128 * SM_KIB, "deep diver", overflow, NULL) == 0)
-		sm_thread_join(&t);
+	if (sm_stack_thread_start(&t, heap, 0, 128 * SM_KIB, "deep diver", overflow, NULL) == 0)
+		sm_stack_thread_join(&t);
 }
 
 static void *watched_overflow(void *arg)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "allocator/stack.h"
 #include "perf/clock.h"
 #include "perf/pin.h"
 #include "workloads/backend.h"
@@ -331,7 +332,11 @@ static void *member_main(void *p)
 	struct member *me = p;
 	struct crew *c = me->crew;
 	struct sm_thread t;
+	char name[24];
 
+	/* An overflow of its stack is then one line that says so, not a bare SIGSEGV. */
+	snprintf(name, sizeof(name), "mutator %u", me->index);
+	(void)sm_stack_watch(name);
 	me->err = sm__thread_start(&t, c->run, me->index);
 	if (me->err != 0) {
 		pthread_mutex_lock(&c->lock);
@@ -341,6 +346,7 @@ static void *member_main(void *p)
 		pthread_mutex_unlock(&c->lock);
 		if (t.m != NULL)
 			sm_mutator_detach(t.m);
+		sm_stack_unwatch();
 		return NULL;
 	}
 	if (wait_at_gate(c, &t)) {
@@ -350,6 +356,7 @@ static void *member_main(void *p)
 	/* Before the clean-up, which is not part of what may be timed. */
 	work_done(c);
 	sm__thread_stop(&t);
+	sm_stack_unwatch();
 	return NULL;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "allocator/malloc.h"
+#include "allocator/stack.h"
 #include "perf/clock.h"
 #include "perf/pin.h"
 #include "perf/topology.h"
@@ -328,6 +329,7 @@ static void run_job(struct sm_run *run)
 		return;
 	if ((run->job->backend == SM_WL_GC ? make_collector(run) : configure_explicit(run)) != 0)
 		return;
+	(void)sm_stack_watch("mutator 0");
 	if (sm__thread_start(&run->thread0, run, 0) == 0) {
 		err = call_workload(run);
 		if (err != 0)
@@ -338,6 +340,7 @@ static void run_job(struct sm_run *run)
 			report(run);
 		sm__thread_stop(&run->thread0);
 	}
+	sm_stack_unwatch();
 	if (run->gc != NULL)
 		sm_gc_destroy(run->gc); /* its threads end, and hand their counts over */
 	if (run->error == 0 && sm__counting_collect(run->counting, run->sample, run->ops, run->timed.ns) != 0)
