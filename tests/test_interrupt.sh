@@ -24,6 +24,9 @@ cat >look.py <<'PY'
 import sqlite3, sys
 db = sqlite3.connect(sys.argv[1])
 assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:  # killed before the layout was there
+    print("0 0")
+    sys.exit()
 run = db.execute("SELECT id, planned FROM run ORDER BY id DESC LIMIT 1").fetchone()
 if run is None:
     print("0 0")
