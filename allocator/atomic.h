@@ -35,6 +35,17 @@
 #define sm_cas_relaxed(p, e, v) \
 	atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_relaxed, memory_order_relaxed)
 
+/*
+ * A pointer that will be followed. What its publisher wrote before storing it with release is seen by accesses
+ * through it, by their dependency on the load: relaxed suffices on every machine we know, but neither the
+ * language nor ThreadSanitizer says so, hence acquire there.
+ */
+#if SM_TSAN
+#define sm_load_dependent(p) sm_load_acquire(p)
+#else
+#define sm_load_dependent(p) sm_load_relaxed(p)
+#endif
+
 /* Full fences: say at each use what becomes visible to whom. */
 #define sm_fence_seqcst()  atomic_thread_fence(memory_order_seq_cst)
 #define sm_fence_acquire() atomic_thread_fence(memory_order_acquire)

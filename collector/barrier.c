@@ -86,7 +86,7 @@ void sm__barrier_record(struct sm_mutator *m, void *p)
 void sm_store_slow(struct sm_mutator *m, void **slot, void *value)
 {
 	if (!SM_IS_MUTANT(1))
-		record(m, sm_load_relaxed(atomic_slot(slot)));
+		record(m, sm_load_dependent(atomic_slot(slot)));
 	if (!SM_IS_MUTANT(2) && !m->priv->stack_black)
 		record(m, value);
 	sm__delay(m->gc);

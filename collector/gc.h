@@ -161,7 +161,7 @@ SM_INLINE void sm_store(struct sm_mutator *m, void **slot, void *value)
 
 SM_INLINE void *sm_load(void *const *slot)
 {
-	return sm_load_relaxed((_Atomic(void *) *)slot);
+	return sm_load_dependent((_Atomic(void *) *)slot);
 }
 
 /* Compare and swap / exchange on a pointer slot, sequentially consistent. */

@@ -229,5 +229,5 @@ __attribute__((no_sanitize("address", "thread"))) void sm__mark_stack(struct sm_
 void sm__mark_words(struct sm_marker *k, const uintptr_t *start, size_t nwords)
 {
 	for (size_t i = 0; i < nwords; i++)
-		sm__mark_exact(k, sm_load_relaxed((const _Atomic(uintptr_t) *)&start[i]));
+		sm__mark_exact(k, sm_load_dependent((const _Atomic(uintptr_t) *)&start[i]));
 }

@@ -35,7 +35,7 @@
 
 SM_INLINE uintptr_t word_at(const uintptr_t *w)
 {
-	return sm_load_relaxed((const _Atomic(uintptr_t) *)w);
+	return sm_load_dependent((const _Atomic(uintptr_t) *)w);
 }
 
 SM_INLINE void edge(struct sm_marker *k, uintptr_t p, enum sm_how how)

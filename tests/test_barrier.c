@@ -246,7 +246,9 @@ static void *race(void *arg)
 		seen = sm_load(slot);
 		if (seen && seen[2] != 0x5afe)
 			abort();
-		if (seen && seen[0] && ((uintptr_t *)seen[0])[2] != 0x5afe)
+		if (seen)
+			seen = sm_load((void **)&seen[0]);
+		if (seen && seen[2] != 0x5afe)
 			abort();
 		if (gctest_random(&rs) % 256 == 0)
 			sm_store(me, slot, NULL);
