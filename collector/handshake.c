@@ -60,7 +60,7 @@ static void retire(struct sm_mutator_priv *p)
 /* Everything but standing still. sp: the mutator's stack from here upward. */
 static void do_op(struct sm_gc *gc, struct sm_mutator_priv *p, uintptr_t sp)
 {
-	switch (gc->hs.op) {
+	switch ((enum sm_handshake_op)sm_load_relaxed(&gc->hs.op)) {
 	case SM_HS_NONE: break;
 	case SM_HS_BARRIER_ON:
 		p->stack_black = false;
@@ -127,10 +127,10 @@ static void acknowledge(void *arg, uintptr_t *sp)
 
 	if (sm_load_acquire(&m->poll) == 0)
 		return;
-	stop = gc->hs.op == SM_HS_STOP;
+	stop = sm_load_relaxed(&gc->hs.op) == SM_HS_STOP;
 	sm__delay(gc);
 	do_op(gc, p, (uintptr_t)sp);
-	scanned = gc->hs.op == SM_HS_SCAN;
+	scanned = sm_load_relaxed(&gc->hs.op) == SM_HS_SCAN;
 	sm_store_relaxed(&m->poll, 0);
 	if (stop) {
 		sm__mutator_save_stack(p, sp);
@@ -160,7 +160,7 @@ void sm_safepoint_slow(struct sm_mutator *m)
 
 	if (sm_load_acquire(&m->poll) == 0)
 		return;
-	cause = m->gc->hs.op == SM_HS_STOP ? SM_STALL_STOP : SM_STALL_HANDSHAKE;
+	cause = sm_load_relaxed(&m->gc->hs.op) == SM_HS_STOP ? SM_STALL_STOP : SM_STALL_HANDSHAKE;
 	sm_phase_enter(SM_PHASE_WAIT);
 	sm__handshake_acknowledge(m);
 	sm_phase_leave(SM_PHASE_WAIT);
@@ -208,7 +208,8 @@ void sm_blocking_leave(struct sm_mutator *m)
 		return;
 	/* Acquire: what a proxy did to our cache and buffer while it held us. */
 	if (SM_UNLIKELY(!sm_cas_acqrel(&p->state, &s, SM_M_RUNNING))) {
-		enum sm_stall_cause cause = m->gc->hs.op == SM_HS_STOP ? SM_STALL_STOP : SM_STALL_HANDSHAKE;
+		enum sm_stall_cause cause =
+			sm_load_relaxed(&m->gc->hs.op) == SM_HS_STOP ? SM_STALL_STOP : SM_STALL_HANDSHAKE;
 
 		t0 = sm__now_ns();
 		sm_phase_enter(SM_PHASE_WAIT);
@@ -242,7 +243,7 @@ static void try_proxy(struct sm_gc *gc, struct sm_mutator_priv *p)
 	do_op(gc, p, p->sp);
 	sm_store_relaxed(&p->m->poll, 0);
 	sm_fetch_sub_acqrel(&gc->hs.pending, 1);
-	if (gc->hs.op != SM_HS_STOP)
+	if (sm_load_relaxed(&gc->hs.op) != SM_HS_STOP)
 		release(p);
 }
 
@@ -274,7 +275,7 @@ static void request(struct sm_gc *gc, enum sm_handshake_op op, bool retire_windo
 {
 	sm_lock_acquire(&gc->mutators_lock);
 	SM_CHECK(sm_load_relaxed(&gc->hs.pending) == 0);
-	gc->hs.op = op;
+	sm_store_relaxed(&gc->hs.op, (uint32_t)op);
 	gc->hs.retire = retire_windows;
 	gc->hs.stopping = op == SM_HS_STOP;
 	set_view_locked(gc, op);

@@ -29,7 +29,7 @@ struct sm_view {
 
 struct sm_handshake {
 	/* under gc->mutators_lock; a mutator that was asked reads op after poll, with acquire */
-	enum sm_handshake_op op;
+	_Atomic(uint32_t) op; /* enum sm_handshake_op */
 	uint32_t seq;
 	bool retire;   /* a stop takes the windows, too */
 	bool stopping; /* from the request of a stop to its release: nobody attaches */

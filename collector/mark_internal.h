@@ -89,7 +89,9 @@ SM_INLINE void sm__mark_word_conservative(struct sm_marker *k, uintptr_t word, e
 	if (off >= k->bytes)
 		return;
 	s = &k->spans[off >> SM_UNIT_SHIFT];
-	s -= s->back;
+	/* Atomic, because the page heap may be handing these units out right now: what is found then is a span
+	 * that is not in use, or one that does not reach so far (slot >= nslots below). */
+	s -= __atomic_load_n(&s->back, __ATOMIC_RELAXED);
 	state = sm_load_acquire(&s->state);
 	if (state != SM_SPAN_SMALL && state != SM_SPAN_LARGE)
 		return;

@@ -139,7 +139,7 @@ START_TEST(births_and_deaths)
 }
 END_TEST
 
-static volatile sig_atomic_t ticks;
+static _Atomic(int) ticks;
 
 static void tick(int sig)
 {
