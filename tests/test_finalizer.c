@@ -1,0 +1,300 @@
+/*
+ * test_finalizer: once each, in order, with all that the object refers to alive; resurrection; cycles of objects;
+ * a queue that is a root; and weak references beside them.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "collector/gc_priv.h"
+#include "tests/support/gctest.h"
+#include "tests/support/run.h"
+
+static const char *const modes[] = {"gc.mode=stw", "gc.mode=concurrent"};
+static struct sm_gc *gc;
+static struct sm_mutator *m;
+static const struct sm_type *node;
+static void *root[8];
+static _Atomic(int) calls, wrong;
+static uintptr_t order[1000];
+
+static void setup(int mode)
+{
+	gc = GCTEST(modes[mode], "gc.verify=1");
+	m = sm_mutator_attach(gc);
+	node = sm_type_prefix(gc, 64, 2);
+	memset(root, 0, sizeof(root));
+	ck_assert_int_eq(sm_root_add(gc, root, 8), 0);
+}
+
+static void teardown(void)
+{
+	sm_root_remove(gc, root);
+	gctest_destroy(gc, m);
+}
+
+static void collect_and_run(void)
+{
+	gctest_clear_stack();
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+	sm_finalizer_wait(gc, m);
+}
+
+static void note(void *ctx, struct sm_mutator *fm, void *object)
+{
+	uintptr_t *o = object;
+
+	(void)fm;
+	if (o[2] != 0xf1 || (o[0] && ((uintptr_t *)o[0])[2] != 0xf1))
+		wrong++;
+	order[calls++ % 1000] = (uintptr_t)ctx;
+}
+
+static __attribute__((noinline)) void make(int n, bool chained)
+{
+	uintptr_t *last = NULL;
+
+	for (int i = 0; i < n; i++) {
+		uintptr_t *o = sm_new(m, node);
+
+		o[2] = 0xf1;
+		if (chained)
+			sm_store(m, (void **)&o[0], last);
+		if (sm_finalizer_set(m, o, note, (void *)(intptr_t)i) != 0)
+			ck_abort_msg("finalizer %d", i);
+		last = o;
+	}
+}
+
+START_TEST(once_and_in_order)
+{
+	setup(_i);
+	make(500, false);
+	/* The last object's address may linger in a register or two. */
+	for (int i = 0; i < 4; i++)
+		collect_and_run();
+	ck_assert_int_ge(calls, 498);
+	ck_assert_int_le(calls, 500);
+	ck_assert_int_eq(wrong, 0);
+	for (int i = 1; i < 490; i++)
+		ck_assert_uint_lt(order[i - 1], order[i]);
+	teardown();
+}
+END_TEST
+
+/* Objects that refer to one another are queued together, and each finds the others as they were. */
+START_TEST(a_chain_is_kept_whole)
+{
+	setup(_i);
+	make(300, true);
+	for (int i = 0; i < 4; i++) {
+		collect_and_run();
+		for (int j = 0; j < 1000; j++)
+			((uintptr_t *)sm_new(m, node))[2] = 0xbad;
+	}
+	ck_assert_int_ge(calls, 298);
+	ck_assert_int_eq(wrong, 0);
+	teardown();
+}
+END_TEST
+
+static void resurrect(void *ctx, struct sm_mutator *fm, void *object)
+{
+	(void)ctx;
+	sm_store(fm, &root[0], object);
+	calls++;
+}
+
+static __attribute__((noinline)) void make_one(sm_finalizer_fn *fn, struct sm_weak **w)
+{
+	uintptr_t *o = sm_new(m, node);
+
+	o[2] = 0xf1;
+	ck_assert_int_eq(sm_finalizer_set(m, o, fn, NULL), 0);
+	ck_assert_int_eq(sm_finalizer_set(m, o, fn, NULL), -EEXIST);
+	if (w)
+		*w = sm_weak_new(m, o);
+}
+
+START_TEST(resurrection)
+{
+	struct sm_weak *w;
+
+	setup(_i);
+	make_one(resurrect, &w);
+	collect_and_run();
+	collect_and_run();
+	ck_assert_int_eq(calls, 1);
+	ck_assert_ptr_nonnull(root[0]);
+	ck_assert_uint_eq(((uintptr_t *)root[0])[2], 0xf1);
+	/* Cleared before the finalizer ran, and not restored. */
+	ck_assert_ptr_null(sm_weak_get(m, w));
+	/* It lives on, and is not finalized again when it dies. */
+	collect_and_run();
+	ck_assert_uint_eq(((uintptr_t *)root[0])[2], 0xf1);
+	sm_store(m, &root[0], NULL);
+	collect_and_run();
+	collect_and_run();
+	ck_assert_int_eq(calls, 1);
+	sm_weak_free(m, w);
+	teardown();
+}
+END_TEST
+
+START_TEST(what_cannot_have_one)
+{
+	void *o;
+
+	setup(_i);
+	o = sm_new(m, node);
+	ck_assert_int_eq(sm_finalizer_set(m, (char *)o + 8, note, NULL), -EINVAL);
+	ck_assert_int_eq(sm_finalizer_set(m, &o, note, NULL), -EINVAL);
+	ck_assert_int_eq(sm_finalizer_set(m, NULL, note, NULL), -EINVAL);
+	ck_assert_int_eq(sm_finalizer_set(m, o, NULL, NULL), -EINVAL);
+	ck_assert_int_eq(sm_finalizer_clear(m, o), -ENOENT);
+	ck_assert_int_eq(sm_finalizer_set(m, o, note, NULL), 0);
+	ck_assert_int_eq(sm_finalizer_clear(m, o), 0);
+	o = NULL;
+	collect_and_run();
+	collect_and_run();
+	ck_assert_int_eq(calls, 0);
+	teardown();
+}
+END_TEST
+
+static _Atomic(int) go;
+
+static void slow(void *ctx, struct sm_mutator *fm, void *object)
+{
+	(void)ctx;
+	sm_blocking_enter(fm);
+	while (!go)
+		usleep(500);
+	sm_blocking_leave(fm);
+	if (((uintptr_t *)object)[2] != 0xf1)
+		wrong++;
+	calls++;
+}
+
+/* Finalizers that wait in the queue over several cycles: what they hold is not reused. */
+START_TEST(the_queue_is_a_root)
+{
+	setup(_i);
+	for (int i = 0; i < 50; i++)
+		make_one(slow, NULL);
+	for (int i = 0; i < 5; i++) {
+		gctest_clear_stack();
+		sm_collect(gc, m);
+		for (int j = 0; j < 5000; j++)
+			((uintptr_t *)sm_new(m, node))[2] = 0xbad;
+	}
+	go = 1;
+	sm_finalizer_wait(gc, m);
+	ck_assert_int_ge(calls, 48);
+	ck_assert_int_eq(wrong, 0);
+	teardown();
+}
+END_TEST
+
+/* ---- weak references ------------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) struct sm_weak *weak_to_new(void **slot)
+{
+	uintptr_t *o = sm_new(m, node);
+	struct sm_weak *w;
+
+	o[2] = 0xf1;
+	w = sm_weak_new(m, o);
+	if (slot)
+		sm_store(m, slot, o);
+	return w;
+}
+
+START_TEST(weak_references)
+{
+	struct sm_weak *held, *lost;
+
+	setup(_i);
+	held = weak_to_new(&root[1]);
+	lost = weak_to_new(NULL);
+	gctest_clear_stack();
+	collect_and_run();
+	collect_and_run();
+	ck_assert_ptr_null(sm_weak_get(m, lost));
+	ck_assert_ptr_eq(sm_weak_get(m, held), root[1]);
+	sm_store(m, &root[1], NULL);
+	collect_and_run();
+	collect_and_run();
+	ck_assert_ptr_null(sm_weak_get(m, held));
+	sm_weak_free(m, held);
+	sm_weak_free(m, lost);
+	sm_weak_free(m, NULL);
+	teardown();
+}
+END_TEST
+
+static _Atomic(int) stop;
+
+/* Makes strong again what only a weak reference still holds, while cycles decide about it. */
+static void *reviver(void *arg)
+{
+	struct sm_mutator *me = sm_mutator_attach(gc);
+	uint64_t rs = (uintptr_t)arg + 3;
+
+	while (!stop) {
+		uintptr_t *o = sm_new(me, node), *again;
+		struct sm_weak *w;
+
+		o[2] = 0xf1;
+		w = sm_weak_new(me, o);
+		o = NULL;
+		for (int i = 0; i < (int)(gctest_random(&rs) % 40); i++)
+			((uintptr_t *)sm_new(me, node))[2] = 0xbad;
+		again = sm_weak_get(me, w);
+		if (again) {
+			sm_store(me, &root[gctest_random(&rs) % 8], again);
+			for (int i = 0; i < 30; i++)
+				((uintptr_t *)sm_new(me, node))[2] = 0xbad;
+			if (again[2] != 0xf1)
+				abort();
+		}
+		sm_weak_free(me, w);
+	}
+	sm_mutator_detach(me);
+	return NULL;
+}
+
+START_TEST(reviving_races)
+{
+	pthread_t t[3];
+
+	setup(_i);
+	for (long i = 0; i < 3; i++)
+		pthread_create(&t[i], NULL, reviver, (void *)i);
+	for (int i = 0; i < 15; i++)
+		sm_collect(gc, m);
+	stop = 1;
+	sm_blocking_enter(m);
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	sm_blocking_leave(m);
+	teardown();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("finalizer");
+	TCase *c = tcase_create("finalizer");
+
+	tcase_set_timeout(c, 60);
+	tcase_add_loop_test(c, once_and_in_order, 0, 2);
+	tcase_add_loop_test(c, a_chain_is_kept_whole, 0, 2);
+	tcase_add_loop_test(c, resurrection, 0, 2);
+	tcase_add_loop_test(c, what_cannot_have_one, 0, 2);
+	tcase_add_loop_test(c, the_queue_is_a_root, 0, 2);
+	tcase_add_loop_test(c, weak_references, 0, 2);
+	tcase_add_loop_test(c, reviving_races, 0, 2);
+	suite_add_tcase(s, c);
+	return sm_test_run(s);
+}
