@@ -1,0 +1,307 @@
+/*
+ * Threads against phases: a storm of handshakes over spinning, blocked and sleeping threads (scenario 10);
+ * threads born and dying in every phase (11; 10^5 with SM_TEST_LONG); fork in every phase (12); signals at
+ * 10 kHz to threads in the middle of everything (13).
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/support/graph.h"
+
+struct shared {
+	struct sm_stress *s;
+	struct sm_gc *gc;
+	struct sm_graph_types types;
+	struct sm_handle *slots; /* SLOTS packages, handed from thread to thread */
+	double until;
+	_Atomic(uint32_t) stop;
+	_Atomic(uint64_t) ops, births;
+};
+#define SLOTS 8
+
+struct worker {
+	struct shared *sh;
+	unsigned index;
+};
+
+static bool on(struct shared *sh)
+{
+	struct sm_stress s = *sh->s;
+
+	s.seconds = sh->until;
+	return sm_stress_goes_on(&s);
+}
+
+static void *collect(void *arg)
+{
+	struct shared *sh = arg;
+
+	while (!sm_load_relaxed(&sh->stop))
+		SM_MUST(sm_collect(sh->gc, NULL) == 0);
+	return NULL;
+}
+
+static void doze(long us)
+{
+	nanosleep(&(struct timespec){0, us * 1000}, NULL);
+}
+
+/* Takes a package out of a shared slot, checks it, puts another in. */
+static void exchange(struct shared *sh, struct sm_mutator *m, struct sm_rng *r)
+{
+	void **slots = sm_handle_get(sh->slots);
+	struct sm_node *p = sm_package_new(m, &sh->types, r, sm_rng_next(r), (unsigned)sm_rng_below(r, 4));
+
+	SM_MUST(p != NULL);
+	p = sm_exchange(m, &slots[sm_rng_below(r, SLOTS)], p);
+	sm_safepoint(m);
+	if (p)
+		sm_package_check(p);
+	sm_fetch_add_relaxed(&sh->ops, 1);
+}
+
+/* ---- 10 -------------------------------------------------------------------------------------------- */
+
+static void *stormy(void *arg)
+{
+	struct worker *w = arg;
+	struct shared *sh = w->sh;
+	struct sm_mutator *m = sm_mutator_attach(sh->gc);
+	struct sm_rng r;
+	struct sm_node *mine;
+
+	SM_MUST(m != NULL);
+	sm_rng_seed(&r, sh->s->seed, w->index);
+	mine = sm_package_new(m, &sh->types, &r, w->index, 4);
+	while (on(sh)) {
+		switch (w->index % 4) {
+		case 0: /* spins over safepoints, holding something on its stack */
+			for (int i = 0; i < 1000; i++)
+				sm_safepoint(m);
+			break;
+		case 1: /* goes in and out of blocking sections, nested */
+			for (int i = 0; i < 100; i++) {
+				sm_blocking_enter(m);
+				sm_blocking_enter(m);
+				sm_blocking_leave(m);
+				sm_blocking_leave(m);
+			}
+			break;
+		case 2: /* sleeps in one */
+			sm_blocking_enter(m);
+			doze(300);
+			sm_blocking_leave(m);
+			break;
+		case 3: exchange(sh, m, &r); break;
+		}
+		sm_package_check(mine);
+		/* A new one to hold: what it replaces is garbage from here on. */
+		if (sm_rng_below(&r, 16) == 0)
+			mine = sm_package_new(m, &sh->types, &r, w->index, 4);
+	}
+	sm_mutator_detach(m);
+	return NULL;
+}
+
+/* ---- 11 -------------------------------------------------------------------------------------------- */
+
+static void *mayfly(void *arg)
+{
+	struct worker *w = arg;
+	struct shared *sh = w->sh;
+	struct sm_mutator *m = sm_mutator_attach(sh->gc);
+	struct sm_rng r;
+
+	SM_MUST(m != NULL, "attach: %s", strerror(errno));
+	sm_rng_seed(&r, sh->s->seed, sm_load_relaxed(&sh->births));
+	for (uint64_t n = sm_rng_below(&r, 6); n > 0; n--)
+		exchange(sh, m, &r);
+	sm_mutator_detach(m);
+	return NULL;
+}
+
+static void *breeder(void *arg)
+{
+	struct worker *w = arg;
+	struct shared *sh = w->sh;
+	uint64_t most = sh->s->large ? 100000 : 1u << 30;
+
+	while (sm_load_relaxed(&sh->births) < most && (sh->s->large || on(sh))) {
+		pthread_t t[4];
+
+		for (int i = 0; i < 4; i++)
+			t[i] = sm_stress_thread(mayfly, w);
+		for (int i = 0; i < 4; i++)
+			pthread_join(t[i], NULL);
+		sm_fetch_add_relaxed(&sh->births, 4);
+	}
+	return NULL;
+}
+
+/* ---- 12 -------------------------------------------------------------------------------------------- */
+
+/* The child goes on with the heap, alone, and nothing is collected there. */
+static _Noreturn void child(struct shared *sh, struct sm_mutator *m, struct sm_node *held)
+{
+	struct sm_rng r;
+
+	alarm(20);
+	sm_rng_seed(&r, 1, 1);
+	sm_package_check(held);
+	for (int i = 0; i < 2000; i++) {
+		struct sm_node *p = sm_package_new(m, &sh->types, &r, sm_rng_next(&r), 3);
+
+		if (p == NULL)
+			_exit(3);
+		sm_package_check(p);
+	}
+	if (sm_collect(sh->gc, m) != -ENOTSUP)
+		_exit(4);
+	sm_package_check(held);
+	_exit(0);
+}
+
+__attribute__((unused)) static void *forker(void *arg)
+{
+	struct worker *w = arg;
+	struct shared *sh = w->sh;
+	struct sm_mutator *m = sm_mutator_attach(sh->gc);
+	struct sm_rng r;
+
+	SM_MUST(m != NULL);
+	sm_rng_seed(&r, sh->s->seed, w->index);
+	while (on(sh)) {
+		if (w->index == 0) {
+			struct sm_node *held = sm_package_new(m, &sh->types, &r, 5, 4);
+			int status;
+			pid_t pid;
+
+			fflush(NULL);
+			pid = fork();
+			SM_MUST(pid >= 0);
+			if (pid == 0)
+				child(sh, m, held);
+			sm_blocking_enter(m);
+			SM_MUST(waitpid(pid, &status, 0) == pid);
+			sm_blocking_leave(m);
+			SM_MUST(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+				"the child of a fork ended with %#x", (unsigned)status);
+			sm_package_check(held);
+			sm_fetch_add_relaxed(&sh->births, 1);
+		} else {
+			exchange(sh, m, &r);
+		}
+	}
+	sm_mutator_detach(m);
+	return NULL;
+}
+
+/* ---- 13 -------------------------------------------------------------------------------------------- */
+
+static _Atomic(uint64_t) signals;
+
+static void count_signal(int sig)
+{
+	(void)sig;
+	sm_fetch_add_relaxed(&signals, 1);
+}
+
+static void *signalled(void *arg)
+{
+	struct worker *w = arg;
+	struct shared *sh = w->sh;
+	struct sm_mutator *m = sm_mutator_attach(sh->gc);
+	struct sm_rng r;
+	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN};
+	timer_t timer;
+
+	SM_MUST(m != NULL);
+	sm_rng_seed(&r, sh->s->seed, w->index);
+	if (w->index == 0) {
+		struct itimerspec every = {{0, 100000}, {0, 100000}};
+
+		SM_MUST(timer_create(CLOCK_MONOTONIC, &ev, &timer) == 0);
+		SM_MUST(timer_settime(timer, 0, &every, NULL) == 0);
+	}
+	while (on(sh)) {
+		exchange(sh, m, &r);
+		if (sm_rng_below(&r, 32) == 0) {
+			sm_blocking_enter(m);
+			doze(50);
+			sm_blocking_leave(m);
+		}
+	}
+	if (w->index == 0)
+		timer_delete(timer);
+	sm_mutator_detach(m);
+	return NULL;
+}
+
+/* ---- all ------------------------------------------------------------------------------------------- */
+
+static const char *only; /* an argument names one scenario */
+
+static void run(struct sm_stress *s, const char *what, void *(*fn)(void *), unsigned threads, double until)
+{
+	struct shared sh = {.s = s, .until = until};
+	struct worker *w = calloc(threads, sizeof(*w));
+	void **args = calloc(threads, sizeof(*args));
+	struct sm_mutator *m;
+	pthread_t collector;
+
+	SM_MUST(w && args);
+	if (only && strstr(what, only) == NULL) {
+		free(w);
+		free(args);
+		return;
+	}
+	sh.gc = sm_stress_gc(s, true, NULL);
+	m = sm_mutator_attach(sh.gc);
+	SM_MUST(m != NULL);
+	sm_graph_types_init(&sh.types, sh.gc, 4);
+	sh.slots = sm_handle_new(m, sm_new(m, sm_type_pointers(sh.gc, SLOTS)));
+	SM_MUST(sh.slots != NULL);
+	collector = sm_stress_thread(collect, &sh);
+	for (unsigned i = 0; i < threads; i++) {
+		w[i] = (struct worker){.sh = &sh, .index = i};
+		args[i] = &w[i];
+	}
+	sm_stress_threads(m, threads, fn, args);
+	sm_store_relaxed(&sh.stop, 1);
+	sm_blocking_enter(m);
+	pthread_join(collector, NULL);
+	sm_blocking_leave(m);
+	printf("  %s: %llu packages, %llu births\n", what, (unsigned long long)sh.ops,
+	       (unsigned long long)sh.births);
+	sm_handle_free(m, sh.slots);
+	sm_mutator_detach(m);
+	sm_stress_end(sh.gc);
+	free(w);
+	free(args);
+	s->seed++;
+}
+
+int main(int argc, char **argv)
+{
+	struct sm_stress s;
+	double each;
+
+	only = argc > 1 ? argv[1] : NULL;
+	sm_stress_begin(&s, "stress_threads", 12);
+	each = s.seconds / 4;
+	signal(SIGRTMIN, count_signal);
+	run(&s, "storm", stormy, 12, each);
+	run(&s, "births and deaths", breeder, 3, 2 * each);
+#if __has_include("collector/fork.c")
+	run(&s, "fork", forker, 3, 3 * each);
+#endif
+	run(&s, "signals", signalled, 4, s.seconds);
+	printf("  %llu signals\n", (unsigned long long)signals);
+	SM_MUST(signals > 0 || only);
+	return 0;
+}
