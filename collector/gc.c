@@ -157,7 +157,10 @@ static uint64_t terminate(struct sm_gc *gc)
 static void mark_concurrent(struct sm_gc *gc)
 {
 	push_roots(gc);
-	sm__handshake(gc, SM_HS_SCAN);
+	if (!SM_IS_MUTANT(3))
+		sm__handshake(gc, SM_HS_SCAN);
+	if (SM_IS_MUTANT(4))
+		sm__handshake(gc, SM_HS_BARRIER_OFF);
 	for (;;) {
 		uint64_t found = terminate(gc);
 		int n = sm__specials_process(gc, &gc->marker, found);

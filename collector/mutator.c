@@ -127,8 +127,8 @@ void sm__mutator_scan_stack(struct sm_mutator_priv *p, uintptr_t sp)
 		sm__fatal(__FILE__, __LINE__,
 			  "thread %d is at a safepoint on a foreign stack: %p, not in %p-%p", (int)p->tid,
 			  (void *)sp, (void *)p->stack_lo, (void *)p->stack_hi);
-	sm__mark_stack(k, sp, p->stack_hi);
-	if (sm_load_relaxed(&p->state) != SM_M_RUNNING)
+	sm__mark_stack(k, SM_IS_MUTANT(8) && sp + 256 < p->stack_hi ? sp + 256 : sp, p->stack_hi);
+	if (sm_load_relaxed(&p->state) != SM_M_RUNNING && !SM_IS_MUTANT(8))
 		sm__mark_stack(k, (uintptr_t)p->saved, (uintptr_t)(p->saved + p->nsaved));
 	for (struct sm_thread_range *r = p->ranges; r; r = r->next)
 		sm__mark_stack(k, r->start, r->end);

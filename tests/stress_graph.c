@@ -10,12 +10,14 @@
 
 #define ROOTS  16
 #define SHARED 8
+#define DEEP   20000
 
 struct shared {
 	struct sm_stress *s;
 	struct sm_gc *gc;
 	struct sm_graph_types *types;
-	struct sm_handle *table; /* SHARED packages */
+	struct sm_handle *deep; /* holds the table of SHARED packages, see sm_deep_table */
+	uintptr_t table;
 	pthread_barrier_t meet;
 	unsigned threads, rounds;
 	_Atomic(uint32_t) stop;
@@ -36,9 +38,9 @@ static void meet(struct shared *sh, struct sm_mutator *m)
 }
 
 /* Puts a package into a shared slot; whoever replaces one checks what it got. */
-static void swap_package(struct shared *sh, struct sm_mutator *m, struct sm_graph *g)
+static SM_NOINLINE void swap_package(struct shared *sh, struct sm_mutator *m, struct sm_graph *g)
 {
-	void **slots = sm_handle_get(sh->table);
+	void **slots = (void **)~sh->table;
 	void **slot = &slots[sm_rng_below(&g->rng, SHARED)];
 	struct sm_node *mine = sm_package_new(m, sh->types, &g->rng, sm_rng_next(&g->rng),
 					      (unsigned)sm_rng_below(&g->rng, 5));
@@ -56,6 +58,10 @@ static void swap_package(struct shared *sh, struct sm_mutator *m, struct sm_grap
 	sm_safepoint(m);
 	if (got)
 		sm_package_check(got);
+	/* From one slot to another: this thread's buffer alone knows of it while the table is white. */
+	got = sm_exchange(m, &slots[sm_rng_below(&g->rng, SHARED)], NULL);
+	if (got)
+		sm_store(m, &slots[sm_rng_below(&g->rng, SHARED)], got);
 	/* And one that stays where it is, found by a plain load while others replace it. */
 	got = sm_load(&slots[sm_rng_below(&g->rng, SHARED)]);
 	if (got)
@@ -112,8 +118,8 @@ static void *worker(void *arg)
 /* Everybody is blocked: two collections leave what is in reach, and what stale words may hold. */
 static void compare(struct shared *sh, struct sm_mutator *m)
 {
-	void **slots = sm_handle_get(sh->table);
-	uint64_t expect = sm_load_relaxed(&sh->in_reach) + 1;
+	void **slots = (void **)~sh->table;
+	uint64_t expect = sm_load_relaxed(&sh->in_reach) + 1 + DEEP;
 	struct sm_gc_stats st;
 
 	for (unsigned i = 0; i < SHARED; i++)
@@ -150,14 +156,12 @@ static void run(struct sm_stress *s, unsigned threads, double from, double to, c
 	struct worker *w = calloc(threads, sizeof(*w));
 	pthread_t *t = calloc(threads, sizeof(*t));
 	pthread_t collector;
-	void *table;
 
 	SM_MUST(m && w && t);
 	sm_graph_types_init(&types, gc, ROOTS);
 	sh.types = &types;
-	table = sm_new(m, sm_type_pointers(gc, SHARED));
-	sh.table = sm_handle_new(m, table);
-	SM_MUST(sh.table != NULL);
+	sh.deep = sm_deep_table(m, gc, sm_type_pointers(gc, SHARED), DEEP, &sh.table);
+	SM_MUST(sh.deep != NULL);
 	pthread_barrier_init(&sh.meet, NULL, threads + 1);
 	for (unsigned i = 0; i < threads; i++) {
 		w[i] = (struct worker){.sh = &sh, .index = i, .share = from + (to - from)};
@@ -177,7 +181,7 @@ static void run(struct sm_stress *s, unsigned threads, double from, double to, c
 	sm_blocking_leave(m);
 	printf("  %u threads: %llu steps, %llu packages\n", threads, (unsigned long long)sh.steps,
 	       (unsigned long long)sh.packages);
-	sm_handle_free(m, sh.table);
+	sm_handle_free(m, sh.deep);
 	sm_mutator_detach(m);
 	pthread_barrier_destroy(&sh.meet);
 	sm_stress_end(gc);

@@ -19,11 +19,13 @@ struct shared {
 	struct sm_graph_types types;
 	const struct sm_type *array, *births[5];
 	struct sm_handle *raced;
-	void *root[16]; /* a registered range */
 	double until;
 	_Atomic(uint32_t) stop;
 	_Atomic(uint64_t) ops;
 };
+
+/* A registered range; not in run()'s frame, which is scanned anyway. */
+static void *root_range[16];
 
 struct worker {
 	struct shared *sh;
@@ -126,7 +128,7 @@ static void *racer(void *arg)
 	SM_MUST(m != NULL);
 	sm_rng_seed(&r, sh->s->seed, w->index);
 	while (on(sh)) {
-		void **slots = sm_rng_below(&r, 2) ? sm_handle_get(sh->raced) : sh->root;
+		void **slots = sm_rng_below(&r, 2) ? sm_handle_get(sh->raced) : root_range;
 		void **slot = &slots[sm_rng_below(&r, RACED)];
 		struct sm_node *p, *got;
 
@@ -211,6 +213,7 @@ static void run(struct sm_stress *s, const char *what, void *(*fn)(void *), doub
 	pthread_t collector;
 	void *args[THREADS];
 	uint64_t mask = 1;
+	struct sm_rng r;
 
 	sh.gc = sm_stress_gc(s, true, NULL);
 	m = sm_mutator_attach(sh.gc);
@@ -223,7 +226,13 @@ static void run(struct sm_stress *s, const char *what, void *(*fn)(void *), doub
 	sh.births[3] = sm_type_prefix(sh.gc, 208, 0);
 	sh.births[4] = sm_type_prefix(sh.gc, 70000, 1);
 	sh.raced = sm_handle_new(m, sm_new(m, sm_type_pointers(sh.gc, RACED)));
-	SM_MUST(sh.raced && sm_root_add(sh.gc, sh.root, 16) == 0);
+	SM_MUST(sh.raced && sm_root_add(sh.gc, root_range, 16) == 0);
+	/* What only the registered range holds, for as long as the test runs. */
+	sm_rng_seed(&r, s->seed, 99);
+	for (unsigned i = RACED; i < 16; i++) {
+		sm_store(m, &root_range[i], sm_package_new(m, &sh.types, &r, i << 8, 3));
+		SM_MUST(root_range[i] != NULL);
+	}
 	collector = sm_stress_thread(collect, &sh);
 	for (unsigned i = 0; i < THREADS; i++) {
 		w[i] = (struct worker){.sh = &sh, .index = i};
@@ -235,7 +244,10 @@ static void run(struct sm_stress *s, const char *what, void *(*fn)(void *), doub
 	pthread_join(collector, NULL);
 	sm_blocking_leave(m);
 	printf("  %s: %llu operations\n", what, (unsigned long long)sh.ops);
-	SM_MUST(sm_root_remove(sh.gc, sh.root) == 0);
+	for (unsigned i = RACED; i < 16; i++)
+		SM_MUST(sm_package_check(root_range[i]) == 15);
+	SM_MUST(sm_root_remove(sh.gc, root_range) == 0);
+	memset(root_range, 0, sizeof(root_range));
 	sm_handle_free(m, sh.raced);
 	sm_mutator_detach(m);
 	sm_stress_end(sh.gc);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/support/stress.h"
 
@@ -41,6 +42,12 @@ static void finalize(void *ctx, struct sm_mutator *m, void *object)
 	if (t->other)
 		SM_MUST(t->other->canary == ~t->other->id, "what a finalized object refers to is gone");
 	sm_fetch_add_relaxed(&sh->ran, 1);
+	/* Now and then a slow one: the queue behind it lives through cycles. */
+	if (t->id % 4096 == 1) {
+		sm_blocking_enter(m);
+		nanosleep(&(struct timespec){0, 20000000}, NULL);
+		sm_blocking_leave(m);
+	}
 	/* Every eighth comes back to life. */
 	if (t->id % 8 == 0) {
 		sm_store(m, sm_handle_get(sh->saved), t);

@@ -17,7 +17,8 @@ struct shared {
 	struct sm_stress *s;
 	struct sm_gc *gc;
 	struct sm_graph_types types;
-	struct sm_handle *slots; /* SLOTS packages, handed from thread to thread */
+	struct sm_handle *deep; /* SLOTS packages, handed from thread to thread; see sm_deep_table */
+	uintptr_t slots;
 	double until;
 	_Atomic(uint32_t) stop;
 	_Atomic(uint64_t) ops, births;
@@ -52,9 +53,9 @@ static void doze(long us)
 }
 
 /* Takes a package out of a shared slot, checks it, puts another in. */
-static void exchange(struct shared *sh, struct sm_mutator *m, struct sm_rng *r)
+static SM_NOINLINE void exchange(struct shared *sh, struct sm_mutator *m, struct sm_rng *r)
 {
-	void **slots = sm_handle_get(sh->slots);
+	void **slots = (void **)~sh->slots;
 	struct sm_node *p = sm_package_new(m, &sh->types, r, sm_rng_next(r), (unsigned)sm_rng_below(r, 4));
 
 	SM_MUST(p != NULL);
@@ -62,6 +63,10 @@ static void exchange(struct shared *sh, struct sm_mutator *m, struct sm_rng *r)
 	sm_safepoint(m);
 	if (p)
 		sm_package_check(p);
+	/* From one slot to another. */
+	p = sm_exchange(m, &slots[sm_rng_below(r, SLOTS)], NULL);
+	if (p)
+		sm_store(m, &slots[sm_rng_below(r, SLOTS)], p);
 	sm_fetch_add_relaxed(&sh->ops, 1);
 }
 
@@ -143,6 +148,76 @@ static void *breeder(void *arg)
 	return NULL;
 }
 
+/* A thread attaches in the middle of a cycle with an object in its hands; its parent lets go of it only then. */
+struct gift {
+	struct shared *sh;
+	uintptr_t package; /* disguised */
+	_Atomic(uint32_t) taken;
+};
+
+static void *heir(void *arg)
+{
+	struct gift *g = arg;
+	struct sm_node *volatile mine = (struct sm_node *)~g->package;
+	struct sm_mutator *m = sm_mutator_attach(g->sh->gc);
+	struct sm_rng r;
+
+	SM_MUST(m != NULL);
+	sm_store_release(&g->taken, 1);
+	sm_rng_seed(&r, g->sh->s->seed, 5);
+	for (int i = 0; i < 20; i++) {
+		exchange(g->sh, m, &r);
+		sm_package_check(mine);
+	}
+	sm_mutator_detach(m);
+	return NULL;
+}
+
+static SM_NOINLINE uintptr_t wrap(struct shared *sh, struct sm_mutator *m, struct sm_rng *r)
+{
+	return ~(uintptr_t)sm_package_new(m, &sh->types, r, sm_rng_next(r), 3);
+}
+
+static void *giver(void *arg)
+{
+	struct worker *w = arg;
+	struct shared *sh = w->sh;
+	struct sm_mutator *m = sm_mutator_attach(sh->gc);
+	struct sm_rng r;
+
+	SM_MUST(m != NULL);
+	sm_rng_seed(&r, sh->s->seed, w->index);
+	while (on(sh)) {
+		struct gift g = {.sh = sh};
+		pthread_t t;
+
+		/* No safepoint from the package's birth to its being taken: until then it cannot be lost. */
+		g.package = wrap(sh, m, &r);
+		t = sm_stress_thread(heir, &g);
+		for (int i = 0; i < 200 && !sm_load_acquire(&g.taken); i++)
+			sched_yield();
+		/* Late: it may be waiting for a stop of the world that waits for us. Hold on to it, then. */
+		if (!sm_load_acquire(&g.taken)) {
+			struct sm_node *volatile held = (struct sm_node *)~g.package;
+
+			while (!sm_load_acquire(&g.taken)) {
+				sm_safepoint(m);
+				sched_yield();
+			}
+			held = NULL;
+			(void)held;
+		}
+		sm_stress_scrub_stack();
+		sm_safepoint(m);
+		sm_blocking_enter(m);
+		pthread_join(t, NULL);
+		sm_blocking_leave(m);
+		sm_fetch_add_relaxed(&sh->births, 1);
+	}
+	sm_mutator_detach(m);
+	return NULL;
+}
+
 /* ---- 12 -------------------------------------------------------------------------------------------- */
 
 /* The child goes on with the heap, alone, and nothing is collected there. */
@@ -166,7 +241,7 @@ static _Noreturn void child(struct shared *sh, struct sm_mutator *m, struct sm_n
 	_exit(0);
 }
 
-__attribute__((unused)) static void *forker(void *arg)
+static void *forker(void *arg)
 {
 	struct worker *w = arg;
 	struct shared *sh = w->sh;
@@ -264,8 +339,8 @@ static void run(struct sm_stress *s, const char *what, void *(*fn)(void *), unsi
 	m = sm_mutator_attach(sh.gc);
 	SM_MUST(m != NULL);
 	sm_graph_types_init(&sh.types, sh.gc, 4);
-	sh.slots = sm_handle_new(m, sm_new(m, sm_type_pointers(sh.gc, SLOTS)));
-	SM_MUST(sh.slots != NULL);
+	sh.deep = sm_deep_table(m, sh.gc, sm_type_pointers(sh.gc, SLOTS), 5000, &sh.slots);
+	SM_MUST(sh.deep != NULL);
 	collector = sm_stress_thread(collect, &sh);
 	for (unsigned i = 0; i < threads; i++) {
 		w[i] = (struct worker){.sh = &sh, .index = i};
@@ -278,7 +353,7 @@ static void run(struct sm_stress *s, const char *what, void *(*fn)(void *), unsi
 	sm_blocking_leave(m);
 	printf("  %s: %llu packages, %llu births\n", what, (unsigned long long)sh.ops,
 	       (unsigned long long)sh.births);
-	sm_handle_free(m, sh.slots);
+	sm_handle_free(m, sh.deep);
 	sm_mutator_detach(m);
 	sm_stress_end(sh.gc);
 	free(w);
@@ -296,10 +371,9 @@ int main(int argc, char **argv)
 	each = s.seconds / 4;
 	signal(SIGRTMIN, count_signal);
 	run(&s, "storm", stormy, 12, each);
-	run(&s, "births and deaths", breeder, 3, 2 * each);
-#if __has_include("collector/fork.c")
+	run(&s, "births and deaths", breeder, 3, 1.7 * each);
+	run(&s, "gifts to births", giver, 2, 2.5 * each);
 	run(&s, "fork", forker, 3, 3 * each);
-#endif
 	run(&s, "signals", signalled, 4, s.seconds);
 	printf("  %llu signals\n", (unsigned long long)signals);
 	SM_MUST(signals > 0 || only);

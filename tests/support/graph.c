@@ -409,3 +409,21 @@ uint64_t sm_package_check(const struct sm_node *n)
 	}
 	return count;
 }
+
+struct sm_handle *sm_deep_table(struct sm_mutator *m, struct sm_gc *gc, const struct sm_type *table,
+				unsigned n, uintptr_t *disguised)
+{
+	const struct sm_type *cell = sm_type_prefix(gc, 16, 1);
+	void **head = sm_new(m, table);
+
+	SM_MUST(head != NULL);
+	*disguised = ~(uintptr_t)head;
+	while (n-- > 0) {
+		void **c = sm_new(m, cell);
+
+		SM_MUST(c != NULL);
+		sm_store(m, c, head);
+		head = c;
+	}
+	return sm_handle_new(m, head);
+}

@@ -51,6 +51,13 @@ void sm_graph_step(struct sm_graph *g, struct sm_mutator *m, void **table);
 /* Compares the whole graph with its shadow. Returns the number of nodes in reach. */
 uint64_t sm_graph_check(struct sm_graph *g, void **table);
 
+/*
+ * A table that the marker reaches late: behind a list of n cells, in a handle. Until then what hangs on the
+ * table is white while the cycle is on. The table's address comes disguised (~), for no stack is to hold it.
+ */
+struct sm_handle *sm_deep_table(struct sm_mutator *m, struct sm_gc *gc, const struct sm_type *table,
+				unsigned n, uintptr_t *disguised);
+
 /* Packages. NULL when memory is out. */
 struct sm_node *sm_package_new(struct sm_mutator *m, const struct sm_graph_types *t, struct sm_rng *r,
 			       uint64_t id, unsigned depth);

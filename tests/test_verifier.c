@@ -1,0 +1,138 @@
+/*
+ * The verifier itself: with everything marked it is silent; of a chain of marked objects whose last is not marked
+ * it reports exactly that one, however far it lies, through handles and stacks alike.
+ */
+#include <check.h>
+#include <stdlib.h>
+
+#include "collector/gc_priv.h"
+#include "tests/support/gctest.h"
+#include "tests/support/run.h"
+
+#define CHAIN 300
+
+static struct sm_gc *gc;
+static struct sm_mutator *m;
+static unsigned found;
+
+static void look(void *arg, uintptr_t *sp)
+{
+	sm__mutator_save_stack(arg, sp);
+	found = sm__verify_stw(gc);
+}
+
+static unsigned verify(void)
+{
+	sm__with_registers(look, m->priv);
+	return found;
+}
+
+static void set_mark(void *object, bool on)
+{
+	struct sm_span *s = sm_span_of(&gc->range, (uintptr_t)object);
+	uint32_t slot = sm_span_slot(&gc->range, s, (uintptr_t)object);
+
+	if (on)
+		sm_fetch_or_relaxed(&s->marks[slot / 64], (uint64_t)1 << slot % 64);
+	else
+		sm_fetch_and_relaxed(&s->marks[slot / 64], ~((uint64_t)1 << slot % 64));
+}
+
+static void setup(void)
+{
+	gc = GCTEST("gc.mode=stw", "gc.percent=0");
+	m = sm_mutator_attach(gc);
+	ck_assert_ptr_nonnull(m);
+}
+
+static void teardown(void)
+{
+	gctest_destroy(gc, m);
+}
+
+/* The first of CHAIN objects, all marked. */
+static void **chain(void)
+{
+	const struct sm_type *t = sm_type_prefix(gc, 64, 1);
+	void **first = NULL;
+
+	for (int i = 0; i < CHAIN; i++) {
+		void **o = sm_new(m, t);
+
+		ck_assert_ptr_nonnull(o);
+		sm_store(m, o, first);
+		set_mark(o, true);
+		first = o;
+	}
+	return first;
+}
+
+static void **nth(void **o, int n)
+{
+	while (n-- > 0)
+		o = sm_load(o);
+	return o;
+}
+
+static void whiten(void **o)
+{
+	for (; o; o = sm_load(o))
+		set_mark(o, false);
+}
+
+START_TEST(each_unmarked_object_is_found)
+{
+	static const int at[] = {0, 1, 50, 150, CHAIN - 1};
+	void **first = chain();
+	struct sm_handle *h = sm_handle_new(m, first);
+
+	ck_assert_uint_eq(verify(), 0);
+	for (unsigned i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
+		set_mark(nth(first, at[i]), false);
+		ck_assert_msg(verify() == 1, "object %d of the chain is not marked: found %u", at[i], found);
+		set_mark(nth(first, at[i]), true);
+	}
+	ck_assert_uint_eq(verify(), 0);
+	whiten(first);
+	sm_handle_free(m, h);
+}
+END_TEST
+
+START_TEST(a_stack_alone_is_a_root)
+{
+	void **volatile first = chain();
+
+	set_mark(nth(first, CHAIN - 1), false);
+	ck_assert_uint_eq(verify(), 1);
+	whiten(first);
+}
+END_TEST
+
+START_TEST(a_registered_range_alone_is_a_root)
+{
+	static void *range[2];
+	void **first = chain();
+
+	ck_assert_int_eq(sm_root_add(gc, range, 2), 0);
+	sm_store(m, &range[1], first);
+	set_mark(nth(first, 7), false);
+	first = NULL;
+	ck_assert_uint_eq(verify(), 1);
+	whiten(range[1]);
+	sm_store(m, &range[1], NULL);
+	ck_assert_int_eq(sm_root_remove(gc, range), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("verifier");
+	TCase *tc = tcase_create("verifier");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, each_unmarked_object_is_found);
+	tcase_add_test(tc, a_stack_alone_is_a_root);
+	tcase_add_test(tc, a_registered_range_alone_is_a_root);
+	suite_add_tcase(s, tc);
+	return sm_test_run(s);
+}
