@@ -5,10 +5,15 @@
 #include <check.h>
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* ThreadSanitizer touches pages of its own. */
 #if defined(__SANITIZE_THREAD__)
@@ -354,6 +359,60 @@ START_TEST(test_readers_and_signals)
 }
 END_TEST
 
+/* ---- tracepoints ------------------------------------------------------------------------------ */
+
+/* In a mount namespace of its own, so that tracefs can be mounted. Exit status: 77 not possible, else what failed. */
+static int count_page_allocations(void)
+{
+	const char *events[] = {"tp::kmem:mm_page_alloc", "sw::minor-faults"};
+	struct sm_counterset_options o = {.events = events, .n_events = 2, .user_dir = ""};
+	struct sm_region_options ro = {.n_regions = 2, .pu_os = -1};
+	struct sm_region_thread *t;
+	struct sm_counterset *cs;
+	struct sm_reading r[2];
+	char err[300];
+
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL))
+		return 77;
+	if (sm_counterset_new(&o, &cs, err, sizeof(err)) ||
+	    sm_region_thread_open(cs, &ro, &t, err, sizeof(err)))
+		return 1;
+	sm_region_enter(t, 1);
+	touch_pages(300);
+	sm_region_leave(t);
+	sm_region_thread_stop(t);
+	sm_region_get(t, 1, 0, r, NULL);
+	if (r[0].status != SM_STATUS_OK)
+		return r[0].reason ? 77 : 2;
+	printf("%llu page allocations, %llu faults\n", (unsigned long long)r[0].raw,
+	       (unsigned long long)r[1].raw);
+	if (r[0].raw < 300 || r[0].raw > 1000 + EXTRA_FAULTS)
+		return 3;
+	sm_region_get(t, 0, 0, r, NULL);
+	return r[0].raw > 200 ? 4 : 0;
+}
+
+START_TEST(test_tracepoints)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		int rc = count_page_allocations();
+
+		fflush(stdout);
+		_exit(rc);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		puts("no tracepoints for this process: not tried");
+	else
+		ck_assert_int_eq(WEXITSTATUS(status), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("region");
@@ -370,6 +429,7 @@ int main(void)
 	tcase_add_test(tc, test_null_thread_is_nothing);
 	tcase_add_test(tc, test_bad_options);
 	tcase_add_test(tc, test_readers_and_signals);
+	tcase_add_test(tc, test_tracepoints);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
