@@ -93,7 +93,7 @@ static void place_metrics(struct sm_record *rec, const struct sm_topology *t, st
 		m->core = t->pus[pu].core;
 		m->l3 = t->pus[pu].l3;
 		kind = sm_pool_str(pool, sm_topology_kind_name(t, t->pus[pu].kind));
-		if (kind)
+		if (kind && !strcmp(m->kind, "-"))
 			m->kind = kind;
 	}
 }
@@ -400,7 +400,7 @@ static int run_command(struct run *run, int argc, char **argv)
 		sm_plan_print(&run->plan, stdout);
 		return SM_EXIT_OK;
 	}
-	sm_privilege_drop(); /* what needed more has been tried out; workers get theirs by exec */
+	sm_privilege_drop();	   /* what needed more has been tried out; workers get theirs by exec */
 	sm_runner_catch_signals(); /* from here on there is something to tidy up */
 	status = open_all(run, argc, argv);
 	if (status == SM_EXIT_OK)

@@ -3,7 +3,8 @@
  *
  *   {"error":"", "results":[[name, unit, value|null, reason]..],
  *    "metrics":[[role, phase, thread, cpu, node, metric, event, value|null, unit, status, source, reason,
- *                enabled_ns, running_ns]..], "output":"..", "warnings":".."}
+ *                enabled_ns, running_ns, core kind where there are several]..],
+ *    "output":"..", "warnings":".."}
  */
 #include "harness/record.h"
 #include "workloads/session.h"
@@ -83,6 +84,8 @@ static cJSON *metric_row(const struct sm_metric *m)
 	add_text(row, m->reason);
 	add_number(row, (double)m->enabled_ns);
 	add_number(row, (double)m->running_ns);
+	if (m->core_kind[0])
+		add_text(row, m->core_kind);
 	return row;
 }
 
@@ -205,7 +208,7 @@ static int parse_metric(struct sm_record_metric *m, const cJSON *row, struct sm_
 	m->reason = take_text(&c);
 	m->enabled_ns = (uint64_t)take_number(&c, 0, 1e18);
 	m->running_ns = (uint64_t)take_number(&c, 0, 1e18);
-	m->kind = sm_pool_str(pool, "-");
+	m->kind = c.at ? take_text(&c) : sm_pool_str(pool, "-");
 	m->core = m->l3 = -1;
 	return m->kind ? row_error(&c) : -ENOMEM;
 }

@@ -24,12 +24,20 @@ static const struct {
 };
 #define NSTANDARD (sizeof(standard) / sizeof(standard[0]))
 
+/* Counted for a whole package or L3, whoever caused it: a row of its own whatever --by says. */
+static bool is_shared(const struct sm_record_metric *m)
+{
+	return !strcmp(m->role, "package") || !strcmp(m->role, "l3");
+}
+
 /*
  * Rows by role have been summed by the worker, where all events are at hand (thread -1); rows by anything else
  * are summed here from the threads' own.
  */
 static bool concerns(const struct sm_record_metric *m, enum sm_by by)
 {
+	if (is_shared(m))
+		return true;
 	return by == SM_PER_ROLE ? m->thread < 0 : m->thread >= 0;
 }
 
@@ -39,8 +47,16 @@ static const char *who_of(const struct sm_record_metric *m, enum sm_by by, struc
 	char text[64];
 	int number = -1;
 
+	if (is_shared(m)) {
+		snprintf(text, sizeof(text), "%s %d", m->role, m->thread);
+		return sm_pool_str(pool, text);
+	}
 	switch (by) {
-	case SM_PER_ROLE: return sm_pool_str(pool, m->role);
+	case SM_PER_ROLE: /* counters of different kinds of cores count different things */
+		if (!strcmp(m->kind, "-"))
+			return sm_pool_str(pool, m->role);
+		snprintf(text, sizeof(text), "%.16s %.20s", m->role, m->kind);
+		break;
 	case SM_PER_THREAD: /* eight characters wide */
 		snprintf(text, sizeof(text), "%.4s %d", strcmp(m->role, "mutator") ? m->role : "mut",
 			 m->thread);
@@ -451,8 +467,8 @@ static int drop_redundant(struct sm_summary *r)
 			idle |= !strcmp(r->rows[k].phase, "idle");
 			phases += strcmp(r->rows[k].phase, "total") != 0;
 		}
-		drop[i] =
-			!strcmp(row->phase, "idle") || (!strcmp(row->phase, "total") && (idle || phases < 2));
+		drop[i] = !strcmp(row->phase, "idle") ||
+			  (!strcmp(row->phase, "total") && (idle || phases == 1));
 	}
 	for (size_t i = 0; i < r->nrows; i++) {
 		if (!drop[i])
@@ -463,10 +479,13 @@ static int drop_redundant(struct sm_summary *r)
 	return 0;
 }
 
-/* Mutators, then mark workers, then the rest; cores and nodes by number; a total after its parts. */
+/* Mutators, then mark workers, then the rest, packages last; cores and nodes by number; a total after its parts. */
 static int rank(const char *who)
 {
-	return !strncmp(who, "mut", 3) ? 0 : !strncmp(who, "mark", 4) ? 1 : 2;
+	return !strncmp(who, "mut", 3)	     ? 0
+	       : !strncmp(who, "mark", 4)    ? 1
+	       : !strncmp(who, "package", 7) ? 3
+					     : 2;
 }
 
 static bool before(const struct sm_row *a, const struct sm_row *b)

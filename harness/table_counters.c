@@ -38,6 +38,16 @@ static void put_cell(struct sm_table *t, const struct sm_cell *cell, const struc
 	fprintf(t->out, " %*s", width, text);
 }
 
+/* Of the names of rows: "mutator", "core 12", "mutator adl_p". */
+static int who_width(const struct sm_summary *u)
+{
+	size_t width = 8;
+
+	for (size_t i = 0; i < u->nrows; i++)
+		width = strlen(u->rows[i].who) > width ? strlen(u->rows[i].who) : width;
+	return width > 20 ? 20 : (int)width;
+}
+
 /* Columns [from, *to) are what fits beside the names of the rows. */
 static void write_block(struct sm_table *t, size_t from, size_t to)
 {
@@ -46,8 +56,8 @@ static void write_block(struct sm_table *t, size_t from, size_t to)
 
 	fprintf(t->out, "\n%sCounts for one operation of the workload, by %s and phase%s\n", SM_BOLD(t),
 		sm_by_name(t->w->by), SM_PLAIN(t));
-	fprintf(t->out, "%s%-12s %-4s %-8s %-10s", SM_BOLD(t), "workload", "heap", sm_by_name(t->w->by),
-		"phase");
+	fprintf(t->out, "%s%-12s %-4s %-*s %-10s", SM_BOLD(t), "workload", "heap", who_width(u),
+		sm_by_name(t->w->by), "phase");
 	for (size_t c = from; c < to; c++)
 		fprintf(t->out, " %*s", column_width(&u->columns[c]), u->columns[c].title);
 	fprintf(t->out, "%s\n", SM_PLAIN(t));
@@ -60,7 +70,7 @@ static void write_block(struct sm_table *t, size_t from, size_t to)
 			sm__table_case_line(t, row->first);
 		sm__table_put_names(t, rec, !repeats);
 		fputc(' ', t->out);
-		sm_text_name(t->out, row->who, 8);
+		sm_text_name(t->out, row->who, who_width(u));
 		fputc(' ', t->out);
 		sm_text_name(t->out, row->phase, 10);
 		for (size_t c = from; c < to; c++)
@@ -78,7 +88,7 @@ void sm__table_counters(struct sm_table *t)
 	if (u->nrows == 0 || u->ncolumns == 0)
 		return;
 	while (from < u->ncolumns) {
-		int width = 37;
+		int width = 29 + who_width(u);
 		size_t to = from;
 
 		while (to < u->ncolumns &&

@@ -127,7 +127,7 @@ START_TEST(table_by_thread_and_node)
 	free(text);
 	text = print(&r, SM_FORMAT_TABLE, SM_PER_KIND, false);
 	/* both threads: a ratio of sums, not a mean of ratios */
-	has(text, "all core app         5.00 ns   8.00~    12.0 1.50~");
+	has(text, "all cores app         5.00 ns   8.00~    12.0 1.50~");
 	free(text);
 	sm_report_free(&r);
 }
@@ -153,6 +153,36 @@ START_TEST(passes_join)
 
 	/* time: median of 10 and 15; cycles 5; instructions 3; no IPC of two different runs */
 	has(text, "12.5 ns    5.00    3.00 n/a 1");
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
+/* Two kinds of cores are two rows, never one sum; a package is a row of its own. */
+START_TEST(kinds_and_packages)
+{
+	static const char wire[] =
+		"{\"error\":\"\",\"results\":[[\"ops\",\"ops\",10,\"\"]],\"metrics\":["
+		"[\"mutator\",\"app\",-1,-1,-1,\"time\",\"c\",100,\"ns\",\"ok\",\"sw\",\"\",0,0,\"adl_p\"],"
+		"[\"mutator\",\"app\",-1,-1,-1,\"cycles\",\"C\",50,\"cycles\",\"ok\",\"pmu\",\"\",0,0,\"adl_"
+		"p\"],"
+		"[\"mutator\",\"app\",-1,-1,-1,\"time\",\"c\",300,\"ns\",\"ok\",\"sw\",\"\",0,0,\"adl_e\"],"
+		"[\"mutator\",\"app\",-1,-1,-1,\"cycles\",\"C\",90,\"cycles\",\"ok\",\"pmu\",\"\",0,0,\"adl_"
+		"e\"],"
+		"[\"package\",\"total\",1,-1,-1,\"cycles\",\"imc\",7000,\"cycles\",\"ok\",\"pmu\",\"\",0,0]]"
+		"," TAIL;
+	struct fake_sample one = {.wire = wire};
+	struct sm_report r = load(&one, 1, 1);
+	char *text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+
+	fits(text);
+	has(text, "mutator adl_e app         30.0 ns    9.00");
+	has(text, "mutator adl_p app         10.0 ns    5.00");
+	has(text, "package 1     total");
+	has(text, "700");
+	free(text);
+	text = print(&r, SM_FORMAT_CSV, SM_PER_ROLE, false);
+	has(text, ",adl_e,gc,cycles,C,90,");
 	free(text);
 	sm_report_free(&r);
 }
@@ -643,6 +673,7 @@ int main(void)
 	tcase_add_test(tc, table_by_role);
 	tcase_add_test(tc, table_by_thread_and_node);
 	tcase_add_test(tc, passes_join);
+	tcase_add_test(tc, kinds_and_packages);
 	tcase_add_test(tc, failures_are_named);
 	tcase_add_test(tc, intervals);
 	tcase_add_test(tc, empty_run);

@@ -200,6 +200,8 @@ static void fill_names(const struct row *r, struct sm_metric *m)
 	m->thread = r->thread;
 	m->cpu = r->seat.cpu;
 	m->node = r->seat.node;
+	if (r->c->set->n_kinds > 1)
+		snprintf(m->core_kind, sizeof(m->core_kind), "%s", r->c->set->pmus.pmus[r->kind].uarch);
 }
 
 static int add_time(const struct row *r)

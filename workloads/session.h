@@ -112,6 +112,7 @@ struct sm_metric {
 	char source[8];	  /* "pmu", "sw", "sim" */
 	char reason[160]; /* why there is no value */
 	uint64_t enabled_ns, running_ns;
+	char core_kind[32]; /* the core PMU's microarchitecture where the machine has several, else "" */
 };
 
 struct sm_sample {
