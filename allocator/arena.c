@@ -40,7 +40,8 @@ static bool close_node(struct sm_pageheap *ph, struct sm_ph_node *nd)
 		sm_fetch_add_acqrel(&ph->open, 1);
 		return false;
 	}
-	nd->closed = true;
+	/* Read without the lock by sm__pageheap_prefer; it never changes back. */
+	__atomic_store_n(&nd->closed, true, __ATOMIC_RELAXED);
 	return true;
 }
 

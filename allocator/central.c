@@ -119,9 +119,9 @@ static struct sm_span *take_listed(struct sm_heap *h, struct sm_cache *c, struct
 	return NULL;
 }
 
-static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigned bin)
+static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigned bin, unsigned node)
 {
-	struct sm_span *s = sm__pageheap_alloc(h, c->node, sm__sizeclasses[h->bins[bin].cls].nunits);
+	struct sm_span *s = sm__pageheap_alloc_on(h, node, sm__sizeclasses[h->bins[bin].cls].nunits);
 	struct sm_central *l;
 
 	if (s == NULL)
@@ -153,14 +153,14 @@ static bool worth_a_look(struct sm_central *l)
 	       0;
 }
 
-/* The other nodes' lists: the last resort, counted. */
-static struct sm_span *take_remote(struct sm_heap *h, struct sm_cache *c, unsigned bin)
+/* The other nodes' lists, nearest first: the last resort, counted. */
+static struct sm_span *take_remote(struct sm_heap *h, struct sm_cache *c, unsigned bin, unsigned node)
 {
 	struct sm_span *s = NULL;
 	unsigned i;
 
 	for (i = 1; i < h->nnodes && s == NULL; i++) {
-		struct sm_central *l = sm__central_of(h, (c->node + i) % h->nnodes, bin);
+		struct sm_central *l = sm__central_of(h, sm__pageheap_nearest(h, node, i), bin);
 
 		if (!worth_a_look(l))
 			continue;
@@ -175,10 +175,12 @@ static struct sm_span *take_remote(struct sm_heap *h, struct sm_cache *c, unsign
 
 struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsigned bin, struct sm_span *old)
 {
-	struct sm_central *l = sm__central_of(h, c->node, bin);
+	/* By policy, and never a node without memory: where the spans are that this cache's like gave back. */
+	unsigned node = sm__pageheap_prefer(h, c->node);
+	struct sm_central *l = sm__central_of(h, node, bin);
 	struct sm_span *s = NULL;
 
-	if (old != NULL && old->node != c->node) {
+	if (old != NULL && old->node != node) {
 		sm__central_put(h, c, old);
 		old = NULL;
 	}
@@ -190,9 +192,9 @@ struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsi
 		sm_lock_release(&l->lock);
 	}
 	if (s == NULL)
-		s = take_fresh(h, c, bin);
+		s = take_fresh(h, c, bin, node);
 	if (s == NULL)
-		s = take_remote(h, c, bin);
+		s = take_remote(h, c, bin, node);
 	if (s == NULL) {
 		errno = ENOMEM;
 		return NULL;

@@ -262,14 +262,34 @@ static SM_COLD struct sm_span *alloc_last_resort(struct sm_heap *h, unsigned nod
 	return s;
 }
 
-struct sm_span *sm__pageheap_alloc_aligned(struct sm_heap *h, unsigned node, size_t nunits,
-					   size_t align_units)
+unsigned sm__pageheap_nearest(struct sm_heap *h, unsigned node, unsigned i)
+{
+	return sm__ph(h)->order[node][i];
+}
+
+unsigned sm__pageheap_prefer(struct sm_heap *h, unsigned node)
+{
+	struct sm_pageheap *ph = sm__ph(h);
+
+	if (ph->nnodes == 1)
+		return 0;
+	node = preferred(h, ph, node);
+	for (unsigned i = 0; i < ph->nnodes; i++) {
+		unsigned near = ph->order[node][i];
+
+		/* A stale answer costs a look at an empty list. */
+		if (!__atomic_load_n(&ph->nodes[near].closed, __ATOMIC_RELAXED))
+			return near;
+	}
+	return node;
+}
+
+static struct sm_span *alloc_from(struct sm_heap *h, unsigned node, size_t nunits, size_t align_units)
 {
 	struct sm_pageheap *ph = sm__ph(h);
 	struct sm_span *s;
 
 	SM_ASSERT(nunits > 0 && align_units > 0 && (align_units & (align_units - 1)) == 0);
-	node = preferred(h, ph, node);
 	if (SM_UNLIKELY(nunits >= ph->nodes[node].units || align_units >= ph->nodes[node].units)) {
 		errno = ENOMEM;
 		return NULL;
@@ -278,9 +298,20 @@ struct sm_span *sm__pageheap_alloc_aligned(struct sm_heap *h, unsigned node, siz
 	return SM_LIKELY(s != NULL) ? s : alloc_last_resort(h, node, (uint32_t)nunits, (uint32_t)align_units);
 }
 
+struct sm_span *sm__pageheap_alloc_aligned(struct sm_heap *h, unsigned node, size_t nunits,
+					   size_t align_units)
+{
+	return alloc_from(h, preferred(h, sm__ph(h), node), nunits, align_units);
+}
+
 struct sm_span *sm__pageheap_alloc(struct sm_heap *h, unsigned node, size_t nunits)
 {
-	return sm__pageheap_alloc_aligned(h, node, nunits, 1);
+	return alloc_from(h, preferred(h, sm__ph(h), node), nunits, 1);
+}
+
+struct sm_span *sm__pageheap_alloc_on(struct sm_heap *h, unsigned node, size_t nunits)
+{
+	return alloc_from(h, node, nunits, 1);
 }
 
 struct sm_span *sm__pageheap_map_file(struct sm_heap *h, unsigned node, int fd, int64_t offset, size_t bytes,

@@ -38,6 +38,17 @@ struct sm_span *sm__pageheap_alloc(struct sm_heap *h, unsigned node, size_t nuni
 /* As above with the base address aligned to align_units (a power of two). */
 struct sm_span *sm__pageheap_alloc_aligned(struct sm_heap *h, unsigned node, size_t nunits,
 					   size_t align_units);
+/*
+ * Which node serves a thread that runs on `node`, by policy: its own; the bound one; the one whose turn it is
+ * (interleave: each call is a turn). Where that one has no memory for this process, the nearest that has.
+ * Whoever keeps lists by node looks there first, and then asks for new memory with sm__pageheap_alloc_on,
+ * which prefers `node` as it is, without applying the policy a second time.
+ */
+unsigned sm__pageheap_prefer(struct sm_heap *h, unsigned node);
+struct sm_span *sm__pageheap_alloc_on(struct sm_heap *h, unsigned node, size_t nunits);
+/* The nodes in order of distance: i = 0 is node itself, nnodes - 1 the farthest. */
+unsigned sm__pageheap_nearest(struct sm_heap *h, unsigned node, unsigned i);
+
 /* Stores SM_SPAN_FREE and gives the run back. */
 void sm__pageheap_free(struct sm_heap *h, struct sm_span *s);
 /* Grows in place when the units behind are free; false when not. Afterwards SM_SPANF_ZEROED says whether

@@ -148,7 +148,7 @@ START_TEST(the_nth_request_fails)
 	seen = sm__os_inject(SM_OS_ANY, 0, 0);
 	drop();
 	ck_assert_uint_gt(seen, 0);
-	for (long nth = 1; nth <= (long)seen + 1; nth += 1 + nth / 4) {
+	for (long nth = 1; nth <= (long)seen + 1 && !pagetest_late(); nth += 1 + nth / 4) {
 		fail_nth(kind, what, nth);
 		fail_nth(kind, what, -nth);
 	}
@@ -157,7 +157,7 @@ END_TEST
 
 START_TEST(at_every_limit)
 {
-	for (size_t limit = SM_MIB; limit < 80 * SM_MIB; limit += 11 * SM_MIB / 2) {
+	for (size_t limit = SM_MIB; limit < 80 * SM_MIB && !pagetest_late(); limit += 11 * SM_MIB / 2) {
 		make((enum sm_pageheap_kind)_i, limit);
 		some_of_everything();
 		ck_assert_uint_le(sm_load_relaxed(&heap->mapped_bytes), limit);

@@ -396,7 +396,7 @@ static void model(enum sm_pageheap_kind kind, unsigned nnodes, size_t limit, int
 	heap->config.limit = limit;
 	pagetest_create(heap);
 	steps = (int)sm_test_scaled(steps);
-	for (int i = 0; i < steps; i++) {
+	for (int i = 0; i < steps && (i % 64 != 0 || !pagetest_late()); i++) {
 		struct sm_pageheap_stats st;
 		size_t used = 0;
 

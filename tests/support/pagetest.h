@@ -19,6 +19,12 @@ void pagetest_nodes(struct sm_heap *h, unsigned n);
 /* Sums over all nodes. */
 struct sm_pageheap_stats pagetest_stats(struct sm_heap *h);
 
+/*
+ * Has this test, in its own process, used up its share of time? Loops that only repeat ask it, so that an emulated
+ * machine does less rather than running past the limit.
+ */
+bool pagetest_late(void);
+
 /* A seed from SM_SEED or the clock, printed; and numbers from it. */
 uint64_t pagetest_seed(void);
 uint64_t pagetest_random(uint64_t *state);
