@@ -34,7 +34,7 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 	cfg->tuning.barrier_buffer = 512;
 	cfg->tuning.mark_packet = 512;
 	cfg->tuning.mark_stack_limit = 256 * SM_MIB;
-	cfg->tuning.assist_slice = 32 * SM_KIB;
+	cfg->tuning.assist_slice = 16 * SM_KIB;
 	cfg->tuning.signal_ms = 20;
 	cfg->tuning.report_ms = 2000;
 #if defined(SM_HOSTILE)
@@ -151,7 +151,7 @@ static void apply_policy(struct sm_gc_config *cfg)
 	default:
 		cfg->growth_percent = 100;
 		cfg->min_heap = THROUGHPUT_MIN;
-		cfg->tuning.assist_slice = 32 * SM_KIB;
+		cfg->tuning.assist_slice = 16 * SM_KIB;
 		cfg->tuning.barrier_buffer = 512;
 		break;
 	}

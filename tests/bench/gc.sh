@@ -63,6 +63,7 @@ library() { # NAME: path of a malloc library
 record() { # GROUP CANDIDATE COMMAND..: appends "group candidate metric value" lines
 	group=$1 candidate=$2
 	shift 2
+	sleep 0.3 # the memory of the one before is cleared and given back
 	if ! "$@" >"$peers/out.txt" 2>"$peers/err.txt"; then
 		say "$group: $candidate failed: $(head -n 1 "$peers/err.txt")"
 		return 0
@@ -100,7 +101,6 @@ run_group() {
 	trees1 | trees2)
 		n=${1#trees}
 		record "$1" spanmark "$session" binary-trees depth=18 threads="$n"
-		record "$1" spanmark-throughput "$session" binary-trees depth=18 threads="$n" -s gc.policy=throughput
 		peers_in_c "$1" trees 18 "$n"
 		peers_collected "$1" trees 18 "$n"
 		;;
@@ -164,13 +164,15 @@ table() {
 			order = order " " $1
 		}
 	}
-	function row(g, c, m, first, fmt, rate,   v, base) {
+	function row(g, c, m, first, fmt, rate,   v, base, ratio) {
 		if (!((g, c, m) in values))
 			return
 		v = median(g SUBSEP c SUBSEP m)
 		base = median(g SUBSEP first SUBSEP m)
-		printf "| %s | %s | %s | " fmt " | %s |\n", g, c, m, v,
-			base > 0 && v > 0 ? sprintf("%.2f", rate ? base / v : v / base) : "n/a"
+		ratio = "n/a"
+		if (base > 0 && v > 0)
+			ratio = sprintf("%.2f", rate ? base / v : v / base)
+		printf("| %s | %s | %s | " fmt " | %s |\n", g, c, m, v, ratio)
 	}
 	END {
 		print "| work | candidate | figure | median | ratio |"
