@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "allocator/cache_cpu.h"
 #include "allocator/central.h"
 
 void sm__cache_post(struct sm_cache *c)
@@ -121,6 +122,34 @@ static void *pop(struct sm_window *w)
 	return p;
 }
 
+/* ---- giving back ----------------------------------------------------------------------------------- */
+
+static unsigned first_left(const struct sm_heap *h, const struct sm_window *w)
+{
+	return sm_span_slot(&h->range, w->span, (uintptr_t)w->cur);
+}
+
+static void retire(struct sm_cache *c, struct sm_window *w)
+{
+	struct sm_heap *h = c->heap;
+	struct sm_span *s = w->span;
+	size_t bytes = (size_t)(w->end - w->cur);
+
+	if (bytes != 0) {
+		unsigned first = first_left(h, w), count = (unsigned)(bytes / w->size);
+
+		if (h->hooks.window_returned != NULL)
+			h->hooks.window_returned(h->hooks.ctx, c, s, first, count);
+		sm__span_clear_run(s, first, count);
+		c->stats.returned_bytes += bytes;
+		/* Modulo 2^64: a cache may return what it posted before. */
+		c->unposted -= bytes;
+	}
+	w->span = NULL;
+	w->cur = w->end = NULL;
+	sm__central_put(h, c, s);
+}
+
 static void call_before_refill(struct sm_cache *c, size_t more)
 {
 	struct sm_heap *h = c->heap;
@@ -133,10 +162,38 @@ static void call_before_refill(struct sm_cache *c, size_t more)
 		h->hooks.before_refill(h->hooks.ctx, c, bytes);
 }
 
+/*
+ * cache.mode=cpu: carves a window with c's own means, keeps its first slot and leaves the rest to the CPU;
+ * what the CPU does not take goes back. No span stays with c.
+ */
+static void *refill_cpu(struct sm_cache *c, unsigned bin)
+{
+	struct sm_window *w = &c->windows[bin];
+	void *p = sm__cache_cpu_bump(c->heap, bin);
+
+	if (p != NULL)
+		return p;
+	sm_phase_enter(SM_PHASE_REFILL);
+	call_before_refill(c, 0);
+	while (w->cur == w->end && !next_window(c, bin))
+		if (!next_span(c, bin)) {
+			sm_phase_leave(SM_PHASE_REFILL);
+			return NULL;
+		}
+	p = pop(w);
+	if (w->cur != w->end && sm__cache_cpu_leave(c->heap, bin, w->cur, w->end))
+		w->cur = w->end;
+	retire(c, w);
+	sm_phase_leave(SM_PHASE_REFILL);
+	return p;
+}
+
 void *sm__cache_refill_slow(struct sm_cache *c, unsigned bin)
 {
 	struct sm_window *w = &c->windows[bin];
 
+	if (c->heap->cpus != NULL)
+		return refill_cpu(c, bin);
 	sm_phase_enter(SM_PHASE_REFILL);
 	call_before_refill(c, 0);
 	/* The hook may have run a finalizer or a safepoint that allocated from this very bin. */
@@ -199,33 +256,7 @@ void *sm__cache_large(struct sm_cache *c, size_t size, const struct sm_layout *l
 	return p;
 }
 
-/* ---- giving back ----------------------------------------------------------------------------------- */
-
-static unsigned first_left(const struct sm_heap *h, const struct sm_window *w)
-{
-	return sm_span_slot(&h->range, w->span, (uintptr_t)w->cur);
-}
-
-static void retire(struct sm_cache *c, struct sm_window *w)
-{
-	struct sm_heap *h = c->heap;
-	struct sm_span *s = w->span;
-	size_t bytes = (size_t)(w->end - w->cur);
-
-	if (bytes != 0) {
-		unsigned first = first_left(h, w), count = (unsigned)(bytes / w->size);
-
-		if (h->hooks.window_returned != NULL)
-			h->hooks.window_returned(h->hooks.ctx, c, s, first, count);
-		sm__span_clear_run(s, first, count);
-		c->stats.returned_bytes += bytes;
-		/* Modulo 2^64: a cache may return what it posted before. */
-		c->unposted -= bytes;
-	}
-	w->span = NULL;
-	w->cur = w->end = NULL;
-	sm__central_put(h, c, s);
-}
+/* ---- all windows ------------------------------------------------------------------------------------ */
 
 void sm__cache_retire_all(struct sm_cache *c)
 {

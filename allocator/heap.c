@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/sysinfo.h>
 
+#include "allocator/cache_cpu.h"
 #include "allocator/central.h"
 #include "allocator/meta.h"
 #include "allocator/os.h"
@@ -114,6 +115,9 @@ void sm_heap_destroy(struct sm_heap *h)
 void sm__heap_set_hooks(struct sm_heap *h, const struct sm_heap_hooks *hooks)
 {
 	h->hooks = *hooks;
+	/* Here, since the manual heap, which sets no hooks, has caches per CPU of its own kind. */
+	if (h->config.cache_mode == SM_CACHE_CPU && h->cpus == NULL)
+		(void)sm__cache_cpu_init(h);
 }
 
 /* ---- layouts --------------------------------------------------------------------------------------- */

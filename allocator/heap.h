@@ -75,8 +75,9 @@ struct sm_heap {
 	struct sm_heap_config config;
 	struct sm_heap_hooks hooks; /* set once by sm__heap_set_hooks before the first allocation */
 	unsigned nnodes;
-	void *pageheap; /* the page heap's own state, see pageheap_*.c */
-	void *meta;	/* metadata pool, see meta.h */
+	void *pageheap;		    /* the page heap's own state, see pageheap_*.c */
+	void *meta;		    /* metadata pool, see meta.h */
+	struct sm_cpu_caches *cpus; /* cache.mode=cpu of a collected heap, see cache_cpu.h; else NULL */
 
 	/* atomic */
 	_Atomic(uint32_t) sweepgen; /* even; advanced by the collector alone */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "allocator/cache_cpu.h"
 #include "allocator/central.h"
 #include "allocator/manual_internal.h"
 #include "allocator/meta.h"
@@ -180,6 +181,7 @@ void sm_heap_stats(struct sm_heap *h, struct sm_heap_stats *out)
 	add_pageheaps(h, out);
 	add_spans(h, out);
 	add_caches(h, out);
+	out->cached_bytes += sm__cache_cpu_held(h);
 	if (h == sm__manual.heap)
 		add_manual(out);
 }

@@ -61,6 +61,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "allocator/cache_cpu.h"
 #include "allocator/scavenge.h"
 #include "collector/gc_priv.h"
 
@@ -276,6 +277,8 @@ static void verify_stopped(struct sm_gc *gc)
 static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 {
 	sm__world_stop(gc, true);
+	/* cache.mode=cpu: nothing is black in this mode, so what windows of CPUs hold is swept. */
+	sm__cache_drop_cpu_windows(gc->heap);
 	/* A refill may have been sweeping when the lists ran empty; now none is. */
 	sm__sweep_all(gc, NULL);
 	gc->alloc_at_start = allocated(gc);
@@ -299,6 +302,12 @@ static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 	sm__world_resume(gc);
 }
 
+static void blacken_window(void *ctx, struct sm_span *s, unsigned first, unsigned count)
+{
+	(void)ctx;
+	sm__blacken(s, first, count);
+}
+
 static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 {
 	sm__handshake(gc, SM_HS_NONE);
@@ -307,6 +316,8 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 		sm__handshake(gc, SM_HS_SCAN);
 	sm__handshake(gc, SM_HS_BARRIER_ON);
 	sm__handshake(gc, SM_HS_BLACK);
+	/* cache.mode=cpu: every mutator leaves black windows from here on; now those that were there. */
+	sm__cache_foreach_cpu_window(gc->heap, blacken_window, NULL);
 	set_phase(gc, SM_GC_MARKING);
 	c->marking = sm__now_ns();
 	sm_store_relaxed(&gc->pace.assist_ratio,
@@ -714,8 +725,6 @@ struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t err
 	memset(gc, 0, sizeof(*gc));
 	gc->config = *cfg;
 	gc->nworkers = cfg->workers ? cfg->workers : default_workers();
-	if (gc->config.heap.cache_mode == SM_CACHE_CPU)
-		gc->config.heap.cache_mode = SM_CACHE_THREAD;
 	init_locks(gc);
 	sm__roots_init(&gc->roots);
 	sm__specials_init(&gc->specials);

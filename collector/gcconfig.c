@@ -21,7 +21,6 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 {
 	memset(cfg, 0, sizeof(*cfg));
 	sm_heap_config_init(&cfg->heap);
-	/* Windows belong to a mutator, which blackens them at a handshake. */
 	cfg->heap.cache_mode = SM_CACHE_THREAD;
 	/* A marker jumps about in the whole heap: with 4 KiB pages every jump misses the TLB (measured: 10x). */
 	cfg->heap.hugepages = SM_HUGE_MADVISE;
@@ -211,11 +210,6 @@ int sm_gc_config_set(struct sm_gc_config *cfg, const char *key, const char *valu
 		if (keys[i].words[0])
 			return set_word(cfg, &keys[i], value, err, errlen);
 		return set_number(cfg, &keys[i], value, err, errlen);
-	}
-	if (strcmp(key, "cache.mode") == 0 && strcmp(value, "cpu") == 0) {
-		if (err && errlen)
-			snprintf(err, errlen, "cache.mode=cpu: a collected heap allows thread|none");
-		return -EINVAL;
 	}
 	return sm_heap_config_set(&cfg->heap, key, value, err, errlen);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocator/cache_cpu.h"
 #include "allocator/central.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"
@@ -125,7 +126,8 @@ START_TEST(windows_with_pointers_are_zero_whatever_was_there)
 			char *p = new_in((unsigned)bin);
 
 			for (unsigned k = 0; k < 80; k++)
-				ck_assert_int_eq(p[k], 0);
+				if (p[k] != 0)
+					ck_abort_msg("byte %u of object %u is %d", k, i, p[k]);
 			memset(p, 0x5a, 80);
 			if (i % (round + 2) == 0)
 				marksim_mark(&m, p);
@@ -215,6 +217,57 @@ START_TEST(a_span_without_objects_is_not_freed_while_marking)
 }
 END_TEST
 
+static size_t cpu_window_slots;
+
+static void count_cpu_window(void *ctx, struct sm_span *s, unsigned first, unsigned count)
+{
+	(void)ctx;
+	for (unsigned i = first; i < first + count; i++)
+		ck_assert(sm_load_relaxed(&s->alloc[i / 64]) >> (i % 64) & 1);
+	cpu_window_slots += count;
+}
+
+/* Windows of CPUs: threads hold nothing, slots are handed out once, what is left can be seen and dropped. */
+START_TEST(mode_cpu_leaves_windows_to_cpus)
+{
+	enum { N = 5000 };
+	static char *p[N];
+	unsigned bin = sm_size_class(64);
+	struct sm_cache *other;
+
+	start((const char *const[]){"cache.mode=cpu", NULL});
+	other = marksim_cache_new(&m);
+	if (m.heap->cpus == NULL) {
+		marksim_cache_free(other);
+		teardown();
+		return; /* no restartable sequences here: one line said so */
+	}
+	for (unsigned i = 0; i < N; i++) {
+		struct sm_cache *who = i % 3 ? c : other;
+
+		ck_assert_ptr_null(sm__cache_bump(who, bin));
+		p[i] = sm__cache_refill_slow(who, bin);
+		ck_assert_ptr_nonnull(p[i]);
+		ck_assert_ptr_null(who->windows[bin].span);
+	}
+	qsort(p, N, sizeof(*p), by_address);
+	for (unsigned i = 1; i < N; i++)
+		ck_assert_uint_ge((size_t)(p[i] - p[i - 1]), 64);
+	ck_assert_uint_eq(sm_heap_check(m.heap), 0);
+	cpu_window_slots = 0;
+	sm__cache_foreach_cpu_window(m.heap, count_cpu_window, NULL);
+	ck_assert_uint_eq(cpu_window_slots * 64, sm__cache_cpu_held(m.heap));
+	/* As at the start of a cycle with the world stopped: then everything is garbage and goes. */
+	sm__cache_drop_cpu_windows(m.heap);
+	ck_assert_uint_eq(sm__cache_cpu_held(m.heap), 0);
+	marksim_advance(&m);
+	marksim_sweep_all(&m);
+	ck_assert_uint_eq(sm_heap_check(m.heap), 0);
+	marksim_cache_free(other);
+	teardown();
+}
+END_TEST
+
 START_TEST(the_limit_gives_null_and_enomem_after_the_hook_was_asked)
 {
 	unsigned n = 0;
@@ -254,6 +307,7 @@ int main(void)
 	tcase_add_test(own, foreach_window_shows_what_is_left);
 	tcase_add_test(own, black_windows_are_announced_and_their_rest_is_whitened);
 	tcase_add_test(own, a_span_without_objects_is_not_freed_while_marking);
+	tcase_add_test(own, mode_cpu_leaves_windows_to_cpus);
 	tcase_add_test(own, the_limit_gives_null_and_enomem_after_the_hook_was_asked);
 	suite_add_tcase(s, own);
 	return sm_test_run(s);

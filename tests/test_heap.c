@@ -82,7 +82,8 @@ START_TEST(metadata_blocks_are_zero_aligned_and_reused)
 			ck_assert_ptr_nonnull(p);
 			ck_assert_uint_eq((uintptr_t)p % SM_CACHELINE, 0);
 			for (size_t k = 0; k < sizes[i]; k++)
-				ck_assert_int_eq(p[k], 0);
+				if (p[k] != 0)
+					ck_abort_msg("byte %zu is %d", k, p[k]);
 			memset(p, 0xff, sizes[i]);
 			sm__meta_free(m.heap, p, sizes[i]);
 		}

@@ -81,7 +81,8 @@ START_TEST(calloc_is_zero_in_used_memory)
 
 			ck_assert_ptr_nonnull(p);
 			for (size_t i = 0; i < size; i++)
-				ck_assert_uint_eq(p[i], 0);
+				if (p[i] != 0)
+					ck_abort_msg("byte %zu of %zu is %d", i, size, p[i]);
 			memset(p, 0xee, size);
 			sm_free(p);
 		}
@@ -122,7 +123,8 @@ START_TEST(realloc_keeps_contents_whichever_way_it_goes)
 		ck_assert_ptr_nonnull(p);
 		ck_assert_uint_ge(sm_usable_size(p), steps[i]);
 		for (size_t k = 0; k < keep; k++)
-			ck_assert_uint_eq(p[k], (unsigned char)(k * 7));
+			if (p[k] != (unsigned char)(k * 7))
+				ck_abort_msg("byte %zu of %zu is %d", k, keep, p[k]);
 		have = steps[i];
 		for (size_t k = 0; k < have; k++)
 			p[k] = (unsigned char)(k * 7);
