@@ -46,11 +46,23 @@ esac
 
 prepare || skip "cannot prepare the $how"
 trap restore EXIT
+# Waits until a worker process has all its mutators: threads as many as CPUs, at least.
+running() {
+	for try in $(seq 1 300); do
+		awk -v want=$((last + 2)) 'FNR == 1 { ours = /spanmark/ } ours && /^Threads:/ && $2 >= want { found = 1 }
+			END { exit !found }' /proc/[0-9]*/status 2>/dev/null && return 0
+		kill -0 $run 2>/dev/null || return 1
+		sleep 0.1
+	done
+	return 1
+}
+
 # A mutator on every CPU, so that the one that goes is in use; a sample of several seconds, so that it goes during one.
-timeout -k 5 90 "$spanmark" run -w churn -p ops="${SM_HOTPLUG_OPS:-20000000}" --threads $((last + 1)) --workers 1 \
-	--place one-per-core --mark-place shared --reps 2 --timeout 60 --format json -o "$out/$how.json" &
+timeout -k 5 150 "$spanmark" run -w churn -p ops="${SM_HOTPLUG_OPS:-8000000}" --threads $((last + 1)) --workers 1 \
+	--place one-per-core --mark-place shared --reps 2 --timeout 120 --format json -o "$out/$how.json" &
 run=$!
-sleep "${SM_HOTPLUG_WAIT:-3}"
+running || { echo "no sample ever ran"; exit 1; }
+sleep 0.3
 take || { echo "could not take CPU $last away"; kill $run; exit 1; }
 echo "took CPU $last away"
 wait $run
