@@ -38,7 +38,8 @@ AR       := $(or $(shell $(CC) -print-prog-name=ar 2>/dev/null),ar)
 CPPFLAGS += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -I. -D_GNU_SOURCE -DSM_VERSION=\"$(VERSION)\" $(if $(MUTANT),-DSM_MUTANT=$(MUTANT)) $(if $(HOSTILE),-DSM_HOSTILE=1) $(if $(UNIT_SHIFT),-DSM_UNIT_SHIFT=$(UNIT_SHIFT))
 CFLAGS   += -std=gnu17 $(OPT) -g -fno-strict-aliasing -fno-omit-frame-pointer -fvisibility=hidden \
             -Wall -Wextra -Wundef -Wshadow -Wstrict-prototypes $(if $(WERROR),-Werror) \
-            $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined)
+            $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined) \
+            $(if $(filter thread,$(SAN)),$(if $(findstring gcc,$(CC)),-Wno-tsan))
 LDFLAGS  += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) $(if $(SAN),-fsanitize=$(SAN)) -pthread
 LIB_LIBS := -luring -lm
 ALL_LIBS := -lpfm -lhwloc -luring -lsqlite3 -linih -lcjson -lm $(EXTRA_LIBS)
@@ -179,6 +180,10 @@ print-build:
 .PHONY: test-model
 test-model: ## check the models of the collector with spin (LONG=1: the large bounds too)
 	@tests/model/run.sh $(if $(LONG),--long)
+
+.PHONY: test-mutants
+test-mutants: ## plant each known bug and check that the tests find it
+	@tests/mutants/run.sh
 
 # ---- install -------------------------------------------------------------------------------------
 # The public headers and whatever they include, under include/spanmark/, so that their own

@@ -333,11 +333,10 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 		verify_stopped(gc);
 		sm__world_resume(gc);
 	}
-	if (!SM_IS_MUTANT(20))
-		sm__handshake(gc, SM_HS_BARRIER_OFF);
+	sm__handshake(gc, SM_HS_BARRIER_OFF);
 	sm_store_release(&gc->heap->sweepgen, sm_load_relaxed(&gc->heap->sweepgen) + 2);
-	if (SM_IS_MUTANT(20))
-		sm__handshake(gc, SM_HS_BARRIER_OFF);
+	for (int late = 0; SM_IS_MUTANT(20) && late < 50; late++)
+		sm__handshake(gc, SM_HS_NONE);
 	set_phase(gc, SM_GC_SWEEPING);
 	sm__handshake(gc, SM_HS_RETIRE);
 }

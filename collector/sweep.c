@@ -44,7 +44,7 @@ void sm__window_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned
 	struct sm_mutator *m = c->owner;
 
 	(void)ctx;
-	if (sm_load_relaxed(&s->sweepgen) == m->priv->black_gen)
+	if (sm_load_relaxed(&s->sweepgen) == m->priv->black_gen || (SM_IS_MUTANT(20) && c->black))
 		sm__blacken(s, first, count);
 }
 

@@ -35,7 +35,17 @@ step_bare() { # make run where there is nothing but git and make
 	[ "$status" = 77 ] || return "$status"
 }
 step_model() { make --no-print-directory test-model; } # installs what it needs itself
-STEPS="test layers format clang asan vm model"
+step_mutants() { make --no-print-directory test-mutants; }
+step_tsan() { # the collector's stress tests under ThreadSanitizer
+	local b t
+	b=$(make -s SAN=thread print-build)
+	mk SAN=thread WERROR=1 "$b/tests/stress_graph" "$b/tests/stress_slots" "$b/tests/stress_special" "$b/tests/stress_threads"
+	for t in graph slots special threads; do
+		TSAN_OPTIONS=suppressions=tests/support/tsan.supp:report_signal_unsafe=0 SM_TEST_SECONDS=6 \
+			timeout 240 "$b/tests/stress_$t"
+	done
+}
+STEPS="test layers format clang asan vm model mutants tsan"
 
 if [ "${1:-}" = --list ]; then
 	echo "$STEPS"
