@@ -12,8 +12,8 @@ static const char reason[] = "it opens but reads 0 where it must count: this PMU
 bool sm__screen_applies(const char *event)
 {
 	static const char *const never_zero[] = {
-		"cycles",    "instructions", "branches", "br_miss",  "l1d_miss",  "l2_miss",  "llc_miss",
-		"dtlb_walk", "dtlb_refill",  "stall_fe", "stall_be", "stall_mem", "dram_fill"};
+		"cycles",    "instructions", "branches", "br_miss",  "l1d_miss",  "l2_miss",   "llc_miss",
+		"dtlb_walk", "dtlb_refill",  "stall_fe", "stall_be", "stall_mem", "dram_fill", "itlb_walk"};
 
 	for (size_t i = 0; i < sizeof(never_zero) / sizeof(never_zero[0]); i++)
 		if (!strcmp(never_zero[i], event))

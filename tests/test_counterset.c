@@ -408,6 +408,14 @@ START_TEST(test_screening)
 	/* -e events may be 0. */
 	ck_assert(!sm__screen_applies("r1234"));
 	ck_assert(!sm__screen_applies("remote"));
+	/* An instruction TLB that never walks is found out as well. */
+	mock.dead_config = 0x0f85; /* Zen 5 itlb_walk */
+	screening = true;
+	cs = make("tlb", "", (struct sm_counterset_options){0});
+	screening = false;
+	ck_assert_int_eq(metric(cs, "itlb_walk")->refused, SM_STATUS_UNSUPPORTED);
+	ck_assert_int_eq(metric(cs, "dtlb_walk")->refused, SM_STATUS_OK);
+	sm_counterset_free(cs);
 	ck_assert_uint_eq(mock_perf_leaks(&mock), 0);
 }
 END_TEST
