@@ -124,8 +124,10 @@ unsigned sm__screen(struct sm_counterset *cs)
 		for (unsigned k = 0; k < cs->n_kinds; k++) {
 			sm__go_to_kind(cs, k);
 			for (unsigned e = 0; e < cs->n_events; e++) {
-				if (!sm__is_hw(&cs->events[e], k) ||
-				    !sm__screen_applies(cs->events[e].name) ||
+				const char *name = cs->events[e].name;
+
+				if (!sm__is_hw(&cs->events[e], k) || !sm__screen_applies(name) ||
+				    (!p.code.start && !strcmp(name, "itlb_walk")) ||
 				    !reads_zero(cs, &cs->events[e].res[k].code, &p))
 					continue;
 				condemn(&cs->events[e].res[k]);
