@@ -94,7 +94,7 @@ MACHINES = [
         quick="pmu region counter calibrate locality topology pin",
         # One program at a time: the emulated PMU counts the instructions of every CPU that runs meanwhile. The time
         # limit is by the guest's clock, which is slow.
-        env={"TEST_JOBS": "1", "TEST_TIMEOUT": "20", "SM_HOTPLUG_OPS": "10000000"},
+        env={"SM_TEST_ICOUNT_SHIFT": "1", "TEST_JOBS": "1", "TEST_TIMEOUT": "20", "SM_HOTPLUG_OPS": "10000000"},
     ),
     Machine(
         "arm64-smp", "arm64", "arm64",
