@@ -415,12 +415,13 @@ bool sm__mark_rescan(struct sm_marker *k)
 	struct sm_gc *gc = k->gc;
 	size_t units = gc->range.bytes >> SM_UNIT_SHIFT;
 
-	if (sm_load_acquire(&gc->overflowed) == 0)
+	/* An exchange: the flags are read after it. With a plain store of 0 they could be read before, and a
+	 * mutator that flags a span and raises `overflowed` in between would be forgotten. */
+	if (sm_load_acquire(&gc->overflowed) == 0 || sm_exchange_acqrel(&gc->overflowed, 0) == 0)
 		return false;
-	sm_store_relaxed(&gc->overflowed, 0);
 	/* The flags are bytes of a sparse table; eight at a time. */
 	for (size_t i = 0; i < units; i += 8) {
-		if (*(const volatile uint64_t *)&gc->unit_flags[i] == 0)
+		if (sm_load_relaxed((_Atomic(uint64_t) *)&gc->unit_flags[i]) == 0)
 			continue;
 		for (size_t u = i; u < i + 8; u++) {
 			if ((sm_load_relaxed(&gc->unit_flags[u]) & SM_UNIT_OVERFLOW) == 0)

@@ -9,7 +9,7 @@ static uint64_t the_seed;
 static const char *the_name = "?";
 static struct timespec started;
 
-static double elapsed(void)
+double sm_stress_elapsed(void)
 {
 	struct timespec now;
 
@@ -29,7 +29,7 @@ _Noreturn void sm_test__failed(const char *file, int line, const char *cond, con
 		va_end(ap);
 	}
 	fprintf(stderr, "\nreplay with SM_TEST_SEED=%llu (%s, after %.2f s)\n", (unsigned long long)the_seed,
-		the_name, elapsed());
+		the_name, sm_stress_elapsed());
 	fflush(NULL);
 	abort();
 }
@@ -63,7 +63,7 @@ void sm_stress_begin(struct sm_stress *s, const char *name, double seconds)
 
 bool sm_stress_goes_on(const struct sm_stress *s)
 {
-	return elapsed() < s->seconds;
+	return sm_stress_elapsed() < s->seconds;
 }
 
 void sm_stress_set(struct sm_gc_config *cfg, const char *keys)
@@ -126,7 +126,8 @@ void sm_stress_end(struct sm_gc *gc)
 		(unsigned long long)st.verify_errors);
 	SM_MUST(sm_heap_check(sm_gc_heap(gc)) == 0);
 	printf("  %u cycles, last marked %llu objects, longest stall %.3f ms, %.2f s\n", st.cycles,
-	       (unsigned long long)st.last_marked_objects, (double)st.stall_max_ns * 1e-6, elapsed());
+	       (unsigned long long)st.last_marked_objects, (double)st.stall_max_ns * 1e-6,
+	       sm_stress_elapsed());
 	sm_gc_destroy(gc);
 }
 

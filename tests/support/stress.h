@@ -54,6 +54,9 @@ void sm_stress_begin(struct sm_stress *s, const char *name, double seconds);
 /* The time is not up yet. Cheap enough for every hundred steps. */
 bool sm_stress_goes_on(const struct sm_stress *s);
 
+/* Seconds since sm_stress_begin. */
+double sm_stress_elapsed(void);
+
 /* A collector with the verifier on and small limits; `keys` is "KEY=VALUE,..", may be NULL. Seeds vary mode,
  * buffer and packet sizes when vary is set. */
 struct sm_gc *sm_stress_gc(const struct sm_stress *s, bool vary, const char *keys);
