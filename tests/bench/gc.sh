@@ -101,6 +101,7 @@ run_group() {
 	trees1 | trees2)
 		n=${1#trees}
 		record "$1" spanmark "$session" binary-trees depth=18 threads="$n"
+		record "$1" spanmark-throughput "$session" binary-trees depth=18 threads="$n" -s gc.policy=throughput
 		peers_in_c "$1" trees 18 "$n"
 		peers_collected "$1" trees 18 "$n"
 		;;
