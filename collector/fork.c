@@ -69,12 +69,14 @@ static void take_all(struct sm_gc *gc)
 	sm__meta_fork_prepare(h);
 }
 
-static void drop_all(struct sm_gc *gc)
+/* The child's page heap releases its locks in sm__pageheap_fork_child. */
+static void drop_all(struct sm_gc *gc, bool in_child)
 {
 	struct sm_heap *h = gc->heap;
 
 	sm__meta_fork_parent(h);
-	sm__pageheap_fork_parent(h);
+	if (!in_child)
+		sm__pageheap_fork_parent(h);
 	each_central(h, drop_unrecorded);
 	sm_lock_release(&h->bins_lock);
 	sm_lock_release(&h->caches_lock);
@@ -160,7 +162,7 @@ static void prepare(void)
 static void parent(void)
 {
 	for (struct sm_gc *gc = list; gc; gc = gc->next)
-		drop_all(gc);
+		drop_all(gc, false);
 	drop_unrecorded(&list_lock);
 }
 
@@ -168,7 +170,7 @@ static void child(void)
 {
 	for (struct sm_gc *gc = list; gc; gc = gc->next) {
 		/* Dropped before they are reset, for the record that debug builds keep. */
-		drop_all(gc);
+		drop_all(gc, true);
 		reset_locks(gc);
 		settle(gc);
 	}
