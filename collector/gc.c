@@ -111,7 +111,7 @@ static void drain(struct sm_gc *gc)
 		sm__workq_wait_drained(&gc->workq);
 		/* From here on this thread marks, too (rescan, specials). The workers are idle and read it
 		 * when they take their next packet. */
-		for (unsigned i = 0; i < gc->nworkers; i++)
+		for (unsigned i = 0; i < gc->nall_workers; i++)
 			gc->workers[i].marker.plain = false;
 		sm__workq_enter(&gc->workq);
 		if (!sm__mark_rescan(&gc->marker)) {
@@ -282,7 +282,7 @@ static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 	/* A refill may have been sweeping when the lists ran empty; now none is. */
 	sm__sweep_all(gc, NULL);
 	gc->alloc_at_start = allocated(gc);
-	gc->plain_marks = gc->nworkers == 1;
+	gc->plain_marks = gc->nall_workers == 1;
 	set_phase(gc, SM_GC_MARKING);
 	c->marking = sm__now_ns();
 	/* Stacks and roots before the workers begin: a worker with plain marks must be alone. */
@@ -364,7 +364,7 @@ static void run_cycle(struct sm_gc *gc)
 		cycle_concurrent(gc, c);
 	c->off = sm__now_ns();
 	collect_counts(gc, &c->n);
-	for (unsigned i = 0; i < gc->nworkers; i++)
+	for (unsigned i = 0; i < gc->nall_workers; i++)
 		c->worker_ns += gc->workers[i].cpu_ns;
 	pace(gc, c);
 	publish(gc, c);
@@ -378,7 +378,9 @@ static void finish_sweep(struct sm_gc *gc)
 {
 	uint64_t t0 = sm__now_ns();
 
+	sm__sweep_begin(gc);
 	sm__sweep_all(gc, NULL);
+	sm__sweep_end(gc);
 	set_phase(gc, SM_GC_OFF);
 	sm_lock_acquire(&gc->stats_lock);
 	gc->stats.last_sweep_ns = sm__now_ns() - t0;
@@ -487,6 +489,8 @@ static void before_refill(void *ctx, struct sm_cache *c, size_t bytes)
 		trigger(gc);
 	if (m->barrier && gc->config.tuning.assist)
 		sm__assist(m, bytes);
+	if (SM_UNLIKELY(sm_load_relaxed(&gc->pace.sweep_ratio) != 0))
+		sm__sweep_share(m);
 	if (SM_UNLIKELY(gc->config.stress != 0))
 		stress(gc, m);
 	/* Whatever came over us above, the refill starts with no request pending that it has seen. */
@@ -634,7 +638,7 @@ static void init_pacer(struct sm_gc *gc)
 
 	if (c.limit == 0)
 		c.limit = gc->config.heap.limit;
-	c.utilization = (double)gc->nworkers / (cpus ? cpus : 1);
+	c.utilization = ((double)gc->nworkers + gc->config.tuning.fractional / 100.0) / (cpus ? cpus : 1);
 	sm__pacer_init(&gc->pacer, &c);
 	sm_store_relaxed(&gc->pace.trigger, gc->pacer.trigger);
 }
@@ -702,10 +706,10 @@ static int init_parts(struct sm_gc *gc, char *err, size_t errlen)
 		e = sm__marker_init(&gc->marker, gc, 0);
 	if (e)
 		return e;
-	gc->workers = aligned_alloc(SM_CACHELINE, gc->nworkers * sizeof(*gc->workers));
+	gc->workers = aligned_alloc(SM_CACHELINE, gc->nall_workers * sizeof(*gc->workers));
 	if (gc->workers == NULL)
 		return -ENOMEM;
-	memset(gc->workers, 0, gc->nworkers * sizeof(*gc->workers));
+	memset(gc->workers, 0, gc->nall_workers * sizeof(*gc->workers));
 	init_pacer(gc);
 	set_hooks(gc);
 	sm__signal_install();
@@ -724,6 +728,7 @@ struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t err
 	memset(gc, 0, sizeof(*gc));
 	gc->config = *cfg;
 	gc->nworkers = cfg->workers ? cfg->workers : default_workers();
+	gc->nall_workers = gc->nworkers + (cfg->tuning.fractional != 0) + cfg->tuning.idle_workers;
 	init_locks(gc);
 	sm__roots_init(&gc->roots);
 	sm__specials_init(&gc->specials);

@@ -45,7 +45,7 @@ struct sm_gc_config {
 	/* Called on each mark worker thread (0..workers-1) and the background threads (index >= workers)
 	 * before they do anything, and when they end: to pin them and attach counters. NULL: no-op. */
 	void (*worker_start)(void *ctx, unsigned index,
-			     const char *role); /* "mark", "sweep", "control", .. */
+			     const char *role); /* "mark", "mark-fractional", "mark-idle", "control", .. */
 	void (*worker_stop)(void *ctx, unsigned index, const char *role);
 	void *worker_ctx;
 	/* Further keys (policies, pacer, barrier buffers) are in the table of gcconfig.c. */
@@ -56,6 +56,8 @@ struct sm_gc_config {
 		size_t mark_packet;	 /* gc.packet: entries of a work packet */
 		size_t mark_stack_limit; /* gc.mark_stack: bytes of work packets, then the overflow path */
 		unsigned assist_slice;	 /* gc.assist_slice: bytes that one assist scans at most */
+		unsigned fractional;	 /* gc.fractional: per cent of a CPU for one more worker, 0: none */
+		unsigned idle_workers;	 /* gc.idle_workers: workers that run where nothing else wants to */
 		unsigned signal_ms;	 /* gc.signal_ms: a handshake waits so long, then signals; 0: never */
 		unsigned report_ms; /* gc.report_ms: .. and then reports the mutator, with its stack bounds */
 		unsigned delay_us;  /* gc.delay_us: testing: random pauses up to this inside the collector */

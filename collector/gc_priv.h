@@ -17,11 +17,13 @@
 /* What the cycle is doing, for traces and for the fork handler; written by the control thread. */
 enum sm_gc_phase { SM_GC_OFF, SM_GC_STARTING, SM_GC_MARKING, SM_GC_TERMINATING, SM_GC_SWEEPING };
 
-/* A dedicated mark worker: a thread of its own. */
+/* A mark worker: a thread of its own. */
+enum sm_worker_kind { SM_WORKER_DEDICATED, SM_WORKER_FRACTIONAL, SM_WORKER_IDLE };
 struct sm_mark_worker {
 	struct sm_gc *gc;
 	pthread_t thread;
-	unsigned index;
+	unsigned index; /* as told to config.worker_start */
+	enum sm_worker_kind kind;
 	bool started;
 	struct sm_marker marker;
 	uint64_t cpu_ns; /* owner; read by the control thread after the cycle's end */
@@ -42,7 +44,9 @@ struct sm_gc {
 	struct sm_range range; /* a copy of the heap's */
 	struct sm_heap *heap;
 	struct sm_gc_config config;
-	unsigned nnodes, nworkers;
+	unsigned nnodes;
+	unsigned nworkers;	      /* dedicated */
+	unsigned nall_workers;	      /* those, then fractional, then idle ones */
 	_Atomic(uint8_t) *unit_flags; /* SM_UNIT_*, [unit] */
 	bool have_control;
 
@@ -51,6 +55,9 @@ struct sm_gc {
 		_Atomic(size_t) trigger; /* heap->allocated_bytes at which a cycle is asked for */
 		_Atomic(size_t)
 			live; /* marked by the last cycle, less allocated_bytes then: add it to now's */
+		_Atomic(uint64_t)
+			sweep_ratio; /* spans to be swept for each MiB allocated; 0: nothing to sweep */
+		_Atomic(size_t) sweep_from;	/* heap->allocated_bytes when sweeping began */
 		_Atomic(uint64_t) assist_ratio; /* marking bytes per 1024 allocated bytes; 0: not marking */
 	} pace __attribute__((aligned(SM_CACHELINE)));
 
@@ -59,6 +66,7 @@ struct sm_gc {
 	_Atomic(uint32_t) overflowed;
 	_Atomic(uint32_t) asked; /* a cycle has been asked for by the trigger */
 	_Atomic(uint64_t) assist_ns, assist_bytes;
+	_Atomic(uint64_t) swept; /* spans swept in this cycle, by whomever */
 
 	struct sm_workq workq;
 
@@ -96,6 +104,7 @@ struct sm_gc {
 
 	bool plain_marks; /* one worker and the world stopped: it marks without read-modify-writes */
 	size_t verify_reached;
+	uint64_t spans_last;   /* swept in the last cycle */
 	size_t alloc_at_mark;  /* heap->allocated_bytes when the last marking ended */
 	size_t alloc_at_start; /* .. when the current cycle began */
 
@@ -124,6 +133,11 @@ void sm__assist(struct sm_mutator *m, size_t bytes);
 unsigned sm__sweep_span(struct sm_gc *gc, struct sm_span *s);
 /* Sweeps every unswept span that is on a list. Returns how many. */
 size_t sm__sweep_all(struct sm_gc *gc, bool (*stop)(struct sm_gc *gc));
+/* Sets the pace for mutators: all must be swept by the time the next cycle is due. */
+void sm__sweep_begin(struct sm_gc *gc);
+void sm__sweep_end(struct sm_gc *gc);
+/* Sweeps a few spans if sweeping lags behind allocation. */
+void sm__sweep_share(struct sm_mutator *m);
 void sm__window_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count);
 void sm__window_returned(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count);
 void sm__large_new(void *ctx, struct sm_cache *c, struct sm_span *s);

@@ -1,5 +1,5 @@
 /*
- * markworker.c: dedicated mark workers, and the mutators' share (assists).
+ * markworker.c: mark workers (dedicated, fractional, idle), and the mutators' share (assists).
  *
  *   control: epoch odd ----> worker wakes, counts as active, drains ----> nothing left: leaves, parks
  *                                  ^                                            |
@@ -10,6 +10,7 @@
  * who came to leave.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 
 #include "collector/gc_priv.h"
@@ -34,6 +35,37 @@ static void park(struct sm_gc *gc, uint32_t epoch)
 	atomic_fetch_sub_explicit(&q->parked, 1, memory_order_seq_cst);
 }
 
+/* A fractional worker marks this many bytes, then sleeps until its share of the time is kept. */
+#define FRACTION_BYTES (64 * SM_KIB)
+
+static void rest(struct sm_gc *gc, uint64_t worked_ns)
+{
+	unsigned percent = gc->config.tuning.fractional;
+	uint64_t ns = worked_ns * (100 - percent) / percent;
+
+	nanosleep(&(struct timespec){(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)}, NULL);
+}
+
+/* Marks what there is; a fractional worker only a little of it. Not active afterwards. */
+static void mark_some(struct sm_mark_worker *w)
+{
+	static const enum sm_phase phases[] = {SM_PHASE_MARK, SM_PHASE_MARK_FRACTIONAL, SM_PHASE_MARK_IDLE};
+	struct sm_gc *gc = w->gc;
+	uint64_t t0 = sm__now_ns(), worked;
+
+	sm__workq_enter(&gc->workq);
+	if (sm__workq_queued(&gc->workq)) {
+		sm_phase_enter(phases[w->kind]);
+		sm__mark_drain(&w->marker, w->kind == SM_WORKER_FRACTIONAL ? FRACTION_BYTES : 0);
+		sm__marker_give(&w->marker);
+		sm_phase_leave(phases[w->kind]);
+	}
+	sm__workq_leave(&gc->workq);
+	worked = sm__now_ns() - t0;
+	if (w->kind == SM_WORKER_FRACTIONAL)
+		rest(gc, worked);
+}
+
 /* One cycle's marking. */
 static void mark_cycle(struct sm_mark_worker *w, uint32_t epoch)
 {
@@ -41,17 +73,13 @@ static void mark_cycle(struct sm_mark_worker *w, uint32_t epoch)
 	uint64_t t0 = sm__thread_ns();
 
 	while (marking(gc, epoch)) {
-		sm__workq_enter(&gc->workq);
-		if (sm__workq_queued(&gc->workq)) {
-			sm_phase_enter(SM_PHASE_MARK);
-			sm__mark_drain(&w->marker, 0);
-			sm_phase_leave(SM_PHASE_MARK);
-		}
-		sm__workq_leave(&gc->workq);
+		mark_some(w);
 		park(gc, epoch);
 	}
 	w->cpu_ns += sm__thread_ns() - t0;
 }
+
+static const char *const roles[] = {"mark", "mark-fractional", "mark-idle"};
 
 static void *worker_main(void *arg)
 {
@@ -59,8 +87,11 @@ static void *worker_main(void *arg)
 	struct sm_gc *gc = w->gc;
 	uint32_t seen = 0;
 
+	/* Refused, an idle worker is an ordinary one: more marking than was asked for, nothing worse. */
+	if (w->kind == SM_WORKER_IDLE)
+		(void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &(struct sched_param){0});
 	if (gc->config.worker_start)
-		gc->config.worker_start(gc->config.worker_ctx, w->index, "mark");
+		gc->config.worker_start(gc->config.worker_ctx, w->index, roles[w->kind]);
 	for (;;) {
 		uint32_t seq = sm__event_prepare(&gc->workers_go);
 		uint32_t epoch = sm_load_seqcst(&gc->worker_epoch);
@@ -84,22 +115,26 @@ static void *worker_main(void *arg)
 			sm__event_signal(&gc->workers_out);
 	}
 	if (gc->config.worker_stop)
-		gc->config.worker_stop(gc->config.worker_ctx, w->index, "mark");
+		gc->config.worker_stop(gc->config.worker_ctx, w->index, roles[w->kind]);
 	return NULL;
 }
 
 int sm__workers_start(struct sm_gc *gc)
 {
-	for (unsigned i = 0; i < gc->nworkers; i++) {
+	for (unsigned i = 0; i < gc->nall_workers; i++) {
 		struct sm_mark_worker *w = &gc->workers[i];
 		int err;
 
 		w->gc = gc;
-		w->index = i;
+		/* control, finalizer and scavenger have the three indexes behind the dedicated workers. */
+		w->index = i < gc->nworkers ? i : i + 3;
+		w->kind = i < gc->nworkers				      ? SM_WORKER_DEDICATED
+			  : i == gc->nworkers && gc->config.tuning.fractional ? SM_WORKER_FRACTIONAL
+									      : SM_WORKER_IDLE;
 		err = sm__marker_init(&w->marker, gc, i % gc->nnodes);
 		if (err)
 			return err;
-		w->marker.donating = gc->nworkers > 1;
+		w->marker.donating = gc->nall_workers > 1;
 		err = pthread_create(&w->thread, NULL, worker_main, w);
 		if (err)
 			return -err;
@@ -113,7 +148,7 @@ void sm__workers_stop(struct sm_gc *gc)
 {
 	sm_store_seqcst(&gc->workers_quit, 1);
 	sm__event_signal(&gc->workers_go);
-	for (unsigned i = 0; i < gc->nworkers; i++) {
+	for (unsigned i = 0; i < gc->nall_workers; i++) {
 		struct sm_mark_worker *w = &gc->workers[i];
 
 		if (w->started && !sm_load_relaxed(&gc->forked))
@@ -125,7 +160,7 @@ void sm__workers_stop(struct sm_gc *gc)
 
 void sm__workers_begin(struct sm_gc *gc)
 {
-	for (unsigned i = 0; i < gc->nworkers; i++) {
+	for (unsigned i = 0; i < gc->nall_workers; i++) {
 		struct sm_mark_worker *w = &gc->workers[i];
 
 		/* The worker is asleep; it sees these by the epoch. */
@@ -149,7 +184,7 @@ void sm__workers_end(struct sm_gc *gc, struct sm_mark_counts *n)
 		}
 		sm__event_wait(&gc->workers_out, seq, 0);
 	}
-	for (unsigned i = 0; i < gc->nworkers; i++)
+	for (unsigned i = 0; i < gc->nall_workers; i++)
 		sm__mark_counts_add(n, &gc->workers[i].marker.n);
 }
 

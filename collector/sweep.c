@@ -133,6 +133,7 @@ unsigned sm__sweep_span(struct sm_gc *gc, struct sm_span *s)
 		s->marks = alloc;
 		s->alloc = marks;
 	}
+	sm_fetch_add_relaxed(&gc->swept, 1);
 	return live;
 }
 
@@ -179,4 +180,59 @@ size_t sm__sweep_all(struct sm_gc *gc, bool (*stop)(struct sm_gc *gc))
 	}
 	sm_phase_leave(SM_PHASE_SWEEP);
 	return n;
+}
+
+/* ---- in proportion to allocation ------------------------------------------------------------------- */
+
+/* A mutator sweeps so many spans in a refill at most: each is a fraction of a microsecond. */
+#define SHARE_MAX 8
+#define SLACK	  64 /* spans that sweeping may lag behind before mutators help */
+
+/*
+ * The background sweeper alone is nearly always done long before the next cycle is due. When it does not get a
+ * CPU, mutators sweep as they allocate, so that the last span is swept when the trigger is reached with 1 MiB
+ * to spare. How many spans there are is known from the last cycle, which swept them all; too low a guess
+ * leaves the rest to the control thread, which finishes before it starts the next cycle.
+ */
+void sm__sweep_begin(struct sm_gc *gc)
+{
+	uint64_t spans = gc->spans_last;
+	size_t now = sm_load_relaxed(&gc->heap->allocated_bytes),
+	       trigger = sm_load_relaxed(&gc->pace.trigger);
+	size_t room = trigger > now + 2 * SM_MIB ? trigger - now - SM_MIB : SM_MIB;
+
+	sm_store_relaxed(&gc->pace.sweep_from, now);
+	sm_store_relaxed(&gc->pace.sweep_ratio, spans ? spans * SM_MIB / room + 1 : 0);
+}
+
+void sm__sweep_end(struct sm_gc *gc)
+{
+	gc->spans_last = sm_exchange_acqrel(&gc->swept, 0);
+	sm_store_relaxed(&gc->pace.sweep_ratio, 0);
+}
+
+void sm__sweep_share(struct sm_mutator *m)
+{
+	struct sm_gc *gc = m->gc;
+	uint64_t ratio = sm_load_relaxed(&gc->pace.sweep_ratio), due, t0;
+	size_t since = sm_load_relaxed(&gc->heap->allocated_bytes) - sm_load_relaxed(&gc->pace.sweep_from);
+	struct sm_span *spans[SHARE_MAX];
+	unsigned in_use[SHARE_MAX], n;
+
+	if (ratio == 0 || since > SIZE_MAX / 2)
+		return;
+	due = since / 1024 * ratio / 1024;
+	if (due <= sm_load_relaxed(&gc->swept) + SLACK)
+		return;
+	t0 = sm__now_ns();
+	sm_phase_enter(SM_PHASE_SWEEP);
+	n = sm__central_take_unswept_some(gc->heap, m->priv->marker.node, &m->priv->sweep_cursor, spans,
+					  SHARE_MAX);
+	for (unsigned i = 0; i < n; i++)
+		in_use[i] = sm__sweep_span(gc, spans[i]);
+	if (n)
+		sm__central_put_swept_some(gc->heap, spans, in_use, n);
+	sm_phase_leave(SM_PHASE_SWEEP);
+	if (n)
+		sm__stall(m, SM_STALL_SWEEP, t0);
 }

@@ -316,7 +316,7 @@ int main(void)
 	tcase_add_loop_test(c, arrays, 0, 2);
 	tcase_add_loop_test(c, conservative_objects, 0, 2);
 	tcase_add_loop_test(c, overflow_loses_nothing, 0, 4);
-	tcase_add_loop_test(c, fifo_and_workers, 0, 8);
+	tcase_add_loop_test(c, fifo_and_workers, 0, 16);
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
 }

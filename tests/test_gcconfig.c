@@ -1,0 +1,94 @@
+/* test_gcconfig: every key takes what its help says and refuses the rest in one line; presets; what is passed on. */
+#include <errno.h>
+
+#include "tests/support/gctest.h"
+#include "tests/support/run.h"
+
+static struct sm_gc_config cfg;
+static char err[200];
+
+static int set(const char *key, const char *value)
+{
+	err[0] = '\0';
+	return sm_gc_config_set(&cfg, key, value, err, sizeof(err));
+}
+
+START_TEST(every_key)
+{
+	size_t n = 0;
+
+	sm_gc_config_init(&cfg);
+	for (const struct sm_config_key *k = sm_gc_config_keys(); k->name; k++, n++) {
+		ck_assert_int_eq(strncmp(k->name, "gc.", 3), 0);
+		ck_assert(k->help && k->values);
+		ck_assert_int_eq(set(k->name, "nonsense"), -EINVAL);
+		/* One line, naming the key and what is allowed. */
+		ck_assert_ptr_nonnull(strstr(err, k->name));
+		ck_assert_ptr_nonnull(strstr(err, k->values));
+		ck_assert_ptr_null(strchr(err, '\n'));
+		ck_assert_int_eq(set(k->name, ""), -EINVAL);
+		ck_assert_int_eq(set(k->name, "-1"), -EINVAL);
+		ck_assert_int_eq(set(k->name, "99999999999999999999999"), -EINVAL);
+	}
+	ck_assert_uint_ge(n, 18);
+}
+END_TEST
+
+START_TEST(values)
+{
+	sm_gc_config_init(&cfg);
+	ck_assert_int_eq(cfg.mode, SM_GC_CONCURRENT);
+	ck_assert_int_eq(set("gc.mode", "stw"), 0);
+	ck_assert_int_eq(cfg.mode, SM_GC_STW);
+	ck_assert_int_eq(set("gc.percent", "250"), 0);
+	ck_assert_uint_eq(cfg.growth_percent, 250);
+	ck_assert_int_eq(set("gc.percent", "10001"), -EINVAL);
+	ck_assert_int_eq(set("gc.min_heap", "3m"), 0);
+	ck_assert_uint_eq(cfg.min_heap, 3 * SM_MIB);
+	ck_assert_int_eq(set("gc.fifo", "64"), 0);
+	ck_assert_int_eq(set("gc.fifo", "65"), -EINVAL);
+	ck_assert_uint_eq(cfg.fifo, 64);
+	ck_assert_int_eq(set("gc.verify", "1"), 0);
+	ck_assert(cfg.verify);
+	ck_assert_int_eq(set("gc.barrier_buffer", "1"), -EINVAL);
+	ck_assert_int_eq(set("gc.nothing", "1"), -ENOENT);
+	/* A heap's key goes on to the heap. */
+	ck_assert_int_eq(set("heap.limit", "1g"), 0);
+	ck_assert_uint_eq(cfg.heap.limit, SM_GIB);
+	ck_assert_int_eq(set("cache.mode", "cpu"), 0);
+	ck_assert_int_eq(set("cache.mode", "gpu"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err, "thread"));
+	ck_assert_int_eq(set("cache.mode", "none"), 0);
+}
+END_TEST
+
+/* A preset is a starting point: what is set after it wins. */
+START_TEST(policies)
+{
+	unsigned slice;
+
+	sm_gc_config_init(&cfg);
+	slice = cfg.tuning.assist_slice;
+	ck_assert_int_eq(set("gc.policy", "latency"), 0);
+	ck_assert_uint_lt(cfg.tuning.assist_slice, slice);
+	ck_assert_int_eq(set("gc.policy", "memory"), 0);
+	ck_assert_uint_lt(cfg.growth_percent, 100);
+	ck_assert_int_eq(set("gc.percent", "77"), 0);
+	ck_assert_uint_eq(cfg.growth_percent, 77);
+	ck_assert_int_eq(set("gc.policy", "throughput"), 0);
+	ck_assert_uint_eq(cfg.growth_percent, 100);
+	ck_assert_int_eq(set("gc.policy", "speed"), -EINVAL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("gcconfig");
+	TCase *c = tcase_create("gcconfig");
+
+	tcase_add_test(c, every_key);
+	tcase_add_test(c, values);
+	tcase_add_test(c, policies);
+	suite_add_tcase(s, c);
+	return sm_test_run(s);
+}
