@@ -146,6 +146,11 @@ static void put(struct sm_gc_config *cfg, const struct key *k, uint64_t v)
  */
 static void apply_policy(struct sm_gc_config *cfg)
 {
+	/* Every preset sets every key that any of them sets, so that the last one named is what counts. */
+	cfg->growth_percent = 100;
+	cfg->min_heap = DEFAULT_MIN;
+	cfg->tuning.assist_slice = 16 * SM_KIB;
+	cfg->tuning.barrier_buffer = 512;
 	switch (cfg->tuning.policy) {
 	case POLICY_LATENCY:
 		cfg->tuning.assist_slice = 8 * SM_KIB;
@@ -155,12 +160,7 @@ static void apply_policy(struct sm_gc_config *cfg)
 		cfg->growth_percent = 40;
 		cfg->min_heap = 2 * SM_MIB;
 		break;
-	default:
-		cfg->growth_percent = 100;
-		cfg->min_heap = THROUGHPUT_MIN;
-		cfg->tuning.assist_slice = 16 * SM_KIB;
-		cfg->tuning.barrier_buffer = 512;
-		break;
+	default: cfg->min_heap = THROUGHPUT_MIN; break;
 	}
 }
 
