@@ -312,7 +312,7 @@ static int report(struct run *run)
 	struct sm_writer w = {.format = run->opt.format, .by = run->opt.by};
 	struct sm_report r;
 	char err[512];
-	int rc = sm_store_load(run->store, run->id, &r);
+	int closed, rc = sm_store_load(run->store, run->id, &r);
 
 	if (rc) {
 		sm_complain("%s", sm_store_error(run->store));
@@ -324,8 +324,10 @@ static int report(struct run *run)
 	sm_report_free(&r);
 	if (rc == -ENOMEM)
 		sm_complain("out of memory while writing the report");
-	if (sm_output_close(&run->output, rc != -ENOMEM, err, sizeof(err)) != 0) {
-		sm_complain("%s", err);
+	closed = sm_output_close(&run->output, rc != -ENOMEM, err, sizeof(err));
+	if (closed != 0) {
+		if (closed != -EPIPE) /* a reader that has seen enough */
+			sm_complain("%s", err);
 		return SM_EXIT_FAILED;
 	}
 	return rc ? SM_EXIT_FAILED : SM_EXIT_OK;

@@ -72,8 +72,6 @@ static const char *const not_in_more[] = {
 	"mark_ns",
 	"cycle_ns",
 	"heap_live_bytes",
-	"counting_share",
-	"counting_ns_per_change",
 	"counting_insn_per_change",
 	"counting_in_user_space",
 	"verify_errors",
@@ -85,7 +83,8 @@ static bool in_more(const char *name)
 		if (!strcmp(name, not_in_more[i]))
 			return false;
 	}
-	return strncmp(name, "stall_", 6) != 0; /* a table of its own */
+	/* stalls have a table of their own, the cost of counting a line */
+	return strncmp(name, "stall_", 6) != 0 && strncmp(name, "counting_", 9) != 0;
 }
 
 static void put_interval(struct sm_table *t, size_t first)

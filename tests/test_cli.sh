@@ -173,6 +173,7 @@ expect 0 sh -c "'$cmd' run $small <&-"
 expect 0 sh -c "'$cmd' run $small -f csv -o closed.csv <&- >&- 2>&-"
 head -1 closed.csv | grep -q '^run,rep' || bad "closed descriptors: $(head -1 closed.csv)"
 grep -q 'spanmark' closed.csv && bad "a message went into the results"
+"$cmd" run $small 2>err | true; grep -q spanmark: err && bad "run: a reader that leaves: $(cat err)"
 sh -c "'$cmd' list | true" 2>err; [ ! -s err ] || bad "a reader that leaves: $(cat err)"
 evil=$(printf 'a\033[31mb\nc')
 expect 2 "$cmd" run -w "$evil"; [ "$(wc -l <err)" = 1 ] || bad "a hostile name makes two lines"
