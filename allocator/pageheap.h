@@ -77,7 +77,7 @@ void sm__pageheap_stats(struct sm_heap *h, unsigned node, struct sm_pageheap_sta
 void sm__pageheap_foreach_free(struct sm_heap *h, unsigned node,
 			       void (*fn)(void *ctx, size_t unit, size_t nunits), void *ctx);
 /* Checks every counting identity and descriptor; one line on stderr for each violation. Returns how many.
- * Precondition: nobody allocates or frees. */
+ * Precondition: nobody allocates or frees; the scavenger may run. */
 unsigned sm__pageheap_check(struct sm_heap *h);
 
 /*

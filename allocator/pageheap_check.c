@@ -160,7 +160,7 @@ static unsigned check_node(struct sm_heap *h, struct sm_ph_node *nd)
 	c.bad += SM_PH_CALL(sm__ph(h), check, nd);
 	check_arenas(&c);
 	check_own(&c);
-	/* What the scavenger holds is neither free for a walk nor a span; it holds nothing when nobody runs. */
+	/* What the scavenger holds is neither free for a walk nor a span; between batches it holds nothing. */
 	if (nd->busy_units != 0)
 		COMPLAIN(&c, "%u units are in the scavenger's hands", nd->busy_units);
 	if (c.used != nd->used_units || c.free != nd->free_units || c.dirty != nd->dirty_units)
@@ -180,6 +180,8 @@ unsigned sm__pageheap_check(struct sm_heap *h)
 	size_t mapped = sm_load_relaxed(&h->mapped_bytes);
 	unsigned bad = 0;
 
+	/* The scavenger may run: no batch is away while we look. */
+	sm_lock_acquire(&ph->scavenger.lock);
 	for (unsigned i = 0; i < ph->nnodes; i++) {
 		struct sm_ph_node *nd = &ph->nodes[i];
 
@@ -188,6 +190,7 @@ unsigned sm__pageheap_check(struct sm_heap *h)
 		committed += (uint64_t)nd->frontier - 1 + nd->own_units + nd->lost_units;
 		sm_lock_release(&nd->lock);
 	}
+	sm_lock_release(&ph->scavenger.lock);
 	/* At least: others (metadata pools) are charged to the same count. */
 	if (mapped < committed * (SM_UNIT + sizeof(struct sm_span))) {
 		sm__ph_say("page heap: %zu bytes are held against the limit, %lu units are committed", mapped,
