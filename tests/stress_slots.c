@@ -163,6 +163,7 @@ static void *bearer(void *arg)
 	struct sm_rng r;
 	void **ring;
 	uint64_t expect[BIRTHS] = {0};
+	uint32_t size[BIRTHS] = {0};
 	size_t at = 0;
 
 	SM_MUST(m != NULL);
@@ -186,17 +187,15 @@ static void *bearer(void *arg)
 		/* The chain of first words is cut, or everything would live. */
 		if (at % 16 == 0 && t->layout->kind != SM_SCAN_NONE)
 			sm_store(m, (void **)o, NULL);
+		size[at % BIRTHS] = t->size;
 		sm_store(m, &ring[at % BIRTHS], o);
 		at++;
 		if (at >= BIRTHS) {
 			uint64_t *old = sm_load(&ring[at % BIRTHS]);
-			size_t words = 0;
+			size_t words = size[at % BIRTHS] / 8;
 
-			for (unsigned k = 0; k < 5 && words == 0;
-			     k++) /* the size is not kept: find the canary */
-				if (old[sh->births[k]->size / 8 - 1] == expect[at % BIRTHS])
-					words = sh->births[k]->size / 8;
-			SM_MUST(words != 0, "an object in the ring has lost its canary");
+			SM_MUST(old[words - 1] == expect[at % BIRTHS],
+				"an object in the ring has lost its canary");
 		}
 		sm_safepoint(m);
 		sm_fetch_add_relaxed(&sh->ops, 1);
