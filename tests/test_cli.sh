@@ -108,6 +108,14 @@ for s in d["samples"]:
 PY
 fi
 
+# ---- simulated counts ------------------------------------------------------------------------------
+case $(file -b "$cmd" 2>/dev/null; nm -D "$cmd" 2>/dev/null | head -50) in *__asan*) sim= ;; *) sim=yes ;; esac
+if [ -n "$sim" ] && command -v valgrind >/dev/null; then
+	expect 0 env TMPDIR="$tmp" "$cmd" run -w churn -p ops=20000 --reps 1 --counters sim -C cycles -f csv -o sim.csv
+	grep -qE ',total,mutator,-?[0-9]*,.*,instructions,sim::Ir,[1-9][0-9]*,insn,.*,ok,sim$' sim.csv || bad "no simulated instructions"
+	[ -z "$(ls -d spanmark-sim-* 2>/dev/null)" ] || bad "Callgrind's dumps were left behind"
+fi
+
 # ---- failures: named, and the rest goes on ----------------------------------------------------------
 expect 1 "$cmd" run -w churn -p ops=20000,100000000000 --reps 1 --counters none --timeout 2 -f csv -o failed.csv
 grep -q ',sample,,,,,,timeout,' failed.csv || bad "the timeout is not in the CSV"
