@@ -55,6 +55,8 @@ static void open_window(struct sm_cache *c, struct sm_window *w, struct sm_span 
 	s->scan_from = (uint16_t)(first + count);
 	if (h->bins[s->bin].zero && !(s->flags & SM_SPANF_ZEROED) && !SM_IS_MUTANT(17))
 		memset(p, 0, bytes);
+	else if (SM_UNLIKELY(h->config.debug_fill) && !h->bins[s->bin].zero)
+		memset(p, SM_FILL_FRESH, bytes);
 	prefetch_next(h, s, first + count);
 	w->cur = p;
 	w->end = p + bytes;
@@ -192,6 +194,11 @@ void *sm__cache_refill_slow(struct sm_cache *c, unsigned bin)
 {
 	struct sm_window *w = &c->windows[bin];
 
+	if (SM_UNLIKELY(c->heap->config.page_per_object)) {
+		const struct sm_bin *b = &c->heap->bins[bin];
+
+		return sm__cache_large(c, sm__sizeclasses[b->cls].slot_bytes, b->layout, b->zero);
+	}
 	if (c->heap->cpus != NULL)
 		return refill_cpu(c, bin);
 	sm_phase_enter(SM_PHASE_REFILL);

@@ -13,6 +13,7 @@
 #include "allocator/central.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define SWEEP_MAX 8 /* full spans swept in vain before a fresh one is preferred: bounds the wait */
 
@@ -61,6 +62,17 @@ static struct sm_span *claim_unswept_locked(struct sm_heap *h, struct sm_span_li
 	return s;
 }
 
+/* debug.fill: what is free looks like nothing that a program wrote. */
+static void fill_free_slots(struct sm_heap *h, struct sm_span *s)
+{
+	char *p = (char *)sm_span_base(&h->range, s);
+
+	for (unsigned i = 0; s->slot_bytes != 0 && i < s->nslots; i++)
+		if (!(sm_load_relaxed(&s->alloc[i / 64]) >> (i % 64) & 1))
+			memset(p + (size_t)i * s->slot_bytes, SM_FILL_FREED, s->slot_bytes);
+	s->flags &= (uint8_t)~SM_SPANF_ZEROED;
+}
+
 /* What sweeping leaves behind: `in_use` slots, the rest free, dirty unless nothing was freed. */
 static void note_swept(struct sm_heap *h, struct sm_span *s, unsigned in_use)
 {
@@ -68,6 +80,8 @@ static void note_swept(struct sm_heap *h, struct sm_span *s, unsigned in_use)
 	if (in_use != s->nalloc)
 		s->flags &= (uint8_t)~SM_SPANF_ZEROED;
 	s->nalloc = (uint16_t)in_use;
+	if (SM_UNLIKELY(h->config.debug_fill))
+		fill_free_slots(h, s);
 	s->scan_from = 0;
 	/* Whoever sees the new generation must also see the new alloc bits. */
 	sm_store_release(&s->sweepgen, sm_load_relaxed(&h->sweepgen));

@@ -76,6 +76,11 @@ unsigned sm__span_find_run(const struct sm_span *s, unsigned from, unsigned max,
 /* Owner: set or clear the alloc bits of a run, and count. */
 void sm__span_set_run(struct sm_span *s, unsigned first, unsigned count);
 void sm__span_clear_run(struct sm_span *s, unsigned first, unsigned count);
+/* debug.fill: bytes of slots that were never handed out or are handed out now, and of freed ones. */
+#define SM_FILL_FRESH 0xa5
+#define SM_FILL_FREED 0xdb
+/* debug.page_per_object: the pages become inaccessible, their memory is dropped, and nobody gets them again. */
+bool sm__span_bury(struct sm_heap *h, struct sm_span *s);
 /* Every identity that span.h states, for a span that nobody changes now. NULL, or what is wrong. */
 const char *sm__span_is_valid(const struct sm_heap *h, const struct sm_span *s);
 

@@ -29,6 +29,10 @@ static SM_COLD _Noreturn void refuse(const void *p, const char *verb)
 			  (size_t)((uintptr_t)p - start), sm_span_bytes(s), (void *)start);
 	case SM_SPAN_MANUAL: break;
 	default:
+		if (s->flags & SM_SPANF_BURIED)
+			sm__fatal(__FILE__, __LINE__,
+				  "%s: %p is in the object at %p, which was freed already", verb, p,
+				  (void *)start);
 		sm__fatal(__FILE__, __LINE__, "%s: %p lies in memory of another use (state %d)", verb, p,
 			  sm_load_relaxed(&s->state));
 	}
@@ -108,6 +112,8 @@ static void free_large(struct sm_span *s, const void *p)
 		refuse(p, "free");
 	sm_fetch_sub_relaxed(&g->large_objects, 1);
 	sm_fetch_sub_relaxed(&g->large_bytes, sm_span_bytes(s));
+	if (SM_UNLIKELY(g->heap->config.page_per_object) && sm__span_bury(g->heap, s))
+		return;
 	sm__pageheap_free(g->heap, s);
 }
 
@@ -122,7 +128,14 @@ static void *from_cache(unsigned cls)
 	if (sm__manual.percpu)
 		return sm__mcpu_malloc(cls);
 	c = sm__mcache_get();
-	p = SM_LIKELY(c != NULL) ? sm__mcache_refill(c, cls) : sm__manual_take_one(cls);
+	if (SM_LIKELY(c != NULL))
+		p = sm__mcache_refill(c, cls);
+	else if (sm__manual.heap->config.page_per_object)
+		p = sm__manual_large(sm__sizeclasses[cls].slot_bytes, SM_UNIT);
+	else
+		p = sm__manual_take_one(cls);
+	if (SM_UNLIKELY(sm__manual.heap->config.debug_fill) && p != NULL)
+		memset(p, SM_FILL_FRESH, sm__sizeclasses[cls].slot_bytes);
 	if (SM_UNLIKELY(p == NULL))
 		errno = ENOMEM;
 	return p;
@@ -171,6 +184,8 @@ void sm__free_full(void *ptr, size_t class)
 	c = sm__mcache_get();
 	p->key = sm__manual_key(p);
 	if (SM_UNLIKELY(c == NULL)) {
+		if (sm__manual.heap->config.debug_fill)
+			memset(p + 1, SM_FILL_FREED, sm__sizeclasses[cls].slot_bytes - sizeof(*p));
 		p->next = NULL;
 		sm__manual_drain(cls, p);
 	} else {

@@ -174,10 +174,11 @@ static bool make_heap(struct sm_manual *g)
 	 * this heap reaches a thread only after `made`. */
 	g->bytes = g->heap->range.bytes;
 	sm__mcache_key_init();
-	if (config.heap.cache_mode == SM_CACHE_CPU)
+	/* Debugging aids look at every request, so every request takes the slow path. */
+	g->direct = config.heap.cache_mode == SM_CACHE_NONE || config.heap.debug_fill ||
+		    config.heap.page_per_object;
+	if (config.heap.cache_mode == SM_CACHE_CPU && !g->direct)
 		g->percpu = sm__mcpu_init();
-	else
-		g->direct = config.heap.cache_mode == SM_CACHE_NONE;
 	return true;
 }
 

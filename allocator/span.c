@@ -5,6 +5,7 @@
 
 #include "allocator/central.h"
 #include "allocator/meta.h"
+#include "allocator/os.h"
 
 static unsigned bitmap_words(const struct sm_span *s)
 {
@@ -66,6 +67,19 @@ void sm__span_init_large(struct sm_heap *h, struct sm_span *s, const struct sm_l
 	sm_store_relaxed(&s->sweepgen, sm_load_relaxed(&h->sweepgen));
 }
 
+bool sm__span_bury(struct sm_heap *h, struct sm_span *s)
+{
+	void *p = (void *)sm_span_base(&h->range, s);
+
+	/* Refused when there are too many mappings: then it is freed like others. */
+	if (sm__os_protect(p, sm_span_bytes(s), false) != 0)
+		return false;
+	(void)sm__os_release(p, sm_span_bytes(s));
+	s->flags |= SM_SPANF_BURIED;
+	sm_store_release(&s->state, SM_SPAN_OTHER);
+	return true;
+}
+
 void sm__span_release(struct sm_heap *h, struct sm_span *s)
 {
 	if (!bitmaps_are_inline(s))
@@ -73,6 +87,8 @@ void sm__span_release(struct sm_heap *h, struct sm_span *s)
 	/* What free() tests must fail for a free span, and for a unit that is no longer a head. */
 	s->recip = 0;
 	s->layout = NULL;
+	if (SM_UNLIKELY(h->config.page_per_object) && sm__span_bury(h, s))
+		return;
 	sm__pageheap_free(h, s);
 }
 

@@ -91,10 +91,11 @@ struct sm_span {
 	uint8_t flags;	    /* SM_SPANF_* */
 } __attribute__((aligned(SM_CACHELINE)));
 
-#define SM_SPANF_ZEROED	 1u /* the memory has never been handed out: the kernel's zeros */
-#define SM_SPANF_FILE	 2u /* a mapped file: unmapped when freed */
-#define SM_SPANF_OWNMAP	 4u /* beyond the largest block: a mapping of its own */
-#define SM_SPANF_SPECIAL 8u /* holds objects with finalizers or weak references */
+#define SM_SPANF_ZEROED	 1u  /* the memory has never been handed out: the kernel's zeros */
+#define SM_SPANF_FILE	 2u  /* a mapped file: unmapped when freed */
+#define SM_SPANF_OWNMAP	 4u  /* beyond the largest block: a mapping of its own */
+#define SM_SPANF_SPECIAL 8u  /* holds objects with finalizers or weak references */
+#define SM_SPANF_BURIED	 16u /* debug.page_per_object: freed, inaccessible for good; state SM_SPAN_OTHER */
 
 _Static_assert(sizeof(struct sm_span) == 2 * SM_CACHELINE, "a descriptor is two cache lines");
 

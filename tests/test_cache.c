@@ -268,6 +268,44 @@ START_TEST(mode_cpu_leaves_windows_to_cpus)
 }
 END_TEST
 
+START_TEST(debug_fill_shows_fresh_and_swept_slots)
+{
+	unsigned bin = sm_size_class(64);
+	unsigned char *p, *q;
+
+	start((const char *const[]){"debug.fill=1", NULL});
+	p = (unsigned char *)new_in(bin);
+	q = (unsigned char *)new_in(bin);
+	ck_assert_uint_eq(p[0], 0xa5);
+	ck_assert_uint_eq(p[63], 0xa5);
+	memset(p, 1, 64);
+	memset(q, 2, 64);
+	marksim_mark(&m, p);
+	marksim_advance(&m);
+	marksim_sweep_all(&m);
+	ck_assert_uint_eq(p[5], 1);
+	ck_assert_uint_eq(q[5], 0xdb);
+	teardown();
+}
+END_TEST
+
+START_TEST(page_per_object_gives_each_a_span)
+{
+	char *p, *q;
+
+	start((const char *const[]){"debug.page_per_object=1", NULL});
+	p = new_in(sm_size_class(64));
+	q = new_in(sm_size_class(64));
+	ck_assert_uint_ge((size_t)(p > q ? p - q : q - p), SM_UNIT);
+	marksim_mark(&m, p);
+	marksim_advance(&m);
+	marksim_sweep_all(&m);
+	*p = 1;
+	ck_assert_int_eq(sm_load_relaxed(&sm_span_of(&m.heap->range, (uintptr_t)q)->state), SM_SPAN_OTHER);
+	teardown();
+}
+END_TEST
+
 START_TEST(the_limit_gives_null_and_enomem_after_the_hook_was_asked)
 {
 	unsigned n = 0;
@@ -307,6 +345,8 @@ int main(void)
 	tcase_add_test(own, foreach_window_shows_what_is_left);
 	tcase_add_test(own, black_windows_are_announced_and_their_rest_is_whitened);
 	tcase_add_test(own, a_span_without_objects_is_not_freed_while_marking);
+	tcase_add_test(own, debug_fill_shows_fresh_and_swept_slots);
+	tcase_add_test(own, page_per_object_gives_each_a_span);
 	tcase_add_test(own, mode_cpu_leaves_windows_to_cpus);
 	tcase_add_test(own, the_limit_gives_null_and_enomem_after_the_hook_was_asked);
 	suite_add_tcase(s, own);

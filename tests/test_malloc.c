@@ -294,6 +294,23 @@ static void sized_too_large(void)
 	sm_free_sized(sm_malloc(64), 65);
 }
 
+static void set_debug(const char *key)
+{
+	char err[256];
+
+	ck_assert_int_eq(sm_malloc_configure(key, "1", err, sizeof(err)), 0);
+}
+
+static void page_per_object_double(void)
+{
+	void *p;
+
+	set_debug("debug.page_per_object");
+	p = sm_malloc(64);
+	sm_free(p);
+	sm_free(p);
+}
+
 static const struct {
 	void (*run)(void);
 	const char *says;
@@ -312,6 +329,7 @@ static const struct {
 	{behind_the_last_slot, "behind the last object"},
 	{realloc_of_freed, "freed twice"},
 	{sized_too_large, "not 65"},
+	{page_per_object_double, "freed already"},
 };
 
 /* In a child whose stderr we read: it must abort, with one line that names the address and what it is. */
@@ -341,6 +359,45 @@ START_TEST(a_wrong_free_aborts_and_says_what_it_is)
 	ck_assert_msg(strstr(text, wrong[_i].says) != NULL, "it says: %s", text);
 	ck_assert_ptr_nonnull(strstr(text, "0x"));
 	ck_assert_ptr_eq(strchr(text, '\n'), text + len - 1);
+}
+END_TEST
+
+/* ---- debugging aids -------------------------------------------------------------------------------- */
+
+START_TEST(fill_patterns_show_fresh_and_freed_memory)
+{
+	unsigned char *p;
+
+	set_debug("debug.fill");
+	p = sm_malloc(200);
+	for (unsigned i = 0; i < 200; i++)
+		ck_assert_uint_eq(p[i], 0xa5);
+	memset(p, 1, 200);
+	sm_free(p);
+	/* The first two words are the allocator's. */
+	for (unsigned i = 16; i < 200; i++)
+		ck_assert_uint_eq(p[i], 0xdb);
+	p = sm_calloc(1, 200);
+	for (unsigned i = 0; i < 200; i++)
+		ck_assert_uint_eq(p[i], 0);
+	sm_free(p);
+	sound();
+}
+END_TEST
+
+START_TEST(a_freed_object_on_its_own_pages_faults)
+{
+	volatile char *p, *q;
+
+	set_debug("debug.page_per_object");
+	q = sm_malloc(10);
+	p = sm_malloc(10);
+	*p = *q = 1;
+	ck_assert_uint_ge((uintptr_t)(p > q ? p - q : q - p), SM_UNIT);
+	sm_free((void *)p);
+	*q = 2;
+	sound();
+	*p = 2; /* SIGSEGV, which the runner expects */
 }
 END_TEST
 
@@ -509,6 +566,9 @@ int main(void)
 	tcase_add_test(t, realloc_keeps_contents_whichever_way_it_goes);
 	tcase_add_test(t, large_objects_grow_in_place_when_there_is_room);
 	tcase_add_test(t, everything_freed_and_trimmed_leaves_no_span);
+	tcase_add_test(t, fill_patterns_show_fresh_and_freed_memory);
+	if (!SM_ASAN)
+		tcase_add_test_raise_signal(t, a_freed_object_on_its_own_pages_faults, SIGSEGV);
 	tcase_add_test(t, the_nth_request_to_the_kernel_fails);
 	tcase_add_test(t, configuration_is_refused_once_the_heap_is_made);
 	tcase_add_test(t, objects_freed_elsewhere_come_back_and_memory_stays_bounded);
