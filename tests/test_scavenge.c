@@ -238,6 +238,36 @@ START_TEST(the_thread_does_it_by_itself)
 }
 END_TEST
 
+static _Atomic(bool) enough;
+
+static void *scavenge_on(void *arg)
+{
+	while (!sm_load_acquire(&enough))
+		sm__scavenge(heap, 0);
+	return arg;
+}
+
+/* The check waits for what is away, rather than taking it for lost. */
+START_TEST(a_check_may_run_beside_it)
+{
+	pthread_t t;
+
+	start((enum sm_pageheap_kind)_i, true, SM_HUGE_OFF);
+	ck_assert_int_eq(pthread_create(&t, NULL, scavenge_on, NULL), 0);
+	for (int i = 0; i < 200 && !pagetest_late(); i++) {
+		fragment();
+		ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+		for (int j = 1; j < N; j += 2)
+			sm__pageheap_free(heap, spans[j]);
+		for (int j = 0; j < 5; j++)
+			ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+	}
+	sm_store_release(&enough, true);
+	pthread_join(t, NULL);
+	finish();
+}
+END_TEST
+
 START_TEST(an_interval_of_0_starts_no_thread)
 {
 	start(SM_PAGEHEAP_BUDDY, true, SM_HUGE_OFF);
@@ -408,6 +438,7 @@ int main(void)
 	tcase_add_loop_test(t, without_io_uring_it_works_too, 0, 5);
 	tcase_add_loop_test(t, a_refused_madvise_loses_nothing, 0, 2);
 	tcase_add_loop_test(t, the_thread_does_it_by_itself, 0, 2);
+	tcase_add_loop_test(t, a_check_may_run_beside_it, 0, 2);
 	tcase_add_test(t, an_interval_of_0_starts_no_thread);
 	tcase_add_loop_test(t, huge_pages_go_back_whole, 0, 2);
 	tcase_add_loop_test(t, dense_memory_is_collapsed, 0, 2);
