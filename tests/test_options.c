@@ -189,6 +189,28 @@ START_TEST(configuration_refusals)
 }
 END_TEST
 
+/* Damaged in every way, a configuration is read or refused with a reason that names the line. */
+START_TEST(configuration_mutations)
+{
+	static const char text[] = "[run]\nworkload = graph, churn\nreps=5\ntimeout = 10s\n[params]\n"
+				   "graph.objects = 1m\n[set]\ngc.mode = stw\n";
+	unsigned seed = 1;
+
+	for (int i = 0; i < 400; i++) {
+		char copy[sizeof(text)], line[96], *path;
+
+		memcpy(copy, text, sizeof(text));
+		for (int k = 0; k <= i % 4; k++)
+			copy[(unsigned)rand_r(&seed) % (sizeof(text) - 1)] = (char)rand_r(&seed);
+		path = write_file(copy, sizeof(text) - 1);
+		snprintf(line, sizeof(line), "--config %s", path);
+		if (parse(line) != 0)
+			ck_assert_msg(strstr(err, "line ") != NULL, "%s", err);
+		unlink(path);
+	}
+}
+END_TEST
+
 START_TEST(suggestions)
 {
 	static const char *const names[] = {"binary-trees", "churn", "graph", "ring", "slices"};
@@ -236,6 +258,7 @@ int main(void)
 	tcase_add_test(tc, configuration_file);
 	tcase_add_test(tc, configuration_lists_are_replaced);
 	tcase_add_test(tc, configuration_refusals);
+	tcase_add_test(tc, configuration_mutations);
 	tcase_add_test(tc, suggestions);
 	tcase_add_test(tc, table_is_sound);
 	suite_add_tcase(s, tc);
