@@ -228,6 +228,7 @@ static void pace(struct sm_gc *gc, struct sm_cycle *c)
 
 	c->allocated_during = now - gc->alloc_at_start;
 	pc.live = c->n.bytes + c->allocated_during;
+	pc.born = c->allocated_during;
 	pc.growth = c->allocated_during;
 	pc.scan = c->n.scan_bytes;
 	pc.roots = stack_bytes(gc) + sm__roots_bytes(gc);

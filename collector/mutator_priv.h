@@ -66,6 +66,7 @@ struct sm_mutator_priv {
 	int64_t credit;	       /* bytes of marking done in advance; negative: owed */
 	size_t oom_at;	       /* allocated_bytes + 1 after the last collection for want of memory */
 	bool clear_stack;      /* has scanned its own stack just now; verify.c tells what follows from that */
+	uint64_t sweep_ns;     /* spent in the sweep hook during this refill */
 	uint32_t sweep_cursor; /* bin from which this mutator's share of sweeping goes on */
 	struct sm_stall_set stalls;
 };

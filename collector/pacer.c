@@ -44,7 +44,10 @@ static size_t goal_of(const struct sm_pacer *p, size_t overhead)
 	size_t goal = SIZE_MAX / 2;
 
 	if (p->config.percent) {
-		goal = add_sat(p->live, scale(add_sat(p->live, p->roots), p->config.percent / 100.0));
+		goal = add_sat(p->base, scale(add_sat(p->base, p->roots), p->config.percent / 100.0));
+		/* A heap that grows fast has much that was born and lives; room for the next cycle all the same. */
+		if (goal < add_sat(p->live, p->live / 10))
+			goal = add_sat(p->live, p->live / 10);
 		if (goal < p->config.min_heap)
 			goal = p->config.min_heap;
 	}
@@ -103,6 +106,7 @@ void sm__pacer_end_cycle(struct sm_pacer *p, const struct sm_pacer_cycle *c)
 	double u = c->utilization;
 
 	p->live = c->live;
+	p->base = sub_sat(c->live, c->born);
 	p->scan = c->scan;
 	p->roots = c->roots;
 	/* A cycle that scanned nothing or was not timed says nothing about rates. */

@@ -4,15 +4,17 @@
  *
  * The shape is that of Go's pacer (Knyszek, "GC pacer redesign", proposal 44167, 2021):
  *
- *   goal     = live + (live + stacks + globals) * percent / 100, at least min_heap; with a limit at most
- *              limit - overhead - max(1 MiB, 3% of the limit), but never below live + a little
+ *   goal     = base + (base + stacks + globals) * percent / 100, at least min_heap and 1.1 live; with a
+ *              limit at most limit - overhead - max(1 MiB, 3% of the limit), but never below live + a little
  *   runway   = cons_mark * (1 - u) / u * expected scan work
  *   trigger  = goal - runway, held within [live + 0.7 d, max(live + 0.95 d, goal - 4 MiB)], d = goal - live
  *   cons_mark = growth * u / (scan work * (1 - u)), the largest of this and the last four cycles
  *   ratio    = max(expected scan work - done, 1000) / max(goal - heap now, 1)
  *
- * where live is what the last cycle marked, growth what was allocated while it marked, u the share of the
- * CPU time that marking got. cons_mark is thus the bytes that one CPU allocates while one CPU scans a byte.
+ * where base is what the last cycle marked, live that and what was born while it marked (all of it is kept
+ * for now, but most of it has replaced something that was marked, so it does not raise the goal), growth
+ * what was allocated while it marked, u the share of the CPU time that marking got. cons_mark is thus the
+ * bytes that one CPU allocates while one CPU scans a byte.
  * If the trigger is right, marking ends when the heap reaches the goal.
  *
  * With gc.mode=stw nothing is allocated while marking: runway 0, trigger = goal.
@@ -36,6 +38,7 @@ struct sm_pacer {
 	struct sm_pacer_config config;
 	/* of the last cycle, bytes */
 	size_t live;			    /* marked, with what was born meanwhile */
+	size_t base;			    /* marked */
 	size_t scan;			    /* scan work */
 	size_t roots;			    /* stacks and globals */
 	double cons_mark[SM_PACER_HISTORY]; /* newest first */
@@ -46,6 +49,7 @@ struct sm_pacer {
 /* What a cycle turned out to be. */
 struct sm_pacer_cycle {
 	size_t live, scan, roots;
+	size_t born;	    /* of live, what was not marked but born meanwhile */
 	size_t growth;	    /* allocated between the trigger and the end of marking */
 	size_t overhead;    /* held against the limit, but not heap: free and metadata */
 	double utilization; /* share of all CPU time that marking got during the cycle; 0: unknown */

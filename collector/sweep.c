@@ -139,10 +139,14 @@ unsigned sm__sweep_span(struct sm_gc *gc, struct sm_span *s)
 
 unsigned sm__sweep_hook(void *ctx, struct sm_cache *c, struct sm_span *s)
 {
+	struct sm_mutator *m = c ? c->owner : NULL;
 	struct sm_gc *gc = ctx;
+	uint64_t t0 = m ? sm__now_ns() : 0;
+	unsigned live = sm__sweep_span(gc, s);
 
-	(void)c;
-	return sm__sweep_span(gc, s);
+	if (m)
+		m->priv->sweep_ns += sm__now_ns() - t0;
+	return live;
 }
 
 /* ---- all spans ------------------------------------------------------------------------------------ */

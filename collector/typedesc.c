@@ -193,21 +193,16 @@ void sm__types_fini(struct sm_gc *gc)
 
 /* ---- allocation ----------------------------------------------------------------------------------- */
 
-/* The next window; time spent sweeping on the way there is a stall. */
+/* The next window; what the sweep hook took on the way there is a stall, page faults and locks are not. */
 static void *refill(struct sm_mutator *m, unsigned bin)
 {
-	uint64_t swept = m->cache.stats.swept_spans, t0;
-	void *p;
+	void *p = sm__cache_refill_slow(&m->cache, bin);
+	uint64_t ns = m->priv->sweep_ns;
 
-	/* Nothing to sweep, nothing to measure. */
-	if (sm_load_relaxed(&m->gc->phase) != SM_GC_SWEEPING)
-		return sm__cache_refill_slow(&m->cache, bin);
-	/* The safepoint and the assist inside count on their own; done before, they find nothing to do. */
-	sm_safepoint(m);
-	t0 = sm__now_ns();
-	p = sm__cache_refill_slow(&m->cache, bin);
-	if (m->cache.stats.swept_spans != swept)
-		sm__stall(m, SM_STALL_SWEEP, t0);
+	if (ns) {
+		m->priv->sweep_ns = 0;
+		sm__stall_record(&m->priv->stalls.cause[SM_STALL_SWEEP], ns);
+	}
 	return p;
 }
 

@@ -70,7 +70,7 @@ static void cycle(struct model *s)
 	c.live = s->live + (s->heap - start);
 	c.scan = (size_t)work;
 	c.roots = 64 * SM_KIB;
-	c.growth = s->heap - start;
+	c.growth = c.born = s->heap - start;
 	c.utilization = busy / (wall * s->cpus);
 	sm__pacer_end_cycle(&s->p, &c);
 	s->heap = c.live;
