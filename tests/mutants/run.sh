@@ -50,7 +50,7 @@ kill_one() { # NUMBER WHAT KILLERS CONFIG
 		arg=""
 		case $killer in *:*) arg=${killer#*:} ;; esac
 		build "$n" "$prog" || { printf 'ALIVE    %2d  %s: does not build\n' "$n" "$2"; return; }
-		for try in 1 2; do
+		for try in 1 2 3 4; do
 			status=0
 			# shellcheck disable=SC2086
 			{ SM_TEST_CONFIG=${4:-gc.fifo=16} SM_TEST_SEED=$((n * 1000 + try)) SM_TEST_SECONDS=$seconds timeout -k 5 $((seconds * 3 + 20)) \
