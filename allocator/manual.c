@@ -106,6 +106,7 @@ static void free_large(struct sm_span *s, const void *p)
 {
 	struct sm_manual *g = &sm__manual;
 	uint8_t state = SM_SPAN_MANUAL_LARGE;
+	size_t bytes;
 
 	/* Of two threads that free it, one is told. */
 	if (!sm_cas_acqrel(&s->state, &state, SM_SPAN_OTHER))
@@ -114,7 +115,9 @@ static void free_large(struct sm_span *s, const void *p)
 	sm_fetch_sub_relaxed(&g->large_bytes, sm_span_bytes(s));
 	if (SM_UNLIKELY(g->heap->config.page_per_object) && sm__span_bury(g->heap, s))
 		return;
+	bytes = sm_span_bytes(s);
 	sm__pageheap_free(g->heap, s);
+	sm__manual_returned(bytes);
 }
 
 /* ---- behind the fast paths ------------------------------------------------------------------------- */

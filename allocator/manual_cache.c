@@ -330,9 +330,12 @@ void sm__manual_drain(unsigned cls, struct sm_freed *list)
 	while (dead != NULL) {
 		struct sm_span *s = dead;
 
+		size_t bytes = sm_span_bytes(s);
+
 		dead = s->next ? &g->spans[s->next] : NULL;
 		s->next = 0;
 		sm__span_release(g->heap, s);
+		sm__manual_returned(bytes);
 	}
 }
 

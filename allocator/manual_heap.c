@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "allocator/central.h"
@@ -236,6 +237,35 @@ size_t sm_malloc_trim(void)
 		sm__mcpu_drain_all();
 	sm__manual_drain_depots();
 	return sm__scavenge(sm__manual.heap, 0);
+}
+
+#define RELEASE_BYTES (64 * SM_MIB)
+
+/*
+ * There is no thread in the background of a program that only preloads us, so frees do the scavenger's
+ * work: after 64 MiB have come back, and not twice in a second, what is free beyond a reserve goes. A
+ * program that frees and allocates the same memory over and over pays that once a second.
+ */
+static SM_NOINLINE void release_some(void)
+{
+	struct sm_manual *g = &sm__manual;
+	uint64_t last = sm_load_relaxed(&g->last_release);
+	struct sm_pageheap_stats st;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if ((uint64_t)now.tv_sec <= last || !sm_cas_relaxed(&g->last_release, &last, (uint64_t)now.tv_sec))
+		return;
+	sm_store_relaxed(&g->returned, 0);
+	sm__pageheap_stats(g->heap, 0, &st);
+	sm__scavenge(g->heap, st.in_use_bytes / 100 * g->heap->config.scavenge_retain + RELEASE_BYTES);
+}
+
+void sm__manual_returned(size_t bytes)
+{
+	if (SM_UNLIKELY(sm_fetch_add_relaxed(&sm__manual.returned, bytes) + bytes >= RELEASE_BYTES) &&
+	    sm__manual.heap->config.scavenge_ms != 0)
+		release_some();
 }
 
 static void count_caches(struct sm_malloc_stats *out)

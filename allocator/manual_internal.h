@@ -76,7 +76,9 @@ struct sm_manual {
 	uint32_t ncaches;
 	uint64_t dead_refills, dead_overflows;
 	_Atomic(uint64_t) large_objects, large_bytes;
-	_Atomic(bool) made; /* stored with release when all above is there */
+	_Atomic(size_t) returned;	/* bytes that went to the page heap since the last look at them */
+	_Atomic(uint64_t) last_release; /* s of CLOCK_MONOTONIC */
+	_Atomic(bool) made;		/* stored with release when all above is there */
 };
 
 extern struct sm_manual sm__manual __attribute__((visibility("hidden")));
@@ -163,6 +165,9 @@ SM_INLINE void sm__free_fast(void *ptr)
 bool sm__manual_ready(void);
 unsigned sm__manual_class_of(size_t size); /* size <= SM_MAX_SMALL */
 
+/* Bytes went back to the page heap. Once in a while, much of them goes on to the operating system. No lock
+ * may be held. */
+void sm__manual_returned(size_t bytes);
 void sm__manual_making_lock(void);
 void sm__manual_making_unlock(void);
 

@@ -362,6 +362,29 @@ START_TEST(a_wrong_free_aborts_and_says_what_it_is)
 }
 END_TEST
 
+START_TEST(much_free_memory_goes_back_without_being_asked)
+{
+	enum { N = 40 };
+	struct sm_pageheap_stats st;
+	char *p[N];
+
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < N; i++) {
+			p[i] = sm_malloc(5 * SM_MIB);
+			memset(p[i], 1, 5 * SM_MIB);
+		}
+		for (unsigned i = 0; i < N; i++)
+			sm_free(p[i]);
+		usleep(1100000); /* not twice in a second */
+		sm_free(sm_malloc(SM_MIB));
+		sm__pageheap_stats(sm_malloc_heap(), 0, &st);
+		if (st.free_bytes < 100 * SM_MIB)
+			return;
+	}
+	ck_abort_msg("%zu bytes are still resident", st.free_bytes);
+}
+END_TEST
+
 /* ---- debugging aids -------------------------------------------------------------------------------- */
 
 START_TEST(fill_patterns_show_fresh_and_freed_memory)
@@ -566,6 +589,7 @@ int main(void)
 	tcase_add_test(t, realloc_keeps_contents_whichever_way_it_goes);
 	tcase_add_test(t, large_objects_grow_in_place_when_there_is_room);
 	tcase_add_test(t, everything_freed_and_trimmed_leaves_no_span);
+	tcase_add_test(t, much_free_memory_goes_back_without_being_asked);
 	tcase_add_test(t, fill_patterns_show_fresh_and_freed_memory);
 	if (!SM_ASAN)
 		tcase_add_test_raise_signal(t, a_freed_object_on_its_own_pages_faults, SIGSEGV);
