@@ -34,7 +34,7 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 	cfg->tuning.barrier_buffer = 512;
 	cfg->tuning.mark_packet = 512;
 	cfg->tuning.mark_stack_limit = 256 * SM_MIB;
-	cfg->tuning.assist_slice = 16 * SM_KIB;
+	cfg->tuning.assist_slice = 8 * SM_KIB;
 	cfg->tuning.signal_ms = 20;
 	cfg->tuning.report_ms = 2000;
 #if defined(SM_HOSTILE)
@@ -149,11 +149,11 @@ static void apply_policy(struct sm_gc_config *cfg)
 	/* Every preset sets every key that any of them sets, so that the last one named is what counts. */
 	cfg->growth_percent = 100;
 	cfg->min_heap = DEFAULT_MIN;
-	cfg->tuning.assist_slice = 16 * SM_KIB;
+	cfg->tuning.assist_slice = 8 * SM_KIB;
 	cfg->tuning.barrier_buffer = 512;
 	switch (cfg->tuning.policy) {
 	case POLICY_LATENCY:
-		cfg->tuning.assist_slice = 8 * SM_KIB;
+		cfg->tuning.assist_slice = 4 * SM_KIB;
 		cfg->tuning.barrier_buffer = 256;
 		break;
 	case POLICY_MEMORY:

@@ -17,9 +17,10 @@
 
 struct sm_gc;
 
-#define SM_FIFO_MAX    64
-#define SM_LARGE_PIECE (128 * SM_KIB)
-#define SM_ROOT_PIECE  (256 * SM_KIB)
+#define SM_FIFO_MAX 64
+/* Pieces of large objects and of root ranges: what an assist cannot stop in the middle of. 1024 edges take 20 us. */
+#define SM_LARGE_PIECE (8 * SM_KIB)
+#define SM_ROOT_PIECE  (8 * SM_KIB)
 
 /* Added up by their owner, read by the control thread when the owner is idle or has acknowledged. */
 struct sm_mark_counts {

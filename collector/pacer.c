@@ -41,13 +41,16 @@ static size_t limit_goal(const struct sm_pacer *p, size_t overhead)
 
 static size_t goal_of(const struct sm_pacer *p, size_t overhead)
 {
-	size_t goal = SIZE_MAX / 2;
+	size_t goal = SIZE_MAX / 2, least;
 
 	if (p->config.percent) {
 		goal = add_sat(p->base, scale(add_sat(p->base, p->roots), p->config.percent / 100.0));
-		/* A heap that grows fast has much that was born and lives; room for the next cycle all the same. */
-		if (goal < add_sat(p->live, p->live / 10))
-			goal = add_sat(p->live, p->live / 10);
+		/* Where much is born while marking, there must be room for the next cycle all the same. */
+		least = scale(p->base, p->config.percent / 200.0);
+		if (least < p->config.min_heap)
+			least = p->config.min_heap;
+		if (p->live > 0 && goal < add_sat(p->live, least))
+			goal = add_sat(p->live, least);
 		if (goal < p->config.min_heap)
 			goal = p->config.min_heap;
 	}

@@ -4,8 +4,9 @@
  *
  * The shape is that of Go's pacer (Knyszek, "GC pacer redesign", proposal 44167, 2021):
  *
- *   goal     = base + (base + stacks + globals) * percent / 100, at least min_heap and 1.1 live; with a
- *              limit at most limit - overhead - max(1 MiB, 3% of the limit), but never below live + a little
+ *   goal     = base + (base + stacks + globals) * percent / 100, at least min_heap, and at least live + the
+ *              larger of min_heap and half of base * percent / 100; with a limit at most limit - overhead -
+ *              max(1 MiB, 3% of the limit), but never below live + a little
  *   runway   = cons_mark * (1 - u) / u * expected scan work
  *   trigger  = goal - runway, held within [live + 0.7 d, max(live + 0.95 d, goal - 4 MiB)], d = goal - live
  *   cons_mark = growth * u / (scan work * (1 - u)), the largest of this and the last four cycles
