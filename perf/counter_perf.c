@@ -201,6 +201,7 @@ static int read_user(struct sm_counter_group *g, struct sm_group_count *c)
 {
 	struct sm_user_count u = {0};
 
+	sm__pmc_sync();
 	for (unsigned k = 0; k < g->n_open; k++) {
 		unsigned i = g->order[k];
 

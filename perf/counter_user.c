@@ -23,7 +23,6 @@ uint64_t sm__pmc_read(unsigned index)
 /* The register number is part of the instruction: hence a switch. */
 uint64_t sm__pmc_read(unsigned index)
 {
-	__asm__ volatile("isb" : : : "memory");
 	switch (index) {
 #define C(n)    \
 	case n: \

@@ -25,6 +25,17 @@ typedef uint64_t (*sm_pmc_fn)(unsigned index);
 /* The real thing on this architecture. */
 uint64_t sm__pmc_read(unsigned index);
 
+/*
+ * Before the first read of a group: what the program did so far is in the counters. Once is enough, the counters of a
+ * group are to be read close together. rdpmc orders itself well enough for regions of more than a few dozen instructions.
+ */
+static inline void sm__pmc_sync(void)
+{
+#if defined(__aarch64__)
+	__asm__ volatile("isb" : : : "memory");
+#endif
+}
+
 /* Would a user read be allowed on this page? */
 bool sm__user_readable(const struct perf_event_mmap_page *page);
 
