@@ -356,6 +356,7 @@ static void run_cycle(struct sm_gc *gc)
 	c->why = sm_load_relaxed(&gc->asked) ? "heap" : "asked";
 	sm_store_relaxed(&gc->assist_ns, 0);
 	sm_store_relaxed(&gc->assist_bytes, 0);
+	sm_store_relaxed(&gc->scan_done, 0);
 	set_phase(gc, SM_GC_STARTING);
 	atomic_fetch_add_explicit(&gc->started, 1, memory_order_seq_cst);
 	c->heap_before = allocated(gc) + sm_load_relaxed(&gc->pace.live);

@@ -66,7 +66,8 @@ struct sm_gc {
 	_Atomic(uint32_t) overflowed;
 	_Atomic(uint32_t) asked; /* a cycle has been asked for by the trigger */
 	_Atomic(uint64_t) assist_ns, assist_bytes;
-	_Atomic(uint64_t) swept; /* spans swept in this cycle, by whomever */
+	_Atomic(uint64_t) scan_done; /* bytes scanned in this cycle, in steps */
+	_Atomic(uint64_t) swept;     /* spans swept in this cycle, by whomever */
 
 	struct sm_workq workq;
 

@@ -130,6 +130,15 @@ static void give_remote(struct sm_marker *k)
 	}
 }
 
+void sm__mark_publish(struct sm_marker *k)
+{
+	/* The counts start again with every cycle. */
+	uint64_t before = k->published <= k->n.scan_bytes ? k->published : 0;
+
+	sm_fetch_add_relaxed(&k->gc->scan_done, k->n.scan_bytes - before);
+	k->published = k->n.scan_bytes;
+}
+
 void sm__marker_give(struct sm_marker *k)
 {
 	put_packet(k);

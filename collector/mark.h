@@ -42,6 +42,7 @@ struct sm_marker {
 	uintptr_t *first, *next, *limit;
 	struct sm_packet *packet;
 	struct sm_mark_counts n;
+	uint64_t published; /* of n.scan_bytes, what gc->scan_done has */
 
 	struct sm_gc *gc;
 	struct sm_packet **out; /* [node] packets for other nodes' workers; NULL with one node */

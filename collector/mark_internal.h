@@ -16,6 +16,8 @@
  */
 enum sm_how { SM_HOW_ATOMIC, SM_HOW_PLAIN, SM_HOW_CHECKED };
 
+/* Tells the assists how far marking is. */
+void sm__mark_publish(struct sm_marker *k);
 /* The slow ends of push: another packet, another node's packet. */
 void sm__mark_push_slow(struct sm_marker *k, uintptr_t entry);
 void sm__mark_push_remote(struct sm_marker *k, uintptr_t entry, unsigned node);

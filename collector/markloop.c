@@ -287,6 +287,7 @@ static SM_NOINLINE bool look_up_from_work(struct sm_marker *k, uint64_t until)
 {
 	if (k->donating && sm_load_relaxed(&k->gc->workq.parked) != 0)
 		sm__mark_share(k);
+	sm__mark_publish(k);
 	return k->n.scan_bytes < until;
 }
 

@@ -225,8 +225,15 @@ void sm__assist(struct sm_mutator *m, size_t bytes)
 	struct sm_gc *gc = m->gc;
 	struct sm_mutator_priv *p = m->priv;
 	uint64_t ratio = sm_load_relaxed(&gc->pace.assist_ratio), slice = gc->config.tuning.assist_slice;
+	size_t since;
 
 	if (!m->barrier || ratio == 0) {
+		p->credit = 0;
+		return;
+	}
+	/* Marking must keep in step with allocation, by whomever: while workers are ahead nobody owes anything. */
+	since = sm_load_relaxed(&gc->heap->allocated_bytes) - gc->alloc_at_start;
+	if (since < SIZE_MAX / 2 && sm_load_relaxed(&gc->scan_done) >= since / 1024 * ratio) {
 		p->credit = 0;
 		return;
 	}
