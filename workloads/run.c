@@ -228,9 +228,23 @@ int sm__run_seat(struct sm_run *run, const struct sm_seat *seat, const char *who
 	return err == 0 ? 0 : sm_run_fail(run, err, "%s: %s", who, why);
 }
 
+/* A CPU may have gone offline, or out of our cpuset: what was measured since is not what was asked for. */
+void sm__run_seat_check(struct sm_run *run, const struct sm_seat *seat, const char *who)
+{
+	char why[160];
+
+	if (seat != NULL && seat->cpu >= 0 && sm_pin_verify(seat->cpu, why, sizeof(why)) != 0)
+		sm_run_fail(run, -EIO, "%s: %s", who, why);
+}
+
+static const struct sm_seat *seat_of(const struct sm_run *run, unsigned index)
+{
+	return run->job->mutators != NULL ? &run->job->mutators[index] : NULL;
+}
+
 int sm__thread_start(struct sm_thread *t, struct sm_run *run, unsigned index)
 {
-	const struct sm_seat *seat = run->job->mutators != NULL ? &run->job->mutators[index] : NULL;
+	const struct sm_seat *seat = seat_of(run, index);
 	char who[32];
 	int err;
 
@@ -254,6 +268,10 @@ int sm__thread_start(struct sm_thread *t, struct sm_run *run, unsigned index)
 
 void sm__thread_stop(struct sm_thread *t)
 {
+	char who[32];
+
+	snprintf(who, sizeof(who), "mutator %u", t->index);
+	sm__run_seat_check(t->run, seat_of(t->run, t->index), who);
 	sm__counting_thread_stop(t->run->counting);
 	if (t->m != NULL)
 		sm_mutator_detach(t->m);

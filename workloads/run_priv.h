@@ -51,6 +51,8 @@ extern __thread struct sm_thread_exit *sm__thread_exit;
 
 /* Pins the calling thread to a seat, or lets it run anywhere; -EIO etc. through sm_run_fail. */
 int sm__run_seat(struct sm_run *run, const struct sm_seat *seat, const char *who);
+/* Fails the run when the calling thread is no longer bound to its seat. */
+void sm__run_seat_check(struct sm_run *run, const struct sm_seat *seat, const char *who);
 /* Prepares and undoes the calling thread as mutator `index`: pin, attach, count. */
 int sm__thread_start(struct sm_thread *t, struct sm_run *run, unsigned index);
 void sm__thread_stop(struct sm_thread *t);

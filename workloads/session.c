@@ -103,14 +103,18 @@ static void apply_topology(const struct sm_topology *t, struct sm_gc_config *cfg
 
 /* ---- the collector's threads --------------------------------------------------------------------- */
 
+static const struct sm_seat *mark_seat(const struct sm_job *job, unsigned index, const char *role)
+{
+	bool mark = strcmp(role, "mark") == 0;
+
+	return mark && job->marks != NULL && index < job->workers ? &job->marks[index] : NULL;
+}
+
 /* Runs on each thread of the collector, before it does anything. */
 static void worker_start(void *ctx, unsigned index, const char *role)
 {
 	struct sm_run *run = ctx;
-	const struct sm_job *job = run->job;
-	bool mark = strcmp(role, "mark") == 0;
-	const struct sm_seat *seat =
-		mark && job->marks != NULL && index < job->workers ? &job->marks[index] : NULL;
+	const struct sm_seat *seat = mark_seat(run->job, index, role);
 	char who[48];
 
 	snprintf(who, sizeof(who), "%s worker %u", role, index);
@@ -124,9 +128,10 @@ static void worker_start(void *ctx, unsigned index, const char *role)
 static void worker_stop(void *ctx, unsigned index, const char *role)
 {
 	struct sm_run *run = ctx;
+	char who[48];
 
-	(void)index;
-	(void)role;
+	snprintf(who, sizeof(who), "%s worker %u", role, index);
+	sm__run_seat_check(run, mark_seat(run->job, index, role), who);
 	sm__counting_thread_stop(run->counting);
 }
 
@@ -312,15 +317,6 @@ static SM_NOINLINE int call_workload(struct sm_run *run)
 	return err;
 }
 
-static void check_pin(struct sm_run *run)
-{
-	const struct sm_seat *seat = run->job->mutators;
-	char why[160];
-
-	if (seat != NULL && seat->cpu >= 0 && sm_pin_verify(seat->cpu, why, sizeof(why)) != 0)
-		sm_run_fail(run, -EIO, "mutator 0: %s", why);
-}
-
 static void run_job(struct sm_run *run)
 {
 	int err;
@@ -335,7 +331,6 @@ static void run_job(struct sm_run *run)
 		if (err != 0)
 			sm_run_fail(run, err, "%s failed: %s", run->job->params->workload->name,
 				    strerror(-err));
-		check_pin(run);
 		if (run->error == 0)
 			report(run);
 		sm__thread_stop(&run->thread0);
