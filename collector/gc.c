@@ -71,10 +71,14 @@ void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from)
 	to->bytes += from->bytes;
 	to->remote += from->remote;
 	to->scanned += from->scanned;
+	to->away += from->away;
+	to->root_pieces += from->root_pieces;
+	to->rescanned += from->rescanned;
 	to->scan_bytes += from->scan_bytes;
 	to->steals_l3 += from->steals_l3;
 	to->steals_node += from->steals_node;
 	to->steals_across += from->steals_across;
+	to->delivered += from->delivered;
 	to->overflows += from->overflows;
 	to->wild += from->wild;
 	memset(from, 0, sizeof(*from));
@@ -108,16 +112,20 @@ static void set_phase(struct sm_gc *gc, enum sm_gc_phase phase)
 static void drain(struct sm_gc *gc)
 {
 	for (;;) {
+		uint64_t scanned;
+
 		sm__workq_wait_drained(&gc->workq);
 		/* From here on this thread marks, too (rescan, specials). The workers are idle and read it
 		 * when they take their next packet. */
 		for (unsigned i = 0; i < gc->nall_workers; i++)
 			gc->workers[i].marker.plain = false;
 		sm__workq_enter(&gc->workq);
+		scanned = gc->marker.n.scanned;
 		if (!sm__mark_rescan(&gc->marker)) {
 			sm__workq_leave(&gc->workq);
 			return;
 		}
+		gc->marker.n.rescanned += gc->marker.n.scanned - scanned;
 		sm__marker_give(&gc->marker);
 		sm__workq_leave(&gc->workq);
 	}
@@ -260,6 +268,13 @@ static void publish(struct sm_gc *gc, const struct sm_cycle *c)
 	s->total_mark_ns += s->last_mark_ns;
 	s->total_cycle_ns += s->last_cycle_ns;
 	s->total_marked_objects += c->n.objects;
+	s->total_scanned_local += c->n.scanned - c->n.rescanned - c->n.root_pieces - c->n.away;
+	s->total_scanned_remote += c->n.away;
+	s->total_steals_l3 += c->n.steals_l3;
+	s->total_steals_node += c->n.steals_node;
+	s->total_steals_across += c->n.steals_across;
+	s->total_delivered += c->n.delivered;
+	s->total_overflows += c->n.overflows;
 	gc->last = *c;
 	sm_lock_release(&gc->stats_lock);
 }
@@ -357,6 +372,7 @@ static void run_cycle(struct sm_gc *gc)
 	sm_store_relaxed(&gc->assist_ns, 0);
 	sm_store_relaxed(&gc->assist_bytes, 0);
 	sm_store_relaxed(&gc->scan_done, 0);
+	sm__marker_here(&gc->marker);
 	set_phase(gc, SM_GC_STARTING);
 	atomic_fetch_add_explicit(&gc->started, 1, memory_order_seq_cst);
 	c->heap_before = allocated(gc) + sm_load_relaxed(&gc->pace.live);

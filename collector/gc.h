@@ -236,8 +236,17 @@ struct sm_gc_stats {
 	uint64_t allocated_bytes;		       /* since creation */
 	uint64_t stall_max_ns, stall_total_ns, stalls; /* waits that mutators suffered for the collector */
 	uint64_t verify_errors; /* differences the verifier found; stays 0 in a correct collector */
+	/* Since version 2, all since creation. Objects with pointers (and pieces of large ones) scanned by a
+	 * worker, or an assisting mutator, of the node that owns their memory, and of another. A thread counts
+	 * as of the node on which it ran when it took the work up. All local with one node. */
+	uint64_t total_scanned_local, total_scanned_remote;
+	/* Packets of grey objects taken from another thread: of the same L3, of the node, of another node; */
+	uint64_t total_steals_l3, total_steals_node, total_steals_across;
+	/* .. and those that another node's thread found and handed over to their own node. */
+	uint64_t total_delivered;
+	uint64_t total_overflows; /* objects that found no room on the mark stack (gc.mark_stack) */
 };
-#define SM_GC_STATS_VERSION 1
+#define SM_GC_STATS_VERSION 2
 SM_API void sm_gc_stats(struct sm_gc *gc, struct sm_gc_stats *out);
 
 /* Why a mutator waited for the collector. Each wait is in exactly one of these; they do not nest. */

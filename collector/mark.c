@@ -2,6 +2,7 @@
  * mark.c: markers and their packets; marking of single words, stacks and roots. The loop is markloop.c.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,18 @@ void sm__marker_fini(struct sm_marker *k)
 	free(k->out);
 }
 
+void sm__marker_here(struct sm_marker *k)
+{
+	const struct sm_gc_config *c = &k->gc->config;
+	int cpu = sched_getcpu();
+
+	if (cpu < 0 || cpu >= SM_MAX_CPUS)
+		cpu = 0;
+	k->l3 = c->cpu_l3[cpu];
+	if (c->heap.cpu_node[cpu] < k->gc->nnodes)
+		k->node = c->heap.cpu_node[cpu];
+}
+
 /* ---- packets ------------------------------------------------------------------------------------- */
 
 static void use_packet(struct sm_marker *k, struct sm_packet *p)
@@ -46,13 +59,38 @@ static void use_packet(struct sm_marker *k, struct sm_packet *p)
 	k->limit = p ? p->entry + p->cap : NULL;
 }
 
+/*
+ * Locality is counted by the packet, not in the loop. What a marker finds on its own node it pushes here, what
+ * it finds on another it sends there (push). So whatever it scans of another node came in a packet that it
+ * took: these entries are counted when they come (+1), and again (-1) when they leave unscanned.
+ */
+static void count_away(struct sm_marker *k, const uintptr_t *entry, size_t n, uint64_t sign)
+{
+	unsigned shift = k->gc->range.node_shift;
+	uint64_t away = 0;
+
+	if (k->out == NULL)
+		return;
+	for (size_t i = 0; i < n; i++)
+		away += ((entry[i] & 1) == 0) & ((entry[i] - k->base) >> shift != k->node);
+	k->n.away += sign * away;
+}
+
+static void queue_packet(struct sm_marker *k, unsigned node, struct sm_packet *p)
+{
+	p->giver = k;
+	p->l3 = node == k->node ? k->l3 : SM_NO_L3;
+	sm__workq_put(&k->gc->workq, node, p);
+}
+
 /* The packet at hand goes to the queue, if it has entries. */
 static void put_packet(struct sm_marker *k)
 {
 	if (k->next == k->first)
 		return;
 	k->packet->n = (uint32_t)(k->next - k->first);
-	sm__workq_put(&k->gc->workq, k->node, k->packet);
+	count_away(k, k->first, k->packet->n, -(uint64_t)1);
+	queue_packet(k, k->node, k->packet);
 	use_packet(k, NULL);
 }
 
@@ -67,6 +105,7 @@ static SM_COLD void overflow(struct sm_marker *k, uintptr_t entry)
 	struct sm_span *s;
 
 	if (entry & 1) {
+		k->n.scanned++;
 		sm__roots_scan_piece(gc, k, entry >> 1);
 		return;
 	}
@@ -108,7 +147,7 @@ void sm__mark_push_remote(struct sm_marker *k, uintptr_t entry, unsigned node)
 	p->entry[p->n++] = entry;
 	if (p->n == p->cap) {
 		k->out[node] = NULL;
-		sm__workq_put(&k->gc->workq, node, p);
+		queue_packet(k, node, p);
 	}
 }
 
@@ -124,7 +163,7 @@ static void give_remote(struct sm_marker *k)
 {
 	for (unsigned n = 0; k->out && n < k->gc->nnodes; n++) {
 		if (k->out[n] && k->out[n]->n > 0) {
-			sm__workq_put(&k->gc->workq, n, k->out[n]);
+			queue_packet(k, n, k->out[n]);
 			k->out[n] = NULL;
 		}
 	}
@@ -145,11 +184,16 @@ void sm__marker_give(struct sm_marker *k)
 	give_remote(k);
 }
 
-static void count_steal(struct sm_marker *k, unsigned from, bool l3)
+/* A packet of one's own taken back is not stolen. */
+static void count_packet(struct sm_marker *k, const struct sm_packet *p, unsigned from)
 {
 	if (from != k->node)
 		k->n.steals_across++;
-	else if (l3)
+	else if (p->l3 == SM_NO_L3)
+		k->n.delivered++;
+	else if (p->giver == k)
+		return;
+	else if (p->l3 == k->l3)
 		k->n.steals_l3++;
 	else
 		k->n.steals_node++;
@@ -164,10 +208,11 @@ bool sm__mark_refill(struct sm_marker *k)
 	give_remote(k);
 	if (sm__workq_queued(q) == 0)
 		return false;
-	p = sm__workq_get(q, k->node, &from);
+	p = sm__workq_get(q, k->node, k->l3, &from);
 	if (p == NULL)
 		return false;
-	count_steal(k, from, true);
+	count_packet(k, p, from);
+	count_away(k, p->entry, p->n, 1);
 	if (k->packet)
 		sm__workq_recycle(q, k->packet);
 	use_packet(k, p);
@@ -189,9 +234,10 @@ void sm__mark_share(struct sm_marker *k)
 		return;
 	memcpy(p->entry, k->first, give * sizeof(*k->first));
 	p->n = (uint32_t)give;
+	count_away(k, p->entry, give, -(uint64_t)1);
 	memmove(k->first, k->first + give, (have - give) * sizeof(*k->first));
 	k->next -= give;
-	sm__workq_put(q, k->node, p);
+	queue_packet(k, k->node, p);
 }
 
 /* ---- marking ------------------------------------------------------------------------------------- */

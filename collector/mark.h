@@ -26,11 +26,16 @@ struct sm_gc;
 struct sm_mark_counts {
 	uint64_t objects, bytes; /* newly marked */
 	uint64_t remote;	 /* of the objects, those of another node than the marker's */
-	uint64_t scanned;	 /* objects and pieces scanned */
+	uint64_t scanned;	 /* objects and pieces scanned, of which .. */
+	uint64_t away;		 /* .. those in memory of another node than the marker's */
+	uint64_t root_pieces;	 /* .. pieces of root ranges, which lie on no node of the heap */
+	uint64_t rescanned;	 /* .. what the overflow path scanned, perhaps for the second time */
 	uint64_t scan_bytes;	 /* bytes of objects looked at: the pacer's measure of work */
-	uint64_t steals_l3, steals_node, steals_across; /* packets by where they came from */
-	uint64_t overflows;				/* objects that found no packet */
-	uint64_t wild; /* words in pointer slots that lie in the heap and are no object */
+	/* Packets that another marker gave: from the same L3, the same node, another node's queue; and those
+	 * with objects of this node that a marker of another node found and handed over. */
+	uint64_t steals_l3, steals_node, steals_across, delivered;
+	uint64_t overflows; /* objects that found no packet */
+	uint64_t wild;	    /* words in pointer slots that lie in the heap and are no object */
 };
 
 struct sm_marker {
@@ -54,6 +59,8 @@ struct sm_marker {
 /* -ENOMEM. */
 int sm__marker_init(struct sm_marker *k, struct sm_gc *gc, unsigned node);
 void sm__marker_fini(struct sm_marker *k);
+/* From now on the marker serves the node of the CPU it runs on. Precondition: it holds no entries. */
+void sm__marker_here(struct sm_marker *k);
 
 /* The object that starts at p (0 and addresses outside the heap are ignored) becomes grey. */
 void sm__mark_exact(struct sm_marker *k, uintptr_t p);

@@ -53,6 +53,7 @@ static void mark_some(struct sm_mark_worker *w)
 	struct sm_gc *gc = w->gc;
 	uint64_t t0 = sm__now_ns(), worked;
 
+	sm__marker_here(&w->marker);
 	sm__workq_enter(&gc->workq);
 	if (sm__workq_queued(&gc->workq)) {
 		sm_phase_enter(phases[w->kind]);
@@ -207,6 +208,7 @@ static void assist_slice(struct sm_mutator *m, uint64_t want)
 	if (sm__workq_queued(&gc->workq) == 0)
 		return;
 	sm_phase_enter(SM_PHASE_ASSIST);
+	sm__marker_here(k);
 	sm__workq_enter(&gc->workq);
 	done = sm__mark_drain(k, want);
 	sm__marker_give(k);

@@ -184,16 +184,6 @@ static struct sm_mutator *new_mutator(struct sm_gc *gc)
 	return m;
 }
 
-static unsigned node_here(struct sm_gc *gc, unsigned *l3)
-{
-	unsigned cpu = 0;
-
-	if (syscall(SYS_getcpu, &cpu, NULL, NULL) != 0 || cpu >= SM_MAX_CPUS)
-		cpu = 0;
-	*l3 = gc->config.cpu_l3[cpu];
-	return gc->config.heap.cpu_node[cpu];
-}
-
 /* Links m with the view of the latest handshake; true: it must scan its stack. */
 static bool join(struct sm_gc *gc, struct sm_mutator_priv *p)
 {
@@ -225,20 +215,19 @@ struct sm_mutator *sm_mutator_attach(struct sm_gc *gc)
 {
 	struct sm_mutator *m = new_mutator(gc);
 	struct sm_mutator_priv *p;
-	unsigned l3, node;
 	int err;
 
 	if (m == NULL)
 		return NULL;
 	p = m->priv;
-	node = node_here(gc, &l3);
 	/* The bounds first: once linked, a proxy may scan. */
 	err = stack_bounds(&p->stack_lo, &p->stack_hi);
 	if (err == 0)
-		err = sm__marker_init(&p->marker, gc, node);
-	p->marker.l3 = l3;
-	if (err == 0)
+		err = sm__marker_init(&p->marker, gc, 0);
+	if (err == 0) {
+		sm__marker_here(&p->marker);
 		err = sm__cache_init(&m->cache, gc->heap, m);
+	}
 	if (err) {
 		free_mutator(m);
 		errno = -err;

@@ -38,6 +38,7 @@ void sm__roots_scan_piece(struct sm_gc *gc, struct sm_marker *k, size_t index)
 	struct sm_roots *r = &gc->roots;
 	struct sm_root_piece *piece = &r->pieces[index];
 
+	k->n.root_pieces++;
 	k->n.scan_bytes += piece->nwords * sizeof(uintptr_t);
 	if (piece->handles) {
 		scan_handles(k, (struct sm_handle_block *)piece->start);
@@ -134,6 +135,7 @@ static void scan_now_locked(struct sm_gc *gc, const uintptr_t *start, size_t nwo
 
 	if (sm__marker_init(&k, gc, 0) != 0)
 		sm__fatal(__FILE__, __LINE__, "no memory for a marker");
+	sm__marker_here(&k);
 	sm__mark_words(&k, start, nwords);
 	sm__marker_give(&k);
 	atomic_fetch_add_explicit(&gc->found, k.n.objects, memory_order_seq_cst);

@@ -125,7 +125,26 @@ void sm__workq_put(struct sm_workq *q, unsigned node, struct sm_packet *p)
 		sm__event_signal(&q->work);
 }
 
-static struct sm_packet *take(struct sm_workq *q, struct sm_workq_node *w)
+/* So many of a queue's packets are looked at for one from the own L3; all are as good where there is one L3. */
+#define L3_LOOKS 16
+
+static struct sm_packet *unlink_nearest(struct sm_workq_node *w, uint32_t l3)
+{
+	struct sm_packet **at = &w->first, *p;
+
+	for (unsigned i = 0; i < L3_LOOKS && *at; i++, at = &(*at)->next) {
+		if ((*at)->l3 == l3)
+			break;
+	}
+	if (*at == NULL || (*at)->l3 != l3)
+		at = &w->first;
+	p = *at;
+	if (p)
+		*at = p->next;
+	return p;
+}
+
+static struct sm_packet *take(struct sm_workq *q, struct sm_workq_node *w, uint32_t l3)
 {
 	struct sm_packet *p;
 
@@ -133,22 +152,20 @@ static struct sm_packet *take(struct sm_workq *q, struct sm_workq_node *w)
 	if (sm_load_relaxed(&w->count) == 0)
 		return NULL;
 	sm_lock_acquire(&w->lock);
-	p = w->first;
-	if (p) {
-		w->first = p->next;
+	p = unlink_nearest(w, l3);
+	if (p)
 		sm_store_relaxed(&w->count, sm_load_relaxed(&w->count) - 1);
-	}
 	sm_lock_release(&w->lock);
 	if (p)
 		atomic_fetch_sub_explicit(&q->load, QUEUED, memory_order_seq_cst);
 	return p;
 }
 
-struct sm_packet *sm__workq_get(struct sm_workq *q, unsigned node, unsigned *from)
+struct sm_packet *sm__workq_get(struct sm_workq *q, unsigned node, uint32_t l3, unsigned *from)
 {
 	for (unsigned i = 0; i < q->nnodes; i++) {
 		unsigned n = q->near[node][i];
-		struct sm_packet *p = take(q, &q->node[n]);
+		struct sm_packet *p = take(q, &q->node[n], l3);
 
 		if (p) {
 			*from = n;

@@ -24,9 +24,13 @@
 
 struct sm_packet {
 	struct sm_packet *next;
+	const void *giver; /* who queued it: to be compared, no more */
+	uint32_t l3;	   /* where the giver ran; SM_NO_L3: on another node than the entries lie */
 	uint32_t n, cap;
 	uintptr_t entry[];
 };
+
+#define SM_NO_L3 UINT32_MAX
 
 struct sm_workq_node {
 	struct sm_lock lock;
@@ -66,11 +70,13 @@ void sm__workq_fini(struct sm_workq *q);
 /* An empty packet, or NULL: the limit is reached. */
 struct sm_packet *sm__workq_empty(struct sm_workq *q);
 void sm__workq_recycle(struct sm_workq *q, struct sm_packet *p);
-/* Queues a packet that has entries; wakes one parked worker. */
+/* Queues a packet that has entries, giver and l3; wakes one parked worker. */
 void sm__workq_put(struct sm_workq *q, unsigned node, struct sm_packet *p);
-/* A packet from `node`, else from the nearest node that has one; *from says which. NULL: none anywhere.
- * Precondition: the caller counts in active. */
-struct sm_packet *sm__workq_get(struct sm_workq *q, unsigned node, unsigned *from);
+/*
+ * A packet from `node`, one given from the same L3 if there is such among the latest, else from the nearest
+ * node that has one; *from says which. NULL: none anywhere. Precondition: the caller counts in active.
+ */
+struct sm_packet *sm__workq_get(struct sm_workq *q, unsigned node, uint32_t l3, unsigned *from);
 
 SM_INLINE void sm__workq_enter(struct sm_workq *q)
 {

@@ -98,6 +98,8 @@ void sm_text_value(double v, const char *unit, char *buf, size_t len)
 		bytes_text(v, buf, len);
 	else if (!strcmp(unit, "KiB"))
 		bytes_text(v * 1024, buf, len);
+	else if (!strcmp(unit, "%"))
+		snprintf(buf, len, "%.1f%%", v);
 	else if (n > 2 && !strcmp(unit + n - 2, "/s")) {
 		sm_text_count(v, buf, len);
 		n = strlen(buf);

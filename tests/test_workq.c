@@ -15,7 +15,7 @@ START_TEST(packets_come_and_go)
 
 	sm__workq_init(&q, &cfg, 1, 8, SM_MIB);
 	sm__workq_enter(&q);
-	ck_assert_ptr_null(sm__workq_get(&q, 0, &from));
+	ck_assert_ptr_null(sm__workq_get(&q, 0, 0, &from));
 	p = sm__workq_empty(&q);
 	ck_assert_ptr_nonnull(p);
 	ck_assert_uint_eq(p->cap, 8);
@@ -23,7 +23,7 @@ START_TEST(packets_come_and_go)
 	sm__workq_put(&q, 0, p);
 	ck_assert_uint_eq(sm__workq_queued(&q), 1);
 	ck_assert(!sm__workq_is_drained(&q));
-	other = sm__workq_get(&q, 0, &from);
+	other = sm__workq_get(&q, 0, 0, &from);
 	ck_assert_ptr_eq(other, p);
 	ck_assert_uint_eq(from, 0);
 	ck_assert(!sm__workq_is_drained(&q)); /* we are active */
@@ -72,7 +72,7 @@ START_TEST(nearest_node_first)
 		sm__workq_put(&q, i, p);
 	}
 	for (unsigned i = 0; i < 4; i++) {
-		struct sm_packet *p = sm__workq_get(&q, 0, &from);
+		struct sm_packet *p = sm__workq_get(&q, 0, 0, &from);
 
 		ck_assert_uint_eq(from, expect[i]);
 		ck_assert_uint_eq(p->entry[0], 8 * (expect[i] + 1));
@@ -81,6 +81,45 @@ START_TEST(nearest_node_first)
 	sm__workq_leave(&q);
 	sm__workq_fini(&q);
 	memset(&cfg, 0, sizeof(cfg));
+}
+END_TEST
+
+static void put_from(uint32_t l3, uintptr_t entry)
+{
+	struct sm_packet *p = sm__workq_empty(&q);
+
+	p->entry[p->n++] = entry;
+	p->l3 = l3;
+	sm__workq_put(&q, 0, p);
+}
+
+/* The latest packet of the own L3, else the latest of all. */
+START_TEST(own_l3_first)
+{
+	static const struct {
+		uint32_t l3;
+		uintptr_t expect;
+	} gets[] = {{2, 24}, {1, 32}, {SM_NO_L3 - 1, 40}, {1, 16}, {1, 8}};
+	unsigned from;
+
+	sm__workq_init(&q, &cfg, 1, 8, SM_MIB);
+	sm__workq_enter(&q);
+	put_from(1, 16);
+	put_from(3, 8);
+	put_from(2, 24);
+	put_from(1, 32);
+	put_from(SM_NO_L3, 40);
+	for (unsigned i = 0; i < sizeof(gets) / sizeof(gets[0]); i++) {
+		struct sm_packet *p = sm__workq_get(&q, 0, gets[i].l3, &from);
+
+		ck_assert_ptr_nonnull(p);
+		ck_assert_uint_eq(p->entry[0], gets[i].expect);
+		sm__workq_recycle(&q, p);
+	}
+	ck_assert_ptr_null(sm__workq_get(&q, 0, 1, &from));
+	ck_assert_uint_eq(sm__workq_queued(&q), 0);
+	sm__workq_leave(&q);
+	sm__workq_fini(&q);
 }
 END_TEST
 
@@ -96,7 +135,7 @@ static void *breed(void *arg)
 		struct sm_packet *p;
 
 		sm__workq_enter(&q);
-		p = sm__workq_get(&q, (unsigned)(uintptr_t)arg % 2, &from);
+		p = sm__workq_get(&q, (unsigned)(uintptr_t)arg % 2, 0, &from);
 		if (p == NULL) {
 			sm__workq_leave(&q);
 			if (sm__workq_is_drained(&q))
@@ -151,6 +190,7 @@ int main(void)
 	tcase_add_test(c, packets_come_and_go);
 	tcase_add_test(c, the_limit_holds);
 	tcase_add_test(c, nearest_node_first);
+	tcase_add_test(c, own_l3_first);
 	tcase_add_loop_test(c, drained_means_drained, 0, 5);
 	suite_add_tcase(s, c);
 	return sm_test_run(s);

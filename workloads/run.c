@@ -171,6 +171,13 @@ static void add_totals(struct sm_totals *sum, const struct sm_totals *from, cons
 	GROWS(total_marked_objects);
 	GROWS(allocated_bytes);
 	GROWS(stall_total_ns);
+	GROWS(total_scanned_local);
+	GROWS(total_scanned_remote);
+	GROWS(total_steals_l3);
+	GROWS(total_steals_node);
+	GROWS(total_steals_across);
+	GROWS(total_delivered);
+	GROWS(total_overflows);
 	GROWS(stalls);
 #undef GROWS
 	sum->ns += sm_clock_delta(from->ns, to->ns);

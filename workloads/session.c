@@ -231,6 +231,28 @@ static void report_memory(struct sm_run *run)
 	sm_run_result_int(run, "context_switches", u->ru_nvcsw + u->ru_nivcsw, "switches");
 }
 
+/* Who marked what: near its memory or not, and how work moved between markers. */
+static void report_locality(struct sm_run *run)
+{
+	const struct sm_gc_stats *g = &run->timed.gc;
+	uint64_t scanned = g->total_scanned_local + g->total_scanned_remote;
+
+	sm_run_result_int(run, "mark_local_objects", (int64_t)g->total_scanned_local, "objects");
+	sm_run_result_int(run, "mark_remote_objects", (int64_t)g->total_scanned_remote, "objects");
+	if (sm_gc_heap(run->gc)->nnodes < 2)
+		sm_run_result_none(run, "mark_local_share", "%", "the heap has one node");
+	else if (scanned == 0)
+		sm_run_result_none(run, "mark_local_share", "%", "nothing was scanned in the timed part");
+	else
+		sm_run_result_double(run, "mark_local_share",
+				     100.0 * (double)g->total_scanned_local / (double)scanned, "%");
+	sm_run_result_int(run, "steals_l3", (int64_t)g->total_steals_l3, "packets");
+	sm_run_result_int(run, "steals_node", (int64_t)g->total_steals_node, "packets");
+	sm_run_result_int(run, "steals_across", (int64_t)g->total_steals_across, "packets");
+	sm_run_result_int(run, "delivered", (int64_t)g->total_delivered, "packets");
+	sm_run_result_int(run, "mark_overflows", (int64_t)g->total_overflows, "objects");
+}
+
 static void report_collector(struct sm_run *run)
 {
 	const struct sm_gc_stats *g = &run->timed.gc;
@@ -292,6 +314,7 @@ static void report(struct sm_run *run)
 	report_memory(run);
 	if (run->gc != NULL) {
 		report_collector(run);
+		report_locality(run);
 		report_stalls(run);
 	} else {
 		sm_run_result_none(run, "gc_cycles", "cycles", "no collector");
