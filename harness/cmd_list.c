@@ -65,8 +65,10 @@ static void list_places(void)
 	     "  one-per-core  the first PU of each core (what runs when nothing is said, where it fits)\n"
 	     "  none          not pinned\n"
 	     "Placement of mark workers (--mark-place):\n"
-	     "  dedicated     cores of their own\n"
-	     "  shared        on the mutators' cores\n"
+	     "  auto          cores of their own while there are enough, then one to a core, the emptiest "
+	     "first\n"
+	     "  dedicated     cores of their own, or not at all\n"
+	     "  shared        on the mutators' CPUs, one beside each; more than those as auto does\n"
 	     "  sibling       on SMT siblings of the mutators' cores\n"
 	     "  remote-node   on another node than the mutators'\n"
 	     "  none          not pinned");

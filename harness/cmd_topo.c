@@ -22,9 +22,10 @@ static const char help[] =
 	"\n"
 	"  --xml FILE          plan for another machine: hwloc XML (lstopo --of xml FILE)\n"
 	"  --synthetic STRING  plan for an invented one, in hwloc's notation\n"
-	"  --place P           mutators: compact, scatter, per-node, one-per-core, none (default compact)\n"
-	"  --mark-place P      mark workers: dedicated, shared, sibling, remote-node, none (default "
-	"dedicated)\n"
+	"  --place P           mutators: compact, scatter, per-node, one-per-core, none (default as run:\n"
+	"                      one-per-core where they fit, else compact)\n"
+	"  --mark-place P      mark workers: auto, dedicated, shared, sibling, remote-node, none\n"
+	"                      (default auto)\n"
 	"  --threads N         mutator threads to place\n"
 	"  --workers N         mark workers to place\n"
 	"  --format F          table (default) or json\n"
@@ -37,7 +38,7 @@ static const char help[] =
 struct topo_options {
 	struct sm_topology_source from;
 	struct sm_place_request place;
-	bool plan, json;
+	bool plan, json, place_given;
 };
 
 static int usage(const char *message)
@@ -68,7 +69,9 @@ static int parse_option(int c, struct topo_options *o)
 	switch (c) {
 	case 'x': o->from.xml = optarg; return 0;
 	case 's': o->from.synthetic = optarg; return 0;
-	case 'p': return sm_place_parse(optarg, &o->place.place, err, sizeof(err)) ? usage(err) : 0;
+	case 'p':
+		o->place_given = true;
+		return sm_place_parse(optarg, &o->place.place, err, sizeof(err)) ? usage(err) : 0;
 	case 'm': return sm_mark_place_parse(optarg, &o->place.mark_place, err, sizeof(err)) ? usage(err) : 0;
 	case 't': o->plan = true; return parse_count("--threads", optarg, &o->place.threads);
 	case 'w': o->plan = true; return parse_count("--workers", optarg, &o->place.workers);
@@ -197,6 +200,10 @@ static void print_machine(const struct sm_topology *t)
 
 static void print_plan(const struct sm_topology *t, const struct sm_placement *p)
 {
+	char text[SM_PLACED_TEXT];
+
+	sm_placement_describe(t, p, text, sizeof(text));
+	printf("\n%s\n", text);
 	printf("\n%-12s %5s %5s %5s %4s %4s %7s%s\n", "role", "index", "pu", "core", "l3", "node", "package",
 	       t->n_kinds > 1 ? " kind" : "");
 	for (unsigned i = 0; i < p->n; i++) {
@@ -293,6 +300,10 @@ static void json_machine(const struct sm_topology *t, cJSON *root)
 static void json_plan(const struct sm_topology *t, const struct sm_placement *p, cJSON *root)
 {
 	cJSON *list = cJSON_AddArrayToObject(root, "placement");
+	char text[SM_PLACED_TEXT];
+
+	sm_placement_describe(t, p, text, sizeof(text));
+	cJSON_AddStringToObject(root, "placed", text);
 
 	for (unsigned i = 0; i < p->n; i++) {
 		const struct sm_place_thread *th = &p->threads[i];
@@ -334,6 +345,19 @@ static int print_json(const struct sm_topology *t, const struct sm_placement *p,
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
+/* As `spanmark run` places: what was not said takes one-per-core, and compact where that has no room. */
+static int make_plan(const struct sm_topology *t, const struct topo_options *o, struct sm_placement *plan,
+		     char *err, size_t errlen)
+{
+	struct sm_place_request r = o->place;
+	int rc = sm_placement_plan(t, &r, plan, err, errlen);
+
+	if (rc != -EINVAL || o->place_given)
+		return rc;
+	r.place = SM_PLACE_COMPACT;
+	return sm_placement_plan(t, &r, plan, err, errlen);
+}
+
 static int show(const struct topo_options *o)
 {
 	struct sm_placement plan = {0};
@@ -343,7 +367,7 @@ static int show(const struct topo_options *o)
 
 	if (sm_topology_load(&o->from, &t, err, sizeof(err)))
 		return usage(err);
-	if (o->plan && sm_placement_plan(t, &o->place, &plan, err, sizeof(err))) {
+	if (o->plan && make_plan(t, o, &plan, err, sizeof(err))) {
 		sm_topology_free(t);
 		return usage(err);
 	}
@@ -376,7 +400,7 @@ int sm_cmd_topo(int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
-	struct topo_options o = {.place = {.place = SM_PLACE_COMPACT, .mark_place = SM_MARK_DEDICATED}};
+	struct topo_options o = {.place = {.place = SM_PLACE_ONE_PER_CORE, .mark_place = SM_MARK_AUTO}};
 	int c, rc;
 
 	optind = 0;

@@ -76,12 +76,15 @@ static cJSON *cpus_json(const struct sm_case *c, enum sm_role role)
 }
 
 /* What the report shows of it. */
-static cJSON *placement_json(const struct sm_case *c)
+static cJSON *placement_json(const struct sm_plan *p, const struct sm_case *c)
 {
 	cJSON *obj = cJSON_CreateObject();
+	char text[SM_PLACED_TEXT];
 
 	cJSON_AddStringToObject(obj, "place", sm_place_name(c->place));
 	cJSON_AddStringToObject(obj, "mark_place", sm_mark_place_name(c->mark_place));
+	sm_placement_describe(p->topology, &c->placement, text, sizeof(text));
+	cJSON_AddStringToObject(obj, "placed", text);
 	cJSON_AddNumberToObject(obj, "threads", c->threads);
 	cJSON_AddNumberToObject(obj, "workers", c->workers);
 	cJSON_AddItemToObject(obj, "mutator_cpus", cpus_json(c, SM_ROLE_MUTATOR));
@@ -119,7 +122,7 @@ char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, un
 	cJSON_AddStringToObject(job, "backend", sm_wl_backend_name(c->backend));
 	cJSON_AddItemToObject(job, "params", params_json(c->params));
 	cJSON_AddItemToObject(job, "config", config_json(c));
-	cJSON_AddItemToObject(job, "placement", placement_json(c));
+	cJSON_AddItemToObject(job, "placement", placement_json(p, c));
 	cJSON_AddNumberToObject(job, "group", group);
 	cJSON_AddNumberToObject(job, "pass", pass);
 	cJSON_AddNumberToObject(job, "rep", rep);

@@ -301,7 +301,7 @@ static const struct sm_option table[] = {
 	{"place", 0, "POLICY,..", "which cores the mutators are pinned to",
 	 "compact|scatter|per-node|one-per-core|none", take_words, AT(place)},
 	{"mark-place", 0, "POLICY,..", "which cores the mark workers are pinned to",
-	 "dedicated|shared|sibling|remote-node|none", take_words, AT(mark_place)},
+	 "auto|dedicated|shared|sibling|remote-node|none", take_words, AT(mark_place)},
 	{"set", 's', "KEY=VALUE", "a setting of heap or collector (spanmark list); V1,V2 runs each", NULL,
 	 take_pair, AT(settings)},
 	{"reps", 'n', "N", "repetitions of everything: 3, with --quick 1", NULL, take_reps, 0},

@@ -91,30 +91,23 @@ static int try_place(const struct sm_topology *t, struct sm_case *c, enum sm_pla
 
 /*
  * What the user named is done or refused. What was left open takes the best that the machine can give:
- * mutators one to a core, else packed; mark workers on cores of their own, else on siblings, else beside the
- * mutators.
+ * mutators one to a core, else packed; mark workers as policy auto says.
  */
 static int place_case(const struct sm_run_options *o, struct sm_plan *p, struct sm_case *c, char *err,
 		      size_t errlen)
 {
 	static const enum sm_place places[] = {SM_PLACE_ONE_PER_CORE, SM_PLACE_COMPACT};
-	static const enum sm_mark_place marks[] = {SM_MARK_DEDICATED, SM_MARK_SIBLING, SM_MARK_SHARED};
-	size_t nplaces = o->place.n ? 1 : 2, nmarks = o->mark_place.n ? 1 : 3;
+	size_t nplaces = o->place.n ? 1 : 2;
+	enum sm_mark_place mark = o->mark_place.n ? c->mark_place : SM_MARK_AUTO;
 	int rc = -EINVAL;
 
 	if (c->backend != SM_WL_GC) {
 		c->workers = 0;
-		nmarks = 1;
+		mark = SM_MARK_NONE;
 	} else if (c->workers == 0)
 		c->workers = default_workers(c, p->topology);
-	for (size_t i = 0; i < nplaces && rc == -EINVAL; i++) {
-		for (size_t k = 0; k < nmarks && rc == -EINVAL; k++)
-			rc = try_place(p->topology, c, o->place.n ? c->place : places[i],
-				       c->backend != SM_WL_GC ? SM_MARK_NONE
-				       : o->mark_place.n      ? c->mark_place
-							      : marks[k],
-				       err, errlen);
-	}
+	for (size_t i = 0; i < nplaces && rc == -EINVAL; i++)
+		rc = try_place(p->topology, c, o->place.n ? c->place : places[i], mark, err, errlen);
 	return rc;
 }
 
@@ -306,8 +299,12 @@ void sm_plan_free(struct sm_plan *p)
 
 /* ---- --dry-run ----------------------------------------------------------------------------------- */
 
-static void print_placement(const struct sm_case *c, FILE *out)
+static void print_placement(const struct sm_plan *p, const struct sm_case *c, FILE *out)
 {
+	char text[SM_PLACED_TEXT];
+
+	sm_placement_describe(p->topology, &c->placement, text, sizeof(text));
+	fprintf(out, "    %s\n", text);
 	for (unsigned i = 0; i < c->placement.n; i++) {
 		const struct sm_place_thread *t = &c->placement.threads[i];
 
@@ -333,6 +330,6 @@ void sm_plan_print(const struct sm_plan *p, FILE *out)
 
 		fprintf(out, "  %s, place %s, mark-place %s\n", c->label, sm_place_name(c->place),
 			c->backend == SM_WL_GC ? sm_mark_place_name(c->mark_place) : "none");
-		print_placement(c, out);
+		print_placement(p, c, out);
 	}
 }

@@ -1,6 +1,6 @@
 /*
  * table.h: the parts of the table writer: writer_table.c prints the head and the results, table_counters.c
- * counters and stalls, table_notes.c what one must know to read them; table_text.c is what they share.
+ * counters and stalls, table_cases.c what tells cases apart, table_notes.c what one must know to read them; table_text.c is what they share.
  */
 #ifndef SM_HARNESS_TABLE_H
 #define SM_HARNESS_TABLE_H
@@ -15,6 +15,7 @@ struct sm_table {
 	const struct sm_writer *w;
 	FILE *out;
 	struct sm_summary summary;
+	struct cJSON *families;
 	const char *notes[SM_TABLE_NOTES]; /* reasons, [0] is note 1 */
 	size_t nnotes;
 	bool scaled, outliers; /* a mark was printed: explain it */
@@ -54,8 +55,12 @@ void sm__table_put_na(struct sm_table *t, int width, const char *reason);
 /* The median of a result of the group. */
 void sm__table_put_result(struct sm_table *t, size_t first, const char *name, int width);
 
-/* Another group of the same workload and backend: then the line of its parameters tells them apart. */
-bool sm__table_has_twin(const struct sm_report *r, size_t first);
+/* ---- table_cases.c --------------------------------------------------------------------------------- */
+
+/* Built once for a table: what varies between the cases of each workload and backend. */
+struct cJSON *sm__table_families(const struct sm_report *r);
+/* Another group of the same workload and backend: then a line of what differs tells them apart. */
+bool sm__table_has_twin(const struct sm_table *t, size_t first);
 void sm__table_case_line(struct sm_table *t, size_t first);
 
 /* ---- the parts ------------------------------------------------------------------------------------- */

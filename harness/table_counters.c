@@ -66,7 +66,7 @@ static void write_block(struct sm_table *t, size_t from, size_t to)
 		const struct sm_record *rec = &t->r->records[row->first];
 		bool repeats = i > 0 && row->group == last;
 
-		if (!repeats && sm__table_has_twin(t->r, row->first))
+		if (!repeats && sm__table_has_twin(t, row->first))
 			sm__table_case_line(t, row->first);
 		sm__table_put_names(t, rec, !repeats);
 		fputc(' ', t->out);
@@ -138,10 +138,15 @@ static bool write_stall_row(struct sm_table *t, size_t first, const char *cause,
 static void write_stall_group(struct sm_table *t, size_t first)
 {
 	const struct sm_record *rec = sm__table_with_results(t->r, first);
+	const char *reason;
+	struct sm_stats s;
 	bool named;
 
 	if (!rec || !sm_record_result(rec, "stalls"))
 		return;
+	if (sm_summary_result(t->r, rec->group, "stalls", &s, NULL, &reason) && s.max > 0 &&
+	    sm__table_has_twin(t, first))
+		sm__table_case_line(t, first);
 	named = write_stall_row(t, first, "", "all", true);
 	for (size_t i = 0; i < rec->nresults; i++) {
 		const char *name = rec->results[i].name;

@@ -3,6 +3,7 @@
  */
 #include "harness/table.h"
 
+#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,9 +36,9 @@ static void write_legend(struct sm_table *t)
 {
 	const struct sm_summary *u = &t->summary;
 
+	fputc('\n', t->out);
 	if (u->nrows == 0 || u->ncolumns == 0)
 		return;
-	fputc('\n', t->out);
 	for (size_t i = 0; i < u->ncolumns; i++) {
 		const struct sm_column *c = &u->columns[i];
 		char text[512], head[32], event[256];
@@ -174,6 +175,45 @@ static void write_repetitions(struct sm_table *t)
 	}
 }
 
+/* How the planner seated mark workers (placement.h, sm_placement_describe); the same words once. NULL: it did not. */
+static char *placed(const struct sm_record *rec)
+{
+	cJSON *placement = cJSON_Parse(rec->placement);
+	const cJSON *text = cJSON_GetObjectItemCaseSensitive(placement, "placed");
+	const cJSON *workers = cJSON_GetObjectItemCaseSensitive(placement, "workers");
+	char *copy = cJSON_IsString(text) && cJSON_IsNumber(workers) && workers->valuedouble > 0
+			     ? strdup(text->valuestring)
+			     : NULL;
+
+	cJSON_Delete(placement);
+	return copy;
+}
+
+static void write_placed(struct sm_table *t)
+{
+	char **said = calloc(t->r->nrecords + 1, sizeof(*said));
+	size_t n = 0;
+
+	for (size_t i = 0; said && i < t->r->nrecords; i++) {
+		char *text = NULL;
+		bool known = i > 0 && t->r->records[i].group == t->r->records[i - 1].group;
+
+		if (!known)
+			text = placed(&t->r->records[i]);
+		for (size_t k = 0; text && k < n; k++)
+			known |= !strcmp(said[k], text);
+		if (!text || known) {
+			free(text);
+			continue;
+		}
+		sm__table_wrap_text(t->out, "placed", 9, text);
+		said[n++] = text;
+	}
+	while (n > 0)
+		free(said[--n]);
+	free(said);
+}
+
 /* The cost of counting, where the workers measured it: the worst sample's. */
 static void write_cost(struct sm_table *t)
 {
@@ -210,6 +250,7 @@ void sm__table_notes(struct sm_table *t)
 {
 	write_legend(t);
 	write_marks(t);
+	write_placed(t);
 	write_cost(t);
 	write_calibration(t);
 	write_warnings(t);

@@ -3,7 +3,6 @@
  */
 #include "harness/table.h"
 
-#include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,53 +139,4 @@ void sm__table_put_result(struct sm_table *t, size_t first, const char *name, in
 	}
 	sm_text_value(s.median, unit, text, sizeof(text));
 	fprintf(t->out, " %*s", width, text);
-}
-
-/* ---- cases --------------------------------------------------------------------------------------- */
-
-/* Another group of the same workload and backend: then the line of its parameters tells them apart. */
-bool sm__table_has_twin(const struct sm_report *r, size_t first)
-{
-	const struct sm_record *a = &r->records[first];
-
-	for (size_t i = 0; i < r->nrecords; i++) {
-		const struct sm_record *b = &r->records[i];
-
-		if (b->group != a->group && !strcmp(a->workload, b->workload) &&
-		    !strcmp(a->backend, b->backend))
-			return true;
-	}
-	return false;
-}
-
-/* Calls wrap_word with each key=value of a JSON object. */
-static void wrap_pairs(struct sm_wrap *w, const char *json)
-{
-	cJSON *obj = cJSON_Parse(json);
-	const cJSON *item;
-
-	cJSON_ArrayForEach(item, obj)
-	{
-		char *value = cJSON_IsString(item) ? NULL : cJSON_PrintUnformatted(item);
-		char word[256];
-
-		if (!cJSON_IsString(item) && !value)
-			continue;
-		snprintf(word, sizeof(word), "%s=%s", item->string, value ? value : item->valuestring);
-		sm__table_wrap_word(w, word);
-		free(value);
-	}
-	cJSON_Delete(obj);
-}
-
-void sm__table_case_line(struct sm_table *t, size_t first)
-{
-	const struct sm_record *rec = &t->r->records[first];
-	struct sm_wrap w = {t->out, 2, 2};
-
-	fprintf(t->out, "%s  ", SM_DIM(t));
-	wrap_pairs(&w, rec->params);
-	wrap_pairs(&w, rec->config);
-	wrap_pairs(&w, rec->placement);
-	fprintf(t->out, "%s\n", SM_PLAIN(t));
 }

@@ -127,7 +127,7 @@ static void write_result_row(struct sm_table *t, size_t first)
 {
 	const struct sm_record *rec = &t->r->records[first];
 
-	if (sm__table_has_twin(t->r, first))
+	if (sm__table_has_twin(t, first))
 		sm__table_case_line(t, first);
 	sm__table_put_names(t, rec, true);
 	if (all_failed(t->r, first)) {
@@ -161,6 +161,8 @@ static void write_more(struct sm_table *t, size_t first)
 		    !sm_summary_result(t->r, rec->group, rec->results[i].name, &s, &unit, &reason))
 			continue;
 		if (!any) {
+			if (sm__table_has_twin(t, first))
+				sm__table_case_line(t, first);
 			sm__table_put_names(t, rec, true);
 			fputc(' ', t->out);
 		}
@@ -214,6 +216,7 @@ int sm_write_table(const struct sm_report *r, const struct sm_writer *w, FILE *o
 
 	if (rc)
 		return rc;
+	t.families = sm__table_families(r);
 	write_head(&t);
 	if (r->nrecords > 0)
 		write_results(&t);
@@ -221,6 +224,7 @@ int sm_write_table(const struct sm_report *r, const struct sm_writer *w, FILE *o
 	sm__table_stalls(&t);
 	sm__table_each_group(&t, write_output);
 	sm__table_notes(&t);
+	cJSON_Delete(t.families);
 	sm_summary_free(&t.summary);
 	return 0;
 }

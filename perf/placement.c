@@ -1,5 +1,5 @@
-/* Placement policies; what each one means is told in placement.h. */
-#include "perf/placement.h"
+/* Placement of mutators, and the plan as a whole; what each policy means is told in placement.h. */
+#include "perf/placement_priv.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -8,26 +8,12 @@
 #include <string.h>
 
 static const char *const place_names[] = {"compact", "scatter", "per-node", "one-per-core", "none"};
-static const char *const mark_names[] = {"dedicated", "shared", "sibling", "remote-node", "none"};
+static const char *const mark_names[] = {"auto", "dedicated", "shared", "sibling", "remote-node", "none"};
 
 #define PLACE_LIST "compact, scatter, per-node, one-per-core, none"
-#define MARK_LIST  "dedicated, shared, sibling, remote-node, none"
+#define MARK_LIST  "auto, dedicated, shared, sibling, remote-node, none"
 
-struct plan {
-	const struct sm_topology *t;
-	const struct sm_place_request *r;
-	struct sm_placement *out;
-	int *order;    /* candidate PUs, best first */
-	int n_order;   /* how many */
-	int *pu_users; /* [n_pus]: threads placed there */
-	int *core_users;
-	char *err;
-	size_t errlen;
-};
-
-static int refuse(struct plan *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static int refuse(struct plan *p, const char *fmt, ...)
+int sm__place_refuse(struct sm__place_plan *p, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -38,7 +24,7 @@ static int refuse(struct plan *p, const char *fmt, ...)
 	return -EINVAL;
 }
 
-static void place(struct plan *p, enum sm_role role, unsigned index, int pu)
+void sm__place_put(struct sm__place_plan *p, enum sm_role role, unsigned index, int pu)
 {
 	struct sm_place_thread *th = &p->out->threads[p->out->n++];
 
@@ -65,14 +51,20 @@ static void place(struct plan *p, enum sm_role role, unsigned index, int pu)
 	th->kind = u->kind;
 	th->node_os = p->t->nodes[u->node].os;
 	p->pu_users[pu]++;
-	p->core_users[u->core]++;
+	if (role == SM_ROLE_MUTATOR) {
+		p->core_mutators[u->core]++;
+		p->node_mutators[u->node]++;
+	} else {
+		p->core_workers[u->core]++;
+		p->node_workers[u->node]++;
+	}
 }
 
 /*
  * Rank of a PU among the allowed PUs of its core (0 = the one to use first). Disallowed siblings do not count: under
  * `taskset` to the second sibling of each core that sibling is the core's first.
  */
-static int smt_rank(const struct sm_topology *t, int pu)
+int sm__place_smt_rank(const struct sm_topology *t, int pu)
 {
 	int rank = 0;
 
@@ -81,28 +73,28 @@ static int smt_rank(const struct sm_topology *t, int pu)
 	return rank;
 }
 
-static int allowed_cores(const struct sm_topology *t)
+int sm__place_cores(const struct sm_topology *t)
 {
 	int n = 0;
 
 	for (int i = 0; i < t->n_pus; i++)
-		n += t->pus[i].allowed && smt_rank(t, i) == 0;
+		n += t->pus[i].allowed && sm__place_smt_rank(t, i) == 0;
 	return n;
 }
 
 /* ---- mutators -------------------------------------------------------------------------------- */
 
-static void order_compact(struct plan *p)
+static void order_compact(struct sm__place_plan *p)
 {
 	for (int i = 0; i < p->t->n_pus; i++)
 		if (p->t->pus[i].allowed)
 			p->order[p->n_order++] = i;
 }
 
-static void order_one_per_core(struct plan *p)
+static void order_one_per_core(struct sm__place_plan *p)
 {
 	for (int i = 0; i < p->t->n_pus; i++)
-		if (p->t->pus[i].allowed && smt_rank(p->t, i) == 0)
+		if (p->t->pus[i].allowed && sm__place_smt_rank(p->t, i) == 0)
 			p->order[p->n_order++] = i;
 }
 
@@ -110,7 +102,7 @@ static void order_one_per_core(struct plan *p)
  * Scatter, greedily: each next PU is the one whose core, then package, node, L3 hold the fewest threads so far.
  * O(n^2) in PUs: a million steps for 1024 CPUs.
  */
-static void order_scatter(struct plan *p)
+static void order_scatter(struct sm__place_plan *p)
 {
 	const struct sm_topology *t = p->t;
 	int *use = calloc((size_t)(t->n_cores + t->n_packages + t->n_nodes + t->n_l3s + t->n_pus + 5),
@@ -155,12 +147,12 @@ static void order_scatter(struct plan *p)
 }
 
 /* The next free PU of a node: first PUs of cores before siblings. */
-static int next_in_node(struct plan *p, int node)
+static int next_in_node(struct sm__place_plan *p, int node)
 {
 	for (int smt = 0; smt < p->t->max_smt; smt++)
 		for (int i = 0; i < p->t->n_pus; i++)
 			if (p->t->pus[i].allowed && p->t->pus[i].node == node && !p->pu_users[i] &&
-			    smt_rank(p->t, i) == smt)
+			    sm__place_smt_rank(p->t, i) == smt)
 				return i;
 	return SM_NONE;
 }
@@ -175,7 +167,7 @@ static int allowed_in_node(const struct sm_topology *t, int node)
 }
 
 /* Equal blocks; a node that is too small for its share passes the rest on to the next one. */
-static void place_per_node(struct plan *p)
+static void place_per_node(struct sm__place_plan *p)
 {
 	unsigned left = p->r->threads, index = 0, carry;
 	int nodes = 0;
@@ -197,7 +189,7 @@ static void place_per_node(struct plan *p)
 
 				if (pu == SM_NONE)
 					break;
-				place(p, SM_ROLE_MUTATOR, index++, pu);
+				sm__place_put(p, SM_ROLE_MUTATOR, index++, pu);
 				left--;
 				carry = 1;
 			}
@@ -207,23 +199,24 @@ static void place_per_node(struct plan *p)
 	}
 }
 
-static int plan_mutators(struct plan *p)
+static int plan_mutators(struct sm__place_plan *p)
 {
 	const struct sm_place_request *r = p->r;
-	int limit = r->place == SM_PLACE_ONE_PER_CORE ? allowed_cores(p->t) : p->t->n_allowed;
+	int limit = r->place == SM_PLACE_ONE_PER_CORE ? sm__place_cores(p->t) : p->t->n_allowed;
 
 	if (r->place == SM_PLACE_NONE) {
 		for (unsigned i = 0; i < r->threads; i++)
-			place(p, SM_ROLE_MUTATOR, i, SM_NONE);
+			sm__place_put(p, SM_ROLE_MUTATOR, i, SM_NONE);
 		return 0;
 	}
 	if (r->threads > (unsigned)limit)
-		return refuse(p,
-			      "--threads %u: --place %s has room for %d on this topology (%d PUs, %d cores); "
-			      "allowed: 1 to %d, "
-			      "or --place none",
-			      r->threads, place_names[r->place], limit, p->t->n_allowed, allowed_cores(p->t),
-			      limit);
+		return sm__place_refuse(
+			p,
+			"--threads %u: --place %s has room for %d on this topology (%d PUs, %d cores); "
+			"allowed: 1 to %d, "
+			"or --place none",
+			r->threads, sm_place_name(r->place), limit, p->t->n_allowed, sm__place_cores(p->t),
+			limit);
 	if (r->place == SM_PLACE_PER_NODE) {
 		place_per_node(p);
 		return 0;
@@ -237,156 +230,14 @@ static int plan_mutators(struct plan *p)
 	if (p->n_order < (int)r->threads)
 		return -ENOMEM;
 	for (unsigned i = 0; i < r->threads; i++)
-		place(p, SM_ROLE_MUTATOR, i, p->order[i]);
-	return 0;
-}
-
-/* ---- mark workers ---------------------------------------------------------------------------- */
-
-/* The mutator that worker i belongs to; NULL when there is none that is pinned. */
-static const struct sm_place_thread *partner(const struct plan *p, unsigned worker)
-{
-	const struct sm_place_thread *m;
-
-	if (!p->r->threads)
-		return NULL;
-	m = &p->out->threads[worker % p->r->threads];
-	return m->pu == SM_NONE ? NULL : m;
-}
-
-/* How far a PU is from a mutator: same L3, same node, then by distance. */
-static unsigned farness(const struct plan *p, const struct sm_place_thread *m, int pu)
-{
-	const struct sm_topo_pu *u = &p->t->pus[pu];
-
-	if (!m)
-		return 0;
-	if (u->node != m->node)
-		return 2 + sm_topology_distance(p->t, m->node, u->node);
-	return u->l3 == m->l3 ? 0 : 1;
-}
-
-/* An unused core, nearest to mutator m, not on m's node when `remote`. */
-static int free_core(const struct plan *p, const struct sm_place_thread *m, bool remote)
-{
-	int best = SM_NONE;
-
-	for (int i = 0; i < p->t->n_pus; i++) {
-		if (!p->t->pus[i].allowed || smt_rank(p->t, i) || p->core_users[p->t->pus[i].core])
-			continue;
-		if (remote && m && p->t->pus[i].node == m->node)
-			continue;
-		if (best == SM_NONE || farness(p, m, i) < farness(p, m, best))
-			best = i;
-	}
-	return best;
-}
-
-static int free_sibling(const struct plan *p, int core)
-{
-	const struct sm_topo_core *c = &p->t->cores[core];
-
-	for (int i = c->first_pu; i < c->first_pu + c->n_pus; i++)
-		if (p->t->pus[i].allowed && !p->pu_users[i])
-			return i;
-	return SM_NONE;
-}
-
-static int worker_dedicated(struct plan *p, unsigned i)
-{
-	int pu = free_core(p, partner(p, i), false);
-	int cores = allowed_cores(p->t);
-
-	if (pu == SM_NONE)
-		return refuse(p,
-			      "--workers %u: --mark-place dedicated needs a core for each worker beside %u "
-			      "mutators and this "
-			      "topology has %d cores in all; allowed: 0 to %u workers here, fewer --threads, "
-			      "or --mark-place "
-			      "shared",
-			      p->r->workers, p->r->threads, cores, i);
-	place(p, SM_ROLE_WORKER, i, pu);
-	return 0;
-}
-
-static int worker_sibling(struct plan *p, unsigned i)
-{
-	int pu = SM_NONE;
-
-	if (p->t->max_smt < 2)
-		return refuse(p,
-			      "--mark-place sibling: this topology has no SMT siblings; allowed: dedicated, "
-			      "shared%s, none",
-			      p->t->n_cpu_nodes > 1 ? ", remote-node" : "");
-	for (unsigned k = 0; pu == SM_NONE && k < p->r->threads; k++) {
-		const struct sm_place_thread *m = partner(p, i + k);
-
-		if (m)
-			pu = free_sibling(p, m->core);
-	}
-	if (pu == SM_NONE)
-		return refuse(p,
-			      "--workers %u: --mark-place sibling finds no free sibling for worker %u beside "
-			      "%u mutators "
-			      "(--place %s); allowed: 0 to %u workers here, --place one-per-core, or "
-			      "--mark-place shared",
-			      p->r->workers, i, p->r->threads, place_names[p->r->place], i);
-	place(p, SM_ROLE_WORKER, i, pu);
-	return 0;
-}
-
-static int worker_remote(struct plan *p, unsigned i)
-{
-	int pu;
-
-	if (p->t->n_cpu_nodes < 2)
-		return refuse(p,
-			      "--mark-place remote-node: this topology has one node with CPUs; allowed: "
-			      "dedicated, shared%s, "
-			      "none",
-			      p->t->max_smt > 1 ? ", sibling" : "");
-	pu = free_core(p, partner(p, i), true);
-	if (pu == SM_NONE)
-		return refuse(p,
-			      "--workers %u: --mark-place remote-node finds no free core on another node for "
-			      "worker %u "
-			      "(--threads %u --place %s); allowed: 0 to %u workers here, fewer --threads, or "
-			      "--place compact",
-			      p->r->workers, i, p->r->threads, place_names[p->r->place], i);
-	place(p, SM_ROLE_WORKER, i, pu);
-	return 0;
-}
-
-static int worker_shared(struct plan *p, unsigned i)
-{
-	const struct sm_place_thread *m = partner(p, i);
-	int pu = m ? m->pu : SM_NONE;
-
-	/* No mutator that is pinned: any allowed PU, in topology order, is as good. */
-	for (int k = 0, skip = (int)(i % (unsigned)p->t->n_allowed); pu == SM_NONE && k < p->t->n_pus; k++)
-		if (p->t->pus[k].allowed && !skip--)
-			pu = k;
-	place(p, SM_ROLE_WORKER, i, pu);
-	return 0;
-}
-
-static int plan_worker(struct plan *p, unsigned i)
-{
-	switch (p->r->mark_place) {
-	case SM_MARK_DEDICATED: return worker_dedicated(p, i);
-	case SM_MARK_SIBLING: return worker_sibling(p, i);
-	case SM_MARK_REMOTE_NODE: return worker_remote(p, i);
-	case SM_MARK_SHARED: return worker_shared(p, i);
-	case SM_MARK_NONE: break;
-	}
-	place(p, SM_ROLE_WORKER, i, SM_NONE);
+		sm__place_put(p, SM_ROLE_MUTATOR, i, p->order[i]);
 	return 0;
 }
 
 int sm_placement_plan(const struct sm_topology *t, const struct sm_place_request *r, struct sm_placement *out,
 		      char *err, size_t errlen)
 {
-	struct plan p = {.t = t, .r = r, .out = out, .err = err, .errlen = errlen};
+	struct sm__place_plan p = {.t = t, .r = r, .out = out, .err = err, .errlen = errlen};
 	size_t total = (size_t)r->threads + r->workers;
 	int rc = -ENOMEM;
 
@@ -394,17 +245,26 @@ int sm_placement_plan(const struct sm_topology *t, const struct sm_place_request
 	out->threads = calloc(total ? total : 1, sizeof(*out->threads));
 	p.order = calloc((size_t)t->n_pus, sizeof(int));
 	p.pu_users = calloc((size_t)t->n_pus, sizeof(int));
-	p.core_users = calloc((size_t)t->n_cores, sizeof(int));
-	if (out->threads && p.order && p.pu_users && p.core_users) {
+	p.core_mutators = calloc((size_t)t->n_cores, sizeof(int));
+	p.core_workers = calloc((size_t)t->n_cores, sizeof(int));
+	p.node_mutators = calloc((size_t)t->n_nodes, sizeof(int));
+	p.node_workers = calloc((size_t)t->n_nodes, sizeof(int));
+	p.partners = calloc((size_t)r->threads + 1, sizeof(int));
+	if (out->threads && p.order && p.pu_users && p.core_mutators && p.core_workers && p.node_mutators &&
+	    p.node_workers && p.partners) {
 		rc = plan_mutators(&p);
 		for (unsigned i = 0; !rc && i < r->workers; i++)
-			rc = plan_worker(&p, i);
+			rc = sm__place_worker(&p, i);
 	}
 	if (rc == -ENOMEM && err && errlen)
 		snprintf(err, errlen, "out of memory");
 	free(p.order);
 	free(p.pu_users);
-	free(p.core_users);
+	free(p.core_mutators);
+	free(p.core_workers);
+	free(p.node_mutators);
+	free(p.node_workers);
+	free(p.partners);
 	if (rc)
 		sm_placement_free(out);
 	return rc;

@@ -159,8 +159,11 @@ START_TEST(test_shared_and_sibling)
 	struct sm_topology *t = synthetic("pack:2 [numa] core:4 pu:2");
 	struct sm_placement p = plan(t, SM_PLACE_ONE_PER_CORE, 3, SM_MARK_SHARED, 4);
 
-	for (unsigned w = 0; w < 4; w++)
-		ck_assert_int_eq(p.threads[3 + w].pu, p.threads[w % 3].pu);
+	for (unsigned w = 0; w < 3; w++)
+		ck_assert_int_eq(p.threads[3 + w].pu, p.threads[w].pu);
+	/* one more than there are mutators: not a second one on a mutator's PU while a core is free */
+	for (unsigned m = 0; m < 6; m++)
+		ck_assert_int_ne(p.threads[6].core, p.threads[m].core);
 	sm_placement_free(&p);
 	p = plan(t, SM_PLACE_ONE_PER_CORE, 3, SM_MARK_SIBLING, 3);
 	no_pu_twice(&p);
@@ -172,6 +175,190 @@ START_TEST(test_shared_and_sibling)
 	sm_topology_free(t);
 	t = synthetic("numa:2 core:4 pu:1");
 	refused(t, SM_PLACE_COMPACT, 1, SM_MARK_SIBLING, 1, "no SMT siblings");
+	sm_topology_free(t);
+}
+END_TEST
+
+static void described(const struct sm_topology *t, const struct sm_placement *p, const char *want)
+{
+	char text[SM_PLACED_TEXT];
+
+	sm_placement_describe(t, p, text, sizeof(text));
+	ck_assert_str_eq(text, want);
+	ck_assert_uint_lt(strlen(text), 100); /* one line of the table */
+}
+
+/* The default on machines where an eye can check it: PU of each worker, and what is said about it. */
+START_TEST(test_auto_small_machines)
+{
+	static const struct {
+		const char *machine;
+		unsigned threads, workers;
+		int pus[4];
+		const char *said;
+	} cases[] = {
+		{"core:1 pu:1", 1, 1, {0}, "1 mutator, 1 mark worker: on a mutator's CPU (1 core allowed)"},
+		{"core:1 pu:1",
+		 1,
+		 2,
+		 {0, 0},
+		 "1 mutator, 2 mark workers: on mutators' CPUs (1 core allowed)"},
+		{"core:1 pu:2",
+		 1,
+		 1,
+		 {1},
+		 "1 mutator, 1 mark worker: on the SMT sibling of a mutator (1 core allowed)"},
+		{"core:2 pu:1", 1, 1, {1}, "1 mutator, 1 mark worker: on a core of its own"},
+		/* two workers, two cores: one each, the second beside the only mutator */
+		{"core:2 pu:1",
+		 1,
+		 2,
+		 {1, 0},
+		 "1 mutator, 2 mark workers: 1 on a core of its own, 1 on a mutator's CPU (2 cores allowed)"},
+		{"core:2 pu:1",
+		 2,
+		 2,
+		 {0, 1},
+		 "2 mutators, 2 mark workers: on mutators' CPUs (2 cores allowed)"},
+		{"core:2 pu:1", 2, 1, {0}, "2 mutators, 1 mark worker: on a mutator's CPU (2 cores allowed)"},
+		{"core:2 pu:2",
+		 2,
+		 2,
+		 {1, 3},
+		 "2 mutators, 2 mark workers: on SMT siblings of mutators (2 cores allowed)"},
+		{"core:4 pu:1", 1, 3, {1, 2, 3}, "1 mutator, 3 mark workers: on cores of their own"},
+		{"core:4 pu:1",
+		 1,
+		 4,
+		 {1, 2, 3, 0},
+		 "1 mutator, 4 mark workers: 3 on cores of their own, 1 on a mutator's CPU (4 cores "
+		 "allowed)"},
+		{"core:4 pu:1",
+		 3,
+		 2,
+		 {3, 0},
+		 "3 mutators, 2 mark workers: 1 on a core of its own, 1 on a mutator's CPU (4 cores "
+		 "allowed)"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sm_topology *t = synthetic(cases[i].machine);
+		enum sm_place place = cases[i].threads > 1 ? SM_PLACE_ONE_PER_CORE : SM_PLACE_COMPACT;
+		struct sm_placement p = plan(t, place, cases[i].threads, SM_MARK_AUTO, cases[i].workers);
+
+		for (unsigned w = 0; w < cases[i].workers; w++)
+			ck_assert_msg(p.threads[cases[i].threads + w].pu == cases[i].pus[w],
+				      "case %zu: worker %u on PU %d", i, w,
+				      p.threads[cases[i].threads + w].pu);
+		described(t, &p, cases[i].said);
+		sm_placement_free(&p);
+		sm_topology_free(t);
+	}
+}
+END_TEST
+
+/*
+ * What auto promises, for every number of threads on larger machines: never refused; no two workers on a core
+ * while one has none; no worker beside a mutator while a core is empty; the nodes' share of workers
+ * follows their share of mutators.
+ */
+static void check_auto(const struct sm_topology *t, enum sm_place place, unsigned threads, unsigned workers)
+{
+	struct sm_placement p = plan(t, place, threads, SM_MARK_AUTO, workers);
+	int *on_core = calloc((size_t)t->n_cores, sizeof(int)),
+	    *mut = calloc((size_t)t->n_cores, sizeof(int));
+	int most = 0, least = 9999, empty = 0, beside = 0;
+
+	for (unsigned i = 0; i < threads; i++)
+		mut[p.threads[i].core]++;
+	for (unsigned i = threads; i < p.n; i++)
+		on_core[p.threads[i].core]++;
+	for (int c = 0; c < t->n_cores; c++) {
+		most = on_core[c] > most ? on_core[c] : most;
+		least = on_core[c] < least ? on_core[c] : least;
+		empty += !on_core[c] && !mut[c];
+		beside += on_core[c] && mut[c];
+	}
+	ck_assert_int_le(most - least, 1);
+	ck_assert_msg(!empty || !beside, "%u+%u: %d cores are empty, %d shared", threads, workers, empty,
+		      beside);
+	free(on_core);
+	free(mut);
+	sm_placement_free(&p);
+}
+
+START_TEST(test_auto_large_machines)
+{
+	static const char *const machines[] = {"core:64 pu:1", "pack:2 [numa] l3:4 core:8 pu:1",
+					       "pack:2 [numa] l3:2 core:4 pu:2", "numa:8 core:2 pu:4"};
+
+	for (size_t m = 0; m < sizeof(machines) / sizeof(machines[0]); m++) {
+		struct sm_topology *t = synthetic(machines[m]);
+
+		for (unsigned threads = 1; threads <= (unsigned)t->n_cores; threads += 7)
+			for (unsigned workers = 0; workers <= 2 * (unsigned)t->n_cores; workers += 11) {
+				check_auto(t, SM_PLACE_ONE_PER_CORE, threads, workers);
+				check_auto(t, SM_PLACE_SCATTER, threads, workers);
+				check_auto(t, SM_PLACE_PER_NODE, threads, workers);
+				check_auto(t, SM_PLACE_COMPACT, threads, workers);
+			}
+		sm_topology_free(t);
+	}
+}
+END_TEST
+
+/* Work is marked by the node that owns it: each node with mutators gets its share of the workers. */
+START_TEST(test_auto_follows_the_nodes)
+{
+	static const enum sm_place places[] = {SM_PLACE_PER_NODE, SM_PLACE_SCATTER};
+	struct sm_topology *t = synthetic("pack:4 [numa] core:8 pu:1");
+	struct sm_placement p;
+
+	for (size_t k = 0; k < 2; k++)
+		for (unsigned workers = 4; workers <= 16; workers += 4) {
+			unsigned on_node[4] = {0};
+
+			p = plan(t, places[k], 16, SM_MARK_AUTO, workers);
+			for (unsigned i = 16; i < p.n; i++)
+				on_node[p.threads[i].node]++;
+			for (int n = 0; n < 4; n++)
+				ck_assert_uint_eq(on_node[n], workers / 4);
+			sm_placement_free(&p);
+		}
+	/* all mutators on one node: so are the workers, in its L3 first, until it is full */
+	p = plan(t, SM_PLACE_COMPACT, 4, SM_MARK_AUTO, 5);
+	for (unsigned i = 4; i < 8; i++)
+		ck_assert_int_eq(p.threads[i].node, p.threads[0].node);
+	ck_assert_int_ne(p.threads[8].node, p.threads[0].node);
+	sm_placement_free(&p);
+	/* mutators that roam: workers over all nodes */
+	p = plan(t, SM_PLACE_NONE, 4, SM_MARK_AUTO, 4);
+	for (unsigned i = 4; i < 8; i++)
+		ck_assert_int_eq(p.threads[i].node, (int)i - 4);
+	sm_placement_free(&p);
+	sm_topology_free(t);
+}
+END_TEST
+
+/* Under taskset: what is not allowed is not used, and cores without an allowed PU do not count. */
+START_TEST(test_auto_in_a_cpuset)
+{
+	struct sm_topology *t = synthetic("core:4 pu:2");
+	struct sm_placement p;
+
+	for (int i = 2; i < 6; i++)
+		t->pus[i].allowed = false;
+	t->n_allowed = 4;
+	p = plan(t, SM_PLACE_ONE_PER_CORE, 1, SM_MARK_AUTO, 4);
+	ck_assert_int_eq(p.threads[1].pu, 6);
+	ck_assert_int_eq(p.threads[2].pu, 1);
+	ck_assert_int_eq(p.threads[3].pu, 7);
+	ck_assert_int_eq(p.threads[4].pu, 0);
+	described(t, &p,
+		  "1 mutator, 4 mark workers: 3 on cores with other workers, 1 on a mutator's CPU (2 cores "
+		  "allowed)");
+	sm_placement_free(&p);
+	refused(t, SM_PLACE_ONE_PER_CORE, 1, SM_MARK_DEDICATED, 2, "auto");
 	sm_topology_free(t);
 }
 END_TEST
@@ -288,6 +475,10 @@ int main(void)
 	tcase_add_test(tc, test_one_per_core);
 	tcase_add_test(tc, test_dedicated_workers);
 	tcase_add_test(tc, test_shared_and_sibling);
+	tcase_add_test(tc, test_auto_small_machines);
+	tcase_add_test(tc, test_auto_large_machines);
+	tcase_add_test(tc, test_auto_follows_the_nodes);
+	tcase_add_test(tc, test_auto_in_a_cpuset);
 	tcase_add_test(tc, test_remote_node);
 	tcase_add_test(tc, test_limits_and_none);
 	tcase_add_test(tc, test_disallowed_pus);

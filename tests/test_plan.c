@@ -93,10 +93,12 @@ START_TEST(placement)
 	/* left open: one to a core where they fit, packed where not */
 	planned("-w binary-trees --threads 3 --workers 1 --counters none");
 	ck_assert_int_eq(p.cases[0].place, SM_PLACE_ONE_PER_CORE);
-	ck_assert_int_eq(p.cases[0].mark_place, SM_MARK_DEDICATED);
+	ck_assert_int_eq(p.cases[0].mark_place, SM_MARK_AUTO);
+	/* 4 cores, 3 mutators: the worker has the fourth */
+	ck_assert_int_eq(p.cases[0].placement.threads[3].core, 3);
 	planned("-w binary-trees --threads 8 --workers 1 --counters none");
 	ck_assert_int_eq(p.cases[0].place, SM_PLACE_COMPACT);
-	ck_assert_int_eq(p.cases[0].mark_place, SM_MARK_SHARED);
+	ck_assert_int_eq(p.cases[0].mark_place, SM_MARK_AUTO);
 	planned("-w binary-trees --threads 100 --place none --mark-place none --counters none");
 	ck_assert_int_eq(p.cases[0].placement.threads[0].pu, SM_NONE);
 }

@@ -24,7 +24,7 @@ _spanmark_run() {
 	-p | --param) COMPREPLY=($(compgen -W "$(_spanmark_names params)" -- "$cur")); compopt -o nospace; return ;;
 	-b | --backend) _spanmark_list "$cur" "gc span libc"; return ;;
 	--place) _spanmark_list "$cur" "compact scatter per-node one-per-core none"; return ;;
-	--mark-place) _spanmark_list "$cur" "dedicated shared sibling remote-node none"; return ;;
+	--mark-place) _spanmark_list "$cur" "auto dedicated shared sibling remote-node none"; return ;;
 	-s | --set) COMPREPLY=($(compgen -W "$(_spanmark_names settings)" -- "$cur")); compopt -o nospace; return ;;
 	-c | --counters) COMPREPLY=($(compgen -W "auto pmu sw sim none" -- "$cur")); return ;;
 	-C | --counter-set) _spanmark_list "$cur" "$(_spanmark_names sets)"; return ;;
