@@ -80,21 +80,44 @@ static void relay_stderr(void *ctx, const char *data, size_t len)
 	sm_progress_relay(&run->progress, data, len);
 }
 
-/* Core, L3 and kind of the CPUs that the metrics name: what --by sums over. */
+static void name_kind(struct sm_record_metric *m, const struct sm_topology *t, int kind, struct sm_pool *pool)
+{
+	const char *name = sm_pool_str(pool, sm_topology_kind_name(t, kind));
+
+	if (name && !strcmp(m->kind, "-"))
+		m->kind = name;
+}
+
+/* A sum by place comes with the place's number in `thread` (workloads/session.h). */
+static void place_sum(struct sm_record_metric *m, const struct sm_topology *t, struct sm_pool *pool)
+{
+	int place = m->thread;
+
+	m->thread = -1;
+	if (!strcmp(m->role, "by-core"))
+		m->core = place;
+	else if (!strcmp(m->role, "by-l3"))
+		m->l3 = place;
+	else if (!strcmp(m->role, "by-node"))
+		m->node = place;
+	else if (place >= 0)
+		name_kind(m, t, place, pool);
+}
+
+/* Core, L3 and kind of the CPUs that the metrics name. */
 static void place_metrics(struct sm_record *rec, const struct sm_topology *t, struct sm_pool *pool)
 {
 	for (size_t i = 0; i < rec->nmetrics; i++) {
 		struct sm_record_metric *m = &rec->metrics[i];
 		int pu = m->cpu >= 0 ? sm_topology_pu(t, m->cpu) : SM_NONE;
-		const char *kind;
 
+		if (!strncmp(m->role, "by-", 3))
+			place_sum(m, t, pool);
 		if (pu == SM_NONE)
 			continue;
 		m->core = t->pus[pu].core;
 		m->l3 = t->pus[pu].l3;
-		kind = sm_pool_str(pool, sm_topology_kind_name(t, t->pus[pu].kind));
-		if (kind && !strcmp(m->kind, "-"))
-			m->kind = kind;
+		name_kind(m, t, t->pus[pu].kind, pool);
 	}
 }
 
@@ -319,6 +342,8 @@ static int report(struct run *run)
 		sm_output_close(&run->output, false, err, sizeof(err));
 		return SM_EXIT_FAILED;
 	}
+	if (run->opt.resume) /* the sums that its samples have */
+		w.by = sm_by_of(r.by);
 	w.color = wants_color(run);
 	rc = sm_report_write(&r, &w, run->output.file);
 	sm_report_free(&r);

@@ -131,6 +131,7 @@ char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, un
 	cJSON_AddNumberToObject(job, "workers", c->workers);
 	cJSON_AddItemToObject(job, "marks", seats_json(c, SM_ROLE_WORKER));
 	cJSON_AddItemToObject(job, "counters", counters_json(o, p));
+	cJSON_AddStringToObject(job, "by", sm_by_name(o->by));
 	cJSON_AddBoolToObject(job, "quick", o->quick);
 	text = cJSON_PrintUnformatted(job);
 	cJSON_Delete(job);
@@ -315,17 +316,20 @@ static int parse_counters(const cJSON *root, struct sm_job_parts *p, char *err, 
 
 static int parse_rest(const cJSON *root, struct sm_job_parts *p, char *err, size_t errlen)
 {
-	const char *backend = text_of(root, "backend"), *seed = text_of(root, "seed");
+	const char *backend = text_of(root, "backend"), *seed = text_of(root, "seed"),
+		   *by = text_of(root, "by");
+	int what = by ? sm_rollup_by_parse(by) : SM_BY_ROLE;
 	int64_t workers = number_of(root, "workers", 4096), pass = number_of(root, "pass", UINT32_MAX);
 	struct sm_topology_source here = {0};
 	int rc;
 
-	if (!backend || !seed || workers < 0 || pass < 0)
-		return bad(err, errlen, "backend, seed, workers or pass");
+	if (!backend || !seed || workers < 0 || pass < 0 || what < 0)
+		return bad(err, errlen, "backend, seed, workers, pass or by");
 	rc = sm_wl_backend_parse(backend, &p->job.backend, err, errlen);
 	p->job.seed = strtoull(seed, NULL, 10);
 	p->job.workers = (unsigned)workers;
 	p->job.pass = (unsigned)pass;
+	p->job.by = (enum sm_rollup_by)what;
 	p->job.quick = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(root, "quick"));
 	if (rc == 0)
 		rc = parse_settings(root, p, err, errlen);

@@ -528,9 +528,17 @@ const char *sm_count_name(enum sm_count c)
 	return names[c];
 }
 
+static const char *const by_names[] = {"role", "thread", "core", "l3", "node", "kind"};
+
 const char *sm_by_name(enum sm_by b)
 {
-	static const char *const names[] = {"role", "thread", "core", "l3", "node", "kind"};
+	return by_names[b];
+}
 
-	return names[b];
+enum sm_by sm_by_of(const char *name)
+{
+	for (unsigned i = 0; i <= SM_PER_KIND; i++)
+		if (!strcmp(name, by_names[i]))
+			return (enum sm_by)i;
+	return SM_PER_ROLE;
 }

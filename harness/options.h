@@ -97,6 +97,7 @@ int sm_run_options_parse(struct sm_run_options *o, int argc, char **argv, char *
 const char *sm_format_name(enum sm_format f);
 const char *sm_count_name(enum sm_count c);
 const char *sm_by_name(enum sm_by b);
+enum sm_by sm_by_of(const char *name); /* SM_PER_ROLE for what it does not know */
 
 /* configfile.c: reads `path` into o. 0, -EINVAL, -errno and one line in err that names file and line. */
 int sm_config_file_read(struct sm_run_options *o, const char *path, char *err, size_t errlen);

@@ -23,6 +23,7 @@ struct sm_record_result {
 };
 
 struct sm_record_metric {
+	/* role "by-core", "by-l3", "by-node", "by-kind": the sum over all threads of that core, L3, node or kind */
 	const char *role, *phase, *metric, *event, *unit;
 	const char *status;		 /* ok | multiplexed | unsupported | denied | not_counted */
 	const char *source;		 /* pmu | sw | sim */

@@ -30,15 +30,16 @@ static bool is_shared(const struct sm_record_metric *m)
 	return !strcmp(m->role, "package") || !strcmp(m->role, "l3");
 }
 
-/*
- * Rows by role have been summed by the worker, where all events are at hand (thread -1); rows by anything else
- * are summed here from the threads' own.
- */
+/* Every row has been summed by the worker (perf/rollup.h), where all events are at hand: here it is picked. */
 static bool concerns(const struct sm_record_metric *m, enum sm_by by)
 {
+	bool sum = !strncmp(m->role, "by-", 3);
+
 	if (is_shared(m))
 		return true;
-	return by == SM_PER_ROLE ? m->thread < 0 : m->thread >= 0;
+	if (by == SM_PER_ROLE || by == SM_PER_THREAD)
+		return !sum && (m->thread >= 0) == (by == SM_PER_THREAD);
+	return sum && !strcmp(m->role + 3, sm_by_name(by));
 }
 
 /* What --by makes of a metric's thread. */
@@ -57,8 +58,8 @@ static const char *who_of(const struct sm_record_metric *m, enum sm_by by, struc
 			return sm_pool_str(pool, m->role);
 		snprintf(text, sizeof(text), "%.16s %.20s", m->role, m->kind);
 		break;
-	case SM_PER_THREAD: /* eight characters wide */
-		snprintf(text, sizeof(text), "%.4s %d", strcmp(m->role, "mutator") ? m->role : "mut",
+	case SM_PER_THREAD:
+		snprintf(text, sizeof(text), "%.16s %d", strcmp(m->role, "mutator") ? m->role : "mut",
 			 m->thread);
 		break;
 	case SM_PER_KIND:
@@ -314,17 +315,13 @@ struct scope {
 	const struct sm_record *rec;
 	const struct sm_row *row;
 	const char *const *who; /* of the record's metrics */
-	enum sm_by by;
 	bool scaled;
 	const char *status, *reason; /* of the first part that is missing */
 };
 
-/* Sum of a metric over the row's threads. false: missing in part or altogether. */
-static bool sum_metric(struct scope *s, const char *name, double *out, unsigned *threads)
+/* The row's metric of this sample. false: missing in part or altogether. */
+static bool find_metric(struct scope *s, const char *name, double *out)
 {
-	double sum = 0;
-
-	*threads = 0;
 	for (size_t i = 0; i < s->rec->nmetrics; i++) {
 		const struct sm_record_metric *m = &s->rec->metrics[i];
 
@@ -338,18 +335,16 @@ static bool sum_metric(struct scope *s, const char *name, double *out, unsigned 
 			return false;
 		}
 		s->scaled |= !strcmp(m->status, "multiplexed");
-		sum += m->value;
-		++*threads;
+		*out = m->value;
+		return true;
 	}
-	*out = sum;
-	return *threads > 0;
+	return false;
 }
 
 static bool lookup(void *ctx, const char *name, double *value)
 {
 	struct scope *s = ctx;
 	const struct sm_record_result *res;
-	unsigned threads;
 
 	if (!strcmp(name, "ops")) {
 		res = sm_record_result(s->rec, "ops");
@@ -357,32 +352,28 @@ static bool lookup(void *ctx, const char *name, double *value)
 		return res && res->has_value;
 	}
 	if (!strcmp(name, "seconds")) {
-		if (!sum_metric(s, "time", value, &threads))
+		if (!find_metric(s, "time", value))
 			return false;
 		*value *= 1e-9;
 		return true;
 	}
-	return sum_metric(s, name, value, &threads);
+	return find_metric(s, name, value);
 }
 
-/* The value of a column that is a formula. By role the worker has evaluated it over the role's sums. */
+/* The value of a column that is a formula: the worker's, where a set has that formula; else the table's own. */
 static bool formula_value(struct scope *s, const struct sm_column *c, double *v)
 {
 	char err[120];
-	unsigned threads;
 
-	if (s->by == SM_PER_ROLE && sum_metric(s, c->metric, v, &threads))
+	if (find_metric(s, c->metric, v))
 		return true;
-	s->status = s->reason = NULL;
+	if (s->reason)
+		return false;
 	if (sm_expr_eval(c->formula, lookup, s, v, err, sizeof(err)) == 0)
-		return true;
-	/* Its events are not metrics of their own: what a single thread says stands, sums do not exist. */
-	if (sum_metric(s, c->metric, v, &threads) && threads == 1)
 		return true;
 	if (!s->reason) {
 		s->status = "not_counted";
-		s->reason = threads > 1 ? "a ratio that cannot be summed over threads: see --by thread"
-					: "what it is made of was not counted in one pass";
+		s->reason = "what it is made of was not counted in one pass";
 	}
 	return false;
 }
@@ -390,9 +381,8 @@ static bool formula_value(struct scope *s, const struct sm_column *c, double *v)
 static bool cell_value(struct scope *s, const struct sm_column *c, double *v)
 {
 	double ops;
-	unsigned threads;
 
-	if (c->formula[0] ? !formula_value(s, c, v) : !sum_metric(s, c->metric, v, &threads))
+	if (c->formula[0] ? !formula_value(s, c, v) : !find_metric(s, c->metric, v))
 		return false;
 	if (!c->per_op)
 		return true;
@@ -416,8 +406,7 @@ static bool occurred(const struct scope *s)
 }
 
 /* Over the samples in which the phase occurred: the others have nothing to say about it. */
-static int fill_cell(const struct sm_report *report, enum sm_by by, struct sm_summary *r, size_t row,
-		     size_t col)
+static int fill_cell(const struct sm_report *report, struct sm_summary *r, size_t row, size_t col)
 {
 	struct sm_cell *cell = &r->cells[row * r->ncolumns + col];
 	double *values = calloc(report->nrecords + 1, sizeof(*values));
@@ -426,8 +415,7 @@ static int fill_cell(const struct sm_report *report, enum sm_by by, struct sm_su
 	if (!values)
 		return -ENOMEM;
 	for (size_t i = 0; i < report->nrecords; i++) {
-		struct scope s = {
-			.rec = &report->records[i], .row = &r->rows[row], .by = by, .who = r->who[i]};
+		struct scope s = {.rec = &report->records[i], .row = &r->rows[row], .who = r->who[i]};
 
 		if (s.rec->group != s.row->group || !occurred(&s))
 			continue;
@@ -532,7 +520,7 @@ int sm_summary_build(const struct sm_report *report, enum sm_by by, struct sm_su
 	}
 	for (size_t i = 0; i < r->nrows && rc == 0; i++) {
 		for (size_t k = 0; k < r->ncolumns && rc == 0; k++)
-			rc = fill_cell(report, by, r, i, k);
+			rc = fill_cell(report, r, i, k);
 	}
 	if (rc)
 		sm_summary_free(r);

@@ -2,8 +2,8 @@
  * summary.h: from the metrics of threads to the rows of the table.
  *
  * A row is (group of samples, what --by names, phase). A column is a metric or a formula over metrics. For
- * each sample the metric is summed over the threads of the row; a formula is evaluated over such sums, all
- * from the same sample; so passes join by themselves, each column taking its values from the
+ * each sample the worker has summed the metric over the threads of the row and evaluated the sets' formulas over such sums
+ * (perf/rollup.h); the table's own formulas take metrics of one sample; so passes join by themselves, each column taking its values from the
  * samples that counted it, and no ratio mixes samples. The cell is the median over samples.
  *
  * A sum with a part missing is missing, with the part's status and reason.

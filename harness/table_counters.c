@@ -48,6 +48,16 @@ static int who_width(const struct sm_summary *u)
 	return width > 20 ? 20 : (int)width;
 }
 
+/* Of the names of phases: "app", "mark-fractional". */
+static int phase_width(const struct sm_summary *u)
+{
+	size_t width = 10;
+
+	for (size_t i = 0; i < u->nrows; i++)
+		width = strlen(u->rows[i].phase) > width ? strlen(u->rows[i].phase) : width;
+	return width > 16 ? 16 : (int)width;
+}
+
 /* Columns [from, *to) are what fits beside the names of the rows. */
 static void write_block(struct sm_table *t, size_t from, size_t to)
 {
@@ -56,8 +66,8 @@ static void write_block(struct sm_table *t, size_t from, size_t to)
 
 	fprintf(t->out, "\n%sCounts for one operation of the workload, by %s and phase%s\n", SM_BOLD(t),
 		sm_by_name(t->w->by), SM_PLAIN(t));
-	fprintf(t->out, "%s%-12s %-4s %-*s %-10s", SM_BOLD(t), "workload", "heap", who_width(u),
-		sm_by_name(t->w->by), "phase");
+	fprintf(t->out, "%s%-12s %-4s %-*s %-*s", SM_BOLD(t), "workload", "heap", who_width(u),
+		sm_by_name(t->w->by), phase_width(u), "phase");
 	for (size_t c = from; c < to; c++)
 		fprintf(t->out, " %*s", column_width(&u->columns[c]), u->columns[c].title);
 	fprintf(t->out, "%s\n", SM_PLAIN(t));
@@ -72,7 +82,7 @@ static void write_block(struct sm_table *t, size_t from, size_t to)
 		fputc(' ', t->out);
 		sm_text_name(t->out, row->who, who_width(u));
 		fputc(' ', t->out);
-		sm_text_name(t->out, row->phase, 10);
+		sm_text_name(t->out, row->phase, phase_width(u));
 		for (size_t c = from; c < to; c++)
 			put_cell(t, &u->cells[i * u->ncolumns + c], &u->columns[c]);
 		fputc('\n', t->out);
@@ -88,7 +98,7 @@ void sm__table_counters(struct sm_table *t)
 	if (u->nrows == 0 || u->ncolumns == 0)
 		return;
 	while (from < u->ncolumns) {
-		int width = 29 + who_width(u);
+		int width = 19 + who_width(u) + phase_width(u);
 		size_t to = from;
 
 		while (to < u->ncolumns &&

@@ -1,15 +1,18 @@
 /*
  * Rolling up regions of threads into rows: by thread, role, core, L3, node, package or core kind.
  *
- * A row is one (role, region, place, core kind). Rows of different core kinds are never added up: their PMUs count
- * different things under one name. A thread that is not pinned has no place (SM_NONE) except for its core kind, which its counters
- * tell. A sum with a missing part is missing (sm_reading_add).
+ * A row is one (role, label, place, core PMU): its label is a region, or another number that the caller gives to it
+ * (sm_rollup_thread.label), or SM_ROLLUP_TOTAL, all regions together. By thread and role, rows of different roles are
+ * kept apart, and kinds of mark workers are roles like any other; by a place or core kind all threads there are added
+ * up, whatever their role. Rows of different core PMUs are never added up: they count different things under one
+ * name. A thread that is not pinned has no place (SM_NONE) except for its core PMU, which its counters tell; its
+ * wall time then stands in the row of each PMU. A sum with a missing part is missing (sm_reading_add).
  */
 #ifndef SM_PERF_ROLLUP_H
 #define SM_PERF_ROLLUP_H
 
-#include "perf/placement.h"
 #include "perf/region.h"
+#include "perf/topology.h"
 
 enum sm_rollup_by {
 	SM_BY_THREAD, /* key: index in the list of threads */
@@ -18,18 +21,35 @@ enum sm_rollup_by {
 	SM_BY_L3,
 	SM_BY_NODE,
 	SM_BY_PACKAGE,
-	SM_BY_KIND, /* key: the topology's core kind */
+	SM_BY_KIND, /* key: the topology's core kind; SM_NONE where the PMUs tell the kinds apart */
 };
+
+#define SM_ROLLUP_TOTAL (SM_REGION_MAX + 15u)
 
 struct sm_rollup_thread {
 	const struct sm_region_thread *t; /* NULL: the thread was not measured, it is left out */
-	enum sm_role role;
-	int pu_os; /* where it is pinned, SM_NONE */
+	const char *role;		  /* outlives the rows */
+	int pu_os;			  /* where it is pinned, SM_NONE */
+	/* [n_regions]: the number of the row that each region belongs to (idle instead of application), NULL: its own */
+	const uint8_t *label;
+	/* A region whose wall time is what `fill_ns` leaves beside the other regions' (a worker that sleeps before it first
+	 * enters a region); SM_NONE: none. */
+	int fill;
+	uint64_t fill_ns;
+};
+
+struct sm_rollup_options {
+	enum sm_rollup_by by;
+	unsigned n_regions; /* regions 0 .. n - 1 make rows; others (what is not timed) are left out */
+	bool totals;	    /* a row SM_ROLLUP_TOTAL for each group of rows */
+	/* Light regions (sm_region_options): what they could not count is in the enclosing region's reading, so it is
+	 * not missing in a total. */
+	uint32_t light;
 };
 
 struct sm_rollup_row {
-	enum sm_role role;
-	unsigned region;
+	const char *role; /* NULL: all roles */
+	unsigned label;
 	int key;
 	unsigned pmu; /* index of the core PMU ("kind" of sm_region_get, sm_metric_eval) */
 	unsigned n_threads;
@@ -39,7 +59,7 @@ struct sm_rollup_row {
 
 struct sm_rollup {
 	unsigned n;
-	struct sm_rollup_row *rows; /* by role, region, key, pmu */
+	struct sm_rollup_row *rows; /* by key, role in order of first appearance, pmu, label; totals last */
 };
 
 /*
@@ -47,11 +67,13 @@ struct sm_rollup {
  * SM_BY_ROLE.
  */
 int sm_rollup(const struct sm_counterset *cs, const struct sm_topology *topo,
-	      const struct sm_rollup_thread *threads, unsigned n, unsigned n_regions, enum sm_rollup_by by,
+	      const struct sm_rollup_thread *threads, unsigned n, const struct sm_rollup_options *opt,
 	      struct sm_rollup *out);
 void sm_rollup_free(struct sm_rollup *r);
 
-const char *
-sm_rollup_by_name(enum sm_rollup_by by); /* "thread", "role", "core", "l3", "node", "package", "kind" */
+/* "thread", "role", "core", "l3", "node", "package", "kind" */
+const char *sm_rollup_by_name(enum sm_rollup_by by);
+/* SM_BY_THREAD .. SM_BY_KIND, or -EINVAL. */
+int sm_rollup_by_parse(const char *name);
 
 #endif

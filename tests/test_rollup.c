@@ -66,48 +66,133 @@ static struct sm_region_thread *measured(const struct sm_counterset *cs, int pu,
 	return t;
 }
 
-static const struct sm_rollup_row *row(const struct sm_rollup *r, enum sm_role role, unsigned region, int key)
+static const struct sm_rollup_row *row(const struct sm_rollup *r, const char *role, unsigned label, int key)
 {
 	for (unsigned i = 0; i < r->n; i++)
-		if (r->rows[i].role == role && r->rows[i].region == region && r->rows[i].key == key)
+		if ((r->rows[i].role == role ||
+		     (role && r->rows[i].role && !strcmp(r->rows[i].role, role))) &&
+		    r->rows[i].label == label && r->rows[i].key == key)
 			return &r->rows[i];
 	return NULL;
 }
 
+static struct sm_rollup rolled(const struct sm_counterset *cs, const struct sm_topology *topo,
+			       const struct sm_rollup_thread *th, unsigned n, enum sm_rollup_by by)
+{
+	struct sm_rollup_options o = {.by = by, .n_regions = 3, .totals = true};
+	struct sm_rollup r;
+
+	ck_assert_int_eq(sm_rollup(cs, topo, th, n, &o, &r), 0);
+	return r;
+}
+
+static struct sm_rollup_thread thread(const struct sm_counterset *cs, const char *role, int pu,
+				      unsigned rounds)
+{
+	return (struct sm_rollup_thread){
+		.t = measured(cs, pu, rounds), .role = role, .pu_os = pu, .fill = SM_NONE};
+}
+
+/* The rows' own sums over all rows of a label, for one event. */
+static uint64_t all_rows(const struct sm_rollup *r, unsigned label)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < r->n; i++)
+		sum += r->rows[i].label == label ? r->rows[i].readings[0].raw : 0;
+	return sum;
+}
+
 START_TEST(test_sums)
 {
+	static const enum sm_rollup_by every[] = {SM_BY_THREAD, SM_BY_ROLE,    SM_BY_CORE, SM_BY_L3,
+						  SM_BY_NODE,	SM_BY_PACKAGE, SM_BY_KIND};
 	struct sm_counterset *cs = make("cycles");
-	struct sm_topology *topo = topology("numa:2 core:2 pu:2"); /* PUs 0-3 on node 0, 4-7 on node 1 */
-	struct sm_rollup_thread th[4] = {{measured(cs, 0, 1), SM_ROLE_MUTATOR, 0},
-					 {measured(cs, 5, 2), SM_ROLE_MUTATOR, 5},
-					 {measured(cs, 6, 3), SM_ROLE_MUTATOR, 6},
-					 {measured(cs, 7, 4), SM_ROLE_WORKER, 7}};
-	struct sm_rollup r;
+	struct sm_topology *topo =
+		topology("pack:2 [numa] l3:1 core:2 pu:2"); /* PUs 0-3 on node 0, 4-7 on node 1 */
+	struct sm_rollup_thread th[4] = {thread(cs, "mutator", 0, 1), thread(cs, "mutator", 5, 2),
+					 thread(cs, "mutator", 6, 3), thread(cs, "mark", 7, 4)};
+	struct sm_rollup r = rolled(cs, topo, th, 4, SM_BY_THREAD);
 	uint64_t step;
 
-	ck_assert_int_eq(sm_rollup(cs, topo, th, 4, 3, SM_BY_THREAD, &r), 0);
-	ck_assert_uint_eq(r.n, 8); /* regions 0 and 1 of four threads; nobody entered region 2 */
-	step = row(&r, SM_ROLE_MUTATOR, 1, 0)->readings[0].raw;
+	ck_assert_uint_eq(r.n,
+			  12); /* regions 0 and 1 and the total of four threads; nobody entered region 2 */
+	step = row(&r, "mutator", 1, 0)->readings[0].raw;
 	ck_assert_uint_gt(step, 0);
 	sm_rollup_free(&r);
 
-	ck_assert_int_eq(sm_rollup(cs, NULL, th, 4, 3, SM_BY_ROLE, &r), 0);
-	ck_assert_uint_eq(r.n, 4);
-	ck_assert_uint_eq(row(&r, SM_ROLE_MUTATOR, 1, SM_NONE)->readings[0].raw, 6 * step);
-	ck_assert_uint_eq(row(&r, SM_ROLE_MUTATOR, 1, SM_NONE)->time.enters, 6);
-	ck_assert_uint_eq(row(&r, SM_ROLE_MUTATOR, 1, SM_NONE)->n_threads, 3);
-	ck_assert_uint_eq(row(&r, SM_ROLE_WORKER, 1, SM_NONE)->readings[0].raw, 4 * step);
+	r = rolled(cs, NULL, th, 4, SM_BY_ROLE);
+	ck_assert_uint_eq(r.n, 6);
+	ck_assert_str_eq(r.rows[0].role, "mutator"); /* in the order of the list */
+	ck_assert_uint_eq(row(&r, "mutator", 1, SM_NONE)->readings[0].raw, 6 * step);
+	ck_assert_uint_eq(row(&r, "mutator", 1, SM_NONE)->time.enters, 6);
+	ck_assert_uint_eq(row(&r, "mutator", 1, SM_NONE)->n_threads, 3);
+	ck_assert_uint_eq(row(&r, "mutator", SM_ROLLUP_TOTAL, SM_NONE)->n_threads, 3);
+	ck_assert_uint_eq(row(&r, "mark", 1, SM_NONE)->readings[0].raw, 4 * step);
 	sm_rollup_free(&r);
 
-	ck_assert_int_eq(sm_rollup(cs, topo, th, 4, 3, SM_BY_NODE, &r), 0);
-	ck_assert_uint_eq(row(&r, SM_ROLE_MUTATOR, 1, 0)->readings[0].raw, 1 * step);
-	ck_assert_uint_eq(row(&r, SM_ROLE_MUTATOR, 1, 1)->readings[0].raw, 5 * step);
+	/* by a place all roles are one */
+	r = rolled(cs, topo, th, 4, SM_BY_NODE);
+	ck_assert_uint_eq(row(&r, NULL, 1, 0)->readings[0].raw, 1 * step);
+	ck_assert_uint_eq(row(&r, NULL, 1, 1)->readings[0].raw, 9 * step);
+	sm_rollup_free(&r);
+	r = rolled(cs, topo, th, 4, SM_BY_CORE);
+	ck_assert_uint_eq(row(&r, NULL, 1, 2)->readings[0].raw, 2 * step);
+	ck_assert_uint_eq(row(&r, NULL, 1, 3)->readings[0].raw, 7 * step);
+	ck_assert_uint_eq(row(&r, NULL, 1, 3)->n_threads, 2);
 	sm_rollup_free(&r);
 
-	ck_assert_int_eq(sm_rollup(cs, topo, th, 4, 3, SM_BY_CORE, &r), 0);
-	ck_assert_uint_eq(row(&r, SM_ROLE_MUTATOR, 1, 2)->readings[0].raw, 2 * step);
-	ck_assert_uint_eq(row(&r, SM_ROLE_MUTATOR, 1, 3)->readings[0].raw, 3 * step);
-	ck_assert_uint_eq(row(&r, SM_ROLE_WORKER, 1, 3)->readings[0].raw, 4 * step);
+	/* whatever it is rolled up by, nothing is lost or counted twice, and totals are the sums of their parts */
+	for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++) {
+		r = rolled(cs, topo, th, 4, every[i]);
+		ck_assert_uint_eq(all_rows(&r, 1), 10 * step);
+		ck_assert_uint_eq(all_rows(&r, SM_ROLLUP_TOTAL), all_rows(&r, 0) + all_rows(&r, 1));
+		ck_assert_int_eq(sm_rollup_by_parse(sm_rollup_by_name(every[i])), (int)every[i]);
+		sm_rollup_free(&r);
+	}
+	ck_assert_int_eq(sm_rollup_by_parse("hyperplane"), -EINVAL);
+	for (int i = 0; i < 4; i++)
+		sm_region_thread_free((struct sm_region_thread *)th[i].t);
+	sm_topology_free(topo);
+	sm_counterset_free(cs);
+}
+END_TEST
+
+/* Kinds of mark workers are roles of their own, idle is not application code, and a sleeper's time is filled up. */
+START_TEST(test_kinds_of_workers)
+{
+	static const char *const roles[] = {"mark", "mark-fractional", "mark-idle"};
+	static const uint8_t idle[] = {9, 1, 2};
+	struct sm_counterset *cs = make("cycles");
+	struct sm_topology *topo = topology("core:4 pu:1");
+	struct sm_rollup_thread th[4] = {thread(cs, "mutator", 0, 1)};
+	struct sm_rollup r;
+
+	for (int i = 0; i < 3; i++) {
+		th[i + 1] = thread(cs, roles[i], i ? SM_NONE : 1, (unsigned)i + 2);
+		th[i + 1].label = idle;
+		th[i + 1].fill = 0;
+		th[i + 1].fill_ns = 1000000000;
+	}
+	r = rolled(cs, topo, th, 4, SM_BY_ROLE);
+	for (int i = 0; i < 3; i++) {
+		const struct sm_rollup_row *marks = row(&r, roles[i], 1, SM_NONE),
+					   *sleeps = row(&r, roles[i], 9, SM_NONE);
+
+		ck_assert_ptr_nonnull(marks);
+		ck_assert_uint_eq(marks->time.enters, (unsigned)i + 2);
+		ck_assert_ptr_nonnull(sleeps);
+		ck_assert_ptr_null(row(&r, roles[i], 0, SM_NONE));
+		ck_assert_uint_eq(sleeps->time.ns, 1000000000 - marks->time.ns);
+		ck_assert_uint_eq(row(&r, roles[i], SM_ROLLUP_TOTAL, SM_NONE)->time.ns, 1000000000);
+	}
+	ck_assert_ptr_null(row(&r, "mutator", 9, SM_NONE));
+	sm_rollup_free(&r);
+	/* by core their idling is not mixed with the mutator's application code, and the unpinned have a row of their own */
+	r = rolled(cs, topo, th, 4, SM_BY_CORE);
+	ck_assert_uint_eq(row(&r, NULL, 1, 1)->time.enters, 2);
+	ck_assert_uint_eq(row(&r, NULL, 1, SM_NONE)->time.enters, 3 + 4);
+	ck_assert_uint_eq(row(&r, NULL, 9, SM_NONE)->n_threads, 2);
 	sm_rollup_free(&r);
 	for (int i = 0; i < 4; i++)
 		sm_region_thread_free((struct sm_region_thread *)th[i].t);
@@ -116,24 +201,50 @@ START_TEST(test_sums)
 }
 END_TEST
 
+/* What a light region could not count is in the region around it: its own row says so, the total has it. */
+START_TEST(test_light_regions_and_totals)
+{
+	struct sm_counterset *cs = make("cycles");
+	struct sm_region_options o = {.n_regions = 3, .pu_os = 0, .light = 1u << 1};
+	struct sm_rollup_options ro = {.by = SM_BY_ROLE, .n_regions = 3, .totals = true, .light = 1u << 1};
+	struct sm_rollup_thread th = {.role = "mutator", .fill = SM_NONE};
+	struct sm_region_thread *t;
+	struct sm_rollup r;
+	char err[200];
+	double v, total;
+
+	ck_assert_int_eq(sm_region_thread_open(cs, &o, &t, err, sizeof(err)), 0);
+	sm_region_enter(t, 1);
+	sm_region_leave(t);
+	sm_region_thread_stop(t);
+	th.t = t;
+	ck_assert_int_eq(sm_rollup(cs, NULL, &th, 1, &ro, &r), 0);
+	ck_assert(!sm_reading_value(&row(&r, "mutator", 1, SM_NONE)->readings[0], &v));
+	ck_assert(sm_reading_value(&row(&r, "mutator", 0, SM_NONE)->readings[0], &v));
+	ck_assert(sm_reading_value(&row(&r, "mutator", SM_ROLLUP_TOTAL, SM_NONE)->readings[0], &total));
+	ck_assert(v == total);
+	sm_rollup_free(&r);
+	sm_region_thread_free(t);
+	sm_counterset_free(cs);
+}
+END_TEST
+
 /* One thread could not count: the sum is absent, the others' own rows are not. */
 START_TEST(test_missing_part)
 {
 	struct sm_counterset *cs = make("cycles");
-	struct sm_rollup_thread th[3] = {
-		{measured(cs, 0, 1), SM_ROLE_MUTATOR, 0}, {NULL, SM_ROLE_MUTATOR, 1}, {NULL, 0, 0}};
+	struct sm_rollup_thread th[3] = {thread(cs, "mutator", 0, 1), {.role = "mutator", .pu_os = 1}};
 	struct sm_rollup r;
 	double v;
 
 	mock.fail_all = EMFILE;
-	th[2] = (struct sm_rollup_thread){measured(cs, 1, 1), SM_ROLE_MUTATOR, 1};
-	ck_assert_int_eq(sm_rollup(cs, NULL, th, 3, 3, SM_BY_ROLE, &r), 0);
-	ck_assert(!sm_reading_value(&row(&r, SM_ROLE_MUTATOR, 1, SM_NONE)->readings[0], &v));
-	ck_assert_ptr_nonnull(
-		strstr(row(&r, SM_ROLE_MUTATOR, 1, SM_NONE)->readings[0].reason, "file descriptors"));
+	th[2] = thread(cs, "mutator", 1, 1);
+	r = rolled(cs, NULL, th, 3, SM_BY_ROLE);
+	ck_assert(!sm_reading_value(&row(&r, "mutator", 1, SM_NONE)->readings[0], &v));
+	ck_assert_ptr_nonnull(strstr(row(&r, "mutator", 1, SM_NONE)->readings[0].reason, "file descriptors"));
 	sm_rollup_free(&r);
-	ck_assert_int_eq(sm_rollup(cs, NULL, th, 3, 3, SM_BY_THREAD, &r), 0);
-	ck_assert(sm_reading_value(&row(&r, SM_ROLE_MUTATOR, 1, 0)->readings[0], &v));
+	r = rolled(cs, NULL, th, 3, SM_BY_THREAD);
+	ck_assert(sm_reading_value(&row(&r, "mutator", 1, 0)->readings[0], &v));
 	sm_rollup_free(&r);
 	sm_region_thread_free((struct sm_region_thread *)th[0].t);
 	sm_region_thread_free((struct sm_region_thread *)th[2].t);
@@ -277,6 +388,8 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_sums);
+	tcase_add_test(tc, test_kinds_of_workers);
+	tcase_add_test(tc, test_light_regions_and_totals);
 	tcase_add_test(tc, test_missing_part);
 	tcase_add_test(tc, test_uncore_per_package_and_l3);
 	tcase_add_test(tc, test_uncore_denied);

@@ -110,9 +110,27 @@ START_TEST(table_by_role)
 }
 END_TEST
 
+/* The sums by place of the sample above, as the worker sends them and cmd_run.c places them. */
+static const char by_place[] =
+	"{\"error\":\"\",\"results\":[[\"ops\",\"ops\",1000,\"\"]],\"metrics\":["
+	"[\"mutator\",\"app\",-1,-1,-1,\"time\",\"clock\",999,\"ns\",\"ok\",\"sw\",\"\",0,0],"
+	"[\"mutator\",\"app\",1,4,1,\"time\",\"clock\",999,\"ns\",\"ok\",\"sw\",\"\",0,0],"
+	"[\"by-node\",\"app\",-1,-1,0,\"time\",\"clock\",2000,\"ns\",\"ok\",\"sw\",\"\",0,0],"
+	"[\"by-node\",\"app\",-1,-1,0,\"cycles\",\"t::CYC\",3000,\"cycles\",\"ok\",\"pmu\",\"\",0,0],"
+	"[\"by-node\",\"app\",-1,-1,0,\"instructions\",\"t::INS\",9000,\"insn\",\"ok\",\"pmu\",\"\",0,0],"
+	"[\"by-node\",\"app\",-1,-1,1,\"time\",\"clock\",3000,\"ns\",\"ok\",\"sw\",\"\",0,0],"
+	"[\"by-node\",\"app\",-1,-1,1,\"cycles\",\"t::CYC\",5000,\"cycles\",\"multiplexed\",\"pmu\",\"\",100,"
+	"50],"
+	"[\"by-node\",\"app\",-1,-1,1,\"instructions\",\"t::INS\",3000,\"insn\",\"ok\",\"pmu\",\"\",0,0],"
+	"[\"by-kind\",\"app\",-1,-1,-1,\"time\",\"clock\",5000,\"ns\",\"ok\",\"sw\",\"\",0,0],"
+	"[\"by-kind\",\"app\",-1,-1,-1,\"cycles\",\"t::CYC\",8000,\"cycles\",\"multiplexed\",\"pmu\",\"\","
+	"100,50],"
+	"[\"by-kind\",\"app\",-1,-1,-1,\"instructions\",\"t::INS\",12000,\"insn\",\"ok\",\"pmu\",\"\",0,0]"
+	"]," TAIL;
+
 START_TEST(table_by_thread_and_node)
 {
-	struct fake_sample one = {.wire = counted};
+	struct fake_sample one = {.wire = by_place};
 	struct sm_report r = load(&one, 1, 1);
 	char *text = print(&r, SM_FORMAT_TABLE, SM_PER_NODE, false);
 
@@ -126,8 +144,13 @@ START_TEST(table_by_thread_and_node)
 	has(text, "mut 1    app");
 	free(text);
 	text = print(&r, SM_FORMAT_TABLE, SM_PER_KIND, false);
-	/* both threads: a ratio of sums, not a mean of ratios */
+	/* both nodes: a ratio of sums, not a mean of ratios */
 	has(text, "all cores app         5.00 ns   8.00~    12.0 1.50~");
+	free(text);
+	/* sums by place are no roles and no threads */
+	text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+	has(text, "mutator  app        0.999 ns");
+	ck_assert_ptr_null(strstr(text, "by-"));
 	free(text);
 	sm_report_free(&r);
 }

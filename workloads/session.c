@@ -19,6 +19,7 @@ void sm_job_init(struct sm_job *job, const struct sm_params *params)
 	memset(job, 0, sizeof(*job));
 	job->params = params;
 	job->backend = SM_WL_GC;
+	job->by = SM_BY_ROLE;
 	job->seed = 1;
 }
 

@@ -18,6 +18,7 @@
 #ifndef SM_WORKLOADS_SESSION_H
 #define SM_WORKLOADS_SESSION_H
 
+#include "perf/rollup.h"
 #include "workloads/workload.h"
 
 struct sm_topology;   /* perf/topology.h */
@@ -49,6 +50,8 @@ struct sm_job {
 	/* What to count, and which of its passes; NULL: nothing, the sample has results but no metrics. */
 	const struct sm_counterset *counters;
 	unsigned pass;
+	/* Sums beside those by role: SM_BY_CORE, .. _L3, .. _NODE, .. _KIND, told as metrics of role "by-core", ..; SM_BY_ROLE: none. */
+	enum sm_rollup_by by;
 	uint64_t seed; /* of every random choice; equal seeds make equal choices */
 	bool quick;    /* informational: the quick values are already in params */
 };
@@ -96,7 +99,8 @@ const char *sm_metric_status_name(enum sm_metric_status s); /* "ok", "multiplexe
 /*
  * One figure of one row. A row is a thread in a phase. Phases of a thread exclude each other; the row "total"
  * is all of them. Rows with thread -1 are sums over the threads of the role, formulas (instructions per
- * cycle) evaluated over the sums; where the machine has several kinds of cores, one such row for each.
+ * cycle) evaluated over the sums; where the machine has several kinds of cores, one such row for each. Rows of role
+ * "by-core", "by-l3", "by-node", "by-kind" are sums over all threads of the place whose number is in `thread`.
  */
 struct sm_metric {
 	char role[16];	  /* "mutator", "mark", "sweep", "control", "scavenge", .. */

@@ -1,0 +1,308 @@
+/*
+ * counting_report.c: from the readings of threads to metrics: by thread, by role, and by core, L3, node or core kind where
+ * the job asks for it. perf/rollup.h adds up; formulas are evaluated over the sums, where all events are at hand.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "workloads/counting_priv.h"
+#include "workloads/counting_uncore.h"
+
+/* The label of APP in a thread that has no application. */
+#define LABEL_IDLE SM_REGIONS
+
+/* ---- metrics --------------------------------------------------------------------------------------- */
+
+/* What one row is made of: a thread or a sum over threads, one phase or all. */
+struct row {
+	const struct sm_counting *c;
+	struct sm_sample *sample;
+	const char *role, *phase;
+	int thread; /* -1: all of the role; of a sum by place: the place's number */
+	struct sm_seat seat;
+	unsigned kind;
+	const struct sm_reading *readings; /* [n_events] */
+	struct sm_region_time time;
+	double ops;
+};
+
+static enum sm_metric_status status_of(enum sm_status s)
+{
+	switch (s) {
+	case SM_STATUS_OK: return SM_METRIC_OK;
+	case SM_STATUS_MULTIPLEXED: return SM_METRIC_SCALED;
+	case SM_STATUS_UNSUPPORTED: return SM_METRIC_UNSUPPORTED;
+	case SM_STATUS_DENIED: return SM_METRIC_DENIED;
+	case SM_STATUS_NOT_COUNTED: break;
+	}
+	return SM_METRIC_NOT_COUNTED;
+}
+
+static void fill_names(const struct row *r, struct sm_metric *m)
+{
+	memset(m, 0, sizeof(*m));
+	snprintf(m->role, sizeof(m->role), "%s", r->role);
+	snprintf(m->phase, sizeof(m->phase), "%s", r->phase);
+	m->thread = r->thread;
+	m->cpu = r->seat.cpu;
+	m->node = r->seat.node;
+	if (r->c->set->n_kinds > 1)
+		snprintf(m->core_kind, sizeof(m->core_kind), "%s", r->c->set->pmus.pmus[r->kind].uarch);
+}
+
+static int add_time(const struct row *r)
+{
+	struct sm_metric m;
+	int err;
+
+	fill_names(r, &m);
+	snprintf(m.metric, sizeof(m.metric), "time");
+	snprintf(m.event, sizeof(m.event), "wall clock");
+	snprintf(m.unit, sizeof(m.unit), "ns");
+	snprintf(m.source, sizeof(m.source), "sw");
+	m.has_value = true;
+	m.value = (double)r->time.ns;
+	m.enabled_ns = m.running_ns = r->time.ns;
+	err = sm_sample_add_metric(r->sample, &m);
+	snprintf(m.metric, sizeof(m.metric), "enters");
+	snprintf(m.event, sizeof(m.event), "times that the phase was entered");
+	snprintf(m.unit, sizeof(m.unit), "times");
+	m.value = (double)r->time.enters;
+	return err != 0 ? err : sm_sample_add_metric(r->sample, &m);
+}
+
+/* Metrics of this pass; those that cannot be counted at all are told in the first pass. */
+static bool belongs(const struct sm_counting *c, const struct sm_cs_metric *m)
+{
+	if (m->uncore)
+		return false;
+	if (m->refused != SM_STATUS_OK)
+		return c->pass == 0;
+	return m->source == SM_SOURCE_SW || m->pass == c->pass;
+}
+
+static int add_metric(const struct row *r, const struct sm_cs_metric *cm)
+{
+	struct sm_metric_env env = {.ops = r->ops, .seconds = (double)r->time.ns * 1e-9};
+	struct sm_metric_value v;
+	struct sm_metric m;
+
+	sm_metric_eval(r->c->set, cm, r->kind, r->readings, &env, &v);
+	fill_names(r, &m);
+	snprintf(m.metric, sizeof(m.metric), "%s", cm->name);
+	sm_counterset_label(r->c->set, cm, r->kind, m.event, sizeof(m.event));
+	snprintf(m.unit, sizeof(m.unit), "%s", cm->unit);
+	snprintf(m.source, sizeof(m.source), "%s", sm_source_name(v.source));
+	snprintf(m.reason, sizeof(m.reason), "%s", v.reason);
+	m.status = status_of(v.status);
+	m.has_value = v.status == SM_STATUS_OK || v.status == SM_STATUS_MULTIPLEXED;
+	m.value = m.has_value ? v.value : 0;
+	for (unsigned i = 0; i < cm->n_events; i++) {
+		const struct sm_reading *e = &r->readings[cm->events[i]];
+
+		m.enabled_ns = e->enabled > m.enabled_ns ? e->enabled : m.enabled_ns;
+		if (i == 0 || e->running < m.running_ns)
+			m.running_ns = e->running;
+	}
+	return sm_sample_add_metric(r->sample, &m);
+}
+
+static int add_row(const struct row *r)
+{
+	int err = add_time(r);
+
+	for (unsigned i = 0; i < r->c->set->n_metrics && err == 0; i++)
+		if (belongs(r->c, &r->c->set->metrics[i]))
+			err = add_metric(r, &r->c->set->metrics[i]);
+	return err;
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------ */
+
+/* The list is last started first; metrics are told in the order of roles' names, then by index. */
+static struct sm_counted *in_order(struct sm_counted *list)
+{
+	struct sm_counted *sorted = NULL;
+
+	while (list != NULL) {
+		struct sm_counted *t = list, **at = &sorted;
+
+		list = t->next;
+		while (*at != NULL && (strcmp((*at)->role, t->role) < 0 ||
+				       (strcmp((*at)->role, t->role) == 0 && (*at)->index < t->index)))
+			at = &(*at)->next;
+		t->next = *at;
+		*at = t;
+	}
+	return sorted;
+}
+
+/* A thread that is no mutator has no application code: there it is idle. */
+static const uint8_t *idle_labels(void)
+{
+	static const uint8_t labels[SM_REGIONS] = {
+		[SM_PHASE_APP] = LABEL_IDLE,
+		[SM_PHASE_REFILL] = SM_PHASE_REFILL,
+		[SM_PHASE_ASSIST] = SM_PHASE_ASSIST,
+		[SM_PHASE_BARRIER] = SM_PHASE_BARRIER,
+		[SM_PHASE_STACK_SCAN] = SM_PHASE_STACK_SCAN,
+		[SM_PHASE_WAIT] = SM_PHASE_WAIT,
+		[SM_PHASE_MARK] = SM_PHASE_MARK,
+		[SM_PHASE_MARK_FRACTIONAL] = SM_PHASE_MARK_FRACTIONAL,
+		[SM_PHASE_MARK_IDLE] = SM_PHASE_MARK_IDLE,
+		[SM_PHASE_SWEEP] = SM_PHASE_SWEEP,
+		[SM_PHASE_SCAVENGE] = SM_PHASE_SCAVENGE,
+	};
+
+	return labels;
+}
+
+/*
+ * The threads as the roll-up takes them. An idle worker is in APP from its first phase of a timed part to its first
+ * one after it: its counts are right (it sleeps), its wall time is what the timed part leaves.
+ */
+static unsigned list_threads(const struct sm_counting *c, uint64_t timed_ns, struct sm_rollup_thread *list,
+			     const struct sm_counted **counted)
+{
+	unsigned n = 0;
+
+	for (const struct sm_counted *t = c->threads; t != NULL; t = t->next) {
+		bool mutator = strcmp(t->role, "mutator") == 0;
+
+		if (list != NULL) {
+			counted[n] = t;
+			list[n] = (struct sm_rollup_thread){.t = t->regions,
+							    .role = t->role,
+							    .pu_os = t->seat.cpu,
+							    .label = mutator ? NULL : idle_labels(),
+							    .fill = mutator ? SM_NONE : SM_PHASE_APP,
+							    .fill_ns = timed_ns};
+		}
+		n++;
+	}
+	return n;
+}
+
+static const char *phase_name(unsigned label)
+{
+	return label == SM_ROLLUP_TOTAL ? "total"
+	       : label == LABEL_IDLE	? "idle"
+					: sm_phase_name((enum sm_phase)label);
+}
+
+/* How the sum's place is told: its number, -1: not pinned. */
+static int place_number(const struct sm_topology *topo, enum sm_rollup_by by, int key)
+{
+	return by == SM_BY_NODE && key >= 0 ? topo->nodes[key].os : key;
+}
+
+static int add_rollup(const struct sm_counting *c, struct sm_sample *sample, double ops, enum sm_rollup_by by,
+		      const struct sm_rollup *sums, const struct sm_counted *const *counted)
+{
+	char role[32];
+	int err = 0;
+
+	snprintf(role, sizeof(role), "by-%s", sm_rollup_by_name(by));
+	for (unsigned i = 0; i < sums->n && err == 0; i++) {
+		const struct sm_rollup_row *s = &sums->rows[i];
+		struct row r = {.c = c,
+				.sample = sample,
+				.role = s->role != NULL ? s->role : role,
+				.phase = phase_name(s->label),
+				.thread = -1,
+				.seat = {.cpu = -1, .node = -1},
+				.kind = s->pmu,
+				.readings = s->readings,
+				.time = s->time,
+				.ops = ops};
+
+		if (by == SM_BY_THREAD) {
+			r.thread = (int)counted[s->key]->index;
+			r.seat = counted[s->key]->seat;
+		} else if (by != SM_BY_ROLE)
+			r.thread = place_number(c->run->job->topology, by, s->key);
+		err = add_row(&r);
+	}
+	return err;
+}
+
+/* By thread, by role, and by what the job asks for beside these. */
+static int collect_rows(const struct sm_counting *c, struct sm_sample *sample, double ops, uint64_t timed_ns)
+{
+	const enum sm_rollup_by all[] = {SM_BY_THREAD, SM_BY_ROLE, c->run->job->by};
+	unsigned n = list_threads(c, timed_ns, NULL, NULL), kinds = all[2] > SM_BY_ROLE ? 3 : 2;
+	struct sm_rollup_thread *list = calloc(n + 1, sizeof(*list));
+	const struct sm_counted **counted = calloc(n + 1, sizeof(*counted));
+	int err = list != NULL && counted != NULL ? 0 : -ENOMEM;
+
+	if (err == 0)
+		list_threads(c, timed_ns, list, counted);
+	if (c->run->job->topology == NULL)
+		kinds = 2; /* nobody knows what core a CPU belongs to */
+	for (unsigned i = 0; i < kinds && err == 0; i++) {
+		struct sm_rollup_options opt = {
+			.by = all[i], .n_regions = SM_PHASE_COUNT, .totals = true, .light = SM_REGIONS_LIGHT};
+		struct sm_rollup sums;
+
+		err = sm_rollup(c->set, c->run->job->topology, list, n, &opt, &sums);
+		if (err == 0)
+			err = add_rollup(c, sample, ops, all[i], &sums, counted);
+		sm_rollup_free(&sums);
+	}
+	free(list);
+	free(counted);
+	return err;
+}
+
+/* The cost of reading, as the worst thread has it. */
+static int collect_cost(const struct sm_counting *c, struct sm_sample *sample)
+{
+	struct sm_region_cost cost, worst = {0};
+	int err;
+
+	for (const struct sm_counted *t = c->threads; t != NULL; t = t->next) {
+		if (t->regions == NULL)
+			continue;
+		sm_region_cost(t->regions, &cost);
+		if (cost.share >= worst.share)
+			worst = cost;
+	}
+	err = sm_sample_add_double(sample, "counting_share", worst.share, "");
+	if (err == 0)
+		err = sm_sample_add_double(sample, "counting_ns_per_change", worst.ns_per_change, "ns");
+	if (err == 0 && isnan(worst.instructions_per_change))
+		err = sm_sample_add_none(sample, "counting_insn_per_change", "insn",
+					 "instructions are not counted");
+	else if (err == 0)
+		err = sm_sample_add_double(sample, "counting_insn_per_change", worst.instructions_per_change,
+					   "insn");
+	if (err == 0 && worst.mode == SM_READ_NONE)
+		err = sm_sample_add_none(sample, "counting_in_user_space", "",
+					 "there are no hardware counters to read");
+	else if (err == 0)
+		err = sm_sample_add_int(sample, "counting_in_user_space", worst.mode == SM_READ_USER, "");
+	if (worst.share > 0.02)
+		sm__run_warn(c->run,
+			     "reading the counters took %.1f%% of a thread's time (%.0f ns a phase change, "
+			     "mode %s)\n",
+			     worst.share * 100, worst.ns_per_change, sm_read_mode_name(worst.mode));
+	return err;
+}
+
+int sm__counting_collect(struct sm_counting *c, struct sm_sample *sample, uint64_t ops, uint64_t timed_ns)
+{
+	int err;
+
+	if (c == NULL)
+		return 0;
+	c->threads = in_order(c->threads);
+	err = collect_rows(c, sample, (double)ops, timed_ns);
+	if (err == 0)
+		err = sm__uncore_collect(c->uncore, sample, (double)ops, timed_ns);
+	if (err == 0)
+		err = collect_cost(c, sample);
+	return err;
+}
