@@ -252,13 +252,14 @@ char *sm_doctor_load_calibration(void)
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-static int calibrate(struct sm_calibration *c)
+static int calibrate(struct sm_calibration *c, char *model, size_t len)
 {
 	struct sm_topology *topo;
 	char err[400];
 	int rc = sm_topology_load(NULL, &topo, err, sizeof(err));
 
 	if (!rc) {
+		snprintf(model, len, "%s", topo->cpu_model);
 		rc = sm_calibrate(topo, NULL, c, err, sizeof(err));
 		sm_topology_free(topo);
 	}
@@ -278,11 +279,14 @@ static void keep(const char *text)
 }
 
 static int write_all(FILE *f, const struct doctor_options *o, const struct sm_finding *all, unsigned n,
-		     const struct sm_calibration *c)
+		     const struct sm_calibration *c, const char *model)
 {
 	cJSON *root = o->json || c ? sm_doctor_json(all, n, c) : NULL;
-	char *text = root ? cJSON_Print(root) : NULL;
+	char *text;
 
+	if (c && root) /* whose counters they are: a home directory may be shared */
+		cJSON_AddStringToObject(root, "cpu_model", model);
+	text = root ? cJSON_Print(root) : NULL;
 	cJSON_Delete(root);
 	if (c && text)
 		keep(text);
@@ -309,6 +313,7 @@ static int examine(const struct doctor_options *o)
 {
 	struct sm_finding all[SM_DOCTOR_MAX];
 	struct sm_calibration c = {0};
+	char model[128] = "";
 	/* Opened first: an output that cannot be written is found before seconds are spent. */
 	FILE *f = o->output ? fopen(o->output, "we") : stdout;
 	unsigned n;
@@ -319,9 +324,9 @@ static int examine(const struct doctor_options *o)
 		return SM_EXIT_USAGE;
 	}
 	n = sm_doctor_examine("", false, all);
-	rc = o->calibrate ? calibrate(&c) : 0;
+	rc = o->calibrate ? calibrate(&c, model, sizeof(model)) : 0;
 	if (!rc)
-		rc = write_all(f, o, all, n, o->calibrate ? &c : NULL);
+		rc = write_all(f, o, all, n, o->calibrate ? &c : NULL, model);
 	rc = rc || anything_bad(all, n, o->calibrate ? &c : NULL) ? SM_EXIT_FAILED : SM_EXIT_OK;
 	if (fflush(f) || ferror(f) || (o->output && fclose(f))) {
 		sm_complain("%s: %s", o->output ? o->output : "standard output", strerror(errno));

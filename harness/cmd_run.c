@@ -1,8 +1,8 @@
 /*
  * spanmark run: options, plan, the loop over jobs, the report. cmd.h tells how a sample travels.
  */
+#include "harness/calibration.h"
 #include "harness/cmd.h"
-#include "harness/doctor.h"
 #include "harness/environ.h"
 #include "harness/job.h"
 #include "harness/plan.h"
@@ -216,50 +216,6 @@ static int run_all(struct run *run)
 
 /* ---- before and after ---------------------------------------------------------------------------- */
 
-static double member_number(const cJSON *obj, const char *name, bool *has)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(obj, name);
-
-	*has = cJSON_IsNumber(item);
-	return *has ? item->valuedouble : 0;
-}
-
-static const char *member_text(const cJSON *obj, const char *name)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(obj, name);
-
-	return cJSON_IsString(item) ? item->valuestring : "";
-}
-
-/* What `spanmark doctor --calibrate` last found out about this machine's counters goes with the run. */
-static int keep_calibration(struct run *run)
-{
-	char *text = sm_doctor_load_calibration();
-	cJSON *root = text ? cJSON_Parse(text) : NULL;
-	const cJSON *item;
-	int rc = 0;
-
-	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(root, "calibration"))
-	{
-		bool has;
-		struct sm_calibration_row row = {
-			.kernel = member_text(item, "kernel"),
-			.event = member_text(item, "metric"),
-			.verdict = member_text(item, "verdict"),
-			.reason = member_text(item, "reason"),
-			.expected = member_number(item, "expected", &has),
-		};
-
-		row.error = member_number(item, "error", &row.has_value);
-		row.counted = member_number(item, "counted", &row.has_value);
-		if (rc == 0)
-			rc = sm_store_add_calibration(run->store, run->id, &row);
-	}
-	cJSON_Delete(root);
-	free(text);
-	return rc;
-}
-
 static int begin_new(struct run *run, int argc, char **argv)
 {
 	struct sm_topology_source here = {0};
@@ -276,7 +232,7 @@ static int begin_new(struct run *run, int argc, char **argv)
 	int rc = sm_store_begin(run->store, &info, (const char *const *)run->plan.jobs, &run->id);
 
 	if (rc == 0)
-		rc = keep_calibration(run);
+		rc = sm_calibration_keep(run->store, run->id, run->plan.topology->cpu_model);
 	if (rc)
 		sm_complain("%s", sm_store_error(run->store));
 	free(env);

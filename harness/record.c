@@ -210,6 +210,7 @@ static int parse_metric(struct sm_record_metric *m, const cJSON *row, struct sm_
 	m->running_ns = (uint64_t)take_number(&c, 0, 1e18);
 	m->kind = c.at ? take_text(&c) : sm_pool_str(pool, "-");
 	m->core = m->l3 = -1;
+	m->doubt = "";
 	return m->kind ? row_error(&c) : -ENOMEM;
 }
 

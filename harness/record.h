@@ -33,6 +33,7 @@ struct sm_record_metric {
 	bool has_value;
 	double value;
 	uint64_t enabled_ns, running_ns;
+	const char *doubt; /* "off" where calibration found its event to count something else; "" */
 };
 
 /* How a sample ended. Everything but "ok" has a message and no results. */

@@ -37,7 +37,8 @@ static const char schema[] =
 	"CREATE INDEX metric_sample ON metric(sample);"
 	"CREATE TABLE calibration(run INTEGER NOT NULL, at TEXT NOT NULL, kernel TEXT NOT NULL, event TEXT "
 	"NOT NULL,"
-	" expected REAL, counted REAL, error REAL, verdict TEXT NOT NULL, reason TEXT NOT NULL);";
+	" expected REAL, counted REAL, error REAL, verdict TEXT NOT NULL, reason TEXT NOT NULL,"
+	" label TEXT NOT NULL DEFAULT '');";
 
 /* ---- calls of SQLite, with errno and message ----------------------------------------------------- */
 
@@ -162,6 +163,15 @@ static int create_schema(struct sm_store *s)
 	return rc;
 }
 
+/* Layout 1 had no label with a calibration. */
+static int upgrade(struct sm_store *s)
+{
+	return exec(s, "BEGIN IMMEDIATE;"
+		       "ALTER TABLE calibration ADD COLUMN label TEXT NOT NULL DEFAULT '';"
+		       "PRAGMA user_version=2;"
+		       "COMMIT");
+}
+
 /* Ours, empty (becomes ours), or somebody else's (refused, unchanged). */
 static int check_identity(struct sm_store *s)
 {
@@ -180,6 +190,8 @@ static int check_identity(struct sm_store *s)
 		snprintf(s->error, sizeof(s->error), "store '%s': a database of another program", s->path);
 		return -EILSEQ;
 	}
+	if (version == 1)
+		return upgrade(s);
 	if (version != SM_STORE_SCHEMA) {
 		snprintf(s->error, sizeof(s->error),
 			 "store '%s': layout %lld, this version of spanmark reads %d", s->path,
@@ -374,14 +386,15 @@ int sm_store_add_calibration(struct sm_store *s, int64_t run, const struct sm_ca
 	int rc = 0;
 	sqlite3_stmt *st = sm__store_prepare(
 		s,
-		"INSERT INTO calibration(run,at,kernel,event,verdict,reason,expected,counted,error)"
-		" VALUES(?,?,?,?,?,?,?,?,?)",
+		"INSERT INTO calibration(run,at,kernel,event,verdict,reason,label,expected,counted,error)"
+		" VALUES(?,?,?,?,?,?,?,?,?,?)",
 		&rc);
 
 	now_text(now);
 	if (rc == 0)
-		rc = run_sql(s, st, c->has_value ? "itttttddd" : "itttttdnn", run, now, c->kernel, c->event,
-			     c->verdict, c->reason, c->expected, c->counted, c->error);
+		rc = run_sql(s, st, c->has_value ? "ittttttddd" : "ittttttdnn", run, now, c->kernel, c->event,
+			     c->verdict, c->reason, c->label ? c->label : "", c->expected, c->counted,
+			     c->error);
 	sqlite3_finalize(st);
 	return rc;
 }

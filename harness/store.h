@@ -18,7 +18,7 @@
 
 #include "harness/record.h"
 
-#define SM_STORE_SCHEMA 1
+#define SM_STORE_SCHEMA 2
 
 struct sm_store;
 
@@ -47,7 +47,8 @@ int sm_store_end(struct sm_store *s, int64_t run, const char *state);
 
 /* One event under one kernel of a calibration (perf/calibrate.h). */
 struct sm_calibration_row {
-	const char *event, *kernel, *verdict, *reason;
+	const char *event, *kernel, *verdict, *reason; /* event: the metric's name */
+	const char *label;			       /* the resolved event */
 	bool has_value;
 	double expected, counted, error;
 };

@@ -1,6 +1,7 @@
 /*
  * The reading half of the store. See store.h.
  */
+#include "harness/calibration.h"
 #include "harness/store_internal.h"
 
 #include <errno.h>
@@ -91,6 +92,7 @@ static int load_metrics(struct sm_store *s, int64_t sample, struct sm_record *r,
 			.reason = text_at(st, 15, pool, &rc),
 			.has_value = sqlite3_column_type(st, 16) != SQLITE_NULL,
 			.value = sqlite3_column_double(st, 16),
+			.doubt = "",
 		};
 	}
 	if (rc == 0)
@@ -189,11 +191,11 @@ static int load_run(struct sm_store *s, int64_t run, struct sm_report *out)
 static int load_calibrations(struct sm_store *s, struct sm_report *out)
 {
 	int rc = 0, step = SQLITE_DONE;
-	sqlite3_stmt *st =
-		sm__store_prepare(s,
-				  "SELECT kernel,event,verdict,reason,expected,counted,error FROM calibration"
-				  " WHERE run=? ORDER BY rowid",
-				  &rc);
+	sqlite3_stmt *st = sm__store_prepare(
+		s,
+		"SELECT kernel,event,verdict,reason,expected,counted,error,label FROM calibration"
+		" WHERE run=? ORDER BY rowid",
+		&rc);
 
 	if (rc == 0)
 		sqlite3_bind_int64(st, 1, out->run);
@@ -211,6 +213,7 @@ static int load_calibrations(struct sm_store *s, struct sm_report *out)
 			.has_value = sqlite3_column_type(st, 5) != SQLITE_NULL,
 			.counted = sqlite3_column_double(st, 5),
 			.error = sqlite3_column_double(st, 6),
+			.label = text_at(st, 7, &out->pool, &rc),
 		};
 	}
 	if (rc == 0)
@@ -229,6 +232,8 @@ int sm_store_load(struct sm_store *s, int64_t run, struct sm_report *out)
 		rc = load_samples(s, out);
 	if (rc == 0)
 		rc = load_calibrations(s, out);
+	if (rc == 0)
+		rc = sm_calibration_apply(out);
 	if (rc)
 		sm_report_free(out);
 	return rc;

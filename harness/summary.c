@@ -315,7 +315,7 @@ struct scope {
 	const struct sm_record *rec;
 	const struct sm_row *row;
 	const char *const *who; /* of the record's metrics */
-	bool scaled;
+	bool scaled, doubted;
 	const char *status, *reason; /* of the first part that is missing */
 };
 
@@ -335,6 +335,7 @@ static bool find_metric(struct scope *s, const char *name, double *out)
 			return false;
 		}
 		s->scaled |= !strcmp(m->status, "multiplexed");
+		s->doubted |= m->doubt[0] != 0;
 		*out = m->value;
 		return true;
 	}
@@ -422,6 +423,8 @@ static int fill_cell(const struct sm_report *report, struct sm_summary *r, size_
 		if (cell_value(&s, &r->columns[col], &values[n])) {
 			n++;
 			cell->scaled |= s.scaled;
+			cell->doubted |= s.doubted;
+			r->columns[col].doubted |= s.doubted;
 		} else if (s.reason && (!cell->reason || !strcmp(cell->status, "not_counted"))) {
 			cell->status = s.status;
 			cell->reason = s.reason;

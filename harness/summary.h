@@ -20,6 +20,7 @@ struct sm_column {
 	char metric[96];   /* name, or what the formula makes */
 	char formula[160]; /* over metric names, `ops` and `seconds`; "": the metric itself */
 	char unit[24];
+	bool doubted;	 /* some cell is */
 	bool per_op;	 /* divide by the operations of the sample */
 	char event[256]; /* resolved; "" when not known */
 	char source[8];
@@ -27,7 +28,8 @@ struct sm_column {
 
 struct sm_cell {
 	bool has_value;
-	bool scaled; /* some value was multiplexed */
+	bool scaled;  /* some value was multiplexed */
+	bool doubted; /* calibration found an event behind it off */
 	struct sm_stats stats;
 	const char *status, *reason; /* without a value */
 };

@@ -18,7 +18,7 @@ struct sm_table {
 	struct cJSON *families;
 	const char *notes[SM_TABLE_NOTES]; /* reasons, [0] is note 1 */
 	size_t nnotes;
-	bool scaled, outliers; /* a mark was printed: explain it */
+	bool scaled, outliers, doubted; /* a mark was printed: explain it */
 };
 
 /* Colour is decoration only: "" where there is none. */

@@ -14,8 +14,8 @@ static int column_width(const struct sm_column *c)
 	if (!strcmp(c->unit, "ns") && c->per_op)
 		return 8;
 	if (!strcmp(c->title, "IPC"))
-		return 5;
-	return len > 7 ? len : 7;
+		return c->doubted ? 7 : 5;
+	return len > 7 ? len : c->doubted ? 8 : 7; /* room for the mark */
 }
 
 static void put_cell(struct sm_table *t, const struct sm_cell *cell, const struct sm_column *c)
@@ -33,7 +33,10 @@ static void put_cell(struct sm_table *t, const struct sm_cell *cell, const struc
 		sm_text_count(cell->stats.median, text, sizeof(text));
 	if (cell->scaled)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "~");
+	if (cell->doubted)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "?");
 	t->scaled |= cell->scaled;
+	t->doubted |= cell->doubted;
 	t->outliers |= cell->stats.outliers > 0;
 	fprintf(t->out, " %*s", width, text);
 }

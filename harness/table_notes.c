@@ -1,6 +1,7 @@
 /*
  * What one must know to read the table: events and sources, reasons, warnings, failures. See table.h.
  */
+#include "harness/calibration.h"
 #include "harness/table.h"
 
 #include <cjson/cJSON.h>
@@ -63,9 +64,24 @@ static void write_marks(struct sm_table *t)
 	if (t->scaled)
 		sm__table_wrap_text(t->out, "~", 9,
 				    "scaled: the counter ran for a part of the time (multiplexed)");
+	if (t->doubted)
+		sm__table_wrap_text(
+			t->out, "?", 9,
+			"calibration found an event behind it off: do not believe it (see the warnings)");
 	if (t->outliers)
 		sm__table_wrap_text(t->out, "!", 9,
 				    "some values lie far from the others; they are kept in all figures");
+}
+
+static bool stands_behind_a_metric(const struct sm_report *r, const struct sm_calibration_row *c)
+{
+	for (size_t i = 0; i < r->nrecords; i++) {
+		for (size_t k = 0; k < r->records[i].nmetrics; k++) {
+			if (sm_calibration_concerns(c, &r->records[i].metrics[k]))
+				return true;
+		}
+	}
+	return false;
 }
 
 /* Events that calibration found to count something else are not to be believed in this table either. */
@@ -75,7 +91,8 @@ static void write_calibration(struct sm_table *t)
 		const struct sm_calibration_row *c = &t->r->calibrations[i];
 		char text[400];
 
-		if (strcmp(c->verdict, "off") && strcmp(c->verdict, "reads 0"))
+		if ((strcmp(c->verdict, "off") && strcmp(c->verdict, "reads 0")) ||
+		    !stands_behind_a_metric(t->r, c))
 			continue;
 		if (c->has_value)
 			snprintf(text, sizeof(text),

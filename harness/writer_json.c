@@ -9,7 +9,8 @@
  *                "output","warnings":[..]}],
  *    "summary":[..medians and intervals of results by case..], "calibration":[..]}
  *
- * A value that is absent is null, its status says how (unsupported, denied, not_counted) and its reason why.
+ * A value that is absent is null, its status says how (unsupported, denied, not_counted) and its reason why. "calibration":
+ * "off" in a metric: an event behind it was found to count something else; do not believe it.
  */
 #include "harness/summary.h"
 #include "harness/writer.h"
@@ -60,6 +61,8 @@ static cJSON *metric_json(const struct sm_record_metric *m)
 	cJSON_AddStringToObject(obj, "status", m->status);
 	if (m->reason[0])
 		cJSON_AddStringToObject(obj, "reason", m->reason);
+	if (m->doubt[0])
+		cJSON_AddStringToObject(obj, "calibration", m->doubt);
 	cJSON_AddStringToObject(obj, "source", m->source);
 	cJSON_AddNumberToObject(obj, "enabled_ns", (double)m->enabled_ns);
 	cJSON_AddNumberToObject(obj, "running_ns", (double)m->running_ns);
@@ -170,7 +173,8 @@ static cJSON *calibration_json(const struct sm_calibration_row *c)
 	cJSON *obj = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(obj, "kernel", c->kernel);
-	cJSON_AddStringToObject(obj, "event", c->event);
+	cJSON_AddStringToObject(obj, "metric", c->event);
+	cJSON_AddStringToObject(obj, "event", c->label);
 	cJSON_AddNumberToObject(obj, "expected", c->expected);
 	cJSON_AddItemToObject(obj, "counted", value_json(c->has_value, c->counted));
 	cJSON_AddItemToObject(obj, "error", value_json(c->has_value, c->error));

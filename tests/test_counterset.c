@@ -387,7 +387,7 @@ START_TEST(test_screening)
 	struct sm_counterset *cs;
 	char list[200];
 
-	mock.dead_config = 0xdf43; /* Zen 5 l1d_miss */
+	mock.dead_config = 0xff43; /* Zen 5 l1d_miss */
 	screening = true;
 	cs = make("cycles,cache", "", (struct sm_counterset_options){0});
 	ck_assert_int_eq(metric(cs, "l1d_miss")->refused, SM_STATUS_UNSUPPORTED);

@@ -244,7 +244,7 @@ START_TEST(test_calibrate_liar)
 
 	faketree_x86(&tree, "AuthenticAMD", 0x1a, 2);
 	mock_perf_init(&mock, 6);
-	mock.dead_config = 0xdf43; /* Zen 5 l1d_miss */
+	mock.dead_config = 0xff43; /* Zen 5 l1d_miss */
 	ck_assert_int_eq(sm_topology_load(&(struct sm_topology_source){.synthetic = "core:1 pu:1"}, &t, err,
 					  sizeof(err)),
 			 0);

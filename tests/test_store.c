@@ -351,6 +351,7 @@ START_TEST(calibrations_come_back)
 	struct sm_calibration_row c = {.event = "INSTR",
 				       .kernel = "n instructions",
 				       .verdict = "exact",
+				       .label = "zen4::INSTR",
 				       .reason = "",
 				       .has_value = true,
 				       .expected = 1000,
@@ -367,10 +368,82 @@ START_TEST(calibrations_come_back)
 	ck_assert_int_eq(sm_store_load(s, run, &r), 0);
 	ck_assert_uint_eq(r.ncalibrations, 2);
 	ck_assert_double_eq(r.calibrations[0].counted, 1001);
+	ck_assert_str_eq(r.calibrations[0].label, "zen4::INSTR");
+	ck_assert_str_eq(r.calibrations[1].label, "");
 	ck_assert(!r.calibrations[1].has_value);
 	ck_assert_str_eq(r.calibrations[1].reason, "no PMU");
 	sm_report_free(&r);
 	sm_store_close(s);
+}
+END_TEST
+
+/* What was calibrated and is bad is not believed in the report: whole labels count, not parts of them. */
+START_TEST(calibrations_are_applied)
+{
+	static const struct {
+		const char *label, *verdict;
+		bool has_value;
+		const char *doubt;
+	} cases[] = {
+		{"zen4::CYCLES", "exact", true, ""}, {"zen4::CYCLES", "good", true, ""},
+		{"zen4::CYCLES", "n/a", true, ""},   {"zen4::CYCLES", "off", true, "off"},
+		{"zen4::CYC", "off", true, ""},	     {"zen4::CYCLES", "reads 0", false, ""},
+		{"n4::CYCLES", "reads 0", true, ""}, {"", "off", true, ""},
+	};
+	struct sm_store *s = open_store(path);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int64_t run = fake_run(s, NULL, two, 1, 1);
+		struct sm_calibration_row c = {.event = "cycles",
+					       .kernel = "chain",
+					       .reason = "",
+					       .verdict = cases[i].verdict,
+					       .label = cases[i].label,
+					       .has_value = true};
+		struct sm_report r;
+		const struct sm_record_metric *m;
+
+		ck_assert_int_eq(sm_store_add_calibration(s, run, &c), 0);
+		ck_assert_int_eq(sm_store_load(s, run, &r), 0);
+		m = &r.records[0].metrics[0];
+		ck_assert_msg(m->has_value == cases[i].has_value, "case %zu", i);
+		ck_assert_str_eq(m->doubt, cases[i].doubt);
+		if (!m->has_value) {
+			ck_assert_str_eq(m->status, "not_counted");
+			ck_assert_ptr_nonnull(strstr(m->reason, "never counts"));
+		}
+		/* what was denied stays denied */
+		ck_assert_str_eq(r.records[0].metrics[1].status, "denied");
+		sm_report_free(&r);
+	}
+	sm_store_close(s);
+}
+END_TEST
+
+/* A store of the first layout, which had no labels, is taken over with all that is in it. */
+START_TEST(first_layout_is_upgraded)
+{
+	struct sm_store *s = open_store(path);
+	struct sm_calibration_row c = {.event = "cycles", .kernel = "chain", .verdict = "off", .reason = ""};
+	struct sm_report r;
+	int64_t run = fake_run(s, NULL, two, 2, 3);
+	sqlite3 *db;
+
+	ck_assert_int_eq(sm_store_add_calibration(s, run, &c), 0);
+	sm_store_close(s);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "ALTER TABLE calibration DROP COLUMN label; PRAGMA user_version=1",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+	s = open_store(path);
+	check_contents(s, run);
+	ck_assert_int_eq(sm_store_load(s, run, &r), 0);
+	ck_assert_uint_eq(r.ncalibrations, 1);
+	ck_assert_str_eq(r.calibrations[0].label, "");
+	sm_report_free(&r);
+	sm_store_close(s);
+	sm_store_close(open_store(path));
 }
 END_TEST
 
@@ -395,6 +468,8 @@ int main(void)
 	tcase_add_test(tc, wire_mutations);
 	tcase_add_test(tc, a_failed_session_is_a_failed_sample);
 	tcase_add_test(tc, calibrations_come_back);
+	tcase_add_test(tc, calibrations_are_applied);
+	tcase_add_test(tc, first_layout_is_upgraded);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_NORMAL);

@@ -156,6 +156,57 @@ START_TEST(table_by_thread_and_node)
 }
 END_TEST
 
+/* A calibration that found an event off marks its column and every formula over it; one that reads 0 takes the value away. */
+START_TEST(calibration_is_used)
+{
+	struct fake_sample one = {.wire = counted};
+	struct sm_calibration_row off = {.event = "instructions",
+					 .kernel = "loop",
+					 .label = "t::INS",
+					 .verdict = "off",
+					 .reason = "",
+					 .has_value = true,
+					 .expected = 2000,
+					 .counted = 3000,
+					 .error = 0.5};
+	struct sm_calibration_row zero = {.event = "cycles",
+					  .kernel = "chain",
+					  .label = "t::CYC:e=0:u=1",
+					  .verdict = "reads 0",
+					  .reason = "",
+					  .has_value = true};
+	struct sm_calibration_row other = {
+		.event = "llc_miss", .kernel = "chase", .label = "t::LL", .verdict = "off", .reason = ""};
+	struct sm_store *s;
+	struct sm_report r;
+	int64_t run;
+	char *text;
+
+	ck_assert_int_eq(sm_store_open(NULL, &s, err, sizeof(err)), 0);
+	run = fake_run(s, NULL, &one, 1, 1);
+	ck_assert_int_eq(sm_store_add_calibration(s, run, &off), 0);
+	ck_assert_int_eq(sm_store_add_calibration(s, run, &zero), 0);
+	ck_assert_int_eq(sm_store_add_calibration(s, run, &other), 0);
+	ck_assert_int_eq(sm_store_load(s, run, &r), 0);
+	sm_store_close(s);
+	text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+	fits(text);
+	has(text, "12.0?   1.50?");
+	has(text, "?        calibration found an event behind it off");
+	has(text, "instructions under 'loop' counted 3000 where 2000 were expected");
+	has(text, "cycles never counts here");
+	ck_assert_ptr_null(strstr(text, "llc_miss")); /* not in this table */
+	free(text);
+	text = print(&r, SM_FORMAT_JSON, SM_PER_ROLE, false);
+	has(text, "\"metric\":\"instructions\",\"event\":\"t::INS\",\"value\":12000,\"unit\":\"insn\","
+		  "\"status\":\"ok\",\"calibration\":\"off\"");
+	has(text, "\"metric\":\"cycles\",\"event\":\"t::CYC:e=0:u=1\",\"value\":null");
+	has(text, "\"event\":\"t::LL\",\"expected\":0"); /* the calibrations themselves are all there */
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
 /* Cycles come from one pass and instructions from another: no ratio, but both columns. */
 START_TEST(passes_join)
 {
@@ -695,6 +746,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, table_by_role);
 	tcase_add_test(tc, table_by_thread_and_node);
+	tcase_add_test(tc, calibration_is_used);
 	tcase_add_test(tc, passes_join);
 	tcase_add_test(tc, kinds_and_packages);
 	tcase_add_test(tc, failures_are_named);
