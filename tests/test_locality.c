@@ -322,6 +322,137 @@ START_TEST(numa_maps_agree)
 }
 END_TEST
 
+/* ---- who marks what ------------------------------------------------------------------------------ */
+
+#define TREE   40000
+#define CYCLES 20  /* all of them count */
+#define TRIES  300 /* where one that ran evenly is looked for */
+
+/* The nodes that have a tree and a worker. */
+static int tree_nodes[SM_MAX_NODES], n_tree_nodes;
+
+static void pin_worker(void *ctx, unsigned index, const char *role)
+{
+	bool marks = strcmp(role, "mark") == 0;
+
+	(void)ctx;
+	/* The others stay out of the way of the first node's worker, so that all get on at the same pace. */
+	pin_to(tree_nodes[marks ? index % n_tree_nodes : 0], marks);
+}
+
+struct planter {
+	struct sm_gc *gc;
+	int node;
+	void **root;
+};
+
+/* A heap-ordered tree of objects with four pointers each, all of them allocated by one pinned thread. */
+static void *plant(void *arg)
+{
+	struct planter *at = arg;
+	struct sm_mutator *m;
+	const struct sm_type *type = sm_type_prefix(at->gc, 64, 4);
+	void **all = calloc(TREE, sizeof(*all));
+
+	pin_to(at->node, 0);
+	m = sm_mutator_attach(at->gc);
+	ck_assert_ptr_nonnull(m);
+	ck_assert_int_eq(sm_root_add(at->gc, all, TREE), 0);
+	for (unsigned i = 0; i < TREE; i++) {
+		void **o = sm_new(m, type);
+
+		ck_assert_ptr_nonnull(o);
+		sm_store(m, &all[i], o);
+		if (i > 0)
+			sm_store(m, &((void **)all[(i - 1) / 4])[(i - 1) % 4], o);
+	}
+	sm_store(m, at->root, all[0]);
+	ck_assert_int_eq(sm_root_remove(at->gc, all), 0);
+	free(all);
+	sm_mutator_detach(m);
+	return NULL;
+}
+
+/* A tree of its own on each of the nodes. */
+static void plant_all(struct sm_gc *gc, void **roots)
+{
+	struct planter planters[SM_MAX_NODES];
+	pthread_t threads[SM_MAX_NODES];
+
+	for (int i = 0; i < n_tree_nodes; i++) {
+		planters[i] = (struct planter){gc, tree_nodes[i], &roots[i]};
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, plant, &planters[i]), 0);
+	}
+	for (int i = 0; i < n_tree_nodes; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* Per cent of the objects of one collection that were scanned by a thread of their node. */
+static double collect_share(struct sm_gc *gc)
+{
+	struct sm_gc_stats a, b;
+	uint64_t local, remote;
+
+	sm_gc_stats(gc, &a);
+	ck_assert_int_eq(sm_collect(gc, NULL), 0);
+	sm_gc_stats(gc, &b);
+	ck_assert_uint_eq(b.verify_errors, 0);
+	local = b.total_scanned_local - a.total_scanned_local;
+	remote = b.total_scanned_remote - a.total_scanned_remote;
+	ck_assert_uint_ge(local + remote, (uint64_t)TREE * n_tree_nodes);
+	return 100.0 * (double)local / (double)(local + remote);
+}
+
+/* The share of all cycles, or of the best one when at most one of them has to be even. */
+static double share_of(const char *mode, bool all_count)
+{
+	struct sm_gc *gc = new_gc("gc.mode", mode, pin_worker, n_tree_nodes);
+	void *roots[SM_MAX_NODES] = {NULL};
+	double best = 0, sum = 0;
+	int n = 0;
+
+	ck_assert_int_eq(sm_root_add(gc, roots, SM_MAX_NODES), 0);
+	plant_all(gc, roots);
+	while (n < (all_count ? CYCLES : TRIES) && (all_count || best < 95)) {
+		double share = collect_share(gc);
+
+		sum += share;
+		best = share > best ? share : best;
+		n++;
+	}
+	printf("%s, %d nodes: %.2f %% of the objects were marked on their own node in %d cycles, %.2f %% in "
+	       "the best\n",
+	       mode, n_tree_nodes, sum / n, n, best);
+	fflush(stdout);
+	ck_assert_int_eq(sm_root_remove(gc, roots), 0);
+	sm_gc_destroy(gc);
+	return all_count ? sum / n : best;
+}
+
+/*
+ * A tree on each node and a worker on each: at least 95 % of the objects are scanned by the worker of their node. The rest
+ * is what a worker takes across when its own node has no work left while another still has: with equal trees that measures
+ * how evenly the workers get on. Emulated CPUs share fewer real ones, and one that waits for its turn leaves its node's
+ * work to the others, as it should. So there two nodes at a time take part, and a cycle in which they ran evenly has to be
+ * among many; on real machines all nodes take part and all cycles count.
+ */
+START_TEST(workers_mark_what_is_near)
+{
+	const char *mode = _i ? "concurrent" : "stw";
+	bool emulated = getenv("SM_MACHINE") != NULL;
+	int pairs = emulated ? n_cpu_nodes - 1 : 1;
+
+	for (int i = 0; i < pairs; i++) {
+		double share;
+
+		n_tree_nodes = emulated ? 2 : n_cpu_nodes;
+		memcpy(tree_nodes, cpu_nodes + i, (size_t)n_tree_nodes * sizeof(*tree_nodes));
+		share = share_of(mode, !emulated);
+		ck_assert_msg(share >= 95, "only %.2f %% were marked on their own node", share);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	struct sm_topology_source here = {0};
@@ -340,12 +471,13 @@ int main(void)
 		printf("SKIP: this machine has %d NUMA node(s) with CPUs, the test needs two\n", n_cpu_nodes);
 		return 77;
 	}
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, one_node_after_another);
 	tcase_add_test(tc, all_nodes_at_once);
 	tcase_add_test(tc, bind_to_each_node);
 	tcase_add_test(tc, interleave_uses_every_node);
 	tcase_add_test(tc, numa_maps_agree);
+	tcase_add_loop_test(tc, workers_mark_what_is_near, 0, 2);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

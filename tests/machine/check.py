@@ -140,6 +140,7 @@ def check_quick(out, expect, r):
     check_metrics(doc, r, "run")
     node_of = {c: n["id"] for n in expect["nodes"] for c in n["cpus"]}
     check_sums(doc, r)
+    check_shares(doc, node_of, r)
     if expect.get("machine") == "arm64-n1":
         check_n1(doc, r)
     placed = [(m["cpu"], m["node"]) for s in samples for m in s.get("metrics", [])
@@ -147,6 +148,37 @@ def check_quick(out, expect, r):
     wrong = sorted({(c, n) for c, n in placed if node_of.get(c, 0) != n})
     r.check(placed and not wrong, "run: mutators are pinned, and on the node of their CPU",
             f"(cpu, node) {wrong[:5]}" if wrong else "no metric names a CPU")
+
+
+def marked_near(sample, node_of):
+    """(do its workers run on its mutators' nodes?, per cent of the objects marked on their own node or None)"""
+    placed = sample.get("placement", {})
+    nodes = [{node_of.get(c, 0) for c in placed.get(k, [])} for k in ("mutator_cpus", "worker_cpus")]
+    return nodes[0] == nodes[1], sample.get("results", {}).get("mark_local_share")
+
+
+def check_shares(doc, node_of, r):
+    """Where a thread's objects are marked on the node that it runs on, nearly all of them are local to their marker."""
+    if len(set(node_of.values())) < 2:
+        return
+    seen = [(s["workload"], share) for s in doc["samples"] for near, share in [marked_near(s, node_of)]
+            if near and share is not None]
+    wrong = [f"{w}: {share:.1f} %" for w, share in seen if share < 95]
+    r.check(seen and not wrong, f"run: at least 95 % of the objects are marked on their own node ({len(seen)} samples)",
+            "; ".join(wrong) or "no sample says")
+
+
+def check_marking(out, expect, r):
+    """One worker on the objects' node marks nearly all of them locally, one on another node nearly none."""
+    node_of = {c: n["id"] for n in expect["nodes"] for c in n["cpus"]}
+    for where, near in (("dedicated", True), ("remote-node", False)):
+        doc = load(f"{out}/marking-{where}.json", r, "marking")
+        if doc is None:
+            continue
+        seen = [marked_near(s, node_of) for s in doc["samples"] if s["status"] == "ok"]
+        right = seen and all(n == near and share is not None and (share >= 95 if near else share <= 5) for n, share in seen)
+        r.check(right, f"marking: {where}: {', '.join(f'{s:.1f}' for _, s in seen if s is not None)} % local",
+                f"{'at least 95' if near else 'at most 5'} % should be; (same node?, per cent): {seen}")
 
 
 def check_sums(doc, r):
@@ -261,6 +293,8 @@ def main():
             check_topo(a.out, expect, r)
         elif name == "quick":
             check_quick(a.out, expect, r)
+        elif name == "marking" and status == 0:
+            check_marking(a.out, expect, r)
         elif name == "doctor":
             check_calibration(a.out, expect, r)
         elif name in ("hotplug", "cpuset"):

@@ -33,10 +33,19 @@ doctor() {
 quick() {
 	"$spanmark" run --quick --format json -o "$out/quick.json" && "$spanmark" run --quick >"$out/quick.txt"
 }
+# Who marks what: a worker on the objects' node, and, so that the figure is seen to move, one on another node.
+marking() {
+	nodes=$(cat /sys/devices/system/node/node[0-9]*/cpulist 2>/dev/null | grep -c .)
+	[ "$nodes" -ge 2 ] || { echo "SKIP: needs two NUMA nodes with CPUs, here is $nodes"; return 77; }
+	for where in dedicated remote-node; do
+		"$spanmark" run -w graph -p objects=100000 -p collections=3 --place per-node --mark-place $where \
+			--workers 1 --reps 1 --format json -o "$out/marking-$where.json" || return 1
+	done
+}
 hotplug() { sh tests/machine/hotplug.sh offline "$spanmark" "$out"; }
 cpuset() { sh tests/machine/hotplug.sh cpuset "$spanmark" "$out"; }
 
-steps="unit topo doctor quick hotplug cpuset"
+steps="unit topo doctor quick marking hotplug cpuset"
 [ -x "$spanmark" ] || steps=unit # a tree of libraries and tests alone
 : >"$out/steps.tsv"
 for step in ${SM_STEPS:-$steps}; do
