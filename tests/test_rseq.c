@@ -10,6 +10,7 @@
 #include "allocator/malloc.h"
 #include "allocator/manual_internal.h"
 #include "tests/support/run.h"
+#include "tests/support/scale.h"
 
 #if SM_HAVE_RSEQ
 
@@ -45,8 +46,9 @@ static void *juggle(void *arg)
 {
 	struct node *mine[16] = {NULL};
 	unsigned seed = (unsigned)(uintptr_t)arg;
+	unsigned long rounds = sm_test_scaled(ROUNDS);
 
-	for (unsigned i = 0; i < ROUNDS; i++) {
+	for (unsigned long i = 0; i < rounds; i++) {
 		unsigned k = (unsigned)rand_r(&seed) % 16;
 
 		if (mine[k] == NULL) {
@@ -243,8 +245,9 @@ static void *mixed(void *arg)
 	unsigned seed = (unsigned)(uintptr_t)arg;
 	unsigned char *p[300] = {NULL};
 	size_t size[300];
+	unsigned long rounds = sm_test_scaled(100000);
 
-	for (unsigned i = 0; i < 100000; i++) {
+	for (unsigned long i = 0; i < rounds; i++) {
 		unsigned k = (unsigned)rand_r(&seed) % 300;
 
 		if (p[k] != NULL) {
