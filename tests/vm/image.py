@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the initramfs of the emulated machines of one architecture.
 
-    tests/vm/image.py --arch arm64|amd64 --build BUILD_DIR --cache CACHE --out FILE [--sysroot DIR] [--strip TOOL]
+    tests/vm/image.py --arch arm64|amd64 --build BUILD_DIR --cache CACHE --hold PROGRAM --out FILE [--sysroot DIR] [--strip TOOL]
 
 Holds busybox, the guest's init, the build tree's programs (stripped) with the shared libraries they need, and the
 files of the source tree that programs and tests read. The tree lies in /spanmark as it lies here, so relative paths
@@ -123,7 +123,7 @@ def programs_of(build):
 
 def main():
     ap = argparse.ArgumentParser()
-    for flag in ("arch", "build", "cache", "out"):
+    for flag in ("arch", "build", "cache", "hold", "out"):
         ap.add_argument(f"--{flag}", required=True)
     ap.add_argument("--sysroot", default="")
     ap.add_argument("--strip", default="strip")
@@ -137,6 +137,7 @@ def main():
     cpio.file("bin/busybox", f"{a.cache}/busybox-{a.arch}", 0o755)
     cpio.link("bin/sh", "busybox")
     cpio.file("init", "tests/vm/guest/init", 0o755)
+    cpio.file("bin/hold", a.hold, 0o755)
     for root in DATA:
         if os.path.isfile(root):
             cpio.file(f"spanmark/{root}", root)

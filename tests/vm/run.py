@@ -29,6 +29,8 @@ import machines  # noqa: E402
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 CACHE = os.environ.get("SM_VM_CACHE", f"{ROOT}/build/vm-cache")
 HOST = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, "")
+SLOWER = float(os.environ.get("SM_VM_SLOWER", "1"))  # stretches time limits on a slow or busy machine
+SILENCE = 120  # seconds; a machine that works says so every 3 s of its own time
 TRIPLE = {"arm64": "aarch64-linux-gnu", "amd64": "x86_64-linux-gnu"}
 say_lock = threading.Lock()
 
@@ -53,6 +55,7 @@ def prepare(arch, kernels):
             raise Missing(r.stderr.strip().splitlines()[-1] if r.stderr else "fetching failed")
     make = ["make", "--no-print-directory", f"-j{os.cpu_count()}"]
     strip = "strip"
+    cc = "gcc"
     if cross:
         cc = f"{TRIPLE[arch]}-gcc"
         if not shutil.which(cc):
@@ -63,8 +66,11 @@ def prepare(arch, kernels):
     if subprocess.run(make + ["all", "build-tests"], env=env).returncode:
         raise SystemExit(f"vm: the build for {arch} failed")
     build = subprocess.run(make + ["-s", "print-build"], check=True, env=env, capture_output=True, text=True).stdout.strip()
-    image = f"build/vm/{arch}.cpio"
-    args = ["tests/vm/image.py", "--arch", arch, "--build", build, "--cache", CACHE, "--out", image, "--strip", strip]
+    image, hold = f"build/vm/{arch}.cpio", f"build/vm/hold-{arch}"
+    os.makedirs("build/vm", exist_ok=True)
+    subprocess.run([cc, "-O2", "-Wall", "-static", "-o", hold, "tests/vm/guest/hold.c"]
+                   + ([f"--sysroot={CACHE}/sysroot-{arch}"] if cross else []), check=True)
+    args = ["tests/vm/image.py", "--arch", arch, "--build", build, "--cache", CACHE, "--hold", hold, "--out", image, "--strip", strip]
     subprocess.run(args + (["--sysroot", f"{CACHE}/sysroot-{arch}"] if cross else []), check=True)
     return build, image
 
@@ -103,6 +109,25 @@ def collect(lines, out):
     return booted, status, problems
 
 
+class Stopped(Exception):
+    """Not even the machine's first process runs any more: no program in it can bring that about, the emulator can."""
+
+
+def watch(proc, limit, lines, ended):
+    """Ends the emulator when it runs past its limit, or when nothing has come from the machine for too long."""
+    start = heard = time.monotonic()
+    n = 0
+    while not ended.wait(1):
+        now = time.monotonic()
+        if len(lines) != n:
+            n, heard = len(lines), now
+        reason = "limit" if now - start > limit else "silence" if now - heard > SILENCE * SLOWER else None
+        if reason:
+            proc.send_signal(signal.SIGKILL)
+            return reason
+    return None
+
+
 def boot(m, build, image, verbose):
     """Runs one machine to its end or its time limit. Returns (its lines, seconds, what went wrong or None)."""
     work = f"build/vm/{m.name}"
@@ -112,19 +137,14 @@ def boot(m, build, image, verbose):
     cmd = m.command(CACHE, image)
     with open(f"{work}/command", "w") as f:
         f.write(" ".join(f"'{a}'" if " " in a else a for a in cmd) + "\n")
-    limit = m.time_limit * float(os.environ.get("SM_VM_SLOWER", "1"))
+    limit = m.time_limit * SLOWER
     start = time.monotonic()
     errors = open(f"{work}/qemu.log", "w")
     proc = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
-    killed = threading.Event()
-
-    def give_up():
-        killed.set()
-        proc.send_signal(signal.SIGKILL)
-
-    timer = threading.Timer(limit, give_up)
-    timer.start()
     lines = []
+    ended = threading.Event()
+    watcher = concurrent.futures.ThreadPoolExecutor(1)
+    killed = watcher.submit(watch, proc, limit, lines, ended)
     try:
         with open(f"{work}/serial.log", "w") as log:
             for raw in proc.stdout:
@@ -136,15 +156,19 @@ def boot(m, build, image, verbose):
                     say(f"{m.name}: {line}")
         proc.wait()
     finally:
-        timer.cancel()
+        ended.set()
+        watcher.shutdown()
         errors.close()
         if proc.poll() is None:
             proc.kill()
     took = time.monotonic() - start
     wrong = None
-    if killed.is_set():
-        step = [x for x in lines if x.startswith("@@STEP")]
-        wrong = f"ran past its limit of {limit:.0f} s" + (f" in step {step[-1][7:]}" if step else ", before its first step")
+    step = [x for x in lines if x.startswith("@@STEP")]
+    where = f"in step {step[-1][7:]}" if step else "before its first step"
+    if killed.result() == "silence":
+        raise Stopped(f"the whole machine stood still {where}, after {took:.0f} s")
+    if killed.result():
+        wrong = f"ran past its limit of {limit:.0f} s {where}"
     elif proc.returncode:
         with open(f"{work}/qemu.log") as f:
             said = [x for x in f.read().splitlines() if "TCG doesn't support requested feature" not in x]
@@ -155,7 +179,16 @@ def boot(m, build, image, verbose):
 def run(m, build, image, verbose):
     """One machine from boot to verdict. Returns its report: (passed, text)."""
     work = os.path.abspath(f"build/vm/{m.name}")
-    lines, took, wrong = boot(m, build, image, verbose)
+    again = ""
+    try:
+        lines, took, wrong = boot(m, build, image, verbose)
+    except Stopped as e:
+        again = f"\n     booted a second time, because the emulator failed the first time: {e}"
+        say(f"{m.name}: {e}; booting it again")
+        try:
+            lines, took, wrong = boot(m, build, image, verbose)
+        except Stopped as e:
+            return False, f"==== {m.name}: {m.about}{again}\nFAILED   {e}\n"
     booted, status, problems = collect(lines, f"{work}/out")
     with open(f"{work}/expect.json", "w") as f:
         json.dump(m.expect(), f, indent=1)
@@ -168,10 +201,10 @@ def run(m, build, image, verbose):
     check = subprocess.run([sys.executable, "tests/machine/check.py", f"{work}/out", "--expect", f"{work}/expect.json"],
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     ok = not problems and check.returncode == 0
-    head = f"==== {m.name}: {m.about}\n     booted in {booted or 0:.1f} s of its own time, {took:.0f} s in all"
+    head = f"==== {m.name}: {m.about}\n     booted in {booted or 0:.1f} s of its own time, {took:.0f} s in all{again}"
     body = check.stdout.rstrip()
     if problems:
-        tail = "\n".join("     | " + x for x in lines[-30:] if not re.fullmatch(r"[A-Za-z0-9+/=]{40,}", x))
+        tail = "\n".join("     | " + x for x in lines[-30:] if x != "@@PULSE" and not re.fullmatch(r"[A-Za-z0-9+/=]{40,}", x))
         body += "".join(f"\nFAILED   {p}" for p in problems) + f"\n     end of its serial line ({work}/serial.log):\n{tail}"
     return ok, f"{head}\n{body}\n"
 
@@ -190,11 +223,16 @@ def main():
     if a.list:
         for m in machines.MACHINES:
             print(f"{m.name:12} {m.about}")
+        for name, why in machines.ABSENT.items():
+            print(f"{name:12} absent: {why}")
         return 0
     os.chdir(ROOT)
     extra = dict(e.split("=", 1) for e in a.env)
     extra.update({k: v for k, v in (("SM_STEPS", a.steps), ("SM_TESTS", a.tests)) if v})
     wanted = [machines.find(n) for n in a.machines] or machines.MACHINES
+    unknown = machines.unknown_names([f[:-2] for f in os.listdir("tests") if f.endswith(".c")])
+    if unknown:
+        raise SystemExit(f"vm: tests/vm/machines.py names tests that there are not: {', '.join(unknown)}")
     for m in wanted:
         if a.quick:
             m.env.update({"SM_TESTS": m.quick} if m.quick else {"TEST_SKIP": machines.HEAVY})
@@ -218,6 +256,8 @@ def main():
             ok, text = job.result()
             passed += ok
             say(text)
+    for name, why in machines.ABSENT.items() if not a.machines else ():
+        say(f"absent: {name}: {why}")
     say(f"{passed} machines passed, {len(wanted) - passed} failed")
     return 0 if passed == len(wanted) else 1
 
