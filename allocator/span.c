@@ -27,6 +27,13 @@ static uint32_t start_max_of(const struct sm_sizeclass *k)
 	return (uint32_t)((k->nslots - 1u) * ((uint64_t)k->recip * k->slot_bytes - (UINT64_C(1) << 32))) + 1;
 }
 
+static uint16_t quick_of(const struct sm_bin *b)
+{
+	if (b->manual || b->layout->kind != SM_SCAN_PREFIX || b->layout->nptrs > UINT16_MAX)
+		return 0;
+	return (uint16_t)b->layout->nptrs;
+}
+
 int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin)
 {
 	const struct sm_bin *b = &h->bins[bin];
@@ -41,6 +48,7 @@ int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin)
 		s->start_max = start_max_of(k);
 	else
 		s->layout = b->layout;
+	s->quick = quick_of(b);
 	s->marks = s->inline_marks;
 	s->alloc = s->inline_alloc;
 	if (!bitmaps_are_inline(s)) {
@@ -86,6 +94,7 @@ void sm__span_release(struct sm_heap *h, struct sm_span *s)
 		sm__meta_free(h, s->alloc < s->marks ? s->alloc : s->marks, 2 * 8 * bitmap_words(s));
 	/* What free() tests must fail for a free span, and for a unit that is no longer a head. */
 	s->recip = 0;
+	s->quick = 0;
 	s->layout = NULL;
 	if (SM_UNLIKELY(h->config.page_per_object) && sm__span_bury(h, s))
 		return;
@@ -211,6 +220,8 @@ static const char *geometry_is_valid(const struct sm_heap *h, const struct sm_sp
 		return "geometry differs from the size class";
 	if (s->bin == 0 || s->bin >= sm_load_acquire(&h->nbins) || h->bins[s->bin].cls != s->cls)
 		return "bin does not agree with class";
+	if (s->quick != quick_of(&h->bins[s->bin]))
+		return "quick does not agree with layout";
 	if (h->bins[s->bin].manual ? s->start_max != start_max_of(k) : h->bins[s->bin].layout != s->layout)
 		return "bin does not agree with layout";
 	return NULL;

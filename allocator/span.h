@@ -10,13 +10,17 @@
  * more in a 16 KiB span) the mark bits lie in that same line: an edge costs one metadata line, an
  * object one line of its own.
  *
- *   line 0  back recip marks layout slot_bytes nslots state cls | marks, inline, 256 bits
+ *   line 0  back recip marks layout slot_bytes quick nslots state cls | marks, inline, 256 bits
  *   line 1  alloc sweepgen next prev bin nalloc nunits ..       | alloc, inline, 256 bits
  *
  * Bits. alloc: the slot is handed out: an object, or part of a window that a core owns. marks: reached
  * in this cycle (or born black, or in a window while marking). Counting identity, checked by
  * sm__span_is_valid(): popcount(alloc) == nalloc <= nslots; after marking, marks is a subset of alloc
  * (sweeping never adds an object).
+ *
+ * quick: what the mark loop asks of an edge's target, in one load: the number of pointers at the front of each
+ * object, when the span is one of small collected objects that hold pointers there and nowhere else. 0 in
+ * every other descriptor: large, pointer-free and manual spans, later units, free ones.
  *
  * Sweeping makes marks the new alloc: inline bits are copied (4 words in lines the sweeper holds
  * anyway), external bitmaps are swapped by pointer.
@@ -71,7 +75,8 @@ struct sm_span {
 		 * (uint32_t)(offset * recip) < start_max. 0 for everything else that free() may meet. */
 		uint32_t start_max;
 	};
-	uint32_t slot_bytes;	/* 0 for large: see nunits */
+	uint16_t slot_bytes;	/* 0 for large: see nunits */
+	uint16_t quick;		/* see below; 0: not a span for the mark loop's short path */
 	uint16_t nslots;	/* 1 for large */
 	_Atomic(uint8_t) state; /* enum sm_span_state */
 	uint8_t cls;		/* size class; 0 for large */

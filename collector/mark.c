@@ -27,9 +27,11 @@ int sm__marker_init(struct sm_marker *k, struct sm_gc *gc, unsigned node)
 
 void sm__marker_fini(struct sm_marker *k)
 {
-	SM_ASSERT(k->next == k->first);
+	SM_ASSERT(k->next == k->first && k->take == k->take_first);
 	if (k->packet)
 		sm__workq_recycle(&k->gc->workq, k->packet);
+	if (k->taking)
+		sm__workq_recycle(&k->gc->workq, k->taking);
 	for (unsigned n = 0; k->out && n < k->gc->nnodes; n++) {
 		if (k->out[n])
 			sm__workq_recycle(&k->gc->workq, k->out[n]);
@@ -59,6 +61,13 @@ static void use_packet(struct sm_marker *k, struct sm_packet *p)
 	k->limit = p ? p->entry + p->cap : NULL;
 }
 
+static void take_packet(struct sm_marker *k, struct sm_packet *p)
+{
+	k->taking = p;
+	k->take_first = p ? p->entry : NULL;
+	k->take = p ? p->entry + p->n : NULL;
+}
+
 /*
  * Locality is counted by the packet, not in the loop. What a marker finds on its own node it pushes here, what
  * it finds on another it sends there (push). So whatever it scans of another node came in a packet that it
@@ -83,14 +92,19 @@ static void queue_packet(struct sm_marker *k, unsigned node, struct sm_packet *p
 	sm__workq_put(&k->gc->workq, node, p);
 }
 
-/* The packet at hand goes to the queue, if it has entries. */
-static void put_packet(struct sm_marker *k)
+static void put_packet(struct sm_marker *k, struct sm_packet *p, size_t n)
+{
+	p->n = (uint32_t)n;
+	count_away(k, p->entry, n, -(uint64_t)1);
+	queue_packet(k, k->node, p);
+}
+
+/* The packet that is being filled goes to the queue, if it has entries. */
+static void put_filled(struct sm_marker *k)
 {
 	if (k->next == k->first)
 		return;
-	k->packet->n = (uint32_t)(k->next - k->first);
-	count_away(k, k->first, k->packet->n, -(uint64_t)1);
-	queue_packet(k, k->node, k->packet);
+	put_packet(k, k->packet, (size_t)(k->next - k->first));
 	use_packet(k, NULL);
 }
 
@@ -126,7 +140,9 @@ void sm__mark_push_slow(struct sm_marker *k, uintptr_t entry)
 		overflow(k, entry);
 		return;
 	}
-	put_packet(k);
+	put_filled(k);
+	if (k->packet)
+		sm__workq_recycle(&k->gc->workq, k->packet);
 	use_packet(k, p);
 	*k->next++ = entry;
 }
@@ -180,7 +196,11 @@ void sm__mark_publish(struct sm_marker *k)
 
 void sm__marker_give(struct sm_marker *k)
 {
-	put_packet(k);
+	put_filled(k);
+	if (k->take != k->take_first) {
+		put_packet(k, k->taking, (size_t)(k->take - k->take_first));
+		take_packet(k, NULL);
+	}
 	give_remote(k);
 }
 
@@ -205,6 +225,10 @@ bool sm__mark_refill(struct sm_marker *k)
 	struct sm_packet *p;
 	unsigned from;
 
+	if (k->next != k->first) {
+		sm__mark_turn(k);
+		return true;
+	}
 	give_remote(k);
 	if (sm__workq_queued(q) == 0)
 		return false;
@@ -213,18 +237,22 @@ bool sm__mark_refill(struct sm_marker *k)
 		return false;
 	count_packet(k, p, from);
 	count_away(k, p->entry, p->n, 1);
-	if (k->packet)
-		sm__workq_recycle(q, k->packet);
-	use_packet(k, p);
+	if (k->taking)
+		sm__workq_recycle(q, k->taking);
+	take_packet(k, p);
 	return true;
 }
 
-/* Others have nothing to do: they get the older half of the packet at hand, where the larger parts of
- * the graph hang. */
+/*
+ * Others have nothing to do: they get the older half of whichever packet at hand holds more, where the larger
+ * parts of the graph hang.
+ */
 void sm__mark_share(struct sm_marker *k)
 {
 	struct sm_workq *q = &k->gc->workq;
-	size_t have = (size_t)(k->next - k->first), give = have / 2;
+	bool filled = k->next - k->first > k->take - k->take_first;
+	uintptr_t *first = filled ? k->first : k->take_first, **end = filled ? &k->next : &k->take;
+	size_t have = (size_t)(*end - first), give = have / 2;
 	struct sm_packet *p;
 
 	if (have < 4 || sm__workq_queued(q) != 0)
@@ -232,12 +260,10 @@ void sm__mark_share(struct sm_marker *k)
 	p = sm__workq_empty(q);
 	if (p == NULL)
 		return;
-	memcpy(p->entry, k->first, give * sizeof(*k->first));
-	p->n = (uint32_t)give;
-	count_away(k, p->entry, give, -(uint64_t)1);
-	memmove(k->first, k->first + give, (have - give) * sizeof(*k->first));
-	k->next -= give;
-	queue_packet(k, k->node, p);
+	memcpy(p->entry, first, give * sizeof(*first));
+	memmove(first, first + give, (have - give) * sizeof(*first));
+	*end -= give;
+	put_packet(k, p, give);
 }
 
 /* ---- marking ------------------------------------------------------------------------------------- */

@@ -43,9 +43,12 @@ struct sm_marker {
 	uintptr_t base;
 	size_t bytes;
 	struct sm_span *spans;
-	/* the packet at hand: entries [first, next), room up to limit; all NULL when there is none */
+	/* the packet being filled: entries [first, next), room up to limit; all NULL when there is none */
 	uintptr_t *first, *next, *limit;
 	struct sm_packet *packet;
+	/* the packet being emptied, from its end: entries [take_first, take); NULL when there is none */
+	uintptr_t *take_first, *take;
+	struct sm_packet *taking;
 	struct sm_mark_counts n;
 	uint64_t published; /* of n.scan_bytes, what gc->scan_done has */
 

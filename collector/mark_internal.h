@@ -21,11 +21,24 @@ void sm__mark_publish(struct sm_marker *k);
 /* The slow ends of push: another packet, another node's packet. */
 void sm__mark_push_slow(struct sm_marker *k, uintptr_t entry);
 void sm__mark_push_remote(struct sm_marker *k, uintptr_t entry, unsigned node);
-/* The packet at hand is empty: another from the queues. False: there is none. */
+/* The packet being emptied is empty: what was filled is next, or another from the queues. False: there is none. */
 bool sm__mark_refill(struct sm_marker *k);
 /* Others have nothing to do: they get half of what is here. */
 void sm__mark_share(struct sm_marker *k);
 void sm__mark_large_new(struct sm_marker *k, struct sm_span *s);
+
+/* What has been filled is emptied from here on, and the other way round. Precondition: nothing is left to take. */
+SM_INLINE void sm__mark_turn(struct sm_marker *k)
+{
+	struct sm_packet *empty = k->taking;
+
+	k->taking = k->packet;
+	k->take_first = k->first;
+	k->take = k->next;
+	k->packet = empty;
+	k->first = k->next = empty ? empty->entry : NULL;
+	k->limit = empty ? empty->entry + empty->cap : NULL;
+}
 
 SM_INLINE void sm__mark_push(struct sm_marker *k, uintptr_t entry)
 {

@@ -4,6 +4,10 @@
  *   pop an address -> prefetch its object -> [FIFO of gc.fifo entries] -> scan it: for every pointer word
  *     NULL and range compare -> descriptor -> slot -> mark bit set? -> set it -> pointer-free? -> push
  *
+ * Entries are popped from one packet and pushed to another, and the two change places when the first is empty. Were
+ * there one, the address of each pop would wait for the mark bits of all edges before it, since whether an edge was
+ * pushed decides where the top is; so the processor could not look ahead from object to object.
+ *
  * Half-way through the FIFO, when the object's line is there, its edges' descriptors are asked for too.
  *
  * What it touches per object: one line of the object itself, asked for a ring's length in advance, and for
@@ -167,7 +171,9 @@ struct loop {
 	size_t bytes;
 	struct sm_span *spans;
 	const struct sm_layout *pointer_free;
-	uintptr_t *next, *first, *limit;
+	uintptr_t *next, *first,
+		*limit; /* the packet being filled, and the one being emptied: as in the marker */
+	uintptr_t *take, *take_first;
 	uint64_t pushed, leaves, leaf_bytes; /* marked here: objects with pointers, and without */
 	uint64_t scanned, scan_bytes;
 };
@@ -177,12 +183,15 @@ SM_INLINE void loop_load(struct loop *l, const struct sm_marker *k)
 	l->next = k->next;
 	l->first = k->first;
 	l->limit = k->limit;
+	l->take = k->take;
+	l->take_first = k->take_first;
 }
 
 /* Hands back what the marker must know before anything else of it is called. */
 SM_INLINE void loop_store(struct loop *l, struct sm_marker *k)
 {
 	k->next = l->next;
+	k->take = l->take;
 	k->n.objects += l->pushed + l->leaves;
 	k->n.bytes += l->scan_bytes + l->leaf_bytes;
 	k->n.scanned += l->scanned;
@@ -190,29 +199,38 @@ SM_INLINE void loop_store(struct loop *l, struct sm_marker *k)
 	l->pushed = l->leaves = l->leaf_bytes = l->scanned = l->scan_bytes = 0;
 }
 
-SM_INLINE uint8_t peek_state(const struct sm_span *s)
-{
-#if SM_TSAN
-	return sm_load_relaxed(&s->state);
-#else
-	/* A plain byte: the compiler compares it in memory. */
-	return *(const uint8_t *)&s->state;
-#endif
-}
-
 static SM_COLD void mark_edge_slow(struct sm_marker *k, uintptr_t p)
 {
 	sm__mark_word_exact(k, p, SM_HOW_ATOMIC);
 }
 
+/* An edge to anything but the head of a quick span (span.h): pointer-free most of the time. */
+SM_INLINE bool mark_leaf(struct loop *l, struct sm_span *s, uintptr_t off, enum sm_how how)
+{
+	uint32_t slot;
+
+	if (s->back != 0 || s->layout != l->pointer_free || s->slot_bytes == 0)
+		return false;
+	slot = (uint32_t)(((off & (SM_UNIT - 1)) * (uint64_t)s->recip) >> 32);
+	if (sm__mark_set(&s->marks[slot / 64], slot, how)) {
+		l->leaves++;
+		l->leaf_bytes += s->slot_bytes;
+	}
+	return true;
+}
+
 /*
  * One pointer of an object. There is room for one more entry. A random graph makes "already marked?" a
  * coin toss, so with one marker nothing branches on it: the entry is always written, and kept or not by
- * how far `next` moves. With several, the read-modify-write must be avoided, so there is the branch.
+ * how far `next` moves. With several, the read-modify-write must be avoided, so there is the branch. The caller
+ * counts as marked what lies between *before and `next`.
  *
- * Plain reads: back, recip, marks and layout are fixed while the span is in use (span.h), and so is state.
+ * Plain reads: quick, back, recip, marks, layout and slot_bytes are fixed while the span is in use (span.h), which it
+ * has been since before the pointer was published. A wild pointer finds a descriptor without any of them: a
+ * free span's are cleared.
  */
-SM_INLINE void mark_edge(struct loop *l, struct sm_marker *k, uintptr_t p, enum sm_how how)
+SM_INLINE void mark_edge(struct loop *l, struct sm_marker *k, uintptr_t p, uintptr_t **before,
+			 enum sm_how how)
 {
 	uintptr_t off = p - l->base;
 	struct sm_span *s;
@@ -223,23 +241,21 @@ SM_INLINE void mark_edge(struct loop *l, struct sm_marker *k, uintptr_t p, enum 
 	if (off >= l->bytes)
 		return;
 	s = &l->spans[off >> SM_UNIT_SHIFT];
-	/* The first unit of a small span, which is nearly every edge; large, later units, wild: out of line. */
-	if (SM_UNLIKELY(s->back != 0) || SM_UNLIKELY(peek_state(s) != SM_SPAN_SMALL)) {
+	if (SM_UNLIKELY(s->quick == 0)) {
+		if (SM_LIKELY(mark_leaf(l, s, off, how)))
+			return;
+		/* Large, a later unit, a layout that is no prefix, wild. What it pushes, it counts. */
+		uintptr_t *next = l->next;
+
 		loop_store(l, k);
 		mark_edge_slow(k, p);
 		loop_load(l, k);
+		*before += l->next - next;
 		return;
 	}
 	slot = (uint32_t)(((off & (SM_UNIT - 1)) * (uint64_t)s->recip) >> 32);
 	word = &s->marks[slot / 64];
 	old = sm_load_relaxed(word);
-	if (s->layout == l->pointer_free) {
-		if (sm__mark_set(word, slot, how)) {
-			l->leaves++;
-			l->leaf_bytes += s->slot_bytes;
-		}
-		return;
-	}
 	if (how == SM_HOW_PLAIN) {
 		bool was = sm_bit_test_set(&old, slot);
 
@@ -258,21 +274,20 @@ static SM_NOINLINE void scan_other(struct sm_marker *k, uintptr_t entry)
 
 SM_INLINE void loop_scan(struct loop *l, struct sm_marker *k, uintptr_t entry, enum sm_how how, bool routed)
 {
-	const struct sm_span *s;
-	const uintptr_t *w, *end, *before;
+	const uintptr_t *w = (const uintptr_t *)entry;
+	uintptr_t *before = l->next;
 
+	/* A piece of roots is odd; a piece of a large object lies in a span that is not quick. */
 	if (SM_LIKELY((entry & 1) == 0) && !routed) {
-		s = &l->spans[(entry - l->base) >> SM_UNIT_SHIFT];
-		s -= s->back;
-		w = (const uintptr_t *)entry;
-		end = w + s->layout->nptrs;
-		if (SM_LIKELY(s->layout->kind == SM_SCAN_PREFIX && s->slot_bytes != 0 &&
-			      l->limit - l->next >= end - w)) {
-			before = l->next;
+		const struct sm_span *s = &l->spans[(entry - l->base) >> SM_UNIT_SHIFT];
+		const uintptr_t *end = w + s->quick;
+
+		if (SM_LIKELY(s->quick != 0 && l->limit - l->next >= end - w)) {
 			l->scanned++;
 			l->scan_bytes += s->slot_bytes;
-			for (; w < end; w++)
-				mark_edge(l, k, word_at(w), how);
+			do
+				mark_edge(l, k, word_at(w++), &before, how);
+			while (w < end);
 			l->pushed += (uint64_t)(l->next - before);
 			return;
 		}
@@ -327,13 +342,13 @@ SM_INLINE void drain_ring(struct sm_marker *k, uint64_t until, enum sm_how how, 
 		while (tail - head < size) {
 			uintptr_t in;
 
-			if (SM_UNLIKELY(l.next == l.first)) {
+			if (SM_UNLIKELY(l.take == l.take_first)) {
 				loop_store(&l, k);
 				if (!sm__mark_refill(k))
 					break;
 				loop_load(&l, k);
 			}
-			in = *--l.next;
+			in = *--l.take;
 			SM_PREFETCH_R((const void *)in);
 			ring[tail++ % SM_FIFO_MAX] = in;
 		}
@@ -358,9 +373,9 @@ SM_INLINE void drain_ring(struct sm_marker *k, uint64_t until, enum sm_how how, 
 /* gc.fifo=0: without the ring, to measure what it is worth. */
 SM_INLINE uintptr_t pop(struct sm_marker *k)
 {
-	if (SM_UNLIKELY(k->next == k->first) && !sm__mark_refill(k))
+	if (SM_UNLIKELY(k->take == k->take_first) && !sm__mark_refill(k))
 		return 0;
-	return *--k->next;
+	return *--k->take;
 }
 
 static SM_NOINLINE void drain_direct(struct sm_marker *k, uint64_t until)

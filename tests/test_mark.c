@@ -84,6 +84,50 @@ START_TEST(a_list_stays_and_goes)
 }
 END_TEST
 
+/*
+ * The loop has a short path for edges to small objects in their span's first unit, and counts what it marks there
+ * all at once. Edges that leave the short path in the middle of an object must be counted once, too.
+ */
+START_TEST(edges_off_the_short_path_count_once)
+{
+	enum { HOLDERS = 500, EDGES = 8 };
+	struct sm_gc *gc = GCTEST(modes[_i], "gc.verify=1");
+	struct sm_mutator *m = sm_mutator_attach(gc);
+	const struct sm_type *holder = sm_type_prefix(gc, EDGES * sizeof(void *), EDGES);
+	uint64_t odd = 2; /* word 1 of 8 is a pointer: no prefix */
+	const struct sm_type *target[EDGES - 1] = {
+		sm_type_prefix(gc, 64, 2),	    /* the short path */
+		sm_type_prefix(gc, 3072, 1),	    /* later units of a span */
+		sm_type_prefix(gc, 40 * SM_KIB, 1), /* large */
+		sm_type_prefix(gc, 32, 0),	    /* pointer-free */
+		sm_type_prefix(gc, 40 * SM_KIB, 0), /* pointer-free and large */
+		sm_type_bitmap(gc, 64, &odd),	    /* another layout */
+		sm_type_prefix(gc, 16, 2),	    /* external mark bits */
+	};
+	static void *root;
+	struct sm_gc_stats s;
+
+	root = NULL;
+	ck_assert_int_eq(sm_root_add(gc, &root, 1), 0);
+	for (unsigned i = 0; i < HOLDERS; i++) {
+		void **h = sm_new(m, holder);
+
+		sm_store(m, &h[0], root);
+		sm_store(m, &root, h);
+		for (unsigned e = 1; e < EDGES; e++)
+			sm_store(m, &h[e], sm_new(m, target[(e + i) % (EDGES - 1)]));
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		gctest_clear_stack();
+		ck_assert_int_eq(sm_collect(gc, m), 0);
+		s = gctest_stats(gc);
+		ck_assert_uint_ge(s.last_marked_objects, HOLDERS * EDGES);
+		ck_assert_uint_le(s.last_marked_objects, HOLDERS * EDGES + 24); /* stale stack words */
+	}
+	gctest_destroy(gc, m);
+}
+END_TEST
+
 /* Pointers where the description says, integers that look like pointers elsewhere. */
 START_TEST(layouts_are_exact)
 {
@@ -312,6 +356,7 @@ int main(void)
 
 	tcase_set_timeout(c, 60);
 	tcase_add_loop_test(c, a_list_stays_and_goes, 0, 2);
+	tcase_add_loop_test(c, edges_off_the_short_path_count_once, 0, 2);
 	tcase_add_loop_test(c, layouts_are_exact, 0, 2);
 	tcase_add_loop_test(c, arrays, 0, 2);
 	tcase_add_loop_test(c, conservative_objects, 0, 2);
