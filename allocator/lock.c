@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #define SPINS	 100
-#define HELD_MAX 80 /* every node's page heap at once, at a fork, and a few above */
+#define HELD_MAX 160 /* at a fork, every node's page heap and mark queue at once, and a few beside them */
 
 /* ---- waiting ----------------------------------------------------------------------------------------- */
 

@@ -8,6 +8,12 @@
  *
  *   - no thread but the forking one exists: its mutator, if it has one, is the only one left; the others'
  *     windows and the spans that anybody was sweeping are on no list and stay as they are;
+ *   - nobody holds a lock that will never be released: the order below is that of the ranks, in which every
+ *     thread takes them, so the forking thread waits only for sections that end; and whatever is changed without
+ *     a lock is whole after each step (a mark bit, a counter, a published span state, an rseq section's commit).
+ *     The page heap's locks (pool of stacks, the scavenger's batch, every node's) come after the central lists and
+ *     before the metadata's: no free block, bitmap or large object's span is half carved in the copy. What another
+ *     thread had taken out and not yet published belongs to nobody in the child: lost, not broken;
  *   - the cycle is abandoned. Before the sweep generation advanced, nobody will ever sweep, so mark bits do
  *     not matter any more. After, all marks are final, and refills may go on sweeping; the mutator gives
  *     its windows back as the RETIRE handshake would have had it do.

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "allocator/stack.h"
 #include "collector/gc_priv.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
@@ -15,12 +16,19 @@ static struct sm_gc *gc;
 static _Atomic(int) stop;
 static void *shared[64];
 
-/* Keeps cycles, barriers, windows and sweeping busy. */
+/* Large enough for spans of their own. */
+static size_t large_size(uint64_t r)
+{
+	return 33 * SM_KIB + (size_t)(r % (r % 2 ? SM_MIB : 200 * SM_KIB));
+}
+
+/* Keeps cycles, barriers, windows, sweeping and the page heap busy. */
 static void *churn(void *arg)
 {
 	struct sm_mutator *m = sm_mutator_attach(gc);
 	const struct sm_type *t = sm_type_prefix(gc, 64, 4);
 	uint64_t rs = (uintptr_t)arg + 99;
+	struct sm_stack stack;
 
 	while (!stop) {
 		void **o = sm_new(m, t);
@@ -30,17 +38,49 @@ static void *churn(void *arg)
 		sm_store(m, &o[0], sm_load(&shared[gctest_random(&rs) % 64]));
 		sm_store(m, &shared[gctest_random(&rs) % 64], gctest_random(&rs) % 4 ? o : NULL);
 		sm_new_bytes(m, gctest_random(&rs) % 4000);
+		if (gctest_random(&rs) % 64 == 0 && sm_new_bytes(m, large_size(gctest_random(&rs))) == NULL)
+			abort();
+		if (gctest_random(&rs) % 256 == 0 && sm_stack_alloc(sm_gc_heap(gc), 0, 65536, &stack) == 0)
+			sm_stack_free(sm_gc_heap(gc), &stack);
 	}
 	sm_mutator_detach(m);
 	return NULL;
+}
+
+/* Large objects of the child: each whole, and none in another. */
+static bool use_large(struct sm_mutator *m)
+{
+	uint64_t *o[16], rs = 7;
+	size_t words[16];
+
+	for (unsigned i = 0; i < 16; i++) {
+		size_t size = large_size(gctest_random(&rs));
+
+		o[i] = sm_new_bytes(m, size);
+		if (o[i] == NULL)
+			return false;
+		words[i] = size / 8;
+		for (size_t w = 0; w < words[i]; w += 64)
+			o[i][w] = i * 1000003u + w;
+		o[i][words[i] - 1] = i;
+	}
+	for (unsigned i = 0; i < 16; i++) {
+		for (size_t w = 0; w + 1 < words[i]; w += 64)
+			if (o[i][w] != i * 1000003u + w)
+				return false;
+		if (o[i][words[i] - 1] != i)
+			return false;
+	}
+	return true;
 }
 
 /* In the child: 0 when all is as the policy says. */
 static int use_heap(struct sm_mutator *m, void **mine)
 {
 	const struct sm_type *t = sm_type_prefix(gc, 64, 4);
+	struct sm_stack stack;
 
-	for (int i = 0; i < 20000; i++) {
+	for (int i = 0; i < 5000; i++) {
 		void **o = sm_new(m, t);
 
 		if (o == NULL || o[0] || o[3])
@@ -52,44 +92,97 @@ static int use_heap(struct sm_mutator *m, void **mine)
 		return 3;
 	if ((uintptr_t)mine[5] != 0x1234)
 		return 4;
+	if (!use_large(m))
+		return 5;
+	if (sm_stack_alloc(sm_gc_heap(gc), 0, 65536, &stack) != 0)
+		return 6;
+	memset(stack.low, 1, stack.bytes);
+	sm_stack_free(sm_gc_heap(gc), &stack);
 	sm_mutator_detach(m);
+	/* Neither waits for a thread that is not here. */
+	sm_gc_destroy(gc);
 	return 0;
 }
 
+static const struct {
+	const char *mode, *more;
+	uint32_t phases; /* that can be met */
+} cases[] = {
+	{"gc.mode=concurrent", "gc.delay_us=100", 0x1f},
+	{"gc.mode=concurrent", "pageheap=bitmap", 0x1f},
+	{"gc.mode=concurrent", "cache.mode=cpu", 0x1f},
+	/* While the world stands still only a thread in a blocking section can fork. */
+	{"gc.mode=stw", "gc.delay_us=0", 1u << SM_GC_OFF | 1u << SM_GC_MARKING | 1u << SM_GC_SWEEPING},
+};
+#define FORKS_A_PHASE 4
+
+/* Waits a moment for the phase; true: it is on, or was a moment ago. */
+static bool meet(struct sm_mutator *m, unsigned phase, bool blocked)
+{
+	for (int i = 0; i < 20000; i++) {
+		if (sm_load_relaxed(&gc->phase) == phase)
+			return true;
+		if (!blocked)
+			sm_safepoint(m);
+		sm_cpu_relax();
+	}
+	return false;
+}
+
+static void fork_once(struct sm_mutator *m, void **mine, bool blocked)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		alarm(60);
+		if (blocked)
+			sm_blocking_leave(m);
+		_exit(use_heap(m, mine));
+	}
+	ck_assert_int_gt(pid, 0);
+	if (!blocked)
+		sm_blocking_enter(m);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	if (!blocked)
+		sm_blocking_leave(m);
+	ck_assert_msg(status == 0, "a child ended with status %#x", status);
+}
+
+/* Goes on until there were enough forks in each phase that can be met. */
 START_TEST(in_any_phase)
 {
-	pthread_t t[3];
+	unsigned met[5] = {0}, left;
 	struct sm_mutator *m;
 	void **volatile mine;
-	unsigned phases = 0;
+	pthread_t t[3];
 
-	gc = GCTEST(_i ? "gc.mode=stw" : "gc.mode=concurrent", "gc.min_heap=1m");
+	stop = 0;
+	gc = GCTEST(cases[_i].mode, cases[_i].more, "gc.min_heap=1m", "scavenge.interval=1");
 	ck_assert_int_eq(sm_root_add(gc, shared, 64), 0);
 	m = sm_mutator_attach(gc);
 	mine = sm_new(m, sm_type_prefix(gc, 64, 4));
 	mine[5] = (void *)0x1234;
 	for (long i = 0; i < 3; i++)
 		pthread_create(&t[i], NULL, churn, (void *)i);
-	for (int i = 0; i < 60; i++) {
-		int status;
-		pid_t pid;
+	do {
+		left = 0;
+		for (unsigned phase = 0; phase < 5; phase++) {
+			bool blocked = met[phase] % 2 || strcmp(cases[_i].mode, "gc.mode=stw") == 0;
 
-		/* A different moment each time; what was met is printed at the end. */
-		usleep((useconds_t)(i * 37 % 700));
-		sm_safepoint(m);
-		phases |= 1u << sm_load_relaxed(&gc->phase);
-		pid = fork();
-		if (pid == 0) {
-			alarm(20);
-			_exit(use_heap(m, mine));
+			if (!(cases[_i].phases >> phase & 1) || met[phase] == FORKS_A_PHASE)
+				continue;
+			left++;
+			if (blocked)
+				sm_blocking_enter(m);
+			if (meet(m, phase, blocked)) {
+				met[phase]++;
+				fork_once(m, mine, blocked);
+			}
+			if (blocked)
+				sm_blocking_leave(m);
 		}
-		ck_assert_int_gt(pid, 0);
-		sm_blocking_enter(m);
-		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-		sm_blocking_leave(m);
-		ck_assert_msg(status == 0, "child %d: status %#x", i, status);
-	}
-	printf("phases met: %#x\n", phases);
+	} while (left != 0);
 	stop = 1;
 	sm_blocking_enter(m);
 	for (int i = 0; i < 3; i++)
@@ -123,14 +216,41 @@ START_TEST(while_blocked)
 }
 END_TEST
 
+/* Every node's queue and page heap is locked meanwhile; debug builds keep account of each lock. */
+START_TEST(on_many_nodes)
+{
+	struct sm_gc_config cfg;
+	char err[200] = "";
+	struct sm_mutator *m;
+	int status;
+	pid_t pid;
+
+	sm_gc_config_init(&cfg);
+	cfg.heap.nnodes = SM_MAX_NODES;
+	ck_assert_int_eq(sm_gc_config_set(&cfg, "numa", "bind:0", err, sizeof(err)), 0);
+	gc = sm_gc_create(&cfg, err, sizeof(err));
+	ck_assert_msg(gc != NULL, "%s", err);
+	m = sm_mutator_attach(gc);
+	pid = fork();
+	if (pid == 0) {
+		alarm(20);
+		_exit(sm_new_bytes(m, 100) && use_large(m) ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("fork");
 	TCase *c = tcase_create("fork");
 
-	tcase_set_timeout(c, 60);
-	tcase_add_loop_test(c, in_any_phase, 0, 2);
+	tcase_set_timeout(c, 100);
+	tcase_add_loop_test(c, in_any_phase, 0, sizeof(cases) / sizeof(cases[0]));
 	tcase_add_test(c, while_blocked);
+	tcase_add_test(c, on_many_nodes);
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
 }
