@@ -5,9 +5,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "collector/gc_priv.h"
-#include "tests/support/gctest.h"
 #include "tests/support/run.h"
+#include "tests/support/step.h"
 
 static struct sm_gc *gc;
 static struct sm_mutator *m;
@@ -20,21 +19,6 @@ static void *collect_once(void *arg)
 {
 	sm_collect(gc, NULL);
 	return arg;
-}
-
-/* A cycle has asked for this handshake and waits for us. */
-static void wait_for(enum sm_handshake_op op)
-{
-	for (;;) {
-		if (sm_load_acquire(&m->poll) == 0) {
-			sm_cpu_relax();
-			continue;
-		}
-		/* Stable while we have not acknowledged. */
-		if (gc->hs.op == op)
-			return;
-		sm_safepoint(m);
-	}
 }
 
 static void setup(const char *set)
@@ -99,12 +83,12 @@ START_TEST(deletion_is_recorded)
 	link_hidden(&root[0], hidden);
 	gctest_clear_stack();
 	pthread_create(&t, NULL, collect_once, NULL);
-	wait_for(SM_HS_BARRIER_ON);
+	step_until(m, SM_HS_BARRIER_ON);
 	sm_safepoint(m);
 	/* Before SCAN: nothing is scanned until everybody (we alone) has the barrier on. The roots' pieces are
 	 * queued by now or soon; empty the slot at once. Either the marker was here first, or we record. */
 	sm_store(m, &root[0], NULL);
-	wait_for(SM_HS_SCAN);
+	step_until(m, SM_HS_SCAN);
 	sm_safepoint(m);
 	link_hidden(&root[1], hidden);
 	finish(t, hidden, true);
@@ -125,14 +109,14 @@ START_TEST(insertion_is_recorded)
 	hidden = hidden_node();
 	gctest_clear_stack();
 	pthread_create(&t, NULL, collect_once, NULL);
-	wait_for(SM_HS_BARRIER_ON);
+	step_until(m, SM_HS_BARRIER_ON);
 	sm_safepoint(m);
 	black = sm_new(m, node);
 	sm_store(m, &root[5], black);
 	link_hidden(black, hidden);
 	black = NULL;
 	gctest_clear_stack();
-	wait_for(SM_HS_SCAN);
+	step_until(m, SM_HS_SCAN);
 	sm_safepoint(m);
 	finish(t, hidden, true);
 }
@@ -150,7 +134,7 @@ START_TEST(exchange_and_cas_record)
 	link_hidden(&root[0], hidden);
 	gctest_clear_stack();
 	pthread_create(&t, NULL, collect_once, NULL);
-	wait_for(SM_HS_BARRIER_ON);
+	step_until(m, SM_HS_BARRIER_ON);
 	sm_safepoint(m);
 	if (_i == 0) {
 		sm_exchange(m, &root[0], NULL);
@@ -160,7 +144,7 @@ START_TEST(exchange_and_cas_record)
 		expected = NULL;
 	}
 	gctest_clear_stack();
-	wait_for(SM_HS_SCAN);
+	step_until(m, SM_HS_SCAN);
 	sm_safepoint(m);
 	link_hidden(&root[1], hidden);
 	finish(t, hidden, true);
@@ -177,7 +161,7 @@ START_TEST(garbage_goes)
 	hidden = hidden_node();
 	gctest_clear_stack();
 	pthread_create(&t, NULL, collect_once, NULL);
-	wait_for(SM_HS_SCAN);
+	step_until(m, SM_HS_SCAN);
 	sm_safepoint(m);
 	finish(t, hidden, false);
 }
@@ -195,7 +179,7 @@ START_TEST(born_during_the_cycle)
 	sm_new(m, node); /* a window is open */
 	pthread_create(&t, NULL, collect_once, NULL);
 	for (int i = 0; i < 6; i++) {
-		wait_for(ops[i]);
+		step_until(m, ops[i]);
 		/* Not polled yet: still under the view before this handshake. */
 		born[i] = sm_new(m, node);
 		born[i][2] = 0xb0b0 + (uintptr_t)i;
