@@ -639,6 +639,8 @@ static int init_parts(struct sm_gc *gc, char *err, size_t errlen)
 			   gc->config.tuning.mark_stack_limit);
 	if (e == 0)
 		e = sm__marker_init(&gc->marker, gc, 0);
+	if (e == 0)
+		e = sm__marker_init(&gc->root_marker, gc, 0);
 	if (e)
 		return e;
 	gc->workers = aligned_alloc(SM_CACHELINE, gc->nall_workers * sizeof(*gc->workers));
@@ -658,8 +660,12 @@ struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t err
 
 	if (err && errlen)
 		err[0] = '\0';
-	if (gc == NULL)
+	if (gc == NULL) {
+		if (err && errlen)
+			snprintf(err, errlen, "cannot create a collector: %s", strerror(ENOMEM));
+		errno = ENOMEM;
 		return NULL;
+	}
 	memset(gc, 0, sizeof(*gc));
 	gc->config = *cfg;
 	gc->nworkers = cfg->workers ? cfg->workers : default_workers();
@@ -699,8 +705,8 @@ void sm_gc_destroy(struct sm_gc *gc)
 	sm__fork_unregister(gc);
 	stop_threads(gc);
 	SM_CHECK(gc->nmutators == 0 || sm_load_relaxed(&gc->forked));
-	if (gc->unit_flags)
-		sm__marker_fini(&gc->marker);
+	sm__marker_fini(&gc->marker);
+	sm__marker_fini(&gc->root_marker);
 	sm__workq_fini(&gc->workq);
 	sm__specials_fini(gc);
 	sm__roots_fini(&gc->roots);

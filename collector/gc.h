@@ -205,7 +205,8 @@ SM_API int sm_thread_range_remove(struct sm_mutator *m, void *start);
  * other are queued together, so a finalizer may meet an object whose finalizer has already run.
  */
 typedef void sm_finalizer_fn(void *ctx, struct sm_mutator *m, void *object);
-/* object is the start of a collected object. -EEXIST: it has one already; -EINVAL; -ENOMEM. */
+/* object is the start of a collected object. -EEXIST: it has one already; -EINVAL; -ENOMEM; -EAGAIN: there is no
+ * thread yet and none can be made. */
 SM_API int sm_finalizer_set(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, void *ctx);
 SM_API int sm_finalizer_clear(struct sm_mutator *m, void *object); /* -ENOENT */
 /* Waits until every finalizer queued so far has returned. m may be NULL; not from a finalizer. */

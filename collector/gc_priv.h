@@ -78,6 +78,7 @@ struct sm_gc {
 	struct sm_handshake hs;
 
 	struct sm_roots roots;
+	struct sm_marker root_marker; /* under roots.lock */
 	struct sm_specials specials;
 
 	struct sm_gc *next; /* list of all, under fork.c's lock */

@@ -1,46 +1,38 @@
 /*
  * gcstats.c: the collector's figures, for whoever asks: totals, the last cycle, stalls by cause.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "collector/gc_priv.h"
 
-static void sum_stalls(struct sm_gc *gc, struct sm_stall_set *sum, struct sm_stall_hist *all)
+/* One cause, all mutators, those gone included. */
+static void sum_cause(struct sm_gc *gc, unsigned cause, struct sm_stall_hist *sum)
 {
 	memset(sum, 0, sizeof(*sum));
-	memset(all, 0, sizeof(*all));
 	sm_lock_acquire(&gc->mutators_lock);
-	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next) {
-		for (unsigned c = 0; c < SM_STALL_CAUSES; c++)
-			sm__stall_add(&sum->cause[c], &p->stalls.cause[c]);
-	}
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
+		sm__stall_add(sum, &p->stalls.cause[cause]);
 	sm_lock_release(&gc->mutators_lock);
 	sm_lock_acquire(&gc->stats_lock);
-	for (unsigned c = 0; c < SM_STALL_CAUSES; c++) {
-		sm__stall_add(&sum->cause[c], &gc->dead_stalls.cause[c]);
-		sm__stall_add(all, &sum->cause[c]);
-	}
+	sm__stall_add(sum, &gc->dead_stalls.cause[cause]);
 	sm_lock_release(&gc->stats_lock);
 }
 
+/* On the stack, 5 KiB: figures are to be had when memory is out, too. */
 void sm_gc_stalls(struct sm_gc *gc, struct sm_gc_stalls *out)
 {
-	struct {
-		struct sm_stall_set set;
-		struct sm_stall_hist all;
-	} *sum = malloc(sizeof(*sum));
+	struct sm_stall_hist one, all;
 
 	memset(out, 0, sizeof(*out));
+	memset(&all, 0, sizeof(all));
 	out->version = SM_GC_STALLS_VERSION;
-	if (sum == NULL)
-		return;
-	sum_stalls(gc, &sum->set, &sum->all);
-	for (unsigned c = 0; c < SM_STALL_CAUSES; c++)
-		sm__stall_summary(&sum->set.cause[c], &out->cause[c]);
-	sm__stall_summary(&sum->all, &out->all);
+	for (unsigned c = 0; c < SM_STALL_CAUSES; c++) {
+		sum_cause(gc, c, &one);
+		sm__stall_summary(&one, &out->cause[c]);
+		sm__stall_add(&all, &one);
+	}
+	sm__stall_summary(&all, &out->all);
 	sm__stall_summary(&gc->hs.rounds, &out->handshake_round);
-	free(sum);
 }
 
 void sm_gc_stalls_reset(struct sm_gc *gc)
@@ -57,18 +49,16 @@ void sm_gc_stalls_reset(struct sm_gc *gc)
 
 void sm_mutator_stalls(struct sm_mutator *m, struct sm_gc_stalls *out)
 {
-	struct sm_stall_hist *all = calloc(1, sizeof(*all));
+	struct sm_stall_hist all;
 
 	memset(out, 0, sizeof(*out));
+	memset(&all, 0, sizeof(all));
 	out->version = SM_GC_STALLS_VERSION;
 	for (unsigned c = 0; c < SM_STALL_CAUSES; c++) {
 		sm__stall_summary(&m->priv->stalls.cause[c], &out->cause[c]);
-		if (all)
-			sm__stall_add(all, &m->priv->stalls.cause[c]);
+		sm__stall_add(&all, &m->priv->stalls.cause[c]);
 	}
-	if (all)
-		sm__stall_summary(all, &out->all);
-	free(all);
+	sm__stall_summary(&all, &out->all);
 }
 
 void sm_gc_stats(struct sm_gc *gc, struct sm_gc_stats *out)

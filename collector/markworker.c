@@ -137,8 +137,10 @@ int sm__workers_start(struct sm_gc *gc)
 			return err;
 		w->marker.donating = gc->nall_workers > 1;
 		err = pthread_create(&w->thread, NULL, worker_main, w);
-		if (err)
+		if (err) {
+			sm__marker_fini(&w->marker);
 			return -err;
+		}
 		w->started = true;
 	}
 	return 0;

@@ -227,6 +227,8 @@ struct sm_mutator *sm_mutator_attach(struct sm_gc *gc)
 	if (err == 0) {
 		sm__marker_here(&p->marker);
 		err = sm__cache_init(&m->cache, gc->heap, m);
+		if (err)
+			sm__marker_fini(&p->marker);
 	}
 	if (err) {
 		free_mutator(m);

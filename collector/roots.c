@@ -127,22 +127,19 @@ size_t sm__roots_bytes(struct sm_gc *gc)
 /*
  * A range that comes or goes while marking is on is scanned on the spot: a new one may hold what only the
  * caller's already scanned stack held; one that goes may hold what a scanned stack has loaded from it. The
- * caller may not be attached, so this uses a marker of its own.
+ * caller may not be attached, so there is a marker for this alone, made beforehand: this cannot fail.
  */
 static void scan_now_locked(struct sm_gc *gc, const uintptr_t *start, size_t nwords)
 {
-	struct sm_marker k;
+	struct sm_marker *k = &gc->root_marker;
 
-	if (sm__marker_init(&k, gc, 0) != 0)
-		sm__fatal(__FILE__, __LINE__, "no memory for a marker");
-	sm__marker_here(&k);
-	sm__mark_words(&k, start, nwords);
-	sm__marker_give(&k);
-	atomic_fetch_add_explicit(&gc->found, k.n.objects, memory_order_seq_cst);
+	sm__marker_here(k);
+	sm__mark_words(k, start, nwords);
+	sm__marker_give(k);
+	atomic_fetch_add_explicit(&gc->found, k->n.objects, memory_order_seq_cst);
 	sm_lock_acquire(&gc->stats_lock);
-	sm__mark_counts_add(&gc->dead_counts, &k.n);
+	sm__mark_counts_add(&gc->dead_counts, &k->n);
 	sm_lock_release(&gc->stats_lock);
-	sm__marker_fini(&k);
 }
 
 /* ---- ranges --------------------------------------------------------------------------------------- */

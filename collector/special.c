@@ -113,6 +113,24 @@ static void run_one(struct sm_gc *gc, struct sm_mutator *m, struct sm_finalizer 
 	free(f);
 }
 
+/* Without memory finalizers have to wait until there is some. NULL: the collector ends. */
+static struct sm_mutator *attach_in_the_end(struct sm_gc *gc)
+{
+	struct sm_specials *s = &gc->specials;
+	struct sm_mutator *m;
+	bool quit = false;
+
+	while ((m = sm_mutator_attach(gc)) == NULL && !quit) {
+		uint32_t seq = sm__event_prepare(&s->work);
+
+		sm_lock_acquire(&s->lock);
+		quit = s->quit;
+		sm_lock_release(&s->lock);
+		sm__event_wait(&s->work, seq, quit ? 1 : 10000000);
+	}
+	return m;
+}
+
 static void *finalizer_main(void *arg)
 {
 	struct sm_gc *gc = arg;
@@ -122,10 +140,9 @@ static void *finalizer_main(void *arg)
 
 	if (gc->config.worker_start)
 		gc->config.worker_start(gc->config.worker_ctx, index, "finalizer");
-	m = sm_mutator_attach(gc);
-	SM_CHECK(m != NULL);
+	m = attach_in_the_end(gc);
 	sm_lock_acquire(&s->lock);
-	while (!s->quit) {
+	while (m && !s->quit) {
 		struct sm_finalizer *f = take_locked(s);
 		uint32_t seq;
 
@@ -143,7 +160,8 @@ static void *finalizer_main(void *arg)
 		sm_lock_acquire(&s->lock);
 	}
 	sm_lock_release(&s->lock);
-	sm_mutator_detach(m);
+	if (m)
+		sm_mutator_detach(m);
 	if (gc->config.worker_stop)
 		gc->config.worker_stop(gc->config.worker_ctx, index, "finalizer");
 	return NULL;

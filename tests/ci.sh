@@ -45,9 +45,18 @@ step_tsan() { # the collector's stress tests under ThreadSanitizer
 			timeout 240 "$b/tests/stress_$t"
 	done
 }
-STEPS="test layers format clang asan model tsan"
-# Not yet in the default run, by name only (tests/ci.sh vm mutants): the machines have not been seen green all together,
-# and mutants 2 and 11 are found only by chance within the time that CI can give (docs/TESTING.md).
+step_hostile() { # tables and queues of a few entries, a mark stack of a page, every lock's rank checked
+	local b
+	b=$(make -s HOSTILE=1 print-build)
+	mk HOSTILE=1 WERROR=1 all build-tests
+	# shellcheck disable=SC2086
+	SM_TEST_SECONDS=4 CK_TIMEOUT_MULTIPLIER=3 TEST_TIMEOUT=300 tests/run.sh "$b" $HOSTILE_TESTS
+}
+# What goes through the allocator and the collector; the rest of the tests would see nothing of it.
+HOSTILE_TESTS="stress_ test_moments test_barrier test_mark test_roots test_handshake test_finalizer test_fork test_verif
+test_workq test_cache test_central test_pageheap test_lock test_heap test_large test_tiny test_span test_stack test_gcfail"
+STEPS="test layers format clang asan hostile model mutants tsan"
+# Not yet in the default run, by name only (tests/ci.sh vm).
 
 if [ "${1:-}" = --list ]; then
 	echo "$STEPS"
