@@ -42,6 +42,7 @@ static void open_window(struct sm_cache *c, struct sm_window *w, struct sm_span 
 			unsigned count)
 {
 	struct sm_heap *h = c->heap;
+	struct sm_cache_class *k = &c->cls[s->cls];
 	size_t bytes = (size_t)count * s->slot_bytes;
 	char *p = slot_address(h, s, first);
 
@@ -65,15 +66,18 @@ static void open_window(struct sm_cache *c, struct sm_window *w, struct sm_span 
 	c->unposted += bytes;
 	c->stats.refills++;
 	c->stats.window_bytes += bytes;
+	k->refills++;
+	k->taken += count;
+	k->remote += s->node != c->node ? count : 0;
 }
 
-static unsigned slots_of_window(const struct sm_heap *h, unsigned bin)
+/* Slots that a window of the class may have; with a budget no more than that. */
+static unsigned slots_of_window(const struct sm_cache *c, unsigned cls)
 {
-	unsigned n;
+	unsigned n = c->limits[cls].slots;
 
-	if (h->config.cache_mode == SM_CACHE_NONE)
-		return 1;
-	n = h->bins[bin].window_bytes / sm__sizeclasses[h->bins[bin].cls].slot_bytes;
+	if (SM_UNLIKELY(c->budget != 0) && (size_t)n * sm__sizeclasses[cls].slot_bytes > c->budget)
+		n = (unsigned)(c->budget / sm__sizeclasses[cls].slot_bytes);
 	return n ? n : 1;
 }
 
@@ -86,11 +90,33 @@ static bool next_window(struct sm_cache *c, unsigned bin)
 
 	if (s == NULL || sm_load_relaxed(&s->sweepgen) != sm_load_relaxed(&c->heap->sweepgen))
 		return false;
-	n = sm__span_find_run(s, s->scan_from, slots_of_window(c->heap, bin), &first);
+	n = sm__span_find_run(s, s->scan_from, slots_of_window(c, s->cls), &first);
 	if (n == 0)
 		return false;
 	open_window(c, w, s, first, n);
 	return true;
+}
+
+/* A span of the reserve (cache.spans) becomes bin's; what a new generation found there goes back. */
+static bool next_of_reserve(struct sm_cache *c, unsigned bin)
+{
+	struct sm_heap *h = c->heap;
+	struct sm_window *w = &c->windows[bin];
+
+	while (c->reserve[bin] != 0) {
+		struct sm_span *s = sm__cache_unreserve(c, bin), *old = w->span;
+
+		if (sm_load_relaxed(&s->sweepgen) == sm_load_relaxed(&h->sweepgen)) {
+			w->cur = w->end = NULL;
+			w->span = s;
+			s = old;
+		}
+		if (s != NULL)
+			sm__central_put(h, c, s);
+		if (s == old)
+			return true;
+	}
+	return false;
 }
 
 /* Another span for bin's window; asks the collector when there is none. */
@@ -100,6 +126,8 @@ static bool next_span(struct sm_cache *c, unsigned bin)
 	struct sm_window *w = &c->windows[bin];
 	struct sm_span *old, *s;
 
+	if (SM_UNLIKELY(c->nreserve != 0) && next_of_reserve(c, bin))
+		return true;
 	do {
 		/* The hook may have retired our windows: read w->span again each time. */
 		old = w->span;
@@ -144,12 +172,34 @@ static void retire(struct sm_cache *c, struct sm_window *w)
 			h->hooks.window_returned(h->hooks.ctx, c, s, first, count);
 		sm__span_clear_run(s, first, count);
 		c->stats.returned_bytes += bytes;
+		c->cls[s->cls].returned += count;
 		/* Modulo 2^64: a cache may return what it posted before. */
 		c->unposted -= bytes;
 	}
 	w->span = NULL;
 	w->cur = w->end = NULL;
 	sm__central_put(h, c, s);
+}
+
+/* cache.budget: windows of other bins go back, each in its turn, until a new one has room. */
+static SM_COLD void keep_budget(struct sm_cache *c, unsigned bin)
+{
+	uint32_t nbins = sm_load_acquire(&c->heap->nbins);
+	unsigned cls = c->heap->bins[bin].cls;
+	size_t held = (size_t)slots_of_window(c, cls) * sm__sizeclasses[cls].slot_bytes;
+
+	for (uint32_t i = 1; i < nbins; i++)
+		held += (size_t)(c->windows[i].end - c->windows[i].cur);
+	for (uint32_t i = 1; i < nbins && held > c->budget; i++) {
+		struct sm_window *w;
+
+		c->hand = c->hand + 1 < nbins ? c->hand + 1 : 1;
+		w = &c->windows[c->hand];
+		if (c->hand == bin || w->span == NULL)
+			continue;
+		held -= (size_t)(w->end - w->cur);
+		retire(c, w);
+	}
 }
 
 static void call_before_refill(struct sm_cache *c, size_t more)
@@ -183,9 +233,12 @@ static void *refill_cpu(struct sm_cache *c, unsigned bin)
 			return NULL;
 		}
 	p = pop(w);
-	if (w->cur != w->end && sm__cache_cpu_leave(c->heap, bin, w->cur, w->end))
+	if (w->cur != w->end && sm__cache_cpu_leave(c->heap, bin, w->cur, w->end)) {
+		c->cls[c->heap->bins[bin].cls].taken -= (size_t)(w->end - w->cur) / w->size;
 		w->cur = w->end;
+	}
 	retire(c, w);
+	sm__cache_cpu_count(c->heap, &c->cls[c->heap->bins[bin].cls], c->heap->bins[bin].cls);
 	sm_phase_leave(SM_PHASE_REFILL);
 	return p;
 }
@@ -203,6 +256,8 @@ void *sm__cache_refill_slow(struct sm_cache *c, unsigned bin)
 		return refill_cpu(c, bin);
 	sm_phase_enter(SM_PHASE_REFILL);
 	call_before_refill(c, 0);
+	if (SM_UNLIKELY(c->budget != 0))
+		keep_budget(c, bin);
 	/* The hook may have run a finalizer or a safepoint that allocated from this very bin. */
 	while (w->cur == w->end && !next_window(c, bin))
 		if (!next_span(c, bin)) {
@@ -273,6 +328,9 @@ void sm__cache_retire_all(struct sm_cache *c)
 	for (i = 1; i < n; i++)
 		if (c->windows[i].span != NULL)
 			retire(c, &c->windows[i]);
+	for (i = 1; i < n && SM_UNLIKELY(c->nreserve != 0); i++)
+		while (c->reserve[i] != 0)
+			sm__central_put(c->heap, c, sm__cache_unreserve(c, i));
 	sm__cache_post(c);
 }
 
@@ -298,20 +356,33 @@ void sm__cache_foreach_window(struct sm_cache *c,
 
 /* ---- birth and end --------------------------------------------------------------------------------- */
 
-static unsigned current_node(const struct sm_heap *h)
+/* The core that we are on, its node, and the tunables that hold there. */
+static void read_core(struct sm_cache *c)
 {
-	int cpu = h->nnodes > 1 ? sched_getcpu() : 0;
+	const struct sm_heap_config *cfg = &c->heap->config;
+	int cpu = sched_getcpu();
 
-	if (cpu < 0 || cpu >= SM_MAX_CPUS)
-		return 0;
-	return h->config.cpu_node[cpu] < h->nnodes ? h->config.cpu_node[cpu] : 0;
+	c->cpu = cpu >= 0 && (unsigned)cpu < c->heap->ncpus ? cpu : 0;
+	if (cpu >= 0 && cpu < SM_MAX_CPUS && cfg->cpu_node[cpu] < c->heap->nnodes)
+		c->node = cfg->cpu_node[cpu];
+	/* Windows of CPUs: cache_cpu.c. */
+	c->budget = c->heap->cpus ? 0 : sm__config_knob(cfg, SM_KNOB_BUDGET, 0, c->cpu);
+	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
+		size_t n =
+			sm__config_knob(cfg, SM_KNOB_WINDOW, cls, c->cpu) / sm__sizeclasses[cls].slot_bytes;
+		size_t spans = sm__config_knob(cfg, SM_KNOB_SPANS, cls, c->cpu);
+
+		n = cfg->cache_mode == SM_CACHE_NONE || n == 0 ? 1 : n;
+		c->limits[cls].slots = n < UINT16_MAX ? (uint16_t)n : UINT16_MAX;
+		c->limits[cls].spans = spans == 0 || c->heap->cpus ? 1 : (uint8_t)spans;
+	}
 }
 
 int sm__cache_init(struct sm_cache *c, struct sm_heap *h, void *owner)
 {
 	c->heap = h;
 	c->owner = owner;
-	c->node = current_node(h);
+	read_core(c);
 	sm_lock_acquire(&h->caches_lock);
 	c->next = h->caches;
 	if (c->next != NULL)
@@ -329,6 +400,7 @@ static void add_stats(struct sm_cache_stats *sum, const struct sm_cache_stats *s
 	sum->returned_bytes += s->returned_bytes;
 	sum->large_objects += s->large_objects;
 	sum->large_bytes += s->large_bytes;
+	sum->fresh_spans += s->fresh_spans;
 	sum->swept_spans += s->swept_spans;
 	sum->remote_spans += s->remote_spans;
 }
@@ -346,6 +418,8 @@ void sm__cache_fini(struct sm_cache *c)
 	if (c->next != NULL)
 		c->next->prev = c->prev;
 	add_stats(&h->dead_stats, &c->stats);
+	for (unsigned cls = 1; cls < sm__nclasses; cls++)
+		sm__cache_class_add(&h->dead_classes[(size_t)c->cpu * sm__nclasses + cls], &c->cls[cls]);
 	sm_lock_release(&h->caches_lock);
 	c->next = c->prev = NULL;
 }

@@ -41,13 +41,31 @@ struct sm_cache_stats {
 	uint64_t window_bytes;	 /* bytes of all windows ever taken */
 	uint64_t returned_bytes; /* of those, bytes that went back unallocated */
 	uint64_t large_objects, large_bytes;
+	uint64_t fresh_spans;  /* of `spans`, those from the page heap */
 	uint64_t swept_spans;  /* swept on the way by this cache */
 	uint64_t remote_spans; /* taken from another node's lists */
+};
+
+/* By class, on slow paths. Objects = taken - returned - what is left in windows: so hits cost nothing. */
+struct sm_cache_class {
+	uint64_t refills;	  /* windows taken */
+	uint64_t taken, returned; /* slots in them; of those, slots that went back unallocated */
+	uint64_t steals;	  /* spans that another node's lists served */
+	uint64_t remote;	  /* slots of another node's memory */
+};
+
+/* The tunables of config.h as they hold on a cache's core. */
+struct sm_cache_limits {
+	uint16_t slots; /* of a window */
+	uint8_t spans;	/* that a cache owns of a bin, at most */
 };
 
 struct sm_cache {
 	/* fixed after sm__cache_init */
 	struct sm_heap *heap;
+	int cpu;       /* where the thread was: whose settings it has, where it counts */
+	size_t budget; /* bytes that windows may hold together, 0: no bound */
+	struct sm_cache_limits limits[SM_NCLASSES_MAX];
 	/* owner thread only */
 	char *tiny_cur, *tiny_end; /* the block that pointer-free objects under 16 B share */
 	unsigned node;		   /* node index that refills try first */
@@ -57,6 +75,10 @@ struct sm_cache {
 	struct sm_cache_stats stats;
 	struct sm_cache *next, *prev; /* under heap->caches_lock */
 	void *owner;		      /* the collector's mutator, for hooks */
+	unsigned hand;		      /* bin that gives way first when the budget is used up */
+	struct sm_cache_class cls[SM_NCLASSES_MAX];
+	/* cache.spans: owned spans with room behind the window's own, linked by next; unit indexes, 0: none. */
+	uint32_t reserve[SM_BINS_MAX], nreserve;
 	struct sm_window windows[SM_BINS_MAX];
 };
 

@@ -40,16 +40,66 @@ void *sm__cache_cpu_bump(struct sm_heap *h, unsigned bin)
 	return sm__rseq_bump(&h->cpus->table, window_at(bin), sm__sizeclasses[h->bins[bin].cls].slot_bytes);
 }
 
+/* The cache of the CPU that we are on, roughly: the thread may move. */
+static struct sm_cpu_cache *this_cpu(struct sm_heap *h)
+{
+	uint32_t cpu = ((volatile struct sm_rseq_area *)sm__rseq_area())->cpu_id;
+
+	return &h->cpus->caches[cpu < h->cpus->table.ncpus ? cpu : 0];
+}
+
+static size_t held_by(struct sm_heap *h, const struct sm_cpu_cache *k)
+{
+	uint32_t nbins = sm_load_acquire(&h->nbins);
+	size_t bytes = 0;
+
+	for (uint32_t bin = 1; bin < nbins; bin++) {
+		uintptr_t cur = sm_load_relaxed(&k->windows[bin].cur);
+		uintptr_t end = sm_load_relaxed(&k->windows[bin].end);
+
+		bytes += cur != 0 && end > cur ? end - cur : 0;
+	}
+	return bytes;
+}
+
+static bool within_budget(struct sm_heap *h, struct sm_cpu_cache *k, size_t more)
+{
+	size_t budget = sm_load_relaxed(&k->budget);
+
+	if (SM_UNLIKELY(budget == 0)) {
+		budget = sm__config_knob(&h->config, SM_KNOB_BUDGET, 0, (int)(k - h->cpus->caches));
+		budget = budget ? budget : SIZE_MAX;
+		sm_store_relaxed(&k->budget, budget);
+	}
+	return budget == SIZE_MAX || (more <= budget && held_by(h, k) <= budget - more);
+}
+
 bool sm__cache_cpu_leave(struct sm_heap *h, unsigned bin, char *cur, char *end)
 {
-	struct sm_cpu_caches *c = h->cpus;
-	uint32_t cpu = ((volatile struct sm_rseq_area *)sm__rseq_area())->cpu_id;
-	bool left = sm__rseq_put(&c->table, window_at(bin), (uintptr_t)cur,
-				 window_at(bin) + sizeof(uintptr_t), (uintptr_t)end);
+	struct sm_cpu_cache *k = this_cpu(h);
+	unsigned cls = h->bins[bin].cls;
 
-	if (cpu < c->table.ncpus)
-		sm_fetch_add_relaxed(left ? &c->caches[cpu].refills[bin] : &c->caches[cpu].lost, 1);
-	return left;
+	if (!within_budget(h, k, (size_t)(end - cur)) ||
+	    !sm__rseq_put(&h->cpus->table, window_at(bin), (uintptr_t)cur, window_at(bin) + sizeof(uintptr_t),
+			  (uintptr_t)end)) {
+		sm_fetch_add_relaxed(&k->lost, 1);
+		return false;
+	}
+	sm_fetch_add_relaxed(&k->cls[cls].left, (size_t)(end - cur) / sm__sizeclasses[cls].slot_bytes);
+	return true;
+}
+
+void sm__cache_cpu_count(struct sm_heap *h, struct sm_cache_class *k, unsigned cls)
+{
+	struct sm_cpu_class *to = &this_cpu(h)->cls[cls];
+
+	sm_fetch_add_relaxed(&to->refills, k->refills);
+	sm_fetch_add_relaxed(&to->alone, k->taken - k->returned);
+	if (SM_UNLIKELY(k->steals + k->remote != 0)) {
+		sm_fetch_add_relaxed(&to->steals, k->steals);
+		sm_fetch_add_relaxed(&to->remote, k->remote);
+	}
+	*k = (struct sm_cache_class){.refills = 0};
 }
 
 /* The slab of a CPU, out of its sections' reach; NULL: that cannot be done. */
@@ -82,6 +132,13 @@ bool sm__cache_cpu_leave(struct sm_heap *h, unsigned bin, char *cur, char *end)
 	return false;
 }
 
+void sm__cache_cpu_count(struct sm_heap *h, struct sm_cache_class *k, unsigned cls)
+{
+	(void)h;
+	(void)k;
+	(void)cls;
+}
+
 static struct sm_cpu_cache *seize(struct sm_cpu_caches *c, unsigned cpu)
 {
 	(void)c;
@@ -91,54 +148,111 @@ static struct sm_cpu_cache *seize(struct sm_cpu_caches *c, unsigned cpu)
 
 #endif
 
+/* What changes with everything that a CPU hands out or gets: where its windows stand, and how often they came. */
+static uint64_t look_of(struct sm_heap *h, const struct sm_cpu_cache *k)
+{
+	uint32_t nbins = sm_load_acquire(&h->nbins);
+	uint64_t look = 0;
+
+	for (unsigned cls = 1; cls < sm__nclasses; cls++)
+		look = look * 31 + sm_load_relaxed(&k->cls[cls].left) + sm_load_relaxed(&k->cls[cls].refills);
+	for (uint32_t bin = 1; bin < nbins; bin++)
+		look = look * 31 + sm_load_relaxed(&k->windows[bin].cur);
+	return look;
+}
+
+/* The CPU cannot use k now, or nobody allocates. Returns whether there was anything. */
+static bool forget(struct sm_heap *h, struct sm_cpu_cache *k)
+{
+	uint32_t nbins = sm_load_acquire(&h->nbins);
+	bool any = false;
+
+	for (uint32_t bin = 1; bin < nbins; bin++) {
+		uintptr_t cur = sm_load_relaxed(&k->windows[bin].cur);
+		uintptr_t end = sm_load_relaxed(&k->windows[bin].end);
+		unsigned cls = h->bins[bin].cls;
+
+		if (cur == 0)
+			continue;
+		any = true;
+		sm_fetch_add_relaxed(&k->cls[cls].forgotten, (end - cur) / sm__sizeclasses[cls].slot_bytes);
+		sm_store_relaxed(&k->windows[bin].cur, 0);
+	}
+	return any;
+}
+
+static void foreach_window(struct sm_heap *h, struct sm_cpu_cache *k,
+			   void (*fn)(void *ctx, struct sm_span *s, unsigned first, unsigned count),
+			   void *ctx)
+{
+	uint32_t nbins = sm_load_acquire(&h->nbins);
+
+	for (uint32_t bin = 1; bin < nbins; bin++) {
+		uintptr_t cur = sm_load_relaxed(&k->windows[bin].cur);
+		uintptr_t end = sm_load_relaxed(&k->windows[bin].end);
+		struct sm_span *s;
+
+		if (cur == 0)
+			continue;
+		s = sm_span_of(&h->range, cur);
+		fn(ctx, s, sm_span_slot(&h->range, s, cur), (unsigned)((end - cur) / s->slot_bytes));
+	}
+}
+
 void sm__cache_foreach_cpu_window(struct sm_heap *h,
 				  void (*fn)(void *ctx, struct sm_span *s, unsigned first, unsigned count),
 				  void *ctx)
 {
 	struct sm_cpu_caches *c = h->cpus;
-	uint32_t nbins = sm_load_acquire(&h->nbins);
 
 	for (unsigned cpu = 0; c != NULL && cpu < c->table.ncpus; cpu++) {
 		struct sm_cpu_cache *k = seize(c, cpu);
+		uint64_t look = k != NULL ? look_of(h, k) : 0;
 
-		for (uint32_t bin = 1; k != NULL && bin < nbins; bin++) {
-			uintptr_t cur = sm_load_relaxed(&k->windows[bin].cur);
-			uintptr_t end = sm_load_relaxed(&k->windows[bin].end);
-			struct sm_span *s;
-
-			if (cur == 0)
-				continue;
-			s = sm_span_of(&h->range, cur);
-			fn(ctx, s, sm_span_slot(&h->range, s, cur), (unsigned)((end - cur) / s->slot_bytes));
+		if (k == NULL)
+			continue;
+		/* Not written where nothing changed: the pages of CPUs that nobody uses stay untouched. */
+		if (look != k->seen) {
+			foreach_window(h, k, fn, ctx);
+			k->seen = look;
+		} else if (forget(h, k)) {
+			sm_fetch_add_relaxed(&k->drains, 1);
 		}
 		/* What fn did is seen by whoever bumps next. */
-		if (k != NULL)
-			sm_store_release((_Atomic(void *) *)&c->table.slabs[cpu], k);
+		sm_store_release((_Atomic(void *) *)&c->table.slabs[cpu], k);
 	}
 }
 
 void sm__cache_drop_cpu_windows(struct sm_heap *h)
 {
 	struct sm_cpu_caches *c = h->cpus;
-	uint32_t nbins = sm_load_acquire(&h->nbins);
 
 	for (unsigned cpu = 0; c != NULL && cpu < c->table.ncpus; cpu++)
-		for (uint32_t bin = 1; bin < nbins; bin++)
-			sm_store_relaxed(&c->caches[cpu].windows[bin].cur, 0);
+		(void)forget(h, &c->caches[cpu]);
 }
 
 size_t sm__cache_cpu_held(struct sm_heap *h)
 {
-	struct sm_cpu_caches *c = h->cpus;
-	uint32_t nbins = sm_load_acquire(&h->nbins);
+	uint64_t slots[SM_NCLASSES_MAX] = {0};
 	size_t bytes = 0;
 
-	for (unsigned cpu = 0; c != NULL && cpu < c->table.ncpus; cpu++)
-		for (uint32_t bin = 1; bin < nbins; bin++) {
-			uintptr_t cur = sm_load_relaxed(&c->caches[cpu].windows[bin].cur);
-			uintptr_t end = sm_load_relaxed(&c->caches[cpu].windows[bin].end);
-
-			bytes += cur != 0 && end > cur ? end - cur : 0;
-		}
+	for (unsigned cpu = 0; h->cpus != NULL && cpu < h->cpus->table.ncpus; cpu++)
+		sm__cache_cpu_slots(h, cpu, slots);
+	for (unsigned cls = 1; cls < sm__nclasses; cls++)
+		bytes += slots[cls] * sm__sizeclasses[cls].slot_bytes;
 	return bytes;
+}
+
+void sm__cache_cpu_slots(struct sm_heap *h, unsigned cpu, uint64_t slots[SM_NCLASSES_MAX])
+{
+	const struct sm_cpu_cache *k = &h->cpus->caches[cpu];
+	uint32_t nbins = sm_load_acquire(&h->nbins);
+
+	for (uint32_t bin = 1; bin < nbins; bin++) {
+		uintptr_t cur = sm_load_relaxed(&k->windows[bin].cur);
+		uintptr_t end = sm_load_relaxed(&k->windows[bin].end);
+
+		if (cur != 0 && end > cur)
+			slots[h->bins[bin].cls] += (end - cur) / sm__sizeclasses[h->bins[bin].cls].slot_bytes;
+	}
 }

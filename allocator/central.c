@@ -13,6 +13,7 @@
 #include "allocator/central.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #define SWEEP_MAX 8 /* full spans swept in vain before a fresh one is preferred: bounds the wait */
@@ -41,6 +42,12 @@ static struct sm_span_list *home_of(struct sm_central *c, const struct sm_span *
 	unsigned i = parity(sm_load_relaxed(&s->sweepgen));
 
 	return s->nalloc == s->nslots ? &c->full[i] : &c->partial[i];
+}
+
+/* Is s on this list? It is on none but its own. */
+static bool is_on(const struct sm_heap *h, const struct sm_span_list *l, const struct sm_span *s)
+{
+	return s->prev != 0 || l->first == sm_span_unit(&h->range, s);
 }
 
 /* ---- sweeping on the way --------------------------------------------------------------------------- */
@@ -113,16 +120,13 @@ static struct sm_span *take_listed(struct sm_heap *h, struct sm_cache *c, struct
 		unsigned now = parity(sm_load_acquire(&h->sweepgen));
 		struct sm_span *s = list_pop(h, &l->partial[now]);
 
-		if (s != NULL) {
-			l->reused++;
+		if (s != NULL)
 			return s;
-		}
 		s = claim_unswept_locked(h, &l->partial[!now]);
 		if (s == NULL)
 			s = claim_unswept_locked(h, &l->full[!now]);
 		if (s == NULL)
 			return NULL;
-		l->swept++;
 		sm_lock_release(&l->lock);
 		sweep_claimed(h, c, s);
 		sm_lock_acquire(&l->lock);
@@ -136,7 +140,6 @@ static struct sm_span *take_listed(struct sm_heap *h, struct sm_cache *c, struct
 static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigned bin, unsigned node)
 {
 	struct sm_span *s = sm__pageheap_alloc_on(h, node, sm__sizeclasses[h->bins[bin].cls].nunits);
-	struct sm_central *l;
 
 	if (s == NULL)
 		return NULL;
@@ -153,10 +156,7 @@ static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigne
 		sm_store_release(&s->state, h->bins[bin].manual ? SM_SPAN_MANUAL : SM_SPAN_SMALL);
 	if (s->node != c->node)
 		c->stats.remote_spans++;
-	l = sm__central_of(h, s->node, bin);
-	sm_lock_acquire(&l->lock);
-	l->fresh++;
-	sm_lock_release(&l->lock);
+	c->stats.fresh_spans++;
 	return s;
 }
 
@@ -182,9 +182,25 @@ static struct sm_span *take_remote(struct sm_heap *h, struct sm_cache *c, unsign
 		s = take_listed(h, c, l);
 		sm_lock_release(&l->lock);
 	}
-	if (s != NULL)
+	if (s != NULL) {
 		c->stats.remote_spans++;
+		c->cls[s->cls].steals++;
+	}
 	return s;
+}
+
+/* cache.spans: more of them while the lock is held, as long as nothing must be swept for it. */
+static void take_more_locked(struct sm_heap *h, struct sm_cache *c, unsigned bin, struct sm_central *l)
+{
+	struct sm_span *s;
+
+	for (unsigned n = c->limits[h->bins[bin].cls].spans; n > 1; n--) {
+		s = list_pop(h, &l->partial[parity(sm_load_acquire(&h->sweepgen))]);
+		if (s == NULL)
+			return;
+		sm__cache_reserve(c, bin, s);
+		c->stats.spans++;
+	}
 }
 
 struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsigned bin, struct sm_span *old)
@@ -203,6 +219,8 @@ struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsi
 		if (old != NULL)
 			sm__list_push(h, home_of(l, old), old);
 		s = take_listed(h, c, l);
+		if (s != NULL && SM_UNLIKELY(c->limits[s->cls].spans > 1))
+			take_more_locked(h, c, bin, l);
 		sm_lock_release(&l->lock);
 	}
 	if (s == NULL)
@@ -249,7 +267,11 @@ void sm__central_remove(struct sm_heap *h, struct sm_span *s)
 {
 	struct sm_central *l = sm__central_of(h, s->node, s->bin);
 
-	sm_lock_acquire(&l->lock);
+	/* Off the lists while it is being swept: soon it is on one again. */
+	for (sm_lock_acquire(&l->lock); !is_on(h, home_of(l, s), s); sm_lock_acquire(&l->lock)) {
+		sm_lock_release(&l->lock);
+		sched_yield();
+	}
 	sm__list_remove(h, home_of(l, s), s);
 	sm_lock_release(&l->lock);
 }

@@ -53,6 +53,33 @@ SM_INLINE void sm__list_remove(struct sm_heap *h, struct sm_span_list *l, struct
 	sm_store_relaxed(&l->count, sm_load_relaxed(&l->count) - 1);
 }
 
+/* cache.spans: s, which c owns, waits behind bin's window; and the way back. */
+SM_INLINE void sm__cache_reserve(struct sm_cache *c, unsigned bin, struct sm_span *s)
+{
+	s->next = c->reserve[bin];
+	c->reserve[bin] = sm_span_unit(&c->heap->range, s);
+	c->nreserve++;
+}
+
+SM_INLINE struct sm_span *sm__cache_unreserve(struct sm_cache *c, unsigned bin)
+{
+	struct sm_span *s = &c->heap->range.spans[c->reserve[bin]];
+
+	c->reserve[bin] = s->next;
+	s->next = 0;
+	c->nreserve--;
+	return s;
+}
+
+SM_INLINE void sm__cache_class_add(struct sm_cache_class *sum, const struct sm_cache_class *k)
+{
+	sum->refills += k->refills;
+	sum->taken += k->taken;
+	sum->returned += k->returned;
+	sum->steals += k->steals;
+	sum->remote += k->remote;
+}
+
 /*
  * Gives `old` (owned by c, of this bin; may be NULL) back and takes another span of the bin with at
  * least one free slot, now owned by c. NULL with errno ENOMEM.

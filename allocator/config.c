@@ -11,6 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocator/sizeclass.h"
+
+#define SM_SLOTS_MAX 8192
+#define SM_SPANS_MAX 64
+
 enum key_kind { KEY_SIZE, KEY_POW2, KEY_UINT, KEY_BOOL, KEY_WORD, KEY_NUMA };
 
 struct key {
@@ -35,6 +40,10 @@ static const struct key keys[] = {
 	{KEY_WORD, AT(pageheap), 0, 0, false, pageheap_words},
 	{KEY_WORD, AT(cache_mode), 0, 0, false, mode_words},
 	{KEY_SIZE, AT(window), 64, 16 * SM_MIB, false, NULL},
+	{KEY_UINT, AT(slots), 1, SM_SLOTS_MAX, true, NULL},
+	{KEY_UINT, AT(batch), 1, SM_SLOTS_MAX, true, NULL},
+	{KEY_UINT, AT(spans), 1, SM_SPANS_MAX, true, NULL},
+	{KEY_SIZE, AT(budget), 16 * SM_KIB, SM_GIB, true, NULL},
 	{KEY_WORD, AT(hugepages), 0, 0, false, huge_words},
 	{KEY_NUMA, AT(numa), 0, SM_MAX_NODES - 1, false, NULL},
 	{KEY_UINT, AT(scavenge_ms), 1, 3600 * 1000, true, NULL},
@@ -53,7 +62,16 @@ static const struct sm_config_key names[] = {
 	{"pageheap", "buddy|bitmap", "binary buddy, or address-ordered first fit over a bitmap"},
 	{"cache.mode", "thread|cpu|none",
 	 "a cache for each thread, for each CPU (restartable sequences), none"},
-	{"cache.window", "64..16m", "bytes of a window: what a cache takes from a span at a time"},
+	{"cache.window", "64..16m",
+	 "bytes of a window: what a cache takes from a span at a time [@SIZE][@cpuN]"},
+	{"cache.slots", "0 | 1..8192",
+	 "freed objects that a list keeps (span backend); 0: by malloc.list [@SIZE][@cpuN]"},
+	{"cache.batch", "0 | 1..8192",
+	 "slots that a refill fetches (span backend); 0: a window, or a list [@SIZE][@cpuN]"},
+	{"cache.spans", "0 | 1..64",
+	 "spans of a class that a cache owns (gc), or looks through (span); 0: 1, or 8 [@SIZE][@cpuN]"},
+	{"cache.budget", "0 | 16k..1g",
+	 "bytes that a core's cache may hold; 0: 2m for cache.mode=cpu, else no bound [@cpuN]"},
 	{"hugepages", "off|madvise|collapse", "transparent huge pages: not asked for, advised, made at once"},
 	{"numa", "local|interleave|bind:N", "node that memory comes from; N: 0..63, as this machine counts"},
 	{"scavenge.interval", "0 | 1..3600000", "ms between rounds that give free memory back; 0: never"},
@@ -219,11 +237,139 @@ static int find_key(const char *name)
 	return -ENOENT;
 }
 
+/* ---- for one class, for one core ------------------------------------------------------------------- */
+
+static const char *const knob_names[SM_KNOBS] = {"cache.window", "cache.slots", "cache.batch", "cache.spans",
+						 "cache.budget"};
+
+/* "@SIZE", "@cpuN" or both behind a key's name, in either order. False: it is something else. */
+static bool parse_where(const char *text, struct sm_override *o)
+{
+	char part[16];
+	size_t n, len;
+
+	while (*text == '@') {
+		len = strcspn(++text, "@");
+		if (len == 0 || len >= sizeof(part))
+			return false;
+		snprintf(part, sizeof(part), "%.*s", (int)len, text);
+		text += len;
+		if (strncmp(part, "cpu", 3) == 0) {
+			if (o->cpu >= 0 || sm_parse_size(part + 3, &n) != 0 || n >= SM_MAX_CPUS)
+				return false;
+			o->cpu = (int16_t)n;
+		} else {
+			if (o->cls != 0 || sm_parse_size(part, &n) != 0 || n == 0 || n > SM_MAX_SMALL)
+				return false;
+			o->cls = (uint8_t)sm_size_class(n);
+		}
+	}
+	return true;
+}
+
+/*
+ * A key with an @. Returns its index in the tables and fills *o but for the value; -ENOENT: no such key, -EINVAL:
+ * not there, or not so; err says which.
+ */
+static int find_override(const char *key, struct sm_override *o, char *err, size_t errlen)
+{
+	const char *at = strchr(key, '@');
+	char name[64];
+	int knob, i;
+
+	snprintf(name, sizeof(name), "%.*s", (int)(at - key), key);
+	i = find_key(name);
+	if (i < 0) {
+		snprintf(err, errlen, "no heap key is called '%s'", name);
+		return -ENOENT;
+	}
+	for (knob = 0; knob < SM_KNOBS && strcmp(knob_names[knob], name) != 0; knob++) {
+	}
+	*o = (struct sm_override){.knob = (uint8_t)knob, .cpu = -1};
+	if (knob == SM_KNOBS) {
+		snprintf(err, errlen,
+			 "%s: %s cannot be set for one class or core; allowed: cache.window, cache.slots, "
+			 "cache.batch, cache.spans, cache.budget",
+			 key, name);
+		return -EINVAL;
+	}
+	if (!parse_where(at, o) || (knob == SM_KNOB_BUDGET && o->cls != 0)) {
+		snprintf(err, errlen, "%s: '%s' is not allowed; allowed: %s@cpuN, N: 0..%d", key, at,
+			 knob == SM_KNOB_BUDGET ? "" : "@SIZE, SIZE: 1..32k; ", SM_MAX_CPUS - 1);
+		return -EINVAL;
+	}
+	return i;
+}
+
+static struct sm_override *same_place(struct sm_heap_config *cfg, const struct sm_override *o)
+{
+	for (unsigned i = 0; i < cfg->noverrides; i++) {
+		struct sm_override *have = &cfg->overrides[i];
+
+		if (have->knob == o->knob && have->cls == o->cls && have->cpu == o->cpu)
+			return have;
+	}
+	return NULL;
+}
+
+static int set_override(struct sm_heap_config *cfg, const char *key, const char *value, char *err,
+			size_t errlen)
+{
+	struct sm_override o, *have;
+	int i = find_override(key, &o, err, errlen);
+	size_t n;
+
+	if (i < 0)
+		return i;
+	/* 0, "automatic", is a value for everybody only: it would not say what it replaces. */
+	if (sm_parse_size(value, &n) != 0 || n < keys[i].min || n > keys[i].max) {
+		snprintf(err, errlen, "%s: '%s' is not allowed; allowed: %s", key, value,
+			 strncmp(names[i].values, "0 | ", 4) == 0 ? names[i].values + 4 : names[i].values);
+		return -EINVAL;
+	}
+	o.value = (uint32_t)n;
+	have = same_place(cfg, &o);
+	if (have == NULL && cfg->noverrides == SM_OVERRIDES_MAX) {
+		snprintf(err, errlen, "%s: too many settings for one class or core; allowed: %d", key,
+			 SM_OVERRIDES_MAX);
+		return -EINVAL;
+	}
+	*(have ? have : &cfg->overrides[cfg->noverrides++]) = o;
+	return 0;
+}
+
+size_t sm__config_knob(const struct sm_heap_config *cfg, enum sm_knob knob, unsigned cls, int cpu)
+{
+	size_t value = knob == SM_KNOB_WINDOW  ? cfg->window
+		       : knob == SM_KNOB_SLOTS ? cfg->slots
+		       : knob == SM_KNOB_BATCH ? cfg->batch
+		       : knob == SM_KNOB_SPANS ? cfg->spans
+					       : cfg->budget;
+	int best = 0;
+
+	for (unsigned i = 0; i < cfg->noverrides; i++) {
+		const struct sm_override *o = &cfg->overrides[i];
+		int rank = (o->cls != 0 ? 2 : 0) + (o->cpu >= 0 ? 1 : 0);
+
+		if (o->knob == knob && (o->cls == 0 || o->cls == cls) && (o->cpu < 0 || o->cpu == cpu) &&
+		    rank > best) {
+			best = rank;
+			value = o->value;
+		}
+	}
+	return value;
+}
+
+/* ---- text ------------------------------------------------------------------------------------------ */
+
 int sm_heap_config_set(struct sm_heap_config *cfg, const char *key, const char *value, char *err,
 		       size_t errlen)
 {
-	int i = find_key(key);
+	int i;
 
+	if (strchr(key, '@') != NULL)
+		return set_override(cfg, key, value, err, errlen);
+	i = find_key(key);
 	if (i < 0) {
 		snprintf(err, errlen, "no heap key is called '%s'", key);
 		return -ENOENT;
@@ -251,9 +397,19 @@ static int print_size(char *buf, size_t len, size_t n)
 int sm_heap_config_get(const struct sm_heap_config *cfg, const char *key, char *buf, size_t len)
 {
 	static const char *const policies[] = {"local", "interleave"};
-	int i = find_key(key);
+	struct sm_override o;
 	const void *member;
+	char why[256];
+	int i;
 
+	if (strchr(key, '@') != NULL) {
+		i = find_override(key, &o, why, sizeof(why));
+		if (i < 0)
+			return -ENOENT;
+		print_size(buf, len, sm__config_knob(cfg, (enum sm_knob)o.knob, o.cls, o.cpu));
+		return 0;
+	}
+	i = find_key(key);
 	if (i < 0)
 		return i;
 	member = (const char *)cfg + keys[i].offset;

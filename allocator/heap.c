@@ -67,8 +67,12 @@ static int create_parts(struct sm_heap *h, char *err, size_t errlen)
 		h->central = sm__meta_alloc(h, (size_t)h->nnodes * SM_BINS_MAX * sizeof(*h->central));
 		h->large = sm__meta_alloc(h, h->nnodes * sizeof(*h->large));
 		h->layouts = sm__meta_alloc(h, LAYOUT_BUCKETS * sizeof(*h->layouts));
+		h->ncpus = sm__rseq_cpus();
+		h->dead_classes =
+			sm__meta_pages(h, (size_t)h->ncpus * sm__nclasses * sizeof(*h->dead_classes));
 	}
-	if (e != 0 || h->central == NULL || h->large == NULL || h->layouts == NULL) {
+	if (e != 0 || h->dead_classes == NULL || h->central == NULL || h->large == NULL ||
+	    h->layouts == NULL) {
 		explain(err, errlen, "no memory for the heap's own tables (heap.limit, RLIMIT_AS?)");
 		return -ENOMEM;
 	}
@@ -226,7 +230,6 @@ int sm__heap_bin(struct sm_heap *h, unsigned cls, const struct sm_layout *layout
 	SM_CHECK(cls > 0 && cls < sm__nclasses);
 	if (bin >= 0)
 		return bin;
-	b.window_bytes = h->config.window > UINT32_MAX ? UINT32_MAX : (uint32_t)h->config.window;
 	sm_lock_acquire(&h->bins_lock);
 	bin = find_bin(h, &b);
 	if (bin < 0)

@@ -57,7 +57,6 @@ struct sm_central {
 	struct sm_lock lock; /* rank SM_RANK_CENTRAL; guards all below and the spans on the lists */
 	struct sm_span_list partial[2]; /* [sweepgen / 2 % 2] swept, [the other] unswept */
 	struct sm_span_list full[2];
-	uint64_t fresh, reused, swept; /* spans handed out by origin; spans swept on demand */
 } __attribute__((aligned(SM_CACHELINE)));
 
 /* A bin is a class with a layout. Written under bins_lock, then published by nbins (release). */
@@ -66,7 +65,6 @@ struct sm_bin {
 	uint8_t cls;
 	bool zero;   /* windows are zeroed when taken */
 	bool manual; /* SM_SPAN_MANUAL spans */
-	uint32_t window_bytes;
 };
 
 struct sm_heap {
@@ -75,6 +73,7 @@ struct sm_heap {
 	struct sm_heap_config config;
 	struct sm_heap_hooks hooks; /* set once by sm__heap_set_hooks before the first allocation */
 	unsigned nnodes;
+	unsigned ncpus;		    /* CPUs that this system may have */
 	void *pageheap;		    /* the page heap's own state, see pageheap_*.c */
 	void *meta;		    /* metadata pool, see meta.h */
 	struct sm_cpu_caches *cpus; /* cache.mode=cpu of a collected heap, see cache_cpu.h; else NULL */
@@ -96,7 +95,8 @@ struct sm_heap {
 
 	struct sm_lock caches_lock; /* rank SM_RANK_CACHES */
 	struct sm_cache *caches;
-	struct sm_cache_stats dead_stats; /* handed over by caches that are gone */
+	struct sm_cache_stats dead_stats;    /* handed over by caches that are gone */
+	struct sm_cache_class *dead_classes; /* [cpu * sm__nclasses + class]: the same */
 };
 
 /* Creates a heap; NULL with errno set, and a reason in err (may be NULL), when it cannot. */

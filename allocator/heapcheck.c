@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "allocator/central.h"
+#include "allocator/manual_internal.h"
 #include "allocator/pageheap_internal.h"
 
 /* ---- walking --------------------------------------------------------------------------------------- */
@@ -141,6 +142,17 @@ static void check_window(struct check *k, const struct sm_cache *c, unsigned bin
 			report(k, s, "a window lies outside its span");
 }
 
+/* cache.spans: owned, and linked among themselves. */
+static void check_reserve(struct check *k, const struct sm_cache *c, unsigned bin)
+{
+	uint32_t unit = c->reserve[bin], n = 0;
+
+	for (; unit != 0 && n <= c->nreserve; unit = k->heap->range.spans[unit].next, n++)
+		if (k->heap->range.spans[unit].bin != bin)
+			report(k, &k->heap->range.spans[unit], "an owned span is of another bin");
+	k->owned += n;
+}
+
 static void check_caches(struct check *k)
 {
 	struct sm_heap *h = k->heap;
@@ -149,8 +161,10 @@ static void check_caches(struct check *k)
 
 	sm_lock_acquire(&h->caches_lock);
 	for (c = h->caches; c != NULL; c = c->next)
-		for (bin = 1; bin < nbins; bin++)
+		for (bin = 1; bin < nbins; bin++) {
 			check_window(k, c, bin);
+			check_reserve(k, c, bin);
+		}
 	sm_lock_release(&h->caches_lock);
 }
 
@@ -180,5 +194,7 @@ unsigned sm_heap_check(struct sm_heap *h)
 	check_lists(&k);
 	check_caches(&k);
 	check_sums(&k);
+	if (h == sm__manual.heap && sm__manual.percpu && sm__mbudget_check() != NULL)
+		report(&k, NULL, sm__mbudget_check());
 	return k.violations + sm__pageheap_check(h);
 }

@@ -39,6 +39,11 @@ SM_API size_t sm_usable_size(const void *p);
  * malloc.list, malloc.depot).
  */
 SM_API int sm_malloc_configure(const char *key, const char *value, char *err, size_t errlen);
+/*
+ * Nodes and CPUs (nnodes, node_os, distance, cpu_node of *map) as the caller knows them, instead of what the kernel
+ * says; before the first allocation, else -EBUSY.
+ */
+SM_API int sm_malloc_configure_nodes(const struct sm_heap_config *map);
 /* The manual heap, made on first use. NULL with ENOMEM. */
 SM_API struct sm_heap *sm_malloc_heap(void);
 
@@ -47,15 +52,14 @@ SM_API struct sm_heap *sm_malloc_heap(void);
 SM_API size_t sm_malloc_trim(void);
 
 struct sm_malloc_stats {
-	uint32_t version;      /* SM_MALLOC_STATS_VERSION; set by the callee */
-	uint32_t caches;       /* threads (or CPUs) that hold a cache */
-	size_t cached_bytes;   /* held by caches: lists, spare lists, windows */
-	size_t depot_bytes;    /* in depots */
-	size_t in_spans_bytes; /* slots that are not free, by the spans' counts; caches and depots included */
+	uint32_t version;    /* SM_MALLOC_STATS_VERSION; set by the callee */
+	uint32_t caches;     /* threads (or CPUs) that hold a cache */
+	size_t cached_bytes; /* held by caches: lists, spare lists, windows */
+	size_t depot_bytes;  /* in depots */
 	size_t large_bytes, large_objects;
 	uint64_t refills, overflows, drained; /* lists fetched; lists handed on; objects returned to spans */
 };
-#define SM_MALLOC_STATS_VERSION 1
+#define SM_MALLOC_STATS_VERSION 2
 SM_API void sm_malloc_stats(struct sm_malloc_stats *out);
 
 #endif

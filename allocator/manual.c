@@ -87,9 +87,9 @@ void *sm__manual_large(size_t size, size_t align)
 	}
 	nunits = sm_align_up(size ? size : 1, SM_UNIT) >> SM_UNIT_SHIFT;
 	if (align > SM_UNIT)
-		s = sm__pageheap_alloc_aligned(g->heap, 0, nunits, align >> SM_UNIT_SHIFT);
+		s = sm__pageheap_alloc_aligned(g->heap, sm__manual_here(), nunits, align >> SM_UNIT_SHIFT);
 	else
-		s = sm__pageheap_alloc(g->heap, 0, nunits);
+		s = sm__pageheap_alloc(g->heap, sm__manual_here(), nunits);
 	if (s == NULL) {
 		errno = ENOMEM;
 		return NULL;
@@ -167,7 +167,7 @@ void *sm__malloc_slow(size_t size)
 	if (p == NULL)
 		return from_cache(cls);
 	c->head[cls] = p->next;
-	c->room[cls]++;
+	c->room[cls] += SM_ROOM_POP;
 	p->key = 0;
 	return p;
 }
@@ -192,7 +192,7 @@ void sm__free_full(void *ptr, size_t class)
 		p->next = NULL;
 		sm__manual_drain(cls, p);
 	} else {
-		if (c->room[cls] == 0)
+		if ((c->room[cls] & SM_ROOM_MASK) == 0)
 			sm__mcache_overflow(c, cls);
 		c->room[cls]--;
 		p->next = c->head[cls];

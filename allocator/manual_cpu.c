@@ -1,10 +1,10 @@
 /*
  * manual_cpu.c: freed objects wait in a cache of the CPU, not of the thread: with many threads on few CPUs
- * there is little in caches. Lists and words: rseq.h.
+ * there is little in caches. Lists and words: rseq.h. How long a list may be (cap): manual_budget.c.
  *
- *     empty --refill: a list of n from the depot or spans--> n ... --push--> 2n: full
- *        ^------------------------pop------------------------'                 |
- *                                  n stay <----overflow: n go to the depot----'
+ *     empty --refill: a batch from the depot or spans--> .. --push--> cap: full --after having been empty: grow
+ *        ^---------------------pop------------------------'             |
+ *                         cap / 2 stay <----overflow: the rest to the depot
  *
  * A CPU that has not been on a slow path for a while is emptied by one that is: CPUs that a program no
  * longer runs on must not keep memory.
@@ -27,14 +27,22 @@ bool sm__mcpu_init(void)
 		sm__ph_say("cache.mode=cpu needs restartable sequences: %s; caches are per thread", why);
 		return false;
 	}
+	sm_lock_init(&g->budget_lock, SM_RANK_BUDGET);
 	g->cpus.ncpus = sm__rseq_cpus();
 	g->cpus.slabs = sm__meta_alloc(g->heap, g->cpus.ncpus * sizeof(void *));
 	g->slabs = sm__meta_pages(g->heap, g->cpus.ncpus * sizeof(*g->slabs));
 	if (g->cpus.slabs == NULL || g->slabs == NULL)
 		return false;
+	sm__mcpu_fork_child();
+	return true;
+}
+
+void sm__mcpu_fork_child(void)
+{
+	struct sm_manual *g = &sm__manual;
+
 	for (unsigned i = 0; i < g->cpus.ncpus; i++)
 		g->cpus.slabs[i] = &g->slabs[i];
-	return true;
 }
 
 #if SM_HAVE_RSEQ
@@ -49,9 +57,22 @@ static struct sm_freed *first_of(uint64_t word)
 	return (struct sm_freed *)(word & SM_RSEQ_PTR_MASK);
 }
 
+static unsigned length_of(uint64_t word)
+{
+	return (unsigned)(word >> SM_RSEQ_TAG_SHIFT);
+}
+
 static uint64_t word_of(const struct sm_freed *first, uint64_t length)
 {
 	return length ? (uintptr_t)first | length << SM_RSEQ_TAG_SHIFT : 0;
+}
+
+/* The slab of the CPU that we are on, roughly: the thread may move. */
+static unsigned this_cpu(void)
+{
+	uint32_t cpu = ((volatile struct sm_rseq_area *)sm__rseq_area())->cpu_id;
+
+	return cpu < sm__manual.cpus.ncpus ? cpu : 0;
 }
 
 /*
@@ -70,15 +91,23 @@ static struct sm_freed *tag_list(struct sm_freed *first, unsigned n)
 	return next;
 }
 
-/* n objects become the list of whatever CPU this is, if that has none; else they go back to spans. */
-static void put_or_drain(unsigned cls, struct sm_freed *first, unsigned n)
+/* The first `keep` of n objects become the list of whatever CPU this is, if that has none; the rest, and else all,
+ * go to the depot. Returns how many of them were another node's. */
+static unsigned put_back(unsigned cls, struct sm_freed *first, unsigned n, unsigned keep)
 {
-	if (n == 0)
-		return;
-	tag_list(first, n);
-	if (!sm__rseq_put(&sm__manual.cpus, word_at(cls), word_of(first, n), word_at(0), 0))
-		sm__manual_drain(cls, first);
+	struct sm_freed *rest = first;
+
+	if (keep > n)
+		keep = n;
+	if (keep != 0) {
+		rest = tag_list(first, keep);
+		if (!sm__rseq_put(&sm__manual.cpus, word_at(cls), word_of(first, keep), word_at(0), 0))
+			sm__manual_drain(cls, first);
+	}
+	return n > keep ? sm__manual_give_list(cls, rest, n - keep) : 0;
 }
+
+/* ---- slow paths ------------------------------------------------------------------------------------ */
 
 /* Has `cpu` been quiet since the last look? Then what it holds goes back. */
 static void look_for_idle(unsigned cpu)
@@ -92,36 +121,96 @@ static void look_for_idle(unsigned cpu)
 		sm_store_relaxed(&m->seen, slow);
 }
 
-/* Counts a slow path on this CPU (roughly: the thread may move meanwhile); every so often looks around. */
-static struct sm_mcpu *count_slow(void)
+/* Budget was taken away from this CPU: lists that are longer than they may be now give the rest away. */
+static SM_COLD void trim_lists(struct sm_mcpu *m)
+{
+	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
+		uint32_t cap = sm_load_relaxed(&m->cap[cls]);
+		uint64_t word;
+
+		if (length_of(sm_load_relaxed(&m->list[cls])) <= cap)
+			continue;
+		word = sm__rseq_take(&sm__manual.cpus, word_at(cls));
+		put_back(cls, first_of(word), length_of(word), cap);
+	}
+}
+
+static void trim_if_over(struct sm_mcpu *m)
+{
+	if (SM_UNLIKELY(sm_load_relaxed(&m->over)) && sm_exchange_acqrel(&m->over, false))
+		trim_lists(m);
+}
+
+/* Counts a slow path on this CPU; every so often looks around. */
+static struct sm_mcpu *enter_slow(unsigned cpu)
 {
 	struct sm_manual *g = &sm__manual;
-	uint32_t cpu = ((volatile struct sm_rseq_area *)sm__rseq_area())->cpu_id;
-	struct sm_mcpu *m = &g->slabs[cpu < g->cpus.ncpus ? cpu : 0];
+	struct sm_mcpu *m = &g->slabs[cpu];
 	uint32_t n = sm_fetch_add_relaxed(&m->slow, 1) + 1;
 
+	if (SM_UNLIKELY(!sm_load_acquire(&m->ready)))
+		sm__mbudget_prepare(cpu);
+	trim_if_over(m);
 	if (n % IDLE_EVERY == 0 && g->cpus.ncpus > 1) {
 		/* Every other CPU in turn. */
 		uint32_t other = (cpu + 1 + n / IDLE_EVERY % (g->cpus.ncpus - 1)) % g->cpus.ncpus;
 
-		if (&g->slabs[other] != m && sm_load_relaxed(&g->slabs[other].slow) != 0)
+		if (other != cpu && sm_load_relaxed(&g->slabs[other].slow) != 0)
 			look_for_idle(other);
 	}
 	return m;
 }
 
+static unsigned grow(unsigned cpu, unsigned cls, unsigned want)
+{
+	int idle;
+	unsigned got = sm__mbudget_grow(cpu, cls, want, &idle);
+
+	if (SM_UNLIKELY(idle >= 0) && sm__mcpu_drain((unsigned)idle) == 0 && got == 0)
+		got = sm__mbudget_grow(cpu, cls, want, &idle);
+	/* Room that was taken from our own classes for it. */
+	trim_if_over(&sm__manual.slabs[cpu]);
+	return got;
+}
+
+/* What a list may have at least once it is used, as far as the budget goes: two batches. */
+static unsigned grow_to_two_batches(struct sm_mcpu *m, unsigned cpu, unsigned cls)
+{
+	uint32_t cap = sm_load_relaxed(&m->cap[cls]), two = 2 * m->cls[cls].batch;
+
+	return cap < two ? cap + grow(cpu, cls, two - cap) : cap;
+}
+
+static void *take_batch(unsigned cpu, unsigned cls)
+{
+	struct sm_mcpu *m = enter_slow(cpu);
+	struct sm_mcpu_class *k = &m->cls[cls];
+	unsigned cap = grow_to_two_batches(m, cpu, cls);
+	struct sm_mwant want = {.list = k->batch < cap ? k->batch : cap + !cap, .spans = k->spans};
+	struct sm_mtake got;
+	unsigned remote;
+
+	want.alone = want.list < k->batch;
+	sm_fetch_add_relaxed(&k->refills, 1);
+	sm_store_relaxed(&k->dry, true);
+	if (!sm__manual_take(cls, &want, &got))
+		return NULL;
+	remote = got.remote ? got.n : 0;
+	if (got.n > 1)
+		remote += put_back(cls, first_of((uintptr_t)got.list->next), got.n - 1, cap);
+	if (SM_UNLIKELY(remote != 0))
+		sm_fetch_add_relaxed(&k->remote, remote);
+	if (SM_UNLIKELY(got.stolen))
+		sm_fetch_add_relaxed(&k->steals, 1);
+	return got.list;
+}
+
 static SM_NOINLINE void *refill(unsigned cls)
 {
-	struct sm_mcpu *m = count_slow();
-	struct sm_freed *list = NULL, *p;
-	unsigned n;
+	void *p;
 
-	sm_fetch_add_relaxed(&m->refills[cls], 1);
 	sm_phase_enter(SM_PHASE_REFILL);
-	n = sm__manual_fetch(cls, sm__manual.list[cls], &list);
-	p = list;
-	if (n > 0)
-		put_or_drain(cls, first_of((uintptr_t)p->next), n - 1);
+	p = take_batch(this_cpu(), cls);
 	sm_phase_leave(SM_PHASE_REFILL);
 	if (p == NULL)
 		errno = ENOMEM;
@@ -139,28 +228,26 @@ void *sm__mcpu_malloc(unsigned cls)
 	return p;
 }
 
-/* The list is full (or the CPU's cache is away): half of it makes room. */
+/* The list is full (or the CPU's cache is away): it grows, or half of it makes room. */
 static SM_NOINLINE void overflow(unsigned cls, struct sm_freed *p)
 {
 	struct sm_manual *g = &sm__manual;
-	unsigned n = g->list[cls], have;
-	struct sm_mcpu *m = count_slow();
-	struct sm_freed *first, *rest;
+	unsigned cpu = this_cpu(), more = 0, cap, remote;
+	struct sm_mcpu *m = enter_slow(cpu);
+	struct sm_mcpu_class *k = &m->cls[cls];
 	uint64_t word;
 
-	sm_fetch_add_relaxed(&m->overflows[cls], 1);
-	word = sm__rseq_take(&g->cpus, word_at(cls));
-	first = first_of(word);
-	have = (unsigned)(word >> SM_RSEQ_TAG_SHIFT);
-	if (have == 2 * n) {
-		rest = tag_list(first, n);
-		sm__manual_give_list(cls, rest);
-		if (!sm__rseq_put(&g->cpus, word_at(cls), word_of(first, n), word_at(0), 0))
-			sm__manual_drain(cls, first);
-	} else if (have != 0) {
-		put_or_drain(cls, first, have);
+	sm_fetch_add_relaxed(&k->overflows, 1);
+	cap = grow_to_two_batches(m, cpu, cls);
+	if (sm_load_relaxed(&k->dry) && sm_exchange_acqrel(&k->dry, false))
+		more = grow(cpu, cls, k->batch);
+	if (more == 0) {
+		word = sm__rseq_take(&g->cpus, word_at(cls));
+		remote = put_back(cls, first_of(word), length_of(word), cap / 2);
+		if (SM_UNLIKELY(remote != 0))
+			sm_fetch_add_relaxed(&k->remote, remote);
 	}
-	if (!sm__rseq_push(&g->cpus, word_at(cls), 2 * n, p)) {
+	if (!sm__rseq_push(&g->cpus, word_at(cls), cap + more, p)) {
 		p->next = NULL;
 		sm__manual_drain(cls, p);
 	}
@@ -169,9 +256,11 @@ static SM_NOINLINE void overflow(unsigned cls, struct sm_freed *p)
 void sm__mcpu_free(unsigned cls, void *ptr)
 {
 	struct sm_freed *p = ptr;
+	uint32_t cap = sm_load_relaxed(&sm__manual.slabs[this_cpu()].cap[cls]);
 
 	p->key = sm__manual_key(p);
-	if (SM_UNLIKELY(!sm__rseq_push(&sm__manual.cpus, word_at(cls), 2 * sm__manual.list[cls], p)))
+	/* Should the thread move now, the other CPU's list gets this one's bound: once, by one object. */
+	if (SM_UNLIKELY(!sm__rseq_push(&sm__manual.cpus, word_at(cls), cap, p)))
 		overflow(cls, p);
 }
 
@@ -193,6 +282,7 @@ int sm__mcpu_drain(unsigned cpu)
 			sm_store_relaxed(&m->list[cls], 0);
 			sm__manual_drain(cls, first_of(word));
 		}
+		sm__mbudget_drained(cpu);
 		sm_fetch_add_relaxed(&m->drains, 1);
 	}
 	sm_store_release(at, m);

@@ -16,8 +16,10 @@ static void prepare(void)
 	sm__manual_making_lock();
 	sm_lock_acquire(&g->lock);
 	sm_lock_acquire(&g->heap->bins_lock);
-	for (unsigned cls = 1; cls < sm__nclasses; cls++)
-		sm_lock_acquire(&g->depots[cls].lock);
+	if (g->percpu)
+		sm_lock_acquire(&g->budget_lock);
+	for (unsigned i = 0; i < g->nnodes * sm__nclasses; i++)
+		sm_lock_acquire(&g->depots[i].lock);
 	sm__pageheap_fork_prepare(g->heap);
 	sm__meta_fork_prepare(g->heap);
 }
@@ -28,8 +30,10 @@ static void parent(void)
 
 	sm__meta_fork_parent(g->heap);
 	sm__pageheap_fork_parent(g->heap);
-	for (unsigned cls = sm__nclasses - 1; cls > 0; cls--)
-		sm_lock_release(&g->depots[cls].lock);
+	for (unsigned i = g->nnodes * sm__nclasses; i-- > 0;)
+		sm_lock_release(&g->depots[i].lock);
+	if (g->percpu)
+		sm_lock_release(&g->budget_lock);
 	sm_lock_release(&g->heap->bins_lock);
 	sm_lock_release(&g->lock);
 	sm__manual_making_unlock();
@@ -43,9 +47,16 @@ static void child(void)
 	sm__meta_fork_parent(g->heap);
 	sm__meta_fork_child(g->heap);
 	sm__pageheap_fork_child(g->heap);
-	for (unsigned cls = sm__nclasses - 1; cls > 0; cls--) {
-		sm_lock_release(&g->depots[cls].lock);
-		sm_lock_init(&g->depots[cls].lock, SM_RANK_CENTRAL);
+	for (unsigned i = g->nnodes * sm__nclasses; i-- > 0;) {
+		sm_lock_release(&g->depots[i].lock);
+		sm_lock_init(&g->depots[i].lock, SM_RANK_CENTRAL);
+	}
+	if (g->percpu) {
+		sm_lock_release(&g->budget_lock);
+		sm_lock_init(&g->budget_lock, SM_RANK_BUDGET);
+		/* What another thread had taken away to drain it is nobody's now: the lists that it had not come
+		 * to stay, the one in its hands is lost with it. */
+		sm__mcpu_fork_child();
 	}
 	sm_lock_release(&g->heap->bins_lock);
 	sm_lock_init(&g->heap->bins_lock, SM_RANK_BINS);

@@ -22,7 +22,7 @@ uint8_t sm__manual_class[1024 / 16 + 1];
 static struct {
 	struct sm_heap_config heap;
 	size_t list, depot;
-	bool ready;
+	bool ready, nodes; /* defaults are in; somebody said which nodes there are */
 } config;
 static struct sm_lock making = SM_LOCK_INIT(SM_RANK_HEAP);
 
@@ -77,6 +77,25 @@ int sm_malloc_configure(const char *key, const char *value, char *err, size_t er
 	return e;
 }
 
+int sm_malloc_configure_nodes(const struct sm_heap_config *map)
+{
+	struct sm_heap_config *h = &config.heap;
+	int e = -EBUSY;
+
+	sm_lock_acquire(&making);
+	if (!sm_load_relaxed(&sm__manual.made)) {
+		config_defaults();
+		h->nnodes = map->nnodes;
+		memcpy(h->node_os, map->node_os, sizeof(h->node_os));
+		memcpy(h->distance, map->distance, sizeof(h->distance));
+		memcpy(h->cpu_node, map->cpu_node, sizeof(h->cpu_node));
+		config.nodes = true;
+		e = 0;
+	}
+	sm_lock_release(&making);
+	return e;
+}
+
 /* SPANMARK_MALLOC="key=value,key=value". What is wrong in it is said, and left out. */
 static void read_environment(void)
 {
@@ -113,12 +132,20 @@ static void fill_class_table(void)
 		sm__manual_class[i] = (uint8_t)sm__manual_class_of(i * 16);
 }
 
-static void init_depot(struct sm_manual *g, unsigned cls)
+static uint32_t list_length(const struct sm_manual *g, unsigned cls)
 {
-	struct sm_depot *d = &g->depots[cls];
-	size_t slot = sm__sizeclasses[cls].slot_bytes, n = config.list / slot;
+	size_t slots = sm__config_knob(&g->heap->config, SM_KNOB_SLOTS, cls, -1);
+	size_t n = config.list / sm__sizeclasses[cls].slot_bytes;
 
-	g->list[cls] = n < 2 ? 2 : n > 512 ? 512 : (uint32_t)n;
+	if (slots != 0)
+		return (uint32_t)slots;
+	return n < 2 ? 2 : n > 512 ? 512 : (uint32_t)n;
+}
+
+static void init_depot(struct sm_manual *g, struct sm_depot *d, unsigned cls)
+{
+	size_t slot = sm__sizeclasses[cls].slot_bytes;
+
 	sm_lock_init(&d->lock, SM_RANK_CENTRAL);
 	d->cap = (uint32_t)(config.depot / (g->list[cls] * slot));
 	d->lists = d->cap ? sm__meta_alloc(g->heap, d->cap * sizeof(*d->lists)) : NULL;
@@ -131,15 +158,20 @@ static bool init_classes(struct sm_manual *g)
 	struct sm_layout none = {.kind = SM_SCAN_NONE, .period = 1};
 	const struct sm_layout *l = sm__heap_layout(g->heap, &none);
 
-	g->depots = sm__meta_alloc(g->heap, sm__nclasses * sizeof(*g->depots));
-	if (g->depots == NULL)
+	g->nnodes = g->heap->nnodes;
+	g->ncpus = sm__rseq_cpus();
+	g->depots = sm__meta_alloc(g->heap, (size_t)g->nnodes * sm__nclasses * sizeof(*g->depots));
+	g->dead = sm__meta_pages(g->heap, (size_t)g->ncpus * sm__nclasses * sizeof(*g->dead));
+	if (g->depots == NULL || g->dead == NULL)
 		return false;
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
 		int bin = sm__heap_bin(g->heap, cls, l, false, true);
 
 		SM_CHECK(bin > 0);
 		g->bin[cls] = (uint16_t)bin;
-		init_depot(g, cls);
+		g->list[cls] = list_length(g, cls);
+		for (unsigned node = 0; node < g->nnodes; node++)
+			init_depot(g, sm__depot_of(node, cls), cls);
 	}
 	return true;
 }
@@ -152,6 +184,8 @@ static bool make_heap(struct sm_manual *g)
 	config_defaults();
 	if (!tried)
 		read_environment();
+	if (!config.nodes)
+		sm__os_nodes("", &config.heap);
 	g->heap = sm_heap_create(&config.heap, err, sizeof(err));
 	if (g->heap == NULL) {
 		/* Memory may be there the next time; once said is enough. */
@@ -239,6 +273,22 @@ size_t sm_malloc_trim(void)
 	return sm__scavenge(sm__manual.heap, 0);
 }
 
+void sm__manual_pageheap(struct sm_pageheap_stats *sum)
+{
+	struct sm_heap *h = sm__manual.heap;
+
+	*sum = (struct sm_pageheap_stats){.committed_bytes = 0};
+	for (unsigned node = 0; node < h->nnodes; node++) {
+		struct sm_pageheap_stats st;
+
+		sm__pageheap_stats(h, node, &st);
+		sum->committed_bytes += st.committed_bytes;
+		sum->in_use_bytes += st.in_use_bytes;
+		sum->free_bytes += st.free_bytes;
+		sum->released_bytes += st.released_bytes;
+	}
+}
+
 #define RELEASE_BYTES (64 * SM_MIB)
 
 /*
@@ -257,7 +307,7 @@ static SM_NOINLINE void release_some(void)
 	if ((uint64_t)now.tv_sec <= last || !sm_cas_relaxed(&g->last_release, &last, (uint64_t)now.tv_sec))
 		return;
 	sm_store_relaxed(&g->returned, 0);
-	sm__pageheap_stats(g->heap, 0, &st);
+	sm__manual_pageheap(&st);
 	sm__scavenge(g->heap, st.in_use_bytes / 100 * g->heap->config.scavenge_retain + RELEASE_BYTES);
 }
 
@@ -273,16 +323,18 @@ static void count_caches(struct sm_malloc_stats *out)
 	struct sm_manual *g = &sm__manual;
 
 	sm_lock_acquire(&g->lock);
-	out->refills = g->dead_refills;
-	out->overflows = g->dead_overflows;
+	for (size_t i = 0; i < (size_t)g->ncpus * sm__nclasses; i++) {
+		out->refills += g->dead[i].refills;
+		out->overflows += g->dead[i].overflows;
+	}
 	/* Owners go on changing their figures: each read is one aligned word, so a sum may be a moment
 	 * old, never torn. */
 	for (struct sm_mcache *c = g->caches; c != NULL; c = c->next) {
 		out->caches++;
 		out->cached_bytes += sm__mcache_held(c);
 		for (unsigned cls = 1; cls < sm__nclasses; cls++) {
-			out->refills += c->cold[cls].refills;
-			out->overflows += c->cold[cls].overflows;
+			out->refills += c->cold[cls].n.refills;
+			out->overflows += c->cold[cls].n.overflows;
 		}
 	}
 	sm_lock_release(&g->lock);
@@ -296,10 +348,12 @@ static void count_cpus(struct sm_malloc_stats *out)
 		struct sm_mcpu *m = &g->slabs[cpu];
 		size_t held = 0;
 
+		if (!sm_load_relaxed(&m->ready))
+			continue;
 		for (unsigned cls = 1; cls < sm__nclasses; cls++) {
 			held += sm__mcpu_held(cpu, cls);
-			out->refills += sm_load_relaxed(&m->refills[cls]);
-			out->overflows += sm_load_relaxed(&m->overflows[cls]);
+			out->refills += sm_load_relaxed(&m->cls[cls].refills);
+			out->overflows += sm_load_relaxed(&m->cls[cls].overflows);
 		}
 		out->cached_bytes += held;
 		out->caches += held != 0;
@@ -310,11 +364,13 @@ static void count_depots(struct sm_malloc_stats *out)
 {
 	struct sm_manual *g = &sm__manual;
 
-	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
-		struct sm_depot *d = &g->depots[cls];
+	for (unsigned i = 0; i < g->nnodes * sm__nclasses; i++) {
+		struct sm_depot *d = &g->depots[i];
 
+		if (i % sm__nclasses == 0)
+			continue;
 		sm_lock_acquire(&d->lock);
-		out->depot_bytes += (size_t)d->count * g->list[cls] * sm__sizeclasses[cls].slot_bytes;
+		out->depot_bytes += d->objects * sm__sizeclasses[i % sm__nclasses].slot_bytes;
 		out->drained += d->drained;
 		sm_lock_release(&d->lock);
 	}

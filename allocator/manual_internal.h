@@ -3,9 +3,11 @@
  * (manual.c) and into malloc/free (preload.c).
  *
  *   manual.c        sm_malloc, sm_free, the slow paths behind them, large objects, what a bad address is
- *   manual_cache.c  lists, windows, depots, threads' birth and end
+ *   manual_cache.c  a thread's lists and windows; threads' birth and end
+ *   manual_depot.c  what is central of a class: depots, spans with room, the way back to spans
  *   manual_heap.c   the process-wide heap: creation, configuration, trim, statistics
  *   manual_cpu.c    caches per CPU instead (cache.mode=cpu)
+ *   manual_budget.c how much each of those may hold
  *   manual_fork.c   what happens around fork
  *   manual_more.c   calloc, realloc, aligned_alloc, usable_size, free_sized
  *
@@ -21,37 +23,77 @@
 #include "allocator/heap.h"
 #include "allocator/rseq.h"
 
-#define SM_MANUAL_MIN 16 /* two words */
+#define SM_MANUAL_MIN	16 /* two words */
+#define SM_MANUAL_SPANS 8  /* cache.spans=0: partial spans looked at for one list */
 
 struct sm_freed {
 	struct sm_freed *next;
 	uint64_t key;
 };
 
+/*
+ * room[] of a cache: in the low bits, objects that the list still takes; above them, objects that were ever
+ * popped. So a pop adds one to both in the one addition that it needs anyway, and hits cost nothing.
+ */
+#define SM_ROOM_BITS 20
+#define SM_ROOM_MASK ((UINT64_C(1) << SM_ROOM_BITS) - 1)
+#define SM_ROOM_POP  ((UINT64_C(1) << SM_ROOM_BITS) + 1)
+
+/* What is counted of a class in a cache, on slow paths. */
+struct sm_mcount {
+	uint64_t pops, bumped; /* objects popped; slots of windows (of a live cache: less what is left) */
+	uint64_t refills, overflows;
+	uint64_t steals; /* refills that another node's lists served */
+	uint64_t remote; /* slots of another node that came with a refill, or were sent home */
+};
+
+SM_INLINE void sm__mcount_add(struct sm_mcount *sum, const struct sm_mcount *n)
+{
+	sum->pops += n->pops;
+	sum->bumped += n->bumped;
+	sum->refills += n->refills;
+	sum->overflows += n->overflows;
+	sum->steals += n->steals;
+	sum->remote += n->remote;
+}
+
 /* What the slow path needs of a class; one for each class in a cache. */
 struct sm_mclass {
 	struct sm_freed *spare; /* a full list, or NULL */
 	char *cur, *end;	/* window: slots never linked into a list */
-	uint32_t refills, overflows;
+	uint32_t spare_n;	/* its length */
 	uint32_t start; /* the next window has 2^start KiB: threads that allocate little take little */
+	/* tunables, fixed while the cache has its thread */
+	uint32_t limit;	 /* objects of a full list */
+	uint32_t window; /* bytes */
+	uint32_t batch;	 /* slots that a refill fetches, 0: by window and limit */
+	uint32_t spans;	 /* partial spans looked at for one list */
+	struct sm_mcount n;
 };
 
 /* A thread's cache. Owner thread only, but for next and prev. */
 struct sm_mcache {
 	struct sm_freed *head[SM_NCLASSES_MAX];
-	uint64_t room[SM_NCLASSES_MAX]; /* objects that the list still takes: limit - length */
+	uint64_t room[SM_NCLASSES_MAX]; /* see above */
 	struct sm_mclass cold[SM_NCLASSES_MAX];
+	size_t budget; /* bytes that it may hold, 0: no bound */
+	unsigned hand; /* class that gives way first when the budget is used up */
+	int cpu;       /* where its thread was when it was made: whose settings it has, where it counts */
 	struct sm_mcache *next, *prev; /* under sm__manual.lock */
 };
 
-/* A class's central part: partial spans are in heap->central (partial[0]); this is the depot. */
+/*
+ * A class's central part on a node: partial spans are in heap->central (partial[0]); this is the depot. A list in it
+ * is a word: the first object, and the length above SM_RSEQ_TAG_SHIFT.
+ */
 struct sm_depot {
-	struct sm_lock
-		lock; /* rank SM_RANK_CENTRAL; guards the class's spans, their alloc bits, and all below */
-	uint32_t count, cap; /* full lists kept; room in lists */
+	struct sm_lock lock; /* rank SM_RANK_CENTRAL; guards the node's spans of the class, their alloc bits,
+			      * and all below */
+	uint32_t count, cap; /* lists kept; room for lists */
 	uint32_t spans;	     /* spans of the class */
-	struct sm_freed **lists;
-	uint64_t drained;
+	uint64_t objects;    /* in the lists */
+	uint64_t *lists;
+	uint64_t drained, fresh; /* objects that went back to spans; spans cut from new units */
 } __attribute__((aligned(SM_CACHELINE)));
 
 struct sm_mcpu;
@@ -63,22 +105,28 @@ struct sm_manual {
 	struct sm_span *spans;
 	uint64_t key;
 	struct sm_heap *heap;
-	uint32_t list[SM_NCLASSES_MAX]; /* objects of a full list */
-	uint16_t bin[SM_NCLASSES_MAX];	/* class -> manual bin */
-	bool direct;			/* debugging: no caches, every request takes the slow path */
-	bool percpu;			/* cache.mode=cpu: manual_cpu.c */
-	struct sm_rseq_table cpus;	/* of struct sm_mcpu */
-	struct sm_mcpu *slabs;		/* [cpus.ncpus] */
-	struct sm_depot *depots;	/* [class] */
+	uint32_t
+		list[SM_NCLASSES_MAX]; /* objects of a full list, but for caches with settings of their own */
+	uint16_t bin[SM_NCLASSES_MAX]; /* class -> manual bin */
+	bool direct;		       /* debugging: no caches, every request takes the slow path */
+	bool percpu;		       /* cache.mode=cpu: manual_cpu.c */
+	struct sm_rseq_table cpus;     /* of struct sm_mcpu */
+	struct sm_mcpu *slabs;	       /* [cpus.ncpus] */
+	struct sm_depot *depots;       /* [node * sm__nclasses + class] */
+	unsigned nnodes, ncpus;
 
 	struct sm_lock lock; /* rank SM_RANK_CACHES; guards all below */
 	struct sm_mcache *caches, *pool;
 	uint32_t ncaches;
-	uint64_t dead_refills, dead_overflows;
+	struct sm_mcount *dead; /* [cpu * sm__nclasses + class]: of threads that are gone */
 	_Atomic(uint64_t) large_objects, large_bytes;
 	_Atomic(size_t) returned;	/* bytes that went to the page heap since the last look at them */
 	_Atomic(uint64_t) last_release; /* s of CLOCK_MONOTONIC */
 	_Atomic(bool) made;		/* stored with release when all above is there */
+
+	struct sm_lock budget_lock; /* rank SM_RANK_BUDGET; manual_budget.c */
+	unsigned budget_hand;	    /* under it: the core that gives way first */
+	unsigned budget_short;	    /* under it: times that there was not enough */
 };
 
 extern struct sm_manual sm__manual __attribute__((visibility("hidden")));
@@ -112,7 +160,7 @@ SM_INLINE void *sm__malloc_fast(size_t size)
 		return sm__malloc_empty(size, cls);
 	next = p->next;
 	c->head[cls] = next;
-	c->room[cls]++;
+	c->room[cls] += SM_ROOM_POP;
 	/* The next object's line is read by the next malloc of the class and then written by the program. */
 	SM_PREFETCH_W(next);
 	p->key = 0;
@@ -149,7 +197,7 @@ SM_INLINE void sm__free_fast(void *ptr)
 		sm__free_slow(ptr);
 		return;
 	}
-	if (SM_UNLIKELY(c->room[cls] == 0)) {
+	if (SM_UNLIKELY((c->room[cls] & SM_ROOM_MASK) == 0)) {
 		sm__free_full(ptr, cls);
 		return;
 	}
@@ -168,6 +216,8 @@ unsigned sm__manual_class_of(size_t size); /* size <= SM_MAX_SMALL */
 /* Bytes went back to the page heap. Once in a while, much of them goes on to the operating system. No lock
  * may be held. */
 void sm__manual_returned(size_t bytes);
+/* committed, in use, free, released, over all nodes. */
+void sm__manual_pageheap(struct sm_pageheap_stats *sum);
 void sm__manual_making_lock(void);
 void sm__manual_making_unlock(void);
 
@@ -185,32 +235,81 @@ void *sm__mcache_refill(struct sm_mcache *c, unsigned cls);
 void sm__mcache_overflow(struct sm_mcache *c, unsigned cls);
 /* Everything that c holds goes to the depots and spans. */
 void sm__mcache_flush(struct sm_mcache *c);
-/* One object without a cache. */
-void *sm__manual_take_one(unsigned cls);
-/* A list goes back to the spans it came from. */
-void sm__manual_drain(unsigned cls, struct sm_freed *list);
-/* Every depot's lists go back to their spans. */
-void sm__manual_drain_depots(void);
+/* Objects that c holds of a class, and bytes of all. */
+size_t sm__mcache_objects(const struct sm_mcache *c, unsigned cls);
 size_t sm__mcache_held(const struct sm_mcache *c);
+/* What c has counted of a class until now, room[] and window included. */
+struct sm_mcount sm__mcache_count(const struct sm_mcache *c, unsigned cls);
 /* Thread cleanup: arms the destructor; called once a thread. */
 void sm__mcache_key_init(void);
 
-/* At least one free slot of the class, at most `want`, as a list: from the depot (then exactly a full
- * list), from spans, from a fresh span. Returns how many; 0: no memory. */
-unsigned sm__manual_fetch(unsigned cls, unsigned want, struct sm_freed **list);
-/* A full list goes to the depot, or on to the spans. Its links may carry lengths (rseq.h). */
-void sm__manual_give_list(unsigned cls, struct sm_freed *list);
+/* ---- manual_depot.c -------------------------------------------------------------------------------- */
+
+SM_INLINE struct sm_depot *sm__depot_of(unsigned node, unsigned cls)
+{
+	return &sm__manual.depots[(size_t)node * sm__nclasses + cls];
+}
+
+/* The node of the CPU that we are on, roughly: the thread may move. */
+unsigned sm__manual_here(void);
+
+/* What a refill asks for: a window of so many slots where there is a long run (0: no windows), else a list of at
+ * most so many objects from so many spans. */
+struct sm_mwant {
+	unsigned window, list, spans;
+	bool alone; /* not a list of the depot, which may be longer */
+};
+
+/* What it got: a list of n, or the window [cur, end). */
+struct sm_mtake {
+	struct sm_freed *list;
+	char *cur, *end;
+	unsigned n;  /* slots */
+	bool stolen; /* from another node's lists */
+	bool remote; /* memory of another node than this CPU's */
+};
+
+/* From this node's depot or spans, fresh memory, another node's lists, in this order. False: no memory. */
+bool sm__manual_take(unsigned cls, const struct sm_mwant *want, struct sm_mtake *got);
+/* One object without a cache. */
+void *sm__manual_take_one(unsigned cls);
+/* A list goes back to the spans it came from. Its links may carry lengths (rseq.h). */
+void sm__manual_drain(unsigned cls, struct sm_freed *list);
+/* A list of n goes to the depots of the nodes that its objects lie on, or on to the spans. Links as above. Returns
+ * how many were of another node than this CPU's. */
+unsigned sm__manual_give_list(unsigned cls, struct sm_freed *list, unsigned n);
+/* The slots of the window [cur, end) go back to their span. */
+void sm__manual_give_window(unsigned cls, char *cur, char *end);
+/* Every depot's lists go back to their spans. */
+void sm__manual_drain_depots(void);
 
 /* ---- manual_cpu.c ---------------------------------------------------------------------------------- */
 
-/* A CPU's cache. Words of lists are changed by restartable sections alone, or by who holds the slab. */
+/*
+ * A CPU's cache. Words of lists are changed by restartable sections alone, or by who holds the slab. The rest:
+ * relaxed, from whichever thread is there; cap, used and budget under sm__manual.budget_lock.
+ *
+ * Identities: used == sum of cap * slot_bytes over the classes; the budgets of all CPUs add up to their shares.
+ */
 struct sm_mcpu {
 	_Atomic(uint64_t) list[SM_NCLASSES_MAX]; /* first object, and the length above bit 48 */
-	/* Slow path: relaxed, from whichever thread is there. */
-	_Atomic(uint32_t) refills[SM_NCLASSES_MAX], overflows[SM_NCLASSES_MAX];
-	_Atomic(uint32_t) slow;	  /* slow paths taken on this CPU */
-	_Atomic(uint32_t) seen;	  /* `slow` when the cache was last looked at for idleness */
-	_Atomic(uint64_t) drains; /* times that it was emptied for being idle, or by trim */
+	_Atomic(uint32_t) cap[SM_NCLASSES_MAX]; /* objects that the list may have; 0 until it is first used */
+	struct sm_mcpu_class {
+		_Atomic(uint64_t) refills, overflows, steals, remote;
+		_Atomic(bool) dry; /* was empty since it was last full */
+		/* fixed once `ready` */
+		uint32_t most, batch, spans; /* cap's bound; slots of a refill; spans looked at for them */
+		/* under budget_lock */
+		uint64_t seen; /* refills + overflows when budget was last looked for */
+	} cls[SM_NCLASSES_MAX];
+	_Atomic(bool) ready, over; /* tunables are filled in; a list may be longer than its cap */
+	_Atomic(size_t) budget, used;
+	size_t share; /* the budget it was given by the configuration */
+	unsigned hand;
+	_Atomic(uint32_t) slow;	       /* slow paths taken on this CPU */
+	_Atomic(uint32_t) seen;	       /* `slow` when the cache was last looked at for idleness */
+	_Atomic(uint32_t) seen_budget; /* the same, when it was last asked for budget */
+	_Atomic(uint64_t) drains;      /* times that it was emptied for being idle, or by trim */
 } __attribute__((aligned(4096)));
 
 /* False: not usable here, one line said why; caches are per thread. */
@@ -221,6 +320,22 @@ void sm__mcpu_free(unsigned cls, void *p);
 int sm__mcpu_drain(unsigned cpu);
 void sm__mcpu_drain_all(void);
 size_t sm__mcpu_held(unsigned cpu, unsigned cls);
+/* In the child of a fork: slabs that another thread had taken away are there again. */
+void sm__mcpu_fork_child(void);
+
+/* ---- manual_budget.c ------------------------------------------------------------------------------- */
+
+/* Fills in the tunables of a CPU on its first slow path. */
+void sm__mbudget_prepare(unsigned cpu);
+/*
+ * Room for up to `want` more objects in a CPU's list, from its own budget, its own idle classes, or other CPUs.
+ * Returns how many were granted. *idle: a CPU to be drained, whose budget the next call can have, or -1.
+ */
+unsigned sm__mbudget_grow(unsigned cpu, unsigned cls, unsigned want, int *idle);
+/* The CPU's lists are empty: nothing of its budget is used. */
+void sm__mbudget_drained(unsigned cpu);
+/* Identities, of a heap at rest. NULL, or what is wrong. */
+const char *sm__mbudget_check(void);
 
 /* ---- manual.c -------------------------------------------------------------------------------------- */
 

@@ -28,7 +28,12 @@ void *sm_map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsi
 	if (c->black && h->hooks.large_new != NULL)
 		h->hooks.large_new(h->hooks.ctx, c, s);
 	sm__central_put_large(h, s, SM_SPAN_LARGE);
+	/* An allocation like others, for whoever asks whether there was one; but nobody marks in proportion to a
+	 * file's length. */
 	c->stats.large_objects++;
+	c->stats.large_bytes += sm_span_bytes(s);
+	c->unposted += sm_span_bytes(s);
+	sm__cache_post(c);
 	return p;
 }
 
@@ -52,7 +57,8 @@ void *sm_malloc_map_file(int fd, int64_t offset, size_t bytes, unsigned flags)
 
 	if (h == NULL)
 		return NULL;
-	s = sm__pageheap_map_file(h, 0, fd, offset, bytes, flags & SM_MAP_SHARED, flags & SM_MAP_WRITE);
+	s = sm__pageheap_map_file(h, sm__manual_here(), fd, offset, bytes, flags & SM_MAP_SHARED,
+				  flags & SM_MAP_WRITE);
 	if (s == NULL)
 		return NULL;
 	s->nslots = 1;

@@ -85,6 +85,12 @@ size_t sm__os_address_limit(void);
 /* What this process's control group may have (cgroup versions 1 and 2, the groups above it included); SIZE_MAX:
  * unlimited. root: "", or in tests the folder that stands for /. */
 size_t sm__os_memory_limit(const char *root);
+/*
+ * The nodes that have memory for this process into cfg: nnodes (0: there is one, or the kernel does not say), node_os, distance,
+ * cpu_node. root as above. One thread at a time.
+ */
+struct sm_heap_config;
+void sm__os_nodes(const char *root, struct sm_heap_config *cfg);
 /* 64 random bits; from the kernel, or from clock and address where that is denied. */
 uint64_t sm__os_random(void);
 

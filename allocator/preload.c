@@ -139,7 +139,7 @@ SM_API struct mallinfo2 mallinfo2(void)
 	sm_malloc_stats(&st);
 	if (sm__manual.heap == NULL)
 		return info;
-	sm__pageheap_stats(sm__manual.heap, 0, &ph);
+	sm__manual_pageheap(&ph);
 	info.arena = ph.committed_bytes;
 	info.hblks = st.large_objects;
 	info.hblkhd = st.large_bytes;

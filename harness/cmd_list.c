@@ -98,6 +98,11 @@ static void list_settings(void)
 {
 	puts("Settings of collector and heap (--set KEY=VALUE):");
 	sm_job_setting_keys(list_key, NULL);
+	puts("Where [@SIZE][@cpuN] is allowed, a setting can be one size class's, one core's, or one class's "
+	     "on one\n"
+	     "core: --set cache.window@64=8k --set cache.window@cpu3=64k --set cache.window@64@cpu3=4k. The "
+	     "most\n"
+	     "particular one counts, a class before a core.");
 }
 
 static const struct {

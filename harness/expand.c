@@ -213,7 +213,8 @@ static int check_settings(const struct sm_run_options *o, char *err, size_t errl
 
 	sm_job_setting_keys(add_key, &keys);
 	for (size_t i = 0; i < o->settings.n; i++) {
-		size_t len = strcspn(o->settings.v[i], "=");
+		/* Behind an @: one class or core, which the table's owner reads. */
+		size_t len = strcspn(o->settings.v[i], "=@");
 		bool known = false;
 		char typed[80];
 

@@ -55,6 +55,10 @@ refuse "did you mean 'objects'" -w graph -p objcts=3
 refuse "2 to" -w graph -p objects=1
 refuse "did you mean 'gc.mode'" -w graph --set gc.mod=stw
 refuse "stw" -w graph --set gc.mode=fast
+refuse "allowed: 1..8192" -w graph --set cache.slots@64=0
+refuse "@cpuN, N: 0" -w graph --set cache.window@core1=4k
+refuse "did you mean 'cache.window'" -w graph --set cache.windw@64=4k
+refuse "allowed: cache.window" -w graph --set pageheap@64=buddy
 refuse "cahe" -w graph -C cahe
 refuse "no_such_event" -w graph -e no_such_event
 refuse "one-per-core" -w graph --place nowhere

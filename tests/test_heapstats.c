@@ -1,10 +1,15 @@
 /* Figures: on a heap at rest they add up, and the two written forms say the same. */
 #include <cjson/cJSON.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocator/cache_cpu.h"
 #include "allocator/heapstats.h"
 #include "allocator/malloc.h"
+#include "allocator/manual_internal.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"
 
@@ -82,7 +87,7 @@ static void check_manual(const char *mode)
 	text = written(sm_heap_stats_json, h);
 	json = cJSON_Parse(text);
 	ck_assert_msg(json != NULL, "not JSON: %s", text);
-	ck_assert(figure(json, "schema_version") == 1);
+	ck_assert(figure(json, "schema_version") == SM_HEAP_STATS_VERSION);
 	ck_assert(figure(json, "slot_bytes") == (double)st.slot_bytes);
 	ck_assert(figure(json, "in_use_bytes") == (double)st.in_use_bytes);
 	ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(json, "classes")), (int)st.nclasses - 1);
@@ -114,6 +119,168 @@ START_TEST(the_manual_heap_without_caches)
 }
 END_TEST
 
+/* ---- by core and class ----------------------------------------------------------------------------- */
+
+static unsigned stay_here(void)
+{
+	int cpu = sched_getcpu();
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+	return (unsigned)cpu;
+}
+
+/* Every allocation is a hit or comes with a refill: so many there were, on this core and on no other. */
+static struct sm_core_class exactly(struct sm_heap *h, unsigned cpu, unsigned cls, uint64_t allocations)
+{
+	struct sm_heap_stats all;
+	struct sm_core_stats st;
+	struct sm_core_class k;
+
+	ck_assert_int_eq(sm_heap_core_stats(h, cpu, &st), 0);
+	ck_assert_uint_eq(st.version, SM_CORE_STATS_VERSION);
+	k = st.cls[cls];
+	ck_assert_uint_eq(k.hits + k.refills, allocations);
+	sm_heap_stats(h, &all);
+	ck_assert_int_eq(memcmp(&k, &all.cls[cls].cores, sizeof(k)), 0);
+	for (unsigned other = 0; sm_heap_core_stats(h, other, &st) == 0; other++)
+		if (other != cpu)
+			ck_assert_uint_eq(st.cls[cls].hits + st.cls[cls].refills + st.cls[cls].held_bytes, 0);
+	ck_assert_int_eq(sm_heap_core_stats(h, h->ncpus, &st), -ENOENT);
+	return k;
+}
+
+static void *passing_by(void *arg)
+{
+	for (unsigned i = 0; i < 700; i++)
+		sm_free(sm_malloc(128));
+	return arg;
+}
+
+START_TEST(hits_of_lists_are_every_allocation_that_was_no_refill)
+{
+	unsigned cpu = stay_here(), cls = sm_size_class(64);
+	struct sm_core_class k;
+	void *p[3000];
+	pthread_t t;
+
+	for (unsigned i = 0; i < 3000; i++)
+		p[i] = sm_malloc(64);
+	k = exactly(sm_malloc_heap(), cpu, cls, 3000);
+	ck_assert_uint_gt(k.refills, 1);
+	for (unsigned i = 0; i < 3000; i++)
+		sm_free(p[i]);
+	ck_assert_uint_gt(exactly(sm_malloc_heap(), cpu, cls, 3000).overflows, 1);
+	for (unsigned i = 0; i < 100000; i++)
+		sm_free(sm_malloc(64));
+	k = exactly(sm_malloc_heap(), cpu, cls, 103000);
+	ck_assert_uint_gt(k.held_bytes, 0);
+	sm_malloc_trim();
+	ck_assert_uint_eq(exactly(sm_malloc_heap(), cpu, cls, 103000).held_bytes, 0);
+	/* A thread's figures stay when it goes; the next one begins with none of them. */
+	for (unsigned i = 1; i <= 3; i++) {
+		ck_assert_int_eq(pthread_create(&t, NULL, passing_by, NULL), 0);
+		pthread_join(t, NULL);
+		exactly(sm_malloc_heap(), cpu, sm_size_class(128), 700 * i);
+	}
+}
+END_TEST
+
+static void *new_in(struct sm_cache *c, unsigned bin)
+{
+	void *p = sm__cache_bump(c, bin);
+
+	return p ? p : sm__cache_refill_slow(c, bin);
+}
+
+static void count_slots(void *ctx, struct sm_span *s, unsigned first, unsigned count)
+{
+	(void)s;
+	(void)first;
+	*(unsigned *)ctx += count;
+}
+
+/* Windows of threads and of CPUs. */
+START_TEST(hits_of_windows_are_every_allocation_that_was_no_refill)
+{
+	unsigned cpu = stay_here(), cls = sm_size_class(80), seen = 0;
+	struct sm_core_stats st;
+	struct sm_core_class k;
+	struct marksim m;
+	struct sm_cache *c;
+
+	marksim_init(&m, (const char *const[]){_i ? "cache.mode=cpu" : "cache.mode=thread", NULL});
+	c = marksim_cache_new(&m);
+	for (unsigned i = 0; i < 5000; i++)
+		ck_assert_ptr_nonnull(new_in(c, cls));
+	k = exactly(m.heap, cpu, cls, 5000);
+	ck_assert_uint_gt(k.refills, 1);
+	ck_assert_uint_gt(k.held_bytes, 0);
+	if (m.heap->cpus != NULL) {
+		/* A cycle begins, and another one without anything having happened here: then it is idle. */
+		sm__cache_foreach_cpu_window(m.heap, count_slots, &seen);
+		ck_assert_uint_eq(seen * 80, k.held_bytes);
+		sm__cache_foreach_cpu_window(m.heap, count_slots, &seen);
+		ck_assert_uint_eq(seen * 80, k.held_bytes);
+		ck_assert_int_eq(sm_heap_core_stats(m.heap, cpu, &st), 0);
+		ck_assert_uint_eq(st.drains, 1);
+	}
+	sm__cache_retire_all(c);
+	ck_assert_uint_eq(exactly(m.heap, cpu, cls, 5000).held_bytes, 0);
+	/* An allocation is a sign of life. */
+	ck_assert_ptr_nonnull(new_in(c, cls));
+	if (m.heap->cpus != NULL) {
+		seen = 0;
+		sm__cache_foreach_cpu_window(m.heap, count_slots, &seen);
+		ck_assert_uint_gt(seen, 0);
+		ck_assert_ptr_nonnull(new_in(c, cls));
+		sm__cache_foreach_cpu_window(m.heap, count_slots, &seen);
+		ck_assert_int_eq(sm_heap_core_stats(m.heap, cpu, &st), 0);
+		ck_assert_uint_eq(st.drains, 1);
+	}
+	marksim_cache_free(c);
+	marksim_advance(&m);
+	marksim_sweep_all(&m);
+	marksim_fini(&m);
+}
+END_TEST
+
+/* What is not counted is null and n/a, never 0. */
+START_TEST(lists_of_cpus_do_not_count_hits)
+{
+	struct sm_heap *h;
+	struct sm_heap_stats st;
+	char err[256], *text;
+	cJSON *json, *cpu;
+
+	ck_assert_int_eq(sm_malloc_configure("cache.mode", "cpu", err, sizeof(err)), 0);
+	sm_free(sm_malloc(64));
+	h = sm_malloc_heap();
+	if (!sm__manual.percpu)
+		return;
+	sm_heap_stats(h, &st);
+	ck_assert_uint_eq(st.hits, SM_STAT_NA);
+	ck_assert_uint_eq(st.refills, 1);
+	text = written(sm_heap_stats_json, h);
+	json = cJSON_Parse(text);
+	ck_assert(cJSON_IsNull(cJSON_GetObjectItem(json, "hits")));
+	cpu = cJSON_GetArrayItem(cJSON_GetObjectItem(json, "cpus"), 0);
+	ck_assert(figure(cpu, "budget_bytes") > 0);
+	ck_assert(figure(cpu, "held_bytes") > 0);
+	cpu = cJSON_GetArrayItem(cJSON_GetObjectItem(cpu, "classes"), 0);
+	ck_assert(figure(cpu, "slot_bytes") == 64);
+	ck_assert(figure(cpu, "refills") == 1);
+	ck_assert(cJSON_IsNull(cJSON_GetObjectItem(cpu, "hits")));
+	cJSON_Delete(json);
+	free(text);
+	text = written(sm_heap_stats_print, h);
+	ck_assert_ptr_nonnull(strstr(text, "n/a"));
+	free(text);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("heapstats");
@@ -123,6 +290,9 @@ int main(void)
 	tcase_add_test(t, the_manual_heap_with_caches_per_thread);
 	tcase_add_test(t, the_manual_heap_with_caches_per_cpu);
 	tcase_add_test(t, the_manual_heap_without_caches);
+	tcase_add_test(t, hits_of_lists_are_every_allocation_that_was_no_refill);
+	tcase_add_loop_test(t, hits_of_windows_are_every_allocation_that_was_no_refill, 0, 2);
+	tcase_add_test(t, lists_of_cpus_do_not_count_hits);
 	suite_add_tcase(s, t);
 	return sm_test_run(s);
 }

@@ -99,4 +99,21 @@ for SETTINGS in "" cache.mode=cpu; do
 		check stress-ng under stress-ng --malloc 2 --malloc-ops 2000 --malloc-bytes 64M --timeout 20 -q
 	fi
 done
+# Settings for one class and one core, small enough that every slow path is taken all the time.
+for SETTINGS in cache.slots=3,cache.batch=5,cache.budget=64k,cache.window@64=1k,malloc.list=1k \
+	cache.mode=cpu,cache.budget=32k,cache.slots@cpu0=9,cache.batch@64@cpu1=2 \
+	cache.mode=none,pageheap=bitmap; do
+	check churn under "$dir/churn"
+	if [ -x "$dir/operators" ]; then check operators under "$dir/operators"; fi
+	check sort sorted
+	if command -v sqlite3 >/dev/null 2>&1; then check sqlite3 database; fi
+done
+# What is wrong is said in one line, and the program runs.
+wrong() {
+	SETTINGS=$1
+	under sort /dev/null 2>"$dir/wrong" && [ "$(wc -l <"$dir/wrong")" = 1 ] && grep -q "$2" "$dir/wrong"
+}
+check "a bad value is named" wrong cache.slots@64=0 'cache.slots@64: .0. is not allowed; allowed: 1..8192'
+check "a bad place is named" wrong cache.window@core1=4k '@core1'
+check "a bad key is named" wrong cache.windows@64=4k 'cache.windows'
 exit "$failed"

@@ -5,10 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "allocator/malloc.h"
 #include "allocator/manual_internal.h"
+#include "tests/support/deny.h"
 #include "tests/support/run.h"
 #include "tests/support/scale.h"
 
@@ -315,6 +318,92 @@ START_TEST(another_cpus_cache_can_be_drained)
 }
 END_TEST
 
+static void run_on(unsigned cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+}
+
+static size_t cpu_held(unsigned cpu)
+{
+	size_t bytes = 0;
+
+	for (unsigned cls = 1; cls < sm__nclasses; cls++)
+		bytes += sm__mcpu_held(cpu, cls);
+	return bytes;
+}
+
+static void burst(void)
+{
+	static void *p[3000];
+
+	for (unsigned i = 0; i < 3000; i++)
+		p[i] = sm_malloc(64);
+	for (unsigned i = 0; i < 3000; i++)
+		sm_free(p[i]);
+}
+
+/* The program has left a CPU: those it runs on give back what lies there. */
+START_TEST(an_idle_cpus_cache_is_emptied_by_a_busy_one)
+{
+	unsigned cpus[2], n = 0;
+	cpu_set_t allowed;
+
+	ck_assert_int_eq(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+	for (unsigned i = 0; i < CPU_SETSIZE && n < 2; i++)
+		if (CPU_ISSET(i, &allowed))
+			cpus[n++] = i;
+	if (n < 2)
+		return;
+	cpu_mode();
+	run_on(cpus[0]);
+	burst();
+	ck_assert_uint_gt(cpu_held(cpus[0]), 0);
+	run_on(cpus[1]);
+	for (unsigned i = 0; i < 100000 && cpu_held(cpus[0]) != 0; i++) {
+		burst();
+		/* Lists stay short enough that bursts take slow paths. */
+		sm__mcpu_drain(cpus[1]);
+	}
+	ck_assert_uint_eq(cpu_held(cpus[0]), 0);
+	ck_assert_uint_ge(sm__manual.slabs[cpus[0]].drains, 1);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+}
+END_TEST
+
+/* A kernel before 5.10 knows no membarrier for these sections: caches are per thread, after one line. */
+START_TEST(an_old_kernel_is_told_in_one_line)
+{
+	char text[1000] = "", err[256];
+	ssize_t n, len = 0;
+	int fd[2], status = 0;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(fd), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(fd[1], 2);
+		if (!deny_syscall(SYS_membarrier, EINVAL))
+			_exit(77);
+		sm_malloc_configure("cache.mode", "cpu", err, sizeof(err));
+		burst();
+		_exit(sm__manual.percpu || sm_heap_check(sm_malloc_heap()) != 0);
+	}
+	close(fd[1]);
+	while ((n = read(fd[0], text + len, sizeof(text) - 1 - (size_t)len)) > 0)
+		len += n;
+	waitpid(pid, &status, 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		return; /* no seccomp here */
+	ck_assert_int_eq(status, 0);
+	ck_assert_msg(strstr(text, "membarrier") && strstr(text, "caches are per thread"), "%s", text);
+	ck_assert_ptr_eq(strchr(text, '\n'), text + len - 1);
+}
+END_TEST
+
 static pthread_barrier_t all_there;
 
 /* Uses a little of many classes, then waits with its cache as it is. */
@@ -392,6 +481,8 @@ static Suite *suite(void)
 	tcase_add_test(t, nodes_are_neither_lost_nor_doubled);
 	tcase_add_test(t, windows_hand_each_slot_out_once);
 	tcase_add_test(t, another_cpus_cache_can_be_drained);
+	tcase_add_test(t, an_idle_cpus_cache_is_emptied_by_a_busy_one);
+	tcase_add_test(t, an_old_kernel_is_told_in_one_line);
 	tcase_add_test(t, threads_on_all_cpus_with_somebody_draining);
 	tcase_add_test(t, many_threads_on_few_cpus_hold_little);
 	suite_add_tcase(s, t);

@@ -136,12 +136,26 @@ static void worker_stop(void *ctx, unsigned index, const char *role)
 	sm__counting_thread_stop(run->counting);
 }
 
+/* The manual heap asks the kernel for the nodes where nobody tells it; we know, and count them the same on every
+ * backend. */
+static void configure_nodes(const struct sm_job *job)
+{
+	struct sm_gc_config cfg;
+
+	sm_gc_config_init(&cfg);
+	apply_topology(job->topology, &cfg);
+	if (cfg.heap.nnodes > 1)
+		(void)sm_malloc_configure_nodes(&cfg.heap);
+}
+
 /* Backend span: the process's manual heap takes the heap's settings; those that are not for it, and all on
  * backend libc, are named in a warning. */
 static int configure_explicit(struct sm_run *run)
 {
 	char why[200];
 
+	if (run->job->backend == SM_WL_SPAN)
+		configure_nodes(run->job);
 	for (unsigned i = 0; i < run->job->nsettings; i++) {
 		const struct sm_setting *s = &run->job->settings[i];
 		int err = -ENOENT;

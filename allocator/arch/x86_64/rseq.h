@@ -3,7 +3,8 @@
  *
  * Each section: 0 announces it (rseq_cs), 1 is its first instruction, 2 the one behind the commit, 4 where
  * the kernel sends a disturbed thread: back to 0. In front of 4 stands the signature that the kernel
- * demands, as the operand of an undefined instruction. Leaving a section early (5) is allowed anywhere.
+ * demands, as the operand of an undefined instruction; both in a section of their own, since the compiler may put the
+ * code around a section into any of its. Leaving a section early (5) is allowed anywhere.
  */
 #ifndef SM_ALLOCATOR_ARCH_X86_64_RSEQ_H
 #define SM_ALLOCATOR_ARCH_X86_64_RSEQ_H
@@ -24,7 +25,7 @@ SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
 	".long 0, 0\n\t"                                             \
 	".quad 1f, 2f - 1f, 4f\n\t"                                  \
 	".popsection\n\t"                                            \
-	".pushsection .text.unlikely, \"ax\"\n\t"                    \
+	".pushsection .text.sm_rseq, \"ax\"\n\t"                     \
 	".byte 0x0f, 0xb9, 0x3d\n\t" /* ud1 signature(%rip), %edi */ \
 	".long 0x53053053\n\t"                                       \
 	"4:\n\t"                                                     \
