@@ -212,7 +212,8 @@ END_TEST
 START_TEST(the_last_resort_is_another_nodes_lists)
 {
 	struct sm_core_stats st;
-	unsigned cls = sm__manual_class_of(30000);
+	unsigned cls = sm__manual_class_of(1000);
+	struct sm_span *s;
 	int cpu;
 	void *p;
 
@@ -220,27 +221,30 @@ START_TEST(the_last_resort_is_another_nodes_lists)
 	configure("heap.arena", "1m");
 	configure("scavenge.interval", "0");
 	cpu = pretend(3, 1);
-	/* Spans with room on nodes 1 and 2; then all the rest is used up from node 0. */
-	take(1, 30000);
-	move_to(2);
+	/* Spans with room on nodes 1 and 2; then all units there are go elsewhere. */
+	take(1, 1000);
 	sm__mcache_flush(sm__mcache_get());
-	objects[1] = sm_malloc(30000);
+	move_to(2);
+	objects[1] = sm_malloc(1000);
 	sm__mcache_flush(sm__mcache_get());
 	ck_assert_uint_eq(node_of(objects[0]), 1);
 	ck_assert_uint_eq(node_of(objects[1]), 2);
 	move_to(0);
-	while (sm_malloc(SM_UNIT * 4) != NULL) {
-	}
-	while (sm_malloc(SM_UNIT * 2 + 1) != NULL) {
-	}
-	p = sm_malloc(30000);
-	if (p == NULL || node_of(p) == 0)
-		return; /* units of this size leave no such hole */
+	while ((s = sm__pageheap_alloc(sm_malloc_heap(), 0, 1)) != NULL)
+		sm_store_release(&s->state, SM_SPAN_OTHER);
 	/* 2 is nearer than 1. */
+	p = sm_malloc(1000);
+	ck_assert_ptr_nonnull(p);
 	ck_assert_uint_eq(node_of(p), 2);
 	ck_assert_int_eq(sm_heap_core_stats(sm_malloc_heap(), (unsigned)cpu, &st), 0);
-	ck_assert_uint_ge(st.cls[cls].steals, 1);
+	ck_assert_uint_eq(st.cls[cls].steals, 1);
 	ck_assert_uint_ge(st.cls[cls].remote, 1);
+	/* Then 1, and then nobody. */
+	for (unsigned i = 0; (p = sm_malloc(1000)) != NULL; i++)
+		ck_assert_uint_lt(i, 2 * SM_UNIT / 1000);
+	ck_assert_int_eq(errno, ENOMEM);
+	ck_assert_int_eq(sm_heap_core_stats(sm_malloc_heap(), (unsigned)cpu, &st), 0);
+	ck_assert_uint_ge(st.cls[cls].steals, 2);
 	sound();
 }
 END_TEST

@@ -217,6 +217,26 @@ START_TEST(windows_stay_within_the_budget)
 }
 END_TEST
 
+/* What a CPU's windows may not hold goes back to the spans. */
+START_TEST(windows_of_cpus_stay_within_their_budget)
+{
+	struct sm_cache *c;
+	char here[40];
+
+	snprintf(here, sizeof(here), "cache.budget@cpu%d=48k", stay_here());
+	marksim_init(&m, (const char *const[]){"cache.mode=cpu", "cache.budget=1m", here, NULL});
+	c = marksim_cache_new(&m);
+	for (unsigned round = 0; round < 3 && m.heap->cpus != NULL; round++)
+		for (unsigned bin = 1; bin < sm__nclasses; bin++) {
+			ck_assert_ptr_nonnull(sm__cache_refill_slow(c, bin));
+			ck_assert_uint_le(sm__cache_cpu_held(m.heap), 48 * SM_KIB);
+		}
+	ck_assert_uint_eq(sm_heap_check(m.heap), 0);
+	marksim_cache_free(c);
+	marksim_fini(&m);
+}
+END_TEST
+
 /* ---- the manual heap, a cache per thread ----------------------------------------------------------- */
 
 static void configure(const char *key, const char *value)
@@ -497,6 +517,7 @@ int main(void)
 	tcase_add_test(t, windows_by_class_and_core);
 	tcase_add_test(t, a_cache_owns_as_many_spans_as_it_may);
 	tcase_add_test(t, windows_stay_within_the_budget);
+	tcase_add_test(t, windows_of_cpus_stay_within_their_budget);
 	tcase_add_test(t, a_thread_keeps_as_many_freed_objects_as_it_may);
 	tcase_add_test(t, a_refill_fetches_a_batch);
 	tcase_add_test(t, a_thread_stays_within_its_budget);
