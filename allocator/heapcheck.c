@@ -194,6 +194,8 @@ unsigned sm_heap_check(struct sm_heap *h)
 	check_lists(&k);
 	check_caches(&k);
 	check_sums(&k);
+	if (h == sm__manual.heap && sm__shard_check() != NULL)
+		report(&k, NULL, sm__shard_check());
 	if (h == sm__manual.heap && sm__manual.percpu && sm__mbudget_check() != NULL)
 		report(&k, NULL, sm__mbudget_check());
 	return k.violations + sm__pageheap_check(h);

@@ -98,8 +98,8 @@ static void add_depots(struct sm_heap_stats *out, unsigned cls)
 	for (unsigned node = 0; node < g->nnodes; node++) {
 		struct sm_depot *d = sm__depot_of(node, cls);
 
+		out->cls[cls].depot += sm__shard_objects(node, cls);
 		sm_lock_acquire(&d->lock);
-		out->cls[cls].depot += d->objects;
 		out->fresh_spans += d->fresh;
 		sm_lock_release(&d->lock);
 	}

@@ -79,11 +79,16 @@ static void close_window(struct sm_mclass *m, unsigned cls)
 static void flush_class(struct sm_mcache *c, unsigned cls)
 {
 	struct sm_freed *list = c->head[cls];
+	uint32_t n = c->cold[cls].limit - room_of(c, cls);
 
 	c->head[cls] = NULL;
 	set_room(c, cls, c->cold[cls].limit);
 	give_spare(&c->cold[cls], cls);
-	sm__manual_drain(cls, list);
+	/* What is worth a place in the depot is there for the next thread. */
+	if (n != 0 && n >= c->cold[cls].limit / 4)
+		c->cold[cls].n.remote += sm__manual_give_list(cls, list, n);
+	else
+		sm__manual_drain(cls, list);
 	close_window(&c->cold[cls], cls);
 }
 
@@ -256,6 +261,7 @@ static void link_cache(struct sm_mcache *c)
 	if (c->next != NULL)
 		c->next->prev = c;
 	g->caches = c;
+	c->shard = g->next_shard++;
 	g->ncaches++;
 	sm_lock_release(&g->lock);
 }
@@ -314,6 +320,8 @@ void sm__mcache_end(struct sm_mcache *c)
 /* Destructors of other keys may still free and allocate: without a cache from here on. */
 static void thread_ends(void *arg)
 {
+	/* While it is still the thread's own: lists go to its shard. Nothing in there allocates. */
+	sm__mcache_flush(arg);
 	sm__mcache = &ended;
 	sm__mcache_end(arg);
 }

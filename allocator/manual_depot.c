@@ -148,20 +148,29 @@ static bool long_run_locked(unsigned node, unsigned cls, unsigned want, struct s
 
 /* ---- taking ---------------------------------------------------------------------------------------- */
 
+static bool take_word(uint64_t word, struct sm_mtake *got)
+{
+	got->list = (struct sm_freed *)(word & SM_RSEQ_PTR_MASK);
+	got->n = (unsigned)(word >> SM_RSEQ_TAG_SHIFT);
+	return got->n != 0;
+}
+
+/* When there is no memory: lists that other threads would have wanted back. */
+static bool take_any(unsigned node, unsigned cls, const struct sm_mwant *want, struct sm_mtake *got)
+{
+	return !want->alone && take_word(sm__shard_steal(node, cls, true), got);
+}
+
 static bool take_listed(unsigned node, unsigned cls, const struct sm_mwant *want, struct sm_mtake *got)
 {
 	struct sm_depot *d = sm__depot_of(node, cls);
 
+	if (!want->alone &&
+	    (take_word(sm__shard_take(node, cls), got) || take_word(sm__shard_steal(node, cls, false), got)))
+		return true;
 	sm_lock_acquire(&d->lock);
-	if (d->count != 0 && !want->alone) {
-		uint64_t word = d->lists[--d->count];
-
-		got->list = (struct sm_freed *)(word & SM_RSEQ_PTR_MASK);
-		got->n = (unsigned)(word >> SM_RSEQ_TAG_SHIFT);
-		d->objects -= got->n;
-	} else if (!long_run_locked(node, cls, want->window, got)) {
+	if (!long_run_locked(node, cls, want->window, got))
 		got->n = gather_locked(node, cls, want, &got->list);
-	}
 	sm_lock_release(&d->lock);
 	return got->n != 0;
 }
@@ -187,7 +196,7 @@ static struct sm_span *fresh_span(unsigned node, unsigned cls, unsigned n)
 	sm_store_release(&s->state, SM_SPAN_MANUAL);
 	d = sm__depot_of(s->node, cls);
 	sm_lock_acquire(&d->lock);
-	d->spans++;
+	sm_fetch_add_relaxed(&d->spans, 1);
 	d->fresh++;
 	if (s->nalloc < s->nslots)
 		sm__list_push(g->heap, partial_of(s->node, cls), s);
@@ -220,12 +229,15 @@ bool sm__manual_take(unsigned cls, const struct sm_mwant *want, struct sm_mtake 
 
 	*got = (struct sm_mtake){.list = NULL};
 	if (SM_LIKELY(g->nnodes == 1))
-		return take_listed(0, cls, want, got) || take_fresh(0, cls, want, got);
+		return take_listed(0, cls, want, got) || take_fresh(0, cls, want, got) ||
+		       take_any(0, cls, want, got);
 	home = sm__manual_here();
 	node = sm__pageheap_prefer(g->heap, home);
 	if (!take_listed(node, cls, want, got) && !take_fresh(node, cls, want, got))
 		for (unsigned i = 1; i < g->nnodes && !got->stolen; i++)
 			got->stolen = take_listed(sm__pageheap_nearest(g->heap, node, i), cls, want, got);
+	for (unsigned i = 0; i < g->nnodes && got->n == 0; i++)
+		got->stolen = take_any(sm__pageheap_nearest(g->heap, node, i), cls, want, got) && i > 0;
 	if (got->n == 0)
 		return false;
 	got->remote = node_of(got->cur ? (void *)got->cur : (void *)got->list) != home;
@@ -268,7 +280,7 @@ static void give_slot_locked(struct sm_depot *d, unsigned cls, const void *p, st
 		sm__list_push(g->heap, partial_of(s->node, cls), s);
 	if (--s->nalloc == 0) {
 		sm__list_remove(g->heap, partial_of(s->node, cls), s);
-		d->spans--;
+		sm_fetch_sub_relaxed(&d->spans, 1);
 		s->next = *dead ? sm_span_unit(&g->heap->range, *dead) : 0;
 		*dead = s;
 	}
@@ -328,7 +340,7 @@ void sm__manual_give_window(unsigned cls, char *cur, char *end)
 		sm__list_push(g->heap, partial_of(s->node, cls), s);
 	if (s->nalloc == 0) {
 		sm__list_remove(g->heap, partial_of(s->node, cls), s);
-		d->spans--;
+		sm_fetch_sub_relaxed(&d->spans, 1);
 		dead = s;
 	}
 	sm_lock_release(&d->lock);
@@ -337,29 +349,9 @@ void sm__manual_give_window(unsigned cls, char *cur, char *end)
 
 /* ---- the depot ------------------------------------------------------------------------------------- */
 
-/* Lists that the depot may keep: a quarter of the class's memory, within bounds. */
-static uint32_t depot_cap(const struct sm_depot *d, unsigned cls)
-{
-	const struct sm_sizeclass *k = &sm__sizeclasses[cls];
-	size_t list = (size_t)sm__manual.list[cls] * k->slot_bytes;
-	size_t lists = ((size_t)d->spans * k->nunits << SM_UNIT_SHIFT) / 4 / list + 4;
-
-	return lists < d->cap ? (uint32_t)lists : d->cap;
-}
-
 static void give_here(unsigned node, unsigned cls, struct sm_freed *list, unsigned n)
 {
-	struct sm_depot *d = sm__depot_of(node, cls);
-	bool kept;
-
-	sm_lock_acquire(&d->lock);
-	kept = d->count < depot_cap(d, cls);
-	if (kept) {
-		d->lists[d->count++] = word_of(list, n);
-		d->objects += n;
-	}
-	sm_lock_release(&d->lock);
-	if (!kept)
+	if (!sm__shard_give(node, cls, word_of(list, n)))
 		sm__manual_drain(cls, list);
 }
 
@@ -400,16 +392,10 @@ unsigned sm__manual_give_list(unsigned cls, struct sm_freed *list, unsigned n)
 
 static void drain_depot(unsigned node, unsigned cls)
 {
-	struct sm_depot *d = sm__depot_of(node, cls);
 	uint64_t word;
 
-	do {
-		sm_lock_acquire(&d->lock);
-		word = d->count ? d->lists[--d->count] : 0;
-		d->objects -= word >> SM_RSEQ_TAG_SHIFT;
-		sm_lock_release(&d->lock);
+	while ((word = sm__shard_steal(node, cls, true)) != 0)
 		sm__manual_drain(cls, (struct sm_freed *)(word & SM_RSEQ_PTR_MASK));
-	} while (word != 0);
 }
 
 void sm__manual_drain_depots(void)

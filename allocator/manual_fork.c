@@ -18,6 +18,7 @@ static void prepare(void)
 	sm_lock_acquire(&g->heap->bins_lock);
 	if (g->percpu)
 		sm_lock_acquire(&g->budget_lock);
+	sm__shard_fork_prepare();
 	for (unsigned i = 0; i < g->nnodes * sm__nclasses; i++)
 		sm_lock_acquire(&g->depots[i].lock);
 	sm__pageheap_fork_prepare(g->heap);
@@ -32,6 +33,7 @@ static void parent(void)
 	sm__pageheap_fork_parent(g->heap);
 	for (unsigned i = g->nnodes * sm__nclasses; i-- > 0;)
 		sm_lock_release(&g->depots[i].lock);
+	sm__shard_fork_parent();
 	if (g->percpu)
 		sm_lock_release(&g->budget_lock);
 	sm_lock_release(&g->heap->bins_lock);
@@ -51,6 +53,7 @@ static void child(void)
 		sm_lock_release(&g->depots[i].lock);
 		sm_lock_init(&g->depots[i].lock, SM_RANK_CENTRAL);
 	}
+	sm__shard_fork_child();
 	if (g->percpu) {
 		sm_lock_release(&g->budget_lock);
 		sm_lock_init(&g->budget_lock, SM_RANK_BUDGET);

@@ -34,7 +34,7 @@ static void config_defaults(void)
 		return;
 	sm_heap_config_init(&config.heap);
 	config.list = 16 * SM_KIB;
-	config.depot = 4 * SM_MIB;
+	config.depot = 16 * SM_MIB;
 	config.ready = true;
 }
 
@@ -139,7 +139,7 @@ static uint32_t list_length(const struct sm_manual *g, unsigned cls)
 
 	if (slots != 0)
 		return (uint32_t)slots;
-	return n < 2 ? 2 : n > 512 ? 512 : (uint32_t)n;
+	return n < 2 ? 2 : n > 1024 ? 1024 : (uint32_t)n;
 }
 
 static void init_depot(struct sm_manual *g, struct sm_depot *d, unsigned cls)
@@ -148,9 +148,6 @@ static void init_depot(struct sm_manual *g, struct sm_depot *d, unsigned cls)
 
 	sm_lock_init(&d->lock, SM_RANK_CENTRAL);
 	d->cap = (uint32_t)(config.depot / (g->list[cls] * slot));
-	d->lists = d->cap ? sm__meta_alloc(g->heap, d->cap * sizeof(*d->lists)) : NULL;
-	if (d->lists == NULL)
-		d->cap = 0;
 }
 
 static bool init_classes(struct sm_manual *g)
@@ -162,7 +159,7 @@ static bool init_classes(struct sm_manual *g)
 	g->ncpus = sm__rseq_cpus();
 	g->depots = sm__meta_alloc(g->heap, (size_t)g->nnodes * sm__nclasses * sizeof(*g->depots));
 	g->dead = sm__meta_pages(g->heap, (size_t)g->ncpus * sm__nclasses * sizeof(*g->dead));
-	if (g->depots == NULL || g->dead == NULL)
+	if (g->depots == NULL || g->dead == NULL || !sm__shard_init())
 		return false;
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
 		int bin = sm__heap_bin(g->heap, cls, l, false, true);
@@ -369,8 +366,9 @@ static void count_depots(struct sm_malloc_stats *out)
 
 		if (i % sm__nclasses == 0)
 			continue;
+		out->depot_bytes += sm__shard_objects(i / sm__nclasses, i % sm__nclasses) *
+				    sm__sizeclasses[i % sm__nclasses].slot_bytes;
 		sm_lock_acquire(&d->lock);
-		out->depot_bytes += d->objects * sm__sizeclasses[i % sm__nclasses].slot_bytes;
 		out->drained += d->drained;
 		sm_lock_release(&d->lock);
 	}

@@ -5,6 +5,7 @@
  *   manual.c        sm_malloc, sm_free, the slow paths behind them, large objects, what a bad address is
  *   manual_cache.c  a thread's lists and windows; threads' birth and end
  *   manual_depot.c  what is central of a class: depots, spans with room, the way back to spans
+ *   manual_shard.c  the depots' lists, apart by who gave them
  *   manual_heap.c   the process-wide heap: creation, configuration, trim, statistics
  *   manual_cpu.c    caches per CPU instead (cache.mode=cpu)
  *   manual_budget.c how much each of those may hold
@@ -76,27 +77,29 @@ struct sm_mcache {
 	struct sm_freed *head[SM_NCLASSES_MAX];
 	uint64_t room[SM_NCLASSES_MAX]; /* see above */
 	struct sm_mclass cold[SM_NCLASSES_MAX];
-	size_t budget; /* bytes that it may hold, 0: no bound */
-	unsigned hand; /* class that gives way first when the budget is used up */
-	int cpu;       /* where its thread was when it was made: whose settings it has, where it counts */
+	size_t budget;	/* bytes that it may hold, 0: no bound */
+	unsigned hand;	/* class that gives way first when the budget is used up */
+	unsigned shard; /* whose depot lists are its own; fixed */
+	int cpu;	/* where its thread was when it was made: whose settings it has, where it counts */
 	struct sm_mcache *next, *prev; /* under sm__manual.lock */
 };
 
 /*
- * A class's central part on a node: partial spans are in heap->central (partial[0]); this is the depot. A list in it
- * is a word: the first object, and the length above SM_RSEQ_TAG_SHIFT.
+ * A class's central part on a node: partial spans are in heap->central (partial[0]); lists of freed objects are in the
+ * depot, which is in shards (manual_shard.c). There a list is a word: the first object, and the length above
+ * SM_RSEQ_TAG_SHIFT.
  */
 struct sm_depot {
 	struct sm_lock lock; /* rank SM_RANK_CENTRAL; guards the node's spans of the class, their alloc bits,
-			      * and all below */
-	uint32_t count, cap; /* lists kept; room for lists */
-	uint32_t spans;	     /* spans of the class */
-	uint64_t objects;    /* in the lists */
-	uint64_t *lists;
-	uint64_t drained, fresh; /* objects that went back to spans; spans cut from new units */
+			      * and `drained` and `fresh` */
+	uint32_t cap;	     /* lists that the depot may ever have; fixed */
+	_Atomic(uint32_t) spans;  /* of the class; written under the lock */
+	_Atomic(uint32_t) credit; /* drawn by shards */
+	uint64_t drained, fresh;  /* objects that went back to spans; spans cut from new units */
 } __attribute__((aligned(SM_CACHELINE)));
 
 struct sm_mcpu;
+struct sm_shard;
 
 struct sm_manual {
 	/* fixed after creation; zero before it, so that everything takes the slow path */
@@ -114,10 +117,13 @@ struct sm_manual {
 	struct sm_mcpu *slabs;	       /* [cpus.ncpus] */
 	struct sm_depot *depots;       /* [node * sm__nclasses + class] */
 	unsigned nnodes, ncpus;
+	struct sm_shard *shards; /* [nshards], a power of two */
+	unsigned nshards;
 
 	struct sm_lock lock; /* rank SM_RANK_CACHES; guards all below */
 	struct sm_mcache *caches, *pool;
 	uint32_t ncaches;
+	unsigned next_shard;	/* of the next new cache */
 	struct sm_mcount *dead; /* [cpu * sm__nclasses + class]: of threads that are gone */
 	_Atomic(uint64_t) large_objects, large_bytes;
 	_Atomic(size_t) returned;	/* bytes that went to the page heap since the last look at them */
@@ -282,6 +288,26 @@ unsigned sm__manual_give_list(unsigned cls, struct sm_freed *list, unsigned n);
 void sm__manual_give_window(unsigned cls, char *cur, char *end);
 /* Every depot's lists go back to their spans. */
 void sm__manual_drain_depots(void);
+
+/* ---- manual_shard.c -------------------------------------------------------------------------------- */
+
+#define SM_SHARDS_MAX 16
+
+/* False: no memory. */
+bool sm__shard_init(void);
+/* A list of the node's depot, from the own shard. 0: none. */
+uint64_t sm__shard_take(unsigned node, unsigned cls);
+/* From another shard that has more than its threads need; any: from whichever, the own one included. */
+uint64_t sm__shard_steal(unsigned node, unsigned cls, bool any);
+/* A list goes to the own shard. False: the depot has as much as it may. */
+bool sm__shard_give(unsigned node, unsigned cls, uint64_t word);
+/* Objects in the depot's lists. */
+uint64_t sm__shard_objects(unsigned node, unsigned cls);
+/* Identities, of a heap at rest. NULL, or what is wrong. */
+const char *sm__shard_check(void);
+void sm__shard_fork_prepare(void);
+void sm__shard_fork_parent(void);
+void sm__shard_fork_child(void);
 
 /* ---- manual_cpu.c ---------------------------------------------------------------------------------- */
 

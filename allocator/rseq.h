@@ -54,4 +54,14 @@ extern ptrdiff_t sm__rseq_area_offset __attribute__((visibility("hidden")));
 #define SM_HAVE_RSEQ 0
 #endif
 
+/* The CPU that the caller is on, or was a moment ago. Only where sections can run. */
+SM_INLINE unsigned sm__rseq_cpu(void)
+{
+#if SM_HAVE_RSEQ
+	return ((volatile struct sm_rseq_area *)sm__rseq_area())->cpu_id;
+#else
+	return 0;
+#endif
+}
+
 #endif

@@ -194,7 +194,7 @@ START_TEST(freed_objects_go_home)
 	give(MANY);
 	sm_malloc_trim(); /* what the cache itself holds */
 	sound();
-	ck_assert_uint_eq(sm__depot_of(1, cls)->objects + sm__depot_of(1, cls)->spans, 0);
+	ck_assert_uint_eq(sm__shard_objects(1, cls) + sm__depot_of(1, cls)->spans, 0);
 	take(1000, 64);
 	count_nodes(1000, count);
 	ck_assert_uint_eq(count[1], 1000);

@@ -1,0 +1,266 @@
+/* Lists of freed objects, apart by who gave them (manual_shard.c). */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "allocator/heap.h"
+#include "allocator/malloc.h"
+#include "allocator/manual_internal.h"
+#include "tests/support/run.h"
+
+#define OBJECTS 60000 /* of 32 bytes: about 120 lists */
+#define ROUNDS	20
+
+static struct sm_malloc_stats stats(void)
+{
+	struct sm_malloc_stats st;
+
+	sm_malloc_stats(&st);
+	return st;
+}
+
+/* ---- own lists come back ----------------------------------------------------------------------------- */
+
+static pthread_barrier_t in_step;
+
+struct owner {
+	uintptr_t *first, *now;
+	size_t foreign;
+};
+
+static int by_address(const void *a, const void *b)
+{
+	uintptr_t x = *(const uintptr_t *)a, y = *(const uintptr_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* In step with others: everybody's objects are free at the same time, then all allocate again. */
+static void *own(void *arg)
+{
+	struct owner *o = arg;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		uintptr_t *p = round ? o->now : o->first;
+
+		for (int i = 0; i < OBJECTS; i++)
+			p[i] = (uintptr_t)sm_malloc(32);
+		if (round == 0)
+			qsort(o->first, OBJECTS, sizeof(*p), by_address);
+		for (int i = 0; round && i < OBJECTS; i++)
+			o->foreign += !bsearch(&p[i], o->first, OBJECTS, sizeof(*p), by_address);
+		pthread_barrier_wait(&in_step);
+		for (int i = 0; i < OBJECTS; i++)
+			sm_free((void *)p[i]);
+		pthread_barrier_wait(&in_step);
+	}
+	return NULL;
+}
+
+START_TEST(threads_get_their_own_objects_back)
+{
+	struct owner o[2];
+	pthread_t t[2];
+	uintptr_t *live = calloc(4 * OBJECTS, sizeof(*live));
+
+	ck_assert_ptr_nonnull(sm_malloc_heap());
+	if (sm__manual.nshards < 2) {
+		printf("one CPU, one shard: nothing to keep apart\n");
+		return;
+	}
+	/* So that the depot may keep all that the two free. */
+	for (int i = 0; i < 4 * OBJECTS; i++)
+		live[i] = (uintptr_t)sm_malloc(32);
+	pthread_barrier_init(&in_step, NULL, 2);
+	for (int i = 0; i < 2; i++) {
+		o[i] = (struct owner){.first = calloc(OBJECTS, 8), .now = calloc(OBJECTS, 8)};
+		ck_assert_int_eq(pthread_create(&t[i], NULL, own, &o[i]), 0);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	/* In one heap of lists about half would be the other's. The last window and list may be. */
+	for (int i = 0; i < 2; i++)
+		ck_assert_uint_lt(o[i].foreign, OBJECTS * (ROUNDS - 1) / 10);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+	for (int i = 0; i < 4 * OBJECTS; i++)
+		sm_free((void *)live[i]);
+	free(live);
+}
+END_TEST
+
+/* ---- what others free comes back too ----------------------------------------------------------------- */
+
+#define BATCH 4000
+
+static void *batch[BATCH];
+static int handed;
+
+static void *consume(void *arg)
+{
+	for (int round = 0; round < handed; round++) {
+		pthread_barrier_wait(&in_step);
+		for (int i = 0; i < BATCH; i++)
+			sm_free(batch[i]);
+		pthread_barrier_wait(&in_step);
+	}
+	return arg;
+}
+
+START_TEST(what_another_thread_frees_is_used_again)
+{
+	struct sm_pageheap_stats before, after;
+	pthread_t t;
+
+	handed = 1000;
+	pthread_barrier_init(&in_step, NULL, 2);
+	ck_assert_int_eq(pthread_create(&t, NULL, consume, NULL), 0);
+	for (int round = 0; round < handed; round++) {
+		for (int i = 0; i < BATCH; i++)
+			ck_assert_ptr_nonnull(batch[i] = sm_malloc(64));
+		if (round == 50)
+			sm__pageheap_stats(sm_malloc_heap(), 0, &before);
+		pthread_barrier_wait(&in_step);
+		pthread_barrier_wait(&in_step);
+	}
+	pthread_join(t, NULL);
+	/* 950 rounds of 256 KB went through since: not a quarter of a round's memory more than then. */
+	sm__pageheap_stats(sm_malloc_heap(), 0, &after);
+	ck_assert_uint_le(after.in_use_bytes, before.in_use_bytes + BATCH * 64 / 4);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+}
+END_TEST
+
+/* ---- bounds, identities, exit, fork ------------------------------------------------------------------ */
+
+static void *storm(void *arg)
+{
+	unsigned seed = (unsigned)(uintptr_t)arg;
+	static _Atomic(void *) shared[512]; /* threads free each other's */
+
+	for (int i = 0; i < 300000; i++) {
+		void *p = sm_malloc(16 + (unsigned)rand_r(&seed) % 200);
+
+		sm_free(sm_exchange_acqrel(&shared[rand_r(&seed) % 512], p));
+		if (i % 50000 == 49999)
+			sm_malloc_trim();
+	}
+	for (int i = 0; i < 512; i++)
+		sm_free(sm_exchange_acqrel(&shared[i], NULL));
+	return NULL;
+}
+
+static void run_storm(void)
+{
+	pthread_t t[8];
+
+	for (uintptr_t i = 0; i < 8; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, storm, (void *)(i + 1)), 0);
+	for (int i = 0; i < 8; i++)
+		pthread_join(t[i], NULL);
+}
+
+START_TEST(a_storm_leaves_every_identity)
+{
+	run_storm();
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+	ck_assert_ptr_null(sm__shard_check());
+	/* A wrong figure is found. */
+	sm_fetch_add_relaxed(&sm__depot_of(0, 4)->credit, 1);
+	ck_assert_ptr_nonnull(sm__shard_check());
+	sm_fetch_sub_relaxed(&sm__depot_of(0, 4)->credit, 1);
+	sm_malloc_trim();
+	ck_assert_uint_eq(stats().depot_bytes, 0);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+}
+END_TEST
+
+static void *fill_and_empty(void *arg)
+{
+	void **p = arg;
+
+	for (int i = 0; i < OBJECTS; i++)
+		p[i] = sm_malloc(64);
+	for (int i = 0; i < OBJECTS; i++)
+		sm_free(p[i]);
+	return NULL;
+}
+
+START_TEST(a_depot_keeps_at_most_half_of_a_class)
+{
+	void **p = calloc(OBJECTS, sizeof(*p));
+	pthread_t t;
+
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(pthread_create(&t, NULL, fill_and_empty, p), 0);
+		pthread_join(t, NULL);
+	}
+	/* Lists keep spans alive: half of the most there was, and a few lists. */
+	ck_assert_uint_gt(stats().depot_bytes, 0);
+	ck_assert_uint_le(stats().depot_bytes, OBJECTS * 64 / 2 + 8 * 16 * SM_KIB);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+	free(p);
+}
+END_TEST
+
+static void *give_for_ever(void *arg)
+{
+	_Atomic(bool) *stop = arg;
+	static __thread void *p[4096];
+
+	while (!sm_load_relaxed(stop)) {
+		for (int i = 0; i < 4096; i++)
+			p[i] = sm_malloc(64);
+		for (int i = 0; i < 4096; i++)
+			sm_free(p[i]);
+	}
+	return NULL;
+}
+
+START_TEST(a_child_finds_every_shard_whole)
+{
+	_Atomic(bool) stop = false;
+	pthread_t t[3];
+
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, give_for_ever, &stop), 0);
+	for (int i = 0; i < 30; i++) {
+		int status;
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			void *p[2000];
+
+			if (sm__shard_check() != NULL)
+				_exit(1);
+			for (int k = 0; k < 2000; k++)
+				p[k] = sm_malloc(64);
+			for (int k = 0; k < 2000; k++)
+				sm_free(p[k]);
+			_exit(sm__shard_check() == NULL ? 0 : 2);
+		}
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert(WIFEXITED(status));
+		ck_assert_int_eq(WEXITSTATUS(status), 0);
+	}
+	sm_store_relaxed(&stop, true);
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("shard");
+	TCase *t = tcase_create("shard");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, threads_get_their_own_objects_back);
+	tcase_add_test(t, what_another_thread_frees_is_used_again);
+	tcase_add_test(t, a_storm_leaves_every_identity);
+	tcase_add_test(t, a_depot_keeps_at_most_half_of_a_class);
+	tcase_add_test(t, a_child_finds_every_shard_whole);
+	suite_add_tcase(s, t);
+	return sm_test_run(s);
+}
