@@ -148,7 +148,7 @@ void *sm__malloc_empty(size_t size, size_t cls)
 {
 	/* The class alone does not prove it: another thread may be making the heap right now. */
 	if (SM_LIKELY(cls != 0) && SM_LIKELY(sm_load_acquire(&sm__manual.made)))
-		return from_cache((unsigned)cls);
+		return sm__manual.percpu ? sm__mcpu_malloc((unsigned)cls) : from_cache((unsigned)cls);
 	return sm__malloc_slow(size);
 }
 
@@ -177,13 +177,14 @@ void sm__free_full(void *ptr, size_t class)
 	unsigned cls = (unsigned)class;
 	struct sm_freed *p = ptr;
 	struct sm_mcache *c;
-	int saved = errno;
+	int saved;
 
+	/* The fast path of cache.mode=cpu: nothing in front of it, not even the address of errno. */
 	if (sm__manual.percpu) {
 		sm__mcpu_free(cls, p);
-		errno = saved;
 		return;
 	}
+	saved = errno;
 	c = sm__mcache_get();
 	p->key = sm__manual_key(p);
 	if (SM_UNLIKELY(c == NULL)) {

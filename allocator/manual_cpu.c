@@ -232,6 +232,7 @@ void *sm__mcpu_malloc(unsigned cls)
 static SM_NOINLINE void overflow(unsigned cls, struct sm_freed *p)
 {
 	struct sm_manual *g = &sm__manual;
+	int saved = errno; /* of free's caller */
 	unsigned cpu = this_cpu(), more = 0, cap, remote;
 	struct sm_mcpu *m = enter_slow(cpu);
 	struct sm_mcpu_class *k = &m->cls[cls];
@@ -251,6 +252,7 @@ static SM_NOINLINE void overflow(unsigned cls, struct sm_freed *p)
 		p->next = NULL;
 		sm__manual_drain(cls, p);
 	}
+	errno = saved;
 }
 
 void sm__mcpu_free(unsigned cls, void *ptr)
@@ -298,8 +300,11 @@ void *sm__mcpu_malloc(unsigned cls)
 
 void sm__mcpu_free(unsigned cls, void *p)
 {
+	int saved = errno;
+
 	((struct sm_freed *)p)->next = NULL;
 	sm__manual_drain(cls, p);
+	errno = saved;
 }
 
 int sm__mcpu_drain(unsigned cpu)
