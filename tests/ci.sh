@@ -36,6 +36,13 @@ step_bare() { # make run where there is nothing but git and make
 }
 step_model() { make --no-print-directory test-model; } # installs what it needs itself
 step_mutants() { make --no-print-directory test-mutants; }
+step_long() { # what takes too long for every run: 100 000 threads born and dead, a list of 10 million
+	local b
+	b=$(make -s print-build)
+	mk WERROR=1 "$b/tests/stress_threads" "$b/tests/stress_memory"
+	SM_TEST_LONG=1 SM_TEST_SECONDS=1 timeout 300 "$b/tests/stress_threads" births
+	SM_TEST_LONG=1 timeout 300 "$b/tests/stress_memory"
+}
 step_tsan() { # the collector's stress tests under ThreadSanitizer
 	local b t
 	b=$(make -s SAN=thread print-build)
@@ -55,7 +62,7 @@ step_hostile() { # tables and queues of a few entries, a mark stack of a page, e
 # What goes through the allocator and the collector; the rest of the tests would see nothing of it.
 HOSTILE_TESTS="stress_ test_moments test_barrier test_mark test_roots test_handshake test_finalizer test_fork test_verif
 test_workq test_cache test_central test_pageheap test_lock test_heap test_large test_tiny test_span test_stack test_gcfail"
-STEPS="test layers format clang asan hostile model mutants tsan"
+STEPS="test layers format clang asan hostile long model mutants tsan"
 # Not yet in the default run, by name only (tests/ci.sh vm).
 
 if [ "${1:-}" = --list ]; then

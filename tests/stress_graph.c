@@ -20,7 +20,6 @@ struct shared {
 	uintptr_t table;
 	pthread_barrier_t meet;
 	unsigned threads, rounds;
-	_Atomic(uint32_t) stop;
 	_Atomic(uint64_t) in_reach, steps, packages;
 };
 
@@ -137,16 +136,6 @@ static void compare(struct shared *sh, struct sm_mutator *m)
 	sm_store_relaxed(&sh->in_reach, 0);
 }
 
-/* One cycle after another, whatever the pacer would do. */
-static void *collect(void *arg)
-{
-	struct shared *sh = arg;
-
-	while (!sm_load_relaxed(&sh->stop))
-		SM_MUST(sm_collect(sh->gc, NULL) == 0);
-	return NULL;
-}
-
 static void run(struct sm_stress *s, unsigned threads, double from, double to, const char *keys)
 {
 	struct sm_gc *gc = sm_stress_gc(s, true, keys);
@@ -155,7 +144,7 @@ static void run(struct sm_stress *s, unsigned threads, double from, double to, c
 	struct sm_mutator *m = sm_mutator_attach(gc);
 	struct worker *w = calloc(threads, sizeof(*w));
 	pthread_t *t = calloc(threads, sizeof(*t));
-	pthread_t collector;
+	struct sm_stress_collector collector;
 
 	SM_MUST(m && w && t);
 	sm_graph_types_init(&types, gc, ROOTS);
@@ -167,15 +156,14 @@ static void run(struct sm_stress *s, unsigned threads, double from, double to, c
 		w[i] = (struct worker){.sh = &sh, .index = i, .share = from + (to - from)};
 		t[i] = sm_stress_thread(worker, &w[i]);
 	}
-	collector = sm_stress_thread(collect, &sh);
+	sm_stress_collector_start(&collector, gc);
 	for (unsigned round = 0; round < sh.rounds; round++) {
 		meet(&sh, m);
 		compare(&sh, m);
 		meet(&sh, m);
 	}
+	sm_stress_collector_stop(&collector, m);
 	sm_blocking_enter(m);
-	sm_store_relaxed(&sh.stop, 1);
-	pthread_join(collector, NULL);
 	for (unsigned i = 0; i < threads; i++)
 		pthread_join(t[i], NULL);
 	sm_blocking_leave(m);

@@ -102,6 +102,38 @@ static void one_size(struct sm_mutator *m, size_t size)
 	}
 }
 
+static SM_NOINLINE void one_giant(struct sm_mutator *m, struct sm_gc *gc)
+{
+	unsigned char *volatile inside, *p = sm_new_bytes(m, SM_GIB);
+
+	SM_MUST(p != NULL, "1 GiB: %s", strerror(errno));
+	p[0] = 1;
+	p[SM_GIB / 2] = 2;
+	p[SM_GIB - 1] = 3;
+	/* An interior pointer far from the start is all that is left of it. */
+	inside = p + SM_GIB / 2;
+	p = NULL;
+	sm_stress_scrub_stack();
+	SM_MUST(sm_collect(gc, m) == 0);
+	SM_MUST(inside[0] == 2 && inside[SM_GIB / 2 - 1] == 3 && *(inside - SM_GIB / 2) == 1);
+}
+
+/* One after the other, more than the address space would hold at once: each must go. */
+static void giants(struct sm_stress *s)
+{
+	struct sm_gc *gc = sm_stress_gc(s, false, "heap.reserve=8g");
+	struct sm_mutator *m = sm_mutator_attach(gc);
+
+	for (int i = 0; i < 12; i++) {
+		one_giant(m, gc);
+		sm_stress_scrub_stack();
+		SM_MUST(sm_collect(gc, m) == 0);
+	}
+	printf("  12 x 1 GiB\n");
+	sm_mutator_detach(m);
+	sm_stress_end(gc);
+}
+
 static void sizes(struct sm_stress *s)
 {
 	struct sm_gc *gc = sm_stress_gc(s, true, NULL);
@@ -197,6 +229,7 @@ int main(void)
 	wide(&s, "gc.mark_stack=4k,gc.packet=2");
 	wide(&s, "gc.mark_stack=4k,gc.packet=4,gc.workers=2,gc.mode=stw");
 	sizes(&s);
+	giants(&s);
 	limit(&s, "heap.limit=8m,heap.arena=1m,heap.reserve=1g", 8 * SM_MIB);
 	limit(&s, "heap.limit=8m,heap.arena=1m,heap.reserve=1g,gc.mode=stw,pageheap=bitmap", 8 * SM_MIB);
 	return 0;

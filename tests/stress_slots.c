@@ -20,34 +20,11 @@ struct shared {
 	const struct sm_type *array, *births[5];
 	struct sm_handle *raced;
 	double until;
-	_Atomic(uint32_t) stop;
 	_Atomic(uint64_t) ops;
 };
 
 /* A registered range; not in run()'s frame, which is scanned anyway. */
 static void *root_range[16];
-
-struct worker {
-	struct shared *sh;
-	unsigned index;
-};
-
-static bool on(struct shared *sh)
-{
-	struct sm_stress s = *sh->s;
-
-	s.seconds = sh->until;
-	return sm_stress_goes_on(&s);
-}
-
-static void *collect(void *arg)
-{
-	struct shared *sh = arg;
-
-	while (!sm_load_relaxed(&sh->stop))
-		SM_MUST(sm_collect(sh->gc, NULL) == 0);
-	return NULL;
-}
 
 /* ---- 5: copies ------------------------------------------------------------------------------------- */
 
@@ -68,8 +45,8 @@ static void check_slots(void **a, const uint64_t *shadow, size_t n)
 
 static void *copier(void *arg)
 {
-	struct worker *w = arg;
-	struct shared *sh = w->sh;
+	struct sm_stress_worker *w = arg;
+	struct shared *sh = w->shared;
 	struct sm_mutator *m = sm_mutator_attach(sh->gc);
 	uint64_t *shadow = calloc(ARRAY, sizeof(*shadow));
 	struct sm_rng r;
@@ -79,7 +56,7 @@ static void *copier(void *arg)
 	sm_rng_seed(&r, sh->s->seed, w->index);
 	a = sm_new(m, sh->array);
 	SM_MUST(a != NULL);
-	while (on(sh)) {
+	while (sm_stress_before(sh->until)) {
 		size_t n = 1 + sm_rng_below(&r, ARRAY / 2), from = sm_rng_below(&r, ARRAY - n);
 		size_t to = sm_rng_below(&r, ARRAY - n);
 
@@ -120,14 +97,14 @@ static void *copier(void *arg)
 
 static void *racer(void *arg)
 {
-	struct worker *w = arg;
-	struct shared *sh = w->sh;
+	struct sm_stress_worker *w = arg;
+	struct shared *sh = w->shared;
 	struct sm_mutator *m = sm_mutator_attach(sh->gc);
 	struct sm_rng r;
 
 	SM_MUST(m != NULL);
 	sm_rng_seed(&r, sh->s->seed, w->index);
-	while (on(sh)) {
+	while (sm_stress_before(sh->until)) {
 		void **slots = sm_rng_below(&r, 2) ? sm_handle_get(sh->raced) : root_range;
 		void **slot = &slots[sm_rng_below(&r, RACED)];
 		struct sm_node *p, *got;
@@ -157,8 +134,8 @@ static void *racer(void *arg)
  * are zero where pointers go. Windows, spans and page heap turn over all the time. */
 static void *bearer(void *arg)
 {
-	struct worker *w = arg;
-	struct shared *sh = w->sh;
+	struct sm_stress_worker *w = arg;
+	struct shared *sh = w->shared;
 	struct sm_mutator *m = sm_mutator_attach(sh->gc);
 	struct sm_rng r;
 	void **ring;
@@ -170,7 +147,7 @@ static void *bearer(void *arg)
 	sm_rng_seed(&r, sh->s->seed, w->index);
 	ring = sm_new(m, sm_type_pointers(sh->gc, BIRTHS));
 	SM_MUST(ring != NULL);
-	while (on(sh)) {
+	while (sm_stress_before(sh->until)) {
 		const struct sm_type *t = sh->births[sm_rng_below(&r, 64) == 0 ? 4 : sm_rng_below(&r, 4)];
 		uint64_t *o = sm_new(m, t);
 
@@ -207,10 +184,7 @@ static void *bearer(void *arg)
 static void run(struct sm_stress *s, const char *what, void *(*fn)(void *), double until)
 {
 	struct shared sh = {.s = s, .until = until};
-	struct worker w[THREADS];
 	struct sm_mutator *m;
-	pthread_t collector;
-	void *args[THREADS];
 	uint64_t mask = 1;
 	struct sm_rng r;
 
@@ -232,16 +206,7 @@ static void run(struct sm_stress *s, const char *what, void *(*fn)(void *), doub
 		sm_store(m, &root_range[i], sm_package_new(m, &sh.types, &r, i << 8, 3));
 		SM_MUST(root_range[i] != NULL);
 	}
-	collector = sm_stress_thread(collect, &sh);
-	for (unsigned i = 0; i < THREADS; i++) {
-		w[i] = (struct worker){.sh = &sh, .index = i};
-		args[i] = &w[i];
-	}
-	sm_stress_threads(m, THREADS, fn, args);
-	sm_store_relaxed(&sh.stop, 1);
-	sm_blocking_enter(m);
-	pthread_join(collector, NULL);
-	sm_blocking_leave(m);
+	sm_stress_beside_collector(sh.gc, m, THREADS, fn, &sh);
 	printf("  %s: %llu operations\n", what, (unsigned long long)sh.ops);
 	for (unsigned i = RACED; i < 16; i++)
 		SM_MUST(sm_package_check(root_range[i]) == 15);

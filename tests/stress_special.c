@@ -27,7 +27,6 @@ struct shared {
 	_Atomic(uint32_t) *state; /* by identity: 0 never set, 1 set, 2 ran, 3 cleared */
 	_Atomic(uint64_t) next, ran, resurrected;
 	uint64_t max;
-	_Atomic(uint32_t) stop;
 };
 
 static void finalize(void *ctx, struct sm_mutator *m, void *object)
@@ -55,20 +54,6 @@ static void finalize(void *ctx, struct sm_mutator *m, void *object)
 	}
 }
 
-static void *collect(void *arg)
-{
-	struct shared *sh = arg;
-
-	while (!sm_load_relaxed(&sh->stop))
-		SM_MUST(sm_collect(sh->gc, NULL) == 0);
-	return NULL;
-}
-
-struct worker {
-	struct shared *sh;
-	unsigned index;
-};
-
 static struct thing *new_thing(struct shared *sh, struct sm_mutator *m)
 {
 	struct thing *t = sm_new(m, sh->type);
@@ -81,8 +66,8 @@ static struct thing *new_thing(struct shared *sh, struct sm_mutator *m)
 
 static void *worker(void *arg)
 {
-	struct worker *w = arg;
-	struct shared *sh = w->sh;
+	struct sm_stress_worker *w = arg;
+	struct shared *sh = w->shared;
 	struct sm_mutator *m = sm_mutator_attach(sh->gc);
 	struct sm_weak *weak[SLOTS] = {NULL};
 	uint64_t weak_id[SLOTS];
@@ -156,10 +141,7 @@ int main(void)
 {
 	struct sm_stress s;
 	struct shared sh = {.s = &s};
-	struct worker w[THREADS];
 	struct sm_mutator *m;
-	void *args[THREADS];
-	pthread_t collector;
 	uint64_t set = 0, ran = 0;
 
 	sm_stress_begin(&s, "stress_special", 6);
@@ -172,16 +154,7 @@ int main(void)
 	SM_MUST(m && sh.state);
 	sh.saved = sm_handle_new(m, sm_new(m, sm_type_pointers(sh.gc, 1)));
 	SM_MUST(sh.saved != NULL);
-	collector = sm_stress_thread(collect, &sh);
-	for (unsigned i = 0; i < THREADS; i++) {
-		w[i] = (struct worker){.sh = &sh, .index = i};
-		args[i] = &w[i];
-	}
-	sm_stress_threads(m, THREADS, worker, args);
-	sm_store_relaxed(&sh.stop, 1);
-	sm_blocking_enter(m);
-	pthread_join(collector, NULL);
-	sm_blocking_leave(m);
+	sm_stress_beside_collector(sh.gc, m, THREADS, worker, &sh);
 	/* Everything is unreachable now but one resurrected thing; chains die a generation at a time at most. */
 	for (int i = 0; i < 6; i++) {
 		SM_MUST(sm_collect(sh.gc, m) == 0);

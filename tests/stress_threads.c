@@ -20,32 +20,9 @@ struct shared {
 	struct sm_handle *deep; /* SLOTS packages, handed from thread to thread; see sm_deep_table */
 	uintptr_t slots;
 	double until;
-	_Atomic(uint32_t) stop;
 	_Atomic(uint64_t) ops, births;
 };
 #define SLOTS 8
-
-struct worker {
-	struct shared *sh;
-	unsigned index;
-};
-
-static bool on(struct shared *sh)
-{
-	struct sm_stress s = *sh->s;
-
-	s.seconds = sh->until;
-	return sm_stress_goes_on(&s);
-}
-
-static void *collect(void *arg)
-{
-	struct shared *sh = arg;
-
-	while (!sm_load_relaxed(&sh->stop))
-		SM_MUST(sm_collect(sh->gc, NULL) == 0);
-	return NULL;
-}
 
 static void doze(long us)
 {
@@ -74,8 +51,8 @@ static SM_NOINLINE void exchange(struct shared *sh, struct sm_mutator *m, struct
 
 static void *stormy(void *arg)
 {
-	struct worker *w = arg;
-	struct shared *sh = w->sh;
+	struct sm_stress_worker *w = arg;
+	struct shared *sh = w->shared;
 	struct sm_mutator *m = sm_mutator_attach(sh->gc);
 	struct sm_rng r;
 	struct sm_node *mine;
@@ -83,7 +60,7 @@ static void *stormy(void *arg)
 	SM_MUST(m != NULL);
 	sm_rng_seed(&r, sh->s->seed, w->index);
 	mine = sm_package_new(m, &sh->types, &r, w->index, 4);
-	while (on(sh)) {
+	while (sm_stress_before(sh->until)) {
 		switch (w->index % 4) {
 		case 0: /* spins over safepoints, holding something on its stack */
 			for (int i = 0; i < 1000; i++)
@@ -117,8 +94,8 @@ static void *stormy(void *arg)
 
 static void *mayfly(void *arg)
 {
-	struct worker *w = arg;
-	struct shared *sh = w->sh;
+	struct sm_stress_worker *w = arg;
+	struct shared *sh = w->shared;
 	struct sm_mutator *m = sm_mutator_attach(sh->gc);
 	struct sm_rng r;
 
@@ -132,11 +109,11 @@ static void *mayfly(void *arg)
 
 static void *breeder(void *arg)
 {
-	struct worker *w = arg;
-	struct shared *sh = w->sh;
+	struct sm_stress_worker *w = arg;
+	struct shared *sh = w->shared;
 	uint64_t most = sh->s->large ? 100000 : 1u << 30;
 
-	while (sm_load_relaxed(&sh->births) < most && (sh->s->large || on(sh))) {
+	while (sm_load_relaxed(&sh->births) < most && (sh->s->large || sm_stress_before(sh->until))) {
 		pthread_t t[4];
 
 		for (int i = 0; i < 4; i++)
@@ -180,14 +157,14 @@ static SM_NOINLINE uintptr_t wrap(struct shared *sh, struct sm_mutator *m, struc
 
 static void *giver(void *arg)
 {
-	struct worker *w = arg;
-	struct shared *sh = w->sh;
+	struct sm_stress_worker *w = arg;
+	struct shared *sh = w->shared;
 	struct sm_mutator *m = sm_mutator_attach(sh->gc);
 	struct sm_rng r;
 
 	SM_MUST(m != NULL);
 	sm_rng_seed(&r, sh->s->seed, w->index);
-	while (on(sh)) {
+	while (sm_stress_before(sh->until)) {
 		struct gift g = {.sh = sh};
 		pthread_t t;
 
@@ -243,14 +220,14 @@ static _Noreturn void child(struct shared *sh, struct sm_mutator *m, struct sm_n
 
 static void *forker(void *arg)
 {
-	struct worker *w = arg;
-	struct shared *sh = w->sh;
+	struct sm_stress_worker *w = arg;
+	struct shared *sh = w->shared;
 	struct sm_mutator *m = sm_mutator_attach(sh->gc);
 	struct sm_rng r;
 
 	SM_MUST(m != NULL);
 	sm_rng_seed(&r, sh->s->seed, w->index);
-	while (on(sh)) {
+	while (sm_stress_before(sh->until)) {
 		if (w->index == 0) {
 			struct sm_node *held = sm_package_new(m, &sh->types, &r, 5, 4);
 			int status;
@@ -288,8 +265,8 @@ static void count_signal(int sig)
 
 static void *signalled(void *arg)
 {
-	struct worker *w = arg;
-	struct shared *sh = w->sh;
+	struct sm_stress_worker *w = arg;
+	struct shared *sh = w->shared;
 	struct sm_mutator *m = sm_mutator_attach(sh->gc);
 	struct sm_rng r;
 	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN};
@@ -303,7 +280,7 @@ static void *signalled(void *arg)
 		SM_MUST(timer_create(CLOCK_MONOTONIC, &ev, &timer) == 0);
 		SM_MUST(timer_settime(timer, 0, &every, NULL) == 0);
 	}
-	while (on(sh)) {
+	while (sm_stress_before(sh->until)) {
 		exchange(sh, m, &r);
 		if (sm_rng_below(&r, 32) == 0) {
 			sm_blocking_enter(m);
@@ -324,17 +301,10 @@ static const char *only; /* an argument names one scenario */
 static void run(struct sm_stress *s, const char *what, void *(*fn)(void *), unsigned threads, double until)
 {
 	struct shared sh = {.s = s, .until = until};
-	struct worker *w = calloc(threads, sizeof(*w));
-	void **args = calloc(threads, sizeof(*args));
 	struct sm_mutator *m;
-	pthread_t collector;
 
-	SM_MUST(w && args);
-	if (only && strstr(what, only) == NULL) {
-		free(w);
-		free(args);
+	if (only && strstr(what, only) == NULL)
 		return;
-	}
 	/* Each scenario runs, also where a slow machine has used the time up. */
 	if (sh.until < sm_stress_elapsed() + 0.4)
 		sh.until = sm_stress_elapsed() + 0.4;
@@ -344,23 +314,12 @@ static void run(struct sm_stress *s, const char *what, void *(*fn)(void *), unsi
 	sm_graph_types_init(&sh.types, sh.gc, 4);
 	sh.deep = sm_deep_table(m, sh.gc, sm_type_pointers(sh.gc, SLOTS), 5000, &sh.slots);
 	SM_MUST(sh.deep != NULL);
-	collector = sm_stress_thread(collect, &sh);
-	for (unsigned i = 0; i < threads; i++) {
-		w[i] = (struct worker){.sh = &sh, .index = i};
-		args[i] = &w[i];
-	}
-	sm_stress_threads(m, threads, fn, args);
-	sm_store_relaxed(&sh.stop, 1);
-	sm_blocking_enter(m);
-	pthread_join(collector, NULL);
-	sm_blocking_leave(m);
+	sm_stress_beside_collector(sh.gc, m, threads, fn, &sh);
 	printf("  %s: %llu packages, %llu births\n", what, (unsigned long long)sh.ops,
 	       (unsigned long long)sh.births);
 	sm_handle_free(m, sh.deep);
 	sm_mutator_detach(m);
 	sm_stress_end(sh.gc);
-	free(w);
-	free(args);
 	s->seed++;
 }
 

@@ -193,7 +193,6 @@ static const struct sm_param_desc params[] = {
 	{0},
 };
 
-const struct sm_workload sm__wl_binary_trees;
 const struct sm_workload sm__wl_binary_trees = {
 	.name = "binary-trees",
 	.summary = "short-lived trees beside a long-lived one: small objects built, counted, dropped",

@@ -134,7 +134,6 @@ static const struct sm_param_desc params[] = {
 	{0},
 };
 
-const struct sm_workload sm__wl_churn;
 const struct sm_workload sm__wl_churn = {
 	.name = "churn",
 	.summary = "a small set of live pointer-free objects, replaced at full speed",

@@ -360,7 +360,6 @@ static const struct sm_param_desc params[] = {
 	{0},
 };
 
-const struct sm_workload sm__wl_graph;
 const struct sm_workload sm__wl_graph = {
 	.name = "graph",
 	.summary = "full collections of a large random graph, against random loads over as much memory",

@@ -189,7 +189,6 @@ static const struct sm_param_desc params[] = {
 	{0},
 };
 
-const struct sm_workload sm__wl_ring;
 const struct sm_workload sm__wl_ring = {
 	.name = "ring",
 	.summary = "a large ring of messages under steady replacement: the latency of every step",

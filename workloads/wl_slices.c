@@ -87,7 +87,6 @@ static const struct sm_param_desc params[] = {
 	{0},
 };
 
-const struct sm_workload sm__wl_slices;
 const struct sm_workload sm__wl_slices = {
 	.name = "slices",
 	.summary = "arrays of squares, printed before and after a collection: contents and addresses",

@@ -112,6 +112,9 @@ struct sm_workload {
 	int (*run)(struct sm_run *run);
 };
 
+/* Each at the end of its file, and in registry.c. */
+extern const struct sm_workload sm__wl_binary_trees, sm__wl_churn, sm__wl_graph, sm__wl_ring, sm__wl_slices;
+
 /* All workloads, sorted by name; *n receives how many. */
 const struct sm_workload *const *sm_workloads(unsigned *n);
 /* The workload of this name. NULL, and in err one line that names those that exist. */

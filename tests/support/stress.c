@@ -61,6 +61,11 @@ void sm_stress_begin(struct sm_stress *s, const char *name, double seconds)
 	printf("%s: SM_TEST_SEED=%llu SM_TEST_SECONDS=%g\n", name, (unsigned long long)s->seed, s->seconds);
 }
 
+bool sm_stress_before(double seconds)
+{
+	return sm_stress_elapsed() < seconds;
+}
+
 bool sm_stress_goes_on(const struct sm_stress *s)
 {
 	return sm_stress_elapsed() < s->seconds;
@@ -153,6 +158,49 @@ void sm_stress_threads(struct sm_mutator *m, unsigned n, void *(*fn)(void *), vo
 	if (m)
 		sm_blocking_leave(m);
 	free(t);
+}
+
+static void *collect(void *arg)
+{
+	struct sm_stress_collector *c = arg;
+
+	while (!sm_load_relaxed(&c->stop))
+		SM_MUST(sm_collect(c->gc, NULL) == 0);
+	return NULL;
+}
+
+void sm_stress_collector_start(struct sm_stress_collector *c, struct sm_gc *gc)
+{
+	c->gc = gc;
+	sm_store_relaxed(&c->stop, 0);
+	c->thread = sm_stress_thread(collect, c);
+}
+
+void sm_stress_collector_stop(struct sm_stress_collector *c, struct sm_mutator *m)
+{
+	sm_store_relaxed(&c->stop, 1);
+	sm_blocking_enter(m);
+	pthread_join(c->thread, NULL);
+	sm_blocking_leave(m);
+}
+
+void sm_stress_beside_collector(struct sm_gc *gc, struct sm_mutator *m, unsigned n, void *(*fn)(void *),
+				void *shared)
+{
+	struct sm_stress_worker *w = calloc(n, sizeof(*w));
+	void **args = calloc(n, sizeof(*args));
+	struct sm_stress_collector c;
+
+	SM_MUST(w && args);
+	for (unsigned i = 0; i < n; i++) {
+		w[i] = (struct sm_stress_worker){.shared = shared, .index = i};
+		args[i] = &w[i];
+	}
+	sm_stress_collector_start(&c, gc);
+	sm_stress_threads(m, n, fn, args);
+	sm_stress_collector_stop(&c, m);
+	free(w);
+	free(args);
 }
 
 __attribute__((noinline)) void sm_stress_scrub_stack(void)

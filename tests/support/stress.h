@@ -54,8 +54,9 @@ void sm_stress_begin(struct sm_stress *s, const char *name, double seconds);
 /* The time is not up yet. Cheap enough for every hundred steps. */
 bool sm_stress_goes_on(const struct sm_stress *s);
 
-/* Seconds since sm_stress_begin. */
+/* Seconds since sm_stress_begin; has that moment not come yet? */
 double sm_stress_elapsed(void);
+bool sm_stress_before(double seconds);
 
 /* A collector with the verifier on and small limits; `keys` is "KEY=VALUE,..", may be NULL. Seeds vary mode,
  * buffer and packet sizes when vary is set. */
@@ -67,6 +68,23 @@ void sm_stress_end(struct sm_gc *gc);
 
 /* Runs fn(arg[i]) on n threads and joins them; m (may be NULL) is in a blocking section meanwhile. */
 void sm_stress_threads(struct sm_mutator *m, unsigned n, void *(*fn)(void *), void **args);
+/* What each thread of sm_stress_beside_collector gets. */
+struct sm_stress_worker {
+	void *shared;
+	unsigned index;
+};
+/* One cycle after another, whatever the pacer would do, on a thread of its own. */
+struct sm_stress_collector {
+	struct sm_gc *gc;
+	pthread_t thread;
+	_Atomic(uint32_t) stop;
+};
+void sm_stress_collector_start(struct sm_stress_collector *c, struct sm_gc *gc);
+/* m is in a blocking section meanwhile. */
+void sm_stress_collector_stop(struct sm_stress_collector *c, struct sm_mutator *m);
+/* fn on n threads beside such a collector; each gets a struct sm_stress_worker. m as above. */
+void sm_stress_beside_collector(struct sm_gc *gc, struct sm_mutator *m, unsigned n, void *(*fn)(void *),
+				void *shared);
 /* pthread_create that aborts on failure. */
 pthread_t sm_stress_thread(void *(*fn)(void *), void *arg);
 /* Overwrites dead stack below the caller, so that no stale pointer lies there. */
