@@ -387,8 +387,6 @@ static void run_cycle(struct sm_gc *gc)
 	pace(gc, c);
 	publish(gc, c);
 	sm_store_seqcst(&gc->asked, 0);
-	if (gc->config.trace)
-		sm__trace_cycle(gc, c, (unsigned long)sm_load_relaxed(&gc->started));
 }
 
 /* All lists swept, so that the next cycle may start; then whoever waits for this one may go on. */
@@ -400,9 +398,12 @@ static void finish_sweep(struct sm_gc *gc)
 	sm__sweep_all(gc, NULL);
 	sm__sweep_end(gc);
 	set_phase(gc, SM_GC_OFF);
+	gc->cycle.swept = sm__now_ns();
 	sm_lock_acquire(&gc->stats_lock);
-	gc->stats.last_sweep_ns = sm__now_ns() - t0;
+	gc->stats.last_sweep_ns = gc->cycle.swept - t0;
 	sm_lock_release(&gc->stats_lock);
+	if (gc->config.trace)
+		sm__trace_cycle(gc, &gc->cycle, (unsigned long)sm_load_relaxed(&gc->started));
 	sm_store_seqcst(&gc->completed, sm_load_relaxed(&gc->started));
 	sm__event_signal(&gc->done);
 }

@@ -153,12 +153,18 @@ IN_REGISTER(in_x29, "x29")
 		return ((struct cell *)x0)->canary == CANARY && alive(d);                                 \
 	}
 IN_VECTOR(in_d8, "d8")
+IN_VECTOR(in_d9, "d9")
+IN_VECTOR(in_d10, "d10")
 IN_VECTOR(in_d11, "d11")
+IN_VECTOR(in_d12, "d12")
+IN_VECTOR(in_d13, "d13")
+IN_VECTOR(in_d14, "d14")
 IN_VECTOR(in_d15, "d15")
 #define REGISTERS                                                                                    \
 	{"x19", in_x19}, {"x20", in_x20}, {"x21", in_x21}, {"x22", in_x22}, {"x23", in_x23},         \
 		{"x24", in_x24}, {"x25", in_x25}, {"x26", in_x26}, {"x27", in_x27}, {"x28", in_x28}, \
-		{"x29", in_x29}, {"d8", in_d8}, {"d11", in_d11}, {"d15", in_d15},
+		{"x29", in_x29}, {"d8", in_d8}, {"d9", in_d9}, {"d10", in_d10}, {"d11", in_d11},     \
+		{"d12", in_d12}, {"d13", in_d13}, {"d14", in_d14}, {"d15", in_d15},
 #else
 #define REGISTERS
 #endif

@@ -34,6 +34,30 @@ START_TEST(every_key)
 }
 END_TEST
 
+/* What the help says is taken: each word, both ends of a range, and a size. */
+START_TEST(what_help_says)
+{
+	for (const struct sm_config_key *k = sm_gc_config_keys(); k->name; k++) {
+		char text[100], *item, *rest = text, *dots = strstr(k->values, "..");
+
+		sm_gc_config_init(&cfg);
+		snprintf(text, sizeof(text), "%s", k->values);
+		if (strcmp(k->values, "size") == 0) {
+			ck_assert_msg(set(k->name, "1m") == 0, "%s", err);
+			continue;
+		}
+		if (dots) {
+			text[dots - k->values] = '\0';
+			ck_assert_msg(set(k->name, text) == 0, "%s", err);
+			ck_assert_msg(set(k->name, dots + 2) == 0, "%s", err);
+			continue;
+		}
+		while ((item = strsep(&rest, "|")) != NULL)
+			ck_assert_msg(set(k->name, item) == 0, "%s", err);
+	}
+}
+END_TEST
+
 START_TEST(values)
 {
 	sm_gc_config_init(&cfg);
@@ -87,6 +111,7 @@ int main(void)
 	TCase *c = tcase_create("gcconfig");
 
 	tcase_add_test(c, every_key);
+	tcase_add_test(c, what_help_says);
 	tcase_add_test(c, values);
 	tcase_add_test(c, policies);
 	suite_add_tcase(s, c);
