@@ -24,8 +24,11 @@ unsigned sm__manual_here(void)
 {
 	const struct sm_manual *g = &sm__manual;
 	int cpu = g->nnodes > 1 ? sched_getcpu() : -1;
-	unsigned node = cpu < 0 || cpu >= SM_MAX_CPUS ? 0 : g->heap->config.cpu_node[cpu];
+	unsigned node = 0;
 
+	/* Atomic for the sake of tests that move CPUs between nodes. */
+	if (cpu >= 0 && cpu < SM_MAX_CPUS)
+		node = __atomic_load_n(&g->heap->config.cpu_node[cpu], __ATOMIC_RELAXED);
 	return node < g->nnodes ? node : 0;
 }
 

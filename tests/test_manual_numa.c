@@ -64,7 +64,7 @@ static int pretend(unsigned n, unsigned here)
 static void move_to(unsigned node)
 {
 	for (unsigned i = 0; i < SM_MAX_CPUS; i++)
-		sm__manual.heap->config.cpu_node[i] = (uint8_t)node;
+		__atomic_store_n(&sm__manual.heap->config.cpu_node[i], (uint8_t)node, __ATOMIC_RELAXED);
 }
 
 static unsigned node_of(const void *p)
