@@ -44,7 +44,7 @@ static int event_index(const struct sm_counterset *cs, const char *name)
 
 static void touch_pages(size_t n)
 {
-	size_t page = 4096;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	char *p = mmap(NULL, n * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	ck_assert(p != MAP_FAILED);
