@@ -33,10 +33,14 @@ SKIP='^lib(asan|tsan|lsan|hwasan|gomp|itm|stdc|ssl|krb5|k5crypto|gssapi|com-err|
 
 die() { echo "vm: $*" >&2; exit 1; }
 
-# The stamp names what was fetched and by which version of this file.
-stamp=$CACHE/stamp-$kind${libs:+-libs}
+# A stamp names what was fetched and by which version of this file: one for the kernel, one for the libraries, which all
+# kernels of an architecture share.
 key="$MIRROR $SUITE $self"
-[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$key" ] && exit 0
+stamp=$CACHE/stamp-$kind
+stamp_libs=$CACHE/stamp-libs-$arch
+have() { [ -f "$1" ] && [ "$(cat "$1")" = "$key" ]; }
+if have "$stamp_libs"; then libs=""; fi
+[ -z "$libs" ] && have "$stamp" && exit 0
 
 command -v apt-get >/dev/null 2>&1 || die "no apt-get here to fetch Debian packages with"
 [ -f "$KEYRING" ] || die "no $KEYRING to check Debian's packages with (package debian-archive-keyring)"
@@ -117,4 +121,5 @@ if [ -n "$libs" ]; then
 	find "$sysroot" -type l -lname '/*' | while read -r link; do ln -sfn "$sysroot$(readlink "$link")" "$link"; done
 fi
 rm -rf "$tmp" "$debs"
+[ -z "$libs" ] || echo "$key" >"$stamp_libs"
 echo "$key" >"$stamp"

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 # What depends on nodes, CPUs and pages, as opposed to what was tested on the host already: a quick run on a machine
 # of the host's architecture does these alone.
 PLACES = "locality topology placement pin numa pageheap mark_near mark_nodes rseq stress_graph stress_migrate"
-# What takes long where page faults are emulated: not part of a quick run.
-HEAVY = "test_scavenge test_cache test_malloc test_pagefail test_heap test_large test_stack test_span test_sizeclass"
+# What takes long where page faults and threads are emulated: not part of a quick run.
+HEAVY = ("test_scavenge test_cache test_malloc test_pagefail test_heap test_large test_stack test_span test_sizeclass "
+         "stress_memory test_handshake test_fork test_gcfail test_memfail test_manual_numa")
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Machine:
     nodes: list
     distances: dict  # (from, to) -> distance; what is not named is 20, or 10 to itself
     quick: str = ""  # names of the tests that a quick run does here; "": all
-    time_limit: int = 420  # seconds of wall clock, boot included
+    time_limit: int = 720  # seconds of wall clock, boot included
     env: dict = field(default_factory=dict)  # environment of the list in the guest
     page_size: int = 4096
 
@@ -97,7 +98,7 @@ MACHINES = [
         quick="pmu region counter doctor locality topology pin",
         # One program at a time: the emulated PMU counts the instructions of every CPU that runs meanwhile. The time
         # limit is by the guest's clock, which is slow.
-        env={"SM_TEST_ICOUNT_SHIFT": "1", "TEST_JOBS": "1", "TEST_TIMEOUT": "20", "SM_HOTPLUG_OPS": "10000000"},
+        env={"SM_TEST_ICOUNT_SHIFT": "1", "TEST_JOBS": "1", "TEST_TIMEOUT": "90", "SM_HOTPLUG_OPS": "10000000"},
     ),
     Machine(
         "arm64-smp", "arm64", "arm64",
