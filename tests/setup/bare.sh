@@ -4,8 +4,8 @@
 #
 #   tests/setup/bare.sh [MAKE_TARGET ...]     default: run
 #
-# Status 77 with the reason where that cannot be done (not root, no debootstrap, no chroot with /proc), except in CI
-# with root, where it is a failure. The bare system is kept packed in build/bare-cache between runs.
+# Status 77 with the reason where that cannot be done (not root, no debootstrap, no chroot with /proc): what a machine lets
+# root do says nothing about this tree. The bare system is kept packed in build/bare-cache between runs.
 set -eu
 cd "$(dirname "$0")/../.."
 suite=${SM_BARE_SUITE:-bookworm}
