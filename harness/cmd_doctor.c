@@ -328,9 +328,14 @@ static int examine(const struct doctor_options *o)
 	if (!rc)
 		rc = write_all(f, o, all, n, o->calibrate ? &c : NULL, model);
 	rc = rc || anything_bad(all, n, o->calibrate ? &c : NULL) ? SM_EXIT_FAILED : SM_EXIT_OK;
-	if (fflush(f) || ferror(f) || (o->output && fclose(f))) {
-		sm_complain("%s: %s", o->output ? o->output : "standard output", strerror(errno));
-		rc = SM_EXIT_FAILED;
+	/* what could not be printed on standard output is main's to tell */
+	if (o->output) {
+		bool bad = fflush(f) || ferror(f);
+
+		if (fclose(f) || bad) {
+			sm_complain("-o %s: %s", o->output, strerror(errno));
+			rc = SM_EXIT_FAILED;
+		}
 	}
 	sm_calibration_free(&c);
 	return rc;

@@ -135,9 +135,9 @@ static int check(char **files, int n)
 
 	for (int i = 0; i < n && !rc; i++)
 		rc = sm_lint_file(files[i], show_finding, NULL, &c, err, sizeof(err));
-	if (rc) {
+	if (rc) { /* a file that cannot be read */
 		sm_complain("%s", err);
-		return SM_EXIT_FAILED;
+		return SM_EXIT_USAGE;
 	}
 	printf("%u sets, %u metrics, %u formulas, %u event strings: %u encoded, %u of PMUs that this "
 	       "architecture's libpfm4 has no "

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Everything a run holds. */
@@ -337,6 +338,32 @@ static int usage(const char *err)
 	return SM_EXIT_USAGE;
 }
 
+/* Would both names lead to one file? It need not exist yet. */
+static bool same_file(const char *a, const char *b)
+{
+	const char *names[2] = {a, b};
+	char *places[2];
+	struct stat st[2];
+	bool same;
+
+	if (stat(a, &st[0]) == 0 && stat(b, &st[1]) == 0)
+		return st[0].st_dev == st[1].st_dev && st[0].st_ino == st[1].st_ino;
+	for (int i = 0; i < 2; i++) {
+		const char *slash = strrchr(names[i], '/');
+		char *dir = slash ? strndup(names[i], (size_t)(slash - names[i]) + 1) : strdup(".");
+		char *real = dir ? realpath(dir, NULL) : NULL;
+
+		if (!real || asprintf(&places[i], "%s/%s", real, slash ? slash + 1 : names[i]) < 0)
+			places[i] = NULL;
+		free(real);
+		free(dir);
+	}
+	same = places[0] && places[1] && !strcmp(places[0], places[1]);
+	free(places[0]);
+	free(places[1]);
+	return same;
+}
+
 /* Opens what is written to, in an order in which a refusal leaves nothing behind. Exit status. */
 static int open_all(struct run *run, int argc, char **argv)
 {
@@ -347,6 +374,12 @@ static int open_all(struct run *run, int argc, char **argv)
 	if (!run->self) {
 		sm_complain("cannot find this program's own file: is /proc mounted?");
 		return SM_EXIT_FAILED;
+	}
+	if (run->opt.output && run->opt.store && same_file(run->opt.output, run->opt.store)) {
+		snprintf(err, sizeof(err),
+			 "--output and --store name one file, '%.300s'; allowed: two different ones",
+			 run->opt.output);
+		return usage(err);
 	}
 	if (sm_output_open(&run->output, run->opt.output, err, sizeof(err)) != 0)
 		return usage(err);

@@ -193,6 +193,9 @@ static void check_user_reads(struct exam *x)
 		find(x, "rdpmc", v ? SM_HEALTH_OK : SM_HEALTH_WARN,
 		     v ? "" : "echo 1 > /sys/bus/event_source/devices/cpu/rdpmc",
 		     v ? "allowed" : "forbidden: every read is a system call");
+	else
+		find(x, "perf_user_access", SM_HEALTH_UNKNOWN, "",
+		     "neither perf_user_access nor rdpmc here: no PMU whose counters a program could read");
 }
 
 static void check_tracepoints(struct exam *x)

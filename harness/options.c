@@ -169,19 +169,20 @@ static int parse_number(const char *value, unsigned long min, unsigned long max,
 	return errno || *end || *out < min || *out > max ? -EINVAL : 0;
 }
 
-/* A list of numbers 0..4096, kept as text. */
+/* A list of numbers, kept as text: threads 1..4096, workers 0..256 as gc.workers. */
 static int take_counts(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
 		       size_t errlen)
 {
 	struct sm_strings *s = member(opt, o);
-	unsigned long n, min = !strcmp(opt->name, "threads") ? 1 : 0;
+	bool threads = !strcmp(opt->name, "threads");
+	unsigned long n;
 	int rc = take_list(opt, o, value, err, errlen);
 
 	for (size_t i = 0; rc == 0 && i < s->n; i++) {
-		if (parse_number(s->v[i], min, 4096, &n))
+		if (parse_number(s->v[i], threads, threads ? 4096 : 256, &n))
 			rc = refuse(err, errlen, opt, s->v[i],
-				    min ? "numbers from 1 to 4096, separated by commas"
-					: "numbers from 0 (the default) to 4096, separated by commas");
+				    threads ? "numbers from 1 to 4096, separated by commas"
+					    : "numbers from 0 (the default) to 256, separated by commas");
 	}
 	return rc;
 }

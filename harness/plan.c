@@ -52,13 +52,24 @@ void sm_plan_shuffle(unsigned *order, unsigned n, uint64_t seed)
 static int load_topology(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
 {
 	struct sm_topology_source from = {0};
+	int rc;
 
 	/* "pack:2 core:4 pu:1" is a description, everything else a file. */
 	if (o->topology && strchr(o->topology, ':') && !strchr(o->topology, '/'))
 		from.synthetic = o->topology;
 	else
 		from.xml = o->topology;
-	return sm_topology_load(&from, &p->topology, err, errlen);
+	rc = sm_topology_load(&from, &p->topology, err, errlen);
+	if (rc && o->topology) { /* perf/ names the options of spanmark topo */
+		const char *rest = !strncmp(err, "--xml ", 6) || !strncmp(err, "--synthetic ", 12)
+					   ? strchr(err, ' ') + 1
+					   : err;
+		char text[512];
+
+		snprintf(text, sizeof(text), "--topology %s", rest);
+		snprintf(err, errlen, "%s", text);
+	}
+	return rc;
 }
 
 /* A quarter of the CPUs, at least one: as the collector does by itself. */

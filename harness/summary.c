@@ -425,6 +425,8 @@ static int fill_cell(const struct sm_report *report, struct sm_summary *r, size_
 			cell->scaled |= s.scaled;
 			cell->doubted |= s.doubted;
 			r->columns[col].doubted |= s.doubted;
+			if (!r->columns[col].pass && !strcmp(r->columns[col].source, "pmu"))
+				r->columns[col].pass = 1 + s.rec->pass;
 		} else if (s.reason && (!cell->reason || !strcmp(cell->status, "not_counted"))) {
 			cell->status = s.status;
 			cell->reason = s.reason;

@@ -20,6 +20,7 @@ struct sm_column {
 	char metric[96];   /* name, or what the formula makes */
 	char formula[160]; /* over metric names, `ops` and `seconds`; "": the metric itself */
 	char unit[24];
+	unsigned pass;	 /* hardware counters: the first counter pass that has values, from 1; 0: any */
 	bool doubted;	 /* some cell is */
 	bool per_op;	 /* divide by the operations of the sample */
 	char event[256]; /* resolved; "" when not known */

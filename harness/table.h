@@ -16,6 +16,7 @@ struct sm_table {
 	FILE *out;
 	struct sm_summary summary;
 	struct cJSON *families;
+	int passes;			   /* counter passes of the run */
 	const char *notes[SM_TABLE_NOTES]; /* reasons, [0] is note 1 */
 	size_t nnotes;
 	bool scaled, outliers, doubted; /* a mark was printed: explain it */

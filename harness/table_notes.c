@@ -42,13 +42,15 @@ static void write_legend(struct sm_table *t)
 		return;
 	for (size_t i = 0; i < u->ncolumns; i++) {
 		const struct sm_column *c = &u->columns[i];
-		char text[512], head[32], event[256];
+		char text[512], head[32], event[256], pass[24] = "";
 
 		snprintf(head, sizeof(head), "%s", c->title);
 		short_event(c->event, event, sizeof(event));
-		snprintf(text, sizeof(text), "%s%s%s%s [%s]", c->formula[0] ? c->formula : "",
+		if (t->passes > 1 && c->pass)
+			snprintf(pass, sizeof(pass), ", pass %u", c->pass);
+		snprintf(text, sizeof(text), "%s%s%s%s [%s%s]", c->formula[0] ? c->formula : "",
 			 c->formula[0] ? ": " : "", event[0] ? event : c->metric,
-			 c->per_op ? ", per operation" : "", c->source[0] ? c->source : "-");
+			 c->per_op ? ", per operation" : "", c->source[0] ? c->source : "-", pass);
 		sm__table_wrap_text(t->out, head, strlen(head) > 8 ? strlen(head) + 1 : 9, text);
 	}
 }

@@ -45,6 +45,7 @@ static void write_head(struct sm_table *t)
 											: "",
 		 (unsigned long long)t->r->seed, reps, reps == 1 ? "" : "s",
 		 cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(env, "quick")) ? ", quick parameters" : "");
+	t->passes = passes;
 	if (passes > 1)
 		snprintf(line + strlen(line), sizeof(line) - strlen(line), ", %d counter passes joined",
 			 passes);

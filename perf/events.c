@@ -303,6 +303,9 @@ bool sm_event_resolve(const char *name, const struct sm_event_options *opt, stru
 						   .config = (uint64_t)(i < 0 ? 0 : i),
 						   .scale = 1};
 	} else if (!strncmp(name, "tp::", 4)) {
+		const char *colon = strchr(name + 4, ':');
+
+		bad = !colon || colon == name + 4 || !colon[1] || strchr(name, '/') || strstr(name, "..");
 		ok = resolve_tracepoint(name + 4, opt, out);
 	} else if (is_raw(name)) {
 		ok = resolve_raw(name, opt, out);

@@ -136,6 +136,30 @@ static const struct sm_pmu *find_pmu(const struct sm_event_options *opt, const c
 	return p;
 }
 
+/* "event=0x1,umask=2,name": a value must be a number, whether this machine has the PMU or not. */
+static bool well_formed(const char *terms, size_t len)
+{
+	if (len == 0)
+		return false;
+	while (len > 0) {
+		const char *comma = memchr(terms, ',', len), *eq;
+		size_t n = comma ? (size_t)(comma - terms) : len;
+		char *end;
+
+		eq = memchr(terms, '=', n);
+		if (n == 0 || eq == terms)
+			return false;
+		if (eq) {
+			strtoull(eq + 1, &end, 0);
+			if (end != terms + n || end == eq + 1)
+				return false;
+		}
+		terms += n + (comma != NULL);
+		len -= n + (comma != NULL);
+	}
+	return true;
+}
+
 bool sm__sysfs_event(const char *name, const struct sm_event_options *opt, struct sm_event_resolved *out,
 		     bool *bad)
 {
@@ -146,7 +170,8 @@ bool sm__sysfs_event(const char *name, const struct sm_event_options *opt, struc
 
 	snprintf(device, sizeof(device), "%.*s", (int)(slash - name), name);
 	*bad = slash == name || last == slash || !safe(device) ||
-	       (last[1] && strcmp(last, "/u") && strcmp(last, "/k"));
+	       (last[1] && strcmp(last, "/u") && strcmp(last, "/k")) ||
+	       !well_formed(slash + 1, (size_t)(last - slash - 1));
 	if (*bad)
 		return refuse(&p, "\"%s\": want PMU/term=value,.../%s", name, "");
 	out->code = (struct sm_event_code){.source = SM_SOURCE_PMU, .scale = 1};

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Options and commands are told in four places: the table that the command parses (and --help prints), the manual page and the
-# completion. They must name the same.
+# completions of bash and zsh. They must name the same.
 #
 #   tests/test_docs.sh BUILD_DIR
 set -u
@@ -31,9 +31,21 @@ same "options of run in docs/spanmark.1" "$tmp/help" "$tmp/man"
 sed -n '/compgen -W "-w/,/" -- "\$cur"/p' "$root/docs/completions/spanmark.bash" | tr ' \t"' '\n\n\n' | grep -E '^-[-a-zA-Z]' | grep -vxE -- '-W|--' | sort -u >"$tmp/bash"
 same "options of run in the completion" "$tmp/help" "$tmp/bash"
 
+# zsh: every '--option[..]' and {-o,--option} of _spanmark_run.
+sed -n '/^_spanmark_run()/,/^}/p' "$root/docs/completions/_spanmark" | sed -n "s/.*{\(-[a-zA-Z]\),\(--[a-z-]*\)}.*/\1 \2/p; s/.*'\**\(--[a-z-]*\)\[.*/\1/p" |
+	tr ' ' '\n' | sort -u >"$tmp/zsh"
+same "options of run in the zsh completion" "$tmp/help" "$tmp/zsh"
+for c in topo events doctor; do
+	"$cmd" $c --help | sed -n 's/^  \(--[a-z-]*\|-o\) .*/\1/p' | sort -u >"$tmp/help"
+	sed -n "/^_spanmark_$c()/,/^}/p" "$root/docs/completions/_spanmark" | sed -n "s/.*{\(-[a-zA-Z]\),--[a-z-]*}.*/\1/p; s/.*'\(--[a-z-]*\)\[.*/\1/p" | grep -v -- --help | sort -u >"$tmp/zsh"
+	same "options of $c in the zsh completion" "$tmp/help" "$tmp/zsh"
+done
+
 # Words that an option takes are completed: each alternative in --help occurs in the completion.
 for word in $("$cmd" run --help | sed -n 's/^ \{32\}\([a-z0-9|-]*\)$/\1/p' | tr '|' ' '); do
-	grep -q "[\" ]$word[\" ]" "$root/docs/completions/spanmark.bash" || { echo "FAIL '$word' is not completed"; fails=1; }
+	for f in spanmark.bash _spanmark; do
+		grep -q "[\" (]$word[\" )']" "$root/docs/completions/$f" || { echo "FAIL '$word' is not completed by $f"; fails=1; }
+	done
 done
 
 # Commands.
@@ -47,7 +59,7 @@ same "commands in the completion" "$tmp/commands" "$tmp/bash"
 version=$("$cmd" --version | cut -d' ' -f2)
 grep -q "spanmark $version\"" "$root/docs/spanmark.1" || { echo "FAIL docs/spanmark.1 is not of version $version"; fails=1; }
 
-# The completion works in a shell.
+# The completions work in their shells.
 if command -v bash >/dev/null; then
 	got=$(cd "$tmp" && PATH=$(dirname "$cmd"):$PATH bash -c '
 		. "'"$root"'/docs/completions/spanmark.bash"
@@ -55,6 +67,14 @@ if command -v bash >/dev/null; then
 		try spanmark ru; try spanmark run -w gra; try spanmark run --fo; try spanmark run --place com' 2>&1)
 	want=$(printf 'run\ngraph\n--format\ncompact')
 	[ "$got" = "$want" ] || { printf 'FAIL completion gave:\n%s\n' "$got"; fails=1; }
+fi
+if command -v zsh >/dev/null; then
+	got=$(cd "$tmp" && timeout 60 zsh -f "$root/tests/support/complete.zsh" "$root/docs/completions" "$(dirname "$cmd")" \
+		"spanmark ru" "spanmark run -w churn,gra" "spanmark run --fo" "spanmark run --mark-place ded" "spanmark run --set gc.mod" \
+		"spanmark run -C cac" "spanmark run -p dep" "spanmark topo --syn" "spanmark list sett" 2>&1 | sed 's/ $//')
+	want=$(printf '%s\n' "spanmark run" "spanmark run -w churn,graph," "spanmark run --format" "spanmark run --mark-place dedicated," \
+		"spanmark run --set gc.mode=" "spanmark run -C cache," "spanmark run -p depth=" "spanmark topo --synthetic" "spanmark list settings")
+	[ "$got" = "$want" ] || { printf 'FAIL zsh completion gave:\n%s\n' "$got"; fails=1; }
 fi
 # groff finds nothing to complain about
 if command -v groff >/dev/null; then

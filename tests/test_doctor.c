@@ -95,6 +95,32 @@ START_TEST(test_healthy_machine)
 }
 END_TEST
 
+/* Whatever there is to see: each thing that may stand between a user and his counters has a line of its own. */
+START_TEST(test_everything_has_a_line)
+{
+	static const char *const lines[] = {"pmu",	   "perf_event_paranoid",
+					    "cap_perfmon", "nmi_watchdog",
+					    "governor",	   "turbo",
+					    "smt",	   "thp",
+					    "aslr",	   "numa_balancing",
+					    "cpuset",	   "memlock",
+					    "io_uring",	   "rseq",
+					    "load",	   "steal"};
+	struct sm_finding f[SM_DOCTOR_MAX];
+	unsigned n = sm_doctor_examine("", false, f);
+	bool user = false;
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		finding(f, n, lines[i]);
+	for (unsigned i = 0; i < n; i++) {
+		user |= !strcmp(f[i].name, "perf_user_access") || !strcmp(f[i].name, "rdpmc");
+		/* what is bad has a remedy */
+		ck_assert_msg(f[i].health != SM_HEALTH_BAD || f[i].remedy[0], "%s", f[i].name);
+	}
+	ck_assert(user);
+}
+END_TEST
+
 /* An empty tree: nothing can be read, nothing is invented, nothing crashes. */
 START_TEST(test_nothing_to_see)
 {
@@ -102,6 +128,7 @@ START_TEST(test_nothing_to_see)
 	unsigned n = sm_doctor_examine(tree.root, true, f);
 
 	ck_assert_int_eq(finding(f, n, "pmu")->health, SM_HEALTH_BAD);
+	ck_assert_int_eq(finding(f, n, "perf_user_access")->health, SM_HEALTH_UNKNOWN);
 	ck_assert_int_eq(finding(f, n, "governor")->health, SM_HEALTH_UNKNOWN);
 	ck_assert_int_eq(finding(f, n, "thp")->health, SM_HEALTH_UNKNOWN);
 	ck_assert_int_eq(finding(f, n, "perf_event_paranoid")->health, SM_HEALTH_BAD);
@@ -318,7 +345,7 @@ START_TEST(test_usage)
 	ck_assert_int_eq(run_command(sm_cmd_topo, "--format", "json", NULL), SM_EXIT_OK);
 	ck_assert_int_eq(run_command(sm_cmd_events, "--pmu", "z80", NULL), SM_EXIT_USAGE);
 	ck_assert_int_eq(run_command(sm_cmd_events, "--check", NULL, NULL), SM_EXIT_OK);
-	ck_assert_int_eq(run_command(sm_cmd_events, "--check", "/nonexistent.ini", NULL), SM_EXIT_FAILED);
+	ck_assert_int_eq(run_command(sm_cmd_events, "--check", "/nonexistent.ini", NULL), SM_EXIT_USAGE);
 	ck_assert_int_eq(run_command(sm_cmd_events, "sw::minor", NULL, NULL), SM_EXIT_OK);
 }
 END_TEST
@@ -335,6 +362,7 @@ int main(void)
 	tcase_set_timeout(tc, 100);
 	tcase_add_test(tc, test_sick_machine);
 	tcase_add_test(tc, test_healthy_machine);
+	tcase_add_test(tc, test_everything_has_a_line);
 	tcase_add_test(tc, test_nothing_to_see);
 	tcase_add_test(tc, test_this_machine);
 	tcase_add_test(tc, test_verdicts);

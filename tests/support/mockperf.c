@@ -2,6 +2,7 @@
 #include "tests/support/mockperf.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,18 +144,76 @@ static void mock_close(void *ctx, int fd)
 	m->closes++;
 }
 
+/* Threads of a session share the mock: one at a time. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int locked_open(void *ctx, struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd,
+		       unsigned long flags)
+{
+	int rc;
+
+	pthread_mutex_lock(&lock);
+	rc = mock_open(ctx, attr, pid, cpu, group_fd, flags);
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+static ssize_t locked_read(void *ctx, int fd, void *buf, size_t len)
+{
+	ssize_t rc;
+
+	pthread_mutex_lock(&lock);
+	rc = mock_read(ctx, fd, buf, len);
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+static int locked_ioctl(void *ctx, int fd, unsigned long op, unsigned long arg)
+{
+	int rc;
+
+	pthread_mutex_lock(&lock);
+	rc = mock_ioctl(ctx, fd, op, arg);
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+static struct perf_event_mmap_page *locked_map(void *ctx, int fd)
+{
+	struct perf_event_mmap_page *rc;
+
+	pthread_mutex_lock(&lock);
+	rc = mock_map(ctx, fd);
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+static void locked_unmap(void *ctx, struct perf_event_mmap_page *page)
+{
+	pthread_mutex_lock(&lock);
+	mock_unmap(ctx, page);
+	pthread_mutex_unlock(&lock);
+}
+
+static void locked_close(void *ctx, int fd)
+{
+	pthread_mutex_lock(&lock);
+	mock_close(ctx, fd);
+	pthread_mutex_unlock(&lock);
+}
+
 void mock_perf_init(struct mock_perf *m, unsigned counters)
 {
 	memset(m, 0, sizeof(*m));
 	m->counters = counters;
 	m->percent = 100;
 	m->ops = (struct sm_opener){.ctx = m,
-				    .open = mock_open,
-				    .read = mock_read,
-				    .ioctl = mock_ioctl,
-				    .map = mock_map,
-				    .unmap = mock_unmap,
-				    .close = mock_close};
+				    .open = locked_open,
+				    .read = locked_read,
+				    .ioctl = locked_ioctl,
+				    .map = locked_map,
+				    .unmap = locked_unmap,
+				    .close = locked_close};
 }
 
 unsigned mock_perf_leaks(const struct mock_perf *m)
