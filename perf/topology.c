@@ -393,7 +393,10 @@ static int flatten(struct loader *l, const struct sm_topology_source *from)
 	read_distances(l);
 	l->t->n_offline = count_offline(l);
 	if (!l->t->n_allowed)
-		return fail(l, -ENODEV, "the cpuset of this process allows no processing unit");
+		return fail(l, -ENODEV,
+			    "the cpuset allows no processing unit; allowed: a cgroup cpuset and an affinity "
+			    "mask (taskset) "
+			    "with at least one CPU that is online");
 	return 0;
 }
 

@@ -213,6 +213,27 @@ START_TEST(test_odd_xml)
 }
 END_TEST
 
+/* A cpuset without any CPU is refused in one line that says what is needed. */
+START_TEST(test_empty_cpuset)
+{
+	char path[] = "/tmp/sm_topoXXXXXX", err[300] = "", *xml = strdup(odd_xml), *allowed;
+	struct sm_topology_source from = {.xml = path};
+	struct sm_topology *t;
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	allowed = strstr(xml, "allowed_cpuset=\"0xd\"");
+	ck_assert_ptr_nonnull(allowed);
+	allowed[strlen("allowed_cpuset=\"0x")] = '0';
+	ck_assert_int_eq((int)write(fd, xml, strlen(xml)), (int)strlen(xml));
+	close(fd);
+	ck_assert_int_eq(sm_topology_load(&from, &t, err, sizeof(err)), -ENODEV);
+	unlink(path);
+	free(xml);
+	ck_assert_msg(strstr(err, "at least one CPU") != NULL && !strchr(err, '\n'), "%s", err);
+}
+END_TEST
+
 START_TEST(test_xml_round_trip)
 {
 	struct sm_topology_source from = {.synthetic = "pack:2 [numa] core:2 pu:2"};
@@ -272,6 +293,7 @@ int main(void)
 	tcase_add_test(tc, test_no_l3);
 	tcase_add_test(tc, test_sparse_indexes);
 	tcase_add_test(tc, test_odd_xml);
+	tcase_add_test(tc, test_empty_cpuset);
 	tcase_add_test(tc, test_xml_round_trip);
 	tcase_add_test(tc, test_bad_input);
 	suite_add_tcase(s, tc);

@@ -156,6 +156,41 @@ START_TEST(table_by_thread_and_node)
 }
 END_TEST
 
+/* Cases of one workload and backend are told apart by what differs between them, everywhere that they have lines. */
+START_TEST(cases_are_told_apart)
+{
+	static const char wire[] =
+		"{\"error\":\"\",\"results\":[[\"ops\",\"ops\",10,\"\"],[\"wall_s\",\"s\",1,\"\"],[\"check\","
+		"\"\",7,\"\"],"
+		"[\"stalls\",\"stalls\",3,\"\"],[\"stall_max_us\",\"us\",2,\"\"]],\"metrics\":["
+		"[\"mutator\",\"app\",-1,-1,-1,\"time\",\"c\",100,\"ns\",\"ok\",\"sw\",\"\",0,0]]," TAIL;
+	static const char *const places[] = {"{\"place\":\"compact\",\"workers\":1,\"placed\":\"1 mutator, 1 "
+					     "mark worker: on a core of its own\"}",
+					     "{\"place\":\"compact\",\"workers\":2,\"placed\":\"1 mutator, 2 "
+					     "mark workers: on mutators' CPUs\"}"};
+	struct fake_sample three[] = {
+		{.ordinal = 0, .group = 0, .wire = wire, .placement = places[0]},
+		{.ordinal = 1, .group = 1, .wire = wire, .placement = places[1]},
+		{.ordinal = 2, .group = 2, .wire = wire, .workload = "churn", .placement = places[0]},
+	};
+	struct sm_report r = load(three, 3, 3);
+	char *text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+	unsigned lines = 0;
+
+	fits(text);
+	for (const char *p = text; (p = strstr(p, "\n  workers=")) != NULL; p++) {
+		lines++;
+		ck_assert_msg(p[11] == (lines % 2 ? '1' : '2') && p[12] == '\n', "%.40s", p);
+	}
+	ck_assert_uint_eq(lines, 2 * 4); /* results, further results, counts, waits */
+	ck_assert_ptr_null(strstr(text, "objects=1000"));
+	has(text, "placed   1 mutator, 1 mark worker: on a core of its own\n");
+	has(text, "placed   1 mutator, 2 mark workers: on mutators' CPUs\n");
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
 /* A calibration that found an event off marks its column and every formula over it; one that reads 0 takes the value away. */
 START_TEST(calibration_is_used)
 {
@@ -746,6 +781,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, table_by_role);
 	tcase_add_test(tc, table_by_thread_and_node);
+	tcase_add_test(tc, cases_are_told_apart);
 	tcase_add_test(tc, calibration_is_used);
 	tcase_add_test(tc, passes_join);
 	tcase_add_test(tc, kinds_and_packages);
