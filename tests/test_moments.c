@@ -104,27 +104,6 @@ START_TEST(insertion)
 }
 END_TEST
 
-/* The same, and the thread that knows of it ends: its buffer must be marked on the way out. */
-START_TEST(insertion_by_one_that_goes)
-{
-	uintptr_t hidden, black;
-	pthread_t t;
-
-	setup();
-	hidden = step_hidden(m, node, &witness);
-	t = begin();
-	step_past(m, SM_HS_BLACK);
-	black = born_black();
-	step_until(m, SM_HS_SCAN);
-	step_link_in(m, black, 0, hidden);
-	gctest_clear_stack();
-	sm_mutator_detach(m);
-	m = sm_mutator_attach(gc);
-	ck_assert_ptr_nonnull(m);
-	finish(t, hidden);
-}
-END_TEST
-
 /* The order of the rounds: once a stack is scanned, what its owner takes out of the heap is recorded. */
 START_TEST(barrier_before_scan)
 {
@@ -169,7 +148,7 @@ END_TEST
 /* ---- threads ------------------------------------------------------------------------------------------- */
 
 static uintptr_t gift;
-static _Atomic(int) attached, cycle_over;
+static _Atomic(int) attached, cycle_over, gone;
 
 /* Attaches with the gift on its stack, and acknowledges until the cycle is over. */
 static void *attach_with_gift(void *arg)
@@ -248,6 +227,49 @@ START_TEST(born_in_the_cycle)
 	gctest_clear_stack();
 	sm_safepoint(m);
 	finish_given(t, young);
+}
+END_TEST
+
+/* Acknowledges everything but SCAN, and that when the other has gone: until then no round can follow it. */
+static void *hold_up_scan(void *arg)
+{
+	struct sm_mutator *own = sm_mutator_attach(gc);
+
+	attached = own != NULL;
+	while (own && !cycle_over) {
+		bool scan = sm_load_acquire(&own->poll) != 0 && sm_load_relaxed(&gc->hs.op) == SM_HS_SCAN;
+
+		if (!scan || gone)
+			sm_safepoint(own);
+	}
+	if (own)
+		sm_mutator_detach(own);
+	return arg;
+}
+
+/* Insertion, and the thread that knows of it ends: its buffer must be marked on the way out. */
+START_TEST(insertion_by_one_that_goes)
+{
+	uintptr_t black;
+	pthread_t t, other;
+
+	setup();
+	attached = cycle_over = gone = 0;
+	gift = step_hidden(m, node, &witness);
+	ck_assert_int_eq(pthread_create(&other, NULL, hold_up_scan, NULL), 0);
+	while (!attached)
+		sm_safepoint(m);
+	t = begin();
+	step_past(m, SM_HS_BLACK);
+	black = born_black();
+	step_until(m, SM_HS_SCAN);
+	step_link_in(m, black, 0, gift);
+	gctest_clear_stack();
+	sm_mutator_detach(m);
+	gone = 1;
+	m = sm_mutator_attach(gc);
+	ck_assert_ptr_nonnull(m);
+	finish_given(t, other);
 }
 END_TEST
 
