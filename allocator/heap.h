@@ -57,6 +57,7 @@ struct sm_central {
 	struct sm_lock lock; /* rank SM_RANK_CENTRAL; guards all below and the spans on the lists */
 	struct sm_span_list partial[2]; /* [sweepgen / 2 % 2] swept, [the other] unswept */
 	struct sm_span_list full[2];
+	unsigned rest; /* refills that are not to sweep on their way, see central.c */
 } __attribute__((aligned(SM_CACHELINE)));
 
 /* A bin is a class with a layout. Written under bins_lock, then published by nbins (release). */

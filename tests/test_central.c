@@ -87,13 +87,13 @@ START_TEST(full_spans_stay_full_and_are_not_searched_twice)
 {
 	struct sm_central *l = sm__central_of(m.heap, 0, bin);
 
-	fill(7, keep_all);
+	fill(2, keep_all);
 	marksim_advance(&m);
 	/* The refill sweeps what it meets, in vain, and takes a fresh span. */
 	ck_assert_ptr_nonnull(new64());
-	ck_assert_uint_eq(m.sweeps, 7);
-	ck_assert_uint_eq(l->full[0].count + l->full[1].count, 7);
-	ck_assert_uint_eq(in_use(), 8 * SM_UNIT);
+	ck_assert_uint_eq(m.sweeps, 2);
+	ck_assert_uint_eq(l->full[0].count + l->full[1].count, 2);
+	ck_assert_uint_eq(in_use(), 3 * SM_UNIT);
 	ck_assert_uint_eq(marksim_sweep_all(&m), 0);
 }
 END_TEST
@@ -109,6 +109,15 @@ START_TEST(a_refill_gives_up_on_full_spans)
 	ck_assert_uint_ge(m.sweeps, 1);
 	ck_assert_uint_le(m.sweeps, 16);
 	ck_assert_uint_eq(in_use(), 101 * SM_UNIT);
+	in_vain = m.sweeps;
+	/* The next refills do not try: a tenth of a span's search for each at most. */
+	for (unsigned i = 0; i < 10 * slots_of_span(); i++)
+		ck_assert_ptr_nonnull(new64());
+	ck_assert_uint_eq(in_use(), 111 * SM_UNIT);
+	ck_assert_uint_eq(m.sweeps, in_vain);
+	for (unsigned i = 0; i < 10 * slots_of_span(); i++)
+		ck_assert_ptr_nonnull(new64());
+	ck_assert_uint_eq(m.sweeps, 2 * in_vain);
 	in_vain = m.sweeps;
 	ck_assert_uint_eq(marksim_sweep_all(&m), 100 - in_vain);
 }
@@ -217,6 +226,8 @@ START_TEST(threads_share_nothing_that_is_handed_out)
 {
 	for (unsigned round = 0; round < 3; round++) {
 		run_threads(allocate);
+		/* As in the collector: a cycle starts only when everything is swept, and refills leave some. */
+		marksim_sweep_all(&m);
 		for (unsigned id = 0; id < THREADS; id++)
 			for (unsigned i = 0; i < EACH; i++) {
 				unsigned b = 1 + (i * 7 + id) % 20;
