@@ -146,10 +146,14 @@ END_TEST
 
 START_TEST(graph_with_writers)
 {
-	ok("graph", SM_WL_GC, "objects=20000 collections=5 threads=3", "");
-	ck_assert_int_ge(integer("marked"), 20000);
+	ok("graph", SM_WL_GC, "objects=200000 collections=10 threads=3", "gc.verify=1");
+	ck_assert_int_ge(integer("marked"), 200000);
 	ck_assert(number("writer_stores_per_s") > 0);
 	ck_assert(number("writer_stores_per_s_calm") > 0);
+	ck_assert(number("writer_store_ns_calm") > 0);
+	ck_assert(number("writer_store_ns_marking") > 0);
+	ck_assert(number("writer_slowdown") > 0);
+	ck_assert_int_eq(integer("verify_errors"), 0);
 	sm_sample_free(&sample);
 }
 END_TEST

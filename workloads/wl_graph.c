@@ -5,8 +5,8 @@
  * full collections are timed: mark_objects_per_s is the median, from barrier on to no grey work. Beside it
  * stands what the memory allows: memory_bound_loads_per_s, independent random loads of one word of 64 B lines
  * over as much memory of the same heap (so with the same pages), one thread, as many in flight as the
- * core keeps. Threads beyond the first write edges at full speed while the collections run; how much
- * the collections slow them down is reported too.
+ * core keeps. Threads beyond the first write edges at full speed while the collections run; what a store
+ * takes them while marking, against a calm heap, is reported too.
  *
  * Timed: the collections. Building the graph and measuring the bound are set-up.
  */
@@ -172,8 +172,10 @@ static int collect_all(struct sm_thread *t, struct graph *g)
 	return 0;
 }
 
+/* Bursts by phase; and those during which the barrier was on from beginning to end: marking, without the sweep. */
 struct writes {
 	uint64_t stores[PHASES], ns[PHASES];
+	uint64_t marking_stores, marking_ns;
 };
 
 struct crew {
@@ -188,6 +190,7 @@ static void write_edges(struct sm_thread *t, struct graph *g, struct writes *w)
 
 	for (;;) {
 		int phase = sm_load_relaxed(&g->phase);
+		bool marking = t->m->barrier;
 		uint64_t now;
 
 		sm_run_timed_sync(t);
@@ -203,6 +206,10 @@ static void write_edges(struct sm_thread *t, struct graph *g, struct writes *w)
 		now = sm_clock_ns();
 		w->stores[phase] += WRITER_BURST;
 		w->ns[phase] += sm_clock_delta(before, now);
+		if (marking && t->m->barrier) {
+			w->marking_stores += WRITER_BURST;
+			w->marking_ns += sm_clock_delta(before, now);
+		}
 		before = now;
 	}
 }
@@ -236,20 +243,40 @@ static int thread_main(struct sm_thread *t, void *arg)
 	return err;
 }
 
+static void report_ns(struct sm_run *run, const char *name, uint64_t ns, uint64_t stores)
+{
+	if (stores > 0)
+		sm_run_result_double(run, name, (double)ns / (double)stores, "ns");
+	else
+		sm_run_result_none(run, name, "ns", "no store while marking");
+}
+
 static void report_writers(struct sm_run *run, const struct crew *c)
 {
 	double rate[PHASES] = {0};
+	struct writes sum = {0};
 
-	for (unsigned i = 1; i < sm_run_threads(run); i++)
-		for (unsigned p = CALM; p < DONE; p++)
+	for (unsigned i = 1; i < sm_run_threads(run); i++) {
+		for (unsigned p = CALM; p < DONE; p++) {
 			if (c->writes[i].ns[p] > 0)
 				rate[p] += (double)c->writes[i].stores[p] * 1e9 / (double)c->writes[i].ns[p];
+			sum.stores[p] += c->writes[i].stores[p];
+			sum.ns[p] += c->writes[i].ns[p];
+		}
+		sum.marking_stores += c->writes[i].marking_stores;
+		sum.marking_ns += c->writes[i].marking_ns;
+	}
 	sm_run_result_double(run, "writer_stores_per_s", rate[COLLECTING], "stores/s");
 	sm_run_result_double(run, "writer_stores_per_s_calm", rate[CALM], "stores/s");
-	if (rate[COLLECTING] > 0)
-		sm_run_result_double(run, "writer_slowdown", rate[CALM] / rate[COLLECTING], "x");
+	report_ns(run, "writer_store_ns_calm", sum.ns[CALM], sum.stores[CALM]);
+	report_ns(run, "writer_store_ns_marking", sum.marking_ns, sum.marking_stores);
+	if (sum.marking_stores > 0 && sum.ns[CALM] > 0)
+		sm_run_result_double(run, "writer_slowdown",
+				     (double)sum.marking_ns / (double)sum.marking_stores *
+					     (double)sum.stores[CALM] / (double)sum.ns[CALM],
+				     "x");
 	else
-		sm_run_result_none(run, "writer_slowdown", "x", "no store during a collection");
+		sm_run_result_none(run, "writer_slowdown", "x", "no store while marking");
 }
 
 /* ---- the run ------------------------------------------------------------------------------------- */
