@@ -43,6 +43,14 @@ SM_INLINE uint64_t sm__thread_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+SM_INLINE uint64_t sm__process_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 /*
  * An event count: a waiter reads the sequence (prepare), checks its condition, and sleeps only if the
  * sequence has not moved since. A signaller changes the condition first and then moves the sequence.

@@ -59,6 +59,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "allocator/cache_cpu.h"
@@ -122,12 +123,12 @@ static void drain(struct sm_gc *gc)
 		sm__workq_enter(&gc->workq);
 		scanned = gc->marker.n.scanned;
 		if (!sm__mark_rescan(&gc->marker)) {
-			sm__workq_leave(&gc->workq);
+			sm__workq_leave(&gc->workq, false);
 			return;
 		}
 		gc->marker.n.rescanned += gc->marker.n.scanned - scanned;
 		sm__marker_give(&gc->marker);
-		sm__workq_leave(&gc->workq);
+		sm__workq_leave(&gc->workq, false);
 	}
 }
 
@@ -138,7 +139,7 @@ static void push_roots(struct sm_gc *gc)
 	sm__specials_roots(gc, &gc->marker);
 	sm__roots_begin(gc, &gc->marker);
 	sm__marker_give(&gc->marker);
-	sm__workq_leave(&gc->workq);
+	sm__workq_leave(&gc->workq, false);
 }
 
 /* Runs FLUSH rounds until one finds nothing; returns gc->found as of that round. */
@@ -168,6 +169,7 @@ static void mark_concurrent(struct sm_gc *gc)
 	push_roots(gc);
 	if (!SM_IS_MUTANT(3))
 		sm__handshake(gc, SM_HS_SCAN);
+	sm__workq_kick(&gc->workq); /* for what the mutators found on their stacks */
 	if (SM_IS_MUTANT(4))
 		sm__handshake(gc, SM_HS_BARRIER_OFF);
 	for (;;) {
@@ -226,6 +228,18 @@ static size_t stack_bytes(struct sm_gc *gc)
 	return bytes;
 }
 
+/* A tenth beyond the goal; with live the heap's size now. */
+#define ENOUGH(goal) ((goal) + (goal) / 10)
+
+/* Goal and trigger are sizes of the heap; here, as what will have been allocated by then. */
+static void set_pace(struct sm_gc *gc, size_t now, size_t live)
+{
+	size_t trigger = gc->pacer.trigger, enough = ENOUGH(gc->pacer.goal);
+
+	sm_store_relaxed(&gc->pace.enough, now + (enough > live ? enough - live : 0));
+	sm_store_relaxed(&gc->pace.trigger, now + (trigger > live ? trigger - live : 0));
+}
+
 /* Live is what was marked, and what was handed out since the barrier went on, which is black or alive. */
 static void pace(struct sm_gc *gc, struct sm_cycle *c)
 {
@@ -233,23 +247,26 @@ static void pace(struct sm_gc *gc, struct sm_cycle *c)
 	size_t now = allocated(gc);
 	unsigned long cpus = (unsigned long)sysconf(_SC_NPROCESSORS_ONLN);
 	double wall = (double)(c->marked - c->marking);
+	uint64_t cpu = sm__process_ns();
 
 	c->allocated_during = now - gc->alloc_at_start;
 	pc.live = c->n.bytes + c->allocated_during;
 	pc.born = c->allocated_during;
-	pc.growth = c->allocated_during;
+	pc.growth = now - gc->due_from;
 	pc.scan = c->n.scan_bytes;
 	pc.roots = stack_bytes(gc) + sm__roots_bytes(gc);
 	c->assist_ns = sm_load_relaxed(&gc->assist_ns);
 	if (wall > 0)
 		pc.utilization = (double)(c->worker_ns + c->assist_ns) / (wall * (double)(cpus ? cpus : 1));
+	if (cpu > gc->cpu_at_end)
+		pc.cost = (double)(c->worker_ns + c->assist_ns) / (double)(cpu - gc->cpu_at_end);
+	gc->cpu_at_end = cpu;
 	c->heap_marked = pc.live;
 	sm__pacer_end_cycle(&gc->pacer, &pc);
 	c->goal = gc->pacer.goal;
 	c->trigger = gc->pacer.trigger;
 	sm_store_relaxed(&gc->pace.live, pc.live - now);
-	sm_store_relaxed(&gc->pace.trigger,
-			 now + (gc->pacer.trigger > pc.live ? gc->pacer.trigger - pc.live : 0));
+	set_pace(gc, now, pc.live);
 }
 
 static void publish(struct sm_gc *gc, const struct sm_cycle *c)
@@ -297,7 +314,7 @@ static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 	sm__cache_drop_cpu_windows(gc->heap);
 	/* A refill may have been sweeping when the lists ran empty; now none is. */
 	sm__sweep_all(gc, NULL);
-	gc->alloc_at_start = allocated(gc);
+	gc->alloc_at_start = gc->due_from = allocated(gc);
 	gc->plain_marks = gc->nall_workers == 1;
 	set_phase(gc, SM_GC_MARKING);
 	c->marking = sm__now_ns();
@@ -326,8 +343,11 @@ static void blacken_window(void *ctx, struct sm_span *s, unsigned first, unsigne
 
 static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 {
+	size_t due = sm_load_relaxed(&gc->pace.trigger);
+
 	sm__handshake(gc, SM_HS_NONE);
 	gc->alloc_at_start = allocated(gc);
+	gc->due_from = due < gc->alloc_at_start ? due : gc->alloc_at_start;
 	if (SM_IS_MUTANT(3))
 		sm__handshake(gc, SM_HS_SCAN);
 	sm__handshake(gc, SM_HS_BARRIER_ON);
@@ -412,6 +432,8 @@ static void *control_main(void *arg)
 {
 	struct sm_gc *gc = arg;
 
+	/* It waits in steps of tens of microseconds; the default slack is 50 more. */
+	prctl(PR_SET_TIMERSLACK, 1000UL);
 	if (gc->config.worker_start)
 		gc->config.worker_start(gc->config.worker_ctx, gc->nworkers, "control");
 	for (;;) {
@@ -482,10 +504,19 @@ int sm_collect(struct sm_gc *gc, struct sm_mutator *m)
 
 /* ---- hooks on the allocator's slow paths ----------------------------------------------------------- */
 
-static SM_NOINLINE void trigger(struct sm_gc *gc)
+/*
+ * The heap has reached its trigger: asks for a cycle, once. Nothing slows mutators until the barrier is on
+ * everywhere, and nothing that cannot be assisted with, after that; but once the heap is a tenth beyond its goal they
+ * let the collector's threads have the CPU, which they may be waiting for.
+ */
+static SM_NOINLINE void trigger(struct sm_gc *gc, struct sm_mutator *m)
 {
-	if (sm_exchange_acqrel(&gc->asked, 1) == 0 && !sm_load_relaxed(&gc->forked))
-		sm__gc_ask(gc);
+	if (sm_load_relaxed(&gc->asked) == 0) {
+		if (sm_exchange_acqrel(&gc->asked, 1) == 0 && !sm_load_relaxed(&gc->forked))
+			sm__gc_ask(gc);
+	} else if (sm_load_relaxed(&gc->heap->allocated_bytes) >= sm_load_relaxed(&gc->pace.enough)) {
+		sm__give_way(m);
+	}
 }
 
 static void stress(struct sm_gc *gc, struct sm_mutator *m)
@@ -503,9 +534,8 @@ static void before_refill(void *ctx, struct sm_cache *c, size_t bytes)
 
 	sm_safepoint(m);
 	if (SM_UNLIKELY(sm_load_relaxed(&gc->heap->allocated_bytes) + bytes >=
-			sm_load_relaxed(&gc->pace.trigger)) &&
-	    sm_load_relaxed(&gc->asked) == 0)
-		trigger(gc);
+			sm_load_relaxed(&gc->pace.trigger)))
+		trigger(gc, m);
 	if (m->barrier && gc->config.tuning.assist)
 		sm__assist(m, bytes);
 	if (SM_UNLIKELY(sm_load_relaxed(&gc->pace.sweep_ratio) != 0))
@@ -569,6 +599,7 @@ static void init_pacer(struct sm_gc *gc)
 	unsigned cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	struct sm_pacer_config c = {.percent = gc->config.growth_percent,
 				    .min_heap = gc->config.min_heap,
+				    .max_room = gc->config.min_heap * gc->config.tuning.room,
 				    .limit = gc->config.memory_limit,
 				    .concurrent = gc->config.mode == SM_GC_CONCURRENT};
 
@@ -576,7 +607,8 @@ static void init_pacer(struct sm_gc *gc)
 		c.limit = gc->config.heap.limit;
 	c.utilization = ((double)gc->nworkers + gc->config.tuning.fractional / 100.0) / (cpus ? cpus : 1);
 	sm__pacer_init(&gc->pacer, &c);
-	sm_store_relaxed(&gc->pace.trigger, gc->pacer.trigger);
+	gc->cpu_at_end = sm__process_ns();
+	set_pace(gc, 0, 0);
 }
 
 static unsigned default_workers(void)

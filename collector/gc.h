@@ -51,6 +51,7 @@ struct sm_gc_config {
 	/* Further keys (policies, pacer, barrier buffers) are in the table of gcconfig.c. */
 	struct sm_gc_tuning {
 		unsigned policy;	 /* gc.policy=throughput|latency|memory */
+		unsigned room;		 /* gc.room: times min_heap, while marking is dear */
 		unsigned assist;	 /* gc.assist=0|1 */
 		unsigned barrier_buffer; /* gc.barrier_buffer: entries */
 		size_t mark_packet;	 /* gc.packet: entries of a work packet */

@@ -53,6 +53,7 @@ struct sm_gc {
 	/* Read on every refill; written by the control thread. */
 	struct {
 		_Atomic(size_t) trigger; /* heap->allocated_bytes at which a cycle is asked for */
+		_Atomic(size_t) enough;	 /* .. and above which mutators give way to the collector's threads */
 		_Atomic(size_t)
 			live; /* marked by the last cycle, less allocated_bytes then: add it to now's */
 		_Atomic(uint64_t)
@@ -109,6 +110,8 @@ struct sm_gc {
 	uint64_t spans_last;   /* swept in the last cycle */
 	size_t alloc_at_mark;  /* heap->allocated_bytes when the last marking ended */
 	size_t alloc_at_start; /* .. when the current cycle began */
+	size_t due_from;       /* .. when it was due: growth counts from here */
+	uint64_t cpu_at_end;   /* CPU time of the process when the last cycle was paced */
 
 	struct sm_mark_worker *workers;
 	_Atomic(uint32_t) worker_epoch; /* odd: workers mark */
@@ -130,6 +133,8 @@ void sm__workers_begin(struct sm_gc *gc);
 void sm__workers_end(struct sm_gc *gc, struct sm_mark_counts *n);
 /* A mutator's share of the marking; precondition: not at a safepoint in the making. */
 void sm__assist(struct sm_mutator *m, size_t bytes);
+/* The heap is far beyond its goal: lets another thread of this CPU run, the collector's perhaps. */
+void sm__give_way(struct sm_mutator *m);
 
 /* sweep.c */
 unsigned sm__sweep_span(struct sm_gc *gc, struct sm_span *s);

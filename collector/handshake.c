@@ -9,7 +9,8 @@
  *   fence                                       at a safepoint: poll (acquire) != 0
  *   for each that is BLOCKED:                     does op on itself
  *     CAS to HELD, does op for it, back           poll = 0; pending -= 1, the last one wakes
- *   pending -= 1; sleeps until it is 0
+ *   pending -= 1; looks again and again,
+ *   later sleeps until it is 0
  *
  * No mutator waits for another: each goes on as soon as its own part is done. Between a request and its
  * completion mutators are on both sides of the change; gc.c argues for each step why that is harmless.
@@ -91,7 +92,7 @@ static void do_op(struct sm_gc *gc, struct sm_mutator_priv *p, uintptr_t sp)
 static void arrive(struct sm_gc *gc)
 {
 	/* The requester sees what was done here. It sets `sleeping` and then looks at pending once more, so
-	 * one of us sees the other (both sequentially consistent); while it spins nobody calls the kernel. */
+	 * one of us sees the other (both sequentially consistent); before that nobody calls the kernel. */
 	if (atomic_fetch_sub_explicit(&gc->hs.pending, 1, memory_order_seq_cst) == 1 &&
 	    sm_load_seqcst(&gc->hs.sleeping) != 0)
 		sm__futex_wake(&gc->hs.pending, 1);
@@ -318,8 +319,16 @@ static void prod_late(struct sm_gc *gc, uint64_t waited, bool say)
 	sm_lock_release(&gc->mutators_lock);
 }
 
-/* Mutators that allocate come by every few microseconds: a wake-up would cost them more than that. */
+/*
+ * Mutators that allocate come by every few microseconds, and one that has lost its CPU for a moment, or stands in a
+ * page fault, after some hundred. To be woken by one of them would cost it a system call, and more: the scheduler
+ * likes to put who is woken on the CPU of who wakes, where the mutator then waits until this thread sleeps again or
+ * its time slice is over (seen: 1 to 4 ms, at every other cycle of `ring`). So this thread spins, then looks every
+ * so often on its own, and only then, for a mutator that is really late, sleeps until it is woken.
+ */
 #define SPIN_NS 20000
+#define LOOK_NS 50000
+#define LOOKS	40
 
 static bool spin(struct sm_gc *gc, uint64_t since)
 {
@@ -332,13 +341,26 @@ static bool spin(struct sm_gc *gc, uint64_t since)
 	return true;
 }
 
+/* Sleeps a while at a time; nobody wakes us, for `sleeping` is not set. */
+static bool look_again(struct sm_gc *gc)
+{
+	for (int i = 0; i < LOOKS; i++) {
+		uint32_t left = sm_load_seqcst(&gc->hs.pending);
+
+		if (left == 0)
+			return true;
+		sm__futex_wait(&gc->hs.pending, left, LOOK_NS);
+	}
+	return sm_load_seqcst(&gc->hs.pending) == 0;
+}
+
 static void wait_all(struct sm_gc *gc, uint64_t since)
 {
 	uint64_t signal_ns = (uint64_t)gc->config.tuning.signal_ms * 1000000;
 	uint64_t report_ns = (uint64_t)gc->config.tuning.report_ms * 1000000;
 	bool signalled = signal_ns == 0, reported = report_ns == 0;
 
-	if (spin(gc, since))
+	if (spin(gc, since) || look_again(gc))
 		return;
 	sm_store_seqcst(&gc->hs.sleeping, 1);
 	for (;;) {

@@ -89,7 +89,7 @@ static void queue_packet(struct sm_marker *k, unsigned node, struct sm_packet *p
 {
 	p->giver = k;
 	p->l3 = node == k->node ? k->l3 : SM_NO_L3;
-	sm__workq_put(&k->gc->workq, node, p);
+	sm__workq_put(&k->gc->workq, node, p, k->quiet);
 }
 
 static void put_packet(struct sm_marker *k, struct sm_packet *p, size_t n)
@@ -264,6 +264,7 @@ void sm__mark_share(struct sm_marker *k)
 	memmove(first, first + give, (have - give) * sizeof(*first));
 	*end -= give;
 	put_packet(k, p, give);
+	sm_store_relaxed(&q->hungry, 0);
 }
 
 /* ---- marking ------------------------------------------------------------------------------------- */

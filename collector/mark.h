@@ -56,6 +56,7 @@ struct sm_marker {
 	struct sm_packet **out; /* [node] packets for other nodes' workers; NULL with one node */
 	unsigned node, l3, fifo;
 	bool plain;    /* nobody else marks: no atomic read-modify-write needed */
+	bool quiet;    /* a mutator's: what it queues wakes nobody, see workq.h */
 	bool donating; /* a dedicated worker, which shares when others are parked */
 };
 

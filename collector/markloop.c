@@ -300,7 +300,8 @@ SM_INLINE void loop_scan(struct loop *l, struct sm_marker *k, uintptr_t entry, e
 /* Every LOOK_UP objects: false when the budget is used up. */
 static SM_NOINLINE bool look_up_from_work(struct sm_marker *k, uint64_t until)
 {
-	if (k->donating && sm_load_relaxed(&k->gc->workq.parked) != 0)
+	if ((k->donating && sm_load_relaxed(&k->gc->workq.parked) != 0) ||
+	    sm_load_relaxed(&k->gc->workq.hungry) != 0)
 		sm__mark_share(k);
 	sm__mark_publish(k);
 	return k->n.scan_bytes < until;

@@ -61,7 +61,7 @@ static void mark_some(struct sm_mark_worker *w)
 		sm__marker_give(&w->marker);
 		sm_phase_leave(phases[w->kind]);
 	}
-	sm__workq_leave(&gc->workq);
+	sm__workq_leave(&gc->workq, false);
 	worked = sm__now_ns() - t0;
 	if (w->kind == SM_WORKER_FRACTIONAL)
 		rest(gc, worked);
@@ -170,6 +170,7 @@ void sm__workers_begin(struct sm_gc *gc)
 		w->cpu_ns = 0;
 		w->marker.plain = gc->plain_marks;
 	}
+	sm_store_relaxed(&gc->workq.hungry, 0);
 	sm_store_seqcst(&gc->worker_epoch, sm_load_relaxed(&gc->worker_epoch) + 1);
 	sm__event_signal(&gc->workers_go);
 }
@@ -191,6 +192,30 @@ void sm__workers_end(struct sm_gc *gc, struct sm_mark_counts *n)
 		sm__mark_counts_add(n, &gc->workers[i].marker.n);
 }
 
+/* ---- giving way ------------------------------------------------------------------------------------- */
+
+/* Between two times that a mutator gives way: what it allocates in some hundred microseconds. */
+#define WAY_BYTES SM_MIB
+
+/*
+ * With as many mutators as CPUs, the collector's threads wait for a CPU that nothing makes a mutator leave but the
+ * end of its time slice, milliseconds later. Yielding costs less than a microsecond when nobody waits.
+ */
+void sm__give_way(struct sm_mutator *m)
+{
+	size_t now = sm_load_relaxed(&m->gc->heap->allocated_bytes);
+	uint64_t t0;
+
+	if (now - m->priv->gave_way < WAY_BYTES)
+		return;
+	m->priv->gave_way = now;
+	t0 = sm__now_ns();
+	sm_phase_enter(SM_PHASE_WAIT);
+	sched_yield();
+	sm_phase_leave(SM_PHASE_WAIT);
+	sm__stall(m, SM_STALL_ASSIST, t0);
+}
+
 /* ---- assists -------------------------------------------------------------------------------------- */
 
 /* A mutator may be this far behind before it has to work; and works so much more than it owes. */
@@ -207,14 +232,18 @@ static void assist_slice(struct sm_mutator *m, uint64_t want)
 	struct sm_marker *k = &m->priv->marker;
 	uint64_t before = k->n.objects, t0 = sm__now_ns(), done;
 
-	if (sm__workq_queued(&gc->workq) == 0)
+	if (sm__workq_queued(&gc->workq) == 0) {
+		/* All that is grey is in the hands of workers: one that looks up leaves some here. */
+		if (sm_load_relaxed(&gc->workq.hungry) == 0)
+			sm_store_relaxed(&gc->workq.hungry, 1);
 		return;
+	}
 	sm_phase_enter(SM_PHASE_ASSIST);
 	sm__marker_here(k);
 	sm__workq_enter(&gc->workq);
 	done = sm__mark_drain(k, want);
 	sm__marker_give(k);
-	sm__workq_leave(&gc->workq);
+	sm__workq_leave(&gc->workq, true);
 	if (k->n.objects != before)
 		atomic_fetch_add_explicit(&gc->found, k->n.objects - before, memory_order_seq_cst);
 	m->priv->credit += (int64_t)done;

@@ -226,6 +226,7 @@ struct sm_mutator *sm_mutator_attach(struct sm_gc *gc)
 		err = sm__marker_init(&p->marker, gc, 0);
 	if (err == 0) {
 		sm__marker_here(&p->marker);
+		p->marker.quiet = true;
 		err = sm__cache_init(&m->cache, gc->heap, m);
 		if (err)
 			sm__marker_fini(&p->marker);

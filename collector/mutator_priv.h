@@ -63,6 +63,7 @@ struct sm_mutator_priv {
 	uintptr_t saved[SM_SAVED_WORDS];
 	struct sm_thread_range *ranges;
 	struct sm_marker marker;
+	size_t gave_way;       /* allocated_bytes when it last did */
 	int64_t credit;	       /* bytes of marking done in advance; negative: owed */
 	size_t oom_at;	       /* allocated_bytes + 1 after the last collection for want of memory */
 	bool clear_stack;      /* has scanned its own stack just now; verify.c tells what follows from that */

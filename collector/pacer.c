@@ -2,9 +2,17 @@
 
 #include <string.h>
 
-#define TRIGGER_MIN	 0.70 /* of the way from live to goal: no cycle starts earlier */
-#define TRIGGER_MAX	 0.95
-#define TRIGGER_MAX_LAG	 (4 * SM_MIB) /* .. but the last bytes of a large heap are not given away */
+#define TRIGGER_MIN	0.30 /* of the way from live to goal: no cycle starts earlier */
+#define TRIGGER_MAX	0.95
+#define TRIGGER_MAX_LAG (4 * SM_MIB) /* .. but the last bytes of a large heap are not given away */
+/* Marking's share of the CPU time: dear, what to aim at then, and so cheap that a smaller heap is better. Cost is
+ * proportional to 1 / room, so halving at a fiftieth leads to less than a twentieth: room does not swing. */
+#define COST_DEAR  0.10
+#define COST_AIM   0.05
+#define COST_CHEAP 0.02
+#define ROOM_LIVE  8 /* times what is live, at most: with nothing to mark, what a cycle costs is not marking */
+#define SHARE_MAX \
+	0.95 /* when nothing but marking ran, how much more would have been allocated cannot be told */
 #define LIMIT_HEADROOM	 0.03
 #define WORK_MIN	 1000u
 #define WORKER_SHARE	 0.25
@@ -47,8 +55,8 @@ static size_t goal_of(const struct sm_pacer *p, size_t overhead)
 		goal = add_sat(p->base, scale(add_sat(p->base, p->roots), p->config.percent / 100.0));
 		/* Where much is born while marking, there must be room for the next cycle all the same. */
 		least = scale(p->base, p->config.percent / 200.0);
-		if (least < p->config.min_heap)
-			least = p->config.min_heap;
+		if (least < p->room)
+			least = p->room;
 		if (p->live > 0 && goal < add_sat(p->live, least))
 			goal = add_sat(p->live, least);
 		if (goal < p->config.min_heap)
@@ -63,21 +71,47 @@ static size_t goal_of(const struct sm_pacer *p, size_t overhead)
 	return goal;
 }
 
-static double worst_cons_mark(const struct sm_pacer *p)
+static void adapt_room(struct sm_pacer *p, double cost)
+{
+	size_t most = scale(p->base, ROOM_LIVE);
+
+	if (most > p->config.max_room)
+		most = p->config.max_room;
+	if (most < p->config.min_heap)
+		most = p->config.min_heap;
+	if (cost > COST_DEAR)
+		p->room = scale(p->room, cost / COST_AIM);
+	else if (cost > 0 && cost < COST_CHEAP)
+		p->room /= 2;
+	if (p->room < p->config.min_heap)
+		p->room = p->config.min_heap;
+	if (p->room > most)
+		p->room = most;
+}
+
+static double worst_per_scan(const struct sm_pacer *p)
 {
 	double worst = 0;
 
 	for (unsigned i = 0; i < SM_PACER_HISTORY; i++) {
-		if (p->cons_mark[i] > worst)
-			worst = p->cons_mark[i];
+		if (p->per_scan[i] > worst)
+			worst = p->per_scan[i];
 	}
 	return worst;
+}
+
+/* What would have been allocated for each byte scanned, had marking got no more than the share meant for it. */
+static double per_scan_of(const struct sm_pacer *p, const struct sm_pacer_cycle *c)
+{
+	double u = p->config.utilization, a = c->utilization < SHARE_MAX ? c->utilization : SHARE_MAX;
+	double held_back = a / (1 - a) * (1 - u) / u;
+
+	return (double)c->growth / (double)(c->scan + c->roots) * (held_back > 1 ? held_back : 1);
 }
 
 static size_t trigger_of(const struct sm_pacer *p)
 {
 	size_t span = sub_sat(p->goal, p->live), lo, hi, runway, trigger;
-	double u = p->config.utilization;
 
 	if (!p->config.concurrent)
 		return p->goal;
@@ -85,7 +119,7 @@ static size_t trigger_of(const struct sm_pacer *p)
 	hi = add_sat(p->live, scale(span, TRIGGER_MAX));
 	if (hi < sub_sat(p->goal, TRIGGER_MAX_LAG))
 		hi = sub_sat(p->goal, TRIGGER_MAX_LAG);
-	runway = scale(add_sat(p->scan, p->roots), worst_cons_mark(p) * (1 - u) / u);
+	runway = scale(add_sat(p->scan, p->roots), worst_per_scan(p));
 	trigger = sub_sat(p->goal, runway);
 	if (trigger < lo)
 		trigger = lo;
@@ -100,6 +134,7 @@ void sm__pacer_init(struct sm_pacer *p, const struct sm_pacer_config *c)
 		p->config.utilization = 0.01;
 	if (p->config.utilization > 0.99)
 		p->config.utilization = 0.99;
+	p->room = c->min_heap;
 	p->goal = goal_of(p, 0);
 	p->trigger = trigger_of(p);
 }
@@ -113,10 +148,11 @@ void sm__pacer_end_cycle(struct sm_pacer *p, const struct sm_pacer_cycle *c)
 	p->scan = c->scan;
 	p->roots = c->roots;
 	/* A cycle that scanned nothing or was not timed says nothing about rates. */
-	if (p->config.concurrent && c->scan + c->roots > 0 && u > 0.001 && u < 0.999) {
-		memmove(p->cons_mark + 1, p->cons_mark, sizeof(p->cons_mark) - sizeof(p->cons_mark[0]));
-		p->cons_mark[0] = (double)c->growth * u / ((double)(c->scan + c->roots) * (1 - u));
+	if (p->config.concurrent && c->scan + c->roots > 0 && u > 0.001) {
+		memmove(p->per_scan + 1, p->per_scan, sizeof(p->per_scan) - sizeof(p->per_scan[0]));
+		p->per_scan[0] = per_scan_of(p, c);
 	}
+	adapt_room(p, c->cost);
 	p->goal = goal_of(p, c->overhead);
 	p->trigger = trigger_of(p);
 }

@@ -5,18 +5,31 @@
  * The shape is that of Go's pacer (Knyszek, "GC pacer redesign", proposal 44167, 2021):
  *
  *   goal     = base + (base + stacks + globals) * percent / 100, at least min_heap, and at least live + the
- *              larger of min_heap and half of base * percent / 100; with a limit at most limit - overhead -
+ *              larger of room and half of base * percent / 100; with a limit at most limit - overhead -
  *              max(1 MiB, 3% of the limit), but never below live + a little
- *   runway   = cons_mark * (1 - u) / u * expected scan work
- *   trigger  = goal - runway, held within [live + 0.7 d, max(live + 0.95 d, goal - 4 MiB)], d = goal - live
- *   cons_mark = growth * u / (scan work * (1 - u)), the largest of this and the last four cycles
+ *   room     = min_heap, unless marking takes more than a tenth of the CPU time: then so much, up to max_room
+ *              and 8 * base, that it takes a twentieth; halved, down to min_heap, while it takes less than a fiftieth
+ *   runway   = per_scan * expected scan work
+ *   trigger  = goal - runway, held within [live + 0.3 d, max(live + 0.95 d, goal - 4 MiB)], d = goal - live
+ *   per_scan = growth / scan work * max(1, (a / (1 - a)) / (u / (1 - u))), the largest of this and the last
+ *              four cycles
  *   ratio    = max(expected scan work - done, 1000) / max(goal - heap now, 1)
  *
  * where base is what the last cycle marked, live that and what was born while it marked (all of it is kept
  * for now, but most of it has replaced something that was marked, so it does not raise the goal), growth
- * what was allocated while it marked, u the share of the CPU time that marking got. cons_mark is thus the
- * bytes that one CPU allocates while one CPU scans a byte.
- * If the trigger is right, marking ends when the heap reaches the goal.
+ * what was allocated from the moment the cycle was due until it had marked, u the share of the CPU time that
+ * marking is meant to get, a what it got (at most 0.95). If the trigger is right, marking ends when the heap reaches the goal.
+ *
+ * Growth begins at the trigger, not at "barrier on everywhere": nothing slows mutators in between, but what they
+ * allocate there is paid for by the next runway, up to the slowest start among five. Nor does a cycle whose workers
+ * got less than u (the mutators had the CPUs) count for less than it grew: the next one will fare no better.
+ * Where assists did part of the work, a > u, the mutators were held back, and the runway is what they would
+ * have allocated had they not been: else the assists of one cycle would shorten the runway of the next, and
+ * mutators would pay for it for ever.
+ *
+ * The lower bound of the trigger leaves d * 0.3 without marking; past that, assists hold the heap.
+ * Where allocation is fast beside a list that one worker must follow alone (`ring`: 60 MiB in 4 ms), nothing
+ * but an early start keeps the goal, for there is nothing to assist with.
  *
  * With gc.mode=stw nothing is allocated while marking: runway 0, trigger = goal.
  */
@@ -30,7 +43,8 @@
 struct sm_pacer_config {
 	unsigned percent; /* 0: no goal but the limit's */
 	size_t min_heap;
-	size_t limit; /* 0: none */
+	size_t max_room; /* how far room may go beyond min_heap; 0: not at all */
+	size_t limit;	 /* 0: none */
 	bool concurrent;
 	double utilization; /* share of the CPUs that dedicated workers are meant to get, in (0, 1) */
 };
@@ -38,12 +52,13 @@ struct sm_pacer_config {
 struct sm_pacer {
 	struct sm_pacer_config config;
 	/* of the last cycle, bytes */
-	size_t live;			    /* marked, with what was born meanwhile */
-	size_t base;			    /* marked */
-	size_t scan;			    /* scan work */
-	size_t roots;			    /* stacks and globals */
-	double cons_mark[SM_PACER_HISTORY]; /* newest first */
+	size_t live;			   /* marked, with what was born meanwhile */
+	size_t base;			   /* marked */
+	size_t scan;			   /* scan work */
+	size_t roots;			   /* stacks and globals */
+	double per_scan[SM_PACER_HISTORY]; /* bytes allocated for each byte scanned; newest first */
 	/* for the next, bytes of heap */
+	size_t room;
 	size_t goal, trigger;
 };
 
@@ -54,6 +69,7 @@ struct sm_pacer_cycle {
 	size_t growth;	    /* allocated between the trigger and the end of marking */
 	size_t overhead;    /* held against the limit, but not heap: free and metadata */
 	double utilization; /* share of all CPU time that marking got during the cycle; 0: unknown */
+	double cost; /* share of the program's CPU time since the last cycle that marking took; 0: unknown */
 };
 
 void sm__pacer_init(struct sm_pacer *p, const struct sm_pacer_config *c);

@@ -107,7 +107,7 @@ void sm__workq_recycle(struct sm_workq *q, struct sm_packet *p)
 	sm_lock_release(&q->free_lock);
 }
 
-void sm__workq_put(struct sm_workq *q, unsigned node, struct sm_packet *p)
+void sm__workq_put(struct sm_workq *q, unsigned node, struct sm_packet *p, bool quiet)
 {
 	struct sm_workq_node *w = &q->node[node];
 
@@ -120,8 +120,9 @@ void sm__workq_put(struct sm_workq *q, unsigned node, struct sm_packet *p)
 	sm_store_relaxed(&w->count, sm_load_relaxed(&w->count) + 1);
 	sm_lock_release(&w->lock);
 	/* A worker that is about to park raises `parked` and then looks at load once more; both are
-	 * sequentially consistent, so one of us sees the other. */
-	if (sm_load_seqcst(&q->parked) != 0)
+	 * sequentially consistent, so one of us sees the other. A quiet packet is found by whoever looks next: a
+	 * marker that runs out, a worker before it parks, or the control thread. */
+	if (!quiet && sm_load_seqcst(&q->parked) != 0)
 		sm__event_signal(&q->work);
 }
 
@@ -175,12 +176,18 @@ struct sm_packet *sm__workq_get(struct sm_workq *q, unsigned node, uint32_t l3, 
 	return NULL;
 }
 
-void sm__workq_leave(struct sm_workq *q)
+void sm__workq_leave(struct sm_workq *q, bool quiet)
 {
 	uint64_t old = atomic_fetch_sub_explicit(&q->load, 1, memory_order_seq_cst);
 
-	if (old == 1)
+	if (old == 1 && !quiet)
 		sm__event_signal(&q->drained);
+}
+
+void sm__workq_kick(struct sm_workq *q)
+{
+	if (sm__workq_queued(q) != 0 && sm_load_seqcst(&q->parked) != 0)
+		sm__event_signal(&q->work);
 }
 
 void sm__workq_wait_drained(struct sm_workq *q)
@@ -192,6 +199,7 @@ void sm__workq_wait_drained(struct sm_workq *q)
 			sm__event_cancel(&q->drained);
 			break;
 		}
-		sm__event_wait(&q->drained, seq, 0);
+		sm__workq_kick(q);
+		sm__event_wait(&q->drained, seq, SM_WORKQ_LOOK_NS);
 	}
 }

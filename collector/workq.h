@@ -12,6 +12,12 @@
  * is 0, which is stable while nobody brings new grey from outside (a mutator's flush), and that the
  * termination rounds detect on their own (see gc.c).
  *
+ * Who wakes whom. A worker that puts a packet wakes one that is parked. A mutator wakes nobody, neither with a
+ * packet nor when it leaves: a thread that it wakes is likely to be put on its own CPU, the others being busy with
+ * the collector, and takes its place for a time slice of milliseconds. The control thread looks after the queues
+ * instead: while it waits for them to be drained it comes by every SM_WORKQ_LOOK_NS and wakes workers if packets
+ * lie there.
+ *
  * Bounded. Packets come from chunks up to a limit in bytes; past it sm__workq_empty returns NULL and the
  * caller takes the overflow path (mark.c).
  */
@@ -57,6 +63,7 @@ struct sm_workq {
 	/* Packets on all queues << 32 | active markers: one word, so that one load is a consistent answer. */
 	_Atomic(uint64_t) load __attribute__((aligned(SM_CACHELINE)));
 	_Atomic(uint32_t) parked; /* workers asleep for want of work */
+	_Atomic(uint32_t) hungry; /* an assist found nothing to do; a hint, never waited for */
 	struct sm_event work;	  /* packets appeared, or the cycle ended */
 	struct sm_event drained;  /* active fell to 0 */
 
@@ -70,8 +77,8 @@ void sm__workq_fini(struct sm_workq *q);
 /* An empty packet, or NULL: the limit is reached. */
 struct sm_packet *sm__workq_empty(struct sm_workq *q);
 void sm__workq_recycle(struct sm_workq *q, struct sm_packet *p);
-/* Queues a packet that has entries, giver and l3; wakes one parked worker. */
-void sm__workq_put(struct sm_workq *q, unsigned node, struct sm_packet *p);
+/* Queues a packet that has entries, giver and l3; wakes a parked worker unless quiet. */
+void sm__workq_put(struct sm_workq *q, unsigned node, struct sm_packet *p, bool quiet);
 /*
  * A packet from `node`, one given from the same L3 if there is such among the latest, else from the nearest
  * node that has one; *from says which. NULL: none anywhere. Precondition: the caller counts in active.
@@ -82,8 +89,8 @@ SM_INLINE void sm__workq_enter(struct sm_workq *q)
 {
 	atomic_fetch_add_explicit(&q->load, 1, memory_order_seq_cst);
 }
-/* The caller holds no grey entry any more. */
-void sm__workq_leave(struct sm_workq *q);
+/* The caller holds no grey entry any more. quiet: nobody is told when it was the last. */
+void sm__workq_leave(struct sm_workq *q, bool quiet);
 SM_INLINE uint32_t sm__workq_queued(struct sm_workq *q)
 {
 	return (uint32_t)(sm_load_seqcst(&q->load) >> 32);
@@ -92,6 +99,10 @@ SM_INLINE bool sm__workq_is_drained(struct sm_workq *q)
 {
 	return sm_load_seqcst(&q->load) == 0;
 }
+/* Wakes parked workers if there are packets. */
+void sm__workq_kick(struct sm_workq *q);
+#define SM_WORKQ_LOOK_NS 100000
+/* Control thread only; looks after packets that mutators put meanwhile. */
 void sm__workq_wait_drained(struct sm_workq *q);
 
 #endif

@@ -11,11 +11,15 @@ struct model {
 	double alloc_rate; /* bytes a second, by all mutators with the CPUs that marking leaves */
 	double scan_rate;  /* bytes a second of one CPU that marks */
 	double workers, cpus;
-	double scannable; /* share of the live heap that is scanned */
-	size_t live;	  /* what the program keeps */
-	size_t heap;	  /* now */
-	size_t peak;	  /* at the end of marking */
+	double scannable;    /* share of the live heap that is scanned */
+	double late;	     /* seconds from the trigger to "barrier on everywhere" */
+	double worker_share; /* of the time that workers are meant to have, what they get */
+	bool serial;	     /* a list: nothing to assist with */
+	size_t live;	     /* what the program keeps */
+	size_t heap;	     /* now */
+	size_t peak;	     /* at the end of marking */
 	double assist_share;
+	double cost; /* marking's share of the CPU time of a whole cycle */
 };
 
 static void model_init(struct model *s, unsigned percent, size_t min_heap, size_t limit)
@@ -33,6 +37,7 @@ static void model_init(struct model *s, unsigned percent, size_t min_heap, size_
 	s->workers = 1;
 	s->cpus = 4;
 	s->scannable = 0.8;
+	s->worker_share = 1;
 	s->live = 20 * SM_MIB;
 	s->heap = s->live;
 }
@@ -41,17 +46,20 @@ static void model_init(struct model *s, unsigned percent, size_t min_heap, size_
 static void cycle(struct model *s)
 {
 	struct sm_pacer_cycle c = {0};
-	double work, done = 0, dt = 1e-5, busy = 0, wall = 0;
+	double work, done = 0, dt = 1e-5, busy = 0, wall = 0, before = 0;
 	size_t start;
 
-	if (s->heap < s->p.trigger)
+	if (s->heap < s->p.trigger) {
+		before = (double)(s->p.trigger - s->heap) / s->alloc_rate;
 		s->heap = s->p.trigger;
+	}
 	start = s->heap;
+	s->heap += (size_t)(s->alloc_rate * s->late);
 	work = (double)s->live * s->scannable + 1000;
 	while (done < work) {
 		double ratio = (double)sm__pacer_assist_ratio(&s->p, (size_t)done, s->heap) / 1024;
-		double alloc = s->alloc_rate * dt, assist = alloc * ratio,
-		       worked = s->workers * s->scan_rate * dt;
+		double alloc = s->alloc_rate * dt, assist = s->serial ? 0 : alloc * ratio,
+		       worked = s->workers * s->worker_share * s->scan_rate * dt;
 		double most = (s->cpus - s->workers) * s->scan_rate * dt;
 
 		/* What the workers have done already need not be done by assists: they pay the rest. */
@@ -61,7 +69,7 @@ static void cycle(struct model *s)
 			assist = most;
 		}
 		done += worked + assist;
-		busy += s->workers * dt + assist / s->scan_rate;
+		busy += s->workers * s->worker_share * dt + assist / s->scan_rate;
 		wall += dt;
 		s->heap += (size_t)alloc;
 	}
@@ -72,6 +80,7 @@ static void cycle(struct model *s)
 	c.roots = 64 * SM_KIB;
 	c.growth = c.born = s->heap - start;
 	c.utilization = busy / (wall * s->cpus);
+	c.cost = s->cost = busy / (busy + before + s->late + wall);
 	sm__pacer_end_cycle(&s->p, &c);
 	s->heap = c.live;
 	ck_assert_uint_le(s->p.trigger, s->p.goal);
@@ -153,6 +162,123 @@ START_TEST(sawtooth)
 			worst = s.peak - goal;
 	}
 	ck_assert_uint_le(worst, 12 * SM_MIB);
+}
+END_TEST
+
+/*
+ * Mutators run on between the trigger and "barrier on everywhere", here for as long as marking takes: the next
+ * runways pay for it.
+ */
+START_TEST(late_start)
+{
+	struct model s;
+	size_t goal = 0;
+
+	model_init(&s, 100, 4 * SM_MIB, 0);
+	s.late = 0.005 * (1 + _i);
+	for (int i = 0; i < 25; i++) {
+		goal = s.p.goal;
+		cycle(&s);
+	}
+	near_goal(&s, goal, 0.05);
+}
+END_TEST
+
+/* A list, followed by one worker alone while mutators allocate at full speed: no assist can help. */
+START_TEST(serial_list)
+{
+	struct model s;
+	size_t goal = 0;
+
+	model_init(&s, 100, 16 * SM_MIB, 0);
+	s.live = 200 * SM_MIB;
+	s.scannable = 0.02;
+	s.scan_rate = 800e6;
+	s.alloc_rate = 12e9;
+	s.serial = true;
+	s.cpus = 2;
+	s.p.config.utilization = 0.5;
+	for (int i = 0; i < 25; i++) {
+		goal = s.p.goal;
+		cycle(&s);
+	}
+	near_goal(&s, goal, 0.02);
+	ck_assert_uint_le(s.peak, s.live * 22 / 10);
+}
+END_TEST
+
+/* The mutators have the CPUs, and the worker what they leave: a third, a fifth. What grew counts as it is. */
+START_TEST(starved_worker)
+{
+	struct model s;
+	size_t goal = 0;
+
+	model_init(&s, 100, 4 * SM_MIB, 0);
+	s.alloc_rate = 100e6;
+	s.worker_share = _i ? 0.2 : 0.33;
+	s.serial = true;
+	for (int i = 0; i < 25; i++) {
+		goal = s.p.goal;
+		cycle(&s);
+	}
+	near_goal(&s, goal, 0.05);
+}
+END_TEST
+
+/*
+ * A cycle in which mutators had to help grows little, for they were held back. Its successors start early enough for the
+ * workers alone: nobody assists for ever.
+ */
+START_TEST(assists_do_not_last)
+{
+	struct model s;
+
+	model_init(&s, 100, 4 * SM_MIB, 0);
+	for (int i = 0; i < 25; i++)
+		cycle(&s);
+	s.alloc_rate *= 2;
+	cycle(&s);
+	ck_assert_msg(s.assist_share > 0.2, "nothing to get over: %.2f", s.assist_share);
+	for (int i = 0; i < 25; i++)
+		cycle(&s);
+	ck_assert_msg(s.assist_share < 0.1, "assists still do %.2f", s.assist_share);
+}
+END_TEST
+
+/* Little is live, much is allocated: room grows until marking is cheap, and not beyond what it may. */
+START_TEST(room_follows_cost)
+{
+	struct model s;
+	size_t settled;
+
+	model_init(&s, 100, 4 * SM_MIB, 0);
+	s.p.config.max_room = 64 * SM_MIB;
+	s.live = 8 * SM_MIB;
+	s.alloc_rate = 1e9;
+	for (int i = 0; i < 25; i++)
+		cycle(&s);
+	settled = s.p.room;
+	ck_assert_uint_gt(settled, 16 * SM_MIB);
+	ck_assert_uint_le(settled, 64 * SM_MIB);
+	near_goal(&s, s.p.goal, 0.05);
+	/* It does not swing. */
+	for (int i = 0; i < 25; i++) {
+		cycle(&s);
+		ck_assert_uint_eq(s.p.room, settled);
+	}
+	/* Marking has become cheap: the heap shrinks again. */
+	s.alloc_rate = 20e6;
+	for (int i = 0; i < 25; i++)
+		cycle(&s);
+	ck_assert_uint_lt(s.p.room, settled);
+	ck_assert(s.cost < 0.1);
+	/* With next to nothing to mark, a cycle's cost is not marking's, and room no help. */
+	s.live = 64 * SM_KIB;
+	s.alloc_rate = 10e9;
+	s.late = 1e-5;
+	for (int i = 0; i < 25; i++)
+		cycle(&s);
+	ck_assert_uint_eq(s.p.room, 4 * SM_MIB);
 }
 END_TEST
 
@@ -288,6 +414,11 @@ int main(void)
 	tcase_add_test(c, step);
 	tcase_add_test(c, ramp);
 	tcase_add_test(c, sawtooth);
+	tcase_add_loop_test(c, late_start, 0, 3);
+	tcase_add_test(c, serial_list);
+	tcase_add_loop_test(c, starved_worker, 0, 2);
+	tcase_add_test(c, assists_do_not_last);
+	tcase_add_test(c, room_follows_cost);
 	tcase_add_test(c, zero_live);
 	tcase_add_test(c, limit_reached);
 	tcase_add_test(c, no_percent_no_goal);

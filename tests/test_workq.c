@@ -20,7 +20,7 @@ START_TEST(packets_come_and_go)
 	ck_assert_ptr_nonnull(p);
 	ck_assert_uint_eq(p->cap, 8);
 	p->entry[p->n++] = 16;
-	sm__workq_put(&q, 0, p);
+	sm__workq_put(&q, 0, p, false);
 	ck_assert_uint_eq(sm__workq_queued(&q), 1);
 	ck_assert(!sm__workq_is_drained(&q));
 	other = sm__workq_get(&q, 0, 0, &from);
@@ -28,7 +28,7 @@ START_TEST(packets_come_and_go)
 	ck_assert_uint_eq(from, 0);
 	ck_assert(!sm__workq_is_drained(&q)); /* we are active */
 	sm__workq_recycle(&q, p);
-	sm__workq_leave(&q);
+	sm__workq_leave(&q, false);
 	ck_assert(sm__workq_is_drained(&q));
 	sm__workq_wait_drained(&q);
 	sm__workq_fini(&q);
@@ -69,7 +69,7 @@ START_TEST(nearest_node_first)
 		struct sm_packet *p = sm__workq_empty(&q);
 
 		p->entry[p->n++] = 8 * (i + 1);
-		sm__workq_put(&q, i, p);
+		sm__workq_put(&q, i, p, false);
 	}
 	for (unsigned i = 0; i < 4; i++) {
 		struct sm_packet *p = sm__workq_get(&q, 0, 0, &from);
@@ -78,7 +78,7 @@ START_TEST(nearest_node_first)
 		ck_assert_uint_eq(p->entry[0], 8 * (expect[i] + 1));
 		sm__workq_recycle(&q, p);
 	}
-	sm__workq_leave(&q);
+	sm__workq_leave(&q, false);
 	sm__workq_fini(&q);
 	memset(&cfg, 0, sizeof(cfg));
 }
@@ -90,7 +90,7 @@ static void put_from(uint32_t l3, uintptr_t entry)
 
 	p->entry[p->n++] = entry;
 	p->l3 = l3;
-	sm__workq_put(&q, 0, p);
+	sm__workq_put(&q, 0, p, false);
 }
 
 /* The latest packet of the own L3, else the latest of all. */
@@ -118,7 +118,7 @@ START_TEST(own_l3_first)
 	}
 	ck_assert_ptr_null(sm__workq_get(&q, 0, 1, &from));
 	ck_assert_uint_eq(sm__workq_queued(&q), 0);
-	sm__workq_leave(&q);
+	sm__workq_leave(&q, false);
 	sm__workq_fini(&q);
 }
 END_TEST
@@ -137,7 +137,7 @@ static void *breed(void *arg)
 		sm__workq_enter(&q);
 		p = sm__workq_get(&q, (unsigned)(uintptr_t)arg % 2, 0, &from);
 		if (p == NULL) {
-			sm__workq_leave(&q);
+			sm__workq_leave(&q, false);
 			if (sm__workq_is_drained(&q))
 				return NULL;
 			continue;
@@ -154,10 +154,10 @@ static void *breed(void *arg)
 				abort();
 			kids->entry[kids->n++] = n - 1;
 			kids->entry[kids->n++] = n - 1;
-			sm__workq_put(&q, (unsigned)n % 2, kids);
+			sm__workq_put(&q, (unsigned)n % 2, kids, false);
 		}
 		sm__workq_recycle(&q, p);
-		sm__workq_leave(&q);
+		sm__workq_leave(&q, false);
 	}
 }
 
@@ -170,7 +170,7 @@ START_TEST(drained_means_drained)
 	processed = 0;
 	p = sm__workq_empty(&q);
 	p->entry[p->n++] = BREED;
-	sm__workq_put(&q, 0, p);
+	sm__workq_put(&q, 0, p, false);
 	for (long i = 0; i < 4; i++)
 		pthread_create(&t[i], NULL, breed, (void *)i);
 	sm__workq_wait_drained(&q);

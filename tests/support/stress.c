@@ -106,7 +106,7 @@ struct sm_gc *sm_stress_gc(const struct sm_stress *s, bool vary, const char *key
 
 	sm_rng_seed(&r, s->seed, 77777);
 	sm_gc_config_init(&cfg);
-	sm_stress_set(&cfg, "gc.verify=1,gc.min_heap=256k,heap.reserve=4g,gc.workers=1");
+	sm_stress_set(&cfg, "gc.verify=1,gc.min_heap=256k,gc.room=1,heap.reserve=4g,gc.workers=1");
 	if (vary)
 		variant = variants[sm_rng_below(&r, sizeof(variants) / sizeof(variants[0]))];
 	sm_stress_set(&cfg, variant);
