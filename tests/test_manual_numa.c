@@ -416,6 +416,7 @@ START_TEST(pages_are_where_their_threads_were)
 		return;
 	}
 	configure("cache.mode", modes[_i]);
+	sm_free(sm_malloc(1)); /* makes the heap: no cache can be asked for before */
 	ck_assert_int_eq(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
 	for (int cpu = 0; cpu < CPU_SETSIZE && cpu < SM_MAX_CPUS; cpu++) {
 		if (!CPU_ISSET(cpu, &allowed))
