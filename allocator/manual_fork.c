@@ -9,11 +9,22 @@
 #include "allocator/manual_internal.h"
 #include "allocator/meta.h"
 
+/*
+ * Registered before there is a heap, and `making` is held over the fork: a child forked while another thread is making
+ * the heap would wait for ever for a lock whose holder it does not have. `made` cannot change meanwhile.
+ */
+static bool made(void)
+{
+	return sm_load_relaxed(&sm__manual.made);
+}
+
 static void prepare(void)
 {
 	struct sm_manual *g = &sm__manual;
 
 	sm__manual_making_lock();
+	if (!made())
+		return;
 	sm_lock_acquire(&g->lock);
 	sm_lock_acquire(&g->heap->bins_lock);
 	if (g->percpu)
@@ -25,7 +36,7 @@ static void prepare(void)
 	sm__meta_fork_prepare(g->heap);
 }
 
-static void parent(void)
+static void parent_locks(void)
 {
 	struct sm_manual *g = &sm__manual;
 
@@ -38,10 +49,16 @@ static void parent(void)
 		sm_lock_release(&g->budget_lock);
 	sm_lock_release(&g->heap->bins_lock);
 	sm_lock_release(&g->lock);
+}
+
+static void parent(void)
+{
+	if (made())
+		parent_locks();
 	sm__manual_making_unlock();
 }
 
-static void child(void)
+static void child_locks(void)
 {
 	struct sm_manual *g = &sm__manual;
 
@@ -65,6 +82,12 @@ static void child(void)
 	sm_lock_init(&g->heap->bins_lock, SM_RANK_BINS);
 	sm_lock_release(&g->lock);
 	sm_lock_init(&g->lock, SM_RANK_CACHES);
+}
+
+static void child(void)
+{
+	if (made())
+		child_locks();
 	sm__manual_making_unlock();
 }
 

@@ -216,18 +216,20 @@ static bool make_heap(struct sm_manual *g)
 
 static SM_COLD bool make_heap_once(void)
 {
-	bool ready, first;
+	bool ready;
 
 	sm_lock_acquire(&making);
 	ready = sm_load_relaxed(&sm__manual.made);
-	first = !ready && make_heap(&sm__manual);
-	ready |= first;
+	ready = ready || make_heap(&sm__manual);
 	sm_store_release(&sm__manual.made, ready);
 	sm_lock_release(&making);
-	/* Out of the lock: it may allocate, through us. */
-	if (first)
-		sm__manual_fork_init();
 	return ready;
+}
+
+/* Here and not beside the handlers: an archive's member that nobody calls is not linked. */
+static __attribute__((constructor)) void register_fork_handlers(void)
+{
+	sm__manual_fork_init();
 }
 
 void sm__manual_making_lock(void)
