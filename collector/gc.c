@@ -256,6 +256,7 @@ static void pace(struct sm_gc *gc, struct sm_cycle *c)
 	pc.scan = c->n.scan_bytes;
 	pc.roots = stack_bytes(gc) + sm__roots_bytes(gc);
 	c->assist_ns = sm_load_relaxed(&gc->assist_ns);
+	c->assist_cpu_ns = sm_load_relaxed(&gc->assist_cpu_ns);
 	if (wall > 0)
 		pc.utilization = (double)(c->worker_ns + c->assist_ns) / (wall * (double)(cpus ? cpus : 1));
 	if (cpu > gc->cpu_at_end)
@@ -390,6 +391,7 @@ static void run_cycle(struct sm_gc *gc)
 	c->start = sm__now_ns();
 	c->why = sm_load_relaxed(&gc->asked) ? "heap" : "asked";
 	sm_store_relaxed(&gc->assist_ns, 0);
+	sm_store_relaxed(&gc->assist_cpu_ns, 0);
 	sm_store_relaxed(&gc->assist_bytes, 0);
 	sm_store_relaxed(&gc->scan_done, 0);
 	sm__marker_here(&gc->marker);

@@ -34,8 +34,9 @@ struct sm_cycle {
 	uint64_t start, marking, marked, off, swept; /* times */
 	size_t heap_before, heap_marked, heap_after, goal, trigger, allocated_during;
 	struct sm_mark_counts n;
-	uint64_t worker_ns, assist_ns;
-	unsigned rounds; /* of termination */
+	uint64_t worker_ns, assist_ns; /* CPU time; time on the clock */
+	uint64_t assist_cpu_ns;	       /* with gc.trace=1 */
+	unsigned rounds;	       /* of termination */
 	const char *why;
 };
 
@@ -67,8 +68,9 @@ struct sm_gc {
 	_Atomic(uint32_t) overflowed;
 	_Atomic(uint32_t) asked; /* a cycle has been asked for by the trigger */
 	_Atomic(uint64_t) assist_ns, assist_bytes;
-	_Atomic(uint64_t) scan_done; /* bytes scanned in this cycle, in steps */
-	_Atomic(uint64_t) swept;     /* spans swept in this cycle, by whomever */
+	_Atomic(uint64_t) assist_cpu_ns; /* with gc.trace=1: reading that clock costs a system call */
+	_Atomic(uint64_t) scan_done;	 /* bytes scanned in this cycle, in steps */
+	_Atomic(uint64_t) swept;	 /* spans swept in this cycle, by whomever */
 
 	struct sm_workq workq;
 

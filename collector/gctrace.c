@@ -31,7 +31,7 @@ void sm__trace_cycle(struct sm_gc *gc, const struct sm_cycle *c, unsigned long s
 		     seq, c->why, MS(c->marking - c->start), MS(c->marked - c->marking),
 		     MS(c->off - c->marked), MS(c->swept - c->off), MIB(c->heap_before),
 		     MIB(c->heap_before + c->allocated_during), MIB(c->heap_marked), MIB(c->goal),
-		     (unsigned long long)c->n.objects, MS(c->worker_ns), MS(c->assist_ns), c->rounds,
+		     (unsigned long long)c->n.objects, MS(c->worker_ns), MS(c->assist_cpu_ns), c->rounds,
 		     (unsigned long long)c->n.steals_l3, (unsigned long long)c->n.steals_node,
 		     (unsigned long long)c->n.steals_across,
 		     scanned ? 100.0 * (double)(scanned - c->n.away) / (double)scanned : 100.0,

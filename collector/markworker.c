@@ -230,7 +230,8 @@ static void assist_slice(struct sm_mutator *m, uint64_t want)
 {
 	struct sm_gc *gc = m->gc;
 	struct sm_marker *k = &m->priv->marker;
-	uint64_t before = k->n.objects, t0 = sm__now_ns(), done;
+	uint64_t before = k->n.objects, t0 = sm__now_ns(), cpu0 = gc->config.trace ? sm__thread_ns() : 0,
+		 done;
 
 	if (sm__workq_queued(&gc->workq) == 0) {
 		/* All that is grey is in the hands of workers: one that looks up leaves some here. */
@@ -249,6 +250,8 @@ static void assist_slice(struct sm_mutator *m, uint64_t want)
 	m->priv->credit += (int64_t)done;
 	sm_fetch_add_relaxed(&gc->assist_bytes, done);
 	sm_fetch_add_relaxed(&gc->assist_ns, sm__now_ns() - t0);
+	if (SM_UNLIKELY(gc->config.trace))
+		sm_fetch_add_relaxed(&gc->assist_cpu_ns, sm__thread_ns() - cpu0);
 	sm_phase_leave(SM_PHASE_ASSIST);
 	sm__stall(m, SM_STALL_ASSIST, t0);
 }
