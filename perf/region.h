@@ -51,7 +51,8 @@ struct sm_region_cost {
 	double ns_per_light_change;	/* ... of a light region */
 	double instructions_per_change; /* user-mode instructions, NAN when they are not counted */
 	uint64_t changes, light_changes;
-	double share;		/* of the thread's time, estimated: changes x cost / total */
+	uint64_t total_ns;	/* the thread's time in all regions */
+	double share;		/* of total_ns, estimated: changes x cost / total */
 	enum sm_read_mode mode; /* how hardware events are read (none: there are none) */
 	uint64_t dropped;	/* enters or leaves ignored: from signal handlers, or leave without enter */
 };

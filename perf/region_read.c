@@ -162,6 +162,7 @@ void sm_region_cost(const struct sm_region_thread *t, struct sm_region_cost *out
 	out->light_changes = sm__get(&t->light_changes);
 	out->mode = t->mode;
 	out->dropped = sm__get(&t->dropped);
+	out->total_ns = total.ns;
 	if (total.ns)
 		out->share =
 			((double)out->changes * t->ns_change + (double)out->light_changes * t->ns_light) /

@@ -257,17 +257,28 @@ static int collect_rows(const struct sm_counting *c, struct sm_sample *sample, d
 	return err;
 }
 
-/* The cost of reading, as the worst thread has it. */
+/*
+ * The cost of reading, as the worst thread has it. A thread that ran for less than a hundredth of the longest one's
+ * time (a scavenger that woke once) says nothing about the run: half of next to nothing is nothing.
+ */
 static int collect_cost(const struct sm_counting *c, struct sm_sample *sample)
 {
 	struct sm_region_cost cost, worst = {0};
+	uint64_t longest = 0;
 	int err;
 
 	for (const struct sm_counted *t = c->threads; t != NULL; t = t->next) {
 		if (t->regions == NULL)
 			continue;
 		sm_region_cost(t->regions, &cost);
-		if (cost.share >= worst.share)
+		longest = cost.total_ns > longest ? cost.total_ns : longest;
+	}
+
+	for (const struct sm_counted *t = c->threads; t != NULL; t = t->next) {
+		if (t->regions == NULL)
+			continue;
+		sm_region_cost(t->regions, &cost);
+		if (cost.total_ns >= longest / 100 && cost.share >= worst.share)
 			worst = cost;
 	}
 	err = sm_sample_add_double(sample, "counting_share", worst.share, "");
@@ -285,10 +296,11 @@ static int collect_cost(const struct sm_counting *c, struct sm_sample *sample)
 	else if (err == 0)
 		err = sm_sample_add_int(sample, "counting_in_user_space", worst.mode == SM_READ_USER, "");
 	if (worst.share > 0.02)
-		sm__run_warn(c->run,
-			     "reading the counters took %.1f%% of a thread's time (%.0f ns a phase change, "
-			     "mode %s)\n",
-			     worst.share * 100, worst.ns_per_change, sm_read_mode_name(worst.mode));
+		sm__run_warn(
+			c->run,
+			"reading the counters took %.1f%% of a thread's time (%.0f ns a phase change, %s)\n",
+			worst.share * 100, worst.ns_per_change,
+			worst.mode == SM_READ_NONE ? "software events alone" : sm_read_mode_name(worst.mode));
 	return err;
 }
 
