@@ -19,6 +19,7 @@
 #include "allocator/os.h"
 #include "tests/support/faketree.h"
 #include "tests/support/run.h"
+#include "tests/support/scale.h"
 
 #define MANY 20000
 
@@ -75,7 +76,8 @@ static unsigned node_of(const void *p)
 static void take(unsigned n, size_t size)
 {
 	for (unsigned i = 0; i < n; i++)
-		ck_assert_ptr_nonnull(objects[i] = sm_malloc(size));
+		if ((objects[i] = sm_malloc(size)) == NULL) /* an assertion writes to a pipe each time */
+			ck_abort_msg("object %u of %zu bytes: no memory", i, size);
 }
 
 static void give(unsigned n)
@@ -291,11 +293,12 @@ static void *exchange(void *arg)
 {
 	unsigned seed = (unsigned)(uintptr_t)arg;
 
-	for (unsigned i = 0; i < 200000; i++) {
+	for (unsigned long i = 0, n = sm_test_scaled(200000); i < n; i++) {
 		size_t size = 1 + (size_t)rand_r(&seed) % (i % 100 ? 500 : 40000);
 		unsigned char *p = sm_malloc(size), *q;
 
-		ck_assert_ptr_nonnull(p);
+		if (p == NULL)
+			ck_abort_msg("%zu bytes: no memory", size);
 		p[0] = p[size - 1] = (unsigned char)i;
 		q = sm_exchange_acqrel(&slots[(unsigned)rand_r(&seed) % 512], p);
 		sm_free(q);

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 PLACES = "locality topology placement pin numa pageheap mark_near mark_nodes rseq stress_graph stress_migrate"
 # What takes long where page faults and threads are emulated: not part of a quick run.
 HEAVY = ("test_scavenge test_cache test_malloc test_pagefail test_heap test_large test_stack test_span test_sizeclass "
-         "stress_memory test_handshake test_fork test_gcfail test_memfail test_manual_numa")
+         "stress_memory test_handshake test_fork test_gcfail test_memfail")
 
 
 @dataclass
