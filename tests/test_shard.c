@@ -1,5 +1,6 @@
 /* Lists of freed objects, apart by who gave them (manual_shard.c). */
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -9,6 +10,7 @@
 #include "allocator/malloc.h"
 #include "allocator/manual_internal.h"
 #include "tests/support/run.h"
+#include "tests/support/scale.h"
 
 #define OBJECTS 60000 /* of 32 bytes: about 120 lists */
 #define ROUNDS	20
@@ -59,6 +61,28 @@ static void *own(void *arg)
 	return NULL;
 }
 
+/*
+ * This thread and those it makes stay on the node with most CPUs: a thread that moves to another node gets that node's
+ * memory, not its own objects. False when no node has two CPUs.
+ */
+static bool stay_on_one_node(void)
+{
+	const struct sm_heap_config *cfg = &sm_malloc_heap()->config;
+	unsigned cpus[SM_MAX_NODES] = {0}, most = 0;
+	cpu_set_t allowed, stay;
+
+	ck_assert_int_eq(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+	for (int c = 0; c < CPU_SETSIZE && c < SM_MAX_CPUS; c++)
+		if (CPU_ISSET(c, &allowed) && ++cpus[cfg->cpu_node[c]] > cpus[most])
+			most = cfg->cpu_node[c];
+	CPU_ZERO(&stay);
+	for (int c = 0; c < CPU_SETSIZE && c < SM_MAX_CPUS; c++)
+		if (CPU_ISSET(c, &allowed) && cfg->cpu_node[c] == most)
+			CPU_SET(c, &stay);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(stay), &stay), 0);
+	return cpus[most] >= 2;
+}
+
 START_TEST(threads_get_their_own_objects_back)
 {
 	struct owner o[2];
@@ -66,7 +90,7 @@ START_TEST(threads_get_their_own_objects_back)
 	uintptr_t *live = calloc(4 * OBJECTS, sizeof(*live));
 
 	ck_assert_ptr_nonnull(sm_malloc_heap());
-	if (sm__manual.nshards < 2) {
+	if (sm__manual.nshards < 2 || !stay_on_one_node()) {
 		printf("one CPU, one shard: nothing to keep apart\n");
 		return;
 	}
@@ -113,19 +137,20 @@ START_TEST(what_another_thread_frees_is_used_again)
 	struct sm_pageheap_stats before, after;
 	pthread_t t;
 
-	handed = 1000;
+	handed = 100 + (int)sm_test_scaled(900);
 	pthread_barrier_init(&in_step, NULL, 2);
 	ck_assert_int_eq(pthread_create(&t, NULL, consume, NULL), 0);
 	for (int round = 0; round < handed; round++) {
 		for (int i = 0; i < BATCH; i++)
-			ck_assert_ptr_nonnull(batch[i] = sm_malloc(64));
+			if ((batch[i] = sm_malloc(64)) == NULL) /* an assertion writes to a pipe each time */
+				ck_abort_msg("round %d: no memory", round);
 		if (round == 50)
 			sm__pageheap_stats(sm_malloc_heap(), 0, &before);
 		pthread_barrier_wait(&in_step);
 		pthread_barrier_wait(&in_step);
 	}
 	pthread_join(t, NULL);
-	/* 950 rounds of 256 KB went through since: not a quarter of a round's memory more than then. */
+	/* 50 rounds or many more of 256 KB went through since: not a quarter of a round's memory more than then. */
 	sm__pageheap_stats(sm_malloc_heap(), 0, &after);
 	ck_assert_uint_le(after.in_use_bytes, before.in_use_bytes + BATCH * 64 / 4);
 	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
@@ -139,7 +164,7 @@ static void *storm(void *arg)
 	unsigned seed = (unsigned)(uintptr_t)arg;
 	static _Atomic(void *) shared[512]; /* threads free each other's */
 
-	for (int i = 0; i < 300000; i++) {
+	for (int i = 0, n = (int)sm_test_scaled(300000); i < n; i++) {
 		void *p = sm_malloc(16 + (unsigned)rand_r(&seed) % 200);
 
 		sm_free(sm_exchange_acqrel(&shared[rand_r(&seed) % 512], p));
@@ -192,6 +217,7 @@ START_TEST(a_depot_keeps_at_most_half_of_a_class)
 	void **p = calloc(OBJECTS, sizeof(*p));
 	pthread_t t;
 
+	(void)stay_on_one_node(); /* a depot is a node's, and so is its bound */
 	for (int i = 0; i < 4; i++) {
 		ck_assert_int_eq(pthread_create(&t, NULL, fill_and_empty, p), 0);
 		pthread_join(t, NULL);
