@@ -192,6 +192,9 @@ void sm__workq_kick(struct sm_workq *q)
 
 void sm__workq_wait_drained(struct sm_workq *q)
 {
+	uint64_t look = SM_WORKQ_LOOK_NS;
+	unsigned looks = 0;
+
 	while (!sm__workq_is_drained(q)) {
 		uint32_t seq = sm__event_prepare(&q->drained);
 
@@ -200,6 +203,11 @@ void sm__workq_wait_drained(struct sm_workq *q)
 			break;
 		}
 		sm__workq_kick(q);
-		sm__event_wait(&q->drained, seq, SM_WORKQ_LOOK_NS);
+		/* Each look takes a CPU from a worker: seldom, while none of them is parked in long marking. */
+		if (sm_load_seqcst(&q->parked) != 0)
+			look = SM_WORKQ_LOOK_NS;
+		else if (++looks > 8 && look < SM_WORKQ_LOOK_MAX_NS)
+			look *= 2;
+		sm__event_wait(&q->drained, seq, look);
 	}
 }

@@ -15,8 +15,8 @@
  * Who wakes whom. A worker that puts a packet wakes one that is parked. A mutator wakes nobody, neither with a
  * packet nor when it leaves: a thread that it wakes is likely to be put on its own CPU, the others being busy with
  * the collector, and takes its place for a time slice of milliseconds. The control thread looks after the queues
- * instead: while it waits for them to be drained it comes by every SM_WORKQ_LOOK_NS and wakes workers if packets
- * lie there.
+ * instead: while it waits for them to be drained it comes by every SM_WORKQ_LOOK_NS, less often the longer all workers
+ * are busy, and wakes workers if packets lie there.
  *
  * Bounded. Packets come from chunks up to a limit in bytes; past it sm__workq_empty returns NULL and the
  * caller takes the overflow path (mark.c).
@@ -101,7 +101,8 @@ SM_INLINE bool sm__workq_is_drained(struct sm_workq *q)
 }
 /* Wakes parked workers if there are packets. */
 void sm__workq_kick(struct sm_workq *q);
-#define SM_WORKQ_LOOK_NS 100000
+#define SM_WORKQ_LOOK_NS     100000
+#define SM_WORKQ_LOOK_MAX_NS 1600000
 /* Control thread only; looks after packets that mutators put meanwhile. */
 void sm__workq_wait_drained(struct sm_workq *q);
 
