@@ -171,9 +171,8 @@ struct loop {
 	size_t bytes;
 	struct sm_span *spans;
 	const struct sm_layout *pointer_free;
-	uintptr_t *next, *first,
-		*limit; /* the packet being filled, and the one being emptied: as in the marker */
-	uintptr_t *take, *take_first;
+	uintptr_t *next, *limit;	     /* the packet being filled, as in the marker */
+	uintptr_t *take, *take_first;	     /* the one being emptied */
 	uint64_t pushed, leaves, leaf_bytes; /* marked here: objects with pointers, and without */
 	uint64_t scanned, scan_bytes;
 };
@@ -181,7 +180,6 @@ struct loop {
 SM_INLINE void loop_load(struct loop *l, const struct sm_marker *k)
 {
 	l->next = k->next;
-	l->first = k->first;
 	l->limit = k->limit;
 	l->take = k->take;
 	l->take_first = k->take_first;
