@@ -53,12 +53,33 @@ SM_API void sm__lock_wake(struct sm_lock *l);
 SM_API void sm__lock_check_acquire(const struct sm_lock *l);
 SM_API void sm__lock_check_release(const struct sm_lock *l);
 SM_API void sm__lock_note_try(const struct sm_lock *l);
+/*
+ * Around fork a thread takes the locks of one heap after the other, each heap's in order of rank. Sealing sets the record
+ * of the heap just taken aside, so that the next heap's begins afresh; no thread waits for one heap's lock inside
+ * another's but the forking one and a collector that calls malloc, which comes in the same order. While anything is sealed
+ * locks not in the record may be released.
+ */
+SM_API void sm__lock_check_seal(void);
+SM_API void sm__lock_check_unseal(void);
 
 #if defined(SM_HOSTILE) || defined(SM_DEBUG)
 #define SM_LOCK_CHECKS 1
 #else
 #define SM_LOCK_CHECKS 0
 #endif
+
+/* One heap's locks are all held over a fork; one heap's locks are released again. */
+SM_INLINE void sm_lock_fork_seal(void)
+{
+	if (SM_LOCK_CHECKS)
+		sm__lock_check_seal();
+}
+
+SM_INLINE void sm_lock_fork_unseal(void)
+{
+	if (SM_LOCK_CHECKS)
+		sm__lock_check_unseal();
+}
 
 SM_INLINE void sm_lock_init(struct sm_lock *l, enum sm_lock_rank rank)
 {

@@ -18,13 +18,10 @@ static bool made(void)
 	return sm_load_relaxed(&sm__manual.made);
 }
 
-static void prepare(void)
+static void prepare_locks(void)
 {
 	struct sm_manual *g = &sm__manual;
 
-	sm__manual_making_lock();
-	if (!made())
-		return;
 	sm_lock_acquire(&g->lock);
 	sm_lock_acquire(&g->heap->bins_lock);
 	if (g->percpu)
@@ -34,6 +31,14 @@ static void prepare(void)
 		sm_lock_acquire(&g->depots[i].lock);
 	sm__pageheap_fork_prepare(g->heap);
 	sm__meta_fork_prepare(g->heap);
+}
+
+static void prepare(void)
+{
+	sm__manual_making_lock();
+	if (made())
+		prepare_locks();
+	sm_lock_fork_seal();
 }
 
 static void parent_locks(void)
@@ -56,6 +61,7 @@ static void parent(void)
 	if (made())
 		parent_locks();
 	sm__manual_making_unlock();
+	sm_lock_fork_unseal();
 }
 
 static void child_locks(void)
@@ -89,6 +95,7 @@ static void child(void)
 	if (made())
 		child_locks();
 	sm__manual_making_unlock();
+	sm_lock_fork_unseal();
 }
 
 void sm__manual_fork_init(void)

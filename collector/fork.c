@@ -73,6 +73,7 @@ static void take_all(struct sm_gc *gc)
 	each_central(h, take_unrecorded);
 	sm__pageheap_fork_prepare(h);
 	sm__meta_fork_prepare(h);
+	sm_lock_fork_seal();
 }
 
 /* The child's page heap releases its locks in sm__pageheap_fork_child. */
@@ -167,8 +168,10 @@ static void prepare(void)
 
 static void parent(void)
 {
-	for (struct sm_gc *gc = list; gc; gc = gc->next)
+	for (struct sm_gc *gc = list; gc; gc = gc->next) {
 		drop_all(gc, false);
+		sm_lock_fork_unseal();
+	}
 	drop_unrecorded(&list_lock);
 }
 
@@ -178,6 +181,7 @@ static void child(void)
 		/* Dropped before they are reset, for the record that debug builds keep. */
 		drop_all(gc, true);
 		reset_locks(gc);
+		sm_lock_fork_unseal();
 		settle(gc);
 	}
 	sm_store_relaxed(&list_lock.word, 0);

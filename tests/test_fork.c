@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "allocator/malloc.h"
 #include "allocator/stack.h"
 #include "collector/gc_priv.h"
 #include "tests/support/gctest.h"
@@ -242,6 +243,40 @@ START_TEST(on_many_nodes)
 }
 END_TEST
 
+/* The locks of two collected heaps and malloc's are held at once: each heap's in its own order. */
+START_TEST(many_heaps)
+{
+	struct sm_gc *other;
+	struct sm_mutator *m, *n;
+	void *before = sm_malloc(100);
+	int status;
+	pid_t pid;
+
+	gc = GCTEST("gc.min_heap=1m");
+	other = GCTEST("gc.min_heap=1m");
+	m = sm_mutator_attach(gc);
+	n = sm_mutator_attach(other);
+	for (int round = 0; round < 3; round++) {
+		pid = fork();
+		if (pid == 0) {
+			alarm(20);
+			sm_free(before);
+			_exit(sm_new_bytes(m, 100) && use_large(m) && sm_new_bytes(n, 100) && use_large(n) &&
+					      sm_malloc(100)
+				      ? 0
+				      : 1);
+		}
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_int_eq(status, 0);
+		ck_assert(sm_new_bytes(m, 100) && sm_new_bytes(n, 100));
+	}
+	sm_free(before);
+	sm_mutator_detach(n);
+	sm_gc_destroy(other);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("fork");
@@ -251,6 +286,7 @@ int main(void)
 	tcase_add_loop_test(c, in_any_phase, 0, sizeof(cases) / sizeof(cases[0]));
 	tcase_add_test(c, while_blocked);
 	tcase_add_test(c, on_many_nodes);
+	tcase_add_test(c, many_heaps);
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
 }

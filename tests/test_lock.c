@@ -133,6 +133,42 @@ START_TEST(a_tried_lock_counts_as_held)
 }
 END_TEST
 
+/* Around fork one heap's locks come after another's of any rank; within a heap the order holds as ever. */
+START_TEST(a_sealed_record_begins_afresh)
+{
+	sm__lock_check_acquire(&inner[0]);
+	sm__lock_check_seal();
+	sm__lock_check_acquire(&outer);
+	sm__lock_check_seal();
+	sm__lock_check_release(&outer);
+	sm__lock_check_unseal();
+	sm__lock_check_release(&inner[0]);
+	sm__lock_check_unseal();
+	sm__lock_check_acquire(&outer);
+	sm__lock_check_acquire(&inner[0]);
+	sm__lock_check_release(&inner[0]);
+	sm__lock_check_release(&outer);
+}
+END_TEST
+
+START_TEST(order_holds_after_a_seal)
+{
+	sm__lock_check_acquire(&inner[0]);
+	sm__lock_check_seal();
+	sm__lock_check_acquire(&inner[1]);
+	sm__lock_check_acquire(&outer);
+}
+END_TEST
+
+START_TEST(unsealed_locks_must_be_held)
+{
+	sm__lock_check_acquire(&inner[0]);
+	sm__lock_check_seal();
+	sm__lock_check_unseal();
+	sm__lock_check_release(&inner[0]);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("lock");
@@ -149,6 +185,9 @@ int main(void)
 	tcase_add_test_raise_signal(t, taking_twice_aborts, SIGABRT);
 	tcase_add_test_raise_signal(t, releasing_what_is_not_held_aborts, SIGABRT);
 	tcase_add_test_raise_signal(t, a_tried_lock_counts_as_held, SIGABRT);
+	tcase_add_test(t, a_sealed_record_begins_afresh);
+	tcase_add_test_raise_signal(t, order_holds_after_a_seal, SIGABRT);
+	tcase_add_test_raise_signal(t, unsealed_locks_must_be_held, SIGABRT);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
