@@ -14,6 +14,9 @@
  *     The page heap's locks (pool of stacks, the scavenger's batch, every node's) come after the central lists and
  *     before the metadata's: no free block, bitmap or large object's span is half carved in the copy. What another
  *     thread had taken out and not yet published belongs to nobody in the child: lost, not broken;
+ *   - the markers of the control thread and of the workers were copied in the middle of whatever those did, without a lock:
+ *     what they hold means nothing, and their packets may be in a list as well. The forking thread's own marker is at
+ *     rest: a proxy that acts for a blocked mutator does so under mutators_lock;
  *   - the cycle is abandoned. Before the sweep generation advanced, nobody will ever sweep, so mark bits do
  *     not matter any more. After, all marks are final, and refills may go on sweeping; the mutator gives
  *     its windows back as the RETIRE handshake would have had it do.
@@ -149,6 +152,12 @@ static void settle(struct sm_gc *gc)
 	}
 	gc->mutators = NULL;
 	gc->nmutators = 0;
+	sm__marker_abandon(&gc->marker);
+	sm__marker_abandon(&gc->root_marker);
+	for (unsigned i = 0; gc->workers && i < gc->nall_workers; i++) {
+		if (gc->workers[i].started)
+			sm__marker_abandon(&gc->workers[i].marker);
+	}
 	gc->view = (struct sm_view){0};
 	gc->hs.stopping = false;
 	gc->roots.marking = false;

@@ -39,6 +39,19 @@ void sm__marker_fini(struct sm_marker *k)
 	free(k->out);
 }
 
+/*
+ * A packet that the thread was handing over may lie in a queue or on the free list already: to give it back would put it
+ * there twice. All packets go with the queues' chunks (sm__workq_fini), so nothing is lost but room.
+ */
+void sm__marker_abandon(struct sm_marker *k)
+{
+	k->packet = k->taking = NULL;
+	k->first = k->next = k->limit = NULL;
+	k->take_first = k->take = NULL;
+	for (unsigned n = 0; k->out && n < k->gc->nnodes; n++)
+		k->out[n] = NULL;
+}
+
 void sm__marker_here(struct sm_marker *k)
 {
 	const struct sm_gc_config *c = &k->gc->config;

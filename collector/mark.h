@@ -62,7 +62,10 @@ struct sm_marker {
 
 /* -ENOMEM. */
 int sm__marker_init(struct sm_marker *k, struct sm_gc *gc, unsigned node);
+/* Precondition: it holds no entries. */
 void sm__marker_fini(struct sm_marker *k);
+/* In a forked child, where the thread that used it is not: whatever it was in the middle of, it holds nothing any more. */
+void sm__marker_abandon(struct sm_marker *k);
 /* From now on the marker serves the node of the CPU it runs on. Precondition: it holds no entries. */
 void sm__marker_here(struct sm_marker *k);
 

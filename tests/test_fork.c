@@ -195,6 +195,58 @@ START_TEST(in_any_phase)
 }
 END_TEST
 
+/* Marks as a marker does that is copied in the middle: entries in both packets and in those for other nodes. */
+static void leave_half_done(struct sm_marker *k)
+{
+	for (unsigned i = 0; i < 3; i++)
+		sm__mark_push_entry(k, 8);
+	k->taking = sm__workq_empty(&gc->workq);
+	k->take_first = k->taking->entry;
+	k->take = k->take_first + 1;
+	if (k->out)
+		k->out[1] = k->packet;
+}
+
+static void make_whole(struct sm_marker *k)
+{
+	k->next = k->first;
+	k->take = k->take_first;
+	if (k->out)
+		k->out[1] = NULL;
+}
+
+/* The child ends the heap, though nobody will ever finish what the collector's threads were doing when it was copied. */
+START_TEST(markers_half_done)
+{
+	struct sm_mutator *m;
+	void **mine;
+	int status;
+	pid_t pid;
+
+	gc = GCTEST("gc.workers=2", "gc.min_heap=64m"); /* no cycle begins by itself */
+	ck_assert_int_eq(sm_root_add(gc, shared, 64), 0);
+	m = sm_mutator_attach(gc);
+	mine = sm_new(m, sm_type_prefix(gc, 64, 4));
+	mine[5] = (void *)0x1234;
+	leave_half_done(&gc->marker);
+	leave_half_done(&gc->root_marker);
+	leave_half_done(&gc->workers[1].marker);
+	pid = fork();
+	if (pid == 0) {
+		alarm(60);
+		_exit(use_heap(m, mine));
+	}
+	ck_assert_int_gt(pid, 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	make_whole(&gc->marker);
+	make_whole(&gc->root_marker);
+	make_whole(&gc->workers[1].marker);
+	sm_root_remove(gc, shared);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
 START_TEST(while_blocked)
 {
 	struct sm_mutator *m;
@@ -284,6 +336,7 @@ int main(void)
 
 	tcase_set_timeout(c, 100);
 	tcase_add_loop_test(c, in_any_phase, 0, sizeof(cases) / sizeof(cases[0]));
+	tcase_add_test(c, markers_half_done);
 	tcase_add_test(c, while_blocked);
 	tcase_add_test(c, on_many_nodes);
 	tcase_add_test(c, many_heaps);
