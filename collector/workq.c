@@ -32,6 +32,34 @@ static void order_nodes(struct sm_workq *q, const struct sm_heap_config *cfg)
 	}
 }
 
+/* Another chunk of packets onto the free list; free_lock held. 0 also at the limit, -ENOMEM when the system refuses. */
+static int grow_locked(struct sm_workq *q)
+{
+	size_t each = sm_align_up(sizeof(struct sm_packet) + q->cap * sizeof(uintptr_t), SM_CACHELINE);
+	size_t bytes = SM_CACHELINE + each * PACKETS_A_CHUNK;
+	struct sm_chunk *c;
+
+	if (q->bytes + bytes > q->limit)
+		bytes = SM_CACHELINE + each;
+	if (q->bytes + bytes > q->limit)
+		return 0;
+	c = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (c == MAP_FAILED)
+		return -ENOMEM;
+	c->next = q->chunks;
+	c->bytes = bytes;
+	q->chunks = c;
+	q->bytes += bytes;
+	for (size_t off = SM_CACHELINE; off + each <= bytes; off += each) {
+		struct sm_packet *p = (struct sm_packet *)((char *)c + off);
+
+		p->cap = q->cap;
+		p->next = q->free;
+		q->free = p;
+	}
+	return 0;
+}
+
 int sm__workq_init(struct sm_workq *q, const struct sm_heap_config *cfg, unsigned nnodes,
 		   size_t packet_entries, size_t limit_bytes)
 {
@@ -43,7 +71,9 @@ int sm__workq_init(struct sm_workq *q, const struct sm_heap_config *cfg, unsigne
 	sm_lock_init(&q->free_lock, (enum sm_lock_rank)SM_RANK_GC_PACKETS);
 	for (unsigned n = 0; n < nnodes; n++)
 		sm_lock_init(&q->node[n].lock, (enum sm_lock_rank)SM_RANK_GC_QUEUE);
-	return 0;
+	/* Some there are always, whatever the system refuses later. Without any, a cycle would be one long overflow: a look at
+	 * the whole heap for every few objects. */
+	return grow_locked(q);
 }
 
 void sm__workq_fini(struct sm_workq *q)
@@ -56,40 +86,13 @@ void sm__workq_fini(struct sm_workq *q)
 	}
 }
 
-/* Another chunk of packets onto the free list; free_lock held. Hostile builds get one packet at a time. */
-static void grow_locked(struct sm_workq *q)
-{
-	size_t each = sm_align_up(sizeof(struct sm_packet) + q->cap * sizeof(uintptr_t), SM_CACHELINE);
-	size_t bytes = SM_CACHELINE + each * PACKETS_A_CHUNK;
-	struct sm_chunk *c;
-
-	if (q->bytes + bytes > q->limit)
-		bytes = SM_CACHELINE + each;
-	if (q->bytes + bytes > q->limit)
-		return;
-	c = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (c == MAP_FAILED)
-		return;
-	c->next = q->chunks;
-	c->bytes = bytes;
-	q->chunks = c;
-	q->bytes += bytes;
-	for (size_t off = SM_CACHELINE; off + each <= bytes; off += each) {
-		struct sm_packet *p = (struct sm_packet *)((char *)c + off);
-
-		p->cap = q->cap;
-		p->next = q->free;
-		q->free = p;
-	}
-}
-
 struct sm_packet *sm__workq_empty(struct sm_workq *q)
 {
 	struct sm_packet *p;
 
 	sm_lock_acquire(&q->free_lock);
 	if (q->free == NULL)
-		grow_locked(q);
+		(void)grow_locked(q);
 	p = q->free;
 	if (p)
 		q->free = p->next;

@@ -70,11 +70,12 @@ struct sm_workq {
 	struct sm_workq_node node[SM_MAX_NODES];
 };
 
+/* With the first packets. -ENOMEM. */
 int sm__workq_init(struct sm_workq *q, const struct sm_heap_config *cfg, unsigned nnodes,
 		   size_t packet_entries, size_t limit_bytes);
 void sm__workq_fini(struct sm_workq *q);
 
-/* An empty packet, or NULL: the limit is reached. */
+/* An empty packet, or NULL: the limit is reached, or the system refuses more. */
 struct sm_packet *sm__workq_empty(struct sm_workq *q);
 void sm__workq_recycle(struct sm_workq *q, struct sm_packet *p);
 /* Queues a packet that has entries, giver and l3; wakes a parked worker unless quiet. */
