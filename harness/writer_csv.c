@@ -1,7 +1,8 @@
 /*
  * Tidy CSV (RFC 4180): one row for each metric of each thread and phase of each sample. A sample's own
  * results are rows without role and phase, of metric "wall_s", "ops", ..; a failed sample is one row of
- * metric "sample" whose status says how it ended.
+ * metric "sample" whose status says how it ended. `calibration` is "off" where spanmark doctor --calibrate found an event
+ * behind the value to count something else, and empty otherwise.
  *
  * `run` names the case: workload/param=value/.., then the settings that were not the default. A field of text that a
  * spreadsheet would take for a formula gets an apostrophe in front (OWASP, CSV injection).
@@ -14,7 +15,7 @@
 #include <string.h>
 
 static const char header[] = "run,rep,phase,role,thread,cpu,node,core_kind,backend,metric,event,value,unit,"
-			     "enabled_ns,running_ns,status,source\n";
+			     "enabled_ns,running_ns,status,source,calibration\n";
 
 static void put_text(FILE *out, const char *text, char end)
 {
@@ -126,7 +127,8 @@ static void put_metric(FILE *out, const char *run, const struct sm_record *rec,
 	put_text(out, m->unit, ',');
 	fprintf(out, "%llu,%llu,", (unsigned long long)m->enabled_ns, (unsigned long long)m->running_ns);
 	put_text(out, m->status, ',');
-	put_text(out, m->source, '\n');
+	put_text(out, m->source, ',');
+	put_text(out, m->doubt, '\n');
 }
 
 /* A row that belongs to the whole process. */
@@ -142,7 +144,7 @@ static void put_process(FILE *out, const char *run, const struct sm_record *rec,
 	put_text(out, unit, ',');
 	fputs(",,", out);
 	put_text(out, status, ',');
-	fputs("sw\n", out);
+	fputs("sw,\n", out);
 }
 
 static int put_record(FILE *out, const struct sm_record *rec)

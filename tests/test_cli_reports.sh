@@ -122,6 +122,7 @@ kept["calibration"] = [
 json.dump(kept, open("state/spanmark/calibration.json", "w"))
 PY
 "$cmd" run $small -C soft -f json -o off.json 2>err || bad "run: $(cat err)"
+"$cmd" run $small -C soft -f csv -o off.csv 2>err || bad "run: $(cat err)"
 "$cmd" run $small -C soft >off.txt 2>err || bad "run: $(cat err)"
 python3 - <<'PY' || fails=$((fails + 1))
 import json
@@ -135,6 +136,11 @@ for m in seen["ctx_switches"]:
     assert m["value"] is None and m["status"] == "not_counted", m
     assert "never counts" in m["reason"] or "light region" in m["reason"], m
 assert any("never counts" in m["reason"] for m in seen["ctx_switches"])
+import csv
+rows = [r for r in csv.DictReader(open("off.csv")) if r["event"]]
+assert {r["metric"] for r in rows if r["calibration"] == "off"} == {"minor_faults", "faults_per_op"}
+assert all(r["calibration"] in ("", "off") for r in rows)
+assert all(r["calibration"] == "off" for r in rows if r["metric"] in ("minor_faults", "faults_per_op"))
 PY
 grep -q "calibration found an event behind it off" off.txt || bad "the table does not explain its mark"
 grep -q "minor_faults under 'fresh pages' counted 50 where 100 were expected" off.txt || bad "the table does not say what is off"
