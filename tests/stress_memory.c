@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "tests/support/scale.h"
 #include "tests/support/stress.h"
 
 struct cell {
@@ -232,9 +233,11 @@ int main(void)
 {
 	struct sm_stress s;
 	uint64_t n;
+	size_t most;
+	char keys[120];
 
 	sm_stress_begin(&s, "stress_memory", 15);
-	n = s.large ? 10000000 : 1000000;
+	n = sm_test_scaled(s.large ? 10000000 : 1000000);
 	list(&s, "gc.mode=concurrent", n);
 	list(&s, "gc.mode=stw", n / 4);
 	list(&s, "gc.mark_stack=4k,gc.packet=2", n / 10);
@@ -242,7 +245,11 @@ int main(void)
 	wide(&s, "gc.mark_stack=4k,gc.packet=4,gc.workers=2,gc.mode=stw");
 	sizes(&s);
 	giants(&s);
-	limit(&s, "heap.limit=8m,heap.arena=1m,heap.reserve=1g", 8 * SM_MIB);
-	limit(&s, "heap.limit=8m,heap.arena=1m,heap.reserve=1g,gc.mode=stw,pageheap=bitmap", 8 * SM_MIB);
+	/* The nearer to its limit, the more often a heap is collected: the work grows with the square. */
+	most = sm_test_scaled(8) >= 4 ? sm_test_scaled(8) : 4;
+	snprintf(keys, sizeof(keys), "heap.limit=%zum,heap.arena=1m,heap.reserve=1g", most);
+	limit(&s, keys, most * SM_MIB);
+	strcat(keys, ",gc.mode=stw,pageheap=bitmap");
+	limit(&s, keys, most * SM_MIB);
 	return 0;
 }

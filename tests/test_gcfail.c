@@ -19,6 +19,7 @@
 #include "collector/gc_priv.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
+#include "tests/support/scale.h"
 
 /* ---- the C library, refusing ----------------------------------------------------------------------------- */
 
@@ -165,6 +166,8 @@ static void specials(struct sm_mutator *m, const struct sm_type *node)
 	}
 }
 
+static unsigned nodes; /* in a chain */
+
 /* Small, large, arrays; a chain in root[at] whose length is returned. */
 static unsigned use(struct sm_mutator *m, unsigned at)
 {
@@ -174,7 +177,7 @@ static unsigned use(struct sm_mutator *m, unsigned at)
 
 	if (node == NULL)
 		return 0;
-	for (unsigned i = 0; i < 3000; i++) {
+	for (unsigned i = 0; i < nodes; i++) {
 		uintptr_t *o = got(sm_new(m, node));
 
 		if (o == NULL)
@@ -265,8 +268,8 @@ static void live(void)
 		MUST(gctest_stats(gc).verify_errors == 0);
 		check(0, length);
 		memset(root, 0, sizeof(root));
-		MUST(use(m, 2) == 3000);
-		check(2, 3000);
+		MUST(use(m, 2) == nodes);
+		check(2, nodes);
 		sm_mutator_detach(m);
 		MUST(sm_root_remove(gc, root) == 0);
 		sm_finalizer_wait(gc, NULL);
@@ -333,6 +336,7 @@ int main(void)
 	Suite *s = suite_create("gcfail");
 	TCase *c = tcase_create("gcfail");
 
+	nodes = (unsigned)sm_test_scaled(3000);
 	tcase_set_timeout(c, 90);
 	tcase_add_loop_test(c, nth_failure, 0, sizeof(cases) / sizeof(cases[0]));
 	suite_add_tcase(s, c);

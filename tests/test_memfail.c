@@ -22,6 +22,7 @@
 #include "collector/gc_priv.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
+#include "tests/support/scale.h"
 
 static const char *const modes[] = {"thread", "cpu", "none"};
 static char err[256];
@@ -30,7 +31,7 @@ static time_t started;
 /* Emulated machines do what fits. */
 static bool late(void)
 {
-	return time(NULL) - started > 40;
+	return time(NULL) - started > (time_t)sm_test_scaled(40);
 }
 
 static void configure(const char *key, const char *value)
@@ -290,7 +291,7 @@ START_TEST(rlimit_as_over_the_manual_heap)
 	rl.rlim_cur = rl.rlim_max = limit;
 	ck_assert_int_eq(setrlimit(RLIMIT_AS, &rl), 0);
 	configure("cache.mode", modes[_i % 3]);
-	for (unsigned round = 0; round < 3; round++) {
+	for (unsigned round = 0; round < 2 || round < sm_test_scaled(3); round++) {
 		size_t bytes = fill(_i < 3 ? 1000 : 500000, SM_GIB, &list);
 
 		ck_assert_uint_gt(bytes, 32 * SM_MIB);
