@@ -405,8 +405,9 @@ static int csv_record(const char **p, char fields[32][512])
 
 START_TEST(csv_is_tidy)
 {
-	static const char header[] = "run,rep,phase,role,thread,cpu,node,core_kind,backend,metric,event,value,unit,"
-				     "enabled_ns,running_ns,status,source,calibration\n";
+	static const char header[] =
+		"run,rep,phase,role,thread,cpu,node,core_kind,backend,metric,event,value,unit,"
+		"enabled_ns,running_ns,status,source,calibration\n";
 	static char fields[32][512];
 	struct fake_sample some[] = {{.wire = counted},
 				     {.ordinal = 1, .rep = 1, .status = "crashed", .message = "signal 11"}};
