@@ -180,7 +180,8 @@ static bool take_listed(unsigned node, unsigned cls, const struct sm_mwant *want
 
 /*
  * A span from the page heap, its first n slots handed out (so that it is never on a list while it is
- * empty). NULL: no memory.
+ * empty). NULL: no memory. It becomes a manual one under the lock that puts it on its list: a process forked
+ * before that has a span of another use, not one that is on no list.
  */
 static struct sm_span *fresh_span(unsigned node, unsigned cls, unsigned n)
 {
@@ -196,9 +197,9 @@ static struct sm_span *fresh_span(unsigned node, unsigned cls, unsigned n)
 	}
 	sm__span_set_run(s, 0, n);
 	s->scan_from = (uint16_t)n;
-	sm_store_release(&s->state, SM_SPAN_MANUAL);
 	d = sm__depot_of(s->node, cls);
 	sm_lock_acquire(&d->lock);
+	sm_store_release(&s->state, SM_SPAN_MANUAL);
 	sm_fetch_add_relaxed(&d->spans, 1);
 	d->fresh++;
 	if (s->nalloc < s->nslots)
@@ -260,6 +261,24 @@ void *sm__manual_take_one(unsigned cls)
 
 /* ---- the way back to spans ------------------------------------------------------------------------- */
 
+/* s is empty and leaves its list. */
+static void unlist_locked(struct sm_depot *d, struct sm_span *s)
+{
+	sm__list_remove(sm__manual.heap, partial_of(s->node, s->cls), s);
+	sm_fetch_sub_relaxed(&d->spans, 1);
+}
+
+/*
+ * Releases the lock. Empty spans on their way to the page heap are of no kind before it: a process forked in between
+ * has them so, not as manual ones on no list.
+ */
+static void leave(struct sm_depot *d, struct sm_span *dead)
+{
+	for (; dead != NULL; dead = dead->next ? &sm__manual.spans[dead->next] : NULL)
+		sm_store_release(&dead->state, SM_SPAN_OTHER);
+	sm_lock_release(&d->lock);
+}
+
 /*
  * Clears p's alloc bit. An empty span leaves its list and goes on `dead`, linked by next.
  */
@@ -282,8 +301,7 @@ static void give_slot_locked(struct sm_depot *d, unsigned cls, const void *p, st
 	if (s->nalloc == s->nslots)
 		sm__list_push(g->heap, partial_of(s->node, cls), s);
 	if (--s->nalloc == 0) {
-		sm__list_remove(g->heap, partial_of(s->node, cls), s);
-		sm_fetch_sub_relaxed(&d->spans, 1);
+		unlist_locked(d, s);
 		s->next = *dead ? sm_span_unit(&g->heap->range, *dead) : 0;
 		*dead = s;
 	}
@@ -315,7 +333,7 @@ void sm__manual_drain(unsigned cls, struct sm_freed *list)
 
 		if (home != d) {
 			if (d != NULL)
-				sm_lock_release(&d->lock);
+				leave(d, dead);
 			d = home;
 			sm_lock_acquire(&d->lock);
 		}
@@ -324,7 +342,7 @@ void sm__manual_drain(unsigned cls, struct sm_freed *list)
 		d->drained++;
 	}
 	if (d != NULL)
-		sm_lock_release(&d->lock);
+		leave(d, dead);
 	release_dead(dead);
 }
 
@@ -342,11 +360,10 @@ void sm__manual_give_window(unsigned cls, char *cur, char *end)
 	if (was_full)
 		sm__list_push(g->heap, partial_of(s->node, cls), s);
 	if (s->nalloc == 0) {
-		sm__list_remove(g->heap, partial_of(s->node, cls), s);
-		sm_fetch_sub_relaxed(&d->spans, 1);
+		unlist_locked(d, s);
 		dead = s;
 	}
-	sm_lock_release(&d->lock);
+	leave(d, dead);
 	release_dead(dead);
 }
 

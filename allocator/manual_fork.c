@@ -27,8 +27,13 @@ static void prepare_locks(void)
 	if (g->percpu)
 		sm_lock_acquire(&g->budget_lock);
 	sm__shard_fork_prepare();
-	for (unsigned i = 0; i < g->nnodes * sm__nclasses; i++)
-		sm_lock_acquire(&g->depots[i].lock);
+	sm_lock_fork_seal();
+	/* All depots of all nodes are thousands: the record of held locks begins afresh with each node. */
+	for (unsigned node = 0; node < g->nnodes; node++) {
+		for (unsigned cls = 0; cls < sm__nclasses; cls++)
+			sm_lock_acquire(&sm__depot_of(node, cls)->lock);
+		sm_lock_fork_seal();
+	}
 	sm__pageheap_fork_prepare(g->heap);
 	sm__meta_fork_prepare(g->heap);
 }
@@ -39,6 +44,15 @@ static void prepare(void)
 	if (made())
 		prepare_locks();
 	sm_lock_fork_seal();
+}
+
+/* What prepare() sealed: the shards, each node's depots, the whole. */
+static void unseal(void)
+{
+	unsigned n = made() ? sm__manual.nnodes + 2 : 1;
+
+	while (n-- > 0)
+		sm_lock_fork_unseal();
 }
 
 static void parent_locks(void)
@@ -61,7 +75,7 @@ static void parent(void)
 	if (made())
 		parent_locks();
 	sm__manual_making_unlock();
-	sm_lock_fork_unseal();
+	unseal();
 }
 
 static void child_locks(void)
@@ -95,7 +109,7 @@ static void child(void)
 	if (made())
 		child_locks();
 	sm__manual_making_unlock();
-	sm_lock_fork_unseal();
+	unseal();
 }
 
 void sm__manual_fork_init(void)

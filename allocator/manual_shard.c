@@ -62,8 +62,13 @@ static struct sm_shelf *shelf_at(struct sm_shard *sh, unsigned node, unsigned cl
 bool sm__shard_init(void)
 {
 	struct sm_manual *g = &sm__manual;
+#ifdef SM_HOSTILE
+	unsigned least = SM_SHARDS_MAX; /* as on a machine of many CPUs */
+#else
+	unsigned least = g->ncpus;
+#endif
 
-	for (g->nshards = 1; g->nshards < g->ncpus && g->nshards < SM_SHARDS_MAX;)
+	for (g->nshards = 1; g->nshards < least && g->nshards < SM_SHARDS_MAX;)
 		g->nshards *= 2;
 	g->shards = sm__meta_alloc(g->heap, g->nshards * shard_bytes());
 	if (g->shards == NULL)
@@ -102,7 +107,8 @@ static uint64_t take_locked(struct sm_shelf *s)
 	return word;
 }
 
-static uint64_t take_from(struct sm_shard *sh, unsigned node, unsigned cls)
+/* own: for one of the shard's own threads, which counts. */
+static uint64_t take_from(struct sm_shard *sh, unsigned node, unsigned cls, bool own)
 {
 	struct sm_shelf *s = shelf_at(sh, node, cls);
 	uint64_t word;
@@ -111,6 +117,8 @@ static uint64_t take_from(struct sm_shard *sh, unsigned node, unsigned cls)
 		return 0;
 	sm_lock_acquire(&sh->lock);
 	word = take_locked(s);
+	if (own)
+		sm_store_relaxed(&s->taken, sm_load_relaxed(&s->taken) + 1);
 	sm_lock_release(&sh->lock);
 	return word;
 }
@@ -126,17 +134,7 @@ static bool has_surplus(const struct sm_shelf *s, unsigned cls)
 
 uint64_t sm__shard_take(unsigned node, unsigned cls)
 {
-	struct sm_shard *sh = shard_at(mine());
-	struct sm_shelf *s = shelf_at(sh, node, cls);
-	uint64_t word;
-
-	if (sm_load_relaxed(&s->count) == 0)
-		return 0;
-	sm_lock_acquire(&sh->lock);
-	word = take_locked(s);
-	sm_store_relaxed(&s->taken, sm_load_relaxed(&s->taken) + 1);
-	sm_lock_release(&sh->lock);
-	return word;
+	return take_from(shard_at(mine()), node, cls, true);
 }
 
 uint64_t sm__shard_steal(unsigned node, unsigned cls, bool any)
@@ -149,7 +147,7 @@ uint64_t sm__shard_steal(unsigned node, unsigned cls, bool any)
 		struct sm_shard *sh = shard_at((own + i) & (g->nshards - 1));
 
 		if (any || has_surplus(shelf_at(sh, node, cls), cls))
-			word = take_from(sh, node, cls);
+			word = take_from(sh, node, cls, false);
 	}
 	return word;
 }

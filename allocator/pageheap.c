@@ -77,8 +77,8 @@ void sm__ph_uncollapse(struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 
 /* ---- descriptors ----------------------------------------------------------------------------------------- */
 
-/* A conservative scanner may look at a free unit's descriptor while we fill it: it finds state
- * SM_SPAN_FREE at any moment, and may read `back` old or new, which both lead to a free descriptor. */
+/* A conservative scanner may look at a free unit's descriptor while we fill it: it finds state SM_SPAN_FREE or
+ * SM_SPAN_OTHER at any moment, and may read `back` old or new, which both lead to such a descriptor. */
 SM_INLINE void set_back(struct sm_span *d, uint32_t back)
 {
 	__atomic_store_n(&d->back, back, __ATOMIC_RELAXED);
@@ -99,6 +99,8 @@ struct sm_span *sm__ph_describe(struct sm_heap *h, struct sm_ph_node *nd, uint32
 	s->flags = (uint8_t)flags;
 	for (uint32_t i = 1; i < n; i++)
 		set_back(&s[i], i);
+	/* Counted as used from here on, whoever copies the process before its user has stored a state (fork). */
+	sm_store_release(&s->state, SM_SPAN_OTHER);
 	return s;
 }
 
@@ -366,9 +368,11 @@ void sm__pageheap_free(struct sm_heap *h, struct sm_span *s)
 	struct sm_ph_node *nd = node_of(h, s);
 
 	SM_ASSERT(s->back == 0 && s->nunits > 0);
-	/* Release: whoever still reads the old state sees the span as it was. */
-	sm_store_release(&s->state, SM_SPAN_FREE);
+	/* Release: whoever still reads the old state sees the span as it was. Free only under the lock, where it stops
+	 * to count as used: a fork waits for the lock. */
+	sm_store_release(&s->state, SM_SPAN_OTHER);
 	sm_lock_acquire(&nd->lock);
+	sm_store_release(&s->state, SM_SPAN_FREE);
 	if (SM_UNLIKELY(s->flags & SM_SPANF_OWNMAP))
 		sm__own_free(h, nd, s);
 	else

@@ -19,10 +19,12 @@ struct sm_heap;
  * Every descriptor in the range reads as follows, at every moment that nobody is inside a call here:
  *
  *   unit of a free run, or never committed   back 0, state SM_SPAN_FREE
- *   head of a run that was handed out        back 0, state as its user stored it
+ *   head of a run that was handed out        back 0, state SM_SPAN_OTHER, then as its user stored it
  *   the nth unit behind a head               back n
  *
- * so that a lookup of any address, stale ones included, finds the span that covers it or a free one.
+ * so that a lookup of any address, stale ones included, finds the span that covers it or a free one. A run counts as used
+ * exactly while its state is not SM_SPAN_FREE, under the node's lock: so a process that is forked at any moment passes the
+ * check.
  *
  * What is larger than the largest block (an arena) gets a mapping of its own in the upper part of the
  * node's range: same calls, SM_SPANF_OWNMAP set; freeing it unmaps it.
@@ -31,7 +33,7 @@ struct sm_heap;
 /*
  * A run of nunits units, as a span head: back is set in every unit's descriptor, nunits, node and
  * SM_SPANF_ZEROED (accurate: memory is known to be all zero) are set, every other field is zero, state
- * is SM_SPAN_FREE. The memory is committed. The caller fills the rest and publishes it by storing
+ * is SM_SPAN_OTHER. The memory is committed. The caller fills the rest and publishes it by storing
  * `state` with release. node is a preference; s->node says what was got. Returns NULL with errno ENOMEM.
  */
 struct sm_span *sm__pageheap_alloc(struct sm_heap *h, unsigned node, size_t nunits);
@@ -81,7 +83,7 @@ void sm__pageheap_foreach_free(struct sm_heap *h, unsigned node,
 unsigned sm__pageheap_check(struct sm_heap *h);
 
 /*
- * A file as a span, state SM_SPAN_FREE as above, SM_SPANF_FILE | SM_SPANF_OWNMAP set: bytes of fd from
+ * A file as a span, state SM_SPAN_OTHER as above, SM_SPANF_FILE | SM_SPANF_OWNMAP set: bytes of fd from
  * offset (a multiple of the page size). sm__pageheap_free unmaps it. Bytes behind the end of the file on
  * its last page read as zero; units behind that cannot be accessed. NULL with errno (mmap's, ENOMEM).
  */

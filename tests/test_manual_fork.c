@@ -1,12 +1,13 @@
 /*
- * test_manual_fork: a process that forks at the very moment when another of its threads makes the manual heap. The child
- * must find it whole or not at all, and never wait for a thread that it does not have.
+ * test_manual_fork: a process that forks at the very moment when another of its threads makes the manual heap, or is
+ * anywhere in it. The child must find it whole or not at all, and never wait for a thread that it does not have.
  */
 #include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "allocator/atomic.h"
+#include "allocator/heap.h"
 #include "allocator/malloc.h"
 #include "tests/support/run.h"
 
@@ -70,6 +71,89 @@ START_TEST(a_fork_meets_the_first_allocation)
 }
 END_TEST
 
+/* ---- a fork in the middle of things ------------------------------------------------------------------ */
+
+static _Atomic(bool) stop;
+
+/* Spans come from the page heap and go back all the time: a list of 2 objects, spans of a few. */
+static void *churn(void *arg)
+{
+	void *p[64];
+
+	while (!sm_load_relaxed(&stop)) {
+		for (int i = 0; i < 64; i++)
+			p[i] = sm_malloc(20000);
+		for (int i = 0; i < 64; i++)
+			sm_free(p[i]);
+		sm_malloc_trim();
+	}
+	return arg;
+}
+
+static int check_and_use(void)
+{
+	unsigned violations = sm_heap_check(sm_malloc_heap());
+
+	return violations != 0 ? 5 : use_heap();
+}
+
+/*
+ * Other threads are anywhere: between taking a span and putting it on its list, between unlisting an empty one and
+ * giving it back. The child passes the whole check all the same.
+ */
+static void fork_among(const char *mode)
+{
+	char err[256];
+	pthread_t t[3];
+
+	ck_assert_int_eq(sm_malloc_configure("cache.mode", mode, err, sizeof(err)), 0);
+	ck_assert_ptr_nonnull(sm_malloc_heap());
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, churn, NULL), 0);
+	for (int i = 0; i < 300; i++) {
+		int status = -1;
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(check_and_use());
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+			ck_abort_msg("fork %d: status %#x", i, status);
+	}
+	sm_store_relaxed(&stop, true);
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+}
+
+START_TEST(a_child_of_a_busy_process_passes_the_check)
+{
+	fork_among("thread");
+}
+END_TEST
+
+/* Thousands of depots: every lock of them is held over the fork (and recorded, in hostile builds). */
+START_TEST(so_it_does_with_many_nodes)
+{
+	static struct sm_heap_config map; /* made up: each is the system's node 0 */
+
+	map.nnodes = 12;
+	for (unsigned i = 0; i < SM_MAX_CPUS; i++)
+		map.cpu_node[i] = (uint8_t)(i % map.nnodes);
+	for (unsigned i = 0; i < map.nnodes; i++)
+		for (unsigned j = 0; j < map.nnodes; j++)
+			map.distance[i][j] = i == j ? 10 : 20;
+	ck_assert_int_eq(sm_malloc_configure_nodes(&map), 0);
+	fork_among("thread");
+}
+END_TEST
+
+START_TEST(so_it_does_with_caches_per_cpu)
+{
+	fork_among("cpu"); /* per thread where there are no restartable sequences */
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("manual_fork");
@@ -77,6 +161,9 @@ int main(void)
 
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, a_fork_meets_the_first_allocation);
+	tcase_add_test(c, a_child_of_a_busy_process_passes_the_check);
+	tcase_add_test(c, so_it_does_with_many_nodes);
+	tcase_add_test(c, so_it_does_with_caches_per_cpu);
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
 }

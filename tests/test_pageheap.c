@@ -48,7 +48,9 @@ START_TEST(a_span_is_described)
 	ck_assert_uint_eq(s->nunits, 5);
 	ck_assert_uint_eq(s->node, 0);
 	ck_assert_uint_eq(s->flags, SM_SPANF_ZEROED);
-	ck_assert_uint_eq(s->state, SM_SPAN_FREE);
+	ck_assert_uint_eq(s->state, SM_SPAN_OTHER);
+	for (unsigned i = 1; i < 5; i++)
+		ck_assert_uint_eq(s[i].state, SM_SPAN_FREE);
 	ck_assert_ptr_null(s->layout);
 	ck_assert_uint_ne(sm_span_unit(&heap->range, s), 0);
 	for (size_t i = 0; i < 5 * SM_UNIT; i += 512)

@@ -114,6 +114,58 @@ START_TEST(threads_get_their_own_objects_back)
 }
 END_TEST
 
+/* ---- own lists first ---------------------------------------------------------------------------------- */
+
+#define MINE 20000 /* of 64 bytes: about 80 lists */
+
+static uintptr_t objects[6 * MINE];
+
+static void *free_theirs(void *arg)
+{
+	for (int i = 0; i < MINE; i++)
+		sm_free((void *)objects[i]);
+	return arg;
+}
+
+static int from(const uintptr_t *set, uintptr_t p)
+{
+	return bsearch(&p, set, MINE, sizeof(p), by_address) != NULL;
+}
+
+/*
+ * Another thread has freed as many objects as this one, and takes none: a surplus that is ours to take. It comes after
+ * what this thread freed itself, to the last object.
+ */
+START_TEST(a_surplus_of_others_comes_after_own_lists)
+{
+	uintptr_t *theirs = objects, *mine = objects + MINE;
+	int foreign = 0, taken = 0;
+	pthread_t t;
+
+	ck_assert_ptr_nonnull(sm_malloc_heap());
+	if (sm__manual.nshards < 2 || !stay_on_one_node()) {
+		printf("one CPU, one shard: there are no others\n");
+		return;
+	}
+	/* Two thirds stay, so that the depot may keep the rest. */
+	for (int i = 0; i < 6 * MINE; i++)
+		objects[i] = (uintptr_t)sm_malloc(64);
+	qsort(theirs, MINE, sizeof(*theirs), by_address);
+	qsort(mine, MINE, sizeof(*mine), by_address);
+	ck_assert_int_eq(pthread_create(&t, NULL, free_theirs, NULL), 0);
+	pthread_join(t, NULL);
+	for (int i = 0; i < MINE; i++)
+		sm_free((void *)mine[i]);
+	for (int i = 0; i < MINE; i++)
+		foreign += from(theirs, (uintptr_t)sm_malloc(64));
+	for (int i = 0; i < MINE; i++)
+		taken += from(theirs, (uintptr_t)sm_malloc(64));
+	ck_assert_int_eq(foreign, 0);
+	/* It was there to be taken. */
+	ck_assert_int_gt(taken, MINE / 2);
+}
+END_TEST
+
 /* ---- what others free comes back too ----------------------------------------------------------------- */
 
 #define BATCH 4000
@@ -285,6 +337,7 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, threads_get_their_own_objects_back);
+	tcase_add_test(t, a_surplus_of_others_comes_after_own_lists);
 	tcase_add_test(t, what_another_thread_frees_is_used_again);
 	tcase_add_test(t, a_storm_leaves_every_identity);
 	tcase_add_test(t, a_depot_keeps_at_most_half_of_a_class);
