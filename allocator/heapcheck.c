@@ -66,6 +66,8 @@ static void check_span(void *ctx, struct sm_span *s)
 	const char *why = sm__span_is_valid(k->heap, s);
 	enum sm_span_state state = (enum sm_span_state)sm_load_relaxed(&s->state);
 
+	if (why == NULL && k->heap == sm__manual.heap)
+		why = sm__munits_check(s);
 	k->spans++;
 	k->in_use_units += s->nunits;
 	if (why != NULL)

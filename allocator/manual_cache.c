@@ -193,16 +193,47 @@ static void *refill_central(struct sm_mcache *c, unsigned cls)
 	return bump(m, cls);
 }
 
-void *sm__mcache_refill(struct sm_mcache *c, unsigned cls)
+/* The list is empty: n objects of the spare one, which has more, become it. */
+static void *adopt_some(struct sm_mcache *c, unsigned cls, unsigned n)
+{
+	struct sm_mclass *m = &c->cold[cls];
+	struct sm_freed *first = m->spare, *last = first;
+
+	for (unsigned i = 1; i < n; i++)
+		last = last->next;
+	m->spare = last->next;
+	m->spare_n -= n;
+	last->next = NULL;
+	return adopt(c, cls, first, n);
+}
+
+#define SOME 16 /* walked through: few lines, and those that are popped next */
+
+/*
+ * A list that has just become the spare one comes back in two pieces: were it taken as a whole, it would be full again
+ * two frees later, and a program that allocates and frees by turns would be here at every other call.
+ */
+static void *take_spare(struct sm_mcache *c, unsigned cls)
 {
 	struct sm_mclass *m = &c->cold[cls];
 	struct sm_freed *spare = m->spare;
+	unsigned some = m->limit / 8 < SOME ? m->limit / 8 : SOME;
+
+	if (m->just_full && some != 0 && some < m->spare_n) {
+		m->just_full = false;
+		return adopt_some(c, cls, some);
+	}
+	m->spare = NULL;
+	return adopt(c, cls, spare, m->spare_n);
+}
+
+void *sm__mcache_refill(struct sm_mcache *c, unsigned cls)
+{
+	struct sm_mclass *m = &c->cold[cls];
 	void *p;
 
-	if (spare != NULL) {
-		m->spare = NULL;
-		return adopt(c, cls, spare, m->spare_n);
-	}
+	if (m->spare != NULL)
+		return take_spare(c, cls);
 	if (m->cur != m->end)
 		return bump(m, cls);
 	sm_phase_enter(SM_PHASE_REFILL);
@@ -221,6 +252,7 @@ void sm__mcache_overflow(struct sm_mcache *c, unsigned cls)
 	give_spare(m, cls);
 	m->spare = c->head[cls];
 	m->spare_n = m->limit;
+	m->just_full = true;
 	c->head[cls] = NULL;
 	set_room(c, cls, m->limit);
 	if (SM_UNLIKELY(c->budget != 0))

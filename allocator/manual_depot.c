@@ -191,7 +191,7 @@ static struct sm_span *fresh_span(unsigned node, unsigned cls, unsigned n)
 
 	if (s == NULL)
 		return NULL;
-	if (sm__span_init_small(g->heap, s, g->bin[cls]) != 0) {
+	if (!sm__munits_prepare(s) || sm__span_init_small(g->heap, s, g->bin[cls]) != 0) {
 		sm__pageheap_free(g->heap, s);
 		return NULL;
 	}
@@ -200,6 +200,7 @@ static struct sm_span *fresh_span(unsigned node, unsigned cls, unsigned n)
 	d = sm__depot_of(s->node, cls);
 	sm_lock_acquire(&d->lock);
 	sm_store_release(&s->state, SM_SPAN_MANUAL);
+	sm__munits_set_locked(s, cls);
 	sm_fetch_add_relaxed(&d->spans, 1);
 	d->fresh++;
 	if (s->nalloc < s->nslots)
@@ -274,8 +275,10 @@ static void unlist_locked(struct sm_depot *d, struct sm_span *s)
  */
 static void leave(struct sm_depot *d, struct sm_span *dead)
 {
-	for (; dead != NULL; dead = dead->next ? &sm__manual.spans[dead->next] : NULL)
+	for (; dead != NULL; dead = dead->next ? &sm__manual.spans[dead->next] : NULL) {
+		sm__munits_set_locked(dead, 0);
 		sm_store_release(&dead->state, SM_SPAN_OTHER);
+	}
 	sm_lock_release(&d->lock);
 }
 

@@ -159,7 +159,7 @@ static bool init_classes(struct sm_manual *g)
 	g->ncpus = sm__rseq_cpus();
 	g->depots = sm__meta_alloc(g->heap, (size_t)g->nnodes * sm__nclasses * sizeof(*g->depots));
 	g->dead = sm__meta_pages(g->heap, (size_t)g->ncpus * sm__nclasses * sizeof(*g->dead));
-	if (g->depots == NULL || g->dead == NULL || !sm__shard_init())
+	if (g->depots == NULL || g->dead == NULL || !sm__shard_init() || !sm__munits_init())
 		return false;
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
 		int bin = sm__heap_bin(g->heap, cls, l, false, true);

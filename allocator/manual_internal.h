@@ -6,6 +6,7 @@
  *   manual_cache.c  a thread's lists and windows; threads' birth and end
  *   manual_depot.c  what is central of a class: depots, spans with room, the way back to spans
  *   manual_shard.c  the depots' lists, apart by who gave them
+ *   manual_units.c  what free() looks up: the class of the span at each unit
  *   manual_heap.c   the process-wide heap: creation, configuration, trim, statistics
  *   manual_cpu.c    caches per CPU instead (cache.mode=cpu)
  *   manual_budget.c how much each of those may hold
@@ -60,9 +61,10 @@ SM_INLINE void sm__mcount_add(struct sm_mcount *sum, const struct sm_mcount *n)
 
 /* What the slow path needs of a class; one for each class in a cache. */
 struct sm_mclass {
-	struct sm_freed *spare; /* a full list, or NULL */
+	struct sm_freed *spare; /* a list that was full, or NULL */
 	char *cur, *end;	/* window: slots never linked into a list */
 	uint32_t spare_n;	/* its length */
+	bool just_full;		/* the spare one became so a moment ago: see sm__mcache_refill */
 	uint32_t start; /* the next window has 2^start KiB: threads that allocate little take little */
 	/* tunables, fixed while the cache has its thread */
 	uint32_t limit;	 /* objects of a full list */
@@ -105,8 +107,9 @@ struct sm_manual {
 	/* fixed after creation; zero before it, so that everything takes the slow path */
 	uintptr_t base;
 	size_t bytes;
-	struct sm_span *spans;
+	uint8_t *classes; /* [unit]: manual_units.c */
 	uint64_t key;
+	struct sm_span *spans;
 	struct sm_heap *heap;
 	uint32_t
 		list[SM_NCLASSES_MAX]; /* objects of a full list, but for caches with settings of their own */
@@ -141,6 +144,15 @@ extern __thread struct sm_mcache *sm__mcache __attribute__((visibility("hidden")
 /* (size + 15) / 16 -> class, up to 1 KiB; multiples of 16 only. */
 extern uint8_t sm__manual_class[1024 / 16 + 1] __attribute__((visibility("hidden")));
 
+/*
+ * Is an offset in a unit the start of a slot of the class? If and only if (uint32_t)(offset * recip) < start_max.
+ * Both 0 for class 0, which no offset passes.
+ */
+struct sm_slot_test {
+	uint32_t recip, start_max;
+};
+extern struct sm_slot_test sm__slot_tests[SM_NCLASSES_MAX] __attribute__((visibility("hidden")));
+
 void *sm__malloc_slow(size_t size);
 void sm__free_slow(void *p);
 /* The list of the class is empty (cls 0: there is no heap yet), or full and p is known to be good. */
@@ -174,8 +186,8 @@ SM_INLINE void *sm__malloc_fast(size_t size)
 }
 
 /*
- * The descriptor is read plainly: of an object that is in use it does not change, and what handed the
- * object from its allocating to this thread ordered the descriptor's making before this. An address
+ * The class is read plainly: of an object that is in use it does not change, and what handed the
+ * object from its allocating to this thread ordered the class's writing before this. An address
  * that is no such object may race with a span's end; it fails one of the tests, or is taken for an object
  * that the program freed twice anyway.
  */
@@ -184,22 +196,23 @@ SM_INLINE void sm__free_fast(void *ptr)
 	const struct sm_manual *g = &sm__manual;
 	struct sm_mcache *c = sm__mcache;
 	uintptr_t off = (uintptr_t)ptr - g->base;
-	const struct sm_span *s;
+	const struct sm_slot_test *k;
 	struct sm_freed *p = ptr;
-	uint64_t key, x;
+	uint64_t key;
+	uint32_t x;
 	size_t cls;
 
 	if (SM_UNLIKELY(off >= g->bytes)) {
 		sm__free_slow(ptr);
 		return;
 	}
-	s = &g->spans[off >> SM_UNIT_SHIFT];
-	/* One multiplication proves that this is the start of a slot, in the head unit of a manual span:
-	 * recip and start_max are 0 in any other unit. */
-	x = (off & (SM_UNIT - 1)) * s->recip;
+	cls = g->classes[off >> SM_UNIT_SHIFT];
+	k = &sm__slot_tests[cls];
+	/* One multiplication proves that this is the start of a slot, in the head unit of a manual span: any
+	 * other unit's class is 0. */
+	x = (uint32_t)(off & (SM_UNIT - 1)) * k->recip;
 	key = g->key ^ (uintptr_t)ptr;
-	cls = s->cls;
-	if (SM_UNLIKELY((uint32_t)x >= s->start_max) || SM_UNLIKELY(p->key == key)) {
+	if (SM_UNLIKELY(x >= k->start_max) || SM_UNLIKELY(p->key == key)) {
 		sm__free_slow(ptr);
 		return;
 	}
@@ -212,6 +225,17 @@ SM_INLINE void sm__free_fast(void *ptr)
 	p->next = c->head[cls];
 	c->head[cls] = p;
 }
+
+/* ---- manual_units.c -------------------------------------------------------------------------------- */
+
+/* False: no memory. */
+bool sm__munits_init(void);
+/* Before a span's class is set: there is memory for it, or false. */
+bool sm__munits_prepare(const struct sm_span *s);
+/* s is a manual span of the class from here on; 0: is none any more. Under the lock of the class's depot. */
+void sm__munits_set_locked(const struct sm_span *s, unsigned cls);
+/* Of any span that is in use, at rest. NULL, or what is wrong. */
+const char *sm__munits_check(const struct sm_span *s);
 
 /* ---- manual_heap.c --------------------------------------------------------------------------------- */
 

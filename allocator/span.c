@@ -17,16 +17,6 @@ static bool bitmaps_are_inline(const struct sm_span *s)
 	return s->nslots <= SM_SPAN_INLINE_SLOTS;
 }
 
-/*
- * offset * recip = q * (recip * slot - 2^32) + r * recip (mod 2^32), with slot q and r bytes into it. At a
- * start (r = 0) of one of the nslots slots that is at most (nslots - 1) * (recip * slot - 2^32); anywhere
- * else it is larger: test_sizeclass tries every offset of every class.
- */
-static uint32_t start_max_of(const struct sm_sizeclass *k)
-{
-	return (uint32_t)((k->nslots - 1u) * ((uint64_t)k->recip * k->slot_bytes - (UINT64_C(1) << 32))) + 1;
-}
-
 static uint16_t quick_of(const struct sm_bin *b)
 {
 	if (b->manual || b->layout->kind != SM_SCAN_PREFIX || b->layout->nptrs > UINT16_MAX)
@@ -44,10 +34,7 @@ int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin)
 	s->nslots = k->nslots;
 	s->cls = b->cls;
 	s->bin = (uint16_t)bin;
-	if (b->manual)
-		s->start_max = start_max_of(k);
-	else
-		s->layout = b->layout;
+	s->layout = b->layout;
 	s->quick = quick_of(b);
 	s->marks = s->inline_marks;
 	s->alloc = s->inline_alloc;
@@ -92,7 +79,6 @@ void sm__span_release(struct sm_heap *h, struct sm_span *s)
 {
 	if (!bitmaps_are_inline(s))
 		sm__meta_free(h, s->alloc < s->marks ? s->alloc : s->marks, 2 * 8 * bitmap_words(s));
-	/* What free() tests must fail for a free span, and for a unit that is no longer a head. */
 	s->recip = 0;
 	s->quick = 0;
 	s->layout = NULL;
@@ -222,7 +208,7 @@ static const char *geometry_is_valid(const struct sm_heap *h, const struct sm_sp
 		return "bin does not agree with class";
 	if (s->quick != quick_of(&h->bins[s->bin]))
 		return "quick does not agree with layout";
-	if (h->bins[s->bin].manual ? s->start_max != start_max_of(k) : h->bins[s->bin].layout != s->layout)
+	if (h->bins[s->bin].layout != s->layout)
 		return "bin does not agree with layout";
 	return NULL;
 }

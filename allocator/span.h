@@ -69,17 +69,12 @@ struct sm_span {
 	uint32_t back;		  /* units back to the head; 0 in the head itself */
 	uint32_t recip;		  /* slot = (offset * recip) >> 32, exact for every offset in the span */
 	_Atomic(uint64_t) *marks; /* this cycle's mark bits; changed only by the span's sweeper */
-	union {
-		const struct sm_layout *layout; /* collected: never NULL; kind SM_SCAN_NONE: pointer-free */
-		/* SM_SPAN_MANUAL: an offset in the head unit is a slot's start if and only if
-		 * (uint32_t)(offset * recip) < start_max. 0 for everything else that free() may meet. */
-		uint32_t start_max;
-	};
-	uint16_t slot_bytes;	/* 0 for large: see nunits */
-	uint16_t quick;		/* see below; 0: not a span for the mark loop's short path */
-	uint16_t nslots;	/* 1 for large */
-	_Atomic(uint8_t) state; /* enum sm_span_state */
-	uint8_t cls;		/* size class; 0 for large */
+	const struct sm_layout *layout; /* never NULL in use; kind SM_SCAN_NONE: pointer-free, or manual */
+	uint16_t slot_bytes;		/* 0 for large: see nunits */
+	uint16_t quick;			/* see below; 0: not a span for the mark loop's short path */
+	uint16_t nslots;		/* 1 for large */
+	_Atomic(uint8_t) state;		/* enum sm_span_state */
+	uint8_t cls;			/* size class; 0 for large */
 	_Atomic(uint64_t) inline_marks[SM_SPAN_INLINE_SLOTS / 64];
 
 	/* line 1. Owner: the holder of the span: a cache whose window lies in it, the sweeper that took it

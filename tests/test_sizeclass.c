@@ -87,7 +87,7 @@ START_TEST(reciprocal_is_exact_for_every_offset)
 }
 END_TEST
 
-/* What free() relies on: see start_max in allocator/span.h. */
+/* What free() relies on: see struct sm_slot_test in allocator/manual_internal.h. */
 START_TEST(one_multiplication_tells_starts_from_everything_else)
 {
 	for (unsigned c = 1; c < sm__nclasses; c++) {
