@@ -18,7 +18,7 @@ spanmark=$build/spanmark
 # Step functions write below $out; their standard output and error go to $out/NAME.log.
 unit() {
 	# shellcheck disable=SC2086
-	TEST_LOGS="$out/unit-logs" TEST_TIMEOUT="${TEST_TIMEOUT:-90}" TEST_JOBS="${TEST_JOBS:-2}" \
+	TEST_LOGS="$out/unit-logs" TEST_TIMEOUT="${TEST_TIMEOUT:-180}" TEST_JOBS="${TEST_JOBS:-2}" \
 		tests/run.sh "$build" ${SM_TESTS:-} | tee "$out/unit.txt" >&3
 	tail -n 1 "$out/unit.txt" | grep -q ' 0 failed'
 }

@@ -30,6 +30,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), 
 CACHE = os.environ.get("SM_VM_CACHE", f"{ROOT}/build/vm-cache")
 HOST = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, "")
 SLOWER = float(os.environ.get("SM_VM_SLOWER", "1"))  # stretches time limits on a slow or busy machine
+TEST_TIMEOUT = 180  # seconds for a test program, by the guest's clock: there to end one that hangs
 SILENCE = 120  # seconds; a machine that works says so every 3 s of its own time
 TRIPLE = {"arm64": "aarch64-linux-gnu", "amd64": "x86_64-linux-gnu"}
 say_lock = threading.Lock()
@@ -128,8 +129,19 @@ def watch(proc, limit, lines, ended):
     return None
 
 
+def wait(proc):
+    """Until the emulator has ended; the CPU seconds that it took."""
+    try:
+        _, status, usage = os.wait4(proc.pid, 0)
+    except ChildProcessError:  # the watcher was faster
+        proc.wait()
+        return 0
+    proc.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime
+
+
 def boot(m, build, image, verbose):
-    """Runs one machine to its end or its time limit. Returns (its lines, seconds, what went wrong or None)."""
+    """Runs one machine to its end or its time limit. Returns (its lines, its times, what went wrong or None)."""
     work = f"build/vm/{m.name}"
     shutil.rmtree(work, ignore_errors=True)
     os.makedirs(f"{work}/out")
@@ -154,7 +166,7 @@ def boot(m, build, image, verbose):
                 lines.append(line)
                 if verbose and not line.startswith("@@"):
                     say(f"{m.name}: {line}")
-        proc.wait()
+        cpu = wait(proc)
     finally:
         ended.set()
         watcher.shutdown()
@@ -173,7 +185,7 @@ def boot(m, build, image, verbose):
         with open(f"{work}/qemu.log") as f:
             said = [x for x in f.read().splitlines() if "TCG doesn't support requested feature" not in x]
         wrong = f"the emulator ended with status {proc.returncode}: {said[-1] if said else 'it gave no reason'}"
-    return lines, took, wrong
+    return lines, f"{took:.0f} s in all, {cpu:.0f} s of CPU time", wrong
 
 
 def run(m, build, image, verbose):
@@ -201,7 +213,7 @@ def run(m, build, image, verbose):
     check = subprocess.run([sys.executable, "tests/machine/check.py", f"{work}/out", "--expect", f"{work}/expect.json"],
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     ok = not problems and check.returncode == 0
-    head = f"==== {m.name}: {m.about}\n     booted in {booted or 0:.1f} s of its own time, {took:.0f} s in all{again}"
+    head = f"==== {m.name}: {m.about}\n     booted in {booted or 0:.1f} s of its own time, {took}{again}"
     body = check.stdout.rstrip()
     if problems:
         tail = "\n".join("     | " + x for x in lines[-30:] if x != "@@PULSE" and not re.fullmatch(r"[A-Za-z0-9+/=]{40,}", x))
@@ -237,6 +249,7 @@ def main():
         if a.quick:
             m.env.update({"SM_TESTS": m.quick} if m.quick else {"TEST_SKIP": machines.HEAVY})
             m.env["SM_TEST_SCALE"] = "10"
+        m.env["TEST_TIMEOUT"] = str(int(TEST_TIMEOUT * SLOWER))
         m.env.update(extra)
     in_ci = os.environ.get("CI", "") not in ("", "0", "false")
     try:
