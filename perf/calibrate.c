@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define ROUNDS 7 /* some are disturbed by interrupts: the median is not */
+#define TRIES  100
 
 struct cal {
 	const struct sm_topology *topo;
@@ -32,6 +34,7 @@ struct job {
 	uint64_t small, large;	    /* two amounts of work */
 	double expected, low, high; /* counts per operation */
 	bool timed;
+	bool alone; /* the count is of time: a round in which others had the CPU says nothing about the event */
 };
 
 enum sm_verdict sm_cal_judge(double expected, double low, double high, double counted)
@@ -142,16 +145,30 @@ static int run_once(struct sm_counter_group *g, const struct job *j, uint64_t wo
 	return 0;
 }
 
+static long times_preempted(void)
+{
+	struct rusage u;
+
+	return getrusage(RUSAGE_THREAD, &u) ? 0 : u.ru_nivcsw;
+}
+
+/* 0, -EIO: the kernel did not schedule it, -EAGAIN: never were there enough rounds that others left alone. */
 static int measure(struct sm_counter_group *g, const struct job *j, double *count, double *ns)
 {
 	double counts[ROUNDS], times[ROUNDS], c0, c1, t0, t1;
 
 	j->fn(j->arg, j->small); /* warm */
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0, tries = 0; i < ROUNDS; tries++) {
+		long before = j->alone ? times_preempted() : 0;
+
 		if (run_once(g, j, j->small, &c0, &t0) || run_once(g, j, j->large, &c1, &t1))
 			return -EIO;
+		if (j->alone && tries == TRIES)
+			return -EAGAIN;
+		if (j->alone && times_preempted() != before)
+			continue;
 		counts[i] = c1 - c0;
-		times[i] = t1 - t0;
+		times[i++] = t1 - t0;
 	}
 	*count = g ? median(counts, ROUNDS) : NAN;
 	*ns = median(times, ROUNDS);
@@ -195,6 +212,7 @@ static void run_job(struct cal *c, const struct job *j)
 	struct sm_counter_group g;
 	bool open = false;
 	double ns = NAN;
+	int err;
 
 	if (!r)
 		return;
@@ -218,8 +236,11 @@ static void run_job(struct cal *c, const struct job *j)
 		snprintf(r->label, sizeof(r->label), "%s", res->name);
 		r->source = res->code.source;
 	}
-	if (measure(open && g.n_open ? &g : NULL, j, &r->counted, &ns) && r->status == SM_STATUS_OK)
-		missing(r, SM_STATUS_NOT_COUNTED, "the kernel did not schedule it");
+	err = measure(open && g.n_open ? &g : NULL, j, &r->counted, &ns);
+	if (err && r->status == SM_STATUS_OK)
+		missing(r, SM_STATUS_NOT_COUNTED,
+			err == -EAGAIN ? "other programs took the CPU away whenever it was tried"
+				       : "the kernel did not schedule it");
 	if (open)
 		sm_group_close(&g);
 	r->ns_per_op = j->timed ? ns / r->work : NAN;
@@ -235,18 +256,19 @@ static void calibrate_core(struct cal *c)
 	size_t n = 1 << 18;
 	uint8_t *bits = malloc(n);
 
-	run_job(c,
-		&(struct job){"loop", "instructions", run_loop, NULL, 20000, 220000, 2, 1.999, 2.001, false});
-	run_job(c, &(struct job){"loop", "branches", run_loop, NULL, 20000, 220000, 1, 0.999, 1.001, false});
+	run_job(c, &(struct job){"loop", "instructions", run_loop, NULL, 20000, 220000, 2, 1.999, 2.001,
+				 false, false});
+	run_job(c, &(struct job){"loop", "branches", run_loop, NULL, 20000, 220000, 1, 0.999, 1.001, false,
+				 false});
 	run_job(c, &(struct job){"dependent chain", "cycles", run_chain, NULL, 32000, 352000, 1, 0.9, 1.1,
-				 true});
+				 true, false});
 	if (!bits) {
 		c->failed = true;
 		return;
 	}
 	sm__random_bytes(bits, n, 88172645463325252u);
 	run_job(c, &(struct job){"random branches", "br_miss", run_branches, bits, 1 << 16, n, 0.5, 0.4, 0.6,
-				 true});
+				 true, false});
 	free(bits);
 }
 
@@ -330,10 +352,10 @@ static void calibrate_pages(struct cal *c)
 
 	for (unsigned i = 0; i < 2; i++) {
 		bool miss = all[i].miss;
-		struct job data = {all[i].name, "dtlb_walk",	run_pages,	   &p,	100000, 300000,
-				   miss,	miss ? 0.8 : 0, miss ? 1.2 : 0.01, true};
-		struct job code = {all[i].code_name, "itlb_walk",	run_code, &p, 100000, 300000, miss,
-				   miss ? 0.8 : 0,   miss ? 1.2 : 0.01, true};
+		struct job data = {all[i].name, "dtlb_walk",	run_pages,	   &p,	 100000, 300000,
+				   miss,	miss ? 0.8 : 0, miss ? 1.2 : 0.01, true, false};
+		struct job code = {all[i].code_name, "itlb_walk",	run_code, &p,	100000, 300000, miss,
+				   miss ? 0.8 : 0,   miss ? 1.2 : 0.01, true,	  false};
 
 		if (sm__pages_make(&p, all[i].pages, 7)) {
 			c->failed = true;
@@ -352,9 +374,25 @@ static void calibrate_pages(struct cal *c)
 static void calibrate_software(struct cal *c)
 {
 	run_job(c, &(struct job){"fresh pages", "minor_faults", run_faults, NULL, 100, 2100, 1, 0.999, 1.01,
-				 true});
-	run_job(c, &(struct job){"busy loop", "task_clock", run_busy, NULL, 1000000, 21000000, 1, 0.5, 1.01,
-				 false});
+				 true, false});
+	run_job(c, &(struct job){.kernel = "busy loop",
+				 .event = "task_clock",
+				 .fn = run_busy,
+				 .small = 200000,
+				 .large = 2200000,
+				 .expected = 1,
+				 .low = 0.5,
+				 .high = 1.05,
+				 .alone = true});
+}
+
+int sm__calibrate_software(struct sm_counterset *cs, struct sm_calibration *out)
+{
+	struct cal c = {.cs = cs, .out = out};
+
+	memset(out, 0, sizeof(*out));
+	calibrate_software(&c);
+	return c.failed ? -ENOMEM : 0;
 }
 
 int sm_calibrate(const struct sm_topology *topo, const struct sm_counterset_options *base,

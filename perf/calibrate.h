@@ -13,7 +13,7 @@
  *   pages in random order dtlb_walk    of 16 pages: nearly none; of 65536: nearly every access
  *   calls into pages     itlb_walk     the same for instructions
  *   fresh pages          minor_faults  1 a page, exactly
- *   busy loop            task_clock    the time that passed; less on a busy machine, off below half
+ *   busy loop            task_clock    the time that passed, in rounds in which nobody else had the CPU
  *
  * The chase also tells the time of an access at each size, which needs no PMU.
  */
@@ -60,6 +60,8 @@ struct sm_calibration {
 int sm_calibrate(const struct sm_topology *topo, const struct sm_counterset_options *base,
 		 struct sm_calibration *out, char *err, size_t errlen);
 void sm_calibration_free(struct sm_calibration *c);
+/* The rows of the kernel's own counts alone, under a set that names them. */
+int sm__calibrate_software(struct sm_counterset *cs, struct sm_calibration *out);
 
 /* The verdict on a count; pure, for tests. */
 enum sm_verdict sm_cal_judge(double expected, double low, double high, double counted);

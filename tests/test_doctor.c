@@ -9,9 +9,12 @@
 #include <cjson/cJSON.h>
 #include <check.h>
 #include <math.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct faketree tree;
@@ -265,6 +268,45 @@ START_TEST(test_calibrate_this_machine)
 END_TEST
 
 /* A PMU that counts the same whatever the work: the differences are 0, nothing is believed. */
+/* A machine on which others want the CPU too says nothing against its clock. */
+START_TEST(test_calibrate_busy_machine)
+{
+	static const char *const sets[] = {"soft"};
+	struct sm_counterset_options o = {.sets = sets, .n_sets = 1};
+	struct sm_counterset *cs;
+	struct sm_calibration c;
+	cpu_set_t all, one;
+	pid_t others[4];
+	char err[300];
+
+	ck_assert_int_eq(sched_getaffinity(0, sizeof(all), &all), 0);
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+	ck_assert_msg(!sm_counterset_new(&o, &cs, err, sizeof(err)), "%s", err);
+	for (int i = 0; i < 4; i++) {
+		others[i] = fork();
+		while (others[i] == 0)
+			alarm(60);
+	}
+	ck_assert_int_eq(sm__calibrate_software(cs, &c), 0);
+	for (int i = 0; i < 4; i++) {
+		kill(others[i], SIGKILL);
+		waitpid(others[i], NULL, 0);
+	}
+	sched_setaffinity(0, sizeof(all), &all);
+	printf("task_clock: counted %.0f of %.0f, %s %s\n", row(&c, "task_clock")->counted,
+	       row(&c, "task_clock")->expected, sm_verdict_name(row(&c, "task_clock")->verdict),
+	       row(&c, "task_clock")->reason);
+	ck_assert_int_ne(row(&c, "task_clock")->verdict, SM_VERDICT_OFF);
+	if (row(&c, "task_clock")->verdict == SM_VERDICT_NA)
+		ck_assert_ptr_nonnull(strstr(row(&c, "task_clock")->reason, "took the CPU away"));
+	ck_assert_int_le(row(&c, "minor_faults")->verdict, SM_VERDICT_GOOD);
+	sm_calibration_free(&c);
+	sm_counterset_free(cs);
+}
+END_TEST
+
 START_TEST(test_calibrate_liar)
 {
 	static struct mock_perf mock;
@@ -368,6 +410,7 @@ int main(void)
 	tcase_add_test(tc, test_verdicts);
 	tcase_add_test(tc, test_kernels);
 	tcase_add_test(tc, test_calibrate_this_machine);
+	tcase_add_test(tc, test_calibrate_busy_machine);
 	tcase_add_test(tc, test_calibrate_liar);
 	tcase_add_test(tc, test_kept_calibration);
 	tcase_add_test(tc, test_usage);
