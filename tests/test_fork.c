@@ -12,6 +12,7 @@
 #include "collector/gc_priv.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
+#include "tests/support/scale.h"
 
 static struct sm_gc *gc;
 static _Atomic(int) stop;
@@ -81,7 +82,7 @@ static int use_heap(struct sm_mutator *m, void **mine)
 	const struct sm_type *t = sm_type_prefix(gc, 64, 4);
 	struct sm_stack stack;
 
-	for (int i = 0; i < 5000; i++) {
+	for (unsigned long i = sm_test_scaled(5000); i > 0; i--) {
 		void **o = sm_new(m, t);
 
 		if (o == NULL || o[0] || o[3])
@@ -115,7 +116,6 @@ static const struct {
 	/* While the world stands still only a thread in a blocking section can fork. */
 	{"gc.mode=stw", "gc.delay_us=0", 1u << SM_GC_OFF | 1u << SM_GC_MARKING | 1u << SM_GC_SWEEPING},
 };
-#define FORKS_A_PHASE 4
 
 /* Waits a moment for the phase; true: it is on, or was a moment ago. */
 static bool meet(struct sm_mutator *m, unsigned phase, bool blocked)
@@ -154,6 +154,8 @@ static void fork_once(struct sm_mutator *m, void **mine, bool blocked)
 START_TEST(in_any_phase)
 {
 	unsigned met[5] = {0}, left;
+	/* Running and blocked at least. */
+	unsigned forks = sm_test_scaled(4) > 2 ? (unsigned)sm_test_scaled(4) : 2;
 	struct sm_mutator *m;
 	void **volatile mine;
 	pthread_t t[3];
@@ -171,7 +173,7 @@ START_TEST(in_any_phase)
 		for (unsigned phase = 0; phase < 5; phase++) {
 			bool blocked = met[phase] % 2 || strcmp(cases[_i].mode, "gc.mode=stw") == 0;
 
-			if (!(cases[_i].phases >> phase & 1) || met[phase] == FORKS_A_PHASE)
+			if (!(cases[_i].phases >> phase & 1) || met[phase] == forks)
 				continue;
 			left++;
 			if (blocked)

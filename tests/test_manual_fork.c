@@ -10,6 +10,7 @@
 #include "allocator/heap.h"
 #include "allocator/malloc.h"
 #include "tests/support/run.h"
+#include "tests/support/scale.h"
 
 static _Atomic(int) go;
 
@@ -57,7 +58,7 @@ static int race(unsigned spin)
 
 START_TEST(a_fork_meets_the_first_allocation)
 {
-	for (unsigned i = 0; i < 200; i++) {
+	for (unsigned i = 0; i < sm_test_scaled(200); i++) {
 		int status;
 		pid_t pid = fork(); /* the heap is made once in a process, hence a process a round */
 

@@ -8,8 +8,9 @@
 #include <check.h>
 
 #include "collector/gc.h"
+#include "tests/support/scale.h"
 
-#define NODES 100000
+static size_t objects;
 
 struct node {
 	struct node *next[4];
@@ -57,12 +58,12 @@ static void link_at_random(struct sm_mutator *m, void **all)
 {
 	uint64_t r = 1;
 
-	for (unsigned i = 0; i < NODES; i++) {
+	for (unsigned i = 0; i < objects; i++) {
 		struct node *n = all[i];
 
 		for (unsigned k = 0; k < 4; k++) {
 			r = r * 6364136223846793005u + 1442695040888963407u;
-			sm_store(m, (void **)&n->next[k], all[k ? (r >> 33) % NODES : (i + 1) % NODES]);
+			sm_store(m, (void **)&n->next[k], all[k ? (r >> 33) % objects : (i + 1) % objects]);
 		}
 	}
 }
@@ -72,13 +73,13 @@ START_TEST(a_graph_over_all_nodes_survives)
 	struct sm_gc *gc = new_gc(cases[_i].nodes, cases[_i].workers, cases[_i].mode, cases[_i].numa);
 	struct sm_mutator *m = sm_mutator_attach(gc);
 	const struct sm_type *type = sm_type_prefix(gc, sizeof(struct node), 4);
-	void **all = calloc(NODES, sizeof(*all)), *root = NULL;
+	void **all = calloc(objects, sizeof(*all)), *root = NULL;
 	struct sm_gc_stats stats;
 	struct node *n;
 
-	ck_assert_int_eq(sm_root_add(gc, all, NODES), 0);
+	ck_assert_int_eq(sm_root_add(gc, all, objects), 0);
 	ck_assert_int_eq(sm_root_add(gc, &root, 1), 0);
-	for (unsigned i = 0; i < NODES; i++) {
+	for (unsigned i = 0; i < objects; i++) {
 		n = sm_new(m, type);
 		n->value = i;
 		sm_store(m, &all[i], n);
@@ -92,11 +93,14 @@ START_TEST(a_graph_over_all_nodes_survives)
 		ck_assert_int_eq(sm_collect(gc, m), 0);
 		sm_gc_stats(gc, &stats);
 		ck_assert_uint_eq(stats.verify_errors, 0);
-		ck_assert_uint_ge(stats.last_marked_objects, NODES);
+		ck_assert_uint_ge(stats.last_marked_objects, objects);
 	}
 	n = root;
-	for (unsigned i = 0; i < NODES; i++, n = n->next[0])
-		ck_assert_uint_eq(n->value, i);
+	/* Not an assertion each: it writes to a pipe. */
+	for (size_t i = 0; i < objects; i++, n = n->next[0]) {
+		if (n->value != i)
+			ck_abort_msg("object %zu has the value %llu", i, (unsigned long long)n->value);
+	}
 	ck_assert_int_eq(sm_root_remove(gc, &root), 0);
 	sm_mutator_detach(m);
 	ck_assert_int_eq(sm_collect(gc, NULL), 0);
@@ -112,6 +116,7 @@ int main(void)
 	SRunner *sr;
 	int failed;
 
+	objects = sm_test_scaled(100000);
 	tcase_add_loop_test(tc, a_graph_over_all_nodes_survives, 0, sizeof(cases) / sizeof(cases[0]));
 	tcase_set_timeout(tc, 30);
 	suite_add_tcase(s, tc);
