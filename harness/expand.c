@@ -436,6 +436,14 @@ static int apply_backend(struct sm_case *c, const struct axes *axes, const size_
 	return 0;
 }
 
+static void drop_last(struct sm_plan *p)
+{
+	struct sm_case *c = &p->cases[--p->ncases];
+
+	free(c->params);
+	sm_strings_free(&c->settings);
+}
+
 static int add_case(struct sm_plan *p, const struct sm_workload *w, const struct sm_run_options *o,
 		    const struct axes *axes, const size_t *at, char *err, size_t errlen)
 {
@@ -459,14 +467,17 @@ static int add_case(struct sm_plan *p, const struct sm_workload *w, const struct
 	sm_params_init(c->params, w, o->quick);
 	rc = apply_backend(c, axes, at, err, errlen);
 	if (rc == 0 && skips(w, o, c, axes, at)) {
-		free(c->params);
-		p->ncases--;
+		drop_last(p);
 		return 0;
 	}
 	for (size_t i = 0; i < axes->n && rc == 0; i++)
 		rc = apply(c, &axes->v[i], axes->v[i].values.v[at[i]], err, errlen);
 	c->threads = sm_params_threads(c->params);
-	return rc ? rc : check_case(c, err, errlen);
+	if (rc == 0)
+		rc = check_case(c, err, errlen);
+	if (rc == 0 && sm__plan_repeats(p))
+		drop_last(p);
+	return rc;
 }
 
 /* Turns the odometer; false when it is through. */

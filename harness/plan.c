@@ -122,6 +122,43 @@ static int place_case(const struct sm_run_options *o, struct sm_plan *p, struct 
 	return rc;
 }
 
+/* ---- cases that say nothing new ------------------------------------------------------------------ */
+
+static bool same_settings(const struct sm_strings *a, const struct sm_strings *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->v[i], b->v[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool same_params(const struct sm_params *a, const struct sm_params *b)
+{
+	for (unsigned i = 0; i < sm_workload_nparams(a->workload); i++) {
+		const struct sm_param_value *x = &a->values[i], *y = &b->values[i];
+
+		if (x->number != y->number || x->n != y->n || strcmp(x->text, y->text) != 0 ||
+		    memcmp(x->list, y->list, x->n * sizeof(x->list[0])) != 0)
+			return false;
+	}
+	return true;
+}
+
+bool sm__plan_repeats(const struct sm_plan *p)
+{
+	const struct sm_case *last = &p->cases[p->ncases - 1];
+
+	for (const struct sm_case *c = p->cases; c < last; c++)
+		if (c->params->workload == last->params->workload && c->backend == last->backend &&
+		    c->threads == last->threads && c->workers == last->workers && c->place == last->place &&
+		    c->mark_place == last->mark_place && same_settings(&c->settings, &last->settings) &&
+		    same_params(c->params, last->params))
+			return true;
+	return false;
+}
+
 /* ---- counters ------------------------------------------------------------------------------------ */
 
 static int make_counters(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)

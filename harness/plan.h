@@ -56,7 +56,6 @@ struct sm_plan {
 	unsigned ncases;
 	char **jobs; /* in the order of running */
 	unsigned njobs;
-	bool unpinned; /* some placement was given up because the machine is too small; said once */
 };
 
 /*
@@ -77,6 +76,8 @@ void sm_plan_shuffle(unsigned *order, unsigned n, uint64_t seed);
 
 /* expand.c: the cases that the options span, without placement and counters. Same errors. */
 int sm__plan_expand(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen);
+/* Is the last case one of those before it ("-w churn,churn", "-p objects=1m,1048576")? Its samples would count twice. */
+bool sm__plan_repeats(const struct sm_plan *p);
 /* job.c: the JSON text of a job, malloc'ed; NULL when out of memory. */
 char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, unsigned group, unsigned pass,
 		     unsigned rep);

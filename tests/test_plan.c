@@ -74,6 +74,15 @@ START_TEST(matrix)
 	/* commas of a list parameter are its own */
 	planned("-w slices -p sizes=1,2,3 --counters none");
 	ck_assert_uint_eq(p.ncases, 1);
+	/* what says nothing new adds no case */
+	planned("-w churn,churn --counters none --reps 2");
+	ck_assert_uint_eq(p.ncases, 1);
+	ck_assert_uint_eq(p.njobs, 2);
+	planned("-w churn,ring,churn --threads 1,1 --backend gc,gc --workers 2,2 --place compact,compact "
+		"--set gc.percent=50,50 -p size=1024,1k,64,1024 --counters none");
+	ck_assert_uint_eq(p.ncases, 4);
+	planned("-w binary-trees,binary-trees --threads 1,2,1 --set gc.percent=50,60 --counters none");
+	ck_assert_uint_eq(p.ncases, 4);
 	/* a particular parameter wins over a general one */
 	planned("-w churn,ring -p ring.size=32 -p size=64 --counters none");
 	ck_assert_int_eq(sm_params_int(p.cases[0].params, "size"), 64);
