@@ -57,16 +57,16 @@ static bool alive(uintptr_t disguised)
  * disguised value is turned round in that register.
  */
 #if defined(__x86_64__)
-#define IN_REGISTER(name, reg)                                                                              \
-	static SM_NOINLINE bool name(uintptr_t d)                                                           \
+#define IN_REGISTER(reg)                                                                                    \
+	static SM_NOINLINE bool in_##reg(uintptr_t d)                                                       \
 	{                                                                                                   \
 		uintptr_t out, arg = d;                                                                     \
 		void (*f)(void) = collect_and_churn;                                                        \
 		/* Below the red zone; the stack aligned for the call, its old value in two words. */       \
 		__asm__ volatile("sub $128, %%rsp\n\t"                                                      \
-				 "push %%" reg "\n\t"                                                       \
-				 "mov %[d], %%" reg "\n\t"                                                  \
-				 "not %%" reg "\n\t"                                                        \
+				 "push %%" #reg "\n\t"                                                      \
+				 "mov %[d], %%" #reg "\n\t"                                                 \
+				 "not %%" #reg "\n\t"                                                       \
 				 "mov %%rsp, %%r11\n\t"                                                     \
 				 "and $-16, %%rsp\n\t"                                                      \
 				 "push %%r11\n\t"                                                           \
@@ -74,8 +74,8 @@ static bool alive(uintptr_t disguised)
 				 "call *%[f]\n\t"                                                           \
 				 "pop %%r11\n\t"                                                            \
 				 "mov %%r11, %%rsp\n\t"                                                     \
-				 "mov %%" reg ", %[out]\n\t"                                                \
-				 "pop %%" reg "\n\t"                                                        \
+				 "mov %%" #reg ", %[out]\n\t"                                               \
+				 "pop %%" #reg "\n\t"                                                       \
 				 "add $128, %%rsp\n\t"                                                      \
 				 : [out] "=&a"(out), [d] "+D"(arg), [f] "+S"(f)                             \
 				 :                                                                          \
@@ -84,27 +84,22 @@ static bool alive(uintptr_t disguised)
 				   "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");                            \
 		return ((struct cell *)out)->canary == CANARY && alive(d);                                  \
 	}
-IN_REGISTER(in_rbx, "rbx")
-IN_REGISTER(in_rbp, "rbp")
-IN_REGISTER(in_r12, "r12")
-IN_REGISTER(in_r13, "r13")
-IN_REGISTER(in_r14, "r14")
-IN_REGISTER(in_r15, "r15")
-#define REGISTERS \
-	{"rbx", in_rbx}, {"rbp", in_rbp}, {"r12", in_r12}, {"r13", in_r13}, {"r14", in_r14}, {"r15", in_r15},
+#define EACH_REGISTER(X) X(rbx) X(rbp) X(r12) X(r13) X(r14) X(r15)
+EACH_REGISTER(IN_REGISTER)
+#define EACH_VECTOR(X)
 #elif defined(__aarch64__)
-#define IN_REGISTER(name, reg)                                                                            \
-	static SM_NOINLINE bool name(uintptr_t d)                                                         \
+#define IN_REGISTER(reg)                                                                                  \
+	static SM_NOINLINE bool in_##reg(uintptr_t d)                                                     \
 	{                                                                                                 \
 		register uintptr_t x0 __asm__("x0") = d;                                                  \
 		register void (*x1)(void) __asm__("x1") = collect_and_churn;                              \
-		__asm__ volatile("stp " reg ", x30, [sp, #-16]!\n\t"                                      \
+		__asm__ volatile("stp " #reg ", x30, [sp, #-16]!\n\t"                                     \
 				 "sub sp, sp, #128\n\t"                                                   \
-				 "mvn " reg ", x0\n\t"                                                    \
+				 "mvn " #reg ", x0\n\t"                                                   \
 				 "blr x1\n\t"                                                             \
-				 "mov x0, " reg "\n\t"                                                    \
+				 "mov x0, " #reg "\n\t"                                                   \
 				 "add sp, sp, #128\n\t"                                                   \
-				 "ldp " reg ", x30, [sp], #16\n\t"                                        \
+				 "ldp " #reg ", x30, [sp], #16\n\t"                                       \
 				 : "+r"(x0), "+r"(x1)                                                     \
 				 :                                                                        \
 				 : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12",   \
@@ -114,35 +109,26 @@ IN_REGISTER(in_r15, "r15")
 				   "v30", "v31");                                                         \
 		return ((struct cell *)x0)->canary == CANARY && alive(d);                                 \
 	}
-IN_REGISTER(in_x19, "x19")
-IN_REGISTER(in_x20, "x20")
-IN_REGISTER(in_x21, "x21")
-IN_REGISTER(in_x22, "x22")
-IN_REGISTER(in_x23, "x23")
-IN_REGISTER(in_x24, "x24")
-IN_REGISTER(in_x25, "x25")
-IN_REGISTER(in_x26, "x26")
-IN_REGISTER(in_x27, "x27")
-IN_REGISTER(in_x28, "x28")
-IN_REGISTER(in_x29, "x29")
+#define EACH_REGISTER(X) X(x19) X(x20) X(x21) X(x22) X(x23) X(x24) X(x25) X(x26) X(x27) X(x28) X(x29)
+EACH_REGISTER(IN_REGISTER)
 
 /* The low half of v8 to v15 is callee-saved, too. */
-#define IN_VECTOR(name, reg)                                                                              \
-	static SM_NOINLINE bool name(uintptr_t d)                                                         \
+#define IN_VECTOR(reg)                                                                                    \
+	static SM_NOINLINE bool in_##reg(uintptr_t d)                                                     \
 	{                                                                                                 \
 		register uintptr_t x0 __asm__("x0") = d;                                                  \
 		register void (*x1)(void) __asm__("x1") = collect_and_churn;                              \
-		__asm__ volatile("stp " reg ", d0, [sp, #-16]!\n\t"                                       \
+		__asm__ volatile("stp " #reg ", d0, [sp, #-16]!\n\t"                                      \
 				 "str x30, [sp, #-16]!\n\t"                                               \
 				 "sub sp, sp, #128\n\t"                                                   \
 				 "mvn x9, x0\n\t"                                                         \
-				 "fmov " reg ", x9\n\t"                                                   \
+				 "fmov " #reg ", x9\n\t"                                                  \
 				 "mov x9, #0\n\t"                                                         \
 				 "blr x1\n\t"                                                             \
-				 "fmov x0, " reg "\n\t"                                                   \
+				 "fmov x0, " #reg "\n\t"                                                  \
 				 "add sp, sp, #128\n\t"                                                   \
 				 "ldr x30, [sp], #16\n\t"                                                 \
-				 "ldp " reg ", d0, [sp], #16\n\t"                                         \
+				 "ldp " #reg ", d0, [sp], #16\n\t"                                        \
 				 : "+r"(x0), "+r"(x1)                                                     \
 				 :                                                                        \
 				 : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12",   \
@@ -152,21 +138,11 @@ IN_REGISTER(in_x29, "x29")
 				   "v30", "v31");                                                         \
 		return ((struct cell *)x0)->canary == CANARY && alive(d);                                 \
 	}
-IN_VECTOR(in_d8, "d8")
-IN_VECTOR(in_d9, "d9")
-IN_VECTOR(in_d10, "d10")
-IN_VECTOR(in_d11, "d11")
-IN_VECTOR(in_d12, "d12")
-IN_VECTOR(in_d13, "d13")
-IN_VECTOR(in_d14, "d14")
-IN_VECTOR(in_d15, "d15")
-#define REGISTERS                                                                                    \
-	{"x19", in_x19}, {"x20", in_x20}, {"x21", in_x21}, {"x22", in_x22}, {"x23", in_x23},         \
-		{"x24", in_x24}, {"x25", in_x25}, {"x26", in_x26}, {"x27", in_x27}, {"x28", in_x28}, \
-		{"x29", in_x29}, {"d8", in_d8}, {"d9", in_d9}, {"d10", in_d10}, {"d11", in_d11},     \
-		{"d12", in_d12}, {"d13", in_d13}, {"d14", in_d14}, {"d15", in_d15},
+#define EACH_VECTOR(X) X(d8) X(d9) X(d10) X(d11) X(d12) X(d13) X(d14) X(d15)
+EACH_VECTOR(IN_VECTOR)
 #else
-#define REGISTERS
+#define EACH_REGISTER(X)
+#define EACH_VECTOR(X)
 #endif
 
 static void registers(void)
@@ -174,7 +150,12 @@ static void registers(void)
 	static const struct {
 		const char *name;
 		bool (*holds)(uintptr_t);
-	} regs[] = {REGISTERS{NULL, NULL}};
+	} regs[] = {
+#define ENTRY(reg) {#reg, in_##reg},
+		EACH_REGISTER(ENTRY) EACH_VECTOR(ENTRY)
+#undef ENTRY
+			{NULL, NULL},
+	};
 
 	for (unsigned i = 0; regs[i].name; i++) {
 		for (int n = 0; n < 3; n++)
