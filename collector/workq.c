@@ -32,32 +32,67 @@ static void order_nodes(struct sm_workq *q, const struct sm_heap_config *cfg)
 	}
 }
 
-/* Another chunk of packets onto the free list; free_lock held. 0 also at the limit, -ENOMEM when the system refuses. */
-static int grow_locked(struct sm_workq *q)
+static size_t packet_bytes(const struct sm_workq *q)
 {
-	size_t each = sm_align_up(sizeof(struct sm_packet) + q->cap * sizeof(uintptr_t), SM_CACHELINE);
-	size_t bytes = SM_CACHELINE + each * PACKETS_A_CHUNK;
-	struct sm_chunk *c;
+	return sm_align_up(sizeof(struct sm_packet) + q->cap * sizeof(uintptr_t), SM_CACHELINE);
+}
+
+/* Bytes of the next chunk, counted against the limit from here on; 0: the limit is reached. Hostile builds get one
+ * packet at a time. free_lock held. */
+static size_t claim_locked(struct sm_workq *q)
+{
+	size_t each = packet_bytes(q), bytes = SM_CACHELINE + each * PACKETS_A_CHUNK;
 
 	if (q->bytes + bytes > q->limit)
 		bytes = SM_CACHELINE + each;
 	if (q->bytes + bytes > q->limit)
 		return 0;
-	c = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (c == MAP_FAILED)
-		return -ENOMEM;
+	q->bytes += bytes;
+	return bytes;
+}
+
+/* A claimed chunk's memory, or NULL. populate: its pages are there when this returns. */
+static struct sm_chunk *map_chunk(size_t bytes, bool populate)
+{
+	struct sm_chunk *c = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | (populate ? MAP_POPULATE : 0), -1, 0);
+
+	return c == MAP_FAILED ? NULL : c;
+}
+
+/* What became of a claim: packets on the free list, or nothing. free_lock held. */
+static void add_locked(struct sm_workq *q, struct sm_chunk *c, size_t bytes)
+{
+	size_t each = packet_bytes(q);
+
+	if (c == NULL) {
+		q->bytes -= bytes;
+		return;
+	}
 	c->next = q->chunks;
 	c->bytes = bytes;
 	q->chunks = c;
-	q->bytes += bytes;
 	for (size_t off = SM_CACHELINE; off + each <= bytes; off += each) {
 		struct sm_packet *p = (struct sm_packet *)((char *)c + off);
 
 		p->cap = q->cap;
 		p->next = q->free;
 		q->free = p;
+		q->nfree++;
 	}
-	return 0;
+}
+
+/* Another chunk of packets onto the free list; free_lock held. 0 also at the limit, -ENOMEM when the system refuses. */
+static int grow_locked(struct sm_workq *q, bool populate)
+{
+	size_t bytes = claim_locked(q);
+	struct sm_chunk *c;
+
+	if (bytes == 0)
+		return 0;
+	c = map_chunk(bytes, populate);
+	add_locked(q, c, bytes);
+	return c ? 0 : -ENOMEM;
 }
 
 int sm__workq_init(struct sm_workq *q, const struct sm_heap_config *cfg, unsigned nnodes,
@@ -73,7 +108,7 @@ int sm__workq_init(struct sm_workq *q, const struct sm_heap_config *cfg, unsigne
 		sm_lock_init(&q->node[n].lock, (enum sm_lock_rank)SM_RANK_GC_QUEUE);
 	/* Some there are always, whatever the system refuses later. Without any, a cycle would be one long overflow: a look at
 	 * the whole heap for every few objects. */
-	return grow_locked(q);
+	return grow_locked(q, true);
 }
 
 void sm__workq_fini(struct sm_workq *q)
@@ -86,16 +121,40 @@ void sm__workq_fini(struct sm_workq *q)
 	}
 }
 
+/* Mapped with the lock let go: a mutator may want a packet meanwhile. */
+void sm__workq_reserve(struct sm_workq *q, size_t spare)
+{
+	size_t n = spare / packet_bytes(q);
+
+	sm_lock_acquire(&q->free_lock);
+	while (q->nfree < n) {
+		size_t bytes = claim_locked(q);
+		struct sm_chunk *c;
+
+		if (bytes == 0)
+			break;
+		sm_lock_release(&q->free_lock);
+		c = map_chunk(bytes, true);
+		sm_lock_acquire(&q->free_lock);
+		add_locked(q, c, bytes);
+		if (c == NULL)
+			break;
+	}
+	sm_lock_release(&q->free_lock);
+}
+
 struct sm_packet *sm__workq_empty(struct sm_workq *q)
 {
 	struct sm_packet *p;
 
 	sm_lock_acquire(&q->free_lock);
 	if (q->free == NULL)
-		(void)grow_locked(q);
+		(void)grow_locked(q, false);
 	p = q->free;
-	if (p)
+	if (p) {
 		q->free = p->next;
+		q->nfree--;
+	}
 	sm_lock_release(&q->free_lock);
 	if (p)
 		p->n = 0;
@@ -107,6 +166,7 @@ void sm__workq_recycle(struct sm_workq *q, struct sm_packet *p)
 	sm_lock_acquire(&q->free_lock);
 	p->next = q->free;
 	q->free = p;
+	q->nfree++;
 	sm_lock_release(&q->free_lock);
 }
 
@@ -206,6 +266,7 @@ void sm__workq_wait_drained(struct sm_workq *q)
 			break;
 		}
 		sm__workq_kick(q);
+		sm__workq_reserve(q, SM_WORKQ_SPARE);
 		/* Each look takes a CPU from a worker: seldom, while none of them is parked in long marking. */
 		if (sm_load_seqcst(&q->parked) != 0)
 			look = SM_WORKQ_LOOK_NS;

@@ -54,6 +54,7 @@ struct sm_workq {
 	/* under free_lock */
 	struct sm_lock free_lock;
 	struct sm_packet *free;
+	size_t nfree;
 	struct sm_chunk {
 		struct sm_chunk *next;
 		size_t bytes;
@@ -75,6 +76,13 @@ int sm__workq_init(struct sm_workq *q, const struct sm_heap_config *cfg, unsigne
 		   size_t packet_entries, size_t limit_bytes);
 void sm__workq_fini(struct sm_workq *q);
 
+/*
+ * So many bytes of packets on the free list, their memory there, as far as the limit allows. For the collector's own
+ * threads, before marking and at each look after the queues: to map and touch a chunk takes 0.1 ms, which a mutator
+ * that hands a barrier buffer over would have to wait.
+ */
+void sm__workq_reserve(struct sm_workq *q, size_t bytes);
+#define SM_WORKQ_SPARE (512 * SM_KIB)
 /* An empty packet, or NULL: the limit is reached, or the system refuses more. */
 struct sm_packet *sm__workq_empty(struct sm_workq *q);
 void sm__workq_recycle(struct sm_workq *q, struct sm_packet *p);

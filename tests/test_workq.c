@@ -1,5 +1,7 @@
 /* test_workq: packets, the limit, distance order, draining under many threads. */
 #include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "collector/workq.h"
 #include "tests/support/gctest.h"
@@ -50,6 +52,52 @@ START_TEST(the_limit_holds)
 	sm__workq_recycle(&q, all[0]);
 	ck_assert_ptr_eq(sm__workq_empty(&q), all[0]);
 	ck_assert_ptr_null(sm__workq_empty(&q));
+	sm__workq_fini(&q);
+}
+END_TEST
+
+/* Is every page of the packet in memory? */
+static bool resident(const struct sm_packet *p)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from = sm_align_down((uintptr_t)p, page), end = (uintptr_t)(p->entry + p->cap);
+	unsigned char in[64];
+	size_t n = (end - from + page - 1) / page;
+
+	ck_assert_uint_le(n, sizeof(in));
+	ck_assert_int_eq(mincore((void *)from, n * page, in), 0);
+	for (size_t i = 0; i < n; i++)
+		if ((in[i] & 1) == 0)
+			return false;
+	return true;
+}
+
+/* What was reserved is there, page by page, and no chunk is mapped for whoever takes it; the limit holds all the same. */
+START_TEST(reserved)
+{
+	struct sm_packet *p;
+	size_t bytes;
+
+	sm__workq_init(&q, &cfg, 1, 512, SM_MIB);
+	sm__workq_reserve(&q, 256 * SM_KIB);
+	bytes = q.bytes;
+	ck_assert_uint_ge(q.nfree * (sizeof(*p) + 512 * sizeof(uintptr_t)), 240 * SM_KIB);
+	for (int i = 0; i < 55; i++) {
+		p = sm__workq_empty(&q);
+		ck_assert_ptr_nonnull(p);
+		ck_assert(resident(p));
+	}
+	ck_assert_uint_eq(q.bytes, bytes);
+	sm__workq_reserve(&q, 256 * SM_KIB);
+	ck_assert_uint_gt(q.bytes, bytes);
+	sm__workq_reserve(&q, SIZE_MAX);
+	ck_assert_uint_le(q.bytes, SM_MIB);
+	/* Packets of half a MiB: not even one fits into what is to be reserved. */
+	sm__workq_fini(&q);
+	sm__workq_init(&q, &cfg, 1, 65536, 256 * SM_MIB);
+	bytes = q.bytes;
+	sm__workq_reserve(&q, 256 * SM_KIB);
+	ck_assert_uint_eq(q.bytes, bytes);
 	sm__workq_fini(&q);
 }
 END_TEST
@@ -189,6 +237,7 @@ int main(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, packets_come_and_go);
 	tcase_add_test(c, the_limit_holds);
+	tcase_add_test(c, reserved);
 	tcase_add_test(c, nearest_node_first);
 	tcase_add_test(c, own_l3_first);
 	tcase_add_loop_test(c, drained_means_drained, 0, 5);
