@@ -5,64 +5,8 @@
  *
  * `hidden` is what may be lost, `black` an object that was born during the cycle and is therefore never scanned.
  */
-#include <pthread.h>
-
+#include "tests/support/moment.h"
 #include "tests/support/run.h"
-#include "tests/support/step.h"
-
-static struct sm_gc *gc;
-static struct sm_mutator *m;
-static const struct sm_type *node; /* two pointers, two words */
-static struct sm_weak *witness;
-static void *root[64];
-
-static void *collect_once(void *arg)
-{
-	sm_collect(gc, NULL);
-	return arg;
-}
-
-static pthread_t begin(void)
-{
-	pthread_t t;
-
-	gctest_clear_stack();
-	ck_assert_int_eq(pthread_create(&t, NULL, collect_once, NULL), 0);
-	return t;
-}
-
-static void setup(void)
-{
-	gc = GCTEST("gc.mode=concurrent", "gc.percent=0", "gc.verify=1", "gc.report_ms=0");
-	m = sm_mutator_attach(gc);
-	node = sm_type_prefix(gc, 32, 2);
-	memset(root, 0, sizeof(root));
-	ck_assert_int_eq(sm_root_add(gc, root, 64), 0);
-}
-
-static void finish(pthread_t t, uintptr_t hidden)
-{
-	sm_blocking_enter(m);
-	pthread_join(t, NULL);
-	sm_blocking_leave(m);
-	gctest_clear_stack();
-	ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
-	ck_assert(step_alive(m, witness));
-	ck_assert_uint_eq(((uintptr_t *)~hidden)[2], 0xfeed);
-	gctest_clear_stack();
-	sm_weak_free(m, witness);
-	sm_root_remove(gc, root);
-	gctest_destroy(gc, m);
-}
-
-/* The windows are open, so nothing that is born below goes through a safepoint. */
-static __attribute__((noinline)) uintptr_t born_black(void)
-{
-	void **black = sm_new(m, node);
-
-	sm_store(m, &root[5], black);
-	return ~(uintptr_t)black;
-}
 
 /* Deletion: taken out of the heap with the barrier on, before the roots are scanned; stored by a scanned thread. */
 START_TEST(deletion)
@@ -273,6 +217,30 @@ START_TEST(insertion_by_one_that_goes)
 }
 END_TEST
 
+/* What a flush finds is scanned, too: `parent` is known to a barrier buffer alone until then, `hidden` to it. */
+START_TEST(found_at_the_end)
+{
+	uintptr_t hidden, parent, black;
+	pthread_t t;
+
+	setup();
+	parent = step_hidden(m, node, NULL);
+	hidden = step_hidden(m, node, &witness);
+	step_link_in(m, parent, 0, hidden);
+	step_link(m, &root[0], parent);
+	t = begin();
+	step_past(m, SM_HS_BARRIER_ON);
+	sm_store(m, &root[0], NULL);
+	step_past(m, SM_HS_BLACK);
+	black = born_black();
+	gctest_clear_stack();
+	step_past(m, SM_HS_SCAN);
+	step_link_in(m, black, 0, parent);
+	gctest_clear_stack();
+	finish(t, hidden);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("moments");
@@ -286,6 +254,7 @@ int main(void)
 	tcase_add_loop_test(c, born_after_the_scan, 0, 3);
 	tcase_add_loop_test(c, another_stack, 0, 3);
 	tcase_add_loop_test(c, born_in_the_cycle, 0, 3);
+	tcase_add_loop_test(c, found_at_the_end, 0, 3);
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
 }

@@ -1,0 +1,66 @@
+/*
+ * moment.h: one collector, one mutator and 64 roots for tests that run a cycle step by step (step.h), and what they begin
+ * and end with. `hidden` is what may be lost: an object disguised everywhere but in the place that is to keep it.
+ */
+#ifndef SM_TESTS_SUPPORT_MOMENT_H
+#define SM_TESTS_SUPPORT_MOMENT_H
+
+#include <pthread.h>
+
+#include "tests/support/step.h"
+
+static struct sm_gc *gc;
+static struct sm_mutator *m;
+static const struct sm_type *node; /* two pointers, two words */
+static struct sm_weak *witness;
+static void *root[64];
+
+static inline void *collect_once(void *arg)
+{
+	sm_collect(gc, NULL);
+	return arg;
+}
+
+static inline pthread_t begin(void)
+{
+	pthread_t t;
+
+	gctest_clear_stack();
+	ck_assert_int_eq(pthread_create(&t, NULL, collect_once, NULL), 0);
+	return t;
+}
+
+static inline void setup(void)
+{
+	gc = GCTEST("gc.mode=concurrent", "gc.percent=0", "gc.verify=1", "gc.report_ms=0");
+	m = sm_mutator_attach(gc);
+	node = sm_type_prefix(gc, 32, 2);
+	memset(root, 0, sizeof(root));
+	ck_assert_int_eq(sm_root_add(gc, root, 64), 0);
+}
+
+static inline void finish(pthread_t t, uintptr_t hidden)
+{
+	sm_blocking_enter(m);
+	pthread_join(t, NULL);
+	sm_blocking_leave(m);
+	gctest_clear_stack();
+	ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
+	ck_assert(step_alive(m, witness));
+	ck_assert_uint_eq(((uintptr_t *)~hidden)[2], 0xfeed);
+	gctest_clear_stack();
+	sm_weak_free(m, witness);
+	sm_root_remove(gc, root);
+	gctest_destroy(gc, m);
+}
+
+/* The windows are open, so nothing that is born below goes through a safepoint. */
+static __attribute__((noinline, unused)) uintptr_t born_black(void)
+{
+	void **black = sm_new(m, node);
+
+	sm_store(m, &root[5], black);
+	return ~(uintptr_t)black;
+}
+
+#endif
