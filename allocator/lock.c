@@ -18,6 +18,19 @@ static void futex_wait(_Atomic(uint32_t) *word, uint32_t value)
 	errno = saved;
 }
 
+static __thread unsigned sleeps;
+
+unsigned sm__lock_sleeps(void)
+{
+	return sleeps;
+}
+
+static void sleep_on(struct sm_lock *l)
+{
+	sleeps++;
+	futex_wait(&l->word, 2);
+}
+
 /* Sections under these locks are tens of instructions, so a holder that runs is gone in a moment. */
 static bool spin(struct sm_lock *l)
 {
@@ -39,7 +52,7 @@ SM_COLD void sm__lock_wait(struct sm_lock *l)
 		return;
 	/* From here on the word stays 2 while we hold it: others may sleep behind us, and we cannot know. */
 	while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire) != 0)
-		futex_wait(&l->word, 2);
+		sleep_on(l);
 }
 
 SM_COLD void sm__lock_wake(struct sm_lock *l)

@@ -49,6 +49,8 @@ struct sm_lock {
 
 SM_API void sm__lock_wait(struct sm_lock *l);
 SM_API void sm__lock_wake(struct sm_lock *l);
+/* How often the calling thread has gone to sleep for a lock: what it waited then was somebody's doing. */
+SM_API unsigned sm__lock_sleeps(void);
 /* The rank check: aborts with one line when the order is wrong. Always there, called in debug builds. */
 SM_API void sm__lock_check_acquire(const struct sm_lock *l);
 SM_API void sm__lock_check_release(const struct sm_lock *l);

@@ -55,12 +55,12 @@ void sm__barrier_flush(struct sm_mutator *m)
 
 static SM_NOINLINE void flush_full(struct sm_mutator *m)
 {
-	uint64_t t0 = sm__now_ns();
+	struct sm_wait w = sm__wait_begin();
 
 	sm_phase_enter(SM_PHASE_BARRIER);
 	sm__barrier_flush(m);
 	sm_phase_leave(SM_PHASE_BARRIER);
-	sm__stall(m, SM_STALL_BARRIER, t0);
+	sm__wait_end(m, SM_STALL_BARRIER, &w);
 }
 
 SM_INLINE void record(struct sm_mutator *m, void *p)

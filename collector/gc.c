@@ -228,16 +228,26 @@ static size_t stack_bytes(struct sm_gc *gc)
 	return bytes;
 }
 
-/* A tenth beyond the goal; with live the heap's size now. */
-#define ENOUGH(goal) ((goal) + (goal) / 10)
+/*
+ * Beyond the goal: by a tenth, mutators yield; by an eighth, they are slowed down; by a quarter, all but stopped. The
+ * floors are what a collector that is not in the way of anything needs to start, in a small heap.
+ */
+#define SLOW_FLOOR (16 * SM_MIB)
 
-/* Goal and trigger are sizes of the heap; here, as what will have been allocated by then. */
+/* What will have been allocated when the heap, which is `live` large now, has the size. */
+static size_t when(size_t now, size_t live, size_t size)
+{
+	return now + (size > live ? size - live : 0);
+}
+
 static void set_pace(struct sm_gc *gc, size_t now, size_t live)
 {
-	size_t trigger = gc->pacer.trigger, enough = ENOUGH(gc->pacer.goal);
+	size_t goal = gc->pacer.goal, slow = goal / 8 > SLOW_FLOOR ? goal / 8 : SLOW_FLOOR;
 
-	sm_store_relaxed(&gc->pace.enough, now + (enough > live ? enough - live : 0));
-	sm_store_relaxed(&gc->pace.trigger, now + (trigger > live ? trigger - live : 0));
+	sm_store_relaxed(&gc->pace.enough, when(now, live, goal + goal / 10));
+	sm_store_relaxed(&gc->pace.slow, when(now, live, goal + slow));
+	sm_store_relaxed(&gc->pace.most, when(now, live, goal + 2 * slow));
+	sm_store_relaxed(&gc->pace.trigger, when(now, live, gc->pacer.trigger));
 }
 
 /* Live is what was marked, and what was handed out since the barrier went on, which is black or alive. */
@@ -349,6 +359,7 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 	sm__handshake(gc, SM_HS_NONE);
 	gc->alloc_at_start = allocated(gc);
 	gc->due_from = due < gc->alloc_at_start ? due : gc->alloc_at_start;
+	sm__aside_step(gc);
 	if (SM_IS_MUTANT(3))
 		sm__handshake(gc, SM_HS_SCAN);
 	sm__handshake(gc, SM_HS_BARRIER_ON);
@@ -395,6 +406,7 @@ static void run_cycle(struct sm_gc *gc)
 	sm_store_relaxed(&gc->assist_bytes, 0);
 	sm_store_relaxed(&gc->scan_done, 0);
 	sm__marker_here(&gc->marker);
+	sm__workq_reserve(&gc->workq, SM_WORKQ_SPARE);
 	set_phase(gc, SM_GC_STARTING);
 	atomic_fetch_add_explicit(&gc->started, 1, memory_order_seq_cst);
 	c->heap_before = allocated(gc) + sm_load_relaxed(&gc->pace.live);
@@ -434,10 +446,12 @@ static void *control_main(void *arg)
 {
 	struct sm_gc *gc = arg;
 
+	pthread_setname_np(pthread_self(), "sm-control");
 	/* It waits in steps of tens of microseconds; the default slack is 50 more. */
 	prctl(PR_SET_TIMERSLACK, 1000UL);
 	if (gc->config.worker_start)
 		gc->config.worker_start(gc->config.worker_ctx, gc->nworkers, "control");
+	sm__aside_ready(&gc->control_aside);
 	for (;;) {
 		uint32_t seq = sm__event_prepare(&gc->wake);
 
@@ -507,9 +521,8 @@ int sm_collect(struct sm_gc *gc, struct sm_mutator *m)
 /* ---- hooks on the allocator's slow paths ----------------------------------------------------------- */
 
 /*
- * The heap has reached its trigger: asks for a cycle, once. Nothing slows mutators until the barrier is on
- * everywhere, and nothing that cannot be assisted with, after that; but once the heap is a tenth beyond its goal they
- * let the collector's threads have the CPU, which they may be waiting for.
+ * The heap has reached its trigger: asks for a cycle, once. Nothing slows mutators until the heap is beyond its goal; then
+ * they let the collector's threads have the CPU, which they may be waiting for.
  */
 static SM_NOINLINE void trigger(struct sm_gc *gc, struct sm_mutator *m)
 {
@@ -628,12 +641,15 @@ static void scavenger_started(void *ctx)
 
 	if (gc->config.worker_start)
 		gc->config.worker_start(gc->config.worker_ctx, gc->nworkers + 2, "scavenge");
+	sm__aside_ready(&gc->scavenger_aside);
 }
 
 static void scavenger_stopped(void *ctx)
 {
 	struct sm_gc *gc = ctx;
 
+	/* It goes before the control thread does. */
+	sm_store_release(&gc->scavenger_aside.tid, 0);
 	if (gc->config.worker_stop)
 		gc->config.worker_stop(gc->config.worker_ctx, gc->nworkers + 2, "scavenge");
 }
@@ -684,6 +700,7 @@ static int init_parts(struct sm_gc *gc, char *err, size_t errlen)
 	memset(gc->workers, 0, gc->nall_workers * sizeof(*gc->workers));
 	init_pacer(gc);
 	set_hooks(gc);
+	sm__watch_init();
 	sm__signal_install();
 	return start_threads(gc);
 }

@@ -61,7 +61,8 @@ struct sm_gc_config {
 		unsigned idle_workers;	 /* gc.idle_workers: workers that run where nothing else wants to */
 		unsigned signal_ms;	 /* gc.signal_ms: a handshake waits so long, then signals; 0: never */
 		unsigned report_ms; /* gc.report_ms: .. and then reports the mutator, with its stack bounds */
-		unsigned delay_us;  /* gc.delay_us: testing: random pauses up to this inside the collector */
+		bool aside;	   /* gc.aside: the collector's threads keep off CPUs on which mutators run */
+		unsigned delay_us; /* gc.delay_us: testing: random pauses up to this inside the collector */
 	} tuning;
 	/* CPU -> L3 index, for stealing near before far; set by the caller, not by keys. All 0: one L3. */
 	uint16_t cpu_l3[SM_MAX_CPUS];
@@ -259,10 +260,17 @@ enum sm_stall_cause {
 	SM_STALL_SWEEP,	    /* a refill that swept on the way */
 	SM_STALL_BARRIER,   /* handing a full barrier buffer over */
 	SM_STALL_MEMORY,    /* waiting for a collection because memory or the limit was out */
+	SM_STALL_PACE,	    /* giving way, or slowed down, because the heap is beyond its goal */
 	SM_STALL_CAUSES
 };
 struct sm_gc_stall {
 	uint64_t count, total_ns, p50_ns, p99_ns, p999_ns, max_ns; /* quantiles to within 1/16 */
+	/*
+	 * Of these waits, those in which the thread kept its CPU throughout (all of it the collector's doing), and
+	 * those in which the scheduler took it away for an unknown part. Neither: where the kernel does not tell (no
+	 * restartable sequences; cache.mode=cpu), and waits that are sleeps (stop, memory, pace).
+	 */
+	uint64_t kept, kept_max_ns, lost, lost_max_ns;
 };
 struct sm_gc_stalls {
 	uint32_t version; /* SM_GC_STALLS_VERSION; set by the callee */
@@ -271,7 +279,7 @@ struct sm_gc_stalls {
 	/* Time to safepoint: from a handshake's request to its last acknowledgement; not a mutator's wait. */
 	struct sm_gc_stall handshake_round;
 };
-#define SM_GC_STALLS_VERSION 1
+#define SM_GC_STALLS_VERSION 2
 /* All mutators since creation, those gone included. Call at any time; the figures of running mutators
  * may be a moment old. */
 SM_API void sm_gc_stalls(struct sm_gc *gc, struct sm_gc_stalls *out);

@@ -5,6 +5,7 @@
 #define SM_COLLECTOR_GC_PRIV_H
 
 #include "allocator/lock.h"
+#include "collector/aside.h"
 #include "collector/gc.h"
 #include "collector/handshake.h"
 #include "collector/mark.h"
@@ -25,6 +26,7 @@ struct sm_mark_worker {
 	unsigned index; /* as told to config.worker_start */
 	enum sm_worker_kind kind;
 	bool started;
+	struct sm_aside aside;
 	struct sm_marker marker;
 	uint64_t cpu_ns; /* owner; read by the control thread after the cycle's end */
 } __attribute__((aligned(SM_CACHELINE)));
@@ -55,6 +57,8 @@ struct sm_gc {
 	struct {
 		_Atomic(size_t) trigger; /* heap->allocated_bytes at which a cycle is asked for */
 		_Atomic(size_t) enough;	 /* .. and above which mutators give way to the collector's threads */
+		_Atomic(size_t) slow,
+			most; /* .. above which they are slowed down, more and more up to most */
 		_Atomic(size_t)
 			live; /* marked by the last cycle, less allocated_bytes then: add it to now's */
 		_Atomic(uint64_t)
@@ -103,6 +107,7 @@ struct sm_gc {
 	_Atomic(uint32_t) phase; /* enum sm_gc_phase */
 
 	/* control thread */
+	struct sm_aside control_aside, scavenger_aside;
 	struct sm_marker marker;
 	struct sm_pacer pacer;
 	struct sm_cycle cycle;
@@ -123,6 +128,7 @@ struct sm_gc {
 	struct sm_lock stats_lock;
 	struct sm_gc_stats stats;	   /* under stats_lock */
 	struct sm_stall_set dead_stalls;   /* of mutators that are gone */
+	uint64_t stalls_told;		   /* how many the trace has told of */
 	struct sm_mark_counts dead_counts; /* likewise; taken over at each cycle's end */
 	struct sm_cycle last;
 };
@@ -161,6 +167,9 @@ void sm__types_fini(struct sm_gc *gc);
 
 /* verify.c: the world is stopped. Returns the number of differences, each printed. */
 unsigned sm__verify_stw(struct sm_gc *gc);
+
+/* gcstats.c: the waits since this was asked last, and the longest of them. Control thread. */
+void sm__recent_stalls(struct sm_gc *gc, uint64_t *count, uint64_t *max_ns);
 
 /* gctrace.c */
 void sm__trace_cycle(struct sm_gc *gc, const struct sm_cycle *c, unsigned long seq);

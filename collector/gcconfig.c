@@ -43,6 +43,7 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 	cfg->tuning.mark_packet = 512;
 	cfg->tuning.mark_stack_limit = 256 * SM_MIB;
 	cfg->tuning.assist_slice = 8 * SM_KIB;
+	cfg->tuning.aside = true;
 	cfg->tuning.signal_ms = 20;
 	cfg->tuning.report_ms = 2000;
 #if defined(SM_HOSTILE)
@@ -126,6 +127,10 @@ static const struct key keys[] = {
 	 .size = true,
 	 .min = 1024,
 	 .max = (uint64_t)1 << 40},
+	{{"gc.aside", "0|1",
+	  "the collector's threads keep off CPUs on which mutators run, where others are left"},
+	 FIELD(tuning.aside),
+	 .max = 1},
 	{{"gc.signal_ms", "0..3600000", "signal a mutator that is so late for a handshake; 0: never"},
 	 FIELD(tuning.signal_ms),
 	 .max = 3600000},

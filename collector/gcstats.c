@@ -44,7 +44,38 @@ void sm_gc_stalls_reset(struct sm_gc *gc)
 	sm_lock_acquire(&gc->stats_lock);
 	sm__stall_clear(&gc->dead_stalls);
 	sm__stall_clear_hist(&gc->hs.rounds);
+	gc->stalls_told = 0;
 	sm_lock_release(&gc->stats_lock);
+}
+
+static void take_recent(struct sm_stall_set *set, uint64_t *count, uint64_t *max_ns)
+{
+	/* A wait that ends right now and was compared with the old value counts as before this. */
+	uint64_t max = sm_exchange_acqrel(&set->recent_max_ns, 0);
+
+	for (unsigned c = 0; c < SM_STALL_CAUSES; c++)
+		*count += sm_load_relaxed(&set->cause[c].count);
+	if (max > *max_ns)
+		*max_ns = max;
+}
+
+void sm__recent_stalls(struct sm_gc *gc, uint64_t *count, uint64_t *max_ns)
+{
+	uint64_t all = 0;
+
+	*max_ns = 0;
+	/* Both locks, so that a mutator that detaches (unlinks, then hands over) is counted in the one place or the
+	 * other, now or at the next cycle. */
+	sm_lock_acquire(&gc->mutators_lock);
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
+		take_recent(&p->stalls, &all, max_ns);
+	sm_lock_acquire(&gc->stats_lock);
+	take_recent(&gc->dead_stalls, &all, max_ns);
+	/* Fewer than told: those of a mutator between the two places. */
+	*count = all > gc->stalls_told ? all - gc->stalls_told : 0;
+	gc->stalls_told = all;
+	sm_lock_release(&gc->stats_lock);
+	sm_lock_release(&gc->mutators_lock);
 }
 
 void sm_mutator_stalls(struct sm_mutator *m, struct sm_gc_stalls *out)

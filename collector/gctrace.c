@@ -2,11 +2,12 @@
  * gctrace.c: gc.trace=1, one line a cycle:
  *
  *   gc 12 (heap) 0.021+3.114+0.045+0.310 ms, 64->70->33 MiB, goal 66, marked 512000, worker 3.0 ms, assist 0.1 ms,
- *   rounds 2, steals 5/0/0, local 100%, stalls 14 max 35 us
+ *   rounds 2, steals 5/0/0, local 100%, stalls 14 max 35.0 us
  *
  * Times: to barrier on everywhere; marking; to barrier off and windows retired; sweeping. Heap: at the start, at the
  * end, marked. Steals: packets taken from others, of the same L3, the node, another node. Local: of the objects
- * scanned, those in memory of the marker's own node.
+ * scanned, those in memory of the marker's own node. Stalls: waits of mutators that ended since the line before, and the
+ * longest of them.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -18,12 +19,12 @@
 
 void sm__trace_cycle(struct sm_gc *gc, const struct sm_cycle *c, unsigned long seq)
 {
-	struct sm_gc_stalls s;
+	uint64_t stalls, stall_max;
 	char line[400];
 	uint64_t scanned = c->n.scanned - c->n.rescanned - c->n.root_pieces;
 	int n;
 
-	sm_gc_stalls(gc, &s);
+	sm__recent_stalls(gc, &stalls, &stall_max);
 	n = snprintf(line, sizeof(line),
 		     "gc %lu (%s) %.3f+%.3f+%.3f+%.3f ms, %.1f->%.1f->%.1f MiB, goal %.1f, marked %llu, "
 		     "worker %.3f ms, assist %.3f ms, rounds %u, steals %llu/%llu/%llu, local %.4g%%, stalls "
@@ -35,7 +36,7 @@ void sm__trace_cycle(struct sm_gc *gc, const struct sm_cycle *c, unsigned long s
 		     (unsigned long long)c->n.steals_l3, (unsigned long long)c->n.steals_node,
 		     (unsigned long long)c->n.steals_across,
 		     scanned ? 100.0 * (double)(scanned - c->n.away) / (double)scanned : 100.0,
-		     (unsigned long long)s.all.count, (double)s.all.max_ns / 1e3);
+		     (unsigned long long)stalls, (double)stall_max / 1e3);
 	if (n > 0 && write(STDERR_FILENO, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1) < 0)
 		return;
 }

@@ -23,6 +23,7 @@
  */
 #include "collector/handshake.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -62,7 +63,9 @@ static void retire(struct sm_mutator_priv *p)
 static void do_op(struct sm_gc *gc, struct sm_mutator_priv *p, uintptr_t sp)
 {
 	switch ((enum sm_handshake_op)sm_load_relaxed(&gc->hs.op)) {
-	case SM_HS_NONE: break;
+	case SM_HS_NONE:
+		sm_store_relaxed(&p->cpu, sm_load_relaxed(&p->state) == SM_M_RUNNING ? sched_getcpu() : -1);
+		break;
 	case SM_HS_BARRIER_ON:
 		p->stack_black = false;
 		p->m->barrier = true;
@@ -156,16 +159,19 @@ void sm__handshake_acknowledge(struct sm_mutator *m)
 
 void sm_safepoint_slow(struct sm_mutator *m)
 {
-	uint64_t t0 = sm__now_ns();
-	enum sm_stall_cause cause;
+	struct sm_wait w = sm__wait_begin();
+	bool stop;
 
 	if (sm_load_acquire(&m->poll) == 0)
 		return;
-	cause = sm_load_relaxed(&m->gc->hs.op) == SM_HS_STOP ? SM_STALL_STOP : SM_STALL_HANDSHAKE;
+	stop = sm_load_relaxed(&m->gc->hs.op) == SM_HS_STOP;
 	sm_phase_enter(SM_PHASE_WAIT);
 	sm__handshake_acknowledge(m);
 	sm_phase_leave(SM_PHASE_WAIT);
-	sm__stall(m, cause, t0);
+	if (stop)
+		sm__stall(m, SM_STALL_STOP, w.since);
+	else
+		sm__wait_end(m, SM_STALL_HANDSHAKE, &w);
 }
 
 /* ---- blocking sections ---------------------------------------------------------------------------- */
@@ -392,7 +398,7 @@ static void ask_and_wait(struct sm_gc *gc, enum sm_handshake_op op, bool retire_
 	try_proxies(gc);
 	if (sm_fetch_sub_acqrel(&gc->hs.pending, 1) != 1)
 		wait_all(gc, t0);
-	sm__stall_record(&gc->hs.rounds, sm__now_ns() - t0);
+	sm__stall_record(&gc->hs.rounds, sm__now_ns() - t0, SM_KEPT_UNKNOWN);
 }
 
 void sm__handshake(struct sm_gc *gc, enum sm_handshake_op op)

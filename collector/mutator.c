@@ -15,6 +15,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,6 +172,7 @@ static struct sm_mutator *new_mutator(struct sm_gc *gc)
 	m->gc = gc;
 	m->priv = p;
 	p->m = m;
+	sm_store_relaxed(&p->cpu, sched_getcpu());
 	p->thread = pthread_self();
 	p->tid = (pid_t)syscall(SYS_gettid);
 	p->buffer = malloc(entries * sizeof(void *));
@@ -261,6 +263,7 @@ static void hand_over_stalls(struct sm_gc *gc, struct sm_mutator_priv *p)
 	sm_lock_acquire(&gc->stats_lock);
 	for (unsigned c = 0; c < SM_STALL_CAUSES; c++)
 		sm__stall_add(&gc->dead_stalls.cause[c], &p->stalls.cause[c]);
+	sm__stall_recent(&gc->dead_stalls, sm_load_relaxed(&p->stalls.recent_max_ns));
 	sm__mark_counts_add(&gc->dead_counts, &p->marker.n);
 	sm_lock_release(&gc->stats_lock);
 }

@@ -56,6 +56,7 @@ struct sm_mutator_priv {
 	uint32_t resume_state; /* HELD goes back to this */
 	uint32_t black_gen;    /* cache.black means: of spans of this sweep generation */
 	bool stack_black;  /* the stack was scanned in this cycle: the barrier need not record new values */
+	_Atomic(int) cpu;  /* where it ran at the cycle's first handshake; -1: in a blocking section */
 	uint32_t blocking; /* depth of blocking sections */
 	uint32_t refills;  /* for gc.stress */
 	uintptr_t sp;	   /* BLOCKED, HELD: the stack from here upward is the mutator's */
@@ -63,11 +64,12 @@ struct sm_mutator_priv {
 	uintptr_t saved[SM_SAVED_WORDS];
 	struct sm_thread_range *ranges;
 	struct sm_marker marker;
-	size_t gave_way;       /* allocated_bytes when it last did */
-	int64_t credit;	       /* bytes of marking done in advance; negative: owed */
-	size_t oom_at;	       /* allocated_bytes + 1 after the last collection for want of memory */
-	bool clear_stack;      /* has scanned its own stack just now; verify.c tells what follows from that */
-	uint64_t sweep_ns;     /* spent in the sweep hook during this refill */
+	size_t gave_way;   /* allocated_bytes when it last did */
+	int64_t credit;	   /* bytes of marking done in advance; negative: owed */
+	size_t oom_at;	   /* allocated_bytes + 1 after the last collection for want of memory */
+	bool clear_stack;  /* has scanned its own stack just now; verify.c tells what follows from that */
+	uint64_t sweep_ns; /* spent in the sweep hook during this refill */
+	enum sm_kept sweep_kept;
 	uint32_t sweep_cursor; /* bin from which this mutator's share of sweeping goes on */
 	struct sm_stall_set stalls;
 };
@@ -91,9 +93,34 @@ void sm__barrier_record(struct sm_mutator *m, void *p);
 /* Forgets it. */
 void sm__barrier_discard(struct sm_mutator *m);
 
+/* A wait for the collector, from its begin to its end. */
+struct sm_wait {
+	uint64_t since, watch;
+	unsigned sleeps;
+};
+
+SM_INLINE struct sm_wait sm__wait_begin(void)
+{
+	return (struct sm_wait){sm__now_ns(), sm__watch_begin(), sm__lock_sleeps()};
+}
+
+/* Whether the thread kept its CPU. One that slept for a lock gave it away itself. */
+SM_INLINE enum sm_kept sm__wait_kept(const struct sm_wait *w)
+{
+	return sm__lock_sleeps() == w->sleeps ? sm__watch_end(w->watch) : SM_KEPT_UNKNOWN;
+}
+
+SM_INLINE void sm__wait_end(struct sm_mutator *m, enum sm_stall_cause cause, const struct sm_wait *w)
+{
+	enum sm_kept kept = sm__wait_kept(w);
+
+	sm__stall_note(&m->priv->stalls, cause, sm__now_ns() - w->since, kept);
+}
+
+/* A wait that is a sleep: the thread gave its CPU away. */
 SM_INLINE void sm__stall(struct sm_mutator *m, enum sm_stall_cause cause, uint64_t since)
 {
-	sm__stall_record(&m->priv->stalls.cause[cause], sm__now_ns() - since);
+	sm__stall_note(&m->priv->stalls, cause, sm__now_ns() - since, SM_KEPT_UNKNOWN);
 }
 
 #endif

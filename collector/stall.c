@@ -3,6 +3,7 @@
 static const char *const names[SM_STALL_CAUSES] = {
 	[SM_STALL_HANDSHAKE] = "handshake", [SM_STALL_STOP] = "stop",	    [SM_STALL_ASSIST] = "assist",
 	[SM_STALL_SWEEP] = "sweep",	    [SM_STALL_BARRIER] = "barrier", [SM_STALL_MEMORY] = "memory",
+	[SM_STALL_PACE] = "pace",
 };
 
 const char *sm_stall_name(enum sm_stall_cause cause)
@@ -34,13 +35,36 @@ uint64_t sm__stall_bucket_top(unsigned bucket)
 /* One writer, so load + store suffices; atomic only so that a reader never sees half a word. */
 #define BUMP(field, by) sm_store_relaxed(&(field), sm_load_relaxed(&(field)) + (by))
 
-void sm__stall_record(struct sm_stall_hist *h, uint64_t ns)
+static void raise_to(_Atomic(uint64_t) *max, uint64_t ns)
+{
+	if (ns > sm_load_relaxed(max))
+		sm_store_relaxed(max, ns);
+}
+
+void sm__stall_record(struct sm_stall_hist *h, uint64_t ns, enum sm_kept kept)
 {
 	BUMP(h->bucket[sm__stall_bucket(ns)], 1);
 	BUMP(h->count, 1);
 	BUMP(h->total_ns, ns);
-	if (ns > sm_load_relaxed(&h->max_ns))
-		sm_store_relaxed(&h->max_ns, ns);
+	raise_to(&h->max_ns, ns);
+	if (kept == SM_KEPT) {
+		BUMP(h->kept, 1);
+		raise_to(&h->kept_max_ns, ns);
+	} else if (kept == SM_KEPT_LOST) {
+		BUMP(h->lost, 1);
+		raise_to(&h->lost_max_ns, ns);
+	}
+}
+
+void sm__stall_note(struct sm_stall_set *set, enum sm_stall_cause cause, uint64_t ns, enum sm_kept kept)
+{
+	sm__stall_record(&set->cause[cause], ns, kept);
+	sm__stall_recent(set, ns);
+}
+
+void sm__stall_recent(struct sm_stall_set *set, uint64_t ns)
+{
+	raise_to(&set->recent_max_ns, ns);
 }
 
 /* The writer may record at the same time: such a record may be kept in part. */
@@ -51,26 +75,32 @@ void sm__stall_clear_hist(struct sm_stall_hist *h)
 	sm_store_relaxed(&h->count, 0);
 	sm_store_relaxed(&h->total_ns, 0);
 	sm_store_relaxed(&h->max_ns, 0);
+	sm_store_relaxed(&h->kept, 0);
+	sm_store_relaxed(&h->kept_max_ns, 0);
+	sm_store_relaxed(&h->lost, 0);
+	sm_store_relaxed(&h->lost_max_ns, 0);
 }
 
 void sm__stall_clear(struct sm_stall_set *set)
 {
 	for (unsigned c = 0; c < SM_STALL_CAUSES; c++)
 		sm__stall_clear_hist(&set->cause[c]);
+	sm_store_relaxed(&set->recent_max_ns, 0);
 }
 
 void sm__stall_add(struct sm_stall_hist *to, struct sm_stall_hist *from)
 {
-	uint64_t max = sm_load_relaxed(&from->max_ns);
-
 	if (sm_load_relaxed(&from->count) == 0)
 		return;
 	for (unsigned i = 0; i < SM_STALL_BUCKETS; i++)
 		BUMP(to->bucket[i], sm_load_relaxed(&from->bucket[i]));
 	BUMP(to->count, sm_load_relaxed(&from->count));
 	BUMP(to->total_ns, sm_load_relaxed(&from->total_ns));
-	if (max > sm_load_relaxed(&to->max_ns))
-		sm_store_relaxed(&to->max_ns, max);
+	BUMP(to->kept, sm_load_relaxed(&from->kept));
+	BUMP(to->lost, sm_load_relaxed(&from->lost));
+	raise_to(&to->max_ns, sm_load_relaxed(&from->max_ns));
+	raise_to(&to->kept_max_ns, sm_load_relaxed(&from->kept_max_ns));
+	raise_to(&to->lost_max_ns, sm_load_relaxed(&from->lost_max_ns));
 }
 
 /* Smallest bucket top that at least q of all values do not exceed; never above the true maximum. */
@@ -98,8 +128,13 @@ void sm__stall_summary(struct sm_stall_hist *h, struct sm_gc_stall *out)
 	/* Counted from the buckets, so that the quantiles agree with themselves while others record. */
 	for (unsigned i = 0; i < SM_STALL_BUCKETS; i++)
 		n += sm_load_relaxed(&h->bucket[i]);
-	*out = (struct sm_gc_stall){
-		.count = n, .total_ns = sm_load_relaxed(&h->total_ns), .max_ns = sm_load_relaxed(&h->max_ns)};
+	*out = (struct sm_gc_stall){.count = n,
+				    .total_ns = sm_load_relaxed(&h->total_ns),
+				    .max_ns = sm_load_relaxed(&h->max_ns),
+				    .kept = sm_load_relaxed(&h->kept),
+				    .kept_max_ns = sm_load_relaxed(&h->kept_max_ns),
+				    .lost = sm_load_relaxed(&h->lost),
+				    .lost_max_ns = sm_load_relaxed(&h->lost_max_ns)};
 	if (n == 0)
 		return;
 	out->p50_ns = quantile(h, n, 0.5);

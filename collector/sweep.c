@@ -141,11 +141,16 @@ unsigned sm__sweep_hook(void *ctx, struct sm_cache *c, struct sm_span *s)
 {
 	struct sm_mutator *m = c ? c->owner : NULL;
 	struct sm_gc *gc = ctx;
-	uint64_t t0 = m ? sm__now_ns() : 0;
+	struct sm_wait w = sm__wait_begin();
 	unsigned live = sm__sweep_span(gc, s);
+	enum sm_kept kept = sm__wait_kept(&w);
 
-	if (m)
-		m->priv->sweep_ns += sm__now_ns() - t0;
+	if (m == NULL)
+		return live;
+	/* Of a refill that sweeps twice: lost if in either. */
+	if (m->priv->sweep_ns == 0 || kept == SM_KEPT_LOST)
+		m->priv->sweep_kept = kept;
+	m->priv->sweep_ns += sm__now_ns() - w.since;
 	return live;
 }
 
@@ -218,17 +223,18 @@ void sm__sweep_end(struct sm_gc *gc)
 void sm__sweep_share(struct sm_mutator *m)
 {
 	struct sm_gc *gc = m->gc;
-	uint64_t ratio = sm_load_relaxed(&gc->pace.sweep_ratio), due, t0;
+	uint64_t ratio = sm_load_relaxed(&gc->pace.sweep_ratio), due;
 	size_t since = sm_load_relaxed(&gc->heap->allocated_bytes) - sm_load_relaxed(&gc->pace.sweep_from);
 	struct sm_span *spans[SHARE_MAX];
 	unsigned in_use[SHARE_MAX], n;
+	struct sm_wait w;
 
 	if (ratio == 0 || since > SIZE_MAX / 2)
 		return;
 	due = since / 1024 * ratio / 1024;
 	if (due <= sm_load_relaxed(&gc->swept) + SLACK)
 		return;
-	t0 = sm__now_ns();
+	w = sm__wait_begin();
 	sm_phase_enter(SM_PHASE_SWEEP);
 	n = sm__central_take_unswept_some(gc->heap, m->priv->marker.node, &m->priv->sweep_cursor, spans,
 					  SHARE_MAX);
@@ -238,5 +244,5 @@ void sm__sweep_share(struct sm_mutator *m)
 		sm__central_put_swept_some(gc->heap, spans, in_use, n);
 	sm_phase_leave(SM_PHASE_SWEEP);
 	if (n)
-		sm__stall(m, SM_STALL_SWEEP, t0);
+		sm__wait_end(m, SM_STALL_SWEEP, &w);
 }

@@ -201,7 +201,7 @@ static void *refill(struct sm_mutator *m, unsigned bin)
 
 	if (ns) {
 		m->priv->sweep_ns = 0;
-		sm__stall_record(&m->priv->stalls.cause[SM_STALL_SWEEP], ns);
+		sm__stall_note(&m->priv->stalls, SM_STALL_SWEEP, ns, m->priv->sweep_kept);
 	}
 	return p;
 }

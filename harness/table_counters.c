@@ -115,13 +115,14 @@ void sm__table_counters(struct sm_table *t)
 /* ---- stalls -------------------------------------------------------------------------------------- */
 
 /*
- * Results "stall_<cause>_count" and its "_p50_us", "_p99_us", "_p999_us", "_max_us"; without a cause, all of
- * them together. A cause that never struck is no row.
+ * Results "stall_<cause>_count" and its "_p50_us", "_p99_us", "_p999_us", "_max_us", "_kept_max_us"; without a cause, all
+ * of them together. A cause that never struck is no row; one that struck in half of the samples or fewer (the median is no
+ * wait) has no quantiles: they would be those of the few.
  */
 static bool write_stall_row(struct sm_table *t, size_t first, const char *cause, const char *label,
 			    bool named)
 {
-	static const char *const parts[] = {"p50_us", "p99_us", "p999_us", "max_us"};
+	static const char *const parts[] = {"p50_us", "p99_us", "p999_us", "max_us", "kept_max_us"};
 	const struct sm_record *rec = &t->r->records[first];
 	char name[80], text[40];
 	const char *unit = "", *reason;
@@ -138,7 +139,11 @@ static bool write_stall_row(struct sm_table *t, size_t first, const char *cause,
 	fputc(' ', t->out);
 	sm_text_name(t->out, label, 10);
 	fprintf(t->out, " %8s", text);
-	for (size_t i = 0; i < 4; i++) {
+	if (s.median == 0) {
+		fprintf(t->out, " up to %g, in half of the samples or fewer\n", s.max);
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		snprintf(name, sizeof(name), "stall_%s%s%s", cause, cause[0] ? "_" : "", parts[i]);
 		sm__table_put_result(t, first, name, 8);
 	}
@@ -186,7 +191,11 @@ void sm__table_stalls(struct sm_table *t)
 	if (!any)
 		return;
 	fprintf(t->out, "\n%sWaits that mutators suffered for the collector%s\n", SM_BOLD(t), SM_PLAIN(t));
-	fprintf(t->out, "%s%-12s %-4s %-10s %8s %8s %8s %8s %8s %8s%s\n", SM_BOLD(t), "workload", "heap",
-		"cause", "waits", "p50", "p99", "p99.9", "max", "together", SM_PLAIN(t));
+	fprintf(t->out, "%s%-12s %-4s %-10s %8s %8s %8s %8s %8s %8s %8s%s\n", SM_BOLD(t), "workload", "heap",
+		"cause", "waits", "p50", "p99", "p99.9", "max", "kept max", "together", SM_PLAIN(t));
 	sm__table_each_group(t, write_stall_group);
+	fputs("kept max: the longest wait in which the thread kept its CPU throughout; of a longer one, an "
+	      "unknown\n"
+	      "part went to other threads.\n",
+	      t->out);
 }

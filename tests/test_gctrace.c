@@ -4,10 +4,12 @@
  */
 #include <unistd.h>
 
+#include "collector/gc_priv.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 
-#define CYCLES 4
+#define CYCLES	4
+#define LONG_NS 3600000000000ull /* an hour: no wait of this test is as long */
 
 struct line {
 	unsigned long seq;
@@ -45,6 +47,8 @@ START_TEST(one_line_a_cycle)
 	void *root = NULL;
 	char text[16384], *line, *rest = text;
 	struct sm_gc_stats s[CYCLES];
+	struct sm_gc_stalls w[CYCLES];
+	uint64_t told = 0;
 	ssize_t got;
 
 	ck_assert_int_eq(pipe(pipe_of), 0);
@@ -57,8 +61,11 @@ START_TEST(one_line_a_cycle)
 			sm_store(m, o, root);
 			sm_store(m, &root, o);
 		}
+		/* A wait that is known: the line of this cycle has it, the next has not. */
+		sm__stall_note(&m->priv->stalls, SM_STALL_BARRIER, c == 1 ? LONG_NS : 1, SM_KEPT);
 		sm_collect(gc, m);
 		s[c] = gctest_stats(gc);
+		sm_gc_stalls(gc, &w[c]);
 	}
 	dup2(saved, 2);
 	got = read(pipe_of[0], text, sizeof(text) - 1);
@@ -79,6 +86,12 @@ START_TEST(one_line_a_cycle)
 		ck_assert(shows(l.mark, (double)s[c].last_mark_ns / 1e6));
 		ck_assert(l.start >= 0 && l.off >= 0 && l.sweep > 0 && l.worker >= 0 && l.assist >= 0);
 		ck_assert(l.local == 100 && l.across == 0);
+		/* Told is what has ended since the line before: up to this cycle's end, some of it after the line. */
+		ck_assert_uint_ge(l.stalls, 1);
+		told += l.stalls;
+		ck_assert_uint_le(told, w[c].all.count);
+		ck_assert(c == 0 || told > w[c - 1].all.count);
+		ck_assert(c == 1 ? shows(l.stall_max, LONG_NS / 1e3) : l.stall_max < LONG_NS / 1e3);
 	}
 	ck_assert_msg(rest && *rest == '\0', "more than a line a cycle: %s", rest);
 	ck_assert_int_eq(sm_root_remove(gc, &root), 0);

@@ -1,4 +1,6 @@
 /* test_stall: the log-linear histogram against the values themselves. */
+#include <time.h>
+
 #include "collector/stall.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
@@ -39,7 +41,7 @@ START_TEST(quantiles)
 	for (size_t i = 0; i < n; i++) {
 		v[i] = gctest_random(&rs) >> (24 + gctest_random(&rs) % 36);
 		total += v[i];
-		sm__stall_record(&h, v[i]);
+		sm__stall_record(&h, v[i], SM_KEPT_UNKNOWN);
 	}
 	sm__stall_add(&sum, &h);
 	sm__stall_summary(&sum, &s);
@@ -62,10 +64,61 @@ START_TEST(empty_and_single)
 
 	sm__stall_summary(&h, &s);
 	ck_assert_uint_eq(s.count + s.p50_ns + s.max_ns, 0);
-	sm__stall_record(&h, 12345);
+	sm__stall_record(&h, 12345, SM_KEPT_UNKNOWN);
 	sm__stall_summary(&h, &s);
 	ck_assert_uint_eq(s.p50_ns, 12345);
 	ck_assert_uint_eq(s.p999_ns, 12345);
+}
+END_TEST
+
+/* Those in which the thread kept its CPU, those in which it lost it, and the rest; the longest of each. */
+START_TEST(kept_and_lost)
+{
+	static struct sm_stall_hist h, sum;
+	struct sm_gc_stall s;
+
+	sm__stall_record(&h, 100, SM_KEPT);
+	sm__stall_record(&h, 70, SM_KEPT);
+	sm__stall_record(&h, 5000, SM_KEPT_LOST);
+	sm__stall_record(&h, 90000, SM_KEPT_UNKNOWN);
+	sm__stall_add(&sum, &h);
+	sm__stall_add(&sum, &h);
+	sm__stall_summary(&sum, &s);
+	ck_assert_uint_eq(s.count, 8);
+	ck_assert_uint_eq(s.kept, 4);
+	ck_assert_uint_eq(s.kept_max_ns, 100);
+	ck_assert_uint_eq(s.lost, 2);
+	ck_assert_uint_eq(s.lost_max_ns, 5000);
+	ck_assert_uint_eq(s.max_ns, 90000);
+	sm__stall_clear_hist(&h);
+	sm__stall_summary(&h, &s);
+	ck_assert_uint_eq(s.kept + s.lost + s.kept_max_ns + s.lost_max_ns, 0);
+}
+END_TEST
+
+/* The kernel tells. A thread that sleeps has lost its CPU every time; one that does nothing keeps it at least once. */
+START_TEST(the_kernel_tells)
+{
+	unsigned kept = 0;
+
+	sm__watch_init();
+	if (!sm__watch_on) {
+		ck_assert_int_eq(sm__watch_end(sm__watch_begin()), SM_KEPT_UNKNOWN);
+		return;
+	}
+	for (int i = 0; i < 20; i++) {
+		uint64_t w = sm__watch_begin();
+
+		nanosleep(&(struct timespec){0, 1000}, NULL);
+		ck_assert_int_eq(sm__watch_end(w), SM_KEPT_LOST);
+	}
+	for (int i = 0; i < 100000 && kept == 0; i++) {
+		uint64_t w = sm__watch_begin();
+
+		kept += sm__watch_end(w) == SM_KEPT;
+	}
+	ck_assert_uint_eq(kept, 1);
+	ck_assert_int_eq(sm__watch_end(0), SM_KEPT_UNKNOWN);
 }
 END_TEST
 
@@ -77,6 +130,8 @@ int main(void)
 	tcase_add_test(c, buckets_cover_everything);
 	tcase_add_test(c, quantiles);
 	tcase_add_test(c, empty_and_single);
+	tcase_add_test(c, kept_and_lost);
+	tcase_add_test(c, the_kernel_tells);
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
 }

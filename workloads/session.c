@@ -291,6 +291,32 @@ static void report_collector(struct sm_run *run)
 	sm_run_result_int(run, "verify_errors", (int64_t)g->verify_errors, "errors");
 }
 
+/*
+ * Of these waits, those in which the thread kept its CPU, all of which is the collector's doing, and those in which the
+ * scheduler took it away; the longest of each.
+ */
+static void report_kept(struct sm_run *run, const char *prefix, const struct sm_gc_stall *s)
+{
+	static const char why[] = "no wait in which the kernel tells whether the thread kept its CPU";
+	char name[40];
+
+	snprintf(name, sizeof(name), "%s_kept_max_us", prefix);
+	if (s->kept)
+		sm_run_result_double(run, name, (double)s->kept_max_ns * 1e-3, "us");
+	else
+		sm_run_result_none(run, name, "us", why);
+	snprintf(name, sizeof(name), "%s_lost_count", prefix);
+	if (s->kept + s->lost)
+		sm_run_result_int(run, name, (int64_t)s->lost, "stalls");
+	else
+		sm_run_result_none(run, name, "stalls", why);
+	snprintf(name, sizeof(name), "%s_lost_max_us", prefix);
+	if (s->lost)
+		sm_run_result_double(run, name, (double)s->lost_max_ns * 1e-3, "us");
+	else
+		sm_run_result_none(run, name, "us", s->kept ? "no wait lost its CPU" : why);
+}
+
 /* The waits that mutators suffered for the collector since the timed part began, by cause. */
 static void report_stalls(struct sm_run *run)
 {
@@ -298,6 +324,7 @@ static void report_stalls(struct sm_run *run)
 	char name[40];
 
 	sm_gc_stalls(run->gc, &s);
+	report_kept(run, "stall", &s.all);
 	sm_run_result_double(run, "stall_max_us", (double)s.all.max_ns * 1e-3, "us");
 	sm_run_result_double(run, "stall_p50_us", (double)s.all.p50_ns * 1e-3, "us");
 	sm_run_result_double(run, "stall_p99_us", (double)s.all.p99_ns * 1e-3, "us");
@@ -317,6 +344,10 @@ static void report_stalls(struct sm_run *run)
 		sm_run_result_double(run, name, (double)s.cause[c].p999_ns * 1e-3, "us");
 		snprintf(name, sizeof(name), "stall_%s_max_us", cause);
 		sm_run_result_double(run, name, (double)s.cause[c].max_ns * 1e-3, "us");
+		if (s.cause[c].kept + s.cause[c].lost == 0)
+			continue;
+		snprintf(name, sizeof(name), "stall_%s", cause);
+		report_kept(run, name, &s.cause[c]);
 	}
 	sm_run_result_double(run, "handshake_max_us", (double)s.handshake_round.max_ns * 1e-3, "us");
 }
