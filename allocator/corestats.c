@@ -3,7 +3,7 @@
  *
  *   windows        slots taken - slots returned - slots left = objects; less those that came with a refill
  *   lists          objects popped (in room[], manual_internal.h) and bumped; less those that came with a refill
- *   lists per CPU  not counted: a pop there is one store of a word without room for a count
+ *   lists per CPU  pops, counted in the stack's word (rseq.h), less those of objects that were given away
  *
  * Owners go on while we look: each read is an aligned word, a difference may be a moment old and is never negative.
  */
@@ -135,8 +135,10 @@ static void add_cpu_lists(unsigned cpu, struct sm_core_stats *out)
 			.steals = sm_load_relaxed(&k->steals),
 			.remote = sm_load_relaxed(&k->remote),
 		};
-		uint64_t left = sm_load_relaxed(&m->list[cls]) >> SM_RSEQ_TAG_SHIFT;
+		uint64_t left = sm__mcpu_held(cpu, cls) / sm__sizeclasses[cls].slot_bytes;
 
+		/* A refill's first object is not pushed and popped. */
+		n.pops = sm__mcpu_pops(cpu, cls) + n.refills;
 		add_lists(out, cls, &n, left);
 		holds |= left != 0;
 	}
@@ -158,11 +160,9 @@ static void add_manual(unsigned from, unsigned to, struct sm_core_stats *out)
 	sm_lock_release(&g->lock);
 	if (!g->percpu)
 		return;
-	for (unsigned cpu = from; cpu < to && cpu < g->cpus.ncpus; cpu++)
+	for (unsigned cpu = from; cpu < to && cpu < g->nslabs; cpu++)
 		if (sm_load_acquire(&g->slabs[cpu].ready))
 			add_cpu_lists(cpu, out);
-	for (unsigned cls = 1; cls < sm__nclasses; cls++)
-		out->cls[cls].hits = SM_STAT_NA;
 }
 
 /* ---- the calls ------------------------------------------------------------------------------------- */

@@ -110,7 +110,7 @@ static void add_class(struct sm_heap_stats *out, unsigned cls, const struct sm_c
 {
 	out->cls[cls].cores = *k;
 	out->cls[cls].cached = k->held_bytes / sm__sizeclasses[cls].slot_bytes;
-	out->hits = k->hits == SM_STAT_NA ? SM_STAT_NA : out->hits + k->hits;
+	out->hits += k->hits;
 	out->refills += k->refills;
 	out->overflows += k->overflows;
 	out->steals += k->steals;

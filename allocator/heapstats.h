@@ -13,12 +13,9 @@
 
 struct sm_heap;
 
-/* Of a figure that is not counted: hits of the manual heap's lists per CPU, whose pops have no room for a count. */
-#define SM_STAT_NA UINT64_MAX
-
 /* What a core's cache did for a size class; and the same of all cores together. */
 struct sm_core_class {
-	uint64_t hits;	     /* allocations that the cache served by itself; SM_STAT_NA: not counted */
+	uint64_t hits;	     /* allocations that the cache served by itself */
 	uint64_t refills;    /* times that it had nothing and asked for more */
 	uint64_t overflows;  /* times that a list was full (manual heap) */
 	uint64_t steals;     /* refills that another node's central lists served */

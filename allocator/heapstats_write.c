@@ -20,25 +20,14 @@ static const char *human(char buf[16], uint64_t bytes)
 	return buf;
 }
 
-/* A count, or n/a. */
-static const char *count(char buf[24], uint64_t n)
-{
-	if (n == SM_STAT_NA)
-		snprintf(buf, 24, "n/a");
-	else
-		snprintf(buf, 24, "%lu", (unsigned long)n);
-	return buf;
-}
-
 static void print_figure(FILE *out, const char *name, const char *unit, uint64_t value, const char *help)
 {
-	char buf[24], bytes[16];
+	char bytes[16];
 
 	if (strcmp(unit, "bytes") == 0)
 		fprintf(out, "%-22s %12s  %s\n", name, human(bytes, value), help);
 	else
-		fprintf(out, "%-22s %12s  %s%s\n", name, count(buf, value), help,
-			value == SM_STAT_NA ? "; not counted by lists per CPU" : "");
+		fprintf(out, "%-22s %12lu  %s\n", name, (unsigned long)value, help);
 }
 
 static void print_class(FILE *out, const struct sm_class_stats *c)
@@ -62,10 +51,10 @@ static bool was_used(const struct sm_core_class *k)
 
 static void print_core_class(FILE *out, const struct sm_core_class *k, unsigned cls, const char *cpu)
 {
-	char hits[24], held[16];
+	char held[16];
 
-	fprintf(out, "%6s %6u %12s %9lu %9lu %9lu %9lu %9s\n", cpu, sm__sizeclasses[cls].slot_bytes,
-		count(hits, k->hits), (unsigned long)k->refills, (unsigned long)k->overflows,
+	fprintf(out, "%6s %6u %12lu %9lu %9lu %9lu %9lu %9s\n", cpu, sm__sizeclasses[cls].slot_bytes,
+		(unsigned long)k->hits, (unsigned long)k->refills, (unsigned long)k->overflows,
 		(unsigned long)k->steals, (unsigned long)k->remote, human(held, k->held_bytes));
 }
 
@@ -114,10 +103,7 @@ void sm_heap_stats_print(struct sm_heap *h, FILE *out)
 
 static void json_count(FILE *out, const char *name, uint64_t n)
 {
-	if (n == SM_STAT_NA)
-		fprintf(out, ",\"%s\":null", name);
-	else
-		fprintf(out, ",\"%s\":%lu", name, (unsigned long)n);
+	fprintf(out, ",\"%s\":%lu", name, (unsigned long)n);
 }
 
 static void json_core_class(FILE *out, const struct sm_core_class *k)

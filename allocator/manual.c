@@ -129,7 +129,7 @@ static void *from_cache(unsigned cls)
 	void *p;
 
 	if (sm__manual.percpu)
-		return sm__mcpu_malloc(cls);
+		return sm__mcpu_malloc(0, cls);
 	c = sm__mcache_get();
 	if (SM_LIKELY(c != NULL))
 		p = sm__mcache_refill(c, cls);
@@ -148,7 +148,7 @@ void *sm__malloc_empty(size_t size, size_t cls)
 {
 	/* The class alone does not prove it: another thread may be making the heap right now. */
 	if (SM_LIKELY(cls != 0) && SM_LIKELY(sm_load_acquire(&sm__manual.made)))
-		return sm__manual.percpu ? sm__mcpu_malloc((unsigned)cls) : from_cache((unsigned)cls);
+		return from_cache((unsigned)cls);
 	return sm__malloc_slow(size);
 }
 
@@ -179,9 +179,8 @@ void sm__free_full(void *ptr, size_t class)
 	struct sm_mcache *c;
 	int saved;
 
-	/* The fast path of cache.mode=cpu: nothing in front of it, not even the address of errno. */
 	if (sm__manual.percpu) {
-		sm__mcpu_free(cls, p);
+		sm__mcpu_free(p, cls);
 		return;
 	}
 	saved = errno;

@@ -22,12 +22,19 @@
 #include "allocator/manual_internal.h"
 
 #define DEFAULT_BUDGET (2 * SM_MIB)
-#define MOST_BATCHES   16 /* bound of a list without cache.slots */
+#define MOST_BATCHES   16   /* bound of a list without cache.slots, */
+#define MOST	       8192 /* and of any: as SM_SLOTS_MAX in config.c */
 #define LOOK_EVERY     64
 
 static size_t slot_bytes(unsigned cls)
 {
 	return sm__sizeclasses[cls].slot_bytes;
+}
+
+static void set_cap(struct sm_mcpu *m, unsigned cls, uint32_t cap)
+{
+	sm_store_relaxed(&m->cap[cls], cap);
+	sm_store_relaxed(&m->stack[cls].end, m->stack[cls].begin + cap);
 }
 
 /* ---- tunables -------------------------------------------------------------------------------------- */
@@ -44,6 +51,7 @@ static void read_tunables(struct sm_mcpu *m, unsigned cpu)
 		size_t spans = sm__config_knob(cfg, SM_KNOB_SPANS, cls, (int)cpu);
 
 		k->most = slots ? (uint32_t)slots : MOST_BATCHES * g->list[cls];
+		k->most = k->most < MOST ? k->most : MOST;
 		k->batch = batch ? (uint32_t)batch : g->list[cls];
 		if (k->batch > k->most)
 			k->batch = k->most;
@@ -61,6 +69,10 @@ void sm__mbudget_prepare(unsigned cpu)
 		size_t budget = sm__config_knob(&g->heap->config, SM_KNOB_BUDGET, 0, (int)cpu);
 
 		read_tunables(m, cpu);
+		if (!sm__mcpu_make_locked(cpu)) {
+			sm_lock_release(&g->budget_lock);
+			return;
+		}
 		m->share = budget ? budget : DEFAULT_BUDGET;
 		sm_store_relaxed(&m->budget, m->share);
 		m->hand = 1;
@@ -83,7 +95,7 @@ static void cut_cap(struct sm_mcpu *m, unsigned cls, uint32_t n)
 	uint32_t cap = sm_load_relaxed(&m->cap[cls]);
 
 	SM_CHECK(n <= cap);
-	sm_store_relaxed(&m->cap[cls], cap - n);
+	set_cap(m, cls, cap - n);
 	sm_store_relaxed(&m->used, sm_load_relaxed(&m->used) - n * slot_bytes(cls));
 	sm_store_release(&m->over, true);
 }
@@ -133,12 +145,12 @@ static void take_from_cpus(struct sm_mcpu *m, size_t bytes)
 {
 	struct sm_manual *g = &sm__manual;
 
-	for (unsigned i = 0; i < g->cpus.ncpus && bytes > 0; i++) {
+	for (unsigned i = 0; i < g->nslabs && bytes > 0; i++) {
 		unsigned cpu = g->budget_hand;
 		struct sm_mcpu *o = &g->slabs[cpu];
 		size_t given;
 
-		g->budget_hand = cpu + 1 < g->cpus.ncpus ? cpu + 1 : 0;
+		g->budget_hand = cpu + 1 < g->nslabs ? cpu + 1 : 0;
 		if (o == m || !sm_load_relaxed(&o->ready))
 			continue;
 		given = to_spare(o, m, bytes);
@@ -158,7 +170,7 @@ static int look(struct sm_mcpu *m)
 
 		k->seen = sm_load_relaxed(&k->refills) + sm_load_relaxed(&k->overflows);
 	}
-	for (unsigned cpu = 0; cpu < g->cpus.ncpus; cpu++) {
+	for (unsigned cpu = 0; cpu < g->nslabs; cpu++) {
 		struct sm_mcpu *o = &g->slabs[cpu];
 		uint32_t slow = sm_load_relaxed(&o->slow);
 
@@ -191,7 +203,7 @@ static unsigned grow_locked(struct sm_mcpu *m, unsigned cls, unsigned want, int 
 		take_from_classes(m, cls, slot, ANYBODY);
 	if (unused(m) < bytes)
 		want = (unsigned)(unused(m) / slot);
-	sm_store_relaxed(&m->cap[cls], cap + want);
+	set_cap(m, cls, cap + want);
 	sm_store_relaxed(&m->used, sm_load_relaxed(&m->used) + want * slot);
 	return want;
 }
@@ -216,7 +228,7 @@ void sm__mbudget_drained(unsigned cpu)
 
 	sm_lock_acquire(&g->budget_lock);
 	for (unsigned cls = 1; cls < sm__nclasses; cls++)
-		sm_store_relaxed(&m->cap[cls], 0);
+		set_cap(m, cls, 0);
 	sm_store_relaxed(&m->used, 0);
 	sm_lock_release(&g->budget_lock);
 }
@@ -228,7 +240,7 @@ const char *sm__mbudget_check(void)
 	const char *why = NULL;
 
 	sm_lock_acquire(&g->budget_lock);
-	for (unsigned cpu = 0; cpu < g->cpus.ncpus; cpu++) {
+	for (unsigned cpu = 0; cpu < g->nslabs; cpu++) {
 		struct sm_mcpu *m = &g->slabs[cpu];
 		size_t used = 0;
 

@@ -54,12 +54,6 @@ static uint64_t word_of(const struct sm_freed *first, uint64_t length)
 	return (uintptr_t)first | length << SM_RSEQ_TAG_SHIFT;
 }
 
-/* A list of a CPU's cache carries lengths in its links. */
-static struct sm_freed *next_of(const struct sm_freed *p)
-{
-	return (struct sm_freed *)((uintptr_t)p->next & SM_RSEQ_PTR_MASK);
-}
-
 /* ---- spans of a class, under the depot's lock ------------------------------------------------------ */
 
 static char *slot_address(const struct sm_span *s, unsigned slot)
@@ -340,7 +334,7 @@ void sm__manual_drain(unsigned cls, struct sm_freed *list)
 			d = home;
 			sm_lock_acquire(&d->lock);
 		}
-		next = next_of(list);
+		next = list->next;
 		give_slot_locked(d, cls, list, &dead);
 		d->drained++;
 	}
@@ -391,7 +385,7 @@ static unsigned give_sorted(unsigned cls, struct sm_freed *list)
 	for (; list != NULL; list = next) {
 		unsigned node = node_of(list);
 
-		next = next_of(list);
+		next = list->next;
 		list->next = by[node].first;
 		by[node].first = list;
 		by[node].n++;

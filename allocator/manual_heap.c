@@ -15,7 +15,11 @@
 #include "allocator/pageheap_internal.h"
 #include "allocator/scavenge.h"
 
-struct sm_manual sm__manual = {.lock = SM_LOCK_INIT(SM_RANK_CACHES)};
+struct sm_manual sm__manual = {
+	.lock = SM_LOCK_INIT(SM_RANK_CACHES),
+	.empty = sm__malloc_empty,
+	.full = sm__free_full,
+};
 uint8_t sm__manual_class[1024 / 16 + 1];
 
 /* Written by sm_malloc_configure before the heap exists, under `making`. */
@@ -211,6 +215,11 @@ static bool make_heap(struct sm_manual *g)
 		    config.heap.page_per_object;
 	if (config.heap.cache_mode == SM_CACHE_CPU && !g->direct)
 		g->percpu = sm__mcpu_init();
+	if (g->percpu) {
+		/* Release: who goes there finds what it needs. */
+		sm_store_release(&g->full, sm__mcpu_free);
+		sm_store_release(&g->empty, sm__mcpu_malloc);
+	}
 	return true;
 }
 
@@ -343,7 +352,7 @@ static void count_cpus(struct sm_malloc_stats *out)
 {
 	struct sm_manual *g = &sm__manual;
 
-	for (unsigned cpu = 0; g->percpu && cpu < g->cpus.ncpus; cpu++) {
+	for (unsigned cpu = 0; g->percpu && cpu < g->nslabs; cpu++) {
 		struct sm_mcpu *m = &g->slabs[cpu];
 		size_t held = 0;
 

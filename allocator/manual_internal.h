@@ -103,12 +103,18 @@ struct sm_depot {
 struct sm_mcpu;
 struct sm_shard;
 
+typedef void *(*sm_empty_fn)(size_t size, size_t cls);
+typedef void (*sm_full_fn)(void *p, size_t cls);
+
 struct sm_manual {
 	/* fixed after creation; zero before it, so that everything takes the slow path */
 	uintptr_t base;
 	size_t bytes;
 	uint8_t *classes; /* [unit]: manual_units.c */
 	uint64_t key;
+	/* What the fast paths go to: sm__malloc_empty and sm__free_full, or those of manual_cpu.c. */
+	_Atomic(sm_empty_fn) empty;
+	_Atomic(sm_full_fn) full;
 	struct sm_span *spans;
 	struct sm_heap *heap;
 	uint32_t
@@ -116,9 +122,10 @@ struct sm_manual {
 	uint16_t bin[SM_NCLASSES_MAX]; /* class -> manual bin */
 	bool direct;		       /* debugging: no caches, every request takes the slow path */
 	bool percpu;		       /* cache.mode=cpu: manual_cpu.c */
-	struct sm_rseq_table cpus;     /* of struct sm_mcpu */
-	struct sm_mcpu *slabs;	       /* [cpus.ncpus] */
-	struct sm_depot *depots;       /* [node * sm__nclasses + class] */
+	void **cpu_slabs;	       /* by CPU, -2 and -1 (none) included: see manual_cpu.c */
+	unsigned nslabs;
+	struct sm_mcpu *slabs;	 /* [nslabs] */
+	struct sm_depot *depots; /* [node * sm__nclasses + class] */
 	unsigned nnodes, ncpus;
 	struct sm_shard *shards; /* [nshards], a power of two */
 	unsigned nshards;
@@ -175,7 +182,7 @@ SM_INLINE void *sm__malloc_fast(size_t size)
 	cls = sm__manual_class[(size + 15) >> 4];
 	p = c->head[cls];
 	if (SM_UNLIKELY(p == NULL))
-		return sm__malloc_empty(size, cls);
+		return sm_load_acquire(&sm__manual.empty)(size, cls);
 	next = p->next;
 	c->head[cls] = next;
 	c->room[cls] += SM_ROOM_POP;
@@ -217,7 +224,7 @@ SM_INLINE void sm__free_fast(void *ptr)
 		return;
 	}
 	if (SM_UNLIKELY((c->room[cls] & SM_ROOM_MASK) == 0)) {
-		sm__free_full(ptr, cls);
+		sm_load_acquire (&g->full)(ptr, cls);
 		return;
 	}
 	c->room[cls]--;
@@ -303,9 +310,9 @@ struct sm_mtake {
 bool sm__manual_take(unsigned cls, const struct sm_mwant *want, struct sm_mtake *got);
 /* One object without a cache. */
 void *sm__manual_take_one(unsigned cls);
-/* A list goes back to the spans it came from. Its links may carry lengths (rseq.h). */
+/* A list goes back to the spans it came from. */
 void sm__manual_drain(unsigned cls, struct sm_freed *list);
-/* A list of n goes to the depots of the nodes that its objects lie on, or on to the spans. Links as above. Returns
+/* A list of n goes to the depots of the nodes that its objects lie on, or on to the spans. Returns
  * how many were of another node than this CPU's. */
 unsigned sm__manual_give_list(unsigned cls, struct sm_freed *list, unsigned n);
 /* The slots of the window [cur, end) go back to their span. */
@@ -336,17 +343,24 @@ void sm__shard_fork_child(void);
 /* ---- manual_cpu.c ---------------------------------------------------------------------------------- */
 
 /*
- * A CPU's cache. Words of lists are changed by restartable sections alone, or by who holds the slab. The rest:
- * relaxed, from whichever thread is there; cap, used and budget under sm__manual.budget_lock.
+ * A CPU's cache. Words of stacks are changed by restartable sections alone, or by who holds the slab. The rest:
+ * relaxed, from whichever thread is there; cap, end, used and budget under sm__manual.budget_lock.
  *
  * Identities: used == sum of cap * slot_bytes over the classes; the budgets of all CPUs add up to their shares.
  */
 struct sm_mcpu {
-	_Atomic(uint64_t) list[SM_NCLASSES_MAX]; /* first object, and the length above bit 48 */
-	_Atomic(uint32_t) cap[SM_NCLASSES_MAX]; /* objects that the list may have; 0 until it is first used */
+	struct sm_rseq_slab slab;
+	struct sm_mcpu_stack {
+		_Atomic(uint64_t) word; /* rseq.h */
+		_Atomic(uint32_t) end;	/* begin + cap */
+		uint32_t begin;		/* fixed once `ready` */
+	} stack[SM_NCLASSES_MAX];
+	_Atomic(uint32_t)
+		cap[SM_NCLASSES_MAX]; /* objects that the stack may have; 0 until it is first used */
 	struct sm_mcpu_class {
 		_Atomic(uint64_t) refills, overflows, steals, remote;
-		_Atomic(bool) dry; /* was empty since it was last full */
+		_Atomic(uint64_t) moved; /* objects popped to be given away */
+		_Atomic(bool) dry;	 /* was empty since it was last full */
 		/* fixed once `ready` */
 		uint32_t most, batch, spans; /* cap's bound; slots of a refill; spans looked at for them */
 		/* under budget_lock */
@@ -364,12 +378,17 @@ struct sm_mcpu {
 
 /* False: not usable here, one line said why; caches are per thread. */
 bool sm__mcpu_init(void);
-void *sm__mcpu_malloc(unsigned cls);
-void sm__mcpu_free(unsigned cls, void *p);
+/* An object of the class; cls 0: there was no heap a moment ago. NULL: no memory. */
+void *sm__mcpu_malloc(size_t size, size_t cls);
+void sm__mcpu_free(void *p, size_t cls);
 /* Empties one CPU's cache, whoever runs there. 0, -errno. */
 int sm__mcpu_drain(unsigned cpu);
 void sm__mcpu_drain_all(void);
 size_t sm__mcpu_held(unsigned cpu, unsigned cls);
+/* Objects that were popped for malloc. */
+uint64_t sm__mcpu_pops(unsigned cpu, unsigned cls);
+/* A CPU's tunables are known (under budget_lock): makes its stacks. False: no memory. */
+bool sm__mcpu_make_locked(unsigned cpu);
 /* In the child of a fork: slabs that another thread had taken away are there again. */
 void sm__mcpu_fork_child(void);
 

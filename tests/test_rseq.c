@@ -20,11 +20,14 @@
 /* ---- the sections themselves ----------------------------------------------------------------------- */
 
 struct slab {
-	_Atomic(uint64_t) list, window[2];
+	void **slots;
+	_Atomic(uint64_t) word; /* of a stack: struct sm_rseq_stack */
+	_Atomic(uint32_t) end;
+	uint32_t begin;
+	_Atomic(uint64_t) window[2];
 } __attribute__((aligned(64)));
 
 struct node {
-	uint64_t next, key;
 	_Atomic(uint32_t) owners;
 } __attribute__((aligned(16)));
 
@@ -32,7 +35,12 @@ struct node {
 #define THREADS 8
 #define ROUNDS	200000
 
+#define STACK	offsetof(struct slab, word)
+#define FIRST	7 /* index of a stack's lowest element */
+
 static struct slab slabs[SM_MAX_CPUS];
+static void *no_slots[1];
+static struct slab nothing = {.slots = no_slots};
 static void *table_slabs[SM_MAX_CPUS];
 static struct sm_rseq_table table = {.slabs = table_slabs};
 static struct node nodes[NODES];
@@ -40,8 +48,13 @@ static struct node nodes[NODES];
 static void make_table(void)
 {
 	table.ncpus = sm__rseq_cpus();
-	for (unsigned i = 0; i < table.ncpus; i++)
+	for (unsigned i = 0; i < table.ncpus; i++) {
 		table_slabs[i] = &slabs[i];
+		slabs[i] = (struct slab){.slots = calloc(FIRST + NODES, sizeof(void *)), .begin = FIRST - 1};
+		slabs[i].word = FIRST - 1;
+		slabs[i].end = FIRST - 1 + NODES;
+		ck_assert_ptr_nonnull(slabs[i].slots);
+	}
 }
 
 /* Pops nodes and pushes them back, on whatever CPU it runs: each node is in one place at a time. */
@@ -55,12 +68,12 @@ static void *juggle(void *arg)
 		unsigned k = (unsigned)rand_r(&seed) % 16;
 
 		if (mine[k] == NULL) {
-			mine[k] = sm__rseq_pop(&table, offsetof(struct slab, list));
+			mine[k] = sm__rseq_pop(table_slabs, STACK);
 			if (mine[k] != NULL && sm_fetch_add_relaxed(&mine[k]->owners, 1) != 0)
 				ck_abort_msg("a node was popped twice");
 		} else {
 			sm_fetch_sub_relaxed(&mine[k]->owners, 1);
-			if (sm__rseq_push(&table, offsetof(struct slab, list), 60000, mine[k]))
+			if (sm__rseq_push(table_slabs, STACK, mine[k]))
 				mine[k] = NULL;
 			else
 				sm_fetch_add_relaxed(&mine[k]->owners, 1);
@@ -71,10 +84,15 @@ static void *juggle(void *arg)
 	for (unsigned k = 0; k < 16; k++)
 		if (mine[k] != NULL) {
 			sm_fetch_sub_relaxed(&mine[k]->owners, 1);
-			while (!sm__rseq_push(&table, offsetof(struct slab, list), 60000, mine[k]))
+			while (!sm__rseq_push(table_slabs, STACK, mine[k]))
 				sched_yield();
 		}
 	return NULL;
+}
+
+static unsigned top_of(const struct slab *s)
+{
+	return (unsigned)(sm_load_relaxed(&s->word) & SM_RSEQ_TOP_MASK);
 }
 
 /* The slab of each CPU, taken away and given back, while others work on it. */
@@ -85,14 +103,14 @@ static void *take_away(void *arg)
 	while (!sm_load_relaxed(stop))
 		for (unsigned cpu = 0; cpu < table.ncpus; cpu++) {
 			_Atomic(void *) *at = (_Atomic(void *) *)&table_slabs[cpu];
-			struct slab *s = sm_exchange_acqrel(at, NULL);
+			struct slab *s = sm_exchange_acqrel(at, &nothing);
 			uint64_t before;
 
 			ck_assert_int_eq(sm__rseq_fence(cpu), 0);
-			before = sm_load_relaxed(&s->list);
+			before = sm_load_relaxed(&s->word);
 			usleep(50);
 			/* Nobody may have touched it. */
-			ck_assert(sm_load_relaxed(&s->list) == before);
+			ck_assert(sm_load_relaxed(&s->word) == before);
 			sm_store_release(at, s);
 		}
 	return NULL;
@@ -103,16 +121,19 @@ static unsigned count_nodes(void)
 	unsigned n = 0;
 
 	for (unsigned cpu = 0; cpu < table.ncpus; cpu++) {
-		uint64_t word = sm_load_relaxed(&slabs[cpu].list);
-		unsigned length = (unsigned)(word >> SM_RSEQ_TAG_SHIFT);
+		unsigned top = top_of(&slabs[cpu]);
 
-		for (; word != 0; word = ((struct node *)(word & SM_RSEQ_PTR_MASK))->next) {
-			ck_assert_uint_eq(word >> SM_RSEQ_TAG_SHIFT, length);
-			length--;
+		ck_assert_uint_ge(top, FIRST - 1);
+		for (unsigned i = FIRST; i <= top; i++) {
+			struct node *p = slabs[cpu].slots[i];
+
+			ck_assert_uint_eq(sm_fetch_add_relaxed(&p->owners, 1), 0);
 			n++;
 		}
-		ck_assert_uint_eq(length, 0);
+		ck_assert_ptr_null(slabs[cpu].slots[FIRST - 1]);
 	}
+	ck_assert_uint_eq(nothing.word, 0);
+	ck_assert_ptr_null(no_slots[0]);
 	return n;
 }
 
@@ -123,7 +144,7 @@ START_TEST(nodes_are_neither_lost_nor_doubled)
 
 	make_table();
 	for (unsigned i = 0; i < NODES; i++)
-		ck_assert(sm__rseq_push(&table, offsetof(struct slab, list), 60000, &nodes[i]));
+		ck_assert(sm__rseq_push(table_slabs, STACK, &nodes[i]));
 	ck_assert_int_eq(pthread_create(&thief, NULL, take_away, &stop), 0);
 	for (uintptr_t i = 0; i < THREADS; i++)
 		ck_assert_int_eq(pthread_create(&t[i], NULL, juggle, (void *)(i + 1)), 0);
@@ -135,26 +156,42 @@ START_TEST(nodes_are_neither_lost_nor_doubled)
 }
 END_TEST
 
-START_TEST(limits_take_and_put)
+START_TEST(stacks_have_limits_and_count)
 {
-	size_t at = offsetof(struct slab, list);
+	struct slab *mine;
+	size_t at = offsetof(struct slab, window);
+	int cpu = sched_getcpu();
 	cpu_set_t one;
 
 	make_table();
 	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
+	CPU_SET(cpu, &one);
 	sched_setaffinity(0, sizeof(one), &one);
-	ck_assert_ptr_null(sm__rseq_pop(&table, at));
-	ck_assert(sm__rseq_push(&table, at, 2, &nodes[0]));
-	ck_assert(sm__rseq_push(&table, at, 2, &nodes[1]));
-	ck_assert(!sm__rseq_push(&table, at, 2, &nodes[2]));
-	ck_assert(!sm__rseq_put(&table, at, 5, at + 8, 6));
-	ck_assert_uint_eq(sm__rseq_take(&table, at), (uintptr_t)&nodes[1] | UINT64_C(2) << 48);
-	ck_assert_uint_eq(sm__rseq_take(&table, at), 0);
-	ck_assert(sm__rseq_put(&table, at, (uintptr_t)&nodes[3] | UINT64_C(1) << 48, at + 8, 0));
-	nodes[3].next = 0;
-	ck_assert_ptr_eq(sm__rseq_pop(&table, at), &nodes[3]);
-	ck_assert_ptr_null(sm__rseq_pop(&table, at));
+	mine = &slabs[cpu];
+	mine->end = FIRST + 1;
+	ck_assert_ptr_null(sm__rseq_pop(table_slabs, STACK));
+	ck_assert(sm__rseq_push(table_slabs, STACK, &nodes[0]));
+	ck_assert(sm__rseq_push(table_slabs, STACK, &nodes[1]));
+	ck_assert(!sm__rseq_push(table_slabs, STACK, &nodes[2]));
+	ck_assert_uint_eq(top_of(mine), FIRST + 1);
+	/* Cut: no push, but what is there comes out. */
+	mine->end = FIRST;
+	ck_assert(!sm__rseq_push(table_slabs, STACK, &nodes[2]));
+	ck_assert_ptr_eq(sm__rseq_pop(table_slabs, STACK), &nodes[1]);
+	ck_assert(!sm__rseq_push(table_slabs, STACK, &nodes[2]));
+	ck_assert_ptr_eq(sm__rseq_pop(table_slabs, STACK), &nodes[0]);
+	ck_assert_ptr_null(sm__rseq_pop(table_slabs, STACK));
+	ck_assert_uint_eq(mine->word >> SM_RSEQ_TOP_BITS, 2);
+	/* One that is away. */
+	table_slabs[cpu] = &nothing;
+	ck_assert_ptr_null(sm__rseq_pop(table_slabs, STACK));
+	ck_assert(!sm__rseq_push(table_slabs, STACK, &nodes[2]));
+	table_slabs[cpu] = mine;
+	/* Windows. */
+	ck_assert(sm__rseq_put(&table, at, 5, at + 8, 6));
+	ck_assert(!sm__rseq_put(&table, at, 7, at + 8, 8));
+	ck_assert_uint_eq(mine->window[0], 5);
+	ck_assert_uint_eq(mine->window[1], 6);
 }
 END_TEST
 
@@ -310,7 +347,7 @@ START_TEST(another_cpus_cache_can_be_drained)
 		sm_free(p[i]);
 	sm_malloc_stats(&st);
 	ck_assert_uint_gt(st.cached_bytes, 0);
-	for (unsigned cpu = 0; cpu < sm__manual.cpus.ncpus; cpu++)
+	for (unsigned cpu = 0; cpu < sm__manual.nslabs; cpu++)
 		ck_assert_int_eq(sm__mcpu_drain(cpu), 0);
 	sm_malloc_stats(&st);
 	ck_assert_uint_eq(st.cached_bytes, 0);
@@ -477,7 +514,7 @@ static Suite *suite(void)
 	TCase *t = tcase_create("rseq");
 
 	tcase_set_timeout(t, 60);
-	tcase_add_test(t, limits_take_and_put);
+	tcase_add_test(t, stacks_have_limits_and_count);
 	tcase_add_test(t, nodes_are_neither_lost_nor_doubled);
 	tcase_add_test(t, windows_hand_each_slot_out_once);
 	tcase_add_test(t, another_cpus_cache_can_be_drained);

@@ -445,7 +445,7 @@ START_TEST(a_busy_cpu_takes_the_budget_of_idle_ones)
 		return;
 	configure("cache.budget", "256k");
 	take(1, 16);
-	if (sm__manual.cpus.ncpus < 2)
+	if (sm__manual.nslabs < 2)
 		return;
 	mine = &sm__manual.slabs[cpu];
 	theirs = &sm__manual.slabs[other];
@@ -480,7 +480,7 @@ START_TEST(an_idle_cpu_is_drained_for_a_busy_one)
 		return;
 	configure("cache.budget", "64k");
 	take(1, 16);
-	if (sm__manual.cpus.ncpus < 2)
+	if (sm__manual.nslabs < 2)
 		return;
 	sm__mbudget_prepare(other);
 	while (sm__mbudget_grow(other, sm__manual_class_of(1024), 8, &idle) != 0) {

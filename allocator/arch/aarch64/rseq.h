@@ -41,59 +41,71 @@ SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
 
 #define SM_RSEQ_CLOBBERS "memory", "cc", "x9", "x10"
 
-/* Pops the list at byte `at` of the slab. NULL: empty. */
-SM_INLINE void *sm__rseq_pop(const struct sm_rseq_table *t, size_t at)
+/*
+ * The same for stacks, with a table in which every number that the kernel may say has an entry. x9 holds the slab, x10 the
+ * stack's word, x11 its top, x12 scratch.
+ */
+#define SM_RSEQ_ENTER_STACK                        \
+	".pushsection __rseq_cs, \"aw\"\n\t"       \
+	".balign 32\n\t"                           \
+	"3:\n\t"                                   \
+	".long 0, 0\n\t"                           \
+	".quad 1f, 2f - 1f, 4f\n\t"                \
+	".popsection\n\t"                          \
+	"b 0f\n\t"                                 \
+	".inst 0xd428bc00\n\t" /* the signature */ \
+	"4:\n\t"                                   \
+	"b 0f\n\t"                                 \
+	"0:\n\t"                                   \
+	"adrp x9, 3b\n\t"                          \
+	"add x9, x9, :lo12:3b\n\t"                 \
+	"str x9, [%[rs], #8]\n\t"                  \
+	"1:\n\t"                                   \
+	"ldrsw x9, [%[rs], #4]\n\t"                \
+	"ldr x9, [%[slabs], x9, lsl #3]\n\t"       \
+	"ldr x10, [x9, %[at]]\n\t"                 \
+	"and x11, x10, #0xfffff\n\t"               \
+	"ldr x12, [x9]\n\t"
+
+#define SM_RSEQ_CLOBBERS_STACK "memory", "cc", "x9", "x10", "x11", "x12"
+
+/* Pops the stack at byte `at` of the slab. NULL: empty. */
+SM_INLINE void *sm__rseq_pop(void *const *slabs, size_t at)
 {
 	uint64_t res;
 
-	__asm__ volatile(SM_RSEQ_ENTER "ldr %[res], [x9, %[at]]\n\t"
-				       "and %[res], %[res], #0xffffffffffff\n\t"
-				       "cbz %[res], 5f\n\t"
-				       "ldr x10, [%[res]]\n\t"
-				       "str x10, [x9, %[at]]\n\t"
-				       "2:\n\t"
-				       "5:\n\t"
+	__asm__ volatile(SM_RSEQ_ENTER_STACK "ldr %[res], [x12, x11, lsl #3]\n\t"
+					     "add x10, x10, %[pop]\n\t"
+					     "cbz %[res], 5f\n\t"
+					     "str x10, [x9, %[at]]\n\t"
+					     "2:\n\t"
+					     "5:\n\t"
 			 : [res] "=&r"(res)
-			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus), [at] "r"(at)
-			 : SM_RSEQ_CLOBBERS);
+			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(slabs), [at] "r"(at), [pop] "r"(SM_RSEQ_POP)
+			 : SM_RSEQ_CLOBBERS_STACK);
 	return (void *)res;
 }
 
-/* Pushes p unless the list has `limit` objects or more (or the slab is away). */
-SM_INLINE bool sm__rseq_push(const struct sm_rseq_table *t, size_t at, uint64_t limit, void *p)
+/* Pushes p. False: full (or the slab is away). */
+SM_INLINE bool sm__rseq_push(void *const *slabs, size_t at, void *p)
 {
 	uint64_t res;
 
-	__asm__ volatile(SM_RSEQ_ENTER "ldr x10, [x9, %[at]]\n\t"
-				       "str x10, [%[p]]\n\t"
-				       "lsr x10, x10, #48\n\t"
-				       "cmp x10, %[limit]\n\t"
-				       "b.hs 5f\n\t"
-				       "add x10, x10, #1\n\t"
-				       "orr x10, %[p], x10, lsl #48\n\t"
-				       "mov %[res], #1\n\t"
-				       "str x10, [x9, %[at]]\n\t"
-				       "2:\n\t"
-				       "5:\n\t"
+	__asm__ volatile(SM_RSEQ_ENTER_STACK "add %[res], x9, #8\n\t"
+					     "ldr %w[res], [%[res], %[at]]\n\t"
+					     "cmp w11, %w[res]\n\t"
+					     "mov %[res], xzr\n\t"
+					     "b.hs 5f\n\t"
+					     "add x12, x12, x11, lsl #3\n\t"
+					     "str %[p], [x12, #8]\n\t"
+					     "add x10, x10, #1\n\t"
+					     "mov %[res], #1\n\t"
+					     "str x10, [x9, %[at]]\n\t"
+					     "2:\n\t"
+					     "5:\n\t"
 			 : [res] "=&r"(res)
-			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus), [at] "r"(at),
-			   [limit] "r"(limit), [p] "r"(p)
-			 : SM_RSEQ_CLOBBERS);
-	return res;
-}
-
-/* Takes the whole word, leaving 0. */
-SM_INLINE uint64_t sm__rseq_take(const struct sm_rseq_table *t, size_t at)
-{
-	uint64_t res;
-
-	__asm__ volatile(SM_RSEQ_ENTER "ldr %[res], [x9, %[at]]\n\t"
-				       "str xzr, [x9, %[at]]\n\t"
-				       "2:\n\t"
-				       "5:\n\t"
-			 : [res] "=&r"(res)
-			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus), [at] "r"(at)
-			 : SM_RSEQ_CLOBBERS);
+			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(slabs), [at] "r"(at), [p] "r"(p)
+			 : SM_RSEQ_CLOBBERS_STACK);
 	return res;
 }
 
@@ -141,6 +153,8 @@ SM_INLINE void *sm__rseq_bump(const struct sm_rseq_table *t, size_t at, size_t s
 }
 
 #undef SM_RSEQ_ENTER
+#undef SM_RSEQ_ENTER_STACK
+#undef SM_RSEQ_CLOBBERS_STACK
 #undef SM_RSEQ_CLOBBERS
 
 #endif

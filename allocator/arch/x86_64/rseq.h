@@ -43,60 +43,69 @@ SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
 	"testq %[s], %[s]\n\t"                                       \
 	"je 5f\n\t"
 
-/* Pops the list at byte `at` of the slab. NULL: empty. */
-SM_INLINE void *sm__rseq_pop(const struct sm_rseq_table *t, size_t at)
-{
-	uint64_t res, s, x;
+/*
+ * The same for stacks: the thread's area by its offset, a table in which every number that the kernel may say has an
+ * entry. s: the slab, w: the stack's word, i: the top.
+ */
+#define SM_RSEQ_ENTER_STACK                                          \
+	".pushsection __rseq_cs, \"aw\"\n\t"                         \
+	".balign 32\n\t"                                             \
+	"3:\n\t"                                                     \
+	".long 0, 0\n\t"                                             \
+	".quad 1f, 2f - 1f, 4f\n\t"                                  \
+	".popsection\n\t"                                            \
+	".pushsection .text.sm_rseq, \"ax\"\n\t"                     \
+	".byte 0x0f, 0xb9, 0x3d\n\t" /* ud1 signature(%rip), %edi */ \
+	".long 0x53053053\n\t"                                       \
+	"4:\n\t"                                                     \
+	"jmp 0f\n\t"                                                 \
+	".popsection\n\t"                                            \
+	"0:\n\t"                                                     \
+	"leaq 3b(%%rip), %[s]\n\t"                                   \
+	"movq %[s], %%fs:8(%[area])\n\t"                             \
+	"1:\n\t"                                                     \
+	"movslq %%fs:4(%[area]), %[s]\n\t"                           \
+	"movq (%[slabs],%[s],8), %[s]\n\t"                           \
+	"movq (%[s],%[at]), %[w]\n\t"                                \
+	"movl %k[w], %k[i]\n\t"                                      \
+	"andl $0xfffff, %k[i]\n\t"
 
-	__asm__ volatile(SM_RSEQ_ENTER "movq (%[s],%[at]), %[res]\n\t"
-				       "shlq $16, %[res]\n\t"
-				       "shrq $16, %[res]\n\t"
-				       "je 5f\n\t"
-				       "movq (%[res]), %[x]\n\t"
-				       "movq %[x], (%[s],%[at])\n\t"
-				       "2:\n\t"
-				       "5:\n\t"
-			 : [res] "=&r"(res), [s] "=&r"(s), [x] "=&r"(x)
-			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus), [at] "r"(at)
+/* Pops the stack at byte `at` of the slab. NULL: empty. */
+SM_INLINE void *sm__rseq_pop(void *const *slabs, size_t at)
+{
+	uint64_t res, s, w, i;
+
+	__asm__ volatile(SM_RSEQ_ENTER_STACK "movq (%[s]), %[res]\n\t"
+					     "addq $0xfffff, %[w]\n\t"
+					     "movq (%[res],%[i],8), %[res]\n\t"
+					     "testq %[res], %[res]\n\t"
+					     "je 5f\n\t"
+					     "movq %[w], (%[s],%[at])\n\t"
+					     "2:\n\t"
+					     "5:\n\t"
+			 : [res] "=&r"(res), [s] "=&r"(s), [w] "=&r"(w), [i] "=&r"(i)
+			 : [area] "r"(sm__rseq_area_offset), [slabs] "r"(slabs), [at] "r"(at)
 			 : "memory", "cc");
 	return (void *)res;
 }
 
-/* Pushes p unless the list has `limit` objects or more (or the slab is away). */
-SM_INLINE bool sm__rseq_push(const struct sm_rseq_table *t, size_t at, uint64_t limit, void *p)
+/* Pushes p. False: full (or the slab is away). */
+SM_INLINE bool sm__rseq_push(void *const *slabs, size_t at, void *p)
 {
-	uint64_t res, s, x;
+	uint64_t res, s, w, i;
 
-	__asm__ volatile(SM_RSEQ_ENTER "movq (%[s],%[at]), %[x]\n\t"
-				       "movq %[x], (%[p])\n\t"
-				       "shrq $48, %[x]\n\t"
-				       "cmpq %[limit], %[x]\n\t"
-				       "jae 5f\n\t"
-				       "incq %[x]\n\t"
-				       "shlq $48, %[x]\n\t"
-				       "orq %[p], %[x]\n\t"
-				       "incl %k[res]\n\t"
-				       "movq %[x], (%[s],%[at])\n\t"
-				       "2:\n\t"
-				       "5:\n\t"
-			 : [res] "=&r"(res), [s] "=&r"(s), [x] "=&r"(x)
-			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus), [at] "r"(at),
-			   [limit] "r"(limit), [p] "r"(p)
-			 : "memory", "cc");
-	return res;
-}
-
-/* Takes the whole word, leaving 0. */
-SM_INLINE uint64_t sm__rseq_take(const struct sm_rseq_table *t, size_t at)
-{
-	uint64_t res, s;
-
-	__asm__ volatile(SM_RSEQ_ENTER "movq (%[s],%[at]), %[res]\n\t"
-				       "movq $0, (%[s],%[at])\n\t"
-				       "2:\n\t"
-				       "5:\n\t"
-			 : [res] "=&r"(res), [s] "=&r"(s)
-			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus), [at] "r"(at)
+	__asm__ volatile(SM_RSEQ_ENTER_STACK "xorl %k[res], %k[res]\n\t"
+					     "cmpl 8(%[s],%[at]), %k[i]\n\t"
+					     "jae 5f\n\t"
+					     "movq (%[s]), %[res]\n\t"
+					     "incq %[w]\n\t"
+					     "movq %[p], 8(%[res],%[i],8)\n\t"
+					     "movl $1, %k[res]\n\t"
+					     "movq %[w], (%[s],%[at])\n\t"
+					     "2:\n\t"
+					     "5:\n\t"
+			 : [res] "=&r"(res), [s] "=&r"(s), [w] "=&r"(w), [i] "=&r"(i)
+			 : [area] "r"(sm__rseq_area_offset), [slabs] "r"(slabs), [at] "r"(at), [p] "r"(p)
 			 : "memory", "cc");
 	return res;
 }
@@ -144,5 +153,6 @@ SM_INLINE void *sm__rseq_bump(const struct sm_rseq_table *t, size_t at, size_t s
 }
 
 #undef SM_RSEQ_ENTER
+#undef SM_RSEQ_ENTER_STACK
 
 #endif
