@@ -20,7 +20,7 @@ struct sm_manual sm__manual = {
 	.empty = sm__malloc_empty,
 	.full = sm__free_full,
 };
-uint8_t sm__manual_class[1024 / 16 + 1];
+_Atomic(uint8_t) sm__manual_class[1024 / 16 + 1];
 
 /* Written by sm_malloc_configure before the heap exists, under `making`. */
 static struct {
@@ -133,7 +133,7 @@ unsigned sm__manual_class_of(size_t size)
 static void fill_class_table(void)
 {
 	for (size_t i = 0; i <= 1024 / 16; i++)
-		sm__manual_class[i] = (uint8_t)sm__manual_class_of(i * 16);
+		sm_store_relaxed(&sm__manual_class[i], (uint8_t)sm__manual_class_of(i * 16));
 }
 
 static uint32_t list_length(const struct sm_manual *g, unsigned cls)
@@ -204,11 +204,11 @@ static bool make_heap(struct sm_manual *g)
 	/* Not before: a class of 0 tells malloc that there is no heap yet. */
 	fill_class_table();
 	g->key = sm__os_random();
-	g->base = g->heap->range.base;
+	__atomic_store_n(&g->base, g->heap->range.base, __ATOMIC_RELAXED);
 	g->spans = g->heap->range.spans;
 	/* Last: the fast path of free believes the rest once an address lies within bytes. An address of
 	 * this heap reaches a thread only after `made`. */
-	g->bytes = g->heap->range.bytes;
+	__atomic_store_n(&g->bytes, g->heap->range.bytes, __ATOMIC_RELEASE);
 	sm__mcache_key_init();
 	/* Debugging aids look at every request, so every request takes the slow path. */
 	g->direct = config.heap.cache_mode == SM_CACHE_NONE || config.heap.debug_fill ||

@@ -148,8 +148,9 @@ struct sm_manual {
 extern struct sm_manual sm__manual __attribute__((visibility("hidden")));
 /* Of the calling thread; an empty one that is full at the same time until its first slow path. */
 extern __thread struct sm_mcache *sm__mcache __attribute__((visibility("hidden")));
-/* (size + 15) / 16 -> class, up to 1 KiB; multiples of 16 only. */
-extern uint8_t sm__manual_class[1024 / 16 + 1] __attribute__((visibility("hidden")));
+/* (size + 15) / 16 -> class, up to 1 KiB; multiples of 16 only. Relaxed: whoever finds a class before there is a heap
+ * goes on to look at `made`. */
+extern _Atomic(uint8_t) sm__manual_class[1024 / 16 + 1] __attribute__((visibility("hidden")));
 
 /*
  * Is an offset in a unit the start of a slot of the class? If and only if (uint32_t)(offset * recip) < start_max.
@@ -179,7 +180,7 @@ SM_INLINE void *sm__malloc_fast(size_t size)
 
 	if (SM_UNLIKELY(size > 1024))
 		return sm__malloc_slow(size);
-	cls = sm__manual_class[(size + 15) >> 4];
+	cls = sm_load_relaxed(&sm__manual_class[(size + 15) >> 4]);
 	p = c->head[cls];
 	if (SM_UNLIKELY(p == NULL))
 		return sm_load_acquire(&sm__manual.empty)(size, cls);
@@ -193,6 +194,27 @@ SM_INLINE void *sm__malloc_fast(size_t size)
 }
 
 /*
+ * Is ptr in the heap, and where? When it is, what is read of sm__manual behind this is there (`bytes` was stored last): a
+ * thread may free NULL while another makes the heap, and finds a base of 0. On x86-64 loads stay in order if the
+ * compiler leaves them so, and plain ones are instructions less.
+ */
+SM_INLINE bool sm__manual_find(const struct sm_manual *g, const void *ptr, uintptr_t *off)
+{
+#if defined(__x86_64__) && !SM_TSAN
+	*off = (uintptr_t)ptr - g->base;
+	if (SM_UNLIKELY(*off >= g->bytes))
+		return false;
+	atomic_signal_fence(memory_order_acquire);
+	return true;
+#else
+	uintptr_t bytes = __atomic_load_n(&g->bytes, __ATOMIC_ACQUIRE);
+
+	*off = (uintptr_t)ptr - __atomic_load_n(&g->base, __ATOMIC_RELAXED);
+	return SM_LIKELY(*off < bytes);
+#endif
+}
+
+/*
  * The class is read plainly: of an object that is in use it does not change, and what handed the
  * object from its allocating to this thread ordered the class's writing before this. An address
  * that is no such object may race with a span's end; it fails one of the tests, or is taken for an object
@@ -202,14 +224,14 @@ SM_INLINE void sm__free_fast(void *ptr)
 {
 	const struct sm_manual *g = &sm__manual;
 	struct sm_mcache *c = sm__mcache;
-	uintptr_t off = (uintptr_t)ptr - g->base;
 	const struct sm_slot_test *k;
 	struct sm_freed *p = ptr;
+	uintptr_t off;
 	uint64_t key;
 	uint32_t x;
 	size_t cls;
 
-	if (SM_UNLIKELY(off >= g->bytes)) {
+	if (SM_UNLIKELY(!sm__manual_find(g, ptr, &off))) {
 		sm__free_slow(ptr);
 		return;
 	}
