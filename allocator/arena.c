@@ -87,9 +87,11 @@ static void advise_piece(struct sm_heap *h, char *p, size_t bytes, bool own)
 
 /* ---- commit -------------------------------------------------------------------------------------------- */
 
-size_t sm__arena_cost(uint32_t n)
+size_t sm__arena_cost(const struct sm_heap *h, uint32_t n)
 {
-	return (size_t)n * (SM_UNIT + sizeof(struct sm_span));
+	size_t unit = SM_UNIT + sizeof(struct sm_span);
+
+	return n * (h->range.marks != NULL ? unit + SM_UNIT / 128 : unit);
 }
 
 int sm__arena_commit_descriptors(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
@@ -107,7 +109,7 @@ int sm__arena_commit(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, ui
 	size_t bytes = (size_t)n << SM_UNIT_SHIFT;
 	int err;
 
-	if (!sm__range_charge(h, sm__arena_cost(n)))
+	if (!sm__range_charge(h, sm__arena_cost(h, n)))
 		return -ENOMEM;
 	err = sm__os_commit(p, bytes);
 	if (err == 0)
@@ -117,7 +119,7 @@ int sm__arena_commit(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, ui
 	if (err != 0) {
 		/* Untouched so far: that it may stay accessible when this fails too does no harm. */
 		(void)sm__os_decommit(p, bytes);
-		sm__range_uncharge(h, sm__arena_cost(n));
+		sm__range_uncharge(h, sm__arena_cost(h, n));
 		return err;
 	}
 	advise_piece(h, p, bytes, unit >= nd->own_start || n > sm__ph(h)->arena_units);
@@ -133,7 +135,7 @@ bool sm__arena_decommit(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit,
 	 * address space stays ours, and a later commit of it finds zeros. */
 	if (sm__os_decommit(p, bytes) != 0 && sm__os_release(p, bytes) != 0)
 		return false;
-	sm__range_uncharge(h, sm__arena_cost(n));
+	sm__range_uncharge(h, sm__arena_cost(h, n));
 	return true;
 }
 

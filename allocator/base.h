@@ -30,7 +30,9 @@
 #define SM_LIKELY(x)	 __builtin_expect(!!(x), 1)
 #define SM_UNLIKELY(x)	 __builtin_expect(!!(x), 0)
 #define SM_PREFETCH_R(p) __builtin_prefetch((p), 0, 3)
-#define SM_PREFETCH_W(p) __builtin_prefetch((p), 1, 3)
+/* Into the second cache, where more misses may be on their way than the first can have. */
+#define SM_PREFETCH_L2(p) __builtin_prefetch((p), 0, 2)
+#define SM_PREFETCH_W(p)  __builtin_prefetch((p), 1, 3)
 
 /* A planted bug, present only in a build with MUTANT=n; the suite must fail for every n. See tests/mutants/. */
 #ifdef SM_MUTANT

@@ -8,6 +8,7 @@
 
 #include "allocator/cache_cpu.h"
 #include "allocator/central.h"
+#include "allocator/markmap.h"
 #include "allocator/meta.h"
 #include "allocator/os.h"
 #include "allocator/range.h"
@@ -79,6 +80,7 @@ static int create_parts(struct sm_heap *h, char *err, size_t errlen)
 	for (i = 0; i < h->nnodes; i++)
 		sm_lock_init(&h->large[i].lock, SM_RANK_CENTRAL);
 	sm_store_relaxed(&h->nbins, 1);
+	h->nkinds = 1;
 	make_first_bins(h);
 	return 0;
 }
@@ -111,6 +113,7 @@ void sm_heap_destroy(struct sm_heap *h)
 {
 	if (h == NULL)
 		return;
+	sm__markmap_destroy(h);
 	sm__meta_fini(h);
 	sm__range_destroy(h);
 	sm__os_unmap_guarded(h, sizeof(*h));
@@ -215,6 +218,7 @@ static int add_bin_locked(struct sm_heap *h, const struct sm_bin *b)
 	if (n == SM_BINS_MAX)
 		return -ENOSPC;
 	h->bins[n] = *b;
+	h->bins[n].kind = (uint8_t)sm__markmap_kind(h, sm__sizeclasses[b->cls].slot_bytes, b->layout);
 	for (node = 0; node < h->nnodes; node++)
 		sm_lock_init(&sm__central_of(h, node, n)->lock, SM_RANK_CENTRAL);
 	/* Whoever sees the new count sees the bin and its locks. */

@@ -60,12 +60,15 @@ struct sm_central {
 	unsigned rest; /* refills that are not to sweep on their way, see central.c */
 } __attribute__((aligned(SM_CACHELINE)));
 
+#define SM_KINDS_MAX 256
+
 /* A bin is a class with a layout. Written under bins_lock, then published by nbins (release). */
 struct sm_bin {
 	const struct sm_layout *layout;
 	uint8_t cls;
-	bool zero;   /* windows are zeroed when taken */
-	bool manual; /* SM_SPAN_MANUAL spans */
+	bool zero;    /* windows are zeroed when taken */
+	bool manual;  /* SM_SPAN_MANUAL spans */
+	uint8_t kind; /* what the mark loop asks of its objects, see markmap.h */
 };
 
 struct sm_heap {
@@ -91,8 +94,9 @@ struct sm_heap {
 	struct sm_layout_node **layouts; /* hash table; ids are given in order of creation */
 	uint32_t nlayouts;
 	struct sm_bin bins[SM_BINS_MAX];
-	struct sm_central *central; /* [node * SM_BINS_MAX + bin], lazily touched */
-	struct sm_central *large;   /* [node]: large objects, lists as above (partial unused) */
+	uint32_t kinds[SM_KINDS_MAX], nkinds; /* see markmap.h */
+	struct sm_central *central;	      /* [node * SM_BINS_MAX + bin], lazily touched */
+	struct sm_central *large;	      /* [node]: large objects, lists as above (partial unused) */
 
 	struct sm_lock caches_lock; /* rank SM_RANK_CACHES */
 	struct sm_cache *caches;

@@ -165,7 +165,7 @@ static void give(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32
 	if (file) {
 		gone = sm__os_decommit(p, bytes) == 0;
 		if (gone)
-			sm__range_uncharge(h, sm__arena_cost(n));
+			sm__range_uncharge(h, sm__arena_cost(h, n));
 	} else {
 		gone = sm__arena_decommit(h, nd, unit, n);
 	}
@@ -217,7 +217,7 @@ struct sm_span *sm__own_map_file(struct sm_heap *h, struct sm_ph_node *nd, const
 	uint32_t unit;
 	int err = -ENOMEM;
 
-	if (!sm__range_charge(h, sm__arena_cost(n))) {
+	if (!sm__range_charge(h, sm__arena_cost(h, n))) {
 		errno = ENOMEM;
 		return NULL;
 	}
@@ -229,7 +229,7 @@ struct sm_span *sm__own_map_file(struct sm_heap *h, struct sm_ph_node *nd, const
 			hole_add(h, nd, unit, n);
 	}
 	if (err != 0) {
-		sm__range_uncharge(h, sm__arena_cost(n));
+		sm__range_uncharge(h, sm__arena_cost(h, n));
 		errno = -err;
 		return NULL;
 	}

@@ -210,7 +210,7 @@ int sm__arena_commit(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, ui
 /* The descriptors alone: writable from here on, untouched and uncharged. */
 int sm__arena_commit_descriptors(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n);
 /* What n committed units count against the limit. */
-size_t sm__arena_cost(uint32_t n);
+size_t sm__arena_cost(const struct sm_heap *h, uint32_t n);
 /* The other way. False: the kernel would not; the piece is committed and charged as before. */
 bool sm__arena_decommit(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n);
 /* Moves the frontier so that n units at a multiple of align lie free in front of it, and takes them. 0: no. */

@@ -12,7 +12,7 @@
  * Descriptors. The whole table is readable from the start and reads as zero, a free span: any word may
  * be looked up, whatever it points at. A descriptor becomes writable with the memory it describes.
  *
- * Bytes committed (arenas, own mappings, and their descriptors: 128 B a unit) are counted in
+ * Bytes committed (arenas, own mappings, their descriptors: 128 B a unit, and a collected heap's mark bits) are counted in
  * heap->mapped_bytes and held against heap.limit.
  */
 #ifndef SM_ALLOCATOR_RANGE_H

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "allocator/central.h"
+#include "allocator/markmap.h"
 #include "allocator/meta.h"
 #include "allocator/os.h"
 
@@ -12,16 +13,15 @@ static unsigned bitmap_words(const struct sm_span *s)
 	return ((unsigned)s->nslots + 63) / 64;
 }
 
-static bool bitmaps_are_inline(const struct sm_span *s)
+static bool alloc_is_inline(const struct sm_span *s)
 {
 	return s->nslots <= SM_SPAN_INLINE_SLOTS;
 }
 
-static uint16_t quick_of(const struct sm_bin *b)
+static void set_units(struct sm_heap *h, const struct sm_span *s, unsigned kind)
 {
-	if (b->manual || b->layout->kind != SM_SCAN_PREFIX || b->layout->nptrs > UINT16_MAX)
-		return 0;
-	return (uint16_t)b->layout->nptrs;
+	for (unsigned i = 0; h->range.unit_kind != NULL && i < s->nunits; i++)
+		h->range.unit_kind[sm_span_unit(&h->range, s) + i] = (uint8_t)kind;
 }
 
 int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin)
@@ -35,18 +35,13 @@ int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin)
 	s->cls = b->cls;
 	s->bin = (uint16_t)bin;
 	s->layout = b->layout;
-	s->quick = quick_of(b);
-	s->marks = s->inline_marks;
 	s->alloc = s->inline_alloc;
-	if (!bitmaps_are_inline(s)) {
-		/* Both in one block; they trade places at every sweep, so the block is the lower one. */
-		_Atomic(uint64_t) *words = sm__meta_alloc(h, 2 * 8 * bitmap_words(s));
-
-		if (words == NULL)
+	if (!alloc_is_inline(s)) {
+		s->alloc = sm__meta_alloc(h, 8 * bitmap_words(s));
+		if (s->alloc == NULL)
 			return -ENOMEM;
-		s->alloc = words;
-		s->marks = words + bitmap_words(s);
 	}
+	set_units(h, s, b->kind);
 	sm_store_relaxed(&s->sweepgen, sm_load_relaxed(&h->sweepgen));
 	return 0;
 }
@@ -55,7 +50,6 @@ void sm__span_init_large(struct sm_heap *h, struct sm_span *s, const struct sm_l
 {
 	s->nslots = 1;
 	s->layout = layout;
-	s->marks = s->inline_marks;
 	s->alloc = s->inline_alloc;
 	sm_store_relaxed(&s->alloc[0], 1);
 	s->nalloc = 1;
@@ -77,10 +71,11 @@ bool sm__span_bury(struct sm_heap *h, struct sm_span *s)
 
 void sm__span_release(struct sm_heap *h, struct sm_span *s)
 {
-	if (!bitmaps_are_inline(s))
-		sm__meta_free(h, s->alloc < s->marks ? s->alloc : s->marks, 2 * 8 * bitmap_words(s));
+	if (!alloc_is_inline(s))
+		sm__meta_free(h, s->alloc, 8 * bitmap_words(s));
+	if (s->slot_bytes != 0)
+		set_units(h, s, 0);
 	s->recip = 0;
-	s->quick = 0;
 	s->layout = NULL;
 	if (SM_UNLIKELY(h->config.page_per_object) && sm__span_bury(h, s))
 		return;
@@ -194,6 +189,11 @@ static const char *geometry_is_valid(const struct sm_heap *h, const struct sm_sp
 	for (i = 0; i < s->nunits; i++)
 		if (s[i].back != i)
 			return "a unit does not lead back to its head";
+	if (h->range.unit_kind != NULL)
+		for (i = 0; i < s->nunits; i++)
+			if (h->range.unit_kind[sm_span_unit(&h->range, s) + i] !=
+			    (s->slot_bytes ? h->bins[s->bin].kind : 0))
+				return "the table of units does not agree with the descriptor";
 	if (s->node >= h->nnodes)
 		return "node is out of range";
 	if (s->slot_bytes == 0)
@@ -206,8 +206,6 @@ static const char *geometry_is_valid(const struct sm_heap *h, const struct sm_sp
 		return "geometry differs from the size class";
 	if (s->bin == 0 || s->bin >= sm_load_acquire(&h->nbins) || h->bins[s->bin].cls != s->cls)
 		return "bin does not agree with class";
-	if (s->quick != quick_of(&h->bins[s->bin]))
-		return "quick does not agree with layout";
 	if (h->bins[s->bin].layout != s->layout)
 		return "bin does not agree with layout";
 	return NULL;
@@ -228,11 +226,10 @@ const char *sm__span_is_valid(const struct sm_heap *h, const struct sm_span *s)
 		return NULL;
 	if (state == SM_SPAN_MANUAL_LARGE)
 		return s->slot_bytes == 0 && s->nslots == 1 ? NULL : "a large span has other than one slot";
-	if (s->layout == NULL || s->marks == NULL || s->alloc == NULL)
-		return "no layout or no bitmaps";
-	if (bitmaps_are_inline(s) != (s->marks == s->inline_marks) ||
-	    bitmaps_are_inline(s) != (s->alloc == s->inline_alloc))
-		return "bitmaps lie in the wrong place";
+	if (s->layout == NULL || s->alloc == NULL)
+		return "no layout or no bitmap";
+	if (alloc_is_inline(s) != (s->alloc == s->inline_alloc))
+		return "the bitmap lies in the wrong place";
 	why = geometry_is_valid(h, s);
 	return why ? why : alloc_bits_are_valid(s);
 }

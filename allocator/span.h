@@ -6,24 +6,14 @@
  * descriptor IS the table entry, so a lookup costs no pointer chase. Units after the first of a span
  * carry only `back`, the distance to the head.
  *
- * The marker reads line 0 of the descriptor, and for spans of at most 256 slots (objects of 64 B and
- * more in a 16 KiB span) the mark bits lie in that same line: an edge costs one metadata line, an
- * object one line of its own.
- *
- *   line 0  back recip marks layout slot_bytes quick nslots state cls | marks, inline, 256 bits
+ *   line 0  what a lookup reads: back recip layout slot_bytes nslots state cls
  *   line 1  alloc sweepgen next prev bin nalloc nunits ..       | alloc, inline, 256 bits
  *
- * Bits. alloc: the slot is handed out: an object, or part of a window that a core owns. marks: reached
- * in this cycle (or born black, or in a window while marking). Counting identity, checked by
- * sm__span_is_valid(): popcount(alloc) == nalloc <= nslots; after marking, marks is a subset of alloc
- * (sweeping never adds an object).
- *
- * quick: what the mark loop asks of an edge's target, in one load: the number of pointers at the front of each
- * object, when the span is one of small collected objects that hold pointers there and nowhere else. 0 in
- * every other descriptor: large, pointer-free and manual spans, later units, free ones.
- *
- * Sweeping makes marks the new alloc: inline bits are copied (4 words in lines the sweeper holds
- * anyway), external bitmaps are swapped by pointer.
+ * alloc: the slot is handed out: an object, or part of a window that a core owns. The other bitmap, of the
+ * objects that were reached in this cycle (or born black, or in a window while marking), lies elsewhere, by
+ * address: markmap.h. Counting identity, checked by sm__span_is_valid(): popcount(alloc) == nalloc <= nslots;
+ * after marking, the slots' mark bits are a subset of alloc (sweeping never adds an object) and become the new
+ * alloc.
  */
 #ifndef SM_ALLOCATOR_SPAN_H
 #define SM_ALLOCATOR_SPAN_H
@@ -66,24 +56,22 @@ enum sm_span_state {
 struct sm_span {
 	/* line 0. Written by whoever takes the span from the page heap, before `state` is stored with
 	 * release; fixed until the span goes back. */
-	uint32_t back;		  /* units back to the head; 0 in the head itself */
-	uint32_t recip;		  /* slot = (offset * recip) >> 32, exact for every offset in the span */
-	_Atomic(uint64_t) *marks; /* this cycle's mark bits; changed only by the span's sweeper */
+	uint32_t back;	/* units back to the head; 0 in the head itself */
+	uint32_t recip; /* slot = (offset * recip) >> 32, exact for every offset in the span */
 	const struct sm_layout *layout; /* never NULL in use; kind SM_SCAN_NONE: pointer-free, or manual */
 	uint16_t slot_bytes;		/* 0 for large: see nunits */
-	uint16_t quick;			/* see below; 0: not a span for the mark loop's short path */
 	uint16_t nslots;		/* 1 for large */
 	_Atomic(uint8_t) state;		/* enum sm_span_state */
 	uint8_t cls;			/* size class; 0 for large */
-	_Atomic(uint64_t) inline_marks[SM_SPAN_INLINE_SLOTS / 64];
 
 	/* line 1. Owner: the holder of the span: a cache whose window lies in it, the sweeper that took it
 	 * off a list, or whoever holds the lock of the list it is on. */
-	_Atomic(uint64_t) *alloc;   /* relaxed reads by conservative scanning, writes by the owner */
-	_Atomic(uint32_t) sweepgen; /* the collector's; see collector/sweep.h for the encoding */
-	uint32_t next, prev;	    /* list links, unit indexes; 0: none (unit 0 is never a span) */
-	uint16_t bin;		    /* class and layout: index of the central list and of the window */
-	uint16_t nalloc;	    /* bits set in alloc */
+	_Atomic(uint64_t) *alloc __attribute__((
+		aligned(SM_CACHELINE))); /* relaxed reads by conservative scanning, writes by the owner */
+	_Atomic(uint32_t) sweepgen;	 /* the collector's; see collector/sweep.h for the encoding */
+	uint32_t next, prev;		 /* list links, unit indexes; 0: none (unit 0 is never a span) */
+	uint16_t bin;			 /* class and layout: index of the central list and of the window */
+	uint16_t nalloc;		 /* bits set in alloc */
 	_Atomic(uint64_t) inline_alloc[SM_SPAN_INLINE_SLOTS / 64];
 	uint32_t nunits;
 	uint16_t scan_from; /* no free slot before this one */
@@ -104,10 +92,13 @@ _Static_assert(sizeof(struct sm_span) == 2 * SM_CACHELINE, "a descriptor is two 
  * read it plainly. Embedded as the first member of struct sm_heap.
  */
 struct sm_range {
-	uintptr_t base;	       /* unit-aligned; unit 0 is a guard and never handed out */
-	size_t bytes;	       /* reserved */
-	struct sm_span *spans; /* spans[(addr - base) >> SM_UNIT_SHIFT] */
-	unsigned node_shift;   /* node range = (addr - base) >> node_shift */
+	uintptr_t base;		  /* unit-aligned; unit 0 is a guard and never handed out */
+	size_t bytes;		  /* reserved */
+	struct sm_span *spans;	  /* spans[(addr - base) >> SM_UNIT_SHIFT] */
+	unsigned node_shift;	  /* node range = (addr - base) >> node_shift */
+	_Atomic(uint64_t) *marks; /* of a collected heap, see markmap.h; otherwise NULL */
+	uint8_t *unit_kind;	  /* [unit] what the mark loop asks of its objects, likewise */
+	const uint32_t *kinds;	  /* [unit_kind] */
 };
 
 SM_INLINE bool sm_range_contains(const struct sm_range *r, uintptr_t addr)

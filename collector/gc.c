@@ -64,6 +64,7 @@
 
 #include "allocator/cache_cpu.h"
 #include "allocator/scavenge.h"
+#include "allocator/markmap.h"
 #include "collector/gc_priv.h"
 
 void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from)
@@ -348,8 +349,7 @@ static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 
 static void blacken_window(void *ctx, struct sm_span *s, unsigned first, unsigned count)
 {
-	(void)ctx;
-	sm__blacken(s, first, count);
+	sm__blacken(ctx, s, first, count);
 }
 
 static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
@@ -365,7 +365,7 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 	sm__handshake(gc, SM_HS_BARRIER_ON);
 	sm__handshake(gc, SM_HS_BLACK);
 	/* cache.mode=cpu: every mutator leaves black windows from here on; now those that were there. */
-	sm__cache_foreach_cpu_window(gc->heap, blacken_window, NULL);
+	sm__cache_foreach_cpu_window(gc->heap, blacken_window, gc);
 	set_phase(gc, SM_GC_MARKING);
 	c->marking = sm__now_ns();
 	sm_store_relaxed(&gc->pace.assist_ratio,
@@ -677,6 +677,16 @@ static int init_parts(struct sm_gc *gc, char *err, size_t errlen)
 	gc->heap = sm_heap_create(&gc->config.heap, err, errlen);
 	if (gc->heap == NULL)
 		return -errno;
+	e = sm__markmap_create(gc->heap);
+	if (e) {
+		if (err && errlen)
+			snprintf(err, errlen,
+				 "no address space for the mark bits (a 128th of heap.reserve, now %zu MiB: "
+				 "try "
+				 "less)",
+				 gc->heap->range.bytes / SM_MIB);
+		return e;
+	}
 	gc->range = gc->heap->range;
 	gc->nnodes = gc->heap->nnodes;
 	units = sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8);

@@ -36,7 +36,7 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 	cfg->growth_percent = 100;
 	cfg->min_heap = DEFAULT_MIN;
 	cfg->tuning.room = DEFAULT_ROOM;
-	cfg->fifo = 24;
+	cfg->fifo = 48;
 	cfg->tuning.policy = POLICY_THROUGHPUT;
 	cfg->tuning.assist = 1;
 	cfg->tuning.barrier_buffer = DEFAULT_BUFFER;

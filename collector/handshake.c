@@ -36,8 +36,7 @@
 
 static void blacken_window(void *ctx, struct sm_span *s, unsigned first, unsigned count)
 {
-	(void)ctx;
-	sm__blacken(s, first, count);
+	sm__blacken(ctx, s, first, count);
 }
 
 static void born_black(struct sm_gc *gc, struct sm_mutator_priv *p)
@@ -49,7 +48,7 @@ static void born_black(struct sm_gc *gc, struct sm_mutator_priv *p)
 		return;
 	m->cache.black = true;
 	/* The unallocated rest of each window. What was allocated from it before stays white. */
-	sm__cache_foreach_window(&m->cache, blacken_window, NULL);
+	sm__cache_foreach_window(&m->cache, blacken_window, gc);
 }
 
 static void retire(struct sm_mutator_priv *p)

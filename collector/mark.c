@@ -15,6 +15,7 @@ int sm__marker_init(struct sm_marker *k, struct sm_gc *gc, unsigned node)
 	k->base = gc->range.base;
 	k->bytes = gc->range.bytes;
 	k->spans = gc->range.spans;
+	k->marks = gc->range.marks;
 	k->node = node < gc->nnodes ? node : 0;
 	k->fifo = gc->config.fifo < SM_FIFO_MAX ? gc->config.fifo : SM_FIFO_MAX;
 	if (gc->nnodes > 1) {
@@ -94,7 +95,7 @@ static void count_away(struct sm_marker *k, const uintptr_t *entry, size_t n, ui
 	if (k->out == NULL)
 		return;
 	for (size_t i = 0; i < n; i++)
-		away += ((entry[i] & 1) == 0) & ((entry[i] - k->base) >> shift != k->node);
+		away += !sm__entry_is_root(k, entry[i]) & ((entry[i] - k->base) >> shift != k->node);
 	k->n.away += sign * away;
 }
 
@@ -131,15 +132,24 @@ static SM_COLD void overflow(struct sm_marker *k, uintptr_t entry)
 	struct sm_gc *gc = k->gc;
 	struct sm_span *s;
 
-	if (entry & 1) {
+	if (sm__entry_is_root(k, entry)) {
 		k->n.scanned++;
 		sm__roots_scan_piece(gc, k, entry >> 1);
 		return;
 	}
 	s = sm_span_of(&gc->range, entry);
-	sm_fetch_or_relaxed(&gc->unit_flags[sm_span_unit(&gc->range, s)], SM_UNIT_OVERFLOW);
+	if (s->layout == NULL) {
+		sm__mark_wild(k, entry);
+		return;
+	}
 	/* The rescan meets objects that were scanned before, so it does not count bytes. */
-	k->n.bytes += s->slot_bytes;
+	if (s->slot_bytes != 0)
+		k->n.bytes += s->slot_bytes;
+	else if (entry == sm_span_base(&gc->range, s))
+		k->n.bytes += sm_span_bytes(s);
+	if (s->layout->kind == SM_SCAN_NONE)
+		return;
+	sm_fetch_or_relaxed(&gc->unit_flags[sm_span_unit(&gc->range, s)], SM_UNIT_OVERFLOW);
 	k->n.overflows++;
 	/* Release: who sees the flag (after the queues have drained) sees the span's bit. */
 	sm_store_release(&gc->overflowed, 1);
@@ -282,10 +292,14 @@ void sm__mark_share(struct sm_marker *k)
 
 /* ---- marking ------------------------------------------------------------------------------------- */
 
-/* A large object's slot_bytes is 0. */
-SM_COLD void sm__mark_large_new(struct sm_marker *k, struct sm_span *s)
+/* The unit's words must be clear when the unit is used again, see markmap.h. */
+SM_COLD void sm__mark_wild(struct sm_marker *k, uintptr_t entry)
 {
-	k->n.bytes += sm_span_bytes(s);
+	uint64_t mask = sm_mark_mask(&k->gc->range, entry);
+
+	if (sm_fetch_and_relaxed(sm_mark_word(&k->gc->range, entry), ~mask) & mask)
+		k->n.objects--;
+	k->n.wild++;
 }
 
 void sm__mark_exact(struct sm_marker *k, uintptr_t p)
@@ -300,10 +314,7 @@ void sm__mark_conservative(struct sm_marker *k, uintptr_t word)
 
 bool sm__is_marked(const struct sm_range *r, uintptr_t p)
 {
-	struct sm_span *s = sm_span_of(r, p);
-	uint32_t slot = sm_span_slot(r, s, p);
-
-	return sm_load_relaxed(&s->marks[slot / 64]) >> (slot % 64) & 1;
+	return sm_mark_test(r, p);
 }
 
 /* Reads other frames' memory, red zones included, and words that their owner is changing. */

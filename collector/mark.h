@@ -7,7 +7,7 @@
  *
  * Every dedicated worker, every mutator and the control thread has one; a marker is used by one thread at
  * a time. Entries of a packet: the address of an object's start; the address of a piece inside a large
- * object; or (index << 1) | 1, a piece of the roots.
+ * object; or (index << 1) | 1, a piece of the roots: no address of the heap. (A tiny object may start at any address.)
  */
 #ifndef SM_COLLECTOR_MARK_H
 #define SM_COLLECTOR_MARK_H
@@ -43,6 +43,7 @@ struct sm_marker {
 	uintptr_t base;
 	size_t bytes;
 	struct sm_span *spans;
+	_Atomic(uint64_t) *marks;
 	/* the packet being filled: entries [first, next), room up to limit; all NULL when there is none */
 	uintptr_t *first, *next, *limit;
 	struct sm_packet *packet;
@@ -59,6 +60,12 @@ struct sm_marker {
 	bool quiet;    /* a mutator's: what it queues wakes nobody, see workq.h */
 	bool donating; /* a dedicated worker, which shares when others are parked */
 };
+
+/* Is this entry a piece of the roots? */
+SM_INLINE bool sm__entry_is_root(const struct sm_marker *k, uintptr_t entry)
+{
+	return entry - k->base >= k->bytes;
+}
 
 /* -ENOMEM. */
 int sm__marker_init(struct sm_marker *k, struct sm_gc *gc, unsigned node);

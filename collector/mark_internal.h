@@ -5,6 +5,7 @@
 #ifndef SM_COLLECTOR_MARK_INTERNAL_H
 #define SM_COLLECTOR_MARK_INTERNAL_H
 
+#include "allocator/markmap.h"
 #include "collector/gc_priv.h"
 #include "collector/mark.h"
 
@@ -25,7 +26,8 @@ void sm__mark_push_remote(struct sm_marker *k, uintptr_t entry, unsigned node);
 bool sm__mark_refill(struct sm_marker *k);
 /* Others have nothing to do: they get half of what is here. */
 void sm__mark_share(struct sm_marker *k);
-void sm__mark_large_new(struct sm_marker *k, struct sm_span *s);
+/* entry, marked and counted, is nowhere in an object: its mark bit is taken back. */
+void sm__mark_wild(struct sm_marker *k, uintptr_t entry);
 
 /* What has been filled is emptied from here on, and the other way round. Precondition: nothing is left to take. */
 SM_INLINE void sm__mark_turn(struct sm_marker *k)
@@ -57,34 +59,45 @@ SM_INLINE void sm__mark_push(struct sm_marker *k, uintptr_t entry)
 	*k->next++ = entry;
 }
 
-/* True when the caller is the one that set the bit. */
-SM_INLINE bool sm__mark_set(_Atomic(uint64_t) *word, uint32_t slot, enum sm_how how)
+/* The bit was clear a moment ago. True when the caller is the one that set it. */
+SM_INLINE bool sm__mark_claim(_Atomic(uint64_t) *word, uint64_t i)
 {
-	uint64_t bit = (uint64_t)1 << (slot % 64), old = sm_load_relaxed(word);
+	uint64_t bit = (uint64_t)1 << (i % 64);
 
-	if (old & bit)
-		return false;
-	if (how == SM_HOW_PLAIN || SM_IS_MUTANT(19)) {
-		sm_store_relaxed(word, old | bit);
+	if (SM_IS_MUTANT(19)) {
+		sm_store_relaxed(word, sm_load_relaxed(word) | bit);
 		return true;
 	}
 	return (sm_fetch_or_relaxed(word, bit) & bit) == 0;
 }
 
-/* s holds objects, p is the start of slot. */
-SM_INLINE void sm__mark_shade(struct sm_marker *k, struct sm_span *s, _Atomic(uint64_t) *marks, uint32_t slot,
-			      uintptr_t p, enum sm_how how)
+/* The same, bit clear or not. */
+SM_INLINE bool sm__mark_set(_Atomic(uint64_t) *word, uint64_t i, enum sm_how how)
 {
-	if (!sm__mark_set(&marks[slot / 64], slot, how))
+	uint64_t bit = (uint64_t)1 << (i % 64), old = sm_load_relaxed(word);
+
+	if (old & bit)
+		return false;
+	if (how == SM_HOW_PLAIN) {
+		sm_store_relaxed(word, old | bit);
+		return true;
+	}
+	return sm__mark_claim(word, i);
+}
+
+/* s holds objects, one of which starts at p. */
+SM_INLINE void sm__mark_shade(struct sm_marker *k, struct sm_span *s, uintptr_t p, enum sm_how how)
+{
+	uintptr_t off = p - k->base;
+
+	if (!sm__mark_set(&k->marks[off >> SM_MARK_WORD_SHIFT], off >> SM_MARK_SHIFT, how))
 		return;
 	k->n.objects++;
-	/* A small object with pointers counts its bytes when it is scanned; what may never be, here. */
-	if (SM_UNLIKELY(s->slot_bytes == 0))
-		sm__mark_large_new(k, s);
+	/* An object with pointers counts its bytes when it is scanned. */
 	if (s->layout->kind != SM_SCAN_NONE)
 		sm__mark_push(k, p);
 	else
-		k->n.bytes += s->slot_bytes;
+		k->n.bytes += s->slot_bytes ? s->slot_bytes : sm_span_bytes(s);
 }
 
 /*
@@ -119,32 +132,28 @@ SM_INLINE void sm__mark_word_conservative(struct sm_marker *k, uintptr_t word, e
 		return;
 	if (SM_IS_MUTANT(10) && off != (uintptr_t)slot * s->slot_bytes)
 		return;
-	sm__mark_shade(k, s, s->marks, slot, word - off + (uintptr_t)slot * s->slot_bytes, how);
+	sm__mark_shade(k, s, word - off + (uintptr_t)slot * s->slot_bytes, how);
 }
 
 /*
  * The exact pointer p: NULL and addresses outside the heap are ignored (the base is not 0). No state needs to
- * be read: the pointer was published after the span was. A span without mark bits is not one of objects: a
+ * be read: the pointer was published after the span was. A span without a layout is not one of objects: a
  * caller's mistake (a pointer to a stack, or to nothing), counted and otherwise ignored.
  */
 SM_INLINE void sm__mark_word_exact(struct sm_marker *k, uintptr_t p, enum sm_how how)
 {
-	uintptr_t off = p - k->base, in_span;
+	uintptr_t off = p - k->base;
 	struct sm_span *s;
-	_Atomic(uint64_t) *marks;
 
 	if (off >= k->bytes)
 		return;
 	s = &k->spans[off >> SM_UNIT_SHIFT];
 	s -= s->back;
-	marks = s->marks;
-	if (SM_UNLIKELY(marks == NULL)) {
+	if (SM_UNLIKELY(s->layout == NULL)) {
 		k->n.wild++;
 		return;
 	}
-	/* A descriptor is 128 B, a unit a power of two: bytes of table times this are bytes of heap. */
-	in_span = off - ((uintptr_t)s - (uintptr_t)k->spans) * (SM_UNIT / sizeof(*s));
-	sm__mark_shade(k, s, marks, (uint32_t)((in_span * (uint64_t)s->recip) >> 32), p, how);
+	sm__mark_shade(k, s, p, how);
 }
 
 #endif

@@ -1,19 +1,26 @@
 /*
  * markloop.c: the mark loop.
  *
- *   pop an address -> prefetch its object -> [FIFO of gc.fifo entries] -> scan it: for every pointer word
- *     NULL and range compare -> descriptor -> slot -> mark bit set? -> set it -> pointer-free? -> push
+ *   pop an address -> what lies in its unit? -> pointer-free: done
+ *     -> prefetch its object -> [FIFO of gc.fifo entries] -> scan it: for every pointer word
+ *          NULL and range compare -> mark bit, by the address alone: set? -> set it -> push
  *
  * Entries are popped from one packet and pushed to another, and the two change places when the first is empty. Were
  * there one, the address of each pop would wait for the mark bits of all edges before it, since whether an edge was
  * pushed decides where the top is; so the processor could not look ahead from object to object.
  *
- * Half-way through the FIFO, when the object's line is there, its edges' descriptors are asked for too.
+ * On its way through the FIFO, when the object's line is there, its edges' mark words are asked for too.
  *
- * What it touches per object: one line of the object itself, asked for a ring's length in advance, and for
- * each edge one line of the target's descriptor, which holds the mark bits too (spans of up to 256 slots).
- * The target's own line is not touched before it is popped. Descriptors are 1/128 of the heap's size
- * (64 B of every 16 KiB used), so that for a heap of 512 MiB they are 2 MiB and stay in the caches.
+ * What it touches per object: one line of the object itself, asked for a ring's length in advance, for each edge a word
+ * of the map of mark bits (allocator/markmap.h), and one byte of the table of units. No descriptor, and of a pointer-free
+ * object nothing. The map is 1/128 of the heap, so that for a heap of 512 MiB it is 4 MiB and stays in the last cache; the
+ * table is 32 KiB.
+ *
+ * An object's line is in no cache. A prefetch into the first cache would hold one of its few miss buffers all the way
+ * from memory, and the map's words, which wait in the second and third cache, need those too. So objects are asked for into the
+ * second cache, and from there into the first shortly before. And they are asked for in bursts: a prefetch cannot retire
+ * before its address is translated, and between two single ones lie a hundred instructions, so that translations, which a
+ * virtual machine walks twice, would not overlap (docs/PERFORMANCE.md).
  *
  * The idea of a FIFO between the stack and the scan is Cher, Hosking and Vitek's ("Software prefetching
  * for mark-sweep garbage collection", 2004).
@@ -32,8 +39,16 @@
 
 /* The loop looks up from its work this often, in objects: to share and to keep to its budget. */
 #define LOOK_UP 128
-/* This many objects before an object is scanned, its edges' descriptors are asked for. */
+/* Taking a pointer-free object is work too, of so many scanned bytes: whoever has a budget must come to its end. */
+#define LEAF_WORK 16
+/*
+ * This many objects before an object is scanned its line is asked for once more, from the second cache into the first,
+ * and then the mark words of its edges.
+ */
+#define NEAR	   12
 #define LOOK_AHEAD 8
+/* Objects enter the ring by so many. */
+#define BURST 8
 
 /* ---- scanning one object ------------------------------------------------------------------------- */
 
@@ -113,12 +128,24 @@ SM_INLINE void scan_range(struct sm_marker *k, const struct sm_layout *l, const 
 	}
 }
 
-/* A piece of a large object; the next piece is queued first, so that another marker may take it. */
-static SM_NOINLINE void scan_large(struct sm_marker *k, struct sm_span *s, uintptr_t piece)
+/*
+ * A piece of a large object; the next piece is queued first, so that another marker may take it. The first stands for the
+ * object, and counts it.
+ */
+static SM_NOINLINE void scan_large(struct sm_marker *k, struct sm_span *s, uintptr_t piece, enum sm_how how)
 {
 	uintptr_t start = sm_span_base(&k->gc->range, s);
 	uintptr_t end = start + sm_span_bytes(s);
 
+	if (piece == start && how != SM_HOW_CHECKED)
+		k->n.bytes += end - start;
+	/* No edge leads to a later piece, so no bit is set there but by a pointer to no object's start, which then was
+	 * pushed as well: the bit must not be there when the units hold other objects. To scan the piece twice is harmless. */
+	if (SM_UNLIKELY(piece != start && sm_mark_test(&k->gc->range, piece)))
+		sm__mark_wild(k, piece);
+	if (s->layout->kind == SM_SCAN_NONE)
+		return;
+	k->n.scanned++;
 	if (s->layout->kind == SM_SCAN_PREFIX && end - start > s->layout->nptrs * sizeof(uintptr_t))
 		end = start + s->layout->nptrs * sizeof(uintptr_t);
 	if (piece >= end)
@@ -132,27 +159,40 @@ static SM_NOINLINE void scan_large(struct sm_marker *k, struct sm_span *s, uintp
 		   SM_HOW_ATOMIC);
 }
 
+static SM_NOINLINE void scan_root_piece(struct sm_marker *k, uintptr_t entry)
+{
+	k->n.scanned++;
+	sm__roots_scan_piece(k->gc, k, entry >> 1);
+}
+
+/* Any entry, by its span's descriptor. */
 SM_INLINE void scan(struct sm_marker *k, uintptr_t entry, enum sm_how how)
 {
 	struct sm_span *s;
 	const struct sm_layout *l;
 	const uintptr_t *w = (const uintptr_t *)entry;
 
-	k->n.scanned++;
-	if (SM_UNLIKELY(entry & 1)) {
-		sm__roots_scan_piece(k->gc, k, entry >> 1);
+	if (SM_UNLIKELY(sm__entry_is_root(k, entry))) {
+		scan_root_piece(k, entry);
 		return;
 	}
 	s = &k->spans[(entry - k->base) >> SM_UNIT_SHIFT];
 	s -= s->back;
 	l = s->layout;
-	if (SM_UNLIKELY(s->slot_bytes == 0)) {
-		scan_large(k, s, entry);
+	if (SM_UNLIKELY(l == NULL)) {
+		sm__mark_wild(k, entry);
 		return;
 	}
-	k->n.scan_bytes += s->slot_bytes;
+	if (SM_UNLIKELY(s->slot_bytes == 0)) {
+		scan_large(k, s, entry, how);
+		return;
+	}
 	if (how != SM_HOW_CHECKED)
 		k->n.bytes += s->slot_bytes;
+	if (l->kind == SM_SCAN_NONE)
+		return;
+	k->n.scanned++;
+	k->n.scan_bytes += s->slot_bytes;
 	if (SM_LIKELY(l->kind == SM_SCAN_PREFIX))
 		scan_all(k, w, w + l->nptrs, how);
 	else
@@ -169,17 +209,23 @@ SM_INLINE void scan(struct sm_marker *k, uintptr_t entry, enum sm_how how)
 struct loop {
 	uintptr_t base;
 	size_t bytes;
-	struct sm_span *spans;
-	const struct sm_layout *pointer_free;
-	uintptr_t *next, *limit;	     /* the packet being filled, as in the marker */
-	uintptr_t *take, *take_first;	     /* the one being emptied */
-	uint64_t pushed, leaves, leaf_bytes; /* marked here: objects with pointers, and without */
-	uint64_t scanned, scan_bytes;
+	_Atomic(uint64_t) *marks; /* of address 0, so to speak: indexed without subtracting the base */
+	const uint8_t *unit_kind; /* likewise */
+	const uint32_t *kinds;
+	uintptr_t *next, *limit;      /* the packet being filled, as in the marker */
+	uintptr_t *take, *take_first; /* the one being emptied */
+	uintptr_t *from;     /* where `next` was at the last loop_load: what lies between was marked here */
+	uint64_t done;	     /* objects scanned here << DONE_SHIFT, and their bytes */
+	uint64_t leaf_bytes; /* of pointer-free objects taken */
 };
+
+/* Few objects are done between two calls of loop_store, so the two sums fit into a word. */
+#define DONE_SHIFT 48
+_Static_assert(LOOK_UP < (1 << (64 - DONE_SHIFT)), "the count of objects fits");
 
 SM_INLINE void loop_load(struct loop *l, const struct sm_marker *k)
 {
-	l->next = k->next;
+	l->next = l->from = k->next;
 	l->limit = k->limit;
 	l->take = k->take;
 	l->take_first = k->take_first;
@@ -188,81 +234,42 @@ SM_INLINE void loop_load(struct loop *l, const struct sm_marker *k)
 /* Hands back what the marker must know before anything else of it is called. */
 SM_INLINE void loop_store(struct loop *l, struct sm_marker *k)
 {
-	k->next = l->next;
+	uint64_t bytes = l->done & ((UINT64_C(1) << DONE_SHIFT) - 1);
+
+	k->n.objects += (uint64_t)(l->next - l->from);
+	k->n.bytes += bytes + l->leaf_bytes;
+	k->n.scanned += l->done >> DONE_SHIFT;
+	k->n.scan_bytes += bytes;
+	k->next = l->from = l->next;
 	k->take = l->take;
-	k->n.objects += l->pushed + l->leaves;
-	k->n.bytes += l->scan_bytes + l->leaf_bytes;
-	k->n.scanned += l->scanned;
-	k->n.scan_bytes += l->scan_bytes;
-	l->pushed = l->leaves = l->leaf_bytes = l->scanned = l->scan_bytes = 0;
-}
-
-static SM_COLD void mark_edge_slow(struct sm_marker *k, uintptr_t p)
-{
-	sm__mark_word_exact(k, p, SM_HOW_ATOMIC);
-}
-
-/* An edge to anything but the head of a quick span (span.h): pointer-free most of the time. */
-SM_INLINE bool mark_leaf(struct loop *l, struct sm_span *s, uintptr_t off, enum sm_how how)
-{
-	uint32_t slot;
-
-	if (s->back != 0 || s->layout != l->pointer_free || s->slot_bytes == 0)
-		return false;
-	slot = (uint32_t)(((off & (SM_UNIT - 1)) * (uint64_t)s->recip) >> 32);
-	if (sm__mark_set(&s->marks[slot / 64], slot, how)) {
-		l->leaves++;
-		l->leaf_bytes += s->slot_bytes;
-	}
-	return true;
+	l->done = l->leaf_bytes = 0;
 }
 
 /*
- * One pointer of an object. There is room for one more entry. A random graph makes "already marked?" a
- * coin toss, so with one marker nothing branches on it: the entry is always written, and kept or not by
- * how far `next` moves. With several, the read-modify-write must be avoided, so there is the branch. The caller
- * counts as marked what lies between *before and `next`.
- *
- * Plain reads: quick, back, recip, marks, layout and slot_bytes are fixed while the span is in use (span.h), which it
- * has been since before the pointer was published. A wild pointer finds a descriptor without any of them: a
- * free span's are cleared.
+ * One pointer of an object, to the start of another. There is room for one more entry. A random graph makes "already
+ * marked?" a coin toss, so with one marker nothing branches on it: the entry is always written, and kept or not by
+ * how far `next` moves. With several, the read-modify-write must be avoided, so there is the branch.
  */
-SM_INLINE void mark_edge(struct loop *l, struct sm_marker *k, uintptr_t p, uintptr_t **before,
-			 enum sm_how how)
+SM_INLINE uintptr_t *mark_edge(const struct loop *l, uintptr_t *next, uintptr_t p, enum sm_how how)
 {
-	uintptr_t off = p - l->base;
-	struct sm_span *s;
-	_Atomic(uint64_t) *word;
-	uint64_t old;
-	uint32_t slot;
+	_Atomic(uint64_t) *word = &l->marks[p >> SM_MARK_WORD_SHIFT];
+	uint64_t i = p >> SM_MARK_SHIFT, old;
 
-	if (off >= l->bytes)
-		return;
-	s = &l->spans[off >> SM_UNIT_SHIFT];
-	if (SM_UNLIKELY(s->quick == 0)) {
-		if (SM_LIKELY(mark_leaf(l, s, off, how)))
-			return;
-		/* Large, a later unit, a layout that is no prefix, wild. What it pushes, it counts. */
-		uintptr_t *next = l->next;
-
-		loop_store(l, k);
-		mark_edge_slow(k, p);
-		loop_load(l, k);
-		*before += l->next - next;
-		return;
-	}
-	slot = (uint32_t)(((off & (SM_UNIT - 1)) * (uint64_t)s->recip) >> 32);
-	word = &s->marks[slot / 64];
+	if (p - l->base >= l->bytes)
+		return next;
 	old = sm_load_relaxed(word);
 	if (how == SM_HOW_PLAIN) {
-		bool was = sm_bit_test_set(&old, slot);
+		bool was = sm_bit_test_set(&old, i);
 
 		sm_store_relaxed(word, old);
-		*l->next = p;
-		l->next += !was;
-	} else if (!(old >> (slot % 64) & 1) && sm__mark_set(word, slot, how)) {
-		*l->next++ = p;
+		*next = p;
+		return next + !was;
 	}
+	if (!(old >> (i & 63) & 1) && sm__mark_claim(word, i)) {
+		*next = p;
+		return next + 1;
+	}
+	return next;
 }
 
 static SM_NOINLINE void scan_other(struct sm_marker *k, uintptr_t entry)
@@ -270,25 +277,19 @@ static SM_NOINLINE void scan_other(struct sm_marker *k, uintptr_t entry)
 	scan(k, entry, SM_HOW_ATOMIC);
 }
 
-SM_INLINE void loop_scan(struct loop *l, struct sm_marker *k, uintptr_t entry, enum sm_how how, bool routed)
+/* kind: of the object's unit; 0 for everything that is not a small object. */
+SM_INLINE void loop_scan(struct loop *l, struct sm_marker *k, uintptr_t entry, uint32_t kind, enum sm_how how)
 {
-	const uintptr_t *w = (const uintptr_t *)entry;
-	uintptr_t *before = l->next;
+	const uintptr_t *w = (const uintptr_t *)entry, *end = w + (kind & SM_KIND_POINTERS);
+	uintptr_t *next = l->next;
 
-	/* A piece of roots is odd; a piece of a large object lies in a span that is not quick. */
-	if (SM_LIKELY((entry & 1) == 0) && !routed) {
-		const struct sm_span *s = &l->spans[(entry - l->base) >> SM_UNIT_SHIFT];
-		const uintptr_t *end = w + s->quick;
-
-		if (SM_LIKELY(s->quick != 0 && l->limit - l->next >= end - w)) {
-			l->scanned++;
-			l->scan_bytes += s->slot_bytes;
-			do
-				mark_edge(l, k, word_at(w++), &before, how);
-			while (w < end);
-			l->pushed += (uint64_t)(l->next - before);
-			return;
-		}
+	if (SM_LIKELY(kind != 0 && l->limit - next >= end - w)) {
+		l->done += (UINT64_C(1) << DONE_SHIFT) + (kind >> SM_KIND_BYTES_SHIFT);
+		do
+			next = mark_edge(l, next, word_at(w++), how);
+		while (w < end);
+		l->next = next;
+		return;
 	}
 	loop_store(l, k);
 	scan_other(k, entry);
@@ -306,58 +307,83 @@ static SM_NOINLINE bool look_up_from_work(struct sm_marker *k, uint64_t until)
 }
 
 /*
- * An object half-way through the ring has arrived; its edges' descriptors may not have. Reads what lies in
- * the object's first line, at most four words, pointers or not: asking for a line in vain is harmless, and
- * the line is the object's own, so it is mapped.
+ * An object half-way through the ring has arrived; its edges' mark words may not have. Reads what pointers lie in
+ * the object's first line: asking for a word in vain is harmless, and the line is the object's own, so it is mapped.
  */
-SM_INLINE void look_ahead(const struct loop *l, uintptr_t entry)
+SM_INLINE void look_ahead(const struct loop *l, uintptr_t entry, uint32_t kind)
 {
-	const uintptr_t *w = (const uintptr_t *)(entry & ~(uintptr_t)7);
-	const uintptr_t *line_end = (const uintptr_t *)sm_align_down(entry + SM_CACHELINE, SM_CACHELINE);
-	const uintptr_t *end = w + 4 < line_end ? w + 4 : line_end;
+	const uintptr_t *w = (const uintptr_t *)entry, *end = w + (kind & SM_KIND_POINTERS);
+	const uintptr_t *line_end = (const uintptr_t *)((entry | (SM_CACHELINE - 1)) + 1);
 
-	if (SM_UNLIKELY(entry & 1))
-		return;
+	end = end < line_end ? end : line_end;
 	for (; w < end; w++) {
-		uintptr_t off = word_at(w) - l->base;
+		uintptr_t p = word_at(w);
 
-		if (off < l->bytes)
-			SM_PREFETCH_R(&l->spans[off >> SM_UNIT_SHIFT]);
+		if (p - l->base < l->bytes)
+			SM_PREFETCH_R(&l->marks[p >> SM_MARK_WORD_SHIFT]);
 	}
 }
 
-/* A ring between the stack and the scan: an object is asked for when it enters, and read when it leaves. */
+/*
+ * A ring between the stack and the scan: an object is asked for when it enters, and read when it leaves. A pointer-free
+ * one does not enter: its class is known from its unit, and its line stays where it is.
+ */
 SM_INLINE void drain_ring(struct sm_marker *k, uint64_t until, enum sm_how how, bool routed)
 {
 	struct loop l = {.base = k->base,
 			 .bytes = k->bytes,
-			 .spans = k->spans,
-			 .pointer_free = k->gc->heap->bins[1].layout};
+			 .marks = k->marks - (k->base >> SM_MARK_WORD_SHIFT),
+			 .unit_kind = k->gc->range.unit_kind - (k->base >> SM_UNIT_SHIFT),
+			 .kinds = k->gc->range.kinds};
 	uintptr_t ring[SM_FIFO_MAX];
-	unsigned head = 0, tail = 0, look_up = LOOK_UP, size = k->fifo;
+	uint32_t kinds[SM_FIFO_MAX];
+	unsigned head = 0, tail = 0, look_up = LOOK_UP, size = k->fifo,
+		 low = size > BURST ? size - BURST : size - 1;
 
 	loop_load(&l, k);
 	for (;;) {
-		while (tail - head < size) {
-			uintptr_t in;
+		if (tail - head <= low) {
+			while (tail - head < size) {
+				uintptr_t in;
+				uint32_t kind = 0;
 
-			if (SM_UNLIKELY(l.take == l.take_first)) {
-				loop_store(&l, k);
-				if (!sm__mark_refill(k))
-					break;
-				loop_load(&l, k);
+				if (SM_UNLIKELY(l.take == l.take_first)) {
+					loop_store(&l, k);
+					if (!sm__mark_refill(k))
+						break;
+					loop_load(&l, k);
+				}
+				in = *--l.take;
+				/* Not a piece of roots. Routed entries are counted by the packet: scan() takes them all. */
+				if (SM_LIKELY(in - l.base < l.bytes) && !routed)
+					kind = l.kinds[l.unit_kind[in >> SM_UNIT_SHIFT]];
+				if ((kind & SM_KIND_POINTERS) == SM_KIND_POINTER_FREE) {
+					l.leaf_bytes += kind >> SM_KIND_BYTES_SHIFT;
+					until -= LEAF_WORK;
+					if (SM_UNLIKELY(--look_up == 0))
+						break;
+					continue;
+				}
+				SM_PREFETCH_L2((const void *)in);
+				kinds[tail % SM_FIFO_MAX] = kind;
+				ring[tail++ % SM_FIFO_MAX] = in;
 			}
-			in = *--l.take;
-			SM_PREFETCH_R((const void *)in);
-			ring[tail++ % SM_FIFO_MAX] = in;
 		}
-		if (SM_UNLIKELY(tail == head))
+		if (SM_LIKELY(tail != head)) {
+			unsigned at = head++ % SM_FIFO_MAX, ahead = (at + LOOK_AHEAD) % SM_FIFO_MAX;
+
+			if (SM_LIKELY(tail - head >= NEAR))
+				SM_PREFETCH_R((const void *)ring[(at + NEAR) % SM_FIFO_MAX]);
+			if (SM_LIKELY(tail - head >= LOOK_AHEAD))
+				look_ahead(&l, ring[ahead], kinds[ahead]);
+			loop_scan(&l, k, ring[at], kinds[at], how);
+			if (SM_LIKELY(look_up > 1)) {
+				look_up--;
+				continue;
+			}
+		} else if (look_up != 0) {
 			return;
-		if (SM_LIKELY(tail - head > LOOK_AHEAD))
-			look_ahead(&l, ring[(head + LOOK_AHEAD) % SM_FIFO_MAX]);
-		loop_scan(&l, k, ring[head++ % SM_FIFO_MAX], how, routed);
-		if (SM_LIKELY(--look_up != 0))
-			continue;
+		}
 		look_up = LOOK_UP;
 		loop_store(&l, k);
 		if (!look_up_from_work(k, until))
@@ -367,6 +393,22 @@ SM_INLINE void drain_ring(struct sm_marker *k, uint64_t until, enum sm_how how, 
 	/* Out of budget: what is in the ring goes back. */
 	while (head != tail)
 		sm__mark_push_entry(k, ring[head++ % SM_FIFO_MAX]);
+}
+
+/* Each a function of its own: the three together would share the registers of one. */
+static SM_NOINLINE void drain_routed(struct sm_marker *k, uint64_t until)
+{
+	drain_ring(k, until, SM_HOW_ATOMIC, true);
+}
+
+static SM_NOINLINE void drain_plain(struct sm_marker *k, uint64_t until)
+{
+	drain_ring(k, until, SM_HOW_PLAIN, false);
+}
+
+static SM_NOINLINE void drain_shared(struct sm_marker *k, uint64_t until)
+{
+	drain_ring(k, until, SM_HOW_ATOMIC, false);
 }
 
 /* gc.fifo=0: without the ring, to measure what it is worth. */
@@ -395,11 +437,11 @@ uint64_t sm__mark_drain(struct sm_marker *k, uint64_t budget)
 	if (k->fifo == 0)
 		drain_direct(k, until);
 	else if (k->out != NULL)
-		drain_ring(k, until, SM_HOW_ATOMIC, true);
+		drain_routed(k, until);
 	else if (k->plain)
-		drain_ring(k, until, SM_HOW_PLAIN, false);
+		drain_plain(k, until);
 	else
-		drain_ring(k, until, SM_HOW_ATOMIC, false);
+		drain_shared(k, until);
 	return k->n.scan_bytes - before;
 }
 
@@ -407,16 +449,16 @@ uint64_t sm__mark_drain(struct sm_marker *k, uint64_t budget)
 
 static void rescan_span(struct sm_marker *k, struct sm_span *s)
 {
+	uint64_t marks[SM_MARK_SLOTS_WORDS];
 
 	if (s->slot_bytes == 0) {
-		if (sm_load_relaxed(&s->marks[0]) & 1)
-			scan_large(k, s, sm_span_base(&k->gc->range, s));
+		if (sm_mark_test(&k->gc->range, sm_span_base(&k->gc->range, s)))
+			scan_large(k, s, sm_span_base(&k->gc->range, s), SM_HOW_CHECKED);
 		return;
 	}
+	(void)sm__marks_gather(&k->gc->range, s, marks);
 	for (uint32_t w = 0; w < (s->nslots + 63u) / 64; w++) {
-		uint64_t bits = sm_load_relaxed(&s->marks[w]);
-
-		for (; bits; bits &= bits - 1) {
+		for (uint64_t bits = marks[w]; bits; bits &= bits - 1) {
 			uint32_t slot = w * 64 + (uint32_t)__builtin_ctzll(bits);
 
 			scan(k, sm_span_base(&k->gc->range, s) + (uintptr_t)slot * s->slot_bytes,

@@ -78,7 +78,7 @@ struct sm_mutator_priv {
 void sm__with_registers(void (*fn)(void *arg, uintptr_t *sp), void *arg);
 
 /* Sets the mark bits of a run of slots. */
-void sm__blacken(struct sm_span *s, unsigned first, unsigned count);
+void sm__blacken(struct sm_gc *gc, struct sm_span *s, unsigned first, unsigned count);
 
 /* Precondition for all of these: the caller may act for the mutator. */
 void sm__mutator_scan_stack(struct sm_mutator_priv *p, uintptr_t sp);

@@ -12,40 +12,23 @@
  */
 #include <string.h>
 
+#include "allocator/markmap.h"
 #include "collector/gc_priv.h"
 
 /* ---- windows -------------------------------------------------------------------------------------- */
 
-/* Mask of the bits of [first, first + count) that fall into word w. */
-static uint64_t word_mask(unsigned w, unsigned first, unsigned count)
+/* Markers set bits of the same words at the same time, hence read-modify-writes. */
+void sm__blacken(struct sm_gc *gc, struct sm_span *s, unsigned first, unsigned count)
 {
-	unsigned lo = w * 64, from = first > lo ? first - lo : 0;
-	unsigned to = first + count - lo < 64 ? first + count - lo : 64;
-	uint64_t below = to == 64 ? ~(uint64_t)0 : ((uint64_t)1 << to) - 1;
-
-	return below & ~(((uint64_t)1 << from) - 1);
-}
-
-/* Markers set bits of the same words at the same time, hence the read-modify-writes. */
-void sm__blacken(struct sm_span *s, unsigned first, unsigned count)
-{
-	for (unsigned w = first / 64; w * 64 < first + count; w++)
-		sm_fetch_or_relaxed(&s->marks[w], word_mask(w, first, count));
-}
-
-static void whiten(struct sm_span *s, unsigned first, unsigned count)
-{
-	for (unsigned w = first / 64; w * 64 < first + count; w++)
-		sm_fetch_and_relaxed(&s->marks[w], ~word_mask(w, first, count));
+	sm__marks_set_run(&gc->range, s, first, count);
 }
 
 void sm__window_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count)
 {
 	struct sm_mutator *m = c->owner;
 
-	(void)ctx;
 	if (sm_load_relaxed(&s->sweepgen) == m->priv->black_gen || (SM_IS_MUTANT(20) && c->black))
-		sm__blacken(s, first, count);
+		sm__blacken(ctx, s, first, count);
 }
 
 /*
@@ -63,7 +46,7 @@ void sm__window_returned(void *ctx, struct sm_cache *c, struct sm_span *s, unsig
 	if (m->barrier)
 		sm_fetch_or_relaxed(&gc->unit_flags[sm_span_unit(&gc->range, s)], SM_UNIT_RETURNED);
 	else if (!SM_IS_MUTANT(21))
-		whiten(s, first, count);
+		sm__marks_clear_run(&gc->range, s, first, count);
 }
 
 void sm__large_new(void *ctx, struct sm_cache *c, struct sm_span *s)
@@ -97,41 +80,32 @@ static SM_COLD void fill_freed(struct sm_gc *gc, struct sm_span *s, unsigned wor
 
 /*
  * s belongs to the caller alone. Plain-looking accesses (relaxed, no read-modify-write) suffice: nobody
- * marks, see above. Inline bits are copied, external bitmaps change places.
+ * marks, see above. The map's words are cleared: they are the next cycle's marks.
  */
 unsigned sm__sweep_span(struct sm_gc *gc, struct sm_span *s)
 {
 	unsigned words = (s->nslots + 63u) / 64, live = 0;
-	bool swap = s->marks != s->inline_marks, fill = gc->config.heap.debug_fill;
+	bool fill = gc->config.heap.debug_fill;
 	_Atomic(uint8_t) *flags = &gc->unit_flags[sm_span_unit(&gc->range, s)];
 	bool returned = sm_load_relaxed(flags) & SM_UNIT_RETURNED;
-	_Atomic(uint64_t) *marks = s->marks, *alloc = s->alloc;
+	uint64_t marks[SM_MARK_SLOTS_WORDS];
 
 	if (SM_UNLIKELY(returned))
 		sm_fetch_and_relaxed(flags, (uint8_t)~SM_UNIT_RETURNED);
+	(void)sm__marks_gather(&gc->range, s, marks);
+	sm__marks_clear(&gc->range, s);
 	for (unsigned w = 0; w < words; w++) {
-		uint64_t m = sm_load_relaxed(&marks[w]), a = sm_load_relaxed(&alloc[w]);
+		uint64_t m = marks[w], a = sm_load_relaxed(&s->alloc[w]);
 
 		if (SM_UNLIKELY(m & ~a)) {
 			if (!returned)
 				gained(gc, s, w, m & ~a);
 			m &= a;
-			sm_store_relaxed(&marks[w], m);
 		}
 		if (SM_UNLIKELY(fill) && (a & ~m))
 			fill_freed(gc, s, w, a & ~m);
 		live += (unsigned)__builtin_popcountll(m);
-		/* The word that goes away is cleared: it is the next cycle's marks. */
-		if (swap) {
-			sm_store_relaxed(&alloc[w], 0);
-		} else {
-			sm_store_relaxed(&alloc[w], m);
-			sm_store_relaxed(&marks[w], 0);
-		}
-	}
-	if (swap) {
-		s->marks = alloc;
-		s->alloc = marks;
+		sm_store_relaxed(&s->alloc[w], m);
 	}
 	sm_fetch_add_relaxed(&gc->swept, 1);
 	return live;

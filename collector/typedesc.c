@@ -67,12 +67,18 @@ static bool zeroed(const struct sm_layout *l)
 	return l->kind != SM_SCAN_NONE;
 }
 
+/* No slot is smaller than what a mark bit stands for. */
+static unsigned class_of(size_t size)
+{
+	return sm_size_class(size < 16 ? 16 : size);
+}
+
 /* Window index of objects of `size` bytes; 0: large; -ENOSPC. */
 static int bin_of(struct sm_gc *gc, size_t size, const struct sm_layout *l)
 {
 	if (size > SM_MAX_SMALL)
 		return 0;
-	return sm__heap_bin(gc->heap, sm_size_class(size ? size : 1), l, zeroed(l), false);
+	return sm__heap_bin(gc->heap, class_of(size), l, zeroed(l), false);
 }
 
 static const struct sm_type *intern(struct sm_gc *gc, size_t size, const struct sm_layout *single,
@@ -248,7 +254,7 @@ void *sm_new_bytes_zeroed(struct sm_mutator *m, size_t size)
 
 static int array_bin(struct sm_typedesc *t, size_t bytes)
 {
-	unsigned cls = sm_size_class(bytes);
+	unsigned cls = class_of(bytes);
 	int bin = sm_load_relaxed(&t->bin[cls]);
 
 	if (bin)
@@ -274,7 +280,7 @@ void *sm_new_array(struct sm_mutator *m, const struct sm_type *type, size_t n)
 		return sm_new_bytes(m, bytes);
 	if (bytes > SM_MAX_SMALL)
 		return sm__cache_large(&m->cache, bytes, t->array, true);
-	bin = array_bin(t, bytes ? bytes : 1);
+	bin = array_bin(t, bytes);
 	if (bin < 0) {
 		errno = -bin;
 		return NULL;

@@ -8,9 +8,9 @@
  *
  *   lines          every object's line, prefetched, in a random order that is known in advance: the bound
  *   lines+4        the same, and for each object the descriptor lines of its four edges
- *   descriptor     mark bits in the span's descriptor, as in allocator/span.h: descriptor -> slot -> bit
+ *   descriptor     mark bits in the span's descriptor: descriptor -> slot -> bit
  *   flat           mark bits in one bitmap, one for every 16 bytes of heap, by address alone; the class of the
- *                  scanned object from a table of one byte a unit
+ *                  scanned object from a table of one byte a unit: as in allocator/markmap.h
  *
  * the last two with plain stores (one marker alone) and with atomic ones (any number). Best of the rounds, which
  * interleave the rows.

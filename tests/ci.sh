@@ -44,11 +44,12 @@ step_long() { # what takes too long for every run: 100 000 threads born and dead
 	SM_TEST_LONG=1 timeout 300 "$b/tests/stress_memory"
 }
 step_tsan() { # the collector's stress tests under ThreadSanitizer
+	# A long history: a suppression goes by the function at the other side of a race, if its stack is still known.
 	local b t
 	b=$(make -s SAN=thread print-build)
 	mk SAN=thread WERROR=1 "$b/tests/stress_graph" "$b/tests/stress_slots" "$b/tests/stress_special" "$b/tests/stress_threads"
 	for t in graph slots special threads; do
-		TSAN_OPTIONS=suppressions=tests/support/tsan.supp:report_signal_unsafe=0 SM_TEST_SECONDS=6 \
+		TSAN_OPTIONS=suppressions=tests/support/tsan.supp:report_signal_unsafe=0:history_size=7 SM_TEST_SECONDS=6 \
 			timeout 240 "$b/tests/stress_$t"
 	done
 }

@@ -96,7 +96,7 @@ START_TEST(runs_are_set_and_cleared_exactly)
 END_TEST
 
 /* Each damages one field of a live span; the check must name something every time. */
-static void damage(struct sm_span *s, int which)
+static void damage(struct marksim *m, struct sm_span *s, int which)
 {
 	switch (which) {
 	case 0: s->nalloc++; break;
@@ -106,7 +106,7 @@ static void damage(struct sm_span *s, int which)
 	case 4: s->cls++; break;
 	case 5: s->bin++; break;
 	case 6: s->layout = NULL; break;
-	case 7: s->marks = s->inline_alloc; break;
+	case 7: m->heap->range.unit_kind[sm_span_unit(&m->heap->range, s)]++; break;
 	case 8: s->scan_from = (uint16_t)(s->nslots); break;
 	case 9: s->node = 9; break;
 	case 10: s->back = 1; break;
@@ -129,7 +129,7 @@ START_TEST(the_check_finds_each_damage)
 	ck_assert_ptr_nonnull(p);
 	s = sm_span_of(&m.heap->range, (uintptr_t)p);
 	ck_assert_ptr_null(sm__span_is_valid(m.heap, s));
-	damage(s, _i);
+	damage(&m, s, _i);
 	ck_assert_ptr_nonnull(sm__span_is_valid(m.heap, s));
 	ck_assert_uint_gt(sm_heap_check(m.heap), 0);
 }

@@ -5,6 +5,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "allocator/markmap.h"
 #include "collector/gc_priv.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
@@ -29,13 +30,12 @@ static unsigned verify(void)
 
 static void set_mark(void *object, bool on)
 {
-	struct sm_span *s = sm_span_of(&gc->range, (uintptr_t)object);
-	uint32_t slot = sm_span_slot(&gc->range, s, (uintptr_t)object);
+	uintptr_t p = (uintptr_t)object;
 
 	if (on)
-		sm_fetch_or_relaxed(&s->marks[slot / 64], (uint64_t)1 << slot % 64);
+		sm_fetch_or_relaxed(sm_mark_word(&gc->range, p), sm_mark_mask(&gc->range, p));
 	else
-		sm_fetch_and_relaxed(&s->marks[slot / 64], ~((uint64_t)1 << slot % 64));
+		sm_fetch_and_relaxed(sm_mark_word(&gc->range, p), ~sm_mark_mask(&gc->range, p));
 }
 
 static void setup(void)

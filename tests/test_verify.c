@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "allocator/markmap.h"
 #include "collector/gc_priv.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
@@ -18,15 +19,14 @@ static void mark(void *object)
 {
 	struct sm_span *s = sm_span_of(&gc->range, (uintptr_t)object);
 
-	sm__blacken(s, sm_span_slot(&gc->range, s, (uintptr_t)object), 1);
+	sm__blacken(gc, s, sm_span_slot(&gc->range, s, (uintptr_t)object), 1);
 }
 
 static void unmark(void *object)
 {
-	struct sm_span *s = sm_span_of(&gc->range, (uintptr_t)object);
-	uint32_t slot = sm_span_slot(&gc->range, s, (uintptr_t)object);
+	uintptr_t p = (uintptr_t)object;
 
-	sm_fetch_and_relaxed(&s->marks[slot / 64], ~((uint64_t)1 << slot % 64));
+	sm_fetch_and_relaxed(sm_mark_word(&gc->range, p), ~sm_mark_mask(&gc->range, p));
 }
 
 enum { N = 300 };

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "allocator/central.h"
+#include "allocator/markmap.h"
 
 static void die(const char *what)
 {
@@ -15,16 +16,12 @@ static void die(const char *what)
 
 /* ---- hooks ----------------------------------------------------------------------------------------- */
 
-static void set_marks(struct sm_span *s, unsigned first, unsigned count, bool on)
+static void set_marks(struct marksim *m, struct sm_span *s, unsigned first, unsigned count, bool on)
 {
-	for (unsigned i = first; i < first + count; i++) {
-		uint64_t bit = UINT64_C(1) << (i % 64);
-
-		if (on)
-			sm_fetch_or_relaxed(&s->marks[i / 64], bit);
-		else
-			sm_fetch_and_relaxed(&s->marks[i / 64], ~bit);
-	}
+	if (on)
+		sm__marks_set_run(&m->heap->range, s, first, count);
+	else
+		sm__marks_clear_run(&m->heap->range, s, first, count);
 }
 
 static void on_refill(void *ctx, struct sm_cache *c, size_t bytes)
@@ -43,7 +40,7 @@ static void on_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned 
 	if (!c->black)
 		die("window_taken outside marking");
 	m->taken++;
-	set_marks(s, first, count, true);
+	set_marks(m, s, first, count, true);
 }
 
 static void on_returned(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count)
@@ -52,7 +49,7 @@ static void on_returned(void *ctx, struct sm_cache *c, struct sm_span *s, unsign
 
 	(void)c;
 	m->returned++;
-	set_marks(s, first, count, false);
+	set_marks(m, s, first, count, false);
 }
 
 static void on_large(void *ctx, struct sm_cache *c, struct sm_span *s)
@@ -61,21 +58,23 @@ static void on_large(void *ctx, struct sm_cache *c, struct sm_span *s)
 
 	(void)c;
 	m->larges++;
-	set_marks(s, 0, 1, true);
+	set_marks(m, s, 0, 1, true);
 }
 
 static unsigned sweep(struct marksim *m, struct sm_span *s)
 {
 	unsigned n = 0, words = (s->nslots + 63u) / 64;
+	uint64_t marks[SM_MARK_SLOTS_WORDS];
 
 	m->sweeps++;
+	(void)sm__marks_gather(&m->heap->range, s, marks);
+	sm__marks_clear(&m->heap->range, s);
 	for (unsigned w = 0; w < words; w++) {
-		uint64_t live = sm_load_relaxed(&s->marks[w]);
+		uint64_t live = marks[w];
 
 		if (live & ~sm_load_relaxed(&s->alloc[w]))
 			die("a mark without an object");
 		sm_store_relaxed(&s->alloc[w], live);
-		sm_store_relaxed(&s->marks[w], 0);
 		n += (unsigned)__builtin_popcountl(live);
 	}
 	return n;
@@ -134,6 +133,8 @@ void marksim_init(struct marksim *m, const char *const *set)
 	m->heap = sm_heap_create(&cfg, err, sizeof(err));
 	if (m->heap == NULL)
 		die(err);
+	if (sm__markmap_create(m->heap) != 0)
+		die("no memory for mark bits");
 	sm__heap_set_hooks(m->heap, &hooks);
 }
 
@@ -167,15 +168,12 @@ void marksim_mark(struct marksim *m, const void *p)
 {
 	struct sm_span *s = sm_span_of(&m->heap->range, (uintptr_t)p);
 
-	set_marks(s, sm_span_slot(&m->heap->range, s, (uintptr_t)p), 1, true);
+	set_marks(m, s, sm_span_slot(&m->heap->range, s, (uintptr_t)p), 1, true);
 }
 
 bool marksim_is_marked(struct marksim *m, const void *p)
 {
-	struct sm_span *s = sm_span_of(&m->heap->range, (uintptr_t)p);
-	unsigned i = sm_span_slot(&m->heap->range, s, (uintptr_t)p);
-
-	return sm_load_relaxed(&s->marks[i / 64]) >> (i % 64) & 1;
+	return sm_mark_test(&m->heap->range, (uintptr_t)p);
 }
 
 void marksim_advance(struct marksim *m)

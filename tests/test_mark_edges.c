@@ -1,0 +1,150 @@
+/*
+ * test_mark_edges: what an edge may lead to besides the start of an ordinary object: tiny objects at odd addresses,
+ * objects of more kinds than the mark loop has a short path for, and what a program must not store: pointers into the
+ * middle of large objects, to units that hold none. No mark bit may be left of any of it.
+ */
+#include <check.h>
+#include <string.h>
+
+#include "allocator/markmap.h"
+#include "allocator/sizeclass.h"
+#include "collector/gc_priv.h"
+#include "tests/support/gctest.h"
+#include "tests/support/run.h"
+
+static const char *const modes[] = {"gc.mode=stw", "gc.mode=concurrent"};
+static void *root;
+
+static struct sm_gc *start(const char *mode, const char *more, struct sm_mutator **m)
+{
+	struct sm_gc *gc = GCTEST(mode, more);
+
+	*m = sm_mutator_attach(gc);
+	root = NULL;
+	ck_assert_int_eq(sm_root_add(gc, &root, 1), 0);
+	return gc;
+}
+
+/* Units up to this one have been in use; all mark bits there, once the cycle is swept. */
+static unsigned marks_left(struct sm_gc *gc, uintptr_t last)
+{
+	unsigned n = 0;
+
+	for (uintptr_t p = gc->range.base; p < last; p += UINT64_C(1) << SM_MARK_WORD_SHIFT)
+		n += (unsigned)__builtin_popcountll(sm_load_relaxed(sm_mark_word(&gc->range, p)));
+	return n;
+}
+
+START_TEST(tiny_objects_at_odd_addresses)
+{
+	enum { N = 4000, EDGES = 4 };
+	struct sm_mutator *m;
+	struct sm_gc *gc = start(modes[_i], "gc.verify=1", &m);
+	const struct sm_type *t = sm_type_prefix(gc, (EDGES + 1) * sizeof(void *), EDGES + 1);
+	unsigned odd = 0;
+
+	for (unsigned i = 0; i < N; i++) {
+		void **h = sm_new(m, t);
+
+		sm_store(m, &h[EDGES], root);
+		sm_store(m, &root, h);
+		for (unsigned e = 0; e < EDGES; e++) {
+			unsigned char *tiny = sm_new_bytes(m, 1 + (i + e) % 8);
+
+			*tiny = (unsigned char)(i + e);
+			odd += (uintptr_t)tiny & 1;
+			sm_store(m, &h[e], tiny);
+		}
+	}
+	ck_assert_uint_gt(odd, 100);
+	for (unsigned c = 0; c < 3; c++)
+		ck_assert_int_eq(sm_collect(gc, m), 0);
+	ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
+	for (unsigned i = N; i-- > 0; root = ((void **)root)[EDGES])
+		for (unsigned e = 0; e < EDGES; e++)
+			ck_assert_uint_eq(*(unsigned char *)((void **)root)[e], (unsigned char)(i + e));
+	ck_assert_ptr_null(root);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+/* More than SM_KINDS_MAX pairs of size and pointers: those that found no room are scanned by their descriptors. */
+START_TEST(more_kinds_than_the_table_has)
+{
+	enum { TYPES = 2 * SM_KINDS_MAX };
+	struct sm_mutator *m;
+	struct sm_gc *gc = start(modes[_i], "gc.verify=1", &m);
+	uint64_t before, n = 0;
+
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < TYPES; i++) {
+			unsigned words = 4 + 2 * (i % 61), nptrs = 1 + i / 61 % (words - 1);
+			const struct sm_type *t = sm_type_prefix(gc, words * sizeof(void *), nptrs);
+			void **o = t ? sm_new(m, t) : NULL;
+
+			ck_assert_ptr_nonnull(o);
+			sm_store(m, &o[nptrs - 1], root);
+			o[words - 1] = (void *)(uintptr_t)(nptrs == words ? 0 : nptrs);
+			sm_store(m, &root, o);
+			n++;
+		}
+	}
+	ck_assert_uint_eq(gc->heap->nkinds, SM_KINDS_MAX);
+	gctest_clear_stack();
+	for (unsigned c = 0; c < 3; c++)
+		ck_assert_int_eq(sm_collect(gc, m), 0);
+	before = gctest_stats(gc).last_marked_objects;
+	ck_assert_uint_ge(before, n);
+	ck_assert_uint_le(before, n + 24); /* stale stack words */
+	ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+/* Mistakes of a program: counted, nothing scanned that is none, and nothing left behind for the next owner. */
+START_TEST(pointers_to_no_object_leave_no_mark)
+{
+	enum { N = 64 };
+	struct sm_mutator *m;
+	struct sm_gc *gc = start(modes[_i], "gc.min_heap=1m", &m);
+	const struct sm_type *t = sm_type_prefix(gc, N * sizeof(void *), N);
+	const struct sm_type *large = sm_type_prefix(gc, 512 * SM_KIB, 1000);
+	char *big = sm_new(m, large), *leaf = sm_new_bytes(m, 512 * SM_KIB);
+	uintptr_t last = (uintptr_t)(big > leaf ? big : leaf) + 40 * SM_MIB;
+	void **h = sm_new(m, t);
+
+	sm_store(m, &root, h);
+	for (unsigned i = 0; i < N; i++) {
+		char *p = i % 4 == 0   ? big + i * 1000 + 8
+			  : i % 4 == 1 ? big + SM_LARGE_PIECE * i
+			  : i % 4 == 2 ? leaf + i * 16
+				       : (char *)last - i * 4096; /* nothing lies there */
+
+		sm_store(m, &h[i], p);
+	}
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+	ck_assert_uint_gt(gc->last.n.wild, 0);
+	ck_assert_uint_eq(marks_left(gc, last), 0);
+	memset(h, 0, N * sizeof(*h));
+	big = leaf = NULL;
+	gctest_clear_stack();
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+	ck_assert_uint_eq(marks_left(gc, last), 0);
+	ck_assert_uint_eq(sm_heap_check(gc->heap), 0);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("mark_edges");
+	TCase *c = tcase_create("mark_edges");
+
+	tcase_set_timeout(c, 60);
+	tcase_add_loop_test(c, tiny_objects_at_odd_addresses, 0, 2);
+	tcase_add_loop_test(c, more_kinds_than_the_table_has, 0, 2);
+	tcase_add_loop_test(c, pointers_to_no_object_leave_no_mark, 0, 2);
+	suite_add_tcase(s, c);
+	return sm_test_run(s);
+}

@@ -1,0 +1,150 @@
+/*
+ * test_markmap: the bits of a span's slots, gathered from the map by address, against one slot after another; runs;
+ * and that neighbouring spans do not touch each other's bits.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "allocator/markmap.h"
+#include "allocator/sizeclass.h"
+#include "tests/support/marksim.h"
+#include "tests/support/run.h"
+
+static struct marksim m;
+static const struct sm_range *r;
+static struct sm_span s;
+static uintptr_t base;
+
+/* A span of class c in the middle of the range: the map needs its place and its geometry, no memory. */
+static void place(unsigned c)
+{
+	struct sm_span *at = &r->spans[1000];
+
+	s = (struct sm_span){.recip = sm__sizeclasses[c].recip,
+			     .slot_bytes = (uint16_t)sm__sizeclasses[c].slot_bytes,
+			     .nslots = (uint16_t)sm__sizeclasses[c].nslots,
+			     .nunits = sm__sizeclasses[c].nunits};
+	ck_assert_int_eq(mprotect((void *)sm_align_down((uintptr_t)at, 65536), 65536, PROT_READ | PROT_WRITE),
+			 0);
+	*at = s;
+	base = sm_span_base(r, at);
+}
+
+#define AT (&r->spans[1000])
+
+static bool gathered(const uint64_t *out, unsigned slot)
+{
+	return out[slot / 64] >> (slot % 64) & 1;
+}
+
+static void setup(void)
+{
+	marksim_init(&m, NULL);
+	r = &m.heap->range;
+}
+
+START_TEST(gathers_what_was_set)
+{
+	for (unsigned c = 1; c < sm__nclasses; c++) {
+		uint64_t out[SM_MARK_SLOTS_WORDS];
+		bool set[SM_UNIT / 8] = {0}, any = false;
+
+		if (sm__sizeclasses[c].slot_bytes < 16)
+			continue;
+		place(c);
+		srand(c);
+		for (unsigned density = 1; density <= 100; density += 33) {
+			for (unsigned i = 0; i < s.nslots; i++) {
+				uintptr_t p = base + (uintptr_t)i * s.slot_bytes;
+
+				if (set[i] || (unsigned)rand() % 100 >= density)
+					continue;
+				ck_assert(!sm_mark_test(r, p));
+				sm_fetch_or_relaxed(sm_mark_word(r, p), sm_mark_mask(r, p));
+				set[i] = any = true;
+			}
+			ck_assert_int_eq(sm__marks_gather(r, AT, out), any);
+			for (unsigned i = 0; i < s.nslots; i++)
+				ck_assert_msg(gathered(out, i) == set[i], "class %u slot %u", c, i);
+			for (unsigned i = s.nslots; i < (s.nslots + 63u) / 64 * 64; i++)
+				ck_assert(!gathered(out, i));
+		}
+		sm__marks_clear(r, AT);
+		ck_assert(!sm__marks_gather(r, AT, out));
+	}
+}
+END_TEST
+
+/* A run's bits are its own slots', whatever is filled between them; clearing one leaves its neighbours. */
+START_TEST(runs_end_where_they_end)
+{
+	for (unsigned c = 1; c < sm__nclasses; c++) {
+		uint64_t out[SM_MARK_SLOTS_WORDS];
+
+		if (sm__sizeclasses[c].slot_bytes < 16)
+			continue;
+		place(c);
+		srand(c);
+		for (unsigned k = 0; k < 20; k++) {
+			unsigned first = (unsigned)rand() % s.nslots,
+				 n = 1 + (unsigned)rand() % (s.nslots - first);
+
+			sm__marks_set_run(r, AT, first, n);
+			ck_assert(sm__marks_gather(r, AT, out));
+			for (unsigned i = 0; i < s.nslots; i++)
+				ck_assert_int_eq(gathered(out, i), i >= first && i < first + n);
+			sm__marks_set_run(r, AT, 0, s.nslots);
+			sm__marks_clear_run(r, AT, first, n);
+			ck_assert_int_eq(sm__marks_gather(r, AT, out), n < s.nslots);
+			for (unsigned i = 0; i < s.nslots; i++)
+				ck_assert_int_eq(gathered(out, i), i < first || i >= first + n);
+			sm__marks_clear(r, AT);
+		}
+	}
+}
+END_TEST
+
+/* Everything set in the units before and behind: nothing of it is the span's, and clearing leaves it. */
+START_TEST(spans_share_no_word)
+{
+	for (unsigned c = 1; c < sm__nclasses; c++) {
+		uint64_t out[SM_MARK_SLOTS_WORDS];
+		size_t words = SM_UNIT >> SM_MARK_WORD_SHIFT;
+		_Atomic(uint64_t) *before, *behind;
+
+		if (sm__sizeclasses[c].slot_bytes < 16)
+			continue;
+		place(c);
+		before = sm_mark_word(r, base - SM_UNIT);
+		behind = sm_mark_word(r, base + sm_span_bytes(&s));
+		for (size_t w = 0; w < words; w++) {
+			sm_store_relaxed(&before[w], ~UINT64_C(0));
+			sm_store_relaxed(&behind[w], ~UINT64_C(0));
+		}
+		ck_assert(!sm__marks_gather(r, AT, out));
+		sm__marks_set_run(r, AT, 0, s.nslots);
+		sm__marks_clear(r, AT);
+		ck_assert(!sm__marks_gather(r, AT, out));
+		for (size_t w = 0; w < words; w++) {
+			ck_assert_uint_eq(sm_load_relaxed(&before[w]), ~UINT64_C(0));
+			ck_assert_uint_eq(sm_load_relaxed(&behind[w]), ~UINT64_C(0));
+			sm_store_relaxed(&before[w], 0);
+			sm_store_relaxed(&behind[w], 0);
+		}
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("markmap");
+	TCase *t = tcase_create("markmap");
+
+	tcase_add_unchecked_fixture(t, setup, NULL);
+	tcase_add_test(t, gathers_what_was_set);
+	tcase_add_test(t, runs_end_where_they_end);
+	tcase_add_test(t, spans_share_no_word);
+	suite_add_tcase(suite, t);
+	return sm_test_run(suite);
+}
