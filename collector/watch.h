@@ -12,6 +12,7 @@
 #ifndef SM_COLLECTOR_WATCH_H
 #define SM_COLLECTOR_WATCH_H
 
+#include "allocator/atomic.h"
 #include "allocator/rseq.h"
 
 enum sm_kept { SM_KEPT_UNKNOWN, SM_KEPT, SM_KEPT_LOST };
@@ -24,13 +25,13 @@ enum sm_kept { SM_KEPT_UNKNOWN, SM_KEPT, SM_KEPT_LOST };
 
 /* Before a collector's first wait; as often as one likes. Where nothing can be told, sm__watch_on stays false. */
 void sm__watch_init(void);
-extern bool sm__watch_on __attribute__((visibility("hidden")));
+extern _Atomic(bool) sm__watch_on __attribute__((visibility("hidden")));
 
 /* What sm__watch_end is to be given. */
 SM_INLINE uint64_t sm__watch_begin(void)
 {
 #if SM_HAVE_RSEQ
-	if (SM_LIKELY(sm__watch_on))
+	if (SM_LIKELY(sm_load_relaxed(&sm__watch_on)))
 		return sm__watch_announce(sm__rseq_area());
 #endif
 	return 0;
