@@ -71,6 +71,7 @@ void sm__aside_step(struct sm_gc *gc)
 	bind(&gc->control_aside, &busy);
 	bind(&gc->scavenger_aside, &busy);
 	left = count_left(&gc->control_aside, &busy);
+	sm_store_relaxed(&gc->stands_aside, left > 0);
 	/* A worker for which no CPU is left shares one with a mutator, as whoever asked for so many wants it. Idle
 	 * workers are in nobody's way. */
 	for (unsigned i = 0; i < gc->nall_workers; i++) {

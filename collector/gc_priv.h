@@ -70,6 +70,8 @@ struct sm_gc {
 	/* Written by mutators now and then. */
 	_Atomic(uint64_t) found __attribute__((aligned(SM_CACHELINE))); /* objects that mutators marked */
 	_Atomic(uint32_t) overflowed;
+	_Atomic(uint32_t)
+		stands_aside;	 /* the collector's threads have CPUs on which no mutator ran: aside.c */
 	_Atomic(uint32_t) asked; /* a cycle has been asked for by the trigger */
 	_Atomic(uint64_t) assist_ns, assist_bytes;
 	_Atomic(uint64_t) assist_cpu_ns; /* with gc.trace=1: reading that clock costs a system call */

@@ -246,6 +246,9 @@ void sm__give_way(struct sm_mutator *m)
 	bool slow = now >= sm_load_relaxed(&m->gc->pace.slow);
 	uint64_t t0;
 
+	/* Nobody of the collector's waits for this CPU: to yield would let others' programs in, for milliseconds. */
+	if (!slow && sm_load_relaxed(&m->gc->stands_aside))
+		return;
 	if (now - m->priv->gave_way < slow_step(m->gc, now))
 		return;
 	m->priv->gave_way = now;

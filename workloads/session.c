@@ -305,7 +305,7 @@ static void report_kept(struct sm_run *run, const char *prefix, const struct sm_
 		sm_run_result_double(run, name, (double)s->kept_max_ns * 1e-3, "us");
 	else
 		sm_run_result_none(run, name, "us", why);
-	snprintf(name, sizeof(name), "%s_lost_count", prefix);
+	snprintf(name, sizeof(name), "%s_lost", prefix);
 	if (s->kept + s->lost)
 		sm_run_result_int(run, name, (int64_t)s->lost, "stalls");
 	else
