@@ -111,7 +111,7 @@ static void fork_among(const char *mode)
 	ck_assert_ptr_nonnull(sm_malloc_heap());
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(pthread_create(&t[i], NULL, churn, NULL), 0);
-	for (int i = 0; i < 300; i++) {
+	for (unsigned long i = 0; i < sm_test_scaled(300); i++) {
 		int status = -1;
 		pid_t pid = fork();
 
@@ -119,7 +119,7 @@ static void fork_among(const char *mode)
 			_exit(check_and_use());
 		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-			ck_abort_msg("fork %d: status %#x", i, status);
+			ck_abort_msg("fork %lu: status %#x", i, status);
 	}
 	sm_store_relaxed(&stop, true);
 	for (int i = 0; i < 3; i++)
