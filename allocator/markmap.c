@@ -7,6 +7,7 @@
 
 #include "allocator/heap.h"
 #include "allocator/os.h"
+#include "allocator/pageheap_internal.h"
 
 /* ---- birth and end --------------------------------------------------------------------------------- */
 
@@ -56,6 +57,26 @@ void sm__markmap_destroy(struct sm_heap *h)
 		munmap(r->unit_kind, kind_bytes(r));
 	r->marks = NULL;
 	r->unit_kind = NULL;
+}
+
+void sm__markmap_touch(struct sm_heap *h)
+{
+	size_t step = sm__os_page_size() / sizeof(uint64_t);
+
+	for (unsigned i = 0; i < h->nnodes; i++) {
+		struct sm_ph_node *nd = &sm__ph(h)->nodes[i];
+		size_t from, end;
+
+		sm_lock_acquire(&nd->lock);
+		from = ((size_t)nd->first + nd->marks_touched) << (SM_UNIT_SHIFT - SM_MARK_WORD_SHIFT);
+		end = ((size_t)nd->first + nd->frontier) << (SM_UNIT_SHIFT - SM_MARK_WORD_SHIFT);
+		if (nd->frontier > nd->marks_touched)
+			nd->marks_touched = nd->frontier;
+		sm_lock_release(&nd->lock);
+		/* A write that changes nothing, whoever marks meanwhile. */
+		for (from = sm_align_down(from, step); from < end; from += step)
+			sm_fetch_or_relaxed(&h->range.marks[from], 0);
+	}
 }
 
 unsigned sm__markmap_kind(struct sm_heap *h, size_t slot_bytes, const struct sm_layout *layout)

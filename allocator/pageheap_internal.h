@@ -69,10 +69,11 @@ struct sm_ph_node {
 	struct sm_bitset collapsed; /* huge pages that were collapsed; guarded by the lock */
 	uint64_t *dirty;	    /* a bit for each unit: it may hold something else than zeros */
 
-	struct sm_lock lock; /* rank SM_RANK_PAGEHEAP; guards all below and the dirty bits */
-	bool closed;	     /* the kernel lets this process have no memory of this node */
-	uint32_t frontier;   /* [1, frontier): committed by arenas */
-	uint32_t own_start;  /* [own_start, units): own mappings and holes between them */
+	struct sm_lock lock;	/* rank SM_RANK_PAGEHEAP; guards all below and the dirty bits */
+	bool closed;		/* the kernel lets this process have no memory of this node */
+	uint32_t frontier;	/* [1, frontier): committed by arenas */
+	uint32_t marks_touched; /* [0, marks_touched): the pages of the map of mark bits are there */
+	uint32_t own_start;	/* [own_start, units): own mappings and holes between them */
 	uint32_t own_free;   /* list of holes, by address; 0: none. Linked by next and prev of their heads */
 	uint32_t used_units; /* of the arenas, handed out */
 	uint32_t free_units;

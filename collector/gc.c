@@ -63,6 +63,7 @@
 #include <unistd.h>
 
 #include "allocator/cache_cpu.h"
+#include "allocator/markmap.h"
 #include "allocator/scavenge.h"
 #include "allocator/markmap.h"
 #include "collector/gc_priv.h"
@@ -407,6 +408,7 @@ static void run_cycle(struct sm_gc *gc)
 	sm_store_relaxed(&gc->scan_done, 0);
 	sm__marker_here(&gc->marker);
 	sm__workq_reserve(&gc->workq, SM_WORKQ_SPARE);
+	sm__markmap_touch(gc->heap);
 	set_phase(gc, SM_GC_STARTING);
 	atomic_fetch_add_explicit(&gc->started, 1, memory_order_seq_cst);
 	c->heap_before = allocated(gc) + sm_load_relaxed(&gc->pace.live);
