@@ -44,12 +44,13 @@ step_long() { # what takes too long for every run: 100 000 threads born and dead
 	SM_TEST_LONG=1 timeout 300 "$b/tests/stress_memory"
 }
 step_tsan() { # the collector's stress tests and the manual heap's caches under ThreadSanitizer
+	# A long history: a suppression goes by the function at the other side of a race, if its stack is still known.
 	local b t tests="stress_graph stress_slots stress_special stress_threads test_rseq test_shard"
 	b=$(make -s SAN=thread print-build)
 	# shellcheck disable=SC2086
 	mk SAN=thread WERROR=1 $(printf "$b/tests/%s " $tests)
 	for t in $tests; do
-		TSAN_OPTIONS=suppressions=tests/support/tsan.supp:report_signal_unsafe=0 SM_TEST_SECONDS=6 \
+		TSAN_OPTIONS=suppressions=tests/support/tsan.supp:report_signal_unsafe=0:history_size=7 SM_TEST_SECONDS=6 \
 			CK_TIMEOUT_MULTIPLIER=5 timeout 240 "$b/tests/$t"
 	done
 }
