@@ -214,7 +214,8 @@ unsigned sm__mbudget_grow(unsigned cpu, unsigned cls, unsigned want, int *idle)
 	unsigned got;
 
 	*idle = -1;
-	if (!sm_lock_try(&g->budget_lock))
+	/* A CPU whose stacks found no memory has no use for budget, and would lose it when they do (prepare). */
+	if (!sm_load_acquire(&g->slabs[cpu].ready) || !sm_lock_try(&g->budget_lock))
 		return 0;
 	got = grow_locked(&g->slabs[cpu], cls, want, idle);
 	sm_lock_release(&g->budget_lock);

@@ -10,6 +10,7 @@
 #include "allocator/heapstats.h"
 #include "allocator/malloc.h"
 #include "allocator/manual_internal.h"
+#include "allocator/os.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"
 
@@ -470,6 +471,33 @@ START_TEST(a_busy_cpu_takes_the_budget_of_idle_ones)
 }
 END_TEST
 
+/* A CPU whose stacks find no memory takes no budget from others: it would be lost when the stacks are made after all. */
+START_TEST(a_cpu_without_memory_takes_no_budget)
+{
+	unsigned cpu = (unsigned)stay_here(), other = cpu == 0 ? 1 : 0;
+	int idle;
+
+	if (!per_cpu())
+		return;
+	configure("cache.budget", "256k");
+	take(1, 16);
+	if (sm__manual.nslabs < 2)
+		return;
+	sm__os_inject(SM_OS_ANY, -1, ENOMEM);
+	sm__mbudget_prepare(other);
+	sm__os_inject(SM_OS_ANY, 0, 0);
+	ck_assert(!sm_load_acquire(&sm__manual.slabs[other].ready));
+	for (unsigned i = 0; i < 50; i++)
+		ck_assert_uint_eq(sm__mbudget_grow(other, sm__manual_class_of(1024), 400, &idle), 0);
+	ck_assert_ptr_null(sm__mbudget_check());
+	sm__mbudget_prepare(other);
+	ck_assert(sm_load_acquire(&sm__manual.slabs[other].ready));
+	ck_assert_ptr_null(sm__mbudget_check());
+	ck_assert_uint_gt(sm__mbudget_grow(other, sm__manual_class_of(1024), 8, &idle), 0);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+}
+END_TEST
+
 /* An idle CPU that holds its whole budget is emptied for one that needs more. */
 START_TEST(an_idle_cpu_is_drained_for_a_busy_one)
 {
@@ -526,6 +554,7 @@ int main(void)
 	tcase_add_test(t, a_cpu_stays_within_its_budget);
 	tcase_add_test(t, a_list_grows_by_need_and_no_further_than_it_may);
 	tcase_add_test(t, a_busy_cpu_takes_the_budget_of_idle_ones);
+	tcase_add_test(t, a_cpu_without_memory_takes_no_budget);
 	tcase_add_test(t, an_idle_cpu_is_drained_for_a_busy_one);
 	tcase_add_test(t, budgets_add_up_with_threads_on_all_cpus);
 #endif
