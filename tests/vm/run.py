@@ -32,6 +32,7 @@ HOST = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, "")
 SLOWER = float(os.environ.get("SM_VM_SLOWER", "1"))  # stretches time limits on a slow or busy machine
 TEST_TIMEOUT = 180  # seconds for a test program, by the guest's clock: there to end one that hangs
 SILENCE = 120  # seconds; a machine that works says so every 3 s of its own time
+KERNEL = re.compile(r"\[ *\d+\.\d+\] ")
 TRIPLE = {"arm64": "aarch64-linux-gnu", "amd64": "x86_64-linux-gnu"}
 say_lock = threading.Lock()
 
@@ -120,8 +121,10 @@ def watch(proc, limit, lines, ended):
     n = 0
     while not ended.wait(1):
         now = time.monotonic()
-        if len(lines) != n:
-            n, heard = len(lines), now
+        # What the kernel says of CPUs that are stuck is no sign of life of the first process.
+        if any(not KERNEL.match(x) for x in lines[n:]):
+            heard = now
+        n = len(lines)
         reason = "limit" if now - start > limit else "silence" if now - heard > SILENCE * SLOWER else None
         if reason:
             proc.send_signal(signal.SIGKILL)
