@@ -45,8 +45,8 @@
  * This many objects before an object is scanned its line is asked for once more, from the second cache into the first,
  * and then the mark words of its edges.
  */
-#define NEAR	   12
-#define LOOK_AHEAD 8
+#define NEAR	   10
+#define LOOK_AHEAD 6
 /* Objects enter the ring by so many. */
 #define BURST 8
 
