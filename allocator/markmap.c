@@ -100,9 +100,10 @@ unsigned sm__markmap_kind(struct sm_heap *h, size_t slot_bytes, const struct sm_
 
 /* ---- runs of slots --------------------------------------------------------------------------------- */
 
+/* By the unit, not by the address: left on a mutator's stack, that would be a pointer to the span's first object. */
 static _Atomic(uint64_t) *words_of(const struct sm_range *r, const struct sm_span *s)
 {
-	return sm_mark_word(r, sm_span_base(r, s));
+	return &r->marks[(size_t)sm_span_unit(r, s) << (SM_UNIT_SHIFT - SM_MARK_WORD_SHIFT)];
 }
 
 /* Mask of the bits of [first, end) that fall into word w. */
