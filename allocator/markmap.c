@@ -118,6 +118,14 @@ static uint64_t word_mask(size_t w, size_t first, size_t end)
 /* Below this a run is filled from its first slot's bit to the next run's: the bits between mean nothing. */
 #define FILL_MAX 256
 
+static void change_bits(_Atomic(uint64_t) *word, uint64_t mask, bool set)
+{
+	if (set)
+		sm_fetch_or_relaxed(word, mask);
+	else
+		sm_fetch_and_relaxed(word, ~mask);
+}
+
 static void change_run(const struct sm_range *r, const struct sm_span *s, unsigned first, unsigned count,
 		       bool set)
 {
@@ -129,19 +137,12 @@ static void change_run(const struct sm_range *r, const struct sm_span *s, unsign
 		for (unsigned i = first; i < first + count; i++) {
 			size_t bit = ((size_t)i * s->slot_bytes) >> SM_MARK_SHIFT;
 
-			if (set)
-				sm_fetch_or_relaxed(&words[bit / 64], UINT64_C(1) << (bit % 64));
-			else
-				sm_fetch_and_relaxed(&words[bit / 64], ~(UINT64_C(1) << (bit % 64)));
+			change_bits(&words[bit / 64], UINT64_C(1) << (bit % 64), set);
 		}
 		return;
 	}
-	for (size_t w = from / 64; w * 64 < end; w++) {
-		if (set)
-			sm_fetch_or_relaxed(&words[w], word_mask(w, from, end));
-		else
-			sm_fetch_and_relaxed(&words[w], ~word_mask(w, from, end));
-	}
+	for (size_t w = from / 64; w * 64 < end; w++)
+		change_bits(&words[w], word_mask(w, from, end), set);
 }
 
 void sm__marks_set_run(const struct sm_range *r, const struct sm_span *s, unsigned first, unsigned count)

@@ -348,11 +348,6 @@ static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 	sm__world_resume(gc);
 }
 
-static void blacken_window(void *ctx, struct sm_span *s, unsigned first, unsigned count)
-{
-	sm__blacken(ctx, s, first, count);
-}
-
 static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 {
 	size_t due = sm_load_relaxed(&gc->pace.trigger);
@@ -366,7 +361,7 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 	sm__handshake(gc, SM_HS_BARRIER_ON);
 	sm__handshake(gc, SM_HS_BLACK);
 	/* cache.mode=cpu: every mutator leaves black windows from here on; now those that were there. */
-	sm__cache_foreach_cpu_window(gc->heap, blacken_window, gc);
+	sm__cache_foreach_cpu_window(gc->heap, sm__blacken, gc);
 	set_phase(gc, SM_GC_MARKING);
 	c->marking = sm__now_ns();
 	sm_store_relaxed(&gc->pace.assist_ratio,

@@ -34,11 +34,6 @@
 
 /* ---- what a mutator does, or a proxy for it ------------------------------------------------------- */
 
-static void blacken_window(void *ctx, struct sm_span *s, unsigned first, unsigned count)
-{
-	sm__blacken(ctx, s, first, count);
-}
-
 static void born_black(struct sm_gc *gc, struct sm_mutator_priv *p)
 {
 	struct sm_mutator *m = p->m;
@@ -48,7 +43,7 @@ static void born_black(struct sm_gc *gc, struct sm_mutator_priv *p)
 		return;
 	m->cache.black = true;
 	/* The unallocated rest of each window. What was allocated from it before stays white. */
-	sm__cache_foreach_window(&m->cache, blacken_window, gc);
+	sm__cache_foreach_window(&m->cache, sm__blacken, gc);
 }
 
 static void retire(struct sm_mutator_priv *p)

@@ -77,8 +77,8 @@ struct sm_mutator_priv {
 /* Calls fn(arg, sp) with every callee-saved register stored at sp and above. arch/ARCH/spill.S. */
 void sm__with_registers(void (*fn)(void *arg, uintptr_t *sp), void *arg);
 
-/* Sets the mark bits of a run of slots. */
-void sm__blacken(struct sm_gc *gc, struct sm_span *s, unsigned first, unsigned count);
+/* Sets the mark bits of a run of slots. ctx: the struct sm_gc, so that windows can be walked with it. */
+void sm__blacken(void *ctx, struct sm_span *s, unsigned first, unsigned count);
 
 /* Precondition for all of these: the caller may act for the mutator. */
 void sm__mutator_scan_stack(struct sm_mutator_priv *p, uintptr_t sp);

@@ -18,8 +18,10 @@
 /* ---- windows -------------------------------------------------------------------------------------- */
 
 /* Markers set bits of the same words at the same time, hence read-modify-writes. */
-void sm__blacken(struct sm_gc *gc, struct sm_span *s, unsigned first, unsigned count)
+void sm__blacken(void *ctx, struct sm_span *s, unsigned first, unsigned count)
 {
+	struct sm_gc *gc = ctx;
+
 	sm__marks_set_run(&gc->range, s, first, count);
 }
 

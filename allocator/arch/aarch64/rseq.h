@@ -15,8 +15,8 @@ SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
 	return (struct sm_rseq_area *)(tp + sm__rseq_area_offset);
 }
 
-/* Loads the CPU's slab into x9, or leaves. */
-#define SM_RSEQ_ENTER                              \
+/* The section's description and its way back, up to where it is announced. collector/watch.h has a section, too. */
+#define SM_RSEQ_SECTION                            \
 	".pushsection __rseq_cs, \"aw\"\n\t"       \
 	".balign 32\n\t"                           \
 	"3:\n\t"                                   \
@@ -27,16 +27,20 @@ SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
 	".inst 0xd428bc00\n\t" /* the signature */ \
 	"4:\n\t"                                   \
 	"b 0f\n\t"                                 \
-	"0:\n\t"                                   \
-	"adrp x9, 3b\n\t"                          \
-	"add x9, x9, :lo12:3b\n\t"                 \
-	"str x9, [%[rs], #8]\n\t"                  \
-	"1:\n\t"                                   \
-	"ldr w9, [%[rs], #4]\n\t"                  \
-	"mov %[res], xzr\n\t"                      \
-	"cmp w9, %w[n]\n\t"                        \
-	"b.hs 5f\n\t"                              \
-	"ldr x9, [%[slabs], x9, lsl #3]\n\t"       \
+	"0:\n\t"
+
+/* Loads the CPU's slab into x9, or leaves. */
+#define SM_RSEQ_ENTER                        \
+	SM_RSEQ_SECTION                      \
+	"adrp x9, 3b\n\t"                    \
+	"add x9, x9, :lo12:3b\n\t"           \
+	"str x9, [%[rs], #8]\n\t"            \
+	"1:\n\t"                             \
+	"ldr w9, [%[rs], #4]\n\t"            \
+	"mov %[res], xzr\n\t"                \
+	"cmp w9, %w[n]\n\t"                  \
+	"b.hs 5f\n\t"                        \
+	"ldr x9, [%[slabs], x9, lsl #3]\n\t" \
 	"cbz x9, 5f\n\t"
 
 #define SM_RSEQ_CLOBBERS "memory", "cc", "x9", "x10"
@@ -45,26 +49,16 @@ SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
  * The same for stacks, with a table in which every number that the kernel may say has an entry. x9 holds the slab, x10 the
  * stack's word, x11 its top, x12 scratch.
  */
-#define SM_RSEQ_ENTER_STACK                        \
-	".pushsection __rseq_cs, \"aw\"\n\t"       \
-	".balign 32\n\t"                           \
-	"3:\n\t"                                   \
-	".long 0, 0\n\t"                           \
-	".quad 1f, 2f - 1f, 4f\n\t"                \
-	".popsection\n\t"                          \
-	"b 0f\n\t"                                 \
-	".inst 0xd428bc00\n\t" /* the signature */ \
-	"4:\n\t"                                   \
-	"b 0f\n\t"                                 \
-	"0:\n\t"                                   \
-	"adrp x9, 3b\n\t"                          \
-	"add x9, x9, :lo12:3b\n\t"                 \
-	"str x9, [%[rs], #8]\n\t"                  \
-	"1:\n\t"                                   \
-	"ldrsw x9, [%[rs], #4]\n\t"                \
-	"ldr x9, [%[slabs], x9, lsl #3]\n\t"       \
-	"ldr x10, [x9, %[at]]\n\t"                 \
-	"and x11, x10, #0xfffff\n\t"               \
+#define SM_RSEQ_ENTER_STACK                  \
+	SM_RSEQ_SECTION                      \
+	"adrp x9, 3b\n\t"                    \
+	"add x9, x9, :lo12:3b\n\t"           \
+	"str x9, [%[rs], #8]\n\t"            \
+	"1:\n\t"                             \
+	"ldrsw x9, [%[rs], #4]\n\t"          \
+	"ldr x9, [%[slabs], x9, lsl #3]\n\t" \
+	"ldr x10, [x9, %[at]]\n\t"           \
+	"and x11, x10, #0xfffff\n\t"         \
 	"ldr x12, [x9]\n\t"
 
 #define SM_RSEQ_CLOBBERS_STACK "memory", "cc", "x9", "x10", "x11", "x12"

@@ -17,8 +17,8 @@ SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
 	return (struct sm_rseq_area *)(tp + sm__rseq_area_offset);
 }
 
-/* Loads the CPU's slab into s, or leaves. */
-#define SM_RSEQ_ENTER                                                \
+/* The section's description and its way back, up to where it is announced. collector/watch.h has a section, too. */
+#define SM_RSEQ_SECTION                                              \
 	".pushsection __rseq_cs, \"aw\"\n\t"                         \
 	".balign 32\n\t"                                             \
 	"3:\n\t"                                                     \
@@ -31,43 +31,35 @@ SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
 	"4:\n\t"                                                     \
 	"jmp 0f\n\t"                                                 \
 	".popsection\n\t"                                            \
-	"0:\n\t"                                                     \
-	"leaq 3b(%%rip), %[s]\n\t"                                   \
-	"movq %[s], 8(%[rs])\n\t"                                    \
-	"1:\n\t"                                                     \
-	"movl 4(%[rs]), %k[s]\n\t"                                   \
-	"xorl %k[res], %k[res]\n\t"                                  \
-	"cmpl %[n], %k[s]\n\t"                                       \
-	"jae 5f\n\t"                                                 \
-	"movq (%[slabs],%[s],8), %[s]\n\t"                           \
-	"testq %[s], %[s]\n\t"                                       \
+	"0:\n\t"
+
+/* Loads the CPU's slab into s, or leaves. */
+#define SM_RSEQ_ENTER                      \
+	SM_RSEQ_SECTION                    \
+	"leaq 3b(%%rip), %[s]\n\t"         \
+	"movq %[s], 8(%[rs])\n\t"          \
+	"1:\n\t"                           \
+	"movl 4(%[rs]), %k[s]\n\t"         \
+	"xorl %k[res], %k[res]\n\t"        \
+	"cmpl %[n], %k[s]\n\t"             \
+	"jae 5f\n\t"                       \
+	"movq (%[slabs],%[s],8), %[s]\n\t" \
+	"testq %[s], %[s]\n\t"             \
 	"je 5f\n\t"
 
 /*
  * The same for stacks: the thread's area by its offset, a table in which every number that the kernel may say has an
  * entry. s: the slab, w: the stack's word, i: the top.
  */
-#define SM_RSEQ_ENTER_STACK                                          \
-	".pushsection __rseq_cs, \"aw\"\n\t"                         \
-	".balign 32\n\t"                                             \
-	"3:\n\t"                                                     \
-	".long 0, 0\n\t"                                             \
-	".quad 1f, 2f - 1f, 4f\n\t"                                  \
-	".popsection\n\t"                                            \
-	".pushsection .text.sm_rseq, \"ax\"\n\t"                     \
-	".byte 0x0f, 0xb9, 0x3d\n\t" /* ud1 signature(%rip), %edi */ \
-	".long 0x53053053\n\t"                                       \
-	"4:\n\t"                                                     \
-	"jmp 0f\n\t"                                                 \
-	".popsection\n\t"                                            \
-	"0:\n\t"                                                     \
-	"leaq 3b(%%rip), %[s]\n\t"                                   \
-	"movq %[s], %%fs:8(%[area])\n\t"                             \
-	"1:\n\t"                                                     \
-	"movslq %%fs:4(%[area]), %[s]\n\t"                           \
-	"movq (%[slabs],%[s],8), %[s]\n\t"                           \
-	"movq (%[s],%[at]), %[w]\n\t"                                \
-	"movl %k[w], %k[i]\n\t"                                      \
+#define SM_RSEQ_ENTER_STACK                \
+	SM_RSEQ_SECTION                    \
+	"leaq 3b(%%rip), %[s]\n\t"         \
+	"movq %[s], %%fs:8(%[area])\n\t"   \
+	"1:\n\t"                           \
+	"movslq %%fs:4(%[area]), %[s]\n\t" \
+	"movq (%[slabs],%[s],8), %[s]\n\t" \
+	"movq (%[s],%[at]), %[w]\n\t"      \
+	"movl %k[w], %k[i]\n\t"            \
 	"andl $0xfffff, %k[i]\n\t"
 
 /* Pops the stack at byte `at` of the slab. NULL: empty. */
