@@ -346,11 +346,15 @@ void sm__cache_foreach_window(struct sm_cache *c,
 
 		if (w->cur != w->end)
 			fn(ctx, w->span, first_left(h, w), (unsigned)((size_t)(w->end - w->cur) / w->size));
+		else
+			w->cur = w->end = NULL;
 	}
 	if (c->tiny_cur != c->tiny_end) {
 		struct sm_span *s = sm_span_of(&h->range, (uintptr_t)c->tiny_cur);
 
 		fn(ctx, s, sm_span_slot(&h->range, s, (uintptr_t)c->tiny_cur), 1);
+	} else {
+		c->tiny_cur = c->tiny_end = NULL;
 	}
 }
 

@@ -108,8 +108,12 @@ void sm__cache_retire_all(struct sm_cache *c);
 void sm__cache_fini(struct sm_cache *c);
 /* Adds what c has taken to heap->allocated_bytes; until then that lags by less than SM_POST_BYTES a cache. */
 void sm__cache_post(struct sm_cache *c);
-/* Calls fn for the unallocated rest of each window, and for a tiny block with room left (whose first
- * objects are in use, but whose next ones are born in it): [first, first + count) of span. */
+/*
+ * Owner thread, or on behalf of it. Calls fn for the unallocated rest of each window, and for a tiny block with room left
+ * (whose first objects are in use, but whose next ones are born in it): [first, first + count) of span. A window that is
+ * used up forgets its bounds. They are the address of the slot behind it, which may be another's object: whoever finds
+ * the window empty has that address in a register, and with it on its stack it looks like a pointer to that object.
+ */
 void sm__cache_foreach_window(struct sm_cache *c,
 			      void (*fn)(void *ctx, struct sm_span *s, unsigned first, unsigned count),
 			      void *ctx);

@@ -13,7 +13,9 @@
  * after blocking sections while gc.verify is on (sm__clear_dead_stack).
  *
  * What remains are words that are no pointers and came up after the scan: the end of an array or a window
- * points to the neighbour's start; a byte written into a register that held a pointer ("sete %bl") points
+ * points to the neighbour's start (what lies before it is then marked: an array that is being walked is
+ * alive, a window's rest turned black, and windows that were used up by then have forgotten their ends, see
+ * sm__cache_foreach_window); a byte written into a register that held a pointer ("sete %bl") points
  * anywhere near. So in concurrent mode a word on a stack that leads to an unmarked object proves a loss only if
  * it is the object's start and what lies before it is not marked either. In gc.mode=stw marker and verifier
  * see the same stacks, and every word counts.

@@ -174,6 +174,36 @@ START_TEST(foreach_window_shows_what_is_left)
 }
 END_TEST
 
+/* The end of a window is another object's address: once used up at the start of marking, nobody may load it again. */
+START_TEST(foreach_window_forgets_the_ends_of_used_up_windows)
+{
+	unsigned bin = sm_size_class(64);
+	struct sm_window *w;
+
+	start((const char *const[]){"cache.window=512", NULL});
+	w = &c->windows[bin];
+	for (unsigned i = 0; i < 8; i++)
+		new_in(bin);
+	for (unsigned i = 0; i < 16; i++)
+		ck_assert_ptr_nonnull(sm__cache_tiny(c, 1, 1));
+	ck_assert_ptr_nonnull(w->cur);
+	ck_assert_ptr_eq(w->cur, w->end);
+	ck_assert_ptr_nonnull(c->tiny_cur);
+	ck_assert_ptr_eq(c->tiny_cur, c->tiny_end);
+	sm__cache_foreach_window(c, count_window, NULL);
+	ck_assert_ptr_null(w->cur);
+	ck_assert_ptr_null(w->end);
+	ck_assert_ptr_null(c->tiny_cur);
+	ck_assert_ptr_null(c->tiny_end);
+	ck_assert_ptr_nonnull(w->span);
+	/* The span stays the bin's, and the next window follows the old one. */
+	ck_assert_uint_eq(sm_span_slot(&m.heap->range, w->span, (uintptr_t)new_in(bin)), 8);
+	ck_assert_ptr_nonnull(sm__cache_tiny(c, 1, 1));
+	ck_assert_uint_eq(sm_heap_check(m.heap), 0);
+	teardown();
+}
+END_TEST
+
 START_TEST(black_windows_are_announced_and_their_rest_is_whitened)
 {
 	unsigned bin = sm_size_class(64);
@@ -343,6 +373,7 @@ int main(void)
 	tcase_add_test(own, a_window_is_capped_by_its_budget);
 	tcase_add_test(own, mode_none_takes_one_slot_at_a_time);
 	tcase_add_test(own, foreach_window_shows_what_is_left);
+	tcase_add_test(own, foreach_window_forgets_the_ends_of_used_up_windows);
 	tcase_add_test(own, black_windows_are_announced_and_their_rest_is_whitened);
 	tcase_add_test(own, a_span_without_objects_is_not_freed_while_marking);
 	tcase_add_test(own, debug_fill_shows_fresh_and_swept_slots);
