@@ -20,6 +20,8 @@
 #include <sched.h>
 #include <string.h>
 
+#include "allocator/markmap.h"
+
 /*
  * Where everything survives, sweeping on the way finds full spans only, at up to half a microsecond each. So after
  * SWEEP_MAX spans in vain a fresh one is taken, and the next SWEEP_REST refills do not try: what the search
@@ -65,10 +67,17 @@ static bool is_on(const struct sm_heap *h, const struct sm_span_list *l, const s
 
 enum end { YOUNG, OLD };
 
+/* What sweeping the span will touch first. Unit 0 is nobody's. */
+SM_INLINE void ask_for(struct sm_heap *h, uint32_t unit)
+{
+	SM_PREFETCH_W(&h->range.spans[unit]);
+	sm__marks_prefetch(&h->range, &h->range.spans[unit]);
+}
+
 /*
  * Takes an unswept span off an end of l for sweeping. The lock is what makes the claim exclusive. The generation
  * may have advanced since the caller chose l, and l may hold swept spans of the new one by now: so the
- * span's own generation decides.
+ * span's own generation decides. The next span there is asked for: whoever sweeps one sweeps another soon.
  */
 static struct sm_span *claim_unswept_locked(struct sm_heap *h, struct sm_span_list *l, enum end end)
 {
@@ -80,6 +89,8 @@ static struct sm_span *claim_unswept_locked(struct sm_heap *h, struct sm_span_li
 		return NULL;
 	sm__list_remove(h, l, s);
 	sm_store_relaxed(&s->sweepgen, stale + 1);
+	ask_for(h, unit);
+	ask_for(h, end == YOUNG ? l->first : l->last);
 	return s;
 }
 

@@ -231,10 +231,11 @@ static size_t stack_bytes(struct sm_gc *gc)
 }
 
 /*
- * Beyond the goal: by a tenth, mutators yield; by an eighth, they are slowed down; by a quarter, all but stopped. The
- * floors are what a collector that is not in the way of anything needs to start, in a small heap.
+ * Beyond the goal: by a 32nd, mutators hold still, or, by a tenth, yield; by an eighth, they are slowed down; by a quarter,
+ * all but stopped. The floors are what a collector that is not in the way of anything needs to start, in a small heap.
  */
 #define SLOW_FLOOR (16 * SM_MIB)
+#define HOLD_FLOOR (4 * SM_MIB)
 
 /* What will have been allocated when the heap, which is `live` large now, has the size. */
 static size_t when(size_t now, size_t live, size_t size)
@@ -244,12 +245,31 @@ static size_t when(size_t now, size_t live, size_t size)
 
 static void set_pace(struct sm_gc *gc, size_t now, size_t live)
 {
-	size_t goal = gc->pacer.goal, slow = goal / 8 > SLOW_FLOOR ? goal / 8 : SLOW_FLOOR;
+	size_t goal = gc->pacer.goal, slow = goal / 8 > SLOW_FLOOR ? goal / 8 : SLOW_FLOOR,
+	       hold = goal / 32 > HOLD_FLOOR ? goal / 32 : HOLD_FLOOR, yield = goal / 10;
 
-	sm_store_relaxed(&gc->pace.enough, when(now, live, goal + goal / 10));
+	sm_store_relaxed(&gc->pace.enough, when(now, live, goal + (hold < yield ? hold : yield)));
+	sm_store_relaxed(&gc->pace.hold, when(now, live, goal + hold));
+	sm_store_relaxed(&gc->pace.yield, when(now, live, goal + yield));
 	sm_store_relaxed(&gc->pace.slow, when(now, live, goal + slow));
 	sm_store_relaxed(&gc->pace.most, when(now, live, goal + 2 * slow));
 	sm_store_relaxed(&gc->pace.trigger, when(now, live, gc->pacer.trigger));
+}
+
+/*
+ * What would have been allocated had no mutator held still beyond the goal. Uncorrected, a trigger that is too late would stay
+ * there, and mutators would be held in every cycle.
+ */
+static size_t unheld(struct sm_gc *gc, size_t growth, uint64_t wall)
+{
+	uint64_t held = sm_exchange_acqrel(&gc->held_ns, 0), most;
+
+	sm_lock_acquire(&gc->mutators_lock);
+	most = wall * (gc->nmutators ? gc->nmutators : 1);
+	sm_lock_release(&gc->mutators_lock);
+	if (held > most / 4 * 3)
+		held = most / 4 * 3;
+	return (size_t)((double)growth * (double)most / (double)(most - held + 1));
 }
 
 /* Live is what was marked, and what was handed out since the barrier went on, which is black or alive. */
@@ -264,7 +284,7 @@ static void pace(struct sm_gc *gc, struct sm_cycle *c)
 	c->allocated_during = now - gc->alloc_at_start;
 	pc.live = c->n.bytes + c->allocated_during;
 	pc.born = c->allocated_during;
-	pc.growth = now - gc->due_from;
+	pc.growth = unheld(gc, now - gc->due_from, c->off - c->start);
 	pc.scan = c->n.scan_bytes;
 	pc.roots = stack_bytes(gc) + sm__roots_bytes(gc);
 	c->assist_ns = sm_load_relaxed(&gc->assist_ns);

@@ -57,6 +57,7 @@ struct sm_gc {
 	struct {
 		_Atomic(size_t) trigger; /* heap->allocated_bytes at which a cycle is asked for */
 		_Atomic(size_t) enough;	 /* .. and above which mutators give way to the collector's threads */
+		_Atomic(size_t) hold, yield; /* .. how, with CPUs for those and without: markworker.c */
 		_Atomic(size_t) slow,
 			most; /* .. above which they are slowed down, more and more up to most */
 		_Atomic(size_t)
@@ -74,6 +75,7 @@ struct sm_gc {
 		stands_aside;	 /* the collector's threads have CPUs on which no mutator ran: aside.c */
 	_Atomic(uint32_t) asked; /* a cycle has been asked for by the trigger */
 	_Atomic(uint64_t) assist_ns, assist_bytes;
+	_Atomic(uint64_t) held_ns; /* that mutators held still beyond the goal, since the last cycle's end */
 	_Atomic(uint64_t) assist_cpu_ns; /* with gc.trace=1: reading that clock costs a system call */
 	_Atomic(uint64_t) scan_done;	 /* bytes scanned in this cycle, in steps */
 	_Atomic(uint64_t) swept;	 /* spans swept in this cycle, by whomever */

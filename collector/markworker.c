@@ -204,13 +204,22 @@ void sm__workers_end(struct sm_gc *gc, struct sm_mark_counts *n)
 /* One wait; the kernel's timer slack, 50 us for an ordinary thread, comes on top. */
 #define SLOW_NS 30000
 
+/*
+ * Where the collector's threads have CPUs of their own, a mutator that outruns them holds still on its CPU, for every so
+ * many bytes of growth, so long where that begins and so long where slowing down does. Some GB/s become one and a half, then
+ * a third of one.
+ */
+#define HOLD_BYTES    (16 * SM_KIB)
+#define HOLD_LEAST_NS 8000
+#define HOLD_MOST_NS  40000
+
 /* Bytes of heap growth, by whomever, for which a mutator waits once. */
 static size_t slow_step(const struct sm_gc *gc, size_t now)
 {
 	size_t slow = sm_load_relaxed(&gc->pace.slow), most = sm_load_relaxed(&gc->pace.most);
 
 	if (now < slow)
-		return WAY_BYTES;
+		return sm_load_relaxed(&gc->stands_aside) ? HOLD_BYTES : WAY_BYTES;
 	if (now >= most)
 		return SLOW_LEAST;
 	return SLOW_MOST - (SLOW_MOST - SLOW_LEAST) / 1024 * ((now - slow) / ((most - slow) / 1024 + 1));
@@ -233,21 +242,48 @@ static void wait_slice(struct sm_mutator *m, uint64_t since)
 	sm_blocking_leave(m);
 }
 
+static uint64_t hold_ns(const struct sm_gc *gc, size_t now)
+{
+	size_t from = sm_load_relaxed(&gc->pace.hold), to = sm_load_relaxed(&gc->pace.slow);
+
+	/* A cycle has ended meanwhile. */
+	if (now < from || now >= to)
+		return HOLD_LEAST_NS;
+	return HOLD_LEAST_NS + (HOLD_MOST_NS - HOLD_LEAST_NS) / 1024 * ((now - from) / ((to - from) / 1024 + 1));
+}
+
+/* A request to acknowledge, or the cycle's end, ends it early. */
+static void hold(struct sm_mutator *m, uint64_t ns)
+{
+	struct sm_wait w = sm__wait_begin();
+
+	do {
+		for (unsigned i = 0; i < 16; i++)
+			sm_cpu_relax();
+	} while (sm_load_relaxed(&m->poll) == 0 && sm_load_relaxed(&m->gc->asked) != 0 &&
+		 sm__now_ns() - w.since < ns);
+	sm_fetch_add_relaxed(&m->gc->held_ns, sm__now_ns() - w.since);
+	sm__wait_end(m, SM_STALL_PACE, &w);
+}
+
 /*
- * With as many mutators as CPUs, or others' programs beside them, the collector's threads wait for a CPU that nothing
- * makes a mutator leave but the end of its time slice, milliseconds later; and nothing slows allocation down until the
- * barrier is on everywhere, nor where marking cannot be assisted with (a list). So beyond the goal a mutator yields now
- * and then, which costs less than a microsecond when nobody waits; and far beyond it waits, a slice at a time, for ever
- * smaller steps of growth: at 16 KiB a slice the heap hardly grows any more, whatever the collector is waiting for.
+ * Nothing slows allocation down until the barrier is on everywhere, nor where marking cannot be assisted with (a list); and
+ * a mutator may have become ten times as fast since the trigger was set (the last of its memory touched, its CPU its own).
+ * So a little beyond the goal it holds still now and then. With as many mutators as CPUs, or others' programs beside
+ * them, the collector's threads wait for a CPU that nothing makes a mutator leave but the end of its time slice,
+ * milliseconds later: then it yields, further out, which costs less than a microsecond when nobody waits. Far beyond the
+ * goal it sleeps, a slice at a time, for ever smaller steps of growth: at 16 KiB a slice the heap hardly grows any more,
+ * whatever the collector is waiting for.
  */
 void sm__give_way(struct sm_mutator *m)
 {
 	size_t now = sm_load_relaxed(&m->gc->heap->allocated_bytes);
 	bool slow = now >= sm_load_relaxed(&m->gc->pace.slow);
+	/* Nobody of the collector's waits for this CPU: to yield would let others' programs in, for milliseconds. */
+	bool aside = sm_load_relaxed(&m->gc->stands_aside);
 	uint64_t t0;
 
-	/* Nobody of the collector's waits for this CPU: to yield would let others' programs in, for milliseconds. */
-	if (!slow && sm_load_relaxed(&m->gc->stands_aside))
+	if (now < sm_load_relaxed(aside ? &m->gc->pace.hold : &m->gc->pace.yield))
 		return;
 	if (now - m->priv->gave_way < slow_step(m->gc, now))
 		return;
@@ -256,6 +292,8 @@ void sm__give_way(struct sm_mutator *m)
 	sm_phase_enter(SM_PHASE_WAIT);
 	if (slow) {
 		wait_slice(m, t0);
+	} else if (aside) {
+		hold(m, hold_ns(m->gc, now));
 	} else {
 		sched_yield();
 		sm__stall(m, SM_STALL_PACE, t0);
