@@ -206,12 +206,12 @@ void sm__workers_end(struct sm_gc *gc, struct sm_mark_counts *n)
 
 /*
  * Where the collector's threads have CPUs of their own, a mutator that outruns them holds still on its CPU, for every so
- * many bytes of growth, so long where that begins and so long where slowing down does. Some GB/s become one and a half, then
- * a third of one.
+ * many bytes of growth: so long where that begins, and so long from half-way to where it is put to sleep on. Some GB/s
+ * become one and a half, then a quarter of one.
  */
 #define HOLD_BYTES    (16 * SM_KIB)
 #define HOLD_LEAST_NS 8000
-#define HOLD_MOST_NS  40000
+#define HOLD_MOST_NS  60000
 
 /* Bytes of heap growth, by whomever, for which a mutator waits once. */
 static size_t slow_step(const struct sm_gc *gc, size_t now)
@@ -244,12 +244,16 @@ static void wait_slice(struct sm_mutator *m, uint64_t since)
 
 static uint64_t hold_ns(const struct sm_gc *gc, size_t now)
 {
-	size_t from = sm_load_relaxed(&gc->pace.hold), to = sm_load_relaxed(&gc->pace.slow);
+	size_t from = sm_load_relaxed(&gc->pace.hold), to = sm_load_relaxed(&gc->pace.slow), half, steps;
 
 	/* A cycle has ended meanwhile. */
 	if (now < from || now >= to)
 		return HOLD_LEAST_NS;
-	return HOLD_LEAST_NS + (HOLD_MOST_NS - HOLD_LEAST_NS) / 1024 * ((now - from) / ((to - from) / 1024 + 1));
+	half = (to - from) / 2;
+	if (now - from >= half)
+		return HOLD_MOST_NS;
+	steps = (now - from) / (half / 1024 + 1);
+	return HOLD_LEAST_NS + (HOLD_MOST_NS - HOLD_LEAST_NS) / 1024 * steps;
 }
 
 /* A request to acknowledge, or the cycle's end, ends it early. */
