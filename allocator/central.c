@@ -30,6 +30,12 @@
  */
 #define SWEEP_MAX  2
 #define SWEEP_REST 16
+/*
+ * Where the page heap has nothing left but memory that was never touched, or was given back, the search goes on for so
+ * many: touching a span's memory costs more than sweeping that, somebody must sweep them all the same, and a sweeper that is
+ * late would let the heap grow by what lies there dead.
+ */
+#define SWEEP_LONG 16
 
 /* ---- lists, under the lock ------------------------------------------------------------------------- */
 
@@ -134,14 +140,14 @@ static void sweep_claimed(struct sm_heap *h, struct sm_cache *c, struct sm_span 
 /* ---- taking ---------------------------------------------------------------------------------------- */
 
 /*
- * A span of this list with room: swept and partial, else swept now. Called and returns with the lock
- * held; it is dropped while sweeping.
+ * A span of this list with room: swept and partial, else one of the next `most`, swept now. Called and returns with the
+ * lock held; it is dropped while sweeping.
  */
-static struct sm_span *take_listed(struct sm_heap *h, struct sm_cache *c, struct sm_central *l)
+static struct sm_span *take_listed(struct sm_heap *h, struct sm_cache *c, struct sm_central *l, unsigned most)
 {
 	unsigned tries;
 
-	for (tries = 0; tries < SWEEP_MAX; tries++) {
+	for (tries = 0; tries < most; tries++) {
 		unsigned now = parity(sm_load_acquire(&h->sweepgen));
 		struct sm_span *s = list_pop(h, &l->partial[now]);
 
@@ -167,9 +173,13 @@ static struct sm_span *take_listed(struct sm_heap *h, struct sm_cache *c, struct
 	return NULL;
 }
 
-static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigned bin, unsigned node)
+/* A new span, of whatever memory there is or only of such as was touched before. */
+static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigned bin, unsigned node,
+				  bool touched)
 {
-	struct sm_span *s = sm__pageheap_alloc_on(h, node, sm__sizeclasses[h->bins[bin].cls].nunits);
+	size_t n = sm__sizeclasses[h->bins[bin].cls].nunits;
+	struct sm_span *s =
+		touched ? sm__pageheap_alloc_touched(h, node, n) : sm__pageheap_alloc_on(h, node, n);
 
 	if (s == NULL)
 		return NULL;
@@ -187,6 +197,24 @@ static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigne
 	if (s->node != c->node)
 		c->stats.remote_spans++;
 	c->stats.fresh_spans++;
+	return s;
+}
+
+static bool any_unswept(struct sm_heap *h, struct sm_central *l)
+{
+	unsigned stale = !parity(sm_load_acquire(&h->sweepgen));
+
+	return sm_load_relaxed(&l->partial[stale].count) + sm_load_relaxed(&l->full[stale].count) != 0;
+}
+
+static struct sm_span *look_long(struct sm_heap *h, struct sm_cache *c, struct sm_central *l)
+{
+	struct sm_span *s;
+
+	sm_lock_acquire(&l->lock);
+	l->rest = 0;
+	s = take_listed(h, c, l, SWEEP_LONG);
+	sm_lock_release(&l->lock);
 	return s;
 }
 
@@ -209,7 +237,7 @@ static struct sm_span *take_remote(struct sm_heap *h, struct sm_cache *c, unsign
 		if (!worth_a_look(l))
 			continue;
 		sm_lock_acquire(&l->lock);
-		s = take_listed(h, c, l);
+		s = take_listed(h, c, l, SWEEP_MAX);
 		sm_lock_release(&l->lock);
 	}
 	if (s != NULL) {
@@ -248,20 +276,21 @@ struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsi
 		sm_lock_acquire(&l->lock);
 		if (old != NULL)
 			sm__list_push(h, home_of(l, old), old);
-		s = take_listed(h, c, l);
+		s = take_listed(h, c, l, SWEEP_MAX);
 		if (s != NULL && SM_UNLIKELY(c->limits[s->cls].spans > 1))
 			take_more_locked(h, c, bin, l);
 		sm_lock_release(&l->lock);
 	}
-	if (s == NULL)
-		s = take_fresh(h, c, bin, node);
-	if (s == NULL && worth_a_look(l)) {
-		/* No memory: now a search is worth its time. */
-		sm_lock_acquire(&l->lock);
-		l->rest = 0;
-		s = take_listed(h, c, l);
-		sm_lock_release(&l->lock);
+	if (s == NULL && any_unswept(h, l)) {
+		s = take_fresh(h, c, bin, node, true);
+		if (s == NULL)
+			s = look_long(h, c, l);
 	}
+	if (s == NULL)
+		s = take_fresh(h, c, bin, node, false);
+	/* No memory: now a search is worth its time. */
+	if (s == NULL && worth_a_look(l))
+		s = look_long(h, c, l);
 	if (s == NULL)
 		s = take_remote(h, c, bin, node);
 	if (s == NULL) {

@@ -199,6 +199,19 @@ static struct sm_span *alloc_locked(struct sm_heap *h, struct sm_ph_node *nd, ui
 	return unit == 0 ? NULL : hand_out(h, nd, unit, n);
 }
 
+struct sm_span *sm__pageheap_alloc_touched(struct sm_heap *h, unsigned node, size_t nunits)
+{
+	struct sm_ph_node *nd = &sm__ph(h)->nodes[node];
+	struct sm_span *s = NULL;
+
+	sm_lock_acquire(&nd->lock);
+	if (nd->dirty_units >= nunits)
+		s = alloc_locked(h, nd, (uint32_t)nunits, 1);
+	nd->counts.allocs += s != NULL;
+	sm_lock_release(&nd->lock);
+	return s;
+}
+
 static struct sm_span *alloc_on(struct sm_heap *h, unsigned node, uint32_t n, uint32_t align, bool remote)
 {
 	struct sm_ph_node *nd = &sm__ph(h)->nodes[node];

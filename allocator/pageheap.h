@@ -48,6 +48,8 @@ struct sm_span *sm__pageheap_alloc_aligned(struct sm_heap *h, unsigned node, siz
  */
 unsigned sm__pageheap_prefer(struct sm_heap *h, unsigned node);
 struct sm_span *sm__pageheap_alloc_on(struct sm_heap *h, unsigned node, size_t nunits);
+/* The same of this node alone and only while so much of what is free there has been in use before; else NULL. */
+struct sm_span *sm__pageheap_alloc_touched(struct sm_heap *h, unsigned node, size_t nunits);
 /* The nodes in order of distance: i = 0 is node itself, nnodes - 1 the farthest. */
 unsigned sm__pageheap_nearest(struct sm_heap *h, unsigned node, unsigned i);
 

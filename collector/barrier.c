@@ -53,7 +53,7 @@ void sm__barrier_flush(struct sm_mutator *m)
 		atomic_fetch_add_explicit(&m->gc->found, k->n.objects - before, memory_order_seq_cst);
 }
 
-static SM_NOINLINE void flush_full(struct sm_mutator *m)
+static SM_NOINLINE void flush_timed(struct sm_mutator *m)
 {
 	struct sm_wait w = sm__wait_begin();
 
@@ -61,6 +61,12 @@ static SM_NOINLINE void flush_full(struct sm_mutator *m)
 	sm__barrier_flush(m);
 	sm_phase_leave(SM_PHASE_BARRIER);
 	sm__wait_end(m, SM_STALL_BARRIER, &w);
+}
+
+static SM_NOINLINE void flush_full(struct sm_mutator *m)
+{
+	flush_timed(m);
+	sm__clear_own_stack(m->priv);
 }
 
 SM_INLINE void record(struct sm_mutator *m, void *p)

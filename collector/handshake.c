@@ -121,51 +121,45 @@ static void acknowledge(void *arg, uintptr_t *sp)
 	struct sm_mutator *m = arg;
 	struct sm_mutator_priv *p = m->priv;
 	struct sm_gc *gc = m->gc;
-	bool stop, scanned;
+	bool stop;
 
 	if (sm_load_acquire(&m->poll) == 0)
 		return;
 	stop = sm_load_relaxed(&gc->hs.op) == SM_HS_STOP;
 	sm__delay(gc);
 	do_op(gc, p, (uintptr_t)sp);
-	scanned = sm_load_relaxed(&gc->hs.op) == SM_HS_SCAN;
 	sm_store_relaxed(&m->poll, 0);
 	if (stop) {
 		sm__mutator_save_stack(p, sp);
 		p->resume_state = SM_M_RUNNING;
 		sm_store_release(&p->state, SM_M_HELD);
 	}
-	p->clear_stack = scanned;
 	arrive(gc);
 	if (stop)
 		wait_while_held(p);
 }
 
-void sm__handshake_acknowledge(struct sm_mutator *m)
-{
-	sm__with_registers(acknowledge, m);
-	/* Out here, where acknowledge's own frame is dead too: its holes lay below what was scanned. */
-	if (m->priv->clear_stack) {
-		m->priv->clear_stack = false;
-		sm__clear_dead_stack(m->priv);
-	}
-}
-
-void sm_safepoint_slow(struct sm_mutator *m)
+static SM_NOINLINE void answer(struct sm_mutator *m)
 {
 	struct sm_wait w = sm__wait_begin();
-	bool stop;
+	bool stop = sm_load_relaxed(&m->gc->hs.op) == SM_HS_STOP;
 
-	if (sm_load_acquire(&m->poll) == 0)
-		return;
-	stop = sm_load_relaxed(&m->gc->hs.op) == SM_HS_STOP;
 	sm_phase_enter(SM_PHASE_WAIT);
-	sm__handshake_acknowledge(m);
+	sm__with_registers(acknowledge, m);
 	sm_phase_leave(SM_PHASE_WAIT);
 	if (stop)
 		sm__stall(m, SM_STALL_STOP, w.since);
 	else
 		sm__wait_end(m, SM_STALL_HANDSHAKE, &w);
+}
+
+/* Clears the dead stack last, with no frame of its own left (a call in this place is a jump) whose holes would be missed. */
+void sm_safepoint_slow(struct sm_mutator *m)
+{
+	if (sm_load_acquire(&m->poll) == 0)
+		return;
+	answer(m);
+	sm__clear_dead_stack(m->priv);
 }
 
 /* ---- blocking sections ---------------------------------------------------------------------------- */
@@ -221,7 +215,8 @@ void sm_blocking_leave(struct sm_mutator *m)
 		sm_phase_leave(SM_PHASE_WAIT);
 		sm__stall(m, cause, t0);
 	}
-	sm__clear_dead_stack(p);
+	if (m->gc->config.verify)
+		sm__clear_dead_stack(p);
 	sm_safepoint(m);
 }
 

@@ -56,7 +56,4 @@ void sm__world_resume(struct sm_gc *gc);
 void sm__signal_install(void);
 bool sm__signal_usable(void);
 
-/* Does the pending op. Precondition: m is the caller's and RUNNING. */
-void sm__handshake_acknowledge(struct sm_mutator *m);
-
 #endif

@@ -334,7 +334,7 @@ static uint64_t drain_for(struct sm_marker *k, uint64_t want, uint64_t since)
  * Marks up to a slice. What is left over goes back to the queue; the mutator counts as active while it
  * holds grey entries, so nobody takes the queues for drained.
  */
-static void assist_slice(struct sm_mutator *m, uint64_t want)
+static SM_NOINLINE void assist_slice(struct sm_mutator *m, uint64_t want)
 {
 	struct sm_gc *gc = m->gc;
 	struct sm_marker *k = &m->priv->marker;
@@ -388,6 +388,7 @@ void sm__assist(struct sm_mutator *m, size_t bytes)
 	if ((uint64_t)-p->credit + ASSIST_EXTRA < slice)
 		slice = (uint64_t)-p->credit + ASSIST_EXTRA;
 	assist_slice(m, slice);
+	sm__clear_own_stack(p);
 	/* No work to be had is not the mutator's fault. */
 	if (p->credit < -(int64_t)(4 * SM_MIB))
 		p->credit = -(int64_t)(4 * SM_MIB);

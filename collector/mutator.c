@@ -99,22 +99,45 @@ __attribute__((no_sanitize("address", "thread"))) void sm__mutator_save_stack(st
 		p->saved[i] = from[i];
 }
 
-#define CLEAR_BYTES (96 * SM_KIB)
+/*
+ * What lies below the stack's end is garbage that the holes of the next frames show to the next scan, objects' addresses
+ * among it: marking and the barrier's flush leave them. One that leads into a list keeps all that was appended since: `ring`
+ * kept 130,000 messages for a cycle so. Hence whoever marks for a mutator, on its stack, clears it afterwards, and so does
+ * each acknowledgement: as deep as the collector's own frames go; with gc.verify, as deep as anything may.
+ */
+#define CLEAR_OWN (4 * SM_KIB)
+#define CLEAR_ALL (96 * SM_KIB)
+#define CLEAR_FAR (64 * SM_KIB) /* from the stack's end */
 
-static SM_NOINLINE void clear_below(void)
+static SM_NOINLINE void clear_own(void)
 {
-	char dead[CLEAR_BYTES];
+	char dead[CLEAR_OWN];
 
 	memset(dead, 0, sizeof(dead));
 	__asm__ volatile("" ::"r"(dead) : "memory");
 }
 
+static SM_NOINLINE void clear_all(void)
+{
+	char dead[CLEAR_ALL];
+
+	memset(dead, 0, sizeof(dead));
+	__asm__ volatile("" ::"r"(dead) : "memory");
+}
+
+void sm__clear_own_stack(struct sm_mutator_priv *p)
+{
+	if ((uintptr_t)__builtin_frame_address(0) > p->stack_lo + CLEAR_OWN + CLEAR_FAR)
+		clear_own();
+}
+
 void sm__clear_dead_stack(struct sm_mutator_priv *p)
 {
-	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-
-	if (p->m->gc->config.verify && here > p->stack_lo + CLEAR_BYTES + 64 * SM_KIB)
-		clear_below();
+	if (p->m->gc->config.verify &&
+	    (uintptr_t)__builtin_frame_address(0) > p->stack_lo + CLEAR_ALL + CLEAR_FAR)
+		clear_all();
+	else
+		sm__clear_own_stack(p);
 }
 
 /* With everything that this mutator alone can reach marked, it is black. */

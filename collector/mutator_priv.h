@@ -67,7 +67,6 @@ struct sm_mutator_priv {
 	size_t gave_way;   /* allocated_bytes when it last did */
 	int64_t credit;	   /* bytes of marking done in advance; negative: owed */
 	size_t oom_at;	   /* allocated_bytes + 1 after the last collection for want of memory */
-	bool clear_stack;  /* has scanned its own stack just now; verify.c tells what follows from that */
 	uint64_t sweep_ns; /* spent in the sweep hook during this refill */
 	enum sm_kept sweep_kept;
 	uint32_t sweep_cursor; /* bin from which this mutator's share of sweeping goes on */
@@ -84,7 +83,9 @@ void sm__blacken(void *ctx, struct sm_span *s, unsigned first, unsigned count);
 void sm__mutator_scan_stack(struct sm_mutator_priv *p, uintptr_t sp);
 /* Remembers sp and a copy of the words above it. */
 void sm__mutator_save_stack(struct sm_mutator_priv *p, uintptr_t *sp);
-/* gc.verify: zeroes the dead stack below the caller, see verify.c. */
+/* Zeroes the dead stack below the caller, so that what it holds keeps nothing alive: what the collector's own frames have left
+ * there; and with gc.verify what anything has, see verify.c. */
+void sm__clear_own_stack(struct sm_mutator_priv *p);
 void sm__clear_dead_stack(struct sm_mutator_priv *p);
 /* Marks what the barrier recorded; the buffer is empty afterwards. */
 void sm__barrier_flush(struct sm_mutator *m);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -291,6 +292,59 @@ START_TEST(attach_and_detach_everywhere)
 }
 END_TEST
 
+/* ---- what is dead below the stack ---------------------------------------------------------------------------- */
+
+/* A list, and its head all over the dead stack. */
+static SM_NOINLINE void litter(struct sm_mutator *m, const struct sm_type *node)
+{
+	volatile uintptr_t junk[480];
+	void **head = NULL;
+
+	for (int i = 0; i < 5000; i++) {
+		void **n = sm_new(m, node);
+
+		ck_assert_ptr_nonnull(n);
+		sm_store(m, &n[0], head);
+		head = n;
+	}
+	for (size_t i = 0; i < sizeof(junk) / sizeof(junk[0]); i++)
+		junk[i] = (uintptr_t)head;
+}
+
+static void *collect_once(void *arg)
+{
+	while (!ready)
+		sched_yield();
+	ck_assert_int_eq(sm_collect(gc, NULL), 0);
+	stop = 1;
+	return arg;
+}
+
+/* Garbage below the stack shows in the holes of the frames that the handshakes push; it must not keep a list. */
+START_TEST(dead_stack_keeps_nothing)
+{
+	const struct sm_type *node;
+	struct sm_mutator *m;
+	pthread_t t;
+
+	gc = GCTEST("gc.verify=0", "gc.min_heap=64m");
+	m = sm_mutator_attach(gc);
+	node = sm_type_prefix(gc, 32, 1);
+	for (int i = 0; i < 10; i++) {
+		stop = ready = 0;
+		ck_assert_int_eq(pthread_create(&t, NULL, collect_once, NULL), 0);
+		litter(m, node);
+		ready = 1;
+		while (!stop)
+			sm_safepoint(m);
+		join_blocked(m, &t, 1);
+		ck_assert_msg(gctest_stats(gc).last_marked_objects < 1000, "%d objects were marked",
+			      (int)gctest_stats(gc).last_marked_objects);
+	}
+	gctest_destroy(gc, m);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("handshake");
@@ -302,6 +356,9 @@ int main(void)
 	tcase_add_loop_test(c, signals, 0, 2);
 	tcase_add_test(c, late_mutators_are_reported);
 	tcase_add_test(c, idle_threads_are_done_by_proxy);
+	/* AddressSanitizer's frames have redzones that nobody writes. */
+	if (!SM_ASAN)
+		tcase_add_test(c, dead_stack_keeps_nothing);
 	tcase_add_loop_test(c, attach_and_detach_everywhere, 0, 2);
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
