@@ -129,6 +129,10 @@ gen-sizeclass: $(B)/tests/test_sizeclass ## generate allocator/sizeclass.c again
 	$< --print >allocator/sizeclass.c.new
 	mv allocator/sizeclass.c.new allocator/sizeclass.c
 
+.PHONY: bench-ring
+bench-ring: build-benches ## the ring's latency and heap beside what the machine itself takes away (RUNS=)
+	@python3 tests/bench/ring.py $(B) $(or $(RUNS),10)
+
 .PHONY: bench-alloc
 bench-alloc: ## compare malloc and free with other allocators: one table (installs them)
 	@tests/setup/deps.sh bench

@@ -33,9 +33,9 @@
 /*
  * Where the page heap has nothing left but memory that was never touched, or was given back, the search goes on for so
  * many: touching a span's memory costs more than sweeping that, somebody must sweep them all the same, and a sweeper that is
- * late would let the heap grow by what lies there dead.
+ * late would let the heap grow by what lies there dead. In vain, it rests likewise.
  */
-#define SWEEP_LONG 16
+#define SWEEP_LONG 14
 
 /* ---- lists, under the lock ------------------------------------------------------------------------- */
 
@@ -207,13 +207,19 @@ static bool any_unswept(struct sm_heap *h, struct sm_central *l)
 	return sm_load_relaxed(&l->partial[stale].count) + sm_load_relaxed(&l->full[stale].count) != 0;
 }
 
-static struct sm_span *look_long(struct sm_heap *h, struct sm_cache *c, struct sm_central *l)
+/* all: even if the last such search was in vain and the rest that it earned is not over. */
+static struct sm_span *look_long(struct sm_heap *h, struct sm_cache *c, struct sm_central *l, bool all)
 {
-	struct sm_span *s;
+	struct sm_span *s = NULL;
 
 	sm_lock_acquire(&l->lock);
-	l->rest = 0;
-	s = take_listed(h, c, l, SWEEP_LONG);
+	if (l->rest_long != 0 && !all) {
+		l->rest_long--;
+	} else {
+		l->rest = 0;
+		s = take_listed(h, c, l, SWEEP_LONG);
+		l->rest_long = s == NULL ? SWEEP_REST : 0;
+	}
 	sm_lock_release(&l->lock);
 	return s;
 }
@@ -284,13 +290,13 @@ struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsi
 	if (s == NULL && any_unswept(h, l)) {
 		s = take_fresh(h, c, bin, node, true);
 		if (s == NULL)
-			s = look_long(h, c, l);
+			s = look_long(h, c, l, false);
 	}
 	if (s == NULL)
 		s = take_fresh(h, c, bin, node, false);
 	/* No memory: now a search is worth its time. */
 	if (s == NULL && worth_a_look(l))
-		s = look_long(h, c, l);
+		s = look_long(h, c, l, true);
 	if (s == NULL)
 		s = take_remote(h, c, bin, node);
 	if (s == NULL) {

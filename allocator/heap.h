@@ -57,7 +57,7 @@ struct sm_central {
 	struct sm_lock lock; /* rank SM_RANK_CENTRAL; guards all below and the spans on the lists */
 	struct sm_span_list partial[2]; /* [sweepgen / 2 % 2] swept, [the other] unswept */
 	struct sm_span_list full[2];
-	unsigned rest; /* refills that are not to sweep on their way, see central.c */
+	unsigned rest, rest_long; /* refills that are not to sweep, or not many, on their way: central.c */
 } __attribute__((aligned(SM_CACHELINE)));
 
 #define SM_KINDS_MAX 256

@@ -17,7 +17,8 @@
  *
  * where base is what the last cycle marked, live that and what was born while it marked (all of it is kept
  * for now, but most of it has replaced something that was marked, so it does not raise the goal), growth
- * what was allocated from the moment the cycle was due until it had marked, u the share of the CPU time that
+ * what was allocated from the moment the cycle was due until it had marked (and would have been, had no
+ * mutator held still beyond the goal), u the share of the CPU time that
  * marking is meant to get, a what it got (at most 0.95). If the trigger is right, marking ends when the heap reaches the goal.
  *
  * Growth begins at the trigger, not at "barrier on everywhere": nothing slows mutators in between, but what they

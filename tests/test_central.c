@@ -123,6 +123,50 @@ START_TEST(a_refill_gives_up_on_full_spans)
 }
 END_TEST
 
+static bool keep_but_the_sixth_span(unsigned i)
+{
+	return i / slots_of_span() != 5;
+}
+
+/* Where all that is left is memory that was never touched, a refill looks for what is dead for longer. */
+START_TEST(a_refill_sweeps_on_before_it_touches_new_memory)
+{
+	fill(10, keep_but_the_sixth_span);
+	marksim_advance(&m);
+	ck_assert_ptr_nonnull(new64());
+	ck_assert_uint_eq(in_use(), 10 * SM_UNIT);
+	ck_assert_uint_gt(m.sweeps, 2);
+}
+END_TEST
+
+static bool keep_but_the_last_of_them(unsigned i)
+{
+	unsigned span = i / slots_of_span();
+
+	return span != 0 && span != 6;
+}
+
+/* .. but not where there is memory that was in use before. */
+START_TEST(a_refill_takes_touched_memory_after_a_short_search)
+{
+	fill(12, keep_but_the_last_of_them);
+	marksim_advance(&m);
+	/* One that is dead comes back to the page heap, as by the sweeper. */
+	{
+		uint32_t cursor = 0;
+		struct sm_span *s = sm__central_take_unswept(m.heap, 0, &cursor);
+
+		ck_assert_ptr_nonnull(s);
+		sm__central_put_swept(m.heap, s, m.heap->hooks.sweep(m.heap->hooks.ctx, NULL, s));
+	}
+	ck_assert_uint_eq(in_use(), 11 * SM_UNIT);
+	m.sweeps = 0;
+	ck_assert_ptr_nonnull(new64());
+	ck_assert_uint_eq(m.sweeps, 2);
+	ck_assert_uint_eq(in_use(), 12 * SM_UNIT);
+}
+END_TEST
+
 START_TEST(a_refill_sweeps_and_fills_the_holes)
 {
 	fill(10, keep_some);
@@ -259,6 +303,8 @@ int main(void)
 	tcase_add_test(t, empty_spans_go_back_at_once);
 	tcase_add_test(t, full_spans_stay_full_and_are_not_searched_twice);
 	tcase_add_test(t, a_refill_gives_up_on_full_spans);
+	tcase_add_test(t, a_refill_sweeps_on_before_it_touches_new_memory);
+	tcase_add_test(t, a_refill_takes_touched_memory_after_a_short_search);
 	tcase_add_test(t, a_refill_sweeps_and_fills_the_holes);
 	tcase_add_test(t, a_refill_in_a_new_generation_gives_its_span_back);
 	tcase_add_test(t, generations_alternate);
