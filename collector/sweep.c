@@ -135,7 +135,7 @@ unsigned sm__sweep_hook(void *ctx, struct sm_cache *c, struct sm_span *s)
 /*
  * Spans that the sweeper takes off a list, and puts back, at a time: each is a descriptor that no cache holds, and a refill
  * may wait for the list's lock. (With 16, such waits were nine tenths of the refills of `ring` that took longer than 1.6 us
- * while the sweeper ran, five times as many as with 4; sweeping alone is as fast with 2 as with 16.)
+ * while the sweeper ran, two to six times as many as with 4.)
  */
 #define BATCH 4
 
