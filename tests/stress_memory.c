@@ -244,7 +244,7 @@ int main(void)
 	wide(&s, "gc.mark_stack=4k,gc.packet=2");
 	wide(&s, "gc.mark_stack=4k,gc.packet=4,gc.workers=2,gc.mode=stw");
 	/* Many times: what the verifier once took for a lost object came up in one of 150, on busy cores. */
-	for (unsigned i = 0; i < 10 || sm_stress_before(s.seconds / 3); i++) {
+	for (unsigned i = 0; i < 10 || (i < 100 && sm_stress_before(s.seconds / 3)); i++) {
 		struct sm_stress turn = {.seed = s.seed + i, .seconds = s.seconds, .large = s.large};
 
 		sizes(&turn);
