@@ -119,8 +119,8 @@ $(B)/perf/setfile.o: $(wildcard perf/sets/*.ini)
 build-tests: $(TESTS) ## build every test program
 build-benches: $(BENCHES) ## build every benchmark program
 
-bench-gc: all build-benches ## the collector against other ways to manage memory: one table (GROUPS=, REPS=)
-	@tests/bench/gc.sh $(B) -n $(or $(REPS),5) $(GROUPS)
+bench-gc: all build-benches ## the collector against other ways to manage memory: one table (GROUPS=, REPS=, ONLY=)
+	@tests/bench/gc.sh $(B) -n $(or $(REPS),5) -c "$(ONLY)" $(GROUPS)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 

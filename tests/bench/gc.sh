@@ -1,10 +1,11 @@
 #!/bin/sh
 # The collector against other ways to manage memory: one table of medians and ratios.
 #
-#   tests/bench/gc.sh BUILD_DIR [-n REPS] [-o FILE] [GROUP ..]
+#   tests/bench/gc.sh BUILD_DIR [-n REPS] [-o FILE] [-c "CANDIDATE .."] [GROUP ..]
 #
 # Groups: trees1 trees2 churn64 churn1k ring graph (all when none is named). Every repetition runs every
-# candidate once, in turn, so that what disturbs the machine disturbs all of them alike: trust the ratios.
+# candidate (-c: each of these, named as in the table) once, in turn, so that what disturbs the machine disturbs all
+# of them alike: trust the ratios.
 # A ratio is the candidate's figure over spanmark's; above 1, spanmark is better (for rates the other way round).
 #
 # Peers: C with malloc and free (glibc, and by LD_PRELOAD mimalloc, jemalloc, tcmalloc-minimal), Go, and
@@ -13,14 +14,16 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-build=$(cd "${1:?usage: tests/bench/gc.sh BUILD_DIR [-n REPS] [-o FILE] [GROUP ..]}" && pwd)
+build=$(cd "${1:?usage: tests/bench/gc.sh BUILD_DIR [-n REPS] [-o FILE] [-c CANDIDATES] [GROUP ..]}" && pwd)
 shift
 reps=5
 out=""
-while getopts n:o: opt; do
+only=""
+while getopts n:o:c: opt; do
 	case $opt in
 	n) reps=$OPTARG ;;
 	o) out=$OPTARG ;;
+	c) only=$OPTARG ;;
 	*) exit 2 ;;
 	esac
 done
@@ -63,6 +66,10 @@ library() { # NAME: path of a malloc library
 record() { # GROUP CANDIDATE COMMAND..: appends "group candidate metric value" lines
 	group=$1 candidate=$2
 	shift 2
+	case " ${only:-$candidate} " in
+	*" $candidate "*) ;;
+	*) return 0 ;;
+	esac
 	# A virtual machine's free memory goes back to its host, and who touches it first waits for the host: whoever runs
 	# behind a large one. So that all are alike, free memory that the host has behind it is made before each.
 	dd if=/dev/zero of="/dev/shm/spanmark-bench.$$" bs=1M count=512 2>/dev/null || true
