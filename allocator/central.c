@@ -69,6 +69,12 @@ static bool is_on(const struct sm_heap *h, const struct sm_span_list *l, const s
 	return s->prev != 0 || l->first == sm_span_unit(&h->range, s);
 }
 
+/* A hint without the lock: any spans of that parity, swept or not. */
+static bool holds_any(const struct sm_central *l, unsigned parity)
+{
+	return sm_load_relaxed(&l->partial[parity].count) + sm_load_relaxed(&l->full[parity].count) != 0;
+}
+
 /* ---- sweeping on the way --------------------------------------------------------------------------- */
 
 enum end { YOUNG, OLD };
@@ -200,13 +206,6 @@ static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigne
 	return s;
 }
 
-static bool any_unswept(struct sm_heap *h, struct sm_central *l)
-{
-	unsigned stale = !parity(sm_load_acquire(&h->sweepgen));
-
-	return sm_load_relaxed(&l->partial[stale].count) + sm_load_relaxed(&l->full[stale].count) != 0;
-}
-
 /* all: even if the last such search was in vain and the rest that it earned is not over. */
 static struct sm_span *look_long(struct sm_heap *h, struct sm_cache *c, struct sm_central *l, bool all)
 {
@@ -226,9 +225,7 @@ static struct sm_span *look_long(struct sm_heap *h, struct sm_cache *c, struct s
 
 static bool worth_a_look(struct sm_central *l)
 {
-	return sm_load_relaxed(&l->partial[0].count) + sm_load_relaxed(&l->partial[1].count) +
-		       sm_load_relaxed(&l->full[0].count) + sm_load_relaxed(&l->full[1].count) !=
-	       0;
+	return holds_any(l, 0) || holds_any(l, 1);
 }
 
 /* The other nodes' lists, nearest first: the last resort, counted. */
@@ -287,7 +284,7 @@ struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsi
 			take_more_locked(h, c, bin, l);
 		sm_lock_release(&l->lock);
 	}
-	if (s == NULL && any_unswept(h, l)) {
+	if (s == NULL && holds_any(l, !parity(sm_load_acquire(&h->sweepgen)))) {
 		s = take_fresh(h, c, bin, node, true);
 		if (s == NULL)
 			s = look_long(h, c, l, false);
@@ -354,7 +351,7 @@ static unsigned take_unswept_of(struct sm_heap *h, struct sm_central *l, struct 
 {
 	unsigned stale = !parity(sm_load_acquire(&h->sweepgen)), i;
 
-	if (sm_load_relaxed(&l->partial[stale].count) + sm_load_relaxed(&l->full[stale].count) == 0)
+	if (!holds_any(l, stale))
 		return 0;
 	sm_lock_acquire(&l->lock);
 	for (i = 0; i < n; i++) {

@@ -100,12 +100,6 @@ unsigned sm__markmap_kind(struct sm_heap *h, size_t slot_bytes, const struct sm_
 
 /* ---- runs of slots --------------------------------------------------------------------------------- */
 
-/* By the unit, not by the address: left on a mutator's stack, that would be a pointer to the span's first object. */
-static _Atomic(uint64_t) *words_of(const struct sm_range *r, const struct sm_span *s)
-{
-	return &r->marks[(size_t)sm_span_unit(r, s) << (SM_UNIT_SHIFT - SM_MARK_WORD_SHIFT)];
-}
-
 /* Mask of the bits of [first, end) that fall into word w. */
 static uint64_t word_mask(size_t w, size_t first, size_t end)
 {
@@ -129,7 +123,7 @@ static void change_bits(_Atomic(uint64_t) *word, uint64_t mask, bool set)
 static void change_run(const struct sm_range *r, const struct sm_span *s, unsigned first, unsigned count,
 		       bool set)
 {
-	_Atomic(uint64_t) *words = words_of(r, s);
+	_Atomic(uint64_t) *words = sm__marks_of(r, s);
 	size_t from = ((size_t)first * s->slot_bytes) >> SM_MARK_SHIFT,
 	       end = ((size_t)(first + count) * s->slot_bytes) >> SM_MARK_SHIFT;
 
@@ -238,7 +232,7 @@ static bool gather_scattered(const _Atomic(uint64_t) *words, const struct sm_spa
 
 bool sm__marks_gather(const struct sm_range *r, const struct sm_span *s, uint64_t *out)
 {
-	const _Atomic(uint64_t) *words = words_of(r, s);
+	const _Atomic(uint64_t) *words = sm__marks_of(r, s);
 	unsigned bytes = s->slot_bytes;
 
 	memset(out, 0, (s->nslots + 63u) / 64 * sizeof(*out));
@@ -251,7 +245,7 @@ bool sm__marks_gather(const struct sm_range *r, const struct sm_span *s, uint64_
 
 void sm__marks_clear(const struct sm_range *r, const struct sm_span *s)
 {
-	_Atomic(uint64_t) *words = words_of(r, s);
+	_Atomic(uint64_t) *words = sm__marks_of(r, s);
 	size_t n = s->slot_bytes ? sm_span_bytes(s) >> SM_MARK_WORD_SHIFT : 1;
 
 	for (size_t i = 0; i < n; i++) {

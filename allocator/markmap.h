@@ -78,19 +78,27 @@ void sm__marks_clear_run(const struct sm_range *r, const struct sm_span *s, unsi
 
 /* The bits of all slots of s, slot i in bit i, into (nslots + 63) / 64 words. False: none is set. */
 bool sm__marks_gather(const struct sm_range *r, const struct sm_span *s, uint64_t *out);
+/* All bits in the span's memory, of slots or not. Precondition: nobody marks. */
+void sm__marks_clear(const struct sm_range *r, const struct sm_span *s);
+
+/* The words of s's memory. By the unit, not by the address: left on a mutator's stack, that would be a pointer to the span's
+ * first object. */
+SM_INLINE _Atomic(uint64_t) *sm__marks_of(const struct sm_range *r, const struct sm_span *s)
+{
+	return &r->marks[(size_t)sm_span_unit(r, s) << (SM_UNIT_SHIFT - SM_MARK_WORD_SHIFT)];
+}
+
 /*
  * Asks for the words of a span's first unit, to write them: two lines that a marker wrote last, on another core. Read
- * first and then written they would be waited for twice.
+ * first and then written they would be waited for twice. In a function of its own that does nothing else, gcc drops the
+ * call.
  */
 SM_INLINE void sm__marks_prefetch(const struct sm_range *r, const struct sm_span *s)
 {
-	const char *words =
-		(const char *)&r->marks[(size_t)sm_span_unit(r, s) << (SM_UNIT_SHIFT - SM_MARK_WORD_SHIFT)];
+	const char *words = (const char *)sm__marks_of(r, s);
 
 	for (size_t at = 0; at < SM_UNIT >> (SM_MARK_SHIFT + 3); at += SM_CACHELINE)
 		SM_PREFETCH_W(words + at);
 }
-/* All bits in the span's memory, of slots or not. Precondition: nobody marks. */
-void sm__marks_clear(const struct sm_range *r, const struct sm_span *s);
 
 #endif

@@ -199,26 +199,16 @@ static struct sm_span *alloc_locked(struct sm_heap *h, struct sm_ph_node *nd, ui
 	return unit == 0 ? NULL : hand_out(h, nd, unit, n);
 }
 
-struct sm_span *sm__pageheap_alloc_touched(struct sm_heap *h, unsigned node, size_t nunits)
+/* touched: only while so many units of what is free were in use before. */
+static struct sm_span *alloc_on(struct sm_heap *h, unsigned node, uint32_t n, uint32_t align,
+				uint32_t touched, bool remote)
 {
 	struct sm_ph_node *nd = &sm__ph(h)->nodes[node];
 	struct sm_span *s = NULL;
 
 	sm_lock_acquire(&nd->lock);
-	if (nd->dirty_units >= nunits)
-		s = alloc_locked(h, nd, (uint32_t)nunits, 1);
-	nd->counts.allocs += s != NULL;
-	sm_lock_release(&nd->lock);
-	return s;
-}
-
-static struct sm_span *alloc_on(struct sm_heap *h, unsigned node, uint32_t n, uint32_t align, bool remote)
-{
-	struct sm_ph_node *nd = &sm__ph(h)->nodes[node];
-	struct sm_span *s;
-
-	sm_lock_acquire(&nd->lock);
-	s = alloc_locked(h, nd, n, align);
+	if (nd->dirty_units >= touched)
+		s = alloc_locked(h, nd, n, align);
 	if (SM_LIKELY(s != NULL)) {
 		nd->counts.allocs++;
 		nd->counts.remote += remote;
@@ -242,7 +232,7 @@ static struct sm_span *alloc_somewhere(struct sm_heap *h, unsigned node, uint32_
 	unsigned last = ph->strict ? 1 : ph->nnodes;
 
 	for (unsigned i = 0; i < last; i++) {
-		struct sm_span *s = alloc_on(h, ph->order[node][i], n, align, i > 0);
+		struct sm_span *s = alloc_on(h, ph->order[node][i], n, align, 0, i > 0);
 
 		if (s != NULL)
 			return s;
@@ -327,6 +317,11 @@ struct sm_span *sm__pageheap_alloc(struct sm_heap *h, unsigned node, size_t nuni
 struct sm_span *sm__pageheap_alloc_on(struct sm_heap *h, unsigned node, size_t nunits)
 {
 	return alloc_from(h, node, nunits, 1);
+}
+
+struct sm_span *sm__pageheap_alloc_touched(struct sm_heap *h, unsigned node, size_t nunits)
+{
+	return alloc_on(h, node, (uint32_t)nunits, 1, (uint32_t)nunits, false);
 }
 
 struct sm_span *sm__pageheap_map_file(struct sm_heap *h, unsigned node, int fd, int64_t offset, size_t bytes,

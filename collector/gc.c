@@ -65,7 +65,6 @@
 #include "allocator/cache_cpu.h"
 #include "allocator/markmap.h"
 #include "allocator/scavenge.h"
-#include "allocator/markmap.h"
 #include "collector/gc_priv.h"
 
 void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from)

@@ -213,6 +213,12 @@ void sm__workers_end(struct sm_gc *gc, struct sm_mark_counts *n)
 #define HOLD_LEAST_NS 8000
 #define HOLD_MOST_NS  60000
 
+/* How far now is on the way, in 1024ths; from <= now < to. */
+static size_t way_gone(size_t now, size_t from, size_t to)
+{
+	return (now - from) / ((to - from) / 1024 + 1);
+}
+
 /* Bytes of heap growth, by whomever, for which a mutator waits once. */
 static size_t slow_step(const struct sm_gc *gc, size_t now)
 {
@@ -222,7 +228,7 @@ static size_t slow_step(const struct sm_gc *gc, size_t now)
 		return sm_load_relaxed(&gc->stands_aside) ? HOLD_BYTES : WAY_BYTES;
 	if (now >= most)
 		return SLOW_LEAST;
-	return SLOW_MOST - (SLOW_MOST - SLOW_LEAST) / 1024 * ((now - slow) / ((most - slow) / 1024 + 1));
+	return SLOW_MOST - (SLOW_MOST - SLOW_LEAST) / 1024 * way_gone(now, slow, most);
 }
 
 /* Sleeps a slice, or until the cycle is over. Handshakes are answered by proxy meanwhile; if one is under way at the end,
@@ -244,16 +250,15 @@ static void wait_slice(struct sm_mutator *m, uint64_t since)
 
 static uint64_t hold_ns(const struct sm_gc *gc, size_t now)
 {
-	size_t from = sm_load_relaxed(&gc->pace.hold), to = sm_load_relaxed(&gc->pace.slow), half, steps;
+	size_t from = sm_load_relaxed(&gc->pace.hold), to = sm_load_relaxed(&gc->pace.slow), half;
 
 	/* A cycle has ended meanwhile. */
 	if (now < from || now >= to)
 		return HOLD_LEAST_NS;
-	half = (to - from) / 2;
-	if (now - from >= half)
+	half = from + (to - from) / 2;
+	if (now >= half)
 		return HOLD_MOST_NS;
-	steps = (now - from) / (half / 1024 + 1);
-	return HOLD_LEAST_NS + (HOLD_MOST_NS - HOLD_LEAST_NS) / 1024 * steps;
+	return HOLD_LEAST_NS + (HOLD_MOST_NS - HOLD_LEAST_NS) / 1024 * way_gone(now, from, half);
 }
 
 /* A request to acknowledge, or the cycle's end, ends it early. */

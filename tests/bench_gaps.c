@@ -8,27 +8,20 @@
  * Prints "name value unit" lines. What the kernel gave to other threads shows as switches as well.
  */
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
 #include "perf/clock.h"
+#include "perf/pin.h"
 
 static volatile bool stop;
 
-static bool pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return sched_setaffinity(0, sizeof(set), &set) == 0;
-}
-
 static void *spin(void *arg)
 {
-	(void)pin((int)(intptr_t)arg);
+	char why[200];
+
+	(void)sm_pin_thread((int)(intptr_t)arg, why, sizeof(why));
 	while (!stop)
 		;
 	return NULL;
@@ -46,10 +39,11 @@ int main(int argc, char **argv)
 	double per_ns = sm_clock_ticks_per_ns(), seconds = argc > 1 ? strtod(argv[1], NULL) : 0;
 	uint64_t over20 = 0, over100 = 0, longest = 0, from, before, now;
 	uint64_t limit20 = (uint64_t)(20e3 * per_ns), limit100 = (uint64_t)(100e3 * per_ns);
+	char why[200];
 	pthread_t other;
 	long lost;
 
-	if (argc < 3 || argc > 4 || !(seconds > 0) || !pin(atoi(argv[2]))) {
+	if (argc < 3 || argc > 4 || !(seconds > 0) || sm_pin_thread(atoi(argv[2]), why, sizeof(why)) != 0) {
 		fprintf(stderr, "bench_gaps: SECONDS (above 0) and one or two CPUs of this machine\n");
 		return 2;
 	}

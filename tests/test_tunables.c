@@ -436,17 +436,23 @@ static void use_all_classes(void)
 	}
 }
 
+/* Caches of CPUs with this budget, more than one of them, and this one's in use. False: not here. */
+static bool beside_another_cpu(const char *budget)
+{
+	if (!per_cpu())
+		return false;
+	configure("cache.budget", budget);
+	take(1, 16);
+	return sm__manual.nslabs >= 2;
+}
+
 /* Other CPUs that are not really there: their budgets are for who needs them, down to a quarter of their share. */
 START_TEST(a_busy_cpu_takes_the_budget_of_idle_ones)
 {
 	unsigned cpu = (unsigned)stay_here(), other = cpu == 0 ? 1 : 0;
 	struct sm_mcpu *mine, *theirs;
 
-	if (!per_cpu())
-		return;
-	configure("cache.budget", "256k");
-	take(1, 16);
-	if (sm__manual.nslabs < 2)
+	if (!beside_another_cpu("256k"))
 		return;
 	mine = &sm__manual.slabs[cpu];
 	theirs = &sm__manual.slabs[other];
@@ -477,11 +483,7 @@ START_TEST(a_cpu_without_memory_takes_no_budget)
 	unsigned cpu = (unsigned)stay_here(), other = cpu == 0 ? 1 : 0;
 	int idle;
 
-	if (!per_cpu())
-		return;
-	configure("cache.budget", "256k");
-	take(1, 16);
-	if (sm__manual.nslabs < 2)
+	if (!beside_another_cpu("256k"))
 		return;
 	sm__os_inject(SM_OS_ANY, -1, ENOMEM);
 	sm__mbudget_prepare(other);
@@ -504,11 +506,7 @@ START_TEST(an_idle_cpu_is_drained_for_a_busy_one)
 	unsigned cpu = (unsigned)stay_here(), other = cpu == 0 ? 1 : 0;
 	int idle;
 
-	if (!per_cpu())
-		return;
-	configure("cache.budget", "64k");
-	take(1, 16);
-	if (sm__manual.nslabs < 2)
+	if (!beside_another_cpu("64k"))
 		return;
 	sm__mbudget_prepare(other);
 	while (sm__mbudget_grow(other, sm__manual_class_of(1024), 8, &idle) != 0) {
