@@ -109,35 +109,32 @@ __attribute__((no_sanitize("address", "thread"))) void sm__mutator_save_stack(st
 #define CLEAR_ALL (96 * SM_KIB)
 #define CLEAR_FAR (64 * SM_KIB) /* from the stack's end */
 
-static SM_NOINLINE void clear_own(void)
+static SM_NOINLINE void clear_below(size_t bytes)
 {
-	char dead[CLEAR_OWN];
+	char *dead = __builtin_alloca(bytes);
 
-	memset(dead, 0, sizeof(dead));
+	memset(dead, 0, bytes);
 	__asm__ volatile("" ::"r"(dead) : "memory");
 }
 
-static SM_NOINLINE void clear_all(void)
+/* False: so near to the stack's end that nothing was cleared. */
+static bool clear(const struct sm_mutator_priv *p, size_t bytes)
 {
-	char dead[CLEAR_ALL];
-
-	memset(dead, 0, sizeof(dead));
-	__asm__ volatile("" ::"r"(dead) : "memory");
+	if ((uintptr_t)__builtin_frame_address(0) <= p->stack_lo + bytes + CLEAR_FAR)
+		return false;
+	clear_below(bytes);
+	return true;
 }
 
 void sm__clear_own_stack(struct sm_mutator_priv *p)
 {
-	if ((uintptr_t)__builtin_frame_address(0) > p->stack_lo + CLEAR_OWN + CLEAR_FAR)
-		clear_own();
+	(void)clear(p, CLEAR_OWN);
 }
 
 void sm__clear_dead_stack(struct sm_mutator_priv *p)
 {
-	if (p->m->gc->config.verify &&
-	    (uintptr_t)__builtin_frame_address(0) > p->stack_lo + CLEAR_ALL + CLEAR_FAR)
-		clear_all();
-	else
-		sm__clear_own_stack(p);
+	if (!p->m->gc->config.verify || !clear(p, CLEAR_ALL))
+		(void)clear(p, CLEAR_OWN);
 }
 
 /* With everything that this mutator alone can reach marked, it is black. */
