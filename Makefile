@@ -45,17 +45,17 @@ LIB_LIBS := -luring -lm
 ALL_LIBS := -lpfm -lhwloc -luring -lsqlite3 -linih -lcjson -lm $(EXTRA_LIBS)
 
 # ---- sources -------------------------------------------------------------------------------------
-src       = $(wildcard $(1)/*.c) $(wildcard $(1)/arch/$(ARCH)/*.c) $(wildcard $(1)/arch/$(ARCH)/*.S)
+src       = $(foreach d,$(1),$(wildcard $(d)/*.c $(d)/arch/$(ARCH)/*.c $(d)/arch/$(ARCH)/*.S))
 obj       = $(addsuffix .o,$(addprefix $(B)/,$(basename $(1))))
 picobj    = $(addsuffix .o,$(addprefix $(B)/pic/,$(basename $(1))))
 
-ALLOC_SRC := $(call src,allocator)
+ALLOC_SRC := $(call src,$(wildcard allocator/*))
 GC_SRC    := $(call src,collector)
 PERF_SRC  := $(call src,perf)
 WL_SRC    := $(call src,workloads)
 HARN_SRC  := $(call src,harness)
-# allocator/preload.c is the malloc interface: only in libspanmark-malloc.so, never in the library.
-LIB_SRC   := $(filter-out allocator/preload.c,$(ALLOC_SRC)) $(GC_SRC)
+# allocator/malloc/preload.c is the malloc interface: only in libspanmark-malloc.so, never in the library.
+LIB_SRC   := $(filter-out allocator/malloc/preload.c,$(ALLOC_SRC)) $(GC_SRC)
 APP_SRC   := $(PERF_SRC) $(WL_SRC) $(filter-out harness/main.c,$(HARN_SRC))
 
 TEST_SRC   := $(wildcard tests/test_*.c)
@@ -69,7 +69,7 @@ BENCHES    := $(patsubst tests/%.c,$(B)/tests/%,$(BENCH_SRC))
 .PHONY: all run test deps-sim build-tests build-benches bench-gc deps layers format format-check gen-sizeclass install uninstall clean help FORCE
 
 PRODUCTS := $(B)/libspanmark.a $(B)/libspanmark.so.$(SOMAJOR) $(if $(wildcard harness/main.c),$(B)/spanmark) \
-            $(if $(wildcard allocator/preload.c),$(B)/libspanmark-malloc.so)
+            $(if $(wildcard allocator/malloc/preload.c),$(B)/libspanmark-malloc.so)
 all: $(PRODUCTS) ## build the command and the libraries
 
 $(B)/libspanmark.a: $(call obj,$(LIB_SRC))
@@ -125,9 +125,9 @@ bench-gc: all build-benches ## the collector against other ways to manage memory
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 # The generator lives in the test, which compares: so the committed table cannot drift from it.
-gen-sizeclass: $(B)/tests/test_sizeclass ## generate allocator/sizeclass.c again
-	$< --print >allocator/sizeclass.c.new
-	mv allocator/sizeclass.c.new allocator/sizeclass.c
+gen-sizeclass: $(B)/tests/test_sizeclass ## generate allocator/objects/sizeclass.c again
+	$< --print >allocator/objects/sizeclass.c.new
+	mv allocator/objects/sizeclass.c.new allocator/objects/sizeclass.c
 
 .PHONY: bench-ring
 bench-ring: build-benches ## the ring's latency and heap beside what the machine itself takes away (RUNS=)
@@ -196,7 +196,7 @@ BINDIR      := $(DESTDIR)$(PREFIX)/bin
 LIBDIR      := $(DESTDIR)$(PREFIX)/lib
 INCDIR      := $(DESTDIR)$(PREFIX)/include/spanmark
 SHAREDIR    := $(DESTDIR)$(PREFIX)/share
-PUBLIC_HDRS := $(shell grep -lw SM_API allocator/*.h collector/*.h 2>/dev/null)
+PUBLIC_HDRS := $(shell grep -lw SM_API allocator/*/*.h collector/*.h 2>/dev/null)
 # Empty until a header exists: -MM on nothing would read stdin.
 HDR_CLOSURE  = $(if $(PUBLIC_HDRS),$(sort $(filter %.h %.def,$(shell $(CC) $(CPPFLAGS) -MM $(PUBLIC_HDRS)))))
 COUNTER_SETS:= $(wildcard perf/sets/*.ini)
@@ -221,7 +221,7 @@ install: all ## install the command, libraries, headers, pkg-config file (PREFIX
 	install -m 644 $(B)/libspanmark.a $(LIBDIR)/
 	install -m 755 $(B)/libspanmark.so.$(SOMAJOR) $(LIBDIR)/
 	ln -sf libspanmark.so.$(SOMAJOR) $(LIBDIR)/libspanmark.so
-	$(if $(wildcard allocator/preload.c),install -m 755 $(B)/libspanmark-malloc.so $(LIBDIR)/)
+	$(if $(wildcard allocator/malloc/preload.c),install -m 755 $(B)/libspanmark-malloc.so $(LIBDIR)/)
 	@for h in $(HDR_CLOSURE); do install -D -m 644 $$h $(INCDIR)/$$h || exit 1; done
 	$(file >$(B)/spanmark.pc,$(PC_FILE))install -m 644 $(B)/spanmark.pc $(LIBDIR)/pkgconfig/
 	@for f in $(COUNTER_SETS); do install -D -m 644 $$f $(SHAREDIR)/spanmark/sets/$${f##*/} || exit 1; done

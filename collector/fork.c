@@ -24,8 +24,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "allocator/meta.h"
-#include "allocator/pageheap.h"
+#include "allocator/pages/meta.h"
+#include "allocator/pages/pageheap.h"
 #include "collector/gc_priv.h"
 
 static struct sm_lock list_lock = SM_LOCK_INIT(SM_RANK_NONE);

@@ -62,9 +62,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "allocator/cache_cpu.h"
-#include "allocator/markmap.h"
-#include "allocator/scavenge.h"
+#include "allocator/objects/cache_cpu.h"
+#include "allocator/objects/markmap.h"
+#include "allocator/pages/scavenge.h"
 #include "collector/gc_priv.h"
 
 void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from)
@@ -374,7 +374,7 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 	sm__handshake(gc, SM_HS_NONE);
 	gc->alloc_at_start = allocated(gc);
 	gc->due_from = due < gc->alloc_at_start ? due : gc->alloc_at_start;
-	sm__aside_step(gc);
+	sm__cpu_avoid_step(gc);
 	if (SM_IS_MUTANT(3))
 		sm__handshake(gc, SM_HS_SCAN);
 	sm__handshake(gc, SM_HS_BARRIER_ON);
@@ -467,7 +467,7 @@ static void *control_main(void *arg)
 	prctl(PR_SET_TIMERSLACK, 1000UL);
 	if (gc->config.worker_start)
 		gc->config.worker_start(gc->config.worker_ctx, gc->nworkers, "control");
-	sm__aside_ready(&gc->control_aside);
+	sm__cpu_avoid_ready(&gc->control_cpu_avoid);
 	for (;;) {
 		uint32_t seq = sm__event_prepare(&gc->wake);
 
@@ -657,7 +657,7 @@ static void scavenger_started(void *ctx)
 
 	if (gc->config.worker_start)
 		gc->config.worker_start(gc->config.worker_ctx, gc->nworkers + 2, "scavenge");
-	sm__aside_ready(&gc->scavenger_aside);
+	sm__cpu_avoid_ready(&gc->scavenger_cpu_avoid);
 }
 
 static void scavenger_stopped(void *ctx)
@@ -665,7 +665,7 @@ static void scavenger_stopped(void *ctx)
 	struct sm_gc *gc = ctx;
 
 	/* It goes before the control thread does. */
-	sm_store_release(&gc->scavenger_aside.tid, 0);
+	sm_store_release(&gc->scavenger_cpu_avoid.tid, 0);
 	if (gc->config.worker_stop)
 		gc->config.worker_stop(gc->config.worker_ctx, gc->nworkers + 2, "scavenge");
 }
@@ -726,7 +726,7 @@ static int init_parts(struct sm_gc *gc, char *err, size_t errlen)
 	memset(gc->workers, 0, gc->nall_workers * sizeof(*gc->workers));
 	init_pacer(gc);
 	set_hooks(gc);
-	sm__watch_init();
+	sm__preempted_init();
 	sm__signal_install();
 	return start_threads(gc);
 }

@@ -24,7 +24,7 @@
 #ifndef SM_COLLECTOR_GC_H
 #define SM_COLLECTOR_GC_H
 
-#include "allocator/heap.h"
+#include "allocator/objects/heap.h"
 #include "collector/mutator.h"
 
 enum sm_gc_mode { SM_GC_CONCURRENT, SM_GC_STW };

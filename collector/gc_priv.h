@@ -4,8 +4,8 @@
 #ifndef SM_COLLECTOR_GC_PRIV_H
 #define SM_COLLECTOR_GC_PRIV_H
 
-#include "allocator/lock.h"
-#include "collector/aside.h"
+#include "allocator/base/lock.h"
+#include "collector/cpu_avoid.h"
 #include "collector/gc.h"
 #include "collector/handshake.h"
 #include "collector/mark.h"
@@ -26,7 +26,7 @@ struct sm_mark_worker {
 	unsigned index; /* as told to config.worker_start */
 	enum sm_worker_kind kind;
 	bool started;
-	struct sm_aside aside;
+	struct sm_cpu_avoid aside;
 	struct sm_marker marker;
 	uint64_t cpu_ns; /* owner; read by the control thread after the cycle's end */
 } __attribute__((aligned(SM_CACHELINE)));
@@ -72,7 +72,7 @@ struct sm_gc {
 	_Atomic(uint64_t) found __attribute__((aligned(SM_CACHELINE))); /* objects that mutators marked */
 	_Atomic(uint32_t) overflowed;
 	_Atomic(uint32_t)
-		stands_aside;	 /* the collector's threads have CPUs on which no mutator ran: aside.c */
+		stands_aside;	 /* the collector's threads have CPUs on which no mutator ran: cpu_avoid.c */
 	_Atomic(uint32_t) asked; /* a cycle has been asked for by the trigger */
 	_Atomic(uint64_t) assist_ns, assist_bytes;
 	_Atomic(uint64_t) held_ns; /* that mutators held still beyond the goal, since the last cycle's end */
@@ -111,7 +111,7 @@ struct sm_gc {
 	_Atomic(uint32_t) phase; /* enum sm_gc_phase */
 
 	/* control thread */
-	struct sm_aside control_aside, scavenger_aside;
+	struct sm_cpu_avoid control_cpu_avoid, scavenger_cpu_avoid;
 	struct sm_marker marker;
 	struct sm_pacer pacer;
 	struct sm_cycle cycle;

@@ -12,7 +12,7 @@
 #ifndef SM_COLLECTOR_MARK_H
 #define SM_COLLECTOR_MARK_H
 
-#include "allocator/span.h"
+#include "allocator/objects/span.h"
 #include "collector/workq.h"
 
 struct sm_gc;

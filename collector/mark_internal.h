@@ -5,7 +5,7 @@
 #ifndef SM_COLLECTOR_MARK_INTERNAL_H
 #define SM_COLLECTOR_MARK_INTERNAL_H
 
-#include "allocator/markmap.h"
+#include "allocator/objects/markmap.h"
 #include "collector/gc_priv.h"
 #include "collector/mark.h"
 

@@ -12,7 +12,7 @@
  * On its way through the FIFO, when the object's line is there, its edges' mark words are asked for too.
  *
  * What it touches per object: one line of the object itself, asked for a ring's length in advance, for each edge a word
- * of the map of mark bits (allocator/markmap.h), and one byte of the table of units. No descriptor, and of a pointer-free
+ * of the map of mark bits (allocator/objects/markmap.h), and one byte of the table of units. No descriptor, and of a pointer-free
  * object nothing. The map is 1/128 of the heap, so that for a heap of 512 MiB it is 4 MiB and stays in the last cache; the
  * table is 32 KiB.
  *
@@ -34,7 +34,7 @@
  * An object in a window is black from the moment its mutator turned its barrier on, so no stale word can
  * make us scan memory that its owner is still setting up.
  */
-#include "allocator/bitops.h"
+#include "allocator/base/bitops.h"
 #include "collector/mark_internal.h"
 
 /* The loop looks up from its work this often, in objects: to share and to keep to its budget. */

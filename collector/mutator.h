@@ -5,7 +5,7 @@
 #ifndef SM_COLLECTOR_MUTATOR_H
 #define SM_COLLECTOR_MUTATOR_H
 
-#include "allocator/cache.h"
+#include "allocator/objects/cache.h"
 
 struct sm_gc;
 struct sm_mutator_priv;

@@ -102,13 +102,13 @@ struct sm_wait {
 
 SM_INLINE struct sm_wait sm__wait_begin(void)
 {
-	return (struct sm_wait){sm__now_ns(), sm__watch_begin(), sm__lock_sleeps()};
+	return (struct sm_wait){sm__now_ns(), sm__preempted_begin(), sm__lock_sleeps()};
 }
 
 /* Whether the thread kept its CPU. One that slept for a lock gave it away itself. */
 SM_INLINE enum sm_kept sm__wait_kept(const struct sm_wait *w)
 {
-	return sm__lock_sleeps() == w->sleeps ? sm__watch_end(w->watch) : SM_KEPT_UNKNOWN;
+	return sm__lock_sleeps() == w->sleeps ? sm__preempted_end(w->watch) : SM_KEPT_UNKNOWN;
 }
 
 SM_INLINE void sm__wait_end(struct sm_mutator *m, enum sm_stall_cause cause, const struct sm_wait *w)

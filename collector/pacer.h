@@ -37,7 +37,7 @@
 #ifndef SM_COLLECTOR_PACER_H
 #define SM_COLLECTOR_PACER_H
 
-#include "allocator/base.h"
+#include "allocator/base/base.h"
 
 #define SM_PACER_HISTORY 5
 

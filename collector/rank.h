@@ -1,5 +1,5 @@
 /*
- * rank.h: the collector's locks, in the order in which they may be taken (see allocator/lock.h).
+ * rank.h: the collector's locks, in the order in which they may be taken (see allocator/base/lock.h).
  */
 #ifndef SM_COLLECTOR_RANK_H
 #define SM_COLLECTOR_RANK_H

@@ -6,7 +6,7 @@
 #ifndef SM_COLLECTOR_ROOTS_H
 #define SM_COLLECTOR_ROOTS_H
 
-#include "allocator/lock.h"
+#include "allocator/base/lock.h"
 #include "collector/mark.h"
 
 struct sm_root_range {

@@ -14,8 +14,8 @@
 
 #include <pthread.h>
 
-#include "allocator/lock.h"
-#include "collector/futex.h"
+#include "allocator/base/lock.h"
+#include "allocator/base/futex.h"
 #include "collector/mark.h"
 
 struct sm_finalizer;

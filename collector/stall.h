@@ -5,14 +5,14 @@
  * increments made with relaxed atomics, so that a reader sees whole words); a mutator that goes adds its
  * figures to the collector's.
  *
- * A wait is what the clock says, whoever had the CPU meanwhile. Beside it stands whether the thread kept its CPU (watch.h):
+ * A wait is what the clock says, whoever had the CPU meanwhile. Beside it stands whether the thread kept its CPU (preempted.h):
  * the longest wait in which it did is the collector's own doing to the last nanosecond.
  */
 #ifndef SM_COLLECTOR_STALL_H
 #define SM_COLLECTOR_STALL_H
 
 #include "collector/gc.h"
-#include "collector/watch.h"
+#include "collector/preempted.h"
 
 #define SM_STALL_BUCKETS ((41 - 4) * 16 + 16)
 

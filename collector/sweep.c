@@ -12,7 +12,7 @@
  */
 #include <string.h>
 
-#include "allocator/markmap.h"
+#include "allocator/objects/markmap.h"
 #include "collector/gc_priv.h"
 
 /* ---- windows -------------------------------------------------------------------------------------- */

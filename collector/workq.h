@@ -24,9 +24,9 @@
 #ifndef SM_COLLECTOR_WORKQ_H
 #define SM_COLLECTOR_WORKQ_H
 
-#include "allocator/config.h"
-#include "allocator/lock.h"
-#include "collector/futex.h"
+#include "allocator/base/config.h"
+#include "allocator/base/lock.h"
+#include "allocator/base/futex.h"
 
 struct sm_packet {
 	struct sm_packet *next;

@@ -10,7 +10,7 @@
  *   lines+4        the same, and for each object the descriptor lines of its four edges
  *   descriptor     mark bits in the span's descriptor: descriptor -> slot -> bit
  *   flat           mark bits in one bitmap, one for every 16 bytes of heap, by address alone; the class of the
- *                  scanned object from a table of one byte a unit: as in allocator/markmap.h
+ *                  scanned object from a table of one byte a unit: as in allocator/objects/markmap.h
  *
  * the last two with plain stores (one marker alone) and with atomic ones (any number). Best of the rounds, which
  * interleave the rows.
@@ -20,8 +20,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "allocator/atomic.h"
-#include "allocator/base.h"
+#include "allocator/base/atomic.h"
+#include "allocator/base/base.h"
 #include "perf/clock.h"
 #include "workloads/rng.h"
 

@@ -11,9 +11,9 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "allocator/lock.h"
-#include "allocator/os.h"
-#include "allocator/scavenge.h"
+#include "allocator/base/lock.h"
+#include "allocator/os/os.h"
+#include "allocator/pages/scavenge.h"
 #include "tests/support/pagetest.h"
 
 #define MAX_ROUNDS 25

@@ -12,8 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "allocator/malloc.h"
-#include "allocator/manual_internal.h"
+#include "allocator/malloc/malloc.h"
+#include "allocator/malloc/malloc_internal.h"
 #include "tests/support/stress.h"
 
 #define MAX_THREADS 16

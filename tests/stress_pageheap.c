@@ -12,9 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "allocator/lock.h"
-#include "allocator/scavenge.h"
-#include "allocator/stack.h"
+#include "allocator/base/lock.h"
+#include "allocator/pages/scavenge.h"
+#include "allocator/pages/stack.h"
 #include "tests/support/pagetest.h"
 
 #define THREADS 6

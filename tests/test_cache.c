@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "allocator/cache_cpu.h"
-#include "allocator/central.h"
+#include "allocator/objects/cache_cpu.h"
+#include "allocator/objects/central.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "allocator/central.h"
+#include "allocator/objects/central.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"
 

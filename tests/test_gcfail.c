@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "allocator/os.h"
+#include "allocator/os/os.h"
 #include "collector/gc_priv.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"

@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "allocator/meta.h"
-#include "allocator/os.h"
+#include "allocator/pages/meta.h"
+#include "allocator/os/os.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"
 

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "allocator/os.h"
+#include "allocator/os/os.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"
 

@@ -4,11 +4,11 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-mkdir "$tmp/allocator" "$tmp/collector" "$tmp/perf" "$tmp/workloads" "$tmp/harness" "$tmp/tests"
 fails=0
 
 # check NAME EXPECTED_STATUS FILE INCLUDE
 check() {
+	mkdir -p "$(dirname "$tmp/$3")"
 	printf '#include <stdio.h>\n  # include "%s"\n' "$4" >"$tmp/$3"
 	status=0
 	"$here/layers.sh" "$tmp" >"$tmp/log" 2>&1 || status=$?
@@ -19,17 +19,17 @@ check() {
 	fi
 	rm -f "$tmp/$3"
 }
-check "down one layer" 0 collector/gc.c allocator/span.h
-check "down two layers" 0 harness/main.c allocator/span.h
+check "down one layer" 0 collector/gc.c allocator/objects/span.h
+check "down two layers" 0 harness/main.c allocator/objects/span.h
 check "tests see all" 0 tests/test_x.c harness/plan.h
-check "allocator up to collector" 1 allocator/span.c collector/gc.h
+check "allocator up to collector" 1 allocator/objects/span.c collector/gc.h
 check "collector up to harness" 1 collector/gc.h harness/plan.h
-check "perf to allocator" 1 perf/pin.c allocator/os.h
-check "allocator to perf" 1 allocator/os.c perf/clock.h
+check "perf to allocator" 1 perf/pin.c allocator/os/os.h
+check "allocator to perf" 1 allocator/os/os.c perf/clock.h
 check "collector to perf" 1 collector/mark.c perf/clock.h
 check "workloads up to harness" 1 workloads/wl_graph.c harness/options.h
 check "anything to tests" 1 harness/run.c tests/support/x.h
-check "not root-relative" 1 allocator/lock.c lock.h
-check "relative climb" 1 allocator/lock.c ../collector/gc.h
+check "not root-relative" 1 allocator/base/lock.c lock.h
+check "relative climb" 1 allocator/base/lock.c ../collector/gc.h
 "$here/layers.sh" || fails=1
 exit $fails

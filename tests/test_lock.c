@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "allocator/lock.h"
+#include "allocator/base/lock.h"
 
 #define THREADS 8
 #define ROUNDS	20000

@@ -8,9 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "allocator/heap.h"
-#include "allocator/malloc.h"
-#include "allocator/os.h"
+#include "allocator/objects/heap.h"
+#include "allocator/malloc/malloc.h"
+#include "allocator/os/os.h"
 #include "tests/support/run.h"
 
 static void sound(void)

@@ -6,9 +6,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "allocator/atomic.h"
-#include "allocator/heap.h"
-#include "allocator/malloc.h"
+#include "allocator/base/atomic.h"
+#include "allocator/objects/heap.h"
+#include "allocator/malloc/malloc.h"
 #include "tests/support/run.h"
 #include "tests/support/scale.h"
 

@@ -12,11 +12,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "allocator/central.h"
-#include "allocator/heapstats.h"
-#include "allocator/malloc.h"
-#include "allocator/manual_internal.h"
-#include "allocator/os.h"
+#include "allocator/objects/central.h"
+#include "allocator/stats/heapstats.h"
+#include "allocator/malloc/malloc.h"
+#include "allocator/malloc/malloc_internal.h"
+#include "allocator/os/os.h"
 #include "tests/support/faketree.h"
 #include "tests/support/run.h"
 #include "tests/support/scale.h"

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "allocator/malloc.h"
-#include "allocator/mapfile.h"
-#include "allocator/os.h"
+#include "allocator/malloc/malloc.h"
+#include "allocator/objects/mapfile.h"
+#include "allocator/os/os.h"
 #include "tests/support/probe.h"
 
 static struct sm_heap *heap;

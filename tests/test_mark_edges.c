@@ -6,8 +6,8 @@
 #include <check.h>
 #include <string.h>
 
-#include "allocator/markmap.h"
-#include "allocator/sizeclass.h"
+#include "allocator/objects/markmap.h"
+#include "allocator/objects/sizeclass.h"
 #include "collector/gc_priv.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "allocator/markmap.h"
-#include "allocator/sizeclass.h"
+#include "allocator/objects/markmap.h"
+#include "allocator/objects/sizeclass.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"
 

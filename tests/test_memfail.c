@@ -15,10 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "allocator/malloc.h"
-#include "allocator/manual_internal.h"
-#include "allocator/mapfile.h"
-#include "allocator/os.h"
+#include "allocator/malloc/malloc.h"
+#include "allocator/malloc/malloc_internal.h"
+#include "allocator/objects/mapfile.h"
+#include "allocator/os/os.h"
 #include "collector/gc_priv.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"

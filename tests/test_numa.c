@@ -11,9 +11,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "allocator/os.h"
-#include "allocator/scavenge.h"
-#include "allocator/stack.h"
+#include "allocator/os/os.h"
+#include "allocator/pages/scavenge.h"
+#include "allocator/pages/stack.h"
 #include "tests/support/pagetest.h"
 
 static struct sm_heap *heap;

@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "allocator/os.h"
+#include "allocator/os/os.h"
 #include "tests/support/probe.h"
 
 static size_t page;

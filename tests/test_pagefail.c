@@ -16,9 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "allocator/os.h"
-#include "allocator/scavenge.h"
-#include "allocator/stack.h"
+#include "allocator/os/os.h"
+#include "allocator/pages/scavenge.h"
+#include "allocator/pages/stack.h"
 #include "tests/support/deny.h"
 #include "tests/support/pagetest.h"
 

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "allocator/os.h"
+#include "allocator/os/os.h"
 #include "tests/support/pagetest.h"
 #include "tests/support/scale.h"
 

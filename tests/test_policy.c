@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "allocator/heap.h"
-#include "allocator/os.h"
+#include "allocator/objects/heap.h"
+#include "allocator/os/os.h"
 
 static struct sm_heap *heap;
 

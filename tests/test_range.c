@@ -7,8 +7,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "allocator/os.h"
-#include "allocator/pageheap_internal.h"
+#include "allocator/os/os.h"
+#include "allocator/pages/pageheap_internal.h"
 #include "tests/support/pagetest.h"
 #include "tests/support/probe.h"
 

@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "allocator/malloc.h"
-#include "allocator/manual_internal.h"
+#include "allocator/malloc/malloc.h"
+#include "allocator/malloc/malloc_internal.h"
 #include "tests/support/deny.h"
 #include "tests/support/run.h"
 #include "tests/support/scale.h"

@@ -9,9 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "allocator/os.h"
-#include "allocator/scavenge.h"
-#include "allocator/uring.h"
+#include "allocator/os/os.h"
+#include "allocator/pages/scavenge.h"
+#include "allocator/os/uring.h"
 #include "tests/support/pagetest.h"
 
 #define N 120 /* spans of 1 MiB / 4 and less */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "allocator/cache.h"
+#include "allocator/objects/cache.h"
 #include "perf/counterset.h"
 #include "perf/topology.h"
 #include "workloads/session.h"

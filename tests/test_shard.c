@@ -1,4 +1,4 @@
-/* Lists of freed objects, apart by who gave them (manual_shard.c). */
+/* Lists of freed objects, apart by who gave them (depot_shard.c). */
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -6,9 +6,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "allocator/heap.h"
-#include "allocator/malloc.h"
-#include "allocator/manual_internal.h"
+#include "allocator/objects/heap.h"
+#include "allocator/malloc/malloc.h"
+#include "allocator/malloc/malloc_internal.h"
 #include "tests/support/run.h"
 #include "tests/support/scale.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "allocator/sizeclass.h"
+#include "allocator/objects/sizeclass.h"
 #include "tests/support/sizeclass_gen.h"
 
 /* NULL when the file cannot be read. */
@@ -21,12 +21,13 @@ static char *slurp(FILE *f)
 
 START_TEST(committed_file_is_what_the_generator_makes)
 {
-	FILE *have = fopen("allocator/sizeclass.c", "r"), *made = tmpfile();
+	FILE *have = fopen("allocator/objects/sizeclass.c", "r"), *made = tmpfile();
 	char *a, *b;
 
 	ck_assert_ptr_nonnull(made);
 	if (have == NULL) {
-		puts("allocator/sizeclass.c is not here (run from the root): only the compiled table is "
+		puts("allocator/objects/sizeclass.c is not here (run from the root): only the compiled table "
+		     "is "
 		     "checked");
 		return;
 	}
@@ -34,7 +35,7 @@ START_TEST(committed_file_is_what_the_generator_makes)
 	rewind(made);
 	a = slurp(have);
 	b = slurp(made);
-	ck_assert_msg(strcmp(a, b) == 0, "allocator/sizeclass.c is stale: run make gen-sizeclass");
+	ck_assert_msg(strcmp(a, b) == 0, "allocator/objects/sizeclass.c is stale: run make gen-sizeclass");
 	free(a);
 	free(b);
 	fclose(have);
@@ -87,7 +88,7 @@ START_TEST(reciprocal_is_exact_for_every_offset)
 }
 END_TEST
 
-/* What free() relies on: see struct sm_slot_test in allocator/manual_internal.h. */
+/* What free() relies on: see struct sm_slot_test in allocator/malloc/malloc_internal.h. */
 START_TEST(one_multiplication_tells_starts_from_everything_else)
 {
 	for (unsigned c = 1; c < sm__nclasses; c++) {

@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "allocator/os.h"
-#include "allocator/stack.h"
+#include "allocator/os/os.h"
+#include "allocator/pages/stack.h"
 #include "tests/support/pagetest.h"
 #include "tests/support/probe.h"
 

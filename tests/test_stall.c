@@ -101,24 +101,24 @@ START_TEST(the_kernel_tells)
 {
 	unsigned kept = 0;
 
-	sm__watch_init();
-	if (!sm__watch_on) {
-		ck_assert_int_eq(sm__watch_end(sm__watch_begin()), SM_KEPT_UNKNOWN);
+	sm__preempted_init();
+	if (!sm__preempted_on) {
+		ck_assert_int_eq(sm__preempted_end(sm__preempted_begin()), SM_KEPT_UNKNOWN);
 		return;
 	}
 	for (int i = 0; i < 20; i++) {
-		uint64_t w = sm__watch_begin();
+		uint64_t w = sm__preempted_begin();
 
 		nanosleep(&(struct timespec){0, 1000}, NULL);
-		ck_assert_int_eq(sm__watch_end(w), SM_KEPT_LOST);
+		ck_assert_int_eq(sm__preempted_end(w), SM_KEPT_LOST);
 	}
 	for (int i = 0; i < 100000 && kept == 0; i++) {
-		uint64_t w = sm__watch_begin();
+		uint64_t w = sm__preempted_begin();
 
-		kept += sm__watch_end(w) == SM_KEPT;
+		kept += sm__preempted_end(w) == SM_KEPT;
 	}
 	ck_assert_uint_eq(kept, 1);
-	ck_assert_int_eq(sm__watch_end(0), SM_KEPT_UNKNOWN);
+	ck_assert_int_eq(sm__preempted_end(0), SM_KEPT_UNKNOWN);
 }
 END_TEST
 

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "allocator/cache_cpu.h"
-#include "allocator/central.h"
-#include "allocator/heapstats.h"
-#include "allocator/malloc.h"
-#include "allocator/manual_internal.h"
-#include "allocator/os.h"
+#include "allocator/objects/cache_cpu.h"
+#include "allocator/objects/central.h"
+#include "allocator/stats/heapstats.h"
+#include "allocator/malloc/malloc.h"
+#include "allocator/malloc/malloc_internal.h"
+#include "allocator/os/os.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"
 

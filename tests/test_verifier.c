@@ -5,7 +5,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "allocator/markmap.h"
+#include "allocator/objects/markmap.h"
 #include "collector/gc_priv.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "allocator/atomic.h"
+#include "allocator/base/atomic.h"
 #include "perf/privilege.h"
 #include "workloads/counting_priv.h"
 #include "workloads/counting_uncore.h"

@@ -1,6 +1,6 @@
 /*
  * counting.h: the counters of a run. Each thread has its regions (perf/region.h), one for each phase that
- * the allocator and the collector announce (allocator/phase.h) and one for all that lies outside the
+ * the allocator and the collector announce (allocator/base/phase.h) and one for all that lies outside the
  * timed parts. All calls accept a NULL struct sm_counting, which counts nothing.
  *
  * A thread notices that a timed part began or ended when it next changes its phase at the outermost

@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include "allocator/phase.h"
+#include "allocator/base/phase.h"
 #include "perf/counterset.h"
 #include "perf/region.h"
 #include "workloads/counting.h"

@@ -8,7 +8,7 @@
 #ifndef SM_WORKLOADS_HISTOGRAM_H
 #define SM_WORKLOADS_HISTOGRAM_H
 
-#include "allocator/base.h"
+#include "allocator/base/base.h"
 
 #define SM_HISTOGRAM_SUB_BITS 6
 #define SM_HISTOGRAM_BUCKETS  ((64 - SM_HISTOGRAM_SUB_BITS + 1) << SM_HISTOGRAM_SUB_BITS)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "allocator/base.h"
+#include "allocator/base/base.h"
 #include "workloads/workload.h"
 
 unsigned sm_workload_nparams(const struct sm_workload *w)

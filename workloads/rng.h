@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "allocator/base.h"
+#include "allocator/base/base.h"
 
 struct sm_rng {
 	uint64_t s[4]; /* never all zero */

@@ -18,7 +18,7 @@ build() { # NUMBER PROGRAM
 	local n=$1 prog=$2 dir=$out/$1 files objs="" f
 	mkdir -p "$dir"
 	# Headers that mention it count for the files that include them.
-	files=$(grep -lE "SM_IS_MUTANT\($n\)" allocator/*.c collector/*.c 2>/dev/null || true)
+	files=$(grep -lE "SM_IS_MUTANT\($n\)" allocator/*/*.c collector/*.c 2>/dev/null || true)
 	if grep -qE "SM_IS_MUTANT\($n\)" collector/mark_internal.h 2>/dev/null; then
 		files="$files $(grep -l 'collector/mark_internal.h' collector/*.c)"
 	fi

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "allocator/central.h"
-#include "allocator/markmap.h"
+#include "allocator/objects/central.h"
+#include "allocator/objects/markmap.h"
 
 static void die(const char *what)
 {

@@ -5,7 +5,7 @@
 #ifndef SM_TESTS_SUPPORT_MARKSIM_H
 #define SM_TESTS_SUPPORT_MARKSIM_H
 
-#include "allocator/heap.h"
+#include "allocator/objects/heap.h"
 
 struct marksim {
 	struct sm_heap *heap;

@@ -2,9 +2,9 @@
 #ifndef SM_TESTS_SUPPORT_PAGETEST_H
 #define SM_TESTS_SUPPORT_PAGETEST_H
 
-#include "allocator/heap.h"
-#include "allocator/pageheap.h"
-#include "allocator/range.h"
+#include "allocator/objects/heap.h"
+#include "allocator/pages/pageheap.h"
+#include "allocator/pages/range.h"
 
 /* Zeroed, with small sizes: 1 GiB of range, arenas of 4 MiB, one node, this kind of page heap. Fill in the rest,
  * then call pagetest_create. */

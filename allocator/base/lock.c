@@ -1,0 +1,119 @@
+#include "allocator/base/lock.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SPINS	 100
+#define HELD_MAX 160 /* at a fork, every node's page heap and mark queue at once, and a few beside them */
+
+/* ---- waiting ----------------------------------------------------------------------------------------- */
+
+static void futex_wait(_Atomic(uint32_t) *word, uint32_t value)
+{
+	int saved = errno;
+
+	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+	errno = saved;
+}
+
+static __thread unsigned sleeps;
+
+unsigned sm__lock_sleeps(void)
+{
+	return sleeps;
+}
+
+static void sleep_on(struct sm_lock *l)
+{
+	sleeps++;
+	futex_wait(&l->word, 2);
+}
+
+/* Sections under these locks are tens of instructions, so a holder that runs is gone in a moment. */
+static bool spin(struct sm_lock *l)
+{
+	for (int i = 0; i < SPINS; i++) {
+		uint32_t free_word = 0;
+
+		if (sm_load_relaxed(&l->word) == 0 &&
+		    atomic_compare_exchange_weak_explicit(&l->word, &free_word, 1, memory_order_acquire,
+							  memory_order_relaxed))
+			return true;
+		sm_cpu_relax();
+	}
+	return false;
+}
+
+SM_COLD void sm__lock_wait(struct sm_lock *l)
+{
+	if (spin(l))
+		return;
+	/* From here on the word stays 2 while we hold it: others may sleep behind us, and we cannot know. */
+	while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire) != 0)
+		sleep_on(l);
+}
+
+SM_COLD void sm__lock_wake(struct sm_lock *l)
+{
+	int saved = errno;
+
+	/* The lock may be taken or even be gone by now: the address alone matters to the kernel, and a
+	 * wake-up too many is harmless. */
+	syscall(SYS_futex, &l->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	errno = saved;
+}
+
+/* ---- ranks ------------------------------------------------------------------------------------------- */
+
+static __thread const struct sm_lock *held[HELD_MAX];
+static __thread unsigned nheld, sealed;
+
+SM_COLD void sm__lock_note_try(const struct sm_lock *l)
+{
+	if (nheld == HELD_MAX)
+		sm__fatal(__FILE__, __LINE__, "a thread holds more than %d locks", HELD_MAX);
+	held[nheld++] = l;
+}
+
+SM_COLD void sm__lock_check_acquire(const struct sm_lock *l)
+{
+	for (unsigned i = 0; i < nheld; i++) {
+		const struct sm_lock *h = held[i];
+
+		if (h == l)
+			sm__fatal(__FILE__, __LINE__, "lock of rank %u taken twice by one thread", l->rank);
+		if (l->rank == SM_RANK_NONE || h->rank < l->rank || (h->rank == l->rank && h < l))
+			continue;
+		sm__fatal(__FILE__, __LINE__, "lock order: rank %u wanted while rank %u is held", l->rank,
+			  h->rank);
+	}
+	sm__lock_note_try(l);
+}
+
+SM_COLD void sm__lock_check_release(const struct sm_lock *l)
+{
+	unsigned i = nheld;
+
+	while (i > 0 && held[i - 1] != l)
+		i--;
+	if (i == 0 && sealed)
+		return;
+	if (i == 0)
+		sm__fatal(__FILE__, __LINE__, "lock of rank %u released by a thread that does not hold it",
+			  l->rank);
+	for (nheld--; i <= nheld; i++)
+		held[i - 1] = held[i];
+}
+
+SM_COLD void sm__lock_check_seal(void)
+{
+	nheld = 0;
+	sealed++;
+}
+
+SM_COLD void sm__lock_check_unseal(void)
+{
+	sealed--;
+}

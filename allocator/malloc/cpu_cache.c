@@ -1,0 +1,430 @@
+/*
+ * cpu_cache.c: freed objects wait in a cache of the CPU, not of the thread: with many threads on few CPUs
+ * there is little in caches. Stacks of pointers: rseq.h. How many there may be (cap): cpu_budget.c.
+ *
+ *     empty --refill: a batch from the depot or spans--> .. --push--> cap: full --after having been empty: grow
+ *        ^---------------------pop------------------------'             |
+ *                         cap / 2 stay <----overflow: the rest to the depot
+ *
+ * A CPU that has not been on a slow path for a while is emptied by one that is: CPUs that a program no
+ * longer runs on must not keep memory.
+ *
+ * The table of slabs has an entry for every number that the kernel may say, -1 and -2 (a thread that is not
+ * registered) included: `nothing`, where there is no slab, before the CPU's first slow path, and while somebody drains it.
+ */
+#include <errno.h>
+
+#include "allocator/objects/central.h"
+#include "allocator/malloc/malloc_internal.h"
+#include "allocator/pages/meta.h"
+#include "allocator/pages/pageheap_internal.h"
+
+#define IDLE_EVERY 512	/* slow paths of a CPU between two looks at another one */
+#define CPUS_EVER  8192 /* the most that a kernel is built for */
+
+_Static_assert(offsetof(struct sm_mcpu, slab) == 0, "sections find the array at the slab's start");
+_Static_assert(sizeof(struct sm_mcpu_stack) == sizeof(struct sm_rseq_stack) &&
+		       offsetof(struct sm_mcpu_stack, end) == offsetof(struct sm_rseq_stack, end),
+	       "a stack is what sections take it for");
+
+static void *no_slots[1];
+static struct sm_mcpu nothing = {.slab = {no_slots}}; /* never written */
+
+bool sm__mcpu_init(void)
+{
+	struct sm_manual *g = &sm__manual;
+	const char *why = NULL;
+	size_t entries;
+
+	if (!sm__rseq_usable(&why)) {
+		sm__ph_say("cache.mode=cpu needs restartable sequences: %s; caches are per thread", why);
+		return false;
+	}
+	sm_lock_init(&g->budget_lock, SM_RANK_BUDGET);
+	g->nslabs = sm__rseq_cpus();
+	entries = 2 + (g->nslabs < SM_MAX_CPUS ? g->nslabs : CPUS_EVER);
+	g->cpu_slabs = sm__meta_pages(g->heap, entries * sizeof(void *));
+	g->slabs = sm__meta_pages(g->heap, g->nslabs * sizeof(*g->slabs));
+	if (g->cpu_slabs == NULL || g->slabs == NULL)
+		return false;
+	for (size_t i = 0; i < entries; i++)
+		g->cpu_slabs[i] = &nothing;
+	g->cpu_slabs += 2;
+	return true;
+}
+
+static _Atomic(void *) *entry_of(unsigned cpu)
+{
+	return (_Atomic(void *) *)&sm__manual.cpu_slabs[cpu];
+}
+
+void sm__mcpu_fork_child(void)
+{
+	struct sm_manual *g = &sm__manual;
+
+	for (unsigned i = 0; i < g->nslabs; i++)
+		if (sm_load_relaxed(&g->slabs[i].ready))
+			sm_store_relaxed(entry_of(i), &g->slabs[i]);
+}
+
+bool sm__mcpu_make_locked(unsigned cpu)
+{
+	struct sm_mcpu *m = &sm__manual.slabs[cpu];
+	uint32_t n = 0;
+
+	for (unsigned cls = 0; cls < sm__nclasses; cls++) {
+		m->stack[cls].begin = n;
+		sm_store_relaxed(&m->stack[cls].word, n);
+		sm_store_relaxed(&m->stack[cls].end, n);
+		n += m->cls[cls].most + 1;
+	}
+	SM_CHECK(n <= SM_RSEQ_TOP_MASK);
+	m->slab.slots = sm__meta_pages(sm__manual.heap, n * sizeof(void *));
+	if (m->slab.slots == NULL)
+		return false;
+	/* Release: sections that find the slab find its stacks. */
+	sm_store_release(entry_of(cpu), m);
+	return true;
+}
+
+static uint32_t length_of(const struct sm_mcpu_stack *k)
+{
+	return (uint32_t)(sm_load_relaxed(&k->word) & SM_RSEQ_TOP_MASK) - k->begin;
+}
+
+size_t sm__mcpu_held(unsigned cpu, unsigned cls)
+{
+	return (size_t)length_of(&sm__manual.slabs[cpu].stack[cls]) * sm__sizeclasses[cls].slot_bytes;
+}
+
+uint64_t sm__mcpu_pops(unsigned cpu, unsigned cls)
+{
+	const struct sm_mcpu *m = &sm__manual.slabs[cpu];
+	uint64_t pops = sm_load_relaxed(&m->stack[cls].word) >> SM_RSEQ_TOP_BITS;
+	uint64_t moved = sm_load_relaxed(&m->cls[cls].moved);
+
+	return pops > moved ? pops - moved : 0;
+}
+
+#if SM_HAVE_RSEQ
+
+static size_t stack_at(size_t cls)
+{
+	return offsetof(struct sm_mcpu, stack) + cls * sizeof(struct sm_mcpu_stack);
+}
+
+/*
+ * An object passes from the thread that pushes it to the one that pops it. On one CPU that needs no order, and on
+ * another (drained) membarrier is one; but ThreadSanitizer sees neither the sections nor it, so it is told.
+ */
+#if SM_TSAN
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+#define PASSED_ON(p) __tsan_release(p)
+#define TAKEN(p)     __tsan_acquire(p)
+#else
+#define PASSED_ON(p) ((void)0)
+#define TAKEN(p)     ((void)0)
+#endif
+
+SM_INLINE bool push(size_t cls, void *p)
+{
+	PASSED_ON(p);
+	return sm__rseq_push(sm__manual.cpu_slabs, stack_at(cls), p);
+}
+
+SM_INLINE struct sm_freed *pop(size_t cls)
+{
+	struct sm_freed *p = sm__rseq_pop(sm__manual.cpu_slabs, stack_at(cls));
+
+	if (SM_TSAN && p != NULL)
+		TAKEN(p);
+	return p;
+}
+
+/* The slab of the CPU that we are on, roughly: the thread may move. */
+static unsigned this_cpu(void)
+{
+	uint32_t cpu = sm__rseq_cpu();
+
+	return cpu < sm__manual.nslabs ? cpu : 0;
+}
+
+/* n objects become this CPU's; those that have no room go to the depot. Returns how many of these were another
+ * node's. */
+static unsigned put_list(unsigned cls, struct sm_freed *list, unsigned n)
+{
+	while (n > 0) {
+		/* Before it is pushed: another thread may have it then. */
+		struct sm_freed *next = list->next;
+
+		if (!push(cls, list))
+			return sm__manual_give_list(cls, list, n);
+		list = next;
+		n--;
+	}
+	return 0;
+}
+
+/* The same for the slots of a window, the last ones first. They are not touched. */
+static void put_window(unsigned cls, char *cur, char *end)
+{
+	size_t slot = sm__sizeclasses[cls].slot_bytes;
+
+	while (cur != end && push(cls, end - slot))
+		end -= slot;
+	if (cur != end)
+		sm__manual_give_window(cls, cur, end);
+}
+
+/* n objects of this CPU, or what it has, go to the depot. */
+static void give_away(struct sm_mcpu *m, unsigned cls, unsigned n)
+{
+	struct sm_freed *list = NULL, *p;
+	unsigned got = 0, remote;
+
+	while (got < n && (p = pop(cls)) != NULL) {
+		p->next = list;
+		p->key = sm__manual_key(p); /* slots of windows have none */
+		list = p;
+		got++;
+	}
+	if (got == 0)
+		return;
+	sm_fetch_add_relaxed(&m->cls[cls].moved, got);
+	remote = sm__manual_give_list(cls, list, got);
+	if (SM_UNLIKELY(remote != 0))
+		sm_fetch_add_relaxed(&m->cls[cls].remote, remote);
+}
+
+/* ---- slow paths ------------------------------------------------------------------------------------ */
+
+/* Has `cpu` been quiet since the last look? Then what it holds goes back. */
+static void look_for_idle(unsigned cpu)
+{
+	struct sm_mcpu *m = &sm__manual.slabs[cpu];
+	uint32_t slow = sm_load_relaxed(&m->slow);
+
+	if (slow == sm_load_relaxed(&m->seen))
+		sm__mcpu_drain(cpu);
+	else
+		sm_store_relaxed(&m->seen, slow);
+}
+
+/* Budget was taken away from this CPU: stacks that are longer than they may be now give the rest away. */
+static SM_COLD void trim_lists(struct sm_mcpu *m)
+{
+	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
+		uint32_t cap = sm_load_relaxed(&m->cap[cls]), n = length_of(&m->stack[cls]);
+
+		if (n > cap)
+			give_away(m, cls, n - cap);
+	}
+}
+
+static void trim_if_over(struct sm_mcpu *m)
+{
+	if (SM_UNLIKELY(sm_load_relaxed(&m->over)) && sm_exchange_acqrel(&m->over, false))
+		trim_lists(m);
+}
+
+/* Counts a slow path on this CPU; every so often looks around. */
+static struct sm_mcpu *enter_slow(unsigned cpu)
+{
+	struct sm_manual *g = &sm__manual;
+	struct sm_mcpu *m = &g->slabs[cpu];
+	uint32_t n = sm_fetch_add_relaxed(&m->slow, 1) + 1;
+
+	if (SM_UNLIKELY(!sm_load_acquire(&m->ready)))
+		sm__mbudget_prepare(cpu);
+	if (SM_UNLIKELY(!sm_load_acquire(&m->ready)))
+		return m; /* no memory for its stacks: it has no room for anything */
+	trim_if_over(m);
+	if (n % IDLE_EVERY == 0 && g->nslabs > 1) {
+		/* Every other CPU in turn. */
+		uint32_t other = (cpu + 1 + n / IDLE_EVERY % (g->nslabs - 1)) % g->nslabs;
+
+		if (other != cpu && sm_load_relaxed(&g->slabs[other].slow) != 0)
+			look_for_idle(other);
+	}
+	return m;
+}
+
+static unsigned grow(unsigned cpu, unsigned cls, unsigned want)
+{
+	int idle;
+	unsigned got = sm__mbudget_grow(cpu, cls, want, &idle);
+
+	if (SM_UNLIKELY(idle >= 0) && sm__mcpu_drain((unsigned)idle) == 0 && got == 0)
+		got = sm__mbudget_grow(cpu, cls, want, &idle);
+	/* Room that was taken from our own classes for it. */
+	trim_if_over(&sm__manual.slabs[cpu]);
+	return got;
+}
+
+/* What a list may have at least once it is used, as far as the budget goes: two batches. */
+static unsigned grow_to_two_batches(struct sm_mcpu *m, unsigned cpu, unsigned cls)
+{
+	uint32_t cap = sm_load_relaxed(&m->cap[cls]), two = 2 * m->cls[cls].batch;
+
+	return cap < two ? cap + grow(cpu, cls, two - cap) : cap;
+}
+
+static void *take_batch(unsigned cpu, unsigned cls)
+{
+	struct sm_mcpu *m = enter_slow(cpu);
+	struct sm_mcpu_class *k = &m->cls[cls];
+	unsigned cap = grow_to_two_batches(m, cpu, cls), n = k->batch < cap ? k->batch : cap + !cap, remote;
+	struct sm_mwant want = {.window = n, .list = n, .spans = k->spans, .alone = n < k->batch};
+	struct sm_mtake got;
+	void *p;
+
+	sm_fetch_add_relaxed(&k->refills, 1);
+	sm_store_relaxed(&k->dry, true);
+	if (!sm__manual_take(cls, &want, &got))
+		return NULL;
+	remote = got.remote ? got.n : 0;
+	if (got.list != NULL) {
+		p = got.list;
+		remote += put_list(cls, got.list->next, got.n - 1);
+	} else {
+		p = got.cur;
+		put_window(cls, got.cur + sm__sizeclasses[cls].slot_bytes, got.end);
+	}
+	if (SM_UNLIKELY(remote != 0))
+		sm_fetch_add_relaxed(&k->remote, remote);
+	if (SM_UNLIKELY(got.stolen))
+		sm_fetch_add_relaxed(&k->steals, 1);
+	return p;
+}
+
+static SM_NOINLINE void *refill(size_t size, size_t cls)
+{
+	unsigned cpu;
+	struct sm_freed *p;
+
+	if (cls == 0)
+		return sm__malloc_slow(size);
+	cpu = this_cpu();
+	sm_phase_enter(SM_PHASE_REFILL);
+	if (SM_LIKELY(sm_load_acquire(&sm__manual.slabs[cpu].ready)) || enter_slow(cpu)->ready)
+		p = take_batch(cpu, (unsigned)cls);
+	else
+		p = sm__manual_take_one((unsigned)cls);
+	sm_phase_leave(SM_PHASE_REFILL);
+	if (p == NULL)
+		errno = ENOMEM;
+	else
+		p->key = 0;
+	return p;
+}
+
+void *sm__mcpu_malloc(size_t size, size_t cls)
+{
+	struct sm_freed *p = pop(cls);
+
+	if (SM_UNLIKELY(p == NULL))
+		return refill(size, cls);
+	p->key = 0;
+	return p;
+}
+
+/* The stack is full (or the CPU's cache is away): it grows, or half of it makes room. */
+static SM_NOINLINE void overflow(struct sm_freed *p, unsigned cls)
+{
+	int saved = errno; /* of free's caller */
+	unsigned cpu = this_cpu(), more = 0, cap;
+	struct sm_mcpu *m = enter_slow(cpu);
+	struct sm_mcpu_class *k = &m->cls[cls];
+
+	sm_fetch_add_relaxed(&k->overflows, 1);
+	cap = grow_to_two_batches(m, cpu, cls);
+	if (sm_load_relaxed(&k->dry) && sm_exchange_acqrel(&k->dry, false))
+		more = grow(cpu, cls, k->batch);
+	/* Did it only grow to begin with? Then there is room without more. */
+	if (more == 0 && length_of(&m->stack[cls]) >= cap)
+		give_away(m, cls, cap - cap / 2);
+	if (!push(cls, p)) {
+		p->next = NULL;
+		sm__manual_drain(cls, p);
+	}
+	errno = saved;
+}
+
+void sm__mcpu_free(void *ptr, size_t cls)
+{
+	struct sm_freed *p = ptr;
+
+	p->key = sm__manual_key(p);
+	if (SM_UNLIKELY(!push(cls, p)))
+		overflow(p, (unsigned)cls);
+}
+
+/* Nobody else is at it. The word first: what is lost in a fork amid this stays allocated in the child. */
+static void drain_stack(struct sm_mcpu *m, unsigned cls)
+{
+	struct sm_mcpu_stack *k = &m->stack[cls];
+	uint32_t n = length_of(k);
+	struct sm_freed *list = NULL;
+
+	sm_store_relaxed(&k->word, sm_load_relaxed(&k->word) - n);
+	for (uint32_t i = k->begin + 1; i <= k->begin + n; i++) {
+		struct sm_freed *p = m->slab.slots[i];
+
+		TAKEN(p);
+		p->next = list;
+		list = p;
+	}
+	sm__manual_drain(cls, list);
+}
+
+int sm__mcpu_drain(unsigned cpu)
+{
+	struct sm_mcpu *m = &sm__manual.slabs[cpu];
+	int err;
+
+	if (!sm_load_acquire(&m->ready))
+		return 0;
+	if (sm_exchange_acqrel(entry_of(cpu), &nothing) == &nothing)
+		return -EBUSY; /* somebody else is at it */
+	/* After it, every section on that CPU has seen `nothing` or has committed; both before what follows. */
+	err = sm__rseq_fence(cpu);
+	if (err == 0) {
+		for (unsigned cls = 1; cls < sm__nclasses; cls++)
+			drain_stack(m, cls);
+		sm__mbudget_drained(cpu);
+		sm_fetch_add_relaxed(&m->drains, 1);
+	}
+	sm_store_release(entry_of(cpu), m);
+	return err;
+}
+
+#else
+
+void *sm__mcpu_malloc(size_t size, size_t cls)
+{
+	return cls ? sm__manual_take_one((unsigned)cls) : sm__malloc_slow(size);
+}
+
+void sm__mcpu_free(void *p, size_t cls)
+{
+	int saved = errno;
+
+	((struct sm_freed *)p)->next = NULL;
+	sm__manual_drain((unsigned)cls, p);
+	errno = saved;
+}
+
+int sm__mcpu_drain(unsigned cpu)
+{
+	(void)cpu;
+	return -ENOSYS;
+}
+
+#endif
+
+void sm__mcpu_drain_all(void)
+{
+	for (unsigned cpu = 0; cpu < sm__manual.nslabs; cpu++)
+		(void)sm__mcpu_drain(cpu);
+}

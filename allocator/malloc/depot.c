@@ -1,0 +1,423 @@
+/*
+ * depot.c: what is central of the manual heap: by node and class, lists of freed objects (the depot), the
+ * spans with room, and the way back to them.
+ *
+ * Locks. The lock of a depot guards everything central of its class on its node: the lists, the list of partial
+ * spans, and the alloc bits and counts of every span of the class there. A thread takes it once for a list of objects
+ * or a window, never for an object. One at a time.
+ *
+ * Nodes. A refill looks at the node that the policy says (numa=local: where the thread runs), then asks for fresh
+ * memory there, then at the other nodes' lists, the nearest first. A full list is sorted by the nodes its objects lie
+ * on and each part goes home, so a depot holds memory of its own node alone.
+ */
+#include <errno.h>
+#include <sched.h>
+
+#include "allocator/objects/central.h"
+#include "allocator/malloc/malloc_internal.h"
+
+#define LONG_RUN 16 /* free slots in a row that are worth a window rather than a list */
+
+/* ---- nodes ----------------------------------------------------------------------------------------- */
+
+unsigned sm__manual_here(void)
+{
+	const struct sm_manual *g = &sm__manual;
+	int cpu = g->nnodes > 1 ? sched_getcpu() : -1;
+	unsigned node = 0;
+
+	/* Atomic for the sake of tests that move CPUs between nodes. */
+	if (cpu >= 0 && cpu < SM_MAX_CPUS)
+		node = __atomic_load_n(&g->heap->config.cpu_node[cpu], __ATOMIC_RELAXED);
+	return node < g->nnodes ? node : 0;
+}
+
+static unsigned node_of(const void *p)
+{
+	const struct sm_range *r = &sm__manual.heap->range;
+	size_t node = ((uintptr_t)p - r->base) >> r->node_shift;
+
+	if (SM_UNLIKELY(node >= sm__manual.nnodes))
+		sm__fatal(__FILE__, __LINE__, "a free list is damaged at %p: written after free?", p);
+	return (unsigned)node;
+}
+
+static struct sm_span_list *partial_of(unsigned node, unsigned cls)
+{
+	struct sm_manual *g = &sm__manual;
+
+	return &sm__central_of(g->heap, node, g->bin[cls])->partial[0];
+}
+
+static uint64_t word_of(const struct sm_freed *first, uint64_t length)
+{
+	return (uintptr_t)first | length << SM_RSEQ_TAG_SHIFT;
+}
+
+/* ---- spans of a class, under the depot's lock ------------------------------------------------------ */
+
+static char *slot_address(const struct sm_span *s, unsigned slot)
+{
+	return (char *)sm_span_base(&sm__manual.heap->range, s) + (size_t)slot * s->slot_bytes;
+}
+
+/* A run of s is handed out. */
+static void take_run_locked(struct sm_span *s, unsigned cls, unsigned first, unsigned n)
+{
+	sm__span_set_run(s, first, n);
+	s->scan_from = (uint16_t)(first + n);
+	if (s->nalloc == s->nslots)
+		sm__list_remove(sm__manual.heap, partial_of(s->node, cls), s);
+}
+
+static struct sm_freed *link_objects(struct sm_span *s, unsigned first, unsigned n, struct sm_freed **tail)
+{
+	struct sm_freed *head = NULL, **at = &head;
+
+	for (unsigned i = first; i < first + n; i++) {
+		struct sm_freed *p = (struct sm_freed *)slot_address(s, i);
+
+		p->key = sm__manual_key(p);
+		*at = p;
+		at = &p->next;
+		*tail = p;
+	}
+	*at = NULL;
+	return head;
+}
+
+static struct sm_span *first_partial(unsigned node, unsigned cls)
+{
+	struct sm_span_list *l = partial_of(node, cls);
+
+	return l->first ? &sm__manual.spans[l->first] : NULL;
+}
+
+/* Free slots of partial spans, as a list in address order. Returns how many. */
+static unsigned gather_locked(unsigned node, unsigned cls, const struct sm_mwant *want,
+			      struct sm_freed **list)
+{
+	struct sm_freed **at = list;
+	unsigned got = 0;
+
+	for (unsigned spans = 0; spans < want->spans && got < want->list;) {
+		struct sm_span *s = first_partial(node, cls);
+		struct sm_freed *tail = NULL;
+		unsigned first = 0, n;
+
+		if (s == NULL)
+			break;
+		n = sm__span_find_run(s, s->scan_from, want->list - got, &first);
+		SM_CHECK(n != 0);
+		*at = link_objects(s, first, n, &tail);
+		at = &tail->next;
+		take_run_locked(s, cls, first, n);
+		got += n;
+		/* A span is used up before the next one is touched. */
+		spans += s->nalloc == s->nslots;
+	}
+	*at = NULL;
+	return got;
+}
+
+static void set_window(struct sm_mtake *got, struct sm_span *s, unsigned first, unsigned n)
+{
+	got->cur = slot_address(s, first);
+	got->end = got->cur + (size_t)n * s->slot_bytes;
+	got->n = n;
+}
+
+/* The first partial span's next run becomes a window, if it is long. */
+static bool long_run_locked(unsigned node, unsigned cls, unsigned want, struct sm_mtake *got)
+{
+	struct sm_span *s = want ? first_partial(node, cls) : NULL;
+	unsigned first = 0, n;
+
+	if (s == NULL)
+		return false;
+	n = sm__span_find_run(s, s->scan_from, want, &first);
+	if (n < LONG_RUN && n < want && n + s->nalloc < s->nslots)
+		return false;
+	take_run_locked(s, cls, first, n);
+	set_window(got, s, first, n);
+	return true;
+}
+
+/* ---- taking ---------------------------------------------------------------------------------------- */
+
+static bool take_word(uint64_t word, struct sm_mtake *got)
+{
+	got->list = (struct sm_freed *)(word & SM_RSEQ_PTR_MASK);
+	got->n = (unsigned)(word >> SM_RSEQ_TAG_SHIFT);
+	return got->n != 0;
+}
+
+/* When there is no memory: lists that other threads would have wanted back. */
+static bool take_any(unsigned node, unsigned cls, const struct sm_mwant *want, struct sm_mtake *got)
+{
+	return !want->alone && take_word(sm__shard_steal(node, cls, true), got);
+}
+
+static bool take_listed(unsigned node, unsigned cls, const struct sm_mwant *want, struct sm_mtake *got)
+{
+	struct sm_depot *d = sm__depot_of(node, cls);
+
+	if (!want->alone &&
+	    (take_word(sm__shard_take(node, cls), got) || take_word(sm__shard_steal(node, cls, false), got)))
+		return true;
+	sm_lock_acquire(&d->lock);
+	if (!long_run_locked(node, cls, want->window, got))
+		got->n = gather_locked(node, cls, want, &got->list);
+	sm_lock_release(&d->lock);
+	return got->n != 0;
+}
+
+/*
+ * A span from the page heap, its first n slots handed out (so that it is never on a list while it is
+ * empty). NULL: no memory. It becomes a manual one under the lock that puts it on its list: a process forked
+ * before that has a span of another use, not one that is on no list.
+ */
+static struct sm_span *fresh_span(unsigned node, unsigned cls, unsigned n)
+{
+	struct sm_manual *g = &sm__manual;
+	struct sm_span *s = sm__pageheap_alloc_on(g->heap, node, sm__sizeclasses[cls].nunits);
+	struct sm_depot *d;
+
+	if (s == NULL)
+		return NULL;
+	if (!sm__munits_prepare(s) || sm__span_init_small(g->heap, s, g->bin[cls]) != 0) {
+		sm__pageheap_free(g->heap, s);
+		return NULL;
+	}
+	sm__span_set_run(s, 0, n);
+	s->scan_from = (uint16_t)n;
+	d = sm__depot_of(s->node, cls);
+	sm_lock_acquire(&d->lock);
+	sm_store_release(&s->state, SM_SPAN_MANUAL);
+	sm__munits_set_locked(s, cls);
+	sm_fetch_add_relaxed(&d->spans, 1);
+	d->fresh++;
+	if (s->nalloc < s->nslots)
+		sm__list_push(g->heap, partial_of(s->node, cls), s);
+	sm_lock_release(&d->lock);
+	return s;
+}
+
+static bool take_fresh(unsigned node, unsigned cls, const struct sm_mwant *want, struct sm_mtake *got)
+{
+	unsigned n = want->window ? want->window : want->list, most = sm__sizeclasses[cls].nslots;
+	struct sm_freed *tail;
+	struct sm_span *s;
+
+	n = n < most ? n : most;
+	s = fresh_span(node, cls, n);
+	if (s == NULL)
+		return false;
+	if (want->window)
+		set_window(got, s, 0, n);
+	else
+		got->list = link_objects(s, 0, n, &tail);
+	got->n = n;
+	return true;
+}
+
+bool sm__manual_take(unsigned cls, const struct sm_mwant *want, struct sm_mtake *got)
+{
+	struct sm_manual *g = &sm__manual;
+	unsigned home, node;
+
+	*got = (struct sm_mtake){.list = NULL};
+	if (SM_LIKELY(g->nnodes == 1))
+		return take_listed(0, cls, want, got) || take_fresh(0, cls, want, got) ||
+		       take_any(0, cls, want, got);
+	home = sm__manual_here();
+	node = sm__pageheap_prefer(g->heap, home);
+	if (!take_listed(node, cls, want, got) && !take_fresh(node, cls, want, got))
+		for (unsigned i = 1; i < g->nnodes && !got->stolen; i++)
+			got->stolen = take_listed(sm__pageheap_nearest(g->heap, node, i), cls, want, got);
+	for (unsigned i = 0; i < g->nnodes && got->n == 0; i++)
+		got->stolen = take_any(sm__pageheap_nearest(g->heap, node, i), cls, want, got) && i > 0;
+	if (got->n == 0)
+		return false;
+	got->remote = node_of(got->cur ? (void *)got->cur : (void *)got->list) != home;
+	return true;
+}
+
+void *sm__manual_take_one(unsigned cls)
+{
+	const struct sm_mwant one = {.list = 1, .spans = 1, .alone = true};
+	struct sm_mtake got;
+
+	if (!sm__manual_take(cls, &one, &got))
+		return NULL;
+	got.list->key = 0;
+	return got.list;
+}
+
+/* ---- the way back to spans ------------------------------------------------------------------------- */
+
+/* s is empty and leaves its list. */
+static void unlist_locked(struct sm_depot *d, struct sm_span *s)
+{
+	sm__list_remove(sm__manual.heap, partial_of(s->node, s->cls), s);
+	sm_fetch_sub_relaxed(&d->spans, 1);
+}
+
+/*
+ * Releases the lock. Empty spans on their way to the page heap are of no kind before it: a process forked in between
+ * has them so, not as manual ones on no list.
+ */
+static void leave(struct sm_depot *d, struct sm_span *dead)
+{
+	for (; dead != NULL; dead = dead->next ? &sm__manual.spans[dead->next] : NULL) {
+		sm__munits_set_locked(dead, 0);
+		sm_store_release(&dead->state, SM_SPAN_OTHER);
+	}
+	sm_lock_release(&d->lock);
+}
+
+/*
+ * Clears p's alloc bit. An empty span leaves its list and goes on `dead`, linked by next.
+ */
+static void give_slot_locked(struct sm_depot *d, unsigned cls, const void *p, struct sm_span **dead)
+{
+	struct sm_manual *g = &sm__manual;
+	struct sm_span *s = sm_span_of(&g->heap->range, (uintptr_t)p);
+	unsigned slot = sm_span_slot(&g->heap->range, s, (uintptr_t)p);
+	uint64_t bit = UINT64_C(1) << (slot % 64), word;
+
+	if (sm_load_relaxed(&s->state) != SM_SPAN_MANUAL || s->cls != cls)
+		sm__fatal(__FILE__, __LINE__, "free list of class %u is damaged at %p: written after free?",
+			  cls, p);
+	word = sm_load_relaxed(&s->alloc[slot / 64]);
+	if (!(word & bit))
+		sm__fatal(__FILE__, __LINE__, "free: %p (%u bytes) was freed twice", p, s->slot_bytes);
+	sm_store_relaxed(&s->alloc[slot / 64], word & ~bit);
+	if (slot < s->scan_from)
+		s->scan_from = (uint16_t)slot;
+	if (s->nalloc == s->nslots)
+		sm__list_push(g->heap, partial_of(s->node, cls), s);
+	if (--s->nalloc == 0) {
+		unlist_locked(d, s);
+		s->next = *dead ? sm_span_unit(&g->heap->range, *dead) : 0;
+		*dead = s;
+	}
+}
+
+static void release_dead(struct sm_span *dead)
+{
+	struct sm_manual *g = &sm__manual;
+
+	while (dead != NULL) {
+		struct sm_span *s = dead;
+		size_t bytes = sm_span_bytes(s);
+
+		dead = s->next ? &g->spans[s->next] : NULL;
+		s->next = 0;
+		sm__span_release(g->heap, s);
+		sm__manual_returned(bytes);
+	}
+}
+
+void sm__manual_drain(unsigned cls, struct sm_freed *list)
+{
+	struct sm_depot *d = NULL;
+	struct sm_span *dead = NULL;
+	struct sm_freed *next;
+
+	for (; list != NULL; list = next) {
+		struct sm_depot *home = sm__depot_of(node_of(list), cls);
+
+		if (home != d) {
+			if (d != NULL)
+				leave(d, dead);
+			d = home;
+			sm_lock_acquire(&d->lock);
+		}
+		next = list->next;
+		give_slot_locked(d, cls, list, &dead);
+		d->drained++;
+	}
+	if (d != NULL)
+		leave(d, dead);
+	release_dead(dead);
+}
+
+void sm__manual_give_window(unsigned cls, char *cur, char *end)
+{
+	struct sm_manual *g = &sm__manual;
+	struct sm_span *s = sm_span_of(&g->heap->range, (uintptr_t)cur), *dead = NULL;
+	struct sm_depot *d = sm__depot_of(s->node, cls);
+	unsigned first = sm_span_slot(&g->heap->range, s, (uintptr_t)cur);
+	bool was_full;
+
+	sm_lock_acquire(&d->lock);
+	was_full = s->nalloc == s->nslots;
+	sm__span_clear_run(s, first, (unsigned)((size_t)(end - cur) / s->slot_bytes));
+	if (was_full)
+		sm__list_push(g->heap, partial_of(s->node, cls), s);
+	if (s->nalloc == 0) {
+		unlist_locked(d, s);
+		dead = s;
+	}
+	leave(d, dead);
+	release_dead(dead);
+}
+
+/* ---- the depot ------------------------------------------------------------------------------------- */
+
+static void give_here(unsigned node, unsigned cls, struct sm_freed *list, unsigned n)
+{
+	if (!sm__shard_give(node, cls, word_of(list, n)))
+		sm__manual_drain(cls, list);
+}
+
+/* Each part goes to its node, if it is long enough to be worth a place there. */
+static unsigned give_sorted(unsigned cls, struct sm_freed *list)
+{
+	struct {
+		struct sm_freed *first;
+		unsigned n;
+	} by[SM_MAX_NODES] = {{.n = 0}};
+	unsigned home = sm__manual_here(), remote = 0;
+	struct sm_freed *next;
+
+	for (; list != NULL; list = next) {
+		unsigned node = node_of(list);
+
+		next = list->next;
+		list->next = by[node].first;
+		by[node].first = list;
+		by[node].n++;
+		remote += node != home;
+	}
+	for (unsigned node = 0; node < sm__manual.nnodes; node++)
+		if (by[node].n > sm__manual.list[cls] / 4)
+			give_here(node, cls, by[node].first, by[node].n);
+		else
+			sm__manual_drain(cls, by[node].first);
+	return remote;
+}
+
+unsigned sm__manual_give_list(unsigned cls, struct sm_freed *list, unsigned n)
+{
+	if (SM_UNLIKELY(sm__manual.nnodes > 1))
+		return give_sorted(cls, list);
+	give_here(0, cls, list, n);
+	return 0;
+}
+
+static void drain_depot(unsigned node, unsigned cls)
+{
+	uint64_t word;
+
+	while ((word = sm__shard_steal(node, cls, true)) != 0)
+		sm__manual_drain(cls, (struct sm_freed *)(word & SM_RSEQ_PTR_MASK));
+}
+
+void sm__manual_drain_depots(void)
+{
+	for (unsigned node = 0; node < sm__manual.nnodes; node++)
+		for (unsigned cls = 1; cls < sm__nclasses; cls++)
+			drain_depot(node, cls);
+}

@@ -1,0 +1,227 @@
+/* malloc.c: malloc and free, the paths behind their fast ones, large objects, and what a bad address is. */
+#include "allocator/malloc/malloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "allocator/objects/central.h"
+#include "allocator/malloc/malloc_internal.h"
+
+/* ---- what is it? ----------------------------------------------------------------------------------- */
+
+static SM_COLD _Noreturn void refuse(const void *p, const char *verb)
+{
+	struct sm_manual *g = &sm__manual;
+	uintptr_t off = (uintptr_t)p - g->base, start;
+	const struct sm_span *s;
+	unsigned slot;
+
+	if (g->heap == NULL || off >= g->bytes)
+		sm__fatal(__FILE__, __LINE__, "%s: %p is not from this heap", verb, p);
+	s = sm_span_of(&g->heap->range, (uintptr_t)p);
+	start = sm_span_base(&g->heap->range, s);
+	switch (sm_load_acquire(&s->state)) {
+	case SM_SPAN_FREE:
+		sm__fatal(__FILE__, __LINE__, "%s: %p lies in free memory: freed already, or never allocated",
+			  verb, p);
+	case SM_SPAN_MANUAL_LARGE:
+		sm__fatal(__FILE__, __LINE__, "%s: %p is %zu bytes inside the %zu-byte object at %p", verb, p,
+			  (size_t)((uintptr_t)p - start), sm_span_bytes(s), (void *)start);
+	case SM_SPAN_MANUAL: break;
+	default:
+		if (s->flags & SM_SPANF_BURIED)
+			sm__fatal(__FILE__, __LINE__,
+				  "%s: %p is in the object at %p, which was freed already", verb, p,
+				  (void *)start);
+		sm__fatal(__FILE__, __LINE__, "%s: %p lies in memory of another use (state %d)", verb, p,
+			  sm_load_relaxed(&s->state));
+	}
+	slot = sm_span_slot(&g->heap->range, s, (uintptr_t)p);
+	start += (size_t)slot * s->slot_bytes;
+	if (slot >= s->nslots)
+		sm__fatal(__FILE__, __LINE__, "%s: %p lies behind the last object of its span", verb, p);
+	if ((uintptr_t)p != start)
+		sm__fatal(__FILE__, __LINE__, "%s: %p is %zu bytes inside the %u-byte object at %p", verb, p,
+			  (size_t)((uintptr_t)p - start), s->slot_bytes, (void *)start);
+	sm__fatal(__FILE__, __LINE__, "%s: %p (%u bytes) is free already: freed twice", verb, p,
+		  s->slot_bytes);
+}
+
+static bool is_slot_start(const struct sm_span *s, uintptr_t p)
+{
+	const struct sm_range *r = &sm__manual.heap->range;
+	unsigned slot = sm_span_slot(r, s, p);
+
+	return slot < s->nslots && p - sm_span_base(r, s) == (uintptr_t)slot * s->slot_bytes;
+}
+
+struct sm_span *sm__manual_span(const void *p, const char *verb)
+{
+	struct sm_manual *g = &sm__manual;
+	struct sm_span *s;
+	uint8_t state;
+
+	if ((uintptr_t)p - g->base >= g->bytes)
+		refuse(p, verb);
+	s = sm_span_of(&g->heap->range, (uintptr_t)p);
+	state = sm_load_acquire(&s->state);
+	if (state == SM_SPAN_MANUAL_LARGE && (uintptr_t)p == sm_span_base(&g->heap->range, s))
+		return s;
+	if (state != SM_SPAN_MANUAL || !is_slot_start(s, (uintptr_t)p) ||
+	    ((const struct sm_freed *)p)->key == sm__manual_key(p))
+		refuse(p, verb);
+	return s;
+}
+
+/* ---- large ----------------------------------------------------------------------------------------- */
+
+void *sm__manual_large(size_t size, size_t align)
+{
+	struct sm_manual *g = &sm__manual;
+	struct sm_span *s;
+	size_t nunits;
+
+	if (size > g->bytes || align > g->bytes / 2) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	nunits = sm_align_up(size ? size : 1, SM_UNIT) >> SM_UNIT_SHIFT;
+	if (align > SM_UNIT)
+		s = sm__pageheap_alloc_aligned(g->heap, sm__manual_here(), nunits, align >> SM_UNIT_SHIFT);
+	else
+		s = sm__pageheap_alloc(g->heap, sm__manual_here(), nunits);
+	if (s == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	s->nslots = 1;
+	s->nalloc = 1;
+	sm_fetch_add_relaxed(&g->large_objects, 1);
+	sm_fetch_add_relaxed(&g->large_bytes, sm_span_bytes(s));
+	sm_store_release(&s->state, SM_SPAN_MANUAL_LARGE);
+	return (void *)sm_span_base(&g->heap->range, s);
+}
+
+static void free_large(struct sm_span *s, const void *p)
+{
+	struct sm_manual *g = &sm__manual;
+	uint8_t state = SM_SPAN_MANUAL_LARGE;
+	size_t bytes;
+
+	/* Of two threads that free it, one is told. */
+	if (!sm_cas_acqrel(&s->state, &state, SM_SPAN_OTHER))
+		refuse(p, "free");
+	sm_fetch_sub_relaxed(&g->large_objects, 1);
+	sm_fetch_sub_relaxed(&g->large_bytes, sm_span_bytes(s));
+	if (SM_UNLIKELY(g->heap->config.page_per_object) && sm__span_bury(g->heap, s))
+		return;
+	bytes = sm_span_bytes(s);
+	sm__pageheap_free(g->heap, s);
+	sm__manual_returned(bytes);
+}
+
+/* ---- behind the fast paths ------------------------------------------------------------------------- */
+
+/* An object of the class from the cache behind the list, whichever kind this process has. */
+static void *from_cache(unsigned cls)
+{
+	struct sm_mcache *c;
+	void *p;
+
+	if (sm__manual.percpu)
+		return sm__mcpu_malloc(0, cls);
+	c = sm__mcache_get();
+	if (SM_LIKELY(c != NULL))
+		p = sm__mcache_refill(c, cls);
+	else if (sm__manual.heap->config.page_per_object)
+		p = sm__manual_large(sm__sizeclasses[cls].slot_bytes, SM_UNIT);
+	else
+		p = sm__manual_take_one(cls);
+	if (SM_UNLIKELY(sm__manual.heap->config.debug_fill) && p != NULL)
+		memset(p, SM_FILL_FRESH, sm__sizeclasses[cls].slot_bytes);
+	if (SM_UNLIKELY(p == NULL))
+		errno = ENOMEM;
+	return p;
+}
+
+void *sm__malloc_empty(size_t size, size_t cls)
+{
+	/* The class alone does not prove it: another thread may be making the heap right now. */
+	if (SM_LIKELY(cls != 0) && SM_LIKELY(sm_load_acquire(&sm__manual.made)))
+		return from_cache((unsigned)cls);
+	return sm__malloc_slow(size);
+}
+
+void *sm__malloc_slow(size_t size)
+{
+	struct sm_mcache *c = sm__mcache;
+	struct sm_freed *p;
+	unsigned cls;
+
+	if (SM_UNLIKELY(!sm__manual_ready()))
+		return NULL;
+	if (size > SM_MAX_SMALL)
+		return sm__manual_large(size, SM_UNIT);
+	cls = sm__manual_class_of(size);
+	p = c->head[cls];
+	if (p == NULL)
+		return from_cache(cls);
+	c->head[cls] = p->next;
+	c->room[cls] += SM_ROOM_POP;
+	p->key = 0;
+	return p;
+}
+
+void sm__free_full(void *ptr, size_t class)
+{
+	unsigned cls = (unsigned)class;
+	struct sm_freed *p = ptr;
+	struct sm_mcache *c;
+	int saved;
+
+	if (sm__manual.percpu) {
+		sm__mcpu_free(p, cls);
+		return;
+	}
+	saved = errno;
+	c = sm__mcache_get();
+	p->key = sm__manual_key(p);
+	if (SM_UNLIKELY(c == NULL)) {
+		if (sm__manual.heap->config.debug_fill)
+			memset(p + 1, SM_FILL_FREED, sm__sizeclasses[cls].slot_bytes - sizeof(*p));
+		p->next = NULL;
+		sm__manual_drain(cls, p);
+	} else {
+		if ((c->room[cls] & SM_ROOM_MASK) == 0)
+			sm__mcache_overflow(c, cls);
+		c->room[cls]--;
+		p->next = c->head[cls];
+		c->head[cls] = p;
+	}
+	errno = saved;
+}
+
+void sm__free_slow(void *p)
+{
+	struct sm_span *s;
+	int saved = errno;
+
+	if (p == NULL)
+		return;
+	s = sm__manual_span(p, "free");
+	if (sm_load_relaxed(&s->state) == SM_SPAN_MANUAL_LARGE)
+		free_large(s, p);
+	else
+		sm__free_full(p, s->cls);
+	errno = saved;
+}
+
+void *sm_malloc(size_t size)
+{
+	return sm__malloc_fast(size);
+}
+
+void sm_free(void *p)
+{
+	sm__free_fast(p);
+}

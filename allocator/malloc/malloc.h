@@ -1,0 +1,65 @@
+/*
+ * malloc.h: the same allocator with explicit free: one manual heap for the process.
+ *
+ * How a request travels. sm_malloc pops the thread's list of freed objects of the class -> empty: the
+ * spare list, then the thread's window (bump) -> empty: the class's depot, where threads leave full lists
+ * -> empty: free slots of partial spans -> a fresh span from the page heap. sm_free looks the span up,
+ * proves that the address is the start of one of its slots, and pushes it on the thread's list -> full:
+ * it becomes the spare list, and the spare one goes to the depot -> full: its objects go back to their
+ * spans. Requests above 32 KiB are spans of their own.
+ *
+ * Errors. NULL with errno ENOMEM when memory or the limit is out. Freeing what is not an object of this
+ * heap (a foreign address, one inside an object, one that is already free) prints one line that names the
+ * address and what it is, and aborts.
+ *
+ * Alignment: 16 bytes, more on request. Thread-safe; any thread may free what any other allocated.
+ */
+#ifndef SM_ALLOCATOR_MALLOC_H
+#define SM_ALLOCATOR_MALLOC_H
+
+#include "allocator/base/base.h"
+
+struct sm_heap;
+struct sm_heap_config;
+
+SM_API void *sm_malloc(size_t size) __attribute__((malloc, alloc_size(1)));
+SM_API void *sm_calloc(size_t n, size_t size) __attribute__((malloc, alloc_size(1, 2)));
+SM_API void sm_free(void *p); /* NULL: nothing happens */
+/* The caller knows the size it asked for. It is checked against the slot. */
+SM_API void sm_free_sized(void *p, size_t size);
+SM_API void *sm_realloc(void *p, size_t size) __attribute__((alloc_size(2)));
+/* align: a power of two, else NULL with EINVAL. */
+SM_API void *sm_aligned_alloc(size_t align, size_t size) __attribute__((malloc, alloc_size(2)));
+/* Bytes that may be used at p: at least what was asked for. 0 for NULL. */
+SM_API size_t sm_usable_size(const void *p);
+
+/*
+ * Sets the manual heap's configuration; before the first allocation, else -EBUSY. Without it, or for what
+ * it leaves alone, SPANMARK_MALLOC="key=value,key=value" in the environment decides (heap keys, and
+ * malloc.list, malloc.depot).
+ */
+SM_API int sm_malloc_configure(const char *key, const char *value, char *err, size_t errlen);
+/*
+ * Nodes and CPUs (nnodes, node_os, distance, cpu_node of *map) as the caller knows them, instead of what the kernel
+ * says; before the first allocation, else -EBUSY.
+ */
+SM_API int sm_malloc_configure_nodes(const struct sm_heap_config *map);
+/* The manual heap, made on first use. NULL with ENOMEM. */
+SM_API struct sm_heap *sm_malloc_heap(void);
+
+/* Gives the calling thread's lists and windows, every depot, and the free memory under them back.
+ * Returns the bytes that went to the operating system. */
+SM_API size_t sm_malloc_trim(void);
+
+struct sm_malloc_stats {
+	uint32_t version;    /* SM_MALLOC_STATS_VERSION; set by the callee */
+	uint32_t caches;     /* threads (or CPUs) that hold a cache */
+	size_t cached_bytes; /* held by caches: lists, spare lists, windows */
+	size_t depot_bytes;  /* in depots */
+	size_t large_bytes, large_objects;
+	uint64_t refills, overflows, drained; /* lists fetched; lists handed on; objects returned to spans */
+};
+#define SM_MALLOC_STATS_VERSION 2
+SM_API void sm_malloc_stats(struct sm_malloc_stats *out);
+
+#endif

@@ -1,0 +1,236 @@
+/*
+ * preload.c: the malloc interface of libspanmark-malloc.so, for LD_PRELOAD.
+ *
+ * The C++ operators of libstdc++ call malloc and free; the sized and aligned ones are defined here too,
+ * so that the size a program knows reaches us. Everything works from the first call, which the dynamic
+ * loader makes before any constructor has run. free keeps errno.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "allocator/malloc/malloc.h"
+#include "allocator/malloc/malloc_internal.h"
+
+/* The fast paths are these functions' own bodies: no second jump. */
+SM_API void *malloc(size_t size)
+{
+	return sm__malloc_fast(size);
+}
+
+SM_API void free(void *p)
+{
+	sm__free_fast(p);
+}
+
+SM_API void *calloc(size_t n, size_t size)
+{
+	return sm_calloc(n, size);
+}
+
+SM_API void *realloc(void *p, size_t size)
+{
+	return sm_realloc(p, size);
+}
+
+SM_API void *reallocarray(void *p, size_t n, size_t size)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(n, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return sm_realloc(p, bytes);
+}
+
+SM_API void *aligned_alloc(size_t align, size_t size)
+{
+	return sm_aligned_alloc(align, size);
+}
+
+/* memalign rounds what is no power of two up to one, as glibc's does. */
+SM_API void *memalign(size_t align, size_t size)
+{
+	size_t a = 16;
+
+	if (align > SIZE_MAX / 2 + 1) {
+		errno = EINVAL;
+		return NULL;
+	}
+	while (a < align)
+		a *= 2;
+	return sm_aligned_alloc(a, size);
+}
+
+SM_API int posix_memalign(void **out, size_t align, size_t size)
+{
+	int saved = errno;
+	void *p;
+
+	if (align < sizeof(void *) || (align & (align - 1)) != 0)
+		return EINVAL;
+	p = sm_aligned_alloc(align, size);
+	errno = saved;
+	if (p == NULL)
+		return ENOMEM;
+	*out = p;
+	return 0;
+}
+
+static size_t page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+SM_API void *valloc(size_t size)
+{
+	return sm_aligned_alloc(page_size(), size);
+}
+
+SM_API void *pvalloc(size_t size)
+{
+	size_t page = page_size();
+
+	if (size > SIZE_MAX - page) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return sm_aligned_alloc(page, sm_align_up(size ? size : 1, page));
+}
+
+SM_API size_t malloc_usable_size(void *p)
+{
+	return sm_usable_size(p);
+}
+
+SM_API int malloc_trim(size_t pad)
+{
+	(void)pad;
+	return sm_malloc_trim() != 0;
+}
+
+SM_API int mallopt(int param, int value)
+{
+	(void)param;
+	(void)value;
+	return 1;
+}
+
+SM_API void cfree(void *p)
+{
+	sm__free_fast(p);
+}
+
+static size_t sum(size_t a, size_t b, size_t c)
+{
+	return a + b + c;
+}
+
+/* arena: from the system; uordblks: handed out; fordblks: free, in caches, depots and the page heap. */
+SM_API struct mallinfo2 mallinfo2(void)
+{
+	struct mallinfo2 info = {0};
+	struct sm_malloc_stats st;
+	struct sm_pageheap_stats ph;
+
+	sm_malloc_stats(&st);
+	if (sm__manual.heap == NULL)
+		return info;
+	sm__manual_pageheap(&ph);
+	info.arena = ph.committed_bytes;
+	info.hblks = st.large_objects;
+	info.hblkhd = st.large_bytes;
+	info.fordblks = sum(st.cached_bytes, st.depot_bytes, ph.free_bytes + ph.released_bytes);
+	info.uordblks = info.arena > info.fordblks ? info.arena - info.fordblks : 0;
+	info.keepcost = ph.free_bytes;
+	return info;
+}
+
+static int clamp_int(size_t n)
+{
+	return n > INT32_MAX ? INT32_MAX : (int)n;
+}
+
+SM_API struct mallinfo mallinfo(void)
+{
+	struct mallinfo2 a = mallinfo2();
+
+	return (struct mallinfo){
+		.arena = clamp_int(a.arena),
+		.hblks = clamp_int(a.hblks),
+		.hblkhd = clamp_int(a.hblkhd),
+		.uordblks = clamp_int(a.uordblks),
+		.fordblks = clamp_int(a.fordblks),
+		.keepcost = clamp_int(a.keepcost),
+	};
+}
+
+/* ---- C++ ------------------------------------------------------------------------------------------- */
+
+/*
+ * Only the operators that have a size or an alignment to tell, by their mangled names: plain new and
+ * delete stay libstdc++'s, which call malloc and free and know how to throw.
+ */
+SM_API void _ZdlPvm(void *p, size_t size);
+SM_API void _ZdaPvm(void *p, size_t size);
+SM_API void _ZdlPvSt11align_val_t(void *p, size_t align);
+SM_API void _ZdaPvSt11align_val_t(void *p, size_t align);
+SM_API void _ZdlPvmSt11align_val_t(void *p, size_t size, size_t align);
+SM_API void _ZdaPvmSt11align_val_t(void *p, size_t size, size_t align);
+SM_API void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *p, size_t align, const void *tag);
+SM_API void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *p, size_t align, const void *tag);
+
+void _ZdlPvm(void *p, size_t size)
+{
+	(void)size;
+	sm__free_fast(p);
+}
+
+void _ZdaPvm(void *p, size_t size)
+{
+	(void)size;
+	sm__free_fast(p);
+}
+
+void _ZdlPvSt11align_val_t(void *p, size_t align)
+{
+	(void)align;
+	sm__free_fast(p);
+}
+
+void _ZdaPvSt11align_val_t(void *p, size_t align)
+{
+	(void)align;
+	sm__free_fast(p);
+}
+
+void _ZdlPvmSt11align_val_t(void *p, size_t size, size_t align)
+{
+	(void)size;
+	(void)align;
+	sm__free_fast(p);
+}
+
+void _ZdaPvmSt11align_val_t(void *p, size_t size, size_t align)
+{
+	(void)size;
+	(void)align;
+	sm__free_fast(p);
+}
+
+void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *p, size_t align, const void *tag)
+{
+	(void)align;
+	(void)tag;
+	sm__free_fast(p);
+}
+
+void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *p, size_t align, const void *tag)
+{
+	(void)align;
+	(void)tag;
+	sm__free_fast(p);
+}

@@ -1,0 +1,400 @@
+/* process_heap.c: the process-wide manual heap: made on first use, configured, trimmed, counted. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "allocator/objects/central.h"
+#include "allocator/malloc/malloc.h"
+#include "allocator/malloc/malloc_internal.h"
+#include "allocator/pages/meta.h"
+#include "allocator/os/os.h"
+#include "allocator/pages/pageheap_internal.h"
+#include "allocator/pages/scavenge.h"
+
+struct sm_manual sm__manual = {
+	.lock = SM_LOCK_INIT(SM_RANK_CACHES),
+	.empty = sm__malloc_empty,
+	.full = sm__free_full,
+};
+_Atomic(uint8_t) sm__manual_class[1024 / 16 + 1];
+
+/* Written by sm_malloc_configure before the heap exists, under `making`. */
+static struct {
+	struct sm_heap_config heap;
+	size_t list, depot;
+	bool ready, nodes; /* defaults are in; somebody said which nodes there are */
+} config;
+static struct sm_lock making = SM_LOCK_INIT(SM_RANK_HEAP);
+
+/* ---- configuration --------------------------------------------------------------------------------- */
+
+static void config_defaults(void)
+{
+	if (config.ready)
+		return;
+	sm_heap_config_init(&config.heap);
+	config.list = 16 * SM_KIB;
+	config.depot = 16 * SM_MIB;
+	config.ready = true;
+}
+
+static int set_size(const char *key, const char *value, size_t min, size_t max, size_t *out, char *err,
+		    size_t errlen)
+{
+	size_t n;
+
+	if (sm_parse_size(value, &n) != 0 || n < min || n > max) {
+		snprintf(err, errlen, "%s: '%s' is not allowed; allowed: %zuk..%zuk", key, value, min / 1024,
+			 max / 1024);
+		return -EINVAL;
+	}
+	*out = n;
+	return 0;
+}
+
+static int set_key(const char *key, const char *value, char *err, size_t errlen)
+{
+	config_defaults();
+	if (strcmp(key, "malloc.list") == 0)
+		return set_size(key, value, SM_KIB, SM_MIB, &config.list, err, errlen);
+	if (strcmp(key, "malloc.depot") == 0)
+		return set_size(key, value, 0, 1024 * SM_MIB, &config.depot, err, errlen);
+	return sm_heap_config_set(&config.heap, key, value, err, errlen);
+}
+
+int sm_malloc_configure(const char *key, const char *value, char *err, size_t errlen)
+{
+	int e;
+
+	sm_lock_acquire(&making);
+	if (sm_load_relaxed(&sm__manual.made)) {
+		snprintf(err, errlen, "%s: the manual heap is in use already", key);
+		e = -EBUSY;
+	} else {
+		e = set_key(key, value, err, errlen);
+	}
+	sm_lock_release(&making);
+	return e;
+}
+
+int sm_malloc_configure_nodes(const struct sm_heap_config *map)
+{
+	struct sm_heap_config *h = &config.heap;
+	int e = -EBUSY;
+
+	sm_lock_acquire(&making);
+	if (!sm_load_relaxed(&sm__manual.made)) {
+		config_defaults();
+		h->nnodes = map->nnodes;
+		memcpy(h->node_os, map->node_os, sizeof(h->node_os));
+		memcpy(h->distance, map->distance, sizeof(h->distance));
+		memcpy(h->cpu_node, map->cpu_node, sizeof(h->cpu_node));
+		config.nodes = true;
+		e = 0;
+	}
+	sm_lock_release(&making);
+	return e;
+}
+
+/* SPANMARK_MALLOC="key=value,key=value". What is wrong in it is said, and left out. */
+static void read_environment(void)
+{
+	const char *text = getenv("SPANMARK_MALLOC");
+	char item[128], err[256];
+
+	while (text != NULL && *text != '\0') {
+		size_t n = strcspn(text, ",");
+		char *eq;
+
+		snprintf(item, sizeof(item), "%.*s", (int)n, text);
+		text += n + (text[n] == ',');
+		eq = strchr(item, '=');
+		if (eq != NULL)
+			*eq++ = '\0';
+		if (set_key(item, eq ? eq : "", err, sizeof(err)) != 0)
+			sm__ph_say("SPANMARK_MALLOC: %s", err);
+	}
+}
+
+/* ---- creation -------------------------------------------------------------------------------------- */
+
+unsigned sm__manual_class_of(size_t size)
+{
+	if (size <= SM_MANUAL_MIN)
+		return sm_size_class(SM_MANUAL_MIN);
+	/* Slots of 24 bytes are not aligned to 16. */
+	return sm_size_class(sm_align_up(size, 16));
+}
+
+static void fill_class_table(void)
+{
+	for (size_t i = 0; i <= 1024 / 16; i++)
+		sm_store_relaxed(&sm__manual_class[i], (uint8_t)sm__manual_class_of(i * 16));
+}
+
+static uint32_t list_length(const struct sm_manual *g, unsigned cls)
+{
+	size_t slots = sm__config_knob(&g->heap->config, SM_KNOB_SLOTS, cls, -1);
+	size_t n = config.list / sm__sizeclasses[cls].slot_bytes;
+
+	if (slots != 0)
+		return (uint32_t)slots;
+	return n < 2 ? 2 : n > 1024 ? 1024 : (uint32_t)n;
+}
+
+static void init_depot(struct sm_manual *g, struct sm_depot *d, unsigned cls)
+{
+	size_t slot = sm__sizeclasses[cls].slot_bytes;
+
+	sm_lock_init(&d->lock, SM_RANK_CENTRAL);
+	d->cap = (uint32_t)(config.depot / (g->list[cls] * slot));
+}
+
+static bool init_classes(struct sm_manual *g)
+{
+	struct sm_layout none = {.kind = SM_SCAN_NONE, .period = 1};
+	const struct sm_layout *l = sm__heap_layout(g->heap, &none);
+
+	g->nnodes = g->heap->nnodes;
+	g->ncpus = sm__rseq_cpus();
+	g->depots = sm__meta_alloc(g->heap, (size_t)g->nnodes * sm__nclasses * sizeof(*g->depots));
+	g->dead = sm__meta_pages(g->heap, (size_t)g->ncpus * sm__nclasses * sizeof(*g->dead));
+	if (g->depots == NULL || g->dead == NULL || !sm__shard_init() || !sm__munits_init())
+		return false;
+	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
+		int bin = sm__heap_bin(g->heap, cls, l, false, true);
+
+		SM_CHECK(bin > 0);
+		g->bin[cls] = (uint16_t)bin;
+		g->list[cls] = list_length(g, cls);
+		for (unsigned node = 0; node < g->nnodes; node++)
+			init_depot(g, sm__depot_of(node, cls), cls);
+	}
+	return true;
+}
+
+static bool make_heap(struct sm_manual *g)
+{
+	static bool tried; /* under `making` */
+	char err[256] = "";
+
+	config_defaults();
+	if (!tried)
+		read_environment();
+	if (!config.nodes)
+		sm__os_nodes("", &config.heap);
+	g->heap = sm_heap_create(&config.heap, err, sizeof(err));
+	if (g->heap == NULL) {
+		/* Memory may be there the next time; once said is enough. */
+		if (!tried)
+			sm__ph_say("no heap: %s", err);
+		tried = true;
+		return false;
+	}
+	tried = true;
+	if (!init_classes(g)) {
+		sm_heap_destroy(g->heap);
+		g->heap = NULL;
+		return false;
+	}
+	/* Not before: a class of 0 tells malloc that there is no heap yet. */
+	fill_class_table();
+	g->key = sm__os_random();
+	__atomic_store_n(&g->base, g->heap->range.base, __ATOMIC_RELAXED);
+	g->spans = g->heap->range.spans;
+	/* Last: the fast path of free believes the rest once an address lies within bytes. An address of
+	 * this heap reaches a thread only after `made`. */
+	__atomic_store_n(&g->bytes, g->heap->range.bytes, __ATOMIC_RELEASE);
+	sm__mcache_key_init();
+	/* Debugging aids look at every request, so every request takes the slow path. */
+	g->direct = config.heap.cache_mode == SM_CACHE_NONE || config.heap.debug_fill ||
+		    config.heap.page_per_object;
+	if (config.heap.cache_mode == SM_CACHE_CPU && !g->direct)
+		g->percpu = sm__mcpu_init();
+	if (g->percpu) {
+		/* Release: who goes there finds what it needs. */
+		sm_store_release(&g->full, sm__mcpu_free);
+		sm_store_release(&g->empty, sm__mcpu_malloc);
+	}
+	return true;
+}
+
+static SM_COLD bool make_heap_once(void)
+{
+	bool ready;
+
+	sm_lock_acquire(&making);
+	ready = sm_load_relaxed(&sm__manual.made);
+	ready = ready || make_heap(&sm__manual);
+	sm_store_release(&sm__manual.made, ready);
+	sm_lock_release(&making);
+	return ready;
+}
+
+/* Here and not beside the handlers: an archive's member that nobody calls is not linked. */
+static __attribute__((constructor)) void register_fork_handlers(void)
+{
+	sm__manual_fork_init();
+}
+
+void sm__manual_making_lock(void)
+{
+	sm_lock_acquire(&making);
+}
+
+void sm__manual_making_unlock(void)
+{
+	sm_lock_release(&making);
+}
+
+bool sm__manual_ready(void)
+{
+	if (SM_LIKELY(sm_load_acquire(&sm__manual.made)) || make_heap_once())
+		return true;
+	errno = ENOMEM;
+	return false;
+}
+
+struct sm_heap *sm_malloc_heap(void)
+{
+	return sm__manual_ready() ? sm__manual.heap : NULL;
+}
+
+/* ---- trim, statistics ------------------------------------------------------------------------------ */
+
+size_t sm_malloc_trim(void)
+{
+	struct sm_mcache *c;
+
+	if (!sm__manual_ready())
+		return 0;
+	c = sm__mcache_get();
+	if (c != NULL)
+		sm__mcache_flush(c);
+	if (sm__manual.percpu)
+		sm__mcpu_drain_all();
+	sm__manual_drain_depots();
+	return sm__scavenge(sm__manual.heap, 0);
+}
+
+void sm__manual_pageheap(struct sm_pageheap_stats *sum)
+{
+	struct sm_heap *h = sm__manual.heap;
+
+	*sum = (struct sm_pageheap_stats){.committed_bytes = 0};
+	for (unsigned node = 0; node < h->nnodes; node++) {
+		struct sm_pageheap_stats st;
+
+		sm__pageheap_stats(h, node, &st);
+		sum->committed_bytes += st.committed_bytes;
+		sum->in_use_bytes += st.in_use_bytes;
+		sum->free_bytes += st.free_bytes;
+		sum->released_bytes += st.released_bytes;
+	}
+}
+
+#define RELEASE_BYTES (64 * SM_MIB)
+
+/*
+ * There is no thread in the background of a program that only preloads us, so frees do the scavenger's
+ * work: after 64 MiB have come back, and not twice in a second, what is free beyond a reserve goes. A
+ * program that frees and allocates the same memory over and over pays that once a second.
+ */
+static SM_NOINLINE void release_some(void)
+{
+	struct sm_manual *g = &sm__manual;
+	uint64_t last = sm_load_relaxed(&g->last_release);
+	struct sm_pageheap_stats st;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if ((uint64_t)now.tv_sec <= last || !sm_cas_relaxed(&g->last_release, &last, (uint64_t)now.tv_sec))
+		return;
+	sm_store_relaxed(&g->returned, 0);
+	sm__manual_pageheap(&st);
+	sm__scavenge(g->heap, st.in_use_bytes / 100 * g->heap->config.scavenge_retain + RELEASE_BYTES);
+}
+
+void sm__manual_returned(size_t bytes)
+{
+	if (SM_UNLIKELY(sm_fetch_add_relaxed(&sm__manual.returned, bytes) + bytes >= RELEASE_BYTES) &&
+	    sm__manual.heap->config.scavenge_ms != 0)
+		release_some();
+}
+
+static void count_caches(struct sm_malloc_stats *out)
+{
+	struct sm_manual *g = &sm__manual;
+
+	sm_lock_acquire(&g->lock);
+	for (size_t i = 0; i < (size_t)g->ncpus * sm__nclasses; i++) {
+		out->refills += g->dead[i].refills;
+		out->overflows += g->dead[i].overflows;
+	}
+	/* Owners go on changing their figures: each read is one aligned word, so a sum may be a moment
+	 * old, never torn. */
+	for (struct sm_mcache *c = g->caches; c != NULL; c = c->next) {
+		out->caches++;
+		out->cached_bytes += sm__mcache_held(c);
+		for (unsigned cls = 1; cls < sm__nclasses; cls++) {
+			out->refills += c->cold[cls].n.refills;
+			out->overflows += c->cold[cls].n.overflows;
+		}
+	}
+	sm_lock_release(&g->lock);
+}
+
+static void count_cpus(struct sm_malloc_stats *out)
+{
+	struct sm_manual *g = &sm__manual;
+
+	for (unsigned cpu = 0; g->percpu && cpu < g->nslabs; cpu++) {
+		struct sm_mcpu *m = &g->slabs[cpu];
+		size_t held = 0;
+
+		if (!sm_load_relaxed(&m->ready))
+			continue;
+		for (unsigned cls = 1; cls < sm__nclasses; cls++) {
+			held += sm__mcpu_held(cpu, cls);
+			out->refills += sm_load_relaxed(&m->cls[cls].refills);
+			out->overflows += sm_load_relaxed(&m->cls[cls].overflows);
+		}
+		out->cached_bytes += held;
+		out->caches += held != 0;
+	}
+}
+
+static void count_depots(struct sm_malloc_stats *out)
+{
+	struct sm_manual *g = &sm__manual;
+
+	for (unsigned i = 0; i < g->nnodes * sm__nclasses; i++) {
+		struct sm_depot *d = &g->depots[i];
+
+		if (i % sm__nclasses == 0)
+			continue;
+		out->depot_bytes += sm__shard_objects(i / sm__nclasses, i % sm__nclasses) *
+				    sm__sizeclasses[i % sm__nclasses].slot_bytes;
+		sm_lock_acquire(&d->lock);
+		out->drained += d->drained;
+		sm_lock_release(&d->lock);
+	}
+}
+
+void sm_malloc_stats(struct sm_malloc_stats *out)
+{
+	struct sm_manual *g = &sm__manual;
+
+	*out = (struct sm_malloc_stats){.version = SM_MALLOC_STATS_VERSION};
+	if (!sm__manual_ready())
+		return;
+	count_caches(out);
+	count_cpus(out);
+	count_depots(out);
+	out->large_objects = sm_load_relaxed(&g->large_objects);
+	out->large_bytes = sm_load_relaxed(&g->large_bytes);
+}

@@ -1,0 +1,91 @@
+/*
+ * unit_class.c: the class of the manual span at each unit, a byte: all that free() looks at beside the object.
+ *
+ * A descriptor is two cache lines; of a program with some thousand objects alive, free() touches all its spans'
+ * descriptors in turn, and they do not stay in the first level of cache. A byte does: 64 spans to a line, and a few
+ * lines of what a class's spans look like.
+ *
+ *     classes[unit] != 0   <=>   the unit is the head of a span in state SM_SPAN_MANUAL, of that class
+ *
+ * A byte changes with the span's state, under the lock of the class's depot, while nobody has an object of the span;
+ * whoever is handed one is ordered behind it.
+ *
+ * The table covers the range, reads as zero from the start, and lies between inaccessible pages. A page of it, for
+ * 64 MiB of heap, becomes writable with the first span there. (Too little to count towards heap.limit.)
+ */
+#include "allocator/base/bitset.h"
+#include "allocator/malloc/malloc_internal.h"
+#include "allocator/pages/meta.h"
+#include "allocator/os/os.h"
+
+struct sm_slot_test sm__slot_tests[SM_NCLASSES_MAX];
+
+static _Atomic(uint64_t) *writable; /* a bit for each page of the table */
+
+/*
+ * offset * recip = q * (recip * slot - 2^32) + r * recip (mod 2^32), with slot q and r bytes into it. At a
+ * start (r = 0) of one of the nslots slots that is at most (nslots - 1) * (recip * slot - 2^32); anywhere
+ * else it is larger: test_sizeclass tries every offset of every class.
+ */
+static uint32_t start_max_of(const struct sm_sizeclass *k)
+{
+	return (uint32_t)((k->nslots - 1u) * ((uint64_t)k->recip * k->slot_bytes - (UINT64_C(1) << 32))) + 1;
+}
+
+bool sm__munits_init(void)
+{
+	struct sm_manual *g = &sm__manual;
+	size_t page = sm__os_page_size();
+	size_t bytes = sm_align_up(g->heap->range.bytes >> SM_UNIT_SHIFT, page);
+	uint8_t *table = sm__os_reserve_readable(bytes + 2 * page);
+
+	writable = sm__meta_alloc(g->heap, (bytes / page + 63) / 64 * sizeof(*writable));
+	if (table == NULL || writable == NULL) {
+		if (table != NULL)
+			sm__os_unmap(table, bytes + 2 * page);
+		return false;
+	}
+	(void)sm__os_protect(table, page, false);
+	(void)sm__os_protect(table + page + bytes, page, false);
+	g->classes = table + page;
+	for (unsigned cls = 1; cls < sm__nclasses; cls++)
+		sm__slot_tests[cls] = (struct sm_slot_test){
+			.recip = sm__sizeclasses[cls].recip,
+			.start_max = start_max_of(&sm__sizeclasses[cls]),
+		};
+	return true;
+}
+
+bool sm__munits_prepare(const struct sm_span *s)
+{
+	struct sm_manual *g = &sm__manual;
+	size_t page = sm__os_page_size(), i = sm_span_unit(&g->heap->range, s) / page;
+	uint64_t bit = UINT64_C(1) << (i % 64);
+
+	if (SM_LIKELY(sm_load_acquire(&writable[i / 64]) & bit))
+		return true;
+	/* Two threads at once do the same twice. */
+	if (sm__os_commit(g->classes + i * page, page) != 0)
+		return false;
+	sm_fetch_or_acqrel(&writable[i / 64], bit);
+	return true;
+}
+
+void sm__munits_set_locked(const struct sm_span *s, unsigned cls)
+{
+	struct sm_manual *g = &sm__manual;
+
+	/* Atomic for the sake of frees of addresses that are no objects. */
+	__atomic_store_n(&g->classes[sm_span_unit(&g->heap->range, s)], (uint8_t)cls, __ATOMIC_RELAXED);
+}
+
+const char *sm__munits_check(const struct sm_span *s)
+{
+	struct sm_manual *g = &sm__manual;
+	unsigned want = sm_load_relaxed(&s->state) == SM_SPAN_MANUAL ? s->cls : 0;
+
+	for (uint32_t i = 0; i < s->nunits; i++)
+		if (g->classes[sm_span_unit(&g->heap->range, s) + i] != (i == 0 ? want : 0))
+			return "the class that free() would see is not the span's";
+	return NULL;
+}

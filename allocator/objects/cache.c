@@ -1,0 +1,429 @@
+/*
+ * cache.c: windows: taking the next one, giving the rest back, and a cache's birth and end.
+ *
+ * Everything here runs on the cache's owner, or on the proxy that holds the owner at a handshake.
+ */
+#include "allocator/objects/cache.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#include "allocator/objects/cache_cpu.h"
+#include "allocator/objects/central.h"
+
+void sm__cache_post(struct sm_cache *c)
+{
+	sm_fetch_add_relaxed(&c->heap->allocated_bytes, c->unposted);
+	c->unposted = 0;
+}
+
+/* ---- taking a window ------------------------------------------------------------------------------- */
+
+static char *slot_address(const struct sm_heap *h, const struct sm_span *s, unsigned slot)
+{
+	return (char *)sm_span_base(&h->range, s) + (size_t)slot * s->slot_bytes;
+}
+
+/* Brings the line of the next free slot nearer: the window after this one will be written soon. */
+static void prefetch_next(const struct sm_heap *h, const struct sm_span *s, unsigned end)
+{
+	uint64_t free;
+
+	if (end >= s->nslots)
+		return;
+	free = ~sm_load_relaxed(&s->alloc[end / 64]) >> (end % 64);
+	if (free != 0)
+		SM_PREFETCH_W(slot_address(h, s, end + (unsigned)__builtin_ctzl(free)));
+}
+
+/* Makes the run the bin's window. The slots are c's from here on. */
+static void open_window(struct sm_cache *c, struct sm_window *w, struct sm_span *s, unsigned first,
+			unsigned count)
+{
+	struct sm_heap *h = c->heap;
+	struct sm_cache_class *k = &c->cls[s->cls];
+	size_t bytes = (size_t)count * s->slot_bytes;
+	char *p = slot_address(h, s, first);
+
+	/* Black before the alloc bits say that there is an object: a scanner that finds one of the slots in
+	 * a stale word must not go on to read memory that is only now being set up. */
+	if (SM_UNLIKELY(c->black) && h->hooks.window_taken != NULL) {
+		h->hooks.window_taken(h->hooks.ctx, c, s, first, count);
+		sm_fence_release();
+	}
+	sm__span_set_run(s, first, count);
+	s->scan_from = (uint16_t)(first + count);
+	if (h->bins[s->bin].zero && !(s->flags & SM_SPANF_ZEROED) && !SM_IS_MUTANT(17))
+		memset(p, 0, bytes);
+	else if (SM_UNLIKELY(h->config.debug_fill) && !h->bins[s->bin].zero)
+		memset(p, SM_FILL_FRESH, bytes);
+	prefetch_next(h, s, first + count);
+	w->cur = p;
+	w->end = p + bytes;
+	w->size = s->slot_bytes;
+	c->debt += bytes;
+	c->unposted += bytes;
+	c->stats.refills++;
+	c->stats.window_bytes += bytes;
+	k->refills++;
+	k->taken += count;
+	k->remote += s->node != c->node ? count : 0;
+}
+
+/* Slots that a window of the class may have; with a budget no more than that. */
+static unsigned slots_of_window(const struct sm_cache *c, unsigned cls)
+{
+	unsigned n = c->limits[cls].slots;
+
+	if (SM_UNLIKELY(c->budget != 0) && (size_t)n * sm__sizeclasses[cls].slot_bytes > c->budget)
+		n = (unsigned)(c->budget / sm__sizeclasses[cls].slot_bytes);
+	return n ? n : 1;
+}
+
+/* The next run of the span that bin's window lies in, while that is still of this generation. */
+static bool next_window(struct sm_cache *c, unsigned bin)
+{
+	struct sm_window *w = &c->windows[bin];
+	struct sm_span *s = w->span;
+	unsigned first = 0, n;
+
+	if (s == NULL || sm_load_relaxed(&s->sweepgen) != sm_load_relaxed(&c->heap->sweepgen))
+		return false;
+	n = sm__span_find_run(s, s->scan_from, slots_of_window(c, s->cls), &first);
+	if (n == 0)
+		return false;
+	open_window(c, w, s, first, n);
+	return true;
+}
+
+/* A span of the reserve (cache.spans) becomes bin's; what a new generation found there goes back. */
+static bool next_of_reserve(struct sm_cache *c, unsigned bin)
+{
+	struct sm_heap *h = c->heap;
+	struct sm_window *w = &c->windows[bin];
+
+	while (c->reserve[bin] != 0) {
+		struct sm_span *s = sm__cache_unreserve(c, bin), *old = w->span;
+
+		if (sm_load_relaxed(&s->sweepgen) == sm_load_relaxed(&h->sweepgen)) {
+			w->cur = w->end = NULL;
+			w->span = s;
+			s = old;
+		}
+		if (s != NULL)
+			sm__central_put(h, c, s);
+		if (s == old)
+			return true;
+	}
+	return false;
+}
+
+/* Another span for bin's window; asks the collector when there is none. */
+static bool next_span(struct sm_cache *c, unsigned bin)
+{
+	struct sm_heap *h = c->heap;
+	struct sm_window *w = &c->windows[bin];
+	struct sm_span *old, *s;
+
+	if (SM_UNLIKELY(c->nreserve != 0) && next_of_reserve(c, bin))
+		return true;
+	do {
+		/* The hook may have retired our windows: read w->span again each time. */
+		old = w->span;
+		w->span = NULL;
+		w->cur = w->end = NULL;
+		s = sm__central_exchange(h, c, bin, old);
+	} while (s == NULL && h->hooks.out_of_memory != NULL &&
+		 h->hooks.out_of_memory(h->hooks.ctx, c, sm__sizeclasses[h->bins[bin].cls].slot_bytes));
+	if (s == NULL) {
+		errno = ENOMEM;
+		return false;
+	}
+	w->span = s;
+	return true;
+}
+
+static void *pop(struct sm_window *w)
+{
+	char *p = w->cur;
+
+	w->cur = p + w->size;
+	return p;
+}
+
+/* ---- giving back ----------------------------------------------------------------------------------- */
+
+static unsigned first_left(const struct sm_heap *h, const struct sm_window *w)
+{
+	return sm_span_slot(&h->range, w->span, (uintptr_t)w->cur);
+}
+
+static void retire(struct sm_cache *c, struct sm_window *w)
+{
+	struct sm_heap *h = c->heap;
+	struct sm_span *s = w->span;
+	size_t bytes = (size_t)(w->end - w->cur);
+
+	if (bytes != 0) {
+		unsigned first = first_left(h, w), count = (unsigned)(bytes / w->size);
+
+		if (h->hooks.window_returned != NULL)
+			h->hooks.window_returned(h->hooks.ctx, c, s, first, count);
+		sm__span_clear_run(s, first, count);
+		c->stats.returned_bytes += bytes;
+		c->cls[s->cls].returned += count;
+		/* Modulo 2^64: a cache may return what it posted before. */
+		c->unposted -= bytes;
+	}
+	w->span = NULL;
+	w->cur = w->end = NULL;
+	sm__central_put(h, c, s);
+}
+
+/* cache.budget: windows of other bins go back, each in its turn, until a new one has room. */
+static SM_COLD void keep_budget(struct sm_cache *c, unsigned bin)
+{
+	uint32_t nbins = sm_load_acquire(&c->heap->nbins);
+	unsigned cls = c->heap->bins[bin].cls;
+	size_t held = (size_t)slots_of_window(c, cls) * sm__sizeclasses[cls].slot_bytes;
+
+	for (uint32_t i = 1; i < nbins; i++)
+		held += (size_t)(c->windows[i].end - c->windows[i].cur);
+	for (uint32_t i = 1; i < nbins && held > c->budget; i++) {
+		struct sm_window *w;
+
+		c->hand = c->hand + 1 < nbins ? c->hand + 1 : 1;
+		w = &c->windows[c->hand];
+		if (c->hand == bin || w->span == NULL)
+			continue;
+		held -= (size_t)(w->end - w->cur);
+		retire(c, w);
+	}
+}
+
+static void call_before_refill(struct sm_cache *c, size_t more)
+{
+	struct sm_heap *h = c->heap;
+	size_t bytes = c->debt + more;
+
+	c->debt = 0;
+	if (c->unposted >= SM_POST_BYTES)
+		sm__cache_post(c);
+	if (h->hooks.before_refill != NULL)
+		h->hooks.before_refill(h->hooks.ctx, c, bytes);
+}
+
+/*
+ * cache.mode=cpu: carves a window with c's own means, keeps its first slot and leaves the rest to the CPU;
+ * what the CPU does not take goes back. No span stays with c.
+ */
+static void *refill_cpu(struct sm_cache *c, unsigned bin)
+{
+	struct sm_window *w = &c->windows[bin];
+	void *p = sm__cache_cpu_bump(c->heap, bin);
+
+	if (p != NULL)
+		return p;
+	sm_phase_enter(SM_PHASE_REFILL);
+	call_before_refill(c, 0);
+	while (w->cur == w->end && !next_window(c, bin))
+		if (!next_span(c, bin)) {
+			sm_phase_leave(SM_PHASE_REFILL);
+			return NULL;
+		}
+	p = pop(w);
+	if (w->cur != w->end && sm__cache_cpu_leave(c->heap, bin, w->cur, w->end)) {
+		c->cls[c->heap->bins[bin].cls].taken -= (size_t)(w->end - w->cur) / w->size;
+		w->cur = w->end;
+	}
+	retire(c, w);
+	sm__cache_cpu_count(c->heap, &c->cls[c->heap->bins[bin].cls], c->heap->bins[bin].cls);
+	sm_phase_leave(SM_PHASE_REFILL);
+	return p;
+}
+
+void *sm__cache_refill_slow(struct sm_cache *c, unsigned bin)
+{
+	struct sm_window *w = &c->windows[bin];
+
+	if (SM_UNLIKELY(c->heap->config.page_per_object)) {
+		const struct sm_bin *b = &c->heap->bins[bin];
+
+		return sm__cache_large(c, sm__sizeclasses[b->cls].slot_bytes, b->layout, b->zero);
+	}
+	if (c->heap->cpus != NULL)
+		return refill_cpu(c, bin);
+	sm_phase_enter(SM_PHASE_REFILL);
+	call_before_refill(c, 0);
+	if (SM_UNLIKELY(c->budget != 0))
+		keep_budget(c, bin);
+	/* The hook may have run a finalizer or a safepoint that allocated from this very bin. */
+	while (w->cur == w->end && !next_window(c, bin))
+		if (!next_span(c, bin)) {
+			sm_phase_leave(SM_PHASE_REFILL);
+			return NULL;
+		}
+	sm_phase_leave(SM_PHASE_REFILL);
+	return pop(w);
+}
+
+/* ---- large ----------------------------------------------------------------------------------------- */
+
+static struct sm_span *large_span(struct sm_cache *c, size_t nunits, size_t size)
+{
+	struct sm_heap *h = c->heap;
+	struct sm_span *s;
+
+	do
+		s = sm__pageheap_alloc(h, c->node, nunits);
+	while (s == NULL && h->hooks.out_of_memory != NULL && h->hooks.out_of_memory(h->hooks.ctx, c, size));
+	return s;
+}
+
+void *sm__cache_large(struct sm_cache *c, size_t size, const struct sm_layout *layout, bool zero)
+{
+	struct sm_heap *h = c->heap;
+	struct sm_span *s;
+	size_t bytes;
+	char *p;
+
+	if (size > h->range.bytes) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	bytes = sm_align_up(size ? size : 1, SM_UNIT);
+	sm_phase_enter(SM_PHASE_REFILL);
+	call_before_refill(c, bytes);
+	s = large_span(c, bytes >> SM_UNIT_SHIFT, bytes);
+	if (s == NULL) {
+		sm_phase_leave(SM_PHASE_REFILL);
+		errno = ENOMEM;
+		return NULL;
+	}
+	p = (char *)sm_span_base(&h->range, s);
+	/* Before it is published: a scanner must not see pointers of the memory's former life. */
+	if ((zero || layout->kind != SM_SCAN_NONE) && !(s->flags & SM_SPANF_ZEROED))
+		memset(p, 0, bytes);
+	s->flags &= (uint8_t)~SM_SPANF_ZEROED;
+	sm__span_init_large(h, s, layout);
+	if (c->black && h->hooks.large_new != NULL)
+		h->hooks.large_new(h->hooks.ctx, c, s);
+	sm__central_put_large(h, s, SM_SPAN_LARGE);
+	c->stats.large_objects++;
+	c->stats.large_bytes += bytes;
+	c->unposted += bytes;
+	sm__cache_post(c);
+	sm_phase_leave(SM_PHASE_REFILL);
+	return p;
+}
+
+/* ---- all windows ------------------------------------------------------------------------------------ */
+
+void sm__cache_retire_all(struct sm_cache *c)
+{
+	uint32_t n = sm_load_acquire(&c->heap->nbins), i;
+
+	c->tiny_cur = c->tiny_end = NULL;
+	for (i = 1; i < n; i++)
+		if (c->windows[i].span != NULL)
+			retire(c, &c->windows[i]);
+	for (i = 1; i < n && SM_UNLIKELY(c->nreserve != 0); i++)
+		while (c->reserve[i] != 0)
+			sm__central_put(c->heap, c, sm__cache_unreserve(c, i));
+	sm__cache_post(c);
+}
+
+void sm__cache_foreach_window(struct sm_cache *c,
+			      void (*fn)(void *ctx, struct sm_span *s, unsigned first, unsigned count),
+			      void *ctx)
+{
+	struct sm_heap *h = c->heap;
+	uint32_t n = sm_load_acquire(&h->nbins), i;
+
+	for (i = 1; i < n; i++) {
+		struct sm_window *w = &c->windows[i];
+
+		if (w->cur != w->end)
+			fn(ctx, w->span, first_left(h, w), (unsigned)((size_t)(w->end - w->cur) / w->size));
+		else
+			w->cur = w->end = NULL;
+	}
+	if (c->tiny_cur != c->tiny_end) {
+		struct sm_span *s = sm_span_of(&h->range, (uintptr_t)c->tiny_cur);
+
+		fn(ctx, s, sm_span_slot(&h->range, s, (uintptr_t)c->tiny_cur), 1);
+	} else {
+		c->tiny_cur = c->tiny_end = NULL;
+	}
+}
+
+/* ---- birth and end --------------------------------------------------------------------------------- */
+
+/* The core that we are on, its node, and the tunables that hold there. */
+static void read_core(struct sm_cache *c)
+{
+	const struct sm_heap_config *cfg = &c->heap->config;
+	int cpu = sched_getcpu();
+
+	c->cpu = cpu >= 0 && (unsigned)cpu < c->heap->ncpus ? cpu : 0;
+	if (cpu >= 0 && cpu < SM_MAX_CPUS && cfg->cpu_node[cpu] < c->heap->nnodes)
+		c->node = cfg->cpu_node[cpu];
+	/* Windows of CPUs: cache_cpu.c. */
+	c->budget = c->heap->cpus ? 0 : sm__config_knob(cfg, SM_KNOB_BUDGET, 0, c->cpu);
+	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
+		size_t n =
+			sm__config_knob(cfg, SM_KNOB_WINDOW, cls, c->cpu) / sm__sizeclasses[cls].slot_bytes;
+		size_t spans = sm__config_knob(cfg, SM_KNOB_SPANS, cls, c->cpu);
+
+		n = cfg->cache_mode == SM_CACHE_NONE || n == 0 ? 1 : n;
+		c->limits[cls].slots = n < UINT16_MAX ? (uint16_t)n : UINT16_MAX;
+		c->limits[cls].spans = spans == 0 || c->heap->cpus ? 1 : (uint8_t)spans;
+	}
+}
+
+int sm__cache_init(struct sm_cache *c, struct sm_heap *h, void *owner)
+{
+	c->heap = h;
+	c->owner = owner;
+	read_core(c);
+	sm_lock_acquire(&h->caches_lock);
+	c->next = h->caches;
+	if (c->next != NULL)
+		c->next->prev = c;
+	h->caches = c;
+	sm_lock_release(&h->caches_lock);
+	return 0;
+}
+
+static void add_stats(struct sm_cache_stats *sum, const struct sm_cache_stats *s)
+{
+	sum->refills += s->refills;
+	sum->spans += s->spans;
+	sum->window_bytes += s->window_bytes;
+	sum->returned_bytes += s->returned_bytes;
+	sum->large_objects += s->large_objects;
+	sum->large_bytes += s->large_bytes;
+	sum->fresh_spans += s->fresh_spans;
+	sum->swept_spans += s->swept_spans;
+	sum->remote_spans += s->remote_spans;
+}
+
+void sm__cache_fini(struct sm_cache *c)
+{
+	struct sm_heap *h = c->heap;
+
+	sm__cache_retire_all(c);
+	sm_lock_acquire(&h->caches_lock);
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		h->caches = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	add_stats(&h->dead_stats, &c->stats);
+	for (unsigned cls = 1; cls < sm__nclasses; cls++)
+		sm__cache_class_add(&h->dead_classes[(size_t)c->cpu * sm__nclasses + cls], &c->cls[cls]);
+	sm_lock_release(&h->caches_lock);
+	c->next = c->prev = NULL;
+}

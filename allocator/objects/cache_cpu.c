@@ -1,0 +1,258 @@
+/* cache_cpu.c: windows of CPUs. */
+#include "allocator/objects/cache_cpu.h"
+
+#include "allocator/objects/central.h"
+#include "allocator/pages/meta.h"
+#include "allocator/pages/pageheap_internal.h"
+
+bool sm__cache_cpu_init(struct sm_heap *h)
+{
+	struct sm_cpu_caches *c;
+	const char *why = NULL;
+
+	if (!sm__rseq_usable(&why)) {
+		sm__ph_say("cache.mode=cpu needs restartable sequences: %s; caches are per thread", why);
+		return false;
+	}
+	c = sm__meta_alloc(h, sizeof(*c));
+	if (c == NULL)
+		return false;
+	c->table.ncpus = sm__rseq_cpus();
+	c->table.slabs = sm__meta_alloc(h, c->table.ncpus * sizeof(void *));
+	c->caches = sm__meta_pages(h, c->table.ncpus * sizeof(*c->caches));
+	if (c->table.slabs == NULL || c->caches == NULL)
+		return false;
+	for (unsigned i = 0; i < c->table.ncpus; i++)
+		c->table.slabs[i] = &c->caches[i];
+	h->cpus = c;
+	return true;
+}
+
+#if SM_HAVE_RSEQ
+
+static size_t window_at(unsigned bin)
+{
+	return offsetof(struct sm_cpu_cache, windows) + bin * sizeof(struct sm_cpu_window);
+}
+
+void *sm__cache_cpu_bump(struct sm_heap *h, unsigned bin)
+{
+	return sm__rseq_bump(&h->cpus->table, window_at(bin), sm__sizeclasses[h->bins[bin].cls].slot_bytes);
+}
+
+/* The cache of the CPU that we are on, roughly: the thread may move. */
+static struct sm_cpu_cache *this_cpu(struct sm_heap *h)
+{
+	uint32_t cpu = ((volatile struct sm_rseq_area *)sm__rseq_area())->cpu_id;
+
+	return &h->cpus->caches[cpu < h->cpus->table.ncpus ? cpu : 0];
+}
+
+static size_t held_by(struct sm_heap *h, const struct sm_cpu_cache *k)
+{
+	uint32_t nbins = sm_load_acquire(&h->nbins);
+	size_t bytes = 0;
+
+	for (uint32_t bin = 1; bin < nbins; bin++) {
+		uintptr_t cur = sm_load_relaxed(&k->windows[bin].cur);
+		uintptr_t end = sm_load_relaxed(&k->windows[bin].end);
+
+		bytes += cur != 0 && end > cur ? end - cur : 0;
+	}
+	return bytes;
+}
+
+static bool within_budget(struct sm_heap *h, struct sm_cpu_cache *k, size_t more)
+{
+	size_t budget = sm_load_relaxed(&k->budget);
+
+	if (SM_UNLIKELY(budget == 0)) {
+		budget = sm__config_knob(&h->config, SM_KNOB_BUDGET, 0, (int)(k - h->cpus->caches));
+		budget = budget ? budget : SIZE_MAX;
+		sm_store_relaxed(&k->budget, budget);
+	}
+	return budget == SIZE_MAX || (more <= budget && held_by(h, k) <= budget - more);
+}
+
+bool sm__cache_cpu_leave(struct sm_heap *h, unsigned bin, char *cur, char *end)
+{
+	struct sm_cpu_cache *k = this_cpu(h);
+	unsigned cls = h->bins[bin].cls;
+
+	if (!within_budget(h, k, (size_t)(end - cur)) ||
+	    !sm__rseq_put(&h->cpus->table, window_at(bin), (uintptr_t)cur, window_at(bin) + sizeof(uintptr_t),
+			  (uintptr_t)end)) {
+		sm_fetch_add_relaxed(&k->lost, 1);
+		return false;
+	}
+	sm_fetch_add_relaxed(&k->cls[cls].left, (size_t)(end - cur) / sm__sizeclasses[cls].slot_bytes);
+	return true;
+}
+
+void sm__cache_cpu_count(struct sm_heap *h, struct sm_cache_class *k, unsigned cls)
+{
+	struct sm_cpu_class *to = &this_cpu(h)->cls[cls];
+
+	sm_fetch_add_relaxed(&to->refills, k->refills);
+	sm_fetch_add_relaxed(&to->alone, k->taken - k->returned);
+	if (SM_UNLIKELY(k->steals + k->remote != 0)) {
+		sm_fetch_add_relaxed(&to->steals, k->steals);
+		sm_fetch_add_relaxed(&to->remote, k->remote);
+	}
+	*k = (struct sm_cache_class){.refills = 0};
+}
+
+/* The slab of a CPU, out of its sections' reach; NULL: that cannot be done. */
+static struct sm_cpu_cache *seize(struct sm_cpu_caches *c, unsigned cpu)
+{
+	struct sm_cpu_cache *k = sm_exchange_acqrel((_Atomic(void *) *)&c->table.slabs[cpu], NULL);
+
+	/* After it, every section on that CPU has committed or will see NULL. The command was registered
+	 * and tried when the caches were made; a CPU that went offline runs no section. */
+	if (k != NULL)
+		(void)sm__rseq_fence(cpu);
+	return k;
+}
+
+#else
+
+void *sm__cache_cpu_bump(struct sm_heap *h, unsigned bin)
+{
+	(void)h;
+	(void)bin;
+	return NULL;
+}
+
+bool sm__cache_cpu_leave(struct sm_heap *h, unsigned bin, char *cur, char *end)
+{
+	(void)h;
+	(void)bin;
+	(void)cur;
+	(void)end;
+	return false;
+}
+
+void sm__cache_cpu_count(struct sm_heap *h, struct sm_cache_class *k, unsigned cls)
+{
+	(void)h;
+	(void)k;
+	(void)cls;
+}
+
+static struct sm_cpu_cache *seize(struct sm_cpu_caches *c, unsigned cpu)
+{
+	(void)c;
+	(void)cpu;
+	return NULL;
+}
+
+#endif
+
+/* What changes with everything that a CPU hands out or gets: where its windows stand, and how often they came. */
+static uint64_t look_of(struct sm_heap *h, const struct sm_cpu_cache *k)
+{
+	uint32_t nbins = sm_load_acquire(&h->nbins);
+	uint64_t look = 0;
+
+	for (unsigned cls = 1; cls < sm__nclasses; cls++)
+		look = look * 31 + sm_load_relaxed(&k->cls[cls].left) + sm_load_relaxed(&k->cls[cls].refills);
+	for (uint32_t bin = 1; bin < nbins; bin++)
+		look = look * 31 + sm_load_relaxed(&k->windows[bin].cur);
+	return look;
+}
+
+/* The CPU cannot use k now, or nobody allocates. Returns whether there was anything. */
+static bool forget(struct sm_heap *h, struct sm_cpu_cache *k)
+{
+	uint32_t nbins = sm_load_acquire(&h->nbins);
+	bool any = false;
+
+	for (uint32_t bin = 1; bin < nbins; bin++) {
+		uintptr_t cur = sm_load_relaxed(&k->windows[bin].cur);
+		uintptr_t end = sm_load_relaxed(&k->windows[bin].end);
+		unsigned cls = h->bins[bin].cls;
+
+		if (cur == 0)
+			continue;
+		any = true;
+		sm_fetch_add_relaxed(&k->cls[cls].forgotten, (end - cur) / sm__sizeclasses[cls].slot_bytes);
+		sm_store_relaxed(&k->windows[bin].cur, 0);
+	}
+	return any;
+}
+
+static void foreach_window(struct sm_heap *h, struct sm_cpu_cache *k,
+			   void (*fn)(void *ctx, struct sm_span *s, unsigned first, unsigned count),
+			   void *ctx)
+{
+	uint32_t nbins = sm_load_acquire(&h->nbins);
+
+	for (uint32_t bin = 1; bin < nbins; bin++) {
+		uintptr_t cur = sm_load_relaxed(&k->windows[bin].cur);
+		uintptr_t end = sm_load_relaxed(&k->windows[bin].end);
+		struct sm_span *s;
+
+		if (cur == 0)
+			continue;
+		s = sm_span_of(&h->range, cur);
+		fn(ctx, s, sm_span_slot(&h->range, s, cur), (unsigned)((end - cur) / s->slot_bytes));
+	}
+}
+
+void sm__cache_foreach_cpu_window(struct sm_heap *h,
+				  void (*fn)(void *ctx, struct sm_span *s, unsigned first, unsigned count),
+				  void *ctx)
+{
+	struct sm_cpu_caches *c = h->cpus;
+
+	for (unsigned cpu = 0; c != NULL && cpu < c->table.ncpus; cpu++) {
+		struct sm_cpu_cache *k = seize(c, cpu);
+		uint64_t look = k != NULL ? look_of(h, k) : 0;
+
+		if (k == NULL)
+			continue;
+		/* Not written where nothing changed: the pages of CPUs that nobody uses stay untouched. */
+		if (look != k->seen) {
+			foreach_window(h, k, fn, ctx);
+			k->seen = look;
+		} else if (forget(h, k)) {
+			sm_fetch_add_relaxed(&k->drains, 1);
+		}
+		/* What fn did is seen by whoever bumps next. */
+		sm_store_release((_Atomic(void *) *)&c->table.slabs[cpu], k);
+	}
+}
+
+void sm__cache_drop_cpu_windows(struct sm_heap *h)
+{
+	struct sm_cpu_caches *c = h->cpus;
+
+	for (unsigned cpu = 0; c != NULL && cpu < c->table.ncpus; cpu++)
+		(void)forget(h, &c->caches[cpu]);
+}
+
+size_t sm__cache_cpu_held(struct sm_heap *h)
+{
+	uint64_t slots[SM_NCLASSES_MAX] = {0};
+	size_t bytes = 0;
+
+	for (unsigned cpu = 0; h->cpus != NULL && cpu < h->cpus->table.ncpus; cpu++)
+		sm__cache_cpu_slots(h, cpu, slots);
+	for (unsigned cls = 1; cls < sm__nclasses; cls++)
+		bytes += slots[cls] * sm__sizeclasses[cls].slot_bytes;
+	return bytes;
+}
+
+void sm__cache_cpu_slots(struct sm_heap *h, unsigned cpu, uint64_t slots[SM_NCLASSES_MAX])
+{
+	const struct sm_cpu_cache *k = &h->cpus->caches[cpu];
+	uint32_t nbins = sm_load_acquire(&h->nbins);
+
+	for (uint32_t bin = 1; bin < nbins; bin++) {
+		uintptr_t cur = sm_load_relaxed(&k->windows[bin].cur);
+		uintptr_t end = sm_load_relaxed(&k->windows[bin].end);
+
+		if (cur != 0 && end > cur)
+			slots[h->bins[bin].cls] += (end - cur) / sm__sizeclasses[h->bins[bin].cls].slot_bytes;
+	}
+}

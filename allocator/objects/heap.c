@@ -1,0 +1,243 @@
+/* heap.c: a heap's birth and end, its layouts and bins, and its full check. */
+#include "allocator/objects/heap.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+
+#include "allocator/objects/cache_cpu.h"
+#include "allocator/objects/central.h"
+#include "allocator/objects/markmap.h"
+#include "allocator/pages/meta.h"
+#include "allocator/os/os.h"
+#include "allocator/pages/range.h"
+
+#define LAYOUT_BUCKETS 256
+
+struct sm_layout_node {
+	struct sm_layout layout;
+	struct sm_layout_node *next;
+};
+
+static const struct sm_layout pointer_free = {.kind = SM_SCAN_NONE, .period = 1};
+
+/* ---- birth and end --------------------------------------------------------------------------------- */
+
+static void explain(char *err, size_t errlen, const char *what)
+{
+	if (err != NULL && errlen > 0)
+		snprintf(err, errlen, "%s", what);
+}
+
+/* Address space is free: take so much that the heap never has to ask for a second range. */
+static size_t default_reserve(void)
+{
+	struct sysinfo si;
+	size_t memory;
+
+	/* Not sysconf: in some libraries that reads a file, through malloc, which may be us. */
+	if (sysinfo(&si) != 0)
+		return 256 * SM_GIB;
+	memory = (size_t)si.totalram * si.mem_unit;
+	return memory * 8 > 256 * SM_GIB ? sm_align_up(memory * 8, SM_GIB) : 256 * SM_GIB;
+}
+
+/* The pointer-free bins: class c is bin c, so that sm_new_bytes needs no type. */
+static void make_first_bins(struct sm_heap *h)
+{
+	unsigned c;
+
+	for (c = 1; c < sm__nclasses; c++) {
+		int bin = sm__heap_bin(h, c, &pointer_free, false, false);
+
+		SM_CHECK(bin == (int)c);
+	}
+}
+
+static int create_parts(struct sm_heap *h, char *err, size_t errlen)
+{
+	unsigned i;
+	int e;
+
+	e = sm__range_create(h, err, errlen);
+	if (e != 0)
+		return e;
+	e = sm__meta_init(h);
+	if (e == 0) {
+		h->central = sm__meta_alloc(h, (size_t)h->nnodes * SM_BINS_MAX * sizeof(*h->central));
+		h->large = sm__meta_alloc(h, h->nnodes * sizeof(*h->large));
+		h->layouts = sm__meta_alloc(h, LAYOUT_BUCKETS * sizeof(*h->layouts));
+		h->ncpus = sm__rseq_cpus();
+		h->dead_classes =
+			sm__meta_pages(h, (size_t)h->ncpus * sm__nclasses * sizeof(*h->dead_classes));
+	}
+	if (e != 0 || h->dead_classes == NULL || h->central == NULL || h->large == NULL ||
+	    h->layouts == NULL) {
+		explain(err, errlen, "no memory for the heap's own tables (heap.limit, RLIMIT_AS?)");
+		return -ENOMEM;
+	}
+	for (i = 0; i < h->nnodes; i++)
+		sm_lock_init(&h->large[i].lock, SM_RANK_CENTRAL);
+	sm_store_relaxed(&h->nbins, 1);
+	h->nkinds = 1;
+	make_first_bins(h);
+	return 0;
+}
+
+struct sm_heap *sm_heap_create(const struct sm_heap_config *cfg, char *err, size_t errlen)
+{
+	struct sm_heap *h = sm__os_map_guarded(sizeof(*h));
+	int e;
+
+	if (h == NULL) {
+		explain(err, errlen, "no memory for the heap itself");
+		errno = ENOMEM;
+		return NULL;
+	}
+	h->config = *cfg;
+	if (h->config.reserve == 0)
+		h->config.reserve = default_reserve();
+	sm_lock_init(&h->bins_lock, SM_RANK_BINS);
+	sm_lock_init(&h->caches_lock, SM_RANK_CACHES);
+	e = create_parts(h, err, errlen);
+	if (e != 0) {
+		sm_heap_destroy(h);
+		errno = -e;
+		return NULL;
+	}
+	return h;
+}
+
+void sm_heap_destroy(struct sm_heap *h)
+{
+	if (h == NULL)
+		return;
+	sm__markmap_destroy(h);
+	sm__meta_fini(h);
+	sm__range_destroy(h);
+	sm__os_unmap_guarded(h, sizeof(*h));
+}
+
+void sm__heap_set_hooks(struct sm_heap *h, const struct sm_heap_hooks *hooks)
+{
+	h->hooks = *hooks;
+	/* Here, since the manual heap, which sets no hooks, has caches per CPU of its own kind. */
+	if (h->config.cache_mode == SM_CACHE_CPU && h->cpus == NULL)
+		(void)sm__cache_cpu_init(h);
+}
+
+/* ---- layouts --------------------------------------------------------------------------------------- */
+
+static size_t bits_words(const struct sm_layout *l)
+{
+	return l->kind == SM_SCAN_BITMAP ? (l->period + 63) / 64 : 0;
+}
+
+static bool same_layout(const struct sm_layout *a, const struct sm_layout *b)
+{
+	return a->kind == b->kind && a->period == b->period && a->nptrs == b->nptrs && a->mask == b->mask &&
+	       (bits_words(a) == 0 || memcmp(a->bits, b->bits, bits_words(a) * 8) == 0);
+}
+
+static unsigned hash_layout(const struct sm_layout *l)
+{
+	uint64_t x = l->kind + 31 * (uint64_t)l->period + 1009 * (uint64_t)l->nptrs + l->mask;
+	size_t i;
+
+	for (i = 0; i < bits_words(l); i++)
+		x = (x ^ l->bits[i]) * 0x9e3779b97f4a7c15u;
+	return (unsigned)(x * 0x9e3779b97f4a7c15u >> 56) % LAYOUT_BUCKETS;
+}
+
+static struct sm_layout_node *copy_layout(struct sm_heap *h, const struct sm_layout *l)
+{
+	struct sm_layout_node *n = sm__meta_alloc(h, sizeof(*n));
+
+	if (n == NULL)
+		return NULL;
+	n->layout = *l;
+	n->layout.id = h->nlayouts + 1;
+	if (bits_words(l) != 0) {
+		uint64_t *bits = sm__meta_alloc(h, bits_words(l) * 8);
+
+		if (bits == NULL) {
+			sm__meta_free(h, n, sizeof(*n));
+			return NULL;
+		}
+		memcpy(bits, l->bits, bits_words(l) * 8);
+		n->layout.bits = bits;
+	}
+	h->nlayouts++;
+	return n;
+}
+
+const struct sm_layout *sm__heap_layout(struct sm_heap *h, const struct sm_layout *l)
+{
+	unsigned bucket = hash_layout(l);
+	struct sm_layout_node *n;
+
+	/* One pointer-free layout for everybody, so that bins of pointer-free objects are shared. */
+	if (l->kind == SM_SCAN_NONE)
+		return &pointer_free;
+	sm_lock_acquire(&h->bins_lock);
+	for (n = h->layouts[bucket]; n != NULL; n = n->next)
+		if (same_layout(&n->layout, l))
+			break;
+	if (n == NULL) {
+		n = copy_layout(h, l);
+		if (n != NULL) {
+			n->next = h->layouts[bucket];
+			h->layouts[bucket] = n;
+		}
+	}
+	sm_lock_release(&h->bins_lock);
+	if (n == NULL)
+		errno = ENOMEM;
+	return n ? &n->layout : NULL;
+}
+
+/* ---- bins ------------------------------------------------------------------------------------------ */
+
+static int find_bin(const struct sm_heap *h, const struct sm_bin *b)
+{
+	uint32_t n = sm_load_acquire(&h->nbins), i;
+
+	for (i = 1; i < n; i++)
+		if (h->bins[i].layout == b->layout && h->bins[i].cls == b->cls &&
+		    h->bins[i].zero == b->zero && h->bins[i].manual == b->manual)
+			return (int)i;
+	return -ENOENT;
+}
+
+static int add_bin_locked(struct sm_heap *h, const struct sm_bin *b)
+{
+	uint32_t n = sm_load_relaxed(&h->nbins);
+	unsigned node;
+
+	if (n == SM_BINS_MAX)
+		return -ENOSPC;
+	h->bins[n] = *b;
+	h->bins[n].kind = (uint8_t)sm__markmap_kind(h, sm__sizeclasses[b->cls].slot_bytes, b->layout);
+	for (node = 0; node < h->nnodes; node++)
+		sm_lock_init(&sm__central_of(h, node, n)->lock, SM_RANK_CENTRAL);
+	/* Whoever sees the new count sees the bin and its locks. */
+	sm_store_release(&h->nbins, n + 1);
+	return (int)n;
+}
+
+int sm__heap_bin(struct sm_heap *h, unsigned cls, const struct sm_layout *layout, bool zero, bool manual)
+{
+	struct sm_bin b = {.layout = layout, .cls = (uint8_t)cls, .zero = zero, .manual = manual};
+	int bin = find_bin(h, &b);
+
+	SM_CHECK(cls > 0 && cls < sm__nclasses);
+	if (bin >= 0)
+		return bin;
+	sm_lock_acquire(&h->bins_lock);
+	bin = find_bin(h, &b);
+	if (bin < 0)
+		bin = add_bin_locked(h, &b);
+	sm_lock_release(&h->bins_lock);
+	return bin;
+}

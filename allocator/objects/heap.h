@@ -1,0 +1,141 @@
+/*
+ * heap.h: a heap: the address range, its page heaps, central lists, caches and configuration, and the
+ * hooks by which a collector above takes part. Also the public face of the allocator.
+ *
+ * The allocator does not know the collector, hwloc or the harness: nodes and CPUs come as plain arrays
+ * in the configuration, and everything the collector must do on an allocation slow path is a hook.
+ */
+#ifndef SM_ALLOCATOR_HEAP_H
+#define SM_ALLOCATOR_HEAP_H
+
+#include "allocator/objects/cache.h"
+#include "allocator/base/config.h"
+#include "allocator/base/lock.h"
+#include "allocator/pages/pageheap.h"
+#include "allocator/base/phase.h"
+
+/*
+ * What a collector does on the allocator's slow paths; every member may be NULL. `c` is the cache that
+ * refills. None is called with a lock held unless it says so.
+ */
+struct sm_heap_hooks {
+	void *ctx;
+	/* First thing in every refill and large allocation: a safepoint; assists, paces, collects. bytes:
+	 * what c has taken in windows since the last call, and for a large object its own size. */
+	void (*before_refill)(void *ctx, struct sm_cache *c, size_t bytes);
+	/* c owns the span and is about to set alloc for the run; blacken it. Called only while c->black. */
+	void (*window_taken)(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first,
+			     unsigned count);
+	/* The run was never handed out and its alloc bits are about to be cleared: whiten it. Always called. */
+	void (*window_returned)(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first,
+				unsigned count);
+	/* A large object was made, not yet published: blacken it. Called only while c->black. */
+	void (*large_new)(void *ctx, struct sm_cache *c, struct sm_span *s);
+	/* s is off its list and unswept: make marks the new alloc. Returns slots in use afterwards. */
+	unsigned (*sweep)(void *ctx, struct sm_cache *c, struct sm_span *s);
+	/* Nothing left for `bytes`: free something. True: something may have changed, try again. */
+	bool (*out_of_memory)(void *ctx, struct sm_cache *c, size_t bytes);
+};
+
+/*
+ * The central list of a bin on a node. Which pair of lists is swept follows from the parity of
+ * heap->sweepgen, so a cycle's end moves no list: it adds 2.
+ *
+ *   s->sweepgen == h->sweepgen      swept, allocatable
+ *   s->sweepgen == h->sweepgen - 2  needs sweeping
+ *   s->sweepgen == h->sweepgen - 1  being swept by whoever changed it (by CAS, or off the list under lock)
+ *
+ * A span is on exactly one list, or owned by a cache (on none).
+ */
+struct sm_span_list {
+	uint32_t first, last; /* unit indexes, 0: empty */
+	_Atomic(uint32_t)
+		count; /* written under the lock; read without it to see whether a look is worth it */
+};
+
+struct sm_central {
+	struct sm_lock lock; /* rank SM_RANK_CENTRAL; guards all below and the spans on the lists */
+	struct sm_span_list partial[2]; /* [sweepgen / 2 % 2] swept, [the other] unswept */
+	struct sm_span_list full[2];
+	unsigned rest, rest_long; /* refills that are not to sweep, or not many, on their way: central.c */
+} __attribute__((aligned(SM_CACHELINE)));
+
+#define SM_KINDS_MAX 256
+
+/* A bin is a class with a layout. Written under bins_lock, then published by nbins (release). */
+struct sm_bin {
+	const struct sm_layout *layout;
+	uint8_t cls;
+	bool zero;    /* windows are zeroed when taken */
+	bool manual;  /* SM_SPAN_MANUAL spans */
+	uint8_t kind; /* what the mark loop asks of its objects, see markmap.h */
+};
+
+struct sm_heap {
+	/* fixed after creation */
+	struct sm_range range;
+	struct sm_heap_config config;
+	struct sm_heap_hooks hooks; /* set once by sm__heap_set_hooks before the first allocation */
+	unsigned nnodes;
+	unsigned ncpus;		    /* CPUs that this system may have */
+	void *pageheap;		    /* the page heap's own state, see pageheap_*.c */
+	void *meta;		    /* metadata pool, see meta.h */
+	struct sm_cpu_caches *cpus; /* cache.mode=cpu of a collected heap, see cache_cpu.h; else NULL */
+
+	/* atomic */
+	_Atomic(uint32_t) sweepgen; /* even; advanced by the collector alone */
+	_Atomic(uint32_t) nbins;
+	_Atomic(size_t)
+		allocated_bytes; /* handed out in windows and large objects since creation, net of returns */
+	_Atomic(size_t)
+		mapped_bytes; /* committed by arenas, own mappings and metadata: held against the limit */
+
+	struct sm_lock bins_lock;	 /* rank SM_RANK_BINS; guards the making of bins and layouts */
+	struct sm_layout_node **layouts; /* hash table; ids are given in order of creation */
+	uint32_t nlayouts;
+	struct sm_bin bins[SM_BINS_MAX];
+	uint32_t kinds[SM_KINDS_MAX], nkinds; /* see markmap.h */
+	struct sm_central *central;	      /* [node * SM_BINS_MAX + bin], lazily touched */
+	struct sm_central *large;	      /* [node]: large objects, lists as above (partial unused) */
+
+	struct sm_lock caches_lock; /* rank SM_RANK_CACHES */
+	struct sm_cache *caches;
+	struct sm_cache_stats dead_stats;    /* handed over by caches that are gone */
+	struct sm_cache_class *dead_classes; /* [cpu * sm__nclasses + class]: the same */
+};
+
+/* Creates a heap; NULL with errno set, and a reason in err (may be NULL), when it cannot. */
+SM_API struct sm_heap *sm_heap_create(const struct sm_heap_config *cfg, char *err, size_t errlen);
+/* Unmaps everything. No cache may be in use. */
+SM_API void sm_heap_destroy(struct sm_heap *h);
+void sm__heap_set_hooks(struct sm_heap *h, const struct sm_heap_hooks *hooks);
+
+/* The layout equal to *l (copied, deduplicated; bits too). NULL with ENOMEM. */
+const struct sm_layout *sm__heap_layout(struct sm_heap *h, const struct sm_layout *l);
+/* The bin of a class and layout; makes it on first use. -ENOSPC: all SM_BINS_MAX are in use. */
+int sm__heap_bin(struct sm_heap *h, unsigned cls, const struct sm_layout *layout, bool zero, bool manual);
+
+/* Full check of every counting identity (call when nothing allocates). Returns the number of violations,
+ * each printed to stderr. */
+SM_API unsigned sm_heap_check(struct sm_heap *h);
+
+/* Calls fn for every span in use (any state but free). Precondition: nothing allocates or sweeps. */
+void sm__heap_foreach_span(struct sm_heap *h, void (*fn)(void *ctx, struct sm_span *s), void *ctx);
+
+/*
+ * Lists for the collector's sweeper: takes one unswept span of any bin (small or large) off its list,
+ * NULL when there is none; afterwards sm__central_put_swept puts it on the right list or frees it.
+ */
+struct sm_span *sm__central_take_unswept(struct sm_heap *h, unsigned node, uint32_t *cursor);
+void sm__central_put_swept(struct sm_heap *h, struct sm_span *s, unsigned in_use);
+/*
+ * The same for up to n spans of one list at a time. A sweeper that took the list's lock twice a span would
+ * keep it from the caches that refill meanwhile: they would find it taken, and in the end sleep.
+ */
+unsigned sm__central_take_unswept_some(struct sm_heap *h, unsigned node, uint32_t *cursor,
+				       struct sm_span **spans, unsigned n);
+/* spans: what the former returned; in_use[i] belongs to spans[i]. */
+void sm__central_put_swept_some(struct sm_heap *h, struct sm_span **spans, const unsigned *in_use,
+				unsigned n);
+
+#endif

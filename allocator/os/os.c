@@ -1,0 +1,304 @@
+#include "allocator/os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mempolicy.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "allocator/base/atomic.h"
+
+/* ---- fault injection ------------------------------------------------------------------------------ */
+
+static struct {
+	_Atomic(int) kind; /* SM_OS_ANY or a kind; -1: nothing is injected */
+	_Atomic(int) err;
+	_Atomic(long) nth;
+	_Atomic(unsigned long) seen;
+} inject = {.kind = -1};
+
+static _Atomic(unsigned long) counts[SM_OS_KINDS];
+
+unsigned long sm__os_inject(enum sm_os_kind kind, long nth, int err)
+{
+	unsigned long seen = sm_load_relaxed(&inject.seen);
+
+	sm_store_relaxed(&inject.kind, -1);
+	sm_store_relaxed(&inject.err, err);
+	sm_store_relaxed(&inject.nth, nth);
+	sm_store_relaxed(&inject.seen, 0);
+	if (nth != 0)
+		/* Whoever sees the kind sees the rest. */
+		sm_store_release(&inject.kind, (int)kind);
+	return seen;
+}
+
+int sm__os_fault(enum sm_os_kind kind)
+{
+	int armed = sm_load_acquire(&inject.kind);
+	long nth, seen;
+
+	sm_fetch_add_relaxed(&counts[kind], 1);
+	if (SM_LIKELY(armed < 0) || (armed != SM_OS_ANY && armed != (int)kind))
+		return 0;
+	nth = sm_load_relaxed(&inject.nth);
+	seen = (long)sm_fetch_add_relaxed(&inject.seen, 1) + 1;
+	if (nth > 0 ? seen == nth : seen >= -nth)
+		return -sm_load_relaxed(&inject.err);
+	return 0;
+}
+
+unsigned long sm__os_count(enum sm_os_kind kind)
+{
+	return sm_load_relaxed(&counts[kind]);
+}
+
+/* ---- what the machine is ---------------------------------------------------------------------------- */
+
+static _Atomic(size_t) page_size;
+
+size_t sm__os_page_size(void)
+{
+	size_t n = sm_load_relaxed(&page_size);
+
+	if (SM_UNLIKELY(n == 0)) {
+		n = (size_t)sysconf(_SC_PAGESIZE);
+		sm_store_relaxed(&page_size, n);
+	}
+	return n;
+}
+
+void sm__os_pretend_page_size(size_t bytes)
+{
+	sm_store_relaxed(&page_size, bytes);
+}
+
+/* By system calls: stdio would call malloc, which may be us. */
+static size_t read_huge_size(void)
+{
+	char text[32];
+	ssize_t n;
+	int fd = open("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	return (size_t)strtoul(text, NULL, 10);
+}
+
+size_t sm__os_huge_size(void)
+{
+	static _Atomic(size_t) cached; /* value + 1 */
+	size_t n = sm_load_relaxed(&cached);
+
+	if (n == 0) {
+		n = read_huge_size() + 1;
+		sm_store_relaxed(&cached, n);
+	}
+	return n - 1;
+}
+
+size_t sm__os_address_limit(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_AS, &rl) != 0 || rl.rlim_cur == RLIM_INFINITY)
+		return SIZE_MAX;
+	return (size_t)rl.rlim_cur;
+}
+
+uint64_t sm__os_random(void)
+{
+	uint64_t x = 0;
+	struct timespec ts;
+
+	if (getrandom(&x, sizeof(x), GRND_NONBLOCK) == (ssize_t)sizeof(x))
+		return x;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	x = (uint64_t)(uintptr_t)&x ^ ((uint64_t)ts.tv_nsec << 32) ^ (uint64_t)ts.tv_sec ^ (uint64_t)getpid();
+	x = (x ^ (x >> 31)) * 0x9e3779b97f4a7c15u;
+	return x ^ (x >> 29);
+}
+
+/* ---- address space ---------------------------------------------------------------------------------- */
+
+#define RESERVE_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
+static void *map_or_null(void *hint, size_t bytes, int prot)
+{
+	void *p = mmap(hint, bytes, prot, RESERVE_FLAGS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/*
+ * Where to ask for a reservation. The kernel's own choice is random by less than an aligned base of
+ * gigabytes leaves over, so we choose: anywhere between 1/64 and 1/2 of a 46-bit user space, which both
+ * architectures have in their usual configuration; where it is not free or not there, the kernel places
+ * the mapping by its own rule. Sanitizers have a map of their own: not there.
+ */
+static void *random_hint(size_t align)
+{
+	uint64_t room = (uint64_t)1 << 45;
+
+	if (SM_ASAN || SM_TSAN || (personality(0xffffffff) & ADDR_NO_RANDOMIZE))
+		return NULL;
+	return (void *)(uintptr_t)sm_align_down((room >> 5) + sm__os_random() % (room - (room >> 5)), align);
+}
+
+void *sm__os_reserve(size_t bytes, size_t align)
+{
+	size_t page = sm__os_page_size();
+	size_t slack = align > page ? align - page : 0;
+	int err = sm__os_fault(SM_OS_RESERVE);
+	void *hint;
+	char *p, *q;
+
+	if (err != 0 || bytes + slack < bytes) {
+		errno = err != 0 ? -err : ENOMEM;
+		return NULL;
+	}
+	/* An aligned hint that is honoured needs no slack: of value where RLIMIT_AS is tight. */
+	hint = random_hint(align);
+	p = map_or_null(hint, bytes, PROT_NONE);
+	if (p == NULL || ((uintptr_t)p & (align - 1)) == 0)
+		return p;
+	munmap(p, bytes);
+	p = map_or_null(hint, bytes + slack, PROT_NONE);
+	if (p == NULL)
+		return NULL;
+	q = (char *)sm_align_up((uintptr_t)p, align);
+	if (q != p)
+		munmap(p, (size_t)(q - p));
+	if (q + bytes != p + bytes + slack)
+		munmap(q + bytes, (size_t)(p + slack - q));
+	return q;
+}
+
+void *sm__os_reserve_readable(size_t bytes)
+{
+	int err = sm__os_fault(SM_OS_RESERVE);
+
+	if (err != 0) {
+		errno = -err;
+		return NULL;
+	}
+	return map_or_null(NULL, bytes, PROT_READ);
+}
+
+void sm__os_unmap(void *p, size_t bytes)
+{
+	(void)sm__os_fault(SM_OS_UNMAP);
+	if (bytes != 0 && munmap(p, bytes) != 0)
+		/* Too many mappings to cut a hole: at least the memory goes back. */
+		(void)madvise(p, bytes, MADV_DONTNEED);
+}
+
+/* ---- memory ----------------------------------------------------------------------------------------- */
+
+static int result(int rc)
+{
+	return rc == 0 ? 0 : -errno;
+}
+
+int sm__os_commit(void *p, size_t bytes)
+{
+	int err = sm__os_fault(SM_OS_COMMIT);
+
+	return err != 0 ? err : result(mprotect(p, bytes, PROT_READ | PROT_WRITE));
+}
+
+int sm__os_decommit(void *p, size_t bytes)
+{
+	int err = sm__os_fault(SM_OS_DECOMMIT);
+
+	if (err != 0)
+		return err;
+	return mmap(p, bytes, PROT_NONE, RESERVE_FLAGS | MAP_FIXED, -1, 0) == MAP_FAILED ? -errno : 0;
+}
+
+int sm__os_madvise(void *p, size_t bytes, int advice)
+{
+	int err = sm__os_fault(SM_OS_MADVISE);
+
+	return err != 0 ? err : result(madvise(p, bytes, advice));
+}
+
+int sm__os_release(void *p, size_t bytes)
+{
+	return sm__os_madvise(p, bytes, MADV_DONTNEED);
+}
+
+int sm__os_protect(void *p, size_t bytes, bool accessible)
+{
+	int err = sm__os_fault(SM_OS_PROTECT);
+
+	return err != 0 ? err : result(mprotect(p, bytes, accessible ? PROT_READ | PROT_WRITE : PROT_NONE));
+}
+
+int sm__os_bind(void *p, size_t bytes, int node_os, bool strict)
+{
+	/* The kernel's numbers reach 1023; it reads maxnode - 1 bits of the mask. */
+	unsigned long mask[1024 / (8 * sizeof(unsigned long))] = {0};
+	int err = sm__os_fault(SM_OS_BIND);
+
+	if (err != 0)
+		return err;
+	if (node_os < 0 || node_os >= 1024)
+		return -EINVAL;
+	mask[(size_t)node_os / (8 * sizeof(unsigned long))] |=
+		1ul << (size_t)node_os % (8 * sizeof(unsigned long));
+	return result(
+		(int)syscall(SYS_mbind, p, bytes, strict ? MPOL_BIND : MPOL_PREFERRED, mask, 1024 + 1, 0));
+}
+
+int sm__os_map_file(void *p, size_t bytes, int fd, off_t offset, bool shared, bool writable)
+{
+	int err = sm__os_fault(SM_OS_FILE);
+	int prot = PROT_READ | (writable ? PROT_WRITE : 0);
+
+	if (err != 0)
+		return err;
+	return mmap(p, bytes, prot, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED, fd, offset) == MAP_FAILED
+		       ? -errno
+		       : 0;
+}
+
+void *sm__os_map_guarded(size_t bytes)
+{
+	size_t page = sm__os_page_size();
+	size_t inner = sm_align_up(bytes, page);
+	char *p = NULL;
+	int err = inner < bytes ? -ENOMEM : sm__os_fault(SM_OS_RESERVE);
+
+	if (err == 0) {
+		p = map_or_null(NULL, inner + 2 * page, PROT_NONE);
+		err = p == NULL ? -errno : sm__os_commit(p + page, inner);
+	}
+	if (err != 0) {
+		if (p != NULL)
+			sm__os_unmap(p, inner + 2 * page);
+		errno = -err;
+		return NULL;
+	}
+	return p + page;
+}
+
+void sm__os_unmap_guarded(void *p, size_t bytes)
+{
+	size_t page = sm__os_page_size();
+
+	if (p != NULL)
+		sm__os_unmap((char *)p - page, sm_align_up(bytes, page) + 2 * page);
+}

@@ -1,0 +1,153 @@
+/*
+ * osnode.c: the machine's memory nodes, for a heap that nobody hands a topology: the manual one, in a program that
+ * only preloads us. From sysfs, by system calls alone: this runs before the first malloc, which may be ours.
+ *
+ * A node is one that has memory, in order of the system's numbers, which may have gaps; one without CPUs counts. A
+ * CPU of a node without memory counts as the nearest node's.
+ */
+#include <fcntl.h>
+#include <linux/mempolicy.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "allocator/base/config.h"
+#include "allocator/os/os.h"
+
+#define MAX_OS_NODES 1024
+
+/* The set of the numbers 0..n-1 as bytes: there are few, and nothing here is hot. */
+struct set {
+	bool has[SM_MAX_CPUS];
+};
+
+struct machine {
+	const char *root;
+	struct set online, memory, cpus;
+	int index_of[MAX_OS_NODES]; /* -1: no memory */
+};
+
+static bool read_text(const struct machine *m, const char *name, char *text, size_t len)
+{
+	char path[400];
+	ssize_t n = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/sys/devices/system/node/%s", m->root, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, text, len - 1);
+		close(fd);
+	}
+	if (n >= 0)
+		text[n] = '\0';
+	return n >= 0;
+}
+
+/* "0-2,5" as a set of numbers below max. */
+static bool read_set(const struct machine *m, const char *name, struct set *out, unsigned max)
+{
+	char text[4096], *at = text;
+
+	memset(out, 0, sizeof(*out));
+	if (!read_text(m, name, text, sizeof(text)))
+		return false;
+	while (*at >= '0' && *at <= '9') {
+		unsigned long from = strtoul(at, &at, 10), to = *at == '-' ? strtoul(at + 1, &at, 10) : from;
+
+		for (; from <= to && from < max; from++)
+			out->has[from] = true;
+		at += *at == ',';
+	}
+	return true;
+}
+
+/* Takes out what this process may have no memory of (cpuset). Where the kernel does not say, nothing. */
+static void only_allowed(struct machine *m)
+{
+	unsigned long mask[MAX_OS_NODES / (8 * sizeof(long))] = {0};
+
+	if (*m->root != '\0' ||
+	    syscall(SYS_get_mempolicy, NULL, mask, MAX_OS_NODES, NULL, MPOL_F_MEMS_ALLOWED) != 0)
+		return;
+	for (unsigned i = 0; i < MAX_OS_NODES; i++)
+		m->memory.has[i] &= mask[i / (8 * sizeof(long))] >> i % (8 * sizeof(long)) & 1;
+}
+
+/* The row of a node: one number for each online node, in order. The nearest with memory, by index. */
+static int read_distances(const struct machine *m, unsigned os, struct sm_heap_config *cfg)
+{
+	char name[40], text[4096], *at = text;
+	unsigned best = UINT16_MAX;
+	int nearest = 0;
+
+	snprintf(name, sizeof(name), "node%u/distance", os);
+	if (!read_text(m, name, text, sizeof(text)))
+		return 0;
+	for (unsigned other = 0; other < MAX_OS_NODES; other++) {
+		char *end;
+		unsigned long d;
+
+		if (!m->online.has[other])
+			continue;
+		d = strtoul(at, &end, 10);
+		if (end == at)
+			break;
+		at = end;
+		if (m->index_of[other] < 0)
+			continue;
+		if (m->index_of[os] >= 0)
+			cfg->distance[m->index_of[os]][m->index_of[other]] =
+				(uint16_t)(d < UINT16_MAX ? d : UINT16_MAX);
+		if (d < best) {
+			best = (unsigned)d;
+			nearest = m->index_of[other];
+		}
+	}
+	return nearest;
+}
+
+static void read_node(struct machine *m, unsigned os, struct sm_heap_config *cfg)
+{
+	int nearest = read_distances(m, os, cfg);
+	char name[40];
+
+	if (m->index_of[os] >= 0)
+		nearest = m->index_of[os];
+	snprintf(name, sizeof(name), "node%u/cpulist", os);
+	if (!read_set(m, name, &m->cpus, SM_MAX_CPUS))
+		return;
+	for (unsigned cpu = 0; cpu < SM_MAX_CPUS; cpu++)
+		if (m->cpus.has[cpu])
+			cfg->cpu_node[cpu] = (uint8_t)nearest;
+}
+
+void sm__os_nodes(const char *root, struct sm_heap_config *cfg)
+{
+	/* Static: large, and the caller holds the lock under which heaps are made. */
+	static struct machine m;
+	unsigned n = 0;
+
+	cfg->nnodes = 0;
+	m.root = root;
+	if (!read_set(&m, "online", &m.online, MAX_OS_NODES) ||
+	    !read_set(&m, "has_memory", &m.memory, MAX_OS_NODES))
+		return;
+	only_allowed(&m);
+	for (unsigned os = 0; os < MAX_OS_NODES; os++) {
+		m.index_of[os] = -1;
+		if (!m.memory.has[os] || !m.online.has[os])
+			continue;
+		if (n == SM_MAX_NODES)
+			return; /* more than we have room for: as one node, unbound */
+		m.index_of[os] = (int)n;
+		cfg->node_os[n++] = (int)os;
+	}
+	for (unsigned os = 0; os < MAX_OS_NODES; os++)
+		if (m.online.has[os])
+			read_node(&m, os, cfg);
+	/* One node needs no binding. */
+	cfg->nnodes = n > 1 ? n : 0;
+}

@@ -1,0 +1,288 @@
+#include "allocator/pages/range.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "allocator/pages/pageheap_internal.h"
+
+#define MIN_NODE_BYTES (16 * SM_MIB)
+#define MIN_ARENA      (1 * SM_MIB)
+
+/* ---- the limit ------------------------------------------------------------------------------------------- */
+
+bool sm__range_charge(struct sm_heap *h, size_t bytes)
+{
+	size_t limit = h->config.limit;
+	size_t old = sm_load_relaxed(&h->mapped_bytes);
+
+	/* Relaxed: a count, nothing is published by it. */
+	do {
+		if (limit != 0 && (bytes > limit || old > limit - bytes))
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&h->mapped_bytes, &old, old + bytes,
+							memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+void sm__range_uncharge(struct sm_heap *h, size_t bytes)
+{
+	SM_CHECK(sm_fetch_sub_relaxed(&h->mapped_bytes, bytes) >= bytes);
+}
+
+/* ---- reservation ----------------------------------------------------------------------------------------- */
+
+static size_t pow2_down(size_t n)
+{
+	return n == 0 ? 0 : (size_t)1 << (63 - __builtin_clzll(n));
+}
+
+static size_t pow2_up(size_t n)
+{
+	return n <= 1 ? 1 : (size_t)1 << (64 - __builtin_clzll(n - 1));
+}
+
+static int refuse(char *err, size_t errlen, int rc, const char *what)
+{
+	if (err != NULL && errlen > 0)
+		snprintf(err, errlen, "%s", what);
+	return rc;
+}
+
+static size_t table_bytes(const struct sm_range *r)
+{
+	return (r->bytes >> SM_UNIT_SHIFT) * sizeof(struct sm_span);
+}
+
+/* The reservation proper: ranges, a unit of guard behind them, and the table between two guard pages. */
+static bool reserve(struct sm_heap *h, unsigned nnodes, size_t node_bytes, size_t align)
+{
+	struct sm_range *r = &h->range;
+	size_t page = sm__os_page_size();
+	void *base;
+	char *table;
+
+	r->bytes = node_bytes * nnodes;
+	base = sm__os_reserve(r->bytes + SM_UNIT, align);
+	if (base == NULL)
+		return false;
+	table = sm__os_reserve_readable(sm_align_up(table_bytes(r), page) + 2 * page);
+	if (table == NULL) {
+		sm__os_unmap(base, r->bytes + SM_UNIT);
+		return false;
+	}
+	/* Readable as all of it: made inaccessible, they catch what runs over the table's ends. */
+	(void)sm__os_protect(table, page, false);
+	(void)sm__os_protect(table + page + sm_align_up(table_bytes(r), page), page, false);
+	r->base = (uintptr_t)base;
+	r->spans = (struct sm_span *)(void *)(table + page);
+	r->node_shift = (unsigned)__builtin_ctzll(node_bytes);
+	return true;
+}
+
+static void unreserve(struct sm_heap *h)
+{
+	struct sm_range *r = &h->range;
+	size_t page = sm__os_page_size();
+
+	if (r->spans == NULL)
+		return;
+	sm__os_unmap((char *)r->spans - page, sm_align_up(table_bytes(r), page) + 2 * page);
+	sm__os_unmap((void *)r->base, r->bytes + SM_UNIT);
+	memset(r, 0, sizeof(*r));
+}
+
+/*
+ * How much to ask for first. Unit indexes are 32 bits wide; and where the address space is limited, at
+ * most half of what is allowed, so that stacks and libraries of the program still find room.
+ */
+static size_t first_try(const struct sm_heap *h, unsigned nnodes)
+{
+	size_t want = h->config.reserve != 0 ? h->config.reserve : SM_GIB;
+	size_t most = (size_t)1 << (31 + SM_UNIT_SHIFT);
+	size_t allowed = sm__os_address_limit() / 2;
+
+	want = want < most ? want : most;
+	want = want < allowed ? want : allowed;
+	return pow2_down(want / nnodes);
+}
+
+/* Arenas: a power of two, and several to a node's range. */
+static size_t arena_bytes(const struct sm_heap *h, size_t node_bytes)
+{
+	size_t arena = pow2_up(h->config.arena != 0 ? h->config.arena : 64 * SM_MIB);
+
+	arena = arena < node_bytes / 4 ? arena : node_bytes / 4;
+	return arena > MIN_ARENA ? arena : MIN_ARENA;
+}
+
+static bool reserve_some(struct sm_heap *h, unsigned nnodes, size_t *arena)
+{
+	for (size_t n = first_try(h, nnodes); n >= MIN_NODE_BYTES; n /= 2) {
+		*arena = arena_bytes(h, n);
+		if (reserve(h, nnodes, n, *arena))
+			return true;
+	}
+	return false;
+}
+
+/* ---- page heaps ------------------------------------------------------------------------------------------ */
+
+static size_t dirty_bytes(size_t units)
+{
+	return (units + 63) / 64 * sizeof(uint64_t) + sizeof(uint64_t);
+}
+
+static int node_init(struct sm_pageheap *ph, unsigned index, uint32_t units, unsigned max_order)
+{
+	struct sm_ph_node *nd = &ph->nodes[index];
+	size_t nhuge = units / ph->huge_units;
+	size_t bytes = SM_PH_CALL(ph, bytes, units) + dirty_bytes(units) + sm_bitset_bytes(nhuge);
+	char *p;
+
+	sm_lock_init(&nd->lock, SM_RANK_PAGEHEAP);
+	nd->index = (uint8_t)index;
+	nd->first = index * units;
+	nd->units = nd->own_start = units;
+	nd->frontier = 1;
+	nd->metadata_bytes = bytes;
+	nd->metadata = sm__os_map_guarded(bytes);
+	if (nd->metadata == NULL)
+		return -ENOMEM;
+	p = nd->metadata;
+	nd->dirty = (uint64_t *)(void *)p;
+	p += dirty_bytes(units);
+	sm_bitset_init(&nd->collapsed, nhuge, p);
+	p += sm_bitset_bytes(nhuge);
+	SM_PH_CALL(ph, init, nd, p, max_order);
+	return 0;
+}
+
+/* Nodes sorted by distance from each; unknown distances last, equal ones by how far away the index is. */
+static void order_nodes(const struct sm_heap *h, struct sm_pageheap *ph)
+{
+	for (unsigned from = 0; from < ph->nnodes; from++) {
+		uint8_t *order = ph->order[from];
+
+		for (unsigned i = 0; i < ph->nnodes; i++) {
+			unsigned node = (from + i) % ph->nnodes, at = i;
+			unsigned d = h->config.distance[from][node];
+
+			/* Insertion by distance; the node itself stays first whatever the table says. */
+			while (at > 1 && d != 0 &&
+			       (h->config.distance[from][order[at - 1]] > d ||
+				h->config.distance[from][order[at - 1]] == 0)) {
+				order[at] = order[at - 1];
+				at--;
+			}
+			order[at] = (uint8_t)node;
+		}
+	}
+}
+
+static uint32_t huge_units(size_t arena)
+{
+	size_t huge = sm__os_huge_size();
+
+	return huge < SM_UNIT || huge > arena ? 1 : (uint32_t)(huge >> SM_UNIT_SHIFT);
+}
+
+static int pageheap_init(struct sm_heap *h, size_t arena)
+{
+	size_t bytes = sizeof(struct sm_pageheap) + h->nnodes * sizeof(struct sm_ph_node);
+	struct sm_pageheap *ph = sm__os_map_guarded(bytes);
+	uint32_t units = (uint32_t)(h->range.bytes / h->nnodes >> SM_UNIT_SHIFT);
+
+	if (ph == NULL)
+		return -ENOMEM;
+	h->pageheap = ph;
+	sm_lock_init(&ph->stacks.lock, SM_RANK_STACKS);
+	sm__scavenge_init(h);
+	ph->bytes = bytes;
+	ph->kind = h->config.pageheap;
+	ph->nnodes = h->nnodes;
+	sm_store_relaxed(&ph->open, h->nnodes);
+	ph->arena_units = (uint32_t)(arena >> SM_UNIT_SHIFT);
+	ph->huge_units = huge_units(arena);
+	ph->strict = h->config.numa == SM_NUMA_BIND;
+	order_nodes(h, ph);
+	for (unsigned i = 0; i < ph->nnodes; i++)
+		if (node_init(ph, i, units, (unsigned)__builtin_ctz(ph->arena_units)) != 0)
+			return -ENOMEM;
+	return 0;
+}
+
+/*
+ * Without heap.limit a control group's limit counts, less a sixteenth for what else the process has: an
+ * allocation that fails can be dealt with, a process that the kernel kills cannot.
+ */
+static void find_limit(struct sm_heap *h)
+{
+	size_t n;
+
+	if (h->config.limit != 0)
+		return;
+	n = sm__os_memory_limit("");
+	if (n != SIZE_MAX)
+		h->config.limit = n - n / 16;
+}
+
+/* numa=bind:N must be possible: asked of the kernel with the guard unit, which is never touched. */
+static bool bindable(struct sm_heap *h)
+{
+	size_t node_bytes = (size_t)1 << h->range.node_shift;
+	void *guard = (char *)h->range.base + h->config.numa_bind * node_bytes;
+
+	return h->config.numa != SM_NUMA_BIND ||
+	       sm__os_bind(guard, SM_UNIT, h->config.node_os[h->config.numa_bind], true) != -EINVAL;
+}
+
+int sm__range_create(struct sm_heap *h, char *err, size_t errlen)
+{
+	unsigned nnodes = h->config.nnodes != 0 ? h->config.nnodes : 1;
+	char text[160];
+	size_t arena;
+
+	if (sm__os_page_size() > SM_UNIT) {
+		snprintf(text, sizeof(text),
+			 "this kernel's pages are %zu KiB, larger than the span unit of %zu KiB: build with "
+			 "UNIT_SHIFT=16",
+			 sm__os_page_size() / SM_KIB, SM_UNIT / SM_KIB);
+		return refuse(err, errlen, -EINVAL, text);
+	}
+	if (nnodes > SM_MAX_NODES || (h->config.numa == SM_NUMA_BIND && h->config.numa_bind >= nnodes)) {
+		snprintf(text, sizeof(text), "numa=bind:%u: there are nodes 0 to %u", h->config.numa_bind,
+			 nnodes - 1);
+		return refuse(err, errlen, -EINVAL, text);
+	}
+	h->nnodes = nnodes;
+	find_limit(h);
+	if (!reserve_some(h, nnodes, &arena))
+		return refuse(err, errlen, -ENOMEM, "no address space for the heap (ulimit -v?)");
+	if (!bindable(h)) {
+		sm__range_destroy(h);
+		snprintf(text, sizeof(text),
+			 "numa=bind:%u: this process may take no memory of the system's node %d",
+			 h->config.numa_bind, h->config.node_os[h->config.numa_bind]);
+		return refuse(err, errlen, -EINVAL, text);
+	}
+	if (pageheap_init(h, arena) != 0) {
+		sm__range_destroy(h);
+		return refuse(err, errlen, -ENOMEM, "no memory for the page heap's tables");
+	}
+	return 0;
+}
+
+void sm__range_destroy(struct sm_heap *h)
+{
+	struct sm_pageheap *ph = sm__ph(h);
+
+	if (ph != NULL) {
+		sm__scavenge_fini(h);
+		for (unsigned i = 0; i < ph->nnodes; i++)
+			sm__os_unmap_guarded(ph->nodes[i].metadata, ph->nodes[i].metadata_bytes);
+		sm__os_unmap_guarded(ph, ph->bytes);
+		h->pageheap = NULL;
+	}
+	unreserve(h);
+}

@@ -1,0 +1,36 @@
+/*
+ * range.h: a heap's address space: one reservation, equal ranges for its nodes, one descriptor table.
+ *
+ *   base           +1 node range        +2                          +bytes
+ *    | g | arenas -> . . . <- own mappings | g | arenas -> . . . <- own | guard
+ *
+ * Nothing of it is memory at first. A node's range is committed from its lower end by arenas, which
+ * the node's page heap cuts up, and from its upper end by mappings of their own for what is larger than
+ * an arena or is a file: so every address of the heap, large objects and files included, is in the one
+ * range, and a lookup is one compare. Unit 0 of each node range (g) is never committed.
+ *
+ * Descriptors. The whole table is readable from the start and reads as zero, a free span: any word may
+ * be looked up, whatever it points at. A descriptor becomes writable with the memory it describes.
+ *
+ * Bytes committed (arenas, own mappings, their descriptors: 128 B a unit, and a collected heap's mark bits) are counted in
+ * heap->mapped_bytes and held against heap.limit.
+ */
+#ifndef SM_ALLOCATOR_RANGE_H
+#define SM_ALLOCATOR_RANGE_H
+
+#include "allocator/objects/heap.h"
+
+/*
+ * Makes h->range and h->pageheap from h->config; sets h->nnodes (1 when the configuration has none).
+ * The rest of *h is zero or as the caller left it. The reservation is halved until the kernel grants
+ * it. -ENOMEM, -EINVAL (a span unit smaller than this kernel's pages, a node out of bounds); err (may
+ * be NULL) receives one line. sm__range_destroy gives everything back, also after a failure.
+ */
+int sm__range_create(struct sm_heap *h, char *err, size_t errlen);
+void sm__range_destroy(struct sm_heap *h);
+
+/* Holds bytes against the limit. False: it would be passed, nothing is changed. */
+bool sm__range_charge(struct sm_heap *h, size_t bytes);
+void sm__range_uncharge(struct sm_heap *h, size_t bytes);
+
+#endif

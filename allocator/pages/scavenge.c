@@ -1,0 +1,479 @@
+#include "allocator/pages/scavenge.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "allocator/pages/pageheap_internal.h"
+#include "allocator/base/phase.h"
+#include "allocator/pages/stack.h"
+#include "allocator/os/uring.h"
+
+/* The kernel's headers have it since 6.1. */
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+#define PIECE_BYTES (4 * SM_MIB)  /* largest piece of a batch: bounds how much is away at a time */
+#define MIN_BYTES   (64 * SM_KIB) /* smaller ones are not worth a call, except on request */
+
+struct piece {
+	uint32_t unit, n, dirty;
+};
+
+/* ---- one batch --------------------------------------------------------------------------------------------- */
+
+static void advise_sync(struct sm_scavenger *sc, struct sm_advice *a, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (a[i].result == -ECANCELED) {
+			a[i].result = sm__os_madvise(a[i].addr, a[i].bytes, a[i].advice);
+			sc->stats.sync_calls++;
+		}
+}
+
+static struct sm_uring *ring_of(struct sm_heap *h, struct sm_scavenger *sc)
+{
+	int err;
+
+	if (sc->ring == NULL && h->config.scavenge_uring && sc->stats.uring_error == 0) {
+		err = sm__uring_open(&sc->ring);
+		if (err != 0) {
+			sc->ring = NULL;
+			sc->stats.uring_error = err;
+			/* Said once: it works without, only a call at a time. */
+			sm__ph_say("io_uring: %s: free memory goes back by madvise", strerrordesc_np(-err));
+		}
+	}
+	return sc->ring;
+}
+
+static void advise_all(struct sm_heap *h, struct sm_scavenger *sc, struct sm_advice *a, unsigned n)
+{
+	struct sm_uring *ring = n > 1 ? ring_of(h, sc) : NULL;
+
+	for (unsigned i = 0; i < n; i++)
+		a[i].result = -ECANCELED;
+	if (ring != NULL) {
+		int err = sm__uring_madvise(ring, a, n);
+
+		for (unsigned i = 0; i < n; i++)
+			sc->stats.uring_calls += a[i].result != -ECANCELED;
+		if (err != 0) {
+			sm__uring_close(ring);
+			sc->ring = NULL;
+			sc->stats.uring_error = err;
+			sm__ph_say("io_uring: %s: free memory goes back by madvise", strerrordesc_np(-err));
+		}
+	}
+	/* All of them without a ring; with one that broke, those that it did not do. */
+	advise_sync(sc, a, n);
+}
+
+/* The part of a free run that is worth a call: from its first dirty unit, cut to a piece, of whole huge pages. */
+static bool trim_piece(const struct sm_ph_node *nd, uint32_t unit, uint32_t end, uint32_t grain,
+		       struct piece *p)
+{
+	uint32_t most = (uint32_t)(PIECE_BYTES >> SM_UNIT_SHIFT);
+
+	unit = sm__ph_dirty_next(nd, unit, end);
+	/* Back to the start of its grain would leave the run: forward. */
+	unit = (uint32_t)sm_align_up(unit, grain);
+	if (unit >= end)
+		return false;
+	end = end - unit > most ? unit + most : end;
+	end = (uint32_t)sm_align_down(end, grain);
+	if (unit >= end)
+		return false;
+	p->unit = unit;
+	p->n = end - unit;
+	p->dirty = sm__ph_dirty_count(nd, unit, p->n);
+	return true;
+}
+
+struct cursor {
+	uint32_t unit;	/* where to go on */
+	uint64_t spare; /* dirty free units to pass over: they are retained */
+	uint32_t grain; /* units of a huge page, or 1 */
+	uint32_t least; /* dirty units that are worth a call */
+};
+
+/* Takes up to SM_URING_BATCH pieces out, in address order from the cursor. Called with the node's lock held. */
+static unsigned collect_locked(struct sm_heap *h, struct sm_ph_node *nd, struct cursor *c, struct piece *p)
+{
+	struct sm_pageheap *ph = sm__ph(h);
+	unsigned n = 0;
+	uint32_t size, unit = c->unit;
+
+	while (n < SM_URING_BATCH && (unit = sm__ph_next_run(ph, nd, unit, &size)) != 0) {
+		uint32_t end = unit + size;
+
+		while (n < SM_URING_BATCH && trim_piece(nd, unit, end, c->grain, &p[n])) {
+			unit = p[n].unit + p[n].n;
+			if (c->spare >= p[n].dirty) {
+				c->spare -= p[n].dirty;
+				continue;
+			}
+			if (p[n].dirty < c->least)
+				continue;
+			SM_CHECK(SM_PH_CALL(ph, take_at, nd, p[n].unit, p[n].n));
+			nd->busy_units += p[n].n;
+			n++;
+		}
+		if (n < SM_URING_BATCH)
+			unit = end;
+	}
+	c->unit = unit; /* 0: the end was reached */
+	return n;
+}
+
+static size_t put_back_locked(struct sm_heap *h, struct sm_ph_node *nd, struct sm_scavenger *sc,
+			      const struct piece *p, const struct sm_advice *a, unsigned n)
+{
+	size_t units = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (a[i].result == 0) {
+			sm__ph_dirty_clear(nd, p[i].unit, p[i].n);
+			sm__ph_uncollapse(nd, p[i].unit, p[i].n);
+			nd->dirty_units -= p[i].dirty;
+			units += p[i].dirty;
+		} else {
+			sc->stats.failed_calls++;
+		}
+		nd->busy_units -= p[i].n;
+		SM_PH_CALL(sm__ph(h), give, nd, p[i].unit, p[i].n);
+	}
+	return units << SM_UNIT_SHIFT;
+}
+
+/* One batch of one node. Returns the bytes released; c->unit is 0 when the node's end was reached. */
+static size_t batch(struct sm_heap *h, struct sm_ph_node *nd, struct cursor *c)
+{
+	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+	struct piece p[SM_URING_BATCH];
+	struct sm_advice a[SM_URING_BATCH];
+	size_t bytes = 0;
+	unsigned n;
+
+	/* Held while the pieces are away: who finds no memory waits for it (sm__scavenge_quiesce). */
+	sm_lock_acquire(&sc->lock);
+	sm_lock_acquire(&nd->lock);
+	n = collect_locked(h, nd, c, p);
+	sm_lock_release(&nd->lock);
+	if (n > 0) {
+		for (unsigned i = 0; i < n; i++)
+			a[i] = (struct sm_advice){.addr = sm__ph_addr(h, nd, p[i].unit),
+						  .bytes = (size_t)p[i].n << SM_UNIT_SHIFT,
+						  .advice = MADV_DONTNEED};
+		advise_all(h, sc, a, n);
+		sm_lock_acquire(&nd->lock);
+		bytes = put_back_locked(h, nd, sc, p, a, n);
+		sm_lock_release(&nd->lock);
+		sc->stats.batches++;
+		sc->stats.released_bytes += bytes;
+	}
+	sm_lock_release(&sc->lock);
+	return bytes;
+}
+
+bool sm__scavenge_quiesce(struct sm_heap *h)
+{
+	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+	bool away = sm_lock_is_held(&sc->lock);
+
+	if (away) {
+		sm_lock_acquire(&sc->lock);
+		sm_lock_release(&sc->lock);
+	}
+	return away;
+}
+
+/* ---- huge pages -------------------------------------------------------------------------------------------- */
+
+/* The grain of releasing and collapsing: units of a huge page; 1: huge pages do not matter. */
+static uint32_t huge_units(const struct sm_heap *h)
+{
+	return h->config.hugepages == SM_HUGE_OFF ? 1 : sm__ph(h)->huge_units;
+}
+
+#define COLLAPSE_BATCH 16
+
+/* Regions of [unit, end), all of it in use, that are whole huge pages and have not been collapsed. */
+static unsigned pick_regions(struct sm_ph_node *nd, uint32_t unit, uint32_t end, uint32_t huge,
+			     uint32_t *region, unsigned n)
+{
+	for (unit = (uint32_t)sm_align_up(unit, huge); unit + huge <= end && n < COLLAPSE_BATCH; unit += huge)
+		if (!sm_bitset_test(&nd->collapsed, unit / huge))
+			region[n++] = unit;
+	return n;
+}
+
+/* The next regions at or behind *from without a free unit; *from moves on, to 0 at the end. */
+static unsigned pick_locked(struct sm_heap *h, struct sm_ph_node *nd, uint32_t *from, uint32_t huge,
+			    uint32_t *region)
+{
+	uint32_t at = *from, size = 0, unit = 0;
+	unsigned n = 0;
+
+	do {
+		unit = sm__ph_next_run(sm__ph(h), nd, at, &size);
+		n = pick_regions(nd, at, unit != 0 ? unit : nd->frontier, huge, region, n);
+		at = unit != 0 ? unit + size : nd->frontier;
+	} while (n < COLLAPSE_BATCH && at < nd->frontier);
+	*from = n == COLLAPSE_BATCH ? region[n - 1] + huge : 0;
+	return n;
+}
+
+/*
+ * The regions are collapsed without a lock: their memory may be freed or even given back meanwhile, and
+ * the kernel keeps contents and answers an error when there is nothing to collapse.
+ */
+static size_t collapse_batch(struct sm_heap *h, struct sm_ph_node *nd, uint32_t *from, uint32_t huge)
+{
+	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+	uint32_t region[COLLAPSE_BATCH];
+	bool done[COLLAPSE_BATCH];
+	size_t bytes = 0;
+	unsigned n;
+
+	sm_lock_acquire(&sc->lock);
+	sm_lock_acquire(&nd->lock);
+	n = pick_locked(h, nd, from, huge, region);
+	sm_lock_release(&nd->lock);
+	for (unsigned i = 0; i < n; i++)
+		done[i] = sm__os_madvise(sm__ph_addr(h, nd, region[i]), (size_t)huge << SM_UNIT_SHIFT,
+					 MADV_COLLAPSE) == 0;
+	sm_lock_acquire(&nd->lock);
+	for (unsigned i = 0; i < n; i++)
+		if (done[i]) {
+			sm_bitset_set(&nd->collapsed, region[i] / huge);
+			bytes += (size_t)huge << SM_UNIT_SHIFT;
+		} else {
+			sc->stats.failed_calls++;
+		}
+	sm_lock_release(&nd->lock);
+	sc->stats.collapsed_bytes += bytes;
+	sm_lock_release(&sc->lock);
+	return bytes;
+}
+
+/* ---- rounds ------------------------------------------------------------------------------------------------ */
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Waits, or is told to stop: false. */
+static bool wait_ns(struct sm_scavenger *sc, uint64_t ns)
+{
+	uint64_t until = now_ns() + ns;
+	struct timespec ts = {.tv_sec = (time_t)(until / 1000000000u),
+			      .tv_nsec = (long)(until % 1000000000u)};
+	bool go_on;
+
+	pthread_mutex_lock(&sc->sleep_mutex);
+	while (!sc->stop && pthread_cond_timedwait(&sc->sleep_cond, &sc->sleep_mutex, &ts) == 0)
+		continue;
+	go_on = !sc->stop;
+	pthread_mutex_unlock(&sc->sleep_mutex);
+	return go_on;
+}
+
+/* Rests so that work of `ns` was `pace` percent of the time. At most a second: stopping must not wait longer,
+ * and one slow call on a busy machine must not put an end to scavenging. */
+static bool rest(struct sm_heap *h, struct sm_scavenger *sc, uint64_t ns)
+{
+	uint64_t pause = ns * (100 - h->config.scavenge_pace) / h->config.scavenge_pace;
+
+	return wait_ns(sc, pause < 1000000000u ? pause : 1000000000u);
+}
+
+/* Dirty free units that stay: a share of what is in use, and what the last peaks needed. */
+static uint64_t retained(struct sm_heap *h, struct sm_ph_node *nd)
+{
+	uint64_t used, decayed;
+
+	sm_lock_acquire(&nd->lock);
+	used = nd->used_units;
+	decayed = nd->recent_peak > used ? nd->recent_peak - (nd->recent_peak - used + 7) / 8 : used;
+	nd->recent_peak = nd->peak_units > decayed ? nd->peak_units : (uint32_t)decayed;
+	nd->peak_units = nd->used_units;
+	decayed = nd->recent_peak;
+	sm_lock_release(&nd->lock);
+	return decayed - used + used * h->config.scavenge_retain / 100;
+}
+
+static bool paced_step(struct sm_heap *h, struct sm_ph_node *nd, struct cursor *c, uint32_t *from)
+{
+	uint64_t start = now_ns();
+	size_t bytes = 0;
+
+	sm_phase_enter(SM_PHASE_SCAVENGE);
+	if (c->unit != 0)
+		bytes += batch(h, nd, c);
+	if (*from != 0)
+		bytes += collapse_batch(h, nd, from, c->grain);
+	sm_phase_leave(SM_PHASE_SCAVENGE);
+	return bytes == 0 ? wait_ns(&sm__ph(h)->scavenger, 0)
+			  : rest(h, &sm__ph(h)->scavenger, now_ns() - start);
+}
+
+static bool round_of(struct sm_heap *h)
+{
+	struct sm_pageheap *ph = sm__ph(h);
+
+	sm__stack_trim(h, false);
+	for (unsigned i = 0; i < ph->nnodes; i++) {
+		struct sm_ph_node *nd = &ph->nodes[i];
+		uint32_t grain = huge_units(h);
+		uint32_t from = grain > 1 && h->config.hugepages == SM_HUGE_COLLAPSE ? 1 : 0;
+		uint32_t least = (uint32_t)(MIN_BYTES >> SM_UNIT_SHIFT);
+		struct cursor c = {
+			.unit = 1, .spare = retained(h, nd), .grain = grain, .least = least ? least : 1};
+
+		while (c.unit != 0 || from != 0)
+			if (!paced_step(h, nd, &c, &from))
+				return false;
+	}
+	sm_lock_acquire(&ph->scavenger.lock);
+	ph->scavenger.stats.rounds++;
+	sm_lock_release(&ph->scavenger.lock);
+	return true;
+}
+
+static void *thread_main(void *arg)
+{
+	struct sm_heap *h = arg;
+	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+
+	pthread_setname_np(pthread_self(), "sm-scavenge");
+	if (sc->hooks.start != NULL)
+		sc->hooks.start(sc->hooks.ctx);
+	while (wait_ns(sc, (uint64_t)h->config.scavenge_ms * 1000000u) && round_of(h))
+		continue;
+	if (sc->hooks.stop != NULL)
+		sc->hooks.stop(sc->hooks.ctx);
+	return NULL;
+}
+
+/* ---- calls ------------------------------------------------------------------------------------------------- */
+
+void sm__scavenge_init(struct sm_heap *h)
+{
+	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+	pthread_condattr_t attr;
+
+	sm_lock_init(&sc->lock, SM_RANK_SCAVENGE);
+	pthread_mutex_init(&sc->sleep_mutex, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&sc->sleep_cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+int sm__scavenger_start(struct sm_heap *h, const struct sm_scavenge_hooks *hooks)
+{
+	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+	sigset_t all, old;
+	int err;
+
+	if (h->config.scavenge_ms == 0 || sc->running)
+		return 0;
+	if (hooks != NULL)
+		sc->hooks = *hooks;
+	sc->stop = false;
+	/* Signals are the program's: none is ours to take. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&sc->thread, NULL, thread_main, h);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	sc->running = err == 0;
+	sc->pid = getpid();
+	return -err;
+}
+
+void sm__scavenger_stop(struct sm_heap *h)
+{
+	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+
+	if (!sc->running || sc->pid != getpid())
+		return;
+	pthread_mutex_lock(&sc->sleep_mutex);
+	sc->stop = true;
+	pthread_cond_signal(&sc->sleep_cond);
+	pthread_mutex_unlock(&sc->sleep_mutex);
+	pthread_join(sc->thread, NULL);
+	sc->running = false;
+}
+
+void sm__scavenge_fini(struct sm_heap *h)
+{
+	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+
+	sm__scavenger_stop(h);
+	sm__uring_close(sc->ring);
+	sc->ring = NULL;
+}
+
+void sm__scavenge_fork_child(struct sm_heap *h)
+{
+	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+
+	/* The thread stayed in the parent, and the ring is shared with it: opened anew when it is needed. */
+	sc->running = false;
+	sm__uring_close(sc->ring);
+	sc->ring = NULL;
+	pthread_mutex_init(&sc->sleep_mutex, NULL);
+}
+
+size_t sm__scavenge(struct sm_heap *h, size_t retain)
+{
+	struct sm_pageheap *ph = sm__ph(h);
+	uint64_t spare = retain >> SM_UNIT_SHIFT;
+	size_t bytes = 0;
+
+	sm_phase_enter(SM_PHASE_SCAVENGE);
+	sm__stack_trim(h, true);
+	for (unsigned i = 0; i < ph->nnodes; i++) {
+		/* Asked for: small pieces too, and parts of huge pages. */
+		struct cursor c = {.unit = 1, .spare = spare, .grain = 1, .least = 1};
+
+		while (c.unit != 0)
+			bytes += batch(h, &ph->nodes[i], &c);
+		spare = c.spare;
+	}
+	sm_phase_leave(SM_PHASE_SCAVENGE);
+	return bytes;
+}
+
+size_t sm__scavenge_collapse(struct sm_heap *h)
+{
+	struct sm_pageheap *ph = sm__ph(h);
+	uint32_t huge = huge_units(h);
+	size_t bytes = 0;
+
+	if (h->config.hugepages != SM_HUGE_COLLAPSE || huge == 1)
+		return 0;
+	for (unsigned i = 0; i < ph->nnodes; i++)
+		for (uint32_t from = 1; from != 0;)
+			bytes += collapse_batch(h, &ph->nodes[i], &from, huge);
+	return bytes;
+}
+
+void sm__scavenge_stats(struct sm_heap *h, struct sm_scavenge_stats *out)
+{
+	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+
+	sm_lock_acquire(&sc->lock);
+	*out = sc->stats;
+	sm_lock_release(&sc->lock);
+}

@@ -1,0 +1,69 @@
+/*
+ * stack.h: stacks for mutators: fixed-size spans with a guard below, used again; and the report of an overflow.
+ *
+ *   span   | guard, one unit, inaccessible | low ........ usable ........ high |
+ *                                            <- grows down, and faults here when it is full
+ *
+ * A stack that is freed waits in the heap's pool, guard in place, for the next one of its size: no system
+ * call in either direction. Sizes are powers of two units, guard included, so stacks of a kind share a
+ * list. The scavenger gives back what a pool has not needed for a round.
+ *
+ * An overflow touches the guard and raises SIGSEGV. sm_stack_watch gives a thread a signal stack of its
+ * own and notes its bounds; the handler then tells an overflow from other faults by the address, prints
+ *
+ *   spanmark: stack overflow in thread "mutator 3" (tid 4711): stack 0x..-0x.. (256 KiB), fault at 0x..
+ *
+ * and aborts. Other faults go to whichever handler was there before. Works for any thread, also for
+ * those whose stack is not ours: their bounds are asked of the thread library.
+ */
+#ifndef SM_ALLOCATOR_STACK_H
+#define SM_ALLOCATOR_STACK_H
+
+#include <pthread.h>
+
+#include "allocator/objects/heap.h"
+
+#define SM_STACK_MIN (64 * SM_KIB)
+
+struct sm_stack {
+	void *low;    /* lowest usable byte; the guard ends here */
+	size_t bytes; /* usable */
+	struct sm_span *span;
+};
+
+/*
+ * A stack of at least `bytes` usable bytes (at least SM_STACK_MIN) on a node; contents undefined. 0,
+ * -ENOMEM (the heap's limit counts), -EINVAL (more than a node's range can hold). Thread-safe.
+ */
+SM_API int sm_stack_alloc(struct sm_heap *h, unsigned node, size_t bytes, struct sm_stack *out);
+/* Nobody may run on it any more. Thread-safe. */
+SM_API void sm_stack_free(struct sm_heap *h, struct sm_stack *s);
+
+/* Gives pooled stacks back to the page heap: those that were not needed since the last call; all: every one. */
+void sm__stack_trim(struct sm_heap *h, bool all);
+
+/* A thread on a stack of the heap, watched for overflow. The struct lives until it has been joined. */
+struct sm_stack_thread {
+	pthread_t id;
+	struct sm_heap *heap;
+	struct sm_stack stack;
+	void *(*run)(void *arg);
+	void *arg;
+	char name[24];
+};
+
+/* 0 or -errno: sm_stack_alloc's, pthread_create's. The name is cut to what fits. */
+SM_API int sm_stack_thread_start(struct sm_stack_thread *t, struct sm_heap *h, unsigned node,
+				 size_t stack_bytes, const char *name, void *(*run)(void *arg), void *arg);
+/* Waits for it and frees its stack. Returns what run returned. */
+SM_API void *sm_stack_thread_join(struct sm_stack_thread *t);
+
+/*
+ * Watches the calling thread's stack from here on. Installs the SIGSEGV/SIGBUS handler on first use in the
+ * process; keeps a signal stack that the thread has already. 0, -ENOMEM. Again: the new name counts.
+ */
+SM_API int sm_stack_watch(const char *name);
+/* Before the thread ends. No-op when it is not watched. */
+SM_API void sm_stack_unwatch(void);
+
+#endif

@@ -1,0 +1,204 @@
+/* heapcheck.c: a walk over every span in use, and the full check of every counting identity. */
+#include <stdio.h>
+
+#include "allocator/objects/central.h"
+#include "allocator/malloc/malloc_internal.h"
+#include "allocator/pages/pageheap_internal.h"
+
+/* ---- walking --------------------------------------------------------------------------------------- */
+
+static void walk_units(struct sm_heap *h, const struct sm_ph_node *nd, uint32_t from, uint32_t to,
+		       void (*fn)(void *ctx, struct sm_span *s), void *ctx)
+{
+	uint32_t unit = from;
+
+	while (unit < to) {
+		struct sm_span *s = sm__ph_desc(h, nd, unit);
+
+		if (sm_load_acquire(&s->state) == SM_SPAN_FREE) {
+			unit++;
+			continue;
+		}
+		/* Before fn, which may free it. A corrupt count must not stop the walk. */
+		unit += s->nunits ? s->nunits : 1;
+		fn(ctx, s);
+	}
+}
+
+void sm__heap_foreach_span(struct sm_heap *h, void (*fn)(void *ctx, struct sm_span *s), void *ctx)
+{
+	struct sm_pageheap *ph = sm__ph(h);
+	unsigned i;
+
+	for (i = 0; i < h->nnodes; i++) {
+		struct sm_ph_node *nd = &ph->nodes[i];
+
+		walk_units(h, nd, 1, nd->frontier, fn, ctx);
+		walk_units(h, nd, nd->own_start, nd->units, fn, ctx);
+	}
+}
+
+/* ---- checking -------------------------------------------------------------------------------------- */
+
+struct check {
+	struct sm_heap *heap;
+	unsigned violations;
+	size_t spans, spans_with_slots; /* seen in the table; of those, collected or manual */
+	size_t owned;			/* in the hands of caches */
+	size_t listed;			/* on central lists */
+	size_t slot_bytes;		/* handed out, by the spans' counts */
+	size_t in_use_units;
+};
+
+static void report(struct check *k, const struct sm_span *s, const char *why)
+{
+	k->violations++;
+	if (s == NULL)
+		fprintf(stderr, "spanmark: heap check: %s\n", why);
+	else
+		fprintf(stderr, "spanmark: heap check: span at unit %u (state %d, class %u): %s\n",
+			sm_span_unit(&k->heap->range, s), sm_load_relaxed(&s->state), s->cls, why);
+}
+
+static void check_span(void *ctx, struct sm_span *s)
+{
+	struct check *k = ctx;
+	const char *why = sm__span_is_valid(k->heap, s);
+	enum sm_span_state state = (enum sm_span_state)sm_load_relaxed(&s->state);
+
+	if (why == NULL && k->heap == sm__manual.heap)
+		why = sm__munits_check(s);
+	k->spans++;
+	k->in_use_units += s->nunits;
+	if (why != NULL)
+		report(k, s, why);
+	if (state == SM_SPAN_STACK || state == SM_SPAN_OTHER)
+		return;
+	/* Manual spans are on a list while they have room, and on none when full; large ones never. */
+	k->spans_with_slots +=
+		state == SM_SPAN_MANUAL ? s->nalloc < s->nslots : state != SM_SPAN_MANUAL_LARGE;
+	k->slot_bytes += s->slot_bytes ? (size_t)s->nalloc * s->slot_bytes : sm_span_bytes(s);
+}
+
+static void check_list(struct check *k, const struct sm_span_list *l, unsigned bin, bool full)
+{
+	const struct sm_range *r = &k->heap->range;
+	uint32_t unit = l->first, prev = 0, n = 0;
+
+	while (unit != 0 && n <= sm_load_relaxed(&l->count)) {
+		const struct sm_span *s = &r->spans[unit];
+
+		if (s->prev != prev)
+			report(k, s, "a list's back link is wrong");
+		if (sm_load_relaxed(&s->state) == SM_SPAN_FREE)
+			report(k, s, "a free span is on a list");
+		if (s->bin != bin)
+			report(k, s, "a span is on another bin's list");
+		if ((s->nalloc == s->nslots) != full)
+			report(k, s, "full and partial lists are mixed up");
+		prev = unit;
+		unit = s->next;
+		n++;
+	}
+	if (n != sm_load_relaxed(&l->count) || l->last != prev)
+		report(k, NULL, "a list's count or end is wrong");
+	k->listed += n;
+}
+
+static void check_lists(struct check *k)
+{
+	struct sm_heap *h = k->heap;
+	uint32_t nbins = sm_load_acquire(&h->nbins), bin;
+	unsigned node, i;
+
+	for (node = 0; node < h->nnodes; node++)
+		for (bin = 0; bin < nbins; bin++)
+			for (i = 0; i < 2; i++) {
+				struct sm_central *c = sm__central_of(h, node, bin);
+
+				check_list(k, &c->partial[i], bin, false);
+				check_list(k, &c->full[i], bin, true);
+			}
+}
+
+static void check_window(struct check *k, const struct sm_cache *c, unsigned bin)
+{
+	const struct sm_window *w = &c->windows[bin];
+	const struct sm_span *s = w->span;
+	uintptr_t base;
+
+	if (s == NULL) {
+		if (w->cur != w->end)
+			report(k, NULL, "a window with room has no span");
+		return;
+	}
+	k->owned++;
+	base = sm_span_base(&k->heap->range, s);
+	if (s->next != 0 || s->prev != 0)
+		report(k, s, "an owned span is linked");
+	if (s->bin != bin)
+		report(k, s, "an owned span is of another bin");
+	if (w->cur > w->end || ((uintptr_t)w->cur - base) % s->slot_bytes != 0 ||
+	    (uintptr_t)w->end > base + (uintptr_t)s->nslots * s->slot_bytes)
+		if (w->cur != NULL)
+			report(k, s, "a window lies outside its span");
+}
+
+/* cache.spans: owned, and linked among themselves. */
+static void check_reserve(struct check *k, const struct sm_cache *c, unsigned bin)
+{
+	uint32_t unit = c->reserve[bin], n = 0;
+
+	for (; unit != 0 && n <= c->nreserve; unit = k->heap->range.spans[unit].next, n++)
+		if (k->heap->range.spans[unit].bin != bin)
+			report(k, &k->heap->range.spans[unit], "an owned span is of another bin");
+	k->owned += n;
+}
+
+static void check_caches(struct check *k)
+{
+	struct sm_heap *h = k->heap;
+	uint32_t nbins = sm_load_acquire(&h->nbins), bin;
+	struct sm_cache *c;
+
+	sm_lock_acquire(&h->caches_lock);
+	for (c = h->caches; c != NULL; c = c->next)
+		for (bin = 1; bin < nbins; bin++) {
+			check_window(k, c, bin);
+			check_reserve(k, c, bin);
+		}
+	sm_lock_release(&h->caches_lock);
+}
+
+/* What caches posted must be what spans count: large objects by their units, slots by their bits. */
+static void check_sums(struct check *k)
+{
+	struct sm_heap *h = k->heap;
+	struct sm_pageheap_stats st;
+	size_t in_use = 0;
+	unsigned i;
+
+	for (i = 0; i < h->nnodes; i++) {
+		sm__pageheap_stats(h, i, &st);
+		in_use += st.in_use_bytes;
+	}
+	if (in_use != k->in_use_units << SM_UNIT_SHIFT)
+		report(k, NULL, "bytes in use differ from the units of all spans");
+	if (k->listed + k->owned != k->spans_with_slots)
+		report(k, NULL, "a span is neither on a list nor owned by a cache, or both");
+}
+
+unsigned sm_heap_check(struct sm_heap *h)
+{
+	struct check k = {.heap = h};
+
+	sm__heap_foreach_span(h, check_span, &k);
+	check_lists(&k);
+	check_caches(&k);
+	check_sums(&k);
+	if (h == sm__manual.heap && sm__shard_check() != NULL)
+		report(&k, NULL, sm__shard_check());
+	if (h == sm__manual.heap && sm__manual.percpu && sm__mbudget_check() != NULL)
+		report(&k, NULL, sm__mbudget_check());
+	return k.violations + sm__pageheap_check(h);
+}

@@ -1,0 +1,11 @@
+#include "collector/preempted.h"
+
+_Atomic(bool) sm__preempted_on;
+
+void sm__preempted_init(void)
+{
+	const char *why;
+
+	if (!sm_load_relaxed(&sm__preempted_on) && sm__rseq_usable(&why))
+		sm_store_relaxed(&sm__preempted_on, true);
+}
