@@ -14,6 +14,7 @@
 #include "collector/rank.h"
 #include "collector/roots.h"
 #include "collector/special.h"
+#include "collector/throttle.h"
 
 /* What the cycle is doing, for traces and for the fork handler; written by the control thread. */
 enum sm_gc_phase { SM_GC_OFF, SM_GC_STARTING, SM_GC_MARKING, SM_GC_TERMINATING, SM_GC_SWEEPING };
@@ -57,7 +58,7 @@ struct sm_gc {
 	struct {
 		_Atomic(size_t) trigger; /* heap->allocated_bytes at which a cycle is asked for */
 		_Atomic(size_t) enough;	 /* .. and above which mutators give way to the collector's threads */
-		_Atomic(size_t) hold, yield; /* .. how, with CPUs for those and without: markworker.c */
+		_Atomic(size_t) hold, yield; /* .. how, with CPUs for those and without: throttle.c */
 		_Atomic(size_t) slow,
 			most; /* .. above which they are slowed down, more and more up to most */
 		_Atomic(size_t)
@@ -143,10 +144,6 @@ void sm__workers_stop(struct sm_gc *gc);
 void sm__workers_begin(struct sm_gc *gc);
 /* All workers have left the marking when this returns; their counts are added to *n. */
 void sm__workers_end(struct sm_gc *gc, struct sm_mark_counts *n);
-/* A mutator's share of the marking; precondition: not at a safepoint in the making. */
-void sm__assist(struct sm_mutator *m, size_t bytes);
-/* The heap is far beyond its goal: lets another thread of this CPU run, the collector's perhaps. */
-void sm__give_way(struct sm_mutator *m);
 
 /* sweep.c */
 unsigned sm__sweep_span(struct sm_gc *gc, struct sm_span *s);
@@ -166,9 +163,6 @@ unsigned sm__sweep_hook(void *ctx, struct sm_cache *c, struct sm_span *s);
 void sm__fork_register(struct sm_gc *gc);
 void sm__fork_unregister(struct sm_gc *gc);
 
-/* typedesc.c */
-void sm__types_fini(struct sm_gc *gc);
-
 /* verify.c: the world is stopped. Returns the number of differences, each printed. */
 unsigned sm__verify_stw(struct sm_gc *gc);
 
@@ -178,8 +172,15 @@ void sm__recent_stalls(struct sm_gc *gc, uint64_t *count, uint64_t *max_ns);
 /* gctrace.c */
 void sm__trace_cycle(struct sm_gc *gc, const struct sm_cycle *c, unsigned long seq);
 
-/* gc.c */
+/* alloc.c: the hooks of a refill */
+void sm__before_refill(void *ctx, struct sm_cache *c, size_t bytes);
+bool sm__out_of_memory(void *ctx, struct sm_cache *c, size_t bytes);
+
+/* cycle.c */
+void *sm__control_main(void *gc);
 void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from);
+
+/* gc.c */
 void sm__gc_ask(struct sm_gc *gc); /* wake the control thread for one more cycle */
 /* A cycle that starts after the call has completed. -ENOTSUP in the child of a fork. */
 int sm__gc_collect_and_wait(struct sm_gc *gc, struct sm_mutator *m);

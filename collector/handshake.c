@@ -13,7 +13,7 @@
  *   later sleeps until it is 0
  *
  * No mutator waits for another: each goes on as soon as its own part is done. Between a request and its
- * completion mutators are on both sides of the change; gc.c argues for each step why that is harmless.
+ * completion mutators are on both sides of the change; cycle.c argues for each step why that is harmless.
  *
  * The fence. Entering a blocking section is "state = BLOCKED; fence; look at poll", requesting is "poll =
  * 1; fence; look at state". Both fences are sequentially consistent, so at least one side sees the other:

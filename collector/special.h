@@ -5,7 +5,7 @@
  *   finalizer:  set --(object found unreachable, resurrected)--> queued --> run by the finalizer thread
  *
  * The tables hold their objects weakly; the queue is a root. A cycle asks sm__specials_process once no
- * grey object is left (see gc.c): it clears weak references to white objects, queues finalizers of white
+ * grey object is left (see cycle.c): it clears weak references to white objects, queues finalizers of white
  * objects and marks those objects. Both in one critical section, so that sm_weak_get, which takes the
  * same lock, sees either an object that is going to live, or NULL.
  */

@@ -1,7 +1,7 @@
 /*
  * sweep.c: mark bits become allocation bits, and the windows' part in it.
  *
- * Order at the end of a cycle (gc.c): every mutator has its barrier off; the sweep generation advances, by
+ * Order at the end of a cycle (cycle.c): every mutator has its barrier off; the sweep generation advances, by
  * which every list of swept spans is one of unswept spans; then each mutator gives its windows back. Until a
  * mutator has done that it goes on under its old view: windows that it takes are black if their span is of
  * the old generation (black_gen), because such a span is yet to be swept; a span that it meets already

@@ -10,18 +10,10 @@
 #include <string.h>
 
 #include "collector/gc_priv.h"
+#include "collector/typedesc.h"
 
 /* Words of the longest single object whose pattern a layout can hold: it is a bitmap of a bit a word. */
 #define WORD sizeof(uintptr_t)
-
-struct sm_typedesc {
-	struct sm_type type; /* first: what the program holds */
-	struct sm_typedesc *next;
-	struct sm_gc *gc;
-	size_t stride;				/* of elements in an array, a multiple of a word */
-	const struct sm_layout *array;		/* layout of arrays of it */
-	_Atomic(uint16_t) bin[SM_NCLASSES_MAX]; /* of arrays, by class; 0: not asked for yet */
-};
 
 /* Bit i of a pattern of 64-word masks. */
 static bool bit(const uint64_t *bits, size_t i)
@@ -197,62 +189,7 @@ void sm__types_fini(struct sm_gc *gc)
 	}
 }
 
-/* ---- allocation ----------------------------------------------------------------------------------- */
-
-/* The next window; what the sweep hook took on the way there is a stall, page faults and locks are not. */
-static void *refill(struct sm_mutator *m, unsigned bin)
-{
-	void *p = sm__cache_refill_slow(&m->cache, bin);
-	uint64_t ns = m->priv->sweep_ns;
-
-	if (ns) {
-		m->priv->sweep_ns = 0;
-		sm__stall_note(&m->priv->stalls, SM_STALL_SWEEP, ns, m->priv->sweep_kept);
-	}
-	return p;
-}
-
-void *sm_new_slow(struct sm_mutator *m, const struct sm_type *type)
-{
-	if (SM_UNLIKELY(type->bin == 0))
-		return sm__cache_large(&m->cache, type->size, type->layout, false);
-	return refill(m, type->bin);
-}
-
-static const struct sm_layout pointer_free = {.kind = SM_SCAN_NONE, .period = 1};
-
-/* The heap's own copy of the pointer-free layout: spans compare layouts by address. */
-static const struct sm_layout *no_pointers(struct sm_mutator *m)
-{
-	return sm__heap_layout(m->gc->heap, &pointer_free);
-}
-
-void *sm_new_bytes_slow(struct sm_mutator *m, size_t size)
-{
-	void *p;
-
-	if (size < 16)
-		return sm__cache_tiny(&m->cache, size ? size : 1,
-				      size < 8 ? (size_t)1 << (size >= 2) << (size >= 4) : 8);
-	if (size > SM_MAX_SMALL)
-		return sm__cache_large(&m->cache, size, no_pointers(m), false);
-	p = sm__cache_bump(&m->cache, sm_size_class(size));
-	return p ? p : refill(m, sm_size_class(size));
-}
-
-void *sm_new_bytes_zeroed(struct sm_mutator *m, size_t size)
-{
-	void *p;
-
-	if (size > SM_MAX_SMALL)
-		return sm__cache_large(&m->cache, size, no_pointers(m), true);
-	p = sm_new_bytes(m, size);
-	if (p)
-		memset(p, 0, size);
-	return p;
-}
-
-static int array_bin(struct sm_typedesc *t, size_t bytes)
+int sm__type_array_bin(struct sm_typedesc *t, size_t bytes)
 {
 	unsigned cls = class_of(bytes);
 	int bin = sm_load_relaxed(&t->bin[cls]);
@@ -263,28 +200,4 @@ static int array_bin(struct sm_typedesc *t, size_t bytes)
 	if (bin > 0)
 		sm_store_relaxed(&t->bin[cls], (uint16_t)bin);
 	return bin;
-}
-
-void *sm_new_array(struct sm_mutator *m, const struct sm_type *type, size_t n)
-{
-	struct sm_typedesc *t = (struct sm_typedesc *)type;
-	size_t bytes;
-	void *p;
-	int bin;
-
-	if (__builtin_mul_overflow(t->stride, n, &bytes) || bytes > SIZE_MAX / 2) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	if (t->array->kind == SM_SCAN_NONE)
-		return sm_new_bytes(m, bytes);
-	if (bytes > SM_MAX_SMALL)
-		return sm__cache_large(&m->cache, bytes, t->array, true);
-	bin = array_bin(t, bytes);
-	if (bin < 0) {
-		errno = -bin;
-		return NULL;
-	}
-	p = sm__cache_bump(&m->cache, (unsigned)bin);
-	return p ? p : refill(m, (unsigned)bin);
 }

@@ -10,7 +10,7 @@
  * Draining. `active` counts markers that may hold grey entries privately: dedicated workers that are
  * not parked, and mutators inside an assist. The queues are drained when no packet is queued and active
  * is 0, which is stable while nobody brings new grey from outside (a mutator's flush), and that the
- * termination rounds detect on their own (see gc.c).
+ * termination rounds detect on their own (see cycle.c).
  *
  * Who wakes whom. A worker that puts a packet wakes one that is parked. A mutator wakes nobody, neither with a
  * packet nor when it leaves: a thread that it wakes is likely to be put on its own CPU, the others being busy with

@@ -1,0 +1,150 @@
+/*
+ * alloc.c: allocation: what sm_new does when its window is used up, and what a refill asks of the collector on its way.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "collector/gc_priv.h"
+#include "collector/typedesc.h"
+
+/* ---- hooks on the allocator's slow paths ----------------------------------------------------------- */
+
+/*
+ * The heap has reached its trigger: asks for a cycle, once. Nothing slows mutators until the heap is beyond its goal; then
+ * they let the collector's threads have the CPU, which they may be waiting for.
+ */
+static SM_NOINLINE void trigger(struct sm_gc *gc, struct sm_mutator *m)
+{
+	if (sm_load_relaxed(&gc->asked) == 0) {
+		if (sm_exchange_acqrel(&gc->asked, 1) == 0 && !sm_load_relaxed(&gc->forked))
+			sm__gc_ask(gc);
+	} else if (sm_load_relaxed(&gc->heap->allocated_bytes) >= sm_load_relaxed(&gc->pace.enough)) {
+		sm__give_way(m);
+	}
+}
+
+static void stress(struct sm_gc *gc, struct sm_mutator *m)
+{
+	if (++m->priv->refills < gc->config.stress)
+		return;
+	m->priv->refills = 0;
+	sm__gc_collect_and_wait(gc, m);
+}
+
+void sm__before_refill(void *ctx, struct sm_cache *c, size_t bytes)
+{
+	struct sm_gc *gc = ctx;
+	struct sm_mutator *m = c->owner;
+
+	sm_safepoint(m);
+	if (SM_UNLIKELY(sm_load_relaxed(&gc->heap->allocated_bytes) + bytes >=
+			sm_load_relaxed(&gc->pace.trigger)))
+		trigger(gc, m);
+	if (m->barrier && gc->config.tuning.assist)
+		sm__assist(m, bytes);
+	if (SM_UNLIKELY(sm_load_relaxed(&gc->pace.sweep_ratio) != 0))
+		sm__sweep_share(m);
+	if (SM_UNLIKELY(gc->config.stress != 0))
+		stress(gc, m);
+	/* Whatever came over us above, the refill starts with no request pending that it has seen. */
+	sm_safepoint(m);
+}
+
+bool sm__out_of_memory(void *ctx, struct sm_cache *c, size_t bytes)
+{
+	struct sm_gc *gc = ctx;
+	struct sm_mutator *m = c->owner;
+	uint64_t t0 = sm__now_ns(), done = sm_load_relaxed(&gc->completed);
+
+	(void)bytes;
+	/* A second try in a row without anything allocated in between would find nothing new. */
+	if (m->priv->oom_at == sm_load_relaxed(&gc->heap->allocated_bytes) + 1) {
+		m->priv->oom_at = 0;
+		return false;
+	}
+	(void)done;
+	if (sm__gc_collect_and_wait(gc, m) != 0)
+		return false;
+	m->priv->oom_at = sm_load_relaxed(&gc->heap->allocated_bytes) + 1;
+	sm__stall(m, SM_STALL_MEMORY, t0);
+	return true;
+}
+
+/* ---- allocation ----------------------------------------------------------------------------------- */
+
+/* The next window; what the sweep hook took on the way there is a stall, page faults and locks are not. */
+static void *refill(struct sm_mutator *m, unsigned bin)
+{
+	void *p = sm__cache_refill_slow(&m->cache, bin);
+	uint64_t ns = m->priv->sweep_ns;
+
+	if (ns) {
+		m->priv->sweep_ns = 0;
+		sm__stall_note(&m->priv->stalls, SM_STALL_SWEEP, ns, m->priv->sweep_kept);
+	}
+	return p;
+}
+
+void *sm_new_slow(struct sm_mutator *m, const struct sm_type *type)
+{
+	if (SM_UNLIKELY(type->bin == 0))
+		return sm__cache_large(&m->cache, type->size, type->layout, false);
+	return refill(m, type->bin);
+}
+
+static const struct sm_layout pointer_free = {.kind = SM_SCAN_NONE, .period = 1};
+
+/* The heap's own copy of the pointer-free layout: spans compare layouts by address. */
+static const struct sm_layout *no_pointers(struct sm_mutator *m)
+{
+	return sm__heap_layout(m->gc->heap, &pointer_free);
+}
+
+void *sm_new_bytes_slow(struct sm_mutator *m, size_t size)
+{
+	void *p;
+
+	if (size < 16)
+		return sm__cache_tiny(&m->cache, size ? size : 1,
+				      size < 8 ? (size_t)1 << (size >= 2) << (size >= 4) : 8);
+	if (size > SM_MAX_SMALL)
+		return sm__cache_large(&m->cache, size, no_pointers(m), false);
+	p = sm__cache_bump(&m->cache, sm_size_class(size));
+	return p ? p : refill(m, sm_size_class(size));
+}
+
+void *sm_new_bytes_zeroed(struct sm_mutator *m, size_t size)
+{
+	void *p;
+
+	if (size > SM_MAX_SMALL)
+		return sm__cache_large(&m->cache, size, no_pointers(m), true);
+	p = sm_new_bytes(m, size);
+	if (p)
+		memset(p, 0, size);
+	return p;
+}
+
+void *sm_new_array(struct sm_mutator *m, const struct sm_type *type, size_t n)
+{
+	struct sm_typedesc *t = (struct sm_typedesc *)type;
+	size_t bytes;
+	void *p;
+	int bin;
+
+	if (__builtin_mul_overflow(t->stride, n, &bytes) || bytes > SIZE_MAX / 2) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (t->array->kind == SM_SCAN_NONE)
+		return sm_new_bytes(m, bytes);
+	if (bytes > SM_MAX_SMALL)
+		return sm__cache_large(&m->cache, bytes, t->array, true);
+	bin = sm__type_array_bin(t, bytes);
+	if (bin < 0) {
+		errno = -bin;
+		return NULL;
+	}
+	p = sm__cache_bump(&m->cache, (unsigned)bin);
+	return p ? p : refill(m, (unsigned)bin);
+}

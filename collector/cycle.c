@@ -1,0 +1,441 @@
+/*
+ * cycle.c: one cycle, from OFF to OFF, and the control thread that runs it.
+ *
+ * The control thread runs one cycle at a time. Between cycles it sweeps in the background.
+ *
+ *        all swept            every mutator                     stacks being scanned,
+ *   OFF -----------> STARTING -NONE, BARRIER_ON, BLACK--> MARKING   roots, queues, barriers
+ *    ^                                                      |  ^
+ *    |                                          queues empty|  | a round found something, or
+ *    |                                                      v  | finalizers resurrected something
+ *    |                                                  TERMINATING
+ *    |                                                      | a FLUSH round found nothing anywhere
+ *    |                                                      v
+ *  all swept <--- SWEEPING <-- RETIRE acked <-- sweepgen += 2 <-- BARRIER_OFF acked
+ *
+ * The invariant: no black object and no scanned stack leads to a white object unless a path from a grey
+ * object, or an entry of some barrier buffer, leads there too. It holds from the moment the last mutator
+ * has its barrier on (before, nothing is black but objects that were born so, and what is stored into
+ * those is recorded) until the last grey object is gone, and then says: all that is reachable is black.
+ *
+ * Step by step, with mutators on both sides of each:
+ *
+ * NONE. When the lists hold no unswept span, a mutator may still be sweeping one that it took on its way.
+ *   Sweeping is never interrupted by a safepoint, so after this round nobody sweeps, all mark bits are
+ *   clear, and a barrier buffer that fills during the next step may mark.
+ * BARRIER_ON. Each mutator turns its barrier on. One that has not acknowledged stores without recording:
+ *   harmless, for nothing is black and nobody scans anything yet.
+ * BLACK. Each mutator blackens the rests of its windows and allocates black from then on. Not with the
+ *   barrier: a black object that reaches a mutator whose barrier is off may be given a white one unrecorded.
+ *   And not with the scan: when this round is over, every store under way began with every barrier on. Else
+ *   one that has read the old value of a slot could still overwrite a value that another mutator stored there
+ *   unrecorded, scanned its stack, and loaded back. (tests/model/cycle.pml has both as refuted variants.)
+ * SCAN. Each mutator scans its own stack and is black from then on. It may meanwhile meet, in the heap,
+ *   pointers from stacks that are still grey: the insertion half of those stacks' owners records them.
+ * Marking. Workers and assists empty the queues.
+ * FLUSH. Let t0 be a moment after gc->found was read when the queues were seen drained: no marker held grey
+ *   entries. (Read afterwards, found would include what a flush brought in between.) If in the
+ *   round that follows no mutator marks anything (gc->found does not move), then every entry in every
+ *   buffer at t0 was black at t0: it was found marked at the flush, and nobody marked in between. So at t0
+ *   there was no grey object and no recorded white one; by the invariant everything reachable was black at
+ *   t0, and mutators can only reach what is reachable, or allocate black. A mutator in the middle of a flush,
+ *   an assist, an attach (scanning its stack) or sm_weak_get at t0 finishes that before it acknowledges, and
+ *   moves `found` or the queues if it found anything; both are compared after the round.
+ * Specials. Weak references and finalizers are decided in one critical section. Resurrecting makes objects
+ *   grey, so marking goes on.
+ * BARRIER_OFF. Buffers are forgotten: their entries are black. Black allocation goes on.
+ * sweepgen += 2 only after all have acknowledged: nobody marks any more. Refills and sweepers begin to sweep;
+ *   what a mutator takes under its old view is black in spans of the old generation (sweep.c).
+ * RETIRE. Each mutator gives its windows back, after which its view is that of the new generation. Only then
+ *   can every unswept span be on a list, so only then can sweeping come to an end.
+ *
+ * gc.mode=stw: the same marking between sm__world_stop, which retires the windows first, and
+ * sm__world_resume. No barrier is ever on, nothing is born black.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "allocator/objects/cache_cpu.h"
+#include "allocator/objects/markmap.h"
+#include "collector/gc_priv.h"
+
+void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from)
+{
+	to->objects += from->objects;
+	to->bytes += from->bytes;
+	to->remote += from->remote;
+	to->scanned += from->scanned;
+	to->away += from->away;
+	to->root_pieces += from->root_pieces;
+	to->rescanned += from->rescanned;
+	to->scan_bytes += from->scan_bytes;
+	to->steals_l3 += from->steals_l3;
+	to->steals_node += from->steals_node;
+	to->steals_across += from->steals_across;
+	to->delivered += from->delivered;
+	to->overflows += from->overflows;
+	to->wild += from->wild;
+	memset(from, 0, sizeof(*from));
+}
+
+void sm__delay_slow(struct sm_gc *gc)
+{
+	static __thread uint64_t seed;
+	uint64_t us;
+
+	if (seed == 0)
+		seed = sm__now_ns() | 1;
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	/* Mostly nothing, now and then long: what makes a rare interleaving likely. */
+	if (seed % 8 == 0) {
+		us = (seed >> 8) % gc->config.tuning.delay_us + 1;
+		nanosleep(&(struct timespec){(time_t)(us / 1000000), (long)(us % 1000000 * 1000)}, NULL);
+	}
+}
+
+static void set_phase(struct sm_gc *gc, enum sm_gc_phase phase)
+{
+	sm_store_release(&gc->phase, (uint32_t)phase);
+}
+
+/* ---- marking -------------------------------------------------------------------------------------- */
+
+/* Until no marker holds or finds grey entries, the overflow path included. */
+static void drain(struct sm_gc *gc)
+{
+	for (;;) {
+		uint64_t scanned;
+
+		sm__workq_wait_drained(&gc->workq);
+		/* From here on this thread marks, too (rescan, specials). The workers are idle and read it
+		 * when they take their next packet. */
+		for (unsigned i = 0; i < gc->nall_workers; i++)
+			gc->workers[i].marker.plain = false;
+		sm__workq_enter(&gc->workq);
+		scanned = gc->marker.n.scanned;
+		if (!sm__mark_rescan(&gc->marker)) {
+			sm__workq_leave(&gc->workq, false);
+			return;
+		}
+		gc->marker.n.rescanned += gc->marker.n.scanned - scanned;
+		sm__marker_give(&gc->marker);
+		sm__workq_leave(&gc->workq, false);
+	}
+}
+
+/* Roots that are nobody's own. */
+static void push_roots(struct sm_gc *gc)
+{
+	sm__workq_enter(&gc->workq);
+	sm__specials_roots(gc, &gc->marker);
+	sm__roots_begin(gc, &gc->marker);
+	sm__marker_give(&gc->marker);
+	sm__workq_leave(&gc->workq, false);
+}
+
+/* Runs FLUSH rounds until one finds nothing; returns gc->found as of that round. */
+static uint64_t terminate(struct sm_gc *gc)
+{
+	set_phase(gc, SM_GC_TERMINATING);
+	for (;;) {
+		uint64_t found;
+
+		drain(gc);
+		/* t0 is a moment after `found` was read: what a flush brought before it is seen here or drained. */
+		found = sm_load_seqcst(&gc->found);
+		if (!sm__workq_is_drained(&gc->workq) || sm_load_acquire(&gc->overflowed))
+			continue;
+		gc->cycle.rounds++;
+		sm__handshake(gc, SM_HS_FLUSH);
+		if (sm_load_seqcst(&gc->found) == found && sm__workq_is_drained(&gc->workq) &&
+		    sm_load_acquire(&gc->overflowed) == 0)
+			return found;
+		if (SM_IS_MUTANT(15))
+			return sm_load_seqcst(&gc->found);
+	}
+}
+
+static void mark_concurrent(struct sm_gc *gc)
+{
+	push_roots(gc);
+	if (!SM_IS_MUTANT(3))
+		sm__handshake(gc, SM_HS_SCAN);
+	sm__workq_kick(&gc->workq); /* for what the mutators found on their stacks */
+	if (SM_IS_MUTANT(4))
+		sm__handshake(gc, SM_HS_BARRIER_OFF);
+	for (;;) {
+		uint64_t found = terminate(gc);
+		int n = sm__specials_process(gc, &gc->marker, found);
+
+		if (n == 0)
+			return;
+	}
+}
+
+static void scan_all_stacks_stw(struct sm_gc *gc)
+{
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
+		sm__mutator_scan_stack(p, p->sp);
+}
+
+static void mark_stw(struct sm_gc *gc)
+{
+	int n;
+
+	do {
+		drain(gc);
+		n = sm__specials_process(gc, &gc->marker, sm_load_seqcst(&gc->found));
+	} while (n != 0);
+}
+
+/* Marks that mutators and the control thread made; mutators make none now. */
+static void collect_counts(struct sm_gc *gc, struct sm_mark_counts *n)
+{
+	sm_lock_acquire(&gc->mutators_lock);
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
+		sm__mark_counts_add(n, &p->marker.n);
+	sm_lock_release(&gc->mutators_lock);
+	sm__mark_counts_add(n, &gc->marker.n);
+	sm_lock_acquire(&gc->stats_lock);
+	sm__mark_counts_add(n, &gc->dead_counts);
+	sm_lock_release(&gc->stats_lock);
+}
+
+/* ---- figures and pacing ---------------------------------------------------------------------------- */
+
+static size_t allocated(struct sm_gc *gc)
+{
+	return sm_load_relaxed(&gc->heap->allocated_bytes);
+}
+
+static size_t stack_bytes(struct sm_gc *gc)
+{
+	size_t bytes = 0;
+
+	sm_lock_acquire(&gc->mutators_lock);
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
+		bytes += 4 * SM_KIB; /* what a stack holds is not known until scanned: a page each */
+	sm_lock_release(&gc->mutators_lock);
+	return bytes;
+}
+
+/* Live is what was marked, and what was handed out since the barrier went on, which is black or alive. */
+static void pace(struct sm_gc *gc, struct sm_cycle *c)
+{
+	struct sm_pacer_cycle pc = {0};
+	size_t now = allocated(gc);
+	unsigned long cpus = (unsigned long)sysconf(_SC_NPROCESSORS_ONLN);
+	double wall = (double)(c->marked - c->marking);
+	uint64_t cpu = sm__process_ns();
+
+	c->allocated_during = now - gc->alloc_at_start;
+	pc.live = c->n.bytes + c->allocated_during;
+	pc.born = c->allocated_during;
+	pc.growth = sm__throttle_unheld(gc, now - gc->due_from, c->off - c->start);
+	pc.scan = c->n.scan_bytes;
+	pc.roots = stack_bytes(gc) + sm__roots_bytes(gc);
+	c->assist_ns = sm_load_relaxed(&gc->assist_ns);
+	c->assist_cpu_ns = sm_load_relaxed(&gc->assist_cpu_ns);
+	if (wall > 0)
+		pc.utilization = (double)(c->worker_ns + c->assist_ns) / (wall * (double)(cpus ? cpus : 1));
+	if (cpu > gc->cpu_at_end)
+		pc.cost = (double)(c->worker_ns + c->assist_ns) / (double)(cpu - gc->cpu_at_end);
+	gc->cpu_at_end = cpu;
+	c->heap_marked = pc.live;
+	sm__pacer_end_cycle(&gc->pacer, &pc);
+	c->goal = gc->pacer.goal;
+	c->trigger = gc->pacer.trigger;
+	sm_store_relaxed(&gc->pace.live, pc.live - now);
+	sm__throttle_set(gc, now, pc.live);
+}
+
+static void publish(struct sm_gc *gc, const struct sm_cycle *c)
+{
+	struct sm_gc_stats *s = &gc->stats;
+
+	sm_lock_acquire(&gc->stats_lock);
+	s->cycles++;
+	s->last_marked_objects = c->n.objects;
+	s->last_marked_bytes = c->n.bytes;
+	s->last_mark_ns = c->marked - c->marking;
+	s->last_cycle_ns = c->off - c->start;
+	s->last_heap_before = c->heap_before;
+	s->last_heap_after = c->heap_marked;
+	s->last_goal = c->goal;
+	s->total_mark_ns += s->last_mark_ns;
+	s->total_cycle_ns += s->last_cycle_ns;
+	s->total_marked_objects += c->n.objects;
+	s->total_scanned_local += c->n.scanned - c->n.rescanned - c->n.root_pieces - c->n.away;
+	s->total_scanned_remote += c->n.away;
+	s->total_steals_l3 += c->n.steals_l3;
+	s->total_steals_node += c->n.steals_node;
+	s->total_steals_across += c->n.steals_across;
+	s->total_delivered += c->n.delivered;
+	s->total_overflows += c->n.overflows;
+	gc->last = *c;
+	sm_lock_release(&gc->stats_lock);
+}
+
+static void verify_stopped(struct sm_gc *gc)
+{
+	unsigned errors = sm__verify_stw(gc);
+
+	sm_lock_acquire(&gc->stats_lock);
+	gc->stats.verify_errors += errors;
+	sm_lock_release(&gc->stats_lock);
+}
+
+/* ---- the two kinds of cycle ------------------------------------------------------------------------ */
+
+static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
+{
+	sm__world_stop(gc, true);
+	/* cache.mode=cpu: nothing is black in this mode, so what windows of CPUs hold is swept. */
+	sm__cache_drop_cpu_windows(gc->heap);
+	/* A refill may have been sweeping when the lists ran empty; now none is. */
+	sm__sweep_all(gc, NULL);
+	gc->alloc_at_start = gc->due_from = allocated(gc);
+	gc->plain_marks = gc->nall_workers == 1;
+	set_phase(gc, SM_GC_MARKING);
+	c->marking = sm__now_ns();
+	/* Stacks and roots before the workers begin: a worker with plain marks must be alone. */
+	scan_all_stacks_stw(gc);
+	push_roots(gc);
+	if (gc->plain_marks && sm_load_acquire(&gc->overflowed))
+		gc->plain_marks = false;
+	sm__workers_begin(gc);
+	mark_stw(gc);
+	c->marked = sm__now_ns();
+	sm__workers_end(gc, &c->n);
+	sm__roots_end(gc);
+	if (gc->config.verify)
+		verify_stopped(gc);
+	sm_store_release(&gc->heap->sweepgen, sm_load_relaxed(&gc->heap->sweepgen) + 2);
+	set_phase(gc, SM_GC_SWEEPING);
+	sm__world_resume(gc);
+}
+
+static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
+{
+	size_t due = sm_load_relaxed(&gc->pace.trigger);
+
+	sm__handshake(gc, SM_HS_NONE);
+	gc->alloc_at_start = allocated(gc);
+	gc->due_from = due < gc->alloc_at_start ? due : gc->alloc_at_start;
+	sm__cpu_avoid_step(gc);
+	if (SM_IS_MUTANT(3))
+		sm__handshake(gc, SM_HS_SCAN);
+	sm__handshake(gc, SM_HS_BARRIER_ON);
+	sm__handshake(gc, SM_HS_BLACK);
+	/* cache.mode=cpu: every mutator leaves black windows from here on; now those that were there. */
+	sm__cache_foreach_cpu_window(gc->heap, sm__blacken, gc);
+	set_phase(gc, SM_GC_MARKING);
+	c->marking = sm__now_ns();
+	sm_store_relaxed(&gc->pace.assist_ratio,
+			 sm__pacer_assist_ratio(&gc->pacer, 0, gc->cycle.heap_before));
+	sm__workers_begin(gc);
+	mark_concurrent(gc);
+	c->marked = sm__now_ns();
+	sm_store_relaxed(&gc->pace.assist_ratio, 0);
+	sm__workers_end(gc, &c->n);
+	sm__roots_end(gc);
+	if (gc->config.verify) {
+		sm__world_stop(gc, false);
+		verify_stopped(gc);
+		sm__world_resume(gc);
+	}
+	sm__handshake(gc, SM_HS_BARRIER_OFF);
+	sm_store_release(&gc->heap->sweepgen, sm_load_relaxed(&gc->heap->sweepgen) + 2);
+	for (int late = 0; SM_IS_MUTANT(20) && late < 50; late++)
+		sm__handshake(gc, SM_HS_NONE);
+	set_phase(gc, SM_GC_SWEEPING);
+	sm__handshake(gc, SM_HS_RETIRE);
+}
+
+static bool wanted(struct sm_gc *gc)
+{
+	return sm_load_seqcst(&gc->wanted) > sm_load_relaxed(&gc->started) || sm_load_seqcst(&gc->quit);
+}
+
+static void run_cycle(struct sm_gc *gc)
+{
+	struct sm_cycle *c = &gc->cycle;
+
+	memset(c, 0, sizeof(*c));
+	c->start = sm__now_ns();
+	c->why = sm_load_relaxed(&gc->asked) ? "heap" : "asked";
+	sm_store_relaxed(&gc->assist_ns, 0);
+	sm_store_relaxed(&gc->assist_cpu_ns, 0);
+	sm_store_relaxed(&gc->assist_bytes, 0);
+	sm_store_relaxed(&gc->scan_done, 0);
+	sm__marker_here(&gc->marker);
+	sm__workq_reserve(&gc->workq, SM_WORKQ_SPARE);
+	sm__markmap_touch(gc->heap);
+	set_phase(gc, SM_GC_STARTING);
+	atomic_fetch_add_explicit(&gc->started, 1, memory_order_seq_cst);
+	c->heap_before = allocated(gc) + sm_load_relaxed(&gc->pace.live);
+	if (gc->config.mode == SM_GC_STW)
+		cycle_stw(gc, c);
+	else
+		cycle_concurrent(gc, c);
+	c->off = sm__now_ns();
+	collect_counts(gc, &c->n);
+	for (unsigned i = 0; i < gc->nall_workers; i++)
+		c->worker_ns += gc->workers[i].cpu_ns;
+	pace(gc, c);
+	publish(gc, c);
+	sm_store_seqcst(&gc->asked, 0);
+}
+
+/* All lists swept, so that the next cycle may start; then whoever waits for this one may go on. */
+static void finish_sweep(struct sm_gc *gc)
+{
+	uint64_t t0 = sm__now_ns();
+
+	sm__sweep_begin(gc);
+	sm__sweep_all(gc, NULL);
+	sm__sweep_end(gc);
+	set_phase(gc, SM_GC_OFF);
+	gc->cycle.swept = sm__now_ns();
+	sm_lock_acquire(&gc->stats_lock);
+	gc->stats.last_sweep_ns = gc->cycle.swept - t0;
+	sm_lock_release(&gc->stats_lock);
+	if (gc->config.trace)
+		sm__trace_cycle(gc, &gc->cycle, (unsigned long)sm_load_relaxed(&gc->started));
+	sm_store_seqcst(&gc->completed, sm_load_relaxed(&gc->started));
+	sm__event_signal(&gc->done);
+}
+
+void *sm__control_main(void *arg)
+{
+	struct sm_gc *gc = arg;
+
+	pthread_setname_np(pthread_self(), "sm-control");
+	/* It waits in steps of tens of microseconds; the default slack is 50 more. */
+	prctl(PR_SET_TIMERSLACK, 1000UL);
+	if (gc->config.worker_start)
+		gc->config.worker_start(gc->config.worker_ctx, gc->nworkers, "control");
+	sm__cpu_avoid_ready(&gc->control_cpu_avoid);
+	for (;;) {
+		uint32_t seq = sm__event_prepare(&gc->wake);
+
+		if (!wanted(gc)) {
+			sm__event_wait(&gc->wake, seq, 0);
+			continue;
+		}
+		sm__event_cancel(&gc->wake);
+		if (sm_load_seqcst(&gc->quit))
+			break;
+		run_cycle(gc);
+		finish_sweep(gc);
+	}
+	if (gc->config.worker_stop)
+		gc->config.worker_stop(gc->config.worker_ctx, gc->nworkers, "control");
+	return NULL;
+}
