@@ -71,10 +71,10 @@ struct sm_heap *sm_gc_heap(struct sm_gc *gc)
 
 static void init_locks(struct sm_gc *gc)
 {
-	sm_lock_init(&gc->mutators_lock, (enum sm_lock_rank)SM_RANK_GC_MUTATORS);
-	sm_lock_init(&gc->types_lock, (enum sm_lock_rank)SM_RANK_GC_TYPES);
-	sm_lock_init(&gc->control_lock, (enum sm_lock_rank)SM_RANK_GC_CONTROL);
-	sm_lock_init(&gc->stats_lock, (enum sm_lock_rank)SM_RANK_GC_STALLS);
+	sm_lock_init(&gc->mutators_lock, SM_RANK_GC_MUTATORS);
+	sm_lock_init(&gc->types_lock, SM_RANK_GC_TYPES);
+	sm_lock_init(&gc->control_lock, SM_RANK_GC_CONTROL);
+	sm_lock_init(&gc->stats_lock, SM_RANK_GC_STALLS);
 }
 
 static void set_hooks(struct sm_gc *gc)

@@ -11,7 +11,6 @@
 #include "collector/mark.h"
 #include "collector/mutator_priv.h"
 #include "collector/pacer.h"
-#include "collector/rank.h"
 #include "collector/roots.h"
 #include "collector/special.h"
 #include "collector/throttle.h"

@@ -10,7 +10,7 @@
 void sm__roots_init(struct sm_roots *r)
 {
 	memset(r, 0, sizeof(*r));
-	sm_lock_init(&r->lock, (enum sm_lock_rank)SM_RANK_GC_ROOTS);
+	sm_lock_init(&r->lock, SM_RANK_GC_ROOTS);
 }
 
 void sm__roots_fini(struct sm_roots *r)

@@ -22,7 +22,7 @@ struct sm_weak {
 void sm__specials_init(struct sm_specials *s)
 {
 	memset(s, 0, sizeof(*s));
-	sm_lock_init(&s->lock, (enum sm_lock_rank)SM_RANK_GC_SPECIALS);
+	sm_lock_init(&s->lock, SM_RANK_GC_SPECIALS);
 }
 
 /* ---- the finalizer table -------------------------------------------------------------------------- */

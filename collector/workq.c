@@ -4,8 +4,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "collector/rank.h"
-
 #define QUEUED		((uint64_t)1 << 32)
 #define PACKETS_A_CHUNK 32u
 
@@ -103,9 +101,9 @@ int sm__workq_init(struct sm_workq *q, const struct sm_heap_config *cfg, unsigne
 	q->cap = (uint32_t)packet_entries;
 	q->limit = limit_bytes;
 	order_nodes(q, cfg);
-	sm_lock_init(&q->free_lock, (enum sm_lock_rank)SM_RANK_GC_PACKETS);
+	sm_lock_init(&q->free_lock, SM_RANK_GC_PACKETS);
 	for (unsigned n = 0; n < nnodes; n++)
-		sm_lock_init(&q->node[n].lock, (enum sm_lock_rank)SM_RANK_GC_QUEUE);
+		sm_lock_init(&q->node[n].lock, SM_RANK_GC_QUEUE);
 	/* Some there are always, whatever the system refuses later. Without any, a cycle would be one long overflow: a look at
 	 * the whole heap for every few objects. */
 	return grow_locked(q, true);
