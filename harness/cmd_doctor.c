@@ -145,7 +145,7 @@ static cJSON *calibration_json(const struct sm_calibration *c)
 		cJSON_AddStringToObject(o, "metric", r->event);
 		cJSON_AddStringToObject(o, "event", r->label);
 		cJSON_AddStringToObject(o, "core", r->core_kind);
-		cJSON_AddStringToObject(o, "source", sm_source_name(r->source));
+		cJSON_AddStringToObject(o, "source", sm_source_names[r->source]);
 		add_number(o, "operations", r->work);
 		add_number(o, "expected", r->expected);
 		add_number(o, "low", r->low);
@@ -154,7 +154,7 @@ static cJSON *calibration_json(const struct sm_calibration *c)
 		add_number(o, "error", r->error);
 		add_number(o, "ns_per_op", r->ns_per_op);
 		cJSON_AddStringToObject(o, "verdict", sm_verdict_name(r->verdict));
-		cJSON_AddStringToObject(o, "status", sm_status_name(r->status));
+		cJSON_AddStringToObject(o, "status", sm_status_names[r->status]);
 		if (r->reason[0])
 			cJSON_AddStringToObject(o, "reason", r->reason);
 		cJSON_AddItemToArray(list, o);

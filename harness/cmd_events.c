@@ -93,7 +93,7 @@ static void show_metric(const struct sm_counterset *cs, const struct sm_cs_metri
 	sm_counterset_label(cs, m, 0, label, sizeof(label));
 	printf("  %-18s %-14s ", m->name, m->unit);
 	if (m->refused != SM_STATUS_OK)
-		printf("n/a (%s: %s)\n", sm_status_name(m->refused), m->reason);
+		printf("n/a (%s: %s)\n", sm_status_names[m->refused], m->reason);
 	else
 		printf("pass %u  %s\n", m->pass + 1, m->formula[0] ? m->formula : label);
 }

@@ -11,6 +11,7 @@
 #include "harness/sim.h"
 #include "harness/store.h"
 #include "harness/writer.h"
+#include "perf/names.h"
 #include "perf/privilege.h"
 #include "perf/topology.h"
 
@@ -226,7 +227,7 @@ static int begin_new(struct run *run, int argc, char **argv)
 		.environment = env ? env : "{}",
 		.topology = xml ? xml : "",
 		.command_line = line ? line : "",
-		.by = sm_by_name(run->opt.by),
+		.by = sm_by_names[run->opt.by],
 		.seed = run->plan.seed,
 		.planned = run->plan.njobs,
 	};
@@ -292,15 +293,16 @@ static int report(struct run *run)
 	struct sm_writer w = {.format = run->opt.format, .by = run->opt.by};
 	struct sm_report r;
 	char err[512];
-	int closed, rc = sm_store_load(run->store, run->id, &r);
+	int by, closed, rc = sm_store_load(run->store, run->id, &r);
 
 	if (rc) {
 		sm_complain("%s", sm_store_error(run->store));
 		sm_output_close(&run->output, false, err, sizeof(err));
 		return SM_EXIT_FAILED;
 	}
+	by = sm_names_find(sm_by_names, r.by);
 	if (run->opt.resume) /* the sums that its samples have */
-		w.by = sm_by_of(r.by);
+		w.by = by < 0 ? SM_BY_ROLE : (enum sm_by)by;
 	w.color = wants_color(run);
 	rc = sm_report_write(&r, &w, run->output.file);
 	sm_report_free(&r);

@@ -223,7 +223,7 @@ static void add_metrics(cJSON *obj, const struct sm_counterset *cs)
 		cJSON_AddStringToObject(item, "help", m->help);
 		cJSON_AddStringToObject(item, "event", label);
 		cJSON_AddNumberToObject(item, "pass", m->pass);
-		cJSON_AddStringToObject(item, "status", sm_status_name(m->refused));
+		cJSON_AddStringToObject(item, "status", sm_status_names[m->refused]);
 		cJSON_AddStringToObject(item, "reason", m->reason);
 		cJSON_AddItemToArray(list, item);
 	}

@@ -1,6 +1,7 @@
 #include "harness/job.h"
 #include "harness/plan.h"
 #include "perf/counterset.h"
+#include "perf/names.h"
 #include "perf/screen.h"
 
 #include <cjson/cJSON.h>
@@ -131,7 +132,7 @@ char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, un
 	cJSON_AddNumberToObject(job, "workers", c->workers);
 	cJSON_AddItemToObject(job, "marks", seats_json(c, SM_ROLE_WORKER));
 	cJSON_AddItemToObject(job, "counters", counters_json(o, p));
-	cJSON_AddStringToObject(job, "by", sm_by_name(o->by));
+	cJSON_AddStringToObject(job, "by", sm_by_names[o->by]);
 	cJSON_AddBoolToObject(job, "quick", o->quick);
 	text = cJSON_PrintUnformatted(job);
 	cJSON_Delete(job);
@@ -318,7 +319,7 @@ static int parse_rest(const cJSON *root, struct sm_job_parts *p, char *err, size
 {
 	const char *backend = text_of(root, "backend"), *seed = text_of(root, "seed"),
 		   *by = text_of(root, "by");
-	int what = by ? sm_rollup_by_parse(by) : SM_BY_ROLE;
+	int what = by ? sm_names_find(sm_by_names, by) : SM_BY_ROLE;
 	int64_t workers = number_of(root, "workers", 4096), pass = number_of(root, "pass", UINT32_MAX);
 	struct sm_topology_source here = {0};
 	int rc;
@@ -329,7 +330,7 @@ static int parse_rest(const cJSON *root, struct sm_job_parts *p, char *err, size
 	p->job.seed = strtoull(seed, NULL, 10);
 	p->job.workers = (unsigned)workers;
 	p->job.pass = (unsigned)pass;
-	p->job.by = (enum sm_rollup_by)what;
+	p->job.by = (enum sm_by)what;
 	p->job.quick = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(root, "quick"));
 	if (rc == 0)
 		rc = parse_settings(root, p, err, errlen);

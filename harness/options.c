@@ -515,31 +515,9 @@ void sm_run_options_free(struct sm_run_options *o)
 	*o = (struct sm_run_options){0};
 }
 
-const char *sm_format_name(enum sm_format f)
-{
-	static const char *const names[] = {"table", "csv", "json"};
-
-	return names[f];
-}
-
 const char *sm_count_name(enum sm_count c)
 {
 	static const char *const names[] = {"auto", "pmu", "sw", "sim", "none"};
 
 	return names[c];
-}
-
-static const char *const by_names[] = {"role", "thread", "core", "l3", "node", "kind"};
-
-const char *sm_by_name(enum sm_by b)
-{
-	return by_names[b];
-}
-
-enum sm_by sm_by_of(const char *name)
-{
-	for (unsigned i = 0; i <= SM_PER_KIND; i++)
-		if (!strcmp(name, by_names[i]))
-			return (enum sm_by)i;
-	return SM_PER_ROLE;
 }

@@ -18,6 +18,8 @@
 #ifndef SM_HARNESS_OPTIONS_H
 #define SM_HARNESS_OPTIONS_H
 
+#include "perf/by.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,7 +36,6 @@ void sm_strings_free(struct sm_strings *s);
 
 enum sm_format { SM_FORMAT_TABLE, SM_FORMAT_CSV, SM_FORMAT_JSON };
 enum sm_count { SM_COUNT_AUTO, SM_COUNT_PMU, SM_COUNT_SW, SM_COUNT_SIM, SM_COUNT_NONE };
-enum sm_by { SM_PER_ROLE, SM_PER_THREAD, SM_PER_CORE, SM_PER_L3, SM_PER_NODE, SM_PER_KIND };
 enum sm_color { SM_COLOR_AUTO, SM_COLOR_ALWAYS, SM_COLOR_NEVER };
 
 struct sm_run_options {
@@ -94,10 +95,7 @@ void sm_run_options_free(struct sm_run_options *o);
 int sm_run_options_parse(struct sm_run_options *o, int argc, char **argv, char *err, size_t errlen);
 
 /* Names of enum values, as typed. */
-const char *sm_format_name(enum sm_format f);
 const char *sm_count_name(enum sm_count c);
-const char *sm_by_name(enum sm_by b);
-enum sm_by sm_by_of(const char *name); /* SM_PER_ROLE for what it does not know */
 
 /* configfile.c: reads `path` into o. 0, -EINVAL, -errno and one line in err that names file and line. */
 int sm_config_file_read(struct sm_run_options *o, const char *path, char *err, size_t errlen);

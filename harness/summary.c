@@ -37,9 +37,9 @@ static bool concerns(const struct sm_record_metric *m, enum sm_by by)
 
 	if (is_shared(m))
 		return true;
-	if (by == SM_PER_ROLE || by == SM_PER_THREAD)
-		return !sum && (m->thread >= 0) == (by == SM_PER_THREAD);
-	return sum && !strcmp(m->role + 3, sm_by_name(by));
+	if (by == SM_BY_ROLE || by == SM_BY_THREAD)
+		return !sum && (m->thread >= 0) == (by == SM_BY_THREAD);
+	return sum && !strcmp(m->role + 3, sm_by_names[by]);
 }
 
 /* What --by makes of a metric's thread. */
@@ -53,27 +53,28 @@ static const char *who_of(const struct sm_record_metric *m, enum sm_by by, struc
 		return sm_pool_str(pool, text);
 	}
 	switch (by) {
-	case SM_PER_ROLE: /* counters of different kinds of cores count different things */
+	case SM_BY_ROLE: /* counters of different kinds of cores count different things */
 		if (!strcmp(m->kind, "-"))
 			return sm_pool_str(pool, m->role);
 		snprintf(text, sizeof(text), "%.16s %.20s", m->role, m->kind);
 		break;
-	case SM_PER_THREAD:
+	case SM_BY_THREAD:
 		snprintf(text, sizeof(text), "%.16s %d", strcmp(m->role, "mutator") ? m->role : "mut",
 			 m->thread);
 		break;
-	case SM_PER_KIND:
+	case SM_BY_KIND:
 		snprintf(text, sizeof(text), "%s", strcmp(m->kind, "-") ? m->kind : "all cores");
 		break;
-	case SM_PER_CORE: number = m->core; break;
-	case SM_PER_L3: number = m->l3; break;
-	case SM_PER_NODE: number = m->node; break;
+	case SM_BY_CORE: number = m->core; break;
+	case SM_BY_L3: number = m->l3; break;
+	case SM_BY_NODE: number = m->node; break;
+	case SM_BY_PACKAGE: break; /* no row of a sample */
 	}
-	if (by == SM_PER_CORE || by == SM_PER_L3 || by == SM_PER_NODE) {
+	if (by == SM_BY_CORE || by == SM_BY_L3 || by == SM_BY_NODE) {
 		if (number < 0)
 			snprintf(text, sizeof(text), "unpinned");
 		else
-			snprintf(text, sizeof(text), "%s %d", by == SM_PER_L3 ? "L3" : sm_by_name(by),
+			snprintf(text, sizeof(text), "%s %d", by == SM_BY_L3 ? "L3" : sm_by_names[by],
 				 number);
 	}
 	return sm_pool_str(pool, text);

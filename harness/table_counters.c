@@ -68,9 +68,9 @@ static void write_block(struct sm_table *t, size_t from, size_t to)
 	unsigned last = 0;
 
 	fprintf(t->out, "\n%sCounts for one operation of the workload, by %s and phase%s\n", SM_BOLD(t),
-		sm_by_name(t->w->by), SM_PLAIN(t));
+		sm_by_names[t->w->by], SM_PLAIN(t));
 	fprintf(t->out, "%s%-12s %-4s %-*s %-*s", SM_BOLD(t), "workload", "heap", who_width(u),
-		sm_by_name(t->w->by), phase_width(u), "phase");
+		sm_by_names[t->w->by], phase_width(u), "phase");
 	for (size_t c = from; c < to; c++)
 		fprintf(t->out, " %*s", column_width(&u->columns[c]), u->columns[c].title);
 	fprintf(t->out, "%s\n", SM_PLAIN(t));

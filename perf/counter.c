@@ -7,19 +7,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-const char *sm_source_name(enum sm_source s)
-{
-	static const char *const names[] = {"pmu", "sw", "sim"};
-
-	return names[s];
-}
-
-const char *sm_status_name(enum sm_status s)
-{
-	static const char *const names[] = {"ok", "multiplexed", "unsupported", "denied", "not_counted"};
-
-	return names[s];
-}
+const char *const sm_source_names[] = {"pmu", "sw", "sim", NULL};
+const char *const sm_status_names[] = {"ok", "multiplexed", "unsupported", "denied", "not_counted", NULL};
 
 const char *sm_read_mode_name(enum sm_read_mode m)
 {

@@ -34,9 +34,14 @@ enum sm_status {
 	SM_STATUS_NOT_COUNTED, /* it could have been counted, but was not (this pass, this region, lost counter) */
 };
 
-const char *sm_source_name(enum sm_source s); /* "pmu", "sw", "sim" */
-const char *
-sm_status_name(enum sm_status s); /* "ok", "multiplexed", "unsupported", "denied", "not_counted" */
+/* Their names, by the enum; NULL after the last (names.h). */
+extern const char *const sm_source_names[], *const sm_status_names[];
+
+/* Is there a value to go with it? */
+static inline bool sm_status_has_value(enum sm_status s)
+{
+	return s <= SM_STATUS_MULTIPLEXED;
+}
 
 /* What was read for one event in one region of one thread (or summed over several). */
 struct sm_reading {

@@ -22,7 +22,7 @@ static void missing(struct eval *e, enum sm_status st, const char *why)
 	if (e->out->status > SM_STATUS_MULTIPLEXED)
 		return;
 	e->out->status = st;
-	snprintf(e->out->reason, sizeof(e->out->reason), "%s", why ? why : sm_status_name(st));
+	snprintf(e->out->reason, sizeof(e->out->reason), "%s", why ? why : sm_status_names[st]);
 }
 
 /*

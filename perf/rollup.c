@@ -5,20 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const names[] = {"thread", "role", "core", "l3", "node", "package", "kind"};
-
-const char *sm_rollup_by_name(enum sm_rollup_by by)
-{
-	return names[by];
-}
-
-int sm_rollup_by_parse(const char *name)
-{
-	for (int i = 0; i <= SM_BY_KIND; i++)
-		if (!strcmp(name, names[i]))
-			return i;
-	return -EINVAL;
-}
+#define NAME(constant, name) #name,
+const char *const sm_by_names[] = {SM_BY_LIST(NAME) NULL};
 
 /* One roll-up in the making. */
 struct rolling {
@@ -140,7 +128,7 @@ static int add_thread(struct rolling *r, unsigned thread, unsigned pmu)
 {
 	const struct sm_rollup_thread *th = &r->threads[thread];
 	struct sm_rollup_row want = {
-		.role = r->opt->by <= SM_BY_ROLE ? th->role : NULL, .key = key_of(r, thread), .pmu = pmu};
+		.role = r->opt->by <= SM_BY_THREAD ? th->role : NULL, .key = key_of(r, thread), .pmu = pmu};
 	bool first = true;
 	int rc = 0;
 

@@ -11,18 +11,9 @@
 #ifndef SM_PERF_ROLLUP_H
 #define SM_PERF_ROLLUP_H
 
+#include "perf/by.h"
 #include "perf/region.h"
 #include "perf/topology.h"
-
-enum sm_rollup_by {
-	SM_BY_THREAD, /* key: index in the list of threads */
-	SM_BY_ROLE,   /* key: SM_NONE */
-	SM_BY_CORE,   /* keys: indexes into the topology's arrays */
-	SM_BY_L3,
-	SM_BY_NODE,
-	SM_BY_PACKAGE,
-	SM_BY_KIND, /* key: the topology's core kind; SM_NONE where the PMUs tell the kinds apart */
-};
 
 #define SM_ROLLUP_TOTAL (SM_REGION_MAX + 15u)
 
@@ -39,7 +30,7 @@ struct sm_rollup_thread {
 };
 
 struct sm_rollup_options {
-	enum sm_rollup_by by;
+	enum sm_by by;
 	unsigned n_regions; /* regions 0 .. n - 1 make rows; others (what is not timed) are left out */
 	bool totals;	    /* a row SM_ROLLUP_TOTAL for each group of rows */
 	/* Light regions (sm_region_options): what they could not count is in the enclosing region's reading, so it is
@@ -50,6 +41,10 @@ struct sm_rollup_options {
 struct sm_rollup_row {
 	const char *role; /* NULL: all roles */
 	unsigned label;
+	/*
+	 * By thread: the index in the list of threads; by role: SM_NONE; by kind: the topology's core kind, SM_NONE
+	 * where the PMUs tell the kinds apart; else the index in the topology's array.
+	 */
 	int key;
 	unsigned pmu; /* index of the core PMU ("kind" of sm_region_get, sm_metric_eval) */
 	unsigned n_threads;
@@ -70,10 +65,5 @@ int sm_rollup(const struct sm_counterset *cs, const struct sm_topology *topo,
 	      const struct sm_rollup_thread *threads, unsigned n, const struct sm_rollup_options *opt,
 	      struct sm_rollup *out);
 void sm_rollup_free(struct sm_rollup *r);
-
-/* "thread", "role", "core", "l3", "node", "package", "kind" */
-const char *sm_rollup_by_name(enum sm_rollup_by by);
-/* SM_BY_THREAD .. SM_BY_KIND, or -EINVAL. */
-int sm_rollup_by_parse(const char *name);
 
 #endif

@@ -79,7 +79,7 @@ static void print_thread(const struct work *w, const char *name)
 				continue;
 			if (sm_reading_value(&r[e], &v))
 				printf("%s %u %s %.0f %s\n", name, region, w->cs->events[e].name, v,
-				       sm_source_name(r[e].source));
+				       sm_source_names[r[e].source]);
 			else
 				printf("%s %u %s n/a %s\n", name, region, w->cs->events[e].name, r[e].reason);
 		}

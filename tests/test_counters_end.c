@@ -55,7 +55,7 @@ static char *print(enum sm_format format, enum sm_by by)
 }
 
 /* One pass in this process, its sample as the worker sends it. malloc'ed. */
-static char *measure(const struct sm_counterset *cs, unsigned pass, enum sm_rollup_by by)
+static char *measure(const struct sm_counterset *cs, unsigned pass, enum sm_by by)
 {
 	static const struct sm_seat seats[2] = {{0, 0}, {1, 0}};
 	static const struct sm_setting stw = {"gc.mode", "stw"};
@@ -89,12 +89,8 @@ static char *measure(const struct sm_counterset *cs, unsigned pass, enum sm_roll
 }
 
 /* Everything from the sets' names to `table` and `json`. Returns the number of passes. */
-static unsigned run(const char *const *sets, unsigned n_sets, bool multiplex, enum sm_rollup_by by)
+static unsigned run(const char *const *sets, unsigned n_sets, bool multiplex, enum sm_by by)
 {
-	static const enum sm_by by_of[] = {[SM_BY_THREAD] = SM_PER_THREAD,
-					   [SM_BY_ROLE] = SM_PER_ROLE,
-					   [SM_BY_CORE] = SM_PER_CORE,
-					   [SM_BY_KIND] = SM_PER_KIND};
 	struct sm_counterset_options o = {.sets = sets,
 					  .n_sets = n_sets,
 					  .user_dir = "",
@@ -126,8 +122,8 @@ static unsigned run(const char *const *sets, unsigned n_sets, bool multiplex, en
 	for (unsigned i = 0; i < passes; i++)
 		free((char *)samples[i].wire);
 	sm_counterset_free(cs);
-	table = print(SM_FORMAT_TABLE, by_of[by]);
-	json = print(SM_FORMAT_JSON, by_of[by]);
+	table = print(SM_FORMAT_TABLE, by);
+	json = print(SM_FORMAT_JSON, by);
 	return passes;
 }
 

@@ -62,13 +62,26 @@ START_TEST(every_form)
 	ck_assert_uint_eq(o.reps, 7);
 	ck_assert_int_eq(o.format, SM_FORMAT_JSON);
 	ck_assert_int_eq(o.counters, SM_COUNT_SW);
-	ck_assert_int_eq(o.by, SM_PER_NODE);
+	ck_assert_int_eq(o.by, SM_BY_NODE);
 	ck_assert_double_eq(o.timeout_s, 1.5);
 	ck_assert(o.seed_given && o.seed == 16);
 	ck_assert_int_eq(parse("--timeout 100ms"), 0);
 	ck_assert_double_eq(o.timeout_s, 0.1);
 	ck_assert_int_eq(parse("--timeout 2m"), 0);
 	ck_assert_double_eq(o.timeout_s, 120);
+}
+END_TEST
+
+/* --by writes the index of its word into an enum: its words are the names of that enum, in its order. */
+START_TEST(by_takes_the_names_of_its_enum)
+{
+	char line[40];
+
+	for (int by = 0; by < SM_BY_PACKAGE; by++) {
+		snprintf(line, sizeof(line), "--by %s", sm_by_names[by]);
+		ck_assert_int_eq(parse(line), 0);
+		ck_assert_int_eq(o.by, by);
+	}
 }
 END_TEST
 
@@ -253,6 +266,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(tc, every_form);
+	tcase_add_test(tc, by_takes_the_names_of_its_enum);
 	tcase_add_test(tc, pairs_replace);
 	tcase_add_test(tc, refusals);
 	tcase_add_test(tc, configuration_file);

@@ -19,10 +19,10 @@ static const struct {
 	enum sm_format format;
 	enum sm_by by;
 } golden[] = {
-	{"role.txt", SM_FORMAT_TABLE, SM_PER_ROLE}, {"thread.txt", SM_FORMAT_TABLE, SM_PER_THREAD},
-	{"core.txt", SM_FORMAT_TABLE, SM_PER_CORE}, {"l3.txt", SM_FORMAT_TABLE, SM_PER_L3},
-	{"node.txt", SM_FORMAT_TABLE, SM_PER_NODE}, {"kind.txt", SM_FORMAT_TABLE, SM_PER_KIND},
-	{"report.csv", SM_FORMAT_CSV, SM_PER_ROLE}, {"report.json", SM_FORMAT_JSON, SM_PER_ROLE},
+	{"role.txt", SM_FORMAT_TABLE, SM_BY_ROLE}, {"thread.txt", SM_FORMAT_TABLE, SM_BY_THREAD},
+	{"core.txt", SM_FORMAT_TABLE, SM_BY_CORE}, {"l3.txt", SM_FORMAT_TABLE, SM_BY_L3},
+	{"node.txt", SM_FORMAT_TABLE, SM_BY_NODE}, {"kind.txt", SM_FORMAT_TABLE, SM_BY_KIND},
+	{"report.csv", SM_FORMAT_CSV, SM_BY_ROLE}, {"report.json", SM_FORMAT_JSON, SM_BY_ROLE},
 };
 
 /* From the root of the repository, or next to the program (emulated machines). */

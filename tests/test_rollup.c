@@ -1,4 +1,5 @@
 /* Sums over threads, and counters of packages and L3s. */
+#include "perf/names.h"
 #include "perf/rollup.h"
 #include "perf/uncore.h"
 #include "tests/support/faketree.h"
@@ -77,7 +78,7 @@ static const struct sm_rollup_row *row(const struct sm_rollup *r, const char *ro
 }
 
 static struct sm_rollup rolled(const struct sm_counterset *cs, const struct sm_topology *topo,
-			       const struct sm_rollup_thread *th, unsigned n, enum sm_rollup_by by)
+			       const struct sm_rollup_thread *th, unsigned n, enum sm_by by)
 {
 	struct sm_rollup_options o = {.by = by, .n_regions = 3, .totals = true};
 	struct sm_rollup r;
@@ -105,8 +106,8 @@ static uint64_t all_rows(const struct sm_rollup *r, unsigned label)
 
 START_TEST(test_sums)
 {
-	static const enum sm_rollup_by every[] = {SM_BY_THREAD, SM_BY_ROLE,    SM_BY_CORE, SM_BY_L3,
-						  SM_BY_NODE,	SM_BY_PACKAGE, SM_BY_KIND};
+	static const enum sm_by every[] = {SM_BY_THREAD, SM_BY_ROLE,	SM_BY_CORE, SM_BY_L3,
+					   SM_BY_NODE,	 SM_BY_PACKAGE, SM_BY_KIND};
 	struct sm_counterset *cs = make("cycles");
 	struct sm_topology *topo =
 		topology("pack:2 [numa] l3:1 core:2 pu:2"); /* PUs 0-3 on node 0, 4-7 on node 1 */
@@ -147,10 +148,10 @@ START_TEST(test_sums)
 		r = rolled(cs, topo, th, 4, every[i]);
 		ck_assert_uint_eq(all_rows(&r, 1), 10 * step);
 		ck_assert_uint_eq(all_rows(&r, SM_ROLLUP_TOTAL), all_rows(&r, 0) + all_rows(&r, 1));
-		ck_assert_int_eq(sm_rollup_by_parse(sm_rollup_by_name(every[i])), (int)every[i]);
+		ck_assert_int_eq(sm_names_find(sm_by_names, sm_by_names[every[i]]), (int)every[i]);
 		sm_rollup_free(&r);
 	}
-	ck_assert_int_eq(sm_rollup_by_parse("hyperplane"), -EINVAL);
+	ck_assert_int_eq(sm_names_find(sm_by_names, "hyperplane"), -EINVAL);
 	for (int i = 0; i < 4; i++)
 		sm_region_thread_free((struct sm_region_thread *)th[i].t);
 	sm_topology_free(topo);

@@ -89,7 +89,7 @@ START_TEST(table_by_role)
 {
 	struct fake_sample one = {.wire = counted};
 	struct sm_report r = load(&one, 1, 2);
-	char *text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+	char *text = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false);
 
 	fits(text);
 	has(text, "mutator  app         5.00 ns    8.00    12.0  1.50   n/a 2");
@@ -103,7 +103,7 @@ START_TEST(table_by_role)
 	has(text, "too few for an interval");
 	ck_assert_ptr_null(strchr(text, '\033'));
 	free(text);
-	text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, true);
+	text = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, true);
 	has(text, "\033[1m");
 	free(text);
 	sm_report_free(&r);
@@ -132,7 +132,7 @@ START_TEST(table_by_thread_and_node)
 {
 	struct fake_sample one = {.wire = by_place};
 	struct sm_report r = load(&one, 1, 1);
-	char *text = print(&r, SM_FORMAT_TABLE, SM_PER_NODE, false);
+	char *text = print(&r, SM_FORMAT_TABLE, SM_BY_NODE, false);
 
 	fits(text);
 	has(text, "node 0   app         2.00 ns    3.00    9.00  3.00");
@@ -140,15 +140,15 @@ START_TEST(table_by_thread_and_node)
 	has(text, "node 1   app         3.00 ns   5.00~    3.00 0.600~");
 	has(text, "~        scaled");
 	free(text);
-	text = print(&r, SM_FORMAT_TABLE, SM_PER_THREAD, false);
+	text = print(&r, SM_FORMAT_TABLE, SM_BY_THREAD, false);
 	has(text, "mut 1    app");
 	free(text);
-	text = print(&r, SM_FORMAT_TABLE, SM_PER_KIND, false);
+	text = print(&r, SM_FORMAT_TABLE, SM_BY_KIND, false);
 	/* both nodes: a ratio of sums, not a mean of ratios */
 	has(text, "all cores app         5.00 ns   8.00~    12.0 1.50~");
 	free(text);
 	/* sums by place are no roles and no threads */
-	text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+	text = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false);
 	has(text, "mutator  app        0.999 ns");
 	ck_assert_ptr_null(strstr(text, "by-"));
 	free(text);
@@ -174,7 +174,7 @@ START_TEST(cases_are_told_apart)
 		{.ordinal = 2, .group = 2, .wire = wire, .workload = "churn", .placement = places[0]},
 	};
 	struct sm_report r = load(three, 3, 3);
-	char *text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+	char *text = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false);
 	unsigned lines = 0;
 
 	fits(text);
@@ -224,7 +224,7 @@ START_TEST(calibration_is_used)
 	ck_assert_int_eq(sm_store_add_calibration(s, run, &other), 0);
 	ck_assert_int_eq(sm_store_load(s, run, &r), 0);
 	sm_store_close(s);
-	text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+	text = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false);
 	fits(text);
 	has(text, "12.0?   1.50?");
 	has(text, "?        calibration found an event behind it off");
@@ -232,13 +232,13 @@ START_TEST(calibration_is_used)
 	has(text, "cycles never counts here");
 	ck_assert_ptr_null(strstr(text, "llc_miss")); /* not in this table */
 	free(text);
-	text = print(&r, SM_FORMAT_JSON, SM_PER_ROLE, false);
+	text = print(&r, SM_FORMAT_JSON, SM_BY_ROLE, false);
 	has(text, "\"metric\":\"instructions\",\"event\":\"t::INS\",\"value\":12000,\"unit\":\"insn\","
 		  "\"status\":\"ok\",\"calibration\":\"off\"");
 	has(text, "\"metric\":\"cycles\",\"event\":\"t::CYC:e=0:u=1\",\"value\":null");
 	has(text, "\"event\":\"t::LL\",\"expected\":0"); /* the calibrations themselves are all there */
 	free(text);
-	text = print(&r, SM_FORMAT_CSV, SM_PER_ROLE, false);
+	text = print(&r, SM_FORMAT_CSV, SM_BY_ROLE, false);
 	has(text, ",instructions,t::INS,12000,insn,0,0,ok,pmu,off\n");
 	has(text, ",cycles,t::CYC:e=0:u=1,,cycles,0,0,not_counted,pmu,\n");
 	free(text);
@@ -262,7 +262,7 @@ START_TEST(passes_join)
 	struct fake_sample two[] = {{.ordinal = 0, .pass = 0, .wire = a},
 				    {.ordinal = 1, .pass = 1, .wire = b}};
 	struct sm_report r = load(two, 2, 2);
-	char *text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+	char *text = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false);
 
 	/* time: median of 10 and 15; cycles 5; instructions 3; no IPC of two different runs */
 	has(text, "12.5 ns    5.00    3.00 n/a 1");
@@ -286,7 +286,7 @@ START_TEST(kinds_and_packages)
 		"," TAIL;
 	struct fake_sample one = {.wire = wire};
 	struct sm_report r = load(&one, 1, 1);
-	char *text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+	char *text = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false);
 
 	fits(text);
 	has(text, "mutator adl_e app         30.0 ns    9.00");
@@ -294,7 +294,7 @@ START_TEST(kinds_and_packages)
 	has(text, "package 1     total");
 	has(text, "700");
 	free(text);
-	text = print(&r, SM_FORMAT_CSV, SM_PER_ROLE, false);
+	text = print(&r, SM_FORMAT_CSV, SM_BY_ROLE, false);
 	has(text, ",adl_e,gc,cycles,C,90,");
 	free(text);
 	sm_report_free(&r);
@@ -314,7 +314,7 @@ START_TEST(failures_are_named)
 		 .message = "signal 11"},
 	};
 	struct sm_report r = load(some, 3, 3);
-	char *text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+	char *text = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false);
 
 	fits(text);
 	has(text, "graph        gc   no sample");
@@ -340,14 +340,14 @@ START_TEST(intervals)
 		some[i] = (struct fake_sample){.ordinal = i, .rep = i, .wire = wires[i]};
 	}
 	r = load(some, 8, 8);
-	text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+	text = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false);
 	fits(text);
 	has(text, "1.35 s");
 	has(text, "1.00 s..90.0 s!");
 	has(text, "far from the others; they are kept");
 	ck_assert_ptr_null(strstr(text, "too few"));
 	free(text);
-	text = print(&r, SM_FORMAT_JSON, SM_PER_ROLE, false);
+	text = print(&r, SM_FORMAT_JSON, SM_BY_ROLE, false);
 	has(text, "\"outliers\":1");
 	free(text);
 	sm_report_free(&r);
@@ -360,7 +360,7 @@ START_TEST(empty_run)
 	static const enum sm_format formats[] = {SM_FORMAT_TABLE, SM_FORMAT_CSV, SM_FORMAT_JSON};
 
 	for (int i = 0; i < 3; i++) {
-		char *text = print(&r, formats[i], SM_PER_ROLE, false);
+		char *text = print(&r, formats[i], SM_BY_ROLE, false);
 
 		fits(i == 0 ? text : "");
 		ck_assert_uint_gt(strlen(text), 0);
@@ -412,7 +412,7 @@ START_TEST(csv_is_tidy)
 	struct fake_sample some[] = {{.wire = counted},
 				     {.ordinal = 1, .rep = 1, .status = "crashed", .message = "signal 11"}};
 	struct sm_report r = load(some, 2, 2);
-	char *text = print(&r, SM_FORMAT_CSV, SM_PER_ROLE, false);
+	char *text = print(&r, SM_FORMAT_CSV, SM_BY_ROLE, false);
 	const char *p = text;
 	unsigned rows = 0, cycles = 0, failed = 0, empty = 0;
 
@@ -444,7 +444,7 @@ START_TEST(csv_is_safe)
 				   "\"ok\",\"pmu\",\"\",0,0]]," TAIL;
 	struct fake_sample one = {.wire = wire, .workload = "=HYPERLINK(\"x\")", .params = "{\"=k\":\"v\"}"};
 	struct sm_report r = load(&one, 1, 1);
-	char *text = print(&r, SM_FORMAT_CSV, SM_PER_ROLE, false);
+	char *text = print(&r, SM_FORMAT_CSV, SM_BY_ROLE, false);
 	const char *p = text;
 
 	csv_record(&p, fields);
@@ -471,7 +471,7 @@ START_TEST(json_has_the_schema)
 	struct fake_sample some[] = {{.wire = counted, .config = "{\"gc.mode\":\"stw\"}"},
 				     {.ordinal = 1, .rep = 1, .status = "crashed", .message = "signal 11"}};
 	struct sm_report r = load(some, 2, 2);
-	char *text = print(&r, SM_FORMAT_JSON, SM_PER_ROLE, false);
+	char *text = print(&r, SM_FORMAT_JSON, SM_BY_ROLE, false);
 	cJSON *root = cJSON_Parse(text), *samples, *one, *results, *metric;
 	static const char *const keys[] = {"role",  "phase", "thread", "cpu",	 "node",  "metric",
 					   "event", "value", "unit",   "status", "source"};
@@ -525,7 +525,7 @@ START_TEST(hostile_names)
 		 "\"%s\",1,\"ns\",\"ok\",\"sw\",\"\",0,0]],\"output\":\"%s\",\"warnings\":\"%s\"}",
 		 evil, "u", "r", "p", evil, evil, evil);
 	r = load(&one, 1, 1);
-	text = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+	text = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false);
 	ck_assert_ptr_null(strchr(text, '\033'));
 	ck_assert_ptr_null(strchr(text, '\007'));
 	ck_assert_ptr_null(strchr(text, '\r'));
@@ -533,7 +533,7 @@ START_TEST(hostile_names)
 	ck_assert_ptr_null(strstr(text, "\xe2\x80\xae"));
 	fits(text);
 	free(text);
-	text = print(&r, SM_FORMAT_JSON, SM_PER_ROLE, false);
+	text = print(&r, SM_FORMAT_JSON, SM_BY_ROLE, false);
 	root = cJSON_Parse(text);
 	ck_assert_ptr_nonnull(root);
 	ck_assert_ptr_null(strchr(text, '\033'));
@@ -547,7 +547,7 @@ START_TEST(json_is_utf8)
 {
 	struct fake_sample one = {.workload = "a\xff\xfe\xc3(b\xc3\xa9", .wire = counted};
 	struct sm_report r = load(&one, 1, 1);
-	char *text = print(&r, SM_FORMAT_JSON, SM_PER_ROLE, false);
+	char *text = print(&r, SM_FORMAT_JSON, SM_BY_ROLE, false);
 
 	has(text, "\"workload\":\"a?\?\?(b\xc3\xa9\"");
 	free(text);
@@ -559,11 +559,11 @@ START_TEST(other_locales)
 {
 	struct fake_sample one = {.wire = counted};
 	struct sm_report r = load(&one, 1, 1);
-	char *c = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false), *other;
+	char *c = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false), *other;
 
 	/* The command never calls setlocale; a library that does must not change our numbers unnoticed. */
 	ck_assert_ptr_nonnull(c);
-	other = print(&r, SM_FORMAT_TABLE, SM_PER_ROLE, false);
+	other = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false);
 	ck_assert_str_eq(c, other);
 	ck_assert_str_eq(setlocale(LC_NUMERIC, NULL), "C");
 	free(c);

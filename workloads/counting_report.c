@@ -95,7 +95,7 @@ static int add_metric(const struct row *r, const struct sm_cs_metric *cm)
 	snprintf(m.metric, sizeof(m.metric), "%s", cm->name);
 	sm_counterset_label(r->c->set, cm, r->kind, m.event, sizeof(m.event));
 	snprintf(m.unit, sizeof(m.unit), "%s", cm->unit);
-	snprintf(m.source, sizeof(m.source), "%s", sm_source_name(v.source));
+	snprintf(m.source, sizeof(m.source), "%s", sm_source_names[v.source]);
 	snprintf(m.reason, sizeof(m.reason), "%s", v.reason);
 	m.status = status_of(v.status);
 	m.has_value = v.status == SM_STATUS_OK || v.status == SM_STATUS_MULTIPLEXED;
@@ -194,18 +194,18 @@ static const char *phase_name(unsigned label)
 }
 
 /* How the sum's place is told: its number, -1: not pinned. */
-static int place_number(const struct sm_topology *topo, enum sm_rollup_by by, int key)
+static int place_number(const struct sm_topology *topo, enum sm_by by, int key)
 {
 	return by == SM_BY_NODE && key >= 0 ? topo->nodes[key].os : key;
 }
 
-static int add_rollup(const struct sm_counting *c, struct sm_sample *sample, double ops, enum sm_rollup_by by,
+static int add_rollup(const struct sm_counting *c, struct sm_sample *sample, double ops, enum sm_by by,
 		      const struct sm_rollup *sums, const struct sm_counted *const *counted)
 {
 	char role[32];
 	int err = 0;
 
-	snprintf(role, sizeof(role), "by-%s", sm_rollup_by_name(by));
+	snprintf(role, sizeof(role), "by-%s", sm_by_names[by]);
 	for (unsigned i = 0; i < sums->n && err == 0; i++) {
 		const struct sm_rollup_row *s = &sums->rows[i];
 		struct row r = {.c = c,
@@ -232,8 +232,8 @@ static int add_rollup(const struct sm_counting *c, struct sm_sample *sample, dou
 /* By thread, by role, and by what the job asks for beside these. */
 static int collect_rows(const struct sm_counting *c, struct sm_sample *sample, double ops, uint64_t timed_ns)
 {
-	const enum sm_rollup_by all[] = {SM_BY_THREAD, SM_BY_ROLE, c->run->job->by};
-	unsigned n = list_threads(c, timed_ns, NULL, NULL), kinds = all[2] > SM_BY_ROLE ? 3 : 2;
+	const enum sm_by all[] = {SM_BY_THREAD, SM_BY_ROLE, c->run->job->by};
+	unsigned n = list_threads(c, timed_ns, NULL, NULL), kinds = all[2] > SM_BY_THREAD ? 3 : 2;
 	struct sm_rollup_thread *list = calloc(n + 1, sizeof(*list));
 	const struct sm_counted **counted = calloc(n + 1, sizeof(*counted));
 	int err = list != NULL && counted != NULL ? 0 : -ENOMEM;

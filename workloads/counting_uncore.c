@@ -90,7 +90,7 @@ static int add(const struct sm_uncore_run *u, const struct sm_uncore_row *row, c
 	snprintf(m.metric, sizeof(m.metric), "%s", cm->name);
 	sm_counterset_label(u->set, cm, 0, m.event, sizeof(m.event));
 	snprintf(m.unit, sizeof(m.unit), "%s", cm->unit);
-	snprintf(m.source, sizeof(m.source), "%s", sm_source_name(v.source));
+	snprintf(m.source, sizeof(m.source), "%s", sm_source_names[v.source]);
 	snprintf(m.reason, sizeof(m.reason), "%s", v.reason);
 	m.status = status_of(v.status);
 	m.has_value = v.status == SM_STATUS_OK || v.status == SM_STATUS_MULTIPLEXED;

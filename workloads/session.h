@@ -51,7 +51,7 @@ struct sm_job {
 	const struct sm_counterset *counters;
 	unsigned pass;
 	/* Sums beside those by role: SM_BY_CORE, .. _L3, .. _NODE, .. _KIND, told as metrics of role "by-core", ..; SM_BY_ROLE: none. */
-	enum sm_rollup_by by;
+	enum sm_by by;
 	uint64_t seed; /* of every random choice; equal seeds make equal choices */
 	bool quick;    /* informational: the quick values are already in params */
 };
