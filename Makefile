@@ -58,12 +58,13 @@ HARN_SRC  := $(call src,harness)
 LIB_SRC   := $(filter-out allocator/malloc/preload.c,$(ALLOC_SRC)) $(GC_SRC)
 APP_SRC   := $(PERF_SRC) $(WL_SRC) $(filter-out harness/main.c,$(HARN_SRC))
 
-TEST_SRC   := $(wildcard tests/test_*.c)
-STRESS_SRC := $(wildcard tests/stress_*.c)
-BENCH_SRC  := $(wildcard tests/bench_*.c)
+# Tests stand where the code stands, and link what may be below them alone: the linker proves the layers.
+TEST_SRC   := $(wildcard tests/*/test_*.c tests/*/stress_*.c)
+BENCH_SRC  := $(wildcard tests/*/bench_*.c)
 SUPPORT_SRC:= $(wildcard tests/support/*.c)
-TESTS      := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_SRC) $(STRESS_SRC))
-BENCHES    := $(patsubst tests/%.c,$(B)/tests/%,$(BENCH_SRC))
+program     = $(addprefix $(B)/tests/,$(basename $(notdir $(1))))
+TESTS      := $(call program,$(TEST_SRC))
+BENCHES    := $(call program,$(BENCH_SRC))
 
 .DEFAULT_GOAL := all
 .PHONY: all run test deps-sim build-tests build-benches bench-gc deps layers format format-check gen-sizeclass install uninstall clean help FORCE
@@ -88,8 +89,35 @@ $(B)/libspanmark-malloc.so: $(call picobj,$(ALLOC_SRC))
 $(B)/spanmark: $(B)/harness/main.o $(call obj,$(APP_SRC)) $(B)/libspanmark.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
-$(TESTS) $(BENCHES): $(B)/tests/%: $(B)/tests/%.o $(call obj,$(SUPPORT_SRC)) $(call obj,$(APP_SRC)) $(B)/libspanmark.a
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcheck -lsubunit -lrt $(ALL_LIBS)
+# One archive a layer, for the tests: of each they take what they name.
+LAYERS     := harness workloads collector allocator perf
+LAYER_SRC_allocator := $(filter-out allocator/malloc/preload.c,$(ALLOC_SRC))
+LAYER_SRC_collector := $(GC_SRC)
+LAYER_SRC_perf      := $(PERF_SRC)
+LAYER_SRC_workloads := $(WL_SRC)
+LAYER_SRC_harness   := $(filter-out harness/main.c,$(HARN_SRC))
+LAYER_SRC_support   := $(SUPPORT_SRC)
+define layer_rule
+$(B)/layers/$(1).a: $(call obj,$(LAYER_SRC_$(1)))
+	@mkdir -p $$(@D); rm -f $$@
+	$$(Q)$$(AR) rcs $$@ $$^
+endef
+$(foreach l,$(LAYERS) support,$(eval $(call layer_rule,$(l))))
+
+# test_rule FOLDER, LAYERS, LIBRARIES: how the programs of tests/FOLDER are linked.
+define test_rule
+$(call program,$(wildcard tests/$(1)/test_*.c tests/$(1)/stress_*.c tests/$(1)/bench_*.c)): $(B)/tests/%: \
+		$(B)/tests/$(1)/%.o $(patsubst %,$(B)/layers/%.a,support $(2))
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ -lcheck -lsubunit -lrt -lcjson $(3) $$(EXTRA_LIBS)
+endef
+PERF_LIBS  := -lpfm -lhwloc -linih -lm
+$(eval $(call test_rule,allocator,allocator,$(LIB_LIBS)))
+$(eval $(call test_rule,collector,collector allocator,$(LIB_LIBS)))
+$(eval $(call test_rule,stress,collector allocator,$(LIB_LIBS)))
+$(eval $(call test_rule,perf,perf,$(PERF_LIBS)))
+$(eval $(call test_rule,workloads,workloads collector allocator perf,$(ALL_LIBS)))
+$(eval $(call test_rule,harness,$(LAYERS),$(ALL_LIBS)))
+$(eval $(call test_rule,bench,$(LAYERS),$(ALL_LIBS)))
 
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)

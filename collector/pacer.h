@@ -1,6 +1,6 @@
 /*
  * pacer.h: when to begin a cycle, how far the heap may grow meanwhile, and what allocation must pay. Pure
- * arithmetic: no clock, no atomics, nothing of the collector; tests/test_pacer.c runs it as a simulation.
+ * arithmetic: no clock, no atomics, nothing of the collector; tests/collector/test_pacer.c runs it as a simulation.
  *
  * The shape is that of Go's pacer (Knyszek, "GC pacer redesign", proposal 44167, 2021):
  *

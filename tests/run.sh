@@ -70,11 +70,11 @@ wanted() { # wanted PROGRAM NAME...: is it among the names, and not switched off
 # The long ones first, so that the last program to finish is a short one.
 list=$TEST_LOGS/list
 : >"$list"
-for prog in "$TEST_BUILD"/tests/stress_* "$here"/test_*.sh "$TEST_BUILD"/tests/test_*; do
+for prog in "$TEST_BUILD"/tests/stress_* "$here"/*/test_*.sh "$TEST_BUILD"/tests/test_*; do
 	case $prog in *.[od] | *.log) continue ;; esac
 	[ -x "$prog" ] && [ -f "$prog" ] || continue
 	# A program whose source is gone is left over from an older build.
-	case $prog in *.sh) ;; *) [ ! -d "$here/support" ] || [ -f "$here/${prog##*/}.c" ] || continue ;; esac
+	case $prog in *.sh) ;; *) [ ! -d "$here/support" ] || ls "$here"/*/"${prog##*/}.c" >/dev/null 2>&1 || continue ;; esac
 	if wanted "$prog" "$@"; then echo "$prog" >>"$list"; fi
 done
 

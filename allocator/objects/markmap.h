@@ -7,7 +7,7 @@
  * no slot of a collected heap is smaller than 16 bytes, no two share one. So an edge needs neither the descriptor of
  * its target nor the target's class: a subtraction, a shift and one word, whose line covers 8 KiB of heap. With bits
  * in the descriptors an edge costs a line that covers one unit, and five instructions and two loads more
- * (tests/bench_markbits: 58 against 47 million objects a second on a graph that no cache holds).
+ * (tests/bench/bench_markbits: 58 against 47 million objects a second on a graph that no cache holds).
  *
  * What the loop must know of an object when it takes it from the stack it finds by unit: unit_kind, a table of one byte a
  * unit (the first cache holds that of 512 MiB), and a small table of kinds. Kind 0: no small objects lie there, or such as

@@ -1,5 +1,5 @@
 /*
- * A program as a user of the library writes it, built against an installed tree by tests/test_install.sh: a linked
+ * A program as a user of the library writes it, built against an installed tree by tests/cli/test_install.sh: a linked
  * list of collected nodes must survive collections while garbage around it goes.
  */
 #include <stdio.h>

@@ -30,7 +30,7 @@ build() { # NUMBER PROGRAM
 		objs="$objs $dir/$(basename "$f" .c).o"
 	done
 	# shellcheck disable=SC2086
-	$CC -pthread -o "$dir/$prog" "$tree/tests/$prog.o" "$tree/tests/support/stress.o" "$tree/tests/support/graph.o" \
+	$CC -pthread -o "$dir/$prog" "$tree"/tests/*/"$prog.o" "$tree/tests/support/stress.o" "$tree/tests/support/graph.o" \
 		$objs "$tree/libspanmark.a" -lcheck -lsubunit -luring -lm -lrt
 }
 

@@ -9,6 +9,7 @@ work. The archive is written directly, so neither root nor a cpio program is nee
 """
 
 import argparse
+import glob
 import os
 import re
 import stat
@@ -113,7 +114,7 @@ def programs_of(build):
     found = []
     for name in sorted(os.listdir(f"{build}/tests")) if os.path.isdir(f"{build}/tests") else []:
         path = f"{build}/tests/{name}"
-        if os.path.isfile(path) and os.access(path, os.X_OK) and os.path.exists(f"tests/{name}.c"):
+        if os.path.isfile(path) and os.access(path, os.X_OK) and glob.glob(f"tests/*/{name}.c"):
             found.append(path)
     for name in ("spanmark", "libspanmark-malloc.so", "libspanmark.so.0"):
         if os.path.exists(f"{build}/{name}"):

@@ -11,6 +11,7 @@ Status 0 when every machine passed, 77 when none could be started (no emulator, 
 import argparse
 import base64
 import concurrent.futures
+import glob
 import gzip
 import hashlib
 import json
@@ -245,7 +246,7 @@ def main():
     extra = dict(e.split("=", 1) for e in a.env)
     extra.update({k: v for k, v in (("SM_STEPS", a.steps), ("SM_TESTS", a.tests)) if v})
     wanted = [machines.find(n) for n in a.machines] or machines.MACHINES
-    unknown = machines.unknown_names([f[:-2] for f in os.listdir("tests") if f.endswith(".c")])
+    unknown = machines.unknown_names([os.path.basename(f)[:-2] for f in glob.glob("tests/*/*.c")])
     if unknown:
         raise SystemExit(f"vm: tests/vm/machines.py names tests that there are not: {', '.join(unknown)}")
     for m in wanted:

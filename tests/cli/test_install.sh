@@ -7,7 +7,7 @@ case ${build##*/} in
 *-gcc) ;;
 *) echo "SKIP: the installed tree is checked in the plain gcc build only"; exit 77 ;;
 esac
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 unset MAKEFLAGS MFLAGS MAKELEVEL || true
 
 stage=$(mktemp -d)

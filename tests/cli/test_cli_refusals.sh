@@ -2,7 +2,7 @@
 # Every option of every command with hostile values: one line on stderr that names it and says what is allowed, nothing on
 # stdout, status 2, nothing written. And outputs that cannot be written.
 #
-#   tests/test_cli_refusals.sh BUILD_DIR
+#   tests/cli/test_cli_refusals.sh BUILD_DIR
 set -u
 build=${1:-${TEST_BUILD:-}}
 [ -n "$build" ] || { echo "usage: test_cli_refusals.sh BUILD_DIR"; exit 2; }

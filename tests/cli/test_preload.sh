@@ -1,11 +1,11 @@
 #!/bin/sh
 # Real programs under libspanmark-malloc.so: each must do what it does without it.
 #
-#   tests/test_preload.sh BUILD_DIR
+#   tests/cli/test_preload.sh BUILD_DIR
 #
 # A program that is not installed is skipped with one line; the test passes if at least the two of our own ran.
 set -eu
-here=$(dirname "$0")
+here=$(dirname "$0")/..
 lib=$(readlink -f "$1/libspanmark-malloc.so" 2>/dev/null || true)
 [ -n "$lib" ] && [ -f "$lib" ] || { echo "no libspanmark-malloc.so in $1"; exit 77; }
 case $1 in *address* | *thread* | *undefined*) echo "a sanitizer has a malloc of its own"; exit 77 ;; esac

@@ -2,7 +2,7 @@
 # spanmark with cap_perfmon as a file capability, run by nobody: what needs permission is counted, and the environment is
 # not obeyed; without the capability the same metric is denied, not 0.
 #
-#   tests/test_run_privilege.sh BUILD_DIR
+#   tests/cli/test_run_privilege.sh BUILD_DIR
 set -eu
 build=$1
 

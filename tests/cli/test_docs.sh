@@ -2,10 +2,10 @@
 # Options and commands are told in four places: the table that the command parses (and --help prints), the manual page and the
 # completions of bash and zsh. They must name the same.
 #
-#   tests/test_docs.sh BUILD_DIR
+#   tests/cli/test_docs.sh BUILD_DIR
 set -u
 build=${1:-${TEST_BUILD:-}}
-root=$(cd "$(dirname "$0")/.." && pwd)
+root=$(cd "$(dirname "$0")/../.." && pwd)
 case $build in /*) ;; *) build=$PWD/$build ;; esac
 cmd=$build/spanmark
 [ -x "$cmd" ] || { echo "no command in '$build'"; exit 77; }

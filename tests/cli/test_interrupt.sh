@@ -2,7 +2,7 @@
 # INT, TERM and KILL at random moments of a run that keeps its samples: the store always opens, is sound, holds whole samples
 # only, no worker outlives the command, and --resume brings the run to its end.
 #
-#   tests/test_interrupt.sh BUILD_DIR        ROUNDS=12 SEED=n
+#   tests/cli/test_interrupt.sh BUILD_DIR        ROUNDS=12 SEED=n
 set -u
 build=${1:-${TEST_BUILD:-}}
 case $build in /*) ;; *) build=$PWD/$build ;; esac

@@ -1,7 +1,7 @@
 #!/bin/sh
 # tests/layers.sh must accept the tree as it is and refuse each kind of bad include planted in a copy.
 set -eu
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(cd "$(dirname "$0")/.." && pwd)
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 fails=0

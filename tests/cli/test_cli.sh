@@ -2,7 +2,7 @@
 # The command as its users meet it: help, refusals (one line, status 2, nothing written), formats, failures, signals, full
 # disks, hostile environments. Needs a build of the command; uses small workloads only.
 #
-#   tests/test_cli.sh BUILD_DIR
+#   tests/cli/test_cli.sh BUILD_DIR
 set -u
 build=${1:-${TEST_BUILD:-}}
 [ -n "$build" ] || { echo "usage: test_cli.sh BUILD_DIR"; exit 2; }

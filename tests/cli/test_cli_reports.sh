@@ -2,12 +2,12 @@
 # What the command prints, end to end: the table fits in every combination, colour and progress only where they belong, the
 # examples of --help run, a calibration comes back with the runs and marks what it found off.
 #
-#   tests/test_cli_reports.sh BUILD_DIR
+#   tests/cli/test_cli_reports.sh BUILD_DIR
 set -u
 build=${1:-${TEST_BUILD:-}}
 [ -n "$build" ] || { echo "usage: test_cli_reports.sh BUILD_DIR"; exit 2; }
 case $build in /*) ;; *) build=$PWD/$build ;; esac
-root=$(cd "$(dirname "$0")/.." && pwd)
+root=$(cd "$(dirname "$0")/../.." && pwd)
 cmd=$build/spanmark
 [ -x "$cmd" ] || { echo "no command in $build"; exit 77; }
 command -v python3 >/dev/null || { echo "no python3"; exit 77; }

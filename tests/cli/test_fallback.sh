@@ -3,7 +3,7 @@
 # thread. Switched off by the C library's tunable; under valgrind; with a kernel that is too old (a C program plays
 # that one: test_rseq).
 #
-#   tests/test_fallback.sh BUILD_DIR
+#   tests/cli/test_fallback.sh BUILD_DIR
 set -eu
 lib=$(readlink -f "$1/libspanmark-malloc.so" 2>/dev/null || true)
 command=$(readlink -f "$1/spanmark" 2>/dev/null || true)
