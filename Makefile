@@ -35,7 +35,7 @@ Q        := $(if $(V),,@)
 
 AR       := $(or $(shell $(CC) -print-prog-name=ar 2>/dev/null),ar)
 
-CPPFLAGS += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -I. -D_GNU_SOURCE -DSM_VERSION=\"$(VERSION)\" $(if $(MUTANT),-DSM_MUTANT=$(MUTANT)) $(if $(HOSTILE),-DSM_HOSTILE=1) $(if $(UNIT_SHIFT),-DSM_UNIT_SHIFT=$(UNIT_SHIFT))
+CPPFLAGS += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -Iinclude -I. -D_GNU_SOURCE -DSM_VERSION=\"$(VERSION)\" $(if $(MUTANT),-DSM_MUTANT=$(MUTANT)) $(if $(HOSTILE),-DSM_HOSTILE=1) $(if $(UNIT_SHIFT),-DSM_UNIT_SHIFT=$(UNIT_SHIFT))
 CFLAGS   += -std=gnu17 $(OPT) -g -fno-strict-aliasing -fno-omit-frame-pointer -fvisibility=hidden \
             -Wall -Wextra -Wundef -Wshadow -Wstrict-prototypes $(if $(WERROR),-Werror) \
             $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined) \
@@ -224,7 +224,7 @@ BINDIR      := $(DESTDIR)$(PREFIX)/bin
 LIBDIR      := $(DESTDIR)$(PREFIX)/lib
 INCDIR      := $(DESTDIR)$(PREFIX)/include/spanmark
 SHAREDIR    := $(DESTDIR)$(PREFIX)/share
-PUBLIC_HDRS := $(shell grep -lw SM_API allocator/*/*.h collector/*.h 2>/dev/null)
+PUBLIC_HDRS := $(wildcard include/spanmark/*.h)
 # Empty until a header exists: -MM on nothing would read stdin.
 HDR_CLOSURE  = $(if $(PUBLIC_HDRS),$(sort $(filter %.h %.def,$(shell $(CC) $(CPPFLAGS) -MM $(PUBLIC_HDRS)))))
 COUNTER_SETS:= $(wildcard perf/sets/*.ini)
@@ -238,7 +238,7 @@ includedir=$${prefix}/include/spanmark
 Name: spanmark
 Description: span allocator and concurrent garbage collector for C
 Version: $(VERSION)
-Cflags: -I$${includedir}
+Cflags: -I$${includedir} -I$${includedir}/include
 Libs: -L$${libdir} -lspanmark
 Libs.private: $(LIB_LIBS) -pthread
 endef

@@ -6,7 +6,7 @@
 
 #include "allocator/base/lock.h"
 #include "collector/cpu_avoid.h"
-#include "collector/gc.h"
+#include "spanmark/gc.h"
 #include "collector/handshake.h"
 #include "collector/mark.h"
 #include "collector/mutator_priv.h"

@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <sys/types.h>
 
-#include "collector/gc.h"
+#include "spanmark/gc.h"
 #include "collector/mark.h"
 #include "collector/stall.h"
 

@@ -11,7 +11,7 @@
 #ifndef SM_COLLECTOR_STALL_H
 #define SM_COLLECTOR_STALL_H
 
-#include "collector/gc.h"
+#include "spanmark/gc.h"
 #include "collector/preempted.h"
 
 #define SM_STALL_BUCKETS ((41 - 4) * 16 + 16)

@@ -4,7 +4,7 @@
 #ifndef SM_COLLECTOR_TYPEDESC_H
 #define SM_COLLECTOR_TYPEDESC_H
 
-#include "collector/gc.h"
+#include "spanmark/gc.h"
 
 struct sm_typedesc {
 	struct sm_type type; /* first: what the program holds */

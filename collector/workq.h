@@ -24,7 +24,7 @@
 #ifndef SM_COLLECTOR_WORKQ_H
 #define SM_COLLECTOR_WORKQ_H
 
-#include "allocator/base/config.h"
+#include "spanmark/heap.h"
 #include "allocator/base/lock.h"
 #include "allocator/base/futex.h"
 

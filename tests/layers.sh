@@ -3,7 +3,8 @@
 #
 #   tests/layers.sh [ROOT]
 #
-# An include of ours is root-relative, so its first folder names the layer it reaches for.
+# An include of ours is root-relative, so its first folder names the layer it reaches for. The public headers are
+# the door, include/spanmark/, and are included as "spanmark/NAME.h" by everybody, as a program does.
 set -eu
 root=${1:-$(dirname "$0")/..}
 cd "$root"
@@ -11,16 +12,17 @@ cd "$root"
 # What each folder may include, besides the system's headers.
 allowed() {
 	case $1 in
-	allocator) echo "allocator" ;;
-	collector) echo "collector allocator" ;;
+	include) echo "spanmark allocator" ;;
+	allocator) echo "allocator spanmark" ;;
+	collector) echo "collector allocator spanmark" ;;
 	perf) echo "perf" ;;
-	workloads) echo "workloads collector allocator perf" ;;
-	harness) echo "harness workloads collector allocator perf" ;;
-	tests) echo "tests harness workloads collector allocator perf" ;;
+	workloads) echo "workloads collector allocator perf spanmark" ;;
+	harness) echo "harness workloads collector allocator perf spanmark" ;;
+	tests) echo "tests harness workloads collector allocator perf spanmark" ;;
 	esac
 }
 
-found=$(for layer in allocator collector perf workloads harness tests; do
+found=$(for layer in include allocator collector perf workloads harness tests; do
 	[ -d "$layer" ] || continue
 	may=" $(allowed "$layer") "
 	find "$layer" -type f \( -name '*.[chS]' -o -name '*.def' -o -name '*.inc' \) -exec \

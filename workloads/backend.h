@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "allocator/malloc/malloc.h"
+#include "spanmark/malloc.h"
 #include "workloads/run.h"
 
 /* Ends the run: its error is ENOMEM and names the size. Any thread of the run. */

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/time.h>
 
-#include "allocator/pages/stack.h"
+#include "spanmark/stack.h"
 #include "perf/clock.h"
 #include "perf/pin.h"
 #include "workloads/backend.h"

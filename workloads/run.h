@@ -8,7 +8,7 @@
 #ifndef SM_WORKLOADS_RUN_H
 #define SM_WORKLOADS_RUN_H
 
-#include "collector/gc.h"
+#include "spanmark/gc.h"
 #include "workloads/rng.h"
 #include "workloads/workload.h"
 

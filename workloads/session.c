@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "allocator/malloc/malloc.h"
-#include "allocator/pages/stack.h"
+#include "spanmark/malloc.h"
+#include "spanmark/stack.h"
 #include "perf/clock.h"
 #include "perf/pin.h"
 #include "perf/topology.h"

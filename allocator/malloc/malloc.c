@@ -1,5 +1,5 @@
 /* malloc.c: malloc and free, the paths behind their fast ones, large objects, and what a bad address is. */
-#include "allocator/malloc/malloc.h"
+#include "spanmark/malloc.h"
 
 #include <errno.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "allocator/objects/central.h"
-#include "allocator/malloc/malloc.h"
+#include "spanmark/malloc.h"
 #include "allocator/malloc/malloc_internal.h"
 
 static size_t bytes_of(const struct sm_span *s)

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "allocator/malloc/malloc.h"
+#include "spanmark/malloc.h"
 #include "allocator/malloc/malloc_internal.h"
 
 /* The fast paths are these functions' own bodies: no second jump. */

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "allocator/objects/central.h"
-#include "allocator/malloc/malloc.h"
+#include "spanmark/malloc.h"
 #include "allocator/malloc/malloc_internal.h"
 #include "allocator/pages/meta.h"
 #include "allocator/os/os.h"

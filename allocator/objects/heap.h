@@ -9,7 +9,7 @@
 #define SM_ALLOCATOR_HEAP_H
 
 #include "allocator/objects/cache.h"
-#include "allocator/base/config.h"
+#include "spanmark/heap.h"
 #include "allocator/base/lock.h"
 #include "allocator/pages/pageheap.h"
 #include "allocator/base/phase.h"

@@ -1,9 +1,9 @@
-#include "allocator/objects/mapfile.h"
+#include "spanmark/mapfile.h"
 
 #include <errno.h>
 
 #include "allocator/objects/central.h"
-#include "allocator/malloc/malloc.h"
+#include "spanmark/malloc.h"
 #include "allocator/malloc/malloc_internal.h"
 
 void *sm_map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsigned flags)

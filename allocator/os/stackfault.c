@@ -4,7 +4,7 @@
  * A thread's note of its stack lies at the start of its signal stack's mapping and is found through a
  * thread-local pointer, so the handler takes no lock and calls nothing that is not safe in a handler.
  */
-#include "allocator/pages/stack.h"
+#include "spanmark/stack.h"
 
 #include <errno.h>
 #include <signal.h>

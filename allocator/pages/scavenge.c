@@ -10,7 +10,7 @@
 
 #include "allocator/pages/pageheap_internal.h"
 #include "allocator/base/phase.h"
-#include "allocator/pages/stack.h"
+#include "spanmark/stack.h"
 #include "allocator/os/uring.h"
 
 /* The kernel's headers have it since 6.1. */

@@ -1,4 +1,4 @@
-#include "allocator/pages/stack.h"
+#include "spanmark/stack.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -1,5 +1,5 @@
 /* heapstats.c: gathers a heap's figures. */
-#include "allocator/stats/heapstats.h"
+#include "spanmark/stats.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* heapstats_write.c: a heap's figures as tables for people, and as JSON. */
 #include <string.h>
 
-#include "allocator/stats/heapstats.h"
+#include "spanmark/stats.h"
 #include "allocator/malloc/malloc_internal.h"
 
 /* ---- for people ------------------------------------------------------------------------------------ */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "allocator/base/config.h"
+#include "spanmark/heap.h"
 
 static struct sm_heap_config cfg;
 static char err[256];

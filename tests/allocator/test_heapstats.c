@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "allocator/objects/cache_cpu.h"
-#include "allocator/stats/heapstats.h"
-#include "allocator/malloc/malloc.h"
+#include "spanmark/stats.h"
+#include "spanmark/malloc.h"
 #include "allocator/malloc/malloc_internal.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "allocator/objects/heap.h"
-#include "allocator/malloc/malloc.h"
+#include "spanmark/malloc.h"
 #include "allocator/os/os.h"
 #include "tests/support/run.h"
 

@@ -8,7 +8,7 @@
 
 #include "allocator/base/atomic.h"
 #include "allocator/objects/heap.h"
-#include "allocator/malloc/malloc.h"
+#include "spanmark/malloc.h"
 #include "tests/support/run.h"
 #include "tests/support/scale.h"
 

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "allocator/objects/central.h"
-#include "allocator/stats/heapstats.h"
-#include "allocator/malloc/malloc.h"
+#include "spanmark/stats.h"
+#include "spanmark/malloc.h"
 #include "allocator/malloc/malloc_internal.h"
 #include "allocator/os/os.h"
 #include "tests/support/faketree.h"

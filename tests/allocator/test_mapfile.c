@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "allocator/malloc/malloc.h"
-#include "allocator/objects/mapfile.h"
+#include "spanmark/malloc.h"
+#include "spanmark/mapfile.h"
 #include "allocator/os/os.h"
 #include "tests/support/probe.h"
 

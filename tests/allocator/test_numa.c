@@ -13,7 +13,7 @@
 
 #include "allocator/os/os.h"
 #include "allocator/pages/scavenge.h"
-#include "allocator/pages/stack.h"
+#include "spanmark/stack.h"
 #include "tests/support/pagetest.h"
 
 static struct sm_heap *heap;

@@ -18,7 +18,7 @@
 
 #include "allocator/os/os.h"
 #include "allocator/pages/scavenge.h"
-#include "allocator/pages/stack.h"
+#include "spanmark/stack.h"
 #include "tests/support/deny.h"
 #include "tests/support/pagetest.h"
 

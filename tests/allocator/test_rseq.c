@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "allocator/malloc/malloc.h"
+#include "spanmark/malloc.h"
 #include "allocator/malloc/malloc_internal.h"
 #include "tests/support/deny.h"
 #include "tests/support/run.h"

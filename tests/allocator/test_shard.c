@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "allocator/objects/heap.h"
-#include "allocator/malloc/malloc.h"
+#include "spanmark/malloc.h"
 #include "allocator/malloc/malloc_internal.h"
 #include "tests/support/run.h"
 #include "tests/support/scale.h"

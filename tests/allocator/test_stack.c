@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "allocator/os/os.h"
-#include "allocator/pages/stack.h"
+#include "spanmark/stack.h"
 #include "tests/support/pagetest.h"
 #include "tests/support/probe.h"
 

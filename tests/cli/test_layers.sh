@@ -22,14 +22,14 @@ check() {
 check "down one layer" 0 collector/gc.c allocator/objects/span.h
 check "down two layers" 0 harness/main.c allocator/objects/span.h
 check "tests see all" 0 tests/test_x.c harness/plan.h
-check "allocator up to collector" 1 allocator/objects/span.c collector/gc.h
-check "collector up to harness" 1 collector/gc.h harness/plan.h
+check "allocator up to collector" 1 allocator/objects/span.c collector/mark.h
+check "collector up to harness" 1 collector/mark.h harness/plan.h
 check "perf to allocator" 1 perf/pin.c allocator/os/os.h
 check "allocator to perf" 1 allocator/os/os.c perf/clock.h
 check "collector to perf" 1 collector/mark.c perf/clock.h
 check "workloads up to harness" 1 workloads/wl_graph.c harness/options.h
 check "anything to tests" 1 harness/run.c tests/support/x.h
 check "not root-relative" 1 allocator/base/lock.c lock.h
-check "relative climb" 1 allocator/base/lock.c ../collector/gc.h
+check "relative climb" 1 allocator/base/lock.c ../collector/mark.h
 "$here/layers.sh" || fails=1
 exit $fails

@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "allocator/malloc/malloc.h"
-#include "allocator/pages/stack.h"
+#include "spanmark/malloc.h"
+#include "spanmark/stack.h"
 #include "collector/gc_priv.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"

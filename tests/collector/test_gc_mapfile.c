@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "allocator/objects/mapfile.h"
+#include "spanmark/mapfile.h"
 #include "collector/gc_priv.h"
 #include "tests/support/gctest.h"
 #include "tests/support/probe.h"

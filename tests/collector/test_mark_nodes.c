@@ -7,7 +7,7 @@
 
 #include <check.h>
 
-#include "collector/gc.h"
+#include "spanmark/gc.h"
 #include "tests/support/scale.h"
 
 static size_t objects;

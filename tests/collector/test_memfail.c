@@ -15,9 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "allocator/malloc/malloc.h"
+#include "spanmark/malloc.h"
 #include "allocator/malloc/malloc_internal.h"
-#include "allocator/objects/mapfile.h"
+#include "spanmark/mapfile.h"
 #include "allocator/os/os.h"
 #include "collector/gc_priv.h"
 #include "tests/support/gctest.h"

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <collector/gc.h>
+#include <spanmark/gc.h>
 
 struct node {
 	struct node *next;

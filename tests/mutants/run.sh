@@ -25,7 +25,7 @@ build() { # NUMBER PROGRAM
 	[ -n "${files// /}" ] || { echo "no file plants mutant $n" >&2; return 1; }
 	for f in $files; do
 		[ "$dir/$(basename "$f" .c).o" -nt "$f" ] ||
-			$CC -I. -D_GNU_SOURCE -std=gnu17 -O2 -g -fno-strict-aliasing -fno-omit-frame-pointer \
+			$CC -Iinclude -I. -D_GNU_SOURCE -std=gnu17 -O2 -g -fno-strict-aliasing -fno-omit-frame-pointer \
 				-DSM_VERSION='"mutant"' -DSM_MUTANT="$n" -w -c -o "$dir/$(basename "$f" .c).o" "$f"
 		objs="$objs $dir/$(basename "$f" .c).o"
 	done

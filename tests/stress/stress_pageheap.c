@@ -14,7 +14,7 @@
 
 #include "allocator/base/lock.h"
 #include "allocator/pages/scavenge.h"
-#include "allocator/pages/stack.h"
+#include "spanmark/stack.h"
 #include "tests/support/pagetest.h"
 
 #define THREADS 6

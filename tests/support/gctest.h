@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/gc.h"
+#include "spanmark/gc.h"
 
 /* A collector from "key=value" pairs, ended by NULL. Fails the test with the reason when it cannot be made. */
 static inline struct sm_gc *gctest_create(const char *const *set)

@@ -14,7 +14,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "collector/gc.h"
+#include "spanmark/gc.h"
 
 /* Prints what failed and where, the seed, and aborts: a stress test's state is worth a core dump. */
 #define SM_MUST(cond, ...)                                                           \

@@ -14,7 +14,7 @@
 
 #include <check.h>
 
-#include "collector/gc.h"
+#include "spanmark/gc.h"
 #include "perf/pin.h"
 #include "perf/topology.h"
 

@@ -25,7 +25,7 @@
 #define SM_COLLECTOR_GC_H
 
 #include "allocator/objects/heap.h"
-#include "collector/mutator.h"
+#include "spanmark/inline.h"
 
 enum sm_gc_mode { SM_GC_CONCURRENT, SM_GC_STW };
 
