@@ -6,13 +6,13 @@
 
 #include "allocator/base/lock.h"
 #include "collector/cpu_avoid.h"
+#include "collector/finalizer.h"
 #include "spanmark/gc.h"
 #include "collector/handshake.h"
 #include "collector/mark.h"
 #include "collector/mutator_priv.h"
 #include "collector/pacer.h"
 #include "collector/roots.h"
-#include "collector/special.h"
 #include "collector/throttle.h"
 
 /* What the cycle is doing, for traces and for the fork handler; written by the control thread. */

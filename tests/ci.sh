@@ -45,7 +45,7 @@ step_long() { # what takes too long for every run: 100 000 threads born and dead
 }
 step_tsan() { # the collector's stress tests and the manual heap's caches under ThreadSanitizer
 	# A long history: a suppression goes by the function at the other side of a race, if its stack is still known.
-	local b t tests="stress_graph stress_slots stress_special stress_threads test_rseq test_shard"
+	local b t tests="stress_graph stress_slots stress_finalizer stress_threads test_rseq test_shard"
 	b=$(make -s SAN=thread print-build)
 	# shellcheck disable=SC2086
 	mk SAN=thread WERROR=1 $(printf "$b/tests/%s " $tests)

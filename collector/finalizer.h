@@ -1,5 +1,5 @@
 /*
- * special.h: objects of which the collector must know more: those with finalizers, and those that weak
+ * finalizer.h: objects of which the collector must know more: those with finalizers, and those that weak
  * references point to. Both are kept beside the heap, in tables under one lock.
  *
  *   finalizer:  set --(object found unreachable, resurrected)--> queued --> run by the finalizer thread
@@ -9,8 +9,8 @@
  * objects and marks those objects. Both in one critical section, so that sm_weak_get, which takes the
  * same lock, sees either an object that is going to live, or NULL.
  */
-#ifndef SM_COLLECTOR_SPECIAL_H
-#define SM_COLLECTOR_SPECIAL_H
+#ifndef SM_COLLECTOR_FINALIZER_H
+#define SM_COLLECTOR_FINALIZER_H
 
 #include <pthread.h>
 

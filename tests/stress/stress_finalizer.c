@@ -144,7 +144,7 @@ int main(void)
 	struct sm_mutator *m;
 	uint64_t set = 0, ran = 0;
 
-	sm_stress_begin(&s, "stress_special", 6);
+	sm_stress_begin(&s, "stress_finalizer", 6);
 	sh.gc = sm_stress_gc(&s, true, NULL);
 	sh.max = 4000000;
 	sh.state = calloc(sh.max, sizeof(*sh.state));

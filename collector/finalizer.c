@@ -1,4 +1,4 @@
-#include "collector/special.h"
+#include "collector/finalizer.h"
 
 #include <errno.h>
 #include <stdlib.h>
