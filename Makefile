@@ -67,10 +67,11 @@ TESTS      := $(call program,$(TEST_SRC))
 BENCHES    := $(call program,$(BENCH_SRC))
 
 .DEFAULT_GOAL := all
-.PHONY: all run test deps-sim build-tests build-benches bench-gc deps layers format format-check gen-sizeclass install uninstall clean help FORCE
+.PHONY: all run test deps-sim build-tests build-benches bench-gc deps layers format format-check \
+	gen-sizeclass install uninstall clean help FORCE bench-ring bench-alloc run-tests \
+	print-command print-build test-vm test-machine test-model test-mutants check tidy
 
-PRODUCTS := $(B)/libspanmark.a $(B)/libspanmark.so.$(SOMAJOR) $(if $(wildcard harness/main.c),$(B)/spanmark) \
-            $(if $(wildcard allocator/malloc/preload.c),$(B)/libspanmark-malloc.so)
+PRODUCTS := $(B)/libspanmark.a $(B)/libspanmark.so.$(SOMAJOR) $(B)/spanmark $(B)/libspanmark-malloc.so
 all: $(PRODUCTS) ## build the command and the libraries
 
 $(B)/libspanmark.a: $(call obj,$(LIB_SRC))
@@ -157,11 +158,9 @@ gen-sizeclass: $(B)/tests/test_sizeclass ## generate allocator/objects/sizeclass
 	$< --print >allocator/objects/sizeclass.c.new
 	mv allocator/objects/sizeclass.c.new allocator/objects/sizeclass.c
 
-.PHONY: bench-ring
 bench-ring: build-benches ## the ring's latency and heap beside what the machine itself takes away (RUNS=)
 	@python3 tests/bench/ring.py $(B) $(or $(RUNS),10)
 
-.PHONY: bench-alloc
 bench-alloc: ## compare malloc and free with other allocators: one table (installs them)
 	@tests/setup/deps.sh bench
 	@$(MAKE) --no-print-directory all $(B)/tests/bench_alloc
@@ -185,13 +184,11 @@ test: ## set up, build, run every test
 	@$(MAKE) --no-print-directory -j$$(nproc) all build-tests
 	@$(MAKE) --no-print-directory run-tests
 
-.PHONY: run-tests print-command print-build
 run-tests: build-tests all
 	@tests/run.sh $(B)
 
 # The machines of tests/vm/machines.py: MACHINES="arm64-n1 x86-2s" for some of them, QUICK=1 for the tests that each is
 # there for rather than all.
-.PHONY: test-vm test-machine
 test-vm: ## boot emulated ARM64 and NUMA machines and run the tests in them (MACHINES=)
 	@tests/setup/deps.sh vm
 	@tests/vm/run.py $(if $(QUICK),--quick) $(MACHINES) || [ $$? = 77 ]
@@ -209,11 +206,9 @@ print-command:
 print-build:
 	@echo $(B)
 
-.PHONY: test-model
 test-model: ## check the models of the collector with spin (LONG=1: the large bounds too)
 	@tests/model/run.sh $(if $(LONG),--long)
 
-.PHONY: test-mutants
 test-mutants: ## plant each known bug and check that the tests find it
 	@tests/mutants/run.sh
 
@@ -245,19 +240,19 @@ endef
 
 install: all ## install the command, libraries, headers, pkg-config file (PREFIX=, DESTDIR=)
 	install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR)
-	$(if $(wildcard harness/main.c),install -m 755 $(B)/spanmark $(BINDIR)/)
+	install -m 755 $(B)/spanmark $(BINDIR)/
 	install -m 644 $(B)/libspanmark.a $(LIBDIR)/
 	install -m 755 $(B)/libspanmark.so.$(SOMAJOR) $(LIBDIR)/
 	ln -sf libspanmark.so.$(SOMAJOR) $(LIBDIR)/libspanmark.so
-	$(if $(wildcard allocator/malloc/preload.c),install -m 755 $(B)/libspanmark-malloc.so $(LIBDIR)/)
+	install -m 755 $(B)/libspanmark-malloc.so $(LIBDIR)/
 	@for h in $(HDR_CLOSURE); do install -D -m 644 $$h $(INCDIR)/$$h || exit 1; done
 	$(file >$(B)/spanmark.pc,$(PC_FILE))install -m 644 $(B)/spanmark.pc $(LIBDIR)/pkgconfig/
 	@for f in $(COUNTER_SETS); do install -D -m 644 $$f $(SHAREDIR)/spanmark/sets/$${f##*/} || exit 1; done
 	@for f in $(MANPAGES); do install -D -m 644 $$f $(SHAREDIR)/man/man1/$${f##*/} || exit 1; done
-	$(if $(wildcard docs/completions/spanmark.bash),install -D -m 644 docs/completions/spanmark.bash \
-		$(SHAREDIR)/bash-completion/completions/spanmark)
-	$(if $(wildcard docs/completions/_spanmark),install -D -m 644 docs/completions/_spanmark \
-		$(SHAREDIR)/zsh/site-functions/_spanmark)
+	install -D -m 644 docs/completions/spanmark.bash \
+		$(SHAREDIR)/bash-completion/completions/spanmark
+	install -D -m 644 docs/completions/_spanmark \
+		$(SHAREDIR)/zsh/site-functions/_spanmark
 
 uninstall: ## remove what install put there
 	rm -f $(BINDIR)/spanmark $(LIBDIR)/libspanmark.a $(LIBDIR)/libspanmark.so $(LIBDIR)/libspanmark.so.$(SOMAJOR) \
@@ -267,15 +262,30 @@ uninstall: ## remove what install put there
 	rm -rf $(INCDIR) $(SHAREDIR)/spanmark
 
 # ---- checks --------------------------------------------------------------------------------------
-layers: ## fail on an include that points up the floor plan
+layers: ## fail on an include that points up the floor plan, a tracked binary, a document that names what is not there
 	@tests/layers.sh
+	@tests/hygiene.sh
+
+# What fails most often, in under a minute once the tree is built.
+CHECK_TESTS := test_lock test_span test_sizeclass test_pageheap test_central test_cache test_config test_malloc test_mark \
+	test_barrier test_cycle test_pacer test_typedesc test_counterset test_placement test_params test_plan test_statistics \
+	test_writer test_layers test_docs
+check: all build-tests layers ## the fast checks: build, layers, the quick tests; under a minute
+	@tests/run.sh $(B) $(CHECK_TESTS)
+
+compile_commands.json: FORCE ## for editors and clang-tidy
+	@$(MAKE) -Bn V=1 all build-tests | contrib/compile_commands.py >$@
+
+tidy: compile_commands.json ## clang-tidy over the product (FILES= for some of it)
+	@tests/setup/deps.sh tidy
+	@clang-tidy -quiet -p . $(or $(FILES),$(filter %.c,$(ALLOC_SRC) $(GC_SRC) $(PERF_SRC) $(WL_SRC) $(HARN_SRC)))
 
 FORMAT_SRC = $(wildcard $(shell git ls-files -co --exclude-standard "*.c" "*.h"))
 format: ## apply .clang-format
-	$(if $(FORMAT_SRC),@clang-format -i $(FORMAT_SRC))
+	@clang-format -i $(FORMAT_SRC)
 format-check: ## fail where a file differs from .clang-format
 	@tests/setup/deps.sh format
-	$(if $(FORMAT_SRC),@clang-format --dry-run -Werror $(FORMAT_SRC))
+	@clang-format --dry-run -Werror $(FORMAT_SRC)
 
 clean: ## remove build/ (but not what was fetched from Debian)
 	rm -rf $(filter-out build/vm-cache build/bare-cache,$(wildcard build/*))

@@ -1,5 +1,5 @@
 /*
- * aside.h: the collector's own threads keep off the CPUs on which mutators run.
+ * cpu_avoid.h: the collector's own threads keep off the CPUs on which mutators run.
  *
  * The kernel does not know that a mutator beside which the control thread or a worker wakes is the one thread that is
  * not to wait: it may put them on one CPU, where the mutator then stands still for as long as the other works, up to a

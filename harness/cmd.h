@@ -8,7 +8,7 @@
  *               JSON on a descriptor and sends the sample back as JSON on another
  *   worker.c    the other end: job JSON -> sm_session_run() of workloads/ -> sample JSON
  *   store.c     each sample is committed to SQLite as it arrives; a failed one too, with what is known
- *   report.c    reads a run back from the store; writer_table.c, writer_csv.c, writer_json.c print it
+ *   store_read.c reads a run back from the store; writer_table.c, writer_csv.c, writer_json.c print it
  *
  * Measuring and reporting meet only in the store, so a run that was killed reports what it had.
  *

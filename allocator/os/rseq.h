@@ -17,7 +17,7 @@
  *
  * A bump window is two words: cur (0: no window) and end.
  *
- * Sources: Desnoyers, Hunter, "Restartable sequences" (Linux 4.18); librseq; TCMalloc docs/rseq.md.
+ * Sources: Desnoyers, Hunter, "Restartable sequences" (Linux 4.18); librseq; TCMalloc's page on rseq.
  */
 #ifndef SM_ALLOCATOR_RSEQ_H
 #define SM_ALLOCATOR_RSEQ_H

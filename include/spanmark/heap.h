@@ -1,6 +1,6 @@
 /*
- * config.h: the heap's configuration, parsed once into a read-only struct. Keys are what `--set` and
- * configuration files use ("cache.window=32k"); config.c has one table of them with bounds and help.
+ * heap.h: the heap's configuration, parsed once into a read-only struct. Keys are what `--set` and
+ * configuration files use ("cache.window=32k"); allocator/base/config.c has one table of them with bounds and help.
  */
 #ifndef SM_ALLOCATOR_CONFIG_H
 #define SM_ALLOCATOR_CONFIG_H

@@ -1,5 +1,5 @@
 /*
- * mutator.h: what a thread that uses the collected heap carries with it. Public only because the
+ * inline.h: what a thread that uses the collected heap carries with it. Public only because the
  * inline functions of gc.h read it; use the functions.
  */
 #ifndef SM_COLLECTOR_MUTATOR_H

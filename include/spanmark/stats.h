@@ -1,5 +1,5 @@
 /*
- * heapstats.h: figures of a heap, as a versioned struct, a table for people, JSON.
+ * stats.h: figures of a heap, as a versioned struct, a table for people, JSON.
  *
  * May be called at any time, from any thread: nothing stops, so figures of what is changing are a moment
  * old and need not add up to the byte. On a heap at rest they do.

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Fails on what must not be tracked, and on what documents say that is not so.
+#
+#   tests/hygiene.sh [ROOT]
+#
+# No binaries, no file above 200 kB; every file and symbol that documents and the opening
+# comments of sources name exists.
+set -eu
+cd "${1:-$(dirname "$0")/..}"
+exec python3 tests/support/hygiene.py

@@ -1,0 +1,60 @@
+"""What tests/hygiene.sh checks: see there. Prints one line for each offence; status 1 when there is any."""
+import os
+import re
+import subprocess
+import sys
+
+MAX_BYTES = 200_000
+FILE = re.compile(r"(?<![\w./<*-])((?:[\w-]+/)*[\w-]+\.(?:c|h|S|sh|py|def|pml|tsv|md|ini|cpp))(?![\w*])")
+SYMBOL = re.compile(r"\b(sm__?\w*[a-z0-9]|SM_[A-Z]\w*[A-Z0-9])\b(?![*_{<])")
+# Names that documents use as examples of what a reader would write, or that other projects have.
+EXAMPLES = {"prog.c", "program.c", "spanmark.ini", "plan.ini", "mine.ini", "x.h", "x.c", "my.ini", "file.c", "lgc.h", "types.h", "prim.h",
+            "domain.c", "major_gc.c", "queue.c", "hwloc.h", "gc_priv.h", "wl_NAME.c", "malloc.go"}
+
+def tracked():
+    out = subprocess.run(["git", "ls-files", "-z"], stdout=subprocess.PIPE, check=True).stdout
+    return [f for f in out.decode().split("\0") if f and os.path.isfile(f)]
+
+
+def code_of(text):
+    """A C file without its comments."""
+    return re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
+
+
+def opening(text):
+    """The comment that a source begins with."""
+    m = re.match(r"\s*/\*.*?\*/", text, re.S)
+    return m.group(0) if m else ""
+
+
+def main():
+    files, offences, symbols, texts = tracked(), [], set(), {}
+    for f in files:
+        with open(f, "rb") as g:
+            data = g.read()
+        if b"\0" in data[:8192]:
+            offences.append(f"{f}: a binary file is tracked")
+        elif len(data) > MAX_BYTES:
+            offences.append(f"{f}: {len(data)} bytes, more than {MAX_BYTES}")
+        texts[f] = data.decode("utf-8", "replace")
+        if not f.endswith((".md", ".1")):
+            symbols.update(re.findall(r"\b[sS][mM]_\w+", code_of(texts[f])))
+    names = {os.path.basename(f) for f in files}
+    for f in files:
+        docs = f.endswith(".md") and not f.startswith("docs/notes/") and f != "CHANGELOG.md"
+        prose = texts[f] if docs else opening(texts[f]) if f.endswith((".c", ".h")) else ""
+        for n, line in enumerate(prose.split("\n"), 1):
+            for path in FILE.findall(line):
+                here = os.path.normpath(os.path.join(os.path.dirname(f), path))
+                if not (path in texts or here in texts or os.path.basename(path) in EXAMPLES
+                        or "/" not in path and path in names
+                        or any(t.endswith("/" + path) for t in texts)):
+                    offences.append(f"{f}:{n}: there is no file {path}")
+            for symbol in SYMBOL.findall(line):
+                if symbol not in symbols and not any(s.startswith(symbol + "_") for s in symbols):
+                    offences.append(f"{f}:{n}: there is no {symbol}")
+    print("\n".join(offences) if offences else f"hygiene: {len(files)} files, nothing to complain of")
+    return 1 if offences else 0
+
+
+sys.exit(main())
