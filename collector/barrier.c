@@ -53,20 +53,21 @@ void sm__barrier_flush(struct sm_mutator *m)
 		atomic_fetch_add_explicit(&m->gc->found, k->n.objects - before, memory_order_seq_cst);
 }
 
-static SM_NOINLINE void flush_timed(struct sm_mutator *m)
+static size_t flush_timed(void *arg, uintptr_t *sp)
 {
+	struct sm_mutator *m = arg;
 	struct sm_wait w = sm__wait_begin();
 
 	sm_phase_enter(SM_PHASE_BARRIER);
 	sm__barrier_flush(m);
 	sm_phase_leave(SM_PHASE_BARRIER);
 	sm__wait_end(m, SM_STALL_BARRIER, &w);
+	return sm__own_frames(m->priv, sp);
 }
 
 static SM_NOINLINE void flush_full(struct sm_mutator *m)
 {
-	flush_timed(m);
-	sm__clear_own_stack(m->priv);
+	sm__with_registers(flush_timed, m);
 }
 
 SM_INLINE void record(struct sm_mutator *m, void *p)

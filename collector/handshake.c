@@ -116,9 +116,8 @@ static void wait_while_held(struct sm_mutator_priv *p)
 	}
 }
 
-static void acknowledge(void *arg, uintptr_t *sp)
+static void acknowledge(struct sm_mutator *m, uintptr_t *sp)
 {
-	struct sm_mutator *m = arg;
 	struct sm_mutator_priv *p = m->priv;
 	struct sm_gc *gc = m->gc;
 	bool stop;
@@ -139,36 +138,35 @@ static void acknowledge(void *arg, uintptr_t *sp)
 		wait_while_held(p);
 }
 
-static SM_NOINLINE void answer(struct sm_mutator *m)
+/* sm_safepoint_slow, with the registers. */
+size_t sm__safepoint(struct sm_mutator *m, uintptr_t *sp)
 {
-	struct sm_wait w = sm__wait_begin();
-	bool stop = sm_load_relaxed(&m->gc->hs.op) == SM_HS_STOP;
+	struct sm_wait w;
+	bool stop;
 
+	if (sm_load_acquire(&m->poll) == 0)
+		return 0;
+	w = sm__wait_begin();
+	stop = sm_load_relaxed(&m->gc->hs.op) == SM_HS_STOP;
 	sm_phase_enter(SM_PHASE_WAIT);
-	sm__with_registers(acknowledge, m);
+	acknowledge(m, sp);
 	sm_phase_leave(SM_PHASE_WAIT);
 	if (stop)
 		sm__stall(m, SM_STALL_STOP, w.since);
 	else
 		sm__wait_end(m, SM_STALL_HANDSHAKE, &w);
-}
-
-/* Clears the dead stack last, with no frame of its own left (a call in this place is a jump) whose holes would be missed. */
-void sm_safepoint_slow(struct sm_mutator *m)
-{
-	if (sm_load_acquire(&m->poll) == 0)
-		return;
-	answer(m);
-	sm__clear_dead_stack(m->priv);
+	return sm__dead_stack(m->priv, sp);
 }
 
 /* ---- blocking sections ---------------------------------------------------------------------------- */
 
-static void enter_blocked(void *arg, uintptr_t *sp)
+/* sm_blocking_enter, with the registers. */
+size_t sm__block(struct sm_mutator *m, uintptr_t *sp)
 {
-	struct sm_mutator *m = arg;
 	struct sm_mutator_priv *p = m->priv;
 
+	if (p->blocking++ > 0)
+		return 0;
 	for (;;) {
 		uint32_t s = SM_M_BLOCKED;
 
@@ -178,46 +176,66 @@ static void enter_blocked(void *arg, uintptr_t *sp)
 		if (!SM_IS_MUTANT(16))
 			sm_fence_seqcst();
 		if (sm_load_seqcst(&m->poll) == 0)
-			return;
+			return 0;
 		/* Asked in the meantime. If the proxy was faster it does the rest. */
 		if (!sm_cas_acqrel(&p->state, &s, SM_M_RUNNING))
-			return;
+			return 0;
 		acknowledge(m, sp);
 	}
 }
 
-void sm_blocking_enter(struct sm_mutator *m)
-{
-	if (m->priv->blocking++ == 0)
-		sm__with_registers(enter_blocked, m);
-}
-
-void sm_blocking_leave(struct sm_mutator *m)
+/* The state is BLOCKED, or a proxy's. Acquire: what a proxy did to our cache and buffer while it held us. */
+static void become_running(struct sm_mutator *m)
 {
 	struct sm_mutator_priv *p = m->priv;
 	uint32_t s = SM_M_BLOCKED;
+	enum sm_stall_cause cause;
 	uint64_t t0;
 
-	SM_CHECK(p->blocking > 0);
-	if (--p->blocking > 0)
+	if (SM_LIKELY(sm_cas_acqrel(&p->state, &s, SM_M_RUNNING)))
 		return;
-	/* Acquire: what a proxy did to our cache and buffer while it held us. */
-	if (SM_UNLIKELY(!sm_cas_acqrel(&p->state, &s, SM_M_RUNNING))) {
-		enum sm_stall_cause cause =
-			sm_load_relaxed(&m->gc->hs.op) == SM_HS_STOP ? SM_STALL_STOP : SM_STALL_HANDSHAKE;
+	cause = sm_load_relaxed(&m->gc->hs.op) == SM_HS_STOP ? SM_STALL_STOP : SM_STALL_HANDSHAKE;
+	t0 = sm__now_ns();
+	sm_phase_enter(SM_PHASE_WAIT);
+	do {
+		wait_while_held(p);
+		s = SM_M_BLOCKED;
+	} while (!sm_cas_acqrel(&p->state, &s, SM_M_RUNNING));
+	sm_phase_leave(SM_PHASE_WAIT);
+	sm__stall(m, cause, t0);
+}
 
-		t0 = sm__now_ns();
-		sm_phase_enter(SM_PHASE_WAIT);
-		do {
-			wait_while_held(p);
-			s = SM_M_BLOCKED;
-		} while (!sm_cas_acqrel(&p->state, &s, SM_M_RUNNING));
-		sm_phase_leave(SM_PHASE_WAIT);
-		sm__stall(m, cause, t0);
+/* sm_blocking_leave, with the registers. */
+size_t sm__unblock(struct sm_mutator *m, uintptr_t *sp)
+{
+	struct sm_mutator_priv *p = m->priv;
+	size_t dead;
+
+	SM_CHECK(p->blocking > 0);
+	if (p->blocking > 1) {
+		p->blocking--;
+		return 0;
 	}
-	if (m->gc->config.verify)
-		sm__clear_dead_stack(p);
-	sm_safepoint(m);
+	if ((uintptr_t)sp > p->sp + SM_SAVED_BYTES)
+		sm__fatal(__FILE__, __LINE__,
+			  "sm_blocking_leave: thread %d: functions with more than %zu KiB of frames have "
+			  "returned "
+			  "since they called sm_blocking_enter at stack %p; use sm_blocking_call",
+			  (int)p->tid, SM_SAVED_BYTES / SM_KIB, (void *)p->sp);
+	p->blocking = 0;
+	become_running(m);
+	dead = sm__safepoint(m, sp);
+	return dead == 0 && m->gc->config.verify ? sm__dead_stack(p, sp) : dead;
+}
+
+void *sm_blocking_call(struct sm_mutator *m, void *(*fn)(void *arg), void *arg)
+{
+	void *value;
+
+	sm_blocking_enter(m);
+	value = fn(arg);
+	sm_blocking_leave(m);
+	return value;
 }
 
 /* ---- the requester -------------------------------------------------------------------------------- */

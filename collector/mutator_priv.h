@@ -29,8 +29,9 @@
  */
 enum sm_mutator_state { SM_M_RUNNING, SM_M_BLOCKED, SM_M_HELD, SM_M_HELD_WAITED };
 
-/* Words at the top of the stack that a blocking section or a stop saves; see mutator.c. */
-#define SM_SAVED_WORDS 128
+/* The part of the stack, from its end upward, whose pointers a blocking section or a stop copies; see mutator.c. */
+#define SM_SAVED_BYTES (16 * SM_KIB)
+#define SM_SAVED_WORDS (SM_SAVED_BYTES / sizeof(uintptr_t))
 
 struct sm_thread_range {
 	struct sm_thread_range *next;
@@ -60,7 +61,7 @@ struct sm_mutator_priv {
 	uint32_t blocking; /* depth of blocking sections */
 	uint32_t refills;  /* for gc.stress */
 	uintptr_t sp;	   /* BLOCKED, HELD: the stack from here upward is the mutator's */
-	size_t nsaved;
+	size_t nsaved;	   /* words that may be pointers, of the SM_SAVED_BYTES from sp upward */
 	uintptr_t saved[SM_SAVED_WORDS];
 	struct sm_thread_range *ranges;
 	struct sm_marker marker;
@@ -73,20 +74,27 @@ struct sm_mutator_priv {
 	struct sm_stall_set stalls;
 };
 
-/* Calls fn(arg, sp) with every callee-saved register stored at sp and above. arch/ARCH/spill.S. */
-void sm__with_registers(void (*fn)(void *arg, uintptr_t *sp), void *arg);
+/*
+ * Calls fn(arg, sp) with every callee-saved register stored at sp and above, then zeroes as many bytes below sp as fn
+ * returns, a multiple of 16, and its own frame. arch/ARCH/spill.S, which also has sm_safepoint_slow and
+ * sm_blocking_enter and leave: they are the functions below, called in this way.
+ */
+void sm__with_registers(size_t (*fn)(void *arg, uintptr_t *sp), void *arg);
+size_t sm__safepoint(struct sm_mutator *m, uintptr_t *sp);
+size_t sm__block(struct sm_mutator *m, uintptr_t *sp);
+size_t sm__unblock(struct sm_mutator *m, uintptr_t *sp);
 
 /* Sets the mark bits of a run of slots. ctx: the struct sm_gc, so that windows can be walked with it. */
 void sm__blacken(void *ctx, struct sm_span *s, unsigned first, unsigned count);
 
 /* Precondition for all of these: the caller may act for the mutator. */
 void sm__mutator_scan_stack(struct sm_mutator_priv *p, uintptr_t sp);
-/* Remembers sp and a copy of the words above it. */
+/* Remembers sp and a copy of the pointers above it, the registers among them. */
 void sm__mutator_save_stack(struct sm_mutator_priv *p, uintptr_t *sp);
-/* Zeroes the dead stack below the caller, so that what it holds keeps nothing alive: what the collector's own frames have left
- * there; and with gc.verify what anything has, see verify.c. */
-void sm__clear_own_stack(struct sm_mutator_priv *p);
-void sm__clear_dead_stack(struct sm_mutator_priv *p);
+/* How much below sp is to be zeroed, so that what it holds keeps nothing alive: what the collector's own frames have
+ * left there; and with gc.verify what anything has, see verify.c. */
+size_t sm__own_frames(const struct sm_mutator_priv *p, const uintptr_t *sp);
+size_t sm__dead_stack(const struct sm_mutator_priv *p, const uintptr_t *sp);
 /* Marks what the barrier recorded; the buffer is empty afterwards. */
 void sm__barrier_flush(struct sm_mutator *m);
 /* Records p as the barrier would on its deletion from a slot. */

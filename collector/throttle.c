@@ -194,8 +194,15 @@ static uint64_t drain_for(struct sm_marker *k, uint64_t want, uint64_t since)
  * Marks up to a slice. What is left over goes back to the queue; the mutator counts as active while it
  * holds grey entries, so nobody takes the queues for drained.
  */
-static SM_NOINLINE void assist_slice(struct sm_mutator *m, uint64_t want)
+struct slice {
+	struct sm_mutator *m;
+	uint64_t want;
+};
+
+static size_t assist_slice(void *arg, uintptr_t *sp)
 {
+	struct sm_mutator *m = ((struct slice *)arg)->m;
+	uint64_t want = ((struct slice *)arg)->want;
 	struct sm_gc *gc = m->gc;
 	struct sm_marker *k = &m->priv->marker;
 	uint64_t before = k->n.objects, cpu0 = gc->config.trace ? sm__thread_ns() : 0, done;
@@ -205,7 +212,7 @@ static SM_NOINLINE void assist_slice(struct sm_mutator *m, uint64_t want)
 		/* All that is grey is in the hands of workers: one that looks up leaves some here. */
 		if (sm_load_relaxed(&gc->workq.hungry) == 0)
 			sm_store_relaxed(&gc->workq.hungry, 1);
-		return;
+		return 0;
 	}
 	sm_phase_enter(SM_PHASE_ASSIST);
 	sm__marker_here(k);
@@ -222,6 +229,7 @@ static SM_NOINLINE void assist_slice(struct sm_mutator *m, uint64_t want)
 		sm_fetch_add_relaxed(&gc->assist_cpu_ns, sm__thread_ns() - cpu0);
 	sm_phase_leave(SM_PHASE_ASSIST);
 	sm__wait_end(m, SM_STALL_ASSIST, &w);
+	return sm__own_frames(m->priv, sp);
 }
 
 void sm__assist(struct sm_mutator *m, size_t bytes)
@@ -247,8 +255,7 @@ void sm__assist(struct sm_mutator *m, size_t bytes)
 	/* One slice a refill at most: the debt stays, the stall is bounded. */
 	if ((uint64_t)-p->credit + ASSIST_EXTRA < slice)
 		slice = (uint64_t)-p->credit + ASSIST_EXTRA;
-	assist_slice(m, slice);
-	sm__clear_own_stack(p);
+	sm__with_registers(assist_slice, &(struct slice){m, slice});
 	/* No work to be had is not the mutator's fault. */
 	if (p->credit < -(int64_t)(4 * SM_MIB))
 		p->credit = -(int64_t)(4 * SM_MIB);

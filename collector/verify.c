@@ -10,7 +10,7 @@
  * Stacks in concurrent mode. A stack is scanned once; what the thread pushes afterwards is alive and thus
  * marked in the end, but a frame may also uncover words that were dead at the scan and never written since. So
  * that such a word is no false alarm, threads clear the dead part of their stacks after each acknowledgement
- * and, while gc.verify is on, farther and after blocking sections too (sm__clear_dead_stack).
+ * and, while gc.verify is on, farther and after blocking sections too (sm__dead_stack).
  *
  * What remains are words that are no pointers and came up after the scan: the end of an array or a window
  * points to the neighbour's start (what lies before it is then marked: an array that is being walked is

@@ -113,9 +113,15 @@ SM_INLINE void sm_safepoint(struct sm_mutator *m)
 		sm_safepoint_slow(m);
 }
 
-/* Between these the thread touches no collected object and is handled by proxy. They nest. */
+/*
+ * Between these the thread touches no collected object and is handled by proxy. They nest. The functions that call
+ * them may return in between, as long as their frames are no more than 16 KiB together (else leave aborts: what
+ * they had saved of their callers' registers would be lost).
+ */
 SM_API void sm_blocking_enter(struct sm_mutator *m);
 SM_API void sm_blocking_leave(struct sm_mutator *m);
+/* Returns fn(arg), run between enter and leave. fn must return: no exception, no longjmp, no thread's end. */
+SM_API void *sm_blocking_call(struct sm_mutator *m, void *(*fn)(void *arg), void *arg);
 
 /* ---- allocation ---------------------------------------------------------------------------------- */
 

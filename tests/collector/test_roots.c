@@ -309,10 +309,67 @@ static void by_blocking(void)
 	sm_blocking_leave(m);
 }
 
+/* Saves every callee-saved register at the top of a frame of 12 KiB, blocks, and returns. */
+static __attribute__((noinline)) void begin_blocking(void)
+{
+	volatile char line[12 * SM_KIB];
+
+#if defined(__x86_64__)
+	__asm__ volatile(
+		"xor %%ebx, %%ebx\n\txor %%r12d, %%r12d\n\txor %%r13d, %%r13d\n\txor %%r14d, %%r14d\n\t"
+		"xor %%r15d, %%r15d" ::
+			: "rbx", "r12", "r13", "r14", "r15", "memory");
+#elif defined(__aarch64__)
+	__asm__ volatile("" ::
+				 : "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "d8",
+				   "d15", "memory");
+#endif
+	sm_blocking_enter(m);
+	__asm__ volatile("" ::"r"(line) : "memory");
+}
+
+/* Whatever it calls saves the registers farther down than begin_blocking did. */
+static __attribute__((noinline)) void wait_deep_down(void)
+{
+	volatile char frame[20 * SM_KIB];
+
+	while (!cycles_asked)
+		usleep(100);
+	__asm__ volatile("" ::"r"(frame) : "memory");
+}
+
+/* The function that says that it blocks has returned when the proxy looks. */
+static void by_blocking_helper(void)
+{
+	pthread_t t;
+
+	cycles_asked = 0;
+	begin_blocking();
+	pthread_create(&t, NULL, other_collects, NULL);
+	wait_deep_down();
+	pthread_join(t, NULL);
+	sm_blocking_leave(m);
+}
+
+static void *collect_and_join(void *arg)
+{
+	pthread_t t;
+
+	pthread_create(&t, NULL, other_collects, NULL);
+	pthread_join(t, NULL);
+	return arg;
+}
+
+static void by_blocking_call(void)
+{
+	ck_assert_ptr_eq(sm_blocking_call(m, collect_and_join, gc), gc);
+}
+
 #if defined(__x86_64__) || defined(__aarch64__)
 START_TEST(registers)
 {
-	static void (*const ways[])(void) = {by_collect, by_safepoint, by_refill, by_blocking};
+	static void (*const ways[])(void) = {by_collect,  by_safepoint,	      by_refill,
+					     by_blocking, by_blocking_helper, by_blocking_call};
 
 	setup(_i % 2);
 	roots_test_call = ways[_i / 2];
@@ -345,7 +402,7 @@ int main(void)
 	tcase_add_loop_test(c, stack_words, 0, 2);
 	tcase_add_loop_test(c, wild_words, 0, 2);
 #if defined(__x86_64__) || defined(__aarch64__)
-	tcase_add_loop_test(c, registers, 0, 8);
+	tcase_add_loop_test(c, registers, 0, 12);
 #endif
 	suite_add_tcase(s, c);
 	return sm_test_run(s);

@@ -105,12 +105,27 @@ START_TEST(overflows)
 }
 END_TEST
 
+/* A list of as many as there is memory for, in a frame of its own: at -O0 its head stays in the frame. */
+static __attribute__((noinline)) size_t fill(void **keep, const struct sm_type *t)
+{
+	void **o;
+	size_t n = 0;
+
+	while ((o = sm_new(m, t)) != NULL) {
+		sm_store(m, o, *keep);
+		sm_store(m, keep, o);
+		if (++n > 100000)
+			ck_abort_msg("no end to memory");
+	}
+	return n;
+}
+
 /* Garbage far beyond the limit passes through; live data beyond it gets NULL, and the heap is whole. */
 START_TEST(the_limit)
 {
 	static void *keep;
 	const struct sm_type *t;
-	size_t n = 0;
+	size_t n;
 
 	gc = GCTEST(_i ? "gc.mode=stw" : "gc.mode=concurrent", "heap.limit=64m", "heap.arena=4m",
 		    "gc.min_heap=8m");
@@ -122,16 +137,7 @@ START_TEST(the_limit)
 	}
 	keep = NULL;
 	ck_assert_int_eq(sm_root_add(gc, &keep, 1), 0);
-	for (;;) {
-		void **o = sm_new(m, t);
-
-		if (o == NULL)
-			break;
-		sm_store(m, o, keep);
-		sm_store(m, &keep, o);
-		if (++n > 100000)
-			ck_abort_msg("no end to memory");
-	}
+	n = fill(&keep, t);
 	ck_assert_int_eq(errno, ENOMEM);
 	ck_assert_uint_gt(n, 20000);
 	sm_store(m, &keep, NULL);

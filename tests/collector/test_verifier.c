@@ -16,10 +16,11 @@ static struct sm_gc *gc;
 static struct sm_mutator *m;
 static unsigned found;
 
-static void look(void *arg, uintptr_t *sp)
+static size_t look(void *arg, uintptr_t *sp)
 {
 	sm__mutator_save_stack(arg, sp);
 	found = sm__verify_stw(gc);
+	return 0;
 }
 
 static unsigned verify(void)
