@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "collector/gc_priv.h"
+#include "collector/object.h"
 
 struct sm_finalizer {
 	struct sm_finalizer *next, *prev; /* in order of setting; next also links the queue */
@@ -293,21 +294,6 @@ void sm__specials_each_weak(struct sm_gc *gc, void (*fn)(void *ctx, uintptr_t ob
 
 /* ---- public --------------------------------------------------------------------------------------- */
 
-/* The start of a collected object, or nothing. */
-static bool is_object(struct sm_gc *gc, void *p)
-{
-	struct sm_span *s;
-	uint8_t state;
-
-	if (!sm_range_contains(&gc->range, (uintptr_t)p))
-		return false;
-	s = sm_span_of(&gc->range, (uintptr_t)p);
-	state = sm_load_acquire(&s->state);
-	if (state == SM_SPAN_LARGE)
-		return (uintptr_t)p == sm_span_base(&gc->range, s);
-	return state == SM_SPAN_SMALL && ((uintptr_t)p - sm_span_base(&gc->range, s)) % s->slot_bytes == 0;
-}
-
 /* The thread is made when the first finalizer is set: programs without any do not pay for it. */
 static int ensure_thread_locked(struct sm_gc *gc)
 {
@@ -329,7 +315,7 @@ int sm_finalizer_set(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, vo
 	size_t b;
 	int err;
 
-	if (fn == NULL || !is_object(gc, object))
+	if (fn == NULL || !sm__is_object(m, object))
 		return -EINVAL;
 	f = calloc(1, sizeof(*f));
 	if (f == NULL)
@@ -397,8 +383,13 @@ void sm_finalizer_wait(struct sm_gc *gc, struct sm_mutator *m)
 struct sm_weak *sm_weak_new(struct sm_mutator *m, void *object)
 {
 	struct sm_specials *s = &m->gc->specials;
-	struct sm_weak *w = calloc(1, sizeof(*w));
+	struct sm_weak *w;
 
+	if (!sm__is_object(m, object)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	w = calloc(1, sizeof(*w));
 	if (w == NULL)
 		return NULL;
 	w->object = (uintptr_t)object;

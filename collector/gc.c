@@ -215,6 +215,7 @@ struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t err
 	gc->nall_workers = gc->nworkers + (cfg->tuning.fractional != 0) + cfg->tuning.idle_workers;
 	init_locks(gc);
 	sm__roots_init(&gc->roots);
+	sm__handles_init(gc);
 	sm__specials_init(&gc->specials);
 	e = init_parts(gc, err, errlen);
 	if (e) {
@@ -253,6 +254,7 @@ void sm_gc_destroy(struct sm_gc *gc)
 	sm__workq_fini(&gc->workq);
 	sm__specials_fini(gc);
 	sm__roots_fini(&gc->roots);
+	sm__handles_fini(gc);
 	sm__types_fini(gc);
 	if (gc->unit_flags)
 		munmap((void *)gc->unit_flags, sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8));

@@ -8,6 +8,7 @@
 #include "collector/cpu_avoid.h"
 #include "collector/finalizer.h"
 #include "spanmark/gc.h"
+#include "collector/handle.h"
 #include "collector/handshake.h"
 #include "collector/mark.h"
 #include "collector/mutator_priv.h"
@@ -89,6 +90,7 @@ struct sm_gc {
 	struct sm_handshake hs;
 
 	struct sm_roots roots;
+	struct sm_cells handles;
 	struct sm_marker root_marker; /* under roots.lock */
 	struct sm_specials specials;
 

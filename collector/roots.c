@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "collector/gc_priv.h"
 
@@ -15,23 +14,11 @@ void sm__roots_init(struct sm_roots *r)
 
 void sm__roots_fini(struct sm_roots *r)
 {
-	while (r->blocks) {
-		struct sm_handle_block *b = r->blocks;
-
-		r->blocks = b->next;
-		munmap(b, sizeof(*b));
-	}
 	free(r->ranges);
 	free(r->pieces);
 }
 
 /* ---- scanning ------------------------------------------------------------------------------------- */
-
-static void scan_handles(struct sm_marker *k, struct sm_handle_block *b)
-{
-	for (size_t i = 0; i < SM_HANDLES_A_BLOCK; i++)
-		sm__mark_words(k, (const uintptr_t *)&b->handle[i].object, 1);
-}
 
 void sm__roots_scan_piece(struct sm_gc *gc, struct sm_marker *k, size_t index)
 {
@@ -41,7 +28,7 @@ void sm__roots_scan_piece(struct sm_gc *gc, struct sm_marker *k, size_t index)
 	k->n.root_pieces++;
 	k->n.scan_bytes += piece->nwords * sizeof(uintptr_t);
 	if (piece->handles) {
-		scan_handles(k, (struct sm_handle_block *)piece->start);
+		sm__handles_scan(gc, k, (uintptr_t)piece->start, piece->nwords);
 		return;
 	}
 	/* A range that is gone by now was scanned by its removal, see root_remove. */
@@ -78,6 +65,7 @@ void sm__roots_begin(struct sm_gc *gc, struct sm_marker *k)
 {
 	struct sm_roots *r = &gc->roots;
 	size_t most = SM_ROOT_PIECE / sizeof(uintptr_t);
+	uint64_t handles;
 
 	r->npieces = 0;
 	sm_lock_acquire(&r->lock);
@@ -93,11 +81,14 @@ void sm__roots_begin(struct sm_gc *gc, struct sm_marker *k)
 				sm__mark_words(k, g->start + at, n);
 		}
 	}
-	for (struct sm_handle_block *b = r->blocks; b; b = b->next) {
-		if (!add_piece(r, (uintptr_t *)b, sizeof(*b) / sizeof(uintptr_t), true))
-			scan_handles(k, b);
-	}
 	sm_lock_release(&r->lock);
+	handles = sm__cells_made(&gc->handles);
+	for (uint64_t n = 1; n <= handles; n += SM_HANDLE_PIECE) {
+		uint64_t count = handles - n + 1 < SM_HANDLE_PIECE ? handles - n + 1 : SM_HANDLE_PIECE;
+
+		if (!add_piece(r, (uintptr_t *)n, count, true))
+			sm__handles_scan(gc, k, n, count);
+	}
 	for (size_t i = 0; i < r->npieces; i++)
 		sm__mark_push_entry(k, (uintptr_t)i << 1 | 1);
 	sm__marker_give(k);
@@ -118,10 +109,8 @@ size_t sm__roots_bytes(struct sm_gc *gc)
 	sm_lock_acquire(&r->lock);
 	for (size_t i = 0; i < r->nranges; i++)
 		words += r->ranges[i].nwords;
-	for (struct sm_handle_block *b = r->blocks; b; b = b->next)
-		words += sizeof(*b) / sizeof(uintptr_t);
 	sm_lock_release(&r->lock);
-	return words * sizeof(uintptr_t);
+	return words * sizeof(uintptr_t) + sm__cells_made(&gc->handles) * sizeof(struct sm_handle);
 }
 
 /*
@@ -190,66 +179,4 @@ int sm_root_remove(struct sm_gc *gc, void *start)
 	}
 	sm_lock_release(&r->lock);
 	return err;
-}
-
-/* ---- handles -------------------------------------------------------------------------------------- */
-
-static bool more_handles_locked(struct sm_gc *gc)
-{
-	struct sm_roots *r = &gc->roots;
-	struct sm_handle_block *b;
-
-	b = mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (b == MAP_FAILED)
-		return false;
-	b->gc = gc;
-	for (size_t i = 0; i < SM_HANDLES_A_BLOCK; i++) {
-		b->handle[i].next = r->free_handles;
-		r->free_handles = &b->handle[i];
-	}
-	b->next = r->blocks;
-	r->blocks = b;
-	return true;
-}
-
-/* A block that comes while marking is on is not among the pieces: what is stored in its handles is recorded
- * by the barrier's insertion half. */
-struct sm_handle *sm_handle_new(struct sm_mutator *m, void *object)
-{
-	struct sm_roots *r = &m->gc->roots;
-	struct sm_handle *h = NULL;
-
-	sm_lock_acquire(&r->lock);
-	if (r->free_handles || more_handles_locked(m->gc)) {
-		h = r->free_handles;
-		r->free_handles = h->next;
-		h->next = NULL;
-	}
-	sm_lock_release(&r->lock);
-	if (h)
-		sm_store(m, &h->object, object);
-	return h;
-}
-
-void *sm_handle_get(struct sm_handle *h)
-{
-	return sm_load(&h->object);
-}
-
-void sm_handle_set(struct sm_mutator *m, struct sm_handle *h, void *object)
-{
-	sm_store(m, &h->object, object);
-}
-
-void sm_handle_free(struct sm_mutator *m, struct sm_handle *h)
-{
-	struct sm_roots *r = &m->gc->roots;
-
-	if (h == NULL)
-		return;
-	sm_store(m, &h->object, NULL);
-	sm_lock_acquire(&r->lock);
-	h->next = r->free_handles;
-	r->free_handles = h;
-	sm_lock_release(&r->lock);
 }

@@ -1,5 +1,5 @@
 /*
- * roots.h: registered ranges and handles. A cycle takes a snapshot of the list as pieces of at most 256
+ * roots.h: registered ranges; handles (handle.h) travel with them. A cycle takes a snapshot of the list as pieces of at most 256
  * KiB, which travel through the work queues; the words themselves are read when a piece is scanned. The
  * barrier covers stores to them as it covers stores to objects.
  */
@@ -14,32 +14,19 @@ struct sm_root_range {
 	size_t nwords;
 };
 
-#define SM_HANDLES_A_BLOCK 510
-
-struct sm_handle {
-	void *object;		/* a pointer slot like any other */
-	struct sm_handle *next; /* free list; NULL while in use */
-};
-
-struct sm_handle_block {
-	struct sm_handle_block *next;
-	struct sm_gc *gc;
-	struct sm_handle handle[SM_HANDLES_A_BLOCK];
-};
+#define SM_HANDLE_PIECE 512
 
 struct sm_roots {
 	struct sm_lock lock;
 	/* under lock */
 	struct sm_root_range *ranges;
 	size_t nranges, capacity;
-	struct sm_handle_block *blocks;
-	struct sm_handle *free_handles;
 	bool marking; /* ranges are being or have been scanned in this cycle */
 
 	/* control thread; fixed while pieces are queued */
 	struct sm_root_piece {
-		uintptr_t *start;
-		size_t nwords;
+		uintptr_t *start; /* or the number of a handle .. */
+		size_t nwords;	  /* .. and how many */
 		bool handles;
 	} * pieces;
 	size_t npieces, pieces_capacity;

@@ -251,9 +251,10 @@ static void reach_roots(struct verifier *v)
 			reach(v, r->ranges[i].start[w], (uintptr_t)&r->ranges[i].start[w], true);
 	}
 	v->root = "handle";
-	for (struct sm_handle_block *b = r->blocks; b; b = b->next) {
-		for (size_t i = 0; i < SM_HANDLES_A_BLOCK; i++)
-			reach(v, (uintptr_t)b->handle[i].object, (uintptr_t)&b->handle[i], true);
+	for (uint64_t n = 1; n <= sm__cells_made(&gc->handles); n++) {
+		struct sm_handle *h = (struct sm_handle *)sm__cell_at(&gc->handles, n);
+
+		reach(v, (uintptr_t)h->object, (uintptr_t)h, true);
 	}
 	v->root = "finalizer";
 	sm__specials_each_queued(gc, reach_queued, v);

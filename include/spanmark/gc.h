@@ -187,12 +187,17 @@ SM_API void sm_clear_slots(struct sm_mutator *m, void **dst, size_t n);
 SM_API int sm_root_add(struct sm_gc *gc, void *start, size_t nwords);
 SM_API int sm_root_remove(struct sm_gc *gc, void *start);
 
-/* A handle keeps one object alive, from any thread. */
+/*
+ * A handle keeps one object alive, or none. Any thread may use it, each with its own mutator; set beside get is as a
+ * store beside a load. It is the caller's until sm_handle_free; sm_gc_destroy frees those that are left. object is NULL or
+ * the start of a collected object: otherwise NULL with errno EINVAL (new), -EINVAL (set, which changes nothing then). No call
+ * waits. A handle that was freed before, or never made, aborts with the call, the thread and the address.
+ */
 struct sm_handle;
-SM_API struct sm_handle *sm_handle_new(struct sm_mutator *m, void *object);
+SM_API struct sm_handle *sm_handle_new(struct sm_mutator *m, void *object); /* NULL: EINVAL, ENOMEM */
 SM_API void *sm_handle_get(struct sm_handle *h);
-SM_API void sm_handle_set(struct sm_mutator *m, struct sm_handle *h, void *object);
-SM_API void sm_handle_free(struct sm_mutator *m, struct sm_handle *h);
+SM_API int sm_handle_set(struct sm_mutator *m, struct sm_handle *h, void *object);
+SM_API void sm_handle_free(struct sm_mutator *m, struct sm_handle *h); /* NULL: nothing */
 
 /*
  * Words [start, start + bytes) belong to the calling thread (thread-local variables, a coroutine's stack)
@@ -213,15 +218,15 @@ SM_API int sm_thread_range_remove(struct sm_mutator *m, void *start);
  * other are queued together, so a finalizer may meet an object whose finalizer has already run.
  */
 typedef void sm_finalizer_fn(void *ctx, struct sm_mutator *m, void *object);
-/* object is the start of a collected object. -EEXIST: it has one already; -EINVAL; -ENOMEM; -EAGAIN: there is no
- * thread yet and none can be made. */
+/* -EINVAL: fn is NULL or object is not the start of a collected object; -EEXIST: it has one already; -ENOMEM; -EAGAIN: there
+ * is no thread yet and none can be made. */
 SM_API int sm_finalizer_set(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, void *ctx);
 SM_API int sm_finalizer_clear(struct sm_mutator *m, void *object); /* -ENOENT */
 /* Waits until every finalizer queued so far has returned. m may be NULL; not from a finalizer. */
 SM_API void sm_finalizer_wait(struct sm_gc *gc, struct sm_mutator *m);
 
 struct sm_weak;
-SM_API struct sm_weak *sm_weak_new(struct sm_mutator *m, void *object); /* NULL, ENOMEM */
+SM_API struct sm_weak *sm_weak_new(struct sm_mutator *m, void *object); /* NULL: EINVAL, ENOMEM */
 SM_API void *sm_weak_get(struct sm_mutator *m, struct sm_weak *w);	/* the object, or NULL */
 SM_API void sm_weak_free(struct sm_mutator *m, struct sm_weak *w);
 
