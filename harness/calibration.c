@@ -76,17 +76,17 @@ static bool is_part(const char *whole, const char *label)
 	return false;
 }
 
-bool sm_calibration_concerns(const struct sm_calibration_row *c, const struct sm_record_metric *m)
+bool sm_calibration_concerns(const struct sm_calibration_row *c, const struct sm_metric *m)
 {
 	return is_part(m->event, c->label);
 }
 
-static int apply(struct sm_report *r, struct sm_record_metric *m, const struct sm_calibration_row *c)
+static int apply(struct sm_report *r, struct sm_metric *m, const struct sm_calibration_row *c)
 {
 	char text[200];
 
 	if (!strcmp(c->verdict, "off")) {
-		m->doubt = c->verdict;
+		m->calibration = c->verdict;
 		return 0;
 	}
 	if (strcmp(c->verdict, "reads 0") || !m->has_value)
@@ -94,7 +94,7 @@ static int apply(struct sm_report *r, struct sm_record_metric *m, const struct s
 	snprintf(text, sizeof(text), "calibration: %.40s never counts here (0 under '%.48s')", c->event,
 		 c->kernel);
 	m->reason = sm_pool_str(&r->pool, text);
-	m->status = "not_counted";
+	m->status = SM_STATUS_NOT_COUNTED;
 	m->has_value = false;
 	m->value = 0;
 	return m->reason ? 0 : -ENOMEM;

@@ -5,7 +5,7 @@
  * loaded applies it to every metric behind which a calibrated event stands, alone or in a formula:
  *
  *   reads 0   the event never counts: the metric has no value, its reason says so
- *   off       it counts something else: the value stays, marked by sm_record_metric.doubt
+ *   off       it counts something else: the value stays, marked by sm_metric.calibration
  */
 #ifndef SM_HARNESS_CALIBRATION_H
 #define SM_HARNESS_CALIBRATION_H
@@ -19,6 +19,6 @@ int sm_calibration_keep(struct sm_store *s, int64_t run, const char *cpu_model);
 int sm_calibration_apply(struct sm_report *r);
 
 /* Is this verdict about an event that stands behind the metric? */
-bool sm_calibration_concerns(const struct sm_calibration_row *c, const struct sm_record_metric *m);
+bool sm_calibration_concerns(const struct sm_calibration_row *c, const struct sm_metric *m);
 
 #endif

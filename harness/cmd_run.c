@@ -82,47 +82,6 @@ static void relay_stderr(void *ctx, const char *data, size_t len)
 	sm_progress_relay(&run->progress, data, len);
 }
 
-static void name_kind(struct sm_record_metric *m, const struct sm_topology *t, int kind, struct sm_pool *pool)
-{
-	const char *name = sm_pool_str(pool, sm_topology_kind_name(t, kind));
-
-	if (name && !strcmp(m->kind, "-"))
-		m->kind = name;
-}
-
-/* A sum by place comes with the place's number in `thread` (workloads/session.h). */
-static void place_sum(struct sm_record_metric *m, const struct sm_topology *t, struct sm_pool *pool)
-{
-	int place = m->thread;
-
-	m->thread = -1;
-	if (!strcmp(m->role, "by-core"))
-		m->core = place;
-	else if (!strcmp(m->role, "by-l3"))
-		m->l3 = place;
-	else if (!strcmp(m->role, "by-node"))
-		m->node = place;
-	else if (place >= 0)
-		name_kind(m, t, place, pool);
-}
-
-/* Core, L3 and kind of the CPUs that the metrics name. */
-static void place_metrics(struct sm_record *rec, const struct sm_topology *t, struct sm_pool *pool)
-{
-	for (size_t i = 0; i < rec->nmetrics; i++) {
-		struct sm_record_metric *m = &rec->metrics[i];
-		int pu = m->cpu >= 0 ? sm_topology_pu(t, m->cpu) : SM_NONE;
-
-		if (!strncmp(m->role, "by-", 3))
-			place_sum(m, t, pool);
-		if (pu == SM_NONE)
-			continue;
-		m->core = t->pus[pu].core;
-		m->l3 = t->pus[pu].l3;
-		name_kind(m, t, t->pus[pu].kind, pool);
-	}
-}
-
 static void label_of(const struct sm_record *rec, char *buf, size_t len)
 {
 	cJSON *config = cJSON_Parse(rec->config);
@@ -185,10 +144,9 @@ static int run_one(struct run *run, unsigned ordinal, const char *job)
 	if (end.how == SM_WORKER_INTERRUPTED) {
 		run->interrupted = true; /* not measured: --resume will */
 	} else {
-		place_metrics(&rec, run->plan.topology, &pool);
 		sm_progress_end(&run->progress, rec.group, label, rec.rep, rec.pass, rec.status, rec.message,
 				rec.took_s);
-		run->failed += strcmp(rec.status, SM_STATUS_WORD_OK) != 0;
+		run->failed += rec.status != SM_OUTCOME_OK;
 		rc = sm_store_add(run->store, run->id, &rec);
 		if (rc)
 			sm_complain("%s", sm_store_error(run->store));

@@ -188,8 +188,8 @@ int sm_job_describe(const char *text, struct sm_record *r, struct sm_pool *pool)
 		r->group = (unsigned)group;
 		r->pass = (unsigned)pass;
 		r->rep = (unsigned)rep;
-		r->status = r->message = r->output = r->warnings = sm_pool_str(pool, "");
-		if (!r->workload || !r->backend || !r->params || !r->config || !r->placement || !r->status)
+		r->message = r->output = r->warnings = sm_pool_str(pool, "");
+		if (!r->workload || !r->backend || !r->params || !r->config || !r->placement || !r->message)
 			rc = -EINVAL;
 	}
 	cJSON_Delete(root);

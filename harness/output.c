@@ -122,6 +122,17 @@ int sm_output_close(struct sm_output *o, bool commit, char *err, size_t errlen)
 	return -rc;
 }
 
+struct sm_metric sm__writer_metric(const struct sm_metric *m)
+{
+#define SUM(constant, name) [SM_BY_##constant] = "by-" #name,
+	static const char *const sums[] = {SM_BY_LIST(SUM)};
+	struct sm_metric shown = *m;
+
+	if (!m->role[0])
+		shown.role = sums[m->by];
+	return shown;
+}
+
 int sm_report_write(const struct sm_report *r, const struct sm_writer *w, FILE *out)
 {
 	int rc = -EINVAL;

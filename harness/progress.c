@@ -116,9 +116,9 @@ void sm_progress_start(struct sm_progress *p, unsigned group, const char *label,
 }
 
 void sm_progress_end(struct sm_progress *p, unsigned group, const char *label, unsigned rep, unsigned pass,
-		     const char *status, const char *message, double took_s)
+		     enum sm_outcome status, const char *message, double took_s)
 {
-	bool ok = !strcmp(status, "ok");
+	bool ok = status == SM_OUTCOME_OK;
 
 	if (group < p->ngroups) {
 		p->group_s[group] += took_s;
@@ -131,7 +131,7 @@ void sm_progress_end(struct sm_progress *p, unsigned group, const char *label, u
 	if (p->terminal && ok)
 		return;
 	fprintf(p->out, "[%u/%u] %s rep %u%s%.0u: %s", p->done, p->total, label, rep + 1,
-		pass ? " pass " : "", pass ? pass + 1 : 0, status);
+		pass ? " pass " : "", pass ? pass + 1 : 0, sm_outcome_names[status]);
 	if (ok)
 		fprintf(p->out, ", %.2f s\n", took_s);
 	else

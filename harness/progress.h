@@ -5,6 +5,8 @@
 #ifndef SM_HARNESS_PROGRESS_H
 #define SM_HARNESS_PROGRESS_H
 
+#include "harness/record.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -29,7 +31,7 @@ void sm_progress_free(struct sm_progress *p);
 void sm_progress_plan(struct sm_progress *p, unsigned group);
 void sm_progress_start(struct sm_progress *p, unsigned group, const char *label, unsigned rep, unsigned pass);
 void sm_progress_end(struct sm_progress *p, unsigned group, const char *label, unsigned rep, unsigned pass,
-		     const char *status, const char *message, double took_s);
+		     enum sm_outcome status, const char *message, double took_s);
 
 /* Seconds that the samples not yet done will take, going by those of their group, else by all; < 0: no idea. */
 double sm_progress_left(const struct sm_progress *p);

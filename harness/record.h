@@ -7,42 +7,23 @@
 #ifndef SM_HARNESS_RECORD_H
 #define SM_HARNESS_RECORD_H
 
-#include "harness/pool.h"
+#include "workloads/metric.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct cJSON;
-
-struct sm_record_result {
-	const char *name, *unit;
-	const char *reason; /* without a value: why */
-	bool has_value;
-	double value;
+/* How a sample ended. Everything but OK has a message and no results. */
+enum sm_outcome {
+	SM_OUTCOME_OK,
+	SM_OUTCOME_FAILED,     /* the worker says what went wrong */
+	SM_OUTCOME_CRASHED,    /* ended by a signal, or without a word */
+	SM_OUTCOME_TIMEOUT,    /* ran past --timeout and was killed */
+	SM_OUTCOME_BAD_OUTPUT, /* what came back is no sample */
+	SM_OUTCOME_INTERRUPTED,
 };
-
-struct sm_record_metric {
-	/* role "by-core", "by-l3", "by-node", "by-kind": the sum over all threads of that core, L3, node or kind */
-	const char *role, *phase, *metric, *event, *unit;
-	const char *status;		 /* ok | multiplexed | unsupported | denied | not_counted */
-	const char *source;		 /* pmu | sw | sim */
-	const char *reason;		 /* without a value: why */
-	const char *kind;		 /* core kind, "-" on uniform machines */
-	int thread, cpu, node, core, l3; /* -1: none, not pinned */
-	bool has_value;
-	double value;
-	uint64_t enabled_ns, running_ns;
-	const char *doubt; /* "off" where calibration found its event to count something else; "" */
-};
-
-/* How a sample ended. Everything but "ok" has a message and no results. */
-#define SM_STATUS_WORD_OK	   "ok"
-#define SM_STATUS_WORD_FAILED	   "failed"	/* the worker says what went wrong */
-#define SM_STATUS_WORD_CRASHED	   "crashed"	/* ended by a signal, or without a word */
-#define SM_STATUS_WORD_TIMEOUT	   "timeout"	/* ran past --timeout and was killed */
-#define SM_STATUS_WORD_BAD_OUTPUT  "bad-output" /* what came back is no sample */
-#define SM_STATUS_WORD_INTERRUPTED "interrupted"
+/* "ok", "failed", "crashed", "timeout", "bad-output", "interrupted"; NULL after the last (perf/names.h). */
+extern const char *const sm_outcome_names[];
 
 struct sm_record {
 	/* what was run */
@@ -52,19 +33,20 @@ struct sm_record {
 	const char *params, *config, *placement; /* JSON objects, as text */
 	unsigned pass, rep;
 	/* how it ended */
-	const char *status, *message;
+	enum sm_outcome status;
+	const char *message;
 	double took_s;		       /* the worker process, start to end */
 	const char *output, *warnings; /* what the workload printed; degradations, lines */
 	/* what was measured */
-	struct sm_record_result *results;
+	struct sm_result *results;
 	size_t nresults;
-	struct sm_record_metric *metrics;
+	struct sm_metric *metrics;
 	size_t nmetrics;
 };
 
 void sm_record_free(struct sm_record *r);
 
-const struct sm_record_result *sm_record_result(const struct sm_record *r, const char *name);
+const struct sm_result *sm_record_result(const struct sm_record *r, const char *name);
 
 /*
  * Fills the measured part from the worker's JSON text (len bytes). 0; -EINVAL with a reason in err when it is

@@ -387,7 +387,8 @@ static void last_words(const struct sm_bytes *diag, char *buf, size_t len)
 		 (int)(end - start > 200 ? 200 : end - start), diag->data ? diag->data + start : "");
 }
 
-static const char *describe(const struct sm_runner *r, const struct sm_worker_end *end, char *buf, size_t len)
+static enum sm_outcome describe(const struct sm_runner *r, const struct sm_worker_end *end, char *buf,
+				size_t len)
 {
 	char words[240];
 
@@ -396,28 +397,27 @@ static const char *describe(const struct sm_runner *r, const struct sm_worker_en
 	case SM_WORKER_SIGNALLED:
 		snprintf(buf, len, "ended by signal %d (%s)%s%s", end->code, strsignal(end->code),
 			 end->code == SIGKILL ? ", out of memory perhaps" : "", words);
-		return SM_STATUS_WORD_CRASHED;
+		return SM_OUTCOME_CRASHED;
 	case SM_WORKER_TIMEOUT:
 		snprintf(buf, len, "ran past its limit of %g s and was killed%s", r->timeout_s, words);
-		return SM_STATUS_WORD_TIMEOUT;
-	case SM_WORKER_INTERRUPTED: snprintf(buf, len, "interrupted"); return SM_STATUS_WORD_INTERRUPTED;
+		return SM_OUTCOME_TIMEOUT;
+	case SM_WORKER_INTERRUPTED: snprintf(buf, len, "interrupted"); return SM_OUTCOME_INTERRUPTED;
 	case SM_WORKER_NOT_STARTED:
 		snprintf(buf, len, "the worker could not be started: %s", strerror(end->code));
-		return SM_STATUS_WORD_CRASHED;
+		return SM_OUTCOME_CRASHED;
 	case SM_WORKER_EXITED: break;
 	}
 	if (end->code == 126 || end->code == 127)
 		snprintf(buf, len, "the worker could not be started (%s)%s", r->argv[0], words);
 	else
 		snprintf(buf, len, "exited with status %d before its sample%s", end->code, words);
-	return SM_STATUS_WORD_CRASHED;
+	return SM_OUTCOME_CRASHED;
 }
 
 void sm_runner_record(const struct sm_runner *r, const struct sm_worker_end *end, struct sm_record *rec,
 		      struct sm_pool *pool)
 {
 	char message[600], why[120];
-	const char *status;
 	bool exited = end->how == SM_WORKER_EXITED;
 
 	rec->took_s = end->took_s;
@@ -434,12 +434,11 @@ void sm_runner_record(const struct sm_runner *r, const struct sm_worker_end *end
 		}
 		last_words(&end->diag, message, sizeof(message) - sizeof(why));
 		strncat(why, message, sizeof(why) - strlen(why) - 1);
-		rec->status = sm_pool_str(pool, SM_STATUS_WORD_BAD_OUTPUT);
+		rec->status = SM_OUTCOME_BAD_OUTPUT;
 		rec->message = sm_pool_str(pool, why);
 		rec->output = rec->warnings = sm_pool_str(pool, "");
 		return;
 	}
-	status = describe(r, end, message, sizeof(message));
-	rec->status = sm_pool_str(pool, status);
+	rec->status = describe(r, end, message, sizeof(message));
 	rec->message = sm_pool_str(pool, message);
 }

@@ -9,7 +9,7 @@
 
 #define APPLICATION_ID 0x536d4b21 /* "SmK!" */
 
-/* Seeds are unsigned, SQLite's integers signed: the same 64 bits. */
+/* Seeds are unsigned, SQLite's integers signed: the same 64 bits. Results and metrics: store_rows.c. */
 
 static const char schema[] =
 	"CREATE TABLE run(id INTEGER PRIMARY KEY, started TEXT NOT NULL, finished TEXT, state TEXT NOT NULL,"
@@ -24,17 +24,6 @@ static const char schema[] =
 	" config TEXT NOT NULL, placement TEXT NOT NULL, pass INTEGER NOT NULL, rep INTEGER NOT NULL,"
 	" status TEXT NOT NULL, message TEXT NOT NULL, took_s REAL NOT NULL, output TEXT NOT NULL,"
 	" warnings TEXT NOT NULL, at TEXT NOT NULL, UNIQUE(run, ordinal));"
-	"CREATE TABLE result(sample INTEGER NOT NULL REFERENCES sample(id), name TEXT NOT NULL, unit TEXT "
-	"NOT NULL,"
-	" value REAL, reason TEXT NOT NULL);"
-	"CREATE INDEX result_sample ON result(sample);"
-	"CREATE TABLE metric(sample INTEGER NOT NULL REFERENCES sample(id), role TEXT NOT NULL, phase TEXT "
-	"NOT NULL,"
-	" thread INTEGER, cpu INTEGER, node INTEGER, core INTEGER, l3 INTEGER, kind TEXT NOT NULL,"
-	" metric TEXT NOT NULL, event TEXT NOT NULL, value REAL, unit TEXT NOT NULL, enabled_ns INTEGER NOT "
-	"NULL,"
-	" running_ns INTEGER NOT NULL, status TEXT NOT NULL, source TEXT NOT NULL, reason TEXT NOT NULL);"
-	"CREATE INDEX metric_sample ON metric(sample);"
 	"CREATE TABLE calibration(run INTEGER NOT NULL, at TEXT NOT NULL, kernel TEXT NOT NULL, event TEXT "
 	"NOT NULL,"
 	" expected REAL, counted REAL, error REAL, verdict TEXT NOT NULL, reason TEXT NOT NULL,"
@@ -71,7 +60,7 @@ int sm__store_fail(struct sm_store *s, int rc)
 	return err;
 }
 
-static int exec(struct sm_store *s, const char *sql)
+int sm__store_exec(struct sm_store *s, const char *sql)
 {
 	return sm__store_fail(s, sqlite3_exec(s->db, sql, NULL, NULL, NULL));
 }
@@ -116,7 +105,7 @@ sqlite3_stmt *sm__store_prepare(struct sm_store *s, const char *sql, int *rc)
 	return st;
 }
 
-static int64_t pragma(struct sm_store *s, const char *sql, int *rc)
+int64_t sm__store_number(struct sm_store *s, const char *sql, int *rc)
 {
 	sqlite3_stmt *st = sm__store_prepare(s, sql, rc);
 	int64_t v = 0;
@@ -144,61 +133,76 @@ static void now_text(char buf[32])
 
 /* ---- open ---------------------------------------------------------------------------------------- */
 
-static int create_schema(struct sm_store *s)
+static int end_transaction(struct sm_store *s, int rc)
+{
+	if (rc == 0)
+		rc = sm__store_exec(s, "COMMIT");
+	if (rc) {
+		char kept[sizeof(s->error)];
+
+		memcpy(kept, s->error, sizeof(kept));
+		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+		memcpy(s->error, kept, sizeof(kept));
+	}
+	return rc;
+}
+
+/* What each layout lacks of the next. */
+static const char *const upgrades[SM_STORE_SCHEMA] = {
+	schema,
+	/* A calibration had no label. */
+	"ALTER TABLE calibration ADD COLUMN label TEXT NOT NULL DEFAULT '';",
+	/* What a row is by stood in its role, "by-core", or had to be guessed. */
+	"ALTER TABLE metric RENAME COLUMN kind TO core_kind;"
+	"ALTER TABLE metric ADD COLUMN \"by\" TEXT NOT NULL DEFAULT 'role';"
+	"UPDATE metric SET \"by\"=CASE WHEN role IN('package','l3') THEN role WHEN role LIKE 'by-%' THEN "
+	"substr(role,4)"
+	" WHEN thread>=0 THEN 'thread' ELSE 'role' END;"
+	"UPDATE metric SET role='' WHERE role LIKE 'by-%';"
+	"UPDATE metric SET core_kind='' WHERE core_kind='-';",
+};
+
+/* From layout `from`, 0: an empty file, to ours. */
+static int upgrade(struct sm_store *s, int64_t from)
 {
 	char stamp[128];
-	int rc = exec(s, "BEGIN IMMEDIATE");
+	int rc = sm__store_exec(s, "BEGIN IMMEDIATE");
 
 	if (rc)
 		return rc;
 	snprintf(stamp, sizeof(stamp), "PRAGMA application_id=%d; PRAGMA user_version=%d;", APPLICATION_ID,
 		 SM_STORE_SCHEMA);
-	rc = exec(s, stamp);
-	if (rc == 0)
-		rc = exec(s, schema);
-	if (rc == 0)
-		rc = exec(s, "COMMIT");
-	if (rc)
-		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-	return rc;
-}
-
-/* Layout 1 had no label with a calibration. */
-static int upgrade(struct sm_store *s)
-{
-	return exec(s, "BEGIN IMMEDIATE;"
-		       "ALTER TABLE calibration ADD COLUMN label TEXT NOT NULL DEFAULT '';"
-		       "PRAGMA user_version=2;"
-		       "COMMIT");
+	rc = sm__store_exec(s, stamp);
+	for (int64_t i = from; rc == 0 && i < (from ? SM_STORE_SCHEMA : 1); i++)
+		rc = sm__store_exec(s, upgrades[i]);
+	return end_transaction(s, rc);
 }
 
 /* Ours, empty (becomes ours), or somebody else's (refused, unchanged). */
 static int check_identity(struct sm_store *s)
 {
 	int rc = 0;
-	int64_t id = pragma(s, "PRAGMA application_id", &rc);
-	int64_t version = pragma(s, "PRAGMA user_version", &rc);
-	int64_t tables = pragma(s, "SELECT count(*) FROM sqlite_master", &rc);
+	int64_t id = sm__store_number(s, "PRAGMA application_id", &rc);
+	int64_t version = sm__store_number(s, "PRAGMA user_version", &rc);
+	int64_t tables = sm__store_number(s, "SELECT count(*) FROM sqlite_master", &rc);
 
 	if (rc == -EILSEQ)
 		snprintf(s->error, sizeof(s->error), "store '%s': not a SQLite database", s->path);
 	if (rc)
 		return rc;
 	if (id == 0 && version == 0 && tables == 0)
-		return create_schema(s);
+		return upgrade(s, 0);
 	if (id != APPLICATION_ID) {
 		snprintf(s->error, sizeof(s->error), "store '%s': a database of another program", s->path);
 		return -EILSEQ;
 	}
-	if (version == 1)
-		return upgrade(s);
-	if (version != SM_STORE_SCHEMA) {
+	if (version < 1 || version > SM_STORE_SCHEMA) {
 		snprintf(s->error, sizeof(s->error),
 			 "store '%s': layout %lld, this version of spanmark reads %d", s->path,
 			 (long long)version, SM_STORE_SCHEMA);
 		return -EPROTO;
 	}
-	return 0;
+	return version < SM_STORE_SCHEMA ? upgrade(s, version) : 0;
 }
 
 static int open_db(struct sm_store *s, const char *path)
@@ -210,12 +214,20 @@ static int open_db(struct sm_store *s, const char *path)
 		return rc;
 	sqlite3_busy_timeout(s->db, 5000);
 	rc = check_identity(s);
+	if (rc == 0)
+		rc = sm__store_exec(s, "BEGIN");
+	if (rc)
+		return rc;
+	rc = sm__store_define(s, &sm_result_type);
+	if (rc == 0)
+		rc = sm__store_define(s, &sm_metric_type);
+	rc = end_transaction(s, rc);
 	if (rc)
 		return rc;
 	if (path)
-		rc = exec(s, "PRAGMA journal_mode=WAL");
+		rc = sm__store_exec(s, "PRAGMA journal_mode=WAL");
 	if (rc == 0)
-		rc = exec(s, "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;");
+		rc = sm__store_exec(s, "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;");
 	return rc;
 }
 
@@ -250,20 +262,6 @@ void sm_store_close(struct sm_store *s)
 
 /* ---- writing ------------------------------------------------------------------------------------- */
 
-static int end_transaction(struct sm_store *s, int rc)
-{
-	if (rc == 0)
-		rc = exec(s, "COMMIT");
-	if (rc) {
-		char kept[sizeof(s->error)];
-
-		memcpy(kept, s->error, sizeof(kept));
-		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-		memcpy(s->error, kept, sizeof(kept));
-	}
-	return rc;
-}
-
 static int insert_plan(struct sm_store *s, int64_t run, const char *const *jobs, unsigned n)
 {
 	int rc = 0;
@@ -278,7 +276,7 @@ static int insert_plan(struct sm_store *s, int64_t run, const char *const *jobs,
 int sm_store_begin(struct sm_store *s, const struct sm_run_info *info, const char *const *jobs, int64_t *run)
 {
 	char now[32];
-	int rc = exec(s, "BEGIN IMMEDIATE");
+	int rc = sm__store_exec(s, "BEGIN IMMEDIATE");
 	sqlite3_stmt *st;
 
 	if (rc)
@@ -300,50 +298,11 @@ int sm_store_begin(struct sm_store *s, const struct sm_run_info *info, const cha
 	return end_transaction(s, rc);
 }
 
-static int insert_results(struct sm_store *s, int64_t sample, const struct sm_record *r)
-{
-	int rc = 0;
-	sqlite3_stmt *st = sm__store_prepare(
-		s, "INSERT INTO result(sample,name,unit,reason,value) VALUES(?,?,?,?,?)", &rc);
-
-	for (size_t i = 0; i < r->nresults && rc == 0; i++) {
-		const struct sm_record_result *x = &r->results[i];
-
-		rc = run_sql(s, st, x->has_value ? "itttd" : "itttn", sample, x->name, x->unit, x->reason,
-			     x->value);
-	}
-	sqlite3_finalize(st);
-	return rc;
-}
-
-static int insert_metrics(struct sm_store *s, int64_t sample, const struct sm_record *r)
-{
-	int rc = 0;
-	sqlite3_stmt *st = sm__store_prepare(
-		s,
-		"INSERT INTO metric(sample,role,phase,thread,cpu,node,core,l3,kind,metric,event,"
-		"unit,enabled_ns,running_ns,status,source,reason,value)"
-		" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-		&rc);
-
-	for (size_t i = 0; i < r->nmetrics && rc == 0; i++) {
-		const struct sm_record_metric *m = &r->metrics[i];
-
-		rc = run_sql(s, st, m->has_value ? "ittiiiiittttiitttd" : "ittiiiiittttiitttn", sample,
-			     m->role, m->phase, (int64_t)m->thread, (int64_t)m->cpu, (int64_t)m->node,
-			     (int64_t)m->core, (int64_t)m->l3, m->kind, m->metric, m->event, m->unit,
-			     (int64_t)m->enabled_ns, (int64_t)m->running_ns, m->status, m->source, m->reason,
-			     m->value);
-	}
-	sqlite3_finalize(st);
-	return rc;
-}
-
 int sm_store_add(struct sm_store *s, int64_t run, const struct sm_record *r)
 {
 	char now[32];
 	int64_t id;
-	int rc = exec(s, "BEGIN IMMEDIATE");
+	int rc = sm__store_exec(s, "BEGIN IMMEDIATE");
 	sqlite3_stmt *st;
 
 	if (rc)
@@ -357,13 +316,14 @@ int sm_store_add(struct sm_store *s, int64_t run, const struct sm_record *r)
 	if (rc == 0)
 		rc = run_sql(s, st, "iiitttttiittdttt", run, (int64_t)r->ordinal, (int64_t)r->group,
 			     r->workload, r->backend, r->params, r->config, r->placement, (int64_t)r->pass,
-			     (int64_t)r->rep, r->status, r->message, r->took_s, r->output, r->warnings, now);
+			     (int64_t)r->rep, sm_outcome_names[r->status], r->message, r->took_s, r->output,
+			     r->warnings, now);
 	sqlite3_finalize(st);
 	id = sqlite3_last_insert_rowid(s->db);
 	if (rc == 0)
-		rc = insert_results(s, id, r);
+		rc = sm__store_insert(s, &sm_result_type, id, r->results, r->nresults);
 	if (rc == 0)
-		rc = insert_metrics(s, id, r);
+		rc = sm__store_insert(s, &sm_metric_type, id, r->metrics, r->nmetrics);
 	return end_transaction(s, rc);
 }
 

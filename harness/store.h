@@ -18,7 +18,7 @@
 
 #include "harness/record.h"
 
-#define SM_STORE_SCHEMA 2
+#define SM_STORE_SCHEMA 3
 
 struct sm_store;
 

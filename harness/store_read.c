@@ -1,8 +1,9 @@
 /*
- * The reading half of the store. See store.h.
+ * store_read.c: the reading half of the store. See store.h.
  */
 #include "harness/calibration.h"
 #include "harness/store_internal.h"
+#include "perf/names.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,80 +33,18 @@ static void *room(void *array, size_t n, size_t size, int *rc)
 	return bigger ? bigger : array;
 }
 
-static int load_results(struct sm_store *s, int64_t sample, struct sm_record *r, struct sm_pool *pool)
-{
-	int rc = 0, step = SQLITE_DONE;
-	sqlite3_stmt *st = sm__store_prepare(
-		s, "SELECT name,unit,reason,value FROM result WHERE sample=? ORDER BY rowid", &rc);
-
-	if (rc == 0)
-		sqlite3_bind_int64(st, 1, sample);
-	while (rc == 0 && (step = sqlite3_step(st)) == SQLITE_ROW) {
-		r->results = room(r->results, r->nresults, sizeof(*r->results), &rc);
-		if (rc)
-			break;
-		r->results[r->nresults++] = (struct sm_record_result){
-			.name = text_at(st, 0, pool, &rc),
-			.unit = text_at(st, 1, pool, &rc),
-			.reason = text_at(st, 2, pool, &rc),
-			.has_value = sqlite3_column_type(st, 3) != SQLITE_NULL,
-			.value = sqlite3_column_double(st, 3),
-		};
-	}
-	if (rc == 0)
-		rc = sm__store_fail(s, step);
-	sqlite3_finalize(st);
-	return rc;
-}
-
-static int load_metrics(struct sm_store *s, int64_t sample, struct sm_record *r, struct sm_pool *pool)
-{
-	int rc = 0, step = SQLITE_DONE;
-	sqlite3_stmt *st = sm__store_prepare(
-		s,
-		"SELECT role,phase,thread,cpu,node,core,l3,kind,metric,event,unit,enabled_ns,"
-		"running_ns,status,source,reason,value FROM metric WHERE sample=? ORDER BY rowid",
-		&rc);
-
-	if (rc == 0)
-		sqlite3_bind_int64(st, 1, sample);
-	while (rc == 0 && (step = sqlite3_step(st)) == SQLITE_ROW) {
-		r->metrics = room(r->metrics, r->nmetrics, sizeof(*r->metrics), &rc);
-		if (rc)
-			break;
-		r->metrics[r->nmetrics++] = (struct sm_record_metric){
-			.role = text_at(st, 0, pool, &rc),
-			.phase = text_at(st, 1, pool, &rc),
-			.thread = sqlite3_column_int(st, 2),
-			.cpu = sqlite3_column_int(st, 3),
-			.node = sqlite3_column_int(st, 4),
-			.core = sqlite3_column_int(st, 5),
-			.l3 = sqlite3_column_int(st, 6),
-			.kind = text_at(st, 7, pool, &rc),
-			.metric = text_at(st, 8, pool, &rc),
-			.event = text_at(st, 9, pool, &rc),
-			.unit = text_at(st, 10, pool, &rc),
-			.enabled_ns = (uint64_t)sqlite3_column_int64(st, 11),
-			.running_ns = (uint64_t)sqlite3_column_int64(st, 12),
-			.status = text_at(st, 13, pool, &rc),
-			.source = text_at(st, 14, pool, &rc),
-			.reason = text_at(st, 15, pool, &rc),
-			.has_value = sqlite3_column_type(st, 16) != SQLITE_NULL,
-			.value = sqlite3_column_double(st, 16),
-			.doubt = "",
-		};
-	}
-	if (rc == 0)
-		rc = sm__store_fail(s, step);
-	sqlite3_finalize(st);
-	return rc;
-}
-
 static int load_sample(struct sm_store *s, sqlite3_stmt *st, struct sm_report *out)
 {
 	struct sm_pool *pool = &out->pool;
+	int64_t id = sqlite3_column_int64(st, 0);
 	struct sm_record *r;
-	int rc = 0;
+	int rc = 0, status = sm_names_find(sm_outcome_names, (const char *)sqlite3_column_text(st, 10));
+
+	if (status < 0) {
+		snprintf(s->error, sizeof(s->error), "store '%s': damaged: no sample ends so: '%.40s'",
+			 s->path, sqlite3_column_text(st, 10));
+		return -EILSEQ;
+	}
 
 	out->records = room(out->records, out->nrecords, sizeof(*out->records), &rc);
 	if (rc)
@@ -121,16 +60,16 @@ static int load_sample(struct sm_store *s, sqlite3_stmt *st, struct sm_report *o
 		.placement = text_at(st, 7, pool, &rc),
 		.pass = (unsigned)sqlite3_column_int64(st, 8),
 		.rep = (unsigned)sqlite3_column_int64(st, 9),
-		.status = text_at(st, 10, pool, &rc),
+		.status = (enum sm_outcome)status,
 		.message = text_at(st, 11, pool, &rc),
 		.took_s = sqlite3_column_double(st, 12),
 		.output = text_at(st, 13, pool, &rc),
 		.warnings = text_at(st, 14, pool, &rc),
 	};
 	if (rc == 0)
-		rc = load_results(s, sqlite3_column_int64(st, 0), r, pool);
+		rc = sm__store_load_rows(s, &sm_result_type, id, &r->results, &r->nresults, pool);
 	if (rc == 0)
-		rc = load_metrics(s, sqlite3_column_int64(st, 0), r, pool);
+		rc = sm__store_load_rows(s, &sm_metric_type, id, &r->metrics, &r->nmetrics, pool);
 	return rc;
 }
 

@@ -25,57 +25,49 @@ static const struct {
 #define NSTANDARD (sizeof(standard) / sizeof(standard[0]))
 
 /* Counted for a whole package or L3, whoever caused it: a row of its own whatever --by says. */
-static bool is_shared(const struct sm_record_metric *m)
+static bool is_shared(const struct sm_metric *m)
 {
-	return !strcmp(m->role, "package") || !strcmp(m->role, "l3");
+	return m->by > SM_BY_THREAD && m->role[0];
 }
 
 /* Every row has been summed by the worker (perf/rollup.h), where all events are at hand: here it is picked. */
-static bool concerns(const struct sm_record_metric *m, enum sm_by by)
+static bool concerns(const struct sm_metric *m, enum sm_by by)
 {
-	bool sum = !strncmp(m->role, "by-", 3);
-
-	if (is_shared(m))
-		return true;
-	if (by == SM_BY_ROLE || by == SM_BY_THREAD)
-		return !sum && (m->thread >= 0) == (by == SM_BY_THREAD);
-	return sum && !strcmp(m->role + 3, sm_by_names[by]);
+	return is_shared(m) || m->by == by;
 }
 
-/* What --by makes of a metric's thread. */
-static const char *who_of(const struct sm_record_metric *m, enum sm_by by, struct sm_pool *pool)
+static void numbered(char *text, size_t len, const char *what, int number)
+{
+	if (number < 0)
+		snprintf(text, len, "unpinned");
+	else
+		snprintf(text, len, "%s %d", what, number);
+}
+
+/* What the metric's row is called. */
+static const char *who_of(const struct sm_metric *m, struct sm_pool *pool)
 {
 	char text[64];
-	int number = -1;
 
 	if (is_shared(m)) {
-		snprintf(text, sizeof(text), "%s %d", m->role, m->thread);
+		numbered(text, sizeof(text), m->role, m->thread);
 		return sm_pool_str(pool, text);
 	}
-	switch (by) {
+	switch (m->by) {
 	case SM_BY_ROLE: /* counters of different kinds of cores count different things */
-		if (!strcmp(m->kind, "-"))
-			return sm_pool_str(pool, m->role);
-		snprintf(text, sizeof(text), "%.16s %.20s", m->role, m->kind);
+		snprintf(text, sizeof(text), m->core_kind[0] ? "%.16s %.20s" : "%s", m->role, m->core_kind);
 		break;
 	case SM_BY_THREAD:
 		snprintf(text, sizeof(text), "%.16s %d", strcmp(m->role, "mutator") ? m->role : "mut",
 			 m->thread);
 		break;
 	case SM_BY_KIND:
-		snprintf(text, sizeof(text), "%s", strcmp(m->kind, "-") ? m->kind : "all cores");
+		snprintf(text, sizeof(text), "%s", m->core_kind[0] ? m->core_kind : "all cores");
 		break;
-	case SM_BY_CORE: number = m->core; break;
-	case SM_BY_L3: number = m->l3; break;
-	case SM_BY_NODE: number = m->node; break;
-	case SM_BY_PACKAGE: break; /* no row of a sample */
-	}
-	if (by == SM_BY_CORE || by == SM_BY_L3 || by == SM_BY_NODE) {
-		if (number < 0)
-			snprintf(text, sizeof(text), "unpinned");
-		else
-			snprintf(text, sizeof(text), "%s %d", by == SM_BY_L3 ? "L3" : sm_by_names[by],
-				 number);
+	case SM_BY_CORE: numbered(text, sizeof(text), "core", m->core); break;
+	case SM_BY_L3: numbered(text, sizeof(text), "L3", m->l3); break;
+	case SM_BY_NODE: numbered(text, sizeof(text), "node", m->node); break;
+	case SM_BY_PACKAGE: numbered(text, sizeof(text), "package", m->thread); break;
 	}
 	return sm_pool_str(pool, text);
 }
@@ -96,7 +88,7 @@ static int name_metrics(const struct sm_report *report, enum sm_by by, struct sm
 		for (size_t k = 0; k < rec->nmetrics; k++) {
 			if (!concerns(&rec->metrics[k], by))
 				continue;
-			r->who[i][k] = who_of(&rec->metrics[k], by, &r->pool);
+			r->who[i][k] = who_of(&rec->metrics[k], &r->pool);
 			if (!r->who[i][k])
 				return -ENOMEM;
 		}
@@ -128,7 +120,7 @@ static bool is_idle(const struct sm_record *rec, const char *const *whos, const 
 	bool timed = false;
 
 	for (size_t i = 0; i < rec->nmetrics; i++) {
-		const struct sm_record_metric *m = &rec->metrics[i];
+		const struct sm_metric *m = &rec->metrics[i];
 
 		if (whos[i] != who || m->phase != phase || strcmp(m->metric, "time"))
 			continue;
@@ -169,12 +161,12 @@ static struct sm_column *add_column(struct sm_summary *r)
 	if (!c)
 		return NULL;
 	r->columns = c;
-	c[r->ncolumns] = (struct sm_column){0};
+	c[r->ncolumns] = (struct sm_column){.source = ""};
 	return &c[r->ncolumns++];
 }
 
 /* Any metric of this name in the report; NULL. */
-static const struct sm_record_metric *seen(const struct sm_report *report, const char *name)
+static const struct sm_metric *seen(const struct sm_report *report, const char *name)
 {
 	for (size_t i = 0; i < report->nrecords; i++) {
 		for (size_t k = 0; k < report->records[i].nmetrics; k++) {
@@ -195,13 +187,13 @@ static void label_column(struct sm_column *c, const struct sm_report *report)
 	if (c->formula[0])
 		n = sm_expr_names(c->formula, names, 8, err, sizeof(err));
 	for (int i = 0; i < n; i++) {
-		const struct sm_record_metric *m = seen(report, names[i]);
+		const struct sm_metric *m = seen(report, names[i]);
 
 		if (!m || used >= sizeof(c->event))
 			continue;
 		used += (size_t)snprintf(c->event + used, sizeof(c->event) - used, "%s%s", used ? ", " : "",
 					 m->event);
-		snprintf(c->source, sizeof(c->source), "%s", m->source);
+		c->source = sm_source_names[m->source];
 	}
 }
 
@@ -274,7 +266,7 @@ static int add_asked(struct sm_summary *r, const struct sm_report *report, const
 		snprintf(c->unit, sizeof(c->unit), "%.23s", member(item, "unit"));
 		snprintf(c->event, sizeof(c->event), "%.255s", member(item, "event"));
 		c->per_op = !formula[0];
-		snprintf(c->source, sizeof(c->source), "%s", seen(report, name)->source);
+		c->source = sm_source_names[seen(report, name)->source];
 	}
 	return 0;
 }
@@ -317,14 +309,15 @@ struct scope {
 	const struct sm_row *row;
 	const char *const *who; /* of the record's metrics */
 	bool scaled, doubted;
-	const char *status, *reason; /* of the first part that is missing */
+	enum sm_status status; /* of the first part that is missing, as its reason */
+	const char *reason;
 };
 
 /* The row's metric of this sample. false: missing in part or altogether. */
 static bool find_metric(struct scope *s, const char *name, double *out)
 {
 	for (size_t i = 0; i < s->rec->nmetrics; i++) {
-		const struct sm_record_metric *m = &s->rec->metrics[i];
+		const struct sm_metric *m = &s->rec->metrics[i];
 
 		if (s->who[i] != s->row->who || m->phase != s->row->phase || strcmp(m->metric, name))
 			continue;
@@ -335,8 +328,8 @@ static bool find_metric(struct scope *s, const char *name, double *out)
 			}
 			return false;
 		}
-		s->scaled |= !strcmp(m->status, "multiplexed");
-		s->doubted |= m->doubt[0] != 0;
+		s->scaled |= m->status == SM_STATUS_MULTIPLEXED;
+		s->doubted |= m->calibration[0] != 0;
 		*out = m->value;
 		return true;
 	}
@@ -346,7 +339,7 @@ static bool find_metric(struct scope *s, const char *name, double *out)
 static bool lookup(void *ctx, const char *name, double *value)
 {
 	struct scope *s = ctx;
-	const struct sm_record_result *res;
+	const struct sm_result *res;
 
 	if (!strcmp(name, "ops")) {
 		res = sm_record_result(s->rec, "ops");
@@ -374,7 +367,7 @@ static bool formula_value(struct scope *s, const struct sm_column *c, double *v)
 	if (sm_expr_eval(c->formula, lookup, s, v, err, sizeof(err)) == 0)
 		return true;
 	if (!s->reason) {
-		s->status = "not_counted";
+		s->status = SM_STATUS_NOT_COUNTED;
 		s->reason = "what it is made of was not counted in one pass";
 	}
 	return false;
@@ -389,7 +382,7 @@ static bool cell_value(struct scope *s, const struct sm_column *c, double *v)
 	if (!c->per_op)
 		return true;
 	if (!lookup(s, "ops", &ops) || ops <= 0) {
-		s->status = "not_counted";
+		s->status = SM_STATUS_NOT_COUNTED;
 		s->reason = "the workload counts no operations";
 		return false;
 	}
@@ -428,7 +421,7 @@ static int fill_cell(const struct sm_report *report, struct sm_summary *r, size_
 			r->columns[col].doubted |= s.doubted;
 			if (!r->columns[col].pass && !strcmp(r->columns[col].source, "pmu"))
 				r->columns[col].pass = 1 + s.rec->pass;
-		} else if (s.reason && (!cell->reason || !strcmp(cell->status, "not_counted"))) {
+		} else if (s.reason && (!cell->reason || cell->status == SM_STATUS_NOT_COUNTED)) {
 			cell->status = s.status;
 			cell->reason = s.reason;
 		}
@@ -553,9 +546,9 @@ bool sm_summary_result(const struct sm_report *report, unsigned group, const cha
 
 	*reason = "";
 	for (size_t i = 0; values && i < report->nrecords; i++) {
-		const struct sm_record_result *res = report->records[i].group == group
-							     ? sm_record_result(&report->records[i], name)
-							     : NULL;
+		const struct sm_result *res = report->records[i].group == group
+						      ? sm_record_result(&report->records[i], name)
+						      : NULL;
 
 		if (!res)
 			continue;

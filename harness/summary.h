@@ -20,11 +20,11 @@ struct sm_column {
 	char metric[96];   /* name, or what the formula makes */
 	char formula[160]; /* over metric names, `ops` and `seconds`; "": the metric itself */
 	char unit[24];
-	unsigned pass;	 /* hardware counters: the first counter pass that has values, from 1; 0: any */
-	bool doubted;	 /* some cell is */
-	bool per_op;	 /* divide by the operations of the sample */
-	char event[256]; /* resolved; "" when not known */
-	char source[8];
+	unsigned pass;	    /* hardware counters: the first counter pass that has values, from 1; 0: any */
+	bool doubted;	    /* some cell is */
+	bool per_op;	    /* divide by the operations of the sample */
+	char event[256];    /* resolved; "" when not known */
+	const char *source; /* "pmu", "sw", "sim"; "" when not known */
 };
 
 struct sm_cell {
@@ -32,7 +32,8 @@ struct sm_cell {
 	bool scaled;  /* some value was multiplexed */
 	bool doubted; /* calibration found an event behind it off */
 	struct sm_stats stats;
-	const char *status, *reason; /* without a value */
+	enum sm_status status; /* without a value, as the reason */
+	const char *reason;
 };
 
 struct sm_row {

@@ -184,7 +184,7 @@ void sm__table_stalls(struct sm_table *t)
 	bool any = false;
 
 	for (size_t i = 0; i < t->r->nrecords; i++) {
-		const struct sm_record_result *res = sm_record_result(&t->r->records[i], "stalls");
+		const struct sm_result *res = sm_record_result(&t->r->records[i], "stalls");
 
 		any |= res && res->has_value && res->value > 0;
 	}

@@ -146,11 +146,11 @@ static void write_failures(struct sm_table *t)
 		const struct sm_record *rec = &t->r->records[i];
 		char *line = NULL;
 
-		if (!strcmp(rec->status, SM_STATUS_WORD_OK))
+		if (rec->status == SM_OUTCOME_OK)
 			continue;
 		fputs(SM_RED(t), t->out);
 		if (asprintf(&line, "%s (%s) repetition %u: %s: %s", rec->workload, rec->backend,
-			     rec->rep + 1, rec->status, rec->message) > 0)
+			     rec->rep + 1, sm_outcome_names[rec->status], rec->message) > 0)
 			sm__table_wrap_text(t->out, "FAILED", 9, line);
 		free(line);
 		fputs(SM_PLAIN(t), t->out);
@@ -236,13 +236,13 @@ static void write_placed(struct sm_table *t)
 /* The cost of counting, where the workers measured it: the worst sample's. */
 static void write_cost(struct sm_table *t)
 {
-	const struct sm_record_result *worst = NULL, *ns = NULL, *insn = NULL, *user = NULL;
+	const struct sm_result *worst = NULL, *ns = NULL, *insn = NULL, *user = NULL;
 	char text[256];
 	size_t n;
 
 	for (size_t i = 0; i < t->r->nrecords; i++) {
 		const struct sm_record *rec = &t->r->records[i];
-		const struct sm_record_result *res = sm_record_result(rec, "counting_share");
+		const struct sm_result *res = sm_record_result(rec, "counting_share");
 
 		if (!res || !res->has_value || (worst && res->value <= worst->value))
 			continue;

@@ -14,10 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char header[] = "run,rep,phase,role,thread,cpu,node,core_kind,backend,metric,event,value,unit,"
-			     "enabled_ns,running_ns,status,source,calibration\n";
+/* The columns that are the sample's; the others are fields of workloads/metric.def. */
+enum { COL_RUN = 1, COL_REP = 2, COL_BACKEND = 9 };
+static const char *const sample_columns[] = {[COL_RUN] = "run", [COL_REP] = "rep", [COL_BACKEND] = "backend"};
 
-static void put_text(FILE *out, const char *text, char end)
+static void put_text(FILE *out, const char *text)
 {
 	bool formula = text[0] && strchr("=+-@\t\r", text[0]);
 	bool quote = strpbrk(text, ",\"\r\n") != NULL;
@@ -33,26 +34,6 @@ static void put_text(FILE *out, const char *text, char end)
 	}
 	if (quote)
 		fputc('"', out);
-	fputc(end, out);
-}
-
-/* Empty for "there is none" (-1). */
-static void put_index(FILE *out, int v)
-{
-	if (v >= 0)
-		fprintf(out, "%d", v);
-	fputc(',', out);
-}
-
-static void put_value(FILE *out, bool has, double v)
-{
-	char text[40];
-
-	if (has) {
-		sm_text_number(v, text, sizeof(text));
-		fputs(text, out);
-	}
-	fputc(',', out);
 }
 
 static void add_pairs(FILE *f, const char *json)
@@ -109,60 +90,98 @@ static char *case_name(const struct sm_record *rec)
 	return name;
 }
 
-static void put_metric(FILE *out, const char *run, const struct sm_record *rec,
-		       const struct sm_record_metric *m)
+/* One line: a metric, or with `whole` something of the whole process, whose status is that word. */
+struct line {
+	const char *run;
+	const struct sm_record *rec;
+	const struct sm_metric *m;
+	const char *whole;
+};
+
+static void put_field(FILE *out, const struct line *l, const struct sm_field *f)
 {
-	put_text(out, run, ',');
-	fprintf(out, "%u,", rec->rep);
-	put_text(out, m->phase, ',');
-	put_text(out, m->role, ',');
-	put_index(out, m->thread);
-	put_index(out, m->cpu);
-	put_index(out, m->node);
-	put_text(out, strcmp(m->kind, "-") ? m->kind : "", ',');
-	put_text(out, rec->backend, ',');
-	put_text(out, m->metric, ',');
-	put_text(out, m->event, ',');
-	put_value(out, m->has_value, m->value);
-	put_text(out, m->unit, ',');
-	fprintf(out, "%llu,%llu,", (unsigned long long)m->enabled_ns, (unsigned long long)m->running_ns);
-	put_text(out, m->status, ',');
-	put_text(out, m->source, ',');
-	put_text(out, m->doubt, '\n');
+	struct sm_datum d = sm_field_get(&sm_metric_type, f, l->m);
+	char number[40];
+
+	if (l->whole && f->names == sm_status_names)
+		d.text = l->whole;
+	if (d.text) {
+		put_text(out, d.text);
+	} else if (d.has_number && f->kind == SM_FIELD_VALUE) {
+		sm_text_number(d.number, number, sizeof(number));
+		fputs(number, out);
+	} else if (d.has_number && !(l->whole && f->kind == SM_FIELD_NS)) /* the process has no such times */
+		fprintf(out, "%.0f", d.number);
 }
 
-/* A row that belongs to the whole process. */
-static void put_process(FILE *out, const char *run, const struct sm_record *rec, const char *metric, bool has,
-			double value, const char *unit, const char *status)
+/* The field whose column it is; NULL: the sample's, or beyond the last. */
+static const struct sm_field *field_of(unsigned column)
 {
-	put_text(out, run, ',');
-	fprintf(out, "%u,,,,,,,", rec->rep);
-	put_text(out, rec->backend, ',');
-	put_text(out, metric, ',');
-	fputc(',', out);
-	put_value(out, has, value);
-	put_text(out, unit, ',');
-	fputs(",,", out);
-	put_text(out, status, ',');
-	fputs("sw,\n", out);
+	for (const struct sm_field *f = sm_metric_type.fields; f->name; f++)
+		if (f->csv == column)
+			return f;
+	return NULL;
+}
+
+static bool is_sample_column(unsigned column)
+{
+	return column == COL_RUN || column == COL_REP || column == COL_BACKEND;
+}
+
+/* l NULL: the header. */
+static void put_line(FILE *out, const struct line *l)
+{
+	const struct sm_field *f;
+
+	for (unsigned c = 1; (f = field_of(c)) || is_sample_column(c); c++) {
+		if (c > 1)
+			fputc(',', out);
+		if (!l)
+			fputs(f ? f->name : sample_columns[c], out);
+		else if (f)
+			put_field(out, l, f);
+		else if (c == COL_REP)
+			fprintf(out, "%u", l->rec->rep);
+		else
+			put_text(out, c == COL_RUN ? l->run : l->rec->backend);
+	}
+	fputc('\n', out);
+}
+
+static void put_whole(FILE *out, const char *run, const struct sm_record *rec, const struct sm_result *res,
+		      const char *status)
+{
+	struct sm_metric m;
+
+	sm_row_init(&sm_metric_type, &m);
+	m.metric = res->name;
+	m.unit = res->unit;
+	m.has_value = res->has_value;
+	m.value = res->value;
+	m.source = SM_SOURCE_SW;
+	put_line(out, &(struct line){run, rec, &m, status});
 }
 
 static int put_record(FILE *out, const struct sm_record *rec)
 {
+	static const struct sm_result sample = {.name = "sample", .unit = ""};
 	char *run = case_name(rec);
 
 	if (!run)
 		return -ENOMEM;
-	if (strcmp(rec->status, SM_STATUS_WORD_OK))
-		put_process(out, run, rec, "sample", false, 0, "", rec->status);
+	if (rec->status != SM_OUTCOME_OK)
+		put_whole(out, run, rec, &sample, sm_outcome_names[rec->status]);
 	for (size_t i = 0; i < rec->nresults; i++) {
-		const struct sm_record_result *res = &rec->results[i];
+		const struct sm_result *res = &rec->results[i];
 
-		put_process(out, run, rec, res->name, res->has_value, res->value, res->unit,
-			    res->has_value ? "ok" : "not_counted");
+		put_whole(out, run, rec, res,
+			  sm_status_names[res->has_value ? SM_STATUS_OK : SM_STATUS_NOT_COUNTED]);
 	}
-	for (size_t i = 0; i < rec->nmetrics; i++)
-		put_metric(out, run, rec, &rec->metrics[i]);
+	for (size_t i = 0; i < rec->nmetrics; i++) {
+		struct sm_metric m = sm__writer_metric(&rec->metrics[i]);
+
+		put_line(out, &(struct line){run, rec, &m, NULL});
+	}
 	free(run);
 	return 0;
 }
@@ -171,7 +190,7 @@ int sm_write_csv(const struct sm_report *r, FILE *out)
 {
 	int rc = 0;
 
-	fputs(header, out);
+	put_line(out, NULL);
 	for (size_t i = 0; i < r->nrecords && rc == 0; i++)
 		rc = put_record(out, &r->records[i]);
 	return rc;

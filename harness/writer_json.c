@@ -26,11 +26,6 @@ static cJSON *value_json(bool has, double v)
 	return has && isfinite(v) ? cJSON_CreateNumber(v) : cJSON_CreateNull();
 }
 
-static void add_index(cJSON *obj, const char *name, int v)
-{
-	cJSON_AddItemToObject(obj, name, v >= 0 ? cJSON_CreateNumber(v) : cJSON_CreateNull());
-}
-
 /* The object in `text`, or an empty one. */
 static cJSON *object_json(const char *text)
 {
@@ -42,30 +37,24 @@ static cJSON *object_json(const char *text)
 	return cJSON_CreateObject();
 }
 
-static cJSON *metric_json(const struct sm_record_metric *m)
+static cJSON *datum_json(struct sm_datum d)
 {
+	return d.text ? cJSON_CreateString(d.text) : value_json(d.has_number, d.number);
+}
+
+static cJSON *metric_json(const struct sm_metric *metric)
+{
+	struct sm_metric m = sm__writer_metric(metric);
 	cJSON *obj = cJSON_CreateObject();
 
-	cJSON_AddStringToObject(obj, "role", m->role);
-	cJSON_AddStringToObject(obj, "phase", m->phase);
-	add_index(obj, "thread", m->thread);
-	add_index(obj, "cpu", m->cpu);
-	add_index(obj, "node", m->node);
-	add_index(obj, "core", m->core);
-	add_index(obj, "l3", m->l3);
-	cJSON_AddStringToObject(obj, "core_kind", m->kind);
-	cJSON_AddStringToObject(obj, "metric", m->metric);
-	cJSON_AddStringToObject(obj, "event", m->event);
-	cJSON_AddItemToObject(obj, "value", value_json(m->has_value, m->value));
-	cJSON_AddStringToObject(obj, "unit", m->unit);
-	cJSON_AddStringToObject(obj, "status", m->status);
-	if (m->reason[0])
-		cJSON_AddStringToObject(obj, "reason", m->reason);
-	if (m->doubt[0])
-		cJSON_AddStringToObject(obj, "calibration", m->doubt);
-	cJSON_AddStringToObject(obj, "source", m->source);
-	cJSON_AddNumberToObject(obj, "enabled_ns", (double)m->enabled_ns);
-	cJSON_AddNumberToObject(obj, "running_ns", (double)m->running_ns);
+	if (!m.core_kind[0])
+		m.core_kind = "-";
+	for (const struct sm_field *f = sm_metric_type.fields; f->name; f++) {
+		struct sm_datum d = sm_field_get(&sm_metric_type, f, &m);
+
+		if (f->json == SM_JSON_ALWAYS || (f->json == SM_JSON_IF_SET && d.text && d.text[0]))
+			cJSON_AddItemToObjectCS(obj, f->name, datum_json(d));
+	}
 	return obj;
 }
 
@@ -76,7 +65,7 @@ static void add_results(cJSON *obj, const struct sm_record *rec)
 	cJSON *missing = cJSON_AddObjectToObject(obj, "missing");
 
 	for (size_t i = 0; i < rec->nresults; i++) {
-		const struct sm_record_result *res = &rec->results[i];
+		const struct sm_result *res = &rec->results[i];
 
 		cJSON_AddItemToObject(results, res->name, value_json(res->has_value, res->value));
 		cJSON_AddStringToObject(units, res->name, res->unit);
@@ -114,7 +103,7 @@ static cJSON *sample_json(const struct sm_record *rec)
 	cJSON_AddNumberToObject(obj, "rep", rec->rep);
 	cJSON_AddNumberToObject(obj, "pass", rec->pass);
 	cJSON_AddNumberToObject(obj, "ordinal", rec->ordinal);
-	cJSON_AddStringToObject(obj, "status", rec->status);
+	cJSON_AddStringToObject(obj, "status", sm_outcome_names[rec->status]);
 	cJSON_AddStringToObject(obj, "message", rec->message);
 	cJSON_AddNumberToObject(obj, "took_s", rec->took_s);
 	add_results(obj, rec);

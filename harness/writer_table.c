@@ -118,7 +118,7 @@ static void put_interval(struct sm_table *t, size_t first)
 static bool all_failed(const struct sm_report *r, size_t first)
 {
 	for (size_t i = first; i < sm__table_group_end(r, first); i++) {
-		if (!strcmp(r->records[i].status, SM_STATUS_WORD_OK))
+		if (r->records[i].status == SM_OUTCOME_OK)
 			return false;
 	}
 	return true;

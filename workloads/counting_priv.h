@@ -45,4 +45,10 @@ struct sm_counting {
 	struct sm_counted *threads; /* under lock while threads run */
 };
 
+/* counting_report.c: evaluates a metric over a row's readings; *m has the row's names and times, the rest is filled in and it
+ * is added to the sample. 0 or -ENOMEM. */
+int sm__counting_metric(struct sm_sample *sample, const struct sm_counterset *set,
+			const struct sm_cs_metric *cm, unsigned kind, const struct sm_reading *readings,
+			const struct sm_metric_env *env, struct sm_metric *m);
+
 #endif

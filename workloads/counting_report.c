@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "perf/rollup.h"
 #include "workloads/counting_priv.h"
 #include "workloads/counting_uncore.h"
 
@@ -20,56 +21,29 @@
 struct row {
 	const struct sm_counting *c;
 	struct sm_sample *sample;
-	const char *role, *phase;
-	int thread; /* -1: all of the role; of a sum by place: the place's number */
-	struct sm_seat seat;
+	struct sm_metric names; /* what all metrics of the row say of it */
 	unsigned kind;
 	const struct sm_reading *readings; /* [n_events] */
 	struct sm_region_time time;
 	double ops;
 };
 
-static enum sm_metric_status status_of(enum sm_status s)
-{
-	switch (s) {
-	case SM_STATUS_OK: return SM_METRIC_OK;
-	case SM_STATUS_MULTIPLEXED: return SM_METRIC_SCALED;
-	case SM_STATUS_UNSUPPORTED: return SM_METRIC_UNSUPPORTED;
-	case SM_STATUS_DENIED: return SM_METRIC_DENIED;
-	case SM_STATUS_NOT_COUNTED: break;
-	}
-	return SM_METRIC_NOT_COUNTED;
-}
-
-static void fill_names(const struct row *r, struct sm_metric *m)
-{
-	memset(m, 0, sizeof(*m));
-	snprintf(m->role, sizeof(m->role), "%s", r->role);
-	snprintf(m->phase, sizeof(m->phase), "%s", r->phase);
-	m->thread = r->thread;
-	m->cpu = r->seat.cpu;
-	m->node = r->seat.node;
-	if (r->c->set->n_kinds > 1)
-		snprintf(m->core_kind, sizeof(m->core_kind), "%s", r->c->set->pmus.pmus[r->kind].uarch);
-}
-
 static int add_time(const struct row *r)
 {
-	struct sm_metric m;
+	struct sm_metric m = r->names;
 	int err;
 
-	fill_names(r, &m);
-	snprintf(m.metric, sizeof(m.metric), "time");
-	snprintf(m.event, sizeof(m.event), "wall clock");
-	snprintf(m.unit, sizeof(m.unit), "ns");
-	snprintf(m.source, sizeof(m.source), "sw");
+	m.metric = "time";
+	m.event = "wall clock";
+	m.unit = "ns";
+	m.source = SM_SOURCE_SW;
 	m.has_value = true;
 	m.value = (double)r->time.ns;
 	m.enabled_ns = m.running_ns = r->time.ns;
 	err = sm_sample_add_metric(r->sample, &m);
-	snprintf(m.metric, sizeof(m.metric), "enters");
-	snprintf(m.event, sizeof(m.event), "times that the phase was entered");
-	snprintf(m.unit, sizeof(m.unit), "times");
+	m.metric = "enters";
+	m.event = "times that the phase was entered";
+	m.unit = "times";
 	m.value = (double)r->time.enters;
 	return err != 0 ? err : sm_sample_add_metric(r->sample, &m);
 }
@@ -84,22 +58,31 @@ static bool belongs(const struct sm_counting *c, const struct sm_cs_metric *m)
 	return m->source == SM_SOURCE_SW || m->pass == c->pass;
 }
 
+int sm__counting_metric(struct sm_sample *sample, const struct sm_counterset *set,
+			const struct sm_cs_metric *cm, unsigned kind, const struct sm_reading *readings,
+			const struct sm_metric_env *env, struct sm_metric *m)
+{
+	struct sm_metric_value v;
+	char event[256];
+
+	sm_metric_eval(set, cm, kind, readings, env, &v);
+	sm_counterset_label(set, cm, kind, event, sizeof(event));
+	m->metric = cm->name;
+	m->event = event;
+	m->unit = cm->unit;
+	m->source = v.source;
+	m->status = v.status;
+	m->reason = v.reason;
+	m->has_value = sm_status_has_value(v.status);
+	m->value = m->has_value ? v.value : 0;
+	return sm_sample_add_metric(sample, m);
+}
+
 static int add_metric(const struct row *r, const struct sm_cs_metric *cm)
 {
 	struct sm_metric_env env = {.ops = r->ops, .seconds = (double)r->time.ns * 1e-9};
-	struct sm_metric_value v;
-	struct sm_metric m;
+	struct sm_metric m = r->names;
 
-	sm_metric_eval(r->c->set, cm, r->kind, r->readings, &env, &v);
-	fill_names(r, &m);
-	snprintf(m.metric, sizeof(m.metric), "%s", cm->name);
-	sm_counterset_label(r->c->set, cm, r->kind, m.event, sizeof(m.event));
-	snprintf(m.unit, sizeof(m.unit), "%s", cm->unit);
-	snprintf(m.source, sizeof(m.source), "%s", sm_source_names[v.source]);
-	snprintf(m.reason, sizeof(m.reason), "%s", v.reason);
-	m.status = status_of(v.status);
-	m.has_value = v.status == SM_STATUS_OK || v.status == SM_STATUS_MULTIPLEXED;
-	m.value = m.has_value ? v.value : 0;
 	for (unsigned i = 0; i < cm->n_events; i++) {
 		const struct sm_reading *e = &r->readings[cm->events[i]];
 
@@ -107,7 +90,7 @@ static int add_metric(const struct row *r, const struct sm_cs_metric *cm)
 		if (i == 0 || e->running < m.running_ns)
 			m.running_ns = e->running;
 	}
-	return sm_sample_add_metric(r->sample, &m);
+	return sm__counting_metric(r->sample, r->c->set, cm, r->kind, r->readings, &env, &m);
 }
 
 static int add_row(const struct row *r)
@@ -193,37 +176,52 @@ static const char *phase_name(unsigned label)
 					: sm_phase_name((enum sm_phase)label);
 }
 
-/* How the sum's place is told: its number, -1: not pinned. */
-static int place_number(const struct sm_topology *topo, enum sm_by by, int key)
+/* Where a row's threads are: the thread's seat, or the place that the sum is of. */
+static void name_place(struct sm_metric *m, const struct sm_topology *topo, const struct sm_rollup_row *s)
 {
-	return by == SM_BY_NODE && key >= 0 ? topo->nodes[key].os : key;
+	int pu = topo != NULL && m->cpu >= 0 ? sm_topology_pu(topo, m->cpu) : SM_NONE;
+	int kind = m->by == SM_BY_KIND ? s->key : SM_NONE;
+
+	if (pu != SM_NONE) {
+		m->core = topo->pus[pu].core;
+		m->l3 = topo->pus[pu].l3;
+		kind = topo->pus[pu].kind;
+	} else if (m->by == SM_BY_CORE)
+		m->core = s->key;
+	else if (m->by == SM_BY_L3)
+		m->l3 = s->key;
+	else if (m->by == SM_BY_NODE)
+		m->node = s->key >= 0 ? topo->nodes[s->key].os : -1;
+	if (m->core_kind[0] == '\0' && kind != SM_NONE && topo->n_kinds > 1)
+		m->core_kind = sm_topology_kind_name(topo, kind);
 }
 
 static int add_rollup(const struct sm_counting *c, struct sm_sample *sample, double ops, enum sm_by by,
 		      const struct sm_rollup *sums, const struct sm_counted *const *counted)
 {
-	char role[32];
 	int err = 0;
 
-	snprintf(role, sizeof(role), "by-%s", sm_by_names[by]);
 	for (unsigned i = 0; i < sums->n && err == 0; i++) {
 		const struct sm_rollup_row *s = &sums->rows[i];
 		struct row r = {.c = c,
 				.sample = sample,
-				.role = s->role != NULL ? s->role : role,
-				.phase = phase_name(s->label),
-				.thread = -1,
-				.seat = {.cpu = -1, .node = -1},
 				.kind = s->pmu,
 				.readings = s->readings,
 				.time = s->time,
 				.ops = ops};
 
+		sm_row_init(&sm_metric_type, &r.names);
+		r.names.by = by;
+		r.names.role = s->role != NULL ? s->role : "";
+		r.names.phase = phase_name(s->label);
+		if (c->set->n_kinds > 1)
+			r.names.core_kind = c->set->pmus.pmus[s->pmu].uarch;
 		if (by == SM_BY_THREAD) {
-			r.thread = (int)counted[s->key]->index;
-			r.seat = counted[s->key]->seat;
-		} else if (by != SM_BY_ROLE)
-			r.thread = place_number(c->run->job->topology, by, s->key);
+			r.names.thread = (int)counted[s->key]->index;
+			r.names.cpu = counted[s->key]->seat.cpu;
+			r.names.node = counted[s->key]->seat.node;
+		}
+		name_place(&r.names, c->run->job->topology, s);
 		err = add_row(&r);
 	}
 	return err;
@@ -261,47 +259,46 @@ static int collect_rows(const struct sm_counting *c, struct sm_sample *sample, d
  * The cost of reading, as the worst thread has it. A thread that ran for less than a hundredth of the longest one's
  * time (a scavenger that woke once) says nothing about the run: half of next to nothing is nothing.
  */
-static int collect_cost(const struct sm_counting *c, struct sm_sample *sample)
+static struct sm_region_cost worst_cost(const struct sm_counting *c)
 {
 	struct sm_region_cost cost, worst = {0};
 	uint64_t longest = 0;
-	int err;
 
 	for (const struct sm_counted *t = c->threads; t != NULL; t = t->next) {
-		if (t->regions == NULL)
-			continue;
 		sm_region_cost(t->regions, &cost);
 		longest = cost.total_ns > longest ? cost.total_ns : longest;
 	}
-
 	for (const struct sm_counted *t = c->threads; t != NULL; t = t->next) {
-		if (t->regions == NULL)
-			continue;
 		sm_region_cost(t->regions, &cost);
-		if (cost.total_ns >= longest / 100 && cost.share >= worst.share)
+		if (t->regions != NULL && cost.total_ns >= longest / 100 && cost.share >= worst.share)
 			worst = cost;
 	}
-	err = sm_sample_add_double(sample, "counting_share", worst.share, "");
-	if (err == 0)
-		err = sm_sample_add_double(sample, "counting_ns_per_change", worst.ns_per_change, "ns");
-	if (err == 0 && isnan(worst.instructions_per_change))
-		err = sm_sample_add_none(sample, "counting_insn_per_change", "insn",
-					 "instructions are not counted");
-	else if (err == 0)
-		err = sm_sample_add_double(sample, "counting_insn_per_change", worst.instructions_per_change,
-					   "insn");
-	if (err == 0 && worst.mode == SM_READ_NONE)
-		err = sm_sample_add_none(sample, "counting_in_user_space", "",
-					 "there are no hardware counters to read");
-	else if (err == 0)
-		err = sm_sample_add_int(sample, "counting_in_user_space", worst.mode == SM_READ_USER, "");
+	return worst;
+}
+
+static void report_cost(const struct sm_counting *c)
+{
+	struct sm_region_cost worst = worst_cost(c);
+
+	sm_run_result_double(c->run, "counting_share", worst.share, "");
+	sm_run_result_double(c->run, "counting_ns_per_change", worst.ns_per_change, "ns");
+	if (isnan(worst.instructions_per_change))
+		sm_run_result_none(c->run, "counting_insn_per_change", "insn",
+				   "instructions are not counted");
+	else
+		sm_run_result_double(c->run, "counting_insn_per_change", worst.instructions_per_change,
+				     "insn");
+	if (worst.mode == SM_READ_NONE)
+		sm_run_result_none(c->run, "counting_in_user_space", "",
+				   "there are no hardware counters to read");
+	else
+		sm_run_result_int(c->run, "counting_in_user_space", worst.mode == SM_READ_USER, "");
 	if (worst.share > 0.02)
 		sm__run_warn(
 			c->run,
 			"reading the counters took %.1f%% of a thread's time (%.0f ns a phase change, %s)\n",
 			worst.share * 100, worst.ns_per_change,
 			worst.mode == SM_READ_NONE ? "software events alone" : sm_read_mode_name(worst.mode));
-	return err;
 }
 
 int sm__counting_collect(struct sm_counting *c, struct sm_sample *sample, uint64_t ops, uint64_t timed_ns)
@@ -315,6 +312,6 @@ int sm__counting_collect(struct sm_counting *c, struct sm_sample *sample, uint64
 	if (err == 0)
 		err = sm__uncore_collect(c->uncore, sample, (double)ops, timed_ns);
 	if (err == 0)
-		err = collect_cost(c, sample);
+		report_cost(c);
 	return err;
 }

@@ -1,5 +1,6 @@
 /* See counting_uncore.h. */
 #include "workloads/counting_uncore.h"
+#include "workloads/counting_priv.h"
 #include "perf/uncore.h"
 
 #include <errno.h>
@@ -51,19 +52,6 @@ void sm__uncore_arm(struct sm_uncore_run *u, bool on)
 		sm_uncore_stop(u->counters);
 }
 
-static enum sm_metric_status status_of(enum sm_status s)
-{
-	static const enum sm_metric_status map[] = {
-		[SM_STATUS_OK] = SM_METRIC_OK,
-		[SM_STATUS_MULTIPLEXED] = SM_METRIC_SCALED,
-		[SM_STATUS_UNSUPPORTED] = SM_METRIC_UNSUPPORTED,
-		[SM_STATUS_DENIED] = SM_METRIC_DENIED,
-		[SM_STATUS_NOT_COUNTED] = SM_METRIC_NOT_COUNTED,
-	};
-
-	return map[s];
-}
-
 /* Does the metric concern this row: are all its events of this package's or this L3's kind? */
 static bool concerns(const struct sm_counterset *set, const struct sm_cs_metric *m,
 		     const struct sm_uncore_row *row)
@@ -80,26 +68,18 @@ static bool concerns(const struct sm_counterset *set, const struct sm_cs_metric 
 static int add(const struct sm_uncore_run *u, const struct sm_uncore_row *row, const struct sm_cs_metric *cm,
 	       const struct sm_metric_env *env, struct sm_sample *sample)
 {
-	struct sm_metric_value v;
-	struct sm_metric m = {.cpu = -1, .node = -1};
+	struct sm_metric m;
 
-	sm_metric_eval(u->set, cm, 0, row->readings, env, &v);
-	snprintf(m.role, sizeof(m.role), "%s", row->is_l3 ? "l3" : "package");
-	snprintf(m.phase, sizeof(m.phase), "total");
+	sm_row_init(&sm_metric_type, &m);
+	m.by = row->is_l3 ? SM_BY_L3 : SM_BY_PACKAGE;
+	m.role = sm_by_names[m.by];
+	m.phase = "total";
 	m.thread = row->is_l3 ? row->index : u->topology->packages[row->index].os;
-	snprintf(m.metric, sizeof(m.metric), "%s", cm->name);
-	sm_counterset_label(u->set, cm, 0, m.event, sizeof(m.event));
-	snprintf(m.unit, sizeof(m.unit), "%s", cm->unit);
-	snprintf(m.source, sizeof(m.source), "%s", sm_source_names[v.source]);
-	snprintf(m.reason, sizeof(m.reason), "%s", v.reason);
-	m.status = status_of(v.status);
-	m.has_value = v.status == SM_STATUS_OK || v.status == SM_STATUS_MULTIPLEXED;
-	m.value = m.has_value ? v.value : 0;
 	if (cm->n_events > 0) {
 		m.enabled_ns = row->readings[cm->events[0]].enabled;
 		m.running_ns = row->readings[cm->events[0]].running;
 	}
-	return sm_sample_add_metric(sample, &m);
+	return sm__counting_metric(sample, u->set, cm, 0, row->readings, env, &m);
 }
 
 /* Metrics for which the machine has no PMU at all have no row of their own: told once, for package 0. */

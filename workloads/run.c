@@ -121,22 +121,26 @@ void sm_run_ops(struct sm_run *run, uint64_t ops)
 	run->ops = ops;
 }
 
+static void add_result(struct sm_run *run, const struct sm_result *r)
+{
+	if (sm_sample_add_result(run->sample, r) != 0)
+		sm_run_fail(run, -ENOMEM, "out of memory for results");
+}
+
 void sm_run_result_int(struct sm_run *run, const char *name, int64_t value, const char *unit)
 {
-	if (sm_sample_add_int(run->sample, name, value, unit) != 0)
-		sm_run_fail(run, -ENOMEM, "out of memory for results");
+	sm_run_result_double(run, name, (double)value, unit);
 }
 
 void sm_run_result_double(struct sm_run *run, const char *name, double value, const char *unit)
 {
-	if (sm_sample_add_double(run->sample, name, value, unit) != 0)
-		sm_run_fail(run, -ENOMEM, "out of memory for results");
+	add_result(run, &(struct sm_result){
+				.name = name, .unit = unit, .has_value = true, .value = value, .reason = ""});
 }
 
 void sm_run_result_none(struct sm_run *run, const char *name, const char *unit, const char *reason)
 {
-	if (sm_sample_add_none(run->sample, name, unit, reason) != 0)
-		sm_run_fail(run, -ENOMEM, "out of memory for results");
+	add_result(run, &(struct sm_result){.name = name, .unit = unit, .reason = reason});
 }
 
 /* ---- the timed part ------------------------------------------------------------------------------ */

@@ -427,12 +427,7 @@ int sm_session_run(const struct sm_job *job, struct sm_sample *out)
 	run_job(&run);
 	sm__counting_free(run.counting);
 	pthread_mutex_destroy(&run.lock);
-	if (run.error != 0) {
-		free(out->results);
-		free(out->metrics);
-		out->results = NULL;
-		out->metrics = NULL;
-		out->nresults = out->nmetrics = 0;
-	}
+	if (run.error != 0)
+		sm_sample_forget(out);
 	return run.error;
 }

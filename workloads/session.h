@@ -12,13 +12,11 @@
  * wall_s, ns_per_op, gc_cycles, allocated bytes, faults, stalls and every metric. Building the data that a
  * workload needs beforehand is excluded, reported as setup_s. peak_rss_kib is the process's, since the
  * kernel keeps no other.
- *
- * Strings in struct sm_sample are owned by it unless said otherwise; sm_sample_free releases all.
  */
 #ifndef SM_WORKLOADS_SESSION_H
 #define SM_WORKLOADS_SESSION_H
 
-#include "perf/rollup.h"
+#include "workloads/metric.h"
 #include "workloads/workload.h"
 
 struct sm_topology;   /* perf/topology.h */
@@ -50,7 +48,7 @@ struct sm_job {
 	/* What to count, and which of its passes; NULL: nothing, the sample has results but no metrics. */
 	const struct sm_counterset *counters;
 	unsigned pass;
-	/* Sums beside those by role: SM_BY_CORE, .. _L3, .. _NODE, .. _KIND, told as metrics of role "by-core", ..; SM_BY_ROLE: none. */
+	/* Sums beside those by thread and role: SM_BY_CORE, .. _L3, .. _NODE, .. _KIND; SM_BY_ROLE: none. */
 	enum sm_by by;
 	uint64_t seed; /* of every random choice; equal seeds make equal choices */
 	bool quick;    /* informational: the quick values are already in params */
@@ -72,58 +70,13 @@ void sm_job_setting_keys(void (*fn)(void *ctx, const char *key, const char *valu
 
 /* ---- what comes back ----------------------------------------------------------------------------- */
 
-enum sm_value_kind {
-	SM_VALUE_NONE, /* not known: `reason` says why; JSON null */
-	SM_VALUE_INT,
-	SM_VALUE_DOUBLE,
-};
-
-struct sm_result {
-	char name[40]; /* "wall_s", "check", .. */
-	char unit[16]; /* "s", "ns", "objects/s", "bytes", "" */
-	enum sm_value_kind kind;
-	int64_t i;
-	double d;
-	char reason[120]; /* NONE */
-};
-
-enum sm_metric_status {
-	SM_METRIC_OK,
-	SM_METRIC_SCALED,      /* multiplexed: value was scaled by enabled/running, on request only */
-	SM_METRIC_UNSUPPORTED, /* this machine cannot count it */
-	SM_METRIC_DENIED,      /* it can, but we may not */
-	SM_METRIC_NOT_COUNTED, /* opened, but never ran */
-};
-const char *sm_metric_status_name(enum sm_metric_status s); /* "ok", "multiplexed", "unsupported", .. */
-
-/*
- * One figure of one row. A row is a thread in a phase. Phases of a thread exclude each other; the row "total"
- * is all of them. Rows with thread -1 are sums over the threads of the role, formulas (instructions per
- * cycle) evaluated over the sums; where the machine has several kinds of cores, one such row for each. Rows of role
- * "by-core", "by-l3", "by-node", "by-kind" are sums over all threads of the place whose number is in `thread`.
- */
-struct sm_metric {
-	char role[16];	  /* "mutator", "mark", "sweep", "control", "scavenge", .. */
-	char phase[20];	  /* sm_phase_name(): "app", "refill", "assist", ..; "idle"; "total" */
-	int thread;	  /* index within the role, -1: all threads of the role */
-	int cpu, node;	  /* os numbers, -1: not pinned */
-	char metric[256]; /* "time", "cycles", "task-clock", .. */
-	char event[256];  /* the resolved event behind it */
-	bool has_value;	  /* false: n/a, see status and reason */
-	double value;
-	char unit[24];
-	enum sm_metric_status status;
-	char source[8];	  /* "pmu", "sw", "sim" */
-	char reason[160]; /* why there is no value */
-	uint64_t enabled_ns, running_ns;
-	char core_kind[32]; /* the core PMU's microarchitecture where the machine has several, else "" */
-};
-
+/* Strings of results and metrics are the pool's. */
 struct sm_sample {
 	struct sm_result *results;
-	unsigned nresults;
+	size_t nresults;
 	struct sm_metric *metrics;
-	unsigned nmetrics;
+	size_t nmetrics;
+	struct sm_pool pool;
 	char *output;	 /* what the workload printed (slices), lines; NULL when nothing */
 	char *warnings;	 /* lines, each a degradation the reader must know of; NULL when none */
 	char error[256]; /* why the sample failed, one line; "" when it did not */
@@ -136,14 +89,14 @@ struct sm_sample {
  */
 int sm_session_run(const struct sm_job *job, struct sm_sample *out);
 
-/* For whoever fills a sample that was read from elsewhere, and for tests. -ENOMEM. */
+/* A second result of a name replaces the first. A value that is not finite is none. The strings are copied. -ENOMEM. */
 void sm_sample_init(struct sm_sample *s);
-int sm_sample_add_int(struct sm_sample *s, const char *name, int64_t value, const char *unit);
-int sm_sample_add_double(struct sm_sample *s, const char *name, double value, const char *unit);
-int sm_sample_add_none(struct sm_sample *s, const char *name, const char *unit, const char *reason);
+int sm_sample_add_result(struct sm_sample *s, const struct sm_result *r);
 int sm_sample_add_metric(struct sm_sample *s, const struct sm_metric *m);
 /* The result of this name, or NULL. */
 const struct sm_result *sm_sample_result(const struct sm_sample *s, const char *name);
+/* Drops results and metrics: of a run that failed. */
+void sm_sample_forget(struct sm_sample *s);
 void sm_sample_free(struct sm_sample *s);
 
 #endif

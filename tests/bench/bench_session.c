@@ -55,10 +55,8 @@ static void print_results(const struct sm_sample *s)
 	for (unsigned i = 0; i < s->nresults; i++) {
 		const struct sm_result *r = &s->results[i];
 
-		if (r->kind == SM_VALUE_INT)
-			printf("%s %" PRId64 " %s\n", r->name, r->i, r->unit);
-		else if (r->kind == SM_VALUE_DOUBLE)
-			printf("%s %.9g %s\n", r->name, r->d, r->unit);
+		if (r->has_value)
+			printf("%s %.15g %s\n", r->name, r->value, r->unit);
 		else
 			printf("%s n/a %s\n", r->name, r->reason);
 	}
@@ -73,7 +71,7 @@ static void print_metrics(const struct sm_sample *s)
 		if (m->has_value)
 			printf("%.9g %s\n", m->value, m->unit);
 		else
-			printf("n/a %s: %s\n", sm_metric_status_name(m->status), m->reason);
+			printf("n/a %s: %s\n", sm_status_names[m->status], m->reason);
 	}
 }
 

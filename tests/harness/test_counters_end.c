@@ -133,8 +133,7 @@ static void has(const char *text, const char *fragment)
 }
 
 /* Calls fn for each metric of this name in the samples; returns how many. */
-static unsigned each(const char *metric,
-		     void (*fn)(const struct sm_record *, const struct sm_record_metric *))
+static unsigned each(const char *metric, void (*fn)(const struct sm_record *, const struct sm_metric *))
 {
 	unsigned n = 0;
 
@@ -162,12 +161,12 @@ static const char *line_of(const char *start)
 
 /* ---- passes -------------------------------------------------------------------------------------- */
 
-static void is_ok(const struct sm_record *rec, const struct sm_record_metric *m)
+static void is_ok(const struct sm_record *rec, const struct sm_metric *m)
 {
 	(void)rec;
-	ck_assert_msg(!strcmp(m->status, "ok") || strstr(m->reason, "light region"), "%s of %s/%s: %s (%s)",
-		      m->metric, m->role, m->phase, m->status, m->reason);
-	ck_assert_int_eq(m->has_value, !strcmp(m->status, "ok"));
+	ck_assert_msg(m->status == SM_STATUS_OK || strstr(m->reason, "light region"), "%s of %s/%s: %s (%s)",
+		      m->metric, m->role, m->phase, sm_status_names[m->status], m->reason);
+	ck_assert_int_eq(m->has_value, m->status == SM_STATUS_OK);
 }
 
 /* Three counters: cycles, cache and TLB take several passes; every column of the table has its value from one of them. */
@@ -207,12 +206,12 @@ START_TEST(one_pass_is_enough)
 }
 END_TEST
 
-static void is_scaled(const struct sm_record *rec, const struct sm_record_metric *m)
+static void is_scaled(const struct sm_record *rec, const struct sm_metric *m)
 {
 	(void)rec;
 	if (!m->has_value)
 		return;
-	ck_assert_str_eq(m->status, "multiplexed");
+	ck_assert_int_eq(m->status, SM_STATUS_MULTIPLEXED);
 	ck_assert_uint_lt(m->running_ns, m->enabled_ns);
 }
 
@@ -233,12 +232,12 @@ END_TEST
 
 /* ---- kinds of cores ------------------------------------------------------------------------------ */
 
-static void of_its_core(const struct sm_record *rec, const struct sm_record_metric *m)
+static void of_its_core(const struct sm_record *rec, const struct sm_metric *m)
 {
 	(void)rec;
 	if (m->thread < 0 || m->cpu < 0)
 		return;
-	ck_assert_str_eq(m->kind, m->cpu == 0 ? "adl_p" : "adl_e");
+	ck_assert_str_eq(m->core_kind, m->cpu == 0 ? "adl_p" : "adl_e");
 	has(m->event, "r003c");
 	ck_assert(m->has_value);
 }
@@ -281,12 +280,12 @@ START_TEST(hybrid_rows_by_kind)
 }
 END_TEST
 
-static void of_its_cluster(const struct sm_record *rec, const struct sm_record_metric *m)
+static void of_its_cluster(const struct sm_record *rec, const struct sm_metric *m)
 {
 	(void)rec;
 	if (m->thread < 0 || m->cpu < 0)
 		return;
-	ck_assert_str_eq(m->kind, m->cpu == 0 ? "arm_ac72" : "arm_ac53");
+	ck_assert_str_eq(m->core_kind, m->cpu == 0 ? "arm_ac72" : "arm_ac53");
 }
 
 /* big.LITTLE: an A72 and an A53 cluster with a PMU each. */
@@ -334,15 +333,16 @@ START_TEST(packages_have_rows)
 }
 END_TEST
 
-static const char *want_status, *want_reason;
+static enum sm_status want_status;
+static const char *want_reason;
 
-static void is_refused(const struct sm_record *rec, const struct sm_record_metric *m)
+static void is_refused(const struct sm_record *rec, const struct sm_metric *m)
 {
 	(void)rec;
-	if (strcmp(m->source, "pmu") && strcmp(m->role, "package"))
+	if (m->source != SM_SOURCE_PMU && strcmp(m->role, "package"))
 		return;
-	ck_assert_msg(!strcmp(m->status, want_status), "%s: %s (%s) instead of %s", m->metric, m->status,
-		      m->reason, want_status);
+	ck_assert_msg(m->status == want_status, "%s: %s (%s) instead of %s", m->metric,
+		      sm_status_names[m->status], m->reason, sm_status_names[want_status]);
 	ck_assert_msg(strstr(m->reason, want_reason) != NULL, "'%s' lacks '%s'", m->reason, want_reason);
 	ck_assert(!m->has_value);
 }
@@ -354,15 +354,16 @@ START_TEST(refusals_reach_the_table)
 {
 	static const struct {
 		int err;
-		const char *status, *reason;
+		enum sm_status status;
+		const char *reason;
 	} cases[] = {
-		{EACCES, "denied", "perf_event_paranoid"},
-		{EPERM, "denied", "seccomp"},
-		{ENOSYS, "unsupported", "perf_event_open"},
-		{EMFILE, "not_counted", "file descriptors"},
-		{EINVAL, "unsupported", ""},
-		{ENOENT, "unsupported", "PMU"},
-		{EBUSY, "not_counted", ""},
+		{EACCES, SM_STATUS_DENIED, "perf_event_paranoid"},
+		{EPERM, SM_STATUS_DENIED, "seccomp"},
+		{ENOSYS, SM_STATUS_UNSUPPORTED, "perf_event_open"},
+		{EMFILE, SM_STATUS_NOT_COUNTED, "file descriptors"},
+		{EINVAL, SM_STATUS_UNSUPPORTED, ""},
+		{ENOENT, SM_STATUS_UNSUPPORTED, "PMU"},
+		{EBUSY, SM_STATUS_NOT_COUNTED, ""},
 	};
 	static const char *const sets[] = {"cycles", "soft"};
 
@@ -378,7 +379,7 @@ START_TEST(refusals_reach_the_table)
 	has(json, "\"metric\":\"cycles\"");
 	has(json, "\"value\":null");
 	has(line_of("faults   "), "[sw]"); /* software counts go on */
-	ck_assert_ptr_nonnull(strstr(json, want_status));
+	ck_assert_ptr_nonnull(strstr(json, sm_status_names[want_status]));
 }
 END_TEST
 
@@ -389,7 +390,7 @@ START_TEST(stolen_counters_are_not_zero)
 
 	faketree_x86(&tree, "AuthenticAMD", 0x1a, 2);
 	mock.stolen = 6;
-	want_status = "not_counted";
+	want_status = SM_STATUS_NOT_COUNTED;
 	want_reason = "free counter";
 	run(sets, 1, false, SM_BY_ROLE);
 	ck_assert_uint_gt(each("cycles", is_refused), 0);

@@ -24,7 +24,7 @@ static void begin(bool terminal)
 		sm_progress_plan(&p, i % 2);
 }
 
-static void one(unsigned group, const char *status, double took)
+static void one(unsigned group, enum sm_outcome status, double took)
 {
 	sm_progress_start(&p, group, "graph gc", 0, 1);
 	sm_progress_end(&p, group, "graph gc", 0, 1, status, "no memory", took);
@@ -40,8 +40,8 @@ static const char *done(void)
 START_TEST(one_line_for_each_step)
 {
 	begin(false);
-	one(0, "ok", 1.5);
-	one(1, "crashed", 0.5);
+	one(0, SM_OUTCOME_OK, 1.5);
+	one(1, SM_OUTCOME_CRASHED, 0.5);
 	ck_assert_str_eq(done(), "[1/4] graph gc rep 1 pass 2: ok, 1.50 s\n"
 				 "[2/4] graph gc rep 1 pass 2: crashed: no memory\n");
 }
@@ -52,10 +52,10 @@ START_TEST(one_line_that_changes)
 	const char *s;
 
 	begin(true);
-	one(0, "ok", 100);
+	one(0, SM_OUTCOME_OK, 100);
 	sm_progress_start(&p, 1, "ring gc", 0, 0);
 	sm_progress_relay(&p, "a worker speaks\n", 16);
-	sm_progress_end(&p, 1, "ring gc", 0, 0, "timeout", "too long", 20);
+	sm_progress_end(&p, 1, "ring gc", 0, 0, SM_OUTCOME_TIMEOUT, "too long", 20);
 	s = done();
 	ck_assert_ptr_nonnull(strstr(s, "[2/4] ring gc rep 1, 5:00 min left"));
 	ck_assert_ptr_nonnull(strstr(s, "\r\033[Ka worker speaks\n"));
@@ -68,13 +68,13 @@ START_TEST(time_left)
 {
 	begin(false);
 	ck_assert_double_lt(sm_progress_left(&p), 0);
-	one(0, "ok", 10);
+	one(0, SM_OUTCOME_OK, 10);
 	/* one more of group 0 at 10 s, two of group 1, of which nothing is known: 10 s each */
 	ck_assert_double_eq_tol(sm_progress_left(&p), 30, 1e-9);
-	one(1, "ok", 2);
+	one(1, SM_OUTCOME_OK, 2);
 	ck_assert_double_eq_tol(sm_progress_left(&p), 12, 1e-9);
-	one(0, "ok", 20);
-	one(1, "ok", 2);
+	one(0, SM_OUTCOME_OK, 20);
+	one(1, SM_OUTCOME_OK, 2);
 	ck_assert_double_eq_tol(sm_progress_left(&p), 0, 1e-9);
 	done();
 }
@@ -84,7 +84,7 @@ START_TEST(hostile_stderr)
 {
 	begin(false);
 	sm_progress_relay(&p, "\033[2Jx\007\r", 7);
-	one(0, "ok", 1);
+	one(0, SM_OUTCOME_OK, 1);
 	ck_assert_str_eq(done(), "?[2Jx??\n[1/4] graph gc rep 1 pass 2: ok, 1.00 s\n");
 }
 END_TEST

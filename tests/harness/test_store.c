@@ -20,13 +20,15 @@ static char path[96];
 static char err[300];
 
 static const char wire[] =
-	"{\"error\":\"\",\"results\":[[\"wall_s\",\"s\",1.25,\"\"],[\"check\",\"\",33274816,\"\"],"
-	"[\"gc_cycles\",\"cycles\",null,\"no collector\"]],"
-	"\"metrics\":[[\"mutator\",\"app\",0,3,1,\"cycles\",\"zen4::CYCLES\",9007199254740991,\"cycles\","
-	"\"ok\","
-	"\"pmu\",\"\",100,50],[\"mark\",\"mark\",-1,-1,-1,\"l1d_miss\",\"x\",null,\"misses\",\"denied\","
-	"\"pmu\","
-	"\"paranoid\",0,0]],\"output\":\"a line\\n\",\"warnings\":\"careful\\n\"}";
+	"{\"error\":\"\",\"results\":[{\"name\":\"wall_s\",\"unit\":\"s\",\"value\":1.25},"
+	"{\"name\":\"check\",\"value\":33274816},"
+	"{\"name\":\"gc_cycles\",\"unit\":\"cycles\",\"reason\":\"no "
+	"collector\"}],\"metrics\":[{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":0,"
+	"\"cpu\":3,\"node\":1,\"metric\":\"cycles\",\"event\":\"zen4::CYCLES\",\"value\":9007199254740991,"
+	"\"unit\":\"cycles\",\"enabled_ns\":100,\"running_ns\":50},"
+	"{\"role\":\"mark\",\"phase\":\"mark\",\"metric\":\"l1d_miss\",\"event\":\"x\",\"unit\":\"misses\","
+	"\"status\":\"denied\",\"reason\":\"paranoid\"}],\"output\":\"a "
+	"line\\n\",\"warnings\":\"careful\\n\"}";
 
 static void setup(void)
 {
@@ -62,7 +64,7 @@ static void check_contents(struct sm_store *s, int64_t run)
 	ck_assert_uint_eq(r.planned, 3);
 	ck_assert_str_eq(r.command_line, "spanmark run -w graph");
 	rec = &r.records[0];
-	ck_assert_str_eq(rec->status, "ok");
+	ck_assert_int_eq(rec->status, SM_OUTCOME_OK);
 	ck_assert_str_eq(rec->output, "a line\n");
 	ck_assert_str_eq(rec->warnings, "careful\n");
 	ck_assert_uint_eq(rec->nresults, 3);
@@ -76,16 +78,16 @@ static void check_contents(struct sm_store *s, int64_t run)
 	ck_assert_uint_eq(rec->metrics[0].enabled_ns, 100);
 	ck_assert_uint_eq(rec->metrics[0].running_ns, 50);
 	ck_assert(!rec->metrics[1].has_value);
-	ck_assert_str_eq(rec->metrics[1].status, "denied");
+	ck_assert_int_eq(rec->metrics[1].status, SM_STATUS_DENIED);
 	ck_assert_str_eq(rec->metrics[1].reason, "paranoid");
-	ck_assert_str_eq(r.records[1].status, "crashed");
+	ck_assert_int_eq(r.records[1].status, SM_OUTCOME_CRASHED);
 	ck_assert_str_eq(r.records[1].message, "ended by signal 11");
 	sm_report_free(&r);
 }
 
 static const struct fake_sample two[] = {
 	{.ordinal = 1, .group = 0, .wire = wire},
-	{.ordinal = 0, .group = 1, .status = "crashed", .message = "ended by signal 11"},
+	{.ordinal = 0, .group = 1, .status = SM_OUTCOME_CRASHED, .message = "ended by signal 11"},
 };
 
 START_TEST(round_trip_in_a_file)
@@ -161,7 +163,7 @@ START_TEST(the_same_sample_twice_is_refused)
 			      .params = "{}",
 			      .config = "{}",
 			      .placement = "{}",
-			      .status = "ok",
+			      .status = SM_OUTCOME_OK,
 			      .message = "",
 			      .output = "",
 			      .warnings = ""};
@@ -279,15 +281,21 @@ START_TEST(wire_refusals)
 		"{\"error\":\"\",\"results\":[],\"metrics\":[],\"output\":\"\"}",
 		"{\"error\":\"\",\"results\":{},\"metrics\":[],\"output\":\"\",\"warnings\":\"\"}",
 		"{\"error\":\"\",\"results\":[[\"x\"]],\"metrics\":[],\"output\":\"\",\"warnings\":\"\"}",
-		"{\"error\":\"\",\"results\":[[\"x\",\"\",\"1\",\"\"]],\"metrics\":[],\"output\":\"\","
-		"\"warnings\":\"\"}",
-		"{\"error\":\"\",\"results\":[[\"x\",\"\",1e999,\"\"]],\"metrics\":[],\"output\":\"\","
-		"\"warnings\":\"\"}",
-		"{\"error\":\"\",\"results\":[[\"x\",\"\",1,\"\",1]],\"metrics\":[],\"output\":\"\","
-		"\"warnings\":\"\"}",
-		"{\"error\":\"\",\"results\":[],\"metrics\":[[\"a\",\"b\",1e12,0,0,\"m\",\"e\",1,\"\",\"ok\","
-		"\"sw\","
-		"\"\",0,0]],\"output\":\"\",\"warnings\":\"\"}",
+		"{\"error\":\"\",\"results\":[{\"name\":\"x\",\"value\":\"1\"}],\"metrics\":[],\"output\":"
+		"\"\",\"warnings\":\"\"}",
+		"{\"error\":\"\",\"results\":[{\"name\":\"x\",\"value\":1e999}],\"metrics\":[],\"output\":"
+		"\"\",\"warnings\":\"\"}",
+		"{\"error\":\"\",\"results\":[{\"name\":\"x\",\"colour\":1}],\"metrics\":[],"
+		"\"output\":\"\",\"warnings\":\"\"}",
+		"{\"error\":\"\",\"results\":[],\"metrics\":[{\"status\":\"fine\"}],"
+		"\"output\":\"\",\"warnings\":\"\"}",
+		"{\"error\":\"\",\"results\":[],\"metrics\":[{\"calibration\":\"off\"}],"
+		"\"output\":\"\",\"warnings\":\"\"}",
+		"{\"error\":\"\",\"results\":[],\"metrics\":[{\"enabled_ns\":-1}],"
+		"\"output\":\"\",\"warnings\":\"\"}",
+		"{\"error\":\"\",\"results\":[],\"metrics\":[{\"by\":\"thread\",\"role\":\"a\",\"phase\":"
+		"\"b\",\"thread\":1e12,\"cpu\":0,\"node\":0,\"metric\":\"m\",\"event\":\"e\","
+		"\"value\":1,\"source\":\"sw\"}],\"output\":\"\",\"warnings\":\"\"}",
 	};
 	struct sm_pool pool = {0};
 
@@ -337,7 +345,7 @@ START_TEST(a_failed_session_is_a_failed_sample)
 	struct sm_record r = {0};
 
 	ck_assert_int_eq(sm_record_parse(&r, &pool, text, strlen(text), err, sizeof(err)), 0);
-	ck_assert_str_eq(r.status, "failed");
+	ck_assert_int_eq(r.status, SM_OUTCOME_FAILED);
 	ck_assert_str_eq(r.message, "mutator 0: not pinned");
 	ck_assert_uint_eq(r.nresults, 0);
 	sm_record_free(&r);
@@ -401,22 +409,75 @@ START_TEST(calibrations_are_applied)
 					       .label = cases[i].label,
 					       .has_value = true};
 		struct sm_report r;
-		const struct sm_record_metric *m;
+		const struct sm_metric *m;
 
 		ck_assert_int_eq(sm_store_add_calibration(s, run, &c), 0);
 		ck_assert_int_eq(sm_store_load(s, run, &r), 0);
 		m = &r.records[0].metrics[0];
 		ck_assert_msg(m->has_value == cases[i].has_value, "case %zu", i);
-		ck_assert_str_eq(m->doubt, cases[i].doubt);
+		ck_assert_str_eq(m->calibration, cases[i].doubt);
 		if (!m->has_value) {
-			ck_assert_str_eq(m->status, "not_counted");
+			ck_assert_int_eq(m->status, SM_STATUS_NOT_COUNTED);
 			ck_assert_ptr_nonnull(strstr(m->reason, "never counts"));
 		}
 		/* what was denied stays denied */
-		ck_assert_str_eq(r.records[0].metrics[1].status, "denied");
+		ck_assert_int_eq(r.records[0].metrics[1].status, SM_STATUS_DENIED);
 		sm_report_free(&r);
 	}
 	sm_store_close(s);
+}
+END_TEST
+
+static void change(const char *sql)
+{
+	sqlite3 *db;
+
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
+	sqlite3_close(db);
+}
+
+/* A field that is new in workloads/metric.def is a column that the stores of yesterday lack. */
+START_TEST(a_field_that_an_old_store_lacks_is_none)
+{
+	struct sm_store *s = open_store(path);
+	int64_t run = fake_run(s, NULL, two, 2, 3);
+	struct sm_report r;
+
+	sm_store_close(s);
+	change("ALTER TABLE metric DROP COLUMN unit; ALTER TABLE metric DROP COLUMN cpu;"
+	       "ALTER TABLE metric DROP COLUMN source; ALTER TABLE metric DROP COLUMN value");
+	s = open_store(path);
+	ck_assert_int_eq(sm_store_load(s, run, &r), 0);
+	ck_assert_str_eq(r.records[0].metrics[0].unit, "");
+	ck_assert_int_eq(r.records[0].metrics[0].cpu, -1);
+	ck_assert_int_eq(r.records[0].metrics[0].source, SM_SOURCE_PMU);
+	ck_assert(!r.records[0].metrics[0].has_value);
+	ck_assert_str_eq(r.records[0].metrics[0].event, "zen4::CYCLES");
+	sm_report_free(&r);
+	check_contents(s, fake_run(s, NULL, two, 2, 3)); /* and new ones have all of it */
+	sm_store_close(s);
+}
+END_TEST
+
+START_TEST(a_word_of_no_enum_is_damage)
+{
+	static const char *const damage[] = {"UPDATE metric SET status='fine'",
+					     "UPDATE metric SET \"by\"='colour'",
+					     "UPDATE sample SET status='maybe'"};
+
+	for (size_t i = 0; i < sizeof(damage) / sizeof(damage[0]); i++) {
+		struct sm_store *s;
+		struct sm_report r;
+
+		unlink(path);
+		s = open_store(path);
+		fake_run(s, NULL, two, 2, 3);
+		change(damage[i]);
+		ck_assert_int_eq(sm_store_load(s, 0, &r), -EILSEQ);
+		ck_assert_ptr_nonnull(strstr(sm_store_error(s), "damaged"));
+		sm_store_close(s);
+	}
 }
 END_TEST
 
@@ -432,7 +493,11 @@ START_TEST(first_layout_is_upgraded)
 	ck_assert_int_eq(sm_store_add_calibration(s, run, &c), 0);
 	sm_store_close(s);
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_exec(db, "ALTER TABLE calibration DROP COLUMN label; PRAGMA user_version=1",
+	ck_assert_int_eq(sqlite3_exec(db,
+				      "ALTER TABLE calibration DROP COLUMN label;"
+				      "ALTER TABLE metric DROP COLUMN \"by\";"
+				      "ALTER TABLE metric RENAME COLUMN core_kind TO kind;"
+				      "PRAGMA user_version=1",
 				      NULL, NULL, NULL),
 			 SQLITE_OK);
 	sqlite3_close(db);
@@ -470,6 +535,8 @@ int main(void)
 	tcase_add_test(tc, calibrations_come_back);
 	tcase_add_test(tc, calibrations_are_applied);
 	tcase_add_test(tc, first_layout_is_upgraded);
+	tcase_add_test(tc, a_field_that_an_old_store_lacks_is_none);
+	tcase_add_test(tc, a_word_of_no_enum_is_damage);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_NORMAL);

@@ -23,23 +23,33 @@ static char err[300];
 
 /* Two mutators and their sum; cycles and instructions; one thread's misses denied. */
 static const char counted[] =
-	"{\"error\":\"\",\"results\":[[\"ops\",\"ops\",1000,\"\"],[\"wall_s\",\"s\",2,\"\"],"
-	"[\"gc_cycles\",\"cycles\",null,\"no collector\"],[\"check\",\"\",33274816,\"\"]],\"metrics\":["
-	"[\"mutator\",\"app\",-1,-1,-1,\"time\",\"clock\",5000,\"ns\",\"ok\",\"sw\",\"\",0,0],"
-	"[\"mutator\",\"app\",-1,-1,-1,\"cycles\",\"t::CYC:e=0:u=1\",8000,\"cycles\",\"ok\",\"pmu\",\"\",0,0]"
-	","
-	"[\"mutator\",\"app\",-1,-1,-1,\"instructions\",\"t::INS\",12000,\"insn\",\"ok\",\"pmu\",\"\",0,0],"
-	"[\"mutator\",\"app\",-1,-1,-1,\"ipc\",\"t::INS t::CYC\",1.5,\"\",\"ok\",\"pmu\",\"\",0,0],"
-	"[\"mutator\",\"app\",-1,-1,-1,\"l1d_miss\",\"t::L1\",null,\"misses\",\"denied\",\"pmu\",\"paranoid "
-	"is 2\",0,0],"
-	"[\"mutator\",\"app\",0,0,0,\"time\",\"clock\",2000,\"ns\",\"ok\",\"sw\",\"\",0,0],"
-	"[\"mutator\",\"app\",0,0,0,\"cycles\",\"t::CYC\",3000,\"cycles\",\"ok\",\"pmu\",\"\",0,0],"
-	"[\"mutator\",\"app\",0,0,0,\"instructions\",\"t::INS\",9000,\"insn\",\"ok\",\"pmu\",\"\",0,0],"
-	"[\"mutator\",\"app\",1,4,1,\"time\",\"clock\",3000,\"ns\",\"ok\",\"sw\",\"\",0,0],"
-	"[\"mutator\",\"app\",1,4,1,\"cycles\",\"t::CYC\",5000,\"cycles\",\"multiplexed\",\"pmu\",\"\",100,"
-	"50],"
-	"[\"mutator\",\"app\",1,4,1,\"instructions\",\"t::INS\",3000,\"insn\",\"ok\",\"pmu\",\"\",0,0]],"
-	"\"output\":\"[1 4 9]\\n\",\"warnings\":\"memory is not bound\\n\"}";
+	"{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\",\"value\":1000},"
+	"{\"name\":\"wall_s\",\"unit\":\"s\",\"value\":2},"
+	"{\"name\":\"gc_cycles\",\"unit\":\"cycles\",\"reason\":\"no collector\"},"
+	"{\"name\":\"check\",\"value\":33274816}],\"metrics\":[{\"role\":\"mutator\",\"phase\":\"app\","
+	"\"metric\":\"time\",\"event\":\"clock\",\"value\":5000,\"unit\":\"ns\",\"source\":\"sw\"},"
+	"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"cycles\",\"event\":\"t::CYC:e=0:u=1\","
+	"\"value\":8000,\"unit\":\"cycles\"},"
+	"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"instructions\",\"event\":\"t::INS\",\"value\":"
+	"12000,\"unit\":\"insn\"},"
+	"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"ipc\",\"event\":\"t::INS "
+	"t::CYC\",\"value\":1.5},"
+	"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"l1d_miss\",\"event\":\"t::L1\",\"unit\":"
+	"\"misses\",\"status\":\"denied\",\"reason\":\"paranoid is 2\"},"
+	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":0,\"cpu\":0,\"node\":0,"
+	"\"metric\":\"time\",\"event\":\"clock\",\"value\":2000,\"unit\":\"ns\",\"source\":\"sw\"},"
+	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":0,\"cpu\":0,\"node\":0,"
+	"\"metric\":\"cycles\",\"event\":\"t::CYC\",\"value\":3000,\"unit\":\"cycles\"},"
+	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":0,\"cpu\":0,\"node\":0,"
+	"\"metric\":\"instructions\",\"event\":\"t::INS\",\"value\":9000,\"unit\":\"insn\"},"
+	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":1,\"cpu\":4,\"node\":1,"
+	"\"metric\":\"time\",\"event\":\"clock\",\"value\":3000,\"unit\":\"ns\",\"source\":\"sw\"},"
+	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":1,\"cpu\":4,\"node\":1,"
+	"\"metric\":\"cycles\",\"event\":\"t::CYC\",\"value\":5000,\"unit\":\"cycles\",\"status\":"
+	"\"multiplexed\",\"enabled_ns\":100,\"running_ns\":50},"
+	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":1,\"cpu\":4,\"node\":1,"
+	"\"metric\":\"instructions\",\"event\":\"t::INS\",\"value\":3000,\"unit\":\"insn\"}],\"output\":\"[1 "
+	"4 9]\\n\",\"warnings\":\"memory is not bound\\n\"}";
 
 static struct sm_report load(const struct fake_sample *samples, unsigned n, unsigned planned)
 {
@@ -112,21 +122,29 @@ END_TEST
 
 /* The sums by place of the sample above, as the worker sends them and cmd_run.c places them. */
 static const char by_place[] =
-	"{\"error\":\"\",\"results\":[[\"ops\",\"ops\",1000,\"\"]],\"metrics\":["
-	"[\"mutator\",\"app\",-1,-1,-1,\"time\",\"clock\",999,\"ns\",\"ok\",\"sw\",\"\",0,0],"
-	"[\"mutator\",\"app\",1,4,1,\"time\",\"clock\",999,\"ns\",\"ok\",\"sw\",\"\",0,0],"
-	"[\"by-node\",\"app\",-1,-1,0,\"time\",\"clock\",2000,\"ns\",\"ok\",\"sw\",\"\",0,0],"
-	"[\"by-node\",\"app\",-1,-1,0,\"cycles\",\"t::CYC\",3000,\"cycles\",\"ok\",\"pmu\",\"\",0,0],"
-	"[\"by-node\",\"app\",-1,-1,0,\"instructions\",\"t::INS\",9000,\"insn\",\"ok\",\"pmu\",\"\",0,0],"
-	"[\"by-node\",\"app\",-1,-1,1,\"time\",\"clock\",3000,\"ns\",\"ok\",\"sw\",\"\",0,0],"
-	"[\"by-node\",\"app\",-1,-1,1,\"cycles\",\"t::CYC\",5000,\"cycles\",\"multiplexed\",\"pmu\",\"\",100,"
-	"50],"
-	"[\"by-node\",\"app\",-1,-1,1,\"instructions\",\"t::INS\",3000,\"insn\",\"ok\",\"pmu\",\"\",0,0],"
-	"[\"by-kind\",\"app\",-1,-1,-1,\"time\",\"clock\",5000,\"ns\",\"ok\",\"sw\",\"\",0,0],"
-	"[\"by-kind\",\"app\",-1,-1,-1,\"cycles\",\"t::CYC\",8000,\"cycles\",\"multiplexed\",\"pmu\",\"\","
-	"100,50],"
-	"[\"by-kind\",\"app\",-1,-1,-1,\"instructions\",\"t::INS\",12000,\"insn\",\"ok\",\"pmu\",\"\",0,0]"
-	"]," TAIL;
+	"{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\",\"value\":1000}],\"metrics\":[{"
+	"\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"time\",\"event\":\"clock\",\"value\":999,"
+	"\"unit\":\"ns\",\"source\":\"sw\"},"
+	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":1,\"cpu\":4,\"node\":1,"
+	"\"metric\":\"time\",\"event\":\"clock\",\"value\":999,\"unit\":\"ns\",\"source\":\"sw\"},"
+	"{\"by\":\"node\",\"phase\":\"app\",\"node\":0,\"metric\":\"time\",\"event\":\"clock\",\"value\":"
+	"2000,\"unit\":\"ns\",\"source\":\"sw\"},"
+	"{\"by\":\"node\",\"phase\":\"app\",\"node\":0,\"metric\":\"cycles\",\"event\":\"t::CYC\",\"value\":"
+	"3000,\"unit\":\"cycles\"},"
+	"{\"by\":\"node\",\"phase\":\"app\",\"node\":0,\"metric\":\"instructions\",\"event\":\"t::INS\","
+	"\"value\":9000,\"unit\":\"insn\"},"
+	"{\"by\":\"node\",\"phase\":\"app\",\"node\":1,\"metric\":\"time\",\"event\":\"clock\",\"value\":"
+	"3000,\"unit\":\"ns\",\"source\":\"sw\"},"
+	"{\"by\":\"node\",\"phase\":\"app\",\"node\":1,\"metric\":\"cycles\",\"event\":\"t::CYC\",\"value\":"
+	"5000,\"unit\":\"cycles\",\"status\":\"multiplexed\",\"enabled_ns\":100,\"running_ns\":50},"
+	"{\"by\":\"node\",\"phase\":\"app\",\"node\":1,\"metric\":\"instructions\",\"event\":\"t::INS\","
+	"\"value\":3000,\"unit\":\"insn\"},"
+	"{\"by\":\"kind\",\"phase\":\"app\",\"metric\":\"time\",\"event\":\"clock\",\"value\":5000,\"unit\":"
+	"\"ns\",\"source\":\"sw\"},"
+	"{\"by\":\"kind\",\"phase\":\"app\",\"metric\":\"cycles\",\"event\":\"t::CYC\",\"value\":8000,"
+	"\"unit\":\"cycles\",\"status\":\"multiplexed\",\"enabled_ns\":100,\"running_ns\":50},"
+	"{\"by\":\"kind\",\"phase\":\"app\",\"metric\":\"instructions\",\"event\":\"t::INS\",\"value\":12000,"
+	"\"unit\":\"insn\"}]," TAIL;
 
 START_TEST(table_by_thread_and_node)
 {
@@ -160,10 +178,13 @@ END_TEST
 START_TEST(cases_are_told_apart)
 {
 	static const char wire[] =
-		"{\"error\":\"\",\"results\":[[\"ops\",\"ops\",10,\"\"],[\"wall_s\",\"s\",1,\"\"],[\"check\","
-		"\"\",7,\"\"],"
-		"[\"stalls\",\"stalls\",3,\"\"],[\"stall_max_us\",\"us\",2,\"\"]],\"metrics\":["
-		"[\"mutator\",\"app\",-1,-1,-1,\"time\",\"c\",100,\"ns\",\"ok\",\"sw\",\"\",0,0]]," TAIL;
+		"{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\",\"value\":10},"
+		"{\"name\":\"wall_s\",\"unit\":\"s\",\"value\":1},"
+		"{\"name\":\"check\",\"value\":7},"
+		"{\"name\":\"stalls\",\"unit\":\"stalls\",\"value\":3},"
+		"{\"name\":\"stall_max_us\",\"unit\":\"us\",\"value\":2}],\"metrics\":[{\"role\":\"mutator\","
+		"\"phase\":\"app\",\"metric\":\"time\",\"event\":\"c\",\"value\":100,\"unit\":\"ns\","
+		"\"source\":\"sw\"}]," TAIL;
 	static const char *const places[] = {"{\"place\":\"compact\",\"workers\":1,\"placed\":\"1 mutator, 1 "
 					     "mark worker: on a core of its own\"}",
 					     "{\"place\":\"compact\",\"workers\":2,\"placed\":\"1 mutator, 2 "
@@ -249,16 +270,16 @@ END_TEST
 /* Cycles come from one pass and instructions from another: no ratio, but both columns. */
 START_TEST(passes_join)
 {
-	static const char a[] =
-		"{\"error\":\"\",\"results\":[[\"ops\",\"ops\",10,\"\"]],\"metrics\":["
-		"[\"mutator\",\"app\",-1,-1,-1,\"time\",\"c\",100,\"ns\",\"ok\",\"sw\",\"\",0,0],"
-		"[\"mutator\",\"app\",-1,-1,-1,\"cycles\",\"C\",50,\"cycles\",\"ok\",\"pmu\",\"\",0,0]]"
-		"," TAIL;
-	static const char b[] =
-		"{\"error\":\"\",\"results\":[[\"ops\",\"ops\",20,\"\"]],\"metrics\":["
-		"[\"mutator\",\"app\",-1,-1,-1,\"time\",\"c\",300,\"ns\",\"ok\",\"sw\",\"\",0,0],"
-		"[\"mutator\",\"app\",-1,-1,-1,\"instructions\",\"I\",60,\"insn\",\"ok\",\"pmu\",\"\",0,0]]"
-		"," TAIL;
+	static const char a[] = "{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\",\"value\":"
+				"10}],\"metrics\":[{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":"
+				"\"time\",\"event\":\"c\",\"value\":100,\"unit\":\"ns\",\"source\":\"sw\"},"
+				"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"cycles\",\"event\":"
+				"\"C\",\"value\":50,\"unit\":\"cycles\"}]," TAIL;
+	static const char b[] = "{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\",\"value\":"
+				"20}],\"metrics\":[{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":"
+				"\"time\",\"event\":\"c\",\"value\":300,\"unit\":\"ns\",\"source\":\"sw\"},"
+				"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"instructions\","
+				"\"event\":\"I\",\"value\":60,\"unit\":\"insn\"}]," TAIL;
 	struct fake_sample two[] = {{.ordinal = 0, .pass = 0, .wire = a},
 				    {.ordinal = 1, .pass = 1, .wire = b}};
 	struct sm_report r = load(two, 2, 2);
@@ -275,15 +296,17 @@ END_TEST
 START_TEST(kinds_and_packages)
 {
 	static const char wire[] =
-		"{\"error\":\"\",\"results\":[[\"ops\",\"ops\",10,\"\"]],\"metrics\":["
-		"[\"mutator\",\"app\",-1,-1,-1,\"time\",\"c\",100,\"ns\",\"ok\",\"sw\",\"\",0,0,\"adl_p\"],"
-		"[\"mutator\",\"app\",-1,-1,-1,\"cycles\",\"C\",50,\"cycles\",\"ok\",\"pmu\",\"\",0,0,\"adl_"
-		"p\"],"
-		"[\"mutator\",\"app\",-1,-1,-1,\"time\",\"c\",300,\"ns\",\"ok\",\"sw\",\"\",0,0,\"adl_e\"],"
-		"[\"mutator\",\"app\",-1,-1,-1,\"cycles\",\"C\",90,\"cycles\",\"ok\",\"pmu\",\"\",0,0,\"adl_"
-		"e\"],"
-		"[\"package\",\"total\",1,-1,-1,\"cycles\",\"imc\",7000,\"cycles\",\"ok\",\"pmu\",\"\",0,0]]"
-		"," TAIL;
+		"{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\",\"value\":10}],\"metrics\":["
+		"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"time\",\"event\":\"c\",\"value\":100,"
+		"\"unit\":\"ns\",\"source\":\"sw\",\"core_kind\":\"adl_p\"},"
+		"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"cycles\",\"event\":\"C\",\"value\":50,"
+		"\"unit\":\"cycles\",\"core_kind\":\"adl_p\"},"
+		"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"time\",\"event\":\"c\",\"value\":300,"
+		"\"unit\":\"ns\",\"source\":\"sw\",\"core_kind\":\"adl_e\"},"
+		"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"cycles\",\"event\":\"C\",\"value\":90,"
+		"\"unit\":\"cycles\",\"core_kind\":\"adl_e\"},"
+		"{\"by\":\"package\",\"role\":\"package\",\"phase\":\"total\",\"thread\":1,\"metric\":"
+		"\"cycles\",\"event\":\"imc\",\"value\":7000,\"unit\":\"cycles\"}]," TAIL;
 	struct fake_sample one = {.wire = wire};
 	struct sm_report r = load(&one, 1, 1);
 	char *text = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false);
@@ -304,13 +327,15 @@ END_TEST
 START_TEST(failures_are_named)
 {
 	struct fake_sample some[] = {
-		{.ordinal = 0, .status = "timeout", .message = "ran past its limit of 5 s and was killed"},
+		{.ordinal = 0,
+		 .status = SM_OUTCOME_TIMEOUT,
+		 .message = "ran past its limit of 5 s and was killed"},
 		{.ordinal = 1, .group = 1, .workload = "ring", .wire = counted},
 		{.ordinal = 2,
 		 .group = 1,
 		 .rep = 1,
 		 .workload = "ring",
-		 .status = "crashed",
+		 .status = SM_OUTCOME_CRASHED,
 		 .message = "signal 11"},
 	};
 	struct sm_report r = load(some, 3, 3);
@@ -335,7 +360,8 @@ START_TEST(intervals)
 	for (unsigned i = 0; i < 8; i++) {
 		/* 1, 1.1, .. and one far out */
 		snprintf(wires[i], sizeof(wires[i]),
-			 "{\"error\":\"\",\"results\":[[\"wall_s\",\"s\",%g,\"\"]],\"metrics\":[]," TAIL,
+			 "{\"error\":\"\",\"results\":[{\"name\":\"wall_s\",\"unit\":\"s\",\"value\":%g}],"
+			 "\"metrics\":[]," TAIL,
 			 i == 7 ? 90.0 : 1 + i * 0.1);
 		some[i] = (struct fake_sample){.ordinal = i, .rep = i, .wire = wires[i]};
 	}
@@ -409,8 +435,9 @@ START_TEST(csv_is_tidy)
 		"run,rep,phase,role,thread,cpu,node,core_kind,backend,metric,event,value,unit,"
 		"enabled_ns,running_ns,status,source,calibration\n";
 	static char fields[32][512];
-	struct fake_sample some[] = {{.wire = counted},
-				     {.ordinal = 1, .rep = 1, .status = "crashed", .message = "signal 11"}};
+	struct fake_sample some[] = {
+		{.wire = counted},
+		{.ordinal = 1, .rep = 1, .status = SM_OUTCOME_CRASHED, .message = "signal 11"}};
 	struct sm_report r = load(some, 2, 2);
 	char *text = print(&r, SM_FORMAT_CSV, SM_BY_ROLE, false);
 	const char *p = text;
@@ -438,10 +465,12 @@ END_TEST
 START_TEST(csv_is_safe)
 {
 	static char fields[32][512];
-	static const char wire[] = "{\"error\":\"\",\"results\":[[\"=cmd|' /C "
-				   "calc'!A0\",\"+1\",1,\"\"],[\"a,b\\\"c\\nd\",\"@x\",2,\"\"]],"
-				   "\"metrics\":[[\"-role\",\"\\tphase\",0,0,0,\"=m\",\"e,1\",-3,\"u\","
-				   "\"ok\",\"pmu\",\"\",0,0]]," TAIL;
+	static const char wire[] =
+		"{\"error\":\"\",\"results\":[{\"name\":\"=cmd|' /C calc'!A0\",\"unit\":\"+1\",\"value\":1},"
+		"{\"name\":\"a,b\\\"c\\nd\",\"unit\":\"@x\",\"value\":2}],"
+		"\"metrics\":[{\"by\":\"thread\",\"role\":\"-role\",\"phase\":\"\\tphase\",\"thread\":0,"
+		"\"cpu\":0,"
+		"\"node\":0,\"metric\":\"=m\",\"event\":\"e,1\",\"value\":-3,\"unit\":\"u\"}]," TAIL;
 	struct fake_sample one = {.wire = wire, .workload = "=HYPERLINK(\"x\")", .params = "{\"=k\":\"v\"}"};
 	struct sm_report r = load(&one, 1, 1);
 	char *text = print(&r, SM_FORMAT_CSV, SM_BY_ROLE, false);
@@ -468,8 +497,9 @@ END_TEST
 
 START_TEST(json_has_the_schema)
 {
-	struct fake_sample some[] = {{.wire = counted, .config = "{\"gc.mode\":\"stw\"}"},
-				     {.ordinal = 1, .rep = 1, .status = "crashed", .message = "signal 11"}};
+	struct fake_sample some[] = {
+		{.wire = counted, .config = "{\"gc.mode\":\"stw\"}"},
+		{.ordinal = 1, .rep = 1, .status = SM_OUTCOME_CRASHED, .message = "signal 11"}};
 	struct sm_report r = load(some, 2, 2);
 	char *text = print(&r, SM_FORMAT_JSON, SM_BY_ROLE, false);
 	cJSON *root = cJSON_Parse(text), *samples, *one, *results, *metric;
@@ -520,9 +550,9 @@ START_TEST(hostile_names)
 	cJSON *root;
 
 	snprintf(wire, sizeof(wire),
-		 "{\"error\":\"\",\"results\":[[\"%s\",\"%s\",1,\"\"]],\"metrics\":[[\"%s\",\"%s\",-1,-1,-1,"
-		 "\"time\","
-		 "\"%s\",1,\"ns\",\"ok\",\"sw\",\"\",0,0]],\"output\":\"%s\",\"warnings\":\"%s\"}",
+		 "{\"error\":\"\",\"results\":[{\"name\":\"%s\",\"unit\":\"%s\",\"value\":1}],\"metrics\":[{"
+		 "\"role\":\"%s\",\"phase\":\"%s\",\"metric\":\"time\",\"event\":\"%s\",\"value\":1,\"unit\":"
+		 "\"ns\",\"source\":\"sw\"}],\"output\":\"%s\",\"warnings\":\"%s\"}",
 		 evil, "u", "r", "p", evil, evil, evil);
 	r = load(&one, 1, 1);
 	text = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false);

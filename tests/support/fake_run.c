@@ -34,7 +34,7 @@ static void add(struct sm_store *s, int64_t run, const struct fake_sample *f)
 	if (f->wire)
 		ck_assert_msg(sm_record_parse(&r, &pool, f->wire, strlen(f->wire), err, sizeof(err)) == 0,
 			      "%s", err);
-	if (f->status) {
+	if (f->status != SM_OUTCOME_OK) {
 		r.status = f->status;
 		r.message = or_else(f->message, "");
 	}

@@ -10,7 +10,8 @@
 struct fake_sample {
 	unsigned ordinal, group, pass, rep;
 	const char *workload, *backend, *params, *config, *placement;
-	const char *status, *message; /* not ok: no wire */
+	enum sm_outcome status; /* not OK: no wire */
+	const char *message;
 	const char *wire;
 };
 

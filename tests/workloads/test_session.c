@@ -33,8 +33,8 @@ static double value_of(const char *name)
 {
 	const struct sm_result *r = sm_sample_result(&sample, name);
 
-	ck_assert_msg(r != NULL && r->kind != SM_VALUE_NONE, "no value of %s", name);
-	return r->kind == SM_VALUE_INT ? (double)r->i : r->d;
+	ck_assert_msg(r != NULL && r->has_value, "no value of %s", name);
+	return r->value;
 }
 
 /* ---- refusals ------------------------------------------------------------------------------------ */
@@ -306,31 +306,44 @@ END_TEST
 
 /* ---- samples ------------------------------------------------------------------------------------- */
 
+static void add(const char *name, bool has_value, double value, const char *reason)
+{
+	struct sm_result r = {
+		.name = name, .unit = "x", .has_value = has_value, .value = value, .reason = reason};
+
+	ck_assert_int_eq(sm_sample_add_result(&sample, &r), 0);
+}
+
 START_TEST(samples_hold_what_is_added)
 {
-	struct sm_metric m = {.role = "mark", .value = 1};
+	struct sm_metric m;
 	char name[32];
 
 	sm_sample_init(&sample);
+	sm_row_init(&sm_metric_type, &m);
+	m.role = "mark";
+	m.has_value = true;
 	for (int i = 0; i < 300; i++) {
 		snprintf(name, sizeof(name), "r%d", i);
-		ck_assert_int_eq(sm_sample_add_int(&sample, name, i, "x"), 0);
+		add(name, true, i, "");
 		m.value = i;
 		ck_assert_int_eq(sm_sample_add_metric(&sample, &m), 0);
 	}
-	ck_assert_int_eq(sm_sample_add_double(&sample, "r7", 0.5, "y"), 0);
-	ck_assert_int_eq(sm_sample_add_none(&sample, "r8", "z", "because"), 0);
+	add("r7", true, 0.5, "");
+	add("r8", false, 0, "because");
+	add("r9", true, INFINITY, "");
 	ck_assert_uint_eq(sample.nresults, 300);
 	ck_assert_uint_eq(sample.nmetrics, 300);
 	ck_assert_double_eq(sample.metrics[299].value, 299);
-	ck_assert_int_eq((int)sm_sample_result(&sample, "r299")->i, 299);
-	ck_assert_double_eq(sm_sample_result(&sample, "r7")->d, 0.5);
-	ck_assert_int_eq(sm_sample_result(&sample, "r8")->kind, SM_VALUE_NONE);
+	ck_assert_str_eq(sample.metrics[0].role, "mark");
+	ck_assert_double_eq(sm_sample_result(&sample, "r299")->value, 299);
+	ck_assert_double_eq(sm_sample_result(&sample, "r7")->value, 0.5);
+	ck_assert(!sm_sample_result(&sample, "r8")->has_value);
 	ck_assert_str_eq(sm_sample_result(&sample, "r8")->reason, "because");
+	ck_assert(!sm_sample_result(&sample, "r9")->has_value);
+	ck_assert_str_eq(sm_sample_result(&sample, "r9")->reason, "not a finite number");
 	ck_assert_ptr_null(sm_sample_result(&sample, "r300"));
 	sm_sample_free(&sample);
-	ck_assert_str_eq(sm_metric_status_name(SM_METRIC_SCALED), "multiplexed");
-	ck_assert_str_eq(sm_metric_status_name(SM_METRIC_NOT_COUNTED), "not_counted");
 }
 END_TEST
 

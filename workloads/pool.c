@@ -1,4 +1,4 @@
-#include "harness/pool.h"
+#include "workloads/pool.h"
 
 #include <stdint.h>
 #include <stdlib.h>

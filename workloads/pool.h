@@ -2,8 +2,8 @@
  * pool.h: strings that live as long as a report, each kept once. Metrics repeat a handful of names
  * thousands of times; interned they cost a pointer, and equal strings are equal pointers.
  */
-#ifndef SM_HARNESS_POOL_H
-#define SM_HARNESS_POOL_H
+#ifndef SM_WORKLOADS_POOL_H
+#define SM_WORKLOADS_POOL_H
 
 #include <stddef.h>
 

@@ -1,0 +1,150 @@
+/*
+ * store_rows.c: the tables of results and metrics, whose columns are the fields of a row type (workloads/metric.h).
+ */
+#include "harness/store_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A column of an old store gets for its rows what sm_row_init gives. */
+static void column_type(FILE *sql, const struct sm_field *f)
+{
+	switch (f->kind) {
+	case SM_FIELD_TEXT: fputs("TEXT NOT NULL DEFAULT ''", sql); break;
+	case SM_FIELD_INDEX: fputs("INTEGER DEFAULT -1", sql); break;
+	case SM_FIELD_NS: fputs("INTEGER NOT NULL DEFAULT 0", sql); break;
+	case SM_FIELD_VALUE: fputs("REAL", sql); break; /* NULL: none */
+	case SM_FIELD_ENUM: fprintf(sql, "TEXT NOT NULL DEFAULT '%s'", f->names[0]); break;
+	}
+}
+
+int sm__store_define(struct sm_store *s, const struct sm_row_type *type)
+{
+	char *text = NULL, probe[160];
+	size_t len;
+	FILE *sql = open_memstream(&text, &len);
+	int rc = 0;
+
+	if (!sql)
+		return -ENOMEM;
+	fprintf(sql,
+		"CREATE TABLE IF NOT EXISTS %s(sample INTEGER NOT NULL REFERENCES sample(id));"
+		"CREATE INDEX IF NOT EXISTS %s_sample ON %s(sample);",
+		type->table, type->table, type->table);
+	for (const struct sm_field *f = type->fields; f->name && rc == 0; f++) {
+		snprintf(probe, sizeof(probe), "SELECT count(*) FROM pragma_table_info('%s') WHERE name='%s'",
+			 type->table, f->name);
+		if (!f->kept || sm__store_number(s, probe, &rc) > 0)
+			continue;
+		fprintf(sql, "ALTER TABLE %s ADD COLUMN \"%s\" ", type->table, f->name);
+		column_type(sql, f);
+		fputc(';', sql);
+	}
+	if (fclose(sql) && rc == 0)
+		rc = -ENOMEM;
+	if (rc == 0)
+		rc = sm__store_exec(s, text);
+	free(text);
+	return rc;
+}
+
+/* ",a,b,c" and ",?,?,?" */
+struct columns {
+	char names[1024], marks[128];
+};
+
+static struct columns columns_of(const struct sm_row_type *type)
+{
+	struct columns c = {"", ""};
+	size_t n = 0, m = 0;
+
+	for (const struct sm_field *f = type->fields; f->name; f++) {
+		if (!f->kept)
+			continue;
+		n += (size_t)snprintf(c.names + n, sizeof(c.names) - n, ",\"%s\"", f->name);
+		m += (size_t)snprintf(c.marks + m, sizeof(c.marks) - m, ",?");
+	}
+	return c;
+}
+
+static int bind(sqlite3_stmt *st, int at, struct sm_datum d)
+{
+	if (d.text)
+		return sqlite3_bind_text(st, at, d.text, -1, SQLITE_STATIC);
+	return d.has_number ? sqlite3_bind_double(st, at, d.number) : sqlite3_bind_null(st, at);
+}
+
+int sm__store_insert(struct sm_store *s, const struct sm_row_type *type, int64_t sample, const void *rows,
+		     size_t n)
+{
+	struct columns c = columns_of(type);
+	char sql[sizeof(c) + 64];
+	sqlite3_stmt *st;
+	int rc = 0;
+
+	snprintf(sql, sizeof(sql), "INSERT INTO %s(sample%s) VALUES(?%s)", type->table, c.names, c.marks);
+	st = sm__store_prepare(s, sql, &rc);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		const void *row = (const char *)rows + i * type->size;
+		int at = 1, bound = sqlite3_bind_int64(st, at++, sample);
+
+		for (const struct sm_field *f = type->fields; f->name && bound == SQLITE_OK; f++)
+			if (f->kept)
+				bound = bind(st, at++, sm_field_get(type, f, row));
+		rc = sm__store_fail(s, bound == SQLITE_OK ? sqlite3_step(st) : bound);
+		sqlite3_reset(st);
+	}
+	sqlite3_finalize(st);
+	return rc;
+}
+
+static struct sm_datum column(sqlite3_stmt *st, int at)
+{
+	switch (sqlite3_column_type(st, at)) {
+	case SQLITE_NULL: return (struct sm_datum){0};
+	case SQLITE_TEXT: return (struct sm_datum){.text = (const char *)sqlite3_column_text(st, at)};
+	default: return (struct sm_datum){.has_number = true, .number = sqlite3_column_double(st, at)};
+	}
+}
+
+/* Texts are the statement's until they are kept, which is before the next step. */
+static int load_row(struct sm_store *s, sqlite3_stmt *st, const struct sm_row_type *type, void *row,
+		    struct sm_pool *pool)
+{
+	int at = 0;
+
+	for (const struct sm_field *f = type->fields; f->name; f++) {
+		if (!f->kept || sm_field_set(type, f, row, column(st, at++)) == 0)
+			continue;
+		snprintf(s->error, sizeof(s->error), "store '%s': damaged: no %s has the %s '%.40s'", s->path,
+			 type->table, f->name, sqlite3_column_text(st, at - 1));
+		return -EILSEQ;
+	}
+	return sm_row_keep(type, row, pool);
+}
+
+int sm__store_load_rows(struct sm_store *s, const struct sm_row_type *type, int64_t sample, void *array,
+			size_t *n, struct sm_pool *pool)
+{
+	struct columns c = columns_of(type);
+	int rc = 0, step = SQLITE_DONE;
+	char sql[sizeof(c) + 64];
+	sqlite3_stmt *st;
+
+	snprintf(sql, sizeof(sql), "SELECT %s FROM %s WHERE sample=? ORDER BY rowid", c.names + 1,
+		 type->table);
+	st = sm__store_prepare(s, sql, &rc);
+	if (rc == 0)
+		sqlite3_bind_int64(st, 1, sample);
+	while (rc == 0 && (step = sqlite3_step(st)) == SQLITE_ROW) {
+		void *row = sm_row_add(type, array, n);
+
+		rc = row ? load_row(s, st, type, row, pool) : -ENOMEM;
+	}
+	if (rc == 0)
+		rc = sm__store_fail(s, step);
+	sqlite3_finalize(st);
+	return rc;
+}
