@@ -57,7 +57,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "allocator/objects/cache_cpu.h"
 #include "allocator/objects/markmap.h"
@@ -230,7 +229,6 @@ static void pace(struct sm_gc *gc, struct sm_cycle *c)
 {
 	struct sm_pacer_cycle pc = {0};
 	size_t now = allocated(gc);
-	unsigned long cpus = (unsigned long)sysconf(_SC_NPROCESSORS_ONLN);
 	double wall = (double)(c->marked - c->marking);
 	uint64_t cpu = sm__process_ns();
 
@@ -243,7 +241,7 @@ static void pace(struct sm_gc *gc, struct sm_cycle *c)
 	c->assist_ns = sm_load_relaxed(&gc->assist_ns);
 	c->assist_cpu_ns = sm_load_relaxed(&gc->assist_cpu_ns);
 	if (wall > 0)
-		pc.utilization = (double)(c->worker_ns + c->assist_ns) / (wall * (double)(cpus ? cpus : 1));
+		pc.utilization = (double)(c->worker_ns + c->assist_ns) / (wall * (double)gc->cpus);
 	if (cpu > gc->cpu_at_end)
 		pc.cost = (double)(c->worker_ns + c->assist_ns) / (double)(cpu - gc->cpu_at_end);
 	gc->cpu_at_end = cpu;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocator/os/osthread.h"
 #include "collector/gc_priv.h"
 #include "collector/object.h"
 
@@ -302,9 +303,9 @@ static int ensure_thread_locked(struct sm_gc *gc)
 
 	if (s->have_thread || sm_load_relaxed(&gc->forked))
 		return 0;
-	err = pthread_create(&s->thread, NULL, finalizer_main, gc);
+	err = sm__os_thread(&s->thread, finalizer_main, gc);
 	s->have_thread = err == 0;
-	return -err;
+	return err;
 }
 
 int sm_finalizer_set(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, void *ctx)

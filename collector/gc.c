@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "allocator/objects/markmap.h"
+#include "allocator/os/osthread.h"
 #include "allocator/pages/scavenge.h"
 #include "collector/gc_priv.h"
 #include "collector/typedesc.h"
@@ -92,7 +93,6 @@ static void set_hooks(struct sm_gc *gc)
 
 static void init_pacer(struct sm_gc *gc)
 {
-	unsigned cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	struct sm_pacer_config c = {.percent = gc->config.growth_percent,
 				    .min_heap = gc->config.min_heap,
 				    .max_room = gc->config.min_heap * gc->config.tuning.room,
@@ -101,17 +101,16 @@ static void init_pacer(struct sm_gc *gc)
 
 	if (c.limit == 0)
 		c.limit = gc->config.heap.limit;
-	c.utilization = ((double)gc->nworkers + gc->config.tuning.fractional / 100.0) / (cpus ? cpus : 1);
+	c.utilization = ((double)gc->nworkers + gc->config.tuning.fractional / 100.0) / gc->cpus;
 	sm__pacer_init(&gc->pacer, &c);
 	gc->cpu_at_end = sm__process_ns();
 	sm__throttle_set(gc, 0, 0);
 }
 
-static unsigned default_workers(void)
+static unsigned default_workers(unsigned cpus)
 {
 	double fractional;
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned n = sm__pacer_workers(cpus > 0 ? (unsigned)cpus : 1, &fractional);
+	unsigned n = sm__pacer_workers(cpus, &fractional);
 
 	return n ? n : 1;
 }
@@ -142,7 +141,7 @@ static int start_threads(struct sm_gc *gc)
 	int err = sm__workers_start(gc);
 
 	if (err == 0) {
-		err = -pthread_create(&gc->control, NULL, sm__control_main, gc);
+		err = sm__os_thread(&gc->control, sm__control_main, gc);
 		gc->have_control = err == 0;
 	}
 	if (err == 0)
@@ -211,7 +210,8 @@ struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t err
 	}
 	memset(gc, 0, sizeof(*gc));
 	gc->config = *cfg;
-	gc->nworkers = cfg->workers ? cfg->workers : default_workers();
+	gc->cpus = sm__os_cpus();
+	gc->nworkers = cfg->workers ? cfg->workers : default_workers(gc->cpus);
 	gc->nall_workers = gc->nworkers + (cfg->tuning.fractional != 0) + cfg->tuning.idle_workers;
 	init_locks(gc);
 	sm__roots_init(&gc->roots);

@@ -49,6 +49,7 @@ struct sm_gc {
 	struct sm_heap *heap;
 	struct sm_gc_config config;
 	unsigned nnodes;
+	unsigned cpus;		      /* that the creating thread might run on */
 	unsigned nworkers;	      /* dedicated */
 	unsigned nall_workers;	      /* those, then fractional, then idle ones */
 	_Atomic(uint8_t) *unit_flags; /* SM_UNIT_*, [unit] */

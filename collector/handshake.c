@@ -301,35 +301,61 @@ static void request(struct sm_gc *gc, enum sm_handshake_op op, bool retire_windo
 	sm_fence_seqcst();
 }
 
-static void report(struct sm_gc *gc, struct sm_mutator_priv *p, uint64_t waited)
+/* Lines of a report, made under mutators_lock and written after it: standard error may block. */
+struct report {
+	char text[4096];
+	size_t n;
+	unsigned left_out;
+};
+
+static void add_late_locked(struct report *r, struct sm_gc *gc, struct sm_mutator_priv *p, uint64_t waited)
 {
-	char buf[256];
+	size_t room = sizeof(r->text) - r->n;
 	int n;
 
 	gc->hs.late++;
-	n = snprintf(buf, sizeof(buf),
+	n = snprintf(r->text + r->n, room,
 		     "spanmark: thread %d has not reached a safepoint for %llu ms: stack %p-%p, last seen at "
 		     "pc %p; "
 		     "use sm_safepoint() in long loops and sm_blocking_enter() before blocking\n",
 		     (int)p->tid, (unsigned long long)(waited / 1000000), (void *)p->stack_lo,
 		     (void *)p->stack_hi, (void *)sm_load_relaxed(&p->interrupted_pc));
-	if (n > 0 && write(STDERR_FILENO, buf, (size_t)n < sizeof(buf) ? (size_t)n : sizeof(buf) - 1) < 0)
+	if (n > 0 && (size_t)n < room)
+		r->n += (size_t)n;
+	else
+		r->left_out++;
+}
+
+static void write_report(struct report *r)
+{
+	char more[80];
+	int n;
+
+	if (r->n == 0 || write(STDERR_FILENO, r->text, r->n) < 0 || r->left_out == 0)
+		return;
+	n = snprintf(more, sizeof(more), "spanmark: and %u more threads have not\n", r->left_out);
+	if (n > 0 && write(STDERR_FILENO, more, (size_t)n) < 0)
 		return;
 }
 
 /* Signals (or reports) every mutator that has been asked and has neither acknowledged nor blocked. */
 static void prod_late(struct sm_gc *gc, uint64_t waited, bool say)
 {
+	bool may_signal = !say && sm__signal_usable();
+	struct report r;
+
+	r.n = r.left_out = 0;
 	sm_lock_acquire(&gc->mutators_lock);
 	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next) {
 		if (sm_load_relaxed(&p->m->poll) == 0)
 			continue;
 		if (say)
-			report(gc, p, waited);
-		else if (sm__signal_usable())
+			add_late_locked(&r, gc, p, waited);
+		else if (may_signal)
 			syscall(SYS_tgkill, getpid(), p->tid, SM_LATE_SIGNAL);
 	}
 	sm_lock_release(&gc->mutators_lock);
+	write_report(&r);
 }
 
 /*

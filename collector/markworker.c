@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 
+#include "allocator/os/osthread.h"
 #include "collector/gc_priv.h"
 
 static bool marking(struct sm_gc *gc, uint32_t epoch)
@@ -138,10 +139,10 @@ int sm__workers_start(struct sm_gc *gc)
 		if (err)
 			return err;
 		w->marker.donating = gc->nall_workers > 1;
-		err = pthread_create(&w->thread, NULL, worker_main, w);
+		err = sm__os_thread(&w->thread, worker_main, w);
 		if (err) {
 			sm__marker_fini(&w->marker);
-			return -err;
+			return err;
 		}
 		w->started = true;
 	}

@@ -65,9 +65,13 @@ void sm__signal_install(void)
 		sm_store_release(&signal_installed, 1);
 }
 
+/* The program may have put its own handler in the place of ours since. */
 bool sm__signal_usable(void)
 {
-	return sm_load_acquire(&signal_installed) != 0;
+	struct sigaction now;
+
+	return sm_load_acquire(&signal_installed) && sigaction(SM_LATE_SIGNAL, NULL, &now) == 0 &&
+	       (now.sa_flags & SA_SIGINFO) && now.sa_sigaction == note_where;
 }
 
 /* ---- stacks --------------------------------------------------------------------------------------- */

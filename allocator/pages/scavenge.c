@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "allocator/os/osthread.h"
 #include "allocator/pages/pageheap_internal.h"
 #include "allocator/base/phase.h"
 #include "spanmark/stack.h"
@@ -383,7 +383,6 @@ void sm__scavenge_init(struct sm_heap *h)
 int sm__scavenger_start(struct sm_heap *h, const struct sm_scavenge_hooks *hooks)
 {
 	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
-	sigset_t all, old;
 	int err;
 
 	if (h->config.scavenge_ms == 0 || sc->running)
@@ -391,14 +390,10 @@ int sm__scavenger_start(struct sm_heap *h, const struct sm_scavenge_hooks *hooks
 	if (hooks != NULL)
 		sc->hooks = *hooks;
 	sc->stop = false;
-	/* Signals are the program's: none is ours to take. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&sc->thread, NULL, thread_main, h);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	err = sm__os_thread(&sc->thread, thread_main, h);
 	sc->running = err == 0;
 	sc->pid = getpid();
-	return -err;
+	return err;
 }
 
 void sm__scavenger_stop(struct sm_heap *h)
