@@ -151,10 +151,12 @@ size_t sm__safepoint(struct sm_mutator *m, uintptr_t *sp)
 	sm_phase_enter(SM_PHASE_WAIT);
 	acknowledge(m, sp);
 	sm_phase_leave(SM_PHASE_WAIT);
-	if (stop)
+	if (stop) {
+		(void)sm__wait_over(&w);
 		sm__stall(m, SM_STALL_STOP, w.since);
-	else
+	} else {
 		sm__wait_end(m, SM_STALL_HANDSHAKE, &w);
+	}
 	return sm__dead_stack(m->priv, sp);
 }
 

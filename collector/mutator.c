@@ -238,6 +238,14 @@ static bool join(struct sm_gc *gc, struct sm_mutator_priv *p)
 	return scan;
 }
 
+/* Of a thread with mutators of several collectors, the one that was attached last has them all. */
+static void waited_for_lock(void *mutator, uint64_t ns)
+{
+	struct sm_mutator_priv *p = mutator;
+
+	sm__stall_note(&p->stalls, SM_STALL_LOCK, ns, SM_KEPT_UNKNOWN);
+}
+
 struct sm_mutator *sm_mutator_attach(struct sm_gc *gc)
 {
 	struct sm_mutator *m = new_mutator(gc);
@@ -264,6 +272,8 @@ struct sm_mutator *sm_mutator_attach(struct sm_gc *gc)
 		return NULL;
 	}
 	current = p;
+	p->lock_watch = (struct sm_lock_watch){waited_for_lock, p};
+	(void)sm__lock_watch(&p->lock_watch);
 	sm__delay(gc);
 	if (join(gc, p) && !SM_IS_MUTANT(12))
 		sm__with_registers(scan_own_stack, p);
@@ -314,6 +324,8 @@ void sm_mutator_detach(struct sm_mutator *m)
 	sm_lock_release(&gc->mutators_lock);
 
 	sm__cache_fini(&m->cache);
+	if (current == p)
+		(void)sm__lock_watch(NULL);
 	hand_over_stalls(gc, p);
 	while (p->ranges) {
 		struct sm_thread_range *r = p->ranges;

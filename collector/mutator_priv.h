@@ -72,6 +72,7 @@ struct sm_mutator_priv {
 	enum sm_kept sweep_kept;
 	uint32_t sweep_cursor; /* bin from which this mutator's share of sweeping goes on */
 	struct sm_stall_set stalls;
+	struct sm_lock_watch lock_watch; /* fixed after attach: waits for locks go to stalls */
 };
 
 /*
@@ -102,26 +103,28 @@ void sm__barrier_record(struct sm_mutator *m, void *p);
 /* Forgets it. */
 void sm__barrier_discard(struct sm_mutator *m);
 
-/* A wait for the collector, from its begin to its end. */
+/* A wait for the collector, from its begin to its end. What it waits for locks meanwhile is a part of it. */
 struct sm_wait {
 	uint64_t since, watch;
 	unsigned sleeps;
+	const struct sm_lock_watch *locks;
 };
 
 SM_INLINE struct sm_wait sm__wait_begin(void)
 {
-	return (struct sm_wait){sm__now_ns(), sm__preempted_begin(), sm__lock_sleeps()};
+	return (struct sm_wait){sm__now_ns(), sm__preempted_begin(), sm__lock_sleeps(), sm__lock_watch(NULL)};
 }
 
-/* Whether the thread kept its CPU. One that slept for a lock gave it away itself. */
-SM_INLINE enum sm_kept sm__wait_kept(const struct sm_wait *w)
+/* Ends it. Whether the thread kept its CPU; one that slept for a lock gave it away itself. */
+SM_INLINE enum sm_kept sm__wait_over(const struct sm_wait *w)
 {
+	(void)sm__lock_watch(w->locks);
 	return sm__lock_sleeps() == w->sleeps ? sm__preempted_end(w->watch) : SM_KEPT_UNKNOWN;
 }
 
 SM_INLINE void sm__wait_end(struct sm_mutator *m, enum sm_stall_cause cause, const struct sm_wait *w)
 {
-	enum sm_kept kept = sm__wait_kept(w);
+	enum sm_kept kept = sm__wait_over(w);
 
 	sm__stall_note(&m->priv->stalls, cause, sm__now_ns() - w->since, kept);
 }

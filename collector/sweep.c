@@ -119,7 +119,7 @@ unsigned sm__sweep_hook(void *ctx, struct sm_cache *c, struct sm_span *s)
 	struct sm_gc *gc = ctx;
 	struct sm_wait w = sm__wait_begin();
 	unsigned live = sm__sweep_span(gc, s);
-	enum sm_kept kept = sm__wait_kept(&w);
+	enum sm_kept kept = sm__wait_over(&w);
 
 	if (m == NULL)
 		return live;
@@ -225,4 +225,6 @@ void sm__sweep_share(struct sm_mutator *m)
 	sm_phase_leave(SM_PHASE_SWEEP);
 	if (n)
 		sm__wait_end(m, SM_STALL_SWEEP, &w);
+	else
+		(void)sm__wait_over(&w);
 }

@@ -206,7 +206,7 @@ static size_t assist_slice(void *arg, uintptr_t *sp)
 	struct sm_gc *gc = m->gc;
 	struct sm_marker *k = &m->priv->marker;
 	uint64_t before = k->n.objects, cpu0 = gc->config.trace ? sm__thread_ns() : 0, done;
-	struct sm_wait w = sm__wait_begin();
+	struct sm_wait w;
 
 	if (sm__workq_queued(&gc->workq) == 0) {
 		/* All that is grey is in the hands of workers: one that looks up leaves some here. */
@@ -214,6 +214,7 @@ static size_t assist_slice(void *arg, uintptr_t *sp)
 			sm_store_relaxed(&gc->workq.hungry, 1);
 		return 0;
 	}
+	w = sm__wait_begin();
 	sm_phase_enter(SM_PHASE_ASSIST);
 	sm__marker_here(k);
 	sm__workq_enter(&gc->workq);

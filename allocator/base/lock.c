@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "allocator/base/futex.h"
+
 #define SPINS	 100
 #define HELD_MAX 160 /* at a fork, every node's page heap and mark queue at once, and a few beside them */
 
@@ -46,13 +48,36 @@ static bool spin(struct sm_lock *l)
 	return false;
 }
 
-SM_COLD void sm__lock_wait(struct sm_lock *l)
+static __thread const struct sm_lock_watch *watch;
+
+const struct sm_lock_watch *sm__lock_watch(const struct sm_lock_watch *w)
+{
+	const struct sm_lock_watch *before = watch;
+
+	watch = w;
+	return before;
+}
+
+static void wait(struct sm_lock *l)
 {
 	if (spin(l))
 		return;
 	/* From here on the word stays 2 while we hold it: others may sleep behind us, and we cannot know. */
 	while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire) != 0)
 		sleep_on(l);
+}
+
+SM_COLD void sm__lock_wait(struct sm_lock *l)
+{
+	uint64_t since;
+
+	if (watch == NULL) {
+		wait(l);
+		return;
+	}
+	since = sm__now_ns();
+	wait(l);
+	watch->waited(watch->ctx, sm__now_ns() - since);
 }
 
 SM_COLD void sm__lock_wake(struct sm_lock *l)

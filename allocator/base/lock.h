@@ -57,6 +57,15 @@ SM_API void sm__lock_wait(struct sm_lock *l);
 SM_API void sm__lock_wake(struct sm_lock *l);
 /* How often the calling thread has gone to sleep for a lock: what it waited then was somebody's doing. */
 SM_API unsigned sm__lock_sleeps(void);
+/*
+ * Who wants to know of each wait of the calling thread for a lock that it did not find free: of every lock, whoever takes
+ * it. `waited` is called with the lock held, so it takes none. Returns whom it was before; NULL: nobody.
+ */
+struct sm_lock_watch {
+	void (*waited)(void *ctx, uint64_t ns);
+	void *ctx;
+};
+SM_API const struct sm_lock_watch *sm__lock_watch(const struct sm_lock_watch *w);
 /* The rank check: aborts with one line when the order is wrong. Always there, called in debug builds. */
 SM_API void sm__lock_check_acquire(const struct sm_lock *l);
 SM_API void sm__lock_check_release(const struct sm_lock *l);

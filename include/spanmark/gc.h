@@ -272,6 +272,7 @@ enum sm_stall_cause {
 	SM_STALL_BARRIER,   /* handing a full barrier buffer over */
 	SM_STALL_MEMORY,    /* waiting for a collection because memory or the limit was out */
 	SM_STALL_PACE,	    /* giving way, or slowed down, because the heap is beyond its goal */
+	SM_STALL_LOCK, /* since version 3: any lock of the heap that another thread held, the collector or not */
 	SM_STALL_CAUSES
 };
 struct sm_gc_stall {
@@ -290,7 +291,7 @@ struct sm_gc_stalls {
 	/* Time to safepoint: from a handshake's request to its last acknowledgement; not a mutator's wait. */
 	struct sm_gc_stall handshake_round;
 };
-#define SM_GC_STALLS_VERSION 2
+#define SM_GC_STALLS_VERSION 3
 /* All mutators since creation, those gone included. Call at any time; the figures of running mutators
  * may be a moment old. */
 SM_API void sm_gc_stalls(struct sm_gc *gc, struct sm_gc_stalls *out);
