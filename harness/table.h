@@ -7,6 +7,7 @@
 
 #include "harness/summary.h"
 #include "harness/writer.h"
+#include "workloads/results.h"
 
 #define SM_TABLE_NOTES 9 /* a digit behind n/a */
 
@@ -54,7 +55,7 @@ void sm__table_put_names(struct sm_table *t, const struct sm_record *rec, bool s
 /* "n/a", with the number of the reason's note. */
 void sm__table_put_na(struct sm_table *t, int width, const char *reason);
 /* The median of a result of the group. */
-void sm__table_put_result(struct sm_table *t, size_t first, const char *name, int width);
+void sm__table_put_result(struct sm_table *t, size_t first, const struct sm_result_desc *what, int width);
 
 /* ---- table_cases.c --------------------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
  * Counts by role and phase, and waits by cause. See table.h.
  */
 #include "harness/table.h"
+#include "spanmark/gc.h"
 
 #include <string.h>
 
@@ -114,41 +115,40 @@ void sm__table_counters(struct sm_table *t)
 
 /* ---- stalls -------------------------------------------------------------------------------------- */
 
-/*
- * Results "stall_<cause>_count" and its "_p50_us", "_p99_us", "_p999_us", "_max_us", "_kept_max_us"; without a cause, all
- * of them together. A cause that never struck is no row; one that struck in half of the samples or fewer (the median is no
- * wait) has no quantiles: they would be those of the few.
- */
-static bool write_stall_row(struct sm_table *t, size_t first, const char *cause, const char *label,
-			    bool named)
+/* Whose titles head the columns: the first cause's, as any other's. */
+static const struct sm_result_desc *waits_head(void)
 {
-	static const char *const parts[] = {"p50_us", "p99_us", "p999_us", "max_us", "kept_max_us"};
+	return &sm_results[sm_wait_result(0, SM_WAIT_COUNT)];
+}
+
+/*
+ * A cause that never struck is no row; one that struck in half of the samples or fewer (the median is no
+ * wait) has no quantiles: they would be those of the few. cause SM_WAITS_ALL: all of them together.
+ */
+static bool write_stall_row(struct sm_table *t, size_t first, int cause, bool named)
+{
+	const struct sm_result_desc *part = &sm_results[sm_wait_result(cause, SM_WAIT_COUNT)];
+	const struct sm_result_desc *together = &sm_results[SM_RESULT_stall_total_ns];
 	const struct sm_record *rec = &t->r->records[first];
-	char name[80], text[40];
 	const char *unit = "", *reason;
 	struct sm_stats s;
+	char text[40];
 
-	if (cause[0])
-		snprintf(name, sizeof(name), "stall_%s_count", cause);
-	else
-		snprintf(name, sizeof(name), "stalls");
-	if (!sm_summary_result(t->r, rec->group, name, &s, &unit, &reason) || s.max == 0)
+	if (!sm_summary_result(t->r, rec->group, part->name, &s, &unit, &reason) || s.max == 0)
 		return false;
 	sm_text_value(s.median, unit, text, sizeof(text));
 	sm__table_put_names(t, rec, named);
 	fputc(' ', t->out);
-	sm_text_name(t->out, label, 10);
+	sm_text_name(t->out, cause < 0 ? "all" : sm_stall_name((enum sm_stall_cause)cause), 10);
 	fprintf(t->out, " %8s", text);
 	if (s.median == 0) {
 		fprintf(t->out, " up to %g, in half of the samples or fewer\n", s.max);
 		return true;
 	}
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		snprintf(name, sizeof(name), "stall_%s%s%s", cause, cause[0] ? "_" : "", parts[i]);
-		sm__table_put_result(t, first, name, 8);
-	}
-	if (!cause[0])
-		sm__table_put_result(t, first, "stall_total_ns", 8);
+	for (unsigned i = SM_WAIT_P50; i <= SM_WAIT_KEPT_MAX; i++)
+		sm__table_put_result(t, first, &part[i], waits_head()[i].width);
+	if (cause < 0)
+		sm__table_put_result(t, first, together, together->width);
 	fputc('\n', t->out);
 	return true;
 }
@@ -165,17 +165,9 @@ static void write_stall_group(struct sm_table *t, size_t first)
 	if (sm_summary_result(t->r, rec->group, "stalls", &s, NULL, &reason) && s.max > 0 &&
 	    sm__table_has_twin(t, first))
 		sm__table_case_line(t, first);
-	named = write_stall_row(t, first, "", "all", true);
-	for (size_t i = 0; i < rec->nresults; i++) {
-		const char *name = rec->results[i].name;
-		size_t len = strlen(name);
-		char cause[40];
-
-		if (len < 13 || strncmp(name, "stall_", 6) || strcmp(name + len - 6, "_count"))
-			continue;
-		snprintf(cause, sizeof(cause), "%.*s", (int)(len - 12 < 39 ? len - 12 : 39), name + 6);
-		named |= write_stall_row(t, first, cause, cause, !named);
-	}
+	named = write_stall_row(t, first, SM_WAITS_ALL, true);
+	for (int cause = 0; cause < SM_STALL_CAUSES; cause++)
+		named |= write_stall_row(t, first, cause, !named);
 }
 
 /* Only where some sample counted a stall. */
@@ -191,8 +183,10 @@ void sm__table_stalls(struct sm_table *t)
 	if (!any)
 		return;
 	fprintf(t->out, "\n%sWaits that mutators suffered for the collector%s\n", SM_BOLD(t), SM_PLAIN(t));
-	fprintf(t->out, "%s%-12s %-4s %-10s %8s %8s %8s %8s %8s %8s %8s%s\n", SM_BOLD(t), "workload", "heap",
-		"cause", "waits", "p50", "p99", "p99.9", "max", "kept max", "together", SM_PLAIN(t));
+	fprintf(t->out, "%s%-12s %-4s %-10s", SM_BOLD(t), "workload", "heap", "cause");
+	for (unsigned i = SM_WAIT_COUNT; i <= SM_WAIT_KEPT_MAX; i++)
+		fprintf(t->out, " %*s", waits_head()[i].width, waits_head()[i].title);
+	fprintf(t->out, " %8s%s\n", sm_results[SM_RESULT_stall_total_ns].title, SM_PLAIN(t));
 	sm__table_each_group(t, write_stall_group);
 	fputs("kept max: the longest wait in which the thread kept its CPU throughout; of a longer one, an "
 	      "unknown\n"

@@ -123,14 +123,14 @@ void sm__table_put_na(struct sm_table *t, int width, const char *reason)
 	fprintf(t->out, " %s%*s%s", SM_DIM(t), width, text, SM_PLAIN(t));
 }
 
-void sm__table_put_result(struct sm_table *t, size_t first, const char *name, int width)
+void sm__table_put_result(struct sm_table *t, size_t first, const struct sm_result_desc *what, int width)
 {
 	unsigned group = t->r->records[first].group;
 	const char *unit = "", *reason;
 	struct sm_stats s;
 	char text[40];
 
-	if (!sm_summary_result(t->r, group, name, &s, &unit, &reason)) {
+	if (!sm_summary_result(t->r, group, what->name, &s, &unit, &reason)) {
 		if (reason[0])
 			sm__table_put_na(t, width, reason);
 		else

@@ -55,46 +55,6 @@ static void write_head(struct sm_table *t)
 
 /* ---- results ------------------------------------------------------------------------------------- */
 
-/* Shown in columns of their own, or of no use to a reader of the table (CSV and JSON have them). */
-static const char *const not_in_more[] = {
-	"wall_s",
-	"ns_per_op",
-	"gc_cycles",
-	"mark_objects_per_s",
-	"stall_max_us",
-	"peak_rss_kib",
-	"setup_s",
-	"user_s",
-	"system_s",
-	"minor_faults",
-	"major_faults",
-	"context_switches",
-	"ops_per_s",
-	"mark_ns",
-	"cycle_ns",
-	"heap_live_bytes",
-	"mark_local_objects",
-	"mark_remote_objects",
-	"steals_l3",
-	"steals_node",
-	"steals_across",
-	"delivered",
-	"mark_overflows",
-	"counting_insn_per_change",
-	"counting_in_user_space",
-	"verify_errors",
-};
-
-static bool in_more(const char *name)
-{
-	for (size_t i = 0; i < sizeof(not_in_more) / sizeof(not_in_more[0]); i++) {
-		if (!strcmp(name, not_in_more[i]))
-			return false;
-	}
-	/* stalls have a table of their own, the cost of counting a line */
-	return strncmp(name, "stall_", 6) != 0 && strncmp(name, "counting_", 9) != 0;
-}
-
 static void put_interval(struct sm_table *t, size_t first)
 {
 	unsigned group = t->r->records[first].group;
@@ -135,13 +95,12 @@ static void write_result_row(struct sm_table *t, size_t first)
 		fprintf(t->out, " %sno sample (see below)%s\n", SM_RED(t), SM_PLAIN(t));
 		return;
 	}
-	sm__table_put_result(t, first, "wall_s", 8);
-	sm__table_put_result(t, first, "ns_per_op", 8);
-	put_interval(t, first);
-	sm__table_put_result(t, first, "gc_cycles", 6);
-	sm__table_put_result(t, first, "mark_objects_per_s", 8);
-	sm__table_put_result(t, first, "stall_max_us", 9);
-	sm__table_put_result(t, first, "peak_rss_kib", 9);
+	for (unsigned i = 0; i < SM_RESULT_COUNT; i++) {
+		if (sm_results[i].shown == SM_SHOWN_COLUMN)
+			sm__table_put_result(t, first, &sm_results[i], sm_results[i].width);
+		if (i == SM_RESULT_ns_per_op)
+			put_interval(t, first);
+	}
 	fputc('\n', t->out);
 }
 
@@ -158,7 +117,7 @@ static void write_more(struct sm_table *t, size_t first)
 		struct sm_stats s;
 		char value[40], word[128];
 
-		if (!in_more(rec->results[i].name) ||
+		if (sm_result_shown(rec->results[i].name) != SM_SHOWN_MORE ||
 		    !sm_summary_result(t->r, rec->group, rec->results[i].name, &s, &unit, &reason))
 			continue;
 		if (!any) {
@@ -178,8 +137,14 @@ static void write_more(struct sm_table *t, size_t first)
 
 static void write_results(struct sm_table *t)
 {
-	fprintf(t->out, "\n%s%-12s %-4s %8s %8s %19s %6s %8s %9s %9s%s\n", SM_BOLD(t), "workload", "heap",
-		"wall", "per op", "95% interval", "GCs", "marked", "max stall", "peak RSS", SM_PLAIN(t));
+	fprintf(t->out, "\n%s%-12s %-4s", SM_BOLD(t), "workload", "heap");
+	for (unsigned i = 0; i < SM_RESULT_COUNT; i++) {
+		if (sm_results[i].shown == SM_SHOWN_COLUMN)
+			fprintf(t->out, " %*s", sm_results[i].width, sm_results[i].title);
+		if (i == SM_RESULT_ns_per_op)
+			fprintf(t->out, " %19s", "95% interval");
+	}
+	fprintf(t->out, "%s\n", SM_PLAIN(t));
 	sm__table_each_group(t, write_result_row);
 	fputc('\n', t->out);
 	sm__table_each_group(t, write_more);

@@ -280,19 +280,18 @@ static void report_cost(const struct sm_counting *c)
 {
 	struct sm_region_cost worst = worst_cost(c);
 
-	sm_run_result_double(c->run, "counting_share", worst.share, "");
-	sm_run_result_double(c->run, "counting_ns_per_change", worst.ns_per_change, "ns");
+	sm_run_result(c->run, SM_RESULT_counting_share, worst.share);
+	sm_run_result(c->run, SM_RESULT_counting_ns_per_change, worst.ns_per_change);
 	if (isnan(worst.instructions_per_change))
-		sm_run_result_none(c->run, "counting_insn_per_change", "insn",
+		sm_run_result_none(c->run, SM_RESULT_counting_insn_per_change,
 				   "instructions are not counted");
 	else
-		sm_run_result_double(c->run, "counting_insn_per_change", worst.instructions_per_change,
-				     "insn");
+		sm_run_result(c->run, SM_RESULT_counting_insn_per_change, worst.instructions_per_change);
 	if (worst.mode == SM_READ_NONE)
-		sm_run_result_none(c->run, "counting_in_user_space", "",
+		sm_run_result_none(c->run, SM_RESULT_counting_in_user_space,
 				   "there are no hardware counters to read");
 	else
-		sm_run_result_int(c->run, "counting_in_user_space", worst.mode == SM_READ_USER, "");
+		sm_run_result(c->run, SM_RESULT_counting_in_user_space, worst.mode == SM_READ_USER);
 	if (worst.share > 0.02)
 		sm__run_warn(
 			c->run,

@@ -121,26 +121,27 @@ void sm_run_ops(struct sm_run *run, uint64_t ops)
 	run->ops = ops;
 }
 
-static void add_result(struct sm_run *run, const struct sm_result *r)
+static void add_result(struct sm_run *run, enum sm_result_id what, bool has_value, double value,
+		       const char *reason)
 {
-	if (sm_sample_add_result(run->sample, r) != 0)
+	struct sm_result r = {.name = sm_results[what].name,
+			      .unit = sm_results[what].unit,
+			      .has_value = has_value,
+			      .value = value,
+			      .reason = reason};
+
+	if (sm_sample_add_result(run->sample, &r) != 0)
 		sm_run_fail(run, -ENOMEM, "out of memory for results");
 }
 
-void sm_run_result_int(struct sm_run *run, const char *name, int64_t value, const char *unit)
+void sm_run_result(struct sm_run *run, enum sm_result_id what, double value)
 {
-	sm_run_result_double(run, name, (double)value, unit);
+	add_result(run, what, true, value, "");
 }
 
-void sm_run_result_double(struct sm_run *run, const char *name, double value, const char *unit)
+void sm_run_result_none(struct sm_run *run, enum sm_result_id what, const char *reason)
 {
-	add_result(run, &(struct sm_result){
-				.name = name, .unit = unit, .has_value = true, .value = value, .reason = ""});
-}
-
-void sm_run_result_none(struct sm_run *run, const char *name, const char *unit, const char *reason)
-{
-	add_result(run, &(struct sm_result){.name = name, .unit = unit, .reason = reason});
+	add_result(run, what, false, 0, reason);
 }
 
 /* ---- the timed part ------------------------------------------------------------------------------ */

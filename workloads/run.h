@@ -9,6 +9,7 @@
 #define SM_WORKLOADS_RUN_H
 
 #include "spanmark/gc.h"
+#include "workloads/results.h"
 #include "workloads/rng.h"
 #include "workloads/workload.h"
 
@@ -61,9 +62,8 @@ uint64_t sm_run_now(void);
 
 /* Operations done in the timed part: gives `ops` and `ns_per_op`. */
 void sm_run_ops(struct sm_run *run, uint64_t ops);
-void sm_run_result_int(struct sm_run *run, const char *name, int64_t value, const char *unit);
-void sm_run_result_double(struct sm_run *run, const char *name, double value, const char *unit);
-void sm_run_result_none(struct sm_run *run, const char *name, const char *unit, const char *reason);
+void sm_run_result(struct sm_run *run, enum sm_result_id what, double value);
+void sm_run_result_none(struct sm_run *run, enum sm_result_id what, const char *reason);
 /* Appends to the sample's output. */
 void sm_run_print(struct sm_run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Records why the run failed (the first reason stays) and returns err. Any thread. */

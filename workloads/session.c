@@ -220,16 +220,16 @@ static void report_time(struct sm_run *run)
 {
 	double wall = (double)run->timed.ns * 1e-9;
 
-	sm_run_result_double(run, "wall_s", wall, "s");
-	sm_run_result_double(run, "setup_s",
-			     (double)sm_clock_delta(run->start_ns, sm_clock_ns()) * 1e-9 - wall, "s");
-	sm_run_result_double(run, "user_s", seconds(run->timed.usage.ru_utime), "s");
-	sm_run_result_double(run, "system_s", seconds(run->timed.usage.ru_stime), "s");
+	sm_run_result(run, SM_RESULT_wall_s, wall);
+	sm_run_result(run, SM_RESULT_setup_s,
+		      (double)sm_clock_delta(run->start_ns, sm_clock_ns()) * 1e-9 - wall);
+	sm_run_result(run, SM_RESULT_user_s, seconds(run->timed.usage.ru_utime));
+	sm_run_result(run, SM_RESULT_system_s, seconds(run->timed.usage.ru_stime));
 	if (!run->have_ops || run->ops == 0 || wall <= 0)
 		return;
-	sm_run_result_int(run, "ops", (int64_t)run->ops, "ops");
-	sm_run_result_double(run, "ns_per_op", wall * 1e9 * run->nthreads / (double)run->ops, "ns");
-	sm_run_result_double(run, "ops_per_s", (double)run->ops / wall, "ops/s");
+	sm_run_result(run, SM_RESULT_ops, (double)run->ops);
+	sm_run_result(run, SM_RESULT_ns_per_op, wall * 1e9 * run->nthreads / (double)run->ops);
+	sm_run_result(run, SM_RESULT_ops_per_s, (double)run->ops / wall);
 }
 
 static void report_memory(struct sm_run *run)
@@ -238,12 +238,12 @@ static void report_memory(struct sm_run *run)
 	int64_t peak = peak_rss_kib();
 
 	if (peak >= 0)
-		sm_run_result_int(run, "peak_rss_kib", peak, "KiB");
+		sm_run_result(run, SM_RESULT_peak_rss_kib, peak);
 	else
-		sm_run_result_none(run, "peak_rss_kib", "KiB", "/proc/self/status has no VmHWM");
-	sm_run_result_int(run, "minor_faults", u->ru_minflt, "faults");
-	sm_run_result_int(run, "major_faults", u->ru_majflt, "faults");
-	sm_run_result_int(run, "context_switches", u->ru_nvcsw + u->ru_nivcsw, "switches");
+		sm_run_result_none(run, SM_RESULT_peak_rss_kib, "/proc/self/status has no VmHWM");
+	sm_run_result(run, SM_RESULT_minor_faults, u->ru_minflt);
+	sm_run_result(run, SM_RESULT_major_faults, u->ru_majflt);
+	sm_run_result(run, SM_RESULT_context_switches, u->ru_nvcsw + u->ru_nivcsw);
 }
 
 /* Who marked what: near its memory or not, and how work moved between markers. */
@@ -252,104 +252,95 @@ static void report_locality(struct sm_run *run)
 	const struct sm_gc_stats *g = &run->timed.gc;
 	uint64_t scanned = g->total_scanned_local + g->total_scanned_remote;
 
-	sm_run_result_int(run, "mark_local_objects", (int64_t)g->total_scanned_local, "objects");
-	sm_run_result_int(run, "mark_remote_objects", (int64_t)g->total_scanned_remote, "objects");
+	sm_run_result(run, SM_RESULT_mark_local_objects, (double)g->total_scanned_local);
+	sm_run_result(run, SM_RESULT_mark_remote_objects, (double)g->total_scanned_remote);
 	if (sm_gc_heap(run->gc)->nnodes < 2)
-		sm_run_result_none(run, "mark_local_share", "%", "the heap has one node");
+		sm_run_result_none(run, SM_RESULT_mark_local_share, "the heap has one node");
 	else if (scanned == 0)
-		sm_run_result_none(run, "mark_local_share", "%", "nothing was scanned in the timed part");
+		sm_run_result_none(run, SM_RESULT_mark_local_share, "nothing was scanned in the timed part");
 	else
-		sm_run_result_double(run, "mark_local_share",
-				     100.0 * (double)g->total_scanned_local / (double)scanned, "%");
-	sm_run_result_int(run, "steals_l3", (int64_t)g->total_steals_l3, "packets");
-	sm_run_result_int(run, "steals_node", (int64_t)g->total_steals_node, "packets");
-	sm_run_result_int(run, "steals_across", (int64_t)g->total_steals_across, "packets");
-	sm_run_result_int(run, "delivered", (int64_t)g->total_delivered, "packets");
-	sm_run_result_int(run, "mark_overflows", (int64_t)g->total_overflows, "objects");
+		sm_run_result(run, SM_RESULT_mark_local_share,
+			      100.0 * (double)g->total_scanned_local / (double)scanned);
+	sm_run_result(run, SM_RESULT_steals_l3, (double)g->total_steals_l3);
+	sm_run_result(run, SM_RESULT_steals_node, (double)g->total_steals_node);
+	sm_run_result(run, SM_RESULT_steals_across, (double)g->total_steals_across);
+	sm_run_result(run, SM_RESULT_delivered, (double)g->total_delivered);
+	sm_run_result(run, SM_RESULT_mark_overflows, (double)g->total_overflows);
 }
 
 static void report_collector(struct sm_run *run)
 {
 	const struct sm_gc_stats *g = &run->timed.gc;
 
-	sm_run_result_int(run, "gc_cycles", g->cycles, "cycles");
-	sm_run_result_int(run, "alloc_bytes", (int64_t)g->allocated_bytes, "bytes");
+	sm_run_result(run, SM_RESULT_gc_cycles, g->cycles);
+	sm_run_result(run, SM_RESULT_alloc_bytes, (double)g->allocated_bytes);
 	if (sm_sample_result(run->sample, "mark_objects_per_s") == NULL) {
 		if (g->total_mark_ns > 0)
-			sm_run_result_double(run, "mark_objects_per_s",
-					     (double)g->total_marked_objects * 1e9 / (double)g->total_mark_ns,
-					     "objects/s");
+			sm_run_result(run, SM_RESULT_mark_objects_per_s,
+				      (double)g->total_marked_objects * 1e9 / (double)g->total_mark_ns);
 		else
-			sm_run_result_none(run, "mark_objects_per_s", "objects/s",
+			sm_run_result_none(run, SM_RESULT_mark_objects_per_s,
 					   "no collection in the timed part");
 	}
-	sm_run_result_int(run, "mark_ns", (int64_t)g->total_mark_ns, "ns");
-	sm_run_result_int(run, "cycle_ns", (int64_t)g->total_cycle_ns, "ns");
-	sm_run_result_int(run, "heap_live_bytes", (int64_t)g->live_bytes, "bytes");
-	sm_run_result_int(run, "stalls", (int64_t)g->stalls, "stalls");
-	sm_run_result_int(run, "stall_total_ns", (int64_t)g->stall_total_ns, "ns");
-	sm_run_result_int(run, "verify_errors", (int64_t)g->verify_errors, "errors");
+	sm_run_result(run, SM_RESULT_mark_ns, (double)g->total_mark_ns);
+	sm_run_result(run, SM_RESULT_cycle_ns, (double)g->total_cycle_ns);
+	sm_run_result(run, SM_RESULT_heap_live_bytes, (double)g->live_bytes);
+	sm_run_result(run, SM_RESULT_stalls, (double)g->stalls);
+	sm_run_result(run, SM_RESULT_stall_total_ns, (double)g->stall_total_ns);
+	sm_run_result(run, SM_RESULT_verify_errors, (double)g->verify_errors);
 }
 
 /*
  * Of these waits, those in which the thread kept its CPU, all of which is the collector's doing, and those in which the
  * scheduler took it away; the longest of each.
  */
-static void report_kept(struct sm_run *run, const char *prefix, const struct sm_gc_stall *s)
+static void report_kept(struct sm_run *run, int cause, const struct sm_gc_stall *s)
 {
 	static const char why[] = "no wait in which the kernel tells whether the thread kept its CPU";
-	char name[40];
 
-	snprintf(name, sizeof(name), "%s_kept_max_us", prefix);
 	if (s->kept)
-		sm_run_result_double(run, name, (double)s->kept_max_ns * 1e-3, "us");
+		sm_run_result(run, sm_wait_result(cause, SM_WAIT_KEPT_MAX), (double)s->kept_max_ns * 1e-3);
 	else
-		sm_run_result_none(run, name, "us", why);
-	snprintf(name, sizeof(name), "%s_lost", prefix);
+		sm_run_result_none(run, sm_wait_result(cause, SM_WAIT_KEPT_MAX), why);
 	if (s->kept + s->lost)
-		sm_run_result_int(run, name, (int64_t)s->lost, "stalls");
+		sm_run_result(run, sm_wait_result(cause, SM_WAIT_LOST), (double)s->lost);
 	else
-		sm_run_result_none(run, name, "stalls", why);
-	snprintf(name, sizeof(name), "%s_lost_max_us", prefix);
+		sm_run_result_none(run, sm_wait_result(cause, SM_WAIT_LOST), why);
 	if (s->lost)
-		sm_run_result_double(run, name, (double)s->lost_max_ns * 1e-3, "us");
+		sm_run_result(run, sm_wait_result(cause, SM_WAIT_LOST_MAX), (double)s->lost_max_ns * 1e-3);
 	else
-		sm_run_result_none(run, name, "us", s->kept ? "no wait lost its CPU" : why);
+		sm_run_result_none(run, sm_wait_result(cause, SM_WAIT_LOST_MAX),
+				   s->kept ? "no wait lost its CPU" : why);
 }
+
+static void report_waits(struct sm_run *run, int cause, const struct sm_gc_stall *s)
+{
+	sm_run_result(run, sm_wait_result(cause, SM_WAIT_P50), (double)s->p50_ns * 1e-3);
+	sm_run_result(run, sm_wait_result(cause, SM_WAIT_P99), (double)s->p99_ns * 1e-3);
+	sm_run_result(run, sm_wait_result(cause, SM_WAIT_P999), (double)s->p999_ns * 1e-3);
+	sm_run_result(run, sm_wait_result(cause, SM_WAIT_MAX), (double)s->max_ns * 1e-3);
+}
+
+_Static_assert(SM_RESULT_stall_total_ns == SM_RESULT_stalls + (SM_STALL_CAUSES + 1) * SM_WAIT_PARTS,
+	       "results.def has a block of waits for each cause");
 
 /* The waits that mutators suffered for the collector since the timed part began, by cause. */
 static void report_stalls(struct sm_run *run)
 {
 	struct sm_gc_stalls s;
-	char name[40];
 
 	sm_gc_stalls(run->gc, &s);
-	report_kept(run, "stall", &s.all);
-	sm_run_result_double(run, "stall_max_us", (double)s.all.max_ns * 1e-3, "us");
-	sm_run_result_double(run, "stall_p50_us", (double)s.all.p50_ns * 1e-3, "us");
-	sm_run_result_double(run, "stall_p99_us", (double)s.all.p99_ns * 1e-3, "us");
-	sm_run_result_double(run, "stall_p999_us", (double)s.all.p999_ns * 1e-3, "us");
-	for (unsigned c = 0; c < SM_STALL_CAUSES; c++) {
-		const char *cause = sm_stall_name((enum sm_stall_cause)c);
-
-		snprintf(name, sizeof(name), "stall_%s_count", cause);
-		sm_run_result_int(run, name, (int64_t)s.cause[c].count, "stalls");
+	report_kept(run, SM_WAITS_ALL, &s.all);
+	report_waits(run, SM_WAITS_ALL, &s.all);
+	for (int c = 0; c < SM_STALL_CAUSES; c++) {
+		sm_run_result(run, sm_wait_result(c, SM_WAIT_COUNT), (double)s.cause[c].count);
 		if (s.cause[c].count == 0)
 			continue;
-		snprintf(name, sizeof(name), "stall_%s_p50_us", cause);
-		sm_run_result_double(run, name, (double)s.cause[c].p50_ns * 1e-3, "us");
-		snprintf(name, sizeof(name), "stall_%s_p99_us", cause);
-		sm_run_result_double(run, name, (double)s.cause[c].p99_ns * 1e-3, "us");
-		snprintf(name, sizeof(name), "stall_%s_p999_us", cause);
-		sm_run_result_double(run, name, (double)s.cause[c].p999_ns * 1e-3, "us");
-		snprintf(name, sizeof(name), "stall_%s_max_us", cause);
-		sm_run_result_double(run, name, (double)s.cause[c].max_ns * 1e-3, "us");
-		if (s.cause[c].kept + s.cause[c].lost == 0)
-			continue;
-		snprintf(name, sizeof(name), "stall_%s", cause);
-		report_kept(run, name, &s.cause[c]);
+		report_waits(run, c, &s.cause[c]);
+		if (s.cause[c].kept + s.cause[c].lost > 0)
+			report_kept(run, c, &s.cause[c]);
 	}
-	sm_run_result_double(run, "handshake_max_us", (double)s.handshake_round.max_ns * 1e-3, "us");
+	sm_run_result(run, SM_RESULT_handshake_max_us, (double)s.handshake_round.max_ns * 1e-3);
 }
 
 static void report(struct sm_run *run)
@@ -363,8 +354,8 @@ static void report(struct sm_run *run)
 		report_locality(run);
 		report_stalls(run);
 	} else {
-		sm_run_result_none(run, "gc_cycles", "cycles", "no collector");
-		sm_run_result_none(run, "stall_max_us", "us", "no collector");
+		sm_run_result_none(run, SM_RESULT_gc_cycles, "no collector");
+		sm_run_result_none(run, SM_RESULT_stall_max_us, "no collector");
 	}
 	if (run->gc != NULL && run->timed.gc.verify_errors != 0)
 		sm_run_fail(run, -EIO, "the verifier found %llu differences",

@@ -161,8 +161,8 @@ static int run(struct sm_run *run)
 	sm_run_timed_end(run);
 	check = sm_load_relaxed(&f.nodes);
 	sm_run_ops(run, check + long_lived);
-	sm_run_result_int(run, "check", (int64_t)check, "nodes");
-	sm_run_result_int(run, "long_lived", (int64_t)long_lived, "nodes");
+	sm_run_result(run, SM_RESULT_check, (double)check);
+	sm_run_result(run, SM_RESULT_long_lived, (double)long_lived);
 	if (check != expected(f.depth) || long_lived != ((uint64_t)2 << f.depth) - 1)
 		return sm_run_fail(run, -EIO, "counted %llu and %llu nodes, built %llu and %llu",
 				   (unsigned long long)check, (unsigned long long)long_lived,

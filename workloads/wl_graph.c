@@ -135,13 +135,13 @@ static void measure_bound(struct sm_run *run, const struct graph *g)
 	char *memory = lines > 0 ? sm_new_bytes_zeroed(t->m, bytes) : NULL;
 
 	if (memory == NULL || lines > UINT32_MAX) {
-		sm_run_result_none(run, "memory_bound_loads_per_s", "loads/s",
+		sm_run_result_none(run, SM_RESULT_memory_bound_loads_per_s,
 				   lines > 0 ? "no room for as much memory again" : "less than a line");
 		return;
 	}
 	for (uint64_t i = 0; i < bytes; i += LINE)
 		memory[i] = (char)i; /* pages of its own, not the kernel's page of zeros */
-	sm_run_result_double(run, "memory_bound_loads_per_s", best_load_rate(memory, lines), "loads/s");
+	sm_run_result(run, SM_RESULT_memory_bound_loads_per_s, best_load_rate(memory, lines));
 }
 
 /* ---- collecting, and writing beside it ----------------------------------------------------------- */
@@ -243,12 +243,12 @@ static int thread_main(struct sm_thread *t, void *arg)
 	return err;
 }
 
-static void report_ns(struct sm_run *run, const char *name, uint64_t ns, uint64_t stores)
+static void report_ns(struct sm_run *run, enum sm_result_id what, uint64_t ns, uint64_t stores)
 {
 	if (stores > 0)
-		sm_run_result_double(run, name, (double)ns / (double)stores, "ns");
+		sm_run_result(run, what, (double)ns / (double)stores);
 	else
-		sm_run_result_none(run, name, "ns", "no store while marking");
+		sm_run_result_none(run, what, "no store while marking");
 }
 
 static void report_writers(struct sm_run *run, const struct crew *c)
@@ -266,17 +266,16 @@ static void report_writers(struct sm_run *run, const struct crew *c)
 		sum.marking_stores += c->writes[i].marking_stores;
 		sum.marking_ns += c->writes[i].marking_ns;
 	}
-	sm_run_result_double(run, "writer_stores_per_s", rate[COLLECTING], "stores/s");
-	sm_run_result_double(run, "writer_stores_per_s_calm", rate[CALM], "stores/s");
-	report_ns(run, "writer_store_ns_calm", sum.ns[CALM], sum.stores[CALM]);
-	report_ns(run, "writer_store_ns_marking", sum.marking_ns, sum.marking_stores);
+	sm_run_result(run, SM_RESULT_writer_stores_per_s, rate[COLLECTING]);
+	sm_run_result(run, SM_RESULT_writer_stores_per_s_calm, rate[CALM]);
+	report_ns(run, SM_RESULT_writer_store_ns_calm, sum.ns[CALM], sum.stores[CALM]);
+	report_ns(run, SM_RESULT_writer_store_ns_marking, sum.marking_ns, sum.marking_stores);
 	if (sum.marking_stores > 0 && sum.ns[CALM] > 0)
-		sm_run_result_double(run, "writer_slowdown",
-				     (double)sum.marking_ns / (double)sum.marking_stores *
-					     (double)sum.stores[CALM] / (double)sum.ns[CALM],
-				     "x");
+		sm_run_result(run, SM_RESULT_writer_slowdown,
+			      (double)sum.marking_ns / (double)sum.marking_stores * (double)sum.stores[CALM] /
+				      (double)sum.ns[CALM]);
 	else
-		sm_run_result_none(run, "writer_slowdown", "x", "no store while marking");
+		sm_run_result_none(run, SM_RESULT_writer_slowdown, "no store while marking");
 }
 
 /* ---- the run ------------------------------------------------------------------------------------- */
@@ -299,8 +298,8 @@ static int run_graph(struct sm_run *run, struct graph *g, struct crew *c)
 		return sm_run_fail(run, -EIO, "%llu objects were marked, but the graph has %llu",
 				   (unsigned long long)g->marked, (unsigned long long)g->n);
 	qsort(g->mark_rate, g->collections, sizeof(*g->mark_rate), by_value);
-	sm_run_result_double(run, "mark_objects_per_s", g->mark_rate[g->collections / 2], "objects/s");
-	sm_run_result_int(run, "marked", (int64_t)g->marked, "objects");
+	sm_run_result(run, SM_RESULT_mark_objects_per_s, g->mark_rate[g->collections / 2]);
+	sm_run_result(run, SM_RESULT_marked, (double)g->marked);
 	sm_run_ops(run, g->marked * g->collections);
 	if (sm_run_threads(run) > 1)
 		report_writers(run, c);

@@ -109,15 +109,18 @@ SM_INLINE uint64_t run_ring(const enum sm_wl_backend b, struct sm_run *run, stru
 static void report(struct sm_run *run, const struct ring *r)
 {
 	static const struct {
-		const char *name;
+		enum sm_result_id what;
 		double q;
-	} quantiles[] = {{"p50_us", 0.5}, {"p99_us", 0.99}, {"p999_us", 0.999}, {"p9999_us", 0.9999}};
+	} quantiles[] = {{SM_RESULT_p50_us, 0.5},
+			 {SM_RESULT_p99_us, 0.99},
+			 {SM_RESULT_p999_us, 0.999},
+			 {SM_RESULT_p9999_us, 0.9999}};
 	double us = sm_clock_ticks_per_ns() * 1000;
 
 	for (unsigned i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++)
-		sm_run_result_double(run, quantiles[i].name,
-				     (double)sm_histogram_quantile(r->steps, quantiles[i].q) / us, "us");
-	sm_run_result_double(run, "max_us", (double)r->steps->max / us, "us");
+		sm_run_result(run, quantiles[i].what,
+			      (double)sm_histogram_quantile(r->steps, quantiles[i].q) / us);
+	sm_run_result(run, SM_RESULT_max_us, (double)r->steps->max / us);
 }
 
 static uint64_t run_backend(struct sm_run *run, struct ring *r)

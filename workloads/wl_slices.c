@@ -67,9 +67,9 @@ static int run(struct sm_run *run)
 		moved += ~(uintptr_t)slices[s] != before[s];
 	damaged = count_damaged(slices, sizes, n);
 	sm_run_ops(run, numbers);
-	sm_run_result_int(run, "slices", n, "slices");
-	sm_run_result_int(run, "intact", n - damaged, "slices");
-	sm_run_result_int(run, "moved", moved, "slices");
+	sm_run_result(run, SM_RESULT_slices, n);
+	sm_run_result(run, SM_RESULT_intact, n - damaged);
+	sm_run_result(run, SM_RESULT_moved, moved);
 	return damaged == 0 ? 0 : sm_run_fail(run, -EIO, "%u of %u slices were damaged", damaged, n);
 }
 

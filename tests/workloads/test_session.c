@@ -9,6 +9,8 @@
 #include "allocator/objects/cache.h"
 #include "perf/counterset.h"
 #include "perf/topology.h"
+#include "spanmark/gc.h"
+#include "workloads/results.h"
 #include "workloads/session.h"
 
 static struct sm_sample sample;
@@ -314,6 +316,29 @@ static void add(const char *name, bool has_value, double value, const char *reas
 	ck_assert_int_eq(sm_sample_add_result(&sample, &r), 0);
 }
 
+/* The blocks of waits in results.def follow the collector's causes, and their parts enum sm_wait_part. */
+START_TEST(waits_have_the_names_of_their_causes)
+{
+	static const char *const parts[SM_WAIT_PARTS] = {"count",  "p50_us",	  "p99_us", "p999_us",
+							 "max_us", "kept_max_us", "lost",   "lost_max_us"};
+	char name[64];
+
+	for (int c = 0; c < SM_STALL_CAUSES; c++)
+		for (unsigned p = 0; p < SM_WAIT_PARTS; p++) {
+			snprintf(name, sizeof(name), "stall_%s_%s", sm_stall_name((enum sm_stall_cause)c),
+				 parts[p]);
+			ck_assert_str_eq(sm_results[sm_wait_result(c, (enum sm_wait_part)p)].name, name);
+			if (p == 0)
+				continue;
+			snprintf(name, sizeof(name), "stall_%s", parts[p]);
+			ck_assert_str_eq(sm_results[sm_wait_result(SM_WAITS_ALL, (enum sm_wait_part)p)].name,
+					 name);
+		}
+	ck_assert_int_eq(sm_result_shown("of another version"), SM_SHOWN_MORE);
+	ck_assert_int_eq(sm_result_shown("stall_pace_lost"), SM_SHOWN_FILES);
+}
+END_TEST
+
 START_TEST(samples_hold_what_is_added)
 {
 	struct sm_metric m;
@@ -367,6 +392,7 @@ int main(void)
 	tcase_add_test(tc, set_up_stalls_are_forgotten);
 	tcase_add_test(tc, no_such_pass);
 	tcase_add_test(tc, samples_hold_what_is_added);
+	tcase_add_test(tc, waits_have_the_names_of_their_causes);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

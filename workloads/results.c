@@ -1,0 +1,20 @@
+/*
+ * results.c: the list of results as a table.
+ */
+#include <string.h>
+
+#include "workloads/results.h"
+
+#define X(name, unit, shown, title, width) {#name, unit, SM_SHOWN_##shown, title, width},
+const struct sm_result_desc sm_results[SM_RESULT_COUNT] = {
+#include "workloads/results.def"
+};
+#undef X
+
+enum sm_shown sm_result_shown(const char *name)
+{
+	for (unsigned i = 0; i < SM_RESULT_COUNT; i++)
+		if (strcmp(sm_results[i].name, name) == 0)
+			return sm_results[i].shown;
+	return SM_SHOWN_MORE;
+}
