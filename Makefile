@@ -154,9 +154,9 @@ bench-gc: all build-benches ## the collector against other ways to manage memory
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 # The generator lives in the test, which compares: so the committed table cannot drift from it.
-gen-sizeclass: $(B)/tests/test_sizeclass ## generate allocator/objects/sizeclass.c again
-	$< --print >allocator/objects/sizeclass.c.new
-	mv allocator/objects/sizeclass.c.new allocator/objects/sizeclass.c
+gen-sizeclass: $(B)/tests/test_sizeclass ## generate allocator/base/sizeclass.c again
+	$< --print >allocator/base/sizeclass.c.new
+	mv allocator/base/sizeclass.c.new allocator/base/sizeclass.c
 
 bench-ring: build-benches ## the ring's latency and heap beside what the machine itself takes away (RUNS=)
 	@python3 tests/bench/ring.py $(B) $(or $(RUNS),10)

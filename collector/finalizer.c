@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocator/base/list.h"
 #include "allocator/os/osthread.h"
 #include "collector/gc_priv.h"
 #include "collector/object.h"
@@ -395,10 +396,7 @@ struct sm_weak *sm_weak_new(struct sm_mutator *m, void *object)
 		return NULL;
 	w->object = (uintptr_t)object;
 	sm_lock_acquire(&s->lock);
-	w->next = s->weaks;
-	if (w->next)
-		w->next->prev = w;
-	s->weaks = w;
+	SM_LIST_PUSH(s->weaks, w);
 	sm_lock_release(&s->lock);
 	return w;
 }
@@ -433,12 +431,7 @@ void sm_weak_free(struct sm_mutator *m, struct sm_weak *w)
 	if (w == NULL)
 		return;
 	sm_lock_acquire(&s->lock);
-	if (w->prev)
-		w->prev->next = w->next;
-	else
-		s->weaks = w->next;
-	if (w->next)
-		w->next->prev = w->prev;
+	SM_LIST_REMOVE(s->weaks, w);
 	sm_lock_release(&s->lock);
 	free(w);
 }

@@ -51,7 +51,7 @@ static void each_central(struct sm_heap *h, void (*fn)(struct sm_lock *l))
 {
 	uint32_t nbins = sm_load_acquire(&h->nbins);
 
-	for (unsigned node = 0; node < h->nnodes; node++) {
+	for (unsigned node = 0; node < h->pages.nnodes; node++) {
 		for (uint32_t b = 1; b < nbins; b++)
 			fn(&h->central[(size_t)node * SM_BINS_MAX + b].lock);
 		fn(&h->large[node].lock);
@@ -74,8 +74,8 @@ static void take_all(struct sm_gc *gc)
 	sm_lock_acquire(&h->caches_lock);
 	sm_lock_acquire(&h->bins_lock);
 	each_central(h, take_unrecorded);
-	sm__pageheap_fork_prepare(h);
-	sm__meta_fork_prepare(h);
+	sm__pageheap_fork_prepare(&h->pages);
+	sm__meta_fork_prepare(&h->pages);
 	sm_lock_fork_seal();
 }
 
@@ -84,9 +84,9 @@ static void drop_all(struct sm_gc *gc, bool in_child)
 {
 	struct sm_heap *h = gc->heap;
 
-	sm__meta_fork_parent(h);
+	sm__meta_fork_parent(&h->pages);
 	if (!in_child)
-		sm__pageheap_fork_parent(h);
+		sm__pageheap_fork_parent(&h->pages);
 	each_central(h, drop_unrecorded);
 	sm_lock_release(&h->bins_lock);
 	sm_lock_release(&h->caches_lock);
@@ -119,8 +119,8 @@ static void reset_locks(struct sm_gc *gc)
 	forget_waiters(&gc->heap->caches_lock);
 	forget_waiters(&gc->heap->bins_lock);
 	each_central(gc->heap, forget_waiters);
-	sm__meta_fork_child(gc->heap);
-	sm__pageheap_fork_child(gc->heap);
+	sm__meta_fork_child(&gc->heap->pages);
+	sm__pageheap_fork_child(&gc->heap->pages);
 }
 
 /* The forking thread's mutator, alone and with no cycle on. */

@@ -145,7 +145,7 @@ static int start_threads(struct sm_gc *gc)
 		gc->have_control = err == 0;
 	}
 	if (err == 0)
-		err = sm__scavenger_start(gc->heap, &scavenger);
+		err = sm__scavenger_start(&gc->heap->pages, &scavenger);
 	return err;
 }
 
@@ -164,11 +164,11 @@ static int init_parts(struct sm_gc *gc, char *err, size_t errlen)
 				 "no address space for the mark bits (a 128th of heap.reserve, now %zu MiB: "
 				 "try "
 				 "less)",
-				 gc->heap->range.bytes / SM_MIB);
+				 gc->heap->pages.range.bytes / SM_MIB);
 		return e;
 	}
-	gc->range = gc->heap->range;
-	gc->nnodes = gc->heap->nnodes;
+	gc->range = gc->heap->pages.range;
+	gc->nnodes = gc->heap->pages.nnodes;
 	units = sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8);
 	gc->unit_flags =
 		mmap(NULL, units, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -233,7 +233,7 @@ static void stop_threads(struct sm_gc *gc)
 {
 	sm__specials_stop(gc);
 	if (gc->heap)
-		sm__scavenger_stop(gc->heap);
+		sm__scavenger_stop(&gc->heap->pages);
 	sm_store_seqcst(&gc->quit, 1);
 	sm__event_signal(&gc->wake);
 	if (gc->have_control && !sm_load_relaxed(&gc->forked))

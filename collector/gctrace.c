@@ -10,8 +10,8 @@
  * longest of them.
  */
 #include <stdio.h>
-#include <unistd.h>
 
+#include "allocator/base/say.h"
 #include "collector/gc_priv.h"
 
 #define MIB(x) ((double)(x) / 1048576.0)
@@ -37,6 +37,6 @@ void sm__trace_cycle(struct sm_gc *gc, const struct sm_cycle *c, unsigned long s
 		     (unsigned long long)c->n.steals_across,
 		     scanned ? 100.0 * (double)(scanned - c->n.away) / (double)scanned : 100.0,
 		     (unsigned long long)stalls, (double)stall_max / 1e3);
-	if (n > 0 && write(STDERR_FILENO, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1) < 0)
-		return;
+	if (n > 0)
+		sm__say_line(line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
 }

@@ -30,6 +30,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "allocator/base/say.h"
 #include "collector/gc_priv.h"
 
 /* ---- what a mutator does, or a proxy for it ------------------------------------------------------- */
@@ -330,14 +331,10 @@ static void add_late_locked(struct report *r, struct sm_gc *gc, struct sm_mutato
 
 static void write_report(struct report *r)
 {
-	char more[80];
-	int n;
-
-	if (r->n == 0 || write(STDERR_FILENO, r->text, r->n) < 0 || r->left_out == 0)
-		return;
-	n = snprintf(more, sizeof(more), "spanmark: and %u more threads have not\n", r->left_out);
-	if (n > 0 && write(STDERR_FILENO, more, (size_t)n) < 0)
-		return;
+	if (r->n != 0)
+		sm__say_line(r->text, r->n);
+	if (r->left_out != 0)
+		sm__say("and %u more threads have not", r->left_out);
 }
 
 /* Signals (or reports) every mutator that has been asked and has neither acknowledged nor blocked. */

@@ -12,7 +12,8 @@
 #ifndef SM_COLLECTOR_MARK_H
 #define SM_COLLECTOR_MARK_H
 
-#include "allocator/objects/span.h"
+#include "allocator/objects/layout.h"
+#include "allocator/pages/span.h"
 #include "collector/workq.h"
 
 struct sm_gc;

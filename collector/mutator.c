@@ -27,6 +27,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "allocator/base/list.h"
 #include "collector/gc_priv.h"
 
 /* The calling thread's mutator (of whichever collector it attached to last), for the signal handler. */
@@ -229,10 +230,7 @@ static bool join(struct sm_gc *gc, struct sm_mutator_priv *p)
 	m->cache.black = gc->view.black;
 	p->black_gen = gc->view.black_gen;
 	scan = gc->view.scan;
-	p->next = gc->mutators;
-	if (p->next)
-		p->next->prev = p;
-	gc->mutators = p;
+	SM_LIST_PUSH(gc->mutators, p);
 	gc->nmutators++;
 	sm_lock_release(&gc->mutators_lock);
 	return scan;
@@ -284,12 +282,7 @@ struct sm_mutator *sm_mutator_attach(struct sm_gc *gc)
 
 static void unlink_locked(struct sm_gc *gc, struct sm_mutator_priv *p)
 {
-	if (p->prev)
-		p->prev->next = p->next;
-	else
-		gc->mutators = p->next;
-	if (p->next)
-		p->next->prev = p->prev;
+	SM_LIST_REMOVE(gc->mutators, p);
 	gc->nmutators--;
 }
 

@@ -25,6 +25,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "allocator/base/say.h"
 #include "collector/gc_priv.h"
 
 #define PRINT_MAX 8
@@ -87,16 +88,9 @@ static bool has_mark(struct verifier *v, uintptr_t object)
 static void complain(struct verifier *v, uintptr_t object, struct sm_span *s, uintptr_t parent,
 		     const char *what)
 {
-	char line[240];
-	int n;
-
-	if (v->errors++ >= PRINT_MAX)
-		return;
-	n = snprintf(line, sizeof(line),
-		     "spanmark: verify: %s: object %p (%u B, layout kind %u) from %s %p\n", what,
-		     (void *)object, s ? s->slot_bytes : 0, s ? s->layout->kind : 0, v->root, (void *)parent);
-	if (n > 0 && write(STDERR_FILENO, line, (size_t)n) < 0)
-		return;
+	if (v->errors++ < PRINT_MAX)
+		sm__say("verify: %s: object %p (%u B, layout kind %u) from %s %p", what, (void *)object,
+			s ? s->slot_bytes : 0, s ? s->layout->kind : 0, v->root, (void *)parent);
 }
 
 /* ---- reaching ------------------------------------------------------------------------------------- */

@@ -26,6 +26,7 @@
 
 #include "spanmark/heap.h"
 #include "allocator/base/lock.h"
+#include "allocator/base/clock.h"
 #include "allocator/base/futex.h"
 
 struct sm_packet {

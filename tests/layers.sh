@@ -4,7 +4,8 @@
 #   tests/layers.sh [ROOT]
 #
 # An include of ours is root-relative, so its first folder names the layer it reaches for. The public headers are
-# the door, include/spanmark/, and are included as "spanmark/NAME.h" by everybody, as a program does.
+# the door, include/spanmark/, and are included as "spanmark/NAME.h" by everybody, as a program does. Inside
+# allocator/ the second folder names the room, whose arrows point down likewise.
 set -eu
 root=${1:-$(dirname "$0")/..}
 cd "$root"
@@ -22,26 +23,55 @@ allowed() {
 	esac
 }
 
-found=$(for layer in include allocator collector perf workloads harness tests; do
-	[ -d "$layer" ] || continue
-	may=" $(allowed "$layer") "
-	find "$layer" -type f \( -name '*.[chS]' -o -name '*.def' -o -name '*.inc' \) -exec \
+# The same of a room: rooms, and public headers whose contents are known there.
+room_allowed() {
+	case $1 in
+	base) echo "base heap.h" ;;
+	os) echo "os base heap.h" ;;
+	pages) echo "pages os base heap.h" ;;
+	objects) echo "objects pages os base heap.h mapfile.h stack.h" ;;
+	stats) echo "stats objects pages os base heap.h stats.h" ;;
+	malloc) echo "malloc stats objects pages os base heap.h mapfile.h stats.h malloc.h" ;;
+	esac
+}
+
+# Every include of ours under a folder, as "FILE:LINE TARGET".
+includes() {
+	[ -d "$1" ] || return 0
+	find "$1" -type f \( -name '*.[chS]' -o -name '*.def' -o -name '*.inc' \) -exec \
 		grep -nHE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' {} + |
-		while IFS= read -r line; do
-			target=$(printf '%s\n' "$line" | sed 's/.*include[[:space:]]*"\([^"]*\)".*/\1/')
-			case $target in
-			*/*) folder=${target%%/*} ;;
-			*) folder="" ;;
-			esac
-			place=$(printf '%s\n' "$line" | cut -d: -f1,2)
-			case $folder in
-			"" | . | ..) echo "$place: \"$target\" is not relative to the root" ;;
-			*) case $may in
-				*" $folder "*) ;;
-				*) echo "$place: $layer/ may not include \"$target\" (it may use:$may)" ;;
-				esac ;;
-			esac
-		done
+		sed -E 's/^([^:]*:[0-9]*):.*include[[:space:]]*"([^"]*)".*/\1 \2/'
+}
+
+found=$(for layer in include allocator collector perf workloads harness tests; do
+	may=" $(allowed "$layer") "
+	includes "$layer" | while read -r place target; do
+		case $target in
+		*/*) folder=${target%%/*} ;;
+		*) folder="" ;;
+		esac
+		case $folder in
+		"" | . | ..) echo "$place: \"$target\" is not relative to the root" ;;
+		*) case $may in
+			*" $folder "*) ;;
+			*) echo "$place: $layer/ may not include \"$target\" (it may use:$may)" ;;
+			esac ;;
+		esac
+	done
+done
+for room in base os pages objects stats malloc; do
+	may=" $(room_allowed "$room") "
+	includes "allocator/$room" | while read -r place target; do
+		case $target in
+		allocator/*/*) below=${target#allocator/} && below=${below%%/*} ;;
+		spanmark/*) below=${target#spanmark/} ;;
+		*) continue ;; # refused above
+		esac
+		case $may in
+		*" $below "*) ;;
+		*) echo "$place: allocator/$room/ may not include \"$target\" (it may use:$may)" ;;
+		esac
+	done
 done)
 
 if [ -n "$found" ]; then

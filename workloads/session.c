@@ -254,7 +254,7 @@ static void report_locality(struct sm_run *run)
 
 	sm_run_result(run, SM_RESULT_mark_local_objects, (double)g->total_scanned_local);
 	sm_run_result(run, SM_RESULT_mark_remote_objects, (double)g->total_scanned_remote);
-	if (sm_gc_heap(run->gc)->nnodes < 2)
+	if (sm_gc_heap(run->gc)->pages.nnodes < 2)
 		sm_run_result_none(run, SM_RESULT_mark_local_share, "the heap has one node");
 	else if (scanned == 0)
 		sm_run_result_none(run, SM_RESULT_mark_local_share, "nothing was scanned in the timed part");

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "allocator/objects/sizeclass.h"
+#include "allocator/base/sizeclass.h"
 
 #define SM_SLOTS_MAX 8192
 #define SM_SPANS_MAX 64

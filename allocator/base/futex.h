@@ -1,9 +1,10 @@
 /*
- * futex.h: sleeping on a 32-bit word, and the collector's clock.
+ * futex.h: sleeping on a 32-bit word.
  */
-#ifndef SM_COLLECTOR_FUTEX_H
-#define SM_COLLECTOR_FUTEX_H
+#ifndef SM_ALLOCATOR_FUTEX_H
+#define SM_ALLOCATOR_FUTEX_H
 
+#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
@@ -13,42 +14,23 @@
 
 #include "allocator/base/atomic.h"
 
-/* Sleeps while *word == value, at most timeout_ns (0: no limit); may wake for no reason. */
+/* Sleeps while *word == value, at most timeout_ns (0: no limit); may wake for no reason. errno is kept. */
 SM_INLINE void sm__futex_wait(_Atomic(uint32_t) *word, uint32_t value, uint64_t timeout_ns)
 {
 	struct timespec ts = {(time_t)(timeout_ns / 1000000000u), (long)(timeout_ns % 1000000000u)};
+	int saved = errno;
 
 	syscall(SYS_futex, (void *)word, FUTEX_WAIT_PRIVATE, value, timeout_ns ? &ts : NULL, NULL, 0);
+	errno = saved;
 }
 
+/* The word may be gone by now: its address alone matters to the kernel. errno is kept. */
 SM_INLINE void sm__futex_wake(_Atomic(uint32_t) *word, int n)
 {
+	int saved = errno;
+
 	syscall(SYS_futex, (void *)word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
-}
-
-SM_INLINE uint64_t sm__now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-/* CPU time of the calling thread. */
-SM_INLINE uint64_t sm__thread_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-SM_INLINE uint64_t sm__process_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	errno = saved;
 }
 
 /*

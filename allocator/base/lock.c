@@ -1,24 +1,12 @@
 #include "allocator/base/lock.h"
 
-#include <errno.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
+#include "allocator/base/clock.h"
 #include "allocator/base/futex.h"
 
 #define SPINS	 100
 #define HELD_MAX 160 /* at a fork, every node's page heap and mark queue at once, and a few beside them */
 
 /* ---- waiting ----------------------------------------------------------------------------------------- */
-
-static void futex_wait(_Atomic(uint32_t) *word, uint32_t value)
-{
-	int saved = errno;
-
-	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
-	errno = saved;
-}
 
 static __thread unsigned sleeps;
 
@@ -30,7 +18,7 @@ unsigned sm__lock_sleeps(void)
 static void sleep_on(struct sm_lock *l)
 {
 	sleeps++;
-	futex_wait(&l->word, 2);
+	sm__futex_wait(&l->word, 2, 0);
 }
 
 /* Sections under these locks are tens of instructions, so a holder that runs is gone in a moment. */
@@ -82,12 +70,8 @@ SM_COLD void sm__lock_wait(struct sm_lock *l)
 
 SM_COLD void sm__lock_wake(struct sm_lock *l)
 {
-	int saved = errno;
-
-	/* The lock may be taken or even be gone by now: the address alone matters to the kernel, and a
-	 * wake-up too many is harmless. */
-	syscall(SYS_futex, &l->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-	errno = saved;
+	/* The lock may be taken or even be gone by now: a wake-up too many is harmless. */
+	sm__futex_wake(&l->word, 1);
 }
 
 /* ---- ranks ------------------------------------------------------------------------------------------- */

@@ -17,7 +17,7 @@
 #include "allocator/objects/central.h"
 #include "allocator/malloc/malloc_internal.h"
 #include "allocator/pages/meta.h"
-#include "allocator/pages/pageheap_internal.h"
+#include "allocator/base/say.h"
 
 #define IDLE_EVERY 512	/* slow paths of a CPU between two looks at another one */
 #define CPUS_EVER  8192 /* the most that a kernel is built for */
@@ -37,14 +37,14 @@ bool sm__mcpu_init(void)
 	size_t entries;
 
 	if (!sm__rseq_usable(&why)) {
-		sm__ph_say("cache.mode=cpu needs restartable sequences: %s; caches are per thread", why);
+		sm__say("cache.mode=cpu needs restartable sequences: %s; caches are per thread", why);
 		return false;
 	}
 	sm_lock_init(&g->budget_lock, SM_RANK_BUDGET);
 	g->nslabs = sm__rseq_cpus();
 	entries = 2 + (g->nslabs < SM_MAX_CPUS ? g->nslabs : CPUS_EVER);
-	g->cpu_slabs = sm__meta_pages(g->heap, entries * sizeof(void *));
-	g->slabs = sm__meta_pages(g->heap, g->nslabs * sizeof(*g->slabs));
+	g->cpu_slabs = sm__meta_pages(&g->heap->pages, entries * sizeof(void *));
+	g->slabs = sm__meta_pages(&g->heap->pages, g->nslabs * sizeof(*g->slabs));
 	if (g->cpu_slabs == NULL || g->slabs == NULL)
 		return false;
 	for (size_t i = 0; i < entries; i++)
@@ -79,7 +79,7 @@ bool sm__mcpu_make_locked(unsigned cpu)
 		n += m->cls[cls].most + 1;
 	}
 	SM_CHECK(n <= SM_RSEQ_TOP_MASK);
-	m->slab.slots = sm__meta_pages(sm__manual.heap, n * sizeof(void *));
+	m->slab.slots = sm__meta_pages(&sm__manual.heap->pages, n * sizeof(void *));
 	if (m->slab.slots == NULL)
 		return false;
 	/* Release: sections that find the slab find its stacks. */

@@ -34,7 +34,7 @@ unsigned sm__manual_here(void)
 
 static unsigned node_of(const void *p)
 {
-	const struct sm_range *r = &sm__manual.heap->range;
+	const struct sm_range *r = &sm__manual.heap->pages.range;
 	size_t node = ((uintptr_t)p - r->base) >> r->node_shift;
 
 	if (SM_UNLIKELY(node >= sm__manual.nnodes))
@@ -58,7 +58,7 @@ static uint64_t word_of(const struct sm_freed *first, uint64_t length)
 
 static char *slot_address(const struct sm_span *s, unsigned slot)
 {
-	return (char *)sm_span_base(&sm__manual.heap->range, s) + (size_t)slot * s->slot_bytes;
+	return (char *)sm_span_base(&sm__manual.heap->pages.range, s) + (size_t)slot * s->slot_bytes;
 }
 
 /* A run of s is handed out. */
@@ -180,13 +180,13 @@ static bool take_listed(unsigned node, unsigned cls, const struct sm_mwant *want
 static struct sm_span *fresh_span(unsigned node, unsigned cls, unsigned n)
 {
 	struct sm_manual *g = &sm__manual;
-	struct sm_span *s = sm__pageheap_alloc_on(g->heap, node, sm__sizeclasses[cls].nunits);
+	struct sm_span *s = sm__pageheap_alloc_on(&g->heap->pages, node, sm__sizeclasses[cls].nunits);
 	struct sm_depot *d;
 
 	if (s == NULL)
 		return NULL;
 	if (!sm__munits_prepare(s) || sm__span_init_small(g->heap, s, g->bin[cls]) != 0) {
-		sm__pageheap_free(g->heap, s);
+		sm__pageheap_free(&g->heap->pages, s);
 		return NULL;
 	}
 	sm__span_set_run(s, 0, n);
@@ -231,12 +231,14 @@ bool sm__manual_take(unsigned cls, const struct sm_mwant *want, struct sm_mtake 
 		return take_listed(0, cls, want, got) || take_fresh(0, cls, want, got) ||
 		       take_any(0, cls, want, got);
 	home = sm__manual_here();
-	node = sm__pageheap_prefer(g->heap, home);
+	node = sm__pageheap_prefer(&g->heap->pages, home);
 	if (!take_listed(node, cls, want, got) && !take_fresh(node, cls, want, got))
 		for (unsigned i = 1; i < g->nnodes && !got->stolen; i++)
-			got->stolen = take_listed(sm__pageheap_nearest(g->heap, node, i), cls, want, got);
+			got->stolen =
+				take_listed(sm__pageheap_nearest(&g->heap->pages, node, i), cls, want, got);
 	for (unsigned i = 0; i < g->nnodes && got->n == 0; i++)
-		got->stolen = take_any(sm__pageheap_nearest(g->heap, node, i), cls, want, got) && i > 0;
+		got->stolen =
+			take_any(sm__pageheap_nearest(&g->heap->pages, node, i), cls, want, got) && i > 0;
 	if (got->n == 0)
 		return false;
 	got->remote = node_of(got->cur ? (void *)got->cur : (void *)got->list) != home;
@@ -282,8 +284,8 @@ static void leave(struct sm_depot *d, struct sm_span *dead)
 static void give_slot_locked(struct sm_depot *d, unsigned cls, const void *p, struct sm_span **dead)
 {
 	struct sm_manual *g = &sm__manual;
-	struct sm_span *s = sm_span_of(&g->heap->range, (uintptr_t)p);
-	unsigned slot = sm_span_slot(&g->heap->range, s, (uintptr_t)p);
+	struct sm_span *s = sm_span_of(&g->heap->pages.range, (uintptr_t)p);
+	unsigned slot = sm_span_slot(&g->heap->pages.range, s, (uintptr_t)p);
 	uint64_t bit = UINT64_C(1) << (slot % 64), word;
 
 	if (sm_load_relaxed(&s->state) != SM_SPAN_MANUAL || s->cls != cls)
@@ -299,7 +301,7 @@ static void give_slot_locked(struct sm_depot *d, unsigned cls, const void *p, st
 		sm__list_push(g->heap, partial_of(s->node, cls), s);
 	if (--s->nalloc == 0) {
 		unlist_locked(d, s);
-		s->next = *dead ? sm_span_unit(&g->heap->range, *dead) : 0;
+		s->next = *dead ? sm_span_unit(&g->heap->pages.range, *dead) : 0;
 		*dead = s;
 	}
 }
@@ -346,9 +348,9 @@ void sm__manual_drain(unsigned cls, struct sm_freed *list)
 void sm__manual_give_window(unsigned cls, char *cur, char *end)
 {
 	struct sm_manual *g = &sm__manual;
-	struct sm_span *s = sm_span_of(&g->heap->range, (uintptr_t)cur), *dead = NULL;
+	struct sm_span *s = sm_span_of(&g->heap->pages.range, (uintptr_t)cur), *dead = NULL;
 	struct sm_depot *d = sm__depot_of(s->node, cls);
-	unsigned first = sm_span_slot(&g->heap->range, s, (uintptr_t)cur);
+	unsigned first = sm_span_slot(&g->heap->pages.range, s, (uintptr_t)cur);
 	bool was_full;
 
 	sm_lock_acquire(&d->lock);

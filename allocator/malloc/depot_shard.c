@@ -70,7 +70,7 @@ bool sm__shard_init(void)
 
 	for (g->nshards = 1; g->nshards < least && g->nshards < SM_SHARDS_MAX;)
 		g->nshards *= 2;
-	g->shards = sm__meta_alloc(g->heap, g->nshards * shard_bytes());
+	g->shards = sm__meta_alloc(&g->heap->pages, g->nshards * shard_bytes());
 	if (g->shards == NULL)
 		return false;
 	for (unsigned i = 0; i < g->nshards; i++)
@@ -228,7 +228,7 @@ static bool give_locked(struct sm_depot *d, unsigned cls, struct sm_shelf *s, ui
 	if (n == credit)
 		return false;
 	if (s->lists == NULL)
-		s->lists = sm__meta_alloc(sm__manual.heap, d->cap * sizeof(*s->lists));
+		s->lists = sm__meta_alloc(&sm__manual.heap->pages, d->cap * sizeof(*s->lists));
 	if (s->lists == NULL)
 		return false;
 	count_given_locked(s);

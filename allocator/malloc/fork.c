@@ -34,8 +34,8 @@ static void prepare_locks(void)
 			sm_lock_acquire(&sm__depot_of(node, cls)->lock);
 		sm_lock_fork_seal();
 	}
-	sm__pageheap_fork_prepare(g->heap);
-	sm__meta_fork_prepare(g->heap);
+	sm__pageheap_fork_prepare(&g->heap->pages);
+	sm__meta_fork_prepare(&g->heap->pages);
 }
 
 static void prepare(void)
@@ -59,8 +59,8 @@ static void parent_locks(void)
 {
 	struct sm_manual *g = &sm__manual;
 
-	sm__meta_fork_parent(g->heap);
-	sm__pageheap_fork_parent(g->heap);
+	sm__meta_fork_parent(&g->heap->pages);
+	sm__pageheap_fork_parent(&g->heap->pages);
 	for (unsigned i = g->nnodes * sm__nclasses; i-- > 0;)
 		sm_lock_release(&g->depots[i].lock);
 	sm__shard_fork_parent();
@@ -83,9 +83,9 @@ static void child_locks(void)
 	struct sm_manual *g = &sm__manual;
 
 	/* Released before they are reset, for the sake of the record of held locks in debug builds. */
-	sm__meta_fork_parent(g->heap);
-	sm__meta_fork_child(g->heap);
-	sm__pageheap_fork_child(g->heap);
+	sm__meta_fork_parent(&g->heap->pages);
+	sm__meta_fork_child(&g->heap->pages);
+	sm__pageheap_fork_child(&g->heap->pages);
 	for (unsigned i = g->nnodes * sm__nclasses; i-- > 0;) {
 		sm_lock_release(&g->depots[i].lock);
 		sm_lock_init(&g->depots[i].lock, SM_RANK_CENTRAL);

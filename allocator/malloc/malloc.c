@@ -6,6 +6,7 @@
 
 #include "allocator/objects/central.h"
 #include "allocator/malloc/malloc_internal.h"
+#include "spanmark/mapfile.h"
 
 /* ---- what is it? ----------------------------------------------------------------------------------- */
 
@@ -18,8 +19,8 @@ static SM_COLD _Noreturn void refuse(const void *p, const char *verb)
 
 	if (g->heap == NULL || off >= g->bytes)
 		sm__fatal(__FILE__, __LINE__, "%s: %p is not from this heap", verb, p);
-	s = sm_span_of(&g->heap->range, (uintptr_t)p);
-	start = sm_span_base(&g->heap->range, s);
+	s = sm_span_of(&g->heap->pages.range, (uintptr_t)p);
+	start = sm_span_base(&g->heap->pages.range, s);
 	switch (sm_load_acquire(&s->state)) {
 	case SM_SPAN_FREE:
 		sm__fatal(__FILE__, __LINE__, "%s: %p lies in free memory: freed already, or never allocated",
@@ -36,7 +37,7 @@ static SM_COLD _Noreturn void refuse(const void *p, const char *verb)
 		sm__fatal(__FILE__, __LINE__, "%s: %p lies in memory of another use (state %d)", verb, p,
 			  sm_load_relaxed(&s->state));
 	}
-	slot = sm_span_slot(&g->heap->range, s, (uintptr_t)p);
+	slot = sm_span_slot(&g->heap->pages.range, s, (uintptr_t)p);
 	start += (size_t)slot * s->slot_bytes;
 	if (slot >= s->nslots)
 		sm__fatal(__FILE__, __LINE__, "%s: %p lies behind the last object of its span", verb, p);
@@ -49,7 +50,7 @@ static SM_COLD _Noreturn void refuse(const void *p, const char *verb)
 
 static bool is_slot_start(const struct sm_span *s, uintptr_t p)
 {
-	const struct sm_range *r = &sm__manual.heap->range;
+	const struct sm_range *r = &sm__manual.heap->pages.range;
 	unsigned slot = sm_span_slot(r, s, p);
 
 	return slot < s->nslots && p - sm_span_base(r, s) == (uintptr_t)slot * s->slot_bytes;
@@ -63,9 +64,9 @@ struct sm_span *sm__manual_span(const void *p, const char *verb)
 
 	if ((uintptr_t)p - g->base >= g->bytes)
 		refuse(p, verb);
-	s = sm_span_of(&g->heap->range, (uintptr_t)p);
+	s = sm_span_of(&g->heap->pages.range, (uintptr_t)p);
 	state = sm_load_acquire(&s->state);
-	if (state == SM_SPAN_MANUAL_LARGE && (uintptr_t)p == sm_span_base(&g->heap->range, s))
+	if (state == SM_SPAN_MANUAL_LARGE && (uintptr_t)p == sm_span_base(&g->heap->pages.range, s))
 		return s;
 	if (state != SM_SPAN_MANUAL || !is_slot_start(s, (uintptr_t)p) ||
 	    ((const struct sm_freed *)p)->key == sm__manual_key(p))
@@ -74,6 +75,19 @@ struct sm_span *sm__manual_span(const void *p, const char *verb)
 }
 
 /* ---- large ----------------------------------------------------------------------------------------- */
+
+/* A span of its own becomes an object. */
+static void *publish_large(struct sm_span *s)
+{
+	struct sm_manual *g = &sm__manual;
+
+	s->nslots = 1;
+	s->nalloc = 1;
+	sm_fetch_add_relaxed(&g->large_objects, 1);
+	sm_fetch_add_relaxed(&g->large_bytes, sm_span_bytes(s));
+	sm_store_release(&s->state, SM_SPAN_MANUAL_LARGE);
+	return (void *)sm_span_base(&g->heap->pages.range, s);
+}
 
 void *sm__manual_large(size_t size, size_t align)
 {
@@ -87,19 +101,27 @@ void *sm__manual_large(size_t size, size_t align)
 	}
 	nunits = sm_align_up(size ? size : 1, SM_UNIT) >> SM_UNIT_SHIFT;
 	if (align > SM_UNIT)
-		s = sm__pageheap_alloc_aligned(g->heap, sm__manual_here(), nunits, align >> SM_UNIT_SHIFT);
+		s = sm__pageheap_alloc_aligned(&g->heap->pages, sm__manual_here(), nunits,
+					       align >> SM_UNIT_SHIFT);
 	else
-		s = sm__pageheap_alloc(g->heap, sm__manual_here(), nunits);
+		s = sm__pageheap_alloc(&g->heap->pages, sm__manual_here(), nunits);
 	if (s == NULL) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	s->nslots = 1;
-	s->nalloc = 1;
-	sm_fetch_add_relaxed(&g->large_objects, 1);
-	sm_fetch_add_relaxed(&g->large_bytes, sm_span_bytes(s));
-	sm_store_release(&s->state, SM_SPAN_MANUAL_LARGE);
-	return (void *)sm_span_base(&g->heap->range, s);
+	return publish_large(s);
+}
+
+void *sm_malloc_map_file(int fd, int64_t offset, size_t bytes, unsigned flags)
+{
+	struct sm_heap *h = sm_malloc_heap();
+	struct sm_span *s;
+
+	if (h == NULL)
+		return NULL;
+	s = sm__pageheap_map_file(&h->pages, sm__manual_here(), fd, offset, bytes, flags & SM_MAP_SHARED,
+				  flags & SM_MAP_WRITE);
+	return s != NULL ? publish_large(s) : NULL;
 }
 
 static void free_large(struct sm_span *s, const void *p)
@@ -116,7 +138,7 @@ static void free_large(struct sm_span *s, const void *p)
 	if (SM_UNLIKELY(g->heap->config.page_per_object) && sm__span_bury(g->heap, s))
 		return;
 	bytes = sm_span_bytes(s);
-	sm__pageheap_free(g->heap, s);
+	sm__pageheap_free(&g->heap->pages, s);
 	sm__manual_returned(bytes);
 }
 

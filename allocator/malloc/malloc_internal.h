@@ -428,6 +428,9 @@ void sm__mbudget_drained(unsigned cpu);
 /* Identities, of a heap at rest. NULL, or what is wrong. */
 const char *sm__mbudget_check(void);
 
+/* malloc_stats.c: our part in checks and figures. */
+extern const struct sm_heap_owner sm__malloc_owner;
+
 /* ---- malloc.c -------------------------------------------------------------------------------------- */
 
 /* The span that p is the start of an object in; aborts naming p and what it is. verb: "free", .. */

@@ -43,7 +43,7 @@ void *sm_calloc(size_t n, size_t size)
 		p = sm__manual_large(bytes, SM_UNIT);
 		if (p == NULL)
 			return NULL;
-		s = sm_span_of(&sm__manual.heap->range, (uintptr_t)p);
+		s = sm_span_of(&sm__manual.heap->pages.range, (uintptr_t)p);
 		if (!(s->flags & SM_SPANF_ZEROED))
 			memset(p, 0, bytes);
 		return p;
@@ -94,11 +94,11 @@ static bool resize_large(struct sm_span *s, size_t size)
 	if (size <= SM_MAX_SMALL || size > g->bytes)
 		return false;
 	nunits = sm_align_up(size, SM_UNIT) >> SM_UNIT_SHIFT;
-	if (nunits > s->nunits && !sm__pageheap_grow(g->heap, s, nunits))
+	if (nunits > s->nunits && !sm__pageheap_grow(&g->heap->pages, s, nunits))
 		return false;
 	/* A tail of an eighth or more is worth giving back. */
 	if (nunits < s->nunits && (s->nunits - nunits) * 8 >= s->nunits)
-		sm__pageheap_shrink(g->heap, s, nunits);
+		sm__pageheap_shrink(&g->heap->pages, s, nunits);
 	sm_fetch_add_relaxed(&g->large_bytes, sm_span_bytes(s) - before);
 	return true;
 }

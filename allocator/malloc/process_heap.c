@@ -12,7 +12,8 @@
 #include "allocator/malloc/malloc_internal.h"
 #include "allocator/pages/meta.h"
 #include "allocator/os/os.h"
-#include "allocator/pages/pageheap_internal.h"
+#include "allocator/base/say.h"
+#include "allocator/pages/pageheap.h"
 #include "allocator/pages/scavenge.h"
 
 struct sm_manual sm__manual = {
@@ -116,7 +117,7 @@ static void read_environment(void)
 		if (eq != NULL)
 			*eq++ = '\0';
 		if (set_key(item, eq ? eq : "", err, sizeof(err)) != 0)
-			sm__ph_say("SPANMARK_MALLOC: %s", err);
+			sm__say("SPANMARK_MALLOC: %s", err);
 	}
 }
 
@@ -159,10 +160,10 @@ static bool init_classes(struct sm_manual *g)
 	struct sm_layout none = {.kind = SM_SCAN_NONE, .period = 1};
 	const struct sm_layout *l = sm__heap_layout(g->heap, &none);
 
-	g->nnodes = g->heap->nnodes;
+	g->nnodes = g->heap->pages.nnodes;
 	g->ncpus = sm__rseq_cpus();
-	g->depots = sm__meta_alloc(g->heap, (size_t)g->nnodes * sm__nclasses * sizeof(*g->depots));
-	g->dead = sm__meta_pages(g->heap, (size_t)g->ncpus * sm__nclasses * sizeof(*g->dead));
+	g->depots = sm__meta_alloc(&g->heap->pages, (size_t)g->nnodes * sm__nclasses * sizeof(*g->depots));
+	g->dead = sm__meta_pages(&g->heap->pages, (size_t)g->ncpus * sm__nclasses * sizeof(*g->dead));
 	if (g->depots == NULL || g->dead == NULL || !sm__shard_init() || !sm__munits_init())
 		return false;
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
@@ -191,11 +192,12 @@ static bool make_heap(struct sm_manual *g)
 	if (g->heap == NULL) {
 		/* Memory may be there the next time; once said is enough. */
 		if (!tried)
-			sm__ph_say("no heap: %s", err);
+			sm__say("no heap: %s", err);
 		tried = true;
 		return false;
 	}
 	tried = true;
+	g->heap->owner = &sm__malloc_owner;
 	if (!init_classes(g)) {
 		sm_heap_destroy(g->heap);
 		g->heap = NULL;
@@ -204,11 +206,11 @@ static bool make_heap(struct sm_manual *g)
 	/* Not before: a class of 0 tells malloc that there is no heap yet. */
 	fill_class_table();
 	g->key = sm__os_random();
-	__atomic_store_n(&g->base, g->heap->range.base, __ATOMIC_RELAXED);
-	g->spans = g->heap->range.spans;
+	__atomic_store_n(&g->base, g->heap->pages.range.base, __ATOMIC_RELAXED);
+	g->spans = g->heap->pages.range.spans;
 	/* Last: the fast path of free believes the rest once an address lies within bytes. An address of
 	 * this heap reaches a thread only after `made`. */
-	__atomic_store_n(&g->bytes, g->heap->range.bytes, __ATOMIC_RELEASE);
+	__atomic_store_n(&g->bytes, g->heap->pages.range.bytes, __ATOMIC_RELEASE);
 	sm__mcache_key_init();
 	/* Debugging aids look at every request, so every request takes the slow path. */
 	g->direct = config.heap.cache_mode == SM_CACHE_NONE || config.heap.debug_fill ||
@@ -278,7 +280,7 @@ size_t sm_malloc_trim(void)
 	if (sm__manual.percpu)
 		sm__mcpu_drain_all();
 	sm__manual_drain_depots();
-	return sm__scavenge(sm__manual.heap, 0);
+	return sm__scavenge(&sm__manual.heap->pages, 0);
 }
 
 void sm__manual_pageheap(struct sm_pageheap_stats *sum)
@@ -286,10 +288,10 @@ void sm__manual_pageheap(struct sm_pageheap_stats *sum)
 	struct sm_heap *h = sm__manual.heap;
 
 	*sum = (struct sm_pageheap_stats){.committed_bytes = 0};
-	for (unsigned node = 0; node < h->nnodes; node++) {
+	for (unsigned node = 0; node < h->pages.nnodes; node++) {
 		struct sm_pageheap_stats st;
 
-		sm__pageheap_stats(h, node, &st);
+		sm__pageheap_stats(&h->pages, node, &st);
 		sum->committed_bytes += st.committed_bytes;
 		sum->in_use_bytes += st.in_use_bytes;
 		sum->free_bytes += st.free_bytes;
@@ -316,7 +318,8 @@ static SM_NOINLINE void release_some(void)
 		return;
 	sm_store_relaxed(&g->returned, 0);
 	sm__manual_pageheap(&st);
-	sm__scavenge(g->heap, st.in_use_bytes / 100 * g->heap->config.scavenge_retain + RELEASE_BYTES);
+	sm__scavenge(&g->heap->pages,
+		     st.in_use_bytes / 100 * g->heap->config.scavenge_retain + RELEASE_BYTES);
 }
 
 void sm__manual_returned(size_t bytes)

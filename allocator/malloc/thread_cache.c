@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "allocator/base/list.h"
 #include "allocator/malloc/malloc_internal.h"
 #include "allocator/pages/meta.h"
 
@@ -288,11 +289,7 @@ static void link_cache(struct sm_mcache *c)
 
 	read_tunables(c);
 	sm_lock_acquire(&g->lock);
-	c->prev = NULL;
-	c->next = g->caches;
-	if (c->next != NULL)
-		c->next->prev = c;
-	g->caches = c;
+	SM_LIST_PUSH(g->caches, c);
 	c->shard = g->next_shard++;
 	g->ncaches++;
 	sm_lock_release(&g->lock);
@@ -309,7 +306,7 @@ static struct sm_mcache *new_cache(void)
 		g->pool = c->next;
 	sm_lock_release(&g->lock);
 	if (c == NULL)
-		c = sm__meta_alloc(g->heap, sizeof(*c));
+		c = sm__meta_alloc(&g->heap->pages, sizeof(*c));
 	if (c != NULL)
 		link_cache(c);
 	return c;
@@ -336,12 +333,7 @@ void sm__mcache_end(struct sm_mcache *c)
 
 	sm__mcache_flush(c);
 	sm_lock_acquire(&g->lock);
-	if (c->prev != NULL)
-		c->prev->next = c->next;
-	else
-		g->caches = c->next;
-	if (c->next != NULL)
-		c->next->prev = c->prev;
+	SM_LIST_REMOVE(g->caches, c);
 	g->ncaches--;
 	bequeath_locked(c);
 	c->next = g->pool;

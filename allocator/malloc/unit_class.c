@@ -36,10 +36,10 @@ bool sm__munits_init(void)
 {
 	struct sm_manual *g = &sm__manual;
 	size_t page = sm__os_page_size();
-	size_t bytes = sm_align_up(g->heap->range.bytes >> SM_UNIT_SHIFT, page);
+	size_t bytes = sm_align_up(g->heap->pages.range.bytes >> SM_UNIT_SHIFT, page);
 	uint8_t *table = sm__os_reserve_readable(bytes + 2 * page);
 
-	writable = sm__meta_alloc(g->heap, (bytes / page + 63) / 64 * sizeof(*writable));
+	writable = sm__meta_alloc(&g->heap->pages, (bytes / page + 63) / 64 * sizeof(*writable));
 	if (table == NULL || writable == NULL) {
 		if (table != NULL)
 			sm__os_unmap(table, bytes + 2 * page);
@@ -59,7 +59,7 @@ bool sm__munits_init(void)
 bool sm__munits_prepare(const struct sm_span *s)
 {
 	struct sm_manual *g = &sm__manual;
-	size_t page = sm__os_page_size(), i = sm_span_unit(&g->heap->range, s) / page;
+	size_t page = sm__os_page_size(), i = sm_span_unit(&g->heap->pages.range, s) / page;
 	uint64_t bit = UINT64_C(1) << (i % 64);
 
 	if (SM_LIKELY(sm_load_acquire(&writable[i / 64]) & bit))
@@ -76,7 +76,7 @@ void sm__munits_set_locked(const struct sm_span *s, unsigned cls)
 	struct sm_manual *g = &sm__manual;
 
 	/* Atomic for the sake of frees of addresses that are no objects. */
-	__atomic_store_n(&g->classes[sm_span_unit(&g->heap->range, s)], (uint8_t)cls, __ATOMIC_RELAXED);
+	__atomic_store_n(&g->classes[sm_span_unit(&g->heap->pages.range, s)], (uint8_t)cls, __ATOMIC_RELAXED);
 }
 
 const char *sm__munits_check(const struct sm_span *s)
@@ -85,7 +85,7 @@ const char *sm__munits_check(const struct sm_span *s)
 	unsigned want = sm_load_relaxed(&s->state) == SM_SPAN_MANUAL ? s->cls : 0;
 
 	for (uint32_t i = 0; i < s->nunits; i++)
-		if (g->classes[sm_span_unit(&g->heap->range, s) + i] != (i == 0 ? want : 0))
+		if (g->classes[sm_span_unit(&g->heap->pages.range, s) + i] != (i == 0 ? want : 0))
 			return "the class that free() would see is not the span's";
 	return NULL;
 }

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "allocator/base/list.h"
 #include "allocator/objects/cache_cpu.h"
 #include "allocator/objects/central.h"
 
@@ -22,7 +23,7 @@ void sm__cache_post(struct sm_cache *c)
 
 static char *slot_address(const struct sm_heap *h, const struct sm_span *s, unsigned slot)
 {
-	return (char *)sm_span_base(&h->range, s) + (size_t)slot * s->slot_bytes;
+	return (char *)sm_span_base(&h->pages.range, s) + (size_t)slot * s->slot_bytes;
 }
 
 /* Brings the line of the next free slot nearer: the window after this one will be written soon. */
@@ -156,7 +157,7 @@ static void *pop(struct sm_window *w)
 
 static unsigned first_left(const struct sm_heap *h, const struct sm_window *w)
 {
-	return sm_span_slot(&h->range, w->span, (uintptr_t)w->cur);
+	return sm_span_slot(&h->pages.range, w->span, (uintptr_t)w->cur);
 }
 
 static void retire(struct sm_cache *c, struct sm_window *w)
@@ -276,7 +277,7 @@ static struct sm_span *large_span(struct sm_cache *c, size_t nunits, size_t size
 	struct sm_span *s;
 
 	do
-		s = sm__pageheap_alloc(h, c->node, nunits);
+		s = sm__pageheap_alloc(&h->pages, c->node, nunits);
 	while (s == NULL && h->hooks.out_of_memory != NULL && h->hooks.out_of_memory(h->hooks.ctx, c, size));
 	return s;
 }
@@ -288,7 +289,7 @@ void *sm__cache_large(struct sm_cache *c, size_t size, const struct sm_layout *l
 	size_t bytes;
 	char *p;
 
-	if (size > h->range.bytes) {
+	if (size > h->pages.range.bytes) {
 		errno = ENOMEM;
 		return NULL;
 	}
@@ -301,7 +302,7 @@ void *sm__cache_large(struct sm_cache *c, size_t size, const struct sm_layout *l
 		errno = ENOMEM;
 		return NULL;
 	}
-	p = (char *)sm_span_base(&h->range, s);
+	p = (char *)sm_span_base(&h->pages.range, s);
 	/* Before it is published: a scanner must not see pointers of the memory's former life. */
 	if ((zero || layout->kind != SM_SCAN_NONE) && !(s->flags & SM_SPANF_ZEROED))
 		memset(p, 0, bytes);
@@ -350,9 +351,9 @@ void sm__cache_foreach_window(struct sm_cache *c,
 			w->cur = w->end = NULL;
 	}
 	if (c->tiny_cur != c->tiny_end) {
-		struct sm_span *s = sm_span_of(&h->range, (uintptr_t)c->tiny_cur);
+		struct sm_span *s = sm_span_of(&h->pages.range, (uintptr_t)c->tiny_cur);
 
-		fn(ctx, s, sm_span_slot(&h->range, s, (uintptr_t)c->tiny_cur), 1);
+		fn(ctx, s, sm_span_slot(&h->pages.range, s, (uintptr_t)c->tiny_cur), 1);
 	} else {
 		c->tiny_cur = c->tiny_end = NULL;
 	}
@@ -367,7 +368,7 @@ static void read_core(struct sm_cache *c)
 	int cpu = sched_getcpu();
 
 	c->cpu = cpu >= 0 && (unsigned)cpu < c->heap->ncpus ? cpu : 0;
-	if (cpu >= 0 && cpu < SM_MAX_CPUS && cfg->cpu_node[cpu] < c->heap->nnodes)
+	if (cpu >= 0 && cpu < SM_MAX_CPUS && cfg->cpu_node[cpu] < c->heap->pages.nnodes)
 		c->node = cfg->cpu_node[cpu];
 	/* Windows of CPUs: cache_cpu.c. */
 	c->budget = c->heap->cpus ? 0 : sm__config_knob(cfg, SM_KNOB_BUDGET, 0, c->cpu);
@@ -388,10 +389,7 @@ int sm__cache_init(struct sm_cache *c, struct sm_heap *h, void *owner)
 	c->owner = owner;
 	read_core(c);
 	sm_lock_acquire(&h->caches_lock);
-	c->next = h->caches;
-	if (c->next != NULL)
-		c->next->prev = c;
-	h->caches = c;
+	SM_LIST_PUSH(h->caches, c);
 	sm_lock_release(&h->caches_lock);
 	return 0;
 }
@@ -415,12 +413,7 @@ void sm__cache_fini(struct sm_cache *c)
 
 	sm__cache_retire_all(c);
 	sm_lock_acquire(&h->caches_lock);
-	if (c->prev != NULL)
-		c->prev->next = c->next;
-	else
-		h->caches = c->next;
-	if (c->next != NULL)
-		c->next->prev = c->prev;
+	SM_LIST_REMOVE(h->caches, c);
 	add_stats(&h->dead_stats, &c->stats);
 	for (unsigned cls = 1; cls < sm__nclasses; cls++)
 		sm__cache_class_add(&h->dead_classes[(size_t)c->cpu * sm__nclasses + cls], &c->cls[cls]);

@@ -20,8 +20,9 @@
 #ifndef SM_ALLOCATOR_CACHE_H
 #define SM_ALLOCATOR_CACHE_H
 
-#include "allocator/objects/sizeclass.h"
-#include "allocator/objects/span.h"
+#include "allocator/base/sizeclass.h"
+#include "allocator/objects/layout.h"
+#include "allocator/pages/span.h"
 
 #define SM_BINS_MAX   1024
 #define SM_POST_BYTES (16 * SM_KIB)

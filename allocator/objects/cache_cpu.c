@@ -3,7 +3,7 @@
 
 #include "allocator/objects/central.h"
 #include "allocator/pages/meta.h"
-#include "allocator/pages/pageheap_internal.h"
+#include "allocator/base/say.h"
 
 bool sm__cache_cpu_init(struct sm_heap *h)
 {
@@ -11,15 +11,15 @@ bool sm__cache_cpu_init(struct sm_heap *h)
 	const char *why = NULL;
 
 	if (!sm__rseq_usable(&why)) {
-		sm__ph_say("cache.mode=cpu needs restartable sequences: %s; caches are per thread", why);
+		sm__say("cache.mode=cpu needs restartable sequences: %s; caches are per thread", why);
 		return false;
 	}
-	c = sm__meta_alloc(h, sizeof(*c));
+	c = sm__meta_alloc(&h->pages, sizeof(*c));
 	if (c == NULL)
 		return false;
 	c->table.ncpus = sm__rseq_cpus();
-	c->table.slabs = sm__meta_alloc(h, c->table.ncpus * sizeof(void *));
-	c->caches = sm__meta_pages(h, c->table.ncpus * sizeof(*c->caches));
+	c->table.slabs = sm__meta_alloc(&h->pages, c->table.ncpus * sizeof(void *));
+	c->caches = sm__meta_pages(&h->pages, c->table.ncpus * sizeof(*c->caches));
 	if (c->table.slabs == NULL || c->caches == NULL)
 		return false;
 	for (unsigned i = 0; i < c->table.ncpus; i++)
@@ -194,8 +194,8 @@ static void foreach_window(struct sm_heap *h, struct sm_cpu_cache *k,
 
 		if (cur == 0)
 			continue;
-		s = sm_span_of(&h->range, cur);
-		fn(ctx, s, sm_span_slot(&h->range, s, cur), (unsigned)((end - cur) / s->slot_bytes));
+		s = sm_span_of(&h->pages.range, cur);
+		fn(ctx, s, sm_span_slot(&h->pages.range, s, cur), (unsigned)((end - cur) / s->slot_bytes));
 	}
 }
 

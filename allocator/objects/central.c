@@ -45,7 +45,7 @@ static struct sm_span *list_pop(struct sm_heap *h, struct sm_span_list *l)
 
 	if (l->first == 0)
 		return NULL;
-	s = &h->range.spans[l->first];
+	s = &h->pages.range.spans[l->first];
 	sm__list_remove(h, l, s);
 	return s;
 }
@@ -66,7 +66,7 @@ static struct sm_span_list *home_of(struct sm_central *c, const struct sm_span *
 /* Is s on this list? It is on none but its own. */
 static bool is_on(const struct sm_heap *h, const struct sm_span_list *l, const struct sm_span *s)
 {
-	return s->prev != 0 || l->first == sm_span_unit(&h->range, s);
+	return s->prev != 0 || l->first == sm_span_unit(&h->pages.range, s);
 }
 
 /* A hint without the lock: any spans of that parity, swept or not. */
@@ -82,8 +82,8 @@ enum end { YOUNG, OLD };
 /* What sweeping the span will touch first. Unit 0 is nobody's. */
 SM_INLINE void ask_for(struct sm_heap *h, uint32_t unit)
 {
-	SM_PREFETCH_W(&h->range.spans[unit]);
-	sm__marks_prefetch(&h->range, &h->range.spans[unit]);
+	SM_PREFETCH_W(&h->pages.range.spans[unit]);
+	sm__marks_prefetch(&h->pages.range, &h->pages.range.spans[unit]);
 }
 
 /*
@@ -94,7 +94,7 @@ SM_INLINE void ask_for(struct sm_heap *h, uint32_t unit)
 static struct sm_span *claim_unswept_locked(struct sm_heap *h, struct sm_span_list *l, enum end end)
 {
 	uint32_t unit = end == YOUNG ? l->first : l->last;
-	struct sm_span *s = unit ? &h->range.spans[unit] : NULL;
+	struct sm_span *s = unit ? &h->pages.range.spans[unit] : NULL;
 	uint32_t stale = sm_load_acquire(&h->sweepgen) - 2;
 
 	if (s == NULL || sm_load_relaxed(&s->sweepgen) != stale)
@@ -109,7 +109,7 @@ static struct sm_span *claim_unswept_locked(struct sm_heap *h, struct sm_span_li
 /* debug.fill: what is free looks like nothing that a program wrote. */
 static void fill_free_slots(struct sm_heap *h, struct sm_span *s)
 {
-	char *p = (char *)sm_span_base(&h->range, s);
+	char *p = (char *)sm_span_base(&h->pages.range, s);
 
 	for (unsigned i = 0; s->slot_bytes != 0 && i < s->nslots; i++)
 		if (!(sm_load_relaxed(&s->alloc[i / 64]) >> (i % 64) & 1))
@@ -184,13 +184,13 @@ static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigne
 				  bool touched)
 {
 	size_t n = sm__sizeclasses[h->bins[bin].cls].nunits;
-	struct sm_span *s =
-		touched ? sm__pageheap_alloc_touched(h, node, n) : sm__pageheap_alloc_on(h, node, n);
+	struct sm_span *s = touched ? sm__pageheap_alloc_touched(&h->pages, node, n)
+				    : sm__pageheap_alloc_on(&h->pages, node, n);
 
 	if (s == NULL)
 		return NULL;
 	if (sm__span_init_small(h, s, bin) != 0) {
-		sm__pageheap_free(h, s);
+		sm__pageheap_free(&h->pages, s);
 		errno = ENOMEM;
 		return NULL;
 	}
@@ -234,8 +234,8 @@ static struct sm_span *take_remote(struct sm_heap *h, struct sm_cache *c, unsign
 	struct sm_span *s = NULL;
 	unsigned i;
 
-	for (i = 1; i < h->nnodes && s == NULL; i++) {
-		struct sm_central *l = sm__central_of(h, sm__pageheap_nearest(h, node, i), bin);
+	for (i = 1; i < h->pages.nnodes && s == NULL; i++) {
+		struct sm_central *l = sm__central_of(h, sm__pageheap_nearest(&h->pages, node, i), bin);
 
 		if (!worth_a_look(l))
 			continue;
@@ -267,7 +267,7 @@ static void take_more_locked(struct sm_heap *h, struct sm_cache *c, unsigned bin
 struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsigned bin, struct sm_span *old)
 {
 	/* By policy, and never a node without memory: where the spans are that this cache's like gave back. */
-	unsigned node = sm__pageheap_prefer(h, c->node);
+	unsigned node = sm__pageheap_prefer(&h->pages, c->node);
 	struct sm_central *l = sm__central_of(h, node, bin);
 	struct sm_span *s = NULL;
 

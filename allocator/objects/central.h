@@ -27,12 +27,12 @@ SM_INLINE struct sm_central *sm__central_of(struct sm_heap *h, unsigned node, un
 /* Under the lock of the list. */
 SM_INLINE void sm__list_push(struct sm_heap *h, struct sm_span_list *l, struct sm_span *s)
 {
-	uint32_t u = sm_span_unit(&h->range, s);
+	uint32_t u = sm_span_unit(&h->pages.range, s);
 
 	s->prev = 0;
 	s->next = l->first;
 	if (l->first != 0)
-		h->range.spans[l->first].prev = u;
+		h->pages.range.spans[l->first].prev = u;
 	else
 		l->last = u;
 	l->first = u;
@@ -42,11 +42,11 @@ SM_INLINE void sm__list_push(struct sm_heap *h, struct sm_span_list *l, struct s
 SM_INLINE void sm__list_remove(struct sm_heap *h, struct sm_span_list *l, struct sm_span *s)
 {
 	if (s->prev != 0)
-		h->range.spans[s->prev].next = s->next;
+		h->pages.range.spans[s->prev].next = s->next;
 	else
 		l->first = s->next;
 	if (s->next != 0)
-		h->range.spans[s->next].prev = s->prev;
+		h->pages.range.spans[s->next].prev = s->prev;
 	else
 		l->last = s->prev;
 	s->next = s->prev = 0;
@@ -57,13 +57,13 @@ SM_INLINE void sm__list_remove(struct sm_heap *h, struct sm_span_list *l, struct
 SM_INLINE void sm__cache_reserve(struct sm_cache *c, unsigned bin, struct sm_span *s)
 {
 	s->next = c->reserve[bin];
-	c->reserve[bin] = sm_span_unit(&c->heap->range, s);
+	c->reserve[bin] = sm_span_unit(&c->heap->pages.range, s);
 	c->nreserve++;
 }
 
 SM_INLINE struct sm_span *sm__cache_unreserve(struct sm_cache *c, unsigned bin)
 {
-	struct sm_span *s = &c->heap->range.spans[c->reserve[bin]];
+	struct sm_span *s = &c->heap->pages.range.spans[c->reserve[bin]];
 
 	c->reserve[bin] = s->next;
 	s->next = 0;

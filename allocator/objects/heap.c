@@ -60,24 +60,25 @@ static int create_parts(struct sm_heap *h, char *err, size_t errlen)
 	unsigned i;
 	int e;
 
-	e = sm__range_create(h, err, errlen);
+	e = sm__range_create(&h->pages, &h->config, err, errlen);
 	if (e != 0)
 		return e;
-	e = sm__meta_init(h);
+	e = sm__meta_init(&h->pages);
 	if (e == 0) {
-		h->central = sm__meta_alloc(h, (size_t)h->nnodes * SM_BINS_MAX * sizeof(*h->central));
-		h->large = sm__meta_alloc(h, h->nnodes * sizeof(*h->large));
-		h->layouts = sm__meta_alloc(h, LAYOUT_BUCKETS * sizeof(*h->layouts));
+		h->central = sm__meta_alloc(&h->pages,
+					    (size_t)h->pages.nnodes * SM_BINS_MAX * sizeof(*h->central));
+		h->large = sm__meta_alloc(&h->pages, h->pages.nnodes * sizeof(*h->large));
+		h->layouts = sm__meta_alloc(&h->pages, LAYOUT_BUCKETS * sizeof(*h->layouts));
 		h->ncpus = sm__rseq_cpus();
 		h->dead_classes =
-			sm__meta_pages(h, (size_t)h->ncpus * sm__nclasses * sizeof(*h->dead_classes));
+			sm__meta_pages(&h->pages, (size_t)h->ncpus * sm__nclasses * sizeof(*h->dead_classes));
 	}
 	if (e != 0 || h->dead_classes == NULL || h->central == NULL || h->large == NULL ||
 	    h->layouts == NULL) {
 		explain(err, errlen, "no memory for the heap's own tables (heap.limit, RLIMIT_AS?)");
 		return -ENOMEM;
 	}
-	for (i = 0; i < h->nnodes; i++)
+	for (i = 0; i < h->pages.nnodes; i++)
 		sm_lock_init(&h->large[i].lock, SM_RANK_CENTRAL);
 	sm_store_relaxed(&h->nbins, 1);
 	h->nkinds = 1;
@@ -114,8 +115,8 @@ void sm_heap_destroy(struct sm_heap *h)
 	if (h == NULL)
 		return;
 	sm__markmap_destroy(h);
-	sm__meta_fini(h);
-	sm__range_destroy(h);
+	sm__meta_fini(&h->pages);
+	sm__range_destroy(&h->pages);
 	sm__os_unmap_guarded(h, sizeof(*h));
 }
 
@@ -152,17 +153,17 @@ static unsigned hash_layout(const struct sm_layout *l)
 
 static struct sm_layout_node *copy_layout(struct sm_heap *h, const struct sm_layout *l)
 {
-	struct sm_layout_node *n = sm__meta_alloc(h, sizeof(*n));
+	struct sm_layout_node *n = sm__meta_alloc(&h->pages, sizeof(*n));
 
 	if (n == NULL)
 		return NULL;
 	n->layout = *l;
 	n->layout.id = h->nlayouts + 1;
 	if (bits_words(l) != 0) {
-		uint64_t *bits = sm__meta_alloc(h, bits_words(l) * 8);
+		uint64_t *bits = sm__meta_alloc(&h->pages, bits_words(l) * 8);
 
 		if (bits == NULL) {
-			sm__meta_free(h, n, sizeof(*n));
+			sm__meta_free(&h->pages, n, sizeof(*n));
 			return NULL;
 		}
 		memcpy(bits, l->bits, bits_words(l) * 8);
@@ -219,7 +220,7 @@ static int add_bin_locked(struct sm_heap *h, const struct sm_bin *b)
 		return -ENOSPC;
 	h->bins[n] = *b;
 	h->bins[n].kind = (uint8_t)sm__markmap_kind(h, sm__sizeclasses[b->cls].slot_bytes, b->layout);
-	for (node = 0; node < h->nnodes; node++)
+	for (node = 0; node < h->pages.nnodes; node++)
 		sm_lock_init(&sm__central_of(h, node, n)->lock, SM_RANK_CENTRAL);
 	/* Whoever sees the new count sees the bin and its locks. */
 	sm_store_release(&h->nbins, n + 1);

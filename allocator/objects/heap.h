@@ -12,6 +12,7 @@
 #include "spanmark/heap.h"
 #include "allocator/base/lock.h"
 #include "allocator/pages/pageheap.h"
+#include "allocator/pages/pages.h"
 #include "allocator/base/phase.h"
 
 /*
@@ -62,6 +63,24 @@ struct sm_central {
 
 #define SM_KINDS_MAX 256
 
+struct sm_core_stats;
+struct sm_heap_stats;
+
+/*
+ * What checks and figures (stats/) ask of an allocator above that keeps spans and lists of its own in the heap,
+ * which is malloc; so that nothing below it knows its name. Called as the call of stats/ that asks is.
+ */
+struct sm_heap_owner {
+	/* A span in use, of whatever state. NULL, or what is wrong. */
+	const char *(*check_span)(const struct sm_span *s);
+	/* Everything else, at rest. NULL, or what is wrong. */
+	const char *(*check)(void);
+	/* Adds what caches of the cores [from, to) counted. */
+	void (*add_cores)(unsigned from, unsigned to, struct sm_core_stats *out);
+	/* Adds what waits in depots, and spans made. */
+	void (*add_depots)(struct sm_heap_stats *out);
+};
+
 /* A bin is a class with a layout. Written under bins_lock, then published by nbins (release). */
 struct sm_bin {
 	const struct sm_layout *layout;
@@ -72,14 +91,13 @@ struct sm_bin {
 };
 
 struct sm_heap {
+	struct sm_pages pages; /* first: what the page layer knows of us */
+
 	/* fixed after creation */
-	struct sm_range range;
 	struct sm_heap_config config;
-	struct sm_heap_hooks hooks; /* set once by sm__heap_set_hooks before the first allocation */
-	unsigned nnodes;
-	unsigned ncpus;		    /* CPUs that this system may have */
-	void *pageheap;		    /* the page heap's own state, see pageheap_*.c */
-	void *meta;		    /* metadata pool, see meta.h */
+	struct sm_heap_hooks hooks;	   /* set once by sm__heap_set_hooks before the first allocation */
+	const struct sm_heap_owner *owner; /* set once, likewise; NULL: nobody */
+	unsigned ncpus;			   /* CPUs that this system may have */
 	struct sm_cpu_caches *cpus; /* cache.mode=cpu of a collected heap, see cache_cpu.h; else NULL */
 
 	/* atomic */
@@ -87,8 +105,6 @@ struct sm_heap {
 	_Atomic(uint32_t) nbins;
 	_Atomic(size_t)
 		allocated_bytes; /* handed out in windows and large objects since creation, net of returns */
-	_Atomic(size_t)
-		mapped_bytes; /* committed by arenas, own mappings and metadata: held against the limit */
 
 	struct sm_lock bins_lock;	 /* rank SM_RANK_BINS; guards the making of bins and layouts */
 	struct sm_layout_node **layouts; /* hash table; ids are given in order of creation */

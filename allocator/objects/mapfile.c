@@ -3,8 +3,6 @@
 #include <errno.h>
 
 #include "allocator/objects/central.h"
-#include "spanmark/malloc.h"
-#include "allocator/malloc/malloc_internal.h"
 
 void *sm_map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsigned flags)
 {
@@ -17,13 +15,13 @@ void *sm_map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsi
 	if (layout == NULL)
 		return NULL;
 	do
-		s = sm__pageheap_map_file(h, c->node, fd, offset, bytes, flags & SM_MAP_SHARED,
+		s = sm__pageheap_map_file(&h->pages, c->node, fd, offset, bytes, flags & SM_MAP_SHARED,
 					  flags & SM_MAP_WRITE);
 	while (s == NULL && errno == ENOMEM && h->hooks.out_of_memory != NULL &&
 	       h->hooks.out_of_memory(h->hooks.ctx, c, bytes));
 	if (s == NULL)
 		return NULL;
-	p = (char *)sm_span_base(&h->range, s);
+	p = (char *)sm_span_base(&h->pages.range, s);
 	sm__span_init_large(h, s, layout);
 	if (c->black && h->hooks.large_new != NULL)
 		h->hooks.large_new(h->hooks.ctx, c, s);
@@ -41,30 +39,10 @@ void sm_unmap_file(struct sm_heap *h, void *p)
 {
 	struct sm_span *s;
 
-	SM_CHECK(sm_range_contains(&h->range, (uintptr_t)p));
-	s = sm_span_of(&h->range, (uintptr_t)p);
-	SM_CHECK(sm_span_base(&h->range, s) == (uintptr_t)p);
+	SM_CHECK(sm_range_contains(&h->pages.range, (uintptr_t)p));
+	s = sm_span_of(&h->pages.range, (uintptr_t)p);
+	SM_CHECK(sm_span_base(&h->pages.range, s) == (uintptr_t)p);
 	SM_CHECK(s->flags & SM_SPANF_FILE && sm_load_acquire(&s->state) == SM_SPAN_LARGE);
 	sm__central_remove(h, s);
 	sm__span_release(h, s);
-}
-
-void *sm_malloc_map_file(int fd, int64_t offset, size_t bytes, unsigned flags)
-{
-	struct sm_manual *g = &sm__manual;
-	struct sm_heap *h = sm_malloc_heap();
-	struct sm_span *s;
-
-	if (h == NULL)
-		return NULL;
-	s = sm__pageheap_map_file(h, sm__manual_here(), fd, offset, bytes, flags & SM_MAP_SHARED,
-				  flags & SM_MAP_WRITE);
-	if (s == NULL)
-		return NULL;
-	s->nslots = 1;
-	s->nalloc = 1;
-	sm_fetch_add_relaxed(&g->large_objects, 1);
-	sm_fetch_add_relaxed(&g->large_bytes, sm_span_bytes(s));
-	sm_store_release(&s->state, SM_SPAN_MANUAL_LARGE);
-	return (void *)sm_span_base(&h->range, s);
 }

@@ -32,7 +32,7 @@ static void *map_sparse(size_t bytes)
 
 int sm__markmap_create(struct sm_heap *h)
 {
-	struct sm_range *r = &h->range;
+	struct sm_range *r = &h->pages.range;
 
 	r->marks = map_sparse(marks_bytes(r));
 	r->unit_kind = map_sparse(kind_bytes(r));
@@ -49,7 +49,7 @@ int sm__markmap_create(struct sm_heap *h)
 
 void sm__markmap_destroy(struct sm_heap *h)
 {
-	struct sm_range *r = &h->range;
+	struct sm_range *r = &h->pages.range;
 
 	if (r->marks != NULL)
 		munmap((void *)r->marks, marks_bytes(r));
@@ -63,8 +63,8 @@ void sm__markmap_touch(struct sm_heap *h)
 {
 	size_t step = sm__os_page_size() / sizeof(uint64_t);
 
-	for (unsigned i = 0; i < h->nnodes; i++) {
-		struct sm_ph_node *nd = &sm__ph(h)->nodes[i];
+	for (unsigned i = 0; i < h->pages.nnodes; i++) {
+		struct sm_ph_node *nd = &sm__ph(&h->pages)->nodes[i];
 		size_t from, end;
 
 		sm_lock_acquire(&nd->lock);
@@ -75,7 +75,7 @@ void sm__markmap_touch(struct sm_heap *h)
 		sm_lock_release(&nd->lock);
 		/* A write that changes nothing, whoever marks meanwhile. */
 		for (from = sm_align_down(from, step); from < end; from += step)
-			sm_fetch_or_relaxed(&h->range.marks[from], 0);
+			sm_fetch_or_relaxed(&h->pages.range.marks[from], 0);
 	}
 }
 

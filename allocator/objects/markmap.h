@@ -26,7 +26,8 @@
 #ifndef SM_ALLOCATOR_MARKMAP_H
 #define SM_ALLOCATOR_MARKMAP_H
 
-#include "allocator/objects/span.h"
+#include "allocator/objects/layout.h"
+#include "allocator/pages/span.h"
 
 struct sm_heap;
 
@@ -46,7 +47,7 @@ struct sm_heap;
 /* The kind of small objects of a class and layout, made on first use; 0: none. Under the heap's bins_lock. */
 unsigned sm__markmap_kind(struct sm_heap *h, size_t slot_bytes, const struct sm_layout *layout);
 
-/* Makes the tables. Before the first span, and before anybody copies h->range. -ENOMEM. */
+/* Makes the tables. Before the first span, and before anybody copies h->pages.range. -ENOMEM. */
 int sm__markmap_create(struct sm_heap *h);
 void sm__markmap_destroy(struct sm_heap *h);
 

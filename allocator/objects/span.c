@@ -1,5 +1,5 @@
 /* span.c: a span's birth and end, its bitmaps, and what must be true of it. */
-#include "allocator/objects/span.h"
+#include "allocator/pages/span.h"
 
 #include <errno.h>
 
@@ -20,8 +20,8 @@ static bool alloc_is_inline(const struct sm_span *s)
 
 static void set_units(struct sm_heap *h, const struct sm_span *s, unsigned kind)
 {
-	for (unsigned i = 0; h->range.unit_kind != NULL && i < s->nunits; i++)
-		h->range.unit_kind[sm_span_unit(&h->range, s) + i] = (uint8_t)kind;
+	for (unsigned i = 0; h->pages.range.unit_kind != NULL && i < s->nunits; i++)
+		h->pages.range.unit_kind[sm_span_unit(&h->pages.range, s) + i] = (uint8_t)kind;
 }
 
 int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin)
@@ -37,7 +37,7 @@ int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin)
 	s->layout = b->layout;
 	s->alloc = s->inline_alloc;
 	if (!alloc_is_inline(s)) {
-		s->alloc = sm__meta_alloc(h, 8 * bitmap_words(s));
+		s->alloc = sm__meta_alloc(&h->pages, 8 * bitmap_words(s));
 		if (s->alloc == NULL)
 			return -ENOMEM;
 	}
@@ -58,7 +58,7 @@ void sm__span_init_large(struct sm_heap *h, struct sm_span *s, const struct sm_l
 
 bool sm__span_bury(struct sm_heap *h, struct sm_span *s)
 {
-	void *p = (void *)sm_span_base(&h->range, s);
+	void *p = (void *)sm_span_base(&h->pages.range, s);
 
 	/* Refused when there are too many mappings: then it is freed like others. */
 	if (sm__os_protect(p, sm_span_bytes(s), false) != 0)
@@ -72,14 +72,14 @@ bool sm__span_bury(struct sm_heap *h, struct sm_span *s)
 void sm__span_release(struct sm_heap *h, struct sm_span *s)
 {
 	if (!alloc_is_inline(s))
-		sm__meta_free(h, s->alloc, 8 * bitmap_words(s));
+		sm__meta_free(&h->pages, s->alloc, 8 * bitmap_words(s));
 	if (s->slot_bytes != 0)
 		set_units(h, s, 0);
 	s->recip = 0;
 	s->layout = NULL;
 	if (SM_UNLIKELY(h->config.page_per_object) && sm__span_bury(h, s))
 		return;
-	sm__pageheap_free(h, s);
+	sm__pageheap_free(&h->pages, s);
 }
 
 unsigned sm__span_find_run(const struct sm_span *s, unsigned from, unsigned max, unsigned *first)
@@ -189,12 +189,12 @@ static const char *geometry_is_valid(const struct sm_heap *h, const struct sm_sp
 	for (i = 0; i < s->nunits; i++)
 		if (s[i].back != i)
 			return "a unit does not lead back to its head";
-	if (h->range.unit_kind != NULL)
+	if (h->pages.range.unit_kind != NULL)
 		for (i = 0; i < s->nunits; i++)
-			if (h->range.unit_kind[sm_span_unit(&h->range, s) + i] !=
+			if (h->pages.range.unit_kind[sm_span_unit(&h->pages.range, s) + i] !=
 			    (s->slot_bytes ? h->bins[s->bin].kind : 0))
 				return "the table of units does not agree with the descriptor";
-	if (s->node >= h->nnodes)
+	if (s->node >= h->pages.nnodes)
 		return "node is out of range";
 	if (s->slot_bytes == 0)
 		return s->nslots == 1 && s->cls == 0 ? NULL : "a large span has other than one slot";

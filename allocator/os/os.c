@@ -10,10 +10,10 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "allocator/base/atomic.h"
+#include "allocator/base/clock.h"
 
 /* ---- fault injection ------------------------------------------------------------------------------ */
 
@@ -121,12 +121,12 @@ size_t sm__os_address_limit(void)
 uint64_t sm__os_random(void)
 {
 	uint64_t x = 0;
-	struct timespec ts;
+	uint64_t now;
 
 	if (getrandom(&x, sizeof(x), GRND_NONBLOCK) == (ssize_t)sizeof(x))
 		return x;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	x = (uint64_t)(uintptr_t)&x ^ ((uint64_t)ts.tv_nsec << 32) ^ (uint64_t)ts.tv_sec ^ (uint64_t)getpid();
+	now = sm__now_ns();
+	x = (uint64_t)(uintptr_t)&x ^ (now << 32) ^ now >> 32 ^ (uint64_t)getpid();
 	x = (x ^ (x >> 31)) * 0x9e3779b97f4a7c15u;
 	return x ^ (x >> 29);
 }

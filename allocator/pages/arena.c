@@ -4,29 +4,8 @@
 #include "allocator/pages/pageheap_internal.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
-
-void sm__ph_say(const char *fmt, ...)
-{
-	char text[256] = "spanmark: ";
-	size_t len = strlen(text);
-	va_list args;
-	int n;
-
-	va_start(args, fmt);
-	n = vsnprintf(text + len, sizeof(text) - len - 1, fmt, args);
-	va_end(args);
-	if (n < 0)
-		return;
-	len += (size_t)n < sizeof(text) - len - 1 ? (size_t)n : sizeof(text) - len - 2;
-	text[len++] = '\n';
-	if (write(STDERR_FILENO, text, len) < 0)
-		return; /* nobody listens: nothing better to do */
-}
 
 /* ---- binding ------------------------------------------------------------------------------------------- */
 
@@ -48,7 +27,7 @@ static bool close_node(struct sm_pageheap *ph, struct sm_ph_node *nd)
 static void bind_gave_up(struct sm_pageheap *ph, int err)
 {
 	if (!sm_exchange_acqrel(&ph->bind_off, true))
-		sm__ph_say("memory is not bound to NUMA nodes: mbind: %s", strerrordesc_np(-err));
+		sm__say("memory is not bound to NUMA nodes: mbind: %s", strerrordesc_np(-err));
 }
 
 /*
@@ -56,10 +35,10 @@ static void bind_gave_up(struct sm_pageheap *ph, int err)
  * (its cpuset, or the node has none): the node closes and others serve. Any other refusal switches
  * binding off for the heap, with one line. Only a kernel out of memory makes the commit fail.
  */
-static int bind_piece(struct sm_heap *h, struct sm_ph_node *nd, char *p, size_t bytes)
+static int bind_piece(struct sm_pages *pg, struct sm_ph_node *nd, char *p, size_t bytes)
 {
-	struct sm_pageheap *ph = sm__ph(h);
-	int os = h->config.node_os[nd->index];
+	struct sm_pageheap *ph = sm__ph(pg);
+	int os = pg->config->node_os[nd->index];
 	int err;
 
 	if ((ph->nnodes == 1 && !ph->strict) || sm_load_relaxed(&ph->bind_off))
@@ -68,117 +47,117 @@ static int bind_piece(struct sm_heap *h, struct sm_ph_node *nd, char *p, size_t 
 	if (err == 0 || err == -ENOMEM)
 		return err;
 	if (err == -EINVAL && !ph->strict && close_node(ph, nd)) {
-		sm__ph_say("no memory may be taken from NUMA node %d: other nodes serve it", os);
+		sm__say("no memory may be taken from NUMA node %d: other nodes serve it", os);
 		return -ENOMEM;
 	}
 	bind_gave_up(ph, err);
 	return 0;
 }
 
-static void advise_piece(struct sm_heap *h, char *p, size_t bytes, bool own)
+static void advise_piece(struct sm_pages *pg, char *p, size_t bytes, bool own)
 {
 	/* A kernel without transparent huge pages answers EINVAL: then there is nothing to advise. */
-	if (h->config.hugepages == SM_HUGE_OFF)
+	if (pg->config->hugepages == SM_HUGE_OFF)
 		(void)sm__os_madvise(p, bytes, MADV_NOHUGEPAGE);
-	else if (h->config.hugepages == SM_HUGE_MADVISE || own)
+	else if (pg->config->hugepages == SM_HUGE_MADVISE || own)
 		/* A mapping of its own is one object, as dense as can be: there is nothing to wait for. */
 		(void)sm__os_madvise(p, bytes, MADV_HUGEPAGE);
 }
 
 /* ---- commit -------------------------------------------------------------------------------------------- */
 
-size_t sm__arena_cost(const struct sm_heap *h, uint32_t n)
+size_t sm__arena_cost(const struct sm_pages *pg, uint32_t n)
 {
 	size_t unit = SM_UNIT + sizeof(struct sm_span);
 
-	return n * (h->range.marks != NULL ? unit + SM_UNIT / 128 : unit);
+	return n * (pg->range.marks != NULL ? unit + SM_UNIT / 128 : unit);
 }
 
-int sm__arena_commit_descriptors(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
+int sm__arena_commit_descriptors(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 {
 	size_t page = sm__os_page_size();
-	uintptr_t from = sm_align_down((uintptr_t)sm__ph_desc(h, nd, unit), page);
-	uintptr_t to = sm_align_up((uintptr_t)sm__ph_desc(h, nd, unit + n), page);
+	uintptr_t from = sm_align_down((uintptr_t)sm__ph_desc(pg, nd, unit), page);
+	uintptr_t to = sm_align_up((uintptr_t)sm__ph_desc(pg, nd, unit + n), page);
 
 	return sm__os_commit((void *)from, to - from);
 }
 
-int sm__arena_commit(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
+int sm__arena_commit(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 {
-	char *p = sm__ph_addr(h, nd, unit);
+	char *p = sm__ph_addr(pg, nd, unit);
 	size_t bytes = (size_t)n << SM_UNIT_SHIFT;
 	int err;
 
-	if (!sm__range_charge(h, sm__arena_cost(h, n)))
+	if (!sm__range_charge(pg, sm__arena_cost(pg, n)))
 		return -ENOMEM;
 	err = sm__os_commit(p, bytes);
 	if (err == 0)
-		err = bind_piece(h, nd, p, bytes);
+		err = bind_piece(pg, nd, p, bytes);
 	if (err == 0)
-		err = sm__arena_commit_descriptors(h, nd, unit, n);
+		err = sm__arena_commit_descriptors(pg, nd, unit, n);
 	if (err != 0) {
 		/* Untouched so far: that it may stay accessible when this fails too does no harm. */
 		(void)sm__os_decommit(p, bytes);
-		sm__range_uncharge(h, sm__arena_cost(h, n));
+		sm__range_uncharge(pg, sm__arena_cost(pg, n));
 		return err;
 	}
-	advise_piece(h, p, bytes, unit >= nd->own_start || n > sm__ph(h)->arena_units);
+	advise_piece(pg, p, bytes, unit >= nd->own_start || n > sm__ph(pg)->arena_units);
 	return 0;
 }
 
-bool sm__arena_decommit(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
+bool sm__arena_decommit(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 {
-	char *p = sm__ph_addr(h, nd, unit);
+	char *p = sm__ph_addr(pg, nd, unit);
 	size_t bytes = (size_t)n << SM_UNIT_SHIFT;
 
 	/* Cutting a mapping may be refused (too many of them); dropping the contents is as good: the
 	 * address space stays ours, and a later commit of it finds zeros. */
 	if (sm__os_decommit(p, bytes) != 0 && sm__os_release(p, bytes) != 0)
 		return false;
-	sm__range_uncharge(h, sm__arena_cost(h, n));
+	sm__range_uncharge(pg, sm__arena_cost(pg, n));
 	return true;
 }
 
 /* ---- the frontier --------------------------------------------------------------------------------------- */
 
-static bool advance(struct sm_heap *h, struct sm_ph_node *nd, uint32_t to)
+static bool advance(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t to)
 {
 	uint32_t from = nd->frontier;
 
 	/* One unit stays free below the own mappings, as a guard. */
-	if (nd->closed || to >= nd->own_start || sm__arena_commit(h, nd, from, to - from) != 0)
+	if (nd->closed || to >= nd->own_start || sm__arena_commit(pg, nd, from, to - from) != 0)
 		return false;
 	nd->frontier = to;
 	nd->free_units += to - from;
-	SM_PH_CALL(sm__ph(h), give, nd, from, to - from);
+	SM_PH_CALL(sm__ph(pg), give, nd, from, to - from);
 	return true;
 }
 
 /* Commits [frontier, end), and rather up to the end of an arena when limit and kernel grant it. */
-static bool advance_whole(struct sm_heap *h, struct sm_ph_node *nd, uint32_t end)
+static bool advance_whole(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t end)
 {
-	return advance(h, nd, (uint32_t)sm_align_up(end, sm__ph(h)->arena_units));
+	return advance(pg, nd, (uint32_t)sm_align_up(end, sm__ph(pg)->arena_units));
 }
 
 /* When they do not, steps get small: a heap near its limit should fail late rather than early. */
-static bool advance_little(struct sm_heap *h, struct sm_ph_node *nd, uint32_t end)
+static bool advance_little(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t end)
 {
-	return advance(h, nd, end + (uint32_t)(SM_MIB >> SM_UNIT_SHIFT)) || advance(h, nd, end);
+	return advance(pg, nd, end + (uint32_t)(SM_MIB >> SM_UNIT_SHIFT)) || advance(pg, nd, end);
 }
 
-uint32_t sm__arena_grow(struct sm_heap *h, struct sm_ph_node *nd, uint32_t n, uint32_t align)
+uint32_t sm__arena_grow(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align)
 {
-	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_pageheap *ph = sm__ph(pg);
 	uint64_t unit = sm_align_up(nd->frontier, align);
 
 	/* First fit may find it from in front of the old frontier on; a buddy stays aligned. */
 	if (ph->kind == SM_PAGEHEAP_BITMAP)
 		unit = sm_align_up(SM_PH_CALL(ph, before, nd, nd->frontier), align);
-	if (unit + n >= nd->own_start || !advance_whole(h, nd, (uint32_t)unit + n)) {
+	if (unit + n >= nd->own_start || !advance_whole(pg, nd, (uint32_t)unit + n)) {
 		/* Too much: join what is free in front of the frontier. */
 		unit = sm_align_up(SM_PH_CALL(ph, before, nd, nd->frontier), align);
 		if (unit + n >= nd->own_start ||
-		    (unit + n > nd->frontier && !advance_little(h, nd, (uint32_t)unit + n)))
+		    (unit + n > nd->frontier && !advance_little(pg, nd, (uint32_t)unit + n)))
 			return 0;
 	}
 	/* Exactly here, rather than what a search would find: no rounding up to a block. */
@@ -186,21 +165,21 @@ uint32_t sm__arena_grow(struct sm_heap *h, struct sm_ph_node *nd, uint32_t n, ui
 	return (uint32_t)unit;
 }
 
-bool sm__arena_extend(struct sm_heap *h, struct sm_ph_node *nd, uint32_t end)
+bool sm__arena_extend(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t end)
 {
-	return end < nd->own_start && (advance_whole(h, nd, end) || advance_little(h, nd, end));
+	return end < nd->own_start && (advance_whole(pg, nd, end) || advance_little(pg, nd, end));
 }
 
-bool sm__arena_retreat(struct sm_heap *h, struct sm_ph_node *nd)
+bool sm__arena_retreat(struct sm_pages *pg, struct sm_ph_node *nd)
 {
-	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_pageheap *ph = sm__ph(pg);
 	uint32_t start = SM_PH_CALL(ph, before, nd, nd->frontier);
 	uint32_t n = nd->frontier - start;
 
 	if (n == 0)
 		return false;
 	SM_CHECK(SM_PH_CALL(ph, take_at, nd, start, n));
-	if (!sm__arena_decommit(h, nd, start, n)) {
+	if (!sm__arena_decommit(pg, nd, start, n)) {
 		SM_PH_CALL(ph, give, nd, start, n);
 		return false;
 	}

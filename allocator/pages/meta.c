@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "allocator/objects/heap.h"
+#include "allocator/base/lock.h"
 #include "allocator/os/os.h"
 #include "allocator/pages/range.h"
 
@@ -38,25 +38,25 @@ static unsigned shift_of(size_t bytes)
 }
 
 /* A chunk with at least `usable` bytes behind its header line. The kernel's zeros. */
-static struct chunk *chunk_map(struct sm_heap *h, size_t usable)
+static struct chunk *chunk_map(struct sm_pages *pg, size_t usable)
 {
 	size_t bytes = sm_align_up(usable + SM_CACHELINE, sm__os_page_size());
 	struct chunk *c;
 
-	if (!sm__range_charge(h, bytes))
+	if (!sm__range_charge(pg, bytes))
 		return NULL;
 	c = sm__os_map_guarded(bytes);
 	if (c == NULL) {
-		sm__range_uncharge(h, bytes);
+		sm__range_uncharge(pg, bytes);
 		return NULL;
 	}
 	c->bytes = bytes;
 	return c;
 }
 
-static void chunk_unmap(struct sm_heap *h, struct chunk *c)
+static void chunk_unmap(struct sm_pages *pg, struct chunk *c)
 {
-	sm__range_uncharge(h, c->bytes);
+	sm__range_uncharge(pg, c->bytes);
 	sm__os_unmap_guarded(c, c->bytes);
 }
 
@@ -65,9 +65,9 @@ static char *chunk_end(struct chunk *c)
 	return (char *)c + c->bytes;
 }
 
-int sm__meta_init(struct sm_heap *h)
+int sm__meta_init(struct sm_pages *pg)
 {
-	struct chunk *c = chunk_map(h, CHUNK_BYTES - SM_CACHELINE);
+	struct chunk *c = chunk_map(pg, CHUNK_BYTES - SM_CACHELINE);
 	struct sm_meta *m;
 
 	if (c == NULL)
@@ -77,33 +77,33 @@ int sm__meta_init(struct sm_heap *h)
 	m->chunks = c;
 	m->bump = (char *)m + sm_align_up(sizeof(*m), SM_CACHELINE);
 	m->bump_end = chunk_end(c);
-	h->meta = m;
+	pg->meta = m;
 	return 0;
 }
 
-void sm__meta_fini(struct sm_heap *h)
+void sm__meta_fini(struct sm_pages *pg)
 {
-	struct sm_meta *m = h->meta;
+	struct sm_meta *m = pg->meta;
 	struct chunk *c, *next;
 
 	if (m == NULL)
 		return;
-	h->meta = NULL;
+	pg->meta = NULL;
 	/* The last chunk in the list is the one that m itself lies in. */
 	for (c = m->chunks; c != NULL; c = next) {
 		next = c->next;
-		chunk_unmap(h, c);
+		chunk_unmap(pg, c);
 	}
 }
 
 /* A block never handed out before: the rest of the current chunk, or a new chunk. */
-static void *bump_locked(struct sm_heap *h, struct sm_meta *m, size_t size)
+static void *bump_locked(struct sm_pages *pg, struct sm_meta *m, size_t size)
 {
 	struct chunk *c;
 	char *p;
 
 	if ((size_t)(m->bump_end - m->bump) < size) {
-		c = chunk_map(h, size > CHUNK_BYTES / 2 ? size : CHUNK_BYTES - SM_CACHELINE);
+		c = chunk_map(pg, size > CHUNK_BYTES / 2 ? size : CHUNK_BYTES - SM_CACHELINE);
 		if (c == NULL)
 			return NULL;
 		/* In front: the first chunk, where m lies, stays the last in the list. */
@@ -120,9 +120,9 @@ static void *bump_locked(struct sm_heap *h, struct sm_meta *m, size_t size)
 	return p;
 }
 
-void *sm__meta_alloc(struct sm_heap *h, size_t bytes)
+void *sm__meta_alloc(struct sm_pages *pg, size_t bytes)
 {
-	struct sm_meta *m = h->meta;
+	struct sm_meta *m = pg->meta;
 	unsigned shift = shift_of(bytes);
 	struct free_block *b;
 	void *p;
@@ -135,7 +135,7 @@ void *sm__meta_alloc(struct sm_heap *h, size_t bytes)
 		m->free[shift] = b->next;
 		p = b;
 	} else {
-		p = bump_locked(h, m, (size_t)1 << shift);
+		p = bump_locked(pg, m, (size_t)1 << shift);
 	}
 	if (p != NULL)
 		m->bytes += (size_t)1 << shift;
@@ -145,11 +145,11 @@ void *sm__meta_alloc(struct sm_heap *h, size_t bytes)
 	return p;
 }
 
-void *sm__meta_pages(struct sm_heap *h, size_t bytes)
+void *sm__meta_pages(struct sm_pages *pg, size_t bytes)
 {
-	struct sm_meta *m = h->meta;
+	struct sm_meta *m = pg->meta;
 	/* The header has the first page. */
-	struct chunk *c = chunk_map(h, sm_align_up(bytes, sm__os_page_size()) + sm__os_page_size());
+	struct chunk *c = chunk_map(pg, sm_align_up(bytes, sm__os_page_size()) + sm__os_page_size());
 
 	if (c == NULL)
 		return NULL;
@@ -161,9 +161,9 @@ void *sm__meta_pages(struct sm_heap *h, size_t bytes)
 	return (char *)c + sm__os_page_size();
 }
 
-void sm__meta_free(struct sm_heap *h, void *p, size_t bytes)
+void sm__meta_free(struct sm_pages *pg, void *p, size_t bytes)
 {
-	struct sm_meta *m = h->meta;
+	struct sm_meta *m = pg->meta;
 	struct free_block *b = p;
 	unsigned shift = shift_of(bytes);
 
@@ -176,9 +176,9 @@ void sm__meta_free(struct sm_heap *h, void *p, size_t bytes)
 	sm_lock_release(&m->lock);
 }
 
-size_t sm__meta_bytes(struct sm_heap *h)
+size_t sm__meta_bytes(struct sm_pages *pg)
 {
-	struct sm_meta *m = h->meta;
+	struct sm_meta *m = pg->meta;
 	size_t n;
 
 	sm_lock_acquire(&m->lock);
@@ -187,22 +187,22 @@ size_t sm__meta_bytes(struct sm_heap *h)
 	return n;
 }
 
-static struct sm_lock *lock_of(struct sm_heap *h)
+static struct sm_lock *lock_of(struct sm_pages *pg)
 {
-	return &((struct sm_meta *)h->meta)->lock;
+	return &((struct sm_meta *)pg->meta)->lock;
 }
 
-void sm__meta_fork_prepare(struct sm_heap *h)
+void sm__meta_fork_prepare(struct sm_pages *pg)
 {
-	sm_lock_acquire(lock_of(h));
+	sm_lock_acquire(lock_of(pg));
 }
 
-void sm__meta_fork_parent(struct sm_heap *h)
+void sm__meta_fork_parent(struct sm_pages *pg)
 {
-	sm_lock_release(lock_of(h));
+	sm_lock_release(lock_of(pg));
 }
 
-void sm__meta_fork_child(struct sm_heap *h)
+void sm__meta_fork_child(struct sm_pages *pg)
 {
-	sm_lock_init(lock_of(h), SM_RANK_META);
+	sm_lock_init(lock_of(pg), SM_RANK_META);
 }

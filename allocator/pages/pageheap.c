@@ -84,10 +84,10 @@ SM_INLINE void set_back(struct sm_span *d, uint32_t back)
 	__atomic_store_n(&d->back, back, __ATOMIC_RELAXED);
 }
 
-struct sm_span *sm__ph_describe(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n,
+struct sm_span *sm__ph_describe(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n,
 				unsigned flags)
 {
-	struct sm_span *s = sm__ph_desc(h, nd, unit);
+	struct sm_span *s = sm__ph_desc(pg, nd, unit);
 	uint64_t *words = (uint64_t *)(void *)s;
 
 	/* Everything to zero, which `state` and `back` are already. */
@@ -104,10 +104,10 @@ struct sm_span *sm__ph_describe(struct sm_heap *h, struct sm_ph_node *nd, uint32
 	return s;
 }
 
-void sm__ph_extend_description(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t old,
+void sm__ph_extend_description(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t old,
 			       uint32_t n)
 {
-	struct sm_span *s = sm__ph_desc(h, nd, unit);
+	struct sm_span *s = sm__ph_desc(pg, nd, unit);
 
 	for (uint32_t i = old; i < n; i++)
 		set_back(&s[i], i);
@@ -120,9 +120,9 @@ void sm__ph_extend_description(struct sm_heap *h, struct sm_ph_node *nd, uint32_
  */
 #define DROP_FROM 4096
 
-void sm__ph_undescribe(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
+void sm__ph_undescribe(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 {
-	struct sm_span *s = sm__ph_desc(h, nd, unit);
+	struct sm_span *s = sm__ph_desc(pg, nd, unit);
 
 	if (n >= DROP_FROM) {
 		size_t page = sm__os_page_size();
@@ -144,7 +144,7 @@ void sm__ph_undescribe(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, 
 /* ---- allocation ------------------------------------------------------------------------------------------ */
 
 /* Out of the arenas: [unit, unit + n) was free and is handed out. */
-static struct sm_span *hand_out(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
+static struct sm_span *hand_out(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 {
 	uint32_t dirty = sm__ph_dirty_count(nd, unit, n);
 
@@ -153,7 +153,7 @@ static struct sm_span *hand_out(struct sm_heap *h, struct sm_ph_node *nd, uint32
 	nd->used_units += n;
 	if (nd->used_units > nd->peak_units)
 		nd->peak_units = nd->used_units;
-	return sm__ph_describe(h, nd, unit, n, dirty == 0 ? SM_SPANF_ZEROED : 0);
+	return sm__ph_describe(pg, nd, unit, n, dirty == 0 ? SM_SPANF_ZEROED : 0);
 }
 
 uint32_t sm__ph_next_run(const struct sm_pageheap *ph, struct sm_ph_node *nd, uint32_t unit, uint32_t *n)
@@ -184,31 +184,31 @@ static uint32_t take_anywhere(struct sm_pageheap *ph, struct sm_ph_node *nd, uin
 	return 0;
 }
 
-static struct sm_span *alloc_locked(struct sm_heap *h, struct sm_ph_node *nd, uint32_t n, uint32_t align)
+static struct sm_span *alloc_locked(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align)
 {
-	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_pageheap *ph = sm__ph(pg);
 	uint32_t unit;
 
 	if (SM_UNLIKELY(n > ph->arena_units || align > ph->arena_units))
-		return sm__own_alloc(h, nd, n, align);
+		return sm__own_alloc(pg, nd, n, align);
 	unit = SM_PH_CALL(ph, take, nd, n, align);
 	if (SM_UNLIKELY(unit == 0))
-		unit = sm__arena_grow(h, nd, n, align);
+		unit = sm__arena_grow(pg, nd, n, align);
 	if (SM_UNLIKELY(unit == 0))
 		unit = take_anywhere(ph, nd, n, align);
-	return unit == 0 ? NULL : hand_out(h, nd, unit, n);
+	return unit == 0 ? NULL : hand_out(pg, nd, unit, n);
 }
 
 /* touched: only while so many units of what is free were in use before. */
-static struct sm_span *alloc_on(struct sm_heap *h, unsigned node, uint32_t n, uint32_t align,
+static struct sm_span *alloc_on(struct sm_pages *pg, unsigned node, uint32_t n, uint32_t align,
 				uint32_t touched, bool remote)
 {
-	struct sm_ph_node *nd = &sm__ph(h)->nodes[node];
+	struct sm_ph_node *nd = &sm__ph(pg)->nodes[node];
 	struct sm_span *s = NULL;
 
 	sm_lock_acquire(&nd->lock);
 	if (nd->dirty_units >= touched)
-		s = alloc_locked(h, nd, n, align);
+		s = alloc_locked(pg, nd, n, align);
 	if (SM_LIKELY(s != NULL)) {
 		nd->counts.allocs++;
 		nd->counts.remote += remote;
@@ -217,22 +217,22 @@ static struct sm_span *alloc_on(struct sm_heap *h, unsigned node, uint32_t n, ui
 	return s;
 }
 
-static unsigned preferred(struct sm_heap *h, struct sm_pageheap *ph, unsigned node)
+static unsigned preferred(struct sm_pages *pg, struct sm_pageheap *ph, unsigned node)
 {
-	if (h->config.numa == SM_NUMA_INTERLEAVE)
+	if (pg->config->numa == SM_NUMA_INTERLEAVE)
 		return sm_fetch_add_relaxed(&ph->turn, 1) % ph->nnodes;
-	if (h->config.numa == SM_NUMA_BIND)
-		return h->config.numa_bind;
+	if (pg->config->numa == SM_NUMA_BIND)
+		return pg->config->numa_bind;
 	return node < ph->nnodes ? node : 0;
 }
 
-static struct sm_span *alloc_somewhere(struct sm_heap *h, unsigned node, uint32_t n, uint32_t align)
+static struct sm_span *alloc_somewhere(struct sm_pages *pg, unsigned node, uint32_t n, uint32_t align)
 {
-	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_pageheap *ph = sm__ph(pg);
 	unsigned last = ph->strict ? 1 : ph->nnodes;
 
 	for (unsigned i = 0; i < last; i++) {
-		struct sm_span *s = alloc_on(h, ph->order[node][i], n, align, 0, i > 0);
+		struct sm_span *s = alloc_on(pg, ph->order[node][i], n, align, 0, i > 0);
 
 		if (s != NULL)
 			return s;
@@ -241,21 +241,22 @@ static struct sm_span *alloc_somewhere(struct sm_heap *h, unsigned node, uint32_
 }
 
 /* Memory is out. What every node has free at its frontier is worth more in one piece elsewhere. */
-static SM_COLD struct sm_span *alloc_last_resort(struct sm_heap *h, unsigned node, uint32_t n, uint32_t align)
+static SM_COLD struct sm_span *alloc_last_resort(struct sm_pages *pg, unsigned node, uint32_t n,
+						 uint32_t align)
 {
-	struct sm_pageheap *ph = sm__ph(h);
-	bool some = sm__scavenge_quiesce(h);
+	struct sm_pageheap *ph = sm__ph(pg);
+	bool some = sm__scavenge_quiesce(pg);
 	struct sm_span *s = NULL;
 
 	for (unsigned i = 0; i < ph->nnodes; i++) {
 		struct sm_ph_node *nd = &ph->nodes[i];
 
 		sm_lock_acquire(&nd->lock);
-		some |= sm__arena_retreat(h, nd);
+		some |= sm__arena_retreat(pg, nd);
 		sm_lock_release(&nd->lock);
 	}
 	if (some)
-		s = alloc_somewhere(h, node, n, align);
+		s = alloc_somewhere(pg, node, n, align);
 	if (s == NULL) {
 		struct sm_ph_node *nd = &ph->nodes[node];
 
@@ -267,18 +268,18 @@ static SM_COLD struct sm_span *alloc_last_resort(struct sm_heap *h, unsigned nod
 	return s;
 }
 
-unsigned sm__pageheap_nearest(struct sm_heap *h, unsigned node, unsigned i)
+unsigned sm__pageheap_nearest(struct sm_pages *pg, unsigned node, unsigned i)
 {
-	return sm__ph(h)->order[node][i];
+	return sm__ph(pg)->order[node][i];
 }
 
-unsigned sm__pageheap_prefer(struct sm_heap *h, unsigned node)
+unsigned sm__pageheap_prefer(struct sm_pages *pg, unsigned node)
 {
-	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_pageheap *ph = sm__ph(pg);
 
 	if (ph->nnodes == 1)
 		return 0;
-	node = preferred(h, ph, node);
+	node = preferred(pg, ph, node);
 	for (unsigned i = 0; i < ph->nnodes; i++) {
 		unsigned near = ph->order[node][i];
 
@@ -289,9 +290,9 @@ unsigned sm__pageheap_prefer(struct sm_heap *h, unsigned node)
 	return node;
 }
 
-static struct sm_span *alloc_from(struct sm_heap *h, unsigned node, size_t nunits, size_t align_units)
+static struct sm_span *alloc_from(struct sm_pages *pg, unsigned node, size_t nunits, size_t align_units)
 {
-	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_pageheap *ph = sm__ph(pg);
 	struct sm_span *s;
 
 	SM_ASSERT(nunits > 0 && align_units > 0 && (align_units & (align_units - 1)) == 0);
@@ -299,35 +300,36 @@ static struct sm_span *alloc_from(struct sm_heap *h, unsigned node, size_t nunit
 		errno = ENOMEM;
 		return NULL;
 	}
-	s = alloc_somewhere(h, node, (uint32_t)nunits, (uint32_t)align_units);
-	return SM_LIKELY(s != NULL) ? s : alloc_last_resort(h, node, (uint32_t)nunits, (uint32_t)align_units);
+	s = alloc_somewhere(pg, node, (uint32_t)nunits, (uint32_t)align_units);
+	return SM_LIKELY(s != NULL) ? s
+				    : alloc_last_resort(pg, node, (uint32_t)nunits, (uint32_t)align_units);
 }
 
-struct sm_span *sm__pageheap_alloc_aligned(struct sm_heap *h, unsigned node, size_t nunits,
+struct sm_span *sm__pageheap_alloc_aligned(struct sm_pages *pg, unsigned node, size_t nunits,
 					   size_t align_units)
 {
-	return alloc_from(h, preferred(h, sm__ph(h), node), nunits, align_units);
+	return alloc_from(pg, preferred(pg, sm__ph(pg), node), nunits, align_units);
 }
 
-struct sm_span *sm__pageheap_alloc(struct sm_heap *h, unsigned node, size_t nunits)
+struct sm_span *sm__pageheap_alloc(struct sm_pages *pg, unsigned node, size_t nunits)
 {
-	return alloc_from(h, preferred(h, sm__ph(h), node), nunits, 1);
+	return alloc_from(pg, preferred(pg, sm__ph(pg), node), nunits, 1);
 }
 
-struct sm_span *sm__pageheap_alloc_on(struct sm_heap *h, unsigned node, size_t nunits)
+struct sm_span *sm__pageheap_alloc_on(struct sm_pages *pg, unsigned node, size_t nunits)
 {
-	return alloc_from(h, node, nunits, 1);
+	return alloc_from(pg, node, nunits, 1);
 }
 
-struct sm_span *sm__pageheap_alloc_touched(struct sm_heap *h, unsigned node, size_t nunits)
+struct sm_span *sm__pageheap_alloc_touched(struct sm_pages *pg, unsigned node, size_t nunits)
 {
-	return alloc_on(h, node, (uint32_t)nunits, 1, (uint32_t)nunits, false);
+	return alloc_on(pg, node, (uint32_t)nunits, 1, (uint32_t)nunits, false);
 }
 
-struct sm_span *sm__pageheap_map_file(struct sm_heap *h, unsigned node, int fd, int64_t offset, size_t bytes,
-				      bool shared, bool writable)
+struct sm_span *sm__pageheap_map_file(struct sm_pages *pg, unsigned node, int fd, int64_t offset,
+				      size_t bytes, bool shared, bool writable)
 {
-	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_pageheap *ph = sm__ph(pg);
 	struct sm_ph_file f = {
 		.fd = fd, .offset = offset, .bytes = bytes, .shared = shared, .writable = writable};
 	unsigned last = ph->strict ? 1 : ph->nnodes;
@@ -337,14 +339,14 @@ struct sm_span *sm__pageheap_map_file(struct sm_heap *h, unsigned node, int fd, 
 		errno = bytes == 0 ? EINVAL : ENOMEM;
 		return NULL;
 	}
-	node = preferred(h, ph, node);
+	node = preferred(pg, ph, node);
 	errno = ENOMEM;
 	/* Another node only when this one has no room; what the kernel says of the file, it says everywhere. */
 	for (unsigned i = 0; i < last && s == NULL && errno == ENOMEM; i++) {
 		struct sm_ph_node *nd = &ph->nodes[ph->order[node][i]];
 
 		sm_lock_acquire(&nd->lock);
-		s = sm__own_map_file(h, nd, &f);
+		s = sm__own_map_file(pg, nd, &f);
 		nd->counts.allocs += s != NULL;
 		nd->counts.remote += s != NULL && i > 0;
 		nd->counts.failed += s == NULL && i + 1 == last;
@@ -356,24 +358,24 @@ struct sm_span *sm__pageheap_map_file(struct sm_heap *h, unsigned node, int fd, 
 /* ---- the way back ---------------------------------------------------------------------------------------- */
 
 /* Into the arenas: [unit, unit + n) was handed out and is free from here on. */
-static void take_back(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
+static void take_back(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 {
-	sm__ph_undescribe(h, nd, unit, n);
+	sm__ph_undescribe(pg, nd, unit, n);
 	sm__ph_dirty_set(nd, unit, n);
 	nd->dirty_units += n;
 	nd->free_units += n;
 	nd->used_units -= n;
-	SM_PH_CALL(sm__ph(h), give, nd, unit, n);
+	SM_PH_CALL(sm__ph(pg), give, nd, unit, n);
 }
 
-SM_INLINE struct sm_ph_node *node_of(struct sm_heap *h, const struct sm_span *s)
+SM_INLINE struct sm_ph_node *node_of(struct sm_pages *pg, const struct sm_span *s)
 {
-	return &sm__ph(h)->nodes[s->node];
+	return &sm__ph(pg)->nodes[s->node];
 }
 
-void sm__pageheap_free(struct sm_heap *h, struct sm_span *s)
+void sm__pageheap_free(struct sm_pages *pg, struct sm_span *s)
 {
-	struct sm_ph_node *nd = node_of(h, s);
+	struct sm_ph_node *nd = node_of(pg, s);
 
 	SM_ASSERT(s->back == 0 && s->nunits > 0);
 	/* Release: whoever still reads the old state sees the span as it was. Free only under the lock, where it stops
@@ -382,46 +384,46 @@ void sm__pageheap_free(struct sm_heap *h, struct sm_span *s)
 	sm_lock_acquire(&nd->lock);
 	sm_store_release(&s->state, SM_SPAN_FREE);
 	if (SM_UNLIKELY(s->flags & SM_SPANF_OWNMAP))
-		sm__own_free(h, nd, s);
+		sm__own_free(pg, nd, s);
 	else
-		take_back(h, nd, sm_span_unit(&h->range, s) - nd->first, s->nunits);
+		take_back(pg, nd, sm_span_unit(&pg->range, s) - nd->first, s->nunits);
 	nd->counts.frees++;
 	sm_lock_release(&nd->lock);
 }
 
-static bool grow_locked(struct sm_heap *h, struct sm_ph_node *nd, struct sm_span *s, uint32_t n)
+static bool grow_locked(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_span *s, uint32_t n)
 {
-	uint32_t unit = sm_span_unit(&h->range, s) - nd->first;
+	uint32_t unit = sm_span_unit(&pg->range, s) - nd->first;
 	uint32_t end = unit + s->nunits, more = n - s->nunits, dirty;
 
 	if (s->flags & SM_SPANF_OWNMAP)
-		return sm__own_grow(h, nd, s, n);
+		return sm__own_grow(pg, nd, s, n);
 	/* What is free up to the frontier, and the untouched space behind it. */
 	if (unit + n > nd->frontier) {
 		uint32_t rest = nd->frontier - end;
 
 		if (rest > 0) {
-			if (!SM_PH_CALL(sm__ph(h), take_at, nd, end, rest))
+			if (!SM_PH_CALL(sm__ph(pg), take_at, nd, end, rest))
 				return false;
-			SM_PH_CALL(sm__ph(h), give, nd, end, rest);
+			SM_PH_CALL(sm__ph(pg), give, nd, end, rest);
 		}
-		if (!sm__arena_extend(h, nd, unit + n))
+		if (!sm__arena_extend(pg, nd, unit + n))
 			return false;
 	}
-	if (!SM_PH_CALL(sm__ph(h), take_at, nd, end, more))
+	if (!SM_PH_CALL(sm__ph(pg), take_at, nd, end, more))
 		return false;
 	dirty = sm__ph_dirty_count(nd, end, more);
 	nd->dirty_units -= dirty;
 	nd->free_units -= more;
 	nd->used_units += more;
-	sm__ph_extend_description(h, nd, unit, s->nunits, n);
+	sm__ph_extend_description(pg, nd, unit, s->nunits, n);
 	s->flags = (uint8_t)(dirty == 0 ? s->flags | SM_SPANF_ZEROED : s->flags & ~SM_SPANF_ZEROED);
 	return true;
 }
 
-bool sm__pageheap_grow(struct sm_heap *h, struct sm_span *s, size_t nunits)
+bool sm__pageheap_grow(struct sm_pages *pg, struct sm_span *s, size_t nunits)
 {
-	struct sm_ph_node *nd = node_of(h, s);
+	struct sm_ph_node *nd = node_of(pg, s);
 	bool done;
 
 	if (nunits <= s->nunits)
@@ -429,15 +431,15 @@ bool sm__pageheap_grow(struct sm_heap *h, struct sm_span *s, size_t nunits)
 	if (nunits >= nd->units)
 		return false;
 	sm_lock_acquire(&nd->lock);
-	done = grow_locked(h, nd, s, (uint32_t)nunits);
+	done = grow_locked(pg, nd, s, (uint32_t)nunits);
 	nd->counts.grown += done;
 	sm_lock_release(&nd->lock);
 	return done;
 }
 
-void sm__pageheap_shrink(struct sm_heap *h, struct sm_span *s, size_t nunits)
+void sm__pageheap_shrink(struct sm_pages *pg, struct sm_span *s, size_t nunits)
 {
-	struct sm_ph_node *nd = node_of(h, s);
+	struct sm_ph_node *nd = node_of(pg, s);
 	uint32_t old = s->nunits, n = (uint32_t)nunits;
 
 	SM_ASSERT(nunits >= 1 && nunits <= old);
@@ -445,10 +447,10 @@ void sm__pageheap_shrink(struct sm_heap *h, struct sm_span *s, size_t nunits)
 		return;
 	sm_lock_acquire(&nd->lock);
 	if (s->flags & SM_SPANF_OWNMAP) {
-		sm__own_shrink(h, nd, s, n);
+		sm__own_shrink(pg, nd, s, n);
 	} else {
 		s->nunits = n;
-		take_back(h, nd, sm_span_unit(&h->range, s) - nd->first + n, old - n);
+		take_back(pg, nd, sm_span_unit(&pg->range, s) - nd->first + n, old - n);
 	}
 	sm_lock_release(&nd->lock);
 }

@@ -11,9 +11,7 @@
 #ifndef SM_ALLOCATOR_PAGEHEAP_H
 #define SM_ALLOCATOR_PAGEHEAP_H
 
-#include "allocator/objects/span.h"
-
-struct sm_heap;
+#include "allocator/pages/pages.h"
 
 /*
  * Every descriptor in the range reads as follows, at every moment that nobody is inside a call here:
@@ -36,9 +34,9 @@ struct sm_heap;
  * is SM_SPAN_OTHER. The memory is committed. The caller fills the rest and publishes it by storing
  * `state` with release. node is a preference; s->node says what was got. Returns NULL with errno ENOMEM.
  */
-struct sm_span *sm__pageheap_alloc(struct sm_heap *h, unsigned node, size_t nunits);
+struct sm_span *sm__pageheap_alloc(struct sm_pages *pg, unsigned node, size_t nunits);
 /* As above with the base address aligned to align_units (a power of two). */
-struct sm_span *sm__pageheap_alloc_aligned(struct sm_heap *h, unsigned node, size_t nunits,
+struct sm_span *sm__pageheap_alloc_aligned(struct sm_pages *pg, unsigned node, size_t nunits,
 					   size_t align_units);
 /*
  * Which node serves a thread that runs on `node`, by policy: its own; the bound one; the one whose turn it is
@@ -46,20 +44,20 @@ struct sm_span *sm__pageheap_alloc_aligned(struct sm_heap *h, unsigned node, siz
  * Whoever keeps lists by node looks there first, and then asks for new memory with sm__pageheap_alloc_on,
  * which prefers `node` as it is, without applying the policy a second time.
  */
-unsigned sm__pageheap_prefer(struct sm_heap *h, unsigned node);
-struct sm_span *sm__pageheap_alloc_on(struct sm_heap *h, unsigned node, size_t nunits);
+unsigned sm__pageheap_prefer(struct sm_pages *pg, unsigned node);
+struct sm_span *sm__pageheap_alloc_on(struct sm_pages *pg, unsigned node, size_t nunits);
 /* The same of this node alone and only while so much of what is free there has been in use before; else NULL. */
-struct sm_span *sm__pageheap_alloc_touched(struct sm_heap *h, unsigned node, size_t nunits);
+struct sm_span *sm__pageheap_alloc_touched(struct sm_pages *pg, unsigned node, size_t nunits);
 /* The nodes in order of distance: i = 0 is node itself, nnodes - 1 the farthest. */
-unsigned sm__pageheap_nearest(struct sm_heap *h, unsigned node, unsigned i);
+unsigned sm__pageheap_nearest(struct sm_pages *pg, unsigned node, unsigned i);
 
 /* Stores SM_SPAN_FREE and gives the run back. */
-void sm__pageheap_free(struct sm_heap *h, struct sm_span *s);
+void sm__pageheap_free(struct sm_pages *pg, struct sm_span *s);
 /* Grows in place when the units behind are free; false when not. Afterwards SM_SPANF_ZEROED says whether
  * the units that were added are known to be zero. */
-bool sm__pageheap_grow(struct sm_heap *h, struct sm_span *s, size_t nunits);
+bool sm__pageheap_grow(struct sm_pages *pg, struct sm_span *s, size_t nunits);
 /* Cuts the tail off and gives it back; nunits >= 1. */
-void sm__pageheap_shrink(struct sm_heap *h, struct sm_span *s, size_t nunits);
+void sm__pageheap_shrink(struct sm_pages *pg, struct sm_span *s, size_t nunits);
 
 /* committed == in_use + free + released + lost. */
 struct sm_pageheap_stats {
@@ -75,26 +73,26 @@ struct sm_pageheap_stats {
 	uint64_t remote;		      /* requests for this node that another one served */
 	size_t free_runs;		      /* free runs as the page heap keeps them (buddy: blocks) */
 };
-void sm__pageheap_stats(struct sm_heap *h, unsigned node, struct sm_pageheap_stats *out);
+void sm__pageheap_stats(struct sm_pages *pg, unsigned node, struct sm_pageheap_stats *out);
 
 /* Calls fn for every maximal run of free, committed units of a node, in address order, under its lock. */
-void sm__pageheap_foreach_free(struct sm_heap *h, unsigned node,
+void sm__pageheap_foreach_free(struct sm_pages *pg, unsigned node,
 			       void (*fn)(void *ctx, size_t unit, size_t nunits), void *ctx);
 /* Checks every counting identity and descriptor; one line on stderr for each violation. Returns how many.
  * Precondition: nobody allocates or frees; the scavenger may run. */
-unsigned sm__pageheap_check(struct sm_heap *h);
+unsigned sm__pageheap_check(struct sm_pages *pg);
 
 /*
  * A file as a span, state SM_SPAN_OTHER as above, SM_SPANF_FILE | SM_SPANF_OWNMAP set: bytes of fd from
  * offset (a multiple of the page size). sm__pageheap_free unmaps it. Bytes behind the end of the file on
  * its last page read as zero; units behind that cannot be accessed. NULL with errno (mmap's, ENOMEM).
  */
-struct sm_span *sm__pageheap_map_file(struct sm_heap *h, unsigned node, int fd, int64_t offset, size_t bytes,
-				      bool shared, bool writable);
+struct sm_span *sm__pageheap_map_file(struct sm_pages *pg, unsigned node, int fd, int64_t offset,
+				      size_t bytes, bool shared, bool writable);
 
 /* Around fork: takes and releases every lock here; the child resets them. */
-void sm__pageheap_fork_prepare(struct sm_heap *h);
-void sm__pageheap_fork_parent(struct sm_heap *h);
-void sm__pageheap_fork_child(struct sm_heap *h);
+void sm__pageheap_fork_prepare(struct sm_pages *pg);
+void sm__pageheap_fork_parent(struct sm_pages *pg);
+void sm__pageheap_fork_child(struct sm_pages *pg);
 
 #endif

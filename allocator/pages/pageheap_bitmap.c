@@ -334,7 +334,7 @@ unsigned sm__bitmap_check(struct sm_ph_node *nd)
 			struct sm_runs *s = &b->level[l][i];
 
 			if (s->start != r.start || s->max != r.max || s->end != r.end) {
-				sm__ph_say("page heap %u: summary %zu of level %u is stale", nd->index, i, l);
+				sm__say("page heap %u: summary %zu of level %u is stale", nd->index, i, l);
 				bad++;
 			}
 		}
@@ -343,8 +343,8 @@ unsigned sm__bitmap_check(struct sm_ph_node *nd)
 		largest = n > largest ? n : largest;
 	}
 	if (runs != b->nruns || largest != sm__bitmap_largest(nd)) {
-		sm__ph_say("page heap %u: %zu free runs, %zu counted; the longest has %u units, %u noted",
-			   nd->index, runs, b->nruns, largest, sm__bitmap_largest(nd));
+		sm__say("page heap %u: %zu free runs, %zu counted; the longest has %u units, %u noted",
+			nd->index, runs, b->nruns, largest, sm__bitmap_largest(nd));
 		bad++;
 	}
 	return bad;

@@ -205,22 +205,21 @@ unsigned sm__buddy_check(struct sm_ph_node *nd)
 		     i = sm_bitset_next(&b->free[k], i + 1)) {
 			n++;
 			if (k < b->max_order && (i & 1) == 0 && sm_bitset_test(&b->free[k], i + 1)) {
-				sm__ph_say(
-					"page heap %u: order %u: blocks %zu and %zu are buddies, both free",
+				sm__say("page heap %u: order %u: blocks %zu and %zu are buddies, both free",
 					nd->index, k, i, i + 1);
 				bad++;
 			}
 			for (unsigned up = k + 1; up <= b->max_order; up++)
 				if (sm_bitset_test(&b->free[up], i >> (up - k))) {
-					sm__ph_say("page heap %u: block %zu of order %u lies in a free one "
-						   "of %u",
-						   nd->index, i, k, up);
+					sm__say("page heap %u: block %zu of order %u lies in a free one "
+						"of %u",
+						nd->index, i, k, up);
 					bad++;
 				}
 		}
 		if (n != b->count[k] || (n != 0) != (b->nonempty >> k & 1)) {
-			sm__ph_say("page heap %u: order %u counts %u blocks and has %u", nd->index, k,
-				   b->count[k], n);
+			sm__say("page heap %u: order %u counts %u blocks and has %u", nd->index, k,
+				b->count[k], n);
 			bad++;
 		}
 	}

@@ -12,9 +12,9 @@ static size_t bytes_of(uint64_t units)
 	return (size_t)units << SM_UNIT_SHIFT;
 }
 
-void sm__pageheap_stats(struct sm_heap *h, unsigned node, struct sm_pageheap_stats *out)
+void sm__pageheap_stats(struct sm_pages *pg, unsigned node, struct sm_pageheap_stats *out)
 {
-	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_pageheap *ph = sm__ph(pg);
 	struct sm_ph_node *nd = &ph->nodes[node];
 
 	memset(out, 0, sizeof(*out));
@@ -36,10 +36,10 @@ void sm__pageheap_stats(struct sm_heap *h, unsigned node, struct sm_pageheap_sta
 	sm_lock_release(&nd->lock);
 }
 
-void sm__pageheap_foreach_free(struct sm_heap *h, unsigned node,
+void sm__pageheap_foreach_free(struct sm_pages *pg, unsigned node,
 			       void (*fn)(void *ctx, size_t unit, size_t nunits), void *ctx)
 {
-	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_pageheap *ph = sm__ph(pg);
 	struct sm_ph_node *nd = &ph->nodes[node];
 	uint32_t n = 0;
 
@@ -52,23 +52,23 @@ void sm__pageheap_foreach_free(struct sm_heap *h, unsigned node,
 /* ---- the check --------------------------------------------------------------------------------------------- */
 
 struct check {
-	struct sm_heap *h;
+	struct sm_pages *pg;
 	struct sm_ph_node *nd;
 	unsigned bad;
 	uint64_t used, free, dirty, own;
 };
 
-#define COMPLAIN(c, fmt, ...)                                                          \
-	do {                                                                           \
-		if ((c)->bad++ < 20) /* the first ones tell the story */               \
-			sm__ph_say("page heap %u: " fmt, (c)->nd->index, __VA_ARGS__); \
+#define COMPLAIN(c, fmt, ...)                                                       \
+	do {                                                                        \
+		if ((c)->bad++ < 20) /* the first ones tell the story */            \
+			sm__say("page heap %u: " fmt, (c)->nd->index, __VA_ARGS__); \
 	} while (0)
 
 /* Units that nobody uses read as free ones. */
 static void check_free(struct check *c, uint32_t unit, uint32_t n)
 {
 	for (uint32_t i = unit; i < unit + n; i++) {
-		struct sm_span *d = sm__ph_desc(c->h, c->nd, i);
+		struct sm_span *d = sm__ph_desc(c->pg, c->nd, i);
 
 		if (d->back != 0 || sm_load_relaxed(&d->state) != SM_SPAN_FREE)
 			COMPLAIN(c, "free unit %u has back %u, state %u", i, d->back,
@@ -82,7 +82,7 @@ static uint64_t check_used(struct check *c, uint32_t unit, uint32_t end, bool ow
 	uint32_t start = unit;
 
 	while (unit < end) {
-		struct sm_span *s = sm__ph_desc(c->h, c->nd, unit);
+		struct sm_span *s = sm__ph_desc(c->pg, c->nd, unit);
 
 		if (s->back != 0 || s->nunits == 0 || s->nunits > end - unit) {
 			COMPLAIN(c, "unit %u should head a span: back %u, %u units, %u to the next free one",
@@ -102,7 +102,7 @@ static uint64_t check_used(struct check *c, uint32_t unit, uint32_t end, bool ow
 
 static void check_arenas(struct check *c)
 {
-	struct sm_pageheap *ph = sm__ph(c->h);
+	struct sm_pageheap *ph = sm__ph(c->pg);
 	struct sm_ph_node *nd = c->nd;
 	uint32_t at = 1, n = 0;
 
@@ -130,9 +130,9 @@ static void check_own(struct check *c)
 	struct sm_ph_node *nd = c->nd;
 	uint32_t at = nd->own_start, holes = 0, prev = 0;
 
-	for (uint32_t hole = nd->own_free;; hole = sm__ph_desc(c->h, nd, hole)->next) {
+	for (uint32_t hole = nd->own_free;; hole = sm__ph_desc(c->pg, nd, hole)->next) {
 		uint32_t end = hole == 0 ? nd->units : hole;
-		struct sm_span *d = sm__ph_desc(c->h, nd, hole);
+		struct sm_span *d = sm__ph_desc(c->pg, nd, hole);
 
 		if (end < at ||
 		    (hole != 0 && (d->prev != prev || d->nunits == 0 || hole + d->nunits > nd->units))) {
@@ -153,11 +153,11 @@ static void check_own(struct check *c)
 		COMPLAIN(c, "%u holes on the list, %u counted", holes, nd->nholes);
 }
 
-static unsigned check_node(struct sm_heap *h, struct sm_ph_node *nd)
+static unsigned check_node(struct sm_pages *pg, struct sm_ph_node *nd)
 {
-	struct check c = {.h = h, .nd = nd};
+	struct check c = {.pg = pg, .nd = nd};
 
-	c.bad += SM_PH_CALL(sm__ph(h), check, nd);
+	c.bad += SM_PH_CALL(sm__ph(pg), check, nd);
 	check_arenas(&c);
 	check_own(&c);
 	/* What the scavenger holds is neither free for a walk nor a span; between batches it holds nothing. */
@@ -173,11 +173,11 @@ static unsigned check_node(struct sm_heap *h, struct sm_ph_node *nd)
 	return c.bad;
 }
 
-unsigned sm__pageheap_check(struct sm_heap *h)
+unsigned sm__pageheap_check(struct sm_pages *pg)
 {
-	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_pageheap *ph = sm__ph(pg);
 	uint64_t committed = 0;
-	size_t mapped = sm_load_relaxed(&h->mapped_bytes);
+	size_t mapped = sm_load_relaxed(&pg->mapped_bytes);
 	unsigned bad = 0;
 
 	/* The scavenger may run: no batch is away while we look. */
@@ -186,15 +186,15 @@ unsigned sm__pageheap_check(struct sm_heap *h)
 		struct sm_ph_node *nd = &ph->nodes[i];
 
 		sm_lock_acquire(&nd->lock);
-		bad += check_node(h, nd);
+		bad += check_node(pg, nd);
 		committed += (uint64_t)nd->frontier - 1 + nd->own_units + nd->lost_units;
 		sm_lock_release(&nd->lock);
 	}
 	sm_lock_release(&ph->scavenger.lock);
 	/* At least: others (metadata pools) are charged to the same count. */
 	if (mapped < committed * (SM_UNIT + sizeof(struct sm_span))) {
-		sm__ph_say("page heap: %zu bytes are held against the limit, %lu units are committed", mapped,
-			   committed);
+		sm__say("page heap: %zu bytes are held against the limit, %lu units are committed", mapped,
+			committed);
 		bad++;
 	}
 	return bad;
@@ -203,25 +203,25 @@ unsigned sm__pageheap_check(struct sm_heap *h)
 /* ---- fork -------------------------------------------------------------------------------------------------- */
 
 /* First the scavenger's batch ends; then all locks in address order: the child's copy is consistent. */
-void sm__pageheap_fork_prepare(struct sm_heap *h)
+void sm__pageheap_fork_prepare(struct sm_pages *pg)
 {
-	sm_lock_acquire(&sm__ph(h)->stacks.lock);
-	sm_lock_acquire(&sm__ph(h)->scavenger.lock);
-	for (unsigned i = 0; i < sm__ph(h)->nnodes; i++)
-		sm_lock_acquire(&sm__ph(h)->nodes[i].lock);
+	sm_lock_acquire(&sm__ph(pg)->stacks.lock);
+	sm_lock_acquire(&sm__ph(pg)->scavenger.lock);
+	for (unsigned i = 0; i < sm__ph(pg)->nnodes; i++)
+		sm_lock_acquire(&sm__ph(pg)->nodes[i].lock);
 }
 
-void sm__pageheap_fork_parent(struct sm_heap *h)
+void sm__pageheap_fork_parent(struct sm_pages *pg)
 {
-	for (unsigned i = sm__ph(h)->nnodes; i-- > 0;)
-		sm_lock_release(&sm__ph(h)->nodes[i].lock);
-	sm_lock_release(&sm__ph(h)->scavenger.lock);
-	sm_lock_release(&sm__ph(h)->stacks.lock);
+	for (unsigned i = sm__ph(pg)->nnodes; i-- > 0;)
+		sm_lock_release(&sm__ph(pg)->nodes[i].lock);
+	sm_lock_release(&sm__ph(pg)->scavenger.lock);
+	sm_lock_release(&sm__ph(pg)->stacks.lock);
 }
 
-void sm__pageheap_fork_child(struct sm_heap *h)
+void sm__pageheap_fork_child(struct sm_pages *pg)
 {
 	/* The holder is this thread's copy, so releasing is right; sleepers stayed in the parent. */
-	sm__pageheap_fork_parent(h);
-	sm__scavenge_fork_child(h);
+	sm__pageheap_fork_parent(pg);
+	sm__scavenge_fork_child(pg);
 }

@@ -23,11 +23,13 @@
 #include <pthread.h>
 
 #include "allocator/base/bitset.h"
-#include "allocator/objects/heap.h"
 #include "allocator/base/lock.h"
+#include "allocator/base/say.h"
 #include "allocator/os/os.h"
+#include "allocator/pages/pageheap.h"
 #include "allocator/pages/range.h"
 #include "allocator/pages/scavenge.h"
+#include "allocator/pages/stackpool.h"
 
 #define SM_BUDDY_ORDERS 24
 
@@ -109,8 +111,6 @@ struct sm_scavenger {
 	bool stop;
 };
 
-#define SM_STACK_ORDERS 24
-
 /* Stacks of one size that wait for a user; linked by `next` of their heads, unit indexes of the range. */
 struct sm_stack_list {
 	uint32_t first, count;
@@ -142,19 +142,19 @@ struct sm_pageheap {
 	struct sm_ph_node nodes[];
 };
 
-SM_INLINE struct sm_pageheap *sm__ph(const struct sm_heap *h)
+SM_INLINE struct sm_pageheap *sm__ph(const struct sm_pages *pg)
 {
-	return h->pageheap;
+	return pg->pageheap;
 }
 
-SM_INLINE struct sm_span *sm__ph_desc(const struct sm_heap *h, const struct sm_ph_node *nd, uint32_t unit)
+SM_INLINE struct sm_span *sm__ph_desc(const struct sm_pages *pg, const struct sm_ph_node *nd, uint32_t unit)
 {
-	return &h->range.spans[nd->first + unit];
+	return &pg->range.spans[nd->first + unit];
 }
 
-SM_INLINE char *sm__ph_addr(const struct sm_heap *h, const struct sm_ph_node *nd, uint32_t unit)
+SM_INLINE char *sm__ph_addr(const struct sm_pages *pg, const struct sm_ph_node *nd, uint32_t unit)
 {
-	return (char *)h->range.base + ((size_t)(nd->first + unit) << SM_UNIT_SHIFT);
+	return (char *)pg->range.base + ((size_t)(nd->first + unit) << SM_UNIT_SHIFT);
 }
 
 /* ---- free structures: each kind has these; a run is never empty --------------------------------------- */
@@ -196,30 +196,30 @@ uint32_t sm__ph_dirty_next(const struct sm_ph_node *nd, uint32_t unit, uint32_t 
 /* What of [unit, unit + n) was collapsed is small pages again. */
 void sm__ph_uncollapse(struct sm_ph_node *nd, uint32_t unit, uint32_t n);
 /* Makes unit the head of a run of n: the state that pageheap.h promises. */
-struct sm_span *sm__ph_describe(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n,
+struct sm_span *sm__ph_describe(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n,
 				unsigned flags);
 /* A run of old units from unit becomes one of n. */
-void sm__ph_extend_description(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t old,
+void sm__ph_extend_description(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t old,
 			       uint32_t n);
 /* Back to what free units look like: [unit, unit + n). */
-void sm__ph_undescribe(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n);
+void sm__ph_undescribe(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n);
 
 /* ---- memory; under the node's lock ---------------------------------------------------------------------- */
 
 /* Commits [unit, unit + n) and its descriptors: charged, bound, advised. -errno; nothing is changed then. */
-int sm__arena_commit(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n);
+int sm__arena_commit(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n);
 /* The descriptors alone: writable from here on, untouched and uncharged. */
-int sm__arena_commit_descriptors(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n);
+int sm__arena_commit_descriptors(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n);
 /* What n committed units count against the limit. */
-size_t sm__arena_cost(const struct sm_heap *h, uint32_t n);
+size_t sm__arena_cost(const struct sm_pages *pg, uint32_t n);
 /* The other way. False: the kernel would not; the piece is committed and charged as before. */
-bool sm__arena_decommit(struct sm_heap *h, struct sm_ph_node *nd, uint32_t unit, uint32_t n);
+bool sm__arena_decommit(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n);
 /* Moves the frontier so that n units at a multiple of align lie free in front of it, and takes them. 0: no. */
-uint32_t sm__arena_grow(struct sm_heap *h, struct sm_ph_node *nd, uint32_t n, uint32_t align);
+uint32_t sm__arena_grow(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align);
 /* The same behind unit: everything up to unit + n is committed and free, or false. */
-bool sm__arena_extend(struct sm_heap *h, struct sm_ph_node *nd, uint32_t end);
+bool sm__arena_extend(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t end);
 /* Gives the free units at the frontier back to the operating system and the limit. True: there were some. */
-bool sm__arena_retreat(struct sm_heap *h, struct sm_ph_node *nd);
+bool sm__arena_retreat(struct sm_pages *pg, struct sm_ph_node *nd);
 
 struct sm_ph_file {
 	int fd;
@@ -228,22 +228,19 @@ struct sm_ph_file {
 	bool shared, writable;
 };
 
-struct sm_span *sm__own_alloc(struct sm_heap *h, struct sm_ph_node *nd, uint32_t n, uint32_t align);
-void sm__own_free(struct sm_heap *h, struct sm_ph_node *nd, struct sm_span *s);
-bool sm__own_grow(struct sm_heap *h, struct sm_ph_node *nd, struct sm_span *s, uint32_t n);
-void sm__own_shrink(struct sm_heap *h, struct sm_ph_node *nd, struct sm_span *s, uint32_t n);
+struct sm_span *sm__own_alloc(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align);
+void sm__own_free(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_span *s);
+bool sm__own_grow(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_span *s, uint32_t n);
+void sm__own_shrink(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_span *s, uint32_t n);
 
-struct sm_span *sm__own_map_file(struct sm_heap *h, struct sm_ph_node *nd, const struct sm_ph_file *f);
+struct sm_span *sm__own_map_file(struct sm_pages *pg, struct sm_ph_node *nd, const struct sm_ph_file *f);
 
 /* ---- scavenger ------------------------------------------------------------------------------------------ */
 
-void sm__scavenge_init(struct sm_heap *h);
-void sm__scavenge_fini(struct sm_heap *h);
-void sm__scavenge_fork_child(struct sm_heap *h);
+void sm__scavenge_init(struct sm_pages *pg);
+void sm__scavenge_fini(struct sm_pages *pg);
+void sm__scavenge_fork_child(struct sm_pages *pg);
 /* Waits until no piece is on its way. True: some may have been. Called without a page heap's lock. */
-bool sm__scavenge_quiesce(struct sm_heap *h);
-
-/* One line on stderr, by write: "spanmark: " and the text. */
-void sm__ph_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+bool sm__scavenge_quiesce(struct sm_pages *pg);
 
 #endif

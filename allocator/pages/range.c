@@ -11,23 +11,23 @@
 
 /* ---- the limit ------------------------------------------------------------------------------------------- */
 
-bool sm__range_charge(struct sm_heap *h, size_t bytes)
+bool sm__range_charge(struct sm_pages *pg, size_t bytes)
 {
-	size_t limit = h->config.limit;
-	size_t old = sm_load_relaxed(&h->mapped_bytes);
+	size_t limit = sm_load_relaxed(&pg->limit);
+	size_t old = sm_load_relaxed(&pg->mapped_bytes);
 
 	/* Relaxed: a count, nothing is published by it. */
 	do {
 		if (limit != 0 && (bytes > limit || old > limit - bytes))
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(&h->mapped_bytes, &old, old + bytes,
+	} while (!atomic_compare_exchange_weak_explicit(&pg->mapped_bytes, &old, old + bytes,
 							memory_order_relaxed, memory_order_relaxed));
 	return true;
 }
 
-void sm__range_uncharge(struct sm_heap *h, size_t bytes)
+void sm__range_uncharge(struct sm_pages *pg, size_t bytes)
 {
-	SM_CHECK(sm_fetch_sub_relaxed(&h->mapped_bytes, bytes) >= bytes);
+	SM_CHECK(sm_fetch_sub_relaxed(&pg->mapped_bytes, bytes) >= bytes);
 }
 
 /* ---- reservation ----------------------------------------------------------------------------------------- */
@@ -55,9 +55,9 @@ static size_t table_bytes(const struct sm_range *r)
 }
 
 /* The reservation proper: ranges, a unit of guard behind them, and the table between two guard pages. */
-static bool reserve(struct sm_heap *h, unsigned nnodes, size_t node_bytes, size_t align)
+static bool reserve(struct sm_pages *pg, unsigned nnodes, size_t node_bytes, size_t align)
 {
-	struct sm_range *r = &h->range;
+	struct sm_range *r = &pg->range;
 	size_t page = sm__os_page_size();
 	void *base;
 	char *table;
@@ -80,9 +80,9 @@ static bool reserve(struct sm_heap *h, unsigned nnodes, size_t node_bytes, size_
 	return true;
 }
 
-static void unreserve(struct sm_heap *h)
+static void unreserve(struct sm_pages *pg)
 {
-	struct sm_range *r = &h->range;
+	struct sm_range *r = &pg->range;
 	size_t page = sm__os_page_size();
 
 	if (r->spans == NULL)
@@ -96,9 +96,9 @@ static void unreserve(struct sm_heap *h)
  * How much to ask for first. Unit indexes are 32 bits wide; and where the address space is limited, at
  * most half of what is allowed, so that stacks and libraries of the program still find room.
  */
-static size_t first_try(const struct sm_heap *h, unsigned nnodes)
+static size_t first_try(const struct sm_pages *pg, unsigned nnodes)
 {
-	size_t want = h->config.reserve != 0 ? h->config.reserve : SM_GIB;
+	size_t want = pg->config->reserve != 0 ? pg->config->reserve : SM_GIB;
 	size_t most = (size_t)1 << (31 + SM_UNIT_SHIFT);
 	size_t allowed = sm__os_address_limit() / 2;
 
@@ -108,19 +108,19 @@ static size_t first_try(const struct sm_heap *h, unsigned nnodes)
 }
 
 /* Arenas: a power of two, and several to a node's range. */
-static size_t arena_bytes(const struct sm_heap *h, size_t node_bytes)
+static size_t arena_bytes(const struct sm_pages *pg, size_t node_bytes)
 {
-	size_t arena = pow2_up(h->config.arena != 0 ? h->config.arena : 64 * SM_MIB);
+	size_t arena = pow2_up(pg->config->arena != 0 ? pg->config->arena : 64 * SM_MIB);
 
 	arena = arena < node_bytes / 4 ? arena : node_bytes / 4;
 	return arena > MIN_ARENA ? arena : MIN_ARENA;
 }
 
-static bool reserve_some(struct sm_heap *h, unsigned nnodes, size_t *arena)
+static bool reserve_some(struct sm_pages *pg, unsigned nnodes, size_t *arena)
 {
-	for (size_t n = first_try(h, nnodes); n >= MIN_NODE_BYTES; n /= 2) {
-		*arena = arena_bytes(h, n);
-		if (reserve(h, nnodes, n, *arena))
+	for (size_t n = first_try(pg, nnodes); n >= MIN_NODE_BYTES; n /= 2) {
+		*arena = arena_bytes(pg, n);
+		if (reserve(pg, nnodes, n, *arena))
 			return true;
 	}
 	return false;
@@ -159,19 +159,19 @@ static int node_init(struct sm_pageheap *ph, unsigned index, uint32_t units, uns
 }
 
 /* Nodes sorted by distance from each; unknown distances last, equal ones by how far away the index is. */
-static void order_nodes(const struct sm_heap *h, struct sm_pageheap *ph)
+static void order_nodes(const struct sm_pages *pg, struct sm_pageheap *ph)
 {
 	for (unsigned from = 0; from < ph->nnodes; from++) {
 		uint8_t *order = ph->order[from];
 
 		for (unsigned i = 0; i < ph->nnodes; i++) {
 			unsigned node = (from + i) % ph->nnodes, at = i;
-			unsigned d = h->config.distance[from][node];
+			unsigned d = pg->config->distance[from][node];
 
 			/* Insertion by distance; the node itself stays first whatever the table says. */
 			while (at > 1 && d != 0 &&
-			       (h->config.distance[from][order[at - 1]] > d ||
-				h->config.distance[from][order[at - 1]] == 0)) {
+			       (pg->config->distance[from][order[at - 1]] > d ||
+				pg->config->distance[from][order[at - 1]] == 0)) {
 				order[at] = order[at - 1];
 				at--;
 			}
@@ -187,25 +187,25 @@ static uint32_t huge_units(size_t arena)
 	return huge < SM_UNIT || huge > arena ? 1 : (uint32_t)(huge >> SM_UNIT_SHIFT);
 }
 
-static int pageheap_init(struct sm_heap *h, size_t arena)
+static int pageheap_init(struct sm_pages *pg, size_t arena)
 {
-	size_t bytes = sizeof(struct sm_pageheap) + h->nnodes * sizeof(struct sm_ph_node);
+	size_t bytes = sizeof(struct sm_pageheap) + pg->nnodes * sizeof(struct sm_ph_node);
 	struct sm_pageheap *ph = sm__os_map_guarded(bytes);
-	uint32_t units = (uint32_t)(h->range.bytes / h->nnodes >> SM_UNIT_SHIFT);
+	uint32_t units = (uint32_t)(pg->range.bytes / pg->nnodes >> SM_UNIT_SHIFT);
 
 	if (ph == NULL)
 		return -ENOMEM;
-	h->pageheap = ph;
+	pg->pageheap = ph;
 	sm_lock_init(&ph->stacks.lock, SM_RANK_STACKS);
-	sm__scavenge_init(h);
+	sm__scavenge_init(pg);
 	ph->bytes = bytes;
-	ph->kind = h->config.pageheap;
-	ph->nnodes = h->nnodes;
-	sm_store_relaxed(&ph->open, h->nnodes);
+	ph->kind = pg->config->pageheap;
+	ph->nnodes = pg->nnodes;
+	sm_store_relaxed(&ph->open, pg->nnodes);
 	ph->arena_units = (uint32_t)(arena >> SM_UNIT_SHIFT);
 	ph->huge_units = huge_units(arena);
-	ph->strict = h->config.numa == SM_NUMA_BIND;
-	order_nodes(h, ph);
+	ph->strict = pg->config->numa == SM_NUMA_BIND;
+	order_nodes(pg, ph);
 	for (unsigned i = 0; i < ph->nnodes; i++)
 		if (node_init(ph, i, units, (unsigned)__builtin_ctz(ph->arena_units)) != 0)
 			return -ENOMEM;
@@ -216,33 +216,34 @@ static int pageheap_init(struct sm_heap *h, size_t arena)
  * Without heap.limit a control group's limit counts, less a sixteenth for what else the process has: an
  * allocation that fails can be dealt with, a process that the kernel kills cannot.
  */
-static void find_limit(struct sm_heap *h)
+static void find_limit(struct sm_pages *pg)
 {
-	size_t n;
+	size_t n = pg->config->limit;
 
-	if (h->config.limit != 0)
-		return;
-	n = sm__os_memory_limit("");
-	if (n != SIZE_MAX)
-		h->config.limit = n - n / 16;
+	if (n == 0) {
+		n = sm__os_memory_limit("");
+		n = n != SIZE_MAX ? n - n / 16 : 0;
+	}
+	sm_store_relaxed(&pg->limit, n);
 }
 
 /* numa=bind:N must be possible: asked of the kernel with the guard unit, which is never touched. */
-static bool bindable(struct sm_heap *h)
+static bool bindable(struct sm_pages *pg)
 {
-	size_t node_bytes = (size_t)1 << h->range.node_shift;
-	void *guard = (char *)h->range.base + h->config.numa_bind * node_bytes;
+	size_t node_bytes = (size_t)1 << pg->range.node_shift;
+	void *guard = (char *)pg->range.base + pg->config->numa_bind * node_bytes;
 
-	return h->config.numa != SM_NUMA_BIND ||
-	       sm__os_bind(guard, SM_UNIT, h->config.node_os[h->config.numa_bind], true) != -EINVAL;
+	return pg->config->numa != SM_NUMA_BIND ||
+	       sm__os_bind(guard, SM_UNIT, pg->config->node_os[pg->config->numa_bind], true) != -EINVAL;
 }
 
-int sm__range_create(struct sm_heap *h, char *err, size_t errlen)
+int sm__range_create(struct sm_pages *pg, const struct sm_heap_config *config, char *err, size_t errlen)
 {
-	unsigned nnodes = h->config.nnodes != 0 ? h->config.nnodes : 1;
+	unsigned nnodes = config->nnodes != 0 ? config->nnodes : 1;
 	char text[160];
 	size_t arena;
 
+	pg->config = config;
 	if (sm__os_page_size() > SM_UNIT) {
 		snprintf(text, sizeof(text),
 			 "this kernel's pages are %zu KiB, larger than the span unit of %zu KiB: build with "
@@ -250,39 +251,39 @@ int sm__range_create(struct sm_heap *h, char *err, size_t errlen)
 			 sm__os_page_size() / SM_KIB, SM_UNIT / SM_KIB);
 		return refuse(err, errlen, -EINVAL, text);
 	}
-	if (nnodes > SM_MAX_NODES || (h->config.numa == SM_NUMA_BIND && h->config.numa_bind >= nnodes)) {
-		snprintf(text, sizeof(text), "numa=bind:%u: there are nodes 0 to %u", h->config.numa_bind,
+	if (nnodes > SM_MAX_NODES || (pg->config->numa == SM_NUMA_BIND && pg->config->numa_bind >= nnodes)) {
+		snprintf(text, sizeof(text), "numa=bind:%u: there are nodes 0 to %u", pg->config->numa_bind,
 			 nnodes - 1);
 		return refuse(err, errlen, -EINVAL, text);
 	}
-	h->nnodes = nnodes;
-	find_limit(h);
-	if (!reserve_some(h, nnodes, &arena))
+	pg->nnodes = nnodes;
+	find_limit(pg);
+	if (!reserve_some(pg, nnodes, &arena))
 		return refuse(err, errlen, -ENOMEM, "no address space for the heap (ulimit -v?)");
-	if (!bindable(h)) {
-		sm__range_destroy(h);
+	if (!bindable(pg)) {
+		sm__range_destroy(pg);
 		snprintf(text, sizeof(text),
 			 "numa=bind:%u: this process may take no memory of the system's node %d",
-			 h->config.numa_bind, h->config.node_os[h->config.numa_bind]);
+			 pg->config->numa_bind, pg->config->node_os[pg->config->numa_bind]);
 		return refuse(err, errlen, -EINVAL, text);
 	}
-	if (pageheap_init(h, arena) != 0) {
-		sm__range_destroy(h);
+	if (pageheap_init(pg, arena) != 0) {
+		sm__range_destroy(pg);
 		return refuse(err, errlen, -ENOMEM, "no memory for the page heap's tables");
 	}
 	return 0;
 }
 
-void sm__range_destroy(struct sm_heap *h)
+void sm__range_destroy(struct sm_pages *pg)
 {
-	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_pageheap *ph = sm__ph(pg);
 
 	if (ph != NULL) {
-		sm__scavenge_fini(h);
+		sm__scavenge_fini(pg);
 		for (unsigned i = 0; i < ph->nnodes; i++)
 			sm__os_unmap_guarded(ph->nodes[i].metadata, ph->nodes[i].metadata_bytes);
 		sm__os_unmap_guarded(ph, ph->bytes);
-		h->pageheap = NULL;
+		pg->pageheap = NULL;
 	}
-	unreserve(h);
+	unreserve(pg);
 }

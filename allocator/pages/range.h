@@ -13,24 +13,24 @@
  * be looked up, whatever it points at. A descriptor becomes writable with the memory it describes.
  *
  * Bytes committed (arenas, own mappings, their descriptors: 128 B a unit, and a collected heap's mark bits) are counted in
- * heap->mapped_bytes and held against heap.limit.
+ * pages->mapped_bytes and held against pages->limit.
  */
 #ifndef SM_ALLOCATOR_RANGE_H
 #define SM_ALLOCATOR_RANGE_H
 
-#include "allocator/objects/heap.h"
+#include "allocator/pages/pages.h"
 
 /*
- * Makes h->range and h->pageheap from h->config; sets h->nnodes (1 when the configuration has none).
- * The rest of *h is zero or as the caller left it. The reservation is halved until the kernel grants
+ * Makes the range and the page heap as *config says, which must outlive them; sets nnodes (1 when the
+ * configuration has none) and limit. *pg is zero before. The reservation is halved until the kernel grants
  * it. -ENOMEM, -EINVAL (a span unit smaller than this kernel's pages, a node out of bounds); err (may
  * be NULL) receives one line. sm__range_destroy gives everything back, also after a failure.
  */
-int sm__range_create(struct sm_heap *h, char *err, size_t errlen);
-void sm__range_destroy(struct sm_heap *h);
+int sm__range_create(struct sm_pages *pg, const struct sm_heap_config *config, char *err, size_t errlen);
+void sm__range_destroy(struct sm_pages *pg);
 
 /* Holds bytes against the limit. False: it would be passed, nothing is changed. */
-bool sm__range_charge(struct sm_heap *h, size_t bytes);
-void sm__range_uncharge(struct sm_heap *h, size_t bytes);
+bool sm__range_charge(struct sm_pages *pg, size_t bytes);
+void sm__range_uncharge(struct sm_pages *pg, size_t bytes);
 
 #endif

@@ -7,10 +7,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "allocator/os/osthread.h"
-#include "allocator/pages/pageheap_internal.h"
+#include "allocator/base/clock.h"
 #include "allocator/base/phase.h"
-#include "spanmark/stack.h"
+#include "allocator/pages/pageheap_internal.h"
+#include "allocator/os/osthread.h"
 #include "allocator/os/uring.h"
 
 /* The kernel's headers have it since 6.1. */
@@ -36,25 +36,25 @@ static void advise_sync(struct sm_scavenger *sc, struct sm_advice *a, unsigned n
 		}
 }
 
-static struct sm_uring *ring_of(struct sm_heap *h, struct sm_scavenger *sc)
+static struct sm_uring *ring_of(struct sm_pages *pg, struct sm_scavenger *sc)
 {
 	int err;
 
-	if (sc->ring == NULL && h->config.scavenge_uring && sc->stats.uring_error == 0) {
+	if (sc->ring == NULL && pg->config->scavenge_uring && sc->stats.uring_error == 0) {
 		err = sm__uring_open(&sc->ring);
 		if (err != 0) {
 			sc->ring = NULL;
 			sc->stats.uring_error = err;
 			/* Said once: it works without, only a call at a time. */
-			sm__ph_say("io_uring: %s: free memory goes back by madvise", strerrordesc_np(-err));
+			sm__say("io_uring: %s: free memory goes back by madvise", strerrordesc_np(-err));
 		}
 	}
 	return sc->ring;
 }
 
-static void advise_all(struct sm_heap *h, struct sm_scavenger *sc, struct sm_advice *a, unsigned n)
+static void advise_all(struct sm_pages *pg, struct sm_scavenger *sc, struct sm_advice *a, unsigned n)
 {
-	struct sm_uring *ring = n > 1 ? ring_of(h, sc) : NULL;
+	struct sm_uring *ring = n > 1 ? ring_of(pg, sc) : NULL;
 
 	for (unsigned i = 0; i < n; i++)
 		a[i].result = -ECANCELED;
@@ -67,7 +67,7 @@ static void advise_all(struct sm_heap *h, struct sm_scavenger *sc, struct sm_adv
 			sm__uring_close(ring);
 			sc->ring = NULL;
 			sc->stats.uring_error = err;
-			sm__ph_say("io_uring: %s: free memory goes back by madvise", strerrordesc_np(-err));
+			sm__say("io_uring: %s: free memory goes back by madvise", strerrordesc_np(-err));
 		}
 	}
 	/* All of them without a ring; with one that broke, those that it did not do. */
@@ -103,9 +103,9 @@ struct cursor {
 };
 
 /* Takes up to SM_URING_BATCH pieces out, in address order from the cursor. Called with the node's lock held. */
-static unsigned collect_locked(struct sm_heap *h, struct sm_ph_node *nd, struct cursor *c, struct piece *p)
+static unsigned collect_locked(struct sm_pages *pg, struct sm_ph_node *nd, struct cursor *c, struct piece *p)
 {
-	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_pageheap *ph = sm__ph(pg);
 	unsigned n = 0;
 	uint32_t size, unit = c->unit;
 
@@ -131,7 +131,7 @@ static unsigned collect_locked(struct sm_heap *h, struct sm_ph_node *nd, struct 
 	return n;
 }
 
-static size_t put_back_locked(struct sm_heap *h, struct sm_ph_node *nd, struct sm_scavenger *sc,
+static size_t put_back_locked(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_scavenger *sc,
 			      const struct piece *p, const struct sm_advice *a, unsigned n)
 {
 	size_t units = 0;
@@ -146,15 +146,15 @@ static size_t put_back_locked(struct sm_heap *h, struct sm_ph_node *nd, struct s
 			sc->stats.failed_calls++;
 		}
 		nd->busy_units -= p[i].n;
-		SM_PH_CALL(sm__ph(h), give, nd, p[i].unit, p[i].n);
+		SM_PH_CALL(sm__ph(pg), give, nd, p[i].unit, p[i].n);
 	}
 	return units << SM_UNIT_SHIFT;
 }
 
 /* One batch of one node. Returns the bytes released; c->unit is 0 when the node's end was reached. */
-static size_t batch(struct sm_heap *h, struct sm_ph_node *nd, struct cursor *c)
+static size_t batch(struct sm_pages *pg, struct sm_ph_node *nd, struct cursor *c)
 {
-	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+	struct sm_scavenger *sc = &sm__ph(pg)->scavenger;
 	struct piece p[SM_URING_BATCH];
 	struct sm_advice a[SM_URING_BATCH];
 	size_t bytes = 0;
@@ -163,16 +163,16 @@ static size_t batch(struct sm_heap *h, struct sm_ph_node *nd, struct cursor *c)
 	/* Held while the pieces are away: who finds no memory waits for it (sm__scavenge_quiesce). */
 	sm_lock_acquire(&sc->lock);
 	sm_lock_acquire(&nd->lock);
-	n = collect_locked(h, nd, c, p);
+	n = collect_locked(pg, nd, c, p);
 	sm_lock_release(&nd->lock);
 	if (n > 0) {
 		for (unsigned i = 0; i < n; i++)
-			a[i] = (struct sm_advice){.addr = sm__ph_addr(h, nd, p[i].unit),
+			a[i] = (struct sm_advice){.addr = sm__ph_addr(pg, nd, p[i].unit),
 						  .bytes = (size_t)p[i].n << SM_UNIT_SHIFT,
 						  .advice = MADV_DONTNEED};
-		advise_all(h, sc, a, n);
+		advise_all(pg, sc, a, n);
 		sm_lock_acquire(&nd->lock);
-		bytes = put_back_locked(h, nd, sc, p, a, n);
+		bytes = put_back_locked(pg, nd, sc, p, a, n);
 		sm_lock_release(&nd->lock);
 		sc->stats.batches++;
 		sc->stats.released_bytes += bytes;
@@ -181,9 +181,9 @@ static size_t batch(struct sm_heap *h, struct sm_ph_node *nd, struct cursor *c)
 	return bytes;
 }
 
-bool sm__scavenge_quiesce(struct sm_heap *h)
+bool sm__scavenge_quiesce(struct sm_pages *pg)
 {
-	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+	struct sm_scavenger *sc = &sm__ph(pg)->scavenger;
 	bool away = sm_lock_is_held(&sc->lock);
 
 	if (away) {
@@ -196,9 +196,9 @@ bool sm__scavenge_quiesce(struct sm_heap *h)
 /* ---- huge pages -------------------------------------------------------------------------------------------- */
 
 /* The grain of releasing and collapsing: units of a huge page; 1: huge pages do not matter. */
-static uint32_t huge_units(const struct sm_heap *h)
+static uint32_t huge_units(const struct sm_pages *pg)
 {
-	return h->config.hugepages == SM_HUGE_OFF ? 1 : sm__ph(h)->huge_units;
+	return pg->config->hugepages == SM_HUGE_OFF ? 1 : sm__ph(pg)->huge_units;
 }
 
 #define COLLAPSE_BATCH 16
@@ -214,14 +214,14 @@ static unsigned pick_regions(struct sm_ph_node *nd, uint32_t unit, uint32_t end,
 }
 
 /* The next regions at or behind *from without a free unit; *from moves on, to 0 at the end. */
-static unsigned pick_locked(struct sm_heap *h, struct sm_ph_node *nd, uint32_t *from, uint32_t huge,
+static unsigned pick_locked(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t *from, uint32_t huge,
 			    uint32_t *region)
 {
 	uint32_t at = *from, size = 0, unit = 0;
 	unsigned n = 0;
 
 	do {
-		unit = sm__ph_next_run(sm__ph(h), nd, at, &size);
+		unit = sm__ph_next_run(sm__ph(pg), nd, at, &size);
 		n = pick_regions(nd, at, unit != 0 ? unit : nd->frontier, huge, region, n);
 		at = unit != 0 ? unit + size : nd->frontier;
 	} while (n < COLLAPSE_BATCH && at < nd->frontier);
@@ -233,9 +233,9 @@ static unsigned pick_locked(struct sm_heap *h, struct sm_ph_node *nd, uint32_t *
  * The regions are collapsed without a lock: their memory may be freed or even given back meanwhile, and
  * the kernel keeps contents and answers an error when there is nothing to collapse.
  */
-static size_t collapse_batch(struct sm_heap *h, struct sm_ph_node *nd, uint32_t *from, uint32_t huge)
+static size_t collapse_batch(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t *from, uint32_t huge)
 {
-	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+	struct sm_scavenger *sc = &sm__ph(pg)->scavenger;
 	uint32_t region[COLLAPSE_BATCH];
 	bool done[COLLAPSE_BATCH];
 	size_t bytes = 0;
@@ -243,10 +243,10 @@ static size_t collapse_batch(struct sm_heap *h, struct sm_ph_node *nd, uint32_t 
 
 	sm_lock_acquire(&sc->lock);
 	sm_lock_acquire(&nd->lock);
-	n = pick_locked(h, nd, from, huge, region);
+	n = pick_locked(pg, nd, from, huge, region);
 	sm_lock_release(&nd->lock);
 	for (unsigned i = 0; i < n; i++)
-		done[i] = sm__os_madvise(sm__ph_addr(h, nd, region[i]), (size_t)huge << SM_UNIT_SHIFT,
+		done[i] = sm__os_madvise(sm__ph_addr(pg, nd, region[i]), (size_t)huge << SM_UNIT_SHIFT,
 					 MADV_COLLAPSE) == 0;
 	sm_lock_acquire(&nd->lock);
 	for (unsigned i = 0; i < n; i++)
@@ -264,18 +264,10 @@ static size_t collapse_batch(struct sm_heap *h, struct sm_ph_node *nd, uint32_t 
 
 /* ---- rounds ------------------------------------------------------------------------------------------------ */
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 /* Waits, or is told to stop: false. */
 static bool wait_ns(struct sm_scavenger *sc, uint64_t ns)
 {
-	uint64_t until = now_ns() + ns;
+	uint64_t until = sm__now_ns() + ns;
 	struct timespec ts = {.tv_sec = (time_t)(until / 1000000000u),
 			      .tv_nsec = (long)(until % 1000000000u)};
 	bool go_on;
@@ -290,15 +282,15 @@ static bool wait_ns(struct sm_scavenger *sc, uint64_t ns)
 
 /* Rests so that work of `ns` was `pace` percent of the time. At most a second: stopping must not wait longer,
  * and one slow call on a busy machine must not put an end to scavenging. */
-static bool rest(struct sm_heap *h, struct sm_scavenger *sc, uint64_t ns)
+static bool rest(struct sm_pages *pg, struct sm_scavenger *sc, uint64_t ns)
 {
-	uint64_t pause = ns * (100 - h->config.scavenge_pace) / h->config.scavenge_pace;
+	uint64_t pause = ns * (100 - pg->config->scavenge_pace) / pg->config->scavenge_pace;
 
 	return wait_ns(sc, pause < 1000000000u ? pause : 1000000000u);
 }
 
 /* Dirty free units that stay: a share of what is in use, and what the last peaks needed. */
-static uint64_t retained(struct sm_heap *h, struct sm_ph_node *nd)
+static uint64_t retained(struct sm_pages *pg, struct sm_ph_node *nd)
 {
 	uint64_t used, decayed;
 
@@ -309,39 +301,39 @@ static uint64_t retained(struct sm_heap *h, struct sm_ph_node *nd)
 	nd->peak_units = nd->used_units;
 	decayed = nd->recent_peak;
 	sm_lock_release(&nd->lock);
-	return decayed - used + used * h->config.scavenge_retain / 100;
+	return decayed - used + used * pg->config->scavenge_retain / 100;
 }
 
-static bool paced_step(struct sm_heap *h, struct sm_ph_node *nd, struct cursor *c, uint32_t *from)
+static bool paced_step(struct sm_pages *pg, struct sm_ph_node *nd, struct cursor *c, uint32_t *from)
 {
-	uint64_t start = now_ns();
+	uint64_t start = sm__now_ns();
 	size_t bytes = 0;
 
 	sm_phase_enter(SM_PHASE_SCAVENGE);
 	if (c->unit != 0)
-		bytes += batch(h, nd, c);
+		bytes += batch(pg, nd, c);
 	if (*from != 0)
-		bytes += collapse_batch(h, nd, from, c->grain);
+		bytes += collapse_batch(pg, nd, from, c->grain);
 	sm_phase_leave(SM_PHASE_SCAVENGE);
-	return bytes == 0 ? wait_ns(&sm__ph(h)->scavenger, 0)
-			  : rest(h, &sm__ph(h)->scavenger, now_ns() - start);
+	return bytes == 0 ? wait_ns(&sm__ph(pg)->scavenger, 0)
+			  : rest(pg, &sm__ph(pg)->scavenger, sm__now_ns() - start);
 }
 
-static bool round_of(struct sm_heap *h)
+static bool round_of(struct sm_pages *pg)
 {
-	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_pageheap *ph = sm__ph(pg);
 
-	sm__stack_trim(h, false);
+	sm__stackpool_trim(pg, false);
 	for (unsigned i = 0; i < ph->nnodes; i++) {
 		struct sm_ph_node *nd = &ph->nodes[i];
-		uint32_t grain = huge_units(h);
-		uint32_t from = grain > 1 && h->config.hugepages == SM_HUGE_COLLAPSE ? 1 : 0;
+		uint32_t grain = huge_units(pg);
+		uint32_t from = grain > 1 && pg->config->hugepages == SM_HUGE_COLLAPSE ? 1 : 0;
 		uint32_t least = (uint32_t)(MIN_BYTES >> SM_UNIT_SHIFT);
 		struct cursor c = {
-			.unit = 1, .spare = retained(h, nd), .grain = grain, .least = least ? least : 1};
+			.unit = 1, .spare = retained(pg, nd), .grain = grain, .least = least ? least : 1};
 
 		while (c.unit != 0 || from != 0)
-			if (!paced_step(h, nd, &c, &from))
+			if (!paced_step(pg, nd, &c, &from))
 				return false;
 	}
 	sm_lock_acquire(&ph->scavenger.lock);
@@ -352,13 +344,13 @@ static bool round_of(struct sm_heap *h)
 
 static void *thread_main(void *arg)
 {
-	struct sm_heap *h = arg;
-	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+	struct sm_pages *pg = arg;
+	struct sm_scavenger *sc = &sm__ph(pg)->scavenger;
 
 	pthread_setname_np(pthread_self(), "sm-scavenge");
 	if (sc->hooks.start != NULL)
 		sc->hooks.start(sc->hooks.ctx);
-	while (wait_ns(sc, (uint64_t)h->config.scavenge_ms * 1000000u) && round_of(h))
+	while (wait_ns(sc, (uint64_t)pg->config->scavenge_ms * 1000000u) && round_of(pg))
 		continue;
 	if (sc->hooks.stop != NULL)
 		sc->hooks.stop(sc->hooks.ctx);
@@ -367,9 +359,9 @@ static void *thread_main(void *arg)
 
 /* ---- calls ------------------------------------------------------------------------------------------------- */
 
-void sm__scavenge_init(struct sm_heap *h)
+void sm__scavenge_init(struct sm_pages *pg)
 {
-	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+	struct sm_scavenger *sc = &sm__ph(pg)->scavenger;
 	pthread_condattr_t attr;
 
 	sm_lock_init(&sc->lock, SM_RANK_SCAVENGE);
@@ -380,25 +372,25 @@ void sm__scavenge_init(struct sm_heap *h)
 	pthread_condattr_destroy(&attr);
 }
 
-int sm__scavenger_start(struct sm_heap *h, const struct sm_scavenge_hooks *hooks)
+int sm__scavenger_start(struct sm_pages *pg, const struct sm_scavenge_hooks *hooks)
 {
-	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+	struct sm_scavenger *sc = &sm__ph(pg)->scavenger;
 	int err;
 
-	if (h->config.scavenge_ms == 0 || sc->running)
+	if (pg->config->scavenge_ms == 0 || sc->running)
 		return 0;
 	if (hooks != NULL)
 		sc->hooks = *hooks;
 	sc->stop = false;
-	err = sm__os_thread(&sc->thread, thread_main, h);
+	err = sm__os_thread(&sc->thread, thread_main, pg);
 	sc->running = err == 0;
 	sc->pid = getpid();
 	return err;
 }
 
-void sm__scavenger_stop(struct sm_heap *h)
+void sm__scavenger_stop(struct sm_pages *pg)
 {
-	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+	struct sm_scavenger *sc = &sm__ph(pg)->scavenger;
 
 	if (!sc->running || sc->pid != getpid())
 		return;
@@ -410,18 +402,18 @@ void sm__scavenger_stop(struct sm_heap *h)
 	sc->running = false;
 }
 
-void sm__scavenge_fini(struct sm_heap *h)
+void sm__scavenge_fini(struct sm_pages *pg)
 {
-	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+	struct sm_scavenger *sc = &sm__ph(pg)->scavenger;
 
-	sm__scavenger_stop(h);
+	sm__scavenger_stop(pg);
 	sm__uring_close(sc->ring);
 	sc->ring = NULL;
 }
 
-void sm__scavenge_fork_child(struct sm_heap *h)
+void sm__scavenge_fork_child(struct sm_pages *pg)
 {
-	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+	struct sm_scavenger *sc = &sm__ph(pg)->scavenger;
 
 	/* The thread stayed in the parent, and the ring is shared with it: opened anew when it is needed. */
 	sc->running = false;
@@ -430,43 +422,43 @@ void sm__scavenge_fork_child(struct sm_heap *h)
 	pthread_mutex_init(&sc->sleep_mutex, NULL);
 }
 
-size_t sm__scavenge(struct sm_heap *h, size_t retain)
+size_t sm__scavenge(struct sm_pages *pg, size_t retain)
 {
-	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_pageheap *ph = sm__ph(pg);
 	uint64_t spare = retain >> SM_UNIT_SHIFT;
 	size_t bytes = 0;
 
 	sm_phase_enter(SM_PHASE_SCAVENGE);
-	sm__stack_trim(h, true);
+	sm__stackpool_trim(pg, true);
 	for (unsigned i = 0; i < ph->nnodes; i++) {
 		/* Asked for: small pieces too, and parts of huge pages. */
 		struct cursor c = {.unit = 1, .spare = spare, .grain = 1, .least = 1};
 
 		while (c.unit != 0)
-			bytes += batch(h, &ph->nodes[i], &c);
+			bytes += batch(pg, &ph->nodes[i], &c);
 		spare = c.spare;
 	}
 	sm_phase_leave(SM_PHASE_SCAVENGE);
 	return bytes;
 }
 
-size_t sm__scavenge_collapse(struct sm_heap *h)
+size_t sm__scavenge_collapse(struct sm_pages *pg)
 {
-	struct sm_pageheap *ph = sm__ph(h);
-	uint32_t huge = huge_units(h);
+	struct sm_pageheap *ph = sm__ph(pg);
+	uint32_t huge = huge_units(pg);
 	size_t bytes = 0;
 
-	if (h->config.hugepages != SM_HUGE_COLLAPSE || huge == 1)
+	if (pg->config->hugepages != SM_HUGE_COLLAPSE || huge == 1)
 		return 0;
 	for (unsigned i = 0; i < ph->nnodes; i++)
 		for (uint32_t from = 1; from != 0;)
-			bytes += collapse_batch(h, &ph->nodes[i], &from, huge);
+			bytes += collapse_batch(pg, &ph->nodes[i], &from, huge);
 	return bytes;
 }
 
-void sm__scavenge_stats(struct sm_heap *h, struct sm_scavenge_stats *out)
+void sm__scavenge_stats(struct sm_pages *pg, struct sm_scavenge_stats *out)
 {
-	struct sm_scavenger *sc = &sm__ph(h)->scavenger;
+	struct sm_scavenger *sc = &sm__ph(pg)->scavenger;
 
 	sm_lock_acquire(&sc->lock);
 	*out = sc->stats;

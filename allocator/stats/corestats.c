@@ -13,18 +13,23 @@
 #include <string.h>
 
 #include "allocator/objects/cache_cpu.h"
-#include "allocator/malloc/malloc_internal.h"
 
 static uint64_t less(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;
 }
 
-static void add_held(struct sm_core_stats *out, unsigned cls, uint64_t slots)
+void sm__core_add(struct sm_core_stats *out, unsigned cls, const struct sm_core_class *k, uint64_t slots)
 {
+	struct sm_core_class *o = &out->cls[cls];
 	uint64_t bytes = slots * sm__sizeclasses[cls].slot_bytes;
 
-	out->cls[cls].held_bytes += bytes;
+	o->hits += k->hits;
+	o->refills += k->refills;
+	o->overflows += k->overflows;
+	o->steals += k->steals;
+	o->remote += k->remote;
+	o->held_bytes += bytes;
 	out->held_bytes += bytes;
 }
 
@@ -33,13 +38,14 @@ static void add_held(struct sm_core_stats *out, unsigned cls, uint64_t slots)
 static void add_windows(struct sm_core_stats *out, unsigned cls, const struct sm_cache_class *k,
 			uint64_t left)
 {
-	struct sm_core_class *o = &out->cls[cls];
+	struct sm_core_class n = {
+		.hits = less(less(k->taken, k->returned), left + k->refills),
+		.refills = k->refills,
+		.steals = k->steals,
+		.remote = k->remote,
+	};
 
-	o->hits += less(less(k->taken, k->returned), left + k->refills);
-	o->refills += k->refills;
-	o->steals += k->steals;
-	o->remote += k->remote;
-	add_held(out, cls, left);
+	sm__core_add(out, cls, &n, left);
 }
 
 static void add_cache(struct sm_heap *h, const struct sm_cache *c, struct sm_core_stats *out)
@@ -97,74 +103,6 @@ static void add_heap(struct sm_heap *h, unsigned from, unsigned to, struct sm_co
 		add_cpu_windows(h, cpu, out);
 }
 
-/* ---- lists ----------------------------------------------------------------------------------------- */
-
-static void add_lists(struct sm_core_stats *out, unsigned cls, const struct sm_mcount *n, uint64_t left)
-{
-	struct sm_core_class *o = &out->cls[cls];
-
-	o->hits += less(n->pops + n->bumped, n->refills);
-	o->refills += n->refills;
-	o->overflows += n->overflows;
-	o->steals += n->steals;
-	o->remote += n->remote;
-	add_held(out, cls, left);
-}
-
-static void add_mcache(const struct sm_mcache *c, struct sm_core_stats *out)
-{
-	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
-		struct sm_mcount n = sm__mcache_count(c, cls);
-
-		add_lists(out, cls, &n, sm__mcache_objects(c, cls));
-	}
-	out->caches++;
-	out->budget_bytes = c->budget;
-}
-
-static void add_cpu_lists(unsigned cpu, struct sm_core_stats *out)
-{
-	const struct sm_mcpu *m = &sm__manual.slabs[cpu];
-	bool holds = false;
-
-	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
-		const struct sm_mcpu_class *k = &m->cls[cls];
-		struct sm_mcount n = {
-			.refills = sm_load_relaxed(&k->refills),
-			.overflows = sm_load_relaxed(&k->overflows),
-			.steals = sm_load_relaxed(&k->steals),
-			.remote = sm_load_relaxed(&k->remote),
-		};
-		uint64_t left = sm__mcpu_held(cpu, cls) / sm__sizeclasses[cls].slot_bytes;
-
-		/* A refill's first object is not pushed and popped. */
-		n.pops = sm__mcpu_pops(cpu, cls) + n.refills;
-		add_lists(out, cls, &n, left);
-		holds |= left != 0;
-	}
-	out->caches += holds;
-	out->drains += sm_load_relaxed(&m->drains);
-	out->budget_bytes = sm_load_relaxed(&m->budget);
-}
-
-static void add_manual(unsigned from, unsigned to, struct sm_core_stats *out)
-{
-	struct sm_manual *g = &sm__manual;
-
-	sm_lock_acquire(&g->lock);
-	for (const struct sm_mcache *c = g->caches; c != NULL; c = c->next)
-		if ((unsigned)c->cpu >= from && (unsigned)c->cpu < to)
-			add_mcache(c, out);
-	for (size_t i = (size_t)from * sm__nclasses; i < (size_t)to * sm__nclasses; i++)
-		add_lists(out, (unsigned)(i % sm__nclasses), &g->dead[i], 0);
-	sm_lock_release(&g->lock);
-	if (!g->percpu)
-		return;
-	for (unsigned cpu = from; cpu < to && cpu < g->nslabs; cpu++)
-		if (sm_load_acquire(&g->slabs[cpu].ready))
-			add_cpu_lists(cpu, out);
-}
-
 /* ---- the calls ------------------------------------------------------------------------------------- */
 
 void sm__core_sum(struct sm_heap *h, int cpu, struct sm_core_stats *out)
@@ -174,8 +112,8 @@ void sm__core_sum(struct sm_heap *h, int cpu, struct sm_core_stats *out)
 	memset(out, 0, sizeof(*out));
 	out->version = SM_CORE_STATS_VERSION;
 	out->cpu = from;
-	if (h == sm__manual.heap)
-		add_manual(from, to, out);
+	if (h->owner != NULL)
+		h->owner->add_cores(from, to, out);
 	else
 		add_heap(h, from, to, out);
 }

@@ -1,8 +1,6 @@
 /* heapcheck.c: a walk over every span in use, and the full check of every counting identity. */
-#include <stdio.h>
-
 #include "allocator/objects/central.h"
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/base/say.h"
 #include "allocator/pages/pageheap_internal.h"
 
 /* ---- walking --------------------------------------------------------------------------------------- */
@@ -13,7 +11,7 @@ static void walk_units(struct sm_heap *h, const struct sm_ph_node *nd, uint32_t 
 	uint32_t unit = from;
 
 	while (unit < to) {
-		struct sm_span *s = sm__ph_desc(h, nd, unit);
+		struct sm_span *s = sm__ph_desc(&h->pages, nd, unit);
 
 		if (sm_load_acquire(&s->state) == SM_SPAN_FREE) {
 			unit++;
@@ -27,10 +25,10 @@ static void walk_units(struct sm_heap *h, const struct sm_ph_node *nd, uint32_t 
 
 void sm__heap_foreach_span(struct sm_heap *h, void (*fn)(void *ctx, struct sm_span *s), void *ctx)
 {
-	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_pageheap *ph = sm__ph(&h->pages);
 	unsigned i;
 
-	for (i = 0; i < h->nnodes; i++) {
+	for (i = 0; i < h->pages.nnodes; i++) {
 		struct sm_ph_node *nd = &ph->nodes[i];
 
 		walk_units(h, nd, 1, nd->frontier, fn, ctx);
@@ -54,10 +52,10 @@ static void report(struct check *k, const struct sm_span *s, const char *why)
 {
 	k->violations++;
 	if (s == NULL)
-		fprintf(stderr, "spanmark: heap check: %s\n", why);
+		sm__say("heap check: %s", why);
 	else
-		fprintf(stderr, "spanmark: heap check: span at unit %u (state %d, class %u): %s\n",
-			sm_span_unit(&k->heap->range, s), sm_load_relaxed(&s->state), s->cls, why);
+		sm__say("heap check: span at unit %u (state %d, class %u): %s",
+			sm_span_unit(&k->heap->pages.range, s), sm_load_relaxed(&s->state), s->cls, why);
 }
 
 static void check_span(void *ctx, struct sm_span *s)
@@ -66,8 +64,8 @@ static void check_span(void *ctx, struct sm_span *s)
 	const char *why = sm__span_is_valid(k->heap, s);
 	enum sm_span_state state = (enum sm_span_state)sm_load_relaxed(&s->state);
 
-	if (why == NULL && k->heap == sm__manual.heap)
-		why = sm__munits_check(s);
+	if (why == NULL && k->heap->owner != NULL)
+		why = k->heap->owner->check_span(s);
 	k->spans++;
 	k->in_use_units += s->nunits;
 	if (why != NULL)
@@ -82,7 +80,7 @@ static void check_span(void *ctx, struct sm_span *s)
 
 static void check_list(struct check *k, const struct sm_span_list *l, unsigned bin, bool full)
 {
-	const struct sm_range *r = &k->heap->range;
+	const struct sm_range *r = &k->heap->pages.range;
 	uint32_t unit = l->first, prev = 0, n = 0;
 
 	while (unit != 0 && n <= sm_load_relaxed(&l->count)) {
@@ -111,7 +109,7 @@ static void check_lists(struct check *k)
 	uint32_t nbins = sm_load_acquire(&h->nbins), bin;
 	unsigned node, i;
 
-	for (node = 0; node < h->nnodes; node++)
+	for (node = 0; node < h->pages.nnodes; node++)
 		for (bin = 0; bin < nbins; bin++)
 			for (i = 0; i < 2; i++) {
 				struct sm_central *c = sm__central_of(h, node, bin);
@@ -133,7 +131,7 @@ static void check_window(struct check *k, const struct sm_cache *c, unsigned bin
 		return;
 	}
 	k->owned++;
-	base = sm_span_base(&k->heap->range, s);
+	base = sm_span_base(&k->heap->pages.range, s);
 	if (s->next != 0 || s->prev != 0)
 		report(k, s, "an owned span is linked");
 	if (s->bin != bin)
@@ -149,9 +147,9 @@ static void check_reserve(struct check *k, const struct sm_cache *c, unsigned bi
 {
 	uint32_t unit = c->reserve[bin], n = 0;
 
-	for (; unit != 0 && n <= c->nreserve; unit = k->heap->range.spans[unit].next, n++)
-		if (k->heap->range.spans[unit].bin != bin)
-			report(k, &k->heap->range.spans[unit], "an owned span is of another bin");
+	for (; unit != 0 && n <= c->nreserve; unit = k->heap->pages.range.spans[unit].next, n++)
+		if (k->heap->pages.range.spans[unit].bin != bin)
+			report(k, &k->heap->pages.range.spans[unit], "an owned span is of another bin");
 	k->owned += n;
 }
 
@@ -178,8 +176,8 @@ static void check_sums(struct check *k)
 	size_t in_use = 0;
 	unsigned i;
 
-	for (i = 0; i < h->nnodes; i++) {
-		sm__pageheap_stats(h, i, &st);
+	for (i = 0; i < h->pages.nnodes; i++) {
+		sm__pageheap_stats(&h->pages, i, &st);
 		in_use += st.in_use_bytes;
 	}
 	if (in_use != k->in_use_units << SM_UNIT_SHIFT)
@@ -196,9 +194,7 @@ unsigned sm_heap_check(struct sm_heap *h)
 	check_lists(&k);
 	check_caches(&k);
 	check_sums(&k);
-	if (h == sm__manual.heap && sm__shard_check() != NULL)
-		report(&k, NULL, sm__shard_check());
-	if (h == sm__manual.heap && sm__manual.percpu && sm__mbudget_check() != NULL)
-		report(&k, NULL, sm__mbudget_check());
-	return k.violations + sm__pageheap_check(h);
+	if (h->owner != NULL && h->owner->check() != NULL)
+		report(&k, NULL, h->owner->check());
+	return k.violations + sm__pageheap_check(&h->pages);
 }

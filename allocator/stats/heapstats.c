@@ -5,16 +5,15 @@
 
 #include "allocator/stats/corestats.h"
 #include "allocator/objects/heap.h"
-#include "allocator/malloc/malloc_internal.h"
 #include "allocator/pages/meta.h"
 #include "allocator/pages/pageheap_internal.h"
 
 static void add_pageheaps(struct sm_heap *h, struct sm_heap_stats *out)
 {
-	for (unsigned i = 0; i < h->nnodes; i++) {
+	for (unsigned i = 0; i < h->pages.nnodes; i++) {
 		struct sm_pageheap_stats st;
 
-		sm__pageheap_stats(h, i, &st);
+		sm__pageheap_stats(&h->pages, i, &st);
 		out->committed_bytes += st.committed_bytes;
 		out->in_use_bytes += st.in_use_bytes;
 		out->free_bytes += st.free_bytes;
@@ -55,7 +54,7 @@ static void add_units(struct sm_heap *h, struct sm_ph_node *nd, uint32_t from, u
 		      struct sm_heap_stats *out)
 {
 	for (uint32_t unit = from; unit < to; unit++) {
-		const struct sm_span *s = sm__ph_desc(h, nd, unit);
+		const struct sm_span *s = sm__ph_desc(&h->pages, nd, unit);
 
 		if (s->back == 0)
 			add_span(out, s);
@@ -64,9 +63,9 @@ static void add_units(struct sm_heap *h, struct sm_ph_node *nd, uint32_t from, u
 
 static void add_spans(struct sm_heap *h, struct sm_heap_stats *out)
 {
-	struct sm_pageheap *ph = sm__ph(h);
+	struct sm_pageheap *ph = sm__ph(&h->pages);
 
-	for (unsigned i = 0; i < h->nnodes; i++) {
+	for (unsigned i = 0; i < h->pages.nnodes; i++) {
 		struct sm_ph_node *nd = &ph->nodes[i];
 
 		add_units(h, nd, 1, nd->frontier, out);
@@ -91,21 +90,6 @@ static void add_window_stats(struct sm_heap *h, struct sm_heap_stats *out)
 	sm_lock_release(&h->caches_lock);
 }
 
-static void add_depots(struct sm_heap_stats *out, unsigned cls)
-{
-	struct sm_manual *g = &sm__manual;
-
-	for (unsigned node = 0; node < g->nnodes; node++) {
-		struct sm_depot *d = sm__depot_of(node, cls);
-
-		out->cls[cls].depot += sm__shard_objects(node, cls);
-		sm_lock_acquire(&d->lock);
-		out->fresh_spans += d->fresh;
-		sm_lock_release(&d->lock);
-	}
-	out->depot_bytes += out->cls[cls].depot * sm__sizeclasses[cls].slot_bytes;
-}
-
 static void add_class(struct sm_heap_stats *out, unsigned cls, const struct sm_core_class *k)
 {
 	out->cls[cls].cores = *k;
@@ -126,9 +110,9 @@ void sm_heap_stats(struct sm_heap *h, struct sm_heap_stats *out)
 	out->nclasses = sm__nclasses;
 	for (unsigned cls = 0; cls < sm__nclasses; cls++)
 		out->cls[cls].slot_bytes = sm__sizeclasses[cls].slot_bytes;
-	out->reserved_bytes = h->range.bytes;
-	out->mapped_bytes = sm_load_relaxed(&h->mapped_bytes);
-	out->meta_bytes = sm__meta_bytes(h);
+	out->reserved_bytes = h->pages.range.bytes;
+	out->mapped_bytes = sm_load_relaxed(&h->pages.mapped_bytes);
+	out->meta_bytes = sm__meta_bytes(&h->pages);
 	out->allocated_bytes = sm_load_relaxed(&h->allocated_bytes);
 	add_pageheaps(h, out);
 	add_spans(h, out);
@@ -136,9 +120,8 @@ void sm_heap_stats(struct sm_heap *h, struct sm_heap_stats *out)
 	sm__core_sum(h, -1, &cores);
 	out->caches = cores.caches;
 	out->cached_bytes = cores.held_bytes;
-	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
+	for (unsigned cls = 1; cls < sm__nclasses; cls++)
 		add_class(out, cls, &cores.cls[cls]);
-		if (h == sm__manual.heap)
-			add_depots(out, cls);
-	}
+	if (h->owner != NULL)
+		h->owner->add_depots(out);
 }

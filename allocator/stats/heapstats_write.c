@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "spanmark/stats.h"
-#include "allocator/malloc/malloc_internal.h"
 
 /* ---- for people ------------------------------------------------------------------------------------ */
 

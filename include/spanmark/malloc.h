@@ -34,6 +34,12 @@ SM_API void *sm_aligned_alloc(size_t align, size_t size) __attribute__((malloc, 
 SM_API size_t sm_usable_size(const void *p);
 
 /*
+ * A file as an object, by mapping it: arguments and errors as those of sm_map_file (mapfile.h). sm_free
+ * unmaps it. It cannot be resized: sm_realloc of it copies, and may touch what lies behind the file's end.
+ */
+SM_API void *sm_malloc_map_file(int fd, int64_t offset, size_t bytes, unsigned flags);
+
+/*
  * Sets the manual heap's configuration; before the first allocation, else -EBUSY. Without it, or for what
  * it leaves alone, SPANMARK_MALLOC="key=value,key=value" in the environment decides (heap keys, and
  * malloc.list, malloc.depot).

@@ -23,10 +23,4 @@
 SM_API void *sm_map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsigned flags);
 /* Unmaps it now, rather than when it is collected. p is what sm_map_file returned, and nobody uses it. */
 SM_API void sm_unmap_file(struct sm_heap *h, void *p);
-/*
- * The same in the manual heap (malloc.h): sm_free unmaps it. It cannot be resized: sm_realloc of it copies, and
- * may touch what lies behind the file's end.
- */
-SM_API void *sm_malloc_map_file(int fd, int64_t offset, size_t bytes, unsigned flags);
-
 #endif

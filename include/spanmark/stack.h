@@ -21,7 +21,10 @@
 
 #include <pthread.h>
 
-#include "allocator/objects/heap.h"
+#include "allocator/base/base.h"
+
+struct sm_heap;
+struct sm_span;
 
 #define SM_STACK_MIN (64 * SM_KIB)
 
@@ -38,9 +41,6 @@ struct sm_stack {
 SM_API int sm_stack_alloc(struct sm_heap *h, unsigned node, size_t bytes, struct sm_stack *out);
 /* Nobody may run on it any more. Thread-safe. */
 SM_API void sm_stack_free(struct sm_heap *h, struct sm_stack *s);
-
-/* Gives pooled stacks back to the page heap: those that were not needed since the last call; all: every one. */
-void sm__stack_trim(struct sm_heap *h, bool all);
 
 /* A thread on a stack of the heap, watched for overflow. The struct lives until it has been joined. */
 struct sm_stack_thread {

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#include "allocator/objects/sizeclass.h"
+#include "allocator/base/sizeclass.h"
 
 struct sm_heap;
 

@@ -55,10 +55,10 @@ START_TEST(objects_of_every_class_are_disjoint_and_in_slots)
 
 		p[i] = new_in(bin);
 		ck_assert_ptr_nonnull(p[i]);
-		s = sm_span_of(&m.heap->range, (uintptr_t)p[i]);
+		s = sm_span_of(&m.heap->pages.range, (uintptr_t)p[i]);
 		ck_assert_int_eq(sm_load_relaxed(&s->state), SM_SPAN_SMALL);
 		ck_assert_uint_eq(s->cls, bin);
-		ck_assert_uint_eq(((uintptr_t)p[i] - sm_span_base(&m.heap->range, s)) % size, 0);
+		ck_assert_uint_eq(((uintptr_t)p[i] - sm_span_base(&m.heap->pages.range, s)) % size, 0);
 		memset(p[i], (int)i, size);
 	}
 	for (unsigned i = 0; i < n; i++)
@@ -197,7 +197,7 @@ START_TEST(foreach_window_forgets_the_ends_of_used_up_windows)
 	ck_assert_ptr_null(c->tiny_end);
 	ck_assert_ptr_nonnull(w->span);
 	/* The span stays the bin's, and the next window follows the old one. */
-	ck_assert_uint_eq(sm_span_slot(&m.heap->range, w->span, (uintptr_t)new_in(bin)), 8);
+	ck_assert_uint_eq(sm_span_slot(&m.heap->pages.range, w->span, (uintptr_t)new_in(bin)), 8);
 	ck_assert_ptr_nonnull(sm__cache_tiny(c, 1, 1));
 	ck_assert_uint_eq(sm_heap_check(m.heap), 0);
 	teardown();
@@ -236,12 +236,12 @@ START_TEST(a_span_without_objects_is_not_freed_while_marking)
 	/* Nothing was handed out of this one. */
 	c->windows[sm_size_class(64)].cur -= 64;
 	sm__cache_retire_all(c);
-	sm__pageheap_stats(m.heap, 0, &st);
+	sm__pageheap_stats(&m.heap->pages, 0, &st);
 	ck_assert_uint_eq(st.in_use_bytes, SM_UNIT);
 	c->black = false;
 	marksim_advance(&m);
 	marksim_sweep_all(&m);
-	sm__pageheap_stats(m.heap, 0, &st);
+	sm__pageheap_stats(&m.heap->pages, 0, &st);
 	ck_assert_uint_eq(st.in_use_bytes, 0);
 	teardown();
 }
@@ -331,7 +331,8 @@ START_TEST(page_per_object_gives_each_a_span)
 	marksim_advance(&m);
 	marksim_sweep_all(&m);
 	*p = 1;
-	ck_assert_int_eq(sm_load_relaxed(&sm_span_of(&m.heap->range, (uintptr_t)q)->state), SM_SPAN_OTHER);
+	ck_assert_int_eq(sm_load_relaxed(&sm_span_of(&m.heap->pages.range, (uintptr_t)q)->state),
+			 SM_SPAN_OTHER);
 	teardown();
 }
 END_TEST
@@ -348,7 +349,7 @@ START_TEST(the_limit_gives_null_and_enomem_after_the_hook_was_asked)
 	ck_assert_int_eq(errno, ENOMEM);
 	ck_assert_uint_eq(m.ooms, 2);
 	ck_assert_uint_gt(n, 3000);
-	ck_assert_uint_le(sm_load_relaxed(&m.heap->mapped_bytes), 8 * SM_MIB);
+	ck_assert_uint_le(sm_load_relaxed(&m.heap->pages.mapped_bytes), 8 * SM_MIB);
 	ck_assert_uint_eq(sm_heap_check(m.heap), 0);
 	/* All of it is garbage: there is room again. */
 	marksim_advance(&m);

@@ -69,7 +69,7 @@ static size_t in_use(void)
 {
 	struct sm_pageheap_stats st;
 
-	sm__pageheap_stats(m.heap, 0, &st);
+	sm__pageheap_stats(&m.heap->pages, 0, &st);
 	return st.in_use_bytes;
 }
 
@@ -184,7 +184,7 @@ END_TEST
 START_TEST(a_refill_in_a_new_generation_gives_its_span_back)
 {
 	char *p = new64();
-	struct sm_span *s = sm_span_of(&m.heap->range, (uintptr_t)p);
+	struct sm_span *s = sm_span_of(&m.heap->pages.range, (uintptr_t)p);
 
 	/* The window is black, as at the end of marking, and used up; the cache has not been retired. */
 	marksim_mark(&m, p);

@@ -73,11 +73,11 @@ END_TEST
 START_TEST(metadata_blocks_are_zero_aligned_and_reused)
 {
 	static const size_t sizes[] = {1, 64, 65, 256, 5000, 300000};
-	size_t before = sm__meta_bytes(m.heap);
+	size_t before = sm__meta_bytes(&m.heap->pages);
 
 	for (unsigned round = 0; round < 3; round++)
 		for (unsigned i = 0; i < 6; i++) {
-			char *p = sm__meta_alloc(m.heap, sizes[i]);
+			char *p = sm__meta_alloc(&m.heap->pages, sizes[i]);
 
 			ck_assert_ptr_nonnull(p);
 			ck_assert_uint_eq((uintptr_t)p % SM_CACHELINE, 0);
@@ -85,11 +85,11 @@ START_TEST(metadata_blocks_are_zero_aligned_and_reused)
 				if (p[k] != 0)
 					ck_abort_msg("byte %zu is %d", k, p[k]);
 			memset(p, 0xff, sizes[i]);
-			sm__meta_free(m.heap, p, sizes[i]);
+			sm__meta_free(&m.heap->pages, p, sizes[i]);
 		}
-	ck_assert_uint_eq(sm__meta_bytes(m.heap), before);
+	ck_assert_uint_eq(sm__meta_bytes(&m.heap->pages), before);
 	/* Never on the pages of objects: outside the heap's range. */
-	ck_assert(!sm_range_contains(&m.heap->range, (uintptr_t)m.heap->central));
+	ck_assert(!sm_range_contains(&m.heap->pages.range, (uintptr_t)m.heap->central));
 }
 END_TEST
 

@@ -27,7 +27,7 @@ static size_t in_use(void)
 {
 	struct sm_pageheap_stats st;
 
-	sm__pageheap_stats(m.heap, 0, &st);
+	sm__pageheap_stats(&m.heap->pages, 0, &st);
 	return st.in_use_bytes;
 }
 
@@ -41,8 +41,8 @@ START_TEST(an_object_has_a_span_of_its_own)
 		struct sm_span *s;
 
 		ck_assert_ptr_nonnull(p);
-		s = sm_span_of(&m.heap->range, (uintptr_t)p + sizes[i] - 1);
-		ck_assert_uint_eq(sm_span_base(&m.heap->range, s), (uintptr_t)p);
+		s = sm_span_of(&m.heap->pages.range, (uintptr_t)p + sizes[i] - 1);
+		ck_assert_uint_eq(sm_span_base(&m.heap->pages.range, s), (uintptr_t)p);
 		ck_assert_int_eq(sm_load_relaxed(&s->state), SM_SPAN_LARGE);
 		ck_assert_uint_eq(sm_span_bytes(s), sm_align_up(sizes[i], SM_UNIT));
 		p[0] = p[sizes[i] - 1] = 1;

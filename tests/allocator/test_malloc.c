@@ -162,7 +162,7 @@ START_TEST(everything_freed_and_trimmed_leaves_no_span)
 		sm_free(p[(i * 7919u) % N]);
 	sound();
 	sm_malloc_trim();
-	sm__pageheap_stats(sm_malloc_heap(), 0, &st);
+	sm__pageheap_stats(&sm_malloc_heap()->pages, 0, &st);
 	ck_assert_uint_eq(st.in_use_bytes, 0);
 	sound();
 }
@@ -377,7 +377,7 @@ START_TEST(much_free_memory_goes_back_without_being_asked)
 			sm_free(p[i]);
 		usleep(1100000); /* not twice in a second */
 		sm_free(sm_malloc(SM_MIB));
-		sm__pageheap_stats(sm_malloc_heap(), 0, &st);
+		sm__pageheap_stats(&sm_malloc_heap()->pages, 0, &st);
 		if (st.free_bytes < 100 * SM_MIB)
 			return;
 	}
@@ -522,11 +522,11 @@ START_TEST(objects_freed_elsewhere_come_back_and_memory_stays_bounded)
 	pthread_join(a, NULL);
 	pthread_join(b, NULL);
 	sound();
-	sm__pageheap_stats(sm_malloc_heap(), 0, &st);
+	sm__pageheap_stats(&sm_malloc_heap()->pages, 0, &st);
 	/* 4096 objects of 120 B on average live at a time; 12 MB passed through. */
 	ck_assert_uint_lt(st.in_use_bytes, 4 * SM_MIB);
 	sm_malloc_trim();
-	sm__pageheap_stats(sm_malloc_heap(), 0, &st);
+	sm__pageheap_stats(&sm_malloc_heap()->pages, 0, &st);
 	ck_assert_uint_eq(st.in_use_bytes, 0);
 }
 END_TEST
@@ -570,7 +570,7 @@ START_TEST(threads_come_and_go_without_leaving_anything)
 	sm_malloc_stats(&ms);
 	ck_assert_uint_eq(ms.caches, 1);
 	sm_malloc_trim();
-	sm__pageheap_stats(sm_malloc_heap(), 0, &st);
+	sm__pageheap_stats(&sm_malloc_heap()->pages, 0, &st);
 	ck_assert_uint_eq(st.in_use_bytes, 0);
 	sound();
 }

@@ -70,7 +70,7 @@ static void move_to(unsigned node)
 
 static unsigned node_of(const void *p)
 {
-	return sm_span_of(&sm_malloc_heap()->range, (uintptr_t)p)->node;
+	return sm_span_of(&sm_malloc_heap()->pages.range, (uintptr_t)p)->node;
 }
 
 static void take(unsigned n, size_t size)
@@ -232,7 +232,7 @@ START_TEST(the_last_resort_is_another_nodes_lists)
 	ck_assert_uint_eq(node_of(objects[0]), 1);
 	ck_assert_uint_eq(node_of(objects[1]), 2);
 	move_to(0);
-	while ((s = sm__pageheap_alloc(sm_malloc_heap(), 0, 1)) != NULL)
+	while ((s = sm__pageheap_alloc(&sm_malloc_heap()->pages, 0, 1)) != NULL)
 		sm_store_release(&s->state, SM_SPAN_OTHER);
 	/* 2 is nearer than 1. */
 	p = sm_malloc(1000);

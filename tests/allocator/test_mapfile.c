@@ -31,7 +31,7 @@ static void setup(void)
 	cache = calloc(1, sizeof(*cache));
 	ck_assert_int_eq(sm__cache_init(cache, heap, NULL), 0);
 	page = sm__os_page_size();
-	before = sm_load_relaxed(&heap->mapped_bytes);
+	before = sm_load_relaxed(&heap->pages.mapped_bytes);
 	fd = mkstemp(name);
 	unlink(name);
 	for (size_t i = 0; i < FILE_BYTES; i += sizeof(block)) {
@@ -47,7 +47,7 @@ static void teardown(void)
 	sm__cache_fini(cache);
 	free(cache);
 	ck_assert_uint_eq(sm_heap_check(heap), 0);
-	ck_assert_uint_eq(sm_load_relaxed(&heap->mapped_bytes), before);
+	ck_assert_uint_eq(sm_load_relaxed(&heap->pages.mapped_bytes), before);
 	sm_heap_destroy(heap);
 }
 
@@ -62,11 +62,12 @@ START_TEST(a_private_file_is_an_object)
 	char c = 0;
 
 	ck_assert_ptr_nonnull(p);
-	ck_assert(sm_range_contains(&heap->range, (uintptr_t)p + FILE_BYTES - 1));
+	ck_assert(sm_range_contains(&heap->pages.range, (uintptr_t)p + FILE_BYTES - 1));
 	for (size_t i = 0; i < FILE_BYTES; i += 777) {
 		ck_assert_int_eq(p[i], content(i));
-		ck_assert_ptr_eq(
-			(char *)sm_span_base(&heap->range, sm_span_of(&heap->range, (uintptr_t)&p[i])), p);
+		ck_assert_ptr_eq((char *)sm_span_base(&heap->pages.range,
+						      sm_span_of(&heap->pages.range, (uintptr_t)&p[i])),
+				 p);
 	}
 	ck_assert_int_eq(p[FILE_BYTES], 0);
 	ck_assert(!probe_readable(p + sm_align_up(FILE_BYTES, page)) || page == SM_UNIT);
@@ -74,7 +75,7 @@ START_TEST(a_private_file_is_an_object)
 	ck_assert_int_eq(pread(fd, &c, 1, 5), 1);
 	ck_assert_int_eq(c, 'a');
 	ck_assert_uint_eq(sm_heap_check(heap), 0);
-	ck_assert_uint_gt(sm_load_relaxed(&heap->mapped_bytes), before + FILE_BYTES);
+	ck_assert_uint_gt(sm_load_relaxed(&heap->pages.mapped_bytes), before + FILE_BYTES);
 	sm_unmap_file(heap, p);
 	ck_assert(!probe_readable(p));
 }
@@ -153,10 +154,10 @@ START_TEST(a_file_that_stays_mapped_is_not_handed_out)
 		q = sm_map_file(cache, fd, 0, FILE_BYTES, SM_MAP_PRIVATE);
 		ck_assert(q + FILE_BYTES <= p || q >= p + FILE_BYTES);
 	}
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	/* Not what teardown expects; what is lost stays counted. */
-	ck_assert_uint_gt(sm_load_relaxed(&heap->mapped_bytes), before);
-	before = sm_load_relaxed(&heap->mapped_bytes);
+	ck_assert_uint_gt(sm_load_relaxed(&heap->pages.mapped_bytes), before);
+	before = sm_load_relaxed(&heap->pages.mapped_bytes);
 }
 END_TEST
 

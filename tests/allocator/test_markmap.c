@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 
 #include "allocator/objects/markmap.h"
-#include "allocator/objects/sizeclass.h"
+#include "allocator/base/sizeclass.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"
 
@@ -41,7 +41,7 @@ static bool gathered(const uint64_t *out, unsigned slot)
 static void setup(void)
 {
 	marksim_init(&m, NULL);
-	r = &m.heap->range;
+	r = &m.heap->pages.range;
 }
 
 START_TEST(gathers_what_was_set)

@@ -14,6 +14,7 @@
 #include "allocator/os/os.h"
 #include "allocator/pages/scavenge.h"
 #include "spanmark/stack.h"
+#include "allocator/pages/stackpool.h"
 #include "tests/support/pagetest.h"
 
 static struct sm_heap *heap;
@@ -76,8 +77,8 @@ static void make(enum sm_pageheap_kind kind)
 
 static void finish(void)
 {
-	sm__stack_trim(heap, true);
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+	sm__stackpool_trim(&heap->pages, true);
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	pagetest_destroy(heap);
 }
 
@@ -102,7 +103,7 @@ static size_t misplaced(char *p, size_t bytes, int want)
 
 static size_t misplaced_span(struct sm_span *s, int want)
 {
-	return misplaced((char *)sm_span_base(&heap->range, s), sm_span_bytes(s), want);
+	return misplaced((char *)sm_span_base(&heap->pages.range, s), sm_span_bytes(s), want);
 }
 
 START_TEST(memory_is_on_the_node_that_was_asked_for)
@@ -113,13 +114,14 @@ START_TEST(memory_is_on_the_node_that_was_asked_for)
 		struct sm_stack st;
 
 		for (size_t n = 1; n < 200; n = n * 3) {
-			struct sm_span *s = sm__pageheap_alloc(heap, i, n);
+			struct sm_span *s = sm__pageheap_alloc(&heap->pages, i, n);
 
 			ck_assert_uint_eq(s->node, i);
 			ck_assert_uint_eq(misplaced_span(s, nodes[i]), 0);
 		}
-		ck_assert_uint_eq(misplaced_span(sm__pageheap_alloc(heap, i, 5 * SM_MIB / SM_UNIT), nodes[i]),
-				  0);
+		ck_assert_uint_eq(
+			misplaced_span(sm__pageheap_alloc(&heap->pages, i, 5 * SM_MIB / SM_UNIT), nodes[i]),
+			0);
 		ck_assert_int_eq(sm_stack_alloc(heap, i, 100000, &st), 0);
 		ck_assert_uint_eq(misplaced(st.low, st.bytes, nodes[i]), 0);
 		sm_stack_free(heap, &st);
@@ -135,14 +137,14 @@ START_TEST(released_memory_comes_back_to_its_node)
 	make((enum sm_pageheap_kind)_i);
 	pagetest_create(heap);
 	for (unsigned i = 0; i < nnodes; i++) {
-		struct sm_span *s = sm__pageheap_alloc(heap, i, 100);
+		struct sm_span *s = sm__pageheap_alloc(&heap->pages, i, 100);
 
 		ck_assert_uint_eq(misplaced_span(s, nodes[i]), 0);
-		sm__pageheap_free(heap, s);
+		sm__pageheap_free(&heap->pages, s);
 	}
-	ck_assert_uint_gt(sm__scavenge(heap, 0), 0);
+	ck_assert_uint_gt(sm__scavenge(&heap->pages, 0), 0);
 	for (unsigned i = 0; i < nnodes; i++)
-		ck_assert_uint_eq(misplaced_span(sm__pageheap_alloc(heap, i, 100), nodes[i]), 0);
+		ck_assert_uint_eq(misplaced_span(sm__pageheap_alloc(&heap->pages, i, 100), nodes[i]), 0);
 	finish();
 }
 END_TEST
@@ -155,7 +157,7 @@ START_TEST(interleaved_spans_are_on_all_nodes)
 	heap->config.numa = SM_NUMA_INTERLEAVE;
 	pagetest_create(heap);
 	for (unsigned i = 0; i < nnodes * 20; i++) {
-		struct sm_span *s = sm__pageheap_alloc(heap, 0, 1 + i % 3);
+		struct sm_span *s = sm__pageheap_alloc(&heap->pages, 0, 1 + i % 3);
 
 		count[s->node]++;
 		ck_assert_uint_eq(misplaced_span(s, nodes[s->node]), 0);
@@ -174,7 +176,7 @@ START_TEST(bound_memory_is_on_that_node_alone)
 		heap->config.numa_bind = i;
 		pagetest_create(heap);
 		for (unsigned node = 0; node < nnodes; node++) {
-			struct sm_span *s = sm__pageheap_alloc(heap, node, 20);
+			struct sm_span *s = sm__pageheap_alloc(&heap->pages, node, 20);
 
 			ck_assert_uint_eq(s->node, i);
 			ck_assert_uint_eq(misplaced_span(s, nodes[i]), 0);
@@ -193,7 +195,7 @@ START_TEST(a_node_without_memory_is_served_by_others)
 	heap->config.node_os[0] = 1001;
 	pagetest_create(heap);
 	for (int i = 0; i < 10; i++) {
-		s = sm__pageheap_alloc(heap, 0, 10);
+		s = sm__pageheap_alloc(&heap->pages, 0, 10);
 		ck_assert_ptr_nonnull(s);
 		ck_assert_uint_ne(s->node, 0);
 		ck_assert_uint_eq(misplaced_span(s, nodes[s->node]), 0);
@@ -212,7 +214,7 @@ START_TEST(a_refused_mbind_is_lived_with)
 	pagetest_create(heap);
 	sm__os_inject(SM_OS_BIND, -1, EPERM);
 	for (unsigned i = 0; i < nnodes; i++)
-		ck_assert_uint_eq(sm__pageheap_alloc(heap, i, 10)->node, i);
+		ck_assert_uint_eq(sm__pageheap_alloc(&heap->pages, i, 10)->node, i);
 	sm__os_inject(SM_OS_ANY, 0, 0);
 	finish();
 }
@@ -228,12 +230,12 @@ START_TEST(the_kernel_knows_the_policy)
 
 	make(SM_PAGEHEAP_BUDDY);
 	pagetest_create(heap);
-	s = sm__pageheap_alloc(heap, nnodes - 1, 4);
+	s = sm__pageheap_alloc(&heap->pages, nnodes - 1, 4);
 	ck_assert_uint_eq(misplaced_span(s, nodes[nnodes - 1]), 0);
 	/* Unit 0 of the range is the guard; the mapping starts behind it. */
 	snprintf(at, sizeof(at), "%lx ",
-		 (unsigned long)(heap->range.base + ((uintptr_t)(nnodes - 1) << heap->range.node_shift) +
-				 SM_UNIT));
+		 (unsigned long)(heap->pages.range.base +
+				 ((uintptr_t)(nnodes - 1) << heap->pages.range.node_shift) + SM_UNIT));
 	f = fopen("/proc/self/numa_maps", "re");
 	if (f == NULL) {
 		finish();

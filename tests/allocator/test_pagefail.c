@@ -19,6 +19,7 @@
 #include "allocator/os/os.h"
 #include "allocator/pages/scavenge.h"
 #include "spanmark/stack.h"
+#include "allocator/pages/stackpool.h"
 #include "tests/support/deny.h"
 #include "tests/support/pagetest.h"
 
@@ -36,7 +37,7 @@ static bool machine_is_slow(void)
 
 static char *base_of(struct sm_span *s)
 {
-	return (char *)sm_span_base(&heap->range, s);
+	return (char *)sm_span_base(&heap->pages.range, s);
 }
 
 /* A request may fail, but only so. */
@@ -69,15 +70,15 @@ static int some_of_everything(void)
 
 		errno = 0;
 		if (i == 5)
-			s[i] = sm__pageheap_map_file(heap, 0, file, 0, 100000, false, true);
+			s[i] = sm__pageheap_map_file(&heap->pages, 0, file, 0, 100000, false, true);
 		else
-			s[i] = touched(sm__pageheap_alloc(heap, (unsigned)i % 2, n));
+			s[i] = touched(sm__pageheap_alloc(&heap->pages, (unsigned)i % 2, n));
 		refused += s[i] == NULL;
 		if (i % 3 == 0 && s[i] != NULL)
-			(void)sm__pageheap_grow(heap, s[i],
+			(void)sm__pageheap_grow(&heap->pages, s[i],
 						s[i]->nunits + 20); /* its neighbour may be in use */
 		if (i % 5 == 0 && s[i] != NULL)
-			sm__pageheap_shrink(heap, s[i], (s[i]->nunits + 1) / 2);
+			sm__pageheap_shrink(&heap->pages, s[i], (s[i]->nunits + 1) / 2);
 	}
 	for (int i = 0; i < 4; i++) {
 		int rc = sm_stack_alloc(heap, 0, 100000, &st[i]);
@@ -89,24 +90,24 @@ static int some_of_everything(void)
 	}
 	for (int i = 0; i < SPANS; i += 2)
 		if (s[i] != NULL)
-			sm__pageheap_free(heap, s[i]);
-	sm__scavenge(heap, 0);
+			sm__pageheap_free(&heap->pages, s[i]);
+	sm__scavenge(&heap->pages, 0);
 	for (int i = 1; i < SPANS; i += 2)
 		if (s[i] != NULL)
-			sm__pageheap_free(heap, s[i]);
+			sm__pageheap_free(&heap->pages, s[i]);
 	for (int i = 0; i < 4; i++)
 		if (st[i].span != NULL)
 			sm_stack_free(heap, &st[i]);
-	sm__scavenge(heap, SM_MIB);
+	sm__scavenge(&heap->pages, SM_MIB);
 	return refused;
 }
 
 static void verify_and_use(void)
 {
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	some_of_everything();
-	sm__stack_trim(heap, true);
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+	sm__stackpool_trim(&heap->pages, true);
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	ck_assert_uint_eq(pagetest_stats(heap).in_use_bytes, 0);
 }
 
@@ -169,9 +170,9 @@ START_TEST(at_every_limit)
 	for (size_t limit = SM_MIB; limit < 80 * SM_MIB && !pagetest_late(); limit += 11 * SM_MIB / 2) {
 		make((enum sm_pageheap_kind)_i, limit);
 		some_of_everything();
-		ck_assert_uint_le(sm_load_relaxed(&heap->mapped_bytes), limit);
+		ck_assert_uint_le(sm_load_relaxed(&heap->pages.mapped_bytes), limit);
 		verify_and_use();
-		ck_assert_uint_le(sm_load_relaxed(&heap->mapped_bytes), limit);
+		ck_assert_uint_le(sm_load_relaxed(&heap->pages.mapped_bytes), limit);
 		drop();
 	}
 }
@@ -223,13 +224,13 @@ START_TEST(a_denied_call)
 	else if (nr != SYS_mbind || err != ENOMEM)
 		ck_assert_msg(refused == 0, "%s with %s: %d requests refused", CALLS[_i / NERRORS].name,
 			      strerror(err), refused);
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	/* A heap that is made now: works, or says why not. */
 	drop();
 	heap = pagetest_heap(SM_PAGEHEAP_BITMAP);
 	pagetest_nodes(heap, 2);
 	text[0] = '\0';
-	if (sm__range_create(heap, text, sizeof(text)) != 0)
+	if (sm__range_create(&heap->pages, &heap->config, text, sizeof(text)) != 0)
 		ck_assert_msg(nr == SYS_mprotect && text[0] != '\0', "%s: %s", CALLS[_i / NERRORS].name,
 			      text);
 	else
@@ -244,7 +245,7 @@ START_TEST(no_mmap_at_all)
 
 	heap = pagetest_heap(SM_PAGEHEAP_BUDDY);
 	ck_assert(deny_syscall(SYS_mmap, ERRORS[_i]));
-	ck_assert_int_eq(sm__range_create(heap, text, sizeof(text)), -ENOMEM);
+	ck_assert_int_eq(sm__range_create(&heap->pages, &heap->config, text, sizeof(text)), -ENOMEM);
 	ck_assert(text[0] != '\0' && strchr(text, '\n') == NULL);
 }
 END_TEST
@@ -267,7 +268,7 @@ START_TEST(an_address_limit_in_the_middle)
 	rl.rlim_cur = (pages + 4) * sm__os_page_size();
 	ck_assert_int_eq(setrlimit(RLIMIT_AS, &rl), 0);
 	ck_assert_int_eq(some_of_everything(), 0);
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	drop();
 }
 END_TEST

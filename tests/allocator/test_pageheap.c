@@ -22,13 +22,13 @@ static void start(int kind)
 
 static void finish(void)
 {
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	pagetest_destroy(heap);
 }
 
 static char *base_of(struct sm_span *s)
 {
-	return (char *)sm_span_base(&heap->range, s);
+	return (char *)sm_span_base(&heap->pages.range, s);
 }
 
 static bool all_zero(const char *p, size_t n)
@@ -43,7 +43,7 @@ START_TEST(a_span_is_described)
 	struct sm_span *s;
 
 	start(_i);
-	s = sm__pageheap_alloc(heap, 0, 5);
+	s = sm__pageheap_alloc(&heap->pages, 0, 5);
 	ck_assert_ptr_nonnull(s);
 	ck_assert_uint_eq(s->nunits, 5);
 	ck_assert_uint_eq(s->node, 0);
@@ -52,12 +52,12 @@ START_TEST(a_span_is_described)
 	for (unsigned i = 1; i < 5; i++)
 		ck_assert_uint_eq(s[i].state, SM_SPAN_FREE);
 	ck_assert_ptr_null(s->layout);
-	ck_assert_uint_ne(sm_span_unit(&heap->range, s), 0);
+	ck_assert_uint_ne(sm_span_unit(&heap->pages.range, s), 0);
 	for (size_t i = 0; i < 5 * SM_UNIT; i += 512)
-		ck_assert_ptr_eq(sm_span_of(&heap->range, (uintptr_t)base_of(s) + i), s);
+		ck_assert_ptr_eq(sm_span_of(&heap->pages.range, (uintptr_t)base_of(s) + i), s);
 	ck_assert(all_zero(base_of(s), 5 * SM_UNIT));
 	memset(base_of(s), 0xa5, 5 * SM_UNIT);
-	sm__pageheap_free(heap, s);
+	sm__pageheap_free(&heap->pages, s);
 	for (unsigned i = 0; i < 5; i++) {
 		ck_assert_uint_eq(s[i].back, 0);
 		ck_assert_uint_eq(s[i].state, SM_SPAN_FREE);
@@ -71,14 +71,14 @@ START_TEST(freed_memory_is_not_called_zero)
 	struct sm_span *s, *t;
 
 	start(_i);
-	s = sm__pageheap_alloc(heap, 0, 3);
+	s = sm__pageheap_alloc(&heap->pages, 0, 3);
 	memset(base_of(s), 1, 3 * SM_UNIT);
-	sm__pageheap_free(heap, s);
+	sm__pageheap_free(&heap->pages, s);
 	/* Lowest address first: the same place again, and a run that is half of it. */
-	t = sm__pageheap_alloc(heap, 0, 4);
+	t = sm__pageheap_alloc(&heap->pages, 0, 4);
 	ck_assert_ptr_eq(base_of(t), base_of(s) - (base_of(s) - base_of(t)));
 	for (int i = 0; i < 8; i++) {
-		struct sm_span *u = sm__pageheap_alloc(heap, 0, 1);
+		struct sm_span *u = sm__pageheap_alloc(&heap->pages, 0, 1);
 
 		if (u->flags & SM_SPANF_ZEROED)
 			ck_assert(all_zero(base_of(u), SM_UNIT));
@@ -95,7 +95,7 @@ START_TEST(nothing_is_rounded_up)
 
 	start(_i);
 	for (size_t n = 1; n <= 17; n++)
-		ck_assert_ptr_nonnull(sm__pageheap_alloc(heap, 0, n));
+		ck_assert_ptr_nonnull(sm__pageheap_alloc(&heap->pages, 0, n));
 	st = pagetest_stats(heap);
 	ck_assert_uint_eq(st.in_use_bytes, 17 * 18 / 2 * SM_UNIT);
 	ck_assert_uint_eq(st.committed_bytes, st.in_use_bytes + st.free_bytes + st.released_bytes);
@@ -108,14 +108,14 @@ START_TEST(alignment_is_kept)
 	start(_i);
 	for (size_t align = 1; align <= 2 * 4 * SM_MIB / SM_UNIT; align *= 2)
 		for (size_t n = 1; n <= 4 * SM_MIB / SM_UNIT; n = n * 3 + 1) {
-			struct sm_span *s = sm__pageheap_alloc_aligned(heap, 0, n, align);
+			struct sm_span *s = sm__pageheap_alloc_aligned(&heap->pages, 0, n, align);
 
 			ck_assert_ptr_nonnull(s);
 			ck_assert_uint_eq((uintptr_t)base_of(s) % (align * SM_UNIT < 4 * SM_MIB
 									   ? align * SM_UNIT
 									   : 4 * SM_MIB),
 					  0);
-			ck_assert_uint_eq((sm_span_unit(&heap->range, s)) % align, 0);
+			ck_assert_uint_eq((sm_span_unit(&heap->pages.range, s)) % align, 0);
 		}
 	finish();
 }
@@ -126,30 +126,30 @@ START_TEST(grows_and_shrinks_in_place)
 	struct sm_span *s, *t;
 
 	start(_i);
-	s = sm__pageheap_alloc(heap, 0, 4);
-	t = sm__pageheap_alloc_aligned(heap, 0, 4, 16);
+	s = sm__pageheap_alloc(&heap->pages, 0, 4);
+	t = sm__pageheap_alloc_aligned(&heap->pages, 0, 4, 16);
 	memset(base_of(t), 7, 4 * SM_UNIT);
-	ck_assert(sm__pageheap_grow(heap, t, 30));
+	ck_assert(sm__pageheap_grow(&heap->pages, t, 30));
 	ck_assert_uint_eq(t->nunits, 30);
-	ck_assert_ptr_eq(sm_span_of(&heap->range, (uintptr_t)base_of(t) + 30 * SM_UNIT - 1), t);
+	ck_assert_ptr_eq(sm_span_of(&heap->pages.range, (uintptr_t)base_of(t) + 30 * SM_UNIT - 1), t);
 	ck_assert(t->flags & SM_SPANF_ZEROED);
 	ck_assert(all_zero(base_of(t) + 4 * SM_UNIT, 26 * SM_UNIT));
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	memset(base_of(t), 7, 30 * SM_UNIT);
-	sm__pageheap_shrink(heap, t, 3);
+	sm__pageheap_shrink(&heap->pages, t, 3);
 	ck_assert_uint_eq(t->nunits, 3);
-	ck_assert_uint_eq(sm_span_of(&heap->range, (uintptr_t)base_of(t) + 3 * SM_UNIT)->back, 0);
+	ck_assert_uint_eq(sm_span_of(&heap->pages.range, (uintptr_t)base_of(t) + 3 * SM_UNIT)->back, 0);
 	ck_assert_uint_eq(base_of(t)[3 * SM_UNIT - 1], 7);
-	ck_assert(sm__pageheap_grow(heap, t, 5));
+	ck_assert(sm__pageheap_grow(&heap->pages, t, 5));
 	ck_assert(!(t->flags & SM_SPANF_ZEROED));
 	/* Not into somebody. */
-	ck_assert(!sm__pageheap_grow(heap, s, 64));
+	ck_assert(!sm__pageheap_grow(&heap->pages, s, 64));
 	ck_assert_uint_eq(s->nunits, 4);
 	/* Past the frontier: more is committed. */
-	ck_assert(sm__pageheap_grow(heap, t, 2 * 4 * SM_MIB / SM_UNIT));
+	ck_assert(sm__pageheap_grow(&heap->pages, t, 2 * 4 * SM_MIB / SM_UNIT));
 	base_of(t)[sm_span_bytes(t) - 1] = 1;
-	sm__pageheap_free(heap, t);
-	sm__pageheap_free(heap, s);
+	sm__pageheap_free(&heap->pages, t);
+	sm__pageheap_free(&heap->pages, s);
 	finish();
 }
 END_TEST
@@ -161,27 +161,27 @@ START_TEST(beyond_the_largest_block)
 	size_t mapped;
 
 	start(_i);
-	mapped = sm_load_relaxed(&heap->mapped_bytes);
-	s = sm__pageheap_alloc(heap, 0, n);
-	t = sm__pageheap_alloc_aligned(heap, 0, n / 2, 1024);
+	mapped = sm_load_relaxed(&heap->pages.mapped_bytes);
+	s = sm__pageheap_alloc(&heap->pages, 0, n);
+	t = sm__pageheap_alloc_aligned(&heap->pages, 0, n / 2, 1024);
 	ck_assert(s->flags & SM_SPANF_OWNMAP && s->flags & SM_SPANF_ZEROED);
-	ck_assert(sm_range_contains(&heap->range, (uintptr_t)base_of(s) + n * SM_UNIT - 1));
-	ck_assert_uint_eq(sm_span_unit(&heap->range, t) % 1024, 0);
+	ck_assert(sm_range_contains(&heap->pages.range, (uintptr_t)base_of(s) + n * SM_UNIT - 1));
+	ck_assert_uint_eq(sm_span_unit(&heap->pages.range, t) % 1024, 0);
 	for (size_t i = 0; i < n; i += 7)
-		ck_assert_ptr_eq(sm_span_of(&heap->range, (uintptr_t)base_of(s) + i * SM_UNIT + 77), s);
+		ck_assert_ptr_eq(sm_span_of(&heap->pages.range, (uintptr_t)base_of(s) + i * SM_UNIT + 77), s);
 	memset(base_of(s), 9, 5 * SM_MIB);
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
-	ck_assert(sm__pageheap_grow(heap, s, n + 100));
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
+	ck_assert(sm__pageheap_grow(&heap->pages, s, n + 100));
 	ck_assert_uint_eq(base_of(s)[(n + 100) * SM_UNIT - 1], 0);
-	sm__pageheap_shrink(heap, s, n / 4);
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
-	sm__pageheap_free(heap, s);
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
-	u = sm__pageheap_alloc(heap, 0, n);
+	sm__pageheap_shrink(&heap->pages, s, n / 4);
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
+	sm__pageheap_free(&heap->pages, s);
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
+	u = sm__pageheap_alloc(&heap->pages, 0, n);
 	ck_assert(all_zero(base_of(u), SM_UNIT));
-	sm__pageheap_free(heap, t);
-	sm__pageheap_free(heap, u);
-	ck_assert_uint_eq(sm_load_relaxed(&heap->mapped_bytes), mapped);
+	sm__pageheap_free(&heap->pages, t);
+	sm__pageheap_free(&heap->pages, u);
+	ck_assert_uint_eq(sm_load_relaxed(&heap->pages.mapped_bytes), mapped);
 	ck_assert_uint_eq(pagetest_stats(heap).own_bytes, 0);
 	finish();
 }
@@ -195,18 +195,18 @@ START_TEST(the_limit_holds)
 	heap = pagetest_heap(KINDS[_i]);
 	heap->config.limit = limit;
 	pagetest_create(heap);
-	while (n < 64 && (s[n] = sm__pageheap_alloc(heap, 0, SM_MIB / SM_UNIT)) != NULL)
+	while (n < 64 && (s[n] = sm__pageheap_alloc(&heap->pages, 0, SM_MIB / SM_UNIT)) != NULL)
 		n++;
 	ck_assert_int_eq(errno, ENOMEM);
 	/* 10 MiB less what descriptors cost: nine pieces of 1 MiB, eight where they are kept aligned; and small
 	 * ones still. */
 	ck_assert_uint_ge(n, KINDS[_i] == SM_PAGEHEAP_BUDDY ? 8 : 9);
-	ck_assert_uint_le(sm_load_relaxed(&heap->mapped_bytes), limit);
-	ck_assert_ptr_nonnull(sm__pageheap_alloc(heap, 0, 1));
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+	ck_assert_uint_le(sm_load_relaxed(&heap->pages.mapped_bytes), limit);
+	ck_assert_ptr_nonnull(sm__pageheap_alloc(&heap->pages, 0, 1));
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	ck_assert_uint_gt(pagetest_stats(heap).failed, 0);
-	sm__pageheap_free(heap, s[4]);
-	ck_assert_ptr_nonnull(sm__pageheap_alloc(heap, 0, SM_MIB / SM_UNIT));
+	sm__pageheap_free(&heap->pages, s[4]);
+	ck_assert_ptr_nonnull(sm__pageheap_alloc(&heap->pages, 0, SM_MIB / SM_UNIT));
 	finish();
 }
 END_TEST
@@ -220,17 +220,17 @@ START_TEST(the_frontier_retreats_for_a_large_one)
 	heap->config.limit = 24 * SM_MIB;
 	pagetest_create(heap);
 	for (int i = 0; i < 8; i++)
-		ck_assert_ptr_nonnull(s[i] = sm__pageheap_alloc(heap, 0, 2 * SM_MIB / SM_UNIT));
-	ck_assert_ptr_null(sm__pageheap_alloc(heap, 0, 16 * SM_MIB / SM_UNIT));
+		ck_assert_ptr_nonnull(s[i] = sm__pageheap_alloc(&heap->pages, 0, 2 * SM_MIB / SM_UNIT));
+	ck_assert_ptr_null(sm__pageheap_alloc(&heap->pages, 0, 16 * SM_MIB / SM_UNIT));
 	for (int i = 1; i < 8; i++) {
 		memset(base_of(s[i]), 3, SM_MIB);
-		sm__pageheap_free(heap, s[i]);
+		sm__pageheap_free(&heap->pages, s[i]);
 	}
-	large = sm__pageheap_alloc(heap, 0, 16 * SM_MIB / SM_UNIT);
+	large = sm__pageheap_alloc(&heap->pages, 0, 16 * SM_MIB / SM_UNIT);
 	ck_assert_ptr_nonnull(large);
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
-	sm__pageheap_free(heap, large);
-	s[1] = sm__pageheap_alloc(heap, 0, 4 * SM_MIB / SM_UNIT);
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
+	sm__pageheap_free(&heap->pages, large);
+	s[1] = sm__pageheap_alloc(&heap->pages, 0, 4 * SM_MIB / SM_UNIT);
 	ck_assert(s[1]->flags & SM_SPANF_ZEROED);
 	ck_assert(all_zero(base_of(s[1]), 4 * SM_MIB));
 	finish();
@@ -240,12 +240,12 @@ END_TEST
 START_TEST(impossible_requests_fail)
 {
 	start(_i);
-	ck_assert_ptr_null(sm__pageheap_alloc(heap, 0, SM_GIB / SM_UNIT));
+	ck_assert_ptr_null(sm__pageheap_alloc(&heap->pages, 0, SM_GIB / SM_UNIT));
 	ck_assert_int_eq(errno, ENOMEM);
-	ck_assert_ptr_null(sm__pageheap_alloc(heap, 0, SIZE_MAX));
-	ck_assert_ptr_null(sm__pageheap_alloc(heap, 0, (size_t)1 << 32));
-	ck_assert_ptr_null(sm__pageheap_alloc_aligned(heap, 0, 1, (size_t)1 << 40));
-	ck_assert_ptr_null(sm__pageheap_alloc_aligned(heap, 0, 1, SM_GIB / SM_UNIT));
+	ck_assert_ptr_null(sm__pageheap_alloc(&heap->pages, 0, SIZE_MAX));
+	ck_assert_ptr_null(sm__pageheap_alloc(&heap->pages, 0, (size_t)1 << 32));
+	ck_assert_ptr_null(sm__pageheap_alloc_aligned(&heap->pages, 0, 1, (size_t)1 << 40));
+	ck_assert_ptr_null(sm__pageheap_alloc_aligned(&heap->pages, 0, 1, SM_GIB / SM_UNIT));
 	finish();
 }
 END_TEST
@@ -263,10 +263,11 @@ START_TEST(other_nodes_serve_in_order_of_distance)
 	heap->config.distance[1][0] = 12;
 	heap->config.distance[1][2] = 13;
 	pagetest_create(heap);
-	while ((s = sm__pageheap_alloc(heap, 1, SM_MIB / SM_UNIT)) != NULL) {
+	while ((s = sm__pageheap_alloc(&heap->pages, 1, SM_MIB / SM_UNIT)) != NULL) {
 		static const unsigned NEXT[] = {2, 3, 9, 0};
 
-		ck_assert_uint_eq(((uintptr_t)base_of(s) - heap->range.base) >> heap->range.node_shift,
+		ck_assert_uint_eq(((uintptr_t)base_of(s) - heap->pages.range.base) >>
+					  heap->pages.range.node_shift,
 				  s->node);
 		if (s->node != last) {
 			ck_assert_uint_eq(s->node, NEXT[last]);
@@ -289,7 +290,7 @@ START_TEST(interleave_takes_turns_and_bind_stays)
 	heap->config.numa = SM_NUMA_INTERLEAVE;
 	pagetest_create(heap);
 	for (int i = 0; i < 300; i++)
-		count[sm__pageheap_alloc(heap, 0, 1)->node]++;
+		count[sm__pageheap_alloc(&heap->pages, 0, 1)->node]++;
 	ck_assert(count[0] == 100 && count[1] == 100 && count[2] == 100);
 	finish();
 
@@ -299,7 +300,7 @@ START_TEST(interleave_takes_turns_and_bind_stays)
 	heap->config.numa_bind = 2;
 	heap->config.reserve = 3 * 16 * SM_MIB;
 	pagetest_create(heap);
-	for (struct sm_span *s; (s = sm__pageheap_alloc(heap, 0, SM_MIB / SM_UNIT)) != NULL;)
+	for (struct sm_span *s; (s = sm__pageheap_alloc(&heap->pages, 0, SM_MIB / SM_UNIT)) != NULL;)
 		ck_assert_uint_eq(s->node, 2);
 	finish();
 }
@@ -329,7 +330,7 @@ static void verify(struct live *l)
 
 		ck_assert_uint_eq((unsigned char)p[0], l->stamp);
 		ck_assert(memcmp(p, p + 1, 63) == 0);
-		ck_assert_ptr_eq(sm_span_of(&heap->range, (uintptr_t)p + 5000), l->s);
+		ck_assert_ptr_eq(sm_span_of(&heap->pages.range, (uintptr_t)p + 5000), l->s);
 	}
 }
 
@@ -361,8 +362,8 @@ static void model_step(struct live *live, uint64_t *rng)
 	if (l->s == NULL) {
 		l->n = some_units(rng);
 		l->stamp = (unsigned char)(1 + r % 255);
-		l->s = sm__pageheap_alloc_aligned(heap, (unsigned)(r >> 40) % heap->nnodes, l->n,
-						  what == 0 ? (size_t)1 << (r >> 48) % 9 : 1);
+		l->s = sm__pageheap_alloc_aligned(&heap->pages, (unsigned)(r >> 40) % heap->pages.nnodes,
+						  l->n, what == 0 ? (size_t)1 << (r >> 48) % 9 : 1);
 		if (l->s == NULL)
 			return;
 		check_zeroed(l, 0);
@@ -374,16 +375,16 @@ static void model_step(struct live *live, uint64_t *rng)
 		size_t old = l->n;
 
 		l->n += 1 + (r >> 40) % 20;
-		if (sm__pageheap_grow(heap, l->s, l->n))
+		if (sm__pageheap_grow(&heap->pages, l->s, l->n))
 			check_zeroed(l, old);
 		else
 			l->n = old;
 		fill(l);
 	} else if (what == 1) {
 		l->n = 1 + (r >> 40) % l->n;
-		sm__pageheap_shrink(heap, l->s, l->n);
+		sm__pageheap_shrink(&heap->pages, l->s, l->n);
 	} else {
-		sm__pageheap_free(heap, l->s);
+		sm__pageheap_free(&heap->pages, l->s);
 		l->s = NULL;
 	}
 }
@@ -410,11 +411,11 @@ static void model(enum sm_pageheap_kind kind, unsigned nnodes, size_t limit, int
 		st = pagetest_stats(heap);
 		ck_assert_uint_eq(st.in_use_bytes, used * SM_UNIT);
 		ck_assert_uint_eq(st.committed_bytes, st.in_use_bytes + st.free_bytes + st.released_bytes);
-		ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+		ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	}
 	for (int j = 0; j < MODEL_SPANS; j++)
 		if (live[j].s != NULL)
-			sm__pageheap_free(heap, live[j].s);
+			sm__pageheap_free(&heap->pages, live[j].s);
 	ck_assert_uint_eq(pagetest_stats(heap).in_use_bytes, 0);
 	/* All of it merged again: one run from the guard to the frontier on each node. */
 	if (kind == SM_PAGEHEAP_BITMAP)

@@ -58,7 +58,7 @@ static unsigned allocate(struct sm_cache *c, unsigned bin, unsigned n)
 		if (p == NULL)
 			p = sm__cache_refill_slow(c, bin);
 		ck_assert_ptr_nonnull(p);
-		nodes |= 1u << sm_span_of(&heap->range, (uintptr_t)p)->node;
+		nodes |= 1u << sm_span_of(&heap->pages.range, (uintptr_t)p)->node;
 	}
 	return nodes;
 }
@@ -67,10 +67,10 @@ static size_t in_use(void)
 {
 	size_t n = 0;
 
-	for (unsigned i = 0; i < heap->nnodes; i++) {
+	for (unsigned i = 0; i < heap->pages.nnodes; i++) {
 		struct sm_pageheap_stats st;
 
-		sm__pageheap_stats(heap, i, &st);
+		sm__pageheap_stats(&heap->pages, i, &st);
 		n += st.in_use_bytes;
 	}
 	return n;

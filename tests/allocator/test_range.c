@@ -26,7 +26,7 @@ static void teardown(void)
 
 static char *at(size_t offset)
 {
-	return (char *)heap->range.base + offset;
+	return (char *)heap->pages.range.base + offset;
 }
 
 START_TEST(a_range_is_laid_out)
@@ -36,28 +36,31 @@ START_TEST(a_range_is_laid_out)
 
 	pagetest_nodes(heap, nnodes);
 	pagetest_create(heap);
-	node_bytes = (size_t)1 << heap->range.node_shift;
-	ck_assert_uint_eq(heap->nnodes, nnodes);
-	ck_assert_uint_eq(heap->range.bytes, node_bytes * nnodes);
-	ck_assert_uint_le(heap->range.bytes, SM_GIB);
-	ck_assert_uint_gt(2 * heap->range.bytes, SM_GIB / 2);
-	ck_assert_uint_eq(heap->range.base % (4 * SM_MIB), 0);
-	ck_assert(!sm_range_contains(&heap->range, heap->range.base - 1));
-	ck_assert(sm_range_contains(&heap->range, heap->range.base + heap->range.bytes - 1));
-	ck_assert(!sm_range_contains(&heap->range, heap->range.base + heap->range.bytes));
+	node_bytes = (size_t)1 << heap->pages.range.node_shift;
+	ck_assert_uint_eq(heap->pages.nnodes, nnodes);
+	ck_assert_uint_eq(heap->pages.range.bytes, node_bytes * nnodes);
+	ck_assert_uint_le(heap->pages.range.bytes, SM_GIB);
+	ck_assert_uint_gt(2 * heap->pages.range.bytes, SM_GIB / 2);
+	ck_assert_uint_eq(heap->pages.range.base % (4 * SM_MIB), 0);
+	ck_assert(!sm_range_contains(&heap->pages.range, heap->pages.range.base - 1));
+	ck_assert(
+		sm_range_contains(&heap->pages.range, heap->pages.range.base + heap->pages.range.bytes - 1));
+	ck_assert(!sm_range_contains(&heap->pages.range, heap->pages.range.base + heap->pages.range.bytes));
 	for (unsigned i = 0; i < nnodes; i++) {
-		struct sm_span *s = sm__pageheap_alloc(heap, i, 1);
-		struct sm_span *own = sm__pageheap_alloc(heap, i, 8 * SM_MIB / SM_UNIT);
+		struct sm_span *s = sm__pageheap_alloc(&heap->pages, i, 1);
+		struct sm_span *own = sm__pageheap_alloc(&heap->pages, i, 8 * SM_MIB / SM_UNIT);
 
-		ck_assert_uint_eq(
-			(sm_span_base(&heap->range, s) - heap->range.base) >> heap->range.node_shift, i);
-		ck_assert_uint_eq(
-			(sm_span_base(&heap->range, own) - heap->range.base) >> heap->range.node_shift, i);
+		ck_assert_uint_eq((sm_span_base(&heap->pages.range, s) - heap->pages.range.base) >>
+					  heap->pages.range.node_shift,
+				  i);
+		ck_assert_uint_eq((sm_span_base(&heap->pages.range, own) - heap->pages.range.base) >>
+					  heap->pages.range.node_shift,
+				  i);
 		/* The node's first unit is a guard. */
 		ck_assert(!probe_readable(at(i * node_bytes)) &&
 			  !probe_readable(at(i * node_bytes + SM_UNIT - 1)));
 	}
-	ck_assert(!probe_readable(at(heap->range.bytes)));
+	ck_assert(!probe_readable(at(heap->pages.range.bytes)));
 }
 END_TEST
 
@@ -67,17 +70,17 @@ START_TEST(any_word_can_be_looked_up)
 	uint64_t rng = pagetest_seed();
 
 	pagetest_create(heap);
-	s = sm__pageheap_alloc(heap, 0, 3);
+	s = sm__pageheap_alloc(&heap->pages, 0, 3);
 	sm_store_release(&s->state, SM_SPAN_OTHER);
 	for (int i = 0; i < 100000; i++) {
-		uintptr_t addr = heap->range.base + pagetest_random(&rng) % heap->range.bytes;
-		struct sm_span *found = sm_span_of(&heap->range, addr);
-		bool inside = addr - sm_span_base(&heap->range, s) < 3 * SM_UNIT;
+		uintptr_t addr = heap->pages.range.base + pagetest_random(&rng) % heap->pages.range.bytes;
+		struct sm_span *found = sm_span_of(&heap->pages.range, addr);
+		bool inside = addr - sm_span_base(&heap->pages.range, s) < 3 * SM_UNIT;
 
 		ck_assert_uint_eq(found->state, inside ? SM_SPAN_OTHER : SM_SPAN_FREE);
 	}
 	/* Where no memory is, descriptors cannot be damaged. */
-	ck_assert(!probe_writable(&heap->range.spans[(heap->range.bytes / 2) >> SM_UNIT_SHIFT]));
+	ck_assert(!probe_writable(&heap->pages.range.spans[(heap->pages.range.bytes / 2) >> SM_UNIT_SHIFT]));
 }
 END_TEST
 
@@ -87,14 +90,14 @@ START_TEST(metadata_is_fenced)
 	size_t bytes;
 
 	pagetest_create(heap);
-	table = (char *)heap->range.spans;
-	bytes = (heap->range.bytes >> SM_UNIT_SHIFT) * sizeof(struct sm_span);
+	table = (char *)heap->pages.range.spans;
+	bytes = (heap->pages.range.bytes >> SM_UNIT_SHIFT) * sizeof(struct sm_span);
 	ck_assert(!probe_readable(table - 1) && !probe_readable(table + bytes));
-	ck_assert(!probe_readable((char *)heap->pageheap - 1));
-	ck_assert(!probe_readable((char *)sm__ph(heap)->nodes[0].metadata - 1));
+	ck_assert(!probe_readable((char *)heap->pages.pageheap - 1));
+	ck_assert(!probe_readable((char *)sm__ph(&heap->pages)->nodes[0].metadata - 1));
 	/* No page of the range holds metadata. */
-	ck_assert(!sm_range_contains(&heap->range, (uintptr_t)table));
-	ck_assert(!sm_range_contains(&heap->range, (uintptr_t)heap->pageheap));
+	ck_assert(!sm_range_contains(&heap->pages.range, (uintptr_t)table));
+	ck_assert(!sm_range_contains(&heap->pages.range, (uintptr_t)heap->pages.pageheap));
 }
 END_TEST
 
@@ -109,11 +112,11 @@ START_TEST(halved_until_granted)
 	ck_assert_int_eq(setrlimit(RLIMIT_AS, &rl), 0);
 	heap->config.reserve = (size_t)1 << 40;
 	pagetest_create(heap);
-	ck_assert_uint_eq(heap->range.bytes, 128 * SM_MIB);
+	ck_assert_uint_eq(heap->pages.range.bytes, 128 * SM_MIB);
 	/* Something is left for the rest of the program. */
 	ck_assert_ptr_nonnull(malloc(64 * SM_MIB));
-	ck_assert_ptr_nonnull(sm__pageheap_alloc(heap, 0, 50 * SM_MIB / SM_UNIT));
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+	ck_assert_ptr_nonnull(sm__pageheap_alloc(&heap->pages, 0, 50 * SM_MIB / SM_UNIT));
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 }
 END_TEST
 
@@ -127,7 +130,7 @@ START_TEST(a_tiny_limit_is_refused_with_a_reason)
 	getrlimit(RLIMIT_AS, &rl);
 	rl.rlim_cur = 20 * SM_MIB;
 	ck_assert_int_eq(setrlimit(RLIMIT_AS, &rl), 0);
-	ck_assert_int_eq(sm__range_create(heap, err, sizeof(err)), -ENOMEM);
+	ck_assert_int_eq(sm__range_create(&heap->pages, &heap->config, err, sizeof(err)), -ENOMEM);
 	ck_assert_ptr_nonnull(strstr(err, "address space"));
 }
 END_TEST
@@ -137,7 +140,7 @@ START_TEST(the_kernel_refuses_at_first)
 	/* The first two reservations fail: a quarter is what we get. */
 	sm__os_inject(SM_OS_RESERVE, 1, ENOMEM);
 	pagetest_create(heap);
-	ck_assert_uint_eq(heap->range.bytes, SM_GIB / 2);
+	ck_assert_uint_eq(heap->pages.range.bytes, SM_GIB / 2);
 	sm__os_inject(SM_OS_ANY, 0, 0);
 }
 END_TEST
@@ -151,14 +154,14 @@ START_TEST(creation_fails_cleanly)
 	for (long nth = 1; nth < 20; nth++) {
 		sm__os_inject(SM_OS_ANY, -nth, ENOMEM);
 		err[0] = '\0';
-		if (sm__range_create(heap, err, sizeof(err)) != 0) {
+		if (sm__range_create(&heap->pages, &heap->config, err, sizeof(err)) != 0) {
 			ck_assert(err[0] != '\0');
-			ck_assert_ptr_null(heap->pageheap);
-			ck_assert_ptr_null(heap->range.spans);
+			ck_assert_ptr_null(heap->pages.pageheap);
+			ck_assert_ptr_null(heap->pages.range.spans);
 			failures++;
 		}
 		sm__os_inject(SM_OS_ANY, 0, 0);
-		sm__range_destroy(heap);
+		sm__range_destroy(&heap->pages);
 	}
 	ck_assert_int_gt(failures, 2);
 	pagetest_create(heap);
@@ -170,7 +173,7 @@ START_TEST(pages_larger_than_a_unit_are_refused)
 	char err[200] = "";
 
 	sm__os_pretend_page_size(2 * SM_UNIT);
-	ck_assert_int_eq(sm__range_create(heap, err, sizeof(err)), -EINVAL);
+	ck_assert_int_eq(sm__range_create(&heap->pages, &heap->config, err, sizeof(err)), -EINVAL);
 	sm__os_pretend_page_size(0);
 	ck_assert_ptr_nonnull(strstr(err, "UNIT_SHIFT"));
 	ck_assert_ptr_null(strchr(err, '\n'));
@@ -183,7 +186,7 @@ START_TEST(a_node_out_of_bounds_is_refused)
 
 	heap->config.numa = SM_NUMA_BIND;
 	heap->config.numa_bind = 1;
-	ck_assert_int_eq(sm__range_create(heap, err, sizeof(err)), -EINVAL);
+	ck_assert_int_eq(sm__range_create(&heap->pages, &heap->config, err, sizeof(err)), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err, "bind:1"));
 }
 END_TEST
@@ -196,12 +199,12 @@ START_TEST(binding_to_a_node_without_memory_is_refused)
 	heap->config.numa = SM_NUMA_BIND;
 	heap->config.numa_bind = 1;
 	sm__os_inject(SM_OS_BIND, 1, EINVAL);
-	ck_assert_int_eq(sm__range_create(heap, err, sizeof(err)), -EINVAL);
+	ck_assert_int_eq(sm__range_create(&heap->pages, &heap->config, err, sizeof(err)), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err, "bind:1"));
 	/* Where mbind as such is refused, the heap works unbound. */
 	sm__os_inject(SM_OS_BIND, -1, EPERM);
 	pagetest_create(heap);
-	ck_assert_uint_eq(sm__pageheap_alloc(heap, 0, 1)->node, 1);
+	ck_assert_uint_eq(sm__pageheap_alloc(&heap->pages, 0, 1)->node, 1);
 	sm__os_inject(SM_OS_ANY, 0, 0);
 }
 END_TEST
@@ -267,7 +270,7 @@ START_TEST(nodes_are_ordered_by_distance)
 	heap->config.distance[5][5] = 99;
 	pagetest_create(heap);
 	for (unsigned from = 0; from < 64; from++) {
-		const uint8_t *order = sm__ph(heap)->order[from];
+		const uint8_t *order = sm__ph(&heap->pages)->order[from];
 		uint64_t seen = 0;
 
 		ck_assert_uint_eq(order[0], from);
@@ -279,21 +282,21 @@ START_TEST(nodes_are_ordered_by_distance)
 		}
 		ck_assert_uint_eq(seen, ~(uint64_t)0);
 	}
-	ck_assert_uint_eq(sm__ph(heap)->order[5][63], 7);
+	ck_assert_uint_eq(sm__ph(&heap->pages)->order[5][63], 7);
 }
 END_TEST
 
 START_TEST(the_limit_is_exact)
 {
-	heap->config.limit = 1000;
-	ck_assert(!sm__range_charge(heap, 1001));
-	ck_assert(sm__range_charge(heap, 600));
-	ck_assert(!sm__range_charge(heap, 401));
-	ck_assert(!sm__range_charge(heap, SIZE_MAX));
-	ck_assert(sm__range_charge(heap, 400));
-	ck_assert(!sm__range_charge(heap, 1));
-	sm__range_uncharge(heap, 1000);
-	ck_assert_uint_eq(heap->mapped_bytes, 0);
+	sm_store_relaxed(&heap->pages.limit, 1000);
+	ck_assert(!sm__range_charge(&heap->pages, 1001));
+	ck_assert(sm__range_charge(&heap->pages, 600));
+	ck_assert(!sm__range_charge(&heap->pages, 401));
+	ck_assert(!sm__range_charge(&heap->pages, SIZE_MAX));
+	ck_assert(sm__range_charge(&heap->pages, 400));
+	ck_assert(!sm__range_charge(&heap->pages, 1));
+	sm__range_uncharge(&heap->pages, 1000);
+	ck_assert_uint_eq(heap->pages.mapped_bytes, 0);
 }
 END_TEST
 

@@ -276,7 +276,7 @@ static size_t in_use(void)
 {
 	struct sm_pageheap_stats st;
 
-	sm__pageheap_stats(sm_malloc_heap(), 0, &st);
+	sm__pageheap_stats(&sm_malloc_heap()->pages, 0, &st);
 	return st.in_use_bytes;
 }
 

@@ -21,7 +21,7 @@ static struct sm_span *spans[N];
 
 static char *base_of(struct sm_span *s)
 {
-	return (char *)sm_span_base(&heap->range, s);
+	return (char *)sm_span_base(&heap->pages.range, s);
 }
 
 static void start(enum sm_pageheap_kind kind, bool uring, enum sm_hugepages huge)
@@ -37,8 +37,8 @@ static void start(enum sm_pageheap_kind kind, bool uring, enum sm_hugepages huge
 
 static void finish(void)
 {
-	sm__scavenger_stop(heap);
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+	sm__scavenger_stop(&heap->pages);
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	pagetest_destroy(heap);
 }
 
@@ -46,11 +46,11 @@ static void finish(void)
 static void fragment(void)
 {
 	for (int i = 0; i < N; i++) {
-		spans[i] = sm__pageheap_alloc(heap, 0, (size_t)1 + (size_t)i % 16);
+		spans[i] = sm__pageheap_alloc(&heap->pages, 0, (size_t)1 + (size_t)i % 16);
 		memset(base_of(spans[i]), 1 + i, sm_span_bytes(spans[i]));
 	}
 	for (int i = 0; i < N; i += 2)
-		sm__pageheap_free(heap, spans[i]);
+		sm__pageheap_free(&heap->pages, spans[i]);
 }
 
 static void survivors_are_intact(void)
@@ -87,7 +87,7 @@ static void add_hole(void *ctx, size_t unit, size_t nunits)
 	struct holes *h = ctx;
 
 	h->bytes += nunits * SM_UNIT;
-	h->resident += resident((char *)heap->range.base + unit * SM_UNIT, nunits * SM_UNIT);
+	h->resident += resident((char *)heap->pages.range.base + unit * SM_UNIT, nunits * SM_UNIT);
 }
 
 /* _i: 0, 1 the page heaps with io_uring, 2, 3 without. */
@@ -99,24 +99,24 @@ START_TEST(free_memory_goes_back)
 
 	start((enum sm_pageheap_kind)(_i & 1), _i < 2, SM_HUGE_OFF);
 	fragment();
-	sm__pageheap_foreach_free(heap, 0, add_hole, &before);
+	sm__pageheap_foreach_free(&heap->pages, 0, add_hole, &before);
 	free_bytes = pagetest_stats(heap).free_bytes;
 	ck_assert_uint_gt(free_bytes, 0);
 	ck_assert_uint_ge(before.resident, free_bytes);
-	released = sm__scavenge(heap, 0);
+	released = sm__scavenge(&heap->pages, 0);
 	ck_assert_uint_eq(released, free_bytes);
 	ck_assert_uint_eq(pagetest_stats(heap).free_bytes, 0);
-	sm__pageheap_foreach_free(heap, 0, add_hole, &after);
+	sm__pageheap_foreach_free(&heap->pages, 0, add_hole, &after);
 	ck_assert_uint_eq(after.resident, 0);
 	ck_assert_uint_eq(after.bytes, before.bytes);
 	survivors_are_intact();
 	for (int i = 0; i < N; i += 2) {
-		struct sm_span *s = sm__pageheap_alloc(heap, 0, 1);
+		struct sm_span *s = sm__pageheap_alloc(&heap->pages, 0, 1);
 
 		ck_assert(s->flags & SM_SPANF_ZEROED);
 		ck_assert(base_of(s)[0] == 0 && memcmp(base_of(s), base_of(s) + 1, SM_UNIT - 1) == 0);
 	}
-	sm__scavenge_stats(heap, &st);
+	sm__scavenge_stats(&heap->pages, &st);
 	ck_assert_uint_eq(st.released_bytes, released);
 	ck_assert_uint_eq(st.failed_calls, 0);
 	if (_i >= 2) {
@@ -137,12 +137,12 @@ START_TEST(the_lowest_bytes_are_retained)
 	start((enum sm_pageheap_kind)_i, true, SM_HUGE_OFF);
 	fragment();
 	ck_assert_uint_gt(pagetest_stats(heap).free_bytes, keep + SM_MIB);
-	sm__scavenge(heap, keep);
+	sm__scavenge(&heap->pages, keep);
 	ck_assert_uint_le(pagetest_stats(heap).free_bytes, keep);
 	ck_assert_uint_gt(pagetest_stats(heap).free_bytes, keep - SM_MIB);
-	first = sm__pageheap_alloc(heap, 0, 1);
+	first = sm__pageheap_alloc(&heap->pages, 0, 1);
 	ck_assert(!(first->flags & SM_SPANF_ZEROED));
-	ck_assert_uint_eq(sm__scavenge(heap, keep), 0);
+	ck_assert_uint_eq(sm__scavenge(&heap->pages, keep), 0);
 	finish();
 }
 END_TEST
@@ -159,9 +159,9 @@ START_TEST(without_io_uring_it_works_too)
 	free_bytes = pagetest_stats(heap).free_bytes;
 	/* The first request of that kind opens the ring, later ones submit. */
 	sm__os_inject(SM_OS_URING, 1 + _i % 2, ERRORS[_i]);
-	ck_assert_uint_eq(sm__scavenge(heap, 0), free_bytes);
+	ck_assert_uint_eq(sm__scavenge(&heap->pages, 0), free_bytes);
 	sm__os_inject(SM_OS_ANY, 0, 0);
-	sm__scavenge_stats(heap, &st);
+	sm__scavenge_stats(&heap->pages, &st);
 	ck_assert_int_ne(st.uring_error, 0);
 	ck_assert_uint_gt(st.sync_calls, 0);
 	survivors_are_intact();
@@ -178,13 +178,13 @@ START_TEST(a_refused_madvise_loses_nothing)
 	fragment();
 	free_bytes = pagetest_stats(heap).free_bytes;
 	sm__os_inject(SM_OS_MADVISE, -3, ENOMEM);
-	ck_assert_uint_lt(sm__scavenge(heap, 0), free_bytes);
+	ck_assert_uint_lt(sm__scavenge(&heap->pages, 0), free_bytes);
 	sm__os_inject(SM_OS_ANY, 0, 0);
 	ck_assert_uint_gt(pagetest_stats(heap).free_bytes, 0);
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
-	sm__scavenge_stats(heap, &st);
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
+	sm__scavenge_stats(&heap->pages, &st);
 	ck_assert_uint_gt(st.failed_calls, 0);
-	sm__scavenge(heap, 0);
+	sm__scavenge(&heap->pages, 0);
 	ck_assert_uint_eq(pagetest_stats(heap).free_bytes, 0);
 	survivors_are_intact();
 	finish();
@@ -221,19 +221,19 @@ START_TEST(the_thread_does_it_by_itself)
 	struct sm_scavenge_stats st;
 
 	start((enum sm_pageheap_kind)_i, true, SM_HUGE_OFF);
-	ck_assert_int_eq(sm__scavenger_start(heap, &hooks), 0);
+	ck_assert_int_eq(sm__scavenger_start(&heap->pages, &hooks), 0);
 	fragment();
 	for (int i = 1; i < N; i += 2)
-		sm__pageheap_free(heap, spans[i]);
+		sm__pageheap_free(&heap->pages, spans[i]);
 	/* Retained at first, for the peak is fresh; it decays by an eighth a round. */
 	ck_assert(eventually(nothing_left));
-	sm__scavenger_stop(heap);
+	sm__scavenger_stop(&heap->pages);
 	ck_assert_int_eq(sm_load_relaxed(&hooked), 2);
-	sm__scavenge_stats(heap, &st);
+	sm__scavenge_stats(&heap->pages, &st);
 	ck_assert_uint_gt(st.rounds, 0);
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	/* And again after a stop. */
-	ck_assert_int_eq(sm__scavenger_start(heap, NULL), 0);
+	ck_assert_int_eq(sm__scavenger_start(&heap->pages, NULL), 0);
 	finish();
 }
 END_TEST
@@ -243,7 +243,7 @@ static _Atomic(bool) enough;
 static void *scavenge_on(void *arg)
 {
 	while (!sm_load_acquire(&enough))
-		sm__scavenge(heap, 0);
+		sm__scavenge(&heap->pages, 0);
 	return arg;
 }
 
@@ -256,11 +256,11 @@ START_TEST(a_check_may_run_beside_it)
 	ck_assert_int_eq(pthread_create(&t, NULL, scavenge_on, NULL), 0);
 	for (int i = 0; i < 200 && !pagetest_late(); i++) {
 		fragment();
-		ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+		ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 		for (int j = 1; j < N; j += 2)
-			sm__pageheap_free(heap, spans[j]);
+			sm__pageheap_free(&heap->pages, spans[j]);
 		for (int j = 0; j < 5; j++)
-			ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+			ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	}
 	sm_store_release(&enough, true);
 	pthread_join(t, NULL);
@@ -273,9 +273,9 @@ START_TEST(an_interval_of_0_starts_no_thread)
 	start(SM_PAGEHEAP_BUDDY, true, SM_HUGE_OFF);
 	heap->config.scavenge_ms = 0;
 	sm_store_relaxed(&hooked, 0);
-	ck_assert_int_eq(
-		sm__scavenger_start(heap, &(struct sm_scavenge_hooks){.start = count_hook, .ctx = &hooked}),
-		0);
+	ck_assert_int_eq(sm__scavenger_start(&heap->pages, &(struct sm_scavenge_hooks){.start = count_hook,
+										       .ctx = &hooked}),
+			 0);
 	usleep(20000);
 	ck_assert_int_eq(sm_load_relaxed(&hooked), 0);
 	finish();
@@ -287,7 +287,7 @@ static bool many_rounds(void)
 {
 	struct sm_scavenge_stats st;
 
-	sm__scavenge_stats(heap, &st);
+	sm__scavenge_stats(&heap->pages, &st);
 	return st.rounds > 150;
 }
 
@@ -295,7 +295,7 @@ static bool many_rounds(void)
 static void only_whole_ones(void *ctx, size_t unit, size_t nunits)
 {
 	size_t huge = sm__os_huge_size();
-	char *from = (char *)heap->range.base + unit * SM_UNIT, *to = from + nunits * SM_UNIT;
+	char *from = (char *)heap->pages.range.base + unit * SM_UNIT, *to = from + nunits * SM_UNIT;
 	char *first = (char *)sm_align_up((uintptr_t)from, huge);
 	char *last = (char *)sm_align_down((uintptr_t)to, huge);
 
@@ -315,15 +315,15 @@ START_TEST(huge_pages_go_back_whole)
 		return;
 	start((enum sm_pageheap_kind)_i, true, SM_HUGE_MADVISE);
 	for (int i = 0; i < 16; i++) {
-		s[i] = sm__pageheap_alloc(heap, 0, n);
+		s[i] = sm__pageheap_alloc(&heap->pages, 0, n);
 		memset(base_of(s[i]), 1, n * SM_UNIT);
 	}
 	for (int i = 0; i < 16; i += 2)
-		sm__pageheap_free(heap, s[i]);
-	ck_assert_int_eq(sm__scavenger_start(heap, NULL), 0);
+		sm__pageheap_free(&heap->pages, s[i]);
+	ck_assert_int_eq(sm__scavenger_start(&heap->pages, NULL), 0);
 	ck_assert(eventually(many_rounds));
-	sm__scavenger_stop(heap);
-	sm__pageheap_foreach_free(heap, 0, only_whole_ones, NULL);
+	sm__scavenger_stop(&heap->pages);
+	sm__pageheap_foreach_free(&heap->pages, 0, only_whole_ones, NULL);
 	finish();
 }
 END_TEST
@@ -337,12 +337,12 @@ START_TEST(dense_memory_is_collapsed)
 		return;
 	start((enum sm_pageheap_kind)_i, true, SM_HUGE_COLLAPSE);
 	for (int i = 0; i < N; i++) {
-		spans[i] = sm__pageheap_alloc(heap, 0, 16);
+		spans[i] = sm__pageheap_alloc(&heap->pages, 0, 16);
 		memset(base_of(spans[i]), 1 + i, sm_span_bytes(spans[i]));
 	}
-	sm__pageheap_free(heap, spans[N / 2]);
-	bytes = sm__scavenge_collapse(heap);
-	sm__scavenge_stats(heap, &st);
+	sm__pageheap_free(&heap->pages, spans[N / 2]);
+	bytes = sm__scavenge_collapse(&heap->pages);
+	sm__scavenge_stats(&heap->pages, &st);
 	if (bytes == 0 && st.failed_calls > 0) {
 		printf("skipped: this kernel does not collapse (Linux 6.1, CONFIG_TRANSPARENT_HUGEPAGE)\n");
 		finish();
@@ -351,7 +351,7 @@ START_TEST(dense_memory_is_collapsed)
 	/* All whole huge pages, but for the one with a hole and the ones at the ends. */
 	ck_assert_uint_ge(bytes, N * 16 * SM_UNIT * 3 / 4);
 	ck_assert_uint_eq(st.collapsed_bytes, bytes);
-	ck_assert_uint_eq(sm__scavenge_collapse(heap), 0);
+	ck_assert_uint_eq(sm__scavenge_collapse(&heap->pages), 0);
 	spans[N / 2] = spans[0];
 	survivors_are_intact();
 	finish();
@@ -365,30 +365,30 @@ START_TEST(a_forked_child_goes_on)
 	int status;
 
 	start((enum sm_pageheap_kind)_i, true, SM_HUGE_OFF);
-	ck_assert_int_eq(sm__scavenger_start(heap, NULL), 0);
+	ck_assert_int_eq(sm__scavenger_start(&heap->pages, NULL), 0);
 	fragment();
 	for (int i = 0; i < 10 && !pagetest_late(); i++) {
-		sm__pageheap_fork_prepare(heap);
+		sm__pageheap_fork_prepare(&heap->pages);
 		pid = fork();
 		if (pid != 0) {
-			sm__pageheap_fork_parent(heap);
+			sm__pageheap_fork_parent(&heap->pages);
 			ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 			ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 			continue;
 		}
-		sm__pageheap_fork_child(heap);
+		sm__pageheap_fork_child(&heap->pages);
 		for (int j = 0; j < N; j += 2)
-			if (sm__pageheap_alloc(heap, 0, 3) == NULL)
+			if (sm__pageheap_alloc(&heap->pages, 0, 3) == NULL)
 				_exit(1);
-		sm__pageheap_free(heap, spans[1]);
-		sm__scavenge(heap, 0);
-		if (pagetest_stats(heap).free_bytes != 0 || sm__pageheap_check(heap) != 0)
+		sm__pageheap_free(&heap->pages, spans[1]);
+		sm__scavenge(&heap->pages, 0);
+		if (pagetest_stats(heap).free_bytes != 0 || sm__pageheap_check(&heap->pages) != 0)
 			_exit(2);
 		if (SM_TSAN)
 			_exit(0); /* it allows no thread in the child */
-		if (sm__scavenger_start(heap, NULL) != 0)
+		if (sm__scavenger_start(&heap->pages, NULL) != 0)
 			_exit(3);
-		sm__scavenger_stop(heap);
+		sm__scavenger_stop(&heap->pages);
 		_exit(0);
 	}
 	finish();

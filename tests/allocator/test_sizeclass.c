@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "allocator/objects/sizeclass.h"
+#include "allocator/base/sizeclass.h"
 #include "tests/support/sizeclass_gen.h"
 
 /* NULL when the file cannot be read. */
@@ -21,12 +21,12 @@ static char *slurp(FILE *f)
 
 START_TEST(committed_file_is_what_the_generator_makes)
 {
-	FILE *have = fopen("allocator/objects/sizeclass.c", "r"), *made = tmpfile();
+	FILE *have = fopen("allocator/base/sizeclass.c", "r"), *made = tmpfile();
 	char *a, *b;
 
 	ck_assert_ptr_nonnull(made);
 	if (have == NULL) {
-		puts("allocator/objects/sizeclass.c is not here (run from the root): only the compiled table "
+		puts("allocator/base/sizeclass.c is not here (run from the root): only the compiled table "
 		     "is "
 		     "checked");
 		return;
@@ -35,7 +35,7 @@ START_TEST(committed_file_is_what_the_generator_makes)
 	rewind(made);
 	a = slurp(have);
 	b = slurp(made);
-	ck_assert_msg(strcmp(a, b) == 0, "allocator/objects/sizeclass.c is stale: run make gen-sizeclass");
+	ck_assert_msg(strcmp(a, b) == 0, "allocator/base/sizeclass.c is stale: run make gen-sizeclass");
 	free(a);
 	free(b);
 	fclose(have);

@@ -106,7 +106,7 @@ static void damage(struct marksim *m, struct sm_span *s, int which)
 	case 4: s->cls++; break;
 	case 5: s->bin++; break;
 	case 6: s->layout = NULL; break;
-	case 7: m->heap->range.unit_kind[sm_span_unit(&m->heap->range, s)]++; break;
+	case 7: m->heap->pages.range.unit_kind[sm_span_unit(&m->heap->pages.range, s)]++; break;
 	case 8: s->scan_from = (uint16_t)(s->nslots); break;
 	case 9: s->node = 9; break;
 	case 10: s->back = 1; break;
@@ -127,7 +127,7 @@ START_TEST(the_check_finds_each_damage)
 	c = marksim_cache_new(&m);
 	p = sm__cache_refill_slow(c, sm_size_class(64));
 	ck_assert_ptr_nonnull(p);
-	s = sm_span_of(&m.heap->range, (uintptr_t)p);
+	s = sm_span_of(&m.heap->pages.range, (uintptr_t)p);
 	ck_assert_ptr_null(sm__span_is_valid(m.heap, s));
 	damage(&m, s, _i);
 	ck_assert_ptr_nonnull(sm__span_is_valid(m.heap, s));

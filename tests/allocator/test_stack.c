@@ -12,6 +12,7 @@
 
 #include "allocator/os/os.h"
 #include "spanmark/stack.h"
+#include "allocator/pages/stackpool.h"
 #include "tests/support/pagetest.h"
 #include "tests/support/probe.h"
 
@@ -26,9 +27,9 @@ static void setup(void)
 
 static void teardown(void)
 {
-	sm__stack_trim(heap, true);
+	sm__stackpool_trim(&heap->pages, true);
 	ck_assert_uint_eq(pagetest_stats(heap).in_use_bytes, 0);
-	ck_assert_uint_eq(sm__pageheap_check(heap), 0);
+	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	pagetest_destroy(heap);
 }
 
@@ -46,7 +47,7 @@ START_TEST(a_stack_has_a_guard_below)
 		ck_assert_uint_eq(st.span->node, 1);
 		memset(st.low, 1, st.bytes);
 		ck_assert(!probe_readable((char *)st.low - 1) && !probe_readable((char *)st.low - SM_UNIT));
-		ck_assert_ptr_eq(sm_span_of(&heap->range, (uintptr_t)st.low + st.bytes - 1), st.span);
+		ck_assert_ptr_eq(sm_span_of(&heap->pages.range, (uintptr_t)st.low + st.bytes - 1), st.span);
 		sm_stack_free(heap, &st);
 	}
 }
@@ -70,18 +71,18 @@ START_TEST(a_freed_stack_is_used_again)
 	sm_stack_free(heap, &a);
 	/* Needed a moment ago: stays for a round; then goes. */
 	ck_assert_int_eq(sm_stack_alloc(heap, 0, 198000, &a), 0);
-	sm__stack_trim(heap, false);
+	sm__stackpool_trim(&heap->pages, false);
 	sm_stack_free(heap, &a);
-	sm__stack_trim(heap, false);
+	sm__stackpool_trim(&heap->pages, false);
 	ck_assert_uint_gt(pagetest_stats(heap).in_use_bytes, 0);
-	sm__stack_trim(heap, false);
+	sm__stackpool_trim(&heap->pages, false);
 	ck_assert_uint_eq(pagetest_stats(heap).in_use_bytes, 0);
 	/* The guard was lifted: the memory is ordinary again. */
 	for (int i = 0; i < 64; i++) {
-		struct sm_span *s = sm__pageheap_alloc(heap, 0, 1);
+		struct sm_span *s = sm__pageheap_alloc(&heap->pages, 0, 1);
 
-		ck_assert(probe_writable((void *)sm_span_base(&heap->range, s)));
-		sm__pageheap_free(heap, s);
+		ck_assert(probe_writable((void *)sm_span_base(&heap->pages.range, s)));
+		sm__pageheap_free(&heap->pages, s);
 	}
 }
 END_TEST
@@ -99,7 +100,7 @@ START_TEST(failures_leave_nothing_behind)
 	ck_assert_int_eq(sm_stack_alloc(heap, 0, 100000, &st), 0);
 	sm_stack_free(heap, &st);
 	sm__os_inject(SM_OS_PROTECT, 1, ENOMEM);
-	sm__stack_trim(heap, true);
+	sm__stackpool_trim(&heap->pages, true);
 	ck_assert_uint_gt(pagetest_stats(heap).in_use_bytes, 0);
 	sm__os_inject(SM_OS_ANY, 0, 0);
 	ck_assert_int_eq(sm_stack_alloc(heap, 0, 100000, &st), 0);

@@ -71,7 +71,7 @@ START_TEST(a_swept_block_is_never_used_again)
 	young = sm__cache_tiny(c, 4, 4);
 	ck_assert_ptr_nonnull(young);
 	(void)old;
-	ck_assert_uint_eq(sm_span_of(&m.heap->range, (uintptr_t)young)->nalloc,
+	ck_assert_uint_eq(sm_span_of(&m.heap->pages.range, (uintptr_t)young)->nalloc,
 			  1 + (unsigned)(c->windows[2].end - c->windows[2].cur) / 16);
 }
 END_TEST

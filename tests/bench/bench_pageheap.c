@@ -107,7 +107,7 @@ static void no_spans_left(struct sm_heap *h, struct sm_span **s, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (s[i] != NULL)
-			sm__pageheap_free(h, s[i]);
+			sm__pageheap_free(&h->pages, s[i]);
 }
 
 /* One unit out and in again: the least a refill can cost. */
@@ -116,10 +116,10 @@ static double pair_of_one(struct sm_heap *h)
 	int n = 500000;
 	double t;
 
-	sm__pageheap_free(h, sm__pageheap_alloc(h, 0, 1));
+	sm__pageheap_free(&h->pages, sm__pageheap_alloc(&h->pages, 0, 1));
 	t = now_ns();
 	for (int i = 0; i < n; i++)
-		sm__pageheap_free(h, sm__pageheap_alloc(h, 0, 1));
+		sm__pageheap_free(&h->pages, sm__pageheap_alloc(&h->pages, 0, 1));
 	return (now_ns() - t) / n;
 }
 
@@ -141,21 +141,22 @@ static struct result churn(enum sm_pageheap_kind kind, size_t live, size_t max_u
 		size_t at = (x >> 20) % live;
 
 		if (s[at] != NULL) {
-			sm__pageheap_free(h, s[at]);
+			sm__pageheap_free(&h->pages, s[at]);
 			ops++;
 		}
 		s[at] = NULL;
 		if (i == 3 * live) {
-			sm__pageheap_stats(h, 0, &st);
+			sm__pageheap_stats(&h->pages, 0, &st);
 			r.peak = (double)st.committed_bytes / (double)st.in_use_bytes;
 		}
 		if (i > 3 * live && x & 3)
 			continue;
-		s[at] = sm__pageheap_alloc(h, 0, (x & 15) == 0 ? 1 + (x >> 4) % max_units : 1 + (x >> 4) % 8);
+		s[at] = sm__pageheap_alloc(&h->pages, 0,
+					   (x & 15) == 0 ? 1 + (x >> 4) % max_units : 1 + (x >> 4) % 8);
 		ops++;
 	}
 	r.ns = (now_ns() - t) / (double)ops;
-	sm__pageheap_stats(h, 0, &st);
+	sm__pageheap_stats(&h->pages, 0, &st);
 	r.steps = (double)st.search_steps / (double)st.allocs;
 	r.overhead = (double)st.committed_bytes / (double)st.in_use_bytes;
 	r.largest = (double)st.largest_free_bytes / (double)(st.free_bytes + st.released_bytes);
@@ -214,9 +215,9 @@ static double touch(struct sm_heap *h, struct sm_span **s)
 	double t = now_ns();
 
 	for (size_t i = 0; i < TOUCH_BYTES / SM_MIB; i++) {
-		s[i] = sm__pageheap_alloc(h, 0, SM_MIB / SM_UNIT);
+		s[i] = sm__pageheap_alloc(&h->pages, 0, SM_MIB / SM_UNIT);
 		for (size_t j = 0; j < SM_MIB; j += sm__os_page_size())
-			*(volatile char *)(sm_span_base(&h->range, s[i]) + j) = 1;
+			*(volatile char *)(sm_span_base(&h->pages.range, s[i]) + j) = 1;
 	}
 	return (now_ns() - t) / (double)(TOUCH_BYTES / SM_MIB) / 1000;
 }
@@ -235,12 +236,12 @@ static void bench_memory(void)
 
 			fresh[k][i] = touch(h, s);
 			for (size_t j = 0; j < TOUCH_BYTES / SM_MIB; j += 2)
-				sm__pageheap_free(h, s[j]);
+				sm__pageheap_free(&h->pages, s[j]);
 			t = now_ns();
-			back[k][i] = (double)sm__scavenge(h, 0);
+			back[k][i] = (double)sm__scavenge(&h->pages, 0);
 			back[k][i] = (now_ns() - t) / (back[k][i] / SM_MIB) / 1000;
 			for (size_t j = 1; j < TOUCH_BYTES / SM_MIB; j += 2)
-				sm__pageheap_free(h, s[j]);
+				sm__pageheap_free(&h->pages, s[j]);
 			pagetest_destroy(h);
 		}
 	printf("%-28s %22s %22s\n", "huge pages, scavenging by", "first touch, us/MiB", "given back, us/MiB");

@@ -19,8 +19,8 @@ check() {
 	fi
 	rm -f "$tmp/$3"
 }
-check "down one layer" 0 collector/gc.c allocator/objects/span.h
-check "down two layers" 0 harness/main.c allocator/objects/span.h
+check "down one layer" 0 collector/gc.c allocator/pages/span.h
+check "down two layers" 0 harness/main.c allocator/pages/span.h
 check "tests see all" 0 tests/test_x.c harness/plan.h
 check "allocator up to collector" 1 allocator/objects/span.c collector/mark.h
 check "collector up to harness" 1 collector/mark.h harness/plan.h
@@ -29,6 +29,19 @@ check "allocator to perf" 1 allocator/os/os.c perf/clock.h
 check "collector to perf" 1 collector/mark.c perf/clock.h
 check "workloads up to harness" 1 workloads/wl_graph.c harness/options.h
 check "anything to tests" 1 harness/run.c tests/support/x.h
+check "a room to itself" 0 allocator/pages/arena.c allocator/pages/range.h
+check "malloc to stats" 0 allocator/malloc/malloc.c allocator/stats/corestats.h
+check "base up to os" 1 allocator/base/lock.c allocator/os/os.h
+check "os up to pages" 1 allocator/os/os.c allocator/pages/pages.h
+check "pages up to objects" 1 allocator/pages/range.h allocator/objects/heap.h
+check "pages up to malloc" 1 allocator/pages/scavenge.c allocator/malloc/depot.h
+check "pages to the heap.s door" 0 allocator/pages/range.h spanmark/heap.h
+check "pages to a stack.s door" 1 allocator/pages/range.h spanmark/stack.h
+check "stats to malloc.s door" 1 allocator/stats/heapstats.c spanmark/malloc.h
+check "objects up to malloc" 1 allocator/objects/mapfile.c spanmark/malloc.h
+check "objects up to stats" 1 allocator/objects/heap.c allocator/stats/corestats.h
+check "stats up to malloc" 1 allocator/stats/heapcheck.c allocator/malloc/malloc_internal.h
+check "a folder of a room up" 1 allocator/os/arch/x86_64/rseq.h allocator/pages/pages.h
 check "not root-relative" 1 allocator/base/lock.c lock.h
 check "relative climb" 1 allocator/base/lock.c ../collector/mark.h
 "$here/layers.sh" || fails=1

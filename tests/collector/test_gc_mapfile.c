@@ -130,9 +130,9 @@ START_TEST(it_lives_while_something_points_into_it_and_is_unmapped_when_it_dies)
 	size_t mapped;
 
 	start(_i);
-	mapped = sm_load_relaxed(&gc->heap->mapped_bytes);
+	mapped = sm_load_relaxed(&gc->heap->pages.mapped_bytes);
 	map(SM_MAP_PRIVATE);
-	ck_assert_uint_gt(sm_load_relaxed(&gc->heap->mapped_bytes), mapped);
+	ck_assert_uint_gt(sm_load_relaxed(&gc->heap->pages.mapped_bytes), mapped);
 	collect();
 	ck_assert_uint_eq(mappings(), 1);
 	check_content();
@@ -318,7 +318,7 @@ START_TEST(dead_files_make_room_under_a_limit)
 		ck_assert_msg(root[0] != NULL, "file %u: %s", i, strerror(errno));
 		ck_assert_int_eq(((char *)root[0])[1000], content(1000));
 	}
-	ck_assert_uint_le(sm_load_relaxed(&gc->heap->mapped_bytes), 24 * SM_MIB);
+	ck_assert_uint_le(sm_load_relaxed(&gc->heap->pages.mapped_bytes), 24 * SM_MIB);
 	finish();
 }
 END_TEST

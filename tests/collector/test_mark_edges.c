@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "allocator/objects/markmap.h"
-#include "allocator/objects/sizeclass.h"
+#include "allocator/base/sizeclass.h"
 #include "collector/gc_priv.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"

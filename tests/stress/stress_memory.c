@@ -219,7 +219,7 @@ static void limit(struct sm_stress *s, const char *keys, size_t bytes)
 		refused++;
 		SM_MUST(n * 256 > bytes / 2, "only %llu KiB of %zu could be used", (unsigned long long)n / 4,
 			bytes / SM_KIB);
-		SM_MUST(sm_load_relaxed(&sm_gc_heap(gc)->mapped_bytes) <= bytes + SM_MIB);
+		SM_MUST(sm_load_relaxed(&sm_gc_heap(gc)->pages.mapped_bytes) <= bytes + SM_MIB);
 		sm_stress_scrub_stack();
 		SM_MUST(sm_collect(gc, m) == 0);
 		SM_MUST(sm_heap_check(sm_gc_heap(gc)) == 0);

@@ -220,7 +220,7 @@ static void test_malloc(void)
 	}
 	SM_MUST(sm_heap_check(heap) == 0);
 	sm_malloc_trim();
-	sm__pageheap_stats(heap, 0, &st);
+	sm__pageheap_stats(&heap->pages, 0, &st);
 	SM_MUST(st.in_use_bytes == 0, "%zu bytes are still in use", (size_t)st.in_use_bytes);
 	SM_MUST(sm_heap_check(heap) == 0);
 }

@@ -44,7 +44,7 @@ static _Atomic(unsigned long) allocs, refused, grown, looked;
 
 static uint64_t *word(struct sm_span *s, size_t unit)
 {
-	return (uint64_t *)(sm_span_base(&heap->range, s) + unit * SM_UNIT + 64 * (unit % 8));
+	return (uint64_t *)(sm_span_base(&heap->pages.range, s) + unit * SM_UNIT + 64 * (unit % 8));
 }
 
 static void stamp(struct held *h)
@@ -80,7 +80,7 @@ static void acquire(struct held *h, uint64_t *rng)
 	uint64_t r = pagetest_random(rng);
 	size_t n = some_units(r);
 
-	h->s = sm__pageheap_alloc_aligned(heap, (unsigned)(r >> 60) % 2, n, r >> 56 & 15 ? 1 : 16);
+	h->s = sm__pageheap_alloc_aligned(&heap->pages, (unsigned)(r >> 60) % 2, n, r >> 56 & 15 ? 1 : 16);
 	if (h->s == NULL) {
 		REQUIRE(errno == ENOMEM);
 		sm_fetch_add_relaxed(&refused, 1);
@@ -97,7 +97,7 @@ static void acquire(struct held *h, uint64_t *rng)
 static void drop(struct held *h)
 {
 	verify(h, h->s->nunits);
-	sm__pageheap_free(heap, h->s);
+	sm__pageheap_free(&heap->pages, h->s);
 	h->s = NULL;
 }
 
@@ -107,12 +107,12 @@ static void resize(struct held *h, uint64_t r)
 
 	verify(h, old);
 	if (r & 1) {
-		if (sm__pageheap_grow(heap, h->s, old + 1 + r / 16 % 32)) {
+		if (sm__pageheap_grow(&heap->pages, h->s, old + 1 + r / 16 % 32)) {
 			require_zero(h->s, old);
 			sm_fetch_add_relaxed(&grown, 1);
 		}
 	} else {
-		sm__pageheap_shrink(heap, h->s, 1 + r / 16 % old);
+		sm__pageheap_shrink(&heap->pages, h->s, 1 + r / 16 % old);
 	}
 	stamp(h);
 }
@@ -166,10 +166,10 @@ looker(void *arg)
 	unsigned long n = 0;
 
 	for (; !sm_load_relaxed(&stop); n++) {
-		uintptr_t addr = heap->range.base + pagetest_random(&rng) % heap->range.bytes;
-		struct sm_span *s = sm_span_of(&heap->range, addr);
+		uintptr_t addr = heap->pages.range.base + pagetest_random(&rng) % heap->pages.range.bytes;
+		struct sm_span *s = sm_span_of(&heap->pages.range, addr);
 
-		REQUIRE(s >= heap->range.spans);
+		REQUIRE(s >= heap->pages.range.spans);
 		REQUIRE(sm_load_acquire(&s->state) <= SM_SPAN_OTHER);
 	}
 	sm_fetch_add_relaxed(&looked, n);
@@ -192,7 +192,7 @@ static void run(enum sm_pageheap_kind kind, uint64_t seed, double seconds)
 	heap->config.scavenge_uring = true;
 	pagetest_create(heap);
 	sm_store_relaxed(&stop, false);
-	REQUIRE(sm__scavenger_start(heap, NULL) == 0);
+	REQUIRE(sm__scavenger_start(&heap->pages, NULL) == 0);
 	for (int i = 0; i <= THREADS; i++) {
 		seeds[i] = seed + (uint64_t)i;
 		REQUIRE(pthread_create(&t[i], NULL, i == THREADS ? looker : worker, &seeds[i]) == 0);
@@ -204,11 +204,11 @@ static void run(enum sm_pageheap_kind kind, uint64_t seed, double seconds)
 	for (int i = 0; i < BOXES; i++)
 		if (mail.box[i].s != NULL)
 			drop(&mail.box[i]);
-	sm__scavenger_stop(heap);
-	sm__scavenge_stats(heap, &sc);
-	REQUIRE(sm__pageheap_check(heap) == 0);
+	sm__scavenger_stop(&heap->pages);
+	sm__scavenge_stats(&heap->pages, &sc);
+	REQUIRE(sm__pageheap_check(&heap->pages) == 0);
 	REQUIRE(pagetest_stats(heap).in_use_bytes == 0);
-	REQUIRE(sm_load_relaxed(&heap->mapped_bytes) <= heap->config.limit);
+	REQUIRE(sm_load_relaxed(&heap->pages.mapped_bytes) <= sm_load_relaxed(&heap->pages.limit));
 	printf("%s: %lu allocated, %lu refused, %lu grown, %lu lookups, %lu MiB released in %lu batches\n",
 	       kind == SM_PAGEHEAP_BUDDY ? "buddy" : "bitmap", sm_load_relaxed(&allocs),
 	       sm_load_relaxed(&refused), sm_load_relaxed(&grown), sm_load_relaxed(&looked),

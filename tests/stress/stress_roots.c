@@ -193,9 +193,10 @@ static void words(struct sm_rng *r)
 			uint64_t dice = sm_rng_below(r, 4);
 
 			wild[i] = dice == 0   ? sm_rng_next(r)
-				  : dice == 1 ? h->range.base + sm_rng_below(r, h->range.bytes)
-				  : dice == 2 ? h->range.base + sm_rng_below(r, 8 * SM_MIB)
-					      : h->range.base + h->range.bytes - sm_rng_below(r, 64);
+				  : dice == 1 ? h->pages.range.base + sm_rng_below(r, h->pages.range.bytes)
+				  : dice == 2
+					  ? h->pages.range.base + sm_rng_below(r, 8 * SM_MIB)
+					  : h->pages.range.base + h->pages.range.bytes - sm_rng_below(r, 64);
 		}
 		collect_and_churn();
 		(void)wild[0];

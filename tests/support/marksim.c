@@ -19,9 +19,9 @@ static void die(const char *what)
 static void set_marks(struct marksim *m, struct sm_span *s, unsigned first, unsigned count, bool on)
 {
 	if (on)
-		sm__marks_set_run(&m->heap->range, s, first, count);
+		sm__marks_set_run(&m->heap->pages.range, s, first, count);
 	else
-		sm__marks_clear_run(&m->heap->range, s, first, count);
+		sm__marks_clear_run(&m->heap->pages.range, s, first, count);
 }
 
 static void on_refill(void *ctx, struct sm_cache *c, size_t bytes)
@@ -67,8 +67,8 @@ static unsigned sweep(struct marksim *m, struct sm_span *s)
 	uint64_t marks[SM_MARK_SLOTS_WORDS];
 
 	m->sweeps++;
-	(void)sm__marks_gather(&m->heap->range, s, marks);
-	sm__marks_clear(&m->heap->range, s);
+	(void)sm__marks_gather(&m->heap->pages.range, s, marks);
+	sm__marks_clear(&m->heap->pages.range, s);
 	for (unsigned w = 0; w < words; w++) {
 		uint64_t live = marks[w];
 
@@ -166,14 +166,14 @@ void marksim_cache_free(struct sm_cache *c)
 
 void marksim_mark(struct marksim *m, const void *p)
 {
-	struct sm_span *s = sm_span_of(&m->heap->range, (uintptr_t)p);
+	struct sm_span *s = sm_span_of(&m->heap->pages.range, (uintptr_t)p);
 
-	set_marks(m, s, sm_span_slot(&m->heap->range, s, (uintptr_t)p), 1, true);
+	set_marks(m, s, sm_span_slot(&m->heap->pages.range, s, (uintptr_t)p), 1, true);
 }
 
 bool marksim_is_marked(struct marksim *m, const void *p)
 {
-	return sm_mark_test(&m->heap->range, (uintptr_t)p);
+	return sm_mark_test(&m->heap->pages.range, (uintptr_t)p);
 }
 
 void marksim_advance(struct marksim *m)
@@ -187,7 +187,7 @@ unsigned marksim_sweep_all(struct marksim *m)
 {
 	unsigned n = 0;
 
-	for (unsigned node = 0; node < m->heap->nnodes; node++) {
+	for (unsigned node = 0; node < m->heap->pages.nnodes; node++) {
 		uint32_t cursor = 0;
 		struct sm_span *s;
 

@@ -23,7 +23,7 @@ void pagetest_create(struct sm_heap *h)
 {
 	char err[200] = "";
 
-	if (sm__range_create(h, err, sizeof(err)) != 0) {
+	if (sm__range_create(&h->pages, &h->config, err, sizeof(err)) != 0) {
 		fprintf(stderr, "sm__range_create: %s\n", err);
 		abort();
 	}
@@ -31,7 +31,7 @@ void pagetest_create(struct sm_heap *h)
 
 void pagetest_destroy(struct sm_heap *h)
 {
-	sm__range_destroy(h);
+	sm__range_destroy(&h->pages);
 	free(h);
 }
 
@@ -48,8 +48,8 @@ struct sm_pageheap_stats pagetest_stats(struct sm_heap *h)
 	struct sm_pageheap_stats sum, s;
 
 	memset(&sum, 0, sizeof(sum));
-	for (unsigned i = 0; i < h->nnodes; i++) {
-		sm__pageheap_stats(h, i, &s);
+	for (unsigned i = 0; i < h->pages.nnodes; i++) {
+		sm__pageheap_stats(&h->pages, i, &s);
 		sum.committed_bytes += s.committed_bytes;
 		sum.in_use_bytes += s.in_use_bytes;
 		sum.free_bytes += s.free_bytes;

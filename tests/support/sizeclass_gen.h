@@ -1,4 +1,4 @@
-/* sizeclass_gen.h: the generator of allocator/objects/sizeclass.c. */
+/* sizeclass_gen.h: the generator of allocator/base/sizeclass.c. */
 #ifndef SM_TESTS_SUPPORT_SIZECLASS_GEN_H
 #define SM_TESTS_SUPPORT_SIZECLASS_GEN_H
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "allocator/base/lock.h"
+#include "allocator/base/say.h"
 #include "allocator/os/os.h"
 
 struct watch {
@@ -76,8 +77,7 @@ static void report(const struct watch *w, uintptr_t addr)
 	put(&l, " KiB), fault at ");
 	put_number(&l, addr, 16);
 	put(&l, "\n");
-	if (write(STDERR_FILENO, l.text, l.len) < 0)
-		return; /* nobody listens */
+	sm__say_line(l.text, l.len);
 }
 
 /* As if we had not been there. */

@@ -1,5 +1,5 @@
 /*
- * span.h: the span descriptor, the layout it carries, and the lookup from an address to both.
+ * span.h: the span descriptor, and the lookup from an address to it.
  *
  * A span is a run of units cut into equal slots of one size class and one layout. Its descriptor lies
  * out of line, in a flat table indexed by unit: address -> unit is a subtraction and a shift, and the
@@ -23,25 +23,7 @@
 
 #define SM_SPAN_INLINE_SLOTS 256
 
-/* How the words of an object are to be scanned. */
-enum sm_scan_kind {
-	SM_SCAN_NONE,	      /* no pointers */
-	SM_SCAN_ALL,	      /* every word is a pointer or NULL */
-	SM_SCAN_PREFIX,	      /* the first `nptrs` words are pointers */
-	SM_SCAN_MASK,	      /* period of at most 64 words: one mask, repeated to the slot's end */
-	SM_SCAN_BITMAP,	      /* longer period: a bitmap, repeated to the slot's end */
-	SM_SCAN_CONSERVATIVE, /* any word may or may not be a pointer, possibly interior */
-};
-
-/* A layout is immutable and lives as long as its heap. */
-struct sm_layout {
-	uint8_t kind;	      /* enum sm_scan_kind */
-	uint32_t period;      /* words after which the pattern repeats */
-	uint32_t nptrs;	      /* PREFIX: pointers at the front; otherwise pointers in a period */
-	uint32_t id;	      /* index in the heap's table; 0 is the pointer-free layout */
-	uint64_t mask;	      /* MASK: bit i set = word i of the period is a pointer */
-	const uint64_t *bits; /* BITMAP: the same, 64 words an entry */
-};
+struct sm_layout; /* objects/layout.h */
 
 enum sm_span_state {
 	SM_SPAN_FREE = 0, /* in the page heap, or never handed out */
@@ -68,7 +50,7 @@ struct sm_span {
 	 * off a list, or whoever holds the lock of the list it is on. */
 	_Atomic(uint64_t) *alloc __attribute__((
 		aligned(SM_CACHELINE))); /* relaxed reads by conservative scanning, writes by the owner */
-	_Atomic(uint32_t) sweepgen;	 /* the collector's; see collector/sweep.h for the encoding */
+	_Atomic(uint32_t) sweepgen;	 /* the collector's; see struct sm_central */
 	uint32_t next, prev;		 /* list links, unit indexes; 0: none (unit 0 is never a span) */
 	uint16_t bin;			 /* class and layout: index of the central list and of the window */
 	uint16_t nalloc;		 /* bits set in alloc */
@@ -79,17 +61,16 @@ struct sm_span {
 	uint8_t flags;	    /* SM_SPANF_* */
 } __attribute__((aligned(SM_CACHELINE)));
 
-#define SM_SPANF_ZEROED	 1u  /* the memory has never been handed out: the kernel's zeros */
-#define SM_SPANF_FILE	 2u  /* a mapped file: unmapped when freed */
-#define SM_SPANF_OWNMAP	 4u  /* beyond the largest block: a mapping of its own */
-#define SM_SPANF_SPECIAL 8u  /* holds objects with finalizers or weak references */
-#define SM_SPANF_BURIED	 16u /* debug.page_per_object: freed, inaccessible for good; state SM_SPAN_OTHER */
+#define SM_SPANF_ZEROED 1u  /* the memory has never been handed out: the kernel's zeros */
+#define SM_SPANF_FILE	2u  /* a mapped file: unmapped when freed */
+#define SM_SPANF_OWNMAP 4u  /* beyond the largest block: a mapping of its own */
+#define SM_SPANF_BURIED 16u /* debug.page_per_object: freed, inaccessible for good; state SM_SPAN_OTHER */
 
 _Static_assert(sizeof(struct sm_span) == 2 * SM_CACHELINE, "a descriptor is two cache lines");
 
 /*
  * The address range of a heap and its descriptor table; fixed after creation, so every thread may
- * read it plainly. Embedded as the first member of struct sm_heap.
+ * read it plainly. Embedded as the first member of struct sm_pages.
  */
 struct sm_range {
 	uintptr_t base;		  /* unit-aligned; unit 0 is a guard and never handed out */
