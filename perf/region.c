@@ -68,12 +68,14 @@ static unsigned owner_of(const struct sm_region_thread *t, unsigned top)
 	return t->opt.first;
 }
 
-static void change(struct sm_region_thread *t, unsigned to, unsigned owner)
+/* enters: 1 where `to` is entered, 0 where it is come back to. It changes with the time, under the same odd number. */
+static void change(struct sm_region_thread *t, unsigned to, unsigned owner, unsigned enters)
 {
 	sm__write_begin(t);
 	sm__region_account(t, owner != t->owner);
 	if (t->sim >= 0 && owner != t->owner)
 		sm__sim_change(t->sim, t->owner, owner);
+	sm__add(&t->enters[to], enters);
 	t->cur = (uint8_t)to;
 	t->owner = (uint8_t)owner;
 	sm__write_end(t);
@@ -109,8 +111,7 @@ void sm_region_enter(struct sm_region_thread *t, unsigned region)
 		return;
 	}
 	t->stack[t->depth++] = t->cur;
-	sm__add(&t->enters[region], 1);
-	change(t, region, owner_of(t, region));
+	change(t, region, owner_of(t, region), 1);
 	let_go(t);
 }
 
@@ -126,7 +127,7 @@ void sm_region_leave(struct sm_region_thread *t)
 		sm__add(&t->dropped, 1);
 	} else {
 		to = t->stack[--t->depth];
-		change(t, to, owner_of(t, to));
+		change(t, to, owner_of(t, to), 0);
 	}
 	let_go(t);
 }

@@ -1,6 +1,7 @@
 /* Regions: time and counts are exclusive and their sum is the thread's total. */
-#include "perf/region.h"
-#include "perf/clock.h"
+#include "perf/region_priv.h"
+#include "tests/support/faketree.h"
+#include "tests/support/mockperf.h"
 
 #include <check.h>
 #include <math.h>
@@ -276,6 +277,54 @@ START_TEST(test_bad_options)
 }
 END_TEST
 
+/* ---- what readers may see ---------------------------------------------------------------------- */
+
+static struct sm_region_thread *watched;
+static uint64_t enters_amid; /* as the words stood while the counters were read, in the middle of a change */
+static ssize_t (*mock_read)(void *ctx, int fd, void *buf, size_t len);
+
+static ssize_t reading(void *ctx, int fd, void *buf, size_t len)
+{
+	if (watched) {
+		ck_assert_uint_eq(watched->seq & 1, 1); /* readers wait */
+		enters_amid = watched->enters[1];
+	}
+	return mock_read(ctx, fd, buf, len);
+}
+
+/* An entry is counted with the time that ends with it: under the sequence lock, not before it. */
+START_TEST(test_an_entry_is_seen_with_its_time)
+{
+	struct faketree tree;
+	struct mock_perf mock;
+	const char *sets[] = {"cycles"};
+	struct sm_counterset_options o = {.sets = sets, .n_sets = 1, .user_dir = "", .no_screen = true};
+	struct sm_counterset *cs;
+	char err[200] = "";
+
+	faketree_init(&tree);
+	faketree_x86(&tree, "AuthenticAMD", 0x1a, 2);
+	mock_perf_init(&mock, 6);
+	mock_read = mock.ops.read;
+	mock.ops.read = reading;
+	o.root = tree.root;
+	o.opener = &mock.ops;
+	ck_assert_msg(!sm_counterset_new(&o, &cs, err, sizeof(err)), "%s", err);
+	struct sm_region_thread *t = open_thread(cs, 0);
+
+	watched = t;
+	enters_amid = 99;
+	sm_region_enter(t, 1);
+	watched = NULL;
+	ck_assert_uint_eq(enters_amid, 0);
+	ck_assert_uint_eq(t->enters[1], 1);
+	sm_region_thread_stop(t);
+	sm_region_thread_free(t);
+	sm_counterset_free(cs);
+	faketree_remove(&tree);
+}
+END_TEST
+
 /* ---- another thread looks on, and a signal handler interferes --------------------------------- */
 
 struct watch {
@@ -429,6 +478,7 @@ int main(void)
 	tcase_add_test(tc, test_null_thread_is_nothing);
 	tcase_add_test(tc, test_bad_options);
 	tcase_add_test(tc, test_readers_and_signals);
+	tcase_add_test(tc, test_an_entry_is_seen_with_its_time);
 	tcase_add_test(tc, test_tracepoints);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
