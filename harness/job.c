@@ -2,7 +2,6 @@
 #include "harness/plan.h"
 #include "perf/counterset.h"
 #include "perf/names.h"
-#include "perf/screen.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -93,21 +92,50 @@ static cJSON *placement_json(const struct sm_plan *p, const struct sm_case *c)
 	return obj;
 }
 
+/* What the parent found out about the counters: a worker need not, and must not come to another end. */
+static cJSON *pass_plan_json(const struct sm_counterset *cs)
+{
+	cJSON *obj = cJSON_CreateObject(), *metrics = cJSON_AddArrayToObject(obj, "metrics");
+	cJSON *verdicts = cJSON_AddArrayToObject(obj, "verdicts");
+	struct sm_pass_plan plan;
+
+	if (sm_counterset_plan(cs, &plan))
+		return obj; /* of no metrics: refused by whoever reads it */
+	for (unsigned i = 0; i < plan.n_metrics; i++) {
+		cJSON *m = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(m, "name", plan.metrics[i].name);
+		cJSON_AddNumberToObject(m, "pass", plan.metrics[i].pass);
+		cJSON_AddItemToArray(metrics, m);
+	}
+	for (unsigned i = 0; i < plan.n_verdicts; i++) {
+		const struct sm_pass_verdict *from = &plan.verdicts[i];
+		cJSON *v = cJSON_CreateObject();
+
+		cJSON_AddNumberToObject(v, "event", from->event);
+		cJSON_AddNumberToObject(v, "kind", from->kind);
+		cJSON_AddStringToObject(v, "status", sm_status_names[from->status]);
+		cJSON_AddStringToObject(v, "reason", from->reason);
+		cJSON_AddItemToArray(verdicts, v);
+	}
+	free(plan.metrics);
+	free(plan.verdicts);
+	return obj;
+}
+
 static cJSON *counters_json(const struct sm_run_options *o, const struct sm_plan *p)
 {
-	char screened[1024]; /* the plan has looked for events that never count: workers need not */
 	cJSON *obj;
 
 	if (!p->counters)
 		return cJSON_CreateNull();
 	obj = cJSON_CreateObject();
 	cJSON_AddStringToObject(obj, "from", sm_count_name(o->counters));
-	sm_counterset_screened(p->counters, screened, sizeof(screened));
-	cJSON_AddStringToObject(obj, "screened", screened);
 	cJSON_AddItemToObject(obj, "sets", cJSON_CreateStringArray(p->sets, (int)p->nsets));
 	cJSON_AddItemToObject(obj, "events",
 			      cJSON_CreateStringArray((const char *const *)o->events.v, (int)o->events.n));
 	cJSON_AddBoolToObject(obj, "multiplex", o->multiplex);
+	cJSON_AddItemToObject(obj, "plan", pass_plan_json(p->counters));
 	return obj;
 }
 
@@ -294,11 +322,48 @@ static const char **string_array(const cJSON *list, unsigned *n)
 	return v;
 }
 
+/* The two arrays of "plan", allocated whatever is in them. -EINVAL: damaged. */
+static int parse_pass_plan(const cJSON *obj, struct sm_pass_plan *plan)
+{
+	const cJSON *metrics = cJSON_GetObjectItemCaseSensitive(obj, "metrics"), *item;
+	const cJSON *verdicts = cJSON_GetObjectItemCaseSensitive(obj, "verdicts");
+
+	plan->metrics = calloc((size_t)cJSON_GetArraySize(metrics) + 1, sizeof(*plan->metrics));
+	plan->verdicts = calloc((size_t)cJSON_GetArraySize(verdicts) + 1, sizeof(*plan->verdicts));
+	if (!plan->metrics || !plan->verdicts)
+		return -ENOMEM;
+	cJSON_ArrayForEach(item, metrics)
+	{
+		struct sm_pass_metric m = {.name = text_of(item, "name"),
+					   .pass = (int)number_of(item, "pass", INT32_MAX)};
+
+		if (!m.name)
+			return -EINVAL;
+		plan->metrics[plan->n_metrics++] = m;
+	}
+	cJSON_ArrayForEach(item, verdicts)
+	{
+		int64_t event = number_of(item, "event", INT32_MAX),
+			kind = number_of(item, "kind", INT32_MAX);
+		const char *status = text_of(item, "status"), *reason = text_of(item, "reason");
+		int word = status ? sm_names_find(sm_status_names, status) : -1;
+
+		if (event < 0 || kind < 0 || word < 0 || !reason)
+			return -EINVAL;
+		plan->verdicts[plan->n_verdicts++] = (struct sm_pass_verdict){(unsigned)event, (unsigned)kind,
+									      (enum sm_status)word, reason};
+	}
+	return 0;
+}
+
 static int parse_counters(const cJSON *root, struct sm_job_parts *p, char *err, size_t errlen)
 {
 	const cJSON *obj = cJSON_GetObjectItemCaseSensitive(root, "counters");
 	const char *from = text_of(obj, "from");
 	struct sm_counterset_options opt = {0};
+	struct sm_pass_plan plan = {0};
+	int rc;
+
 	if (!cJSON_IsObject(obj))
 		return 0;
 	p->sets = string_array(cJSON_GetObjectItemCaseSensitive(obj, "sets"), &opt.n_sets);
@@ -308,11 +373,18 @@ static int parse_counters(const cJSON *root, struct sm_job_parts *p, char *err, 
 	opt.sets = p->sets;
 	opt.events = p->events;
 	opt.multiplex = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(obj, "multiplex"));
-	opt.screened = text_of(obj, "screened");
+	opt.plan = &plan;
 	opt.from = from && !strcmp(from, "sw")	  ? SM_COUNTERS_SW
 		   : from && !strcmp(from, "sim") ? SM_COUNTERS_SIM
 						  : SM_COUNTERS_AUTO;
-	return sm_counterset_new(&opt, &p->counters, err, errlen);
+	rc = parse_pass_plan(cJSON_GetObjectItemCaseSensitive(obj, "plan"), &plan);
+	if (rc == -EINVAL)
+		bad(err, errlen, "plan of the counters");
+	if (rc == 0)
+		rc = sm_counterset_new(&opt, &p->counters, err, errlen);
+	free(plan.metrics);
+	free(plan.verdicts);
+	return rc;
 }
 
 static int parse_rest(const cJSON *root, struct sm_job_parts *p, char *err, size_t errlen)

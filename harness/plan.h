@@ -15,7 +15,8 @@
  * A job is a JSON object, the same text that goes to the worker and into the store:
  *   {"workload":"graph","backend":"gc","params":{..},"config":{..},"placement":{..},"group":0,"pass":0,"rep":0,
  *    "seed":"18446744073709551615","mutators":[[cpu,node],..],"workers":1,"marks":[[cpu,node],..],
- *    "counters":{"from":"auto","sets":[..],"events":[..],"multiplex":false}|null,"by":"role","quick":false}
+ *    "counters":{"from":"auto","sets":[..],"events":[..],"multiplex":false,"plan":{"metrics":[{"name","pass"},..],
+ *    "verdicts":[{"event","kind","status","reason"},..]}}|null,"by":"role","quick":false}
  */
 #ifndef SM_HARNESS_PLAN_H
 #define SM_HARNESS_PLAN_H

@@ -280,6 +280,8 @@ static int build(struct build *b)
 		rc = add_raw(b, b->opt->events[i]);
 	if (!rc)
 		rc = sm__passes_plan(cs);
+	if (rc == -EINVAL && b->opt->plan)
+		fail(b, rc, "the counter sets are not those that the run was planned with");
 	if (rc == -ENOMEM)
 		fail(b, rc, "out of memory");
 	return rc;
@@ -304,7 +306,8 @@ int sm_counterset_new(const struct sm_counterset_options *opt, struct sm_counter
 	/* The caller's arrays are not kept. */
 	b.cs->opt.sets = b.cs->opt.events = NULL;
 	rc = build(&b);
-	b.cs->opt.user_dir = b.cs->opt.root = b.cs->opt.screened = NULL;
+	b.cs->opt.user_dir = b.cs->opt.root = NULL;
+	b.cs->opt.plan = NULL;
 	if (rc) {
 		sm_counterset_free(b.cs);
 		return rc;

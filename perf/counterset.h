@@ -33,15 +33,15 @@ struct sm_counterset_options {
 	const char *const *events; /* -e strings, already split (sm_event_split) */
 	unsigned n_events;
 	enum sm_counters_from from;
-	bool multiplex;	      /* all groups at once, the kernel rotates them */
-	bool count_kernel;    /* hardware events in kernel mode too (needs permission) */
-	bool no_probe;	      /* resolve only: nothing is opened, one pass (the linter, listings) */
-	bool no_user_read;    /* never rdpmc */
-	bool no_screen;	      /* do not look for events that open but never count (screen.h) */
-	const char *screened; /* ... because these were found (sm_counterset_screened); NULL: look */
-	const char *user_dir; /* the user's sets; NULL: sm_setfile_user_dir */
-	const char *root;     /* of /sys and /proc, for tests; NULL: "" */
-	const struct sm_opener *opener; /* for tests; NULL: the kernel */
+	bool multiplex;	   /* all groups at once, the kernel rotates them */
+	bool count_kernel; /* hardware events in kernel mode too (needs permission) */
+	bool no_probe;	   /* resolve only: nothing is opened, one pass (the linter, listings) */
+	bool no_user_read; /* never rdpmc */
+	bool no_screen;	   /* do not look for events that open but never count (screen.h) */
+	const struct sm_pass_plan *plan; /* as another was built; opens nothing; NULL: find out */
+	const char *user_dir;		 /* the user's sets; NULL: sm_setfile_user_dir */
+	const char *root;		 /* of /sys and /proc, for tests; NULL: "" */
+	const struct sm_opener *opener;	 /* for tests; NULL: the kernel */
 };
 
 /* One event, resolved for each core PMU ("kind"). */
@@ -50,8 +50,8 @@ struct sm_cs_event {
 	char string[SM_EVENT_STRING]; /* what was asked for, of the first kind that has it */
 	bool constant;		      /* const::N in a set: a number, not an event */
 	double value;
-	bool uncore;	     /* counted per package or L3 (uncore.h), not per thread */
-	uint64_t in_pass[1]; /* bit set of the passes that count it (hardware events; software: every pass) */
+	bool uncore;	  /* counted per package or L3 (uncore.h), not per thread */
+	uint64_t in_pass; /* bit set of the passes that count it (hardware events; software: every pass) */
 	struct sm_event_resolved res[SM_PMU_KINDS];
 };
 
@@ -91,6 +91,29 @@ struct sm_counterset {
 int sm_counterset_new(const struct sm_counterset_options *opt, struct sm_counterset **out, char *err,
 		      size_t errlen);
 void sm_counterset_free(struct sm_counterset *cs);
+
+/*
+ * What was found out when a set was built: which events cannot be counted on which kind of core, and in which pass each metric
+ * is counted. A set of the same names that is built with the plan of another (options.plan) opens nothing and has the same
+ * passes, however many counters are free by then: a worker's beside its parent's.
+ */
+struct sm_pass_verdict {
+	unsigned event, kind;
+	enum sm_status status;
+	const char *reason;
+};
+struct sm_pass_metric {
+	const char *name;
+	int pass; /* -1: in none */
+};
+struct sm_pass_plan {
+	unsigned n_verdicts, n_metrics;
+	struct sm_pass_verdict *verdicts;
+	struct sm_pass_metric *metrics;
+};
+
+/* The plan of cs, whose strings it borrows; free() both arrays. 0 or -ENOMEM. */
+int sm_counterset_plan(const struct sm_counterset *cs, struct sm_pass_plan *out);
 
 /* The event label to print under a column: the resolved strings behind it, for one kind. */
 void sm_counterset_label(const struct sm_counterset *cs, const struct sm_cs_metric *m, unsigned kind,

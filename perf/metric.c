@@ -120,8 +120,8 @@ struct sm_reading sm_counterset_missing(const struct sm_counterset *cs, unsigned
 		out.reason = "comes from the Callgrind dump of the sample";
 	else if (e->uncore)
 		out.reason = "counted per package or L3, not per thread";
-	else if (sm__is_hw(e, kind) && !(e->in_pass[0] >> pass & 1))
-		out.reason = e->in_pass[0] ? "counted in another pass" : "not part of any pass";
+	else if (sm__is_hw(e, kind) && !(e->in_pass >> pass & 1))
+		out.reason = e->in_pass ? "counted in another pass" : "not part of any pass";
 	else
 		out.reason = "not opened for this thread";
 	return out;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct pass {
@@ -113,7 +114,7 @@ static bool fits_on(struct plan *p, const struct pass *s, unsigned kind)
 	for (unsigned i = 0; i < s->n; i++)
 		if (sm__is_hw(&p->cs->events[s->events[i]], kind))
 			codes[n++] = &p->cs->events[s->events[i]].res[kind].code;
-	if (n < 2 || p->cs->opt.no_probe)
+	if (n < 2 || p->cs->opt.no_probe || p->cs->opt.plan)
 		return true;
 	sm__go_to_kind(p->cs, kind);
 	fits = sm_group_fits(codes, n, p->cs->opt.opener);
@@ -165,20 +166,20 @@ static unsigned hw_events_of(const struct plan *p, const struct sm_cs_metric *m)
 	return n;
 }
 
-static void pack(struct plan *p, struct sm_cs_metric *m)
+/* planned: the pass that it is in already, -1: none; NULL: the first that takes it. */
+static void pack(struct plan *p, struct sm_cs_metric *m, const int *planned)
 {
 	unsigned n = hw_events_of(p, m);
+	unsigned from = planned && *planned >= 0 ? (unsigned)*planned : 0;
+	unsigned to = !planned ? p->n + 1 : *planned < 0 ? 0 : from + 1;
 
 	if (!n)
 		return;
-	for (unsigned i = 0; i < p->n; i++) {
-		if (add_to(p, &p->passes[i], m)) {
-			m->pass = i;
-			return;
-		}
-	}
-	if (p->n < SM_PASSES_MAX && add_to(p, &p->passes[p->n], m)) {
-		m->pass = p->n++;
+	for (unsigned i = from; i < to && i < SM_PASSES_MAX; i++) {
+		if (!add_to(p, &p->passes[i], m))
+			continue;
+		m->pass = i;
+		p->n = i + 1 > p->n ? i + 1 : p->n;
 		return;
 	}
 	m->refused = SM_STATUS_NOT_COUNTED;
@@ -223,14 +224,67 @@ static void set_source(const struct sm_counterset *cs, struct sm_cs_metric *m)
 	}
 }
 
+/* The verdicts of whoever tried the events before. -EINVAL: on another set. */
+static int take_verdicts(struct sm_counterset *cs, const struct sm_pass_plan *plan)
+{
+	if (plan->n_metrics != cs->n_metrics)
+		return -EINVAL;
+	for (unsigned i = 0; i < cs->n_metrics; i++)
+		if (strcmp(plan->metrics[i].name, cs->metrics[i].name))
+			return -EINVAL;
+	for (unsigned i = 0; i < plan->n_verdicts; i++) {
+		const struct sm_pass_verdict *v = &plan->verdicts[i];
+		struct sm_event_resolved *r;
+
+		if (v->event >= cs->n_events || v->kind >= cs->n_kinds)
+			return -EINVAL;
+		r = &cs->events[v->event].res[v->kind];
+		r->status = v->status;
+		snprintf(r->reason, sizeof(r->reason), "%s", v->reason);
+	}
+	return 0;
+}
+
+int sm_counterset_plan(const struct sm_counterset *cs, struct sm_pass_plan *out)
+{
+	*out = (struct sm_pass_plan){
+		.n_metrics = cs->n_metrics,
+		.metrics = calloc(cs->n_metrics + 1, sizeof(*out->metrics)),
+		.verdicts = calloc(cs->n_events * cs->n_kinds + 1, sizeof(*out->verdicts)),
+	};
+	if (!out->metrics || !out->verdicts) {
+		free(out->metrics);
+		free(out->verdicts);
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < cs->n_metrics; i++) {
+		const struct sm_cs_metric *m = &cs->metrics[i];
+
+		out->metrics[i] =
+			(struct sm_pass_metric){m->name, m->refused == SM_STATUS_OK ? (int)m->pass : -1};
+	}
+	for (unsigned e = 0; e < cs->n_events; e++)
+		for (unsigned k = 0; k < cs->n_kinds; k++) {
+			const struct sm_event_resolved *r = &cs->events[e].res[k];
+
+			if (r->status != SM_STATUS_OK)
+				out->verdicts[out->n_verdicts++] =
+					(struct sm_pass_verdict){e, k, r->status, r->reason};
+		}
+	return 0;
+}
+
 int sm__passes_plan(struct sm_counterset *cs)
 {
+	const struct sm_pass_plan *before = cs->opt.plan;
 	static _Thread_local struct plan plan; /* large: not for the stack of a small thread */
 	struct plan *p = &plan;
 
 	memset(p, 0, sizeof(*p));
 	p->cs = cs;
-	if (!cs->opt.no_probe && cs->opt.from != SM_COUNTERS_SIM) {
+	if (before && take_verdicts(cs, before))
+		return -EINVAL;
+	if (!before && !cs->opt.no_probe && cs->opt.from != SM_COUNTERS_SIM) {
 		try_events(p);
 		if (!cs->opt.no_screen)
 			sm__screen(cs);
@@ -240,11 +294,11 @@ int sm__passes_plan(struct sm_counterset *cs)
 		set_source(cs, &cs->metrics[i]);
 		judge(cs, &cs->metrics[i]);
 		if (cs->metrics[i].refused == SM_STATUS_OK && cs->opt.from != SM_COUNTERS_SIM)
-			pack(p, &cs->metrics[i]);
+			pack(p, &cs->metrics[i], before ? &before->metrics[i].pass : NULL);
 	}
 	for (unsigned i = 0; i < p->n; i++) {
 		for (unsigned j = 0; j < p->passes[i].n; j++)
-			cs->events[p->passes[i].events[j]].in_pass[i / 64] |= (uint64_t)1 << (i % 64);
+			cs->events[p->passes[i].events[j]].in_pass |= (uint64_t)1 << i;
 		if (p->passes[i].n > cs->most_together)
 			cs->most_together = p->passes[i].n;
 	}

@@ -8,7 +8,7 @@
 
 /*
  * Tries every hardware event, packs the metrics' events into passes by opening, and writes the outcome into cs: passes,
- * and for what cannot be counted the status and reason. 0 or -ENOMEM.
+ * and for what cannot be counted the status and reason. With opt.plan nothing is tried. 0; -EINVAL: that plan is of another set.
  */
 int sm__passes_plan(struct sm_counterset *cs);
 

@@ -32,6 +32,20 @@ static void pick(struct picker *p, unsigned event, unsigned kind)
 	p->slots[p->n++] = s;
 }
 
+/* What the set's plan counts could be counted when it was made: what the kernel refuses now, it does not lack. */
+static void not_unsupported(struct sm_counter_group *g)
+{
+	char now[160];
+
+	for (unsigned i = 0; i < g->n; i++)
+		if (g->codes[i]->source == SM_SOURCE_PMU && g->ev[i].status == SM_STATUS_UNSUPPORTED) {
+			g->ev[i].status = SM_STATUS_NOT_COUNTED;
+			memcpy(now, g->ev[i].reason, sizeof(now));
+			snprintf(g->ev[i].reason, sizeof(g->ev[i].reason),
+				 "it could be counted when the run was planned; now: %.100s", now);
+		}
+}
+
 static void open_picked(struct picker *p)
 {
 	struct sm_region_thread *t = p->t;
@@ -42,6 +56,7 @@ static void open_picked(struct picker *p)
 
 	if (p->n && t->n_groups < SM__REGION_GROUPS) {
 		sm_group_open(&t->groups[t->n_groups], p->codes, p->n, &opt);
+		not_unsupported(&t->groups[t->n_groups]);
 		for (unsigned i = 0; i < p->n; i++)
 			*p->slots[i] = (struct sm__slot){.group = (int8_t)t->n_groups, .index = (uint8_t)i};
 		if (p->codes[0]->source == SM_SOURCE_PMU && t->groups[t->n_groups].n_open)
@@ -61,7 +76,7 @@ static void open_hardware(struct sm_region_thread *t, unsigned kind)
 
 	for (unsigned pass = from; pass < to; pass++) {
 		for (unsigned e = 0; e < cs->n_events; e++)
-			if (sm__is_hw(&cs->events[e], kind) && cs->events[e].in_pass[0] >> pass & 1)
+			if (sm__is_hw(&cs->events[e], kind) && cs->events[e].in_pass >> pass & 1)
 				pick(&p, e, kind);
 		open_picked(&p);
 	}

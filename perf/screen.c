@@ -85,36 +85,11 @@ static void condemn(struct sm_event_resolved *r)
 	snprintf(r->reason, sizeof(r->reason), "%s", reason);
 }
 
-/* The parent has screened already: its list of event@kind decides. */
-static unsigned apply_list(struct sm_counterset *cs, const char *list)
-{
-	unsigned n = 0, found = 0;
-	char **names = sm_event_split(list, &n);
-
-	for (unsigned i = 0; i < n; i++) {
-		char *at = strrchr(names[i], '@');
-		unsigned kind = at ? (unsigned)strtoul(at + 1, NULL, 10) : 0;
-
-		if (!at || kind >= cs->n_kinds)
-			continue;
-		*at = '\0';
-		for (unsigned e = 0; e < cs->n_events; e++)
-			if (!strcmp(cs->events[e].name, names[i]) && sm__is_hw(&cs->events[e], kind)) {
-				condemn(&cs->events[e].res[kind]);
-				found++;
-			}
-	}
-	free(names);
-	return found;
-}
-
 unsigned sm__screen(struct sm_counterset *cs)
 {
 	struct program p;
 	unsigned found = 0, todo = 0;
 
-	if (cs->opt.screened)
-		return apply_list(cs, cs->opt.screened);
 	for (unsigned e = 0; e < cs->n_events; e++)
 		for (unsigned k = 0; k < cs->n_kinds; k++)
 			todo += sm__is_hw(&cs->events[e], k) && sm__screen_applies(cs->events[e].name);
@@ -138,16 +113,4 @@ unsigned sm__screen(struct sm_counterset *cs)
 	}
 	finish(&p);
 	return found;
-}
-
-void sm_counterset_screened(const struct sm_counterset *cs, char *buf, size_t len)
-{
-	size_t at = 0;
-
-	buf[0] = '\0';
-	for (unsigned e = 0; e < cs->n_events; e++)
-		for (unsigned k = 0; k < cs->n_kinds && at < len; k++)
-			if (!strcmp(cs->events[e].res[k].reason, reason))
-				at += (size_t)snprintf(buf + at, len - at, "%s%s@%u", at ? "," : "",
-						       cs->events[e].name, k);
 }

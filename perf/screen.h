@@ -17,10 +17,6 @@
  */
 unsigned sm__screen(struct sm_counterset *cs);
 
-/* The event names in cs that screening found out, as "a@0,b@1" (the number is the core
- * kind): what the worker gets as opt.screened. "" when none. */
-void sm_counterset_screened(const struct sm_counterset *cs, char *buf, size_t len);
-
 /* Must an event of this name (in a set) count something in the screening program? */
 bool sm__screen_applies(const char *event);
 

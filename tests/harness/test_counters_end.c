@@ -88,6 +88,26 @@ static char *measure(const struct sm_counterset *cs, unsigned pass, enum sm_by b
 	return wire;
 }
 
+/* The counters that the workers find; 0: as many as the parent. */
+static unsigned found;
+
+/* The set as the worker builds it: by the parent's plan. */
+static struct sm_counterset *worker_set(const struct sm_counterset *parent, struct sm_counterset_options o)
+{
+	struct sm_pass_plan plan;
+	struct sm_counterset *cs;
+	char err[300] = "";
+
+	ck_assert_int_eq(sm_counterset_plan(parent, &plan), 0);
+	if (found > 0)
+		mock.counters = found;
+	o.plan = &plan;
+	ck_assert_msg(!sm_counterset_new(&o, &cs, err, sizeof(err)), "%s", err);
+	free(plan.metrics);
+	free(plan.verdicts);
+	return cs;
+}
+
 /* Everything from the sets' names to `table` and `json`. Returns the number of passes. */
 static unsigned run(const char *const *sets, unsigned n_sets, bool multiplex, enum sm_by by)
 {
@@ -100,12 +120,13 @@ static unsigned run(const char *const *sets, unsigned n_sets, bool multiplex, en
 					  .no_screen = true};
 	struct fake_sample samples[16] = {0};
 	char environment[400], err[300] = "";
-	struct sm_counterset *cs;
+	struct sm_counterset *parent, *cs;
 	struct sm_store *s;
 	unsigned passes;
 
-	ck_assert_msg(!sm_counterset_new(&o, &cs, err, sizeof(err)), "%s", err);
-	passes = cs->n_passes ? cs->n_passes : 1;
+	ck_assert_msg(!sm_counterset_new(&o, &parent, err, sizeof(err)), "%s", err);
+	passes = parent->n_passes ? parent->n_passes : 1;
+	cs = worker_set(parent, o);
 	ck_assert_uint_le(passes, 16);
 	for (unsigned i = 0; i < passes; i++) {
 		samples[i].ordinal = samples[i].pass = i;
@@ -122,6 +143,7 @@ static unsigned run(const char *const *sets, unsigned n_sets, bool multiplex, en
 	for (unsigned i = 0; i < passes; i++)
 		free((char *)samples[i].wire);
 	sm_counterset_free(cs);
+	sm_counterset_free(parent);
 	table = print(SM_FORMAT_TABLE, by);
 	json = print(SM_FORMAT_JSON, by);
 	return passes;
@@ -191,6 +213,38 @@ START_TEST(passes_are_joined)
 	ck_assert_uint_gt(each("l1d_miss", is_ok), 0);
 	ck_assert_uint_gt(each("dtlb_walk", is_ok), 0);
 	has(json, "\"pass\":1");
+}
+END_TEST
+
+static void is_counted_or_explained(const struct sm_record *rec, const struct sm_metric *m)
+{
+	(void)rec;
+	ck_assert_int_ne(m->status, SM_STATUS_UNSUPPORTED); /* the parent counted it */
+	ck_assert(m->has_value || m->reason[0]);
+}
+
+/*
+ * Planned with three counters, run with another number: the passes stay, no sample fails, each metric is in each sample of
+ * its pass, counted or with the reason why not; with more counters all are counted.
+ */
+START_TEST(a_plan_outlives_its_counters)
+{
+	static const char *const sets[] = {"cycles", "cache", "tlb"};
+	static const char *const metrics[] = {"cycles",	 "instructions", "ipc",	     "l1d_miss",
+					      "l2_miss", "llc_miss",	 "dtlb_walk"};
+
+	faketree_x86(&tree, "AuthenticAMD", 0x1a, 2);
+	mock_perf_init(&mock, 3);
+	found = (unsigned)_i + 1;
+	ck_assert_uint_ge(run(sets, 3, false, SM_BY_ROLE), 2);
+	for (unsigned i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+		ck_assert_msg(each(metrics[i], is_counted_or_explained) > 0, "%s is absent without a word",
+			      metrics[i]);
+	if (found >= 3)
+		ck_assert_ptr_null(strstr(line_of("graph        gc   mutator  app"), "n/a"));
+	else
+		has(json, "it could be counted when the run was planned");
+	found = 0;
 }
 END_TEST
 
@@ -422,6 +476,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, passes_are_joined);
 	tcase_add_test(tc, one_pass_is_enough);
+	tcase_add_loop_test(tc, a_plan_outlives_its_counters, 0, 8);
 	tcase_add_test(tc, multiplexed_is_scaled_and_labelled);
 	tcase_add_test(tc, hybrid_rows_by_role);
 	tcase_add_test(tc, hybrid_rows_by_kind);

@@ -1,5 +1,6 @@
 /* harness/plan.c, expand.c, job.c: the matrix, its order, and every refusal before anything runs. */
 #include "harness/job.h"
+#include "perf/counterset.h"
 #include "harness/plan.h"
 
 #include <check.h>
@@ -231,7 +232,7 @@ START_TEST(a_job_comes_back_whole)
 			(char *)"--set",
 			(char *)"gc.percent=50",
 			(char *)"-C",
-			(char *)"soft",
+			(char *)"soft,cycles",
 			(char *)"--seed",
 			(char *)"9"};
 
@@ -248,6 +249,12 @@ START_TEST(a_job_comes_back_whole)
 	ck_assert_str_eq(parts.job.settings[0].value, "50");
 	ck_assert_uint_eq(parts.job.seed, sm_plan_job_seed(9, 0));
 	ck_assert_ptr_nonnull(parts.job.counters);
+	ck_assert_uint_eq(parts.job.counters->n_passes, p.counters->n_passes);
+	ck_assert_uint_eq(parts.job.counters->n_metrics, p.counters->n_metrics);
+	for (unsigned i = 0; i < p.counters->n_metrics; i++) {
+		ck_assert_uint_eq(parts.job.counters->metrics[i].pass, p.counters->metrics[i].pass);
+		ck_assert_str_eq(parts.job.counters->metrics[i].reason, p.counters->metrics[i].reason);
+	}
 	ck_assert_int_ge(parts.job.mutators[0].cpu, 0);
 	sm_job_parts_free(&parts);
 }
@@ -257,12 +264,17 @@ END_TEST
 START_TEST(damaged_jobs)
 {
 	char *job;
-	size_t len;
+	size_t len, from = 0, step = 3;
 
-	planned("-w slices --counters none --no-shuffle");
+	/* The second time: the plan of the counters, which is the longest part of a job. */
+	planned(_i == 0 ? "-w slices --counters none --no-shuffle" : "-w slices -C cycles,soft --no-shuffle");
 	job = strdup(p.jobs[0]);
 	len = strlen(job);
-	for (size_t i = 0; i < len; i += 3) {
+	if (_i == 1) {
+		from = (size_t)(strstr(job, "\"plan\"") - job);
+		step = 11;
+	}
+	for (size_t i = from; i < len; i += step) {
 		struct sm_job_parts parts;
 
 		ck_assert_int_ne(sm_job_parse(job, i, &parts, err, sizeof(err)), 0);
@@ -295,7 +307,7 @@ int main(void)
 	tcase_add_test(tc, equal_seeds_equal_plans);
 	tcase_add_test(tc, a_job_describes_itself);
 	tcase_add_test(tc, a_job_comes_back_whole);
-	tcase_add_test(tc, damaged_jobs);
+	tcase_add_loop_test(tc, damaged_jobs, 0, 2);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_NORMAL);
