@@ -38,19 +38,22 @@ void sm__barrier_discard(struct sm_mutator *m)
 	m->buf_next = m->priv->buffer;
 }
 
+/*
+ * An entry that came from a slot of a conservative object is any word: interior, tagged, an integer. So each is taken as
+ * a doubtful word, which costs an exact pointer to a marked object nothing but a multiplication. When marking is over
+ * all that was stored or deleted since is black, and integers are none of our business: the buffer is forgotten.
+ */
 void sm__barrier_flush(struct sm_mutator *m)
 {
 	struct sm_mutator_priv *p = m->priv;
-	struct sm_marker *k = &p->marker;
-	uint64_t before = k->n.objects;
+	struct sm_marking in;
 
-	for (void **e = p->buffer; e < m->buf_next; e++)
-		sm__mark_exact(k, (uintptr_t)*e);
+	if (sm__marking_enter(&in, &p->marker)) {
+		for (void **e = p->buffer; e < m->buf_next; e++)
+			sm__mark_conservative(&p->marker, (uintptr_t)*e);
+		sm__marking_leave(&in);
+	}
 	m->buf_next = p->buffer;
-	sm__marker_give(k);
-	/* Before this mutator acknowledges anything: a termination round compares `found`. */
-	if (k->n.objects != before)
-		atomic_fetch_add_explicit(&m->gc->found, k->n.objects - before, memory_order_seq_cst);
 }
 
 static size_t flush_timed(void *arg, uintptr_t *sp)

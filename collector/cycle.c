@@ -9,7 +9,7 @@
  *    |                                          queues empty|  | a round found something, or
  *    |                                                      v  | finalizers resurrected something
  *    |                                                  TERMINATING
- *    |                                                      | a FLUSH round found nothing anywhere
+ *    |                                                      | a FLUSH round found nothing anywhere: door shut
  *    |                                                      v
  *  all swept <--- SWEEPING <-- RETIRE acked <-- sweepgen += 2 <-- BARRIER_OFF acked
  *
@@ -20,9 +20,25 @@
  *
  * Step by step, with mutators on both sides of each:
  *
+ * The door (workq.h). Who marks is known to termination, for it comes by the door, and counts as active inside:
+ *   a worker or an assist        marks what the queues lead to; they are not drained while it does
+ *   a mutator, or its proxy      flushes its buffer, in a round or when that is full; scans its stack, asked to or
+ *                                attaching; adds a range of its own; reads a weak reference; detaches
+ *   a thread that is not         adds or removes a root; in gc.mode=stw it waits until the world goes on, for a
+ *   attached, or is blocked      worker may mark with plain stores
+ *   the control thread           roots, overflow, resurrection
+ *   Nobody else marks, whatever it calls (docs/COLLECTOR.md goes through the calls). The door is open from before the
+ *   first barrier to the end of marking, and again while what finalizers resurrected is marked. Found shut by one with
+ *   its barrier on, marking has ended: what it can hold is black, and what else its words look like, dead words of
+ *   a new thread's stack or a coroutine's, integers in a buffer, is not to be marked: nobody would scan it, and the next
+ *   cycle would find it in the queues, when its memory is another's.
+ * Doubtful words. From when the door opens until all barriers are off no span goes back to the page heap
+ *   (heap->marking), so a descriptor that a doubtful word leads to stays what it is; a file that is unmapped leaves its
+ *   span behind (allocator/objects/mapfile.c); and windows that go back keep their marks (sweep.c).
+ *
  * NONE. When the lists hold no unswept span, a mutator may still be sweeping one that it took on its way.
  *   Sweeping is never interrupted by a safepoint, so after this round nobody sweeps, all mark bits are
- *   clear, and a barrier buffer that fills during the next step may mark.
+ *   clear, everybody knows that the door is open, and a barrier buffer that fills during the next step may mark.
  * BARRIER_ON. Each mutator turns its barrier on. One that has not acknowledged stores without recording:
  *   harmless, for nothing is black and nobody scans anything yet.
  * BLACK. Each mutator blackens the rests of its windows and allocates black from then on. Not with the
@@ -33,17 +49,19 @@
  * SCAN. Each mutator scans its own stack and is black from then on. It may meanwhile meet, in the heap,
  *   pointers from stacks that are still grey: the insertion half of those stacks' owners records them.
  * Marking. Workers and assists empty the queues.
- * FLUSH. Let t0 be a moment after gc->found was read when the queues were seen drained: no marker held grey
- *   entries. (Read afterwards, found would include what a flush brought in between.) If in the
- *   round that follows no mutator marks anything (gc->found does not move), then every entry in every
- *   buffer at t0 was black at t0: it was found marked at the flush, and nobody marked in between. So at t0
+ * FLUSH. Let t0 be the moment in which the queues were drained, nobody was inside, and FOUND was cleared: one exchange.
+ *   Then comes the round, and then one exchange that shuts the door if all is still so. If it succeeds, nobody marked
+ *   anything since t0: workers had nothing to start from, and whoever came by the door would have left FOUND behind.
+ *   So every entry in every buffer at t0 was black at t0: it was flushed since, and found marked. So at t0
  *   there was no grey object and no recorded white one; by the invariant everything reachable was black at
- *   t0, and mutators can only reach what is reachable, or allocate black. A mutator in the middle of a flush,
- *   an assist, an attach (scanning its stack) or sm_weak_get at t0 finishes that before it acknowledges, and
- *   moves `found` or the queues if it found anything; both are compared after the round.
- * Specials. Weak references and finalizers are decided in one critical section. Resurrecting makes objects
- *   grey, so marking goes on.
- * BARRIER_OFF. Buffers are forgotten: their entries are black. Black allocation goes on.
+ *   t0, and mutators can only reach what is reachable, or allocate black. One in the middle of a flush, an attach
+ *   or sm_weak_get at t0 was not inside yet: it marked nothing before, and if it finds something white after, the door
+ *   stays open. (tests/model/terminate.pml has each of them, and the doors that do not work.)
+ * Specials. Weak references and finalizers are decided in one critical section, with the door shut. Resurrecting
+ *   makes objects grey: it opens again, and marking goes on. Nothing is lost by what was not marked in between: all that
+ *   was reachable then was black.
+ * BARRIER_OFF. Buffers are forgotten: their entries are black. Black allocation goes on. Then nothing grey is left
+ *   anywhere, which is checked.
  * sweepgen += 2 only after all have acknowledged: nobody marks any more. Refills and sweepers begin to sweep;
  *   what a mutator takes under its old view is black in spans of the old generation (sweep.c).
  * RETIRE. Each mutator gives its windows back, after which its view is that of the new generation. Only then
@@ -138,59 +156,44 @@ static void push_roots(struct sm_gc *gc)
 	sm__workq_leave(&gc->workq, false);
 }
 
-/* Runs FLUSH rounds until one finds nothing; returns gc->found as of that round. */
-static uint64_t terminate(struct sm_gc *gc)
+/*
+ * Runs FLUSH rounds (none where mutators stand still) until one finds nothing. Then the door is shut, in the same moment in
+ * which that is so.
+ */
+static void terminate(struct sm_gc *gc)
 {
 	set_phase(gc, SM_GC_TERMINATING);
-	for (;;) {
-		uint64_t found;
-
-		drain(gc);
-		/* t0 is a moment after `found` was read: what a flush brought before it is seen here or drained. */
-		found = sm_load_seqcst(&gc->found);
-		if (!sm__workq_is_drained(&gc->workq) || sm_load_acquire(&gc->overflowed))
+	do {
+		/* t0 is the moment of the calm. */
+		do
+			drain(gc);
+		while (!sm__workq_calm(&gc->workq) || sm_load_acquire(&gc->overflowed));
+		if (gc->config.mode == SM_GC_STW)
 			continue;
 		gc->cycle.rounds++;
 		sm__handshake(gc, SM_HS_FLUSH);
-		if (sm_load_seqcst(&gc->found) == found && sm__workq_is_drained(&gc->workq) &&
-		    sm_load_acquire(&gc->overflowed) == 0)
-			return found;
-		if (SM_IS_MUTANT(15))
-			return sm_load_seqcst(&gc->found);
-	}
+	} while (!sm__workq_shut(&gc->workq));
+}
+
+static void mark_to_the_end(struct sm_gc *gc)
+{
+	do
+		terminate(gc);
+	while (sm__specials_process(gc, &gc->marker) != 0);
 }
 
 static void mark_concurrent(struct sm_gc *gc)
 {
 	push_roots(gc);
-	if (!SM_IS_MUTANT(3))
-		sm__handshake(gc, SM_HS_SCAN);
+	sm__handshake(gc, SM_HS_SCAN);
 	sm__workq_kick(&gc->workq); /* for what the mutators found on their stacks */
-	if (SM_IS_MUTANT(4))
-		sm__handshake(gc, SM_HS_BARRIER_OFF);
-	for (;;) {
-		uint64_t found = terminate(gc);
-		int n = sm__specials_process(gc, &gc->marker, found);
-
-		if (n == 0)
-			return;
-	}
+	mark_to_the_end(gc);
 }
 
 static void scan_all_stacks_stw(struct sm_gc *gc)
 {
 	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
 		sm__mutator_scan_stack(p, p->sp);
-}
-
-static void mark_stw(struct sm_gc *gc)
-{
-	int n;
-
-	do {
-		drain(gc);
-		n = sm__specials_process(gc, &gc->marker, sm_load_seqcst(&gc->found));
-	} while (n != 0);
 }
 
 /* Marks that mutators and the control thread made; mutators make none now. */
@@ -289,6 +292,29 @@ static void verify_stopped(struct sm_gc *gc)
 	sm_lock_release(&gc->stats_lock);
 }
 
+/*
+ * Before spans of the old generation are swept: what somebody marked and nobody has scanned would be scanned in the
+ * next cycle, when its memory is another's. Who it was is not to be found here, but that there was somebody.
+ */
+static void check_all_is_black(struct sm_gc *gc)
+{
+	SM_CHECK(sm__workq_is_over(&gc->workq));
+	SM_CHECK(sm_load_relaxed(&gc->overflowed) == 0);
+}
+
+/* Conservative scanners may look at any span from here on, so none may go back to the page heap. */
+static void open_marking(struct sm_gc *gc)
+{
+	sm_store_release(&gc->heap->marking, 1);
+	sm__workq_open(&gc->workq);
+}
+
+static void marking_is_over(struct sm_gc *gc)
+{
+	check_all_is_black(gc);
+	sm_store_release(&gc->heap->marking, 0);
+}
+
 /* ---- the two kinds of cycle ------------------------------------------------------------------------ */
 
 static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
@@ -300,6 +326,7 @@ static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 	sm__sweep_all(gc, NULL);
 	gc->alloc_at_start = gc->due_from = allocated(gc);
 	gc->plain_marks = gc->nall_workers == 1;
+	open_marking(gc);
 	set_phase(gc, SM_GC_MARKING);
 	c->marking = sm__now_ns();
 	/* Stacks and roots before the workers begin: a worker with plain marks must be alone. */
@@ -308,12 +335,13 @@ static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 	if (gc->plain_marks && sm_load_acquire(&gc->overflowed))
 		gc->plain_marks = false;
 	sm__workers_begin(gc);
-	mark_stw(gc);
+	mark_to_the_end(gc);
 	c->marked = sm__now_ns();
 	sm__workers_end(gc, &c->n);
 	sm__roots_end(gc);
 	if (gc->config.verify)
 		verify_stopped(gc);
+	marking_is_over(gc);
 	sm_store_release(&gc->heap->sweepgen, sm_load_relaxed(&gc->heap->sweepgen) + 2);
 	set_phase(gc, SM_GC_SWEEPING);
 	sm__world_resume(gc);
@@ -323,12 +351,11 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 {
 	size_t due = sm_load_relaxed(&gc->pace.trigger);
 
+	open_marking(gc);
 	sm__handshake(gc, SM_HS_NONE);
 	gc->alloc_at_start = allocated(gc);
 	gc->due_from = due < gc->alloc_at_start ? due : gc->alloc_at_start;
 	sm__cpu_avoid_step(gc);
-	if (SM_IS_MUTANT(3))
-		sm__handshake(gc, SM_HS_SCAN);
 	sm__handshake(gc, SM_HS_BARRIER_ON);
 	sm__handshake(gc, SM_HS_BLACK);
 	/* cache.mode=cpu: every mutator leaves black windows from here on; now those that were there. */
@@ -349,9 +376,8 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 		sm__world_resume(gc);
 	}
 	sm__handshake(gc, SM_HS_BARRIER_OFF);
+	marking_is_over(gc);
 	sm_store_release(&gc->heap->sweepgen, sm_load_relaxed(&gc->heap->sweepgen) + 2);
-	for (int late = 0; SM_IS_MUTANT(20) && late < 50; late++)
-		sm__handshake(gc, SM_HS_NONE);
 	set_phase(gc, SM_GC_SWEEPING);
 	sm__handshake(gc, SM_HS_RETIRE);
 }

@@ -235,19 +235,14 @@ static void enqueue_locked(struct sm_specials *s, struct sm_finalizer *f)
 	s->queued++;
 }
 
-int sm__specials_process(struct sm_gc *gc, struct sm_marker *k, uint64_t found_before)
+unsigned sm__specials_process(struct sm_gc *gc, struct sm_marker *k)
 {
 	struct sm_specials *s = &gc->specials;
 	struct sm_finalizer *f, *next;
 	uint64_t before = s->queued;
-	int resurrected;
+	unsigned resurrected;
 
 	sm_lock_acquire(&s->lock);
-	/* sm_weak_get marks under this lock, so `found` cannot move on its account from here on. */
-	if (sm_load_seqcst(&gc->found) != found_before) {
-		sm_lock_release(&s->lock);
-		return -EAGAIN;
-	}
 	for (struct sm_weak *w = s->weaks; w; w = w->next) {
 		if (w->object && !sm__is_marked(&gc->range, w->object))
 			w->object = 0;
@@ -258,13 +253,17 @@ int sm__specials_process(struct sm_gc *gc, struct sm_marker *k, uint64_t found_b
 		if (!sm__is_marked(&gc->range, f->object))
 			enqueue_locked(s, f);
 	}
-	resurrected = (int)(s->queued - before);
+	resurrected = (unsigned)(s->queued - before);
+	/* Marking goes on. This thread counts before the door opens: nobody takes the queues for drained. */
 	if (resurrected) {
+		sm__workq_enter(&gc->workq);
+		sm__workq_open(&gc->workq);
 		for (f = s->queue; f; f = f->next)
 			sm__mark_exact(k, f->object);
+		sm__marker_give(k);
+		sm__workq_leave(&gc->workq, false);
 	}
 	sm_lock_release(&s->lock);
-	sm__marker_give(k);
 	if (resurrected)
 		sm__event_signal(&s->work);
 	return resurrected;
@@ -402,23 +401,25 @@ struct sm_weak *sm_weak_new(struct sm_mutator *m, void *object)
 }
 
 /*
- * While marking, the object that is handed out may be white, reachable from nowhere but here: it is marked
- * under the lock, before sm__specials_process can decide about it.
+ * While marking, the object that is handed out may be white, reachable from nowhere but here: it is marked, by the door.
+ * When that is shut, what is white is dead: sm__specials_process has not come to this reference yet, is all. Under the
+ * lock, so that it does not come in between.
  */
 void *sm_weak_get(struct sm_mutator *m, struct sm_weak *w)
 {
 	struct sm_gc *gc = m->gc;
-	struct sm_marker *k = &m->priv->marker;
-	uint64_t before = k->n.objects;
+	struct sm_marking in;
 	void *object;
 
 	sm_lock_acquire(&gc->specials.lock);
 	object = (void *)w->object;
 	if (object && m->barrier) {
-		sm__mark_exact(k, (uintptr_t)object);
-		sm__marker_give(k);
-		if (k->n.objects != before)
-			atomic_fetch_add_explicit(&gc->found, 1, memory_order_seq_cst);
+		if (sm__marking_enter(&in, &m->priv->marker)) {
+			sm__mark_exact(&m->priv->marker, (uintptr_t)object);
+			sm__marking_leave(&in);
+		} else if (!sm__is_marked(&gc->range, (uintptr_t)object)) {
+			object = NULL;
+		}
 	}
 	sm_lock_release(&gc->specials.lock);
 	return object;

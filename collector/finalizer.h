@@ -42,10 +42,10 @@ void sm__specials_stop(struct sm_gc *gc);
 /* The queue's objects, as roots. */
 void sm__specials_roots(struct sm_gc *gc, struct sm_marker *k);
 /*
- * See above. found_before: gc->found when the round that found nothing began; -EAGAIN: somebody marked
- * something since, nothing was done. Otherwise the number of objects resurrected.
+ * See above. The door is shut: nobody marks. Returns the number of objects resurrected; if there are any, they are grey
+ * and the door is open again.
  */
-int sm__specials_process(struct sm_gc *gc, struct sm_marker *k, uint64_t found_before);
+unsigned sm__specials_process(struct sm_gc *gc, struct sm_marker *k);
 /* For the verifier, with the world stopped: the queue, and all weak references that are not cleared. */
 void sm__specials_each_queued(struct sm_gc *gc, void (*fn)(void *ctx, uintptr_t object), void *ctx);
 void sm__specials_each_weak(struct sm_gc *gc, void (*fn)(void *ctx, uintptr_t object), void *ctx);

@@ -161,6 +161,8 @@ static void settle(struct sm_gc *gc)
 	gc->view = (struct sm_view){0};
 	gc->hs.stopping = false;
 	gc->roots.marking = false;
+	sm_store_relaxed(&gc->workq.load, SM_WORKQ_SHUT);
+	sm_store_relaxed(&gc->heap->marking, 0);
 	sm_store_relaxed(&gc->hs.pending, 0);
 	sm_store_relaxed(&gc->pace.assist_ratio, 0);
 	sm_store_relaxed(&gc->pace.trigger, SIZE_MAX);

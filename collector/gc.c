@@ -177,7 +177,7 @@ static int init_parts(struct sm_gc *gc, char *err, size_t errlen)
 		return -ENOMEM;
 	}
 	e = sm__workq_init(&gc->workq, &gc->config.heap, gc->nnodes, gc->config.tuning.mark_packet,
-			   gc->config.tuning.mark_stack_limit);
+			   gc->config.tuning.mark_stack_limit, 2 * (gc->nall_workers + 1));
 	if (e == 0)
 		e = sm__marker_init(&gc->marker, gc, 0);
 	if (e == 0)

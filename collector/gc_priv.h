@@ -71,8 +71,7 @@ struct sm_gc {
 	} pace __attribute__((aligned(SM_CACHELINE)));
 
 	/* Written by mutators now and then. */
-	_Atomic(uint64_t) found __attribute__((aligned(SM_CACHELINE))); /* objects that mutators marked */
-	_Atomic(uint32_t) overflowed;
+	_Atomic(uint32_t) overflowed __attribute__((aligned(SM_CACHELINE)));
 	_Atomic(uint32_t)
 		stands_aside;	 /* the collector's threads have CPUs on which no mutator ran: cpu_avoid.c */
 	_Atomic(uint32_t) asked; /* a cycle has been asked for by the trigger */

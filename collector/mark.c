@@ -124,8 +124,10 @@ static void put_filled(struct sm_marker *k)
 
 /*
  * No packet is to be had. The object stays marked and in no queue; its span remembers, and the rescan
- * that follows once the queues are empty scans all of the span's marked objects. Termination: each
- * overflow follows a newly set mark bit, of which there are finitely many.
+ * that follows once the queues are empty scans all of the span's marked objects, without queueing any of them: what it
+ * queues is newly marked. Termination: each overflow follows a newly set mark bit, or a piece of a large object
+ * that came from a packet; of both there are finitely many. That it ends soon: whoever gives what it holds keeps no packet,
+ * so at a rescan all of them are free, and there are two for each worker whatever the limit (workq.c).
  */
 static SM_COLD void overflow(struct sm_marker *k, uintptr_t entry)
 {
@@ -217,6 +219,19 @@ void sm__mark_publish(struct sm_marker *k)
 	k->published = k->n.scan_bytes;
 }
 
+/* Packets may be few, and others need them: a worker that is parked, or a mutator until its next flush, does not. */
+static void drop_empty(struct sm_marker *k)
+{
+	if (k->packet) {
+		sm__workq_recycle(&k->gc->workq, k->packet);
+		use_packet(k, NULL);
+	}
+	if (k->taking) {
+		sm__workq_recycle(&k->gc->workq, k->taking);
+		take_packet(k, NULL);
+	}
+}
+
 void sm__marker_give(struct sm_marker *k)
 {
 	put_filled(k);
@@ -225,6 +240,7 @@ void sm__marker_give(struct sm_marker *k)
 		take_packet(k, NULL);
 	}
 	give_remote(k);
+	drop_empty(k);
 }
 
 /* A packet of one's own taken back is not stolen. */
@@ -310,6 +326,18 @@ void sm__mark_exact(struct sm_marker *k, uintptr_t p)
 void sm__mark_conservative(struct sm_marker *k, uintptr_t word)
 {
 	sm__mark_word_conservative(k, word, SM_HOW_ATOMIC);
+}
+
+bool sm__marking_enter(struct sm_marking *in, struct sm_marker *k)
+{
+	*in = (struct sm_marking){.k = k, .before = k->n.objects};
+	return sm__workq_enter_open(&k->gc->workq);
+}
+
+void sm__marking_leave(struct sm_marking *in)
+{
+	sm__marker_give(in->k);
+	sm__workq_leave_open(&in->k->gc->workq, in->k->n.objects != in->before);
 }
 
 bool sm__is_marked(const struct sm_range *r, uintptr_t p)

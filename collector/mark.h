@@ -94,6 +94,19 @@ void sm__mark_push_entry(struct sm_marker *k, uintptr_t entry);
 void sm__marker_give(struct sm_marker *k);
 
 /*
+ * Marking by anybody but a worker or the control thread: a mutator that hands its barrier buffer over or scans a stack,
+ * a root that comes or goes, a weak reference that is read. Known to termination between the two. False: marking is
+ * over, or there is none; then all that is alive is marked, or needs no mark.
+ */
+struct sm_marking {
+	struct sm_marker *k;
+	uint64_t before;
+};
+bool sm__marking_enter(struct sm_marking *in, struct sm_marker *k);
+/* Gives what was found to the queues. */
+void sm__marking_leave(struct sm_marking *in);
+
+/*
  * Scans until nothing is left here or in the queues, or about budget bytes have been scanned. Returns
  * the bytes. What is left over stays with the marker: give it away or call again. The caller counts in
  * workq.active. Budget 0 means none.

@@ -85,6 +85,13 @@ SM_INLINE bool sm__mark_set(_Atomic(uint64_t) *word, uint64_t i, enum sm_how how
 	return sm__mark_claim(word, i);
 }
 
+SM_INLINE bool sm__mark_is_set(const struct sm_marker *k, uintptr_t p)
+{
+	uintptr_t off = p - k->base;
+
+	return sm_load_relaxed(&k->marks[off >> SM_MARK_WORD_SHIFT]) >> (off >> SM_MARK_SHIFT & 63) & 1;
+}
+
 /* s holds objects, one of which starts at p. */
 SM_INLINE void sm__mark_shade(struct sm_marker *k, struct sm_span *s, uintptr_t p, enum sm_how how)
 {
@@ -127,12 +134,16 @@ SM_INLINE void sm__mark_word_conservative(struct sm_marker *k, uintptr_t word, e
 	slot = (uint32_t)((off * (uint64_t)s->recip) >> 32);
 	if (slot >= s->nslots)
 		return; /* the tail of the span, behind the last slot */
+	if (SM_IS_MUTANT(10) && off != (uintptr_t)slot * s->slot_bytes)
+		return;
+	word += (uintptr_t)slot * s->slot_bytes - off;
+	/* Most are marked, and the alloc bits lie on a line of their own. */
+	if (sm__mark_is_set(k, word))
+		return;
 	/* Acquire: a window's slots are marked before they are allocated (open_window). */
 	if ((sm_load_acquire(&s->alloc[slot / 64]) >> (slot % 64) & 1) == 0)
 		return;
-	if (SM_IS_MUTANT(10) && off != (uintptr_t)slot * s->slot_bytes)
-		return;
-	sm__mark_shade(k, s, word - off + (uintptr_t)slot * s->slot_bytes, how);
+	sm__mark_shade(k, s, word, how);
 }
 
 /*

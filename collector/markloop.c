@@ -128,17 +128,26 @@ SM_INLINE void scan_range(struct sm_marker *k, const struct sm_layout *l, const 
 	}
 }
 
+/* Behind the last word of a large object that may be a pointer. */
+SM_INLINE uintptr_t pointers_end(const struct sm_span *s, uintptr_t start)
+{
+	size_t bytes = sm_span_bytes(s);
+
+	if (s->layout->kind == SM_SCAN_PREFIX && bytes > s->layout->nptrs * sizeof(uintptr_t))
+		bytes = s->layout->nptrs * sizeof(uintptr_t);
+	return start + bytes;
+}
+
 /*
  * A piece of a large object; the next piece is queued first, so that another marker may take it. The first stands for the
  * object, and counts it.
  */
-static SM_NOINLINE void scan_large(struct sm_marker *k, struct sm_span *s, uintptr_t piece, enum sm_how how)
+static SM_NOINLINE void scan_large(struct sm_marker *k, struct sm_span *s, uintptr_t piece)
 {
-	uintptr_t start = sm_span_base(&k->gc->range, s);
-	uintptr_t end = start + sm_span_bytes(s);
+	uintptr_t start = sm_span_base(&k->gc->range, s), end;
 
-	if (piece == start && how != SM_HOW_CHECKED)
-		k->n.bytes += end - start;
+	if (piece == start)
+		k->n.bytes += sm_span_bytes(s);
 	/* No edge leads to a later piece, so no bit is set there but by a pointer to no object's start, which then was
 	 * pushed as well: the bit must not be there when the units hold other objects. To scan the piece twice is harmless. */
 	if (SM_UNLIKELY(piece != start && sm_mark_test(&k->gc->range, piece)))
@@ -146,8 +155,7 @@ static SM_NOINLINE void scan_large(struct sm_marker *k, struct sm_span *s, uintp
 	if (s->layout->kind == SM_SCAN_NONE)
 		return;
 	k->n.scanned++;
-	if (s->layout->kind == SM_SCAN_PREFIX && end - start > s->layout->nptrs * sizeof(uintptr_t))
-		end = start + s->layout->nptrs * sizeof(uintptr_t);
+	end = pointers_end(s, start);
 	if (piece >= end)
 		return;
 	if (end - piece > SM_LARGE_PIECE) {
@@ -184,7 +192,7 @@ SM_INLINE void scan(struct sm_marker *k, uintptr_t entry, enum sm_how how)
 		return;
 	}
 	if (SM_UNLIKELY(s->slot_bytes == 0)) {
-		scan_large(k, s, entry, how);
+		scan_large(k, s, entry);
 		return;
 	}
 	if (how != SM_HOW_CHECKED)
@@ -447,13 +455,25 @@ uint64_t sm__mark_drain(struct sm_marker *k, uint64_t budget)
 
 /* ---- overflow ------------------------------------------------------------------------------------ */
 
+/* All of it: a piece that had to be queued would find as little room as the one that brought us here, for ever. */
+static void rescan_large(struct sm_marker *k, struct sm_span *s)
+{
+	uintptr_t start = sm_span_base(&k->gc->range, s), end = pointers_end(s, start);
+
+	if (!sm_mark_test(&k->gc->range, start))
+		return;
+	k->n.scanned++;
+	k->n.scan_bytes += end - start;
+	scan_range(k, s->layout, (const uintptr_t *)start, (const uintptr_t *)start, (const uintptr_t *)end,
+		   SM_HOW_ATOMIC);
+}
+
 static void rescan_span(struct sm_marker *k, struct sm_span *s)
 {
 	uint64_t marks[SM_MARK_SLOTS_WORDS];
 
 	if (s->slot_bytes == 0) {
-		if (sm_mark_test(&k->gc->range, sm_span_base(&k->gc->range, s)))
-			scan_large(k, s, sm_span_base(&k->gc->range, s), SM_HOW_CHECKED);
+		rescan_large(k, s);
 		return;
 	}
 	(void)sm__marks_gather(&k->gc->range, s, marks);
@@ -485,6 +505,9 @@ bool sm__mark_rescan(struct sm_marker *k)
 				continue;
 			sm_fetch_and_relaxed(&gc->unit_flags[u], (uint8_t)~SM_UNIT_OVERFLOW);
 			rescan_span(k, &gc->range.spans[u]);
+			/* What that led to, and all behind it, before the next one is looked at: else one span after
+			 * another would find no room and be flagged again. */
+			sm__mark_drain(k, 0);
 			sm__marker_give(k);
 		}
 	}

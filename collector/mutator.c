@@ -14,7 +14,9 @@
  * Attaching and detaching happen at any moment of a cycle. Attaching takes the view of the latest
  * handshake under mutators_lock, where requests are made: a request made before counts without this
  * mutator, which already has the view it leads to; one made after counts on it. If stacks have been asked
- * for in this cycle, it scans its own before it returns, so before it can acknowledge a termination round.
+ * for in this cycle, it scans its own before it returns, so before it can acknowledge a termination round; by the
+ * door: when marking is over, all that the giver of a pointer keeps alive for it is black, and what else its stack
+ * holds is dead.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -147,22 +149,22 @@ size_t sm__dead_stack(const struct sm_mutator_priv *p, const uintptr_t *sp)
 void sm__mutator_scan_stack(struct sm_mutator_priv *p, uintptr_t sp)
 {
 	struct sm_marker *k = &p->marker;
-	uint64_t before = k->n.objects;
+	struct sm_marking in;
 
 	sm_phase_enter(SM_PHASE_STACK_SCAN);
 	if (sp < p->stack_lo || sp > p->stack_hi)
 		sm__fatal(__FILE__, __LINE__,
 			  "thread %d is at a safepoint on a foreign stack: %p, not in %p-%p", (int)p->tid,
 			  (void *)sp, (void *)p->stack_lo, (void *)p->stack_hi);
-	sm__mark_stack(k, SM_IS_MUTANT(8) && sp + 256 < p->stack_hi ? sp + 256 : sp, p->stack_hi);
-	if (sm_load_relaxed(&p->state) != SM_M_RUNNING && !SM_IS_MUTANT(8))
-		sm__mark_stack(k, (uintptr_t)p->saved, (uintptr_t)(p->saved + p->nsaved));
-	for (struct sm_thread_range *r = p->ranges; r; r = r->next)
-		sm__mark_stack(k, r->start, r->end);
-	sm__marker_give(k);
+	if (sm__marking_enter(&in, k)) {
+		sm__mark_stack(k, SM_IS_MUTANT(8) && sp + 256 < p->stack_hi ? sp + 256 : sp, p->stack_hi);
+		if (sm_load_relaxed(&p->state) != SM_M_RUNNING && !SM_IS_MUTANT(8))
+			sm__mark_stack(k, (uintptr_t)p->saved, (uintptr_t)(p->saved + p->nsaved));
+		for (struct sm_thread_range *r = p->ranges; r; r = r->next)
+			sm__mark_stack(k, r->start, r->end);
+		sm__marking_leave(&in);
+	}
 	p->stack_black = true;
-	if (k->n.objects != before)
-		atomic_fetch_add_explicit(&p->m->gc->found, k->n.objects - before, memory_order_seq_cst);
 	sm_phase_leave(SM_PHASE_STACK_SCAN);
 }
 
@@ -337,6 +339,7 @@ void sm_mutator_detach(struct sm_mutator *m)
 int sm_thread_range_add(struct sm_mutator *m, void *start, size_t bytes)
 {
 	struct sm_thread_range *r;
+	struct sm_marking in;
 
 	if (start == NULL || bytes == 0 || (uintptr_t)start + bytes < (uintptr_t)start)
 		return -EINVAL;
@@ -347,14 +350,10 @@ int sm_thread_range_add(struct sm_mutator *m, void *start, size_t bytes)
 	r->end = (uintptr_t)start + bytes;
 	r->next = m->priv->ranges;
 	m->priv->ranges = r;
-	/* What it already holds: this stack may have been scanned, but not these words. */
-	if (m->barrier) {
-		struct sm_marker *k = &m->priv->marker;
-		uint64_t before = k->n.objects;
-
-		sm__mark_stack(k, r->start, r->end);
-		sm__marker_give(k);
-		atomic_fetch_add_explicit(&m->gc->found, k->n.objects - before, memory_order_seq_cst);
+	/* What it already holds: this stack has been scanned, but not these words. */
+	if (m->barrier && m->priv->stack_black && sm__marking_enter(&in, &m->priv->marker)) {
+		sm__mark_stack(&m->priv->marker, r->start, r->end);
+		sm__marking_leave(&in);
 	}
 	return 0;
 }

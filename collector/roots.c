@@ -116,19 +116,40 @@ size_t sm__roots_bytes(struct sm_gc *gc)
 /*
  * A range that comes or goes while marking is on is scanned on the spot: a new one may hold what only the
  * caller's already scanned stack held; one that goes may hold what a scanned stack has loaded from it. The
- * caller may not be attached, so there is a marker for this alone, made beforehand: this cannot fail.
+ * caller may not be attached, so there is a marker for this alone, made beforehand: this cannot fail. Nor does any
+ * round ask that caller: it comes by the door. When that is shut, all that a range may lead to is black.
  */
 static void scan_now_locked(struct sm_gc *gc, const uintptr_t *start, size_t nwords)
 {
 	struct sm_marker *k = &gc->root_marker;
+	struct sm_marking in;
 
+	if (!gc->roots.marking || !sm__marking_enter(&in, k))
+		return;
 	sm__marker_here(k);
 	sm__mark_words(k, start, nwords);
-	sm__marker_give(k);
-	atomic_fetch_add_explicit(&gc->found, k->n.objects, memory_order_seq_cst);
+	sm__marking_leave(&in);
 	sm_lock_acquire(&gc->stats_lock);
 	sm__mark_counts_add(&gc->dead_counts, &k->n);
 	sm_lock_release(&gc->stats_lock);
+}
+
+/*
+ * gc.mode=stw: nobody marks beside the workers, one of which may mark with plain stores. Who comes meanwhile waits, as an
+ * attaching thread does; it holds nothing up, for all mutators stand still or block by then.
+ */
+static void acquire_stopped_waits(struct sm_gc *gc)
+{
+	struct sm_roots *r = &gc->roots;
+
+	sm_lock_acquire(&r->lock);
+	while (r->marking && gc->config.mode == SM_GC_STW) {
+		uint32_t seq = sm__event_prepare(&gc->hs.resumed);
+
+		sm_lock_release(&r->lock);
+		sm__event_wait(&gc->hs.resumed, seq, 0);
+		sm_lock_acquire(&r->lock);
+	}
 }
 
 /* ---- ranges --------------------------------------------------------------------------------------- */
@@ -141,7 +162,7 @@ int sm_root_add(struct sm_gc *gc, void *start, size_t nwords)
 	if (start == NULL || nwords == 0 || nwords > SIZE_MAX / sizeof(uintptr_t) ||
 	    (uintptr_t)start % sizeof(uintptr_t) != 0)
 		return -EINVAL;
-	sm_lock_acquire(&r->lock);
+	acquire_stopped_waits(gc);
 	if (r->nranges == r->capacity) {
 		size_t capacity = r->capacity ? r->capacity * 2 : 16;
 		struct sm_root_range *grown = realloc(r->ranges, capacity * sizeof(*grown));
@@ -155,8 +176,7 @@ int sm_root_add(struct sm_gc *gc, void *start, size_t nwords)
 	}
 	if (err == 0) {
 		r->ranges[r->nranges++] = (struct sm_root_range){.start = start, .nwords = nwords};
-		if (r->marking)
-			scan_now_locked(gc, start, nwords);
+		scan_now_locked(gc, start, nwords);
 	}
 	sm_lock_release(&r->lock);
 	return err;
@@ -167,12 +187,11 @@ int sm_root_remove(struct sm_gc *gc, void *start)
 	struct sm_roots *r = &gc->roots;
 	int err = -ENOENT;
 
-	sm_lock_acquire(&r->lock);
+	acquire_stopped_waits(gc);
 	for (size_t i = 0; i < r->nranges; i++) {
 		if (r->ranges[i].start != (uintptr_t *)start)
 			continue;
-		if (r->marking)
-			scan_now_locked(gc, r->ranges[i].start, r->ranges[i].nwords);
+		scan_now_locked(gc, r->ranges[i].start, r->ranges[i].nwords);
 		r->ranges[i] = r->ranges[--r->nranges];
 		err = 0;
 		break;

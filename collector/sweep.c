@@ -34,20 +34,19 @@ void sm__window_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned
 }
 
 /*
- * While marking is on (our barrier is), the bits stay: a conservative scanner may have seen the slot in use
- * and set its bit any moment now, so whitening could not be relied on. The span remembers that marks need
- * not be a subset of alloc. When marking is over nobody else touches the bits.
+ * While marking is on, the bits stay: a conservative scanner may have seen the slot in use and set its bit any moment
+ * now, so whitening could not be relied on. The span remembers that marks need not be a subset of alloc. That is so
+ * from before the first barrier is on, when windows are white yet: others may flush doubtful words already. When
+ * marking is over nobody else touches the bits.
  */
 void sm__window_returned(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count)
 {
 	struct sm_mutator *m = c->owner;
 	struct sm_gc *gc = ctx;
 
-	if (!c->black || sm_load_relaxed(&s->sweepgen) != m->priv->black_gen)
-		return;
-	if (m->barrier)
+	if (sm_load_acquire(&gc->heap->marking))
 		sm_fetch_or_relaxed(&gc->unit_flags[sm_span_unit(&gc->range, s)], SM_UNIT_RETURNED);
-	else if (!SM_IS_MUTANT(21))
+	else if (c->black && sm_load_relaxed(&s->sweepgen) == m->priv->black_gen && !SM_IS_MUTANT(21))
 		sm__marks_clear_run(&gc->range, s, first, count);
 }
 

@@ -205,7 +205,7 @@ static size_t assist_slice(void *arg, uintptr_t *sp)
 	uint64_t want = ((struct slice *)arg)->want;
 	struct sm_gc *gc = m->gc;
 	struct sm_marker *k = &m->priv->marker;
-	uint64_t before = k->n.objects, cpu0 = gc->config.trace ? sm__thread_ns() : 0, done;
+	uint64_t cpu0 = gc->config.trace ? sm__thread_ns() : 0, done;
 	struct sm_wait w;
 
 	if (sm__workq_queued(&gc->workq) == 0) {
@@ -221,8 +221,6 @@ static size_t assist_slice(void *arg, uintptr_t *sp)
 	done = drain_for(k, want, w.since);
 	sm__marker_give(k);
 	sm__workq_leave(&gc->workq, true);
-	if (k->n.objects != before)
-		atomic_fetch_add_explicit(&gc->found, k->n.objects - before, memory_order_seq_cst);
 	m->priv->credit += (int64_t)done;
 	sm_fetch_add_relaxed(&gc->assist_bytes, done);
 	sm_fetch_add_relaxed(&gc->assist_ns, sm__now_ns() - w.since);

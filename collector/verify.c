@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "allocator/base/say.h"
+#include "allocator/objects/markmap.h"
 #include "collector/gc_priv.h"
 
 #define PRINT_MAX 8
@@ -239,6 +240,8 @@ static void reach_roots(struct verifier *v)
 			reach_words(v, t->start, t->end);
 	}
 	v->on_stack = false;
+	/* Threads that are not attached add and remove ranges meanwhile, and free the memory. */
+	sm_lock_acquire(&r->lock);
 	v->root = "root";
 	for (size_t i = 0; i < r->nranges; i++) {
 		for (size_t w = 0; w < r->ranges[i].nwords; w++)
@@ -250,8 +253,20 @@ static void reach_roots(struct verifier *v)
 
 		reach(v, (uintptr_t)h->object, (uintptr_t)h, true);
 	}
+	sm_lock_release(&r->lock);
 	v->root = "finalizer";
 	sm__specials_each_queued(gc, reach_queued, v);
+}
+
+/* Marks that nobody will sweep: an object that comes to lie there would look scanned before it was looked at. */
+static void check_free_units(struct verifier *v)
+{
+	uintptr_t first = 0;
+	size_t n = sm__marks_on_free_units(v->gc->heap, &first);
+
+	v->root = "unit";
+	if (n != 0)
+		complain(v, first, NULL, n, "marks where nothing lies");
 }
 
 unsigned sm__verify_stw(struct sm_gc *gc)
@@ -269,6 +284,7 @@ unsigned sm__verify_stw(struct sm_gc *gc)
 	trace(&v);
 	v.root = "weak";
 	sm__specials_each_weak(gc, check_weak, &v);
+	check_free_units(&v);
 	munmap(v.visited, v.visited_bytes);
 	munmap(v.stack, v.capacity * sizeof(*v.stack));
 	gc->verify_reached = v.reached;

@@ -6,6 +6,7 @@
 
 #define QUEUED		((uint64_t)1 << 32)
 #define PACKETS_A_CHUNK 32u
+#define PACKET_MIN	16u
 
 /* near[n]: all nodes by distance from n, itself first; equal distances by index. */
 static void order_nodes(struct sm_workq *q, const struct sm_heap_config *cfg)
@@ -93,13 +94,24 @@ static int grow_locked(struct sm_workq *q, bool populate)
 	return c ? 0 : -ENOMEM;
 }
 
+/* Each packet may be a chunk of its own (claim_locked). */
+static void fit_packets(struct sm_workq *q, unsigned least)
+{
+	while (q->cap > PACKET_MIN && least * (SM_CACHELINE + packet_bytes(q)) > q->limit)
+		q->cap = q->cap / 2 > PACKET_MIN ? q->cap / 2 : PACKET_MIN;
+	if (least * (SM_CACHELINE + packet_bytes(q)) > q->limit)
+		q->limit = least * (SM_CACHELINE + packet_bytes(q));
+}
+
 int sm__workq_init(struct sm_workq *q, const struct sm_heap_config *cfg, unsigned nnodes,
-		   size_t packet_entries, size_t limit_bytes)
+		   size_t packet_entries, size_t limit_bytes, unsigned least)
 {
 	memset(q, 0, sizeof(*q));
 	q->nnodes = nnodes;
 	q->cap = (uint32_t)packet_entries;
 	q->limit = limit_bytes;
+	fit_packets(q, least);
+	sm_store_relaxed(&q->load, SM_WORKQ_SHUT);
 	order_nodes(q, cfg);
 	sm_lock_init(&q->free_lock, SM_RANK_GC_PACKETS);
 	for (unsigned n = 0; n < nnodes; n++)
@@ -241,8 +253,57 @@ void sm__workq_leave(struct sm_workq *q, bool quiet)
 {
 	uint64_t old = atomic_fetch_sub_explicit(&q->load, 1, memory_order_seq_cst);
 
-	if (old == 1 && !quiet)
+	if ((old & ~SM_WORKQ_FOUND) == 1 && !quiet)
 		sm__event_signal(&q->drained);
+}
+
+/* ---- the door -------------------------------------------------------------------------------------- */
+
+/* A try in vain changes nothing, so that what is over stays exactly so. */
+bool sm__workq_enter_open(struct sm_workq *q)
+{
+	uint64_t old = sm_load_seqcst(&q->load);
+
+	do {
+		if (old & SM_WORKQ_SHUT)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&q->load, &old, old + 1, memory_order_seq_cst,
+							memory_order_seq_cst));
+	return true;
+}
+
+/* Found first: who sees nobody inside sees that, too. */
+void sm__workq_leave_open(struct sm_workq *q, bool found)
+{
+	if (found)
+		atomic_fetch_or_explicit(&q->load, SM_WORKQ_FOUND, memory_order_seq_cst);
+	sm__workq_leave(q, true);
+}
+
+static bool change(struct sm_workq *q, uint64_t from, uint64_t to)
+{
+	return atomic_compare_exchange_strong_explicit(&q->load, &from, to, memory_order_seq_cst,
+						       memory_order_seq_cst);
+}
+
+void sm__workq_open(struct sm_workq *q)
+{
+	atomic_fetch_and_explicit(&q->load, ~SM_WORKQ_SHUT, memory_order_seq_cst);
+}
+
+bool sm__workq_calm(struct sm_workq *q)
+{
+	return change(q, SM_WORKQ_FOUND, 0) || change(q, 0, 0);
+}
+
+bool sm__workq_shut(struct sm_workq *q)
+{
+	while (!change(q, 0, SM_WORKQ_SHUT)) {
+		if (sm_load_seqcst(&q->load) & SM_WORKQ_FOUND)
+			return false;
+		sm__workq_wait_drained(q);
+	}
+	return true;
 }
 
 void sm__workq_kick(struct sm_workq *q)

@@ -7,10 +7,11 @@
  *
  *   marker --full packet--> queue of its node --> another marker: own node, same L3, nearer nodes, ..
  *
- * Draining. `active` counts markers that may hold grey entries privately: dedicated workers that are
- * not parked, and mutators inside an assist. The queues are drained when no packet is queued and active
- * is 0, which is stable while nobody brings new grey from outside (a mutator's flush), and that the
- * termination rounds detect on their own (see cycle.c).
+ * Draining. `active` counts whoever may hold grey entries privately. The queues are drained when no packet is queued
+ * and active is 0, which is stable while nobody brings new grey from outside: from a barrier buffer, a stack, a root
+ * that comes or goes. Whoever does goes through the door (sm__workq_enter_open), is active meanwhile, and leaves FOUND
+ * behind if anything was white. Packets, active, FOUND and the door are one word, so the end of marking is one
+ * exchange: drained, nothing found, shut (cycle.c).
  *
  * Who wakes whom. A worker that puts a packet wakes one that is parked. A mutator wakes nobody, neither with a
  * packet nor when it leaves: a thread that it wakes is likely to be put on its own CPU, the others being busy with
@@ -19,7 +20,8 @@
  * are busy, and wakes workers if packets lie there.
  *
  * Bounded. Packets come from chunks up to a limit in bytes; past it sm__workq_empty returns NULL and the
- * caller takes the overflow path (mark.c).
+ * caller takes the overflow path (mark.c). So that this makes headway there are `least` packets in any case, shorter ones
+ * under a low limit, and that is raised where it would not hold them at 16 entries each.
  */
 #ifndef SM_COLLECTOR_WORKQ_H
 #define SM_COLLECTOR_WORKQ_H
@@ -62,7 +64,7 @@ struct sm_workq {
 	} * chunks;
 	size_t bytes;
 
-	/* Packets on all queues << 32 | active markers: one word, so that one load is a consistent answer. */
+	/* Packets on all queues << 32 | SM_WORKQ_SHUT | SM_WORKQ_FOUND | active markers. */
 	_Atomic(uint64_t) load __attribute__((aligned(SM_CACHELINE)));
 	_Atomic(uint32_t) parked; /* workers asleep for want of work */
 	_Atomic(uint32_t) hungry; /* an assist found nothing to do; a hint, never waited for */
@@ -72,9 +74,9 @@ struct sm_workq {
 	struct sm_workq_node node[SM_MAX_NODES];
 };
 
-/* With the first packets. -ENOMEM. */
+/* With the first packets; least: of those that fit under the limit. -ENOMEM. */
 int sm__workq_init(struct sm_workq *q, const struct sm_heap_config *cfg, unsigned nnodes,
-		   size_t packet_entries, size_t limit_bytes);
+		   size_t packet_entries, size_t limit_bytes, unsigned least);
 void sm__workq_fini(struct sm_workq *q);
 
 /*
@@ -95,19 +97,42 @@ void sm__workq_put(struct sm_workq *q, unsigned node, struct sm_packet *p, bool 
  */
 struct sm_packet *sm__workq_get(struct sm_workq *q, unsigned node, uint32_t l3, unsigned *from);
 
+/* The door is shut: nobody from outside may mark, for all that is alive is marked, or no cycle marks at all. */
+#define SM_WORKQ_SHUT ((uint64_t)1 << 31)
+/* Somebody from outside has marked something since sm__workq_calm. */
+#define SM_WORKQ_FOUND ((uint64_t)1 << 30)
+
+/* A worker or an assist, which marks what the queues lead to, or the control thread. */
 SM_INLINE void sm__workq_enter(struct sm_workq *q)
 {
 	atomic_fetch_add_explicit(&q->load, 1, memory_order_seq_cst);
 }
 /* The caller holds no grey entry any more. quiet: nobody is told when it was the last. */
 void sm__workq_leave(struct sm_workq *q, bool quiet);
+/* Anybody else, before it marks. False: the door is shut, and there is nothing to mark. */
+bool sm__workq_enter_open(struct sm_workq *q);
+/* found: it marked something. */
+void sm__workq_leave_open(struct sm_workq *q, bool found);
 SM_INLINE uint32_t sm__workq_queued(struct sm_workq *q)
 {
 	return (uint32_t)(sm_load_seqcst(&q->load) >> 32);
 }
 SM_INLINE bool sm__workq_is_drained(struct sm_workq *q)
 {
-	return sm_load_seqcst(&q->load) == 0;
+	return (sm_load_seqcst(&q->load) & ~(SM_WORKQ_SHUT | SM_WORKQ_FOUND)) == 0;
+}
+
+/* Control thread only: opens the door; */
+void sm__workq_open(struct sm_workq *q);
+/* .. if the queues are drained, forgets in the same moment what was found; */
+bool sm__workq_calm(struct sm_workq *q);
+/* .. shuts the door if the queues are drained and nothing was found since sm__workq_calm. Waits for those inside who
+ * have found nothing yet. */
+bool sm__workq_shut(struct sm_workq *q);
+/* Shut, and nothing queued, found, or in anybody's hands. */
+SM_INLINE bool sm__workq_is_over(struct sm_workq *q)
+{
+	return sm_load_seqcst(&q->load) == SM_WORKQ_SHUT;
 }
 /* Wakes parked workers if there are packets. */
 void sm__workq_kick(struct sm_workq *q);

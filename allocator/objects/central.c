@@ -312,7 +312,8 @@ void sm__central_put(struct sm_heap *h, struct sm_cache *c, struct sm_span *s)
 
 	/* While marking, a conservative scanner may be between reading this span's state and its bits,
 	 * so its bitmaps and units stay what they are; a later sweep finds it empty. */
-	if (s->nalloc == 0 && !c->black && sm_load_relaxed(&s->sweepgen) == sm_load_relaxed(&h->sweepgen)) {
+	if (s->nalloc == 0 && !c->black && !sm_load_acquire(&h->marking) &&
+	    sm_load_relaxed(&s->sweepgen) == sm_load_relaxed(&h->sweepgen)) {
 		sm__span_release(h, s);
 		return;
 	}
@@ -332,16 +333,32 @@ void sm__central_put_large(struct sm_heap *h, struct sm_span *s, enum sm_span_st
 	sm_lock_release(&l->lock);
 }
 
-void sm__central_remove(struct sm_heap *h, struct sm_span *s)
+/* s's list, locked, with s on it. Off the lists while it is being swept: soon it is on one again. */
+static struct sm_central *lock_listed(struct sm_heap *h, struct sm_span *s)
 {
 	struct sm_central *l = sm__central_of(h, s->node, s->bin);
 
-	/* Off the lists while it is being swept: soon it is on one again. */
 	for (sm_lock_acquire(&l->lock); !is_on(h, home_of(l, s), s); sm_lock_acquire(&l->lock)) {
 		sm_lock_release(&l->lock);
 		sched_yield();
 	}
+	return l;
+}
+
+void sm__central_remove(struct sm_heap *h, struct sm_span *s)
+{
+	struct sm_central *l = lock_listed(h, s);
+
 	sm__list_remove(h, home_of(l, s), s);
+	sm_lock_release(&l->lock);
+}
+
+void sm__central_flag(struct sm_heap *h, struct sm_span *s, uint8_t flag)
+{
+	struct sm_central *l = lock_listed(h, s);
+
+	SM_CHECK((s->flags & flag) == 0);
+	s->flags |= flag;
 	sm_lock_release(&l->lock);
 }
 

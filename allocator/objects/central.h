@@ -92,6 +92,8 @@ void sm__central_put(struct sm_heap *h, struct sm_cache *c, struct sm_span *s);
 void sm__central_put_large(struct sm_heap *h, struct sm_span *s, enum sm_span_state state);
 /* Takes a span off its list, whichever that is (manual free of a large object). */
 void sm__central_remove(struct sm_heap *h, struct sm_span *s);
+/* Sets a flag of a large span, which must not be set yet, likewise from any thread. */
+void sm__central_flag(struct sm_heap *h, struct sm_span *s, uint8_t flag);
 
 /* span.c: turns a run of units into a span of bin; everything but the store of `state`. 0, -ENOMEM. */
 int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin);

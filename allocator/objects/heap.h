@@ -102,6 +102,9 @@ struct sm_heap {
 
 	/* atomic */
 	_Atomic(uint32_t) sweepgen; /* even; advanced by the collector alone */
+	/* A conservative scanner may be looking at any span of objects: none goes back to the page heap. Set by the
+	 * collector before the first marker comes, and known to every cache's owner by then. */
+	_Atomic(uint32_t) marking;
 	_Atomic(uint32_t) nbins;
 	_Atomic(size_t)
 		allocated_bytes; /* handed out in windows and large objects since creation, net of returns */

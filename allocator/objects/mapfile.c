@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "allocator/objects/central.h"
+#include "allocator/os/os.h"
 
 void *sm_map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsigned flags)
 {
@@ -35,6 +36,11 @@ void *sm_map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsi
 	return p;
 }
 
+/*
+ * In a collected heap the place stays an object, dead and without memory, and the sweep frees it like any other: whoever
+ * scans a stack may have found a stale word that leads here and be reading the descriptor, or setting the mark bit, at
+ * this moment, and only the end of marking tells that nobody does. (No marker reads what a file holds.)
+ */
 void sm_unmap_file(struct sm_heap *h, void *p)
 {
 	struct sm_span *s;
@@ -43,6 +49,12 @@ void sm_unmap_file(struct sm_heap *h, void *p)
 	s = sm_span_of(&h->pages.range, (uintptr_t)p);
 	SM_CHECK(sm_span_base(&h->pages.range, s) == (uintptr_t)p);
 	SM_CHECK(s->flags & SM_SPANF_FILE && sm_load_acquire(&s->state) == SM_SPAN_LARGE);
-	sm__central_remove(h, s);
-	sm__span_release(h, s);
+	if (h->pages.range.marks == NULL) {
+		sm__central_remove(h, s);
+		sm__span_release(h, s);
+		return;
+	}
+	sm__central_flag(h, s, SM_SPANF_GONE);
+	/* Refused, the file stays mapped until the place is swept. */
+	(void)sm__os_decommit(p, sm_span_bytes(s));
 }

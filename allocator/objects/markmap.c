@@ -149,6 +149,52 @@ void sm__marks_clear_run(const struct sm_range *r, const struct sm_span *s, unsi
 	change_run(r, s, first, count, false);
 }
 
+/* ---- where nothing lies ----------------------------------------------------------------------------- */
+
+static bool unit_has_marks(const struct sm_range *r, size_t unit)
+{
+	const _Atomic(uint64_t) *words = &r->marks[unit << (SM_UNIT_SHIFT - SM_MARK_WORD_SHIFT)];
+
+	for (unsigned i = 0; i < SM_UNIT >> SM_MARK_WORD_SHIFT; i++) {
+		if (sm_load_relaxed(&words[i]) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* Units [from, end) of the range. */
+static size_t marks_on_free(const struct sm_range *r, size_t from, size_t end, uintptr_t *first)
+{
+	size_t n = 0;
+
+	for (size_t u = from; u < end; u++) {
+		struct sm_span *s = &r->spans[u];
+
+		s -= __atomic_load_n(&s->back, __ATOMIC_RELAXED);
+		if (sm_load_acquire(&s->state) != SM_SPAN_FREE || !unit_has_marks(r, u))
+			continue;
+		if (n++ == 0)
+			*first = r->base + (u << SM_UNIT_SHIFT);
+	}
+	return n;
+}
+
+size_t sm__marks_on_free_units(struct sm_heap *h, uintptr_t *first)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < h->pages.nnodes; i++) {
+		struct sm_ph_node *nd = &sm__ph(&h->pages)->nodes[i];
+
+		sm_lock_acquire(&nd->lock);
+		n += marks_on_free(&h->pages.range, nd->first, (size_t)nd->first + nd->frontier, first);
+		n += marks_on_free(&h->pages.range, (size_t)nd->first + nd->own_start,
+				   (size_t)nd->first + nd->units, first);
+		sm_lock_release(&nd->lock);
+	}
+	return n;
+}
+
 /* ---- side by side ---------------------------------------------------------------------------------- */
 
 /* Every second, fourth or eighth bit of x, moved together at the lower end. */

@@ -16,8 +16,8 @@
  * Who writes. Markers and mutators set bits with read-modify-writes, since a word belongs to many objects (one marker
  * alone, with the world stopped, with plain stores). The sweeper of a span reads and clears the span's words when
  * nobody marks. A word covers 1 KiB and a unit is a multiple of that: no two spans share one. Free units' words are
- * zero: the sweep clears a span's before it goes, and what a wild pointer sets, the marker that finds out takes
- * back (markloop.c).
+ * zero: the sweep clears a span's before it goes (no span goes back but by the sweep while anybody marks: cycle.c), and
+ * what a wild pointer sets, the marker that finds out takes back (markloop.c).
  *
  * unit_kind is written by whoever makes or frees the span, before the state is stored with release, or after it has
  * left its list; read, without order of their own, by those who have a pointer to an object of the span, which was
@@ -81,6 +81,9 @@ void sm__marks_clear_run(const struct sm_range *r, const struct sm_span *s, unsi
 bool sm__marks_gather(const struct sm_range *r, const struct sm_span *s, uint64_t *out);
 /* All bits in the span's memory, of slots or not. Precondition: nobody marks. */
 void sm__marks_clear(const struct sm_range *r, const struct sm_span *s);
+
+/* How many units that belong to no span have a bit set, and the first of them: none, but by a fault. For the verifier. */
+size_t sm__marks_on_free_units(struct sm_heap *h, uintptr_t *first);
 
 /* The words of s's memory. By the unit, not by the address: left on a mutator's stack, that would be a pointer to the span's
  * first object. */

@@ -65,6 +65,7 @@ struct sm_span {
 #define SM_SPANF_FILE	2u  /* a mapped file: unmapped when freed */
 #define SM_SPANF_OWNMAP 4u  /* beyond the largest block: a mapping of its own */
 #define SM_SPANF_BURIED 16u /* debug.page_per_object: freed, inaccessible for good; state SM_SPAN_OTHER */
+#define SM_SPANF_GONE	32u /* sm_unmap_file: the file is gone, the span is an object until it is swept */
 
 _Static_assert(sizeof(struct sm_span) == 2 * SM_CACHELINE, "a descriptor is two cache lines");
 

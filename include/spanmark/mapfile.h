@@ -21,6 +21,7 @@
  * be mapped), ENOMEM.
  */
 SM_API void *sm_map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsigned flags);
-/* Unmaps it now, rather than when it is collected. p is what sm_map_file returned, and nobody uses it. */
+/* Unmaps it now, rather than when it is collected. p is what sm_map_file returned, and nobody uses it. From any thread, at
+ * any moment of a cycle. In a collected heap the address space is counted until the next cycle has been swept. */
 SM_API void sm_unmap_file(struct sm_heap *h, void *p);
 #endif

@@ -15,7 +15,7 @@ START_TEST(packets_come_and_go)
 	struct sm_packet *p, *other;
 	unsigned from = 9;
 
-	sm__workq_init(&q, &cfg, 1, 8, SM_MIB);
+	sm__workq_init(&q, &cfg, 1, 8, SM_MIB, 1);
 	sm__workq_enter(&q);
 	ck_assert_ptr_null(sm__workq_get(&q, 0, 0, &from));
 	p = sm__workq_empty(&q);
@@ -42,7 +42,7 @@ START_TEST(the_limit_holds)
 	struct sm_packet *all[64];
 	unsigned n = 0;
 
-	sm__workq_init(&q, &cfg, 1, 8, 4096);
+	sm__workq_init(&q, &cfg, 1, 8, 4096, 1);
 	while (n < 64 && (all[n] = sm__workq_empty(&q)) != NULL)
 		n++;
 	ck_assert_uint_gt(n, 0);
@@ -78,7 +78,7 @@ START_TEST(reserved)
 	struct sm_packet *p;
 	size_t bytes;
 
-	sm__workq_init(&q, &cfg, 1, 512, SM_MIB);
+	sm__workq_init(&q, &cfg, 1, 512, SM_MIB, 1);
 	sm__workq_reserve(&q, 256 * SM_KIB);
 	bytes = q.bytes;
 	ck_assert_uint_ge(q.nfree * (sizeof(*p) + 512 * sizeof(uintptr_t)), 240 * SM_KIB);
@@ -94,7 +94,7 @@ START_TEST(reserved)
 	ck_assert_uint_le(q.bytes, SM_MIB);
 	/* Packets of half a MiB: not even one fits into what is to be reserved. */
 	sm__workq_fini(&q);
-	sm__workq_init(&q, &cfg, 1, 65536, 256 * SM_MIB);
+	sm__workq_init(&q, &cfg, 1, 65536, 256 * SM_MIB, 1);
 	bytes = q.bytes;
 	sm__workq_reserve(&q, 256 * SM_KIB);
 	ck_assert_uint_eq(q.bytes, bytes);
@@ -111,7 +111,7 @@ START_TEST(nearest_node_first)
 
 	for (unsigned i = 0; i < 4; i++)
 		memcpy(cfg.distance[i], d[i], sizeof(d[i]));
-	sm__workq_init(&q, &cfg, 4, 8, SM_MIB);
+	sm__workq_init(&q, &cfg, 4, 8, SM_MIB, 1);
 	sm__workq_enter(&q);
 	for (unsigned i = 0; i < 4; i++) {
 		struct sm_packet *p = sm__workq_empty(&q);
@@ -150,7 +150,7 @@ START_TEST(own_l3_first)
 	} gets[] = {{2, 24}, {1, 32}, {SM_NO_L3 - 1, 40}, {1, 16}, {1, 8}};
 	unsigned from;
 
-	sm__workq_init(&q, &cfg, 1, 8, SM_MIB);
+	sm__workq_init(&q, &cfg, 1, 8, SM_MIB, 1);
 	sm__workq_enter(&q);
 	put_from(1, 16);
 	put_from(3, 8);
@@ -214,7 +214,7 @@ START_TEST(drained_means_drained)
 	pthread_t t[4];
 	struct sm_packet *p;
 
-	sm__workq_init(&q, &cfg, 2, 2, 256 * SM_MIB);
+	sm__workq_init(&q, &cfg, 2, 2, 256 * SM_MIB, 1);
 	processed = 0;
 	p = sm__workq_empty(&q);
 	p->entry[p->n++] = BREED;
