@@ -9,17 +9,14 @@
 
 /* ---- hooks on the allocator's slow paths ----------------------------------------------------------- */
 
-/*
- * The heap has reached its trigger: asks for a cycle, once. Nothing slows mutators until the heap is beyond its goal; then
- * they let the collector's threads have the CPU, which they may be waiting for.
- */
-static SM_NOINLINE void trigger(struct sm_gc *gc, struct sm_mutator *m)
+/* The heap has reached its trigger: asks for a cycle, once. Beyond the goal, growth has a price. */
+static SM_NOINLINE void trigger(struct sm_gc *gc, struct sm_mutator *m, size_t bytes)
 {
-	if (sm_load_relaxed(&gc->asked) == 0) {
-		if (sm_exchange_acqrel(&gc->asked, 1) == 0 && !sm_load_relaxed(&gc->forked))
+	if (sm_load_relaxed(&gc->throttle.asked) == 0) {
+		if (sm_exchange_acqrel(&gc->throttle.asked, 1) == 0 && !sm_load_relaxed(&gc->forked))
 			sm__gc_ask(gc);
-	} else if (sm_load_relaxed(&gc->heap->allocated_bytes) >= sm_load_relaxed(&gc->pace.enough)) {
-		sm__give_way(m);
+	} else {
+		sm__throttle(m, bytes);
 	}
 }
 
@@ -38,11 +35,13 @@ void sm__before_refill(void *ctx, struct sm_cache *c, size_t bytes)
 
 	sm_safepoint(m);
 	if (SM_UNLIKELY(sm_load_relaxed(&gc->heap->allocated_bytes) + bytes >=
-			sm_load_relaxed(&gc->pace.trigger)))
-		trigger(gc, m);
+			sm_load_relaxed(&gc->throttle.trigger)))
+		trigger(gc, m, bytes);
+	if (SM_UNLIKELY(sm_load_relaxed(&gc->throttle.let_by) != 0))
+		sm__throttle_let_by(m);
 	if (m->barrier && gc->config.tuning.assist)
 		sm__assist(m, bytes);
-	if (SM_UNLIKELY(sm_load_relaxed(&gc->pace.sweep_ratio) != 0))
+	if (SM_UNLIKELY(sm_load_relaxed(&gc->throttle.sweep_ratio) != 0))
 		sm__sweep_share(m);
 	if (SM_UNLIKELY(gc->config.stress != 0))
 		stress(gc, m);

@@ -78,6 +78,7 @@
 
 #include "allocator/objects/cache_cpu.h"
 #include "allocator/objects/markmap.h"
+#include "allocator/pages/scavenge.h"
 #include "collector/gc_priv.h"
 
 void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from)
@@ -227,11 +228,28 @@ static size_t stack_bytes(struct sm_gc *gc)
 	return bytes;
 }
 
+/* What the heap takes of memory: spans, free units that are resident, metadata of both. */
+static size_t mapped(struct sm_gc *gc, size_t *in_use, size_t *dirty)
+{
+	sm__pageheap_resident(&gc->heap->pages, in_use, dirty);
+	return *in_use + *dirty + (*in_use + *dirty) / SM_UNIT * (sizeof(struct sm_span) + SM_UNIT / 128) +
+	       gc->workq.bytes;
+}
+
+/* Spans that were emptied are free units, of which growth up to the next goal is made; but beyond the limit none may stay. */
+static void keep_limit(struct sm_gc *gc)
+{
+	size_t in_use, dirty, now = mapped(gc, &in_use, &dirty), limit = gc->pacer.config.limit;
+
+	if (limit != 0 && now > limit && dirty != 0)
+		sm__scavenge(&gc->heap->pages, now - limit < dirty ? dirty - (now - limit) : 0);
+}
+
 /* Live is what was marked, and what was handed out since the barrier went on, which is black or alive. */
 static void pace(struct sm_gc *gc, struct sm_cycle *c)
 {
 	struct sm_pacer_cycle pc = {0};
-	size_t now = allocated(gc);
+	size_t now = allocated(gc), dirty;
 	double wall = (double)(c->marked - c->marking);
 	uint64_t cpu = sm__process_ns();
 
@@ -240,6 +258,9 @@ static void pace(struct sm_gc *gc, struct sm_cycle *c)
 	pc.born = c->allocated_during;
 	pc.growth = sm__throttle_unheld(gc, now - gc->due_from, c->off - c->start);
 	pc.scan = c->n.scan_bytes;
+	/* Nothing has been swept yet: now is when the heap takes most. */
+	pc.mapped = mapped(gc, &c->spans, &dirty) - dirty;
+	pc.heap = now + sm_load_relaxed(&gc->throttle.live);
 	pc.roots = stack_bytes(gc) + sm__roots_bytes(gc);
 	c->assist_ns = sm_load_relaxed(&gc->assist_ns);
 	c->assist_cpu_ns = sm_load_relaxed(&gc->assist_cpu_ns);
@@ -252,7 +273,7 @@ static void pace(struct sm_gc *gc, struct sm_cycle *c)
 	sm__pacer_end_cycle(&gc->pacer, &pc);
 	c->goal = gc->pacer.goal;
 	c->trigger = gc->pacer.trigger;
-	sm_store_relaxed(&gc->pace.live, pc.live - now);
+	sm_store_relaxed(&gc->throttle.live, pc.live - now);
 	sm__throttle_set(gc, now, pc.live);
 }
 
@@ -349,7 +370,7 @@ static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 
 static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 {
-	size_t due = sm_load_relaxed(&gc->pace.trigger);
+	size_t due = sm_load_relaxed(&gc->throttle.trigger);
 
 	open_marking(gc);
 	sm__handshake(gc, SM_HS_NONE);
@@ -362,12 +383,11 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 	sm__cache_foreach_cpu_window(gc->heap, sm__blacken, gc);
 	set_phase(gc, SM_GC_MARKING);
 	c->marking = sm__now_ns();
-	sm_store_relaxed(&gc->pace.assist_ratio,
-			 sm__pacer_assist_ratio(&gc->pacer, 0, gc->cycle.heap_before));
+	sm__throttle_marking(gc, gc->cycle.heap_before);
 	sm__workers_begin(gc);
 	mark_concurrent(gc);
 	c->marked = sm__now_ns();
-	sm_store_relaxed(&gc->pace.assist_ratio, 0);
+	sm_store_relaxed(&gc->throttle.assist_ratio, 0);
 	sm__workers_end(gc, &c->n);
 	sm__roots_end(gc);
 	if (gc->config.verify) {
@@ -393,7 +413,7 @@ static void run_cycle(struct sm_gc *gc)
 
 	memset(c, 0, sizeof(*c));
 	c->start = sm__now_ns();
-	c->why = sm_load_relaxed(&gc->asked) ? "heap" : "asked";
+	c->why = sm_load_relaxed(&gc->throttle.asked) ? "heap" : "asked";
 	sm_store_relaxed(&gc->assist_ns, 0);
 	sm_store_relaxed(&gc->assist_cpu_ns, 0);
 	sm_store_relaxed(&gc->assist_bytes, 0);
@@ -403,7 +423,7 @@ static void run_cycle(struct sm_gc *gc)
 	sm__markmap_touch(gc->heap);
 	set_phase(gc, SM_GC_STARTING);
 	atomic_fetch_add_explicit(&gc->started, 1, memory_order_seq_cst);
-	c->heap_before = allocated(gc) + sm_load_relaxed(&gc->pace.live);
+	c->heap_before = allocated(gc) + sm_load_relaxed(&gc->throttle.live);
 	if (gc->config.mode == SM_GC_STW)
 		cycle_stw(gc, c);
 	else
@@ -414,7 +434,7 @@ static void run_cycle(struct sm_gc *gc)
 		c->worker_ns += gc->workers[i].cpu_ns;
 	pace(gc, c);
 	publish(gc, c);
-	sm_store_seqcst(&gc->asked, 0);
+	sm__throttle_end(gc);
 }
 
 /* All lists swept, so that the next cycle may start; then whoever waits for this one may go on. */
@@ -425,6 +445,7 @@ static void finish_sweep(struct sm_gc *gc)
 	sm__sweep_begin(gc);
 	sm__sweep_all(gc, NULL);
 	sm__sweep_end(gc);
+	keep_limit(gc);
 	set_phase(gc, SM_GC_OFF);
 	gc->cycle.swept = sm__now_ns();
 	sm_lock_acquire(&gc->stats_lock);

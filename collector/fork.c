@@ -164,8 +164,9 @@ static void settle(struct sm_gc *gc)
 	sm_store_relaxed(&gc->workq.load, SM_WORKQ_SHUT);
 	sm_store_relaxed(&gc->heap->marking, 0);
 	sm_store_relaxed(&gc->hs.pending, 0);
-	sm_store_relaxed(&gc->pace.assist_ratio, 0);
-	sm_store_relaxed(&gc->pace.trigger, SIZE_MAX);
+	sm_store_relaxed(&gc->throttle.assist_ratio, 0);
+	sm_store_relaxed(&gc->throttle.let_by, 0);
+	sm_store_relaxed(&gc->throttle.trigger, SIZE_MAX);
 	if (own)
 		settle_mutator(gc, own);
 }

@@ -35,6 +35,7 @@ struct sm_mark_worker {
 /* Figures of one cycle, for sm_gc_stats and gc.trace. Control thread; copied under stats_lock. */
 struct sm_cycle {
 	uint64_t start, marking, marked, off, swept; /* times */
+	size_t spans; /* bytes of all spans in use at the end, nothing swept yet */
 	size_t heap_before, heap_marked, heap_after, goal, trigger, allocated_during;
 	struct sm_mark_counts n;
 	uint64_t worker_ns, assist_ns; /* CPU time; time on the clock */
@@ -55,28 +56,13 @@ struct sm_gc {
 	_Atomic(uint8_t) *unit_flags; /* SM_UNIT_*, [unit] */
 	bool have_control;
 
-	/* Read on every refill; written by the control thread. */
-	struct {
-		_Atomic(size_t) trigger; /* heap->allocated_bytes at which a cycle is asked for */
-		_Atomic(size_t) enough;	 /* .. and above which mutators give way to the collector's threads */
-		_Atomic(size_t) hold, yield; /* .. how, with CPUs for those and without: throttle.c */
-		_Atomic(size_t) slow,
-			most; /* .. above which they are slowed down, more and more up to most */
-		_Atomic(size_t)
-			live; /* marked by the last cycle, less allocated_bytes then: add it to now's */
-		_Atomic(uint64_t)
-			sweep_ratio; /* spans to be swept for each MiB allocated; 0: nothing to sweep */
-		_Atomic(size_t) sweep_from;	/* heap->allocated_bytes when sweeping began */
-		_Atomic(uint64_t) assist_ratio; /* marking bytes per 1024 allocated bytes; 0: not marking */
-	} pace __attribute__((aligned(SM_CACHELINE)));
+	struct sm_throttle throttle;
 
 	/* Written by mutators now and then. */
 	_Atomic(uint32_t) overflowed __attribute__((aligned(SM_CACHELINE)));
 	_Atomic(uint32_t)
-		stands_aside;	 /* the collector's threads have CPUs on which no mutator ran: cpu_avoid.c */
-	_Atomic(uint32_t) asked; /* a cycle has been asked for by the trigger */
+		stands_aside; /* the collector's threads have CPUs on which no mutator ran: cpu_avoid.c */
 	_Atomic(uint64_t) assist_ns, assist_bytes;
-	_Atomic(uint64_t) held_ns; /* that mutators held still beyond the goal, since the last cycle's end */
 	_Atomic(uint64_t) assist_cpu_ns; /* with gc.trace=1: reading that clock costs a system call */
 	_Atomic(uint64_t) scan_done;	 /* bytes scanned in this cycle, in steps */
 	_Atomic(uint64_t) swept;	 /* spans swept in this cycle, by whomever */

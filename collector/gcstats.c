@@ -102,7 +102,7 @@ void sm_gc_stats(struct sm_gc *gc, struct sm_gc_stats *out)
 	sm_lock_release(&gc->stats_lock);
 	out->version = SM_GC_STATS_VERSION;
 	out->allocated_bytes = sm_load_relaxed(&gc->heap->allocated_bytes);
-	out->live_bytes = out->allocated_bytes + sm_load_relaxed(&gc->pace.live);
+	out->live_bytes = out->allocated_bytes + sm_load_relaxed(&gc->throttle.live);
 	out->stalls = stalls.all.count;
 	out->stall_total_ns = stalls.all.total_ns;
 	out->stall_max_ns = stalls.all.max_ns;

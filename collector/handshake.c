@@ -392,14 +392,12 @@ static bool look_again(struct sm_gc *gc)
 	return sm_load_seqcst(&gc->hs.pending) == 0;
 }
 
-static void wait_all(struct sm_gc *gc, uint64_t since)
+static void wait_until_woken(struct sm_gc *gc, uint64_t since)
 {
 	uint64_t signal_ns = (uint64_t)gc->config.tuning.signal_ms * 1000000;
 	uint64_t report_ns = (uint64_t)gc->config.tuning.report_ms * 1000000;
 	bool signalled = signal_ns == 0, reported = report_ns == 0;
 
-	if (spin(gc, since) || look_again(gc))
-		return;
 	sm_store_seqcst(&gc->hs.sleeping, 1);
 	for (;;) {
 		uint32_t left = sm_load_seqcst(&gc->hs.pending);
@@ -420,6 +418,17 @@ static void wait_all(struct sm_gc *gc, uint64_t since)
 			prod_late(gc, waited, true);
 		}
 	}
+}
+
+static void wait_all(struct sm_gc *gc, uint64_t since)
+{
+	if (spin(gc, since))
+		return;
+	/* As many mutators as CPUs: who is late waits for one, behind mutators that have answered long since. */
+	sm_store_relaxed(&gc->throttle.let_by, !sm_load_relaxed(&gc->stands_aside));
+	if (!look_again(gc))
+		wait_until_woken(gc, since);
+	sm_store_relaxed(&gc->throttle.let_by, 0);
 }
 
 static void ask_and_wait(struct sm_gc *gc, enum sm_handshake_op op, bool retire_windows)

@@ -65,7 +65,6 @@ struct sm_mutator_priv {
 	uintptr_t saved[SM_SAVED_WORDS];
 	struct sm_thread_range *ranges;
 	struct sm_marker marker;
-	size_t gave_way;   /* allocated_bytes when it last did */
 	int64_t credit;	   /* bytes of marking done in advance; negative: owed */
 	size_t oom_at;	   /* allocated_bytes + 1 after the last collection for want of memory */
 	uint64_t sweep_ns; /* spent in the sweep hook during this refill */

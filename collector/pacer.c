@@ -35,35 +35,51 @@ static size_t scale(size_t bytes, double by)
 	return r >= (double)SIZE_MAX / 2 ? SIZE_MAX / 2 : (size_t)r;
 }
 
-/* The goal that the limit allows: never below what is live, or every allocation would collect. */
-static size_t limit_goal(const struct sm_pacer *p, size_t overhead)
+/*
+ * What is mapped beyond the heap's bytes: metadata, and holes in spans. A heap that took more memory in this cycle had no use
+ * for the holes that it has; one that did not, used some, so the least that was seen is right. (Were they counted then, too, the
+ * goal would sink from cycle to cycle, for memory that holds one live object in a span does not shrink with the heap.)
+ */
+static void learn_overhead(struct sm_pacer *p, const struct sm_pacer_cycle *c)
 {
-	size_t limit = p->config.limit, head = scale(limit, LIMIT_HEADROOM), goal, least;
+	size_t now = sub_sat(c->mapped, c->heap), grown = c->mapped > p->config.limit ? 0 : p->mapped / 64;
+
+	if (now < p->overhead || c->mapped > add_sat(p->mapped, grown))
+		p->overhead = now;
+	p->mapped = c->mapped;
+}
+
+/* The goal that the limit allows: never below what is live and an eighth more, or every allocation would collect. */
+static size_t limit_goal(const struct sm_pacer *p)
+{
+	size_t head = scale(p->config.limit, LIMIT_HEADROOM), goal, least;
 
 	if (head < SM_MIB)
 		head = SM_MIB;
-	goal = sub_sat(sub_sat(limit, overhead), head);
-	least = add_sat(p->live, p->live / 32 + 64 * SM_KIB);
+	goal = sub_sat(p->most, head);
+	least = add_sat(p->live, p->live / 8 + 64 * SM_KIB);
 	return goal > least ? goal : least;
 }
 
-static size_t goal_of(const struct sm_pacer *p, size_t overhead)
+static size_t goal_of(const struct sm_pacer *p)
 {
-	size_t goal = SIZE_MAX / 2, least;
+	size_t goal = SIZE_MAX / 2, least, room;
 
 	if (p->config.percent) {
 		goal = add_sat(p->base, scale(add_sat(p->base, p->roots), p->config.percent / 100.0));
-		/* Where much is born while marking, there must be room for the next cycle all the same. */
-		least = scale(p->base, p->config.percent / 200.0);
-		if (least < p->room)
-			least = p->room;
+		/* Where much is born while marking, there must be room for the next cycle all the same; in a large heap a quarter of
+		 * what the percentage grants, or many mutators, which all go on while one marks, take half as much again. */
+		least = scale(p->base, p->config.percent / 400.0);
+		room = sub_sat(p->room, scale(p->base, p->config.percent / 200.0));
+		if (least < room)
+			least = room;
 		if (p->live > 0 && goal < add_sat(p->live, least))
 			goal = add_sat(p->live, least);
 		if (goal < p->config.min_heap)
 			goal = p->config.min_heap;
 	}
 	if (p->config.limit) {
-		size_t most = limit_goal(p, overhead);
+		size_t most = limit_goal(p);
 
 		if (goal > most)
 			goal = most;
@@ -135,7 +151,8 @@ void sm__pacer_init(struct sm_pacer *p, const struct sm_pacer_config *c)
 	if (p->config.utilization > 0.99)
 		p->config.utilization = 0.99;
 	p->room = c->min_heap;
-	p->goal = goal_of(p, 0);
+	p->most = c->limit;
+	p->goal = goal_of(p);
 	p->trigger = trigger_of(p);
 }
 
@@ -153,28 +170,25 @@ void sm__pacer_end_cycle(struct sm_pacer *p, const struct sm_pacer_cycle *c)
 		p->per_scan[0] = per_scan_of(p, c);
 	}
 	adapt_room(p, c->cost);
-	p->goal = goal_of(p, c->overhead);
+	if (p->config.limit) {
+		learn_overhead(p, c);
+		p->most = p->config.limit > p->overhead ? p->config.limit - p->overhead : 1;
+	}
+	p->goal = goal_of(p);
 	p->trigger = trigger_of(p);
 }
 
-uint64_t sm__pacer_assist_ratio(const struct sm_pacer *p, size_t scan_done, size_t heap_now)
+uint64_t sm__pacer_assist_ratio(const struct sm_pacer *p, size_t heap_now)
 {
-	size_t expected = add_sat(p->scan, p->roots), goal = p->goal, left, room;
+	size_t work = add_sat(p->scan, p->roots), room = sub_sat(p->goal, heap_now);
 
-	if (scan_done > expected) {
-		/* More than last time: at worst all of the heap has pointers. */
-		expected = add_sat(heap_now, p->roots);
-		goal = add_sat(goal, goal / 10);
-	}
-	left = sub_sat(expected, scan_done);
-	if (left < WORK_MIN)
-		left = WORK_MIN;
-	room = sub_sat(goal, heap_now);
+	if (work < WORK_MIN)
+		work = WORK_MIN;
 	if (room == 0)
 		room = 1;
-	if (left / 1024 >= room)
+	if (work / 1024 >= room)
 		return 1024 * 1024; /* a byte allocated costs a KiB marked, at most */
-	return left > SIZE_MAX / 1024 ? left / (room / 1024 + 1) : left * 1024 / room;
+	return work > SIZE_MAX / 1024 ? work / (room / 1024 + 1) : work * 1024 / room;
 }
 
 unsigned sm__pacer_workers(unsigned cpus, double *fractional)

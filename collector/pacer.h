@@ -5,15 +5,16 @@
  * The shape is that of Go's pacer (Knyszek, "GC pacer redesign", proposal 44167, 2021):
  *
  *   goal     = base + (base + stacks + globals) * percent / 100, at least min_heap, and at least live + the
- *              larger of room and half of base * percent / 100; with a limit at most limit - overhead -
- *              max(1 MiB, 3% of the limit), but never below live + a little
+ *              larger of a quarter of base * percent / 100 and room less half of that; with a limit at most
+ *              limit - overhead - max(1 MiB, 3% of the limit), but never below live + an eighth
+ *   overhead = mapped - heap, at the end of marking; the least seen while what is mapped does not grow
  *   room     = min_heap, unless marking takes more than a tenth of the CPU time: then so much, up to max_room
  *              and 8 * base, that it takes a twentieth; halved, down to min_heap, while it takes less than a fiftieth
  *   runway   = per_scan * expected scan work
  *   trigger  = goal - runway, held within [live + 0.3 d, max(live + 0.95 d, goal - 4 MiB)], d = goal - live
  *   per_scan = growth / scan work * max(1, (a / (1 - a)) / (u / (1 - u))), the largest of this and the last
  *              four cycles
- *   ratio    = max(expected scan work - done, 1000) / max(goal - heap now, 1)
+ *   ratio    = max(expected scan work, 1000) / max(goal - heap now, 1)
  *
  * where base is what the last cycle marked, live that and what was born while it marked (all of it is kept
  * for now, but most of it has replaced something that was marked, so it does not raise the goal), growth
@@ -58,17 +59,21 @@ struct sm_pacer {
 	size_t scan;			   /* scan work */
 	size_t roots;			   /* stacks and globals */
 	double per_scan[SM_PACER_HISTORY]; /* bytes allocated for each byte scanned; newest first */
+	size_t mapped;			   /* memory that the heap took at its end */
+	size_t overhead;		   /* of that, what no object can have: see limit_goal in pacer.c */
 	/* for the next, bytes of heap */
 	size_t room;
 	size_t goal, trigger;
+	size_t most; /* what the limit leaves for the heap; 0: there is none */
 };
 
 /* What a cycle turned out to be. */
 struct sm_pacer_cycle {
 	size_t live, scan, roots;
-	size_t born;	    /* of live, what was not marked but born meanwhile */
-	size_t growth;	    /* allocated between the trigger and the end of marking */
-	size_t overhead;    /* held against the limit, but not heap: free and metadata */
+	size_t born;   /* of live, what was not marked but born meanwhile */
+	size_t growth; /* allocated between the trigger and the end of marking */
+	/* At the end of marking, nothing swept yet: the heap, live and dead, and the memory that it takes, with metadata. */
+	size_t heap, mapped;
 	double utilization; /* share of all CPU time that marking got during the cycle; 0: unknown */
 	double cost; /* share of the program's CPU time since the last cycle that marking took; 0: unknown */
 };
@@ -77,11 +82,10 @@ void sm__pacer_init(struct sm_pacer *p, const struct sm_pacer_config *c);
 /* A cycle has ended: sets goal and trigger for the next. */
 void sm__pacer_end_cycle(struct sm_pacer *p, const struct sm_pacer_cycle *c);
 /*
- * Bytes of marking owed for each KiB allocated, given the scan work done so far in this cycle and the heap
- * now. When more has been done than was expected, the whole heap is expected, and the goal moves up to
- * 1.1 of itself before allocation is throttled for all it is worth.
+ * Bytes of marking owed for each KiB allocated from now on, at the start of marking and with the heap as it is now. It holds
+ * for the whole cycle: should there be more to mark than last time, the throttle keeps the heap.
  */
-uint64_t sm__pacer_assist_ratio(const struct sm_pacer *p, size_t scan_done, size_t heap_now);
+uint64_t sm__pacer_assist_ratio(const struct sm_pacer *p, size_t heap_now);
 
 /*
  * Workers for `cpus` CPUs at a quarter of them: dedicated ones, and one that works only part of its time

@@ -186,24 +186,25 @@ void sm__sweep_begin(struct sm_gc *gc)
 {
 	uint64_t spans = gc->spans_last;
 	size_t now = sm_load_relaxed(&gc->heap->allocated_bytes),
-	       trigger = sm_load_relaxed(&gc->pace.trigger);
+	       trigger = sm_load_relaxed(&gc->throttle.trigger);
 	size_t room = trigger > now + 2 * SM_MIB ? trigger - now - SM_MIB : SM_MIB;
 
-	sm_store_relaxed(&gc->pace.sweep_from, now);
-	sm_store_relaxed(&gc->pace.sweep_ratio, spans ? spans * SM_MIB / room + 1 : 0);
+	sm_store_relaxed(&gc->throttle.sweep_from, now);
+	sm_store_relaxed(&gc->throttle.sweep_ratio, spans ? spans * SM_MIB / room + 1 : 0);
 }
 
 void sm__sweep_end(struct sm_gc *gc)
 {
 	gc->spans_last = sm_exchange_acqrel(&gc->swept, 0);
-	sm_store_relaxed(&gc->pace.sweep_ratio, 0);
+	sm_store_relaxed(&gc->throttle.sweep_ratio, 0);
 }
 
 void sm__sweep_share(struct sm_mutator *m)
 {
 	struct sm_gc *gc = m->gc;
-	uint64_t ratio = sm_load_relaxed(&gc->pace.sweep_ratio), due;
-	size_t since = sm_load_relaxed(&gc->heap->allocated_bytes) - sm_load_relaxed(&gc->pace.sweep_from);
+	uint64_t ratio = sm_load_relaxed(&gc->throttle.sweep_ratio), due;
+	size_t since =
+		sm_load_relaxed(&gc->heap->allocated_bytes) - sm_load_relaxed(&gc->throttle.sweep_from);
 	struct sm_span *spans[SHARE_MAX];
 	unsigned in_use[SHARE_MAX], n;
 	struct sm_wait w;

@@ -5,14 +5,16 @@
 
 #include "collector/gc_priv.h"
 
-/* ---- thresholds ------------------------------------------------------------------------------------- */
+/* ---- the price of growth ---------------------------------------------------------------------------- */
 
-/*
- * Beyond the goal: by a 32nd, mutators hold still, or, by a tenth, yield; by an eighth, they are slowed down; by a quarter,
- * all but stopped. The floors are what a collector that is not in the way of anything needs to start, in a small heap.
- */
-#define SLOW_FLOOR (16 * SM_MIB)
-#define HOLD_FLOOR (4 * SM_MIB)
+/* A 64th of the goal; in a small heap, what a collector that is not in the way of anything needs to start. */
+#define STEP_LEAST (4 * SM_MIB)
+/* 2 GB/s where the price begins; with the last doubling 1 MB/s, so that whatever holds the cycle up may itself wait for a
+ * mutator that allocates. */
+#define PRICE_LEAST 512 /* ns a KiB */
+#define DOUBLINGS   11
+/* One large object is not to wait for seconds. */
+#define COST_MOST 20000000
 
 /* What will have been allocated when the heap, which is `live` large now, has the size. */
 static size_t when(size_t now, size_t live, size_t size)
@@ -22,15 +24,40 @@ static size_t when(size_t now, size_t live, size_t size)
 
 void sm__throttle_set(struct sm_gc *gc, size_t now, size_t live)
 {
-	size_t goal = gc->pacer.goal, slow = goal / 8 > SLOW_FLOOR ? goal / 8 : SLOW_FLOOR,
-	       hold = goal / 32 > HOLD_FLOOR ? goal / 32 : HOLD_FLOOR, yield = goal / 10;
+	struct sm_throttle *t = &gc->throttle;
+	size_t goal = gc->pacer.goal, step = goal / 64 > STEP_LEAST ? goal / 64 : STEP_LEAST,
+	       most = gc->pacer.most;
 
-	sm_store_relaxed(&gc->pace.enough, when(now, live, goal + (hold < yield ? hold : yield)));
-	sm_store_relaxed(&gc->pace.hold, when(now, live, goal + hold));
-	sm_store_relaxed(&gc->pace.yield, when(now, live, goal + yield));
-	sm_store_relaxed(&gc->pace.slow, when(now, live, goal + slow));
-	sm_store_relaxed(&gc->pace.most, when(now, live, goal + 2 * slow));
-	sm_store_relaxed(&gc->pace.trigger, when(now, live, gc->pacer.trigger));
+	/* Three doublings at the limit. */
+	if (most != 0 && step > (most > goal ? most - goal : 0) / 4)
+		step = (most > goal ? most - goal : 0) / 4 + 64 * SM_KIB;
+	sm_store_relaxed(&t->step, step);
+	sm_store_relaxed(&t->from, when(now, live, goal + step));
+	sm_store_relaxed(&t->trigger, when(now, live, gc->pacer.trigger));
+}
+
+uint64_t sm__throttle_price(size_t beyond, size_t step)
+{
+	size_t doublings = beyond / step;
+
+	if (doublings >= DOUBLINGS)
+		return (uint64_t)PRICE_LEAST << DOUBLINGS;
+	return ((uint64_t)PRICE_LEAST << doublings) * (step + beyond % step) / step;
+}
+
+void sm__throttle_marking(struct sm_gc *gc, size_t heap)
+{
+	uint64_t ratio = sm__pacer_assist_ratio(&gc->pacer, heap);
+
+	/* As many mutators as CPUs: workers do not get their share of the time, whatever the pacer expects. */
+	sm_store_relaxed(&gc->throttle.assist_ratio, sm_load_relaxed(&gc->stands_aside) ? ratio : 2 * ratio);
+}
+
+void sm__throttle_end(struct sm_gc *gc)
+{
+	sm_store_seqcst(&gc->throttle.asked, 0);
+	sm_store_relaxed(&gc->throttle.paid, 0);
+	sm__event_signal(&gc->throttle.over);
 }
 
 /*
@@ -39,7 +66,7 @@ void sm__throttle_set(struct sm_gc *gc, size_t now, size_t live)
  */
 size_t sm__throttle_unheld(struct sm_gc *gc, size_t growth, uint64_t wall)
 {
-	uint64_t held = sm_exchange_acqrel(&gc->held_ns, 0), most;
+	uint64_t held = sm_exchange_acqrel(&gc->throttle.held_ns, 0), most;
 
 	sm_lock_acquire(&gc->mutators_lock);
 	most = wall * (gc->nmutators ? gc->nmutators : 1);
@@ -49,74 +76,41 @@ size_t sm__throttle_unheld(struct sm_gc *gc, size_t growth, uint64_t wall)
 	return (size_t)((double)growth * (double)most / (double)(most - held + 1));
 }
 
-/* ---- giving way ------------------------------------------------------------------------------------- */
+/* ---- waiting ---------------------------------------------------------------------------------------- */
 
-/* Between two times that a mutator gives way: what it allocates in some hundred microseconds. */
-#define WAY_BYTES SM_MIB
-/* .. and where it is slowed down: from so much, where that begins, down to so little, where it may not go further. */
-#define SLOW_MOST  (256 * SM_KIB)
-#define SLOW_LEAST (16 * SM_KIB)
-/* One wait; the kernel's timer slack, 50 us for an ordinary thread, comes on top. */
-#define SLOW_NS 30000
+/* Shorter waits are no sleep: the kernel's timer slack alone is 50 us. */
+#define SLEEP_LEAST_NS 60000
 
-/*
- * Where the collector's threads have CPUs of their own, a mutator that outruns them holds still on its CPU, for every so
- * many bytes of growth: so long where that begins, and so long from half-way to where it is put to sleep on. Some GB/s
- * become one and a half, then a quarter of one.
- */
-#define HOLD_BYTES    (16 * SM_KIB)
-#define HOLD_LEAST_NS 8000
-#define HOLD_MOST_NS  60000
-
-/* How far now is on the way, in 1024ths; from <= now < to. */
-static size_t way_gone(size_t now, size_t from, size_t to)
+/* Takes its place in the queue: the time until which all that was allocated beyond the goal before is paid for. */
+static uint64_t queue(struct sm_throttle *t, uint64_t now, uint64_t cost)
 {
-	return (now - from) / ((to - from) / 1024 + 1);
+	uint64_t paid = sm_load_relaxed(&t->paid), from;
+
+	do
+		from = paid > now ? paid : now;
+	while (!sm_cas_acqrel(&t->paid, &paid, from + cost));
+	return from;
 }
 
-/* Bytes of heap growth, by whomever, for which a mutator waits once. */
-static size_t slow_step(const struct sm_gc *gc, size_t now)
+/* Until the cycle's end at most. Handshakes are answered by proxy meanwhile; if one is under way at the end, that wait is
+ * its own. */
+static void sleep_for(struct sm_mutator *m, uint64_t since, uint64_t ns)
 {
-	size_t slow = sm_load_relaxed(&gc->pace.slow), most = sm_load_relaxed(&gc->pace.most);
-
-	if (now < slow)
-		return sm_load_relaxed(&gc->stands_aside) ? HOLD_BYTES : WAY_BYTES;
-	if (now >= most)
-		return SLOW_LEAST;
-	return SLOW_MOST - (SLOW_MOST - SLOW_LEAST) / 1024 * way_gone(now, slow, most);
-}
-
-/* Sleeps a slice, or until the cycle is over. Handshakes are answered by proxy meanwhile; if one is under way at the end,
- * that wait is its own. */
-static void wait_slice(struct sm_mutator *m, uint64_t since)
-{
-	struct sm_gc *gc = m->gc;
+	struct sm_throttle *t = &m->gc->throttle;
 	uint32_t seq;
 
 	sm_blocking_enter(m);
-	seq = sm__event_prepare(&gc->done);
-	if (sm_load_seqcst(&gc->asked) != 0)
-		sm__event_wait(&gc->done, seq, SLOW_NS);
+	seq = sm__event_prepare(&t->over);
+	if (sm_load_seqcst(&t->asked) != 0)
+		sm__event_wait(&t->over, seq, ns);
 	else
-		sm__event_cancel(&gc->done);
+		sm__event_cancel(&t->over);
 	sm__stall(m, SM_STALL_PACE, since);
 	sm_blocking_leave(m);
 }
 
-static uint64_t hold_ns(const struct sm_gc *gc, size_t now)
-{
-	size_t from = sm_load_relaxed(&gc->pace.hold), to = sm_load_relaxed(&gc->pace.slow), half;
-
-	/* A cycle has ended meanwhile. */
-	if (now < from || now >= to)
-		return HOLD_LEAST_NS;
-	half = from + (to - from) / 2;
-	if (now >= half)
-		return HOLD_MOST_NS;
-	return HOLD_LEAST_NS + (HOLD_MOST_NS - HOLD_LEAST_NS) / 1024 * way_gone(now, from, half);
-}
-
-/* A request to acknowledge, or the cycle's end, ends it early. */
+/* On the CPU: nobody of the collector's waits for it, and to yield would let others' programs in, for milliseconds. A request
+ * to acknowledge, or the cycle's end, ends it early. */
 static void hold(struct sm_mutator *m, uint64_t ns)
 {
 	struct sm_wait w = sm__wait_begin();
@@ -124,44 +118,58 @@ static void hold(struct sm_mutator *m, uint64_t ns)
 	do {
 		for (unsigned i = 0; i < 16; i++)
 			sm_cpu_relax();
-	} while (sm_load_relaxed(&m->poll) == 0 && sm_load_relaxed(&m->gc->asked) != 0 &&
+	} while (sm_load_relaxed(&m->poll) == 0 && sm_load_relaxed(&m->gc->throttle.asked) != 0 &&
 		 sm__now_ns() - w.since < ns);
-	sm_fetch_add_relaxed(&m->gc->held_ns, sm__now_ns() - w.since);
+	sm_fetch_add_relaxed(&m->gc->throttle.held_ns, sm__now_ns() - w.since);
 	sm__wait_end(m, SM_STALL_PACE, &w);
 }
 
-/*
- * Nothing slows allocation down until the barrier is on everywhere, nor where marking cannot be assisted with (a list); and
- * a mutator may have become ten times as fast since the trigger was set (the last of its memory touched, its CPU its own).
- * So a little beyond the goal it holds still now and then. With as many mutators as CPUs, or others' programs beside
- * them, the collector's threads wait for a CPU that nothing makes a mutator leave but the end of its time slice,
- * milliseconds later: then it yields, further out, which costs less than a microsecond when nobody waits. Far beyond the
- * goal it sleeps, a slice at a time, for ever smaller steps of growth: at 16 KiB a slice the heap hardly grows any more,
- * whatever the collector is waiting for.
- */
-void sm__give_way(struct sm_mutator *m)
+/* ns a KiB. Of memory beyond the limit, too, whatever the heap's size: there may be more holes than the pacer knows of. */
+static uint64_t price(struct sm_gc *gc)
 {
-	size_t now = sm_load_relaxed(&m->gc->heap->allocated_bytes);
-	bool slow = now >= sm_load_relaxed(&m->gc->pace.slow);
-	/* Nobody of the collector's waits for this CPU: to yield would let others' programs in, for milliseconds. */
-	bool aside = sm_load_relaxed(&m->gc->stands_aside);
-	uint64_t t0;
+	size_t now = sm_load_relaxed(&gc->heap->allocated_bytes), from = sm_load_relaxed(&gc->throttle.from),
+	       limit = gc->pacer.config.limit, in_use = 0, dirty = 0;
+	uint64_t of_heap = 0, of_memory = 0;
 
-	if (now < sm_load_relaxed(aside ? &m->gc->pace.hold : &m->gc->pace.yield))
+	if (now >= from)
+		of_heap = sm__throttle_price(now - from, sm_load_relaxed(&gc->throttle.step));
+	if (limit != 0)
+		sm__pageheap_resident(&gc->heap->pages, &in_use, &dirty);
+	if (limit != 0 && in_use + dirty >= limit)
+		of_memory = sm__throttle_price(in_use + dirty - limit, limit / 64 + 1);
+	return of_heap > of_memory ? of_heap : of_memory;
+}
+
+void sm__throttle(struct sm_mutator *m, size_t bytes)
+{
+	struct sm_throttle *t = &m->gc->throttle;
+	uint64_t cost = bytes * price(m->gc) / 1024, since, until;
+
+	if (cost == 0)
 		return;
-	if (now - m->priv->gave_way < slow_step(m->gc, now))
+	since = sm__now_ns();
+	until = queue(t, since, cost < COST_MOST ? cost : COST_MOST);
+	if (until == since)
 		return;
-	m->priv->gave_way = now;
-	t0 = sm__now_ns();
 	sm_phase_enter(SM_PHASE_WAIT);
-	if (slow) {
-		wait_slice(m, t0);
-	} else if (aside) {
-		hold(m, hold_ns(m->gc, now));
+	if (until - since > SLEEP_LEAST_NS) {
+		sleep_for(m, since, until - since);
+	} else if (sm_load_relaxed(&m->gc->stands_aside)) {
+		hold(m, until - since);
 	} else {
 		sched_yield();
-		sm__stall(m, SM_STALL_PACE, t0);
+		sm__stall(m, SM_STALL_PACE, since);
 	}
+	sm_phase_leave(SM_PHASE_WAIT);
+}
+
+void sm__throttle_let_by(struct sm_mutator *m)
+{
+	uint64_t since = sm__now_ns();
+
+	sm_phase_enter(SM_PHASE_WAIT);
+	sched_yield();
+	sm__stall(m, SM_STALL_PACE, since);
 	sm_phase_leave(SM_PHASE_WAIT);
 }
 
@@ -235,7 +243,7 @@ void sm__assist(struct sm_mutator *m, size_t bytes)
 {
 	struct sm_gc *gc = m->gc;
 	struct sm_mutator_priv *p = m->priv;
-	uint64_t ratio = sm_load_relaxed(&gc->pace.assist_ratio), slice = gc->config.tuning.assist_slice;
+	uint64_t ratio = sm_load_relaxed(&gc->throttle.assist_ratio), slice = gc->config.tuning.assist_slice;
 	size_t since;
 
 	if (!m->barrier || ratio == 0) {

@@ -1,23 +1,60 @@
 /*
- * throttle.h: what slows mutators down while a cycle runs. Beyond the goal they hold still, yield, or sleep, a slice at a
- * time; while marking lags behind allocation they help to mark.
+ * throttle.h: what slows mutators down from a cycle's trigger to its end.
+ *
+ *     heap:  live ........ trigger ............ goal ... from ... + step ... + step ... (at most 1 MB/s)
+ *                             |  marking: assists        |  growth has a price, doubled by each step
+ *                             a cycle is asked for
+ *
+ * Assists. While marking lags behind allocation, whoever allocates helps to mark.
+ *
+ * The price. Beyond the goal nothing else may slow allocation: the barrier is not on everywhere yet, because a mutator or the
+ * control thread waits for a CPU; or there is nothing to assist with (a list); or mutators have become many times as fast since
+ * the trigger was set. So from there on each KiB that is taken costs time, of one account for all mutators: however many they
+ * are, and however late the collector is, the heap grows at 2 GB/s at first, and at half of that with each step. Who finds the
+ * account overdrawn waits until it is not: a moment on its CPU where the collector has CPUs of its own, else by yielding it; and
+ * asleep in a blocking section when it is to wait longer, where handshakes are answered for it. All end with the cycle.
  */
 #ifndef SM_COLLECTOR_THROTTLE_H
 #define SM_COLLECTOR_THROTTLE_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "allocator/base/atomic.h"
+#include "allocator/base/futex.h"
 
 struct sm_gc;
 struct sm_mutator;
 
+struct sm_throttle {
+	/* Read on every refill; written by the control thread. Sizes are of heap->allocated_bytes. */
+	_Atomic(size_t) trigger;    /* at which a cycle is asked for */
+	_Atomic(size_t) from, step; /* from which growth has a price, and by which that doubles */
+	_Atomic(size_t) live;	    /* marked by the last cycle, less allocated_bytes then: add it to now's */
+	_Atomic(uint64_t) sweep_ratio;	/* spans to be swept for each MiB allocated; 0: nothing to sweep */
+	_Atomic(size_t) sweep_from;	/* when sweeping began */
+	_Atomic(uint64_t) assist_ratio; /* marking bytes per 1024 allocated bytes; 0: not marking */
+	_Atomic(uint32_t) let_by; /* a handshake waits for mutators that wait for a CPU: let them have it */
+
+	/* Written by mutators now and then. */
+	_Atomic(uint32_t) asked __attribute__((aligned(SM_CACHELINE))); /* a cycle, by the trigger */
+	_Atomic(uint64_t) paid; /* the account: until when what was taken beyond `from` has been waited for */
+	_Atomic(uint64_t) held_ns; /* that mutators held still beyond the goal, since the last cycle's end */
+	struct sm_event over;	   /* the cycle has ended: nobody need wait any more */
+} __attribute__((aligned(SM_CACHELINE)));
+
 /* Sets all thresholds, given heap->allocated_bytes and the size of the heap now. Control thread. */
 void sm__throttle_set(struct sm_gc *gc, size_t now, size_t live);
+/* Marking begins, the heap being so large: what allocation owes. Control thread. */
+void sm__throttle_marking(struct sm_gc *gc, size_t heap);
+/* The cycle has ended; the thresholds are the next one's. Control thread. */
+void sm__throttle_end(struct sm_gc *gc);
 /* What would have been allocated in `wall` ns had nobody held still beyond the goal. Control thread, once a cycle. */
 size_t sm__throttle_unheld(struct sm_gc *gc, size_t growth, uint64_t wall);
 /* A mutator's share of the marking; precondition: not at a safepoint in the making. */
 void sm__assist(struct sm_mutator *m, size_t bytes);
-/* The heap is far beyond its goal: lets another thread of this CPU run, the collector's perhaps. */
-void sm__give_way(struct sm_mutator *m);
+/* Beyond `from`: pays for the bytes that the mutator has taken. The same precondition. */
+void sm__throttle(struct sm_mutator *m, size_t bytes);
+/* Gives the CPU away. The same precondition. */
+void sm__throttle_let_by(struct sm_mutator *m);
+/* ns a KiB, so far beyond `from`. */
+uint64_t sm__throttle_price(size_t beyond, size_t step);
 
 #endif

@@ -36,6 +36,22 @@ void sm__pageheap_stats(struct sm_pages *pg, unsigned node, struct sm_pageheap_s
 	sm_lock_release(&nd->lock);
 }
 
+static uint64_t glance(const uint32_t *units)
+{
+	return __atomic_load_n(units, __ATOMIC_RELAXED);
+}
+
+void sm__pageheap_resident(struct sm_pages *pg, size_t *in_use, size_t *dirty)
+{
+	struct sm_pageheap *ph = sm__ph(pg);
+
+	*in_use = *dirty = 0;
+	for (unsigned i = 0; i < ph->nnodes; i++) {
+		*in_use += bytes_of(glance(&ph->nodes[i].used_units) + glance(&ph->nodes[i].own_units));
+		*dirty += bytes_of(glance(&ph->nodes[i].dirty_units));
+	}
+}
+
 void sm__pageheap_foreach_free(struct sm_pages *pg, unsigned node,
 			       void (*fn)(void *ctx, size_t unit, size_t nunits), void *ctx)
 {

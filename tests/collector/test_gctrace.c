@@ -14,22 +14,23 @@
 struct line {
 	unsigned long seq;
 	char why[16];
-	double start, mark, off, sweep, before, end, after, goal, worker, assist, local, stall_max;
+	double start, mark, off, sweep, before, end, after, goal, spans, worker, assist, local, stall_max;
 	unsigned long long marked, l3, node, across, stalls;
 	unsigned rounds;
 };
 
 static void parse(const char *text, struct line *l)
 {
-	int n = sscanf(text,
-		       "gc %lu (%15[^)]) %lf+%lf+%lf+%lf ms, %lf->%lf->%lf MiB, goal %lf, marked %llu, "
-		       "worker %lf ms, assist %lf ms, rounds %u, steals %llu/%llu/%llu, local %lf%%, "
-		       "stalls %llu max %lf us",
-		       &l->seq, l->why, &l->start, &l->mark, &l->off, &l->sweep, &l->before, &l->end,
-		       &l->after, &l->goal, &l->marked, &l->worker, &l->assist, &l->rounds, &l->l3, &l->node,
-		       &l->across, &l->local, &l->stalls, &l->stall_max);
+	int n = sscanf(
+		text,
+		"gc %lu (%15[^)]) %lf+%lf+%lf+%lf ms, %lf->%lf->%lf MiB, goal %lf, spans %lf, marked %llu, "
+		"worker %lf ms, assist %lf ms, rounds %u, steals %llu/%llu/%llu, local %lf%%, "
+		"stalls %llu max %lf us",
+		&l->seq, l->why, &l->start, &l->mark, &l->off, &l->sweep, &l->before, &l->end, &l->after,
+		&l->goal, &l->spans, &l->marked, &l->worker, &l->assist, &l->rounds, &l->l3, &l->node,
+		&l->across, &l->local, &l->stalls, &l->stall_max);
 
-	ck_assert_msg(n == 20, "%d fields in: %s", n, text);
+	ck_assert_msg(n == 21, "%d fields in: %s", n, text);
 }
 
 /* To within what the line shows of it. */

@@ -19,7 +19,9 @@ struct model {
 	size_t heap;	     /* now */
 	size_t peak;	     /* at the end of marking */
 	double assist_share;
-	double cost; /* marking's share of the CPU time of a whole cycle */
+	double holes;  /* memory for a byte of heap */
+	size_t mapped; /* at the largest heap so far */
+	double cost;   /* marking's share of the CPU time of a whole cycle */
 };
 
 static void model_init(struct model *s, unsigned percent, size_t min_heap, size_t limit)
@@ -38,6 +40,7 @@ static void model_init(struct model *s, unsigned percent, size_t min_heap, size_
 	s->cpus = 4;
 	s->scannable = 0.8;
 	s->worker_share = 1;
+	s->holes = 1;
 	s->live = 20 * SM_MIB;
 	s->heap = s->live;
 }
@@ -46,7 +49,7 @@ static void model_init(struct model *s, unsigned percent, size_t min_heap, size_
 static void cycle(struct model *s)
 {
 	struct sm_pacer_cycle c = {0};
-	double work, done = 0, dt = 1e-5, busy = 0, wall = 0, before = 0;
+	double work, done = 0, dt = 1e-5, busy = 0, wall = 0, before = 0, ratio;
 	size_t start;
 
 	if (s->heap < s->p.trigger) {
@@ -56,14 +59,16 @@ static void cycle(struct model *s)
 	start = s->heap;
 	s->heap += (size_t)(s->alloc_rate * s->late);
 	work = (double)s->live * s->scannable + 1000;
+	ratio = (double)sm__pacer_assist_ratio(&s->p, start) / 1024;
 	while (done < work) {
-		double ratio = (double)sm__pacer_assist_ratio(&s->p, (size_t)done, s->heap) / 1024;
-		double alloc = s->alloc_rate * dt, assist = s->serial ? 0 : alloc * ratio,
+		double alloc = s->alloc_rate * dt, owed = (double)(s->heap - start) * ratio - done,
+		       assist = s->serial || owed < 0 ? 0 : owed,
 		       worked = s->workers * s->worker_share * s->scan_rate * dt;
 		double most = (s->cpus - s->workers) * s->scan_rate * dt;
 
 		/* What the workers have done already need not be done by assists: they pay the rest. */
-		assist = assist > worked ? assist - worked : 0;
+		if (assist > alloc * ratio)
+			assist = alloc * ratio;
 		if (assist > most) {
 			alloc *= most / assist;
 			assist = most;
@@ -79,6 +84,11 @@ static void cycle(struct model *s)
 	c.scan = (size_t)work;
 	c.roots = 64 * SM_KIB;
 	c.growth = c.born = s->heap - start;
+	c.heap = s->heap;
+	/* Memory holds the heap and its holes, and what it held once it holds still. */
+	if ((double)s->heap * s->holes > (double)s->mapped)
+		s->mapped = (size_t)((double)s->heap * s->holes);
+	c.mapped = s->mapped;
 	c.utilization = busy / (wall * s->cpus);
 	c.cost = s->cost = busy / (busy + before + s->late + wall);
 	sm__pacer_end_cycle(&s->p, &c);
@@ -317,6 +327,80 @@ START_TEST(limit_reached)
 }
 END_TEST
 
+/* A heap that takes more memory than it has objects stays under the limit all the same; and what it has taken and cannot give
+ * back, one live object in each span, does not press the goal down cycle after cycle. */
+START_TEST(limit_is_of_memory)
+{
+	struct model s;
+	size_t least;
+
+	model_init(&s, 100, 4 * SM_MIB, 64 * SM_MIB);
+	s.live = 30 * SM_MIB;
+	s.holes = 1.25;
+	for (int i = 0; i < 10; i++) {
+		cycle(&s);
+		/* The first that comes so far cannot know. */
+		if (i == 1)
+			s.mapped = 0;
+	}
+	ck_assert_uint_le(s.mapped, 66 * SM_MIB);
+	ck_assert_uint_ge(s.mapped, 56 * SM_MIB);
+	ck_assert_uint_gt(s.p.overhead, 10 * SM_MIB);
+	ck_assert_uint_le(s.p.most, 52 * SM_MIB);
+	least = s.p.goal;
+	/* Beyond the limit for once, by a little. */
+	s.mapped = 65 * SM_MIB;
+	for (int i = 0; i < 100; i++)
+		cycle(&s);
+	ck_assert_msg(s.p.goal >= least - least / 8, "goal %zu, was %zu", s.p.goal, least);
+}
+END_TEST
+
+/* Where nothing was allocated while the last cycles marked, the next is still to start somewhat before the goal. */
+START_TEST(trigger_keeps_off_the_goal)
+{
+	static const size_t live[] = {10 * SM_MIB, SM_GIB};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct sm_pacer p;
+		struct sm_pacer_config c = {.percent = 100, .concurrent = true, .utilization = 0.25};
+		struct sm_pacer_cycle cy = {.live = live[i], .scan = live[i], .utilization = 0.25};
+
+		sm__pacer_init(&p, &c);
+		for (int n = 0; n < 2 * SM_PACER_HISTORY; n++)
+			sm__pacer_end_cycle(&p, &cy);
+		ck_assert_uint_eq(p.goal, 2 * live[i]);
+		/* A twentieth of the room, and no more than 4 MiB. */
+		ck_assert_uint_eq(p.trigger,
+				  i ? p.goal - 4 * SM_MIB : live[i] + (size_t)((double)live[i] * 0.95));
+	}
+}
+END_TEST
+
+/* What was born while marking does not raise the goal of a large heap as long as there is room for the next cycle. */
+START_TEST(born_takes_of_the_room)
+{
+	struct sm_pacer p;
+	struct sm_pacer_config c = {
+		.percent = 100, .min_heap = 16 * SM_MIB, .max_room = 64 * SM_MIB, .concurrent = true};
+	struct sm_pacer_cycle cy = {.scan = 128 * SM_MIB, .cost = 0.5};
+
+	sm__pacer_init(&p, &c);
+	cy.born = 90 * SM_MIB;
+	cy.live = 128 * SM_MIB + cy.born;
+	sm__pacer_end_cycle(&p, &cy);
+	ck_assert_uint_eq(p.goal, 256 * SM_MIB);
+	cy.born = 120 * SM_MIB;
+	cy.live = 128 * SM_MIB + cy.born;
+	sm__pacer_end_cycle(&p, &cy);
+	ck_assert_uint_eq(p.goal, cy.live + 32 * SM_MIB);
+	/* A small one, whose marking is dear, has its room. */
+	cy = (struct sm_pacer_cycle){.live = 20 * SM_MIB, .born = 10 * SM_MIB, .scan = SM_MIB, .cost = 0.5};
+	sm__pacer_end_cycle(&p, &cy);
+	ck_assert_uint_eq(p.goal, cy.live + 64 * SM_MIB - 5 * SM_MIB);
+}
+END_TEST
+
 START_TEST(no_percent_no_goal)
 {
 	struct sm_pacer p;
@@ -357,14 +441,15 @@ START_TEST(extremes_do_not_underflow)
 					    .scan = gctest_random(&rs) >> (gctest_random(&rs) % 64),
 					    .roots = gctest_random(&rs) >> (gctest_random(&rs) % 64),
 					    .growth = gctest_random(&rs) >> (gctest_random(&rs) % 64),
-					    .overhead = gctest_random(&rs) >> (gctest_random(&rs) % 64),
+					    .heap = gctest_random(&rs) >> (gctest_random(&rs) % 64),
+					    .mapped = gctest_random(&rs) >> (gctest_random(&rs) % 64),
 					    .utilization = (double)(gctest_random(&rs) % 1200) / 1000};
 
 		p.config.limit = gctest_random(&rs) % 2 ? gctest_random(&rs) >> 20 : 0;
 		sm__pacer_end_cycle(&p, &cy);
 		if (p.trigger > p.goal || (cy.live < SIZE_MAX / 4 && p.goal < cy.live))
 			ck_abort_msg("live %zu: trigger %zu, goal %zu", cy.live, p.trigger, p.goal);
-		if (sm__pacer_assist_ratio(&p, cy.scan, cy.live) > 1024 * 1024)
+		if (sm__pacer_assist_ratio(&p, cy.live) > 1024 * 1024)
 			ck_abort_msg("assist ratio out of bounds");
 	}
 }
@@ -378,11 +463,12 @@ START_TEST(assists_ask_for_more_as_room_shrinks)
 	model_init(&s, 100, 4 * SM_MIB, 0);
 	for (int i = 0; i < 10; i++)
 		cycle(&s);
-	before = sm__pacer_assist_ratio(&s.p, 0, s.p.trigger);
+	before = sm__pacer_assist_ratio(&s.p, s.p.trigger);
 	ck_assert_uint_gt(before, 0);
-	ck_assert_uint_gt(sm__pacer_assist_ratio(&s.p, 0, (s.p.trigger + s.p.goal) / 2), before);
-	ck_assert_uint_lt(sm__pacer_assist_ratio(&s.p, s.p.scan / 2, s.p.trigger), before);
-	ck_assert_uint_le(sm__pacer_assist_ratio(&s.p, 0, s.p.goal * 2), 1024 * 1024);
+	ck_assert_uint_gt(sm__pacer_assist_ratio(&s.p, (s.p.trigger + s.p.goal) / 2), before);
+	s.p.scan *= 2;
+	ck_assert_uint_gt(sm__pacer_assist_ratio(&s.p, s.p.trigger), before);
+	ck_assert_uint_le(sm__pacer_assist_ratio(&s.p, s.p.goal * 2), 1024 * 1024);
 }
 END_TEST
 
@@ -421,6 +507,9 @@ int main(void)
 	tcase_add_test(c, room_follows_cost);
 	tcase_add_test(c, zero_live);
 	tcase_add_test(c, limit_reached);
+	tcase_add_test(c, limit_is_of_memory);
+	tcase_add_test(c, trigger_keeps_off_the_goal);
+	tcase_add_test(c, born_takes_of_the_room);
 	tcase_add_test(c, no_percent_no_goal);
 	tcase_add_test(c, stw_triggers_at_the_goal);
 	tcase_add_test(c, extremes_do_not_underflow);

@@ -1,0 +1,273 @@
+/*
+ * test_throttle: what happens beyond the goal, and wherever the collector does not come on: growth has a price, of one account
+ * for all mutators, and the heap hardly grows any more. One more mutator holds the cycle up for as long as a test likes.
+ */
+#include <pthread.h>
+
+#include "collector/gc_priv.h"
+#include "tests/support/gctest.h"
+#include "tests/support/run.h"
+
+static struct sm_gc *gc;
+static _Atomic(int) attached, go_on;
+
+/* Reaches no safepoint until it is told to. */
+static void *hold_up(void *arg)
+{
+	struct sm_mutator *m = sm_mutator_attach(gc);
+
+	attached = m != NULL;
+	while (!go_on)
+		sched_yield();
+	if (m)
+		sm_mutator_detach(m);
+	return arg;
+}
+
+static pthread_t hold_up_begin(void)
+{
+	pthread_t t;
+
+	attached = go_on = 0;
+	ck_assert_int_eq(pthread_create(&t, NULL, hold_up, NULL), 0);
+	while (!attached)
+		sched_yield();
+	return t;
+}
+
+static void hold_up_end(struct sm_mutator *m, pthread_t t)
+{
+	go_on = 1;
+	sm_blocking_enter(m);
+	pthread_join(t, NULL);
+	sm_blocking_leave(m);
+}
+
+static uint64_t waits(void)
+{
+	struct sm_gc_stalls s;
+
+	sm_gc_stalls(gc, &s);
+	return s.cause[SM_STALL_PACE].count;
+}
+
+static size_t allocated(void)
+{
+	return sm_load_relaxed(&gc->heap->allocated_bytes);
+}
+
+static void allocate(struct sm_mutator *m, size_t until)
+{
+	while (allocated() < until)
+		ck_assert_ptr_nonnull(sm_new_bytes(m, 1024));
+}
+
+START_TEST(price_doubles)
+{
+	const size_t step = 4 * SM_MIB;
+	uint64_t last = sm__throttle_price(0, step), half;
+
+	/* 2 GB/s. */
+	ck_assert_uint_eq(last, 512);
+	for (size_t i = 1; i <= 11; i++) {
+		half = sm__throttle_price(i * step - step / 2, step);
+		ck_assert_uint_gt(half, last);
+		ck_assert_uint_lt(half, 2 * last);
+		ck_assert_uint_eq(sm__throttle_price(i * step, step), 2 * last);
+		last *= 2;
+	}
+	/* 1 MB/s, however far. */
+	ck_assert_uint_eq(last, 1 << 20);
+	ck_assert_uint_eq(sm__throttle_price(SIZE_MAX / 2, step), last);
+}
+END_TEST
+
+/* A collector under a limit has room to slow mutators down before they reach it. */
+START_TEST(price_begins_before_the_limit)
+{
+	struct sm_mutator *m;
+	size_t from, step;
+
+	gc = GCTEST("gc.limit=64m", "gc.min_heap=60m");
+	m = sm_mutator_attach(gc);
+	from = sm_load_relaxed(&gc->throttle.from);
+	step = sm_load_relaxed(&gc->throttle.step);
+	ck_assert_uint_ge(from, gc->pacer.goal);
+	ck_assert_uint_lt(from + 2 * step, 64 * SM_MIB);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+START_TEST(held_up)
+{
+	struct sm_mutator *m;
+	size_t from, step;
+	uint64_t before, since;
+	pthread_t t;
+
+	gc = GCTEST("gc.min_heap=4m", "gc.signal_ms=0", "gc.report_ms=0", _i ? "gc.aside=0" : "gc.aside=1");
+	m = sm_mutator_attach(gc);
+	t = hold_up_begin();
+	from = sm_load_relaxed(&gc->throttle.from);
+	step = sm_load_relaxed(&gc->throttle.step);
+	ck_assert_uint_gt(from, gc->pacer.goal);
+	/* Up to there a mutator waits for nobody, unless others wait for its CPU. */
+	allocate(m, from - 64 * SM_KIB);
+	if (sm_load_relaxed(&gc->stands_aside))
+		ck_assert_uint_eq(waits(), 0);
+	ck_assert_uint_eq(gctest_stats(gc).cycles, 0);
+	/* From there on it pays: a step at 2 GB/s, one at half of that, .. */
+	before = waits();
+	since = sm__now_ns();
+	allocate(m, from + 4 * step);
+	ck_assert_uint_ge(sm__now_ns() - since, (uint64_t)(1 + 2 + 4) * step / 1024 * 512);
+	ck_assert_uint_gt(waits(), before);
+	ck_assert_uint_eq(gctest_stats(gc).cycles, 0);
+	hold_up_end(m, t);
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+	ck_assert_uint_ge(gctest_stats(gc).cycles, 1);
+	/* Within the goal again: no waits at all. */
+	before = waits();
+	allocate(m, allocated() + SM_MIB);
+	ck_assert_uint_eq(waits(), before);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+#define MANY 16
+static _Atomic(int) ready;
+static _Atomic(bool) stop;
+
+static void *keep_allocating(void *arg)
+{
+	struct sm_mutator *m = sm_mutator_attach(gc);
+
+	ready++;
+	while (!sm_load_relaxed(&stop))
+		if (sm_new_bytes(m, 256) == NULL)
+			abort();
+	sm_mutator_detach(m);
+	return arg;
+}
+
+/* Bytes beyond `from` that so many ns pay for, from zero on. */
+static size_t paid_by(uint64_t ns, size_t step)
+{
+	size_t beyond = 0;
+
+	for (uint64_t cost = 0; cost < ns; beyond += 16 * SM_KIB)
+		cost += 16 * sm__throttle_price(beyond, step);
+	return beyond;
+}
+
+/* The account is one for all: sixteen mutators get no farther than one would. */
+START_TEST(one_account)
+{
+	struct sm_mutator *m;
+	pthread_t holder, t[MANY];
+	size_t from, step, beyond, most;
+	uint64_t since;
+
+	gc = GCTEST("gc.min_heap=4m", "gc.signal_ms=0", "gc.report_ms=0");
+	m = sm_mutator_attach(gc);
+	holder = hold_up_begin();
+	from = sm_load_relaxed(&gc->throttle.from);
+	step = sm_load_relaxed(&gc->throttle.step);
+	stop = false;
+	ready = 0;
+	allocate(m, from);
+	since = sm__now_ns();
+	for (int i = 0; i < MANY; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, keep_allocating, NULL), 0);
+	sm_blocking_enter(m);
+	while (ready < MANY || sm__now_ns() - since < 100000000)
+		sched_yield();
+	stop = true;
+	sm_blocking_leave(m);
+	/* What is taken before it is paid for: a window each, and what is not posted yet. */
+	beyond = allocated() - from;
+	most = paid_by(sm__now_ns() - since, step) + (MANY + 1) * 64 * SM_KIB;
+	go_on = 1;
+	sm_blocking_enter(m);
+	for (int i = 0; i < MANY; i++)
+		pthread_join(t[i], NULL);
+	pthread_join(holder, NULL);
+	sm_blocking_leave(m);
+	ck_assert_msg(beyond <= most, "%zu KiB beyond, %zu paid for", beyond / 1024, most / 1024);
+	ck_assert_uint_gt(beyond, 0);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+/* While a handshake waits, who has answered it gives its CPU away whenever it refills: who has not may be waiting for that. */
+START_TEST(late_ones_are_let_by)
+{
+	struct sm_mutator *m;
+	uint64_t before;
+	pthread_t t;
+
+	gc = GCTEST("gc.min_heap=64m", "gc.signal_ms=0", "gc.report_ms=0", "gc.aside=0");
+	m = sm_mutator_attach(gc);
+	t = hold_up_begin();
+	ck_assert_uint_eq(sm_load_relaxed(&gc->throttle.let_by), 0);
+	sm__gc_ask(gc);
+	while (sm_load_relaxed(&gc->throttle.let_by) == 0)
+		sm_safepoint(m);
+	before = waits();
+	allocate(m, allocated() + 4 * SM_MIB);
+	ck_assert_uint_ge(waits() - before, 4 * SM_MIB / (64 * SM_KIB));
+	hold_up_end(m, t);
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+	ck_assert_uint_eq(sm_load_relaxed(&gc->throttle.let_by), 0);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+/* Memory that is free and beyond the limit does not wait for the scavenger. */
+START_TEST(limit_is_kept_by_a_cycle)
+{
+	struct sm_mutator *m;
+	const struct sm_type *node;
+	size_t in_use, dirty;
+	void *list = NULL;
+
+	gc = GCTEST("gc.limit=16m", "scavenge.interval=0", _i ? "gc.mode=stw" : "gc.mode=concurrent");
+	m = sm_mutator_attach(gc);
+	ck_assert_int_eq(sm_root_add(gc, &list, 1), 0);
+	node = sm_type_prefix(gc, 1024, 1);
+	for (int i = 0; i < 33 * 1024; i++) {
+		void **p = sm_new(m, node);
+
+		ck_assert_ptr_nonnull(p);
+		sm_store(m, p, list);
+		sm_store(m, &list, p);
+	}
+	sm__pageheap_resident(&gc->heap->pages, &in_use, &dirty);
+	ck_assert_uint_gt(in_use, 32 * SM_MIB);
+	sm_store(m, &list, NULL);
+	gctest_clear_stack();
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+	sm__pageheap_resident(&gc->heap->pages, &in_use, &dirty);
+	ck_assert_uint_le(in_use + dirty, 16 * SM_MIB);
+	/* But no more than that. */
+	ck_assert_uint_ge(in_use + dirty, 12 * SM_MIB);
+	ck_assert_int_eq(sm_root_remove(gc, &list), 0);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("throttle");
+	TCase *c = tcase_create("throttle");
+
+	tcase_set_timeout(c, 60);
+	tcase_add_test(c, price_doubles);
+	tcase_add_test(c, price_begins_before_the_limit);
+	tcase_add_loop_test(c, held_up, 0, 2);
+	tcase_add_test(c, one_account);
+	tcase_add_test(c, late_ones_are_let_by);
+	tcase_add_loop_test(c, limit_is_kept_by_a_cycle, 0, 2);
+	suite_add_tcase(s, c);
+	return sm_test_run(s);
+}
