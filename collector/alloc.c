@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "collector/gc_priv.h"
+#include "collector/misuse.h"
 #include "collector/typedesc.h"
 
 /* ---- hooks on the allocator's slow paths ----------------------------------------------------------- */
@@ -33,6 +34,7 @@ void sm__before_refill(void *ctx, struct sm_cache *c, size_t bytes)
 	struct sm_gc *gc = ctx;
 	struct sm_mutator *m = c->owner;
 
+	sm__check_caller(m, "allocation");
 	sm_safepoint(m);
 	if (SM_UNLIKELY(sm_load_relaxed(&gc->heap->allocated_bytes) + bytes >=
 			sm_load_relaxed(&gc->throttle.trigger)))

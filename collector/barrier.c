@@ -32,6 +32,7 @@
 #include <string.h>
 
 #include "collector/gc_priv.h"
+#include "collector/misuse.h"
 
 void sm__barrier_discard(struct sm_mutator *m)
 {
@@ -61,6 +62,7 @@ static size_t flush_timed(void *arg, uintptr_t *sp)
 	struct sm_mutator *m = arg;
 	struct sm_wait w = sm__wait_begin();
 
+	sm__check_caller(m, "sm_store");
 	sm_phase_enter(SM_PHASE_BARRIER);
 	sm__barrier_flush(m);
 	sm_phase_leave(SM_PHASE_BARRIER);

@@ -144,6 +144,8 @@ static void *finalizer_main(void *arg)
 	if (gc->config.worker_start)
 		gc->config.worker_start(gc->config.worker_ctx, index, "finalizer");
 	m = attach_in_the_end(gc);
+	if (m)
+		m->priv->collectors = true;
 	sm_lock_acquire(&s->lock);
 	while (m && !s->quit) {
 		struct sm_finalizer *f = take_locked(s);
@@ -163,8 +165,10 @@ static void *finalizer_main(void *arg)
 		sm_lock_acquire(&s->lock);
 	}
 	sm_lock_release(&s->lock);
-	if (m)
+	if (m) {
+		m->priv->collectors = false;
 		sm_mutator_detach(m);
+	}
 	if (gc->config.worker_stop)
 		gc->config.worker_stop(gc->config.worker_ctx, index, "finalizer");
 	return NULL;

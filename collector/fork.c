@@ -131,7 +131,7 @@ static void settle_mutator(struct sm_gc *gc, struct sm_mutator_priv *p)
 	p->next = p->prev = NULL;
 	gc->mutators = p;
 	gc->nmutators = 1;
-	p->tid = (pid_t)getpid();
+	p->tid = sm__self.tid = (pid_t)getpid();
 	sm_store_relaxed(&m->poll, 0);
 	sm_store_relaxed(&p->state, p->blocking ? SM_M_BLOCKED : SM_M_RUNNING);
 	m->barrier = false;
@@ -147,7 +147,7 @@ static void settle(struct sm_gc *gc)
 
 	sm_store_relaxed(&gc->forked, 1);
 	for (p = gc->mutators; p; p = p->next) {
-		if (pthread_equal(p->thread, pthread_self()))
+		if (p->owner == &sm__self)
 			own = p;
 	}
 	gc->mutators = NULL;
@@ -189,6 +189,7 @@ static void parent(void)
 
 static void child(void)
 {
+	sm__self.tid = 0;
 	for (struct sm_gc *gc = list; gc; gc = gc->next) {
 		/* Dropped before they are reset, for the record that debug builds keep. */
 		drop_all(gc, true);
@@ -212,6 +213,18 @@ void sm__fork_register(struct sm_gc *gc)
 	gc->next = list;
 	list = gc;
 	drop_unrecorded(&list_lock);
+}
+
+bool sm__gc_lives(const struct sm_gc *gc)
+{
+	struct sm_gc *at;
+
+	take_unrecorded(&list_lock);
+	at = list;
+	while (at && at != gc)
+		at = at->next;
+	drop_unrecorded(&list_lock);
+	return at != NULL;
 }
 
 void sm__fork_unregister(struct sm_gc *gc)

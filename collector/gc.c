@@ -13,6 +13,7 @@
 #include "allocator/os/osthread.h"
 #include "allocator/pages/scavenge.h"
 #include "collector/gc_priv.h"
+#include "collector/misuse.h"
 #include "collector/typedesc.h"
 
 /* ---- asking for cycles ----------------------------------------------------------------------------- */
@@ -60,7 +61,9 @@ int sm__gc_collect_and_wait(struct sm_gc *gc, struct sm_mutator *m)
 
 int sm_collect(struct sm_gc *gc, struct sm_mutator *m)
 {
-	return sm__gc_collect_and_wait(gc, m);
+	if (!sm__gc_lives(gc) || (m && (!sm__is_mine(m) || m->gc != gc)))
+		return -EINVAL;
+	return sm__gc_collect_and_wait(gc, m ? m : sm_mutator_current(gc));
 }
 
 struct sm_heap *sm_gc_heap(struct sm_gc *gc)
@@ -195,6 +198,39 @@ static int init_parts(struct sm_gc *gc, char *err, size_t errlen)
 	return start_threads(gc);
 }
 
+static void stop_threads(struct sm_gc *gc)
+{
+	sm__specials_stop(gc);
+	if (gc->heap)
+		sm__scavenger_stop(&gc->heap->pages);
+	sm_store_seqcst(&gc->quit, 1);
+	sm__event_signal(&gc->wake);
+	if (gc->have_control && !sm_load_relaxed(&gc->forked))
+		pthread_join(gc->control, NULL);
+	if (gc->workers)
+		sm__workers_stop(gc);
+}
+
+/* Also of one that is not whole, because something failed. */
+static void destroy(struct sm_gc *gc)
+{
+	stop_threads(gc);
+	sm__mutators_fini(gc);
+	sm__marker_fini(&gc->marker);
+	sm__marker_fini(&gc->root_marker);
+	sm__workq_fini(&gc->workq);
+	sm__specials_fini(gc);
+	sm__roots_fini(&gc->roots);
+	sm__handles_fini(gc);
+	sm__types_fini(gc);
+	if (gc->unit_flags)
+		munmap((void *)gc->unit_flags, sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8));
+	free(gc->workers);
+	if (gc->heap)
+		sm_heap_destroy(gc->heap);
+	free(gc);
+}
+
 struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t errlen)
 {
 	struct sm_gc *gc = aligned_alloc(SM_CACHELINE, sm_align_up(sizeof(*gc), SM_CACHELINE));
@@ -221,7 +257,7 @@ struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t err
 	if (e) {
 		if (err && errlen && err[0] == '\0')
 			snprintf(err, errlen, "cannot create a collector: %s", strerror(-e));
-		sm_gc_destroy(gc);
+		destroy(gc);
 		errno = -e;
 		return NULL;
 	}
@@ -229,37 +265,27 @@ struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t err
 	return gc;
 }
 
-static void stop_threads(struct sm_gc *gc)
+/* The finalizer thread is a mutator, too: the collector's own. */
+static void check_no_mutator(struct sm_gc *gc)
 {
-	sm__specials_stop(gc);
-	if (gc->heap)
-		sm__scavenger_stop(&gc->heap->pages);
-	sm_store_seqcst(&gc->quit, 1);
-	sm__event_signal(&gc->wake);
-	if (gc->have_control && !sm_load_relaxed(&gc->forked))
-		pthread_join(gc->control, NULL);
-	if (gc->workers)
-		sm__workers_stop(gc);
+	sm_lock_acquire(&gc->mutators_lock);
+	for (struct sm_mutator_priv *p = gc->mutators; p && !sm_load_relaxed(&gc->forked); p = p->next) {
+		if (!p->collectors)
+			sm__misuse("sm_gc_destroy", p->m, "the mutator of thread %d is attached",
+				   (int)p->tid);
+		if (p->owner == &sm__self)
+			sm__misuse("sm_gc_destroy", gc, "called by a finalizer");
+	}
+	sm_lock_release(&gc->mutators_lock);
 }
 
 void sm_gc_destroy(struct sm_gc *gc)
 {
 	if (gc == NULL)
 		return;
+	if (!sm__gc_lives(gc))
+		sm__misuse("sm_gc_destroy", gc, "no collector, or destroyed before");
+	check_no_mutator(gc);
 	sm__fork_unregister(gc);
-	stop_threads(gc);
-	SM_CHECK(gc->nmutators == 0 || sm_load_relaxed(&gc->forked));
-	sm__marker_fini(&gc->marker);
-	sm__marker_fini(&gc->root_marker);
-	sm__workq_fini(&gc->workq);
-	sm__specials_fini(gc);
-	sm__roots_fini(&gc->roots);
-	sm__handles_fini(gc);
-	sm__types_fini(gc);
-	if (gc->unit_flags)
-		munmap((void *)gc->unit_flags, sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8));
-	free(gc->workers);
-	if (gc->heap)
-		sm_heap_destroy(gc->heap);
-	free(gc);
+	destroy(gc);
 }

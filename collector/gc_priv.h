@@ -72,6 +72,8 @@ struct sm_gc {
 	struct sm_lock mutators_lock;
 	struct sm_mutator_priv *mutators;
 	unsigned nmutators;
+	struct sm_mutator_priv *idle; /* of threads that are gone, for the next ones */
+	unsigned nidle;
 	struct sm_view view;
 	struct sm_handshake hs;
 
@@ -149,6 +151,8 @@ unsigned sm__sweep_hook(void *ctx, struct sm_cache *c, struct sm_span *s);
 /* fork.c */
 void sm__fork_register(struct sm_gc *gc);
 void sm__fork_unregister(struct sm_gc *gc);
+/* gc is a collector, and has not been destroyed. */
+bool sm__gc_lives(const struct sm_gc *gc);
 
 /* verify.c: the world is stopped. Returns the number of differences, each printed. */
 unsigned sm__verify_stw(struct sm_gc *gc);

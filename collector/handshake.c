@@ -32,6 +32,7 @@
 
 #include "allocator/base/say.h"
 #include "collector/gc_priv.h"
+#include "collector/misuse.h"
 
 /* ---- what a mutator does, or a proxy for it ------------------------------------------------------- */
 
@@ -145,8 +146,10 @@ size_t sm__safepoint(struct sm_mutator *m, uintptr_t *sp)
 	struct sm_wait w;
 	bool stop;
 
+	sm__check_caller(m, "sm_safepoint");
 	if (sm_load_acquire(&m->poll) == 0)
 		return 0;
+	sm__stack_must(m->priv, "sm_safepoint", (uintptr_t)sp);
 	w = sm__wait_begin();
 	stop = sm_load_relaxed(&m->gc->hs.op) == SM_HS_STOP;
 	sm_phase_enter(SM_PHASE_WAIT);
@@ -166,10 +169,13 @@ size_t sm__safepoint(struct sm_mutator *m, uintptr_t *sp)
 /* sm_blocking_enter, with the registers. */
 size_t sm__block(struct sm_mutator *m, uintptr_t *sp)
 {
-	struct sm_mutator_priv *p = m->priv;
+	struct sm_mutator_priv *p;
 
+	sm__check_owner(m, "sm_blocking_enter");
+	p = m->priv;
 	if (p->blocking++ > 0)
 		return 0;
+	sm__stack_must(p, "sm_blocking_enter", (uintptr_t)sp);
 	for (;;) {
 		uint32_t s = SM_M_BLOCKED;
 
@@ -188,7 +194,7 @@ size_t sm__block(struct sm_mutator *m, uintptr_t *sp)
 }
 
 /* The state is BLOCKED, or a proxy's. Acquire: what a proxy did to our cache and buffer while it held us. */
-static void become_running(struct sm_mutator *m)
+void sm__become_running(struct sm_mutator *m)
 {
 	struct sm_mutator_priv *p = m->priv;
 	uint32_t s = SM_M_BLOCKED;
@@ -208,25 +214,38 @@ static void become_running(struct sm_mutator *m)
 	sm__stall(m, cause, t0);
 }
 
+/* What the thread can reach is what enter saw, as far as that was copied or is still in its place. */
+static void check_frames(struct sm_mutator_priv *p, uintptr_t sp)
+{
+	const struct sm_thread_range *entered = p->on;
+
+	if (!sm__stack_find(p, sp) || p->on != entered)
+		sm__misuse("sm_blocking_leave", p->m, "the section was entered on another stack, at %p",
+			   (void *)p->sp);
+	if (sp > p->sp + SM_SAVED_BYTES)
+		sm__misuse("sm_blocking_leave", p->m,
+			   "functions with more than %zu KiB of frames have returned since they called "
+			   "sm_blocking_enter at %p; use sm_blocking_call",
+			   SM_SAVED_BYTES / SM_KIB, (void *)p->sp);
+}
+
 /* sm_blocking_leave, with the registers. */
 size_t sm__unblock(struct sm_mutator *m, uintptr_t *sp)
 {
-	struct sm_mutator_priv *p = m->priv;
+	struct sm_mutator_priv *p;
 	size_t dead;
 
-	SM_CHECK(p->blocking > 0);
+	sm__check_owner(m, "sm_blocking_leave");
+	p = m->priv;
+	if (p->blocking == 0)
+		sm__misuse("sm_blocking_leave", m, "the mutator is in no blocking section");
 	if (p->blocking > 1) {
 		p->blocking--;
 		return 0;
 	}
-	if ((uintptr_t)sp > p->sp + SM_SAVED_BYTES)
-		sm__fatal(__FILE__, __LINE__,
-			  "sm_blocking_leave: thread %d: functions with more than %zu KiB of frames have "
-			  "returned "
-			  "since they called sm_blocking_enter at stack %p; use sm_blocking_call",
-			  (int)p->tid, SM_SAVED_BYTES / SM_KIB, (void *)p->sp);
+	check_frames(p, (uintptr_t)sp);
 	p->blocking = 0;
-	become_running(m);
+	sm__become_running(m);
 	dead = sm__safepoint(m, sp);
 	return dead == 0 && m->gc->config.verify ? sm__dead_stack(p, sp) : dead;
 }
@@ -321,8 +340,8 @@ static void add_late_locked(struct report *r, struct sm_gc *gc, struct sm_mutato
 		     "spanmark: thread %d has not reached a safepoint for %llu ms: stack %p-%p, last seen at "
 		     "pc %p; "
 		     "use sm_safepoint() in long loops and sm_blocking_enter() before blocking\n",
-		     (int)p->tid, (unsigned long long)(waited / 1000000), (void *)p->stack_lo,
-		     (void *)p->stack_hi, (void *)sm_load_relaxed(&p->interrupted_pc));
+		     (int)p->tid, (unsigned long long)(waited / 1000000), (void *)p->own.start,
+		     (void *)p->own.end, (void *)sm_load_relaxed(&p->interrupted_pc));
 	if (n > 0 && (size_t)n < room)
 		r->n += (size_t)n;
 	else

@@ -25,15 +25,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 #include "allocator/base/list.h"
 #include "collector/gc_priv.h"
-
-/* The calling thread's mutator (of whichever collector it attached to last), for the signal handler. */
-static __thread struct sm_mutator_priv *current;
+#include "collector/misuse.h"
 
 /* ---- the signal for late mutators ----------------------------------------------------------------- */
 
@@ -51,8 +48,8 @@ static void note_where(int sig, siginfo_t *info, void *context)
 #elif defined(__aarch64__)
 	pc = (uintptr_t)uc->uc_mcontext.pc;
 #endif
-	if (current)
-		sm_store_relaxed(&current->interrupted_pc, pc);
+	for (struct sm_mutator_priv *p = sm__self.mutators; p; p = p->mine)
+		sm_store_relaxed(&p->interrupted_pc, pc);
 }
 
 void sm__signal_install(void)
@@ -79,29 +76,11 @@ bool sm__signal_usable(void)
 
 /* ---- stacks --------------------------------------------------------------------------------------- */
 
-static int stack_bounds(uintptr_t *lo, uintptr_t *hi)
-{
-	pthread_attr_t attr;
-	void *base;
-	size_t size;
-	int err = pthread_getattr_np(pthread_self(), &attr);
-
-	if (err)
-		return -err;
-	err = pthread_attr_getstack(&attr, &base, &size);
-	pthread_attr_destroy(&attr);
-	if (err)
-		return -err;
-	*lo = (uintptr_t)base;
-	*hi = (uintptr_t)base + size;
-	return 0;
-}
-
 __attribute__((no_sanitize("address", "thread"))) void sm__mutator_save_stack(struct sm_mutator_priv *p,
 									      uintptr_t *sp)
 {
 	const volatile uintptr_t *from = sp;
-	size_t words = (p->stack_hi - (uintptr_t)sp) / sizeof(uintptr_t), n = 0;
+	size_t words = (p->on->end - (uintptr_t)sp) / sizeof(uintptr_t), n = 0;
 	uintptr_t base = p->marker.base, bytes = p->marker.bytes;
 
 	p->sp = (uintptr_t)sp;
@@ -128,21 +107,48 @@ __attribute__((no_sanitize("address", "thread"))) void sm__mutator_save_stack(st
 #define CLEAR_FAR (64 * SM_KIB) /* from the stack's end */
 
 /* 0: too near to the stack's end. */
-static size_t if_room(const struct sm_mutator_priv *p, const uintptr_t *sp, size_t bytes)
+static size_t if_room(struct sm_mutator_priv *p, const uintptr_t *sp, size_t bytes)
 {
-	return (uintptr_t)sp > p->stack_lo + bytes + CLEAR_FAR ? bytes : 0;
+	if (!sm__stack_find(p, (uintptr_t)sp))
+		return 0;
+	return (uintptr_t)sp > p->on->start + bytes + CLEAR_FAR ? bytes : 0;
 }
 
-size_t sm__own_frames(const struct sm_mutator_priv *p, const uintptr_t *sp)
+size_t sm__own_frames(struct sm_mutator_priv *p, const uintptr_t *sp)
 {
 	return if_room(p, sp, CLEAR_OWN);
 }
 
-size_t sm__dead_stack(const struct sm_mutator_priv *p, const uintptr_t *sp)
+size_t sm__dead_stack(struct sm_mutator_priv *p, const uintptr_t *sp)
 {
 	size_t all = p->m->gc->config.verify ? if_room(p, sp, CLEAR_ALL) : 0;
 
 	return all ? all : sm__own_frames(p, sp);
+}
+
+/* One on which nobody runs. */
+static void scan_suspended(struct sm_mutator_priv *p, struct sm_thread_range *r)
+{
+	struct sm_marker *k = &p->marker;
+
+	sm__mark_stack(k, sm__stack_low(p, r), r->end);
+	if (r->left)
+		sm__mark_stack(k, (uintptr_t)r->registers, (uintptr_t)(r->registers + SM_REGISTER_WORDS));
+}
+
+static void scan_stacks(struct sm_mutator_priv *p, uintptr_t sp)
+{
+	struct sm_marker *k = &p->marker;
+
+	sm__mark_stack(k, SM_IS_MUTANT(8) && sp + 256 < p->on->end ? sp + 256 : sp, p->on->end);
+	if (sm_load_relaxed(&p->state) != SM_M_RUNNING && !SM_IS_MUTANT(8))
+		sm__mark_stack(k, (uintptr_t)p->saved, (uintptr_t)(p->saved + p->nsaved));
+	if (p->on != &p->own)
+		scan_suspended(p, &p->own);
+	for (struct sm_thread_range *r = p->ranges; r; r = r->next) {
+		if (r != p->on)
+			scan_suspended(p, r);
+	}
 }
 
 /* With everything that this mutator alone can reach marked, it is black. */
@@ -152,16 +158,8 @@ void sm__mutator_scan_stack(struct sm_mutator_priv *p, uintptr_t sp)
 	struct sm_marking in;
 
 	sm_phase_enter(SM_PHASE_STACK_SCAN);
-	if (sp < p->stack_lo || sp > p->stack_hi)
-		sm__fatal(__FILE__, __LINE__,
-			  "thread %d is at a safepoint on a foreign stack: %p, not in %p-%p", (int)p->tid,
-			  (void *)sp, (void *)p->stack_lo, (void *)p->stack_hi);
 	if (sm__marking_enter(&in, k)) {
-		sm__mark_stack(k, SM_IS_MUTANT(8) && sp + 256 < p->stack_hi ? sp + 256 : sp, p->stack_hi);
-		if (sm_load_relaxed(&p->state) != SM_M_RUNNING && !SM_IS_MUTANT(8))
-			sm__mark_stack(k, (uintptr_t)p->saved, (uintptr_t)(p->saved + p->nsaved));
-		for (struct sm_thread_range *r = p->ranges; r; r = r->next)
-			sm__mark_stack(k, r->start, r->end);
+		scan_stacks(p, sp);
 		sm__marking_leave(&in);
 	}
 	p->stack_black = true;
@@ -174,7 +172,7 @@ static size_t scan_own_stack(void *arg, uintptr_t *sp)
 	return sm__dead_stack(arg, sp);
 }
 
-/* ---- attach --------------------------------------------------------------------------------------- */
+/* ---- making, keeping ------------------------------------------------------------------------------- */
 
 static size_t private_bytes(void)
 {
@@ -187,7 +185,7 @@ static void free_mutator(struct sm_mutator *m)
 	munmap(m, private_bytes());
 }
 
-static struct sm_mutator *new_mutator(struct sm_gc *gc)
+static struct sm_mutator *map_mutator(struct sm_gc *gc)
 {
 	struct sm_mutator *m;
 	struct sm_mutator_priv *p;
@@ -200,18 +198,171 @@ static struct sm_mutator *new_mutator(struct sm_gc *gc)
 	m->gc = gc;
 	m->priv = p;
 	p->m = m;
-	sm_store_relaxed(&p->cpu, sched_getcpu());
-	p->thread = pthread_self();
-	p->tid = (pid_t)syscall(SYS_gettid);
 	p->buffer = malloc(entries * sizeof(void *));
 	if (p->buffer == NULL) {
 		munmap(m, private_bytes());
-		errno = ENOMEM;
 		return NULL;
 	}
-	m->buf_next = p->buffer;
 	m->buf_end = p->buffer + entries;
 	return m;
+}
+
+/* NULL: no memory. */
+static struct sm_mutator *new_mutator(struct sm_gc *gc)
+{
+	struct sm_mutator *m = map_mutator(gc);
+	struct sm_mutator_priv *p;
+
+	if (m == NULL)
+		return NULL;
+	p = m->priv;
+	if (sm__marker_init(&p->marker, gc, 0) != 0) {
+		free_mutator(m);
+		return NULL;
+	}
+	p->marker.quiet = true;
+	if (sm__cache_init(&m->cache, gc->heap, m) != 0) {
+		sm__marker_fini(&p->marker);
+		free_mutator(m);
+		return NULL;
+	}
+	return m;
+}
+
+static void end_mutator(struct sm_mutator *m)
+{
+	sm__cache_fini(&m->cache);
+	sm__marker_fini(&m->priv->marker);
+	free_mutator(m);
+}
+
+/* One of a thread that is gone, or a new one. */
+static struct sm_mutator *take_mutator(struct sm_gc *gc)
+{
+	struct sm_mutator_priv *p;
+
+	sm_lock_acquire(&gc->mutators_lock);
+	p = gc->idle;
+	if (p) {
+		gc->idle = p->next;
+		gc->nidle--;
+	}
+	sm_lock_release(&gc->mutators_lock);
+	if (p == NULL)
+		return new_mutator(gc);
+	sm__cache_reuse(&p->m->cache);
+	return p->m;
+}
+
+/*
+ * So many wait for the next thread: about 60 KiB each, of which what was used is in memory. They stay mapped, so that
+ * a call with a mutator that is detached finds out (misuse.h); beyond, they are unmapped.
+ */
+#define IDLE_MOST 64
+
+/* m is on no list. False: there are enough. */
+static bool keep_locked(struct sm_gc *gc, struct sm_mutator *m)
+{
+	struct sm_mutator_priv *p = m->priv;
+
+	p->owner = NULL;
+	if (gc->nidle >= IDLE_MOST)
+		return false;
+	/* Whatever is done with it from here on takes a slow path. */
+	sm_store_relaxed(&m->poll, 1);
+	m->barrier = true;
+	p->stack_black = false;
+	m->buf_next = m->buf_end - 1;
+	p->next = gc->idle;
+	gc->idle = p;
+	gc->nidle++;
+	return true;
+}
+
+void sm__mutators_fini(struct sm_gc *gc)
+{
+	while (gc->idle) {
+		struct sm_mutator *m = gc->idle->m;
+
+		gc->idle = gc->idle->next;
+		end_mutator(m);
+	}
+	gc->nidle = 0;
+}
+
+/* ---- attach --------------------------------------------------------------------------------------- */
+
+static pthread_key_t ending;
+static pthread_once_t ending_once = PTHREAD_ONCE_INIT;
+static int ending_error;
+
+static void leave(struct sm_mutator *m);
+
+/*
+ * A thread ends with mutators attached. Other destructors of the program may still use them, so this one takes its
+ * turn in the last round. (C++ runs those of thread_local variables before all of these.)
+ */
+static void thread_ends(void *arg)
+{
+	struct sm_thread *t = &sm__self;
+
+	if (++t->rounds < PTHREAD_DESTRUCTOR_ITERATIONS && pthread_setspecific(ending, arg) == 0)
+		return;
+	t->rounds = 0;
+	while (t->mutators) {
+		struct sm_mutator_priv *p = t->mutators;
+
+		/* Cancelled in a blocking section, or returned out of it. */
+		if (p->blocking) {
+			p->blocking = 0;
+			p->on = &p->own;
+			sm__become_running(p->m);
+		}
+		leave(p->m);
+	}
+}
+
+static void make_key(void)
+{
+	ending_error = pthread_key_create(&ending, thread_ends);
+}
+
+/* 0 or -errno. */
+static int watch_ending(void)
+{
+	pthread_once(&ending_once, make_key);
+	if (ending_error)
+		return -ending_error;
+	return sm__self.mutators ? 0 : -pthread_setspecific(ending, &sm__self);
+}
+
+struct sm_mutator *sm_mutator_current(struct sm_gc *gc)
+{
+	for (struct sm_mutator_priv *p = sm__self.mutators; p; p = p->mine) {
+		if (p->m->gc == gc)
+			return p->m;
+	}
+	return NULL;
+}
+
+/* All that belongs to a thread rather than to the mutator. */
+static void begin(struct sm_mutator_priv *p)
+{
+	struct sm_mutator *m = p->m;
+
+	sm_store_relaxed(&p->cpu, sched_getcpu());
+	sm_store_relaxed(&p->state, SM_M_RUNNING);
+	sm_store_relaxed(&p->interrupted_pc, 0);
+	p->tid = sm__self.tid;
+	p->own = (struct sm_thread_range){.start = sm__self.stack_lo, .end = sm__self.stack_hi};
+	p->on = &p->own;
+	p->stack_black = false;
+	p->blocking = p->refills = 0;
+	p->credit = 0;
+	p->oom_at = 0;
+	p->attached = 1;
+	m->buf_next = p->buffer;
+	sm__marker_here(&p->marker);
 }
 
 /* Links m with the view of the latest handshake; true: it must scan its stack. */
@@ -228,6 +379,7 @@ static bool join(struct sm_gc *gc, struct sm_mutator_priv *p)
 		sm__event_wait(&gc->hs.resumed, seq, 0);
 		sm_lock_acquire(&gc->mutators_lock);
 	}
+	sm_store_relaxed(&m->poll, 0);
 	m->barrier = gc->view.barrier;
 	m->cache.black = gc->view.black;
 	p->black_gen = gc->view.black_gen;
@@ -246,32 +398,58 @@ static void waited_for_lock(void *mutator, uint64_t ns)
 	sm__stall_note(&p->stalls, SM_STALL_LOCK, ns, SM_KEPT_UNKNOWN);
 }
 
+/* The thread's mutator, which it has already: one more detach undoes this. */
+static struct sm_mutator *attach_again(struct sm_mutator *m)
+{
+	if (m->priv->blocking) {
+		errno = EBUSY;
+		return NULL;
+	}
+	m->priv->attached++;
+	return m;
+}
+
+static struct sm_mutator *fail(struct sm_gc *gc, struct sm_mutator *m, int err)
+{
+	bool kept = true;
+
+	if (m) {
+		sm_lock_acquire(&gc->mutators_lock);
+		kept = keep_locked(gc, m);
+		sm_lock_release(&gc->mutators_lock);
+	}
+	if (!kept)
+		end_mutator(m);
+	errno = err;
+	return NULL;
+}
+
 struct sm_mutator *sm_mutator_attach(struct sm_gc *gc)
 {
-	struct sm_mutator *m = new_mutator(gc);
+	struct sm_mutator *m = sm_mutator_current(gc);
 	struct sm_mutator_priv *p;
 	int err;
 
+	if (m)
+		return attach_again(m);
+	if (!sm__gc_lives(gc))
+		return fail(gc, NULL, EINVAL);
+	err = sm__thread_know();
+	if (err == 0)
+		err = watch_ending();
+	if (err)
+		return fail(gc, NULL, -err);
+	m = take_mutator(gc);
 	if (m == NULL)
-		return NULL;
+		return fail(gc, NULL, ENOMEM);
 	p = m->priv;
 	/* The bounds first: once linked, a proxy may scan. */
-	err = stack_bounds(&p->stack_lo, &p->stack_hi);
-	if (err == 0)
-		err = sm__marker_init(&p->marker, gc, 0);
-	if (err == 0) {
-		sm__marker_here(&p->marker);
-		p->marker.quiet = true;
-		err = sm__cache_init(&m->cache, gc->heap, m);
-		if (err)
-			sm__marker_fini(&p->marker);
-	}
-	if (err) {
-		free_mutator(m);
-		errno = -err;
-		return NULL;
-	}
-	current = p;
+	begin(p);
+	if (!sm__stack_find(p, (uintptr_t)__builtin_frame_address(0)))
+		return fail(gc, m, EINVAL);
+	p->owner = &sm__self;
+	p->mine = sm__self.mutators;
+	sm__self.mutators = p;
 	p->lock_watch = (struct sm_lock_watch){waited_for_lock, p};
 	(void)sm__lock_watch(&p->lock_watch);
 	sm__delay(gc);
@@ -288,22 +466,42 @@ static void unlink_locked(struct sm_gc *gc, struct sm_mutator_priv *p)
 	gc->nmutators--;
 }
 
-static void hand_over_stalls(struct sm_gc *gc, struct sm_mutator_priv *p)
+/* The figures of most threads that come and go are zero. */
+static void hand_over_figures(struct sm_gc *gc, struct sm_mutator_priv *p)
 {
+	uint64_t waits = sm_load_relaxed(&p->stalls.recent_max_ns);
+
+	for (unsigned c = 0; c < SM_STALL_CAUSES; c++)
+		waits += sm_load_relaxed(&p->stalls.cause[c].count);
+	if (waits == 0 && p->marker.n.objects == 0 && p->marker.n.scanned == 0)
+		return;
 	sm_lock_acquire(&gc->stats_lock);
 	for (unsigned c = 0; c < SM_STALL_CAUSES; c++)
 		sm__stall_add(&gc->dead_stalls.cause[c], &p->stalls.cause[c]);
 	sm__stall_recent(&gc->dead_stalls, sm_load_relaxed(&p->stalls.recent_max_ns));
 	sm__mark_counts_add(&gc->dead_counts, &p->marker.n);
 	sm_lock_release(&gc->stats_lock);
+	sm__stall_clear(&p->stalls);
 }
 
-void sm_mutator_detach(struct sm_mutator *m)
+static void forget_mine(struct sm_mutator_priv *p)
+{
+	struct sm_mutator_priv **at = &sm__self.mutators;
+
+	while (*at != p)
+		at = &(*at)->mine;
+	*at = p->mine;
+	(void)sm__lock_watch(sm__self.mutators ? &sm__self.mutators->lock_watch : NULL);
+	if (sm__self.mutators == NULL)
+		pthread_setspecific(ending, NULL);
+}
+
+static void leave(struct sm_mutator *m)
 {
 	struct sm_mutator_priv *p = m->priv;
 	struct sm_gc *gc = m->gc;
+	bool kept;
 
-	SM_CHECK(p->blocking == 0);
 	/* Requests are made under the lock, so with it held and none pending none can come. */
 	for (;;) {
 		sm_lock_acquire(&gc->mutators_lock);
@@ -315,23 +513,24 @@ void sm_mutator_detach(struct sm_mutator *m)
 	if (m->barrier && !SM_IS_MUTANT(14))
 		sm__barrier_flush(m);
 	sm__cache_retire_all(&m->cache);
+	m->cache.black = false;
 	unlink_locked(gc, p);
+	forget_mine(p);
+	hand_over_figures(gc, p);
+	sm__ranges_free(p);
+	kept = keep_locked(gc, m);
 	sm_lock_release(&gc->mutators_lock);
+	if (!kept)
+		end_mutator(m);
+}
 
-	sm__cache_fini(&m->cache);
-	if (current == p)
-		(void)sm__lock_watch(NULL);
-	hand_over_stalls(gc, p);
-	while (p->ranges) {
-		struct sm_thread_range *r = p->ranges;
-
-		p->ranges = r->next;
-		free(r);
-	}
-	sm__marker_fini(&p->marker);
-	if (current == p)
-		current = NULL;
-	free_mutator(m);
+void sm_mutator_detach(struct sm_mutator *m)
+{
+	sm__check_caller(m, "sm_mutator_detach");
+	if (m->priv->attached == 1 && m->priv->collectors)
+		sm__misuse("sm_mutator_detach", m, "the mutator is the collector's own");
+	if (--m->priv->attached == 0)
+		leave(m);
 }
 
 /* ---- thread-local ranges -------------------------------------------------------------------------- */
@@ -340,16 +539,13 @@ int sm_thread_range_add(struct sm_mutator *m, void *start, size_t bytes)
 {
 	struct sm_thread_range *r;
 	struct sm_marking in;
+	int err;
 
-	if (start == NULL || bytes == 0 || (uintptr_t)start + bytes < (uintptr_t)start)
+	if (!sm__may_use(m) || start == NULL || bytes == 0 || (uintptr_t)start + bytes < (uintptr_t)start)
 		return -EINVAL;
-	r = malloc(sizeof(*r));
+	r = sm__range_add(m->priv, (uintptr_t)start, bytes, &err);
 	if (r == NULL)
-		return -ENOMEM;
-	r->start = (uintptr_t)start;
-	r->end = (uintptr_t)start + bytes;
-	r->next = m->priv->ranges;
-	m->priv->ranges = r;
+		return err;
 	/* What it already holds: this stack has been scanned, but not these words. */
 	if (m->barrier && m->priv->stack_black && sm__marking_enter(&in, &m->priv->marker)) {
 		sm__mark_stack(&m->priv->marker, r->start, r->end);
@@ -360,14 +556,7 @@ int sm_thread_range_add(struct sm_mutator *m, void *start, size_t bytes)
 
 int sm_thread_range_remove(struct sm_mutator *m, void *start)
 {
-	for (struct sm_thread_range **at = &m->priv->ranges; *at; at = &(*at)->next) {
-		struct sm_thread_range *r = *at;
-
-		if (r->start != (uintptr_t)start)
-			continue;
-		*at = r->next;
-		free(r);
-		return 0;
-	}
-	return -ENOENT;
+	if (!sm__may_use(m))
+		return -EINVAL;
+	return sm__range_remove(m->priv, (uintptr_t)start, (uintptr_t)__builtin_frame_address(0));
 }

@@ -9,6 +9,7 @@
 
 #include "spanmark/gc.h"
 #include "collector/mark.h"
+#include "collector/stacks.h"
 #include "collector/stall.h"
 
 /*
@@ -33,21 +34,22 @@ enum sm_mutator_state { SM_M_RUNNING, SM_M_BLOCKED, SM_M_HELD, SM_M_HELD_WAITED 
 #define SM_SAVED_BYTES (16 * SM_KIB)
 #define SM_SAVED_WORDS (SM_SAVED_BYTES / sizeof(uintptr_t))
 
-struct sm_thread_range {
-	struct sm_thread_range *next;
-	uintptr_t start, end;
-};
-
 struct sm_mutator_priv {
-	/* fixed after attach */
+	/* fixed */
 	struct sm_mutator *m;
-	pthread_t thread;
-	pid_t tid;
-	uintptr_t stack_lo, stack_hi;
 	void **buffer; /* the barrier buffer's start */
 
+	/* fixed while attached */
+	struct sm_thread *owner; /* NULL: nobody; the mutator waits in gc->idle for the next thread */
+	pid_t tid;
+	bool collectors; /* of a thread of the collector's own */
+
 	/* under gc->mutators_lock */
-	struct sm_mutator_priv *next, *prev;
+	struct sm_mutator_priv *next, *prev; /* of gc->mutators; next also of gc->idle */
+
+	/* owner thread only */
+	struct sm_mutator_priv *mine; /* the thread's next one, of another collector */
+	unsigned attached;	      /* so many times */
 
 	_Atomic(uint32_t) state;
 	/* The safepoint in the making, for the report of a late one; written by the signal handler. */
@@ -63,7 +65,10 @@ struct sm_mutator_priv {
 	uintptr_t sp;	   /* BLOCKED, HELD: the stack from here upward is the mutator's */
 	size_t nsaved;	   /* words that may be pointers, of the SM_SAVED_BYTES from sp upward */
 	uintptr_t saved[SM_SAVED_WORDS];
-	struct sm_thread_range *ranges;
+	struct sm_thread_range own;	/* the thread's own stack */
+	struct sm_thread_range *on;	/* the stack that sp lies in: own, or one of the ranges */
+	struct sm_thread_range *ranges; /* all */
+	void *range_tree;		/* the same by address, <search.h> */
 	struct sm_marker marker;
 	int64_t credit;	   /* bytes of marking done in advance; negative: owed */
 	size_t oom_at;	   /* allocated_bytes + 1 after the last collection for want of memory */
@@ -83,6 +88,9 @@ void sm__with_registers(size_t (*fn)(void *arg, uintptr_t *sp), void *arg);
 size_t sm__safepoint(struct sm_mutator *m, uintptr_t *sp);
 size_t sm__block(struct sm_mutator *m, uintptr_t *sp);
 size_t sm__unblock(struct sm_mutator *m, uintptr_t *sp);
+size_t sm__stack_leave(struct sm_mutator *m, uintptr_t *sp);
+/* Takes a blocked mutator back from whoever acts for it. */
+void sm__become_running(struct sm_mutator *m);
 
 /* Sets the mark bits of a run of slots. ctx: the struct sm_gc, so that windows can be walked with it. */
 void sm__blacken(void *ctx, struct sm_span *s, unsigned first, unsigned count);
@@ -93,8 +101,10 @@ void sm__mutator_scan_stack(struct sm_mutator_priv *p, uintptr_t sp);
 void sm__mutator_save_stack(struct sm_mutator_priv *p, uintptr_t *sp);
 /* How much below sp is to be zeroed, so that what it holds keeps nothing alive: what the collector's own frames have
  * left there; and with gc.verify what anything has, see verify.c. */
-size_t sm__own_frames(const struct sm_mutator_priv *p, const uintptr_t *sp);
-size_t sm__dead_stack(const struct sm_mutator_priv *p, const uintptr_t *sp);
+size_t sm__own_frames(struct sm_mutator_priv *p, const uintptr_t *sp);
+size_t sm__dead_stack(struct sm_mutator_priv *p, const uintptr_t *sp);
+/* Of mutators that wait for a thread. */
+void sm__mutators_fini(struct sm_gc *gc);
 /* Marks what the barrier recorded; the buffer is empty afterwards. */
 void sm__barrier_flush(struct sm_mutator *m);
 /* Records p as the barrier would on its deletion from a slot. */

@@ -234,10 +234,14 @@ static void reach_roots(struct verifier *v)
 	v->root = "stack";
 	v->on_stack = true;
 	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next) {
-		reach_words(v, p->sp, p->stack_hi);
+		reach_words(v, p->sp, p->on->end);
 		reach_words(v, (uintptr_t)p->saved, (uintptr_t)(p->saved + p->nsaved));
-		for (struct sm_thread_range *t = p->ranges; t; t = t->next)
-			reach_words(v, t->start, t->end);
+		if (p->on != &p->own)
+			reach_words(v, sm__stack_low(p, &p->own), p->own.end);
+		for (struct sm_thread_range *t = p->ranges; t; t = t->next) {
+			if (t != p->on)
+				reach_words(v, t->start, t->end);
+		}
 	}
 	v->on_stack = false;
 	/* Threads that are not attached add and remove ranges meanwhile, and free the memory. */

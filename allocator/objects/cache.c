@@ -407,6 +407,29 @@ static void add_stats(struct sm_cache_stats *sum, const struct sm_cache_stats *s
 	sum->remote_spans += s->remote_spans;
 }
 
+/* Adds what c counted to the figures of caches that are gone. caches_lock is held. */
+static void hand_over_locked(struct sm_heap *h, struct sm_cache *c)
+{
+	add_stats(&h->dead_stats, &c->stats);
+	for (unsigned cls = 1; cls < sm__nclasses; cls++)
+		sm__cache_class_add(&h->dead_classes[(size_t)c->cpu * sm__nclasses + cls], &c->cls[cls]);
+}
+
+void sm__cache_reuse(struct sm_cache *c)
+{
+	struct sm_heap *h = c->heap;
+
+	c->debt = 0;
+	if (c->cpu == sched_getcpu())
+		return;
+	sm_lock_acquire(&h->caches_lock);
+	hand_over_locked(h, c);
+	memset(&c->stats, 0, sizeof(c->stats));
+	memset(c->cls, 0, sizeof(c->cls));
+	read_core(c);
+	sm_lock_release(&h->caches_lock);
+}
+
 void sm__cache_fini(struct sm_cache *c)
 {
 	struct sm_heap *h = c->heap;
@@ -414,9 +437,7 @@ void sm__cache_fini(struct sm_cache *c)
 	sm__cache_retire_all(c);
 	sm_lock_acquire(&h->caches_lock);
 	SM_LIST_REMOVE(h->caches, c);
-	add_stats(&h->dead_stats, &c->stats);
-	for (unsigned cls = 1; cls < sm__nclasses; cls++)
-		sm__cache_class_add(&h->dead_classes[(size_t)c->cpu * sm__nclasses + cls], &c->cls[cls]);
+	hand_over_locked(h, c);
 	sm_lock_release(&h->caches_lock);
 	c->next = c->prev = NULL;
 }

@@ -107,6 +107,8 @@ int sm__cache_init(struct sm_cache *c, struct sm_heap *h, void *owner);
 /* Gives every window's unallocated rest and every owned span back to the central lists. */
 void sm__cache_retire_all(struct sm_cache *c);
 void sm__cache_fini(struct sm_cache *c);
+/* For another thread, or another CPU: as after sm__cache_init. Precondition: retired. */
+void sm__cache_reuse(struct sm_cache *c);
 /* Adds what c has taken to heap->allocated_bytes; until then that lags by less than SM_POST_BYTES a cache. */
 void sm__cache_post(struct sm_cache *c);
 /*

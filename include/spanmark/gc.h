@@ -75,7 +75,7 @@ SM_API int sm_gc_config_set(struct sm_gc_config *cfg, const char *key, const cha
 SM_API const struct sm_config_key *sm_gc_config_keys(void); /* gc.* keys only */
 
 SM_API struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t errlen);
-/* Stops the workers, unmaps the heap. No mutator may be attached. */
+/* Stops the workers, unmaps the heap. Aborts when a mutator is attached, or when called by a finalizer. */
 SM_API void sm_gc_destroy(struct sm_gc *gc);
 SM_API struct sm_heap *sm_gc_heap(struct sm_gc *gc);
 
@@ -99,11 +99,21 @@ SM_API const struct sm_type *sm_type_conservative(struct sm_gc *gc, size_t size)
 
 /* ---- mutators ------------------------------------------------------------------------------------ */
 
-/* Attaches the calling thread; its stack is scanned from here outward (stack bounds from the thread).
- * NULL with errno. May happen at any moment of a cycle. */
+/*
+ * Attaches the calling thread, on its own stack, which is scanned from then on. May happen at any moment of a cycle. A
+ * thread that is attached gets the mutator that it has; each attach is undone by one detach. A thread may be attached to
+ * several collectors. NULL with errno: ENOMEM; EAGAIN (no thread-specific key is left); EBUSY (it is attached, and
+ * in a blocking section); EINVAL (not on the thread's own stack, or gc is no collector).
+ */
 SM_API struct sm_mutator *sm_mutator_attach(struct sm_gc *gc);
-/* Detaches the calling thread; hands its windows, buffers and statistics over. */
+/*
+ * Undoes one attach; the last hands windows, buffers and statistics over. A thread that ends attached (returns, calls
+ * pthread_exit, is cancelled, also in a blocking section) is detached by the library, behind all of the program's
+ * thread-specific destructors but those that renew themselves to the last round.
+ */
 SM_API void sm_mutator_detach(struct sm_mutator *m);
+/* The calling thread's mutator of gc; NULL: it is not attached. A look at thread-local memory. */
+SM_API struct sm_mutator *sm_mutator_current(struct sm_gc *gc);
 
 SM_API void sm_safepoint_slow(struct sm_mutator *m);
 /* Acknowledge a pending handshake. One load and a branch when there is none. */
@@ -202,10 +212,28 @@ SM_API void sm_handle_free(struct sm_mutator *m, struct sm_handle *h); /* NULL: 
 /*
  * Words [start, start + bytes) belong to the calling thread (thread-local variables, a coroutine's stack)
  * and are scanned conservatively together with its stack: stores into them need no barrier, because only
- * the owner writes them. -EINVAL, -ENOMEM; remove: -ENOENT. Detaching removes all.
+ * the owner writes them. Detaching removes all.
+ * -EINVAL; -ENOMEM; -EEXIST (it overlaps another). remove: -ENOENT; -EBUSY (the caller runs on it); -EINVAL.
+ *
+ * Coroutines. A range may be a stack that the thread switches to (swapcontext, or by hand): what runs there may do
+ * with the mutator whatever it may do on the thread's own stack. Which stack the mutator is on is found by its stack
+ * pointer. sm_stack_leave says where a stack ends that is about to be left, and keeps its registers. A program that
+ * never calls it has all other stacks scanned as a whole, the thread's own as far as it is mapped (8 MiB take some
+ * ms the first time), and must have registered the place where its switch stores the registers, too (the ucontext_t).
+ * Within a blocking section no stack may be switched.
+ *
+ *     sm_thread_range_add(m, stack, bytes);             once for each coroutine
+ *     ..
+ *     sm_stack_leave(m); swapcontext(&from, &to);       at each switch, on the stack that is left
  */
 SM_API int sm_thread_range_add(struct sm_mutator *m, void *start, size_t bytes);
 SM_API int sm_thread_range_remove(struct sm_mutator *m, void *start);
+/*
+ * The stack that this is called on is about to be left: until the mutator is on it again it is scanned from
+ * here. Nothing collected may be loaded or allocated between this call and the switch. A program calls it before every
+ * switch, or never: what it said last holds.
+ */
+SM_API void sm_stack_leave(struct sm_mutator *m);
 
 /* ---- weak references and finalizers --------------------------------------------------------------- */
 
@@ -232,8 +260,8 @@ SM_API void sm_weak_free(struct sm_mutator *m, struct sm_weak *w);
 
 /* ---- collections and figures ---------------------------------------------------------------------- */
 
-/* Runs a full cycle that starts after the call, waits for it, the sweep included. m may be NULL when
- * the caller is not attached. */
+/* Runs a full cycle that starts after the call, waits for it, the sweep included. m is the caller's mutator, or
+ * NULL. -ENOTSUP in a forked child; -EINVAL: m is another's. */
 SM_API int sm_collect(struct sm_gc *gc, struct sm_mutator *m);
 
 /* Figures of the last completed cycle and totals. Times in ns of CLOCK_MONOTONIC. */

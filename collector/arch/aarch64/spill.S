@@ -32,6 +32,7 @@
 	ENTRY sm_safepoint_slow, sm__safepoint
 	ENTRY sm_blocking_enter, sm__block
 	ENTRY sm_blocking_leave, sm__unblock
+	ENTRY sm_stack_leave, sm__stack_leave
 
 	.globl	sm__with_registers
 	.hidden	sm__with_registers
