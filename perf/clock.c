@@ -28,17 +28,12 @@ static void sample(uint64_t *ns, uint64_t *ticks)
 
 static void calibrate(void)
 {
-#if defined(__aarch64__)
-	uint64_t hz;
+	uint64_t hz = sm__cpu_tick_hz(), ns0 = 0, t0 = 0, ns1 = 0, t1 = 0;
 
-	__asm__ volatile("mrs %0, cntfrq_el0" : "=r"(hz));
 	if (hz) {
 		ticks_per_ns = (double)hz / 1e9;
 		return;
 	}
-#endif
-	uint64_t ns0 = 0, t0 = 0, ns1 = 0, t1 = 0;
-
 	sample(&ns0, &t0);
 	while (sm_clock_ns() - ns0 < 5000000)
 		;

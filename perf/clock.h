@@ -12,6 +12,8 @@
 #ifndef SM_PERF_CLOCK_H
 #define SM_PERF_CLOCK_H
 
+#include "perf/arch/cpu.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
@@ -35,19 +37,7 @@ static inline uint64_t sm_clock_thread_ns(void)
 
 static inline uint64_t sm_clock_ticks(void)
 {
-#if defined(__x86_64__)
-	uint32_t lo, hi;
-
-	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
-	return (uint64_t)hi << 32 | lo;
-#elif defined(__aarch64__)
-	uint64_t v;
-
-	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(v));
-	return v;
-#else
-	return sm_clock_ns();
-#endif
+	return sm__cpu_ticks();
 }
 
 static inline uint64_t sm_clock_delta(uint64_t from, uint64_t to)

@@ -101,18 +101,13 @@ static int open_attr(struct sm_counter_group *g, struct perf_event_attr *a)
 	return o->open(o->ctx, a, g->opt.pid, g->opt.cpu, g->leader, PERF_FLAG_FD_CLOEXEC);
 }
 
-#if defined(__aarch64__)
-/*
- * ARM64 grants user reads by config1: bit 1 asks, bit 0 wants a 64-bit counter. Which combination an event can
- * have differs (cycles: both; others without 64-bit counters: bit 1 alone), so they are tried in this order.
- */
+/* With user reads where the architecture grants them to those that ask. */
 static int open_with_user_access(struct sm_counter_group *g, struct perf_event_attr *a)
 {
-	static const uint64_t ask[] = {3, 2};
 	uint64_t plain = a->config1;
 
-	for (unsigned i = 0; i < 2; i++) {
-		a->config1 = plain | ask[i];
+	for (const uint64_t *ask = sm__user_read_asks; *ask; ask++) {
+		a->config1 = plain | *ask;
 		int fd = open_attr(g, a);
 
 		if (fd >= 0)
@@ -121,17 +116,14 @@ static int open_with_user_access(struct sm_counter_group *g, struct perf_event_a
 	a->config1 = plain;
 	return open_attr(g, a);
 }
-#endif
 
 static int open_event(struct sm_counter_group *g, const struct sm_event_code *c)
 {
 	struct perf_event_attr a;
 
 	fill_attr(g, c, &a);
-#if defined(__aarch64__)
 	if (c->source == SM_SOURCE_PMU && !g->opt.no_user_read && g->opt.pid == 0)
 		return open_with_user_access(g, &a);
-#endif
 	return open_attr(g, &a);
 }
 

@@ -1,4 +1,5 @@
 /* Callgrind as a source of counts: requests to it, and the command line. Its dumps are read in sim_load.c. */
+#include "perf/arch/cpu.h"
 #include "perf/counter_sim.h"
 #include "perf/topology.h"
 
@@ -36,38 +37,11 @@ const char *sm_sim_event_name(enum sm_sim e)
 #define REQ_TOGGLE  0x43540002u
 #define REQ_DUMP_AT 0x43540003u
 
-/*
- * Valgrind's client request: an instruction sequence that does nothing on a CPU and that valgrind recognises. It is the
- * one of <valgrind/valgrind.h>, written out so that building does not need valgrind.
- */
 static unsigned long request(unsigned long code, unsigned long arg)
 {
 	volatile unsigned long args[6] = {code, arg, 0, 0, 0, 0};
-#if defined(__x86_64__)
-	unsigned long result = 0;
 
-	__asm__ volatile("rolq $3, %%rdi; rolq $13, %%rdi\n\t"
-			 "rolq $61, %%rdi; rolq $51, %%rdi\n\t"
-			 "xchgq %%rbx, %%rbx"
-			 : "=d"(result)
-			 : "a"(&args[0]), "0"(result)
-			 : "cc", "memory");
-	return result;
-#elif defined(__aarch64__)
-	register unsigned long x3 __asm__("x3") = 0;
-	register volatile unsigned long *x4 __asm__("x4") = &args[0];
-
-	__asm__ volatile("ror x12, x12, #3; ror x12, x12, #13\n\t"
-			 "ror x12, x12, #51; ror x12, x12, #61\n\t"
-			 "orr x10, x10, x10"
-			 : "+r"(x3)
-			 : "r"(x4)
-			 : "cc", "memory");
-	return x3;
-#else
-	(void)args;
-	return 0;
-#endif
+	return sm__valgrind_request(args);
 }
 
 bool sm_sim_running(void)

@@ -5,80 +5,9 @@
 #include <errno.h>
 #include <linux/perf_event.h>
 
-#if defined(__x86_64__)
-uint64_t sm__pmc_read(unsigned index)
-{
-	uint32_t lo, hi;
-
-	__asm__ volatile("rdpmc" : "=a"(lo), "=d"(hi) : "c"(index));
-	return (uint64_t)hi << 32 | lo;
-}
-#elif defined(__aarch64__)
-#define MRS(reg)                                              \
-	({                                                    \
-		uint64_t v_;                                  \
-		__asm__ volatile("mrs %0, " #reg : "=r"(v_)); \
-		v_;                                           \
-	})
-/* The register number is part of the instruction: hence a switch. */
-uint64_t sm__pmc_read(unsigned index)
-{
-	switch (index) {
-#define C(n)    \
-	case n: \
-		return MRS(pmevcntr##n##_el0)
-		C(0);
-		C(1);
-		C(2);
-		C(3);
-		C(4);
-		C(5);
-		C(6);
-		C(7);
-		C(8);
-		C(9);
-		C(10);
-		C(11);
-		C(12);
-		C(13);
-		C(14);
-		C(15);
-		C(16);
-		C(17);
-		C(18);
-		C(19);
-		C(20);
-		C(21);
-		C(22);
-		C(23);
-		C(24);
-		C(25);
-		C(26);
-		C(27);
-		C(28);
-		C(29);
-		C(30);
-#undef C
-	case 31: return MRS(pmccntr_el0);
-	default: return 0;
-	}
-}
-#else
-uint64_t sm__pmc_read(unsigned index)
-{
-	(void)index;
-	return 0;
-}
-#endif
-
 bool sm__user_readable(const struct perf_event_mmap_page *page)
 {
-#if defined(__x86_64__) || defined(__aarch64__)
 	return page && page->cap_user_rdpmc;
-#else
-	(void)page;
-	return false;
-#endif
 }
 
 /* ns since the kernel last updated the times in the page. */

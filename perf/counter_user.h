@@ -9,6 +9,8 @@
 #ifndef SM_PERF_COUNTER_USER_H
 #define SM_PERF_COUNTER_USER_H
 
+#include "perf/arch/cpu.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,22 +21,8 @@ struct sm_user_count {
 	uint64_t enabled, running;
 };
 
-/* Reads hardware counter `index` (0-based, as rdpmc and PMEVCNTRn count them; 31 is the ARM64 cycle counter). */
+/* How a hardware counter is read: sm__pmc_read() of perf/arch/cpu.h, or a test's. */
 typedef uint64_t (*sm_pmc_fn)(unsigned index);
-
-/* The real thing on this architecture. */
-uint64_t sm__pmc_read(unsigned index);
-
-/*
- * Before the first read of a group: what the program did so far is in the counters. Once is enough, the counters of a
- * group are to be read close together. rdpmc orders itself well enough for regions of more than a few dozen instructions.
- */
-static inline void sm__pmc_sync(void)
-{
-#if defined(__aarch64__)
-	__asm__ volatile("isb" : : : "memory");
-#endif
-}
 
 /* Would a user read be allowed on this page? */
 bool sm__user_readable(const struct perf_event_mmap_page *page);

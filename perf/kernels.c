@@ -1,5 +1,6 @@
-/* See kernels.h. The loops are assembly: a compiler may not change what is being counted. */
+/* See kernels.h. The loops are assembly (perf/arch): a compiler may not change what is being counted. */
 #include "perf/kernels.h"
+#include "perf/arch/cpu.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,42 +10,15 @@
 
 void sm__kernel_loop(uint64_t rounds)
 {
-	if (!rounds)
-		return;
-#if defined(__x86_64__)
-	__asm__ volatile(".balign 64\n1:\tdecq %0\n\tjnz 1b" : "+r"(rounds) : : "cc");
-#elif defined(__aarch64__)
-	__asm__ volatile(".balign 64\n1:\tsubs %0, %0, #1\n\tb.ne 1b" : "+r"(rounds) : : "cc");
-#else
-	while (rounds--)
-		__asm__ volatile("" : "+r"(rounds));
-#endif
+	if (rounds)
+		sm__cpu_loop(rounds);
 }
 
+/* Exclusive or of two registers: one cycle on every core we name, and none eliminates it at rename. */
 void sm__kernel_chain(uint64_t rounds)
 {
-	uint64_t a = 1, b = 0x9e3779b97f4a7c15;
-
-	/* Exclusive or of two registers: one cycle on every core we name, and none eliminates it at rename. */
-#if defined(__x86_64__)
-#define X4 "xorq %2, %1\n\txorq %2, %1\n\txorq %2, %1\n\txorq %2, %1\n\t"
 	if (rounds)
-		__asm__ volatile(".balign 64\n1:\t" X4 X4 X4 X4 "decq %0\n\tjnz 1b"
-				 : "+r"(rounds), "+r"(a)
-				 : "r"(b)
-				 : "cc");
-#elif defined(__aarch64__)
-#define X4 "eor %1, %1, %2\n\teor %1, %1, %2\n\teor %1, %1, %2\n\teor %1, %1, %2\n\t"
-	if (rounds)
-		__asm__ volatile(".balign 64\n1:\t" X4 X4 X4 X4 "subs %0, %0, #1\n\tb.ne 1b"
-				 : "+r"(rounds), "+r"(a)
-				 : "r"(b)
-				 : "cc");
-#else
-	for (; rounds; rounds--)
-		for (int i = 0; i < 16; i++)
-			__asm__ volatile("" : "+r"(a) : "r"(b));
-#endif
+		sm__cpu_chain(rounds, 1, 0x9e3779b97f4a7c15);
 }
 
 void sm__random_bytes(uint8_t *bits, size_t n, uint64_t seed)
@@ -54,24 +28,6 @@ void sm__random_bytes(uint8_t *bits, size_t n, uint64_t seed)
 		seed ^= seed >> 7;
 		seed ^= seed << 17;
 		bits[i] = (uint8_t)(seed >> 32);
-	}
-}
-
-void sm__kernel_branches(const uint8_t *bits, size_t n)
-{
-	uint64_t count = 0;
-
-	for (size_t i = 0; i < n; i++) {
-#if defined(__x86_64__)
-		__asm__ volatile("testb $1, %1\n\tjz 1f\n\tincq %0\n1:" : "+r"(count) : "m"(bits[i]) : "cc");
-#elif defined(__aarch64__)
-		__asm__ volatile("tbz %w1, #0, 1f\n\tadd %0, %0, #1\n1:"
-				 : "+r"(count)
-				 : "r"((unsigned)bits[i]));
-#else
-		if (bits[i] & 1)
-			__asm__ volatile("" : "+r"(count));
-#endif
 	}
 }
 
@@ -174,11 +130,6 @@ static size_t place(size_t page, size_t page_size)
 /* A file of FILE_PAGES pages; with `code` a return instruction at the place of each. */
 static int small_file(size_t page_size, bool code)
 {
-#if defined(__aarch64__)
-	static const uint8_t ret[] = {0xc0, 0x03, 0x5f, 0xd6};
-#else
-	static const uint8_t ret[] = {0xc3};
-#endif
 	int fd = memfd_create("spanmark-pages", MFD_CLOEXEC);
 
 	if (fd >= 0 && ftruncate(fd, (off_t)(FILE_PAGES * page_size))) {
@@ -186,7 +137,8 @@ static int small_file(size_t page_size, bool code)
 		return -1;
 	}
 	for (size_t i = 0; fd >= 0 && code && i < FILE_PAGES; i++) {
-		if (pwrite(fd, ret, sizeof(ret), (off_t)place(i, page_size)) != (ssize_t)sizeof(ret)) {
+		if (pwrite(fd, sm__return_code, sm__return_code_size, (off_t)place(i, page_size)) !=
+		    (ssize_t)sm__return_code_size) {
 			close(fd);
 			return -1;
 		}
