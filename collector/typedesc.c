@@ -70,7 +70,7 @@ static int bin_of(struct sm_gc *gc, size_t size, const struct sm_layout *l)
 {
 	if (size > SM_MAX_SMALL)
 		return 0;
-	return sm__heap_bin(gc->heap, class_of(size), l, zeroed(l), false);
+	return sm__heap_bin(gc->heap, class_of(size), l, zeroed(l));
 }
 
 static const struct sm_type *intern(struct sm_gc *gc, size_t size, const struct sm_layout *single,

@@ -43,7 +43,7 @@ step_long() { # what takes too long for every run: 100 000 threads born and dead
 	SM_TEST_LONG=1 SM_TEST_SECONDS=1 timeout 300 "$b/tests/stress_threads" births
 	SM_TEST_LONG=1 timeout 300 "$b/tests/stress_memory"
 }
-step_tsan() { # the collector's stress tests and the manual heap's caches under ThreadSanitizer
+step_tsan() { # the collector's stress tests and the malloc heap's caches under ThreadSanitizer
 	# A long history: a suppression goes by the function at the other side of a race, if its stack is still known.
 	local b t tests="stress_graph stress_slots stress_finalizer stress_threads test_rseq test_shard"
 	b=$(make -s SAN=thread print-build)

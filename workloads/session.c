@@ -136,7 +136,7 @@ static void worker_stop(void *ctx, unsigned index, const char *role)
 	sm__counting_thread_stop(run->counting);
 }
 
-/* The manual heap asks the kernel for the nodes where nobody tells it; we know, and count them the same on every
+/* The malloc heap asks the kernel for the nodes where nobody tells it; we know, and count them the same on every
  * backend. */
 static void configure_nodes(const struct sm_job *job)
 {
@@ -148,7 +148,7 @@ static void configure_nodes(const struct sm_job *job)
 		(void)sm_malloc_configure_nodes(&cfg.heap);
 }
 
-/* Backend span: the process's manual heap takes the heap's settings; those that are not for it, and all on
+/* Backend span: malloc's heap takes the heap's settings; those that are not for it, and all on
  * backend libc, are named in a warning. */
 static int configure_explicit(struct sm_run *run)
 {

@@ -89,7 +89,7 @@ const char *sm_params_text(const struct sm_params *p, const char *name);
 /* What the workload's objects come from. */
 enum sm_wl_backend {
 	SM_WL_GC,   /* spanmark's collector */
-	SM_WL_SPAN, /* spanmark's allocator, freed explicitly (manual mode) */
+	SM_WL_SPAN, /* spanmark's allocator, freed explicitly (malloc and free) */
 	SM_WL_LIBC, /* malloc and free of the process: libc's, or what LD_PRELOAD puts there */
 	SM_WL_COUNT
 };

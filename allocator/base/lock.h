@@ -33,7 +33,7 @@ enum sm_lock_rank {
 	SM_RANK_HEAP = 100,	  /* list of heaps, fork */
 	SM_RANK_CACHES = 110,	  /* heap->caches_lock */
 	SM_RANK_BINS = 120,	  /* heap->bins_lock: layouts and bins */
-	SM_RANK_BUDGET = 135,	  /* budgets of the manual heap's CPUs */
+	SM_RANK_BUDGET = 135,	  /* budgets of the malloc heap's CPUs */
 	SM_RANK_SHARD = 137,	  /* lists of freed objects of a thread or CPU */
 	SM_RANK_CENTRAL = 140,	  /* one central list */
 	SM_RANK_STACKS = 150,	  /* pool of free stacks */

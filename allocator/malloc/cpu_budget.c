@@ -19,7 +19,8 @@
  */
 #include <errno.h>
 
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/malloc/cpu_cache.h"
+#include "allocator/malloc/depot.h"
 
 #define DEFAULT_BUDGET (2 * SM_MIB)
 #define MOST_BATCHES   16   /* bound of a list without cache.slots, */
@@ -29,6 +30,11 @@
 static size_t slot_bytes(unsigned cls)
 {
 	return sm__sizeclasses[cls].slot_bytes;
+}
+
+static uint64_t slow_paths(const struct sm_mcpu_class *k)
+{
+	return sm__count_read(&k->n.refills) + sm__count_read(&k->n.overflows);
 }
 
 static void set_cap(struct sm_mcpu *m, unsigned cls, uint32_t cap)
@@ -41,27 +47,25 @@ static void set_cap(struct sm_mcpu *m, unsigned cls, uint32_t cap)
 
 static void read_tunables(struct sm_mcpu *m, unsigned cpu)
 {
-	const struct sm_manual *g = &sm__manual;
+	const struct sm_process_heap *g = &sm__process_heap;
 	const struct sm_heap_config *cfg = &g->heap->config;
 
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
 		struct sm_mcpu_class *k = &m->cls[cls];
-		size_t slots = sm__config_knob(cfg, SM_KNOB_SLOTS, cls, (int)cpu);
-		size_t batch = sm__config_knob(cfg, SM_KNOB_BATCH, cls, (int)cpu);
-		size_t spans = sm__config_knob(cfg, SM_KNOB_SPANS, cls, (int)cpu);
+		struct sm_knobs set = sm__knobs_of(cfg, cls, (int)cpu);
 
-		k->most = slots ? (uint32_t)slots : MOST_BATCHES * g->list[cls];
+		k->most = set.slots ? set.slots : MOST_BATCHES * g->list[cls];
 		k->most = k->most < MOST ? k->most : MOST;
-		k->batch = batch ? (uint32_t)batch : g->list[cls];
+		k->batch = set.batch ? set.batch : g->list[cls];
 		if (k->batch > k->most)
 			k->batch = k->most;
-		k->spans = spans ? (uint32_t)spans : SM_MANUAL_SPANS;
+		k->spans = set.spans ? set.spans : SM_MALLOC_SPANS;
 	}
 }
 
 void sm__mbudget_prepare(unsigned cpu)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	struct sm_mcpu *m = &g->slabs[cpu];
 
 	sm_lock_acquire(&g->budget_lock);
@@ -110,7 +114,7 @@ static void take_from_classes(struct sm_mcpu *m, unsigned but, size_t bytes, enu
 	for (unsigned i = 1; i < sm__nclasses && unused(m) < wanted; i++) {
 		unsigned cls = m->hand;
 		struct sm_mcpu_class *k = &m->cls[cls];
-		uint64_t slow = sm_load_relaxed(&k->refills) + sm_load_relaxed(&k->overflows);
+		uint64_t slow = slow_paths(k);
 		bool busy = slow != k->seen;
 
 		m->hand = cls + 1 < sm__nclasses ? cls + 1 : 1;
@@ -143,7 +147,7 @@ static size_t to_spare(struct sm_mcpu *o, const struct sm_mcpu *m, size_t bytes)
 /* Other CPUs give `bytes`, or what they have. */
 static void take_from_cpus(struct sm_mcpu *m, size_t bytes)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 
 	for (unsigned i = 0; i < g->nslabs && bytes > 0; i++) {
 		unsigned cpu = g->budget_hand;
@@ -162,13 +166,13 @@ static void take_from_cpus(struct sm_mcpu *m, size_t bytes)
 /* Takes a look: which of m's classes are idle from here on; and a CPU that is idle and holds something, or -1. */
 static int look(struct sm_mcpu *m)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	int idle = -1;
 
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
 		struct sm_mcpu_class *k = &m->cls[cls];
 
-		k->seen = sm_load_relaxed(&k->refills) + sm_load_relaxed(&k->overflows);
+		k->seen = slow_paths(k);
 	}
 	for (unsigned cpu = 0; cpu < g->nslabs; cpu++) {
 		struct sm_mcpu *o = &g->slabs[cpu];
@@ -196,7 +200,7 @@ static unsigned grow_locked(struct sm_mcpu *m, unsigned cls, unsigned want, int 
 		take_from_cpus(m, bytes - unused(m));
 	if (unused(m) < bytes)
 		take_from_classes(m, cls, bytes - unused(m), IDLE);
-	if (unused(m) < bytes && sm__manual.budget_short++ % LOOK_EVERY == 0)
+	if (unused(m) < bytes && sm__process_heap.budget_short++ % LOOK_EVERY == 0)
 		*idle = look(m);
 	/* A list that has nothing at all is worth half of what others have. */
 	if (unused(m) < slot && cap == 0)
@@ -210,7 +214,7 @@ static unsigned grow_locked(struct sm_mcpu *m, unsigned cls, unsigned want, int 
 
 unsigned sm__mbudget_grow(unsigned cpu, unsigned cls, unsigned want, int *idle)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	unsigned got;
 
 	*idle = -1;
@@ -224,7 +228,7 @@ unsigned sm__mbudget_grow(unsigned cpu, unsigned cls, unsigned want, int *idle)
 
 void sm__mbudget_drained(unsigned cpu)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	struct sm_mcpu *m = &g->slabs[cpu];
 
 	sm_lock_acquire(&g->budget_lock);
@@ -236,7 +240,7 @@ void sm__mbudget_drained(unsigned cpu)
 
 const char *sm__mbudget_check(void)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	size_t budgets = 0, shares = 0;
 	const char *why = NULL;
 

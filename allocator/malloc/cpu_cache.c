@@ -15,7 +15,9 @@
 #include <errno.h>
 
 #include "allocator/objects/central.h"
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/malloc/cpu_cache.h"
+#include "allocator/malloc/depot.h"
+#include "allocator/malloc/malloc_fast.h"
 #include "allocator/pages/meta.h"
 #include "allocator/base/say.h"
 
@@ -32,35 +34,39 @@ static struct sm_mcpu nothing = {.slab = {no_slots}}; /* never written */
 
 bool sm__mcpu_init(void)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	const char *why = NULL;
 	size_t entries;
+	unsigned n;
 
 	if (!sm__rseq_usable(&why)) {
 		sm__say("cache.mode=cpu needs restartable sequences: %s; caches are per thread", why);
 		return false;
 	}
 	sm_lock_init(&g->budget_lock, SM_RANK_BUDGET);
-	g->nslabs = sm__rseq_cpus();
-	entries = 2 + (g->nslabs < SM_MAX_CPUS ? g->nslabs : CPUS_EVER);
+	n = sm__rseq_cpus();
+	entries = 2 + (n < SM_MAX_CPUS ? n : CPUS_EVER);
 	g->cpu_slabs = sm__meta_pages(&g->heap->pages, entries * sizeof(void *));
-	g->slabs = sm__meta_pages(&g->heap->pages, g->nslabs * sizeof(*g->slabs));
-	if (g->cpu_slabs == NULL || g->slabs == NULL)
+	g->slabs = sm__meta_pages(&g->heap->pages, n * sizeof(*g->slabs));
+	if (g->cpu_slabs == NULL || g->slabs == NULL) {
+		sm__say("cache.mode=cpu: no memory for the CPUs' caches; caches are per thread");
 		return false;
+	}
 	for (size_t i = 0; i < entries; i++)
 		g->cpu_slabs[i] = &nothing;
 	g->cpu_slabs += 2;
+	g->nslabs = n;
 	return true;
 }
 
 static _Atomic(void *) *entry_of(unsigned cpu)
 {
-	return (_Atomic(void *) *)&sm__manual.cpu_slabs[cpu];
+	return (_Atomic(void *) *)&sm__process_heap.cpu_slabs[cpu];
 }
 
 void sm__mcpu_fork_child(void)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 
 	for (unsigned i = 0; i < g->nslabs; i++)
 		if (sm_load_relaxed(&g->slabs[i].ready))
@@ -69,7 +75,7 @@ void sm__mcpu_fork_child(void)
 
 bool sm__mcpu_make_locked(unsigned cpu)
 {
-	struct sm_mcpu *m = &sm__manual.slabs[cpu];
+	struct sm_mcpu *m = &sm__process_heap.slabs[cpu];
 	uint32_t n = 0;
 
 	for (unsigned cls = 0; cls < sm__nclasses; cls++) {
@@ -79,7 +85,7 @@ bool sm__mcpu_make_locked(unsigned cpu)
 		n += m->cls[cls].most + 1;
 	}
 	SM_CHECK(n <= SM_RSEQ_TOP_MASK);
-	m->slab.slots = sm__meta_pages(&sm__manual.heap->pages, n * sizeof(void *));
+	m->slab.slots = sm__meta_pages(&sm__process_heap.heap->pages, n * sizeof(void *));
 	if (m->slab.slots == NULL)
 		return false;
 	/* Release: sections that find the slab find its stacks. */
@@ -94,12 +100,12 @@ static uint32_t length_of(const struct sm_mcpu_stack *k)
 
 size_t sm__mcpu_held(unsigned cpu, unsigned cls)
 {
-	return (size_t)length_of(&sm__manual.slabs[cpu].stack[cls]) * sm__sizeclasses[cls].slot_bytes;
+	return (size_t)length_of(&sm__process_heap.slabs[cpu].stack[cls]) * sm__sizeclasses[cls].slot_bytes;
 }
 
 uint64_t sm__mcpu_pops(unsigned cpu, unsigned cls)
 {
-	const struct sm_mcpu *m = &sm__manual.slabs[cpu];
+	const struct sm_mcpu *m = &sm__process_heap.slabs[cpu];
 	uint64_t pops = sm_load_relaxed(&m->stack[cls].word) >> SM_RSEQ_TOP_BITS;
 	uint64_t moved = sm_load_relaxed(&m->cls[cls].moved);
 
@@ -130,12 +136,12 @@ void __tsan_release(void *addr);
 SM_INLINE bool push(size_t cls, void *p)
 {
 	PASSED_ON(p);
-	return sm__rseq_push(sm__manual.cpu_slabs, stack_at(cls), p);
+	return sm__rseq_push(sm__process_heap.cpu_slabs, stack_at(cls), p);
 }
 
 SM_INLINE struct sm_freed *pop(size_t cls)
 {
-	struct sm_freed *p = sm__rseq_pop(sm__manual.cpu_slabs, stack_at(cls));
+	struct sm_freed *p = sm__rseq_pop(sm__process_heap.cpu_slabs, stack_at(cls));
 
 	if (SM_TSAN && p != NULL)
 		TAKEN(p);
@@ -147,7 +153,7 @@ static unsigned this_cpu(void)
 {
 	uint32_t cpu = sm__rseq_cpu();
 
-	return cpu < sm__manual.nslabs ? cpu : 0;
+	return cpu < sm__process_heap.nslabs ? cpu : 0;
 }
 
 /* n objects become this CPU's; those that have no room go to the depot. Returns how many of these were another
@@ -159,7 +165,7 @@ static unsigned put_list(unsigned cls, struct sm_freed *list, unsigned n)
 		struct sm_freed *next = list->next;
 
 		if (!push(cls, list))
-			return sm__manual_give_list(cls, list, n);
+			return sm__depot_give_list(cls, list, n);
 		list = next;
 		n--;
 	}
@@ -174,7 +180,7 @@ static void put_window(unsigned cls, char *cur, char *end)
 	while (cur != end && push(cls, end - slot))
 		end -= slot;
 	if (cur != end)
-		sm__manual_give_window(cls, cur, end);
+		sm__depot_give_window(cls, cur, end);
 }
 
 /* n objects of this CPU, or what it has, go to the depot. */
@@ -185,16 +191,16 @@ static void give_away(struct sm_mcpu *m, unsigned cls, unsigned n)
 
 	while (got < n && (p = pop(cls)) != NULL) {
 		p->next = list;
-		p->key = sm__manual_key(p); /* slots of windows have none */
+		p->key = sm__malloc_key(p); /* slots of windows have none */
 		list = p;
 		got++;
 	}
 	if (got == 0)
 		return;
 	sm_fetch_add_relaxed(&m->cls[cls].moved, got);
-	remote = sm__manual_give_list(cls, list, got);
+	remote = sm__depot_give_list(cls, list, got);
 	if (SM_UNLIKELY(remote != 0))
-		sm_fetch_add_relaxed(&m->cls[cls].remote, remote);
+		sm__count_shared(&m->cls[cls].n.remote, remote);
 }
 
 /* ---- slow paths ------------------------------------------------------------------------------------ */
@@ -202,7 +208,7 @@ static void give_away(struct sm_mcpu *m, unsigned cls, unsigned n)
 /* Has `cpu` been quiet since the last look? Then what it holds goes back. */
 static void look_for_idle(unsigned cpu)
 {
-	struct sm_mcpu *m = &sm__manual.slabs[cpu];
+	struct sm_mcpu *m = &sm__process_heap.slabs[cpu];
 	uint32_t slow = sm_load_relaxed(&m->slow);
 
 	if (slow == sm_load_relaxed(&m->seen))
@@ -231,7 +237,7 @@ static void trim_if_over(struct sm_mcpu *m)
 /* Counts a slow path on this CPU; every so often looks around. */
 static struct sm_mcpu *enter_slow(unsigned cpu)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	struct sm_mcpu *m = &g->slabs[cpu];
 	uint32_t n = sm_fetch_add_relaxed(&m->slow, 1) + 1;
 
@@ -258,7 +264,7 @@ static unsigned grow(unsigned cpu, unsigned cls, unsigned want)
 	if (SM_UNLIKELY(idle >= 0) && sm__mcpu_drain((unsigned)idle) == 0 && got == 0)
 		got = sm__mbudget_grow(cpu, cls, want, &idle);
 	/* Room that was taken from our own classes for it. */
-	trim_if_over(&sm__manual.slabs[cpu]);
+	trim_if_over(&sm__process_heap.slabs[cpu]);
 	return got;
 }
 
@@ -279,9 +285,9 @@ static void *take_batch(unsigned cpu, unsigned cls)
 	struct sm_mtake got;
 	void *p;
 
-	sm_fetch_add_relaxed(&k->refills, 1);
+	sm__count_shared(&k->n.refills, 1);
 	sm_store_relaxed(&k->dry, true);
-	if (!sm__manual_take(cls, &want, &got))
+	if (!sm__depot_take(cls, &want, &got))
 		return NULL;
 	remote = got.remote ? got.n : 0;
 	if (got.list != NULL) {
@@ -292,9 +298,9 @@ static void *take_batch(unsigned cpu, unsigned cls)
 		put_window(cls, got.cur + sm__sizeclasses[cls].slot_bytes, got.end);
 	}
 	if (SM_UNLIKELY(remote != 0))
-		sm_fetch_add_relaxed(&k->remote, remote);
+		sm__count_shared(&k->n.remote, remote);
 	if (SM_UNLIKELY(got.stolen))
-		sm_fetch_add_relaxed(&k->steals, 1);
+		sm__count_shared(&k->n.steals, 1);
 	return p;
 }
 
@@ -307,10 +313,10 @@ static SM_NOINLINE void *refill(size_t size, size_t cls)
 		return sm__malloc_slow(size);
 	cpu = this_cpu();
 	sm_phase_enter(SM_PHASE_REFILL);
-	if (SM_LIKELY(sm_load_acquire(&sm__manual.slabs[cpu].ready)) || enter_slow(cpu)->ready)
+	if (SM_LIKELY(sm_load_acquire(&sm__process_heap.slabs[cpu].ready)) || enter_slow(cpu)->ready)
 		p = take_batch(cpu, (unsigned)cls);
 	else
-		p = sm__manual_take_one((unsigned)cls);
+		p = sm__depot_take_one((unsigned)cls);
 	sm_phase_leave(SM_PHASE_REFILL);
 	if (p == NULL)
 		errno = ENOMEM;
@@ -337,7 +343,7 @@ static SM_NOINLINE void overflow(struct sm_freed *p, unsigned cls)
 	struct sm_mcpu *m = enter_slow(cpu);
 	struct sm_mcpu_class *k = &m->cls[cls];
 
-	sm_fetch_add_relaxed(&k->overflows, 1);
+	sm__count_shared(&k->n.overflows, 1);
 	cap = grow_to_two_batches(m, cpu, cls);
 	if (sm_load_relaxed(&k->dry) && sm_exchange_acqrel(&k->dry, false))
 		more = grow(cpu, cls, k->batch);
@@ -346,7 +352,7 @@ static SM_NOINLINE void overflow(struct sm_freed *p, unsigned cls)
 		give_away(m, cls, cap - cap / 2);
 	if (!push(cls, p)) {
 		p->next = NULL;
-		sm__manual_drain(cls, p);
+		sm__depot_drain(cls, p);
 	}
 	errno = saved;
 }
@@ -355,7 +361,7 @@ void sm__mcpu_free(void *ptr, size_t cls)
 {
 	struct sm_freed *p = ptr;
 
-	p->key = sm__manual_key(p);
+	p->key = sm__malloc_key(p);
 	if (SM_UNLIKELY(!push(cls, p)))
 		overflow(p, (unsigned)cls);
 }
@@ -375,12 +381,12 @@ static void drain_stack(struct sm_mcpu *m, unsigned cls)
 		p->next = list;
 		list = p;
 	}
-	sm__manual_drain(cls, list);
+	sm__depot_drain(cls, list);
 }
 
 int sm__mcpu_drain(unsigned cpu)
 {
-	struct sm_mcpu *m = &sm__manual.slabs[cpu];
+	struct sm_mcpu *m = &sm__process_heap.slabs[cpu];
 	int err;
 
 	if (!sm_load_acquire(&m->ready))
@@ -403,7 +409,7 @@ int sm__mcpu_drain(unsigned cpu)
 
 void *sm__mcpu_malloc(size_t size, size_t cls)
 {
-	return cls ? sm__manual_take_one((unsigned)cls) : sm__malloc_slow(size);
+	return cls ? sm__depot_take_one((unsigned)cls) : sm__malloc_slow(size);
 }
 
 void sm__mcpu_free(void *p, size_t cls)
@@ -411,7 +417,7 @@ void sm__mcpu_free(void *p, size_t cls)
 	int saved = errno;
 
 	((struct sm_freed *)p)->next = NULL;
-	sm__manual_drain((unsigned)cls, p);
+	sm__depot_drain((unsigned)cls, p);
 	errno = saved;
 }
 
@@ -425,6 +431,6 @@ int sm__mcpu_drain(unsigned cpu)
 
 void sm__mcpu_drain_all(void)
 {
-	for (unsigned cpu = 0; cpu < sm__manual.nslabs; cpu++)
+	for (unsigned cpu = 0; cpu < sm__process_heap.nslabs; cpu++)
 		(void)sm__mcpu_drain(cpu);
 }

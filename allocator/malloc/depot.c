@@ -1,5 +1,5 @@
 /*
- * depot.c: what is central of the manual heap: by node and class, lists of freed objects (the depot), the
+ * depot.c: what is central of the malloc heap: by node and class, lists of freed objects (the depot), the
  * spans with room, and the way back to them.
  *
  * Locks. The lock of a depot guards everything central of its class on its node: the lists, the list of partial
@@ -14,15 +14,16 @@
 #include <sched.h>
 
 #include "allocator/objects/central.h"
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/malloc/depot.h"
+#include "allocator/malloc/malloc_fast.h"
 
 #define LONG_RUN 16 /* free slots in a row that are worth a window rather than a list */
 
 /* ---- nodes ----------------------------------------------------------------------------------------- */
 
-unsigned sm__manual_here(void)
+unsigned sm__malloc_here(void)
 {
-	const struct sm_manual *g = &sm__manual;
+	const struct sm_process_heap *g = &sm__process_heap;
 	int cpu = g->nnodes > 1 ? sched_getcpu() : -1;
 	unsigned node = 0;
 
@@ -34,19 +35,17 @@ unsigned sm__manual_here(void)
 
 static unsigned node_of(const void *p)
 {
-	const struct sm_range *r = &sm__manual.heap->pages.range;
+	const struct sm_range *r = &sm__process_heap.heap->pages.range;
 	size_t node = ((uintptr_t)p - r->base) >> r->node_shift;
 
-	if (SM_UNLIKELY(node >= sm__manual.nnodes))
+	if (SM_UNLIKELY(node >= sm__process_heap.nnodes))
 		sm__fatal(__FILE__, __LINE__, "a free list is damaged at %p: written after free?", p);
 	return (unsigned)node;
 }
 
 static struct sm_span_list *partial_of(unsigned node, unsigned cls)
 {
-	struct sm_manual *g = &sm__manual;
-
-	return &sm__central_of(g->heap, node, g->bin[cls])->partial[0];
+	return &sm__depot_of(node, cls)->partial;
 }
 
 static uint64_t word_of(const struct sm_freed *first, uint64_t length)
@@ -58,7 +57,7 @@ static uint64_t word_of(const struct sm_freed *first, uint64_t length)
 
 static char *slot_address(const struct sm_span *s, unsigned slot)
 {
-	return (char *)sm_span_base(&sm__manual.heap->pages.range, s) + (size_t)slot * s->slot_bytes;
+	return sm_span_slot_address(&sm__process_heap.heap->pages.range, s, slot);
 }
 
 /* A run of s is handed out. */
@@ -67,7 +66,7 @@ static void take_run_locked(struct sm_span *s, unsigned cls, unsigned first, uns
 	sm__span_set_run(s, first, n);
 	s->scan_from = (uint16_t)(first + n);
 	if (s->nalloc == s->nslots)
-		sm__list_remove(sm__manual.heap, partial_of(s->node, cls), s);
+		sm__list_remove(sm__process_heap.heap, partial_of(s->node, cls), s);
 }
 
 static struct sm_freed *link_objects(struct sm_span *s, unsigned first, unsigned n, struct sm_freed **tail)
@@ -77,7 +76,7 @@ static struct sm_freed *link_objects(struct sm_span *s, unsigned first, unsigned
 	for (unsigned i = first; i < first + n; i++) {
 		struct sm_freed *p = (struct sm_freed *)slot_address(s, i);
 
-		p->key = sm__manual_key(p);
+		p->key = sm__malloc_key(p);
 		*at = p;
 		at = &p->next;
 		*tail = p;
@@ -90,7 +89,7 @@ static struct sm_span *first_partial(unsigned node, unsigned cls)
 {
 	struct sm_span_list *l = partial_of(node, cls);
 
-	return l->first ? &sm__manual.spans[l->first] : NULL;
+	return l->first ? &sm__process_heap.spans[l->first] : NULL;
 }
 
 /* Free slots of partial spans, as a list in address order. Returns how many. */
@@ -174,18 +173,18 @@ static bool take_listed(unsigned node, unsigned cls, const struct sm_mwant *want
 
 /*
  * A span from the page heap, its first n slots handed out (so that it is never on a list while it is
- * empty). NULL: no memory. It becomes a manual one under the lock that puts it on its list: a process forked
+ * empty). NULL: no memory. It becomes one of malloc under the lock that puts it on its list: a process forked
  * before that has a span of another use, not one that is on no list.
  */
 static struct sm_span *fresh_span(unsigned node, unsigned cls, unsigned n)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	struct sm_span *s = sm__pageheap_alloc_on(&g->heap->pages, node, sm__sizeclasses[cls].nunits);
 	struct sm_depot *d;
 
 	if (s == NULL)
 		return NULL;
-	if (!sm__munits_prepare(s) || sm__span_init_small(g->heap, s, g->bin[cls]) != 0) {
+	if (!sm__munits_prepare(s) || sm__span_init_small(g->heap, s, cls) != 0) {
 		sm__pageheap_free(&g->heap->pages, s);
 		return NULL;
 	}
@@ -193,7 +192,7 @@ static struct sm_span *fresh_span(unsigned node, unsigned cls, unsigned n)
 	s->scan_from = (uint16_t)n;
 	d = sm__depot_of(s->node, cls);
 	sm_lock_acquire(&d->lock);
-	sm_store_release(&s->state, SM_SPAN_MANUAL);
+	sm_store_release(&s->state, SM_SPAN_MALLOC);
 	sm__munits_set_locked(s, cls);
 	sm_fetch_add_relaxed(&d->spans, 1);
 	d->fresh++;
@@ -221,16 +220,16 @@ static bool take_fresh(unsigned node, unsigned cls, const struct sm_mwant *want,
 	return true;
 }
 
-bool sm__manual_take(unsigned cls, const struct sm_mwant *want, struct sm_mtake *got)
+bool sm__depot_take(unsigned cls, const struct sm_mwant *want, struct sm_mtake *got)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	unsigned home, node;
 
 	*got = (struct sm_mtake){.list = NULL};
 	if (SM_LIKELY(g->nnodes == 1))
 		return take_listed(0, cls, want, got) || take_fresh(0, cls, want, got) ||
 		       take_any(0, cls, want, got);
-	home = sm__manual_here();
+	home = sm__malloc_here();
 	node = sm__pageheap_prefer(&g->heap->pages, home);
 	if (!take_listed(node, cls, want, got) && !take_fresh(node, cls, want, got))
 		for (unsigned i = 1; i < g->nnodes && !got->stolen; i++)
@@ -245,12 +244,12 @@ bool sm__manual_take(unsigned cls, const struct sm_mwant *want, struct sm_mtake 
 	return true;
 }
 
-void *sm__manual_take_one(unsigned cls)
+void *sm__depot_take_one(unsigned cls)
 {
 	const struct sm_mwant one = {.list = 1, .spans = 1, .alone = true};
 	struct sm_mtake got;
 
-	if (!sm__manual_take(cls, &one, &got))
+	if (!sm__depot_take(cls, &one, &got))
 		return NULL;
 	got.list->key = 0;
 	return got.list;
@@ -261,17 +260,17 @@ void *sm__manual_take_one(unsigned cls)
 /* s is empty and leaves its list. */
 static void unlist_locked(struct sm_depot *d, struct sm_span *s)
 {
-	sm__list_remove(sm__manual.heap, partial_of(s->node, s->cls), s);
+	sm__list_remove(sm__process_heap.heap, partial_of(s->node, s->cls), s);
 	sm_fetch_sub_relaxed(&d->spans, 1);
 }
 
 /*
  * Releases the lock. Empty spans on their way to the page heap are of no kind before it: a process forked in between
- * has them so, not as manual ones on no list.
+ * has them so, not as malloc's on no list.
  */
 static void leave(struct sm_depot *d, struct sm_span *dead)
 {
-	for (; dead != NULL; dead = dead->next ? &sm__manual.spans[dead->next] : NULL) {
+	for (; dead != NULL; dead = dead->next ? &sm__process_heap.spans[dead->next] : NULL) {
 		sm__munits_set_locked(dead, 0);
 		sm_store_release(&dead->state, SM_SPAN_OTHER);
 	}
@@ -283,12 +282,12 @@ static void leave(struct sm_depot *d, struct sm_span *dead)
  */
 static void give_slot_locked(struct sm_depot *d, unsigned cls, const void *p, struct sm_span **dead)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	struct sm_span *s = sm_span_of(&g->heap->pages.range, (uintptr_t)p);
 	unsigned slot = sm_span_slot(&g->heap->pages.range, s, (uintptr_t)p);
 	uint64_t bit = UINT64_C(1) << (slot % 64), word;
 
-	if (sm_load_relaxed(&s->state) != SM_SPAN_MANUAL || s->cls != cls)
+	if (sm_load_relaxed(&s->state) != SM_SPAN_MALLOC || s->cls != cls)
 		sm__fatal(__FILE__, __LINE__, "free list of class %u is damaged at %p: written after free?",
 			  cls, p);
 	word = sm_load_relaxed(&s->alloc[slot / 64]);
@@ -308,7 +307,7 @@ static void give_slot_locked(struct sm_depot *d, unsigned cls, const void *p, st
 
 static void release_dead(struct sm_span *dead)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 
 	while (dead != NULL) {
 		struct sm_span *s = dead;
@@ -317,11 +316,11 @@ static void release_dead(struct sm_span *dead)
 		dead = s->next ? &g->spans[s->next] : NULL;
 		s->next = 0;
 		sm__span_release(g->heap, s);
-		sm__manual_returned(bytes);
+		sm__malloc_returned(bytes);
 	}
 }
 
-void sm__manual_drain(unsigned cls, struct sm_freed *list)
+void sm__depot_drain(unsigned cls, struct sm_freed *list)
 {
 	struct sm_depot *d = NULL;
 	struct sm_span *dead = NULL;
@@ -345,9 +344,9 @@ void sm__manual_drain(unsigned cls, struct sm_freed *list)
 	release_dead(dead);
 }
 
-void sm__manual_give_window(unsigned cls, char *cur, char *end)
+void sm__depot_give_window(unsigned cls, char *cur, char *end)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	struct sm_span *s = sm_span_of(&g->heap->pages.range, (uintptr_t)cur), *dead = NULL;
 	struct sm_depot *d = sm__depot_of(s->node, cls);
 	unsigned first = sm_span_slot(&g->heap->pages.range, s, (uintptr_t)cur);
@@ -371,7 +370,7 @@ void sm__manual_give_window(unsigned cls, char *cur, char *end)
 static void give_here(unsigned node, unsigned cls, struct sm_freed *list, unsigned n)
 {
 	if (!sm__shard_give(node, cls, word_of(list, n)))
-		sm__manual_drain(cls, list);
+		sm__depot_drain(cls, list);
 }
 
 /* Each part goes to its node, if it is long enough to be worth a place there. */
@@ -381,7 +380,7 @@ static unsigned give_sorted(unsigned cls, struct sm_freed *list)
 		struct sm_freed *first;
 		unsigned n;
 	} by[SM_MAX_NODES] = {{.n = 0}};
-	unsigned home = sm__manual_here(), remote = 0;
+	unsigned home = sm__malloc_here(), remote = 0;
 	struct sm_freed *next;
 
 	for (; list != NULL; list = next) {
@@ -393,17 +392,17 @@ static unsigned give_sorted(unsigned cls, struct sm_freed *list)
 		by[node].n++;
 		remote += node != home;
 	}
-	for (unsigned node = 0; node < sm__manual.nnodes; node++)
-		if (by[node].n > sm__manual.list[cls] / 4)
+	for (unsigned node = 0; node < sm__process_heap.nnodes; node++)
+		if (by[node].n > sm__process_heap.list[cls] / 4)
 			give_here(node, cls, by[node].first, by[node].n);
 		else
-			sm__manual_drain(cls, by[node].first);
+			sm__depot_drain(cls, by[node].first);
 	return remote;
 }
 
-unsigned sm__manual_give_list(unsigned cls, struct sm_freed *list, unsigned n)
+unsigned sm__depot_give_list(unsigned cls, struct sm_freed *list, unsigned n)
 {
-	if (SM_UNLIKELY(sm__manual.nnodes > 1))
+	if (SM_UNLIKELY(sm__process_heap.nnodes > 1))
 		return give_sorted(cls, list);
 	give_here(0, cls, list, n);
 	return 0;
@@ -414,12 +413,12 @@ static void drain_depot(unsigned node, unsigned cls)
 	uint64_t word;
 
 	while ((word = sm__shard_steal(node, cls, true)) != 0)
-		sm__manual_drain(cls, (struct sm_freed *)(word & SM_RSEQ_PTR_MASK));
+		sm__depot_drain(cls, (struct sm_freed *)(word & SM_RSEQ_PTR_MASK));
 }
 
-void sm__manual_drain_depots(void)
+void sm__depot_drain_all(void)
 {
-	for (unsigned node = 0; node < sm__manual.nnodes; node++)
+	for (unsigned node = 0; node < sm__process_heap.nnodes; node++)
 		for (unsigned cls = 1; cls < sm__nclasses; cls++)
 			drain_depot(node, cls);
 }

@@ -23,7 +23,7 @@
  *
  * The shards' memory lies with the heap's and the locks are held over a fork, so that the child has them all.
  */
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/malloc/depot.h"
 #include "allocator/pages/meta.h"
 
 #define CREDIT	      4
@@ -44,14 +44,14 @@ struct sm_shard {
 
 static size_t shard_bytes(void)
 {
-	size_t n = (size_t)sm__manual.nnodes * sm__nclasses;
+	size_t n = (size_t)sm__process_heap.nnodes * sm__nclasses;
 
 	return sm_align_up(sizeof(struct sm_shard) + n * sizeof(struct sm_shelf), 2 * SM_CACHELINE);
 }
 
 static struct sm_shard *shard_at(unsigned i)
 {
-	return (struct sm_shard *)((char *)sm__manual.shards + i * shard_bytes());
+	return (struct sm_shard *)((char *)sm__process_heap.shards + i * shard_bytes());
 }
 
 static struct sm_shelf *shelf_at(struct sm_shard *sh, unsigned node, unsigned cls)
@@ -61,7 +61,7 @@ static struct sm_shelf *shelf_at(struct sm_shard *sh, unsigned node, unsigned cl
 
 bool sm__shard_init(void)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 #ifdef SM_HOSTILE
 	unsigned least = SM_SHARDS_MAX; /* as on a machine of many CPUs */
 #else
@@ -81,9 +81,9 @@ bool sm__shard_init(void)
 /* Of the calling thread, or of the CPU that it was on a moment ago. */
 static unsigned mine(void)
 {
-	const struct sm_manual *g = &sm__manual;
+	const struct sm_process_heap *g = &sm__process_heap;
 
-	return (g->percpu ? sm__rseq_cpu() : sm__mcache->shard) & (g->nshards - 1);
+	return (g->nslabs != 0 ? sm__rseq_cpu() : sm__mcache->shard) & (g->nshards - 1);
 }
 
 static uint64_t length_of(uint64_t word)
@@ -126,7 +126,7 @@ static uint64_t take_from(struct sm_shard *sh, unsigned node, unsigned cls, bool
 /* Do its own threads free much more than they allocate? Read without the lock: a guess from moments ago. */
 static bool has_surplus(const struct sm_shelf *s, unsigned cls)
 {
-	size_t list = (size_t)sm__manual.list[cls] * sm__sizeclasses[cls].slot_bytes;
+	size_t list = (size_t)sm__process_heap.list[cls] * sm__sizeclasses[cls].slot_bytes;
 	uint32_t given = sm_load_relaxed(&s->given);
 
 	return given * list >= SURPLUS_BYTES && sm_load_relaxed(&s->taken) < given / 2;
@@ -139,7 +139,7 @@ uint64_t sm__shard_take(unsigned node, unsigned cls)
 
 uint64_t sm__shard_steal(unsigned node, unsigned cls, bool any)
 {
-	const struct sm_manual *g = &sm__manual;
+	const struct sm_process_heap *g = &sm__process_heap;
 	unsigned own = mine();
 	uint64_t word = 0;
 
@@ -158,7 +158,7 @@ uint64_t sm__shard_steal(unsigned node, unsigned cls, bool any)
 static uint32_t depot_cap(struct sm_depot *d, unsigned cls)
 {
 	const struct sm_sizeclass *k = &sm__sizeclasses[cls];
-	size_t list = (size_t)sm__manual.list[cls] * k->slot_bytes;
+	size_t list = (size_t)sm__process_heap.list[cls] * k->slot_bytes;
 	size_t lists = ((size_t)sm_load_relaxed(&d->spans) * k->nunits << SM_UNIT_SHIFT) / 2 / list + CREDIT;
 
 	return lists < d->cap ? (uint32_t)lists : d->cap;
@@ -189,7 +189,7 @@ static void return_unused_locked(struct sm_depot *d, struct sm_shelf *s)
 /* Credit that others have and do not use goes back to the depot. No lock may be held. */
 static bool collect(unsigned node, unsigned cls)
 {
-	const struct sm_manual *g = &sm__manual;
+	const struct sm_process_heap *g = &sm__process_heap;
 	bool any = false;
 
 	for (unsigned i = 0; i < g->nshards; i++) {
@@ -228,7 +228,7 @@ static bool give_locked(struct sm_depot *d, unsigned cls, struct sm_shelf *s, ui
 	if (n == credit)
 		return false;
 	if (s->lists == NULL)
-		s->lists = sm__meta_alloc(&sm__manual.heap->pages, d->cap * sizeof(*s->lists));
+		s->lists = sm__meta_alloc(&sm__process_heap.heap->pages, d->cap * sizeof(*s->lists));
 	if (s->lists == NULL)
 		return false;
 	count_given_locked(s);
@@ -259,7 +259,7 @@ uint64_t sm__shard_objects(unsigned node, unsigned cls)
 {
 	uint64_t sum = 0;
 
-	for (unsigned i = 0; i < sm__manual.nshards; i++) {
+	for (unsigned i = 0; i < sm__process_heap.nshards; i++) {
 		struct sm_shard *sh = shard_at(i);
 
 		sm_lock_acquire(&sh->lock);
@@ -275,7 +275,7 @@ static const char *check_shelves(unsigned node, unsigned cls)
 	const char *why = NULL;
 	uint64_t credit = 0;
 
-	for (unsigned i = 0; i < sm__manual.nshards; i++) {
+	for (unsigned i = 0; i < sm__process_heap.nshards; i++) {
 		struct sm_shard *sh = shard_at(i);
 		struct sm_shelf *s = shelf_at(sh, node, cls);
 		uint64_t objects = 0;
@@ -297,7 +297,7 @@ const char *sm__shard_check(void)
 {
 	const char *why = NULL;
 
-	for (unsigned node = 0; why == NULL && node < sm__manual.nnodes; node++)
+	for (unsigned node = 0; why == NULL && node < sm__process_heap.nnodes; node++)
 		for (unsigned cls = 1; why == NULL && cls < sm__nclasses; cls++)
 			why = check_shelves(node, cls);
 	return why;
@@ -305,19 +305,19 @@ const char *sm__shard_check(void)
 
 void sm__shard_fork_prepare(void)
 {
-	for (unsigned i = 0; i < sm__manual.nshards; i++)
+	for (unsigned i = 0; i < sm__process_heap.nshards; i++)
 		sm_lock_acquire(&shard_at(i)->lock);
 }
 
 void sm__shard_fork_parent(void)
 {
-	for (unsigned i = sm__manual.nshards; i-- > 0;)
+	for (unsigned i = sm__process_heap.nshards; i-- > 0;)
 		sm_lock_release(&shard_at(i)->lock);
 }
 
 void sm__shard_fork_child(void)
 {
 	sm__shard_fork_parent();
-	for (unsigned i = 0; i < sm__manual.nshards; i++)
+	for (unsigned i = 0; i < sm__process_heap.nshards; i++)
 		sm_lock_init(&shard_at(i)->lock, SM_RANK_SHARD);
 }

@@ -1,12 +1,13 @@
 /*
- * malloc/fork.c: the manual heap around fork. Every lock is held while the process is copied, in order of
+ * malloc/fork.c: the malloc heap around fork. Every lock is held while the process is copied, in order of
  * rank, so that the child finds nothing half done. The child has one thread: what the other threads'
  * caches held stays allocated there (at most two lists and a window a class and thread); their next of
  * kin may be in the middle of a push, so nobody takes it apart.
  */
 #include <pthread.h>
 
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/malloc/cpu_cache.h"
+#include "allocator/malloc/depot.h"
 #include "allocator/pages/meta.h"
 
 /*
@@ -15,16 +16,16 @@
  */
 static bool made(void)
 {
-	return sm_load_relaxed(&sm__manual.made);
+	return sm_load_relaxed(&sm__process_heap.made);
 }
 
 static void prepare_locks(void)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 
 	sm_lock_acquire(&g->lock);
 	sm_lock_acquire(&g->heap->bins_lock);
-	if (g->percpu)
+	if (g->nslabs != 0)
 		sm_lock_acquire(&g->budget_lock);
 	sm__shard_fork_prepare();
 	sm_lock_fork_seal();
@@ -40,7 +41,7 @@ static void prepare_locks(void)
 
 static void prepare(void)
 {
-	sm__manual_making_lock();
+	sm__malloc_making_lock();
 	if (made())
 		prepare_locks();
 	sm_lock_fork_seal();
@@ -49,7 +50,7 @@ static void prepare(void)
 /* What prepare() sealed: the shards, each node's depots, the whole. */
 static void unseal(void)
 {
-	unsigned n = made() ? sm__manual.nnodes + 2 : 1;
+	unsigned n = made() ? sm__process_heap.nnodes + 2 : 1;
 
 	while (n-- > 0)
 		sm_lock_fork_unseal();
@@ -57,14 +58,14 @@ static void unseal(void)
 
 static void parent_locks(void)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 
 	sm__meta_fork_parent(&g->heap->pages);
 	sm__pageheap_fork_parent(&g->heap->pages);
 	for (unsigned i = g->nnodes * sm__nclasses; i-- > 0;)
 		sm_lock_release(&g->depots[i].lock);
 	sm__shard_fork_parent();
-	if (g->percpu)
+	if (g->nslabs != 0)
 		sm_lock_release(&g->budget_lock);
 	sm_lock_release(&g->heap->bins_lock);
 	sm_lock_release(&g->lock);
@@ -74,13 +75,13 @@ static void parent(void)
 {
 	if (made())
 		parent_locks();
-	sm__manual_making_unlock();
+	sm__malloc_making_unlock();
 	unseal();
 }
 
 static void child_locks(void)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 
 	/* Released before they are reset, for the sake of the record of held locks in debug builds. */
 	sm__meta_fork_parent(&g->heap->pages);
@@ -91,7 +92,7 @@ static void child_locks(void)
 		sm_lock_init(&g->depots[i].lock, SM_RANK_CENTRAL);
 	}
 	sm__shard_fork_child();
-	if (g->percpu) {
+	if (g->nslabs != 0) {
 		sm_lock_release(&g->budget_lock);
 		sm_lock_init(&g->budget_lock, SM_RANK_BUDGET);
 		/* What another thread had taken away to drain it is nobody's now: the lists that it had not come
@@ -108,11 +109,11 @@ static void child(void)
 {
 	if (made())
 		child_locks();
-	sm__manual_making_unlock();
+	sm__malloc_making_unlock();
 	unseal();
 }
 
-void sm__manual_fork_init(void)
+void sm__malloc_fork_init(void)
 {
 	/* -ENOMEM leaves forked children of threaded programs without this care: nothing worse. */
 	(void)pthread_atfork(prepare, parent, child);

@@ -1,18 +1,20 @@
-/* malloc.c: malloc and free, the paths behind their fast ones, large objects, and what a bad address is. */
+/* malloc.c: the malloc family, the paths behind its fast ones, large objects, and what a bad address is. */
 #include "spanmark/malloc.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "allocator/objects/central.h"
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/malloc/cpu_cache.h"
+#include "allocator/malloc/depot.h"
+#include "allocator/malloc/malloc_fast.h"
 #include "spanmark/mapfile.h"
 
 /* ---- what is it? ----------------------------------------------------------------------------------- */
 
 static SM_COLD _Noreturn void refuse(const void *p, const char *verb)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	uintptr_t off = (uintptr_t)p - g->base, start;
 	const struct sm_span *s;
 	unsigned slot;
@@ -25,10 +27,10 @@ static SM_COLD _Noreturn void refuse(const void *p, const char *verb)
 	case SM_SPAN_FREE:
 		sm__fatal(__FILE__, __LINE__, "%s: %p lies in free memory: freed already, or never allocated",
 			  verb, p);
-	case SM_SPAN_MANUAL_LARGE:
+	case SM_SPAN_MALLOC_LARGE:
 		sm__fatal(__FILE__, __LINE__, "%s: %p is %zu bytes inside the %zu-byte object at %p", verb, p,
 			  (size_t)((uintptr_t)p - start), sm_span_bytes(s), (void *)start);
-	case SM_SPAN_MANUAL: break;
+	case SM_SPAN_MALLOC: break;
 	default:
 		if (s->flags & SM_SPANF_BURIED)
 			sm__fatal(__FILE__, __LINE__,
@@ -50,15 +52,15 @@ static SM_COLD _Noreturn void refuse(const void *p, const char *verb)
 
 static bool is_slot_start(const struct sm_span *s, uintptr_t p)
 {
-	const struct sm_range *r = &sm__manual.heap->pages.range;
+	const struct sm_range *r = &sm__process_heap.heap->pages.range;
 	unsigned slot = sm_span_slot(r, s, p);
 
 	return slot < s->nslots && p - sm_span_base(r, s) == (uintptr_t)slot * s->slot_bytes;
 }
 
-struct sm_span *sm__manual_span(const void *p, const char *verb)
+struct sm_span *sm__malloc_span(const void *p, const char *verb)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	struct sm_span *s;
 	uint8_t state;
 
@@ -66,10 +68,10 @@ struct sm_span *sm__manual_span(const void *p, const char *verb)
 		refuse(p, verb);
 	s = sm_span_of(&g->heap->pages.range, (uintptr_t)p);
 	state = sm_load_acquire(&s->state);
-	if (state == SM_SPAN_MANUAL_LARGE && (uintptr_t)p == sm_span_base(&g->heap->pages.range, s))
+	if (state == SM_SPAN_MALLOC_LARGE && (uintptr_t)p == sm_span_base(&g->heap->pages.range, s))
 		return s;
-	if (state != SM_SPAN_MANUAL || !is_slot_start(s, (uintptr_t)p) ||
-	    ((const struct sm_freed *)p)->key == sm__manual_key(p))
+	if (state != SM_SPAN_MALLOC || !is_slot_start(s, (uintptr_t)p) ||
+	    ((const struct sm_freed *)p)->key == sm__malloc_key(p))
 		refuse(p, verb);
 	return s;
 }
@@ -79,19 +81,19 @@ struct sm_span *sm__manual_span(const void *p, const char *verb)
 /* A span of its own becomes an object. */
 static void *publish_large(struct sm_span *s)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 
 	s->nslots = 1;
 	s->nalloc = 1;
 	sm_fetch_add_relaxed(&g->large_objects, 1);
 	sm_fetch_add_relaxed(&g->large_bytes, sm_span_bytes(s));
-	sm_store_release(&s->state, SM_SPAN_MANUAL_LARGE);
+	sm_store_release(&s->state, SM_SPAN_MALLOC_LARGE);
 	return (void *)sm_span_base(&g->heap->pages.range, s);
 }
 
-void *sm__manual_large(size_t size, size_t align)
+void *sm__malloc_large(size_t size, size_t align)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	struct sm_span *s;
 	size_t nunits;
 
@@ -101,10 +103,10 @@ void *sm__manual_large(size_t size, size_t align)
 	}
 	nunits = sm_align_up(size ? size : 1, SM_UNIT) >> SM_UNIT_SHIFT;
 	if (align > SM_UNIT)
-		s = sm__pageheap_alloc_aligned(&g->heap->pages, sm__manual_here(), nunits,
+		s = sm__pageheap_alloc_aligned(&g->heap->pages, sm__malloc_here(), nunits,
 					       align >> SM_UNIT_SHIFT);
 	else
-		s = sm__pageheap_alloc(&g->heap->pages, sm__manual_here(), nunits);
+		s = sm__pageheap_alloc(&g->heap->pages, sm__malloc_here(), nunits);
 	if (s == NULL) {
 		errno = ENOMEM;
 		return NULL;
@@ -119,15 +121,15 @@ void *sm_malloc_map_file(int fd, int64_t offset, size_t bytes, unsigned flags)
 
 	if (h == NULL)
 		return NULL;
-	s = sm__pageheap_map_file(&h->pages, sm__manual_here(), fd, offset, bytes, flags & SM_MAP_SHARED,
+	s = sm__pageheap_map_file(&h->pages, sm__malloc_here(), fd, offset, bytes, flags & SM_MAP_SHARED,
 				  flags & SM_MAP_WRITE);
 	return s != NULL ? publish_large(s) : NULL;
 }
 
 static void free_large(struct sm_span *s, const void *p)
 {
-	struct sm_manual *g = &sm__manual;
-	uint8_t state = SM_SPAN_MANUAL_LARGE;
+	struct sm_process_heap *g = &sm__process_heap;
+	uint8_t state = SM_SPAN_MALLOC_LARGE;
 	size_t bytes;
 
 	/* Of two threads that free it, one is told. */
@@ -139,27 +141,25 @@ static void free_large(struct sm_span *s, const void *p)
 		return;
 	bytes = sm_span_bytes(s);
 	sm__pageheap_free(&g->heap->pages, s);
-	sm__manual_returned(bytes);
+	sm__malloc_returned(bytes);
 }
 
 /* ---- behind the fast paths ------------------------------------------------------------------------- */
 
-/* An object of the class from the cache behind the list, whichever kind this process has. */
+/* An object of the class from the thread's cache, or without one. */
 static void *from_cache(unsigned cls)
 {
 	struct sm_mcache *c;
 	void *p;
 
-	if (sm__manual.percpu)
-		return sm__mcpu_malloc(0, cls);
 	c = sm__mcache_get();
 	if (SM_LIKELY(c != NULL))
 		p = sm__mcache_refill(c, cls);
-	else if (sm__manual.heap->config.page_per_object)
-		p = sm__manual_large(sm__sizeclasses[cls].slot_bytes, SM_UNIT);
+	else if (sm__process_heap.heap->config.page_per_object)
+		p = sm__malloc_large(sm__sizeclasses[cls].slot_bytes, SM_UNIT);
 	else
-		p = sm__manual_take_one(cls);
-	if (SM_UNLIKELY(sm__manual.heap->config.debug_fill) && p != NULL)
+		p = sm__depot_take_one(cls);
+	if (SM_UNLIKELY(sm__process_heap.heap->config.debug_fill) && p != NULL)
 		memset(p, SM_FILL_FRESH, sm__sizeclasses[cls].slot_bytes);
 	if (SM_UNLIKELY(p == NULL))
 		errno = ENOMEM;
@@ -169,7 +169,7 @@ static void *from_cache(unsigned cls)
 void *sm__malloc_empty(size_t size, size_t cls)
 {
 	/* The class alone does not prove it: another thread may be making the heap right now. */
-	if (SM_LIKELY(cls != 0) && SM_LIKELY(sm_load_acquire(&sm__manual.made)))
+	if (SM_LIKELY(cls != 0) && SM_LIKELY(sm_load_acquire(&sm__process_heap.made)))
 		return from_cache((unsigned)cls);
 	return sm__malloc_slow(size);
 }
@@ -180,14 +180,14 @@ void *sm__malloc_slow(size_t size)
 	struct sm_freed *p;
 	unsigned cls;
 
-	if (SM_UNLIKELY(!sm__manual_ready()))
+	if (SM_UNLIKELY(!sm__malloc_ready()))
 		return NULL;
 	if (size > SM_MAX_SMALL)
-		return sm__manual_large(size, SM_UNIT);
-	cls = sm__manual_class_of(size);
+		return sm__malloc_large(size, SM_UNIT);
+	cls = sm__malloc_class_of(size);
 	p = c->head[cls];
 	if (p == NULL)
-		return from_cache(cls);
+		return sm_load_acquire(&sm__process_heap.empty)(size, cls);
 	c->head[cls] = p->next;
 	c->room[cls] += SM_ROOM_POP;
 	p->key = 0;
@@ -201,18 +201,14 @@ void sm__free_full(void *ptr, size_t class)
 	struct sm_mcache *c;
 	int saved;
 
-	if (sm__manual.percpu) {
-		sm__mcpu_free(p, cls);
-		return;
-	}
 	saved = errno;
 	c = sm__mcache_get();
-	p->key = sm__manual_key(p);
+	p->key = sm__malloc_key(p);
 	if (SM_UNLIKELY(c == NULL)) {
-		if (sm__manual.heap->config.debug_fill)
+		if (sm__process_heap.heap->config.debug_fill)
 			memset(p + 1, SM_FILL_FREED, sm__sizeclasses[cls].slot_bytes - sizeof(*p));
 		p->next = NULL;
-		sm__manual_drain(cls, p);
+		sm__depot_drain(cls, p);
 	} else {
 		if ((c->room[cls] & SM_ROOM_MASK) == 0)
 			sm__mcache_overflow(c, cls);
@@ -230,11 +226,11 @@ void sm__free_slow(void *p)
 
 	if (p == NULL)
 		return;
-	s = sm__manual_span(p, "free");
-	if (sm_load_relaxed(&s->state) == SM_SPAN_MANUAL_LARGE)
+	s = sm__malloc_span(p, "free");
+	if (sm_load_relaxed(&s->state) == SM_SPAN_MALLOC_LARGE)
 		free_large(s, p);
 	else
-		sm__free_full(p, s->cls);
+		sm_load_acquire (&sm__process_heap.full)(p, s->cls);
 	errno = saved;
 }
 
@@ -246,4 +242,136 @@ void *sm_malloc(size_t size)
 void sm_free(void *p)
 {
 	sm__free_fast(p);
+}
+
+/* ---- the rest of the family ------------------------------------------------------------------------- */
+
+static size_t bytes_of(const struct sm_span *s)
+{
+	return s->slot_bytes ? s->slot_bytes : sm_span_bytes(s);
+}
+
+size_t sm_usable_size(const void *p)
+{
+	return p ? bytes_of(sm__malloc_span(p, "usable_size")) : 0;
+}
+
+void sm_free_sized(void *p, size_t size)
+{
+	if (p != NULL) {
+		size_t usable = sm_usable_size(p);
+
+		if (size > usable)
+			sm__fatal(__FILE__, __LINE__, "free_sized: %p has %zu bytes, not %zu", p, usable,
+				  size);
+	}
+	sm__free_fast(p);
+}
+
+void *sm_calloc(size_t n, size_t size)
+{
+	size_t bytes;
+	void *p;
+
+	if (__builtin_mul_overflow(n, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (bytes > SM_MAX_SMALL && sm__malloc_ready()) {
+		struct sm_span *s;
+
+		p = sm__malloc_large(bytes, SM_UNIT);
+		if (p == NULL)
+			return NULL;
+		s = sm_span_of(&sm__process_heap.heap->pages.range, (uintptr_t)p);
+		if (!(s->flags & SM_SPANF_ZEROED))
+			memset(p, 0, bytes);
+		return p;
+	}
+	p = sm__malloc_fast(bytes);
+	if (p != NULL)
+		memset(p, 0, bytes);
+	return p;
+}
+
+/* The class of slots that are multiples of align and hold size; 0: none. Spans start at multiples of a unit. */
+static unsigned aligned_class(size_t align, size_t size)
+{
+	unsigned cls;
+
+	if (align > SM_MAX_SMALL || align > SM_UNIT || size > SM_MAX_SMALL)
+		return 0;
+	for (cls = sm__malloc_class_of(size); cls < sm__nclasses; cls++)
+		if (sm__sizeclasses[cls].slot_bytes % align == 0)
+			return cls;
+	return 0;
+}
+
+void *sm_aligned_alloc(size_t align, size_t size)
+{
+	unsigned cls;
+
+	if (align == 0 || (align & (align - 1)) != 0) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (align <= 16)
+		return sm__malloc_fast(size);
+	if (!sm__malloc_ready())
+		return NULL;
+	cls = aligned_class(align, size);
+	return cls ? sm__malloc_fast(sm__sizeclasses[cls].slot_bytes) : sm__malloc_large(size, align);
+}
+
+/* ---- realloc --------------------------------------------------------------------------------------- */
+
+/* Large objects change in place where the page heap allows it. */
+static bool resize_large(struct sm_span *s, size_t size)
+{
+	struct sm_process_heap *g = &sm__process_heap;
+	size_t nunits, before = sm_span_bytes(s);
+
+	if (size <= SM_MAX_SMALL || size > g->bytes)
+		return false;
+	nunits = sm_align_up(size, SM_UNIT) >> SM_UNIT_SHIFT;
+	if (nunits > s->nunits && !sm__pageheap_grow(&g->heap->pages, s, nunits))
+		return false;
+	/* A tail of an eighth or more is worth giving back. */
+	if (nunits < s->nunits && (s->nunits - nunits) * 8 >= s->nunits)
+		sm__pageheap_shrink(&g->heap->pages, s, nunits);
+	sm_fetch_add_relaxed(&g->large_bytes, sm_span_bytes(s) - before);
+	return true;
+}
+
+static void *move(void *p, size_t have, size_t size)
+{
+	void *q = sm__malloc_fast(size);
+
+	if (q == NULL)
+		return NULL;
+	memcpy(q, p, have < size ? have : size);
+	sm__free_fast(p);
+	return q;
+}
+
+void *sm_realloc(void *p, size_t size)
+{
+	struct sm_span *s;
+	size_t have;
+
+	if (p == NULL)
+		return sm__malloc_fast(size);
+	if (size == 0) {
+		sm__free_fast(p);
+		return NULL;
+	}
+	s = sm__malloc_span(p, "realloc");
+	have = bytes_of(s);
+	if (s->slot_bytes == 0) {
+		if (resize_large(s, size))
+			return p;
+	} else if (size <= have && size >= have / 2) {
+		return p;
+	}
+	return move(p, have, size);
 }

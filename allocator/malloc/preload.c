@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "spanmark/malloc.h"
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/malloc/malloc_fast.h"
 
 /* The fast paths are these functions' own bodies: no second jump. */
 SM_API void *malloc(size_t size)
@@ -137,9 +137,9 @@ SM_API struct mallinfo2 mallinfo2(void)
 	struct sm_pageheap_stats ph;
 
 	sm_malloc_stats(&st);
-	if (sm__manual.heap == NULL)
+	if (sm__process_heap.heap == NULL)
 		return info;
-	sm__manual_pageheap(&ph);
+	sm__malloc_pageheap(&ph);
 	info.arena = ph.committed_bytes;
 	info.hblks = st.large_objects;
 	info.hblkhd = st.large_bytes;

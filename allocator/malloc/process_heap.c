@@ -1,4 +1,4 @@
-/* process_heap.c: the process-wide manual heap: made on first use, configured, trimmed, counted. */
+/* process_heap.c: the heap of malloc: made on first use, configured, trimmed, counted. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -9,19 +9,21 @@
 
 #include "allocator/objects/central.h"
 #include "spanmark/malloc.h"
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/malloc/cpu_cache.h"
+#include "allocator/malloc/depot.h"
+#include "allocator/malloc/malloc_fast.h"
 #include "allocator/pages/meta.h"
 #include "allocator/os/os.h"
 #include "allocator/base/say.h"
 #include "allocator/pages/pageheap.h"
 #include "allocator/pages/scavenge.h"
 
-struct sm_manual sm__manual = {
+struct sm_process_heap sm__process_heap = {
 	.lock = SM_LOCK_INIT(SM_RANK_CACHES),
 	.empty = sm__malloc_empty,
 	.full = sm__free_full,
 };
-_Atomic(uint8_t) sm__manual_class[1024 / 16 + 1];
+_Atomic(uint8_t) sm__malloc_class[1024 / 16 + 1];
 
 /* Written by sm_malloc_configure before the heap exists, under `making`. */
 static struct {
@@ -72,8 +74,8 @@ int sm_malloc_configure(const char *key, const char *value, char *err, size_t er
 	int e;
 
 	sm_lock_acquire(&making);
-	if (sm_load_relaxed(&sm__manual.made)) {
-		snprintf(err, errlen, "%s: the manual heap is in use already", key);
+	if (sm_load_relaxed(&sm__process_heap.made)) {
+		snprintf(err, errlen, "%s: the malloc heap is in use already", key);
 		e = -EBUSY;
 	} else {
 		e = set_key(key, value, err, errlen);
@@ -88,7 +90,7 @@ int sm_malloc_configure_nodes(const struct sm_heap_config *map)
 	int e = -EBUSY;
 
 	sm_lock_acquire(&making);
-	if (!sm_load_relaxed(&sm__manual.made)) {
+	if (!sm_load_relaxed(&sm__process_heap.made)) {
 		config_defaults();
 		h->nnodes = map->nnodes;
 		memcpy(h->node_os, map->node_os, sizeof(h->node_os));
@@ -123,10 +125,10 @@ static void read_environment(void)
 
 /* ---- creation -------------------------------------------------------------------------------------- */
 
-unsigned sm__manual_class_of(size_t size)
+unsigned sm__malloc_class_of(size_t size)
 {
-	if (size <= SM_MANUAL_MIN)
-		return sm_size_class(SM_MANUAL_MIN);
+	if (size <= SM_MALLOC_MIN)
+		return sm_size_class(SM_MALLOC_MIN);
 	/* Slots of 24 bytes are not aligned to 16. */
 	return sm_size_class(sm_align_up(size, 16));
 }
@@ -134,10 +136,10 @@ unsigned sm__manual_class_of(size_t size)
 static void fill_class_table(void)
 {
 	for (size_t i = 0; i <= 1024 / 16; i++)
-		sm_store_relaxed(&sm__manual_class[i], (uint8_t)sm__manual_class_of(i * 16));
+		sm_store_relaxed(&sm__malloc_class[i], (uint8_t)sm__malloc_class_of(i * 16));
 }
 
-static uint32_t list_length(const struct sm_manual *g, unsigned cls)
+static uint32_t list_length(const struct sm_process_heap *g, unsigned cls)
 {
 	size_t slots = sm__config_knob(&g->heap->config, SM_KNOB_SLOTS, cls, -1);
 	size_t n = config.list / sm__sizeclasses[cls].slot_bytes;
@@ -147,7 +149,7 @@ static uint32_t list_length(const struct sm_manual *g, unsigned cls)
 	return n < 2 ? 2 : n > 1024 ? 1024 : (uint32_t)n;
 }
 
-static void init_depot(struct sm_manual *g, struct sm_depot *d, unsigned cls)
+static void init_depot(struct sm_process_heap *g, struct sm_depot *d, unsigned cls)
 {
 	size_t slot = sm__sizeclasses[cls].slot_bytes;
 
@@ -155,11 +157,8 @@ static void init_depot(struct sm_manual *g, struct sm_depot *d, unsigned cls)
 	d->cap = (uint32_t)(config.depot / (g->list[cls] * slot));
 }
 
-static bool init_classes(struct sm_manual *g)
+static bool init_classes(struct sm_process_heap *g)
 {
-	struct sm_layout none = {.kind = SM_SCAN_NONE, .period = 1};
-	const struct sm_layout *l = sm__heap_layout(g->heap, &none);
-
 	g->nnodes = g->heap->pages.nnodes;
 	g->ncpus = sm__rseq_cpus();
 	g->depots = sm__meta_alloc(&g->heap->pages, (size_t)g->nnodes * sm__nclasses * sizeof(*g->depots));
@@ -167,10 +166,6 @@ static bool init_classes(struct sm_manual *g)
 	if (g->depots == NULL || g->dead == NULL || !sm__shard_init() || !sm__munits_init())
 		return false;
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
-		int bin = sm__heap_bin(g->heap, cls, l, false, true);
-
-		SM_CHECK(bin > 0);
-		g->bin[cls] = (uint16_t)bin;
 		g->list[cls] = list_length(g, cls);
 		for (unsigned node = 0; node < g->nnodes; node++)
 			init_depot(g, sm__depot_of(node, cls), cls);
@@ -178,7 +173,7 @@ static bool init_classes(struct sm_manual *g)
 	return true;
 }
 
-static bool make_heap(struct sm_manual *g)
+static bool make_heap(struct sm_process_heap *g)
 {
 	static bool tried; /* under `making` */
 	char err[256] = "";
@@ -215,9 +210,7 @@ static bool make_heap(struct sm_manual *g)
 	/* Debugging aids look at every request, so every request takes the slow path. */
 	g->direct = config.heap.cache_mode == SM_CACHE_NONE || config.heap.debug_fill ||
 		    config.heap.page_per_object;
-	if (config.heap.cache_mode == SM_CACHE_CPU && !g->direct)
-		g->percpu = sm__mcpu_init();
-	if (g->percpu) {
+	if (config.heap.cache_mode == SM_CACHE_CPU && !g->direct && sm__mcpu_init()) {
 		/* Release: who goes there finds what it needs. */
 		sm_store_release(&g->full, sm__mcpu_free);
 		sm_store_release(&g->empty, sm__mcpu_malloc);
@@ -230,9 +223,9 @@ static SM_COLD bool make_heap_once(void)
 	bool ready;
 
 	sm_lock_acquire(&making);
-	ready = sm_load_relaxed(&sm__manual.made);
-	ready = ready || make_heap(&sm__manual);
-	sm_store_release(&sm__manual.made, ready);
+	ready = sm_load_relaxed(&sm__process_heap.made);
+	ready = ready || make_heap(&sm__process_heap);
+	sm_store_release(&sm__process_heap.made, ready);
 	sm_lock_release(&making);
 	return ready;
 }
@@ -240,22 +233,22 @@ static SM_COLD bool make_heap_once(void)
 /* Here and not beside the handlers: an archive's member that nobody calls is not linked. */
 static __attribute__((constructor)) void register_fork_handlers(void)
 {
-	sm__manual_fork_init();
+	sm__malloc_fork_init();
 }
 
-void sm__manual_making_lock(void)
+void sm__malloc_making_lock(void)
 {
 	sm_lock_acquire(&making);
 }
 
-void sm__manual_making_unlock(void)
+void sm__malloc_making_unlock(void)
 {
 	sm_lock_release(&making);
 }
 
-bool sm__manual_ready(void)
+bool sm__malloc_ready(void)
 {
-	if (SM_LIKELY(sm_load_acquire(&sm__manual.made)) || make_heap_once())
+	if (SM_LIKELY(sm_load_acquire(&sm__process_heap.made)) || make_heap_once())
 		return true;
 	errno = ENOMEM;
 	return false;
@@ -263,29 +256,29 @@ bool sm__manual_ready(void)
 
 struct sm_heap *sm_malloc_heap(void)
 {
-	return sm__manual_ready() ? sm__manual.heap : NULL;
+	return sm__malloc_ready() ? sm__process_heap.heap : NULL;
 }
 
-/* ---- trim, statistics ------------------------------------------------------------------------------ */
+/* ---- trim ----------------------------------------------------------------------------------------- */
 
 size_t sm_malloc_trim(void)
 {
 	struct sm_mcache *c;
 
-	if (!sm__manual_ready())
+	if (!sm__malloc_ready())
 		return 0;
 	c = sm__mcache_get();
 	if (c != NULL)
 		sm__mcache_flush(c);
-	if (sm__manual.percpu)
+	if (sm__process_heap.nslabs != 0)
 		sm__mcpu_drain_all();
-	sm__manual_drain_depots();
-	return sm__scavenge(&sm__manual.heap->pages, 0);
+	sm__depot_drain_all();
+	return sm__scavenge(&sm__process_heap.heap->pages, 0);
 }
 
-void sm__manual_pageheap(struct sm_pageheap_stats *sum)
+void sm__malloc_pageheap(struct sm_pageheap_stats *sum)
 {
-	struct sm_heap *h = sm__manual.heap;
+	struct sm_heap *h = sm__process_heap.heap;
 
 	*sum = (struct sm_pageheap_stats){.committed_bytes = 0};
 	for (unsigned node = 0; node < h->pages.nnodes; node++) {
@@ -308,7 +301,7 @@ void sm__manual_pageheap(struct sm_pageheap_stats *sum)
  */
 static SM_NOINLINE void release_some(void)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	uint64_t last = sm_load_relaxed(&g->last_release);
 	struct sm_pageheap_stats st;
 	struct timespec now;
@@ -317,87 +310,14 @@ static SM_NOINLINE void release_some(void)
 	if ((uint64_t)now.tv_sec <= last || !sm_cas_relaxed(&g->last_release, &last, (uint64_t)now.tv_sec))
 		return;
 	sm_store_relaxed(&g->returned, 0);
-	sm__manual_pageheap(&st);
+	sm__malloc_pageheap(&st);
 	sm__scavenge(&g->heap->pages,
 		     st.in_use_bytes / 100 * g->heap->config.scavenge_retain + RELEASE_BYTES);
 }
 
-void sm__manual_returned(size_t bytes)
+void sm__malloc_returned(size_t bytes)
 {
-	if (SM_UNLIKELY(sm_fetch_add_relaxed(&sm__manual.returned, bytes) + bytes >= RELEASE_BYTES) &&
-	    sm__manual.heap->config.scavenge_ms != 0)
+	if (SM_UNLIKELY(sm_fetch_add_relaxed(&sm__process_heap.returned, bytes) + bytes >= RELEASE_BYTES) &&
+	    sm__process_heap.heap->config.scavenge_ms != 0)
 		release_some();
-}
-
-static void count_caches(struct sm_malloc_stats *out)
-{
-	struct sm_manual *g = &sm__manual;
-
-	sm_lock_acquire(&g->lock);
-	for (size_t i = 0; i < (size_t)g->ncpus * sm__nclasses; i++) {
-		out->refills += g->dead[i].refills;
-		out->overflows += g->dead[i].overflows;
-	}
-	/* Owners go on changing their figures: each read is one aligned word, so a sum may be a moment
-	 * old, never torn. */
-	for (struct sm_mcache *c = g->caches; c != NULL; c = c->next) {
-		out->caches++;
-		out->cached_bytes += sm__mcache_held(c);
-		for (unsigned cls = 1; cls < sm__nclasses; cls++) {
-			out->refills += c->cold[cls].n.refills;
-			out->overflows += c->cold[cls].n.overflows;
-		}
-	}
-	sm_lock_release(&g->lock);
-}
-
-static void count_cpus(struct sm_malloc_stats *out)
-{
-	struct sm_manual *g = &sm__manual;
-
-	for (unsigned cpu = 0; g->percpu && cpu < g->nslabs; cpu++) {
-		struct sm_mcpu *m = &g->slabs[cpu];
-		size_t held = 0;
-
-		if (!sm_load_relaxed(&m->ready))
-			continue;
-		for (unsigned cls = 1; cls < sm__nclasses; cls++) {
-			held += sm__mcpu_held(cpu, cls);
-			out->refills += sm_load_relaxed(&m->cls[cls].refills);
-			out->overflows += sm_load_relaxed(&m->cls[cls].overflows);
-		}
-		out->cached_bytes += held;
-		out->caches += held != 0;
-	}
-}
-
-static void count_depots(struct sm_malloc_stats *out)
-{
-	struct sm_manual *g = &sm__manual;
-
-	for (unsigned i = 0; i < g->nnodes * sm__nclasses; i++) {
-		struct sm_depot *d = &g->depots[i];
-
-		if (i % sm__nclasses == 0)
-			continue;
-		out->depot_bytes += sm__shard_objects(i / sm__nclasses, i % sm__nclasses) *
-				    sm__sizeclasses[i % sm__nclasses].slot_bytes;
-		sm_lock_acquire(&d->lock);
-		out->drained += d->drained;
-		sm_lock_release(&d->lock);
-	}
-}
-
-void sm_malloc_stats(struct sm_malloc_stats *out)
-{
-	struct sm_manual *g = &sm__manual;
-
-	*out = (struct sm_malloc_stats){.version = SM_MALLOC_STATS_VERSION};
-	if (!sm__manual_ready())
-		return;
-	count_caches(out);
-	count_cpus(out);
-	count_depots(out);
-	out->large_objects = sm_load_relaxed(&g->large_objects);
-	out->large_bytes = sm_load_relaxed(&g->large_bytes);
 }

@@ -6,7 +6,7 @@
 #include <sched.h>
 
 #include "allocator/base/list.h"
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/malloc/depot.h"
 #include "allocator/pages/meta.h"
 
 static struct sm_mcache empty, ended; /* never written: no objects, no room */
@@ -46,12 +46,12 @@ size_t sm__mcache_held(const struct sm_mcache *c)
 	return bytes;
 }
 
-struct sm_mcount sm__mcache_count(const struct sm_mcache *c, unsigned cls)
+struct sm_class_counts sm__mcache_count(const struct sm_mcache *c, unsigned cls)
 {
-	struct sm_mcount n = c->cold[cls].n;
+	struct sm_class_counts n = c->cold[cls].n;
 
-	n.pops = c->room[cls] >> SM_ROOM_BITS;
-	n.bumped -= window_left(&c->cold[cls], cls);
+	n.taken += c->room[cls] >> SM_ROOM_BITS;
+	n.returned += window_left(&c->cold[cls], cls);
 	return n;
 }
 
@@ -63,7 +63,7 @@ static void give_spare(struct sm_mclass *m, unsigned cls)
 
 	m->spare = NULL;
 	if (spare != NULL)
-		m->n.remote += sm__manual_give_list(cls, spare, m->spare_n);
+		m->n.remote += sm__depot_give_list(cls, spare, m->spare_n);
 }
 
 static void close_window(struct sm_mclass *m, unsigned cls)
@@ -72,9 +72,9 @@ static void close_window(struct sm_mclass *m, unsigned cls)
 
 	if (cur == end)
 		return;
-	m->n.bumped -= window_left(m, cls);
+	m->n.returned += window_left(m, cls);
 	m->cur = m->end = NULL;
-	sm__manual_give_window(cls, cur, end);
+	sm__depot_give_window(cls, cur, end);
 }
 
 static void flush_class(struct sm_mcache *c, unsigned cls)
@@ -87,9 +87,9 @@ static void flush_class(struct sm_mcache *c, unsigned cls)
 	give_spare(&c->cold[cls], cls);
 	/* What is worth a place in the depot is there for the next thread. */
 	if (n != 0 && n >= c->cold[cls].limit / 4)
-		c->cold[cls].n.remote += sm__manual_give_list(cls, list, n);
+		c->cold[cls].n.remote += sm__depot_give_list(cls, list, n);
 	else
-		sm__manual_drain(cls, list);
+		sm__depot_drain(cls, list);
 	close_window(&c->cold[cls], cls);
 }
 
@@ -142,7 +142,7 @@ static SM_COLD void cut_list(struct sm_freed *list, unsigned cls, unsigned keep)
 		list = list->next;
 	rest = list->next;
 	list->next = NULL;
-	sm__manual_drain(cls, rest);
+	sm__depot_drain(cls, rest);
 }
 
 /* c's list is empty: `n` objects become it. */
@@ -182,7 +182,7 @@ static void *refill_central(struct sm_mcache *c, unsigned cls)
 	struct sm_mtake got;
 
 	m->n.refills++;
-	if (!sm__manual_take(cls, &want, &got))
+	if (!sm__depot_take(cls, &want, &got))
 		return NULL;
 	m->n.steals += got.stolen;
 	m->n.remote += got.remote ? got.n : 0;
@@ -190,7 +190,7 @@ static void *refill_central(struct sm_mcache *c, unsigned cls)
 		return adopt(c, cls, got.list, got.n);
 	m->cur = got.cur;
 	m->end = got.end;
-	m->n.bumped += got.n;
+	m->n.taken += got.n;
 	return bump(m, cls);
 }
 
@@ -264,7 +264,7 @@ void sm__mcache_overflow(struct sm_mcache *c, unsigned cls)
 
 static void read_tunables(struct sm_mcache *c)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	const struct sm_heap_config *cfg = &g->heap->config;
 	int cpu = sched_getcpu();
 
@@ -272,20 +272,19 @@ static void read_tunables(struct sm_mcache *c)
 	c->budget = sm__config_knob(cfg, SM_KNOB_BUDGET, 0, c->cpu);
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
 		struct sm_mclass *m = &c->cold[cls];
-		size_t slots = sm__config_knob(cfg, SM_KNOB_SLOTS, cls, c->cpu);
-		size_t spans = sm__config_knob(cfg, SM_KNOB_SPANS, cls, c->cpu);
+		struct sm_knobs k = sm__knobs_of(cfg, cls, c->cpu);
 
-		m->limit = slots ? (uint32_t)slots : g->list[cls];
-		m->window = (uint32_t)sm__config_knob(cfg, SM_KNOB_WINDOW, cls, c->cpu);
-		m->batch = (uint32_t)sm__config_knob(cfg, SM_KNOB_BATCH, cls, c->cpu);
-		m->spans = spans ? (uint32_t)spans : SM_MANUAL_SPANS;
+		m->limit = k.slots ? k.slots : g->list[cls];
+		m->window = k.window;
+		m->batch = k.batch;
+		m->spans = k.spans ? k.spans : SM_MALLOC_SPANS;
 		set_room(c, cls, m->limit);
 	}
 }
 
 static void link_cache(struct sm_mcache *c)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 
 	read_tunables(c);
 	sm_lock_acquire(&g->lock);
@@ -297,7 +296,7 @@ static void link_cache(struct sm_mcache *c)
 
 static struct sm_mcache *new_cache(void)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	struct sm_mcache *c;
 
 	sm_lock_acquire(&g->lock);
@@ -315,12 +314,12 @@ static struct sm_mcache *new_cache(void)
 /* What it counted stays with its core. Under g->lock. */
 static void bequeath_locked(struct sm_mcache *c)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
-		struct sm_mcount n = sm__mcache_count(c, cls);
+		struct sm_class_counts n = sm__mcache_count(c, cls);
 
-		sm__mcount_add(&g->dead[(size_t)c->cpu * sm__nclasses + cls], &n);
+		sm__counts_add(&g->dead[(size_t)c->cpu * sm__nclasses + cls], &n);
 		c->cold[cls] = (struct sm_mclass){.spare = NULL};
 		c->room[cls] = 0;
 	}
@@ -329,7 +328,7 @@ static void bequeath_locked(struct sm_mcache *c)
 
 void sm__mcache_end(struct sm_mcache *c)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 
 	sm__mcache_flush(c);
 	sm_lock_acquire(&g->lock);
@@ -363,7 +362,7 @@ struct sm_mcache *sm__mcache_get(void)
 
 	if (c != &empty)
 		return c != &ended ? c : NULL;
-	if (sm__manual.direct || sm__manual.percpu)
+	if (sm__process_heap.direct || sm__process_heap.nslabs != 0)
 		return NULL;
 	c = new_cache();
 	if (c == NULL)

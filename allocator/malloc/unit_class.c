@@ -1,11 +1,11 @@
 /*
- * unit_class.c: the class of the manual span at each unit, a byte: all that free() looks at beside the object.
+ * unit_class.c: the class of the malloc span at each unit, a byte: all that free() looks at beside the object.
  *
  * A descriptor is two cache lines; of a program with some thousand objects alive, free() touches all its spans'
  * descriptors in turn, and they do not stay in the first level of cache. A byte does: 64 spans to a line, and a few
  * lines of what a class's spans look like.
  *
- *     classes[unit] != 0   <=>   the unit is the head of a span in state SM_SPAN_MANUAL, of that class
+ *     classes[unit] != 0   <=>   the unit is the head of a span in state SM_SPAN_MALLOC, of that class
  *
  * A byte changes with the span's state, under the lock of the class's depot, while nobody has an object of the span;
  * whoever is handed one is ordered behind it.
@@ -14,7 +14,7 @@
  * 64 MiB of heap, becomes writable with the first span there. (Too little to count towards heap.limit.)
  */
 #include "allocator/base/bitset.h"
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/malloc/malloc_fast.h"
 #include "allocator/pages/meta.h"
 #include "allocator/os/os.h"
 
@@ -34,7 +34,7 @@ static uint32_t start_max_of(const struct sm_sizeclass *k)
 
 bool sm__munits_init(void)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	size_t page = sm__os_page_size();
 	size_t bytes = sm_align_up(g->heap->pages.range.bytes >> SM_UNIT_SHIFT, page);
 	uint8_t *table = sm__os_reserve_readable(bytes + 2 * page);
@@ -58,7 +58,7 @@ bool sm__munits_init(void)
 
 bool sm__munits_prepare(const struct sm_span *s)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 	size_t page = sm__os_page_size(), i = sm_span_unit(&g->heap->pages.range, s) / page;
 	uint64_t bit = UINT64_C(1) << (i % 64);
 
@@ -73,7 +73,7 @@ bool sm__munits_prepare(const struct sm_span *s)
 
 void sm__munits_set_locked(const struct sm_span *s, unsigned cls)
 {
-	struct sm_manual *g = &sm__manual;
+	struct sm_process_heap *g = &sm__process_heap;
 
 	/* Atomic for the sake of frees of addresses that are no objects. */
 	__atomic_store_n(&g->classes[sm_span_unit(&g->heap->pages.range, s)], (uint8_t)cls, __ATOMIC_RELAXED);
@@ -81,8 +81,8 @@ void sm__munits_set_locked(const struct sm_span *s, unsigned cls)
 
 const char *sm__munits_check(const struct sm_span *s)
 {
-	struct sm_manual *g = &sm__manual;
-	unsigned want = sm_load_relaxed(&s->state) == SM_SPAN_MANUAL ? s->cls : 0;
+	struct sm_process_heap *g = &sm__process_heap;
+	unsigned want = sm_load_relaxed(&s->state) == SM_SPAN_MALLOC ? s->cls : 0;
 
 	for (uint32_t i = 0; i < s->nunits; i++)
 		if (g->classes[sm_span_unit(&g->heap->pages.range, s) + i] != (i == 0 ? want : 0))

@@ -21,11 +21,6 @@ void sm__cache_post(struct sm_cache *c)
 
 /* ---- taking a window ------------------------------------------------------------------------------- */
 
-static char *slot_address(const struct sm_heap *h, const struct sm_span *s, unsigned slot)
-{
-	return (char *)sm_span_base(&h->pages.range, s) + (size_t)slot * s->slot_bytes;
-}
-
 /* Brings the line of the next free slot nearer: the window after this one will be written soon. */
 static void prefetch_next(const struct sm_heap *h, const struct sm_span *s, unsigned end)
 {
@@ -35,7 +30,7 @@ static void prefetch_next(const struct sm_heap *h, const struct sm_span *s, unsi
 		return;
 	free = ~sm_load_relaxed(&s->alloc[end / 64]) >> (end % 64);
 	if (free != 0)
-		SM_PREFETCH_W(slot_address(h, s, end + (unsigned)__builtin_ctzl(free)));
+		SM_PREFETCH_W(sm_span_slot_address(&h->pages.range, s, end + (unsigned)__builtin_ctzl(free)));
 }
 
 /* Makes the run the bin's window. The slots are c's from here on. */
@@ -43,9 +38,9 @@ static void open_window(struct sm_cache *c, struct sm_window *w, struct sm_span 
 			unsigned count)
 {
 	struct sm_heap *h = c->heap;
-	struct sm_cache_class *k = &c->cls[s->cls];
+	struct sm_class_counts *k = &c->cls[s->cls];
 	size_t bytes = (size_t)count * s->slot_bytes;
-	char *p = slot_address(h, s, first);
+	char *p = sm_span_slot_address(&h->pages.range, s, first);
 
 	/* Black before the alloc bits say that there is an object: a scanner that finds one of the slots in
 	 * a stale word must not go on to read memory that is only now being set up. */
@@ -282,6 +277,20 @@ static struct sm_span *large_span(struct sm_cache *c, size_t nunits, size_t size
 	return s;
 }
 
+void sm__cache_publish_large(struct sm_cache *c, struct sm_span *s, const struct sm_layout *layout)
+{
+	struct sm_heap *h = c->heap;
+
+	sm__span_init_large(h, s, layout);
+	if (c->black && h->hooks.large_new != NULL)
+		h->hooks.large_new(h->hooks.ctx, c, s);
+	sm__central_put_large(h, s);
+	c->stats.large_objects++;
+	c->stats.large_bytes += sm_span_bytes(s);
+	c->unposted += sm_span_bytes(s);
+	sm__cache_post(c);
+}
+
 void *sm__cache_large(struct sm_cache *c, size_t size, const struct sm_layout *layout, bool zero)
 {
 	struct sm_heap *h = c->heap;
@@ -307,14 +316,7 @@ void *sm__cache_large(struct sm_cache *c, size_t size, const struct sm_layout *l
 	if ((zero || layout->kind != SM_SCAN_NONE) && !(s->flags & SM_SPANF_ZEROED))
 		memset(p, 0, bytes);
 	s->flags &= (uint8_t)~SM_SPANF_ZEROED;
-	sm__span_init_large(h, s, layout);
-	if (c->black && h->hooks.large_new != NULL)
-		h->hooks.large_new(h->hooks.ctx, c, s);
-	sm__central_put_large(h, s, SM_SPAN_LARGE);
-	c->stats.large_objects++;
-	c->stats.large_bytes += bytes;
-	c->unposted += bytes;
-	sm__cache_post(c);
+	sm__cache_publish_large(c, s, layout);
 	sm_phase_leave(SM_PHASE_REFILL);
 	return p;
 }
@@ -373,13 +375,12 @@ static void read_core(struct sm_cache *c)
 	/* Windows of CPUs: cache_cpu.c. */
 	c->budget = c->heap->cpus ? 0 : sm__config_knob(cfg, SM_KNOB_BUDGET, 0, c->cpu);
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
-		size_t n =
-			sm__config_knob(cfg, SM_KNOB_WINDOW, cls, c->cpu) / sm__sizeclasses[cls].slot_bytes;
-		size_t spans = sm__config_knob(cfg, SM_KNOB_SPANS, cls, c->cpu);
+		struct sm_knobs k = sm__knobs_of(cfg, cls, c->cpu);
+		size_t n = k.window / sm__sizeclasses[cls].slot_bytes;
 
 		n = cfg->cache_mode == SM_CACHE_NONE || n == 0 ? 1 : n;
 		c->limits[cls].slots = n < UINT16_MAX ? (uint16_t)n : UINT16_MAX;
-		c->limits[cls].spans = spans == 0 || c->heap->cpus ? 1 : (uint8_t)spans;
+		c->limits[cls].spans = k.spans == 0 || c->heap->cpus ? 1 : (uint8_t)k.spans;
 	}
 }
 
@@ -412,7 +413,7 @@ static void hand_over_locked(struct sm_heap *h, struct sm_cache *c)
 {
 	add_stats(&h->dead_stats, &c->stats);
 	for (unsigned cls = 1; cls < sm__nclasses; cls++)
-		sm__cache_class_add(&h->dead_classes[(size_t)c->cpu * sm__nclasses + cls], &c->cls[cls]);
+		sm__counts_add(&h->dead_classes[(size_t)c->cpu * sm__nclasses + cls], &c->cls[cls]);
 }
 
 void sm__cache_reuse(struct sm_cache *c)

@@ -21,6 +21,7 @@
 #define SM_ALLOCATOR_CACHE_H
 
 #include "allocator/base/sizeclass.h"
+#include "allocator/objects/class_counts.h"
 #include "allocator/objects/layout.h"
 #include "allocator/pages/span.h"
 
@@ -47,14 +48,6 @@ struct sm_cache_stats {
 	uint64_t remote_spans; /* taken from another node's lists */
 };
 
-/* By class, on slow paths. Objects = taken - returned - what is left in windows: so hits cost nothing. */
-struct sm_cache_class {
-	uint64_t refills;	  /* windows taken */
-	uint64_t taken, returned; /* slots in them; of those, slots that went back unallocated */
-	uint64_t steals;	  /* spans that another node's lists served */
-	uint64_t remote;	  /* slots of another node's memory */
-};
-
 /* The tunables of config.h as they hold on a cache's core. */
 struct sm_cache_limits {
 	uint16_t slots; /* of a window */
@@ -77,7 +70,7 @@ struct sm_cache {
 	struct sm_cache *next, *prev; /* under heap->caches_lock */
 	void *owner;		      /* the collector's mutator, for hooks */
 	unsigned hand;		      /* bin that gives way first when the budget is used up */
-	struct sm_cache_class cls[SM_NCLASSES_MAX];
+	struct sm_class_counts cls[SM_NCLASSES_MAX];
 	/* cache.spans: owned spans with room behind the window's own, linked by next; unit indexes, 0: none. */
 	uint32_t reserve[SM_BINS_MAX], nreserve;
 	struct sm_window windows[SM_BINS_MAX];
@@ -101,6 +94,9 @@ SM_API void *sm__cache_refill_slow(struct sm_cache *c, unsigned bin);
 SM_API void *sm__cache_tiny(struct sm_cache *c, size_t size, size_t align);
 /* A large object (> SM_MAX_SMALL) of this layout, zeroed if the layout has pointers or zero is set. */
 SM_API void *sm__cache_large(struct sm_cache *c, size_t size, const struct sm_layout *layout, bool zero);
+
+/* Memory that is set up becomes an object of c's heap, black while marking, and counts as allocated. */
+void sm__cache_publish_large(struct sm_cache *c, struct sm_span *s, const struct sm_layout *layout);
 
 /* *c must be all zero (freshly mapped: a cache is large and mostly never touched). 0. */
 int sm__cache_init(struct sm_cache *c, struct sm_heap *h, void *owner);

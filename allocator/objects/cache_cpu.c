@@ -85,21 +85,21 @@ bool sm__cache_cpu_leave(struct sm_heap *h, unsigned bin, char *cur, char *end)
 		sm_fetch_add_relaxed(&k->lost, 1);
 		return false;
 	}
-	sm_fetch_add_relaxed(&k->cls[cls].left, (size_t)(end - cur) / sm__sizeclasses[cls].slot_bytes);
+	sm__count_shared(&k->cls[cls].taken, (size_t)(end - cur) / sm__sizeclasses[cls].slot_bytes);
 	return true;
 }
 
-void sm__cache_cpu_count(struct sm_heap *h, struct sm_cache_class *k, unsigned cls)
+void sm__cache_cpu_count(struct sm_heap *h, struct sm_class_counts *k, unsigned cls)
 {
-	struct sm_cpu_class *to = &this_cpu(h)->cls[cls];
+	struct sm_class_counts *to = &this_cpu(h)->cls[cls];
 
-	sm_fetch_add_relaxed(&to->refills, k->refills);
-	sm_fetch_add_relaxed(&to->alone, k->taken - k->returned);
+	sm__count_shared(&to->refills, k->refills);
+	sm__count_shared(&to->taken, k->taken - k->returned);
 	if (SM_UNLIKELY(k->steals + k->remote != 0)) {
-		sm_fetch_add_relaxed(&to->steals, k->steals);
-		sm_fetch_add_relaxed(&to->remote, k->remote);
+		sm__count_shared(&to->steals, k->steals);
+		sm__count_shared(&to->remote, k->remote);
 	}
-	*k = (struct sm_cache_class){.refills = 0};
+	*k = (struct sm_class_counts){.refills = 0};
 }
 
 /* The slab of a CPU, out of its sections' reach; NULL: that cannot be done. */
@@ -132,7 +132,7 @@ bool sm__cache_cpu_leave(struct sm_heap *h, unsigned bin, char *cur, char *end)
 	return false;
 }
 
-void sm__cache_cpu_count(struct sm_heap *h, struct sm_cache_class *k, unsigned cls)
+void sm__cache_cpu_count(struct sm_heap *h, struct sm_class_counts *k, unsigned cls)
 {
 	(void)h;
 	(void)k;
@@ -155,7 +155,7 @@ static uint64_t look_of(struct sm_heap *h, const struct sm_cpu_cache *k)
 	uint64_t look = 0;
 
 	for (unsigned cls = 1; cls < sm__nclasses; cls++)
-		look = look * 31 + sm_load_relaxed(&k->cls[cls].left) + sm_load_relaxed(&k->cls[cls].refills);
+		look = look * 31 + sm__count_read(&k->cls[cls].taken) + sm__count_read(&k->cls[cls].refills);
 	for (uint32_t bin = 1; bin < nbins; bin++)
 		look = look * 31 + sm_load_relaxed(&k->windows[bin].cur);
 	return look;
@@ -175,7 +175,7 @@ static bool forget(struct sm_heap *h, struct sm_cpu_cache *k)
 		if (cur == 0)
 			continue;
 		any = true;
-		sm_fetch_add_relaxed(&k->cls[cls].forgotten, (end - cur) / sm__sizeclasses[cls].slot_bytes);
+		sm__count_shared(&k->cls[cls].returned, (end - cur) / sm__sizeclasses[cls].slot_bytes);
 		sm_store_relaxed(&k->windows[bin].cur, 0);
 	}
 	return any;

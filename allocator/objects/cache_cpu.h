@@ -32,11 +32,8 @@ struct sm_cpu_cache {
 		_Atomic(uintptr_t) cur, end; /* changed by sections, or by who holds the slab. cur 0: none */
 	} windows[SM_BINS_MAX];
 	/* relaxed, from whichever thread is there */
-	struct sm_cpu_class {
-		_Atomic(uint64_t) refills, steals, remote;
-		_Atomic(uint64_t) alone;	   /* objects that refills kept for themselves */
-		_Atomic(uint64_t) left, forgotten; /* slots */
-	} cls[SM_NCLASSES_MAX];
+	/* taken: what was left here, and objects that refills kept for themselves; returned: forgotten */
+	struct sm_class_counts cls[SM_NCLASSES_MAX];
 	_Atomic(uint32_t) lost;	  /* runs that went back: another thread had left one, or no budget */
 	_Atomic(uint64_t) drains; /* times that its windows were forgotten for its being idle */
 	uint64_t seen;		  /* the collector's thread: what it looked like when marking last began */
@@ -56,7 +53,7 @@ void *sm__cache_cpu_bump(struct sm_heap *h, unsigned bin);
 bool sm__cache_cpu_leave(struct sm_heap *h, unsigned bin, char *cur, char *end);
 
 /* What a refill's cache counted of a class, its own objects included, is this CPU's; *k is zero afterwards. */
-void sm__cache_cpu_count(struct sm_heap *h, struct sm_cache_class *k, unsigned cls);
+void sm__cache_cpu_count(struct sm_heap *h, struct sm_class_counts *k, unsigned cls);
 
 /* Calls fn for the rest of every CPU's windows, each while its CPU cannot use it; idle CPUs' are forgotten instead.
  * No-op in other modes. */

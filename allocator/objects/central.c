@@ -197,9 +197,9 @@ static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigne
 	/* Publication: whoever reads this state (acquire) through a stale or conservative word sees the
 	 * geometry, empty alloc bits and empty mark bits. Slots come to life by the alloc bits. */
 	if (SM_IS_MUTANT(18))
-		sm_store_relaxed(&s->state, h->bins[bin].manual ? SM_SPAN_MANUAL : SM_SPAN_SMALL);
+		sm_store_relaxed(&s->state, SM_SPAN_SMALL);
 	else
-		sm_store_release(&s->state, h->bins[bin].manual ? SM_SPAN_MANUAL : SM_SPAN_SMALL);
+		sm_store_release(&s->state, SM_SPAN_SMALL);
 	if (s->node != c->node)
 		c->stats.remote_spans++;
 	c->stats.fresh_spans++;
@@ -322,14 +322,14 @@ void sm__central_put(struct sm_heap *h, struct sm_cache *c, struct sm_span *s)
 	sm_lock_release(&l->lock);
 }
 
-void sm__central_put_large(struct sm_heap *h, struct sm_span *s, enum sm_span_state state)
+void sm__central_put_large(struct sm_heap *h, struct sm_span *s)
 {
 	struct sm_central *l = sm__central_of(h, s->node, 0);
 
 	sm_lock_acquire(&l->lock);
 	sm__list_push(h, home_of(l, s), s);
 	/* Under the lock, so that a sweeper that takes it off the list finds it published. */
-	sm_store_release(&s->state, state);
+	sm_store_release(&s->state, SM_SPAN_LARGE);
 	sm_lock_release(&l->lock);
 }
 

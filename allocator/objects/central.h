@@ -71,15 +71,6 @@ SM_INLINE struct sm_span *sm__cache_unreserve(struct sm_cache *c, unsigned bin)
 	return s;
 }
 
-SM_INLINE void sm__cache_class_add(struct sm_cache_class *sum, const struct sm_cache_class *k)
-{
-	sum->refills += k->refills;
-	sum->taken += k->taken;
-	sum->returned += k->returned;
-	sum->steals += k->steals;
-	sum->remote += k->remote;
-}
-
 /*
  * Gives `old` (owned by c, of this bin; may be NULL) back and takes another span of the bin with at
  * least one free slot, now owned by c. NULL with errno ENOMEM.
@@ -89,8 +80,8 @@ struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsi
 /* Gives an owned span back; one that is empty goes to the page heap unless marking may be reading it. */
 void sm__central_put(struct sm_heap *h, struct sm_cache *c, struct sm_span *s);
 /* Puts a new large span, complete but unpublished, on its node's list and publishes it. */
-void sm__central_put_large(struct sm_heap *h, struct sm_span *s, enum sm_span_state state);
-/* Takes a span off its list, whichever that is (manual free of a large object). */
+void sm__central_put_large(struct sm_heap *h, struct sm_span *s);
+/* Takes a span off its list, whichever that is (sm_unmap_file). */
 void sm__central_remove(struct sm_heap *h, struct sm_span *s);
 /* Sets a flag of a large span, which must not be set yet, likewise from any thread. */
 void sm__central_flag(struct sm_heap *h, struct sm_span *s, uint8_t flag);

@@ -49,7 +49,7 @@ static void make_first_bins(struct sm_heap *h)
 	unsigned c;
 
 	for (c = 1; c < sm__nclasses; c++) {
-		int bin = sm__heap_bin(h, c, &pointer_free, false, false);
+		int bin = sm__heap_bin(h, c, &pointer_free, false);
 
 		SM_CHECK(bin == (int)c);
 	}
@@ -123,7 +123,7 @@ void sm_heap_destroy(struct sm_heap *h)
 void sm__heap_set_hooks(struct sm_heap *h, const struct sm_heap_hooks *hooks)
 {
 	h->hooks = *hooks;
-	/* Here, since the manual heap, which sets no hooks, has caches per CPU of its own kind. */
+	/* Here, since the malloc heap, which sets no hooks, has caches per CPU of its own kind. */
 	if (h->config.cache_mode == SM_CACHE_CPU && h->cpus == NULL)
 		(void)sm__cache_cpu_init(h);
 }
@@ -205,8 +205,7 @@ static int find_bin(const struct sm_heap *h, const struct sm_bin *b)
 	uint32_t n = sm_load_acquire(&h->nbins), i;
 
 	for (i = 1; i < n; i++)
-		if (h->bins[i].layout == b->layout && h->bins[i].cls == b->cls &&
-		    h->bins[i].zero == b->zero && h->bins[i].manual == b->manual)
+		if (h->bins[i].layout == b->layout && h->bins[i].cls == b->cls && h->bins[i].zero == b->zero)
 			return (int)i;
 	return -ENOENT;
 }
@@ -227,9 +226,9 @@ static int add_bin_locked(struct sm_heap *h, const struct sm_bin *b)
 	return (int)n;
 }
 
-int sm__heap_bin(struct sm_heap *h, unsigned cls, const struct sm_layout *layout, bool zero, bool manual)
+int sm__heap_bin(struct sm_heap *h, unsigned cls, const struct sm_layout *layout, bool zero)
 {
-	struct sm_bin b = {.layout = layout, .cls = (uint8_t)cls, .zero = zero, .manual = manual};
+	struct sm_bin b = {.layout = layout, .cls = (uint8_t)cls, .zero = zero};
 	int bin = find_bin(h, &b);
 
 	SM_CHECK(cls > 0 && cls < sm__nclasses);

@@ -75,6 +75,8 @@ struct sm_heap_owner {
 	const char *(*check_span)(const struct sm_span *s);
 	/* Everything else, at rest. NULL, or what is wrong. */
 	const char *(*check)(void);
+	/* Calls fn for each list of spans with room. */
+	void (*foreach_list)(void (*fn)(void *ctx, const struct sm_span_list *l, unsigned bin), void *ctx);
 	/* Adds what caches of the cores [from, to) counted. */
 	void (*add_cores)(unsigned from, unsigned to, struct sm_core_stats *out);
 	/* Adds what waits in depots, and spans made. */
@@ -86,7 +88,6 @@ struct sm_bin {
 	const struct sm_layout *layout;
 	uint8_t cls;
 	bool zero;    /* windows are zeroed when taken */
-	bool manual;  /* SM_SPAN_MANUAL spans */
 	uint8_t kind; /* what the mark loop asks of its objects, see markmap.h */
 };
 
@@ -119,8 +120,8 @@ struct sm_heap {
 
 	struct sm_lock caches_lock; /* rank SM_RANK_CACHES */
 	struct sm_cache *caches;
-	struct sm_cache_stats dead_stats;    /* handed over by caches that are gone */
-	struct sm_cache_class *dead_classes; /* [cpu * sm__nclasses + class]: the same */
+	struct sm_cache_stats dead_stats;     /* handed over by caches that are gone */
+	struct sm_class_counts *dead_classes; /* [cpu * sm__nclasses + class]: the same */
 };
 
 /* Creates a heap; NULL with errno set, and a reason in err (may be NULL), when it cannot. */
@@ -132,7 +133,7 @@ void sm__heap_set_hooks(struct sm_heap *h, const struct sm_heap_hooks *hooks);
 /* The layout equal to *l (copied, deduplicated; bits too). NULL with ENOMEM. */
 const struct sm_layout *sm__heap_layout(struct sm_heap *h, const struct sm_layout *l);
 /* The bin of a class and layout; makes it on first use. -ENOSPC: all SM_BINS_MAX are in use. */
-int sm__heap_bin(struct sm_heap *h, unsigned cls, const struct sm_layout *layout, bool zero, bool manual);
+int sm__heap_bin(struct sm_heap *h, unsigned cls, const struct sm_layout *layout, bool zero);
 
 /* Full check of every counting identity (call when nothing allocates). Returns the number of violations,
  * each printed to stderr. */

@@ -11,7 +11,6 @@ void *sm_map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsi
 	struct sm_heap *h = c->heap;
 	const struct sm_layout *layout = sm__heap_layout(h, &pointer_free);
 	struct sm_span *s;
-	char *p;
 
 	if (layout == NULL)
 		return NULL;
@@ -22,18 +21,10 @@ void *sm_map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsi
 	       h->hooks.out_of_memory(h->hooks.ctx, c, bytes));
 	if (s == NULL)
 		return NULL;
-	p = (char *)sm_span_base(&h->pages.range, s);
-	sm__span_init_large(h, s, layout);
-	if (c->black && h->hooks.large_new != NULL)
-		h->hooks.large_new(h->hooks.ctx, c, s);
-	sm__central_put_large(h, s, SM_SPAN_LARGE);
 	/* An allocation like others, for whoever asks whether there was one; but nobody marks in proportion to a
 	 * file's length. */
-	c->stats.large_objects++;
-	c->stats.large_bytes += sm_span_bytes(s);
-	c->unposted += sm_span_bytes(s);
-	sm__cache_post(c);
-	return p;
+	sm__cache_publish_large(c, s, layout);
+	return (void *)sm_span_base(&h->pages.range, s);
 }
 
 /*

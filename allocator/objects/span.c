@@ -224,7 +224,7 @@ const char *sm__span_is_valid(const struct sm_heap *h, const struct sm_span *s)
 		return "not a span's head";
 	if (state == SM_SPAN_STACK || state == SM_SPAN_OTHER)
 		return NULL;
-	if (state == SM_SPAN_MANUAL_LARGE)
+	if (state == SM_SPAN_MALLOC_LARGE)
 		return s->slot_bytes == 0 && s->nslots == 1 ? NULL : "a large span has other than one slot";
 	if (s->layout == NULL || s->alloc == NULL)
 		return "no layout or no bitmap";

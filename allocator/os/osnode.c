@@ -1,5 +1,5 @@
 /*
- * osnode.c: the machine's memory nodes, for a heap that nobody hands a topology: the manual one, in a program that
+ * osnode.c: the machine's memory nodes, for a heap that nobody hands a topology: malloc's, in a program that
  * only preloads us. From sysfs, by system calls alone: this runs before the first malloc, which may be ours.
  *
  * A node is one that has memory, in order of the system's numbers, which may have gaps; one without CPUs counts. A

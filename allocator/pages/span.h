@@ -29,8 +29,8 @@ enum sm_span_state {
 	SM_SPAN_FREE = 0, /* in the page heap, or never handed out */
 	SM_SPAN_SMALL,	  /* cut into slots, collected */
 	SM_SPAN_LARGE,	  /* one object, collected */
-	SM_SPAN_MANUAL,	  /* cut into slots, freed explicitly */
-	SM_SPAN_MANUAL_LARGE,
+	SM_SPAN_MALLOC,	  /* cut into slots, freed explicitly */
+	SM_SPAN_MALLOC_LARGE,
 	SM_SPAN_STACK, /* a mutator's stack */
 	SM_SPAN_OTHER, /* handed out to a caller of the page heap for something else */
 };
@@ -110,6 +110,11 @@ SM_INLINE uintptr_t sm_span_base(const struct sm_range *r, const struct sm_span 
 SM_INLINE uint32_t sm_span_slot(const struct sm_range *r, const struct sm_span *s, uintptr_t addr)
 {
 	return (uint32_t)(((addr - sm_span_base(r, s)) * (uint64_t)s->recip) >> 32);
+}
+
+SM_INLINE char *sm_span_slot_address(const struct sm_range *r, const struct sm_span *s, unsigned slot)
+{
+	return (char *)sm_span_base(r, s) + (size_t)slot * s->slot_bytes;
 }
 
 SM_INLINE size_t sm_span_bytes(const struct sm_span *s)

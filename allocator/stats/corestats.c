@@ -2,7 +2,7 @@
  * corestats.c: what caches counted, core by core. Hits are derived, so that counting them costs nothing:
  *
  *   windows        slots taken - slots returned - slots left = objects; less those that came with a refill
- *   lists          objects popped (in room[], malloc_internal.h) and bumped; less those that came with a refill
+ *   lists          objects popped (in room[], thread_cache.h) and bumped; less those that came with a refill
  *   lists per CPU  pops, counted in the stack's word (rseq.h), less those of objects that were given away
  *
  * Owners go on while we look: each read is an aligned word, a difference may be a moment old and is never negative.
@@ -19,33 +19,18 @@ static uint64_t less(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
-void sm__core_add(struct sm_core_stats *out, unsigned cls, const struct sm_core_class *k, uint64_t slots)
+void sm__core_add(struct sm_core_stats *out, unsigned cls, const struct sm_class_counts *n, uint64_t left,
+		  uint64_t held)
 {
 	struct sm_core_class *o = &out->cls[cls];
-	uint64_t bytes = slots * sm__sizeclasses[cls].slot_bytes;
 
-	o->hits += k->hits;
-	o->refills += k->refills;
-	o->overflows += k->overflows;
-	o->steals += k->steals;
-	o->remote += k->remote;
-	o->held_bytes += bytes;
-	out->held_bytes += bytes;
-}
-
-/* ---- windows --------------------------------------------------------------------------------------- */
-
-static void add_windows(struct sm_core_stats *out, unsigned cls, const struct sm_cache_class *k,
-			uint64_t left)
-{
-	struct sm_core_class n = {
-		.hits = less(less(k->taken, k->returned), left + k->refills),
-		.refills = k->refills,
-		.steals = k->steals,
-		.remote = k->remote,
-	};
-
-	sm__core_add(out, cls, &n, left);
+	o->hits += less(less(n->taken, n->returned), left + n->refills);
+	o->refills += n->refills;
+	o->overflows += n->overflows;
+	o->steals += n->steals;
+	o->remote += n->remote;
+	o->held_bytes += held * sm__sizeclasses[cls].slot_bytes;
+	out->held_bytes += held * sm__sizeclasses[cls].slot_bytes;
 }
 
 static void add_cache(struct sm_heap *h, const struct sm_cache *c, struct sm_core_stats *out)
@@ -62,7 +47,7 @@ static void add_cache(struct sm_heap *h, const struct sm_cache *c, struct sm_cor
 				(uint64_t)(end - cur) / sm__sizeclasses[h->bins[bin].cls].slot_bytes;
 	}
 	for (unsigned cls = 1; cls < sm__nclasses; cls++)
-		add_windows(out, cls, &c->cls[cls], left[cls]);
+		sm__core_add(out, cls, &c->cls[cls], left[cls], left[cls]);
 	out->caches++;
 	out->budget_bytes = c->budget;
 }
@@ -75,16 +60,9 @@ static void add_cpu_windows(struct sm_heap *h, unsigned cpu, struct sm_core_stat
 
 	sm__cache_cpu_slots(h, cpu, left);
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
-		const struct sm_cpu_class *n = &k->cls[cls];
-		struct sm_cache_class sum = {
-			.refills = sm_load_relaxed(&n->refills),
-			.taken = sm_load_relaxed(&n->alone) + sm_load_relaxed(&n->left),
-			.returned = sm_load_relaxed(&n->forgotten),
-			.steals = sm_load_relaxed(&n->steals),
-			.remote = sm_load_relaxed(&n->remote),
-		};
+		struct sm_class_counts n = sm__counts_read(&k->cls[cls]);
 
-		add_windows(out, cls, &sum, left[cls]);
+		sm__core_add(out, cls, &n, left[cls], left[cls]);
 	}
 	out->drains += sm_load_relaxed(&k->drains);
 	out->budget_bytes = budget == SIZE_MAX ? 0 : budget;
@@ -97,7 +75,7 @@ static void add_heap(struct sm_heap *h, unsigned from, unsigned to, struct sm_co
 		if ((unsigned)c->cpu >= from && (unsigned)c->cpu < to)
 			add_cache(h, c, out);
 	for (size_t i = (size_t)from * sm__nclasses; i < (size_t)to * sm__nclasses; i++)
-		add_windows(out, (unsigned)(i % sm__nclasses), &h->dead_classes[i], 0);
+		sm__core_add(out, (unsigned)(i % sm__nclasses), &h->dead_classes[i], 0, 0);
 	sm_lock_release(&h->caches_lock);
 	for (unsigned cpu = from; h->cpus != NULL && cpu < to && cpu < h->cpus->table.ncpus; cpu++)
 		add_cpu_windows(h, cpu, out);

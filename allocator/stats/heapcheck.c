@@ -41,7 +41,7 @@ void sm__heap_foreach_span(struct sm_heap *h, void (*fn)(void *ctx, struct sm_sp
 struct check {
 	struct sm_heap *heap;
 	unsigned violations;
-	size_t spans, spans_with_slots; /* seen in the table; of those, collected or manual */
+	size_t spans, spans_with_slots; /* seen in the table; of those, collected or malloc */
 	size_t owned;			/* in the hands of caches */
 	size_t listed;			/* on central lists */
 	size_t slot_bytes;		/* handed out, by the spans' counts */
@@ -72,9 +72,9 @@ static void check_span(void *ctx, struct sm_span *s)
 		report(k, s, why);
 	if (state == SM_SPAN_STACK || state == SM_SPAN_OTHER)
 		return;
-	/* Manual spans are on a list while they have room, and on none when full; large ones never. */
+	/* malloc's spans are on a list while they have room, and on none when full; large ones never. */
 	k->spans_with_slots +=
-		state == SM_SPAN_MANUAL ? s->nalloc < s->nslots : state != SM_SPAN_MANUAL_LARGE;
+		state == SM_SPAN_MALLOC ? s->nalloc < s->nslots : state != SM_SPAN_MALLOC_LARGE;
 	k->slot_bytes += s->slot_bytes ? (size_t)s->nalloc * s->slot_bytes : sm_span_bytes(s);
 }
 
@@ -117,6 +117,11 @@ static void check_lists(struct check *k)
 				check_list(k, &c->partial[i], bin, false);
 				check_list(k, &c->full[i], bin, true);
 			}
+}
+
+static void check_owners_list(void *ctx, const struct sm_span_list *l, unsigned bin)
+{
+	check_list(ctx, l, bin, false);
 }
 
 static void check_window(struct check *k, const struct sm_cache *c, unsigned bin)
@@ -192,6 +197,8 @@ unsigned sm_heap_check(struct sm_heap *h)
 
 	sm__heap_foreach_span(h, check_span, &k);
 	check_lists(&k);
+	if (h->owner != NULL)
+		h->owner->foreach_list(check_owners_list, &k);
 	check_caches(&k);
 	check_sums(&k);
 	if (h->owner != NULL && h->owner->check() != NULL)

@@ -33,13 +33,13 @@ static void add_span(struct sm_heap_stats *out, const struct sm_span *s)
 
 	switch (sm_load_acquire(&s->state)) {
 	case SM_SPAN_LARGE:
-	case SM_SPAN_MANUAL_LARGE:
+	case SM_SPAN_MALLOC_LARGE:
 		out->large_objects++;
 		out->large_bytes += sm_span_bytes(s);
 		out->cls[0].spans++;
 		return;
 	case SM_SPAN_SMALL:
-	case SM_SPAN_MANUAL: break;
+	case SM_SPAN_MALLOC: break;
 	default: return;
 	}
 	c = &out->cls[s->cls < SM_NCLASSES_MAX ? s->cls : 0];

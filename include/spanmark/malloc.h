@@ -1,5 +1,5 @@
 /*
- * malloc.h: the same allocator with explicit free: one manual heap for the process.
+ * malloc.h: the same allocator with explicit free: one heap for the process.
  *
  * How a request travels. sm_malloc pops the thread's list of freed objects of the class -> empty: the
  * spare list, then the thread's window (bump) -> empty: the class's depot, where threads leave full lists
@@ -40,7 +40,7 @@ SM_API size_t sm_usable_size(const void *p);
 SM_API void *sm_malloc_map_file(int fd, int64_t offset, size_t bytes, unsigned flags);
 
 /*
- * Sets the manual heap's configuration; before the first allocation, else -EBUSY. Without it, or for what
+ * Sets the malloc heap's configuration; before the first allocation, else -EBUSY. Without it, or for what
  * it leaves alone, SPANMARK_MALLOC="key=value,key=value" in the environment decides (heap keys, and
  * malloc.list, malloc.depot).
  */
@@ -50,7 +50,7 @@ SM_API int sm_malloc_configure(const char *key, const char *value, char *err, si
  * says; before the first allocation, else -EBUSY.
  */
 SM_API int sm_malloc_configure_nodes(const struct sm_heap_config *map);
-/* The manual heap, made on first use. NULL with ENOMEM. */
+/* The malloc heap, made on first use. NULL with ENOMEM. */
 SM_API struct sm_heap *sm_malloc_heap(void);
 
 /* Gives the calling thread's lists and windows, every depot, and the free memory under them back.

@@ -17,7 +17,7 @@ struct sm_heap;
 struct sm_core_class {
 	uint64_t hits;	     /* allocations that the cache served by itself */
 	uint64_t refills;    /* times that it had nothing and asked for more */
-	uint64_t overflows;  /* times that a list was full (manual heap) */
+	uint64_t overflows;  /* times that a list was full (malloc heap) */
 	uint64_t steals;     /* refills that another node's central lists served */
 	uint64_t remote;     /* slots of another node's memory that refills brought, or frees sent home */
 	uint64_t held_bytes; /* now, in lists and windows */

@@ -118,7 +118,7 @@ START_TEST(windows_with_pointers_are_zero_whatever_was_there)
 {
 	struct sm_layout l = {.kind = SM_SCAN_ALL, .period = 1, .nptrs = 1};
 	const struct sm_layout *layout = sm__heap_layout(m.heap, &l);
-	int bin = sm__heap_bin(m.heap, sm_size_class(80), layout, true, false);
+	int bin = sm__heap_bin(m.heap, sm_size_class(80), layout, true);
 
 	ck_assert_int_gt(bin, 0);
 	for (unsigned round = 0; round < 6; round++) {

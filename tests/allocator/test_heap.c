@@ -25,10 +25,9 @@ START_TEST(pointer_free_class_c_is_bin_c)
 	const struct sm_layout *l = sm__heap_layout(m.heap, &none);
 
 	for (unsigned c = 1; c < sm__nclasses; c++)
-		ck_assert_int_eq(sm__heap_bin(m.heap, c, l, false, false), (int)c);
-	ck_assert_int_eq(sm__heap_bin(m.heap, 3, l, true, false), (int)sm__nclasses);
-	ck_assert_int_eq(sm__heap_bin(m.heap, 3, l, true, false), (int)sm__nclasses);
-	ck_assert_int_eq(sm__heap_bin(m.heap, 3, l, false, true), (int)sm__nclasses + 1);
+		ck_assert_int_eq(sm__heap_bin(m.heap, c, l, false), (int)c);
+	ck_assert_int_eq(sm__heap_bin(m.heap, 3, l, true), (int)sm__nclasses);
+	ck_assert_int_eq(sm__heap_bin(m.heap, 3, l, true), (int)sm__nclasses);
 }
 END_TEST
 
@@ -63,7 +62,7 @@ START_TEST(bins_run_out_with_an_error)
 	for (unsigned i = 1; i < 2000 && bin >= 0; i++, made++) {
 		struct sm_layout l = {.kind = SM_SCAN_PREFIX, .period = 2000, .nptrs = i};
 
-		bin = sm__heap_bin(m.heap, 20, sm__heap_layout(m.heap, &l), true, false);
+		bin = sm__heap_bin(m.heap, 20, sm__heap_layout(m.heap, &l), true);
 	}
 	ck_assert_int_eq(bin, -ENOSPC);
 	ck_assert_uint_eq(made, SM_BINS_MAX - sm__nclasses + 1);

@@ -9,7 +9,7 @@
 #include "allocator/objects/cache_cpu.h"
 #include "spanmark/stats.h"
 #include "spanmark/malloc.h"
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/malloc/depot.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"
 
@@ -63,7 +63,7 @@ static char *written(void (*fn)(struct sm_heap *, FILE *), struct sm_heap *h)
 }
 
 /* cpu or thread: objects in use are what the test holds, the rest of in_use is cached or in the depot. */
-static void check_manual(const char *mode)
+static void check_malloc(const char *mode)
 {
 	struct sm_heap *h;
 	struct sm_heap_stats st;
@@ -101,21 +101,21 @@ static void check_manual(const char *mode)
 		sm_free(p[i]);
 }
 
-START_TEST(the_manual_heap_with_caches_per_thread)
+START_TEST(the_malloc_heap_with_caches_per_thread)
 {
-	check_manual("thread");
+	check_malloc("thread");
 }
 END_TEST
 
-START_TEST(the_manual_heap_with_caches_per_cpu)
+START_TEST(the_malloc_heap_with_caches_per_cpu)
 {
-	check_manual("cpu");
+	check_malloc("cpu");
 }
 END_TEST
 
-START_TEST(the_manual_heap_without_caches)
+START_TEST(the_malloc_heap_without_caches)
 {
-	check_manual("none");
+	check_malloc("none");
 }
 END_TEST
 
@@ -261,7 +261,7 @@ START_TEST(lists_of_cpus_count_hits)
 
 	ck_assert_int_eq(sm_malloc_configure("cache.mode", "cpu", err, sizeof(err)), 0);
 	h = sm_malloc_heap();
-	if (!sm__manual.percpu)
+	if (!(sm__process_heap.nslabs != 0))
 		return;
 	for (int round = 0; round < 20; round++) {
 		for (int i = 0; i < 5000; i++)
@@ -288,9 +288,9 @@ int main(void)
 	TCase *t = tcase_create("heapstats");
 
 	tcase_add_test(t, a_collected_heap_adds_up);
-	tcase_add_test(t, the_manual_heap_with_caches_per_thread);
-	tcase_add_test(t, the_manual_heap_with_caches_per_cpu);
-	tcase_add_test(t, the_manual_heap_without_caches);
+	tcase_add_test(t, the_malloc_heap_with_caches_per_thread);
+	tcase_add_test(t, the_malloc_heap_with_caches_per_cpu);
+	tcase_add_test(t, the_malloc_heap_without_caches);
 	tcase_add_test(t, hits_of_lists_are_every_allocation_that_was_no_refill);
 	tcase_add_loop_test(t, hits_of_windows_are_every_allocation_that_was_no_refill, 0, 2);
 	tcase_add_test(t, lists_of_cpus_count_hits);

@@ -161,7 +161,7 @@ START_TEST(a_file_that_stays_mapped_is_not_handed_out)
 }
 END_TEST
 
-START_TEST(in_the_manual_heap_free_unmaps)
+START_TEST(in_the_malloc_heap_free_unmaps)
 {
 	struct sm_malloc_stats st;
 	char *p = sm_malloc_map_file(fd, 0, FILE_BYTES, SM_MAP_PRIVATE), *q;
@@ -200,7 +200,7 @@ int main(void)
 	tcase_add_test(t, a_shared_file_is_written);
 	tcase_add_test(t, the_place_is_used_again);
 	tcase_add_test(t, what_cannot_be_mapped_is_refused);
-	tcase_add_test(t, in_the_manual_heap_free_unmaps);
+	tcase_add_test(t, in_the_malloc_heap_free_unmaps);
 	tcase_add_test(t, a_file_that_stays_mapped_is_not_handed_out);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

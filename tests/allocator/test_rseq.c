@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "spanmark/malloc.h"
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/malloc/cpu_cache.h"
+#include "allocator/malloc/depot.h"
+#include "allocator/malloc/malloc_fast.h"
 #include "tests/support/deny.h"
 #include "tests/support/run.h"
 #include "tests/support/scale.h"
@@ -269,7 +271,7 @@ static void cpu_mode(void)
 
 	ck_assert_int_eq(sm_malloc_configure("cache.mode", "cpu", err, sizeof(err)), 0);
 	sm_free(sm_malloc(1));
-	ck_assert(sm__manual.percpu);
+	ck_assert((sm__process_heap.nslabs != 0));
 }
 
 static size_t in_use(void)
@@ -347,7 +349,7 @@ START_TEST(another_cpus_cache_can_be_drained)
 		sm_free(p[i]);
 	sm_malloc_stats(&st);
 	ck_assert_uint_gt(st.cached_bytes, 0);
-	for (unsigned cpu = 0; cpu < sm__manual.nslabs; cpu++)
+	for (unsigned cpu = 0; cpu < sm__process_heap.nslabs; cpu++)
 		ck_assert_int_eq(sm__mcpu_drain(cpu), 0);
 	sm_malloc_stats(&st);
 	ck_assert_uint_eq(st.cached_bytes, 0);
@@ -406,7 +408,7 @@ START_TEST(an_idle_cpus_cache_is_emptied_by_a_busy_one)
 		sm__mcpu_drain(cpus[1]);
 	}
 	ck_assert_uint_eq(cpu_held(cpus[0]), 0);
-	ck_assert_uint_ge(sm__manual.slabs[cpus[0]].drains, 1);
+	ck_assert_uint_ge(sm__process_heap.slabs[cpus[0]].drains, 1);
 	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
 }
 END_TEST
@@ -427,7 +429,7 @@ START_TEST(an_old_kernel_is_told_in_one_line)
 			_exit(77);
 		sm_malloc_configure("cache.mode", "cpu", err, sizeof(err));
 		burst();
-		_exit(sm__manual.percpu || sm_heap_check(sm_malloc_heap()) != 0);
+		_exit((sm__process_heap.nslabs != 0) || sm_heap_check(sm_malloc_heap()) != 0);
 	}
 	close(fd[1]);
 	while ((n = read(fd[0], text + len, sizeof(text) - 1 - (size_t)len)) > 0)

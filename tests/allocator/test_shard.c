@@ -8,7 +8,8 @@
 
 #include "allocator/objects/heap.h"
 #include "spanmark/malloc.h"
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/malloc/depot.h"
+#include "allocator/malloc/malloc_fast.h"
 #include "tests/support/run.h"
 #include "tests/support/scale.h"
 
@@ -90,7 +91,7 @@ START_TEST(threads_get_their_own_objects_back)
 	uintptr_t *live = calloc(4 * OBJECTS, sizeof(*live));
 
 	ck_assert_ptr_nonnull(sm_malloc_heap());
-	if (sm__manual.nshards < 2 || !stay_on_one_node()) {
+	if (sm__process_heap.nshards < 2 || !stay_on_one_node()) {
 		printf("one CPU, one shard: nothing to keep apart\n");
 		return;
 	}
@@ -143,7 +144,7 @@ START_TEST(a_surplus_of_others_comes_after_own_lists)
 	pthread_t t;
 
 	ck_assert_ptr_nonnull(sm_malloc_heap());
-	if (sm__manual.nshards < 2 || !stay_on_one_node()) {
+	if (sm__process_heap.nshards < 2 || !stay_on_one_node()) {
 		printf("one CPU, one shard: there are no others\n");
 		return;
 	}
@@ -199,13 +200,13 @@ START_TEST(what_another_thread_frees_is_used_again)
 			if ((batch[i] = sm_malloc(64)) == NULL) /* an assertion writes to a pipe each time */
 				ck_abort_msg("round %d: no memory", round);
 		if (round == 50)
-			sm__manual_pageheap(&before);
+			sm__malloc_pageheap(&before);
 		pthread_barrier_wait(&in_step);
 		pthread_barrier_wait(&in_step);
 	}
 	pthread_join(t, NULL);
 	/* 50 rounds or many more of 256 KB went through since: not a quarter of a round's memory more than then. */
-	sm__manual_pageheap(&after);
+	sm__malloc_pageheap(&after);
 	ck_assert_uint_le(after.in_use_bytes, before.in_use_bytes + BATCH * 64 / 4);
 	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
 }

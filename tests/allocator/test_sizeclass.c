@@ -88,7 +88,7 @@ START_TEST(reciprocal_is_exact_for_every_offset)
 }
 END_TEST
 
-/* What free() relies on: see struct sm_slot_test in allocator/malloc/malloc_internal.h. */
+/* What free() relies on: see struct sm_slot_test in allocator/malloc/process_heap.h. */
 START_TEST(one_multiplication_tells_starts_from_everything_else)
 {
 	for (unsigned c = 1; c < sm__nclasses; c++) {

@@ -9,7 +9,8 @@
 #include "allocator/objects/central.h"
 #include "spanmark/stats.h"
 #include "spanmark/malloc.h"
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/malloc/cpu_cache.h"
+#include "allocator/malloc/depot.h"
 #include "allocator/os/os.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"
@@ -238,7 +239,7 @@ START_TEST(windows_of_cpus_stay_within_their_budget)
 }
 END_TEST
 
-/* ---- the manual heap, a cache per thread ----------------------------------------------------------- */
+/* ---- the malloc heap, a cache per thread ----------------------------------------------------------- */
 
 static void configure(const char *key, const char *value)
 {
@@ -261,7 +262,7 @@ static void give(unsigned n)
 
 static size_t held(size_t size)
 {
-	return sm__mcache_objects(sm__mcache_get(), sm__manual_class_of(size));
+	return sm__mcache_objects(sm__mcache_get(), sm__malloc_class_of(size));
 }
 
 /* However much is freed, a list and a spare one stay. */
@@ -358,12 +359,12 @@ START_TEST(cores_with_lists_of_different_lengths)
 	configure("cache.slots@cpu1", "40");
 	configure("cache.batch@cpu1", "11");
 	threads_of_two_cores();
-	sm__manual_pageheap(&st);
+	sm__malloc_pageheap(&st);
 	ck_assert_uint_eq(st.in_use_bytes, 0);
 }
 END_TEST
 
-/* ---- the manual heap, a cache per CPU -------------------------------------------------------------- */
+/* ---- the malloc heap, a cache per CPU -------------------------------------------------------------- */
 
 #if SM_HAVE_RSEQ
 static bool per_cpu(void)
@@ -408,19 +409,19 @@ END_TEST
 /* Long lists only for who needs them: an overflow after an underflow lets a list grow beyond two batches. */
 START_TEST(a_list_grows_by_need_and_no_further_than_it_may)
 {
-	unsigned cls = sm__manual_class_of(64), cpu = (unsigned)stay_here();
+	unsigned cls = sm__malloc_class_of(64), cpu = (unsigned)stay_here();
 
 	if (!per_cpu())
 		return;
 	configure("cache.batch@64", "10");
 	configure("cache.slots@64", "45");
 	take(15, 64);
-	ck_assert_uint_eq(sm__manual.slabs[cpu].cap[cls], 20);
+	ck_assert_uint_eq(sm__process_heap.slabs[cpu].cap[cls], 20);
 	for (unsigned round = 0; round < 20; round++) {
 		take(200, 64);
 		give(200);
 	}
-	ck_assert_uint_eq(sm__manual.slabs[cpu].cap[cls], 45);
+	ck_assert_uint_eq(sm__process_heap.slabs[cpu].cap[cls], 45);
 	ck_assert_uint_le(sm__mcpu_held(cpu, cls), 45 * 64);
 	ck_assert_ptr_null(sm__mbudget_check());
 }
@@ -443,7 +444,7 @@ static bool beside_another_cpu(const char *budget)
 		return false;
 	configure("cache.budget", budget);
 	take(1, 16);
-	return sm__manual.nslabs >= 2;
+	return sm__process_heap.nslabs >= 2;
 }
 
 /* Other CPUs that are not really there: their budgets are for who needs them, down to a quarter of their share. */
@@ -454,8 +455,8 @@ START_TEST(a_busy_cpu_takes_the_budget_of_idle_ones)
 
 	if (!beside_another_cpu("256k"))
 		return;
-	mine = &sm__manual.slabs[cpu];
-	theirs = &sm__manual.slabs[other];
+	mine = &sm__process_heap.slabs[cpu];
+	theirs = &sm__process_heap.slabs[other];
 	sm__mbudget_prepare(other);
 	use_all_classes();
 	ck_assert_uint_eq(theirs->budget, 64 * SM_KIB);
@@ -465,7 +466,7 @@ START_TEST(a_busy_cpu_takes_the_budget_of_idle_ones)
 	for (unsigned i = 0; i < 50; i++) {
 		int idle;
 
-		sm__mbudget_grow(other, sm__manual_class_of(16 * (1 + i % 40)), 200, &idle);
+		sm__mbudget_grow(other, sm__malloc_class_of(16 * (1 + i % 40)), 200, &idle);
 	}
 	ck_assert_uint_ge(theirs->budget, 128 * SM_KIB);
 	ck_assert_ptr_null(sm__mbudget_check());
@@ -488,14 +489,14 @@ START_TEST(a_cpu_without_memory_takes_no_budget)
 	sm__os_inject(SM_OS_ANY, -1, ENOMEM);
 	sm__mbudget_prepare(other);
 	sm__os_inject(SM_OS_ANY, 0, 0);
-	ck_assert(!sm_load_acquire(&sm__manual.slabs[other].ready));
+	ck_assert(!sm_load_acquire(&sm__process_heap.slabs[other].ready));
 	for (unsigned i = 0; i < 50; i++)
-		ck_assert_uint_eq(sm__mbudget_grow(other, sm__manual_class_of(1024), 400, &idle), 0);
+		ck_assert_uint_eq(sm__mbudget_grow(other, sm__malloc_class_of(1024), 400, &idle), 0);
 	ck_assert_ptr_null(sm__mbudget_check());
 	sm__mbudget_prepare(other);
-	ck_assert(sm_load_acquire(&sm__manual.slabs[other].ready));
+	ck_assert(sm_load_acquire(&sm__process_heap.slabs[other].ready));
 	ck_assert_ptr_null(sm__mbudget_check());
-	ck_assert_uint_gt(sm__mbudget_grow(other, sm__manual_class_of(1024), 8, &idle), 0);
+	ck_assert_uint_gt(sm__mbudget_grow(other, sm__malloc_class_of(1024), 8, &idle), 0);
 	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
 }
 END_TEST
@@ -509,12 +510,12 @@ START_TEST(an_idle_cpu_is_drained_for_a_busy_one)
 	if (!beside_another_cpu("64k"))
 		return;
 	sm__mbudget_prepare(other);
-	while (sm__mbudget_grow(other, sm__manual_class_of(1024), 8, &idle) != 0) {
+	while (sm__mbudget_grow(other, sm__malloc_class_of(1024), 8, &idle) != 0) {
 	}
-	ck_assert_uint_gt(sm__manual.slabs[other].used, 48 * SM_KIB);
+	ck_assert_uint_gt(sm__process_heap.slabs[other].used, 48 * SM_KIB);
 	use_all_classes();
-	ck_assert_uint_eq(sm__manual.slabs[other].used, 0);
-	ck_assert_uint_ge(sm__manual.slabs[other].drains, 1);
+	ck_assert_uint_eq(sm__process_heap.slabs[other].used, 0);
+	ck_assert_uint_ge(sm__process_heap.slabs[other].drains, 1);
 	ck_assert_ptr_null(sm__mbudget_check());
 }
 END_TEST

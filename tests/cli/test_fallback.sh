@@ -54,7 +54,7 @@ else
 	says "switched off by the tunable" ".*switched off" env LD_PRELOAD="$lib" $cpu $off sort "$dir/numbers"
 	# One line from the worker process, whichever heap.
 	says "switched off, collected heap" ".*switched off" env $off $run --backend gc
-	says "switched off, manual heap" ".*switched off" env $off $run --backend span
+	says "switched off, malloc heap" ".*switched off" env $off $run --backend span
 fi
 if command -v valgrind >/dev/null 2>&1; then
 	# The launcher is a process of its own, where they work; then comes the program.

@@ -40,7 +40,7 @@ check "pages to a stack.s door" 1 allocator/pages/range.h spanmark/stack.h
 check "stats to malloc.s door" 1 allocator/stats/heapstats.c spanmark/malloc.h
 check "objects up to malloc" 1 allocator/objects/mapfile.c spanmark/malloc.h
 check "objects up to stats" 1 allocator/objects/heap.c allocator/stats/corestats.h
-check "stats up to malloc" 1 allocator/stats/heapcheck.c allocator/malloc/malloc_internal.h
+check "stats up to malloc" 1 allocator/stats/heapcheck.c allocator/malloc/depot.h
 check "a folder of a room up" 1 allocator/os/arch/x86_64/rseq.h allocator/pages/pages.h
 check "not root-relative" 1 allocator/base/lock.c lock.h
 check "relative climb" 1 allocator/base/lock.c ../collector/mark.h

@@ -1,6 +1,6 @@
 /*
  * test_memfail: memory runs out, above the page heap. The nth request to the kernel fails, for every kind and n, under
- * the manual heap and under a collector that is at work; RLIMIT_AS and a control group say no. Whatever happens:
+ * the malloc heap and under a collector that is at work; RLIMIT_AS and a control group say no. Whatever happens:
  * NULL with ENOMEM, every counting identity holds afterwards, and with memory again all works.
  */
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "spanmark/malloc.h"
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/malloc/malloc_fast.h"
 #include "spanmark/mapfile.h"
 #include "allocator/os/os.h"
 #include "collector/gc_priv.h"
@@ -46,7 +46,7 @@ static void *checked(void *p)
 	return p;
 }
 
-/* ---- the manual heap ------------------------------------------------------------------------------- */
+/* ---- the malloc heap ------------------------------------------------------------------------------- */
 
 #define OBJECTS 400
 
@@ -79,7 +79,7 @@ static unsigned some_of_everything(void)
 	return refused;
 }
 
-static void manual_works_again(void)
+static void malloc_works_again(void)
 {
 	struct sm_pageheap_stats st;
 
@@ -87,12 +87,12 @@ static void manual_works_again(void)
 	ck_assert_uint_eq(some_of_everything(), 0);
 	sm_malloc_trim();
 	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
-	sm__manual_pageheap(&st);
+	sm__malloc_pageheap(&st);
 	ck_assert_uint_eq(st.in_use_bytes, 0);
 }
 
 /* _i: mode and kind. In one process, so that what one failure leaves behind meets the next. */
-START_TEST(the_nth_request_of_the_manual_heap_fails)
+START_TEST(the_nth_request_of_the_malloc_heap_fails)
 {
 	enum sm_os_kind kind = (enum sm_os_kind)(_i / 3);
 	unsigned long seen = 1;
@@ -106,7 +106,7 @@ START_TEST(the_nth_request_of_the_manual_heap_fails)
 			some_of_everything();
 			seen = sm__os_inject(SM_OS_ANY, 0, 0);
 			seen = seen >= (unsigned long)n ? seen : 0;
-			manual_works_again();
+			malloc_works_again();
 		}
 	}
 }
@@ -127,7 +127,7 @@ START_TEST(the_nth_request_of_the_first_allocation_fails)
 	sm__os_inject(SM_OS_ANY, 0, 0);
 	ck_assert_int_gt(n, 3);
 	sm_free(p);
-	manual_works_again();
+	malloc_works_again();
 }
 END_TEST
 
@@ -282,7 +282,7 @@ static size_t address_space(void)
 	return pages * sm__os_page_size();
 }
 
-START_TEST(rlimit_as_over_the_manual_heap)
+START_TEST(rlimit_as_over_the_malloc_heap)
 {
 	struct rlimit rl;
 	void *list = NULL;
@@ -301,7 +301,7 @@ START_TEST(rlimit_as_over_the_manual_heap)
 		sm_malloc_trim();
 		ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
 	}
-	manual_works_again();
+	malloc_works_again();
 }
 END_TEST
 
@@ -316,7 +316,7 @@ START_TEST(rlimit_as_below_everything)
 	ck_assert_int_eq(errno, ENOMEM);
 	rl.rlim_cur = RLIM_INFINITY;
 	ck_assert_int_eq(setrlimit(RLIMIT_AS, &rl), 0);
-	manual_works_again();
+	malloc_works_again();
 }
 END_TEST
 
@@ -432,12 +432,12 @@ int main(void)
 
 	started = time(NULL);
 	tcase_set_timeout(t, 100);
-	tcase_add_loop_test(t, the_nth_request_of_the_manual_heap_fails, 0, 3 * SM_OS_KINDS);
+	tcase_add_loop_test(t, the_nth_request_of_the_malloc_heap_fails, 0, 3 * SM_OS_KINDS);
 	tcase_add_loop_test(t, the_nth_request_of_the_first_allocation_fails, 0, 3);
 	tcase_add_loop_test(t, the_nth_request_under_a_collector_fails, 0, 2 * SM_OS_KINDS);
 	tcase_add_test(t, the_nth_request_of_making_a_collector_fails);
 	if (!SM_ASAN && !SM_TSAN) { /* their shadows are address space */
-		tcase_add_loop_test(t, rlimit_as_over_the_manual_heap, 0, 6);
+		tcase_add_loop_test(t, rlimit_as_over_the_malloc_heap, 0, 6);
 		tcase_add_test(t, rlimit_as_below_everything);
 		tcase_add_loop_test(t, rlimit_as_over_a_collector, 0, 2);
 	}

@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 #include "spanmark/malloc.h"
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/malloc/cpu_cache.h"
+#include "allocator/malloc/malloc_fast.h"
 #include "tests/support/stress.h"
 
 #define MAX_THREADS 16
@@ -205,7 +206,7 @@ static void test_malloc(void)
 
 	SM_MUST(sm_malloc_configure("cache.mode", "cpu", err, sizeof(err)) == 0, "%s", err);
 	heap = sm_malloc_heap();
-	SM_MUST(heap != NULL && sm__manual.percpu);
+	SM_MUST(heap != NULL && (sm__process_heap.nslabs != 0));
 	sm_store_relaxed(&done, 0);
 	draining = sm_stress_thread(drainer, NULL);
 	run_all(allocate_and_free);

@@ -1,5 +1,5 @@
 /*
- * test_manual_fork: a process that forks at the very moment when another of its threads makes the manual heap, or is
+ * test_malloc_fork: a process that forks at the very moment when another of its threads makes the malloc heap, or is
  * anywhere in it. The child must find it whole or not at all, and never wait for a thread that it does not have.
  */
 #include <pthread.h>

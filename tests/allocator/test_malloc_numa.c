@@ -1,5 +1,5 @@
 /*
- * test_manual_numa: the manual heap on machines with several nodes. The maps are made up (every node is the system's
+ * test_malloc_numa: the malloc heap on machines with several nodes. The maps are made up (every node is the system's
  * node 0, so that they run anywhere); where this machine really has several, its own map is used too, and the
  * kernel says where pages are (move_pages).
  */
@@ -15,7 +15,7 @@
 #include "allocator/objects/central.h"
 #include "spanmark/stats.h"
 #include "spanmark/malloc.h"
-#include "allocator/malloc/malloc_internal.h"
+#include "allocator/malloc/depot.h"
 #include "allocator/os/os.h"
 #include "tests/support/faketree.h"
 #include "tests/support/run.h"
@@ -65,7 +65,7 @@ static int pretend(unsigned n, unsigned here)
 static void move_to(unsigned node)
 {
 	for (unsigned i = 0; i < SM_MAX_CPUS; i++)
-		__atomic_store_n(&sm__manual.heap->config.cpu_node[i], (uint8_t)node, __ATOMIC_RELAXED);
+		__atomic_store_n(&sm__process_heap.heap->config.cpu_node[i], (uint8_t)node, __ATOMIC_RELAXED);
 }
 
 static unsigned node_of(const void *p)
@@ -105,7 +105,7 @@ static void nothing_is_left(void)
 
 	sm_malloc_trim();
 	sound();
-	sm__manual_pageheap(&st);
+	sm__malloc_pageheap(&st);
 	ck_assert_uint_eq(st.in_use_bytes, 0);
 }
 
@@ -185,7 +185,7 @@ END_TEST
 START_TEST(freed_objects_go_home)
 {
 	struct sm_core_stats st;
-	unsigned cls = sm__manual_class_of(64);
+	unsigned cls = sm__malloc_class_of(64);
 	unsigned count[SM_MAX_NODES];
 	int cpu;
 
@@ -214,7 +214,7 @@ END_TEST
 START_TEST(the_last_resort_is_another_nodes_lists)
 {
 	struct sm_core_stats st;
-	unsigned cls = sm__manual_class_of(1000);
+	unsigned cls = sm__malloc_class_of(1000);
 	struct sm_span *s;
 	int cpu;
 	void *p;
