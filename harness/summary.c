@@ -1,5 +1,6 @@
 #include "harness/summary.h"
 #include "perf/expr.h"
+#include "perf/setfile.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -7,22 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The columns of the plain table, in order; those whose metrics were not asked for stay away. */
-static const struct {
-	const char *title, *metric, *formula, *unit;
-	bool per_op;
-} standard[] = {
-	{"time", "time", "", "ns", true},
-	{"cycles", "cycles", "", "cycles", true},
-	{"instr", "instructions", "", "insn", true},
-	{"IPC", "ipc", "instructions / cycles", "insn/cycle", false},
-	{"L1D", "l1d_miss", "", "misses", true},
-	{"LLC", "llc_miss", "", "misses", true},
-	{"dTLB", "dtlb_walk", "", "walks", true},
-	{"faults", "faults", "minor_faults + major_faults", "faults", true},
-};
-#define NSTANDARD (sizeof(standard) / sizeof(standard[0]))
 
 /* Counted for a whole package or L3, whoever caused it: a row of its own whatever --by says. */
 static bool is_shared(const struct sm_metric *m)
@@ -177,39 +162,31 @@ static const struct sm_metric *seen(const struct sm_report *report, const char *
 	return NULL;
 }
 
-static void label_column(struct sm_column *c, const struct sm_report *report)
+/* The events behind the column: those of the metrics in its formula, else those of the metric itself. false: nobody has it. */
+static bool label_column(struct sm_column *c, const struct sm_report *report)
 {
 	char names[8][SM_EXPR_NAME], err[80];
+	const struct sm_metric *own = seen(report, c->metric);
+	int n = c->formula[0] ? sm_expr_names(c->formula, names, 8, err, sizeof(err)) : 0;
 	size_t used = 0;
-	int n = 1;
 
-	snprintf(names[0], sizeof(names[0]), "%.31s", c->metric);
-	if (c->formula[0])
-		n = sm_expr_names(c->formula, names, 8, err, sizeof(err));
 	for (int i = 0; i < n; i++) {
 		const struct sm_metric *m = seen(report, names[i]);
 
-		if (!m || used >= sizeof(c->event))
-			continue;
-		used += (size_t)snprintf(c->event + used, sizeof(c->event) - used, "%s%s", used ? ", " : "",
-					 m->event);
+		if (!m) {
+			n = 0;
+			break;
+		}
+		if (used < sizeof(c->event))
+			used += (size_t)snprintf(c->event + used, sizeof(c->event) - used, "%s%s",
+						 used ? ", " : "", m->event);
 		c->source = sm_source_names[m->source];
 	}
-}
-
-static bool formula_possible(const struct sm_report *report, const char *metric, const char *formula)
-{
-	char names[8][SM_EXPR_NAME], err[80];
-	int n;
-
-	if (!formula[0])
-		return seen(report, metric) != NULL;
-	n = sm_expr_names(formula, names, 8, err, sizeof(err));
-	for (int i = 0; i < n; i++) {
-		if (!seen(report, names[i]))
-			return false;
+	if (n <= 0 && own) {
+		snprintf(c->event, sizeof(c->event), "%s", own->event);
+		c->source = sm_source_names[own->source];
 	}
-	return n > 0;
+	return n > 0 || own;
 }
 
 static bool is_column(const struct sm_summary *r, const char *metric)
@@ -228,19 +205,22 @@ static const char *member(const cJSON *item, const char *name)
 	return cJSON_IsString(m) ? m->valuestring : "";
 }
 
-/* Is this metric spoken for by a standard column, in another form? */
+/* Does a column show the metric in another form: in a formula for an operation, or itself for an operation? */
 static bool covered(const struct sm_summary *r, const char *name, const char *formula)
 {
 	size_t len = strlen(name);
 
-	if (is_column(r, name))
-		return true;
-	if (!strcmp(name, "minor_faults") || !strcmp(name, "major_faults") || !strcmp(name, "faults_per_op"))
-		return is_column(r, "faults");
-	/* "X_per_op" beside a column X, which is per operation already */
-	if (formula[0] && len > 7 && !strcmp(name + len - 7, "_per_op"))
-		return true;
-	return false;
+	for (size_t i = 0; i < r->ncolumns; i++) {
+		char names[8][SM_EXPR_NAME], err[80];
+		const struct sm_column *c = &r->columns[i];
+		int n = c->per_op && c->formula[0] ? sm_expr_names(c->formula, names, 8, err, sizeof(err))
+						   : 0;
+
+		for (int k = 0; k < n; k++)
+			if (!strcmp(names[k], name))
+				return true;
+	}
+	return is_column(r, name) || (formula[0] && len > 7 && !strcmp(name + len - 7, "_per_op"));
 }
 
 /* Sets named by -C and events by -e give further columns; the default sets only the standard ones. */
@@ -271,32 +251,55 @@ static int add_asked(struct sm_summary *r, const struct sm_report *report, const
 	return 0;
 }
 
-static int find_columns(const struct sm_report *report, struct sm_summary *r)
+/* The formula that the run's sets gave the metric; "". */
+static const char *formula_of(const cJSON *metrics, const char *metric)
 {
-	cJSON *env = cJSON_Parse(report->environment);
-	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(env, "counters");
-	const cJSON *chosen = cJSON_GetObjectItemCaseSensitive(counters, "chosen");
-	int rc = 0;
+	const cJSON *item;
 
-	for (size_t i = 0; i < NSTANDARD; i++) {
-		struct sm_column *c;
+	cJSON_ArrayForEach(item, metrics)
+	{
+		if (!strcmp(member(item, "metric"), metric))
+			return member(item, "formula");
+	}
+	return "";
+}
 
-		if (!formula_possible(report, standard[i].metric, standard[i].formula))
-			continue;
-		c = add_column(r);
+/* perf/sets/table.ini, as far as its metrics were asked for. */
+static int add_standard(struct sm_summary *r, const struct sm_report *report, const cJSON *metrics)
+{
+	struct sm_setfile *table = sm_setfile_table();
+	int rc = table ? 0 : -ENOMEM;
+
+	for (unsigned i = 0; rc == 0 && i < table->n_metrics; i++) {
+		const struct sm_set_metric *m = &table->metrics[i];
+		struct sm_column *c = add_column(r);
+
 		if (!c) {
 			rc = -ENOMEM;
 			break;
 		}
-		snprintf(c->title, sizeof(c->title), "%s", standard[i].title);
-		snprintf(c->metric, sizeof(c->metric), "%s", standard[i].metric);
-		snprintf(c->formula, sizeof(c->formula), "%s", standard[i].formula);
-		snprintf(c->unit, sizeof(c->unit), "%s", standard[i].unit);
-		c->per_op = standard[i].per_op;
-		label_column(c, report);
+		snprintf(c->title, sizeof(c->title), "%s", m->title);
+		snprintf(c->metric, sizeof(c->metric), "%s", m->name);
+		snprintf(c->formula, sizeof(c->formula), "%.159s",
+			 m->formula[0] ? m->formula : formula_of(metrics, m->name));
+		snprintf(c->unit, sizeof(c->unit), "%s", m->unit);
+		c->per_op = m->per_op;
+		if (!label_column(c, report))
+			r->ncolumns--;
 	}
-	if (rc == 0 && cJSON_IsTrue(chosen))
-		rc = add_asked(r, report, cJSON_GetObjectItemCaseSensitive(counters, "metrics"));
+	sm_setfile_free(table);
+	return rc;
+}
+
+static int find_columns(const struct sm_report *report, struct sm_summary *r)
+{
+	cJSON *env = cJSON_Parse(report->environment);
+	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(env, "counters");
+	const cJSON *metrics = cJSON_GetObjectItemCaseSensitive(counters, "metrics");
+	int rc = add_standard(r, report, metrics);
+
+	if (rc == 0 && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(counters, "chosen")))
+		rc = add_asked(r, report, metrics);
 	cJSON_Delete(env);
 	return rc;
 }

@@ -27,6 +27,7 @@ EMBED(stall, "perf/sets/stall.ini");
 EMBED(numa, "perf/sets/numa.ini");
 EMBED(memory, "perf/sets/memory.ini");
 EMBED(soft, "perf/sets/soft.ini");
+EMBED(table, "perf/sets/table.ini");
 
 static const struct {
 	const char *name, *text;
@@ -51,6 +52,7 @@ const char *sm_setfile_builtin_text(unsigned i)
 
 struct parse {
 	struct sm_setfile *s;
+	bool table; /* it is table.ini */
 	char why[200];
 	int rc;
 };
@@ -120,6 +122,10 @@ static int on_metric(struct parse *p, const char *name, const char *key, const c
 		return copy(p, m->unit, sizeof(m->unit), value, "unit");
 	if (!strcmp(key, "help"))
 		return copy(p, m->help, sizeof(m->help), value, "help");
+	if (p->table && !strcmp(key, "title"))
+		return copy(p, m->title, sizeof(m->title), value, "title");
+	if (p->table && !strcmp(key, "per_op"))
+		return m->per_op = !strcmp(value, "yes");
 	return refuse(p, -EINVAL, "[metric %s] has no \"%s\" (formula, unit, help)", name, key);
 }
 
@@ -185,9 +191,10 @@ static int on_line(void *user, const char *section, const char *key, const char 
 	return refuse(p, -EINVAL, "unknown section [%s] (set, metric NAME, pmu NAME..)", section);
 }
 
-int sm_setfile_parse(const char *text, const char *origin, struct sm_setfile **out, char *err, size_t errlen)
+static int parse(const char *text, const char *origin, bool table, struct sm_setfile **out, char *err,
+		 size_t errlen)
 {
-	struct parse p = {.s = calloc(1, sizeof(*p.s))};
+	struct parse p = {.s = calloc(1, sizeof(*p.s)), .table = table};
 	int line;
 
 	*out = NULL;
@@ -211,6 +218,19 @@ int sm_setfile_parse(const char *text, const char *origin, struct sm_setfile **o
 	}
 	*out = p.s;
 	return 0;
+}
+
+int sm_setfile_parse(const char *text, const char *origin, struct sm_setfile **out, char *err, size_t errlen)
+{
+	return parse(text, origin, false, out, err, errlen);
+}
+
+struct sm_setfile *sm_setfile_table(void)
+{
+	struct sm_setfile *table;
+
+	parse(sm__set_table, "perf/sets/table.ini", true, &table, NULL, 0);
+	return table;
 }
 
 int sm_setfile_read(const char *path, struct sm_setfile **out, char *err, size_t errlen)

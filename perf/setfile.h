@@ -32,6 +32,9 @@ struct sm_set_metric {
 	char formula[160]; /* "" = the event of that name */
 	char unit[24];
 	char help[120];
+	/* table.ini alone: */
+	char title[16];
+	bool per_op;
 };
 
 struct sm_set_mapping {
@@ -62,6 +65,9 @@ void sm_setfile_free(struct sm_setfile *s);
  */
 int sm_setfile_find(const char *name, const char *user_dir, struct sm_setfile **out, char *err,
 		    size_t errlen);
+
+/* perf/sets/table.ini: the columns of the table. NULL when out of memory. */
+struct sm_setfile *sm_setfile_table(void);
 
 /* Names of the built-in sets, NULL after the last; and their texts. */
 const char *sm_setfile_builtin_name(unsigned i);

@@ -174,6 +174,31 @@ START_TEST(table_by_thread_and_node)
 }
 END_TEST
 
+/* What IPC is, the run's sets say: a user's set of that name may say something else. */
+START_TEST(a_column_has_its_set_s_formula)
+{
+	struct fake_sample one = {.wire = by_place};
+	struct sm_store *s;
+	struct sm_report r;
+	char *text;
+
+	ck_assert_int_eq(sm_store_open(NULL, &s, err, sizeof(err)), 0);
+	ck_assert_int_eq(sm_store_load(s,
+				       fake_run(s,
+						"{\"counters\":{\"metrics\":[{\"metric\":\"ipc\","
+						"\"formula\":\"10 * instructions / cycles\"}]}}",
+						&one, 1, 1),
+				       &r),
+			 0);
+	sm_store_close(s);
+	text = print(&r, SM_FORMAT_TABLE, SM_BY_NODE, false);
+	has(text, "node 0   app         2.00 ns    3.00    9.00  30.0");
+	has(text, "IPC      10 * instructions / cycles: ");
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
 /* Cases of one workload and backend are told apart by what differs between them, everywhere that they have lines. */
 START_TEST(cases_are_told_apart)
 {
@@ -813,6 +838,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, table_by_role);
 	tcase_add_test(tc, table_by_thread_and_node);
+	tcase_add_test(tc, a_column_has_its_set_s_formula);
 	tcase_add_test(tc, cases_are_told_apart);
 	tcase_add_test(tc, calibration_is_used);
 	tcase_add_test(tc, passes_join);

@@ -5,7 +5,8 @@
 
 const char fake_environment[] =
 	"{\"cpu_model\":\"Test CPU\",\"kernel\":\"6.1\",\"repetitions\":2,\"quick\":false,"
-	"\"topology\":{\"cores\":4,\"nodes\":2},\"counters\":{\"passes\":1,\"chosen\":false,\"metrics\":[]}}";
+	"\"topology\":{\"cores\":4,\"nodes\":2},\"counters\":{\"passes\":1,\"chosen\":false,"
+	"\"metrics\":[{\"metric\":\"ipc\",\"formula\":\"instructions / cycles\"}]}}";
 
 static const char *or_else(const char *text, const char *otherwise)
 {
