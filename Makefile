@@ -68,7 +68,7 @@ BENCHES    := $(call program,$(BENCH_SRC))
 
 .DEFAULT_GOAL := all
 .PHONY: all run test deps-sim build-tests build-benches bench-gc deps layers format format-check \
-	gen-sizeclass install uninstall clean help FORCE bench-ring bench-alloc run-tests \
+	gen-sizeclass install uninstall clean help FORCE bench-ring bench-alloc bench-attach run-tests \
 	print-command print-build test-vm test-machine test-model test-mutants check tidy
 
 PRODUCTS := $(B)/libspanmark.a $(B)/libspanmark.so.$(SOMAJOR) $(B)/spanmark $(B)/libspanmark-malloc.so
@@ -160,6 +160,11 @@ gen-sizeclass: $(B)/tests/test_sizeclass ## generate allocator/base/sizeclass.c 
 
 bench-ring: build-benches ## the ring's latency and heap beside what the machine itself takes away (RUNS=)
 	@python3 tests/bench/ring.py $(B) $(or $(RUNS),10)
+
+bench-attach: ## what attaching and detaching a thread costs, beside bdwgc (ROUNDS=)
+	@tests/setup/deps.sh bench
+	@$(MAKE) --no-print-directory $(B)/tests/bench_attach
+	@$(B)/tests/bench_attach $(or $(ROUNDS),21)
 
 bench-alloc: ## compare malloc and free with other allocators: one table (installs them)
 	@tests/setup/deps.sh bench
