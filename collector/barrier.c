@@ -108,6 +108,7 @@ void sm_store_slow(struct sm_mutator *m, void **slot, void *value)
 
 bool sm_cas(struct sm_mutator *m, void **slot, void **expected, void *value)
 {
+	SM__CHECK_CALL(m, "sm_cas");
 	/* What a successful exchange deletes is *expected; recording it in vain keeps garbage for a cycle. */
 	if (SM_UNLIKELY(m->barrier)) {
 		record(m, *expected);
@@ -122,6 +123,7 @@ void *sm_exchange(struct sm_mutator *m, void **slot, void *value)
 {
 	void *old;
 
+	SM__CHECK_CALL(m, "sm_exchange");
 	if (SM_LIKELY(!m->barrier))
 		return atomic_exchange_explicit(atomic_slot(slot), value, memory_order_seq_cst);
 	if (!m->priv->stack_black)

@@ -7,6 +7,7 @@
 #include "allocator/base/list.h"
 #include "allocator/os/osthread.h"
 #include "collector/gc_priv.h"
+#include "collector/misuse.h"
 #include "collector/object.h"
 
 struct sm_finalizer {
@@ -314,14 +315,16 @@ static int ensure_thread_locked(struct sm_gc *gc)
 
 int sm_finalizer_set(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, void *ctx)
 {
-	struct sm_gc *gc = m->gc;
-	struct sm_specials *s = &gc->specials;
 	struct sm_finalizer *f;
+	struct sm_specials *s;
+	struct sm_gc *gc;
 	size_t b;
 	int err;
 
-	if (fn == NULL || !sm__is_object(m, object))
+	if (!sm__may_use(m) || fn == NULL || !sm__is_object(m, object))
 		return -EINVAL;
+	gc = m->gc;
+	s = &gc->specials;
 	f = calloc(1, sizeof(*f));
 	if (f == NULL)
 		return -ENOMEM;
@@ -352,9 +355,12 @@ int sm_finalizer_set(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, vo
 
 int sm_finalizer_clear(struct sm_mutator *m, void *object)
 {
-	struct sm_specials *s = &m->gc->specials;
 	struct sm_finalizer *f;
+	struct sm_specials *s;
 
+	if (!sm__may_use(m))
+		return -EINVAL;
+	s = &m->gc->specials;
 	sm_lock_acquire(&s->lock);
 	f = find_locked(s, (uintptr_t)object);
 	if (f)
@@ -369,6 +375,12 @@ void sm_finalizer_wait(struct sm_gc *gc, struct sm_mutator *m)
 	struct sm_specials *s = &gc->specials;
 	uint64_t target;
 
+	if (m)
+		sm__check_owner(m, "sm_finalizer_wait");
+	else
+		m = sm_mutator_current(gc);
+	if (m && m->priv->collectors)
+		sm__misuse("sm_finalizer_wait", m, "called by a finalizer, which would wait for itself");
 	sm_lock_acquire(&s->lock);
 	target = s->queued;
 	while (s->ran < target && !s->quit && !sm_load_relaxed(&gc->forked)) {
@@ -387,10 +399,10 @@ void sm_finalizer_wait(struct sm_gc *gc, struct sm_mutator *m)
 
 struct sm_weak *sm_weak_new(struct sm_mutator *m, void *object)
 {
-	struct sm_specials *s = &m->gc->specials;
+	struct sm_specials *s;
 	struct sm_weak *w;
 
-	if (!sm__is_object(m, object)) {
+	if (!sm__may_use(m) || !sm__is_object(m, object)) {
 		errno = EINVAL;
 		return NULL;
 	}
@@ -398,6 +410,7 @@ struct sm_weak *sm_weak_new(struct sm_mutator *m, void *object)
 	if (w == NULL)
 		return NULL;
 	w->object = (uintptr_t)object;
+	s = &m->gc->specials;
 	sm_lock_acquire(&s->lock);
 	SM_LIST_PUSH(s->weaks, w);
 	sm_lock_release(&s->lock);
@@ -411,10 +424,12 @@ struct sm_weak *sm_weak_new(struct sm_mutator *m, void *object)
  */
 void *sm_weak_get(struct sm_mutator *m, struct sm_weak *w)
 {
-	struct sm_gc *gc = m->gc;
 	struct sm_marking in;
+	struct sm_gc *gc;
 	void *object;
 
+	sm__check_caller(m, "sm_weak_get");
+	gc = m->gc;
 	sm_lock_acquire(&gc->specials.lock);
 	object = (void *)w->object;
 	if (object && m->barrier) {
@@ -431,10 +446,12 @@ void *sm_weak_get(struct sm_mutator *m, struct sm_weak *w)
 
 void sm_weak_free(struct sm_mutator *m, struct sm_weak *w)
 {
-	struct sm_specials *s = &m->gc->specials;
+	struct sm_specials *s;
 
 	if (w == NULL)
 		return;
+	sm__check_owner(m, "sm_weak_free");
+	s = &m->gc->specials;
 	sm_lock_acquire(&s->lock);
 	SM_LIST_REMOVE(s->weaks, w);
 	sm_lock_release(&s->lock);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "collector/gc_priv.h"
+#include "collector/misuse.h"
 #include "collector/object.h"
 
 void sm__handles_init(struct sm_gc *gc)
@@ -31,7 +32,7 @@ struct sm_handle *sm_handle_new(struct sm_mutator *m, void *object)
 {
 	struct sm_handle *h;
 
-	if (object && !sm__is_object(m, object)) {
+	if (!sm__may_use(m) || (object && !sm__is_object(m, object))) {
 		errno = EINVAL;
 		return NULL;
 	}
@@ -59,6 +60,8 @@ void *sm_handle_get(struct sm_handle *h)
 
 int sm_handle_set(struct sm_mutator *m, struct sm_handle *h, void *object)
 {
+	if (!sm__may_use(m))
+		return -EINVAL;
 	sm__cell_must_be_used(&m->gc->handles, h, "sm_handle_set");
 	if (object && !sm__is_object(m, object))
 		return -EINVAL;
@@ -70,6 +73,7 @@ void sm_handle_free(struct sm_mutator *m, struct sm_handle *h)
 {
 	if (h == NULL)
 		return;
+	sm__check_caller(m, "sm_handle_free");
 	sm__cell_must_be_used(&m->gc->handles, h, "sm_handle_free");
 	sm_store(m, &h->object, NULL);
 	sm__cell_give(&m->gc->handles, &h->cell, "sm_handle_free");

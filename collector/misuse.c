@@ -28,6 +28,11 @@ void sm__misuse(const char *call, const void *address, const char *fmt, ...)
 	abort();
 }
 
+void sm__check_call(const struct sm_mutator *m, const char *call)
+{
+	sm__check_caller(m, call);
+}
+
 void sm__misuse_mutator(const char *call, const struct sm_mutator *m)
 {
 	if (m == NULL)

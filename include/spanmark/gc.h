@@ -116,9 +116,21 @@ SM_API void sm_mutator_detach(struct sm_mutator *m);
 SM_API struct sm_mutator *sm_mutator_current(struct sm_gc *gc);
 
 SM_API void sm_safepoint_slow(struct sm_mutator *m);
+/*
+ * Inline calls check nothing on their fast paths: a mutator used by another thread, or in a blocking section, is told
+ * when the slow path is next taken. A program compiled with SM_CHECK_CALLS defined has each of them check.
+ */
+SM_API void sm__check_call(const struct sm_mutator *m, const char *call);
+#if defined(SM_CHECK_CALLS) || defined(SM_HOSTILE)
+#define SM__CHECK_CALL(m, call) sm__check_call((m), (call))
+#else
+#define SM__CHECK_CALL(m, call) ((void)0)
+#endif
+
 /* Acknowledge a pending handshake. One load and a branch when there is none. */
 SM_INLINE void sm_safepoint(struct sm_mutator *m)
 {
+	SM__CHECK_CALL(m, "sm_safepoint");
 	if (SM_UNLIKELY(sm_load_relaxed(&m->poll) != 0))
 		sm_safepoint_slow(m);
 }
@@ -140,8 +152,10 @@ SM_API void *sm_new_slow(struct sm_mutator *m, const struct sm_type *type);
 /* A new object: zeroed when its layout has pointers, contents undefined when it is pointer-free. */
 SM_INLINE void *sm_new(struct sm_mutator *m, const struct sm_type *type)
 {
-	void *p = sm__cache_bump(&m->cache, type->bin);
+	void *p;
 
+	SM__CHECK_CALL(m, "sm_new");
+	p = sm__cache_bump(&m->cache, type->bin);
 	if (SM_UNLIKELY(p == NULL))
 		return sm_new_slow(m, type);
 	return p;
@@ -151,6 +165,7 @@ SM_INLINE void *sm_new(struct sm_mutator *m, const struct sm_type *type)
 SM_API void *sm_new_bytes_slow(struct sm_mutator *m, size_t size);
 SM_INLINE void *sm_new_bytes(struct sm_mutator *m, size_t size)
 {
+	SM__CHECK_CALL(m, "sm_new_bytes");
 	/* Pointer-free class c has bin c by construction, so no type is needed. */
 	if (SM_LIKELY(size >= 16 && size <= 1024)) {
 		void *p = sm__cache_bump(&m->cache, sm__class_small[(size + 7) >> 3]);
@@ -173,6 +188,7 @@ SM_API void sm_store_slow(struct sm_mutator *m, void **slot, void *value);
  * load and a predictable branch. No safepoint lies between recording and storing. */
 SM_INLINE void sm_store(struct sm_mutator *m, void **slot, void *value)
 {
+	SM__CHECK_CALL(m, "sm_store");
 	if (SM_UNLIKELY(m->barrier))
 		sm_store_slow(m, slot, value);
 	else
