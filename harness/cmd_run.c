@@ -82,20 +82,6 @@ static void relay_stderr(void *ctx, const char *data, size_t len)
 	sm_progress_relay(&run->progress, data, len);
 }
 
-static void label_of(const struct sm_record *rec, char *buf, size_t len)
-{
-	cJSON *config = cJSON_Parse(rec->config);
-	const cJSON *item;
-	size_t n = (size_t)snprintf(buf, len, "%s %s", rec->workload, rec->backend);
-
-	cJSON_ArrayForEach(item, config)
-	{
-		if (n < len && cJSON_IsString(item))
-			n += (size_t)snprintf(buf + n, len - n, " %s=%s", item->string, item->valuestring);
-	}
-	cJSON_Delete(config);
-}
-
 /* The worker process, under Callgrind where counts are simulated. */
 static void run_worker(struct run *run, struct sm_runner *runner, const char *job, struct sm_worker_end *end)
 {
@@ -128,7 +114,6 @@ static int run_one(struct run *run, unsigned ordinal, const char *job)
 	struct sm_worker_end end;
 	struct sm_pool pool = {0};
 	struct sm_record rec;
-	char label[160];
 	int rc = sm_job_describe(job, &rec, &pool);
 
 	if (rc) {
@@ -137,15 +122,14 @@ static int run_one(struct run *run, unsigned ordinal, const char *job)
 		return rc;
 	}
 	rec.ordinal = ordinal;
-	label_of(&rec, label, sizeof(label));
-	sm_progress_start(&run->progress, rec.group, label, rec.rep, rec.pass);
+	sm_progress_start(&run->progress, rec.label, rec.rep, rec.pass);
 	run_worker(run, &runner, job, &end);
 	sm_runner_record(&runner, &end, &rec, &pool);
 	if (end.how == SM_WORKER_INTERRUPTED) {
 		run->interrupted = true; /* not measured: --resume will */
 	} else {
-		sm_progress_end(&run->progress, rec.group, label, rec.rep, rec.pass, rec.status, rec.message,
-				rec.took_s);
+		sm_progress_end(&run->progress, rec.group, rec.label, rec.rep, rec.pass, rec.status,
+				rec.message, rec.took_s);
 		run->failed += rec.status != SM_OUTCOME_OK;
 		rc = sm_store_add(run->store, run->id, &rec);
 		if (rc)
@@ -202,36 +186,19 @@ static int begin_new(struct run *run, int argc, char **argv)
 	return rc;
 }
 
-/* The groups of the jobs that are left, for the time left. */
+/* What is left of each group, for the time left. */
 static int start_progress(struct run *run)
 {
-	unsigned left = 0, groups = 0;
-	int rc;
+	unsigned *left, groups;
+	int rc = sm_store_left(run->store, run->id, &left, &groups);
 
-	for (int round = 0; round <= 1; round++) {
-		for (unsigned i = 0; i < run->total; i++) {
-			char *job = sm_store_pending(run->store, run->id, i);
-			struct sm_pool pool = {0};
-			struct sm_record rec;
-
-			if (job && sm_job_describe(job, &rec, &pool) == 0) {
-				if (round == 0) {
-					left++;
-					groups = rec.group + 1 > groups ? rec.group + 1 : groups;
-				} else
-					sm_progress_plan(&run->progress, rec.group);
-			}
-			sm_pool_free(&pool);
-			free(job);
-		}
-		if (round == 0) {
-			rc = sm_progress_init(&run->progress, stderr, isatty(STDERR_FILENO) == 1, left,
-					      groups);
-			if (rc)
-				return rc;
-		}
+	if (rc) {
+		sm_complain("%s", sm_store_error(run->store));
+		return rc;
 	}
-	return 0;
+	rc = sm_progress_init(&run->progress, stderr, isatty(STDERR_FILENO) == 1, left, groups);
+	free(left);
+	return rc;
 }
 
 static bool wants_color(const struct run *run)

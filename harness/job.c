@@ -196,6 +196,22 @@ static const char *object_text(const cJSON *root, const char *name, struct sm_po
 	return kept;
 }
 
+static const char *label_of(const cJSON *root, const char *workload, const char *backend,
+			    struct sm_pool *pool)
+{
+	char text[160];
+	const cJSON *item;
+	size_t n = (size_t)snprintf(text, sizeof(text), "%s %s", workload, backend);
+
+	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(root, "config"))
+	{
+		if (n < sizeof(text) && cJSON_IsString(item))
+			n += (size_t)snprintf(text + n, sizeof(text) - n, " %s=%s", item->string,
+					      item->valuestring);
+	}
+	return sm_pool_str(pool, text);
+}
+
 int sm_job_describe(const char *text, struct sm_record *r, struct sm_pool *pool)
 {
 	cJSON *root = cJSON_Parse(text);
@@ -213,11 +229,13 @@ int sm_job_describe(const char *text, struct sm_record *r, struct sm_pool *pool)
 		r->params = object_text(root, "params", pool);
 		r->config = object_text(root, "config", pool);
 		r->placement = object_text(root, "placement", pool);
+		r->label = label_of(root, workload, backend, pool);
 		r->group = (unsigned)group;
 		r->pass = (unsigned)pass;
 		r->rep = (unsigned)rep;
 		r->message = r->output = r->warnings = sm_pool_str(pool, "");
-		if (!r->workload || !r->backend || !r->params || !r->config || !r->placement || !r->message)
+		if (!r->workload || !r->backend || !r->params || !r->config || !r->placement || !r->label ||
+		    !r->message)
 			rc = -EINVAL;
 	}
 	cJSON_Delete(root);

@@ -1,4 +1,5 @@
 #include "harness/plan.h"
+#include "collector/pacer.h"
 #include "perf/counter_sim.h"
 #include "perf/counterset.h"
 
@@ -72,18 +73,22 @@ static int load_topology(const struct sm_run_options *o, struct sm_plan *p, char
 	return rc;
 }
 
-/* A quarter of the CPUs, at least one: as the collector does by itself. */
+/* What gc.workers says, else the collector's own rule, over the CPUs that we may use. */
 static unsigned default_workers(const struct sm_case *c, const struct sm_topology *t)
 {
+	double fractional;
+	unsigned n;
+
 	for (size_t i = 0; i < c->settings.n; i++) {
 		if (!strncmp(c->settings.v[i], "gc.workers=", 11)) {
-			unsigned long n = strtoul(c->settings.v[i] + 11, NULL, 10);
+			unsigned long said = strtoul(c->settings.v[i] + 11, NULL, 10);
 
-			if (n > 0)
-				return (unsigned)n;
+			if (said > 0)
+				return (unsigned)said;
 		}
 	}
-	return t->n_allowed >= 8 ? (unsigned)t->n_allowed / 4 : 1;
+	n = sm__pacer_workers(t->n_allowed > 0 ? (unsigned)t->n_allowed : 1, &fractional);
+	return n > 0 ? n : 1;
 }
 
 static int try_place(const struct sm_topology *t, struct sm_case *c, enum sm_place place,

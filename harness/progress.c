@@ -4,16 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-int sm_progress_init(struct sm_progress *p, FILE *out, bool terminal, unsigned total, unsigned ngroups)
+int sm_progress_init(struct sm_progress *p, FILE *out, bool terminal, const unsigned *left, unsigned ngroups)
 {
-	*p = (struct sm_progress){.out = out, .terminal = terminal, .total = total, .ngroups = ngroups};
+	*p = (struct sm_progress){.out = out, .terminal = terminal, .ngroups = ngroups};
 	p->group_s = calloc(ngroups + 1, sizeof(*p->group_s));
 	p->group_n = calloc(ngroups + 1, sizeof(*p->group_n));
 	p->planned = calloc(ngroups + 1, sizeof(*p->planned));
-	if (p->group_s && p->group_n && p->planned)
-		return 0;
-	sm_progress_free(p);
-	return -ENOMEM;
+	if (!p->group_s || !p->group_n || !p->planned) {
+		sm_progress_free(p);
+		return -ENOMEM;
+	}
+	for (unsigned g = 0; g < ngroups; g++) {
+		p->planned[g] = left[g];
+		p->total += left[g];
+	}
+	return 0;
 }
 
 void sm_progress_free(struct sm_progress *p)
@@ -23,12 +28,6 @@ void sm_progress_free(struct sm_progress *p)
 	free(p->planned);
 	p->group_s = NULL;
 	p->group_n = p->planned = NULL;
-}
-
-void sm_progress_plan(struct sm_progress *p, unsigned group)
-{
-	if (group < p->ngroups)
-		p->planned[group]++;
 }
 
 double sm_progress_left(const struct sm_progress *p)
@@ -92,12 +91,11 @@ static void end_partial(struct sm_progress *p)
 	p->partial = false;
 }
 
-void sm_progress_start(struct sm_progress *p, unsigned group, const char *label, unsigned rep, unsigned pass)
+void sm_progress_start(struct sm_progress *p, const char *label, unsigned rep, unsigned pass)
 {
 	char left[40] = "";
 	double s = sm_progress_left(p);
 
-	(void)group;
 	if (!p->terminal)
 		return;
 	if (s >= 0) {

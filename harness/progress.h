@@ -23,13 +23,11 @@ struct sm_progress {
 	bool partial; /* the worker's stderr ended without a newline */
 };
 
-/* terminal: as isatty says, or what a test wants. 0 or -ENOMEM. */
-int sm_progress_init(struct sm_progress *p, FILE *out, bool terminal, unsigned total, unsigned ngroups);
+/* terminal: as isatty says, or what a test wants. left: samples to run, by group. 0 or -ENOMEM. */
+int sm_progress_init(struct sm_progress *p, FILE *out, bool terminal, const unsigned *left, unsigned ngroups);
 void sm_progress_free(struct sm_progress *p);
 
-/* A sample that will run. Before the first start. */
-void sm_progress_plan(struct sm_progress *p, unsigned group);
-void sm_progress_start(struct sm_progress *p, unsigned group, const char *label, unsigned rep, unsigned pass);
+void sm_progress_start(struct sm_progress *p, const char *label, unsigned rep, unsigned pass);
 void sm_progress_end(struct sm_progress *p, unsigned group, const char *label, unsigned rep, unsigned pass,
 		     enum sm_outcome status, const char *message, double took_s);
 

@@ -32,6 +32,7 @@ struct sm_record {
 	const char *workload, *backend;
 	const char *params, *config, *placement; /* JSON objects, as text */
 	unsigned pass, rep;
+	const char *label; /* of a job: "graph gc gc.mode=stw", for progress; not kept */
 	/* how it ended */
 	enum sm_outcome status;
 	const char *message;

@@ -76,6 +76,8 @@ void sm_report_free(struct sm_report *r);
 
 /* The last run if it was not finished: its id, seed and jobs. -ENOENT. Called before sm_store_job. */
 int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned);
+/* How many jobs have no sample, by group: (*left)[0 .. *ngroups), malloc'ed. 0 or -errno. */
+int sm_store_left(struct sm_store *s, int64_t run, unsigned **left, unsigned *ngroups);
 /* Job JSON of ordinal, malloc'ed; NULL when there is none or it has a sample already. */
 char *sm_store_pending(struct sm_store *s, int64_t run, unsigned ordinal);
 

@@ -216,6 +216,38 @@ int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned)
 	return rc;
 }
 
+int sm_store_left(struct sm_store *s, int64_t run, unsigned **left, unsigned *ngroups)
+{
+	int rc = 0, step = SQLITE_DONE;
+	sqlite3_stmt *st = sm__store_prepare(s,
+					     "SELECT json_extract(job,'$.group') AS grp, count(*) FROM plan "
+					     "WHERE run=?1 AND grp BETWEEN 0 AND 1000000 AND NOT EXISTS"
+					     " (SELECT 1 FROM sample WHERE run=?1 AND ordinal=plan.ordinal) "
+					     "GROUP BY grp ORDER BY grp DESC",
+					     &rc);
+
+	*left = NULL;
+	*ngroups = 0;
+	if (rc == 0)
+		sqlite3_bind_int64(st, 1, run);
+	while (rc == 0 && (step = sqlite3_step(st)) == SQLITE_ROW) {
+		unsigned group = (unsigned)sqlite3_column_int64(st, 0);
+
+		if (!*left) { /* the highest comes first */
+			*ngroups = group + 1;
+			*left = calloc(*ngroups, sizeof(**left));
+			if (!*left)
+				rc = -ENOMEM;
+		}
+		if (rc == 0)
+			(*left)[group] = (unsigned)sqlite3_column_int64(st, 1);
+	}
+	if (rc == 0)
+		rc = sm__store_fail(s, step);
+	sqlite3_finalize(st);
+	return rc;
+}
+
 char *sm_store_pending(struct sm_store *s, int64_t run, unsigned ordinal)
 {
 	int rc = 0;

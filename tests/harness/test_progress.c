@@ -19,14 +19,12 @@ static void begin(bool terminal)
 	free(text);
 	text = NULL;
 	out = open_memstream(&text, &len);
-	ck_assert_int_eq(sm_progress_init(&p, out, terminal, 4, 2), 0);
-	for (unsigned i = 0; i < 4; i++)
-		sm_progress_plan(&p, i % 2);
+	ck_assert_int_eq(sm_progress_init(&p, out, terminal, (const unsigned[]){2, 2}, 2), 0);
 }
 
 static void one(unsigned group, enum sm_outcome status, double took)
 {
-	sm_progress_start(&p, group, "graph gc", 0, 1);
+	sm_progress_start(&p, "graph gc", 0, 1);
 	sm_progress_end(&p, group, "graph gc", 0, 1, status, "no memory", took);
 }
 
@@ -53,7 +51,7 @@ START_TEST(one_line_that_changes)
 
 	begin(true);
 	one(0, SM_OUTCOME_OK, 100);
-	sm_progress_start(&p, 1, "ring gc", 0, 0);
+	sm_progress_start(&p, "ring gc", 0, 0);
 	sm_progress_relay(&p, "a worker speaks\n", 16);
 	sm_progress_end(&p, 1, "ring gc", 0, 0, SM_OUTCOME_TIMEOUT, "too long", 20);
 	s = done();

@@ -153,6 +153,41 @@ START_TEST(goes_on_where_it_stopped)
 }
 END_TEST
 
+/* Groups are counted by the store, in one question: of a resumed run too. */
+START_TEST(what_is_left_of_each_group)
+{
+	const char *jobs[] = {
+		"{\"group\":2}",	 "{\"group\":0}", "{\"group\":2}", "{\"group\":0}", "{}",
+		"{\"group\":4000000000}"};
+	struct sm_run_info info = {.environment = "{}", .command_line = "", .by = "role", .planned = 6};
+	struct sm_store *s = open_store(path);
+	struct sm_record r = {.ordinal = 1,
+			      .workload = "w",
+			      .backend = "gc",
+			      .params = "{}",
+			      .config = "{}",
+			      .placement = "{}",
+			      .message = "",
+			      .output = "",
+			      .warnings = ""};
+	unsigned *left, n;
+	int64_t run;
+
+	ck_assert_int_eq(sm_store_begin(s, &info, jobs, &run), 0);
+	ck_assert_int_eq(sm_store_add(s, run, &r), 0);
+	ck_assert_int_eq(sm_store_left(s, run, &left, &n), 0);
+	ck_assert_uint_eq(n, 3);
+	ck_assert_uint_eq(left[0], 1);
+	ck_assert_uint_eq(left[1], 0);
+	ck_assert_uint_eq(left[2], 2);
+	free(left);
+	ck_assert_int_eq(sm_store_left(s, 99, &left, &n), 0);
+	ck_assert_uint_eq(n, 0);
+	ck_assert_ptr_null(left);
+	sm_store_close(s);
+}
+END_TEST
+
 START_TEST(the_same_sample_twice_is_refused)
 {
 	struct sm_store *s = open_store(path);
@@ -525,6 +560,7 @@ int main(void)
 	tcase_add_test(tc, round_trip_temporary);
 	tcase_add_test(tc, several_runs);
 	tcase_add_test(tc, goes_on_where_it_stopped);
+	tcase_add_test(tc, what_is_left_of_each_group);
 	tcase_add_test(tc, the_same_sample_twice_is_refused);
 	tcase_add_test(tc, refuses_what_is_not_ours);
 	tcase_add_test(tc, refuses_a_later_layout);
