@@ -1,10 +1,10 @@
 /*
- * The configuration file: INI text (inih) that names the same options as the command line. See options.h.
+ * configfile.c: the configuration file: INI text (inih) that names the same options as the command line. See options.h.
  *
  * inih reads lines into a buffer of 200 bytes and would cut a longer one in two, so the file is read and
  * looked over first.
  */
-#include "harness/options.h"
+#include "harness/configfile.h"
 #include "harness/suggest.h"
 
 #include <errno.h>
@@ -17,7 +17,8 @@
 #define MAX_LINE 190
 
 struct reader {
-	struct sm_run_options *o;
+	sm_config_take_fn *take;
+	void *ctx;
 	char *err;
 	size_t errlen;
 	int rc;
@@ -31,13 +32,12 @@ static int section_error(const char *section, char *err, size_t errlen)
 	return -EINVAL;
 }
 
-static int take_pair(struct sm_run_options *o, const char *option, const char *name, const char *value,
-		     char *err, size_t errlen)
+static int take_pair(const struct reader *r, const char *option, const char *name, const char *value)
 {
 	char pair[512];
 
 	snprintf(pair, sizeof(pair), "%s=%s", name, value);
-	return sm_run_option_set(o, option, pair, err, errlen);
+	return r->take(r->ctx, option, pair, r->err, r->errlen);
 }
 
 /* inih's callback: 1 goes on. The first error stays. */
@@ -50,16 +50,16 @@ static int on_value(void *user, const char *section, const char *name, const cha
 	if (!name || !value)
 		return 1;
 	if (!strcmp(section, "params"))
-		r->rc = take_pair(r->o, "param", name, value, r->err, r->errlen);
+		r->rc = take_pair(r, "param", name, value);
 	else if (!strcmp(section, "set"))
-		r->rc = take_pair(r->o, "set", name, value, r->err, r->errlen);
+		r->rc = take_pair(r, "set", name, value);
 	else if (strcmp(section, "run") && *section)
 		r->rc = section_error(section, r->err, r->errlen);
 	else if (!strcmp(name, "config")) {
 		snprintf(r->err, r->errlen, "a configuration file names no further one");
 		r->rc = -EINVAL;
 	} else
-		r->rc = sm_run_option_set(r->o, name, value, r->err, r->errlen);
+		r->rc = r->take(r->ctx, name, value, r->err, r->errlen);
 	return r->rc == 0;
 }
 
@@ -113,10 +113,10 @@ static unsigned bad_line(const char *text, size_t len)
 	return 0;
 }
 
-int sm_config_file_read(struct sm_run_options *o, const char *path, char *err, size_t errlen)
+int sm_config_file_read(const char *path, sm_config_take_fn *take, void *ctx, char *err, size_t errlen)
 {
 	char why[512] = "";
-	struct reader r = {.o = o, .err = why, .errlen = sizeof(why)};
+	struct reader r = {.take = take, .ctx = ctx, .err = why, .errlen = sizeof(why)};
 	char *text = NULL;
 	size_t len = 0;
 	unsigned line;

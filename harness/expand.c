@@ -1,13 +1,14 @@
 /*
- * The matrix: which cases the options span. See plan.h.
+ * expand.c: the matrix: which cases the options span. See plan.h.
  *
  * Every swept option (a list, or KEY=V1,V2) is one digit of an odometer; the last one given turns fastest.
  */
-#include "harness/plan.h"
+#include "harness/expand.h"
 #include "harness/suggest.h"
 #include "workloads/session.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -436,12 +437,20 @@ static int apply_backend(struct sm_case *c, const struct axes *axes, const size_
 	return 0;
 }
 
+/* Is the last case one of those before it ("-w churn,churn", "-p objects=1m,1048576")? Its samples would count twice. */
+static bool repeats(const struct sm_plan *p)
+{
+	const struct sm_case *last = &p->cases[p->ncases - 1];
+
+	for (const struct sm_case *c = p->cases; c < last; c++)
+		if (sm__case_same(c, last))
+			return true;
+	return false;
+}
+
 static void drop_last(struct sm_plan *p)
 {
-	struct sm_case *c = &p->cases[--p->ncases];
-
-	free(c->params);
-	sm_strings_free(&c->settings);
+	sm__case_free(&p->cases[--p->ncases]);
 }
 
 static int add_case(struct sm_plan *p, const struct sm_workload *w, const struct sm_run_options *o,
@@ -475,7 +484,7 @@ static int add_case(struct sm_plan *p, const struct sm_workload *w, const struct
 	c->threads = sm_params_threads(c->params);
 	if (rc == 0)
 		rc = check_case(c, err, errlen);
-	if (rc == 0 && sm__plan_repeats(p))
+	if (rc == 0 && repeats(p))
 		drop_last(p);
 	return rc;
 }

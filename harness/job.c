@@ -1,10 +1,14 @@
+/*
+ * job.c: jobs as JSON, both ways. See job.h.
+ */
 #include "harness/job.h"
-#include "harness/plan.h"
+#include "harness/order.h"
 #include "perf/counterset.h"
 #include "perf/names.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,14 +1,22 @@
 /*
- * job.h: reading a job's JSON (plan.h has its form), for the worker and for the loop that runs jobs.
+ * job.h: one job, written by the plan, read by the loop that runs jobs and by the worker.
+ *
+ * A job is a JSON object, the same text that goes to the worker and into the store:
+ *   {"workload":"graph","backend":"gc","params":{..},"config":{..},"placement":{..},"group":0,"pass":0,"rep":0,
+ *    "seed":"18446744073709551615","mutators":[[cpu,node],..],"workers":1,"marks":[[cpu,node],..],
+ *    "counters":{"from":"auto","sets":[..],"events":[..],"multiplex":false,"plan":{"metrics":[{"name","pass"},..],
+ *    "verdicts":[{"event","kind","status","reason"},..]}}|null,"by":"role","quick":false}
  */
 #ifndef SM_HARNESS_JOB_H
 #define SM_HARNESS_JOB_H
 
+#include "harness/case.h"
 #include "harness/record.h"
 #include "workloads/session.h"
 
-struct sm_topology;
-struct sm_counterset;
+/* The JSON text of a job, malloc'ed; NULL when out of memory. */
+char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, unsigned group, unsigned pass,
+		     unsigned rep);
 
 /* Fills what was run (workload .. rep) of a record from the job's text. 0, -EINVAL, -ENOMEM. */
 int sm_job_describe(const char *text, struct sm_record *r, struct sm_pool *pool);

@@ -2,6 +2,7 @@
  * The option table and the parsing of argv. See options.h.
  */
 #include "harness/options.h"
+#include "harness/configfile.h"
 #include "harness/suggest.h"
 
 #include <errno.h>
@@ -380,13 +381,13 @@ static int unknown(const char *typed, char *err, size_t errlen)
 	return -EINVAL;
 }
 
-int sm_run_option_set(struct sm_run_options *o, const char *name, const char *value, char *err, size_t errlen)
+static int set_option(void *options, const char *name, const char *value, char *err, size_t errlen)
 {
 	const struct sm_option *opt = find_long(name, strlen(name));
 
 	if (!opt)
 		return unknown(name, err, errlen);
-	return opt->take(opt, o, value, err, errlen);
+	return opt->take(opt, options, value, err, errlen);
 }
 
 /* ---- argv ---------------------------------------------------------------------------------------- */
@@ -456,7 +457,7 @@ static int parse_pass(struct sm_run_options *o, int argc, char **argv, int pass,
 		if (config == (pass == 0)) {
 			rc = opt->take(opt, o, value, err, errlen);
 			if (rc == 0 && config)
-				rc = sm_config_file_read(o, o->config, err, errlen);
+				rc = sm_config_file_read(o->config, set_option, o, err, errlen);
 			if (rc)
 				return rc;
 		}

@@ -97,11 +97,4 @@ int sm_run_options_parse(struct sm_run_options *o, int argc, char **argv, char *
 /* Names of enum values, as typed. */
 const char *sm_count_name(enum sm_count c);
 
-/* configfile.c: reads `path` into o. 0, -EINVAL, -errno and one line in err that names file and line. */
-int sm_config_file_read(struct sm_run_options *o, const char *path, char *err, size_t errlen);
-
-/* Gives `value` to the option `name`; both parsers end here. */
-int sm_run_option_set(struct sm_run_options *o, const char *name, const char *value, char *err,
-		      size_t errlen);
-
 #endif

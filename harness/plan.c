@@ -1,5 +1,8 @@
 #include "harness/plan.h"
 #include "collector/pacer.h"
+#include "harness/expand.h"
+#include "harness/job.h"
+#include "harness/order.h"
 #include "perf/counter_sim.h"
 #include "perf/counterset.h"
 
@@ -16,37 +19,6 @@
 
 /* What is counted when neither -C nor -e says: what the table's columns need. */
 static const char *const default_sets[] = {"cycles", "cache", "tlb", "soft"};
-
-/* ---- seeds and order ----------------------------------------------------------------------------- */
-
-/* SplitMix64 (Steele, Lea, Flood, 2014). */
-static uint64_t splitmix(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
-
-uint64_t sm_plan_job_seed(uint64_t seed, unsigned rep)
-{
-	uint64_t state = seed + rep;
-
-	return splitmix(&state);
-}
-
-void sm_plan_shuffle(unsigned *order, unsigned n, uint64_t seed)
-{
-	uint64_t state = seed;
-
-	for (unsigned i = n; i > 1; i--) {
-		unsigned k = (unsigned)(splitmix(&state) % i), t = order[k];
-
-		order[k] = order[i - 1];
-		order[i - 1] = t;
-	}
-}
 
 /* ---- machine and placement ----------------------------------------------------------------------- */
 
@@ -125,43 +97,6 @@ static int place_case(const struct sm_run_options *o, struct sm_plan *p, struct 
 	for (size_t i = 0; i < nplaces && rc == -EINVAL; i++)
 		rc = try_place(p->topology, c, o->place.n ? c->place : places[i], mark, err, errlen);
 	return rc;
-}
-
-/* ---- cases that say nothing new ------------------------------------------------------------------ */
-
-static bool same_settings(const struct sm_strings *a, const struct sm_strings *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (strcmp(a->v[i], b->v[i]) != 0)
-			return false;
-	return true;
-}
-
-static bool same_params(const struct sm_params *a, const struct sm_params *b)
-{
-	for (unsigned i = 0; i < sm_workload_nparams(a->workload); i++) {
-		const struct sm_param_value *x = &a->values[i], *y = &b->values[i];
-
-		if (x->number != y->number || x->n != y->n || strcmp(x->text, y->text) != 0 ||
-		    memcmp(x->list, y->list, x->n * sizeof(x->list[0])) != 0)
-			return false;
-	}
-	return true;
-}
-
-bool sm__plan_repeats(const struct sm_plan *p)
-{
-	const struct sm_case *last = &p->cases[p->ncases - 1];
-
-	for (const struct sm_case *c = p->cases; c < last; c++)
-		if (c->params->workload == last->params->workload && c->backend == last->backend &&
-		    c->threads == last->threads && c->workers == last->workers && c->place == last->place &&
-		    c->mark_place == last->mark_place && same_settings(&c->settings, &last->settings) &&
-		    same_params(c->params, last->params))
-			return true;
-	return false;
 }
 
 /* ---- counters ------------------------------------------------------------------------------------ */
@@ -269,29 +204,6 @@ static int make_jobs(const struct sm_run_options *o, struct sm_plan *p, char *er
 	return 0;
 }
 
-/* "graph objects=200000 gc"; only what the user said or what tells cases apart is worth the room. */
-static int make_label(struct sm_case *c)
-{
-	const struct sm_workload *w = c->params->workload;
-	size_t len = 0;
-	FILE *f = open_memstream(&c->label, &len);
-
-	if (!f)
-		return -ENOMEM;
-	fprintf(f, "%s %s", w->name, sm_wl_backend_name(c->backend));
-	for (unsigned i = 0; i < sm_workload_nparams(w); i++) {
-		char value[SM_PARAM_TEXT_MAX];
-
-		if (!c->params->values[i].given)
-			continue;
-		sm_params_format(c->params, i, value, sizeof(value));
-		fprintf(f, " %s=%s", w->params[i].name, value);
-	}
-	for (size_t i = 0; i < c->settings.n; i++)
-		fprintf(f, " %s", c->settings.v[i]);
-	return fclose(f) ? -ENOMEM : 0;
-}
-
 static uint64_t fresh_seed(void)
 {
 	struct timespec ts;
@@ -299,7 +211,7 @@ static uint64_t fresh_seed(void)
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	state = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-	return splitmix(&state) >> 32; /* short enough to type again */
+	return sm_plan_job_seed(state, 0) >> 32; /* short enough to type again */
 }
 
 int sm_plan_build(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
@@ -318,7 +230,7 @@ int sm_plan_build(const struct sm_run_options *o, struct sm_plan *p, char *err, 
 	for (unsigned i = 0; i < p->ncases && rc == 0; i++) {
 		rc = place_case(o, p, &p->cases[i], err, errlen);
 		if (rc == 0)
-			rc = make_label(&p->cases[i]);
+			rc = sm__case_label(&p->cases[i]);
 	}
 	if (rc == 0)
 		rc = make_counters(o, p, err, errlen);
@@ -335,12 +247,8 @@ int sm_plan_build(const struct sm_run_options *o, struct sm_plan *p, char *err, 
 
 void sm_plan_free(struct sm_plan *p)
 {
-	for (unsigned i = 0; i < p->ncases; i++) {
-		free(p->cases[i].params);
-		free(p->cases[i].label);
-		sm_strings_free(&p->cases[i].settings);
-		sm_placement_free(&p->cases[i].placement);
-	}
+	for (unsigned i = 0; i < p->ncases; i++)
+		sm__case_free(&p->cases[i]);
 	for (unsigned i = 0; i < p->njobs; i++)
 		free(p->jobs[i]);
 	free(p->cases);

@@ -59,6 +59,9 @@ struct sm_summary {
 int sm_summary_build(const struct sm_report *report, enum sm_by by, struct sm_summary *out);
 void sm_summary_free(struct sm_summary *r);
 
+/* columns.c: the columns of a report, still without cells. 0 or -ENOMEM. */
+int sm__summary_columns(const struct sm_report *report, struct sm_summary *r);
+
 /* The statistics of a result over the good samples of a group; unit may be NULL. false: no sample has a value,
  * and *reason says why ("" when no sample reported it at all). */
 bool sm_summary_result(const struct sm_report *report, unsigned group, const char *name, struct sm_stats *out,

@@ -1,6 +1,7 @@
 /* harness/plan.c, expand.c, job.c: the matrix, its order, and every refusal before anything runs. */
 #include "harness/job.h"
 #include "perf/counterset.h"
+#include "harness/order.h"
 #include "harness/plan.h"
 
 #include <check.h>

@@ -1,0 +1,49 @@
+/*
+ * case.h: what plan.c makes of the options with the help of expand.c (cases) and job.c (jobs).
+ */
+#ifndef SM_HARNESS_CASE_H
+#define SM_HARNESS_CASE_H
+
+#include "harness/options.h"
+#include "perf/placement.h"
+#include "workloads/workload.h"
+
+struct sm_counterset;
+struct sm_topology;
+
+#define SM_PLAN_MAX_CASES 10000
+#define SM_PLAN_MAX_JOBS  1000000
+
+struct sm_case {
+	struct sm_params *params;
+	enum sm_wl_backend backend;
+	struct sm_strings settings; /* KEY=VALUE, one value each */
+	unsigned threads, workers;
+	enum sm_place place;
+	enum sm_mark_place mark_place;
+	struct sm_placement placement;
+	char *label; /* "graph objects=1000000 gc", for progress */
+};
+
+struct sm_plan {
+	struct sm_topology *topology;
+	struct sm_counterset *counters; /* NULL: --counters=none */
+	const char *const *sets;	/* what it was made from: the options', or the default */
+	unsigned nsets;
+	unsigned passes; /* at least 1 */
+	unsigned reps;
+	double timeout_s;
+	uint64_t seed;
+	struct sm_case *cases;
+	unsigned ncases;
+	char **jobs; /* in the order of running */
+	unsigned njobs;
+};
+
+/* Would both run the same? */
+bool sm__case_same(const struct sm_case *a, const struct sm_case *b);
+/* Makes the label: only what the user said or what tells cases apart is worth the room. 0 or -ENOMEM. */
+int sm__case_label(struct sm_case *c);
+void sm__case_free(struct sm_case *c);
+
+#endif
