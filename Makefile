@@ -67,7 +67,7 @@ TESTS      := $(call program,$(TEST_SRC))
 BENCHES    := $(call program,$(BENCH_SRC))
 
 .DEFAULT_GOAL := all
-.PHONY: all run test deps-sim build-tests build-benches bench-gc deps layers format format-check \
+.PHONY: all run test deps-sim build-tests build-benches bench-gc bench-types deps layers format format-check \
 	gen-sizeclass install uninstall clean help FORCE bench-ring bench-alloc bench-attach run-tests \
 	print-command print-build test-vm test-machine test-model test-mutants check tidy
 
@@ -165,6 +165,9 @@ bench-attach: ## what attaching and detaching a thread costs, beside bdwgc (ROUN
 	@tests/setup/deps.sh bench
 	@$(MAKE) --no-print-directory $(B)/tests/bench_attach
 	@$(B)/tests/bench_attach $(or $(ROUNDS),21)
+
+bench-types: $(B)/tests/bench_types ## what many types cost: memory, an allocation, a look-up, the marking of their objects
+	@$<
 
 bench-alloc: ## compare malloc and free with other allocators: one table (installs them)
 	@tests/setup/deps.sh bench

@@ -73,24 +73,61 @@ bool sm__out_of_memory(void *ctx, struct sm_cache *c, size_t bytes)
 
 /* ---- allocation ----------------------------------------------------------------------------------- */
 
-/* The next window; what the sweep hook took on the way there is a stall, page faults and locks are not. */
-static void *refill(struct sm_mutator *m, unsigned bin)
+/* What the sweep hook took in a refill is a stall, page faults and locks are not. */
+static void note_sweep(struct sm_mutator *m)
 {
-	void *p = sm__cache_refill_slow(&m->cache, bin);
 	uint64_t ns = m->priv->sweep_ns;
 
 	if (ns) {
 		m->priv->sweep_ns = 0;
 		sm__stall_note(&m->priv->stalls, SM_STALL_SWEEP, ns, m->priv->sweep_kept);
 	}
+}
+
+/* The next window. */
+static void *refill(struct sm_mutator *m, unsigned bin)
+{
+	void *p = sm__cache_refill_slow(&m->cache, bin);
+
+	note_sweep(m);
+	return p;
+}
+
+/* The next object of a bin, whose window may have been filled since it was found empty. */
+static void *new_of_bin(struct sm_mutator *m, unsigned bin)
+{
+	void *p = sm__cache_bump(&m->cache, bin);
+
+	return p ? p : refill(m, bin);
+}
+
+/* An object of a shape without a bin that the caller knows of. *bin: what the shape has earned by now, or 0. */
+static void *new_of_shape(struct sm_mutator *m, struct sm_shape *s, const struct sm_layout *l, unsigned *bin)
+{
+	void *p;
+
+	*bin = sm__shape_bin(m->gc, s, l);
+	if (*bin != 0)
+		return new_of_bin(m, *bin);
+	p = sm__cache_mixed(&m->cache, s, l);
+	note_sweep(m);
 	return p;
 }
 
 void *sm_new_slow(struct sm_mutator *m, const struct sm_type *type)
 {
-	if (SM_UNLIKELY(type->bin == 0))
+	struct sm_typedesc *t = (struct sm_typedesc *)type;
+	unsigned bin = __atomic_load_n(&type->bin, __ATOMIC_ACQUIRE);
+	void *p;
+
+	if (SM_LIKELY(bin != 0))
+		return refill(m, bin);
+	if (t->shape == NULL)
 		return sm__cache_large(&m->cache, type->size, type->layout, false);
-	return refill(m, type->bin);
+	p = new_of_shape(m, t->shape, type->layout, &bin);
+	if (bin != 0)
+		__atomic_store_n(&t->type.bin, bin, __ATOMIC_RELEASE);
+	return p;
 }
 
 static const struct sm_layout pointer_free = {.kind = SM_SCAN_NONE, .period = 1};
@@ -126,26 +163,56 @@ void *sm_new_bytes_zeroed(struct sm_mutator *m, size_t size)
 	return p;
 }
 
+/* An array of `bytes` bytes, header included, that has no bin in *bins. */
+static SM_NOINLINE void *new_array_slow(struct sm_mutator *m, struct sm_typedesc *t,
+					_Atomic(sm_type_bins *) *bins, size_t bytes)
+{
+	const struct sm_layout *l = sm__type_array(m->gc, t);
+	struct sm_shape *s;
+	unsigned cls, bin;
+	void *p;
+
+	if (l == NULL)
+		return NULL;
+	if (l->kind == SM_SCAN_NONE)
+		return sm_new_bytes(m, bytes);
+	if (bytes > SM_MAX_SMALL)
+		return sm__cache_large(&m->cache, bytes, l, true);
+	cls = sm__type_class(bytes);
+	bin = sm_load_acquire(&(*sm_load_acquire(bins))[cls]);
+	if (bin != 0)
+		return refill(m, bin);
+	s = sm__heap_shape(m->gc->heap, l, cls);
+	if (s == NULL)
+		return NULL;
+	p = new_of_shape(m, s, l, &bin);
+	if (bin != 0)
+		sm__type_note_bin(m->gc, bins, cls, bin);
+	return p;
+}
+
+SM_INLINE void *new_array(struct sm_mutator *m, struct sm_typedesc *t, _Atomic(sm_type_bins *) *bins,
+			  size_t bytes)
+{
+	if (SM_LIKELY(bytes <= SM_MAX_SMALL)) {
+		/* Relaxed as in sm_new: for this thread's own window, which is empty where there is no bin. */
+		unsigned bin = sm_load_relaxed(&(*sm_load_dependent(bins))[sm__type_class(bytes)]);
+		void *p = sm__cache_bump(&m->cache, bin);
+
+		if (SM_LIKELY(p != NULL))
+			return p;
+	}
+	return new_array_slow(m, t, bins, bytes);
+}
+
 void *sm_new_array(struct sm_mutator *m, const struct sm_type *type, size_t n)
 {
 	struct sm_typedesc *t = (struct sm_typedesc *)type;
 	size_t bytes;
-	void *p;
-	int bin;
 
-	if (__builtin_mul_overflow(t->stride, n, &bytes) || bytes > SIZE_MAX / 2) {
+	if (SM_UNLIKELY(__builtin_mul_overflow((size_t)t->stride, n, &bytes))) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	if (t->array->kind == SM_SCAN_NONE)
-		return sm_new_bytes(m, bytes);
-	if (bytes > SM_MAX_SMALL)
-		return sm__cache_large(&m->cache, bytes, t->array, true);
-	bin = sm__type_array_bin(t, bytes);
-	if (bin < 0) {
-		errno = -bin;
-		return NULL;
-	}
-	p = sm__cache_bump(&m->cache, (unsigned)bin);
-	return p ? p : refill(m, (unsigned)bin);
+	return new_array(m, t, &t->bins, bytes);
 }

@@ -44,6 +44,13 @@ struct sm_cycle {
 	const char *why;
 };
 
+/* typedesc.c */
+struct sm_typedesc;
+struct sm_type_table {
+	struct sm_typedesc **buckets; /* a power of two; NULL before the first type */
+	uint32_t n, nbuckets;
+};
+
 struct sm_gc {
 	/* fixed after creation */
 	struct sm_range range; /* a copy of the heap's */
@@ -85,7 +92,9 @@ struct sm_gc {
 	struct sm_gc *next; /* list of all, under fork.c's lock */
 
 	struct sm_lock types_lock;
-	struct sm_typedesc *types;
+	struct sm_type_table types;
+	_Atomic(size_t)
+		promised; /* bytes of one span of each bin that a shape has earned; written under types_lock */
 
 	/* Cycles. Counts only grow. */
 	struct sm_lock control_lock;

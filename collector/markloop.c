@@ -107,6 +107,31 @@ SM_INLINE void scan_pattern(struct sm_marker *k, const struct sm_layout *l, cons
 	}
 }
 
+/* The same of a layout with a header, which knows two patterns. */
+static SM_NOINLINE void scan_flex(struct sm_marker *k, const struct sm_layout *l, const uintptr_t *start,
+				  const uintptr_t *from, const uintptr_t *end, enum sm_how how)
+{
+	const uintptr_t *body = start + l->period;
+
+	if (from < body && l->head->kind != SM_SCAN_NONE)
+		scan_pattern(k, l->head, start, from, end < body ? end : body, how);
+	if (end > body && l->element->kind != SM_SCAN_NONE)
+		scan_pattern(k, l->element, body, from > body ? from : body, end, how);
+}
+
+/* A small object of a span of mixed layouts: by the span's bitmap. mixed.h says why its bits are seen. */
+static SM_NOINLINE void scan_mixed(struct sm_marker *k, const uintptr_t *object, enum sm_how how)
+{
+	const struct sm_span *s = sm_span_of(&k->gc->range, (uintptr_t)object);
+	const uintptr_t *base = (const uintptr_t *)sm_span_base(&k->gc->range, s);
+	size_t at = (size_t)(object - base), last = at + s->slot_bytes / sizeof(uintptr_t) - 1;
+	const uintptr_t *end = base + last + 1;
+	uint64_t above = ~(uint64_t)0 << (at % 64);
+
+	for (size_t w = at / 64; w <= last / 64; w++, above = ~(uint64_t)0)
+		scan_bits(k, base + w * 64, end, sm_load_relaxed(&s->pointers[w]) & above, how);
+}
+
 /* Words [from, end) of the object that starts at `start`. */
 SM_INLINE void scan_range(struct sm_marker *k, const struct sm_layout *l, const uintptr_t *start,
 			  const uintptr_t *from, const uintptr_t *end, enum sm_how how)
@@ -125,6 +150,8 @@ SM_INLINE void scan_range(struct sm_marker *k, const struct sm_layout *l, const 
 		for (; from < end; from++)
 			sm__mark_word_conservative(k, word_at(from), how);
 		break;
+	case SM_SCAN_FLEX: scan_flex(k, l, start, from, end, how); break;
+	case SM_SCAN_MIXED: scan_mixed(k, start, how); break;
 	}
 }
 

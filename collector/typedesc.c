@@ -1,7 +1,7 @@
 /*
- * typedesc.c: from a description of an object to its layout and its window index.
+ * typedesc.c: from a description of an object to its type and its layout, and which types get spans of their own.
  *
- * Descriptions that mean the same give the same type. A type's slot may be longer than its objects; what
+ * Descriptions that mean the same give the same type, found by a hash table that grows. A type's slot may be longer than its objects; what
  * lies behind an object is zero (windows with pointers are zeroed), so a pattern may run on to the end of
  * the slot.
  */
@@ -12,8 +12,27 @@
 #include "collector/gc_priv.h"
 #include "collector/typedesc.h"
 
-/* Words of the longest single object whose pattern a layout can hold: it is a bitmap of a bit a word. */
 #define WORD sizeof(uintptr_t)
+
+/* A size and a stride are 32 bits, rounded up to a word. */
+#define SIZE_LIMIT    (UINT32_MAX - WORD)
+
+#define FIRST_BUCKETS 64
+
+/*
+ * A shape is common when it has filled so many spans lately. Then a span of its own, which is on the average half empty, costs
+ * a sixteenth of what is allocated of it.
+ */
+#ifdef SM_HOSTILE
+#define COMMON_SPANS 1
+#else
+#define COMMON_SPANS 8
+#endif
+/* Every cache keeps a span of a bin that it uses. With many caches that is much for little, so: the spans of all promoted
+ * bins in all caches may be this part of what is alive; beyond it a shape must have filled that many spans for every cache. */
+#define PROMISED_PART 8
+
+static sm_type_bins no_bins;
 
 /* Bit i of a pattern of 64-word masks. */
 static bool bit(const uint64_t *bits, size_t i)
@@ -54,150 +73,310 @@ static const struct sm_layout *layout_of(struct sm_gc *gc, const uint64_t *bits,
 	return sm__heap_layout(gc->heap, &l);
 }
 
-static bool zeroed(const struct sm_layout *l)
+/* ---- the table of types -------------------------------------------------------------------------- */
+
+static uint32_t hash_type(size_t size, const struct sm_layout *l, size_t stride, bool flex)
 {
-	return l->kind != SM_SCAN_NONE;
+	uint64_t x = (uintptr_t)l / SM_CACHELINE * 0x9e3779b97f4a7c15u + size * 2 + flex;
+
+	return (uint32_t)((x ^ x >> 31 ^ stride << 7) * 0x9e3779b97f4a7c15u >> 32);
 }
 
-/* No slot is smaller than what a mark bit stands for. */
-static unsigned class_of(size_t size)
+static struct sm_typedesc **bucket_of(struct sm_type_table *t, uint32_t hash)
 {
-	return sm_size_class(size < 16 ? 16 : size);
+	return &t->buckets[hash & (t->nbuckets - 1)];
 }
 
-/* Window index of objects of `size` bytes; 0: large; -ENOSPC. */
-static int bin_of(struct sm_gc *gc, size_t size, const struct sm_layout *l)
+/* Twice the buckets. False: no memory, and there is no table yet; with one, chains just get longer. */
+static bool grow_table_locked(struct sm_type_table *t)
 {
-	if (size > SM_MAX_SMALL)
-		return 0;
-	return sm__heap_bin(gc->heap, class_of(size), l, zeroed(l));
-}
+	struct sm_type_table old = *t;
 
-static const struct sm_type *intern(struct sm_gc *gc, size_t size, const struct sm_layout *single,
-				    const struct sm_layout *array, size_t stride)
-{
-	struct sm_typedesc *t;
-	int bin;
-
-	if (single == NULL || array == NULL)
-		return NULL;
-	bin = bin_of(gc, size, single);
-	if (bin < 0 || size > UINT32_MAX) {
-		errno = bin < 0 ? -bin : EOVERFLOW;
-		return NULL;
+	t->nbuckets = old.nbuckets ? old.nbuckets * 2 : FIRST_BUCKETS;
+	t->buckets = calloc(t->nbuckets, sizeof(struct sm_typedesc *));
+	if (t->buckets == NULL) {
+		*t = old;
+		return old.buckets != NULL;
 	}
+	for (uint32_t i = 0; i < old.nbuckets; i++) {
+		struct sm_typedesc *d = old.buckets[i], *next, **at;
+
+		for (; d != NULL; d = next) {
+			next = d->next;
+			at = bucket_of(t, hash_type(d->type.size, d->type.layout, d->stride, d->flex));
+			d->next = *at;
+			*at = d;
+		}
+	}
+	free(old.buckets);
+	return true;
+}
+
+static struct sm_typedesc *find_locked(struct sm_type_table *t, const struct sm_typedesc *like, uint32_t hash)
+{
+	struct sm_typedesc *d = t->nbuckets ? *bucket_of(t, hash) : NULL;
+
+	while (d != NULL && (d->type.size != like->type.size || d->type.layout != like->type.layout ||
+			     d->stride != like->stride || d->flex != like->flex))
+		d = d->next;
+	return d;
+}
+
+static struct sm_typedesc *add_locked(struct sm_type_table *t, const struct sm_typedesc *like, uint32_t hash)
+{
+	struct sm_typedesc *d, **at;
+
+	if (t->n >= t->nbuckets && !grow_table_locked(t))
+		return NULL;
+	d = calloc(1, like->flex ? sizeof(struct sm_flexdesc) : sizeof(*d));
+	if (d == NULL)
+		return NULL;
+	memcpy(d, like, sizeof(*d));
+	if (d->flex)
+		sm_store_relaxed(&((struct sm_flexdesc *)d)->bins, &no_bins);
+	at = bucket_of(t, hash);
+	d->next = *at;
+	*at = d;
+	t->n++;
+	return d;
+}
+
+/* Where single objects of it go: a bin for good, or a shape that may earn one. False: no memory. */
+static bool find_place(struct sm_gc *gc, struct sm_typedesc *d)
+{
+	unsigned cls;
+
+	if (d->type.size > SM_MAX_SMALL)
+		return true;
+	cls = sm__type_class(d->type.size);
+	if (d->type.layout->kind == SM_SCAN_NONE) {
+		d->type.bin = cls;
+		return true;
+	}
+	d->shape = sm__heap_shape(gc->heap, d->type.layout, cls);
+	return d->shape != NULL;
+}
+
+static const struct sm_type *intern(struct sm_gc *gc, size_t size, const struct sm_layout *layout,
+				    size_t stride, bool flex)
+{
+	struct sm_typedesc like = {
+		.type = {.size = (uint32_t)size, .layout = layout}, .stride = (uint32_t)stride, .flex = flex};
+	uint32_t hash = hash_type(size, layout, stride, flex);
+	struct sm_typedesc *d;
+
+	if (layout == NULL || !find_place(gc, &like))
+		return NULL;
+	if (flex)
+		sm_store_relaxed(&like.array, layout);
+	sm_store_relaxed(&like.bins, &no_bins);
 	sm_lock_acquire(&gc->types_lock);
-	for (t = gc->types; t; t = t->next) {
-		if (t->type.size == size && t->type.layout == single && t->array == array)
-			break;
-	}
-	if (t == NULL && (t = calloc(1, sizeof(*t))) != NULL) {
-		t->type = (struct sm_type){.bin = (uint32_t)bin, .size = (uint32_t)size, .layout = single};
-		t->gc = gc;
-		t->array = array;
-		t->stride = stride;
-		t->next = gc->types;
-		gc->types = t;
-	}
+	d = find_locked(&gc->types, &like, hash);
+	if (d == NULL)
+		d = add_locked(&gc->types, &like, hash);
 	sm_lock_release(&gc->types_lock);
-	if (t == NULL)
+	if (d == NULL)
 		errno = ENOMEM;
-	return t ? &t->type : NULL;
+	return d ? &d->type : NULL;
+}
+
+void sm__types_fini(struct sm_gc *gc)
+{
+	struct sm_type_table *t = &gc->types;
+
+	for (uint32_t i = 0; i < t->nbuckets; i++) {
+		struct sm_typedesc *d = t->buckets[i], *next;
+
+		for (; d != NULL; d = next) {
+			sm_type_bins *bins = sm_load_relaxed(&d->bins);
+
+			if (d->flex)
+				bins = sm_load_relaxed(&((struct sm_flexdesc *)d)->bins);
+			if (bins != &no_bins)
+				free(bins);
+			next = d->next;
+			free(d);
+		}
+	}
+	free(t->buckets);
+	memset(t, 0, sizeof(*t));
+}
+
+/* ---- descriptions -------------------------------------------------------------------------------- */
+
+static bool too_long(size_t size)
+{
+	if (size <= SIZE_LIMIT)
+		return false;
+	errno = EOVERFLOW;
+	return true;
+}
+
+/* A copy of a bitmap of `words` bits, nothing set behind them; of none: all clear. *small is used where it is enough. */
+static uint64_t *copy_bits(const uint64_t *bitmap, size_t words, uint64_t *small)
+{
+	size_t entries = (words + 63) / 64;
+	uint64_t *bits = small;
+
+	*small = 0;
+	if (entries > 1 && (bits = calloc(entries, sizeof(*bits))) == NULL)
+		return NULL;
+	if (entries && bitmap)
+		memcpy(bits, bitmap, entries * sizeof(*bits));
+	if (words % 64)
+		bits[entries - 1] &= ((uint64_t)1 << words % 64) - 1;
+	return bits;
+}
+
+static void drop_bits(uint64_t *bits, const uint64_t *small)
+{
+	if (bits != small)
+		free(bits);
 }
 
 const struct sm_type *sm_type_bitmap(struct sm_gc *gc, size_t size, const uint64_t *bitmap)
 {
-	size_t words = size / WORD, entries = (words + 63) / 64, stride = sm_align_up(size, WORD);
-	const struct sm_layout *single, *array;
-	uint64_t small = 0, *bits = &small;
+	size_t words = size / WORD;
+	const struct sm_layout *l;
+	uint64_t small, *bits;
 
-	if (entries > 1 && (bits = calloc(entries, sizeof(*bits))) == NULL)
+	if (too_long(size) || (bits = copy_bits(bitmap, words, &small)) == NULL)
 		return NULL;
-	/* A copy without the bits behind the last whole word. */
-	if (entries)
-		memcpy(bits, bitmap, entries * sizeof(*bits));
-	if (words % 64)
-		bits[entries - 1] &= ((uint64_t)1 << words % 64) - 1;
-	single = layout_of(gc, bits, words ? words : 1, false);
-	/* In an array the tail of an element that is no whole word is a word without a pointer. */
-	array = stride / WORD == words ? layout_of(gc, bits, words, true) : NULL;
-	if (array == NULL && single && single->kind == SM_SCAN_NONE) {
-		array = single;
-		stride = size;
-	} else if (array == NULL && stride / WORD != words) {
-		uint64_t *longer = calloc(stride / WORD / 64 + 1, sizeof(*longer));
-
-		if (longer) {
-			memcpy(longer, bits, entries * sizeof(*bits));
-			array = layout_of(gc, longer, stride / WORD, true);
-			free(longer);
-		}
-	}
-	if (bits != &small)
-		free(bits);
-	return intern(gc, size, single, array, stride);
+	l = layout_of(gc, bits, words ? words : 1, false);
+	drop_bits(bits, &small);
+	return intern(gc, size, l, l && l->kind == SM_SCAN_NONE ? size : sm_align_up(size, WORD), false);
 }
 
 const struct sm_type *sm_type_prefix(struct sm_gc *gc, size_t size, size_t nptrs)
 {
-	size_t entries = (size / WORD + 63) / 64;
-	uint64_t small = 0, *bits = &small;
-	const struct sm_type *t;
+	const struct sm_layout prefix = {
+		.kind = nptrs ? SM_SCAN_PREFIX : SM_SCAN_NONE, .period = 1, .nptrs = (uint32_t)nptrs};
 
 	if (nptrs > size / WORD) {
 		errno = EINVAL;
 		return NULL;
 	}
-	if (entries > 1 && (bits = calloc(entries, sizeof(*bits))) == NULL)
+	if (too_long(size))
 		return NULL;
-	for (size_t i = 0; i < nptrs; i++)
-		bits[i / 64] |= (uint64_t)1 << (i % 64);
-	t = sm_type_bitmap(gc, size, bits);
-	if (bits != &small)
-		free(bits);
-	return t;
+	return intern(gc, size, sm__heap_layout(gc->heap, &prefix), nptrs ? sm_align_up(size, WORD) : size,
+		      false);
 }
 
 const struct sm_type *sm_type_pointers(struct sm_gc *gc, size_t nwords)
 {
 	const struct sm_layout all = {.kind = SM_SCAN_ALL, .period = 1, .nptrs = 1};
-	const struct sm_layout *l;
 
-	if (nwords > UINT32_MAX / WORD) {
+	if (nwords > SIZE_LIMIT / WORD) {
 		errno = EOVERFLOW;
 		return NULL;
 	}
-	l = sm__heap_layout(gc->heap, &all);
-	return intern(gc, nwords * WORD, l, l, nwords * WORD);
+	return intern(gc, nwords * WORD, sm__heap_layout(gc->heap, &all), nwords * WORD, false);
 }
 
 const struct sm_type *sm_type_conservative(struct sm_gc *gc, size_t size)
 {
 	const struct sm_layout any = {.kind = SM_SCAN_CONSERVATIVE, .period = 1, .nptrs = 1};
-	const struct sm_layout *l = sm__heap_layout(gc->heap, &any);
 
-	return intern(gc, size, l, l, sm_align_up(size, WORD));
+	if (too_long(size))
+		return NULL;
+	return intern(gc, size, sm__heap_layout(gc->heap, &any), sm_align_up(size, WORD), false);
 }
 
-void sm__types_fini(struct sm_gc *gc)
-{
-	while (gc->types) {
-		struct sm_typedesc *t = gc->types;
+/* ---- arrays -------------------------------------------------------------------------------------- */
 
-		gc->types = t->next;
-		free(t);
+/* The pattern of t's single objects, one after the other. A tail that is no whole word has no pointer. */
+static const struct sm_layout *make_array(struct sm_gc *gc, const struct sm_typedesc *t)
+{
+	const struct sm_layout *single = t->type.layout, *l;
+	size_t words = t->type.size / WORD, all = t->stride / WORD;
+	uint64_t *bits;
+
+	if (single->kind != SM_SCAN_PREFIX && single->kind != SM_SCAN_MASK && single->kind != SM_SCAN_BITMAP)
+		return single;
+	bits = calloc((all + 63) / 64, sizeof(*bits));
+	if (bits == NULL)
+		return NULL;
+	for (size_t i = 0; i < words; i += 64)
+		bits[i / 64] = sm__layout_bits(single, i, words - i < 64 ? words - i : 64);
+	l = layout_of(gc, bits, all, true);
+	free(bits);
+	return l;
+}
+
+const struct sm_layout *sm__type_array(struct sm_gc *gc, struct sm_typedesc *t)
+{
+	const struct sm_layout *l = sm_load_acquire(&t->array);
+
+	if (SM_UNLIKELY(l == NULL)) {
+		/* Whoever else makes it now makes the same. */
+		l = make_array(gc, t);
+		sm_store_release(&t->array, l);
 	}
+	return l;
 }
 
-int sm__type_array_bin(struct sm_typedesc *t, size_t bytes)
+void sm__type_note_bin(struct sm_gc *gc, _Atomic(sm_type_bins *) *bins, unsigned cls, unsigned bin)
 {
-	unsigned cls = class_of(bytes);
-	int bin = sm_load_relaxed(&t->bin[cls]);
+	sm_type_bins *table;
 
-	if (bin)
+	sm_lock_acquire(&gc->types_lock);
+	table = sm_load_relaxed(bins);
+	if (table == &no_bins && (table = calloc(1, sizeof(*table))) == NULL)
+		table = &no_bins;
+	if (table != &no_bins) {
+		/* Release: as type->bin, see typedesc.h. */
+		sm_store_release(&(*table)[cls], (uint16_t)bin);
+		sm_store_release(bins, table);
+	}
+	sm_lock_release(&gc->types_lock);
+}
+
+/* ---- rare and common ----------------------------------------------------------------------------- */
+
+static size_t span_bytes(unsigned cls)
+{
+	return (size_t)sm__sizeclasses[cls].nunits << SM_UNIT_SHIFT;
+}
+
+static bool is_common(struct sm_gc *gc, struct sm_shape *s, unsigned cls)
+{
+	size_t n = sm__shape_count(gc->heap, s, sm__sizeclasses[cls].slot_bytes), span = span_bytes(cls),
+	       live, caches;
+
+	if (SM_LIKELY(n < COMMON_SPANS * span))
+		return false;
+	caches = sm_load_relaxed(&gc->heap->ncaches);
+	live = sm_load_relaxed(&gc->heap->allocated_bytes) + sm_load_relaxed(&gc->throttle.live);
+	return n >= COMMON_SPANS * span * caches ||
+	       (sm_load_relaxed(&gc->promised) + span) * caches <= live / PROMISED_PART;
+}
+
+/* A bin for the shape. 0: there are none left but those kept for what cannot do without, mixed and conservative spans. */
+static SM_COLD unsigned promote(struct sm_gc *gc, struct sm_shape *s, const struct sm_layout *l, unsigned cls)
+{
+	struct sm_heap *h = gc->heap;
+	int bin;
+
+	sm_lock_acquire(&gc->types_lock);
+	bin = sm_load_relaxed(&s->bin);
+	if (bin == 0 && (l->kind == SM_SCAN_CONSERVATIVE ||
+			 sm_load_relaxed(&h->nbins) + 2 * sm__nclasses < SM_BINS_MAX)) {
+		bin = sm__heap_bin(h, cls, l, true);
+		SM_CHECK(bin > 0);
+		sm_store_relaxed(&gc->promised, sm_load_relaxed(&gc->promised) + span_bytes(cls));
+		sm_store_release(&s->bin, (uint16_t)bin);
+	}
+	sm_lock_release(&gc->types_lock);
+	return (unsigned)bin;
+}
+
+unsigned sm__shape_bin(struct sm_gc *gc, struct sm_shape *s, const struct sm_layout *l)
+{
+	unsigned bin = sm_load_acquire(&s->bin), cls = sm_load_relaxed(&s->cls);
+
+	if (bin != 0)
 		return bin;
-	bin = bin_of(t->gc, bytes, t->array);
-	if (bin > 0)
-		sm_store_relaxed(&t->bin[cls], (uint16_t)bin);
-	return bin;
+	if (SM_LIKELY(l->kind != SM_SCAN_CONSERVATIVE && !is_common(gc, s, cls)))
+		return 0;
+	return promote(gc, s, l, cls);
 }

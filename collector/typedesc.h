@@ -1,22 +1,57 @@
 /*
  * typedesc.h: a type as the collector keeps it: what the program holds, and what arrays of it are like.
+ *
+ * A type's bin is 0 until its shape (its layout in its size class) has proved common; meanwhile its objects live in spans
+ * of mixed layouts (allocator/objects/mixed.h). Pointer-free types have the bin of their class from the start, which all
+ * of them share, and conservative ones one of their own: they cannot be mixed.
+ *
+ *     rare: bin 0, sm_new -> sm_new_slow -> sm__cache_mixed
+ *       | sm__shape_bin: common now [whoever allocates], type->bin stored with release
+ *       v
+ *     common: sm_new bumps the window of the bin. For good: there is no way back.
+ *
+ * type->bin. The inline path reads it relaxed: it uses it for nothing but its own thread's window, which is empty until
+ * this thread's slow path has filled it. The slow path reads it with acquire and so sees the bin, its locks and nbins.
  */
 #ifndef SM_COLLECTOR_TYPEDESC_H
 #define SM_COLLECTOR_TYPEDESC_H
 
+#include "allocator/objects/mixed.h"
 #include "spanmark/gc.h"
 
+typedef _Atomic(uint16_t) sm_type_bins[SM_NCLASSES_MAX];
+
+/* 64 bytes of malloc. Fixed after creation, but for the atomic fields, which are filled in when first needed. */
 struct sm_typedesc {
 	struct sm_type type; /* first: what the program holds */
 	struct sm_typedesc *next;
-	struct sm_gc *gc;
-	size_t stride;				/* of elements in an array, a multiple of a word */
-	const struct sm_layout *array;		/* layout of arrays of it */
-	_Atomic(uint16_t) bin[SM_NCLASSES_MAX]; /* of arrays, by class; 0: not asked for yet */
+	struct sm_shape *shape;			 /* of single objects; NULL: pointer-free or large */
+	_Atomic(const struct sm_layout *) array; /* layout of arrays of it; of a flexible type: its own */
+	/* Of arrays, by class: their bins where they are common. A table of zeros for all while none is; of a
+	 * flexible type always. */
+	_Atomic(sm_type_bins *) bins;
+	uint32_t stride; /* of elements in an array or behind the header */
+	bool flex;
 };
 
-/* The bin of an array of `bytes` bytes, at most SM_MAX_SMALL, or -errno. */
-int sm__type_array_bin(struct sm_typedesc *t, size_t bytes);
+/* sm_type_flex's: sm_new_array must find no bin in the base. */
+struct sm_flexdesc {
+	struct sm_typedesc base;
+	_Atomic(sm_type_bins *) bins; /* of header and elements together, by class */
+};
+
+/* No slot is smaller than what a mark bit stands for. */
+SM_INLINE unsigned sm__type_class(size_t size)
+{
+	return sm_size_class(size < 16 ? 16 : size);
+}
+
+/* The layout of arrays of t. NULL with ENOMEM. */
+const struct sm_layout *sm__type_array(struct sm_gc *gc, struct sm_typedesc *t);
+/* Notes that arrays of this class are common. Without memory for the note they are asked for again. */
+void sm__type_note_bin(struct sm_gc *gc, _Atomic(sm_type_bins *) *bins, unsigned cls, unsigned bin);
+/* One more object of the shape is allocated: its bin, which it may just have earned. 0: it is rare. */
+unsigned sm__shape_bin(struct sm_gc *gc, struct sm_shape *s, const struct sm_layout *l);
 void sm__types_fini(struct sm_gc *gc);
 
 #endif

@@ -165,7 +165,7 @@ static void reach(struct verifier *v, uintptr_t word, uintptr_t parent, bool exa
 		push(v, object, parent);
 }
 
-/* Is word i of an object of this layout a pointer? Conservative words are told apart by the caller. */
+/* Is word i of an object of this layout a pointer? Conservative words are told apart by the caller, mixed spans too. */
 static bool is_pointer(const struct sm_layout *l, size_t i)
 {
 	switch ((enum sm_scan_kind)l->kind) {
@@ -175,8 +175,22 @@ static bool is_pointer(const struct sm_layout *l, size_t i)
 	case SM_SCAN_PREFIX: return i < l->nptrs;
 	case SM_SCAN_MASK: return l->mask >> (i % l->period) & 1;
 	case SM_SCAN_BITMAP: return l->bits[i % l->period / 64] >> (i % l->period % 64) & 1;
+	case SM_SCAN_FLEX:
+		return i < l->period ? is_pointer(l->head, i) : is_pointer(l->element, i - l->period);
+	case SM_SCAN_MIXED: break;
 	}
 	return false;
+}
+
+/* The same of an object of any span. */
+static bool is_pointer_of(struct verifier *v, const struct sm_span *s, uintptr_t object, size_t i)
+{
+	size_t word;
+
+	if (s->layout->kind != SM_SCAN_MIXED)
+		return is_pointer(s->layout, i);
+	word = (object - sm_span_base(&v->gc->range, s)) / sizeof(uintptr_t) + i;
+	return s->pointers[word / 64] >> (word % 64) & 1;
 }
 
 static void trace(struct verifier *v)
@@ -191,7 +205,7 @@ static void trace(struct verifier *v)
 		for (size_t i = 0; i < bytes / sizeof(uintptr_t); i++) {
 			if (SM_IS_MUTANT(24) && v->reached > 100)
 				return;
-			if (w[i] && is_pointer(s->layout, i))
+			if (w[i] && is_pointer_of(v, s, object, i))
 				reach(v, w[i], object, s->layout->kind != SM_SCAN_CONSERVATIVE);
 		}
 	}

@@ -12,6 +12,7 @@
 #include "allocator/base/list.h"
 #include "allocator/objects/cache_cpu.h"
 #include "allocator/objects/central.h"
+#include "allocator/objects/mixed.h"
 
 void sm__cache_post(struct sm_cache *c)
 {
@@ -54,9 +55,14 @@ static void open_window(struct sm_cache *c, struct sm_window *w, struct sm_span 
 		memset(p, 0, bytes);
 	else if (SM_UNLIKELY(h->config.debug_fill) && !h->bins[s->bin].zero)
 		memset(p, SM_FILL_FRESH, bytes);
-	prefetch_next(h, s, first + count);
-	w->cur = p;
-	w->end = p + bytes;
+	if (SM_LIKELY(!h->bins[s->bin].shared)) {
+		prefetch_next(h, s, first + count);
+		w->cur = p;
+		w->end = p + bytes;
+	} else {
+		w->cur = p - h->pages.range.base;
+		w->end = w->cur + bytes;
+	}
 	w->size = s->slot_bytes;
 	c->debt += bytes;
 	c->unposted += bytes;
@@ -67,11 +73,22 @@ static void open_window(struct sm_cache *c, struct sm_window *w, struct sm_span 
 	k->remote += s->node != c->node ? count : 0;
 }
 
-/* Slots that a window of the class may have; with a budget no more than that. */
-static unsigned slots_of_window(const struct sm_cache *c, unsigned cls)
+/* A run of a span that others take runs from at the same time. A cache whose windows are the CPU's holds nothing. */
+static unsigned slots_of_run(const struct sm_cache *c, unsigned cls)
 {
-	unsigned n = c->limits[cls].slots;
+	unsigned n = SM_MIXED_RUN / sm__sizeclasses[cls].slot_bytes;
 
+	n = n < c->limits[cls].slots ? n : c->limits[cls].slots;
+	return n == 0 || c->heap->cpus != NULL ? 1 : n;
+}
+
+/* Slots that a window of the bin may have; with a budget no more than that. */
+static unsigned slots_of_window(const struct sm_cache *c, unsigned bin)
+{
+	unsigned cls = c->heap->bins[bin].cls, n = c->limits[cls].slots;
+
+	if (SM_UNLIKELY(c->heap->bins[bin].shared))
+		return slots_of_run(c, cls);
 	if (SM_UNLIKELY(c->budget != 0) && (size_t)n * sm__sizeclasses[cls].slot_bytes > c->budget)
 		n = (unsigned)(c->budget / sm__sizeclasses[cls].slot_bytes);
 	return n ? n : 1;
@@ -86,7 +103,7 @@ static bool next_window(struct sm_cache *c, unsigned bin)
 
 	if (s == NULL || sm_load_relaxed(&s->sweepgen) != sm_load_relaxed(&c->heap->sweepgen))
 		return false;
-	n = sm__span_find_run(s, s->scan_from, slots_of_window(c, s->cls), &first);
+	n = sm__span_find_run(s, s->scan_from, slots_of_window(c, bin), &first);
 	if (n == 0)
 		return false;
 	open_window(c, w, s, first, n);
@@ -150,9 +167,18 @@ static void *pop(struct sm_window *w)
 
 /* ---- giving back ----------------------------------------------------------------------------------- */
 
+/* The span that w, which is not empty, lies in. */
+static struct sm_span *span_of_window(const struct sm_heap *h, const struct sm_window *w)
+{
+	return w->span != NULL ? w->span
+			       : sm_span_of(&h->pages.range, sm__run_address(&h->pages.range, w->cur));
+}
+
 static unsigned first_left(const struct sm_heap *h, const struct sm_window *w)
 {
-	return sm_span_slot(&h->pages.range, w->span, (uintptr_t)w->cur);
+	uintptr_t cur = w->span != NULL ? (uintptr_t)w->cur : sm__run_address(&h->pages.range, w->cur);
+
+	return sm_span_slot(&h->pages.range, span_of_window(h, w), cur);
 }
 
 static void retire(struct sm_cache *c, struct sm_window *w)
@@ -177,12 +203,25 @@ static void retire(struct sm_cache *c, struct sm_window *w)
 	sm__central_put(h, c, s);
 }
 
+/* The rest of a run, whose span anybody may have: the slots stay allocated, and nobody has a pointer to them. */
+static void forget(struct sm_cache *c, unsigned bin)
+{
+	struct sm_window *w = &c->windows[bin];
+	size_t bytes = (size_t)(w->end - w->cur);
+
+	if (bytes != 0) {
+		c->stats.returned_bytes += bytes;
+		c->cls[c->heap->bins[bin].cls].returned += bytes / w->size;
+	}
+	w->cur = w->end = NULL;
+}
+
 /* cache.budget: windows of other bins go back, each in its turn, until a new one has room. */
 static SM_COLD void keep_budget(struct sm_cache *c, unsigned bin)
 {
 	uint32_t nbins = sm_load_acquire(&c->heap->nbins);
 	unsigned cls = c->heap->bins[bin].cls;
-	size_t held = (size_t)slots_of_window(c, cls) * sm__sizeclasses[cls].slot_bytes;
+	size_t held = (size_t)slots_of_window(c, bin) * sm__sizeclasses[cls].slot_bytes;
 
 	for (uint32_t i = 1; i < nbins; i++)
 		held += (size_t)(c->windows[i].end - c->windows[i].cur);
@@ -239,6 +278,32 @@ static void *refill_cpu(struct sm_cache *c, unsigned bin)
 	return p;
 }
 
+/* A bin of mixed layouts: c takes a run, and the span is at once for whoever comes next. */
+static void *refill_shared(struct sm_cache *c, unsigned bin)
+{
+	struct sm_heap *h = c->heap;
+	struct sm_window *w = &c->windows[bin];
+	void *p = NULL;
+
+	sm_phase_enter(SM_PHASE_REFILL);
+	call_before_refill(c, 0);
+	while (w->cur == w->end && !next_window(c, bin))
+		if (!next_span(c, bin))
+			goto out;
+	p = (void *)sm__run_address(&h->pages.range, pop(w));
+	if (w->span != NULL) {
+		struct sm_span *s = w->span;
+
+		w->span = NULL;
+		sm__central_put(h, c, s);
+	}
+	if (h->cpus != NULL)
+		sm__cache_cpu_count(h, &c->cls[h->bins[bin].cls], h->bins[bin].cls);
+out:
+	sm_phase_leave(SM_PHASE_REFILL);
+	return p;
+}
+
 void *sm__cache_refill_slow(struct sm_cache *c, unsigned bin)
 {
 	struct sm_window *w = &c->windows[bin];
@@ -248,6 +313,8 @@ void *sm__cache_refill_slow(struct sm_cache *c, unsigned bin)
 
 		return sm__cache_large(c, sm__sizeclasses[b->cls].slot_bytes, b->layout, b->zero);
 	}
+	if (SM_UNLIKELY(c->heap->bins[bin].shared))
+		return refill_shared(c, bin);
 	if (c->heap->cpus != NULL)
 		return refill_cpu(c, bin);
 	sm_phase_enter(SM_PHASE_REFILL);
@@ -331,6 +398,8 @@ void sm__cache_retire_all(struct sm_cache *c)
 	for (i = 1; i < n; i++)
 		if (c->windows[i].span != NULL)
 			retire(c, &c->windows[i]);
+		else if (c->windows[i].cur != NULL)
+			forget(c, i);
 	for (i = 1; i < n && SM_UNLIKELY(c->nreserve != 0); i++)
 		while (c->reserve[i] != 0)
 			sm__central_put(c->heap, c, sm__cache_unreserve(c, i));
@@ -348,7 +417,8 @@ void sm__cache_foreach_window(struct sm_cache *c,
 		struct sm_window *w = &c->windows[i];
 
 		if (w->cur != w->end)
-			fn(ctx, w->span, first_left(h, w), (unsigned)((size_t)(w->end - w->cur) / w->size));
+			fn(ctx, span_of_window(h, w), first_left(h, w),
+			   (unsigned)((size_t)(w->end - w->cur) / w->size));
 		else
 			w->cur = w->end = NULL;
 	}
@@ -391,6 +461,7 @@ int sm__cache_init(struct sm_cache *c, struct sm_heap *h, void *owner)
 	read_core(c);
 	sm_lock_acquire(&h->caches_lock);
 	SM_LIST_PUSH(h->caches, c);
+	sm_store_relaxed(&h->ncaches, sm_load_relaxed(&h->ncaches) + 1);
 	sm_lock_release(&h->caches_lock);
 	return 0;
 }
@@ -438,6 +509,7 @@ void sm__cache_fini(struct sm_cache *c)
 	sm__cache_retire_all(c);
 	sm_lock_acquire(&h->caches_lock);
 	SM_LIST_REMOVE(h->caches, c);
+	sm_store_relaxed(&h->ncaches, sm_load_relaxed(&h->ncaches) - 1);
 	hand_over_locked(h, c);
 	sm_lock_release(&h->caches_lock);
 	c->next = c->prev = NULL;

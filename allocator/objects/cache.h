@@ -33,8 +33,9 @@ struct sm_heap;
 /* Owner thread only, except at a handshake, when the proxy that holds the mutator acts for it. */
 struct sm_window {
 	char *cur, *end;
-	size_t size;	      /* slot bytes */
-	struct sm_span *span; /* owned span, or NULL */
+	size_t size; /* slot bytes */
+	/* The owned span, or NULL. A shared bin's run has none either, and its bounds are offsets in the range: mixed.h. */
+	struct sm_span *span;
 };
 
 struct sm_cache_stats {
@@ -100,7 +101,8 @@ void sm__cache_publish_large(struct sm_cache *c, struct sm_span *s, const struct
 
 /* *c must be all zero (freshly mapped: a cache is large and mostly never touched). 0. */
 int sm__cache_init(struct sm_cache *c, struct sm_heap *h, void *owner);
-/* Gives every window's unallocated rest and every owned span back to the central lists. */
+/* Gives every window's unallocated rest and every owned span back to the central lists; of spans that it does not own
+ * (mixed.h) it forgets the rest, which the next sweep frees. */
 void sm__cache_retire_all(struct sm_cache *c);
 void sm__cache_fini(struct sm_cache *c);
 /* For another thread, or another CPU: as after sm__cache_init. Precondition: retired. */

@@ -280,7 +280,7 @@ struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsi
 		if (old != NULL)
 			sm__list_push(h, home_of(l, old), old);
 		s = take_listed(h, c, l, SWEEP_MAX);
-		if (s != NULL && SM_UNLIKELY(c->limits[s->cls].spans > 1))
+		if (s != NULL && SM_UNLIKELY(c->limits[s->cls].spans > 1) && !h->bins[bin].shared)
 			take_more_locked(h, c, bin, l);
 		sm_lock_release(&l->lock);
 	}

@@ -1,4 +1,4 @@
-/* heap.c: a heap's birth and end, its layouts and bins, and its full check. */
+/* heap.c: a heap's birth and end, and its bins. */
 #include "allocator/objects/heap.h"
 
 #include <errno.h>
@@ -8,19 +8,11 @@
 
 #include "allocator/objects/cache_cpu.h"
 #include "allocator/objects/central.h"
+#include "allocator/objects/shape.h"
 #include "allocator/objects/markmap.h"
 #include "allocator/pages/meta.h"
 #include "allocator/os/os.h"
 #include "allocator/pages/range.h"
-
-#define LAYOUT_BUCKETS 256
-
-struct sm_layout_node {
-	struct sm_layout layout;
-	struct sm_layout_node *next;
-};
-
-static const struct sm_layout pointer_free = {.kind = SM_SCAN_NONE, .period = 1};
 
 /* ---- birth and end --------------------------------------------------------------------------------- */
 
@@ -46,10 +38,11 @@ static size_t default_reserve(void)
 /* The pointer-free bins: class c is bin c, so that sm_new_bytes needs no type. */
 static void make_first_bins(struct sm_heap *h)
 {
+	const struct sm_layout pointer_free = {.kind = SM_SCAN_NONE};
 	unsigned c;
 
 	for (c = 1; c < sm__nclasses; c++) {
-		int bin = sm__heap_bin(h, c, &pointer_free, false);
+		int bin = sm__heap_bin(h, c, sm__heap_layout(h, &pointer_free), false);
 
 		SM_CHECK(bin == (int)c);
 	}
@@ -68,7 +61,7 @@ static int create_parts(struct sm_heap *h, char *err, size_t errlen)
 		h->central = sm__meta_alloc(&h->pages,
 					    (size_t)h->pages.nnodes * SM_BINS_MAX * sizeof(*h->central));
 		h->large = sm__meta_alloc(&h->pages, h->pages.nnodes * sizeof(*h->large));
-		h->layouts = sm__meta_alloc(&h->pages, LAYOUT_BUCKETS * sizeof(*h->layouts));
+		h->layouts = sm__layouts_create(h);
 		h->ncpus = sm__rseq_cpus();
 		h->dead_classes =
 			sm__meta_pages(&h->pages, (size_t)h->ncpus * sm__nclasses * sizeof(*h->dead_classes));
@@ -128,76 +121,6 @@ void sm__heap_set_hooks(struct sm_heap *h, const struct sm_heap_hooks *hooks)
 		(void)sm__cache_cpu_init(h);
 }
 
-/* ---- layouts --------------------------------------------------------------------------------------- */
-
-static size_t bits_words(const struct sm_layout *l)
-{
-	return l->kind == SM_SCAN_BITMAP ? (l->period + 63) / 64 : 0;
-}
-
-static bool same_layout(const struct sm_layout *a, const struct sm_layout *b)
-{
-	return a->kind == b->kind && a->period == b->period && a->nptrs == b->nptrs && a->mask == b->mask &&
-	       (bits_words(a) == 0 || memcmp(a->bits, b->bits, bits_words(a) * 8) == 0);
-}
-
-static unsigned hash_layout(const struct sm_layout *l)
-{
-	uint64_t x = l->kind + 31 * (uint64_t)l->period + 1009 * (uint64_t)l->nptrs + l->mask;
-	size_t i;
-
-	for (i = 0; i < bits_words(l); i++)
-		x = (x ^ l->bits[i]) * 0x9e3779b97f4a7c15u;
-	return (unsigned)(x * 0x9e3779b97f4a7c15u >> 56) % LAYOUT_BUCKETS;
-}
-
-static struct sm_layout_node *copy_layout(struct sm_heap *h, const struct sm_layout *l)
-{
-	struct sm_layout_node *n = sm__meta_alloc(&h->pages, sizeof(*n));
-
-	if (n == NULL)
-		return NULL;
-	n->layout = *l;
-	n->layout.id = h->nlayouts + 1;
-	if (bits_words(l) != 0) {
-		uint64_t *bits = sm__meta_alloc(&h->pages, bits_words(l) * 8);
-
-		if (bits == NULL) {
-			sm__meta_free(&h->pages, n, sizeof(*n));
-			return NULL;
-		}
-		memcpy(bits, l->bits, bits_words(l) * 8);
-		n->layout.bits = bits;
-	}
-	h->nlayouts++;
-	return n;
-}
-
-const struct sm_layout *sm__heap_layout(struct sm_heap *h, const struct sm_layout *l)
-{
-	unsigned bucket = hash_layout(l);
-	struct sm_layout_node *n;
-
-	/* One pointer-free layout for everybody, so that bins of pointer-free objects are shared. */
-	if (l->kind == SM_SCAN_NONE)
-		return &pointer_free;
-	sm_lock_acquire(&h->bins_lock);
-	for (n = h->layouts[bucket]; n != NULL; n = n->next)
-		if (same_layout(&n->layout, l))
-			break;
-	if (n == NULL) {
-		n = copy_layout(h, l);
-		if (n != NULL) {
-			n->next = h->layouts[bucket];
-			h->layouts[bucket] = n;
-		}
-	}
-	sm_lock_release(&h->bins_lock);
-	if (n == NULL)
-		errno = ENOMEM;
-	return n ? &n->layout : NULL;
-}
-
 /* ---- bins ------------------------------------------------------------------------------------------ */
 
 static int find_bin(const struct sm_heap *h, const struct sm_bin *b)
@@ -228,7 +151,8 @@ static int add_bin_locked(struct sm_heap *h, const struct sm_bin *b)
 
 int sm__heap_bin(struct sm_heap *h, unsigned cls, const struct sm_layout *layout, bool zero)
 {
-	struct sm_bin b = {.layout = layout, .cls = (uint8_t)cls, .zero = zero};
+	struct sm_bin b = {
+		.layout = layout, .cls = (uint8_t)cls, .zero = zero, .shared = layout->kind == SM_SCAN_MIXED};
 	int bin = find_bin(h, &b);
 
 	SM_CHECK(cls > 0 && cls < sm__nclasses);

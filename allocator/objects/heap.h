@@ -88,6 +88,7 @@ struct sm_bin {
 	const struct sm_layout *layout;
 	uint8_t cls;
 	bool zero;    /* windows are zeroed when taken */
+	bool shared;  /* of mixed layouts: no cache keeps a span of it, see mixed.h */
 	uint8_t kind; /* what the mark loop asks of its objects, see markmap.h */
 };
 
@@ -110,9 +111,11 @@ struct sm_heap {
 	_Atomic(size_t)
 		allocated_bytes; /* handed out in windows and large objects since creation, net of returns */
 
-	struct sm_lock bins_lock;	 /* rank SM_RANK_BINS; guards the making of bins and layouts */
-	struct sm_layout_node **layouts; /* hash table; ids are given in order of creation */
-	uint32_t nlayouts;
+	struct sm_lock bins_lock; /* rank SM_RANK_BINS; guards the making of bins, layouts and shapes */
+	struct sm_layout_node *
+		*layouts; /* hash table of a power of two; ids are given in order of creation */
+	uint32_t nlayouts, nbuckets;
+	_Atomic(uint16_t) mixed[SM_NCLASSES_MAX]; /* bin of the class's mixed spans; 0: not asked for yet */
 	struct sm_bin bins[SM_BINS_MAX];
 	uint32_t kinds[SM_KINDS_MAX], nkinds; /* see markmap.h */
 	struct sm_central *central;	      /* [node * SM_BINS_MAX + bin], lazily touched */
@@ -120,6 +123,7 @@ struct sm_heap {
 
 	struct sm_lock caches_lock; /* rank SM_RANK_CACHES */
 	struct sm_cache *caches;
+	_Atomic(uint32_t) ncaches;	      /* written under it */
 	struct sm_cache_stats dead_stats;     /* handed over by caches that are gone */
 	struct sm_class_counts *dead_classes; /* [cpu * sm__nclasses + class]: the same */
 };
@@ -130,7 +134,7 @@ SM_API struct sm_heap *sm_heap_create(const struct sm_heap_config *cfg, char *er
 SM_API void sm_heap_destroy(struct sm_heap *h);
 void sm__heap_set_hooks(struct sm_heap *h, const struct sm_heap_hooks *hooks);
 
-/* The layout equal to *l (copied, deduplicated; bits too). NULL with ENOMEM. */
+/* shape.c: the layout equal to *l (copied, deduplicated; bits too). NULL with ENOMEM. */
 const struct sm_layout *sm__heap_layout(struct sm_heap *h, const struct sm_layout *l);
 /* The bin of a class and layout; makes it on first use. -ENOSPC: all SM_BINS_MAX are in use. */
 int sm__heap_bin(struct sm_heap *h, unsigned cls, const struct sm_layout *layout, bool zero);

@@ -5,6 +5,7 @@
 
 #include "allocator/objects/central.h"
 #include "allocator/objects/markmap.h"
+#include "allocator/objects/mixed.h"
 #include "allocator/pages/meta.h"
 #include "allocator/os/os.h"
 
@@ -24,6 +25,22 @@ static void set_units(struct sm_heap *h, const struct sm_span *s, unsigned kind)
 		h->pages.range.unit_kind[sm_span_unit(&h->pages.range, s) + i] = (uint8_t)kind;
 }
 
+/* The bitmaps that a span of s's class and layout has outside its descriptor. */
+static int make_bitmaps(struct sm_heap *h, struct sm_span *s)
+{
+	s->alloc = s->inline_alloc;
+	if (!alloc_is_inline(s) && (s->alloc = sm__meta_alloc(&h->pages, 8 * bitmap_words(s))) == NULL)
+		return -ENOMEM;
+	if (s->layout->kind != SM_SCAN_MIXED)
+		return 0;
+	s->pointers = sm__meta_alloc(&h->pages, sm__mixed_bytes(s));
+	if (s->pointers != NULL)
+		return 0;
+	if (!alloc_is_inline(s))
+		sm__meta_free(&h->pages, s->alloc, 8 * bitmap_words(s));
+	return -ENOMEM;
+}
+
 int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin)
 {
 	const struct sm_bin *b = &h->bins[bin];
@@ -35,12 +52,8 @@ int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin)
 	s->cls = b->cls;
 	s->bin = (uint16_t)bin;
 	s->layout = b->layout;
-	s->alloc = s->inline_alloc;
-	if (!alloc_is_inline(s)) {
-		s->alloc = sm__meta_alloc(&h->pages, 8 * bitmap_words(s));
-		if (s->alloc == NULL)
-			return -ENOMEM;
-	}
+	if (make_bitmaps(h, s) != 0)
+		return -ENOMEM;
 	set_units(h, s, b->kind);
 	sm_store_relaxed(&s->sweepgen, sm_load_relaxed(&h->sweepgen));
 	return 0;
@@ -73,6 +86,9 @@ void sm__span_release(struct sm_heap *h, struct sm_span *s)
 {
 	if (!alloc_is_inline(s))
 		sm__meta_free(&h->pages, s->alloc, 8 * bitmap_words(s));
+	if (s->pointers != NULL)
+		sm__meta_free(&h->pages, s->pointers, sm__mixed_bytes(s));
+	s->pointers = NULL;
 	if (s->slot_bytes != 0)
 		set_units(h, s, 0);
 	s->recip = 0;
@@ -230,6 +246,8 @@ const char *sm__span_is_valid(const struct sm_heap *h, const struct sm_span *s)
 		return "no layout or no bitmap";
 	if (alloc_is_inline(s) != (s->alloc == s->inline_alloc))
 		return "the bitmap lies in the wrong place";
+	if ((s->layout->kind == SM_SCAN_MIXED) != (s->pointers != NULL))
+		return "mixed layouts without a bitmap, or the other way round";
 	why = geometry_is_valid(h, s);
 	return why ? why : alloc_bits_are_valid(s);
 }

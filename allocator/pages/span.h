@@ -13,7 +13,7 @@
  * objects that were reached in this cycle (or born black, or in a window while marking), lies elsewhere, by
  * address: markmap.h. Counting identity, checked by sm__span_is_valid(): popcount(alloc) == nalloc <= nslots;
  * after marking, the slots' mark bits are a subset of alloc (sweeping never adds an object) and become the new
- * alloc.
+ * alloc. A span of mixed layouts has a third, of the words that are pointers: mixed.h.
  */
 #ifndef SM_ALLOCATOR_SPAN_H
 #define SM_ALLOCATOR_SPAN_H
@@ -45,6 +45,7 @@ struct sm_span {
 	uint16_t nslots;		/* 1 for large */
 	_Atomic(uint8_t) state;		/* enum sm_span_state */
 	uint8_t cls;			/* size class; 0 for large */
+	_Atomic(uint64_t) *pointers;	/* layout MIXED: a bit a word, see mixed.h; otherwise NULL */
 
 	/* line 1. Owner: the holder of the span: a cache whose window lies in it, the sweeper that took it
 	 * off a list, or whoever holds the lock of the list it is on. */

@@ -1,6 +1,7 @@
 /* heapcheck.c: a walk over every span in use, and the full check of every counting identity. */
 #include "allocator/objects/central.h"
 #include "allocator/base/say.h"
+#include "allocator/objects/mixed.h"
 #include "allocator/pages/pageheap_internal.h"
 
 /* ---- walking --------------------------------------------------------------------------------------- */
@@ -124,6 +125,28 @@ static void check_owners_list(void *ctx, const struct sm_span_list *l, unsigned 
 	check_list(ctx, l, bin, false);
 }
 
+/* A run of a span that c does not own: slots of the bin, allocated, side by side. */
+static void check_run(struct check *k, const struct sm_window *w, unsigned bin)
+{
+	const struct sm_range *r = &k->heap->pages.range;
+	uintptr_t cur = sm__run_address(r, w->cur), end = sm__run_address(r, w->end);
+	const struct sm_span *s = sm_span_of(r, cur);
+
+	if (!k->heap->bins[bin].shared)
+		report(k, NULL, "a window with room has no span");
+	else if (sm_load_relaxed(&s->state) != SM_SPAN_SMALL || s->bin != bin)
+		report(k, s, "a run lies in another bin's span");
+	else if (cur > end || end > sm_span_base(r, s) + (uintptr_t)s->nslots * s->slot_bytes)
+		report(k, s, "a run lies outside its span");
+	else
+		for (uintptr_t p = cur; p < end; p += s->slot_bytes) {
+			uint32_t slot = sm_span_slot(r, s, p);
+
+			if (!(sm_load_relaxed(&s->alloc[slot / 64]) >> (slot % 64) & 1))
+				report(k, s, "a slot of a run is not allocated");
+		}
+}
+
 static void check_window(struct check *k, const struct sm_cache *c, unsigned bin)
 {
 	const struct sm_window *w = &c->windows[bin];
@@ -132,7 +155,7 @@ static void check_window(struct check *k, const struct sm_cache *c, unsigned bin
 
 	if (s == NULL) {
 		if (w->cur != w->end)
-			report(k, NULL, "a window with room has no span");
+			check_run(k, w, bin);
 		return;
 	}
 	k->owned++;

@@ -81,16 +81,25 @@ SM_API struct sm_heap *sm_gc_heap(struct sm_gc *gc);
 
 /* ---- types: what the fast path needs to know of an object ---------------------------------------- */
 
-/* Immutable; lives as long as the collector. Equal descriptions give the same pointer. */
+/*
+ * Lives as long as the collector; a program changes nothing in it. There may be any number of types. Equal descriptions
+ * give the same pointer, found in constant time, so a type may be asked for again instead of being kept. A type takes about
+ * 150 bytes for good, one with a bitmap of more than 64 words that bitmap too; its first objects share spans with those of
+ * other types, so a type with one object costs no span.
+ *
+ * All of these may be called by any thread, attached or not, at any time, and give NULL with errno: ENOMEM; EINVAL
+ * where it says so; EOVERFLOW: objects of 4 GiB or more are arrays.
+ */
 struct sm_type {
-	uint32_t bin;  /* window index; 0: large, see sm_new_slow */
+	uint32_t bin;  /* window index; 0: ask sm_new_slow. Atomic: a type that proves common gets one */
 	uint32_t size; /* bytes asked for */
 	const struct sm_layout *layout;
 };
 
-/* Objects of `size` bytes with pointers in the words whose bit is set in `bitmap` (words/64 entries). */
+/* Objects of `size` bytes with pointers in the words whose bit is set in `bitmap`: bit i % 64 of entry i / 64 is word
+ * i's, in (size / 8 + 63) / 64 entries. */
 SM_API const struct sm_type *sm_type_bitmap(struct sm_gc *gc, size_t size, const uint64_t *bitmap);
-/* Pointers in the first nptrs words, none after. nptrs 0: pointer-free. */
+/* Pointers in the first nptrs words, none after. nptrs 0: pointer-free. EINVAL: more than there are words. */
 SM_API const struct sm_type *sm_type_prefix(struct sm_gc *gc, size_t size, size_t nptrs);
 /* n words, each a pointer. */
 SM_API const struct sm_type *sm_type_pointers(struct sm_gc *gc, size_t nwords);
@@ -155,7 +164,7 @@ SM_INLINE void *sm_new(struct sm_mutator *m, const struct sm_type *type)
 	void *p;
 
 	SM__CHECK_CALL(m, "sm_new");
-	p = sm__cache_bump(&m->cache, type->bin);
+	p = sm__cache_bump(&m->cache, __atomic_load_n(&type->bin, __ATOMIC_RELAXED));
 	if (SM_UNLIKELY(p == NULL))
 		return sm_new_slow(m, type);
 	return p;
@@ -177,7 +186,8 @@ SM_INLINE void *sm_new_bytes(struct sm_mutator *m, size_t size)
 }
 /* The same, zeroed. */
 SM_API void *sm_new_bytes_zeroed(struct sm_mutator *m, size_t size);
-/* n elements of `type` in one object; NULL and ENOMEM when n * size overflows. */
+/* n elements of `type` in one object, each at a multiple of 8 if it has pointers; any n, and no type for each. NULL: ENOMEM,
+ * also when n * size overflows. */
 SM_API void *sm_new_array(struct sm_mutator *m, const struct sm_type *type, size_t n);
 
 /* ---- stores -------------------------------------------------------------------------------------- */

@@ -12,6 +12,17 @@ static uint64_t mix(uint64_t x)
 	return x ^ (x >> 33);
 }
 
+/* Words of a rare node, and which of them are pointers. */
+static unsigned rare_words(unsigned i)
+{
+	return 8 + i % 5 * 4;
+}
+
+static uint64_t rare_bits(unsigned i)
+{
+	return ((1ull << SM_GRAPH_EDGES) - 1) | ((mix(i + 1) << 6) & ((1ull << rare_words(i)) - 1));
+}
+
 void sm_graph_types_init(struct sm_graph_types *t, struct sm_gc *gc, unsigned table_slots)
 {
 	/* A prefix, a mask with a gap, a conservative one, one of a page and a large one. */
@@ -22,6 +33,12 @@ void sm_graph_types_init(struct sm_graph_types *t, struct sm_gc *gc, unsigned ta
 	t->shape[2] = sm_type_bitmap(gc, 128, &mask);
 	t->shape[3] = sm_type_conservative(gc, 208);
 	t->shape[4] = sm_type_prefix(gc, 40 * SM_KIB, SM_GRAPH_EDGES);
+	for (unsigned i = 0; i < SM_GRAPH_RARE; i++) {
+		uint64_t bits = rare_bits(i);
+
+		t->rare[i] = sm_type_bitmap(gc, rare_words(i) * sizeof(void *), &bits);
+		SM_MUST(t->rare[i] != NULL);
+	}
 	t->table = sm_type_pointers(gc, table_slots);
 	t->table_slots = table_slots;
 	for (unsigned i = 0; i < SM_GRAPH_SHAPES; i++)
@@ -62,13 +79,30 @@ static void set_edge(struct sm_mutator *m, struct sm_node *n, unsigned k, struct
 	sm_store(m, (void **)&n->edge[k], to);
 }
 
+/* A number where the layout says so: as a pointer it would lead to no object, which the verifier reports. */
+static SM_NOINLINE struct sm_node *new_rare(struct sm_mutator *m, const struct sm_graph_types *t, unsigned i)
+{
+	void **n = sm_new(m, t->rare[i]);
+	uint64_t bits = rare_bits(i);
+
+	for (unsigned w = sizeof(struct sm_node) / sizeof(void *); n && w < rare_words(i); w++) {
+		SM_MUST(n[w] == NULL, "a new object is not zeroed (rare type %u)", i);
+		if (bits >> w & 1)
+			sm_store(m, &n[w], n);
+		else
+			n[w] = n + 3;
+	}
+	return (struct sm_node *)n;
+}
+
 static struct sm_node *new_node(struct sm_mutator *m, const struct sm_graph_types *t, struct sm_rng *r,
 				uint64_t id)
 {
 	/* Mostly small; a large one now and then. */
 	uint64_t dice = sm_rng_below(r, 512);
 	unsigned shape = dice == 0 ? 4 : (unsigned)(dice % 4);
-	struct sm_node *n = sm_new(m, t->shape[shape]);
+	struct sm_node *n = dice % 8 >= 4 ? new_rare(m, t, (unsigned)sm_rng_below(r, SM_GRAPH_RARE))
+					  : sm_new(m, t->shape[shape]);
 
 	if (n == NULL)
 		return NULL;

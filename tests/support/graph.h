@@ -16,6 +16,7 @@
 
 #define SM_GRAPH_EDGES	4
 #define SM_GRAPH_SHAPES 5
+#define SM_GRAPH_RARE	3000
 
 struct sm_node {
 	struct sm_node *edge[SM_GRAPH_EDGES];
@@ -24,7 +25,10 @@ struct sm_node {
 
 struct sm_graph_types {
 	const struct sm_type *shape[SM_GRAPH_SHAPES]; /* 48 B .. 40 KiB (large) */
-	const struct sm_type *table;		      /* of roots, or of packages */
+	/* Every second node is of one of these, in five size classes: 4 edges, identity, canary, and behind them words
+	 * that are the node's own address or, as the layout has it, a number that leads into its middle. */
+	const struct sm_type *rare[SM_GRAPH_RARE];
+	const struct sm_type *table; /* of roots, or of packages */
 	unsigned table_slots;
 };
 void sm_graph_types_init(struct sm_graph_types *t, struct sm_gc *gc, unsigned table_slots);
