@@ -174,6 +174,10 @@ static SM_NOINLINE void *new_array_slow(struct sm_mutator *m, struct sm_typedesc
 
 	if (l == NULL)
 		return NULL;
+	if (t->flex && bins == &t->bins) {
+		errno = EINVAL;
+		return NULL;
+	}
 	if (l->kind == SM_SCAN_NONE)
 		return sm_new_bytes(m, bytes);
 	if (bytes > SM_MAX_SMALL)
@@ -215,4 +219,21 @@ void *sm_new_array(struct sm_mutator *m, const struct sm_type *type, size_t n)
 		return NULL;
 	}
 	return new_array(m, t, &t->bins, bytes);
+}
+
+void *sm_new_flex(struct sm_mutator *m, const struct sm_type *type, size_t n)
+{
+	struct sm_flexdesc *t = (struct sm_flexdesc *)type;
+	size_t bytes;
+
+	if (SM_UNLIKELY(!t->base.flex)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (SM_UNLIKELY(__builtin_mul_overflow((size_t)t->base.stride, n, &bytes) ||
+			__builtin_add_overflow(bytes, (size_t)type->size, &bytes))) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return new_array(m, &t->base, &t->bins, bytes);
 }

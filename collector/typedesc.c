@@ -282,6 +282,62 @@ const struct sm_type *sm_type_conservative(struct sm_gc *gc, size_t size)
 	return intern(gc, size, sm__heap_layout(gc->heap, &any), sm_align_up(size, WORD), false);
 }
 
+/* A pattern as a half of a FLEX layout has it: NONE, MASK or BITMAP. */
+static const struct sm_layout *half_of(struct sm_gc *gc, const uint64_t *bits, size_t words)
+{
+	struct sm_layout l = {.kind = words <= 64 ? SM_SCAN_MASK : SM_SCAN_BITMAP, .period = (uint32_t)words};
+
+	for (size_t i = 0; i < (words + 63) / 64; i++)
+		l.nptrs += (uint32_t)__builtin_popcountll(bits[i]);
+	if (l.nptrs == 0)
+		l = (struct sm_layout){.kind = SM_SCAN_NONE, .period = 1};
+	else if (l.kind == SM_SCAN_MASK)
+		l.mask = bits[0];
+	else
+		l.bits = bits;
+	return sm__heap_layout(gc->heap, &l);
+}
+
+/* The cheapest layout for a header and elements. The one or the other alone, where that says it all. */
+static const struct sm_layout *flex_layout(struct sm_gc *gc, const uint64_t *head, size_t head_words,
+					   const uint64_t *element, size_t element_words)
+{
+	struct sm_layout l = {.kind = SM_SCAN_FLEX, .period = (uint32_t)head_words, .nptrs = 1};
+	const struct sm_layout *alone = layout_of(gc, head, head_words ? head_words : 1, false);
+
+	l.head = half_of(gc, head, head_words);
+	l.element = half_of(gc, element, element_words);
+	if (alone == NULL || l.head == NULL || l.element == NULL)
+		return NULL;
+	if (l.element->kind == SM_SCAN_NONE && (alone->kind == SM_SCAN_NONE || alone->kind == SM_SCAN_PREFIX))
+		return alone;
+	if (head_words == 0)
+		return layout_of(gc, element, element_words, true);
+	return sm__heap_layout(gc->heap, &l);
+}
+
+const struct sm_type *sm_type_flex(struct sm_gc *gc, size_t header, const uint64_t *header_bits,
+				   size_t element, const uint64_t *element_bits)
+{
+	const struct sm_layout *l = NULL;
+	uint64_t head_small, element_small, *head, *elements;
+	bool pointers = false;
+
+	if (too_long(header) || too_long(element))
+		return NULL;
+	head = copy_bits(header_bits, header / WORD, &head_small);
+	elements = copy_bits(element_bits, element / WORD, &element_small);
+	for (size_t i = 0; elements && i < (element / WORD + 63) / 64; i++)
+		pointers = pointers || elements[i] != 0;
+	if (element == 0 || (pointers && (header % WORD != 0 || element % WORD != 0)))
+		errno = EINVAL;
+	else if (head != NULL && elements != NULL)
+		l = flex_layout(gc, head, header / WORD, elements, element / WORD);
+	drop_bits(head, &head_small);
+	drop_bits(elements, &element_small);
+	return l ? intern(gc, header, l, element, true) : NULL;
+}
+
 /* ---- arrays -------------------------------------------------------------------------------------- */
 
 /* The pattern of t's single objects, one after the other. A tail that is no whole word has no pointer. */

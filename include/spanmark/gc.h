@@ -105,6 +105,17 @@ SM_API const struct sm_type *sm_type_prefix(struct sm_gc *gc, size_t size, size_
 SM_API const struct sm_type *sm_type_pointers(struct sm_gc *gc, size_t nwords);
 /* Any word may be a pointer, possibly interior. */
 SM_API const struct sm_type *sm_type_conservative(struct sm_gc *gc, size_t size);
+/*
+ * A header of `header` bytes (0 is allowed) and then any number of elements of `element` bytes, each with its bitmap as
+ * above; NULL: no pointers. One type for every length; see sm_new_flex. The first element lies right behind the header:
+ * where elements have pointers both sizes are multiples of 8, else EINVAL, as for elements of no bytes.
+ *
+ *     struct table { struct table *next; size_t n; struct { void *key; long value; } entry[]; };
+ *     type = sm_type_flex(gc, sizeof(struct table), (uint64_t[]){1}, sizeof(..entry[0]), (uint64_t[]){1});
+ *     t = sm_new_flex(m, type, n);
+ */
+SM_API const struct sm_type *sm_type_flex(struct sm_gc *gc, size_t header, const uint64_t *header_bits,
+					  size_t element, const uint64_t *element_bits);
 
 /* ---- mutators ------------------------------------------------------------------------------------ */
 
@@ -187,8 +198,10 @@ SM_INLINE void *sm_new_bytes(struct sm_mutator *m, size_t size)
 /* The same, zeroed. */
 SM_API void *sm_new_bytes_zeroed(struct sm_mutator *m, size_t size);
 /* n elements of `type` in one object, each at a multiple of 8 if it has pointers; any n, and no type for each. NULL: ENOMEM,
- * also when n * size overflows. */
+ * also when n * size overflows; EINVAL for a type of sm_type_flex. */
 SM_API void *sm_new_array(struct sm_mutator *m, const struct sm_type *type, size_t n);
+/* The header and n elements of a type of sm_type_flex (EINVAL: of another). n 0 is sm_new. ENOMEM as above. */
+SM_API void *sm_new_flex(struct sm_mutator *m, const struct sm_type *type, size_t n);
 
 /* ---- stores -------------------------------------------------------------------------------------- */
 
