@@ -237,3 +237,28 @@ void *sm_new_flex(struct sm_mutator *m, const struct sm_type *type, size_t n)
 	}
 	return new_array(m, &t->base, &t->bins, bytes);
 }
+
+/* Slots of a class begin at multiples of their size from a span's base, which is aligned to a unit. */
+void *sm_new_aligned(struct sm_mutator *m, const struct sm_type *type, size_t align)
+{
+	struct sm_shape *s;
+	unsigned cls, bin;
+
+	if (align == 0 || (align & (align - 1)) != 0 || align > SM_UNIT) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (type->size > SM_MAX_SMALL)
+		return sm_new(m, type);
+	cls = sm__type_class(type->size);
+	if (sm__sizeclasses[cls].slot_bytes % align == 0)
+		return sm_new(m, type);
+	while (cls < sm__nclasses && sm__sizeclasses[cls].slot_bytes % align != 0)
+		cls++;
+	if (cls == sm__nclasses)
+		return sm__cache_large(&m->cache, type->size, type->layout, false);
+	if (type->layout->kind == SM_SCAN_NONE)
+		return new_of_bin(m, cls);
+	s = sm__heap_shape(m->gc->heap, type->layout, cls);
+	return s ? new_of_shape(m, s, type->layout, &bin) : NULL;
+}

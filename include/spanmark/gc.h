@@ -202,6 +202,12 @@ SM_API void *sm_new_bytes_zeroed(struct sm_mutator *m, size_t size);
 SM_API void *sm_new_array(struct sm_mutator *m, const struct sm_type *type, size_t n);
 /* The header and n elements of a type of sm_type_flex (EINVAL: of another). n 0 is sm_new. ENOMEM as above. */
 SM_API void *sm_new_flex(struct sm_mutator *m, const struct sm_type *type, size_t n);
+/*
+ * As sm_new, at an address that is a multiple of align, a power of two up to 4096 (else EINVAL; a build with larger span
+ * units takes their size too). The object is as any other: its address is its start, interior pointers on a stack keep it
+ * alive, and it takes the next slot that is a multiple of align, so small objects with a large alignment take align bytes.
+ */
+SM_API void *sm_new_aligned(struct sm_mutator *m, const struct sm_type *type, size_t align);
 
 /* ---- stores -------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,6 @@
 /*
- * test_flex: a header and elements in one object, arrays of any length: one type for all of them,
- * each word what its type says, small or large, rare or common.
+ * test_flex: a header and elements in one object, arrays of any length, and objects at multiples of an alignment: one type
+ * for all of them, each word what its type says, small or large, rare or common.
  */
 #include <errno.h>
 
@@ -84,6 +84,9 @@ START_TEST(refusals)
 	REFUSED(sm_new_flex(m, flex, SIZE_MAX / 8), ENOMEM);
 	REFUSED(sm_new_flex(m, flex, SIZE_MAX), ENOMEM);
 	REFUSED(sm_new_flex(m, flex, (size_t)1 << 50), ENOMEM);
+	REFUSED(sm_new_aligned(m, plain, 0), EINVAL);
+	REFUSED(sm_new_aligned(m, plain, 24), EINVAL);
+	REFUSED(sm_new_aligned(m, plain, SM_UNIT * 2), EINVAL);
 	finish();
 }
 END_TEST
@@ -233,6 +236,53 @@ START_TEST(bytes_behind_a_header)
 }
 END_TEST
 
+/* ---- alignment -------------------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) void *inside(const struct sm_type *t, size_t align, uint64_t id)
+{
+	uint64_t *o = sm_new_aligned(m, t, align);
+
+	ck_assert_ptr_nonnull(o);
+	ck_assert_uint_eq((uintptr_t)o % align, 0);
+	if (t->layout->kind != SM_SCAN_NONE)
+		for (size_t w = 0; w < t->size / 8; w++)
+			ck_assert_uint_eq(o[w], 0);
+	o[1] = id;
+	o[t->size / 8 - 1] = id;
+	return (char *)o + t->size - 1;
+}
+
+/* Every alignment with every kind of type; an interior pointer on the stack keeps the object. */
+START_TEST(alignment)
+{
+	static const size_t sizes[] = {24, 40, 64, 100, 520, 1000, 2000, 5000, 16384, 20000, 40000};
+	uint64_t s = 1;
+
+	start(_i);
+	for (size_t align = 1; align <= 4096; align *= 2) {
+		for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+			const struct sm_type *t[] = {sm_type_prefix(gc, sizes[i], 0),
+						     sm_type_prefix(gc, sizes[i], 1),
+						     sm_type_conservative(gc, sizes[i]),
+						     sm_type_bitmap(gc, sizes[i], (uint64_t[640]){4})};
+			char *volatile hold[4];
+
+			for (int k = 0; k < 4; k++)
+				hold[k] = inside(t[k], align, gctest_random(&s) >> 1 | 1);
+			if (align == 1 || align == 64 || align == 4096)
+				ck_assert_int_eq(sm_collect(gc, m), 0);
+			for (int k = 0; k < 4; k++) {
+				const uint64_t *o = (const uint64_t *)(hold[k] - t[k]->size + 1);
+
+				ck_assert_uint_ne(o[1], 0);
+				ck_assert_uint_eq(o[1], o[t[k]->size / 8 - 1]);
+			}
+		}
+	}
+	finish();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("flex");
@@ -244,6 +294,7 @@ int main(void)
 	tcase_add_loop_test(c, each_word_is_what_its_type_says, 0, MODES * (int)FORMS);
 	tcase_add_loop_test(c, common_ones_too, 0, MODES * (int)FORMS);
 	tcase_add_loop_test(c, bytes_behind_a_header, 0, MODES);
+	tcase_add_loop_test(c, alignment, 0, MODES);
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
 }
