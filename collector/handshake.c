@@ -63,7 +63,7 @@ static void do_op(struct sm_gc *gc, struct sm_mutator_priv *p, uintptr_t sp)
 		sm_store_relaxed(&p->cpu, sm_load_relaxed(&p->state) == SM_M_RUNNING ? sched_getcpu() : -1);
 		break;
 	case SM_HS_BARRIER_ON:
-		p->stack_black = false;
+		p->stack_black = p->came_late = false;
 		p->m->barrier = true;
 		break;
 	case SM_HS_BLACK: born_black(gc, p); break;

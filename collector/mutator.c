@@ -158,7 +158,8 @@ void sm__mutator_scan_stack(struct sm_mutator_priv *p, uintptr_t sp)
 	struct sm_marking in;
 
 	sm_phase_enter(SM_PHASE_STACK_SCAN);
-	if (sm__marking_enter(&in, k)) {
+	p->came_late = !sm__marking_enter(&in, k);
+	if (!p->came_late) {
 		scan_stacks(p, sp);
 		sm__marking_leave(&in);
 	}
@@ -356,7 +357,7 @@ static void begin(struct sm_mutator_priv *p)
 	p->tid = sm__self.tid;
 	p->own = (struct sm_thread_range){.start = sm__self.stack_lo, .end = sm__self.stack_hi};
 	p->on = &p->own;
-	p->stack_black = false;
+	p->stack_black = p->came_late = false;
 	p->blocking = p->refills = 0;
 	p->credit = 0;
 	p->oom_at = 0;

@@ -59,6 +59,7 @@ struct sm_mutator_priv {
 	uint32_t resume_state; /* HELD goes back to this */
 	uint32_t black_gen;    /* cache.black means: of spans of this sweep generation */
 	bool stack_black;  /* the stack was scanned in this cycle: the barrier need not record new values */
+	bool came_late;	   /* .. or rather not: it attached when marking was over (for the verifier) */
 	_Atomic(int) cpu;  /* where it ran at the cycle's first handshake; -1: in a blocking section */
 	uint32_t blocking; /* depth of blocking sections */
 	uint32_t refills;  /* for gc.stress */

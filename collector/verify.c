@@ -17,8 +17,9 @@
  * alive, a window's rest turned black, and windows that were used up by then have forgotten their ends, see
  * sm__cache_foreach_window); a byte written into a register that held a pointer ("sete %bl") points
  * anywhere near. So in concurrent mode a word on a stack that leads to an unmarked object proves a loss only if
- * it is the object's start and what lies before it is not marked either. In gc.mode=stw marker and verifier
- * see the same stacks, and every word counts.
+ * it is the object's start and what lies before it is not marked either. On the stack of a thread that attached when
+ * marking was over nothing proves a loss: nobody scanned it, and a new thread's frames show what the stack's last user
+ * left. In gc.mode=stw marker and verifier see the same stacks, and every word counts.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,7 @@ struct verifier {
 	size_t reached;
 	unsigned errors;
 	bool on_stack;	  /* the words at hand are a stack's */
+	bool unscanned;	  /* .. which was not scanned in this cycle */
 	const char *root; /* where we came from, for the message */
 };
 
@@ -134,7 +136,7 @@ static bool doubtful(struct verifier *v, uintptr_t word, uintptr_t object)
 	/* AddressSanitizer's frames are wide and mostly redzones that nobody writes: old words shine through. */
 	if (SM_ASAN)
 		return true;
-	if (word != object)
+	if (word != object || v->unscanned)
 		return true;
 	before = object_at(v, word - 1, false, &s);
 	return before == 0 || has_mark(v, before);
@@ -248,6 +250,7 @@ static void reach_roots(struct verifier *v)
 	v->root = "stack";
 	v->on_stack = true;
 	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next) {
+		v->unscanned = p->came_late;
 		reach_words(v, p->sp, p->on->end);
 		reach_words(v, (uintptr_t)p->saved, (uintptr_t)(p->saved + p->nsaved));
 		if (p->on != &p->own)

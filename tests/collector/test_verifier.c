@@ -125,6 +125,22 @@ START_TEST(a_registered_range_alone_is_a_root)
 }
 END_TEST
 
+/* A stack that nobody scanned, because its thread attached when marking was over, may hold what its last user left. */
+START_TEST(a_stack_that_came_late_proves_no_loss)
+{
+	void **volatile first = chain();
+
+	whiten(first);
+	gc->config.mode = SM_GC_CONCURRENT;
+	ck_assert_uint_gt(verify(), 0);
+	m->priv->came_late = true;
+	ck_assert_uint_eq(verify(), 0);
+	m->priv->came_late = false;
+	gc->config.mode = SM_GC_STW;
+	ck_assert_ptr_nonnull(first);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("verifier");
@@ -134,6 +150,7 @@ int main(void)
 	tcase_add_test(tc, each_unmarked_object_is_found);
 	tcase_add_test(tc, a_stack_alone_is_a_root);
 	tcase_add_test(tc, a_registered_range_alone_is_a_root);
+	tcase_add_test(tc, a_stack_that_came_late_proves_no_loss);
 	suite_add_tcase(s, tc);
 	return sm_test_run(s);
 }
