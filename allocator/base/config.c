@@ -99,7 +99,7 @@ void sm_heap_config_init(struct sm_heap_config *cfg)
 		.numa = SM_NUMA_LOCAL,
 		.scavenge_ms = 100,
 		.scavenge_retain = 10,
-		.scavenge_pace = 1,
+		.scavenge_pace = 3,
 		.scavenge_uring = true,
 	};
 }

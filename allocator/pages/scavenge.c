@@ -19,10 +19,11 @@
 #endif
 
 #define PIECE_BYTES (4 * SM_MIB)  /* largest piece of a batch: bounds how much is away at a time */
-#define MIN_BYTES   (64 * SM_KIB) /* smaller ones are not worth a call, except on request */
+#define MIN_BYTES   (32 * SM_KIB) /* smaller ones are not worth a call, except on request */
 
 struct piece {
 	uint32_t unit, n, dirty;
+	bool part, dense; /* of one huge page; most of which is in use */
 };
 
 /* ---- one batch --------------------------------------------------------------------------------------------- */
@@ -74,33 +75,55 @@ static void advise_all(struct sm_pages *pg, struct sm_scavenger *sc, struct sm_a
 	advise_sync(sc, a, n);
 }
 
-/* The part of a free run that is worth a call: from its first dirty unit, cut to a piece, of whole huge pages. */
-static bool trim_piece(const struct sm_ph_node *nd, uint32_t unit, uint32_t end, uint32_t grain,
-		       struct piece *p)
-{
-	uint32_t most = (uint32_t)(PIECE_BYTES >> SM_UNIT_SHIFT);
-
-	unit = sm__ph_dirty_next(nd, unit, end);
-	/* Back to the start of its grain would leave the run: forward. */
-	unit = (uint32_t)sm_align_up(unit, grain);
-	if (unit >= end)
-		return false;
-	end = end - unit > most ? unit + most : end;
-	end = (uint32_t)sm_align_down(end, grain);
-	if (unit >= end)
-		return false;
-	p->unit = unit;
-	p->n = end - unit;
-	p->dirty = sm__ph_dirty_count(nd, unit, p->n);
-	return true;
-}
-
 struct cursor {
 	uint32_t unit;	/* where to go on */
 	uint64_t spare; /* dirty free units to pass over: they are retained */
 	uint32_t grain; /* units of a huge page, or 1 */
 	uint32_t least; /* dirty units that are worth a call */
 };
+
+/* Is at least half of the huge page at `unit` free? Frontier and guard count as in use: they are not ours to give. */
+static bool mostly_free(struct sm_pages *pg, const struct sm_ph_node *nd, uint32_t unit, uint32_t huge)
+{
+	uint32_t free = 0;
+
+	for (uint32_t end = unit + huge; unit < end && unit < nd->frontier;) {
+		const struct sm_span *d = sm__ph_desc(pg, nd, unit);
+
+		if (d->back == 0 && sm_load_relaxed(&d->state) == SM_SPAN_FREE && unit != 0) {
+			free++;
+			unit++;
+		} else {
+			unit = unit - d->back + (unit != 0 ? d[-(ptrdiff_t)d->back].nunits : 1);
+		}
+	}
+	return free >= huge / 2;
+}
+
+/*
+ * The next piece of the free run [unit, end): dirty, and whole huge pages, or what is free of one huge page. False: there is none.
+ */
+static bool next_piece(struct sm_pages *pg, const struct sm_ph_node *nd, uint32_t unit, uint32_t end,
+		       uint32_t grain, struct piece *p)
+{
+	uint32_t most = (uint32_t)(PIECE_BYTES >> SM_UNIT_SHIFT), region;
+
+	unit = sm__ph_dirty_next(nd, unit, end);
+	if (unit >= end)
+		return false;
+	region = (uint32_t)sm_align_down(unit, grain);
+	end = end - unit > most ? unit + most : end;
+	if (region == unit && end - unit >= grain)
+		end = (uint32_t)sm_align_down(end, grain);
+	else if (end > region + grain)
+		end = region + grain;
+	p->unit = unit;
+	p->n = end - unit;
+	p->dirty = sm__ph_dirty_count(nd, unit, p->n);
+	p->part = grain > 1 && (region != unit || p->n % grain != 0);
+	p->dense = p->part && !mostly_free(pg, nd, region, grain);
+	return true;
+}
 
 /* Takes up to SM_URING_BATCH pieces out, in address order from the cursor. Called with the node's lock held. */
 static unsigned collect_locked(struct sm_pages *pg, struct sm_ph_node *nd, struct cursor *c, struct piece *p)
@@ -112,13 +135,13 @@ static unsigned collect_locked(struct sm_pages *pg, struct sm_ph_node *nd, struc
 	while (n < SM_URING_BATCH && (unit = sm__ph_next_run(ph, nd, unit, &size)) != 0) {
 		uint32_t end = unit + size;
 
-		while (n < SM_URING_BATCH && trim_piece(nd, unit, end, c->grain, &p[n])) {
+		while (n < SM_URING_BATCH && next_piece(pg, nd, unit, end, c->grain, &p[n])) {
 			unit = p[n].unit + p[n].n;
 			if (c->spare >= p[n].dirty) {
 				c->spare -= p[n].dirty;
 				continue;
 			}
-			if (p[n].dirty < c->least)
+			if (p[n].dirty < c->least || p[n].dense)
 				continue;
 			SM_CHECK(SM_PH_CALL(ph, take_at, nd, p[n].unit, p[n].n));
 			nd->busy_units += p[n].n;
@@ -129,6 +152,18 @@ static unsigned collect_locked(struct sm_pages *pg, struct sm_ph_node *nd, struc
 	}
 	c->unit = unit; /* 0: the end was reached */
 	return n;
+}
+
+/*
+ * The kernel frees nothing of a huge page that is given back in part: it stays whole until memory is short. To be told that the part
+ * is cold makes it split the page, by which what is then given back really goes.
+ */
+static void break_up(struct sm_pages *pg, struct sm_ph_node *nd, const struct piece *p, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (p[i].part)
+			(void)sm__os_madvise(sm__ph_addr(pg, nd, p[i].unit), (size_t)p[i].n << SM_UNIT_SHIFT,
+					     MADV_COLD);
 }
 
 static size_t put_back_locked(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_scavenger *sc,
@@ -170,6 +205,7 @@ static size_t batch(struct sm_pages *pg, struct sm_ph_node *nd, struct cursor *c
 			a[i] = (struct sm_advice){.addr = sm__ph_addr(pg, nd, p[i].unit),
 						  .bytes = (size_t)p[i].n << SM_UNIT_SHIFT,
 						  .advice = MADV_DONTNEED};
+		break_up(pg, nd, p, n);
 		advise_all(pg, sc, a, n);
 		sm_lock_acquire(&nd->lock);
 		bytes = put_back_locked(pg, nd, sc, p, a, n);

@@ -17,7 +17,8 @@
  *
  * Huge pages (policy `hugepages`): `off` asks the kernel for none; `madvise` asks for them when memory is
  * committed; `collapse` starts with small pages and lets this thread collapse what has become dense.
- * With either of the latter two, memory goes back in whole huge pages only.
+ * With either of the latter two, memory goes back in whole huge pages, and in parts of those that are at least half free: where
+ * what is dropped lies between what stays, hardly a whole one becomes free.
  */
 #ifndef SM_ALLOCATOR_SCAVENGE_H
 #define SM_ALLOCATOR_SCAVENGE_H

@@ -291,39 +291,105 @@ static bool many_rounds(void)
 	return st.rounds > 150;
 }
 
-/* With huge pages the thread gives back whole ones, so what is left of each run is less than two of them. */
-static void only_whole_ones(void *ctx, size_t unit, size_t nunits)
-{
-	size_t huge = sm__os_huge_size();
-	char *from = (char *)heap->pages.range.base + unit * SM_UNIT, *to = from + nunits * SM_UNIT;
-	char *first = (char *)sm_align_up((uintptr_t)from, huge);
-	char *last = (char *)sm_align_down((uintptr_t)to, huge);
+#define HUGE_UNITS (2 * SM_MIB / SM_UNIT)
+#define REGIONS	   12
 
+/* Units of the first REGIONS huge pages that are free now. */
+static bool is_free[REGIONS * HUGE_UNITS];
+
+static void note_free(void *ctx, size_t unit, size_t nunits)
+{
 	(void)ctx;
-	if (first >= last)
-		return;
-	ck_assert_uint_eq(resident(first, (size_t)(last - first)), 0);
-	ck_assert_uint_eq(resident(from, (size_t)(first - from)), (size_t)(first - from));
+	for (size_t i = unit; i < unit + nunits && i < REGIONS * HUGE_UNITS; i++)
+		is_free[i] = true;
 }
 
-START_TEST(huge_pages_go_back_whole)
+/* A unit of a run that is worth a call, within its huge page. */
+static bool worth_it(size_t unit)
 {
-	struct sm_span *s[16];
-	size_t n = 3 * SM_MIB / SM_UNIT;
+	size_t from = unit, to = unit + 1, region = unit / HUGE_UNITS;
+
+	while (from > region * HUGE_UNITS && is_free[from - 1])
+		from--;
+	while (to < (region + 1) * HUGE_UNITS && is_free[to])
+		to++;
+	return (to - from) * SM_UNIT >= 32 * SM_KIB;
+}
+
+static void check_region(size_t region)
+{
+	size_t first = region * HUGE_UNITS, nfree = 0;
+
+	for (size_t i = 0; i < HUGE_UNITS; i++)
+		nfree += is_free[first + i];
+	for (size_t i = first; i < first + HUGE_UNITS; i++) {
+		size_t there =
+			is_free[i] ? resident((char *)heap->pages.range.base + i * SM_UNIT, SM_UNIT) : 0;
+
+		if (is_free[i] && nfree < HUGE_UNITS / 2)
+			ck_assert_msg(there == SM_UNIT, "dense region %zu: unit %zu went", region, i);
+		else if (is_free[i] && worth_it(i))
+			ck_assert_msg(there == 0, "region %zu: unit %zu of %zu free stayed", region, i,
+				      nfree);
+	}
+}
+
+/* In each huge page another share is free, from none to all, in runs of four units: from a half on it is broken up. */
+START_TEST(huge_pages_are_broken_up_when_mostly_free)
+{
+	struct sm_span *s[REGIONS * HUGE_UNITS];
+	size_t n = 0;
 
 	if (sm__os_huge_size() != 2 * SM_MIB)
 		return;
 	start((enum sm_pageheap_kind)_i, true, SM_HUGE_MADVISE);
-	for (int i = 0; i < 16; i++) {
-		s[i] = sm__pageheap_alloc(&heap->pages, 0, n);
-		memset(base_of(s[i]), 1, n * SM_UNIT);
+	memset(is_free, 0, sizeof(is_free));
+	while (n < REGIONS * HUGE_UNITS - 8) {
+		s[n] = sm__pageheap_alloc(&heap->pages, 0, 1);
+		memset(base_of(s[n++]), 1, SM_UNIT);
 	}
-	for (int i = 0; i < 16; i += 2)
-		sm__pageheap_free(&heap->pages, s[i]);
+	for (size_t i = 0; i < n; i++) {
+		size_t unit = sm_span_unit(&heap->pages.range, s[i]), region = unit / HUGE_UNITS;
+
+		if (unit % HUGE_UNITS / 4 % (REGIONS - 1) < region)
+			sm__pageheap_free(&heap->pages, s[i]);
+	}
 	ck_assert_int_eq(sm__scavenger_start(&heap->pages, NULL), 0);
 	ck_assert(eventually(many_rounds));
 	sm__scavenger_stop(&heap->pages);
-	sm__pageheap_foreach_free(&heap->pages, 0, only_whole_ones, NULL);
+	sm__pageheap_foreach_free(&heap->pages, 0, note_free, NULL);
+	for (size_t r = 1; r < REGIONS - 1; r++)
+		check_region(r);
+	finish();
+}
+END_TEST
+
+static uint64_t rounds_of(void)
+{
+	struct sm_scavenge_stats st;
+
+	sm__scavenge_stats(&heap->pages, &st);
+	return st.rounds;
+}
+
+/* What is kept free is a share of what is in use, however long ago the peak was. */
+START_TEST(a_share_of_what_is_in_use_is_retained)
+{
+	struct sm_pageheap_stats st;
+	size_t keep;
+
+	start(SM_PAGEHEAP_BITMAP, true, SM_HUGE_OFF);
+	heap->config.scavenge_retain = (unsigned)_i * 50;
+	fragment();
+	ck_assert_int_eq(sm__scavenger_start(&heap->pages, NULL), 0);
+	for (uint64_t until = rounds_of() + 150; rounds_of() < until;)
+		usleep(1000);
+	sm__scavenger_stop(&heap->pages);
+	st = pagetest_stats(heap);
+	keep = st.in_use_bytes * (unsigned)_i / 2;
+	/* Runs are what goes or stays: one is cut by the mark, and those under 32 KiB stay. */
+	ck_assert_uint_le(st.free_bytes, keep + SM_MIB);
+	ck_assert_uint_ge(st.free_bytes + SM_MIB, keep);
 	finish();
 }
 END_TEST
@@ -440,7 +506,8 @@ int main(void)
 	tcase_add_loop_test(t, the_thread_does_it_by_itself, 0, 2);
 	tcase_add_loop_test(t, a_check_may_run_beside_it, 0, 2);
 	tcase_add_test(t, an_interval_of_0_starts_no_thread);
-	tcase_add_loop_test(t, huge_pages_go_back_whole, 0, 2);
+	tcase_add_loop_test(t, huge_pages_are_broken_up_when_mostly_free, 0, 2);
+	tcase_add_loop_test(t, a_share_of_what_is_in_use_is_retained, 0, 3);
 	tcase_add_loop_test(t, dense_memory_is_collapsed, 0, 2);
 	tcase_add_loop_test(t, a_forked_child_goes_on, 0, 2);
 	tcase_add_test(t, a_ring_runs_a_batch);
