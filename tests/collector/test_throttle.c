@@ -223,18 +223,13 @@ START_TEST(late_ones_are_let_by)
 }
 END_TEST
 
-/* Memory that is free and beyond the limit does not wait for the scavenger. */
-START_TEST(limit_is_kept_by_a_cycle)
-{
-	struct sm_mutator *m;
-	const struct sm_type *node;
-	size_t in_use, dirty;
-	void *list = NULL;
+static void *list;
 
-	gc = GCTEST("gc.limit=16m", "scavenge.interval=0", _i ? "gc.mode=stw" : "gc.mode=concurrent");
-	m = sm_mutator_attach(gc);
-	ck_assert_int_eq(sm_root_add(gc, &list, 1), 0);
-	node = sm_type_prefix(gc, 1024, 1);
+/* Its frame is gone when the list is dropped. */
+static SM_NOINLINE void fill(struct sm_mutator *m)
+{
+	const struct sm_type *node = sm_type_prefix(gc, 1024, 1);
+
 	for (int i = 0; i < 33 * 1024; i++) {
 		void **p = sm_new(m, node);
 
@@ -242,6 +237,18 @@ START_TEST(limit_is_kept_by_a_cycle)
 		sm_store(m, p, list);
 		sm_store(m, &list, p);
 	}
+}
+
+/* Memory that is free and beyond the limit does not wait for the scavenger. */
+START_TEST(limit_is_kept_by_a_cycle)
+{
+	struct sm_mutator *m;
+	size_t in_use, dirty;
+
+	gc = GCTEST("gc.limit=16m", "scavenge.interval=0", _i ? "gc.mode=stw" : "gc.mode=concurrent");
+	m = sm_mutator_attach(gc);
+	ck_assert_int_eq(sm_root_add(gc, &list, 1), 0);
+	fill(m);
 	sm__pageheap_resident(&gc->heap->pages, &in_use, &dirty);
 	ck_assert_uint_gt(in_use, 32 * SM_MIB);
 	sm_store(m, &list, NULL);
