@@ -57,9 +57,12 @@
  *   t0, and mutators can only reach what is reachable, or allocate black. One in the middle of a flush, an attach
  *   or sm_weak_get at t0 was not inside yet: it marked nothing before, and if it finds something white after, the door
  *   stays open. (tests/model/terminate.pml has each of them, and the doors that do not work.)
- * Specials. Weak references and finalizers are decided in one critical section, with the door shut. Resurrecting
- *   makes objects grey: it opens again, and marking goes on. Nothing is lost by what was not marked in between: all that
- *   was reachable then was black.
+ * Ephemerons. After the exchange that clears FOUND and before the round, the values of black keys are marked (and marking goes
+ *   on): so if the door shuts, each ephemeron's key is white or its value black (ephemeron.h).
+ * Letting go. With the door shut nobody marks, and all that mutators can reach is black: weak references and ephemerons of white
+ *   objects are cleared, their finalizers taken, beside mutators that read them (weak.h). Resurrecting makes objects
+ *   grey: a NONE round, the door opens again, and marking goes on. Nothing is lost by what was not marked in between: all
+ *   that was reachable then was black.
  * BARRIER_OFF. Buffers are forgotten: their entries are black. Black allocation goes on. Then nothing grey is left
  *   anywhere, which is checked.
  * sweepgen += 2 only after all have acknowledged: nobody marks any more. Refills and sweepers begin to sweep;
@@ -131,7 +134,7 @@ static void drain(struct sm_gc *gc)
 		uint64_t scanned;
 
 		sm__workq_wait_drained(&gc->workq);
-		/* From here on this thread marks, too (rescan, specials). The workers are idle and read it
+		/* From here on this thread marks, too (rescan, ephemerons, finalizers). The workers are idle and read it
 		 * when they take their next packet. */
 		for (unsigned i = 0; i < gc->nall_workers; i++)
 			gc->workers[i].marker.plain = false;
@@ -151,7 +154,8 @@ static void drain(struct sm_gc *gc)
 static void push_roots(struct sm_gc *gc)
 {
 	sm__workq_enter(&gc->workq);
-	sm__specials_roots(gc, &gc->marker);
+	sm__ephemerons_begin(gc);
+	sm__finalizers_roots(gc, &gc->marker);
 	sm__roots_begin(gc, &gc->marker);
 	sm__marker_give(&gc->marker);
 	sm__workq_leave(&gc->workq, false);
@@ -168,7 +172,8 @@ static void terminate(struct sm_gc *gc)
 		/* t0 is the moment of the calm. */
 		do
 			drain(gc);
-		while (!sm__workq_calm(&gc->workq) || sm_load_acquire(&gc->overflowed));
+		while (!sm__workq_calm(&gc->workq) || sm_load_acquire(&gc->overflowed) ||
+		       sm__ephemerons_settle(gc, &gc->marker));
 		if (gc->config.mode == SM_GC_STW)
 			continue;
 		gc->cycle.rounds++;
@@ -176,11 +181,25 @@ static void terminate(struct sm_gc *gc)
 	} while (!sm__workq_shut(&gc->workq));
 }
 
+/*
+ * The door is shut: what is white is let go, see weak.h. Finalizers resurrect some of it: after the round there is no get of
+ * a weak reference that was cleared, and this thread counts before the door opens, so nobody takes the queues for drained.
+ */
 static void mark_to_the_end(struct sm_gc *gc)
 {
-	do
-		terminate(gc);
-	while (sm__specials_process(gc, &gc->marker) != 0);
+	terminate(gc);
+	sm__weaks_clear(gc);
+	sm__ephemerons_clear(gc);
+	if (!sm__finalizers_take(gc))
+		return;
+	if (gc->config.mode == SM_GC_CONCURRENT)
+		sm__handshake(gc, SM_HS_NONE);
+	sm__workq_enter(&gc->workq);
+	sm__workq_open(&gc->workq);
+	sm__finalizers_resurrect(gc, &gc->marker);
+	sm__marker_give(&gc->marker);
+	sm__workq_leave(&gc->workq, false);
+	terminate(gc);
 }
 
 static void mark_concurrent(struct sm_gc *gc)

@@ -64,7 +64,7 @@ static void take_all(struct sm_gc *gc)
 
 	sm_lock_acquire(&gc->control_lock);
 	sm_lock_acquire(&gc->mutators_lock);
-	sm_lock_acquire(&gc->specials.lock);
+	sm_lock_acquire(&gc->finalizers.lock);
 	sm_lock_acquire(&gc->roots.lock);
 	sm_lock_acquire(&gc->types_lock);
 	for (unsigned n = 0; n < gc->nnodes; n++)
@@ -96,7 +96,7 @@ static void drop_all(struct sm_gc *gc, bool in_child)
 		sm_lock_release(&gc->workq.node[n].lock);
 	sm_lock_release(&gc->types_lock);
 	sm_lock_release(&gc->roots.lock);
-	sm_lock_release(&gc->specials.lock);
+	sm_lock_release(&gc->finalizers.lock);
 	sm_lock_release(&gc->mutators_lock);
 	sm_lock_release(&gc->control_lock);
 }
@@ -111,7 +111,7 @@ static void reset_locks(struct sm_gc *gc)
 {
 	forget_waiters(&gc->control_lock);
 	forget_waiters(&gc->mutators_lock);
-	forget_waiters(&gc->specials.lock);
+	forget_waiters(&gc->finalizers.lock);
 	forget_waiters(&gc->roots.lock);
 	forget_waiters(&gc->types_lock);
 	forget_waiters(&gc->workq.free_lock);

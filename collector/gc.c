@@ -200,7 +200,7 @@ static int init_parts(struct sm_gc *gc, char *err, size_t errlen)
 
 static void stop_threads(struct sm_gc *gc)
 {
-	sm__specials_stop(gc);
+	sm__finalizers_stop(gc);
 	if (gc->heap)
 		sm__scavenger_stop(&gc->heap->pages);
 	sm_store_seqcst(&gc->quit, 1);
@@ -219,7 +219,9 @@ static void destroy(struct sm_gc *gc)
 	sm__marker_fini(&gc->marker);
 	sm__marker_fini(&gc->root_marker);
 	sm__workq_fini(&gc->workq);
-	sm__specials_fini(gc);
+	sm__finalizers_fini(gc);
+	sm__ephemerons_fini(gc);
+	sm__weaks_fini(gc);
 	sm__roots_fini(&gc->roots);
 	sm__handles_fini(gc);
 	sm__types_fini(gc);
@@ -252,7 +254,9 @@ struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t err
 	init_locks(gc);
 	sm__roots_init(&gc->roots);
 	sm__handles_init(gc);
-	sm__specials_init(&gc->specials);
+	sm__weaks_init(gc);
+	sm__ephemerons_init(gc);
+	sm__finalizers_init(gc);
 	e = init_parts(gc, err, errlen);
 	if (e) {
 		if (err && errlen && err[0] == '\0')

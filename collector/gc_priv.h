@@ -6,6 +6,7 @@
 
 #include "allocator/base/lock.h"
 #include "collector/cpu_avoid.h"
+#include "collector/ephemeron.h"
 #include "collector/finalizer.h"
 #include "spanmark/gc.h"
 #include "collector/handle.h"
@@ -15,6 +16,7 @@
 #include "collector/pacer.h"
 #include "collector/roots.h"
 #include "collector/throttle.h"
+#include "collector/weak.h"
 
 /* What the cycle is doing, for traces and for the fork handler; written by the control thread. */
 enum sm_gc_phase { SM_GC_OFF, SM_GC_STARTING, SM_GC_MARKING, SM_GC_TERMINATING, SM_GC_SWEEPING };
@@ -87,7 +89,9 @@ struct sm_gc {
 	struct sm_roots roots;
 	struct sm_cells handles;
 	struct sm_marker root_marker; /* under roots.lock */
-	struct sm_specials specials;
+	struct sm_cells weaks;
+	struct sm_ephemerons ephemerons;
+	struct sm_finalizers finalizers;
 
 	struct sm_gc *next; /* list of all, under fork.c's lock */
 

@@ -101,6 +101,11 @@ static void count_away(struct sm_marker *k, const uintptr_t *entry, size_t n, ui
 
 static void queue_packet(struct sm_marker *k, unsigned node, struct sm_packet *p)
 {
+	if (SM_UNLIKELY(k->keeps)) {
+		p->next = k->kept;
+		k->kept = p;
+		return;
+	}
 	p->giver = k;
 	p->l3 = node == k->node ? k->l3 : SM_NO_L3;
 	sm__workq_put(&k->gc->workq, node, p, k->quiet);
@@ -269,12 +274,15 @@ bool sm__mark_refill(struct sm_marker *k)
 		return true;
 	}
 	give_remote(k);
-	if (sm__workq_queued(q) == 0)
-		return false;
-	p = sm__workq_get(q, k->node, k->l3, &from);
-	if (p == NULL)
-		return false;
-	count_packet(k, p, from);
+	if (k->kept) {
+		p = k->kept;
+		k->kept = p->next;
+	} else {
+		p = sm__workq_queued(q) == 0 ? NULL : sm__workq_get(q, k->node, k->l3, &from);
+		if (p == NULL)
+			return false;
+		count_packet(k, p, from);
+	}
 	count_away(k, p->entry, p->n, 1);
 	if (k->taking)
 		sm__workq_recycle(q, k->taking);
@@ -321,6 +329,11 @@ SM_COLD void sm__mark_wild(struct sm_marker *k, uintptr_t entry)
 void sm__mark_exact(struct sm_marker *k, uintptr_t p)
 {
 	sm__mark_word_exact(k, p, SM_HOW_ATOMIC);
+}
+
+void sm__mark_pushed(struct sm_marker *k, uintptr_t p)
+{
+	sm__mark_word_exact(k, p, SM_HOW_TRACED);
 }
 
 void sm__mark_conservative(struct sm_marker *k, uintptr_t word)

@@ -60,6 +60,8 @@ struct sm_marker {
 	bool plain;    /* nobody else marks: no atomic read-modify-write needed */
 	bool quiet;    /* a mutator's: what it queues wakes nobody, see workq.h */
 	bool donating; /* a dedicated worker, which shares when others are parked */
+	bool keeps;    /* full packets stay here, in `kept`: sm__mark_trace */
+	struct sm_packet *kept;
 };
 
 /* Is this entry a piece of the roots? */
@@ -87,6 +89,17 @@ void sm__mark_stack(struct sm_marker *k, uintptr_t lo, uintptr_t hi);
 void sm__mark_words(struct sm_marker *k, const uintptr_t *start, size_t nwords);
 /* Has the object at p its mark bit? Precondition: a live object. */
 bool sm__is_marked(const struct sm_range *r, uintptr_t p);
+
+/* As sm__mark_exact, and the object is queued even if there is nothing to scan: sm__mark_trace will tell of it. */
+void sm__mark_pushed(struct sm_marker *k, uintptr_t p);
+/*
+ * Scans all that is grey here or in the queues, and all it leads to, on this thread alone, and tells fn of each object
+ * as it becomes black; fn may mark more with sm__mark_pushed. (And of pieces of large objects, which fn does not
+ * know.) What the marker fills it keeps, so that no other takes it untold; where there is no packet, objects are scanned
+ * untold. The caller counts in workq.active.
+ */
+void sm__mark_trace(struct sm_marker *k, void (*fn)(void *ctx, struct sm_marker *k, uintptr_t object),
+		    void *ctx);
 
 /* Queues an entry as it is. */
 void sm__mark_push_entry(struct sm_marker *k, uintptr_t entry);

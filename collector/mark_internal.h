@@ -13,9 +13,10 @@
  * How a word found in an object is taken; always a constant, so that each loop is compiled for its own.
  * PLAIN: this is the only marker there is, so setting a bit needs no read-modify-write. CHECKED: the
  * overflow path, which meets window slots whose owner is still zeroing them: words are validated like
- * conservative ones.
+ * conservative ones. TRACED: each object that gets its mark is queued, pointer-free ones too, for somebody wants to be
+ * told of it (sm__mark_trace).
  */
-enum sm_how { SM_HOW_ATOMIC, SM_HOW_PLAIN, SM_HOW_CHECKED };
+enum sm_how { SM_HOW_ATOMIC, SM_HOW_PLAIN, SM_HOW_CHECKED, SM_HOW_TRACED };
 
 /* Tells the assists how far marking is. */
 void sm__mark_publish(struct sm_marker *k);
@@ -100,8 +101,8 @@ SM_INLINE void sm__mark_shade(struct sm_marker *k, struct sm_span *s, uintptr_t 
 	if (!sm__mark_set(&k->marks[off >> SM_MARK_WORD_SHIFT], off >> SM_MARK_SHIFT, how))
 		return;
 	k->n.objects++;
-	/* An object with pointers counts its bytes when it is scanned. */
-	if (s->layout->kind != SM_SCAN_NONE)
+	/* What is queued counts its bytes when it is taken. */
+	if (how == SM_HOW_TRACED || s->layout->kind != SM_SCAN_NONE)
 		sm__mark_push(k, p);
 	else
 		k->n.bytes += s->slot_bytes ? s->slot_bytes : sm_span_bytes(s);

@@ -190,8 +190,12 @@ static SM_NOINLINE void scan_large(struct sm_marker *k, struct sm_span *s, uintp
 		end = piece + SM_LARGE_PIECE;
 	}
 	k->n.scan_bytes += end - piece;
-	scan_range(k, s->layout, (const uintptr_t *)start, (const uintptr_t *)piece, (const uintptr_t *)end,
-		   SM_HOW_ATOMIC);
+	if (SM_UNLIKELY(k->keeps))
+		scan_range(k, s->layout, (const uintptr_t *)start, (const uintptr_t *)piece,
+			   (const uintptr_t *)end, SM_HOW_TRACED);
+	else
+		scan_range(k, s->layout, (const uintptr_t *)start, (const uintptr_t *)piece,
+			   (const uintptr_t *)end, SM_HOW_ATOMIC);
 }
 
 static SM_NOINLINE void scan_root_piece(struct sm_marker *k, uintptr_t entry)
@@ -463,6 +467,19 @@ static SM_NOINLINE void drain_direct(struct sm_marker *k, uint64_t until)
 		if (k->donating && sm_load_relaxed(&k->gc->workq.parked) != 0)
 			sm__mark_share(k);
 	}
+}
+
+void sm__mark_trace(struct sm_marker *k, void (*fn)(void *ctx, struct sm_marker *k, uintptr_t object),
+		    void *ctx)
+{
+	uintptr_t in;
+
+	k->keeps = true;
+	while ((in = pop(k)) != 0) {
+		fn(ctx, k, in);
+		scan(k, in, SM_HOW_TRACED);
+	}
+	k->keeps = false;
 }
 
 uint64_t sm__mark_drain(struct sm_marker *k, uint64_t budget)

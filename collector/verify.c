@@ -47,6 +47,10 @@ struct verifier {
 	bool on_stack;	  /* the words at hand are a stack's */
 	bool unscanned;	  /* .. which was not scanned in this cycle */
 	const char *root; /* where we came from, for the message */
+	struct pair {
+		uintptr_t key, value;
+	} * pairs; /* ephemerons, by key */
+	size_t npairs, pairs_bytes;
 };
 
 /* ---- its own idea of objects ----------------------------------------------------------------------- */
@@ -163,7 +167,8 @@ static void reach(struct verifier *v, uintptr_t word, uintptr_t parent, bool exa
 	v->reached++;
 	if (!has_mark(v, object))
 		complain(v, object, s, parent, "reachable but not marked");
-	if (s->layout->kind != SM_SCAN_NONE)
+	/* Any object may be an ephemeron's key. */
+	if (s->layout->kind != SM_SCAN_NONE || v->npairs != 0)
 		push(v, object, parent);
 }
 
@@ -195,6 +200,63 @@ static bool is_pointer_of(struct verifier *v, const struct sm_span *s, uintptr_t
 	return s->pointers[word / 64] >> (word % 64) & 1;
 }
 
+static int by_key(const void *a, const void *b)
+{
+	const struct pair *x = a, *y = b;
+
+	return x->key < y->key ? -1 : x->key > y->key;
+}
+
+static void add_pair(void *arg, uintptr_t key, uintptr_t value)
+{
+	struct verifier *v = arg;
+
+	v->pairs[v->npairs++] = (struct pair){key, value};
+}
+
+static void gather_pairs(struct verifier *v)
+{
+	v->pairs_bytes = (sm__cells_made(&v->gc->ephemerons.cells) + 1) * sizeof(*v->pairs);
+	v->pairs = mmap(NULL, v->pairs_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (v->pairs == MAP_FAILED)
+		sm__fatal(__FILE__, __LINE__, "the verifier has no memory for ephemerons");
+	sm__ephemerons_each(v->gc, add_pair, v);
+	qsort(v->pairs, v->npairs, sizeof(*v->pairs), by_key);
+}
+
+/* What lives because this object does. */
+static void reach_values(struct verifier *v, uintptr_t key)
+{
+	size_t lo = 0, hi = v->npairs;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (v->pairs[mid].key < key)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < v->npairs && v->pairs[lo].key == key; lo++)
+		reach(v, v->pairs[lo].value, key, true);
+}
+
+/* One that was not cleared has a key that lives. Its value was reached with the key, if anything leads there. */
+static void check_pairs(struct verifier *v)
+{
+	for (size_t i = 0; i < v->npairs; i++) {
+		struct sm_span *s = NULL;
+
+		if (object_at(v, v->pairs[i].key, true, &s) == 0)
+			complain(v, v->pairs[i].key, NULL, 0, "ephemeron of nothing");
+		else if (!has_mark(v, v->pairs[i].key))
+			complain(v, v->pairs[i].key, s, 0, "ephemeron of a key that dies");
+		else if (!has_mark(v, v->pairs[i].value))
+			complain(v, v->pairs[i].value, s, v->pairs[i].key, "value of a key that lives");
+	}
+	munmap(v->pairs, v->pairs_bytes);
+}
+
 static void trace(struct verifier *v)
 {
 	v->root = "object";
@@ -204,6 +266,9 @@ static void trace(struct verifier *v)
 		size_t bytes = s->slot_bytes ? s->slot_bytes : (size_t)s->nunits * SM_UNIT;
 		const uintptr_t *w = (const uintptr_t *)object;
 
+		reach_values(v, object);
+		if (s->layout->kind == SM_SCAN_NONE)
+			continue;
 		for (size_t i = 0; i < bytes / sizeof(uintptr_t); i++) {
 			if (SM_IS_MUTANT(24) && v->reached > 100)
 				return;
@@ -276,7 +341,7 @@ static void reach_roots(struct verifier *v)
 	}
 	sm_lock_release(&r->lock);
 	v->root = "finalizer";
-	sm__specials_each_queued(gc, reach_queued, v);
+	sm__finalizers_each_queued(gc, reach_queued, v);
 }
 
 /* Marks that nobody will sweep: an object that comes to lie there would look scanned before it was looked at. */
@@ -301,10 +366,13 @@ unsigned sm__verify_stw(struct sm_gc *gc)
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (v.visited == MAP_FAILED || v.stack == MAP_FAILED)
 		sm__fatal(__FILE__, __LINE__, "no address space for the verifier");
+	gather_pairs(&v);
 	reach_roots(&v);
 	trace(&v);
 	v.root = "weak";
-	sm__specials_each_weak(gc, check_weak, &v);
+	sm__weaks_each(gc, check_weak, &v);
+	v.root = "ephemeron";
+	check_pairs(&v);
 	check_free_units(&v);
 	munmap(v.visited, v.visited_bytes);
 	munmap(v.stack, v.capacity * sizeof(*v.stack));

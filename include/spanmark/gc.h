@@ -75,7 +75,11 @@ SM_API int sm_gc_config_set(struct sm_gc_config *cfg, const char *key, const cha
 SM_API const struct sm_config_key *sm_gc_config_keys(void); /* gc.* keys only */
 
 SM_API struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t errlen);
-/* Stops the workers, unmaps the heap. Aborts when a mutator is attached, or when called by a finalizer. */
+/*
+ * Stops the workers, unmaps the heap. Aborts when a mutator is attached, or when called by a
+ * finalizer. Finalizers that are set or queued do not run any more; the
+ * contexts that they own are disposed of. Handles, weak references and ephemerons go with the collector.
+ */
 SM_API void sm_gc_destroy(struct sm_gc *gc);
 SM_API struct sm_heap *sm_gc_heap(struct sm_gc *gc);
 
@@ -280,28 +284,66 @@ SM_API int sm_thread_range_remove(struct sm_mutator *m, void *start);
  */
 SM_API void sm_stack_leave(struct sm_mutator *m);
 
-/* ---- weak references and finalizers --------------------------------------------------------------- */
+/* ---- weak references, ephemerons, finalizers ------------------------------------------------------ */
 
 /*
  * Order, when a cycle finds an object unreachable from roots: (1) every weak reference to it, and to
- * whatever only it kept alive, reads NULL from then on; (2) its finalizer is queued, and the object with
- * all that it refers to is kept alive (resurrected) until the finalizer has returned; (3) a later cycle
- * frees it, unless the finalizer stored it somewhere reachable. Finalizers run once each, in the order in
- * which they were set, on a thread of their own that is an attached mutator; objects that refer to each
- * other are queued together, so a finalizer may meet an object whose finalizer has already run.
+ * whatever only it kept alive, reads NULL from then on, and so does every ephemeron of which it is the key; (2) its
+ * finalizer is queued, and the object with all that it refers to is kept alive (resurrected) until the finalizer has
+ * returned; (3) a later cycle frees it, unless the finalizer stored it somewhere reachable.
+ *
+ * "object" below is the start of a collected object; of those under 16 bytes, which may share a block, any address in it,
+ * and all of a block die together. An inner, foreign or freed one, and NULL, is refused: errno EINVAL, or -EINVAL.
+ *
+ * No call but sm_finalizer_wait and the first sm_finalizer_set (which makes a thread) waits for anything but a lock that is
+ * held for some instructions, however many there are of a kind and whatever a cycle is doing.
  */
-typedef void sm_finalizer_fn(void *ctx, struct sm_mutator *m, void *object);
-/* -EINVAL: fn is NULL or object is not the start of a collected object; -EEXIST: it has one already; -ENOMEM; -EAGAIN: there
- * is no thread yet and none can be made. */
-SM_API int sm_finalizer_set(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, void *ctx);
-SM_API int sm_finalizer_clear(struct sm_mutator *m, void *object); /* -ENOENT */
-/* Waits until every finalizer queued so far has returned. m may be NULL; not from a finalizer. */
-SM_API void sm_finalizer_wait(struct sm_gc *gc, struct sm_mutator *m);
 
+/*
+ * The caller's until it frees it; sm_gc_destroy frees those that are left. Any thread, each with its own mutator; not
+ * while another frees it. One that was freed before, or never made, aborts with call, thread and address.
+ */
 struct sm_weak;
 SM_API struct sm_weak *sm_weak_new(struct sm_mutator *m, void *object); /* NULL: EINVAL, ENOMEM */
 SM_API void *sm_weak_get(struct sm_mutator *m, struct sm_weak *w);	/* the object, or NULL */
-SM_API void sm_weak_free(struct sm_mutator *m, struct sm_weak *w);
+SM_API void sm_weak_free(struct sm_mutator *m, struct sm_weak *w);	/* NULL: nothing */
+
+/*
+ * An ephemeron refers to its key weakly, and keeps its value alive while the key is alive for other reasons than the value:
+ * that the value leads to the key, or is the key, counts for nothing. For tables that add something to objects of others.
+ * Life, threads and misuse as with weak references.
+ */
+struct sm_ephemeron;
+SM_API struct sm_ephemeron *sm_ephemeron_new(struct sm_mutator *m, void *key,
+					     void *value); /* EINVAL, ENOMEM */
+SM_API void *sm_ephemeron_get(struct sm_mutator *m,
+			      struct sm_ephemeron *e); /* the value; NULL: the key is gone */
+SM_API void sm_ephemeron_free(struct sm_mutator *m, struct sm_ephemeron *e); /* NULL: nothing */
+
+/*
+ * Finalizers run once each, in the order in which they were set, one at a time, on a thread of their own that is an attached
+ * mutator, m; objects that refer to each other are queued together, so a finalizer may meet an object whose finalizer has
+ * already run. It may allocate, collect, set and clear finalizers: one that is set for the object itself runs when that is found
+ * unreachable again. It must not wait for finalizers. None runs twice, and none is sure to run: sm_gc_destroy waits for the one
+ * that is running, and runs no more; in a forked child none runs.
+ */
+typedef void sm_finalizer_fn(void *ctx, struct sm_mutator *m, void *object);
+/* -EINVAL: fn is NULL, or object is none; -EEXIST: it has one already; -ENOMEM; -EAGAIN: there is no thread yet and none
+ * can be made. */
+SM_API int sm_finalizer_set(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, void *ctx);
+/*
+ * The same, and ctx is the finalizer's from then on: dispose(ctx) is called once, when fn has returned (on that thread), by
+ * sm_finalizer_clear (on the caller's), or by sm_gc_destroy for those that were set or queued and have not run (on the caller's,
+ * when the heap is still there and no mutator is attached: it may not use the heap). If set fails, ctx stays the caller's.
+ */
+typedef void sm_dispose_fn(void *ctx);
+SM_API int sm_finalizer_set_owning(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, void *ctx,
+				   sm_dispose_fn *dispose);
+/* -ENOENT: it has none, or that is queued, or runs. */
+SM_API int sm_finalizer_clear(struct sm_mutator *m, void *object);
+/* Waits until every finalizer queued so far has returned; not when there is nobody to run them: while the collector ends, or
+ * in a forked child. m is the caller's, NULL if it is not attached. From a finalizer it aborts, for that would wait for itself. */
+SM_API void sm_finalizer_wait(struct sm_gc *gc, struct sm_mutator *m);
 
 /* ---- collections and figures ---------------------------------------------------------------------- */
 

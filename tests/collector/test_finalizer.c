@@ -9,6 +9,8 @@
 #include "collector/gc_priv.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
+#include "tests/support/scale.h"
+#include "tests/support/step.h"
 
 static const char *const modes[] = {"gc.mode=stw", "gc.mode=concurrent"};
 static struct sm_gc *gc;
@@ -240,6 +242,322 @@ START_TEST(weak_references)
 }
 END_TEST
 
+/* ---- contexts, and finalizers that use the interface --------------------------------------------------- */
+
+static _Atomic(int) disposed[8];
+static _Atomic(int) inside;
+
+static void dispose(void *ctx)
+{
+	disposed[(uintptr_t)ctx]++;
+}
+
+static void count(void *ctx, struct sm_mutator *fm, void *object)
+{
+	(void)fm;
+	(void)object;
+	/* Not before it has returned. */
+	wrong += disposed[(uintptr_t)ctx] != 0;
+	calls++;
+}
+
+static __attribute__((noinline)) void make_owning(sm_finalizer_fn *fn, uintptr_t ctx, void **slot)
+{
+	void *o = sm_new(m, node);
+
+	ck_assert_int_eq(sm_finalizer_set_owning(m, o, fn, (void *)ctx, dispose), 0);
+	ck_assert_int_eq(sm_finalizer_set_owning(m, o, fn, (void *)7, dispose), -EEXIST);
+	ck_assert_int_eq(sm_finalizer_set_owning(m, (char *)o + 8, fn, (void *)7, dispose), -EINVAL);
+	if (slot)
+		sm_store(m, slot, o);
+}
+
+/* Once each: after it ran, when it is cleared, and at the end for those that were set or queued. */
+START_TEST(contexts)
+{
+	setup(_i);
+	make_owning(count, 1, NULL);
+	make_owning(count, 2, &root[2]);
+	make_owning(count, 3, &root[3]);
+	for (int i = 0; i < 3; i++)
+		collect_and_run();
+	ck_assert_int_eq(sm_finalizer_clear(m, root[2]), 0);
+	ck_assert_int_eq(sm_finalizer_clear(m, root[2]), -ENOENT);
+	if (!SM_ASAN && !SM_TSAN)
+		ck_assert_int_eq(disposed[1], 1);
+	ck_assert_int_eq(disposed[2], 1);
+	ck_assert_int_eq(disposed[3], 0);
+	ck_assert_int_eq(wrong, 0);
+	go = 0;
+	make_owning(slow, 4, NULL);
+	make_owning(slow, 5, NULL);
+	gctest_clear_stack();
+	sm_collect(gc, m);
+	gctest_clear_stack();
+	/* One runs, and is waited for; the other is queued, and does not run. */
+	go = 1;
+	sm_root_remove(gc, root);
+	gctest_destroy(gc, m);
+	for (int i = 1; i <= 5; i++)
+		ck_assert_msg(disposed[i] == 1, "context %d: %d times", i, disposed[i]);
+	ck_assert_int_eq(disposed[7], 0);
+}
+END_TEST
+
+static _Atomic(int) more_lives;
+
+static void uses_everything(void *ctx, struct sm_mutator *fm, void *object)
+{
+	void *o = sm_new(fm, node);
+	struct sm_weak *w = sm_weak_new(fm, o);
+
+	(void)ctx;
+	inside++;
+	/* It is not set any more. */
+	wrong += sm_finalizer_clear(fm, object) != -ENOENT;
+	wrong += sm_finalizer_set(fm, o, count, NULL) != 0;
+	wrong += sm_finalizer_clear(fm, o) != 0;
+	wrong += sm_collect(gc, fm) != 0;
+	wrong += sm_weak_get(fm, w) != o;
+	sm_weak_free(fm, w);
+	/* For another life. */
+	if (more_lives-- > 0)
+		wrong += sm_finalizer_set(fm, object, uses_everything, NULL) != 0;
+}
+
+START_TEST(a_finalizer_may)
+{
+	setup(_i);
+	more_lives = 2;
+	make_one(uses_everything, NULL);
+	for (int i = 0; i < 6; i++)
+		collect_and_run();
+	ck_assert_int_eq(wrong, 0);
+	ck_assert_int_eq(inside, 3);
+	teardown();
+}
+END_TEST
+
+static void waits_for_all(void *ctx, struct sm_mutator *fm, void *object)
+{
+	(void)fm;
+	(void)object;
+	while (sm_load_acquire((_Atomic(int) *)ctx) == 0)
+		sm_safepoint(fm);
+	calls++;
+}
+
+/* While one runs there is another way to wait than to hang: both kinds of caller come back when it has ended. */
+static void *waiter(void *arg)
+{
+	sm_finalizer_wait(gc, NULL);
+	ck_assert_int_eq(calls, 1);
+	return arg;
+}
+
+START_TEST(waiting)
+{
+	static _Atomic(int) let;
+	pthread_t t;
+
+	setup(_i);
+	sm_finalizer_wait(gc, m);
+	{
+		void *o = sm_new(m, node);
+
+		ck_assert_int_eq(sm_finalizer_set(m, o, waits_for_all, (void *)&let), 0);
+	}
+	for (int i = 0; i < 3; i++) {
+		gctest_clear_stack();
+		sm_collect(gc, m);
+	}
+	pthread_create(&t, NULL, waiter, NULL);
+	let = 1;
+	sm_finalizer_wait(gc, m);
+	ck_assert_int_eq(calls, 1);
+	sm_blocking_enter(m);
+	pthread_join(t, NULL);
+	sm_blocking_leave(m);
+	teardown();
+}
+END_TEST
+
+/* Many: setting, finding and clearing takes few steps each, and so does what the collector holds the lock for. */
+START_TEST(many)
+{
+	unsigned long n = sm_test_scaled(50000);
+	void **keep;
+
+	setup(_i);
+	gc->config.verify = false;
+	keep = sm_new_array(m, sm_type_pointers(gc, 1), n);
+	sm_store(m, &root[0], keep);
+	for (unsigned long i = 0; i < n; i++) {
+		void *o = sm_new(m, node);
+
+		((uintptr_t *)o)[2] = 0xf1;
+		sm_store(m, (void **)root[0] + i, o);
+		if (sm_finalizer_set(m, o, note, (void *)i) != 0)
+			ck_abort_msg("finalizer %lu", i);
+	}
+	for (unsigned long i = 0; i < n; i += 2) {
+		if (sm_finalizer_clear(m, sm_load((void **)root[0] + i)) != 0)
+			ck_abort_msg("finalizer %lu cannot be cleared", i);
+	}
+	sm_store(m, &root[0], NULL);
+	keep = NULL;
+	collect_and_run();
+	collect_and_run();
+	ck_assert_int_ge(calls, (int)(n / 2) - 2);
+	ck_assert_int_le(calls, (int)(n / 2));
+	ck_assert_int_eq(wrong, 0);
+	ck_assert_msg(gc->finalizers.index.steps <= 8 * n, "%lu steps",
+		      (unsigned long)gc->finalizers.index.steps);
+	teardown();
+}
+END_TEST
+
+/* ---- moments -------------------------------------------------------------------------------------------- */
+
+static void *collect_once(void *arg)
+{
+	sm_collect(gc, NULL);
+	return arg;
+}
+
+static pthread_t begin(void)
+{
+	pthread_t t;
+
+	gctest_clear_stack();
+	ck_assert_int_eq(pthread_create(&t, NULL, collect_once, NULL), 0);
+	return t;
+}
+
+static void finish(pthread_t t)
+{
+	sm_blocking_enter(m);
+	pthread_join(t, NULL);
+	sm_blocking_leave(m);
+	ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
+}
+
+/* What the queue holds is marked before any stack is scanned: an object that leaves it later needs no record. */
+START_TEST(the_queue_before_the_stacks)
+{
+	struct sm_finalizer *f;
+	pthread_t t;
+
+	setup(1);
+	go = 0;
+	make_one(slow, NULL);
+	make_one(slow, NULL);
+	make_one(slow, NULL);
+	for (int i = 0; i < 3; i++) {
+		gctest_clear_stack();
+		sm_collect(gc, m);
+	}
+	t = begin();
+	step_until(m, SM_HS_SCAN);
+	/* The first runs; the others are waiting. */
+	f = gc->finalizers.queue;
+	ck_assert_ptr_nonnull(f);
+	ck_assert(sm__is_marked(&gc->range, ((struct sm_keyed_cell *)f)->key));
+	go = 1;
+	finish(t);
+	sm_finalizer_wait(gc, m);
+	ck_assert_int_eq(wrong, 0);
+	teardown();
+}
+END_TEST
+
+static uintptr_t parent, child;
+static struct sm_weak *to_parent, *to_child;
+
+static __attribute__((noinline)) void make_family(void)
+{
+	uintptr_t *p = sm_new(m, node), *c = sm_new(m, node);
+
+	c[2] = 0xfeed;
+	sm_store(m, (void **)p, c);
+	to_parent = sm_weak_new(m, p);
+	to_child = sm_weak_new(m, c);
+	parent = ~(uintptr_t)p;
+	child = ~(uintptr_t)c;
+}
+
+static __attribute__((noinline)) bool get_parent(void)
+{
+	return (uintptr_t)sm_weak_get(m, to_parent) == ~parent;
+}
+
+static __attribute__((noinline)) bool get_child(void)
+{
+	return sm_weak_get(m, to_child) != NULL;
+}
+
+/*
+ * A get in the middle of the round that would end marking: what it hands out lives, and so does what hangs on that, which
+ * nobody but the marker comes to.
+ */
+START_TEST(a_late_get)
+{
+	pthread_t t;
+
+	setup(1);
+	make_family();
+	t = begin();
+	step_until(m, SM_HS_FLUSH);
+	ck_assert(get_parent());
+	gctest_clear_stack();
+	finish(t);
+	ck_assert(get_parent());
+	ck_assert(get_child());
+	ck_assert_uint_eq(((uintptr_t *)~child)[2], 0xfeed);
+	sm_weak_free(m, to_parent);
+	sm_weak_free(m, to_child);
+	teardown();
+}
+END_TEST
+
+static __attribute__((noinline)) void finalize_parent(void)
+{
+	make_family();
+	ck_assert_int_eq(sm_finalizer_set(m, (void *)~parent, resurrect, NULL), 0);
+}
+
+/*
+ * Between the clearing and the resurrecting, with the door shut: a get answers NULL for what is let go, and goes on doing
+ * so when that is marked again; its finalizer has not begun, for its object is not marked yet.
+ */
+START_TEST(between_clearing_and_resurrecting)
+{
+	pthread_t t;
+
+	setup(1);
+	finalize_parent();
+	root[0] = NULL;
+	t = begin();
+	step_past(m, SM_HS_FLUSH);
+	step_until(m, SM_HS_NONE);
+	ck_assert(!get_parent());
+	ck_assert(!get_child());
+	ck_assert_int_eq(calls, 0);
+	ck_assert(!sm__is_marked(&gc->range, ~parent));
+	/* It is taken; nothing can be cleared any more. */
+	ck_assert_int_eq(sm_finalizer_clear(m, (void *)~parent), -ENOENT);
+	gctest_clear_stack();
+	finish(t);
+	sm_finalizer_wait(gc, m);
+	ck_assert_int_eq(calls, 1);
+	ck_assert(!get_parent());
+	ck_assert_uint_eq(((uintptr_t *)~child)[2], 0xfeed);
+	sm_weak_free(m, to_parent);
+	sm_weak_free(m, to_child);
+	teardown();
+}
+END_TEST
+
 static _Atomic(int) stop;
 
 /* Makes strong again what only a weak reference still holds, while cycles decide about it. */
@@ -302,6 +620,13 @@ int main(void)
 	tcase_add_loop_test(c, the_queue_is_a_root, 0, 2);
 	tcase_add_loop_test(c, weak_references, 0, 2);
 	tcase_add_loop_test(c, reviving_races, 0, 2);
+	tcase_add_loop_test(c, contexts, 0, 2);
+	tcase_add_loop_test(c, a_finalizer_may, 0, 2);
+	tcase_add_loop_test(c, waiting, 0, 2);
+	tcase_add_loop_test(c, many, 0, 2);
+	tcase_add_test(c, the_queue_before_the_stacks);
+	tcase_add_test(c, a_late_get);
+	tcase_add_test(c, between_clearing_and_resurrecting);
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
 }

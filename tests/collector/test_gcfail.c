@@ -141,17 +141,19 @@ static bool done(int err)
 	return err == 0;
 }
 
-static void specials(struct sm_mutator *m, const struct sm_type *node)
+static void cells(struct sm_mutator *m, const struct sm_type *node)
 {
 	uintptr_t *o = got(sm_new(m, node));
 	struct sm_handle *handle;
 	struct sm_weak *weak;
+	struct sm_ephemeron *pair;
 	void *local[4] = {NULL};
 
 	if (o == NULL)
 		return;
 	o[2] = 0xfeed;
 	weak = got(sm_weak_new(m, o));
+	pair = got(sm_ephemeron_new(m, o, o));
 	handle = got(sm_handle_new(m, o));
 	done(sm_finalizer_set(m, o, finalize, NULL));
 	if (done(sm_thread_range_add(m, local, sizeof(local))))
@@ -159,6 +161,10 @@ static void specials(struct sm_mutator *m, const struct sm_type *node)
 	if (handle) {
 		MUST(sm_handle_get(handle) == o);
 		sm_handle_free(m, handle);
+	}
+	if (pair) {
+		MUST(sm_ephemeron_get(m, pair) == o);
+		sm_ephemeron_free(m, pair);
 	}
 	if (weak) {
 		MUST(sm_weak_get(m, weak) == o);
@@ -193,7 +199,7 @@ static unsigned use(struct sm_mutator *m, unsigned at)
 		if (i % 50 == 0 && bits)
 			got(sm_new(m, bits));
 	}
-	specials(m, node);
+	cells(m, node);
 	return length;
 }
 

@@ -88,6 +88,11 @@ static void refuses(void *p, int which)
 	ck_assert_msg(w == NULL && errno == EINVAL, "sm_weak_new of case %d: %p, errno %d", which, (void *)w,
 		      errno);
 	ck_assert_msg(sm_finalizer_set(m, p, never, NULL) == -EINVAL, "sm_finalizer_set of case %d", which);
+	ck_assert_msg(sm_finalizer_clear(m, p) == -ENOENT, "sm_finalizer_clear of case %d", which);
+	errno = 0;
+	ck_assert_msg(sm_ephemeron_new(m, p, root[0]) == NULL && errno == EINVAL, "key of case %d", which);
+	errno = 0;
+	ck_assert_msg(sm_ephemeron_new(m, root[0], p) == NULL && errno == EINVAL, "value of case %d", which);
 	if (p != NULL) {
 		errno = 0;
 		ck_assert_msg(sm_handle_new(m, p) == NULL && errno == EINVAL, "sm_handle_new of case %d",
@@ -182,13 +187,63 @@ static void set_a_freed_handle(void)
 	sm_handle_set(m, h, root[0]);
 }
 
+static void free_weak_twice(void)
+{
+	struct sm_weak *w = sm_weak_new(m, root[0]);
+
+	sm_weak_free(m, w);
+	sm_weak_free(m, w);
+}
+
+static void free_no_weak(void)
+{
+	sm_weak_free(m, (struct sm_weak *)sm_handle_new(m, root[0]));
+}
+
+static void get_a_freed_weak(void)
+{
+	struct sm_weak *w = sm_weak_new(m, root[0]);
+
+	sm_weak_free(m, w);
+	sm_weak_get(m, w);
+}
+
+static void get_no_weak(void)
+{
+	sm_weak_get(m, (struct sm_weak *)root);
+}
+
+static void free_ephemeron_twice(void)
+{
+	struct sm_ephemeron *e = sm_ephemeron_new(m, root[0], root[1]);
+
+	sm_ephemeron_free(m, e);
+	sm_ephemeron_free(m, e);
+}
+
+static void get_a_freed_ephemeron(void)
+{
+	struct sm_ephemeron *e = sm_ephemeron_new(m, root[0], root[1]);
+
+	sm_ephemeron_free(m, e);
+	sm_ephemeron_get(m, e);
+}
+
 static const struct abuse {
 	void (*do_it)(void);
 	const char *call;
 } abuses[] = {
-	{free_handle_twice, "sm_handle_free"},	  {free_no_handle, "sm_handle_free"},
-	{free_inside_a_handle, "sm_handle_free"}, {get_a_freed_handle, "sm_handle_get"},
+	{free_handle_twice, "sm_handle_free"},
+	{free_no_handle, "sm_handle_free"},
+	{free_inside_a_handle, "sm_handle_free"},
+	{get_a_freed_handle, "sm_handle_get"},
 	{set_a_freed_handle, "sm_handle_set"},
+	{free_weak_twice, "sm_weak_free"},
+	{free_no_weak, "sm_weak_free"},
+	{get_a_freed_weak, "sm_weak_get"},
+	{get_no_weak, "sm_weak_get"},
+	{free_ephemeron_twice, "sm_ephemeron_free"},
+	{get_a_freed_ephemeron, "sm_ephemeron_get"},
 };
 #define ABUSES ((int)(sizeof(abuses) / sizeof(abuses[0])))
 

@@ -93,8 +93,8 @@ static const struct way {
 	void (*wait)(void);
 } ways[] = {
 	{offsetof(struct sm_gc, roots.lock), add_and_remove},
-	{offsetof(struct sm_gc, specials.lock), set_and_clear},
-	{offsetof(struct sm_gc, specials.lock), clear},
+	{offsetof(struct sm_gc, finalizers.lock), set_and_clear},
+	{offsetof(struct sm_gc, finalizers.lock), clear},
 	{offsetof(struct sm_gc, types_lock), make_a_type},
 	{offsetof(struct sm_gc, stats_lock), look_at_figures},
 };
