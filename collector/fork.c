@@ -66,6 +66,7 @@ static void take_all(struct sm_gc *gc)
 	sm_lock_acquire(&gc->mutators_lock);
 	sm_lock_acquire(&gc->finalizers.lock);
 	sm_lock_acquire(&gc->roots.lock);
+	sm_lock_acquire(&gc->roots.marker_lock);
 	sm_lock_acquire(&gc->types_lock);
 	for (unsigned n = 0; n < gc->nnodes; n++)
 		sm_lock_acquire(&gc->workq.node[n].lock);
@@ -95,6 +96,7 @@ static void drop_all(struct sm_gc *gc, bool in_child)
 	for (unsigned n = gc->nnodes; n-- > 0;)
 		sm_lock_release(&gc->workq.node[n].lock);
 	sm_lock_release(&gc->types_lock);
+	sm_lock_release(&gc->roots.marker_lock);
 	sm_lock_release(&gc->roots.lock);
 	sm_lock_release(&gc->finalizers.lock);
 	sm_lock_release(&gc->mutators_lock);
@@ -113,6 +115,7 @@ static void reset_locks(struct sm_gc *gc)
 	forget_waiters(&gc->mutators_lock);
 	forget_waiters(&gc->finalizers.lock);
 	forget_waiters(&gc->roots.lock);
+	forget_waiters(&gc->roots.marker_lock);
 	forget_waiters(&gc->types_lock);
 	forget_waiters(&gc->workq.free_lock);
 	forget_waiters(&gc->stats_lock);
@@ -160,7 +163,7 @@ static void settle(struct sm_gc *gc)
 	}
 	gc->view = (struct sm_view){0};
 	gc->hs.stopping = false;
-	gc->roots.marking = false;
+	sm__roots_fork_child(&gc->roots);
 	sm_store_relaxed(&gc->workq.load, SM_WORKQ_SHUT);
 	sm_store_relaxed(&gc->heap->marking, 0);
 	sm_store_relaxed(&gc->hs.pending, 0);

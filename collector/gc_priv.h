@@ -88,7 +88,7 @@ struct sm_gc {
 
 	struct sm_roots roots;
 	struct sm_cells handles;
-	struct sm_marker root_marker; /* under roots.lock */
+	struct sm_marker root_marker; /* under roots.marker_lock */
 	struct sm_cells weaks;
 	struct sm_ephemerons ephemerons;
 	struct sm_finalizers finalizers;

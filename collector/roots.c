@@ -1,96 +1,154 @@
 #include "collector/roots.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "collector/gc_priv.h"
 
+#define PIECE_WORDS (SM_ROOT_PIECE / sizeof(uintptr_t))
+
 void sm__roots_init(struct sm_roots *r)
 {
 	memset(r, 0, sizeof(*r));
+	sm__cells_init(&r->cells, sizeof(struct sm_root_range), "a root range");
+	sm__cell_index_init(&r->index, &r->cells);
 	sm_lock_init(&r->lock, SM_RANK_GC_ROOTS);
+	sm_lock_init(&r->marker_lock, SM_RANK_GC_ROOT_MARKER);
 }
 
 void sm__roots_fini(struct sm_roots *r)
 {
-	free(r->ranges);
-	free(r->pieces);
+	sm__cell_index_fini(&r->index);
+	sm__cells_fini(&r->cells);
+}
+
+static struct sm_root_range *range_at(struct sm_roots *r, uint64_t number)
+{
+	return (struct sm_root_range *)sm__cell_at(&r->cells, number);
+}
+
+void sm__roots_fork_child(struct sm_roots *r)
+{
+	uint64_t made = sm__cells_made(&r->cells);
+
+	r->marking = false;
+	for (uint64_t n = 1; n <= made; n++)
+		sm_store_relaxed(&range_at(r, n)->lock.word, 0);
+}
+
+/* ---- entries of packets --------------------------------------------------------------------------- */
+
+/*
+ *     63 | 62 .. 32                    | 31 .. 1                   | 0
+ *      1 | number of a range           | which piece of it         | 1
+ *      1 | number of a group's first   | WHOLE_GROUP               | 1
+ *      1 | 0                           | which piece of all handles| 1
+ *
+ * No address of a heap has bit 63 set. mark.h: an entry that is not in the heap's range is a piece of the roots.
+ */
+#define WHOLE_GROUP 0x7fffffffu
+
+static uintptr_t entry_of(uint64_t number, uint64_t piece)
+{
+	return (uintptr_t)1 << 63 | number << 32 | piece << 1 | 1;
 }
 
 /* ---- scanning ------------------------------------------------------------------------------------- */
 
+static void scan_words(struct sm_marker *k, const uintptr_t *start, size_t nwords)
+{
+	k->n.scan_bytes += nwords * sizeof(uintptr_t);
+	if (!SM_IS_MUTANT(9))
+		sm__mark_words(k, start, nwords);
+}
+
+static const uintptr_t *start_of(const struct sm_root_range *g)
+{
+	return (const uintptr_t *)g->keyed.key;
+}
+
+/*
+ * One that is gone by now was scanned by its removal; one that was made of the same cell meanwhile is a range all the
+ * same. Only as far as it goes.
+ */
+static void scan_piece(struct sm_marker *k, struct sm_root_range *g, size_t piece)
+{
+	size_t from = piece * PIECE_WORDS;
+
+	sm_lock_acquire(&g->lock);
+	if (from < g->nwords)
+		scan_words(k, start_of(g) + from,
+			   g->nwords - from < PIECE_WORDS ? g->nwords - from : PIECE_WORDS);
+	sm_lock_release(&g->lock);
+}
+
+/* All pieces of a range that has so many words. */
+static void push_pieces(struct sm_marker *k, uint64_t number, size_t nwords)
+{
+	for (size_t piece = 0; piece * PIECE_WORDS < nwords; piece++)
+		sm__mark_push_entry(k, entry_of(number, piece));
+}
+
+static void scan_group(struct sm_roots *r, struct sm_marker *k, uint64_t first)
+{
+	uint64_t made = sm__cells_made(&r->cells);
+
+	for (uint64_t n = first; n < first + SM_ROOT_GROUP && n <= made; n++) {
+		struct sm_root_range *g = range_at(r, n);
+		size_t nwords;
+
+		sm_fetch_add_relaxed(&r->cells_seen, 1);
+		if (!sm__cell_is_used(&g->keyed.cell))
+			continue;
+		sm_lock_acquire(&g->lock);
+		nwords = g->nwords;
+		if (nwords <= SM_ROOT_SMALL)
+			scan_words(k, start_of(g), nwords);
+		sm_lock_release(&g->lock);
+		if (nwords > SM_ROOT_SMALL)
+			push_pieces(k, n, nwords);
+	}
+}
+
+static void scan_handles(struct sm_gc *gc, struct sm_marker *k, uint64_t piece)
+{
+	uint64_t first = piece * SM_HANDLE_PIECE + 1, made = sm__cells_made(&gc->handles),
+		 count = made - first + 1 < SM_HANDLE_PIECE ? made - first + 1 : SM_HANDLE_PIECE;
+
+	k->n.scan_bytes += count * sizeof(struct sm_handle);
+	sm__handles_scan(gc, k, first, count);
+}
+
 void sm__roots_scan_piece(struct sm_gc *gc, struct sm_marker *k, size_t index)
 {
-	struct sm_roots *r = &gc->roots;
-	struct sm_root_piece *piece = &r->pieces[index];
+	uint64_t number = index >> 31 & 0x7fffffff, piece = index & 0x7fffffff;
 
 	k->n.root_pieces++;
-	k->n.scan_bytes += piece->nwords * sizeof(uintptr_t);
-	if (piece->handles) {
-		sm__handles_scan(gc, k, (uintptr_t)piece->start, piece->nwords);
-		return;
-	}
-	/* A range that is gone by now was scanned by its removal, see root_remove. */
-	sm_lock_acquire(&r->lock);
-	for (size_t i = 0; i < r->nranges; i++) {
-		struct sm_root_range *g = &r->ranges[i];
-
-		if (piece->start >= g->start && piece->start + piece->nwords <= g->start + g->nwords) {
-			if (!SM_IS_MUTANT(9))
-				sm__mark_words(k, piece->start, piece->nwords);
-			break;
-		}
-	}
-	sm_lock_release(&r->lock);
+	if (number == 0)
+		scan_handles(gc, k, piece);
+	else if (piece == WHOLE_GROUP)
+		scan_group(&gc->roots, k, number);
+	else
+		scan_piece(k, range_at(&gc->roots, number), piece);
 }
 
-static bool add_piece(struct sm_roots *r, uintptr_t *start, size_t nwords, bool handles)
-{
-	if (r->npieces == r->pieces_capacity) {
-		size_t capacity = r->pieces_capacity ? r->pieces_capacity * 2 : 64;
-		struct sm_root_piece *grown = realloc(r->pieces, capacity * sizeof(*grown));
-
-		if (grown == NULL)
-			return false;
-		r->pieces = grown;
-		r->pieces_capacity = capacity;
-	}
-	r->pieces[r->npieces++] =
-		(struct sm_root_piece){.start = start, .nwords = nwords, .handles = handles};
-	return true;
-}
-
+/*
+ * Under the lock, so that a range comes before or after: before, and it is in a group; after, and its maker finds
+ * `marking` set.
+ */
 void sm__roots_begin(struct sm_gc *gc, struct sm_marker *k)
 {
 	struct sm_roots *r = &gc->roots;
-	size_t most = SM_ROOT_PIECE / sizeof(uintptr_t);
-	uint64_t handles;
+	uint64_t ranges, handles = sm__cells_made(&gc->handles);
 
-	r->npieces = 0;
 	sm_lock_acquire(&r->lock);
 	r->marking = true;
-	for (size_t i = 0; i < r->nranges; i++) {
-		struct sm_root_range *g = &r->ranges[i];
-
-		for (size_t at = 0; at < g->nwords; at += most) {
-			size_t n = g->nwords - at < most ? g->nwords - at : most;
-
-			/* No memory for the list: scan it here and now. */
-			if (!add_piece(r, g->start + at, n, false))
-				sm__mark_words(k, g->start + at, n);
-		}
-	}
+	ranges = sm__cells_made(&r->cells);
 	sm_lock_release(&r->lock);
-	handles = sm__cells_made(&gc->handles);
-	for (uint64_t n = 1; n <= handles; n += SM_HANDLE_PIECE) {
-		uint64_t count = handles - n + 1 < SM_HANDLE_PIECE ? handles - n + 1 : SM_HANDLE_PIECE;
-
-		if (!add_piece(r, (uintptr_t *)n, count, true))
-			sm__handles_scan(gc, k, n, count);
-	}
-	for (size_t i = 0; i < r->npieces; i++)
-		sm__mark_push_entry(k, (uintptr_t)i << 1 | 1);
+	for (uint64_t n = 1; n <= ranges; n += SM_ROOT_GROUP)
+		sm__mark_push_entry(k, entry_of(n, WHOLE_GROUP));
+	for (uint64_t n = 0; n * SM_HANDLE_PIECE < handles; n++)
+		sm__mark_push_entry(k, entry_of(0, n));
 	sm__marker_give(k);
 }
 
@@ -103,35 +161,75 @@ void sm__roots_end(struct sm_gc *gc)
 
 size_t sm__roots_bytes(struct sm_gc *gc)
 {
-	struct sm_roots *r = &gc->roots;
-	size_t words = 0;
-
-	sm_lock_acquire(&r->lock);
-	for (size_t i = 0; i < r->nranges; i++)
-		words += r->ranges[i].nwords;
-	sm_lock_release(&r->lock);
-	return words * sizeof(uintptr_t) + sm__cells_made(&gc->handles) * sizeof(struct sm_handle);
+	return sm_load_relaxed(&gc->roots.nwords) * sizeof(uintptr_t) +
+	       sm__cells_made(&gc->handles) * sizeof(struct sm_handle);
 }
 
+void sm__roots_each(struct sm_gc *gc, void (*fn)(void *ctx, const uintptr_t *start, size_t nwords), void *ctx)
+{
+	struct sm_roots *r = &gc->roots;
+	uint64_t made = sm__cells_made(&r->cells);
+
+	for (uint64_t n = 1; n <= made; n++) {
+		struct sm_root_range *g = range_at(r, n);
+
+		if (!sm__cell_is_used(&g->keyed.cell))
+			continue;
+		sm_lock_acquire(&g->lock);
+		if (g->nwords != 0)
+			fn(ctx, start_of(g), g->nwords);
+		sm_lock_release(&g->lock);
+	}
+}
+
+/* ---- ranges that come and go while marking is on -------------------------------------------------- */
+
 /*
- * A range that comes or goes while marking is on is scanned on the spot: a new one may hold what only the
- * caller's already scanned stack held; one that goes may hold what a scanned stack has loaded from it. The
- * caller may not be attached, so there is a marker for this alone, made beforehand: this cannot fail. Nor does any
- * round ask that caller: it comes by the door. When that is shut, all that a range may lead to is black.
+ * A new one may hold what only the caller's already scanned stack held: it is queued, and what is stored there before its
+ * turn comes the barrier covers. One that goes may hold what a scanned stack has loaded from it, and its memory may go
+ * next: it is scanned by the caller. The caller may not be attached, so there is a marker for this alone, made beforehand:
+ * this cannot fail. Nor does any round ask that caller: it comes by the door. When that is shut, all that a range may
+ * lead to is black.
  */
-static void scan_now_locked(struct sm_gc *gc, const uintptr_t *start, size_t nwords)
+static void count_marks(struct sm_gc *gc)
+{
+	sm_lock_acquire(&gc->stats_lock);
+	sm__mark_counts_add(&gc->dead_counts, &gc->root_marker.n);
+	sm_lock_release(&gc->stats_lock);
+}
+
+static void queue_now(struct sm_gc *gc, uint64_t number, size_t nwords)
 {
 	struct sm_marker *k = &gc->root_marker;
+
+	sm_lock_acquire(&gc->roots.marker_lock);
+	if (sm__workq_enter_open(&gc->workq)) {
+		sm__marker_here(k);
+		push_pieces(k, number, nwords);
+		sm__marker_give(k);
+		/* Whoever takes them may find something white: as if it were found here. */
+		sm__workq_leave_open(&gc->workq, true);
+		count_marks(gc);
+	}
+	sm_lock_release(&gc->roots.marker_lock);
+}
+
+static void scan_now(struct sm_gc *gc, const uintptr_t *start, size_t nwords)
+{
 	struct sm_marking in;
 
-	if (!gc->roots.marking || !sm__marking_enter(&in, k))
-		return;
-	sm__marker_here(k);
-	sm__mark_words(k, start, nwords);
-	sm__marking_leave(&in);
-	sm_lock_acquire(&gc->stats_lock);
-	sm__mark_counts_add(&gc->dead_counts, &k->n);
-	sm_lock_release(&gc->stats_lock);
+	/* Another caller waits for a piece at most. */
+	for (size_t at = 0; at < nwords; at += PIECE_WORDS) {
+		sm_lock_acquire(&gc->roots.marker_lock);
+		if (sm__marking_enter(&in, &gc->root_marker)) {
+			sm__marker_here(&gc->root_marker);
+			sm__mark_words(&gc->root_marker, start + at,
+				       nwords - at < PIECE_WORDS ? nwords - at : PIECE_WORDS);
+			sm__marking_leave(&in);
+			count_marks(gc);
+		}
+		sm_lock_release(&gc->roots.marker_lock);
+	}
 }
 
 /*
@@ -152,50 +250,73 @@ static void acquire_stopped_waits(struct sm_gc *gc)
 	}
 }
 
-/* ---- ranges --------------------------------------------------------------------------------------- */
+/* Nobody reads its words from here on. */
+static void give(struct sm_roots *r, struct sm_root_range *g)
+{
+	sm_lock_acquire(&g->lock);
+	g->nwords = 0;
+	sm_lock_release(&g->lock);
+	sm__cell_give(&r->cells, &g->keyed.cell, "sm_root_remove");
+}
+
+/* ---- public --------------------------------------------------------------------------------------- */
 
 int sm_root_add(struct sm_gc *gc, void *start, size_t nwords)
 {
 	struct sm_roots *r = &gc->roots;
-	int err = 0;
+	struct sm_root_range *g;
+	uint64_t number;
+	bool marking;
+	int err;
 
-	if (start == NULL || nwords == 0 || nwords > SIZE_MAX / sizeof(uintptr_t) ||
+	if (start == NULL || nwords == 0 || nwords / PIECE_WORDS >= WHOLE_GROUP - 1 ||
 	    (uintptr_t)start % sizeof(uintptr_t) != 0)
 		return -EINVAL;
+	g = (struct sm_root_range *)sm__cell_take(&r->cells);
+	if (g == NULL)
+		return -ENOMEM;
+	/* Its lock was made with its memory, and is free, or held by who looks at the range that it was before. */
+	g->lock.rank = SM_RANK_GC_ROOT_RANGE;
+	sm_lock_acquire(&g->lock);
+	g->keyed.key = (uintptr_t)start;
+	g->nwords = nwords;
+	sm_lock_release(&g->lock);
+	number = sm__cell_number(&r->cells, g);
 	acquire_stopped_waits(gc);
-	if (r->nranges == r->capacity) {
-		size_t capacity = r->capacity ? r->capacity * 2 : 16;
-		struct sm_root_range *grown = realloc(r->ranges, capacity * sizeof(*grown));
-
-		if (grown) {
-			r->ranges = grown;
-			r->capacity = capacity;
-		} else {
-			err = -ENOMEM;
-		}
-	}
-	if (err == 0) {
-		r->ranges[r->nranges++] = (struct sm_root_range){.start = start, .nwords = nwords};
-		scan_now_locked(gc, start, nwords);
-	}
+	err = sm__cell_index_add(&r->index, number);
+	sm__cell_use(&g->keyed.cell);
+	marking = r->marking;
 	sm_lock_release(&r->lock);
-	return err;
+	if (err) {
+		give(r, g);
+		return err;
+	}
+	sm_fetch_add_relaxed(&r->nwords, nwords);
+	if (marking)
+		queue_now(gc, number, nwords);
+	return 0;
 }
 
 int sm_root_remove(struct sm_gc *gc, void *start)
 {
 	struct sm_roots *r = &gc->roots;
-	int err = -ENOENT;
+	struct sm_root_range *g = NULL;
+	uint64_t number;
+	bool marking;
 
 	acquire_stopped_waits(gc);
-	for (size_t i = 0; i < r->nranges; i++) {
-		if (r->ranges[i].start != (uintptr_t *)start)
-			continue;
-		scan_now_locked(gc, r->ranges[i].start, r->ranges[i].nwords);
-		r->ranges[i] = r->ranges[--r->nranges];
-		err = 0;
-		break;
+	number = sm__cell_index_find(&r->index, (uintptr_t)start);
+	if (number) {
+		sm__cell_index_remove(&r->index, number);
+		g = range_at(r, number);
 	}
+	marking = r->marking;
 	sm_lock_release(&r->lock);
-	return err;
+	if (g == NULL)
+		return -ENOENT;
+	if (marking)
+		scan_now(gc, start_of(g), g->nwords);
+	sm_fetch_sub_relaxed(&r->nwords, g->nwords);
+	give(r, g);
+	return 0;
 }

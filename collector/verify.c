@@ -305,10 +305,16 @@ static void check_weak(void *arg, uintptr_t object)
 		complain(v, object, s, 0, "weak reference to an object that dies");
 }
 
+/* Threads that are not attached add and remove ranges meanwhile, and free the memory: this one stays so long. */
+static void reach_range(void *v, const uintptr_t *start, size_t nwords)
+{
+	for (size_t w = 0; w < nwords; w++)
+		reach(v, start[w], (uintptr_t)&start[w], true);
+}
+
 static void reach_roots(struct verifier *v)
 {
 	struct sm_gc *gc = v->gc;
-	struct sm_roots *r = &gc->roots;
 
 	if (SM_IS_MUTANT(23))
 		return;
@@ -326,20 +332,14 @@ static void reach_roots(struct verifier *v)
 		}
 	}
 	v->on_stack = false;
-	/* Threads that are not attached add and remove ranges meanwhile, and free the memory. */
-	sm_lock_acquire(&r->lock);
 	v->root = "root";
-	for (size_t i = 0; i < r->nranges; i++) {
-		for (size_t w = 0; w < r->ranges[i].nwords; w++)
-			reach(v, r->ranges[i].start[w], (uintptr_t)&r->ranges[i].start[w], true);
-	}
+	sm__roots_each(gc, reach_range, v);
 	v->root = "handle";
 	for (uint64_t n = 1; n <= sm__cells_made(&gc->handles); n++) {
 		struct sm_handle *h = (struct sm_handle *)sm__cell_at(&gc->handles, n);
 
 		reach(v, (uintptr_t)h->object, (uintptr_t)h, true);
 	}
-	sm_lock_release(&r->lock);
 	v->root = "finalizer";
 	sm__finalizers_each_queued(gc, reach_queued, v);
 }

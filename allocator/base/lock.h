@@ -21,26 +21,28 @@
 
 /* In the order in which they may be taken: the collector's, then the allocator's. */
 enum sm_lock_rank {
-	SM_RANK_NONE = 0,	    /* not checked */
-	SM_RANK_GC_CONTROL = 10,    /* gc->control_lock: requests for cycles */
-	SM_RANK_GC_MUTATORS = 20,   /* gc->mutators_lock: the list, the view, the handshake's request */
-	SM_RANK_GC_FINALIZERS = 30, /* finalizers by object, and those to be run */
-	SM_RANK_GC_ROOTS = 40,	    /* registered ranges, handles */
-	SM_RANK_GC_TYPES = 45,	    /* the table of types (takes the heap's bins lock) */
-	SM_RANK_GC_QUEUE = 60,	    /* one node's packets */
-	SM_RANK_GC_PACKETS = 64,    /* free packets */
-	SM_RANK_GC_STALLS = 70,	    /* figures of mutators that are gone */
-	SM_RANK_HEAP = 100,	    /* list of heaps, fork */
-	SM_RANK_CACHES = 110,	    /* heap->caches_lock */
-	SM_RANK_BINS = 120,	    /* heap->bins_lock: layouts and bins */
-	SM_RANK_BUDGET = 135,	    /* budgets of the malloc heap's CPUs */
-	SM_RANK_SHARD = 137,	    /* lists of freed objects of a thread or CPU */
-	SM_RANK_CENTRAL = 140,	    /* one central list */
-	SM_RANK_STACKS = 150,	    /* pool of free stacks */
-	SM_RANK_SCAVENGE = 160,	    /* a batch on its way to the operating system */
-	SM_RANK_PAGEHEAP = 170,	    /* one node's page heap */
-	SM_RANK_META = 180,	    /* metadata pool */
-	SM_RANK_LEAF = 250,	    /* takes nothing under it */
+	SM_RANK_NONE = 0,	     /* not checked */
+	SM_RANK_GC_CONTROL = 10,     /* gc->control_lock: requests for cycles */
+	SM_RANK_GC_MUTATORS = 20,    /* gc->mutators_lock: the list, the view, the handshake's request */
+	SM_RANK_GC_FINALIZERS = 30,  /* finalizers by object, and those to be run */
+	SM_RANK_GC_ROOTS = 40,	     /* registered ranges by start */
+	SM_RANK_GC_ROOT_MARKER = 41, /* gc->root_marker */
+	SM_RANK_GC_ROOT_RANGE = 42,  /* one range, while it is scanned */
+	SM_RANK_GC_TYPES = 45,	     /* the table of types (takes the heap's bins lock) */
+	SM_RANK_GC_QUEUE = 60,	     /* one node's packets */
+	SM_RANK_GC_PACKETS = 64,     /* free packets */
+	SM_RANK_GC_STALLS = 70,	     /* figures of mutators that are gone */
+	SM_RANK_HEAP = 100,	     /* list of heaps, fork */
+	SM_RANK_CACHES = 110,	     /* heap->caches_lock */
+	SM_RANK_BINS = 120,	     /* heap->bins_lock: layouts and bins */
+	SM_RANK_BUDGET = 135,	     /* budgets of the malloc heap's CPUs */
+	SM_RANK_SHARD = 137,	     /* lists of freed objects of a thread or CPU */
+	SM_RANK_CENTRAL = 140,	     /* one central list */
+	SM_RANK_STACKS = 150,	     /* pool of free stacks */
+	SM_RANK_SCAVENGE = 160,	     /* a batch on its way to the operating system */
+	SM_RANK_PAGEHEAP = 170,	     /* one node's page heap */
+	SM_RANK_META = 180,	     /* metadata pool */
+	SM_RANK_LEAF = 250,	     /* takes nothing under it */
 };
 
 struct sm_lock {

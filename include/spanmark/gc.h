@@ -242,7 +242,13 @@ SM_API void sm_clear_slots(struct sm_mutator *m, void **dst, size_t n);
 
 /* ---- roots, handles ------------------------------------------------------------------------------ */
 
-/* [start, start + nwords) holds pointers (precise, to the start of objects) until removed. -ENOMEM. */
+/*
+ * [start, start + nwords) holds pointers (precise, to the start of objects) until removed; the memory stays the caller's and
+ * must be there so long. Any thread, attached or not. Both take a few steps, however many ranges there are; while a cycle
+ * marks, removing one reads its words first, and either may wait for what another thread does with 8 KiB of roots
+ * (gc.mode=stw: for the end of the stop). A range that was added twice must be removed twice.
+ * -EINVAL: start is NULL or not aligned, nwords is 0 (or beyond 2^40); -ENOMEM; remove: -ENOENT, nothing was added there.
+ */
 SM_API int sm_root_add(struct sm_gc *gc, void *start, size_t nwords);
 SM_API int sm_root_remove(struct sm_gc *gc, void *start);
 

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "collector/gc_priv.h"
@@ -214,6 +215,104 @@ START_TEST(wild_words)
 }
 END_TEST
 
+/* Many ranges: each is looked at once a cycle, adding and removing takes few steps, however many there are. */
+START_TEST(many_ranges)
+{
+	unsigned long n = sm_test_scaled(20000), steps;
+	void **word = calloc(2 * n + 20000, sizeof(void *));
+	uint64_t seen;
+
+	setup(_i);
+	for (unsigned long i = 0; i < n; i++) {
+		void *o = sm_new(m, leaf);
+
+		((uintptr_t *)o)[1] = i;
+		if (sm_root_add(gc, &word[2 * i], 1) != 0)
+			ck_abort_msg("range %lu", i);
+		sm_store(m, &word[2 * i], o);
+	}
+	/* A large one among them, whose end counts. */
+	ck_assert_int_eq(sm_root_add(gc, &word[2 * n], 20000), 0);
+	sm_store(m, &word[2 * n + 19999], sm_new(m, leaf));
+	((uintptr_t *)word[2 * n + 19999])[1] = n;
+	for (unsigned long i = 1; i < n; i += 3)
+		ck_assert_int_eq(sm_root_remove(gc, &word[2 * i]), 0);
+	seen = gc->roots.cells_seen;
+	collect_beside(); /* twice */
+	ck_assert_uint_le(gc->roots.cells_seen - seen, 2 * (n + 1));
+	ck_assert_uint_ge(gc->roots.cells_seen - seen, 2 * (n + 1));
+	for (unsigned long i = 0; i < n; i++) {
+		if (i % 3 != 1 && ((uintptr_t *)word[2 * i])[1] != i)
+			ck_abort_msg("object %lu is gone", i);
+	}
+	ck_assert_uint_eq(((uintptr_t *)word[2 * n + 19999])[1], n);
+	for (unsigned long i = 0; i < n; i++) {
+		if (i % 3 != 1)
+			ck_assert_int_eq(sm_root_remove(gc, &word[2 * i]), 0);
+		if (i % 1000 == 0)
+			ck_assert_int_eq(sm_root_remove(gc, &word[2 * i]), -ENOENT);
+	}
+	ck_assert_int_eq(sm_root_remove(gc, &word[2 * n]), 0);
+	steps = (unsigned long)gc->roots.index.steps;
+	ck_assert_msg(steps <= 8 * n, "%lu steps for %lu ranges", steps, n);
+	ck_assert_uint_eq(sm__roots_bytes(gc), 0);
+	gctest_destroy(gc, m);
+	free(word);
+}
+END_TEST
+
+static _Atomic(int) stop;
+
+/* Ranges come and go, from threads attached and not, and their memory with them, while cycles scan them. */
+static void *come_and_go(void *arg)
+{
+	struct sm_mutator *own = arg ? sm_mutator_attach(gc) : NULL;
+	uint64_t rs = (uintptr_t)arg + 5;
+
+	while (!stop) {
+		size_t nwords = gctest_random(&rs) % 8 ? 1 + gctest_random(&rs) % 20 : 3000;
+		void **range =
+			mmap(NULL, nwords * 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		uintptr_t *o;
+
+		if (range == MAP_FAILED || sm_root_add(gc, range, nwords) != 0)
+			abort();
+		if (own) {
+			o = sm_new(own, leaf);
+			o[1] = 0xc0ffee;
+			sm_store(own, &range[nwords - 1], o);
+			for (int i = 0; i < 200; i++)
+				((uintptr_t *)sm_new(own, leaf))[1] = 0xbad;
+			if (((uintptr_t *)range[nwords - 1])[1] != 0xc0ffee)
+				abort();
+		}
+		if (sm_root_remove(gc, range) != 0)
+			abort();
+		munmap(range, nwords * 8);
+	}
+	if (own)
+		sm_mutator_detach(own);
+	return NULL;
+}
+
+START_TEST(ranges_come_and_go)
+{
+	pthread_t t[3];
+
+	setup(_i);
+	for (uintptr_t i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, come_and_go, (void *)i), 0);
+	for (unsigned long i = 0; i < sm_test_scaled(40); i++)
+		ck_assert_int_eq(sm_collect(gc, m), 0);
+	stop = 1;
+	sm_blocking_enter(m);
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	sm_blocking_leave(m);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
 /* ---- registers ------------------------------------------------------------------------------------ */
 
 /*
@@ -399,6 +498,8 @@ int main(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_loop_test(c, ranges_and_handles, 0, 2);
 	tcase_add_loop_test(c, thread_ranges, 0, 2);
+	tcase_add_loop_test(c, many_ranges, 0, 2);
+	tcase_add_loop_test(c, ranges_come_and_go, 0, 2);
 	tcase_add_loop_test(c, stack_words, 0, 2);
 	tcase_add_loop_test(c, wild_words, 0, 2);
 #if defined(__x86_64__) || defined(__aarch64__)
