@@ -169,6 +169,10 @@ bench-attach: ## what attaching and detaching a thread costs, beside bdwgc (ROUN
 bench-types: $(B)/tests/bench_types ## what many types cost: memory, an allocation, a look-up, the marking of their objects
 	@$<
 
+.PHONY: bench-refs
+bench-refs: $(B)/tests/bench_refs ## waits for weak references, handles, roots, finalizers beside cycles (N=, SECONDS=)
+	@$(B)/tests/bench_refs $(or $(N),1000000) $(or $(SECONDS),5)
+
 bench-alloc: ## compare malloc and free with other allocators: one table (installs them)
 	@tests/setup/deps.sh bench
 	@$(MAKE) --no-print-directory all $(B)/tests/bench_alloc
