@@ -210,10 +210,13 @@ static void mark_concurrent(struct sm_gc *gc)
 	mark_to_the_end(gc);
 }
 
+/* Under the lock: a thread that forks, from a blocking section, finds its marker at rest (fork.c). */
 static void scan_all_stacks_stw(struct sm_gc *gc)
 {
+	sm_lock_acquire(&gc->mutators_lock);
 	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
 		sm__mutator_scan_stack(p, p->sp);
+	sm_lock_release(&gc->mutators_lock);
 }
 
 /* Marks that mutators and the control thread made; mutators make none now. */
