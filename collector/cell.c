@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+
+#include "collector/misuse.h"
 
 /* ---- numbers and places --------------------------------------------------------------------------- */
 
@@ -116,9 +116,8 @@ struct sm_cell *sm__cell_take(struct sm_cells *t)
 
 static SM_COLD _Noreturn void misused(struct sm_cells *t, const void *c, const char *call)
 {
-	sm__fatal(__FILE__, __LINE__, "%s(%p) by thread %d: not %s in use: %s", call, c,
-		  (int)syscall(SYS_gettid), t->what,
-		  sm__cell_number(t, c) ? "it was freed before" : "never made");
+	sm__misuse(call, c, "not %s in use: %s", t->what,
+		   sm__cell_number(t, c) ? "it was freed before" : "never made");
 }
 
 bool sm__cell_in_use(struct sm_cells *t, const void *c)

@@ -1,8 +1,6 @@
 #include "collector/handle.h"
 
 #include <errno.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "collector/gc_priv.h"
 #include "collector/misuse.h"
@@ -48,8 +46,7 @@ struct sm_handle *sm_handle_new(struct sm_mutator *m, void *object)
 static void must_be_used(struct sm_handle *h, const char *call)
 {
 	if (SM_UNLIKELY(!sm__cell_is_used(&h->cell)))
-		sm__fatal(__FILE__, __LINE__, "%s(%p) by thread %d: not a handle in use", call, (void *)h,
-			  (int)syscall(SYS_gettid));
+		sm__misuse(call, h, "not a handle in use");
 }
 
 void *sm_handle_get(struct sm_handle *h)
