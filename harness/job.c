@@ -165,7 +165,6 @@ char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, un
 	cJSON_AddItemToObject(job, "marks", seats_json(c, SM_ROLE_WORKER));
 	cJSON_AddItemToObject(job, "counters", counters_json(o, p));
 	cJSON_AddStringToObject(job, "by", sm_by_names[o->by]);
-	cJSON_AddBoolToObject(job, "quick", o->quick);
 	text = cJSON_PrintUnformatted(job);
 	cJSON_Delete(job);
 	return text;
@@ -425,7 +424,6 @@ static int parse_rest(const cJSON *root, struct sm_job_parts *p, char *err, size
 	p->job.workers = (unsigned)workers;
 	p->job.pass = (unsigned)pass;
 	p->job.by = (enum sm_by)what;
-	p->job.quick = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(root, "quick"));
 	if (rc == 0)
 		rc = parse_settings(root, p, err, errlen);
 	if (rc == 0)

@@ -5,7 +5,7 @@
  *   {"workload":"graph","backend":"gc","params":{..},"config":{..},"placement":{..},"group":0,"pass":0,"rep":0,
  *    "seed":"18446744073709551615","mutators":[[cpu,node],..],"workers":1,"marks":[[cpu,node],..],
  *    "counters":{"from":"auto","sets":[..],"events":[..],"multiplex":false,"plan":{"metrics":[{"name","pass"},..],
- *    "verdicts":[{"event","kind","status","reason"},..]}}|null,"by":"role","quick":false}
+ *    "verdicts":[{"event","kind","status","reason"},..]}}|null,"by":"role"}
  */
 #ifndef SM_HARNESS_JOB_H
 #define SM_HARNESS_JOB_H

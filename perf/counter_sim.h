@@ -95,13 +95,10 @@ int sm_sim_load(const char *folder, int pid, struct sm_sim_counts **out, char *e
 void sm_sim_free(struct sm_sim_counts *c);
 
 /*
- * One value: thread is sm_region_sim_id(). False when it is not known: the thread left no dump, or (region >= 0) its regions
+ * One value: thread counts from 0, in the order of sm__sim_open(). False when it is not known: the thread left no dump, or (region >= 0) its regions
  * could not be told apart. region -1: the thread's total.
  */
 bool sm_sim_value(const struct sm_sim_counts *c, int thread, int region, enum sm_sim e, uint64_t *v);
-
-/* Were there more changes of region than dumps allowed? */
-bool sm_sim_overflowed(const struct sm_sim_counts *c);
 
 /* ---- called by region.c ---------------------------------------------------------------------- */
 

@@ -30,7 +30,7 @@ enum sm_counters_from {
 struct sm_counterset_options {
 	const char *const *sets; /* names or paths of .ini files */
 	unsigned n_sets;
-	const char *const *events; /* -e strings, already split (sm_event_split) */
+	const char *const *events; /* -e strings, one each */
 	unsigned n_events;
 	enum sm_counters_from from;
 	bool multiplex;	   /* all groups at once, the kernel rotates them */

@@ -52,19 +52,9 @@ static const struct {
 					  "the thread was preempted (getrusage)"},
 };
 
-const char *sm_soft_name(enum sm_soft s)
-{
-	return s < SM_SOFT_COUNT ? softs[s].name : "?";
-}
-
 const char *sm_soft_unit(enum sm_soft s)
 {
 	return s < SM_SOFT_COUNT ? softs[s].unit : "?";
-}
-
-const char *sm_soft_help(enum sm_soft s)
-{
-	return s < SM_SOFT_COUNT ? softs[s].help : "?";
 }
 
 static int refuse(struct sm_event_resolved *out, enum sm_status st, const char *fmt, const char *a)
@@ -373,40 +363,4 @@ int sm_event_list(const char *pmu, int (*fn)(const char *, const char *, void *)
 			rc = list_event(e, info.name, fn, arg);
 	}
 	return rc;
-}
-
-char **sm_event_split(const char *list, unsigned *n)
-{
-	size_t len = strlen(list), commas = 1;
-	bool inside = false;
-	char **v, *copy;
-
-	*n = 0;
-	for (size_t i = 0; i < len; i++)
-		commas += list[i] == ',';
-	v = malloc((commas + 1) * sizeof(char *) + len + 1);
-	if (!v)
-		return NULL;
-	copy = (char *)(v + commas + 1);
-	memcpy(copy, list, len + 1);
-	for (char *p = copy, *start = copy;; p++) {
-		if (*p == '/')
-			inside = !inside;
-		if (*p && (*p != ',' || inside))
-			continue;
-		bool last = !*p;
-
-		*p = '\0';
-		if (p > start)
-			v[(*n)++] = start;
-		start = p + 1;
-		if (last)
-			break;
-	}
-	if (!*n) {
-		free(v);
-		return NULL;
-	}
-	v[*n] = NULL;
-	return v;
 }

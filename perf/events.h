@@ -7,7 +7,7 @@
  *   r01c2                                     a raw code of the core PMU, hexadecimal
  *   cpu/event=0xc2,umask=0x01/                sysfs notation, any PMU: core ones and cpu-wide ones
  *   amd_l3/l3_misses/                         an alias from <pmu>/events
- *   sw::minor-faults                          the soft backend (sm_soft_name lists them) and sw::migrations
+ *   sw::minor-faults                          the soft backend (`spanmark events` lists them) and sw::migrations
  *   sim::Ir                                   a Callgrind count (counter_sim.h)
  *   tp::kmem:mm_page_alloc                    a tracepoint
  *
@@ -55,14 +55,6 @@ const char *sm_event_detected_pmu(void);
  */
 int sm_event_list(const char *pmu, int (*fn)(const char *name, const char *desc, void *arg), void *arg);
 
-/*
- * Splits "a,b,pmu/x=1,y=2/" at the commas outside slashes. Returns a malloc'ed array of n strings in one
- * allocation (free the array), NULL when out of memory or empty.
- */
-char **sm_event_split(const char *list, unsigned *n);
-
-const char *sm_soft_name(enum sm_soft s);
 const char *sm_soft_unit(enum sm_soft s);
-const char *sm_soft_help(enum sm_soft s);
 
 #endif

@@ -2,7 +2,6 @@
 #include "perf/pin.h"
 
 #include <errno.h>
-#include <linux/mempolicy.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -12,9 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MAX_CPUS  (1 << 20)
-#define MAX_NODES 1024
-#define WORD_BITS (8 * sizeof(unsigned long))
+#define MAX_CPUS (1 << 20)
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static cpu_set_t *initial;
@@ -122,33 +119,4 @@ int sm_pin_release(void)
 	if (!initial)
 		return -ENOMEM;
 	return sched_setaffinity(0, initial_size, initial) ? -errno : 0;
-}
-
-int sm_pin_memory(void *addr, size_t len, int node_os, char *why, size_t whylen)
-{
-	unsigned long mask[MAX_NODES / WORD_BITS] = {0}, back[MAX_NODES / WORD_BITS] = {0};
-	int mode = -1;
-
-	if (node_os < 0 || node_os >= MAX_NODES - 1)
-		return say(why, whylen, -EINVAL, "node %d: no such node", node_os);
-	mask[(size_t)node_os / WORD_BITS] |= 1ul << ((size_t)node_os % WORD_BITS);
-	if (syscall(SYS_mbind, addr, len, MPOL_BIND, mask, (unsigned long)MAX_NODES, 0))
-		return say(why, whylen, -errno, "node %d: mbind: %s", node_os, strerror(errno));
-	if (syscall(SYS_get_mempolicy, &mode, back, (unsigned long)MAX_NODES, addr,
-		    (unsigned long)MPOL_F_ADDR))
-		return say(why, whylen, -errno, "node %d: cannot read the binding back: get_mempolicy: %s",
-			   node_os, strerror(errno));
-	if (mode != MPOL_BIND || memcmp(mask, back, sizeof(mask)))
-		return say(why, whylen, -EIO, "node %d: the memory binding did not take (policy %d)", node_os,
-			   mode);
-	return 0;
-}
-
-int sm_pin_node_of(const void *addr)
-{
-	int node = -1;
-
-	if (syscall(SYS_get_mempolicy, &node, NULL, 0ul, addr, (unsigned long)(MPOL_F_NODE | MPOL_F_ADDR)))
-		return -errno;
-	return node;
 }

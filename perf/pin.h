@@ -30,13 +30,4 @@ int sm_pin_release(void);
 /* Where the calling thread runs now; SM_NONE (-1) where the kernel does not say. */
 int sm_pin_current(int *node_os);
 
-/*
- * Binds the whole pages of [addr, addr+len) to a node before first touch (mbind, MPOL_BIND) and reads the policy
- * back. -ENOSYS and -EPERM where the kernel or a sandbox refuses: the caller says so and goes on.
- */
-int sm_pin_memory(void *addr, size_t len, int node_os, char *why, size_t whylen);
-
-/* The node that holds the page at addr (which must have been touched): >= 0, or -errno. */
-int sm_pin_node_of(const void *addr);
-
 #endif

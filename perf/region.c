@@ -4,13 +4,6 @@
 
 #include <stdlib.h>
 
-_Thread_local struct sm_region_thread *sm__region_self;
-
-struct sm_region_thread *sm_region_self(void)
-{
-	return sm__region_self;
-}
-
 static void account_group(struct sm_region_thread *t, unsigned g, unsigned region)
 {
 	struct sm_counter_group *grp = &t->groups[g];
@@ -173,8 +166,6 @@ void sm_region_thread_stop(struct sm_region_thread *t)
 		/* What readers ask about the events (status, reason) stays; only the kernel's part goes. */
 		t->groups[g].ops->close(&t->groups[g]);
 	}
-	if (sm__region_self == t)
-		sm__region_self = NULL;
 }
 
 void sm_region_thread_free(struct sm_region_thread *t)

@@ -93,10 +93,4 @@ void sm_region_cost(const struct sm_region_thread *t, struct sm_region_cost *out
 /* The kind of core the thread's counters belong to; 0 when it is not pinned. */
 unsigned sm_region_kind(const struct sm_region_thread *t);
 
-/* Source sim: the number of this thread in counter_sim.h; -1 when the process does not run under Callgrind. */
-int sm_region_sim_id(const struct sm_region_thread *t);
-
-/* The calling thread's own, for hooks: set by sm_region_thread_open, cleared by stop. */
-struct sm_region_thread *sm_region_self(void);
-
 #endif

@@ -232,7 +232,6 @@ int sm_region_thread_open(const struct sm_counterset *cs, const struct sm_region
 	/* The main thread keeps its rights until everybody else is started: they inherit what it has. */
 	if (gettid() != getpid())
 		sm_privilege_drop();
-	sm__region_self = t;
 	*out = t;
 	return 0;
 }

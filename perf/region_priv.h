@@ -102,6 +102,4 @@ static inline bool sm__is_light(const struct sm_region_thread *t, unsigned regio
 /* Gives what passed since the last change to the regions that were current; between write_begin and write_end. */
 void sm__region_account(struct sm_region_thread *t, bool everything);
 
-extern _Thread_local struct sm_region_thread *sm__region_self;
-
 #endif

@@ -169,11 +169,6 @@ void sm_region_cost(const struct sm_region_thread *t, struct sm_region_cost *out
 			(double)total.ns;
 }
 
-int sm_region_sim_id(const struct sm_region_thread *t)
-{
-	return t ? t->sim : -1;
-}
-
 unsigned sm_region_kind(const struct sm_region_thread *t)
 {
 	return t ? t->kind : 0;

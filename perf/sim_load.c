@@ -262,11 +262,6 @@ void sm_sim_free(struct sm_sim_counts *c)
 	free(c);
 }
 
-bool sm_sim_overflowed(const struct sm_sim_counts *c)
-{
-	return c->overflowed;
-}
-
 static uint64_t pick(const uint64_t *v, enum sm_sim e)
 {
 	switch (e) {

@@ -33,11 +33,3 @@ uint64_t sm_histogram_quantile(const struct sm_histogram *h, double q)
 	}
 	return h->max;
 }
-
-void sm_histogram_add(struct sm_histogram *into, const struct sm_histogram *h)
-{
-	into->count += h->count;
-	into->max = h->max > into->max ? h->max : into->max;
-	for (unsigned i = 0; i < SM_HISTOGRAM_BUCKETS; i++)
-		into->buckets[i] += h->buckets[i];
-}

@@ -41,6 +41,5 @@ uint64_t sm_histogram_bucket_max(unsigned bucket);
 /* The value that a share of `q` (0 < q <= 1) of the recorded ones does not exceed, rounded up to its
  * bucket's end but never above the maximum. 0 when nothing was recorded. */
 uint64_t sm_histogram_quantile(const struct sm_histogram *h, double q);
-void sm_histogram_add(struct sm_histogram *into, const struct sm_histogram *h);
 
 #endif

@@ -244,11 +244,6 @@ const int64_t *sm_params_list(const struct sm_params *p, const char *name, unsig
 	return v->list;
 }
 
-const char *sm_params_text(const struct sm_params *p, const char *name)
-{
-	return p->values[must_find(p, name, SM_PARAM_TEXT)].text;
-}
-
 unsigned sm_params_threads(const struct sm_params *p)
 {
 	int i = sm_workload_param(p->workload, "threads");

@@ -42,16 +42,6 @@ struct sm_gc *sm_run_gc(struct sm_run *run)
 	return run->gc;
 }
 
-bool sm_run_quick(const struct sm_run *run)
-{
-	return run->job->quick;
-}
-
-uint64_t sm_run_now(void)
-{
-	return sm_clock_ns();
-}
-
 /* ---- failures and reports ------------------------------------------------------------------------ */
 
 int sm_run_fail(struct sm_run *run, int err, const char *fmt, ...)
@@ -218,13 +208,6 @@ void sm_run_timed_end(struct sm_run *run)
 void sm_run_timed_sync(struct sm_thread *t)
 {
 	sm__counting_sync(t->run->counting);
-}
-
-double sm_run_timed_s(const struct sm_run *run)
-{
-	uint64_t open = run->timing ? sm_clock_delta(run->at_begin.ns, sm_clock_ns()) : 0;
-
-	return (double)(run->timed.ns + open) * 1e-9;
 }
 
 /* ---- threads ------------------------------------------------------------------------------------- */

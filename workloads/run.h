@@ -30,7 +30,6 @@ enum sm_wl_backend sm_run_backend(const struct sm_run *run);
 const struct sm_params *sm_run_params(const struct sm_run *run);
 unsigned sm_run_threads(const struct sm_run *run); /* mutator threads to use */
 struct sm_gc *sm_run_gc(struct sm_run *run);	   /* backend gc; NULL otherwise */
-bool sm_run_quick(const struct sm_run *run);
 
 /* ---- what the workload does ---------------------------------------------------------------------- */
 
@@ -42,8 +41,6 @@ void sm_run_timed_begin(struct sm_run *run);
 void sm_run_timed_end(struct sm_run *run);
 /* A thread that runs across a border of the timed part calls this there, so that its counts are split. */
 void sm_run_timed_sync(struct sm_thread *t);
-/* Seconds in timed parts so far. */
-double sm_run_timed_s(const struct sm_run *run);
 
 /*
  * Calls fn(thread, arg) on n threads (thread 0 is the caller) that start together: each is pinned,
@@ -54,9 +51,6 @@ int sm_run_parallel(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *
 /* The same as a timed part: from the moment all start together to the last one's return. */
 int sm_run_parallel_timed(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *t, void *arg),
 			  void *arg);
-
-/* CLOCK_MONOTONIC in ns. */
-uint64_t sm_run_now(void);
 
 /* ---- what it reports ----------------------------------------------------------------------------- */
 

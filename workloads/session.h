@@ -51,7 +51,6 @@ struct sm_job {
 	/* Sums beside those by thread and role: SM_BY_CORE, .. _L3, .. _NODE, .. _KIND; SM_BY_ROLE: none. */
 	enum sm_by by;
 	uint64_t seed; /* of every random choice; equal seeds make equal choices */
-	bool quick;    /* informational: the quick values are already in params */
 };
 
 /* Fills *job with backend gc, no settings, nothing pinned, nothing counted, seed 1. */

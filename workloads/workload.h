@@ -82,7 +82,6 @@ int sm_params_format(const struct sm_params *p, unsigned index, char *buf, size_
  * aborts. */
 int64_t sm_params_int(const struct sm_params *p, const char *name);
 const int64_t *sm_params_list(const struct sm_params *p, const char *name, unsigned *n);
-const char *sm_params_text(const struct sm_params *p, const char *name);
 
 /* ---- workloads ----------------------------------------------------------------------------------- */
 

@@ -149,24 +149,6 @@ START_TEST(test_sched_getaffinity)
 }
 END_TEST
 
-static int memory(int err)
-{
-	size_t len = (size_t)sysconf(_SC_PAGESIZE);
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char why[200] = "";
-
-	return sm_pin_memory(p, len, 0, why, sizeof(why)) == -err && strstr(why, "mbind") ? 0 : 1;
-}
-
-START_TEST(test_mbind)
-{
-	int rc = in_sandbox(SYS_mbind, errnos[_i], memory);
-
-	if (rc != 77)
-		ck_assert_msg(rc == 0, "errno %d", errnos[_i]);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("counter_denied");
@@ -178,7 +160,6 @@ int main(void)
 	tcase_add_loop_test(tc, test_perf_event_open, 0, N_ERRNOS);
 	tcase_add_loop_test(tc, test_sched_setaffinity, 0, N_ERRNOS);
 	tcase_add_loop_test(tc, test_sched_getaffinity, 0, N_ERRNOS);
-	tcase_add_loop_test(tc, test_mbind, 0, N_ERRNOS);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

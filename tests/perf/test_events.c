@@ -296,22 +296,6 @@ START_TEST(test_resolution)
 }
 END_TEST
 
-START_TEST(test_split)
-{
-	unsigned n;
-	char **v = sm_event_split("a,cpu/x=1,y=2/,,r12,", &n);
-
-	ck_assert_uint_eq(n, 3);
-	ck_assert_str_eq(v[0], "a");
-	ck_assert_str_eq(v[1], "cpu/x=1,y=2/");
-	ck_assert_str_eq(v[2], "r12");
-	ck_assert_ptr_null(v[3]);
-	free(v);
-	ck_assert_ptr_null(sm_event_split("", &n));
-	ck_assert_ptr_null(sm_event_split(",,", &n));
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("events");
@@ -329,7 +313,6 @@ int main(void)
 	tcase_add_test(tc, test_formulas);
 	tcase_add_test(tc, test_formula_names);
 	tcase_add_test(tc, test_resolution);
-	tcase_add_test(tc, test_split);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

@@ -68,43 +68,6 @@ START_TEST(test_lost_binding_is_seen)
 }
 END_TEST
 
-START_TEST(test_memory)
-{
-	struct sm_topology *t = here();
-	size_t len = 16 * (size_t)sysconf(_SC_PAGESIZE);
-	char why[200] = "";
-
-	for (int n = 0; n < t->n_nodes; n++) {
-		char *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		int rc;
-
-		ck_assert(p != MAP_FAILED);
-		rc = sm_pin_memory(p, len, t->nodes[n].os, why, sizeof(why));
-		if (rc == -ENOSYS || rc == -EPERM) {
-			ck_assert(why[0] != '\0');
-		} else {
-			ck_assert_msg(!rc, "%s", why);
-			memset(p, 1, len);
-			ck_assert_int_eq(sm_pin_node_of(p), t->nodes[n].os);
-		}
-		munmap(p, len);
-	}
-	ck_assert_int_lt(sm_pin_memory(why, 0, -3, why, sizeof(why)), 0);
-	sm_topology_free(t);
-}
-END_TEST
-
-START_TEST(test_no_such_node)
-{
-	size_t len = (size_t)sysconf(_SC_PAGESIZE);
-	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), why[200] = "";
-
-	ck_assert_int_lt(sm_pin_memory(p, len, 900, why, sizeof(why)), 0);
-	ck_assert_ptr_nonnull(strstr(why, "900"));
-	munmap(p, len);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("pin");
@@ -115,8 +78,6 @@ int main(void)
 	tcase_add_test(tc, test_each_allowed_pu);
 	tcase_add_test(tc, test_no_such_cpu);
 	tcase_add_test(tc, test_lost_binding_is_seen);
-	tcase_add_test(tc, test_memory);
-	tcase_add_test(tc, test_no_such_node);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

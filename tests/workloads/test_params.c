@@ -43,12 +43,12 @@ START_TEST(defaults_and_quick)
 
 	sm_params_init(&p, &with, false);
 	ck_assert_int_eq(sm_params_int(&p, "n"), 5);
-	ck_assert_str_eq(sm_params_text(&p, "how"), "a");
+	ck_assert_str_eq(p.values[sm_workload_param(&with, "how")].text, "a");
 	ck_assert_int_eq(sm_params_list(&p, "list", &n)[1], 2);
 	ck_assert_uint_eq(n, 2);
 	sm_params_init(&p, &with, true);
 	ck_assert_int_eq(sm_params_int(&p, "n"), 2);
-	ck_assert_str_eq(sm_params_text(&p, "how"), "bb");
+	ck_assert_str_eq(p.values[sm_workload_param(&with, "how")].text, "bb");
 	ck_assert_int_eq(sm_params_list(&p, "list", &n)[0], 3);
 	ck_assert_uint_eq(n, 1);
 	ck_assert(!p.values[0].given);
@@ -75,7 +75,7 @@ START_TEST(values)
 	ck_assert_int_eq(list[0], 100);
 	ck_assert_int_eq(list[2], 50);
 	ck_assert_int_eq(sm_params_set(&p, "how=ccc", err, sizeof(err)), 0);
-	ck_assert_str_eq(sm_params_text(&p, "how"), "ccc");
+	ck_assert_str_eq(p.values[sm_workload_param(&with, "how")].text, "ccc");
 }
 END_TEST
 
