@@ -14,6 +14,25 @@
  * (found conservatively, interior pointers included), in objects of a layout that says so, in
  * registered roots and in handles. Pointers in the heap point to the start of an object.
  *
+ * On stacks, in registers and in thread ranges a pointer must lie at an address that is a multiple of 8: members of packed
+ * structs there are not found.
+ *
+ * Who may call what:
+ *
+ *   the mutator's thread, not blocked     whatever takes a mutator, on any of its stacks
+ *   the same in a blocking section        sm_blocking_enter, leave and call; sm_collect; sm_finalizer_wait; sm_weak_free
+ *   any thread, attached or not           whatever takes a struct sm_gc and no mutator; sm_handle_get, when another thread
+ *                                         keeps the handle, and the caller is attached or only compares; sm_collect
+ *   a finalizer                           what the mutator's thread may, but sm_mutator_detach, sm_finalizer_wait and
+ *                                         sm_gc_destroy
+ *   a signal handler                      nothing
+ *
+ * Anything else gets -EINVAL (NULL with EINVAL) where the call can say so, or ends the process with one line that names
+ * call, thread and address, at the latest when a slow path is taken (see SM_CHECK_CALLS).
+ *
+ * A thread that is late at a safepoint for gc.signal_ms gets SIGURG, unless the program has a handler for it: nanosleep,
+ * poll, select and the like return EINTR then. What a program waits in belongs into a blocking section.
+ *
  * Every store of a pointer into a collected object or a registered root goes through sm_store and its
  * kin. A thread that blocks (I/O, joins, locks that another mutator holds for long) says so with
  * sm_blocking_enter/leave, else it delays phase changes.
