@@ -83,9 +83,9 @@ $(B)/libspanmark.so.$(SOMAJOR): $(call picobj,$(LIB_SRC))
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libspanmark.so.$(SOMAJOR) -o $@ $^ $(LIB_LIBS)
 
 # The malloc interface for LD_PRELOAD: the allocator alone.
-$(B)/libspanmark-malloc.so: $(call picobj,$(ALLOC_SRC))
+$(B)/libspanmark-malloc.so: $(call picobj,$(ALLOC_SRC)) allocator/malloc/preload.map
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libspanmark-malloc.so -o $@ $^ $(LIB_LIBS)
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libspanmark-malloc.so -Wl,--version-script=$(filter %.map,$^) -o $@ $(filter %.o,$^) $(LIB_LIBS)
 
 $(B)/spanmark: $(B)/harness/main.o $(call obj,$(APP_SRC)) $(B)/libspanmark.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)
@@ -225,27 +225,24 @@ test-mutants: ## plant each known bug and check that the tests find it
 	@tests/mutants/run.sh
 
 # ---- install -------------------------------------------------------------------------------------
-# The public headers and whatever they include, under include/spanmark/, so that their own
-# root-relative includes and a program's `#include "collector/gc.h"` both work with one -I.
+# The public headers are the door, include/spanmark/: that folder is what is installed, and no other header.
 BINDIR      := $(DESTDIR)$(PREFIX)/bin
 LIBDIR      := $(DESTDIR)$(PREFIX)/lib
 INCDIR      := $(DESTDIR)$(PREFIX)/include/spanmark
 SHAREDIR    := $(DESTDIR)$(PREFIX)/share
 PUBLIC_HDRS := $(wildcard include/spanmark/*.h)
-# Empty until a header exists: -MM on nothing would read stdin.
-HDR_CLOSURE  = $(if $(PUBLIC_HDRS),$(sort $(filter %.h %.def,$(shell $(CC) $(CPPFLAGS) -MM $(PUBLIC_HDRS)))))
 COUNTER_SETS:= $(wildcard perf/sets/*.ini)
 MANPAGES    := $(wildcard docs/*.1)
 
 define PC_FILE
 prefix=$(PREFIX)
 libdir=$${prefix}/lib
-includedir=$${prefix}/include/spanmark
+includedir=$${prefix}/include
 
 Name: spanmark
 Description: span allocator and concurrent garbage collector for C
 Version: $(VERSION)
-Cflags: -I$${includedir} -I$${includedir}/include
+Cflags: -I$${includedir}
 Libs: -L$${libdir} -lspanmark
 Libs.private: $(LIB_LIBS) -pthread
 endef
@@ -257,7 +254,7 @@ install: all ## install the command, libraries, headers, pkg-config file (PREFIX
 	install -m 755 $(B)/libspanmark.so.$(SOMAJOR) $(LIBDIR)/
 	ln -sf libspanmark.so.$(SOMAJOR) $(LIBDIR)/libspanmark.so
 	install -m 755 $(B)/libspanmark-malloc.so $(LIBDIR)/
-	@for h in $(HDR_CLOSURE); do install -D -m 644 $$h $(INCDIR)/$$h || exit 1; done
+	install -m 644 $(PUBLIC_HDRS) $(INCDIR)/
 	$(file >$(B)/spanmark.pc,$(PC_FILE))install -m 644 $(B)/spanmark.pc $(LIBDIR)/pkgconfig/
 	@for f in $(COUNTER_SETS); do install -D -m 644 $$f $(SHAREDIR)/spanmark/sets/$${f##*/} || exit 1; done
 	@for f in $(MANPAGES); do install -D -m 644 $$f $(SHAREDIR)/man/man1/$${f##*/} || exit 1; done

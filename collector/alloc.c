@@ -7,6 +7,7 @@
 #include "collector/gc_priv.h"
 #include "collector/misuse.h"
 #include "collector/typedesc.h"
+#include "spanmark/mapfile.h"
 
 /* ---- hooks on the allocator's slow paths ----------------------------------------------------------- */
 
@@ -87,7 +88,7 @@ static void note_sweep(struct sm_mutator *m)
 /* The next window. */
 static void *refill(struct sm_mutator *m, unsigned bin)
 {
-	void *p = sm__cache_refill_slow(&m->cache, bin);
+	void *p = sm__cache_refill_slow(sm__cache(m), bin);
 
 	note_sweep(m);
 	return p;
@@ -96,7 +97,7 @@ static void *refill(struct sm_mutator *m, unsigned bin)
 /* The next object of a bin, whose window may have been filled since it was found empty. */
 static void *new_of_bin(struct sm_mutator *m, unsigned bin)
 {
-	void *p = sm__cache_bump(&m->cache, bin);
+	void *p = sm__cache_bump(sm__cache(m), bin);
 
 	return p ? p : refill(m, bin);
 }
@@ -109,7 +110,7 @@ static void *new_of_shape(struct sm_mutator *m, struct sm_shape *s, const struct
 	*bin = sm__shape_bin(m->gc, s, l);
 	if (*bin != 0)
 		return new_of_bin(m, *bin);
-	p = sm__cache_mixed(&m->cache, s, l);
+	p = sm__cache_mixed(sm__cache(m), s, l);
 	note_sweep(m);
 	return p;
 }
@@ -123,7 +124,7 @@ void *sm_new_slow(struct sm_mutator *m, const struct sm_type *type)
 	if (SM_LIKELY(bin != 0))
 		return refill(m, bin);
 	if (t->shape == NULL)
-		return sm__cache_large(&m->cache, type->size, type->layout, false);
+		return sm__cache_large(sm__cache(m), type->size, type->layout, false);
 	p = new_of_shape(m, t->shape, type->layout, &bin);
 	if (bin != 0)
 		__atomic_store_n(&t->type.bin, bin, __ATOMIC_RELEASE);
@@ -143,11 +144,11 @@ void *sm_new_bytes_slow(struct sm_mutator *m, size_t size)
 	void *p;
 
 	if (size < 16)
-		return sm__cache_tiny(&m->cache, size ? size : 1,
+		return sm__cache_tiny(sm__cache(m), size ? size : 1,
 				      size < 8 ? (size_t)1 << (size >= 2) << (size >= 4) : 8);
 	if (size > SM_MAX_SMALL)
-		return sm__cache_large(&m->cache, size, no_pointers(m), false);
-	p = sm__cache_bump(&m->cache, sm_size_class(size));
+		return sm__cache_large(sm__cache(m), size, no_pointers(m), false);
+	p = sm__cache_bump(sm__cache(m), sm_size_class(size));
 	return p ? p : refill(m, sm_size_class(size));
 }
 
@@ -156,7 +157,7 @@ void *sm_new_bytes_zeroed(struct sm_mutator *m, size_t size)
 	void *p;
 
 	if (size > SM_MAX_SMALL)
-		return sm__cache_large(&m->cache, size, no_pointers(m), true);
+		return sm__cache_large(sm__cache(m), size, no_pointers(m), true);
 	p = sm_new_bytes(m, size);
 	if (p)
 		memset(p, 0, size);
@@ -181,7 +182,7 @@ static SM_NOINLINE void *new_array_slow(struct sm_mutator *m, struct sm_typedesc
 	if (l->kind == SM_SCAN_NONE)
 		return sm_new_bytes(m, bytes);
 	if (bytes > SM_MAX_SMALL)
-		return sm__cache_large(&m->cache, bytes, l, true);
+		return sm__cache_large(sm__cache(m), bytes, l, true);
 	cls = sm__type_class(bytes);
 	bin = sm_load_acquire(&(*sm_load_acquire(bins))[cls]);
 	if (bin != 0)
@@ -201,7 +202,7 @@ SM_INLINE void *new_array(struct sm_mutator *m, struct sm_typedesc *t, _Atomic(s
 	if (SM_LIKELY(bytes <= SM_MAX_SMALL)) {
 		/* Relaxed as in sm_new: for this thread's own window, which is empty where there is no bin. */
 		unsigned bin = sm_load_relaxed(&(*sm_load_dependent(bins))[sm__type_class(bytes)]);
-		void *p = sm__cache_bump(&m->cache, bin);
+		void *p = sm__cache_bump(sm__cache(m), bin);
 
 		if (SM_LIKELY(p != NULL))
 			return p;
@@ -256,9 +257,23 @@ void *sm_new_aligned(struct sm_mutator *m, const struct sm_type *type, size_t al
 	while (cls < sm__nclasses && sm__sizeclasses[cls].slot_bytes % align != 0)
 		cls++;
 	if (cls == sm__nclasses)
-		return sm__cache_large(&m->cache, type->size, type->layout, false);
+		return sm__cache_large(sm__cache(m), type->size, type->layout, false);
 	if (type->layout->kind == SM_SCAN_NONE)
 		return new_of_bin(m, cls);
 	s = sm__heap_shape(m->gc->heap, type->layout, cls);
 	return s ? new_of_shape(m, s, type->layout, &bin) : NULL;
+}
+
+/* ---- files ---------------------------------------------------------------------------------------- */
+
+void *sm_map_file(struct sm_mutator *m, int fd, int64_t offset, size_t bytes, unsigned flags)
+{
+	sm__check_caller(m, "sm_map_file");
+	return sm__map_file(sm__cache(m), fd, offset, bytes, flags);
+}
+
+void sm_unmap_file(struct sm_mutator *m, void *p)
+{
+	sm__check_caller(m, "sm_unmap_file");
+	sm__unmap_file(m->gc->heap, p);
 }

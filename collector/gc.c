@@ -157,7 +157,7 @@ static int init_parts(struct sm_gc *gc, char *err, size_t errlen)
 	size_t units;
 	int e;
 
-	gc->heap = sm_heap_create(&gc->config.heap, err, errlen);
+	gc->heap = sm__heap_create(&gc->config.heap, err, errlen);
 	if (gc->heap == NULL)
 		return -errno;
 	e = sm__markmap_create(gc->heap);
@@ -229,7 +229,7 @@ static void destroy(struct sm_gc *gc)
 		munmap((void *)gc->unit_flags, sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8));
 	free(gc->workers);
 	if (gc->heap)
-		sm_heap_destroy(gc->heap);
+		sm__heap_destroy(gc->heap);
 	free(gc);
 }
 
@@ -247,7 +247,11 @@ struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t err
 		return NULL;
 	}
 	memset(gc, 0, sizeof(*gc));
-	gc->config = *cfg;
+	if (cfg)
+		gc->config = *cfg;
+	else
+		sm_gc_config_init(&gc->config);
+	cfg = &gc->config;
 	gc->cpus = sm__os_cpus();
 	gc->nworkers = cfg->workers ? cfg->workers : default_workers(gc->cpus);
 	gc->nall_workers = gc->nworkers + (cfg->tuning.fractional != 0) + cfg->tuning.idle_workers;

@@ -43,16 +43,16 @@ static void born_black(struct sm_gc *gc, struct sm_mutator_priv *p)
 	p->black_gen = gc->view.black_gen;
 	if (SM_IS_MUTANT(5))
 		return;
-	m->cache.black = true;
+	sm__cache(m)->black = true;
 	/* The unallocated rest of each window. What was allocated from it before stays white. */
-	sm__cache_foreach_window(&m->cache, sm__blacken, gc);
+	sm__cache_foreach_window(sm__cache(m), sm__blacken, gc);
 }
 
 static void retire(struct sm_mutator_priv *p)
 {
 	/* Still black while they go back, so that window_returned whitens what was never handed out. */
-	sm__cache_retire_all(&p->m->cache);
-	p->m->cache.black = false;
+	sm__cache_retire_all(sm__cache(p->m));
+	sm__cache(p->m)->black = false;
 }
 
 /* Everything but standing still. sp: the mutator's stack from here upward. */
@@ -124,12 +124,12 @@ static void acknowledge(struct sm_mutator *m, uintptr_t *sp)
 	struct sm_gc *gc = m->gc;
 	bool stop;
 
-	if (sm_load_acquire(&m->poll) == 0)
+	if (sm_load_acquire(sm__poll(m)) == 0)
 		return;
 	stop = sm_load_relaxed(&gc->hs.op) == SM_HS_STOP;
 	sm__delay(gc);
 	do_op(gc, p, (uintptr_t)sp);
-	sm_store_relaxed(&m->poll, 0);
+	sm_store_relaxed(sm__poll(m), 0);
 	if (stop) {
 		sm__mutator_save_stack(p, sp);
 		p->resume_state = SM_M_RUNNING;
@@ -147,7 +147,7 @@ size_t sm__safepoint(struct sm_mutator *m, uintptr_t *sp)
 	bool stop;
 
 	sm__check_caller(m, "sm_safepoint");
-	if (sm_load_acquire(&m->poll) == 0)
+	if (sm_load_acquire(sm__poll(m)) == 0)
 		return 0;
 	sm__stack_must(m->priv, "sm_safepoint", (uintptr_t)sp);
 	w = sm__wait_begin();
@@ -184,7 +184,7 @@ size_t sm__block(struct sm_mutator *m, uintptr_t *sp)
 		/* See above: from here on a proxy may act, or we see its request. */
 		if (!SM_IS_MUTANT(16))
 			sm_fence_seqcst();
-		if (sm_load_seqcst(&m->poll) == 0)
+		if (sm_load_seqcst(sm__poll(m)) == 0)
 			return 0;
 		/* Asked in the meantime. If the proxy was faster it does the rest. */
 		if (!sm_cas_acqrel(&p->state, &s, SM_M_RUNNING))
@@ -267,17 +267,17 @@ static void try_proxy(struct sm_gc *gc, struct sm_mutator_priv *p)
 {
 	uint32_t s = SM_M_BLOCKED;
 
-	if (sm_load_relaxed(&p->m->poll) == 0 || !sm_cas_acqrel(&p->state, &s, SM_M_HELD))
+	if (sm_load_relaxed(sm__poll(p->m)) == 0 || !sm_cas_acqrel(&p->state, &s, SM_M_HELD))
 		return;
 	p->resume_state = SM_M_BLOCKED;
-	if (sm_load_relaxed(&p->m->poll) == 0) {
+	if (sm_load_relaxed(sm__poll(p->m)) == 0) {
 		/* It acknowledged and blocked between the two looks. */
 		release(p);
 		return;
 	}
 	sm__delay(gc);
 	do_op(gc, p, p->sp);
-	sm_store_relaxed(&p->m->poll, 0);
+	sm_store_relaxed(sm__poll(p->m), 0);
 	sm_fetch_sub_acqrel(&gc->hs.pending, 1);
 	if (sm_load_relaxed(&gc->hs.op) != SM_HS_STOP)
 		release(p);
@@ -318,7 +318,7 @@ static void request(struct sm_gc *gc, enum sm_handshake_op op, bool retire_windo
 	sm_store_relaxed(&gc->hs.pending, gc->nmutators + 1);
 	/* Release: who sees poll sees op, view and pending. */
 	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
-		sm_store_release(&p->m->poll, 1);
+		sm_store_release(sm__poll(p->m), 1);
 	sm_lock_release(&gc->mutators_lock);
 	sm_fence_seqcst();
 }
@@ -365,7 +365,7 @@ static void prod_late(struct sm_gc *gc, uint64_t waited, bool say)
 	r.n = r.left_out = 0;
 	sm_lock_acquire(&gc->mutators_lock);
 	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next) {
-		if (sm_load_relaxed(&p->m->poll) == 0)
+		if (sm_load_relaxed(sm__poll(p->m)) == 0)
 			continue;
 		if (say)
 			add_late_locked(&r, gc, p, waited);

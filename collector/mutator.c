@@ -177,7 +177,7 @@ static size_t scan_own_stack(void *arg, uintptr_t *sp)
 
 static size_t private_bytes(void)
 {
-	return sm_align_up(sizeof(struct sm_mutator), SM_CACHELINE) + sizeof(struct sm_mutator_priv);
+	return sm_align_up(sizeof(struct sm_mutator_block), SM_CACHELINE) + sizeof(struct sm_mutator_priv);
 }
 
 static void free_mutator(struct sm_mutator *m)
@@ -195,7 +195,8 @@ static struct sm_mutator *map_mutator(struct sm_gc *gc)
 	m = mmap(NULL, private_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (m == MAP_FAILED)
 		return NULL;
-	p = (struct sm_mutator_priv *)((char *)m + sm_align_up(sizeof(*m), SM_CACHELINE));
+	p = (struct sm_mutator_priv *)((char *)m +
+				       sm_align_up(sizeof(struct sm_mutator_block), SM_CACHELINE));
 	m->gc = gc;
 	m->priv = p;
 	p->m = m;
@@ -222,7 +223,7 @@ static struct sm_mutator *new_mutator(struct sm_gc *gc)
 		return NULL;
 	}
 	p->marker.quiet = true;
-	if (sm__cache_init(&m->cache, gc->heap, m) != 0) {
+	if (sm__cache_init(sm__cache(m), gc->heap, m) != 0) {
 		sm__marker_fini(&p->marker);
 		free_mutator(m);
 		return NULL;
@@ -232,7 +233,7 @@ static struct sm_mutator *new_mutator(struct sm_gc *gc)
 
 static void end_mutator(struct sm_mutator *m)
 {
-	sm__cache_fini(&m->cache);
+	sm__cache_fini(sm__cache(m));
 	sm__marker_fini(&m->priv->marker);
 	free_mutator(m);
 }
@@ -251,7 +252,7 @@ static struct sm_mutator *take_mutator(struct sm_gc *gc)
 	sm_lock_release(&gc->mutators_lock);
 	if (p == NULL)
 		return new_mutator(gc);
-	sm__cache_reuse(&p->m->cache);
+	sm__cache_reuse(sm__cache(p->m));
 	return p->m;
 }
 
@@ -270,7 +271,7 @@ static bool keep_locked(struct sm_gc *gc, struct sm_mutator *m)
 	if (gc->nidle >= IDLE_MOST)
 		return false;
 	/* Whatever is done with it from here on takes a slow path. */
-	sm_store_relaxed(&m->poll, 1);
+	sm_store_relaxed(sm__poll(m), 1);
 	m->barrier = true;
 	p->stack_black = false;
 	m->buf_next = m->buf_end - 1;
@@ -380,9 +381,9 @@ static bool join(struct sm_gc *gc, struct sm_mutator_priv *p)
 		sm__event_wait(&gc->hs.resumed, seq, 0);
 		sm_lock_acquire(&gc->mutators_lock);
 	}
-	sm_store_relaxed(&m->poll, 0);
+	sm_store_relaxed(sm__poll(m), 0);
 	m->barrier = gc->view.barrier;
-	m->cache.black = gc->view.black;
+	sm__cache(m)->black = gc->view.black;
 	p->black_gen = gc->view.black_gen;
 	scan = gc->view.scan;
 	SM_LIST_PUSH(gc->mutators, p);
@@ -506,15 +507,15 @@ static void leave(struct sm_mutator *m)
 	/* Requests are made under the lock, so with it held and none pending none can come. */
 	for (;;) {
 		sm_lock_acquire(&gc->mutators_lock);
-		if (sm_load_acquire(&m->poll) == 0)
+		if (sm_load_acquire(sm__poll(m)) == 0)
 			break;
 		sm_lock_release(&gc->mutators_lock);
 		sm_safepoint_slow(m);
 	}
 	if (m->barrier && !SM_IS_MUTANT(14))
 		sm__barrier_flush(m);
-	sm__cache_retire_all(&m->cache);
-	m->cache.black = false;
+	sm__cache_retire_all(sm__cache(m));
+	sm__cache(m)->black = false;
 	unlink_locked(gc, p);
 	forget_mine(p);
 	hand_over_figures(gc, p);

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sys/types.h>
 
+#include "allocator/objects/heap.h"
 #include "spanmark/gc.h"
 #include "collector/mark.h"
 #include "collector/stacks.h"
@@ -79,6 +80,25 @@ struct sm_mutator_priv {
 	struct sm_stall_set stalls;
 	struct sm_lock_watch lock_watch; /* fixed after attach: waits for locks go to stalls */
 };
+
+/* A mutator as it lies in memory: what inline.h shows of it, and the cache whose windows it reads. */
+struct sm_mutator_block {
+	struct sm_mutator m;
+	struct sm_cache cache;
+};
+_Static_assert(offsetof(struct sm_mutator_block, cache.windows) == sizeof(struct sm_mutator),
+	       "a mutator's windows are where inline.h looks for them");
+
+SM_INLINE struct sm_cache *sm__cache(struct sm_mutator *m)
+{
+	return &((struct sm_mutator_block *)m)->cache;
+}
+
+/* Written by the handshake's requester and by signals, read by the owner. */
+SM_INLINE _Atomic(uint32_t) *sm__poll(struct sm_mutator *m)
+{
+	return (_Atomic(uint32_t) *)&m->poll;
+}
 
 /*
  * Calls fn(arg, sp) with every callee-saved register stored at sp and above, then zeroes as many bytes below sp as fn

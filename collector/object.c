@@ -28,6 +28,6 @@ bool sm__is_object(struct sm_mutator *m, const void *p)
 	if (off != (uintptr_t)slot * s->slot_bytes &&
 	    !(s->slot_bytes == 16 && s->layout->kind == SM_SCAN_NONE))
 		return false;
-	w = &m->cache.windows[s->bin];
+	w = sm__window(m, s->bin);
 	return (uintptr_t)p < (uintptr_t)w->cur || (uintptr_t)p >= (uintptr_t)w->end;
 }

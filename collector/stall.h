@@ -11,6 +11,7 @@
 #ifndef SM_COLLECTOR_STALL_H
 #define SM_COLLECTOR_STALL_H
 
+#include "allocator/base/atomic.h"
 #include "spanmark/gc.h"
 #include "collector/preempted.h"
 

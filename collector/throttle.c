@@ -118,7 +118,7 @@ static void hold(struct sm_mutator *m, uint64_t ns)
 	do {
 		for (unsigned i = 0; i < 16; i++)
 			sm_cpu_relax();
-	} while (sm_load_relaxed(&m->poll) == 0 && sm_load_relaxed(&m->gc->throttle.asked) != 0 &&
+	} while (sm_load_relaxed(sm__poll(m)) == 0 && sm_load_relaxed(&m->gc->throttle.asked) != 0 &&
 		 sm__now_ns() - w.since < ns);
 	sm_fetch_add_relaxed(&m->gc->throttle.held_ns, sm__now_ns() - w.since);
 	sm__wait_end(m, SM_STALL_PACE, &w);

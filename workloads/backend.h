@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocator/base/atomic.h"
 #include "spanmark/malloc.h"
 #include "workloads/run.h"
 

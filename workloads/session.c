@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocator/objects/heap.h"
 #include "spanmark/malloc.h"
 #include "spanmark/stack.h"
 #include "perf/clock.h"

@@ -23,7 +23,6 @@
 #define SM_GIB		 ((size_t)1 << 30)
 #define SM_CACHELINE	 64
 
-#define SM_API		 __attribute__((visibility("default")))
 #define SM_INLINE	 static inline __attribute__((always_inline))
 #define SM_NOINLINE	 __attribute__((noinline))
 #define SM_COLD		 __attribute__((noinline, cold))
@@ -77,7 +76,7 @@ SM_INLINE size_t sm_align_down(size_t n, size_t a)
  * SM_ASSERT costs a compare and is there unless NDEBUG; SM_PARANOID walks things and is there in
  * hostile and debug builds only. All print one line and abort.
  */
-SM_COLD _Noreturn SM_API void sm__fatal(const char *file, int line, const char *fmt, ...)
+SM_COLD _Noreturn void sm__fatal(const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 #define SM_CHECK(cond)                                                            \

@@ -2,7 +2,7 @@
  * config.c: the heap's keys, as one table: name, how the text is read, where it goes, bounds, help.
  * A new key is a member of struct sm_heap_config, a line here and a default in sm_heap_config_init.
  */
-#include "spanmark/heap.h"
+#include "allocator/base/config.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -55,10 +55,10 @@ struct sm_lock {
 		.word = 0, .rank = (r) \
 	}
 
-SM_API void sm__lock_wait(struct sm_lock *l);
-SM_API void sm__lock_wake(struct sm_lock *l);
+void sm__lock_wait(struct sm_lock *l);
+void sm__lock_wake(struct sm_lock *l);
 /* How often the calling thread has gone to sleep for a lock: what it waited then was somebody's doing. */
-SM_API unsigned sm__lock_sleeps(void);
+unsigned sm__lock_sleeps(void);
 /*
  * Who wants to know of each wait of the calling thread for a lock that it did not find free: of every lock, whoever takes
  * it. `waited` is called with the lock held, so it takes none. Returns whom it was before; NULL: nobody.
@@ -67,19 +67,19 @@ struct sm_lock_watch {
 	void (*waited)(void *ctx, uint64_t ns);
 	void *ctx;
 };
-SM_API const struct sm_lock_watch *sm__lock_watch(const struct sm_lock_watch *w);
+const struct sm_lock_watch *sm__lock_watch(const struct sm_lock_watch *w);
 /* The rank check: aborts with one line when the order is wrong. Always there, called in debug builds. */
-SM_API void sm__lock_check_acquire(const struct sm_lock *l);
-SM_API void sm__lock_check_release(const struct sm_lock *l);
-SM_API void sm__lock_note_try(const struct sm_lock *l);
+void sm__lock_check_acquire(const struct sm_lock *l);
+void sm__lock_check_release(const struct sm_lock *l);
+void sm__lock_note_try(const struct sm_lock *l);
 /*
  * Around fork a thread takes the locks of one heap after the other, each heap's in order of rank. Sealing sets the record
  * of the heap just taken aside, so that the next heap's begins afresh; no thread waits for one heap's lock inside
  * another's but the forking one and a collector that calls malloc, which comes in the same order. While anything is sealed
  * locks not in the record may be released.
  */
-SM_API void sm__lock_check_seal(void);
-SM_API void sm__lock_check_unseal(void);
+void sm__lock_check_seal(void);
+void sm__lock_check_unseal(void);
 
 #if defined(SM_HOSTILE) || defined(SM_DEBUG)
 #define SM_LOCK_CHECKS 1

@@ -32,11 +32,11 @@ struct sm_phase_hook {
 };
 
 /* The calling thread's hook, or NULL. Owner thread only. Read by the inline functions below. */
-extern SM_API __thread const struct sm_phase_hook *sm__phase_hook;
+extern __thread const struct sm_phase_hook *sm__phase_hook;
 
 /* Installs (or with NULL removes) the calling thread's hook. The hook must outlive its installation. */
-SM_API void sm_phase_set_hook(const struct sm_phase_hook *hook);
-SM_API const char *sm_phase_name(enum sm_phase phase); /* "app", "refill", "assist", .. */
+void sm_phase_set_hook(const struct sm_phase_hook *hook);
+const char *sm_phase_name(enum sm_phase phase); /* "app", "refill", "assist", .. */
 
 SM_INLINE void sm_phase_enter(enum sm_phase phase)
 {

@@ -10,9 +10,8 @@
 #define SM_ALLOCATOR_SIZECLASS_H
 
 #include "allocator/base/base.h"
-
-#define SM_MAX_SMALL	(32 * SM_KIB)
-#define SM_NCLASSES_MAX 80
+#include "spanmark/heap.h"
+#include "spanmark/inline.h"
 
 struct sm_sizeclass {
 	uint32_t slot_bytes;
@@ -21,11 +20,10 @@ struct sm_sizeclass {
 	uint16_t nunits; /* units of a span */
 };
 
-extern SM_API const struct sm_sizeclass sm__sizeclasses[SM_NCLASSES_MAX]; /* [0] is large */
-extern SM_API const unsigned sm__nclasses;				  /* class 0 included */
-/* size -> class: in steps of 8 B up to 1 KiB, of 128 B above. */
-extern SM_API const uint8_t sm__class_small[1024 / 8 + 1];
-extern SM_API const uint8_t sm__class_big[(32768 - 1024) / 128 + 1];
+extern const struct sm_sizeclass sm__sizeclasses[SM_NCLASSES_MAX]; /* [0] is large */
+extern const unsigned sm__nclasses;				   /* class 0 included */
+/* size -> class: in steps of 8 B up to 1 KiB (sm__class_small, in inline.h), of 128 B above. */
+extern const uint8_t sm__class_big[(32768 - 1024) / 128 + 1];
 
 /* The class of a request; precondition: 0 < size <= SM_MAX_SMALL. */
 SM_INLINE unsigned sm_size_class(size_t size)

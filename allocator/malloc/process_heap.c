@@ -183,7 +183,7 @@ static bool make_heap(struct sm_process_heap *g)
 		read_environment();
 	if (!config.nodes)
 		sm__os_nodes("", &config.heap);
-	g->heap = sm_heap_create(&config.heap, err, sizeof(err));
+	g->heap = sm__heap_create(&config.heap, err, sizeof(err));
 	if (g->heap == NULL) {
 		/* Memory may be there the next time; once said is enough. */
 		if (!tried)
@@ -194,7 +194,7 @@ static bool make_heap(struct sm_process_heap *g)
 	tried = true;
 	g->heap->owner = &sm__malloc_owner;
 	if (!init_classes(g)) {
-		sm_heap_destroy(g->heap);
+		sm__heap_destroy(g->heap);
 		g->heap = NULL;
 		return false;
 	}

@@ -24,19 +24,12 @@
 #include "allocator/objects/class_counts.h"
 #include "allocator/objects/layout.h"
 #include "allocator/pages/span.h"
+#include "spanmark/inline.h"
 
 #define SM_BINS_MAX   1024
 #define SM_POST_BYTES (16 * SM_KIB)
 
 struct sm_heap;
-
-/* Owner thread only, except at a handshake, when the proxy that holds the mutator acts for it. */
-struct sm_window {
-	char *cur, *end;
-	size_t size; /* slot bytes */
-	/* The owned span, or NULL. A shared bin's run has none either, and its bounds are offsets in the range: mixed.h. */
-	struct sm_span *span;
-};
 
 struct sm_cache_stats {
 	uint64_t refills;	 /* windows taken */
@@ -56,6 +49,9 @@ struct sm_cache_limits {
 };
 
 struct sm_cache {
+	/* First: a mutator's windows are where inline.h expects them. Owner thread only, except at a handshake, when the
+	 * proxy that holds the mutator acts for it. */
+	struct sm_window windows[SM_BINS_MAX];
 	/* fixed after sm__cache_init */
 	struct sm_heap *heap;
 	int cpu;       /* where the thread was: whose settings it has, where it counts */
@@ -74,27 +70,20 @@ struct sm_cache {
 	struct sm_class_counts cls[SM_NCLASSES_MAX];
 	/* cache.spans: owned spans with room behind the window's own, linked by next; unit indexes, 0: none. */
 	uint32_t reserve[SM_BINS_MAX], nreserve;
-	struct sm_window windows[SM_BINS_MAX];
 };
 
-/* The next slot of bin's window, or NULL when it is used up. The fast path: 6 instructions. */
+/* The next slot of bin's window, or NULL when it is used up. */
 SM_INLINE void *sm__cache_bump(struct sm_cache *c, unsigned bin)
 {
-	struct sm_window *w = &c->windows[bin];
-	char *p = w->cur;
-
-	if (SM_UNLIKELY(p == w->end))
-		return NULL;
-	w->cur = p + w->size;
-	return p;
+	return sm__window_bump(&c->windows[bin]);
 }
 
 /* Takes a window and returns its first slot; NULL with errno ENOMEM when memory or the limit is out. */
-SM_API void *sm__cache_refill_slow(struct sm_cache *c, unsigned bin);
+void *sm__cache_refill_slow(struct sm_cache *c, unsigned bin);
 /* A pointer-free object under 16 B; `align` is 1, 2, 4 or 8. */
-SM_API void *sm__cache_tiny(struct sm_cache *c, size_t size, size_t align);
+void *sm__cache_tiny(struct sm_cache *c, size_t size, size_t align);
 /* A large object (> SM_MAX_SMALL) of this layout, zeroed if the layout has pointers or zero is set. */
-SM_API void *sm__cache_large(struct sm_cache *c, size_t size, const struct sm_layout *layout, bool zero);
+void *sm__cache_large(struct sm_cache *c, size_t size, const struct sm_layout *layout, bool zero);
 
 /* Memory that is set up becomes an object of c's heap, black while marking, and counts as allocated. */
 void sm__cache_publish_large(struct sm_cache *c, struct sm_span *s, const struct sm_layout *layout);

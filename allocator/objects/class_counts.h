@@ -9,7 +9,7 @@
 #define SM_ALLOCATOR_CLASS_COUNTS_H
 
 #include "allocator/base/base.h"
-#include "spanmark/heap.h"
+#include "allocator/base/config.h"
 
 struct sm_class_counts {
 	uint64_t refills;	  /* times that there was nothing, and more was asked for */

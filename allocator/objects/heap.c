@@ -79,7 +79,7 @@ static int create_parts(struct sm_heap *h, char *err, size_t errlen)
 	return 0;
 }
 
-struct sm_heap *sm_heap_create(const struct sm_heap_config *cfg, char *err, size_t errlen)
+struct sm_heap *sm__heap_create(const struct sm_heap_config *cfg, char *err, size_t errlen)
 {
 	struct sm_heap *h = sm__os_map_guarded(sizeof(*h));
 	int e;
@@ -96,14 +96,14 @@ struct sm_heap *sm_heap_create(const struct sm_heap_config *cfg, char *err, size
 	sm_lock_init(&h->caches_lock, SM_RANK_CACHES);
 	e = create_parts(h, err, errlen);
 	if (e != 0) {
-		sm_heap_destroy(h);
+		sm__heap_destroy(h);
 		errno = -e;
 		return NULL;
 	}
 	return h;
 }
 
-void sm_heap_destroy(struct sm_heap *h)
+void sm__heap_destroy(struct sm_heap *h)
 {
 	if (h == NULL)
 		return;

@@ -1,6 +1,6 @@
 /*
  * heap.h: a heap: the address range, its page heaps, central lists, caches and configuration, and the
- * hooks by which a collector above takes part. Also the public face of the allocator.
+ * hooks by which a collector above takes part. What programs may see of it is spanmark/heap.h.
  *
  * The allocator does not know the collector, hwloc or the harness: nodes and CPUs come as plain arrays
  * in the configuration, and everything the collector must do on an allocation slow path is a hook.
@@ -9,7 +9,7 @@
 #define SM_ALLOCATOR_HEAP_H
 
 #include "allocator/objects/cache.h"
-#include "spanmark/heap.h"
+#include "allocator/base/config.h"
 #include "allocator/base/lock.h"
 #include "allocator/pages/pageheap.h"
 #include "allocator/pages/pages.h"
@@ -129,19 +129,15 @@ struct sm_heap {
 };
 
 /* Creates a heap; NULL with errno set, and a reason in err (may be NULL), when it cannot. */
-SM_API struct sm_heap *sm_heap_create(const struct sm_heap_config *cfg, char *err, size_t errlen);
+struct sm_heap *sm__heap_create(const struct sm_heap_config *cfg, char *err, size_t errlen);
 /* Unmaps everything. No cache may be in use. */
-SM_API void sm_heap_destroy(struct sm_heap *h);
+void sm__heap_destroy(struct sm_heap *h);
 void sm__heap_set_hooks(struct sm_heap *h, const struct sm_heap_hooks *hooks);
 
 /* shape.c: the layout equal to *l (copied, deduplicated; bits too). NULL with ENOMEM. */
 const struct sm_layout *sm__heap_layout(struct sm_heap *h, const struct sm_layout *l);
 /* The bin of a class and layout; makes it on first use. -ENOSPC: all SM_BINS_MAX are in use. */
 int sm__heap_bin(struct sm_heap *h, unsigned cls, const struct sm_layout *layout, bool zero);
-
-/* Full check of every counting identity (call when nothing allocates). Returns the number of violations,
- * each printed to stderr. */
-SM_API unsigned sm_heap_check(struct sm_heap *h);
 
 /* Calls fn for every span in use (any state but free). Precondition: nothing allocates or sweeps. */
 void sm__heap_foreach_span(struct sm_heap *h, void (*fn)(void *ctx, struct sm_span *s), void *ctx);
@@ -161,5 +157,12 @@ unsigned sm__central_take_unswept_some(struct sm_heap *h, unsigned node, uint32_
 /* spans: what the former returned; in_use[i] belongs to spans[i]. */
 void sm__central_put_swept_some(struct sm_heap *h, struct sm_span **spans, const unsigned *in_use,
 				unsigned n);
+
+/*
+ * A file as a large, pointer-free object: see spanmark/mapfile.h. Unmapping by hand takes the object's span back: p is what
+ * sm__map_file returned.
+ */
+void *sm__map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsigned flags);
+void sm__unmap_file(struct sm_heap *h, void *p);
 
 #endif

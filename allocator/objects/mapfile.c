@@ -1,3 +1,6 @@
+/*
+ * mapfile.c: a file as a large, pointer-free object: spanmark/mapfile.h.
+ */
 #include "spanmark/mapfile.h"
 
 #include <errno.h>
@@ -5,7 +8,7 @@
 #include "allocator/objects/central.h"
 #include "allocator/os/os.h"
 
-void *sm_map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsigned flags)
+void *sm__map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsigned flags)
 {
 	static const struct sm_layout pointer_free = {.kind = SM_SCAN_NONE};
 	struct sm_heap *h = c->heap;
@@ -32,7 +35,7 @@ void *sm_map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsi
  * scans a stack may have found a stale word that leads here and be reading the descriptor, or setting the mark bit, at
  * this moment, and only the end of marking tells that nobody does. (No marker reads what a file holds.)
  */
-void sm_unmap_file(struct sm_heap *h, void *p)
+void sm__unmap_file(struct sm_heap *h, void *p)
 {
 	struct sm_span *s;
 

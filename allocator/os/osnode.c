@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "spanmark/heap.h"
+#include "allocator/base/config.h"
 #include "allocator/os/os.h"
 
 #define MAX_OS_NODES 1024

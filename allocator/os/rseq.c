@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "allocator/base/atomic.h"
-#include "spanmark/heap.h"
+#include "allocator/base/config.h"
 
 /* glibc 2.35 and newer; weak, so that an older one is found out at run time. */
 extern const ptrdiff_t __rseq_offset __attribute__((weak));

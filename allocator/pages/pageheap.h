@@ -98,4 +98,7 @@ void sm__pageheap_fork_prepare(struct sm_pages *pg);
 void sm__pageheap_fork_parent(struct sm_pages *pg);
 void sm__pageheap_fork_child(struct sm_pages *pg);
 
+/* Gives pooled stacks back to the page heap: those that were not needed since the last call; all: every one. */
+void sm__stack_trim(struct sm_heap *h, bool all);
+
 #endif

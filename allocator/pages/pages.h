@@ -14,7 +14,7 @@
 #ifndef SM_ALLOCATOR_PAGES_H
 #define SM_ALLOCATOR_PAGES_H
 
-#include "spanmark/heap.h"
+#include "allocator/base/config.h"
 #include "allocator/pages/span.h"
 
 struct sm_pageheap;

@@ -45,18 +45,18 @@ struct sm_scavenge_hooks {
  * Starts the thread; 0 and nothing done when scavenge.interval is 0, else 0 or -errno of pthread_create.
  * Before it, and without it, sm__scavenge works in the calling thread.
  */
-SM_API int sm__scavenger_start(struct sm_pages *pg, const struct sm_scavenge_hooks *hooks);
+int sm__scavenger_start(struct sm_pages *pg, const struct sm_scavenge_hooks *hooks);
 /* Stops the thread and waits for it. Before sm__range_destroy. No-op when there is none. */
-SM_API void sm__scavenger_stop(struct sm_pages *pg);
+void sm__scavenger_stop(struct sm_pages *pg);
 
 /*
  * Now, in this thread, unpaced: until at most `retain` bytes are free and resident, or nothing more can go.
  * Returns the bytes released. malloc_trim, and tests.
  */
-SM_API size_t sm__scavenge(struct sm_pages *pg, size_t retain);
+size_t sm__scavenge(struct sm_pages *pg, size_t retain);
 /* Collapses the dense huge pages of every node onto huge pages; returns bytes. Needs hugepages=collapse. */
-SM_API size_t sm__scavenge_collapse(struct sm_pages *pg);
+size_t sm__scavenge_collapse(struct sm_pages *pg);
 
-SM_API void sm__scavenge_stats(struct sm_pages *pg, struct sm_scavenge_stats *out);
+void sm__scavenge_stats(struct sm_pages *pg, struct sm_scavenge_stats *out);
 
 #endif

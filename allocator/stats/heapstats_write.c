@@ -1,6 +1,7 @@
 /* heapstats_write.c: a heap's figures as tables for people, and as JSON. */
 #include <string.h>
 
+#include "allocator/base/sizeclass.h"
 #include "spanmark/stats.h"
 
 /* ---- for people ------------------------------------------------------------------------------------ */
@@ -84,9 +85,9 @@ void sm_heap_stats_print(struct sm_heap *h, FILE *out)
 	struct sm_core_stats core;
 
 	sm_heap_stats(h, &st);
-#define X(name, unit, help) print_figure(out, #name, unit, st.name, help);
-#include "allocator/stats/heapstats.def"
-#undef X
+#define PRINT(name, unit, help) print_figure(out, #name, unit, st.name, help);
+	SM_HEAP_FIGURES(PRINT)
+#undef PRINT
 	fprintf(out, "\n%6s %7s %9s %9s %9s %9s %8s %8s %6s\n", "slot", "spans", "slots", "objects", "cached",
 		"depot", "in use", "free", "fill");
 	for (unsigned cls = 1; cls < st.nclasses; cls++)
@@ -163,9 +164,9 @@ void sm_heap_stats_json(struct sm_heap *h, FILE *out)
 
 	sm_heap_stats(h, &st);
 	fprintf(out, "{\"schema_version\":%u", st.version);
-#define X(name, unit, help) json_count(out, #name, st.name);
-#include "allocator/stats/heapstats.def"
-#undef X
+#define PRINT(name, unit, help) json_count(out, #name, st.name);
+	SM_HEAP_FIGURES(PRINT)
+#undef PRINT
 	json_classes(out, &st);
 	fputs(",\"cpus\":[", out);
 	for (unsigned cpu = 0; sm_heap_core_stats(h, cpu, &core) == 0; cpu++) {

@@ -37,14 +37,48 @@
  * kin. A thread that blocks (I/O, joins, locks that another mutator holds for long) says so with
  * sm_blocking_enter/leave, else it delays phase changes.
  *
+ * Who may call. A call that takes a mutator is made by the thread that attached it, outside its blocking
+ * sections unless it says otherwise, with a mutator of the collector that owns the object; it may be a
+ * safepoint. A call that takes a collector may be made by any thread, at any time between sm_gc_create and
+ * sm_gc_destroy; a thread with a mutator says sm_blocking_enter before one that waits, or gives its mutator.
+ * None may be made from a signal handler. Inline calls check nothing on their fast paths: a mutator used by
+ * another thread, or in a blocking section, is reported when the slow path is next taken; a program compiled
+ * with SM_CHECK_CALLS defined has each of them check.
+ *
  * Errors: allocation returns NULL with errno ENOMEM after a collection has been tried; everything else
- * that can fail returns 0 or -errno, or NULL with a reason in err.
+ * that can fail returns 0 or -errno, or NULL with errno.
+ *
+ * Example:
+ *     #include <spanmark/gc.h>
+ *     struct node { struct node *next; long value; } *list = NULL;
+ *     struct sm_gc *gc = sm_gc_create(NULL, NULL, 0);
+ *     struct sm_mutator *m = sm_mutator_attach(gc);
+ *     const struct sm_type *type = sm_type_prefix(gc, sizeof(struct node), 1);
+ *     for (long i = 0; i < 100000; i++) {
+ *         struct node *n = (struct node *)sm_new(m, type);
+ *         n->value = i;
+ *         sm_store(m, (void **)&n->next, list);
+ *         list = n;
+ *     }
+ *     sm_collect(gc, m);
+ *     sm_mutator_detach(m);
+ *     sm_gc_destroy(gc);
  */
-#ifndef SM_COLLECTOR_GC_H
-#define SM_COLLECTOR_GC_H
+#ifndef SPANMARK_GC_H
+#define SPANMARK_GC_H
 
-#include "allocator/objects/heap.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "spanmark/heap.h"
 #include "spanmark/inline.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- a collector ----------------------------------------------------------------------------------- */
 
 enum sm_gc_mode { SM_GC_CONCURRENT, SM_GC_STW };
 
@@ -87,22 +121,33 @@ struct sm_gc_config {
 	uint16_t cpu_l3[SM_MAX_CPUS];
 };
 
+/* Every field at its default. The struct is the caller's, and one thread's at a time. */
 SM_API void sm_gc_config_init(struct sm_gc_config *cfg);
 /* gc.* keys here, everything else through sm_heap_config_set. Same errors. */
 SM_API int sm_gc_config_set(struct sm_gc_config *cfg, const char *key, const char *value, char *err,
 			    size_t errlen);
-SM_API const struct sm_config_key *sm_gc_config_keys(void); /* gc.* keys only */
+/* The gc.* keys, for help and listings; the name of the last row is NULL. Constant. */
+SM_API const struct sm_config_key *sm_gc_config_keys(void);
 
+/*
+ * A collector with a heap and threads of its own; cfg is copied, NULL stands for the defaults. NULL with errno, and one
+ * line in err (errlen bytes, or NULL and 0): ENOMEM (address space, memory), EINVAL (a configuration that this kernel
+ * cannot serve), EAGAIN (threads). Any thread; any number of collectors.
+ */
 SM_API struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t errlen);
 /*
- * Stops the workers, unmaps the heap. Aborts when a mutator is attached, or when called by a
- * finalizer. Finalizers that are set or queued do not run any more; the
- * contexts that they own are disposed of. Handles, weak references and ephemerons go with the collector.
+ * Stops the threads, unmaps the heap; NULL: nothing happens. Aborts when a mutator is attached, when called by a
+ * finalizer, and for what is no collector. No other call on gc is under way. A finalizer that runs ends first; those that
+ * are set or queued do not run any more, and the contexts that they own are disposed of. Handles, weak references and
+ * ephemerons go with the collector.
  */
 SM_API void sm_gc_destroy(struct sm_gc *gc);
+/* gc's for as long as gc lives: for stats.h, stack.h and sm_heap_check. */
 SM_API struct sm_heap *sm_gc_heap(struct sm_gc *gc);
 
 /* ---- types: what the fast path needs to know of an object ---------------------------------------- */
+
+struct sm_layout;
 
 /*
  * Lives as long as the collector; a program changes nothing in it. There may be any number of types. Equal descriptions
@@ -159,22 +204,11 @@ SM_API void sm_mutator_detach(struct sm_mutator *m);
 SM_API struct sm_mutator *sm_mutator_current(struct sm_gc *gc);
 
 SM_API void sm_safepoint_slow(struct sm_mutator *m);
-/*
- * Inline calls check nothing on their fast paths: a mutator used by another thread, or in a blocking section, is told
- * when the slow path is next taken. A program compiled with SM_CHECK_CALLS defined has each of them check.
- */
-SM_API void sm__check_call(const struct sm_mutator *m, const char *call);
-#if defined(SM_CHECK_CALLS) || defined(SM_HOSTILE)
-#define SM__CHECK_CALL(m, call) sm__check_call((m), (call))
-#else
-#define SM__CHECK_CALL(m, call) ((void)0)
-#endif
-
 /* Acknowledge a pending handshake. One load and a branch when there is none. */
 SM_INLINE void sm_safepoint(struct sm_mutator *m)
 {
 	SM__CHECK_CALL(m, "sm_safepoint");
-	if (SM_UNLIKELY(sm_load_relaxed(&m->poll) != 0))
+	if (__builtin_expect(sm__polled(m), 0))
 		sm_safepoint_slow(m);
 }
 
@@ -198,8 +232,8 @@ SM_INLINE void *sm_new(struct sm_mutator *m, const struct sm_type *type)
 	void *p;
 
 	SM__CHECK_CALL(m, "sm_new");
-	p = sm__cache_bump(&m->cache, __atomic_load_n(&type->bin, __ATOMIC_RELAXED));
-	if (SM_UNLIKELY(p == NULL))
+	p = sm__window_bump(sm__window(m, __atomic_load_n(&type->bin, __ATOMIC_RELAXED)));
+	if (__builtin_expect(p == NULL, 0))
 		return sm_new_slow(m, type);
 	return p;
 }
@@ -210,10 +244,10 @@ SM_INLINE void *sm_new_bytes(struct sm_mutator *m, size_t size)
 {
 	SM__CHECK_CALL(m, "sm_new_bytes");
 	/* Pointer-free class c has bin c by construction, so no type is needed. */
-	if (SM_LIKELY(size >= 16 && size <= 1024)) {
-		void *p = sm__cache_bump(&m->cache, sm__class_small[(size + 7) >> 3]);
+	if (__builtin_expect(size >= 16 && size <= 1024, 1)) {
+		void *p = sm__window_bump(sm__window(m, sm__class_small[(size + 7) >> 3]));
 
-		if (SM_LIKELY(p != NULL))
+		if (__builtin_expect(p != NULL, 1))
 			return p;
 	}
 	return sm_new_bytes_slow(m, size);
@@ -241,15 +275,15 @@ SM_API void sm_store_slow(struct sm_mutator *m, void **slot, void *value);
 SM_INLINE void sm_store(struct sm_mutator *m, void **slot, void *value)
 {
 	SM__CHECK_CALL(m, "sm_store");
-	if (SM_UNLIKELY(m->barrier))
+	if (__builtin_expect(sm__barrier_on(m), 0))
 		sm_store_slow(m, slot, value);
 	else
-		sm_store_release((_Atomic(void *) *)slot, value);
+		sm__store_pointer(slot, value);
 }
 
 SM_INLINE void *sm_load(void *const *slot)
 {
-	return sm_load_dependent((_Atomic(void *) *)slot);
+	return sm__load_pointer(slot);
 }
 
 /* Compare and swap / exchange on a pointer slot, sequentially consistent. */
@@ -448,5 +482,25 @@ SM_API const char *sm_stall_name(enum sm_stall_cause cause); /* "handshake", "st
  * threads' mutators are forgotten. The parent is not affected. Made for fork + exec and for short-lived
  * children; memory grows to the limit, then allocation fails with ENOMEM.
  */
+
+#ifdef __cplusplus
+} /* extern "C" */
+
+/* In C++ a slot has its own pointer type: sm_store(m, &node->next, other) and node = sm_load(&node->next) need no cast. */
+template <typename T> struct sm__exactly {
+	typedef T type;
+};
+
+template <typename T>
+SM_INLINE void sm_store(struct sm_mutator *m, T **slot, typename sm__exactly<T>::type *value)
+{
+	sm_store(m, (void **)slot, (void *)value);
+}
+
+template <typename T> SM_INLINE T *sm_load(T *const *slot)
+{
+	return (T *)sm_load((void *const *)slot);
+}
+#endif
 
 #endif

@@ -1,14 +1,42 @@
 /*
- * heap.h: the heap's configuration, parsed once into a read-only struct. Keys are what `--set` and
- * configuration files use ("cache.window=32k"); allocator/base/config.c has one table of them with bounds and help.
+ * heap.h: a heap seen from outside: its limits, its configuration, its check. There are two kinds: the one of
+ * malloc.h (sm_malloc_heap) and each collector's (sm_gc_heap); their figures are in stats.h. Keys are what
+ * `--set` and configuration files use ("cache.window=32k"); sm_heap_config_keys lists them.
+ *
+ * Example:
+ *     #include <spanmark/heap.h>
+ *     #include <stdio.h>
+ *     struct sm_heap_config cfg;
+ *     char err[200];
+ *     sm_heap_config_init(&cfg);
+ *     if (sm_heap_config_set(&cfg, "heap.limit", "512m", err, sizeof(err)) != 0)
+ *         fprintf(stderr, "%s\n", err);
+ *     for (const struct sm_config_key *k = sm_heap_config_keys(); k->name; k++)
+ *         printf("%-24s %-20s %s\n", k->name, k->values, k->help);
+ *     return cfg.limit != (size_t)512 << 20;
  */
-#ifndef SM_ALLOCATOR_CONFIG_H
-#define SM_ALLOCATOR_CONFIG_H
+#ifndef SPANMARK_HEAP_H
+#define SPANMARK_HEAP_H
 
-#include "allocator/base/base.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#define SM_MAX_NODES 64
-#define SM_MAX_CPUS  4096
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SM_API	  __attribute__((visibility("default")))
+#define SM_INLINE static inline __attribute__((always_inline))
+
+struct sm_heap; /* opaque */
+
+/* ---- limits -------------------------------------------------------------------------------------- */
+
+#define SM_MAX_SMALL	((size_t)32 << 10) /* larger objects have spans of their own */
+#define SM_NCLASSES_MAX 80
+#define SM_MAX_NODES	64
+#define SM_MAX_CPUS	4096
 
 enum sm_cache_mode { SM_CACHE_THREAD, SM_CACHE_CPU, SM_CACHE_NONE };
 enum sm_pageheap_kind { SM_PAGEHEAP_BUDDY, SM_PAGEHEAP_BITMAP };
@@ -64,26 +92,34 @@ struct sm_heap_config {
 	struct sm_override overrides[SM_OVERRIDES_MAX];
 };
 
+/* Every field at its default. The struct is the caller's, and one thread's at a time. */
 SM_API void sm_heap_config_init(struct sm_heap_config *cfg);
 /*
- * Sets one key from text. 0, -ENOENT (no such key), -EINVAL (bad value); err receives one clear line
- * that says what is allowed.
+ * Sets one key from text. 0, -ENOENT (no such key), -EINVAL (bad value); err (errlen bytes, or NULL and 0)
+ * receives one clear line that says what is allowed.
  */
 SM_API int sm_heap_config_set(struct sm_heap_config *cfg, const char *key, const char *value, char *err,
 			      size_t errlen);
-/* Writes the value of key as text; of a key with @.., what holds there. -ENOENT. */
+/* Writes the value of key as text, cut to len bytes; of a key with @.., what holds there. 0, -ENOENT. */
 SM_API int sm_heap_config_get(const struct sm_heap_config *cfg, const char *key, char *buf, size_t len);
 
-/* The table, for help and listings: NULL-terminated name. */
+/* The table, for help and listings; the name of its last row is NULL. Constant. */
 struct sm_config_key {
 	const char *name, *values, *help;
 };
 SM_API const struct sm_config_key *sm_heap_config_keys(void);
 
-/* What holds for a class (0: no particular one) on a core (-1: no particular one). */
-size_t sm__config_knob(const struct sm_heap_config *cfg, enum sm_knob knob, unsigned cls, int cpu);
+/* ---- inspection --------------------------------------------------------------------------------- */
 
-/* Sizes with suffix k, m, g (powers of 1024); shared by every configuration table. -EINVAL, -ERANGE. */
-SM_API int sm_parse_size(const char *text, size_t *out);
+/*
+ * Full check of every counting identity; returns the number of violations, each printed to stderr. Call it when nothing
+ * allocates, frees or sweeps: of a collected heap that is after sm_collect, which waits for the sweep, with no other
+ * mutator running. Otherwise what changes meanwhile is taken for a violation.
+ */
+SM_API unsigned sm_heap_check(struct sm_heap *h);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,25 +1,129 @@
 /*
- * inline.h: what a thread that uses the collected heap carries with it. Public only because the
- * inline functions of gc.h read it; use the functions.
+ * inline.h: what has to be compiled into the program for speed: taking the next slot of a window, the look
+ * at a pending safepoint, the barrier's test. gc.h includes it; a program calls what gc.h offers. The
+ * exported names with two underscores stand here, and are nobody's to call.
+ *
+ * Example:
+ *     #include <spanmark/gc.h>
+ *     struct sm_gc *gc = sm_gc_create(NULL, NULL, 0);
+ *     struct sm_mutator *m = sm_mutator_attach(gc);
+ *     unsigned long sum = 0;
+ *     for (unsigned long i = 0; i < 1000000; i++) {
+ *         sum += i;
+ *         sm_safepoint(m);
+ *     }
+ *     sm_mutator_detach(m);
+ *     sm_gc_destroy(gc);
+ *     return sum != 499999500000ul;
  */
-#ifndef SM_COLLECTOR_MUTATOR_H
-#define SM_COLLECTOR_MUTATOR_H
+#ifndef SPANMARK_INLINE_H
+#define SPANMARK_INLINE_H
 
-#include "allocator/objects/cache.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
+#include "spanmark/heap.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ThreadSanitizer knows no ordering by dependency: see sm__load_pointer. */
+#if defined(__SANITIZE_THREAD__)
+#define SM__LOAD_POINTER_ORDER __ATOMIC_ACQUIRE
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SM__LOAD_POINTER_ORDER __ATOMIC_ACQUIRE
+#endif
+#endif
+#ifndef SM__LOAD_POINTER_ORDER
+#define SM__LOAD_POINTER_ORDER __ATOMIC_RELAXED
+#endif
+
+struct sm_span;
 struct sm_gc;
 struct sm_mutator_priv;
 
+/*
+ * A run of free slots that a mutator owns: [cur, end) in steps of size. All zero: empty. The owned span, or NULL; a shared
+ * bin's run has none either, and its bounds are offsets in the heap's range (allocator/objects/mixed.h).
+ */
+struct sm_window {
+	char *cur, *end;
+	size_t size;
+	struct sm_span *span;
+};
+
+/*
+ * A mutator as inline code sees it; its windows, one for each bin, lie behind it in memory. Its owner alone reads
+ * and writes all but poll, except at a handshake, when the proxy that holds the mutator acts for it.
+ */
 struct sm_mutator {
-	/* Written by the handshake's requester and by signals, read by the owner: a handshake is pending. */
-	_Atomic(uint32_t) poll;
-	/* Owner thread only (or the proxy that holds it while it is blocked): barrier on. */
-	bool barrier;
-	/* Owner: barrier buffer, filled from buf_next to buf_end, then handed over. */
+	uint32_t poll; /* atomic: a handshake is pending */
+	bool barrier;  /* stores are recorded */
 	void **buf_next, **buf_end;
 	struct sm_gc *gc;
-	struct sm_mutator_priv *priv; /* the collector's own, mutator_priv.h */
-	struct sm_cache cache;
+	struct sm_mutator_priv *priv;
+} __attribute__((aligned(64)));
+
+/* With SM_CHECK_CALLS defined, inline calls check that the caller may make them; see gc.h. */
+SM_API void sm__check_call(const struct sm_mutator *m, const char *call);
+#if defined(SM_CHECK_CALLS) || defined(SM_HOSTILE)
+#define SM__CHECK_CALL(m, call) sm__check_call((m), (call))
+#else
+#define SM__CHECK_CALL(m, call) ((void)0)
+#endif
+
+/* Size -> bin of pointer-free objects, in steps of 8 bytes up to 1 KiB. Constant. */
+extern SM_API const uint8_t sm__class_small[1024 / 8 + 1];
+
+/* The next slot of a window, or NULL when it is used up: six instructions. */
+SM_INLINE void *sm__window_bump(struct sm_window *w)
+{
+	char *p = w->cur;
+
+	if (__builtin_expect(p == w->end, 0))
+		return NULL;
+	w->cur = p + w->size;
+	return p;
+}
+
+/* A mutator's windows lie behind it. Seen from as far in front of each, compilers fold all offsets into the accesses. */
+struct sm__window_behind {
+	struct sm_mutator m;
+	struct sm_window w;
 };
+
+SM_INLINE struct sm_window *sm__window(struct sm_mutator *m, size_t bin)
+{
+	return &((struct sm__window_behind *)(void *)((char *)m + bin * sizeof(struct sm_window)))->w;
+}
+
+SM_INLINE bool sm__polled(const struct sm_mutator *m)
+{
+	return __atomic_load_n(&m->poll, __ATOMIC_RELAXED) != 0;
+}
+
+SM_INLINE bool sm__barrier_on(const struct sm_mutator *m)
+{
+	return m->barrier;
+}
+
+/* What the publisher of an object wrote before it stored the pointer is seen through it. */
+SM_INLINE void sm__store_pointer(void **slot, void *value)
+{
+	__atomic_store_n(slot, value, __ATOMIC_RELEASE);
+}
+
+/* .. by whoever follows it: the access depends on the load, which every machine that we know keeps in order. */
+SM_INLINE void *sm__load_pointer(void *const *slot)
+{
+	return __atomic_load_n(slot, SM__LOAD_POINTER_ORDER);
+}
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

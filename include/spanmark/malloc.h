@@ -12,21 +12,41 @@
  * heap (a foreign address, one inside an object, one that is already free) prints one line that names the
  * address and what it is, and aborts.
  *
- * Alignment: 16 bytes, more on request. Thread-safe; any thread may free what any other allocated.
+ * Alignment: 16 bytes, more on request. Thread-safe: every call, from any thread, at any time after main began and in
+ * the child of a fork; any thread may free what any other allocated. Not from a signal handler.
+ *
+ * Example:
+ *     #include <spanmark/malloc.h>
+ *     #include <string.h>
+ *     char *text = (char *)sm_malloc(6);
+ *     if (text == NULL)
+ *         return 1;
+ *     memcpy(text, "spans", 6);
+ *     text = (char *)sm_realloc(text, 1000);
+ *     printf("%s: %zu bytes at hand\n", text, sm_usable_size(text));
+ *     sm_free(text);
  */
-#ifndef SM_ALLOCATOR_MALLOC_H
-#define SM_ALLOCATOR_MALLOC_H
+#ifndef SPANMARK_MALLOC_H
+#define SPANMARK_MALLOC_H
 
-#include "allocator/base/base.h"
+#include <stddef.h>
+#include <stdint.h>
 
-struct sm_heap;
-struct sm_heap_config;
+#include "spanmark/heap.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The caller's until sm_free; contents undefined. Of 0 bytes: an object of its own all the same. */
 SM_API void *sm_malloc(size_t size) __attribute__((malloc, alloc_size(1)));
+/* n * size bytes, zeroed; ENOMEM when that overflows. */
 SM_API void *sm_calloc(size_t n, size_t size) __attribute__((malloc, alloc_size(1, 2)));
 SM_API void sm_free(void *p); /* NULL: nothing happens */
 /* The caller knows the size it asked for. It is checked against the slot. */
 SM_API void sm_free_sized(void *p, size_t size);
+/* The object moves or stays; p is gone, unless the result is NULL and size is not 0: then it is as it was. p NULL: as
+ * sm_malloc. size 0: frees p and returns NULL. */
 SM_API void *sm_realloc(void *p, size_t size) __attribute__((alloc_size(2)));
 /* align: a power of two, else NULL with EINVAL. */
 SM_API void *sm_aligned_alloc(size_t align, size_t size) __attribute__((malloc, alloc_size(2)));
@@ -67,5 +87,9 @@ struct sm_malloc_stats {
 };
 #define SM_MALLOC_STATS_VERSION 2
 SM_API void sm_malloc_stats(struct sm_malloc_stats *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

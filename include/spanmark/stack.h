@@ -15,18 +15,34 @@
  *
  * and aborts. Other faults go to whichever handler was there before. Works for any thread, also for
  * those whose stack is not ours: their bounds are asked of the thread library.
+ *
+ * Example:
+ *     #include <spanmark/malloc.h>
+ *     #include <spanmark/stack.h>
+ *     struct sm_heap *heap = sm_malloc_heap();
+ *     struct sm_stack stack;
+ *     int err = sm_stack_alloc(heap, 0, 256 << 10, &stack);
+ *     if (err != 0)
+ *         return 1;
+ *     ((char *)stack.low)[stack.bytes - 1] = 1;
+ *     sm_stack_free(heap, &stack);
+ *     return sm_stack_watch("main") != 0 || (sm_stack_unwatch(), 0);
  */
-#ifndef SM_ALLOCATOR_STACK_H
-#define SM_ALLOCATOR_STACK_H
+#ifndef SPANMARK_STACK_H
+#define SPANMARK_STACK_H
 
 #include <pthread.h>
+#include <stddef.h>
 
-#include "allocator/base/base.h"
+#include "spanmark/heap.h"
 
-struct sm_heap;
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct sm_span;
 
-#define SM_STACK_MIN (64 * SM_KIB)
+#define SM_STACK_MIN ((size_t)64 << 10)
 
 struct sm_stack {
 	void *low;    /* lowest usable byte; the guard ends here */
@@ -35,14 +51,15 @@ struct sm_stack {
 };
 
 /*
- * A stack of at least `bytes` usable bytes (at least SM_STACK_MIN) on a node; contents undefined. 0,
- * -ENOMEM (the heap's limit counts), -EINVAL (more than a node's range can hold). Thread-safe.
+ * A stack of at least `bytes` usable bytes (at least SM_STACK_MIN) on a node (an index below the configuration's
+ * nnodes); contents undefined, *out the caller's until sm_stack_free. 0, -ENOMEM (the heap's limit counts), -EINVAL
+ * (more than a node's range can hold). Any thread.
  */
 SM_API int sm_stack_alloc(struct sm_heap *h, unsigned node, size_t bytes, struct sm_stack *out);
-/* Nobody may run on it any more. Thread-safe. */
+/* Nobody may run on it any more, and no range in it may be registered. h: as in sm_stack_alloc. Any thread. */
 SM_API void sm_stack_free(struct sm_heap *h, struct sm_stack *s);
 
-/* A thread on a stack of the heap, watched for overflow. The struct lives until it has been joined. */
+/* A thread on a stack of the heap, watched for overflow. The caller's; it lives until it has been joined. */
 struct sm_stack_thread {
 	pthread_t id;
 	struct sm_heap *heap;
@@ -52,18 +69,22 @@ struct sm_stack_thread {
 	char name[24];
 };
 
-/* 0 or -errno: sm_stack_alloc's, pthread_create's. The name is cut to what fits. */
+/* 0 or -errno: sm_stack_alloc's, pthread_create's. The name is cut to what fits. Any thread. */
 SM_API int sm_stack_thread_start(struct sm_stack_thread *t, struct sm_heap *h, unsigned node,
 				 size_t stack_bytes, const char *name, void *(*run)(void *arg), void *arg);
-/* Waits for it and frees its stack. Returns what run returned. */
+/* Waits for it and frees its stack; once. Returns what run returned. A mutator says sm_blocking_enter first. */
 SM_API void *sm_stack_thread_join(struct sm_stack_thread *t);
 
 /*
  * Watches the calling thread's stack from here on. Installs the SIGSEGV/SIGBUS handler on first use in the
- * process; keeps a signal stack that the thread has already. 0, -ENOMEM. Again: the new name counts.
+ * process; keeps a signal stack that the thread has already. 0, -ENOMEM. Again: the new name counts. The name is copied.
  */
 SM_API int sm_stack_watch(const char *name);
 /* Before the thread ends. No-op when it is not watched. */
 SM_API void sm_stack_unwatch(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

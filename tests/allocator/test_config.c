@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "spanmark/heap.h"
+#include "allocator/base/config.h"
 
 static struct sm_heap_config cfg;
 static char err[256];

@@ -106,7 +106,7 @@ START_TEST(creation_fails_cleanly_at_every_request)
 
 			sm__os_inject(kind ? SM_OS_COMMIT : SM_OS_RESERVE, -n, ENOMEM);
 			errno = 0;
-			h = sm_heap_create(&cfg, err, sizeof(err));
+			h = sm__heap_create(&cfg, err, sizeof(err));
 			sm__os_inject(SM_OS_ANY, 0, 0);
 			if (h == NULL) {
 				ck_assert_int_eq(errno, ENOMEM);
@@ -115,7 +115,7 @@ START_TEST(creation_fails_cleanly_at_every_request)
 				continue;
 			}
 			ck_assert_uint_eq(sm_heap_check(h), 0);
-			sm_heap_destroy(h);
+			sm__heap_destroy(h);
 		}
 	ck_assert_uint_gt(failures, 0);
 }

@@ -7,9 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "allocator/objects/heap.h"
+#include "allocator/os/os.h"
 #include "spanmark/malloc.h"
 #include "spanmark/mapfile.h"
-#include "allocator/os/os.h"
 #include "tests/support/probe.h"
 
 static struct sm_heap *heap;
@@ -26,7 +27,7 @@ static void setup(void)
 	char block[1000];
 
 	sm_heap_config_init(&cfg);
-	heap = sm_heap_create(&cfg, err, sizeof(err));
+	heap = sm__heap_create(&cfg, err, sizeof(err));
 	ck_assert_msg(heap != NULL, "%s", err);
 	cache = calloc(1, sizeof(*cache));
 	ck_assert_int_eq(sm__cache_init(cache, heap, NULL), 0);
@@ -48,7 +49,7 @@ static void teardown(void)
 	free(cache);
 	ck_assert_uint_eq(sm_heap_check(heap), 0);
 	ck_assert_uint_eq(sm_load_relaxed(&heap->pages.mapped_bytes), before);
-	sm_heap_destroy(heap);
+	sm__heap_destroy(heap);
 }
 
 static char content(size_t i)
@@ -58,7 +59,7 @@ static char content(size_t i)
 
 START_TEST(a_private_file_is_an_object)
 {
-	char *p = sm_map_file(cache, fd, 0, FILE_BYTES, SM_MAP_PRIVATE | SM_MAP_WRITE);
+	char *p = sm__map_file(cache, fd, 0, FILE_BYTES, SM_MAP_PRIVATE | SM_MAP_WRITE);
 	char c = 0;
 
 	ck_assert_ptr_nonnull(p);
@@ -76,14 +77,14 @@ START_TEST(a_private_file_is_an_object)
 	ck_assert_int_eq(c, 'a');
 	ck_assert_uint_eq(sm_heap_check(heap), 0);
 	ck_assert_uint_gt(sm_load_relaxed(&heap->pages.mapped_bytes), before + FILE_BYTES);
-	sm_unmap_file(heap, p);
+	sm__unmap_file(heap, p);
 	ck_assert(!probe_readable(p));
 }
 END_TEST
 
 START_TEST(a_shared_file_is_written)
 {
-	char *p = sm_map_file(cache, fd, (int64_t)page * 2, 10000, SM_MAP_SHARED | SM_MAP_WRITE);
+	char *p = sm__map_file(cache, fd, (int64_t)page * 2, 10000, SM_MAP_SHARED | SM_MAP_WRITE);
 	char c = 0;
 
 	ck_assert_ptr_nonnull(p);
@@ -91,11 +92,11 @@ START_TEST(a_shared_file_is_written)
 	p[0] = '!';
 	ck_assert_int_eq(pread(fd, &c, 1, (off_t)page * 2), 1);
 	ck_assert_int_eq(c, '!');
-	sm_unmap_file(heap, p);
-	p = sm_map_file(cache, fd, 0, 10000, SM_MAP_SHARED);
+	sm__unmap_file(heap, p);
+	p = sm__map_file(cache, fd, 0, 10000, SM_MAP_SHARED);
 	ck_assert_ptr_nonnull(p);
 	ck_assert(!probe_writable(p));
-	sm_unmap_file(heap, p);
+	sm__unmap_file(heap, p);
 }
 END_TEST
 
@@ -105,11 +106,11 @@ START_TEST(the_place_is_used_again)
 	char *p, *q;
 
 	for (int i = 0; i < 200; i++) {
-		p = sm_map_file(cache, fd, 0, FILE_BYTES, SM_MAP_PRIVATE);
-		q = sm_map_file(cache, fd, 0, 100, SM_MAP_PRIVATE);
+		p = sm__map_file(cache, fd, 0, FILE_BYTES, SM_MAP_PRIVATE);
+		q = sm__map_file(cache, fd, 0, 100, SM_MAP_PRIVATE);
 		ck_assert(p[0] == 'a' && q[99] == 'a');
-		sm_unmap_file(heap, p);
-		sm_unmap_file(heap, q);
+		sm__unmap_file(heap, p);
+		sm__unmap_file(heap, q);
 	}
 	ck_assert_uint_eq(sm_heap_check(heap), 0);
 }
@@ -120,20 +121,20 @@ START_TEST(what_cannot_be_mapped_is_refused)
 	int dir = open("/", O_RDONLY | O_DIRECTORY), ro = open("/proc/self/exe", O_RDONLY);
 	int fds[2];
 
-	ck_assert_ptr_null(sm_map_file(cache, fd, 0, 0, 0));
+	ck_assert_ptr_null(sm__map_file(cache, fd, 0, 0, 0));
 	ck_assert_int_eq(errno, EINVAL);
-	ck_assert_ptr_null(sm_map_file(cache, fd, 1, 100, 0));
+	ck_assert_ptr_null(sm__map_file(cache, fd, 1, 100, 0));
 	ck_assert_int_eq(errno, EINVAL);
-	ck_assert_ptr_null(sm_map_file(cache, -1, 0, 100, 0));
+	ck_assert_ptr_null(sm__map_file(cache, -1, 0, 100, 0));
 	ck_assert_int_eq(errno, EBADF);
-	ck_assert_ptr_null(sm_map_file(cache, dir, 0, 100, 0));
+	ck_assert_ptr_null(sm__map_file(cache, dir, 0, 100, 0));
 	ck_assert_int_eq(errno, ENODEV);
-	ck_assert_ptr_null(sm_map_file(cache, ro, 0, 100, SM_MAP_SHARED | SM_MAP_WRITE));
+	ck_assert_ptr_null(sm__map_file(cache, ro, 0, 100, SM_MAP_SHARED | SM_MAP_WRITE));
 	ck_assert_int_eq(errno, EACCES);
-	ck_assert_ptr_null(sm_map_file(cache, fd, 0, SIZE_MAX, 0));
+	ck_assert_ptr_null(sm__map_file(cache, fd, 0, SIZE_MAX, 0));
 	ck_assert_int_eq(errno, ENOMEM);
 	ck_assert_int_eq(pipe(fds), 0);
-	ck_assert_ptr_null(sm_map_file(cache, fds[0], 0, 100, 0));
+	ck_assert_ptr_null(sm__map_file(cache, fds[0], 0, 100, 0));
 	ck_assert_int_eq(errno, ENODEV);
 	close(dir);
 	close(ro);
@@ -145,13 +146,13 @@ END_TEST
 /* A kernel that will not unmap: the file stays where it is, out of use, and nobody is handed its place. */
 START_TEST(a_file_that_stays_mapped_is_not_handed_out)
 {
-	char *p = sm_map_file(cache, fd, 0, FILE_BYTES, SM_MAP_PRIVATE | SM_MAP_WRITE), *q;
+	char *p = sm__map_file(cache, fd, 0, FILE_BYTES, SM_MAP_PRIVATE | SM_MAP_WRITE), *q;
 
 	sm__os_inject(SM_OS_DECOMMIT, 1, ENOMEM);
-	sm_unmap_file(heap, p);
+	sm__unmap_file(heap, p);
 	sm__os_inject(SM_OS_ANY, 0, 0);
 	for (int i = 0; i < 8; i++) {
-		q = sm_map_file(cache, fd, 0, FILE_BYTES, SM_MAP_PRIVATE);
+		q = sm__map_file(cache, fd, 0, FILE_BYTES, SM_MAP_PRIVATE);
 		ck_assert(q + FILE_BYTES <= p || q >= p + FILE_BYTES);
 	}
 	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);

@@ -26,7 +26,7 @@ static void make(enum sm_numa_policy policy, unsigned bind)
 	memcpy(cfg.distance[0], (uint16_t[]){10, 30, 20}, 3 * sizeof(uint16_t));
 	memcpy(cfg.distance[1], (uint16_t[]){30, 10, 20}, 3 * sizeof(uint16_t));
 	memcpy(cfg.distance[2], (uint16_t[]){20, 20, 10}, 3 * sizeof(uint16_t));
-	heap = sm_heap_create(&cfg, err, sizeof(err));
+	heap = sm__heap_create(&cfg, err, sizeof(err));
 	ck_assert_msg(heap != NULL, "%s", err);
 }
 
@@ -97,7 +97,7 @@ START_TEST(local_uses_its_own_again)
 {
 	make(SM_NUMA_LOCAL, 0);
 	ck_assert_uint_eq(come_and_go(1), 1);
-	sm_heap_destroy(heap);
+	sm__heap_destroy(heap);
 }
 END_TEST
 
@@ -105,7 +105,7 @@ START_TEST(bound_uses_the_bound_node_again)
 {
 	make(SM_NUMA_BIND, 1);
 	ck_assert_uint_eq(come_and_go(1), 2);
-	sm_heap_destroy(heap);
+	sm__heap_destroy(heap);
 }
 END_TEST
 
@@ -113,7 +113,7 @@ START_TEST(interleaved_uses_every_node_again)
 {
 	make(SM_NUMA_INTERLEAVE, 0);
 	ck_assert_uint_eq(come_and_go(3), 7);
-	sm_heap_destroy(heap);
+	sm__heap_destroy(heap);
 }
 END_TEST
 
@@ -124,7 +124,7 @@ START_TEST(a_closed_node_is_served_by_the_nearest_again)
 	sm__os_inject(SM_OS_BIND, 1, EINVAL);
 	ck_assert_uint_eq(come_and_go(1), 4);
 	sm__os_inject(SM_OS_ANY, 0, 0);
-	sm_heap_destroy(heap);
+	sm__heap_destroy(heap);
 }
 END_TEST
 
@@ -135,7 +135,7 @@ START_TEST(the_last_node_stays_open)
 	sm__os_inject(SM_OS_BIND, -1, EINVAL);
 	come_and_go(1);
 	sm__os_inject(SM_OS_ANY, 0, 0);
-	sm_heap_destroy(heap);
+	sm__heap_destroy(heap);
 }
 END_TEST
 

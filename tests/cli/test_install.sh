@@ -1,6 +1,6 @@
 #!/bin/sh
 # `make install` into a staging folder must be enough to build and run a program against: through pkg-config,
-# shared and static, with every installed header compiling on its own; `make uninstall` must leave no file.
+# shared and static, in C and in C++ (test_headers.sh tries each header on its own); `make uninstall` must leave no file.
 set -eu
 build=${1:?usage: test_install.sh BUILD_DIR}
 case ${build##*/} in
@@ -27,23 +27,27 @@ lib=$stage/opt/sm/lib
 soname=$(readelf -d "$lib/libspanmark.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
 [ -f "$lib/$soname" ] || { echo "FAIL: soname '$soname' is not an installed file"; exit 1; }
 
-headers=$(cd "$stage/opt/sm/include/spanmark" && find . -name "*.h" | sed "s,^\./,,")
-for h in $headers; do
-	printf '#include "%s"\nint main(void) { return 0; }\n' "$h" >"$stage/h.c"
-	gcc -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror $cflags -c -o "$stage/h.o" "$stage/h.c" ||
-		{ echo "FAIL: $h does not compile on its own"; exit 1; }
-done
-# Until the collector is there, only the headers can be checked.
-if [ -f collector/gc.c ]; then
-	gcc -std=gnu17 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror $cflags -o "$stage/shared" tests/install/program.c $libs -pthread
+# Exactly the door.
+headers=$(ls include/spanmark)
+(cd "$stage/opt/sm/include" && find . -type f | sed "s,^\./,," | sort) >"$stage/headers"
+printf 'spanmark/%s\n' $headers | sort | cmp -s - "$stage/headers" ||
+	{ echo "FAIL: installed headers are"; cat "$stage/headers"; exit 1; }
+rm "$stage/headers"
+
+# A user's programs, in C and in C++, shared and static.
+build_and_run() { # build_and_run COMPILER SOURCE
+	$1 -Wall -Wextra -Werror $cflags -o "$stage/shared" "$2" $libs -pthread
 	LD_LIBRARY_PATH=$lib "$stage/shared"
 	mv "$lib/libspanmark.so" "$lib/dev.so"
-	gcc -std=gnu17 -D_GNU_SOURCE -O1 $cflags -o "$stage/static" tests/install/program.c $static_libs
+	$1 $cflags -o "$stage/static" "$2" $static_libs
 	mv "$lib/dev.so" "$lib/libspanmark.so"
 	"$stage/static"
 	rm -f "$stage/shared" "$stage/static"
+}
+build_and_run "gcc -std=c17 -O1" tests/install/program.c
+if command -v g++ >/dev/null; then
+	build_and_run "g++ -std=c++20 -O1" tests/install/program.cc
 fi
-rm -f "$stage/h.c" "$stage/h.o"
 
 make --no-print-directory uninstall DESTDIR="$stage" PREFIX=/opt/sm >/dev/null
 left=$(find "$stage" ! -type d)

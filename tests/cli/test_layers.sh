@@ -20,6 +20,9 @@ check() {
 	rm -f "$tmp/$3"
 }
 check "down one layer" 0 collector/gc.c allocator/pages/span.h
+check "through the door" 0 collector/gc.c spanmark/gc.h
+check "allocator to the collector's door" 1 allocator/objects/span.c spanmark/gc.h
+check "the door to a room" 1 include/spanmark/gc.h allocator/pages/span.h
 check "down two layers" 0 harness/main.c allocator/pages/span.h
 check "tests see all" 0 tests/test_x.c harness/plan.h
 check "allocator up to collector" 1 allocator/objects/span.c collector/mark.h

@@ -328,7 +328,7 @@ START_TEST(an_integer_that_is_deleted)
 		}
 		/* The window goes back before it is black. */
 		if (_i == 0)
-			sm__cache_retire_all(&m->cache);
+			sm__cache_retire_all(sm__cache(m));
 		sm_blocking_enter(m);
 		pthread_join(t, NULL);
 		sm_blocking_leave(m);
@@ -349,7 +349,7 @@ END_TEST
 
 static __attribute__((noinline)) uintptr_t map_file(int fd)
 {
-	void *p = sm_map_file(&m->cache, fd, 0, FILE_BYTES, SM_MAP_PRIVATE);
+	void *p = sm_map_file(m, fd, 0, FILE_BYTES, SM_MAP_PRIVATE);
 
 	ck_assert_ptr_nonnull(p);
 	return ~(uintptr_t)p;
@@ -357,7 +357,7 @@ static __attribute__((noinline)) uintptr_t map_file(int fd)
 
 static __attribute__((noinline)) void unmap_file(uintptr_t place)
 {
-	sm_unmap_file(gc->heap, (void *)~place);
+	sm_unmap_file(m, (void *)~place);
 }
 
 START_TEST(a_file_that_is_unmapped)

@@ -75,7 +75,7 @@ static unsigned mappings(void)
 /* The root points to it; nothing else does, once the stack is clear. */
 static SM_NOINLINE void map(unsigned flags)
 {
-	char *p = sm_map_file(&m->cache, fd, 0, FILE_BYTES, flags);
+	char *p = sm_map_file(m, fd, 0, FILE_BYTES, flags);
 
 	ck_assert_ptr_nonnull(p);
 	hidden = (uintptr_t)p ^ MASK;
@@ -214,7 +214,7 @@ START_TEST(freed_by_hand)
 	start(_i);
 	map(SM_MAP_PRIVATE);
 	root[0] = NULL;
-	sm_unmap_file(gc->heap, file());
+	sm_unmap_file(m, file());
 	ck_assert_uint_eq(mappings(), 0);
 	ck_assert_uint_eq(sm_heap_check(gc->heap), 0);
 	/* A stale pointer to it on a stack does no harm. */
@@ -230,7 +230,7 @@ START_TEST(freed_by_hand)
 		for (unsigned k = 0; k < i % 3; k++)
 			ck_assert_int_eq(sm_collect(gc, m), 0);
 		root[0] = NULL;
-		sm_unmap_file(gc->heap, file());
+		sm_unmap_file(m, file());
 		ck_assert_uint_eq(mappings(), 0);
 	}
 	collect();
@@ -278,7 +278,7 @@ static int in_child(void)
 	put(1000, 'C');
 	if (sm_collect(gc, m) != -ENOTSUP)
 		return 2;
-	sm_unmap_file(gc->heap, file());
+	sm_unmap_file(m, file());
 	return mappings() == 0 ? 0 : 3;
 }
 
@@ -314,7 +314,7 @@ START_TEST(dead_files_make_room_under_a_limit)
 	ck_assert_int_eq(sm_root_add(gc, root, 1), 0);
 	write_file();
 	for (unsigned i = 0; i < 300; i++) {
-		root[0] = sm_map_file(&m->cache, fd, 0, FILE_BYTES, SM_MAP_PRIVATE);
+		root[0] = sm_map_file(m, fd, 0, FILE_BYTES, SM_MAP_PRIVATE);
 		ck_assert_msg(root[0] != NULL, "file %u: %s", i, strerror(errno));
 		ck_assert_int_eq(((char *)root[0])[1000], content(1000));
 	}

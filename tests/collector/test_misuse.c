@@ -134,7 +134,7 @@ static void inline_safepoint(void)
 /* The slow path is taken when the collector asks for something. */
 static void asked_safepoint(void)
 {
-	sm_store_relaxed(&m->poll, 1);
+	sm_store_relaxed(sm__poll(m), 1);
 	sm_safepoint(m);
 }
 

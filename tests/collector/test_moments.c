@@ -181,7 +181,7 @@ static void *hold_up_scan(void *arg)
 
 	attached = own != NULL;
 	while (own && !cycle_over) {
-		bool scan = sm_load_acquire(&own->poll) != 0 && sm_load_relaxed(&gc->hs.op) == SM_HS_SCAN;
+		bool scan = sm_load_acquire(sm__poll(own)) != 0 && sm_load_relaxed(&gc->hs.op) == SM_HS_SCAN;
 
 		if (!scan || gone)
 			sm_safepoint(own);

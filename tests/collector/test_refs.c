@@ -47,7 +47,7 @@ static void *not_an_object(int which)
 {
 	static char outside[64];
 	char *first = root[0], *large = root[1];
-	struct sm_window *w = &m->cache.windows[node->bin];
+	struct sm_window *w = sm__window(m, node->bin);
 
 	switch (which) {
 	case 0: return first + 8;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocator/objects/heap.h"
 #include "spanmark/gc.h"
 
 /* A collector from "key=value" pairs, ended by NULL. Fails the test with the reason when it cannot be made. */

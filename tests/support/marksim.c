@@ -130,7 +130,7 @@ void marksim_init(struct marksim *m, const char *const *set)
 	memset(m, 0, sizeof(*m));
 	sm_heap_config_init(&cfg);
 	set_keys(&cfg, set);
-	m->heap = sm_heap_create(&cfg, err, sizeof(err));
+	m->heap = sm__heap_create(&cfg, err, sizeof(err));
 	if (m->heap == NULL)
 		die(err);
 	if (sm__markmap_create(m->heap) != 0)
@@ -142,7 +142,7 @@ void marksim_fini(struct marksim *m)
 {
 	if (sm_heap_check(m->heap) != 0)
 		die("the heap does not verify");
-	sm_heap_destroy(m->heap);
+	sm__heap_destroy(m->heap);
 	m->heap = NULL;
 }
 

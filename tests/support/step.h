@@ -14,7 +14,7 @@
 static inline void step_until(struct sm_mutator *m, enum sm_handshake_op op)
 {
 	for (;;) {
-		if (sm_load_acquire(&m->poll) == 0) {
+		if (sm_load_acquire(sm__poll(m)) == 0) {
 			sm_cpu_relax();
 			continue;
 		}

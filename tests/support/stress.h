@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "allocator/objects/heap.h"
 #include "spanmark/gc.h"
 
 /* Prints what failed and where, the seed, and aborts: a stress test's state is worth a core dump. */

@@ -14,6 +14,7 @@
 
 #include <check.h>
 
+#include "collector/mutator_priv.h"
 #include "spanmark/gc.h"
 #include "perf/pin.h"
 #include "perf/topology.h"
@@ -172,7 +173,7 @@ static void *run_pinned(void *arg)
 			job->by_node[n] += by_node[n];
 		release(job->gc, objects);
 	}
-	job->remote_spans = m->cache.stats.remote_spans;
+	job->remote_spans = sm__cache(m)->stats.remote_spans;
 	sm_mutator_detach(m);
 	return NULL;
 }
