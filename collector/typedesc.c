@@ -19,15 +19,6 @@
 
 #define FIRST_BUCKETS 64
 
-/*
- * A shape is common when it has filled so many spans lately. Then a span of its own, which is on the average half empty, costs
- * a sixteenth of what is allocated of it.
- */
-#ifdef SM_HOSTILE
-#define COMMON_SPANS 1
-#else
-#define COMMON_SPANS 8
-#endif
 /* Every cache keeps a span of a bin that it uses. With many caches that is much for little, so: the spans of all promoted
  * bins in all caches may be this part of what is alive; beyond it a shape must have filled that many spans for every cache. */
 #define PROMISED_PART 8
@@ -399,11 +390,11 @@ static bool is_common(struct sm_gc *gc, struct sm_shape *s, unsigned cls)
 	size_t n = sm__shape_count(gc->heap, s, sm__sizeclasses[cls].slot_bytes), span = span_bytes(cls),
 	       live, caches;
 
-	if (SM_LIKELY(n < COMMON_SPANS * span))
+	if (SM_LIKELY(n < SM_COMMON_SPANS * span))
 		return false;
 	caches = sm_load_relaxed(&gc->heap->ncaches);
 	live = sm_load_relaxed(&gc->heap->allocated_bytes) + sm_load_relaxed(&gc->throttle.live);
-	return n >= COMMON_SPANS * span * caches ||
+	return n >= SM_COMMON_SPANS * span * caches ||
 	       (sm_load_relaxed(&gc->promised) + span) * caches <= live / PROMISED_PART;
 }
 
