@@ -3,6 +3,7 @@
  * register only, for each callee-saved one, at a safepoint, in a refill and in a blocking section.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -124,6 +125,43 @@ START_TEST(thread_ranges)
 	expect_alive(false);
 	local[3] = NULL;
 	sm_weak_free(m, witness);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+/* Those that a thread leaves behind go with its mutator. */
+static void *leave_ranges(void *arg)
+{
+	struct sm_mutator *own = sm_mutator_attach(gc);
+	static void *place[64];
+
+	for (int i = 0; i < 64; i++)
+		ck_assert_int_eq(sm_thread_range_add(own, &place[i], sizeof(place[i])), 0);
+	sm_mutator_detach(own);
+	return arg;
+}
+
+static size_t malloced(void)
+{
+	return mallinfo2().uordblks;
+}
+
+START_TEST(ranges_of_threads_that_went)
+{
+	size_t before = 0, rounds = 200;
+	pthread_t t;
+
+	mallopt(M_ARENA_MAX, 1); /* or what threads ask for is not counted */
+	setup(1);
+	for (size_t i = 0; i <= rounds; i++) {
+		if (i == 1)
+			before = malloced();
+		ck_assert_int_eq(pthread_create(&t, NULL, leave_ranges, NULL), 0);
+		pthread_join(t, NULL);
+	}
+	/* 64 of them a time, if they stayed. */
+	ck_assert(SM_ASAN || SM_TSAN ||
+		  malloced() < before + rounds * 64 * sizeof(struct sm_thread_range) / 4);
 	gctest_destroy(gc, m);
 }
 END_TEST
@@ -499,6 +537,7 @@ int main(void)
 	tcase_add_loop_test(c, ranges_and_handles, 0, 2);
 	tcase_add_loop_test(c, thread_ranges, 0, 2);
 	tcase_add_loop_test(c, many_ranges, 0, 2);
+	tcase_add_test(c, ranges_of_threads_that_went);
 	tcase_add_loop_test(c, ranges_come_and_go, 0, 2);
 	tcase_add_loop_test(c, stack_words, 0, 2);
 	tcase_add_loop_test(c, wild_words, 0, 2);
