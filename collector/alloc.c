@@ -52,24 +52,55 @@ void sm__before_refill(void *ctx, struct sm_cache *c, size_t bytes)
 	sm_safepoint(m);
 }
 
+/* With one mutator, a cycle in which nothing was allocated says it all. Others may have got something that they have not
+ * posted yet, less than SM_POST_BYTES each: not three times in a row. */
+static unsigned cycles_in_vain(struct sm_gc *gc)
+{
+	unsigned n;
+
+	sm_lock_acquire(&gc->mutators_lock);
+	n = gc->nmutators;
+	sm_lock_release(&gc->mutators_lock);
+	return n > 1 ? 3 : 1;
+}
+
+/*
+ * The system, or the limit, has no more: collects, and has the caller try again. Others try, too, and may have taken what
+ * a cycle freed before the caller woke up; what they do with it is garbage soon. So it gives up only when nobody was
+ * given anything (allocated_bytes is what it was) from before the cycle to the try that failed after it; and at
+ * last, when a large object is to have what many small ones take again and again.
+ */
+#define OOM_TRIES 100
+
 bool sm__out_of_memory(void *ctx, struct sm_cache *c, size_t bytes)
 {
 	struct sm_gc *gc = ctx;
 	struct sm_mutator *m = c->owner;
-	uint64_t t0 = sm__now_ns(), done = sm_load_relaxed(&gc->completed);
+	struct sm_oom *o = &m->priv->oom;
+	uint64_t taken = c->stats.refills + c->stats.large_objects;
+	struct sm_wait w;
+	size_t now;
+	int err;
 
 	(void)bytes;
-	/* A second try in a row without anything allocated in between would find nothing new. */
-	if (m->priv->oom_at == sm_load_relaxed(&gc->heap->allocated_bytes) + 1) {
-		m->priv->oom_at = 0;
+	sm__cache_post(c);
+	now = sm_load_relaxed(&gc->heap->allocated_bytes);
+	/* The same request as the last time, or another? */
+	if (o->tries == 0 || o->taken != taken)
+		*o = (struct sm_oom){.taken = taken};
+	else
+		o->in_vain = now == o->allocated ? o->in_vain + 1 : 0;
+	if (o->tries++ == OOM_TRIES || o->in_vain == cycles_in_vain(gc)) {
+		o->tries = 0;
 		return false;
 	}
-	(void)done;
-	if (sm__gc_collect_and_wait(gc, m) != 0)
-		return false;
-	m->priv->oom_at = sm_load_relaxed(&gc->heap->allocated_bytes) + 1;
-	sm__stall(m, SM_STALL_MEMORY, t0);
-	return true;
+	o->allocated = now;
+	w = sm__wait_begin();
+	err = sm__gc_collect_and_wait(gc, m);
+	(void)sm__wait_over(&w);
+	if (err == 0)
+		sm__stall(m, SM_STALL_MEMORY, w.since);
+	return err == 0;
 }
 
 /* ---- allocation ----------------------------------------------------------------------------------- */

@@ -361,7 +361,7 @@ static void begin(struct sm_mutator_priv *p)
 	p->stack_black = p->came_late = false;
 	p->blocking = p->refills = 0;
 	p->credit = 0;
-	p->oom_at = 0;
+	p->oom = (struct sm_oom){0};
 	p->attached = 1;
 	m->buf_next = p->buffer;
 	sm__marker_here(&p->marker);

@@ -35,6 +35,15 @@ enum sm_mutator_state { SM_M_RUNNING, SM_M_BLOCKED, SM_M_HELD, SM_M_HELD_WAITED 
 #define SM_SAVED_BYTES (16 * SM_KIB)
 #define SM_SAVED_WORDS (SM_SAVED_BYTES / sizeof(uintptr_t))
 
+/* The last request for memory that the system, or the limit, had no memory for: alloc.c. */
+struct sm_oom {
+	uint64_t
+		taken; /* windows and large objects that the cache had been given by then: which request it is */
+	size_t allocated; /* heap->allocated_bytes before the last cycle for it */
+	unsigned tries;	  /* cycles for it; 0: there is none */
+	unsigned in_vain; /* of those, the last ones in a row in which nobody was given anything */
+};
+
 struct sm_mutator_priv {
 	/* fixed */
 	struct sm_mutator *m;
@@ -72,8 +81,8 @@ struct sm_mutator_priv {
 	struct sm_thread_range *ranges; /* all */
 	void *range_tree;		/* the same by address, <search.h> */
 	struct sm_marker marker;
-	int64_t credit;	   /* bytes of marking done in advance; negative: owed */
-	size_t oom_at;	   /* allocated_bytes + 1 after the last collection for want of memory */
+	int64_t credit; /* bytes of marking done in advance; negative: owed */
+	struct sm_oom oom;
 	uint64_t sweep_ns; /* spent in the sweep hook during this refill */
 	enum sm_kept sweep_kept;
 	uint32_t sweep_cursor; /* bin from which this mutator's share of sweeping goes on */
