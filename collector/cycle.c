@@ -83,6 +83,7 @@
 #include "allocator/objects/markmap.h"
 #include "allocator/pages/scavenge.h"
 #include "collector/gc_priv.h"
+#include "collector/inspect.h"
 
 void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from)
 {
@@ -426,7 +427,8 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 
 static bool wanted(struct sm_gc *gc)
 {
-	return sm_load_seqcst(&gc->wanted) > sm_load_relaxed(&gc->started) || sm_load_seqcst(&gc->quit);
+	return sm_load_seqcst(&gc->wanted) > sm_load_relaxed(&gc->started) || sm_load_seqcst(&gc->quit) ||
+	       sm_load_seqcst(&gc->inspections) != NULL;
 }
 
 static void run_cycle(struct sm_gc *gc)
@@ -499,6 +501,9 @@ void *sm__control_main(void *arg)
 		sm__event_cancel(&gc->wake);
 		if (sm_load_seqcst(&gc->quit))
 			break;
+		sm__inspect_all(gc);
+		if (sm_load_seqcst(&gc->wanted) <= sm_load_relaxed(&gc->started))
+			continue;
 		run_cycle(gc);
 		finish_sweep(gc);
 	}

@@ -13,6 +13,7 @@
 #include "allocator/os/osthread.h"
 #include "allocator/pages/scavenge.h"
 #include "collector/gc_priv.h"
+#include "collector/inspect.h"
 #include "collector/misuse.h"
 #include "collector/typedesc.h"
 
@@ -34,6 +35,7 @@ int sm__gc_collect_and_wait(struct sm_gc *gc, struct sm_mutator *m)
 {
 	uint64_t target;
 
+	sm__not_in_callback(gc, "sm_collect");
 	if (sm_load_relaxed(&gc->forked))
 		return -ENOTSUP;
 	sm_lock_acquire(&gc->control_lock);

@@ -53,6 +53,8 @@ struct sm_type_table {
 	uint32_t n, nbuckets;
 };
 
+struct sm_inspection;
+
 struct sm_gc {
 	/* fixed after creation */
 	struct sm_range range; /* a copy of the heap's */
@@ -102,9 +104,10 @@ struct sm_gc {
 
 	/* Cycles. Counts only grow. */
 	struct sm_lock control_lock;
-	_Atomic(uint64_t) wanted;    /* this many cycles are to be started */
-	_Atomic(uint64_t) started;   /* written by the control thread */
-	_Atomic(uint64_t) completed; /* swept, too */
+	_Atomic(struct sm_inspection *) inspections; /* written under the lock; inspect.h */
+	_Atomic(uint64_t) wanted;		     /* this many cycles are to be started */
+	_Atomic(uint64_t) started;		     /* written by the control thread */
+	_Atomic(uint64_t) completed;		     /* swept, too */
 	_Atomic(uint32_t) quit;
 	_Atomic(uint32_t) workers_quit; /* set when the control thread has ended: a cycle needs its workers */
 	_Atomic(uint32_t) forked;	/* this is the child of a fork: no threads, no cycles */

@@ -30,6 +30,7 @@
 
 #include "allocator/base/list.h"
 #include "collector/gc_priv.h"
+#include "collector/inspect.h"
 #include "collector/misuse.h"
 
 /* ---- the signal for late mutators ----------------------------------------------------------------- */
@@ -436,6 +437,7 @@ struct sm_mutator *sm_mutator_attach(struct sm_gc *gc)
 		return attach_again(m);
 	if (!sm__gc_lives(gc))
 		return fail(gc, NULL, EINVAL);
+	sm__not_in_callback(gc, "sm_mutator_attach");
 	err = sm__thread_know();
 	if (err == 0)
 		err = watch_ending();

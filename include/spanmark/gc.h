@@ -476,6 +476,42 @@ SM_API void sm_gc_stalls_reset(struct sm_gc *gc);
 SM_API void sm_mutator_stalls(struct sm_mutator *m, struct sm_gc_stalls *out);
 SM_API const char *sm_stall_name(enum sm_stall_cause cause); /* "handshake", "stop", .. */
 
+/* ---- inspection ----------------------------------------------------------------------------------- */
+
+/*
+ * The start of the object that p points to or into, and its bytes: at least what was asked for. NULL, 0: p leads to no
+ * object: outside the heap, behind a span's last slot, into a free slot. Of pointer-free objects under 16 bytes: the block
+ * that they share. Any thread, at any time, without a lock. The answer holds while something keeps the object alive; an
+ * object that nothing keeps, and a slot of a window that no thread has handed out yet, may be taken for objects.
+ */
+SM_API void *sm_object_base(struct sm_gc *gc, const void *p);
+SM_API size_t sm_object_size(struct sm_gc *gc, const void *p);
+
+struct sm_object {
+	void *address;
+	size_t bytes;  /* of its slot: at least what was asked for */
+	bool pointers; /* may hold some */
+};
+/* False: enough. */
+typedef bool sm_object_fn(void *ctx, const struct sm_object *object);
+
+/*
+ * Calls fn once for each object that is reachable from roots, in no particular order, with the world stopped: between two
+ * cycles, so after one that is under way. Weak references keep nothing; a word on a stack counts as a pointer. fn runs on
+ * a thread of the collector: it may read objects and call what takes neither a mutator nor waits (sm_object_base, malloc);
+ * a call of gc.h that allocates, attaches, collects or inspects aborts. It waits for nothing that a mutator does. m may be
+ * NULL when the caller is not attached. 0; -ENOMEM: for the walk's tables (1/128 of the range's used part, and a stack);
+ * -ENOTSUP: in the child of a fork; -EINVAL: no fn.
+ */
+SM_API int sm_heap_foreach(struct sm_gc *gc, struct sm_mutator *m, sm_object_fn *fn, void *ctx);
+
+/*
+ * Writes all objects that are reachable, their edges and the roots to fd as JSON lines (format: docs/COLLECTOR.md), as the
+ * walk of sm_heap_foreach finds them, with the world stopped: whoever reads a pipe's other end is no mutator, or in a
+ * blocking section. m as above. 0, or -errno of write, or as sm_heap_foreach; what was written then lacks the last line.
+ */
+SM_API int sm_heap_dump(struct sm_gc *gc, struct sm_mutator *m, int fd);
+
 /*
  * After fork: the child has the forking thread alone, and no mark workers. It may go on using the heap
  * (its own mutator stays attached) and nothing is ever collected there; sm_collect returns -ENOTSUP. Other

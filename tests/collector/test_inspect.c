@@ -1,0 +1,238 @@
+/* test_inspect: object base and size, iteration, the dump: against heaps whose shape the test knows. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tests/support/gctest.h"
+#include "tests/support/run.h"
+
+struct node {
+	struct node *next, *other;
+	long value;
+};
+
+static struct sm_gc *gc;
+static struct sm_mutator *m;
+static const struct sm_type *type;
+
+static void setup_with(const char *mode)
+{
+	gc = GCTEST(mode, "gc.verify=1");
+	m = sm_mutator_attach(gc);
+	type = sm_type_prefix(gc, sizeof(struct node), 2);
+}
+
+static void teardown(void)
+{
+	sm_mutator_detach(m);
+	sm_gc_destroy(gc);
+}
+
+static const char *const modes[] = {"gc.mode=concurrent", "gc.mode=stw", "cache.mode=cpu"};
+
+/* n nodes in a list behind a handle; nothing of it stays on the stack. */
+static SM_NOINLINE struct sm_handle *list(long n)
+{
+	struct sm_handle *h = sm_handle_new(m, NULL);
+
+	for (long i = 0; i < n; i++) {
+		struct node *x = sm_new(m, type);
+
+		ck_assert_ptr_nonnull(x);
+		x->value = i;
+		sm_store(m, (void **)&x->next, sm_handle_get(h));
+		sm_handle_set(m, h, x);
+	}
+	return h;
+}
+
+struct seen {
+	size_t nodes, bytes, all;
+	long sum;
+};
+
+static bool count(void *ctx, const struct sm_object *o)
+{
+	struct seen *s = ctx;
+
+	s->all++;
+	ck_assert_ptr_eq(sm_object_base(gc, (char *)o->address + o->bytes - 1), o->address);
+	ck_assert_uint_eq(sm_object_size(gc, o->address), o->bytes);
+	if (o->pointers && o->bytes >= sizeof(struct node) && o->bytes < 64) {
+		s->nodes++;
+		s->sum += ((struct node *)o->address)->value;
+	}
+	return true;
+}
+
+START_TEST(each_reachable_object_once)
+{
+	struct seen s = {0};
+	struct sm_handle *h, *dead;
+
+	setup_with(modes[_i]);
+	h = list(10000);
+	dead = list(5000);
+	sm_handle_free(m, dead);
+	ck_assert_int_eq(sm_heap_foreach(gc, m, count, &s), 0);
+	/* A word on the stack may keep some of the dead list. */
+	ck_assert_uint_ge(s.nodes, 10000);
+	ck_assert_uint_lt(s.nodes, 15100);
+	ck_assert_int_ge(s.sum, 10000l * 9999 / 2);
+	sm_collect(gc, m);
+	ck_assert_uint_eq(sm_heap_check(sm_gc_heap(gc)), 0);
+	sm_handle_free(m, h);
+	teardown();
+}
+END_TEST
+
+static bool second(void *ctx, const struct sm_object *o)
+{
+	(void)o;
+	return ++*(int *)ctx < 2;
+}
+
+START_TEST(it_ends_when_the_callback_says_so)
+{
+	int n = 0;
+
+	setup_with(modes[0]);
+	list(100);
+	ck_assert_int_eq(sm_heap_foreach(gc, m, second, &n), 0);
+	ck_assert_int_eq(n, 2);
+	teardown();
+}
+END_TEST
+
+START_TEST(base_and_size)
+{
+	static char outside[64];
+	char *p, *large;
+
+	setup_with(modes[0]);
+	p = sm_new(m, type);
+	large = sm_new_bytes(m, 100000);
+	ck_assert_ptr_eq(sm_object_base(gc, p), p);
+	ck_assert_ptr_eq(sm_object_base(gc, p + 8), p);
+	ck_assert_ptr_eq(sm_object_base(gc, large + 99999), large);
+	ck_assert_uint_ge(sm_object_size(gc, large + 5), 100000);
+	ck_assert_ptr_null(sm_object_base(gc, outside));
+	ck_assert_ptr_null(sm_object_base(gc, NULL));
+	ck_assert_ptr_null(sm_object_base(gc, &p));
+	ck_assert_uint_eq(sm_object_size(gc, outside), 0);
+	teardown();
+}
+END_TEST
+
+static bool misbehave(void *ctx, const struct sm_object *o)
+{
+	(void)o;
+	switch (*(int *)ctx) {
+	case 0: sm_collect(gc, NULL); break;
+	case 1: sm_mutator_attach(gc); break;
+	case 2: sm_heap_foreach(gc, NULL, second, ctx); break;
+	case 3: sm_heap_dump(gc, NULL, 2); break;
+	case 4: sm_new(m, type); break;
+	}
+	return true;
+}
+
+START_TEST(calls_that_a_callback_may_not_make_abort)
+{
+	setup_with(modes[0]);
+	list(10);
+	sm_heap_foreach(gc, m, misbehave, &_i);
+}
+END_TEST
+
+static char *dump(size_t *len)
+{
+	int fd = memfd_create("dump", 0);
+	char *text;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(sm_heap_dump(gc, m, fd), 0);
+	*len = (size_t)lseek(fd, 0, SEEK_END);
+	text = calloc(1, *len + 1);
+	ck_assert_int_eq(pread(fd, text, *len, 0), (ssize_t)*len);
+	close(fd);
+	return text;
+}
+
+static size_t occurrences(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	for (; (text = strstr(text, what)) != NULL; text++)
+		n++;
+	return n;
+}
+
+START_TEST(a_dump_has_objects_edges_and_roots)
+{
+	struct sm_handle *h;
+	char line[100], *text;
+	size_t len;
+
+	setup_with(modes[_i]);
+	h = list(1000);
+	text = dump(&len);
+	ck_assert_ptr_eq(strstr(text, "{\"spanmark_heap\":1,"), text);
+	ck_assert_uint_ge(occurrences(text, "{\"object\":"), 1000);
+	/* The handle's object is a root's target and has one edge, to the node behind it. */
+	snprintf(line, sizeof(line), "\"handle\",\"at\":\"0x%lx\",\"to\":\"%p\"}\n",
+		 (unsigned long)(uintptr_t)h + 8, sm_handle_get(h));
+	ck_assert_msg(strstr(text, line) != NULL, "no %s", line);
+	snprintf(line, sizeof(line), "\"edges\":[\"%p\"]}\n",
+		 (void *)((struct node *)sm_handle_get(h))->next);
+	ck_assert_msg(strstr(text, line) != NULL, "no %s", line);
+	ck_assert_ptr_nonnull(strstr(text, "{\"end\":true,"));
+	ck_assert_int_eq(text[len - 1], '\n');
+	free(text);
+	teardown();
+}
+END_TEST
+
+START_TEST(a_dump_that_cannot_be_written_says_so)
+{
+	int full = open("/dev/full", O_WRONLY), ro = open("/dev/null", O_RDONLY);
+
+	setup_with(modes[0]);
+	list(1000);
+	ck_assert_int_eq(sm_heap_dump(gc, m, full), -ENOSPC);
+	ck_assert_int_eq(sm_heap_dump(gc, m, ro), -EBADF);
+	close(full);
+	close(ro);
+	teardown();
+}
+END_TEST
+
+START_TEST(no_callback)
+{
+	setup_with(modes[0]);
+	ck_assert_int_eq(sm_heap_foreach(gc, m, NULL, NULL), -EINVAL);
+	teardown();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("inspect");
+	TCase *c = tcase_create("inspect");
+
+	tcase_set_timeout(c, 60);
+	tcase_add_loop_test(c, each_reachable_object_once, 0, 3);
+	tcase_add_test(c, it_ends_when_the_callback_says_so);
+	tcase_add_test(c, base_and_size);
+	tcase_add_loop_test_raise_signal(c, calls_that_a_callback_may_not_make_abort, SIGABRT, 0, 5);
+	tcase_add_loop_test(c, a_dump_has_objects_edges_and_roots, 0, 3);
+	tcase_add_test(c, a_dump_that_cannot_be_written_says_so);
+	tcase_add_test(c, no_callback);
+	suite_add_tcase(s, c);
+	return sm_test_run(s);
+}
