@@ -277,8 +277,8 @@ static void pace(struct sm_gc *gc, struct sm_cycle *c)
 	uint64_t cpu = sm__process_ns();
 
 	c->allocated_during = now - gc->alloc_at_start;
-	pc.live = c->n.bytes + c->allocated_during;
-	pc.born = c->allocated_during;
+	pc.born = now - gc->born_from;
+	pc.live = c->n.bytes + pc.born;
 	pc.growth = sm__throttle_unheld(gc, now - gc->due_from, c->off - c->start);
 	pc.scan = c->n.scan_bytes;
 	/* Nothing has been swept yet: now is when the heap takes most. */
@@ -368,7 +368,7 @@ static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 	sm__cache_drop_cpu_windows(gc->heap);
 	/* A refill may have been sweeping when the lists ran empty; now none is. */
 	sm__sweep_all(gc, NULL);
-	gc->alloc_at_start = gc->due_from = allocated(gc);
+	gc->alloc_at_start = gc->born_from = gc->due_from = allocated(gc);
 	gc->plain_marks = gc->nall_workers == 1;
 	open_marking(gc);
 	set_phase(gc, SM_GC_MARKING);
@@ -401,12 +401,15 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 	gc->due_from = due < gc->alloc_at_start ? due : gc->alloc_at_start;
 	sm__cpu_avoid_step(gc);
 	sm__handshake(gc, SM_HS_BARRIER_ON);
+	/* What was allocated since NONE is white, and marked if it is reachable: not to be counted twice. */
+	gc->born_from = allocated(gc);
 	sm__handshake(gc, SM_HS_BLACK);
 	/* cache.mode=cpu: every mutator leaves black windows from here on; now those that were there. */
 	sm__cache_foreach_cpu_window(gc->heap, sm__blacken, gc);
 	set_phase(gc, SM_GC_MARKING);
 	c->marking = sm__now_ns();
-	sm__throttle_marking(gc, gc->cycle.heap_before);
+	sm_store_relaxed(&gc->throttle.assist_ratio,
+			 sm__pacer_assist_ratio(&gc->pacer, gc->cycle.heap_before));
 	sm__workers_begin(gc);
 	mark_concurrent(gc);
 	c->marked = sm__now_ns();

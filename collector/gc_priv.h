@@ -127,6 +127,7 @@ struct sm_gc {
 	uint64_t spans_last;   /* swept in the last cycle */
 	size_t alloc_at_mark;  /* heap->allocated_bytes when the last marking ended */
 	size_t alloc_at_start; /* .. when the current cycle began */
+	size_t born_from;      /* .. when mutators began to allocate black */
 	size_t due_from;       /* .. when it was due: growth counts from here */
 	uint64_t cpu_at_end;   /* CPU time of the process when the last cycle was paced */
 

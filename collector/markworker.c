@@ -52,20 +52,20 @@ static void mark_some(struct sm_mark_worker *w)
 {
 	static const enum sm_phase phases[] = {SM_PHASE_MARK, SM_PHASE_MARK_FRACTIONAL, SM_PHASE_MARK_IDLE};
 	struct sm_gc *gc = w->gc;
-	uint64_t t0 = sm__now_ns(), worked;
+	bool fractional = w->kind == SM_WORKER_FRACTIONAL;
+	uint64_t since = fractional ? sm__now_ns() : 0;
 
 	sm__marker_here(&w->marker);
 	sm__workq_enter(&gc->workq);
 	if (sm__workq_queued(&gc->workq)) {
 		sm_phase_enter(phases[w->kind]);
-		sm__mark_drain(&w->marker, w->kind == SM_WORKER_FRACTIONAL ? FRACTION_BYTES : 0);
+		sm__mark_drain(&w->marker, fractional ? FRACTION_BYTES : 0);
 		sm__marker_give(&w->marker);
 		sm_phase_leave(phases[w->kind]);
 	}
 	sm__workq_leave(&gc->workq, false);
-	worked = sm__now_ns() - t0;
-	if (w->kind == SM_WORKER_FRACTIONAL)
-		rest(gc, worked);
+	if (fractional)
+		rest(gc, sm__now_ns() - since);
 }
 
 /* One cycle's marking. */

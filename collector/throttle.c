@@ -45,14 +45,6 @@ uint64_t sm__throttle_price(size_t beyond, size_t step)
 	return ((uint64_t)PRICE_LEAST << doublings) * (step + beyond % step) / step;
 }
 
-void sm__throttle_marking(struct sm_gc *gc, size_t heap)
-{
-	uint64_t ratio = sm__pacer_assist_ratio(&gc->pacer, heap);
-
-	/* As many mutators as CPUs: workers do not get their share of the time, whatever the pacer expects. */
-	sm_store_relaxed(&gc->throttle.assist_ratio, sm_load_relaxed(&gc->stands_aside) ? ratio : 2 * ratio);
-}
-
 void sm__throttle_end(struct sm_gc *gc)
 {
 	sm_store_seqcst(&gc->throttle.asked, 0);
@@ -128,11 +120,14 @@ static void hold(struct sm_mutator *m, uint64_t ns)
 static uint64_t price(struct sm_gc *gc)
 {
 	size_t now = sm_load_relaxed(&gc->heap->allocated_bytes), from = sm_load_relaxed(&gc->throttle.from),
-	       limit = gc->pacer.config.limit, in_use = 0, dirty = 0;
+	       step = sm_load_relaxed(&gc->throttle.step), limit = gc->pacer.config.limit, in_use = 0,
+	       dirty = 0;
 	uint64_t of_heap = 0, of_memory = 0;
 
+	/* A step earlier, at the goal, where who waits leaves a CPU to the collector. */
+	from -= sm_load_relaxed(&gc->stands_aside) ? 0 : step;
 	if (now >= from)
-		of_heap = sm__throttle_price(now - from, sm_load_relaxed(&gc->throttle.step));
+		of_heap = sm__throttle_price(now - from, step);
 	if (limit != 0)
 		sm__pageheap_resident(&gc->heap->pages, &in_use, &dirty);
 	if (limit != 0 && in_use + dirty >= limit)
@@ -186,15 +181,22 @@ void sm__throttle_let_by(struct sm_mutator *m)
 #define ASSIST_NS    20000
 #define ASSIST_PIECE 1024
 
+/* Where there are as many mutators as CPUs, assists do what workers cannot, and four times as much at once: at each beginning and end
+ * what is grey is in no cache. Waits for a CPU are far longer there. */
+static unsigned slices(const struct sm_gc *gc)
+{
+	return sm_load_relaxed(&gc->stands_aside) ? 1 : 4;
+}
+
 static uint64_t drain_for(struct sm_marker *k, uint64_t want, uint64_t since)
 {
-	uint64_t done = 0, piece, got;
+	uint64_t done = 0, piece, got, most = ASSIST_NS * slices(k->gc);
 
 	do {
 		piece = want - done < ASSIST_PIECE ? want - done : ASSIST_PIECE;
 		got = sm__mark_drain(k, piece);
 		done += got;
-	} while (got >= piece && done < want && sm__now_ns() - since < ASSIST_NS);
+	} while (got >= piece && done < want && sm__now_ns() - since < most);
 	return done;
 }
 
@@ -243,7 +245,8 @@ void sm__assist(struct sm_mutator *m, size_t bytes)
 {
 	struct sm_gc *gc = m->gc;
 	struct sm_mutator_priv *p = m->priv;
-	uint64_t ratio = sm_load_relaxed(&gc->throttle.assist_ratio), slice = gc->config.tuning.assist_slice;
+	uint64_t ratio = sm_load_relaxed(&gc->throttle.assist_ratio),
+		 slice = gc->config.tuning.assist_slice * slices(gc);
 	size_t since;
 
 	if (!m->barrier || ratio == 0) {

@@ -1,9 +1,10 @@
 /*
  * throttle.h: what slows mutators down from a cycle's trigger to its end.
  *
- *     heap:  live ........ trigger ............ goal ... from ... + step ... + step ... (at most 1 MB/s)
- *                             |  marking: assists        |  growth has a price, doubled by each step
- *                             a cycle is asked for
+ *     heap:  live ........ trigger ............ goal ... + step ... + step ... + step ... (at most 1 MB/s)
+ *                             |  marking: assists  |        |  growth has a price, doubled by each step:
+ *                             a cycle is asked for |        from here where the collector has CPUs of its own,
+ *                                                  from here where it has not
  *
  * Assists. While marking lags behind allocation, whoever allocates helps to mark.
  *
@@ -42,8 +43,6 @@ struct sm_throttle {
 
 /* Sets all thresholds, given heap->allocated_bytes and the size of the heap now. Control thread. */
 void sm__throttle_set(struct sm_gc *gc, size_t now, size_t live);
-/* Marking begins, the heap being so large: what allocation owes. Control thread. */
-void sm__throttle_marking(struct sm_gc *gc, size_t heap);
 /* The cycle has ended; the thresholds are the next one's. Control thread. */
 void sm__throttle_end(struct sm_gc *gc);
 /* What would have been allocated in `wall` ns had nobody held still beyond the goal. Control thread, once a cycle. */

@@ -62,6 +62,13 @@ static void allocate(struct sm_mutator *m, size_t until)
 		ck_assert_ptr_nonnull(sm_new_bytes(m, 1024));
 }
 
+/* Where growth has a price in a collector that has had no cycle: no CPU is known to be its own. */
+static size_t begin(void)
+{
+	ck_assert_uint_eq(sm_load_relaxed(&gc->stands_aside), 0);
+	return sm_load_relaxed(&gc->throttle.from) - sm_load_relaxed(&gc->throttle.step);
+}
+
 START_TEST(price_doubles)
 {
 	const size_t step = 4 * SM_MIB;
@@ -105,16 +112,13 @@ START_TEST(held_up)
 	uint64_t before, since;
 	pthread_t t;
 
-	gc = GCTEST("gc.min_heap=4m", "gc.signal_ms=0", "gc.report_ms=0", _i ? "gc.aside=0" : "gc.aside=1");
+	gc = GCTEST("gc.min_heap=4m", "gc.signal_ms=0", "gc.report_ms=0");
 	m = sm_mutator_attach(gc);
 	t = hold_up_begin();
-	from = sm_load_relaxed(&gc->throttle.from);
+	from = begin();
 	step = sm_load_relaxed(&gc->throttle.step);
-	ck_assert_uint_gt(from, gc->pacer.goal);
-	/* Up to there a mutator waits for nobody, unless others wait for its CPU. */
+	ck_assert_uint_ge(from, gc->pacer.goal);
 	allocate(m, from - 64 * SM_KIB);
-	if (sm_load_relaxed(&gc->stands_aside))
-		ck_assert_uint_eq(waits(), 0);
 	ck_assert_uint_eq(gctest_stats(gc).cycles, 0);
 	/* From there on it pays: a step at 2 GB/s, one at half of that, .. */
 	before = waits();
@@ -171,7 +175,7 @@ START_TEST(one_account)
 	gc = GCTEST("gc.min_heap=4m", "gc.signal_ms=0", "gc.report_ms=0");
 	m = sm_mutator_attach(gc);
 	holder = hold_up_begin();
-	from = sm_load_relaxed(&gc->throttle.from);
+	from = begin();
 	step = sm_load_relaxed(&gc->throttle.step);
 	stop = false;
 	ready = 0;
@@ -271,7 +275,7 @@ int main(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, price_doubles);
 	tcase_add_test(c, price_begins_before_the_limit);
-	tcase_add_loop_test(c, held_up, 0, 2);
+	tcase_add_test(c, held_up);
 	tcase_add_test(c, one_account);
 	tcase_add_test(c, late_ones_are_let_by);
 	tcase_add_loop_test(c, limit_is_kept_by_a_cycle, 0, 2);
