@@ -84,6 +84,14 @@ SM_INLINE void scan_bits(struct sm_marker *k, const uintptr_t *w, const uintptr_
 	}
 }
 
+/* All of an object whose pattern is one mask, repeated. No division, which scan_pattern needs to begin anywhere. */
+SM_INLINE void scan_mask(struct sm_marker *k, const struct sm_layout *l, const uintptr_t *w,
+			 const uintptr_t *end, enum sm_how how)
+{
+	for (; w < end; w += l->period)
+		scan_bits(k, w, end, l->mask, how);
+}
+
 /* Words [from, end) of an object whose pattern repeats every l->period words from `start`. */
 SM_INLINE void scan_pattern(struct sm_marker *k, const struct sm_layout *l, const uintptr_t *start,
 			    const uintptr_t *from, const uintptr_t *end, enum sm_how how)
@@ -234,6 +242,10 @@ SM_INLINE void scan(struct sm_marker *k, uintptr_t entry, enum sm_how how)
 	k->n.scan_bytes += s->slot_bytes;
 	if (SM_LIKELY(l->kind == SM_SCAN_PREFIX))
 		scan_all(k, w, w + l->nptrs, how);
+	else if (l->kind == SM_SCAN_MASK)
+		scan_mask(k, l, w, (const uintptr_t *)(entry + s->slot_bytes), how);
+	else if (l->kind == SM_SCAN_ALL)
+		scan_all(k, w, (const uintptr_t *)(entry + s->slot_bytes), how);
 	else
 		scan_range(k, l, w, w, (const uintptr_t *)(entry + s->slot_bytes), how);
 }
