@@ -255,6 +255,51 @@ static bool gather_each(const _Atomic(uint64_t) *words, const struct sm_span *s,
 	return any != 0;
 }
 
+/*
+ * Of 48 bits in groups of three the lower `keep` of each, moved together: in four steps that join two neighbours each. At
+ * the beginning of a step the groups are 3 << i wide, of which the lower keep << i bits count.
+ */
+static uint64_t of_every_three(uint64_t x, unsigned keep)
+{
+	/* The lower 3, 6, 12 and 24 of every 6, 12, 24 and 48 bits: the first of two neighbours. */
+	static const uint64_t first[4] = {0x1c71c71c71c7u, 0x03f03f03f03fu, 0x000fff000fffu, 0x000000ffffffu};
+
+	x &= keep == 1 ? 0x249249249249u : 0x6db6db6db6dbu;
+	for (unsigned i = 0; i < 4; i++)
+		x = (x & first[i]) | (x & ~first[i]) >> ((3 - keep) << i);
+	return x;
+}
+
+/* 48 bits from bit `at`, of which none lies at or behind `end`. */
+static uint64_t bits_48(const _Atomic(uint64_t) *words, size_t at, size_t end)
+{
+	uint64_t x = sm_load_relaxed(&words[at / 64]) >> (at % 64);
+
+	if (at % 64 > 16 && (at / 64 + 1) * 64 < end)
+		x |= sm_load_relaxed(&words[at / 64 + 1]) << (64 - at % 64);
+	return x & 0xffffffffffffu;
+}
+
+/* Slots of 24 bytes, which begin in two of every three granules, and of 48, in one. */
+static bool gather_thirds(const _Atomic(uint64_t) *words, unsigned keep, unsigned nslots, uint64_t *out)
+{
+	unsigned per = 16 * keep, end = (nslots * 3 + keep - 1) / keep;
+	uint64_t any = 0;
+
+	for (unsigned slot = 0, at = 0; slot < nslots; slot += per, at += 48) {
+		uint64_t x = bits_48(words, at, end);
+
+		if (x == 0)
+			continue;
+		x = of_every_three(x, keep);
+		if (nslots - slot < per)
+			x &= (UINT64_C(1) << (nslots - slot)) - 1;
+		out[slot / 64] |= x << (slot % 64);
+		any |= x;
+	}
+	return any != 0;
+}
+
 /* Slots of no power of two: from the bits that are set, those at which a slot starts. */
 static bool gather_scattered(const _Atomic(uint64_t) *words, const struct sm_span *s, uint64_t *out)
 {
@@ -286,6 +331,8 @@ bool sm__marks_gather(const struct sm_range *r, const struct sm_span *s, uint64_
 		return gather_each(words, s, out);
 	if ((bytes & (bytes - 1)) == 0)
 		return gather_strided(words, bytes >> SM_MARK_SHIFT, s->nslots, out);
+	if (bytes == 24 || bytes == 48)
+		return gather_thirds(words, bytes == 24 ? 2 : 1, s->nslots, out);
 	return gather_scattered(words, s, out);
 }
 
