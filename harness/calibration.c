@@ -1,12 +1,14 @@
+/* calibration.c: a kept calibration into a run, and into its report. See calibration.h. */
 #include "harness/calibration.h"
-#include "harness/cmd.h"
-#include "harness/doctor.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "harness/cmd.h"
+#include "harness/doctor.h"
 
 static double member_number(const cJSON *obj, const char *name, bool *has)
 {
@@ -26,13 +28,13 @@ static const char *member_text(const cJSON *obj, const char *name)
 int sm_calibration_keep(struct sm_store *s, int64_t run, const char *cpu_model)
 {
 	char *text = sm_doctor_load_calibration();
-	cJSON *root = text ? cJSON_Parse(text) : NULL;
+	cJSON *root = text != NULL ? cJSON_Parse(text) : NULL;
 	const char *model = member_text(root, "cpu_model");
 	const cJSON *rows = cJSON_GetObjectItemCaseSensitive(root, "calibration"), *item;
 	int rc = 0;
 
 	/* A home directory may be shared by machines. */
-	if (rows && strcmp(model, cpu_model)) {
+	if (rows != NULL && strcmp(model, cpu_model) != 0) {
 		sm_complain("the kept calibration is of another machine (%.80s) and not used; see spanmark "
 			    "doctor "
 			    "--calibrate",
@@ -85,11 +87,11 @@ static int apply(struct sm_report *r, struct sm_metric *m, const struct sm_calib
 {
 	char text[200];
 
-	if (!strcmp(c->verdict, "off")) {
+	if (strcmp(c->verdict, "off") == 0) {
 		m->calibration = c->verdict;
 		return 0;
 	}
-	if (strcmp(c->verdict, "reads 0") || !m->has_value)
+	if (strcmp(c->verdict, "reads 0") != 0 || !m->has_value)
 		return 0;
 	snprintf(text, sizeof(text), "calibration: %.40s never counts here (0 under '%.48s')", c->event,
 		 c->kernel);
@@ -97,7 +99,7 @@ static int apply(struct sm_report *r, struct sm_metric *m, const struct sm_calib
 	m->status = SM_STATUS_NOT_COUNTED;
 	m->has_value = false;
 	m->value = 0;
-	return m->reason ? 0 : -ENOMEM;
+	return m->reason != NULL ? 0 : -ENOMEM;
 }
 
 int sm_calibration_apply(struct sm_report *r)
@@ -107,7 +109,7 @@ int sm_calibration_apply(struct sm_report *r)
 	for (size_t k = 0; k < r->ncalibrations; k++) {
 		const struct sm_calibration_row *c = &r->calibrations[k];
 
-		if (strcmp(c->verdict, "off") && strcmp(c->verdict, "reads 0"))
+		if (strcmp(c->verdict, "off") != 0 && strcmp(c->verdict, "reads 0") != 0)
 			continue;
 		for (size_t i = 0; i < r->nrecords && rc == 0; i++) {
 			struct sm_record *rec = &r->records[i];

@@ -1,8 +1,10 @@
 /*
- * calibration.h: what `spanmark doctor --calibrate` found out about the counters goes with each run and into its report.
+ * calibration.h: what `spanmark doctor --calibrate` found out about the counters goes with each run
+ * and into its report.
  *
- * The kept calibration (doctor.h) is copied into the store when a run begins, if it is of this machine. A report that is
- * loaded applies it to every metric behind which a calibrated event stands, alone or in a formula:
+ * The kept calibration (doctor.h) is copied into the store when a run begins, if it is of this
+ * machine. A report that is loaded applies it to every metric behind which a calibrated event
+ * stands, alone or in a formula:
  *
  *   reads 0   the event never counts: the metric has no value, its reason says so
  *   off       it counts something else: the value stays, marked by sm_metric.calibration
@@ -12,7 +14,8 @@
 
 #include "harness/store.h"
 
-/* Copies the kept calibration into the run; none, or of another machine (one line on stderr): nothing. 0 or -errno. */
+/* Copies the kept calibration into the run; none, or of another machine (one line on stderr):
+ * nothing. 0 or -errno. */
 int sm_calibration_keep(struct sm_store *s, int64_t run, const char *cpu_model);
 
 /* Applies the report's calibrations to its metrics. 0 or -ENOMEM. */

@@ -22,7 +22,7 @@ int sm__case_label(struct sm_case *c)
 	size_t len = 0;
 	FILE *f = open_memstream(&c->label, &len);
 
-	if (!f)
+	if (f == NULL)
 		return -ENOMEM;
 	fprintf(f, "%s %s", w->name, sm_wl_backend_name(c->backend));
 	for (unsigned i = 0; i < sm_workload_nparams(w); i++) {

@@ -42,7 +42,8 @@ struct sm_plan {
 
 /* Would both run the same? */
 bool sm__case_same(const struct sm_case *a, const struct sm_case *b);
-/* Makes the label: only what the user said or what tells cases apart is worth the room. 0 or -ENOMEM. */
+/* Makes the label: only what the user said or what tells cases apart is worth the room. 0 or
+ * -ENOMEM. */
 int sm__case_label(struct sm_case *c);
 void sm__case_free(struct sm_case *c);
 

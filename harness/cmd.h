@@ -2,9 +2,11 @@
  * The command `spanmark`: what the folder harness/ is for, and how a sample travels through it.
  *
  *   options.c   argv and the configuration file become struct sm_run_options; nothing is looked up yet
- *   plan.c      names are resolved, the matrix workload x parameters x placement x configuration x counter
+ *   plan.c      names are resolved, the matrix workload x parameters x placement x configuration x
+ *               counter
  *               pass x repetition is laid out and shuffled; every mistake of the user ends here, status 2
- *   runner.c    one job at a time: /proc/self/exe is started again with a hidden subcommand, gets the job as
+ *   runner.c    one job at a time: /proc/self/exe is started again with a hidden subcommand, gets
+ *               the job as
  *               JSON on a descriptor and sends the sample back as JSON on another
  *   worker.c    the other end: job JSON -> sm_session_run() of workloads/ -> sample JSON
  *   store.c     each sample is committed to SQLite as it arrives; a failed one too, with what is known
@@ -12,8 +14,9 @@
  *
  * Measuring and reporting meet only in the store, so a run that was killed reports what it had.
  *
- * Commands get their own argv (argv[0] is the command's name) and return the exit status. Anything wrong
- * with what the user typed is one line on stderr through sm_complain() and SM_EXIT_USAGE, before anything ran.
+ * Commands get their own argv (argv[0] is the command's name) and return the exit status. Anything
+ * wrong with what the user typed is one line on stderr through sm_complain() and SM_EXIT_USAGE,
+ * before anything ran.
  */
 #ifndef SM_HARNESS_CMD_H
 #define SM_HARNESS_CMD_H

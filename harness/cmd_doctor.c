@@ -1,9 +1,8 @@
 /*
- * spanmark doctor: what can be counted here and why not, each with the remedy; --calibrate tells whether to believe it.
+ * cmd_doctor.c: spanmark doctor: what can be counted here and why not, each with the remedy;
+ * --calibrate tells whether to believe it.
  */
 #include "harness/cmd.h"
-#include "harness/doctor.h"
-#include "perf/calibrate.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -14,6 +13,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "harness/doctor.h"
+#include "perf/calibrate.h"
 
 static const char help[] =
 	"usage: spanmark doctor [--calibrate] [--format table|json] [-o FILE]\n"
@@ -117,7 +119,7 @@ static void print_calibration(FILE *f, const struct sm_calibration *c)
 		bool said = !c->rows[i].reason[0];
 
 		for (unsigned j = 0; j < i; j++)
-			said |= !strcmp(c->rows[i].reason, c->rows[j].reason);
+			said |= strcmp(c->rows[i].reason, c->rows[j].reason) == 0;
 		if (!said)
 			fprintf(f, "n/a: %s: %s\n", c->rows[i].event, c->rows[i].reason);
 	}
@@ -177,7 +179,7 @@ struct cJSON *sm_doctor_json(const struct sm_finding *f, unsigned n, const struc
 		cJSON_AddStringToObject(o, "remedy", f[i].remedy);
 		cJSON_AddItemToArray(list, o);
 	}
-	if (c)
+	if (c != NULL)
 		cJSON_AddItemToObject(root, "calibration", calibration_json(c));
 	else
 		cJSON_AddNullToObject(root, "calibration");
@@ -191,9 +193,9 @@ static int state_path(char *path, size_t len, bool make)
 	const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 	int n;
 
-	if (xdg && *xdg)
+	if (xdg != NULL && *xdg)
 		n = snprintf(path, len, "%s/spanmark/calibration.json", xdg);
-	else if (home && *home)
+	else if (home != NULL && *home)
 		n = snprintf(path, len, "%s/.local/state/spanmark/calibration.json", home);
 	else
 		return -ENOENT;
@@ -218,7 +220,7 @@ int sm_doctor_save_calibration(const char *json, char *path, size_t len)
 		return rc;
 	snprintf(tmp, sizeof(tmp), "%s.%d", path, (int)getpid());
 	f = fopen(tmp, "we");
-	if (!f)
+	if (f == NULL)
 		return -errno;
 	rc = fputs(json, f) < 0 ? -EIO : 0;
 	if (fclose(f) || rc || rename(tmp, path)) {
@@ -238,10 +240,10 @@ char *sm_doctor_load_calibration(void)
 	if (state_path(path, sizeof(path), false))
 		return NULL;
 	f = fopen(path, "re");
-	if (!f)
+	if (f == NULL)
 		return NULL;
 	text = calloc(1, 1 << 20);
-	n = text ? fread(text, 1, (1 << 20) - 1, f) : 0;
+	n = text != NULL ? fread(text, 1, (1 << 20) - 1, f) : 0;
 	fclose(f);
 	if (!n) {
 		free(text);
@@ -281,24 +283,24 @@ static void keep(const char *text)
 static int write_all(FILE *f, const struct doctor_options *o, const struct sm_finding *all, unsigned n,
 		     const struct sm_calibration *c, const char *model)
 {
-	cJSON *root = o->json || c ? sm_doctor_json(all, n, c) : NULL;
+	cJSON *root = o->json || c != NULL ? sm_doctor_json(all, n, c) : NULL;
 	char *text;
 
-	if (c && root) /* whose counters they are: a home directory may be shared */
+	if (c != NULL && root != NULL) /* whose counters they are: a home directory may be shared */
 		cJSON_AddStringToObject(root, "cpu_model", model);
-	text = root ? cJSON_Print(root) : NULL;
+	text = root != NULL ? cJSON_Print(root) : NULL;
 	cJSON_Delete(root);
-	if (c && text)
+	if (c != NULL && text != NULL)
 		keep(text);
-	if (o->json && text) {
+	if (o->json && text != NULL) {
 		fprintf(f, "%s\n", text);
 	} else if (!o->json) {
 		print_findings(f, all, n);
-		if (c)
+		if (c != NULL)
 			print_calibration(f, c);
 	}
 	free(text);
-	return o->json && !text ? -ENOMEM : 0;
+	return o->json && text == NULL ? -ENOMEM : 0;
 }
 
 static bool anything_bad(const struct sm_finding *all, unsigned n, const struct sm_calibration *c)
@@ -306,7 +308,7 @@ static bool anything_bad(const struct sm_finding *all, unsigned n, const struct 
 	for (unsigned i = 0; i < n; i++)
 		if (all[i].health == SM_HEALTH_BAD)
 			return true;
-	return c && (c->off || c->zero);
+	return c != NULL && (c->off || c->zero);
 }
 
 static int examine(const struct doctor_options *o)
@@ -315,11 +317,11 @@ static int examine(const struct doctor_options *o)
 	struct sm_calibration c = {0};
 	char model[128] = "";
 	/* Opened first: an output that cannot be written is found before seconds are spent. */
-	FILE *f = o->output ? fopen(o->output, "we") : stdout;
+	FILE *f = o->output != NULL ? fopen(o->output, "we") : stdout;
 	unsigned n;
 	int rc;
 
-	if (!f) {
+	if (f == NULL) {
 		sm_complain("-o %s: %s", o->output, strerror(errno));
 		return SM_EXIT_USAGE;
 	}
@@ -329,7 +331,7 @@ static int examine(const struct doctor_options *o)
 		rc = write_all(f, o, all, n, o->calibrate ? &c : NULL, model);
 	rc = rc || anything_bad(all, n, o->calibrate ? &c : NULL) ? SM_EXIT_FAILED : SM_EXIT_OK;
 	/* what could not be printed on standard output is main's to tell */
-	if (o->output) {
+	if (o->output != NULL) {
 		bool bad = fflush(f) || ferror(f);
 
 		if (fclose(f) || bad) {
@@ -359,8 +361,8 @@ int sm_cmd_doctor(int argc, char **argv)
 		switch (c) {
 		case 'c': o.calibrate = true; break;
 		case 'f':
-			o.json = !strcmp(optarg, "json");
-			if (!o.json && strcmp(optarg, "table")) {
+			o.json = strcmp(optarg, "json") == 0;
+			if (!o.json && strcmp(optarg, "table") != 0) {
 				sm_complain("--format %s: unknown format; allowed: table, json", optarg);
 				return SM_EXIT_USAGE;
 			}

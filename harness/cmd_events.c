@@ -1,9 +1,8 @@
 /*
- * spanmark events: what can be counted by which name, and the linter of the counter sets.
+ * cmd_events.c: spanmark events: what can be counted by which name, and the linter of the counter
+ * sets.
  */
 #include "harness/cmd.h"
-#include "perf/counterset.h"
-#include "perf/lint.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -11,6 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "perf/counterset.h"
+#include "perf/lint.h"
 
 static const char help[] =
 	"usage: spanmark events [PATTERN..] [--pmu NAME] [--sets] [--check [FILE..]]\n"
@@ -61,9 +63,9 @@ static int show_event(const char *name, const char *desc, void *arg)
 		return 0;
 	s->found++;
 	if (strlen(name) > 46)
-		printf("%s\n%-46s %.120s\n", name, "", desc ? desc : "");
+		printf("%s\n%-46s %.120s\n", name, "", desc != NULL ? desc : "");
 	else
-		printf("%-46s %.120s\n", name, desc ? desc : "");
+		printf("%-46s %.120s\n", name, desc != NULL ? desc : "");
 	return 0;
 }
 
@@ -71,11 +73,11 @@ static int list_events(const char *pmu, char **patterns, int n)
 {
 	struct search s = {.patterns = patterns, .n = n};
 
-	if (pmu && strcmp(pmu, "sw") && strcmp(pmu, "sim") && !sm_event_has_tables(pmu)) {
+	if (pmu != NULL && strcmp(pmu, "sw") != 0 && strcmp(pmu, "sim") != 0 && !sm_event_has_tables(pmu)) {
 		sm_complain("--pmu %s: libpfm4 of this architecture has no such tables (sw and sim always "
 			    "exist; this machine: "
 			    "%s)",
-			    pmu, sm_event_detected_pmu() ? sm_event_detected_pmu() : "none detected");
+			    pmu, sm_event_detected_pmu() != NULL ? sm_event_detected_pmu() : "none detected");
 		return SM_EXIT_USAGE;
 	}
 	sm_event_list(pmu, show_event, &s);

@@ -1,13 +1,14 @@
 /*
- * spanmark list: what can be named on the command line of `spanmark run`.
+ * cmd_list.c: spanmark list: what can be named on the command line of `spanmark run`.
  */
 #include "harness/cmd.h"
-#include "harness/suggest.h"
-#include "perf/setfile.h"
-#include "workloads/session.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#include "harness/suggest.h"
+#include "perf/setfile.h"
+#include "workloads/session.h"
 
 static void list_backends(unsigned mask)
 {
@@ -29,7 +30,7 @@ static void list_param(const struct sm_param_desc *d)
 		snprintf(bounds, sizeof(bounds), "%s", d->choices);
 	else
 		snprintf(bounds, sizeof(bounds), "%lld..%lld%s%s", (long long)d->min, (long long)d->max,
-			 d->unit && *d->unit ? " " : "", d->unit ? d->unit : "");
+			 d->unit != NULL && *d->unit ? " " : "", d->unit != NULL ? d->unit : "");
 	printf("    %-20s %s (%s)\n", def, d->help, bounds);
 }
 
@@ -132,7 +133,7 @@ static int list_topic(const char *name)
 
 	for (size_t i = 0; i < NTOPICS; i++) {
 		names[i] = topics[i].name;
-		if (!strcmp(name, names[i])) {
+		if (strcmp(name, names[i]) == 0) {
 			topics[i].list();
 			return SM_EXIT_OK;
 		}
@@ -149,7 +150,7 @@ int sm_cmd_list(int argc, char **argv)
 			"list takes one topic at most; allowed: workloads, backends, places, sets, settings");
 		return SM_EXIT_USAGE;
 	}
-	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		print_help();
 		return SM_EXIT_OK;
 	}

@@ -1,6 +1,14 @@
 /*
- * spanmark run: options, plan, the loop over jobs, the report. cmd.h tells how a sample travels.
+ * cmd_run.c: spanmark run: options, plan, the loop over jobs, the report. cmd.h tells how a sample
+ * travels.
  */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "harness/calibration.h"
 #include "harness/cmd.h"
 #include "harness/environ.h"
@@ -14,13 +22,6 @@
 #include "perf/names.h"
 #include "perf/privilege.h"
 #include "perf/topology.h"
-
-#include <cjson/cJSON.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Everything a run holds. */
 struct run {
@@ -50,9 +51,9 @@ static void print_help(void)
 
 		snprintf(left, sizeof(left), "%s%c%s--%s%s%s", opt[i].letter ? "-" : "  ",
 			 opt[i].letter ? opt[i].letter : ' ', opt[i].letter ? ", " : " ", opt[i].name,
-			 opt[i].arg ? " " : "", opt[i].arg ? opt[i].arg : "");
+			 opt[i].arg != NULL ? " " : "", opt[i].arg != NULL ? opt[i].arg : "");
 		printf("  %-28s %s\n", left, opt[i].help);
-		if (opt[i].words)
+		if (opt[i].words != NULL)
 			printf("  %-28s   %s\n", "", opt[i].words);
 	}
 	puts("\n"
@@ -73,7 +74,7 @@ static void print_help(void)
 	     "Exit status: 0 done, 1 some samples failed or were not measured, 2 the command line is wrong.");
 }
 
-/* ---- one sample ---------------------------------------------------------------------------------- */
+/* ---- one sample ------------------------------------------------------------------------------ */
 
 static void relay_stderr(void *ctx, const char *data, size_t len)
 {
@@ -105,7 +106,8 @@ static void run_worker(struct run *run, struct sm_runner *runner, const char *jo
 	sm_sim_end(&sim);
 }
 
-/* Runs the job and commits its sample. 0, or -errno when the store failed: then there is no point in going on. */
+/* Runs the job and commits its sample. 0, or -errno when the store failed: then there is no point
+ * in going on. */
 static int run_one(struct run *run, unsigned ordinal, const char *job)
 {
 	char *argv[] = {run->self, (char *)SM_WORKER_COMMAND, NULL};
@@ -149,7 +151,7 @@ static int run_all(struct run *run)
 	for (unsigned i = 0; i < run->total && rc == 0 && !run->interrupted; i++) {
 		char *job = sm_store_pending(run->store, run->id, i);
 
-		if (job)
+		if (job != NULL)
 			rc = run_one(run, i, job);
 		free(job);
 		run->interrupted |= sm_runner_interrupted();
@@ -158,7 +160,7 @@ static int run_all(struct run *run)
 	return rc;
 }
 
-/* ---- before and after ---------------------------------------------------------------------------- */
+/* ---- before and after ------------------------------------------------------------------------ */
 
 static int begin_new(struct run *run, int argc, char **argv)
 {
@@ -166,9 +168,9 @@ static int begin_new(struct run *run, int argc, char **argv)
 	char *env = sm_environ_json(&run->opt, &run->plan, argc, argv, "");
 	char *line = sm_environ_command_line(argc, argv), *xml = sm_topology_xml(&here);
 	struct sm_run_info info = {
-		.environment = env ? env : "{}",
-		.topology = xml ? xml : "",
-		.command_line = line ? line : "",
+		.environment = env != NULL ? env : "{}",
+		.topology = xml != NULL ? xml : "",
+		.command_line = line != NULL ? line : "",
 		.by = sm_by_names[run->opt.by],
 		.seed = run->plan.seed,
 		.planned = run->plan.njobs,
@@ -207,7 +209,7 @@ static bool wants_color(const struct run *run)
 
 	if (run->opt.color != SM_COLOR_AUTO)
 		return run->opt.color == SM_COLOR_ALWAYS;
-	if ((no && *no) || (term && !strcmp(term, "dumb")))
+	if ((no != NULL && *no) || (term != NULL && strcmp(term, "dumb") == 0))
 		return false;
 	return isatty(fileno(run->output.file)) == 1;
 }
@@ -253,7 +255,7 @@ static int measure(struct run *run)
 	status = report(run);
 	if (run->interrupted)
 		sm_complain("interrupted: the report has what was measured until then%s",
-			    run->opt.store ? "; --resume goes on" : "");
+			    run->opt.store != NULL ? "; --resume goes on" : "");
 	if (status == SM_EXIT_OK && (rc || run->failed || run->interrupted))
 		status = SM_EXIT_FAILED;
 	return status;
@@ -277,15 +279,16 @@ static bool same_file(const char *a, const char *b)
 		return st[0].st_dev == st[1].st_dev && st[0].st_ino == st[1].st_ino;
 	for (int i = 0; i < 2; i++) {
 		const char *slash = strrchr(names[i], '/');
-		char *dir = slash ? strndup(names[i], (size_t)(slash - names[i]) + 1) : strdup(".");
-		char *real = dir ? realpath(dir, NULL) : NULL;
+		char *dir = slash != NULL ? strndup(names[i], (size_t)(slash - names[i]) + 1) : strdup(".");
+		char *real = dir != NULL ? realpath(dir, NULL) : NULL;
 
-		if (!real || asprintf(&places[i], "%s/%s", real, slash ? slash + 1 : names[i]) < 0)
+		if (real == NULL ||
+		    asprintf(&places[i], "%s/%s", real, slash != NULL ? slash + 1 : names[i]) < 0)
 			places[i] = NULL;
 		free(real);
 		free(dir);
 	}
-	same = places[0] && places[1] && !strcmp(places[0], places[1]);
+	same = places[0] != NULL && places[1] != NULL && strcmp(places[0], places[1]) == 0;
 	free(places[0]);
 	free(places[1]);
 	return same;
@@ -297,12 +300,12 @@ static int open_all(struct run *run, int argc, char **argv)
 	char err[512];
 	const char *self = sm_runner_self();
 
-	run->self = self ? strdup(self) : NULL;
-	if (!run->self) {
+	run->self = self != NULL ? strdup(self) : NULL;
+	if (run->self == NULL) {
 		sm_complain("cannot find this program's own file: is /proc mounted?");
 		return SM_EXIT_FAILED;
 	}
-	if (run->opt.output && run->opt.store && same_file(run->opt.output, run->opt.store)) {
+	if (run->opt.output != NULL && run->opt.store != NULL && same_file(run->opt.output, run->opt.store)) {
 		snprintf(err, sizeof(err),
 			 "--output and --store name one file, '%.300s'; allowed: two different ones",
 			 run->opt.output);

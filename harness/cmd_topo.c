@@ -1,9 +1,8 @@
 /*
- * spanmark topo: the machine as the planner sees it, and where a run's threads would go.
+ * cmd_topo.c: spanmark topo: the machine as the planner sees it, and where a run's threads would
+ * go.
  */
 #include "harness/cmd.h"
-#include "perf/placement.h"
-#include "perf/topology.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -12,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "perf/placement.h"
+#include "perf/topology.h"
 
 static const char help[] =
 	"usage: spanmark topo [--xml FILE | --synthetic STRING] [--place P] [--mark-place P]\n"
@@ -76,8 +78,8 @@ static int parse_option(int c, struct topo_options *o)
 	case 't': o->plan = true; return parse_count("--threads", optarg, &o->place.threads);
 	case 'w': o->plan = true; return parse_count("--workers", optarg, &o->place.workers);
 	case 'f':
-		o->json = !strcmp(optarg, "json");
-		if (o->json || !strcmp(optarg, "table"))
+		o->json = strcmp(optarg, "json") == 0;
+		if (o->json || strcmp(optarg, "table") == 0)
 			return 0;
 		sm_complain("--format %s: unknown format; allowed: table, json", optarg);
 		return SM_EXIT_USAGE;
@@ -334,7 +336,7 @@ static int print_json(const struct sm_topology *t, const struct sm_placement *p,
 		json_plan(t, p, root);
 	text = cJSON_Print(root);
 	cJSON_Delete(root);
-	if (!text) {
+	if (text == NULL) {
 		sm_complain("out of memory");
 		return SM_EXIT_FAILED;
 	}
@@ -345,7 +347,8 @@ static int print_json(const struct sm_topology *t, const struct sm_placement *p,
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-/* As `spanmark run` places: what was not said takes one-per-core, and compact where that has no room. */
+/* As `spanmark run` places: what was not said takes one-per-core, and compact where that has no
+ * room. */
 static int make_plan(const struct sm_topology *t, const struct topo_options *o, struct sm_placement *plan,
 		     char *err, size_t errlen)
 {

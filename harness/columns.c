@@ -1,21 +1,22 @@
 /*
- * columns.c: which columns a summary has: those of perf/sets/table.ini, then those that were asked for. See summary.h.
+ * columns.c: which columns a summary has: those of perf/sets/table.ini, then those that were asked
+ * for. See summary.h.
  */
-#include "harness/summary.h"
-#include "perf/expr.h"
-#include "perf/setfile.h"
-
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/summary.h"
+#include "perf/expr.h"
+#include "perf/setfile.h"
+
 static struct sm_column *add_column(struct sm_summary *r)
 {
 	struct sm_column *c = realloc(r->columns, (r->ncolumns + 1) * sizeof(*c));
 
-	if (!c)
+	if (c == NULL)
 		return NULL;
 	r->columns = c;
 	c[r->ncolumns] = (struct sm_column){.source = ""};
@@ -27,14 +28,15 @@ static const struct sm_metric *seen(const struct sm_report *report, const char *
 {
 	for (size_t i = 0; i < report->nrecords; i++) {
 		for (size_t k = 0; k < report->records[i].nmetrics; k++) {
-			if (!strcmp(report->records[i].metrics[k].metric, name))
+			if (strcmp(report->records[i].metrics[k].metric, name) == 0)
 				return &report->records[i].metrics[k];
 		}
 	}
 	return NULL;
 }
 
-/* The events behind the column: those of the metrics in its formula, else those of the metric itself. false: nobody has it. */
+/* The events behind the column: those of the metrics in its formula, else those of the metric
+ * itself. false: nobody has it. */
 static bool label_column(struct sm_column *c, const struct sm_report *report)
 {
 	char names[8][SM_EXPR_NAME], err[80];
@@ -45,7 +47,7 @@ static bool label_column(struct sm_column *c, const struct sm_report *report)
 	for (int i = 0; i < n; i++) {
 		const struct sm_metric *m = seen(report, names[i]);
 
-		if (!m) {
+		if (m == NULL) {
 			n = 0;
 			break;
 		}
@@ -54,17 +56,17 @@ static bool label_column(struct sm_column *c, const struct sm_report *report)
 						 used ? ", " : "", m->event);
 		c->source = sm_source_names[m->source];
 	}
-	if (n <= 0 && own) {
+	if (n <= 0 && own != NULL) {
 		snprintf(c->event, sizeof(c->event), "%s", own->event);
 		c->source = sm_source_names[own->source];
 	}
-	return n > 0 || own;
+	return n > 0 || own != NULL;
 }
 
 static bool is_column(const struct sm_summary *r, const char *metric)
 {
 	for (size_t i = 0; i < r->ncolumns; i++) {
-		if (!strcmp(r->columns[i].metric, metric))
+		if (strcmp(r->columns[i].metric, metric) == 0)
 			return true;
 	}
 	return false;
@@ -77,7 +79,8 @@ static const char *member(const cJSON *item, const char *name)
 	return cJSON_IsString(m) ? m->valuestring : "";
 }
 
-/* Does a column show the metric in another form: in a formula for an operation, or itself for an operation? */
+/* Does a column show the metric in another form: in a formula for an operation, or itself for an
+ * operation? */
 static bool covered(const struct sm_summary *r, const char *name, const char *formula)
 {
 	size_t len = strlen(name);
@@ -89,10 +92,10 @@ static bool covered(const struct sm_summary *r, const char *name, const char *fo
 						   : 0;
 
 		for (int k = 0; k < n; k++)
-			if (!strcmp(names[k], name))
+			if (strcmp(names[k], name) == 0)
 				return true;
 	}
-	return is_column(r, name) || (formula[0] && len > 7 && !strcmp(name + len - 7, "_per_op"));
+	return is_column(r, name) || (formula[0] && len > 7 && strcmp(name + len - 7, "_per_op") == 0);
 }
 
 /* Sets named by -C and events by -e give further columns; the default sets only the standard ones. */
@@ -105,10 +108,10 @@ static int add_asked(struct sm_summary *r, const struct sm_report *report, const
 		const char *name = member(item, "metric"), *formula = member(item, "formula");
 		struct sm_column *c;
 
-		if (covered(r, name, formula) || !seen(report, name))
+		if (covered(r, name, formula) || seen(report, name) == NULL)
 			continue;
 		c = add_column(r);
-		if (!c)
+		if (c == NULL)
 			return -ENOMEM;
 		snprintf(c->title, sizeof(c->title), "%.15s", name);
 		for (char *p = c->title; *p; p++)
@@ -130,7 +133,7 @@ static const char *formula_of(const cJSON *metrics, const char *metric)
 
 	cJSON_ArrayForEach(item, metrics)
 	{
-		if (!strcmp(member(item, "metric"), metric))
+		if (strcmp(member(item, "metric"), metric) == 0)
 			return member(item, "formula");
 	}
 	return "";
@@ -140,13 +143,13 @@ static const char *formula_of(const cJSON *metrics, const char *metric)
 static int add_standard(struct sm_summary *r, const struct sm_report *report, const cJSON *metrics)
 {
 	struct sm_setfile *table = sm_setfile_table();
-	int rc = table ? 0 : -ENOMEM;
+	int rc = table != NULL ? 0 : -ENOMEM;
 
 	for (unsigned i = 0; rc == 0 && i < table->n_metrics; i++) {
 		const struct sm_set_metric *m = &table->metrics[i];
 		struct sm_column *c = add_column(r);
 
-		if (!c) {
+		if (c == NULL) {
 			rc = -ENOMEM;
 			break;
 		}

@@ -1,5 +1,5 @@
 /*
- * The one way a message for the user leaves the command.
+ * complain.c: the one way a message for the user leaves the command.
  */
 #include "harness/cmd.h"
 

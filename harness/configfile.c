@@ -1,17 +1,19 @@
 /*
- * configfile.c: the configuration file: INI text (inih) that names the same options as the command line. See options.h.
+ * configfile.c: the configuration file: INI text (inih) that names the same options as the command
+ * line. See options.h.
  *
- * inih reads lines into a buffer of 200 bytes and would cut a longer one in two, so the file is read and
- * looked over first.
+ * inih reads lines into a buffer of 200 bytes and would cut a longer one in two, so the file is
+ * read and looked over first.
  */
 #include "harness/configfile.h"
-#include "harness/suggest.h"
 
 #include <errno.h>
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "harness/suggest.h"
 
 #define MAX_FILE (1u << 20)
 #define MAX_LINE 190
@@ -47,15 +49,15 @@ static int on_value(void *user, const char *section, const char *name, const cha
 
 	if (r->rc)
 		return 0;
-	if (!name || !value)
+	if (name == NULL || value == NULL)
 		return 1;
-	if (!strcmp(section, "params"))
+	if (strcmp(section, "params") == 0)
 		r->rc = take_pair(r, "param", name, value);
-	else if (!strcmp(section, "set"))
+	else if (strcmp(section, "set") == 0)
 		r->rc = take_pair(r, "set", name, value);
-	else if (strcmp(section, "run") && *section)
+	else if (strcmp(section, "run") != 0 && *section)
 		r->rc = section_error(section, r->err, r->errlen);
-	else if (!strcmp(name, "config")) {
+	else if (strcmp(name, "config") == 0) {
 		snprintf(r->err, r->errlen, "a configuration file names no further one");
 		r->rc = -EINVAL;
 	} else
@@ -66,14 +68,14 @@ static int on_value(void *user, const char *section, const char *name, const cha
 static int slurp(const char *path, char **text, size_t *len, char *err, size_t errlen)
 {
 	FILE *f = fopen(path, "re");
-	char *buf = f ? malloc(MAX_FILE + 1) : NULL;
+	char *buf = f != NULL ? malloc(MAX_FILE + 1) : NULL;
 	size_t n;
 	int rc = 0;
 
-	if (!buf) {
-		rc = f ? -ENOMEM : -errno;
+	if (buf == NULL) {
+		rc = f != NULL ? -ENOMEM : -errno;
 		snprintf(err, errlen, "--config: cannot read '%.200s': %s", path, strerror(-rc));
-		if (f)
+		if (f != NULL)
 			fclose(f);
 		return rc;
 	}
@@ -100,7 +102,7 @@ static unsigned bad_line(const char *text, size_t len)
 	unsigned line = 1;
 	size_t start = 0;
 
-	if (memchr(text, 0, len))
+	if (memchr(text, 0, len) != NULL)
 		return 1;
 	for (size_t i = 0; i <= len; i++) {
 		if (i == len || text[i] == '\n') {

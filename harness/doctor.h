@@ -1,8 +1,9 @@
 /*
  * What can be counted and measured on this machine, why not, and what to do about it.
  *
- * Every finding is one line: what was looked at, what it is, how good that is for measuring, and the remedy. Remedies are
- * commands for the administrator to run: spanmark itself never changes the system.
+ * Every finding is one line: what was looked at, what it is, how good that is for measuring, and
+ * the remedy. Remedies are commands for the administrator to run: spanmark itself never changes the
+ * system.
  */
 #ifndef SM_HARNESS_DOCTOR_H
 #define SM_HARNESS_DOCTOR_H
@@ -31,8 +32,9 @@ struct sm_finding {
 #define SM_DOCTOR_MAX 32
 
 /*
- * Examines the machine whose files are below root ("" for this one; tests give a fake tree; what needs system calls is asked of
- * this kernel in any case, unless files_only). Returns the number of findings.
+ * Examines the machine whose files are below root ("" for this one; tests give a fake tree; what
+ * needs system calls is asked of this kernel in any case, unless files_only). Returns the number of
+ * findings.
  */
 unsigned sm_doctor_examine(const char *root, bool files_only, struct sm_finding out[SM_DOCTOR_MAX]);
 const char *sm_health_name(enum sm_health h); /* "ok", "info", "warn", "bad", "unknown" */
@@ -41,8 +43,9 @@ const char *sm_health_name(enum sm_health h); /* "ok", "info", "warn", "bad", "u
 struct cJSON *sm_doctor_json(const struct sm_finding *f, unsigned n, const struct sm_calibration *c);
 
 /*
- * The last calibration of this machine: kept by `doctor --calibrate` in $XDG_STATE_HOME/spanmark/calibration.json (or
- * ~/.local/state), to be stored with runs. load returns malloc'ed JSON text or NULL.
+ * The last calibration of this machine: kept by `doctor --calibrate` in
+ * $XDG_STATE_HOME/spanmark/calibration.json (or ~/.local/state), to be stored with runs. load
+ * returns malloc'ed JSON text or NULL.
  */
 int sm_doctor_save_calibration(const char *json, char *path, size_t len);
 char *sm_doctor_load_calibration(void);

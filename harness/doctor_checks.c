@@ -1,12 +1,6 @@
-/* The examinations of spanmark doctor, each a function that fills one finding; see doctor.h. */
+/* doctor_checks.c: the examinations of spanmark doctor, each a function that fills one finding; see
+ * doctor.h. */
 #include "harness/doctor.h"
-#include "perf/clock.h"
-#include "perf/counter.h"
-#include "perf/counter_sim.h"
-#include "perf/events.h"
-#include "perf/pmu.h"
-#include "perf/privilege.h"
-#include "perf/topology.h"
 
 #include <errno.h>
 #include <linux/perf_event.h>
@@ -17,6 +11,14 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "perf/clock.h"
+#include "perf/counter.h"
+#include "perf/counter_sim.h"
+#include "perf/events.h"
+#include "perf/pmu.h"
+#include "perf/privilege.h"
+#include "perf/topology.h"
 
 #if defined(__has_include)
 #if __has_include(<sys/rseq.h>)
@@ -124,7 +126,7 @@ static void check_pmu(struct exam *x, bool files_only)
 			find(x, "pmu", st == SM_STATUS_OK ? SM_HEALTH_OK : SM_HEALTH_BAD,
 			     st == SM_STATUS_OK ? "" : "see perf_event_paranoid and nmi_watchdog below",
 			     "%s, events of %s%s%s", p.pmus[i].device, u, reason[0] ? ": " : "", reason);
-		if (!strcmp(u, "unknown"))
+		if (strcmp(u, "unknown") == 0)
 			find(x, "counter sets", SM_HEALTH_WARN,
 			     "write sets for it (docs/COUNTERS.md) or give events by -e",
 			     "no set knows this microarchitecture");
@@ -235,8 +237,9 @@ static void check_governor(struct exam *x)
 		return;
 	}
 	text(x, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_driver", driver, sizeof(driver));
-	find(x, "governor", strcmp(g, "performance") ? SM_HEALTH_WARN : SM_HEALTH_OK,
-	     strcmp(g, "performance") ? "cpupower frequency-set -g performance" : "", "%s (%s)", g, driver);
+	find(x, "governor", strcmp(g, "performance") != 0 ? SM_HEALTH_WARN : SM_HEALTH_OK,
+	     strcmp(g, "performance") != 0 ? "cpupower frequency-set -g performance" : "", "%s (%s)", g,
+	     driver);
 }
 
 static void check_turbo(struct exam *x)
@@ -280,14 +283,14 @@ static void check_thp(struct exam *x)
 	}
 	open = strchr(t, '[');
 	close = strchr(t, ']');
-	if (open && close > open) {
+	if (open != NULL && close > open) {
 		*close = '\0';
 		open++;
 	} else {
 		open = t;
 	}
-	find(x, "thp", strcmp(open, "always") ? SM_HEALTH_OK : SM_HEALTH_WARN,
-	     strcmp(open, "always")
+	find(x, "thp", strcmp(open, "always") != 0 ? SM_HEALTH_OK : SM_HEALTH_WARN,
+	     strcmp(open, "always") != 0
 		     ? ""
 		     : "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled: then heaps choose",
 	     "transparent huge pages: %s", open);
@@ -318,7 +321,8 @@ static void check_clock(struct exam *x)
 
 	if (!text(x, "/sys/devices/system/clocksource/clocksource0/current_clocksource", c, sizeof(c)))
 		return;
-	bool good = !strcmp(c, "tsc") || !strcmp(c, "kvm-clock") || !strcmp(c, "arch_sys_counter");
+	bool good =
+		strcmp(c, "tsc") == 0 || strcmp(c, "kvm-clock") == 0 || strcmp(c, "arch_sys_counter") == 0;
 
 	find(x, "clocksource", good ? SM_HEALTH_OK : SM_HEALTH_WARN,
 	     good ? ""
@@ -366,7 +370,8 @@ static void check_limits(struct exam *x)
 
 static void check_io_uring(struct exam *x)
 {
-	/* An empty request is refused with EFAULT or EINVAL by a kernel that has the call, before anything happens. */
+	/* An empty request is refused with EFAULT or EINVAL by a kernel that has the call, before
+	 * anything happens. */
 	long rc = syscall(SYS_io_uring_setup, 0, NULL);
 	long disabled = 0;
 

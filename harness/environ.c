@@ -1,6 +1,5 @@
+/* environ.c: the machine and the run as JSON. See environ.h. */
 #include "harness/environ.h"
-#include "harness/plan.h"
-#include "perf/counterset.h"
 
 #include <cjson/cJSON.h>
 #include <ctype.h>
@@ -14,7 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- small files of the kernel ------------------------------------------------------------------- */
+#include "harness/plan.h"
+#include "perf/counterset.h"
+
+/* ---- small files of the kernel --------------------------------------------------------------- */
 
 /* First line of root/path into buf; false when it cannot be read. */
 static bool first_line(const char *root, const char *path, char *buf, size_t len)
@@ -25,8 +27,8 @@ static bool first_line(const char *root, const char *path, char *buf, size_t len
 
 	snprintf(full, sizeof(full), "%s%s", root, path);
 	f = fopen(full, "re");
-	ok = f && fgets(buf, (int)len, f) != NULL;
-	if (f)
+	ok = f != NULL && fgets(buf, (int)len, f) != NULL;
+	if (f != NULL)
 		fclose(f);
 	if (ok)
 		buf[strcspn(buf, "\n")] = 0;
@@ -67,28 +69,28 @@ static bool cpuinfo(const char *root, const char *key, char *value, size_t len)
 
 	snprintf(path, sizeof(path), "%s/proc/cpuinfo", root);
 	f = fopen(path, "re");
-	while (f && !found && fgets(line, sizeof(line), f)) {
+	while (f != NULL && !found && fgets(line, sizeof(line), f) != NULL) {
 		const char *colon = strchr(line, ':');
 
-		if (strncmp(line, key, keylen) || !colon ||
+		if (strncmp(line, key, keylen) != 0 || colon == NULL ||
 		    (!isspace((unsigned char)line[keylen]) && line[keylen] != ':'))
 			continue;
 		snprintf(value, len, "%s", colon[1] == ' ' ? colon + 2 : colon + 1);
 		value[strcspn(value, "\n")] = 0;
 		found = true;
 	}
-	if (f)
+	if (f != NULL)
 		fclose(f);
 	return found;
 }
 
-/* ---- machine ------------------------------------------------------------------------------------- */
+/* ---- machine --------------------------------------------------------------------------------- */
 
 static void add_cpu(cJSON *env, const char *root, const struct sm_topology *t)
 {
 	char value[4096];
 
-	if (t && t->is_thissystem && t->cpu_model[0])
+	if (t != NULL && t->is_thissystem && t->cpu_model[0])
 		cJSON_AddStringToObject(env, "cpu_model", t->cpu_model);
 	else if (cpuinfo(root, "model name", value, sizeof(value)))
 		cJSON_AddStringToObject(env, "cpu_model", value);
@@ -134,7 +136,7 @@ static void add_topology(cJSON *env, const struct sm_topology *t)
 {
 	cJSON *obj;
 
-	if (!t)
+	if (t == NULL)
 		return;
 	obj = cJSON_AddObjectToObject(env, "topology");
 	cJSON_AddStringToObject(obj, "source", t->source);
@@ -164,7 +166,7 @@ static void add_versions(cJSON *env)
 	cJSON_AddStringToObject(obj, "compiler", __VERSION__);
 }
 
-/* ---- run ----------------------------------------------------------------------------------------- */
+/* ---- run ------------------------------------------------------------------------------------- */
 
 static bool shell_plain(const char *s)
 {
@@ -180,7 +182,7 @@ char *sm_environ_command_line(int argc, char **argv)
 	size_t len = 0;
 	FILE *f = open_memstream(&line, &len);
 
-	if (!f)
+	if (f == NULL)
 		return NULL;
 	fputs("spanmark", f);
 	for (int i = 0; i < argc; i++) {
@@ -233,7 +235,7 @@ static void add_counters(cJSON *env, const struct sm_run_options *o, const struc
 {
 	cJSON *obj;
 
-	if (!plan || !plan->counters) {
+	if (plan == NULL || plan->counters == NULL) {
 		cJSON_AddNullToObject(env, "counters");
 		return;
 	}
@@ -250,7 +252,7 @@ char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan
 		      const char *root)
 {
 	cJSON *env = cJSON_CreateObject();
-	const struct sm_topology *t = plan ? plan->topology : NULL;
+	const struct sm_topology *t = plan != NULL ? plan->topology : NULL;
 	char *line = sm_environ_command_line(argc, argv), *text, when[32];
 	time_t now = time(NULL);
 	struct utsname u;
@@ -259,7 +261,7 @@ char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan
 	gmtime_r(&now, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	cJSON_AddStringToObject(env, "started", when);
-	cJSON_AddStringToObject(env, "command_line", line ? line : "");
+	cJSON_AddStringToObject(env, "command_line", line != NULL ? line : "");
 	add_cpu(env, root, t);
 	if (uname(&u) == 0) {
 		cJSON_AddStringToObject(env, "architecture", u.machine);
@@ -268,7 +270,7 @@ char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan
 	add_settings(env, root);
 	add_topology(env, t);
 	add_versions(env);
-	if (plan) {
+	if (plan != NULL) {
 		char seed[32];
 
 		snprintf(seed, sizeof(seed), "%llu", (unsigned long long)plan->seed);

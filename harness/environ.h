@@ -1,9 +1,9 @@
 /*
- * environ.h: the circumstances of a run, as a JSON object: what a reader must know before comparing its
- * numbers with others.
+ * environ.h: the circumstances of a run, as a JSON object: what a reader must know before comparing
+ * its numbers with others.
  *
- * What cannot be read is null, never a guess. Nothing here identifies a person: no user name, no host name, no
- * environment variables.
+ * What cannot be read is null, never a guess. Nothing here identifies a person: no user name, no
+ * host name, no environment variables.
  */
 #ifndef SM_HARNESS_ENVIRON_H
 #define SM_HARNESS_ENVIRON_H
@@ -13,8 +13,8 @@
 struct sm_plan;
 
 /*
- * malloc'ed JSON text; NULL when out of memory. root: in front of /proc and /sys paths, for tests; "" normally.
- * plan may be NULL.
+ * malloc'ed JSON text; NULL when out of memory. root: in front of /proc and /sys paths, for tests;
+ * "" normally. plan may be NULL.
  */
 char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan, int argc, char **argv,
 		      const char *root);

@@ -1,16 +1,18 @@
 /*
  * expand.c: the matrix: which cases the options span. See plan.h.
  *
- * Every swept option (a list, or KEY=V1,V2) is one digit of an odometer; the last one given turns fastest.
+ * Every swept option (a list, or KEY=V1,V2) is one digit of an odometer; the last one given turns
+ * fastest.
  */
 #include "harness/expand.h"
-#include "harness/suggest.h"
-#include "workloads/session.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "harness/suggest.h"
+#include "workloads/session.h"
 
 /* One dimension of the matrix for one workload: assignments to choose from. */
 struct axis {
@@ -45,14 +47,15 @@ static struct axis *axis_add(struct axes *a, int what)
 {
 	struct axis *v = realloc(a->v, (a->n + 1) * sizeof(*v));
 
-	if (!v)
+	if (v == NULL)
 		return NULL;
 	a->v = v;
 	v[a->n] = (struct axis){.what = what};
 	return &v[a->n++];
 }
 
-/* Splits text at commas into values; a comma without a value between is kept for the parser to refuse. */
+/* Splits text at commas into values; a comma without a value between is kept for the parser to
+ * refuse. */
 static int split(struct sm_strings *values, const char *text)
 {
 	for (;; text++) {
@@ -67,7 +70,7 @@ static int split(struct sm_strings *values, const char *text)
 	}
 }
 
-/* ---- which workloads ----------------------------------------------------------------------------- */
+/* ---- which workloads ------------------------------------------------------------------------- */
 
 static int find_workload(const char *name, const struct sm_workload **out, char *err, size_t errlen)
 {
@@ -104,7 +107,7 @@ static int chosen_workloads(const struct sm_run_options *o, const struct sm_work
 	return rc;
 }
 
-/* ---- parameters ---------------------------------------------------------------------------------- */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 /* "graph.objects=1m": is the first part a workload's name? Returns the assignment behind it. */
 static const char *strip_workload(const char *text, size_t *len)
@@ -120,7 +123,7 @@ static const char *strip_workload(const char *text, size_t *len)
 
 static bool addressed(const struct sm_workload *w, const char *text, size_t prefix)
 {
-	return prefix == 0 || (strlen(w->name) == prefix && !strncmp(w->name, text, prefix));
+	return prefix == 0 || (strlen(w->name) == prefix && strncmp(w->name, text, prefix) == 0);
 }
 
 /* Index of the parameter that "key=.." names; -1. */
@@ -129,7 +132,7 @@ static int param_of(const struct sm_workload *w, const char *assignment)
 	size_t len = strcspn(assignment, "=");
 
 	for (unsigned i = 0; i < sm_workload_nparams(w); i++) {
-		if (strlen(w->params[i].name) == len && !strncmp(w->params[i].name, assignment, len))
+		if (strlen(w->params[i].name) == len && strncmp(w->params[i].name, assignment, len) == 0)
 			return (int)i;
 	}
 	return -1;
@@ -163,7 +166,7 @@ static int unknown_param(const char *text, const struct sm_workload *const *list
 			bool seen = false;
 
 			for (size_t j = 0; j < count; j++)
-				seen |= !strcmp(names[j], list[i]->params[k].name);
+				seen |= strcmp(names[j], list[i]->params[k].name) == 0;
 			if (!seen && count < 64)
 				names[count++] = list[i]->params[k].name;
 		}
@@ -190,7 +193,7 @@ static int check_params(const struct sm_run_options *o, const struct sm_workload
 	return 0;
 }
 
-/* ---- settings ------------------------------------------------------------------------------------ */
+/* ---- settings -------------------------------------------------------------------------------- */
 
 struct keys {
 	const char *names[256];
@@ -221,7 +224,7 @@ static int check_settings(const struct sm_run_options *o, char *err, size_t errl
 
 		for (size_t k = 0; k < keys.n; k++)
 			known |= strlen(keys.names[k]) == len &&
-				 !strncmp(keys.names[k], o->settings.v[i], len);
+				 strncmp(keys.names[k], o->settings.v[i], len) == 0;
 		if (known)
 			continue;
 		snprintf(typed, sizeof(typed), "%.*s", (int)(len < 79 ? len : 79), o->settings.v[i]);
@@ -231,7 +234,7 @@ static int check_settings(const struct sm_run_options *o, char *err, size_t errl
 	return 0;
 }
 
-/* ---- axes of one workload ------------------------------------------------------------------------ */
+/* ---- axes of one workload -------------------------------------------------------------------- */
 
 static int add_param_axis(struct axes *axes, const struct sm_workload *w, const char *assignment)
 {
@@ -244,7 +247,7 @@ static int add_param_axis(struct axes *axes, const struct sm_workload *w, const 
 	/* A later, more particular -p takes the place of an earlier one. */
 	for (size_t i = 0; i < axes->n; i++) {
 		if (axes->v[i].what == AXIS_PARAM && axes->v[i].keylen == keylen &&
-		    !strncmp(axes->v[i].key, assignment, keylen)) {
+		    strncmp(axes->v[i].key, assignment, keylen) == 0) {
 			sm_strings_free(&axes->v[i].values);
 			return w->params[index].kind == SM_PARAM_LIST
 				       ? sm_strings_add(&axes->v[i].values, assignment + keylen + 1,
@@ -253,7 +256,7 @@ static int add_param_axis(struct axes *axes, const struct sm_workload *w, const 
 		}
 	}
 	axis = axis_add(axes, AXIS_PARAM);
-	if (!axis)
+	if (axis == NULL)
 		return -ENOMEM;
 	axis->key = assignment;
 	axis->keylen = keylen;
@@ -271,7 +274,7 @@ static int add_list_axis(struct axes *axes, int what, const struct sm_strings *v
 	if (values->n == 0)
 		return 0;
 	axis = axis_add(axes, what);
-	if (!axis)
+	if (axis == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < values->n && rc == 0; i++)
 		rc = sm_strings_add(&axis->values, values->v[i], strlen(values->v[i]));
@@ -282,7 +285,7 @@ static int add_setting_axis(struct axes *axes, const char *assignment)
 {
 	struct axis *axis = axis_add(axes, AXIS_SETTING);
 
-	if (!axis)
+	if (axis == NULL)
 		return -ENOMEM;
 	axis->key = assignment;
 	axis->keylen = strcspn(assignment, "=");
@@ -317,7 +320,7 @@ static int build_axes(const struct sm_run_options *o, const struct sm_workload *
 	return rc;
 }
 
-/* ---- cases --------------------------------------------------------------------------------------- */
+/* ---- cases ----------------------------------------------------------------------------------- */
 
 static int apply_text(struct sm_case *c, const struct axis *axis, const char *value, char *err, size_t errlen)
 {
@@ -373,7 +376,7 @@ static int check_case(struct sm_case *c, char *err, size_t errlen)
 	for (size_t i = 0; i < c->settings.n; i++)
 		total += strlen(c->settings.v[i]) + 1;
 	copies = malloc(total);
-	if (!settings || !copies) {
+	if (settings == NULL || copies == NULL) {
 		free(settings);
 		free(copies);
 		return -ENOMEM;
@@ -397,9 +400,9 @@ static int check_case(struct sm_case *c, char *err, size_t errlen)
 }
 
 /*
- * Cases of the matrix that make no sense are left out: a backend or a number of threads that this workload
- * does not have, when the user named no workload or named several and others of the values fit; and
- * repetitions of the same case, where a backend has no mark workers to place.
+ * Cases of the matrix that make no sense are left out: a backend or a number of threads that this
+ * workload does not have, when the user named no workload or named several and others of the values
+ * fit; and repetitions of the same case, where a backend has no mark workers to place.
  */
 static bool skips(const struct sm_workload *w, const struct sm_run_options *o, const struct sm_case *c,
 		  const struct axes *axes, const size_t *at)
@@ -437,7 +440,8 @@ static int apply_backend(struct sm_case *c, const struct axes *axes, const size_
 	return 0;
 }
 
-/* Is the last case one of those before it ("-w churn,churn", "-p objects=1m,1048576")? Its samples would count twice. */
+/* Is the last case one of those before it ("-w churn,churn", "-p objects=1m,1048576")? Its samples
+ * would count twice. */
 static bool repeats(const struct sm_plan *p)
 {
 	const struct sm_case *last = &p->cases[p->ncases - 1];
@@ -465,12 +469,12 @@ static int add_case(struct sm_plan *p, const struct sm_workload *w, const struct
 		return -EINVAL;
 	}
 	cases = realloc(p->cases, (p->ncases + 1) * sizeof(*cases));
-	if (!cases)
+	if (cases == NULL)
 		return -ENOMEM;
 	p->cases = cases;
 	c = &cases[p->ncases];
 	*c = (struct sm_case){.params = malloc(sizeof(*c->params)), .backend = first_backend(w)};
-	if (!c->params)
+	if (c->params == NULL)
 		return -ENOMEM;
 	p->ncases++; /* from here on sm_plan_free releases it */
 	sm_params_init(c->params, w, o->quick);
@@ -509,7 +513,7 @@ static int expand_workload(const struct sm_run_options *o, const struct sm_workl
 
 	if (rc == 0) {
 		at = calloc(axes.n + 1, sizeof(*at));
-		rc = at ? 0 : -ENOMEM;
+		rc = at != NULL ? 0 : -ENOMEM;
 	}
 	if (rc == 0) {
 		do

@@ -2,9 +2,6 @@
  * job.c: jobs as JSON, both ways. See job.h.
  */
 #include "harness/job.h"
-#include "harness/order.h"
-#include "perf/counterset.h"
-#include "perf/names.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -12,7 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- plan -> text -------------------------------------------------------------------------------- */
+#include "harness/order.h"
+#include "perf/counterset.h"
+#include "perf/names.h"
+
+/* ---- plan -> text ---------------------------------------------------------------------------- */
 
 static cJSON *params_json(const struct sm_params *p)
 {
@@ -45,7 +46,7 @@ static cJSON *config_json(const struct sm_case *c)
 		size_t len = strcspn(s, "=");
 		char *key = strndup(s, len);
 
-		if (key)
+		if (key != NULL)
 			cJSON_AddStringToObject(obj, key, s + len + 1);
 		free(key);
 	}
@@ -96,7 +97,8 @@ static cJSON *placement_json(const struct sm_plan *p, const struct sm_case *c)
 	return obj;
 }
 
-/* What the parent found out about the counters: a worker need not, and must not come to another end. */
+/* What the parent found out about the counters: a worker need not, and must not come to another
+ * end. */
 static cJSON *pass_plan_json(const struct sm_counterset *cs)
 {
 	cJSON *obj = cJSON_CreateObject(), *metrics = cJSON_AddArrayToObject(obj, "metrics");
@@ -131,7 +133,7 @@ static cJSON *counters_json(const struct sm_run_options *o, const struct sm_plan
 {
 	cJSON *obj;
 
-	if (!p->counters)
+	if (p->counters == NULL)
 		return cJSON_CreateNull();
 	obj = cJSON_CreateObject();
 	cJSON_AddStringToObject(obj, "from", sm_count_name(o->counters));
@@ -170,7 +172,7 @@ char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, un
 	return text;
 }
 
-/* ---- text -> record ------------------------------------------------------------------------------ */
+/* ---- text -> record -------------------------------------------------------------------------- */
 
 static const char *text_of(const cJSON *root, const char *name)
 {
@@ -193,7 +195,7 @@ static const char *object_text(const cJSON *root, const char *name, struct sm_po
 {
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, name);
 	char *text = cJSON_IsObject(item) ? cJSON_PrintUnformatted(item) : NULL;
-	const char *kept = text ? sm_pool_str(pool, text) : NULL;
+	const char *kept = text != NULL ? sm_pool_str(pool, text) : NULL;
 
 	free(text);
 	return kept;
@@ -224,7 +226,7 @@ int sm_job_describe(const char *text, struct sm_record *r, struct sm_pool *pool)
 	int rc = 0;
 
 	*r = (struct sm_record){0};
-	if (!workload || !backend || group < 0 || pass < 0 || rep < 0)
+	if (workload == NULL || backend == NULL || group < 0 || pass < 0 || rep < 0)
 		rc = -EINVAL;
 	if (rc == 0) {
 		r->workload = sm_pool_str(pool, workload);
@@ -237,15 +239,15 @@ int sm_job_describe(const char *text, struct sm_record *r, struct sm_pool *pool)
 		r->pass = (unsigned)pass;
 		r->rep = (unsigned)rep;
 		r->message = r->output = r->warnings = sm_pool_str(pool, "");
-		if (!r->workload || !r->backend || !r->params || !r->config || !r->placement || !r->label ||
-		    !r->message)
+		if (r->workload == NULL || r->backend == NULL || r->params == NULL || r->config == NULL ||
+		    r->placement == NULL || r->label == NULL || r->message == NULL)
 			rc = -EINVAL;
 	}
 	cJSON_Delete(root);
 	return rc;
 }
 
-/* ---- text -> session's job ----------------------------------------------------------------------- */
+/* ---- text -> session's job ------------------------------------------------------------------- */
 
 static int bad(char *err, size_t errlen, const char *what)
 {
@@ -263,9 +265,9 @@ static int set_param(struct sm_params *params, const cJSON *item, char *err, siz
 	else if (cJSON_IsNumber(item))
 		snprintf(text + n, sizeof(text) - n, "%.0f", item->valuedouble);
 	else if (cJSON_IsArray(item)) {
-		for (const cJSON *e = item->child; e && n < sizeof(text); e = e->next)
+		for (const cJSON *e = item->child; e != NULL && n < sizeof(text); e = e->next)
 			n += (size_t)snprintf(text + n, sizeof(text) - n, "%.0f%s", e->valuedouble,
-					      e->next ? "," : "");
+					      e->next != NULL ? "," : "");
 	}
 	return sm_params_set(params, text, err, errlen);
 }
@@ -277,16 +279,16 @@ static int parse_params(const cJSON *root, struct sm_job_parts *p, char *err, si
 	const struct sm_workload *w;
 	int rc = 0;
 
-	if (!name || !cJSON_IsObject(params))
+	if (name == NULL || !cJSON_IsObject(params))
 		return bad(err, errlen, "workload");
 	w = sm_workload_find(name, err, errlen);
-	if (!w)
+	if (w == NULL)
 		return -EINVAL;
 	p->params = malloc(sizeof(*p->params));
-	if (!p->params)
+	if (p->params == NULL)
 		return -ENOMEM;
 	sm_params_init(p->params, w, false);
-	for (item = params->child; item && rc == 0; item = item->next)
+	for (item = params->child; item != NULL && rc == 0; item = item->next)
 		rc = set_param(p->params, item, err, errlen);
 	return rc;
 }
@@ -298,7 +300,7 @@ static int parse_settings(const cJSON *root, struct sm_job_parts *p, char *err, 
 	if (!cJSON_IsObject(config))
 		return bad(err, errlen, "config");
 	p->settings = calloc((size_t)cJSON_GetArraySize(config) + 1, sizeof(*p->settings));
-	if (!p->settings)
+	if (p->settings == NULL)
 		return -ENOMEM;
 	for (item = config->child; item; item = item->next) {
 		if (!cJSON_IsString(item))
@@ -329,14 +331,15 @@ static int parse_seats(const cJSON *root, const char *name, unsigned want, struc
 	return 0;
 }
 
-/* The strings of an array as an array of pointers into it; NULL when out of memory or no array of strings. */
+/* The strings of an array as an array of pointers into it; NULL when out of memory or no array of
+ * strings. */
 static const char **string_array(const cJSON *list, unsigned *n)
 {
 	const char **v = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*v));
 	const cJSON *item;
 
 	*n = 0;
-	for (item = v && list ? list->child : NULL; item; item = item->next) {
+	for (item = v != NULL && list != NULL ? list->child : NULL; item; item = item->next) {
 		if (cJSON_IsString(item))
 			v[(*n)++] = item->valuestring;
 	}
@@ -351,14 +354,14 @@ static int parse_pass_plan(const cJSON *obj, struct sm_pass_plan *plan)
 
 	plan->metrics = calloc((size_t)cJSON_GetArraySize(metrics) + 1, sizeof(*plan->metrics));
 	plan->verdicts = calloc((size_t)cJSON_GetArraySize(verdicts) + 1, sizeof(*plan->verdicts));
-	if (!plan->metrics || !plan->verdicts)
+	if (plan->metrics == NULL || plan->verdicts == NULL)
 		return -ENOMEM;
 	cJSON_ArrayForEach(item, metrics)
 	{
 		struct sm_pass_metric m = {.name = text_of(item, "name"),
 					   .pass = (int)number_of(item, "pass", INT32_MAX)};
 
-		if (!m.name)
+		if (m.name == NULL)
 			return -EINVAL;
 		plan->metrics[plan->n_metrics++] = m;
 	}
@@ -367,9 +370,9 @@ static int parse_pass_plan(const cJSON *obj, struct sm_pass_plan *plan)
 		int64_t event = number_of(item, "event", INT32_MAX),
 			kind = number_of(item, "kind", INT32_MAX);
 		const char *status = text_of(item, "status"), *reason = text_of(item, "reason");
-		int word = status ? sm_names_find(sm_status_names, status) : -1;
+		int word = status != NULL ? sm_names_find(sm_status_names, status) : -1;
 
-		if (event < 0 || kind < 0 || word < 0 || !reason)
+		if (event < 0 || kind < 0 || word < 0 || reason == NULL)
 			return -EINVAL;
 		plan->verdicts[plan->n_verdicts++] = (struct sm_pass_verdict){(unsigned)event, (unsigned)kind,
 									      (enum sm_status)word, reason};
@@ -389,15 +392,15 @@ static int parse_counters(const cJSON *root, struct sm_job_parts *p, char *err, 
 		return 0;
 	p->sets = string_array(cJSON_GetObjectItemCaseSensitive(obj, "sets"), &opt.n_sets);
 	p->events = string_array(cJSON_GetObjectItemCaseSensitive(obj, "events"), &opt.n_events);
-	if (!p->sets || !p->events)
+	if (p->sets == NULL || p->events == NULL)
 		return -ENOMEM;
 	opt.sets = p->sets;
 	opt.events = p->events;
 	opt.multiplex = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(obj, "multiplex"));
 	opt.plan = &plan;
-	opt.from = from && !strcmp(from, "sw")	  ? SM_COUNTERS_SW
-		   : from && !strcmp(from, "sim") ? SM_COUNTERS_SIM
-						  : SM_COUNTERS_AUTO;
+	opt.from = from != NULL && strcmp(from, "sw") == 0    ? SM_COUNTERS_SW
+		   : from != NULL && strcmp(from, "sim") == 0 ? SM_COUNTERS_SIM
+							      : SM_COUNTERS_AUTO;
 	rc = parse_pass_plan(cJSON_GetObjectItemCaseSensitive(obj, "plan"), &plan);
 	if (rc == -EINVAL)
 		bad(err, errlen, "plan of the counters");
@@ -412,12 +415,12 @@ static int parse_rest(const cJSON *root, struct sm_job_parts *p, char *err, size
 {
 	const char *backend = text_of(root, "backend"), *seed = text_of(root, "seed"),
 		   *by = text_of(root, "by");
-	int what = by ? sm_names_find(sm_by_names, by) : SM_BY_ROLE;
+	int what = by != NULL ? sm_names_find(sm_by_names, by) : SM_BY_ROLE;
 	int64_t workers = number_of(root, "workers", 4096), pass = number_of(root, "pass", UINT32_MAX);
 	struct sm_topology_source here = {0};
 	int rc;
 
-	if (!backend || !seed || workers < 0 || pass < 0 || what < 0)
+	if (backend == NULL || seed == NULL || workers < 0 || pass < 0 || what < 0)
 		return bad(err, errlen, "backend, seed, workers, pass or by");
 	rc = sm_wl_backend_parse(backend, &p->job.backend, err, errlen);
 	p->job.seed = strtoull(seed, NULL, 10);
@@ -442,7 +445,7 @@ int sm_job_parse(const char *text, size_t len, struct sm_job_parts *p, char *err
 	int rc;
 
 	*p = (struct sm_job_parts){.root = cJSON_ParseWithLength(text, len)};
-	if (!p->root)
+	if (p->root == NULL)
 		return bad(err, errlen, "not JSON");
 	rc = parse_params(p->root, p, err, errlen);
 	if (rc == 0) {

@@ -34,8 +34,8 @@ struct sm_job_parts {
 };
 
 /*
- * Builds it from text: looks names up, loads the topology, builds the counter set. 0, or -errno and one
- * line in err. Free in every case.
+ * Builds it from text: looks names up, loads the topology, builds the counter set. 0, or -errno and
+ * one line in err. Free in every case.
  */
 int sm_job_parse(const char *text, size_t len, struct sm_job_parts *out, char *err, size_t errlen);
 void sm_job_parts_free(struct sm_job_parts *p);

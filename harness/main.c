@@ -1,9 +1,7 @@
 /*
- * spanmark: finds the command and runs it. What the commands do is told in cmd.h.
+ * main.c: spanmark: finds the command and runs it. What the commands do is told in cmd.h.
  */
 #include "harness/cmd.h"
-#include "harness/suggest.h"
-#include "perf/privilege.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "harness/suggest.h"
+#include "perf/privilege.h"
 
 static const struct sm_command commands[] = {
 	{"run", "measure workloads and print a counter table", sm_cmd_run},
@@ -58,8 +59,8 @@ static int unknown_command(const char *name)
 }
 
 /*
- * A descriptor 0, 1 or 2 that the caller closed would be given to the next file we open, and a message
- * to "stderr" would end up in the user's result file. /dev/null takes their places.
+ * A descriptor 0, 1 or 2 that the caller closed would be given to the next file we open, and a
+ * message to "stderr" would end up in the user's result file. /dev/null takes their places.
  */
 static void claim_standard_descriptors(void)
 {
@@ -75,18 +76,18 @@ static int dispatch(int argc, char **argv)
 		print_help(stderr);
 		return SM_EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
 		print_help(stdout);
 		return SM_EXIT_OK;
 	}
-	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
 		puts("spanmark " SM_VERSION);
 		return SM_EXIT_OK;
 	}
-	if (!strcmp(argv[1], SM_WORKER_COMMAND))
+	if (strcmp(argv[1], SM_WORKER_COMMAND) == 0)
 		return sm_cmd_worker(argc - 1, argv + 1);
 	for (size_t i = 0; i < NCOMMANDS; i++) {
-		if (!strcmp(argv[1], commands[i].name))
+		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 	}
 	return unknown_command(argv[1]);

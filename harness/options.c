@@ -1,9 +1,7 @@
 /*
- * The option table and the parsing of argv. See options.h.
+ * options.c: the option table and the parsing of argv. See options.h.
  */
 #include "harness/options.h"
-#include "harness/configfile.h"
-#include "harness/suggest.h"
 
 #include <errno.h>
 #include <math.h>
@@ -11,21 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/configfile.h"
+#include "harness/suggest.h"
+
 #define MAX_REPS    1000
 #define MAX_TIMEOUT (7 * 86400.0)
 #define MAX_LIST    4096
 
-/* ---- lists of strings ---------------------------------------------------------------------------- */
+/* ---- lists of strings ------------------------------------------------------------------------ */
 
 int sm_strings_add(struct sm_strings *s, const char *text, size_t len)
 {
 	char **v = realloc(s->v, (s->n + 1) * sizeof(*v));
 
-	if (!v)
+	if (v == NULL)
 		return -ENOMEM;
 	s->v = v;
 	v[s->n] = strndup(text, len);
-	if (!v[s->n])
+	if (v[s->n] == NULL)
 		return -ENOMEM;
 	s->n++;
 	return 0;
@@ -39,7 +40,7 @@ void sm_strings_free(struct sm_strings *s)
 	*s = (struct sm_strings){0};
 }
 
-/* ---- taking values ------------------------------------------------------------------------------- */
+/* ---- taking values --------------------------------------------------------------------------- */
 
 static void *member(const struct sm_option *opt, struct sm_run_options *o)
 {
@@ -58,7 +59,8 @@ static size_t split_words(char *text, const char **names, size_t max)
 {
 	size_t n = 0;
 
-	for (char *save = NULL, *w = strtok_r(text, "|", &save); w && n < max; w = strtok_r(NULL, "|", &save))
+	for (char *save = NULL, *w = strtok_r(text, "|", &save); w != NULL && n < max;
+	     w = strtok_r(NULL, "|", &save))
 		names[n++] = w;
 	return n;
 }
@@ -73,7 +75,7 @@ static int word_index(const struct sm_option *opt, const char *value, char *err,
 	snprintf(text, sizeof(text), "%s", opt->words);
 	n = split_words(text, names, 16);
 	for (size_t i = 0; i < n; i++) {
-		if (!strcmp(value, names[i]))
+		if (strcmp(value, names[i]) == 0)
 			return (int)i;
 	}
 	used = (size_t)snprintf(err, errlen, "--%s: ", opt->name);
@@ -95,7 +97,8 @@ static const char *skip_blank(const char *p)
 	return p;
 }
 
-/* Length up to the next comma that separates; those between slashes belong to the entry ("cpu/event=1,umask=2/"). */
+/* Length up to the next comma that separates; those between slashes belong to the entry
+ * ("cpu/event=1,umask=2/"). */
 static size_t entry_length(const char *p, bool slashes)
 {
 	bool inside = false;
@@ -141,15 +144,15 @@ static int take_pair(const struct sm_option *opt, struct sm_run_options *o, cons
 {
 	struct sm_strings *s = member(opt, o);
 	const char *eq = strchr(value, '=');
-	size_t keylen = eq ? (size_t)(eq - value) : 0;
+	size_t keylen = eq != NULL ? (size_t)(eq - value) : 0;
 
 	if (keylen == 0 || eq[1] == 0)
 		return refuse(err, errlen, opt, value, "KEY=VALUE");
 	for (size_t i = 0; i < s->n; i++) {
-		if (!strncmp(s->v[i], value, keylen + 1)) {
+		if (strncmp(s->v[i], value, keylen + 1) == 0) {
 			char *copy = strdup(value);
 
-			if (!copy)
+			if (copy == NULL)
 				return -ENOMEM;
 			free(s->v[i]);
 			s->v[i] = copy;
@@ -175,7 +178,7 @@ static int take_counts(const struct sm_option *opt, struct sm_run_options *o, co
 		       size_t errlen)
 {
 	struct sm_strings *s = member(opt, o);
-	bool threads = !strcmp(opt->name, "threads");
+	bool threads = strcmp(opt->name, "threads") == 0;
 	unsigned long n;
 	int rc = take_list(opt, o, value, err, errlen);
 
@@ -218,10 +221,10 @@ static int take_timeout(const struct sm_option *opt, struct sm_run_options *o, c
 	char *end;
 	double s = strtod(value, &end);
 
-	if (end != value && !strcmp(end, "ms")) {
+	if (end != value && strcmp(end, "ms") == 0) {
 		s /= 1e3;
 		end += 2;
-	} else if (end != value && (!strcmp(end, "s") || !strcmp(end, "m"))) {
+	} else if (end != value && (strcmp(end, "s") == 0 || strcmp(end, "m") == 0)) {
 		s *= *end == 'm' ? 60 : 1;
 		end++;
 	}
@@ -265,7 +268,7 @@ static int take_text(const struct sm_option *opt, struct sm_run_options *o, cons
 	if (!*value)
 		return refuse(err, errlen, opt, value, "a name that is not empty");
 	copy = strdup(value);
-	if (!copy)
+	if (copy == NULL)
 		return -ENOMEM;
 	free(*slot);
 	*slot = copy;
@@ -277,16 +280,16 @@ static int take_flag(const struct sm_option *opt, struct sm_run_options *o, cons
 {
 	bool on = true;
 
-	if (value) { /* only from a configuration file */
-		on = !strcmp(value, "yes") || !strcmp(value, "true") || !strcmp(value, "1");
-		if (!on && strcmp(value, "no") && strcmp(value, "false") && strcmp(value, "0"))
+	if (value != NULL) { /* only from a configuration file */
+		on = strcmp(value, "yes") == 0 || strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
+		if (!on && strcmp(value, "no") != 0 && strcmp(value, "false") != 0 && strcmp(value, "0") != 0)
 			return refuse(err, errlen, opt, value, "yes, no");
 	}
 	*(bool *)member(opt, o) = on;
 	return 0;
 }
 
-/* ---- the table ----------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 #define AT(m) offsetof(struct sm_run_options, m)
 
@@ -348,7 +351,7 @@ const struct sm_option *sm_options(size_t *n)
 static const struct sm_option *find_long(const char *name, size_t len)
 {
 	for (size_t i = 0; i < NOPTIONS; i++) {
-		if (strlen(table[i].name) == len && !strncmp(table[i].name, name, len))
+		if (strlen(table[i].name) == len && strncmp(table[i].name, name, len) == 0)
 			return &table[i];
 	}
 	return NULL;
@@ -371,7 +374,7 @@ static int unknown(const char *typed, char *err, size_t errlen)
 	for (size_t i = 0; i < NOPTIONS; i++)
 		names[i] = table[i].name;
 	near = sm_suggest(typed + strspn(typed, "-"), names, NOPTIONS);
-	if (near)
+	if (near != NULL)
 		snprintf(err, errlen,
 			 "unknown option '%.60s'; did you mean '--%s'? `spanmark run --help` lists them",
 			 typed, near);
@@ -385,12 +388,12 @@ static int set_option(void *options, const char *name, const char *value, char *
 {
 	const struct sm_option *opt = find_long(name, strlen(name));
 
-	if (!opt)
+	if (opt == NULL)
 		return unknown(name, err, errlen);
 	return opt->take(opt, options, value, err, errlen);
 }
 
-/* ---- argv ---------------------------------------------------------------------------------------- */
+/* ---- argv ------------------------------------------------------------------------------------ */
 
 /* One option at argv[*i] and its value (--name=value, --name value, -xvalue, -x value). */
 static int parse_one(int argc, char **argv, int *i, const struct sm_option **opt, const char **value,
@@ -415,12 +418,12 @@ static int parse_one(int argc, char **argv, int *i, const struct sm_option **opt
 		return unknown(a, err, errlen);
 	*value = NULL;
 	if (!(*opt)->arg) {
-		if (!attached)
+		if (attached == NULL)
 			return 0;
 		snprintf(err, errlen, "--%s takes no value ('%.60s')", (*opt)->name, a);
 		return -EINVAL;
 	}
-	if (attached) {
+	if (attached != NULL) {
 		*value = attached;
 		return 0;
 	}
@@ -453,7 +456,7 @@ static int parse_pass(struct sm_run_options *o, int argc, char **argv, int pass,
 
 		if (rc)
 			return rc;
-		config = !strcmp(opt->name, "config");
+		config = strcmp(opt->name, "config") == 0;
 		if (config == (pass == 0)) {
 			rc = opt->take(opt, o, value, err, errlen);
 			if (rc == 0 && config)
@@ -470,13 +473,13 @@ static int check_together(const struct sm_run_options *o, char *err, size_t errl
 {
 	const char *wrong = NULL;
 
-	if (o->topology && !o->dry_run)
+	if (o->topology != NULL && !o->dry_run)
 		wrong = "--topology is for planning: add --dry-run";
-	else if (o->resume && !o->store)
+	else if (o->resume && o->store == NULL)
 		wrong = "--resume needs --store FILE, the database to go on with";
 	else if (o->counters == SM_COUNT_NONE && (o->events.n || o->sets.n))
 		wrong = "--counters=none contradicts -e and -C; allowed with them: auto, pmu, sw, sim";
-	if (!wrong)
+	if (wrong == NULL)
 		return 0;
 	snprintf(err, errlen, "%s", wrong);
 	return -EINVAL;

@@ -1,9 +1,9 @@
 /*
  * options.h: what the user asked of `spanmark run`, as typed.
  *
- * One table (sm_options) holds every option: the parser, the configuration file, --help, and the tests that
- * keep the manual page and the shell completion in step all read it. The configuration file (INI) is a
- * second way to type the same options; the command line wins.
+ * One table (sm_options) holds every option: the parser, the configuration file, --help, and the
+ * tests that keep the manual page and the shell completion in step all read it. The configuration
+ * file (INI) is a second way to type the same options; the command line wins.
  *
  *     [run]                     long options without the dashes
  *     workload = graph, churn
@@ -18,11 +18,11 @@
 #ifndef SM_HARNESS_OPTIONS_H
 #define SM_HARNESS_OPTIONS_H
 
-#include "perf/by.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "perf/by.h"
 
 /* A growing list of strings, all owned. */
 struct sm_strings {
@@ -89,8 +89,8 @@ void sm_run_options_init(struct sm_run_options *o);
 void sm_run_options_free(struct sm_run_options *o);
 
 /*
- * Parses argv[1..]; --config is read first wherever it stands. 0, or -EINVAL and one line in err. *o is to
- * be freed in every case.
+ * Parses argv[1..]; --config is read first wherever it stands. 0, or -EINVAL and one line in err.
+ * *o is to be freed in every case.
  */
 int sm_run_options_parse(struct sm_run_options *o, int argc, char **argv, char *err, size_t errlen);
 

@@ -6,7 +6,8 @@
 
 #include <stdint.h>
 
-/* Seed of a repetition's job: the same for all cases and passes of a repetition, so that they do the same. */
+/* Seed of a repetition's job: the same for all cases and passes of a repetition, so that they do
+ * the same. */
 uint64_t sm_plan_job_seed(uint64_t seed, unsigned rep);
 
 /* Shuffles n indexes (Fisher-Yates) by a generator of its own, seeded. */

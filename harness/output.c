@@ -1,5 +1,5 @@
 /*
- * The file of -o. See writer.h.
+ * output.c: the file of -o. See writer.h.
  */
 #include "harness/writer.h"
 
@@ -21,7 +21,7 @@ static int fail(const char *path, int err, char *msg, size_t len)
 static int open_in_place(struct sm_output *o, char *err, size_t errlen)
 {
 	o->file = fopen(o->path, "we");
-	return o->file ? 0 : fail(o->path, errno, err, errlen);
+	return o->file != NULL ? 0 : fail(o->path, errno, err, errlen);
 }
 
 static int open_beside(struct sm_output *o, mode_t mode, char *err, size_t errlen)
@@ -30,7 +30,7 @@ static int open_beside(struct sm_output *o, mode_t mode, char *err, size_t errle
 	int fd, saved;
 
 	o->temporary = malloc(len);
-	if (!o->temporary)
+	if (o->temporary == NULL)
 		return fail(o->path, ENOMEM, err, errlen);
 	snprintf(o->temporary, len, "%s.XXXXXX", o->path);
 	fd = mkostemp(o->temporary, O_CLOEXEC);
@@ -43,7 +43,7 @@ static int open_beside(struct sm_output *o, mode_t mode, char *err, size_t errle
 	if (fchmod(fd, mode) == 0) /* some file systems have no modes: what they give will do */
 		errno = 0;
 	o->file = fdopen(fd, "w");
-	if (!o->file) {
+	if (o->file == NULL) {
 		saved = errno;
 		close(fd);
 		unlink(o->temporary);
@@ -58,8 +58,8 @@ static int open_path(struct sm_output *o, const char *path, char *err, size_t er
 	char *real = realpath(path, NULL); /* NULL for a new file */
 	mode_t mask;
 
-	o->path = real ? real : strdup(path);
-	if (!o->path)
+	o->path = real != NULL ? real : strdup(path);
+	if (o->path == NULL)
 		return fail(path, ENOMEM, err, errlen);
 	if (stat(o->path, &st) == 0) {
 		if (S_ISDIR(st.st_mode))
@@ -82,7 +82,7 @@ int sm_output_open(struct sm_output *o, const char *path, char *err, size_t errl
 	int rc;
 
 	*o = (struct sm_output){0};
-	if (!path || !strcmp(path, "-")) {
+	if (path == NULL || strcmp(path, "-") == 0) {
 		o->file = stdout;
 		return 0;
 	}
@@ -99,23 +99,24 @@ int sm_output_close(struct sm_output *o, bool commit, char *err, size_t errlen)
 {
 	int rc = 0;
 
-	if (o->file) {
+	if (o->file != NULL) {
 		if (fflush(o->file) != 0 || ferror(o->file))
 			rc = errno ? errno : EIO;
-		/* The data before the name: a crash must not leave an empty file where a full one was. */
-		if (rc == 0 && commit && o->temporary && fsync(fileno(o->file)) != 0)
+		/* The data before the name: a crash must not leave an empty file where a full one
+		 * was. */
+		if (rc == 0 && commit && o->temporary != NULL && fsync(fileno(o->file)) != 0)
 			rc = errno;
 		if (o->file != stdout && fclose(o->file) != 0 && rc == 0)
 			rc = errno;
 	}
-	if (o->temporary) {
+	if (o->temporary != NULL) {
 		if (rc == 0 && commit && rename(o->temporary, o->path) != 0)
 			rc = errno;
 		if (rc || !commit)
 			unlink(o->temporary);
 	}
 	if (rc)
-		fail(o->path ? o->path : "standard output", rc, err, errlen);
+		fail(o->path != NULL ? o->path : "standard output", rc, err, errlen);
 	free(o->temporary);
 	free(o->path);
 	*o = (struct sm_output){0};

@@ -1,15 +1,17 @@
+/* plan.c: from the options to the jobs. See plan.h. */
 #include "harness/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
 #include "collector/pacer.h"
 #include "harness/expand.h"
 #include "harness/job.h"
 #include "harness/order.h"
 #include "perf/counter_sim.h"
 #include "perf/counterset.h"
-
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #define DEFAULT_REPS	3
 #define DEFAULT_TIMEOUT 300.0
@@ -20,7 +22,7 @@
 /* What is counted when neither -C nor -e says: what the table's columns need. */
 static const char *const default_sets[] = {"cycles", "cache", "tlb", "soft"};
 
-/* ---- machine and placement ----------------------------------------------------------------------- */
+/* ---- machine and placement ------------------------------------------------------------------- */
 
 static int load_topology(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
 {
@@ -28,13 +30,13 @@ static int load_topology(const struct sm_run_options *o, struct sm_plan *p, char
 	int rc;
 
 	/* "pack:2 core:4 pu:1" is a description, everything else a file. */
-	if (o->topology && strchr(o->topology, ':') && !strchr(o->topology, '/'))
+	if (o->topology != NULL && strchr(o->topology, ':') != NULL && strchr(o->topology, '/') == NULL)
 		from.synthetic = o->topology;
 	else
 		from.xml = o->topology;
 	rc = sm_topology_load(&from, &p->topology, err, errlen);
-	if (rc && o->topology) { /* perf/ names the options of spanmark topo */
-		const char *rest = !strncmp(err, "--xml ", 6) || !strncmp(err, "--synthetic ", 12)
+	if (rc && o->topology != NULL) { /* perf/ names the options of spanmark topo */
+		const char *rest = strncmp(err, "--xml ", 6) == 0 || strncmp(err, "--synthetic ", 12) == 0
 					   ? strchr(err, ' ') + 1
 					   : err;
 		char text[512];
@@ -52,7 +54,7 @@ static unsigned default_workers(const struct sm_case *c, const struct sm_topolog
 	unsigned n;
 
 	for (size_t i = 0; i < c->settings.n; i++) {
-		if (!strncmp(c->settings.v[i], "gc.workers=", 11)) {
+		if (strncmp(c->settings.v[i], "gc.workers=", 11) == 0) {
 			unsigned long said = strtoul(c->settings.v[i] + 11, NULL, 10);
 
 			if (said > 0)
@@ -78,8 +80,8 @@ static int try_place(const struct sm_topology *t, struct sm_case *c, enum sm_pla
 }
 
 /*
- * What the user named is done or refused. What was left open takes the best that the machine can give:
- * mutators one to a core, else packed; mark workers as policy auto says.
+ * What the user named is done or refused. What was left open takes the best that the machine can
+ * give: mutators one to a core, else packed; mark workers as policy auto says.
  */
 static int place_case(const struct sm_run_options *o, struct sm_plan *p, struct sm_case *c, char *err,
 		      size_t errlen)
@@ -99,7 +101,7 @@ static int place_case(const struct sm_run_options *o, struct sm_plan *p, struct 
 	return rc;
 }
 
-/* ---- counters ------------------------------------------------------------------------------------ */
+/* ---- counters -------------------------------------------------------------------------------- */
 
 static int make_counters(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
 {
@@ -112,7 +114,7 @@ static int make_counters(const struct sm_run_options *o, struct sm_plan *p, char
 			: o->counters == SM_COUNT_SIM ? SM_COUNTERS_SIM
 						      : SM_COUNTERS_AUTO,
 		.multiplex = o->multiplex,
-		.no_probe = o->dry_run && o->topology, /* another machine's counters */
+		.no_probe = o->dry_run && o->topology != NULL, /* another machine's counters */
 	};
 	int rc;
 
@@ -158,16 +160,16 @@ static int check_pmu(const struct sm_run_options *o, const struct sm_plan *p, ch
 			continue;
 		if (m->refused == SM_STATUS_OK || m->refused == SM_STATUS_MULTIPLEXED)
 			return 0;
-		first = first ? first : m;
+		first = first != NULL ? first : m;
 	}
 	snprintf(err, errlen,
 		 "--counters=pmu: no hardware counter can be read here (%s); allowed here: auto, sw, sim, "
 		 "none",
-		 first ? first->reason : "no hardware event was asked for");
+		 first != NULL ? first->reason : "no hardware event was asked for");
 	return -EINVAL;
 }
 
-/* ---- jobs ---------------------------------------------------------------------------------------- */
+/* ---- jobs ------------------------------------------------------------------------------------ */
 
 static int make_jobs(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
 {
@@ -181,7 +183,7 @@ static int make_jobs(const struct sm_run_options *o, struct sm_plan *p, char *er
 	}
 	order = calloc(round + 1, sizeof(*order));
 	p->jobs = calloc((size_t)round * p->reps + 1, sizeof(*p->jobs));
-	if (!order || !p->jobs) {
+	if (order == NULL || p->jobs == NULL) {
 		free(order);
 		return -ENOMEM;
 	}
@@ -193,7 +195,7 @@ static int make_jobs(const struct sm_run_options *o, struct sm_plan *p, char *er
 		for (unsigned i = 0; i < round; i++) {
 			char *job = sm__job_format(o, p, order[i] / p->passes, order[i] % p->passes, rep);
 
-			if (!job) {
+			if (job == NULL) {
 				free(order);
 				return -ENOMEM;
 			}
@@ -258,7 +260,7 @@ void sm_plan_free(struct sm_plan *p)
 	*p = (struct sm_plan){0};
 }
 
-/* ---- --dry-run ----------------------------------------------------------------------------------- */
+/* ---- --dry-run ------------------------------------------------------------------------------- */
 
 static void print_placement(const struct sm_plan *p, const struct sm_case *c, FILE *out)
 {

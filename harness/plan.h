@@ -4,24 +4,25 @@
  *     workload x parameters x backend x threads x placement x settings = cases (rows of the report)
  *     case x counter pass x repetition                                 = jobs (worker processes)
  *
- * All checks of names and values happen here, before anything runs: unknown workload, parameter, setting,
- * backend, event or set; out-of-range values; placements that the machine cannot give. The message is
- * one line that says what is allowed.
+ * All checks of names and values happen here, before anything runs: unknown workload, parameter,
+ * setting, backend, event or set; out-of-range values; placements that the machine cannot give. The
+ * message is one line that says what is allowed.
  *
- * Jobs are shuffled within a repetition by the seed, so that a machine that grows slower with time does not favour
- * whoever came first, and an interrupted run has whole repetitions. The same seed gives the same order and
- * the same random choices inside the workloads (order.h). job.h has the form of a job.
+ * Jobs are shuffled within a repetition by the seed, so that a machine that grows slower with time
+ * does not favour whoever came first, and an interrupted run has whole repetitions. The same seed
+ * gives the same order and the same random choices inside the workloads (order.h). job.h has the
+ * form of a job.
  */
 #ifndef SM_HARNESS_PLAN_H
 #define SM_HARNESS_PLAN_H
 
-#include "harness/case.h"
-
 #include <stdio.h>
 
+#include "harness/case.h"
+
 /*
- * Builds the plan. 0; -EINVAL (the user's mistake) or another -errno, with one line in err. *out is to be freed
- * in every case.
+ * Builds the plan. 0; -EINVAL (the user's mistake) or another -errno, with one line in err. *out is
+ * to be freed in every case.
  */
 int sm_plan_build(const struct sm_run_options *o, struct sm_plan *out, char *err, size_t errlen);
 void sm_plan_free(struct sm_plan *p);

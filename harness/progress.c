@@ -1,3 +1,4 @@
+/* progress.c: see progress.h. */
 #include "harness/progress.h"
 
 #include <errno.h>
@@ -10,7 +11,7 @@ int sm_progress_init(struct sm_progress *p, FILE *out, bool terminal, const unsi
 	p->group_s = calloc(ngroups + 1, sizeof(*p->group_s));
 	p->group_n = calloc(ngroups + 1, sizeof(*p->group_n));
 	p->planned = calloc(ngroups + 1, sizeof(*p->planned));
-	if (!p->group_s || !p->group_n || !p->planned) {
+	if (p->group_s == NULL || p->group_n == NULL || p->planned == NULL) {
 		sm_progress_free(p);
 		return -ENOMEM;
 	}

@@ -1,15 +1,15 @@
 /*
- * progress.h: what is going on, on stderr: one line that is rewritten, with the time left, when it is a terminal; one
- * line for each finished sample otherwise. Never on stdout.
+ * progress.h: what is going on, on stderr: one line that is rewritten, with the time left, when it
+ * is a terminal; one line for each finished sample otherwise. Never on stdout.
  */
 #ifndef SM_HARNESS_PROGRESS_H
 #define SM_HARNESS_PROGRESS_H
 
-#include "harness/record.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+
+#include "harness/record.h"
 
 struct sm_progress {
 	FILE *out;
@@ -31,10 +31,12 @@ void sm_progress_start(struct sm_progress *p, const char *label, unsigned rep, u
 void sm_progress_end(struct sm_progress *p, unsigned group, const char *label, unsigned rep, unsigned pass,
 		     enum sm_outcome status, const char *message, double took_s);
 
-/* Seconds that the samples not yet done will take, going by those of their group, else by all; < 0: no idea. */
+/* Seconds that the samples not yet done will take, going by those of their group, else by all; < 0:
+ * no idea. */
 double sm_progress_left(const struct sm_progress *p);
 
-/* Lets something else be written to stderr, whole pieces of text; the progress line comes back by itself. */
+/* Lets something else be written to stderr, whole pieces of text; the progress line comes back by
+ * itself. */
 void sm_progress_relay(struct sm_progress *p, const char *data, size_t len);
 /* Takes the line off the terminal. */
 void sm_progress_clear(struct sm_progress *p);

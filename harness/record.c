@@ -1,19 +1,22 @@
 /*
  * record.c: the wire between worker and runner, both ends. See record.h.
  *
- *   {"error":"", "results":[{"name":"wall_s", "unit":"s", "value":1.5}, ..], "metrics":[{"role":"mutator", ..}, ..],
+ *   {"error":"", "results":[{"name":"wall_s", "unit":"s", "value":1.5}, ..],
+ *   "metrics":[{"role":"mutator", ..}, ..],
  *    "output":"..", "warnings":".."}
  *
- * A row has the fields of its type (workloads/metric.h) that are kept, less those in which there is nothing.
+ * A row has the fields of its type (workloads/metric.h) that are kept, less those in which there is
+ * nothing.
  */
 #include "harness/record.h"
-#include "workloads/session.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "workloads/session.h"
 
 #define MAX_ROWS 4000000
 
@@ -34,7 +37,7 @@ const struct sm_result *sm_record_result(const struct sm_record *r, const char *
 	return sm_result_find(r->results, r->nresults, name);
 }
 
-/* ---- worker: sample -> JSON ----------------------------------------------------------------------- */
+/* ---- worker: sample -> JSON ------------------------------------------------------------------ */
 
 static void add_rows(cJSON *root, const char *name, const struct sm_row_type *type, const void *rows,
 		     size_t n)
@@ -49,7 +52,7 @@ static void add_rows(cJSON *root, const char *name, const struct sm_row_type *ty
 
 			if (f->kept && d.has_number)
 				cJSON_AddItemToObjectCS(obj, f->name, cJSON_CreateNumber(d.number));
-			else if (f->kept && d.text && d.text[0])
+			else if (f->kept && d.text != NULL && d.text[0])
 				cJSON_AddItemToObjectCS(obj, f->name, cJSON_CreateString(d.text));
 		}
 		cJSON_AddItemToArray(list, obj);
@@ -65,29 +68,30 @@ char *sm_record_format(const struct sm_sample *s, int rc)
 	cJSON_AddStringToObject(root, "error", rc == 0 ? "" : s->error[0] ? s->error : unknown);
 	add_rows(root, "results", &sm_result_type, s->results, s->nresults);
 	add_rows(root, "metrics", &sm_metric_type, s->metrics, s->nmetrics);
-	cJSON_AddStringToObject(root, "output", s->output ? s->output : "");
-	cJSON_AddStringToObject(root, "warnings", s->warnings ? s->warnings : "");
+	cJSON_AddStringToObject(root, "output", s->output != NULL ? s->output : "");
+	cJSON_AddStringToObject(root, "warnings", s->warnings != NULL ? s->warnings : "");
 	text = cJSON_PrintUnformatted(root);
 	cJSON_Delete(root);
 	return text;
 }
 
-/* ---- runner: JSON -> record ----------------------------------------------------------------------- */
+/* ---- runner: JSON -> record ------------------------------------------------------------------ */
 
 static int parse_row(const struct sm_row_type *type, void *row, const cJSON *obj, struct sm_pool *pool)
 {
 	const cJSON *item;
 	int rc = cJSON_IsObject(obj) ? 0 : -EINVAL;
 
-	for (item = obj->child; item && rc == 0; item = item->next) {
+	for (item = obj->child; item != NULL && rc == 0; item = item->next) {
 		const struct sm_field *f = type->fields;
 		struct sm_datum d = {.text = cJSON_GetStringValue(item),
 				     .has_number = cJSON_IsNumber(item),
 				     .number = item->valuedouble};
 
-		while (f->name && (!f->kept || strcmp(f->name, item->string)))
+		while (f->name != NULL && (!f->kept || strcmp(f->name, item->string) != 0))
 			f++;
-		rc = f->name && (d.text || d.has_number) ? sm_field_set(type, f, row, d) : -EINVAL;
+		rc = f->name != NULL && (d.text != NULL || d.has_number) ? sm_field_set(type, f, row, d)
+									 : -EINVAL;
 	}
 	return rc ? rc : sm_row_keep(type, row, pool);
 }
@@ -98,10 +102,10 @@ static int parse_rows(const struct sm_row_type *type, void *array, size_t *n, co
 	const cJSON *obj;
 	int rc = cJSON_GetArraySize(list) > MAX_ROWS ? -EINVAL : 0;
 
-	for (obj = list->child; obj && rc == 0; obj = obj->next) {
+	for (obj = list->child; obj != NULL && rc == 0; obj = obj->next) {
 		void *row = sm_row_add(type, array, n);
 
-		rc = row ? parse_row(type, row, obj, pool) : -ENOMEM;
+		rc = row != NULL ? parse_row(type, row, obj, pool) : -ENOMEM;
 	}
 	return rc;
 }
@@ -122,7 +126,8 @@ static int parse_root(struct sm_record *r, struct sm_pool *pool, const cJSON *ro
 	const char *warnings = member_text(root, "warnings", pool);
 	int rc;
 
-	if (!error || !output || !warnings || !cJSON_IsArray(results) || !cJSON_IsArray(metrics))
+	if (error == NULL || output == NULL || warnings == NULL || !cJSON_IsArray(results) ||
+	    !cJSON_IsArray(metrics))
 		return -EINVAL;
 	r->output = output;
 	r->warnings = warnings;
@@ -138,7 +143,7 @@ int sm_record_parse(struct sm_record *r, struct sm_pool *pool, const char *text,
 		    size_t errlen)
 {
 	cJSON *root = cJSON_ParseWithLength(text, len);
-	int rc = root ? parse_root(r, pool, root) : -EINVAL;
+	int rc = root != NULL ? parse_root(r, pool, root) : -EINVAL;
 
 	cJSON_Delete(root);
 	if (rc) {

@@ -1,17 +1,18 @@
 /*
- * record.h: a sample as it is stored and reported: what was run, how it ended, what was measured. The worker
- * sends the measured part as JSON (the wire), the store keeps all of it, the writers print it.
+ * record.h: a sample as it is stored and reported: what was run, how it ended, what was measured.
+ * The worker sends the measured part as JSON (the wire), the store keeps all of it, the writers
+ * print it.
  *
  * Strings belong to the pool the record was made with, and are never NULL; "" is "none".
  */
 #ifndef SM_HARNESS_RECORD_H
 #define SM_HARNESS_RECORD_H
 
-#include "workloads/metric.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "workloads/metric.h"
 
 /* How a sample ended. Everything but OK has a message and no results. */
 enum sm_outcome {
@@ -22,7 +23,8 @@ enum sm_outcome {
 	SM_OUTCOME_BAD_OUTPUT, /* what came back is no sample */
 	SM_OUTCOME_INTERRUPTED,
 };
-/* "ok", "failed", "crashed", "timeout", "bad-output", "interrupted"; NULL after the last (perf/names.h). */
+/* "ok", "failed", "crashed", "timeout", "bad-output", "interrupted"; NULL after the last
+ * (perf/names.h). */
 extern const char *const sm_outcome_names[];
 
 struct sm_record {
@@ -50,9 +52,9 @@ void sm_record_free(struct sm_record *r);
 const struct sm_result *sm_record_result(const struct sm_record *r, const char *name);
 
 /*
- * Fills the measured part from the worker's JSON text (len bytes). 0; -EINVAL with a reason in err when it is
- * no sample: not JSON, wrong types, values that are not finite. -ENOMEM. A refused text leaves r without
- * measurements.
+ * Fills the measured part from the worker's JSON text (len bytes). 0; -EINVAL with a reason in err
+ * when it is no sample: not JSON, wrong types, values that are not finite. -ENOMEM. A refused text
+ * leaves r without measurements.
  */
 int sm_record_parse(struct sm_record *r, struct sm_pool *pool, const char *text, size_t len, char *err,
 		    size_t errlen);

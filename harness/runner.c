@@ -1,3 +1,4 @@
+/* runner.c: one worker process. See runner.h. */
 #include "harness/runner.h"
 
 #include <errno.h>
@@ -19,10 +20,11 @@
 #define OUTPUT_LIMIT (64u << 10)
 #define DIAG_LIMIT   (4u << 10)
 
-/* Poll interval where the kernel has no pidfd, and after which everything is looked at again anyway. */
+/* Poll interval where the kernel has no pidfd, and after which everything is looked at again
+ * anyway. */
 #define TICK_MS 20
 
-/* ---- signals ------------------------------------------------------------------------------------- */
+/* ---- signals --------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t interrupted;
 static int wake_fds[2] = {-1, -1}; /* a signal writes, poll wakes */
@@ -68,13 +70,14 @@ const char *sm_runner_self(void)
 
 	if (n > 0) {
 		path[n] = 0;
-		/* Replaced while we run (a rebuild): the name leads elsewhere, the link itself still works. */
+		/* Replaced while we run (a rebuild): the name leads elsewhere, the link itself
+		 * still works. */
 		return access(path, X_OK) == 0 ? path : "/proc/self/exe";
 	}
 	return (const char *)getauxval(AT_EXECFN);
 }
 
-/* ---- bytes --------------------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 static void append(struct sm_bytes *b, const char *data, size_t len)
 {
@@ -86,7 +89,7 @@ static void append(struct sm_bytes *b, const char *data, size_t len)
 		size_t cap = (b->len + len + 1) * 2;
 		char *bigger = realloc(b->data, cap);
 
-		if (!bigger) {
+		if (bigger == NULL) {
 			b->cut = true;
 			return;
 		}
@@ -123,7 +126,7 @@ void sm_worker_end_free(struct sm_worker_end *end)
 	*end = (struct sm_worker_end){0};
 }
 
-/* ---- start --------------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 enum { PIPE_SAMPLE, PIPE_OUT, PIPE_ERR, NPIPES };
 
@@ -261,11 +264,11 @@ static int start(struct process *p, const struct sm_runner *r, const char *job)
 	return 0;
 }
 
-/* ---- watch --------------------------------------------------------------------------------------- */
+/* ---- watch ----------------------------------------------------------------------------------- */
 
 /*
- * One read of what is there; closes the descriptor at its end. One alone: a worker that floods a pipe must
- * not hide its deadline.
+ * One read of what is there; closes the descriptor at its end. One alone: a worker that floods a
+ * pipe must not hide its deadline.
  */
 static void drain(struct process *p, int which, const struct sm_runner *r, struct sm_worker_end *end)
 {
@@ -287,7 +290,7 @@ static void drain(struct process *p, int which, const struct sm_runner *r, struc
 		append(&end->output, buf, (size_t)n);
 	} else {
 		append_tail(&end->diag, buf, (size_t)n);
-		if (r->on_stderr)
+		if (r->on_stderr != NULL)
 			r->on_stderr(r->ctx, buf, (size_t)n);
 	}
 }
@@ -361,7 +364,8 @@ void sm_runner_run(const struct sm_runner *r, const char *job, struct sm_worker_
 	end->took_s = now_s() - started;
 	reap(&p, end, ours);
 	for (int i = 0; i < NPIPES; i++) {
-		/* It is dead: what it wrote is in the pipe. Somebody who kept the pipe open does not hold us up. */
+		/* It is dead: what it wrote is in the pipe. Somebody who kept the pipe open does
+		 * not hold us up. */
 		for (int more = 0; more < 64 && p.fd[i] >= 0; more++)
 			drain(&p, i, r, end);
 		if (p.fd[i] >= 0)
@@ -371,7 +375,7 @@ void sm_runner_run(const struct sm_runner *r, const char *job, struct sm_worker_
 		close(p.pidfd);
 }
 
-/* ---- verdict ------------------------------------------------------------------------------------- */
+/* ---- verdict --------------------------------------------------------------------------------- */
 
 /* The last line with anything on it, at most 200 bytes; "" when there is none. */
 static void last_words(const struct sm_bytes *diag, char *buf, size_t len)
@@ -384,7 +388,7 @@ static void last_words(const struct sm_bytes *diag, char *buf, size_t len)
 	while (start > 0 && diag->data[start - 1] != '\n')
 		start--;
 	snprintf(buf, len, "%s%.*s", end > start ? "; it said: " : "",
-		 (int)(end - start > 200 ? 200 : end - start), diag->data ? diag->data + start : "");
+		 (int)(end - start > 200 ? 200 : end - start), diag->data != NULL ? diag->data + start : "");
 }
 
 static enum sm_outcome describe(const struct sm_runner *r, const struct sm_worker_end *end, char *buf,
@@ -425,8 +429,8 @@ void sm_runner_record(const struct sm_runner *r, const struct sm_worker_end *end
 	if (exited && end->code == 0) {
 		if (end->sample.cut)
 			snprintf(why, sizeof(why), "the worker sent more than %u MiB", SAMPLE_LIMIT >> 20);
-		else if (sm_record_parse(rec, pool, end->sample.data ? end->sample.data : "", end->sample.len,
-					 why, sizeof(why)) == 0) {
+		else if (sm_record_parse(rec, pool, end->sample.data != NULL ? end->sample.data : "",
+					 end->sample.len, why, sizeof(why)) == 0) {
 			/* What a workload printed by itself goes with what it reported as output. */
 			if (!rec->output[0] && end->output.len)
 				rec->output = sm_pool_str(pool, end->output.data);

@@ -9,16 +9,17 @@
  *         | exit, signal, time limit, or our own INT/TERM |
  *         |---- SIGKILL to the whole group ------------>|
  *
- * Whatever the worker does (crash, hang, fork, close its descriptors, write rubbish) ends in a struct
- * sm_worker_end; nothing it does can block or end the command. It dies with the command (PDEATHSIG).
+ * Whatever the worker does (crash, hang, fork, close its descriptors, write rubbish) ends in a
+ * struct sm_worker_end; nothing it does can block or end the command. It dies with the command
+ * (PDEATHSIG).
  */
 #ifndef SM_HARNESS_RUNNER_H
 #define SM_HARNESS_RUNNER_H
 
-#include "harness/record.h"
-
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "harness/record.h"
 
 #define SM_WORKER_JOB_FD    3
 #define SM_WORKER_SAMPLE_FD 4
@@ -60,8 +61,8 @@ void sm_runner_run(const struct sm_runner *r, const char *job, struct sm_worker_
 void sm_worker_end_free(struct sm_worker_end *end);
 
 /*
- * Turns the end into a record: parses the sample, or sets status and a one-line message that says what
- * happened, with the worker's last words.
+ * Turns the end into a record: parses the sample, or sets status and a one-line message that says
+ * what happened, with the worker's last words.
  */
 void sm_runner_record(const struct sm_runner *r, const struct sm_worker_end *end, struct sm_record *rec,
 		      struct sm_pool *pool);

@@ -1,5 +1,5 @@
+/* sim.c: a worker under Callgrind. See sim.h. */
 #include "harness/sim.h"
-#include "perf/counter_sim.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,14 +10,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "perf/counter_sim.h"
+
 static int make_folder(char *folder, size_t len)
 {
 	const char *tmp = getenv("TMPDIR");
 
-	if (!tmp || tmp[0] != '/' || strlen(tmp) > len - 32)
+	if (tmp == NULL || tmp[0] != '/' || strlen(tmp) > len - 32)
 		tmp = "/tmp";
 	snprintf(folder, len, "%s/spanmark-sim-XXXXXX", tmp);
-	return mkdtemp(folder) ? 0 : -errno;
+	return mkdtemp(folder) != NULL ? 0 : -errno;
 }
 
 int sm_sim_begin(struct sm_sim_run *s, const struct sm_topology *topo, char *const *worker_argv, char *err,
@@ -38,13 +40,13 @@ int sm_sim_begin(struct sm_sim_run *s, const struct sm_topology *topo, char *con
 		return rc;
 	}
 	s->argv = sm_sim_command(topo, s->folder, worker_argv);
-	if (!s->argv || setenv(SM_SIM_FOLDER_ENV, s->folder, 1) != 0) {
+	if (s->argv == NULL || setenv(SM_SIM_FOLDER_ENV, s->folder, 1) != 0) {
 		snprintf(err, errlen, "out of memory");
 		sm_sim_end(s);
 		return -ENOMEM;
 	}
 	/* hwloc cannot ask the CPU itself there and would say so in every run. */
-	s->quieted = !getenv("HWLOC_COMPONENTS") && setenv("HWLOC_COMPONENTS", "-x86", 1) == 0;
+	s->quieted = getenv("HWLOC_COMPONENTS") == NULL && setenv("HWLOC_COMPONENTS", "-x86", 1) == 0;
 	return 0;
 }
 
@@ -54,11 +56,11 @@ static void remove_folder(const char *folder)
 	DIR *d = opendir(folder);
 	struct dirent *e;
 
-	while (d && (e = readdir(d)) != NULL) {
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
 			unlinkat(dirfd(d), e->d_name, 0);
 	}
-	if (d)
+	if (d != NULL)
 		closedir(d);
 	rmdir(folder);
 }

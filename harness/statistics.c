@@ -1,3 +1,4 @@
+/* statistics.c: see statistics.h. */
 #include "harness/statistics.h"
 
 #include <math.h>
@@ -87,7 +88,7 @@ void sm_stats_compute(double *values, size_t n, struct sm_stats *out)
 	}
 }
 
-/* ---- Mann-Whitney -------------------------------------------------------------------------------- */
+/* ---- Mann-Whitney ---------------------------------------------------------------------------- */
 
 struct ranked {
 	double value;
@@ -122,15 +123,15 @@ static double rank_sum(struct ranked *all, size_t n, double *ties)
 }
 
 /*
- * P(U <= u) under the null hypothesis: count[i][j][k] arrangements of i a's and j b's with U = k, by the
- * usual recurrence on the largest element, one j at a time.
+ * P(U <= u) under the null hypothesis: count[i][j][k] arrangements of i a's and j b's with U = k,
+ * by the usual recurrence on the largest element, one j at a time.
  */
 static double exact_tail(size_t na, size_t nb, double u)
 {
 	size_t top = na * nb, limit = (size_t)floor(u);
 	double *f = calloc((na + 1) * (top + 1), sizeof(*f)), below = 0, all = 0;
 
-	if (!f)
+	if (f == NULL)
 		return NAN;
 	for (size_t i = 0; i <= na; i++)
 		f[i * (top + 1)] = 1;
@@ -159,7 +160,7 @@ double sm_stats_mann_whitney(const double *a, size_t na, const double *b, size_t
 	if (na == 0 || nb == 0)
 		return NAN;
 	all = calloc(n, sizeof(*all));
-	if (!all)
+	if (all == NULL)
 		return NAN;
 	for (size_t i = 0; i < na; i++)
 		all[i] = (struct ranked){a[i], true};

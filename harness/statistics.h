@@ -1,13 +1,14 @@
 /*
  * statistics.h: what repetitions say. Order statistics only: no assumption that timings are normal.
  *
- * Interval of the median: the order statistics x(j), x(k) between which the true median lies with at least
- * 95% probability, from the binomial distribution (Conover, Practical Nonparametric Statistics, 1971;
- * David & Nagaraja, Order Statistics, 2003, 7.1). With fewer than 6 values no pair of them reaches 95%: the
- * interval is then absent, and the reports say that there are too few repetitions.
+ * Interval of the median: the order statistics x(j), x(k) between which the true median lies with
+ * at least 95% probability, from the binomial distribution (Conover, Practical Nonparametric
+ * Statistics, 1971; David & Nagaraja, Order Statistics, 2003, 7.1). With fewer than 6 values no
+ * pair of them reaches 95%: the interval is then absent, and the reports say that there are too few
+ * repetitions.
  *
- * Outliers are Tukey's: beyond 3 interquartile ranges from the quartiles (far out). They are counted and
- * reported, never dropped.
+ * Outliers are Tukey's: beyond 3 interquartile ranges from the quartiles (far out). They are
+ * counted and reported, never dropped.
  */
 #ifndef SM_HARNESS_STATISTICS_H
 #define SM_HARNESS_STATISTICS_H
@@ -31,9 +32,9 @@ struct sm_stats {
 void sm_stats_compute(double *values, size_t n, struct sm_stats *out);
 
 /*
- * Mann-Whitney U (1947), two-sided: the probability of ranks at least this uneven if a and b came from one
- * distribution. Exact for small samples without ties, normal approximation with tie correction otherwise.
- * NAN where nothing can be said (an empty side).
+ * Mann-Whitney U (1947), two-sided: the probability of ranks at least this uneven if a and b came
+ * from one distribution. Exact for small samples without ties, normal approximation with tie
+ * correction otherwise. NAN where nothing can be said (an empty side).
  */
 double sm_stats_mann_whitney(const double *a, size_t na, const double *b, size_t nb);
 

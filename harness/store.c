@@ -1,3 +1,4 @@
+/* store.c: the store opened, brought to this layout, and written. See store.h. */
 #include "harness/store_internal.h"
 
 #include <errno.h>
@@ -9,7 +10,8 @@
 
 #define APPLICATION_ID 0x536d4b21 /* "SmK!" */
 
-/* Seeds are unsigned, SQLite's integers signed: the same 64 bits. Results and metrics: store_rows.c. */
+/* Seeds are unsigned, SQLite's integers signed: the same 64 bits. Results and metrics:
+ * store_rows.c. */
 
 static const char schema[] =
 	"CREATE TABLE run(id INTEGER PRIMARY KEY, started TEXT NOT NULL, finished TEXT, state TEXT NOT NULL,"
@@ -29,7 +31,7 @@ static const char schema[] =
 	" expected REAL, counted REAL, error REAL, verdict TEXT NOT NULL, reason TEXT NOT NULL,"
 	" label TEXT NOT NULL DEFAULT '');";
 
-/* ---- calls of SQLite, with errno and message ----------------------------------------------------- */
+/* ---- calls of SQLite, with errno and message ------------------------------------------------- */
 
 static int to_errno(int rc)
 {
@@ -56,7 +58,7 @@ int sm__store_fail(struct sm_store *s, int rc)
 
 	if (err)
 		snprintf(s->error, sizeof(s->error), "store '%s': %s", s->path,
-			 s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
+			 s->db != NULL ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
 	return err;
 }
 
@@ -71,7 +73,8 @@ const char *sm_store_error(const struct sm_store *s)
 }
 
 /*
- * Runs one statement. `types` says what each argument is: t text, i int64_t, d double, n null (no argument).
+ * Runs one statement. `types` says what each argument is: t text, i int64_t, d double, n null (no
+ * argument).
  */
 static int run_sql(struct sm_store *s, sqlite3_stmt *st, const char *types, ...)
 {
@@ -110,7 +113,7 @@ int64_t sm__store_number(struct sm_store *s, const char *sql, int *rc)
 	sqlite3_stmt *st = sm__store_prepare(s, sql, rc);
 	int64_t v = 0;
 
-	if (st) {
+	if (st != NULL) {
 		int step = sqlite3_step(st);
 
 		if (step == SQLITE_ROW)
@@ -131,7 +134,7 @@ static void now_text(char buf[32])
 	strftime(buf, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
-/* ---- open ---------------------------------------------------------------------------------------- */
+/* ---- open ------------------------------------------------------------------------------------ */
 
 static int end_transaction(struct sm_store *s, int rc)
 {
@@ -207,7 +210,7 @@ static int check_identity(struct sm_store *s)
 
 static int open_db(struct sm_store *s, const char *path)
 {
-	int rc = sm__store_fail(s, sqlite3_open_v2(path ? path : "", &s->db,
+	int rc = sm__store_fail(s, sqlite3_open_v2(path != NULL ? path : "", &s->db,
 						   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
 
 	if (rc)
@@ -224,7 +227,7 @@ static int open_db(struct sm_store *s, const char *path)
 	rc = end_transaction(s, rc);
 	if (rc)
 		return rc;
-	if (path)
+	if (path != NULL)
 		rc = sm__store_exec(s, "PRAGMA journal_mode=WAL");
 	if (rc == 0)
 		rc = sm__store_exec(s, "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;");
@@ -237,11 +240,11 @@ int sm_store_open(const char *path, struct sm_store **out, char *err, size_t err
 	int rc;
 
 	*out = NULL;
-	if (!s) {
+	if (s == NULL) {
 		snprintf(err, errlen, "out of memory");
 		return -ENOMEM;
 	}
-	snprintf(s->path, sizeof(s->path), "%s", path ? path : "(temporary)");
+	snprintf(s->path, sizeof(s->path), "%s", path != NULL ? path : "(temporary)");
 	rc = open_db(s, path);
 	if (rc) {
 		snprintf(err, errlen, "%s", s->error);
@@ -254,13 +257,13 @@ int sm_store_open(const char *path, struct sm_store **out, char *err, size_t err
 
 void sm_store_close(struct sm_store *s)
 {
-	if (!s)
+	if (s == NULL)
 		return;
 	sqlite3_close(s->db);
 	free(s);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static int insert_plan(struct sm_store *s, int64_t run, const char *const *jobs, unsigned n)
 {
@@ -293,7 +296,7 @@ int sm_store_begin(struct sm_store *s, const struct sm_run_info *info, const cha
 			     (int64_t)info->planned, info->by, info->environment, info->topology);
 	sqlite3_finalize(st);
 	*run = sqlite3_last_insert_rowid(s->db);
-	if (rc == 0 && jobs)
+	if (rc == 0 && jobs != NULL)
 		rc = insert_plan(s, *run, jobs, info->planned);
 	return end_transaction(s, rc);
 }
@@ -353,7 +356,7 @@ int sm_store_add_calibration(struct sm_store *s, int64_t run, const struct sm_ca
 	now_text(now);
 	if (rc == 0)
 		rc = run_sql(s, st, c->has_value ? "ittttttddd" : "ittttttdnn", run, now, c->kernel, c->event,
-			     c->verdict, c->reason, c->label ? c->label : "", c->expected, c->counted,
+			     c->verdict, c->reason, c->label != NULL ? c->label : "", c->expected, c->counted,
 			     c->error);
 	sqlite3_finalize(st);
 	return rc;

@@ -1,17 +1,19 @@
 /*
  * store.h: where samples are kept: one SQLite file, any number of runs in it.
  *
- * A run is begun with its environment and its plan; each sample is committed in a transaction of its own as it
- * arrives (WAL, so readers are not in the way); kill -9 at any moment loses at most the sample in flight,
- * and sm_store_unfinished finds the run to go on with. Reports read only from here.
+ * A run is begun with its environment and its plan; each sample is committed in a transaction of
+ * its own as it arrives (WAL, so readers are not in the way); kill -9 at any moment loses at most
+ * the sample in flight, and sm_store_unfinished finds the run to go on with. Reports read only from
+ * here.
  *
  *     run 1 --- n plan      the jobs, as JSON, in the order of running
  *         1 --- n sample    1 --- n result
  *                           1 --- n metric
  *         1 --- n calibration   expected and counted, by spanmark doctor --calibrate
  *
- * A database is recognised by its application_id; the layout's number is user_version. Opening anything else
- * fails and changes nothing. Calls return 0 or -errno; err gets one line that names the file. Single-threaded.
+ * A database is recognised by its application_id; the layout's number is user_version. Opening
+ * anything else fails and changes nothing. Calls return 0 or -errno; err gets one line that names
+ * the file. Single-threaded.
  */
 #ifndef SM_HARNESS_STORE_H
 #define SM_HARNESS_STORE_H
@@ -29,7 +31,7 @@ void sm_store_close(struct sm_store *s);
 /* What the last failure was, one line. */
 const char *sm_store_error(const struct sm_store *s);
 
-/* ---- writing ------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 struct sm_run_info {
 	const char *environment; /* JSON object */
@@ -55,7 +57,7 @@ struct sm_calibration_row {
 /* What was known of this machine's counters when the run began. */
 int sm_store_add_calibration(struct sm_store *s, int64_t run, const struct sm_calibration_row *c);
 
-/* ---- reading ------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 struct sm_report {
 	int64_t run;

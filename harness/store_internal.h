@@ -1,13 +1,13 @@
 /*
- * store_internal.h: what the parts of the store share: store.c opens and writes, store_read.c reads, store_rows.c does both
- * for the rows of a sample.
+ * store_internal.h: what the parts of the store share: store.c opens and writes, store_read.c
+ * reads, store_rows.c does both for the rows of a sample.
  */
 #ifndef SM_HARNESS_STORE_INTERNAL_H
 #define SM_HARNESS_STORE_INTERNAL_H
 
-#include "harness/store.h"
-
 #include <sqlite3.h>
+
+#include "harness/store.h"
 
 struct sm_store {
 	sqlite3 *db;
@@ -24,9 +24,10 @@ int sm__store_exec(struct sm_store *s, const char *sql);
 /* The first column of the first row, 0 without one. *rc as above. */
 int64_t sm__store_number(struct sm_store *s, const char *sql, int *rc);
 
-/* ---- store_rows.c: results and metrics of a sample --------------------------------------------------- */
+/* ---- store_rows.c: results and metrics of a sample ------------------------------------------- */
 
-/* Makes the table, or adds what columns an old one lacks. These return 0 or -errno; what went wrong is in s->error. */
+/* Makes the table, or adds what columns an old one lacks. These return 0 or -errno; what went wrong
+ * is in s->error. */
 int sm__store_define(struct sm_store *s, const struct sm_row_type *type);
 int sm__store_insert(struct sm_store *s, const struct sm_row_type *type, int64_t sample, const void *rows,
 		     size_t n);

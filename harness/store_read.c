@@ -1,23 +1,23 @@
 /*
  * store_read.c: the reading half of the store. See store.h.
  */
-#include "harness/calibration.h"
-#include "harness/store_internal.h"
-#include "perf/names.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "harness/calibration.h"
+#include "harness/store_internal.h"
+#include "perf/names.h"
 
 /* Text of a column in the pool; "" for NULL. *rc becomes -ENOMEM when there is no room. */
 static const char *text_at(sqlite3_stmt *st, int col, struct sm_pool *pool, int *rc)
 {
 	const char *t = sm_pool_str(pool, (const char *)sqlite3_column_text(st, col));
 
-	if (!t)
+	if (t == NULL)
 		*rc = -ENOMEM;
-	return t ? t : "";
+	return t != NULL ? t : "";
 }
 
 /* Room for one more in a doubling array. */
@@ -28,9 +28,9 @@ static void *room(void *array, size_t n, size_t size, int *rc)
 	if (n & (n - 1))
 		return array;
 	bigger = realloc(array, (n ? n * 2 : 1) * size);
-	if (!bigger)
+	if (bigger == NULL)
 		*rc = -ENOMEM;
-	return bigger ? bigger : array;
+	return bigger != NULL ? bigger : array;
 }
 
 static int load_sample(struct sm_store *s, sqlite3_stmt *st, struct sm_report *out)
@@ -188,7 +188,7 @@ void sm_report_free(struct sm_report *r)
 	*r = (struct sm_report){0};
 }
 
-/* ---- going on ------------------------------------------------------------------------------------ */
+/* ---- going on -------------------------------------------------------------------------------- */
 
 int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned)
 {

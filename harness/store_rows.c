@@ -1,5 +1,6 @@
 /*
- * store_rows.c: the tables of results and metrics, whose columns are the fields of a row type (workloads/metric.h).
+ * store_rows.c: the tables of results and metrics, whose columns are the fields of a row type
+ * (workloads/metric.h).
  */
 #include "harness/store_internal.h"
 
@@ -27,13 +28,13 @@ int sm__store_define(struct sm_store *s, const struct sm_row_type *type)
 	FILE *sql = open_memstream(&text, &len);
 	int rc = 0;
 
-	if (!sql)
+	if (sql == NULL)
 		return -ENOMEM;
 	fprintf(sql,
 		"CREATE TABLE IF NOT EXISTS %s(sample INTEGER NOT NULL REFERENCES sample(id));"
 		"CREATE INDEX IF NOT EXISTS %s_sample ON %s(sample);",
 		type->table, type->table, type->table);
-	for (const struct sm_field *f = type->fields; f->name && rc == 0; f++) {
+	for (const struct sm_field *f = type->fields; f->name != NULL && rc == 0; f++) {
 		snprintf(probe, sizeof(probe), "SELECT count(*) FROM pragma_table_info('%s') WHERE name='%s'",
 			 type->table, f->name);
 		if (!f->kept || sm__store_number(s, probe, &rc) > 0)
@@ -71,7 +72,7 @@ static struct columns columns_of(const struct sm_row_type *type)
 
 static int bind(sqlite3_stmt *st, int at, struct sm_datum d)
 {
-	if (d.text)
+	if (d.text != NULL)
 		return sqlite3_bind_text(st, at, d.text, -1, SQLITE_STATIC);
 	return d.has_number ? sqlite3_bind_double(st, at, d.number) : sqlite3_bind_null(st, at);
 }
@@ -90,7 +91,7 @@ int sm__store_insert(struct sm_store *s, const struct sm_row_type *type, int64_t
 		const void *row = (const char *)rows + i * type->size;
 		int at = 1, bound = sqlite3_bind_int64(st, at++, sample);
 
-		for (const struct sm_field *f = type->fields; f->name && bound == SQLITE_OK; f++)
+		for (const struct sm_field *f = type->fields; f->name != NULL && bound == SQLITE_OK; f++)
 			if (f->kept)
 				bound = bind(st, at++, sm_field_get(type, f, row));
 		rc = sm__store_fail(s, bound == SQLITE_OK ? sqlite3_step(st) : bound);
@@ -141,7 +142,7 @@ int sm__store_load_rows(struct sm_store *s, const struct sm_row_type *type, int6
 	while (rc == 0 && (step = sqlite3_step(st)) == SQLITE_ROW) {
 		void *row = sm_row_add(type, array, n);
 
-		rc = row ? load_row(s, st, type, row, pool) : -ENOMEM;
+		rc = row != NULL ? load_row(s, st, type, row, pool) : -ENOMEM;
 	}
 	if (rc == 0)
 		rc = sm__store_fail(s, step);

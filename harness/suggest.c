@@ -1,3 +1,4 @@
+/* suggest.c: the nearest name. See suggest.h. */
 #include "harness/suggest.h"
 
 #include <ctype.h>
@@ -67,7 +68,8 @@ void sm_suggest_error(char *err, size_t errlen, const char *what, const char *ty
 	int len;
 
 	len = snprintf(err, errlen, "unknown %s '%.60s'%s%s%s allowed: ", what, typed,
-		       near ? "; did you mean '" : ";", near ? near : "", near ? "'?" : "");
+		       near != NULL ? "; did you mean '" : ";", near != NULL ? near : "",
+		       near != NULL ? "'?" : "");
 	used = len < 0 ? 0 : (size_t)len;
 	for (size_t i = 0; i < n && used < errlen; i++) {
 		if (used + strlen(names[i]) + 24 > errlen) {

@@ -6,7 +6,8 @@
 
 #include <stddef.h>
 
-/* The nearest of `names` within a distance that a typing slip explains (a third of the word), or NULL. */
+/* The nearest of `names` within a distance that a typing slip explains (a third of the word), or
+ * NULL. */
 const char *sm_suggest(const char *typed, const char *const *names, size_t n);
 
 /*

@@ -1,5 +1,5 @@
+/* summary.c: rows and cells of the table. See summary.h. */
 #include "harness/summary.h"
-#include "perf/expr.h"
 
 #include <errno.h>
 #include <math.h>
@@ -7,13 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "perf/expr.h"
+
 /* Counted for a whole package or L3, whoever caused it: a row of its own whatever --by says. */
 static bool is_shared(const struct sm_metric *m)
 {
 	return m->by > SM_BY_THREAD && m->role[0];
 }
 
-/* Every row has been summed by the worker (perf/rollup.h), where all events are at hand: here it is picked. */
+/* Every row has been summed by the worker (perf/rollup.h), where all events are at hand: here it is
+ * picked. */
 static bool concerns(const struct sm_metric *m, enum sm_by by)
 {
 	return is_shared(m) || m->by == by;
@@ -41,7 +44,7 @@ static const char *who_of(const struct sm_metric *m, struct sm_pool *pool)
 		snprintf(text, sizeof(text), m->core_kind[0] ? "%.16s %.20s" : "%s", m->role, m->core_kind);
 		break;
 	case SM_BY_THREAD:
-		snprintf(text, sizeof(text), "%.16s %d", strcmp(m->role, "mutator") ? m->role : "mut",
+		snprintf(text, sizeof(text), "%.16s %d", strcmp(m->role, "mutator") != 0 ? m->role : "mut",
 			 m->thread);
 		break;
 	case SM_BY_KIND:
@@ -55,31 +58,32 @@ static const char *who_of(const struct sm_metric *m, struct sm_pool *pool)
 	return sm_pool_str(pool, text);
 }
 
-/* Once for each metric: rows are compared by pointer from here on (phases are interned by the report). */
+/* Once for each metric: rows are compared by pointer from here on (phases are interned by the
+ * report). */
 static int name_metrics(const struct sm_report *report, enum sm_by by, struct sm_summary *r)
 {
 	r->who = calloc(report->nrecords + 1, sizeof(*r->who));
-	if (!r->who)
+	if (r->who == NULL)
 		return -ENOMEM;
 	r->nrecords = report->nrecords;
 	for (size_t i = 0; i < report->nrecords; i++) {
 		const struct sm_record *rec = &report->records[i];
 
 		r->who[i] = calloc(rec->nmetrics + 1, sizeof(**r->who));
-		if (!r->who[i])
+		if (r->who[i] == NULL)
 			return -ENOMEM;
 		for (size_t k = 0; k < rec->nmetrics; k++) {
 			if (!concerns(&rec->metrics[k], by))
 				continue;
 			r->who[i][k] = who_of(&rec->metrics[k], &r->pool);
-			if (!r->who[i][k])
+			if (r->who[i][k] == NULL)
 				return -ENOMEM;
 		}
 	}
 	return 0;
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static int add_row(struct sm_summary *r, unsigned record, unsigned group, const char *who, const char *phase)
 {
@@ -90,7 +94,7 @@ static int add_row(struct sm_summary *r, unsigned record, unsigned group, const 
 			return 0;
 	}
 	rows = realloc(r->rows, (r->nrows + 1) * sizeof(*rows));
-	if (!rows)
+	if (rows == NULL)
 		return -ENOMEM;
 	r->rows = rows;
 	rows[r->nrows++] = (struct sm_row){.group = group, .who = who, .phase = phase, .first = record};
@@ -105,7 +109,7 @@ static bool is_idle(const struct sm_record *rec, const char *const *whos, const 
 	for (size_t i = 0; i < rec->nmetrics; i++) {
 		const struct sm_metric *m = &rec->metrics[i];
 
-		if (whos[i] != who || m->phase != phase || strcmp(m->metric, "time"))
+		if (whos[i] != who || m->phase != phase || strcmp(m->metric, "time") != 0)
 			continue;
 		timed = true;
 		if (!m->has_value || m->value > 0)
@@ -123,7 +127,7 @@ static int find_rows(const struct sm_report *report, struct sm_summary *r)
 		for (size_t k = 0; k < rec->nmetrics; k++) {
 			const char *who = r->who[i][k], *phase = rec->metrics[k].phase;
 
-			if (!who || (who == last_who && phase == last_phase))
+			if (who == NULL || (who == last_who && phase == last_phase))
 				continue;
 			last_who = who;
 			last_phase = phase;
@@ -135,7 +139,7 @@ static int find_rows(const struct sm_report *report, struct sm_summary *r)
 	return 0;
 }
 
-/* ---- cells --------------------------------------------------------------------------------------- */
+/* ---- cells ----------------------------------------------------------------------------------- */
 
 /* One sample, one row. */
 struct scope {
@@ -153,10 +157,10 @@ static bool find_metric(struct scope *s, const char *name, double *out)
 	for (size_t i = 0; i < s->rec->nmetrics; i++) {
 		const struct sm_metric *m = &s->rec->metrics[i];
 
-		if (s->who[i] != s->row->who || m->phase != s->row->phase || strcmp(m->metric, name))
+		if (s->who[i] != s->row->who || m->phase != s->row->phase || strcmp(m->metric, name) != 0)
 			continue;
 		if (!m->has_value) {
-			if (!s->reason) {
+			if (s->reason == NULL) {
 				s->status = m->status;
 				s->reason = m->reason;
 			}
@@ -175,12 +179,12 @@ static bool lookup(void *ctx, const char *name, double *value)
 	struct scope *s = ctx;
 	const struct sm_result *res;
 
-	if (!strcmp(name, "ops")) {
+	if (strcmp(name, "ops") == 0) {
 		res = sm_record_result(s->rec, "ops");
-		*value = res ? res->value : 0;
-		return res && res->has_value;
+		*value = res != NULL ? res->value : 0;
+		return res != NULL && res->has_value;
 	}
-	if (!strcmp(name, "seconds")) {
+	if (strcmp(name, "seconds") == 0) {
 		if (!find_metric(s, "time", value))
 			return false;
 		*value *= 1e-9;
@@ -189,18 +193,19 @@ static bool lookup(void *ctx, const char *name, double *value)
 	return find_metric(s, name, value);
 }
 
-/* The value of a column that is a formula: the worker's, where a set has that formula; else the table's own. */
+/* The value of a column that is a formula: the worker's, where a set has that formula; else the
+ * table's own. */
 static bool formula_value(struct scope *s, const struct sm_column *c, double *v)
 {
 	char err[120];
 
 	if (find_metric(s, c->metric, v))
 		return true;
-	if (s->reason)
+	if (s->reason != NULL)
 		return false;
 	if (sm_expr_eval(c->formula, lookup, s, v, err, sizeof(err)) == 0)
 		return true;
-	if (!s->reason) {
+	if (s->reason == NULL) {
 		s->status = SM_STATUS_NOT_COUNTED;
 		s->reason = "what it is made of was not counted in one pass";
 	}
@@ -241,7 +246,7 @@ static int fill_cell(const struct sm_report *report, struct sm_summary *r, size_
 	double *values = calloc(report->nrecords + 1, sizeof(*values));
 	size_t n = 0;
 
-	if (!values)
+	if (values == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < report->nrecords; i++) {
 		struct scope s = {.rec = &report->records[i], .row = &r->rows[row], .who = r->who[i]};
@@ -253,9 +258,10 @@ static int fill_cell(const struct sm_report *report, struct sm_summary *r, size_
 			cell->scaled |= s.scaled;
 			cell->doubted |= s.doubted;
 			r->columns[col].doubted |= s.doubted;
-			if (!r->columns[col].pass && !strcmp(r->columns[col].source, "pmu"))
+			if (!r->columns[col].pass && strcmp(r->columns[col].source, "pmu") == 0)
 				r->columns[col].pass = 1 + s.rec->pass;
-		} else if (s.reason && (!cell->reason || cell->status == SM_STATUS_NOT_COUNTED)) {
+		} else if (s.reason != NULL &&
+			   (cell->reason == NULL || cell->status == SM_STATUS_NOT_COUNTED)) {
 			cell->status = s.status;
 			cell->reason = s.reason;
 		}
@@ -267,15 +273,15 @@ static int fill_cell(const struct sm_report *report, struct sm_summary *r, size_
 }
 
 /*
- * A worker's idle time, and with it its total, say how long the sample took; a mutator's total says something
- * beside two phases or more. The samples keep all of them.
+ * A worker's idle time, and with it its total, say how long the sample took; a mutator's total says
+ * something beside two phases or more. The samples keep all of them.
  */
 static int drop_redundant(struct sm_summary *r)
 {
 	bool *drop = calloc(r->nrows + 1, sizeof(*drop));
 	size_t kept = 0;
 
-	if (!drop)
+	if (drop == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < r->nrows; i++) {
 		const struct sm_row *row = &r->rows[i];
@@ -285,11 +291,11 @@ static int drop_redundant(struct sm_summary *r)
 		for (size_t k = 0; k < r->nrows; k++) {
 			if (r->rows[k].group != row->group || r->rows[k].who != row->who)
 				continue;
-			idle |= !strcmp(r->rows[k].phase, "idle");
+			idle |= strcmp(r->rows[k].phase, "idle") == 0;
 			phases += strcmp(r->rows[k].phase, "total") != 0;
 		}
-		drop[i] = !strcmp(row->phase, "idle") ||
-			  (!strcmp(row->phase, "total") && (idle || phases == 1));
+		drop[i] = strcmp(row->phase, "idle") == 0 ||
+			  (strcmp(row->phase, "total") == 0 && (idle || phases == 1));
 	}
 	for (size_t i = 0; i < r->nrows; i++) {
 		if (!drop[i])
@@ -300,13 +306,14 @@ static int drop_redundant(struct sm_summary *r)
 	return 0;
 }
 
-/* Mutators, then mark workers, then the rest, packages last; cores and nodes by number; a total after its parts. */
+/* Mutators, then mark workers, then the rest, packages last; cores and nodes by number; a total
+ * after its parts. */
 static int rank(const char *who)
 {
-	return !strncmp(who, "mut", 3)	     ? 0
-	       : !strncmp(who, "mark", 4)    ? 1
-	       : !strncmp(who, "package", 7) ? 3
-					     : 2;
+	return strncmp(who, "mut", 3) == 0	 ? 0
+	       : strncmp(who, "mark", 4) == 0	 ? 1
+	       : strncmp(who, "package", 7) == 0 ? 3
+						 : 2;
 }
 
 static bool before(const struct sm_row *a, const struct sm_row *b)
@@ -317,7 +324,7 @@ static bool before(const struct sm_row *a, const struct sm_row *b)
 		return rank(a->who) < rank(b->who);
 	if (who != 0)
 		return who < 0;
-	return strcmp(a->phase, "total") != 0 && !strcmp(b->phase, "total");
+	return strcmp(a->phase, "total") != 0 && strcmp(b->phase, "total") == 0;
 }
 
 /* Stable: phases stay in the order of their numbers. */
@@ -349,7 +356,7 @@ int sm_summary_build(const struct sm_report *report, enum sm_by by, struct sm_su
 	}
 	if (rc == 0) {
 		r->cells = calloc(r->nrows * r->ncolumns + 1, sizeof(*r->cells));
-		rc = r->cells ? 0 : -ENOMEM;
+		rc = r->cells != NULL ? 0 : -ENOMEM;
 	}
 	for (size_t i = 0; i < r->nrows && rc == 0; i++) {
 		for (size_t k = 0; k < r->ncolumns && rc == 0; k++)
@@ -362,7 +369,7 @@ int sm_summary_build(const struct sm_report *report, enum sm_by by, struct sm_su
 
 void sm_summary_free(struct sm_summary *r)
 {
-	for (size_t i = 0; r->who && i < r->nrecords; i++)
+	for (size_t i = 0; r->who != NULL && i < r->nrecords; i++)
 		free(r->who[i]);
 	free(r->who);
 	free(r->columns);
@@ -379,14 +386,14 @@ bool sm_summary_result(const struct sm_report *report, unsigned group, const cha
 	size_t n = 0;
 
 	*reason = "";
-	for (size_t i = 0; values && i < report->nrecords; i++) {
+	for (size_t i = 0; values != NULL && i < report->nrecords; i++) {
 		const struct sm_result *res = report->records[i].group == group
 						      ? sm_record_result(&report->records[i], name)
 						      : NULL;
 
-		if (!res)
+		if (res == NULL)
 			continue;
-		if (unit)
+		if (unit != NULL)
 			*unit = res->unit;
 		if (res->has_value)
 			values[n++] = res->value;

@@ -1,9 +1,10 @@
 /*
  * summary.h: from the metrics of threads to the rows of the table.
  *
- * A row is (group of samples, what --by names, phase). A column is a metric or a formula over metrics. For
- * each sample the worker has summed the metric over the threads of the row and evaluated the sets' formulas over such sums
- * (perf/rollup.h); the table's own formulas take metrics of one sample; so passes join by themselves, each column taking its values from the
+ * A row is (group of samples, what --by names, phase). A column is a metric or a formula over
+ * metrics. For each sample the worker has summed the metric over the threads of the row and
+ * evaluated the sets' formulas over such sums (perf/rollup.h); the table's own formulas take
+ * metrics of one sample; so passes join by themselves, each column taking its values from the
  * samples that counted it, and no ratio mixes samples. The cell is the median over samples.
  *
  * A sum with a part missing is missing, with the part's status and reason.
@@ -49,7 +50,8 @@ struct sm_summary {
 	struct sm_row *rows; /* by group, in the order of first appearance */
 	size_t nrows;
 	struct sm_cell *cells; /* [row * ncolumns + column] */
-	/* who[record][metric]: the row's name that --by gives the metric, interned; NULL: it is in no row */
+	/* who[record][metric]: the row's name that --by gives the metric, interned; NULL: it is in
+	 * no row */
 	const char ***who;
 	size_t nrecords;
 	struct sm_pool pool;
@@ -62,8 +64,10 @@ void sm_summary_free(struct sm_summary *r);
 /* columns.c: the columns of a report, still without cells. 0 or -ENOMEM. */
 int sm__summary_columns(const struct sm_report *report, struct sm_summary *r);
 
-/* The statistics of a result over the good samples of a group; unit may be NULL. false: no sample has a value,
- * and *reason says why ("" when no sample reported it at all). */
+/*
+ * The statistics of a result over the good samples of a group; unit may be NULL. false: no sample
+ * has a value, and *reason says why ("" when no sample reported it at all).
+ */
 bool sm_summary_result(const struct sm_report *report, unsigned group, const char *name, struct sm_stats *out,
 		       const char **unit, const char **reason);
 

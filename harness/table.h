@@ -1,6 +1,7 @@
 /*
- * table.h: the parts of the table writer: writer_table.c prints the head and the results, table_counters.c
- * counters and stalls, table_cases.c what tells cases apart, table_notes.c what one must know to read them; table_text.c is what they share.
+ * table.h: the parts of the table writer: writer_table.c prints the head and the results,
+ * table_counters.c counters and stalls, table_cases.c what tells cases apart, table_notes.c what
+ * one must know to read them; table_text.c is what they share.
  */
 #ifndef SM_HARNESS_TABLE_H
 #define SM_HARNESS_TABLE_H
@@ -33,7 +34,7 @@ static inline const char *sm__table_sgr(const struct sm_table *t, const char *sg
 #define SM_RED(t)   sm__table_sgr(t, "\033[31m")
 #define SM_PLAIN(t) sm__table_sgr(t, "\033[0m")
 
-/* ---- table_text.c ---------------------------------------------------------------------------------- */
+/* ---- table_text.c ---------------------------------------------------------------------------- */
 
 /* First record of each group: calls fn with its index. */
 void sm__table_each_group(struct sm_table *t, void (*fn)(struct sm_table *t, size_t first));
@@ -57,7 +58,7 @@ void sm__table_put_na(struct sm_table *t, int width, const char *reason);
 /* The median of a result of the group. */
 void sm__table_put_result(struct sm_table *t, size_t first, const struct sm_result_desc *what, int width);
 
-/* ---- table_cases.c --------------------------------------------------------------------------------- */
+/* ---- table_cases.c --------------------------------------------------------------------------- */
 
 /* Built once for a table: what varies between the cases of each workload and backend. */
 struct cJSON *sm__table_families(const struct sm_report *r);
@@ -65,7 +66,7 @@ struct cJSON *sm__table_families(const struct sm_report *r);
 bool sm__table_has_twin(const struct sm_table *t, size_t first);
 void sm__table_case_line(struct sm_table *t, size_t first);
 
-/* ---- the parts ------------------------------------------------------------------------------------- */
+/* ---- the parts ------------------------------------------------------------------------------- */
 
 void sm__table_counters(struct sm_table *t);
 void sm__table_stalls(struct sm_table *t);

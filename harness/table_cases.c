@@ -1,7 +1,9 @@
 /*
- * What tells the cases of one workload and backend apart: the line above a row. See table.h.
+ * table_cases.c: what tells the cases of one workload and backend apart: the line above a row. See
+ * table.h.
  *
- * Only what differs between them is worth the room: a key whose value some case has and another has not.
+ * Only what differs between them is worth the room: a key whose value some case has and another has
+ * not.
  */
 #include "harness/table.h"
 
@@ -12,7 +14,8 @@
 /* What the planner made of the case: it differs where something else does. */
 static bool is_consequence(const char *key)
 {
-	return !strcmp(key, "placed") || !strcmp(key, "mutator_cpus") || !strcmp(key, "worker_cpus");
+	return strcmp(key, "placed") == 0 || strcmp(key, "mutator_cpus") == 0 ||
+	       strcmp(key, "worker_cpus") == 0;
 }
 
 /* All that the case was made of, in one object; the caller deletes it. */
@@ -24,11 +27,11 @@ static cJSON *parts_of(const struct sm_record *rec)
 	for (size_t i = 0; i < 3; i++) {
 		cJSON *obj = cJSON_Parse(texts[i]);
 
-		while (obj && obj->child) {
+		while (obj != NULL && obj->child != NULL) {
 			cJSON *item = cJSON_DetachItemViaPointer(obj, obj->child);
 
 			if (!is_consequence(item->string) &&
-			    !cJSON_GetObjectItemCaseSensitive(all, item->string))
+			    cJSON_GetObjectItemCaseSensitive(all, item->string) == NULL)
 				cJSON_AddItemToObject(all, item->string, item);
 			else
 				cJSON_Delete(item);
@@ -52,7 +55,7 @@ static void add_differences(cJSON *keys, const cJSON *a, const cJSON *b)
 	cJSON_ArrayForEach(item, a)
 	{
 		if (!cJSON_Compare(item, cJSON_GetObjectItemCaseSensitive(b, item->string), true) &&
-		    !cJSON_GetObjectItemCaseSensitive(keys, item->string))
+		    cJSON_GetObjectItemCaseSensitive(keys, item->string) == NULL)
 			cJSON_AddTrueToObject(keys, item->string);
 	}
 }
@@ -68,7 +71,7 @@ struct cJSON *sm__table_families(const struct sm_report *r)
 		cJSON *family = cJSON_GetObjectItemCaseSensitive(
 			families, family_of(&r->records[i], name, sizeof(name)));
 
-		if (!family) {
+		if (family == NULL) {
 			family = cJSON_AddObjectToObject(families, name);
 			cJSON_AddItemToObject(family, "first", parts);
 			cJSON_AddObjectToObject(family, "keys");
@@ -110,11 +113,12 @@ void sm__table_case_line(struct sm_table *t, size_t first)
 		char *value = cJSON_IsString(item) ? NULL : cJSON_PrintUnformatted(item);
 		char word[256];
 
-		if (keys && keys->child && !cJSON_HasObjectItem(keys, item->string)) {
+		if (keys != NULL && keys->child != NULL && !cJSON_HasObjectItem(keys, item->string)) {
 			free(value);
 			continue;
 		}
-		snprintf(word, sizeof(word), "%s=%s", item->string, value ? value : item->valuestring);
+		snprintf(word, sizeof(word), "%s=%s", item->string,
+			 value != NULL ? value : item->valuestring);
 		sm__table_wrap_word(&w, word);
 		free(value);
 	}

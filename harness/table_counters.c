@@ -1,20 +1,21 @@
 /*
- * Counts by role and phase, and waits by cause. See table.h.
+ * table_counters.c: counts by role and phase, and waits by cause. See table.h.
  */
 #include "harness/table.h"
-#include "spanmark/gc.h"
 
 #include <string.h>
 
-/* ---- counters ------------------------------------------------------------------------------------ */
+#include "spanmark/gc.h"
+
+/* ---- counters -------------------------------------------------------------------------------- */
 
 static int column_width(const struct sm_column *c)
 {
 	int len = (int)strlen(c->title);
 
-	if (!strcmp(c->unit, "ns") && c->per_op)
+	if (strcmp(c->unit, "ns") == 0 && c->per_op)
 		return 8;
-	if (!strcmp(c->title, "IPC"))
+	if (strcmp(c->title, "IPC") == 0)
 		return c->doubted ? 7 : 5;
 	return len > 7 ? len : c->doubted ? 8 : 7; /* room for the mark */
 }
@@ -28,7 +29,7 @@ static void put_cell(struct sm_table *t, const struct sm_cell *cell, const struc
 		sm__table_put_na(t, width, cell->reason);
 		return;
 	}
-	if (!strcmp(c->unit, "ns"))
+	if (strcmp(c->unit, "ns") == 0)
 		sm_text_time(cell->stats.median, text, sizeof(text));
 	else
 		sm_text_count(cell->stats.median, text, sizeof(text));
@@ -113,7 +114,7 @@ void sm__table_counters(struct sm_table *t)
 	}
 }
 
-/* ---- stalls -------------------------------------------------------------------------------------- */
+/* ---- stalls ---------------------------------------------------------------------------------- */
 
 /* Whose titles head the columns: the first cause's, as any other's. */
 static const struct sm_result_desc *waits_head(void)
@@ -122,8 +123,9 @@ static const struct sm_result_desc *waits_head(void)
 }
 
 /*
- * A cause that never struck is no row; one that struck in half of the samples or fewer (the median is no
- * wait) has no quantiles: they would be those of the few. cause SM_WAITS_ALL: all of them together.
+ * A cause that never struck is no row; one that struck in half of the samples or fewer (the median
+ * is no wait) has no quantiles: they would be those of the few. cause SM_WAITS_ALL: all of them
+ * together.
  */
 static bool write_stall_row(struct sm_table *t, size_t first, int cause, bool named)
 {
@@ -160,7 +162,7 @@ static void write_stall_group(struct sm_table *t, size_t first)
 	struct sm_stats s;
 	bool named;
 
-	if (!rec || !sm_record_result(rec, "stalls"))
+	if (rec == NULL || sm_record_result(rec, "stalls") == NULL)
 		return;
 	if (sm_summary_result(t->r, rec->group, "stalls", &s, NULL, &reason) && s.max > 0 &&
 	    sm__table_has_twin(t, first))
@@ -178,7 +180,7 @@ void sm__table_stalls(struct sm_table *t)
 	for (size_t i = 0; i < t->r->nrecords; i++) {
 		const struct sm_result *res = sm_record_result(&t->r->records[i], "stalls");
 
-		any |= res && res->has_value && res->value > 0;
+		any |= res != NULL && res->has_value && res->value > 0;
 	}
 	if (!any)
 		return;

@@ -1,19 +1,20 @@
 /*
- * What one must know to read the table: events and sources, reasons, warnings, failures. See table.h.
+ * table_notes.c: what one must know to read the table: events and sources, reasons, warnings,
+ * failures. See table.h.
  */
-#include "harness/calibration.h"
-#include "harness/table.h"
-
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- notes --------------------------------------------------------------------------------------- */
+#include "harness/calibration.h"
+#include "harness/table.h"
+
+/* ---- notes ----------------------------------------------------------------------------------- */
 
 /*
- * An event without the attributes that libpfm4 spells out at their defaults ("X:UMASK:e=0:i=0:u=1:k=0" is "X:UMASK:u=1"): the
- * samples keep the whole string.
+ * An event without the attributes that libpfm4 spells out at their defaults
+ * ("X:UMASK:e=0:i=0:u=1:k=0" is "X:UMASK:u=1"): the samples keep the whole string.
  */
 static void short_event(const char *event, char *buf, size_t len)
 {
@@ -22,7 +23,7 @@ static void short_event(const char *event, char *buf, size_t len)
 	while (*event && n + 1 < len) {
 		size_t part = *event == ':' ? 1 + strcspn(event + 1, ":, ") : strcspn(event, ":");
 
-		if (part > 3 && *event == ':' && !strncmp(event + part - 2, "=0", 2)) {
+		if (part > 3 && *event == ':' && strncmp(event + part - 2, "=0", 2) == 0) {
 			event += part;
 			continue;
 		}
@@ -86,14 +87,15 @@ static bool stands_behind_a_metric(const struct sm_report *r, const struct sm_ca
 	return false;
 }
 
-/* Events that calibration found to count something else are not to be believed in this table either. */
+/* Events that calibration found to count something else are not to be believed in this table
+ * either. */
 static void write_calibration(struct sm_table *t)
 {
 	for (size_t i = 0; i < t->r->ncalibrations; i++) {
 		const struct sm_calibration_row *c = &t->r->calibrations[i];
 		char text[400];
 
-		if ((strcmp(c->verdict, "off") && strcmp(c->verdict, "reads 0")) ||
+		if ((strcmp(c->verdict, "off") != 0 && strcmp(c->verdict, "reads 0") != 0) ||
 		    !stands_behind_a_metric(t->r, c))
 			continue;
 		if (c->has_value)
@@ -114,7 +116,7 @@ static bool warned_before(const struct sm_report *r, size_t record, const char *
 
 	for (size_t i = 0; i < record; i++) {
 		if (r->records[i].group == r->records[record].group && words > 0 &&
-		    !strncmp(r->records[i].warnings, line, words))
+		    strncmp(r->records[i].warnings, line, words) == 0)
 			return true;
 	}
 	return false;
@@ -163,7 +165,7 @@ static void write_simulated(struct sm_table *t)
 	bool simulated = false;
 
 	for (size_t i = 0; i < t->summary.ncolumns; i++)
-		simulated |= !strcmp(t->summary.columns[i].source, "sim");
+		simulated |= strcmp(t->summary.columns[i].source, "sim") == 0;
 	if (simulated)
 		sm__table_wrap_text(
 			t->out, "note", 9,
@@ -194,7 +196,8 @@ static void write_repetitions(struct sm_table *t)
 	}
 }
 
-/* How the planner seated mark workers (placement.h, sm_placement_describe); the same words once. NULL: it did not. */
+/* How the planner seated mark workers (placement.h, sm_placement_describe); the same words once.
+ * NULL: it did not. */
 static char *placed(const struct sm_record *rec)
 {
 	cJSON *placement = cJSON_Parse(rec->placement);
@@ -213,15 +216,15 @@ static void write_placed(struct sm_table *t)
 	char **said = calloc(t->r->nrecords + 1, sizeof(*said));
 	size_t n = 0;
 
-	for (size_t i = 0; said && i < t->r->nrecords; i++) {
+	for (size_t i = 0; said != NULL && i < t->r->nrecords; i++) {
 		char *text = NULL;
 		bool known = i > 0 && t->r->records[i].group == t->r->records[i - 1].group;
 
 		if (!known)
 			text = placed(&t->r->records[i]);
-		for (size_t k = 0; text && k < n; k++)
-			known |= !strcmp(said[k], text);
-		if (!text || known) {
+		for (size_t k = 0; text != NULL && k < n; k++)
+			known |= strcmp(said[k], text) == 0;
+		if (text == NULL || known) {
 			free(text);
 			continue;
 		}
@@ -244,22 +247,22 @@ static void write_cost(struct sm_table *t)
 		const struct sm_record *rec = &t->r->records[i];
 		const struct sm_result *res = sm_record_result(rec, "counting_share");
 
-		if (!res || !res->has_value || (worst && res->value <= worst->value))
+		if (res == NULL || !res->has_value || (worst != NULL && res->value <= worst->value))
 			continue;
 		worst = res;
 		ns = sm_record_result(rec, "counting_ns_per_change");
 		insn = sm_record_result(rec, "counting_insn_per_change");
 		user = sm_record_result(rec, "counting_in_user_space");
 	}
-	if (!worst)
+	if (worst == NULL)
 		return;
 	n = (size_t)snprintf(text, sizeof(text), "reading counters took at most %.2g%% of a thread's time",
 			     worst->value * 100);
-	if (ns && ns->has_value)
+	if (ns != NULL && ns->has_value)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, ": %.0f ns a change of phase", ns->value);
-	if (insn && insn->has_value)
+	if (insn != NULL && insn->has_value)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, ", %.0f instructions", insn->value);
-	if (user && user->has_value)
+	if (user != NULL && user->has_value)
 		snprintf(text + n, sizeof(text) - n,
 			 user->value > 0 ? ", read in user space" : ", by system calls");
 	sm__table_wrap_text(t->out, "cost", 9, text);

@@ -1,5 +1,5 @@
 /*
- * What the parts of the table share: groups, wrapped text, cells. See table.h.
+ * table_text.c: what the parts of the table share: groups, wrapped text, cells. See table.h.
  */
 #include "harness/table.h"
 
@@ -34,7 +34,7 @@ const struct sm_record *sm__table_with_results(const struct sm_report *r, size_t
 	return NULL;
 }
 
-/* ---- words that wrap ----------------------------------------------------------------------------- */
+/* ---- words that wrap ------------------------------------------------------------------------- */
 
 void sm__table_wrap_word(struct sm_wrap *w, const char *word)
 {
@@ -69,7 +69,7 @@ void sm__table_wrap_text(FILE *out, const char *head, size_t indent, const char 
 			col++;
 		}
 		/* One word wider than the table (a path, an event) is cut into lines. */
-		for (const char *p = word; p && *p;) {
+		for (const char *p = word; p != NULL && *p;) {
 			char piece[SM_TABLE_WIDTH + 1];
 			size_t room = SM_TABLE_WIDTH - col, n = strlen(p) < room ? strlen(p) : room;
 
@@ -90,13 +90,13 @@ void sm__table_wrap_text(FILE *out, const char *head, size_t indent, const char 
 	fputc('\n', out);
 }
 
-/* ---- cells --------------------------------------------------------------------------------------- */
+/* ---- cells ----------------------------------------------------------------------------------- */
 
 /* A reason's note: 1.., 0 when there are too many. */
 static size_t note(struct sm_table *t, const char *reason)
 {
 	for (size_t i = 0; i < t->nnotes; i++) {
-		if (!strcmp(t->notes[i], reason))
+		if (strcmp(t->notes[i], reason) == 0)
 			return i + 1;
 	}
 	if (t->nnotes == SM_TABLE_NOTES)
@@ -116,7 +116,7 @@ void sm__table_put_names(struct sm_table *t, const struct sm_record *rec, bool s
 void sm__table_put_na(struct sm_table *t, int width, const char *reason)
 {
 	char text[32] = "n/a";
-	size_t n = reason && reason[0] ? note(t, reason) : 0;
+	size_t n = reason != NULL && reason[0] ? note(t, reason) : 0;
 
 	if (n)
 		snprintf(text, sizeof(text), "n/a %zu", n);

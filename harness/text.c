@@ -1,5 +1,5 @@
 /*
- * Numbers and strings for the writers. See writer.h.
+ * text.c: numbers and strings for the writers. See writer.h.
  */
 #include "harness/writer.h"
 
@@ -88,19 +88,19 @@ void sm_text_value(double v, const char *unit, char *buf, size_t len)
 {
 	size_t n = strlen(unit);
 
-	if (!strcmp(unit, "ns"))
+	if (strcmp(unit, "ns") == 0)
 		sm_text_time(v, buf, len);
-	else if (!strcmp(unit, "us"))
+	else if (strcmp(unit, "us") == 0)
 		sm_text_time(v * 1e3, buf, len);
-	else if (!strcmp(unit, "s"))
+	else if (strcmp(unit, "s") == 0)
 		sm_text_time(v * 1e9, buf, len);
-	else if (!strcmp(unit, "bytes"))
+	else if (strcmp(unit, "bytes") == 0)
 		bytes_text(v, buf, len);
-	else if (!strcmp(unit, "KiB"))
+	else if (strcmp(unit, "KiB") == 0)
 		bytes_text(v * 1024, buf, len);
-	else if (!strcmp(unit, "%"))
+	else if (strcmp(unit, "%") == 0)
 		snprintf(buf, len, "%.1f%%", v);
-	else if (n > 2 && !strcmp(unit + n - 2, "/s")) {
+	else if (n > 2 && strcmp(unit + n - 2, "/s") == 0) {
 		sm_text_count(v, buf, len);
 		n = strlen(buf);
 		snprintf(buf + n, len - n, "/s");

@@ -1,11 +1,9 @@
 /*
- * The worker process: reads its job from descriptor 3, runs it, writes the sample to descriptor 4. It says
- * nothing about failures on its own: what went wrong travels in the sample, and a status other than 0 means
- * that there is none. runner.h has the other end.
+ * worker.c: the worker process: reads its job from descriptor 3, runs it, writes the sample to
+ * descriptor 4. It says nothing about failures on its own: what went wrong travels in the sample,
+ * and a status other than 0 means that there is none. runner.h has the other end.
  */
 #include "harness/cmd.h"
-#include "harness/job.h"
-#include "harness/runner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "harness/job.h"
+#include "harness/runner.h"
 
 #define MAX_JOB (16u << 20)
 
@@ -22,7 +23,7 @@ static char *read_all(int fd, size_t *len)
 	char *buf = malloc(cap);
 
 	*len = 0;
-	while (buf && *len < MAX_JOB) {
+	while (buf != NULL && *len < MAX_JOB) {
 		ssize_t n = read(fd, buf + *len, cap - *len);
 
 		if (n < 0 && errno == EINTR)
@@ -36,7 +37,7 @@ static char *read_all(int fd, size_t *len)
 		if (*len == cap) {
 			char *bigger = realloc(buf, cap *= 2);
 
-			if (!bigger)
+			if (bigger == NULL)
 				break;
 			buf = bigger;
 		}
@@ -76,7 +77,7 @@ static int run_job(const char *text, size_t len)
 	answer = sm_record_format(&sample, rc);
 	sm_sample_free(&sample);
 	sm_job_parts_free(&parts);
-	rc = answer ? write_all(SM_WORKER_SAMPLE_FD, answer) : -ENOMEM;
+	rc = answer != NULL ? write_all(SM_WORKER_SAMPLE_FD, answer) : -ENOMEM;
 	free(answer);
 	if (rc)
 		sm_complain("worker: cannot send the sample: %s", strerror(-rc));
@@ -96,7 +97,7 @@ int sm_cmd_worker(int argc, char **argv)
 		return SM_EXIT_USAGE;
 	}
 	job = read_all(SM_WORKER_JOB_FD, &len);
-	if (!job) {
+	if (job == NULL) {
 		sm_complain("worker: cannot read the job: %s", strerror(errno));
 		return SM_EXIT_FAILED;
 	}

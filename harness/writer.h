@@ -1,6 +1,7 @@
 /*
- * writer.h: a report in the forms that people and programs read. Each writer reads a struct sm_report (store.h) and
- * nothing else; all print the C locale's numbers whatever the user's locale is.
+ * writer.h: a report in the forms that people and programs read. Each writer reads a struct
+ * sm_report (store.h) and nothing else; all print the C locale's numbers whatever the user's locale
+ * is.
  *
  *   table  rows by workload, role and phase; fits 100 columns; n/a with its reason in a footnote
  *   csv    tidy: one row for each metric of each thread of each sample, and for each result
@@ -9,10 +10,10 @@
 #ifndef SM_HARNESS_WRITER_H
 #define SM_HARNESS_WRITER_H
 
+#include <stdio.h>
+
 #include "harness/options.h"
 #include "harness/store.h"
-
-#include <stdio.h>
 
 #define SM_TABLE_WIDTH 100
 
@@ -32,11 +33,11 @@ int sm_write_json(const struct sm_report *r, FILE *out);
 /* The metric as CSV and JSON show it: of a sum over all roles the role is "by-core", "by-node", .. */
 struct sm_metric sm__writer_metric(const struct sm_metric *m);
 
-/* ---- output.c: where the report goes ------------------------------------------------------------- */
+/* ---- output.c: where the report goes --------------------------------------------------------- */
 
 /*
- * A file that appears under its name only when it is complete: written beside it, then renamed. Opened before
- * anything is measured, so that an unwritable place is found out then.
+ * A file that appears under its name only when it is complete: written beside it, then renamed.
+ * Opened before anything is measured, so that an unwritable place is found out then.
  */
 struct sm_output {
 	FILE *file;	 /* stdout when path is NULL */
@@ -49,7 +50,7 @@ int sm_output_open(struct sm_output *o, const char *path, char *err, size_t errl
 /* commit false: the temporary file goes, what was there stays. 0 or -errno and one line in err. */
 int sm_output_close(struct sm_output *o, bool commit, char *err, size_t errlen);
 
-/* ---- text.c: numbers and hostile strings --------------------------------------------------------- */
+/* ---- text.c: numbers and hostile strings ----------------------------------------------------- */
 
 /* Shortest decimal that reads back as the same double. */
 void sm_text_number(double v, char *buf, size_t len);
@@ -59,7 +60,8 @@ void sm_text_count(double v, char *buf, size_t len);
 void sm_text_time(double ns, char *buf, size_t len);
 /* A value in its unit, for reading: "12.3 ns", "38.1 M/s", "1.50 MiB". */
 void sm_text_value(double v, const char *unit, char *buf, size_t len);
-/* Prints text with control characters, escape sequences and what is not valid UTF-8 made harmless ('?'). */
+/* Prints text with control characters, escape sequences and what is not valid UTF-8 made harmless
+ * ('?'). */
 void sm_text_print(FILE *out, const char *text);
 /* Makes what is not valid UTF-8, or turns the direction of writing, '?' in place. */
 void sm_text_clean(char *text);

@@ -1,11 +1,13 @@
 /*
- * Tidy CSV (RFC 4180): one row for each metric of each thread and phase of each sample. A sample's own
- * results are rows without role and phase, of metric "wall_s", "ops", ..; a failed sample is one row of
- * metric "sample" whose status says how it ended. `calibration` is "off" where spanmark doctor --calibrate found an event
- * behind the value to count something else, and empty otherwise.
+ * writer_csv.c: tidy CSV (RFC 4180): one row for each metric of each thread and phase of each
+ * sample. A sample's own results are rows without role and phase, of metric "wall_s", "ops", ..; a
+ * failed sample is one row of metric "sample" whose status says how it ended. `calibration` is
+ * "off" where spanmark doctor --calibrate found an event behind the value to count something else,
+ * and empty otherwise.
  *
- * `run` names the case: workload/param=value/.., then the settings that were not the default. A field of text that a
- * spreadsheet would take for a formula gets an apostrophe in front (OWASP, CSV injection).
+ * `run` names the case: workload/param=value/.., then the settings that were not the default. A
+ * field of text that a spreadsheet would take for a formula gets an apostrophe in front (OWASP, CSV
+ * injection).
  */
 #include "harness/writer.h"
 
@@ -20,7 +22,7 @@ static const char *const sample_columns[] = {[COL_RUN] = "run", [COL_REP] = "rep
 
 static void put_text(FILE *out, const char *text)
 {
-	bool formula = text[0] && strchr("=+-@\t\r", text[0]);
+	bool formula = text[0] && strchr("=+-@\t\r", text[0]) != NULL;
 	bool quote = strpbrk(text, ",\"\r\n") != NULL;
 
 	if (quote)
@@ -67,7 +69,7 @@ static char *case_name(const struct sm_record *rec)
 	size_t len = 0;
 	FILE *f = open_memstream(&name, &len);
 
-	if (!f) {
+	if (f == NULL) {
 		cJSON_Delete(placement);
 		return NULL;
 	}
@@ -79,7 +81,7 @@ static char *case_name(const struct sm_record *rec)
 
 		if (cJSON_IsString(item))
 			fprintf(f, "/%s=%s", shown[i], item->valuestring);
-		else if (cJSON_IsNumber(item) && !strstr(rec->params, "\"threads\""))
+		else if (cJSON_IsNumber(item) && strstr(rec->params, "\"threads\"") == NULL)
 			fprintf(f, "/%s=%d", shown[i], item->valueint);
 	}
 	cJSON_Delete(placement);
@@ -103,14 +105,15 @@ static void put_field(FILE *out, const struct line *l, const struct sm_field *f)
 	struct sm_datum d = sm_field_get(&sm_metric_type, f, l->m);
 	char number[40];
 
-	if (l->whole && f->names == sm_status_names)
+	if (l->whole != NULL && f->names == sm_status_names)
 		d.text = l->whole;
-	if (d.text) {
+	if (d.text != NULL) {
 		put_text(out, d.text);
 	} else if (d.has_number && f->kind == SM_FIELD_VALUE) {
 		sm_text_number(d.number, number, sizeof(number));
 		fputs(number, out);
-	} else if (d.has_number && !(l->whole && f->kind == SM_FIELD_NS)) /* the process has no such times */
+	} else if (d.has_number &&
+		   !(l->whole != NULL && f->kind == SM_FIELD_NS)) /* the process has no such times */
 		fprintf(out, "%.0f", d.number);
 }
 
@@ -136,9 +139,9 @@ static void put_line(FILE *out, const struct line *l)
 	for (unsigned c = 1; (f = field_of(c)) || is_sample_column(c); c++) {
 		if (c > 1)
 			fputc(',', out);
-		if (!l)
-			fputs(f ? f->name : sample_columns[c], out);
-		else if (f)
+		if (l == NULL)
+			fputs(f != NULL ? f->name : sample_columns[c], out);
+		else if (f != NULL)
 			put_field(out, l, f);
 		else if (c == COL_REP)
 			fprintf(out, "%u", l->rec->rep);
@@ -167,7 +170,7 @@ static int put_record(FILE *out, const struct sm_record *rec)
 	static const struct sm_result sample = {.name = "sample", .unit = ""};
 	char *run = case_name(rec);
 
-	if (!run)
+	if (run == NULL)
 		return -ENOMEM;
 	if (rec->status != SM_OUTCOME_OK)
 		put_whole(out, run, rec, &sample, sm_outcome_names[rec->status]);

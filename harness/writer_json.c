@@ -1,5 +1,6 @@
 /*
- * JSON, schema_version 1. Samples are printed one at a time: a long run does not need to fit twice in memory.
+ * writer_json.c: JSON, schema_version 1. Samples are printed one at a time: a long run does not
+ * need to fit twice in memory.
  *
  *   {"schema_version":1, "environment":{..},
  *    "samples":[{"workload","backend","params":{},"config":{},"placement":{..},"rep","pass","status","message",
@@ -9,17 +10,18 @@
  *                "output","warnings":[..]}],
  *    "summary":[..medians and intervals of results by case..], "calibration":[..]}
  *
- * A value that is absent is null, its status says how (unsupported, denied, not_counted) and its reason why. "calibration":
- * "off" in a metric: an event behind it was found to count something else; do not believe it.
+ * A value that is absent is null, its status says how (unsupported, denied, not_counted) and its
+ * reason why. "calibration": "off" in a metric: an event behind it was found to count something
+ * else; do not believe it.
  */
-#include "harness/summary.h"
-#include "harness/writer.h"
-
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "harness/summary.h"
+#include "harness/writer.h"
 
 static cJSON *value_json(bool has, double v)
 {
@@ -39,7 +41,7 @@ static cJSON *object_json(const char *text)
 
 static cJSON *datum_json(struct sm_datum d)
 {
-	return d.text ? cJSON_CreateString(d.text) : value_json(d.has_number, d.number);
+	return d.text != NULL ? cJSON_CreateString(d.text) : value_json(d.has_number, d.number);
 }
 
 static cJSON *metric_json(const struct sm_metric *metric)
@@ -52,7 +54,7 @@ static cJSON *metric_json(const struct sm_metric *metric)
 	for (const struct sm_field *f = sm_metric_type.fields; f->name; f++) {
 		struct sm_datum d = sm_field_get(&sm_metric_type, f, &m);
 
-		if (f->json == SM_JSON_ALWAYS || (f->json == SM_JSON_IF_SET && d.text && d.text[0]))
+		if (f->json == SM_JSON_ALWAYS || (f->json == SM_JSON_IF_SET && d.text != NULL && d.text[0]))
 			cJSON_AddItemToObjectCS(obj, f->name, datum_json(d));
 	}
 	return obj;
@@ -82,7 +84,7 @@ static cJSON *lines_json(const char *text)
 		size_t len = strcspn(text, "\n");
 		char *line = strndup(text, len);
 
-		if (line && len)
+		if (line != NULL && len)
 			cJSON_AddItemToArray(list, cJSON_CreateString(line));
 		free(line);
 		text += len + (text[len] != 0);
@@ -178,7 +180,7 @@ static int put(FILE *out, const char *before, cJSON *item)
 	char *text = cJSON_PrintUnformatted(item);
 
 	cJSON_Delete(item);
-	if (!text)
+	if (text == NULL)
 		return -ENOMEM;
 	sm_text_clean(text); /* cJSON escapes control characters, but takes any byte above them */
 	fputs(before, out);

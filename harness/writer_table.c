@@ -1,9 +1,10 @@
 /*
- * The table for people. Three parts: results by case; counters by case, role and phase, per operation, joined over
- * passes; and what one must know to read them (which event is behind a column, why a cell is n/a,
- * failed samples, warnings).
+ * writer_table.c: the table for people. Three parts: results by case; counters by case, role and
+ * phase, per operation, joined over passes; and what one must know to read them (which event is
+ * behind a column, why a cell is n/a, failed samples, warnings).
  *
- * Everything fits SM_TABLE_WIDTH columns. Colour is decoration only: every mark is a character as well.
+ * Everything fits SM_TABLE_WIDTH columns. Colour is decoration only: every mark is a character as
+ * well.
  */
 #include "harness/table.h"
 
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- head ---------------------------------------------------------------------------------------- */
+/* ---- head ------------------------------------------------------------------------------------ */
 
 static const char *env_text(const cJSON *env, const char *name, const char *none)
 {
@@ -53,7 +54,7 @@ static void write_head(struct sm_table *t)
 	cJSON_Delete(env);
 }
 
-/* ---- results ------------------------------------------------------------------------------------- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static void put_interval(struct sm_table *t, size_t first)
 {
@@ -110,7 +111,7 @@ static void write_more(struct sm_table *t, size_t first)
 	struct sm_wrap w = {t->out, 18, 18};
 	bool any = false;
 
-	if (!rec)
+	if (rec == NULL)
 		return;
 	for (size_t i = 0; i < rec->nresults; i++) {
 		const char *unit = "", *reason;
@@ -150,7 +151,7 @@ static void write_results(struct sm_table *t)
 	sm__table_each_group(t, write_more);
 }
 
-/* ---- what workloads printed ---------------------------------------------------------------------- */
+/* ---- what workloads printed ------------------------------------------------------------------ */
 
 static void write_output(struct sm_table *t, size_t first)
 {
@@ -168,7 +169,7 @@ static void write_output(struct sm_table *t, size_t first)
 		size_t len = strcspn(p, "\n");
 		char *line = strndup(p, len);
 
-		if (line)
+		if (line != NULL)
 			sm__table_wrap_text(t->out, "", 2, line);
 		free(line);
 		p += len + (p[len] != 0);

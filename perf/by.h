@@ -1,4 +1,5 @@
-/* by.h: what the threads of a row have in common. The option --by, the roll-up and the reports share the one list. */
+/* by.h: what the threads of a row have in common. The option --by, the roll-up and the reports
+ * share the one list. */
 #ifndef SM_PERF_BY_H
 #define SM_PERF_BY_H
 

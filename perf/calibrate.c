@@ -1,8 +1,5 @@
-/* See calibrate.h. */
+/* calibrate.c: see calibrate.h. */
 #include "perf/calibrate.h"
-#include "perf/clock.h"
-#include "perf/kernels.h"
-#include "perf/passes.h"
 
 #include <errno.h>
 #include <math.h>
@@ -11,6 +8,10 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "perf/clock.h"
+#include "perf/kernels.h"
+#include "perf/passes.h"
 
 #define ROUNDS 7 /* some are disturbed by interrupts: the median is not */
 #define TRIES  100
@@ -110,7 +111,7 @@ static void run_busy(const void *arg, uint64_t work)
 static int find_event(const struct sm_counterset *cs, const char *name)
 {
 	for (unsigned i = 0; i < cs->n_events; i++)
-		if (!strcmp(cs->events[i].name, name))
+		if (strcmp(cs->events[i].name, name) == 0)
 			return (int)i;
 	return -1;
 }
@@ -133,14 +134,14 @@ static int run_once(struct sm_counter_group *g, const struct job *j, uint64_t wo
 	struct sm_group_count a, b;
 	uint64_t t0, t1;
 
-	if (g && sm_group_read(g, &a))
+	if (g != NULL && sm_group_read(g, &a))
 		return -EIO;
 	t0 = sm_clock_ns();
 	j->fn(j->arg, work);
 	t1 = sm_clock_ns();
-	if (g && (sm_group_read(g, &b) || (b.enabled > a.enabled && b.running == a.running)))
+	if (g != NULL && (sm_group_read(g, &b) || (b.enabled > a.enabled && b.running == a.running)))
 		return -EIO;
-	*count = g ? (double)(b.values[0] - a.values[0]) : NAN;
+	*count = g != NULL ? (double)(b.values[0] - a.values[0]) : NAN;
 	*ns = (double)(t1 - t0);
 	return 0;
 }
@@ -152,7 +153,8 @@ static long times_preempted(void)
 	return getrusage(RUSAGE_THREAD, &u) ? 0 : u.ru_nivcsw;
 }
 
-/* 0, -EIO: the kernel did not schedule it, -EAGAIN: never were there enough rounds that others left alone. */
+/* 0, -EIO: the kernel did not schedule it, -EAGAIN: never were there enough rounds that others left
+ * alone. */
 static int measure(struct sm_counter_group *g, const struct job *j, double *count, double *ns)
 {
 	double counts[ROUNDS], times[ROUNDS], c0, c1, t0, t1;
@@ -170,7 +172,7 @@ static int measure(struct sm_counter_group *g, const struct job *j, double *coun
 		counts[i] = c1 - c0;
 		times[i++] = t1 - t0;
 	}
-	*count = g ? median(counts, ROUNDS) : NAN;
+	*count = g != NULL ? median(counts, ROUNDS) : NAN;
 	*ns = median(times, ROUNDS);
 	return 0;
 }
@@ -179,7 +181,7 @@ static struct sm_cal_row *new_row(struct cal *c)
 {
 	struct sm_cal_row *r = realloc(c->out->rows, (c->out->n + 1) * sizeof(*r));
 
-	if (!r) {
+	if (r == NULL) {
 		c->failed = true;
 		return NULL;
 	}
@@ -207,14 +209,14 @@ static void run_job(struct cal *c, const struct job *j)
 	struct sm_group_options opt = {.opener = c->cs->opt.opener, .cpu = -1};
 	int e = find_event(c->cs, j->event);
 	const struct sm_event_resolved *res = e < 0 ? NULL : &c->cs->events[e].res[c->kind];
-	const struct sm_event_code *code = res ? &res->code : NULL;
+	const struct sm_event_code *code = res != NULL ? &res->code : NULL;
 	struct sm_cal_row *r = new_row(c);
 	struct sm_counter_group g;
 	bool open = false;
 	double ns = NAN;
 	int err;
 
-	if (!r)
+	if (r == NULL)
 		return;
 	r->counted = NAN;
 	r->work = (double)(j->large - j->small);
@@ -224,15 +226,16 @@ static void run_job(struct cal *c, const struct job *j)
 	snprintf(r->kernel, sizeof(r->kernel), "%s", j->kernel);
 	snprintf(r->event, sizeof(r->event), "%s", j->event);
 	snprintf(r->core_kind, sizeof(r->core_kind), "%s", c->cs->pmus.pmus[c->kind].uarch);
-	if (!res || res->status != SM_STATUS_OK) {
-		missing(r, res ? res->status : SM_STATUS_UNSUPPORTED, res ? res->reason : "no set names it");
+	if (res == NULL || res->status != SM_STATUS_OK) {
+		missing(r, res != NULL ? res->status : SM_STATUS_UNSUPPORTED,
+			res != NULL ? res->reason : "no set names it");
 	} else {
 		sm_group_open(&g, &code, 1, &opt);
 		open = true;
 		if (!g.n_open)
 			missing(r, g.ev[0].status, g.ev[0].reason);
 	}
-	if (res) {
+	if (res != NULL) {
 		snprintf(r->label, sizeof(r->label), "%s", res->name);
 		r->source = res->code.source;
 	}
@@ -262,7 +265,7 @@ static void calibrate_core(struct cal *c)
 				 false});
 	run_job(c, &(struct job){"dependent chain", "cycles", run_chain, NULL, 32000, 352000, 1, 0.9, 1.1,
 				 true, false});
-	if (!bits) {
+	if (bits == NULL) {
 		c->failed = true;
 		return;
 	}
@@ -300,7 +303,7 @@ static void chase_size(struct cal *c, uint64_t bytes, const char *part, const ch
 	if (bytes > chase_limit() || sm__chase_make(&chase, bytes, bytes | 1)) {
 		struct sm_cal_row *r = new_row(c);
 
-		if (!r)
+		if (r == NULL)
 			return;
 		snprintf(r->kernel, sizeof(r->kernel), "%s", name);
 		snprintf(r->event, sizeof(r->event), "%s", event);
@@ -310,7 +313,8 @@ static void chase_size(struct cal *c, uint64_t bytes, const char *part, const ch
 		count_verdict(c->out, r->verdict);
 		return;
 	}
-	/* Every line visited at least twice in the difference, so that the cache is in its steady state. */
+	/* Every line visited at least twice in the difference, so that the cache is in its steady
+	 * state. */
 	j.small = chase.lines > 100000 ? 100000 : 2 * chase.lines;
 	j.large = j.small + 200000;
 	j.expected = miss ? 1 : 0;
@@ -399,7 +403,7 @@ int sm_calibrate(const struct sm_topology *topo, const struct sm_counterset_opti
 		 struct sm_calibration *out, char *err, size_t errlen)
 {
 	static const char *const sets[] = {"cycles", "branch", "cache", "tlb", "soft"};
-	struct sm_counterset_options o = base ? *base : (struct sm_counterset_options){0};
+	struct sm_counterset_options o = base != NULL ? *base : (struct sm_counterset_options){0};
 	struct cal c = {.topo = topo, .out = out};
 	int rc;
 

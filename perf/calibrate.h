@@ -1,8 +1,9 @@
 /*
  * Calibration: can the counters be believed?
  *
- * Kernels with known counts (kernels.h) run under every event that this machine's sets name for them; expected and counted
- * are set side by side. Two amounts of work are run and subtracted, so constants cancel; the median of seven is taken.
+ * Kernels with known counts (kernels.h) run under every event that this machine's sets name for
+ * them; expected and counted are set side by side. Two amounts of work are run and subtracted, so
+ * constants cancel; the median of seven is taken.
  *
  *   kernel               event         expected
  *   loop                 instructions  2 a round, exactly
@@ -55,7 +56,8 @@ struct sm_calibration {
 };
 
 /*
- * Runs everything (a few seconds). `base` gives opener, root and user_dir for tests; its sets are ignored. 0 or -errno with err.
+ * Runs everything (a few seconds). `base` gives opener, root and user_dir for tests; its sets are
+ * ignored. 0 or -errno with err.
  */
 int sm_calibrate(const struct sm_topology *topo, const struct sm_counterset_options *base,
 		 struct sm_calibration *out, char *err, size_t errlen);

@@ -1,4 +1,4 @@
-/* Calibration of the tick counter; see clock.h. */
+/* clock.c: calibration of the tick counter; see clock.h. */
 #include "perf/clock.h"
 
 #include <pthread.h>
@@ -54,13 +54,13 @@ bool sm_clock_ticks_reliable(void)
 	char name[64] = "";
 	FILE *f = fopen("/sys/devices/system/clocksource/clocksource0/current_clocksource", "re");
 
-	if (!f)
+	if (f == NULL)
 		return false;
-	if (fgets(name, sizeof(name), f))
+	if (fgets(name, sizeof(name), f) != NULL)
 		name[strcspn(name, "\n")] = '\0';
 	fclose(f);
 	for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-		if (!strcmp(name, good[i]))
+		if (strcmp(name, good[i]) == 0)
 			return true;
 	return false;
 }

@@ -1,22 +1,23 @@
 /*
  * The two clocks that measurements use.
  *
- * sm_clock_ns() is CLOCK_MONOTONIC in nanoseconds: comparable between threads, a vDSO call of some 20 ns.
- * sm_clock_ticks() is the CPU's constant-rate counter (TSC, CNTVCT_EL0): a handful of cycles, not ordered
- * with the instructions around it, in units of its own; sm_clock_ticks_per_ns() says how many there are
- * in a nanosecond. Neither is corrected for time that the thread was not running.
+ * sm_clock_ns() is CLOCK_MONOTONIC in nanoseconds: comparable between threads, a vDSO call of some
+ * 20 ns. sm_clock_ticks() is the CPU's constant-rate counter (TSC, CNTVCT_EL0): a handful of
+ * cycles, not ordered with the instructions around it, in units of its own; sm_clock_ticks_per_ns()
+ * says how many there are in a nanosecond. Neither is corrected for time that the thread was not
+ * running.
  *
- * A counter that went backwards (a migrated virtual machine, a broken TSC) yields an interval of zero, not
- * one of 500 years: always subtract with sm_clock_delta().
+ * A counter that went backwards (a migrated virtual machine, a broken TSC) yields an interval of
+ * zero, not one of 500 years: always subtract with sm_clock_delta().
  */
 #ifndef SM_PERF_CLOCK_H
 #define SM_PERF_CLOCK_H
 
-#include "perf/arch/cpu.h"
-
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
+
+#include "perf/arch/cpu.h"
 
 static inline uint64_t sm_clock_ns(void)
 {
@@ -51,7 +52,8 @@ static inline uint64_t sm_clock_delta(uint64_t from, uint64_t to)
  */
 double sm_clock_ticks_per_ns(void);
 
-/* False where the kernel itself does not trust the TSC (clocksource is not tsc, kvm-clock or arch_sys_counter). */
+/* False where the kernel itself does not trust the TSC (clocksource is not tsc, kvm-clock or
+ * arch_sys_counter). */
 bool sm_clock_ticks_reliable(void);
 
 #endif

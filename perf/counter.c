@@ -1,4 +1,4 @@
-/* What the backends share: readings, names, reasons. See counter.h. */
+/* counter.c: what the backends share: readings, names, reasons. See counter.h. */
 #include "perf/counter.h"
 
 #include <errno.h>
@@ -55,7 +55,7 @@ static int paranoid_level(void)
 	int level = -100;
 	FILE *f = fopen("/proc/sys/kernel/perf_event_paranoid", "re");
 
-	if (f) {
+	if (f != NULL) {
 		if (fscanf(f, "%d", &level) != 1)
 			level = -100;
 		fclose(f);
@@ -124,9 +124,9 @@ int sm_group_open(struct sm_counter_group *g, const struct sm_event_code *const 
 	static const struct sm_group_options normal = {.cpu = -1};
 
 	memset(g, 0, sizeof(*g));
-	g->opt = opt ? *opt : normal;
+	g->opt = opt != NULL ? *opt : normal;
 	g->leader = -1;
-	if (!g->opt.opener)
+	if (g->opt.opener == NULL)
 		g->opt.opener = &sm_opener_kernel;
 	g->ops = n && codes[0]->backend == SM_BACKEND_SOFT ? &sm_counter_soft : &sm_counter_perf;
 	for (unsigned i = 0; i < SM_GROUP_MAX; i++)
@@ -140,7 +140,7 @@ int sm_group_open(struct sm_counter_group *g, const struct sm_event_code *const 
 
 void sm_group_close(struct sm_counter_group *g)
 {
-	if (g->ops)
+	if (g->ops != NULL)
 		g->ops->close(g);
 	g->ops = NULL;
 }

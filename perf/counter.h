@@ -1,17 +1,18 @@
 /*
  * One counter, its reading, and the backends that produce readings.
  *
- * How a count travels: a set (counterset.h) names events; events.h turns each name into an sm_event_code for the PMU
- * of this machine; a thread opens its codes as groups (struct sm_counter_group) through one of the backends below;
- * region.h reads the groups at region changes and adds the differences up; the reports evaluate formulas over the sums.
+ * How a count travels: a set (counterset.h) names events; events.h turns each name into an
+ * sm_event_code for the PMU of this machine; a thread opens its codes as groups (struct
+ * sm_counter_group) through one of the backends below; region.h reads the groups at region changes
+ * and adds the differences up; the reports evaluate formulas over the sums.
  *
  *   backend   source  what it reads                                       file
  *   perf      pmu/sw  perf_event groups: rdpmc / PMEVCNTR or read()       counter_perf.c, counter_user.c
  *   soft      sw      CLOCK_THREAD_CPUTIME_ID, getrusage(RUSAGE_THREAD)   counter_soft.c, always works
  *   sim       sim     Callgrind: nothing to read inside the program       counter_sim.c
  *
- * The one rule: a number is right or it is absent. Whatever was not counted has a status other than OK and a reason
- * in words, and no value. A scaled value has the status MULTIPLEXED.
+ * The one rule: a number is right or it is absent. Whatever was not counted has a status other than
+ * OK and a reason in words, and no value. A scaled value has the status MULTIPLEXED.
  */
 #ifndef SM_PERF_COUNTER_H
 #define SM_PERF_COUNTER_H
@@ -54,14 +55,14 @@ struct sm_reading {
 };
 
 /*
- * The value to print: raw, scaled by enabled/running when MULTIPLEXED. Returns false (and *v untouched) when
- * there is no value: print n/a and the reason.
+ * The value to print: raw, scaled by enabled/running when MULTIPLEXED. Returns false (and *v
+ * untouched) when there is no value: print n/a and the reason.
  */
 bool sm_reading_value(const struct sm_reading *r, double *v);
 
 /*
- * Adds src to dst (rolling up threads, regions). A sum with a part missing is missing: the worst status and its reason
- * win. Start from SM_READING_ZERO.
+ * Adds src to dst (rolling up threads, regions). A sum with a part missing is missing: the worst
+ * status and its reason win. Start from SM_READING_ZERO.
  */
 void sm_reading_add(struct sm_reading *dst, const struct sm_reading *src);
 #define SM_READING_ZERO ((struct sm_reading){.source = SM_SOURCE_PMU, .status = SM_STATUS_OK})
@@ -112,8 +113,8 @@ struct sm_opener {
 extern const struct sm_opener sm_opener_kernel;
 
 /*
- * What an errno of perf_event_open means: the status, and the reason with its remedy in buf. `hw` tells a PMU
- * event from a software one.
+ * What an errno of perf_event_open means: the status, and the reason with its remedy in buf. `hw`
+ * tells a PMU event from a software one.
  */
 enum sm_status sm_counter_explain(int err, bool hw, char *buf, size_t len);
 
@@ -140,8 +141,8 @@ struct sm_group_event {
 };
 
 /*
- * Events of one PMU that count together, opened by the thread that they count. Owned by that thread; only
- * close may be called by another, after it ended.
+ * Events of one PMU that count together, opened by the thread that they count. Owned by that
+ * thread; only close may be called by another, after it ended.
  */
 struct sm_counter_group {
 	const struct sm_counter_ops *ops;
@@ -165,7 +166,8 @@ struct sm_group_count {
 
 struct sm_counter_ops {
 	const char *name;
-	/* Opens and starts; events that cannot be opened get a status and reason, the rest counts. 0 or -ENOMEM. */
+	/* Opens and starts; events that cannot be opened get a status and reason, the rest counts.
+	 * 0 or -ENOMEM. */
 	int (*open)(struct sm_counter_group *g);
 	/* 0; -EIO when nothing could be read (the group is lost): *c is as before. */
 	int (*read)(struct sm_counter_group *g, struct sm_group_count *c);
@@ -176,8 +178,8 @@ extern const struct sm_counter_ops sm_counter_perf;
 extern const struct sm_counter_ops sm_counter_soft;
 
 /*
- * Opens n codes (all of one backend) as a group for the calling thread. Always leaves g valid: what could not be
- * opened is told per event. Returns 0, -EINVAL for more than SM_GROUP_MAX codes.
+ * Opens n codes (all of one backend) as a group for the calling thread. Always leaves g valid: what
+ * could not be opened is told per event. Returns 0, -EINVAL for more than SM_GROUP_MAX codes.
  */
 int sm_group_open(struct sm_counter_group *g, const struct sm_event_code *const *codes, unsigned n,
 		  const struct sm_group_options *opt);
@@ -190,8 +192,9 @@ static inline int sm_group_read(struct sm_counter_group *g, struct sm_group_coun
 void sm_group_close(struct sm_counter_group *g);
 
 /*
- * Do these codes fit on the PMU at the same time? Opens them pinned on the calling thread, looks whether the kernel
- * scheduled them, closes them. False too when one of them cannot be opened at all.
+ * Do these codes fit on the PMU at the same time? Opens them pinned on the calling thread, looks
+ * whether the kernel scheduled them, closes them. False too when one of them cannot be opened at
+ * all.
  */
 bool sm_group_fits(const struct sm_event_code *const *codes, unsigned n, const struct sm_opener *opener);
 

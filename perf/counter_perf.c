@@ -1,11 +1,8 @@
 /*
- * perf_event groups. Each thread opens its own, pinned to the PMU so that it counts all the time or reports
- * failure; it is read with user-space instructions where every event of the group allows it, else by one read() of the
- * leader.
+ * counter_perf.c: perf_event groups. Each thread opens its own, pinned to the PMU so that it counts
+ * all the time or reports failure; it is read with user-space instructions where every event of the
+ * group allows it, else by one read() of the leader.
  */
-#include "perf/counter.h"
-#include "perf/counter_user.h"
-
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
@@ -14,6 +11,9 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "perf/counter.h"
+#include "perf/counter_user.h"
 
 /* ---- the kernel ------------------------------------------------------------------------------ */
 
@@ -177,7 +177,8 @@ static int read_syscall(struct sm_counter_group *g, struct sm_group_count *c)
 	const struct sm_opener *o = g->opt.opener;
 	ssize_t n = o->read(o->ctx, g->leader, buf, sizeof(buf));
 
-	/* 0 bytes: a pinned group in error state, thrown off the PMU. A short group never happens otherwise. */
+	/* 0 bytes: a pinned group in error state, thrown off the PMU. A short group never happens
+	 * otherwise. */
 	if (n < (ssize_t)(3 * sizeof(uint64_t)) || buf[0] != g->n_open) {
 		g->lost = true;
 		return -EIO;
@@ -223,7 +224,7 @@ static void perf_close(struct sm_counter_group *g)
 
 	/* Members first: closing the leader would set the others free as groups of their own. */
 	for (unsigned i = g->n; i-- > 0;) {
-		if (g->ev[i].page)
+		if (g->ev[i].page != NULL)
 			o->unmap(o->ctx, g->ev[i].page);
 		if (g->ev[i].fd >= 0)
 			o->close(o->ctx, g->ev[i].fd);
@@ -253,8 +254,8 @@ bool sm_group_fits(const struct sm_event_code *const *codes, unsigned n, const s
 		return false;
 	fits = g.n_open == n;
 	/*
-	 * A pinned group that does not fit goes to error state as soon as it is enabled, and read() says 0 bytes. Should
-	 * it be scheduled late, running shows it; a few reads give it time.
+	 * A pinned group that does not fit goes to error state as soon as it is enabled, and read()
+	 * says 0 bytes. Should it be scheduled late, running shows it; a few reads give it time.
 	 */
 	for (int i = 0; fits && i < 100 && !c.running; i++)
 		fits = !sm_group_read(&g, &c);

@@ -1,7 +1,6 @@
-/* Callgrind as a source of counts: requests to it, and the command line. Its dumps are read in sim_load.c. */
-#include "perf/arch/cpu.h"
+/* counter_sim.c: Callgrind as a source of counts: requests to it, and the command line. Its dumps
+ * are read in sim_load.c. */
 #include "perf/counter_sim.h"
-#include "perf/topology.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -9,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "perf/arch/cpu.h"
+#include "perf/topology.h"
 
 static const char *const names[SM_SIM_COUNT] = {
 	[SM_SIM_IR] = "Ir",	[SM_SIM_DR] = "Dr",	[SM_SIM_DW] = "Dw",	[SM_SIM_I1MR] = "I1mr",
@@ -21,7 +23,7 @@ static const char *const names[SM_SIM_COUNT] = {
 int sm_sim_event(const char *name)
 {
 	for (int i = 0; i < SM_SIM_COUNT; i++)
-		if (!strcmp(names[i], name))
+		if (strcmp(names[i], name) == 0)
 			return i;
 	return -1;
 }
@@ -61,8 +63,8 @@ static void dump(const char *label)
 }
 
 /*
- * Collection is a state of each thread, off at the start (--collect-atstart=no). It is switched on before the first
- * dump, so that this thread is in it; the lock makes it the only newcomer there.
+ * Collection is a state of each thread, off at the start (--collect-atstart=no). It is switched on
+ * before the first dump, so that this thread is in it; the lock makes it the only newcomer there.
  */
 int sm__sim_open(unsigned region)
 {
@@ -130,7 +132,7 @@ int sm_sim_find(char *path, size_t len, char *why, size_t whylen)
 	const char *dirs = getenv("PATH");
 	char copy[4096], *save = NULL;
 
-	snprintf(copy, sizeof(copy), "%s", dirs ? dirs : "/usr/bin:/bin");
+	snprintf(copy, sizeof(copy), "%s", dirs != NULL ? dirs : "/usr/bin:/bin");
 	for (char *d = strtok_r(copy, ":", &save); d; d = strtok_r(NULL, ":", &save)) {
 		snprintf(path, len, "%s/valgrind", d);
 		if (!access(path, X_OK))
@@ -151,7 +153,8 @@ void sm_sim_cache(uint64_t size, unsigned ways, unsigned line, char *buf, size_t
 		line = 64;
 	if (!ways || ways > 64 || size / line < ways)
 		ways = 8;
-	/* Callgrind wants a power of two of sets: the largest that the real number of ways allows, then more ways. */
+	/* Callgrind wants a power of two of sets: the largest that the real number of ways allows,
+	 * then more ways. */
 	while (sets * 2 * ways * line <= size)
 		sets *= 2;
 	ways = (unsigned)(size / (sets * line));
@@ -176,12 +179,12 @@ char **sm_sim_command(const struct sm_topology *topo, const char *folder, char *
 	size_t n = 0, k = 0;
 	char path[512], why[128], **v, *text;
 
-	while (argv[n])
+	while (argv[n] != NULL)
 		n++;
 	if (sm_sim_find(path, sizeof(path), why, sizeof(why)))
 		return NULL;
 	v = malloc((n + N_OPTIONS + 1) * sizeof(*v) + N_OPTIONS * OPTION_LEN);
-	if (!v)
+	if (v == NULL)
 		return NULL;
 	text = (char *)(v + n + N_OPTIONS + 1);
 	memset(text, 0, N_OPTIONS * OPTION_LEN);
@@ -216,7 +219,7 @@ int sm_sim_folder(char *buf, size_t len)
 {
 	const char *folder = getenv(SM_SIM_FOLDER_ENV);
 
-	if (!folder || !sm_sim_running())
+	if (folder == NULL || !sm_sim_running())
 		return -ENOENT;
 	snprintf(buf, len, "%s", folder);
 	return 0;

@@ -1,11 +1,12 @@
 /*
- * The software metrics that every Linux gives to every thread about itself, without perf_event: they work in any
- * container. Two system calls at most, and only those whose numbers are asked for.
+ * counter_soft.c: the software metrics that every Linux gives to every thread about itself, without
+ * perf_event: they work in any container. Two system calls at most, and only those whose numbers
+ * are asked for.
  */
-#include "perf/counter.h"
-#include "perf/clock.h"
-
 #include <sys/resource.h>
+
+#include "perf/clock.h"
+#include "perf/counter.h"
 
 #define NEED_CLOCK  1u
 #define NEED_RUSAGE 2u

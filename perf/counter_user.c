@@ -1,13 +1,15 @@
-/* User-space counter reads; the protocol is told in counter_user.h and in <linux/perf_event.h>. */
+/* counter_user.c: user-space counter reads; the protocol is told in counter_user.h and in
+ * <linux/perf_event.h>. */
 #include "perf/counter_user.h"
-#include "perf/clock.h"
 
 #include <errno.h>
 #include <linux/perf_event.h>
 
+#include "perf/clock.h"
+
 bool sm__user_readable(const struct perf_event_mmap_page *page)
 {
-	return page && page->cap_user_rdpmc;
+	return page != NULL && page->cap_user_rdpmc;
 }
 
 /* ns since the kernel last updated the times in the page. */
@@ -32,7 +34,8 @@ int sm__user_read(const struct perf_event_mmap_page *page, sm_pmc_fn pmc, struct
 		uint64_t enabled = p->time_enabled, running = p->time_running;
 		int64_t count = p->offset;
 
-		/* While the two are equal their difference stays so; the exact time does not matter then. */
+		/* While the two are equal their difference stays so; the exact time does not matter
+		 * then. */
 		if (p->cap_user_time && enabled != running) {
 			uint64_t delta = since_update(p);
 
@@ -44,10 +47,12 @@ int sm__user_read(const struct perf_event_mmap_page *page, sm_pmc_fn pmc, struct
 			unsigned shift = 64u - p->pmc_width;
 			uint64_t raw = pmc(idx - 1) << (shift & 63);
 
-			/* Sign extension: the kernel starts counters at negative values, and they wrap at 2^width. */
+			/* Sign extension: the kernel starts counters at negative values, and they
+			 * wrap at 2^width. */
 			count = (int64_t)((uint64_t)count + (uint64_t)((int64_t)raw >> (shift & 63)));
 		}
-		/* Nothing above may be read after the second look: an acquire fence orders loads before it with it. */
+		/* Nothing above may be read after the second look: an acquire fence orders loads
+		 * before it with it. */
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (__atomic_load_n(&page->lock, __ATOMIC_RELAXED) != seq)
 			continue;

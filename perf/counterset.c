@@ -1,6 +1,6 @@
-/* Building a counter set: reading, resolving. Packing into passes is in passes.c, evaluation in metric.c. */
+/* counterset.c: building a counter set: reading, resolving. Packing into passes is in passes.c,
+ * evaluation in metric.c. */
 #include "perf/counterset.h"
-#include "perf/passes.h"
 
 #include <errno.h>
 #include <math.h>
@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "perf/passes.h"
 
 struct build {
 	struct sm_counterset *cs;
@@ -24,7 +26,7 @@ static int fail(struct build *b, int rc, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (b->err && b->errlen)
+	if (b->err != NULL && b->errlen)
 		vsnprintf(b->err, b->errlen, fmt, ap);
 	va_end(ap);
 	return rc;
@@ -34,7 +36,7 @@ static void *push(void **array, unsigned *n, size_t size)
 {
 	void *grown = realloc(*array, (*n + 1) * size);
 
-	if (!grown)
+	if (grown == NULL)
 		return NULL;
 	*array = grown;
 	memset((char *)grown + *n * size, 0, size);
@@ -83,7 +85,7 @@ static bool resolve(struct build *b, const char *string, unsigned kind, struct s
 static int find_event(const struct sm_counterset *cs, const char *name, const char *string)
 {
 	for (unsigned i = 0; i < cs->n_events; i++)
-		if (!strcmp(cs->events[i].name, name) && !strcmp(cs->events[i].string, string))
+		if (strcmp(cs->events[i].name, name) == 0 && strcmp(cs->events[i].string, string) == 0)
 			return (int)i;
 	return -ENOENT;
 }
@@ -99,23 +101,23 @@ static int add_set_event(struct build *b, const struct sm_setfile *f, const char
 
 	for (unsigned k = cs->n_kinds; k-- > 0;) {
 		maps[k] = sm_setfile_map(f, uarch(cs, k), name);
-		if (maps[k])
+		if (maps[k] != NULL)
 			string = maps[k]->string;
 	}
 	i = find_event(cs, name, string);
 	if (i >= 0 && string[0])
 		return i;
 	e = push((void **)&cs->events, &cs->n_events, sizeof(*e));
-	if (!e)
+	if (e == NULL)
 		return fail(b, -ENOMEM, "out of memory");
 	snprintf(e->name, sizeof(e->name), "%.200s", name);
 	memcpy(e->string, string, strlen(string) + 1); /* both are SM_EVENT_STRING long */
-	if (!strncmp(string, "const::", 7)) {
+	if (strncmp(string, "const::", 7) == 0) {
 		e->constant = true;
 		e->value = strtod(string + 7, NULL);
 	}
 	for (unsigned k = 0; k < cs->n_kinds && !e->constant; k++) {
-		if (maps[k]) {
+		if (maps[k] != NULL) {
 			resolve(b, maps[k]->string, k, &e->res[k], NULL);
 			e->uncore |= e->res[k].code.backend == SM_BACKEND_UNCORE;
 			continue;
@@ -134,7 +136,7 @@ static int add_set_event(struct build *b, const struct sm_setfile *f, const char
 static bool known_in_sets(const struct sm_setfile *f, const char *name)
 {
 	for (unsigned i = 0; i < f->n_maps; i++)
-		if (!strcmp(f->maps[i].event, name))
+		if (strcmp(f->maps[i].event, name) == 0)
 			return true;
 	return false;
 }
@@ -154,11 +156,11 @@ static int metric_events(struct build *b, const struct sm_setfile *f, struct sm_
 	if (n < 0)
 		return fail(b, -EINVAL, "set %s (%s): metric %s: %s", f->name, f->origin, m->name, why);
 	for (int i = 0; i < n; i++) {
-		if (m->formula[0] && !strcmp(names[i], "ops")) {
+		if (m->formula[0] && strcmp(names[i], "ops") == 0) {
 			m->uses_ops = true;
 			continue;
 		}
-		if (m->formula[0] && !strcmp(names[i], "seconds")) {
+		if (m->formula[0] && strcmp(names[i], "seconds") == 0) {
 			m->uses_seconds = true;
 			continue;
 		}
@@ -180,7 +182,7 @@ static int metric_events(struct build *b, const struct sm_setfile *f, struct sm_
 static bool have_metric(const struct sm_counterset *cs, const char *set, const char *name)
 {
 	for (unsigned i = 0; i < cs->n_metrics; i++)
-		if (!strcmp(cs->metrics[i].set, set) && !strcmp(cs->metrics[i].name, name))
+		if (strcmp(cs->metrics[i].set, set) == 0 && strcmp(cs->metrics[i].name, name) == 0)
 			return true;
 	return false;
 }
@@ -199,7 +201,7 @@ static int add_set(struct build *b, const char *name)
 		if (have_metric(cs, f->name, f->metrics[i].name))
 			continue;
 		m = push((void **)&cs->metrics, &cs->n_metrics, sizeof(*m));
-		if (!m) {
+		if (m == NULL) {
 			rc = fail(b, -ENOMEM, "out of memory");
 			break;
 		}
@@ -228,8 +230,8 @@ static int add_raw(struct build *b, const char *string)
 	if (have_metric(cs, "", string))
 		return 0;
 	e = push((void **)&cs->events, &cs->n_events, sizeof(*e));
-	m = e ? push((void **)&cs->metrics, &cs->n_metrics, sizeof(*m)) : NULL;
-	if (!m)
+	m = e != NULL ? push((void **)&cs->metrics, &cs->n_metrics, sizeof(*m)) : NULL;
+	if (m == NULL)
 		return fail(b, -ENOMEM, "out of memory");
 	snprintf(e->name, sizeof(e->name), "%s", string);
 	snprintf(e->string, sizeof(e->string), "%s", string);
@@ -261,7 +263,7 @@ static void name_by_pfm(struct sm_counterset *cs)
 {
 	const char *pfm = cs->pmus.root[0] ? NULL : sm_event_detected_pmu();
 
-	if (pfm && cs->pmus.n_core == 1 && !strcmp(cs->pmus.pmus[0].uarch, "unknown"))
+	if (pfm != NULL && cs->pmus.n_core == 1 && strcmp(cs->pmus.pmus[0].uarch, "unknown") == 0)
 		snprintf(cs->pmus.pmus[0].uarch, sizeof(cs->pmus.pmus[0].uarch), "%s", pfm);
 }
 
@@ -280,7 +282,7 @@ static int build(struct build *b)
 		rc = add_raw(b, b->opt->events[i]);
 	if (!rc)
 		rc = sm__passes_plan(cs);
-	if (rc == -EINVAL && b->opt->plan)
+	if (rc == -EINVAL && b->opt->plan != NULL)
 		fail(b, rc, "the counter sets are not those that the run was planned with");
 	if (rc == -ENOMEM)
 		fail(b, rc, "out of memory");
@@ -295,12 +297,12 @@ int sm_counterset_new(const struct sm_counterset_options *opt, struct sm_counter
 	int rc;
 
 	*out = NULL;
-	if (!b.user_dir) {
+	if (b.user_dir == NULL) {
 		sm_setfile_user_dir(dir, sizeof(dir));
 		b.user_dir = dir;
 	}
 	b.cs = calloc(1, sizeof(*b.cs));
-	if (!b.cs)
+	if (b.cs == NULL)
 		return fail(&b, -ENOMEM, "out of memory");
 	b.cs->opt = *opt;
 	/* The caller's arrays are not kept. */
@@ -318,7 +320,7 @@ int sm_counterset_new(const struct sm_counterset_options *opt, struct sm_counter
 
 void sm_counterset_free(struct sm_counterset *cs)
 {
-	if (!cs)
+	if (cs == NULL)
 		return;
 	sm_pmus_free(&cs->pmus);
 	free(cs->events);

@@ -1,15 +1,16 @@
 /*
  * What a run counts: metrics, the events behind them, and which events can count together.
  *
- * sm_counterset_new() reads the sets asked for and the -e strings, resolves every event for each core PMU of this
- * machine, tries to open each one, and packs them into *passes*: a pass is what fits on the counters at
- * once, found by opening it, and all events of one formula are in one pass, so that no ratio mixes groups that ran
- * at different times. The harness runs a sample once per pass (sm_region_thread_open takes the pass) and joins the
- * metrics: each metric says in which pass it was counted. With `multiplex` there is one pass and the kernel rotates the
- * groups; its values are scaled and labelled.
+ * sm_counterset_new() reads the sets asked for and the -e strings, resolves every event for each
+ * core PMU of this machine, tries to open each one, and packs them into *passes*: a pass is what
+ * fits on the counters at once, found by opening it, and all events of one formula are in one pass,
+ * so that no ratio mixes groups that ran at different times. The harness runs a sample once per
+ * pass (sm_region_thread_open takes the pass) and joins the metrics: each metric says in which pass
+ * it was counted. With `multiplex` there is one pass and the kernel rotates the groups; its values
+ * are scaled and labelled.
  *
- * A set is built once, before threads start, and is read-only afterwards: any thread may use it. Reasons in readings point
- * into it.
+ * A set is built once, before threads start, and is read-only afterwards: any thread may use it.
+ * Reasons in readings point into it.
  */
 #ifndef SM_PERF_COUNTERSET_H
 #define SM_PERF_COUNTERSET_H
@@ -85,17 +86,18 @@ struct sm_counterset {
 };
 
 /*
- * Builds. 0; -EINVAL or -ENOENT with one line naming the set or event and what is allowed; -ENOMEM. Events
- * that this machine cannot count are no error: their metrics say why.
+ * Builds. 0; -EINVAL or -ENOENT with one line naming the set or event and what is allowed; -ENOMEM.
+ * Events that this machine cannot count are no error: their metrics say why.
  */
 int sm_counterset_new(const struct sm_counterset_options *opt, struct sm_counterset **out, char *err,
 		      size_t errlen);
 void sm_counterset_free(struct sm_counterset *cs);
 
 /*
- * What was found out when a set was built: which events cannot be counted on which kind of core, and in which pass each metric
- * is counted. A set of the same names that is built with the plan of another (options.plan) opens nothing and has the same
- * passes, however many counters are free by then: a worker's beside its parent's.
+ * What was found out when a set was built: which events cannot be counted on which kind of core,
+ * and in which pass each metric is counted. A set of the same names that is built with the plan of
+ * another (options.plan) opens nothing and has the same passes, however many counters are free by
+ * then: a worker's beside its parent's.
  */
 struct sm_pass_verdict {
 	unsigned event, kind;
@@ -133,8 +135,8 @@ struct sm_metric_value {
 };
 
 /*
- * Evaluates a metric over the readings of one row (one thread, or a sum over threads), readings[i] belonging to
- * event i. Never fails: what cannot be said has a status and a reason.
+ * Evaluates a metric over the readings of one row (one thread, or a sum over threads), readings[i]
+ * belonging to event i. Never fails: what cannot be said has a status and a reason.
  */
 void sm_metric_eval(const struct sm_counterset *cs, const struct sm_cs_metric *m, unsigned kind,
 		    const struct sm_reading *readings, const struct sm_metric_env *env,

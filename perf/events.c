@@ -1,24 +1,25 @@
-/* Name -> encoding, by libpfm4 and a few notations of our own; see events.h. */
-#include <linux/perf_event.h>
-#include <perfmon/pfmlib_perf_event.h>
-
+/* events.c: name -> encoding, by libpfm4 and a few notations of our own; see events.h. */
 #include "perf/events.h"
-#include "perf/counter_sim.h"
-#include "perf/sysfs_event.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <linux/perf_event.h>
+#include <perfmon/pfmlib_perf_event.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "perf/counter_sim.h"
+#include "perf/sysfs_event.h"
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int pfm_state = PFM_ERR_NOINIT;
 
 /*
- * LIBPFM_ENCODE_INACTIVE lets libpfm4 encode for PMUs that it does not detect (Zen 4 beyond model 0x11, hybrid cores, the
- * linter). Other variables of its (LIBPFM_FORCE_PMU) would make results depend on the caller's environment.
+ * LIBPFM_ENCODE_INACTIVE lets libpfm4 encode for PMUs that it does not detect (Zen 4 beyond model
+ * 0x11, hybrid cores, the linter). Other variables of its (LIBPFM_FORCE_PMU) would make results
+ * depend on the caller's environment.
  */
 static void init_pfm(void)
 {
@@ -64,11 +65,12 @@ static int refuse(struct sm_event_resolved *out, enum sm_status st, const char *
 	return 0;
 }
 
-/* sw::NAME. Migrations are the one software event that only perf_event has; it needs kernel mode to see them. */
+/* sw::NAME. Migrations are the one software event that only perf_event has; it needs kernel mode to
+ * see them. */
 static bool resolve_soft(const char *name, struct sm_event_resolved *out)
 {
 	for (int i = 0; i < SM_SOFT_COUNT; i++) {
-		if (strcmp(name, softs[i].name))
+		if (strcmp(name, softs[i].name) != 0)
 			continue;
 		out->code = (struct sm_event_code){.backend = SM_BACKEND_SOFT,
 						   .source = SM_SOURCE_SW,
@@ -76,7 +78,7 @@ static bool resolve_soft(const char *name, struct sm_event_resolved *out)
 						   .scale = 1};
 		return true;
 	}
-	if (!strcmp(name, "migrations")) {
+	if (strcmp(name, "migrations") == 0) {
 		out->code = (struct sm_event_code){.backend = SM_BACKEND_PERF,
 						   .source = SM_SOURCE_SW,
 						   .type = PERF_TYPE_SOFTWARE,
@@ -129,7 +131,7 @@ static bool resolve_tracepoint(const char *name, const struct sm_event_options *
 	const char *colon = strchr(name, ':');
 	int rc = -ENOENT;
 
-	if (!colon || strchr(name, '/') || strstr(name, ".."))
+	if (colon == NULL || strchr(name, '/') != NULL || strstr(name, "..") != NULL)
 		return refuse(out, SM_STATUS_UNSUPPORTED, "tracepoint \"%s\": want tp::CATEGORY:NAME", name);
 	for (unsigned i = 0; rc && i < 2; i++) {
 		snprintf(path, sizeof(path), "%s/events/%.*s/%s/id", dirs[i], (int)(colon - name), name,
@@ -164,7 +166,8 @@ bool sm_event_has_tables(const char *pmu)
 	for (int i = 0; i < PFM_PMU_MAX; i++) {
 		memset(&info, 0, sizeof(info));
 		info.size = sizeof(info);
-		if (!pfm_get_pmu_info((pfm_pmu_t)i, &info) && info.name && !strcmp(info.name, pmu))
+		if (!pfm_get_pmu_info((pfm_pmu_t)i, &info) && info.name != NULL &&
+		    strcmp(info.name, pmu) == 0)
 			return true;
 	}
 	return false;
@@ -204,12 +207,12 @@ static bool pfm_refused(const char *name, int rc, struct sm_event_resolved *out,
 	const char *sep = strstr(name, "::");
 	char pmu[64] = "";
 
-	if (sep)
+	if (sep != NULL)
 		snprintf(pmu, sizeof(pmu), "%.*s", (int)(sep - name), name);
 	out->status = SM_STATUS_UNSUPPORTED;
 	if (pmu[0] && !sm_event_has_tables(pmu)) {
 		for (unsigned i = 0; sm_uarch_name(i); i++)
-			if (!strcmp(sm_uarch_name(i), pmu))
+			if (strcmp(sm_uarch_name(i), pmu) == 0)
 				*bad = false;
 		snprintf(out->reason, sizeof(out->reason),
 			 "libpfm4 of this architecture has no tables for \"%s\"", pmu);
@@ -233,13 +236,13 @@ static bool resolve_pfm(const char *name, const struct sm_event_options *opt, st
 			      pfm_strerror(pfm_state));
 	/* Unqualified: this machine's own event first, whatever libpfm4 believes to be present. */
 	snprintf(own, sizeof(own), "%s::%s", core->uarch, name);
-	rc = strstr(name, "::") ? PFM_ERR_NOTFOUND : encode(own, opt->count_kernel, &attr, &full);
+	rc = strstr(name, "::") != NULL ? PFM_ERR_NOTFOUND : encode(own, opt->count_kernel, &attr, &full);
 	if (rc)
 		rc = encode(name, opt->count_kernel, &attr, &full);
 	if (rc)
 		return pfm_refused(name, rc, out, bad);
 	*bad = false;
-	snprintf(out->name, sizeof(out->name), "%s", full ? full : name);
+	snprintf(out->name, sizeof(out->name), "%s", full != NULL ? full : name);
 	free(full);
 	out->code = (struct sm_event_code){.backend = SM_BACKEND_PERF,
 					   .source = attr.type == PERF_TYPE_SOFTWARE ? SM_SOURCE_SW
@@ -251,13 +254,14 @@ static bool resolve_pfm(const char *name, const struct sm_event_options *opt, st
 					   .exclude_user = attr.exclude_user,
 					   .exclude_kernel = attr.exclude_kernel,
 					   .scale = 1};
-	/* An event of a microarchitecture that is not this one would count something else under this name. */
+	/* An event of a microarchitecture that is not this one would count something else under
+	 * this name. */
 	const char *sep = strstr(out->name, "::");
 
-	if (attr.type == PERF_TYPE_RAW && sep && strncmp(out->name, "perf_raw::", 10) &&
-	    (strncmp(out->name, core->uarch, strlen(core->uarch)) ||
+	if (attr.type == PERF_TYPE_RAW && sep != NULL && strncmp(out->name, "perf_raw::", 10) != 0 &&
+	    (strncmp(out->name, core->uarch, strlen(core->uarch)) != 0 ||
 	     strlen(core->uarch) != (size_t)(sep - out->name)) &&
-	    strcmp(core->uarch, "unknown")) {
+	    strcmp(core->uarch, "unknown") != 0) {
 		snprintf(out->reason, sizeof(out->reason), "event of %.*s, this core is %s",
 			 (int)(sep - out->name), out->name, core->uarch);
 		out->status = SM_STATUS_UNSUPPORTED;
@@ -265,7 +269,8 @@ static bool resolve_pfm(const char *name, const struct sm_event_options *opt, st
 	}
 	if (attr.type == PERF_TYPE_RAW)
 		out->code.type = core_type(opt);
-	/* Generic hardware events on hybrid machines: the PMU's type goes into the upper half of config. */
+	/* Generic hardware events on hybrid machines: the PMU's type goes into the upper half of
+	 * config. */
 	if ((attr.type == PERF_TYPE_HARDWARE || attr.type == PERF_TYPE_HW_CACHE) && opt->pmus->n_core > 1 &&
 	    core->present)
 		out->code.config |= (uint64_t)core->type << 32;
@@ -279,10 +284,10 @@ bool sm_event_resolve(const char *name, const struct sm_event_options *opt, stru
 
 	memset(out, 0, sizeof(*out));
 	snprintf(out->name, sizeof(out->name), "%s", name);
-	if (!strncmp(name, "sw::", 4)) {
+	if (strncmp(name, "sw::", 4) == 0) {
 		ok = resolve_soft(name + 4, out);
 		bad = !ok;
-	} else if (!strncmp(name, "sim::", 5)) {
+	} else if (strncmp(name, "sim::", 5) == 0) {
 		int i = sm_sim_event(name + 5);
 
 		ok = i >= 0 ||
@@ -292,19 +297,20 @@ bool sm_event_resolve(const char *name, const struct sm_event_options *opt, stru
 						   .source = SM_SOURCE_SIM,
 						   .config = (uint64_t)(i < 0 ? 0 : i),
 						   .scale = 1};
-	} else if (!strncmp(name, "tp::", 4)) {
+	} else if (strncmp(name, "tp::", 4) == 0) {
 		const char *colon = strchr(name + 4, ':');
 
-		bad = !colon || colon == name + 4 || !colon[1] || strchr(name, '/') || strstr(name, "..");
+		bad = colon == NULL || colon == name + 4 || !colon[1] || strchr(name, '/') != NULL ||
+		      strstr(name, "..") != NULL;
 		ok = resolve_tracepoint(name + 4, opt, out);
 	} else if (is_raw(name)) {
 		ok = resolve_raw(name, opt, out);
-	} else if (strchr(name, '/')) {
+	} else if (strchr(name, '/') != NULL) {
 		ok = sm__sysfs_event(name, opt, out, &bad);
 	} else {
 		ok = resolve_pfm(name, opt, out, &bad);
 	}
-	if (bad_name)
+	if (bad_name != NULL)
 		*bad_name = bad;
 	return ok;
 }
@@ -342,22 +348,22 @@ int sm_event_list(const char *pmu, int (*fn)(const char *, const char *, void *)
 	char name[64];
 	int rc = 0;
 
-	for (int i = 0; !rc && (!pmu || !strcmp(pmu, "sw")) && i < SM_SOFT_COUNT; i++) {
+	for (int i = 0; !rc && (pmu == NULL || strcmp(pmu, "sw") == 0) && i < SM_SOFT_COUNT; i++) {
 		snprintf(name, sizeof(name), "sw::%s", softs[i].name);
 		rc = fn(name, softs[i].help, arg);
 	}
-	if (!rc && (!pmu || !strcmp(pmu, "sw")))
+	if (!rc && (pmu == NULL || strcmp(pmu, "sw") == 0))
 		rc = fn("sw::migrations",
 			"the thread was moved to another CPU (perf_event, needs permission)", arg);
-	for (int i = 0; !rc && (!pmu || !strcmp(pmu, "sim")) && i < SM_SIM_COUNT; i++) {
+	for (int i = 0; !rc && (pmu == NULL || strcmp(pmu, "sim") == 0) && i < SM_SIM_COUNT; i++) {
 		snprintf(name, sizeof(name), "sim::%s", sm_sim_event_name((enum sm_sim)i));
 		rc = fn(name, "counted by Callgrind (--counters=sim)", arg);
 	}
 	for (int i = 0; !rc && pfm_ready() && i < PFM_PMU_MAX; i++) {
 		memset(&info, 0, sizeof(info));
 		info.size = sizeof(info);
-		if (pfm_get_pmu_info((pfm_pmu_t)i, &info) || !info.name ||
-		    (pmu ? strcmp(info.name, pmu) : !info.is_present))
+		if (pfm_get_pmu_info((pfm_pmu_t)i, &info) || info.name == NULL ||
+		    (pmu != NULL ? strcmp(info.name, pmu) != 0 : !info.is_present))
 			continue;
 		for (int e = info.first_event; !rc && e != -1; e = pfm_get_event_next(e))
 			rc = list_event(e, info.name, fn, arg);

@@ -7,7 +7,8 @@
  *   r01c2                                     a raw code of the core PMU, hexadecimal
  *   cpu/event=0xc2,umask=0x01/                sysfs notation, any PMU: core ones and cpu-wide ones
  *   amd_l3/l3_misses/                         an alias from <pmu>/events
- *   sw::minor-faults                          the soft backend (`spanmark events` lists them) and sw::migrations
+ *   sw::minor-faults                          the soft backend (`spanmark events` lists them) and
+ *                                             sw::migrations
  *   sim::Ir                                   a Callgrind count (counter_sim.h)
  *   tp::kmem:mm_page_alloc                    a tracepoint
  *
@@ -37,8 +38,9 @@ struct sm_event_resolved {
 };
 
 /*
- * Resolves one name. Always fills *out; returns true when it can be opened (or tried). `bad_name` (may be NULL) is set when
- * nobody could ever resolve it: a usage error rather than a limit of this machine.
+ * Resolves one name. Always fills *out; returns true when it can be opened (or tried). `bad_name`
+ * (may be NULL) is set when nobody could ever resolve it: a usage error rather than a limit of this
+ * machine.
  */
 bool sm_event_resolve(const char *name, const struct sm_event_options *opt, struct sm_event_resolved *out,
 		      bool *bad_name);
@@ -50,8 +52,9 @@ bool sm_event_has_tables(const char *pmu);
 const char *sm_event_detected_pmu(void);
 
 /*
- * Calls fn for every event of libpfm4's tables for one PMU (NULL: those present) plus the soft ones; name is fully
- * qualified, one call per umask. Stops when fn returns non-zero and returns that.
+ * Calls fn for every event of libpfm4's tables for one PMU (NULL: those present) plus the soft
+ * ones; name is fully qualified, one call per umask. Stops when fn returns non-zero and returns
+ * that.
  */
 int sm_event_list(const char *pmu, int (*fn)(const char *name, const char *desc, void *arg), void *arg);
 

@@ -1,4 +1,4 @@
-/* Recursive-descent evaluation of formulas; see expr.h. */
+/* expr.c: recursive-descent evaluation of formulas; see expr.h. */
 #include "perf/expr.h"
 
 #include <ctype.h>
@@ -26,7 +26,7 @@ static double stop(struct eval *e, int rc, const char *what)
 {
 	if (!e->rc) {
 		e->rc = rc;
-		if (e->err && e->errlen)
+		if (e->err != NULL && e->errlen)
 			snprintf(e->err, e->errlen, "%s at \"%.24s\" in \"%s\"", what,
 				 *e->p ? e->p : "the end", e->text);
 	}
@@ -52,9 +52,9 @@ static double call(struct eval *e, const char *name)
 	b = sum(e);
 	if (!take(e, ')'))
 		return stop(e, -EINVAL, "want )");
-	if (!strcmp(name, "min"))
+	if (strcmp(name, "min") == 0)
 		return a < b ? a : b;
-	if (!strcmp(name, "max"))
+	if (strcmp(name, "max") == 0)
 		return a > b ? a : b;
 	return stop(e, -EINVAL, "unknown function (min and max exist)");
 }
@@ -76,7 +76,7 @@ static double name(struct eval *e)
 		return call(e, id);
 	if (!e->fn(e->ctx, id, &v) && !e->rc) {
 		e->rc = -ENODATA;
-		if (e->err && e->errlen)
+		if (e->err != NULL && e->errlen)
 			snprintf(e->err, e->errlen, "no value for %s", id);
 	}
 	return v;
@@ -164,7 +164,8 @@ struct collect {
 	int max, n;
 };
 
-/* Every name counts as a different non-zero number, so that no division fails while names are collected. */
+/* Every name counts as a different non-zero number, so that no division fails while names are
+ * collected. */
 static bool collect(void *ctx, const char *id, double *value)
 {
 	struct collect *c = ctx;
@@ -172,7 +173,7 @@ static bool collect(void *ctx, const char *id, double *value)
 	*value = 1.5;
 	for (int i = 0; i < c->n && i < c->max; i++) {
 		*value *= 1.7;
-		if (!strcmp(c->names[i], id))
+		if (strcmp(c->names[i], id) == 0)
 			return true;
 	}
 	if (c->n < c->max)
@@ -190,7 +191,7 @@ int sm_expr_names(const char *text, char (*names)[SM_EXPR_NAME], int max, char *
 	if (rc == -EINVAL)
 		return rc;
 	if (c.n > max) {
-		if (err && errlen)
+		if (err != NULL && errlen)
 			snprintf(err, errlen, "more than %d names in \"%s\"", max, text);
 		return -E2BIG;
 	}

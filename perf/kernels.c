@@ -1,12 +1,14 @@
-/* See kernels.h. The loops are assembly (perf/arch): a compiler may not change what is being counted. */
+/* kernels.c: see kernels.h. The loops are assembly (perf/arch): a compiler may not change what is
+ * being counted. */
 #include "perf/kernels.h"
-#include "perf/arch/cpu.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "perf/arch/cpu.h"
 
 void sm__kernel_loop(uint64_t rounds)
 {
@@ -36,7 +38,7 @@ static uint32_t *random_cycle(size_t n, uint64_t seed)
 {
 	uint32_t *next = malloc(n * sizeof(*next)), *order = malloc(n * sizeof(*order));
 
-	if (!next || !order) {
+	if (next == NULL || order == NULL) {
 		free(next);
 		free(order);
 		return NULL;
@@ -92,7 +94,7 @@ int sm__chase_make(struct sm_chase *c, size_t bytes, uint64_t seed)
 	/* Large pages where they can be had: what is to miss here is the cache, not the TLB. */
 	madvise(base, c->mapped, MADV_HUGEPAGE);
 	next = random_cycle(n, seed);
-	if (!next) {
+	if (next == NULL) {
 		munmap(base, c->mapped);
 		return -ENOMEM;
 	}
@@ -107,7 +109,7 @@ int sm__chase_make(struct sm_chase *c, size_t bytes, uint64_t seed)
 
 void sm__chase_free(struct sm_chase *c)
 {
-	if (c->start)
+	if (c->start != NULL)
 		munmap(c->start, c->mapped);
 	c->start = NULL;
 }
@@ -168,8 +170,8 @@ static char *map_repeatedly(size_t pages, size_t page_size, int prot, size_t *ma
 }
 
 /*
- * The pages share memory, so a pointer stored in one appears in its twins: the chase runs on offsets instead, kept in a
- * table of its own whose lines hit the cache.
+ * The pages share memory, so a pointer stored in one appears in its twins: the chase runs on
+ * offsets instead, kept in a table of its own whose lines hit the cache.
  */
 static int make_pages(struct sm_pages *p, size_t pages, uint64_t seed, int prot)
 {
@@ -181,11 +183,11 @@ static int make_pages(struct sm_pages *p, size_t pages, uint64_t seed, int prot)
 	if (pages < 2)
 		return -EINVAL;
 	p->base = map_repeatedly(pages, page_size, prot, &p->mapped);
-	if (!p->base)
+	if (p->base == NULL)
 		return prot & PROT_EXEC ? -EPERM : -ENOMEM;
 	next = random_cycle(pages, seed);
 	table = malloc(pages * sizeof(*table));
-	if (!next || !table) {
+	if (next == NULL || table == NULL) {
 		free(next);
 		free(table);
 		munmap(p->base, p->mapped);
@@ -224,7 +226,7 @@ void sm__kernel_code(const struct sm_pages *p, uint64_t calls)
 
 void sm__pages_free(struct sm_pages *p)
 {
-	if (p->base)
+	if (p->base != NULL)
 		munmap(p->base, p->mapped);
 	free(p->start);
 	memset(p, 0, sizeof(*p));

@@ -1,8 +1,9 @@
 /*
- * Small programs whose counts are known beforehand, for calibration (calibrate.h) and screening (screen.h).
+ * Small programs whose counts are known beforehand, for calibration (calibrate.h) and screening
+ * (screen.h).
  *
- * Each takes an amount of work and does it in a loop of known instructions, so that the difference between two amounts is
- * exact: whatever surrounds the loop cancels out.
+ * Each takes an amount of work and does it in a loop of known instructions, so that the difference
+ * between two amounts is exact: whatever surrounds the loop cancels out.
  */
 #ifndef SM_PERF_KERNELS_H
 #define SM_PERF_KERNELS_H
@@ -16,12 +17,14 @@ void sm__kernel_loop(uint64_t rounds);
 /* A chain of `rounds` x 16 dependent single-cycle operations. */
 void sm__kernel_chain(uint64_t rounds);
 
-/* Branches that no predictor can know: one for each byte of bits[n], taken or not by its lowest bit. */
+/* Branches that no predictor can know: one for each byte of bits[n], taken or not by its lowest
+ * bit. */
 void sm__kernel_branches(const uint8_t *bits, size_t n);
 void sm__random_bytes(uint8_t *bits, size_t n, uint64_t seed);
 
 /*
- * A pointer chase: lines of 64 bytes in one random cycle over `bytes` of memory, each access needing the one before.
+ * A pointer chase: lines of 64 bytes in one random cycle over `bytes` of memory, each access
+ * needing the one before.
  */
 struct sm_chase {
 	void **start;
@@ -33,8 +36,8 @@ void sm__chase_free(struct sm_chase *c);
 void sm__kernel_chase(const struct sm_chase *c, uint64_t accesses);
 
 /*
- * The same over pages: one access to each of `pages` pages in a random cycle. Physical memory is one small file mapped again
- * and again, so that caches hit while the TLB misses.
+ * The same over pages: one access to each of `pages` pages in a random cycle. Physical memory is
+ * one small file mapped again and again, so that caches hit while the TLB misses.
  */
 struct sm_pages {
 	void **start;
@@ -47,8 +50,8 @@ void sm__pages_free(struct sm_pages *p);
 void sm__kernel_pages(const struct sm_pages *p, uint64_t accesses);
 
 /*
- * The same for instructions: calls of a function that returns at once, a copy of it on each page, in a random cycle.
- * -EPERM or -EACCES where nothing may be made executable.
+ * The same for instructions: calls of a function that returns at once, a copy of it on each page,
+ * in a random cycle. -EPERM or -EACCES where nothing may be made executable.
  */
 int sm__code_make(struct sm_pages *p, size_t pages, uint64_t seed);
 void sm__kernel_code(const struct sm_pages *p, uint64_t calls);

@@ -1,12 +1,13 @@
-/* The linter; see lint.h. */
+/* lint.c: the linter; see lint.h. */
 #include "perf/lint.h"
-#include "perf/setfile.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "perf/setfile.h"
 
 struct lint {
 	const struct sm_setfile *s;
@@ -22,7 +23,7 @@ static void report(struct lint *l, const char *pmu, const char *what, const char
 
 	if (bad)
 		l->c->errors++;
-	if (l->fn)
+	if (l->fn != NULL)
 		l->fn(&f, l->arg);
 }
 
@@ -36,10 +37,10 @@ int sm_lint_encodes(const char *string, char *why, size_t whylen)
 	const char *sep = strstr(string, "::");
 
 	snprintf(why, whylen, "%s", "");
-	if (sep)
+	if (sep != NULL)
 		snprintf(core.uarch, sizeof(core.uarch), "%.*s", (int)(sep - string), string);
-	if (sep && strncmp(string, "sw::", 4) && strncmp(string, "sim::", 5) && strncmp(string, "tp::", 4) &&
-	    !sm_event_has_tables(core.uarch))
+	if (sep != NULL && strncmp(string, "sw::", 4) != 0 && strncmp(string, "sim::", 5) != 0 &&
+	    strncmp(string, "tp::", 4) != 0 && !sm_event_has_tables(core.uarch))
 		return -1;
 	if (sm_event_resolve(string, &eo, &r, NULL))
 		return 1;
@@ -52,10 +53,10 @@ static bool known_pmu(const char *pmu)
 	static const char *const special[] = {"any", "generic", "callgrind"};
 
 	for (unsigned i = 0; i < sizeof(special) / sizeof(special[0]); i++)
-		if (!strcmp(special[i], pmu))
+		if (strcmp(special[i], pmu) == 0)
 			return true;
 	for (unsigned i = 0; sm_uarch_name(i); i++)
-		if (!strcmp(sm_uarch_name(i), pmu))
+		if (strcmp(sm_uarch_name(i), pmu) == 0)
 			return true;
 	return sm_event_has_tables(pmu);
 }
@@ -68,7 +69,7 @@ static void check_map(struct lint *l, const struct sm_set_mapping *m)
 	l->c->strings++;
 	if (!known_pmu(m->pmu))
 		report(l, m->pmu, m->event, "no such microarchitecture here or in libpfm4", false);
-	if (!strncmp(s, "const::", 7)) {
+	if (strncmp(s, "const::", 7) == 0) {
 		strtod(s + 7, &end);
 		if (end == s + 7 || *end)
 			report(l, m->pmu, m->event, "const:: wants a number", true);
@@ -77,7 +78,7 @@ static void check_map(struct lint *l, const struct sm_set_mapping *m)
 		return;
 	}
 	/* Sysfs notation needs the machine that has the PMU: here only its shape can be checked. */
-	if (slash) {
+	if (slash != NULL) {
 		if (slash == s || strrchr(s, '/') == slash || strrchr(s, '/') == slash + 1)
 			report(l, m->pmu, m->event, "want PMU/term=value,../", true);
 		else
@@ -94,7 +95,7 @@ static void check_map(struct lint *l, const struct sm_set_mapping *m)
 static bool defined(const struct sm_setfile *s, const char *event)
 {
 	for (unsigned i = 0; i < s->n_maps; i++)
-		if (!strcmp(s->maps[i].event, event))
+		if (strcmp(s->maps[i].event, event) == 0)
 			return true;
 	return false;
 }
@@ -117,7 +118,8 @@ static void check_metric(struct lint *l, const struct sm_set_metric *m)
 	if (n < 0)
 		report(l, "", m->name, why, true);
 	for (int i = 0; i < n; i++) {
-		if (strcmp(names[i], "ops") && strcmp(names[i], "seconds") && !defined(l->s, names[i])) {
+		if (strcmp(names[i], "ops") != 0 && strcmp(names[i], "seconds") != 0 &&
+		    !defined(l->s, names[i])) {
 			snprintf(why, sizeof(why), "uses \"%.31s\", which no [pmu] section defines",
 				 names[i]);
 			report(l, "", m->name, why, true);
@@ -139,7 +141,7 @@ static void bad_file(const char *origin, const char *err, sm_lint_fn fn, void *a
 	struct sm_lint_finding f = {.origin = origin, .pmu = "", .what = "", .message = err, .bad = true};
 
 	c->errors++;
-	if (fn)
+	if (fn != NULL)
 		fn(&f, arg);
 }
 
@@ -182,15 +184,15 @@ static int lint_folder(const char *dir, sm_lint_fn fn, void *arg, struct sm_lint
 	char path[1024];
 	int rc = 0;
 
-	while (d && !rc && (e = readdir(d))) {
+	while (d != NULL && !rc && (e = readdir(d))) {
 		size_t n = strlen(e->d_name);
 
-		if (n < 5 || strcmp(e->d_name + n - 4, ".ini"))
+		if (n < 5 || strcmp(e->d_name + n - 4, ".ini") != 0)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
 		rc = sm_lint_file(path, fn, arg, c, err, errlen);
 	}
-	if (d)
+	if (d != NULL)
 		closedir(d);
 	return rc;
 }

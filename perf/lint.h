@@ -1,7 +1,7 @@
 /*
- * The linter of counter sets: parses every formula, resolves every name in them, and encodes every event string that
- * this architecture's libpfm4 has tables for. x86-64 libraries know no ARM tables and the other way round: such strings are
- * counted as foreign, not passed off as checked.
+ * The linter of counter sets: parses every formula, resolves every name in them, and encodes every
+ * event string that this architecture's libpfm4 has tables for. x86-64 libraries know no ARM tables
+ * and the other way round: such strings are counted as foreign, not passed off as checked.
  */
 #ifndef SM_PERF_LINT_H
 #define SM_PERF_LINT_H
@@ -27,7 +27,8 @@ struct sm_lint_counts {
 
 typedef void (*sm_lint_fn)(const struct sm_lint_finding *f, void *arg);
 
-/* Lints one text / one file / the built-in sets and the user's folder. 0 when it could be read; errors are counted. */
+/* Lints one text / one file / the built-in sets and the user's folder. 0 when it could be read;
+ * errors are counted. */
 int sm_lint_text(const char *text, const char *origin, sm_lint_fn fn, void *arg, struct sm_lint_counts *c);
 int sm_lint_file(const char *path, sm_lint_fn fn, void *arg, struct sm_lint_counts *c, char *err,
 		 size_t errlen);

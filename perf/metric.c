@@ -1,11 +1,11 @@
-/* Evaluating metrics over readings; see counterset.h. */
-#include "perf/counterset.h"
-#include "perf/passes.h"
-
+/* metric.c: evaluating metrics over readings; see counterset.h. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "perf/counterset.h"
+#include "perf/passes.h"
 
 struct eval {
 	const struct sm_counterset *cs;
@@ -22,18 +22,18 @@ static void missing(struct eval *e, enum sm_status st, const char *why)
 	if (e->out->status > SM_STATUS_MULTIPLEXED)
 		return;
 	e->out->status = st;
-	snprintf(e->out->reason, sizeof(e->out->reason), "%s", why ? why : sm_status_names[st]);
+	snprintf(e->out->reason, sizeof(e->out->reason), "%s", why != NULL ? why : sm_status_names[st]);
 }
 
 /*
- * Two scaled values may be set against each other only when they ran in the same group, which shows in equal times;
- * otherwise their ratio compares different stretches of the program.
+ * Two scaled values may be set against each other only when they ran in the same group, which shows
+ * in equal times; otherwise their ratio compares different stretches of the program.
  */
 static bool comparable(struct eval *e, const struct sm_reading *r)
 {
 	if (r->status != SM_STATUS_MULTIPLEXED)
 		return true;
-	if (!e->first_scaled)
+	if (e->first_scaled == NULL)
 		e->first_scaled = r;
 	return r->enabled == e->first_scaled->enabled && r->running == e->first_scaled->running;
 }
@@ -49,7 +49,7 @@ static bool event_value(struct eval *e, unsigned index, double *v)
 	}
 	if (!sm_reading_value(r, v)) {
 		missing(e, r->status == SM_STATUS_MULTIPLEXED ? SM_STATUS_NOT_COUNTED : r->status,
-			r->reason ? r->reason : "never scheduled");
+			r->reason != NULL ? r->reason : "never scheduled");
 		return false;
 	}
 	if (!comparable(e, r)) {
@@ -66,7 +66,7 @@ static bool variable(void *ctx, const char *name, double *v)
 {
 	struct eval *e = ctx;
 
-	if (!strcmp(name, "ops") || !strcmp(name, "seconds")) {
+	if (strcmp(name, "ops") == 0 || strcmp(name, "seconds") == 0) {
 		*v = name[0] == 'o' ? e->env->ops : e->env->seconds;
 		if (!isnan(*v))
 			return true;
@@ -76,7 +76,7 @@ static bool variable(void *ctx, const char *name, double *v)
 		return false;
 	}
 	for (unsigned i = 0; i < e->m->n_events; i++)
-		if (!strcmp(e->cs->events[e->m->events[i]].name, name))
+		if (strcmp(e->cs->events[e->m->events[i]].name, name) == 0)
 			return event_value(e, e->m->events[i], v);
 	missing(e, SM_STATUS_UNSUPPORTED, "no such event");
 	return false;

@@ -1,15 +1,17 @@
 /*
- * First-fit packing of metrics into passes. An item is one metric: all its hardware events must count together.
- * Whether a set of events fits is asked of the kernel (sm_group_fits), on a CPU of each kind, never looked up.
+ * passes.c: first-fit packing of metrics into passes. An item is one metric: all its hardware
+ * events must count together. Whether a set of events fits is asked of the kernel (sm_group_fits),
+ * on a CPU of each kind, never looked up.
  */
 #include "perf/passes.h"
-#include "perf/screen.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "perf/screen.h"
 
 struct pass {
 	unsigned n;
@@ -114,7 +116,7 @@ static bool fits_on(struct plan *p, const struct pass *s, unsigned kind)
 	for (unsigned i = 0; i < s->n; i++)
 		if (sm__is_hw(&p->cs->events[s->events[i]], kind))
 			codes[n++] = &p->cs->events[s->events[i]].res[kind].code;
-	if (n < 2 || p->cs->opt.no_probe || p->cs->opt.plan)
+	if (n < 2 || p->cs->opt.no_probe || p->cs->opt.plan != NULL)
 		return true;
 	sm__go_to_kind(p->cs, kind);
 	fits = sm_group_fits(codes, n, p->cs->opt.opener);
@@ -170,8 +172,8 @@ static unsigned hw_events_of(const struct plan *p, const struct sm_cs_metric *m)
 static void pack(struct plan *p, struct sm_cs_metric *m, const int *planned)
 {
 	unsigned n = hw_events_of(p, m);
-	unsigned from = planned && *planned >= 0 ? (unsigned)*planned : 0;
-	unsigned to = !planned ? p->n + 1 : *planned < 0 ? 0 : from + 1;
+	unsigned from = planned != NULL && *planned >= 0 ? (unsigned)*planned : 0;
+	unsigned to = planned == NULL ? p->n + 1 : *planned < 0 ? 0 : from + 1;
 
 	if (!n)
 		return;
@@ -204,7 +206,7 @@ static void judge(const struct sm_counterset *cs, struct sm_cs_metric *m)
 				m->source = SM_SOURCE_PMU;
 		}
 		m->uncore |= e->uncore;
-		if (!good && worst && m->refused == SM_STATUS_OK) {
+		if (!good && worst != NULL && m->refused == SM_STATUS_OK) {
 			m->refused = worst->status;
 			snprintf(m->reason, sizeof(m->reason), "%s", worst->reason);
 		}
@@ -230,7 +232,7 @@ static int take_verdicts(struct sm_counterset *cs, const struct sm_pass_plan *pl
 	if (plan->n_metrics != cs->n_metrics)
 		return -EINVAL;
 	for (unsigned i = 0; i < cs->n_metrics; i++)
-		if (strcmp(plan->metrics[i].name, cs->metrics[i].name))
+		if (strcmp(plan->metrics[i].name, cs->metrics[i].name) != 0)
 			return -EINVAL;
 	for (unsigned i = 0; i < plan->n_verdicts; i++) {
 		const struct sm_pass_verdict *v = &plan->verdicts[i];
@@ -252,7 +254,7 @@ int sm_counterset_plan(const struct sm_counterset *cs, struct sm_pass_plan *out)
 		.metrics = calloc(cs->n_metrics + 1, sizeof(*out->metrics)),
 		.verdicts = calloc(cs->n_events * cs->n_kinds + 1, sizeof(*out->verdicts)),
 	};
-	if (!out->metrics || !out->verdicts) {
+	if (out->metrics == NULL || out->verdicts == NULL) {
 		free(out->metrics);
 		free(out->verdicts);
 		return -ENOMEM;
@@ -282,9 +284,9 @@ int sm__passes_plan(struct sm_counterset *cs)
 
 	memset(p, 0, sizeof(*p));
 	p->cs = cs;
-	if (before && take_verdicts(cs, before))
+	if (before != NULL && take_verdicts(cs, before))
 		return -EINVAL;
-	if (!before && !cs->opt.no_probe && cs->opt.from != SM_COUNTERS_SIM) {
+	if (before == NULL && !cs->opt.no_probe && cs->opt.from != SM_COUNTERS_SIM) {
 		try_events(p);
 		if (!cs->opt.no_screen)
 			sm__screen(cs);
@@ -294,7 +296,7 @@ int sm__passes_plan(struct sm_counterset *cs)
 		set_source(cs, &cs->metrics[i]);
 		judge(cs, &cs->metrics[i]);
 		if (cs->metrics[i].refused == SM_STATUS_OK && cs->opt.from != SM_COUNTERS_SIM)
-			pack(p, &cs->metrics[i], before ? &before->metrics[i].pass : NULL);
+			pack(p, &cs->metrics[i], before != NULL ? &before->metrics[i].pass : NULL);
 	}
 	for (unsigned i = 0; i < p->n; i++) {
 		for (unsigned j = 0; j < p->passes[i].n; j++)

@@ -1,4 +1,4 @@
-/* Binding and verification; see pin.h. */
+/* pin.c: binding and verification; see pin.h. */
 #include "perf/pin.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@ static int say(char *why, size_t len, int code, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (why && len)
+	if (why != NULL && len)
 		vsnprintf(why, len, fmt, ap);
 	va_end(ap);
 	return code;
@@ -37,7 +37,7 @@ static cpu_set_t *read_mask(size_t *size)
 		cpu_set_t *set = CPU_ALLOC(bits);
 
 		*size = CPU_ALLOC_SIZE(bits);
-		if (!set)
+		if (set == NULL)
 			return NULL;
 		if (!sched_getaffinity(0, *size, set))
 			return set;
@@ -59,7 +59,7 @@ int sm_pin_current(int *node_os)
 
 	if (syscall(SYS_getcpu, &cpu, &node, NULL))
 		return -1;
-	if (node_os)
+	if (node_os != NULL)
 		*node_os = (int)node;
 	return (int)cpu;
 }
@@ -71,7 +71,7 @@ int sm_pin_verify(int pu_os, char *why, size_t whylen)
 	int count, here;
 	bool has;
 
-	if (!set)
+	if (set == NULL)
 		return say(why, whylen, -errno, "CPU %d: cannot read the binding back: sched_getaffinity: %s",
 			   pu_os, strerror(errno));
 	count = CPU_COUNT_S(size, set);
@@ -99,7 +99,7 @@ int sm_pin_thread(int pu_os, char *why, size_t whylen)
 		return say(why, whylen, -EINVAL, "CPU %d: no such CPU", pu_os);
 	set = CPU_ALLOC(pu_os + 1);
 	size = CPU_ALLOC_SIZE(pu_os + 1);
-	if (!set)
+	if (set == NULL)
 		return say(why, whylen, -ENOMEM, "CPU %d: out of memory", pu_os);
 	CPU_ZERO_S(size, set);
 	CPU_SET_S(pu_os, size, set);
@@ -116,7 +116,7 @@ int sm_pin_thread(int pu_os, char *why, size_t whylen)
 int sm_pin_release(void)
 {
 	pthread_once(&once, remember);
-	if (!initial)
+	if (initial == NULL)
 		return -ENOMEM;
 	return sched_setaffinity(0, initial_size, initial) ? -errno : 0;
 }

@@ -1,4 +1,5 @@
-/* Placement of mutators, and the plan as a whole; what each policy means is told in placement.h. */
+/* placement.c: placement of mutators, and the plan as a whole; what each policy means is told in
+ * placement.h. */
 #include "perf/placement_priv.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@ int sm__place_refuse(struct sm__place_plan *p, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (p->err && p->errlen)
+	if (p->err != NULL && p->errlen)
 		vsnprintf(p->err, p->errlen, fmt, ap);
 	va_end(ap);
 	return -EINVAL;
@@ -61,8 +62,8 @@ void sm__place_put(struct sm__place_plan *p, enum sm_role role, unsigned index, 
 }
 
 /*
- * Rank of a PU among the allowed PUs of its core (0 = the one to use first). Disallowed siblings do not count: under
- * `taskset` to the second sibling of each core that sibling is the core's first.
+ * Rank of a PU among the allowed PUs of its core (0 = the one to use first). Disallowed siblings do
+ * not count: under `taskset` to the second sibling of each core that sibling is the core's first.
  */
 int sm__place_smt_rank(const struct sm_topology *t, int pu)
 {
@@ -99,8 +100,8 @@ static void order_one_per_core(struct sm__place_plan *p)
 }
 
 /*
- * Scatter, greedily: each next PU is the one whose core, then package, node, L3 hold the fewest threads so far.
- * O(n^2) in PUs: a million steps for 1024 CPUs.
+ * Scatter, greedily: each next PU is the one whose core, then package, node, L3 hold the fewest
+ * threads so far. O(n^2) in PUs: a million steps for 1024 CPUs.
  */
 static void order_scatter(struct sm__place_plan *p)
 {
@@ -109,7 +110,7 @@ static void order_scatter(struct sm__place_plan *p)
 			  sizeof(int));
 	int *core, *package, *node, *l3, *taken;
 
-	if (!use)
+	if (use == NULL)
 		return;
 	core = use;
 	package = core + t->n_cores;
@@ -125,8 +126,8 @@ static void order_scatter(struct sm__place_plan *p)
 			if (!a->allowed || taken[i])
 				continue;
 			int al3 = a->l3 == SM_NONE ? t->n_l3s : a->l3;
-			int bl3 = !b || b->l3 == SM_NONE ? t->n_l3s : b->l3;
-			int d = !b ? -1 : core[a->core] - core[b->core];
+			int bl3 = b == NULL || b->l3 == SM_NONE ? t->n_l3s : b->l3;
+			int d = b == NULL ? -1 : core[a->core] - core[b->core];
 
 			d = d ? d : package[a->package] - package[b->package];
 			d = d ? d : node[a->node] - node[b->node];
@@ -250,13 +251,14 @@ int sm_placement_plan(const struct sm_topology *t, const struct sm_place_request
 	p.node_mutators = calloc((size_t)t->n_nodes, sizeof(int));
 	p.node_workers = calloc((size_t)t->n_nodes, sizeof(int));
 	p.partners = calloc((size_t)r->threads + 1, sizeof(int));
-	if (out->threads && p.order && p.pu_users && p.core_mutators && p.core_workers && p.node_mutators &&
-	    p.node_workers && p.partners) {
+	if (out->threads != NULL && p.order != NULL && p.pu_users != NULL && p.core_mutators != NULL &&
+	    p.core_workers != NULL && p.node_mutators != NULL && p.node_workers != NULL &&
+	    p.partners != NULL) {
 		rc = plan_mutators(&p);
 		for (unsigned i = 0; !rc && i < r->workers; i++)
 			rc = sm__place_worker(&p, i);
 	}
-	if (rc == -ENOMEM && err && errlen)
+	if (rc == -ENOMEM && err != NULL && errlen)
 		snprintf(err, errlen, "out of memory");
 	free(p.order);
 	free(p.pu_users);
@@ -281,7 +283,7 @@ void sm_placement_free(struct sm_placement *p)
 static int lookup(const char *const *names, int n, const char *name)
 {
 	for (int i = 0; i < n; i++)
-		if (!strcmp(names[i], name))
+		if (strcmp(names[i], name) == 0)
 			return i;
 	return -EINVAL;
 }

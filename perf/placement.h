@@ -1,17 +1,20 @@
 /*
  * Which thread runs where: a pure function of a topology, two policies and two counts.
  *
- * The plan is a list, mutators first, then mark workers, each with the PU to pin to (pin.h does it) and the
- * node that is local there. Only allowed PUs are used. Nothing here touches the machine, so plans for XML
- * and synthetic machines are printed by `spanmark topo` exactly as they would be carried out.
+ * The plan is a list, mutators first, then mark workers, each with the PU to pin to (pin.h does it)
+ * and the node that is local there. Only allowed PUs are used. Nothing here touches the machine, so
+ * plans for XML and synthetic machines are printed by `spanmark topo` exactly as they would be
+ * carried out.
  *
  * Mutators (--place):
- *   compact       fills PUs in topology order: siblings of a core, then the next core, L3, node, package
+ *   compact       fills PUs in topology order: siblings of a core, then the next core, L3, node,
+ *                 package
  *   scatter       as far apart as possible: round robin over packages, nodes, L3s, then cores; siblings last
  *   per-node      equal blocks of threads on every node that has CPUs; in a node cores first, siblings last
  *   one-per-core  the first PU of each core, in topology order
  *   none          not pinned: the scheduler's choice (pu = SM_NONE), any number of threads
- * Mark workers (--mark-place); worker i belongs to a mutator, in turn, evenly over the nodes that have mutators:
+ * Mark workers (--mark-place); worker i belongs to a mutator, in turn, evenly over the nodes that
+ * have mutators:
  *   auto          the default, never refused: a core of its own for each, near its mutator, while there are such; then one
  *                 worker to a core, the cores with the fewest threads first (an SMT sibling of a mutator before its
  *                 own PU); a second one on a core only when each has one
@@ -39,7 +42,8 @@ enum sm_mark_place {
 
 enum sm_role { SM_ROLE_MUTATOR, SM_ROLE_WORKER, SM_ROLE_OTHER, SM_ROLE_COUNT };
 
-/* One thread of the plan. Indexes refer to the topology's arrays; SM_NONE throughout when not pinned. */
+/* One thread of the plan. Indexes refer to the topology's arrays; SM_NONE throughout when not
+ * pinned. */
 struct sm_place_thread {
 	enum sm_role role;
 	unsigned index; /* 0.. within its role */
@@ -62,15 +66,16 @@ struct sm_placement {
 };
 
 /*
- * Plans. Returns 0; -EINVAL when the machine cannot do what was asked, with one line in err that names the
- * option, the value, and what is allowed; -ENOMEM. On error *out is empty.
+ * Plans. Returns 0; -EINVAL when the machine cannot do what was asked, with one line in err that
+ * names the option, the value, and what is allowed; -ENOMEM. On error *out is empty.
  */
 int sm_placement_plan(const struct sm_topology *t, const struct sm_place_request *r, struct sm_placement *out,
 		      char *err, size_t errlen);
 void sm_placement_free(struct sm_placement *p);
 
 #define SM_PLACED_TEXT 200 /* room for every description */
-/* What the mark workers share their cores with, in one line: "1 mutator, 2 mark workers: on cores of their own". */
+/* What the mark workers share their cores with, in one line: "1 mutator, 2 mark workers: on cores
+ * of their own". */
 void sm_placement_describe(const struct sm_topology *t, const struct sm_placement *p, char *buf, size_t len);
 
 /* Names <-> policies. The parsers return -EINVAL and the list of what is allowed in err. */

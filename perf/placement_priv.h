@@ -27,15 +27,16 @@ int sm__place_refuse(struct sm__place_plan *p, const char *fmt, ...) __attribute
 void sm__place_put(struct sm__place_plan *p, enum sm_role role, unsigned index, int pu);
 
 /*
- * Rank of a PU among the allowed PUs of its core (0 = the one to use first). Disallowed siblings do not count: under
- * `taskset` to the second sibling of each core that sibling is the core's first.
+ * Rank of a PU among the allowed PUs of its core (0 = the one to use first). Disallowed siblings do
+ * not count: under `taskset` to the second sibling of each core that sibling is the core's first.
  */
 int sm__place_smt_rank(const struct sm_topology *t, int pu);
 
 /* Cores with an allowed PU. */
 int sm__place_cores(const struct sm_topology *t);
 
-/* Places mark worker i by the request's policy, all mutators and the workers before it being placed. 0 or -EINVAL. */
+/* Places mark worker i by the request's policy, all mutators and the workers before it being
+ * placed. 0 or -EINVAL. */
 int sm__place_worker(struct sm__place_plan *p, unsigned i);
 
 #endif

@@ -1,13 +1,13 @@
-/* Placement of mark workers; what each policy means is told in placement.h. */
+/* placement_workers.c: placement of mark workers; what each policy means is told in placement.h. */
 #include "perf/placement_priv.h"
 
 #include <limits.h>
 #include <stdio.h>
 
 /*
- * The mutator whose neighbourhood the next worker goes to; NULL when none is pinned. The one with the fewest workers yet;
- * among those one whose node has the fewest workers for its mutators, so that three workers beside mutators in
- * blocks on two nodes are not all on the first.
+ * The mutator whose neighbourhood the next worker goes to; NULL when none is pinned. The one with
+ * the fewest workers yet; among those one whose node has the fewest workers for its mutators, so
+ * that three workers beside mutators in blocks on two nodes are not all on the first.
  */
 static const struct sm_place_thread *next_partner(struct sm__place_plan *p)
 {
@@ -34,12 +34,13 @@ static const struct sm_place_thread *next_partner(struct sm__place_plan *p)
 	return &all[best];
 }
 
-/* How far a PU is from a mutator: same L3, same node, then by distance. Without one, workers spread over the nodes. */
+/* How far a PU is from a mutator: same L3, same node, then by distance. Without one, workers spread
+ * over the nodes. */
 static long farness(const struct sm__place_plan *p, const struct sm_place_thread *m, int pu)
 {
 	const struct sm_topo_pu *u = &p->t->pus[pu];
 
-	if (!m)
+	if (m == NULL)
 		return p->node_workers[u->node];
 	if (u->node != m->node)
 		return 2 + (long)sm_topology_distance(p->t, m->node, u->node);
@@ -55,7 +56,7 @@ static int free_core(const struct sm__place_plan *p, const struct sm_place_threa
 		const struct sm_topo_pu *u = &p->t->pus[i];
 
 		if (!u->allowed || sm__place_smt_rank(p->t, i) || p->core_mutators[u->core] ||
-		    p->core_workers[u->core] || (remote && m && u->node == m->node))
+		    p->core_workers[u->core] || (remote && m != NULL && u->node == m->node))
 			continue;
 		if (best == SM_NONE || farness(p, m, i) < farness(p, m, best))
 			best = i;
@@ -64,8 +65,9 @@ static int free_core(const struct sm__place_plan *p, const struct sm_place_threa
 }
 
 /*
- * The PU where one more worker is least in the way: workers to one core first, since two of them on a core mark no
- * faster than one; then mutators on that core, then threads on that PU; the nearest to m among equals.
+ * The PU where one more worker is least in the way: workers to one core first, since two of them on
+ * a core mark no faster than one; then mutators on that core, then threads on that PU; the nearest
+ * to m among equals.
  */
 static int least_loaded(const struct sm__place_plan *p, const struct sm_place_thread *m)
 {
@@ -77,7 +79,7 @@ static int least_loaded(const struct sm__place_plan *p, const struct sm_place_th
 
 		if (!a->allowed)
 			continue;
-		d = !b ? -1 : p->core_workers[a->core] - p->core_workers[b->core];
+		d = b == NULL ? -1 : p->core_workers[a->core] - p->core_workers[b->core];
 		d = d ? d : p->core_mutators[a->core] - p->core_mutators[b->core];
 		d = d ? d : p->pu_users[i] - p->pu_users[best];
 		d = d ? d : farness(p, m, i) - farness(p, m, best);
@@ -125,7 +127,7 @@ static int worker_sibling(struct sm__place_plan *p, unsigned i)
 	for (unsigned k = 0; pu == SM_NONE && k < p->r->threads; k++) {
 		const struct sm_place_thread *m = next_partner(p);
 
-		if (m)
+		if (m != NULL)
 			pu = free_sibling(p, m->core);
 	}
 	if (pu == SM_NONE)
@@ -160,11 +162,12 @@ static int worker_remote(struct sm__place_plan *p, unsigned i)
 	return 0;
 }
 
-/* One worker beside each mutator; there is nothing to gain from a second one there while other cores are free. */
+/* One worker beside each mutator; there is nothing to gain from a second one there while other
+ * cores are free. */
 static int worker_shared(struct sm__place_plan *p, unsigned i)
 {
 	const struct sm_place_thread *m = next_partner(p);
-	bool alone = m && p->pu_users[m->pu] == 1;
+	bool alone = m != NULL && p->pu_users[m->pu] == 1;
 
 	sm__place_put(p, SM_ROLE_WORKER, i, alone ? m->pu : least_loaded(p, m));
 	return 0;
@@ -184,7 +187,7 @@ int sm__place_worker(struct sm__place_plan *p, unsigned i)
 	return 0;
 }
 
-/* ---- in words ---------------------------------------------------------------------------------- */
+/* ---- in words -------------------------------------------------------------------------------- */
 
 /* What a worker shares its core with, from best to worst. */
 enum company { ALONE, SIBLING_OF_MUTATOR, WITH_WORKERS, ON_MUTATORS_PU, UNPINNED, COMPANIES };

@@ -1,4 +1,4 @@
-/* Finding PMUs and microarchitectures; see pmu.h. */
+/* pmu.c: finding PMUs and microarchitectures; see pmu.h. */
 #include "perf/pmu.h"
 
 #include <dirent.h>
@@ -76,11 +76,11 @@ int sm__read_line(const char *root, const char *path, char *buf, size_t len)
 	char full[PATH_MAX];
 	FILE *f;
 
-	snprintf(full, sizeof(full), "%s%s", root ? root : "", path);
+	snprintf(full, sizeof(full), "%s%s", root != NULL ? root : "", path);
 	f = fopen(full, "re");
-	if (!f)
+	if (f == NULL)
 		return -errno;
-	if (!fgets(buf, (int)len, f))
+	if (fgets(buf, (int)len, f) == NULL)
 		buf[0] = '\0';
 	fclose(f);
 	buf[strcspn(buf, "\n")] = '\0';
@@ -150,7 +150,7 @@ static bool field(const char *line, const char *key, const char **value)
 {
 	size_t n = strlen(key);
 
-	if (strncmp(line, key, n))
+	if (strncmp(line, key, n) != 0)
 		return false;
 	n += strspn(line + n, " \t"); /* "model name" is not "model" */
 	if (line[n] != ':')
@@ -170,9 +170,9 @@ static const char *uarch_of_cpu(const char *root, int cpu)
 
 	snprintf(path, sizeof(path), "%s/proc/cpuinfo", root);
 	f = fopen(path, "re");
-	if (!f)
+	if (f == NULL)
 		return "unknown";
-	while (fgets(line, sizeof(line), f)) {
+	while (fgets(line, sizeof(line), f) != NULL) {
 		if (field(line, "processor", &v)) {
 			if (seen && mine)
 				break;
@@ -181,9 +181,9 @@ static const char *uarch_of_cpu(const char *root, int cpu)
 		} else if (!mine) {
 			continue;
 		} else if (field(line, "vendor_id", &v)) {
-			c.vendor = !strncmp(v, "AuthenticAMD", 12)   ? 'A'
-				   : !strncmp(v, "GenuineIntel", 12) ? 'I'
-								     : '?';
+			c.vendor = strncmp(v, "AuthenticAMD", 12) == 0	 ? 'A'
+				   : strncmp(v, "GenuineIntel", 12) == 0 ? 'I'
+									 : '?';
 		} else if (field(line, "cpu family", &v)) {
 			c.family = strtoul(v, NULL, 0);
 		} else if (field(line, "model", &v)) {
@@ -203,11 +203,13 @@ static void set_uarch(const char *root, struct sm_pmu *p)
 {
 	const char *u = uarch_of_cpu(root, p->present ? sm_cpumask_next(&p->cpus, 0) : -1);
 
-	/* x86 has one family and model for all CPUs: any that is listed will do. ARM64 parts differ. */
-	if (!strcmp(u, "unknown") && !strncmp(p->device, "cpu", 3))
+	/* x86 has one family and model for all CPUs: any that is listed will do. ARM64 parts
+	 * differ. */
+	if (strcmp(u, "unknown") == 0 && strncmp(p->device, "cpu", 3) == 0)
 		u = uarch_of_cpu(root, -1);
-	/* A hybrid x86 shows one family and model for both kinds of core: the PMU's name tells them apart. */
-	if (!strcmp(p->device, "cpu_atom") && !strncmp(u, "adl", 3))
+	/* A hybrid x86 shows one family and model for both kinds of core: the PMU's name tells them
+	 * apart. */
+	if (strcmp(p->device, "cpu_atom") == 0 && strncmp(u, "adl", 3) == 0)
 		u = "adl_e";
 	snprintf(p->uarch, sizeof(p->uarch), "%s", u);
 }
@@ -216,8 +218,8 @@ static void set_uarch(const char *root, struct sm_pmu *p)
 
 static bool is_core_name(const char *name)
 {
-	return !strcmp(name, "cpu") || !strcmp(name, "cpu_core") || !strcmp(name, "cpu_atom") ||
-	       !strncmp(name, "armv8_", 6) || !strncmp(name, "armv9_", 6);
+	return strcmp(name, "cpu") == 0 || strcmp(name, "cpu_core") == 0 || strcmp(name, "cpu_atom") == 0 ||
+	       strncmp(name, "armv8_", 6) == 0 || strncmp(name, "armv9_", 6) == 0;
 }
 
 static bool is_software_name(const char *name)
@@ -225,7 +227,7 @@ static bool is_software_name(const char *name)
 	static const char *const soft[] = {"software", "tracepoint", "breakpoint", "kprobe", "uprobe"};
 
 	for (size_t i = 0; i < sizeof(soft) / sizeof(soft[0]); i++)
-		if (!strcmp(name, soft[i]))
+		if (strcmp(name, soft[i]) == 0)
 			return true;
 	return false;
 }
@@ -241,7 +243,8 @@ static void read_device(const char *root, const char *name, struct sm_pmu *p)
 	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%.47s/type", name);
 	if (!sm__read_line(root, path, text, sizeof(text)))
 		p->type = (uint32_t)strtoul(text, NULL, 10);
-	/* Core PMUs of hybrid machines and of ARM64 have `cpus`, cpu-wide ones `cpumask`, the lone x86 "cpu" neither. */
+	/* Core PMUs of hybrid machines and of ARM64 have `cpus`, cpu-wide ones `cpumask`, the lone
+	 * x86 "cpu" neither. */
 	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%.47s/%s", name,
 		 p->core ? "cpus" : "cpumask");
 	if (!sm__read_line(root, path, text, sizeof(text)))
@@ -284,16 +287,16 @@ int sm_pmus_scan(const char *root, struct sm_pmus *out)
 	DIR *d;
 
 	memset(out, 0, sizeof(*out));
-	snprintf(out->root, sizeof(out->root), "%s", root ? root : "");
+	snprintf(out->root, sizeof(out->root), "%s", root != NULL ? root : "");
 	out->pmus = calloc(SM_PMU_MAX + 1, sizeof(*out->pmus));
-	if (!out->pmus)
+	if (out->pmus == NULL)
 		return -ENOMEM;
 	snprintf(path, sizeof(path), "%s/sys/bus/event_source/devices", out->root);
 	d = opendir(path);
-	while (d && (e = readdir(d)) && out->n < SM_PMU_MAX)
+	while (d != NULL && (e = readdir(d)) && out->n < SM_PMU_MAX)
 		if (e->d_name[0] != '.' && !is_software_name(e->d_name))
 			read_device(out->root, e->d_name, &out->pmus[out->n++]);
-	if (d)
+	if (d != NULL)
 		closedir(d);
 	for (unsigned i = 0; i < out->n; i++)
 		out->n_core += out->pmus[i].core;
@@ -324,7 +327,7 @@ unsigned sm_pmus_of_cpu(const struct sm_pmus *p, int cpu)
 const struct sm_pmu *sm_pmus_find(const struct sm_pmus *p, const char *device)
 {
 	for (unsigned i = 0; i < p->n; i++)
-		if (p->pmus[i].present && !strcmp(p->pmus[i].device, device))
+		if (p->pmus[i].present && strcmp(p->pmus[i].device, device) == 0)
 			return &p->pmus[i];
 	return NULL;
 }

@@ -1,17 +1,19 @@
 /*
  * The performance monitoring units that the kernel offers, and which microarchitecture each CPU is.
  *
- * Read from <root>/sys/bus/event_source/devices and <root>/proc/cpuinfo, where root is "" on a real machine and a
- * directory in tests: hybrid x86, big.LITTLE and uncore layouts are tested from fake trees.
+ * Read from <root>/sys/bus/event_source/devices and <root>/proc/cpuinfo, where root is "" on a real
+ * machine and a directory in tests: hybrid x86, big.LITTLE and uncore layouts are tested from fake
+ * trees.
  *
- * A *core PMU* counts for threads; there is one per kind of core (Alder Lake: cpu_core, cpu_atom; big.LITTLE:
- * armv8_cortex_a53, armv8_cortex_a72). An event is opened once per core PMU, with that PMU's type. Where the kernel
- * offers none (a virtual machine) one entry with present = false stands for it, so that events still resolve to
- * names and the attempt to open them gives the reason. Other PMUs are *cpu-wide* (uncore, L3, memory controllers):
- * one count for a package or L3, opened on the CPUs of their cpumask with pid -1.
+ * A *core PMU* counts for threads; there is one per kind of core (Alder Lake: cpu_core, cpu_atom;
+ * big.LITTLE: armv8_cortex_a53, armv8_cortex_a72). An event is opened once per core PMU, with that
+ * PMU's type. Where the kernel offers none (a virtual machine) one entry with present = false
+ * stands for it, so that events still resolve to names and the attempt to open them gives the
+ * reason. Other PMUs are *cpu-wide* (uncore, L3, memory controllers): one count for a package or
+ * L3, opened on the CPUs of their cpumask with pid -1.
  *
- * The microarchitecture name is libpfm4's where it has one (amd64_fam19h_zen4, arm_n1), else in its style
- * (amd64_fam1ah_zen5, arm_ac72, adl_p): sets refer to it (`[pmu NAME]`).
+ * The microarchitecture name is libpfm4's where it has one (amd64_fam19h_zen4, arm_n1), else in its
+ * style (amd64_fam1ah_zen5, arm_ac72, adl_p): sets refer to it (`[pmu NAME]`).
  */
 #ifndef SM_PERF_PMU_H
 #define SM_PERF_PMU_H

@@ -1,4 +1,4 @@
-/* See privilege.h. */
+/* privilege.c: see privilege.h. */
 #include "perf/privilege.h"
 
 #include <errno.h>
@@ -64,7 +64,7 @@ bool sm_privilege_hostile_variable(const char *name)
 		"LSAN_",  "PERF_",    "HOSTALIASES", "LOCPATH", "NLSPATH",   "TMPDIR", "RES_OPTIONS"};
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
-		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
+		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
 			return true;
 	return false;
 }
@@ -74,7 +74,7 @@ static void clean_environment(void)
 	char name[256];
 
 	/* unsetenv moves the array up: look at the same place again. */
-	for (char **e = environ; e && *e;) {
+	for (char **e = environ; e != NULL && *e;) {
 		size_t n = strcspn(*e, "=");
 
 		if (!sm_privilege_hostile_variable(*e) || n >= sizeof(name)) {
@@ -126,5 +126,5 @@ int sm_privilege_drop(void)
 	rc = get_caps(&now);
 	if (rc)
 		return rc;
-	return memcmp(&now, &none, sizeof(now)) ? -EIO : 0;
+	return memcmp(&now, &none, sizeof(now)) != 0 ? -EIO : 0;
 }

@@ -1,8 +1,8 @@
-/* Attribution of time and counts to regions: changing them. See region.h. */
+/* region.c: attribution of time and counts to regions: changing them. See region.h. */
+#include <stdlib.h>
+
 #include "perf/counter_sim.h"
 #include "perf/region_priv.h"
-
-#include <stdlib.h>
 
 static void account_group(struct sm_region_thread *t, unsigned g, unsigned region)
 {
@@ -61,7 +61,8 @@ static unsigned owner_of(const struct sm_region_thread *t, unsigned top)
 	return t->opt.first;
 }
 
-/* enters: 1 where `to` is entered, 0 where it is come back to. It changes with the time, under the same odd number. */
+/* enters: 1 where `to` is entered, 0 where it is come back to. It changes with the time, under the
+ * same odd number. */
 static void change(struct sm_region_thread *t, unsigned to, unsigned owner, unsigned enters)
 {
 	sm__write_begin(t);
@@ -94,7 +95,7 @@ static inline void let_go(struct sm_region_thread *t)
 
 void sm_region_enter(struct sm_region_thread *t, unsigned region)
 {
-	if (!t || !grab(t))
+	if (t == NULL || !grab(t))
 		return;
 	if (region >= t->opt.n_regions)
 		region = t->opt.first;
@@ -112,7 +113,7 @@ void sm_region_leave(struct sm_region_thread *t)
 {
 	unsigned to;
 
-	if (!t || !grab(t))
+	if (t == NULL || !grab(t))
 		return;
 	if (t->over) {
 		t->over--;
@@ -127,7 +128,7 @@ void sm_region_leave(struct sm_region_thread *t)
 
 void sm_region_reset(struct sm_region_thread *t)
 {
-	if (!t || !grab(t))
+	if (t == NULL || !grab(t))
 		return;
 	sm__write_begin(t);
 	sm__region_account(t, true);
@@ -151,9 +152,9 @@ void sm_region_reset(struct sm_region_thread *t)
 
 void sm_region_thread_stop(struct sm_region_thread *t)
 {
-	if (!t || !t->open)
+	if (t == NULL || !t->open)
 		return;
-	if (t->counts && grab(t)) {
+	if (t->counts != NULL && grab(t)) {
 		sm__write_begin(t);
 		sm__region_account(t, true);
 		sm__write_end(t);
@@ -163,14 +164,15 @@ void sm_region_thread_stop(struct sm_region_thread *t)
 	if (t->sim >= 0)
 		sm__sim_stop(t->sim, t->owner);
 	for (unsigned g = 0; g < t->n_groups; g++) {
-		/* What readers ask about the events (status, reason) stays; only the kernel's part goes. */
+		/* What readers ask about the events (status, reason) stays; only the kernel's part
+		 * goes. */
 		t->groups[g].ops->close(&t->groups[g]);
 	}
 }
 
 void sm_region_thread_free(struct sm_region_thread *t)
 {
-	if (!t)
+	if (t == NULL)
 		return;
 	sm_region_thread_stop(t);
 	free(t->slots);

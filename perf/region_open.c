@@ -1,15 +1,15 @@
-/* Opening a thread's counters and measuring what reading them costs. See region.h. */
-#include "perf/counter_sim.h"
-#include "perf/passes.h"
-#include "perf/privilege.h"
-#include "perf/region_priv.h"
-
+/* region_open.c: opening a thread's counters and measuring what reading them costs. See region.h. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "perf/counter_sim.h"
+#include "perf/passes.h"
+#include "perf/privilege.h"
+#include "perf/region_priv.h"
 
 #define CALIBRATE_ROUNDS 32
 
@@ -32,7 +32,8 @@ static void pick(struct picker *p, unsigned event, unsigned kind)
 	p->slots[p->n++] = s;
 }
 
-/* What the set's plan counts could be counted when it was made: what the kernel refuses now, it does not lack. */
+/* What the set's plan counts could be counted when it was made: what the kernel refuses now, it
+ * does not lack. */
 static void not_unsupported(struct sm_counter_group *g)
 {
 	char now[160];
@@ -82,7 +83,8 @@ static void open_hardware(struct sm_region_thread *t, unsigned kind)
 	}
 }
 
-/* perf_event's software events and tracepoints, then what getrusage tells. Those are of no kind: kind 0's encoding serves all. */
+/* perf_event's software events and tracepoints, then what getrusage tells. Those are of no kind:
+ * kind 0's encoding serves all. */
 static void open_software(struct sm_region_thread *t)
 {
 	static const enum sm_backend order[] = {SM_BACKEND_PERF, SM_BACKEND_SOFT};
@@ -130,7 +132,7 @@ static int allocate(struct sm_region_thread *t)
 	t->first = calloc(row, sizeof(uint64_t));
 	t->final = calloc(row, sizeof(uint64_t));
 	t->counts = calloc(row * t->opt.n_regions, sizeof(uint64_t));
-	return t->last && t->first && t->final && t->counts ? 0 : -ENOMEM;
+	return t->last != NULL && t->first != NULL && t->final != NULL && t->counts != NULL ? 0 : -ENOMEM;
 }
 
 /* ---- cost ------------------------------------------------------------------------------------ */
@@ -141,7 +143,7 @@ static struct sm__slot find_counted(const struct sm_region_thread *t, const char
 	for (unsigned e = 0; e < t->cs->n_events; e++) {
 		struct sm__slot s = t->slots[t->kind * t->cs->n_events + e];
 
-		if (!strcmp(t->cs->events[e].name, name) && s.group >= 0 &&
+		if (strcmp(t->cs->events[e].name, name) == 0 && s.group >= 0 &&
 		    t->groups[s.group].ev[s.index].status == SM_STATUS_OK)
 			return s;
 	}
@@ -200,7 +202,7 @@ int sm_region_thread_open(const struct sm_counterset *cs, const struct sm_region
 		return -EINVAL;
 	}
 	t = calloc(1, sizeof(*t));
-	if (!t || !(t->slots = calloc((size_t)cs->n_events * cs->n_kinds + 1, sizeof(*t->slots)))) {
+	if (t == NULL || !(t->slots = calloc((size_t)cs->n_events * cs->n_kinds + 1, sizeof(*t->slots)))) {
 		free(t);
 		snprintf(err, errlen, "out of memory");
 		return -ENOMEM;
@@ -229,7 +231,8 @@ int sm_region_thread_open(const struct sm_counterset *cs, const struct sm_region
 	sm__add(&t->enters[opt->first], 1);
 	if (cs->opt.from == SM_COUNTERS_SIM)
 		t->sim = sm__sim_open(opt->first);
-	/* The main thread keeps its rights until everybody else is started: they inherit what it has. */
+	/* The main thread keeps its rights until everybody else is started: they inherit what it
+	 * has. */
 	if (gettid() != getpid())
 		sm_privilege_drop();
 	*out = t;

@@ -1,4 +1,5 @@
-/* The inside of struct sm_region_thread, shared by region.c (changes), region_open.c and region_read.c. */
+/* The inside of struct sm_region_thread, shared by region.c (changes), region_open.c and
+ * region_read.c. */
 #ifndef SM_PERF_REGION_PRIV_H
 #define SM_PERF_REGION_PRIV_H
 
@@ -40,7 +41,8 @@ struct sm_region_thread {
 	uint8_t owner;	      /* the region that groups read by system calls go to */
 	bool open;
 
-	/* Written by the owner under `seq`, read by anybody: every access is atomic (relaxed), seq orders them. */
+	/* Written by the owner under `seq`, read by anybody: every access is atomic (relaxed), seq
+	 * orders them. */
 	uint32_t seq;
 	uint32_t busy;
 	uint64_t ticks[SM_REGION_MAX], enters[SM_REGION_MAX];
@@ -74,8 +76,9 @@ static inline void sm__add(uint64_t *p, uint64_t v)
 }
 
 /*
- * The sequence lock: odd while the owner writes. The release fence keeps the data behind the odd number, the release store
- * keeps it before the even one. Under ThreadSanitizer, which knows no fences, an exchange orders as strongly.
+ * The sequence lock: odd while the owner writes. The release fence keeps the data behind the odd
+ * number, the release store keeps it before the even one. Under ThreadSanitizer, which knows no
+ * fences, an exchange orders as strongly.
  */
 static inline void sm__write_begin(struct sm_region_thread *t)
 {
@@ -99,7 +102,8 @@ static inline bool sm__is_light(const struct sm_region_thread *t, unsigned regio
 	return t->opt.light >> region & 1;
 }
 
-/* Gives what passed since the last change to the regions that were current; between write_begin and write_end. */
+/* Gives what passed since the last change to the regions that were current; between write_begin and
+ * write_end. */
 void sm__region_account(struct sm_region_thread *t, bool everything);
 
 #endif

@@ -1,9 +1,9 @@
-/* Reading regions out, by any thread. See region.h. */
-#include "perf/counter_sim.h"
-#include "perf/region_priv.h"
-
+/* region_read.c: reading regions out, by any thread. See region.h. */
 #include <math.h>
 #include <stdlib.h>
+
+#include "perf/counter_sim.h"
+#include "perf/region_priv.h"
 
 /* ---- reading out ----------------------------------------------------------------------------- */
 
@@ -108,13 +108,13 @@ void sm_region_get(const struct sm_region_thread *t, unsigned region, unsigned k
 {
 	uint32_t s;
 
-	if (!t || region >= t->opt.n_regions)
+	if (t == NULL || region >= t->opt.n_regions)
 		return;
 	do {
 		s = read_begin(t);
-		if (time)
+		if (time != NULL)
 			get_time(t, sm__get(&t->ticks[region]), sm__get(&t->enters[region]), time);
-		for (unsigned e = 0; readings && e < t->cs->n_events; e++)
+		for (unsigned e = 0; readings != NULL && e < t->cs->n_events; e++)
 			fill(t, e, kind, t->counts + (size_t)region * t->n_slots, region, false,
 			     &readings[e]);
 	} while (read_retry(t, s));
@@ -126,10 +126,10 @@ void sm_region_total(const struct sm_region_thread *t, unsigned kind, struct sm_
 	uint64_t *row, enters;
 	uint32_t s;
 
-	if (!t)
+	if (t == NULL)
 		return;
 	row = calloc(t->n_slots ? t->n_slots : 1, sizeof(*row));
-	if (!row)
+	if (row == NULL)
 		return;
 	do {
 		s = read_begin(t);
@@ -138,10 +138,10 @@ void sm_region_total(const struct sm_region_thread *t, unsigned kind, struct sm_
 			enters += sm__get(&t->enters[r]);
 		for (unsigned i = 0; i < t->n_slots; i++)
 			row[i] = sm__get(&t->final[i]) - sm__get(&t->first[i]);
-		if (time)
+		if (time != NULL)
 			get_time(t, sm_clock_delta(sm__get(&t->start_ticks), sm__get(&t->end_ticks)), enters,
 				 time);
-		for (unsigned e = 0; readings && e < t->cs->n_events; e++)
+		for (unsigned e = 0; readings != NULL && e < t->cs->n_events; e++)
 			fill(t, e, kind, row, 0, true, &readings[e]);
 	} while (read_retry(t, s));
 	free(row);
@@ -152,7 +152,7 @@ void sm_region_cost(const struct sm_region_thread *t, struct sm_region_cost *out
 	struct sm_region_time total = {0};
 
 	*out = (struct sm_region_cost){.instructions_per_change = NAN};
-	if (!t)
+	if (t == NULL)
 		return;
 	sm_region_total(t, 0, NULL, &total);
 	out->ns_per_change = t->ns_change;
@@ -171,5 +171,5 @@ void sm_region_cost(const struct sm_region_thread *t, struct sm_region_cost *out
 
 unsigned sm_region_kind(const struct sm_region_thread *t)
 {
-	return t ? t->kind : 0;
+	return t != NULL ? t->kind : 0;
 }

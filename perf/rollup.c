@@ -1,4 +1,4 @@
-/* See rollup.h. */
+/* rollup.c: see rollup.h. */
 #include "perf/rollup.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ struct rolling {
 static int key_of(const struct rolling *r, unsigned thread)
 {
 	const struct sm_topology *topo = r->topo;
-	int pu = topo ? sm_topology_pu(topo, r->threads[thread].pu_os) : SM_NONE;
+	int pu = topo != NULL ? sm_topology_pu(topo, r->threads[thread].pu_os) : SM_NONE;
 
 	if (r->opt->by == SM_BY_THREAD)
 		return (int)thread;
@@ -42,14 +42,14 @@ static unsigned role_order(const struct rolling *r, const char *role)
 {
 	unsigned i = 0;
 
-	while (role && i < r->n && strcmp(r->threads[i].role, role))
+	while (role != NULL && i < r->n && strcmp(r->threads[i].role, role) != 0)
 		i++;
 	return i;
 }
 
 static bool same_role(const char *a, const char *b)
 {
-	return a == b || (a && b && !strcmp(a, b));
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
 /* <0, 0, >0: where two rows stand. */
@@ -78,8 +78,8 @@ static struct sm_rollup_row *find_row(struct rolling *r, const struct sm_rollup_
 			return &out->rows[at];
 	}
 	readings = calloc(r->cs->n_events ? r->cs->n_events : 1, sizeof(*readings));
-	rows = readings ? realloc(out->rows, (out->n + 1) * sizeof(*rows)) : NULL;
-	if (!rows) {
+	rows = readings != NULL ? realloc(out->rows, (out->n + 1) * sizeof(*rows)) : NULL;
+	if (rows == NULL) {
 		free(readings);
 		return NULL;
 	}
@@ -113,7 +113,7 @@ static int add(struct rolling *r, struct sm_rollup_row *want, const struct sm_re
 {
 	struct sm_rollup_row *row = find_row(r, want);
 
-	if (!row)
+	if (row == NULL)
 		return -ENOMEM;
 	row->n_threads += first;
 	row->time.ns += time->ns;
@@ -141,7 +141,7 @@ static int add_thread(struct rolling *r, unsigned thread, unsigned pmu)
 			continue;
 		if ((int)region == th->fill)
 			time.ns = fill;
-		want.label = th->label ? th->label[region] : region;
+		want.label = th->label != NULL ? th->label[region] : region;
 		rc = add(r, &want, &time, true, false);
 		if (rc || !r->opt->totals)
 			continue;
@@ -163,11 +163,11 @@ int sm_rollup(const struct sm_counterset *cs, const struct sm_topology *topo,
 			    .opt = opt,
 			    .scratch = calloc(cs->n_events ? cs->n_events : 1, sizeof(*r.scratch)),
 			    .out = out};
-	int rc = r.scratch ? 0 : -ENOMEM;
+	int rc = r.scratch != NULL ? 0 : -ENOMEM;
 
 	*out = (struct sm_rollup){0};
 	for (unsigned i = 0; !rc && i < n; i++) {
-		if (!threads[i].t)
+		if (threads[i].t == NULL)
 			continue;
 		unsigned pmu = threads[i].pu_os >= 0 ? sm_region_kind(threads[i].t) : 0;
 		unsigned last = threads[i].pu_os >= 0 ? pmu + 1 : cs->n_kinds;

@@ -1,11 +1,12 @@
-/* See screen.h. */
+/* screen.c: see screen.h. */
 #include "perf/screen.h"
-#include "perf/kernels.h"
-#include "perf/passes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "perf/kernels.h"
+#include "perf/passes.h"
 
 static const char reason[] = "it opens but reads 0 where it must count: this PMU does not implement it";
 
@@ -16,7 +17,7 @@ bool sm__screen_applies(const char *event)
 		"dtlb_walk", "dtlb_refill",  "stall_fe", "stall_be", "stall_mem", "dram_fill", "itlb_walk"};
 
 	for (size_t i = 0; i < sizeof(never_zero) / sizeof(never_zero[0]); i++)
-		if (!strcmp(never_zero[i], event))
+		if (strcmp(never_zero[i], event) == 0)
 			return true;
 	return false;
 }
@@ -28,13 +29,14 @@ struct program {
 	size_t n_bits;
 };
 
-/* More than most last-level caches hold would cost seconds to build; 64 MiB misses all but the largest. */
+/* More than most last-level caches hold would cost seconds to build; 64 MiB misses all but the
+ * largest. */
 static bool prepare(struct program *p)
 {
 	memset(p, 0, sizeof(*p));
 	p->n_bits = 1 << 17;
 	p->bits = malloc(p->n_bits);
-	if (!p->bits)
+	if (p->bits == NULL)
 		return false;
 	sm__random_bytes(p->bits, p->n_bits, 88172645463325252u);
 	/* Without leave to make memory executable itlb_walk is not judged. */
@@ -49,7 +51,7 @@ static void run(const struct program *p)
 	sm__kernel_branches(p->bits, p->n_bits);
 	sm__kernel_chase(&p->chase, 100000);
 	sm__kernel_pages(&p->pages, 65536);
-	if (p->code.start)
+	if (p->code.start != NULL)
 		sm__kernel_code(&p->code, 32768);
 }
 
@@ -57,7 +59,7 @@ static void finish(struct program *p)
 {
 	sm__chase_free(&p->chase);
 	sm__pages_free(&p->pages);
-	if (p->code.start)
+	if (p->code.start != NULL)
 		sm__pages_free(&p->code);
 	free(p->bits);
 }
@@ -102,7 +104,7 @@ unsigned sm__screen(struct sm_counterset *cs)
 				const char *name = cs->events[e].name;
 
 				if (!sm__is_hw(&cs->events[e], k) || !sm__screen_applies(name) ||
-				    (!p.code.start && !strcmp(name, "itlb_walk")) ||
+				    (p.code.start == NULL && strcmp(name, "itlb_walk") == 0) ||
 				    !reads_zero(cs, &cs->events[e].res[k].code, &p))
 					continue;
 				condemn(&cs->events[e].res[k]);

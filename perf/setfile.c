@@ -1,4 +1,4 @@
-/* Reading counter sets; the format is told in setfile.h. */
+/* setfile.c: reading counter sets; the format is told in setfile.h. */
 #include "perf/setfile.h"
 
 #include <errno.h>
@@ -9,7 +9,8 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-/* The linker puts the text files into the program: a set is edited as text and never out of step with the binary. */
+/* The linker puts the text files into the program: a set is edited as text and never out of step
+ * with the binary. */
 #define EMBED(id, file)                  \
 	__asm__(".pushsection .rodata\n" \
 		".balign 8\n"            \
@@ -83,9 +84,9 @@ static int copy(struct parse *p, char *to, size_t len, const char *from, const c
 
 static int on_set(struct parse *p, const char *key, const char *value)
 {
-	if (!strcmp(key, "name"))
+	if (strcmp(key, "name") == 0)
 		return copy(p, p->s->name, sizeof(p->s->name), value, "name");
-	if (!strcmp(key, "title"))
+	if (strcmp(key, "title") == 0)
 		return copy(p, p->s->title, sizeof(p->s->title), value, "title");
 	return refuse(p, -EINVAL, "[set] has no \"%s\" (name, title)", key);
 }
@@ -96,10 +97,10 @@ static struct sm_set_metric *metric(struct parse *p, const char *name)
 	struct sm_set_metric *grown;
 
 	for (unsigned i = 0; i < s->n_metrics; i++)
-		if (!strcmp(s->metrics[i].name, name))
+		if (strcmp(s->metrics[i].name, name) == 0)
 			return &s->metrics[i];
 	grown = realloc(s->metrics, (s->n_metrics + 1) * sizeof(*grown));
-	if (!grown) {
+	if (grown == NULL) {
 		refuse(p, -ENOMEM, "out of memory");
 		return NULL;
 	}
@@ -114,25 +115,26 @@ static int on_metric(struct parse *p, const char *name, const char *key, const c
 {
 	struct sm_set_metric *m = metric(p, name);
 
-	if (!m)
+	if (m == NULL)
 		return 0;
-	if (!strcmp(key, "formula"))
+	if (strcmp(key, "formula") == 0)
 		return copy(p, m->formula, sizeof(m->formula), value, "formula");
-	if (!strcmp(key, "unit"))
+	if (strcmp(key, "unit") == 0)
 		return copy(p, m->unit, sizeof(m->unit), value, "unit");
-	if (!strcmp(key, "help"))
+	if (strcmp(key, "help") == 0)
 		return copy(p, m->help, sizeof(m->help), value, "help");
-	if (p->table && !strcmp(key, "title"))
+	if (p->table && strcmp(key, "title") == 0)
 		return copy(p, m->title, sizeof(m->title), value, "title");
-	if (p->table && !strcmp(key, "per_op"))
-		return m->per_op = !strcmp(value, "yes");
+	if (p->table && strcmp(key, "per_op") == 0)
+		return m->per_op = strcmp(value, "yes") == 0;
 	return refuse(p, -EINVAL, "[metric %s] has no \"%s\" (formula, unit, help)", name, key);
 }
 
-/* Strings in a notation of their own stay as they are; the others are libpfm4 events of the section's PMU. */
+/* Strings in a notation of their own stay as they are; the others are libpfm4 events of the
+ * section's PMU. */
 static bool qualified(const char *s)
 {
-	if (strstr(s, "::") || strchr(s, '/'))
+	if (strstr(s, "::") != NULL || strchr(s, '/') != NULL)
 		return true;
 	return s[0] == 'r' && s[1] && strspn(s + 1, "0123456789abcdefABCDEF") == strlen(s + 1);
 }
@@ -144,10 +146,10 @@ static int add_map(struct parse *p, const char *pmu, const char *event, const ch
 	char full[SM_EVENT_STRING * 2];
 
 	for (unsigned i = 0; i < s->n_maps; i++)
-		if (!strcmp(s->maps[i].pmu, pmu) && !strcmp(s->maps[i].event, event))
+		if (strcmp(s->maps[i].pmu, pmu) == 0 && strcmp(s->maps[i].event, event) == 0)
 			return refuse(p, -EINVAL, "%s is defined twice for %s", event, pmu);
 	m = realloc(s->maps, (s->n_maps + 1) * sizeof(*m));
-	if (!m)
+	if (m == NULL)
 		return refuse(p, -ENOMEM, "out of memory");
 	s->maps = m;
 	m += s->n_maps;
@@ -168,7 +170,7 @@ static int on_pmu(struct parse *p, const char *list, const char *event, const ch
 
 	if (!copy(p, names, sizeof(names), list, "list of PMUs"))
 		return 0;
-	for (char *n = strtok_r(names, " ", &save); ok && n; n = strtok_r(NULL, " ", &save))
+	for (char *n = strtok_r(names, " ", &save); ok && n != NULL; n = strtok_r(NULL, " ", &save))
 		ok = add_map(p, n, event, string);
 	return ok;
 }
@@ -180,13 +182,13 @@ static int on_line(void *user, const char *section, const char *key, const char 
 	/* inih cuts sections at 49 characters without saying so. */
 	if (strlen(section) >= 49)
 		return refuse(p, -EINVAL, "section name too long: use several sections");
-	if (!value || !*value)
+	if (value == NULL || !*value)
 		return refuse(p, -EINVAL, "\"%s\" has no value", key);
-	if (!strcmp(section, "set"))
+	if (strcmp(section, "set") == 0)
 		return on_set(p, key, value);
-	if (!strncmp(section, "metric ", 7))
+	if (strncmp(section, "metric ", 7) == 0)
 		return on_metric(p, section + 7, key, value);
-	if (!strncmp(section, "pmu ", 4))
+	if (strncmp(section, "pmu ", 4) == 0)
 		return on_pmu(p, section + 4, key, value);
 	return refuse(p, -EINVAL, "unknown section [%s] (set, metric NAME, pmu NAME..)", section);
 }
@@ -198,7 +200,7 @@ static int parse(const char *text, const char *origin, bool table, struct sm_set
 	int line;
 
 	*out = NULL;
-	if (!p.s)
+	if (p.s == NULL)
 		return -ENOMEM;
 	snprintf(p.s->origin, sizeof(p.s->origin), "%s", origin);
 	line = ini_parse_string(text, on_line, &p);
@@ -211,7 +213,7 @@ static int parse(const char *text, const char *origin, bool table, struct sm_set
 	if (!p.rc && !p.s->n_metrics)
 		refuse(&p, -EINVAL, "no [metric NAME] section");
 	if (p.rc) {
-		if (err && errlen)
+		if (err != NULL && errlen)
 			snprintf(err, errlen, "%s:%d: %s", origin, line > 0 ? line : 1, p.why);
 		sm_setfile_free(p.s);
 		return p.rc;
@@ -241,14 +243,14 @@ int sm_setfile_read(const char *path, struct sm_setfile **out, char *err, size_t
 	int rc;
 
 	*out = NULL;
-	if (!f) {
+	if (f == NULL) {
 		rc = -errno;
 		snprintf(err, errlen, "%s: %s", path, strerror(-rc));
 		return rc;
 	}
 	text = calloc(1, 1 << 20);
-	n = text ? fread(text, 1, (1 << 20) - 1, f) : 0;
-	rc = !text ? -ENOMEM : ferror(f) ? -EIO : strlen(text) != n ? -EINVAL : 0;
+	n = text != NULL ? fread(text, 1, (1 << 20) - 1, f) : 0;
+	rc = text == NULL ? -ENOMEM : ferror(f) ? -EIO : strlen(text) != n ? -EINVAL : 0;
 	fclose(f);
 	if (rc)
 		snprintf(err, errlen, "%s: %s", path, rc == -EINVAL ? "not a text file" : strerror(-rc));
@@ -260,7 +262,7 @@ int sm_setfile_read(const char *path, struct sm_setfile **out, char *err, size_t
 
 void sm_setfile_free(struct sm_setfile *s)
 {
-	if (!s)
+	if (s == NULL)
 		return;
 	free(s->metrics);
 	free(s->maps);
@@ -276,11 +278,11 @@ void sm_setfile_user_dir(char *buf, size_t len)
 	buf[0] = '\0';
 	if (getauxval(AT_SECURE))
 		return;
-	if (own && *own)
+	if (own != NULL && *own)
 		snprintf(buf, len, "%s", own);
-	else if (xdg && *xdg)
+	else if (xdg != NULL && *xdg)
 		snprintf(buf, len, "%s/spanmark/sets", xdg);
-	else if (home && *home)
+	else if (home != NULL && *home)
 		snprintf(buf, len, "%s/.config/spanmark/sets", home);
 }
 
@@ -288,7 +290,7 @@ static bool is_path(const char *name)
 {
 	size_t n = strlen(name);
 
-	return strchr(name, '/') || (n > 4 && !strcmp(name + n - 4, ".ini"));
+	return strchr(name, '/') != NULL || (n > 4 && strcmp(name + n - 4, ".ini") == 0);
 }
 
 static int unknown(const char *name, char *err, size_t errlen)
@@ -310,25 +312,25 @@ int sm_setfile_find(const char *name, const char *user_dir, struct sm_setfile **
 	*out = NULL;
 	if (is_path(name))
 		return sm_setfile_read(name, out, err, errlen);
-	if (user_dir && *user_dir) {
+	if (user_dir != NULL && *user_dir) {
 		snprintf(path, sizeof(path), "%s/%s.ini", user_dir, name);
 		rc = sm_setfile_read(path, out, err, errlen);
 		if (rc != -ENOENT && rc != -ENOTDIR)
 			return rc;
 	}
 	for (unsigned i = 0; i < N_BUILTIN; i++)
-		if (!strcmp(builtin[i].name, name))
+		if (strcmp(builtin[i].name, name) == 0)
 			return sm_setfile_parse(builtin[i].text, "built in", out, err, errlen);
 	return unknown(name, err, errlen);
 }
 
 const struct sm_set_mapping *sm_setfile_map(const struct sm_setfile *s, const char *uarch, const char *event)
 {
-	const char *const order[] = {uarch, "any", strcmp(uarch, "callgrind") ? "generic" : "any"};
+	const char *const order[] = {uarch, "any", strcmp(uarch, "callgrind") != 0 ? "generic" : "any"};
 
 	for (unsigned k = 0; k < 3; k++)
 		for (unsigned i = 0; i < s->n_maps; i++)
-			if (!strcmp(s->maps[i].pmu, order[k]) && !strcmp(s->maps[i].event, event))
+			if (strcmp(s->maps[i].pmu, order[k]) == 0 && strcmp(s->maps[i].event, event) == 0)
 				return &s->maps[i];
 	return NULL;
 }

@@ -18,8 +18,9 @@
  *   [pmu any]                             ; all (software metrics); own sections win
  *   [pmu callgrind]                       ; source sim: sim::Ir and so on
  *
- * Formulas (expr.h) may use the events, `ops` (operations of the workload) and `seconds` (time in the region).
- * Built-in sets are compiled in; a file of the same set name in the user's folder replaces one.
+ * Formulas (expr.h) may use the events, `ops` (operations of the workload) and `seconds` (time in
+ * the region). Built-in sets are compiled in; a file of the same set name in the user's folder
+ * replaces one.
  */
 #ifndef SM_PERF_SETFILE_H
 #define SM_PERF_SETFILE_H
@@ -53,15 +54,16 @@ struct sm_setfile {
 };
 
 /*
- * Parses one file's text. 0 and *out (free with sm_setfile_free), -EINVAL with "origin:line: what" in err, -ENOMEM.
+ * Parses one file's text. 0 and *out (free with sm_setfile_free), -EINVAL with "origin:line: what"
+ * in err, -ENOMEM.
  */
 int sm_setfile_parse(const char *text, const char *origin, struct sm_setfile **out, char *err, size_t errlen);
 int sm_setfile_read(const char *path, struct sm_setfile **out, char *err, size_t errlen);
 void sm_setfile_free(struct sm_setfile *s);
 
 /*
- * A set by name: first <user_dir>/NAME.ini, then the built-in ones; a name with a slash or ending in .ini is a path. -ENOENT
- * with the list of what exists.
+ * A set by name: first <user_dir>/NAME.ini, then the built-in ones; a name with a slash or ending
+ * in .ini is a path. -ENOENT with the list of what exists.
  */
 int sm_setfile_find(const char *name, const char *user_dir, struct sm_setfile **out, char *err,
 		    size_t errlen);
@@ -74,12 +76,14 @@ const char *sm_setfile_builtin_name(unsigned i);
 const char *sm_setfile_builtin_text(unsigned i);
 
 /*
- * The user's folder: $SPANMARK_SETS, else $XDG_CONFIG_HOME/spanmark/sets, else ~/.config/spanmark/sets. "" when the process
- * runs with raised privileges (privilege.h) or there is no home.
+ * The user's folder: $SPANMARK_SETS, else $XDG_CONFIG_HOME/spanmark/sets, else
+ * ~/.config/spanmark/sets. "" when the process runs with raised privileges (privilege.h) or there
+ * is no home.
  */
 void sm_setfile_user_dir(char *buf, size_t len);
 
-/* The mapping of an event for a microarchitecture: its own section, then `any`, then `generic`. NULL: none. */
+/* The mapping of an event for a microarchitecture: its own section, then `any`, then `generic`.
+ * NULL: none. */
 const struct sm_set_mapping *sm_setfile_map(const struct sm_setfile *s, const char *uarch, const char *event);
 
 #endif

@@ -1,9 +1,8 @@
 /*
- * Reading Callgrind's dumps. Each file <folder>/sm.<pid>.<part>-<thread> holds what one of Callgrind's threads spent since
- * the dump before; of its many lines only the trigger's label, `events:` and `summary:` matter here.
+ * sim_load.c: reading Callgrind's dumps. Each file <folder>/sm.<pid>.<part>-<thread> holds what one
+ * of Callgrind's threads spent since the dump before; of its many lines only the trigger's label,
+ * `events:` and `summary:` matter here.
  */
-#include "perf/counter_sim.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
@@ -11,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "perf/counter_sim.h"
 
 struct part {
 	unsigned number, thread;
@@ -48,7 +49,7 @@ static int read_columns(char *list, int *column, int max)
 	char *save = NULL;
 	int n = 0;
 
-	for (char *e = strtok_r(list, " \n", &save); e && n < max; e = strtok_r(NULL, " \n", &save)) {
+	for (char *e = strtok_r(list, " \n", &save); e != NULL && n < max; e = strtok_r(NULL, " \n", &save)) {
 		column[n] = sm_sim_event(e);
 		if (column[n] >= SM_SIM_BASIC)
 			column[n] = -1;
@@ -80,13 +81,13 @@ static int read_part(FILE *f, struct part *p)
 	int column[32], n = 0;
 	bool summary = false;
 
-	while (!summary && fgets(line, sizeof(line), f)) {
-		if (!strncmp(line, trigger, sizeof(trigger) - 1)) {
+	while (!summary && fgets(line, sizeof(line), f) != NULL) {
+		if (strncmp(line, trigger, sizeof(trigger) - 1) == 0) {
 			snprintf(p->label, sizeof(p->label), "%.63s", line + sizeof(trigger) - 1);
 			p->label[strcspn(p->label, "\n")] = '\0';
-		} else if (!strncmp(line, "events: ", 8)) {
+		} else if (strncmp(line, "events: ", 8) == 0) {
 			n = read_columns(line + 8, column, 32);
-		} else if (!strncmp(line, "summary: ", 9) && n) {
+		} else if (strncmp(line, "summary: ", 9) == 0 && n) {
 			read_summary(line + 9, column, n, p);
 			summary = true;
 		}
@@ -101,7 +102,7 @@ static int add_file(struct load *l, const char *folder, const char *name, unsign
 	FILE *f;
 	int rc;
 
-	if (!grown)
+	if (grown == NULL)
 		return -ENOMEM;
 	l->parts = grown;
 	grown += l->n;
@@ -110,7 +111,7 @@ static int add_file(struct load *l, const char *folder, const char *name, unsign
 	grown->thread = thread;
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	f = fopen(path, "re");
-	if (!f)
+	if (f == NULL)
 		return -errno;
 	rc = read_part(f, grown);
 	fclose(f);
@@ -127,7 +128,7 @@ static int read_folder(struct load *l, const char *folder, int pid)
 	struct dirent *e;
 	int rc = 0;
 
-	if (!d) {
+	if (d == NULL) {
 		rc = -errno;
 		snprintf(l->err, l->errlen, "%s: %s", folder, strerror(-rc));
 		return rc;
@@ -183,7 +184,7 @@ static void open_thread(struct sm_sim_counts *c, const struct part *parts, size_
 	int found = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (empty(&parts[i]) || active_by_valgrind(c, parts[i].thread))
+		if (empty(&parts[i]) || active_by_valgrind(c, parts[i].thread) != NULL)
 			continue;
 		newcomer = &parts[i];
 		found++;
@@ -201,7 +202,7 @@ static void spend(struct sm_sim_counts *c, const struct part *parts, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		struct sim_thread *t = active_by_valgrind(c, parts[i].thread);
 
-		for (int e = 0; t && e < SM_SIM_BASIC; e++)
+		for (int e = 0; t != NULL && e < SM_SIM_BASIC; e++)
 			t->counts[t->region][e] += parts[i].counts[e];
 	}
 }
@@ -223,13 +224,13 @@ static int apply(struct load *l, const struct part *parts, size_t n)
 			 parts[0].label);
 		return -EINVAL;
 	}
-	if (!strcmp(what, "open")) {
+	if (strcmp(what, "open") == 0) {
 		open_thread(c, parts, n, id, from);
-	} else if (!strcmp(what, "change")) {
+	} else if (strcmp(what, "change") == 0) {
 		c->threads[id].region = to;
-	} else if (!strcmp(what, "reset")) {
+	} else if (strcmp(what, "reset") == 0) {
 		memset(c->threads[id].counts, 0, sizeof(c->threads[id].counts));
-	} else if (!strcmp(what, "stop")) {
+	} else if (strcmp(what, "stop") == 0) {
 		c->threads[id].active = false;
 		c->overflowed |= to != 0;
 	}
@@ -239,7 +240,7 @@ static int apply(struct load *l, const struct part *parts, size_t n)
 int sm_sim_load(const char *folder, int pid, struct sm_sim_counts **out, char *err, size_t errlen)
 {
 	struct load l = {.c = calloc(1, sizeof(*l.c)), .err = err, .errlen = errlen};
-	int rc = l.c ? read_folder(&l, folder, pid ? pid : (int)getpid()) : -ENOMEM;
+	int rc = l.c != NULL ? read_folder(&l, folder, pid ? pid : (int)getpid()) : -ENOMEM;
 
 	*out = NULL;
 	if (!rc)
@@ -316,7 +317,7 @@ bool sm__sim_lookup(int thread, int region, enum sm_sim e, uint64_t *v, const ch
 
 	pthread_mutex_lock(&lock);
 	refresh_locked();
-	if (!own)
+	if (own == NULL)
 		*why = own_stops ? own_error : "simulated counts are known when the thread has stopped";
 	else if (region >= 0 && own->overflowed)
 		*why = "too many changes of region to dump each: only the thread's total is known";

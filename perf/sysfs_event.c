@@ -1,6 +1,7 @@
 /*
- * The notation of perf(1): pmu/term=value,.../. Terms are bit fields described in <pmu>/format/<term> ("config:0-7,32-35"),
- * aliases are files in <pmu>/events holding such terms, with an optional .scale and .unit beside them.
+ * sysfs_event.c: the notation of perf(1): pmu/term=value,.../. Terms are bit fields described in
+ * <pmu>/format/<term> ("config:0-7,32-35"), aliases are files in <pmu>/events holding such terms,
+ * with an optional .scale and .unit beside them.
  */
 #include "perf/sysfs_event.h"
 
@@ -31,13 +32,13 @@ static bool deposit(struct parse *p, const char *format, uint64_t value, const c
 	const char *s = strchr(format, ':');
 	char *end;
 
-	if (!s)
+	if (s == NULL)
 		return refuse(p, "%s: format \"%s\" is not understood", term, format);
-	if (!strncmp(format, "config1:", 8))
+	if (strncmp(format, "config1:", 8) == 0)
 		word = &c->config1;
-	else if (!strncmp(format, "config2:", 8))
+	else if (strncmp(format, "config2:", 8) == 0)
 		word = &c->config2;
-	else if (strncmp(format, "config:", 7))
+	else if (strncmp(format, "config:", 7) != 0)
 		return refuse(p, "%s: format \"%s\" is not understood", term, format);
 	for (s++; *s;) {
 		unsigned long lo = strtoul(s, &end, 10), hi = lo;
@@ -59,7 +60,7 @@ static bool deposit(struct parse *p, const char *format, uint64_t value, const c
 
 static bool safe(const char *s)
 {
-	return *s && !strchr(s, '/') && strcmp(s, ".") && strcmp(s, "..");
+	return *s && strchr(s, '/') == NULL && strcmp(s, ".") != 0 && strcmp(s, "..") != 0;
 }
 
 static bool apply_terms(struct parse *p, const char *terms);
@@ -87,7 +88,7 @@ static bool apply_term(struct parse *p, char *term)
 	char *eq = strchr(term, '='), path[320], format[128], *end;
 	uint64_t value = 1;
 
-	if (eq) {
+	if (eq != NULL) {
 		*eq = '\0';
 		value = strtoull(eq + 1, &end, 0);
 		if (end == eq + 1 || *end)
@@ -95,12 +96,12 @@ static bool apply_term(struct parse *p, char *term)
 	}
 	if (!safe(term))
 		return refuse(p, "%s has no event or term \"%s\"", p->pmu->device, term);
-	if (!strcmp(term, "config"))
+	if (strcmp(term, "config") == 0)
 		return deposit(p, "config:0-63", value, term);
 	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%s/format/%s", p->pmu->device, term);
 	if (!sm__read_line(p->opt->pmus->root, path, format, sizeof(format)))
 		return deposit(p, format, value, term);
-	return eq ? refuse(p, "%s has no term \"%s\"", p->pmu->device, term) : apply_alias(p, term);
+	return eq != NULL ? refuse(p, "%s has no term \"%s\"", p->pmu->device, term) : apply_alias(p, term);
 }
 
 static bool apply_terms(struct parse *p, const char *terms)
@@ -115,8 +116,8 @@ static bool apply_terms(struct parse *p, const char *terms)
 }
 
 /*
- * On a machine with several core PMUs "cpu/.../" means the core PMU at hand; a name without its number means the first
- * instance (uncore.c opens them all).
+ * On a machine with several core PMUs "cpu/.../" means the core PMU at hand; a name without its
+ * number means the first instance (uncore.c opens them all).
  */
 static const struct sm_pmu *find_pmu(const struct sm_event_options *opt, const char *device)
 {
@@ -124,12 +125,12 @@ static const struct sm_pmu *find_pmu(const struct sm_event_options *opt, const c
 	const struct sm_pmu *p = sm_pmus_find(opt->pmus, device);
 	size_t len = strlen(device);
 
-	if (!p && !strcmp(device, "cpu") && core->present)
+	if (p == NULL && strcmp(device, "cpu") == 0 && core->present)
 		return core;
-	for (unsigned i = 0; !p && i < opt->pmus->n; i++) {
+	for (unsigned i = 0; p == NULL && i < opt->pmus->n; i++) {
 		const char *d = opt->pmus->pmus[i].device;
 
-		if (!strncmp(d, device, len) && d[len] == '_' && d[len + 1] &&
+		if (strncmp(d, device, len) == 0 && d[len] == '_' && d[len + 1] &&
 		    strspn(d + len + 1, "0123456789") == strlen(d + len + 1))
 			p = &opt->pmus->pmus[i];
 	}
@@ -143,13 +144,13 @@ static bool well_formed(const char *terms, size_t len)
 		return false;
 	while (len > 0) {
 		const char *comma = memchr(terms, ',', len), *eq;
-		size_t n = comma ? (size_t)(comma - terms) : len;
+		size_t n = comma != NULL ? (size_t)(comma - terms) : len;
 		char *end;
 
 		eq = memchr(terms, '=', n);
 		if (n == 0 || eq == terms)
 			return false;
-		if (eq) {
+		if (eq != NULL) {
 			strtoull(eq + 1, &end, 0);
 			if (end != terms + n || end == eq + 1)
 				return false;
@@ -170,13 +171,13 @@ bool sm__sysfs_event(const char *name, const struct sm_event_options *opt, struc
 
 	snprintf(device, sizeof(device), "%.*s", (int)(slash - name), name);
 	*bad = slash == name || last == slash || !safe(device) ||
-	       (last[1] && strcmp(last, "/u") && strcmp(last, "/k")) ||
+	       (last[1] && strcmp(last, "/u") != 0 && strcmp(last, "/k") != 0) ||
 	       !well_formed(slash + 1, (size_t)(last - slash - 1));
 	if (*bad)
 		return refuse(&p, "\"%s\": want PMU/term=value,.../%s", name, "");
 	out->code = (struct sm_event_code){.source = SM_SOURCE_PMU, .scale = 1};
 	p.pmu = find_pmu(opt, device);
-	if (!p.pmu)
+	if (p.pmu == NULL)
 		return refuse(&p, "this machine has no PMU called \"%s\"%s", device, "");
 	snprintf(terms, sizeof(terms), "%.*s", (int)(last - slash - 1), slash + 1);
 	if (!apply_terms(&p, terms))

@@ -1,4 +1,5 @@
-/* "pmu/term=value,alias/" by the kernel's own tables in /sys/bus/event_source/devices; used by events.c. */
+/* "pmu/term=value,alias/" by the kernel's own tables in /sys/bus/event_source/devices; used by
+ * events.c. */
 #ifndef SM_PERF_SYSFS_EVENT_H
 #define SM_PERF_SYSFS_EVENT_H
 

@@ -1,4 +1,5 @@
-/* Loading a topology through hwloc and flattening it; the terms are explained in topology.h. */
+/* topology.c: loading a topology through hwloc and flattening it; the terms are explained in
+ * topology.h. */
 #include "perf/topology.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ static int fail(struct loader *l, int code, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (l->err && l->errlen)
+	if (l->err != NULL && l->errlen)
 		vsnprintf(l->err, l->errlen, fmt, ap);
 	va_end(ap);
 	return code;
@@ -32,17 +33,18 @@ static int fail(struct loader *l, int code, const char *fmt, ...)
 
 static int open_hwloc(struct loader *l, const struct sm_topology_source *from)
 {
-	/* Disallowed PUs stay in the picture (allowed = false): `topo` shows the machine, not the cgroup. */
+	/* Disallowed PUs stay in the picture (allowed = false): `topo` shows the machine, not the
+	 * cgroup. */
 	unsigned long flags = HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED;
 
 	if (hwloc_topology_init(&l->hw))
 		return fail(l, -ENOMEM, "hwloc: out of memory");
-	if (from->xml) {
+	if (from->xml != NULL) {
 		if (access(from->xml, R_OK))
 			return fail(l, -errno, "--xml %s: %s", from->xml, strerror(errno));
 		if (hwloc_topology_set_xml(l->hw, from->xml))
 			return fail(l, -EINVAL, "--xml %s: not an hwloc XML topology", from->xml);
-	} else if (from->synthetic) {
+	} else if (from->synthetic != NULL) {
 		if (hwloc_topology_set_synthetic(l->hw, from->synthetic))
 			return fail(l, -EINVAL,
 				    "--synthetic \"%s\": not an hwloc synthetic topology (example: "
@@ -53,9 +55,9 @@ static int open_hwloc(struct loader *l, const struct sm_topology_source *from)
 	hwloc_topology_set_icache_types_filter(l->hw, HWLOC_TYPE_FILTER_KEEP_ALL);
 	if (hwloc_topology_load(l->hw))
 		return fail(l, -EINVAL, "%s: hwloc cannot load this topology",
-			    from->xml	      ? from->xml
-			    : from->synthetic ? from->synthetic
-					      : "this machine");
+			    from->xml != NULL	      ? from->xml
+			    : from->synthetic != NULL ? from->synthetic
+						      : "this machine");
 	return 0;
 }
 
@@ -78,7 +80,8 @@ static int allocate(struct loader *l)
 		return fail(l, -ENODEV, "the topology has no processing unit");
 	if (t->n_nodes <= 0)
 		return fail(l, -ENODEV, "the topology has no NUMA node");
-	/* A machine without core or package objects (an odd XML): each PU is a core, the machine is the package. */
+	/* A machine without core or package objects (an odd XML): each PU is a core, the machine is
+	 * the package. */
 	if (t->n_cores <= 0)
 		t->n_cores = t->n_pus;
 	if (t->n_packages <= 0)
@@ -99,8 +102,8 @@ static int allocate(struct loader *l)
 	t->pu_of_os = grid(t->pu_os_limit, sizeof(int));
 	t->node_of_os = grid(t->node_os_limit, sizeof(int));
 	t->distance = grid(t->n_nodes * t->n_nodes, sizeof(unsigned));
-	if (!t->pus || !t->cores || !t->l3s || !t->nodes || !t->packages || !t->pu_of_os || !t->node_of_os ||
-	    !t->distance)
+	if (t->pus == NULL || t->cores == NULL || t->l3s == NULL || t->nodes == NULL || t->packages == NULL ||
+	    t->pu_of_os == NULL || t->node_of_os == NULL || t->distance == NULL)
 		return fail(l, -ENOMEM, "out of memory");
 	for (int i = 0; i < t->pu_os_limit; i++)
 		t->pu_of_os[i] = SM_NONE;
@@ -113,7 +116,7 @@ static int ancestor(struct loader *l, hwloc_obj_type_t type, hwloc_obj_t o)
 {
 	hwloc_obj_t a = hwloc_get_ancestor_obj_by_type(l->hw, type, o);
 
-	return a ? (int)a->logical_index : SM_NONE;
+	return a != NULL ? (int)a->logical_index : SM_NONE;
 }
 
 static void read_nodes(struct loader *l)
@@ -127,14 +130,15 @@ static void read_nodes(struct loader *l)
 		struct sm_topo_node *n = &t->nodes[i];
 
 		n->os = (int)o->os_index;
-		n->memory = o->attr ? o->attr->numanode.local_memory : 0;
+		n->memory = o->attr != NULL ? o->attr->numanode.local_memory : 0;
 		n->allowed = hwloc_bitmap_isset(allowed, o->os_index) > 0;
 		n->package = ancestor(l, HWLOC_OBJ_PACKAGE, o);
 		t->node_of_os[n->os] = i;
 	}
 }
 
-/* On this machine the kernel itself says which node is a CPU's own: hwloc widens the cpuset of CPU-less nodes. */
+/* On this machine the kernel itself says which node is a CPU's own: hwloc widens the cpuset of
+ * CPU-less nodes. */
 static int kernel_node_of(struct loader *l, unsigned pu)
 {
 	char path[96];
@@ -159,10 +163,10 @@ static int node_of_pu(struct loader *l, hwloc_obj_t pu)
 			return best;
 	}
 	for (int i = 0; (o = hwloc_get_next_obj_by_type(l->hw, HWLOC_OBJ_NUMANODE, o)); i++) {
-		int weight = o->cpuset ? hwloc_bitmap_weight(o->cpuset) : 0;
+		int weight = o->cpuset != NULL ? hwloc_bitmap_weight(o->cpuset) : 0;
 
 		if (weight <= 0 || !hwloc_bitmap_isset(o->cpuset, pu->os_index) ||
-		    (pu->nodeset && !hwloc_bitmap_isset(pu->nodeset, o->os_index)))
+		    (pu->nodeset != NULL && !hwloc_bitmap_isset(pu->nodeset, o->os_index)))
 			continue;
 		if (best == SM_NONE || weight < best_weight ||
 		    (weight == best_weight && l->t->nodes[i].os < l->t->nodes[best].os)) {
@@ -181,7 +185,7 @@ static hwloc_bitmap_t own_affinity(void)
 		size_t size = CPU_ALLOC_SIZE(bits);
 		hwloc_bitmap_t map;
 
-		if (!set)
+		if (set == NULL)
 			return NULL;
 		if (sched_getaffinity(0, size, set)) {
 			CPU_FREE(set);
@@ -190,7 +194,7 @@ static hwloc_bitmap_t own_affinity(void)
 			return NULL;
 		}
 		map = hwloc_bitmap_alloc();
-		for (int i = 0; map && i < bits; i++)
+		for (int i = 0; map != NULL && i < bits; i++)
 			if (CPU_ISSET_S(i, size, set))
 				hwloc_bitmap_set(map, (unsigned)i);
 		CPU_FREE(set);
@@ -219,15 +223,15 @@ static void read_pus(struct loader *l, hwloc_const_bitmap_t allowed, hwloc_const
 		p->kind = kind < 0 ? 0 : kind;
 		p->node = node_of_pu(l, o);
 		p->allowed = hwloc_bitmap_isset(allowed, o->os_index) > 0 &&
-			     (!binding || hwloc_bitmap_isset(binding, o->os_index) > 0);
+			     (binding == NULL || hwloc_bitmap_isset(binding, o->os_index) > 0);
 		t->n_allowed += p->allowed;
 		t->pu_of_os[p->os] = i;
 	}
 }
 
 /*
- * Kinds that differ in nothing a counter can tell apart (turbo bins of identical cores) are one kind. hwloc
- * says CoreType or a MIDR where the cores really differ.
+ * Kinds that differ in nothing a counter can tell apart (turbo bins of identical cores) are one
+ * kind. hwloc says CoreType or a MIDR where the cores really differ.
  */
 static int fold_kinds(struct loader *l, int *map)
 {
@@ -243,10 +247,12 @@ static int fold_kinds(struct loader *l, int *map)
 
 		hwloc_cpukinds_get_info(l->hw, (unsigned)k, NULL, &eff, &nr, &info, 0);
 		for (unsigned j = 0; j < nr; j++)
-			if (!strcmp(info[j].name, "CoreType") || !strcmp(info[j].name, "LinuxCapacity"))
+			if (strcmp(info[j].name, "CoreType") == 0 ||
+			    strcmp(info[j].name, "LinuxCapacity") == 0)
 				names[k] = info[j].value;
 		for (int j = 0; j < k; j++)
-			if ((!names[k] && !names[j]) || (names[k] && names[j] && !strcmp(names[k], names[j])))
+			if ((names[k] == NULL && names[j] == NULL) ||
+			    (names[k] != NULL && names[j] != NULL && strcmp(names[k], names[j]) == 0))
 				same = map[j];
 		map[k] = same == SM_NONE ? out++ : same;
 	}
@@ -300,10 +306,10 @@ static void read_packages(struct loader *l)
 static struct sm_topo_cache cache_of(struct loader *l, hwloc_obj_type_t type)
 {
 	hwloc_obj_t pu = hwloc_get_obj_by_type(l->hw, HWLOC_OBJ_PU, 0);
-	hwloc_obj_t o = pu ? hwloc_get_ancestor_obj_by_type(l->hw, type, pu) : NULL;
+	hwloc_obj_t o = pu != NULL ? hwloc_get_ancestor_obj_by_type(l->hw, type, pu) : NULL;
 	struct sm_topo_cache c = {0};
 
-	if (o && o->attr) {
+	if (o != NULL && o->attr != NULL) {
 		c.size = o->attr->cache.size;
 		c.line = o->attr->cache.linesize;
 		c.ways = (unsigned)o->attr->cache.associativity;
@@ -316,7 +322,7 @@ static void read_caches(struct loader *l)
 	hwloc_obj_t o = NULL;
 
 	for (int i = 0; i < l->t->n_l3s && (o = hwloc_get_next_obj_by_type(l->hw, HWLOC_OBJ_L3CACHE, o)); i++)
-		l->t->l3s[i].size = o->attr ? o->attr->cache.size : 0;
+		l->t->l3s[i].size = o->attr != NULL ? o->attr->cache.size : 0;
 	l->t->l1d = cache_of(l, HWLOC_OBJ_L1CACHE);
 	l->t->l1i = cache_of(l, HWLOC_OBJ_L1ICACHE);
 	l->t->l2 = cache_of(l, HWLOC_OBJ_L2CACHE);
@@ -335,7 +341,7 @@ static void read_distances(struct loader *l)
 				i == j ? SM_TOPO_LOCAL_DISTANCE : SM_TOPO_REMOTE_DISTANCE;
 	if (hwloc_distances_get_by_type(l->hw, HWLOC_OBJ_NUMANODE, &nr, &d,
 					HWLOC_DISTANCES_KIND_MEANS_LATENCY, 0) ||
-	    nr == 0 || !d)
+	    nr == 0 || d == NULL)
 		return;
 	t->has_distances = true;
 	for (unsigned i = 0; i < d->nbobjs; i++) {
@@ -353,12 +359,12 @@ static void read_distances(struct loader *l)
 static void read_model(struct loader *l, const struct sm_topology_source *from)
 {
 	hwloc_obj_t pack = hwloc_get_obj_by_type(l->hw, HWLOC_OBJ_PACKAGE, 0);
-	const char *m = pack ? hwloc_obj_get_info_by_name(pack, "CPUModel") : NULL;
+	const char *m = pack != NULL ? hwloc_obj_get_info_by_name(pack, "CPUModel") : NULL;
 
-	snprintf(l->t->cpu_model, sizeof(l->t->cpu_model), "%s", m ? m : "unknown");
-	if (from->xml)
+	snprintf(l->t->cpu_model, sizeof(l->t->cpu_model), "%s", m != NULL ? m : "unknown");
+	if (from->xml != NULL)
 		snprintf(l->t->source, sizeof(l->t->source), "xml:%s", from->xml);
-	else if (from->synthetic)
+	else if (from->synthetic != NULL)
 		snprintf(l->t->source, sizeof(l->t->source), "synthetic:%s", from->synthetic);
 	else
 		snprintf(l->t->source, sizeof(l->t->source), "this machine");
@@ -377,7 +383,8 @@ static int flatten(struct loader *l, const struct sm_topology_source *from)
 	hwloc_bitmap_t binding = NULL;
 	int rc;
 
-	l->t->is_thissystem = hwloc_topology_is_thissystem(l->hw) && !from->xml && !from->synthetic;
+	l->t->is_thissystem =
+		hwloc_topology_is_thissystem(l->hw) && from->xml == NULL && from->synthetic == NULL;
 	rc = allocate(l);
 	if (rc)
 		return rc;
@@ -408,17 +415,17 @@ int sm_topology_load(const struct sm_topology_source *from, struct sm_topology *
 	int rc;
 
 	*out = NULL;
-	if (!from)
+	if (from == NULL)
 		from = &here;
-	if (from->xml && from->synthetic)
+	if (from->xml != NULL && from->synthetic != NULL)
 		return fail(&l, -EINVAL, "--xml and --synthetic exclude each other");
 	l.t = calloc(1, sizeof(*l.t));
-	if (!l.t)
+	if (l.t == NULL)
 		return fail(&l, -ENOMEM, "out of memory");
 	rc = open_hwloc(&l, from);
 	if (!rc)
 		rc = flatten(&l, from);
-	if (l.hw)
+	if (l.hw != NULL)
 		hwloc_topology_destroy(l.hw);
 	if (rc) {
 		sm_topology_free(l.t);
@@ -430,7 +437,7 @@ int sm_topology_load(const struct sm_topology_source *from, struct sm_topology *
 
 void sm_topology_free(struct sm_topology *t)
 {
-	if (!t)
+	if (t == NULL)
 		return;
 	free(t->pus);
 	free(t->cores);
@@ -477,11 +484,12 @@ char *sm_topology_xml(const struct sm_topology_source *from)
 	char *xml = NULL, *copy = NULL;
 	int len = 0;
 
-	if (!open_hwloc(&l, from ? from : &here) && !hwloc_topology_export_xmlbuffer(l.hw, &xml, &len, 0)) {
+	if (!open_hwloc(&l, from != NULL ? from : &here) &&
+	    !hwloc_topology_export_xmlbuffer(l.hw, &xml, &len, 0)) {
 		copy = strdup(xml);
 		hwloc_free_xmlbuffer(l.hw, xml);
 	}
-	if (l.hw)
+	if (l.hw != NULL)
 		hwloc_topology_destroy(l.hw);
 	return copy;
 }

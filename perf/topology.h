@@ -1,20 +1,21 @@
 /*
  * The machine as the placement planner and the reports see it.
  *
- * hwloc reads the topology of this machine, of an XML file (lstopo --of xml) or of a synthetic string; it is
- * flattened here, once, into arrays of PUs, cores, L3s, nodes and packages that refer to each other by
- * index. Everything above works on these arrays alone: placement.h is a pure function of them, tests build
- * machines that do not exist, and hwloc is not asked again.
+ * hwloc reads the topology of this machine, of an XML file (lstopo --of xml) or of a synthetic
+ * string; it is flattened here, once, into arrays of PUs, cores, L3s, nodes and packages that refer
+ * to each other by index. Everything above works on these arrays alone: placement.h is a pure
+ * function of them, tests build machines that do not exist, and hwloc is not asked again.
  *
- * Units: sizes in bytes. "os" is the operating system's number (sparse, may have holes); everything called
- * an index counts from 0 without holes, in topology order (siblings of a core are neighbours). SM_NONE is
- * "there is none".
+ * Units: sizes in bytes. "os" is the operating system's number (sparse, may have holes); everything
+ * called an index counts from 0 without holes, in topology order (siblings of a core are
+ * neighbours). SM_NONE is "there is none".
  *
- * A PU's node is the NUMA node that the kernel allocates from when a thread runs there: the smallest
- * one that contains the PU, the lowest os number among equals (DRAM before HBM or CXL). A node that is no PU's
- * node has has_cpu = false: CPU-less (CXL, HBM, persistent memory).
+ * A PU's node is the NUMA node that the kernel allocates from when a thread runs there: the
+ * smallest one that contains the PU, the lowest os number among equals (DRAM before HBM or CXL). A
+ * node that is no PU's node has has_cpu = false: CPU-less (CXL, HBM, persistent memory).
  *
- * A topology that is not this system's (is_thissystem false) is for planning only: pinning refuses it.
+ * A topology that is not this system's (is_thissystem false) is for planning only: pinning refuses
+ * it.
  */
 #ifndef SM_PERF_TOPOLOGY_H
 #define SM_PERF_TOPOLOGY_H
@@ -100,8 +101,8 @@ struct sm_topology {
 };
 
 /*
- * Where the topology comes from; both null: this machine. PUs outside the calling thread's affinity mask
- * (taskset, a parent's cpuset) are marked not allowed unless ignore_binding.
+ * Where the topology comes from; both null: this machine. PUs outside the calling thread's affinity
+ * mask (taskset, a parent's cpuset) are marked not allowed unless ignore_binding.
  */
 struct sm_topology_source {
 	const char *xml;
@@ -110,9 +111,9 @@ struct sm_topology_source {
 };
 
 /*
- * Loads a topology. Returns 0 and the topology in *out, freed by sm_topology_free(); or -errno with a
- * message in err: -ENOENT (XML file missing), -EINVAL (not a topology), -ENODEV (no PU left), -ENOMEM.
- * Not to be called by two threads at once: hwloc reads the environment.
+ * Loads a topology. Returns 0 and the topology in *out, freed by sm_topology_free(); or -errno with
+ * a message in err: -ENOENT (XML file missing), -EINVAL (not a topology), -ENODEV (no PU left),
+ * -ENOMEM. Not to be called by two threads at once: hwloc reads the environment.
  */
 int sm_topology_load(const struct sm_topology_source *from, struct sm_topology **out, char *err,
 		     size_t errlen);
@@ -126,12 +127,13 @@ int sm_topology_node(const struct sm_topology *t, int os);
 unsigned sm_topology_distance(const struct sm_topology *t, int from, int to);
 
 /*
- * Name of a core kind: "p"/"e" on two-kind machines (the more efficient kind is "e"), "kN" otherwise, "-" on
- * uniform ones. Static strings.
+ * Name of a core kind: "p"/"e" on two-kind machines (the more efficient kind is "e"), "kN"
+ * otherwise, "-" on uniform ones. Static strings.
  */
 const char *sm_topology_kind_name(const struct sm_topology *t, int kind);
 
-/* The whole hwloc XML of the machine, malloc'ed (the store keeps it with a run); NULL when it cannot be had. */
+/* The whole hwloc XML of the machine, malloc'ed (the store keeps it with a run); NULL when it
+ * cannot be had. */
 char *sm_topology_xml(const struct sm_topology_source *from);
 
 #endif

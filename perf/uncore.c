@@ -1,4 +1,4 @@
-/* See uncore.h. */
+/* uncore.c: see uncore.h. */
 #include "perf/uncore.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ struct sm_uncore {
 /* Is the device the PMU of this name, or one of its numbered instances? */
 static bool instance_of(const char *device, const char *base, size_t len)
 {
-	if (strncmp(device, base, len))
+	if (strncmp(device, base, len) != 0)
 		return false;
 	if (!device[len])
 		return true;
@@ -43,13 +43,13 @@ static int row_for(struct sm_uncore *u, bool is_l3, int index)
 		if (u->rows[i].is_l3 == is_l3 && u->rows[i].index == index)
 			return (int)i;
 	r = realloc(u->rows, (u->n_rows + 1) * sizeof(*r));
-	if (!r)
+	if (r == NULL)
 		return -ENOMEM;
 	u->rows = r;
 	r += u->n_rows;
 	*r = (struct sm_uncore_row){.is_l3 = is_l3, .index = index};
 	r->readings = calloc(u->cs->n_events, sizeof(*r->readings));
-	if (!r->readings)
+	if (r->readings == NULL)
 		return -ENOMEM;
 	for (unsigned e = 0; e < u->cs->n_events; e++) {
 		r->readings[e].source = SM_SOURCE_PMU;
@@ -75,7 +75,7 @@ static int add_cell(struct sm_uncore *u, unsigned event, const struct sm_event_c
 	if (row < 0)
 		return row;
 	c = realloc(u->cells, (u->n_cells + 1) * sizeof(*c));
-	if (!c)
+	if (c == NULL)
 		return -ENOMEM;
 	u->cells = c;
 	c += u->n_cells++;
@@ -98,7 +98,7 @@ static int open_event(struct sm_uncore *u, unsigned event)
 	char name[SM_EVENT_STRING + 64];
 	int rc = 0;
 
-	for (unsigned i = u->cs->pmus.n_core; slash && !rc && i < u->cs->pmus.n; i++) {
+	for (unsigned i = u->cs->pmus.n_core; slash != NULL && !rc && i < u->cs->pmus.n; i++) {
 		const struct sm_pmu *pmu = &u->cs->pmus.pmus[i];
 
 		if (pmu->core || !instance_of(pmu->device, string, (size_t)(slash - string)))
@@ -116,10 +116,10 @@ static int open_event(struct sm_uncore *u, unsigned event)
 int sm_uncore_open(const struct sm_counterset *cs, const struct sm_topology *topo, struct sm_uncore **out)
 {
 	struct sm_uncore *u = calloc(1, sizeof(*u));
-	int rc = u ? 0 : -ENOMEM;
+	int rc = u != NULL ? 0 : -ENOMEM;
 
 	*out = u;
-	if (!u)
+	if (u == NULL)
 		return rc;
 	u->cs = cs;
 	u->topo = topo;
@@ -140,7 +140,7 @@ int sm_uncore_open(const struct sm_counterset *cs, const struct sm_topology *top
 
 void sm_uncore_start(struct sm_uncore *u)
 {
-	for (unsigned i = 0; u && i < u->n_cells; i++)
+	for (unsigned i = 0; u != NULL && i < u->n_cells; i++)
 		u->cells[i].started = !sm_group_read(&u->cells[i].g, &u->cells[i].from);
 }
 
@@ -187,7 +187,7 @@ static void publish(struct sm_uncore *u, const struct cell *c)
 
 void sm_uncore_stop(struct sm_uncore *u)
 {
-	for (unsigned i = 0; u && i < u->n_cells; i++) {
+	for (unsigned i = 0; u != NULL && i < u->n_cells; i++) {
 		struct cell *c = &u->cells[i];
 		struct sm_reading r = difference(c);
 
@@ -202,13 +202,13 @@ void sm_uncore_stop(struct sm_uncore *u)
 
 unsigned sm_uncore_rows(const struct sm_uncore *u, const struct sm_uncore_row **rows)
 {
-	*rows = u ? u->rows : NULL;
-	return u ? u->n_rows : 0;
+	*rows = u != NULL ? u->rows : NULL;
+	return u != NULL ? u->n_rows : 0;
 }
 
 void sm_uncore_free(struct sm_uncore *u)
 {
-	if (!u)
+	if (u == NULL)
 		return;
 	for (unsigned i = 0; i < u->n_cells; i++)
 		sm_group_close(&u->cells[i].g);

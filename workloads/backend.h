@@ -2,11 +2,12 @@
  * backend.h: one set of calls over the three things that objects can come from.
  *
  * Every call takes the backend as its first argument. A workload writes its kernel once, as an
- * SM_INLINE function with the backend as a parameter, and calls it with a constant from a switch: the
- * compiler makes a copy for each backend, in which nothing is left of the choice.
+ * SM_INLINE function with the backend as a parameter, and calls it with a constant from a switch:
+ * the compiler makes a copy for each backend, in which nothing is left of the choice.
  *
- * Memory that cannot be had ends the run with a clear reason (sm_run_out_of_memory does not return), so
- * that a kernel need not carry error paths that its peers in other languages do not have either.
+ * Memory that cannot be had ends the run with a clear reason (sm_run_out_of_memory does not
+ * return), so that a kernel need not carry error paths that its peers in other languages do not
+ * have either.
  */
 #ifndef SM_WORKLOADS_BACKEND_H
 #define SM_WORKLOADS_BACKEND_H
@@ -22,8 +23,8 @@
 SM_COLD _Noreturn void sm_run_out_of_memory(struct sm_thread *t, size_t bytes);
 
 /*
- * An object with pointers: `type` for gc, `size` for the others. gc zeroes it; the others do not, as a
- * C program that fills it at once would have it.
+ * An object with pointers: `type` for gc, `size` for the others. gc zeroes it; the others do not,
+ * as a C program that fills it at once would have it.
  */
 SM_INLINE void *sm_backend_new(enum sm_wl_backend b, struct sm_thread *t, const struct sm_type *type,
 			       size_t size)

@@ -1,6 +1,6 @@
 /*
- * counting.c: the counters of a run: attaching threads, and splitting them at the timed part's borders.
- * counting_report.c makes metrics of them.
+ * counting.c: the counters of a run: attaching threads, and splitting them at the timed part's
+ * borders. counting_report.c makes metrics of them.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -15,7 +15,7 @@
 
 static __thread struct sm_counted *self;
 
-/* ---- threads ------------------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 /* Base region: SM_REGION_OUTSIDE, with APP pushed on it while a timed part is open. */
 static void sync_border(struct sm_counted *t)
@@ -99,9 +99,9 @@ void sm__counting_sync(struct sm_counting *c)
 }
 
 /*
- * Rights that the file gave the process (perf/privilege.h) go as soon as nobody needs them: mark workers have
- * started with the collector, each dropped its own when its counters were open; this is for thread 0, once
- * all mutators are there.
+ * Rights that the file gave the process (perf/privilege.h) go as soon as nobody needs them: mark
+ * workers have started with the collector, each dropped its own when its counters were open; this
+ * is for thread 0, once all mutators are there.
  */
 static void drop_rights(struct sm_counting *c)
 {
@@ -126,7 +126,7 @@ void sm__counting_arm(struct sm_counting *c, bool on)
 	sm__counting_sync(c);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 int sm__counting_new(struct sm_run *run, struct sm_counting **out)
 {

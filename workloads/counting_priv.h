@@ -15,7 +15,8 @@
 #define SM_REGIONS	  ((unsigned)SM_PHASE_COUNT + 1)
 _Static_assert(SM_REGIONS <= SM_REGION_MAX, "a region for each phase");
 
-/* Phases that change every few microseconds: only what can be read without a system call is split there. */
+/* Phases that change every few microseconds: only what can be read without a system call is split
+ * there. */
 #define SM_REGIONS_LIGHT (1u << SM_PHASE_REFILL | 1u << SM_PHASE_BARRIER | 1u << SM_PHASE_SWEEP)
 
 struct sm_counted {
@@ -38,15 +39,19 @@ struct sm_counting {
 	const struct sm_counterset *set;
 	unsigned pass;
 	struct sm_uncore_run *uncore; /* NULL: no packages or L3s to count */
-	/* Written by thread 0; read relaxed by all: each thread splits its own counts when it sees the change,
-	 * nothing else depends on it. */
+	/*
+	 * Written by thread 0; read relaxed by all: each thread splits its own counts when it sees
+	 * the change, nothing else depends on it.
+	 */
 	_Atomic(bool) armed;
 	pthread_mutex_t lock;
 	struct sm_counted *threads; /* under lock while threads run */
 };
 
-/* counting_report.c: evaluates a metric over a row's readings; *m has the row's names and times, the rest is filled in and it
- * is added to the sample. 0 or -ENOMEM. */
+/*
+ * counting_report.c: evaluates a metric over a row's readings; *m has the row's names and times,
+ * the rest is filled in and it is added to the sample. 0 or -ENOMEM.
+ */
 int sm__counting_metric(struct sm_sample *sample, const struct sm_counterset *set,
 			const struct sm_cs_metric *cm, unsigned kind, const struct sm_reading *readings,
 			const struct sm_metric_env *env, struct sm_metric *m);

@@ -1,6 +1,7 @@
 /*
- * counting_report.c: from the readings of threads to metrics: by thread, by role, and by core, L3, node or core kind where
- * the job asks for it. perf/rollup.h adds up; formulas are evaluated over the sums, where all events are at hand.
+ * counting_report.c: from the readings of threads to metrics: by thread, by role, and by core, L3,
+ * node or core kind where the job asks for it. perf/rollup.h adds up; formulas are evaluated over
+ * the sums, where all events are at hand.
  */
 #include <errno.h>
 #include <math.h>
@@ -15,7 +16,7 @@
 /* The label of APP in a thread that has no application. */
 #define LABEL_IDLE SM_REGIONS
 
-/* ---- metrics --------------------------------------------------------------------------------------- */
+/* ---- metrics --------------------------------------------------------------------------------- */
 
 /* What one row is made of: a thread or a sum over threads, one phase or all. */
 struct row {
@@ -103,7 +104,7 @@ static int add_row(const struct row *r)
 	return err;
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------ */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 /* The list is last started first; metrics are told in the order of roles' names, then by index. */
 static struct sm_counted *in_order(struct sm_counted *list)
@@ -144,8 +145,9 @@ static const uint8_t *idle_labels(void)
 }
 
 /*
- * The threads as the roll-up takes them. An idle worker is in APP from its first phase of a timed part to its first
- * one after it: its counts are right (it sleeps), its wall time is what the timed part leaves.
+ * The threads as the roll-up takes them. An idle worker is in APP from its first phase of a timed
+ * part to its first one after it: its counts are right (it sleeps), its wall time is what the timed
+ * part leaves.
  */
 static unsigned list_threads(const struct sm_counting *c, uint64_t timed_ns, struct sm_rollup_thread *list,
 			     const struct sm_counted **counted)
@@ -256,8 +258,9 @@ static int collect_rows(const struct sm_counting *c, struct sm_sample *sample, d
 }
 
 /*
- * The cost of reading, as the worst thread has it. A thread that ran for less than a hundredth of the longest one's
- * time (a scavenger that woke once) says nothing about the run: half of next to nothing is nothing.
+ * The cost of reading, as the worst thread has it. A thread that ran for less than a hundredth of
+ * the longest one's time (a scavenger that woke once) says nothing about the run: half of next to
+ * nothing is nothing.
  */
 static struct sm_region_cost worst_cost(const struct sm_counting *c)
 {

@@ -1,12 +1,13 @@
-/* See counting_uncore.h. */
+/* counting_uncore.c: see counting_uncore.h. */
 #include "workloads/counting_uncore.h"
-#include "workloads/counting_priv.h"
-#include "perf/uncore.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "perf/uncore.h"
+#include "workloads/counting_priv.h"
 
 struct sm_uncore_run {
 	const struct sm_counterset *set;
@@ -82,7 +83,8 @@ static int add(const struct sm_uncore_run *u, const struct sm_uncore_row *row, c
 	return sm__counting_metric(sample, u->set, cm, 0, row->readings, env, &m);
 }
 
-/* Metrics for which the machine has no PMU at all have no row of their own: told once, for package 0. */
+/* Metrics for which the machine has no PMU at all have no row of their own: told once, for package
+ * 0. */
 static int add_missing(const struct sm_uncore_run *u, const struct sm_metric_env *env,
 		       struct sm_sample *sample, const struct sm_uncore_row *rows, unsigned n)
 {

@@ -1,9 +1,9 @@
 /*
  * histogram.c: reading the log-linear histogram.
  */
-#include <math.h>
-
 #include "workloads/histogram.h"
+
+#include <math.h>
 
 uint64_t sm_histogram_bucket_max(unsigned bucket)
 {

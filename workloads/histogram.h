@@ -1,9 +1,9 @@
 /*
  * histogram.h: a log-linear histogram of durations (after HdrHistogram, Gil Tene).
  *
- * Each power of two is cut into 64 equal buckets, so that a percentile is off by at most 1/64 (1.6%);
- * values below 128 are exact, and so is the maximum. Recording is a shift and an increment. One
- * histogram belongs to one thread; sums are made when the threads are done.
+ * Each power of two is cut into 64 equal buckets, so that a percentile is off by at most 1/64
+ * (1.6%); values below 128 are exact, and so is the maximum. Recording is a shift and an increment.
+ * One histogram belongs to one thread; sums are made when the threads are done.
  */
 #ifndef SM_WORKLOADS_HISTOGRAM_H
 #define SM_WORKLOADS_HISTOGRAM_H
@@ -38,8 +38,10 @@ SM_INLINE void sm_histogram_record(struct sm_histogram *h, uint64_t v)
 
 /* The largest value that falls into the bucket. */
 uint64_t sm_histogram_bucket_max(unsigned bucket);
-/* The value that a share of `q` (0 < q <= 1) of the recorded ones does not exceed, rounded up to its
- * bucket's end but never above the maximum. 0 when nothing was recorded. */
+/*
+ * The value that a share of `q` (0 < q <= 1) of the recorded ones does not exceed, rounded up to
+ * its bucket's end but never above the maximum. 0 when nothing was recorded.
+ */
 uint64_t sm_histogram_quantile(const struct sm_histogram *h, double q);
 
 #endif

@@ -1,13 +1,14 @@
 /*
  * metric.c: the fields of metrics and results as tables, and what is done with any row.
  */
+#include "workloads/metric.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "perf/names.h"
-#include "workloads/metric.h"
 
 #define KIND_TEXT   SM_FIELD_TEXT, NULL
 #define KIND_INDEX  SM_FIELD_INDEX, NULL

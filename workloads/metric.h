@@ -1,9 +1,11 @@
 /*
- * metric.h: what a sample brings back: results, one figure of the whole run each, and metrics, one figure of one row each. A
- * row is a thread, a role or a place, in a phase. Phases of a thread exclude each other; the phase "total" is all of them.
+ * metric.h: what a sample brings back: results, one figure of the whole run each, and metrics, one
+ * figure of one row each. A row is a thread, a role or a place, in a phase. Phases of a thread
+ * exclude each other; the phase "total" is all of them.
  *
- * Both are rows of fields. A struct sm_row_type lists the fields, so that whoever sends, keeps or prints rows does it in a
- * loop over them: harness/record.c (JSON between worker and runner), store_rows.c (SQLite), writer_csv.c, writer_json.c.
+ * Both are rows of fields. A struct sm_row_type lists the fields, so that whoever sends, keeps or
+ * prints rows does it in a loop over them: harness/record.c (JSON between worker and runner),
+ * store_rows.c (SQLite), writer_csv.c, writer_json.c.
  */
 #ifndef SM_WORKLOADS_METRIC_H
 #define SM_WORKLOADS_METRIC_H
@@ -47,7 +49,7 @@ struct sm_result {
 /* The result of this name, or NULL. */
 const struct sm_result *sm_result_find(const struct sm_result *results, size_t n, const char *name);
 
-/* ---- rows of fields ------------------------------------------------------------------------------ */
+/* ---- rows of fields -------------------------------------------------------------------------- */
 
 enum sm_field_kind { SM_FIELD_TEXT, SM_FIELD_INDEX, SM_FIELD_NS, SM_FIELD_VALUE, SM_FIELD_ENUM };
 enum sm_field_json { SM_JSON_ALWAYS, SM_JSON_IF_SET, SM_JSON_NEVER };
@@ -85,7 +87,8 @@ int sm_field_set(const struct sm_row_type *type, const struct sm_field *f, void 
 void sm_row_init(const struct sm_row_type *type, void *row);
 /* Makes every text the pool's. -ENOMEM. */
 int sm_row_keep(const struct sm_row_type *type, void *row, struct sm_pool *pool);
-/* One more row, as by sm_row_init; `array` is where the pointer to the rows is. NULL when out of memory. */
+/* One more row, as by sm_row_init; `array` is where the pointer to the rows is. NULL when out of
+ * memory. */
 void *sm_row_add(const struct sm_row_type *type, void *array, size_t *n);
 
 #endif

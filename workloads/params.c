@@ -28,7 +28,7 @@ int sm_workload_param(const struct sm_workload *w, const char *name)
 	return -1;
 }
 
-/* ---- parsing ------------------------------------------------------------------------------------- */
+/* ---- parsing --------------------------------------------------------------------------------- */
 
 static bool is_bytes(const struct sm_param_desc *d)
 {
@@ -124,7 +124,7 @@ static int parse_value(const struct sm_param_desc *d, const char *text, struct s
 	return -EINVAL;
 }
 
-/* ---- messages ------------------------------------------------------------------------------------ */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static void say_allowed(const struct sm_workload *w, const struct sm_param_desc *d, const char *value,
 			char *err, size_t errlen)
@@ -160,7 +160,7 @@ static void say_names(const struct sm_workload *w, const char *assignment, size_
 		snprintf(err + at, errlen - at, " none");
 }
 
-/* ---- the interface ------------------------------------------------------------------------------- */
+/* ---- the interface --------------------------------------------------------------------------- */
 
 void sm_params_init(struct sm_params *p, const struct sm_workload *w, bool quick)
 {

@@ -1,3 +1,4 @@
+/* pool.c: strings kept once. See pool.h. */
 #include "workloads/pool.h"
 
 #include <stdint.h>
@@ -18,7 +19,7 @@ static char **slot_of(char **slots, size_t cap, const char *text)
 {
 	size_t i = hash(text) & (cap - 1);
 
-	while (slots[i] && strcmp(slots[i], text))
+	while (slots[i] != NULL && strcmp(slots[i], text) != 0)
 		i = (i + 1) & (cap - 1);
 	return &slots[i];
 }
@@ -28,10 +29,10 @@ static int grow(struct sm_pool *p)
 	size_t cap = p->cap ? p->cap * 2 : 64;
 	char **slots = calloc(cap, sizeof(*slots));
 
-	if (!slots)
+	if (slots == NULL)
 		return -1;
 	for (size_t i = 0; i < p->cap; i++) {
-		if (p->slots[i])
+		if (p->slots[i] != NULL)
 			*slot_of(slots, cap, p->slots[i]) = p->slots[i];
 	}
 	free(p->slots);
@@ -44,7 +45,7 @@ const char *sm_pool_str(struct sm_pool *p, const char *text)
 {
 	char **slot;
 
-	if (!text)
+	if (text == NULL)
 		text = "";
 	if (p->n * 2 >= p->cap && grow(p))
 		return NULL;

@@ -7,7 +7,8 @@
 
 #include "workloads/workload.h"
 
-/* Each lies at the end of its file. A new workload is a new file, a name in workload.h and one here. */
+/* Each lies at the end of its file. A new workload is a new file, a name in workload.h and one
+ * here. */
 static const struct sm_workload *const workloads[] = {
 	&sm__wl_binary_trees, &sm__wl_churn, &sm__wl_graph, &sm__wl_ring, &sm__wl_slices,
 };

@@ -1,9 +1,9 @@
 /*
  * results.c: the list of results as a table.
  */
-#include <string.h>
-
 #include "workloads/results.h"
+
+#include <string.h>
 
 #define X(name, unit, shown, title, width) {#name, unit, SM_SHOWN_##shown, title, width},
 const struct sm_result_desc sm_results[SM_RESULT_COUNT] = {

@@ -1,6 +1,7 @@
 /*
- * rng.h: random numbers for workloads: xoshiro256++ (Blackman and Vigna, 2019), seeded by splitmix64.
- * A few instructions a number, no memory beyond the state, the same sequence on every machine.
+ * rng.h: random numbers for workloads: xoshiro256++ (Blackman and Vigna, 2019), seeded by
+ * splitmix64. A few instructions a number, no memory beyond the state, the same sequence on every
+ * machine.
  */
 #ifndef SM_WORKLOADS_RNG_H
 #define SM_WORKLOADS_RNG_H
@@ -50,7 +51,8 @@ SM_INLINE uint64_t sm_rng_next(struct sm_rng *r)
 	return result;
 }
 
-/* Uniform in [0, n) for 0 < n <= 2^32, to within 2^-32 (Lemire's multiplication, without rejection). */
+/* Uniform in [0, n) for 0 < n <= 2^32, to within 2^-32 (Lemire's multiplication, without
+ * rejection). */
 SM_INLINE uint64_t sm_rng_below(struct sm_rng *r, uint64_t n)
 {
 	return ((sm_rng_next(r) >> 32) * n) >> 32;

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/time.h>
 
-#include "spanmark/stack.h"
 #include "perf/clock.h"
 #include "perf/pin.h"
+#include "spanmark/stack.h"
 #include "workloads/backend.h"
 #include "workloads/counting.h"
 #include "workloads/run_priv.h"
@@ -42,7 +42,7 @@ struct sm_gc *sm_run_gc(struct sm_run *run)
 	return run->gc;
 }
 
-/* ---- failures and reports ------------------------------------------------------------------------ */
+/* ---- failures and reports -------------------------------------------------------------------- */
 
 int sm_run_fail(struct sm_run *run, int err, const char *fmt, ...)
 {
@@ -134,7 +134,7 @@ void sm_run_result_none(struct sm_run *run, enum sm_result_id what, const char *
 	add_result(run, what, false, 0, reason);
 }
 
-/* ---- the timed part ------------------------------------------------------------------------------ */
+/* ---- the timed part -------------------------------------------------------------------------- */
 
 static void read_totals(const struct sm_run *run, struct sm_totals *t)
 {
@@ -210,7 +210,7 @@ void sm_run_timed_sync(struct sm_thread *t)
 	sm__counting_sync(t->run->counting);
 }
 
-/* ---- threads ------------------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 int sm__run_seat(struct sm_run *run, const struct sm_seat *seat, const char *who)
 {
@@ -223,7 +223,8 @@ int sm__run_seat(struct sm_run *run, const struct sm_seat *seat, const char *who
 	return err == 0 ? 0 : sm_run_fail(run, err, "%s: %s", who, why);
 }
 
-/* A CPU may have gone offline, or out of our cpuset: what was measured since is not what was asked for. */
+/* A CPU may have gone offline, or out of our cpuset: what was measured since is not what was asked
+ * for. */
 void sm__run_seat_check(struct sm_run *run, const struct sm_seat *seat, const char *who)
 {
 	char why[160];
@@ -273,7 +274,8 @@ void sm__thread_stop(struct sm_thread *t)
 	t->m = NULL;
 }
 
-/* The gate at which threads wait until all are ready; then it opens, or with `abort`, sends them home. */
+/* The gate at which threads wait until all are ready; then it opens, or with `abort`, sends them
+ * home. */
 struct crew {
 	struct sm_run *run;
 	int (*fn)(struct sm_thread *t, void *arg);

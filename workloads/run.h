@@ -2,8 +2,8 @@
  * run.h: what a workload's run function works with.
  *
  * The thread that calls workload->run is mutator 0: pinned, attached to the collector (backend gc),
- * counted. sm_run_parallel starts the others; each gets a struct sm_thread of its own, which it alone
- * uses. Results are reported by thread 0.
+ * counted. sm_run_parallel starts the others; each gets a struct sm_thread of its own, which it
+ * alone uses. Results are reported by thread 0.
  */
 #ifndef SM_WORKLOADS_RUN_H
 #define SM_WORKLOADS_RUN_H
@@ -23,7 +23,7 @@ struct sm_thread {
 	struct sm_rng rng; /* seeded from the job's seed and the index */
 } __attribute__((aligned(SM_CACHELINE)));
 
-/* ---- what the job says --------------------------------------------------------------------------- */
+/* ---- what the job says ----------------------------------------------------------------------- */
 
 struct sm_thread *sm_run_thread(struct sm_run *run); /* thread 0 */
 enum sm_wl_backend sm_run_backend(const struct sm_run *run);
@@ -31,7 +31,7 @@ const struct sm_params *sm_run_params(const struct sm_run *run);
 unsigned sm_run_threads(const struct sm_run *run); /* mutator threads to use */
 struct sm_gc *sm_run_gc(struct sm_run *run);	   /* backend gc; NULL otherwise */
 
-/* ---- what the workload does ---------------------------------------------------------------------- */
+/* ---- what the workload does ------------------------------------------------------------------ */
 
 /*
  * Opens and closes the timed part, in thread 0, no other thread of the run being active. Several
@@ -39,20 +39,21 @@ struct sm_gc *sm_run_gc(struct sm_run *run);	   /* backend gc; NULL otherwise */
  */
 void sm_run_timed_begin(struct sm_run *run);
 void sm_run_timed_end(struct sm_run *run);
-/* A thread that runs across a border of the timed part calls this there, so that its counts are split. */
+/* A thread that runs across a border of the timed part calls this there, so that its counts are
+ * split. */
 void sm_run_timed_sync(struct sm_thread *t);
 
 /*
  * Calls fn(thread, arg) on n threads (thread 0 is the caller) that start together: each is pinned,
- * attached and counted before any of them begins. Returns when all are done. 0, the first error that
- * an fn returned, or -errno of what could not be started (reported by sm_run_fail).
+ * attached and counted before any of them begins. Returns when all are done. 0, the first error
+ * that an fn returned, or -errno of what could not be started (reported by sm_run_fail).
  */
 int sm_run_parallel(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *t, void *arg), void *arg);
 /* The same as a timed part: from the moment all start together to the last one's return. */
 int sm_run_parallel_timed(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *t, void *arg),
 			  void *arg);
 
-/* ---- what it reports ----------------------------------------------------------------------------- */
+/* ---- what it reports ------------------------------------------------------------------------- */
 
 /* Operations done in the timed part: gives `ops` and `ns_per_op`. */
 void sm_run_ops(struct sm_run *run, uint64_t ops);

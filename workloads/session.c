@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "allocator/objects/heap.h"
-#include "spanmark/malloc.h"
-#include "spanmark/stack.h"
 #include "perf/clock.h"
 #include "perf/pin.h"
 #include "perf/topology.h"
+#include "spanmark/malloc.h"
+#include "spanmark/stack.h"
 #include "workloads/counting.h"
 #include "workloads/run_priv.h"
 
@@ -24,7 +24,7 @@ void sm_job_init(struct sm_job *job, const struct sm_params *params)
 	job->seed = 1;
 }
 
-/* ---- configuration ------------------------------------------------------------------------------- */
+/* ---- configuration --------------------------------------------------------------------------- */
 
 static int check_backend(const struct sm_job *job, char *err, size_t errlen)
 {
@@ -76,8 +76,10 @@ void sm_job_setting_keys(void (*fn)(void *ctx, const char *key, const char *valu
 		fn(ctx, k->name, k->values, k->help);
 }
 
-/* The machine's nodes and CPUs, as the plain arrays that the heap takes. Nodes without memory that we
- * may use, and what exceeds the arrays, stay out: such a CPU counts as node 0's. */
+/*
+ * The machine's nodes and CPUs, as the plain arrays that the heap takes. Nodes without memory that
+ * we may use, and what exceeds the arrays, stay out: such a CPU counts as node 0's.
+ */
 static void apply_topology(const struct sm_topology *t, struct sm_gc_config *cfg)
 {
 	if (t == NULL || !t->is_thissystem || t->n_nodes > SM_MAX_NODES)
@@ -103,7 +105,7 @@ static void apply_topology(const struct sm_topology *t, struct sm_gc_config *cfg
 	}
 }
 
-/* ---- the collector's threads --------------------------------------------------------------------- */
+/* ---- the collector's threads ----------------------------------------------------------------- */
 
 static const struct sm_seat *mark_seat(const struct sm_job *job, unsigned index, const char *role)
 {
@@ -137,8 +139,10 @@ static void worker_stop(void *ctx, unsigned index, const char *role)
 	sm__counting_thread_stop(run->counting);
 }
 
-/* The malloc heap asks the kernel for the nodes where nobody tells it; we know, and count them the same on every
- * backend. */
+/*
+ * The malloc heap asks the kernel for the nodes where nobody tells it; we know, and count them the
+ * same on every backend.
+ */
 static void configure_nodes(const struct sm_job *job)
 {
 	struct sm_gc_config cfg;
@@ -195,9 +199,10 @@ static int make_collector(struct sm_run *run)
 	return 0;
 }
 
-/* ---- results ------------------------------------------------------------------------------------- */
+/* ---- results --------------------------------------------------------------------------------- */
 
-/* Peak resident memory in KiB, of this program only (getrusage's figure survives exec). -1: unknown. */
+/* Peak resident memory in KiB, of this program only (getrusage's figure survives exec). -1:
+ * unknown. */
 static int64_t peak_rss_kib(void)
 {
 	FILE *f = fopen("/proc/self/status", "re");
@@ -292,8 +297,8 @@ static void report_collector(struct sm_run *run)
 }
 
 /*
- * Of these waits, those in which the thread kept its CPU, all of which is the collector's doing, and those in which the
- * scheduler took it away; the longest of each.
+ * Of these waits, those in which the thread kept its CPU, all of which is the collector's doing,
+ * and those in which the scheduler took it away; the longest of each.
  */
 static void report_kept(struct sm_run *run, int cause, const struct sm_gc_stall *s)
 {
@@ -363,7 +368,7 @@ static void report(struct sm_run *run)
 			    (unsigned long long)run->timed.gc.verify_errors);
 }
 
-/* ---- the run ------------------------------------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 /* Calls the workload with a way out for sm_run_out_of_memory. */
 static SM_NOINLINE int call_workload(struct sm_run *run)

@@ -1,17 +1,17 @@
 /*
- * session.h: one sample: a workload, run once, in this process, under the placement, configuration and
- * counters that the job names.
+ * session.h: one sample: a workload, run once, in this process, under the placement, configuration
+ * and counters that the job names.
  *
- * How a sample travels: sm_session_run pins the calling thread to the first mutator's seat, makes the
- * heap (and for backend gc the collector, whose mark workers it pins in their start callback), opens
- * counters for each thread as it starts, connects the allocator's phase hook to the counter regions,
- * calls workload->run, and collects results and metrics. It is meant for a fresh process for each
- * sample: peak memory, page faults and the collector's threads are the process's.
+ * How a sample travels: sm_session_run pins the calling thread to the first mutator's seat, makes
+ * the heap (and for backend gc the collector, whose mark workers it pins in their start callback),
+ * opens counters for each thread as it starts, connects the allocator's phase hook to the counter
+ * regions, calls workload->run, and collects results and metrics. It is meant for a fresh process
+ * for each sample: peak memory, page faults and the collector's threads are the process's.
  *
- * What is timed. Only what lies between sm_run_timed_begin and sm_run_timed_end of the workload counts:
- * wall_s, ns_per_op, gc_cycles, allocated bytes, faults, stalls and every metric. Building the data that a
- * workload needs beforehand is excluded, reported as setup_s. peak_rss_kib is the process's, since the
- * kernel keeps no other.
+ * What is timed. Only what lies between sm_run_timed_begin and sm_run_timed_end of the workload
+ * counts: wall_s, ns_per_op, gc_cycles, allocated bytes, faults, stalls and every metric. Building
+ * the data that a workload needs beforehand is excluded, reported as setup_s. peak_rss_kib is the
+ * process's, since the kernel keeps no other.
  */
 #ifndef SM_WORKLOADS_SESSION_H
 #define SM_WORKLOADS_SESSION_H
@@ -38,17 +38,21 @@ struct sm_job {
 	enum sm_wl_backend backend;
 	const struct sm_setting *settings;
 	unsigned nsettings;
-	/* mutators[0 .. sm_params_threads(params)): the first is the calling thread's. NULL: unpinned. */
+	/* mutators[0 .. sm_params_threads(params)): the first is the calling thread's. NULL:
+	 * unpinned. */
 	const struct sm_seat *mutators;
-	/* Mark workers (backend gc). workers 0: as many as the settings or the collector say, unpinned. */
+	/* Mark workers (backend gc). workers 0: as many as the settings or the collector say,
+	 * unpinned. */
 	unsigned workers;
 	const struct sm_seat *marks; /* NULL: unpinned */
 	/* The machine, for the heap's nodes and for labels. NULL: one node, nothing bound. */
 	const struct sm_topology *topology;
-	/* What to count, and which of its passes; NULL: nothing, the sample has results but no metrics. */
+	/* What to count, and which of its passes; NULL: nothing, the sample has results but no
+	 * metrics. */
 	const struct sm_counterset *counters;
 	unsigned pass;
-	/* Sums beside those by thread and role: SM_BY_CORE, .. _L3, .. _NODE, .. _KIND; SM_BY_ROLE: none. */
+	/* Sums beside those by thread and role: SM_BY_CORE, .. _L3, .. _NODE, .. _KIND; SM_BY_ROLE:
+	 * none. */
 	enum sm_by by;
 	uint64_t seed; /* of every random choice; equal seeds make equal choices */
 };
@@ -57,9 +61,9 @@ struct sm_job {
 void sm_job_init(struct sm_job *job, const struct sm_params *params);
 
 /*
- * Checks what can be checked before a process is started: backend against workload, settings against the
- * tables of heap and collector (and their values), seats against nothing. 0, or -EINVAL and one line
- * in err that names the option, the value and what is allowed.
+ * Checks what can be checked before a process is started: backend against workload, settings
+ * against the tables of heap and collector (and their values), seats against nothing. 0, or -EINVAL
+ * and one line in err that names the option, the value and what is allowed.
  */
 int sm_job_check(const struct sm_job *job, char *err, size_t errlen);
 
@@ -67,7 +71,7 @@ int sm_job_check(const struct sm_job *job, char *err, size_t errlen);
 void sm_job_setting_keys(void (*fn)(void *ctx, const char *key, const char *values, const char *help),
 			 void *ctx);
 
-/* ---- what comes back ----------------------------------------------------------------------------- */
+/* ---- what comes back ------------------------------------------------------------------------- */
 
 /* Strings of results and metrics are the pool's. */
 struct sm_sample {
@@ -82,13 +86,14 @@ struct sm_sample {
 };
 
 /*
- * Runs the job. 0; or -errno and out->error: -EINVAL for what sm_job_check finds, -ENOMEM, -EIO when
- * a pin did not take, and the workload's own. *out is valid, and to be freed, in every case; on failure
- * it holds no results.
+ * Runs the job. 0; or -errno and out->error: -EINVAL for what sm_job_check finds, -ENOMEM, -EIO
+ * when a pin did not take, and the workload's own. *out is valid, and to be freed, in every case;
+ * on failure it holds no results.
  */
 int sm_session_run(const struct sm_job *job, struct sm_sample *out);
 
-/* A second result of a name replaces the first. A value that is not finite is none. The strings are copied. -ENOMEM. */
+/* A second result of a name replaces the first. A value that is not finite is none. The strings are
+ * copied. -ENOMEM. */
 void sm_sample_init(struct sm_sample *s);
 int sm_sample_add_result(struct sm_sample *s, const struct sm_result *r);
 int sm_sample_add_metric(struct sm_sample *s, const struct sm_metric *m);

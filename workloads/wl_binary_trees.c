@@ -1,10 +1,10 @@
 /*
- * wl_binary_trees.c: many short-lived trees beside one that stays (after Ellis, Kovac and Boehm's GCBench,
- * by way of the Computer Language Benchmarks Game).
+ * wl_binary_trees.c: many short-lived trees beside one that stays (after Ellis, Kovac and Boehm's
+ * GCBench, by way of the Computer Language Benchmarks Game).
  *
- * A long-lived tree of `depth` is built; then for d = 4, 8, .. <= depth, 2^(depth-d+4) trees of depth d are
- * built, counted and dropped, split over the threads. A node is two pointers. Every node is allocated
- * before its children, so a tree lies in memory as it is walked.
+ * A long-lived tree of `depth` is built; then for d = 4, 8, .. <= depth, 2^(depth-d+4) trees of
+ * depth d are built, counted and dropped, split over the threads. A node is two pointers. Every
+ * node is allocated before its children, so a tree lies in memory as it is walked.
  *
  * Timed: all of it, the long-lived tree included.
  */
@@ -24,7 +24,7 @@ struct forest {
 	_Atomic(uint64_t) nodes; /* counted in the short-lived trees */
 };
 
-/* ---- a tree, for each backend -------------------------------------------------------------------- */
+/* ---- a tree, for each backend ---------------------------------------------------------------- */
 
 /* gc. The node is rooted by this frame (the collector scans stacks conservatively) until its parent
  * holds it. Stores into a fresh node go through the barrier too: marking may be under way. */
@@ -40,8 +40,8 @@ static struct node *grow_gc(struct sm_thread *t, const struct sm_type *type, int
 }
 
 /*
- * Explicit: one recursive function for each backend, so that the choice is made once a tree. The grown and
- * felled nodes are the same as a C program's.
+ * Explicit: one recursive function for each backend, so that the choice is made once a tree. The
+ * grown and felled nodes are the same as a C program's.
  */
 static struct node *grow_span(struct sm_thread *t, int depth)
 {
@@ -101,7 +101,7 @@ static void fell(const struct forest *f, struct node *tree)
 		fell_libc(tree);
 }
 
-/* ---- the forest ---------------------------------------------------------------------------------- */
+/* ---- the forest ------------------------------------------------------------------------------ */
 
 /* This thread's share of all short-lived trees. */
 static int short_lived(struct sm_thread *t, void *arg)

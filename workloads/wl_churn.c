@@ -1,9 +1,9 @@
 /*
  * wl_churn.c: garbage at full speed.
  *
- * Each thread replaces entry i mod `live` of its table with a new pointer-free object of `size` bytes,
- * `ops` times, and writes the object's first word. With an explicit backend the object that is replaced
- * is freed. Timed: the replacements.
+ * Each thread replaces entry i mod `live` of its table with a new pointer-free object of `size`
+ * bytes, `ops` times, and writes the object's first word. With an explicit backend the object that
+ * is replaced is freed. Timed: the replacements.
  */
 #include <errno.h>
 

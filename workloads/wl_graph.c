@@ -1,12 +1,13 @@
 /*
  * wl_graph.c: full collections of a large random graph.
  *
- * Node i points to node (i + 1) mod n and to edges - 1 random nodes; a node is `size` bytes. `collections`
- * full collections are timed: mark_objects_per_s is the median, from barrier on to no grey work. Beside it
- * stands what the memory allows: memory_bound_loads_per_s, independent random loads of one word of 64 B lines
- * over as much memory of the same heap (so with the same pages), one thread, as many in flight as the
- * core keeps. Threads beyond the first write edges at full speed while the collections run; what a store
- * takes them while marking, against a calm heap, is reported too.
+ * Node i points to node (i + 1) mod n and to edges - 1 random nodes; a node is `size` bytes.
+ * `collections` full collections are timed: mark_objects_per_s is the median, from barrier on to no
+ * grey work. Beside it stands what the memory allows: memory_bound_loads_per_s, independent random
+ * loads of one word of 64 B lines over as much memory of the same heap (so with the same pages),
+ * one thread, as many in flight as the core keeps. Threads beyond the first write edges at full
+ * speed while the collections run; what a store takes them while marking, against a calm heap, is
+ * reported too.
  *
  * Timed: the collections. Building the graph and measuring the bound are set-up.
  */
@@ -31,7 +32,7 @@ struct graph {
 
 enum phase { CALM, COLLECTING, DONE, PHASES };
 
-/* ---- building ------------------------------------------------------------------------------------ */
+/* ---- building -------------------------------------------------------------------------------- */
 
 static void build(struct sm_run *run, struct graph *g)
 {
@@ -68,7 +69,7 @@ static uint64_t count_ring(const struct graph *g)
 	return n;
 }
 
-/* ---- the bound ----------------------------------------------------------------------------------- */
+/* ---- the bound ------------------------------------------------------------------------------- */
 
 /* The upper half of Knuth's MMIX generator picks a line well enough, for one multiplication. */
 SM_INLINE const uint64_t *random_line(uint64_t *x, const char *memory, uint64_t lines)
@@ -77,7 +78,8 @@ SM_INLINE const uint64_t *random_line(uint64_t *x, const char *memory, uint64_t 
 	return (const uint64_t *)(memory + (((*x >> 32) * lines) >> 32) * LINE);
 }
 
-/* Loads in eight streams: a step is short, so the core's window holds as many as it has room for misses. */
+/* Loads in eight streams: a step is short, so the core's window holds as many as it has room for
+ * misses. */
 static SM_NOINLINE uint64_t plain_loads(const char *memory, uint64_t lines, uint64_t loads)
 {
 	uint64_t sum = 0, x[8];
@@ -90,7 +92,8 @@ static SM_NOINLINE uint64_t plain_loads(const char *memory, uint64_t lines, uint
 	return sum;
 }
 
-/* Each line is prefetched some loads ahead, as a marker does it: never waits for a load in the window. */
+/* Each line is prefetched some loads ahead, as a marker does it: never waits for a load in the
+ * window. */
 static SM_NOINLINE uint64_t prefetched_loads(const char *memory, uint64_t lines, uint64_t loads)
 {
 	enum { AHEAD = 32 };
@@ -109,7 +112,8 @@ static SM_NOINLINE uint64_t prefetched_loads(const char *memory, uint64_t lines,
 	return sum;
 }
 
-/* The best of both ways and of several rounds: a bound is what the machine can do, not what it did once. */
+/* The best of both ways and of several rounds: a bound is what the machine can do, not what it did
+ * once. */
 static double best_load_rate(const char *memory, uint64_t lines)
 {
 	static volatile uint64_t sink;
@@ -144,7 +148,7 @@ static void measure_bound(struct sm_run *run, const struct graph *g)
 	sm_run_result(run, SM_RESULT_memory_bound_loads_per_s, best_load_rate(memory, lines));
 }
 
-/* ---- collecting, and writing beside it ----------------------------------------------------------- */
+/* ---- collecting, and writing beside it ------------------------------------------------------- */
 
 static int by_value(const void *a, const void *b)
 {
@@ -172,7 +176,8 @@ static int collect_all(struct sm_thread *t, struct graph *g)
 	return 0;
 }
 
-/* Bursts by phase; and those during which the barrier was on from beginning to end: marking, without the sweep. */
+/* Bursts by phase; and those during which the barrier was on from beginning to end: marking,
+ * without the sweep. */
 struct writes {
 	uint64_t stores[PHASES], ns[PHASES];
 	uint64_t marking_stores, marking_ns;
@@ -278,7 +283,7 @@ static void report_writers(struct sm_run *run, const struct crew *c)
 		sm_run_result_none(run, SM_RESULT_writer_slowdown, "no store while marking");
 }
 
-/* ---- the run ------------------------------------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 static int run_graph(struct sm_run *run, struct graph *g, struct crew *c)
 {

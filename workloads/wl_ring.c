@@ -1,11 +1,11 @@
 /*
- * wl_ring.c: a large live set under steady replacement, every step timed (after "Push, Will, Pusher",
- * the latency benchmarks of message queues that Go and OCaml were compared with).
+ * wl_ring.c: a large live set under steady replacement, every step timed (after "Push, Will,
+ * Pusher", the latency benchmarks of message queues that Go and OCaml were compared with).
  *
- * `live` messages stand in a ring; a message is a node (next, payload) and a pointer-free payload of
- * `size` zeroed bytes. A step replaces the oldest message by a new one. The time of a step is the
- * distance between two readings of the CPU's constant-rate counter, so nothing that delays the thread
- * is missed. Timed: the steps; building the ring is set-up.
+ * `live` messages stand in a ring; a message is a node (next, payload) and a pointer-free payload
+ * of `size` zeroed bytes. A step replaces the oldest message by a new one. The time of a step is
+ * the distance between two readings of the CPU's constant-rate counter, so nothing that delays the
+ * thread is missed. Timed: the steps; building the ring is set-up.
  */
 #include <errno.h>
 
@@ -132,7 +132,8 @@ static uint64_t run_backend(struct sm_run *run, struct ring *r)
 	}
 }
 
-/* One run at a time in a process; static, so that a run that ends for want of memory leaves nothing behind. */
+/* One run at a time in a process; static, so that a run that ends for want of memory leaves nothing
+ * behind. */
 static struct sm_histogram steps_taken;
 
 static int run(struct sm_run *run)

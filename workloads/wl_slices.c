@@ -1,8 +1,8 @@
 /*
  * wl_slices.c: a demonstration that one can read: arrays, before and after a collection.
  *
- * For each of `sizes` an array of that many squares is made; its address and contents are printed; a
- * collection runs; they are printed again. Contents must be intact; addresses are unchanged while
+ * For each of `sizes` an array of that many squares is made; its address and contents are printed;
+ * a collection runs; they are printed again. Contents must be intact; addresses are unchanged while
  * nothing moves. Timed: making the arrays and the collection, not the printing.
  */
 #include <errno.h>

@@ -1,16 +1,16 @@
 /*
- * workload.h: what mutators do. A workload is one file, wl_<name>.c, that ends in its descriptor; the
- * descriptor is its name, one line of summary, its parameters with default, bounds and help, the
- * backends it runs on, and a run function. registry.c lists the descriptors.
+ * workload.h: what mutators do. A workload is one file, wl_<name>.c, that ends in its descriptor;
+ * the descriptor is its name, one line of summary, its parameters with default, bounds and help,
+ * the backends it runs on, and a run function. registry.c lists the descriptors.
  *
- * How a run travels: the harness picks a workload by name (sm_workload_find), fills a struct sm_params
- * from "key=value" texts (sm_params_init, sm_params_set), and hands both to sm_session_run (session.h)
- * in a worker process. The session makes the heap, pins the thread and calls workload->run with a
- * struct sm_run (run.h), through which the workload allocates, starts threads, marks its timed part
- * and reports results.
+ * How a run travels: the harness picks a workload by name (sm_workload_find), fills a struct
+ * sm_params from "key=value" texts (sm_params_init, sm_params_set), and hands both to
+ * sm_session_run (session.h) in a worker process. The session makes the heap, pins the thread and
+ * calls workload->run with a struct sm_run (run.h), through which the workload allocates, starts
+ * threads, marks its timed part and reports results.
  *
- * Nothing here is changed after start-up: descriptors are constant, a struct sm_params belongs to whoever
- * fills it.
+ * Nothing here is changed after start-up: descriptors are constant, a struct sm_params belongs to
+ * whoever fills it.
  */
 #ifndef SM_WORKLOADS_WORKLOAD_H
 #define SM_WORKLOADS_WORKLOAD_H
@@ -23,7 +23,7 @@
 #define SM_PARAM_LIST_MAX 64 /* entries of a LIST parameter */
 #define SM_PARAM_TEXT_MAX 96 /* bytes of a TEXT parameter, the final 0 included */
 
-/* ---- parameters ---------------------------------------------------------------------------------- */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 enum sm_param_kind {
 	SM_PARAM_INT,  /* one integer in min..max */
@@ -40,8 +40,10 @@ struct sm_param_desc {
 	const char *def_text;	/* LIST, TEXT: default */
 	const char *quick_text; /* LIST, TEXT: value under --quick */
 	const char *choices;	/* TEXT: allowed words, separated by '|' */
-	/* "bytes", "objects", "ops", "threads", ..; "" for a plain number. Values with unit "bytes" take
-	 * the suffixes k, m, g as powers of 1024, all others as powers of 1000. */
+	/*
+	 * "bytes", "objects", "ops", "threads", ..; "" for a plain number. Values with unit "bytes"
+	 * take the suffixes k, m, g as powers of 1024, all others as powers of 1000.
+	 */
 	const char *unit;
 	const char *help; /* half a line */
 };
@@ -68,22 +70,26 @@ void sm_params_init(struct sm_params *p, const struct sm_workload *w, bool quick
 
 /*
  * Sets one parameter from "key=value". Returns 0; -ENOENT when the workload has no such parameter;
- * -EINVAL when it is not of the form key=value or the value is no such thing; -ERANGE when it is out of
- * bounds. On error nothing is changed and err receives one line, without a newline, that says what is
- * allowed.
+ * -EINVAL when it is not of the form key=value or the value is no such thing; -ERANGE when it is
+ * out of bounds. On error nothing is changed and err receives one line, without a newline, that
+ * says what is allowed.
  */
 int sm_params_set(struct sm_params *p, const char *assignment, char *err, size_t errlen);
 
-/* The value as text that sm_params_set takes back ("18", "10,20,30"); buf is always terminated. Returns
- * the length, as snprintf does. */
+/*
+ * The value as text that sm_params_set takes back ("18", "10,20,30"); buf is always terminated.
+ * Returns the length, as snprintf does.
+ */
 int sm_params_format(const struct sm_params *p, unsigned index, char *buf, size_t len);
 
-/* Lookup by name, for workloads: a name that is not in the descriptor, or of another kind, is a bug and
- * aborts. */
+/*
+ * Lookup by name, for workloads: a name that is not in the descriptor, or of another kind, is a bug
+ * and aborts.
+ */
 int64_t sm_params_int(const struct sm_params *p, const char *name);
 const int64_t *sm_params_list(const struct sm_params *p, const char *name, unsigned *n);
 
-/* ---- workloads ----------------------------------------------------------------------------------- */
+/* ---- workloads ------------------------------------------------------------------------------- */
 
 /* What the workload's objects come from. */
 enum sm_wl_backend {
@@ -103,8 +109,10 @@ struct sm_workload {
 	const char *name;    /* "binary-trees" */
 	const char *summary; /* one line, no full stop */
 	const char *op;	     /* what `ops` and `ns_per_op` count, singular: "node", "step" */
-	/* Terminated by name == NULL; at most SM_PARAMS_MAX. A parameter named "threads" says that the
-	 * workload runs on more than one mutator thread; without it the workload has one. */
+	/*
+	 * Terminated by name == NULL; at most SM_PARAMS_MAX. A parameter named "threads" says that
+	 * the workload runs on more than one mutator thread; without it the workload has one.
+	 */
 	const struct sm_param_desc *params;
 	unsigned backends; /* bit (1u << enum sm_wl_backend) for each it runs on */
 	/* Runs once; reports through run.h. 0, or -errno after sm_run_fail(run, "what happened"). */
@@ -123,9 +131,11 @@ unsigned sm_workload_nparams(const struct sm_workload *w);
 /* Index into w->params, or -1. */
 int sm_workload_param(const struct sm_workload *w, const char *name);
 
-/* Mutator threads these parameters ask for: the value of "threads", 1 where there is no such parameter. */
+/* Mutator threads these parameters ask for: the value of "threads", 1 where there is no such
+ * parameter. */
 unsigned sm_params_threads(const struct sm_params *p);
-/* --threads N: sets "threads". -ERANGE, also for N != 1 where the workload has one thread; err as above. */
+/* --threads N: sets "threads". -ERANGE, also for N != 1 where the workload has one thread; err as
+ * above. */
 int sm_params_set_threads(struct sm_params *p, unsigned n, char *err, size_t errlen);
 
 #endif

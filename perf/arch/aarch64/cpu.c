@@ -30,8 +30,8 @@ uint64_t sm__pmc_read(unsigned index)
 /* clang-format on */
 
 /*
- * Bit 1 asks, bit 0 wants a 64-bit counter. Which combination an event can have differs (cycles: both; others without 64-bit
- * counters: bit 1 alone).
+ * Bit 1 asks, bit 0 wants a 64-bit counter. Which combination an event can have differs (cycles:
+ * both; others without 64-bit counters: bit 1 alone).
  */
 const uint64_t sm__user_read_asks[] = {3, 2, 0};
 
