@@ -40,18 +40,36 @@ void sm__barrier_discard(struct sm_mutator *m)
 }
 
 /*
- * An entry that came from a slot of a conservative object is any word: interior, tagged, an integer. So each is taken as
- * a doubtful word, which costs an exact pointer to a marked object nothing but a multiplication. When marking is over
- * all that was stored or deleted since is black, and integers are none of our business: the buffer is forgotten.
+ * An entry that came from a slot of a conservative object is any word: interior, tagged, an integer. So where there are
+ * such objects each is taken as a doubtful word. (The fence: an entry's loader has the object from somebody who saw
+ * `doubtful` set; from here on so do we.) When marking is over all that was stored or deleted since is black, and
+ * integers are none of our business: the buffer is forgotten.
  */
+static void mark_entries(struct sm_mutator *m, struct sm_marker *k)
+{
+	void **e = m->priv->buffer, **end = m->buf_next;
+	struct sm_gc *gc = m->gc;
+
+	sm_fence_acquire();
+	if (SM_LIKELY(!sm_load_relaxed(&gc->doubtful))) {
+		for (; e < end; e++)
+			sm__mark_exact(k, (uintptr_t)*e);
+	} else if (sm_load_acquire(&gc->windows_black)) {
+		for (; e < end; e++)
+			sm__mark_conservative(k, (uintptr_t)*e);
+	} else {
+		for (; e < end; e++)
+			sm__mark_early(k, (uintptr_t)*e);
+	}
+}
+
 void sm__barrier_flush(struct sm_mutator *m)
 {
 	struct sm_mutator_priv *p = m->priv;
 	struct sm_marking in;
 
 	if (sm__marking_enter(&in, &p->marker)) {
-		for (void **e = p->buffer; e < m->buf_next; e++)
-			sm__mark_conservative(&p->marker, (uintptr_t)*e);
+		mark_entries(m, &p->marker);
 		sm__marking_leave(&in);
 	}
 	m->buf_next = p->buffer;
@@ -97,9 +115,8 @@ void sm__barrier_record(struct sm_mutator *m, void *p)
 
 void sm_store_slow(struct sm_mutator *m, void **slot, void *value)
 {
-	if (!SM_IS_MUTANT(1))
-		record(m, sm_load_dependent(atomic_slot(slot)));
-	if (!SM_IS_MUTANT(2) && !m->priv->stack_black)
+	record(m, sm_load_dependent(atomic_slot(slot)));
+	if (!m->priv->stack_black)
 		record(m, value);
 	sm__delay(m->gc);
 	/* Release: who finds value here finds its contents. */
@@ -153,11 +170,6 @@ void sm_copy_slots(struct sm_mutator *m, void **dst, void *const *src, size_t n)
 {
 	if (dst == src || n == 0)
 		return;
-	if (SM_IS_MUTANT(6)) {
-		for (size_t i = 0; i < n * sizeof(void *); i++)
-			((volatile char *)dst)[i] = ((const volatile char *)src)[i];
-		return;
-	}
 	/* A run at a time, with a safepoint after each, so that a long copy holds up no phase change. The
 	 * caller's frame holds dst and src, which keeps the objects they point into alive. */
 	if ((uintptr_t)dst < (uintptr_t)src) {

@@ -34,7 +34,9 @@
  *   cycle would find it in the queues, when its memory is another's.
  * Doubtful words. From when the door opens until all barriers are off no span goes back to the page heap
  *   (heap->marking), so a descriptor that a doubtful word leads to stays what it is; a file that is unmapped leaves its
- *   span behind (allocator/objects/mapfile.c); and windows that go back keep their marks (sweep.c).
+ *   span behind (allocator/objects/mapfile.c); and windows that go back keep their marks (sweep.c). Before all windows are
+ *   black a doubtful word may lead into one, to memory that is being set up: what it leads to is marked, but left to
+ *   the overflow path, which takes no word there for what it looks like (barrier.c).
  *
  * NONE. When the lists hold no unswept span, a mutator may still be sweeping one that it took on its way.
  *   Sweeping is never interrupted by a safepoint, so after this round nobody sweeps, all mark bits are
@@ -357,6 +359,7 @@ static void marking_is_over(struct sm_gc *gc)
 {
 	check_all_is_black(gc);
 	sm_store_release(&gc->heap->marking, 0);
+	sm_store_release(&gc->windows_black, 0);
 }
 
 /* ---- the two kinds of cycle ------------------------------------------------------------------------ */
@@ -406,6 +409,7 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 	sm__handshake(gc, SM_HS_BLACK);
 	/* cache.mode=cpu: every mutator leaves black windows from here on; now those that were there. */
 	sm__cache_foreach_cpu_window(gc->heap, sm__blacken, gc);
+	sm_store_release(&gc->windows_black, 1);
 	set_phase(gc, SM_GC_MARKING);
 	c->marking = sm__now_ns();
 	sm_store_relaxed(&gc->throttle.assist_ratio,

@@ -185,8 +185,6 @@ void sm__finalizers_roots(struct sm_gc *gc, struct sm_marker *k)
 	struct sm_finalizers *fs = &gc->finalizers;
 	uint64_t made = sm__cells_made(&fs->cells);
 
-	if (SM_IS_MUTANT(11))
-		return;
 	for (uint64_t n = 1; n <= made; n++) {
 		struct sm_finalizer *f = finalizer_at(fs, n);
 

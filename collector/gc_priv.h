@@ -71,6 +71,8 @@ struct sm_gc {
 
 	/* Written by mutators now and then. */
 	_Atomic(uint32_t) overflowed __attribute__((aligned(SM_CACHELINE)));
+	_Atomic(uint32_t) doubtful;	 /* there are types whose words may be anything: set for good */
+	_Atomic(uint32_t) windows_black; /* all of them, the BLACK round is over; control thread */
 	_Atomic(uint32_t)
 		stands_aside; /* the collector's threads have CPUs on which no mutator ran: cpu_avoid.c */
 	_Atomic(uint64_t) assist_ns, assist_bytes;

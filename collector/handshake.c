@@ -41,8 +41,6 @@ static void born_black(struct sm_gc *gc, struct sm_mutator_priv *p)
 	struct sm_mutator *m = p->m;
 
 	p->black_gen = gc->view.black_gen;
-	if (SM_IS_MUTANT(5))
-		return;
 	sm__cache(m)->black = true;
 	/* The unallocated rest of each window. What was allocated from it before stays white. */
 	sm__cache_foreach_window(sm__cache(m), sm__blacken, gc);
@@ -67,15 +65,8 @@ static void do_op(struct sm_gc *gc, struct sm_mutator_priv *p, uintptr_t sp)
 		p->m->barrier = true;
 		break;
 	case SM_HS_BLACK: born_black(gc, p); break;
-	case SM_HS_SCAN:
-		if (!(SM_IS_MUTANT(7) && p->next != NULL))
-			sm__mutator_scan_stack(p, sp);
-		break;
-	case SM_HS_FLUSH:
-		if (SM_IS_MUTANT(13))
-			sm__barrier_discard(p->m);
-		sm__barrier_flush(p->m);
-		break;
+	case SM_HS_SCAN: sm__mutator_scan_stack(p, sp); break;
+	case SM_HS_FLUSH: sm__barrier_flush(p->m); break;
 	case SM_HS_BARRIER_OFF:
 		p->m->barrier = false;
 		sm__barrier_discard(p->m);
@@ -182,8 +173,7 @@ size_t sm__block(struct sm_mutator *m, uintptr_t *sp)
 		sm__mutator_save_stack(p, sp);
 		sm_store_release(&p->state, SM_M_BLOCKED);
 		/* See above: from here on a proxy may act, or we see its request. */
-		if (!SM_IS_MUTANT(16))
-			sm_fence_seqcst();
+		sm_fence_seqcst();
 		if (sm_load_seqcst(sm__poll(m)) == 0)
 			return 0;
 		/* Asked in the meantime. If the proxy was faster it does the rest. */

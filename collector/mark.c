@@ -341,6 +341,18 @@ void sm__mark_conservative(struct sm_marker *k, uintptr_t word)
 	sm__mark_word_conservative(k, word, SM_HOW_ATOMIC);
 }
 
+void sm__mark_early(struct sm_marker *k, uintptr_t word)
+{
+	struct sm_span *s;
+	uintptr_t p = sm__mark_resolve(k, word, &s), off = p - k->base;
+
+	if (p == 0 ||
+	    !sm__mark_set(&k->marks[off >> SM_MARK_WORD_SHIFT], off >> SM_MARK_SHIFT, SM_HOW_ATOMIC))
+		return;
+	k->n.objects++;
+	overflow(k, p);
+}
+
 bool sm__marking_enter(struct sm_marking *in, struct sm_marker *k)
 {
 	*in = (struct sm_marking){.k = k, .before = k->n.objects};

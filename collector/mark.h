@@ -83,6 +83,11 @@ void sm__marker_here(struct sm_marker *k);
 void sm__mark_exact(struct sm_marker *k, uintptr_t p);
 /* The object that word points into, if it points into one, becomes grey. */
 void sm__mark_conservative(struct sm_marker *k, uintptr_t word);
+/*
+ * The same before all windows are black: what is found may be a slot of a window, which its owner is setting up or will.
+ * It is marked, but not queued: its span is one for the overflow path, which expects that (SM_HOW_CHECKED).
+ */
+void sm__mark_early(struct sm_marker *k, uintptr_t word);
 /* Every aligned word of [lo, hi), conservatively. The memory may be changing: any thread's stack. */
 void sm__mark_stack(struct sm_marker *k, uintptr_t lo, uintptr_t hi);
 /* Every word of [start, start + nwords) as an exact pointer. */

@@ -65,10 +65,6 @@ SM_INLINE bool sm__mark_claim(_Atomic(uint64_t) *word, uint64_t i)
 {
 	uint64_t bit = (uint64_t)1 << (i % 64);
 
-	if (SM_IS_MUTANT(19)) {
-		sm_store_relaxed(word, sm_load_relaxed(word) | bit);
-		return true;
-	}
 	return (sm_fetch_or_relaxed(word, bit) & bit) == 0;
 }
 
@@ -109,13 +105,14 @@ SM_INLINE void sm__mark_shade(struct sm_marker *k, struct sm_span *s, uintptr_t 
 }
 
 /*
- * A word of a stack, a register, or a conservative object: it may be anything. state is read with
+ * A word of a stack, a register, or a conservative object: it may be anything. The start of the object that it leads to,
+ * if that is not marked yet; otherwise 0. state is read with
  * acquire, so that an object span's fields are seen as they were filled in; no span leaves the states
  * SMALL and LARGE while marking is on (sweeping is over, and windows go back to lists, not to the page
  * heap). A slot whose alloc bit is clear is free: ignored. A slot in a window has its mark bit set
- * already. So whatever gets pushed here is an object.
+ * already (once all windows are black: gc->windows_black). So whatever is found is an object.
  */
-SM_INLINE void sm__mark_word_conservative(struct sm_marker *k, uintptr_t word, enum sm_how how)
+SM_INLINE uintptr_t sm__mark_resolve(const struct sm_marker *k, uintptr_t word, struct sm_span **in)
 {
 	uintptr_t off = word - k->base;
 	struct sm_span *s;
@@ -123,28 +120,36 @@ SM_INLINE void sm__mark_word_conservative(struct sm_marker *k, uintptr_t word, e
 	uint8_t state;
 
 	if (off >= k->bytes)
-		return;
+		return 0;
 	s = &k->spans[off >> SM_UNIT_SHIFT];
 	/* Atomic, because the page heap may be handing these units out right now: what is found then is a span
 	 * that is not in use, or one that does not reach so far (slot >= nslots below). */
 	s -= __atomic_load_n(&s->back, __ATOMIC_RELAXED);
 	state = sm_load_acquire(&s->state);
 	if (state != SM_SPAN_SMALL && state != SM_SPAN_LARGE)
-		return;
+		return 0;
 	off -= (uintptr_t)(s - k->spans) << SM_UNIT_SHIFT;
 	slot = (uint32_t)((off * (uint64_t)s->recip) >> 32);
 	if (slot >= s->nslots)
-		return; /* the tail of the span, behind the last slot */
-	if (SM_IS_MUTANT(10) && off != (uintptr_t)slot * s->slot_bytes)
-		return;
+		return 0; /* the tail of the span, behind the last slot */
 	word += (uintptr_t)slot * s->slot_bytes - off;
 	/* Most are marked, and the alloc bits lie on a line of their own. */
 	if (sm__mark_is_set(k, word))
-		return;
+		return 0;
 	/* Acquire: a window's slots are marked before they are allocated (open_window). */
 	if ((sm_load_acquire(&s->alloc[slot / 64]) >> (slot % 64) & 1) == 0)
-		return;
-	sm__mark_shade(k, s, word, how);
+		return 0;
+	*in = s;
+	return word;
+}
+
+SM_INLINE void sm__mark_word_conservative(struct sm_marker *k, uintptr_t word, enum sm_how how)
+{
+	struct sm_span *s;
+	uintptr_t p = sm__mark_resolve(k, word, &s);
+
+	if (p != 0)
+		sm__mark_shade(k, s, p, how);
 }
 
 /*

@@ -141,8 +141,8 @@ static void scan_stacks(struct sm_mutator_priv *p, uintptr_t sp)
 {
 	struct sm_marker *k = &p->marker;
 
-	sm__mark_stack(k, SM_IS_MUTANT(8) && sp + 256 < p->on->end ? sp + 256 : sp, p->on->end);
-	if (sm_load_relaxed(&p->state) != SM_M_RUNNING && !SM_IS_MUTANT(8))
+	sm__mark_stack(k, sp, p->on->end);
+	if (sm_load_relaxed(&p->state) != SM_M_RUNNING)
 		sm__mark_stack(k, (uintptr_t)p->saved, (uintptr_t)(p->saved + p->nsaved));
 	if (p->on != &p->own)
 		scan_suspended(p, &p->own);
@@ -155,11 +155,10 @@ static void scan_stacks(struct sm_mutator_priv *p, uintptr_t sp)
 /* With everything that this mutator alone can reach marked, it is black. */
 void sm__mutator_scan_stack(struct sm_mutator_priv *p, uintptr_t sp)
 {
-	struct sm_marker *k = &p->marker;
 	struct sm_marking in;
 
 	sm_phase_enter(SM_PHASE_STACK_SCAN);
-	p->came_late = !sm__marking_enter(&in, k);
+	p->came_late = !sm__marking_enter(&in, &p->marker);
 	if (!p->came_late) {
 		scan_stacks(p, sp);
 		sm__marking_leave(&in);
@@ -457,7 +456,7 @@ struct sm_mutator *sm_mutator_attach(struct sm_gc *gc)
 	p->lock_watch = (struct sm_lock_watch){waited_for_lock, p};
 	(void)sm__lock_watch(&p->lock_watch);
 	sm__delay(gc);
-	if (join(gc, p) && !SM_IS_MUTANT(12))
+	if (join(gc, p))
 		sm__with_registers(scan_own_stack, p);
 	return m;
 }
@@ -514,7 +513,7 @@ static void leave(struct sm_mutator *m)
 		sm_lock_release(&gc->mutators_lock);
 		sm_safepoint_slow(m);
 	}
-	if (m->barrier && !SM_IS_MUTANT(14))
+	if (m->barrier)
 		sm__barrier_flush(m);
 	sm__cache_retire_all(sm__cache(m));
 	sm__cache(m)->black = false;
@@ -551,9 +550,13 @@ int sm_thread_range_add(struct sm_mutator *m, void *start, size_t bytes)
 	if (r == NULL)
 		return err;
 	/* What it already holds: this stack has been scanned, but not these words. */
-	if (m->barrier && m->priv->stack_black && sm__marking_enter(&in, &m->priv->marker)) {
-		sm__mark_stack(&m->priv->marker, r->start, r->end);
-		sm__marking_leave(&in);
+	if (m->barrier && m->priv->stack_black) {
+		if (sm__marking_enter(&in, &m->priv->marker)) {
+			sm__mark_stack(&m->priv->marker, r->start, r->end);
+			sm__marking_leave(&in);
+		} else {
+			m->priv->came_late = true;
+		}
 	}
 	return 0;
 }

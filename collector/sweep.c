@@ -29,7 +29,7 @@ void sm__window_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned
 {
 	struct sm_mutator *m = c->owner;
 
-	if (sm_load_relaxed(&s->sweepgen) == m->priv->black_gen || (SM_IS_MUTANT(20) && c->black))
+	if (sm_load_relaxed(&s->sweepgen) == m->priv->black_gen)
 		sm__blacken(ctx, s, first, count);
 }
 
@@ -46,7 +46,7 @@ void sm__window_returned(void *ctx, struct sm_cache *c, struct sm_span *s, unsig
 
 	if (sm_load_acquire(&gc->heap->marking))
 		sm_fetch_or_relaxed(&gc->unit_flags[sm_span_unit(&gc->range, s)], SM_UNIT_RETURNED);
-	else if (c->black && sm_load_relaxed(&s->sweepgen) == m->priv->black_gen && !SM_IS_MUTANT(21))
+	else if (c->black && sm_load_relaxed(&s->sweepgen) == m->priv->black_gen)
 		sm__marks_clear_run(&gc->range, s, first, count);
 }
 

@@ -270,6 +270,8 @@ const struct sm_type *sm_type_conservative(struct sm_gc *gc, size_t size)
 
 	if (too_long(size))
 		return NULL;
+	/* Before there is an object of it: whoever gets hold of one sees this, too. */
+	sm_store_release(&gc->doubtful, 1);
 	return intern(gc, size, sm__heap_layout(gc->heap, &any), sm_align_up(size, WORD), false);
 }
 

@@ -107,8 +107,6 @@ static bool first_visit(struct verifier *v, uintptr_t object)
 	size_t bit = (object - v->gc->range.base) / 8;
 	uint64_t mask = (uint64_t)1 << (bit % 64);
 
-	if (SM_IS_MUTANT(22))
-		return !has_mark(v, object);
 	if (v->visited[bit / 64] & mask)
 		return false;
 	v->visited[bit / 64] |= mask;
@@ -270,8 +268,6 @@ static void trace(struct verifier *v)
 		if (s->layout->kind == SM_SCAN_NONE)
 			continue;
 		for (size_t i = 0; i < bytes / sizeof(uintptr_t); i++) {
-			if (SM_IS_MUTANT(24) && v->reached > 100)
-				return;
 			if (w[i] && is_pointer_of(v, s, object, i))
 				reach(v, w[i], object, s->layout->kind != SM_SCAN_CONSERVATIVE);
 		}
@@ -316,8 +312,6 @@ static void reach_roots(struct verifier *v)
 {
 	struct sm_gc *gc = v->gc;
 
-	if (SM_IS_MUTANT(23))
-		return;
 	v->root = "stack";
 	v->on_stack = true;
 	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next) {

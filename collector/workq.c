@@ -276,7 +276,7 @@ bool sm__workq_enter_open(struct sm_workq *q)
 void sm__workq_leave_open(struct sm_workq *q, bool found)
 {
 	if (found)
-		atomic_fetch_or_explicit(&q->load, SM_WORKQ_FOUND, memory_order_seq_cst);
+		sm__workq_find(q);
 	sm__workq_leave(q, true);
 }
 

@@ -111,6 +111,11 @@ SM_INLINE void sm__workq_enter(struct sm_workq *q)
 void sm__workq_leave(struct sm_workq *q, bool quiet);
 /* Anybody else, before it marks. False: the door is shut, and there is nothing to mark. */
 bool sm__workq_enter_open(struct sm_workq *q);
+/* Leaves FOUND behind. The caller is inside. */
+SM_INLINE void sm__workq_find(struct sm_workq *q)
+{
+	atomic_fetch_or_explicit(&q->load, SM_WORKQ_FOUND, memory_order_seq_cst);
+}
 /* found: it marked something. */
 void sm__workq_leave_open(struct sm_workq *q, bool found);
 SM_INLINE uint32_t sm__workq_queued(struct sm_workq *q)

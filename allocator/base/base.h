@@ -33,13 +33,6 @@
 #define SM_PREFETCH_L2(p) __builtin_prefetch((p), 0, 2)
 #define SM_PREFETCH_W(p)  __builtin_prefetch((p), 1, 3)
 
-/* A planted bug, present only in a build with MUTANT=n; the suite must fail for every n. See tests/mutants/. */
-#ifdef SM_MUTANT
-#define SM_IS_MUTANT(n) (SM_MUTANT == (n))
-#else
-#define SM_IS_MUTANT(n) 0
-#endif
-
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define SM_TSAN 1

@@ -51,7 +51,7 @@ static void open_window(struct sm_cache *c, struct sm_window *w, struct sm_span 
 	}
 	sm__span_set_run(s, first, count);
 	s->scan_from = (uint16_t)(first + count);
-	if (h->bins[s->bin].zero && !(s->flags & SM_SPANF_ZEROED) && !SM_IS_MUTANT(17))
+	if (h->bins[s->bin].zero && !(s->flags & SM_SPANF_ZEROED))
 		memset(p, 0, bytes);
 	else if (SM_UNLIKELY(h->config.debug_fill) && !h->bins[s->bin].zero)
 		memset(p, SM_FILL_FRESH, bytes);

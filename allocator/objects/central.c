@@ -196,10 +196,7 @@ static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigne
 	}
 	/* Publication: whoever reads this state (acquire) through a stale or conservative word sees the
 	 * geometry, empty alloc bits and empty mark bits. Slots come to life by the alloc bits. */
-	if (SM_IS_MUTANT(18))
-		sm_store_relaxed(&s->state, SM_SPAN_SMALL);
-	else
-		sm_store_release(&s->state, SM_SPAN_SMALL);
+	sm_store_release(&s->state, SM_SPAN_SMALL);
 	if (s->node != c->node)
 		c->stats.remote_spans++;
 	c->stats.fresh_spans++;

@@ -188,7 +188,7 @@ size_t sm__marks_on_free_units(struct sm_heap *h, uintptr_t *first)
 
 		sm_lock_acquire(&nd->lock);
 		n += marks_on_free(&h->pages.range, nd->first, (size_t)nd->first + nd->frontier, first);
-		n += marks_on_free(&h->pages.range, (size_t)nd->first + nd->own_start,
+		n += marks_on_free(&h->pages.range, (size_t)nd->first + nd->own_lowest,
 				   (size_t)nd->first + nd->units, first);
 		sm_lock_release(&nd->lock);
 	}

@@ -120,6 +120,8 @@ static uint32_t carve(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, ui
 	    (commit && sm__arena_commit(pg, nd, at, n) != 0))
 		return 0;
 	nd->own_start = at;
+	if (at < nd->own_lowest)
+		nd->own_lowest = at;
 	hole_add(pg, nd, at + n, old - at - n);
 	return at;
 }

@@ -76,6 +76,7 @@ struct sm_ph_node {
 	uint32_t frontier;	/* [1, frontier): committed by arenas */
 	uint32_t marks_touched; /* [0, marks_touched): the pages of the map of mark bits are there */
 	uint32_t own_start;	/* [own_start, units): own mappings and holes between them */
+	uint32_t own_lowest;	/* own_start has been there */
 	uint32_t own_free;   /* list of holes, by address; 0: none. Linked by next and prev of their heads */
 	uint32_t used_units; /* of the arenas, handed out */
 	uint32_t free_units;

@@ -143,7 +143,7 @@ static int node_init(struct sm_pageheap *ph, unsigned index, uint32_t units, uns
 	sm_lock_init(&nd->lock, SM_RANK_PAGEHEAP);
 	nd->index = (uint8_t)index;
 	nd->first = index * units;
-	nd->units = nd->own_start = units;
+	nd->units = nd->own_start = nd->own_lowest = units;
 	nd->frontier = 1;
 	nd->metadata_bytes = bytes;
 	nd->metadata = sm__os_map_guarded(bytes);

@@ -5,6 +5,8 @@
  *
  * `hidden` is what may be lost, `black` an object that was born during the cycle and is therefore never scanned.
  */
+#include <unistd.h>
+
 #include "tests/support/moment.h"
 #include "tests/support/run.h"
 
@@ -241,6 +243,285 @@ START_TEST(found_at_the_end)
 }
 END_TEST
 
+/* ---- between two flushes ------------------------------------------------------------------------------------ */
+
+static _Atomic(int) turn;
+static uintptr_t via; /* disguised: a black object that leads to the parent */
+
+/* Has flushed; then takes the child out of the white parent, which another's buffer will make grey. */
+static __attribute__((noinline)) void *take_child(struct sm_mutator *own)
+{
+	void **parent = sm_load((void **)~via), *child = sm_load(&parent[0]);
+
+	sm_store(own, &parent[0], NULL);
+	return child;
+}
+
+static void *flush_then_take(void *arg)
+{
+	struct sm_mutator *own = sm_mutator_attach(gc);
+	void *volatile taken = NULL;
+
+	attached = own != NULL;
+	while (own && !cycle_over) {
+		sm_safepoint(own);
+		if (turn == 1) {
+			taken = take_child(own);
+			gctest_clear_stack();
+			turn = 2;
+		}
+	}
+	if (own)
+		sm_mutator_detach(own);
+	return taken == NULL ? arg : NULL;
+}
+
+/*
+ * What is recorded after the own flush of a round in which another's, or a new root, found something: there must be
+ * another round.
+ */
+START_TEST(recorded_after_the_own_flush)
+{
+	static void *more[2];
+	uintptr_t parent;
+	pthread_t t, other;
+
+	setup();
+	attached = cycle_over = turn = 0;
+	parent = step_hidden(m, node, NULL);
+	gift = step_hidden(m, node, &witness);
+	step_link_in(m, parent, 0, gift);
+	step_link(m, &root[0], parent);
+	ck_assert_int_eq(pthread_create(&other, NULL, flush_then_take, NULL), 0);
+	while (!attached)
+		sm_safepoint(m);
+	t = begin();
+	step_past(m, SM_HS_BARRIER_ON);
+	sm_store(m, &root[0], NULL);
+	step_past(m, SM_HS_BLACK);
+	via = born_black();
+	gctest_clear_stack();
+	step_past(m, SM_HS_SCAN);
+	step_link_in(m, via, 0, parent);
+	gctest_clear_stack();
+	step_until(m, SM_HS_FLUSH);
+	while (sm_load_acquire(&gc->hs.pending) > 1)
+		sm_cpu_relax();
+	turn = 1;
+	while (turn != 2)
+		sm_cpu_relax();
+	if (_i % 2) {
+		more[0] = (void *)~parent;
+		ck_assert_int_eq(sm_root_add(gc, more, 2), 0);
+		gctest_clear_stack();
+		while (!sm__is_marked(&gc->range, ~parent) || !sm__workq_is_drained(&gc->workq))
+			usleep(100);
+	}
+	finish_given(t, other);
+}
+END_TEST
+
+/* ---- a stack that is handed over ------------------------------------------------------------------------------ */
+
+static void *coroutine_stack[64];
+
+/* Keeps the gift in a range of its own, and gives that up before it acknowledges SCAN. */
+static void *give_range_up(void *arg)
+{
+	struct sm_mutator *own = sm_mutator_attach(gc);
+
+	ck_assert_int_eq(sm_thread_range_add(own, coroutine_stack, sizeof(coroutine_stack)), 0);
+	attached = 1;
+	while (!cycle_over) {
+		bool scan = sm_load_acquire(sm__poll(own)) != 0 && sm_load_relaxed(&gc->hs.op) == SM_HS_SCAN;
+
+		if (turn == 1) {
+			ck_assert_int_eq(sm_thread_range_remove(own, coroutine_stack), 0);
+			turn = 2;
+		}
+		if (!scan || gone)
+			sm_safepoint(own);
+	}
+	sm_mutator_detach(own);
+	return arg;
+}
+
+/* A coroutine goes on in another thread, whose stack has been scanned. */
+START_TEST(range_handed_over)
+{
+	pthread_t t, other;
+
+	setup();
+	attached = cycle_over = gone = turn = 0;
+	gift = step_hidden(m, node, &witness);
+	coroutine_stack[7] = (void *)~gift;
+	ck_assert_int_eq(pthread_create(&other, NULL, give_range_up, NULL), 0);
+	while (!attached)
+		sm_cpu_relax();
+	t = begin();
+	step_past(m, SM_HS_SCAN);
+	turn = 1;
+	while (turn != 2)
+		sm_cpu_relax();
+	ck_assert_int_eq(sm_thread_range_add(m, coroutine_stack, sizeof(coroutine_stack)), 0);
+	gone = 1;
+	finish_given(t, other);
+}
+END_TEST
+
+/* ---- every way to store, and roots that come and go ---------------------------------------------------------- */
+
+enum way { STORE, CAS, EXCHANGE, COPY, CLEAR };
+
+static __attribute__((noinline)) void put(enum way way, void **slot, uintptr_t hidden)
+{
+	void *value = (void *)~hidden, *old = sm_load(slot);
+
+	switch (way) {
+	case STORE: sm_store(m, slot, value); break;
+	case CAS: ck_assert(sm_cas(m, slot, &old, value)); break;
+	case EXCHANGE: sm_exchange(m, slot, value); break;
+	case COPY: sm_copy_slots(m, slot, &value, 1); break;
+	case CLEAR: sm_clear_slots(m, slot, 1); break;
+	}
+}
+
+/* As `deletion`, by each of them. */
+START_TEST(deletion_by_each_way)
+{
+	uintptr_t hidden, black;
+	pthread_t t;
+
+	setup();
+	hidden = step_hidden(m, node, &witness);
+	step_link(m, &root[0], hidden);
+	t = begin();
+	step_until(m, SM_HS_BLACK);
+	/* The last two acknowledge that themselves. */
+	put((enum way)_i, &root[0], ~(uintptr_t)NULL);
+	sm_safepoint(m);
+	black = born_black();
+	gctest_clear_stack();
+	step_past(m, SM_HS_SCAN);
+	step_link_in(m, black, 0, hidden);
+	gctest_clear_stack();
+	finish(t, hidden);
+}
+END_TEST
+
+static __attribute__((noinline)) void put_in(enum way way, uintptr_t object, uintptr_t hidden)
+{
+	put(way, (void **)~object, hidden);
+}
+
+/* As `insertion`, by each of them that is a store of its own. */
+START_TEST(insertion_by_each_way)
+{
+	uintptr_t hidden, black;
+	pthread_t t;
+
+	setup();
+	hidden = step_hidden(m, node, &witness);
+	t = begin();
+	step_past(m, SM_HS_BLACK);
+	black = born_black();
+	put_in((enum way)_i, black, hidden);
+	gctest_clear_stack();
+	step_past(m, SM_HS_SCAN);
+	finish(t, hidden);
+}
+END_TEST
+
+/* Only an unscanned stack holds it when the roots have been cut into pieces; its owner makes it a root and forgets it. */
+START_TEST(root_that_comes)
+{
+	static void *more[2];
+	uintptr_t hidden;
+	pthread_t t;
+
+	setup();
+	hidden = step_hidden(m, node, &witness);
+	t = begin();
+	step_until(m, SM_HS_SCAN);
+	/* The others have been scanned. */
+	while (!sm__workq_is_drained(&gc->workq))
+		sm_cpu_relax();
+	more[1] = (void *)~hidden;
+	ck_assert_int_eq(sm_root_add(gc, more, 2), 0);
+	gctest_clear_stack();
+	step_past(m, SM_HS_SCAN);
+	finish(t, hidden);
+	more[1] = NULL;
+}
+END_TEST
+
+/* The only marker stands still, so the pieces of the roots wait: a scanned stack takes from a range that then goes. */
+static _Atomic(int) let_go;
+
+static void stand_still(void *ctx, unsigned index, const char *role)
+{
+	(void)ctx;
+	(void)index;
+	while (strcmp(role, "mark") == 0 && !let_go)
+		usleep(100);
+}
+
+START_TEST(root_that_goes)
+{
+	static void *old[2];
+	struct sm_gc_config cfg;
+	uintptr_t hidden;
+	pthread_t t;
+
+	sm_gc_config_init(&cfg);
+	cfg.worker_start = stand_still;
+	cfg.workers = 1;
+	cfg.verify = true;
+	cfg.growth_percent = 0;
+	cfg.tuning.report_ms = 0;
+	let_go = 0;
+	gc = sm_gc_create(&cfg, NULL, 0);
+	ck_assert_ptr_nonnull(gc);
+	m = sm_mutator_attach(gc);
+	node = sm_type_prefix(gc, 32, 2);
+	memset(root, 0, sizeof(root));
+	ck_assert_int_eq(sm_root_add(gc, root, 64), 0);
+	ck_assert_int_eq(sm_root_add(gc, old, 2), 0);
+	hidden = step_hidden(m, node, &witness);
+	step_link(m, &old[1], hidden);
+	t = begin();
+	step_past(m, SM_HS_SCAN);
+	{
+		void *volatile mine = sm_load(&old[1]);
+
+		ck_assert_int_eq(sm_root_remove(gc, old), 0);
+		old[1] = NULL;
+		let_go = 1;
+		finish(t, hidden);
+		ck_assert_ptr_nonnull(mine);
+	}
+}
+END_TEST
+
+/* A weak reference is read by a scanned stack, which then holds what nothing else does. */
+START_TEST(weak_reference_read_while_marking)
+{
+	uintptr_t hidden;
+	pthread_t t;
+
+	setup();
+	hidden = step_hidden(m, node, &witness);
+	t = begin();
+	step_past(m, SM_HS_SCAN);
+	{
+		void *volatile mine = sm_weak_get(m, witness);
+
+		finish(t, hidden);
+		ck_assert_ptr_nonnull(mine);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("moments");
@@ -255,6 +536,13 @@ int main(void)
 	tcase_add_loop_test(c, another_stack, 0, 3);
 	tcase_add_loop_test(c, born_in_the_cycle, 0, 3);
 	tcase_add_loop_test(c, found_at_the_end, 0, 3);
+	tcase_add_loop_test(c, recorded_after_the_own_flush, 0, 6);
+	tcase_add_loop_test(c, deletion_by_each_way, STORE, CLEAR + 1);
+	tcase_add_loop_test(c, insertion_by_each_way, STORE, EXCHANGE + 1);
+	tcase_add_loop_test(c, range_handed_over, 0, 3);
+	tcase_add_test(c, root_that_comes);
+	tcase_add_test(c, root_that_goes);
+	tcase_add_test(c, weak_reference_read_while_marking);
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
 }

@@ -1,46 +1,47 @@
 #!/usr/bin/env bash
 # Plants each bug of mutants.tsv and runs what must find it. A crash, an abort, a failed check or a hang within the
-# limit counts as killed; a mutant that lives fails the suite.
+# limit counts as killed; a mutant that lives, or whose patch no longer applies, fails the suite.
 #
-#   tests/mutants/run.sh [NUMBER ...]
+#   tests/mutants/run.sh [--third N] [NAME ...]      all, those of every third line (N modulo 3), or those whose name
+#                                                     begins with a NAME: 07, 07-one-stack
 #
-# Only the files that mention a mutant are compiled again, so that one costs seconds. MUTANT_JOBS: at a time (2).
-# MUTANT_SECONDS: how long each killer may look (6). Ends with "N killed, N alive".
+# A mutant is tests/mutants/NAME.patch (git diff > tests/mutants/NN-what.patch makes one). It is applied to a copy of the
+# sources beside what the tree has built of them, and made there by the Makefile: so its flags are the tree's, and only what
+# the patch touches is compiled again. MUTANT_JOBS: at a time (2). MUTANT_SECONDS: how long each killer may look (6).
+# Ends with "N killed, N alive". What lives, or does not build, is left in build/mutants/NAME.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=tests/mutants
 out=build/mutants
-CC=${CC:-gcc}
 seconds=${MUTANT_SECONDS:-6}
+make="make -s --no-print-directory ${CC:+CC=$CC}"
 
-# Links PROGRAM with the mutated objects in front of the library's own.
-build() { # NUMBER PROGRAM
-	local n=$1 prog=$2 dir=$out/$1 files objs="" f
+# A copy of what the killers are made of, with the patch in it.
+plant() { # NAME
+	local dir=$out/$1
+	rm -rf "$dir"
 	mkdir -p "$dir"
-	# Headers that mention it count for the files that include them.
-	files=$(grep -lE "SM_IS_MUTANT\($n\)" allocator/*/*.c collector/*.c 2>/dev/null || true)
-	if grep -qE "SM_IS_MUTANT\($n\)" collector/mark_internal.h 2>/dev/null; then
-		files="$files $(grep -l 'collector/mark_internal.h' collector/*.c)"
-	fi
-	[ -n "${files// /}" ] || { echo "no file plants mutant $n" >&2; return 1; }
-	for f in $files; do
-		[ "$dir/$(basename "$f" .c).o" -nt "$f" ] ||
-			$CC -Iinclude -I. -D_GNU_SOURCE -std=gnu17 -O2 -g -fno-strict-aliasing -fno-omit-frame-pointer \
-				-DSM_VERSION='"mutant"' -DSM_MUTANT="$n" -w -c -o "$dir/$(basename "$f" .c).o" "$f"
-		objs="$objs $dir/$(basename "$f" .c).o"
-	done
-	# shellcheck disable=SC2086
-	$CC -pthread -o "$dir/$prog" "$tree"/tests/*/"$prog.o" "$tree/tests/support/stress.o" "$tree/tests/support/graph.o" \
-		$objs "$tree/libspanmark.a" -lcheck -lsubunit -luring -lm -lrt
+	{
+		git ls-files -z Makefile allocator collector include perf workloads harness tests/support tests/collector tests/stress
+		find "$tree/allocator" "$tree/collector" "$tree/tests" "$tree/layers" "$tree/flags" \
+			\( -name '*.o' -o -name '*.d' -o -name '*.a' -o -name flags \) -print0
+	} | tar -c --null -T - | tar -x -C "$dir"
+	patch -d "$dir" -p1 -F 3 -s --no-backup-if-mismatch -r - <"$here/$1.patch"
 }
 
-kill_one() { # NUMBER WHAT KILLERS CONFIG
-	local n=$1 killer prog arg status try
+kill_one() { # NAME WHAT KILLERS CONFIG
+	local name=$1 killer prog arg status try seed
+	if ! plant "$name" >"$out/$name.log" 2>&1; then
+		printf 'ALIVE    %-26s %s: the patch does not apply\n' "$name" "$2"
+		return
+	fi
+	seed=$((10#${name%%-*} * 1000))
 	for killer in $3; do
 		case $killer in
 		model/*)
-			if tests/model/run.sh "${killer#model/}" >"$out/$n.model" 2>&1; then
-				printf 'killed   %2d  %-55s by %s\n' "$n" "$2" "$killer"
+			if tests/model/run.sh "${killer#model/}" >"$out/$name.model" 2>&1; then
+				printf 'killed   %-26s by %s\n' "$name" "$killer"
+				rm -rf "${out:?}/$name"
 				return
 			fi
 			continue
@@ -49,40 +50,65 @@ kill_one() { # NUMBER WHAT KILLERS CONFIG
 		prog=${killer%%:*}
 		arg=""
 		case $killer in *:*) arg=${killer#*:} ;; esac
-		build "$n" "$prog" || { printf 'ALIVE    %2d  %s: does not build\n' "$n" "$2"; return; }
+		if ! $make -C "$out/$name" "$tree/tests/$prog" >>"$out/$name.log" 2>&1; then
+			printf 'ALIVE    %-26s %s: does not build\n' "$name" "$2"
+			return
+		fi
 		for try in 1 2 3 4; do
 			status=0
 			# shellcheck disable=SC2086
-			{ SM_TEST_CONFIG=${4:-gc.fifo=16} SM_TEST_SEED=$((n * 1000 + try)) SM_TEST_SECONDS=$seconds timeout -k 5 $((seconds * 3 + 20)) \
-				"$out/$n/$prog" $arg >"$out/$n/$prog.log" 2>&1 </dev/null; } 2>/dev/null || status=$?
+			{ SM_TEST_CONFIG=${4:-gc.fifo=16} SM_TEST_SEED=$((seed + try)) SM_TEST_SECONDS=$seconds \
+				timeout -k 5 $((seconds * 3 + 20)) "$out/$name/$tree/tests/$prog" $arg \
+				>"$out/$name.run" 2>&1 </dev/null; } 2>/dev/null || status=$?
 			if [ $status != 0 ] && [ $status != 77 ]; then
-				printf 'killed   %2d  %-55s by %s (try %d, status %d)\n' "$n" "$2" "$killer" "$try" "$status"
+				printf 'killed   %-26s by %s (try %d, status %d)\n' "$name" "$killer" "$try" "$status"
+				rm -rf "${out:?}/$name"
 				return
 			fi
+			# What stops a cycle between its handshakes finds it the first time or never.
+			case $prog in test_*) [ $try -lt 2 ] || break ;; esac
 		done
 	done
-	printf 'ALIVE    %2d  %s: survived %s\n' "$n" "$2" "$3"
+	printf 'ALIVE    %-26s %s: survived %s\n' "$name" "$2" "$3"
 }
 
-tree=$(make -s print-build CC="$CC")
+tree=$($make print-build)
 export tree
 if [ "${1:-}" = --one ]; then
-	IFS=$'\t' read -r n what killers config <<<"$2"
-	kill_one "$n" "$what" "$killers" "$config"
+	IFS=$'\t' read -r name what killers config <<<"$2"
+	kill_one "$name" "$what" "$killers" "$config"
 	exit 0
 fi
 
+third=""
+if [ "${1:-}" = --third ]; then
+	third=$(($2 % 3))
+	shift 2
+fi
+
+chosen() { # LINE-NUMBER NAME [WANTED ...]
+	local i=$1 name=$2 want
+	shift 2
+	[ -z "$third" ] || [ $((i % 3)) = "$third" ] || return 1
+	[ $# -gt 0 ] || return 0
+	for want in "$@"; do case $name in "$want"*) return 0 ;; esac done
+	return 1
+}
+
 tests/setup/deps.sh test
+# Each patch has its line, and each line its patch.
+diff <(grep -v '^#' "$here/mutants.tsv" | cut -f1 | sort) <(cd "$here" && ls ./*.patch | sed 's,^\./,,; s,\.patch$,,' | sort) ||
+	{ echo "mutants: patches and mutants.tsv differ" >&2; exit 1; }
 # What kills mutants must pass without them: these are the tests of the ordinary run.
-make -s --no-print-directory -j2 "$tree/libspanmark.a" $(grep -v '^#' "$here/mutants.tsv" | cut -f3 | tr ' ' '\n' |
+# shellcheck disable=SC2046
+$make -j2 $(grep -v '^#' "$here/mutants.tsv" | cut -f3 | tr ' ' '\n' |
 	grep -v '^model/' | cut -d: -f1 | sort -u | sed "s|^|$tree/tests/|")
 mkdir -p "$out"
+i=0
 while IFS= read -r line; do
 	case $line in '' | \#*) continue ;; esac
-	n=${line%%$'\t'*}
-	if [ $# -gt 0 ]; then
-		case " $* " in *" $n "*) ;; *) continue ;; esac
-	fi
+	i=$((i + 1))
+	chosen $i "${line%%$'\t'*}" "$@" || continue
 	printf '%s\0' "$line"
 done <"$here/mutants.tsv" | xargs -0 -P "${MUTANT_JOBS:-2}" -n 1 "$here/run.sh" --one | tee "$out/report"
 killed=$(grep -c '^killed' "$out/report" || true)
