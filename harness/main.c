@@ -19,6 +19,7 @@ static const struct sm_command commands[] = {
 	{"topo", "the machine, and which thread a placement puts where", sm_cmd_topo},
 	{"events", "counter sets and events, and what they resolve to here", sm_cmd_events},
 	{"doctor", "what can be counted here, why not, and the remedy", sm_cmd_doctor},
+	{"heap", "a heap dump: totals by type, what keeps an object alive", sm_cmd_heap},
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -50,12 +50,13 @@ _spanmark() {
 		cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
 	fi
 	if [ "$cword" = 1 ]; then
-		COMPREPLY=($(compgen -W "run list topo events doctor --help --version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run list topo events doctor heap --help --version" -- "$cur"))
 		return
 	fi
 	case ${words[1]} in
 	run) _spanmark_run "$cur" "$prev" ;;
 	list) COMPREPLY=($(compgen -W "workloads backends places sets settings --help" -- "$cur")) ;;
+	heap) COMPREPLY=($(compgen -f -W "--why --dominators --top --help" -- "$cur")) ;;
 	*) COMPREPLY=($(compgen -W "--help" -- "$cur")) ;;
 	esac
 	declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
