@@ -520,6 +520,65 @@ START_TEST(a_late_get)
 }
 END_TEST
 
+static _Atomic(int) stage;
+
+/* Cuts the child off the parent that a weak reference gave: its buffer alone knows of the child, then a root holds it. */
+static __attribute__((noinline)) void cut_off(struct sm_mutator *own)
+{
+	void **p = sm_weak_get(own, to_parent), *c = sm_load(&p[0]);
+
+	sm_store(own, &p[0], NULL);
+	sm_store(own, &root[6], c);
+}
+
+static void *get_behind_the_flush(void *arg)
+{
+	struct sm_mutator *own = sm_mutator_attach(gc);
+
+	stage = 1;
+	step_past(own, SM_HS_FLUSH);
+	cut_off(own);
+	gctest_clear_stack();
+	stage = 2;
+	while (stage < 3)
+		sm_safepoint(own);
+	sm_mutator_detach(own);
+	return arg;
+}
+
+/*
+ * Another has handed its buffer over in this round, then gets a white object and takes out of it what hangs there: that
+ * it marked something must keep the round from being the last, for its buffer holds the only record.
+ */
+START_TEST(a_get_behind_the_flush)
+{
+	pthread_t t, other;
+
+	setup(1);
+	make_family();
+	gctest_clear_stack();
+	ck_assert_int_eq(pthread_create(&other, NULL, get_behind_the_flush, NULL), 0);
+	while (stage < 1)
+		sm_safepoint(m);
+	t = begin();
+	step_until(m, SM_HS_FLUSH);
+	while (stage < 2)
+		sm_cpu_relax();
+	gctest_clear_stack();
+	finish(t);
+	stage = 3;
+	sm_blocking_enter(m);
+	pthread_join(other, NULL);
+	sm_blocking_leave(m);
+	ck_assert_uint_eq((uintptr_t)root[6], ~child);
+	ck_assert_uint_eq(((uintptr_t *)~child)[2], 0xfeed);
+	ck_assert(get_child());
+	sm_weak_free(m, to_parent);
+	sm_weak_free(m, to_child);
+	teardown();
+}
+END_TEST
+
 static __attribute__((noinline)) void finalize_parent(void)
 {
 	make_family();
@@ -626,6 +685,7 @@ int main(void)
 	tcase_add_loop_test(c, many, 0, 2);
 	tcase_add_test(c, the_queue_before_the_stacks);
 	tcase_add_test(c, a_late_get);
+	tcase_add_test(c, a_get_behind_the_flush);
 	tcase_add_test(c, between_clearing_and_resurrecting);
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
