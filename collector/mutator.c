@@ -87,7 +87,7 @@ __attribute__((no_sanitize("address", "thread"))) void sm__mutator_save_stack(st
 	p->sp = (uintptr_t)sp;
 	if (words > SM_SAVED_WORDS)
 		words = SM_SAVED_WORDS;
-	/* No branch depends on what the words are: of a deep stack this takes 0.6 us, of most 0.1. */
+	/* No branch depends on what the words are. Half a ns each: a copy of everything takes as long. */
 	for (size_t i = 0; i < words; i++) {
 		uintptr_t v = from[i];
 
