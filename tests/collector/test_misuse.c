@@ -1,118 +1,15 @@
 /*
- * test_misuse: what nobody may call, one row each: it gives the error that gc.h names, or ends the process with one line
- * that names call, thread and address. Never a hang (an alarm), never silence. Each row runs in a child of its own.
+ * test_misuse: what nobody may call, one row each: it ends the process with one line that names call, thread and
+ * address. Never a hang (an alarm), never silence. Each row runs in a child of its own.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "collector/gc_priv.h"
-#include "tests/support/gctest.h"
+#include "tests/support/misuse.h"
 #include "tests/support/run.h"
-
-static struct sm_gc *gc, *second;
-static struct sm_mutator *m;
-static const struct sm_type *node; /* 4 words, the first two pointers */
-static void **object;
-static char *outside;
-
-/* ---- who calls -------------------------------------------------------------------------------------------------- */
-
-struct call {
-	const char *name; /* as in the line */
-	void (*run)(void);
-};
-
-/* The main thread is attached and waits; the other one uses its mutator. */
-static void *run_call(void *call)
-{
-	((const struct call *)call)->run();
-	return NULL;
-}
-
-static void by_another_thread(const struct call *c)
-{
-	pthread_t t;
-
-	pthread_create(&t, NULL, run_call, (void *)c);
-	pthread_join(t, NULL);
-}
-
-static void after_detach(const struct call *c)
-{
-	sm_mutator_detach(m);
-	c->run();
-}
-
-static void while_blocked(const struct call *c)
-{
-	sm_blocking_enter(m);
-	c->run();
-}
-
-static void without_mutator(const struct call *c)
-{
-	m = NULL;
-	c->run();
-}
-
-static _Atomic(bool) ran;
-
-static void call_from_finalizer(void *ctx, struct sm_mutator *of, void *o)
-{
-	(void)o;
-	m = of;
-	((const struct call *)ctx)->run();
-	ran = true;
-}
-
-static __attribute__((noinline)) void drop_one(const struct call *c)
-{
-	ck_assert_int_eq(sm_finalizer_set(m, sm_new(m, node), call_from_finalizer, (void *)c), 0);
-}
-
-static void by_finalizer(const struct call *c)
-{
-	struct sm_mutator *own = m;
-
-	drop_one(c);
-	gctest_clear_stack();
-	sm_blocking_enter(own);
-	while (!ran) {
-		sm_collect(gc, own);
-		usleep(1000);
-	}
-	sm_blocking_leave(own);
-}
-
-static struct call on_stack;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	on_stack.run();
-}
-
-/* A signal's own stack is not the thread's, and nobody has registered it. */
-static void on_foreign_stack(const struct call *c)
-{
-	stack_t ss = {.ss_size = 256 * SM_KIB};
-	struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
-
-	on_stack = *c;
-	ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ck_assert_int_eq(sigaltstack(&ss, NULL), 0);
-	ck_assert_int_eq(sigaction(SIGUSR1, &act, NULL), 0);
-	raise(SIGUSR1);
-}
-
-static void plainly(const struct call *c)
-{
-	c->run();
-}
 
 /* ---- calls that end the process ----------------------------------------------------------------------------------- */
 
@@ -245,8 +142,6 @@ static void stack_leave(void)
 	sm_stack_leave(m);
 }
 
-static struct sm_weak *weak;
-
 static void weak_get(void)
 {
 	sm_weak_get(m, weak);
@@ -266,8 +161,6 @@ static void finalizer_wait_null(void)
 {
 	sm_finalizer_wait(gc, NULL);
 }
-
-static struct sm_handle *handle;
 
 static void handle_free(void)
 {
@@ -369,215 +262,7 @@ static void destroy_alone(const struct call *c)
 
 static const struct row from_finalizer = ROW(destroy_alone, "sm_gc_destroy", destroy, "by a finalizer");
 
-/* ---- calls that return an error ----------------------------------------------------------------------------------- */
-
-static long answer;
-
-static void range_add(void)
-{
-	answer = sm_thread_range_add(m, outside, 64);
-}
-
-static void range_remove(void)
-{
-	answer = sm_thread_range_remove(m, outside);
-}
-
-static void collect(void)
-{
-	answer = sm_collect(gc, m);
-}
-
-static void finalizer_set(void)
-{
-	answer = sm_finalizer_set(m, object, call_from_finalizer, NULL);
-}
-
-static void finalizer_clear(void)
-{
-	answer = sm_finalizer_clear(m, object);
-}
-
-static void weak_new(void)
-{
-	answer = sm_weak_new(m, object) ? 0 : -errno;
-}
-
-static void handle_new(void)
-{
-	answer = sm_handle_new(m, object) ? 0 : -errno;
-}
-
-static void handle_set(void)
-{
-	answer = sm_handle_set(m, handle, object);
-}
-
-static void attach(void)
-{
-	answer = sm_mutator_attach(gc) ? 0 : -errno;
-}
-
-static void weak_interior(void)
-{
-	answer = sm_weak_new(m, &object[1]) ? 0 : -errno;
-}
-
-static void weak_foreign(void)
-{
-	answer = sm_weak_new(m, outside) ? 0 : -errno;
-}
-
-static void handle_interior(void)
-{
-	answer = sm_handle_new(m, &object[1]) ? 0 : -errno;
-}
-
-static void handle_foreign(void)
-{
-	answer = sm_handle_set(m, handle, outside);
-}
-
-static void finalizer_interior(void)
-{
-	answer = sm_finalizer_set(m, &object[1], call_from_finalizer, NULL);
-}
-
-static void finalizer_foreign(void)
-{
-	answer = sm_finalizer_set(m, outside, call_from_finalizer, NULL);
-}
-
-static void finalizer_without_function(void)
-{
-	answer = sm_finalizer_set(m, object, NULL, NULL);
-}
-
-static void finalizer_unknown(void)
-{
-	answer = sm_finalizer_clear(m, object);
-}
-
-static void range_null(void)
-{
-	answer = sm_thread_range_add(m, NULL, 8);
-}
-
-static void range_empty(void)
-{
-	answer = sm_thread_range_add(m, outside, 0);
-}
-
-static void range_wraps(void)
-{
-	answer = sm_thread_range_add(m, outside, SIZE_MAX);
-}
-
-static void range_twice(void)
-{
-	ck_assert_int_eq(sm_thread_range_add(m, outside, 64), 0);
-	answer = sm_thread_range_add(m, outside, 8);
-}
-
-static void root_null(void)
-{
-	answer = sm_root_add(gc, NULL, 1);
-}
-
-static void root_unaligned(void)
-{
-	answer = sm_root_add(gc, outside + 1, 1);
-}
-
-static void root_huge(void)
-{
-	answer = sm_root_add(gc, outside, SIZE_MAX);
-}
-
-static void root_unknown(void)
-{
-	answer = sm_root_remove(gc, outside);
-}
-
-static void collect_other(void)
-{
-	answer = sm_collect(second, m);
-}
-
-static void use_destroyed(void)
-{
-	sm_gc_destroy(second);
-	answer = sm_mutator_attach(second) ? 0 : -errno;
-	if (answer == -EINVAL)
-		answer = sm_collect(second, NULL);
-}
-
-static const struct {
-	void (*who)(const struct call *c);
-	struct call call;
-	int answer;
-} refused[] = {
-	{by_another_thread, {"sm_thread_range_add", range_add}, -EINVAL},
-	{after_detach, {"sm_thread_range_add", range_add}, -EINVAL},
-	{while_blocked, {"sm_thread_range_add", range_add}, -EINVAL},
-	{without_mutator, {"sm_thread_range_add", range_add}, -EINVAL},
-	{by_another_thread, {"sm_thread_range_remove", range_remove}, -EINVAL},
-	{plainly, {"sm_thread_range_remove", range_remove}, -ENOENT},
-	{plainly, {"sm_thread_range_add", range_null}, -EINVAL},
-	{plainly, {"sm_thread_range_add", range_empty}, -EINVAL},
-	{plainly, {"sm_thread_range_add", range_wraps}, -EINVAL},
-	{plainly, {"sm_thread_range_add", range_twice}, -EEXIST},
-	{by_another_thread, {"sm_collect", collect}, -EINVAL},
-	{after_detach, {"sm_collect", collect}, -EINVAL},
-	{plainly, {"sm_collect", collect_other}, -EINVAL},
-	{while_blocked, {"sm_collect", collect}, 0},
-	{by_another_thread, {"sm_finalizer_set", finalizer_set}, -EINVAL},
-	{while_blocked, {"sm_finalizer_set", finalizer_set}, -EINVAL},
-	{after_detach, {"sm_finalizer_set", finalizer_set}, -EINVAL},
-	{without_mutator, {"sm_finalizer_set", finalizer_set}, -EINVAL},
-	{plainly, {"sm_finalizer_set", finalizer_interior}, -EINVAL},
-	{plainly, {"sm_finalizer_set", finalizer_foreign}, -EINVAL},
-	{plainly, {"sm_finalizer_set", finalizer_without_function}, -EINVAL},
-	{by_another_thread, {"sm_finalizer_clear", finalizer_clear}, -EINVAL},
-	{plainly, {"sm_finalizer_clear", finalizer_unknown}, -ENOENT},
-	{by_another_thread, {"sm_weak_new", weak_new}, -EINVAL},
-	{while_blocked, {"sm_weak_new", weak_new}, -EINVAL},
-	{plainly, {"sm_weak_new", weak_interior}, -EINVAL},
-	{plainly, {"sm_weak_new", weak_foreign}, -EINVAL},
-	{by_another_thread, {"sm_handle_new", handle_new}, -EINVAL},
-	{while_blocked, {"sm_handle_new", handle_new}, -EINVAL},
-	{plainly, {"sm_handle_new", handle_interior}, -EINVAL},
-	{by_another_thread, {"sm_handle_set", handle_set}, -EINVAL},
-	{plainly, {"sm_handle_set", handle_foreign}, -EINVAL},
-	{while_blocked, {"sm_mutator_attach", attach}, -EBUSY},
-	{on_foreign_stack, {"sm_mutator_attach", attach}, 0},
-	{plainly, {"sm_root_add", root_null}, -EINVAL},
-	{plainly, {"sm_root_add", root_unaligned}, -EINVAL},
-	{plainly, {"sm_root_add", root_huge}, -EINVAL},
-	{plainly, {"sm_root_remove", root_unknown}, -ENOENT},
-	{plainly, {"sm_mutator_attach, sm_collect", use_destroyed}, -EINVAL},
-};
-#define REFUSED (int)(sizeof(refused) / sizeof(refused[0]))
-
 /* ---- running a row ------------------------------------------------------------------------------------------------ */
-
-/* A row leaves behind what it used. */
-extern void __lsan_disable(void) __attribute__((weak));
-
-static void setup(void)
-{
-	if (__lsan_disable)
-		__lsan_disable();
-	alarm(20);
-	gc = GCTEST("gc.report_ms=0");
-	second = GCTEST(NULL);
-	m = sm_mutator_attach(gc);
-	node = sm_type_prefix(gc, 32, 2);
-	object = sm_new(m, node);
-	weak = sm_weak_new(m, object);
-	handle = sm_handle_new(m, object);
-	outside = aligned_alloc(16, 128);
-}
 
 /* What a child that runs the row writes to standard error; its status. */
 static int run_row(const struct row *r, char *text, size_t size)
@@ -637,15 +322,6 @@ START_TEST(destroyed_by_a_finalizer)
 }
 END_TEST
 
-START_TEST(is_refused)
-{
-	setup();
-	refused[_i].who(&refused[_i].call);
-	ck_assert_msg(answer == refused[_i].answer, "row %d, %s: %ld, not %d", _i, refused[_i].call.name,
-		      answer, refused[_i].answer);
-}
-END_TEST
-
 /* With SM_CHECK_CALLS, as a program may be compiled, the inline calls check: here by what they call then. */
 static void checked(void)
 {
@@ -669,7 +345,6 @@ int main(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_loop_test(c, ends_with_one_line, 0, DEADLY);
 	tcase_add_test(c, destroyed_by_a_finalizer);
-	tcase_add_loop_test(c, is_refused, 0, REFUSED);
 	tcase_add_loop_test(c, checked_calls, 0, 2);
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
