@@ -67,7 +67,7 @@ BENCHES    := $(call program,$(BENCH_SRC))
 
 .DEFAULT_GOAL := all
 .PHONY: all run test deps-sim build-tests build-benches bench-gc bench-types deps layers format format-check \
-	gen-sizeclass install uninstall clean help FORCE bench-ring bench-alloc bench-attach run-tests \
+	gen-sizeclass install uninstall clean help FORCE bench-ring bench-alloc bench-attach bench-scale run-tests \
 	print-command print-build test-vm test-machine test-model test-mutants check tidy
 
 PRODUCTS := $(B)/libspanmark.a $(B)/libspanmark.so.$(SOMAJOR) $(B)/spanmark $(B)/libspanmark-malloc.so
@@ -159,6 +159,10 @@ gen-sizeclass: $(B)/tests/test_sizeclass ## generate allocator/base/sizeclass.c 
 
 bench-ring: build-benches ## the ring's latency and heap beside what the machine itself takes away (RUNS=)
 	@python3 tests/bench/ring.py $(B) $(or $(RUNS),10)
+
+bench-scale: all ## many mutators, a limit, a sawtooth: memory beside bdwgc and Go (REPS=, BASE=another built tree)
+	@tests/setup/deps.sh bench
+	@python3 tests/bench/scale.py $(B) $(or $(REPS),5) $(BASE)
 
 bench-attach: ## what attaching and detaching a thread costs, beside bdwgc (ROUNDS=)
 	@tests/setup/deps.sh bench

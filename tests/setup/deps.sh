@@ -23,7 +23,7 @@ packages_of() {
 	model) echo "spin gcc libc6-dev" ;;
 	vm) echo "$BUILD check libsubunit-dev qemu-system-arm qemu-system-x86 gcc-aarch64-linux-gnu libc6-dev-arm64-cross" \
 		"binutils-aarch64-linux-gnu python3" ;;
-	bench) echo "$BUILD g++ libgc1 libmimalloc2.0|libmimalloc2 libjemalloc2 libtcmalloc-minimal4|libtcmalloc-minimal4t64 valgrind python3" ;;
+	bench) echo "$BUILD g++ libgc-dev libmimalloc2.0|libmimalloc2 libjemalloc2 libtcmalloc-minimal4|libtcmalloc-minimal4t64 valgrind python3" ;;
 	jdk) echo "openjdk-17-jdk-headless" ;;
 	go) echo "golang-go" ;;
 	sim) echo "valgrind" ;;

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Memory and waiting at scale, beside bdwgc and Go: one table of medians.
+
+    tests/bench/scale.py BUILD_DIR [REPS] [BASE_TREE]
+
+Every repetition runs every candidate once, in turn, on two CPUs. BASE_TREE: another checkout that has been built, to compare
+with. What is not there (libgc-dev, go) is left out. The programs are tests/bench/peers/scale.{c,go}.
+"""
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = HERE + "/peers/scale.c"
+
+# Group, arguments, what is shown, and what is wanted of ours.
+GROUPS = (
+    ("1 mutator", "mutators 1 128 20000000", ("peak_over_live", "cpu_ns_per_object", "wall_s"), "peak 2.3"),
+    ("8 mutators", "mutators 8 128 20000000", ("peak_over_live", "cpu_ns_per_object", "wall_s"), "peak 2.3"),
+    ("64 mutators", "mutators 64 128 20000000", ("peak_over_live", "cpu_ns_per_object", "wall_s"), "peak 2.3"),
+    ("sawtooth", "sawtooth 512 3 40", ("full_2", "dropped_0s_2", "dropped_5s_2", "cpu_s"), "1.5, -, 3.0"),
+    ("strings", "strings 20000 20000000", ("wall_s", "cpu_s", "peak_mib"), "wall of bdwgc's: 1.0"),
+)
+LIMITED = ("1", "8", "64")
+
+
+def run(command):
+    """A command's "name value" lines."""
+    if os.cpu_count() > 2 and shutil.which("taskset"):
+        command = ["taskset", "-c", "0,1"] + command
+    out = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout
+    values = {}
+    for line in out.splitlines():
+        words = line.split()
+        if len(words) == 2:
+            values[words[0]] = float(words[1])
+    return values
+
+
+def build_ours(tree, build, name):
+    """The program against a tree's library."""
+    to = os.path.join(build, "peers", name)
+    os.makedirs(os.path.dirname(to), exist_ok=True)
+    subprocess.run(["gcc", "-O2", "-D_GNU_SOURCE", "-I" + tree, "-I" + tree + "/include", "-o", to, SOURCE,
+                    build + "/libspanmark.a", "-luring", "-lm", "-pthread"], check=True)
+    return to
+
+
+def candidates(build, base):
+    """Name -> program; what cannot be built is left out."""
+    os.makedirs(build + "/peers", exist_ok=True)
+    all_of = {"spanmark": build_ours(os.path.join(HERE, "../.."), build, "scale")}
+    if base:
+        all_of["base"] = build_ours(base, os.path.join(base, "build", os.path.basename(build)), "scale")
+    for name, command in (("bdwgc", ["gcc", "-O2", "-DBDW", "-o", build + "/peers/scale-bdw", SOURCE, "-lgc", "-pthread"]),
+                          ("Go", ["go", "build", "-o", build + "/peers/scale-go", HERE + "/peers/scale.go"])):
+        if shutil.which(command[0]) and subprocess.run(command, stderr=subprocess.DEVNULL, check=False,
+                                                       env=dict(os.environ, GO111MODULE="off")).returncode == 0:
+            all_of[name] = command[command.index("-o") + 1]
+        else:
+            print("bench-scale: no " + name + ": left out", file=sys.stderr)
+    return all_of
+
+
+def show(rows):
+    """Columns in line."""
+    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
+    for r in rows:
+        print("  ".join(c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths))).rstrip())
+
+
+def main():
+    """Runs and prints."""
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    build, reps = os.path.abspath(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    programs = candidates(build, sys.argv[3] if len(sys.argv) > 3 else "")
+    seen, limited = {}, {}
+    for i in range(reps):
+        for group, arguments, _, _ in GROUPS:
+            for name, program in programs.items():
+                if name == "Go" and group == "strings":
+                    continue
+                seen.setdefault((group, name), []).append(run([program] + arguments.split()))
+        for n in LIMITED:
+            for name in programs:
+                if name not in ("bdwgc", "Go"):
+                    limited.setdefault((n, name), []).append(
+                        run([programs[name], "mutators", n, "128", "20000000", "gc.limit=256m"]))
+        print(f"\rrepetition {i + 1} of {reps}", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    rows = [("work", "figure", *programs, "wanted")]
+    for group, _, figures, wanted in GROUPS:
+        for f in figures:
+            cells = [[r[f] for r in seen.get((group, name), []) if f in r] for name in programs]
+            rows.append((group, f, *(f"{statistics.median(c):.3g}" if c else "-" for c in cells),
+                         wanted if f == figures[0] else ""))
+    for n in LIMITED:
+        cells = [[r["peak_mib"] / 256 for r in limited.get((n, name), []) if "peak_mib" in r] for name in programs]
+        rows.append((n + " mutators", "peak / gc.limit", *(f"{max(c):.2f} at most" if c else "-" for c in cells), "1.10"))
+    show(rows)
+
+
+main()
