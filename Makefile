@@ -40,8 +40,8 @@ CFLAGS   += -std=gnu17 $(OPT) -g -fno-strict-aliasing -fno-omit-frame-pointer -f
             $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined) \
             $(if $(filter thread,$(SAN)),$(if $(findstring gcc,$(CC)),-Wno-tsan))
 LDFLAGS  += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) $(if $(SAN),-fsanitize=$(SAN)) -pthread
-LIB_LIBS := -luring -lm
-ALL_LIBS := -lpfm -lhwloc -luring -lsqlite3 -linih -lcjson -lm $(EXTRA_LIBS)
+LIB_LIBS := -lm
+ALL_LIBS := -lpfm -lhwloc -lsqlite3 -linih -lcjson -lm $(EXTRA_LIBS)
 
 # ---- sources -------------------------------------------------------------------------------------
 src       = $(foreach d,$(1),$(wildcard $(d)/*.c $(d)/arch/$(ARCH)/*.c $(d)/arch/$(ARCH)/*.S))
@@ -79,12 +79,13 @@ $(B)/libspanmark.a: $(call obj,$(LIB_SRC))
 
 $(B)/libspanmark.so.$(SOMAJOR): $(call picobj,$(LIB_SRC))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libspanmark.so.$(SOMAJOR) -o $@ $^ $(LIB_LIBS)
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libspanmark.so.$(SOMAJOR) -Wl,-z,nodelete -o $@ $^ $(LIB_LIBS)
 
-# The malloc interface for LD_PRELOAD: the allocator alone.
+# The malloc interface for LD_PRELOAD: the allocator and libc alone. Never unmapped: threads end in it.
 $(B)/libspanmark-malloc.so: $(call picobj,$(ALLOC_SRC)) allocator/malloc/preload.map
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libspanmark-malloc.so -Wl,--version-script=$(filter %.map,$^) -o $@ $(filter %.o,$^) $(LIB_LIBS)
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libspanmark-malloc.so -Wl,-z,nodelete -Wl,-z,initfirst -Wl,-z,now \
+		-Wl,--version-script=allocator/malloc/preload.map -o $@ $(filter %.o,$^)
 
 $(B)/spanmark: $(B)/harness/main.o $(call obj,$(APP_SRC)) $(B)/libspanmark.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)

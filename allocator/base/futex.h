@@ -4,33 +4,27 @@
 #ifndef SM_ALLOCATOR_FUTEX_H
 #define SM_ALLOCATOR_FUTEX_H
 
-#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "allocator/base/atomic.h"
+#include "allocator/base/syscall.h"
 
 /* Sleeps while *word == value, at most timeout_ns (0: no limit); may wake for no reason. errno is kept. */
 SM_INLINE void sm__futex_wait(_Atomic(uint32_t) *word, uint32_t value, uint64_t timeout_ns)
 {
 	struct timespec ts = {(time_t)(timeout_ns / 1000000000u), (long)(timeout_ns % 1000000000u)};
-	int saved = errno;
 
-	syscall(SYS_futex, (void *)word, FUTEX_WAIT_PRIVATE, value, timeout_ns ? &ts : NULL, NULL, 0);
-	errno = saved;
+	(void)sm__syscall6(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, value, timeout_ns ? (long)&ts : 0, 0,
+			   0);
 }
 
 /* The word may be gone by now: its address alone matters to the kernel. errno is kept. */
 SM_INLINE void sm__futex_wake(_Atomic(uint32_t) *word, int n)
 {
-	int saved = errno;
-
-	syscall(SYS_futex, (void *)word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
-	errno = saved;
+	(void)sm__syscall6(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, n, 0, 0, 0);
 }
 
 /*

@@ -1,21 +1,18 @@
 /* say.c: lines for people; the last one of a process too. */
 #include "allocator/base/say.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "allocator/base/base.h"
+#include "allocator/base/atomic.h"
+#include "allocator/base/syscall.h"
 
 void sm__say_line(const char *text, size_t len)
 {
-	int saved = errno;
-	ssize_t n = write(STDERR_FILENO, text, len);
-
-	(void)n; /* nobody listens: nothing better to do */
-	errno = saved;
+	/* Where nobody listens there is nothing better to do. */
+	(void)sm__syscall6(SYS_write, STDERR_FILENO, (long)text, (long)len, 0, 0, 0);
 }
 
 /* Formats behind the first `at` bytes; cuts what is too long, ends with a newline. */
@@ -29,11 +26,20 @@ static void say(char *text, size_t len, int at, const char *fmt, va_list args)
 	sm__say_line(text, (size_t)at);
 }
 
+static _Atomic(bool) silent;
+
+void sm__say_nothing(bool on)
+{
+	sm_store_relaxed(&silent, on);
+}
+
 void sm__say(const char *fmt, ...)
 {
 	char text[512] = "spanmark: ";
 	va_list args;
 
+	if (sm_load_relaxed(&silent))
+		return;
 	va_start(args, fmt);
 	say(text, sizeof(text), 10, fmt, args);
 	va_end(args);

@@ -45,7 +45,8 @@ bool sm__mcpu_init(void)
 	}
 	sm_lock_init(&g->budget_lock, SM_RANK_BUDGET);
 	n = sm__rseq_cpus();
-	entries = 2 + (n < SM_MAX_CPUS ? n : CPUS_EVER);
+	entries = 2 +
+		  CPUS_EVER; /* whatever the count of CPUs says: the kernel's numbers are what is looked up */
 	g->cpu_slabs = sm__meta_pages(&g->heap->pages, entries * sizeof(void *));
 	g->slabs = sm__meta_pages(&g->heap->pages, n * sizeof(*g->slabs));
 	if (g->cpu_slabs == NULL || g->slabs == NULL) {

@@ -208,6 +208,7 @@ static bool take_fresh(unsigned node, unsigned cls, const struct sm_mwant *want,
 	struct sm_freed *tail;
 	struct sm_span *s;
 
+	sm__malloc_release_if_due();
 	n = n < most ? n : most;
 	s = fresh_span(node, cls, n);
 	if (s == NULL)

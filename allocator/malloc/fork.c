@@ -11,7 +11,10 @@
 #include "allocator/pages/meta.h"
 
 /*
- * Registered before there is a heap, and `making` is held over the fork: a child forked while another thread is making
+ * Registered with the first allocation, or by a constructor where that comes earlier (libspanmark-malloc.so's runs before
+ * all others, by -z initfirst): handlers that the program's
+ * libraries register are younger then, so that theirs run before ours take the locks, and after ours have released them.
+ * So it may be before there is a heap, and `making` is held over the fork: a child forked while another thread is making
  * the heap would wait for ever for a lock whose holder it does not have. `made` cannot change meanwhile.
  */
 static bool made(void)
@@ -115,6 +118,10 @@ static void child(void)
 
 void sm__malloc_fork_init(void)
 {
+	static _Atomic(bool) registered;
+
+	if (sm_load_relaxed(&registered) || sm_exchange_acqrel(&registered, true))
+		return;
 	/* -ENOMEM leaves forked children of threaded programs without this care: nothing worse. */
 	(void)pthread_atfork(prepare, parent, child);
 }

@@ -21,6 +21,9 @@ static SM_COLD _Noreturn void refuse(const void *p, const char *verb)
 
 	if (g->heap == NULL || off >= g->bytes)
 		sm__fatal(__FILE__, __LINE__, "%s: %p is not from this heap", verb, p);
+	if (!sm__pageheap_covers(&g->heap->pages, (uintptr_t)p))
+		sm__fatal(__FILE__, __LINE__, "%s: %p lies in free memory: freed already, or never allocated",
+			  verb, p);
 	s = sm_span_of(&g->heap->pages.range, (uintptr_t)p);
 	start = sm_span_base(&g->heap->pages.range, s);
 	switch (sm_load_acquire(&s->state)) {
@@ -64,7 +67,7 @@ struct sm_span *sm__malloc_span(const void *p, const char *verb)
 	struct sm_span *s;
 	uint8_t state;
 
-	if ((uintptr_t)p - g->base >= g->bytes)
+	if ((uintptr_t)p - g->base >= g->bytes || !sm__pageheap_covers(&g->heap->pages, (uintptr_t)p))
 		refuse(p, verb);
 	s = sm_span_of(&g->heap->pages.range, (uintptr_t)p);
 	state = sm_load_acquire(&s->state);
@@ -202,7 +205,7 @@ void sm__free_full(void *ptr, size_t class)
 	int saved;
 
 	saved = errno;
-	c = sm__mcache_get();
+	c = sm__mcache_for_free();
 	p->key = sm__malloc_key(p);
 	if (SM_UNLIKELY(c == NULL)) {
 		if (sm__process_heap.heap->config.debug_fill)

@@ -5,6 +5,7 @@
  * so that the size a program knows reaches us. Everything works from the first call, which the dynamic
  * loader makes before any constructor has run. free keeps errno.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -13,6 +14,11 @@
 
 #include "spanmark/malloc.h"
 #include "allocator/malloc/malloc_fast.h"
+
+bool sm__malloc_preloaded(void)
+{
+	return true;
+}
 
 /* The fast paths are these functions' own bodies: no second jump. */
 SM_API void *malloc(size_t size)
@@ -166,6 +172,40 @@ SM_API struct mallinfo mallinfo(void)
 		.fordblks = clamp_int(a.fordblks),
 		.keepcost = clamp_int(a.keepcost),
 	};
+}
+
+/* ---- other names ----------------------------------------------------------------------------------- */
+
+/* glibc's own, which programs call too. */
+#define OTHER_NAME(of) __attribute__((alias(#of), copy(of)))
+SM_API void *__libc_malloc(size_t size) OTHER_NAME(malloc);
+SM_API void __libc_free(void *p) OTHER_NAME(free);
+SM_API void *__libc_calloc(size_t n, size_t size) OTHER_NAME(calloc);
+SM_API void *__libc_realloc(void *p, size_t size) OTHER_NAME(realloc);
+SM_API void *__libc_memalign(size_t align, size_t size) OTHER_NAME(memalign);
+SM_API void *__libc_valloc(size_t size) OTHER_NAME(valloc);
+SM_API void *__libc_pvalloc(size_t size) OTHER_NAME(pvalloc);
+SM_API int __posix_memalign(void **out, size_t align, size_t size) OTHER_NAME(posix_memalign);
+
+/* ---- dlopen ---------------------------------------------------------------------------------------- */
+
+typedef void *(*dlopen_fn)(const char *file, int mode);
+
+/*
+ * RTLD_DEEPBIND would bind a plug-in's malloc and free to libc's, while what libc allocates for it is ours: the flag is
+ * dropped. The real dlopen looks at its return address for the caller's RUNPATH, so it is jumped to: at any level
+ * of optimisation the call below must be a tail call.
+ */
+SM_API __attribute__((optimize("O2"))) void *dlopen(const char *file, int mode)
+{
+	static _Atomic(dlopen_fn) real;
+	dlopen_fn fn = sm_load_relaxed(&real);
+
+	if (SM_UNLIKELY(fn == NULL)) {
+		fn = (dlopen_fn)dlsym(RTLD_NEXT, "dlopen");
+		sm_store_relaxed(&real, fn);
+	}
+	return fn(file, mode & ~RTLD_DEEPBIND);
 }
 
 /* ---- C++ ------------------------------------------------------------------------------------------- */

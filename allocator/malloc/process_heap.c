@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "allocator/objects/central.h"
@@ -40,6 +39,8 @@ static void config_defaults(void)
 	if (config.ready)
 		return;
 	sm_heap_config_init(&config.heap);
+	/* The ring is a descriptor: a program that only preloads us closes it, or gets its number for a file of its own. */
+	config.heap.scavenge_uring = false;
 	config.list = 16 * SM_KIB;
 	config.depot = 16 * SM_MIB;
 	config.ready = true;
@@ -59,9 +60,21 @@ static int set_size(const char *key, const char *value, size_t min, size_t max, 
 	return 0;
 }
 
+static int set_verbose(const char *value, char *err, size_t errlen)
+{
+	if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0) {
+		snprintf(err, errlen, "verbose: '%s' is not allowed; allowed: 0|1", value);
+		return -EINVAL;
+	}
+	sm__say_nothing(*value == '0');
+	return 0;
+}
+
 static int set_key(const char *key, const char *value, char *err, size_t errlen)
 {
 	config_defaults();
+	if (strcmp(key, "verbose") == 0)
+		return set_verbose(value, err, errlen);
 	if (strcmp(key, "malloc.list") == 0)
 		return set_size(key, value, SM_KIB, SM_MIB, &config.list, err, errlen);
 	if (strcmp(key, "malloc.depot") == 0)
@@ -103,10 +116,9 @@ int sm_malloc_configure_nodes(const struct sm_heap_config *map)
 	return e;
 }
 
-/* SPANMARK_MALLOC="key=value,key=value". What is wrong in it is said, and left out. */
-static void read_environment(void)
+/* "key=value,key=value". What is wrong in it is said, and left out. */
+static void read_settings(const char *text)
 {
-	const char *text = getenv("SPANMARK_MALLOC");
 	char item[128], err[256];
 
 	while (text != NULL && *text != '\0') {
@@ -121,6 +133,21 @@ static void read_environment(void)
 		if (set_key(item, eq ? eq : "", err, sizeof(err)) != 0)
 			sm__say("SPANMARK_MALLOC: %s", err);
 	}
+}
+
+/* Nothing is said in a program that only preloads us, unless it is asked for. */
+SM_NOINLINE __attribute__((weak)) bool sm__malloc_preloaded(void)
+{
+	return false;
+}
+
+static void read_environment(void)
+{
+	const char *text = getenv("SPANMARK_MALLOC");
+
+	if (sm__malloc_preloaded())
+		sm__say_nothing(text == NULL || strstr(text, "verbose=1") == NULL);
+	read_settings(text);
 }
 
 /* ---- creation -------------------------------------------------------------------------------------- */
@@ -181,6 +208,7 @@ static bool make_heap(struct sm_process_heap *g)
 	config_defaults();
 	if (!tried)
 		read_environment();
+	config.heap.sparse = sm__malloc_preloaded();
 	if (!config.nodes)
 		sm__os_nodes("", &config.heap);
 	g->heap = sm__heap_create(&config.heap, err, sizeof(err));
@@ -220,6 +248,7 @@ static bool make_heap(struct sm_process_heap *g)
 
 static SM_COLD bool make_heap_once(void)
 {
+	int saved = errno;
 	bool ready;
 
 	sm_lock_acquire(&making);
@@ -227,6 +256,11 @@ static SM_COLD bool make_heap_once(void)
 	ready = ready || make_heap(&sm__process_heap);
 	sm_store_release(&sm__process_heap.made, ready);
 	sm_lock_release(&making);
+	/* As early as can be, so that handlers of the program's libraries run outside of ours; and without the lock,
+	 * for libc may allocate for it. */
+	sm__malloc_fork_init();
+	if (ready)
+		errno = saved;
 	return ready;
 }
 
@@ -290,34 +324,4 @@ void sm__malloc_pageheap(struct sm_pageheap_stats *sum)
 		sum->free_bytes += st.free_bytes;
 		sum->released_bytes += st.released_bytes;
 	}
-}
-
-#define RELEASE_BYTES (64 * SM_MIB)
-
-/*
- * There is no thread in the background of a program that only preloads us, so frees do the scavenger's
- * work: after 64 MiB have come back, and not twice in a second, what is free beyond a reserve goes. A
- * program that frees and allocates the same memory over and over pays that once a second.
- */
-static SM_NOINLINE void release_some(void)
-{
-	struct sm_process_heap *g = &sm__process_heap;
-	uint64_t last = sm_load_relaxed(&g->last_release);
-	struct sm_pageheap_stats st;
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	if ((uint64_t)now.tv_sec <= last || !sm_cas_relaxed(&g->last_release, &last, (uint64_t)now.tv_sec))
-		return;
-	sm_store_relaxed(&g->returned, 0);
-	sm__malloc_pageheap(&st);
-	sm__scavenge(&g->heap->pages,
-		     st.in_use_bytes / 100 * g->heap->config.scavenge_retain + RELEASE_BYTES);
-}
-
-void sm__malloc_returned(size_t bytes)
-{
-	if (SM_UNLIKELY(sm_fetch_add_relaxed(&sm__process_heap.returned, bytes) + bytes >= RELEASE_BYTES) &&
-	    sm__process_heap.heap->config.scavenge_ms != 0)
-		release_some();
 }

@@ -8,6 +8,7 @@
  *   depot.*         what is central of a class: lists of freed objects (depot_shard.c), spans with room
  *   unit_class.c    what free() looks up: the class of the span at each unit
  *   process_heap.c  the heap: creation, configuration, trim
+ *   release.c       when free memory goes back to the operating system
  *   malloc_stats.c  figures and checks
  *   fork.c          what happens around fork
  */
@@ -53,9 +54,8 @@ struct sm_process_heap {
 	unsigned next_shard;	      /* of the next new cache */
 	struct sm_class_counts *dead; /* [cpu * sm__nclasses + class]: of threads that are gone */
 	_Atomic(uint64_t) large_objects, large_bytes;
-	_Atomic(size_t) returned;	/* bytes that went to the page heap since the last look at them */
-	_Atomic(uint64_t) last_release; /* s of CLOCK_MONOTONIC */
-	_Atomic(bool) made;		/* stored with release when all above is there */
+	_Atomic(size_t) returned; /* bytes that went to the page heap since the last look at them */
+	_Atomic(bool) made;	  /* stored with release when all above is there */
 
 	struct sm_lock budget_lock; /* rank SM_RANK_BUDGET; cpu_budget.c */
 	unsigned budget_hand;	    /* under it: the core that gives way first */
@@ -87,13 +87,17 @@ void sm__munits_set_locked(const struct sm_span *s, unsigned cls);
 /* Of any span that is in use, at rest. NULL, or what is wrong. */
 const char *sm__munits_check(const struct sm_span *s);
 
+/* Are we the malloc of a program that knows nothing of us? True in preload.c. */
+bool sm__malloc_preloaded(void);
 /* Makes the heap if there is none yet. False with errno ENOMEM. */
 bool sm__malloc_ready(void);
 unsigned sm__malloc_class_of(size_t size); /* size <= SM_MAX_SMALL */
 
-/* Bytes went back to the page heap. Once in a while, much of them goes on to the operating system. No lock
- * may be held. */
+/* release.c. Bytes went back to the page heap: once in a while, much of them goes on to the operating system. No
+ * lock may be held. */
 void sm__malloc_returned(size_t bytes);
+/* Where that had to wait, it may be done now. No lock may be held. */
+void sm__malloc_release_if_due(void);
 /* committed, in use, free, released, over all nodes. */
 void sm__malloc_pageheap(struct sm_pageheap_stats *sum);
 void sm__malloc_making_lock(void);

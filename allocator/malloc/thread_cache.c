@@ -356,6 +356,23 @@ void sm__mcache_key_init(void)
 		sm__fatal(__FILE__, __LINE__, "no thread-specific key is left for thread exit");
 }
 
+/*
+ * Frees of a thread without a cache that go straight to spans. A thread that ends frees in libc, behind the last
+ * destructor: a cache that it made then would never be given back.
+ */
+#define FREES_WITHOUT 64
+
+struct sm_mcache *sm__mcache_for_free(void)
+{
+	static __thread unsigned char frees;
+
+	if (sm__mcache == &empty && frees < FREES_WITHOUT) {
+		frees++;
+		return NULL;
+	}
+	return sm__mcache_get();
+}
+
 struct sm_mcache *sm__mcache_get(void)
 {
 	struct sm_mcache *c = sm__mcache;

@@ -57,6 +57,8 @@ struct sm_mcache {
 
 /* The calling thread's cache, made when there is none; NULL: it has ended, or there is no memory. */
 struct sm_mcache *sm__mcache_get(void);
+/* The same for a free: NULL also for the first few of a thread that has none. */
+struct sm_mcache *sm__mcache_for_free(void);
 void sm__mcache_end(struct sm_mcache *c);
 /* The list is empty: an object from wherever there is one. NULL: no memory. */
 void *sm__mcache_refill(struct sm_mcache *c, unsigned cls);

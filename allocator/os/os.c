@@ -1,19 +1,17 @@
 #include "allocator/os/os.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/mempolicy.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "allocator/base/atomic.h"
 #include "allocator/base/clock.h"
+#include "allocator/base/syscall.h"
 
 /* ---- fault injection ------------------------------------------------------------------------------ */
 
@@ -84,17 +82,9 @@ void sm__os_pretend_page_size(size_t bytes)
 static size_t read_huge_size(void)
 {
 	char text[32];
-	ssize_t n;
-	int fd = open("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", O_RDONLY | O_CLOEXEC);
+	long n = sm__sys_read_text("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", text, sizeof(text));
 
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	return (size_t)strtoul(text, NULL, 10);
+	return n > 0 ? (size_t)strtoul(text, NULL, 10) : 0;
 }
 
 size_t sm__os_huge_size(void)
@@ -137,9 +127,12 @@ uint64_t sm__os_random(void)
 
 static void *map_or_null(void *hint, size_t bytes, int prot)
 {
-	void *p = mmap(hint, bytes, prot, RESERVE_FLAGS, -1, 0);
+	long p = sm__sys_mmap(hint, bytes, prot, RESERVE_FLAGS, -1, 0);
 
-	return p == MAP_FAILED ? NULL : p;
+	if (!sm__sys_failed(p))
+		return (void *)p;
+	errno = (int)-p;
+	return NULL;
 }
 
 /*
@@ -174,16 +167,67 @@ void *sm__os_reserve(size_t bytes, size_t align)
 	p = map_or_null(hint, bytes, PROT_NONE);
 	if (p == NULL || ((uintptr_t)p & (align - 1)) == 0)
 		return p;
-	munmap(p, bytes);
+	(void)sm__sys_munmap(p, bytes);
 	p = map_or_null(hint, bytes + slack, PROT_NONE);
 	if (p == NULL)
 		return NULL;
 	q = (char *)sm_align_up((uintptr_t)p, align);
 	if (q != p)
-		munmap(p, (size_t)(q - p));
+		(void)sm__sys_munmap(p, (size_t)(q - p));
 	if (q + bytes != p + bytes + slack)
-		munmap(q + bytes, (size_t)(p + slack - q));
+		(void)sm__sys_munmap(q + bytes, (size_t)(p + slack - q));
 	return q;
+}
+
+/* Is a page free to be mapped here? One is mapped, and given back. */
+static bool is_free(char *p)
+{
+	size_t page = sm__os_page_size();
+	long q = sm__sys_mmap(p, page, PROT_NONE, RESERVE_FLAGS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (sm__sys_failed(q))
+		return false;
+	(void)sm__sys_munmap((void *)q, page);
+	/* A kernel that does not know the flag places it where it likes. */
+	return (char *)q == p;
+}
+
+#define FIND_TRIES 8
+
+/* The kernel places mappings from the top of the address space downwards, so far from here. */
+void *sm__os_find(size_t bytes, size_t align)
+{
+	if (SM_ASAN || SM_TSAN || sm__os_fault(SM_OS_RESERVE) != 0)
+		return NULL;
+	for (int i = 0; i < FIND_TRIES; i++) {
+		char *p = random_hint(align);
+
+		if (p == NULL)
+			p = (char *)sm_align_up((uintptr_t)1 << 42, align) + i * sm_align_up(bytes, align);
+		if (is_free(p) && is_free(p + sm_align_down(bytes / 2, SM_UNIT)) &&
+		    is_free(p + sm_align_down(bytes - SM_UNIT, SM_UNIT)))
+			return p;
+	}
+	return NULL;
+}
+
+int sm__os_map_at(void *p, size_t bytes)
+{
+	int err = sm__os_fault(SM_OS_COMMIT);
+	long q;
+
+	if (err != 0)
+		return err;
+	q = sm__sys_mmap(p, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+			 -1, 0);
+	return sm__sys_failed(q) ? (int)q : 0;
+}
+
+int sm__os_unmap_at(void *p, size_t bytes)
+{
+	int err = sm__os_fault(SM_OS_DECOMMIT);
+
+	return err != 0 ? err : sm__sys_munmap(p, bytes);
 }
 
 void *sm__os_reserve_readable(size_t bytes)
@@ -200,39 +244,37 @@ void *sm__os_reserve_readable(size_t bytes)
 void sm__os_unmap(void *p, size_t bytes)
 {
 	(void)sm__os_fault(SM_OS_UNMAP);
-	if (bytes != 0 && munmap(p, bytes) != 0)
+	if (bytes != 0 && sm__sys_munmap(p, bytes) != 0)
 		/* Too many mappings to cut a hole: at least the memory goes back. */
-		(void)madvise(p, bytes, MADV_DONTNEED);
+		(void)sm__sys_madvise(p, bytes, MADV_DONTNEED);
 }
 
 /* ---- memory ----------------------------------------------------------------------------------------- */
-
-static int result(int rc)
-{
-	return rc == 0 ? 0 : -errno;
-}
 
 int sm__os_commit(void *p, size_t bytes)
 {
 	int err = sm__os_fault(SM_OS_COMMIT);
 
-	return err != 0 ? err : result(mprotect(p, bytes, PROT_READ | PROT_WRITE));
+	return err != 0 ? err : sm__sys_mprotect(p, bytes, PROT_READ | PROT_WRITE);
 }
 
 int sm__os_decommit(void *p, size_t bytes)
 {
 	int err = sm__os_fault(SM_OS_DECOMMIT);
 
+	long q;
+
 	if (err != 0)
 		return err;
-	return mmap(p, bytes, PROT_NONE, RESERVE_FLAGS | MAP_FIXED, -1, 0) == MAP_FAILED ? -errno : 0;
+	q = sm__sys_mmap(p, bytes, PROT_NONE, RESERVE_FLAGS | MAP_FIXED, -1, 0);
+	return sm__sys_failed(q) ? (int)q : 0;
 }
 
 int sm__os_madvise(void *p, size_t bytes, int advice)
 {
 	int err = sm__os_fault(SM_OS_MADVISE);
 
-	return err != 0 ? err : result(madvise(p, bytes, advice));
+	return err != 0 ? err : sm__sys_madvise(p, bytes, advice);
 }
 
 int sm__os_release(void *p, size_t bytes)
@@ -244,7 +286,7 @@ int sm__os_protect(void *p, size_t bytes, bool accessible)
 {
 	int err = sm__os_fault(SM_OS_PROTECT);
 
-	return err != 0 ? err : result(mprotect(p, bytes, accessible ? PROT_READ | PROT_WRITE : PROT_NONE));
+	return err != 0 ? err : sm__sys_mprotect(p, bytes, accessible ? PROT_READ | PROT_WRITE : PROT_NONE);
 }
 
 int sm__os_bind(void *p, size_t bytes, int node_os, bool strict)
@@ -259,20 +301,20 @@ int sm__os_bind(void *p, size_t bytes, int node_os, bool strict)
 		return -EINVAL;
 	mask[(size_t)node_os / (8 * sizeof(unsigned long))] |=
 		1ul << (size_t)node_os % (8 * sizeof(unsigned long));
-	return result(
-		(int)syscall(SYS_mbind, p, bytes, strict ? MPOL_BIND : MPOL_PREFERRED, mask, 1024 + 1, 0));
+	return (int)sm__syscall6(SYS_mbind, (long)p, (long)bytes, strict ? MPOL_BIND : MPOL_PREFERRED,
+				 (long)mask, 1024 + 1, 0);
 }
 
 int sm__os_map_file(void *p, size_t bytes, int fd, off_t offset, bool shared, bool writable)
 {
 	int err = sm__os_fault(SM_OS_FILE);
 	int prot = PROT_READ | (writable ? PROT_WRITE : 0);
+	long q;
 
 	if (err != 0)
 		return err;
-	return mmap(p, bytes, prot, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED, fd, offset) == MAP_FAILED
-		       ? -errno
-		       : 0;
+	q = sm__sys_mmap(p, bytes, prot, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED, fd, offset);
+	return sm__sys_failed(q) ? (int)q : 0;
 }
 
 void *sm__os_map_guarded(size_t bytes)

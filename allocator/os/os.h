@@ -60,6 +60,14 @@ int sm__os_decommit(void *p, size_t bytes);
 /* Drops the contents; the next touch reads zero. */
 int sm__os_release(void *p, size_t bytes);
 int sm__os_madvise(void *p, size_t bytes, int advice);
+/*
+ * The same without a reservation, of address space that nobody seems to use: a place is found, pieces of it are
+ * mapped (zero, usable, accounted by the kernel) and unmapped. find: NULL where such a place cannot be told from the
+ * address alone. map_at: -EEXIST: something is mapped there.
+ */
+void *sm__os_find(size_t bytes, size_t align);
+int sm__os_map_at(void *p, size_t bytes);
+int sm__os_unmap_at(void *p, size_t bytes);
 /* No access (a guard page) and back. Contents are kept. */
 int sm__os_protect(void *p, size_t bytes, bool accessible);
 void sm__os_unmap(void *p, size_t bytes);

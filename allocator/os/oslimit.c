@@ -5,29 +5,12 @@
  * any group above it, holds. Inside of a container the path may name nothing here: then the mount's root is the
  * group. System calls only: this runs before the first malloc, which may be ours.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "allocator/base/syscall.h"
 #include "allocator/os/os.h"
-
-/* The file's text; false when it cannot be read. */
-static bool read_text(const char *path, char *text, size_t len)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return false;
-	n = read(fd, text, len - 1);
-	close(fd);
-	if (n < 0)
-		return false;
-	text[n] = '\0';
-	return true;
-}
 
 /* "max", or a number so large that it means the same, is no limit. */
 static size_t limit_in(const char *dir, const char *file)
@@ -37,7 +20,7 @@ static size_t limit_in(const char *dir, const char *file)
 	char *end;
 
 	if (snprintf(path, sizeof(path), "%s/%s", dir, file) >= (int)sizeof(path) ||
-	    !read_text(path, text, sizeof(text)))
+	    sm__sys_read_text(path, text, sizeof(text)) < 0)
 		return SIZE_MAX;
 	n = strtoull(text, &end, 10);
 	return end == text || n >= 1ull << 60 ? SIZE_MAX : (size_t)n;
@@ -69,7 +52,7 @@ size_t sm__os_memory_limit(const char *root)
 	size_t least = SIZE_MAX, n;
 
 	snprintf(path, sizeof(path), "%s/proc/self/cgroup", root);
-	if (!read_text(path, text, sizeof(text)))
+	if (sm__sys_read_text(path, text, sizeof(text)) < 0)
 		return SIZE_MAX;
 	while ((line = strsep(&rest, "\n")) != NULL) {
 		char *names = strchr(line, ':');

@@ -5,15 +5,13 @@
  * A node is one that has memory, in order of the system's numbers, which may have gaps; one without CPUs counts. A
  * CPU of a node without memory counts as the nearest node's.
  */
-#include <fcntl.h>
 #include <linux/mempolicy.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "allocator/base/config.h"
+#include "allocator/base/syscall.h"
 #include "allocator/os/os.h"
 
 #define MAX_OS_NODES 1024
@@ -32,24 +30,16 @@ struct machine {
 static bool read_text(const struct machine *m, const char *name, char *text, size_t len)
 {
 	char path[400];
-	ssize_t n = -1;
-	int fd;
 
 	snprintf(path, sizeof(path), "%s/sys/devices/system/node/%s", m->root, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		n = read(fd, text, len - 1);
-		close(fd);
-	}
-	if (n >= 0)
-		text[n] = '\0';
-	return n >= 0;
+	return sm__sys_read_text(path, text, len) >= 0;
 }
 
 /* "0-2,5" as a set of numbers below max. */
 static bool read_set(const struct machine *m, const char *name, struct set *out, unsigned max)
 {
-	char text[4096], *at = text;
+	static char text[4096]; /* one thread at a time, and maybe on a small stack */
+	char *at = text;
 
 	memset(out, 0, sizeof(*out));
 	if (!read_text(m, name, text, sizeof(text)))
@@ -70,7 +60,7 @@ static void only_allowed(struct machine *m)
 	unsigned long mask[MAX_OS_NODES / (8 * sizeof(long))] = {0};
 
 	if (*m->root != '\0' ||
-	    syscall(SYS_get_mempolicy, NULL, mask, MAX_OS_NODES, NULL, MPOL_F_MEMS_ALLOWED) != 0)
+	    sm__syscall6(SYS_get_mempolicy, 0, (long)mask, MAX_OS_NODES, 0, MPOL_F_MEMS_ALLOWED, 0) != 0)
 		return;
 	for (unsigned i = 0; i < MAX_OS_NODES; i++)
 		m->memory.has[i] &= mask[i / (8 * sizeof(long))] >> i % (8 * sizeof(long)) & 1;
@@ -79,7 +69,8 @@ static void only_allowed(struct machine *m)
 /* The row of a node: one number for each online node, in order. The nearest with memory, by index. */
 static int read_distances(const struct machine *m, unsigned os, struct sm_heap_config *cfg)
 {
-	char name[40], text[4096], *at = text;
+	static char text[4096];
+	char name[40], *at = text;
 	unsigned best = UINT16_MAX;
 	int nearest = 0;
 

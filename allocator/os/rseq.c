@@ -1,14 +1,11 @@
 /* rseq.c: whether restartable sequences can be used, and the fence that drains another CPU's slab. */
 #include "allocator/os/rseq.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/membarrier.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "allocator/base/atomic.h"
 #include "allocator/base/config.h"
+#include "allocator/base/syscall.h"
 
 /* glibc 2.35 and newer; weak, so that an older one is found out at run time. */
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
@@ -18,7 +15,7 @@ ptrdiff_t sm__rseq_area_offset;
 
 static int membarrier(int cmd, unsigned flags, int cpu)
 {
-	return syscall(SYS_membarrier, cmd, flags, cpu) == 0 ? 0 : -errno;
+	return (int)sm__syscall6(SYS_membarrier, cmd, flags, cpu, 0, 0, 0);
 }
 
 #if SM_HAVE_RSEQ
@@ -52,23 +49,24 @@ bool sm__rseq_usable(const char **why)
 }
 #endif
 
-/* Not sysconf: that reads a directory, through malloc, which may be us. The text is like "0-3,8-11". */
+/*
+ * Not sysconf: that reads a directory, through malloc, which may be us. The text is like "0-3,8-11". Nobody may rely
+ * on it alone: where the file is a lie, the kernel still says any number.
+ */
 unsigned sm__rseq_cpus(void)
 {
 	char text[256];
-	int fd = open("/sys/devices/system/cpu/possible", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	long n = sm__sys_read_text("/sys/devices/system/cpu/possible", text, sizeof(text));
 	unsigned last = 0, number = 0;
 
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
-		return SM_MAX_CPUS;
-	for (ssize_t i = 0; i < n; i++) {
-		number = text[i] >= '0' && text[i] <= '9' ? number * 10 + (unsigned)(text[i] - '0') : 0;
+	for (long i = 0; i < n; i++) {
+		bool digit = text[i] >= '0' && text[i] <= '9';
+
+		number = digit ? number * 10 + (unsigned)(text[i] - '0') : 0;
+		number = number < SM_MAX_CPUS ? number : SM_MAX_CPUS - 1;
 		last = number > last ? number : last;
 	}
-	return last + 1 < SM_MAX_CPUS ? last + 1 : SM_MAX_CPUS;
+	return n > 0 ? last + 1 : SM_MAX_CPUS;
 }
 
 int sm__rseq_fence(unsigned cpu)

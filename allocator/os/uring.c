@@ -1,28 +1,70 @@
+/*
+ * uring.c: an io_uring for madvise alone, by the four system calls and the two rings they share with the kernel.
+ *
+ *     we write:   sqes[i], sq.array[], sq.tail (release)         the kernel reads up to tail
+ *     it writes:  cqes[], cq.tail (release)                      we read up to tail (acquire), then move cq.head (release)
+ *
+ * Source: J. Axboe, "Efficient IO with io_uring" (2019); io_uring_setup(2), io_uring_enter(2).
+ */
 #include "allocator/os/uring.h"
 
-#include <errno.h>
-#include <liburing.h>
+#include <linux/io_uring.h>
 #include <string.h>
 
+#include "allocator/base/atomic.h"
+#include "allocator/base/syscall.h"
 #include "allocator/os/os.h"
 
 struct sm_uring {
-	struct io_uring ring;
+	int fd;
+	char *sq, *cq; /* the rings; the same mapping where the kernel has one for both */
+	size_t sq_bytes, cq_bytes, sqes_bytes;
+	struct io_uring_sqe *sqes;
+	struct io_uring_params p; /* offsets into the rings */
 };
 
-/* "Refused" and "not supported" are told apart: a ring that opens may still not know the request. */
-static int probe_madvise(struct io_uring *ring)
+static _Atomic(uint32_t) *at(char *ring, uint32_t offset)
 {
-	/* io_uring_get_probe would call malloc, which may be us. */
-	char memory[sizeof(struct io_uring_probe) + 256 * sizeof(struct io_uring_probe_op)];
+	return (_Atomic(uint32_t) *)(void *)(ring + offset);
+}
+
+static char *map_ring(struct sm_uring *u, size_t bytes, off_t what)
+{
+	long p = sm__sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, u->fd, what);
+
+	return sm__sys_failed(p) ? NULL : (char *)p;
+}
+
+static int map_rings(struct sm_uring *u)
+{
+	const struct io_uring_params *p = &u->p;
+
+	u->sq_bytes = p->sq_off.array + p->sq_entries * sizeof(uint32_t);
+	u->cq_bytes = p->cq_off.cqes + p->cq_entries * sizeof(struct io_uring_cqe);
+	u->sqes_bytes = p->sq_entries * sizeof(struct io_uring_sqe);
+	if (p->features & IORING_FEAT_SINGLE_MMAP)
+		u->sq_bytes = u->cq_bytes = u->sq_bytes > u->cq_bytes ? u->sq_bytes : u->cq_bytes;
+	u->sq = map_ring(u, u->sq_bytes, IORING_OFF_SQ_RING);
+	u->cq = p->features & IORING_FEAT_SINGLE_MMAP ? u->sq : map_ring(u, u->cq_bytes, IORING_OFF_CQ_RING);
+	u->sqes = (struct io_uring_sqe *)(void *)map_ring(u, u->sqes_bytes, IORING_OFF_SQES);
+	return u->sq == NULL || u->cq == NULL || u->sqes == NULL ? -ENOMEM : 0;
+}
+
+/* "Refused" and "not supported" are told apart: a ring that opens may still not know the request. */
+static int probe_madvise(struct sm_uring *u)
+{
+	/* Static: this may run on a small stack. One scavenger at a time opens a ring of a heap; what two write is equal. */
+	static char memory[sizeof(struct io_uring_probe) + 256 * sizeof(struct io_uring_probe_op)];
 	struct io_uring_probe *p = (struct io_uring_probe *)(void *)memory;
 	int err;
 
 	memset(memory, 0, sizeof(memory));
-	err = io_uring_register_probe(ring, p, 256);
+	err = (int)sm__syscall6(SYS_io_uring_register, u->fd, IORING_REGISTER_PROBE, (long)p, 256, 0, 0);
 	if (err != 0)
 		return err == -EINVAL ? -EOPNOTSUPP : err;
-	return io_uring_opcode_supported(p, IORING_OP_MADVISE) ? 0 : -EOPNOTSUPP;
+	return p->last_op >= IORING_OP_MADVISE && p->ops[IORING_OP_MADVISE].flags & IO_URING_OP_SUPPORTED
+		       ? 0
+		       : -EOPNOTSUPP;
 }
 
 int sm__uring_open(struct sm_uring **out)
@@ -35,79 +77,108 @@ int sm__uring_open(struct sm_uring **out)
 	u = sm__os_map_guarded(sizeof(*u));
 	if (u == NULL)
 		return -ENOMEM;
-	err = io_uring_queue_init(SM_URING_BATCH, &u->ring, 0);
-	if (err == 0) {
-		err = probe_madvise(&u->ring);
-		if (err != 0)
-			io_uring_queue_exit(&u->ring);
-	}
-	if (err != 0) {
-		sm__os_unmap_guarded(u, sizeof(*u));
-		return err;
-	}
-	*out = u;
-	return 0;
+	u->fd = (int)sm__syscall6(SYS_io_uring_setup, SM_URING_BATCH, (long)&u->p, 0, 0, 0, 0);
+	err = u->fd < 0 ? u->fd : map_rings(u);
+	if (err == 0)
+		err = probe_madvise(u);
+	if (err != 0)
+		sm__uring_close(u);
+	else
+		*out = u;
+	return err;
 }
 
 void sm__uring_close(struct sm_uring *u)
 {
 	if (u == NULL)
 		return;
-	io_uring_queue_exit(&u->ring);
+	if (u->sqes != NULL)
+		(void)sm__sys_munmap(u->sqes, u->sqes_bytes);
+	if (u->cq != NULL && u->cq != u->sq)
+		(void)sm__sys_munmap(u->cq, u->cq_bytes);
+	if (u->sq != NULL)
+		(void)sm__sys_munmap(u->sq, u->sq_bytes);
+	if (u->fd >= 0)
+		(void)sm__syscall6(SYS_close, u->fd, 0, 0, 0, 0, 0);
 	sm__os_unmap_guarded(u, sizeof(*u));
 }
 
-/* Takes one completion; its request has its result then. */
-static int reap(struct sm_uring *u, struct sm_advice *a)
+/* The n requests into the submission ring; every batch is waited for, so it is empty and n fits. */
+static void fill(struct sm_uring *u, const struct sm_advice *a, unsigned n)
 {
-	struct io_uring_cqe *cqe;
-	int err;
+	uint32_t mask = sm_load_relaxed(at(u->sq, u->p.sq_off.ring_mask));
+	uint32_t tail = sm_load_relaxed(at(u->sq, u->p.sq_off.tail));
 
-	do
-		err = io_uring_wait_cqe(&u->ring, &cqe);
-	while (err == -EINTR);
-	if (err != 0)
-		return err;
-	a[io_uring_cqe_get_data64(cqe)].result = cqe->res;
-	io_uring_cqe_seen(&u->ring, cqe);
-	return 0;
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t slot = (tail + i) & mask;
+
+		/* The length is 32 bits wide in the request: callers stay below 4 GiB a piece. */
+		SM_CHECK(a[i].bytes <= UINT32_MAX);
+		u->sqes[slot] = (struct io_uring_sqe){
+			.opcode = IORING_OP_MADVISE,
+			/* Straight to a worker: an attempt in place first is always refused with EAGAIN. */
+			.flags = IOSQE_ASYNC,
+			.fd = -1,
+			.addr = (uintptr_t)a[i].addr,
+			.len = (uint32_t)a[i].bytes,
+			.fadvise_advice = (uint32_t)a[i].advice,
+			.user_data = i,
+		};
+		sm_store_relaxed(at(u->sq, u->p.sq_off.array + slot * (uint32_t)sizeof(uint32_t)), slot);
+	}
+	/* The kernel that sees the tail sees the requests. */
+	sm_store_release(at(u->sq, u->p.sq_off.tail), tail + n);
+}
+
+/* Takes the completions that are there: requests have their results then. Returns how many. */
+static unsigned reap(struct sm_uring *u, struct sm_advice *a)
+{
+	const struct io_uring_cqe *cqes = (const struct io_uring_cqe *)(void *)(u->cq + u->p.cq_off.cqes);
+	uint32_t mask = sm_load_relaxed(at(u->cq, u->p.cq_off.ring_mask));
+	uint32_t head = sm_load_relaxed(at(u->cq, u->p.cq_off.head));
+	uint32_t tail = sm_load_acquire(at(u->cq, u->p.cq_off.tail)), n = tail - head;
+
+	for (; head != tail; head++)
+		a[cqes[head & mask].user_data].result = cqes[head & mask].res;
+	/* The kernel may write there again. */
+	sm_store_release(at(u->cq, u->p.cq_off.head), head);
+	return n;
+}
+
+static long enter(struct sm_uring *u, unsigned submit, unsigned wait)
+{
+	long rc = sm__syscall6(SYS_io_uring_enter, u->fd, submit, wait, wait ? IORING_ENTER_GETEVENTS : 0, 0,
+			       0);
+
+	return rc == -EINTR || rc == -EAGAIN || rc == -EBUSY ? 0 : rc;
 }
 
 int sm__uring_madvise(struct sm_uring *u, struct sm_advice *a, unsigned n)
 {
-	unsigned submitted = 0;
+	unsigned submitted = 0, done = 0;
 	int err = sm__os_fault(SM_OS_URING);
 
 	for (unsigned i = 0; i < n; i++)
 		a[i].result = -ECANCELED;
 	if (err != 0)
 		return err;
-	for (unsigned i = 0; i < n; i++) {
-		struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+	fill(u, a, n);
+	while (submitted < n && err == 0) {
+		long rc = enter(u, n - submitted, 0);
 
-		SM_CHECK(sqe != NULL); /* n fits, and every batch is waited for */
-		/* The length is 32 bits wide in the request: callers stay below 4 GiB a piece. */
-		SM_CHECK(a[i].bytes <= UINT32_MAX);
-		io_uring_prep_madvise(sqe, a[i].addr, (off_t)a[i].bytes, a[i].advice);
-		/* Straight to a worker: an attempt in place first is always refused with EAGAIN. */
-		io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
-		io_uring_sqe_set_data64(sqe, i);
-	}
-	while (submitted < n) {
-		int rc = io_uring_submit(&u->ring);
-
-		if (rc < 0 && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY) {
-			err = rc;
-			break;
-		}
-		submitted += rc > 0 ? (unsigned)rc : 0;
+		if (rc < 0)
+			err = (int)rc;
+		else
+			submitted += (unsigned)rc;
 	}
 	/* What went in is waited for in any case: nobody may touch the pieces before. */
-	for (unsigned i = 0; i < submitted; i++) {
-		int rc = reap(u, a);
+	while (done < submitted) {
+		unsigned got = reap(u, a);
+		long rc = got == 0 ? enter(u, 0, 1) : 0;
 
-		if (rc != 0)
-			return rc;
+		if (rc < 0)
+			return (int)rc;
+		done += got;
 	}
 	return err;
 }

@@ -73,31 +73,58 @@ size_t sm__arena_cost(const struct sm_pages *pg, uint32_t n)
 	return n * (pg->range.marks != NULL ? unit + SM_UNIT / 128 : unit);
 }
 
+static int map_piece(struct sm_pages *pg, void *p, size_t bytes)
+{
+	return pg->sparse ? sm__os_map_at(p, bytes) : sm__os_commit(p, bytes);
+}
+
+int sm__arena_unmap(struct sm_pages *pg, void *p, size_t bytes)
+{
+	return pg->sparse ? sm__os_unmap_at(p, bytes) : sm__os_decommit(p, bytes);
+}
+
+/* A page of the table may be there already: it describes a neighbour, too. */
+static int map_table(uintptr_t from, uintptr_t to, size_t page)
+{
+	int err = sm__os_map_at((void *)from, to - from);
+
+	for (; err == -EEXIST && from < to; from += page) {
+		int e = sm__os_map_at((void *)from, page);
+
+		if (e != 0 && e != -EEXIST)
+			return e;
+	}
+	return err == -EEXIST ? 0 : err;
+}
+
 int sm__arena_commit_descriptors(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 {
 	size_t page = sm__os_page_size();
 	uintptr_t from = sm_align_down((uintptr_t)sm__ph_desc(pg, nd, unit), page);
 	uintptr_t to = sm_align_up((uintptr_t)sm__ph_desc(pg, nd, unit + n), page);
 
-	return sm__os_commit((void *)from, to - from);
+	return pg->sparse ? map_table(from, to, page) : sm__os_commit((void *)from, to - from);
 }
 
 int sm__arena_commit(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 {
 	char *p = sm__ph_addr(pg, nd, unit);
 	size_t bytes = (size_t)n << SM_UNIT_SHIFT;
+	bool mapped;
 	int err;
 
 	if (!sm__range_charge(pg, sm__arena_cost(pg, n)))
 		return -ENOMEM;
-	err = sm__os_commit(p, bytes);
+	err = map_piece(pg, p, bytes);
+	mapped = err == 0;
 	if (err == 0)
 		err = bind_piece(pg, nd, p, bytes);
 	if (err == 0)
 		err = sm__arena_commit_descriptors(pg, nd, unit, n);
 	if (err != 0) {
 		/* Untouched so far: that it may stay accessible when this fails too does no harm. */
-		(void)sm__os_decommit(p, bytes);
+		if (mapped || !pg->sparse)
+			(void)sm__arena_unmap(pg, p, bytes);
 		sm__range_uncharge(pg, sm__arena_cost(pg, n));
 		return err;
 	}
@@ -112,7 +139,7 @@ bool sm__arena_decommit(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t uni
 
 	/* Cutting a mapping may be refused (too many of them); dropping the contents is as good: the
 	 * address space stays ours, and a later commit of it finds zeros. */
-	if (sm__os_decommit(p, bytes) != 0 && sm__os_release(p, bytes) != 0)
+	if (sm__arena_unmap(pg, p, bytes) != 0 && (pg->sparse || sm__os_release(p, bytes) != 0))
 		return false;
 	sm__range_uncharge(pg, sm__arena_cost(pg, n));
 	return true;
@@ -136,7 +163,14 @@ static bool advance(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t to)
 /* Commits [frontier, end), and rather up to the end of an arena when limit and kernel grant it. */
 static bool advance_whole(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t end)
 {
-	return advance(pg, nd, (uint32_t)sm_align_up(end, sm__ph(pg)->arena_units));
+	uint32_t step = sm__ph(pg)->arena_units;
+
+	/* Where what is mapped counts, small processes take little. */
+	if (pg->sparse) {
+		while (step > SM_MIB >> SM_UNIT_SHIFT && step > nd->frontier / 8)
+			step /= 2;
+	}
+	return advance(pg, nd, (uint32_t)sm_align_up(end, step));
 }
 
 /* When they do not, steps get small: a heap near its limit should fail late rather than early. */

@@ -81,6 +81,15 @@ static void hole_add(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, 
 	hole_link(pg, nd, prev, unit, next, n);
 }
 
+/* The first unit at or behind `unit` whose address, not whose number, is a multiple of align units. */
+static uint64_t align_unit(const struct sm_pages *pg, const struct sm_ph_node *nd, uint64_t unit,
+			   uint32_t align)
+{
+	uint64_t base = (pg->range.base >> SM_UNIT_SHIFT) + nd->first;
+
+	return sm_align_up(base + unit, align) - base;
+}
+
 /* First fit by address. On success the run is out of the list and what is left of its hole is back in. */
 static uint32_t hole_take(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align, bool commit)
 {
@@ -88,7 +97,7 @@ static uint32_t hole_take(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n
 
 	for (uint32_t unit = nd->own_free; unit != 0; unit = sm__ph_desc(pg, nd, unit)->next) {
 		uint32_t size = sm__ph_desc(pg, nd, unit)->nunits;
-		uint64_t at = sm_align_up(unit, align);
+		uint64_t at = align_unit(pg, nd, unit, align);
 
 		nd->counts.steps++;
 		SM_CHECK(++steps <= nd->nholes);
@@ -108,14 +117,17 @@ static uint32_t hole_take(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n
 static uint32_t carve(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align, uint32_t room,
 		      bool commit)
 {
-	uint64_t want = (uint64_t)n + room;
+	uint64_t want = (uint64_t)n + room, aligned;
 	uint32_t at, old = nd->own_start;
 
 	if (want + nd->frontier >= old)
 		return 0;
-	at = (uint32_t)sm_align_down(old - want, align);
-	if (at <= nd->frontier)
+	aligned = align_unit(pg, nd, old - want, align);
+	/* That may have been upwards. */
+	aligned -= aligned > old - want ? align : 0;
+	if ((int64_t)aligned <= (int64_t)nd->frontier)
 		return 0;
+	at = (uint32_t)aligned;
 	if (sm__arena_commit_descriptors(pg, nd, at, old - at) != 0 ||
 	    (commit && sm__arena_commit(pg, nd, at, n) != 0))
 		return 0;
@@ -165,7 +177,7 @@ static void give(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint
 	sm__ph_undescribe(pg, nd, unit, n);
 	nd->own_units -= n;
 	if (file) {
-		gone = sm__os_decommit(p, bytes) == 0;
+		gone = sm__arena_unmap(pg, p, bytes) == 0;
 		if (gone)
 			sm__range_uncharge(pg, sm__arena_cost(pg, n));
 	} else {

@@ -355,6 +355,15 @@ struct sm_span *sm__pageheap_map_file(struct sm_pages *pg, unsigned node, int fd
 	return s;
 }
 
+bool sm__pageheap_covers(const struct sm_pages *pg, uintptr_t addr)
+{
+	const struct sm_ph_node *nd = &sm__ph(pg)->nodes[(addr - pg->range.base) >> pg->range.node_shift];
+	uint32_t unit = (uint32_t)((addr - pg->range.base) >> SM_UNIT_SHIFT) - nd->first;
+
+	return !pg->sparse || (unit > 0 && unit < __atomic_load_n(&nd->frontier, __ATOMIC_RELAXED)) ||
+	       unit >= __atomic_load_n(&nd->own_start, __ATOMIC_RELAXED);
+}
+
 /* ---- the way back ---------------------------------------------------------------------------------------- */
 
 /* Into the arenas: [unit, unit + n) was handed out and is free from here on. */

@@ -51,6 +51,12 @@ struct sm_span *sm__pageheap_alloc_touched(struct sm_pages *pg, unsigned node, s
 /* The nodes in order of distance: i = 0 is node itself, nnodes - 1 the farthest. */
 unsigned sm__pageheap_nearest(struct sm_pages *pg, unsigned node, unsigned i);
 
+/*
+ * May the descriptor of this address of the range be read? In a sparse heap only those of what was committed: for
+ * whoever looks an address up that nobody vouches for. Without a lock: true stays true while the memory is in use.
+ */
+bool sm__pageheap_covers(const struct sm_pages *pg, uintptr_t addr);
+
 /* Stores SM_SPAN_FREE and gives the run back. */
 void sm__pageheap_free(struct sm_pages *pg, struct sm_span *s);
 /* Grows in place when the units behind are free; false when not. Afterwards SM_SPANF_ZEROED says whether

@@ -26,6 +26,7 @@
 #include "allocator/base/lock.h"
 #include "allocator/base/say.h"
 #include "allocator/os/os.h"
+#include "allocator/os/uring.h"
 #include "allocator/pages/pageheap.h"
 #include "allocator/pages/range.h"
 #include "allocator/pages/scavenge.h"
@@ -94,11 +95,17 @@ struct sm_ph_node {
 	};
 } __attribute__((aligned(SM_CACHELINE)));
 
-struct sm_uring;
+struct sm_piece {
+	uint32_t unit, n, dirty;
+	bool part, dense; /* of one huge page; most of which is in use */
+};
 
 struct sm_scavenger {
-	struct sm_lock lock; /* rank SM_RANK_SCAVENGE: a batch is away; guards ring and stats */
+	struct sm_lock lock; /* rank SM_RANK_SCAVENGE: a batch is away; guards ring, batch and stats */
 	struct sm_uring *ring;
+	/* The batch; not on the stack, which is that of whoever frees, and may be small. */
+	struct sm_piece piece[SM_URING_BATCH];
+	struct sm_advice advice[SM_URING_BATCH];
 	struct sm_scavenge_stats stats;
 
 	/* whoever starts and stops it; not shared */
@@ -215,6 +222,8 @@ int sm__arena_commit_descriptors(struct sm_pages *pg, struct sm_ph_node *nd, uin
 size_t sm__arena_cost(const struct sm_pages *pg, uint32_t n);
 /* The other way. False: the kernel would not; the piece is committed and charged as before. */
 bool sm__arena_decommit(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n);
+/* The way back of a piece's mapping alone, whatever it was. 0, -errno. */
+int sm__arena_unmap(struct sm_pages *pg, void *p, size_t bytes);
 /* Moves the frontier so that n units at a multiple of align lie free in front of it, and takes them. 0: no. */
 uint32_t sm__arena_grow(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align);
 /* The same behind unit: everything up to unit + n is committed and free, or false. */

@@ -25,6 +25,7 @@ struct sm_pages {
 	struct sm_range range;
 	const struct sm_heap_config *config;
 	unsigned nnodes;
+	bool sparse;		      /* what is not committed is not mapped at all, descriptors included */
 	struct sm_pageheap *pageheap; /* pageheap_internal.h */
 	struct sm_meta *meta;	      /* meta.c */
 

@@ -54,6 +54,25 @@ static size_t table_bytes(const struct sm_range *r)
 	return (r->bytes >> SM_UNIT_SHIFT) * sizeof(struct sm_span);
 }
 
+static size_t range_and_guard(const struct sm_range *r)
+{
+	return sm_align_up(r->bytes + SM_UNIT, sm__os_page_size());
+}
+
+/* Instead of a reservation, a place for ranges, guard and table. */
+static bool find(struct sm_pages *pg, size_t align)
+{
+	struct sm_range *r = &pg->range;
+	char *base = sm__os_find(range_and_guard(r) + sm_align_up(table_bytes(r), SM_UNIT), align);
+
+	if (base == NULL)
+		return false;
+	r->base = (uintptr_t)base;
+	r->spans = (struct sm_span *)(void *)(base + range_and_guard(r));
+	pg->sparse = true;
+	return true;
+}
+
 /* The reservation proper: ranges, a unit of guard behind them, and the table between two guard pages. */
 static bool reserve(struct sm_pages *pg, unsigned nnodes, size_t node_bytes, size_t align)
 {
@@ -63,6 +82,10 @@ static bool reserve(struct sm_pages *pg, unsigned nnodes, size_t node_bytes, siz
 	char *table;
 
 	r->bytes = node_bytes * nnodes;
+	if (pg->config->sparse && find(pg, align)) {
+		r->node_shift = (unsigned)__builtin_ctzll(node_bytes);
+		return true;
+	}
 	base = sm__os_reserve(r->bytes + SM_UNIT, align);
 	if (base == NULL)
 		return false;
@@ -87,6 +110,12 @@ static void unreserve(struct sm_pages *pg)
 
 	if (r->spans == NULL)
 		return;
+	if (pg->sparse) {
+		/* What of it is mapped is ours. */
+		sm__os_unmap((void *)r->base, range_and_guard(r) + sm_align_up(table_bytes(r), SM_UNIT));
+		memset(r, 0, sizeof(*r));
+		return;
+	}
 	sm__os_unmap((char *)r->spans - page, sm_align_up(table_bytes(r), page) + 2 * page);
 	sm__os_unmap((void *)r->base, r->bytes + SM_UNIT);
 	memset(r, 0, sizeof(*r));
@@ -100,7 +129,7 @@ static size_t first_try(const struct sm_pages *pg, unsigned nnodes)
 {
 	size_t want = pg->config->reserve != 0 ? pg->config->reserve : SM_GIB;
 	size_t most = (size_t)1 << (31 + SM_UNIT_SHIFT);
-	size_t allowed = sm__os_address_limit() / 2;
+	size_t allowed = pg->config->sparse ? SIZE_MAX : sm__os_address_limit() / 2;
 
 	want = want < most ? want : most;
 	want = want < allowed ? want : allowed;
@@ -220,7 +249,7 @@ static void find_limit(struct sm_pages *pg)
 {
 	size_t n = pg->config->limit;
 
-	if (n == 0) {
+	if (n == 0 && !pg->config->sparse) {
 		n = sm__os_memory_limit("");
 		n = n != SIZE_MAX ? n - n / 16 : 0;
 	}

@@ -11,7 +11,6 @@
 #include "allocator/base/phase.h"
 #include "allocator/pages/pageheap_internal.h"
 #include "allocator/os/osthread.h"
-#include "allocator/os/uring.h"
 
 /* The kernel's headers have it since 6.1. */
 #ifndef MADV_COLLAPSE
@@ -20,11 +19,6 @@
 
 #define PIECE_BYTES (4 * SM_MIB)  /* largest piece of a batch: bounds how much is away at a time */
 #define MIN_BYTES   (32 * SM_KIB) /* smaller ones are not worth a call, except on request */
-
-struct piece {
-	uint32_t unit, n, dirty;
-	bool part, dense; /* of one huge page; most of which is in use */
-};
 
 /* ---- one batch --------------------------------------------------------------------------------------------- */
 
@@ -104,7 +98,7 @@ static bool mostly_free(struct sm_pages *pg, const struct sm_ph_node *nd, uint32
  * The next piece of the free run [unit, end): dirty, and whole huge pages, or what is free of one huge page. False: there is none.
  */
 static bool next_piece(struct sm_pages *pg, const struct sm_ph_node *nd, uint32_t unit, uint32_t end,
-		       uint32_t grain, struct piece *p)
+		       uint32_t grain, struct sm_piece *p)
 {
 	uint32_t most = (uint32_t)(PIECE_BYTES >> SM_UNIT_SHIFT), region;
 
@@ -126,7 +120,8 @@ static bool next_piece(struct sm_pages *pg, const struct sm_ph_node *nd, uint32_
 }
 
 /* Takes up to SM_URING_BATCH pieces out, in address order from the cursor. Called with the node's lock held. */
-static unsigned collect_locked(struct sm_pages *pg, struct sm_ph_node *nd, struct cursor *c, struct piece *p)
+static unsigned collect_locked(struct sm_pages *pg, struct sm_ph_node *nd, struct cursor *c,
+			       struct sm_piece *p)
 {
 	struct sm_pageheap *ph = sm__ph(pg);
 	unsigned n = 0;
@@ -158,7 +153,7 @@ static unsigned collect_locked(struct sm_pages *pg, struct sm_ph_node *nd, struc
  * The kernel frees nothing of a huge page that is given back in part: it stays whole until memory is short. To be told that the part
  * is cold makes it split the page, by which what is then given back really goes.
  */
-static void break_up(struct sm_pages *pg, struct sm_ph_node *nd, const struct piece *p, unsigned n)
+static void break_up(struct sm_pages *pg, struct sm_ph_node *nd, const struct sm_piece *p, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
 		if (p[i].part)
@@ -167,7 +162,7 @@ static void break_up(struct sm_pages *pg, struct sm_ph_node *nd, const struct pi
 }
 
 static size_t put_back_locked(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_scavenger *sc,
-			      const struct piece *p, const struct sm_advice *a, unsigned n)
+			      const struct sm_piece *p, const struct sm_advice *a, unsigned n)
 {
 	size_t units = 0;
 
@@ -190,8 +185,8 @@ static size_t put_back_locked(struct sm_pages *pg, struct sm_ph_node *nd, struct
 static size_t batch(struct sm_pages *pg, struct sm_ph_node *nd, struct cursor *c)
 {
 	struct sm_scavenger *sc = &sm__ph(pg)->scavenger;
-	struct piece p[SM_URING_BATCH];
-	struct sm_advice a[SM_URING_BATCH];
+	struct sm_piece *p = sc->piece;
+	struct sm_advice *a = sc->advice;
 	size_t bytes = 0;
 	unsigned n;
 

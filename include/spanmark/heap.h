@@ -87,6 +87,9 @@ struct sm_heap_config {
 	int node_os[SM_MAX_NODES];		       /* OS index of each node */
 	uint16_t distance[SM_MAX_NODES][SM_MAX_NODES]; /* as in the ACPI SLIT; 0: unknown */
 	uint8_t cpu_node[SM_MAX_CPUS];		       /* CPU -> node index */
+	/* Address space is not reserved but mapped as it is used, and accounted: for a malloc under programs that
+	 * limit themselves at any time (RLIMIT_AS, mlockall, overcommit). No limit is taken from a control group. */
+	bool sparse;
 
 	unsigned noverrides; /* cache.*@..: see enum sm_knob */
 	struct sm_override overrides[SM_OVERRIDES_MAX];

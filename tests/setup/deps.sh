@@ -10,7 +10,7 @@
 # SM_DEPS_LIST=1 print the packages of the groups, one a line, and stop
 set -eu
 
-BUILD="gcc make pkg-config libc6-dev libpfm4-dev libhwloc-dev liburing-dev libsqlite3-dev libinih-dev libcjson-dev"
+BUILD="gcc make pkg-config libc6-dev libpfm4-dev libhwloc-dev libsqlite3-dev libinih-dev libcjson-dev"
 
 # One package a word. "a|b" is the first of the two that this release has.
 packages_of() {

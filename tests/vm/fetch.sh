@@ -27,7 +27,7 @@ arm64-16k) arch=arm64 kernel=linux-image-arm64-16k ;;
 amd64) arch=amd64 kernel=linux-image-cloud-amd64 ;;
 *) echo "vm: no kind of machine is called '$kind': arm64, arm64-16k or amd64" >&2; exit 2 ;;
 esac
-DEV="libc6-dev linux-libc-dev libgcc-12-dev libpfm4-dev libhwloc-dev liburing-dev libsqlite3-dev libinih-dev libcjson-dev check libsubunit-dev libseccomp-dev libnuma-dev"
+DEV="libc6-dev linux-libc-dev libgcc-12-dev libpfm4-dev libhwloc-dev libsqlite3-dev libinih-dev libcjson-dev check libsubunit-dev libseccomp-dev libnuma-dev"
 # Pulled in by the C library's development package, used by nothing here.
 SKIP='^lib(asan|tsan|lsan|hwasan|gomp|itm|stdc|ssl|krb5|k5crypto|gssapi|com-err|tirpc|nsl|keyutils|perl|pam|dpkg|apt|selinux|db5|ltdl)'
 
