@@ -270,6 +270,27 @@ static void keep_limit(struct sm_gc *gc)
 		sm__scavenge(&gc->heap->pages, now - limit < dirty ? dirty - (now - limit) : 0);
 }
 
+/* Mutators read the limit, see throttle.c: any of the two values does for them. */
+static void take_settings(struct sm_gc *gc)
+{
+	size_t limit = sm_exchange_acqrel(&gc->set_limit, SM_SET_NONE);
+	size_t percent = sm_exchange_acqrel(&gc->set_percent, SM_SET_NONE);
+
+	if (limit != SM_SET_NONE)
+		__atomic_store_n(&gc->pacer.config.limit, limit ? limit : gc->config.heap.limit,
+				 __ATOMIC_RELAXED);
+	if (percent != SM_SET_NONE)
+		gc->pacer.config.percent = (unsigned)percent;
+}
+
+static void tell_program(struct sm_gc *gc, enum sm_cycle_event event)
+{
+	sm_lock_acquire(&gc->callback_lock);
+	if (gc->on_cycle)
+		gc->on_cycle(gc->on_cycle_ctx, event);
+	sm_lock_release(&gc->callback_lock);
+}
+
 /* Live is what was marked, and what was handed out since the barrier went on, which is black or alive. */
 static void pace(struct sm_gc *gc, struct sm_cycle *c)
 {
@@ -278,6 +299,7 @@ static void pace(struct sm_gc *gc, struct sm_cycle *c)
 	double wall = (double)(c->marked - c->marking);
 	uint64_t cpu = sm__process_ns();
 
+	take_settings(gc);
 	c->allocated_during = now - gc->alloc_at_start;
 	pc.born = now - gc->born_from;
 	pc.live = c->n.bytes + pc.born;
@@ -484,6 +506,7 @@ static void finish_sweep(struct sm_gc *gc)
 	sm_lock_release(&gc->stats_lock);
 	if (gc->config.trace)
 		sm__trace_cycle(gc, &gc->cycle, (unsigned long)sm_load_relaxed(&gc->started));
+	tell_program(gc, SM_CYCLE_ENDS);
 	sm_store_seqcst(&gc->completed, sm_load_relaxed(&gc->started));
 	sm__event_signal(&gc->done);
 }
@@ -511,6 +534,7 @@ void *sm__control_main(void *arg)
 		sm__inspect_all(gc);
 		if (sm_load_seqcst(&gc->wanted) <= sm_load_relaxed(&gc->started))
 			continue;
+		tell_program(gc, SM_CYCLE_BEGINS);
 		run_cycle(gc);
 		finish_sweep(gc);
 	}

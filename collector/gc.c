@@ -68,6 +68,38 @@ int sm_collect(struct sm_gc *gc, struct sm_mutator *m)
 	return sm__gc_collect_and_wait(gc, m ? m : sm_mutator_current(gc));
 }
 
+/* ---- settings while it runs ------------------------------------------------------------------------ */
+
+int sm_gc_set_limit(struct sm_gc *gc, size_t bytes)
+{
+	if (bytes == SM_SET_NONE)
+		return -EINVAL;
+	sm_store_seqcst(&gc->set_limit, bytes);
+	sm__gc_ask(gc);
+	return 0;
+}
+
+int sm_gc_set_percent(struct sm_gc *gc, unsigned percent)
+{
+	if (percent > 10000)
+		return -EINVAL;
+	sm_store_seqcst(&gc->set_percent, percent);
+	sm__gc_ask(gc);
+	return 0;
+}
+
+int sm_gc_on_cycle(struct sm_gc *gc, sm_cycle_fn *fn, void *ctx)
+{
+	sm__not_in_callback(gc, "sm_gc_on_cycle");
+	if (sm_load_relaxed(&gc->forked))
+		return -ENOTSUP;
+	sm_lock_acquire(&gc->callback_lock);
+	gc->on_cycle = fn;
+	gc->on_cycle_ctx = ctx;
+	sm_lock_release(&gc->callback_lock);
+	return 0;
+}
+
 struct sm_heap *sm_gc_heap(struct sm_gc *gc)
 {
 	return gc->heap;
@@ -77,6 +109,9 @@ struct sm_heap *sm_gc_heap(struct sm_gc *gc)
 
 static void init_locks(struct sm_gc *gc)
 {
+	sm_lock_init(&gc->callback_lock, SM_RANK_NONE);
+	sm_store_relaxed(&gc->set_limit, SM_SET_NONE);
+	sm_store_relaxed(&gc->set_percent, SM_SET_NONE);
 	sm_lock_init(&gc->mutators_lock, SM_RANK_GC_MUTATORS);
 	sm_lock_init(&gc->types_lock, SM_RANK_GC_TYPES);
 	sm_lock_init(&gc->control_lock, SM_RANK_GC_CONTROL);

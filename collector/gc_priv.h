@@ -55,6 +55,8 @@ struct sm_type_table {
 
 struct sm_inspection;
 
+#define SM_SET_NONE SIZE_MAX
+
 struct sm_gc {
 	/* fixed after creation */
 	struct sm_range range; /* a copy of the heap's */
@@ -106,6 +108,11 @@ struct sm_gc {
 
 	/* Cycles. Counts only grow. */
 	struct sm_lock control_lock;
+	/* Asked for by sm_gc_set_*, taken over by pace(); SET_NONE: nothing. */
+	_Atomic(size_t) set_limit, set_percent;
+	struct sm_lock callback_lock; /* held while it runs; no rank: what it calls takes others */
+	sm_cycle_fn *on_cycle;	      /* under callback_lock */
+	void *on_cycle_ctx;
 	_Atomic(struct sm_inspection *) inspections; /* written under the lock; inspect.h */
 	_Atomic(uint64_t) wanted;		     /* this many cycles are to be started */
 	_Atomic(uint64_t) started;		     /* written by the control thread */

@@ -120,8 +120,8 @@ static void hold(struct sm_mutator *m, uint64_t ns)
 static uint64_t price(struct sm_gc *gc)
 {
 	size_t now = sm_load_relaxed(&gc->heap->allocated_bytes), from = sm_load_relaxed(&gc->throttle.from),
-	       step = sm_load_relaxed(&gc->throttle.step), limit = gc->pacer.config.limit, in_use = 0,
-	       dirty = 0;
+	       step = sm_load_relaxed(&gc->throttle.step),
+	       limit = __atomic_load_n(&gc->pacer.config.limit, __ATOMIC_RELAXED), in_use = 0, dirty = 0;
 	uint64_t of_heap = 0, of_memory = 0;
 
 	/* A step earlier, at the goal, where who waits leaves a CPU to the collector. */

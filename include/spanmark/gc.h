@@ -410,6 +410,26 @@ SM_API void sm_finalizer_wait(struct sm_gc *gc, struct sm_mutator *m);
  * NULL. -ENOTSUP in a forked child; -EINVAL: m is another's. */
 SM_API int sm_collect(struct sm_gc *gc, struct sm_mutator *m);
 
+/*
+ * gc.limit (0: none but heap.limit) and gc.percent (0..10000, else -EINVAL), from now on: a cycle is asked for, and at its
+ * end the pacer decides by the new value. heap.limit, which allocation keeps to by itself, stays as it was created. Any thread.
+ */
+SM_API int sm_gc_set_limit(struct sm_gc *gc, size_t bytes);
+SM_API int sm_gc_set_percent(struct sm_gc *gc, unsigned percent);
+
+enum sm_cycle_event {
+	SM_CYCLE_BEGINS, /* before its first handshake */
+	SM_CYCLE_ENDS, /* marked and swept; sm_gc_stats has its figures, and sm_collect is about to return */
+};
+typedef void sm_cycle_fn(void *ctx, enum sm_cycle_event event);
+/*
+ * Calls fn at each begin and end of a cycle, on a thread of the collector, with mutators running; NULL: no more. One at a
+ * time; when the call returns, the former is not running and never will be again. fn is short, for the cycle waits for it; it
+ * may read figures and set limits; what attaches, collects, inspects or sets the callback aborts. Any thread but one that
+ * fn waits for. 0; -ENOTSUP: in the child of a fork.
+ */
+SM_API int sm_gc_on_cycle(struct sm_gc *gc, sm_cycle_fn *fn, void *ctx);
+
 /* Figures of the last completed cycle and totals. Times in ns of CLOCK_MONOTONIC. */
 struct sm_gc_stats {
 	uint32_t version; /* SM_GC_STATS_VERSION; set by the callee */

@@ -212,6 +212,70 @@ START_TEST(a_dump_that_cannot_be_written_says_so)
 }
 END_TEST
 
+struct told {
+	unsigned begins, ends;
+};
+
+static void on_cycle(void *ctx, enum sm_cycle_event event)
+{
+	struct told *t = ctx;
+
+	ck_assert_uint_eq(t->begins - t->ends, event == SM_CYCLE_BEGINS ? 0 : 1);
+	if (event == SM_CYCLE_BEGINS)
+		t->begins++;
+	else
+		t->ends++;
+}
+
+START_TEST(each_cycle_begins_and_ends)
+{
+	struct told t = {0};
+
+	setup_with(modes[_i]);
+	ck_assert_int_eq(sm_gc_on_cycle(gc, on_cycle, &t), 0);
+	for (unsigned i = 1; i <= 3; i++) {
+		sm_collect(gc, m);
+		ck_assert_uint_ge(t.ends, i);
+	}
+	ck_assert_int_eq(sm_gc_on_cycle(gc, NULL, NULL), 0);
+	t = (struct told){0};
+	sm_collect(gc, m);
+	ck_assert_uint_eq(t.begins, 0);
+	teardown();
+}
+END_TEST
+
+START_TEST(limits_change_while_it_runs)
+{
+	struct sm_gc_stats st;
+
+	/* Little room by itself, so that the percentage says where the goal is. */
+	gc = GCTEST("gc.percent=400", "gc.min_heap=1m", "gc.room=1");
+	m = sm_mutator_attach(gc);
+	type = sm_type_prefix(gc, sizeof(struct node), 2);
+	list(300000);
+	list(300000);
+	sm_collect(gc, m);
+	st = gctest_stats(gc);
+	ck_assert_uint_gt(st.last_goal, 4 * st.last_heap_after);
+	ck_assert_int_eq(sm_gc_set_percent(gc, 100), 0);
+	sm_collect(gc, m);
+	st = gctest_stats(gc);
+	ck_assert_uint_lt(st.last_goal, 3 * st.last_heap_after);
+	ck_assert_int_eq(sm_gc_set_percent(gc, 400), 0);
+	ck_assert_int_eq(sm_gc_set_limit(gc, st.last_heap_after * 2), 0);
+	sm_collect(gc, m);
+	st = gctest_stats(gc);
+	ck_assert_uint_lt(st.last_goal, 3 * st.last_heap_after);
+	ck_assert_int_eq(sm_gc_set_limit(gc, 0), 0);
+	sm_collect(gc, m);
+	st = gctest_stats(gc);
+	ck_assert_uint_gt(st.last_goal, 4 * st.last_heap_after);
+	ck_assert_int_eq(sm_gc_set_percent(gc, 10001), -EINVAL);
+	teardown();
+}
+END_TEST
+
 START_TEST(no_callback)
 {
 	setup_with(modes[0]);
@@ -233,6 +297,8 @@ int main(void)
 	tcase_add_loop_test(c, a_dump_has_objects_edges_and_roots, 0, 3);
 	tcase_add_test(c, a_dump_that_cannot_be_written_says_so);
 	tcase_add_test(c, no_callback);
+	tcase_add_loop_test(c, each_cycle_begins_and_ends, 0, 3);
+	tcase_add_test(c, limits_change_while_it_runs);
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
 }
