@@ -45,8 +45,8 @@ for h in include/spanmark/*.h; do
 		printf '\treturn 0;\n}\n'
 	} >"$tmp/example.cc"
 	sed 's/^int main()$/int main(void)/' "$tmp/example.cc" >"$tmp/example.c"
-	if gcc -std=gnu17 -Wall -Wextra -Wno-unused-result -Werror -Iinclude -o "$tmp/c" "$tmp/example.c" "$build/libspanmark.a" -luring -lm -pthread &&
-		g++ -std=c++20 -Wall -Wextra -Wno-unused-result -Werror -Iinclude -o "$tmp/cc" "$tmp/example.cc" "$build/libspanmark.a" -luring -lm -pthread; then
+	if gcc -std=gnu17 -Wall -Wextra -Wno-unused-result -Werror -Iinclude -o "$tmp/c" "$tmp/example.c" "$build/libspanmark.a" -lm -pthread &&
+		g++ -std=c++20 -Wall -Wextra -Wno-unused-result -Werror -Iinclude -o "$tmp/cc" "$tmp/example.cc" "$build/libspanmark.a" -lm -pthread; then
 		for prog in c cc; do
 			timeout 60 "$tmp/$prog" >"$tmp/out" 2>&1 || { cat "$tmp/out"; fail "the example of $name ($prog) ends with an error"; }
 			tried=$((tried + 1))
