@@ -44,7 +44,7 @@ def build_ours(tree, build, name):
     to = os.path.join(build, "peers", name)
     os.makedirs(os.path.dirname(to), exist_ok=True)
     subprocess.run(["gcc", "-O2", "-D_GNU_SOURCE", "-I" + tree, "-I" + tree + "/include", "-o", to, SOURCE,
-                    build + "/libspanmark.a", "-luring", "-lm", "-pthread"], check=True)
+                    build + "/libspanmark.a", "-lm", "-pthread"], check=True)
     return to
 
 
