@@ -233,9 +233,10 @@ size_t sm__unblock(struct sm_mutator *m, uintptr_t *sp)
 		p->blocking--;
 		return 0;
 	}
-	check_frames(p, (uintptr_t)sp);
-	p->blocking = 0;
+	/* First ours again: until then a proxy may be reading `on`, which check_frames writes. */
 	sm__become_running(m);
+	p->blocking = 0;
+	check_frames(p, (uintptr_t)sp);
 	dead = sm__safepoint(m, sp);
 	return dead == 0 && m->gc->config.verify ? sm__dead_stack(p, sp) : dead;
 }

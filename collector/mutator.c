@@ -316,9 +316,9 @@ static void thread_ends(void *arg)
 
 		/* Cancelled in a blocking section, or returned out of it. */
 		if (p->blocking) {
+			sm__become_running(p->m);
 			p->blocking = 0;
 			p->on = &p->own;
-			sm__become_running(p->m);
 		}
 		leave(p->m);
 	}
