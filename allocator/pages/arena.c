@@ -217,7 +217,7 @@ bool sm__arena_retreat(struct sm_pages *pg, struct sm_ph_node *nd)
 		SM_PH_CALL(ph, give, nd, start, n);
 		return false;
 	}
-	nd->dirty_units -= sm__ph_dirty_count(nd, start, n);
+	sm__ph_uncount(&nd->dirty_units, sm__ph_dirty_count(nd, start, n));
 	sm__ph_dirty_clear(nd, start, n);
 	sm__ph_uncollapse(nd, start, n);
 	nd->free_units -= n;

@@ -160,7 +160,7 @@ struct sm_span *sm__own_alloc(struct sm_pages *pg, struct sm_ph_node *nd, uint32
 
 	if (unit == 0)
 		return NULL;
-	nd->own_units += n;
+	sm__ph_count(&nd->own_units, n);
 	return sm__ph_describe(pg, nd, unit, n, SM_SPANF_OWNMAP | SM_SPANF_ZEROED);
 }
 
@@ -175,7 +175,7 @@ static void give(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint
 	bool gone;
 
 	sm__ph_undescribe(pg, nd, unit, n);
-	nd->own_units -= n;
+	sm__ph_uncount(&nd->own_units, n);
 	if (file) {
 		gone = sm__arena_unmap(pg, p, bytes) == 0;
 		if (gone)
@@ -219,7 +219,7 @@ bool sm__own_grow(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_span *s,
 		return false;
 	hole_unlink(pg, nd, hole);
 	hole_add(pg, nd, end + more, size - more);
-	nd->own_units += more;
+	sm__ph_count(&nd->own_units, more);
 	sm__ph_extend_description(pg, nd, unit, s->nunits, n);
 	s->flags |= SM_SPANF_ZEROED;
 	return true;
@@ -247,6 +247,6 @@ struct sm_span *sm__own_map_file(struct sm_pages *pg, struct sm_ph_node *nd, con
 		errno = -err;
 		return NULL;
 	}
-	nd->own_units += n;
+	sm__ph_count(&nd->own_units, n);
 	return sm__ph_describe(pg, nd, unit, n, SM_SPANF_OWNMAP | SM_SPANF_FILE);
 }

@@ -148,11 +148,11 @@ static struct sm_span *hand_out(struct sm_pages *pg, struct sm_ph_node *nd, uint
 {
 	uint32_t dirty = sm__ph_dirty_count(nd, unit, n);
 
-	nd->dirty_units -= dirty;
+	sm__ph_uncount(&nd->dirty_units, dirty);
 	nd->free_units -= n;
-	nd->used_units += n;
-	if (nd->used_units > nd->peak_units)
-		nd->peak_units = nd->used_units;
+	sm__ph_count(&nd->used_units, n);
+	if (sm_load_relaxed(&nd->used_units) > nd->peak_units)
+		nd->peak_units = sm_load_relaxed(&nd->used_units);
 	return sm__ph_describe(pg, nd, unit, n, dirty == 0 ? SM_SPANF_ZEROED : 0);
 }
 
@@ -207,7 +207,7 @@ static struct sm_span *alloc_on(struct sm_pages *pg, unsigned node, uint32_t n, 
 	struct sm_span *s = NULL;
 
 	sm_lock_acquire(&nd->lock);
-	if (nd->dirty_units >= touched)
+	if (sm_load_relaxed(&nd->dirty_units) >= touched)
 		s = alloc_locked(pg, nd, n, align);
 	if (SM_LIKELY(s != NULL)) {
 		nd->counts.allocs++;
@@ -371,9 +371,9 @@ static void take_back(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit,
 {
 	sm__ph_undescribe(pg, nd, unit, n);
 	sm__ph_dirty_set(nd, unit, n);
-	nd->dirty_units += n;
+	sm__ph_count(&nd->dirty_units, n);
 	nd->free_units += n;
-	nd->used_units -= n;
+	sm__ph_uncount(&nd->used_units, n);
 	SM_PH_CALL(sm__ph(pg), give, nd, unit, n);
 }
 
@@ -422,9 +422,9 @@ static bool grow_locked(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_sp
 	if (!SM_PH_CALL(sm__ph(pg), take_at, nd, end, more))
 		return false;
 	dirty = sm__ph_dirty_count(nd, end, more);
-	nd->dirty_units -= dirty;
+	sm__ph_uncount(&nd->dirty_units, dirty);
 	nd->free_units -= more;
-	nd->used_units += more;
+	sm__ph_count(&nd->used_units, more);
 	sm__ph_extend_description(pg, nd, unit, s->nunits, n);
 	s->flags = (uint8_t)(dirty == 0 ? s->flags | SM_SPANF_ZEROED : s->flags & ~SM_SPANF_ZEROED);
 	return true;

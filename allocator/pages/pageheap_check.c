@@ -19,12 +19,14 @@ void sm__pageheap_stats(struct sm_pages *pg, unsigned node, struct sm_pageheap_s
 
 	memset(out, 0, sizeof(*out));
 	sm_lock_acquire(&nd->lock);
-	out->own_bytes = bytes_of(nd->own_units);
+	out->own_bytes = bytes_of(sm_load_relaxed(&nd->own_units));
 	out->lost_bytes = bytes_of(nd->lost_units);
-	out->committed_bytes = bytes_of((uint64_t)nd->frontier - 1 + nd->own_units + nd->lost_units);
-	out->in_use_bytes = bytes_of((uint64_t)nd->used_units + nd->own_units);
-	out->free_bytes = bytes_of(nd->dirty_units);
-	out->released_bytes = bytes_of(nd->free_units - nd->dirty_units);
+	out->committed_bytes =
+		bytes_of((uint64_t)nd->frontier - 1 + sm_load_relaxed(&nd->own_units) + nd->lost_units);
+	out->in_use_bytes =
+		bytes_of((uint64_t)sm_load_relaxed(&nd->used_units) + sm_load_relaxed(&nd->own_units));
+	out->free_bytes = bytes_of(sm_load_relaxed(&nd->dirty_units));
+	out->released_bytes = bytes_of(nd->free_units - sm_load_relaxed(&nd->dirty_units));
 	out->largest_free_bytes = bytes_of(SM_PH_CALL(ph, largest, nd));
 	out->free_runs = SM_PH_CALL(ph, nruns, nd);
 	out->allocs = nd->counts.allocs;
@@ -36,19 +38,15 @@ void sm__pageheap_stats(struct sm_pages *pg, unsigned node, struct sm_pageheap_s
 	sm_lock_release(&nd->lock);
 }
 
-static uint64_t glance(const uint32_t *units)
-{
-	return __atomic_load_n(units, __ATOMIC_RELAXED);
-}
-
 void sm__pageheap_resident(struct sm_pages *pg, size_t *in_use, size_t *dirty)
 {
 	struct sm_pageheap *ph = sm__ph(pg);
 
 	*in_use = *dirty = 0;
 	for (unsigned i = 0; i < ph->nnodes; i++) {
-		*in_use += bytes_of(glance(&ph->nodes[i].used_units) + glance(&ph->nodes[i].own_units));
-		*dirty += bytes_of(glance(&ph->nodes[i].dirty_units));
+		*in_use += bytes_of((uint64_t)sm_load_relaxed(&ph->nodes[i].used_units) +
+				    sm_load_relaxed(&ph->nodes[i].own_units));
+		*dirty += bytes_of(sm_load_relaxed(&ph->nodes[i].dirty_units));
 	}
 }
 
@@ -179,13 +177,15 @@ static unsigned check_node(struct sm_pages *pg, struct sm_ph_node *nd)
 	/* What the scavenger holds is neither free for a walk nor a span; between batches it holds nothing. */
 	if (nd->busy_units != 0)
 		COMPLAIN(&c, "%u units are in the scavenger's hands", nd->busy_units);
-	if (c.used != nd->used_units || c.free != nd->free_units || c.dirty != nd->dirty_units)
+	if (c.used != sm_load_relaxed(&nd->used_units) || c.free != nd->free_units ||
+	    c.dirty != sm_load_relaxed(&nd->dirty_units))
 		COMPLAIN(&c, "used %lu free %lu dirty %lu, counted %u %u %u", c.used, c.free, c.dirty,
-			 nd->used_units, nd->free_units, nd->dirty_units);
-	if (nd->frontier - 1 != nd->used_units + nd->free_units)
-		COMPLAIN(&c, "frontier %u, used %u, free %u", nd->frontier, nd->used_units, nd->free_units);
-	if (nd->lost_units == 0 && c.own != nd->own_units)
-		COMPLAIN(&c, "own mappings of %lu units, counted %u", c.own, nd->own_units);
+			 sm_load_relaxed(&nd->used_units), nd->free_units, sm_load_relaxed(&nd->dirty_units));
+	if (nd->frontier - 1 != sm_load_relaxed(&nd->used_units) + nd->free_units)
+		COMPLAIN(&c, "frontier %u, used %u, free %u", nd->frontier, sm_load_relaxed(&nd->used_units),
+			 nd->free_units);
+	if (nd->lost_units == 0 && c.own != sm_load_relaxed(&nd->own_units))
+		COMPLAIN(&c, "own mappings of %lu units, counted %u", c.own, sm_load_relaxed(&nd->own_units));
 	return c.bad;
 }
 
@@ -203,7 +203,7 @@ unsigned sm__pageheap_check(struct sm_pages *pg)
 
 		sm_lock_acquire(&nd->lock);
 		bad += check_node(pg, nd);
-		committed += (uint64_t)nd->frontier - 1 + nd->own_units + nd->lost_units;
+		committed += (uint64_t)nd->frontier - 1 + sm_load_relaxed(&nd->own_units) + nd->lost_units;
 		sm_lock_release(&nd->lock);
 	}
 	sm_lock_release(&ph->scavenger.lock);

@@ -78,15 +78,15 @@ struct sm_ph_node {
 	uint32_t marks_touched; /* [0, marks_touched): the pages of the map of mark bits are there */
 	uint32_t own_start;	/* [own_start, units): own mappings and holes between them */
 	uint32_t own_lowest;	/* own_start has been there */
-	uint32_t own_free;   /* list of holes, by address; 0: none. Linked by next and prev of their heads */
-	uint32_t used_units; /* of the arenas, handed out */
+	uint32_t own_free; /* list of holes, by address; 0: none. Linked by next and prev of their heads */
+	_Atomic(uint32_t) used_units; /* of the arenas, handed out; see sm__ph_count */
 	uint32_t free_units;
-	uint32_t dirty_units; /* free and dirty */
-	uint32_t busy_units;  /* free, in the scavenger's hands */
-	uint32_t peak_units;  /* most used_units since the scavenger's last round */
-	uint32_t recent_peak; /* the same, decaying over rounds: the scavenger's */
-	uint32_t own_units;   /* own mappings in use */
-	uint32_t lost_units;  /* own mappings that the kernel would not unmap: never used again */
+	_Atomic(uint32_t) dirty_units; /* free and dirty */
+	uint32_t busy_units;	       /* free, in the scavenger's hands */
+	uint32_t peak_units;	       /* most used_units since the scavenger's last round */
+	uint32_t recent_peak;	       /* the same, decaying over rounds: the scavenger's */
+	_Atomic(uint32_t) own_units;   /* own mappings in use */
+	uint32_t lost_units;	       /* own mappings that the kernel would not unmap: never used again */
 	uint32_t nholes;
 	struct sm_ph_counts counts;
 	union {
@@ -94,6 +94,20 @@ struct sm_ph_node {
 		struct sm_bitmap bitmap;
 	};
 } __attribute__((aligned(SM_CACHELINE)));
+
+/*
+ * Counts that sm__pageheap_resident glances at without the lock. Written under it, so no update is lost. Relaxed: nothing
+ * is followed from them, each is right at some moment, and a stale one is as good for a threshold.
+ */
+SM_INLINE void sm__ph_count(_Atomic(uint32_t) *count, uint32_t more)
+{
+	sm_store_relaxed(count, sm_load_relaxed(count) + more);
+}
+
+SM_INLINE void sm__ph_uncount(_Atomic(uint32_t) *count, uint32_t less)
+{
+	sm_store_relaxed(count, sm_load_relaxed(count) - less);
+}
 
 struct sm_piece {
 	uint32_t unit, n, dirty;

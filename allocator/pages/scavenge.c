@@ -170,7 +170,7 @@ static size_t put_back_locked(struct sm_pages *pg, struct sm_ph_node *nd, struct
 		if (a[i].result == 0) {
 			sm__ph_dirty_clear(nd, p[i].unit, p[i].n);
 			sm__ph_uncollapse(nd, p[i].unit, p[i].n);
-			nd->dirty_units -= p[i].dirty;
+			sm__ph_uncount(&nd->dirty_units, p[i].dirty);
 			units += p[i].dirty;
 		} else {
 			sc->stats.failed_calls++;
@@ -326,10 +326,10 @@ static uint64_t retained(struct sm_pages *pg, struct sm_ph_node *nd)
 	uint64_t used, decayed;
 
 	sm_lock_acquire(&nd->lock);
-	used = nd->used_units;
+	used = sm_load_relaxed(&nd->used_units);
 	decayed = nd->recent_peak > used ? nd->recent_peak - (nd->recent_peak - used + 7) / 8 : used;
 	nd->recent_peak = nd->peak_units > decayed ? nd->peak_units : (uint32_t)decayed;
-	nd->peak_units = nd->used_units;
+	nd->peak_units = sm_load_relaxed(&nd->used_units);
 	decayed = nd->recent_peak;
 	sm_lock_release(&nd->lock);
 	return decayed - used + used * pg->config->scavenge_retain / 100;
