@@ -31,7 +31,7 @@
  */
 #include <string.h>
 
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "collector/misuse.h"
 
 void sm__barrier_discard(struct sm_mutator *m)

@@ -3,7 +3,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 
 void sm__cpu_avoid_ready(struct sm_cpu_avoid *a)
 {

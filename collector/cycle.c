@@ -84,7 +84,7 @@
 #include "allocator/objects/cache_cpu.h"
 #include "allocator/objects/markmap.h"
 #include "allocator/pages/scavenge.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "collector/inspect.h"
 
 void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from)

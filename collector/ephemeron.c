@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "collector/misuse.h"
 #include "collector/object.h"
 #include "collector/weak.h"

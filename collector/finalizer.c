@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "allocator/os/osthread.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "collector/misuse.h"
 #include "collector/object.h"
 

@@ -26,7 +26,7 @@
 
 #include "allocator/pages/meta.h"
 #include "allocator/pages/pageheap.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 
 static struct sm_lock list_lock = SM_LOCK_INIT(SM_RANK_NONE);
 static struct sm_gc *list;

@@ -12,7 +12,7 @@
 #include "allocator/objects/markmap.h"
 #include "allocator/os/osthread.h"
 #include "allocator/pages/scavenge.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "collector/inspect.h"
 #include "collector/misuse.h"
 #include "collector/typedesc.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 
 enum policy { POLICY_THROUGHPUT, POLICY_LATENCY, POLICY_MEMORY };
 

@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 
 /* One cause, all mutators, those gone included. */
 static void sum_cause(struct sm_gc *gc, unsigned cause, struct sm_stall_hist *sum)

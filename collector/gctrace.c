@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "allocator/base/say.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 
 #define MIB(x) ((double)(x) / 1048576.0)
 #define MS(x)  ((double)(x) / 1e6)

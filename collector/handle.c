@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "collector/misuse.h"
 #include "collector/object.h"
 

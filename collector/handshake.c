@@ -31,7 +31,7 @@
 #include <unistd.h>
 
 #include "allocator/base/say.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "collector/misuse.h"
 
 /* ---- what a mutator does, or a proxy for it ------------------------------------------------------- */

@@ -4,7 +4,7 @@
 #ifndef SM_COLLECTOR_HANDSHAKE_H
 #define SM_COLLECTOR_HANDSHAKE_H
 
-#include "collector/mutator_priv.h"
+#include "collector/mutator_internal.h"
 
 enum sm_handshake_op {
 	SM_HS_NONE,	   /* nothing: every mutator has passed a safepoint since the request */

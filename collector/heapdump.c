@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "collector/inspect.h"
 #include "collector/misuse.h"
 

@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 
 #include "allocator/objects/cache_cpu.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "collector/misuse.h"
 
 struct sm_inspection {

@@ -6,7 +6,7 @@
 #define SM_COLLECTOR_MARK_INTERNAL_H
 
 #include "allocator/objects/markmap.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "collector/mark.h"
 
 /*

@@ -14,7 +14,7 @@
 #include <signal.h>
 
 #include "allocator/os/osthread.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 
 static bool marking(struct sm_gc *gc, uint32_t epoch)
 {

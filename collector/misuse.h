@@ -7,7 +7,7 @@
 #ifndef SM_COLLECTOR_MISUSE_H
 #define SM_COLLECTOR_MISUSE_H
 
-#include "collector/mutator_priv.h"
+#include "collector/mutator_internal.h"
 
 /* "spanmark: CALL: thread TID: ADDRESS: WHAT", and aborts. */
 SM_COLD _Noreturn void sm__misuse(const char *call, const void *address, const char *fmt, ...)

@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #include "allocator/base/list.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "collector/inspect.h"
 #include "collector/misuse.h"
 

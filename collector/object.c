@@ -1,6 +1,6 @@
 #include "collector/object.h"
 
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 
 bool sm__is_object(struct sm_mutator *m, const void *p)
 {

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 
 #define PIECE_WORDS (SM_ROOT_PIECE / sizeof(uintptr_t))
 

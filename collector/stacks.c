@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #include "allocator/base/list.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "collector/misuse.h"
 
 /* ---- the thread's own stack ----------------------------------------------------------------------- */

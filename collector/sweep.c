@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "allocator/objects/markmap.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 
 /* ---- windows -------------------------------------------------------------------------------------- */
 

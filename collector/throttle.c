@@ -3,7 +3,7 @@
  */
 #include <sched.h>
 
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 
 /* ---- the price of growth ---------------------------------------------------------------------------- */
 

@@ -28,7 +28,7 @@
 
 #include "allocator/base/say.h"
 #include "allocator/objects/markmap.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 
 #define PRINT_MAX 8
 

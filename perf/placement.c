@@ -1,6 +1,6 @@
 /* placement.c: placement of mutators, and the plan as a whole; what each policy means is told in
  * placement.h. */
-#include "perf/placement_priv.h"
+#include "perf/placement_internal.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* placement_workers.c: placement of mark workers; what each policy means is told in placement.h. */
-#include "perf/placement_priv.h"
+#include "perf/placement_internal.h"
 
 #include <limits.h>
 #include <stdio.h>

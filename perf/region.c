@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "perf/counter_sim.h"
-#include "perf/region_priv.h"
+#include "perf/region_internal.h"
 
 static void account_group(struct sm_region_thread *t, unsigned g, unsigned region)
 {

@@ -9,7 +9,7 @@
 #include "perf/counter_sim.h"
 #include "perf/passes.h"
 #include "perf/privilege.h"
-#include "perf/region_priv.h"
+#include "perf/region_internal.h"
 
 #define CALIBRATE_ROUNDS 32
 

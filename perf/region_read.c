@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "perf/counter_sim.h"
-#include "perf/region_priv.h"
+#include "perf/region_internal.h"
 
 /* ---- reading out ----------------------------------------------------------------------------- */
 

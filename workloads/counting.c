@@ -10,7 +10,7 @@
 
 #include "allocator/base/atomic.h"
 #include "perf/privilege.h"
-#include "workloads/counting_priv.h"
+#include "workloads/counting_internal.h"
 #include "workloads/counting_uncore.h"
 
 static __thread struct sm_counted *self;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "perf/rollup.h"
-#include "workloads/counting_priv.h"
+#include "workloads/counting_internal.h"
 #include "workloads/counting_uncore.h"
 
 /* The label of APP in a thread that has no application. */

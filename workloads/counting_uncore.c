@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "perf/uncore.h"
-#include "workloads/counting_priv.h"
+#include "workloads/counting_internal.h"
 
 struct sm_uncore_run {
 	const struct sm_counterset *set;

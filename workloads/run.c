@@ -13,7 +13,7 @@
 #include "spanmark/stack.h"
 #include "workloads/backend.h"
 #include "workloads/counting.h"
-#include "workloads/run_priv.h"
+#include "workloads/run_internal.h"
 
 __thread struct sm_thread_exit *sm__thread_exit;
 

@@ -13,7 +13,7 @@
 #include "spanmark/malloc.h"
 #include "spanmark/stack.h"
 #include "workloads/counting.h"
-#include "workloads/run_priv.h"
+#include "workloads/run_internal.h"
 
 void sm_job_init(struct sm_job *job, const struct sm_params *params)
 {

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 
 struct kind {
 	const char *name;

@@ -1,7 +1,7 @@
 /* test_cpu_avoid: the collector's threads keep off the CPUs on which mutators run, and are let go again. */
 #include <sched.h>
 
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

@@ -4,7 +4,7 @@
  */
 #include <errno.h>
 
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "collector/typedesc.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"

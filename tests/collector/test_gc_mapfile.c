@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "spanmark/mapfile.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/probe.h"
 #include "tests/support/run.h"

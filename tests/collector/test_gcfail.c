@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "allocator/os/os.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 #include "tests/support/scale.h"

@@ -8,7 +8,7 @@
 
 #include "allocator/objects/markmap.h"
 #include "allocator/base/sizeclass.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

@@ -4,7 +4,7 @@
  */
 #include <pthread.h>
 
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

@@ -1,7 +1,7 @@
 /* test_typedesc: equal descriptions give one type; layouts are the cheapest that say it; sizes at the edges. */
 #include <errno.h>
 
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

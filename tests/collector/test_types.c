@@ -6,7 +6,7 @@
 #include <pthread.h>
 
 #include "allocator/objects/mixed.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "collector/typedesc.h"
 #include "spanmark/stats.h"
 #include "allocator/pages/meta.h"

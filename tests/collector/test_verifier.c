@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "allocator/objects/markmap.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "allocator/objects/markmap.h"
-#include "collector/gc_priv.h"
+#include "collector/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

@@ -1,5 +1,5 @@
 /* Regions: time and counts are exclusive and their sum is the thread's total. */
-#include "perf/region_priv.h"
+#include "perf/region_internal.h"
 #include "tests/support/faketree.h"
 #include "tests/support/mockperf.h"
 

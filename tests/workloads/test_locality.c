@@ -14,7 +14,7 @@
 
 #include <check.h>
 
-#include "collector/mutator_priv.h"
+#include "collector/mutator_internal.h"
 #include "spanmark/gc.h"
 #include "perf/pin.h"
 #include "perf/topology.h"

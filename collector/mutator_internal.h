@@ -1,8 +1,8 @@
 /*
- * mutator_priv.h: the collector's own part of a mutator.
+ * mutator_internal.h: the collector's own part of a mutator.
  */
-#ifndef SM_COLLECTOR_MUTATOR_PRIV_H
-#define SM_COLLECTOR_MUTATOR_PRIV_H
+#ifndef SM_COLLECTOR_MUTATOR_INTERNAL_H
+#define SM_COLLECTOR_MUTATOR_INTERNAL_H
 
 #include <pthread.h>
 #include <sys/types.h>

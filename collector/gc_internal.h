@@ -1,8 +1,8 @@
 /*
- * gc_priv.h: struct sm_gc, what every file of the collector shares.
+ * gc_internal.h: struct sm_gc, what every file of the collector shares.
  */
-#ifndef SM_COLLECTOR_GC_PRIV_H
-#define SM_COLLECTOR_GC_PRIV_H
+#ifndef SM_COLLECTOR_GC_INTERNAL_H
+#define SM_COLLECTOR_GC_INTERNAL_H
 
 #include "allocator/base/lock.h"
 #include "collector/cpu_avoid.h"
@@ -12,7 +12,7 @@
 #include "collector/handle.h"
 #include "collector/handshake.h"
 #include "collector/mark.h"
-#include "collector/mutator_priv.h"
+#include "collector/mutator_internal.h"
 #include "collector/pacer.h"
 #include "collector/roots.h"
 #include "collector/throttle.h"

@@ -1,6 +1,6 @@
 /* What counting.c (threads) and counting_report.c (metrics) share. */
-#ifndef SM_WORKLOADS_COUNTING_PRIV_H
-#define SM_WORKLOADS_COUNTING_PRIV_H
+#ifndef SM_WORKLOADS_COUNTING_INTERNAL_H
+#define SM_WORKLOADS_COUNTING_INTERNAL_H
 
 #include <pthread.h>
 
@@ -8,7 +8,7 @@
 #include "perf/counterset.h"
 #include "perf/region.h"
 #include "workloads/counting.h"
-#include "workloads/run_priv.h"
+#include "workloads/run_internal.h"
 
 /* Regions are the phases, and one more for what is not timed. */
 #define SM_REGION_OUTSIDE ((unsigned)SM_PHASE_COUNT)

@@ -1,7 +1,7 @@
 /* The inside of struct sm_region_thread, shared by region.c (changes), region_open.c and
  * region_read.c. */
-#ifndef SM_PERF_REGION_PRIV_H
-#define SM_PERF_REGION_PRIV_H
+#ifndef SM_PERF_REGION_INTERNAL_H
+#define SM_PERF_REGION_INTERNAL_H
 
 #include "perf/clock.h"
 #include "perf/region.h"

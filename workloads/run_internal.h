@@ -1,9 +1,9 @@
 /*
- * run_priv.h: the inside of a run, shared by run.c (threads, timed part, reports), session.c (heap,
+ * run_internal.h: the inside of a run, shared by run.c (threads, timed part, reports), session.c (heap,
  * collector, results) and counting.c (counters of each thread).
  */
-#ifndef SM_WORKLOADS_RUN_PRIV_H
-#define SM_WORKLOADS_RUN_PRIV_H
+#ifndef SM_WORKLOADS_RUN_INTERNAL_H
+#define SM_WORKLOADS_RUN_INTERNAL_H
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* What placement.c (mutators) and placement_workers.c (mark workers) share: a plan in the making. */
-#ifndef SM_PERF_PLACEMENT_PRIV_H
-#define SM_PERF_PLACEMENT_PRIV_H
+#ifndef SM_PERF_PLACEMENT_INTERNAL_H
+#define SM_PERF_PLACEMENT_INTERNAL_H
 
 #include "perf/placement.h"
 
