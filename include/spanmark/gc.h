@@ -171,7 +171,11 @@ SM_API const struct sm_type *sm_type_bitmap(struct sm_gc *gc, size_t size, const
 SM_API const struct sm_type *sm_type_prefix(struct sm_gc *gc, size_t size, size_t nptrs);
 /* n words, each a pointer. */
 SM_API const struct sm_type *sm_type_pointers(struct sm_gc *gc, size_t nwords);
-/* Any word may be a pointer, possibly interior. */
+/*
+ * Any word may be a pointer, possibly interior. So this is also the type for tagged pointers, as long as the word leads into
+ * the object all the same: a tag in low bits that stays below the object's size, or an integer beside them. Tags in the
+ * upper bits hide a pointer, here and on stacks.
+ */
 SM_API const struct sm_type *sm_type_conservative(struct sm_gc *gc, size_t size);
 /*
  * A header of `header` bytes (0 is allowed) and then any number of elements of `element` bytes, each with its bitmap as
