@@ -196,34 +196,39 @@ static void check_caches(struct check *k)
 	sm_lock_release(&h->caches_lock);
 }
 
-/* What caches posted must be what spans count: large objects by their units, slots by their bits. */
-static void check_sums(struct check *k)
+/*
+ * Every span, and the sum of their units. With the pool of stacks locked: the scavenger gives free stacks back whenever it
+ * comes by, and callers have no way to keep it from that.
+ */
+static void check_spans(struct check *k)
 {
 	struct sm_heap *h = k->heap;
+	struct sm_lock *stacks = &sm__ph(&h->pages)->stacks.lock;
 	struct sm_pageheap_stats st;
 	size_t in_use = 0;
-	unsigned i;
 
-	for (i = 0; i < h->pages.nnodes; i++) {
+	sm_lock_acquire(stacks);
+	sm__heap_foreach_span(h, check_span, k);
+	for (unsigned i = 0; i < h->pages.nnodes; i++) {
 		sm__pageheap_stats(&h->pages, i, &st);
 		in_use += st.in_use_bytes;
 	}
+	sm_lock_release(stacks);
 	if (in_use != k->in_use_units << SM_UNIT_SHIFT)
 		report(k, NULL, "bytes in use differ from the units of all spans");
-	if (k->listed + k->owned != k->spans_with_slots)
-		report(k, NULL, "a span is neither on a list nor owned by a cache, or both");
 }
 
 unsigned sm_heap_check(struct sm_heap *h)
 {
 	struct check k = {.heap = h};
 
-	sm__heap_foreach_span(h, check_span, &k);
+	check_spans(&k);
 	check_lists(&k);
 	if (h->owner != NULL)
 		h->owner->foreach_list(check_owners_list, &k);
 	check_caches(&k);
-	check_sums(&k);
+	if (k.listed + k.owned != k.spans_with_slots)
+		report(&k, NULL, "a span is neither on a list nor owned by a cache, or both");
 	if (h->owner != NULL && h->owner->check() != NULL)
 		report(&k, NULL, h->owner->check());
 	return k.violations + sm__pageheap_check(&h->pages);

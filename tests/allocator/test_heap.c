@@ -1,9 +1,12 @@
 /* A heap's life, its layouts and bins, and its check. */
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
-#include "allocator/pages/meta.h"
 #include "allocator/os/os.h"
+#include "allocator/pages/meta.h"
+#include "allocator/pages/scavenge.h"
+#include "spanmark/stack.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"
 
@@ -146,6 +149,36 @@ START_TEST(foreach_meets_every_span_once)
 }
 END_TEST
 
+static _Atomic(uint32_t) enough;
+
+static void *scavenge_on(void *arg)
+{
+	while (!sm_load_acquire(&enough))
+		sm__scavenge(&m.heap->pages, 0);
+	return arg;
+}
+
+/* The scavenger gives free stacks back to the page heap; the check does not take that for a violation. */
+START_TEST(a_check_may_run_beside_the_scavenger)
+{
+	struct sm_stack st[16];
+	pthread_t t;
+
+	sm_store_release(&enough, 0);
+	ck_assert_int_eq(pthread_create(&t, NULL, scavenge_on, NULL), 0);
+	for (unsigned i = 0; i < 300; i++) {
+		for (unsigned j = 0; j < 16; j++)
+			ck_assert_int_eq(sm_stack_alloc(m.heap, 0, 65536, &st[j]), 0);
+		for (unsigned j = 0; j < 16; j++)
+			sm_stack_free(m.heap, &st[j]);
+		for (unsigned j = 0; j < 4; j++)
+			ck_assert_uint_eq(sm_heap_check(m.heap), 0);
+	}
+	sm_store_release(&enough, 1);
+	pthread_join(t, NULL);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("heap");
@@ -159,6 +192,7 @@ int main(void)
 	tcase_add_test(t, metadata_blocks_are_zero_aligned_and_reused);
 	tcase_add_test(t, creation_fails_cleanly_at_every_request);
 	tcase_add_test(t, foreach_meets_every_span_once);
+	tcase_add_test(t, a_check_may_run_beside_the_scavenger);
 	suite_add_tcase(s, t);
 	return sm_test_run(s);
 }
