@@ -5,6 +5,7 @@
  *   plan.c      names are resolved, the matrix workload x parameters x placement x configuration x
  *               counter
  *               pass x repetition is laid out and shuffled; every mistake of the user ends here, status 2
+ *   resume.c    may a run in the store go on: only as what it was begun as
  *   runner.c    one job at a time: /proc/self/exe is started again with a hidden subcommand, gets
  *               the job as
  *               JSON on a descriptor and sends the sample back as JSON on another

@@ -15,6 +15,7 @@
 #include "harness/job.h"
 #include "harness/plan.h"
 #include "harness/progress.h"
+#include "harness/resume.h"
 #include "harness/runner.h"
 #include "harness/sim.h"
 #include "harness/store.h"
@@ -84,13 +85,14 @@ static void relay_stderr(void *ctx, const char *data, size_t len)
 }
 
 /* The worker process, under Callgrind where counts are simulated. */
-static void run_worker(struct run *run, struct sm_runner *runner, const char *job, struct sm_worker_end *end)
+static void run_worker(struct run *run, struct sm_runner *runner, bool simulated, const char *job,
+		       struct sm_worker_end *end)
 {
 	struct sm_sim_run sim;
 	char *const *argv = runner->argv;
 	char err[300];
 
-	if (run->opt.counters != SM_COUNT_SIM) {
+	if (!simulated) {
 		sm_runner_run(runner, job, end);
 		return;
 	}
@@ -111,8 +113,7 @@ static void run_worker(struct run *run, struct sm_runner *runner, const char *jo
 static int run_one(struct run *run, unsigned ordinal, const char *job)
 {
 	char *argv[] = {run->self, (char *)SM_WORKER_COMMAND, NULL};
-	struct sm_runner runner = {
-		.argv = argv, .timeout_s = run->plan.timeout_s, .on_stderr = relay_stderr, .ctx = run};
+	struct sm_runner runner = {.argv = argv, .on_stderr = relay_stderr, .ctx = run};
 	struct sm_worker_end end;
 	struct sm_pool pool = {0};
 	struct sm_record rec;
@@ -124,8 +125,9 @@ static int run_one(struct run *run, unsigned ordinal, const char *job)
 		return rc;
 	}
 	rec.ordinal = ordinal;
+	runner.timeout_s = rec.timeout_s;
 	sm_progress_start(&run->progress, rec.label, rec.rep, rec.pass);
-	run_worker(run, &runner, job, &end);
+	run_worker(run, &runner, rec.simulated, job, &end);
 	sm_runner_record(&runner, &end, &rec, &pool);
 	if (end.how == SM_WORKER_INTERRUPTED) {
 		run->interrupted = true; /* not measured: --resume will */
@@ -165,7 +167,7 @@ static int run_all(struct run *run)
 static int begin_new(struct run *run, int argc, char **argv)
 {
 	struct sm_topology_source here = {0};
-	char *env = sm_environ_json(&run->opt, &run->plan, argc, argv, "");
+	char *env = sm_environ_json(&run->opt, &run->plan, run->plan.topology, argc, argv, "");
 	char *line = sm_environ_command_line(argc, argv), *xml = sm_topology_xml(&here);
 	struct sm_run_info info = {
 		.environment = env != NULL ? env : "{}",
@@ -186,6 +188,26 @@ static int begin_new(struct run *run, int argc, char **argv)
 	free(xml);
 	run->total = run->plan.njobs;
 	return rc;
+}
+
+/* A run that was begun goes on, when everything is as it was. Exit status. */
+static int begin_again(struct run *run, int argc, char **argv)
+{
+	char err[512] = "", *begun, *now;
+	int rc;
+
+	run->id = run->opt.resume_run;
+	if (sm_store_unfinished(run->store, &run->id, &run->total, &begun) != 0) {
+		sm_complain("%s", sm_store_error(run->store));
+		return SM_EXIT_USAGE;
+	}
+	now = sm_environ_json(&run->opt, NULL, run->plan.topology, argc, argv, "");
+	rc = sm_resume_check(begun, now != NULL ? now : "{}", &run->opt, err, sizeof(err));
+	if (rc)
+		sm_complain("%s", err);
+	free(begun);
+	free(now);
+	return rc ? SM_EXIT_USAGE : SM_EXIT_OK;
 }
 
 /* What is left of each group, for the time left. */
@@ -320,11 +342,8 @@ static int open_all(struct run *run, int argc, char **argv)
 	}
 	if (sm_store_open(run->opt.store, &run->store, err, sizeof(err)) != 0)
 		return usage(err);
-	if (run->opt.resume) {
-		if (sm_store_unfinished(run->store, &run->id, &run->total) != 0)
-			return usage(sm_store_error(run->store));
-		return SM_EXIT_OK;
-	}
+	if (run->opt.resume)
+		return begin_again(run, argc, argv);
 	return begin_new(run, argc, argv) == 0 ? SM_EXIT_OK : SM_EXIT_FAILED;
 }
 
@@ -339,7 +358,10 @@ static int run_command(struct run *run, int argc, char **argv)
 		print_help();
 		return SM_EXIT_OK;
 	}
-	rc = sm_plan_build(&run->opt, &run->plan, err, sizeof(err));
+	if (run->opt.resume) /* the plan is in the store */
+		rc = sm_topology_load(&(struct sm_topology_source){0}, &run->plan.topology, err, sizeof(err));
+	else
+		rc = sm_plan_build(&run->opt, &run->plan, err, sizeof(err));
 	if (rc)
 		return usage(err);
 	if (run->opt.dry_run) {

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <gnu/libc-version.h>
 #include <hwloc.h>
+#include <link.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "harness/plan.h"
+#include "harness/resume.h"
 #include "perf/counterset.h"
 
 /* ---- small files of the kernel --------------------------------------------------------------- */
@@ -152,6 +154,33 @@ static void add_topology(cJSON *env, const struct sm_topology *t)
 				(double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE));
 }
 
+/* The linker's identity of the first object, which is the program: 1 ends the walk. */
+static int find_build(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	cJSON *obj = arg;
+	char text[2 * 32 + 1] = "";
+
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		const char *at = (const char *)(info->dlpi_addr + ph->p_vaddr), *end = at + ph->p_filesz;
+
+		while (ph->p_type == PT_NOTE && end - at >= (ptrdiff_t)sizeof(ElfW(Nhdr))) {
+			const ElfW(Nhdr) *note = (const void *)at;
+			const unsigned char *id =
+				(const unsigned char *)(note + 1) + ((note->n_namesz + 3u) & ~3u);
+
+			for (unsigned k = 0; note->n_type == NT_GNU_BUILD_ID && k < note->n_descsz && k < 32;
+			     k++)
+				snprintf(text + 2 * k, 3, "%02x", id[k]);
+			at = (const char *)id + ((note->n_descsz + 3u) & ~3u);
+		}
+	}
+	if (text[0])
+		cJSON_AddStringToObject(obj, "build", text);
+	return 1;
+}
+
 static void add_versions(cJSON *env)
 {
 	cJSON *obj = cJSON_AddObjectToObject(env, "versions");
@@ -159,6 +188,7 @@ static void add_versions(cJSON *env)
 	unsigned v = hwloc_get_api_version();
 
 	cJSON_AddStringToObject(obj, "spanmark", SM_VERSION);
+	dl_iterate_phdr(find_build, obj);
 	snprintf(text, sizeof(text), "%u.%u.%u", v >> 16, v >> 8 & 0xff, v & 0xff);
 	cJSON_AddStringToObject(obj, "hwloc", text);
 	cJSON_AddStringToObject(obj, "sqlite", sqlite3_libversion());
@@ -248,11 +278,10 @@ static void add_counters(cJSON *env, const struct sm_run_options *o, const struc
 	add_metrics(obj, plan->counters);
 }
 
-char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan, int argc, char **argv,
-		      const char *root)
+char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan, const struct sm_topology *t,
+		      int argc, char **argv, const char *root)
 {
 	cJSON *env = cJSON_CreateObject();
-	const struct sm_topology *t = plan != NULL ? plan->topology : NULL;
 	char *line = sm_environ_command_line(argc, argv), *text, when[32];
 	time_t now = time(NULL);
 	struct utsname u;
@@ -278,6 +307,7 @@ char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan
 		cJSON_AddNumberToObject(env, "repetitions", plan->reps);
 		cJSON_AddBoolToObject(env, "quick", o->quick);
 		cJSON_AddNumberToObject(env, "timeout_s", plan->timeout_s);
+		sm_resume_describe(env, o, plan);
 	}
 	add_counters(env, o, plan);
 	text = cJSON_PrintUnformatted(env);

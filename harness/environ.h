@@ -11,13 +11,14 @@
 #include "harness/options.h"
 
 struct sm_plan;
+struct sm_topology;
 
 /*
  * malloc'ed JSON text; NULL when out of memory. root: in front of /proc and /sys paths, for tests;
- * "" normally. plan may be NULL.
+ * "" normally. plan may be NULL: what is here, with the machine from t.
  */
-char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan, int argc, char **argv,
-		      const char *root);
+char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan, const struct sm_topology *t,
+		      int argc, char **argv, const char *root);
 
 /* The command line as one line that a shell reads back (quotes where needed), malloc'ed. */
 char *sm_environ_command_line(int argc, char **argv);

@@ -167,6 +167,8 @@ char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, un
 	cJSON_AddItemToObject(job, "marks", seats_json(c, SM_ROLE_WORKER));
 	cJSON_AddItemToObject(job, "counters", counters_json(o, p));
 	cJSON_AddStringToObject(job, "by", sm_by_names[o->by]);
+	cJSON_AddStringToObject(job, "from", sm_count_name(o->counters));
+	cJSON_AddNumberToObject(job, "timeout_s", p->timeout_s);
 	text = cJSON_PrintUnformatted(job);
 	cJSON_Delete(job);
 	return text;
@@ -223,10 +225,13 @@ int sm_job_describe(const char *text, struct sm_record *r, struct sm_pool *pool)
 	const char *workload = text_of(root, "workload"), *backend = text_of(root, "backend");
 	int64_t group = number_of(root, "group", UINT32_MAX), pass = number_of(root, "pass", UINT32_MAX);
 	int64_t rep = number_of(root, "rep", UINT32_MAX);
+	const cJSON *limit = cJSON_GetObjectItemCaseSensitive(root, "timeout_s");
+	const char *from = text_of(root, "from");
 	int rc = 0;
 
 	*r = (struct sm_record){0};
-	if (workload == NULL || backend == NULL || group < 0 || pass < 0 || rep < 0)
+	if (workload == NULL || backend == NULL || group < 0 || pass < 0 || rep < 0 || from == NULL ||
+	    !cJSON_IsNumber(limit) || !(limit->valuedouble > 0))
 		rc = -EINVAL;
 	if (rc == 0) {
 		r->workload = sm_pool_str(pool, workload);
@@ -238,6 +243,8 @@ int sm_job_describe(const char *text, struct sm_record *r, struct sm_pool *pool)
 		r->group = (unsigned)group;
 		r->pass = (unsigned)pass;
 		r->rep = (unsigned)rep;
+		r->simulated = strcmp(from, sm_count_name(SM_COUNT_SIM)) == 0;
+		r->timeout_s = limit->valuedouble;
 		r->message = r->output = r->warnings = sm_pool_str(pool, "");
 		if (r->workload == NULL || r->backend == NULL || r->params == NULL || r->config == NULL ||
 		    r->placement == NULL || r->label == NULL || r->message == NULL)

@@ -5,7 +5,10 @@
  *   {"workload":"graph","backend":"gc","params":{..},"config":{..},"placement":{..},"group":0,"pass":0,"rep":0,
  *    "seed":"18446744073709551615","mutators":[[cpu,node],..],"workers":1,"marks":[[cpu,node],..],
  *    "counters":{"from":"auto","sets":[..],"events":[..],"multiplex":false,"plan":{"metrics":[{"name","pass"},..],
- *    "verdicts":[{"event","kind","status","reason"},..]}}|null,"by":"role"}
+ *    "verdicts":[{"event","kind","status","reason"},..]}}|null,"by":"role",
+ *    "from":"auto","timeout_s":300}
+ * What decides how it runs stands in it, the limit and whether Callgrind runs it too: --resume
+ * measures by the job, never by its own command line.
  */
 #ifndef SM_HARNESS_JOB_H
 #define SM_HARNESS_JOB_H

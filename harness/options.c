@@ -16,30 +16,6 @@
 #define MAX_TIMEOUT (7 * 86400.0)
 #define MAX_LIST    4096
 
-/* ---- lists of strings ------------------------------------------------------------------------ */
-
-int sm_strings_add(struct sm_strings *s, const char *text, size_t len)
-{
-	char **v = realloc(s->v, (s->n + 1) * sizeof(*v));
-
-	if (v == NULL)
-		return -ENOMEM;
-	s->v = v;
-	v[s->n] = strndup(text, len);
-	if (v[s->n] == NULL)
-		return -ENOMEM;
-	s->n++;
-	return 0;
-}
-
-void sm_strings_free(struct sm_strings *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		free(s->v[i]);
-	free(s->v);
-	*s = (struct sm_strings){0};
-}
-
 /* ---- taking values --------------------------------------------------------------------------- */
 
 static void *member(const struct sm_option *opt, struct sm_run_options *o)
@@ -235,6 +211,24 @@ static int take_timeout(const struct sm_option *opt, struct sm_run_options *o, c
 	return 0;
 }
 
+/* A run's id, or nothing: the last unfinished one. A configuration file says yes or no. */
+static int take_resume(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
+		       size_t errlen)
+{
+	unsigned long id;
+
+	if (value == NULL || strcmp(value, "yes") == 0 || strcmp(value, "no") == 0) {
+		o->resume = value == NULL || value[0] == 'y';
+		return 0;
+	}
+	if (parse_number(value, 1, 1ul << 52, &id))
+		return refuse(err, errlen, opt, value,
+			      "the number of a run, or nothing for the last unfinished one");
+	o->resume = true;
+	o->resume_run = (int64_t)id;
+	return 0;
+}
+
 static int take_word(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
 		     size_t errlen)
 {
@@ -328,7 +322,8 @@ static const struct sm_option table[] = {
 	{"color", 0, "WHEN", "colour in the table", "auto|always|never", take_word, AT(color)},
 	{"store", 0, "FILE", "keep samples in this SQLite database, each as it arrives", NULL, take_text,
 	 AT(store)},
-	{"resume", 0, NULL, "go on with the last unfinished run in --store", NULL, take_flag, AT(resume)},
+	{"resume", 0, "[ID]", "go on with a run in --store, by default the last unfinished one", NULL,
+	 take_resume, 0},
 	{"timeout", 0, "SECONDS", "limit for one sample: 300, with --quick 30", NULL, take_timeout, 0},
 	{"seed", 0, "N", "seed of order and workloads; printed when not given", NULL, take_seed, 0},
 	{"no-shuffle", 0, NULL, "run in the order written, not a random one", NULL, take_flag,
@@ -341,6 +336,7 @@ static const struct sm_option table[] = {
 	{"help", 'h', NULL, "this text", NULL, take_flag, AT(help)},
 };
 #define NOPTIONS (sizeof(table) / sizeof(table[0]))
+_Static_assert(NOPTIONS <= 64, "struct sm_run_options has a bit for each");
 
 const struct sm_option *sm_options(size_t *n)
 {
@@ -384,13 +380,20 @@ static int unknown(const char *typed, char *err, size_t errlen)
 	return -EINVAL;
 }
 
+static int take(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
+		size_t errlen)
+{
+	o->given |= UINT64_C(1) << (opt - table);
+	return opt->take(opt, o, value, err, errlen);
+}
+
 static int set_option(void *options, const char *name, const char *value, char *err, size_t errlen)
 {
 	const struct sm_option *opt = find_long(name, strlen(name));
 
 	if (opt == NULL)
 		return unknown(name, err, errlen);
-	return opt->take(opt, options, value, err, errlen);
+	return take(opt, options, value, err, errlen);
 }
 
 /* ---- argv ------------------------------------------------------------------------------------ */
@@ -427,6 +430,11 @@ static int parse_one(int argc, char **argv, int *i, const struct sm_option **opt
 		*value = attached;
 		return 0;
 	}
+	if ((*opt)->arg[0] == '[') { /* need not be there */
+		if (*i + 1 < argc && argv[*i + 1][0] >= '0' && argv[*i + 1][0] <= '9')
+			*value = argv[++*i];
+		return 0;
+	}
 	if (*i + 1 >= argc) {
 		snprintf(err, errlen, "--%s needs a value: %s%s%s", (*opt)->name, (*opt)->arg,
 			 (*opt)->words ? ", one of " : "", (*opt)->words ? (*opt)->words : "");
@@ -458,7 +466,7 @@ static int parse_pass(struct sm_run_options *o, int argc, char **argv, int pass,
 			return rc;
 		config = strcmp(opt->name, "config") == 0;
 		if (config == (pass == 0)) {
-			rc = opt->take(opt, o, value, err, errlen);
+			rc = take(opt, o, value, err, errlen);
 			if (rc == 0 && config)
 				rc = sm_config_file_read(o->config, set_option, o, err, errlen);
 			if (rc)
@@ -477,6 +485,8 @@ static int check_together(const struct sm_run_options *o, char *err, size_t errl
 		wrong = "--topology is for planning: add --dry-run";
 	else if (o->resume && o->store == NULL)
 		wrong = "--resume needs --store FILE, the database to go on with";
+	else if (o->resume && o->dry_run)
+		wrong = "--resume runs the plan that the store keeps: leave --dry-run out";
 	else if (o->counters == SM_COUNT_NONE && (o->events.n || o->sets.n))
 		wrong = "--counters=none contradicts -e and -C; allowed with them: auto, pmu, sw, sim";
 	if (wrong == NULL)
@@ -517,6 +527,40 @@ void sm_run_options_free(struct sm_run_options *o)
 	free(o->topology);
 	free(o->config);
 	*o = (struct sm_run_options){0};
+}
+
+/* Entries with a blank between them where they may hold commas. */
+static void print_list(FILE *f, const struct sm_strings *s, const char *between)
+{
+	for (size_t i = 0; i < s->n; i++)
+		fprintf(f, "%s%s", i ? between : "", s->v[i]);
+}
+
+static void print_word(FILE *f, const char *words, unsigned index)
+{
+	while (index-- > 0)
+		words = strchr(words, '|') + 1;
+	fprintf(f, "%.*s", (int)strcspn(words, "|"), words);
+}
+
+void sm_option_print(const struct sm_option *opt, const struct sm_run_options *o, FILE *f)
+{
+	const void *at = (const char *)o + opt->offset;
+
+	if (opt->take == take_list || opt->take == take_counts || opt->take == take_words)
+		print_list(f, at, ",");
+	else if (opt->take == take_pair)
+		print_list(f, at, " ");
+	else if (opt->take == take_word)
+		print_word(f, opt->words, *(const unsigned *)at);
+	else if (opt->take == take_flag)
+		fputs(*(const bool *)at ? "yes" : "no", f);
+	else if (opt->take == take_reps)
+		fprintf(f, "%u", o->reps);
+	else if (opt->take == take_seed)
+		fprintf(f, "%llu", (unsigned long long)o->seed);
+	else if (opt->take == take_timeout)
+		fprintf(f, "%g", o->timeout_s);
 }
 
 const char *sm_count_name(enum sm_count c)

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "perf/by.h"
 
@@ -55,6 +56,8 @@ struct sm_run_options {
 	bool multiplex;
 	bool no_shuffle;
 	bool resume;
+	int64_t resume_run; /* --resume ID; 0: the last unfinished one */
+	uint64_t given;	    /* a bit for each entry of sm_options() that was said */
 	bool seed_given;
 	uint64_t seed;
 	double timeout_s; /* 0: not said (300; with --quick 30) */
@@ -73,7 +76,7 @@ struct sm_run_options {
 struct sm_option {
 	const char *name;  /* long, without the dashes */
 	char letter;	   /* 0: none */
-	const char *arg;   /* placeholder in --help; NULL: takes none */
+	const char *arg;   /* placeholder in --help, in brackets when it may be left out; NULL: takes none */
 	const char *help;  /* half a line */
 	const char *words; /* allowed words, separated by '|'; NULL: anything */
 	/* Takes the value (NULL without arg). 0, or -EINVAL with the line for the user in err. */
@@ -93,6 +96,9 @@ void sm_run_options_free(struct sm_run_options *o);
  * *o is to be freed in every case.
  */
 int sm_run_options_parse(struct sm_run_options *o, int argc, char **argv, char *err, size_t errlen);
+
+/* The option's value as one would type it, for options that decide what is measured. */
+void sm_option_print(const struct sm_option *opt, const struct sm_run_options *o, FILE *f);
 
 /* Names of enum values, as typed. */
 const char *sm_count_name(enum sm_count c);

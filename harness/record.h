@@ -34,7 +34,10 @@ struct sm_record {
 	const char *workload, *backend;
 	const char *params, *config, *placement; /* JSON objects, as text */
 	unsigned pass, rep;
-	const char *label; /* of a job: "graph gc gc.mode=stw", for progress; not kept */
+	/* of a job, not kept */
+	const char *label; /* "graph gc gc.mode=stw", for progress */
+	bool simulated;	   /* runs under Callgrind */
+	double timeout_s;
 	/* how it ended */
 	enum sm_outcome status;
 	const char *message;

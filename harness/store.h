@@ -76,8 +76,9 @@ struct sm_report {
 int sm_store_load(struct sm_store *s, int64_t run, struct sm_report *out);
 void sm_report_free(struct sm_report *r);
 
-/* The last run if it was not finished: its id, seed and jobs. -ENOENT. Called before sm_store_job. */
-int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned);
+/* Run *run, with 0 the last one that lacks samples; its jobs, and its environment, malloc'ed.
+ * -ENOENT when there is none that could go on. */
+int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned, char **environment);
 /* How many jobs have no sample, by group: (*left)[0 .. *ngroups), malloc'ed. 0 or -errno. */
 int sm_store_left(struct sm_store *s, int64_t run, unsigned **left, unsigned *ngroups);
 /* Job JSON of ordinal, malloc'ed; NULL when there is none or it has a sample already. */

@@ -190,27 +190,44 @@ void sm_report_free(struct sm_report *r)
 
 /* ---- going on -------------------------------------------------------------------------------- */
 
-int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned)
+static int nothing_to_resume(struct sm_store *s, int64_t run)
+{
+	char which[64];
+	int rc = 0;
+
+	snprintf(which, sizeof(which), "SELECT count(*) FROM run WHERE id=%lld", (long long)run);
+	if (run == 0)
+		snprintf(which, sizeof(which), "every run is complete");
+	else if (sm__store_number(s, which, &rc) > 0)
+		snprintf(which, sizeof(which), "run %lld is complete", (long long)run);
+	else
+		snprintf(which, sizeof(which), "there is no run %lld", (long long)run);
+	snprintf(s->error, sizeof(s->error), "store '%s': %s, nothing to resume", s->path, which);
+	return rc ? rc : -ENOENT;
+}
+
+int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned, char **environment)
 {
 	int rc = 0;
-	sqlite3_stmt *st = sm__store_prepare(
-		s,
-		"SELECT id,planned FROM run WHERE id=(SELECT max(id) FROM run) AND planned >"
-		" (SELECT count(*) FROM sample WHERE run=run.id)",
-		&rc);
+	sqlite3_stmt *st =
+		sm__store_prepare(s,
+				  "SELECT id,planned,environment FROM run WHERE (?1=0 OR id=?1) AND planned >"
+				  " (SELECT count(*) FROM sample WHERE run=run.id) ORDER BY id DESC LIMIT 1",
+				  &rc);
 
+	*environment = NULL;
 	if (rc)
 		return rc;
+	sqlite3_bind_int64(st, 1, *run);
 	rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW) {
 		*run = sqlite3_column_int64(st, 0);
 		*planned = (unsigned)sqlite3_column_int64(st, 1);
-		rc = 0;
-	} else if (rc == SQLITE_DONE) {
-		snprintf(s->error, sizeof(s->error),
-			 "store '%s': the last run is complete, nothing to resume", s->path);
-		rc = -ENOENT;
-	} else
+		*environment = strdup((const char *)sqlite3_column_text(st, 2));
+		rc = *environment != NULL ? 0 : -ENOMEM;
+	} else if (rc == SQLITE_DONE)
+		rc = nothing_to_resume(s, *run);
+	else
 		rc = sm__store_fail(s, rc);
 	sqlite3_finalize(st);
 	return rc;

@@ -129,7 +129,7 @@ START_TEST(environment)
 	put(root, "/sys/devices/system/cpu/intel_pstate/no_turbo", "1\n");
 	put(root, "/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
 	sm_run_options_init(&o);
-	json = sm_environ_json(&o, NULL, 3, argv, root);
+	json = sm_environ_json(&o, NULL, NULL, 3, argv, root);
 	env = cJSON_Parse(json);
 	ck_assert_ptr_nonnull(env);
 	ck_assert_str_eq(value(env, "cpu_model"), "Imaginary 9000");

@@ -134,11 +134,13 @@ END_TEST
 START_TEST(goes_on_where_it_stopped)
 {
 	struct sm_store *s = open_store(path);
-	int64_t run = fake_run(s, NULL, two, 2, 3), found;
+	int64_t run = fake_run(s, NULL, two, 2, 3), found = 0;
 	unsigned planned;
-	char *job;
+	char *job, *env;
 
-	ck_assert_int_eq(sm_store_unfinished(s, &found, &planned), 0);
+	ck_assert_int_eq(sm_store_unfinished(s, &found, &planned, &env), 0);
+	ck_assert_ptr_nonnull(env);
+	free(env);
 	ck_assert_int_eq(found, run);
 	ck_assert_uint_eq(planned, 3);
 	ck_assert_ptr_null(sm_store_pending(s, run, 0));
@@ -147,8 +149,17 @@ START_TEST(goes_on_where_it_stopped)
 	ck_assert_str_eq(job, "{\"workload\":\"graph\"}");
 	free(job);
 	ck_assert_ptr_null(sm_store_pending(s, run, 3));
-	fake_run(s, NULL, two, 2, 2);
-	ck_assert_int_eq(sm_store_unfinished(s, &found, &planned), -ENOENT);
+	/* Runs after it do not hide it; a complete one and one that is not there are told apart. */
+	found = fake_run(s, NULL, two, 2, 2);
+	ck_assert_int_eq(sm_store_unfinished(s, &found, &planned, &env), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(sm_store_error(s), "is complete"));
+	found = 99;
+	ck_assert_int_eq(sm_store_unfinished(s, &found, &planned, &env), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(sm_store_error(s), "there is no run 99"));
+	found = 0;
+	ck_assert_int_eq(sm_store_unfinished(s, &found, &planned, &env), 0);
+	ck_assert_int_eq(found, run);
+	free(env);
 	sm_store_close(s);
 }
 END_TEST
