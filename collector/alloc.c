@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "collector/alloc.h"
 #include "collector/gc_internal.h"
 #include "collector/misuse.h"
+#include "collector/sweep.h"
 #include "collector/typedesc.h"
 #include "spanmark/mapfile.h"
 

@@ -31,6 +31,7 @@
  */
 #include <string.h>
 
+#include "collector/barrier.h"
 #include "collector/gc_internal.h"
 #include "collector/misuse.h"
 

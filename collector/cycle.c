@@ -81,11 +81,15 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include "collector/cycle.h"
 #include "allocator/objects/cache_cpu.h"
 #include "allocator/objects/markmap.h"
 #include "allocator/pages/scavenge.h"
 #include "collector/gc_internal.h"
+#include "collector/gctrace.h"
 #include "collector/inspect.h"
+#include "collector/sweep.h"
+#include "collector/verify.h"
 
 void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from)
 {

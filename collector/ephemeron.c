@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "collector/barrier.h"
 #include "collector/gc_internal.h"
 #include "collector/misuse.h"
 #include "collector/object.h"

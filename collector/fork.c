@@ -24,8 +24,10 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "collector/fork.h"
 #include "allocator/pages/meta.h"
 #include "allocator/pages/pageheap.h"
+#include "collector/barrier.h"
 #include "collector/gc_internal.h"
 
 static struct sm_lock list_lock = SM_LOCK_INIT(SM_RANK_NONE);

@@ -12,9 +12,11 @@
 #include "allocator/objects/markmap.h"
 #include "allocator/os/osthread.h"
 #include "allocator/pages/scavenge.h"
+#include "collector/fork.h"
 #include "collector/gc_internal.h"
 #include "collector/inspect.h"
 #include "collector/misuse.h"
+#include "collector/sweep.h"
 #include "collector/typedesc.h"
 
 /* ---- asking for cycles ----------------------------------------------------------------------------- */

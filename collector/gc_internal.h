@@ -6,52 +6,20 @@
 
 #include "allocator/base/lock.h"
 #include "collector/cpu_avoid.h"
+#include "collector/cycle.h"
 #include "collector/ephemeron.h"
 #include "collector/finalizer.h"
 #include "spanmark/gc.h"
 #include "collector/handle.h"
 #include "collector/handshake.h"
 #include "collector/mark.h"
+#include "collector/markworker.h"
 #include "collector/mutator_internal.h"
 #include "collector/pacer.h"
 #include "collector/roots.h"
 #include "collector/throttle.h"
+#include "collector/typedesc.h"
 #include "collector/weak.h"
-
-/* What the cycle is doing, for traces and for the fork handler; written by the control thread. */
-enum sm_gc_phase { SM_GC_OFF, SM_GC_STARTING, SM_GC_MARKING, SM_GC_TERMINATING, SM_GC_SWEEPING };
-
-/* A mark worker: a thread of its own. */
-enum sm_worker_kind { SM_WORKER_DEDICATED, SM_WORKER_FRACTIONAL, SM_WORKER_IDLE };
-struct sm_mark_worker {
-	struct sm_gc *gc;
-	pthread_t thread;
-	unsigned index; /* as told to config.worker_start */
-	enum sm_worker_kind kind;
-	bool started;
-	struct sm_cpu_avoid aside;
-	struct sm_marker marker;
-	uint64_t cpu_ns; /* owner; read by the control thread after the cycle's end */
-} __attribute__((aligned(SM_CACHELINE)));
-
-/* Figures of one cycle, for sm_gc_stats and gc.trace. Control thread; copied under stats_lock. */
-struct sm_cycle {
-	uint64_t start, marking, marked, off, swept; /* times */
-	size_t spans; /* bytes of all spans in use at the end, nothing swept yet */
-	size_t heap_before, heap_marked, heap_after, goal, trigger, allocated_during;
-	struct sm_mark_counts n;
-	uint64_t worker_ns, assist_ns; /* CPU time; time on the clock */
-	uint64_t assist_cpu_ns;	       /* with gc.trace=1 */
-	unsigned rounds;	       /* of termination */
-	const char *why;
-};
-
-/* typedesc.c */
-struct sm_typedesc;
-struct sm_type_table {
-	struct sm_typedesc **buckets; /* a power of two; NULL before the first type */
-	uint32_t n, nbuckets;
-};
 
 struct sm_inspection;
 
@@ -152,50 +120,6 @@ struct sm_gc {
 	struct sm_mark_counts dead_counts; /* likewise; taken over at each cycle's end */
 	struct sm_cycle last;
 };
-
-/* markworker.c */
-int sm__workers_start(struct sm_gc *gc);
-void sm__workers_stop(struct sm_gc *gc);
-void sm__workers_begin(struct sm_gc *gc);
-/* All workers have left the marking when this returns; their counts are added to *n. */
-void sm__workers_end(struct sm_gc *gc, struct sm_mark_counts *n);
-
-/* sweep.c */
-unsigned sm__sweep_span(struct sm_gc *gc, struct sm_span *s);
-/* Sweeps every unswept span that is on a list. Returns how many. */
-size_t sm__sweep_all(struct sm_gc *gc, bool (*stop)(struct sm_gc *gc));
-/* Sets the pace for mutators: all must be swept by the time the next cycle is due. */
-void sm__sweep_begin(struct sm_gc *gc);
-void sm__sweep_end(struct sm_gc *gc);
-/* Sweeps a few spans if sweeping lags behind allocation. */
-void sm__sweep_share(struct sm_mutator *m);
-void sm__window_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count);
-void sm__window_returned(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count);
-void sm__large_new(void *ctx, struct sm_cache *c, struct sm_span *s);
-unsigned sm__sweep_hook(void *ctx, struct sm_cache *c, struct sm_span *s);
-
-/* fork.c */
-void sm__fork_register(struct sm_gc *gc);
-void sm__fork_unregister(struct sm_gc *gc);
-/* gc is a collector, and has not been destroyed. */
-bool sm__gc_lives(const struct sm_gc *gc);
-
-/* verify.c: the world is stopped. Returns the number of differences, each printed. */
-unsigned sm__verify_stw(struct sm_gc *gc);
-
-/* gcstats.c: the waits since this was asked last, and the longest of them. Control thread. */
-void sm__recent_stalls(struct sm_gc *gc, uint64_t *count, uint64_t *max_ns);
-
-/* gctrace.c */
-void sm__trace_cycle(struct sm_gc *gc, const struct sm_cycle *c, unsigned long seq);
-
-/* alloc.c: the hooks of a refill */
-void sm__before_refill(void *ctx, struct sm_cache *c, size_t bytes);
-bool sm__out_of_memory(void *ctx, struct sm_cache *c, size_t bytes);
-
-/* cycle.c */
-void *sm__control_main(void *gc);
-void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from);
 
 /* gc.c */
 void sm__gc_ask(struct sm_gc *gc); /* wake the control thread for one more cycle */

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "collector/gcstats.h"
 #include "collector/gc_internal.h"
 
 /* One cause, all mutators, those gone included. */

@@ -11,8 +11,10 @@
  */
 #include <stdio.h>
 
+#include "collector/gctrace.h"
 #include "allocator/base/say.h"
 #include "collector/gc_internal.h"
+#include "collector/gcstats.h"
 
 #define MIB(x) ((double)(x) / 1048576.0)
 #define MS(x)  ((double)(x) / 1e6)

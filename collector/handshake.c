@@ -31,8 +31,10 @@
 #include <unistd.h>
 
 #include "allocator/base/say.h"
+#include "collector/barrier.h"
 #include "collector/gc_internal.h"
 #include "collector/misuse.h"
+#include "collector/sweep.h"
 
 /* ---- what a mutator does, or a proxy for it ------------------------------------------------------- */
 

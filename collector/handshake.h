@@ -47,13 +47,13 @@ void sm__handshake(struct sm_gc *gc, enum sm_handshake_op op);
 void sm__world_stop(struct sm_gc *gc, bool retire);
 void sm__world_resume(struct sm_gc *gc);
 /*
- * The signal for mutators that are late (SIGURG, ignored by default, as Go's runtime uses it): it breaks
- * into system calls, and its handler notes where the thread was, for the report. It does nothing else: a
- * mutator between recording and storing must not be treated as being at a safepoint. Not used when the
- * program has a handler for it.
+ * What sm_safepoint_slow, sm_blocking_enter and sm_blocking_leave do, with the registers at sp: spill.S calls them.
+ * Each returns how much below sp is to be zeroed.
  */
-#define SM_LATE_SIGNAL SIGURG
-void sm__signal_install(void);
-bool sm__signal_usable(void);
+size_t sm__safepoint(struct sm_mutator *m, uintptr_t *sp);
+size_t sm__block(struct sm_mutator *m, uintptr_t *sp);
+size_t sm__unblock(struct sm_mutator *m, uintptr_t *sp);
+/* Takes a blocked mutator back from whoever acts for it. */
+void sm__become_running(struct sm_mutator *m);
 
 #endif

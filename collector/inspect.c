@@ -15,6 +15,7 @@
 #include "allocator/objects/cache_cpu.h"
 #include "collector/gc_internal.h"
 #include "collector/misuse.h"
+#include "collector/sweep.h"
 
 struct sm_inspection {
 	struct sm_inspection *next;

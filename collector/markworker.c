@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 
+#include "collector/markworker.h"
 #include "allocator/os/osthread.h"
 #include "collector/gc_internal.h"
 

@@ -29,6 +29,8 @@
 #include <unistd.h>
 
 #include "allocator/base/list.h"
+#include "collector/barrier.h"
+#include "collector/fork.h"
 #include "collector/gc_internal.h"
 #include "collector/inspect.h"
 #include "collector/misuse.h"

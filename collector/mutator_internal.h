@@ -9,6 +9,7 @@
 
 #include "allocator/objects/heap.h"
 #include "spanmark/gc.h"
+#include "collector/alloc.h"
 #include "collector/mark.h"
 #include "collector/stacks.h"
 #include "collector/stall.h"
@@ -34,15 +35,6 @@ enum sm_mutator_state { SM_M_RUNNING, SM_M_BLOCKED, SM_M_HELD, SM_M_HELD_WAITED 
 /* The part of the stack, from its end upward, whose pointers a blocking section or a stop copies; see mutator.c. */
 #define SM_SAVED_BYTES (16 * SM_KIB)
 #define SM_SAVED_WORDS (SM_SAVED_BYTES / sizeof(uintptr_t))
-
-/* The last request for memory that the system, or the limit, had no memory for: alloc.c. */
-struct sm_oom {
-	uint64_t
-		taken; /* windows and large objects that the cache had been given by then: which request it is */
-	size_t allocated; /* heap->allocated_bytes before the last cycle for it */
-	unsigned tries;	  /* cycles for it; 0: there is none */
-	unsigned in_vain; /* of those, the last ones in a row in which nobody was given anything */
-};
 
 struct sm_mutator_priv {
 	/* fixed */
@@ -111,19 +103,10 @@ SM_INLINE _Atomic(uint32_t) *sm__poll(struct sm_mutator *m)
 
 /*
  * Calls fn(arg, sp) with every callee-saved register stored at sp and above, then zeroes as many bytes below sp as fn
- * returns, a multiple of 16, and its own frame. arch/ARCH/spill.S, which also has sm_safepoint_slow and
- * sm_blocking_enter and leave: they are the functions below, called in this way.
+ * returns, a multiple of 16, and its own frame. arch/ARCH/spill.S, which also has the public calls that are made of
+ * this: sm_safepoint_slow, sm_blocking_enter and sm_blocking_leave (handshake.h), sm_stack_leave (stacks.h).
  */
 void sm__with_registers(size_t (*fn)(void *arg, uintptr_t *sp), void *arg);
-size_t sm__safepoint(struct sm_mutator *m, uintptr_t *sp);
-size_t sm__block(struct sm_mutator *m, uintptr_t *sp);
-size_t sm__unblock(struct sm_mutator *m, uintptr_t *sp);
-size_t sm__stack_leave(struct sm_mutator *m, uintptr_t *sp);
-/* Takes a blocked mutator back from whoever acts for it. */
-void sm__become_running(struct sm_mutator *m);
-
-/* Sets the mark bits of a run of slots. ctx: the struct sm_gc, so that windows can be walked with it. */
-void sm__blacken(void *ctx, struct sm_span *s, unsigned first, unsigned count);
 
 /* Precondition for all of these: the caller may act for the mutator. */
 void sm__mutator_scan_stack(struct sm_mutator_priv *p, uintptr_t sp);
@@ -135,12 +118,16 @@ size_t sm__own_frames(struct sm_mutator_priv *p, const uintptr_t *sp);
 size_t sm__dead_stack(struct sm_mutator_priv *p, const uintptr_t *sp);
 /* Of mutators that wait for a thread. */
 void sm__mutators_fini(struct sm_gc *gc);
-/* Marks what the barrier recorded; the buffer is empty afterwards. */
-void sm__barrier_flush(struct sm_mutator *m);
-/* Records p as the barrier would on its deletion from a slot. */
-void sm__barrier_record(struct sm_mutator *m, void *p);
-/* Forgets it. */
-void sm__barrier_discard(struct sm_mutator *m);
+
+/*
+ * The signal for mutators that are late (SIGURG, ignored by default, as Go's runtime uses it): it breaks
+ * into system calls, and its handler notes where the thread was, for the report. It does nothing else: a
+ * mutator between recording and storing must not be treated as being at a safepoint. Not used when the
+ * program has a handler for it.
+ */
+#define SM_LATE_SIGNAL SIGURG
+void sm__signal_install(void);
+bool sm__signal_usable(void);
 
 /* A wait for the collector, from its begin to its end. What it waits for locks meanwhile is a part of it. */
 struct sm_wait {

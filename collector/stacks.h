@@ -53,4 +53,7 @@ bool sm__stack_find(struct sm_mutator_priv *p, uintptr_t sp);
 /* From where a stack (or range) that the mutator does not run on is to be scanned. */
 uintptr_t sm__stack_low(const struct sm_mutator_priv *p, const struct sm_thread_range *r);
 
+/* What sm_stack_leave does, with the registers at sp. Returns how much below sp is to be zeroed. */
+size_t sm__stack_leave(struct sm_mutator *m, uintptr_t *sp);
+
 #endif

@@ -12,6 +12,7 @@
  */
 #include <string.h>
 
+#include "collector/sweep.h"
 #include "allocator/objects/markmap.h"
 #include "collector/gc_internal.h"
 

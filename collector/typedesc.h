@@ -44,6 +44,12 @@ struct sm_typedesc {
 	bool flex;
 };
 
+/* Under gc->types_lock. */
+struct sm_type_table {
+	struct sm_typedesc **buckets; /* a power of two; NULL before the first type */
+	uint32_t n, nbuckets;
+};
+
 /* sm_type_flex's: sm_new_array must find no bin in the base. */
 struct sm_flexdesc {
 	struct sm_typedesc base;

@@ -26,6 +26,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "collector/verify.h"
 #include "allocator/base/say.h"
 #include "allocator/objects/markmap.h"
 #include "collector/gc_internal.h"

@@ -9,6 +9,7 @@
 
 #include "spanmark/mapfile.h"
 #include "allocator/objects/markmap.h"
+#include "collector/verify.h"
 #include "tests/support/moment.h"
 #include "tests/support/run.h"
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "collector/gc_internal.h"
+#include "collector/gcstats.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

@@ -7,6 +7,8 @@
 
 #include "allocator/objects/markmap.h"
 #include "collector/gc_internal.h"
+#include "collector/sweep.h"
+#include "collector/verify.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

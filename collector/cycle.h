@@ -1,0 +1,29 @@
+/*
+ * cycle.h: one cycle: its phases and its figures.
+ */
+#ifndef SM_COLLECTOR_CYCLE_H
+#define SM_COLLECTOR_CYCLE_H
+
+#include "collector/mark.h"
+
+/* What the cycle is doing, for traces and for the fork handler; written by the control thread. */
+enum sm_gc_phase { SM_GC_OFF, SM_GC_STARTING, SM_GC_MARKING, SM_GC_TERMINATING, SM_GC_SWEEPING };
+
+/* Figures of one cycle, for sm_gc_stats and gc.trace. Control thread; copied under stats_lock. */
+struct sm_cycle {
+	uint64_t start, marking, marked, off, swept; /* times */
+	size_t spans; /* bytes of all spans in use at the end, nothing swept yet */
+	size_t heap_before, heap_marked, heap_after, goal, trigger, allocated_during;
+	struct sm_mark_counts n;
+	uint64_t worker_ns, assist_ns; /* CPU time; time on the clock */
+	uint64_t assist_cpu_ns;	       /* with gc.trace=1 */
+	unsigned rounds;	       /* of termination */
+	const char *why;
+};
+
+/* The control thread. */
+void *sm__control_main(void *gc);
+/* Adds *from to *to and clears it. */
+void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from);
+
+#endif

@@ -1,0 +1,12 @@
+/*
+ * gcstats.h: what sm_gc_stats and the trace show of waits.
+ */
+#ifndef SM_COLLECTOR_GCSTATS_H
+#define SM_COLLECTOR_GCSTATS_H
+
+#include "spanmark/gc.h"
+
+/* The waits since this was asked last, and the longest of them. Control thread. */
+void sm__recent_stalls(struct sm_gc *gc, uint64_t *count, uint64_t *max_ns);
+
+#endif
