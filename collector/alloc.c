@@ -16,8 +16,8 @@
 /* The heap has reached its trigger: asks for a cycle, once. Beyond the goal, growth has a price. */
 static SM_NOINLINE void trigger(struct sm_gc *gc, struct sm_mutator *m, size_t bytes)
 {
-	if (sm_load_relaxed(&gc->throttle.asked) == 0) {
-		if (sm_exchange_acqrel(&gc->throttle.asked, 1) == 0 && !sm_load_relaxed(&gc->forked))
+	if (sm_load_relaxed(&gc->throttle.trigger_asked) == 0) {
+		if (sm_exchange_acqrel(&gc->throttle.trigger_asked, 1) == 0 && !sm_load_relaxed(&gc->forked))
 			sm__gc_ask(gc);
 	} else {
 		sm__throttle(m, bytes);

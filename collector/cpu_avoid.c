@@ -71,13 +71,13 @@ void sm__cpu_avoid_step(struct sm_gc *gc)
 	bind(&gc->control_cpu_avoid, &busy);
 	bind(&gc->scavenger_cpu_avoid, &busy);
 	left = count_left(&gc->control_cpu_avoid, &busy);
-	sm_store_relaxed(&gc->stands_aside, left > 0);
+	sm_store_relaxed(&gc->own_cpus, left > 0);
 	/* A worker for which no CPU is left shares one with a mutator, as whoever asked for so many wants it. Idle
 	 * workers are in nobody's way. */
 	for (unsigned i = 0; i < gc->nall_workers; i++) {
 		struct sm_mark_worker *w = &gc->workers[i];
 
 		if (w->kind != SM_WORKER_IDLE)
-			bind(&w->aside, i < left ? &busy : &nobody);
+			bind(&w->cpu_avoid, i < left ? &busy : &nobody);
 	}
 }

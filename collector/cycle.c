@@ -246,15 +246,15 @@ static size_t allocated(struct sm_gc *gc)
 	return sm_load_relaxed(&gc->heap->allocated_bytes);
 }
 
+/* What a stack holds is not known until it is scanned: a page each. */
 static size_t stack_bytes(struct sm_gc *gc)
 {
-	size_t bytes = 0;
+	unsigned n;
 
 	sm_lock_acquire(&gc->mutators_lock);
-	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
-		bytes += 4 * SM_KIB; /* what a stack holds is not known until scanned: a page each */
+	n = gc->nmutators;
 	sm_lock_release(&gc->mutators_lock);
-	return bytes;
+	return n * 4 * SM_KIB;
 }
 
 /* What the heap takes of memory: spans, free units that are resident, metadata of both. */
@@ -460,8 +460,8 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 
 static bool wanted(struct sm_gc *gc)
 {
-	return sm_load_seqcst(&gc->wanted) > sm_load_relaxed(&gc->started) || sm_load_seqcst(&gc->quit) ||
-	       sm_load_seqcst(&gc->inspections) != NULL;
+	return sm_load_seqcst(&gc->cycles_wanted) > sm_load_relaxed(&gc->cycles_started) ||
+	       sm_load_seqcst(&gc->quit) || sm_load_seqcst(&gc->inspections) != NULL;
 }
 
 static void run_cycle(struct sm_gc *gc)
@@ -470,7 +470,7 @@ static void run_cycle(struct sm_gc *gc)
 
 	memset(c, 0, sizeof(*c));
 	c->start = sm__now_ns();
-	c->why = sm_load_relaxed(&gc->throttle.asked) ? "heap" : "asked";
+	c->why = sm_load_relaxed(&gc->throttle.trigger_asked) ? "heap" : "asked";
 	sm_store_relaxed(&gc->assist_ns, 0);
 	sm_store_relaxed(&gc->assist_cpu_ns, 0);
 	sm_store_relaxed(&gc->assist_bytes, 0);
@@ -479,7 +479,7 @@ static void run_cycle(struct sm_gc *gc)
 	sm__workq_reserve(&gc->workq, SM_WORKQ_SPARE);
 	sm__markmap_touch(gc->heap);
 	set_phase(gc, SM_GC_STARTING);
-	atomic_fetch_add_explicit(&gc->started, 1, memory_order_seq_cst);
+	atomic_fetch_add_explicit(&gc->cycles_started, 1, memory_order_seq_cst);
 	c->heap_before = allocated(gc) + sm_load_relaxed(&gc->throttle.live);
 	if (gc->config.mode == SM_GC_STW)
 		cycle_stw(gc, c);
@@ -509,9 +509,9 @@ static void finish_sweep(struct sm_gc *gc)
 	gc->stats.last_sweep_ns = gc->cycle.swept - t0;
 	sm_lock_release(&gc->stats_lock);
 	if (gc->config.trace)
-		sm__trace_cycle(gc, &gc->cycle, (unsigned long)sm_load_relaxed(&gc->started));
+		sm__trace_cycle(gc, &gc->cycle, (unsigned long)sm_load_relaxed(&gc->cycles_started));
 	tell_program(gc, SM_CYCLE_ENDS);
-	sm_store_seqcst(&gc->completed, sm_load_relaxed(&gc->started));
+	sm_store_seqcst(&gc->cycles_completed, sm_load_relaxed(&gc->cycles_started));
 	sm__event_signal(&gc->done);
 }
 
@@ -536,7 +536,7 @@ void *sm__control_main(void *arg)
 		if (sm_load_seqcst(&gc->quit))
 			break;
 		sm__inspect_all(gc);
-		if (sm_load_seqcst(&gc->wanted) <= sm_load_relaxed(&gc->started))
+		if (sm_load_seqcst(&gc->cycles_wanted) <= sm_load_relaxed(&gc->cycles_started))
 			continue;
 		tell_program(gc, SM_CYCLE_BEGINS);
 		run_cycle(gc);

@@ -13,7 +13,7 @@ enum sm_gc_phase { SM_GC_OFF, SM_GC_STARTING, SM_GC_MARKING, SM_GC_TERMINATING, 
 struct sm_cycle {
 	uint64_t start, marking, marked, off, swept; /* times */
 	size_t spans; /* bytes of all spans in use at the end, nothing swept yet */
-	size_t heap_before, heap_marked, heap_after, goal, trigger, allocated_during;
+	size_t heap_before, heap_marked, goal, trigger, allocated_during;
 	struct sm_mark_counts n;
 	uint64_t worker_ns, assist_ns; /* CPU time; time on the clock */
 	uint64_t assist_cpu_ns;	       /* with gc.trace=1 */

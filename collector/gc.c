@@ -26,9 +26,9 @@ void sm__gc_ask(struct sm_gc *gc)
 	uint64_t next;
 
 	sm_lock_acquire(&gc->control_lock);
-	next = sm_load_relaxed(&gc->started) + 1;
-	if (sm_load_relaxed(&gc->wanted) < next)
-		sm_store_seqcst(&gc->wanted, next);
+	next = sm_load_relaxed(&gc->cycles_started) + 1;
+	if (sm_load_relaxed(&gc->cycles_wanted) < next)
+		sm_store_seqcst(&gc->cycles_wanted, next);
 	sm_lock_release(&gc->control_lock);
 	sm__event_signal(&gc->wake);
 }
@@ -42,9 +42,9 @@ int sm__gc_collect_and_wait(struct sm_gc *gc, struct sm_mutator *m)
 		return -ENOTSUP;
 	sm_lock_acquire(&gc->control_lock);
 	/* One that has started may have scanned already what the caller has since dropped. */
-	target = sm_load_relaxed(&gc->started) + 1;
-	if (sm_load_relaxed(&gc->wanted) < target)
-		sm_store_seqcst(&gc->wanted, target);
+	target = sm_load_relaxed(&gc->cycles_started) + 1;
+	if (sm_load_relaxed(&gc->cycles_wanted) < target)
+		sm_store_seqcst(&gc->cycles_wanted, target);
 	sm_lock_release(&gc->control_lock);
 	if (m)
 		sm_blocking_enter(m);
@@ -52,7 +52,7 @@ int sm__gc_collect_and_wait(struct sm_gc *gc, struct sm_mutator *m)
 	for (;;) {
 		uint32_t seq = sm__event_prepare(&gc->done);
 
-		if (sm_load_seqcst(&gc->completed) >= target) {
+		if (sm_load_seqcst(&gc->cycles_completed) >= target) {
 			sm__event_cancel(&gc->done);
 			break;
 		}

@@ -44,7 +44,7 @@ struct sm_gc {
 	_Atomic(uint32_t) doubtful;	 /* there are types whose words may be anything: set for good */
 	_Atomic(uint32_t) windows_black; /* all of them, the BLACK round is over; control thread */
 	_Atomic(uint32_t)
-		stands_aside; /* the collector's threads have CPUs on which no mutator ran: cpu_avoid.c */
+		own_cpus; /* the collector's threads have CPUs on which no mutator ran: cpu_avoid.c */
 	_Atomic(uint64_t) assist_ns, assist_bytes;
 	_Atomic(uint64_t) assist_cpu_ns; /* with gc.trace=1: reading that clock costs a system call */
 	_Atomic(uint64_t) scan_done;	 /* bytes scanned in this cycle, in steps */
@@ -82,9 +82,9 @@ struct sm_gc {
 	sm_cycle_fn *on_cycle;	      /* under callback_lock */
 	void *on_cycle_ctx;
 	_Atomic(struct sm_inspection *) inspections; /* written under the lock; inspect.h */
-	_Atomic(uint64_t) wanted;		     /* this many cycles are to be started */
-	_Atomic(uint64_t) started;		     /* written by the control thread */
-	_Atomic(uint64_t) completed;		     /* swept, too */
+	_Atomic(uint64_t) cycles_wanted;	     /* so many cycles are to be started */
+	_Atomic(uint64_t) cycles_started;	     /* .. and have been; written by the control thread */
+	_Atomic(uint64_t) cycles_completed;	     /* .. and are swept; likewise */
 	_Atomic(uint32_t) quit;
 	_Atomic(uint32_t) workers_quit; /* set when the control thread has ended: a cycle needs its workers */
 	_Atomic(uint32_t) forked;	/* this is the child of a fork: no threads, no cycles */
@@ -102,8 +102,7 @@ struct sm_gc {
 	bool plain_marks; /* one worker and the world stopped: it marks without read-modify-writes */
 	size_t verify_reached;
 	uint64_t spans_last;   /* swept in the last cycle */
-	size_t alloc_at_mark;  /* heap->allocated_bytes when the last marking ended */
-	size_t alloc_at_start; /* .. when the current cycle began */
+	size_t alloc_at_start; /* heap->allocated_bytes when the current cycle began */
 	size_t born_from;      /* .. when mutators began to allocate black */
 	size_t due_from;       /* .. when it was due: growth counts from here */
 	uint64_t cpu_at_end;   /* CPU time of the process when the last cycle was paced */

@@ -437,7 +437,7 @@ static void wait_all(struct sm_gc *gc, uint64_t since)
 	if (spin(gc, since))
 		return;
 	/* As many mutators as CPUs: who is late waits for one, behind mutators that have answered long since. */
-	sm_store_relaxed(&gc->throttle.let_by, !sm_load_relaxed(&gc->stands_aside));
+	sm_store_relaxed(&gc->throttle.let_by, !sm_load_relaxed(&gc->own_cpus));
 	if (!look_again(gc))
 		wait_until_woken(gc, since);
 	sm_store_relaxed(&gc->throttle.let_by, 0);

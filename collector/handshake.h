@@ -30,9 +30,8 @@ struct sm_view {
 struct sm_handshake {
 	/* under gc->mutators_lock; a mutator that was asked reads op after poll, with acquire */
 	_Atomic(uint32_t) op; /* enum sm_handshake_op */
-	uint32_t seq;
-	bool retire;   /* a stop takes the windows, too */
-	bool stopping; /* from the request of a stop to its release: nobody attaches */
+	bool retire;	      /* a stop takes the windows, too */
+	bool stopping;	      /* from the request of a stop to its release: nobody attaches */
 	struct sm_event resumed;
 	_Atomic(uint32_t) pending;  /* mutators that have not acknowledged, and 1 for the requester */
 	_Atomic(uint32_t) sleeping; /* the requester waits in the kernel */

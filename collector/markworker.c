@@ -96,7 +96,7 @@ static void *worker_main(void *arg)
 		(void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &(struct sched_param){0});
 	if (gc->config.worker_start)
 		gc->config.worker_start(gc->config.worker_ctx, w->index, roles[w->kind]);
-	sm__cpu_avoid_ready(&w->aside);
+	sm__cpu_avoid_ready(&w->cpu_avoid);
 	for (;;) {
 		uint32_t seq = sm__event_prepare(&gc->workers_go);
 		uint32_t epoch = sm_load_seqcst(&gc->worker_epoch);

@@ -17,7 +17,7 @@ struct sm_mark_worker {
 	unsigned index; /* as told to config.worker_start */
 	enum sm_worker_kind kind;
 	bool started;
-	struct sm_cpu_avoid aside;
+	struct sm_cpu_avoid cpu_avoid;
 	struct sm_marker marker;
 	uint64_t cpu_ns; /* owner; read by the control thread after the cycle's end */
 } __attribute__((aligned(SM_CACHELINE)));

@@ -47,7 +47,7 @@ uint64_t sm__throttle_price(size_t beyond, size_t step)
 
 void sm__throttle_end(struct sm_gc *gc)
 {
-	sm_store_seqcst(&gc->throttle.asked, 0);
+	sm_store_seqcst(&gc->throttle.trigger_asked, 0);
 	sm_store_relaxed(&gc->throttle.paid, 0);
 	sm__event_signal(&gc->throttle.over);
 }
@@ -93,7 +93,7 @@ static void sleep_for(struct sm_mutator *m, uint64_t since, uint64_t ns)
 
 	sm_blocking_enter(m);
 	seq = sm__event_prepare(&t->over);
-	if (sm_load_seqcst(&t->asked) != 0)
+	if (sm_load_seqcst(&t->trigger_asked) != 0)
 		sm__event_wait(&t->over, seq, ns);
 	else
 		sm__event_cancel(&t->over);
@@ -110,7 +110,7 @@ static void hold(struct sm_mutator *m, uint64_t ns)
 	do {
 		for (unsigned i = 0; i < 16; i++)
 			sm_cpu_relax();
-	} while (sm_load_relaxed(sm__poll(m)) == 0 && sm_load_relaxed(&m->gc->throttle.asked) != 0 &&
+	} while (sm_load_relaxed(sm__poll(m)) == 0 && sm_load_relaxed(&m->gc->throttle.trigger_asked) != 0 &&
 		 sm__now_ns() - w.since < ns);
 	sm_fetch_add_relaxed(&m->gc->throttle.held_ns, sm__now_ns() - w.since);
 	sm__wait_end(m, SM_STALL_PACE, &w);
@@ -125,7 +125,7 @@ static uint64_t price(struct sm_gc *gc)
 	uint64_t of_heap = 0, of_memory = 0;
 
 	/* A step earlier, at the goal, where who waits leaves a CPU to the collector. */
-	from -= sm_load_relaxed(&gc->stands_aside) ? 0 : step;
+	from -= sm_load_relaxed(&gc->own_cpus) ? 0 : step;
 	if (now >= from)
 		of_heap = sm__throttle_price(now - from, step);
 	if (limit != 0)
@@ -149,7 +149,7 @@ void sm__throttle(struct sm_mutator *m, size_t bytes)
 	sm_phase_enter(SM_PHASE_WAIT);
 	if (until - since > SLEEP_LEAST_NS) {
 		sleep_for(m, since, until - since);
-	} else if (sm_load_relaxed(&m->gc->stands_aside)) {
+	} else if (sm_load_relaxed(&m->gc->own_cpus)) {
 		hold(m, until - since);
 	} else {
 		sched_yield();
@@ -185,7 +185,7 @@ void sm__throttle_let_by(struct sm_mutator *m)
  * what is grey is in no cache. Waits for a CPU are far longer there. */
 static unsigned slices(const struct sm_gc *gc)
 {
-	return sm_load_relaxed(&gc->stands_aside) ? 1 : 4;
+	return sm_load_relaxed(&gc->own_cpus) ? 1 : 4;
 }
 
 static uint64_t drain_for(struct sm_marker *k, uint64_t want, uint64_t since)

@@ -35,7 +35,7 @@ struct sm_throttle {
 	_Atomic(uint32_t) let_by; /* a handshake waits for mutators that wait for a CPU: let them have it */
 
 	/* Written by mutators now and then. */
-	_Atomic(uint32_t) asked __attribute__((aligned(SM_CACHELINE))); /* a cycle, by the trigger */
+	_Atomic(uint32_t) trigger_asked __attribute__((aligned(SM_CACHELINE))); /* for a cycle */
 	_Atomic(uint64_t) paid; /* the account: until when what was taken beyond `from` has been waited for */
 	_Atomic(uint64_t) held_ns; /* that mutators held still beyond the goal, since the last cycle's end */
 	struct sm_event over;	   /* the cycle has ended: nobody need wait any more */

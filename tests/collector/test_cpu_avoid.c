@@ -47,10 +47,10 @@ static cpu_set_t bound(pid_t tid)
 /* A cycle during which this thread runs, so that its CPU is known; sm_collect would wait in a blocking section. */
 static void cycle(struct sm_gc *gc, struct sm_mutator *m)
 {
-	uint64_t before = sm_load_relaxed(&gc->completed);
+	uint64_t before = sm_load_relaxed(&gc->cycles_completed);
 
 	sm__gc_ask(gc);
-	while (sm_load_seqcst(&gc->completed) == before)
+	while (sm_load_seqcst(&gc->cycles_completed) == before)
 		sm_safepoint(m);
 }
 
@@ -80,7 +80,7 @@ START_TEST(steps_aside)
 		return; /* one CPU: the mask's test has that case */
 	}
 	while ((control = sm_load_acquire(&gc->control_cpu_avoid.tid)) == 0 ||
-	       (worker = sm_load_acquire(&gc->workers[0].aside.tid)) == 0)
+	       (worker = sm_load_acquire(&gc->workers[0].cpu_avoid.tid)) == 0)
 		sched_yield();
 	cycle(gc, m);
 	now = bound(control);
@@ -118,12 +118,12 @@ START_TEST(no_more_than_fit)
 	m = sm_mutator_attach(gc);
 	if (pin_to_first(&all, &first)) {
 		for (unsigned i = 0; i < n; i++)
-			while (sm_load_acquire(&gc->workers[i].aside.tid) == 0)
+			while (sm_load_acquire(&gc->workers[i].cpu_avoid.tid) == 0)
 				sched_yield();
 		cycle(gc, m);
-		now = bound(sm_load_relaxed(&gc->workers[0].aside.tid));
+		now = bound(sm_load_relaxed(&gc->workers[0].cpu_avoid.tid));
 		ck_assert(!CPU_ISSET(first, &now));
-		now = bound(sm_load_relaxed(&gc->workers[n - 1].aside.tid));
+		now = bound(sm_load_relaxed(&gc->workers[n - 1].cpu_avoid.tid));
 		ck_assert(CPU_EQUAL(&now, &all));
 		ck_assert_int_eq(sched_setaffinity(0, sizeof(all), &all), 0);
 	}

@@ -222,7 +222,7 @@ START_TEST(a_root_that_is_being_removed)
 		sm_cpu_relax();
 	sm_blocking_enter(m);
 	usleep(50000);
-	ck_assert_uint_eq(sm_load_relaxed(&gc->completed), 0);
+	ck_assert_uint_eq(sm_load_relaxed(&gc->cycles_completed), 0);
 	ck_assert_uint_eq(sm_load_relaxed(&gc->hs.op), SM_HS_FLUSH);
 	go_on = 1;
 	pthread_join(other, NULL);

@@ -508,7 +508,7 @@ static struct {
 	int op; /* the moment's */
 	bool stw, waits;
 	_Atomic(int) ready, go, made, over;
-	uint64_t target; /* gc->completed when the cycle is over */
+	uint64_t target; /* gc->cycles_completed when the cycle is over */
 	uintptr_t dead;	 /* disguised */
 	struct sm_weak *weak;
 	struct sm_handle *handle;
@@ -682,7 +682,7 @@ static bool at_moment(void)
 	if (cell.op == MARKING)
 		return phase == SM_GC_TERMINATING;
 	return cell.op == SWEEPING &&
-	       (phase == SM_GC_SWEEPING || sm_load_seqcst(&gc->completed) >= cell.target);
+	       (phase == SM_GC_SWEEPING || sm_load_seqcst(&gc->cycles_completed) >= cell.target);
 }
 
 /* m blocks, so it answers everything by proxy. */
@@ -800,7 +800,7 @@ static void run_cell(void)
 	prepare();
 	gctest_clear_stack();
 	start_caller(&t);
-	cell.target = sm_load_seqcst(&gc->started) + 1;
+	cell.target = sm_load_seqcst(&gc->cycles_started) + 1;
 	if (!m_holds())
 		sm_blocking_enter(m);
 	/* One marker more than there are: the queues are not drained before it leaves. */
@@ -810,7 +810,7 @@ static void run_cell(void)
 	hold_and_go();
 	if (cell.op == MARKING)
 		sm__workq_leave(&gc->workq, false);
-	while (sm_load_seqcst(&gc->completed) < cell.target)
+	while (sm_load_seqcst(&gc->cycles_completed) < cell.target)
 		usleep(5);
 	cell.over = 1;
 	if (cell.kind != finalizer)

@@ -65,7 +65,7 @@ static void allocate(struct sm_mutator *m, size_t until)
 /* Where growth has a price in a collector that has had no cycle: no CPU is known to be its own. */
 static size_t begin(void)
 {
-	ck_assert_uint_eq(sm_load_relaxed(&gc->stands_aside), 0);
+	ck_assert_uint_eq(sm_load_relaxed(&gc->own_cpus), 0);
 	return sm_load_relaxed(&gc->throttle.from) - sm_load_relaxed(&gc->throttle.step);
 }
 
