@@ -1,5 +1,5 @@
 /*
- * mark_internal.h: what mark.c (packets, single words, stacks) and markloop.c (the loop) share: setting a mark
+ * mark_internal.h: what mark.c (packets, single words, stacks), scan_internal.h and markloop.c (the loop) share: setting a mark
  * bit and pushing, inline.
  */
 #ifndef SM_COLLECTOR_MARK_INTERNAL_H

@@ -35,7 +35,7 @@
  * make us scan memory that its owner is still setting up.
  */
 #include "allocator/base/bitops.h"
-#include "collector/mark_internal.h"
+#include "collector/scan_internal.h"
 
 /* The loop looks up from its work this often, in objects: to share and to keep to its budget. */
 #define LOOK_UP 128
@@ -50,212 +50,10 @@
 /* Objects enter the ring by so many. */
 #define BURST 8
 
-/* ---- scanning one object ------------------------------------------------------------------------- */
-
-SM_INLINE uintptr_t word_at(const uintptr_t *w)
-{
-	return sm_load_dependent((const _Atomic(uintptr_t) *)w);
-}
-
-SM_INLINE void edge(struct sm_marker *k, uintptr_t p, enum sm_how how)
-{
-	if (how == SM_HOW_CHECKED)
-		sm__mark_word_conservative(k, p, how);
-	else
-		sm__mark_word_exact(k, p, how);
-}
-
-SM_INLINE void scan_all(struct sm_marker *k, const uintptr_t *w, const uintptr_t *end, enum sm_how how)
-{
-	for (; w < end; w++)
-		edge(k, word_at(w), how);
-}
-
-/* Bits of one mask, at most 64 words from w; stops at end. */
-SM_INLINE void scan_bits(struct sm_marker *k, const uintptr_t *w, const uintptr_t *end, uint64_t bits,
-			 enum sm_how how)
-{
-	for (; bits; bits &= bits - 1) {
-		const uintptr_t *at = w + __builtin_ctzll(bits);
-
-		if (at >= end)
-			return;
-		edge(k, word_at(at), how);
-	}
-}
-
-/* All of an object whose pattern is one mask, repeated. No division, which scan_pattern needs to begin anywhere. */
-SM_INLINE void scan_mask(struct sm_marker *k, const struct sm_layout *l, const uintptr_t *w,
-			 const uintptr_t *end, enum sm_how how)
-{
-	for (; w < end; w += l->period)
-		scan_bits(k, w, end, l->mask, how);
-}
-
-/* Words [from, end) of an object whose pattern repeats every l->period words from `start`. */
-SM_INLINE void scan_pattern(struct sm_marker *k, const struct sm_layout *l, const uintptr_t *start,
-			    const uintptr_t *from, const uintptr_t *end, enum sm_how how)
-{
-	size_t phase = (size_t)(from - start) % l->period; /* word of the pattern at `from` */
-
-	while (from < end) {
-		size_t run = 64 - phase % 64; /* words to the end of this mask, then to the period's end */
-		uint64_t bits = l->kind == SM_SCAN_MASK ? l->mask : l->bits[phase / 64];
-
-		if (run > l->period - phase)
-			run = l->period - phase;
-		bits >>= phase % 64;
-		if (run < 64)
-			bits &= ((uint64_t)1 << run) - 1;
-		scan_bits(k, from, end, bits, how);
-		from += run;
-		phase += run;
-		if (phase == l->period)
-			phase = 0;
-	}
-}
-
-/* The same of a layout with a header, which knows two patterns. */
-static SM_NOINLINE void scan_flex(struct sm_marker *k, const struct sm_layout *l, const uintptr_t *start,
-				  const uintptr_t *from, const uintptr_t *end, enum sm_how how)
-{
-	const uintptr_t *body = start + l->period;
-
-	if (from < body && l->head->kind != SM_SCAN_NONE)
-		scan_pattern(k, l->head, start, from, end < body ? end : body, how);
-	if (end > body && l->element->kind != SM_SCAN_NONE)
-		scan_pattern(k, l->element, body, from > body ? from : body, end, how);
-}
-
-/* A small object of a span of mixed layouts: by the span's bitmap. mixed.h says why its bits are seen. */
-static SM_NOINLINE void scan_mixed(struct sm_marker *k, const uintptr_t *object, enum sm_how how)
-{
-	const struct sm_span *s = sm_span_of(&k->gc->range, (uintptr_t)object);
-	const uintptr_t *base = (const uintptr_t *)sm_span_base(&k->gc->range, s);
-	size_t at = (size_t)(object - base), last = at + s->slot_bytes / sizeof(uintptr_t) - 1;
-	const uintptr_t *end = base + last + 1;
-	uint64_t above = ~(uint64_t)0 << (at % 64);
-
-	for (size_t w = at / 64; w <= last / 64; w++, above = ~(uint64_t)0)
-		scan_bits(k, base + w * 64, end, sm_load_relaxed(&s->pointers[w]) & above, how);
-}
-
-/* Words [from, end) of the object that starts at `start`. */
-SM_INLINE void scan_range(struct sm_marker *k, const struct sm_layout *l, const uintptr_t *start,
-			  const uintptr_t *from, const uintptr_t *end, enum sm_how how)
-{
-	switch ((enum sm_scan_kind)l->kind) {
-	case SM_SCAN_NONE: break;
-	case SM_SCAN_PREFIX:
-		if (end > start + l->nptrs)
-			end = start + l->nptrs;
-		scan_all(k, from, end, how);
-		break;
-	case SM_SCAN_ALL: scan_all(k, from, end, how); break;
-	case SM_SCAN_MASK:
-	case SM_SCAN_BITMAP: scan_pattern(k, l, start, from, end, how); break;
-	case SM_SCAN_CONSERVATIVE:
-		for (; from < end; from++)
-			sm__mark_word_conservative(k, word_at(from), how);
-		break;
-	case SM_SCAN_FLEX: scan_flex(k, l, start, from, end, how); break;
-	case SM_SCAN_MIXED: scan_mixed(k, start, how); break;
-	}
-}
-
-/* Behind the last word of a large object that may be a pointer. */
-SM_INLINE uintptr_t pointers_end(const struct sm_span *s, uintptr_t start)
-{
-	size_t bytes = sm_span_bytes(s);
-
-	if (s->layout->kind == SM_SCAN_PREFIX && bytes > s->layout->nptrs * sizeof(uintptr_t))
-		bytes = s->layout->nptrs * sizeof(uintptr_t);
-	return start + bytes;
-}
-
-/*
- * A piece of a large object; the next piece is queued first, so that another marker may take it. The first stands for the
- * object, and counts it.
- */
-static SM_NOINLINE void scan_large(struct sm_marker *k, struct sm_span *s, uintptr_t piece)
-{
-	uintptr_t start = sm_span_base(&k->gc->range, s), end;
-
-	if (piece == start)
-		k->n.bytes += sm_span_bytes(s);
-	/* No edge leads to a later piece, so no bit is set there but by a pointer to no object's start, which then was
-	 * pushed as well: the bit must not be there when the units hold other objects. To scan the piece twice is harmless. */
-	if (SM_UNLIKELY(piece != start && sm_mark_test(&k->gc->range, piece)))
-		sm__mark_wild(k, piece);
-	if (s->layout->kind == SM_SCAN_NONE)
-		return;
-	k->n.scanned++;
-	end = pointers_end(s, start);
-	if (piece >= end)
-		return;
-	if (end - piece > SM_LARGE_PIECE) {
-		sm__mark_push(k, piece + SM_LARGE_PIECE);
-		end = piece + SM_LARGE_PIECE;
-	}
-	k->n.scan_bytes += end - piece;
-	if (SM_UNLIKELY(k->keeps))
-		scan_range(k, s->layout, (const uintptr_t *)start, (const uintptr_t *)piece,
-			   (const uintptr_t *)end, SM_HOW_TRACED);
-	else
-		scan_range(k, s->layout, (const uintptr_t *)start, (const uintptr_t *)piece,
-			   (const uintptr_t *)end, SM_HOW_ATOMIC);
-}
-
-static SM_NOINLINE void scan_root_piece(struct sm_marker *k, uintptr_t entry)
-{
-	k->n.scanned++;
-	sm__roots_scan_piece(k->gc, k, entry >> 1);
-}
-
-/* Any entry, by its span's descriptor. */
-SM_INLINE void scan(struct sm_marker *k, uintptr_t entry, enum sm_how how)
-{
-	struct sm_span *s;
-	const struct sm_layout *l;
-	const uintptr_t *w = (const uintptr_t *)entry;
-
-	if (SM_UNLIKELY(sm__entry_is_root(k, entry))) {
-		scan_root_piece(k, entry);
-		return;
-	}
-	s = &k->spans[(entry - k->base) >> SM_UNIT_SHIFT];
-	s -= s->back;
-	l = s->layout;
-	if (SM_UNLIKELY(l == NULL)) {
-		sm__mark_wild(k, entry);
-		return;
-	}
-	if (SM_UNLIKELY(s->slot_bytes == 0)) {
-		scan_large(k, s, entry);
-		return;
-	}
-	if (how != SM_HOW_CHECKED)
-		k->n.bytes += s->slot_bytes;
-	if (l->kind == SM_SCAN_NONE)
-		return;
-	k->n.scanned++;
-	k->n.scan_bytes += s->slot_bytes;
-	if (SM_LIKELY(l->kind == SM_SCAN_PREFIX))
-		scan_all(k, w, w + l->nptrs, how);
-	else if (l->kind == SM_SCAN_MASK)
-		scan_mask(k, l, w, (const uintptr_t *)(entry + s->slot_bytes), how);
-	else if (l->kind == SM_SCAN_ALL)
-		scan_all(k, w, (const uintptr_t *)(entry + s->slot_bytes), how);
-	else
-		scan_range(k, l, w, w, (const uintptr_t *)(entry + s->slot_bytes), how);
-}
-
-/* ---- the loop ------------------------------------------------------------------------------------ */
-
 /*
  * What the loop needs for each edge, copied out of the marker: a push is a store that, for all the compiler
  * knows, could change any field of it. Most objects are small with their pointers at the front, and most
- * heaps have one node; those are scanned here, everything else by scan().
+ * heaps have one node; those are scanned here, everything else by sm__scan().
  */
 struct loop {
 	uintptr_t base;
@@ -325,7 +123,7 @@ SM_INLINE uintptr_t *mark_edge(const struct loop *l, uintptr_t *next, uintptr_t 
 
 static SM_NOINLINE void scan_other(struct sm_marker *k, uintptr_t entry)
 {
-	scan(k, entry, SM_HOW_ATOMIC);
+	sm__scan(k, entry, SM_HOW_ATOMIC);
 }
 
 /* kind: of the object's unit; 0 for everything that is not a small object. */
@@ -337,7 +135,7 @@ SM_INLINE void loop_scan(struct loop *l, struct sm_marker *k, uintptr_t entry, u
 	if (SM_LIKELY(kind != 0 && l->limit - next >= end - w)) {
 		l->done += (UINT64_C(1) << DONE_SHIFT) + (kind >> SM_KIND_BYTES_SHIFT);
 		do
-			next = mark_edge(l, next, word_at(w++), how);
+			next = mark_edge(l, next, sm__word_at(w++), how);
 		while (w < end);
 		l->next = next;
 		return;
@@ -368,7 +166,7 @@ SM_INLINE void look_ahead(const struct loop *l, uintptr_t entry, uint32_t kind)
 
 	end = end < line_end ? end : line_end;
 	for (; w < end; w++) {
-		uintptr_t p = word_at(w);
+		uintptr_t p = sm__word_at(w);
 
 		if (p - l->base < l->bytes)
 			SM_PREFETCH_R(&l->marks[p >> SM_MARK_WORD_SHIFT]);
@@ -425,7 +223,7 @@ SM_INLINE void drain_ring(struct sm_marker *k, uint64_t until, enum sm_how how, 
 					in = *--l.take;
 				else if ((in = take_more(&l, k, tail != head)) == 0)
 					break;
-				/* Not a piece of roots. Routed entries are counted by the packet: scan() takes them all. */
+				/* Not a piece of roots. Routed entries are counted by the packet: sm__scan() takes them all. */
 				if (SM_LIKELY(in - l.base < l.bytes) && !routed)
 					kind = l.kinds[l.unit_kind[in >> SM_UNIT_SHIFT]];
 				if ((kind & SM_KIND_POINTERS) == SM_KIND_POINTER_FREE) {
@@ -495,7 +293,7 @@ static SM_NOINLINE void drain_direct(struct sm_marker *k, uint64_t until)
 	uintptr_t in;
 
 	while (k->n.scan_bytes < until && (in = pop(k)) != 0) {
-		scan(k, in, SM_HOW_ATOMIC);
+		sm__scan(k, in, SM_HOW_ATOMIC);
 		if (k->donating && sm_load_relaxed(&k->gc->workq.parked) != 0)
 			sm__mark_share(k);
 	}
@@ -509,7 +307,7 @@ void sm__mark_trace(struct sm_marker *k, void (*fn)(void *ctx, struct sm_marker 
 	k->keeps = true;
 	while ((in = pop(k)) != 0) {
 		fn(ctx, k, in);
-		scan(k, in, SM_HOW_TRACED);
+		sm__scan(k, in, SM_HOW_TRACED);
 	}
 	k->keeps = false;
 }
@@ -527,65 +325,4 @@ uint64_t sm__mark_drain(struct sm_marker *k, uint64_t budget)
 	else
 		drain_shared(k, until);
 	return k->n.scan_bytes - before;
-}
-
-/* ---- overflow ------------------------------------------------------------------------------------ */
-
-/* All of it: a piece that had to be queued would find as little room as the one that brought us here, for ever. */
-static void rescan_large(struct sm_marker *k, struct sm_span *s)
-{
-	uintptr_t start = sm_span_base(&k->gc->range, s), end = pointers_end(s, start);
-
-	if (!sm_mark_test(&k->gc->range, start))
-		return;
-	k->n.scanned++;
-	k->n.scan_bytes += end - start;
-	scan_range(k, s->layout, (const uintptr_t *)start, (const uintptr_t *)start, (const uintptr_t *)end,
-		   SM_HOW_ATOMIC);
-}
-
-static void rescan_span(struct sm_marker *k, struct sm_span *s)
-{
-	uint64_t marks[SM_MARK_SLOTS_WORDS];
-
-	if (s->slot_bytes == 0) {
-		rescan_large(k, s);
-		return;
-	}
-	(void)sm__marks_gather(&k->gc->range, s, marks);
-	for (uint32_t w = 0; w < (s->nslots + 63u) / 64; w++) {
-		for (uint64_t bits = marks[w]; bits; bits &= bits - 1) {
-			uint32_t slot = w * 64 + (uint32_t)__builtin_ctzll(bits);
-
-			scan(k, sm_span_base(&k->gc->range, s) + (uintptr_t)slot * s->slot_bytes,
-			     SM_HOW_CHECKED);
-		}
-	}
-}
-
-bool sm__mark_rescan(struct sm_marker *k)
-{
-	struct sm_gc *gc = k->gc;
-	size_t units = gc->range.bytes >> SM_UNIT_SHIFT;
-
-	/* An exchange: the flags are read after it. With a plain store of 0 they could be read before, and a
-	 * mutator that flags a span and raises `overflowed` in between would be forgotten. */
-	if (sm_load_acquire(&gc->overflowed) == 0 || sm_exchange_acqrel(&gc->overflowed, 0) == 0)
-		return false;
-	/* The flags are bytes of a sparse table; eight at a time. */
-	for (size_t i = 0; i < units; i += 8) {
-		if (sm_load_relaxed((_Atomic(uint64_t) *)&gc->unit_flags[i]) == 0)
-			continue;
-		for (size_t u = i; u < i + 8; u++) {
-			if ((sm_load_relaxed(&gc->unit_flags[u]) & SM_UNIT_OVERFLOW) == 0)
-				continue;
-			sm_fetch_and_relaxed(&gc->unit_flags[u], (uint8_t)~SM_UNIT_OVERFLOW);
-			rescan_span(k, &gc->range.spans[u]);
-			/* What that led to, and all behind it, before the next one is looked at: else one span after
-			 * another would find no room and be flagged again. */
-			sm__mark_drain(k, 0);
-			sm__marker_give(k);
-		}
-	}
-	return true;
 }

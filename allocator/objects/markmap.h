@@ -17,7 +17,7 @@
  * alone, with the world stopped, with plain stores). The sweeper of a span reads and clears the span's words when
  * nobody marks. A word covers 1 KiB and a unit is a multiple of that: no two spans share one. Free units' words are
  * zero: the sweep clears a span's before it goes (no span goes back but by the sweep while anybody marks: cycle.c), and
- * what a wild pointer sets, the marker that finds out takes back (markloop.c).
+ * what a wild pointer sets, the marker that finds out takes back (scan_internal.h).
  *
  * unit_kind is written by whoever makes or frees the span, before the state is stored with release, or after it has
  * left its list; read, without order of their own, by those who have a pointer to an object of the span, which was
