@@ -200,6 +200,57 @@ SM_INLINE uintptr_t take_more(struct loop *l, struct sm_marker *k, bool busy)
  * A ring between the stack and the scan: an object is asked for when it enters, and read when it leaves. A pointer-free
  * one does not enter: its class is known from its unit, and its line stays where it is.
  */
+struct ring {
+	uintptr_t entry[SM_FIFO_MAX];
+	uint32_t kind[SM_FIFO_MAX]; /* of the entry's unit; 0: not a small object */
+};
+
+/* Where the loop is in its ring and in its time. Apart from the arrays, so that it stays in registers. */
+struct turn {
+	unsigned head, tail, size; /* entries [head, tail) of the ring, at most size */
+	unsigned left;		   /* objects until the loop looks up */
+	uint64_t until;		   /* scanned bytes at which the budget is used up */
+};
+
+/* Fills the ring, until there is nothing more for now or it is time to look up. */
+SM_INLINE void ring_fill(struct ring *r, struct turn *t, struct loop *l, struct sm_marker *k, bool routed)
+{
+	while (t->tail - t->head < t->size) {
+		uintptr_t in;
+		uint32_t kind = 0;
+
+		if (SM_LIKELY(l->take != l->take_first))
+			in = *--l->take;
+		else if ((in = take_more(l, k, t->tail != t->head)) == 0)
+			return;
+		/* Not a piece of roots. Routed entries are counted by the packet: sm__scan() takes them all. */
+		if (SM_LIKELY(in - l->base < l->bytes) && !routed)
+			kind = l->kinds[l->unit_kind[in >> SM_UNIT_SHIFT]];
+		if ((kind & SM_KIND_POINTERS) == SM_KIND_POINTER_FREE) {
+			l->leaf_bytes += kind >> SM_KIND_BYTES_SHIFT;
+			t->until -= LEAF_WORK;
+			if (SM_UNLIKELY(--t->left == 0))
+				return;
+			continue;
+		}
+		SM_PREFETCH_L2((const void *)in);
+		r->kind[t->tail % SM_FIFO_MAX] = kind;
+		r->entry[t->tail++ % SM_FIFO_MAX] = in;
+	}
+}
+
+/* Scans the entry that has been in the ring longest. Precondition: there is one. */
+SM_INLINE void ring_scan(struct ring *r, struct turn *t, struct loop *l, struct sm_marker *k, enum sm_how how)
+{
+	unsigned at = t->head++ % SM_FIFO_MAX, ahead = (at + LOOK_AHEAD) % SM_FIFO_MAX;
+
+	if (SM_LIKELY(t->tail - t->head >= NEAR))
+		SM_PREFETCH_R((const void *)r->entry[(at + NEAR) % SM_FIFO_MAX]);
+	if (SM_LIKELY(t->tail - t->head >= LOOK_AHEAD))
+		look_ahead(l, r->entry[ahead], r->kind[ahead]);
+	loop_scan(l, k, r->entry[at], r->kind[at], how);
+}
+
 SM_INLINE void drain_ring(struct sm_marker *k, uint64_t until, enum sm_how how, bool routed)
 {
 	struct loop l = {.base = k->base,
@@ -207,61 +258,32 @@ SM_INLINE void drain_ring(struct sm_marker *k, uint64_t until, enum sm_how how, 
 			 .marks = k->marks - (k->base >> SM_MARK_WORD_SHIFT),
 			 .unit_kind = k->gc->range.unit_kind - (k->base >> SM_UNIT_SHIFT),
 			 .kinds = k->gc->range.kinds};
-	uintptr_t ring[SM_FIFO_MAX];
-	uint32_t kinds[SM_FIFO_MAX];
-	unsigned head = 0, tail = 0, look_up = LOOK_UP, size = k->fifo,
-		 low = size > BURST ? size - BURST : size - 1;
+	struct ring r;
+	struct turn t = {.size = k->fifo, .left = LOOK_UP, .until = until};
+	unsigned low = t.size > BURST ? t.size - BURST : t.size - 1;
 
 	loop_load(&l, k);
 	for (;;) {
-		if (tail - head <= low) {
-			while (tail - head < size) {
-				uintptr_t in;
-				uint32_t kind = 0;
-
-				if (SM_LIKELY(l.take != l.take_first))
-					in = *--l.take;
-				else if ((in = take_more(&l, k, tail != head)) == 0)
-					break;
-				/* Not a piece of roots. Routed entries are counted by the packet: sm__scan() takes them all. */
-				if (SM_LIKELY(in - l.base < l.bytes) && !routed)
-					kind = l.kinds[l.unit_kind[in >> SM_UNIT_SHIFT]];
-				if ((kind & SM_KIND_POINTERS) == SM_KIND_POINTER_FREE) {
-					l.leaf_bytes += kind >> SM_KIND_BYTES_SHIFT;
-					until -= LEAF_WORK;
-					if (SM_UNLIKELY(--look_up == 0))
-						break;
-					continue;
-				}
-				SM_PREFETCH_L2((const void *)in);
-				kinds[tail % SM_FIFO_MAX] = kind;
-				ring[tail++ % SM_FIFO_MAX] = in;
-			}
-		}
-		if (SM_LIKELY(tail != head)) {
-			unsigned at = head++ % SM_FIFO_MAX, ahead = (at + LOOK_AHEAD) % SM_FIFO_MAX;
-
-			if (SM_LIKELY(tail - head >= NEAR))
-				SM_PREFETCH_R((const void *)ring[(at + NEAR) % SM_FIFO_MAX]);
-			if (SM_LIKELY(tail - head >= LOOK_AHEAD))
-				look_ahead(&l, ring[ahead], kinds[ahead]);
-			loop_scan(&l, k, ring[at], kinds[at], how);
-			if (SM_LIKELY(look_up > 1)) {
-				look_up--;
+		if (t.tail - t.head <= low)
+			ring_fill(&r, &t, &l, k, routed);
+		if (SM_LIKELY(t.tail != t.head)) {
+			ring_scan(&r, &t, &l, k, how);
+			if (SM_LIKELY(t.left > 1)) {
+				t.left--;
 				continue;
 			}
-		} else if (look_up != 0) {
+		} else if (t.left != 0) {
 			return;
 		}
-		look_up = LOOK_UP;
+		t.left = LOOK_UP;
 		loop_store(&l, k);
-		if (!look_up_from_work(k, until))
+		if (!look_up_from_work(k, t.until))
 			break;
 		loop_load(&l, k);
 	}
 	/* Out of budget: what is in the ring goes back. */
-	while (head != tail)
-		sm__mark_push_entry(k, ring[head++ % SM_FIFO_MAX]);
+	while (t.head != t.tail)
+		sm__mark_push_entry(k, r.entry[t.head++ % SM_FIFO_MAX]);
 }
 
 /* Each a function of its own: the three together would share the registers of one. */
