@@ -15,6 +15,7 @@
 #include "collector/fork.h"
 #include "collector/gc_internal.h"
 #include "collector/inspect.h"
+#include "collector/late_signal.h"
 #include "collector/misuse.h"
 #include "collector/sweep.h"
 #include "collector/typedesc.h"
@@ -191,35 +192,41 @@ static int start_threads(struct sm_gc *gc)
 	return err;
 }
 
-static int init_parts(struct sm_gc *gc, char *err, size_t errlen)
+static int create_heap(struct sm_gc *gc, char *err, size_t errlen)
 {
-	size_t units;
 	int e;
 
 	gc->heap = sm__heap_create(&gc->config.heap, err, errlen);
 	if (gc->heap == NULL)
 		return -errno;
 	e = sm__markmap_create(gc->heap);
-	if (e) {
-		if (err && errlen)
-			snprintf(err, errlen,
-				 "no address space for the mark bits (a 128th of heap.reserve, now %zu MiB: "
-				 "try "
-				 "less)",
-				 gc->heap->pages.range.bytes / SM_MIB);
-		return e;
-	}
-	gc->range = gc->heap->pages.range;
+	gc->range = gc->heap->pages.range; /* with the map's tables */
 	gc->nnodes = gc->heap->pages.nnodes;
-	units = sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8);
-	gc->unit_flags =
+	if (e && err && errlen)
+		snprintf(
+			err, errlen,
+			"no address space for the mark bits (a 128th of heap.reserve, now %zu MiB: try less)",
+			gc->range.bytes / SM_MIB);
+	return e;
+}
+
+static int map_unit_flags(struct sm_gc *gc)
+{
+	size_t units = sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8);
+	void *p =
 		mmap(NULL, units, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (gc->unit_flags == MAP_FAILED) {
-		gc->unit_flags = NULL;
+
+	if (p == MAP_FAILED)
 		return -ENOMEM;
-	}
-	e = sm__workq_init(&gc->workq, &gc->config.heap, gc->nnodes, gc->config.tuning.mark_packet,
-			   gc->config.tuning.mark_stack_limit, 2 * (gc->nall_workers + 1));
+	gc->unit_flags = p;
+	return 0;
+}
+
+static int init_markers(struct sm_gc *gc)
+{
+	int e = sm__workq_init(&gc->workq, &gc->config.heap, gc->nnodes, gc->config.tuning.mark_packet,
+			       gc->config.tuning.mark_stack_limit, 2 * (gc->nall_workers + 1));
+
 	if (e == 0)
 		e = sm__marker_init(&gc->marker, gc, 0);
 	if (e == 0)
@@ -230,6 +237,19 @@ static int init_parts(struct sm_gc *gc, char *err, size_t errlen)
 	if (gc->workers == NULL)
 		return -ENOMEM;
 	memset(gc->workers, 0, gc->nall_workers * sizeof(*gc->workers));
+	return 0;
+}
+
+static int init_parts(struct sm_gc *gc, char *err, size_t errlen)
+{
+	int e = create_heap(gc, err, errlen);
+
+	if (e == 0)
+		e = map_unit_flags(gc);
+	if (e == 0)
+		e = init_markers(gc);
+	if (e)
+		return e;
 	init_pacer(gc);
 	set_hooks(gc);
 	sm__preempted_init();

@@ -33,6 +33,7 @@
 #include "allocator/base/say.h"
 #include "collector/barrier.h"
 #include "collector/gc_internal.h"
+#include "collector/late_signal.h"
 #include "collector/misuse.h"
 #include "collector/sweep.h"
 

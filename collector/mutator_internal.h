@@ -119,16 +119,6 @@ size_t sm__dead_stack(struct sm_mutator_priv *p, const uintptr_t *sp);
 /* Of mutators that wait for a thread. */
 void sm__mutators_fini(struct sm_gc *gc);
 
-/*
- * The signal for mutators that are late (SIGURG, ignored by default, as Go's runtime uses it): it breaks
- * into system calls, and its handler notes where the thread was, for the report. It does nothing else: a
- * mutator between recording and storing must not be treated as being at a safepoint. Not used when the
- * program has a handler for it.
- */
-#define SM_LATE_SIGNAL SIGURG
-void sm__signal_install(void);
-bool sm__signal_usable(void);
-
 /* A wait for the collector, from its begin to its end. What it waits for locks meanwhile is a part of it. */
 struct sm_wait {
 	uint64_t since, watch;
