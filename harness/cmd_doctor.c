@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "harness/doctor.h"
+#include "harness/writer.h"
 #include "perf/calibrate.h"
 
 static const char help[] =
@@ -290,6 +291,8 @@ static int write_all(FILE *f, const struct doctor_options *o, const struct sm_fi
 		cJSON_AddStringToObject(root, "cpu_model", model);
 	text = root != NULL ? cJSON_Print(root) : NULL;
 	cJSON_Delete(root);
+	if (text != NULL)
+		sm_text_clean(text);
 	if (c != NULL && text != NULL)
 		keep(text);
 	if (o->json && text != NULL) {

@@ -31,7 +31,7 @@ struct run {
 	struct sm_store *store;
 	struct sm_output output;
 	struct sm_progress progress;
-	char *self; /* path of this program */
+	char *self, *self_for_callgrind; /* paths of this program */
 	int64_t id;
 	unsigned total;	 /* jobs of the run, done ones included */
 	unsigned failed; /* samples that are not ok */
@@ -72,7 +72,8 @@ static void print_help(void)
 	     "  spanmark run -w churn --threads 16 --place scatter --topology server.xml --dry-run\n"
 	     "      where the threads would go on another machine\n"
 	     "\n"
-	     "Exit status: 0 done, 1 some samples failed or were not measured, 2 the command line is wrong.");
+	     "Exit status: 0 done, 1 some samples failed or were not measured, 2 the command line is wrong;\n"
+	     "130 (INT), 143 (TERM), 129 (HUP) interrupted: the report has what was measured.");
 }
 
 /* ---- one sample ------------------------------------------------------------------------------ */
@@ -124,6 +125,8 @@ static int run_one(struct run *run, unsigned ordinal, const char *job)
 		sm_pool_free(&pool);
 		return rc;
 	}
+	if (rec.simulated)
+		argv[0] = run->self_for_callgrind;
 	rec.ordinal = ordinal;
 	runner.timeout_s = rec.timeout_s;
 	sm_progress_start(&run->progress, rec.label, rec.rep, rec.pass);
@@ -274,6 +277,7 @@ static int measure(struct run *run)
 		rc = run_all(run);
 	if (rc == 0)
 		rc = sm_store_end(run->store, run->id, run->interrupted ? "interrupted" : "done");
+	sm_runner_release_signals(sm_output_abandon);
 	status = report(run);
 	if (run->interrupted)
 		sm_complain("interrupted: the report has what was measured until then%s",
@@ -320,10 +324,11 @@ static bool same_file(const char *a, const char *b)
 static int open_all(struct run *run, int argc, char **argv)
 {
 	char err[512];
-	const char *self = sm_runner_self();
+	const char *self = sm_runner_self(false), *other = self != NULL ? sm_runner_self(true) : NULL;
 
 	run->self = self != NULL ? strdup(self) : NULL;
-	if (run->self == NULL) {
+	run->self_for_callgrind = other != NULL ? strdup(other) : NULL;
+	if (run->self == NULL || run->self_for_callgrind == NULL) {
 		sm_complain("cannot find this program's own file: is /proc mounted?");
 		return SM_EXIT_FAILED;
 	}
@@ -389,5 +394,6 @@ int sm_cmd_run(int argc, char **argv)
 	sm_plan_free(&run.plan);
 	sm_run_options_free(&run.opt);
 	free(run.self);
+	free(run.self_for_callgrind);
 	return status;
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/writer.h"
 #include "perf/placement.h"
 #include "perf/topology.h"
 
@@ -340,6 +341,7 @@ static int print_json(const struct sm_topology *t, const struct sm_placement *p,
 		sm_complain("out of memory");
 		return SM_EXIT_FAILED;
 	}
+	sm_text_clean(text); /* a path may hold any bytes */
 	puts(text);
 	cJSON_free(text);
 	return SM_EXIT_OK;

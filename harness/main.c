@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "harness/runner.h"
 #include "harness/suggest.h"
 #include "perf/privilege.h"
 
@@ -66,7 +67,10 @@ static int unknown_command(const char *name)
 static void claim_standard_descriptors(void)
 {
 	for (int fd = 0; fd <= 2; fd++) {
-		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) < 0)
+		/* Nobody reads what is printed on a closed 1: writing there fails, it does not vanish. */
+		int mode = fd == STDOUT_FILENO ? O_RDONLY : O_RDWR;
+
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", mode) < 0)
 			_exit(SM_EXIT_USAGE);
 	}
 }
@@ -105,12 +109,15 @@ int main(int argc, char **argv)
 		return SM_EXIT_USAGE;
 	}
 	signal(SIGPIPE, SIG_IGN); /* a reader that leaves (head) is a write error, not our death */
+	signal(SIGXFSZ, SIG_IGN); /* so is the limit of a file's size */
+	signal(SIGCHLD, SIG_DFL); /* a caller may ignore it: then nobody could be waited for */
 	status = dispatch(argc, argv);
 	/* What could not be printed (disk full, closed pipe) must not pass for success. */
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		if (errno != EPIPE)
 			sm_complain("cannot write to standard output: %s", strerror(errno));
-		return status ? status : SM_EXIT_FAILED;
+		status = status ? status : SM_EXIT_FAILED;
 	}
+	sm_runner_end_by_signal();
 	return status;
 }

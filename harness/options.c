@@ -510,25 +510,6 @@ int sm_run_options_parse(struct sm_run_options *o, int argc, char **argv, char *
 	return rc;
 }
 
-void sm_run_options_init(struct sm_run_options *o)
-{
-	*o = (struct sm_run_options){0};
-}
-
-void sm_run_options_free(struct sm_run_options *o)
-{
-	struct sm_strings *lists[] = {&o->workloads, &o->params,  &o->events, &o->sets,	      &o->backends,
-				      &o->threads,   &o->workers, &o->place,  &o->mark_place, &o->settings};
-
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-		sm_strings_free(lists[i]);
-	free(o->output);
-	free(o->store);
-	free(o->topology);
-	free(o->config);
-	*o = (struct sm_run_options){0};
-}
-
 /* Entries with a blank between them where they may hold commas. */
 static void print_list(FILE *f, const struct sm_strings *s, const char *between)
 {
@@ -561,11 +542,4 @@ void sm_option_print(const struct sm_option *opt, const struct sm_run_options *o
 		fprintf(f, "%llu", (unsigned long long)o->seed);
 	else if (opt->take == take_timeout)
 		fprintf(f, "%g", o->timeout_s);
-}
-
-const char *sm_count_name(enum sm_count c)
-{
-	static const char *const names[] = {"auto", "pmu", "sw", "sim", "none"};
-
-	return names[c];
 }

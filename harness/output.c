@@ -11,6 +11,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static char abandoned[PATH_MAX]; /* the temporary file of what is open; "": none */
+
+void sm_output_abandon(void)
+{
+	if (abandoned[0])
+		unlink(abandoned);
+}
+
 static int fail(const char *path, int err, char *msg, size_t len)
 {
 	snprintf(msg, len, "--output: cannot write '%.300s': %s", path, strerror(err));
@@ -42,6 +50,7 @@ static int open_beside(struct sm_output *o, mode_t mode, char *err, size_t errle
 	}
 	if (fchmod(fd, mode) == 0) /* some file systems have no modes: what they give will do */
 		errno = 0;
+	snprintf(abandoned, sizeof(abandoned), "%s", o->temporary);
 	o->file = fdopen(fd, "w");
 	if (o->file == NULL) {
 		saved = errno;
@@ -115,6 +124,7 @@ int sm_output_close(struct sm_output *o, bool commit, char *err, size_t errlen)
 		if (rc || !commit)
 			unlink(o->temporary);
 	}
+	abandoned[0] = 0;
 	if (rc)
 		fail(o->path != NULL ? o->path : "standard output", rc, err, errlen);
 	free(o->temporary);

@@ -26,35 +26,53 @@
 
 /* ---- signals --------------------------------------------------------------------------------- */
 
-static volatile sig_atomic_t interrupted;
-static int wake_fds[2] = {-1, -1}; /* a signal writes, poll wakes */
+static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP};
+#define NCAUGHT (sizeof(caught) / sizeof(caught[0]))
+
+static volatile sig_atomic_t interrupted; /* the signal */
+static volatile sig_atomic_t stopped;	  /* TSTP came */
+static int wake_fds[2] = {-1, -1};	  /* a signal writes, poll wakes */
+static void (*tidy_up)(void);
 
 static void on_signal(int sig)
 {
 	int saved = errno;
 	ssize_t ignored;
 
-	(void)sig;
-	interrupted = 1;
+	if (sig == SIGTSTP)
+		stopped = 1;
+	else
+		interrupted = sig;
 	ignored = write(wake_fds[1], "", 1); /* full pipe: poll wakes all the same */
 	(void)ignored;
 	errno = saved;
 }
 
+/* Where there is nothing left to lose but time. The signal arrives again when this returns. */
+static void on_last_signal(int sig)
+{
+	tidy_up();
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+/* What the caller ignores (nohup, a shell's background job) stays ignored. */
+static void handle(int sig, void (*handler)(int))
+{
+	struct sigaction act = {.sa_handler = handler}, old;
+
+	sigemptyset(&act.sa_mask);
+	if (sigaction(sig, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+		sigaction(sig, &act, NULL);
+}
+
 int sm_runner_catch_signals(void)
 {
-	static const int sigs[] = {SIGINT, SIGTERM, SIGHUP};
-	struct sigaction act = {.sa_handler = on_signal}, old;
-
-	interrupted = 0;
+	interrupted = stopped = 0;
 	if (wake_fds[0] < 0 && pipe2(wake_fds, O_CLOEXEC | O_NONBLOCK) != 0)
 		return -errno;
-	sigemptyset(&act.sa_mask);
-	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
-		/* What the caller ignores (nohup, a shell's background job) stays ignored. */
-		if (sigaction(sigs[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-			sigaction(sigs[i], &act, NULL);
-	}
+	for (size_t i = 0; i < NCAUGHT; i++)
+		handle(caught[i], on_signal);
 	return 0;
 }
 
@@ -63,18 +81,51 @@ bool sm_runner_interrupted(void)
 	return interrupted != 0;
 }
 
-const char *sm_runner_self(void)
+void sm_runner_release_signals(void (*tidy)(void))
+{
+	tidy_up = tidy;
+	for (size_t i = 0; i < NCAUGHT; i++)
+		handle(caught[i], tidy != NULL && caught[i] != SIGTSTP ? on_last_signal : SIG_DFL);
+}
+
+void sm_runner_end_by_signal(void)
+{
+	sigset_t one;
+
+	if (!interrupted)
+		return;
+	signal(interrupted, SIG_DFL);
+	sigemptyset(&one);
+	sigaddset(&one, interrupted);
+	raise(interrupted);
+	sigprocmask(SIG_UNBLOCK, &one, NULL);
+}
+
+/* We stand still where the user wanted it, and go on. */
+static void stand_still(void)
+{
+	char drop[64];
+
+	raise(SIGSTOP);
+	stopped = 0;
+	while (read(wake_fds[0], drop, sizeof(drop)) > 0)
+		;
+}
+
+const char *sm_runner_self(bool for_others)
 {
 	static char path[4096];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
 
-	if (n > 0) {
-		path[n] = 0;
-		/* Replaced while we run (a rebuild): the name leads elsewhere, the link itself
-		 * still works. */
-		return access(path, X_OK) == 0 ? path : "/proc/self/exe";
-	}
-	return (const char *)getauxval(AT_EXECFN);
+	if (n <= 0)
+		return (const char *)getauxval(AT_EXECFN);
+	if (!for_others)
+		return "/proc/self/exe";
+	/* With rights from the file others may not look at us: the name must do. */
+	if (prctl(PR_GET_DUMPABLE) == 1)
+		n = snprintf(path, sizeof(path), "/proc/%d/exe", (int)getpid());
+	path[n] = 0;
+	return path;
 }
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
@@ -202,7 +253,7 @@ static int job_file(const char *job)
 static void child(char *const *argv, int job, const int ends[NPIPES], pid_t parent)
 {
 	static const int targets[NPIPES] = {SM_WORKER_SAMPLE_FD, 1, 2};
-	static const int sigs[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+	static const int sigs[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGPIPE, SIGXFSZ};
 	sigset_t none;
 	int null = open("/dev/null", O_RDONLY);
 
@@ -300,7 +351,9 @@ static bool has_ended(const struct process *p)
 {
 	siginfo_t info = {0};
 
-	return waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == p->pid;
+	if (waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0)
+		return errno == ECHILD; /* somebody else has waited for it */
+	return info.si_pid == p->pid;
 }
 
 /* One wait for news, at most until the deadline. */
@@ -315,7 +368,7 @@ static void wait_for_news(struct process *p, const struct sm_runner *r, struct s
 	for (int i = 0; i < NPIPES; i++)
 		fds[i] = (struct pollfd){.fd = p->fd[i], .events = POLLIN};
 	fds[NPIPES] = (struct pollfd){.fd = p->pidfd, .events = POLLIN};
-	fds[NPIPES + 1] = (struct pollfd){.fd = interrupted ? -1 : wake_fds[0], .events = POLLIN};
+	fds[NPIPES + 1] = (struct pollfd){.fd = interrupted || stopped ? -1 : wake_fds[0], .events = POLLIN};
 	if (poll(fds, NPIPES + 2, timeout) <= 0)
 		return;
 	for (int i = 0; i < NPIPES; i++) {
@@ -338,7 +391,7 @@ static void reap(struct process *p, struct sm_worker_end *end, bool ours)
 	end->code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-void sm_runner_run(const struct sm_runner *r, const char *job, struct sm_worker_end *end)
+static void run_once(const struct sm_runner *r, const char *job, struct sm_worker_end *end)
 {
 	struct process p = {.pid = -1, .pidfd = -1};
 	double started = now_s();
@@ -354,8 +407,8 @@ void sm_runner_run(const struct sm_runner *r, const char *job, struct sm_worker_
 		return;
 	}
 	while (!has_ended(&p)) {
-		if (interrupted || now_s() >= p.deadline) {
-			end->how = interrupted ? SM_WORKER_INTERRUPTED : SM_WORKER_TIMEOUT;
+		if (interrupted || stopped || now_s() >= p.deadline) {
+			end->how = interrupted || stopped ? SM_WORKER_INTERRUPTED : SM_WORKER_TIMEOUT;
 			ours = true;
 			break;
 		}
@@ -373,6 +426,18 @@ void sm_runner_run(const struct sm_runner *r, const char *job, struct sm_worker_
 	}
 	if (p.pidfd >= 0)
 		close(p.pidfd);
+}
+
+void sm_runner_run(const struct sm_runner *r, const char *job, struct sm_worker_end *end)
+{
+	for (;;) {
+		if (stopped)
+			stand_still();
+		run_once(r, job, end);
+		if (!stopped || interrupted || end->how != SM_WORKER_INTERRUPTED)
+			return;
+		sm_worker_end_free(end);
+	}
 }
 
 /* ---- verdict --------------------------------------------------------------------------------- */

@@ -6,7 +6,7 @@
  *         |---- job JSON on descriptor 3 -------------->|
  *         |<--- sample JSON on descriptor 4 ------------|
  *         |<--- what it prints on 1 and 2 --------------|
- *         | exit, signal, time limit, or our own INT/TERM |
+ *         | exit, signal, time limit, or our own INT/TERM/TSTP |
  *         |---- SIGKILL to the whole group ------------>|
  *
  * Whatever the worker does (crash, hang, fork, close its descriptors, write rubbish) ends in a
@@ -67,11 +67,24 @@ void sm_worker_end_free(struct sm_worker_end *end);
 void sm_runner_record(const struct sm_runner *r, const struct sm_worker_end *end, struct sm_record *rec,
 		      struct sm_pool *pool);
 
-/* Catches INT, TERM and HUP from now on: they end the running worker and set sm_runner_interrupted. */
+/*
+ * Catches INT, TERM and HUP from now on: they end the running worker and set sm_runner_interrupted.
+ * TSTP ends it too, but when the command goes on its job is begun anew: a sample that stood still
+ * is none.
+ */
 int sm_runner_catch_signals(void);
 bool sm_runner_interrupted(void);
+/* From now on they end the command at once, after a call of tidy, which may do what a signal
+ * handler may; NULL: none. */
+void sm_runner_release_signals(void (*tidy)(void));
+/* Ends the process by the signal that interrupted it, if any: its status is 128 + signal, and a
+ * shell's loop ends with it. */
+void sm_runner_end_by_signal(void);
 
-/* The path of this very program, for argv[0]: static storage; NULL where it cannot be found. */
-const char *sm_runner_self(void);
+/*
+ * A path that leads to this very program though its file has been replaced meanwhile: static
+ * storage; NULL where there is none. for_others: one that another program can open too.
+ */
+const char *sm_runner_self(bool for_others);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * strings.c: lists of strings. See options.h.
+ * strings.c: lists of strings, and the life of the options that consist of them. See options.h.
  */
 #include "harness/options.h"
 
@@ -27,4 +27,30 @@ void sm_strings_free(struct sm_strings *s)
 		free(s->v[i]);
 	free(s->v);
 	*s = (struct sm_strings){0};
+}
+
+void sm_run_options_init(struct sm_run_options *o)
+{
+	*o = (struct sm_run_options){0};
+}
+
+void sm_run_options_free(struct sm_run_options *o)
+{
+	struct sm_strings *lists[] = {&o->workloads, &o->params,  &o->events, &o->sets,	      &o->backends,
+				      &o->threads,   &o->workers, &o->place,  &o->mark_place, &o->settings};
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		sm_strings_free(lists[i]);
+	free(o->output);
+	free(o->store);
+	free(o->topology);
+	free(o->config);
+	*o = (struct sm_run_options){0};
+}
+
+const char *sm_count_name(enum sm_count c)
+{
+	static const char *const names[] = {"auto", "pmu", "sw", "sim", "none"};
+
+	return names[c];
 }

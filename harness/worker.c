@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "harness/job.h"
@@ -92,6 +93,7 @@ int sm_cmd_worker(int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
+	prctl(PR_SET_NAME, "spanmark"); /* not the "exe" of /proc/self/exe */
 	if (fcntl(SM_WORKER_JOB_FD, F_GETFD) < 0 || fcntl(SM_WORKER_SAMPLE_FD, F_GETFD) < 0) {
 		sm_complain("%s is started by `spanmark run` only", SM_WORKER_COMMAND);
 		return SM_EXIT_USAGE;

@@ -50,6 +50,9 @@ int sm_output_open(struct sm_output *o, const char *path, char *err, size_t errl
 /* commit false: the temporary file goes, what was there stays. 0 or -errno and one line in err. */
 int sm_output_close(struct sm_output *o, bool commit, char *err, size_t errlen);
 
+/* Removes the temporary file of the output that is open, if any: for a signal's handler. */
+void sm_output_abandon(void);
+
 /* ---- text.c: numbers and hostile strings ----------------------------------------------------- */
 
 /* Shortest decimal that reads back as the same double. */

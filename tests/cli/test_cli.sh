@@ -158,13 +158,69 @@ done
 sleep 0.3
 kill -TERM "$run"
 wait "$run"
-[ $? = 1 ] || bad "TERM: status"
+[ $? = 143 ] || bad "TERM: status"
 says "interrupted" err
 grep -q '"state":"interrupted"' int.json || bad "TERM: no report"
 grep -q '"status":"ok"' int.json || bad "TERM: what was measured is missing"
 expect 1 "$cmd" run --store int.db --resume -f json -o resumed.json
 [ "$(grep -c '"status":"ok"' resumed.json)" = 1 ] || bad "--resume did not go on"
 says '"status":"timeout"' resumed.json
+
+# INT is told by the signal itself, so that a shell's loop ends too; in the middle of a report it leaves nothing
+if command -v python3 >/dev/null; then # a background shell ignores INT
+	expect 130 python3 -c 'import signal,os,sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' \
+		timeout --preserve-status -s INT 1 "$cmd" run -w churn -p ops=100000000000 --reps 1 --counters none -o loop.csv
+	says "interrupted" err
+fi
+mkfifo slow
+sleep 60 <slow &
+reader=$!
+"$cmd" run -w churn -p ops=1000 --reps 100 --counters none -f csv -o slow >/dev/null 2>err &
+run=$!
+for _ in $(seq 300); do
+	grep -q '^\[100/100\]' err && break
+	sleep 0.1
+done
+sleep 0.5
+kill -TERM $run
+wait $run
+[ $? = 143 ] || bad "TERM while the report is written: status"
+kill $reader 2>/dev/null
+# a caller that ignores SIGCHLD; a limit of file sizes; a closed stdout
+if command -v python3 >/dev/null; then
+	expect 0 python3 -c 'import signal,os,sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])' \
+		"$cmd" run $small --timeout 20 -f csv
+	says ",wall_s,"
+fi
+echo old >limited.csv
+expect 1 sh -c "ulimit -f 0; exec '$cmd' run $small -f csv -o limited.csv"
+[ "$(cat limited.csv)" = old ] || bad "SIGXFSZ: the old file is gone"
+[ -z "$(ls limited.csv.* 2>/dev/null)" ] || bad "SIGXFSZ: a temporary file was left"
+expect 1 sh -c "exec '$cmd' run $small >&-"
+expect 1 sh -c "exec '$cmd' list >&-"; says "cannot write" err
+expect 1 sh -c "exec '$cmd' --version >&-"
+# the program's file is replaced, then removed, while it runs: every sample is the old one's
+for how in "mv new sm" "rm sm"; do
+	cp "$cmd" sm
+	printf '#!/bin/sh\necho "$@" >>called\n' >new && chmod +x new
+	./sm run -w churn -p ops=2000000 --reps 4 -c none -f csv >moved.csv 2>err &
+	run=$!
+	for _ in $(seq 100); do
+		grep -q '^\[1/4\]' err && break
+		sleep 0.05
+	done
+	$how
+	wait $run || bad "$how: status $?: $(tail -1 err)"
+	[ "$(grep -c ',wall_s,' moved.csv)" = 4 ] && [ ! -e called ] || bad "$how: $(cat called)"
+done
+# a path that is not UTF-8, in JSON
+if command -v python3 >/dev/null; then
+	odd=$(printf 'x\351.xml')
+	expect 0 "$cmd" run $small --store odd.db
+	python3 -c 'import sqlite3,sys; print(sqlite3.connect("odd.db").execute("select topology from run").fetchone()[0])' >"$odd"
+	expect 0 "$cmd" topo --xml "$odd" --format json
+	python3 -c "import json; json.load(open('out', encoding='utf-8'))" || bad "topo: no JSON of a path that is not UTF-8"
+fi
 
 # ---- full disk -------------------------------------------------------------------------------------
 if [ -w /dev/full ]; then

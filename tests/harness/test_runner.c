@@ -79,6 +79,11 @@ static int behave(const char *how)
 		raise(SIGKILL);
 	} else if (!strcmp(how, "hang")) {
 		pause();
+	} else if (!strcmp(how, "hang-once")) {
+		if (open("hung", O_CREAT | O_EXCL | O_WRONLY, 0600) >= 0)
+			pause();
+		unlink("hung");
+		say(SM_WORKER_SAMPLE_FD, good);
 	} else if (!strcmp(how, "stop")) {
 		raise(SIGSTOP);
 	} else if (!strcmp(how, "stubborn")) {
@@ -142,7 +147,7 @@ static double now(void)
 
 static const char *run(const char *how, double timeout)
 {
-	char *argv[] = {strdup(sm_runner_self()), (char *)"--worker", (char *)how, NULL};
+	char *argv[] = {strdup(sm_runner_self(false)), (char *)"--worker", (char *)how, NULL};
 	struct sm_runner r = {.argv = argv, .timeout_s = timeout, .on_stderr = on_stderr};
 
 	sm_worker_end_free(&end);
@@ -291,6 +296,45 @@ START_TEST(no_descriptors_left)
 }
 END_TEST
 
+/* Our caller ignores SIGCHLD, and exec keeps that: the kernel waits for the worker in our place. */
+START_TEST(somebody_else_has_waited)
+{
+	double start = now();
+
+	signal(SIGCHLD, SIG_IGN);
+	ck_assert_str_eq(run("good", 30), "ok");
+	ck_assert_double_lt(now() - start, 15);
+	signal(SIGCHLD, SIG_DFL);
+}
+END_TEST
+
+/* Stopped by the user's terminal in the middle of a sample: it is measured anew. */
+START_TEST(a_stopped_sample_begins_anew)
+{
+	pid_t pid = getpid(), other;
+
+	ck_assert_int_eq(sm_runner_catch_signals(), 0);
+	other = fork();
+	if (other == 0) {
+		usleep(200000);
+		kill(pid, SIGTSTP);
+		usleep(300000);
+		kill(pid, SIGCONT);
+		_exit(0);
+	}
+	{
+		char *argv[] = {strdup(sm_runner_self(false)), (char *)"--worker", (char *)"hang-once", NULL};
+		struct sm_runner r = {.argv = argv, .timeout_s = 30};
+
+		sm_runner_run(&r, "{}", &end);
+		sm_runner_record(&r, &end, &rec, &pool);
+		free(argv[0]);
+	}
+	ck_assert_int_eq(rec.status, SM_OUTCOME_OK);
+	waitpid(other, NULL, 0);
+}
+END_TEST
+
 START_TEST(interrupted)
 {
 	pid_t pid = getpid();
@@ -303,7 +347,7 @@ START_TEST(interrupted)
 		_exit(0);
 	}
 	{
-		char *argv[] = {strdup(sm_runner_self()), (char *)"--worker", (char *)"stubborn", NULL};
+		char *argv[] = {strdup(sm_runner_self(false)), (char *)"--worker", (char *)"stubborn", NULL};
 		struct sm_runner r = {.argv = argv, .timeout_s = 30};
 
 		sm_runner_run(&r, "{}", &end);
@@ -362,6 +406,8 @@ int main(int argc, char **argv)
 	tcase_add_test(tc, no_descriptor_leaks);
 	tcase_add_test(tc, not_started);
 	tcase_add_test(tc, no_descriptors_left);
+	tcase_add_test(tc, somebody_else_has_waited);
+	tcase_add_test(tc, a_stopped_sample_begins_anew);
 	tcase_add_test(tc, interrupted);
 	tcase_add_test(tc, worker_dies_with_the_command);
 	suite_add_tcase(suite, tc);
