@@ -86,29 +86,11 @@
 #include "allocator/objects/markmap.h"
 #include "allocator/pages/scavenge.h"
 #include "collector/gc_internal.h"
+#include "collector/gcstats.h"
 #include "collector/gctrace.h"
 #include "collector/inspect.h"
 #include "collector/sweep.h"
 #include "collector/verify.h"
-
-void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from)
-{
-	to->objects += from->objects;
-	to->bytes += from->bytes;
-	to->remote += from->remote;
-	to->scanned += from->scanned;
-	to->away += from->away;
-	to->root_pieces += from->root_pieces;
-	to->rescanned += from->rescanned;
-	to->scan_bytes += from->scan_bytes;
-	to->steals_l3 += from->steals_l3;
-	to->steals_node += from->steals_node;
-	to->steals_across += from->steals_across;
-	to->delivered += from->delivered;
-	to->overflows += from->overflows;
-	to->wild += from->wild;
-	memset(from, 0, sizeof(*from));
-}
 
 void sm__delay_slow(struct sm_gc *gc)
 {
@@ -328,33 +310,6 @@ static void pace(struct sm_gc *gc, struct sm_cycle *c)
 	sm__throttle_set(gc, now, pc.live);
 }
 
-static void publish(struct sm_gc *gc, const struct sm_cycle *c)
-{
-	struct sm_gc_stats *s = &gc->stats;
-
-	sm_lock_acquire(&gc->stats_lock);
-	s->cycles++;
-	s->last_marked_objects = c->n.objects;
-	s->last_marked_bytes = c->n.bytes;
-	s->last_mark_ns = c->marked - c->marking;
-	s->last_cycle_ns = c->off - c->start;
-	s->last_heap_before = c->heap_before;
-	s->last_heap_after = c->heap_marked;
-	s->last_goal = c->goal;
-	s->total_mark_ns += s->last_mark_ns;
-	s->total_cycle_ns += s->last_cycle_ns;
-	s->total_marked_objects += c->n.objects;
-	s->total_scanned_local += c->n.scanned - c->n.rescanned - c->n.root_pieces - c->n.away;
-	s->total_scanned_remote += c->n.away;
-	s->total_steals_l3 += c->n.steals_l3;
-	s->total_steals_node += c->n.steals_node;
-	s->total_steals_across += c->n.steals_across;
-	s->total_delivered += c->n.delivered;
-	s->total_overflows += c->n.overflows;
-	gc->last = *c;
-	sm_lock_release(&gc->stats_lock);
-}
-
 static void verify_stopped(struct sm_gc *gc)
 {
 	unsigned errors = sm__verify_stw(gc);
@@ -490,7 +445,7 @@ static void run_cycle(struct sm_gc *gc)
 	for (unsigned i = 0; i < gc->nall_workers; i++)
 		c->worker_ns += gc->workers[i].cpu_ns;
 	pace(gc, c);
-	publish(gc, c);
+	sm__stats_publish(gc, c);
 	sm__throttle_end(gc);
 }
 

@@ -23,7 +23,5 @@ struct sm_cycle {
 
 /* The control thread. */
 void *sm__control_main(void *gc);
-/* Adds *from to *to and clears it. */
-void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from);
 
 #endif

@@ -108,3 +108,30 @@ void sm_gc_stats(struct sm_gc *gc, struct sm_gc_stats *out)
 	out->stall_total_ns = stalls.all.total_ns;
 	out->stall_max_ns = stalls.all.max_ns;
 }
+
+void sm__stats_publish(struct sm_gc *gc, const struct sm_cycle *c)
+{
+	struct sm_gc_stats *s = &gc->stats;
+
+	sm_lock_acquire(&gc->stats_lock);
+	s->cycles++;
+	s->last_marked_objects = c->n.objects;
+	s->last_marked_bytes = c->n.bytes;
+	s->last_mark_ns = c->marked - c->marking;
+	s->last_cycle_ns = c->off - c->start;
+	s->last_heap_before = c->heap_before;
+	s->last_heap_after = c->heap_marked;
+	s->last_goal = c->goal;
+	s->total_mark_ns += s->last_mark_ns;
+	s->total_cycle_ns += s->last_cycle_ns;
+	s->total_marked_objects += c->n.objects;
+	s->total_scanned_local += c->n.scanned - c->n.rescanned - c->n.root_pieces - c->n.away;
+	s->total_scanned_remote += c->n.away;
+	s->total_steals_l3 += c->n.steals_l3;
+	s->total_steals_node += c->n.steals_node;
+	s->total_steals_across += c->n.steals_across;
+	s->total_delivered += c->n.delivered;
+	s->total_overflows += c->n.overflows;
+	gc->last = *c;
+	sm_lock_release(&gc->stats_lock);
+}

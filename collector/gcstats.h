@@ -1,12 +1,15 @@
 /*
- * gcstats.h: what sm_gc_stats and the trace show of waits.
+ * gcstats.h: what sm_gc_stats and the trace show.
  */
 #ifndef SM_COLLECTOR_GCSTATS_H
 #define SM_COLLECTOR_GCSTATS_H
 
+#include "collector/cycle.h"
 #include "spanmark/gc.h"
 
 /* The waits since this was asked last, and the longest of them. Control thread. */
 void sm__recent_stalls(struct sm_gc *gc, uint64_t *count, uint64_t *max_ns);
+/* Adds a cycle to the figures. Control thread. */
+void sm__stats_publish(struct sm_gc *gc, const struct sm_cycle *c);
 
 #endif

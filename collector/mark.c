@@ -417,3 +417,22 @@ void sm__mark_words(struct sm_marker *k, const uintptr_t *start, size_t nwords)
 	for (size_t i = 0; i < nwords; i++)
 		sm__mark_exact(k, sm_load_dependent((const _Atomic(uintptr_t) *)&start[i]));
 }
+
+void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from)
+{
+	to->objects += from->objects;
+	to->bytes += from->bytes;
+	to->remote += from->remote;
+	to->scanned += from->scanned;
+	to->away += from->away;
+	to->root_pieces += from->root_pieces;
+	to->rescanned += from->rescanned;
+	to->scan_bytes += from->scan_bytes;
+	to->steals_l3 += from->steals_l3;
+	to->steals_node += from->steals_node;
+	to->steals_across += from->steals_across;
+	to->delivered += from->delivered;
+	to->overflows += from->overflows;
+	to->wild += from->wild;
+	memset(from, 0, sizeof(*from));
+}

@@ -139,4 +139,7 @@ bool sm__mark_rescan(struct sm_marker *k);
 #define SM_UNIT_OVERFLOW 1u /* a marked object of this span may be waiting in no packet */
 #define SM_UNIT_RETURNED 2u /* black slots went back while marking: marks need not be in alloc */
 
+/* Adds *from to *to and clears it. */
+void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from);
+
 #endif
