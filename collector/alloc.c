@@ -119,7 +119,7 @@ static void note_sweep(struct sm_mutator *m)
 }
 
 /* The next window. */
-static void *refill(struct sm_mutator *m, unsigned bin)
+static void *refill_bin(struct sm_mutator *m, unsigned bin)
 {
 	void *p = sm__cache_refill_slow(sm__cache(m), bin);
 
@@ -132,7 +132,7 @@ static void *new_of_bin(struct sm_mutator *m, unsigned bin)
 {
 	void *p = sm__cache_bump(sm__cache(m), bin);
 
-	return p ? p : refill(m, bin);
+	return p ? p : refill_bin(m, bin);
 }
 
 /* An object of a shape without a bin that the caller knows of. *bin: what the shape has earned by now, or 0. */
@@ -155,7 +155,7 @@ void *sm_new_slow(struct sm_mutator *m, const struct sm_type *type)
 	void *p;
 
 	if (SM_LIKELY(bin != 0))
-		return refill(m, bin);
+		return refill_bin(m, bin);
 	if (t->shape == NULL)
 		return sm__cache_large(sm__cache(m), type->size, type->layout, false);
 	p = new_of_shape(m, t->shape, type->layout, &bin);
@@ -182,7 +182,7 @@ void *sm_new_bytes_slow(struct sm_mutator *m, size_t size)
 	if (size > SM_MAX_SMALL)
 		return sm__cache_large(sm__cache(m), size, no_pointers(m), false);
 	p = sm__cache_bump(sm__cache(m), sm_size_class(size));
-	return p ? p : refill(m, sm_size_class(size));
+	return p ? p : refill_bin(m, sm_size_class(size));
 }
 
 void *sm_new_bytes_zeroed(struct sm_mutator *m, size_t size)
@@ -219,7 +219,7 @@ static SM_NOINLINE void *new_array_slow(struct sm_mutator *m, struct sm_typedesc
 	cls = sm__type_class(bytes);
 	bin = sm_load_acquire(&(*sm_load_acquire(bins))[cls]);
 	if (bin != 0)
-		return refill(m, bin);
+		return refill_bin(m, bin);
 	s = sm__heap_shape(m->gc->heap, l, cls);
 	if (s == NULL)
 		return NULL;

@@ -56,7 +56,7 @@ void sm__cells_fini(struct sm_cells *t)
 }
 
 /* Several may make the same segment: the first one's stays. */
-static bool grow(struct sm_cells *t, unsigned segment)
+static bool grow_segment(struct sm_cells *t, unsigned segment)
 {
 	size_t bytes = sm__cells_of_segment(segment) * t->bytes;
 	char *none = NULL, *made;
@@ -97,7 +97,8 @@ static struct sm_cell *take_fresh(struct sm_cells *t)
 	for (;;) {
 		unsigned s = sm__cells_segment(made);
 
-		if ((s >= SM_CELLS_SEGMENTS || sm_load_acquire(&t->segment[s]) == NULL) && !grow(t, s))
+		if ((s >= SM_CELLS_SEGMENTS || sm_load_acquire(&t->segment[s]) == NULL) &&
+		    !grow_segment(t, s))
 			return NULL;
 		/* Release, with what grow did: a number below `made` has its segment. */
 		if (sm_cas_weak_acqrel(&t->made, &made, made + 1))

@@ -26,7 +26,7 @@ static bool have_segment(struct sm_cell_index *x, unsigned segment)
 	return true;
 }
 
-static uint32_t *bucket(struct sm_cell_index *x, uint64_t index)
+static uint32_t *index_bucket(struct sm_cell_index *x, uint64_t index)
 {
 	unsigned s = sm__cells_segment(index);
 
@@ -67,8 +67,8 @@ static void split(struct sm_cell_index *x)
 
 	if (!have_segment(x, sm__cells_segment(made)))
 		return;
-	from = bucket(x, made & mask >> 1);
-	to = bucket(x, made);
+	from = index_bucket(x, made & mask >> 1);
+	to = index_bucket(x, made);
 	x->nbuckets++;
 	while (*from) {
 		struct sm_keyed_cell *c = cell_at(x, *from);
@@ -113,7 +113,7 @@ int sm__cell_index_add(struct sm_cell_index *x, uint64_t number)
 	} else if (x->ncells >= x->nbuckets) {
 		split(x);
 	}
-	b = bucket(x, bucket_of(x, c->key));
+	b = index_bucket(x, bucket_of(x, c->key));
 	c->chain = *b;
 	*b = (uint32_t)number;
 	x->ncells++;
@@ -122,7 +122,7 @@ int sm__cell_index_add(struct sm_cell_index *x, uint64_t number)
 
 uint64_t sm__cell_index_find(struct sm_cell_index *x, uintptr_t key)
 {
-	uint32_t number = x->nbuckets ? *bucket(x, bucket_of(x, key)) : 0;
+	uint32_t number = x->nbuckets ? *index_bucket(x, bucket_of(x, key)) : 0;
 
 	while (number) {
 		struct sm_keyed_cell *c = cell_at(x, number);
@@ -138,7 +138,7 @@ uint64_t sm__cell_index_find(struct sm_cell_index *x, uintptr_t key)
 void sm__cell_index_remove(struct sm_cell_index *x, uint64_t number)
 {
 	struct sm_keyed_cell *c = cell_at(x, number);
-	uint32_t *at = bucket(x, bucket_of(x, c->key));
+	uint32_t *at = index_bucket(x, bucket_of(x, c->key));
 
 	while (*at != number) {
 		SM_CHECK(*at != 0);

@@ -35,7 +35,7 @@ static void find_busy(struct sm_gc *gc, cpu_set_t *busy)
 }
 
 /* More CPUs than a cpu_set_t has, or a thread that is gone: errors leave everything as it is. */
-static void bind(struct sm_cpu_avoid *a, const cpu_set_t *busy)
+static void bind_thread(struct sm_cpu_avoid *a, const cpu_set_t *busy)
 {
 	pid_t tid = sm_load_acquire(&a->tid);
 	cpu_set_t now, want;
@@ -68,8 +68,8 @@ void sm__cpu_avoid_step(struct sm_gc *gc)
 	if (!gc->config.tuning.aside)
 		return;
 	find_busy(gc, &busy);
-	bind(&gc->control_cpu_avoid, &busy);
-	bind(&gc->scavenger_cpu_avoid, &busy);
+	bind_thread(&gc->control_cpu_avoid, &busy);
+	bind_thread(&gc->scavenger_cpu_avoid, &busy);
 	left = count_left(&gc->control_cpu_avoid, &busy);
 	sm_store_relaxed(&gc->own_cpus, left > 0);
 	/* A worker for which no CPU is left shares one with a mutator, as whoever asked for so many wants it. Idle
@@ -78,6 +78,6 @@ void sm__cpu_avoid_step(struct sm_gc *gc)
 		struct sm_mark_worker *w = &gc->workers[i];
 
 		if (w->kind != SM_WORKER_IDLE)
-			bind(&w->cpu_avoid, i < left ? &busy : &nobody);
+			bind_thread(&w->cpu_avoid, i < left ? &busy : &nobody);
 	}
 }

@@ -223,7 +223,7 @@ static void collect_counts(struct sm_gc *gc, struct sm_mark_counts *n)
 
 /* ---- figures and pacing ---------------------------------------------------------------------------- */
 
-static size_t allocated(struct sm_gc *gc)
+static size_t heap_allocated(struct sm_gc *gc)
 {
 	return sm_load_relaxed(&gc->heap->allocated_bytes);
 }
@@ -240,7 +240,7 @@ static size_t stack_bytes(struct sm_gc *gc)
 }
 
 /* What the heap takes of memory: spans, free units that are resident, metadata of both. */
-static size_t mapped(struct sm_gc *gc, size_t *in_use, size_t *dirty)
+static size_t heap_mapped(struct sm_gc *gc, size_t *in_use, size_t *dirty)
 {
 	sm__pageheap_resident(&gc->heap->pages, in_use, dirty);
 	return *in_use + *dirty + (*in_use + *dirty) / SM_UNIT * (sizeof(struct sm_span) + SM_UNIT / 128) +
@@ -250,7 +250,7 @@ static size_t mapped(struct sm_gc *gc, size_t *in_use, size_t *dirty)
 /* Spans that were emptied are free units, of which growth up to the next goal is made; but beyond the limit none may stay. */
 static void keep_limit(struct sm_gc *gc)
 {
-	size_t in_use, dirty, now = mapped(gc, &in_use, &dirty), limit = gc->pacer.config.limit;
+	size_t in_use, dirty, now = heap_mapped(gc, &in_use, &dirty), limit = gc->pacer.config.limit;
 
 	if (limit != 0 && now > limit && dirty != 0)
 		sm__scavenge(&gc->heap->pages, now - limit < dirty ? dirty - (now - limit) : 0);
@@ -278,10 +278,10 @@ static void tell_program(struct sm_gc *gc, enum sm_cycle_event event)
 }
 
 /* Live is what was marked, and what was handed out since the barrier went on, which is black or alive. */
-static void pace(struct sm_gc *gc, struct sm_cycle *c)
+static void pace_next_cycle(struct sm_gc *gc, struct sm_cycle *c)
 {
 	struct sm_pacer_cycle pc = {0};
-	size_t now = allocated(gc), dirty;
+	size_t now = heap_allocated(gc), dirty;
 	double wall = (double)(c->marked - c->marking);
 	uint64_t cpu = sm__process_ns();
 
@@ -292,7 +292,7 @@ static void pace(struct sm_gc *gc, struct sm_cycle *c)
 	pc.growth = sm__throttle_unheld(gc, now - gc->due_from, c->off - c->start);
 	pc.scan = c->n.scan_bytes;
 	/* Nothing has been swept yet: now is when the heap takes most. */
-	pc.mapped = mapped(gc, &c->spans, &dirty) - dirty;
+	pc.mapped = heap_mapped(gc, &c->spans, &dirty) - dirty;
 	pc.heap = now + sm_load_relaxed(&gc->throttle.live);
 	pc.roots = stack_bytes(gc) + sm__roots_bytes(gc);
 	c->assist_ns = sm_load_relaxed(&gc->assist_ns);
@@ -352,7 +352,7 @@ static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 	sm__cache_drop_cpu_windows(gc->heap);
 	/* A refill may have been sweeping when the lists ran empty; now none is. */
 	sm__sweep_all(gc, NULL);
-	gc->alloc_at_start = gc->born_from = gc->due_from = allocated(gc);
+	gc->alloc_at_start = gc->born_from = gc->due_from = heap_allocated(gc);
 	gc->plain_marks = gc->nall_workers == 1;
 	open_marking(gc);
 	set_phase(gc, SM_GC_MARKING);
@@ -381,12 +381,12 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 
 	open_marking(gc);
 	sm__handshake(gc, SM_HS_NONE);
-	gc->alloc_at_start = allocated(gc);
+	gc->alloc_at_start = heap_allocated(gc);
 	gc->due_from = due < gc->alloc_at_start ? due : gc->alloc_at_start;
 	sm__cpu_avoid_step(gc);
 	sm__handshake(gc, SM_HS_BARRIER_ON);
 	/* What was allocated since NONE is white, and marked if it is reachable: not to be counted twice. */
-	gc->born_from = allocated(gc);
+	gc->born_from = heap_allocated(gc);
 	sm__handshake(gc, SM_HS_BLACK);
 	/* cache.mode=cpu: every mutator leaves black windows from here on; now those that were there. */
 	sm__cache_foreach_cpu_window(gc->heap, sm__blacken, gc);
@@ -413,7 +413,7 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 	sm__handshake(gc, SM_HS_RETIRE);
 }
 
-static bool wanted(struct sm_gc *gc)
+static bool work_wanted(struct sm_gc *gc)
 {
 	return sm_load_seqcst(&gc->cycles_wanted) > sm_load_relaxed(&gc->cycles_started) ||
 	       sm_load_seqcst(&gc->quit) || sm_load_seqcst(&gc->inspections) != NULL;
@@ -435,7 +435,7 @@ static void run_cycle(struct sm_gc *gc)
 	sm__markmap_touch(gc->heap);
 	set_phase(gc, SM_GC_STARTING);
 	atomic_fetch_add_explicit(&gc->cycles_started, 1, memory_order_seq_cst);
-	c->heap_before = allocated(gc) + sm_load_relaxed(&gc->throttle.live);
+	c->heap_before = heap_allocated(gc) + sm_load_relaxed(&gc->throttle.live);
 	if (gc->config.mode == SM_GC_STW)
 		cycle_stw(gc, c);
 	else
@@ -444,7 +444,7 @@ static void run_cycle(struct sm_gc *gc)
 	collect_counts(gc, &c->n);
 	for (unsigned i = 0; i < gc->nall_workers; i++)
 		c->worker_ns += gc->workers[i].cpu_ns;
-	pace(gc, c);
+	pace_next_cycle(gc, c);
 	sm__stats_publish(gc, c);
 	sm__throttle_end(gc);
 }
@@ -483,7 +483,7 @@ void *sm__control_main(void *arg)
 	for (;;) {
 		uint32_t seq = sm__event_prepare(&gc->wake);
 
-		if (!wanted(gc)) {
+		if (!work_wanted(gc)) {
 			sm__event_wait(&gc->wake, seq, 0);
 			continue;
 		}

@@ -62,7 +62,7 @@ static void list_all(struct sm_ephemerons *es)
  * The cell may have been freed and made anew since it was listed: what is marked then is an object that its maker
  * holds. Of a cell that is being freed right now: the value was alive when the cycle began.
  */
-static bool wake(struct sm_gc *gc, struct sm_marker *k, struct sm_ephemeron *e)
+static bool wake_ephemeron(struct sm_gc *gc, struct sm_marker *k, struct sm_ephemeron *e)
 {
 	uintptr_t value = sm_load_relaxed(&e->value);
 
@@ -90,14 +90,14 @@ static uint64_t pass(struct sm_gc *gc, struct sm_marker *k)
 		}
 		*at = e->waiting;
 		es->nwaiting--;
-		woken += key && wake(gc, k, e);
+		woken += key && wake_ephemeron(gc, k, e);
 	}
 	return woken;
 }
 
 /* ---- tracing -------------------------------------------------------------------------------------- */
 
-static uint32_t *bucket(struct sm_ephemerons *es, uintptr_t key)
+static uint32_t *key_bucket(struct sm_ephemerons *es, uintptr_t key)
 {
 	return &es->table[((key >> 3) * 0x9e3779b97f4a7c15u >> 32) & (es->table_size - 1)];
 }
@@ -116,7 +116,7 @@ static bool make_table(struct sm_ephemerons *es)
 	es->table_size = size;
 	for (uint32_t n = es->waiting; n;) {
 		struct sm_ephemeron *e = ephemeron_at(es, n);
-		uint32_t *b = bucket(es, sm_load_relaxed(&e->key));
+		uint32_t *b = key_bucket(es, sm_load_relaxed(&e->key));
 
 		e->chain = *b;
 		*b = n;
@@ -132,17 +132,17 @@ static void became_grey(void *ctx, struct sm_marker *k, uintptr_t object)
 	struct sm_gc *gc = ctx;
 	struct sm_ephemerons *es = &gc->ephemerons;
 
-	for (uint32_t n = *bucket(es, object); n;) {
+	for (uint32_t n = *key_bucket(es, object); n;) {
 		struct sm_ephemeron *e = ephemeron_at(es, n);
 
 		es->looks++;
 		if (key_of(e) == object)
-			wake(gc, k, e);
+			wake_ephemeron(gc, k, e);
 		n = e->chain;
 	}
 }
 
-static void trace(struct sm_gc *gc, struct sm_marker *k)
+static void trace_values(struct sm_gc *gc, struct sm_marker *k)
 {
 	struct sm_ephemerons *es = &gc->ephemerons;
 
@@ -165,7 +165,7 @@ bool sm__ephemerons_settle(struct sm_gc *gc, struct sm_marker *k)
 	waited = es->nwaiting;
 	woken = pass(gc, k);
 	if (woken && woken < waited / 4)
-		trace(gc, k);
+		trace_values(gc, k);
 	sm__marker_give(k);
 	sm__workq_leave(&gc->workq, false);
 	return woken != 0;

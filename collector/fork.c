@@ -176,14 +176,14 @@ static void settle(struct sm_gc *gc)
 		settle_mutator(gc, own);
 }
 
-static void prepare(void)
+static void prepare_collectors(void)
 {
 	take_unrecorded(&list_lock);
 	for (struct sm_gc *gc = list; gc; gc = gc->next)
 		take_all(gc);
 }
 
-static void parent(void)
+static void release_collectors(void)
 {
 	for (struct sm_gc *gc = list; gc; gc = gc->next) {
 		drop_all(gc, false);
@@ -192,7 +192,7 @@ static void parent(void)
 	drop_unrecorded(&list_lock);
 }
 
-static void child(void)
+static void renew_collectors(void)
 {
 	sm__self.tid = 0;
 	for (struct sm_gc *gc = list; gc; gc = gc->next) {
@@ -205,15 +205,15 @@ static void child(void)
 	sm_store_relaxed(&list_lock.word, 0);
 }
 
-static void install(void)
+static void install_fork_handlers(void)
 {
 	/* -ENOMEM: a forked child of this program then must not touch the heap; nothing worse. */
-	(void)pthread_atfork(prepare, parent, child);
+	(void)pthread_atfork(prepare_collectors, release_collectors, renew_collectors);
 }
 
 void sm__fork_register(struct sm_gc *gc)
 {
-	pthread_once(&once, install);
+	pthread_once(&once, install_fork_handlers);
 	take_unrecorded(&list_lock);
 	gc->next = list;
 	list = gc;

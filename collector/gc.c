@@ -271,7 +271,7 @@ static void stop_threads(struct sm_gc *gc)
 }
 
 /* Also of one that is not whole, because something failed. */
-static void destroy(struct sm_gc *gc)
+static void destroy_parts(struct sm_gc *gc)
 {
 	stop_threads(gc);
 	sm__mutators_fini(gc);
@@ -324,7 +324,7 @@ struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t err
 	if (e) {
 		if (err && errlen && err[0] == '\0')
 			snprintf(err, errlen, "cannot create a collector: %s", strerror(-e));
-		destroy(gc);
+		destroy_parts(gc);
 		errno = -e;
 		return NULL;
 	}
@@ -354,5 +354,5 @@ void sm_gc_destroy(struct sm_gc *gc)
 		sm__misuse("sm_gc_destroy", gc, "no collector, or destroyed before");
 	check_no_mutator(gc);
 	sm__fork_unregister(gc);
-	destroy(gc);
+	destroy_parts(gc);
 }

@@ -76,7 +76,7 @@ struct sm_gc {
 
 	/* Cycles. Counts only grow. */
 	struct sm_lock control_lock;
-	/* Asked for by sm_gc_set_*, taken over by pace(); SET_NONE: nothing. */
+	/* Asked for by sm_gc_set_*, taken over by pace_next_cycle(); SET_NONE: nothing. */
 	_Atomic(size_t) set_limit, set_percent;
 	struct sm_lock callback_lock; /* held while it runs; no rank: what it calls takes others */
 	sm_cycle_fn *on_cycle;	      /* under callback_lock */

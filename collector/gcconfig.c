@@ -143,7 +143,7 @@ static const struct key keys[] = {
 };
 #define NKEYS (sizeof(keys) / sizeof(keys[0]))
 
-static void put(struct sm_gc_config *cfg, const struct key *k, uint64_t v)
+static void put_value(struct sm_gc_config *cfg, const struct key *k, uint64_t v)
 {
 	char *at = (char *)cfg + k->offset;
 
@@ -198,7 +198,7 @@ static int set_word(struct sm_gc_config *cfg, const struct key *k, const char *v
 {
 	for (unsigned i = 0; i < 4 && k->words[i]; i++) {
 		if (strcmp(value, k->words[i]) == 0) {
-			put(cfg, k, i);
+			put_value(cfg, k, i);
 			if (k->offset == offsetof(struct sm_gc_config, tuning.policy))
 				apply_policy(cfg);
 			return 0;
@@ -228,7 +228,7 @@ static int set_number(struct sm_gc_config *cfg, const struct key *k, const char 
 	}
 	if (v < k->min || v > k->max)
 		return bad(k, value, err, errlen);
-	put(cfg, k, v);
+	put_value(cfg, k, v);
 	return 0;
 }
 

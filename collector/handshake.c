@@ -49,7 +49,7 @@ static void born_black(struct sm_gc *gc, struct sm_mutator_priv *p)
 	sm__cache_foreach_window(sm__cache(m), sm__blacken, gc);
 }
 
-static void retire(struct sm_mutator_priv *p)
+static void retire_cache(struct sm_mutator_priv *p)
 {
 	/* Still black while they go back, so that window_returned whitens what was never handed out. */
 	sm__cache_retire_all(sm__cache(p->m));
@@ -74,10 +74,10 @@ static void do_op(struct sm_gc *gc, struct sm_mutator_priv *p, uintptr_t sp)
 		p->m->barrier = false;
 		sm__barrier_discard(p->m);
 		break;
-	case SM_HS_RETIRE: retire(p); break;
+	case SM_HS_RETIRE: retire_cache(p); break;
 	case SM_HS_STOP:
 		if (gc->hs.retire)
-			retire(p);
+			retire_cache(p);
 		break;
 	}
 }
@@ -92,7 +92,7 @@ static void arrive(struct sm_gc *gc)
 }
 
 /* Hands a HELD mutator back. */
-static void release(struct sm_mutator_priv *p)
+static void release_mutator(struct sm_mutator_priv *p)
 {
 	if (sm_exchange_acqrel(&p->state, p->resume_state) == SM_M_HELD_WAITED)
 		sm__futex_wake(&p->state, 1);
@@ -266,7 +266,7 @@ static void try_proxy(struct sm_gc *gc, struct sm_mutator_priv *p)
 	p->resume_state = SM_M_BLOCKED;
 	if (sm_load_relaxed(sm__poll(p->m)) == 0) {
 		/* It acknowledged and blocked between the two looks. */
-		release(p);
+		release_mutator(p);
 		return;
 	}
 	sm__delay(gc);
@@ -274,7 +274,7 @@ static void try_proxy(struct sm_gc *gc, struct sm_mutator_priv *p)
 	sm_store_relaxed(sm__poll(p->m), 0);
 	sm_fetch_sub_acqrel(&gc->hs.pending, 1);
 	if (sm_load_relaxed(&gc->hs.op) != SM_HS_STOP)
-		release(p);
+		release_mutator(p);
 }
 
 static void try_proxies(struct sm_gc *gc)
@@ -381,7 +381,7 @@ static void prod_late(struct sm_gc *gc, uint64_t waited, bool say)
 #define LOOK_NS 50000
 #define LOOKS	40
 
-static bool spin(struct sm_gc *gc, uint64_t since)
+static bool spin_for_mutators(struct sm_gc *gc, uint64_t since)
 {
 	while (sm_load_acquire(&gc->hs.pending) != 0) {
 		for (int i = 0; i < 16; i++)
@@ -435,7 +435,7 @@ static void wait_until_woken(struct sm_gc *gc, uint64_t since)
 
 static void wait_all(struct sm_gc *gc, uint64_t since)
 {
-	if (spin(gc, since))
+	if (spin_for_mutators(gc, since))
 		return;
 	/* As many mutators as CPUs: who is late waits for one, behind mutators that have answered long since. */
 	sm_store_relaxed(&gc->throttle.let_by, !sm_load_relaxed(&gc->own_cpus));
@@ -469,7 +469,7 @@ void sm__world_resume(struct sm_gc *gc)
 {
 	sm_lock_acquire(&gc->mutators_lock);
 	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
-		release(p);
+		release_mutator(p);
 	gc->hs.stopping = false;
 	sm_lock_release(&gc->mutators_lock);
 	sm__event_signal(&gc->hs.resumed);

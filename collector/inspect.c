@@ -100,7 +100,7 @@ static bool first_visit(struct walk *w, uintptr_t object)
 	return true;
 }
 
-static void push(struct walk *w, uintptr_t object)
+static void push_object(struct walk *w, uintptr_t object)
 {
 	if (!first_visit(w, object))
 		return;
@@ -144,7 +144,7 @@ static void edge(struct walk *w, uintptr_t from, uintptr_t word)
 		return;
 	if (w->hooks->edge)
 		w->hooks->edge(w->hooks->ctx, from, to);
-	push(w, to);
+	push_object(w, to);
 }
 
 /* What lives because this object does. */
@@ -197,7 +197,7 @@ static void root(struct walk *w, uintptr_t slot, uintptr_t word)
 		return;
 	if (w->hooks->root)
 		w->hooks->root(w->hooks->ctx, w->kind, w->thread, slot, object);
-	push(w, object);
+	push_object(w, object);
 }
 
 __attribute__((no_sanitize("address", "thread"))) static void stack_words(struct walk *w, uintptr_t lo,

@@ -134,7 +134,7 @@ static void put_filled(struct sm_marker *k)
  * that came from a packet; of both there are finitely many. That it ends soon: whoever gives what it holds keeps no packet,
  * so at a rescan all of them are free, and there are two for each worker whatever the limit (workq.c).
  */
-static SM_COLD void overflow(struct sm_marker *k, uintptr_t entry)
+static SM_COLD void overflow_entry(struct sm_marker *k, uintptr_t entry)
 {
 	struct sm_gc *gc = k->gc;
 	struct sm_span *s;
@@ -167,7 +167,7 @@ void sm__mark_push_slow(struct sm_marker *k, uintptr_t entry)
 	struct sm_packet *p = sm__workq_empty(&k->gc->workq);
 
 	if (p == NULL) {
-		overflow(k, entry);
+		overflow_entry(k, entry);
 		return;
 	}
 	put_filled(k);
@@ -186,7 +186,7 @@ void sm__mark_push_remote(struct sm_marker *k, uintptr_t entry, unsigned node)
 	if (p == NULL) {
 		p = k->out[node] = sm__workq_empty(&k->gc->workq);
 		if (p == NULL) {
-			overflow(k, entry);
+			overflow_entry(k, entry);
 			return;
 		}
 	}
@@ -350,7 +350,7 @@ void sm__mark_early(struct sm_marker *k, uintptr_t word)
 	    !sm__mark_set(&k->marks[off >> SM_MARK_WORD_SHIFT], off >> SM_MARK_SHIFT, SM_HOW_ATOMIC))
 		return;
 	k->n.objects++;
-	overflow(k, p);
+	overflow_entry(k, p);
 }
 
 bool sm__marking_enter(struct sm_marking *in, struct sm_marker *k)

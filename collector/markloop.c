@@ -303,7 +303,7 @@ static SM_NOINLINE void drain_shared(struct sm_marker *k, uint64_t until)
 }
 
 /* gc.fifo=0: without the ring, to measure what it is worth. */
-SM_INLINE uintptr_t pop(struct sm_marker *k)
+SM_INLINE uintptr_t pop_entry(struct sm_marker *k)
 {
 	if (SM_UNLIKELY(k->take == k->take_first) && !sm__mark_refill(k))
 		return 0;
@@ -314,7 +314,7 @@ static SM_NOINLINE void drain_direct(struct sm_marker *k, uint64_t until)
 {
 	uintptr_t in;
 
-	while (k->n.scan_bytes < until && (in = pop(k)) != 0) {
+	while (k->n.scan_bytes < until && (in = pop_entry(k)) != 0) {
 		sm__scan(k, in, SM_HOW_ATOMIC);
 		if (k->donating && sm_load_relaxed(&k->gc->workq.parked) != 0)
 			sm__mark_share(k);
@@ -327,7 +327,7 @@ void sm__mark_trace(struct sm_marker *k, void (*fn)(void *ctx, struct sm_marker 
 	uintptr_t in;
 
 	k->keeps = true;
-	while ((in = pop(k)) != 0) {
+	while ((in = pop_entry(k)) != 0) {
 		fn(ctx, k, in);
 		sm__scan(k, in, SM_HOW_TRACED);
 	}

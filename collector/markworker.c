@@ -23,7 +23,7 @@ static bool marking(struct sm_gc *gc, uint32_t epoch)
 }
 
 /* Sleeps until there may be work or the marking is over. Not active. */
-static void park(struct sm_gc *gc, uint32_t epoch)
+static void park_worker(struct sm_gc *gc, uint32_t epoch)
 {
 	struct sm_workq *q = &gc->workq;
 	uint32_t seq = sm__event_prepare(&q->work);
@@ -40,7 +40,7 @@ static void park(struct sm_gc *gc, uint32_t epoch)
 /* A fractional worker marks this many bytes, then sleeps until its share of the time is kept. */
 #define FRACTION_BYTES (64 * SM_KIB)
 
-static void rest(struct sm_gc *gc, uint64_t worked_ns)
+static void rest_worker(struct sm_gc *gc, uint64_t worked_ns)
 {
 	unsigned percent = gc->config.tuning.fractional;
 	uint64_t ns = worked_ns * (100 - percent) / percent;
@@ -66,7 +66,7 @@ static void mark_some(struct sm_mark_worker *w)
 	}
 	sm__workq_leave(&gc->workq, false);
 	if (fractional)
-		rest(gc, sm__now_ns() - since);
+		rest_worker(gc, sm__now_ns() - since);
 }
 
 /* One cycle's marking. */
@@ -77,7 +77,7 @@ static void mark_cycle(struct sm_mark_worker *w, uint32_t epoch)
 
 	while (marking(gc, epoch)) {
 		mark_some(w);
-		park(gc, epoch);
+		park_worker(gc, epoch);
 	}
 	w->cpu_ns += sm__thread_ns() - t0;
 }

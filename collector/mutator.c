@@ -256,7 +256,7 @@ static pthread_key_t ending;
 static pthread_once_t ending_once = PTHREAD_ONCE_INIT;
 static int ending_error;
 
-static void leave(struct sm_mutator *m);
+static void leave_collector(struct sm_mutator *m);
 
 /*
  * A thread ends with mutators attached. Other destructors of the program may still use them, so this one takes its
@@ -278,7 +278,7 @@ static void thread_ends(void *arg)
 			p->blocking = 0;
 			p->on = &p->own;
 		}
-		leave(p->m);
+		leave_collector(p->m);
 	}
 }
 
@@ -457,7 +457,7 @@ static void forget_mine(struct sm_mutator_priv *p)
 		pthread_setspecific(ending, NULL);
 }
 
-static void leave(struct sm_mutator *m)
+static void leave_collector(struct sm_mutator *m)
 {
 	struct sm_mutator_priv *p = m->priv;
 	struct sm_gc *gc = m->gc;
@@ -491,7 +491,7 @@ void sm_mutator_detach(struct sm_mutator *m)
 	if (m->priv->attached == 1 && m->priv->collectors)
 		sm__misuse("sm_mutator_detach", m, "the mutator is the collector's own");
 	if (--m->priv->attached == 0)
-		leave(m);
+		leave_collector(m);
 }
 
 /* ---- thread-local ranges -------------------------------------------------------------------------- */

@@ -253,7 +253,7 @@ static void acquire_stopped_waits(struct sm_gc *gc)
 }
 
 /* Nobody reads its words from here on. */
-static void give(struct sm_roots *r, struct sm_root_range *g)
+static void give_range(struct sm_roots *r, struct sm_root_range *g)
 {
 	sm_lock_acquire(&g->lock);
 	g->nwords = 0;
@@ -290,7 +290,7 @@ int sm_root_add(struct sm_gc *gc, void *start, size_t nwords)
 	marking = r->marking;
 	sm_lock_release(&r->lock);
 	if (err) {
-		give(r, g);
+		give_range(r, g);
 		return err;
 	}
 	sm_fetch_add_relaxed(&r->nwords, nwords);
@@ -319,6 +319,6 @@ int sm_root_remove(struct sm_gc *gc, void *start)
 	if (marking)
 		scan_now(gc, start_of(g), g->nwords);
 	sm_fetch_sub_relaxed(&r->nwords, g->nwords);
-	give(r, g);
+	give_range(r, g);
 	return 0;
 }

@@ -114,7 +114,7 @@ static bool first_visit(struct verifier *v, uintptr_t object)
 	return true;
 }
 
-static void push(struct verifier *v, uintptr_t object, uintptr_t parent)
+static void push_object(struct verifier *v, uintptr_t object, uintptr_t parent)
 {
 	if (v->n == v->capacity) {
 		size_t bytes = v->capacity * sizeof(*v->stack);
@@ -168,7 +168,7 @@ static void reach(struct verifier *v, uintptr_t word, uintptr_t parent, bool exa
 		complain(v, object, s, parent, "reachable but not marked");
 	/* Any object may be an ephemeron's key. */
 	if (s->layout->kind != SM_SCAN_NONE || v->npairs != 0)
-		push(v, object, parent);
+		push_object(v, object, parent);
 }
 
 /* Is word i of an object of this layout a pointer? Conservative words are told apart by the caller, mixed spans too. */
@@ -256,7 +256,7 @@ static void check_pairs(struct verifier *v)
 	munmap(v->pairs, v->pairs_bytes);
 }
 
-static void trace(struct verifier *v)
+static void trace_all(struct verifier *v)
 {
 	v->root = "object";
 	while (v->n > 0) {
@@ -363,7 +363,7 @@ unsigned sm__verify_stw(struct sm_gc *gc)
 		sm__fatal(__FILE__, __LINE__, "no address space for the verifier");
 	gather_pairs(&v);
 	reach_roots(&v);
-	trace(&v);
+	trace_all(&v);
 	v.root = "weak";
 	sm__weaks_each(gc, check_weak, &v);
 	v.root = "ephemeron";

@@ -218,7 +218,7 @@ static struct sm_packet *unlink_nearest(struct sm_workq_node *w, uint32_t l3)
 	return p;
 }
 
-static struct sm_packet *take(struct sm_workq *q, struct sm_workq_node *w, uint32_t l3)
+static struct sm_packet *take_packet(struct sm_workq *q, struct sm_workq_node *w, uint32_t l3)
 {
 	struct sm_packet *p;
 
@@ -239,7 +239,7 @@ struct sm_packet *sm__workq_get(struct sm_workq *q, unsigned node, uint32_t l3, 
 {
 	for (unsigned i = 0; i < q->nnodes; i++) {
 		unsigned n = q->near[node][i];
-		struct sm_packet *p = take(q, &q->node[n], l3);
+		struct sm_packet *p = take_packet(q, &q->node[n], l3);
 
 		if (p) {
 			*from = n;

@@ -22,7 +22,7 @@ static void sleep_on(struct sm_lock *l)
 }
 
 /* Sections under these locks are tens of instructions, so a holder that runs is gone in a moment. */
-static bool spin(struct sm_lock *l)
+static bool spin_for_lock(struct sm_lock *l)
 {
 	for (int i = 0; i < SPINS; i++) {
 		uint32_t free_word = 0;
@@ -46,9 +46,9 @@ const struct sm_lock_watch *sm__lock_watch(const struct sm_lock_watch *w)
 	return before;
 }
 
-static void wait(struct sm_lock *l)
+static void wait_for_lock(struct sm_lock *l)
 {
-	if (spin(l))
+	if (spin_for_lock(l))
 		return;
 	/* From here on the word stays 2 while we hold it: others may sleep behind us, and we cannot know. */
 	while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire) != 0)
@@ -60,11 +60,11 @@ SM_COLD void sm__lock_wait(struct sm_lock *l)
 	uint64_t since;
 
 	if (watch == NULL) {
-		wait(l);
+		wait_for_lock(l);
 		return;
 	}
 	since = sm__now_ns();
-	wait(l);
+	wait_for_lock(l);
 	watch->waited(watch->ctx, sm__now_ns() - since);
 }
 

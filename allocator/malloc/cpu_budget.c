@@ -164,7 +164,7 @@ static void take_from_cpus(struct sm_mcpu *m, size_t bytes)
 }
 
 /* Takes a look: which of m's classes are idle from here on; and a CPU that is idle and holds something, or -1. */
-static int look(struct sm_mcpu *m)
+static int look_at_cpus(struct sm_mcpu *m)
 {
 	struct sm_process_heap *g = &sm__process_heap;
 	int idle = -1;
@@ -201,7 +201,7 @@ static unsigned grow_locked(struct sm_mcpu *m, unsigned cls, unsigned want, int 
 	if (unused(m) < bytes)
 		take_from_classes(m, cls, bytes - unused(m), IDLE);
 	if (unused(m) < bytes && sm__process_heap.budget_short++ % LOOK_EVERY == 0)
-		*idle = look(m);
+		*idle = look_at_cpus(m);
 	/* A list that has nothing at all is worth half of what others have. */
 	if (unused(m) < slot && cap == 0)
 		take_from_classes(m, cls, slot, ANYBODY);

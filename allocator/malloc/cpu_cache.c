@@ -134,13 +134,13 @@ void __tsan_release(void *addr);
 #define TAKEN(p)     ((void)0)
 #endif
 
-SM_INLINE bool push(size_t cls, void *p)
+SM_INLINE bool push_object(size_t cls, void *p)
 {
 	PASSED_ON(p);
 	return sm__rseq_push(sm__process_heap.cpu_slabs, stack_at(cls), p);
 }
 
-SM_INLINE struct sm_freed *pop(size_t cls)
+SM_INLINE struct sm_freed *pop_object(size_t cls)
 {
 	struct sm_freed *p = sm__rseq_pop(sm__process_heap.cpu_slabs, stack_at(cls));
 
@@ -165,7 +165,7 @@ static unsigned put_list(unsigned cls, struct sm_freed *list, unsigned n)
 		/* Before it is pushed: another thread may have it then. */
 		struct sm_freed *next = list->next;
 
-		if (!push(cls, list))
+		if (!push_object(cls, list))
 			return sm__depot_give_list(cls, list, n);
 		list = next;
 		n--;
@@ -178,7 +178,7 @@ static void put_window(unsigned cls, char *cur, char *end)
 {
 	size_t slot = sm__sizeclasses[cls].slot_bytes;
 
-	while (cur != end && push(cls, end - slot))
+	while (cur != end && push_object(cls, end - slot))
 		end -= slot;
 	if (cur != end)
 		sm__depot_give_window(cls, cur, end);
@@ -190,7 +190,7 @@ static void give_away(struct sm_mcpu *m, unsigned cls, unsigned n)
 	struct sm_freed *list = NULL, *p;
 	unsigned got = 0, remote;
 
-	while (got < n && (p = pop(cls)) != NULL) {
+	while (got < n && (p = pop_object(cls)) != NULL) {
 		p->next = list;
 		p->key = sm__malloc_key(p); /* slots of windows have none */
 		list = p;
@@ -257,7 +257,7 @@ static struct sm_mcpu *enter_slow(unsigned cpu)
 	return m;
 }
 
-static unsigned grow(unsigned cpu, unsigned cls, unsigned want)
+static unsigned grow_class(unsigned cpu, unsigned cls, unsigned want)
 {
 	int idle;
 	unsigned got = sm__mbudget_grow(cpu, cls, want, &idle);
@@ -274,7 +274,7 @@ static unsigned grow_to_two_batches(struct sm_mcpu *m, unsigned cpu, unsigned cl
 {
 	uint32_t cap = sm_load_relaxed(&m->cap[cls]), two = 2 * m->cls[cls].batch;
 
-	return cap < two ? cap + grow(cpu, cls, two - cap) : cap;
+	return cap < two ? cap + grow_class(cpu, cls, two - cap) : cap;
 }
 
 static void *take_batch(unsigned cpu, unsigned cls)
@@ -305,7 +305,7 @@ static void *take_batch(unsigned cpu, unsigned cls)
 	return p;
 }
 
-static SM_NOINLINE void *refill(size_t size, size_t cls)
+static SM_NOINLINE void *refill_class(size_t size, size_t cls)
 {
 	unsigned cpu;
 	struct sm_freed *p;
@@ -328,16 +328,16 @@ static SM_NOINLINE void *refill(size_t size, size_t cls)
 
 void *sm__mcpu_malloc(size_t size, size_t cls)
 {
-	struct sm_freed *p = pop(cls);
+	struct sm_freed *p = pop_object(cls);
 
 	if (SM_UNLIKELY(p == NULL))
-		return refill(size, cls);
+		return refill_class(size, cls);
 	p->key = 0;
 	return p;
 }
 
 /* The stack is full (or the CPU's cache is away): it grows, or half of it makes room. */
-static SM_NOINLINE void overflow(struct sm_freed *p, unsigned cls)
+static SM_NOINLINE void overflow_class(struct sm_freed *p, unsigned cls)
 {
 	int saved = errno; /* of free's caller */
 	unsigned cpu = this_cpu(), more = 0, cap;
@@ -347,11 +347,11 @@ static SM_NOINLINE void overflow(struct sm_freed *p, unsigned cls)
 	sm__count_shared(&k->n.overflows, 1);
 	cap = grow_to_two_batches(m, cpu, cls);
 	if (sm_load_relaxed(&k->dry) && sm_exchange_acqrel(&k->dry, false))
-		more = grow(cpu, cls, k->batch);
+		more = grow_class(cpu, cls, k->batch);
 	/* Did it only grow to begin with? Then there is room without more. */
 	if (more == 0 && length_of(&m->stack[cls]) >= cap)
 		give_away(m, cls, cap - cap / 2);
-	if (!push(cls, p)) {
+	if (!push_object(cls, p)) {
 		p->next = NULL;
 		sm__depot_drain(cls, p);
 	}
@@ -363,8 +363,8 @@ void sm__mcpu_free(void *ptr, size_t cls)
 	struct sm_freed *p = ptr;
 
 	p->key = sm__malloc_key(p);
-	if (SM_UNLIKELY(!push(cls, p)))
-		overflow(p, (unsigned)cls);
+	if (SM_UNLIKELY(!push_object(cls, p)))
+		overflow_class(p, (unsigned)cls);
 }
 
 /* Nobody else is at it. The word first: what is lost in a fork amid this stays allocated in the child. */

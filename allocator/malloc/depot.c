@@ -269,7 +269,7 @@ static void unlist_locked(struct sm_depot *d, struct sm_span *s)
  * Releases the lock. Empty spans on their way to the page heap are of no kind before it: a process forked in between
  * has them so, not as malloc's on no list.
  */
-static void leave(struct sm_depot *d, struct sm_span *dead)
+static void leave_depot(struct sm_depot *d, struct sm_span *dead)
 {
 	for (; dead != NULL; dead = dead->next ? &sm__process_heap.spans[dead->next] : NULL) {
 		sm__munits_set_locked(dead, 0);
@@ -332,7 +332,7 @@ void sm__depot_drain(unsigned cls, struct sm_freed *list)
 
 		if (home != d) {
 			if (d != NULL)
-				leave(d, dead);
+				leave_depot(d, dead);
 			d = home;
 			sm_lock_acquire(&d->lock);
 		}
@@ -341,7 +341,7 @@ void sm__depot_drain(unsigned cls, struct sm_freed *list)
 		d->drained++;
 	}
 	if (d != NULL)
-		leave(d, dead);
+		leave_depot(d, dead);
 	release_dead(dead);
 }
 
@@ -362,7 +362,7 @@ void sm__depot_give_window(unsigned cls, char *cur, char *end)
 		unlist_locked(d, s);
 		dead = s;
 	}
-	leave(d, dead);
+	leave_depot(d, dead);
 	release_dead(dead);
 }
 

@@ -42,7 +42,7 @@ static void prepare_locks(void)
 	sm__meta_fork_prepare(&g->heap->pages);
 }
 
-static void prepare(void)
+static void prepare_malloc(void)
 {
 	sm__malloc_making_lock();
 	if (made())
@@ -50,7 +50,7 @@ static void prepare(void)
 	sm_lock_fork_seal();
 }
 
-/* What prepare() sealed: the shards, each node's depots, the whole. */
+/* What prepare_malloc() sealed: the shards, each node's depots, the whole. */
 static void unseal(void)
 {
 	unsigned n = made() ? sm__process_heap.nnodes + 2 : 1;
@@ -74,7 +74,7 @@ static void parent_locks(void)
 	sm_lock_release(&g->lock);
 }
 
-static void parent(void)
+static void release_malloc(void)
 {
 	if (made())
 		parent_locks();
@@ -108,7 +108,7 @@ static void child_locks(void)
 	sm_lock_init(&g->lock, SM_RANK_CACHES);
 }
 
-static void child(void)
+static void renew_malloc(void)
 {
 	if (made())
 		child_locks();
@@ -123,5 +123,5 @@ void sm__malloc_fork_init(void)
 	if (sm_load_relaxed(&registered) || sm_exchange_acqrel(&registered, true))
 		return;
 	/* -ENOMEM leaves forked children of threaded programs without this care: nothing worse. */
-	(void)pthread_atfork(prepare, parent, child);
+	(void)pthread_atfork(prepare_malloc, release_malloc, renew_malloc);
 }

@@ -12,7 +12,7 @@
 
 /* ---- what is it? ----------------------------------------------------------------------------------- */
 
-static SM_COLD _Noreturn void refuse(const void *p, const char *verb)
+static SM_COLD _Noreturn void refuse_pointer(const void *p, const char *verb)
 {
 	struct sm_process_heap *g = &sm__process_heap;
 	uintptr_t off = (uintptr_t)p - g->base, start;
@@ -68,14 +68,14 @@ struct sm_span *sm__malloc_span(const void *p, const char *verb)
 	uint8_t state;
 
 	if ((uintptr_t)p - g->base >= g->bytes || !sm__pageheap_covers(&g->heap->pages, (uintptr_t)p))
-		refuse(p, verb);
+		refuse_pointer(p, verb);
 	s = sm_span_of(&g->heap->pages.range, (uintptr_t)p);
 	state = sm_load_acquire(&s->state);
 	if (state == SM_SPAN_MALLOC_LARGE && (uintptr_t)p == sm_span_base(&g->heap->pages.range, s))
 		return s;
 	if (state != SM_SPAN_MALLOC || !is_slot_start(s, (uintptr_t)p) ||
 	    ((const struct sm_freed *)p)->key == sm__malloc_key(p))
-		refuse(p, verb);
+		refuse_pointer(p, verb);
 	return s;
 }
 
@@ -137,7 +137,7 @@ static void free_large(struct sm_span *s, const void *p)
 
 	/* Of two threads that free it, one is told. */
 	if (!sm_cas_acqrel(&s->state, &state, SM_SPAN_OTHER))
-		refuse(p, "free");
+		refuse_pointer(p, "free");
 	sm_fetch_sub_relaxed(&g->large_objects, 1);
 	sm_fetch_sub_relaxed(&g->large_bytes, sm_span_bytes(s));
 	if (SM_UNLIKELY(g->heap->config.page_per_object) && sm__span_bury(g->heap, s))

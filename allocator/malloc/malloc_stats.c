@@ -162,7 +162,7 @@ static void foreach_list(void (*fn)(void *ctx, const struct sm_span_list *l, uns
 			fn(ctx, &sm__depot_of(node, cls)->partial, cls);
 }
 
-static const char *check(void)
+static const char *check_malloc(void)
 {
 	const char *why = sm__shard_check();
 
@@ -171,7 +171,7 @@ static const char *check(void)
 
 const struct sm_heap_owner sm__malloc_owner = {
 	.check_span = sm__munits_check,
-	.check = check,
+	.check = check_malloc,
 	.foreach_list = foreach_list,
 	.add_cores = add_cores,
 	.add_depots = add_all_depots,

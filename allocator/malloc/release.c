@@ -28,7 +28,7 @@
 static _Atomic(uint64_t) first, last_look, last_release, spent;
 static _Atomic(bool) due;
 
-static size_t retained(const struct sm_pageheap_stats *st)
+static size_t retained_bytes(const struct sm_pageheap_stats *st)
 {
 	size_t percent = sm__process_heap.heap->config.scavenge_retain;
 
@@ -43,7 +43,7 @@ static bool may_release(const struct sm_pageheap_stats *st, uint64_t now)
 	       sm_load_relaxed(&spent) <= (now - sm_load_relaxed(&first)) / 10 + GRACE_NS;
 }
 
-static SM_NOINLINE void look(void)
+static SM_NOINLINE void look_at_free(void)
 {
 	uint64_t now = sm__clock_ns(CLOCK_MONOTONIC_COARSE), start;
 	struct sm_process_heap *g = &sm__process_heap;
@@ -54,14 +54,14 @@ static SM_NOINLINE void look(void)
 		sm_store_relaxed(&first, now);
 	sm_store_relaxed(&last_look, now);
 	sm__malloc_pageheap(&st);
-	too_much = st.free_bytes > retained(&st);
+	too_much = st.free_bytes > retained_bytes(&st);
 	sm_store_relaxed(&due, too_much && !may_release(&st, now));
 	sm_store_relaxed(&g->returned, sm_load_relaxed(&due) ? RELEASE_BYTES - STEP_BYTES : 0);
 	if (!too_much || sm_load_relaxed(&due))
 		return;
 	sm_store_relaxed(&last_release, now);
 	start = sm__now_ns();
-	(void)sm__scavenge(&g->heap->pages, retained(&st));
+	(void)sm__scavenge(&g->heap->pages, retained_bytes(&st));
 	sm_fetch_add_relaxed(&spent, sm__now_ns() - start);
 }
 
@@ -69,12 +69,12 @@ void sm__malloc_returned(size_t bytes)
 {
 	if (SM_UNLIKELY(sm_fetch_add_relaxed(&sm__process_heap.returned, bytes) + bytes >= RELEASE_BYTES) &&
 	    sm__process_heap.heap->config.scavenge_ms != 0)
-		look();
+		look_at_free();
 }
 
 void sm__malloc_release_if_due(void)
 {
 	if (SM_UNLIKELY(sm_load_relaxed(&due)) &&
 	    sm__clock_ns(CLOCK_MONOTONIC_COARSE) - sm_load_relaxed(&last_look) >= LOOK_NS)
-		look();
+		look_at_free();
 }

@@ -113,7 +113,7 @@ static SM_COLD void keep_budget(struct sm_mcache *c, unsigned cls)
 
 /* ---- refill ---------------------------------------------------------------------------------------- */
 
-static void *pop(struct sm_mcache *c, unsigned cls)
+static void *pop_object(struct sm_mcache *c, unsigned cls)
 {
 	struct sm_freed *p = c->head[cls];
 
@@ -156,7 +156,7 @@ static void *adopt(struct sm_mcache *c, unsigned cls, struct sm_freed *list, uns
 	}
 	c->head[cls] = list;
 	set_room(c, cls, limit - n);
-	return pop(c, cls);
+	return pop_object(c, cls);
 }
 
 /* Slots that a refill takes: from 1 KiB on, twice as much each time, up to cache.window. */

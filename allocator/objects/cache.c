@@ -157,7 +157,7 @@ static bool next_span(struct sm_cache *c, unsigned bin)
 	return true;
 }
 
-static void *pop(struct sm_window *w)
+static void *pop_slot(struct sm_window *w)
 {
 	char *p = w->cur;
 
@@ -181,7 +181,7 @@ static unsigned first_left(const struct sm_heap *h, const struct sm_window *w)
 	return sm_span_slot(&h->pages.range, span_of_window(h, w), cur);
 }
 
-static void retire(struct sm_cache *c, struct sm_window *w)
+static void retire_window(struct sm_cache *c, struct sm_window *w)
 {
 	struct sm_heap *h = c->heap;
 	struct sm_span *s = w->span;
@@ -204,7 +204,7 @@ static void retire(struct sm_cache *c, struct sm_window *w)
 }
 
 /* The rest of a run, whose span anybody may have: the slots stay allocated, and nobody has a pointer to them. */
-static void forget(struct sm_cache *c, unsigned bin)
+static void forget_bin(struct sm_cache *c, unsigned bin)
 {
 	struct sm_window *w = &c->windows[bin];
 	size_t bytes = (size_t)(w->end - w->cur);
@@ -233,7 +233,7 @@ static SM_COLD void keep_budget(struct sm_cache *c, unsigned bin)
 		if (c->hand == bin || w->span == NULL)
 			continue;
 		held -= (size_t)(w->end - w->cur);
-		retire(c, w);
+		retire_window(c, w);
 	}
 }
 
@@ -267,12 +267,12 @@ static void *refill_cpu(struct sm_cache *c, unsigned bin)
 			sm_phase_leave(SM_PHASE_REFILL);
 			return NULL;
 		}
-	p = pop(w);
+	p = pop_slot(w);
 	if (w->cur != w->end && sm__cache_cpu_leave(c->heap, bin, w->cur, w->end)) {
 		c->cls[c->heap->bins[bin].cls].taken -= (size_t)(w->end - w->cur) / w->size;
 		w->cur = w->end;
 	}
-	retire(c, w);
+	retire_window(c, w);
 	sm__cache_cpu_count(c->heap, &c->cls[c->heap->bins[bin].cls], c->heap->bins[bin].cls);
 	sm_phase_leave(SM_PHASE_REFILL);
 	return p;
@@ -290,7 +290,7 @@ static void *refill_shared(struct sm_cache *c, unsigned bin)
 	while (w->cur == w->end && !next_window(c, bin))
 		if (!next_span(c, bin))
 			goto out;
-	p = (void *)sm__run_address(&h->pages.range, pop(w));
+	p = (void *)sm__run_address(&h->pages.range, pop_slot(w));
 	if (w->span != NULL) {
 		struct sm_span *s = w->span;
 
@@ -328,7 +328,7 @@ void *sm__cache_refill_slow(struct sm_cache *c, unsigned bin)
 			return NULL;
 		}
 	sm_phase_leave(SM_PHASE_REFILL);
-	return pop(w);
+	return pop_slot(w);
 }
 
 /* ---- large ----------------------------------------------------------------------------------------- */
@@ -397,9 +397,9 @@ void sm__cache_retire_all(struct sm_cache *c)
 	c->tiny_cur = c->tiny_end = NULL;
 	for (i = 1; i < n; i++)
 		if (c->windows[i].span != NULL)
-			retire(c, &c->windows[i]);
+			retire_window(c, &c->windows[i]);
 		else if (c->windows[i].cur != NULL)
-			forget(c, i);
+			forget_bin(c, i);
 	for (i = 1; i < n && SM_UNLIKELY(c->nreserve != 0); i++)
 		while (c->reserve[i] != 0)
 			sm__central_put(c->heap, c, sm__cache_unreserve(c, i));

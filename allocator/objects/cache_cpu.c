@@ -103,7 +103,7 @@ void sm__cache_cpu_count(struct sm_heap *h, struct sm_class_counts *k, unsigned 
 }
 
 /* The slab of a CPU, out of its sections' reach; NULL: that cannot be done. */
-static struct sm_cpu_cache *seize(struct sm_cpu_caches *c, unsigned cpu)
+static struct sm_cpu_cache *seize_cpu(struct sm_cpu_caches *c, unsigned cpu)
 {
 	struct sm_cpu_cache *k = sm_exchange_acqrel((_Atomic(void *) *)&c->table.slabs[cpu], NULL);
 
@@ -139,7 +139,7 @@ void sm__cache_cpu_count(struct sm_heap *h, struct sm_class_counts *k, unsigned 
 	(void)cls;
 }
 
-static struct sm_cpu_cache *seize(struct sm_cpu_caches *c, unsigned cpu)
+static struct sm_cpu_cache *seize_cpu(struct sm_cpu_caches *c, unsigned cpu)
 {
 	(void)c;
 	(void)cpu;
@@ -162,7 +162,7 @@ static uint64_t look_of(struct sm_heap *h, const struct sm_cpu_cache *k)
 }
 
 /* The CPU cannot use k now, or nobody allocates. Returns whether there was anything. */
-static bool forget(struct sm_heap *h, struct sm_cpu_cache *k)
+static bool forget_cpu(struct sm_heap *h, struct sm_cpu_cache *k)
 {
 	uint32_t nbins = sm_load_acquire(&h->nbins);
 	bool any = false;
@@ -206,7 +206,7 @@ void sm__cache_foreach_cpu_window(struct sm_heap *h,
 	struct sm_cpu_caches *c = h->cpus;
 
 	for (unsigned cpu = 0; c != NULL && cpu < c->table.ncpus; cpu++) {
-		struct sm_cpu_cache *k = seize(c, cpu);
+		struct sm_cpu_cache *k = seize_cpu(c, cpu);
 		uint64_t look = k != NULL ? look_of(h, k) : 0;
 
 		if (k == NULL)
@@ -215,7 +215,7 @@ void sm__cache_foreach_cpu_window(struct sm_heap *h,
 		if (look != k->seen) {
 			foreach_window(h, k, fn, ctx);
 			k->seen = look;
-		} else if (forget(h, k)) {
+		} else if (forget_cpu(h, k)) {
 			sm_fetch_add_relaxed(&k->drains, 1);
 		}
 		/* What fn did is seen by whoever bumps next. */
@@ -228,7 +228,7 @@ void sm__cache_drop_cpu_windows(struct sm_heap *h)
 	struct sm_cpu_caches *c = h->cpus;
 
 	for (unsigned cpu = 0; c != NULL && cpu < c->table.ncpus; cpu++)
-		(void)forget(h, &c->caches[cpu]);
+		(void)forget_cpu(h, &c->caches[cpu]);
 }
 
 size_t sm__cache_cpu_held(struct sm_heap *h)

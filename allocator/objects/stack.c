@@ -33,7 +33,7 @@ void sm_stack_free(struct sm_heap *h, struct sm_stack *st)
 
 /* ---- threads ----------------------------------------------------------------------------------------------- */
 
-static void *thread_main(void *arg)
+static void *stack_thread_main(void *arg)
 {
 	struct sm_stack_thread *t = arg;
 	void *value;
@@ -64,7 +64,7 @@ int sm_stack_thread_start(struct sm_stack_thread *t, struct sm_heap *h, unsigned
 	pthread_attr_init(&attr);
 	err = pthread_attr_setstack(&attr, t->stack.low, t->stack.bytes);
 	if (err == 0)
-		err = pthread_create(&t->id, &attr, thread_main, t);
+		err = pthread_create(&t->id, &attr, stack_thread_main, t);
 	pthread_attr_destroy(&attr);
 	if (err != 0)
 		sm_stack_free(h, &t->stack);

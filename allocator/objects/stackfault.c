@@ -40,7 +40,7 @@ struct line {
 	size_t len;
 };
 
-static void put(struct line *l, const char *s)
+static void put_text(struct line *l, const char *s)
 {
 	while (*s != '\0' && l->len < sizeof(l->text))
 		l->text[l->len++] = *s++;
@@ -56,27 +56,27 @@ static void put_number(struct line *l, uintptr_t n, unsigned base)
 		digits[--i] = "0123456789abcdef"[n % base];
 	while ((n /= base) != 0);
 	if (base == 16)
-		put(l, "0x");
-	put(l, digits + i);
+		put_text(l, "0x");
+	put_text(l, digits + i);
 }
 
-static void report(const struct watch *w, uintptr_t addr)
+static void report_fault(const struct watch *w, uintptr_t addr)
 {
 	struct line l = {.len = 0};
 
-	put(&l, "spanmark: stack overflow in thread \"");
-	put(&l, w->name);
-	put(&l, "\" (tid ");
+	put_text(&l, "spanmark: stack overflow in thread \"");
+	put_text(&l, w->name);
+	put_text(&l, "\" (tid ");
 	put_number(&l, (uintptr_t)syscall(SYS_gettid), 10);
-	put(&l, "): stack ");
+	put_text(&l, "): stack ");
 	put_number(&l, w->low, 16);
-	put(&l, "-");
+	put_text(&l, "-");
 	put_number(&l, w->high, 16);
-	put(&l, " (");
+	put_text(&l, " (");
 	put_number(&l, (w->high - w->low) / SM_KIB, 10);
-	put(&l, " KiB), fault at ");
+	put_text(&l, " KiB), fault at ");
 	put_number(&l, addr, 16);
-	put(&l, "\n");
+	put_text(&l, "\n");
 	sm__say_line(l.text, l.len);
 }
 
@@ -109,13 +109,13 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 	uintptr_t addr = (uintptr_t)info->si_addr;
 
 	if (w != NULL && info->si_code > 0 && addr >= w->guard && addr < w->low) {
-		report(w, addr);
+		report_fault(w, addr);
 		abort();
 	}
 	pass_on(sig == SIGSEGV ? &before_segv : &before_bus, sig, info, context);
 }
 
-static void install(void)
+static void install_handler(void)
 {
 	struct sigaction sa;
 
@@ -206,7 +206,7 @@ int sm_stack_watch(const char *name)
 	}
 	use_signal_stack(w);
 	mine = w;
-	install();
+	install_handler();
 	return 0;
 }
 

@@ -138,7 +138,8 @@ static uint32_t carve(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, ui
 	return at;
 }
 
-static uint32_t take(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align, bool commit)
+static uint32_t take_units(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align,
+			   bool commit)
 {
 	uint32_t gap = nd->own_start - nd->frontier;
 	uint32_t unit = 0;
@@ -156,7 +157,7 @@ static uint32_t take(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uin
 
 struct sm_span *sm__own_alloc(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align)
 {
-	uint32_t unit = take(pg, nd, n, align, true);
+	uint32_t unit = take_units(pg, nd, n, align, true);
 
 	if (unit == 0)
 		return NULL;
@@ -168,7 +169,7 @@ struct sm_span *sm__own_alloc(struct sm_pages *pg, struct sm_ph_node *nd, uint32
  * Unmaps a piece and makes it a hole. When the kernel will neither unmap nor empty it, the piece is lost:
  * it stays charged and out of use, which is better than handing out a file or somebody's old data.
  */
-static void give(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n, bool file)
+static void give_units(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n, bool file)
 {
 	char *p = sm__ph_addr(pg, nd, unit);
 	size_t bytes = (size_t)n << SM_UNIT_SHIFT;
@@ -191,7 +192,7 @@ static void give(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint
 
 void sm__own_free(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_span *s)
 {
-	give(pg, nd, sm_span_unit(&pg->range, s) - nd->first, s->nunits, s->flags & SM_SPANF_FILE);
+	give_units(pg, nd, sm_span_unit(&pg->range, s) - nd->first, s->nunits, s->flags & SM_SPANF_FILE);
 }
 
 void sm__own_shrink(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_span *s, uint32_t n)
@@ -200,7 +201,7 @@ void sm__own_shrink(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_span *
 	uint32_t old = s->nunits;
 
 	s->nunits = n;
-	give(pg, nd, unit + n, old - n, s->flags & SM_SPANF_FILE);
+	give_units(pg, nd, unit + n, old - n, s->flags & SM_SPANF_FILE);
 }
 
 bool sm__own_grow(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_span *s, uint32_t n)
@@ -235,7 +236,7 @@ struct sm_span *sm__own_map_file(struct sm_pages *pg, struct sm_ph_node *nd, con
 		errno = ENOMEM;
 		return NULL;
 	}
-	unit = take(pg, nd, n, 1, false);
+	unit = take_units(pg, nd, n, 1, false);
 	if (unit != 0) {
 		err = sm__os_map_file(sm__ph_addr(pg, nd, unit), f->bytes, f->fd, (off_t)f->offset, f->shared,
 				      f->writable);

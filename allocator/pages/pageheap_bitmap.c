@@ -187,7 +187,7 @@ static bool all_free(const struct sm_bitmap *b, uint32_t unit, uint32_t n)
 }
 
 /* The first unit at or behind `unit`, before `end`, whose bit is `value`; end: none. */
-static uint32_t scan(const struct sm_bitmap *b, uint32_t unit, uint32_t end, bool value)
+static uint32_t scan_bits(const struct sm_bitmap *b, uint32_t unit, uint32_t end, bool value)
 {
 	for (; unit < end; unit = (unit | 63) + 1) {
 		uint64_t w = b->bits[unit >> 6];
@@ -210,7 +210,7 @@ static uint32_t find_in_chunk(struct sm_ph_node *nd, uint32_t base, uint32_t n)
 	uint32_t end = base + SM_BITMAP_CHUNK, unit = base;
 
 	for (;;) {
-		uint32_t from = scan(b, unit, end, true), to = scan(b, from, end, false);
+		uint32_t from = scan_bits(b, unit, end, true), to = scan_bits(b, from, end, false);
 
 		nd->counts.steps++;
 		if (to - from >= n)
@@ -220,7 +220,7 @@ static uint32_t find_in_chunk(struct sm_ph_node *nd, uint32_t base, uint32_t n)
 	}
 }
 
-static uint32_t find(struct sm_ph_node *nd, uint32_t n)
+static uint32_t find_run(struct sm_ph_node *nd, uint32_t n)
 {
 	struct sm_bitmap *b = &nd->bitmap;
 	unsigned level = b->nlevels - 1;
@@ -258,7 +258,7 @@ static void remove_run(struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 uint32_t sm__bitmap_take(struct sm_ph_node *nd, uint32_t n, uint32_t align)
 {
 	/* With room to align; a run that fits exactly is left to the slow search (pageheap.c). */
-	uint32_t unit = find(nd, n + align - 1);
+	uint32_t unit = find_run(nd, n + align - 1);
 
 	if (unit == 0)
 		return 0;
@@ -288,11 +288,11 @@ void sm__bitmap_give(struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 uint32_t sm__bitmap_next(struct sm_ph_node *nd, uint32_t unit, uint32_t *n)
 {
 	struct sm_bitmap *b = &nd->bitmap;
-	uint32_t from = scan(b, unit, nd->frontier, true);
+	uint32_t from = scan_bits(b, unit, nd->frontier, true);
 
 	if (from == nd->frontier)
 		return 0;
-	*n = scan(b, from, nd->frontier, false) - from;
+	*n = scan_bits(b, from, nd->frontier, false) - from;
 	return from;
 }
 

@@ -35,7 +35,7 @@ void sm__buddy_init(struct sm_ph_node *nd, void *memory, unsigned max_order)
 	}
 }
 
-SM_INLINE void insert(struct sm_buddy *b, uint32_t unit, unsigned k)
+SM_INLINE void insert_block(struct sm_buddy *b, uint32_t unit, unsigned k)
 {
 	sm_bitset_set(&b->free[k], unit >> k);
 	b->count[k]++;
@@ -64,7 +64,7 @@ SM_INLINE void insert_rest(struct sm_buddy *b, uint32_t unit, uint32_t end)
 	while (unit < end) {
 		unsigned k = order_at(b, unit, end);
 
-		insert(b, unit, k);
+		insert_block(b, unit, k);
 		unit += 1u << k;
 	}
 }
@@ -133,7 +133,7 @@ SM_INLINE void give_block(struct sm_buddy *b, uint32_t unit, unsigned k)
 		unit &= ~(1u << k);
 		k++;
 	}
-	insert(b, unit, k);
+	insert_block(b, unit, k);
 }
 
 void sm__buddy_give(struct sm_ph_node *nd, uint32_t unit, uint32_t n)

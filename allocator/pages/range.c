@@ -42,7 +42,7 @@ static size_t pow2_up(size_t n)
 	return n <= 1 ? 1 : (size_t)1 << (64 - __builtin_clzll(n - 1));
 }
 
-static int refuse(char *err, size_t errlen, int rc, const char *what)
+static int refuse_range(char *err, size_t errlen, int rc, const char *what)
 {
 	if (err != NULL && errlen > 0)
 		snprintf(err, errlen, "%s", what);
@@ -74,7 +74,7 @@ static bool find(struct sm_pages *pg, size_t align)
 }
 
 /* The reservation proper: ranges, a unit of guard behind them, and the table between two guard pages. */
-static bool reserve(struct sm_pages *pg, unsigned nnodes, size_t node_bytes, size_t align)
+static bool reserve_addresses(struct sm_pages *pg, unsigned nnodes, size_t node_bytes, size_t align)
 {
 	struct sm_range *r = &pg->range;
 	size_t page = sm__os_page_size();
@@ -149,7 +149,7 @@ static bool reserve_some(struct sm_pages *pg, unsigned nnodes, size_t *arena)
 {
 	for (size_t n = first_try(pg, nnodes); n >= MIN_NODE_BYTES; n /= 2) {
 		*arena = arena_bytes(pg, n);
-		if (reserve(pg, nnodes, n, *arena))
+		if (reserve_addresses(pg, nnodes, n, *arena))
 			return true;
 	}
 	return false;
@@ -278,27 +278,27 @@ int sm__range_create(struct sm_pages *pg, const struct sm_heap_config *config, c
 			 "this kernel's pages are %zu KiB, larger than the span unit of %zu KiB: build with "
 			 "UNIT_SHIFT=16",
 			 sm__os_page_size() / SM_KIB, SM_UNIT / SM_KIB);
-		return refuse(err, errlen, -EINVAL, text);
+		return refuse_range(err, errlen, -EINVAL, text);
 	}
 	if (nnodes > SM_MAX_NODES || (pg->config->numa == SM_NUMA_BIND && pg->config->numa_bind >= nnodes)) {
 		snprintf(text, sizeof(text), "numa=bind:%u: there are nodes 0 to %u", pg->config->numa_bind,
 			 nnodes - 1);
-		return refuse(err, errlen, -EINVAL, text);
+		return refuse_range(err, errlen, -EINVAL, text);
 	}
 	pg->nnodes = nnodes;
 	find_limit(pg);
 	if (!reserve_some(pg, nnodes, &arena))
-		return refuse(err, errlen, -ENOMEM, "no address space for the heap (ulimit -v?)");
+		return refuse_range(err, errlen, -ENOMEM, "no address space for the heap (ulimit -v?)");
 	if (!bindable(pg)) {
 		sm__range_destroy(pg);
 		snprintf(text, sizeof(text),
 			 "numa=bind:%u: this process may take no memory of the system's node %d",
 			 pg->config->numa_bind, pg->config->node_os[pg->config->numa_bind]);
-		return refuse(err, errlen, -EINVAL, text);
+		return refuse_range(err, errlen, -EINVAL, text);
 	}
 	if (pageheap_init(pg, arena) != 0) {
 		sm__range_destroy(pg);
-		return refuse(err, errlen, -ENOMEM, "no memory for the page heap's tables");
+		return refuse_range(err, errlen, -ENOMEM, "no memory for the page heap's tables");
 	}
 	return 0;
 }

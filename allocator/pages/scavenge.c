@@ -313,7 +313,7 @@ static bool wait_ns(struct sm_scavenger *sc, uint64_t ns)
 
 /* Rests so that work of `ns` was `pace` percent of the time. At most a second: stopping must not wait longer,
  * and one slow call on a busy machine must not put an end to scavenging. */
-static bool rest(struct sm_pages *pg, struct sm_scavenger *sc, uint64_t ns)
+static bool rest_scavenger(struct sm_pages *pg, struct sm_scavenger *sc, uint64_t ns)
 {
 	uint64_t pause = ns * (100 - pg->config->scavenge_pace) / pg->config->scavenge_pace;
 
@@ -321,7 +321,7 @@ static bool rest(struct sm_pages *pg, struct sm_scavenger *sc, uint64_t ns)
 }
 
 /* Dirty free units that stay: a share of what is in use, and what the last peaks needed. */
-static uint64_t retained(struct sm_pages *pg, struct sm_ph_node *nd)
+static uint64_t retained_units(struct sm_pages *pg, struct sm_ph_node *nd)
 {
 	uint64_t used, decayed;
 
@@ -347,7 +347,7 @@ static bool paced_step(struct sm_pages *pg, struct sm_ph_node *nd, struct cursor
 		bytes += collapse_batch(pg, nd, from, c->grain);
 	sm_phase_leave(SM_PHASE_SCAVENGE);
 	return bytes == 0 ? wait_ns(&sm__ph(pg)->scavenger, 0)
-			  : rest(pg, &sm__ph(pg)->scavenger, sm__now_ns() - start);
+			  : rest_scavenger(pg, &sm__ph(pg)->scavenger, sm__now_ns() - start);
 }
 
 static bool round_of(struct sm_pages *pg)
@@ -360,8 +360,10 @@ static bool round_of(struct sm_pages *pg)
 		uint32_t grain = huge_units(pg);
 		uint32_t from = grain > 1 && pg->config->hugepages == SM_HUGE_COLLAPSE ? 1 : 0;
 		uint32_t least = (uint32_t)(MIN_BYTES >> SM_UNIT_SHIFT);
-		struct cursor c = {
-			.unit = 1, .spare = retained(pg, nd), .grain = grain, .least = least ? least : 1};
+		struct cursor c = {.unit = 1,
+				   .spare = retained_units(pg, nd),
+				   .grain = grain,
+				   .least = least ? least : 1};
 
 		while (c.unit != 0 || from != 0)
 			if (!paced_step(pg, nd, &c, &from))
@@ -373,7 +375,7 @@ static bool round_of(struct sm_pages *pg)
 	return true;
 }
 
-static void *thread_main(void *arg)
+static void *scavenger_main(void *arg)
 {
 	struct sm_pages *pg = arg;
 	struct sm_scavenger *sc = &sm__ph(pg)->scavenger;
@@ -413,7 +415,7 @@ int sm__scavenger_start(struct sm_pages *pg, const struct sm_scavenge_hooks *hoo
 	if (hooks != NULL)
 		sc->hooks = *hooks;
 	sc->stop = false;
-	err = sm__os_thread(&sc->thread, thread_main, pg);
+	err = sm__os_thread(&sc->thread, scavenger_main, pg);
 	sc->running = err == 0;
 	sc->pid = getpid();
 	return err;

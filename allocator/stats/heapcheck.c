@@ -49,7 +49,7 @@ struct check {
 	size_t in_use_units;
 };
 
-static void report(struct check *k, const struct sm_span *s, const char *why)
+static void report_span(struct check *k, const struct sm_span *s, const char *why)
 {
 	k->violations++;
 	if (s == NULL)
@@ -70,7 +70,7 @@ static void check_span(void *ctx, struct sm_span *s)
 	k->spans++;
 	k->in_use_units += s->nunits;
 	if (why != NULL)
-		report(k, s, why);
+		report_span(k, s, why);
 	if (state == SM_SPAN_STACK || state == SM_SPAN_OTHER)
 		return;
 	/* malloc's spans are on a list while they have room, and on none when full; large ones never. */
@@ -88,19 +88,19 @@ static void check_list(struct check *k, const struct sm_span_list *l, unsigned b
 		const struct sm_span *s = &r->spans[unit];
 
 		if (s->prev != prev)
-			report(k, s, "a list's back link is wrong");
+			report_span(k, s, "a list's back link is wrong");
 		if (sm_load_relaxed(&s->state) == SM_SPAN_FREE)
-			report(k, s, "a free span is on a list");
+			report_span(k, s, "a free span is on a list");
 		if (s->bin != bin)
-			report(k, s, "a span is on another bin's list");
+			report_span(k, s, "a span is on another bin's list");
 		if ((s->nalloc == s->nslots) != full)
-			report(k, s, "full and partial lists are mixed up");
+			report_span(k, s, "full and partial lists are mixed up");
 		prev = unit;
 		unit = s->next;
 		n++;
 	}
 	if (n != sm_load_relaxed(&l->count) || l->last != prev)
-		report(k, NULL, "a list's count or end is wrong");
+		report_span(k, NULL, "a list's count or end is wrong");
 	k->listed += n;
 }
 
@@ -133,17 +133,17 @@ static void check_run(struct check *k, const struct sm_window *w, unsigned bin)
 	const struct sm_span *s = sm_span_of(r, cur);
 
 	if (!k->heap->bins[bin].shared)
-		report(k, NULL, "a window with room has no span");
+		report_span(k, NULL, "a window with room has no span");
 	else if (sm_load_relaxed(&s->state) != SM_SPAN_SMALL || s->bin != bin)
-		report(k, s, "a run lies in another bin's span");
+		report_span(k, s, "a run lies in another bin's span");
 	else if (cur > end || end > sm_span_base(r, s) + (uintptr_t)s->nslots * s->slot_bytes)
-		report(k, s, "a run lies outside its span");
+		report_span(k, s, "a run lies outside its span");
 	else
 		for (uintptr_t p = cur; p < end; p += s->slot_bytes) {
 			uint32_t slot = sm_span_slot(r, s, p);
 
 			if (!(sm_load_relaxed(&s->alloc[slot / 64]) >> (slot % 64) & 1))
-				report(k, s, "a slot of a run is not allocated");
+				report_span(k, s, "a slot of a run is not allocated");
 		}
 }
 
@@ -161,13 +161,13 @@ static void check_window(struct check *k, const struct sm_cache *c, unsigned bin
 	k->owned++;
 	base = sm_span_base(&k->heap->pages.range, s);
 	if (s->next != 0 || s->prev != 0)
-		report(k, s, "an owned span is linked");
+		report_span(k, s, "an owned span is linked");
 	if (s->bin != bin)
-		report(k, s, "an owned span is of another bin");
+		report_span(k, s, "an owned span is of another bin");
 	if (w->cur > w->end || ((uintptr_t)w->cur - base) % s->slot_bytes != 0 ||
 	    (uintptr_t)w->end > base + (uintptr_t)s->nslots * s->slot_bytes)
 		if (w->cur != NULL)
-			report(k, s, "a window lies outside its span");
+			report_span(k, s, "a window lies outside its span");
 }
 
 /* cache.spans: owned, and linked among themselves. */
@@ -177,7 +177,7 @@ static void check_reserve(struct check *k, const struct sm_cache *c, unsigned bi
 
 	for (; unit != 0 && n <= c->nreserve; unit = k->heap->pages.range.spans[unit].next, n++)
 		if (k->heap->pages.range.spans[unit].bin != bin)
-			report(k, &k->heap->pages.range.spans[unit], "an owned span is of another bin");
+			report_span(k, &k->heap->pages.range.spans[unit], "an owned span is of another bin");
 	k->owned += n;
 }
 
@@ -215,7 +215,7 @@ static void check_spans(struct check *k)
 	}
 	sm_lock_release(stacks);
 	if (in_use != k->in_use_units << SM_UNIT_SHIFT)
-		report(k, NULL, "bytes in use differ from the units of all spans");
+		report_span(k, NULL, "bytes in use differ from the units of all spans");
 }
 
 unsigned sm_heap_check(struct sm_heap *h)
@@ -228,8 +228,8 @@ unsigned sm_heap_check(struct sm_heap *h)
 		h->owner->foreach_list(check_owners_list, &k);
 	check_caches(&k);
 	if (k.listed + k.owned != k.spans_with_slots)
-		report(&k, NULL, "a span is neither on a list nor owned by a cache, or both");
+		report_span(&k, NULL, "a span is neither on a list nor owned by a cache, or both");
 	if (h->owner != NULL && h->owner->check() != NULL)
-		report(&k, NULL, h->owner->check());
+		report_span(&k, NULL, h->owner->check());
 	return k.violations + sm__pageheap_check(&h->pages);
 }
