@@ -229,6 +229,28 @@ static bool cell_value(struct scope *s, const struct sm_column *c, double *v)
 	return true;
 }
 
+/*
+ * Values of a group, one for each repetition: counter passes repeat a repetition, they are no
+ * further ones, so what several of them say is their mean. Records come by repetition.
+ */
+struct by_rep {
+	double *values; /* NULL: out of memory, nothing is taken */
+	size_t n;
+	unsigned rep, passes; /* of the last value */
+};
+
+static void take(struct by_rep *b, unsigned rep, double v)
+{
+	if (b->values == NULL)
+		return;
+	if (b->n == 0 || b->rep != rep) {
+		b->values[b->n++] = v;
+		b->rep = rep;
+		b->passes = 1;
+	} else
+		b->values[b->n - 1] += (v - b->values[b->n - 1]) / ++b->passes;
+}
+
 /* Was the thread in this phase during this sample? */
 static bool occurred(const struct scope *s)
 {
@@ -243,18 +265,18 @@ static bool occurred(const struct scope *s)
 static int fill_cell(const struct sm_report *report, struct sm_summary *r, size_t row, size_t col)
 {
 	struct sm_cell *cell = &r->cells[row * r->ncolumns + col];
-	double *values = calloc(report->nrecords + 1, sizeof(*values));
-	size_t n = 0;
+	struct by_rep b = {.values = calloc(report->nrecords + 1, sizeof(double))};
+	double v;
 
-	if (values == NULL)
+	if (b.values == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < report->nrecords; i++) {
 		struct scope s = {.rec = &report->records[i], .row = &r->rows[row], .who = r->who[i]};
 
 		if (s.rec->group != s.row->group || !occurred(&s))
 			continue;
-		if (cell_value(&s, &r->columns[col], &values[n])) {
-			n++;
+		if (cell_value(&s, &r->columns[col], &v)) {
+			take(&b, s.rec->rep, v);
 			cell->scaled |= s.scaled;
 			cell->doubted |= s.doubted;
 			r->columns[col].doubted |= s.doubted;
@@ -266,9 +288,9 @@ static int fill_cell(const struct sm_report *report, struct sm_summary *r, size_
 			cell->reason = s.reason;
 		}
 	}
-	sm_stats_compute(values, n, &cell->stats);
+	sm_stats_compute(b.values, b.n, &cell->stats);
 	cell->has_value = cell->stats.n > 0;
-	free(values);
+	free(b.values);
 	return 0;
 }
 
@@ -382,11 +404,10 @@ void sm_summary_free(struct sm_summary *r)
 bool sm_summary_result(const struct sm_report *report, unsigned group, const char *name, struct sm_stats *out,
 		       const char **unit, const char **reason)
 {
-	double *values = calloc(report->nrecords + 1, sizeof(*values));
-	size_t n = 0;
+	struct by_rep b = {.values = calloc(report->nrecords + 1, sizeof(double))};
 
 	*reason = "";
-	for (size_t i = 0; values != NULL && i < report->nrecords; i++) {
+	for (size_t i = 0; b.values != NULL && i < report->nrecords; i++) {
 		const struct sm_result *res = report->records[i].group == group
 						      ? sm_record_result(&report->records[i], name)
 						      : NULL;
@@ -396,11 +417,11 @@ bool sm_summary_result(const struct sm_report *report, unsigned group, const cha
 		if (unit != NULL)
 			*unit = res->unit;
 		if (res->has_value)
-			values[n++] = res->value;
+			take(&b, report->records[i].rep, res->value);
 		else
 			*reason = res->reason;
 	}
-	sm_stats_compute(values, n, out);
-	free(values);
+	sm_stats_compute(b.values, b.n, out);
+	free(b.values);
 	return out->n > 0;
 }

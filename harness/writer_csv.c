@@ -3,7 +3,9 @@
  * sample. A sample's own results are rows without role and phase, of metric "wall_s", "ops", ..; a
  * failed sample is one row of metric "sample" whose status says how it ended. `calibration` is
  * "off" where spanmark doctor --calibrate found an event behind the value to count something else,
- * and empty otherwise.
+ * and empty otherwise. `pass` is the counter pass, from 0: the rows of a whole process are there
+ * once for each, so take one pass, or their mean, before counting repetitions. `reason` says why a
+ * value is missing or a sample failed.
  *
  * `run` names the case: workload/param=value/.., then the settings that were not the default. A
  * field of text that a spreadsheet would take for a formula gets an apostrophe in front (OWASP, CSV
@@ -17,8 +19,9 @@
 #include <string.h>
 
 /* The columns that are the sample's; the others are fields of workloads/metric.def. */
-enum { COL_RUN = 1, COL_REP = 2, COL_BACKEND = 9 };
-static const char *const sample_columns[] = {[COL_RUN] = "run", [COL_REP] = "rep", [COL_BACKEND] = "backend"};
+enum { COL_RUN = 1, COL_REP = 2, COL_BACKEND = 9, COL_PASS = 21 };
+static const char *const sample_columns[] = {
+	[COL_RUN] = "run", [COL_REP] = "rep", [COL_BACKEND] = "backend", [COL_PASS] = "pass"};
 
 static void put_text(FILE *out, const char *text)
 {
@@ -81,7 +84,8 @@ static char *case_name(const struct sm_record *rec)
 
 		if (cJSON_IsString(item))
 			fprintf(f, "/%s=%s", shown[i], item->valuestring);
-		else if (cJSON_IsNumber(item) && strstr(rec->params, "\"threads\"") == NULL)
+		else if (cJSON_IsNumber(item) &&
+			 !(strcmp(shown[i], "threads") == 0 && strstr(rec->params, "\"threads\"") != NULL))
 			fprintf(f, "/%s=%d", shown[i], item->valueint);
 	}
 	cJSON_Delete(placement);
@@ -128,7 +132,7 @@ static const struct sm_field *field_of(unsigned column)
 
 static bool is_sample_column(unsigned column)
 {
-	return column == COL_RUN || column == COL_REP || column == COL_BACKEND;
+	return column == COL_RUN || column == COL_REP || column == COL_BACKEND || column == COL_PASS;
 }
 
 /* l NULL: the header. */
@@ -143,8 +147,8 @@ static void put_line(FILE *out, const struct line *l)
 			fputs(f != NULL ? f->name : sample_columns[c], out);
 		else if (f != NULL)
 			put_field(out, l, f);
-		else if (c == COL_REP)
-			fprintf(out, "%u", l->rec->rep);
+		else if (c == COL_REP || c == COL_PASS)
+			fprintf(out, "%u", c == COL_REP ? l->rec->rep : l->rec->pass);
 		else
 			put_text(out, c == COL_RUN ? l->run : l->rec->backend);
 	}
@@ -158,6 +162,7 @@ static void put_whole(FILE *out, const char *run, const struct sm_record *rec, c
 
 	sm_row_init(&sm_metric_type, &m);
 	m.metric = res->name;
+	m.reason = res->reason;
 	m.unit = res->unit;
 	m.has_value = res->has_value;
 	m.value = res->value;
@@ -167,7 +172,7 @@ static void put_whole(FILE *out, const char *run, const struct sm_record *rec, c
 
 static int put_record(FILE *out, const struct sm_record *rec)
 {
-	static const struct sm_result sample = {.name = "sample", .unit = ""};
+	struct sm_result sample = {.name = "sample", .unit = "", .reason = rec->message};
 	char *run = case_name(rec);
 
 	if (run == NULL)

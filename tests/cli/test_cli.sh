@@ -85,9 +85,9 @@ expect 0 "$cmd" run $small; says "churn"; says "per op"
 grep -q "$(printf '\033')" out && bad "escape sequences in a file"
 expect 0 env TERM=xterm "$cmd" run $small --color always; grep -q "$(printf '\033')" out || bad "--color always has no colour"
 expect 0 "$cmd" run $small -f csv -o out.csv
-[ "$(head -1 out.csv)" = "run,rep,phase,role,thread,cpu,node,core_kind,backend,metric,event,value,unit,enabled_ns,running_ns,status,source,calibration" ] ||
+[ "$(head -1 out.csv)" = "run,rep,phase,role,thread,cpu,node,core_kind,backend,metric,event,value,unit,enabled_ns,running_ns,status,source,calibration,core,l3,pass,reason" ] ||
 	bad "CSV header: $(head -1 out.csv)"
-grep -q ',gc,ns_per_op,,[0-9.]*,ns,,,ok,sw,$' out.csv || bad "no ns_per_op in the CSV"
+grep -q ',gc,ns_per_op,,[0-9.]*,ns,,,ok,sw,,,,0,$' out.csv || bad "no ns_per_op in the CSV"
 expect 0 "$cmd" run -w churn -p ops=20000 --reps 2 --seed 5 -C soft -f json -o out.json
 if command -v python3 >/dev/null; then
 	python3 - out.json <<'PY' || bad "JSON"
@@ -116,7 +116,7 @@ fi
 case $(file -b "$cmd" 2>/dev/null; nm -D "$cmd" 2>/dev/null | head -50) in *__asan*) sim= ;; *) sim=yes ;; esac
 if [ -n "$sim" ] && command -v valgrind >/dev/null; then
 	expect 0 env TMPDIR="$tmp" "$cmd" run -w churn -p ops=20000 --reps 1 --counters sim -C cycles -f csv -o sim.csv
-	grep -qE ',total,mutator,-?[0-9]*,.*,instructions,sim::Ir,[1-9][0-9]*,insn,.*,ok,sim,$' sim.csv || bad "no simulated instructions"
+	grep -qE ',total,mutator,-?[0-9]*,.*,instructions,sim::Ir,[1-9][0-9]*,insn,.*,ok,sim,,' sim.csv || bad "no simulated instructions"
 	[ -z "$(ls -d spanmark-sim-* 2>/dev/null)" ] || bad "Callgrind's dumps were left behind"
 fi
 

@@ -285,8 +285,8 @@ START_TEST(calibration_is_used)
 	has(text, "\"event\":\"t::LL\",\"expected\":0"); /* the calibrations themselves are all there */
 	free(text);
 	text = print(&r, SM_FORMAT_CSV, SM_BY_ROLE, false);
-	has(text, ",instructions,t::INS,12000,insn,0,0,ok,pmu,off\n");
-	has(text, ",cycles,t::CYC:e=0:u=1,,cycles,0,0,not_counted,pmu,\n");
+	has(text, ",instructions,t::INS,12000,insn,0,0,ok,pmu,off,");
+	has(text, ",cycles,t::CYC:e=0:u=1,,cycles,0,0,not_counted,pmu,,");
 	free(text);
 	sm_report_free(&r);
 }
@@ -405,6 +405,60 @@ START_TEST(intervals)
 }
 END_TEST
 
+/* Three repetitions of two passes are three values, not six: no interval. Each is its passes' mean. */
+START_TEST(passes_are_no_repetitions)
+{
+	struct fake_sample some[6];
+	char wires[6][512];
+	struct sm_report r;
+	struct sm_stats s;
+	const char *reason;
+	char *text;
+
+	for (unsigned i = 0; i < 6; i++) {
+		snprintf(wires[i], sizeof(wires[i]),
+			 "{\"error\":\"\",\"results\":[{\"name\":\"wall_s\",\"unit\":\"s\",\"value\":%u},{"
+			 "\"name\":\"ops\",\"unit\":\"ops\",\"value\":1}],"
+			 "\"metrics\":[{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"time\",\"event\":"
+			 "\"clock\",\"value\":%u,\"unit\":\"ns\",\"source\":\"sw\"}]," TAIL,
+			 1 + i * i, 1 + i * i);
+		some[i] = (struct fake_sample){.ordinal = i, .rep = i / 2, .pass = i % 2, .wire = wires[i]};
+	}
+	r = load(some, 6, 6);
+	ck_assert(sm_summary_result(&r, 0, "wall_s", &s, NULL, &reason));
+	ck_assert_uint_eq(s.n, 3);
+	ck_assert_double_eq(s.min, 1.5);
+	ck_assert_double_eq(s.median, 7.5);
+	ck_assert_double_eq(s.max, 21.5);
+	text = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false);
+	has(text, "7.50 ns");
+	has(text, "too few");
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
+/* Cases that differ in nothing but their mark workers, of a workload that takes threads as a parameter. */
+START_TEST(csv_names_tell_cases_apart)
+{
+	struct fake_sample some[] = {
+		{.wire = counted, .params = "{\"threads\":2}", .placement = "{\"threads\":2,\"workers\":1}"},
+		{.ordinal = 1,
+		 .group = 1,
+		 .wire = counted,
+		 .params = "{\"threads\":2}",
+		 .placement = "{\"threads\":2,\"workers\":4}"}};
+	struct sm_report r = load(some, 2, 2);
+	char *text = print(&r, SM_FORMAT_CSV, SM_BY_ROLE, false);
+
+	has(text, "/threads=2/workers=1,");
+	has(text, "/threads=2/workers=4,");
+	has(text, ",0,paranoid is 2\n");
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
 START_TEST(empty_run)
 {
 	struct sm_report r = load(NULL, 0, 5);
@@ -458,7 +512,7 @@ START_TEST(csv_is_tidy)
 {
 	static const char header[] =
 		"run,rep,phase,role,thread,cpu,node,core_kind,backend,metric,event,value,unit,"
-		"enabled_ns,running_ns,status,source,calibration\n";
+		"enabled_ns,running_ns,status,source,calibration,core,l3,pass,reason\n";
 	static char fields[32][512];
 	struct fake_sample some[] = {
 		{.wire = counted},
@@ -470,7 +524,7 @@ START_TEST(csv_is_tidy)
 
 	ck_assert_int_eq(strncmp(text, header, sizeof(header) - 1), 0);
 	while (*p) {
-		ck_assert_int_eq(csv_record(&p, fields), 18);
+		ck_assert_int_eq(csv_record(&p, fields), 22);
 		rows++;
 		cycles += !strcmp(fields[9], "cycles") && !strcmp(fields[4], "1") &&
 			  !strcmp(fields[11], "5000") && !strcmp(fields[5], "4") &&
@@ -503,8 +557,8 @@ START_TEST(csv_is_safe)
 
 	csv_record(&p, fields);
 	while (*p) {
-		ck_assert_int_eq(csv_record(&p, fields), 18);
-		for (int i = 0; i < 18; i++) {
+		ck_assert_int_eq(csv_record(&p, fields), 22);
+		for (int i = 0; i < 22; i++) {
 			if (i != 11) /* values may be negative */
 				ck_assert_msg(!strchr("=+-@\t\r", fields[i][0]) || !fields[i][0], "%s",
 					      fields[i]);
@@ -845,6 +899,8 @@ int main(void)
 	tcase_add_test(tc, kinds_and_packages);
 	tcase_add_test(tc, failures_are_named);
 	tcase_add_test(tc, intervals);
+	tcase_add_test(tc, passes_are_no_repetitions);
+	tcase_add_test(tc, csv_names_tell_cases_apart);
 	tcase_add_test(tc, empty_run);
 	tcase_add_test(tc, csv_is_tidy);
 	tcase_add_test(tc, csv_is_safe);
