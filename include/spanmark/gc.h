@@ -20,12 +20,14 @@
  * Who may call what:
  *
  *   the mutator's thread, not blocked     whatever takes a mutator, on any of its stacks
- *   the same in a blocking section        sm_blocking_enter, leave and call; sm_collect; sm_finalizer_wait; sm_weak_free
+ *   the same in a blocking section        sm_blocking_enter, leave and call; sm_collect; sm_finalizer_wait; sm_weak_free;
+ *                                         sm_ephemeron_free; with NULL for m whatever takes a struct sm_gc
  *   any thread, attached or not           whatever takes a struct sm_gc and no mutator; sm_handle_get, when another thread
  *                                         keeps the handle, and the caller is attached or only compares; sm_collect
  *   a finalizer                           what the mutator's thread may, but sm_mutator_detach, sm_finalizer_wait and
  *                                         sm_gc_destroy
- *   a signal handler                      nothing
+ *   a signal handler                      nothing: sm_mutator_current and sm_safepoint neither, for the thread that it
+ *                                         interrupts may be anywhere in a call
  *
  * Anything else gets -EINVAL (NULL with EINVAL) where the call can say so, or ends the process with one line that names
  * call, thread and address, at the latest when a slow path is taken (see SM_CHECK_CALLS).

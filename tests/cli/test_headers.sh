@@ -1,7 +1,7 @@
 #!/bin/sh
 # The public headers, include/spanmark/: each compiles alone, as C17 and as C++20, without a warning; the example that each
 # opens with compiles in both languages and runs; they include nothing but each other; the libraries export what they
-# declare and no more.
+# declare and no more; each call of the collector has its line in the table of moments.
 #
 #   tests/cli/test_headers.sh BUILD_DIR
 set -eu
@@ -55,6 +55,16 @@ for h in include/spanmark/*.h; do
 		fail "the example of $name does not compile"
 	fi
 done
+
+# The table of moments (tests/collector/test_moments_table.c) makes each call of the collector: whoever declares one writes its
+# line. Names in _slow are halves of another call. That each function there has its line is the compiler's to say.
+awk '/^SM_(API|INLINE)/ { on = 1 } on { printf "%s ", $0 } on && /[;{]/ { on = 0; print "" }' \
+	include/spanmark/gc.h include/spanmark/mapfile.h include/spanmark/stats.h |
+	sed -E 's/^[^(]*\b(sm_[a-z0-9_]+)\(.*/\1/' | grep -v '_slow$' | sort -u >"$tmp/calls"
+awk '/^static void call_/ { on = 1 } on { print } /^}/ { on = 0 }' tests/support/moment_calls*.h |
+	grep -oE '\bsm_[a-z0-9_]+\(' | tr -d '(' | sort -u >"$tmp/lines"
+[ "$(wc -l <"$tmp/calls")" -ge 60 ] || fail "only $(wc -l <"$tmp/calls") calls of the collector found"
+for name in $(comm -23 "$tmp/calls" "$tmp/lines"); do fail "$name has no line in the table of moments"; done
 
 # What the library exports is declared in a public header, and the reverse; two underscores stand in inline.h alone.
 nm -D --defined-only "$build"/libspanmark.so.* | awk '$3 !~ /^_/ { print $3 }' | sort -u >"$tmp/exported"

@@ -6,26 +6,21 @@
  * the check that nothing grey is left) content. A cell that the header forbids is not run: ALLOWED says which.
  *
  * A new call is one line in CALLS and a function that makes it: with *c->mine, a pair that the caller's stack alone holds,
- * with the slot *c->place, which holds another, and with *c->taken, where the stack may keep what it took out.
+ * with the slot *c->place, which holds another, and with *c->taken, where the stack may keep what it took out. The functions
+ * are in tests/support/moment_calls.h and tests/support/moment_calls_gc.h; tests/cli/test_headers.sh compares them with what the
+ * public headers declare.
  */
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "spanmark/mapfile.h"
-#include "tests/support/moment.h"
+#include "tests/support/moment_calls.h"
+#include "tests/support/moment_calls_gc.h"
 #include "tests/support/run.h"
 
-/* ---- the table's three sides ----------------------------------------------------------------------------------- */
+/* ---- the table's other sides -------------------------------------------------------------------------------------- */
 
-/*
- * late: attached, and the one that has not acknowledged what the cycle waits for. acked: attached, and has; another holds
- * the cycle. born: attaches in this moment, dead words on its stack. dying: detaches right after. blocked, outsider:
- * without a mutator that runs. No kind for signal handlers: the header allows them nothing.
- */
-#define CALLERS(X) X(late) X(acked) X(born) X(dying) X(coroutine) X(finalizer) X(blocked) X(outsider)
 /* The handshake that is pending; and what lies between two: marking not drained, and the sweep. */
 #define MOMENTS(X)                             \
 	X(before_none, SM_HS_NONE)             \
@@ -38,18 +33,6 @@
 	X(before_retire, SM_HS_RETIRE)         \
 	X(sweeping, SWEEPING)
 
-enum caller_kind {
-#define X(name) name,
-	CALLERS(X)
-#undef X
-		NCALLERS
-};
-static const char *const caller_name[] = {
-#define X(name) #name,
-	CALLERS(X)
-#undef X
-};
-
 #define MARKING	 100
 #define SWEEPING 101
 static const struct {
@@ -61,432 +44,65 @@ static const struct {
 #undef X
 };
 
-#define K(kind) (1u << (kind))
-#define RUNNING (K(late) | K(acked) | K(born) | K(dying) | K(coroutine) | K(finalizer))
-#define ANY	(RUNNING | K(blocked) | K(outsider))
-#define NOT_RUN (K(blocked) | K(outsider))
-#define WAITING (1u << 31) /* for the cycle itself */
-
-struct caller {
-	struct sm_mutator *m;			/* NULL: none that runs */
-	void *volatile *mine, *volatile *taken; /* on the caller's stack */
-	void **place;
-	struct sm_weak *weak;
-	struct sm_handle *handle, *made;
-};
-
-/* CALLS(name, from whom) */
-#define CALLS(X)                                               \
-	X(new, RUNNING)                                        \
-	X(new_large, RUNNING)                                  \
-	X(new_bytes, RUNNING)                                  \
-	X(new_bytes_zeroed, RUNNING)                           \
-	X(new_array, RUNNING)                                  \
-	X(store, RUNNING)                                      \
-	X(store_many, RUNNING)                                 \
-	X(load, RUNNING)                                       \
-	X(cas, RUNNING)                                        \
-	X(exchange, RUNNING)                                   \
-	X(copy_slots, RUNNING)                                 \
-	X(clear_slots, RUNNING)                                \
-	X(conservative, RUNNING)                               \
-	X(safepoint, RUNNING)                                  \
-	X(blocking_call, RUNNING)                              \
-	X(attach_again, RUNNING)                               \
-	X(current, ANY)                                        \
-	X(blocking, RUNNING)                                   \
-	X(handle_new, RUNNING)                                 \
-	X(handle_get, RUNNING)                                 \
-	X(handle_set, RUNNING)                                 \
-	X(handle_free, RUNNING)                                \
-	X(thread_range_add, RUNNING)                           \
-	X(thread_range_remove, RUNNING)                        \
-	X(finalizer_set, RUNNING)                              \
-	X(finalizer_clear, RUNNING)                            \
-	X(weak_new, RUNNING)                                   \
-	X(weak_get, RUNNING)                                   \
-	X(weak_free, RUNNING)                                  \
-	X(map_file, RUNNING)                                   \
-	X(mutator_stalls, RUNNING)                             \
-	X(collect, WAITING | (RUNNING & ~K(finalizer)))        \
-	X(finalizer_wait, WAITING | (RUNNING & ~K(finalizer))) \
-	X(root_add, ANY)                                       \
-	X(root_remove, ANY)                                    \
-	X(unmap_file, RUNNING)                                 \
-	X(types, ANY)                                          \
-	X(stats, ANY)                                          \
-	X(stalls_reset, ANY)                                   \
-	X(collect_unattached, WAITING | NOT_RUN)               \
-	X(finalizer_wait_unattached, WAITING | NOT_RUN)        \
+/* CALLS(name, from whom); WAITING: for the cycle itself, too. */
+#define CALLS(X)                                                              \
+	X(new, RUNNING)                                                       \
+	X(new_large, RUNNING)                                                 \
+	X(new_bytes, RUNNING)                                                 \
+	X(new_bytes_zeroed, RUNNING)                                          \
+	X(new_array, RUNNING)                                                 \
+	X(new_flex, RUNNING)                                                  \
+	X(new_aligned, RUNNING)                                               \
+	X(store, RUNNING)                                                     \
+	X(store_many, RUNNING)                                                \
+	X(load, RUNNING)                                                      \
+	X(cas, RUNNING)                                                       \
+	X(exchange, RUNNING)                                                  \
+	X(copy_slots, RUNNING)                                                \
+	X(clear_slots, RUNNING)                                               \
+	X(conservative, RUNNING)                                              \
+	X(safepoint, RUNNING)                                                 \
+	X(blocking_call, RUNNING | K(blocked))                                \
+	X(attach_again, RUNNING)                                              \
+	X(current, ANY)                                                       \
+	X(blocking, RUNNING | K(blocked))                                     \
+	X(stack_leave, RUNNING)                                               \
+	X(handle_new, RUNNING)                                                \
+	X(handle_get, RUNNING)                                                \
+	X(handle_set, RUNNING)                                                \
+	X(handle_free, RUNNING)                                               \
+	X(handle_compare, ANY)                                                \
+	X(thread_range_add, RUNNING)                                          \
+	X(thread_range_remove, RUNNING)                                       \
+	X(finalizer_set, RUNNING)                                             \
+	X(finalizer_clear, RUNNING)                                           \
+	X(finalizer_set_owning, RUNNING)                                      \
+	X(weak_new, RUNNING)                                                  \
+	X(weak_get, RUNNING)                                                  \
+	X(weak_free, RUNNING | K(blocked))                                    \
+	X(ephemeron_new, RUNNING)                                             \
+	X(ephemeron_get, RUNNING)                                             \
+	X(ephemeron_free, RUNNING | K(blocked))                               \
+	X(map_file, RUNNING)                                                  \
+	X(mutator_stalls, RUNNING)                                            \
+	X(collect, WAITING | RUNNING | K(blocked))                            \
+	X(finalizer_wait, WAITING | ((RUNNING | K(blocked)) & ~K(finalizer))) \
+	X(root_add, ANY)                                                      \
+	X(root_remove, ANY)                                                   \
+	X(unmap_file, RUNNING)                                                \
+	X(types, ANY)                                                         \
+	X(stats, ANY)                                                         \
+	X(stalls_reset, ANY)                                                  \
+	X(heap_stats, ANY)                                                    \
+	X(limits, ANY)                                                        \
+	X(on_cycle, ANY)                                                      \
+	X(object_base, ANY)                                                   \
+	X(heap_foreach, WAITING | ANY)                                        \
+	X(heap_dump, WAITING | ANY)                                           \
+	X(other_collector, ANY & ~(K(finalizer) | K(coroutine)))              \
+	X(collect_unattached, WAITING | NOT_RUN)                              \
+	X(finalizer_wait_unattached, WAITING | NOT_RUN)                       \
 	X(attach, K(outsider))
-
-/* ---- pairs ------------------------------------------------------------------------------------------------------- */
-
-#define PARENT 0x1111feedu
-#define CHILD  0x2222feedu
-
-static int fd;
-
-/* An object with a child that it alone leads to. Disguised. */
-static __attribute__((noinline)) uintptr_t pair(struct sm_mutator *own)
-{
-	void *volatile child = sm_new(own, node);
-	uintptr_t *p;
-
-	((uintptr_t *)child)[2] = CHILD;
-	p = sm_new(own, node);
-	p[2] = PARENT;
-	sm_store(own, (void **)p, child);
-	return ~(uintptr_t)p;
-}
-
-static bool whole(const void *p)
-{
-	const uintptr_t *w = p;
-
-	return w == NULL || (w[2] == PARENT && w[0] != 0 && ((const uintptr_t *)w[0])[2] == CHILD);
-}
-
-/* ---- the calls --------------------------------------------------------------------------------------------------- */
-
-/* What each cell finds prepared. */
-static void *range[4], *old_range[4], *own_range[4], *old_own_range[4];
-static void *file;
-static _Atomic(int) finalized;
-
-static void note(void *ctx, struct sm_mutator *own, void *object)
-{
-	(void)ctx;
-	(void)own;
-	finalized += whole(object);
-}
-
-static uintptr_t cell_dead(void); /* disguised */
-
-static void call_new(struct caller *c)
-{
-	for (int i = 0; i < 100; i++)
-		*c->taken = sm_new(c->m, node);
-	*c->taken = (void *)~pair(c->m);
-}
-
-static void call_new_large(struct caller *c)
-{
-	void **large = sm_new_array(c->m, sm_type_pointers(gc, 1), 9000);
-
-	sm_store(c->m, &large[8999], *c->mine);
-	*c->mine = NULL;
-	*c->taken = (void *)~pair(c->m);
-	sm_store(c->m, (void **)*c->taken + 1, large);
-}
-
-static void call_new_bytes(struct caller *c)
-{
-	for (size_t i = 1; i < 40000; i = i * 3 / 2 + 1)
-		memset(sm_new_bytes(c->m, i), 0x33, i);
-}
-
-static void call_new_bytes_zeroed(struct caller *c)
-{
-	for (size_t i = 1; i < 40000; i = i * 3 / 2 + 1)
-		ck_assert_int_eq(*(char *)sm_new_bytes_zeroed(c->m, i), 0);
-}
-
-static void call_new_array(struct caller *c)
-{
-	void **array = sm_new_array(c->m, node, 3);
-
-	sm_store(c->m, &array[4], *c->mine);
-	*c->mine = NULL;
-	*c->taken = (void *)~pair(c->m);
-	sm_store(c->m, (void **)*c->taken + 1, array);
-}
-
-static void call_store(struct caller *c)
-{
-	*c->taken = sm_load(c->place);
-	sm_store(c->m, c->place, *c->mine);
-	*c->mine = NULL;
-}
-
-/* Fills the buffer several times. */
-static void call_store_many(struct caller *c)
-{
-	void *volatile two[2] = {sm_load(c->place), *c->mine};
-
-	for (int i = 0; i < 50; i++)
-		sm_store(c->m, c->place, two[i % 2]);
-	*c->taken = two[0];
-	*c->mine = NULL;
-}
-
-static void call_load(struct caller *c)
-{
-	*c->taken = sm_load(c->place);
-	sm_store(c->m, c->place, NULL);
-}
-
-static void call_cas(struct caller *c)
-{
-	void *expected = sm_load(c->place);
-
-	*c->taken = expected;
-	ck_assert(sm_cas(c->m, c->place, &expected, *c->mine));
-	*c->mine = NULL;
-}
-
-static void call_exchange(struct caller *c)
-{
-	*c->taken = sm_exchange(c->m, c->place, *c->mine);
-	*c->mine = NULL;
-}
-
-static void call_copy_slots(struct caller *c)
-{
-	void *const from[1] = {*c->mine};
-
-	*c->taken = sm_load(c->place);
-	sm_copy_slots(c->m, c->place, from, 1);
-	*(void *volatile *)&from[0] = NULL;
-	*c->mine = NULL;
-}
-
-static void call_clear_slots(struct caller *c)
-{
-	*c->taken = sm_load(c->place);
-	sm_clear_slots(c->m, c->place, 1);
-}
-
-static void call_safepoint(struct caller *c)
-{
-	sm_safepoint(c->m);
-}
-
-static void call_blocking(struct caller *c)
-{
-	sm_blocking_enter(c->m);
-	usleep(5);
-	sm_blocking_leave(c->m);
-}
-
-static void *yield(void *arg)
-{
-	usleep(1);
-	return arg;
-}
-
-static void call_blocking_call(struct caller *c)
-{
-	ck_assert_ptr_eq(sm_blocking_call(c->m, yield, c), c);
-}
-
-static void call_attach_again(struct caller *c)
-{
-	ck_assert_ptr_eq(sm_mutator_attach(gc), c->m);
-	sm_mutator_detach(c->m);
-}
-
-static void call_current(struct caller *c)
-{
-	struct sm_mutator *own = sm_mutator_current(gc);
-
-	ck_assert(c->m == NULL || own == c->m);
-}
-
-/* Interior pointers and integers in, and out again. */
-static void call_conservative(struct caller *c)
-{
-	char **any = sm_new(c->m, sm_type_conservative(gc, 64 * sizeof(void *)));
-
-	sm_store(c->m, (void **)*c->mine + 1, any);
-	for (int i = 0; i < 64; i++) {
-		*(volatile uintptr_t *)&any[i] = i % 2 ? ~cell_dead() + (unsigned)i : 12345u * (unsigned)i;
-		sm_store(c->m, (void **)&any[i], (char *)sm_load(c->place) + i % 32);
-	}
-	sm_store(c->m, c->place, NULL);
-	*c->taken = any[40] - 8;
-	for (int i = 0; i < 64; i++)
-		sm_store(c->m, (void **)&any[i], NULL);
-}
-
-static void call_handle_new(struct caller *c)
-{
-	c->made = sm_handle_new(c->m, *c->mine);
-	*c->mine = NULL;
-}
-
-static void call_handle_get(struct caller *c)
-{
-	*c->taken = sm_handle_get(c->handle);
-	sm_handle_set(c->m, c->handle, NULL);
-}
-
-static void call_handle_set(struct caller *c)
-{
-	*c->taken = sm_handle_get(c->handle);
-	sm_handle_set(c->m, c->handle, *c->mine);
-	*c->mine = NULL;
-}
-
-static void call_handle_free(struct caller *c)
-{
-	*c->taken = sm_handle_get(c->handle);
-	sm_handle_free(c->m, c->handle);
-	c->handle = NULL;
-}
-
-static void call_thread_range_add(struct caller *c)
-{
-	own_range[1] = *c->mine;
-	*c->mine = NULL;
-	ck_assert_int_eq(sm_thread_range_add(c->m, own_range, sizeof(own_range)), 0);
-	*c->taken = own_range[1];
-	own_range[1] = NULL;
-	ck_assert_int_eq(sm_thread_range_remove(c->m, own_range), 0);
-}
-
-static void call_thread_range_remove(struct caller *c)
-{
-	ck_assert_int_eq(sm_thread_range_add(c->m, old_own_range, sizeof(old_own_range)), 0);
-	old_own_range[0] = *c->mine;
-	*c->mine = NULL;
-	sm_safepoint(c->m);
-	sm_store(c->m, c->place, old_own_range[0]);
-	old_own_range[0] = NULL;
-	ck_assert_int_eq(sm_thread_range_remove(c->m, old_own_range), 0);
-}
-
-static void call_finalizer_set(struct caller *c)
-{
-	ck_assert_int_eq(sm_finalizer_set(c->m, *c->mine, note, NULL), 0);
-	*c->mine = NULL;
-}
-
-static void call_finalizer_clear(struct caller *c)
-{
-	ck_assert_int_eq(sm_finalizer_set(c->m, *c->mine, note, NULL), 0);
-	ck_assert_int_eq(sm_finalizer_clear(c->m, *c->mine), 0);
-}
-
-static void call_weak_new(struct caller *c)
-{
-	struct sm_weak *w = sm_weak_new(c->m, *c->mine);
-
-	*c->taken = sm_weak_get(c->m, w);
-	ck_assert(*c->taken == *c->mine);
-	*c->mine = NULL;
-	sm_weak_free(c->m, w);
-}
-
-/* The object is kept by nothing else when `place` is empty. */
-static void call_weak_get(struct caller *c)
-{
-	*c->taken = sm_weak_get(c->m, c->weak);
-	sm_store(c->m, c->place, *c->taken);
-}
-
-static void call_weak_free(struct caller *c)
-{
-	*c->taken = sm_weak_get(c->m, c->weak);
-	sm_weak_free(c->m, c->weak);
-	c->weak = NULL;
-}
-
-static void call_map_file(struct caller *c)
-{
-	volatile char *p = sm_map_file(c->m, fd, 0, 2 * SM_UNIT, SM_MAP_PRIVATE);
-
-	ck_assert(p != NULL && p[100] == 0);
-	sm_unmap_file(c->m, (void *)p);
-}
-
-static void call_mutator_stalls(struct caller *c)
-{
-	struct sm_gc_stalls s;
-
-	sm_mutator_stalls(c->m, &s);
-}
-
-static void call_collect(struct caller *c)
-{
-	ck_assert_int_eq(sm_collect(gc, c->m), 0);
-}
-
-static void call_finalizer_wait(struct caller *c)
-{
-	sm_finalizer_wait(gc, c->m);
-}
-
-static void call_root_add(struct caller *c)
-{
-	if (c->mine != NULL) {
-		range[2] = *c->mine;
-		*c->mine = NULL;
-	}
-	ck_assert_int_eq(sm_root_add(gc, range, 4), 0);
-}
-
-static void call_root_remove(struct caller *c)
-{
-	if (c->taken != NULL)
-		*c->taken = old_range[1];
-	ck_assert_int_eq(sm_root_remove(gc, old_range), 0);
-	old_range[1] = NULL;
-}
-
-static void call_unmap_file(struct caller *c)
-{
-	sm_store(c->m, &root[1], NULL);
-	sm_unmap_file(c->m, file);
-	file = NULL;
-}
-
-static void call_types(struct caller *c)
-{
-	(void)c;
-	ck_assert_ptr_nonnull(sm_type_prefix(gc, 32, 2));
-	ck_assert_ptr_nonnull(sm_type_bitmap(gc, 32, (const uint64_t[]){5}));
-	ck_assert_ptr_nonnull(sm_type_pointers(gc, 3));
-	ck_assert_ptr_nonnull(sm_type_conservative(gc, 48));
-}
-
-static void call_stats(struct caller *c)
-{
-	struct sm_gc_stats s;
-	struct sm_gc_stalls t;
-
-	(void)c;
-	sm_gc_stats(gc, &s);
-	sm_gc_stalls(gc, &t);
-	ck_assert_ptr_nonnull(sm_stall_name(SM_STALL_STOP));
-}
-
-static void call_stalls_reset(struct caller *c)
-{
-	(void)c;
-	sm_gc_stalls_reset(gc);
-}
-
-static void call_collect_unattached(struct caller *c)
-{
-	(void)c;
-	ck_assert_int_eq(sm_collect(gc, NULL), 0);
-}
-
-static void call_finalizer_wait_unattached(struct caller *c)
-{
-	(void)c;
-	sm_finalizer_wait(gc, NULL);
-}
-
-static void call_attach(struct caller *c)
-{
-	struct sm_mutator *own = sm_mutator_attach(gc);
-
-	(void)c;
-	ck_assert_ptr_nonnull(own);
-	sm_mutator_detach(own);
-}
 
 static const struct {
 	const char *name;
@@ -512,6 +128,7 @@ static struct {
 	uintptr_t dead;	 /* disguised */
 	struct sm_weak *weak;
 	struct sm_handle *handle;
+	struct sm_ephemeron *ephemeron;
 } cell;
 
 static uintptr_t cell_dead(void)
@@ -580,19 +197,29 @@ static __attribute__((noinline)) void make_call(struct caller *c)
 	c->place = (void **)root[0];
 	c->weak = cell.weak;
 	c->handle = cell.handle;
+	c->ephemeron = cell.ephemeron;
 	if (cell.kind == coroutine)
 		make_in_coroutine(c);
 	else
 		calls[cell.call].make(c);
 	cell.weak = c->weak;
 	cell.handle = c->handle;
+	cell.ephemeron = c->ephemeron;
+}
+
+static bool leads_to_pair(void **taken, size_t at)
+{
+	char *object = sm_load(taken + 1);
+	void *p = object ? sm_load((void **)(object + at)) : NULL;
+
+	return p != NULL && whole(p);
 }
 
 /* The caller with its mutator: from before the moment to the cycle's end, or as long as it lives. */
 static __attribute__((noinline)) void live(struct sm_mutator *own)
 {
 	void *volatile mine = (void *)~pair(own), *volatile taken = NULL;
-	struct caller c = {.m = own, .mine = &mine, .taken = &taken};
+	struct caller c = {.m = own, .own = own, .mine = &mine, .taken = &taken};
 
 	cell.ready = 1;
 	await_go(own);
@@ -607,6 +234,14 @@ static __attribute__((noinline)) void live(struct sm_mutator *own)
 	}
 	must(whole(mine), "what the caller held is damaged");
 	must(whole(taken), "what the caller took is damaged");
+	if (c.inner && taken)
+		must(leads_to_pair((void **)taken, c.inner - 1), "what a new object led to is damaged");
+	if (c.made_ephemeron) {
+		void *value = sm_ephemeron_get(own, c.made_ephemeron);
+
+		must(whole(value) && (value || mine == NULL), "what a new ephemeron gives is damaged");
+		sm_ephemeron_free(own, c.made_ephemeron);
+	}
 	if (c.made) {
 		must(whole(sm_handle_get(c.made)), "what a new handle holds is damaged");
 		sm_handle_free(own, c.made);
@@ -616,7 +251,7 @@ static __attribute__((noinline)) void live(struct sm_mutator *own)
 static __attribute__((noinline)) void live_blocked(struct sm_mutator *own)
 {
 	void *volatile mine = (void *)~pair(own), *volatile taken = NULL;
-	struct caller c = {.mine = &mine, .taken = &taken};
+	struct caller c = {.own = own, .mine = &mine, .taken = &taken};
 
 	sm_blocking_enter(own);
 	cell.ready = 1;
@@ -738,6 +373,7 @@ static __attribute__((noinline)) void prepare(void)
 	sm_store(m, &place[0], (void *)~pair(m));
 	cell.weak = sm_weak_new(m, sm_load(&place[0]));
 	cell.handle = sm_handle_new(m, (void *)~pair(m));
+	cell.ephemeron = sm_ephemeron_new(m, sm_load(&place[0]), (void *)~pair(m));
 	memset(old_range, 0, sizeof(old_range));
 	memset(range, 0, sizeof(range));
 	ck_assert_int_eq(sm_root_add(gc, old_range, 4), 0);
@@ -752,6 +388,33 @@ static __attribute__((noinline)) void queue_finalizer(void)
 	ck_assert_int_eq(sm_finalizer_set(m, (void *)~pair(m), call_from_finalizer, NULL), 0);
 }
 
+/* The ephemeron's key is the weak reference's object. */
+static void check_references(void)
+{
+	void *key = cell.weak ? sm_weak_get(m, cell.weak) : NULL;
+
+	must(whole(key), "what the weak reference gives is damaged");
+	if (cell.ephemeron) {
+		void *value = sm_ephemeron_get(m, cell.ephemeron);
+
+		must(whole(value) && (value || !key), "what the ephemeron gives is damaged");
+	}
+	sm_ephemeron_free(m, cell.ephemeron);
+	sm_weak_free(m, cell.weak);
+}
+
+/* What was set in this cycle has seen its end, and later cycles whole. */
+static void check_events(void)
+{
+	ck_assert_int_eq(sm_gc_on_cycle(gc, NULL, NULL), 0);
+	if (calls[cell.call].make != call_on_cycle)
+		return;
+	if (!cell.waits && cell.op != SWEEPING)
+		must(events[SM_CYCLE_ENDS] > 0, "the cycle's end was not told");
+	must(events[SM_CYCLE_ENDS] - events[SM_CYCLE_BEGINS] <= 1, "an end without a beginning");
+	must(events[SM_CYCLE_BEGINS] - events[SM_CYCLE_ENDS] <= 1, "a beginning without an end");
+}
+
 static __attribute__((noinline)) void check(void)
 {
 	void **place = sm_load(&root[0]);
@@ -764,10 +427,11 @@ static __attribute__((noinline)) void check(void)
 		must(whole(sm_handle_get(cell.handle)), "what the handle holds is damaged");
 		sm_handle_free(m, cell.handle);
 	}
-	if (cell.weak) {
-		must(whole(sm_weak_get(m, cell.weak)), "what the weak reference gives is damaged");
-		sm_weak_free(m, cell.weak);
-	}
+	check_references();
+	check_events();
+	/* New limits ask for a cycle, which must not come into the next cell. */
+	if (calls[cell.call].make == call_limits)
+		ck_assert_int_eq(sm_collect(gc, m), 0);
 	(void)sm_root_remove(gc, old_range);
 	(void)sm_root_remove(gc, range);
 	range[2] = NULL;
@@ -837,6 +501,7 @@ static void start(bool stw)
 	ck_assert_int_eq(sm_root_add(gc, root, 64), 0);
 	fd = mkstemp(name);
 	unlink(name);
+	null_fd = open("/dev/null", O_WRONLY);
 	ck_assert_int_eq(ftruncate(fd, 2 * SM_UNIT), 0);
 	signal(SIGABRT, say_where);
 	signal(SIGSEGV, say_where);
@@ -890,6 +555,8 @@ START_TEST(table)
 	ck_assert(n > 0 || stw);
 	ck_assert_int_eq(sm_root_remove(gc, root), 0);
 	gctest_destroy(gc, m);
+	ck_assert_int_eq(owned, disposed);
+	close(null_fd);
 	close(fd);
 }
 END_TEST
