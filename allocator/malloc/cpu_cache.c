@@ -120,23 +120,9 @@ static size_t stack_at(size_t cls)
 	return offsetof(struct sm_mcpu, stack) + cls * sizeof(struct sm_mcpu_stack);
 }
 
-/*
- * An object passes from the thread that pushes it to the one that pops it. On one CPU that needs no order, and on
- * another (drained) membarrier is one; but ThreadSanitizer sees neither the sections nor it, so it is told.
- */
-#if SM_TSAN
-void __tsan_acquire(void *addr);
-void __tsan_release(void *addr);
-#define PASSED_ON(p) __tsan_release(p)
-#define TAKEN(p)     __tsan_acquire(p)
-#else
-#define PASSED_ON(p) ((void)0)
-#define TAKEN(p)     ((void)0)
-#endif
-
 SM_INLINE bool push_object(size_t cls, void *p)
 {
-	PASSED_ON(p);
+	sm__rseq_passed_on(p);
 	return sm__rseq_push(sm__process_heap.cpu_slabs, stack_at(cls), p);
 }
 
@@ -145,7 +131,7 @@ SM_INLINE struct sm_freed *pop_object(size_t cls)
 	struct sm_freed *p = sm__rseq_pop(sm__process_heap.cpu_slabs, stack_at(cls));
 
 	if (SM_TSAN && p != NULL)
-		TAKEN(p);
+		sm__rseq_taken(p);
 	return p;
 }
 
@@ -378,7 +364,7 @@ static void drain_stack(struct sm_mcpu *m, unsigned cls)
 	for (uint32_t i = k->begin + 1; i <= k->begin + n; i++) {
 		struct sm_freed *p = m->slab.slots[i];
 
-		TAKEN(p);
+		sm__rseq_taken(p);
 		p->next = list;
 		list = p;
 	}

@@ -37,7 +37,11 @@ static size_t window_at(unsigned bin)
 
 void *sm__cache_cpu_bump(struct sm_heap *h, unsigned bin)
 {
-	return sm__rseq_bump(&h->cpus->table, window_at(bin), sm__sizeclasses[h->bins[bin].cls].slot_bytes);
+	void *p =
+		sm__rseq_bump(&h->cpus->table, window_at(bin), sm__sizeclasses[h->bins[bin].cls].slot_bytes);
+
+	sm__rseq_taken(&h->bins[bin]);
+	return p;
 }
 
 /* The cache of the CPU that we are on, roughly: the thread may move. */
@@ -79,6 +83,7 @@ bool sm__cache_cpu_leave(struct sm_heap *h, unsigned bin, char *cur, char *end)
 	struct sm_cpu_cache *k = this_cpu(h);
 	unsigned cls = h->bins[bin].cls;
 
+	sm__rseq_passed_on(&h->bins[bin]);
 	if (!within_budget(h, k, (size_t)(end - cur)) ||
 	    !sm__rseq_put(&h->cpus->table, window_at(bin), (uintptr_t)cur, window_at(bin) + sizeof(uintptr_t),
 			  (uintptr_t)end)) {
@@ -194,6 +199,7 @@ static void foreach_window(struct sm_heap *h, struct sm_cpu_cache *k,
 
 		if (cur == 0)
 			continue;
+		sm__rseq_taken(&h->bins[bin]);
 		s = sm_span_of(&h->pages.range, cur);
 		fn(ctx, s, sm_span_slot(&h->pages.range, s, cur), (unsigned)((end - cur) / s->slot_bytes));
 	}

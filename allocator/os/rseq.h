@@ -74,6 +74,21 @@ extern ptrdiff_t sm__rseq_area_offset __attribute__((visibility("hidden")));
 #define SM_HAVE_RSEQ 0
 #endif
 
+/*
+ * What a section leaves (an object, a window) passes from the thread that leaves it to the one that takes it. On one CPU
+ * that needs no order, and on another (drained) membarrier is one; but ThreadSanitizer sees neither the sections nor it, so
+ * it is told, by any address that stands for the thing on both sides: before it is left, after it is taken.
+ */
+#if SM_TSAN
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+#define sm__rseq_passed_on(p) __tsan_release(p)
+#define sm__rseq_taken(p)     __tsan_acquire(p)
+#else
+#define sm__rseq_passed_on(p) ((void)0)
+#define sm__rseq_taken(p)     ((void)0)
+#endif
+
 /* The CPU that the caller is on, or was a moment ago. Only where sections can run. */
 SM_INLINE unsigned sm__rseq_cpu(void)
 {
