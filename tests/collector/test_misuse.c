@@ -252,10 +252,12 @@ static const struct row deadly[] = {
 /* A finalizer that destroys its collector: no mutator but its own is left. */
 static void destroy_alone(const struct call *c)
 {
+	struct sm_mutator *own = m; /* the finalizer sets m */
+
 	drop_one(c);
 	gctest_clear_stack();
-	sm_collect(gc, m);
-	sm_mutator_detach(m);
+	sm_collect(gc, own);
+	sm_mutator_detach(own);
 	while (!ran)
 		usleep(1000);
 }
