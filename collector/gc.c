@@ -17,6 +17,7 @@
 #include "collector/inspect.h"
 #include "collector/late_signal.h"
 #include "collector/misuse.h"
+#include "collector/stacks.h"
 #include "collector/sweep.h"
 #include "collector/typedesc.h"
 
@@ -91,15 +92,23 @@ int sm_gc_set_percent(struct sm_gc *gc, unsigned percent)
 	return 0;
 }
 
+/*
+ * The former function may be running, and wait for a cycle of any collector: so the caller waits for it in a blocking
+ * section of each that it is attached to.
+ */
 int sm_gc_on_cycle(struct sm_gc *gc, sm_cycle_fn *fn, void *ctx)
 {
 	sm__not_in_callback(gc, "sm_gc_on_cycle");
 	if (sm_load_relaxed(&gc->forked))
 		return -ENOTSUP;
+	for (struct sm_mutator_priv *p = sm__self.mutators; p; p = p->mine)
+		sm_blocking_enter(p->m);
 	sm_lock_acquire(&gc->callback_lock);
 	gc->on_cycle = fn;
 	gc->on_cycle_ctx = ctx;
 	sm_lock_release(&gc->callback_lock);
+	for (struct sm_mutator_priv *p = sm__self.mutators; p; p = p->mine)
+		sm_blocking_leave(p->m);
 	return 0;
 }
 
@@ -112,7 +121,7 @@ struct sm_heap *sm_gc_heap(struct sm_gc *gc)
 
 static void init_locks(struct sm_gc *gc)
 {
-	sm_lock_init(&gc->callback_lock, SM_RANK_NONE);
+	sm_lock_init(&gc->callback_lock, SM_RANK_GC_CALLBACK);
 	sm_store_relaxed(&gc->set_limit, SM_SET_NONE);
 	sm_store_relaxed(&gc->set_percent, SM_SET_NONE);
 	sm_lock_init(&gc->mutators_lock, SM_RANK_GC_MUTATORS);

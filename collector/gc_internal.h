@@ -78,7 +78,7 @@ struct sm_gc {
 	struct sm_lock control_lock;
 	/* Asked for by sm_gc_set_*, taken over by pace_next_cycle(); SET_NONE: nothing. */
 	_Atomic(size_t) set_limit, set_percent;
-	struct sm_lock callback_lock; /* held while it runs; no rank: what it calls takes others */
+	struct sm_lock callback_lock; /* held while it runs, so below all that it may take */
 	sm_cycle_fn *on_cycle;	      /* under callback_lock */
 	void *on_cycle_ctx;
 	_Atomic(struct sm_inspection *) inspections; /* written under the lock; inspect.h */

@@ -22,6 +22,7 @@
 /* In the order in which they may be taken: the collector's, then the allocator's. */
 enum sm_lock_rank {
 	SM_RANK_NONE = 0,	     /* not checked */
+	SM_RANK_GC_CALLBACK = 5,     /* gc->callback_lock: held while the program's function runs */
 	SM_RANK_GC_CONTROL = 10,     /* gc->control_lock: requests for cycles */
 	SM_RANK_GC_MUTATORS = 20,    /* gc->mutators_lock: the list, the view, the handshake's request */
 	SM_RANK_GC_FINALIZERS = 30,  /* finalizers by object, and those to be run */

@@ -432,7 +432,7 @@ typedef void sm_cycle_fn(void *ctx, enum sm_cycle_event event);
  * Calls fn at each begin and end of a cycle, on a thread of the collector, with mutators running; NULL: no more. One at a
  * time; when the call returns, the former is not running and never will be again. fn is short, for the cycle waits for it; it
  * may read figures and set limits; what attaches, collects, inspects or sets the callback aborts. Any thread but one that
- * fn waits for. 0; -ENOTSUP: in the child of a fork.
+ * fn waits for; a mutator's waits in a blocking section of its own. 0; -ENOTSUP: in the child of a fork.
  */
 SM_API int sm_gc_on_cycle(struct sm_gc *gc, sm_cycle_fn *fn, void *ctx);
 

@@ -245,6 +245,45 @@ START_TEST(each_cycle_begins_and_ends)
 }
 END_TEST
 
+static struct sm_gc *second_gc;
+static _Atomic(int) stage; /* 1: the function runs; 2: whom it waits for is about to set another */
+
+static void collect_the_second(void *ctx, enum sm_cycle_event event)
+{
+	(void)ctx;
+	if (event != SM_CYCLE_BEGINS || stage != 0)
+		return;
+	stage = 1;
+	while (stage != 2)
+		usleep(100);
+	/* Long enough for the other thread to wait for this function; then its safepoint is needed. */
+	usleep(50000);
+	ck_assert_int_eq(sm_collect(second_gc, NULL), 0);
+}
+
+/* The thread is attached to both collectors, and the function waits for a cycle of the second. */
+START_TEST(who_sets_a_callback_stands_at_a_safepoint)
+{
+	struct sm_mutator *m2;
+
+	setup_with(modes[0]);
+	second_gc = GCTEST(modes[_i]);
+	m2 = sm_mutator_attach(second_gc);
+	ck_assert_int_eq(sm_gc_on_cycle(gc, collect_the_second, NULL), 0);
+	sm_gc_set_percent(gc, 100); /* asks for a cycle */
+	while (stage != 1) {
+		sm_safepoint(m);
+		usleep(100);
+	}
+	stage = 2;
+	ck_assert_int_eq(sm_gc_on_cycle(gc, NULL, NULL), 0);
+	ck_assert_uint_ge(gctest_stats(second_gc).cycles, 1);
+	sm_mutator_detach(m2);
+	sm_gc_destroy(second_gc);
+	teardown();
+}
+END_TEST
+
 START_TEST(limits_change_while_it_runs)
 {
 	struct sm_gc_stats st;
@@ -298,6 +337,7 @@ int main(void)
 	tcase_add_test(c, a_dump_that_cannot_be_written_says_so);
 	tcase_add_test(c, no_callback);
 	tcase_add_loop_test(c, each_cycle_begins_and_ends, 0, 3);
+	tcase_add_loop_test(c, who_sets_a_callback_stands_at_a_safepoint, 0, 2);
 	tcase_add_test(c, limits_change_while_it_runs);
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
