@@ -169,6 +169,16 @@ static int check_pmu(const struct sm_run_options *o, const struct sm_plan *p, ch
 	return -EINVAL;
 }
 
+/* --by of a place that this machine does not have would make one row of everything. */
+static int check_by(const struct sm_run_options *o, const struct sm_plan *p, char *err, size_t errlen)
+{
+	if (o->by != SM_BY_L3 || p->topology->n_l3s > 0)
+		return 0;
+	snprintf(err, errlen,
+		 "--by l3: this machine has no L3 cache; allowed here: role, thread, core, node, kind");
+	return -EINVAL;
+}
+
 /* ---- jobs ------------------------------------------------------------------------------------ */
 
 static int make_jobs(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
@@ -236,6 +246,8 @@ int sm_plan_build(const struct sm_run_options *o, struct sm_plan *p, char *err, 
 	}
 	if (rc == 0)
 		rc = make_counters(o, p, err, errlen);
+	if (rc == 0)
+		rc = check_by(o, p, err, errlen);
 	if (rc == 0)
 		rc = check_pmu(o, p, err, errlen);
 	if (rc == 0)

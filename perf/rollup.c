@@ -28,12 +28,15 @@ static int key_of(const struct rolling *r, unsigned thread)
 		return (int)thread;
 	if (r->opt->by == SM_BY_ROLE || pu == SM_NONE)
 		return SM_NONE;
+	/* Of one kind are they all, pinned or not: they must meet in one row. */
+	if (r->opt->by == SM_BY_KIND && (r->cs->n_kinds > 1 || topo->n_kinds <= 1))
+		return SM_NONE;
 	switch (r->opt->by) {
 	case SM_BY_CORE: return topo->pus[pu].core;
 	case SM_BY_L3: return topo->pus[pu].l3;
 	case SM_BY_NODE: return topo->pus[pu].node;
 	case SM_BY_PACKAGE: return topo->pus[pu].package;
-	default: return r->cs->n_kinds > 1 ? SM_NONE : topo->pus[pu].kind;
+	default: return topo->pus[pu].kind;
 	}
 }
 

@@ -49,7 +49,7 @@ struct sm_rollup_row {
 	unsigned label;
 	/*
 	 * By thread: the index in the list of threads; by role: SM_NONE; by kind: the topology's
-	 * core kind, SM_NONE where the PMUs tell the kinds apart; else the index in the topology's
+	 * core kind, SM_NONE where there is one or where the PMUs tell the kinds apart; else the index in the topology's
 	 * array.
 	 */
 	int key;

@@ -196,6 +196,8 @@ static void name_place(struct sm_metric *m, const struct sm_topology *topo, cons
 		m->node = s->key >= 0 ? topo->nodes[s->key].os : -1;
 	if (m->core_kind[0] == '\0' && kind != SM_NONE && topo->n_kinds > 1)
 		m->core_kind = sm_topology_kind_name(topo, kind);
+	else if (m->core_kind[0] == '\0' && m->by == SM_BY_KIND && topo->n_kinds > 1)
+		m->core_kind = "unpinned"; /* on cores of whatever kind */
 }
 
 static int add_rollup(const struct sm_counting *c, struct sm_sample *sample, double ops, enum sm_by by,

@@ -75,6 +75,7 @@ for v in -1 x 0x 18446744073709551616 ''; do refuse "--seed" run --seed "$v"; do
 refuse "allowed" run -w graph --workers 4096
 refuse "dedicated" run -w graph --workers 256 --mark-place dedicated
 refuse "--dry-run" run --topology core:2
+refuse "no L3" run --topology "core:2 pu:1" --dry-run --by l3
 refuse "--store" run --resume
 refuse "nothing to resume" run --resume --store none.db
 refuse "-e and -C" run --counters none -C cycles

@@ -159,6 +159,25 @@ START_TEST(test_sums)
 }
 END_TEST
 
+/* Pinned and unpinned threads of a machine with one kind of cores are one row by kind: a second one of the same name would
+ * be dropped by whoever looks rows up by name. */
+START_TEST(test_unpinned_are_of_the_kind)
+{
+	struct sm_counterset *cs = make("cycles");
+	struct sm_topology *topo = topology("core:4 pu:1");
+	struct sm_rollup_thread th[2] = {thread(cs, "mutator", 0, 1), thread(cs, "mark", SM_NONE, 2)};
+	struct sm_rollup r = rolled(cs, topo, th, 2, SM_BY_KIND);
+
+	ck_assert_uint_eq(r.n, 3); /* two regions and the total */
+	ck_assert_uint_eq(row(&r, NULL, SM_ROLLUP_TOTAL, SM_NONE)->n_threads, 2);
+	sm_rollup_free(&r);
+	for (int i = 0; i < 2; i++)
+		sm_region_thread_free((struct sm_region_thread *)th[i].t);
+	sm_topology_free(topo);
+	sm_counterset_free(cs);
+}
+END_TEST
+
 /* Kinds of mark workers are roles of their own, idle is not application code, and a sleeper's time is filled up. */
 START_TEST(test_kinds_of_workers)
 {
@@ -389,6 +408,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_sums);
+	tcase_add_test(tc, test_unpinned_are_of_the_kind);
 	tcase_add_test(tc, test_kinds_of_workers);
 	tcase_add_test(tc, test_light_regions_and_totals);
 	tcase_add_test(tc, test_missing_part);
