@@ -64,7 +64,7 @@ static void list_places(void)
 	     "  scatter       as far apart as possible, siblings last\n"
 	     "  per-node      equal shares for every node\n"
 	     "  one-per-core  the first PU of each core (what runs when nothing is said, where it fits)\n"
-	     "  none          not pinned\n"
+	     "  none          not pinned: any core that the scheduler likes\n"
 	     "Placement of mark workers (--mark-place):\n"
 	     "  auto          cores of their own while there are enough, then one to a core, the emptiest "
 	     "first\n"
@@ -72,7 +72,7 @@ static void list_places(void)
 	     "  shared        on the mutators' CPUs, one beside each; more than those as auto does\n"
 	     "  sibling       on SMT siblings of the mutators' cores\n"
 	     "  remote-node   on another node than the mutators'\n"
-	     "  none          not pinned");
+	     "  none          not pinned; gc.aside keeps them off CPUs on which mutators run");
 }
 
 static void list_sets(void)

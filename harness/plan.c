@@ -285,7 +285,9 @@ static void print_placement(const struct sm_plan *p, const struct sm_case *c, FI
 
 		fprintf(out, "    %s %u: ", sm_role_name(t->role), t->index);
 		if (t->pu == SM_NONE)
-			fputs("not pinned\n", out);
+			fputs(t->role == SM_ROLE_WORKER ? "not pinned; gc.aside keeps it off mutators' CPUs\n"
+							: "not pinned\n",
+			      out);
 		else
 			fprintf(out, "cpu %d (core %d, L3 %d, node %d, package %d)\n", t->pu_os, t->core,
 				t->l3, t->node_os, t->package);

@@ -190,7 +190,15 @@ int sm__place_worker(struct sm__place_plan *p, unsigned i)
 /* ---- in words -------------------------------------------------------------------------------- */
 
 /* What a worker shares its core with, from best to worst. */
-enum company { ALONE, SIBLING_OF_MUTATOR, WITH_WORKERS, ON_MUTATORS_PU, UNPINNED, COMPANIES };
+enum company {
+	ALONE,
+	SIBLING_OF_MUTATOR,
+	WITH_WORKERS,
+	WHERE_MUTATORS_ROAM, /* they are not pinned: here too, at times */
+	ON_MUTATORS_PU,
+	UNPINNED,
+	COMPANIES
+};
 
 static enum company company_of(const struct sm_placement *p, const struct sm_place_thread *w)
 {
@@ -204,6 +212,8 @@ static enum company company_of(const struct sm_placement *p, const struct sm_pla
 				    : o->pu == w->pu	      ? ON_MUTATORS_PU
 							      : SIBLING_OF_MUTATOR;
 
+		if (o->role != SM_ROLE_WORKER && o->pu == SM_NONE && c < WHERE_MUTATORS_ROAM)
+			c = WHERE_MUTATORS_ROAM;
 		if (o != w && o->pu != SM_NONE && o->core == w->core && with > c)
 			c = with;
 	}
@@ -212,24 +222,30 @@ static enum company company_of(const struct sm_placement *p, const struct sm_pla
 
 void sm_placement_describe(const struct sm_topology *t, const struct sm_placement *p, char *buf, size_t len)
 {
-	static const char *const one[COMPANIES] = {"on a core of its own", "on the SMT sibling of a mutator",
-						   "on a core with other workers", "on a mutator's CPU",
-						   "not pinned"};
-	static const char *const many[COMPANIES] = {"on cores of their own", "on SMT siblings of mutators",
-						    "on cores with other workers", "on mutators' CPUs",
-						    "not pinned"};
+	static const char *const one[COMPANIES] = {
+		"on a core of its own",		"on the SMT sibling of a mutator",
+		"on a core with other workers", "on a core that mutators use too",
+		"on a mutator's CPU",		"where gc.aside lets it"};
+	static const char *const many[COMPANIES] = {
+		"on cores of their own",       "on SMT siblings of mutators",
+		"on cores with other workers", "on cores that mutators use too",
+		"on mutators' CPUs",	       "where gc.aside lets them"};
 	unsigned n[COMPANIES] = {0}, workers = 0, mutators = 0, kinds = 0;
+	bool roam = false;
 	size_t used;
 
 	for (unsigned i = 0; i < p->n; i++) {
 		if (p->threads[i].role == SM_ROLE_WORKER) {
 			n[company_of(p, &p->threads[i])]++;
 			workers++;
-		} else
+		} else {
 			mutators++;
+			roam |= p->threads[i].pu == SM_NONE;
+		}
 	}
-	used = (size_t)snprintf(buf, len, "%u mutator%s, %u mark worker%s", mutators,
-				mutators == 1 ? "" : "s", workers, workers == 1 ? "" : "s");
+	used = (size_t)snprintf(buf, len, "%u mutator%s%s, %u mark worker%s", mutators,
+				mutators == 1 ? "" : "s", roam ? " (not pinned)" : "", workers,
+				workers == 1 ? "" : "s");
 	for (int c = 0; c < COMPANIES; c++)
 		kinds += n[c] > 0;
 	for (int c = 0, said = 0; c < COMPANIES; c++) {
@@ -241,7 +257,7 @@ void sm_placement_describe(const struct sm_topology *t, const struct sm_placemen
 		if (used < len)
 			used += (size_t)snprintf(buf + used, len - used, "%s", n[c] == 1 ? one[c] : many[c]);
 	}
-	if (workers != n[ALONE] + n[UNPINNED] && used < len)
+	if (workers != n[ALONE] + n[UNPINNED] + n[WHERE_MUTATORS_ROAM] && used < len)
 		snprintf(buf + used, len - used, " (%d core%s allowed)", sm__place_cores(t),
 			 sm__place_cores(t) == 1 ? "" : "s");
 }

@@ -188,6 +188,21 @@ static void described(const struct sm_topology *t, const struct sm_placement *p,
 	ck_assert_uint_lt(strlen(text), 100); /* one line of the table */
 }
 
+/* What is not pinned is said, and who may meet it. */
+START_TEST(test_unpinned_in_words)
+{
+	struct sm_topology *t = synthetic("core:4 pu:1");
+	struct sm_placement p = plan(t, SM_PLACE_NONE, 2, SM_MARK_AUTO, 1);
+
+	described(t, &p, "2 mutators (not pinned), 1 mark worker: on a core that mutators use too");
+	sm_placement_free(&p);
+	p = plan(t, SM_PLACE_COMPACT, 1, SM_MARK_NONE, 2);
+	described(t, &p, "1 mutator, 2 mark workers: where gc.aside lets them");
+	sm_placement_free(&p);
+	sm_topology_free(t);
+}
+END_TEST
+
 /* The default on machines where an eye can check it: PU of each worker, and what is said about it. */
 START_TEST(test_auto_small_machines)
 {
@@ -475,6 +490,7 @@ int main(void)
 	tcase_add_test(tc, test_one_per_core);
 	tcase_add_test(tc, test_dedicated_workers);
 	tcase_add_test(tc, test_shared_and_sibling);
+	tcase_add_test(tc, test_unpinned_in_words);
 	tcase_add_test(tc, test_auto_small_machines);
 	tcase_add_test(tc, test_auto_large_machines);
 	tcase_add_test(tc, test_auto_follows_the_nodes);
