@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "workloads/session.h"
+
 void sm__case_free(struct sm_case *c)
 {
 	free(c->params);
@@ -36,6 +38,24 @@ int sm__case_label(struct sm_case *c)
 	for (size_t i = 0; i < c->settings.n; i++)
 		fprintf(f, " %s", c->settings.v[i]);
 	return fclose(f) ? -ENOMEM : 0;
+}
+
+void sm__case_drop_ignored(struct sm_case *c, char *note, size_t len)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < c->settings.n; i++) {
+		char *s = c->settings.v[i];
+
+		if (sm_job_setting_counts(c->backend, s)) {
+			c->settings.v[kept++] = s;
+			continue;
+		}
+		snprintf(note, len, "--set %.*s: backend %s ignores it, so its cases are there once",
+			 (int)strcspn(s, "="), s, sm_wl_backend_name(c->backend));
+		free(s);
+	}
+	c->settings.n = kept;
 }
 
 static bool same_settings(const struct sm_strings *a, const struct sm_strings *b)

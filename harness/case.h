@@ -36,7 +36,8 @@ struct sm_plan {
 	uint64_t seed;
 	struct sm_case *cases;
 	unsigned ncases;
-	char **jobs; /* in the order of running */
+	char note[160]; /* a setting that a backend ignores, if one was left out of cases; "": none */
+	char **jobs;	/* in the order of running */
 	unsigned njobs;
 };
 
@@ -45,6 +46,9 @@ bool sm__case_same(const struct sm_case *a, const struct sm_case *b);
 /* Makes the label: only what the user said or what tells cases apart is worth the room. 0 or
  * -ENOMEM. */
 int sm__case_label(struct sm_case *c);
+/* What the backend ignores is not part of the case: cases that differ in it alone are one. What was
+ * dropped last is named in note. */
+void sm__case_drop_ignored(struct sm_case *c, char *note, size_t len);
 void sm__case_free(struct sm_case *c);
 
 #endif

@@ -369,6 +369,8 @@ static int run_command(struct run *run, int argc, char **argv)
 		rc = sm_plan_build(&run->opt, &run->plan, err, sizeof(err));
 	if (rc)
 		return usage(err);
+	if (run->plan.note[0])
+		sm_complain("%s", run->plan.note);
 	if (run->opt.dry_run) {
 		sm_plan_print(&run->plan, stdout);
 		return SM_EXIT_OK;

@@ -488,6 +488,8 @@ static int add_case(struct sm_plan *p, const struct sm_workload *w, const struct
 	c->threads = sm_params_threads(c->params);
 	if (rc == 0)
 		rc = check_case(c, err, errlen);
+	if (rc == 0)
+		sm__case_drop_ignored(c, p->note, sizeof(p->note));
 	if (rc == 0 && repeats(p))
 		drop_last(p);
 	return rc;

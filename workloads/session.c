@@ -67,6 +67,11 @@ int sm_job_check(const struct sm_job *job, char *err, size_t errlen)
 	return apply_settings(job, &cfg, err, errlen);
 }
 
+bool sm_job_setting_counts(enum sm_wl_backend backend, const char *key)
+{
+	return backend == SM_WL_GC || (backend == SM_WL_SPAN && strncmp(key, "gc.", 3) != 0);
+}
+
 void sm_job_setting_keys(void (*fn)(void *ctx, const char *key, const char *values, const char *help),
 			 void *ctx)
 {
