@@ -105,6 +105,36 @@ START_TEST(runs_end_where_they_end)
 }
 END_TEST
 
+/* Every bit of the span's words is set, those behind its last slot, too: of a span that is full, and of one with fewer slots,
+ * which ends in the middle of a word. */
+START_TEST(slots_end_where_they_end)
+{
+	for (unsigned c = 1; c < sm__nclasses; c++) {
+		unsigned full;
+
+		if (sm__sizeclasses[c].slot_bytes < 16)
+			continue;
+		place(c);
+		full = s.nslots;
+		for (unsigned n = full; n >= 1; n = n == full ? n - n / 3 : n / 2) {
+			uint64_t out[SM_MARK_SLOTS_WORDS];
+			_Atomic(uint64_t) *words = sm_mark_word(r, base);
+
+			AT->nslots = (uint16_t)n;
+			for (size_t w = 0; w < sm_span_bytes(&s) >> SM_MARK_WORD_SHIFT; w++)
+				sm_store_relaxed(&words[w], ~UINT64_C(0));
+			ck_assert(sm__marks_gather(r, AT, out));
+			for (unsigned i = 0; i < (n + 63) / 64 * 64; i++)
+				ck_assert_msg(gathered(out, i) == (i < n), "class %u, %u slots, bit %u", c, n,
+					      i);
+			sm__marks_clear(r, AT);
+			if (n == 1)
+				break;
+		}
+	}
+}
+END_TEST
+
 /* Everything set in the units before and behind: nothing of it is the span's, and clearing leaves it. */
 START_TEST(spans_share_no_word)
 {
@@ -144,6 +174,7 @@ int main(void)
 	tcase_add_unchecked_fixture(t, setup, NULL);
 	tcase_add_test(t, gathers_what_was_set);
 	tcase_add_test(t, runs_end_where_they_end);
+	tcase_add_test(t, slots_end_where_they_end);
 	tcase_add_test(t, spans_share_no_word);
 	suite_add_tcase(suite, t);
 	return sm_test_run(suite);

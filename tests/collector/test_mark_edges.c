@@ -1,7 +1,7 @@
 /*
  * test_mark_edges: what an edge may lead to besides the start of an ordinary object: tiny objects at odd addresses,
  * objects of more kinds than the mark loop has a short path for, and what a program must not store: pointers into the
- * middle of large objects, to units that hold none. No mark bit may be left of any of it.
+ * middle of large objects, to units that hold none. No mark bit may be left of any of it. And what a doubtful word leads to.
  */
 #include <check.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "allocator/objects/markmap.h"
 #include "allocator/base/sizeclass.h"
 #include "collector/gc_internal.h"
+#include "collector/mark_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 
@@ -139,6 +140,46 @@ START_TEST(pointers_to_no_object_leave_no_mark)
 }
 END_TEST
 
+/* A word that leads behind a span's last slot leads to no object, whatever lies where its alloc bit would be. */
+START_TEST(words_behind_the_last_slot)
+{
+	enum { UNITS = 16, AT = 2 };
+	static struct sm_span spans[UNITS];
+	static _Atomic(uint64_t) marks[UNITS << (SM_UNIT_SHIFT - SM_MARK_WORD_SHIFT)];
+	static _Atomic(uint64_t) alloc[SM_UNIT / 8 / 64 + 1];
+	struct sm_marker k = {.base = SM_UNIT * 64, .bytes = UNITS * SM_UNIT, .spans = spans, .marks = marks};
+	unsigned behind = 0;
+
+	memset(alloc, 0xff, sizeof(alloc));
+	for (unsigned c = 1; c < sm__nclasses; c++) {
+		const struct sm_sizeclass *sc = &sm__sizeclasses[c];
+		uintptr_t base = k.base + AT * SM_UNIT;
+
+		if (AT + sc->nunits > UNITS)
+			continue;
+		memset(spans, 0, sizeof(spans));
+		for (unsigned u = 0; u < sc->nunits; u++)
+			spans[AT + u].back = u;
+		spans[AT].recip = sc->recip;
+		spans[AT].slot_bytes = (uint16_t)sc->slot_bytes;
+		spans[AT].nslots = (uint16_t)sc->nslots;
+		spans[AT].nunits = sc->nunits;
+		spans[AT].alloc = alloc;
+		sm_store_relaxed(&spans[AT].state, SM_SPAN_SMALL);
+		for (size_t off = 0; off < sc->nunits * SM_UNIT; off++) {
+			struct sm_span *in = NULL;
+			size_t slot = off / sc->slot_bytes;
+			uintptr_t want = slot < sc->nslots ? base + slot * sc->slot_bytes : 0;
+
+			behind += want == 0;
+			if (sm__mark_resolve(&k, base + off, &in) != want)
+				ck_abort_msg("class %u, byte %zu", c, off);
+		}
+	}
+	ck_assert_uint_gt(behind, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("mark_edges");
@@ -148,6 +189,7 @@ int main(void)
 	tcase_add_loop_test(c, tiny_objects_at_odd_addresses, 0, 2);
 	tcase_add_loop_test(c, more_kinds_than_the_table_has, 0, 2);
 	tcase_add_loop_test(c, pointers_to_no_object_leave_no_mark, 0, 2);
+	tcase_add_test(c, words_behind_the_last_slot);
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
 }

@@ -22,7 +22,7 @@ plant() { # NAME
 	rm -rf "$dir"
 	mkdir -p "$dir"
 	{
-		git ls-files -z Makefile allocator collector include perf workloads harness tests/support tests/collector tests/stress
+		git ls-files -z Makefile allocator collector include perf workloads harness tests/support tests/allocator tests/collector tests/stress
 		find "$tree/allocator" "$tree/collector" "$tree/tests" "$tree/layers" "$tree/flags" \
 			\( -name '*.o' -o -name '*.d' -o -name '*.a' -o -name flags \) -print0
 	} | tar -c --null -T - | tar -x -C "$dir"
