@@ -5,12 +5,10 @@
 #define SM_ALLOCATOR_CONFIG_H
 
 #include "allocator/base/base.h"
+#include "allocator/base/keytable.h"
 #include "spanmark/heap.h"
 
 /* What holds for a class (0: no particular one) on a core (-1: no particular one). */
 size_t sm__config_knob(const struct sm_heap_config *cfg, enum sm_knob knob, unsigned cls, int cpu);
-
-/* Sizes with suffix k, m, g (powers of 1024); shared by every configuration table. -EINVAL, -ERANGE. */
-int sm_parse_size(const char *text, size_t *out);
 
 #endif

@@ -25,9 +25,10 @@ struct sm_process_heap sm__process_heap = {
 _Atomic(uint8_t) sm__malloc_class[1024 / 16 + 1];
 
 /* Written by sm_malloc_configure before the heap exists, under `making`. */
-static struct {
+static struct settings {
 	struct sm_heap_config heap;
 	size_t list, depot;
+	bool verbose;
 	bool ready, nodes; /* defaults are in; somebody said which nodes there are */
 } config;
 static struct sm_lock making = SM_LOCK_INIT(SM_RANK_HEAP);
@@ -46,40 +47,28 @@ static void config_defaults(void)
 	config.ready = true;
 }
 
-static int set_size(const char *key, const char *value, size_t min, size_t max, size_t *out, char *err,
-		    size_t errlen)
-{
-	size_t n;
+#define ROW(member) SM_KEY_AT(struct settings, member)
 
-	if (sm_parse_size(value, &n) != 0 || n < min || n > max) {
-		snprintf(err, errlen, "%s: '%s' is not allowed; allowed: %zuk..%zuk", key, value, min / 1024,
-			 max / 1024);
-		return -EINVAL;
-	}
-	*out = n;
-	return 0;
-}
-
-static int set_verbose(const char *value, char *err, size_t errlen)
-{
-	if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0) {
-		snprintf(err, errlen, "verbose: '%s' is not allowed; allowed: 0|1", value);
-		return -EINVAL;
-	}
-	sm__say_nothing(*value == '0');
-	return 0;
-}
+static const struct sm_key keys[] = {
+	{"verbose", "0|1", "say what is wrong", ROW(verbose), SM_KEY_NUMBER, .max = 1},
+	{"malloc.list", "1k..1024k", "bytes that a list of freed objects keeps", ROW(list), SM_KEY_SIZE,
+	 .min = SM_KIB, .max = SM_MIB},
+	{"malloc.depot", "0k..1048576k", "bytes of a class that threads leave to each other", ROW(depot),
+	 SM_KEY_SIZE, .max = SM_GIB},
+};
 
 static int set_key(const char *key, const char *value, char *err, size_t errlen)
 {
+	const struct sm_key *k = sm__key_find(keys, sizeof(keys) / sizeof(keys[0]), key);
+
 	config_defaults();
-	if (strcmp(key, "verbose") == 0)
-		return set_verbose(value, err, errlen);
-	if (strcmp(key, "malloc.list") == 0)
-		return set_size(key, value, SM_KIB, SM_MIB, &config.list, err, errlen);
-	if (strcmp(key, "malloc.depot") == 0)
-		return set_size(key, value, 0, 1024 * SM_MIB, &config.depot, err, errlen);
-	return sm_heap_config_set(&config.heap, key, value, err, errlen);
+	if (k == NULL)
+		return sm_heap_config_set(&config.heap, key, value, err, errlen);
+	if (sm__key_set(k, &config, value) != 0)
+		return sm__key_refuse(k, value, err, errlen);
+	if (k->offset == offsetof(struct settings, verbose))
+		sm__say_nothing(!config.verbose);
+	return 0;
 }
 
 int sm_malloc_configure(const char *key, const char *value, char *err, size_t errlen)

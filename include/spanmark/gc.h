@@ -105,7 +105,7 @@ struct sm_gc_config {
 	void *worker_ctx;
 	/* Further keys (policies, pacer, barrier buffers) are in the table of gcconfig.c. */
 	struct sm_gc_tuning {
-		unsigned policy;	 /* gc.policy=throughput|latency|memory */
+		unsigned policy;	 /* gc.policy=none|throughput|latency|memory */
 		unsigned room;		 /* gc.room: times min_heap, while marking is dear */
 		unsigned assist;	 /* gc.assist=0|1 */
 		unsigned barrier_buffer; /* gc.barrier_buffer: entries */

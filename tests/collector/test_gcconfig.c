@@ -105,6 +105,26 @@ START_TEST(policies)
 }
 END_TEST
 
+/* What a fresh configuration says its preset is holds: setting it changes nothing, and undoes the others. */
+START_TEST(the_default_policy)
+{
+	struct sm_gc_config fresh;
+
+	sm_gc_config_init(&fresh);
+#if !defined(SM_HOSTILE)
+	for (const char *const *p = (const char *const[]){"none", "throughput", "latency", "memory", NULL};
+	     *p; p++) {
+		sm_gc_config_init(&cfg);
+		ck_assert_int_eq(set("gc.policy", *p), 0);
+		ck_assert_int_eq(cfg.tuning.policy == fresh.tuning.policy, strcmp(*p, "none") == 0);
+		ck_assert_int_eq(set("gc.policy", "none"), 0);
+		ck_assert_msg(memcmp(&cfg, &fresh, sizeof(cfg)) == 0, "none does not undo %s", *p);
+	}
+#endif
+	ck_assert_uint_eq(fresh.tuning.policy, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("gcconfig");
@@ -114,6 +134,7 @@ int main(void)
 	tcase_add_test(c, what_help_says);
 	tcase_add_test(c, values);
 	tcase_add_test(c, policies);
+	tcase_add_test(c, the_default_policy);
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
 }
