@@ -1,11 +1,11 @@
 #!/bin/sh
-# Fails on an include that points up the floor plan (DESIGN: "arrows point down only").
+# Fails on an include that points up the floor plan (DESIGN: "arrows point down only"), and on a crowded room.
 #
 #   tests/layers.sh [ROOT]
 #
 # An include of ours is root-relative, so its first folder names the layer it reaches for. The public headers are
 # the door, include/spanmark/, and are included as "spanmark/NAME.h" by everybody, as a program does. Inside
-# allocator/ the second folder names the room, whose arrows point down likewise.
+# allocator/ the second folder names the room, whose arrows point down likewise, and which holds 20 files at most.
 set -eu
 root=${1:-$(dirname "$0")/..}
 cd "$root"
@@ -72,11 +72,17 @@ for room in base os pages objects stats malloc; do
 		*) echo "$place: allocator/$room/ may not include \"$target\" (it may use:$may)" ;;
 		esac
 	done
+done
+# A room that outgrows 20 files wants another wall.
+for room in base os pages objects stats malloc; do
+	[ -d "allocator/$room" ] || continue
+	files=$(find "allocator/$room" -maxdepth 1 -type f | wc -l)
+	[ "$files" -le 20 ] || echo "allocator/$room: $files files, at most 20"
 done)
 
 if [ -n "$found" ]; then
 	printf '%s\n' "$found" >&2
-	echo "layers: $(printf '%s\n' "$found" | wc -l) include(s) against the floor plan" >&2
+	echo "layers: $(printf '%s\n' "$found" | wc -l) fault(s) against the floor plan" >&2
 	exit 1
 fi
 echo "layers: every include points down"

@@ -47,5 +47,13 @@ check "stats up to malloc" 1 allocator/stats/heapcheck.c allocator/malloc/depot.
 check "a folder of a room up" 1 allocator/os/arch/x86_64/rseq.h allocator/pages/pages.h
 check "not root-relative" 1 allocator/base/lock.c lock.h
 check "relative climb" 1 allocator/base/lock.c ../collector/mark.h
+# 20 files are a room, one more is not; what lies in its folders is not counted.
+mkdir -p "$tmp/allocator/stats/arch"
+for i in $(seq 20); do : >"$tmp/allocator/stats/f$i.c"; : >"$tmp/allocator/stats/arch/f$i.h"; done
+"$here/layers.sh" "$tmp" >"$tmp/log" 2>&1 || { echo "FAIL a room of 20 files"; cat "$tmp/log"; fails=1; }
+: >"$tmp/allocator/stats/f21.c"
+if "$here/layers.sh" "$tmp" >"$tmp/log" 2>&1 || ! grep -q '^allocator/stats: 21 files' "$tmp/log"; then
+	echo "FAIL a room of 21 files"; cat "$tmp/log"; fails=1
+fi
 "$here/layers.sh" || fails=1
 exit $fails
