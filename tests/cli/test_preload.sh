@@ -108,10 +108,12 @@ for SETTINGS in cache.slots=3,cache.batch=5,cache.budget=64k,cache.window@64=1k,
 	check sort sorted
 	if command -v sqlite3 >/dev/null 2>&1; then check sqlite3 database; fi
 done
-# What is wrong is said in one line where it is asked for (verbose=1), and the program runs.
+# What is wrong is said in one line, and nothing else is, where it is asked for (verbose=1); the program runs.
 wrong() {
 	SETTINGS=verbose=1,$1
-	under sort /dev/null 2>"$dir/wrong" && grep -q "$2" "$dir/wrong"
+	under sort /dev/null 2>"$dir/wrong" || return
+	cat "$dir/wrong"
+	grep -q "$2" "$dir/wrong" && [ "$(wc -l <"$dir/wrong")" = 1 ]
 }
 check "a bad value is named" wrong cache.slots@64=0 'cache.slots@64: .0. is not allowed; allowed: 1..8192'
 check "a bad place is named" wrong cache.window@core1=4k '@core1'
