@@ -14,6 +14,7 @@
 #include "collector/misuse.h"
 
 struct dump {
+	const struct sm_gc *gc;
 	int fd, err;
 	bool open; /* an object's line waits for more edges */
 	uint64_t objects, bytes, edges;
@@ -64,6 +65,29 @@ static void put_root(void *ctx, const char *kind, int thread, uintptr_t slot, ui
 	put(d, ",\"to\":\"0x%lx\"}\n", (unsigned long)object);
 }
 
+/*
+ * Spans of rare types do not keep their layouts, but which words are pointers: bit i set, word i of the object is one. Larger
+ * objects are told apart by how many they are.
+ */
+static void put_mixed(struct dump *d, uintptr_t object, size_t bytes)
+{
+	const struct sm_span *s = sm_span_of(&d->gc->range, object);
+	size_t first = (object - sm_span_base(&d->gc->range, s)) / sizeof(uintptr_t);
+	size_t n = 0, words = bytes / sizeof(uintptr_t);
+	uint64_t shape = 0;
+
+	for (size_t i = 0; i < words; i++) {
+		if ((s->pointers[(first + i) / 64] >> ((first + i) % 64) & 1) == 0)
+			continue;
+		shape |= (uint64_t)1 << (i % 64);
+		n++;
+	}
+	if (words <= 64)
+		put(d, " 0x%lx", (unsigned long)shape);
+	else
+		put(d, ", %zu pointers", n);
+}
+
 static bool put_object(void *ctx, uintptr_t object, size_t bytes, const struct sm_layout *l)
 {
 	static const char *const kinds[] = {
@@ -77,8 +101,10 @@ static bool put_object(void *ctx, uintptr_t object, size_t bytes, const struct s
 	end_line(d);
 	put(d, "{\"object\":\"0x%lx\",\"bytes\":%zu,\"type\":\"%s", (unsigned long)object, bytes,
 	    kinds[l->kind]);
-	/* Layouts are numbered in order of creation; the spans of rare types do not keep theirs. */
-	if (l->kind != SM_SCAN_NONE && l->kind != SM_SCAN_MIXED)
+	/* Layouts are numbered in order of creation. */
+	if (l->kind == SM_SCAN_MIXED)
+		put_mixed(d, object, bytes);
+	else if (l->kind != SM_SCAN_NONE)
 		put(d, " %u", l->id);
 	put(d, "\",\"edges\":[");
 	d->open = true;
@@ -98,7 +124,7 @@ static void put_edge(void *ctx, uintptr_t object, uintptr_t to)
 
 int sm_heap_dump(struct sm_gc *gc, struct sm_mutator *m, int fd)
 {
-	struct dump d = {.fd = fd};
+	struct dump d = {.gc = gc, .fd = fd};
 	const struct sm_walk_hooks hooks = {put_root, put_object, put_edge, &d};
 	int err;
 

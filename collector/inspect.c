@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 
 #include "allocator/objects/cache_cpu.h"
+#include "allocator/os/os.h"
 #include "collector/gc_internal.h"
 #include "collector/misuse.h"
 #include "collector/sweep.h"
@@ -106,7 +107,9 @@ static void push_object(struct walk *w, uintptr_t object)
 		return;
 	if (w->n == w->capacity) {
 		size_t bytes = w->capacity * sizeof(*w->stack);
-		void *grown = mremap(w->stack, bytes, bytes * 2, MREMAP_MAYMOVE);
+		void *grown = sm__os_fault(SM_OS_RESERVE)
+				      ? MAP_FAILED
+				      : mremap(w->stack, bytes, bytes * 2, MREMAP_MAYMOVE);
 
 		if (grown == MAP_FAILED) {
 			w->err = -ENOMEM;
@@ -219,21 +222,26 @@ static void queued(void *ctx, uintptr_t object)
 	root(ctx, 0, object);
 }
 
+/* A stack of the mutator's, or another range of its thread's: the words that a cycle would scan. */
+static void thread_words(struct walk *w, const struct sm_mutator_priv *p, const struct sm_thread_range *t)
+{
+	w->kind = t == &p->own ? "stack" : t->ran ? "coroutine" : "thread range";
+	stack_words(w, t == p->on ? p->sp : sm__stack_low(p, t), t->end);
+	if (t == p->on)
+		stack_words(w, (uintptr_t)p->saved, (uintptr_t)(p->saved + p->nsaved));
+	else if (t->left)
+		stack_words(w, (uintptr_t)t->registers, (uintptr_t)(t->registers + SM_REGISTER_WORDS));
+}
+
 static void roots(struct walk *w)
 {
 	struct sm_gc *gc = w->gc;
 
-	w->kind = "stack";
 	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next) {
 		w->thread = (int)p->tid;
-		stack_words(w, p->sp, p->on->end);
-		stack_words(w, (uintptr_t)p->saved, (uintptr_t)(p->saved + p->nsaved));
-		if (p->on != &p->own)
-			stack_words(w, sm__stack_low(p, &p->own), p->own.end);
-		for (struct sm_thread_range *t = p->ranges; t; t = t->next) {
-			if (t != p->on)
-				stack_words(w, t->start, t->end);
-		}
+		thread_words(w, p, &p->own);
+		for (struct sm_thread_range *t = p->ranges; t; t = t->next)
+			thread_words(w, p, t);
 	}
 	w->thread = 0;
 	w->kind = "range";
@@ -267,9 +275,11 @@ static void add_pair(void *ctx, uintptr_t key, uintptr_t value)
 
 static void *map(size_t bytes)
 {
-	void *p =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p;
 
+	if (sm__os_fault(SM_OS_RESERVE))
+		return NULL;
+	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return p == MAP_FAILED ? NULL : p;
 }
 

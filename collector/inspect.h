@@ -10,7 +10,10 @@ struct sm_inspection; /* a request, gc->inspections */
 
 /* What a walk tells. Addresses are the starts of objects; bytes: of the slot. */
 struct sm_walk_hooks {
-	/* kind: "stack", "range", "handle", "finalizer"; thread: of a stack, else 0; slot: where the pointer lies. */
+	/*
+	 * kind: "stack", "coroutine", "thread range" (on which its thread was not seen running), all three with the
+	 * thread; "range", "handle", "finalizer", thread 0. slot: where the pointer lies.
+	 */
 	void (*root)(void *ctx, const char *kind, int thread, uintptr_t slot, uintptr_t object);
 	/* Once for each object. False: enough. Its edges follow. */
 	bool (*object)(void *ctx, uintptr_t object, size_t bytes, const struct sm_layout *l);

@@ -199,6 +199,7 @@ bool sm__stack_find(struct sm_mutator_priv *p, uintptr_t sp)
 		r = &p->own;
 	if (r == NULL)
 		return false;
+	r->ran = true;
 	p->on = r;
 	return true;
 }

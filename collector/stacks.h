@@ -38,6 +38,7 @@ int sm__thread_know(void);
 struct sm_thread_range {
 	struct sm_thread_range *next, *prev;
 	uintptr_t start, end;
+	bool ran;				/* the mutator was seen on it: a coroutine's stack */
 	uintptr_t left;				/* where it was when it was left; 0: not told */
 	uintptr_t registers[SM_REGISTER_WORDS]; /* .. and what they were then */
 };

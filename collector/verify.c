@@ -322,8 +322,12 @@ static void reach_roots(struct verifier *v)
 		if (p->on != &p->own)
 			reach_words(v, sm__stack_low(p, &p->own), p->own.end);
 		for (struct sm_thread_range *t = p->ranges; t; t = t->next) {
-			if (t != p->on)
-				reach_words(v, t->start, t->end);
+			if (t == p->on)
+				continue;
+			reach_words(v, t->start, t->end);
+			if (t->left)
+				reach_words(v, (uintptr_t)t->registers,
+					    (uintptr_t)(t->registers + SM_REGISTER_WORDS));
 		}
 	}
 	v->on_stack = false;

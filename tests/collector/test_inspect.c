@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 #include <unistd.h>
 
+#include "allocator/os/os.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 
@@ -212,6 +214,184 @@ START_TEST(a_dump_that_cannot_be_written_says_so)
 }
 END_TEST
 
+/* ---- every kind of root, and edges that no word holds ------------------------------------------------ */
+
+/* The dump has a line with all of these, in this order. */
+static bool has_line(const char *text, const char *a, const char *b, const char *c)
+{
+	for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+		const char *at = strstr(text, a);
+
+		at = at ? strstr(at, b) : NULL;
+		at = at ? strstr(at, c) : NULL;
+		if (at && at < end)
+			return true;
+	}
+	return false;
+}
+
+static const char *quoted(const char *key, uintptr_t address)
+{
+	static char text[4][60];
+	static int n;
+	char *out = text[n++ % 4];
+
+	snprintf(out, sizeof(text[0]), "\"%s\":\"0x%lx\"", key, (unsigned long)address);
+	return out;
+}
+
+static ucontext_t co, home;
+static uintptr_t hidden; /* an object's address, inverted */
+
+static void coroutine(void)
+{
+	struct node *volatile mine = sm_new(m, type);
+
+	hidden = ~(uintptr_t)mine;
+	sm_stack_leave(m);
+	swapcontext(&co, &home);
+	ck_assert_ptr_eq(mine, (void *)~hidden);
+}
+
+START_TEST(coroutines_and_thread_ranges_are_told_apart)
+{
+	static char stack[64 << 10] __attribute__((aligned(16)));
+	static struct node *local;
+	char thread[40], *text;
+	size_t len;
+
+	setup_with(modes[_i]);
+	ck_assert_int_eq(sm_thread_range_add(m, stack, sizeof(stack)), 0);
+	ck_assert_int_eq(sm_thread_range_add(m, &local, sizeof(local)), 0);
+	local = sm_new(m, type);
+	getcontext(&co);
+	co.uc_stack.ss_sp = stack;
+	co.uc_stack.ss_size = sizeof(stack);
+	co.uc_link = &home;
+	makecontext(&co, coroutine, 0);
+	sm_stack_leave(m);
+	swapcontext(&home, &co);
+	text = dump(&len);
+	snprintf(thread, sizeof(thread), "\"thread\":%d,", (int)gettid());
+	ck_assert(has_line(text, "{\"root\":\"coroutine\"", thread, quoted("to", ~hidden)));
+	ck_assert(has_line(text, "{\"root\":\"thread range\"", quoted("at", (uintptr_t)&local),
+			   quoted("to", (uintptr_t)local)));
+	free(text);
+	sm_stack_leave(m);
+	swapcontext(&home, &co);
+	local = NULL;
+	ck_assert_int_eq(sm_thread_range_remove(m, stack), 0);
+	ck_assert_int_eq(sm_thread_range_remove(m, &local), 0);
+	teardown();
+}
+END_TEST
+
+static _Atomic(int) release;
+
+static void finalize_slowly(void *ctx, struct sm_mutator *fm, void *object)
+{
+	(void)ctx;
+	(void)object;
+	sm_blocking_enter(fm);
+	while (!release)
+		usleep(1000);
+	sm_blocking_leave(fm);
+}
+
+#define DYING 8
+
+/* Objects that die; their addresses are returned inverted. */
+static SM_NOINLINE void with_finalizers(uintptr_t *out)
+{
+	for (int i = 0; i < DYING; i++) {
+		struct node *x = sm_new(m, type);
+
+		ck_assert_int_eq(sm_finalizer_set(m, x, finalize_slowly, NULL), 0);
+		out[i] = ~(uintptr_t)x;
+	}
+}
+
+/* One finalizer runs, the others wait for it. A word on the stack may keep some of the objects. */
+START_TEST(queued_finalizers_are_roots)
+{
+	uintptr_t object[DYING];
+	size_t len, known = 0;
+	char *text;
+
+	setup_with(modes[_i]);
+	with_finalizers(object);
+	gctest_clear_stack();
+	sm_collect(gc, m);
+	text = dump(&len);
+	for (int i = 0; i < DYING; i++)
+		known += has_line(text, "{\"root\":\"finalizer\",", "", quoted("to", ~object[i]));
+	ck_assert_uint_ge(known, 3);
+	ck_assert_uint_eq(known, occurrences(text, "{\"root\":\"finalizer\","));
+	free(text);
+	release = 1;
+	sm_finalizer_wait(gc, m);
+	teardown();
+}
+END_TEST
+
+START_TEST(ephemerons_and_ranges)
+{
+	static void *range[3];
+	struct sm_ephemeron *e;
+	uintptr_t key, value;
+	size_t len;
+	char *text;
+
+	setup_with(modes[_i]);
+	ck_assert_int_eq(sm_root_add(gc, range, 3), 0);
+	sm_store(m, &range[1], sm_new_bytes(m, 100));
+	key = (uintptr_t)range[1];
+	value = (uintptr_t)sm_new(m, type);
+	e = sm_ephemeron_new(m, range[1], (void *)value);
+	ck_assert_ptr_nonnull(e);
+	text = dump(&len);
+	ck_assert(has_line(text, "{\"root\":\"range\",", quoted("at", (uintptr_t)&range[1]),
+			   quoted("to", key)));
+	ck_assert(has_line(text, quoted("object", key), "\"type\":\"bytes\",\"edges\":[",
+			   strchr(quoted("", value), ':') + 1));
+	/* A rare type's object is told by its shape. */
+	ck_assert(has_line(text, quoted("object", value), "\"type\":\"mixed 0x3\"", ""));
+	free(text);
+	sm_root_remove(gc, range);
+	sm_ephemeron_free(m, e);
+	teardown();
+}
+END_TEST
+
+/* Of the walk's requests for memory one after the other fails: its three tables, and each growth of its stack. */
+START_TEST(a_walk_without_memory_says_so)
+{
+	const size_t n = 150000; /* more than the walk's stack has at first */
+	int null = open("/dev/null", O_WRONLY), err = -ENOMEM;
+	unsigned refused = 0;
+	void **all;
+
+	setup_with(modes[_i]);
+	all = sm_new(m, sm_type_pointers(gc, n));
+	for (size_t i = 0; i < n; i++)
+		sm_store(m, &all[i], sm_new(m, type));
+	for (long nth = 1; err == -ENOMEM; nth++) {
+		struct seen s = {0};
+
+		sm__os_inject(SM_OS_RESERVE, nth, ENOMEM);
+		err = nth % 2 ? sm_heap_dump(gc, m, null) : sm_heap_foreach(gc, m, count, &s);
+		sm__os_inject(SM_OS_RESERVE, 0, 0);
+		ck_assert_msg(err == 0 || err == -ENOMEM, "%d", err);
+		refused += err == -ENOMEM;
+		sm_safepoint(m);
+	}
+	ck_assert_uint_ge(refused, 4);
+	ck_assert_ptr_nonnull(all[0]);
+	close(null);
+	teardown();
+}
+END_TEST
+
 struct told {
 	unsigned begins, ends;
 };
@@ -335,6 +515,10 @@ int main(void)
 	tcase_add_loop_test_raise_signal(c, calls_that_a_callback_may_not_make_abort, SIGABRT, 0, 5);
 	tcase_add_loop_test(c, a_dump_has_objects_edges_and_roots, 0, 3);
 	tcase_add_test(c, a_dump_that_cannot_be_written_says_so);
+	tcase_add_loop_test(c, coroutines_and_thread_ranges_are_told_apart, 0, 3);
+	tcase_add_loop_test(c, queued_finalizers_are_roots, 0, 3);
+	tcase_add_loop_test(c, ephemerons_and_ranges, 0, 3);
+	tcase_add_loop_test(c, a_walk_without_memory_says_so, 0, 3);
 	tcase_add_test(c, no_callback);
 	tcase_add_loop_test(c, each_cycle_begins_and_ends, 0, 3);
 	tcase_add_loop_test(c, who_sets_a_callback_stands_at_a_safepoint, 0, 2);
