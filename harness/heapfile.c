@@ -17,6 +17,8 @@ struct reader {
 	char *err;
 	size_t errlen, line;
 	size_t nodes_room, roots_room, types_room, edges_room, nedges;
+	uint32_t *buckets; /* of types by name, open addressing: index + 1, 0: free */
+	size_t nbuckets;   /* a power of two, more than twice the types; 0 before the first */
 	struct edge {
 		uint64_t from, to;
 	} * edges;
@@ -64,20 +66,51 @@ static bool address_of(const cJSON *item, uint64_t *out)
 	return errno == 0 && *end == '\0';
 }
 
+/* Where the type stands, or will. By FNV-1a. */
+static uint32_t *bucket_of(const struct reader *r, const char *name)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (const char *c = name; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * 0x100000001b3;
+	for (size_t at = (size_t)(hash ^ hash >> 32);; at++) {
+		uint32_t *b = &r->buckets[at & (r->nbuckets - 1)];
+
+		if (*b == 0 || !strcmp(r->h->types[*b - 1], name))
+			return b;
+	}
+}
+
+static bool more_buckets(struct reader *r)
+{
+	size_t n = r->nbuckets ? r->nbuckets * 2 : 64;
+	uint32_t *buckets = calloc(n, sizeof(*buckets));
+
+	if (!buckets)
+		return false;
+	free(r->buckets);
+	r->buckets = buckets;
+	r->nbuckets = n;
+	for (size_t i = 0; i < r->h->ntypes; i++)
+		*bucket_of(r, r->h->types[i]) = (uint32_t)i + 1;
+	return true;
+}
+
 static int type_of(struct reader *r, const char *name, uint32_t *out)
 {
 	struct sm_heapfile *h = r->h;
+	uint32_t *at;
 
-	for (size_t i = h->ntypes; i-- > 0;) {
-		if (!strcmp(h->types[i], name)) {
-			*out = (uint32_t)i;
-			return 0;
-		}
-	}
-	if (!room((void **)&h->types, h->ntypes, &r->types_room, sizeof(*h->types)) ||
-	    !(h->types[h->ntypes] = strdup(name)))
+	if (2 * (h->ntypes + 1) > r->nbuckets && !more_buckets(r))
 		return wrong(r, "no memory");
-	*out = (uint32_t)h->ntypes++;
+	at = bucket_of(r, name);
+	if (*at == 0) {
+		if (!room((void **)&h->types, h->ntypes, &r->types_room, sizeof(*h->types)) ||
+		    !(h->types[h->ntypes] = strdup(name)))
+			return wrong(r, "no memory");
+		*at = (uint32_t)++h->ntypes;
+	}
+	*out = *at - 1;
 	return 0;
 }
 
@@ -267,6 +300,7 @@ int sm_heapfile_read(struct sm_heapfile *h, const char *path, char *err, size_t 
 	if (rc == 0)
 		rc = link_nodes(&r);
 	free(r.edges);
+	free(r.buckets);
 	if (f != stdin)
 		fclose(f);
 	return rc;

@@ -144,6 +144,30 @@ START_TEST(retained_is_what_goes_with_an_object)
 }
 END_TEST
 
+/* Each name is found again, however many there are. */
+START_TEST(many_types)
+{
+	const size_t n = 20000;
+	char line[120], name[40];
+
+	put("{\"spanmark_heap\":1,\"pid\":1}\n");
+	for (size_t i = 1; i <= n; i++) {
+		snprintf(line, sizeof(line),
+			 "{\"object\":\"0x%zx\",\"bytes\":16,\"type\":\"t %zu\",\"edges\":[]}\n", i << 12,
+			 i % (n / 2));
+		put(line);
+	}
+	snprintf(line, sizeof(line), "{\"end\":true,\"objects\":%zu,\"bytes\":0}\n", n);
+	put(line);
+	ck_assert_msg(sm_heapfile_read(&h, path, err, sizeof(err)) == 0, "%s", err);
+	ck_assert_uint_eq(h.ntypes, n / 2);
+	for (size_t i = 1; i <= n; i++) {
+		snprintf(name, sizeof(name), "t %zu", i % (n / 2));
+		ck_assert_str_eq(h.types[h.nodes[i].type], name);
+	}
+}
+END_TEST
+
 #define FIRST "{\"spanmark_heap\":1,\"pid\":1}\n"
 #define A     "{\"object\":\"0x1000\",\"bytes\":16,\"type\":\"t\",\"edges\":[]}\n"
 #define END1  "{\"end\":true,\"objects\":1,\"bytes\":16}\n"
@@ -189,6 +213,7 @@ int main(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, a_real_dump);
 	tcase_add_loop_test(c, retained_is_what_goes_with_an_object, 0, 50);
+	tcase_add_test(c, many_types);
 	tcase_add_loop_test(c, strangers_files_are_refused, 0, (int)(sizeof(strange) / sizeof(strange[0])));
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
