@@ -9,46 +9,42 @@
  *
  *     OFF --barrier on (all ack)--> MARK --no grey work anywhere (all ack)--> SWEEP --swept--> OFF
  *
- * Threads. A thread that touches the heap attaches and gets a mutator; the mutator is used by that
- * thread alone. Pointers to collected objects may live on the attached thread's stack and registers
- * (found conservatively, interior pointers included), in objects of a layout that says so, in
- * registered roots and in handles. Pointers in the heap point to the start of an object.
+ * Pointers. A thread that touches the heap attaches and gets a mutator, which it alone uses. Pointers
+ * to collected objects may lie on its stack, in its registers and its thread ranges (found
+ * conservatively, interior ones included, at addresses that are multiples of 8), in objects of a
+ * layout that says so, in registered roots and in handles. Pointers in the heap point to the start of
+ * an object. Every store of one into a collected object or a registered root goes through sm_store
+ * and its kin.
  *
- * On stacks, in registers and in thread ranges a pointer must lie at an address that is a multiple of 8: members of packed
- * structs there are not found.
+ * Who may call what, at any time between sm_gc_create and sm_gc_destroy:
  *
- * Who may call what:
+ *   the mutator's thread, not blocked   whatever takes a mutator, on any of its stacks, for objects of
+ *                                       that mutator's collector; the call may be a safepoint
+ *   the same in a blocking section      sm_blocking_enter, leave and call; sm_collect;
+ *                                       sm_finalizer_wait; sm_weak_free
+ *   any thread, attached or not         whatever takes a struct sm_gc and no mutator; sm_collect;
+ *                                       sm_handle_get, when another thread keeps the handle, and the
+ *                                       caller is attached or only compares
+ *   a finalizer                         what the mutator's thread may, but sm_mutator_detach,
+ *                                       sm_finalizer_wait and sm_gc_destroy
+ *   a signal handler                    nothing
  *
- *   the mutator's thread, not blocked     whatever takes a mutator, on any of its stacks
- *   the same in a blocking section        sm_blocking_enter, leave and call; sm_collect; sm_finalizer_wait; sm_weak_free;
- *                                         sm_ephemeron_free; with NULL for m whatever takes a struct sm_gc
- *   any thread, attached or not           whatever takes a struct sm_gc and no mutator; sm_handle_get, when another thread
- *                                         keeps the handle, and the caller is attached or only compares; sm_collect
- *   a finalizer                           what the mutator's thread may, but sm_mutator_detach, sm_finalizer_wait and
- *                                         sm_gc_destroy
- *   a signal handler                      nothing: sm_mutator_current and sm_safepoint neither, for the thread that it
- *                                         interrupts may be anywhere in a call
+ * Anything else gets -EINVAL (NULL with EINVAL) where the call can say so, or ends the process with
+ * one line that names call, thread and address. Inline calls check nothing on their fast paths: their
+ * misuse is reported when a slow path is next taken, or at once in a program compiled with
+ * SM_CHECK_CALLS defined.
  *
- * Anything else gets -EINVAL (NULL with EINVAL) where the call can say so, or ends the process with one line that names
- * call, thread and address, at the latest when a slow path is taken (see SM_CHECK_CALLS).
+ * Waiting. A thread that blocks (I/O, joins, locks that another mutator holds for long) says so with
+ * sm_blocking_enter and leave, else it delays phase changes; so does one with a mutator before a call
+ * that waits and is not given it. A thread that is late at a safepoint for gc.signal_ms gets SIGURG,
+ * unless the program has a handler for it: nanosleep, poll, select and the like return EINTR then.
  *
- * A thread that is late at a safepoint for gc.signal_ms gets SIGURG, unless the program has a handler for it: nanosleep,
- * poll, select and the like return EINTR then. What a program waits in belongs into a blocking section.
- *
- * Every store of a pointer into a collected object or a registered root goes through sm_store and its
- * kin. A thread that blocks (I/O, joins, locks that another mutator holds for long) says so with
- * sm_blocking_enter/leave, else it delays phase changes.
- *
- * Who may call. A call that takes a mutator is made by the thread that attached it, outside its blocking
- * sections unless it says otherwise, with a mutator of the collector that owns the object; it may be a
- * safepoint. A call that takes a collector may be made by any thread, at any time between sm_gc_create and
- * sm_gc_destroy; a thread with a mutator says sm_blocking_enter before one that waits, or gives its mutator.
- * None may be made from a signal handler. Inline calls check nothing on their fast paths: a mutator used by
- * another thread, or in a blocking section, is reported when the slow path is next taken; a program compiled
- * with SM_CHECK_CALLS defined has each of them check.
- *
- * Errors: allocation returns NULL with errno ENOMEM after a collection has been tried; everything else
+ * Errors. Allocation returns NULL with errno ENOMEM after a collection has been tried; everything else
  * that can fail returns 0 or -errno, or NULL with errno.
+ *
+ * Fork. The child has the forking thread alone, and no mark workers. It may go on using the heap (its
+ * own mutator stays attached), and nothing is ever collected there: memory grows to the limit, then
+ * allocation fails; sm_collect returns -ENOTSUP. Made for fork + exec and for short-lived children.
  *
  * Example:
  *     #include <spanmark/gc.h>
@@ -210,7 +206,7 @@ SM_API void sm_mutator_detach(struct sm_mutator *m);
 SM_API struct sm_mutator *sm_mutator_current(struct sm_gc *gc);
 
 SM_API void sm_safepoint_slow(struct sm_mutator *m);
-/* Acknowledge a pending handshake. One load and a branch when there is none. */
+/* Acknowledges a pending handshake. One load and a branch when there is none. */
 SM_INLINE void sm_safepoint(struct sm_mutator *m)
 {
 	SM__CHECK_CALL(m, "sm_safepoint");
@@ -232,7 +228,8 @@ SM_API void *sm_blocking_call(struct sm_mutator *m, void *(*fn)(void *arg), void
 
 SM_API void *sm_new_slow(struct sm_mutator *m, const struct sm_type *type);
 
-/* A new object: zeroed when its layout has pointers, contents undefined when it is pointer-free. */
+/* A new object, the collector's: zeroed when its layout has pointers, else contents undefined. As are all below: NULL with
+ * ENOMEM, and each may be a safepoint. */
 SM_INLINE void *sm_new(struct sm_mutator *m, const struct sm_type *type)
 {
 	void *p;
@@ -272,12 +269,16 @@ SM_API void *sm_new_flex(struct sm_mutator *m, const struct sm_type *type, size_
  */
 SM_API void *sm_new_aligned(struct sm_mutator *m, const struct sm_type *type, size_t align);
 
-/* ---- stores -------------------------------------------------------------------------------------- */
+/* ---- stores --------------------------------------------------------------------------------------
+ *
+ * A slot is a word of a collected object or of a registered root; the value NULL or the start of an
+ * object. None of these fails, none is a safepoint between recording and storing. Two threads may use
+ * one slot at the same time. Never use memcpy or memset on slots.
+ */
 
 SM_API void sm_store_slow(struct sm_mutator *m, void **slot, void *value);
 
-/* *slot = value, where slot is a word of a collected object or of a registered root. Barrier off: one
- * load and a predictable branch. No safepoint lies between recording and storing. */
+/* *slot = value, with release. Barrier off: one load and a predictable branch. */
 SM_INLINE void sm_store(struct sm_mutator *m, void **slot, void *value)
 {
 	SM__CHECK_CALL(m, "sm_store");
@@ -287,19 +288,26 @@ SM_INLINE void sm_store(struct sm_mutator *m, void **slot, void *value)
 		sm__store_pointer(slot, value);
 }
 
+/* What was stored with sm_store is seen with what it leads to. */
 SM_INLINE void *sm_load(void *const *slot)
 {
 	return sm__load_pointer(slot);
 }
 
-/* Compare and swap / exchange on a pointer slot, sequentially consistent. */
+/* Sequentially consistent. sm_cas: false puts what was there into *expected. */
 SM_API bool sm_cas(struct sm_mutator *m, void **slot, void **expected, void *value);
 SM_API void *sm_exchange(struct sm_mutator *m, void **slot, void *value);
-/* n pointer slots, word-atomic, may overlap. Never use memcpy or memset on pointer slots. */
+/* n slots, each word by itself; source and destination may overlap. */
 SM_API void sm_copy_slots(struct sm_mutator *m, void **dst, void *const *src, size_t n);
 SM_API void sm_clear_slots(struct sm_mutator *m, void **dst, size_t n);
 
-/* ---- roots, handles ------------------------------------------------------------------------------ */
+/* ---- roots, handles ------------------------------------------------------------------------------
+ *
+ * Handles, and weak references and ephemerons below, are the caller's until freed (NULL: nothing
+ * happens); sm_gc_destroy frees those that are left. Any thread may use one, each with its own
+ * mutator, beside others, but not while another frees it. One that was freed before, or never made,
+ * aborts with call, thread and address.
+ */
 
 /*
  * [start, start + nwords) holds pointers (precise, to the start of objects) until removed; the memory stays the caller's and
@@ -312,78 +320,45 @@ SM_API int sm_root_add(struct sm_gc *gc, void *start, size_t nwords);
 SM_API int sm_root_remove(struct sm_gc *gc, void *start);
 
 /*
- * A handle keeps one object alive, or none. Any thread may use it, each with its own mutator; set beside get is as a
- * store beside a load. It is the caller's until sm_handle_free; sm_gc_destroy frees those that are left. object is NULL or
- * the start of a collected object: otherwise NULL with errno EINVAL (new), -EINVAL (set, which changes nothing then). No call
- * waits. A handle that was freed before, or never made, aborts with the call, the thread and the address.
+ * A handle keeps one object alive, or none; set beside get is as a store beside a load. object is NULL
+ * or the start of a collected object, else EINVAL, and set changes nothing. No call waits.
  */
 struct sm_handle;
 SM_API struct sm_handle *sm_handle_new(struct sm_mutator *m, void *object); /* NULL: EINVAL, ENOMEM */
 SM_API void *sm_handle_get(struct sm_handle *h);
 SM_API int sm_handle_set(struct sm_mutator *m, struct sm_handle *h, void *object);
-SM_API void sm_handle_free(struct sm_mutator *m, struct sm_handle *h); /* NULL: nothing */
+SM_API void sm_handle_free(struct sm_mutator *m, struct sm_handle *h);
 
-/*
- * Words [start, start + bytes) belong to the calling thread (thread-local variables, a coroutine's stack)
- * and are scanned conservatively together with its stack: stores into them need no barrier, because only
- * the owner writes them. Detaching removes all.
- * -EINVAL; -ENOMEM; -EEXIST (it overlaps another). remove: -ENOENT; -EBUSY (the caller runs on it); -EINVAL.
+/* ---- weak references, ephemerons, finalizers ------------------------------------------------------
  *
- * Coroutines. A range may be a stack that the thread switches to (swapcontext, or by hand): what runs there may do
- * with the mutator whatever it may do on the thread's own stack. Which stack the mutator is on is found by its stack
- * pointer. sm_stack_leave says where a stack ends that is about to be left, and keeps its registers. A program that
- * never calls it has all other stacks scanned as a whole, the thread's own as far as it is mapped (8 MiB take some
- * ms the first time), and must have registered the place where its switch stores the registers, too (the ucontext_t).
- * Within a blocking section no stack may be switched.
- *
- *     sm_thread_range_add(m, stack, bytes);             once for each coroutine
- *     ..
- *     sm_stack_leave(m); swapcontext(&from, &to);       at each switch, on the stack that is left
- */
-SM_API int sm_thread_range_add(struct sm_mutator *m, void *start, size_t bytes);
-SM_API int sm_thread_range_remove(struct sm_mutator *m, void *start);
-/*
- * The stack that this is called on is about to be left: until the mutator is on it again it is scanned from
- * here. Nothing collected may be loaded or allocated between this call and the switch. A program calls it before every
- * switch, or never: what it said last holds.
- */
-SM_API void sm_stack_leave(struct sm_mutator *m);
-
-/* ---- weak references, ephemerons, finalizers ------------------------------------------------------ */
-
-/*
  * Order, when a cycle finds an object unreachable from roots: (1) every weak reference to it, and to
- * whatever only it kept alive, reads NULL from then on, and so does every ephemeron of which it is the key; (2) its
- * finalizer is queued, and the object with all that it refers to is kept alive (resurrected) until the finalizer has
- * returned; (3) a later cycle frees it, unless the finalizer stored it somewhere reachable.
+ * whatever only it kept alive, reads NULL from then on, and so does every ephemeron of which it is the
+ * key; (2) its finalizer is queued, and the object with all that it refers to is kept alive until the
+ * finalizer has returned; (3) a later cycle frees it, unless the finalizer stored it somewhere reachable.
  *
- * "object" below is the start of a collected object; of those under 16 bytes, which may share a block, any address in it,
- * and all of a block die together. An inner, foreign or freed one, and NULL, is refused: errno EINVAL, or -EINVAL.
+ * "object" is the start of a collected object; of those under 16 bytes, which may share a block, any
+ * address in it, and all of a block die together. An inner, foreign or freed one, and NULL, is refused:
+ * errno EINVAL, or -EINVAL.
  *
- * No call but sm_finalizer_wait and the first sm_finalizer_set (which makes a thread) waits for anything but a lock that is
- * held for some instructions, however many there are of a kind and whatever a cycle is doing.
+ * No call but sm_finalizer_wait and the first sm_finalizer_set (which makes a thread) waits for more
+ * than a lock that is held for some instructions.
  */
 
-/*
- * The caller's until it frees it; sm_gc_destroy frees those that are left. Any thread, each with its own mutator; not
- * while another frees it. One that was freed before, or never made, aborts with call, thread and address.
- */
 struct sm_weak;
 SM_API struct sm_weak *sm_weak_new(struct sm_mutator *m, void *object); /* NULL: EINVAL, ENOMEM */
 SM_API void *sm_weak_get(struct sm_mutator *m, struct sm_weak *w);	/* the object, or NULL */
-SM_API void sm_weak_free(struct sm_mutator *m, struct sm_weak *w);	/* NULL: nothing */
+SM_API void sm_weak_free(struct sm_mutator *m, struct sm_weak *w);
 
 /*
- * An ephemeron refers to its key weakly, and keeps its value alive while the key is alive for other reasons than the value:
- * that the value leads to the key, or is the key, counts for nothing. For tables that add something to objects of others.
- * Life, threads and misuse as with weak references.
+ * An ephemeron refers to its key weakly, and keeps its value alive while the key is alive for other
+ * reasons than the value: that the value leads to the key, or is the key, counts for nothing.
  */
 struct sm_ephemeron;
 SM_API struct sm_ephemeron *sm_ephemeron_new(struct sm_mutator *m, void *key,
 					     void *value); /* EINVAL, ENOMEM */
 SM_API void *sm_ephemeron_get(struct sm_mutator *m,
 			      struct sm_ephemeron *e); /* the value; NULL: the key is gone */
-SM_API void sm_ephemeron_free(struct sm_mutator *m, struct sm_ephemeron *e); /* NULL: nothing */
+SM_API void sm_ephemeron_free(struct sm_mutator *m, struct sm_ephemeron *e);
 
 /*
  * Finalizers run once each, in the order in which they were set, one at a time, on a thread of their own that is an attached
@@ -410,7 +385,37 @@ SM_API int sm_finalizer_clear(struct sm_mutator *m, void *object);
  * in a forked child. m is the caller's, NULL if it is not attached. From a finalizer it aborts, for that would wait for itself. */
 SM_API void sm_finalizer_wait(struct sm_gc *gc, struct sm_mutator *m);
 
-/* ---- collections and figures ---------------------------------------------------------------------- */
+/* ---- thread ranges and coroutines ----------------------------------------------------------------
+ *
+ * The calling thread's own mutator, all three.
+ *
+ * Words [start, start + bytes) belong to the calling thread (thread-local variables, a coroutine's
+ * stack) and are scanned conservatively together with its stack: stores into them need no barrier,
+ * because only the owner writes them. The memory stays the caller's; detaching removes all ranges.
+ * 0; -EINVAL (start NULL, no bytes, not the caller's m); -ENOMEM; -EEXIST (overlaps another); remove:
+ * -ENOENT (no range starts there); -EBUSY (the caller runs on it); -EINVAL.
+ *
+ * Coroutines. A range may be a stack that the thread switches to (swapcontext, or by hand): what runs
+ * there may do with the mutator whatever it may do on the thread's own stack. Which stack the mutator
+ * is on is found by its stack pointer. Within a blocking section no stack may be switched.
+ *
+ *     sm_thread_range_add(m, stack, bytes);             once for each coroutine
+ *     ..
+ *     sm_stack_leave(m); swapcontext(&from, &to);       at each switch, on the stack that is left
+ */
+SM_API int sm_thread_range_add(struct sm_mutator *m, void *start, size_t bytes);
+SM_API int sm_thread_range_remove(struct sm_mutator *m, void *start);
+/*
+ * The stack that this is called on is about to be left: until the mutator is on it again it is scanned
+ * from here, with the registers of this moment. Nothing collected may be loaded or allocated between
+ * this call and the switch. A program calls it before every switch, for what it said last holds, or
+ * never: then all other stacks are scanned as a whole, the thread's own as far as it is mapped (8 MiB
+ * take some ms the first time), and the place where its switch stores the registers (the ucontext_t)
+ * must be registered, too.
+ */
+SM_API void sm_stack_leave(struct sm_mutator *m);
+
+/* ---- collections ---------------------------------------------------------------------------------- */
 
 /* Runs a full cycle that starts after the call, waits for it, the sweep included. m is the caller's mutator, or
  * NULL. -ENOTSUP in a forked child; -EINVAL: m is another's. */
@@ -435,6 +440,12 @@ typedef void sm_cycle_fn(void *ctx, enum sm_cycle_event event);
  * fn waits for; a mutator's waits in a blocking section of its own. 0; -ENOTSUP: in the child of a fork.
  */
 SM_API int sm_gc_on_cycle(struct sm_gc *gc, sm_cycle_fn *fn, void *ctx);
+
+/* ---- figures --------------------------------------------------------------------------------------
+ *
+ * Any thread, at any time; they wait for nothing and cannot fail, *out is the caller's. Those of
+ * running mutators may be a moment old. sm_mutator_stalls: the mutator is attached throughout.
+ */
 
 /* Figures of the last completed cycle and totals. Times in ns of CLOCK_MONOTONIC. */
 struct sm_gc_stats {
@@ -492,8 +503,7 @@ struct sm_gc_stalls {
 	struct sm_gc_stall handshake_round;
 };
 #define SM_GC_STALLS_VERSION 3
-/* All mutators since creation, those gone included. Call at any time; the figures of running mutators
- * may be a moment old. */
+/* All mutators since creation, those gone included. */
 SM_API void sm_gc_stalls(struct sm_gc *gc, struct sm_gc_stalls *out);
 /* Forgets all stalls so far (a program's warm-up). A wait that ends in another thread at this very moment may
  * be kept in part. */
@@ -532,18 +542,12 @@ typedef bool sm_object_fn(void *ctx, const struct sm_object *object);
 SM_API int sm_heap_foreach(struct sm_gc *gc, struct sm_mutator *m, sm_object_fn *fn, void *ctx);
 
 /*
- * Writes all objects that are reachable, their edges and the roots to fd as JSON lines (format: docs/COLLECTOR.md), as the
- * walk of sm_heap_foreach finds them, with the world stopped: whoever reads a pipe's other end is no mutator, or in a
- * blocking section. m as above. 0, or -errno of write, or as sm_heap_foreach; what was written then lacks the last line.
+ * Writes all objects that are reachable, their edges and the roots to fd as JSON lines (format: docs/COLLECTOR.md; "spanmark
+ * heap" reads them), as the walk of sm_heap_foreach finds them, with the world stopped: whoever reads a pipe's other end is
+ * no mutator, or in a blocking section. An object's type is its layout: types have no names, for equal descriptions are
+ * one type, and an object does not keep which it was made of. m as above. 0, or -errno of write, or as sm_heap_foreach; what was written then lacks the last line.
  */
 SM_API int sm_heap_dump(struct sm_gc *gc, struct sm_mutator *m, int fd);
-
-/*
- * After fork: the child has the forking thread alone, and no mark workers. It may go on using the heap
- * (its own mutator stays attached) and nothing is ever collected there; sm_collect returns -ENOTSUP. Other
- * threads' mutators are forgotten. The parent is not affected. Made for fork + exec and for short-lived
- * children; memory grows to the limit, then allocation fails with ENOMEM.
- */
 
 #ifdef __cplusplus
 } /* extern "C" */
