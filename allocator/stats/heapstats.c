@@ -56,7 +56,8 @@ static void add_units(struct sm_heap *h, struct sm_ph_node *nd, uint32_t from, u
 	for (uint32_t unit = from; unit < to; unit++) {
 		const struct sm_span *s = sm__ph_desc(&h->pages, nd, unit);
 
-		if (s->back == 0)
+		/* Atomic, because the page heap may be handing these units out right now. */
+		if (__atomic_load_n(&s->back, __ATOMIC_RELAXED) == 0)
 			add_span(out, s);
 	}
 }
