@@ -172,13 +172,22 @@ static const struct sm_layout *no_pointers(struct sm_mutator *m)
 	return sm__heap_layout(m->gc->heap, &pointer_free);
 }
 
+/* What an object of the size may need: the largest power of two in it, at most 8. */
+static size_t tiny_alignment(size_t size)
+{
+	if (size >= 8)
+		return 8;
+	if (size >= 4)
+		return 4;
+	return size >= 2 ? 2 : 1;
+}
+
 void *sm_new_bytes_slow(struct sm_mutator *m, size_t size)
 {
 	void *p;
 
 	if (size < 16)
-		return sm__cache_tiny(sm__cache(m), size ? size : 1,
-				      size < 8 ? (size_t)1 << (size >= 2) << (size >= 4) : 8);
+		return sm__cache_tiny(sm__cache(m), size ? size : 1, tiny_alignment(size));
 	if (size > SM_MAX_SMALL)
 		return sm__cache_large(sm__cache(m), size, no_pointers(m), false);
 	p = sm__cache_bump(sm__cache(m), sm_size_class(size));

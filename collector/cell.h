@@ -8,7 +8,7 @@
  * cell takes a look at a few bounds. Segments stay until the table ends.
  *
  * No lock: nobody waits for a thread that lost its CPU in the middle. Free cells are a stack (Treiber 1986) whose
- * head carries a count of all changes beside the number, so that a head which was taken and came back meanwhile is told
+ * head carries a count of all changes beside the number, so that a head which was taken and came back meanwhile differs
  * from one that stayed; the cell below is read from memory that is always there. The count has 32 bits: to be fooled, a
  * thread must lie between its load and its exchange for exactly a multiple of 2^32 changes.
  */

@@ -1,15 +1,14 @@
 /*
  * cpu_avoid.h: the collector's own threads keep off the CPUs on which mutators run.
  *
- * The kernel does not know that a mutator beside which the control thread or a worker wakes is the one thread that is
- * not to wait: it may put them on one CPU, where the mutator then stands still for as long as the other works, up to a
- * time slice of milliseconds, while a CPU next to it serves the collector's other threads. So once a cycle, behind its
- * first handshake, in which each running mutator tells its CPU, the control thread, the scavenger and so many dedicated workers as
- * there are CPUs left are bound to the CPUs that are left.
+ * The kernel may wake the control thread or a worker on a mutator's CPU. The mutator then waits for as long as the other
+ * works, up to a time slice of milliseconds, even if another CPU is free. So the control thread binds the collector's threads
+ * once a cycle. In the first handshake each running mutator reports its CPU. The control thread, the scavenger and as many
+ * dedicated workers as there are CPUs left are bound to the CPUs that are left.
  *
- * Nothing is forced: what a thread was bound to before (by the program in config.worker_start, by taskset, by a
- * cpuset) is only ever narrowed, never where nothing would be left, and given back when mutators are gone. A change
- * from outside is taken over at the next cycle. gc.aside=0: off.
+ * A binding that was there before (by the program in config.worker_start, by taskset, by a cpuset) is only narrowed, and
+ * never to nothing. It returns when the mutators are gone. A change from outside holds from the next cycle on.
+ * gc.aside=0: off.
  */
 #ifndef SM_COLLECTOR_CPU_AVOID_H
 #define SM_COLLECTOR_CPU_AVOID_H
@@ -30,9 +29,9 @@ struct sm_cpu_avoid {
 	cpu_set_t set; /* what we bound it to last */
 };
 
-/* Called by the thread itself, when whoever starts it has bound it as they like. */
+/* Called by the thread itself, after config.worker_start. */
 void sm__cpu_avoid_ready(struct sm_cpu_avoid *a);
-/* Control thread, at the start of a cycle: each mutator has told its CPU. */
+/* Control thread, at the start of a cycle: each mutator has reported its CPU. */
 void sm__cpu_avoid_step(struct sm_gc *gc);
 
 /* The mask that one thread gets: own without busy, or own where nothing would be left. Exposed for the tests. */

@@ -321,7 +321,7 @@ static void verify_stopped(struct sm_gc *gc)
 
 /*
  * Before spans of the old generation are swept: what somebody marked and nobody has scanned would be scanned in the
- * next cycle, when its memory is another's. Who it was is not to be found here, but that there was somebody.
+ * next cycle, when its memory is another's. The check finds that it happened, not who did it.
  */
 static void check_all_is_black(struct sm_gc *gc)
 {

@@ -115,7 +115,7 @@ struct sm_gc {
 	struct sm_lock stats_lock;
 	struct sm_gc_stats stats;	   /* under stats_lock */
 	struct sm_stall_set dead_stalls;   /* of mutators that are gone */
-	uint64_t stalls_told;		   /* how many the trace has told of */
+	uint64_t stalls_traced;		   /* how many the trace has printed */
 	struct sm_mark_counts dead_counts; /* likewise; taken over at each cycle's end */
 	struct sm_cycle last;
 };

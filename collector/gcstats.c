@@ -45,7 +45,7 @@ void sm_gc_stalls_reset(struct sm_gc *gc)
 	sm_lock_acquire(&gc->stats_lock);
 	sm__stall_clear(&gc->dead_stalls);
 	sm__stall_clear_hist(&gc->hs.rounds);
-	gc->stalls_told = 0;
+	gc->stalls_traced = 0;
 	sm_lock_release(&gc->stats_lock);
 }
 
@@ -73,8 +73,8 @@ void sm__recent_stalls(struct sm_gc *gc, uint64_t *count, uint64_t *max_ns)
 	sm_lock_acquire(&gc->stats_lock);
 	take_recent(&gc->dead_stalls, &all, max_ns);
 	/* Fewer than told: those of a mutator between the two places. */
-	*count = all > gc->stalls_told ? all - gc->stalls_told : 0;
-	gc->stalls_told = all;
+	*count = all > gc->stalls_traced ? all - gc->stalls_traced : 0;
+	gc->stalls_traced = all;
 	sm_lock_release(&gc->stats_lock);
 	sm_lock_release(&gc->mutators_lock);
 }

@@ -13,8 +13,8 @@
  * How a word found in an object is taken; always a constant, so that each loop is compiled for its own.
  * PLAIN: this is the only marker there is, so setting a bit needs no read-modify-write. CHECKED: the
  * overflow path, which meets window slots whose owner is still zeroing them: words are validated like
- * conservative ones. TRACED: each object that gets its mark is queued, pointer-free ones too, for somebody wants to be
- * told of it (sm__mark_trace).
+ * conservative ones. TRACED: each object that gets its mark is queued, pointer-free ones too: sm__mark_trace
+ * hands each to its caller.
  */
 enum sm_how { SM_HOW_ATOMIC, SM_HOW_PLAIN, SM_HOW_CHECKED, SM_HOW_TRACED };
 

@@ -34,7 +34,7 @@ int sm__thread_know(void);
 #define SM_REGISTER_WORDS 20
 #endif
 
-/* The thread's own stack, or what sm_thread_range_add was told of. */
+/* The thread's own stack, or a range that sm_thread_range_add registered. */
 struct sm_thread_range {
 	struct sm_thread_range *next, *prev;
 	uintptr_t start, end;

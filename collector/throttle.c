@@ -7,16 +7,16 @@
 
 /* ---- the price of growth ---------------------------------------------------------------------------- */
 
-/* A 64th of the goal; in a small heap, what a collector that is not in the way of anything needs to start. */
+/* A step is a 64th of the goal, and at least this: a cycle that starts at once needs so much. */
 #define STEP_LEAST (4 * SM_MIB)
-/* 2 GB/s where the price begins; with the last doubling 1 MB/s, so that whatever holds the cycle up may itself wait for a
- * mutator that allocates. */
+/* The first price allows 2 GB/s, the last one 1 MB/s. It never forbids growth: the cycle may be waiting for a mutator that
+ * allocates. */
 #define PRICE_LEAST 512 /* ns a KiB */
 #define DOUBLINGS   11
-/* One large object is not to wait for seconds. */
+/* ns. Bounds the wait of a large object. */
 #define COST_MOST 20000000
 
-/* What will have been allocated when the heap, which is `live` large now, has the size. */
+/* allocated_bytes at which the heap has the size. It has `live` bytes now, where allocated_bytes is `now`. */
 static size_t when(size_t now, size_t live, size_t size)
 {
 	return now + (size > live ? size - live : 0);
@@ -53,8 +53,8 @@ void sm__throttle_end(struct sm_gc *gc)
 }
 
 /*
- * What would have been allocated had no mutator held still beyond the goal. Uncorrected, a trigger that is too late would stay
- * there, and mutators would be held in every cycle.
+ * Growth, scaled up by the time that mutators held still. Without this the pacer would see little growth after a late
+ * trigger, keep the trigger late, and mutators would hold still in every cycle.
  */
 size_t sm__throttle_unheld(struct sm_gc *gc, size_t growth, uint64_t wall)
 {
@@ -70,10 +70,10 @@ size_t sm__throttle_unheld(struct sm_gc *gc, size_t growth, uint64_t wall)
 
 /* ---- waiting ---------------------------------------------------------------------------------------- */
 
-/* Shorter waits are no sleep: the kernel's timer slack alone is 50 us. */
+/* A shorter wait does not sleep: the kernel's timer slack alone is 50 us. */
 #define SLEEP_LEAST_NS 60000
 
-/* Takes its place in the queue: the time until which all that was allocated beyond the goal before is paid for. */
+/* Adds the cost to the account. Returns when the caller's wait begins: the time up to which all before it have paid. */
 static uint64_t queue(struct sm_throttle *t, uint64_t now, uint64_t cost)
 {
 	uint64_t paid = sm_load_relaxed(&t->paid), from;
@@ -84,8 +84,8 @@ static uint64_t queue(struct sm_throttle *t, uint64_t now, uint64_t cost)
 	return from;
 }
 
-/* Until the cycle's end at most. Handshakes are answered by proxy meanwhile; if one is under way at the end, that wait is
- * its own. */
+/* Sleeps, until the cycle's end at most. The proxy answers handshakes meanwhile. A handshake that is under way when the
+ * sleep ends is a wait of its own. */
 static void sleep_for(struct sm_mutator *m, uint64_t since, uint64_t ns)
 {
 	struct sm_throttle *t = &m->gc->throttle;
@@ -101,8 +101,8 @@ static void sleep_for(struct sm_mutator *m, uint64_t since, uint64_t ns)
 	sm_blocking_leave(m);
 }
 
-/* On the CPU: nobody of the collector's waits for it, and to yield would let others' programs in, for milliseconds. A request
- * to acknowledge, or the cycle's end, ends it early. */
+/* Spins. No thread of the collector waits for this CPU, and another program that sched_yield let in would keep it for
+ * milliseconds. A request to acknowledge or the cycle's end ends it early. */
 static void hold(struct sm_mutator *m, uint64_t ns)
 {
 	struct sm_wait w = sm__wait_begin();
@@ -116,7 +116,8 @@ static void hold(struct sm_mutator *m, uint64_t ns)
 	sm__wait_end(m, SM_STALL_PACE, &w);
 }
 
-/* ns a KiB. Of memory beyond the limit, too, whatever the heap's size: there may be more holes than the pacer knows of. */
+/* ns a KiB: the higher of the heap's price and that of memory beyond the limit. The pacer knows the holes of the last cycle,
+ * so memory may pass the limit while the heap is below its goal. */
 static uint64_t price(struct sm_gc *gc)
 {
 	size_t now = sm_load_relaxed(&gc->heap->allocated_bytes), from = sm_load_relaxed(&gc->throttle.from),
@@ -124,7 +125,7 @@ static uint64_t price(struct sm_gc *gc)
 	       limit = __atomic_load_n(&gc->pacer.config.limit, __ATOMIC_RELAXED), in_use = 0, dirty = 0;
 	uint64_t of_heap = 0, of_memory = 0;
 
-	/* A step earlier, at the goal, where who waits leaves a CPU to the collector. */
+	/* Without CPUs of its own the collector gets one when a mutator waits: the price begins a step earlier, at the goal. */
 	from -= sm_load_relaxed(&gc->own_cpus) ? 0 : step;
 	if (now >= from)
 		of_heap = sm__throttle_price(now - from, step);
@@ -170,7 +171,7 @@ void sm__throttle_let_by(struct sm_mutator *m)
 
 /* ---- assists -------------------------------------------------------------------------------------- */
 
-/* A mutator may be this far behind before it has to work; and works so much more than it owes. */
+/* A mutator marks when it owes this much, and then marks so much more than it owes. */
 #define ASSIST_SLACK (64 * SM_KIB)
 #define ASSIST_EXTRA (16 * SM_KIB)
 
@@ -181,8 +182,8 @@ void sm__throttle_let_by(struct sm_mutator *m)
 #define ASSIST_NS    20000
 #define ASSIST_PIECE 1024
 
-/* Where there are as many mutators as CPUs, assists do what workers cannot, and four times as much at once: at each beginning and end
- * what is grey is in no cache. Waits for a CPU are far longer there. */
+/* Slices in one assist. With as many mutators as CPUs the workers rarely run, so assists do their work, four slices at a
+ * time: each begins with cold caches. A wait for a CPU is far longer there than the assist. */
 static unsigned slices(const struct sm_gc *gc)
 {
 	return sm_load_relaxed(&gc->own_cpus) ? 1 : 4;
@@ -253,7 +254,7 @@ void sm__assist(struct sm_mutator *m, size_t bytes)
 		p->credit = 0;
 		return;
 	}
-	/* Marking must keep in step with allocation, by whomever: while workers are ahead nobody owes anything. */
+	/* Marking must keep in step with allocation. While it is ahead, by whose work does not matter, no mutator owes anything. */
 	since = sm_load_relaxed(&gc->heap->allocated_bytes) - gc->alloc_at_start;
 	if (since < SIZE_MAX / 2 && sm_load_relaxed(&gc->scan_done) >= since / 1024 * ratio) {
 		p->credit = 0;
@@ -266,7 +267,7 @@ void sm__assist(struct sm_mutator *m, size_t bytes)
 	if ((uint64_t)-p->credit + ASSIST_EXTRA < slice)
 		slice = (uint64_t)-p->credit + ASSIST_EXTRA;
 	sm__with_registers(assist_slice, &(struct slice){m, slice});
-	/* No work to be had is not the mutator's fault. */
+	/* The queues may be empty for long: the debt of that time is bounded. */
 	if (p->credit < -(int64_t)(4 * SM_MIB))
 		p->credit = -(int64_t)(4 * SM_MIB);
 }

@@ -8,12 +8,15 @@
  *
  * Assists. While marking lags behind allocation, whoever allocates helps to mark.
  *
- * The price. Beyond the goal nothing else may slow allocation: the barrier is not on everywhere yet, because a mutator or the
- * control thread waits for a CPU; or there is nothing to assist with (a list); or mutators have become many times as fast since
- * the trigger was set. So from there on each KiB that is taken costs time, of one account for all mutators: however many they
- * are, and however late the collector is, the heap grows at 2 GB/s at first, and at half of that with each step. Who finds the
- * account overdrawn waits until it is not: a moment on its CPU where the collector has CPUs of its own, else by yielding it; and
- * asleep in a blocking section when it is to wait longer, where handshakes are answered for it. All end with the cycle.
+ * The price. Assists cannot bound the heap when the barrier is not on everywhere yet (a mutator or the control thread waits
+ * for a CPU), when the queues are empty (a list), or when mutators have become many times as fast since the trigger was set.
+ * So beyond the goal each KiB costs time. One account serves all mutators: the heap grows at 2 GB/s at first and at half of
+ * that with each step, however many mutators there are and however late the collector is. A mutator that overdraws the
+ * account waits:
+ *   a short wait, the collector has CPUs of its own    it spins
+ *   a short wait, it has none                          it yields its CPU
+ *   more than 60 us                                    it sleeps in a blocking section: the proxy answers handshakes
+ * Every wait ends with the cycle.
  */
 #ifndef SM_COLLECTOR_THROTTLE_H
 #define SM_COLLECTOR_THROTTLE_H

@@ -107,7 +107,7 @@ SM_INLINE void sm__workq_enter(struct sm_workq *q)
 {
 	atomic_fetch_add_explicit(&q->load, 1, memory_order_seq_cst);
 }
-/* The caller holds no grey entry any more. quiet: nobody is told when it was the last. */
+/* The caller holds no grey entry any more. quiet: no thread is woken when it was the last. */
 void sm__workq_leave(struct sm_workq *q, bool quiet);
 /* Anybody else, before it marks. False: the door is shut, and there is nothing to mark. */
 bool sm__workq_enter_open(struct sm_workq *q);

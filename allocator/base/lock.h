@@ -58,11 +58,11 @@ struct sm_lock {
 
 void sm__lock_wait(struct sm_lock *l);
 void sm__lock_wake(struct sm_lock *l);
-/* How often the calling thread has gone to sleep for a lock: what it waited then was somebody's doing. */
+/* How often the calling thread has slept for a lock. A thread that slept gave its CPU away itself. */
 unsigned sm__lock_sleeps(void);
 /*
- * Who wants to know of each wait of the calling thread for a lock that it did not find free: of every lock, whoever takes
- * it. `waited` is called with the lock held, so it takes none. Returns whom it was before; NULL: nobody.
+ * Watches the calling thread's waits for locks, of every lock in the process. After each wait `waited` is called with the
+ * lock held: it must take no lock. Returns the watch that was set before; NULL: none.
  */
 struct sm_lock_watch {
 	void (*waited)(void *ctx, uint64_t ns);

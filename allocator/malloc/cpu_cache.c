@@ -267,7 +267,9 @@ static void *take_batch(unsigned cpu, unsigned cls)
 {
 	struct sm_mcpu *m = enter_slow(cpu);
 	struct sm_mcpu_class *k = &m->cls[cls];
-	unsigned cap = grow_to_two_batches(m, cpu, cls), n = k->batch < cap ? k->batch : cap + !cap, remote;
+	unsigned cap = grow_to_two_batches(m, cpu, cls);
+	unsigned most = cap ? cap : 1; /* without room there is still the caller, who takes one */
+	unsigned n = k->batch < most ? k->batch : most, remote;
 	struct sm_mwant want = {.window = n, .list = n, .spans = k->spans, .alone = n < k->batch};
 	struct sm_mtake got;
 	void *p;

@@ -140,10 +140,10 @@ uint64_t sm__shard_take(unsigned node, unsigned cls)
 uint64_t sm__shard_steal(unsigned node, unsigned cls, bool any)
 {
 	const struct sm_process_heap *g = &sm__process_heap;
-	unsigned own = mine();
+	unsigned own = mine(), first = any ? 0 : 1; /* 0: the own shard */
 	uint64_t word = 0;
 
-	for (unsigned i = !any; word == 0 && i < g->nshards; i++) {
+	for (unsigned i = first; word == 0 && i < g->nshards; i++) {
 		struct sm_shard *sh = shard_at((own + i) & (g->nshards - 1));
 
 		if (any || has_surplus(shelf_at(sh, node, cls), cls))

@@ -135,7 +135,7 @@ static void free_large(struct sm_span *s, const void *p)
 	uint8_t state = SM_SPAN_MALLOC_LARGE;
 	size_t bytes;
 
-	/* Of two threads that free it, one is told. */
+	/* When two threads free it, one is reported. */
 	if (!sm_cas_acqrel(&s->state, &state, SM_SPAN_OTHER))
 		refuse_pointer(p, "free");
 	sm_fetch_sub_relaxed(&g->large_objects, 1);

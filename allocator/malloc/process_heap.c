@@ -105,7 +105,7 @@ int sm_malloc_configure_nodes(const struct sm_heap_config *map)
 	return e;
 }
 
-/* "key=value,key=value". What is wrong in it is said, and left out. */
+/* "key=value,key=value". An entry that is wrong is reported and skipped. */
 static void read_settings(const char *text)
 {
 	char item[128], err[256];

@@ -170,7 +170,7 @@ static void use_signal_stack(struct watch *w)
 {
 	stack_t st;
 
-	/* One that is there already is somebody's choice, and will do. */
+	/* A signal stack that is there already is the program's choice, and is used. */
 	if (sigaltstack(NULL, &w->before) == 0 && !(w->before.ss_flags & SS_DISABLE))
 		return;
 	memset(&st, 0, sizeof(st));

@@ -295,7 +295,7 @@ static size_t collapse_batch(struct sm_pages *pg, struct sm_ph_node *nd, uint32_
 
 /* ---- rounds ------------------------------------------------------------------------------------------------ */
 
-/* Waits, or is told to stop: false. */
+/* Waits. False: the scavenger is to stop. */
 static bool wait_ns(struct sm_scavenger *sc, uint64_t ns)
 {
 	uint64_t until = sm__now_ns() + ns;
