@@ -6,9 +6,7 @@
  * zero and reads as empty. The slow path (cache.c) finds the next run in the span's alloc bits, or asks
  * the central list for another span.
  *
- * How a request travels: sm__cache_bump -> (empty) sm__cache_refill_slow -> next run in the owned span
- * -> central list of the bin: partial span, unswept span (swept on the way), fresh span from the page
- * heap -> arena -> operating system.
+ * docs/ARCHITECTURE.md draws how a request travels from here to the operating system.
  *
  * Modes. `thread`: each thread has a struct sm_cache of its own. `cpu`: thread caches stay empty, so
  * that the inline path falls through to sm__cache_refill_slow, which dispatches to the per-CPU windows

@@ -1,12 +1,9 @@
 /*
  * malloc.h: the same allocator with explicit free: one heap for the process.
  *
- * How a request travels. sm_malloc pops the thread's list of freed objects of the class -> empty: the
- * spare list, then the thread's window (bump) -> empty: the class's depot, where threads leave full lists
- * -> empty: free slots of partial spans -> a fresh span from the page heap. sm_free looks the span up,
- * proves that the address is the start of one of its slots, and pushes it on the thread's list -> full:
- * it becomes the spare list, and the spare one goes to the depot -> full: its objects go back to their
- * spans. Requests above 32 KiB are spans of their own.
+ * sm_malloc pops the thread's list of freed objects of the size class. sm_free looks the span up, proves that the address
+ * is the start of one of its slots, and pushes it on that list. Full lists travel between threads over a depot; requests
+ * above 32 KiB are spans of their own. docs/ALLOCATOR.md draws how a request travels.
  *
  * Errors. NULL with errno ENOMEM when memory or the limit is out. Freeing what is not an object of this
  * heap (a foreign address, one inside an object, one that is already free) prints one line that names the
