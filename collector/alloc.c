@@ -67,10 +67,10 @@ static unsigned cycles_in_vain(struct sm_gc *gc)
 }
 
 /*
- * The system, or the limit, has no more: collects, and has the caller try again. Others try, too, and may have taken what
- * a cycle freed before the caller woke up; what they do with it is garbage soon. So it gives up only when nobody was
- * given anything (allocated_bytes is what it was) from before the cycle to the try that failed after it; and at
- * last, when a large object is to have what many small ones take again and again.
+ * The system, or the limit, has no more memory: collects, and lets the caller try again. Other mutators try as well, and may
+ * take what a cycle freed before the caller wakes; soon that is garbage. So the caller gives up only when no mutator was given
+ * anything (allocated_bytes has not moved) from before the cycle to the failed try after it. OOM_TRIES ends the case of a
+ * large object whose memory many small ones take again and again.
  */
 #define OOM_TRIES 100
 

@@ -43,7 +43,7 @@ static void bind_thread(struct sm_cpu_avoid *a, const cpu_set_t *busy)
 	if (tid == 0 || sched_getaffinity(tid, sizeof(now), &now) != 0)
 		return;
 	if (!CPU_EQUAL(&now, &a->set))
-		a->own = now; /* somebody else's choice */
+		a->own = now; /* the program's choice */
 	sm__cpu_avoid_mask(&want, &a->own, busy);
 	a->set = now;
 	if (!CPU_EQUAL(&want, &now) && sched_setaffinity(tid, sizeof(want), &want) == 0)
@@ -61,7 +61,7 @@ static unsigned count_left(const struct sm_cpu_avoid *a, const cpu_set_t *busy)
 
 void sm__cpu_avoid_step(struct sm_gc *gc)
 {
-	static const cpu_set_t nobody;
+	static const cpu_set_t none;
 	cpu_set_t busy;
 	unsigned left;
 
@@ -72,12 +72,12 @@ void sm__cpu_avoid_step(struct sm_gc *gc)
 	bind_thread(&gc->scavenger_cpu_avoid, &busy);
 	left = count_left(&gc->control_cpu_avoid, &busy);
 	sm_store_relaxed(&gc->own_cpus, left > 0);
-	/* A worker for which no CPU is left shares one with a mutator, as whoever asked for so many wants it. Idle
-	 * workers are in nobody's way. */
+	/* A worker for which no CPU is left shares one with a mutator: the program asked for so many. Idle workers delay
+	 * no thread. */
 	for (unsigned i = 0; i < gc->nall_workers; i++) {
 		struct sm_mark_worker *w = &gc->workers[i];
 
 		if (w->kind != SM_WORKER_IDLE)
-			bind_thread(&w->cpu_avoid, i < left ? &busy : &nobody);
+			bind_thread(&w->cpu_avoid, i < left ? &busy : &none);
 	}
 }

@@ -48,7 +48,7 @@ struct sm_gc {
 	_Atomic(uint64_t) assist_ns, assist_bytes;
 	_Atomic(uint64_t) assist_cpu_ns; /* with gc.trace=1: reading that clock costs a system call */
 	_Atomic(uint64_t) scan_done;	 /* bytes scanned in this cycle, in steps */
-	_Atomic(uint64_t) swept;	 /* spans swept in this cycle, by whomever */
+	_Atomic(uint64_t) swept;	 /* spans swept in this cycle, by all threads */
 
 	struct sm_workq workq;
 

@@ -4,7 +4,7 @@
  *   control thread                              a mutator
  *   --------------                              ---------
  *   under mutators_lock:
- *     op, view, seq; pending = n + 1
+ *     op, view; pending = n + 1
  *     poll = 1 for each (release)
  *   fence                                       at a safepoint: poll (acquire) != 0
  *   for each that is BLOCKED:                     does op on itself
@@ -27,7 +27,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "allocator/base/say.h"

@@ -31,8 +31,8 @@
  * relaxed atomic loads while mutators store to them; whichever value is seen, the barrier has recorded
  * the other one.
  *
- * An object in a window is black from the moment its mutator turned its barrier on, so no stale word can
- * make us scan memory that its owner is still setting up.
+ * A window is black from its mutator's BLACK round on, so no stale word makes us scan memory that its owner is still
+ * setting up. Before that the overflow path has such objects (cycle.c, "Doubtful words").
  */
 #include "allocator/base/bitops.h"
 #include "collector/scan_internal.h"

@@ -6,8 +6,8 @@
  *                                  +------- a packet is put: woken <------------+
  *   control: epoch even ---> worker counts itself out; the last one wakes the control thread
  *
- * A worker may be so late to wake that the marking is over: nobody waits for workers to come, only for those
- * who came to leave.
+ * A worker may wake so late that the marking is over. The control thread waits for workers that have come to leave, and for
+ * none to come.
  */
 #include <pthread.h>
 #include <sched.h>

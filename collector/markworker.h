@@ -14,7 +14,7 @@ enum sm_worker_kind { SM_WORKER_DEDICATED, SM_WORKER_FRACTIONAL, SM_WORKER_IDLE 
 struct sm_mark_worker {
 	struct sm_gc *gc;
 	pthread_t thread;
-	unsigned index; /* as told to config.worker_start */
+	unsigned index; /* as config.worker_start gets it */
 	enum sm_worker_kind kind;
 	bool started;
 	struct sm_cpu_avoid cpu_avoid;
@@ -22,8 +22,10 @@ struct sm_mark_worker {
 	uint64_t cpu_ns; /* owner; read by the control thread after the cycle's end */
 } __attribute__((aligned(SM_CACHELINE)));
 
+/* 0 or -errno; workers that were started stay until sm__workers_stop, which waits for them. */
 int sm__workers_start(struct sm_gc *gc);
 void sm__workers_stop(struct sm_gc *gc);
+/* The marking begins: wakes the workers. Control thread, as sm__workers_end. */
 void sm__workers_begin(struct sm_gc *gc);
 /* All workers have left the marking when this returns; their counts are added to *n. */
 void sm__workers_end(struct sm_gc *gc, struct sm_mark_counts *n);

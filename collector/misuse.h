@@ -1,5 +1,5 @@
 /*
- * misuse.h: calls that nobody may make, told with one line instead of a hang, a crash elsewhere or silence.
+ * misuse.h: reports a call that breaks the rules in one line and aborts, in place of a hang, a crash elsewhere or silence.
  *
  * The fast paths check nothing. A mutator that is detached is left such that each of them takes its slow path: no
  * window, a poll, an almost full barrier buffer. The slow paths check.

@@ -5,8 +5,8 @@
  * increments made with relaxed atomics, so that a reader sees whole words); a mutator that goes adds its
  * figures to the collector's.
  *
- * A wait is what the clock says, whoever had the CPU meanwhile. Beside it stands whether the thread kept its CPU (preempted.h):
- * the longest wait in which it did is the collector's own doing to the last nanosecond.
+ * A wait is time on the clock, other programs' included. Beside it stands whether the thread kept its CPU (preempted.h): the
+ * longest wait in which it did is due to the collector alone.
  */
 #ifndef SM_COLLECTOR_STALL_H
 #define SM_COLLECTOR_STALL_H

@@ -10,6 +10,7 @@
 /* Sets the mark bits of a run of slots. ctx: the struct sm_gc, so that windows can be walked with it. */
 void sm__blacken(void *ctx, struct sm_span *s, unsigned first, unsigned count);
 
+/* Sweeps a span that belongs to the caller alone. Returns how many of its slots are alive. */
 unsigned sm__sweep_span(struct sm_gc *gc, struct sm_span *s);
 /* Sweeps every unswept span that is on a list. Returns how many. */
 size_t sm__sweep_all(struct sm_gc *gc, bool (*stop)(struct sm_gc *gc));

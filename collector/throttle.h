@@ -6,7 +6,7 @@
  *                             a cycle is asked for |        from here where the collector has CPUs of its own,
  *                                                  from here where it has not
  *
- * Assists. While marking lags behind allocation, whoever allocates helps to mark.
+ * Assists. While marking lags behind allocation, mutators that allocate help to mark.
  *
  * The price. Assists cannot bound the heap when the barrier is not on everywhere yet (a mutator or the control thread waits
  * for a CPU), when the queues are empty (a list), or when mutators have become many times as fast since the trigger was set.
@@ -41,14 +41,14 @@ struct sm_throttle {
 	_Atomic(uint32_t) trigger_asked __attribute__((aligned(SM_CACHELINE))); /* for a cycle */
 	_Atomic(uint64_t) paid; /* the account: until when what was taken beyond `from` has been waited for */
 	_Atomic(uint64_t) held_ns; /* that mutators held still beyond the goal, since the last cycle's end */
-	struct sm_event over;	   /* the cycle has ended: nobody need wait any more */
+	struct sm_event over;	   /* the cycle has ended, and with it all waits */
 } __attribute__((aligned(SM_CACHELINE)));
 
 /* Sets all thresholds, given heap->allocated_bytes and the size of the heap now. Control thread. */
 void sm__throttle_set(struct sm_gc *gc, size_t now, size_t live);
 /* The cycle has ended; the thresholds are the next one's. Control thread. */
 void sm__throttle_end(struct sm_gc *gc);
-/* What would have been allocated in `wall` ns had nobody held still beyond the goal. Control thread, once a cycle. */
+/* Growth in `wall` ns, scaled up by the time that mutators held still. Control thread, once a cycle. */
 size_t sm__throttle_unheld(struct sm_gc *gc, size_t growth, uint64_t wall);
 /* A mutator's share of the marking; precondition: not at a safepoint in the making. */
 void sm__assist(struct sm_mutator *m, size_t bytes);

@@ -62,8 +62,8 @@ bool sm__weak_keep(struct sm_mutator *m, uintptr_t object)
 
 	if (sm__is_marked(&m->gc->range, object))
 		return true;
-	/* Shut. Nobody has marked it since that look: nobody marks at all since the calm before the last round, which no get
-	 * lasts over. */
+	/* Shut. The object is as white as at that look: no thread has marked since the calm before the last round, and a get
+	 * that began before it has ended. */
 	if (!sm__marking_enter(&in, &m->priv->marker))
 		return false;
 	sm__mark_exact(&m->priv->marker, object);

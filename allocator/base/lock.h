@@ -139,7 +139,7 @@ SM_INLINE void sm_lock_release(struct sm_lock *l)
 		sm__lock_wake(l);
 }
 
-/* Is it held, by whomever? For assertions. */
+/* Is it held, by any thread? For assertions. */
 SM_INLINE bool sm_lock_is_held(struct sm_lock *l)
 {
 	return sm_load_relaxed(&l->word) != 0;

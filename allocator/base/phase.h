@@ -1,5 +1,5 @@
 /*
- * phase.h: what a thread is doing for the memory manager right now, announced to whoever counts.
+ * phase.h: what a thread is doing for the memory manager right now, announced to those that count.
  *
  * The allocator and the collector call sm_phase_enter/leave on their slow paths only. A measuring
  * program installs a hook for each thread it wants to attribute; without one the calls test one

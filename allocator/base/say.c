@@ -11,7 +11,7 @@
 
 void sm__say_line(const char *text, size_t len)
 {
-	/* Where nobody listens there is nothing better to do. */
+	/* A message that cannot be written is dropped. */
 	(void)sm__syscall6(SYS_write, STDERR_FILENO, (long)text, (long)len, 0, 0, 0);
 }
 

@@ -381,7 +381,7 @@ int sm__mcpu_drain(unsigned cpu)
 	if (!sm_load_acquire(&m->ready))
 		return 0;
 	if (sm_exchange_acqrel(entry_of(cpu), &nothing) == &nothing)
-		return -EBUSY; /* somebody else is at it */
+		return -EBUSY; /* another thread drains it */
 	/* After it, every section on that CPU has seen `nothing` or has committed; both before what follows. */
 	err = sm__rseq_fence(cpu);
 	if (err == 0) {

@@ -40,7 +40,7 @@ struct sm_span {
 	 * release; fixed until the span goes back. */
 	uint32_t back;	/* units back to the head; 0 in the head itself */
 	uint32_t recip; /* slot = (offset * recip) >> 32, exact for every offset in the span */
-	const struct sm_layout *layout; /* never NULL in use; kind SM_SCAN_NONE: pointer-free, or manual */
+	const struct sm_layout *layout; /* never NULL in use; kind SM_SCAN_NONE: pointer-free, or malloc's */
 	uint16_t slot_bytes;		/* 0 for large: see nunits */
 	uint16_t nslots;		/* 1 for large */
 	_Atomic(uint8_t) state;		/* enum sm_span_state */
