@@ -3,7 +3,6 @@
  */
 #include <signal.h>
 #include <stddef.h>
-#include <ucontext.h>
 
 #include "collector/late_signal.h"
 #include "collector/mutator_internal.h"
@@ -12,16 +11,10 @@ static _Atomic(uint32_t) signal_installed;
 
 static void note_where(int sig, siginfo_t *info, void *context)
 {
-	ucontext_t *uc = context;
-	uintptr_t pc = 0;
+	uintptr_t pc = sm__interrupted_pc(context);
 
 	(void)sig;
 	(void)info;
-#if defined(__x86_64__)
-	pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
-#elif defined(__aarch64__)
-	pc = (uintptr_t)uc->uc_mcontext.pc;
-#endif
 	for (struct sm_mutator_priv *p = sm__self.mutators; p; p = p->mine)
 		sm_store_relaxed(&p->interrupted_pc, pc);
 }

@@ -11,6 +11,12 @@
 
 #include "allocator/base/base.h"
 
+#if defined(__x86_64__)
+#include "collector/arch/x86_64/registers.h"
+#elif defined(__aarch64__)
+#include "collector/arch/aarch64/registers.h"
+#endif
+
 struct sm_mutator;
 struct sm_mutator_priv;
 
@@ -26,13 +32,6 @@ extern __thread struct sm_thread sm__self __attribute__((visibility("hidden")));
 
 /* Finds out stack bounds and id, once. 0 or -errno. */
 int sm__thread_know(void);
-
-/* Words that sm__with_registers stores first. */
-#if defined(__x86_64__)
-#define SM_REGISTER_WORDS 7
-#elif defined(__aarch64__)
-#define SM_REGISTER_WORDS 20
-#endif
 
 /* The thread's own stack, or a range that sm_thread_range_add registered. */
 struct sm_thread_range {

@@ -2,8 +2,8 @@
  * arch/x86_64/preempted.h: the section that preempted.h announces. Labels as in allocator/os/arch/x86_64/rseq.h. The
  * section is one instruction behind the announcement; a thread that is disturbed right there announces again.
  */
-#ifndef SM_COLLECTOR_ARCH_X86_64_WATCH_H
-#define SM_COLLECTOR_ARCH_X86_64_WATCH_H
+#ifndef SM_COLLECTOR_ARCH_X86_64_PREEMPTED_H
+#define SM_COLLECTOR_ARCH_X86_64_PREEMPTED_H
 
 SM_INLINE uint64_t sm__preempted_announce(struct sm_rseq_area *area)
 {
