@@ -222,6 +222,30 @@ static bool pfm_refused(const char *name, int rc, struct sm_event_resolved *out,
 	return false;
 }
 
+/* An event of a microarchitecture that is not this one would count something else under this name. */
+static bool is_foreign(const char *name, const char *uarch)
+{
+	const char *sep = strstr(name, "::");
+
+	if (sep == NULL || strncmp(name, "perf_raw::", 10) == 0 || strcmp(uarch, "unknown") == 0)
+		return false;
+	return strncmp(name, uarch, strlen(uarch)) != 0 || strlen(uarch) != (size_t)(sep - name);
+}
+
+static struct sm_event_code code_of(const struct perf_event_attr *attr)
+{
+	return (struct sm_event_code){.backend = SM_BACKEND_PERF,
+				      .source =
+					      attr->type == PERF_TYPE_SOFTWARE ? SM_SOURCE_SW : SM_SOURCE_PMU,
+				      .type = attr->type,
+				      .config = attr->config,
+				      .config1 = attr->config1,
+				      .config2 = attr->config2,
+				      .exclude_user = attr->exclude_user,
+				      .exclude_kernel = attr->exclude_kernel,
+				      .scale = 1};
+}
+
 static bool resolve_pfm(const char *name, const struct sm_event_options *opt, struct sm_event_resolved *out,
 			bool *bad)
 {
@@ -244,33 +268,16 @@ static bool resolve_pfm(const char *name, const struct sm_event_options *opt, st
 	*bad = false;
 	snprintf(out->name, sizeof(out->name), "%s", full != NULL ? full : name);
 	free(full);
-	out->code = (struct sm_event_code){.backend = SM_BACKEND_PERF,
-					   .source = attr.type == PERF_TYPE_SOFTWARE ? SM_SOURCE_SW
-										     : SM_SOURCE_PMU,
-					   .type = attr.type,
-					   .config = attr.config,
-					   .config1 = attr.config1,
-					   .config2 = attr.config2,
-					   .exclude_user = attr.exclude_user,
-					   .exclude_kernel = attr.exclude_kernel,
-					   .scale = 1};
-	/* An event of a microarchitecture that is not this one would count something else under
-	 * this name. */
-	const char *sep = strstr(out->name, "::");
-
-	if (attr.type == PERF_TYPE_RAW && sep != NULL && strncmp(out->name, "perf_raw::", 10) != 0 &&
-	    (strncmp(out->name, core->uarch, strlen(core->uarch)) != 0 ||
-	     strlen(core->uarch) != (size_t)(sep - out->name)) &&
-	    strcmp(core->uarch, "unknown") != 0) {
+	out->code = code_of(&attr);
+	if (attr.type == PERF_TYPE_RAW && is_foreign(out->name, core->uarch)) {
 		snprintf(out->reason, sizeof(out->reason), "event of %.*s, this core is %s",
-			 (int)(sep - out->name), out->name, core->uarch);
+			 (int)strcspn(out->name, ":"), out->name, core->uarch);
 		out->status = SM_STATUS_UNSUPPORTED;
 		return false;
 	}
 	if (attr.type == PERF_TYPE_RAW)
 		out->code.type = core_type(opt);
-	/* Generic hardware events on hybrid machines: the PMU's type goes into the upper half of
-	 * config. */
+	/* Generic hardware events on hybrid machines: the PMU's type goes into the upper half of config. */
 	if ((attr.type == PERF_TYPE_HARDWARE || attr.type == PERF_TYPE_HW_CACHE) && opt->pmus->n_core > 1 &&
 	    core->present)
 		out->code.config |= (uint64_t)core->type << 32;
