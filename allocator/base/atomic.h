@@ -25,7 +25,6 @@
 #define sm_fetch_or_relaxed(p, v)  atomic_fetch_or_explicit((p), (v), memory_order_relaxed)
 #define sm_fetch_or_acqrel(p, v)   atomic_fetch_or_explicit((p), (v), memory_order_acq_rel)
 #define sm_fetch_and_relaxed(p, v) atomic_fetch_and_explicit((p), (v), memory_order_relaxed)
-#define sm_fetch_and_release(p, v) atomic_fetch_and_explicit((p), (v), memory_order_release)
 #define sm_fetch_xor_relaxed(p, v) atomic_fetch_xor_explicit((p), (v), memory_order_relaxed)
 #define sm_exchange_acqrel(p, v)   atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 /* Compare and swap: e is a pointer to the expected value, which receives the one found. */

@@ -31,6 +31,4 @@
 			entry_->next->prev = entry_->prev; \
 	} while (0)
 
-#define SM_LIST_FOREACH(entry, head) for ((entry) = (head); (entry) != NULL; (entry) = (entry)->next)
-
 #endif

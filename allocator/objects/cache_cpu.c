@@ -237,18 +237,6 @@ void sm__cache_drop_cpu_windows(struct sm_heap *h)
 		(void)forget_cpu(h, &c->caches[cpu]);
 }
 
-size_t sm__cache_cpu_held(struct sm_heap *h)
-{
-	uint64_t slots[SM_NCLASSES_MAX] = {0};
-	size_t bytes = 0;
-
-	for (unsigned cpu = 0; h->cpus != NULL && cpu < h->cpus->table.ncpus; cpu++)
-		sm__cache_cpu_slots(h, cpu, slots);
-	for (unsigned cls = 1; cls < sm__nclasses; cls++)
-		bytes += slots[cls] * sm__sizeclasses[cls].slot_bytes;
-	return bytes;
-}
-
 void sm__cache_cpu_slots(struct sm_heap *h, unsigned cpu, uint64_t slots[SM_NCLASSES_MAX])
 {
 	const struct sm_cpu_cache *k = &h->cpus->caches[cpu];

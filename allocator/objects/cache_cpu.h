@@ -62,7 +62,6 @@ void sm__cache_foreach_cpu_window(struct sm_heap *h,
 				  void *ctx);
 /* Forgets every CPU's windows; their slots stay allocated until swept. Precondition: nobody allocates. */
 void sm__cache_drop_cpu_windows(struct sm_heap *h);
-size_t sm__cache_cpu_held(struct sm_heap *h);
 /* Slots in the windows of a CPU, by class, added to slots[]. */
 void sm__cache_cpu_slots(struct sm_heap *h, unsigned cpu, uint64_t slots[SM_NCLASSES_MAX]);
 

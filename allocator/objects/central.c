@@ -400,13 +400,6 @@ unsigned sm__central_take_unswept_some(struct sm_heap *h, unsigned node, uint32_
 	return 0;
 }
 
-struct sm_span *sm__central_take_unswept(struct sm_heap *h, unsigned node, uint32_t *cursor)
-{
-	struct sm_span *s;
-
-	return sm__central_take_unswept_some(h, node, cursor, &s, 1) != 0 ? s : NULL;
-}
-
 void sm__central_put_swept_some(struct sm_heap *h, struct sm_span **spans, const unsigned *in_use, unsigned n)
 {
 	struct sm_central *l = n != 0 ? sm__central_of(h, spans[0]->node, spans[0]->bin) : NULL;
@@ -425,9 +418,4 @@ void sm__central_put_swept_some(struct sm_heap *h, struct sm_span **spans, const
 	for (i = 0; i < kept; i++)
 		sm__list_push(h, home_of(l, spans[i]), spans[i]);
 	sm_lock_release(&l->lock);
-}
-
-void sm__central_put_swept(struct sm_heap *h, struct sm_span *s, unsigned in_use)
-{
-	sm__central_put_swept_some(h, &s, &in_use, 1);
 }

@@ -8,7 +8,7 @@
  *         |                                       |   +--- sm__central_exchange: with room <---+
  *         |                                       |                                            |
  *         +-- empty after a sweep ------- swept by a cache on its way (sm__central_take)  <----+
- *         +-- empty after a sweep ------- sweeper: sm__central_put_swept                  <----+
+ *         +-- empty after a sweep ------- sweeper: sm__central_put_swept_some             <----+
  *
  * A span on a list belongs to the holder of the list's lock; off the lists it belongs to whoever took
  * it. Its sweepgen says which of the two lists (swept or not) it goes to: by parity, so a cycle's end

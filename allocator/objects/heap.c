@@ -36,16 +36,18 @@ static size_t default_reserve(void)
 }
 
 /* The pointer-free bins: class c is bin c, so that sm_new_bytes needs no type. */
-static void make_first_bins(struct sm_heap *h)
+static int make_first_bins(struct sm_heap *h)
 {
 	const struct sm_layout pointer_free = {.kind = SM_SCAN_NONE};
-	unsigned c;
 
-	for (c = 1; c < sm__nclasses; c++) {
+	for (unsigned c = 1; c < sm__nclasses; c++) {
 		int bin = sm__heap_bin(h, c, sm__heap_layout(h, &pointer_free), false);
 
-		SM_CHECK(bin == (int)c);
+		if (bin < 0)
+			return bin;
+		SM_ASSERT(bin == (int)c);
 	}
+	return 0;
 }
 
 static int create_parts(struct sm_heap *h, char *err, size_t errlen)
@@ -75,8 +77,10 @@ static int create_parts(struct sm_heap *h, char *err, size_t errlen)
 		sm_lock_init(&h->large[i].lock, SM_RANK_CENTRAL);
 	sm_store_relaxed(&h->nbins, 1);
 	h->nkinds = 1;
-	make_first_bins(h);
-	return 0;
+	e = make_first_bins(h);
+	if (e != 0)
+		explain(err, errlen, "no room for the bins of pointer-free objects");
+	return e;
 }
 
 struct sm_heap *sm__heap_create(const struct sm_heap_config *cfg, char *err, size_t errlen)

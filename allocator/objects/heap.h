@@ -143,18 +143,13 @@ int sm__heap_bin(struct sm_heap *h, unsigned cls, const struct sm_layout *layout
 void sm__heap_foreach_span(struct sm_heap *h, void (*fn)(void *ctx, struct sm_span *s), void *ctx);
 
 /*
- * Lists for the collector's sweeper: takes one unswept span of any bin (small or large) off its list,
- * NULL when there is none; afterwards sm__central_put_swept puts it on the right list or frees it.
- */
-struct sm_span *sm__central_take_unswept(struct sm_heap *h, unsigned node, uint32_t *cursor);
-void sm__central_put_swept(struct sm_heap *h, struct sm_span *s, unsigned in_use);
-/*
- * The same for up to n spans of one list at a time. A sweeper that took the list's lock twice a span would
- * keep it from the caches that refill meanwhile: they would find it taken, and in the end sleep.
+ * Lists for the collector's sweeper: takes up to n unswept spans of one bin (small or large) off its list and
+ * returns how many, 0 when no list has one. A sweeper that took the list's lock twice a span would keep it from the
+ * caches that refill meanwhile: they would find it taken, and in the end sleep.
  */
 unsigned sm__central_take_unswept_some(struct sm_heap *h, unsigned node, uint32_t *cursor,
 				       struct sm_span **spans, unsigned n);
-/* spans: what the former returned; in_use[i] belongs to spans[i]. */
+/* Puts them on the right list, or frees them: spans as taken; in_use[i] belongs to spans[i]. */
 void sm__central_put_swept_some(struct sm_heap *h, struct sm_span **spans, const unsigned *in_use,
 				unsigned n);
 

@@ -22,8 +22,6 @@ static struct {
 	_Atomic(unsigned long) seen;
 } inject = {.kind = -1};
 
-static _Atomic(unsigned long) counts[SM_OS_KINDS];
-
 unsigned long sm__os_inject(enum sm_os_kind kind, long nth, int err)
 {
 	unsigned long seen = sm_load_relaxed(&inject.seen);
@@ -43,7 +41,6 @@ int sm__os_fault(enum sm_os_kind kind)
 	int armed = sm_load_acquire(&inject.kind);
 	long nth, seen;
 
-	sm_fetch_add_relaxed(&counts[kind], 1);
 	if (SM_LIKELY(armed < 0) || (armed != SM_OS_ANY && armed != (int)kind))
 		return 0;
 	nth = sm_load_relaxed(&inject.nth);
@@ -51,11 +48,6 @@ int sm__os_fault(enum sm_os_kind kind)
 	if (nth > 0 ? seen == nth : seen >= -nth)
 		return -sm_load_relaxed(&inject.err);
 	return 0;
-}
-
-unsigned long sm__os_count(enum sm_os_kind kind)
-{
-	return sm_load_relaxed(&counts[kind]);
 }
 
 /* ---- what the machine is ---------------------------------------------------------------------------- */

@@ -112,7 +112,5 @@ unsigned long sm__os_inject(enum sm_os_kind kind, long nth, int err);
 int sm__os_fault(enum sm_os_kind kind);
 /* Tests: what sm__os_page_size answers from here on; 0: the kernel's again. */
 void sm__os_pretend_page_size(size_t bytes);
-/* Requests made so far, of one kind. */
-unsigned long sm__os_count(enum sm_os_kind kind);
 
 #endif

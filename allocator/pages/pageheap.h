@@ -84,9 +84,6 @@ void sm__pageheap_stats(struct sm_pages *pg, unsigned node, struct sm_pageheap_s
 /* Bytes in use and bytes free but resident, of all nodes: without a lock, so each figure is true of some moment. */
 void sm__pageheap_resident(struct sm_pages *pg, size_t *in_use, size_t *dirty);
 
-/* Calls fn for every maximal run of free, committed units of a node, in address order, under its lock. */
-void sm__pageheap_foreach_free(struct sm_pages *pg, unsigned node,
-			       void (*fn)(void *ctx, size_t unit, size_t nunits), void *ctx);
 /* Checks every counting identity and descriptor; one line on stderr for each violation. Returns how many.
  * Precondition: nobody allocates or frees; the scavenger may run. */
 unsigned sm__pageheap_check(struct sm_pages *pg);

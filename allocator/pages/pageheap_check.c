@@ -50,19 +50,6 @@ void sm__pageheap_resident(struct sm_pages *pg, size_t *in_use, size_t *dirty)
 	}
 }
 
-void sm__pageheap_foreach_free(struct sm_pages *pg, unsigned node,
-			       void (*fn)(void *ctx, size_t unit, size_t nunits), void *ctx)
-{
-	struct sm_pageheap *ph = sm__ph(pg);
-	struct sm_ph_node *nd = &ph->nodes[node];
-	uint32_t n = 0;
-
-	sm_lock_acquire(&nd->lock);
-	for (uint32_t unit = 1; (unit = sm__ph_next_run(ph, nd, unit, &n)) != 0; unit += n)
-		fn(ctx, nd->first + unit, n);
-	sm_lock_release(&nd->lock);
-}
-
 /* ---- the check --------------------------------------------------------------------------------------------- */
 
 struct check {

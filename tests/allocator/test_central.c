@@ -154,10 +154,12 @@ START_TEST(a_refill_takes_touched_memory_after_a_short_search)
 	/* One that is dead comes back to the page heap, as by the sweeper. */
 	{
 		uint32_t cursor = 0;
-		struct sm_span *s = sm__central_take_unswept(m.heap, 0, &cursor);
+		struct sm_span *s;
+		unsigned left;
 
-		ck_assert_ptr_nonnull(s);
-		sm__central_put_swept(m.heap, s, m.heap->hooks.sweep(m.heap->hooks.ctx, NULL, s));
+		ck_assert_uint_eq(sm__central_take_unswept_some(m.heap, 0, &cursor, &s, 1), 1);
+		left = m.heap->hooks.sweep(m.heap->hooks.ctx, NULL, s);
+		sm__central_put_swept_some(m.heap, &s, &left, 1);
 	}
 	ck_assert_uint_eq(in_use(), 11 * SM_UNIT);
 	m.sweeps = 0;
@@ -220,11 +222,11 @@ START_TEST(take_unswept_goes_round_from_any_cursor)
 
 	fill(3, keep_none);
 	marksim_advance(&m);
-	while ((s = sm__central_take_unswept(m.heap, 0, &cursor)) != NULL) {
+	while (sm__central_take_unswept_some(m.heap, 0, &cursor, &s, 1) == 1) {
 		ck_assert_uint_eq(sm_load_relaxed(&s->sweepgen), sm_load_relaxed(&m.heap->sweepgen) - 1);
 		for (unsigned w = 0; w < (s->nslots + 63u) / 64; w++)
 			sm_store_relaxed(&s->alloc[w], 0);
-		sm__central_put_swept(m.heap, s, 0);
+		sm__central_put_swept_some(m.heap, &s, &(unsigned){0}, 1);
 		n++;
 	}
 	ck_assert_uint_eq(n, 3);

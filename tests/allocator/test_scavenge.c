@@ -99,14 +99,14 @@ START_TEST(free_memory_goes_back)
 
 	start((enum sm_pageheap_kind)(_i & 1), _i < 2, SM_HUGE_OFF);
 	fragment();
-	sm__pageheap_foreach_free(&heap->pages, 0, add_hole, &before);
+	pagetest_foreach_free(heap, 0, add_hole, &before);
 	free_bytes = pagetest_stats(heap).free_bytes;
 	ck_assert_uint_gt(free_bytes, 0);
 	ck_assert_uint_ge(before.resident, free_bytes);
 	released = sm__scavenge(&heap->pages, 0);
 	ck_assert_uint_eq(released, free_bytes);
 	ck_assert_uint_eq(pagetest_stats(heap).free_bytes, 0);
-	sm__pageheap_foreach_free(&heap->pages, 0, add_hole, &after);
+	pagetest_foreach_free(heap, 0, add_hole, &after);
 	ck_assert_uint_eq(after.resident, 0);
 	ck_assert_uint_eq(after.bytes, before.bytes);
 	survivors_are_intact();
@@ -357,7 +357,7 @@ START_TEST(huge_pages_are_broken_up_when_mostly_free)
 	ck_assert_int_eq(sm__scavenger_start(&heap->pages, NULL), 0);
 	ck_assert(eventually(many_rounds));
 	sm__scavenger_stop(&heap->pages);
-	sm__pageheap_foreach_free(&heap->pages, 0, note_free, NULL);
+	pagetest_foreach_free(heap, 0, note_free, NULL);
 	for (size_t r = 1; r < REGIONS - 1; r++)
 		check_region(r);
 	finish();

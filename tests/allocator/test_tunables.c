@@ -231,7 +231,7 @@ START_TEST(windows_of_cpus_stay_within_their_budget)
 	for (unsigned round = 0; round < 3 && m.heap->cpus != NULL; round++)
 		for (unsigned bin = 1; bin < sm__nclasses; bin++) {
 			ck_assert_ptr_nonnull(sm__cache_refill_slow(c, bin));
-			ck_assert_uint_le(sm__cache_cpu_held(m.heap), 48 * SM_KIB);
+			ck_assert_uint_le(marksim_cpu_held(&m), 48 * SM_KIB);
 		}
 	ck_assert_uint_eq(sm_heap_check(m.heap), 0);
 	marksim_cache_free(c);

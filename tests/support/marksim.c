@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "allocator/objects/cache_cpu.h"
 #include "allocator/objects/central.h"
 #include "allocator/objects/markmap.h"
 
@@ -191,10 +192,24 @@ unsigned marksim_sweep_all(struct marksim *m)
 		uint32_t cursor = 0;
 		struct sm_span *s;
 
-		while ((s = sm__central_take_unswept(m->heap, node, &cursor)) != NULL) {
-			sm__central_put_swept(m->heap, s, sweep(m, s));
+		while (sm__central_take_unswept_some(m->heap, node, &cursor, &s, 1) == 1) {
+			unsigned left = sweep(m, s);
+
+			sm__central_put_swept_some(m->heap, &s, &left, 1);
 			n++;
 		}
 	}
 	return n;
+}
+
+size_t marksim_cpu_held(const struct marksim *m)
+{
+	uint64_t slots[SM_NCLASSES_MAX] = {0};
+	size_t bytes = 0;
+
+	for (unsigned cpu = 0; m->heap->cpus != NULL && cpu < m->heap->cpus->table.ncpus; cpu++)
+		sm__cache_cpu_slots(m->heap, cpu, slots);
+	for (unsigned cls = 1; cls < sm__nclasses; cls++)
+		bytes += slots[cls] * sm__sizeclasses[cls].slot_bytes;
+	return bytes;
 }

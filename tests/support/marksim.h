@@ -29,5 +29,7 @@ bool marksim_is_marked(struct marksim *m, const void *p);
 void marksim_advance(struct marksim *m);
 /* Sweeps everything that is left, as a background sweeper does. Returns spans swept. */
 unsigned marksim_sweep_all(struct marksim *m);
+/* Bytes in the windows of CPUs. */
+size_t marksim_cpu_held(const struct marksim *m);
 
 #endif

@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "allocator/pages/pageheap_internal.h"
+
 struct sm_heap *pagetest_heap(enum sm_pageheap_kind kind)
 {
 	struct sm_heap *h = calloc(1, sizeof(*h));
@@ -103,4 +105,17 @@ uint64_t pagetest_random(uint64_t *state)
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
 	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
 	return z ^ z >> 31;
+}
+
+void pagetest_foreach_free(struct sm_heap *h, unsigned node,
+			   void (*fn)(void *ctx, size_t unit, size_t nunits), void *ctx)
+{
+	struct sm_pageheap *ph = sm__ph(&h->pages);
+	struct sm_ph_node *nd = &ph->nodes[node];
+	uint32_t n = 0;
+
+	sm_lock_acquire(&nd->lock);
+	for (uint32_t unit = 1; (unit = sm__ph_next_run(ph, nd, unit, &n)) != 0; unit += n)
+		fn(ctx, nd->first + unit, n);
+	sm_lock_release(&nd->lock);
 }

@@ -16,6 +16,10 @@ void pagetest_destroy(struct sm_heap *h);
 /* n nodes, all of them the machine's node 0, at distances that grow with the difference of indexes. */
 void pagetest_nodes(struct sm_heap *h, unsigned n);
 
+/* Calls fn for every maximal run of free, committed units of a node, in address order, under its lock. */
+void pagetest_foreach_free(struct sm_heap *h, unsigned node,
+			   void (*fn)(void *ctx, size_t unit, size_t nunits), void *ctx);
+
 /* Sums over all nodes. */
 struct sm_pageheap_stats pagetest_stats(struct sm_heap *h);
 
