@@ -111,7 +111,7 @@ static void damage(struct marksim *m, struct sm_span *s, int which)
 	case 9: s->node = 9; break;
 	case 10: s->back = 1; break;
 	case 11: sm_store_relaxed(&s->state, 77); break;
-	case 12: s->alloc[3] ^= UINT64_C(1) << 63; break;
+	case 12: s->alloc[(s->nslots - 1) / 64] ^= UINT64_C(1) << ((s->nslots - 1) % 64); break;
 	case 13: s->nunits++; break;
 	}
 }
