@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define CONFIDENCE 0.95
-#define EXACT_MAX  20 /* of na and nb, for the exact distribution of U */
 
 static int compare(const void *a, const void *b)
 {
@@ -86,98 +85,4 @@ void sm_stats_compute(double *values, size_t n, struct sm_stats *out)
 		out->low = values[d - 1];
 		out->high = values[kept - d];
 	}
-}
-
-/* ---- Mann-Whitney ---------------------------------------------------------------------------- */
-
-struct ranked {
-	double value;
-	bool first; /* of a */
-};
-
-static int compare_ranked(const void *a, const void *b)
-{
-	return compare(&((const struct ranked *)a)->value, &((const struct ranked *)b)->value);
-}
-
-/* Sum of a's mid-ranks; *ties gets the sum of t^3 - t over groups of equal values. */
-static double rank_sum(struct ranked *all, size_t n, double *ties)
-{
-	double sum = 0;
-
-	*ties = 0;
-	qsort(all, n, sizeof(*all), compare_ranked);
-	for (size_t i = 0; i < n;) {
-		size_t j = i;
-		double t, rank;
-
-		while (j < n && all[j].value == all[i].value)
-			j++;
-		t = (double)(j - i);
-		rank = (double)(i + 1 + j) / 2;
-		*ties += t * t * t - t;
-		for (; i < j; i++)
-			sum += all[i].first ? rank : 0;
-	}
-	return sum;
-}
-
-/*
- * P(U <= u) under the null hypothesis: count[i][j][k] arrangements of i a's and j b's with U = k,
- * by the usual recurrence on the largest element, one j at a time.
- */
-static double exact_tail(size_t na, size_t nb, double u)
-{
-	size_t top = na * nb, limit = (size_t)floor(u);
-	double *f = calloc((na + 1) * (top + 1), sizeof(*f)), below = 0, all = 0;
-
-	if (f == NULL)
-		return NAN;
-	for (size_t i = 0; i <= na; i++)
-		f[i * (top + 1)] = 1;
-	for (size_t j = 1; j <= nb; j++) {
-		/* f(i, j, k) = f(i-1, j, k-j) + f(i, j-1, k); i ascending turns j-1 into j in place */
-		for (size_t i = 1; i <= na; i++) {
-			for (size_t k = j; k <= i * j; k++)
-				f[i * (top + 1) + k] += f[(i - 1) * (top + 1) + k - j];
-		}
-	}
-	for (size_t k = 0; k <= top; k++) {
-		all += f[na * (top + 1) + k];
-		if (k <= limit)
-			below += f[na * (top + 1) + k];
-	}
-	free(f);
-	return below / all;
-}
-
-double sm_stats_mann_whitney(const double *a, size_t na, const double *b, size_t nb)
-{
-	size_t n = na + nb;
-	double ties, u, mean, var, z, p;
-	struct ranked *all;
-
-	if (na == 0 || nb == 0)
-		return NAN;
-	all = calloc(n, sizeof(*all));
-	if (all == NULL)
-		return NAN;
-	for (size_t i = 0; i < na; i++)
-		all[i] = (struct ranked){a[i], true};
-	for (size_t i = 0; i < nb; i++)
-		all[na + i] = (struct ranked){b[i], false};
-	u = rank_sum(all, n, &ties) - (double)na * (double)(na + 1) / 2;
-	free(all);
-	mean = (double)na * (double)nb / 2;
-	if (u > mean)
-		u = 2 * mean - u;
-	if (ties == 0 && na <= EXACT_MAX && nb <= EXACT_MAX) {
-		p = 2 * exact_tail(na, nb, u);
-		return p > 1 ? 1 : p;
-	}
-	var = (double)na * (double)nb / 12 * ((double)n + 1 - ties / ((double)n * (double)(n - 1)));
-	if (var <= 0)
-		return 1;
-	z = (mean - u - 0.5) / sqrt(var);
-	return z <= 0 ? 1 : erfc(z / sqrt(2));
 }

@@ -31,13 +31,6 @@ struct sm_stats {
 /* Values that are not finite are left out (and so not in n). Reorders values[]. */
 void sm_stats_compute(double *values, size_t n, struct sm_stats *out);
 
-/*
- * Mann-Whitney U (1947), two-sided: the probability of ranks at least this uneven if a and b came
- * from one distribution. Exact for small samples without ties, normal approximation with tie
- * correction otherwise. NAN where nothing can be said (an empty side).
- */
-double sm_stats_mann_whitney(const double *a, size_t na, const double *b, size_t nb);
-
 /* Quantile q in 0..1 of sorted values, linear between neighbours (Hyndman & Fan's type 7). n > 0. */
 double sm_stats_quantile(const double *sorted, size_t n, double q);
 
