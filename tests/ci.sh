@@ -43,9 +43,10 @@ step_long() { # what takes too long for every run: 100 000 threads born and dead
 	SM_TEST_LONG=1 SM_TEST_SECONDS=1 timeout 300 "$b/tests/stress_threads" births
 	SM_TEST_LONG=1 timeout 300 "$b/tests/stress_memory"
 }
-step_tsan() { # the collector's stress tests and the malloc heap's caches under ThreadSanitizer
+step_tsan() { # the collector's stress tests, what else has threads meet, the malloc heap's caches: ThreadSanitizer
 	# A long history: a suppression goes by the function at the other side of a race, if its stack is still known.
 	local b t tests="stress_graph stress_slots stress_finalizer stress_threads test_rseq test_shard"
+	tests="$tests test_finalizer test_ephemeron test_roots test_misuse test_fork test_thread_life"
 	b=$(make -s SAN=thread print-build)
 	# shellcheck disable=SC2086
 	mk SAN=thread WERROR=1 $(printf "$b/tests/%s " $tests)
@@ -63,7 +64,9 @@ step_hostile() { # tables and queues of a few entries, a mark stack of a page, e
 }
 # What goes through the allocator and the collector; the rest of the tests would see nothing of it.
 HOSTILE_TESTS="stress_ test_moments test_barrier test_mark test_roots test_handshake test_finalizer test_fork test_verif
-test_workq test_cache test_central test_pageheap test_lock test_heap test_large test_tiny test_span test_stack test_gcfail"
+test_workq test_cache test_central test_pageheap test_lock test_heap test_large test_tiny test_span test_stack test_gcfail
+test_types test_flex test_promotion test_refs test_cell test_ephemeron test_misuse test_thread_life test_coroutine test_door
+test_cycle test_inspect test_limit test_throttle test_stalls test_memfail test_shard test_rseq"
 STEPS="test layers format clang asan hostile long model mutants tsan bare vm"
 
 if [ "${1:-}" = --list ]; then
