@@ -4,6 +4,7 @@
  */
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -239,6 +240,31 @@ static bool wants_color(const struct run *run)
 	return isatty(fileno(run->output.file)) == 1;
 }
 
+/* What was measured is in no store and could not be written where it should: somewhere else, then. */
+static void rescue(const struct sm_report *r, const struct sm_writer *w)
+{
+	const char *tmp = getenv("TMPDIR");
+	const char *const folders[] = {tmp != NULL && tmp[0] == '/' ? tmp : "/tmp", "/tmp", "/var/tmp"};
+	char path[512];
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		int fd, rc;
+		FILE *f;
+
+		snprintf(path, sizeof(path), "%.400s/spanmark-report-XXXXXX", folders[i]);
+		fd = mkostemp(path, O_CLOEXEC);
+		f = fd >= 0 ? fdopen(fd, "w") : NULL;
+		if (f == NULL)
+			continue;
+		rc = sm_report_write(r, w, f);
+		if (fclose(f) == 0 && rc == 0) {
+			sm_complain("the report is in '%s'", path);
+			return;
+		}
+		unlink(path);
+	}
+}
+
 /* Prints the run from the store. Exit status. */
 static int report(struct run *run)
 {
@@ -257,16 +283,16 @@ static int report(struct run *run)
 		w.by = by < 0 ? SM_BY_ROLE : (enum sm_by)by;
 	w.color = wants_color(run);
 	rc = sm_report_write(&r, &w, run->output.file);
-	sm_report_free(&r);
 	if (rc == -ENOMEM)
 		sm_complain("out of memory while writing the report");
 	closed = sm_output_close(&run->output, rc != -ENOMEM, err, sizeof(err));
-	if (closed != 0) {
-		if (closed != -EPIPE) /* a reader that has seen enough */
-			sm_complain("%s", err);
-		return SM_EXIT_FAILED;
+	if (closed != 0 && closed != -EPIPE) { /* that were a reader that has seen enough */
+		sm_complain("%s", err);
+		if (run->opt.store == NULL)
+			rescue(&r, &w);
 	}
-	return rc ? SM_EXIT_FAILED : SM_EXIT_OK;
+	sm_report_free(&r);
+	return rc || closed ? SM_EXIT_FAILED : SM_EXIT_OK;
 }
 
 static int measure(struct run *run)
@@ -378,6 +404,8 @@ static int run_command(struct run *run, int argc, char **argv)
 	sm_privilege_drop();	   /* what needed more has been tried out; workers get theirs by exec */
 	sm_runner_catch_signals(); /* from here on there is something to tidy up */
 	status = open_all(run, argc, argv);
+	if (status == SM_EXIT_OK && sm_environ_is_busy("", run->plan.topology->n_pus, err, sizeof(err)))
+		fprintf(stderr, "warning: %s\n", err);
 	if (status == SM_EXIT_OK)
 		status = measure(run);
 	sm_output_close(&run->output, false, err, sizeof(err));

@@ -134,6 +134,22 @@ static void add_settings(cJSON *env, const char *root)
 	add_line(env, "load_average", root, "/proc/loadavg");
 }
 
+bool sm_environ_is_busy(const char *root, int cpus, char *text, size_t len)
+{
+	char line[64];
+	double load;
+
+	if (!first_line(root, "/proc/loadavg", line, sizeof(line)))
+		return false;
+	load = strtod(line, NULL);
+	if (load <= cpus)
+		return false;
+	snprintf(text, len,
+		 "load %.1f on %d CPU%s: other programs take part; times and waits of this run say little",
+		 load, cpus, cpus == 1 ? "" : "s");
+	return true;
+}
+
 static void add_topology(cJSON *env, const struct sm_topology *t)
 {
 	cJSON *obj;
@@ -190,7 +206,7 @@ static void add_versions(cJSON *env)
 	cJSON_AddStringToObject(obj, "spanmark", SM_VERSION);
 	dl_iterate_phdr(find_build, obj);
 	snprintf(text, sizeof(text), "%u.%u.%u", v >> 16, v >> 8 & 0xff, v & 0xff);
-	cJSON_AddStringToObject(obj, "hwloc", text);
+	cJSON_AddStringToObject(obj, "hwloc_api", text); /* hwloc does not tell its own version */
 	cJSON_AddStringToObject(obj, "sqlite", sqlite3_libversion());
 	cJSON_AddStringToObject(obj, "libc", gnu_get_libc_version());
 	cJSON_AddStringToObject(obj, "compiler", __VERSION__);

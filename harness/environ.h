@@ -20,6 +20,12 @@ struct sm_topology;
 char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan, const struct sm_topology *t,
 		      int argc, char **argv, const char *root);
 
+/*
+ * Do more threads want to run than there are CPUs, on the average of the last minute? Then one line
+ * about it is in text.
+ */
+bool sm_environ_is_busy(const char *root, int cpus, char *text, size_t len);
+
 /* The command line as one line that a shell reads back (quotes where needed), malloc'ed. */
 char *sm_environ_command_line(int argc, char **argv);
 

@@ -98,7 +98,7 @@ static int worker_dedicated(struct sm__place_plan *p, unsigned i)
 			p,
 			"--workers %u: --mark-place dedicated needs a core for each worker beside %u "
 			"mutators "
-			"and this topology has %d cores in all; allowed: 0 to %u workers here, fewer "
+			"and this topology has %d cores in all; allowed: at most %u here, fewer "
 			"--threads, or --mark-place auto",
 			p->r->workers, p->r->threads, sm__place_cores(p->t), i);
 	sm__place_put(p, SM_ROLE_WORKER, i, pu);
@@ -134,7 +134,7 @@ static int worker_sibling(struct sm__place_plan *p, unsigned i)
 		return sm__place_refuse(p,
 					"--workers %u: --mark-place sibling finds no free sibling for worker "
 					"%u beside %u mutators "
-					"(--place %s); allowed: 0 to %u workers here, --place one-per-core, "
+					"(--place %s); allowed: at most %u here, --place one-per-core, "
 					"or --mark-place auto",
 					p->r->workers, i, p->r->threads, sm_place_name(p->r->place), i);
 	sm__place_put(p, SM_ROLE_WORKER, i, pu);
@@ -155,7 +155,7 @@ static int worker_remote(struct sm__place_plan *p, unsigned i)
 		return sm__place_refuse(p,
 					"--workers %u: --mark-place remote-node finds no free core on "
 					"another node for worker %u "
-					"(--threads %u --place %s); allowed: 0 to %u workers here, fewer "
+					"(--threads %u --place %s); allowed: at most %u here, fewer "
 					"--threads, or --place compact",
 					p->r->workers, i, p->r->threads, sm_place_name(p->r->place), i);
 	sm__place_put(p, SM_ROLE_WORKER, i, pu);

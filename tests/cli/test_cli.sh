@@ -115,7 +115,7 @@ fi
 # ---- simulated counts ------------------------------------------------------------------------------
 case $(file -b "$cmd" 2>/dev/null; nm -D "$cmd" 2>/dev/null | head -50) in *__asan*) sim= ;; *) sim=yes ;; esac
 if [ -n "$sim" ] && command -v valgrind >/dev/null; then
-	expect 0 env TMPDIR="$tmp" "$cmd" run -w churn -p ops=20000 --reps 1 --counters sim -C cycles -f csv -o sim.csv
+	expect 0 env TMPDIR=/does/not/exist "$cmd" run -w churn -p ops=20000 --reps 1 --counters sim -C cycles -f csv -o sim.csv
 	grep -qE ',total,mutator,-?[0-9]*,.*,instructions,sim::Ir,[1-9][0-9]*,insn,.*,ok,sim,,' sim.csv || bad "no simulated instructions"
 	[ -z "$(ls -d spanmark-sim-* 2>/dev/null)" ] || bad "Callgrind's dumps were left behind"
 fi
@@ -225,7 +225,10 @@ fi
 # ---- full disk -------------------------------------------------------------------------------------
 if [ -w /dev/full ]; then
 	expect 1 sh -c "'$cmd' run $small >/dev/full"
-	expect 1 "$cmd" run $small -o /dev/full; says "No space left" err
+	mkdir rescue
+	expect 1 env TMPDIR="$tmp/rescue" "$cmd" run $small -f csv -o /dev/full; says "No space left" err
+	says "the report is in '$tmp/rescue/spanmark-report-" err
+	grep -q ',wall_s,' rescue/spanmark-report-* || bad "what could not be written is lost"
 	expect 1 sh -c "'$cmd' list >/dev/full"; says "No space left" err
 fi
 echo old >small.out

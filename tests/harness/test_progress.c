@@ -116,7 +116,7 @@ static const char *value(const cJSON *env, const char *name)
 
 START_TEST(environment)
 {
-	char root[] = "/tmp/spanmark-environ-XXXXXX", command[64], *json;
+	char root[] = "/tmp/spanmark-environ-XXXXXX", command[64], busy[200], *json;
 	char *argv[] = {(char *)"run", (char *)"-p", (char *)"it's=\033[1m", NULL};
 	struct sm_run_options o;
 	cJSON *env;
@@ -128,6 +128,10 @@ START_TEST(environment)
 	put(root, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance\n");
 	put(root, "/sys/devices/system/cpu/intel_pstate/no_turbo", "1\n");
 	put(root, "/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+	put(root, "/proc/loadavg", "12.25 9.00 3.00 2/512 4711\n");
+	ck_assert(sm_environ_is_busy(root, 2, busy, sizeof(busy)));
+	ck_assert_ptr_nonnull(strstr(busy, "load 12.2 on 2 CPUs"));
+	ck_assert(!sm_environ_is_busy(root, 16, busy, sizeof(busy)));
 	sm_run_options_init(&o);
 	json = sm_environ_json(&o, NULL, NULL, 3, argv, root);
 	env = cJSON_Parse(json);
