@@ -7,8 +7,10 @@
  */
 #include "harness/configfile.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <ini.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,8 +104,6 @@ static unsigned bad_line(const char *text, size_t len)
 	unsigned line = 1;
 	size_t start = 0;
 
-	if (memchr(text, 0, len) != NULL)
-		return 1;
 	for (size_t i = 0; i <= len; i++) {
 		if (i == len || text[i] == '\n') {
 			if (i - start > MAX_LINE)
@@ -113,6 +113,42 @@ static unsigned bad_line(const char *text, size_t len)
 		}
 	}
 	return 0;
+}
+
+/*
+ * An indented line without = goes on with the value above. inih would hand it over as a second value
+ * of the same name, which replaces the first, and take an indented "name = value" for one too: lines
+ * lose their indentation here, and a continuation its line break, which then follows the whole value
+ * so that lines keep their numbers.
+ */
+static size_t join_lines(char *text, size_t len)
+{
+	size_t out = 0, owed = 0;
+	bool value = false; /* the line above is one */
+
+	for (size_t at = 0; at < len;) {
+		size_t end = at + strcspn(text + at, "\n"), start = at + strspn(text + at, " \t");
+		bool assigns = memchr(text + start, '=', end > start ? end - start : 0) != NULL;
+		bool more =
+			value && start > at && start < end && !assigns && strchr(";#[", text[start]) == NULL;
+
+		if (more)
+			owed++;
+		else {
+			for (; out > 0 && owed > 0; owed--)
+				text[out++] = '\n';
+			value = assigns && strchr(";#[", text[start]) == NULL;
+		}
+		while (more && out > 0 && isspace((unsigned char)text[out - 1])) /* the break before it */
+			out--;
+		memmove(text + out, text + start, end > start ? end - start : 0);
+		out += end > start ? end - start : 0;
+		if (end < len)
+			text[out++] = '\n';
+		at = end + 1;
+	}
+	text[out] = 0;
+	return out;
 }
 
 int sm_config_file_read(const char *path, sm_config_take_fn *take, void *ctx, char *err, size_t errlen)
@@ -126,7 +162,7 @@ int sm_config_file_read(const char *path, sm_config_take_fn *take, void *ctx, ch
 
 	if (rc)
 		return rc;
-	line = bad_line(text, len);
+	line = memchr(text, 0, len) != NULL ? 1 : bad_line(text, join_lines(text, len));
 	if (line) {
 		snprintf(err, errlen, "--config: '%.200s' line %u: not text, or longer than %d bytes", path,
 			 line, MAX_LINE);

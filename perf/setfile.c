@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <unistd.h>
 
 /* The linker puts the text files into the program: a set is edited as text and never out of step
  * with the binary. */
@@ -315,7 +316,8 @@ int sm_setfile_find(const char *name, const char *user_dir, struct sm_setfile **
 	if (user_dir != NULL && *user_dir) {
 		snprintf(path, sizeof(path), "%s/%s.ini", user_dir, name);
 		rc = sm_setfile_read(path, out, err, errlen);
-		if (rc != -ENOENT && rc != -ENOTDIR)
+		/* A folder that we may not look into (sudo -u, a service) has no sets for us. */
+		if (rc != -ENOENT && rc != -ENOTDIR && !(rc == -EACCES && access(user_dir, X_OK) != 0))
 			return rc;
 	}
 	for (unsigned i = 0; i < N_BUILTIN; i++)

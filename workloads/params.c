@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "allocator/base/base.h"
 #include "workloads/workload.h"
@@ -66,8 +67,18 @@ static int parse_integer(const struct sm_param_desc *d, const char *text, const 
 		return -EINVAL;
 	if (errno == ERANGE)
 		return -ERANGE;
-	if (*stop != '\0' && *stop != ',') {
+	if (*stop == 'e' || *stop == 'E') { /* 1e6 */
+		if (stop[1] < '0' || stop[1] > '9')
+			return -EINVAL;
+		for (long exp = strtol(stop + 1, &stop, 10); exp > 0; exp--)
+			if (__builtin_mul_overflow(factor, (int64_t)10, &factor))
+				return -ERANGE;
+		if (*stop != '\0' && *stop != ',')
+			return -EINVAL;
+	} else if (*stop != '\0' && *stop != ',') {
 		factor = suffix_factor(d, *stop++);
+		if (is_bytes(d) && strncasecmp(stop, "ib", 2) == 0) /* 1KiB */
+			stop += 2;
 		if (factor == 0 || (*stop != '\0' && *stop != ','))
 			return -EINVAL;
 	}

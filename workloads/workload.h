@@ -42,7 +42,8 @@ struct sm_param_desc {
 	const char *choices;	/* TEXT: allowed words, separated by '|' */
 	/*
 	 * "bytes", "objects", "ops", "threads", ..; "" for a plain number. Values with unit "bytes"
-	 * take the suffixes k, m, g as powers of 1024, all others as powers of 1000.
+	 * take the suffixes k, m, g (also KiB, MiB, GiB) as powers of 1024, all others k, m, g as
+	 * powers of 1000. 1e6 is understood.
 	 */
 	const char *unit;
 	const char *help; /* half a line */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "allocator/base/atomic.h"
 #include "allocator/base/lock.h"
@@ -61,7 +62,7 @@ int sm_parse_size(const char *text, size_t *out)
 	case '\0': break;
 	default: return -EINVAL;
 	}
-	if (shift != 0 && end[1] != '\0')
+	if (shift != 0 && end[1] != '\0' && strcasecmp(end + 1, "ib") != 0) /* 8k, 8KiB */
 		return -EINVAL;
 	if (n > SIZE_MAX >> shift)
 		return -ERANGE;

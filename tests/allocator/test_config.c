@@ -101,6 +101,8 @@ START_TEST(sizes)
 	ck_assert_uint_eq(n, 1536);
 	ck_assert_int_eq(sm_parse_size("2K", &n), 0);
 	ck_assert_uint_eq(n, 2048);
+	ck_assert_int_eq(sm_parse_size("8KiB", &n), 0);
+	ck_assert_uint_eq(n, 8192);
 	ck_assert_int_eq(sm_parse_size("3m", &n), 0);
 	ck_assert_uint_eq(n, 3 * SM_MIB);
 	ck_assert_int_eq(sm_parse_size("1t", &n), 0);
@@ -115,6 +117,8 @@ START_TEST(sizes)
 	ck_assert_int_eq(sm_parse_size("+1", &n), -EINVAL);
 	ck_assert_int_eq(sm_parse_size("1.5k", &n), -EINVAL);
 	ck_assert_int_eq(sm_parse_size("1k ", &n), -EINVAL);
+	ck_assert_int_eq(sm_parse_size("8kB", &n), -EINVAL); /* 1000 or 1024? */
+	ck_assert_int_eq(sm_parse_size("8iB", &n), -EINVAL);
 	ck_assert_uint_eq(n, 7);
 }
 END_TEST

@@ -246,6 +246,10 @@ head -1 closed.csv | grep -q '^run,rep' || bad "closed descriptors: $(head -1 cl
 grep -q 'spanmark' closed.csv && bad "a message went into the results"
 "$cmd" run $small 2>err | true; grep -q spanmark: err && bad "run: a reader that leaves: $(cat err)"
 sh -c "'$cmd' list | true" 2>err; [ ! -s err ] || bad "a reader that leaves: $(cat err)"
+# a home that we may not look into: no sets of the user's, no failure ($tmp is ours alone)
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null && setpriv --reuid 65534 --clear-groups test -x "$cmd"; then
+	expect 0 setpriv --reuid 65534 --regid 65534 --clear-groups env HOME="$tmp" "$cmd" run -w churn -C cycles --dry-run
+fi
 evil=$(printf 'a\033[31mb\nc')
 expect 2 "$cmd" run -w "$evil"; [ "$(wc -l <err)" = 1 ] || bad "a hostile name makes two lines"
 grep -q "$(printf '\033')" err && bad "a hostile name reaches the terminal"

@@ -159,6 +159,31 @@ START_TEST(configuration_file)
 }
 END_TEST
 
+/* A value over several lines is one value; indented names are names; lines keep their numbers. */
+START_TEST(configuration_continues)
+{
+	static const char text[] =
+		"    [run]\n    workload = graph,\n\tchurn,\r\n ring\n    reps = 5\n[set]\n"
+		"gc.percent = 50,\n  100,\n  200\n";
+	static const char wrong[] = "[run]\nworkload = graph,\n  churn\nreps = many\n";
+	char line[128];
+
+	snprintf(line, sizeof(line), "--config %s", write_file(text, sizeof(text) - 1));
+	ck_assert_msg(parse(line) == 0, "%s", err);
+	unlink(o.config);
+	ck_assert_uint_eq(o.workloads.n, 3);
+	ck_assert_str_eq(o.workloads.v[0], "graph");
+	ck_assert_str_eq(o.workloads.v[2], "ring");
+	ck_assert_uint_eq(o.reps, 5);
+	ck_assert_uint_eq(o.settings.n, 1);
+	ck_assert_str_eq(o.settings.v[0], "gc.percent=50,100,200");
+	snprintf(line, sizeof(line), "--config %s", write_file(wrong, sizeof(wrong) - 1));
+	ck_assert_int_eq(parse(line), -EINVAL);
+	unlink(o.config);
+	ck_assert_ptr_nonnull(strstr(err, "line 4"));
+}
+END_TEST
+
 START_TEST(configuration_lists_are_replaced)
 {
 	static const char text[] = "[run]\nworkload = graph, churn\n";
@@ -270,6 +295,7 @@ int main(void)
 	tcase_add_test(tc, pairs_replace);
 	tcase_add_test(tc, refusals);
 	tcase_add_test(tc, configuration_file);
+	tcase_add_test(tc, configuration_continues);
 	tcase_add_test(tc, configuration_lists_are_replaced);
 	tcase_add_test(tc, configuration_refusals);
 	tcase_add_test(tc, configuration_mutations);

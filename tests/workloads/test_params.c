@@ -69,6 +69,11 @@ START_TEST(values)
 	ck_assert_int_eq(sm_params_int(&p, "n"), 3000000);
 	ck_assert_int_eq(sm_params_set(&p, "bytes=3k", err, sizeof(err)), 0);
 	ck_assert_int_eq(sm_params_int(&p, "bytes"), 3072);
+	ck_assert_int_eq(sm_params_set(&p, "bytes=3KiB", err, sizeof(err)), 0);
+	ck_assert_int_eq(sm_params_int(&p, "bytes"), 3072);
+	ck_assert_int_eq(sm_params_set(&p, "n=2e6", err, sizeof(err)), 0);
+	ck_assert_int_eq(sm_params_int(&p, "n"), 2000000);
+	ck_assert_int_eq(sm_params_set(&p, "list=1e1,2", err, sizeof(err)), 0);
 	ck_assert_int_eq(sm_params_set(&p, "list=100,1,50", err, sizeof(err)), 0);
 	list = sm_params_list(&p, "list", &n);
 	ck_assert_uint_eq(n, 3);
@@ -88,6 +93,10 @@ START_TEST(refusals)
 	refused("n=x", -EINVAL, "n=x");
 	refused("n=1x", -EINVAL, "integer");
 	refused("n=1kk", -EINVAL, "integer");
+	refused("n=1KiB", -EINVAL, "integer");
+	refused("n=1e", -EINVAL, "integer");
+	refused("n=1e6k", -EINVAL, "integer");
+	refused("n=1e99999999999", -ERANGE, "");
 	refused("n=1,2", -EINVAL, "integer");
 	refused("n= 1", -EINVAL, "integer");
 	refused("n=+1", -EINVAL, "integer");
