@@ -173,6 +173,8 @@ static int upgrade(struct sm_store *s, int64_t from)
 
 	if (rc)
 		return rc;
+	if (sm__store_number(s, "PRAGMA user_version", &rc) != from || rc) /* another process was first */
+		return end_transaction(s, rc);
 	snprintf(stamp, sizeof(stamp), "PRAGMA application_id=%d; PRAGMA user_version=%d;", APPLICATION_ID,
 		 SM_STORE_SCHEMA);
 	rc = sm__store_exec(s, stamp);
@@ -184,11 +186,12 @@ static int upgrade(struct sm_store *s, int64_t from)
 /* Ours, empty (becomes ours), or somebody else's (refused, unchanged). */
 static int check_identity(struct sm_store *s)
 {
-	int rc = 0;
+	int rc = sm__store_exec(s, "BEGIN"); /* another process may be making it one */
 	int64_t id = sm__store_number(s, "PRAGMA application_id", &rc);
 	int64_t version = sm__store_number(s, "PRAGMA user_version", &rc);
 	int64_t tables = sm__store_number(s, "SELECT count(*) FROM sqlite_master", &rc);
 
+	rc = end_transaction(s, rc);
 	if (rc == -EILSEQ)
 		snprintf(s->error, sizeof(s->error), "store '%s': not a SQLite database", s->path);
 	if (rc)
@@ -208,6 +211,16 @@ static int check_identity(struct sm_store *s)
 	return version < SM_STORE_SCHEMA ? upgrade(s, version) : 0;
 }
 
+/* SQLite does not wait by itself where another process switches, or reads, just now. */
+static int switch_to_wal(struct sm_store *s)
+{
+	int rc, tries = 0;
+
+	while ((rc = sm__store_exec(s, "PRAGMA journal_mode=WAL")) == -EBUSY && tries++ < 50)
+		sqlite3_sleep(20);
+	return rc;
+}
+
 static int open_db(struct sm_store *s, const char *path)
 {
 	int rc = sm__store_fail(s, sqlite3_open_v2(path != NULL ? path : "", &s->db,
@@ -218,7 +231,7 @@ static int open_db(struct sm_store *s, const char *path)
 	sqlite3_busy_timeout(s->db, 5000);
 	rc = check_identity(s);
 	if (rc == 0)
-		rc = sm__store_exec(s, "BEGIN");
+		rc = sm__store_exec(s, "BEGIN IMMEDIATE"); /* two first users add what lacks in turn */
 	if (rc)
 		return rc;
 	rc = sm__store_define(s, &sm_result_type);
@@ -228,7 +241,7 @@ static int open_db(struct sm_store *s, const char *path)
 	if (rc)
 		return rc;
 	if (path != NULL)
-		rc = sm__store_exec(s, "PRAGMA journal_mode=WAL");
+		rc = switch_to_wal(s);
 	if (rc == 0)
 		rc = sm__store_exec(s, "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;");
 	return rc;

@@ -112,6 +112,39 @@ START_TEST(round_trip_temporary)
 }
 END_TEST
 
+/* Several first users of one store: each finds it as it should be. */
+START_TEST(first_users_race)
+{
+	for (int round = 0; round < 5; round++) {
+		int go[2], bad = 0, status;
+		char c;
+
+		ck_assert_int_eq(pipe(go), 0);
+		for (int i = 0; i < 6; i++) {
+			if (fork() == 0) {
+				struct sm_store *s;
+				int rc;
+
+				close(go[1]);
+				rc = (int)read(go[0], &c, 1); /* the end of the pipe */
+				rc = sm_store_open(path, &s, err, sizeof(err));
+				if (rc)
+					printf("%s\n", err);
+				fflush(stdout);
+				_exit(rc != 0);
+			}
+		}
+		close(go[0]);
+		close(go[1]);
+		while (wait(&status) > 0)
+			bad += status != 0;
+		ck_assert_int_eq(bad, 0);
+		sm_store_close(open_store(path));
+		unlink(path);
+	}
+}
+END_TEST
+
 START_TEST(several_runs)
 {
 	struct sm_store *s = open_store(path);
@@ -569,6 +602,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, round_trip_in_a_file);
 	tcase_add_test(tc, round_trip_temporary);
+	tcase_add_test(tc, first_users_race);
 	tcase_add_test(tc, several_runs);
 	tcase_add_test(tc, goes_on_where_it_stopped);
 	tcase_add_test(tc, what_is_left_of_each_group);
