@@ -203,6 +203,7 @@ expect 1 sh -c "exec '$cmd' --version >&-"
 for how in "mv new sm" "rm sm"; do
 	cp "$cmd" sm
 	printf '#!/bin/sh\necho "$@" >>called\n' >new && chmod +x new
+	: >err # nothing of the round before
 	./sm run -w churn -p ops=2000000 --reps 4 -c none -f csv >moved.csv 2>err &
 	run=$!
 	for _ in $(seq 100); do
