@@ -170,9 +170,9 @@ SM_API const struct sm_type *sm_type_prefix(struct sm_gc *gc, size_t size, size_
 /* n words, each a pointer. */
 SM_API const struct sm_type *sm_type_pointers(struct sm_gc *gc, size_t nwords);
 /*
- * Any word may be a pointer, possibly interior. So this is also the type for tagged pointers, as long as the word leads into
- * the object all the same: a tag in low bits that stays below the object's size, or an integer beside them. Tags in the
- * upper bits hide a pointer, here and on stacks.
+ * Any word may be a pointer, possibly interior. So this is also the type for tagged pointers, as long as
+ * the word leads into the object: a tag in low bits that stays below the object's size, or an integer
+ * beside them. Tags in the upper bits hide a pointer, here and on stacks.
  */
 SM_API const struct sm_type *sm_type_conservative(struct sm_gc *gc, size_t size);
 /*
@@ -361,28 +361,30 @@ SM_API void *sm_ephemeron_get(struct sm_mutator *m,
 SM_API void sm_ephemeron_free(struct sm_mutator *m, struct sm_ephemeron *e);
 
 /*
- * Finalizers run once each, in the order in which they were set, one at a time, on a thread of their own that is an attached
- * mutator, m; objects that refer to each other are queued together, so a finalizer may meet an object whose finalizer has
- * already run. It may allocate, collect, set and clear finalizers: one that is set for the object itself runs when that is found
- * unreachable again. It must not wait for finalizers. None runs twice, and none is sure to run: sm_gc_destroy waits for the one
- * that is running, and runs no more; in a forked child none runs.
+ * Finalizers run once each, in the order in which they were set, one at a time, on a thread of their own
+ * with a mutator, m. Objects that refer to each other are queued together, so one may meet an object whose
+ * finalizer has run. It may allocate, collect, set and clear finalizers: one that it sets for the object
+ * itself runs when that is unreachable again. It must not wait for finalizers. None is sure to run:
+ * sm_gc_destroy waits for the one that is running, and runs no more; in a forked child none runs.
  */
 typedef void sm_finalizer_fn(void *ctx, struct sm_mutator *m, void *object);
 /* -EINVAL: fn is NULL, or object is none; -EEXIST: it has one already; -ENOMEM; -EAGAIN: there is no thread yet and none
  * can be made. */
 SM_API int sm_finalizer_set(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, void *ctx);
 /*
- * The same, and ctx is the finalizer's from then on: dispose(ctx) is called once, when fn has returned (on that thread), by
- * sm_finalizer_clear (on the caller's), or by sm_gc_destroy for those that were set or queued and have not run (on the caller's,
- * when the heap is still there and no mutator is attached: it may not use the heap). If set fails, ctx stays the caller's.
+ * The same, and ctx is the finalizer's: dispose(ctx) is called once, when fn has returned (on that thread),
+ * by sm_finalizer_clear (on the caller's), or by sm_gc_destroy for those that have not run (on the caller's,
+ * with no mutator attached: it may not use the heap). If set fails, ctx stays the caller's.
  */
 typedef void sm_dispose_fn(void *ctx);
 SM_API int sm_finalizer_set_owning(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, void *ctx,
 				   sm_dispose_fn *dispose);
 /* -ENOENT: it has none, or that is queued, or runs. */
 SM_API int sm_finalizer_clear(struct sm_mutator *m, void *object);
-/* Waits until every finalizer queued so far has returned; not when there is nobody to run them: while the collector ends, or
- * in a forked child. m is the caller's, NULL if it is not attached. From a finalizer it aborts, for that would wait for itself. */
+/*
+ * Waits until every finalizer queued so far has returned; not when there is nobody to run them: while the
+ * collector ends, or in a forked child. m is the caller's, NULL if it is not attached.
+ */
 SM_API void sm_finalizer_wait(struct sm_gc *gc, struct sm_mutator *m);
 
 /* ---- thread ranges and coroutines ----------------------------------------------------------------
@@ -515,10 +517,10 @@ SM_API const char *sm_stall_name(enum sm_stall_cause cause); /* "handshake", "st
 /* ---- inspection ----------------------------------------------------------------------------------- */
 
 /*
- * The start of the object that p points to or into, and its bytes: at least what was asked for. NULL, 0: p leads to no
- * object: outside the heap, behind a span's last slot, into a free slot. Of pointer-free objects under 16 bytes: the block
- * that they share. Any thread, at any time, without a lock. The answer holds while something keeps the object alive; an
- * object that nothing keeps, and a slot of a window that no thread has handed out yet, may be taken for objects.
+ * The start of the object that p points to or into, and its bytes, at least what was asked for; NULL, 0: p
+ * leads to none. Of pointer-free objects under 16 bytes: the block that they share. Any thread, at any time,
+ * without a lock. The answer holds while something keeps the object alive; one that nothing keeps, and a
+ * slot that no thread has handed out yet, may be taken for objects.
  */
 SM_API void *sm_object_base(struct sm_gc *gc, const void *p);
 SM_API size_t sm_object_size(struct sm_gc *gc, const void *p);
@@ -532,20 +534,20 @@ struct sm_object {
 typedef bool sm_object_fn(void *ctx, const struct sm_object *object);
 
 /*
- * Calls fn once for each object that is reachable from roots, in no particular order, with the world stopped: between two
- * cycles, so after one that is under way. Weak references keep nothing; a word on a stack counts as a pointer. fn runs on
- * a thread of the collector: it may read objects and call what takes neither a mutator nor waits (sm_object_base, malloc);
- * a call of gc.h that allocates, attaches, collects or inspects aborts. It waits for nothing that a mutator does. m may be
- * NULL when the caller is not attached. 0; -ENOMEM: for the walk's tables (1/128 of the range's used part, and a stack);
- * -ENOTSUP: in the child of a fork; -EINVAL: no fn.
+ * Calls fn once for each object that is reachable from roots, in no particular order, with the world
+ * stopped, after a cycle that is under way. Weak references keep nothing; a word on a stack counts as a
+ * pointer. fn runs on a thread of the collector: it may read objects and call what takes no mutator and
+ * does not wait (sm_object_base, malloc); what allocates, attaches, collects or inspects aborts. It waits
+ * for nothing that a mutator does. m may be NULL when the caller is not attached. 0; -EINVAL: no fn;
+ * -ENOMEM: for the walk's tables (1/128 of the range's used part, and a stack); -ENOTSUP: in a fork's child.
  */
 SM_API int sm_heap_foreach(struct sm_gc *gc, struct sm_mutator *m, sm_object_fn *fn, void *ctx);
 
 /*
- * Writes all objects that are reachable, their edges and the roots to fd as JSON lines (format: docs/COLLECTOR.md; "spanmark
- * heap" reads them), as the walk of sm_heap_foreach finds them, with the world stopped: whoever reads a pipe's other end is
- * no mutator, or in a blocking section. An object's type is its layout: types have no names, for equal descriptions are
- * one type, and an object does not keep which it was made of. m as above. 0, or -errno of write, or as sm_heap_foreach; what was written then lacks the last line.
+ * Writes the objects that this walk finds, their edges and the roots to fd as JSON lines, which "spanmark
+ * heap" reads (format: docs/COLLECTOR.md). Whoever reads a pipe's other end is no mutator, or in a blocking
+ * section. An object's type is its layout: types have no names, for equal descriptions are one type, and
+ * rare objects do not keep theirs. m and errors as above, or -errno of write; the last line lacks then.
  */
 SM_API int sm_heap_dump(struct sm_gc *gc, struct sm_mutator *m, int fd);
 

@@ -4,9 +4,8 @@
  *   span   | guard, one unit, inaccessible | low ........ usable ........ high |
  *                                            <- grows down, and faults here when it is full
  *
- * A stack that is freed waits in the heap's pool, guard in place, for the next one of its size: no system
- * call in either direction. Sizes are powers of two units, guard included, so stacks of a kind share a
- * list. The scavenger gives back what a pool has not needed for a round.
+ * A freed stack waits in the heap's pool, guard in place, for the next one of its size: no system call in
+ * either direction. Sizes are powers of two units. The scavenger gives back what was not needed for a round.
  *
  * An overflow touches the guard and raises SIGSEGV. sm_stack_watch gives a thread a signal stack of its
  * own and notes its bounds; the handler then tells an overflow from other faults by the address, prints
