@@ -328,7 +328,7 @@ static void add_late_locked(struct report *r, struct sm_gc *gc, struct sm_mutato
 	size_t room = sizeof(r->text) - r->n;
 	int n;
 
-	gc->hs.late++;
+	sm_store_relaxed(&gc->hs.late, sm_load_relaxed(&gc->hs.late) + 1); /* only here */
 	n = snprintf(r->text + r->n, room,
 		     "spanmark: thread %d has not reached a safepoint for %llu ms: stack %p-%p, last seen at "
 		     "pc %p; "

@@ -36,7 +36,7 @@ struct sm_handshake {
 	_Atomic(uint32_t) pending;  /* mutators that have not acknowledged, and 1 for the requester */
 	_Atomic(uint32_t) sleeping; /* the requester waits in the kernel */
 	struct sm_stall_hist rounds;
-	uint64_t late; /* mutators reported for being late */
+	_Atomic(uint64_t) late; /* mutators reported for being late */
 };
 
 /* Control thread only. Returns when every mutator has done op. */

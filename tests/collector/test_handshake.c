@@ -208,7 +208,7 @@ START_TEST(late_mutators_are_reported)
 	stop = 1;
 	pthread_join(t, NULL);
 	pthread_join(c, NULL);
-	ck_assert_uint_gt(gc->hs.late, 0);
+	ck_assert_uint_gt(sm_load_relaxed(&gc->hs.late), 0);
 	gctest_destroy(gc, NULL);
 }
 END_TEST

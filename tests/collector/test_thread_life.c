@@ -151,7 +151,7 @@ START_TEST(a_blocked_report_blocks_nobody)
 	fcntl(err[1], F_SETFL, fill);
 	dup2(err[1], 2);
 	pthread_create(&c, NULL, collect_once, NULL);
-	while (sm_load_relaxed((_Atomic(uint64_t) *)&gc->hs.late) == 0)
+	while (sm_load_relaxed(&gc->hs.late) == 0)
 		usleep(1000);
 	usleep(20000);
 	for (int i = 0; i < 10; i++) {
