@@ -44,9 +44,10 @@ step_long() { # what takes too long for every run: 100 000 threads born and dead
 	SM_TEST_LONG=1 timeout 300 "$b/tests/stress_memory"
 }
 step_tsan() { # the collector's stress tests, what else has threads meet, the malloc heap's caches: ThreadSanitizer
+	# Not test_thread_life: ThreadSanitizer forgets a thread in the round of destructors in which we still detach it.
 	# A long history: a suppression goes by the function at the other side of a race, if its stack is still known.
 	local b t tests="stress_graph stress_slots stress_finalizer stress_threads test_rseq test_shard"
-	tests="$tests test_finalizer test_ephemeron test_roots test_misuse test_fork test_thread_life"
+	tests="$tests test_finalizer test_ephemeron test_roots test_misuse test_fork"
 	b=$(make -s SAN=thread print-build)
 	# shellcheck disable=SC2086
 	mk SAN=thread WERROR=1 $(printf "$b/tests/%s " $tests)
