@@ -91,7 +91,7 @@ SM_INLINE void *sm__window_bump(struct sm_window *w)
 
 /* A mutator's windows lie behind it. Seen from as far in front of each, compilers fold all offsets into the accesses. */
 struct sm__window_behind {
-	struct sm_mutator m;
+	char before[sizeof(struct sm_mutator)]; /* not the struct: that one is aligned */
 	struct sm_window w;
 };
 
