@@ -42,7 +42,8 @@ quiet() {
 }
 
 off=GLIBC_TUNABLES=glibc.pthread.rseq=0
-cpu=SPANMARK_MALLOC=cache.mode=cpu
+# Preloaded, the library says something only when asked.
+cpu=SPANMARK_MALLOC=cache.mode=cpu,verbose=1
 seq 20000 >"$dir/numbers"
 run="$command run -w churn -q -n 1 --place none -c none --set cache.mode=cpu"
 
