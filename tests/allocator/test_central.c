@@ -297,21 +297,13 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("central");
-	TCase *t = tcase_create("central");
-
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
-	tcase_add_test(t, empty_spans_go_back_at_once);
-	tcase_add_test(t, full_spans_stay_full_and_are_not_searched_twice);
-	tcase_add_test(t, a_refill_gives_up_on_full_spans);
-	tcase_add_test(t, a_refill_sweeps_on_before_it_touches_new_memory);
-	tcase_add_test(t, a_refill_takes_touched_memory_after_a_short_search);
-	tcase_add_test(t, a_refill_sweeps_and_fills_the_holes);
-	tcase_add_test(t, a_refill_in_a_new_generation_gives_its_span_back);
-	tcase_add_test(t, generations_alternate);
-	tcase_add_test(t, take_unswept_goes_round_from_any_cursor);
-	tcase_add_test(t, threads_share_nothing_that_is_handed_out);
-	suite_add_tcase(s, t);
-	return sm_test_run(s);
+	return SM_SUITE_EACH("central", 60, setup, teardown, SM_T(empty_spans_go_back_at_once),
+			     SM_T(full_spans_stay_full_and_are_not_searched_twice),
+			     SM_T(a_refill_gives_up_on_full_spans),
+			     SM_T(a_refill_sweeps_on_before_it_touches_new_memory),
+			     SM_T(a_refill_takes_touched_memory_after_a_short_search),
+			     SM_T(a_refill_sweeps_and_fills_the_holes),
+			     SM_T(a_refill_in_a_new_generation_gives_its_span_back),
+			     SM_T(generations_alternate), SM_T(take_unswept_goes_round_from_any_cursor),
+			     SM_T(threads_share_nothing_that_is_handed_out));
 }

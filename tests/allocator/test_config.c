@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "allocator/base/config.h"
+#include "tests/support/run.h"
 
 static struct sm_heap_config cfg;
 static char err[256];
@@ -125,22 +126,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("config");
-	TCase *t = tcase_create("keys");
-	SRunner *r;
-	int failed;
-
-	tcase_add_checked_fixture(t, setup, NULL);
-	tcase_add_test(t, every_listed_key_reads_and_writes_back);
-	tcase_add_test(t, values_land_in_their_members);
-	tcase_add_loop_test(t, a_bad_value_changes_nothing_and_says_what_is_allowed, 0,
-			    sizeof(bad) / sizeof(bad[0]));
-	tcase_add_test(t, an_unknown_key_is_told_apart);
-	tcase_add_test(t, sizes);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return SM_SUITE_EACH("config", 0, setup, NULL, SM_T(every_listed_key_reads_and_writes_back),
+			     SM_T(values_land_in_their_members),
+			     SM_LOOP(a_bad_value_changes_nothing_and_says_what_is_allowed, 0,
+				     sizeof(bad) / sizeof(bad[0])),
+			     SM_T(an_unknown_key_is_told_apart), SM_T(sizes));
 }

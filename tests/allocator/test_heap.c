@@ -181,18 +181,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("heap");
-	TCase *t = tcase_create("heap");
-
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 30);
-	tcase_add_test(t, pointer_free_class_c_is_bin_c);
-	tcase_add_test(t, equal_layouts_are_one);
-	tcase_add_test(t, bins_run_out_with_an_error);
-	tcase_add_test(t, metadata_blocks_are_zero_aligned_and_reused);
-	tcase_add_test(t, creation_fails_cleanly_at_every_request);
-	tcase_add_test(t, foreach_meets_every_span_once);
-	tcase_add_test(t, a_check_may_run_beside_the_scavenger);
-	suite_add_tcase(s, t);
-	return sm_test_run(s);
+	return SM_SUITE_EACH("heap", 30, setup, teardown, SM_T(pointer_free_class_c_is_bin_c),
+			     SM_T(equal_layouts_are_one), SM_T(bins_run_out_with_an_error),
+			     SM_T(metadata_blocks_are_zero_aligned_and_reused),
+			     SM_T(creation_fails_cleanly_at_every_request),
+			     SM_T(foreach_meets_every_span_once), SM_T(a_check_may_run_beside_the_scavenger));
 }

@@ -286,16 +286,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("heapstats");
-	TCase *t = tcase_create("heapstats");
-
-	tcase_add_test(t, a_collected_heap_adds_up);
-	tcase_add_test(t, the_malloc_heap_with_caches_per_thread);
-	tcase_add_test(t, the_malloc_heap_with_caches_per_cpu);
-	tcase_add_test(t, the_malloc_heap_without_caches);
-	tcase_add_test(t, hits_of_lists_are_every_allocation_that_was_no_refill);
-	tcase_add_loop_test(t, hits_of_windows_are_every_allocation_that_was_no_refill, 0, 2);
-	tcase_add_test(t, lists_of_cpus_count_hits);
-	suite_add_tcase(s, t);
-	return sm_test_run(s);
+	return SM_SUITE("heapstats", 0, SM_T(a_collected_heap_adds_up),
+			SM_T(the_malloc_heap_with_caches_per_thread),
+			SM_T(the_malloc_heap_with_caches_per_cpu), SM_T(the_malloc_heap_without_caches),
+			SM_T(hits_of_lists_are_every_allocation_that_was_no_refill),
+			SM_LOOP(hits_of_windows_are_every_allocation_that_was_no_refill, 0, 2),
+			SM_T(lists_of_cpus_count_hits));
 }

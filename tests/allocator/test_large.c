@@ -128,16 +128,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("large");
-	TCase *t = tcase_create("large");
-
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_add_test(t, an_object_has_a_span_of_its_own);
-	tcase_add_test(t, pointers_and_zeroed_ones_are_zero_in_used_memory_too);
-	tcase_add_test(t, marked_ones_survive_and_others_go);
-	tcase_add_test(t, born_black_while_marking);
-	tcase_add_test(t, impossible_sizes_are_refused);
-	tcase_add_test(t, a_refusing_kernel_gives_enomem_and_a_sound_heap);
-	suite_add_tcase(s, t);
-	return sm_test_run(s);
+	return SM_SUITE_EACH("large", 0, setup, teardown, SM_T(an_object_has_a_span_of_its_own),
+			     SM_T(pointers_and_zeroed_ones_are_zero_in_used_memory_too),
+			     SM_T(marked_ones_survive_and_others_go), SM_T(born_black_while_marking),
+			     SM_T(impossible_sizes_are_refused),
+			     SM_T(a_refusing_kernel_gives_enomem_and_a_sound_heap));
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "allocator/base/lock.h"
+#include "tests/support/run.h"
 
 #define THREADS 8
 #define ROUNDS	20000
@@ -171,27 +172,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("lock");
-	TCase *t = tcase_create("lock");
-	SRunner *r;
-	int failed;
-
-	tcase_set_timeout(t, 30);
-	tcase_add_test(t, one_holder_at_a_time);
-	tcase_add_test(t, sleepers_are_woken);
-	tcase_add_test(t, rising_ranks_pass);
-	tcase_add_test_raise_signal(t, a_falling_rank_aborts, SIGABRT);
-	tcase_add_test_raise_signal(t, equal_ranks_at_falling_addresses_abort, SIGABRT);
-	tcase_add_test_raise_signal(t, taking_twice_aborts, SIGABRT);
-	tcase_add_test_raise_signal(t, releasing_what_is_not_held_aborts, SIGABRT);
-	tcase_add_test_raise_signal(t, a_tried_lock_counts_as_held, SIGABRT);
-	tcase_add_test(t, a_sealed_record_begins_afresh);
-	tcase_add_test_raise_signal(t, order_holds_after_a_seal, SIGABRT);
-	tcase_add_test_raise_signal(t, unsealed_locks_must_be_held, SIGABRT);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return SM_SUITE("lock", 30, SM_T(one_holder_at_a_time), SM_T(sleepers_are_woken),
+			SM_T(rising_ranks_pass), SM_RAISES(a_falling_rank_aborts, SIGABRT),
+			SM_RAISES(equal_ranks_at_falling_addresses_abort, SIGABRT),
+			SM_RAISES(taking_twice_aborts, SIGABRT),
+			SM_RAISES(releasing_what_is_not_held_aborts, SIGABRT),
+			SM_RAISES(a_tried_lock_counts_as_held, SIGABRT), SM_T(a_sealed_record_begins_afresh),
+			SM_RAISES(order_holds_after_a_seal, SIGABRT),
+			SM_RAISES(unsealed_locks_must_be_held, SIGABRT));
 }

@@ -157,14 +157,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("manual_fork");
-	TCase *c = tcase_create("manual_fork");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_test(c, a_fork_meets_the_first_allocation);
-	tcase_add_test(c, a_child_of_a_busy_process_passes_the_check);
-	tcase_add_test(c, so_it_does_with_many_nodes);
-	tcase_add_test(c, so_it_does_with_caches_per_cpu);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("manual_fork", 60, SM_T(a_fork_meets_the_first_allocation),
+			SM_T(a_child_of_a_busy_process_passes_the_check), SM_T(so_it_does_with_many_nodes),
+			SM_T(so_it_does_with_caches_per_cpu));
 }

@@ -444,22 +444,14 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("manual_numa");
-	TCase *t = tcase_create("manual_numa");
-
-	tcase_set_timeout(t, 100);
-	tcase_add_loop_test(t, local_memory_is_this_nodes, 0, 3);
-	tcase_add_loop_test(t, interleaved_memory_is_every_nodes, 0, 3);
-	tcase_add_loop_test(t, bound_memory_is_that_nodes_alone, 0, 3);
-	tcase_add_test(t, a_node_that_is_not_there_is_refused);
-	tcase_add_loop_test(t, freed_objects_go_home, 0, 3);
-	tcase_add_test(t, the_last_resort_is_another_nodes_lists);
-	tcase_add_loop_test(t, a_node_without_memory_is_served_by_the_nearest, 0, 3);
-	tcase_add_loop_test(t, a_refused_mbind_is_lived_with, 0, 3);
-	tcase_add_loop_test(t, threads_move_between_nodes, 0, 3);
-	tcase_add_test(t, sparse_nodes_with_and_without_cpus_and_memory);
-	tcase_add_test(t, one_node_or_none_that_the_kernel_tells_of);
-	tcase_add_loop_test(t, pages_are_where_their_threads_were, 0, 3);
-	suite_add_tcase(s, t);
-	return sm_test_run(s);
+	return SM_SUITE(
+		"manual_numa", 100, SM_LOOP(local_memory_is_this_nodes, 0, 3),
+		SM_LOOP(interleaved_memory_is_every_nodes, 0, 3),
+		SM_LOOP(bound_memory_is_that_nodes_alone, 0, 3), SM_T(a_node_that_is_not_there_is_refused),
+		SM_LOOP(freed_objects_go_home, 0, 3), SM_T(the_last_resort_is_another_nodes_lists),
+		SM_LOOP(a_node_without_memory_is_served_by_the_nearest, 0, 3),
+		SM_LOOP(a_refused_mbind_is_lived_with, 0, 3), SM_LOOP(threads_move_between_nodes, 0, 3),
+		SM_T(sparse_nodes_with_and_without_cpus_and_memory),
+		SM_T(one_node_or_none_that_the_kernel_tells_of),
+		SM_LOOP(pages_are_where_their_threads_were, 0, 3));
 }

@@ -12,6 +12,7 @@
 #include "spanmark/malloc.h"
 #include "spanmark/mapfile.h"
 #include "tests/support/probe.h"
+#include "tests/support/run.h"
 
 static struct sm_heap *heap;
 static struct sm_cache *cache;
@@ -191,22 +192,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("mapfile");
-	TCase *t = tcase_create("mapfile");
-	SRunner *r;
-	int failed;
-
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_add_test(t, a_private_file_is_an_object);
-	tcase_add_test(t, a_shared_file_is_written);
-	tcase_add_test(t, the_place_is_used_again);
-	tcase_add_test(t, what_cannot_be_mapped_is_refused);
-	tcase_add_test(t, in_the_malloc_heap_free_unmaps);
-	tcase_add_test(t, a_file_that_stays_mapped_is_not_handed_out);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return SM_SUITE_EACH("mapfile", 0, setup, teardown, SM_T(a_private_file_is_an_object),
+			     SM_T(a_shared_file_is_written), SM_T(the_place_is_used_again),
+			     SM_T(what_cannot_be_mapped_is_refused), SM_T(in_the_malloc_heap_free_unmaps),
+			     SM_T(a_file_that_stays_mapped_is_not_handed_out));
 }

@@ -168,14 +168,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("markmap");
-	TCase *t = tcase_create("markmap");
-
-	tcase_add_unchecked_fixture(t, setup, NULL);
-	tcase_add_test(t, gathers_what_was_set);
-	tcase_add_test(t, runs_end_where_they_end);
-	tcase_add_test(t, slots_end_where_they_end);
-	tcase_add_test(t, spans_share_no_word);
-	suite_add_tcase(suite, t);
-	return sm_test_run(suite);
+	return SM_SUITE_ONCE("markmap", 0, setup, NULL, SM_T(gathers_what_was_set),
+			     SM_T(runs_end_where_they_end), SM_T(slots_end_where_they_end),
+			     SM_T(spans_share_no_word));
 }

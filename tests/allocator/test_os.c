@@ -11,6 +11,7 @@
 
 #include "allocator/os/os.h"
 #include "tests/support/probe.h"
+#include "tests/support/run.h"
 
 static size_t page;
 
@@ -211,26 +212,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("os");
-	TCase *t = tcase_create("os");
-	SRunner *r;
-	int failed;
-
-	tcase_add_checked_fixture(t, setup, NULL);
-	tcase_add_test(t, page_sizes_are_what_the_kernel_says);
-	tcase_add_test(t, reserved_is_inaccessible_and_aligned);
-	tcase_add_test(t, bases_are_random);
-	tcase_add_test(t, a_piece_goes_through_its_life);
-	tcase_add_test(t, a_readable_reservation_is_zero_and_cannot_be_written);
-	tcase_add_test(t, metadata_lies_between_guards);
-	tcase_add_test(t, a_file_replaces_reserved_pages);
-	tcase_add_test(t, binding_answers);
-	tcase_add_test(t, the_address_limit_is_seen);
-	tcase_add_loop_test(t, the_nth_request_fails, 0, 5);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return SM_SUITE_EACH("os", 0, setup, NULL, SM_T(page_sizes_are_what_the_kernel_says),
+			     SM_T(reserved_is_inaccessible_and_aligned), SM_T(bases_are_random),
+			     SM_T(a_piece_goes_through_its_life),
+			     SM_T(a_readable_reservation_is_zero_and_cannot_be_written),
+			     SM_T(metadata_lies_between_guards), SM_T(a_file_replaces_reserved_pages),
+			     SM_T(binding_answers), SM_T(the_address_limit_is_seen),
+			     SM_LOOP(the_nth_request_fails, 0, 5));
 }

@@ -9,6 +9,7 @@
 
 #include "allocator/objects/heap.h"
 #include "allocator/os/os.h"
+#include "tests/support/run.h"
 
 static struct sm_heap *heap;
 
@@ -141,20 +142,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("policy");
-	TCase *t = tcase_create("policy");
-	SRunner *r;
-	int failed;
-
-	tcase_add_test(t, local_uses_its_own_again);
-	tcase_add_test(t, bound_uses_the_bound_node_again);
-	tcase_add_test(t, interleaved_uses_every_node_again);
-	tcase_add_test(t, a_closed_node_is_served_by_the_nearest_again);
-	tcase_add_test(t, the_last_node_stays_open);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return SM_SUITE("policy", 0, SM_T(local_uses_its_own_again), SM_T(bound_uses_the_bound_node_again),
+			SM_T(interleaved_uses_every_node_again),
+			SM_T(a_closed_node_is_served_by_the_nearest_again), SM_T(the_last_node_stays_open));
 }

@@ -11,6 +11,7 @@
 #include "allocator/pages/pageheap_internal.h"
 #include "tests/support/pagetest.h"
 #include "tests/support/probe.h"
+#include "tests/support/run.h"
 
 static struct sm_heap *heap;
 
@@ -302,30 +303,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("range");
-	TCase *t = tcase_create("range");
-	SRunner *r;
-	int failed;
-
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 20);
-	tcase_add_loop_test(t, a_range_is_laid_out, 1, 6);
-	tcase_add_test(t, any_word_can_be_looked_up);
-	tcase_add_test(t, metadata_is_fenced);
-	tcase_add_test(t, halved_until_granted);
-	tcase_add_test(t, a_tiny_limit_is_refused_with_a_reason);
-	tcase_add_test(t, the_kernel_refuses_at_first);
-	tcase_add_test(t, creation_fails_cleanly);
-	tcase_add_test(t, pages_larger_than_a_unit_are_refused);
-	tcase_add_test(t, a_node_out_of_bounds_is_refused);
-	tcase_add_test(t, binding_to_a_node_without_memory_is_refused);
-	tcase_add_test(t, control_groups_limit_memory);
-	tcase_add_test(t, nodes_are_ordered_by_distance);
-	tcase_add_test(t, the_limit_is_exact);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return SM_SUITE_EACH(
+		"range", 20, setup, teardown, SM_LOOP(a_range_is_laid_out, 1, 6),
+		SM_T(any_word_can_be_looked_up), SM_T(metadata_is_fenced), SM_T(halved_until_granted),
+		SM_T(a_tiny_limit_is_refused_with_a_reason), SM_T(the_kernel_refuses_at_first),
+		SM_T(creation_fails_cleanly), SM_T(pages_larger_than_a_unit_are_refused),
+		SM_T(a_node_out_of_bounds_is_refused), SM_T(binding_to_a_node_without_memory_is_refused),
+		SM_T(control_groups_limit_memory), SM_T(nodes_are_ordered_by_distance),
+		SM_T(the_limit_is_exact));
 }

@@ -13,6 +13,7 @@
 #include "allocator/pages/scavenge.h"
 #include "allocator/os/uring.h"
 #include "tests/support/pagetest.h"
+#include "tests/support/run.h"
 
 #define N     120	     /* spans of 1 to 16 units */
 #define SLACK (64 * SM_UNIT) /* runs are what goes or stays: one is cut by a mark, those under 32 KiB stay */
@@ -493,28 +494,13 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("scavenge");
-	TCase *t = tcase_create("scavenge");
-	SRunner *r;
-	int failed;
-
-	tcase_set_timeout(t, 30);
-	tcase_add_loop_test(t, free_memory_goes_back, 0, 4);
-	tcase_add_loop_test(t, the_lowest_bytes_are_retained, 0, 2);
-	tcase_add_loop_test(t, without_io_uring_it_works_too, 0, 5);
-	tcase_add_loop_test(t, a_refused_madvise_loses_nothing, 0, 2);
-	tcase_add_loop_test(t, the_thread_does_it_by_itself, 0, 2);
-	tcase_add_loop_test(t, a_check_may_run_beside_it, 0, 2);
-	tcase_add_test(t, an_interval_of_0_starts_no_thread);
-	tcase_add_loop_test(t, huge_pages_are_broken_up_when_mostly_free, 0, 2);
-	tcase_add_loop_test(t, a_share_of_what_is_in_use_is_retained, 0, 3);
-	tcase_add_loop_test(t, dense_memory_is_collapsed, 0, 2);
-	tcase_add_loop_test(t, a_forked_child_goes_on, 0, 2);
-	tcase_add_test(t, a_ring_runs_a_batch);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return SM_SUITE(
+		"scavenge", 30, SM_LOOP(free_memory_goes_back, 0, 4),
+		SM_LOOP(the_lowest_bytes_are_retained, 0, 2), SM_LOOP(without_io_uring_it_works_too, 0, 5),
+		SM_LOOP(a_refused_madvise_loses_nothing, 0, 2), SM_LOOP(the_thread_does_it_by_itself, 0, 2),
+		SM_LOOP(a_check_may_run_beside_it, 0, 2), SM_T(an_interval_of_0_starts_no_thread),
+		SM_LOOP(huge_pages_are_broken_up_when_mostly_free, 0, 2),
+		SM_LOOP(a_share_of_what_is_in_use_is_retained, 0, 3),
+		SM_LOOP(dense_memory_is_collapsed, 0, 2), SM_LOOP(a_forked_child_goes_on, 0, 2),
+		SM_T(a_ring_runs_a_batch));
 }

@@ -335,16 +335,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("shard");
-	TCase *t = tcase_create("shard");
-
-	tcase_set_timeout(t, 60);
-	tcase_add_test(t, threads_get_their_own_objects_back);
-	tcase_add_test(t, a_surplus_of_others_comes_after_own_lists);
-	tcase_add_test(t, what_another_thread_frees_is_used_again);
-	tcase_add_test(t, a_storm_leaves_every_identity);
-	tcase_add_test(t, a_depot_keeps_at_most_half_of_a_class);
-	tcase_add_test(t, a_child_finds_every_shard_whole);
-	suite_add_tcase(s, t);
-	return sm_test_run(s);
+	return SM_SUITE("shard", 60, SM_T(threads_get_their_own_objects_back),
+			SM_T(a_surplus_of_others_comes_after_own_lists),
+			SM_T(what_another_thread_frees_is_used_again), SM_T(a_storm_leaves_every_identity),
+			SM_T(a_depot_keeps_at_most_half_of_a_class), SM_T(a_child_finds_every_shard_whole));
 }

@@ -137,12 +137,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("span");
-	TCase *t = tcase_create("span");
-
-	tcase_add_test(t, find_run_agrees_with_a_naive_search);
-	tcase_add_test(t, runs_are_set_and_cleared_exactly);
-	tcase_add_loop_test(t, the_check_finds_each_damage, 0, 14);
-	suite_add_tcase(s, t);
-	return sm_test_run(s);
+	return SM_SUITE("span", 0, SM_T(find_run_agrees_with_a_naive_search),
+			SM_T(runs_are_set_and_cleared_exactly), SM_LOOP(the_check_finds_each_damage, 0, 14));
 }

@@ -16,6 +16,7 @@
 #include "allocator/pages/stackpool.h"
 #include "tests/support/pagetest.h"
 #include "tests/support/probe.h"
+#include "tests/support/run.h"
 
 static struct sm_heap *heap;
 
@@ -375,25 +376,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("stack");
-	TCase *t = tcase_create("stack");
-	SRunner *r;
-	int failed;
-
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 30);
-	tcase_add_test(t, a_stack_has_a_guard_below);
-	tcase_add_test(t, a_freed_stack_is_used_again);
-	tcase_add_test(t, failures_leave_nothing_behind);
-	tcase_add_test(t, threads_run_on_our_stacks);
-	tcase_add_loop_test(t, an_overflow_is_reported_as_such, 0, 3);
-	tcase_add_loop_test(t, other_faults_go_to_the_handler_before, 0, 6);
 	if (!SM_ASAN && !SM_TSAN) /* they set one of their own */
-		tcase_add_test(t, a_signal_stack_that_is_there_stays);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+		return SM_SUITE_EACH("stack", 30, setup, teardown, SM_T(a_stack_has_a_guard_below),
+				     SM_T(a_freed_stack_is_used_again), SM_T(failures_leave_nothing_behind),
+				     SM_T(threads_run_on_our_stacks),
+				     SM_LOOP(an_overflow_is_reported_as_such, 0, 3),
+				     SM_LOOP(other_faults_go_to_the_handler_before, 0, 6),
+				     SM_T(a_signal_stack_that_is_there_stays));
 }

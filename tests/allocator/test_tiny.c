@@ -78,14 +78,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("tiny");
-	TCase *t = tcase_create("tiny");
-
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_add_loop_test(t, alignment_and_containment, 0, 4);
-	tcase_add_test(t, small_ones_share_a_block);
-	tcase_add_test(t, retiring_drops_the_block);
-	tcase_add_test(t, a_swept_block_is_never_used_again);
-	suite_add_tcase(s, t);
-	return sm_test_run(s);
+	return SM_SUITE_EACH("tiny", 0, setup, teardown, SM_LOOP(alignment_and_containment, 0, 4),
+			     SM_T(small_ones_share_a_block), SM_T(retiring_drops_the_block),
+			     SM_T(a_swept_block_is_never_used_again));
 }

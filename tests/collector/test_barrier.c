@@ -311,17 +311,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("barrier");
-	TCase *c = tcase_create("barrier");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_loop_test(c, deletion_is_recorded, 0, 10);
-	tcase_add_test(c, insertion_is_recorded);
-	tcase_add_loop_test(c, exchange_and_cas_record, 0, 2);
-	tcase_add_test(c, garbage_goes);
-	tcase_add_test(c, born_during_the_cycle);
-	tcase_add_test(c, racing_writers);
-	tcase_add_test(c, copies_beside_the_marker);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("barrier", 60, SM_LOOP(deletion_is_recorded, 0, 10), SM_T(insertion_is_recorded),
+			SM_LOOP(exchange_and_cas_record, 0, 2), SM_T(garbage_goes),
+			SM_T(born_during_the_cycle), SM_T(racing_writers), SM_T(copies_beside_the_marker));
 }

@@ -324,15 +324,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("coroutine");
-	TCase *c = tcase_create("coroutine");
-
-	tcase_set_timeout(c, 100);
 	/* Whole stacks, with its shadow, take AddressSanitizer minutes. */
-	tcase_add_loop_test(c, stacks_keep_what_they_hold, SM_ASAN ? 4 : 0, SM_ASAN ? WAYS : 2 * WAYS);
-	tcase_add_loop_test(c, a_stack_that_is_told_keeps_no_dead_words, 0, WAYS);
-	tcase_add_test(c, ranges_that_cannot_be);
-	tcase_add_loop_test(c, a_stack_within_the_own_stack, 0, 2);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("coroutine", 100,
+			SM_LOOP(stacks_keep_what_they_hold, SM_ASAN ? 4 : 0, SM_ASAN ? WAYS : 2 * WAYS),
+			SM_LOOP(a_stack_that_is_told_keeps_no_dead_words, 0, WAYS),
+			SM_T(ranges_that_cannot_be), SM_LOOP(a_stack_within_the_own_stack, 0, 2));
 }

@@ -146,14 +146,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("aside");
-	TCase *c = tcase_create("aside");
-
-	tcase_set_timeout(c, 30);
-	tcase_add_test(c, mask);
-	tcase_add_test(c, steps_aside);
-	tcase_add_test(c, no_more_than_fit);
-	tcase_add_test(c, switched_off);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("aside", 30, SM_T(mask), SM_T(steps_aside), SM_T(no_more_than_fit),
+			SM_T(switched_off));
 }

@@ -261,17 +261,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("cycle");
-	TCase *c = tcase_create("cycle");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_loop_test(c, registered_root, 0, 3);
-	tcase_add_loop_test(c, interior, 0, 3);
-	tcase_add_test(c, born_zero);
-	tcase_add_test(c, marks_of_two);
-	tcase_add_loop_test(c, swept_under_the_old_view, 0, 3);
-	tcase_add_test(c, rest_of_a_window);
-	tcase_add_test(c, request_meets_block);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("cycle", 60, SM_LOOP(registered_root, 0, 3), SM_LOOP(interior, 0, 3), SM_T(born_zero),
+			SM_T(marks_of_two), SM_LOOP(swept_under_the_old_view, 0, 3), SM_T(rest_of_a_window),
+			SM_T(request_meets_block));
 }

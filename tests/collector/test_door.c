@@ -483,22 +483,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("door");
-	TCase *c = tcase_create("door");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_test(c, a_thread_born_then_marks_nothing);
-	tcase_add_test(c, a_stack_that_comes_then_is_not_marked);
-	tcase_add_test(c, a_full_buffer_then_is_forgotten);
-	tcase_add_test(c, a_root_that_comes_then_is_not_marked);
-	tcase_add_test(c, a_weak_reference_read_then_is_null);
-	tcase_add_test(c, a_root_that_is_being_removed);
-	tcase_add_test(c, no_root_comes_while_the_world_is_stopped);
-	tcase_add_loop_test(c, an_interior_pointer_that_is_deleted, 0, 5);
-	tcase_add_loop_test(c, an_integer_that_is_deleted, 0, 4);
-	tcase_add_loop_test(c, a_file_that_is_unmapped, 0, 6);
-	tcase_add_loop_test(c, a_short_mark_stack_comes_to_its_end, 0, 6);
-	tcase_add_test(c, the_verifier_sees_a_mark_on_a_free_unit);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("door", 60, SM_T(a_thread_born_then_marks_nothing),
+			SM_T(a_stack_that_comes_then_is_not_marked), SM_T(a_full_buffer_then_is_forgotten),
+			SM_T(a_root_that_comes_then_is_not_marked), SM_T(a_weak_reference_read_then_is_null),
+			SM_T(a_root_that_is_being_removed), SM_T(no_root_comes_while_the_world_is_stopped),
+			SM_LOOP(an_interior_pointer_that_is_deleted, 0, 5),
+			SM_LOOP(an_integer_that_is_deleted, 0, 4), SM_LOOP(a_file_that_is_unmapped, 0, 6),
+			SM_LOOP(a_short_mark_stack_comes_to_its_end, 0, 6),
+			SM_T(the_verifier_sees_a_mark_on_a_free_unit));
 }

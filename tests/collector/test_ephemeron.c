@@ -403,18 +403,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("ephemeron");
-	TCase *c = tcase_create("ephemeron");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_loop_test(c, a_value_lives_while_its_key_does, 0, 2);
-	tcase_add_loop_test(c, freed_and_other_reasons, 0, 2);
-	tcase_add_loop_test(c, cycles_keep_nothing, 0, 8);
-	tcase_add_test(c, what_is_refused);
-	tcase_add_loop_test(c, a_resurrected_key, 0, 2);
-	tcase_add_loop_test(c, chains_take_linear_work, 0, 2 * ORDERS * LINKS);
-	tcase_add_loop_test(c, beside_cycles, 0, 2);
-	tcase_add_test(c, made_before_the_scan);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("ephemeron", 60, SM_LOOP(a_value_lives_while_its_key_does, 0, 2),
+			SM_LOOP(freed_and_other_reasons, 0, 2), SM_LOOP(cycles_keep_nothing, 0, 8),
+			SM_T(what_is_refused), SM_LOOP(a_resurrected_key, 0, 2),
+			SM_LOOP(chains_take_linear_work, 0, 2 * ORDERS * LINKS), SM_LOOP(beside_cycles, 0, 2),
+			SM_T(made_before_the_scan));
 }

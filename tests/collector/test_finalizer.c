@@ -672,25 +672,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("finalizer");
-	TCase *c = tcase_create("finalizer");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_loop_test(c, once_and_in_order, 0, 2);
-	tcase_add_loop_test(c, a_chain_is_kept_whole, 0, 2);
-	tcase_add_loop_test(c, resurrection, 0, 2);
-	tcase_add_loop_test(c, what_cannot_have_one, 0, 2);
-	tcase_add_loop_test(c, the_queue_is_a_root, 0, 2);
-	tcase_add_loop_test(c, weak_references, 0, 2);
-	tcase_add_loop_test(c, reviving_races, 0, 2);
-	tcase_add_loop_test(c, contexts, 0, 2);
-	tcase_add_loop_test(c, a_finalizer_may, 0, 2);
-	tcase_add_loop_test(c, waiting, 0, 2);
-	tcase_add_loop_test(c, many, 0, 2);
-	tcase_add_test(c, the_queue_before_the_stacks);
-	tcase_add_test(c, a_late_get);
-	tcase_add_test(c, a_get_behind_the_flush);
-	tcase_add_test(c, between_clearing_and_resurrecting);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("finalizer", 60, SM_LOOP(once_and_in_order, 0, 2),
+			SM_LOOP(a_chain_is_kept_whole, 0, 2), SM_LOOP(resurrection, 0, 2),
+			SM_LOOP(what_cannot_have_one, 0, 2), SM_LOOP(the_queue_is_a_root, 0, 2),
+			SM_LOOP(weak_references, 0, 2), SM_LOOP(reviving_races, 0, 2),
+			SM_LOOP(contexts, 0, 2), SM_LOOP(a_finalizer_may, 0, 2), SM_LOOP(waiting, 0, 2),
+			SM_LOOP(many, 0, 2), SM_T(the_queue_before_the_stacks), SM_T(a_late_get),
+			SM_T(a_get_behind_the_flush), SM_T(between_clearing_and_resurrecting));
 }

@@ -285,16 +285,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("flex");
-	TCase *c = tcase_create("flex");
-
-	tcase_set_timeout(c, 120);
-	tcase_add_test(c, layouts);
-	tcase_add_test(c, refusals);
-	tcase_add_loop_test(c, each_word_is_what_its_type_says, 0, MODES * (int)FORMS);
-	tcase_add_loop_test(c, common_ones_too, 0, MODES * (int)FORMS);
-	tcase_add_loop_test(c, bytes_behind_a_header, 0, MODES);
-	tcase_add_loop_test(c, alignment, 0, MODES);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("flex", 120, SM_T(layouts), SM_T(refusals),
+			SM_LOOP(each_word_is_what_its_type_says, 0, MODES * (int)FORMS),
+			SM_LOOP(common_ones_too, 0, MODES * (int)FORMS),
+			SM_LOOP(bytes_behind_a_header, 0, MODES), SM_LOOP(alignment, 0, MODES));
 }

@@ -333,15 +333,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("fork");
-	TCase *c = tcase_create("fork");
-
-	tcase_set_timeout(c, 100);
-	tcase_add_loop_test(c, in_any_phase, 0, sizeof(cases) / sizeof(cases[0]));
-	tcase_add_test(c, markers_half_done);
-	tcase_add_test(c, while_blocked);
-	tcase_add_test(c, on_many_nodes);
-	tcase_add_test(c, many_heaps);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("fork", 100, SM_LOOP(in_any_phase, 0, sizeof(cases) / sizeof(cases[0])),
+			SM_T(markers_half_done), SM_T(while_blocked), SM_T(on_many_nodes), SM_T(many_heaps));
 }

@@ -127,14 +127,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("gcconfig");
-	TCase *c = tcase_create("gcconfig");
-
-	tcase_add_test(c, every_key);
-	tcase_add_test(c, what_help_says);
-	tcase_add_test(c, values);
-	tcase_add_test(c, policies);
-	tcase_add_test(c, the_default_policy);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("gcconfig", 0, SM_T(every_key), SM_T(what_help_says), SM_T(values), SM_T(policies),
+			SM_T(the_default_policy));
 }

@@ -347,19 +347,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("handshake");
-	TCase *c = tcase_create("handshake");
-
-	tcase_set_timeout(c, 100);
-	tcase_add_loop_test(c, storm, 0, 2);
-	tcase_add_loop_test(c, births_and_deaths, 0, 2);
-	tcase_add_loop_test(c, signals, 0, 2);
-	tcase_add_test(c, late_mutators_are_reported);
-	tcase_add_test(c, idle_threads_are_done_by_proxy);
 	/* AddressSanitizer's frames have redzones that nobody writes. */
 	if (!SM_ASAN)
-		tcase_add_test(c, dead_stack_keeps_nothing);
-	tcase_add_loop_test(c, attach_and_detach_everywhere, 0, 2);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+		return SM_SUITE("handshake", 100, SM_LOOP(storm, 0, 2), SM_LOOP(births_and_deaths, 0, 2),
+				SM_LOOP(signals, 0, 2), SM_T(late_mutators_are_reported),
+				SM_T(idle_threads_are_done_by_proxy), SM_T(dead_stack_keeps_nothing),
+				SM_LOOP(attach_and_detach_everywhere, 0, 2));
 }

@@ -182,14 +182,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("mark_edges");
-	TCase *c = tcase_create("mark_edges");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_loop_test(c, tiny_objects_at_odd_addresses, 0, 2);
-	tcase_add_loop_test(c, more_kinds_than_the_table_has, 0, 2);
-	tcase_add_loop_test(c, pointers_to_no_object_leave_no_mark, 0, 2);
-	tcase_add_test(c, words_behind_the_last_slot);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("mark_edges", 60, SM_LOOP(tiny_objects_at_odd_addresses, 0, 2),
+			SM_LOOP(more_kinds_than_the_table_has, 0, 2),
+			SM_LOOP(pointers_to_no_object_leave_no_mark, 0, 2), SM_T(words_behind_the_last_slot));
 }

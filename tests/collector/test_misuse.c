@@ -342,13 +342,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("misuse");
-	TCase *c = tcase_create("misuse");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_loop_test(c, ends_with_one_line, 0, DEADLY);
-	tcase_add_test(c, destroyed_by_a_finalizer);
-	tcase_add_loop_test(c, checked_calls, 0, 2);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("misuse", 60, SM_LOOP(ends_with_one_line, 0, DEADLY), SM_T(destroyed_by_a_finalizer),
+			SM_LOOP(checked_calls, 0, 2));
 }

@@ -525,25 +525,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("moments");
-	TCase *c = tcase_create("moments");
-
-	tcase_set_timeout(c, 30);
-	tcase_add_loop_test(c, deletion, 0, 3);
-	tcase_add_loop_test(c, insertion, 0, 3);
-	tcase_add_loop_test(c, insertion_by_one_that_goes, 0, 3);
-	tcase_add_loop_test(c, barrier_before_scan, 0, 3);
-	tcase_add_loop_test(c, born_after_the_scan, 0, 3);
-	tcase_add_loop_test(c, another_stack, 0, 3);
-	tcase_add_loop_test(c, born_in_the_cycle, 0, 3);
-	tcase_add_loop_test(c, found_at_the_end, 0, 3);
-	tcase_add_loop_test(c, recorded_after_the_own_flush, 0, 6);
-	tcase_add_loop_test(c, deletion_by_each_way, STORE, CLEAR + 1);
-	tcase_add_loop_test(c, insertion_by_each_way, STORE, EXCHANGE + 1);
-	tcase_add_loop_test(c, range_handed_over, 0, 3);
-	tcase_add_test(c, root_that_comes);
-	tcase_add_test(c, root_that_goes);
-	tcase_add_test(c, weak_reference_read_while_marking);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("moments", 30, SM_LOOP(deletion, 0, 3), SM_LOOP(insertion, 0, 3),
+			SM_LOOP(insertion_by_one_that_goes, 0, 3), SM_LOOP(barrier_before_scan, 0, 3),
+			SM_LOOP(born_after_the_scan, 0, 3), SM_LOOP(another_stack, 0, 3),
+			SM_LOOP(born_in_the_cycle, 0, 3), SM_LOOP(found_at_the_end, 0, 3),
+			SM_LOOP(recorded_after_the_own_flush, 0, 6),
+			SM_LOOP(deletion_by_each_way, STORE, CLEAR + 1),
+			SM_LOOP(insertion_by_each_way, STORE, EXCHANGE + 1), SM_LOOP(range_handed_over, 0, 3),
+			SM_T(root_that_comes), SM_T(root_that_goes), SM_T(weak_reference_read_while_marking));
 }

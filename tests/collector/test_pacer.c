@@ -493,29 +493,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("pacer");
-	TCase *c = tcase_create("pacer");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_loop_test(c, steady, 0, 5);
-	tcase_add_test(c, step);
-	tcase_add_test(c, ramp);
-	tcase_add_test(c, sawtooth);
-	tcase_add_loop_test(c, late_start, 0, 3);
-	tcase_add_test(c, serial_list);
-	tcase_add_loop_test(c, starved_worker, 0, 2);
-	tcase_add_test(c, assists_do_not_last);
-	tcase_add_test(c, room_follows_cost);
-	tcase_add_test(c, zero_live);
-	tcase_add_test(c, limit_reached);
-	tcase_add_test(c, limit_is_of_memory);
-	tcase_add_test(c, trigger_keeps_off_the_goal);
-	tcase_add_test(c, born_takes_of_the_room);
-	tcase_add_test(c, no_percent_no_goal);
-	tcase_add_test(c, stw_triggers_at_the_goal);
-	tcase_add_test(c, extremes_do_not_underflow);
-	tcase_add_test(c, assists_ask_for_more_as_room_shrinks);
-	tcase_add_test(c, workers_by_cpus);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("pacer", 60, SM_LOOP(steady, 0, 5), SM_T(step), SM_T(ramp), SM_T(sawtooth),
+			SM_LOOP(late_start, 0, 3), SM_T(serial_list), SM_LOOP(starved_worker, 0, 2),
+			SM_T(assists_do_not_last), SM_T(room_follows_cost), SM_T(zero_live),
+			SM_T(limit_reached), SM_T(limit_is_of_memory), SM_T(trigger_keeps_off_the_goal),
+			SM_T(born_takes_of_the_room), SM_T(no_percent_no_goal),
+			SM_T(stw_triggers_at_the_goal), SM_T(extremes_do_not_underflow),
+			SM_T(assists_ask_for_more_as_room_shrinks), SM_T(workers_by_cpus));
 }

@@ -140,12 +140,5 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("promotion");
-	TCase *c = tcase_create("promotion");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_test(c, in_the_middle_of_a_cycle);
-	tcase_add_test(c, the_last_object);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("promotion", 60, SM_T(in_the_middle_of_a_cycle), SM_T(the_last_object));
 }

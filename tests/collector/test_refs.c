@@ -272,14 +272,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("refs");
-	TCase *c = tcase_create("refs");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_loop_test(c, no_object, 0, 13);
-	tcase_add_test(c, a_freed_slot);
-	tcase_add_test(c, an_object);
-	tcase_add_loop_test(c, aborts_and_says_so, 0, ABUSES);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("refs", 60, SM_LOOP(no_object, 0, 13), SM_T(a_freed_slot), SM_T(an_object),
+			SM_LOOP(aborts_and_says_so, 0, ABUSES));
 }

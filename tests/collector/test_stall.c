@@ -124,14 +124,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("stall");
-	TCase *c = tcase_create("stall");
-
-	tcase_add_test(c, buckets_cover_everything);
-	tcase_add_test(c, quantiles);
-	tcase_add_test(c, empty_and_single);
-	tcase_add_test(c, kept_and_lost);
-	tcase_add_test(c, the_kernel_tells);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("stall", 0, SM_T(buckets_cover_everything), SM_T(quantiles), SM_T(empty_and_single),
+			SM_T(kept_and_lost), SM_T(the_kernel_tells));
 }

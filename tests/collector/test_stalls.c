@@ -253,16 +253,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("stalls");
-	TCase *c = tcase_create("stalls");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_loop_test(c, locks, 0, sizeof(ways) / sizeof(ways[0]));
-	tcase_add_test(c, locks_within);
-	tcase_add_test(c, still_told);
-	tcase_add_test(c, one_mutators_own);
-	tcase_add_test(c, of_those_who_went);
-	tcase_add_test(c, names);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("stalls", 60, SM_LOOP(locks, 0, sizeof(ways) / sizeof(ways[0])), SM_T(locks_within),
+			SM_T(still_told), SM_T(one_mutators_own), SM_T(of_those_who_went), SM_T(names));
 }

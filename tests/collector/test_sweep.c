@@ -77,10 +77,5 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("sweep");
-	TCase *c = tcase_create("sweep");
-
-	tcase_add_test(c, every_slot_to_the_last);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("sweep", 0, SM_T(every_slot_to_the_last));
 }

@@ -438,19 +438,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("thread life");
-	TCase *c = tcase_create("threads");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_test(c, own_threads_take_no_signals);
-	tcase_add_test(c, cpus_are_those_of_the_mask);
-	tcase_add_test(c, a_blocked_report_blocks_nobody);
-	tcase_add_loop_test(c, a_thread_ends_without_detaching, 0, 2 * ENDS);
-	tcase_add_loop_test(c, destructors_may_use_the_mutator, 0, 2);
-	tcase_add_test(c, attach_twice_is_one_mutator);
-	tcase_add_loop_test(c, the_main_thread_without_proc, 0, 4);
-	tcase_add_test(c, the_main_stack_beyond_its_first_limit);
-	tcase_add_test(c, mutators_are_kept_for_the_next_threads);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE(
+		"thread life", 60, SM_T(own_threads_take_no_signals), SM_T(cpus_are_those_of_the_mask),
+		SM_T(a_blocked_report_blocks_nobody), SM_LOOP(a_thread_ends_without_detaching, 0, 2 * ENDS),
+		SM_LOOP(destructors_may_use_the_mutator, 0, 2), SM_T(attach_twice_is_one_mutator),
+		SM_LOOP(the_main_thread_without_proc, 0, 4), SM_T(the_main_stack_beyond_its_first_limit),
+		SM_T(mutators_are_kept_for_the_next_threads));
 }

@@ -269,16 +269,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("throttle");
-	TCase *c = tcase_create("throttle");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_test(c, price_doubles);
-	tcase_add_test(c, price_begins_before_the_limit);
-	tcase_add_test(c, held_up);
-	tcase_add_test(c, one_account);
-	tcase_add_test(c, late_ones_are_let_by);
-	tcase_add_loop_test(c, limit_is_kept_by_a_cycle, 0, 2);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("throttle", 60, SM_T(price_doubles), SM_T(price_begins_before_the_limit),
+			SM_T(held_up), SM_T(one_account), SM_T(late_ones_are_let_by),
+			SM_LOOP(limit_is_kept_by_a_cycle, 0, 2));
 }

@@ -151,15 +151,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("typedesc");
-	TCase *c = tcase_create("typedesc");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_test(c, kinds);
-	tcase_add_test(c, equal_descriptions);
-	tcase_add_test(c, sizes);
-	tcase_add_test(c, overflows);
-	tcase_add_loop_test(c, the_limit, 0, 2);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("typedesc", 60, SM_T(kinds), SM_T(equal_descriptions), SM_T(sizes), SM_T(overflows),
+			SM_LOOP(the_limit, 0, 2));
 }

@@ -520,22 +520,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("types");
-	TCase *c = tcase_create("types");
-
-	tcase_set_timeout(c, 120);
-	tcase_add_loop_test(c, numbers_where_pointers_were, 0, MODES);
-	tcase_add_loop_test(c, pointers_where_numbers_were, 0, MODES);
-	tcase_add_loop_test(c, many_record_types, 0, MODES);
-	tcase_add_loop_test(c, growing_arrays, 0, MODES);
-	tcase_add_test(c, more_common_types_than_bins);
-	tcase_add_loop_test(c, promotion, 0, MODES);
-	tcase_add_test(c, a_little_of_everything_is_rare);
-	tcase_add_loop_test(c, memory_of_many_types, 0, 2);
-	tcase_add_loop_test(c, memory_of_rare_types, 0, 3);
-	tcase_add_test(c, memory_of_a_type);
-	tcase_add_loop_test(c, finalizers, 0, MODES);
-	tcase_add_loop_test(c, settings, 0, 6);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("types", 120, SM_LOOP(numbers_where_pointers_were, 0, MODES),
+			SM_LOOP(pointers_where_numbers_were, 0, MODES), SM_LOOP(many_record_types, 0, MODES),
+			SM_LOOP(growing_arrays, 0, MODES), SM_T(more_common_types_than_bins),
+			SM_LOOP(promotion, 0, MODES), SM_T(a_little_of_everything_is_rare),
+			SM_LOOP(memory_of_many_types, 0, 2), SM_LOOP(memory_of_rare_types, 0, 3),
+			SM_T(memory_of_a_type), SM_LOOP(finalizers, 0, MODES), SM_LOOP(settings, 0, 6));
 }

@@ -144,14 +144,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("verifier");
-	TCase *tc = tcase_create("verifier");
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, each_unmarked_object_is_found);
-	tcase_add_test(tc, a_stack_alone_is_a_root);
-	tcase_add_test(tc, a_registered_range_alone_is_a_root);
-	tcase_add_test(tc, a_stack_that_came_late_proves_no_loss);
-	suite_add_tcase(s, tc);
-	return sm_test_run(s);
+	return SM_SUITE_EACH("verifier", 0, setup, teardown, SM_T(each_unmarked_object_is_found),
+			     SM_T(a_stack_alone_is_a_root), SM_T(a_registered_range_alone_is_a_root),
+			     SM_T(a_stack_that_came_late_proves_no_loss));
 }

@@ -117,12 +117,5 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("verify");
-	TCase *c = tcase_create("verify");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_test(c, finds_what_is_missing);
-	tcase_add_test(c, counts_in_the_statistics);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("verify", 60, SM_T(finds_what_is_missing), SM_T(counts_in_the_statistics));
 }

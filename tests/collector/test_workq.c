@@ -231,16 +231,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("workq");
-	TCase *c = tcase_create("workq");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_test(c, packets_come_and_go);
-	tcase_add_test(c, the_limit_holds);
-	tcase_add_test(c, reserved);
-	tcase_add_test(c, nearest_node_first);
-	tcase_add_test(c, own_l3_first);
-	tcase_add_loop_test(c, drained_means_drained, 0, 5);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("workq", 60, SM_T(packets_come_and_go), SM_T(the_limit_holds), SM_T(reserved),
+			SM_T(nearest_node_first), SM_T(own_l3_first), SM_LOOP(drained_means_drained, 0, 5));
 }

@@ -16,6 +16,7 @@
 #include "tests/support/faketree.h"
 #include "tests/support/mockperf.h"
 #include "workloads/session.h"
+#include "tests/support/run.h"
 
 static struct faketree tree;
 static struct mock_perf mock;
@@ -467,28 +468,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("counters_end");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, passes_are_joined);
-	tcase_add_test(tc, one_pass_is_enough);
-	tcase_add_loop_test(tc, a_plan_outlives_its_counters, 0, 8);
-	tcase_add_test(tc, multiplexed_is_scaled_and_labelled);
-	tcase_add_test(tc, hybrid_rows_by_role);
-	tcase_add_test(tc, hybrid_rows_by_kind);
-	tcase_add_test(tc, big_little_rows);
-	tcase_add_test(tc, packages_have_rows);
-	tcase_add_loop_test(tc, refusals_reach_the_table, 0, 7);
-	tcase_add_test(tc, stolen_counters_are_not_zero);
-	tcase_add_test(tc, reading_mode_is_told);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE_EACH("counters_end", 60, setup, teardown, SM_T(passes_are_joined),
+			     SM_T(one_pass_is_enough), SM_LOOP(a_plan_outlives_its_counters, 0, 8),
+			     SM_T(multiplexed_is_scaled_and_labelled), SM_T(hybrid_rows_by_role),
+			     SM_T(hybrid_rows_by_kind), SM_T(big_little_rows), SM_T(packages_have_rows),
+			     SM_LOOP(refusals_reach_the_table, 0, 7), SM_T(stolen_counters_are_not_zero),
+			     SM_T(reading_mode_is_told));
 }

@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/run.h"
+
 static struct faketree tree;
 
 static void setup(void)
@@ -394,30 +396,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("doctor");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 100);
-	tcase_add_test(tc, test_sick_machine);
-	tcase_add_test(tc, test_healthy_machine);
-	tcase_add_test(tc, test_everything_has_a_line);
-	tcase_add_test(tc, test_nothing_to_see);
-	tcase_add_test(tc, test_this_machine);
-	tcase_add_test(tc, test_verdicts);
-	tcase_add_test(tc, test_kernels);
-	tcase_add_test(tc, test_calibrate_this_machine);
-	tcase_add_test(tc, test_calibrate_busy_machine);
-	tcase_add_test(tc, test_calibrate_liar);
-	tcase_add_test(tc, test_kept_calibration);
-	tcase_add_test(tc, test_usage);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE_EACH("doctor", 100, setup, teardown, SM_T(test_sick_machine),
+			     SM_T(test_healthy_machine), SM_T(test_everything_has_a_line),
+			     SM_T(test_nothing_to_see), SM_T(test_this_machine), SM_T(test_verdicts),
+			     SM_T(test_kernels), SM_T(test_calibrate_this_machine),
+			     SM_T(test_calibrate_busy_machine), SM_T(test_calibrate_liar),
+			     SM_T(test_kept_calibration), SM_T(test_usage));
 }

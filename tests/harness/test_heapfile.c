@@ -206,15 +206,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("heapfile");
-	TCase *c = tcase_create("heapfile");
-
-	tcase_add_checked_fixture(c, setup, teardown);
-	tcase_set_timeout(c, 60);
-	tcase_add_test(c, a_real_dump);
-	tcase_add_loop_test(c, retained_is_what_goes_with_an_object, 0, 50);
-	tcase_add_test(c, many_types);
-	tcase_add_loop_test(c, strangers_files_are_refused, 0, (int)(sizeof(strange) / sizeof(strange[0])));
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE_EACH(
+		"heapfile", 60, setup, teardown, SM_T(a_real_dump),
+		SM_LOOP(retained_is_what_goes_with_an_object, 0, 50), SM_T(many_types),
+		SM_LOOP(strangers_files_are_refused, 0, (int)(sizeof(strange) / sizeof(strange[0]))));
 }

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/support/run.h"
+
 #define MAX_ARGS 32
 
 static struct sm_run_options o;
@@ -285,26 +287,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("options");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
-	tcase_add_test(tc, every_form);
-	tcase_add_test(tc, by_takes_the_names_of_its_enum);
-	tcase_add_test(tc, pairs_replace);
-	tcase_add_test(tc, refusals);
-	tcase_add_test(tc, configuration_file);
-	tcase_add_test(tc, configuration_continues);
-	tcase_add_test(tc, configuration_lists_are_replaced);
-	tcase_add_test(tc, configuration_refusals);
-	tcase_add_test(tc, configuration_mutations);
-	tcase_add_test(tc, suggestions);
-	tcase_add_test(tc, table_is_sound);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE("options", 0, SM_T(every_form), SM_T(by_takes_the_names_of_its_enum),
+			SM_T(pairs_replace), SM_T(refusals), SM_T(configuration_file),
+			SM_T(configuration_continues), SM_T(configuration_lists_are_replaced),
+			SM_T(configuration_refusals), SM_T(configuration_mutations), SM_T(suggestions),
+			SM_T(table_is_sound));
 }

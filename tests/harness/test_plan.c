@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/support/run.h"
+
 #define MAX_ARGS 40
 
 static struct sm_run_options o;
@@ -299,26 +301,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("plan");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, everything_by_default);
-	tcase_add_test(tc, matrix);
-	tcase_add_test(tc, placement);
-	tcase_add_test(tc, refusals);
-	tcase_add_test(tc, shuffles_by_the_seed);
-	tcase_add_test(tc, shuffles_evenly);
-	tcase_add_test(tc, equal_seeds_equal_plans);
-	tcase_add_test(tc, a_job_describes_itself);
-	tcase_add_test(tc, a_job_comes_back_whole);
-	tcase_add_loop_test(tc, damaged_jobs, 0, 2);
-	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE("plan", 60, SM_T(everything_by_default), SM_T(matrix), SM_T(placement),
+			SM_T(refusals), SM_T(shuffles_by_the_seed), SM_T(shuffles_evenly),
+			SM_T(equal_seeds_equal_plans), SM_T(a_job_describes_itself),
+			SM_T(a_job_comes_back_whole), SM_LOOP(damaged_jobs, 0, 2));
 }

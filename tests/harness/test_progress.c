@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "tests/support/run.h"
+
 static char *text;
 static size_t len;
 static FILE *out;
@@ -155,20 +157,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("progress");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
-	tcase_add_test(tc, one_line_for_each_step);
-	tcase_add_test(tc, one_line_that_changes);
-	tcase_add_test(tc, time_left);
-	tcase_add_test(tc, hostile_stderr);
-	tcase_add_test(tc, environment);
-	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE("progress", 0, SM_T(one_line_for_each_step), SM_T(one_line_that_changes),
+			SM_T(time_left), SM_T(hostile_stderr), SM_T(environment));
 }

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "tests/support/run.h"
+
 START_TEST(medians)
 {
 	struct sm_stats s;
@@ -112,21 +114,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("statistics");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
-	tcase_add_test(tc, medians);
-	tcase_add_test(tc, not_finite_is_left_out);
-	tcase_add_test(tc, interval_ranks);
-	tcase_add_test(tc, five_are_too_few);
-	tcase_add_test(tc, interval_covers);
-	tcase_add_test(tc, outliers_are_kept);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE("statistics", 0, SM_T(medians), SM_T(not_finite_is_left_out), SM_T(interval_ranks),
+			SM_T(five_are_too_few), SM_T(interval_covers), SM_T(outliers_are_kept));
 }

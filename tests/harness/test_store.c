@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/run.h"
+
 static char dir[64];
 static char path[96];
 static char err[300];
@@ -593,35 +595,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("store");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, round_trip_in_a_file);
-	tcase_add_test(tc, round_trip_temporary);
-	tcase_add_test(tc, first_users_race);
-	tcase_add_test(tc, several_runs);
-	tcase_add_test(tc, goes_on_where_it_stopped);
-	tcase_add_test(tc, what_is_left_of_each_group);
-	tcase_add_test(tc, the_same_sample_twice_is_refused);
-	tcase_add_test(tc, refuses_what_is_not_ours);
-	tcase_add_test(tc, refuses_a_later_layout);
-	tcase_add_test(tc, survives_kill);
-	tcase_add_test(tc, wire_refusals);
-	tcase_add_test(tc, wire_mutations);
-	tcase_add_test(tc, a_failed_session_is_a_failed_sample);
-	tcase_add_test(tc, calibrations_come_back);
-	tcase_add_test(tc, calibrations_are_applied);
-	tcase_add_test(tc, first_layout_is_upgraded);
-	tcase_add_test(tc, a_field_that_an_old_store_lacks_is_none);
-	tcase_add_test(tc, a_word_of_no_enum_is_damage);
-	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE_EACH(
+		"store", 60, setup, teardown, SM_T(round_trip_in_a_file), SM_T(round_trip_temporary),
+		SM_T(first_users_race), SM_T(several_runs), SM_T(goes_on_where_it_stopped),
+		SM_T(what_is_left_of_each_group), SM_T(the_same_sample_twice_is_refused),
+		SM_T(refuses_what_is_not_ours), SM_T(refuses_a_later_layout), SM_T(survives_kill),
+		SM_T(wire_refusals), SM_T(wire_mutations), SM_T(a_failed_session_is_a_failed_sample),
+		SM_T(calibrations_come_back), SM_T(calibrations_are_applied), SM_T(first_layout_is_upgraded),
+		SM_T(a_field_that_an_old_store_lacks_is_none), SM_T(a_word_of_no_enum_is_damage));
 }

@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/run.h"
+
 static char err[300];
 
 #define TAIL "\"output\":\"\",\"warnings\":\"\"}"
@@ -884,39 +886,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("writer");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, table_by_role);
-	tcase_add_test(tc, table_by_thread_and_node);
-	tcase_add_test(tc, a_column_has_its_set_s_formula);
-	tcase_add_test(tc, cases_are_told_apart);
-	tcase_add_test(tc, calibration_is_used);
-	tcase_add_test(tc, passes_join);
-	tcase_add_test(tc, kinds_and_packages);
-	tcase_add_test(tc, failures_are_named);
-	tcase_add_test(tc, intervals);
-	tcase_add_test(tc, passes_are_no_repetitions);
-	tcase_add_test(tc, csv_names_tell_cases_apart);
-	tcase_add_test(tc, empty_run);
-	tcase_add_test(tc, csv_is_tidy);
-	tcase_add_test(tc, csv_is_safe);
-	tcase_add_test(tc, json_has_the_schema);
-	tcase_add_test(tc, hostile_names);
-	tcase_add_test(tc, json_is_utf8);
-	tcase_add_test(tc, other_locales);
-	tcase_add_test(tc, numbers);
-	tcase_add_test(tc, output_appears_whole);
-	tcase_add_test(tc, output_through_a_link);
-	tcase_add_test(tc, output_refusals);
-	tcase_add_test(tc, output_on_a_full_disk);
-	suite_add_tcase(suite, tc);
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE_EACH(
+		"writer", 0, setup, teardown, SM_T(table_by_role), SM_T(table_by_thread_and_node),
+		SM_T(a_column_has_its_set_s_formula), SM_T(cases_are_told_apart), SM_T(calibration_is_used),
+		SM_T(passes_join), SM_T(kinds_and_packages), SM_T(failures_are_named), SM_T(intervals),
+		SM_T(passes_are_no_repetitions), SM_T(csv_names_tell_cases_apart), SM_T(empty_run),
+		SM_T(csv_is_tidy), SM_T(csv_is_safe), SM_T(json_has_the_schema), SM_T(hostile_names),
+		SM_T(json_is_utf8), SM_T(other_locales), SM_T(numbers), SM_T(output_appears_whole),
+		SM_T(output_through_a_link), SM_T(output_refusals), SM_T(output_on_a_full_disk));
 }

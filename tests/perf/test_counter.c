@@ -14,6 +14,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "tests/support/run.h"
+
 static struct mock_perf mock;
 
 static struct sm_event_code hw(uint64_t config)
@@ -410,30 +412,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("counter");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, test_group_counts);
-	tcase_add_test(tc, test_hole_in_group);
-	tcase_add_test(tc, test_every_errno);
-	tcase_add_test(tc, test_lost_group_says_so);
-	tcase_add_test(tc, test_fits);
-	tcase_add_test(tc, test_user_pages_fall_back);
-	tcase_add_test(tc, test_too_many_events);
-	tcase_add_test(tc, test_values);
-	tcase_add_test(tc, test_sum_with_a_hole_is_a_hole);
-	tcase_add_test(tc, test_soft_counts);
-	tcase_add_test(tc, test_perf_software);
-	tcase_add_loop_test(tc, test_real_instructions, 0, 2);
-	tcase_add_test(tc, test_real_user_read_agrees);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE("counter", 60, SM_T(test_group_counts), SM_T(test_hole_in_group),
+			SM_T(test_every_errno), SM_T(test_lost_group_says_so), SM_T(test_fits),
+			SM_T(test_user_pages_fall_back), SM_T(test_too_many_events), SM_T(test_values),
+			SM_T(test_sum_with_a_hole_is_a_hole), SM_T(test_soft_counts),
+			SM_T(test_perf_software), SM_LOOP(test_real_instructions, 0, 2),
+			SM_T(test_real_user_read_agrees));
 }

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/run.h"
+
 static struct faketree tree;
 static struct mock_perf mock;
 static bool screening;
@@ -527,33 +529,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("counterset");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, test_passes_by_opening);
-	tcase_add_test(tc, test_formula_too_wide);
-	tcase_add_test(tc, test_denied_event);
-	tcase_add_test(tc, test_values_by_pass);
-	tcase_add_test(tc, test_unknown_ops);
-	tcase_add_test(tc, test_multiplexed);
-	tcase_add_test(tc, test_lost_on_the_way);
-	tcase_add_test(tc, test_raw_events);
-	tcase_add_test(tc, test_bad_names);
-	tcase_add_test(tc, test_other_sources);
-	tcase_add_test(tc, test_hybrid);
-	tcase_add_test(tc, test_screening);
-	tcase_add_test(tc, test_plan_travels);
-	tcase_add_test(tc, test_plan_of_other_sets);
-	tcase_add_test(tc, test_this_machine);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE_EACH("counterset", 60, setup, teardown, SM_T(test_passes_by_opening),
+			     SM_T(test_formula_too_wide), SM_T(test_denied_event), SM_T(test_values_by_pass),
+			     SM_T(test_unknown_ops), SM_T(test_multiplexed), SM_T(test_lost_on_the_way),
+			     SM_T(test_raw_events), SM_T(test_bad_names), SM_T(test_other_sources),
+			     SM_T(test_hybrid), SM_T(test_screening), SM_T(test_plan_travels),
+			     SM_T(test_plan_of_other_sets), SM_T(test_this_machine));
 }

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/support/run.h"
+
 /* From the root of the repository, or next to the program (emulated machines). */
 static FILE *open_data(const char *name)
 {
@@ -298,25 +300,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("events");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, test_events_tsv);
-	tcase_add_test(tc, test_builtin_sets_are_clean);
-	tcase_add_test(tc, test_every_set_knows_every_core);
-	tcase_add_test(tc, test_linter_finds);
-	tcase_add_test(tc, test_set_files);
-	tcase_add_test(tc, test_formulas);
-	tcase_add_test(tc, test_formula_names);
-	tcase_add_test(tc, test_resolution);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE("events", 60, SM_T(test_events_tsv), SM_T(test_builtin_sets_are_clean),
+			SM_T(test_every_set_knows_every_core), SM_T(test_linter_finds), SM_T(test_set_files),
+			SM_T(test_formulas), SM_T(test_formula_names), SM_T(test_resolution));
 }

@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/support/run.h"
+
 static struct sm_topology *here(void)
 {
 	struct sm_topology *t;
@@ -70,18 +72,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("pin");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
-	tcase_add_test(tc, test_each_allowed_pu);
-	tcase_add_test(tc, test_no_such_cpu);
-	tcase_add_test(tc, test_lost_binding_is_seen);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE("pin", 0, SM_T(test_each_allowed_pu), SM_T(test_no_such_cpu),
+			SM_T(test_lost_binding_is_seen));
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/run.h"
+
 static struct sm_topology *synthetic(const char *s)
 {
 	struct sm_topology_source from = {.synthetic = s};
@@ -478,32 +480,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("placement");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, test_compact_fills_cores);
-	tcase_add_test(tc, test_scatter_spreads);
-	tcase_add_test(tc, test_per_node_is_even);
-	tcase_add_test(tc, test_one_per_core);
-	tcase_add_test(tc, test_dedicated_workers);
-	tcase_add_test(tc, test_shared_and_sibling);
-	tcase_add_test(tc, test_unpinned_in_words);
-	tcase_add_test(tc, test_auto_small_machines);
-	tcase_add_test(tc, test_auto_large_machines);
-	tcase_add_test(tc, test_auto_follows_the_nodes);
-	tcase_add_test(tc, test_auto_in_a_cpuset);
-	tcase_add_test(tc, test_remote_node);
-	tcase_add_test(tc, test_limits_and_none);
-	tcase_add_test(tc, test_disallowed_pus);
-	tcase_add_test(tc, test_large_machine);
-	tcase_add_test(tc, test_names);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE("placement", 60, SM_T(test_compact_fills_cores), SM_T(test_scatter_spreads),
+			SM_T(test_per_node_is_even), SM_T(test_one_per_core), SM_T(test_dedicated_workers),
+			SM_T(test_shared_and_sibling), SM_T(test_unpinned_in_words),
+			SM_T(test_auto_small_machines), SM_T(test_auto_large_machines),
+			SM_T(test_auto_follows_the_nodes), SM_T(test_auto_in_a_cpuset),
+			SM_T(test_remote_node), SM_T(test_limits_and_none), SM_T(test_disallowed_pus),
+			SM_T(test_large_machine), SM_T(test_names));
 }

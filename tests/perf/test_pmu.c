@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/run.h"
+
 static struct faketree tree;
 static struct sm_pmus pmus;
 
@@ -250,25 +252,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("pmu");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, test_cpumask);
-	tcase_add_test(tc, test_x86_microarchitectures);
-	tcase_add_test(tc, test_no_pmu);
-	tcase_add_test(tc, test_hybrid);
-	tcase_add_test(tc, test_hybrid_types);
-	tcase_add_test(tc, test_sysfs_notation);
-	tcase_add_test(tc, test_big_little);
-	tcase_add_test(tc, test_arm_parts);
-	tcase_add_test(tc, test_this_machine);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE_EACH("pmu", 0, setup, teardown, SM_T(test_cpumask), SM_T(test_x86_microarchitectures),
+			     SM_T(test_no_pmu), SM_T(test_hybrid), SM_T(test_hybrid_types),
+			     SM_T(test_sysfs_notation), SM_T(test_big_little), SM_T(test_arm_parts),
+			     SM_T(test_this_machine));
 }

@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/run.h"
+
 /* ThreadSanitizer touches pages of its own. */
 #if defined(__SANITIZE_THREAD__)
 #define EXTRA_FAULTS 2000
@@ -462,26 +464,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("region");
-	TCase *tc = tcase_create("regions");
-	SRunner *sr;
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, test_faults_go_to_their_region);
-	tcase_add_test(tc, test_random_nesting_sums_up);
-	tcase_add_test(tc, test_light_region_counts_stay_outside);
-	tcase_add_test(tc, test_uncounted_is_never_zero);
-	tcase_add_test(tc, test_reset_and_cost);
-	tcase_add_test(tc, test_null_thread_is_nothing);
-	tcase_add_test(tc, test_bad_options);
-	tcase_add_test(tc, test_readers_and_signals);
-	tcase_add_test(tc, test_an_entry_is_seen_with_its_time);
-	tcase_add_test(tc, test_tracepoints);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE("region", 60, SM_T(test_faults_go_to_their_region), SM_T(test_random_nesting_sums_up),
+			SM_T(test_light_region_counts_stay_outside), SM_T(test_uncounted_is_never_zero),
+			SM_T(test_reset_and_cost), SM_T(test_null_thread_is_nothing), SM_T(test_bad_options),
+			SM_T(test_readers_and_signals), SM_T(test_an_entry_is_seen_with_its_time),
+			SM_T(test_tracepoints));
 }

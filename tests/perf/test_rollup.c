@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/run.h"
+
 static struct faketree tree;
 static struct mock_perf mock;
 
@@ -400,25 +402,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("rollup");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, test_sums);
-	tcase_add_test(tc, test_unpinned_are_of_the_kind);
-	tcase_add_test(tc, test_kinds_of_workers);
-	tcase_add_test(tc, test_light_regions_and_totals);
-	tcase_add_test(tc, test_missing_part);
-	tcase_add_test(tc, test_uncore_per_package_and_l3);
-	tcase_add_test(tc, test_uncore_denied);
-	tcase_add_test(tc, test_no_uncore);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE_EACH(
+		"rollup", 60, setup, teardown, SM_T(test_sums), SM_T(test_unpinned_are_of_the_kind),
+		SM_T(test_kinds_of_workers), SM_T(test_light_regions_and_totals), SM_T(test_missing_part),
+		SM_T(test_uncore_per_package_and_l3), SM_T(test_uncore_denied), SM_T(test_no_uncore));
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/support/run.h"
+
 static struct sm_topology *synthetic(const char *s)
 {
 	struct sm_topology_source from = {.synthetic = s};
@@ -280,26 +282,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("topology");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, test_this_machine);
-	tcase_add_test(tc, test_two_sockets);
-	tcase_add_test(tc, test_memory_only_node);
-	tcase_add_test(tc, test_1024_cpus_64_nodes);
-	tcase_add_test(tc, test_no_l3);
-	tcase_add_test(tc, test_sparse_indexes);
-	tcase_add_test(tc, test_odd_xml);
-	tcase_add_test(tc, test_empty_cpuset);
-	tcase_add_test(tc, test_xml_round_trip);
-	tcase_add_test(tc, test_bad_input);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE("topology", 60, SM_T(test_this_machine), SM_T(test_two_sockets),
+			SM_T(test_memory_only_node), SM_T(test_1024_cpus_64_nodes), SM_T(test_no_l3),
+			SM_T(test_sparse_indexes), SM_T(test_odd_xml), SM_T(test_empty_cpuset),
+			SM_T(test_xml_round_trip), SM_T(test_bad_input));
 }

@@ -1,8 +1,26 @@
-/* run.h: runs one suite, as every test's main does. */
+/* run.h: a test program's main in one expression: the suite's name, its time limit, its cases. */
 #ifndef SM_TESTS_SUPPORT_RUN_H
 #define SM_TESTS_SUPPORT_RUN_H
 
 #include <check.h>
+
+/* One case: raises `signal` if not 0; runs for i in [from, to) if to is not 0. */
+struct sm_test {
+	const TTest *test;
+	int signal, from, to;
+};
+#define SM_T(t)             \
+	{                   \
+		.test = (t) \
+	}
+#define SM_RAISES(t, sig)                    \
+	{                                    \
+		.test = (t), .signal = (sig) \
+	}
+#define SM_LOOP(t, lo, hi)                                      \
+	{                                                       \
+		.test = (t), .from = (int)(lo), .to = (int)(hi) \
+	}
 
 /* Runs and frees s. Returns the exit status: 0 all passed, 1. */
 static inline int sm_test_run(Suite *s)
@@ -15,5 +33,44 @@ static inline int sm_test_run(Suite *s)
 	srunner_free(r);
 	return failed ? 1 : 0;
 }
+
+struct sm_fixture {
+	void (*setup)(void), (*teardown)(void);
+	int once; /* for all cases together, in the runner; else for each, in its process */
+};
+
+/* timeout: seconds a case, 0: check's own. */
+static inline int sm_suite_run(const char *name, double timeout, struct sm_fixture fixture,
+			       const struct sm_test *tests, unsigned n)
+{
+	Suite *s = suite_create(name);
+	TCase *c = tcase_create(name);
+
+	if (timeout > 0)
+		tcase_set_timeout(c, timeout);
+	if (fixture.once)
+		tcase_add_unchecked_fixture(c, fixture.setup, fixture.teardown);
+	else
+		tcase_add_checked_fixture(c, fixture.setup, fixture.teardown);
+	for (unsigned i = 0; i < n; i++)
+		_tcase_add_test(c, tests[i].test, tests[i].signal, 0, tests[i].from,
+				tests[i].to ? tests[i].to : 1);
+	suite_add_tcase(s, c);
+	return sm_test_run(s);
+}
+
+#define SM_SUITE_WITH(name, timeout, fixture, ...)                                                     \
+	sm_suite_run(name, timeout, (struct sm_fixture)fixture, (const struct sm_test[]){__VA_ARGS__}, \
+		     sizeof((const struct sm_test[]){__VA_ARGS__}) / sizeof(struct sm_test))
+#define SM_FIXTURE(...)     \
+	{                   \
+		__VA_ARGS__ \
+	}
+#define SM_SUITE(name, timeout, ...) SM_SUITE_WITH(name, timeout, SM_FIXTURE(0), __VA_ARGS__)
+/* With a fixture for each case, and with one for all of them. */
+#define SM_SUITE_EACH(name, timeout, setup, teardown, ...) \
+	SM_SUITE_WITH(name, timeout, SM_FIXTURE(setup, teardown, 0), __VA_ARGS__)
+#define SM_SUITE_ONCE(name, timeout, setup, teardown, ...) \
+	SM_SUITE_WITH(name, timeout, SM_FIXTURE(setup, teardown, 1), __VA_ARGS__)
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "workloads/histogram.h"
 #include "workloads/rng.h"
+#include "tests/support/run.h"
 
 static struct sm_histogram h;
 
@@ -70,18 +71,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("histogram");
-	TCase *tc = tcase_create("histogram");
-	SRunner *sr;
-	int failed;
-
-	tcase_add_test(tc, buckets_partition);
-	tcase_add_test(tc, quantiles_against_sorting);
-	tcase_add_test(tc, empty);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return SM_SUITE("histogram", 0, SM_T(buckets_partition), SM_T(quantiles_against_sorting),
+			SM_T(empty));
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "workloads/workload.h"
+#include "tests/support/run.h"
 
 static char err[512];
 
@@ -207,22 +208,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("params");
-	TCase *tc = tcase_create("params");
-	SRunner *sr;
-	int failed;
-
-	tcase_add_test(tc, defaults_and_quick);
-	tcase_add_test(tc, values);
-	tcase_add_test(tc, refusals);
-	tcase_add_test(tc, list_too_long);
-	tcase_add_test(tc, threads);
-	tcase_add_test(tc, every_descriptor);
-	tcase_add_test(tc, unknown_names);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return SM_SUITE("params", 0, SM_T(defaults_and_quick), SM_T(values), SM_T(refusals),
+			SM_T(list_too_long), SM_T(threads), SM_T(every_descriptor), SM_T(unknown_names));
 }

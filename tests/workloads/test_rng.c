@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "workloads/rng.h"
+#include "tests/support/run.h"
 
 /* The reference outputs of splitmix64 for seed 1234567 (Vigna's splitmix64.c). */
 START_TEST(splitmix_reference)
@@ -74,19 +75,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("rng");
-	TCase *tc = tcase_create("rng");
-	SRunner *sr;
-	int failed;
-
-	tcase_add_test(tc, splitmix_reference);
-	tcase_add_test(tc, xoshiro_reference);
-	tcase_add_test(tc, streams_differ);
-	tcase_add_test(tc, below_is_uniform);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return SM_SUITE("rng", 0, SM_T(splitmix_reference), SM_T(xoshiro_reference), SM_T(streams_differ),
+			SM_T(below_is_uniform));
 }

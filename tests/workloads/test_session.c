@@ -12,6 +12,7 @@
 #include "spanmark/gc.h"
 #include "workloads/results.h"
 #include "workloads/session.h"
+#include "tests/support/run.h"
 
 static struct sm_sample sample;
 static struct sm_params params;
@@ -374,29 +375,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("session");
-	TCase *tc = tcase_create("session");
-	SRunner *sr;
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, bad_jobs);
-	tcase_add_test(tc, keys_of_both_tables);
-	tcase_add_test(tc, no_such_cpu);
-	tcase_add_test(tc, no_such_cpu_for_one);
-	tcase_add_loop_test(tc, out_of_memory, 0, 2);
-	tcase_add_test(tc, time_adds_up);
-	tcase_add_test(tc, pinned_to_what_there_is);
-	tcase_add_test(tc, phases_sum_to_totals);
-	tcase_add_test(tc, set_up_is_not_counted);
-	tcase_add_test(tc, set_up_stalls_are_forgotten);
-	tcase_add_test(tc, no_such_pass);
-	tcase_add_test(tc, samples_hold_what_is_added);
-	tcase_add_test(tc, waits_have_the_names_of_their_causes);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return SM_SUITE("session", 60, SM_T(bad_jobs), SM_T(keys_of_both_tables), SM_T(no_such_cpu),
+			SM_T(no_such_cpu_for_one), SM_LOOP(out_of_memory, 0, 2), SM_T(time_adds_up),
+			SM_T(pinned_to_what_there_is), SM_T(phases_sum_to_totals),
+			SM_T(set_up_is_not_counted), SM_T(set_up_stalls_are_forgotten), SM_T(no_such_pass),
+			SM_T(samples_hold_what_is_added), SM_T(waits_have_the_names_of_their_causes));
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "workloads/session.h"
+#include "tests/support/run.h"
 
 static struct sm_sample sample;
 static char err[512];
@@ -247,25 +248,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("workloads");
-	TCase *tc = tcase_create("workloads");
-	SRunner *sr;
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, trees_formula);
-	tcase_add_test(tc, trees_counts);
-	tcase_add_loop_test(tc, trees_collect, 0, 2);
-	tcase_add_test(tc, graph_marks_all);
-	tcase_add_test(tc, graph_with_writers);
-	tcase_add_test(tc, graph_refuses);
-	tcase_add_test(tc, churn_sizes);
-	tcase_add_test(tc, ring_latencies);
-	tcase_add_test(tc, slices_output);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return SM_SUITE("workloads", 60, SM_T(trees_formula), SM_T(trees_counts),
+			SM_LOOP(trees_collect, 0, 2), SM_T(graph_marks_all), SM_T(graph_with_writers),
+			SM_T(graph_refuses), SM_T(churn_sizes), SM_T(ring_latencies), SM_T(slices_output));
 }
