@@ -1,5 +1,6 @@
 /*
- * alloc.c: allocation: what sm_new does when its window is used up, and what a refill asks of the collector on its way.
+ * alloc.c: allocation: what sm_new does when its window is used up, and what a refill asks of the
+ * collector on its way.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,13 +12,14 @@
 #include "collector/typedesc.h"
 #include "spanmark/mapfile.h"
 
-/* ---- hooks on the allocator's slow paths ----------------------------------------------------------- */
+/* ---- hooks on the allocator's slow paths -------------------------------------------------- */
 
 /* The heap has reached its trigger: asks for a cycle, once. Beyond the goal, growth has a price. */
 static SM_NOINLINE void trigger(struct sm_gc *gc, struct sm_mutator *m, size_t bytes)
 {
 	if (sm_load_relaxed(&gc->throttle.trigger_asked) == 0) {
-		if (sm_exchange_acqrel(&gc->throttle.trigger_asked, 1) == 0 && !sm_load_relaxed(&gc->forked))
+		if (sm_exchange_acqrel(&gc->throttle.trigger_asked, 1) == 0 &&
+		    !sm_load_relaxed(&gc->forked))
 			sm__gc_ask(gc);
 	} else {
 		sm__throttle(m, bytes);
@@ -50,12 +52,14 @@ void sm__before_refill(void *ctx, struct sm_cache *c, size_t bytes)
 		sm__sweep_share(m);
 	if (SM_UNLIKELY(gc->config.stress != 0))
 		stress(gc, m);
-	/* Whatever came over us above, the refill starts with no request pending that it has seen. */
+	/* Whatever came over us above, the refill starts with no request pending that it has seen.
+	 * */
 	sm_safepoint(m);
 }
 
-/* With one mutator, a cycle in which nothing was allocated says it all. Others may have got something that they have not
- * posted yet, less than SM_POST_BYTES each: not three times in a row. */
+/* With one mutator, a cycle in which nothing was allocated says it all. Others may have got
+ * something that they have not posted yet, less than SM_POST_BYTES each: not three times in a row.
+ * */
 static unsigned cycles_in_vain(struct sm_gc *gc)
 {
 	unsigned n;
@@ -67,10 +71,11 @@ static unsigned cycles_in_vain(struct sm_gc *gc)
 }
 
 /*
- * The system, or the limit, has no more memory: collects, and lets the caller try again. Other mutators try as well, and may
- * take what a cycle freed before the caller wakes; soon that is garbage. So the caller gives up only when no mutator was given
- * anything (allocated_bytes has not moved) from before the cycle to the failed try after it. OOM_TRIES ends the case of a
- * large object whose memory many small ones take again and again.
+ * The system, or the limit, has no more memory: collects, and lets the caller try again. Other
+ * mutators try as well, and may take what a cycle freed before the caller wakes; soon that is
+ * garbage. So the caller gives up only when no mutator was given anything (allocated_bytes has not
+ * moved) from before the cycle to the failed try after it. OOM_TRIES ends the case of a large
+ * object whose memory many small ones take again and again.
  */
 #define OOM_TRIES 100
 
@@ -105,7 +110,7 @@ bool sm__out_of_memory(void *ctx, struct sm_cache *c, size_t bytes)
 	return err == 0;
 }
 
-/* ---- allocation ----------------------------------------------------------------------------------- */
+/* ---- allocation --------------------------------------------------------------------------- */
 
 /* What the sweep hook took in a refill is a stall, page faults and locks are not. */
 static void note_sweep(struct sm_mutator *m)
@@ -135,8 +140,10 @@ static void *new_of_bin(struct sm_mutator *m, unsigned bin)
 	return p ? p : refill_bin(m, bin);
 }
 
-/* An object of a shape without a bin that the caller knows of. *bin: what the shape has earned by now, or 0. */
-static void *new_of_shape(struct sm_mutator *m, struct sm_shape *s, const struct sm_layout *l, unsigned *bin)
+/* An object of a shape without a bin that the caller knows of. *bin: what the shape has earned by
+ * now, or 0. */
+static void *new_of_shape(struct sm_mutator *m, struct sm_shape *s, const struct sm_layout *l,
+			  unsigned *bin)
 {
 	void *p;
 
@@ -238,11 +245,12 @@ static SM_NOINLINE void *new_array_slow(struct sm_mutator *m, struct sm_typedesc
 	return p;
 }
 
-SM_INLINE void *new_array(struct sm_mutator *m, struct sm_typedesc *t, _Atomic(sm_type_bins *) *bins,
-			  size_t bytes)
+SM_INLINE void *new_array(struct sm_mutator *m, struct sm_typedesc *t,
+			  _Atomic(sm_type_bins *) *bins, size_t bytes)
 {
 	if (SM_LIKELY(bytes <= SM_MAX_SMALL)) {
-		/* Relaxed as in sm_new: for this thread's own window, which is empty where there is no bin. */
+		/* Relaxed as in sm_new: for this thread's own window, which is empty where there is
+		 * no bin. */
 		unsigned bin = sm_load_relaxed(&(*sm_load_dependent(bins))[sm__type_class(bytes)]);
 		void *p = sm__cache_bump(sm__cache(m), bin);
 
@@ -281,7 +289,8 @@ void *sm_new_flex(struct sm_mutator *m, const struct sm_type *type, size_t n)
 	return new_array(m, &t->base, &t->bins, bytes);
 }
 
-/* Slots of a class begin at multiples of their size from a span's base, which is aligned to a unit. */
+/* Slots of a class begin at multiples of their size from a span's base, which is aligned to a unit.
+ * */
 void *sm_new_aligned(struct sm_mutator *m, const struct sm_type *type, size_t align)
 {
 	struct sm_shape *s;
@@ -306,7 +315,7 @@ void *sm_new_aligned(struct sm_mutator *m, const struct sm_type *type, size_t al
 	return s ? new_of_shape(m, s, type->layout, &bin) : NULL;
 }
 
-/* ---- files ---------------------------------------------------------------------------------------- */
+/* ---- files -------------------------------------------------------------------------------- */
 
 void *sm_map_file(struct sm_mutator *m, int fd, int64_t offset, size_t bytes, unsigned flags)
 {

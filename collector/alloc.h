@@ -9,7 +9,9 @@
 /* The last request for memory that the system, or the limit, had no memory for. */
 struct sm_oom {
 	uint64_t
-		taken; /* windows and large objects that the cache had been given by then: which request it is */
+		/* windows and large objects that the cache had been given by then: which request it
+		 * is */
+		taken;
 	size_t allocated; /* heap->allocated_bytes before the last cycle for it */
 	unsigned tries;	  /* cycles for it; 0: there is none */
 	unsigned in_vain; /* of those, the last ones in a row in which nobody was given anything */

@@ -6,27 +6,28 @@
  *   deletion (Yuasa 1990)     the old contents of the slot, always;
  *   insertion (Dijkstra 1978) the value, while the storing mutator's own stack is not scanned yet.
  *
- * This is the hybrid barrier of Go's proposal 17503 ("Eliminate STW stack re-scanning", 2016) in its exact
- * form: stacks need to be scanned once only. Why it suffices: let T be the end of the BLACK round. Every
- * store that is under way at T began with every barrier on, because every mutator has passed a safepoint since
- * the last barrier went on; and until T no stack has been scanned, so until T every store recorded both. An
- * object that is reachable after T is one of
+ * This is the hybrid barrier of Go's proposal 17503 ("Eliminate STW stack re-scanning", 2016) in
+ * its exact form: stacks need to be scanned once only. Why it suffices: let T be the end of the
+ * BLACK round. Every store that is under way at T began with every barrier on, because every
+ * mutator has passed a safepoint since the last barrier went on; and until T no stack has been
+ * scanned, so until T every store recorded both. An object that is reachable after T is one of
  *
- *   (a) reachable from the heap or the roots at T. The first store to a slot after T either finds the contents
- *       of T and records them, or had read the slot before they were stored there, in which case they were
- *       recorded by the store that put them there (it ended before T). So every path of T is marked to its
- *       end whatever happens to it: snapshot at the beginning. Black objects that were born before T are
- *       never scanned, but what was stored into them by then was recorded.
+ *   (a) reachable from the heap or the roots at T. The first store to a slot after T either finds
+ *       the contents of T and records them, or had read the slot before they were stored there, in
+ *       which case they were recorded by the store that put them there (it ended before T). So
+ *       every path of T is marked to its end whatever happens to it: snapshot at the beginning.
+ *       Black objects that were born before T are never scanned, but what was stored into them by
+ *       then was recorded.
  *   (b) born after its mutator acknowledged BLACK: black.
- *   (c) at T, reachable from some mutator's unscanned stack only. It becomes visible to others by that
- *       mutator storing it, which records it, or is found by the scan of that stack.
+ *   (c) at T, reachable from some mutator's unscanned stack only. It becomes visible to others by
+ *       that mutator storing it, which records it, or is found by the scan of that stack.
  *
- * So whatever a mutator with a scanned stack stores is of a kind that is marked in the end without its help,
- * and racing stores to one slot need no more than this: a value that a race overwrites unrecorded was
- * stored by somebody, so it is of kind (a), (b), or recorded as (c).
+ * So whatever a mutator with a scanned stack stores is of a kind that is marked in the end without
+ * its help, and racing stores to one slot need no more than this: a value that a race overwrites
+ * unrecorded was stored by somebody, so it is of kind (a), (b), or recorded as (c).
  *
- * Recording means: into the mutator's own buffer. Marking happens when the buffer is full, and when a
- * termination round asks for it. Between recording and storing there is no safepoint, so at an
+ * Recording means: into the mutator's own buffer. Marking happens when the buffer is full, and when
+ * a termination round asks for it. Between recording and storing there is no safepoint, so at an
  * acknowledgement no store is half done.
  */
 #include <string.h>
@@ -41,10 +42,11 @@ void sm__barrier_discard(struct sm_mutator *m)
 }
 
 /*
- * An entry that came from a slot of a conservative object is any word: interior, tagged, an integer. So where there are
- * such objects each is taken as a doubtful word. (The fence: an entry's loader has the object from somebody who saw
- * `doubtful` set; from here on so do we.) When marking is over all that was stored or deleted since is black, and
- * integers are none of our business: the buffer is forgotten.
+ * An entry that came from a slot of a conservative object is any word: interior, tagged, an
+ * integer. So where there are such objects each is taken as a doubtful word. (The fence: an entry's
+ * loader has the object from somebody who saw `doubtful` set; from here on so do we.) When marking
+ * is over all that was stored or deleted since is black, and integers are none of our business: the
+ * buffer is forgotten.
  */
 static void mark_entries(struct sm_mutator *m, struct sm_marker *k)
 {
@@ -127,7 +129,8 @@ void sm_store_slow(struct sm_mutator *m, void **slot, void *value)
 bool sm_cas(struct sm_mutator *m, void **slot, void **expected, void *value)
 {
 	SM__CHECK_CALL(m, "sm_cas");
-	/* What a successful exchange deletes is *expected; recording it in vain keeps garbage for a cycle. */
+	/* What a successful exchange deletes is *expected; recording it in vain keeps garbage for a
+	 * cycle. */
 	if (SM_UNLIKELY(m->barrier)) {
 		record(m, *expected);
 		if (!m->priv->stack_black)
@@ -171,8 +174,9 @@ void sm_copy_slots(struct sm_mutator *m, void **dst, void *const *src, size_t n)
 {
 	if (dst == src || n == 0)
 		return;
-	/* A run at a time, with a safepoint after each, so that a long copy holds up no phase change. The
-	 * caller's frame holds dst and src, which keeps the objects they point into alive. */
+	/* A run at a time, with a safepoint after each, so that a long copy holds up no phase
+	 * change. The caller's frame holds dst and src, which keeps the objects they point into
+	 * alive. */
 	if ((uintptr_t)dst < (uintptr_t)src) {
 		for (size_t at = 0; at < n; at += COPY_RUN) {
 			copy_up(m, dst + at, src + at, n - at < COPY_RUN ? n - at : COPY_RUN);

@@ -6,7 +6,7 @@
 
 #include "collector/misuse.h"
 
-/* ---- numbers and places --------------------------------------------------------------------------- */
+/* ---- numbers and places ------------------------------------------------------------------- */
 
 struct sm_cell *sm__cell_at(struct sm_cells *t, uint64_t number)
 {
@@ -17,7 +17,8 @@ struct sm_cell *sm__cell_at(struct sm_cells *t, uint64_t number)
 				  (number - 1 - sm__cells_before_segment(s)) * t->bytes);
 }
 
-/* The number of the cell at p; 0: there is none, or it was never taken. The last segment holds half of all. */
+/* The number of the cell at p; 0: there is none, or it was never taken. The last segment holds half
+ * of all. */
 uint64_t sm__cell_number(struct sm_cells *t, const void *p)
 {
 	uint64_t made = sm__cells_made(t);
@@ -36,7 +37,7 @@ uint64_t sm__cell_number(struct sm_cells *t, const void *p)
 	return 0;
 }
 
-/* ---- life of the table ---------------------------------------------------------------------------- */
+/* ---- life of the table -------------------------------------------------------------------- */
 
 void sm__cells_init(struct sm_cells *t, size_t bytes, const char *what)
 {
@@ -65,7 +66,8 @@ static bool grow_segment(struct sm_cells *t, unsigned segment)
 		errno = ENOMEM;
 		return false;
 	}
-	made = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	made = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (made == MAP_FAILED)
 		return false;
 	if (!sm_cas_acqrel(&t->segment[segment], &none, made))
@@ -73,7 +75,7 @@ static bool grow_segment(struct sm_cells *t, unsigned segment)
 	return true;
 }
 
-/* ---- take and give -------------------------------------------------------------------------------- */
+/* ---- take and give ------------------------------------------------------------------------ */
 
 static struct sm_cell *take_free(struct sm_cells *t)
 {
@@ -84,7 +86,8 @@ static struct sm_cell *take_free(struct sm_cells *t)
 		if ((uint32_t)head == 0)
 			return NULL;
 		c = sm__cell_at(t, (uint32_t)head);
-		/* If another took c meanwhile this is its mark, or anything; the exchange fails then. */
+		/* If another took c meanwhile this is its mark, or anything; the exchange fails
+		 * then. */
 		below = (uint32_t)(sm_load_relaxed(&c->link) >> 1);
 	} while (!sm_cas_weak_acqrel(&t->free, &head, ((head >> 32) + 1) << 32 | below));
 	return c;

@@ -1,16 +1,19 @@
 /*
- * cell.h: a table of cells that keep their place: what handles, weak references and ephemerons are made of.
+ * cell.h: a table of cells that keep their place: what handles, weak references and ephemerons are
+ * made of.
  *
  *   fresh --take--> taken --use--> in use --give--> free --take--> ..
  *
- * A cell is known by its address to the program and by its number, from 1, to its table. Segments of cells double in
- * size: 512, 512, 1024, .., so that a walk in order of number reads memory in order, and whether an address is that of a
- * cell takes a look at a few bounds. Segments stay until the table ends.
+ * A cell is known by its address to the program and by its number, from 1, to its table. Segments
+ * of cells double in size: 512, 512, 1024, .., so that a walk in order of number reads memory in
+ * order, and whether an address is that of a cell takes a look at a few bounds. Segments stay until
+ * the table ends.
  *
- * No lock: nobody waits for a thread that lost its CPU in the middle. Free cells are a stack (Treiber 1986) whose
- * head carries a count of all changes beside the number, so that a head which was taken and came back meanwhile differs
- * from one that stayed; the cell below is read from memory that is always there. The count has 32 bits: to be fooled, a
- * thread must lie between its load and its exchange for exactly a multiple of 2^32 changes.
+ * No lock: nobody waits for a thread that lost its CPU in the middle. Free cells are a stack
+ * (Treiber 1986) whose head carries a count of all changes beside the number, so that a head which
+ * was taken and came back meanwhile differs from one that stayed; the cell below is read from
+ * memory that is always there. The count has 32 bits: to be fooled, a thread must lie between its
+ * load and its exchange for exactly a multiple of 2^32 changes.
  */
 #ifndef SM_COLLECTOR_CELL_H
 #define SM_COLLECTOR_CELL_H
@@ -18,7 +21,8 @@
 #include "allocator/base/atomic.h"
 #include "allocator/base/base.h"
 
-/* The first word of each cell: SM_CELL_USED, or twice the number of the free cell below (0: none). */
+/* The first word of each cell: SM_CELL_USED, or twice the number of the free cell below (0: none).
+ * */
 struct sm_cell {
 	_Atomic(uint64_t) link;
 };
@@ -64,7 +68,8 @@ SM_INLINE void sm__cell_use(struct sm_cell *c)
 {
 	sm_store_release(&c->link, SM_CELL_USED);
 }
-/* Back; aborts with call, thread and address if c is no cell of this table in use (given twice, never made). */
+/* Back; aborts with call, thread and address if c is no cell of this table in use (given twice,
+ * never made). */
 void sm__cell_give(struct sm_cells *t, struct sm_cell *c, const char *call);
 /* The same judgement alone, for what reads a cell: c is one that was made and is in use. */
 bool sm__cell_in_use(struct sm_cells *t, const void *c);
@@ -77,7 +82,8 @@ SM_INLINE uint64_t sm__cells_made(struct sm_cells *t)
 {
 	return sm_load_acquire(&t->made);
 }
-/* Acquire: the words of a cell in use are those that were there when it came into use, or later ones. */
+/* Acquire: the words of a cell in use are those that were there when it came into use, or later
+ * ones. */
 SM_INLINE bool sm__cell_is_used(struct sm_cell *c)
 {
 	return sm_load_acquire(&c->link) == SM_CELL_USED;

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* ---- buckets -------------------------------------------------------------------------------------- */
+/* ---- buckets ------------------------------------------------------------------------------ */
 
 static size_t segment_bytes(unsigned segment)
 {
@@ -19,7 +19,8 @@ static bool have_segment(struct sm_cell_index *x, unsigned segment)
 		return false;
 	if (x->segment[segment])
 		return true;
-	made = mmap(NULL, segment_bytes(segment), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	made = mmap(NULL, segment_bytes(segment), PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (made == MAP_FAILED)
 		return false;
 	x->segment[segment] = made;
@@ -46,7 +47,8 @@ static uint64_t mask_of(uint64_t n)
 	return n < 2 ? 0 : UINT64_MAX >> __builtin_clzll(n - 1);
 }
 
-/* Of the low bits of a hash those that say which bucket: one more in the part that was split already. */
+/* Of the low bits of a hash those that say which bucket: one more in the part that was split
+ * already. */
 static uint64_t bucket_of(const struct sm_cell_index *x, uintptr_t key)
 {
 	uint64_t mask = mask_of(x->nbuckets), b = hash(key) & mask;
@@ -85,7 +87,7 @@ static void split(struct sm_cell_index *x)
 	}
 }
 
-/* ---- the interface -------------------------------------------------------------------------------- */
+/* ---- the interface ------------------------------------------------------------------------ */
 
 void sm__cell_index_init(struct sm_cell_index *x, struct sm_cells *cells)
 {

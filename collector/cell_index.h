@@ -1,12 +1,14 @@
 /*
- * cell_index.h: finds a cell by a key, an address: the finalizer of an object, the root range at a start.
+ * cell_index.h: finds a cell by a key, an address: the finalizer of an object, the root range at a
+ * start.
  *
- * Linear hashing (Litwin, "Linear hashing: a new tool for file and table addressing", VLDB 1980): each cell that
- * comes splits one bucket, so the table grows with its cells and nobody ever waits for all of them to be moved. Keys may
- * come more than once; whichever cell is met first is found. Without memory for another bucket chains get longer,
- * nothing fails.
+ * Linear hashing (Litwin, "Linear hashing: a new tool for file and table addressing", VLDB 1980):
+ * each cell that comes splits one bucket, so the table grows with its cells and nobody ever waits
+ * for all of them to be moved. Keys may come more than once; whichever cell is met first is found.
+ * Without memory for another bucket chains get longer, nothing fails.
  *
- * Under a lock of its owner's: a section is a look at a chain of one or two, whatever the number of cells.
+ * Under a lock of its owner's: a section is a look at a chain of one or two, whatever the number of
+ * cells.
  */
 #ifndef SM_COLLECTOR_CELL_INDEX_H
 #define SM_COLLECTOR_CELL_INDEX_H
@@ -23,7 +25,8 @@ struct sm_keyed_cell {
 struct sm_cell_index {
 	struct sm_cells *cells;
 	uint32_t *segment
-		[SM_CELLS_SEGMENTS]; /* of buckets: numbers of cells; sized as the cells' segments are */
+		/* of buckets: numbers of cells; sized as the cells' segments are */
+		[SM_CELLS_SEGMENTS];
 	uint64_t nbuckets, ncells;
 	uint64_t steps; /* cells looked at, of all calls: what the tests bound */
 };

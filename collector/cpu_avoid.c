@@ -72,8 +72,8 @@ void sm__cpu_avoid_step(struct sm_gc *gc)
 	bind_thread(&gc->scavenger_cpu_avoid, &busy);
 	left = count_left(&gc->control_cpu_avoid, &busy);
 	sm_store_relaxed(&gc->own_cpus, left > 0);
-	/* A worker for which no CPU is left shares one with a mutator: the program asked for so many. Idle workers delay
-	 * no thread. */
+	/* A worker for which no CPU is left shares one with a mutator: the program asked for so
+	 * many. Idle workers delay no thread. */
 	for (unsigned i = 0; i < gc->nall_workers; i++) {
 		struct sm_mark_worker *w = &gc->workers[i];
 

@@ -9,68 +9,82 @@
  *    |                                          queues empty|  | a round found something, or
  *    |                                                      v  | finalizers resurrected something
  *    |                                                  TERMINATING
- *    |                                                      | a FLUSH round found nothing anywhere: door shut
+ *    |                                                      | a FLUSH round found nothing
  *    |                                                      v
  *  all swept <--- SWEEPING <-- RETIRE acked <-- sweepgen += 2 <-- BARRIER_OFF acked
  *
- * The invariant: no black object and no scanned stack leads to a white object unless a path from a grey
- * object, or an entry of some barrier buffer, leads there too. It holds from the moment the last mutator
- * has its barrier on (before, nothing is black but objects that were born so, and what is stored into
- * those is recorded) until the last grey object is gone, and then says: all that is reachable is black.
+ * The invariant: no black object and no scanned stack leads to a white object unless a path from a
+ * grey object, or an entry of some barrier buffer, leads there too. It holds from the moment the
+ * last mutator has its barrier on (before, nothing is black but objects that were born so, and what
+ * is stored into those is recorded) until the last grey object is gone, and then says: all that is
+ * reachable is black.
  *
  * Step by step, with mutators on both sides of each:
  *
- * The door (workq.h). Who marks is known to termination, for it comes by the door, and counts as active inside:
+ * The door (workq.h). Who marks is known to termination, for it comes by the door, and counts as
+ * active inside:
  *   a worker or an assist        marks what the queues lead to; they are not drained while it does
- *   a mutator, or its proxy      flushes its buffer, in a round or when that is full; scans its stack, asked to or
- *                                attaching; adds a range of its own; reads a weak reference; detaches
- *   a thread that is not         adds or removes a root; in gc.mode=stw it waits until the world goes on, for a
+ *   a mutator, or its proxy      flushes its buffer, in a round or when that is full; scans its
+ *                                stack, asked to or attaching; adds a range of its own; reads a
+ *                                weak reference; detaches
+ *   a thread that is not         adds or removes a root; in gc.mode=stw it waits until the world
+ *                                goes on, for a
  *   attached, or is blocked      worker may mark with plain stores
  *   the control thread           roots, overflow, resurrection
- *   Nobody else marks, whatever it calls (docs/COLLECTOR.md goes through the calls). The door is open from before the
- *   first barrier to the end of marking, and again while what finalizers resurrected is marked. Found shut by one with
- *   its barrier on, marking has ended: what it can hold is black, and what else its words look like, dead words of
- *   a new thread's stack or a coroutine's, integers in a buffer, is not to be marked: nobody would scan it, and the next
+ *   Nobody else marks, whatever it calls (docs/COLLECTOR.md goes through the calls). The door is
+ *   open from before the first barrier to the end of marking, and again while what finalizers
+ *   resurrected is marked. Found shut by one with its barrier on, marking has ended: what it can
+ *   hold is black, and what else its words look like, dead words of a new thread's stack or a
+ *   coroutine's, integers in a buffer, is not to be marked: nobody would scan it, and the next
  *   cycle would find it in the queues, when its memory is another's.
- * Doubtful words. From when the door opens until all barriers are off no span goes back to the page heap
- *   (heap->marking), so a descriptor that a doubtful word leads to stays what it is; a file that is unmapped leaves its
- *   span behind (allocator/objects/mapfile.c); and windows that go back keep their marks (sweep.c). Before all windows are
- *   black a doubtful word may lead into one, to memory that is being set up: what it leads to is marked, but left to
- *   the overflow path, which takes no word there for what it looks like (barrier.c).
+ * Doubtful words. From when the door opens until all barriers are off no span goes back to the page
+ *   heap (heap->marking), so a descriptor that a doubtful word leads to stays what it is; a file
+ *   that is unmapped leaves its span behind (allocator/objects/mapfile.c); and windows that go back
+ *   keep their marks (sweep.c). Before all windows are black a doubtful word may lead into one, to
+ *   memory that is being set up: what it leads to is marked, but left to the overflow path, which
+ *   takes no word there for what it looks like (barrier.c).
  *
- * NONE. When the lists hold no unswept span, a mutator may still be sweeping one that it took on its way.
- *   Sweeping is never interrupted by a safepoint, so after this round nobody sweeps, all mark bits are
- *   clear, everybody knows that the door is open, and a barrier buffer that fills during the next step may mark.
- * BARRIER_ON. Each mutator turns its barrier on. One that has not acknowledged stores without recording:
- *   harmless, for nothing is black and nobody scans anything yet.
- * BLACK. Each mutator blackens the rests of its windows and allocates black from then on. Not with the
- *   barrier: a black object that reaches a mutator whose barrier is off may be given a white one unrecorded.
- *   And not with the scan: when this round is over, every store under way began with every barrier on. Else
- *   one that has read the old value of a slot could still overwrite a value that another mutator stored there
- *   unrecorded, scanned its stack, and loaded back. (tests/model/cycle.pml has both as refuted variants.)
- * SCAN. Each mutator scans its own stack and is black from then on. It may meanwhile meet, in the heap,
- *   pointers from stacks that are still grey: the insertion half of those stacks' owners records them.
+ * NONE. When the lists hold no unswept span, a mutator may still be sweeping one that it took on
+ *   its way. Sweeping is never interrupted by a safepoint, so after this round nobody sweeps, all
+ *   mark bits are clear, everybody knows that the door is open, and a barrier buffer that fills
+ *   during the next step may mark.
+ * BARRIER_ON. Each mutator turns its barrier on. One that has not acknowledged stores without
+ *   recording: harmless, for nothing is black and nobody scans anything yet.
+ * BLACK. Each mutator blackens the rests of its windows and allocates black from then on. Not with
+ *   the barrier: a black object that reaches a mutator whose barrier is off may be given a white
+ *   one unrecorded. And not with the scan: when this round is over, every store under way began
+ *   with every barrier on. Else one that has read the old value of a slot could still overwrite a
+ *   value that another mutator stored there unrecorded, scanned its stack, and loaded back.
+ *   (tests/model/cycle.pml has both as refuted variants.)
+ * SCAN. Each mutator scans its own stack and is black from then on. It may meanwhile meet, in the
+ *   heap, pointers from stacks that are still grey: the insertion half of those stacks' owners
+ *   records them.
  * Marking. Workers and assists empty the queues.
- * FLUSH. Let t0 be the moment in which the queues were drained, nobody was inside, and FOUND was cleared: one exchange.
- *   Then comes the round, and then one exchange that shuts the door if all is still so. If it succeeds, nobody marked
- *   anything since t0: workers had nothing to start from, and whoever came by the door would have left FOUND behind.
- *   So every entry in every buffer at t0 was black at t0: it was flushed since, and found marked. So at t0
- *   there was no grey object and no recorded white one; by the invariant everything reachable was black at
- *   t0, and mutators can only reach what is reachable, or allocate black. One in the middle of a flush, an attach
- *   or sm_weak_get at t0 was not inside yet: it marked nothing before, and if it finds something white after, the door
- *   stays open. (tests/model/terminate.pml has each of them, and the doors that do not work.)
- * Ephemerons. After the exchange that clears FOUND and before the round, the values of black keys are marked (and marking goes
- *   on): so if the door shuts, each ephemeron's key is white or its value black (ephemeron.h).
- * Letting go. With the door shut nobody marks, and all that mutators can reach is black: weak references and ephemerons of white
- *   objects are cleared, their finalizers taken, beside mutators that read them (weak.h). Resurrecting makes objects
- *   grey: a NONE round, the door opens again, and marking goes on. Nothing is lost by what was not marked in between: all
- *   that was reachable then was black.
- * BARRIER_OFF. Buffers are forgotten: their entries are black. Black allocation goes on. Then nothing grey is left
- *   anywhere, which is checked.
- * sweepgen += 2 only after all have acknowledged: nobody marks any more. Refills and sweepers begin to sweep;
- *   what a mutator takes under its old view is black in spans of the old generation (sweep.c).
- * RETIRE. Each mutator gives its windows back, after which its view is that of the new generation. Only then
- *   can every unswept span be on a list, so only then can sweeping come to an end.
+ * FLUSH. Let t0 be the moment in which the queues were drained, nobody was inside, and FOUND was
+ *   cleared: one exchange. Then comes the round, and then one exchange that shuts the door if all
+ *   is still so. If it succeeds, nobody marked anything since t0: workers had nothing to start
+ *   from, and whoever came by the door would have left FOUND behind. So every entry in every buffer
+ *   at t0 was black at t0: it was flushed since, and found marked. So at t0 there was no grey
+ *   object and no recorded white one; by the invariant everything reachable was black at t0, and
+ *   mutators can only reach what is reachable, or allocate black. One in the middle of a flush, an
+ *   attach or sm_weak_get at t0 was not inside yet: it marked nothing before, and if it finds
+ *   something white after, the door stays open. (tests/model/terminate.pml has each of them, and
+ *   the doors that do not work.)
+ * Ephemerons. After the exchange that clears FOUND and before the round, the values of black keys
+ *   are marked (and marking goes on): so if the door shuts, each ephemeron's key is white or its
+ *   value black (ephemeron.h).
+ * Letting go. With the door shut nobody marks, and all that mutators can reach is black: weak
+ *   references and ephemerons of white objects are cleared, their finalizers taken, beside mutators
+ *   that read them (weak.h). Resurrecting makes objects grey: a NONE round, the door opens again,
+ *   and marking goes on. Nothing is lost by what was not marked in between: all that was reachable
+ *   then was black.
+ * BARRIER_OFF. Buffers are forgotten: their entries are black. Black allocation goes on. Then
+ *   nothing grey is left anywhere, which is checked.
+ * sweepgen += 2 only after all have acknowledged: nobody marks any more. Refills and sweepers begin
+ *   to sweep; what a mutator takes under its old view is black in spans of the old generation
+ *   (sweep.c).
+ * RETIRE. Each mutator gives its windows back, after which its view is that of the new generation.
+ *   Only then can every unswept span be on a list, so only then can sweeping come to an end.
  *
  * gc.mode=stw: the same marking between sm__world_stop, which retires the windows first, and
  * sm__world_resume. No barrier is ever on, nothing is born black.
@@ -105,7 +119,8 @@ void sm__delay_slow(struct sm_gc *gc)
 	/* Mostly nothing, now and then long: what makes a rare interleaving likely. */
 	if (seed % 8 == 0) {
 		us = (seed >> 8) % gc->config.tuning.delay_us + 1;
-		nanosleep(&(struct timespec){(time_t)(us / 1000000), (long)(us % 1000000 * 1000)}, NULL);
+		nanosleep(&(struct timespec){(time_t)(us / 1000000), (long)(us % 1000000 * 1000)},
+			  NULL);
 	}
 }
 
@@ -114,7 +129,7 @@ static void set_phase(struct sm_gc *gc, enum sm_gc_phase phase)
 	sm_store_release(&gc->phase, (uint32_t)phase);
 }
 
-/* ---- marking -------------------------------------------------------------------------------------- */
+/* ---- marking ------------------------------------------------------------------------------ */
 
 /* Until no marker holds or finds grey entries, the overflow path included. */
 static void drain(struct sm_gc *gc)
@@ -123,8 +138,8 @@ static void drain(struct sm_gc *gc)
 		uint64_t scanned;
 
 		sm__workq_wait_drained(&gc->workq);
-		/* From here on this thread marks, too (rescan, ephemerons, finalizers). The workers are idle and read it
-		 * when they take their next packet. */
+		/* From here on this thread marks, too (rescan, ephemerons, finalizers). The workers
+		 * are idle and read it when they take their next packet. */
 		for (unsigned i = 0; i < gc->nall_workers; i++)
 			gc->workers[i].marker.plain = false;
 		sm__workq_enter(&gc->workq);
@@ -151,8 +166,8 @@ static void push_roots(struct sm_gc *gc)
 }
 
 /*
- * Runs FLUSH rounds (none where mutators stand still) until one finds nothing. Then the door is shut, in the same moment in
- * which that is so.
+ * Runs FLUSH rounds (none where mutators stand still) until one finds nothing. Then the door is
+ * shut, in the same moment in which that is so.
  */
 static void terminate(struct sm_gc *gc)
 {
@@ -171,8 +186,9 @@ static void terminate(struct sm_gc *gc)
 }
 
 /*
- * The door is shut: what is white is let go, see weak.h. Finalizers resurrect some of it: after the round there is no get of
- * a weak reference that was cleared, and this thread counts before the door opens, so nobody takes the queues for drained.
+ * The door is shut: what is white is let go, see weak.h. Finalizers resurrect some of it: after the
+ * round there is no get of a weak reference that was cleared, and this thread counts before the
+ * door opens, so nobody takes the queues for drained.
  */
 static void mark_to_the_end(struct sm_gc *gc)
 {
@@ -199,7 +215,8 @@ static void mark_concurrent(struct sm_gc *gc)
 	mark_to_the_end(gc);
 }
 
-/* Under the lock: a thread that forks, from a blocking section, finds its marker at rest (fork.c). */
+/* Under the lock: a thread that forks, from a blocking section, finds its marker at rest (fork.c).
+ * */
 static void scan_all_stacks_stw(struct sm_gc *gc)
 {
 	sm_lock_acquire(&gc->mutators_lock);
@@ -221,7 +238,7 @@ static void collect_counts(struct sm_gc *gc, struct sm_mark_counts *n)
 	sm_lock_release(&gc->stats_lock);
 }
 
-/* ---- figures and pacing ---------------------------------------------------------------------------- */
+/* ---- figures and pacing ------------------------------------------------------------------- */
 
 static size_t heap_allocated(struct sm_gc *gc)
 {
@@ -243,14 +260,17 @@ static size_t stack_bytes(struct sm_gc *gc)
 static size_t heap_mapped(struct sm_gc *gc, size_t *in_use, size_t *dirty)
 {
 	sm__pageheap_resident(&gc->heap->pages, in_use, dirty);
-	return *in_use + *dirty + (*in_use + *dirty) / SM_UNIT * (sizeof(struct sm_span) + SM_UNIT / 128) +
+	return *in_use + *dirty +
+	       (*in_use + *dirty) / SM_UNIT * (sizeof(struct sm_span) + SM_UNIT / 128) +
 	       gc->workq.bytes;
 }
 
-/* Spans that were emptied are free units, of which growth up to the next goal is made; but beyond the limit none may stay. */
+/* Spans that were emptied are free units, of which growth up to the next goal is made; but beyond
+ * the limit none may stay. */
 static void keep_limit(struct sm_gc *gc)
 {
-	size_t in_use, dirty, now = heap_mapped(gc, &in_use, &dirty), limit = gc->pacer.config.limit;
+	size_t in_use, dirty, now = heap_mapped(gc, &in_use, &dirty),
+			      limit = gc->pacer.config.limit;
 
 	if (limit != 0 && now > limit && dirty != 0)
 		sm__scavenge(&gc->heap->pages, now - limit < dirty ? dirty - (now - limit) : 0);
@@ -277,7 +297,8 @@ static void tell_program(struct sm_gc *gc, enum sm_cycle_event event)
 	sm_lock_release(&gc->callback_lock);
 }
 
-/* Live is what was marked, and what was handed out since the barrier went on, which is black or alive. */
+/* Live is what was marked, and what was handed out since the barrier went on, which is black or
+ * alive. */
 static void pace_next_cycle(struct sm_gc *gc, struct sm_cycle *c)
 {
 	struct sm_pacer_cycle pc = {0};
@@ -320,8 +341,9 @@ static void verify_stopped(struct sm_gc *gc)
 }
 
 /*
- * Before spans of the old generation are swept: what somebody marked and nobody has scanned would be scanned in the
- * next cycle, when its memory is another's. The check finds that it happened, not who did it.
+ * Before spans of the old generation are swept: what somebody marked and nobody has scanned would
+ * be scanned in the next cycle, when its memory is another's. The check finds that it happened, not
+ * who did it.
  */
 static void check_all_is_black(struct sm_gc *gc)
 {
@@ -343,7 +365,7 @@ static void marking_is_over(struct sm_gc *gc)
 	sm_store_release(&gc->windows_black, 0);
 }
 
-/* ---- the two kinds of cycle ------------------------------------------------------------------------ */
+/* ---- the two kinds of cycle --------------------------------------------------------------- */
 
 static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 {
@@ -385,10 +407,12 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 	gc->due_from = due < gc->alloc_at_start ? due : gc->alloc_at_start;
 	sm__cpu_avoid_step(gc);
 	sm__handshake(gc, SM_HS_BARRIER_ON);
-	/* What was allocated since NONE is white, and marked if it is reachable: not to be counted twice. */
+	/* What was allocated since NONE is white, and marked if it is reachable: not to be counted
+	 * twice. */
 	gc->born_from = heap_allocated(gc);
 	sm__handshake(gc, SM_HS_BLACK);
-	/* cache.mode=cpu: every mutator leaves black windows from here on; now those that were there. */
+	/* cache.mode=cpu: every mutator leaves black windows from here on; now those that were
+	 * there. */
 	sm__cache_foreach_cpu_window(gc->heap, sm__blacken, gc);
 	sm_store_release(&gc->windows_black, 1);
 	set_phase(gc, SM_GC_MARKING);
@@ -464,7 +488,8 @@ static void finish_sweep(struct sm_gc *gc)
 	gc->stats.last_sweep_ns = gc->cycle.swept - t0;
 	sm_lock_release(&gc->stats_lock);
 	if (gc->config.trace)
-		sm__trace_cycle(gc, &gc->cycle, (unsigned long)sm_load_relaxed(&gc->cycles_started));
+		sm__trace_cycle(gc, &gc->cycle,
+				(unsigned long)sm_load_relaxed(&gc->cycles_started));
 	tell_program(gc, SM_CYCLE_ENDS);
 	sm_store_seqcst(&gc->cycles_completed, sm_load_relaxed(&gc->cycles_started));
 	sm__event_signal(&gc->done);

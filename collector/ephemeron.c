@@ -24,13 +24,14 @@ static struct sm_ephemeron *ephemeron_at(struct sm_ephemerons *es, uint64_t numb
 	return (struct sm_ephemeron *)sm__cell_at(&es->cells, number);
 }
 
-/* Its key; 0: cleared, free, or not yet in use. Acquire: the value that goes with it, or a later one, is there. */
+/* Its key; 0: cleared, free, or not yet in use. Acquire: the value that goes with it, or a later
+ * one, is there. */
 static uintptr_t key_of(struct sm_ephemeron *e)
 {
 	return sm__cell_is_used(&e->cell) ? sm_load_acquire(&e->key) : 0;
 }
 
-/* ---- those that wait ------------------------------------------------------------------------------ */
+/* ---- those that wait ---------------------------------------------------------------------- */
 
 void sm__ephemerons_begin(struct sm_gc *gc)
 {
@@ -38,7 +39,8 @@ void sm__ephemerons_begin(struct sm_gc *gc)
 	gc->ephemerons.looks = 0;
 }
 
-/* Made later in this cycle: key and value are held by who makes them, so they are marked without us. */
+/* Made later in this cycle: key and value are held by who makes them, so they are marked without
+ * us. */
 static void list_all(struct sm_ephemerons *es)
 {
 	uint64_t made = sm__cells_made(&es->cells);
@@ -59,8 +61,9 @@ static void list_all(struct sm_ephemerons *es)
 }
 
 /*
- * The cell may have been freed and made anew since it was listed: what is marked then is an object that its maker
- * holds. Of a cell that is being freed right now: the value was alive when the cycle began.
+ * The cell may have been freed and made anew since it was listed: what is marked then is an object
+ * that its maker holds. Of a cell that is being freed right now: the value was alive when the cycle
+ * began.
  */
 static bool wake_ephemeron(struct sm_gc *gc, struct sm_marker *k, struct sm_ephemeron *e)
 {
@@ -95,7 +98,7 @@ static uint64_t pass(struct sm_gc *gc, struct sm_marker *k)
 	return woken;
 }
 
-/* ---- tracing -------------------------------------------------------------------------------------- */
+/* ---- tracing ------------------------------------------------------------------------------ */
 
 static uint32_t *key_bucket(struct sm_ephemerons *es, uintptr_t key)
 {
@@ -109,8 +112,8 @@ static bool make_table(struct sm_ephemerons *es)
 
 	while (size < es->nwaiting)
 		size *= 2;
-	es->table = mmap(NULL, size * sizeof(*es->table), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			 -1, 0);
+	es->table = mmap(NULL, size * sizeof(*es->table), PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (es->table == MAP_FAILED)
 		return false;
 	es->table_size = size;
@@ -126,7 +129,8 @@ static bool make_table(struct sm_ephemerons *es)
 	return true;
 }
 
-/* An object has become grey: so do the values of all ephemerons of this key. They stay in the list of those that wait. */
+/* An object has become grey: so do the values of all ephemerons of this key. They stay in the list
+ * of those that wait. */
 static void became_grey(void *ctx, struct sm_marker *k, uintptr_t object)
 {
 	struct sm_gc *gc = ctx;
@@ -171,7 +175,7 @@ bool sm__ephemerons_settle(struct sm_gc *gc, struct sm_marker *k)
 	return woken != 0;
 }
 
-/* ---- letting go ----------------------------------------------------------------------------------- */
+/* ---- letting go --------------------------------------------------------------------------- */
 
 /* As sm__weaks_clear. The key alone decides, so one exchange does it. */
 void sm__ephemerons_clear(struct sm_gc *gc)
@@ -188,7 +192,8 @@ void sm__ephemerons_clear(struct sm_gc *gc)
 	}
 }
 
-void sm__ephemerons_each(struct sm_gc *gc, void (*fn)(void *ctx, uintptr_t key, uintptr_t value), void *ctx)
+void sm__ephemerons_each(struct sm_gc *gc, void (*fn)(void *ctx, uintptr_t key, uintptr_t value),
+			 void *ctx)
 {
 	struct sm_ephemerons *es = &gc->ephemerons;
 	uint64_t made = sm__cells_made(&es->cells);
@@ -202,7 +207,7 @@ void sm__ephemerons_each(struct sm_gc *gc, void (*fn)(void *ctx, uintptr_t key, 
 	}
 }
 
-/* ---- public --------------------------------------------------------------------------------------- */
+/* ---- public ------------------------------------------------------------------------------- */
 
 struct sm_ephemeron *sm_ephemeron_new(struct sm_mutator *m, void *key, void *value)
 {
@@ -232,7 +237,8 @@ void *sm_ephemeron_get(struct sm_mutator *m, struct sm_ephemeron *e)
 	value = sm_load_relaxed(&e->value);
 	if (key == 0)
 		return NULL;
-	/* The key first: while it is white and the door shut, so is the value, or it lives for another reason. */
+	/* The key first: while it is white and the door shut, so is the value, or it lives for
+	 * another reason. */
 	if (SM_UNLIKELY(m->barrier) && (!sm__weak_keep(m, key) || !sm__weak_keep(m, value)))
 		return NULL;
 	return (void *)value;

@@ -43,7 +43,8 @@ static uintptr_t object_of(struct sm_finalizer *f)
 	return sm_load_relaxed((_Atomic(uintptr_t) *)&f->keyed.key);
 }
 
-/* It is over: its context is nobody's any more, its cell free. Without the lock, for dispose is the program's. */
+/* It is over: its context is nobody's any more, its cell free. Without the lock, for dispose is the
+ * program's. */
 static void end(struct sm_finalizers *fs, struct sm_finalizer *f)
 {
 	sm_dispose_fn *dispose = f->dispose;
@@ -79,7 +80,7 @@ void sm__finalizers_fini(struct sm_gc *gc)
 	sm__cells_fini(&fs->cells);
 }
 
-/* ---- the finalizer thread ------------------------------------------------------------------------- */
+/* ---- the finalizer thread ----------------------------------------------------------------- */
 
 static struct sm_finalizer *next_locked(struct sm_finalizers *fs)
 {
@@ -177,9 +178,10 @@ void sm__finalizers_stop(struct sm_gc *gc)
 	fs->have_thread = false;
 }
 
-/* ---- the cycle's side ----------------------------------------------------------------------------- */
+/* ---- the cycle's side --------------------------------------------------------------------- */
 
-/* A cell that changes hands meanwhile shows an object that is, or was in this cycle, in use: to mark it is harmless. */
+/* A cell that changes hands meanwhile shows an object that is, or was in this cycle, in use: to
+ * mark it is harmless. */
 void sm__finalizers_roots(struct sm_gc *gc, struct sm_marker *k)
 {
 	struct sm_finalizers *fs = &gc->finalizers;
@@ -193,7 +195,8 @@ void sm__finalizers_roots(struct sm_gc *gc, struct sm_marker *k)
 	}
 }
 
-void sm__finalizers_each_queued(struct sm_gc *gc, void (*fn)(void *ctx, uintptr_t object), void *ctx)
+void sm__finalizers_each_queued(struct sm_gc *gc, void (*fn)(void *ctx, uintptr_t object),
+				void *ctx)
 {
 	struct sm_finalizers *fs = &gc->finalizers;
 	uint64_t made = sm__cells_made(&fs->cells);
@@ -226,7 +229,8 @@ static struct sm_finalizer *merge(struct sm_finalizer *a, struct sm_finalizer *b
 	return first;
 }
 
-/* By order, without memory: run[i] is NULL or a sorted list of 2^i (mergesort from the bottom up). */
+/* By order, without memory: run[i] is NULL or a sorted list of 2^i (mergesort from the bottom up).
+ * */
 static struct sm_finalizer *sorted(struct sm_finalizer *list)
 {
 	struct sm_finalizer *run[32] = {NULL}, *all = NULL;
@@ -296,7 +300,7 @@ void sm__finalizers_resurrect(struct sm_gc *gc, struct sm_marker *k)
 	sm__event_signal(&fs->work);
 }
 
-/* ---- public --------------------------------------------------------------------------------------- */
+/* ---- public ------------------------------------------------------------------------------- */
 
 /* The thread is made when the first finalizer is set: programs without any do not pay for it. */
 static int ensure_thread_locked(struct sm_gc *gc)
@@ -392,7 +396,8 @@ void sm_finalizer_wait(struct sm_gc *gc, struct sm_mutator *m)
 	else
 		m = sm_mutator_current(gc);
 	if (m && m->priv->collectors)
-		sm__misuse("sm_finalizer_wait", m, "called by a finalizer, which would wait for itself");
+		sm__misuse("sm_finalizer_wait", m,
+			   "called by a finalizer, which would wait for itself");
 	sm_lock_acquire(&fs->lock);
 	target = fs->queued;
 	while (fs->ran < target && !fs->quit && !sm_load_relaxed(&gc->forked)) {

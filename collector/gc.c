@@ -21,7 +21,7 @@
 #include "collector/sweep.h"
 #include "collector/typedesc.h"
 
-/* ---- asking for cycles ----------------------------------------------------------------------------- */
+/* ---- asking for cycles -------------------------------------------------------------------- */
 
 void sm__gc_ask(struct sm_gc *gc)
 {
@@ -72,7 +72,7 @@ int sm_collect(struct sm_gc *gc, struct sm_mutator *m)
 	return sm__gc_collect_and_wait(gc, m ? m : sm_mutator_current(gc));
 }
 
-/* ---- settings while it runs ------------------------------------------------------------------------ */
+/* ---- settings while it runs --------------------------------------------------------------- */
 
 int sm_gc_set_limit(struct sm_gc *gc, size_t bytes)
 {
@@ -93,8 +93,8 @@ int sm_gc_set_percent(struct sm_gc *gc, unsigned percent)
 }
 
 /*
- * The former function may be running, and wait for a cycle of any collector: so the caller waits for it in a blocking
- * section of each that it is attached to.
+ * The former function may be running, and wait for a cycle of any collector: so the caller waits
+ * for it in a blocking section of each that it is attached to.
  */
 int sm_gc_on_cycle(struct sm_gc *gc, sm_cycle_fn *fn, void *ctx)
 {
@@ -117,7 +117,7 @@ struct sm_heap *sm_gc_heap(struct sm_gc *gc)
 	return gc->heap;
 }
 
-/* ---- birth and end --------------------------------------------------------------------------------- */
+/* ---- birth and end ------------------------------------------------------------------------ */
 
 static void init_locks(struct sm_gc *gc)
 {
@@ -212,18 +212,18 @@ static int create_heap(struct sm_gc *gc, char *err, size_t errlen)
 	gc->range = gc->heap->pages.range; /* with the map's tables */
 	gc->nnodes = gc->heap->pages.nnodes;
 	if (e && err && errlen)
-		snprintf(
-			err, errlen,
-			"no address space for the mark bits (a 128th of heap.reserve, now %zu MiB: try less)",
-			gc->range.bytes / SM_MIB);
+		snprintf(err, errlen,
+			 "no address space for the mark bits (a 128th of heap.reserve, now %zu "
+			 "MiB: try less)",
+			 gc->range.bytes / SM_MIB);
 	return e;
 }
 
 static int map_unit_flags(struct sm_gc *gc)
 {
 	size_t units = sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8);
-	void *p =
-		mmap(NULL, units, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, units, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		return -ENOMEM;
@@ -233,8 +233,9 @@ static int map_unit_flags(struct sm_gc *gc)
 
 static int init_markers(struct sm_gc *gc)
 {
-	int e = sm__workq_init(&gc->workq, &gc->config.heap, gc->nnodes, gc->config.tuning.mark_packet,
-			       gc->config.tuning.mark_stack_limit, 2 * (gc->nall_workers + 1));
+	int e = sm__workq_init(&gc->workq, &gc->config.heap, gc->nnodes,
+			       gc->config.tuning.mark_packet, gc->config.tuning.mark_stack_limit,
+			       2 * (gc->nall_workers + 1));
 
 	if (e == 0)
 		e = sm__marker_init(&gc->marker, gc, 0);
@@ -345,7 +346,8 @@ struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t err
 static void check_no_mutator(struct sm_gc *gc)
 {
 	sm_lock_acquire(&gc->mutators_lock);
-	for (struct sm_mutator_priv *p = gc->mutators; p && !sm_load_relaxed(&gc->forked); p = p->next) {
+	for (struct sm_mutator_priv *p = gc->mutators; p && !sm_load_relaxed(&gc->forked);
+	     p = p->next) {
 		if (!p->collectors)
 			sm__misuse("sm_gc_destroy", p->m, "the mutator of thread %d is attached",
 				   (int)p->tid);

@@ -41,14 +41,17 @@ struct sm_gc {
 
 	/* Written by mutators now and then. */
 	_Atomic(uint32_t) overflowed __attribute__((aligned(SM_CACHELINE)));
-	_Atomic(uint32_t) doubtful;	 /* there are types whose words may be anything: set for good */
+	/* there are types whose words may be anything: set for good */
+	_Atomic(uint32_t) doubtful;
 	_Atomic(uint32_t) windows_black; /* all of them, the BLACK round is over; control thread */
 	_Atomic(uint32_t)
-		own_cpus; /* the collector's threads have CPUs on which no mutator ran: cpu_avoid.c */
+		/* the collector's threads have CPUs on which no mutator ran: cpu_avoid.c */
+		own_cpus;
 	_Atomic(uint64_t) assist_ns, assist_bytes;
-	_Atomic(uint64_t) assist_cpu_ns; /* with gc.trace=1: reading that clock costs a system call */
-	_Atomic(uint64_t) scan_done;	 /* bytes scanned in this cycle, in steps */
-	_Atomic(uint64_t) swept;	 /* spans swept in this cycle, by all threads */
+	/* with gc.trace=1: reading that clock costs a system call */
+	_Atomic(uint64_t) assist_cpu_ns;
+	_Atomic(uint64_t) scan_done; /* bytes scanned in this cycle, in steps */
+	_Atomic(uint64_t) swept;     /* spans swept in this cycle, by all threads */
 
 	struct sm_workq workq;
 
@@ -72,7 +75,9 @@ struct sm_gc {
 	struct sm_lock types_lock;
 	struct sm_type_table types;
 	_Atomic(size_t)
-		promised; /* bytes of one span of each bin that a shape has earned; written under types_lock */
+		/* bytes of one span of each bin that a shape has earned; written under types_lock
+		 * */
+		promised;
 
 	/* Cycles. Counts only grow. */
 	struct sm_lock control_lock;
@@ -83,13 +88,15 @@ struct sm_gc {
 	void *on_cycle_ctx;
 	_Atomic(struct sm_inspection *) inspections; /* written under the lock; inspect.h */
 	_Atomic(uint64_t) cycles_wanted;	     /* so many cycles are to be started */
-	_Atomic(uint64_t) cycles_started;	     /* .. and have been; written by the control thread */
-	_Atomic(uint64_t) cycles_completed;	     /* .. and are swept; likewise */
+	/* .. and have been; written by the control thread */
+	_Atomic(uint64_t) cycles_started;
+	_Atomic(uint64_t) cycles_completed; /* .. and are swept; likewise */
 	_Atomic(uint32_t) quit;
-	_Atomic(uint32_t) workers_quit; /* set when the control thread has ended: a cycle needs its workers */
-	_Atomic(uint32_t) forked;	/* this is the child of a fork: no threads, no cycles */
-	struct sm_event wake;		/* the control thread's */
-	struct sm_event done;		/* a cycle was completed */
+	/* set when the control thread has ended: a cycle needs its workers */
+	_Atomic(uint32_t) workers_quit;
+	_Atomic(uint32_t) forked; /* this is the child of a fork: no threads, no cycles */
+	struct sm_event wake;	  /* the control thread's */
+	struct sm_event done;	  /* a cycle was completed */
 	pthread_t control;
 	_Atomic(uint32_t) phase; /* enum sm_gc_phase */
 
@@ -99,7 +106,8 @@ struct sm_gc {
 	struct sm_pacer pacer;
 	struct sm_cycle cycle;
 
-	bool plain_marks; /* one worker and the world stopped: it marks without read-modify-writes */
+	/* one worker and the world stopped: it marks without read-modify-writes */
+	bool plain_marks;
 	size_t verify_reached;
 	uint64_t spans_last;   /* swept in the last cycle */
 	size_t alloc_at_start; /* heap->allocated_bytes when the current cycle began */

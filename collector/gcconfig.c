@@ -8,17 +8,18 @@
 enum policy { POLICY_NONE, POLICY_THROUGHPUT, POLICY_LATENCY, POLICY_MEMORY };
 
 /*
- * Below this no cycle starts. The default stays in the last-level cache of most machines: garbage at full
- * speed (churn, 64 B) takes 1.5 times as long when the heap goes round 64 MiB. Where little is live but marking it
- * is dear (binary-trees), the pacer goes up to gc.room times as far. The throughput preset does so at once.
+ * Below this no cycle starts. The default stays in the last-level cache of most machines: garbage
+ * at full speed (churn, 64 B) takes 1.5 times as long when the heap goes round 64 MiB. Where little
+ * is live but marking it is dear (binary-trees), the pacer goes up to gc.room times as far. The
+ * throughput preset does so at once.
  */
 #define DEFAULT_MIN    (16 * SM_MIB)
 #define DEFAULT_ROOM   4
 #define THROUGHPUT_MIN (64 * SM_MIB)
 /*
- * Marking what the barrier recorded takes 3 ns an entry, and the mutator waits for it: 512 entries made a
- * thousandth of the steps of `ring` longer than 1.2 to 2 us. With 128 a graph that is written to at full speed was marked
- * a fifth slower: so many packets, so little in each.
+ * Marking what the barrier recorded takes 3 ns an entry, and the mutator waits for it: 512 entries
+ * made a thousandth of the steps of `ring` longer than 1.2 to 2 us. With 128 a graph that is
+ * written to at full speed was marked a fifth slower: so many packets, so little in each.
  */
 #define DEFAULT_BUFFER 256
 
@@ -31,7 +32,8 @@ enum policy { POLICY_NONE, POLICY_THROUGHPUT, POLICY_LATENCY, POLICY_MEMORY };
  */
 static void apply_policy(struct sm_gc_config *cfg)
 {
-	/* Every preset sets every key that any of them sets, so that the last one named is what counts. */
+	/* Every preset sets every key that any of them sets, so that the last one named is what
+	 * counts. */
 	cfg->growth_percent = 100;
 	cfg->min_heap = DEFAULT_MIN;
 	cfg->tuning.room = DEFAULT_ROOM;
@@ -60,7 +62,8 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 	memset(cfg, 0, sizeof(*cfg));
 	sm_heap_config_init(&cfg->heap);
 	cfg->heap.cache_mode = SM_CACHE_THREAD;
-	/* A marker jumps about in the whole heap: with 4 KiB pages every jump misses the TLB (measured: 10x). */
+	/* A marker jumps about in the whole heap: with 4 KiB pages every jump misses the TLB
+	 * (measured: 10x). */
 	cfg->heap.hugepages = SM_HUGE_MADVISE;
 	cfg->mode = SM_GC_CONCURRENT;
 	cfg->tuning.policy = POLICY_NONE;
@@ -86,39 +89,42 @@ static const char *const policy_words[] = {"none", "throughput", "latency", "mem
 #define AT(member) SM_KEY_AT(struct sm_gc_config, member)
 
 static const struct sm_key keys[] = {
-	{"gc.mode", "concurrent|stw", "mark beside the mutators, or while all stand still", AT(mode),
-	 SM_KEY_WORD, .words = mode_words},
-	{"gc.policy", "none|throughput|latency|memory", "a preset of the keys below it", AT(tuning.policy),
-	 SM_KEY_WORD, .words = policy_words},
-	{"gc.percent", "0..10000", "growth over the live heap before the next cycle; 0: on request only",
-	 AT(growth_percent), SM_KEY_NUMBER, .max = 10000},
-	{"gc.min_heap", "size", "no cycle below this", AT(min_heap), SM_KEY_SIZE, .max = (uint64_t)1 << 46},
-	{"gc.room", "1..64", "times gc.min_heap that a small heap may grow by while marking it is dear",
+	{"gc.mode", "concurrent|stw", "mark beside the mutators, or while all stand still",
+	 AT(mode), SM_KEY_WORD, .words = mode_words},
+	{"gc.policy", "none|throughput|latency|memory", "a preset of the keys below it",
+	 AT(tuning.policy), SM_KEY_WORD, .words = policy_words},
+	{"gc.percent", "0..10000",
+	 "growth over the live heap before the next cycle; 0: on request only", AT(growth_percent),
+	 SM_KEY_NUMBER, .max = 10000},
+	{"gc.min_heap", "size", "no cycle below this", AT(min_heap), SM_KEY_SIZE,
+	 .max = (uint64_t)1 << 46},
+	{"gc.room", "1..64",
+	 "times gc.min_heap that a small heap may grow by while marking it is dear",
 	 AT(tuning.room), SM_KEY_NUMBER, .min = 1, .max = 64},
-	{"gc.limit", "size", "memory to stay under by collecting more often; 0: none", AT(memory_limit),
-	 SM_KEY_SIZE, .max = (uint64_t)1 << 46},
-	{"gc.workers", "0..256", "dedicated mark workers; 0: a quarter of the CPUs, at least 1", AT(workers),
-	 SM_KEY_NUMBER, .max = 256},
+	{"gc.limit", "size", "memory to stay under by collecting more often; 0: none",
+	 AT(memory_limit), SM_KEY_SIZE, .max = (uint64_t)1 << 46},
+	{"gc.workers", "0..256", "dedicated mark workers; 0: a quarter of the CPUs, at least 1",
+	 AT(workers), SM_KEY_NUMBER, .max = 256},
 	{"gc.fractional", "0..90", "per cent of a CPU for one more mark worker; 0: none",
 	 AT(tuning.fractional), SM_KEY_NUMBER, .max = 90},
 	{"gc.idle_workers", "0..256",
-	 "mark workers that run only on CPUs with nothing else to do (SCHED_IDLE)", AT(tuning.idle_workers),
-	 SM_KEY_NUMBER, .max = 256},
-	{"gc.fifo", "0..64", "prefetch distance of the mark loop, in objects", AT(fifo), SM_KEY_NUMBER,
-	 .max = SM_FIFO_MAX},
-	{"gc.verify", "0|1", "check every cycle with the independent marker", AT(verify), SM_KEY_NUMBER,
-	 .max = 1},
+	 "mark workers that run only on CPUs with nothing else to do (SCHED_IDLE)",
+	 AT(tuning.idle_workers), SM_KEY_NUMBER, .max = 256},
+	{"gc.fifo", "0..64", "prefetch distance of the mark loop, in objects", AT(fifo),
+	 SM_KEY_NUMBER, .max = SM_FIFO_MAX},
+	{"gc.verify", "0|1", "check every cycle with the independent marker", AT(verify),
+	 SM_KEY_NUMBER, .max = 1},
 	{"gc.trace", "0|1", "one line a cycle on stderr", AT(trace), SM_KEY_NUMBER, .max = 1},
-	{"gc.stress", "0..1000000", "a cycle at every n-th refill; 0: never", AT(stress), SM_KEY_NUMBER,
-	 .max = 1000000},
+	{"gc.stress", "0..1000000", "a cycle at every n-th refill; 0: never", AT(stress),
+	 SM_KEY_NUMBER, .max = 1000000},
 	{"gc.assist", "0|1", "mutators mark in proportion to what they allocate", AT(tuning.assist),
 	 SM_KEY_NUMBER, .max = 1},
-	{"gc.assist_slice", "size", "bytes that one assist scans at most: 1k..16m", AT(tuning.assist_slice),
-	 SM_KEY_SIZE, .min = 1024, .max = 16 * SM_MIB},
+	{"gc.assist_slice", "size", "bytes that one assist scans at most: 1k..16m",
+	 AT(tuning.assist_slice), SM_KEY_SIZE, .min = 1024, .max = 16 * SM_MIB},
 	{"gc.barrier_buffer", "2..65536", "pointers that a mutator records before it marks them",
 	 AT(tuning.barrier_buffer), SM_KEY_NUMBER, .min = 2, .max = 65536},
-	{"gc.packet", "2..65536", "entries of a work packet", AT(tuning.mark_packet), SM_KEY_NUMBER, .min = 2,
-	 .max = 65536},
+	{"gc.packet", "2..65536", "entries of a work packet", AT(tuning.mark_packet), SM_KEY_NUMBER,
+	 .min = 2, .max = 65536},
 	{"gc.mark_stack", "size", "memory for work packets, then the overflow path: 1k..",
 	 AT(tuning.mark_stack_limit), SM_KEY_SIZE, .min = 1024, .max = (uint64_t)1 << 40},
 	{"gc.aside", "0|1",
@@ -126,15 +132,16 @@ static const struct sm_key keys[] = {
 	 AT(tuning.aside), SM_KEY_NUMBER, .max = 1},
 	{"gc.signal_ms", "0..3600000", "signal a mutator that is so late for a handshake; 0: never",
 	 AT(tuning.signal_ms), SM_KEY_NUMBER, .max = 3600000},
-	{"gc.report_ms", "0..3600000", "and report it after so long; 0: never", AT(tuning.report_ms),
-	 SM_KEY_NUMBER, .max = 3600000},
+	{"gc.report_ms", "0..3600000", "and report it after so long; 0: never",
+	 AT(tuning.report_ms), SM_KEY_NUMBER, .max = 3600000},
 	{"gc.delay_us", "0..1000000", "testing: random pauses inside the collector, up to this",
 	 AT(tuning.delay_us), SM_KEY_NUMBER, .max = 1000000},
 };
 #define NKEYS (sizeof(keys) / sizeof(keys[0]))
 _Static_assert(NKEYS <= SM_KEYS_MAX, "the list has room");
 
-int sm_gc_config_set(struct sm_gc_config *cfg, const char *key, const char *value, char *err, size_t errlen)
+int sm_gc_config_set(struct sm_gc_config *cfg, const char *key, const char *value, char *err,
+		     size_t errlen)
 {
 	const struct sm_key *k = sm__key_find(keys, NKEYS, key);
 

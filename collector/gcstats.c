@@ -65,8 +65,8 @@ void sm__recent_stalls(struct sm_gc *gc, uint64_t *count, uint64_t *max_ns)
 	uint64_t all = 0;
 
 	*max_ns = 0;
-	/* Both locks, so that a mutator that detaches (unlinks, then hands over) is counted in the one place or the
-	 * other, now or at the next cycle. */
+	/* Both locks, so that a mutator that detaches (unlinks, then hands over) is counted in the
+	 * one place or the other, now or at the next cycle. */
 	sm_lock_acquire(&gc->mutators_lock);
 	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
 		take_recent(&p->stalls, &all, max_ns);

@@ -12,14 +12,17 @@
  *   pending -= 1; looks again and again,
  *   later sleeps until it is 0
  *
- * No mutator waits for another: each goes on as soon as its own part is done. Between a request and its
- * completion mutators are on both sides of the change; cycle.c argues for each step why that is harmless.
+ * No mutator waits for another: each goes on as soon as its own part is done. Between a request and
+ * its completion mutators are on both sides of the change; cycle.c argues for each step why that is
+ * harmless.
  *
- * The fence. Entering a blocking section is "state = BLOCKED; fence; look at poll", requesting is "poll =
- * 1; fence; look at state". Both fences are sequentially consistent, so at least one side sees the other:
- * no request is lost between a mutator that just blocked and a requester that just looked (Dekker).
+ * The fence. Entering a blocking section is "state = BLOCKED; fence; look at poll", requesting is
+ * "poll = 1; fence; look at state". Both fences are sequentially consistent, so at least one side
+ * sees the other: no request is lost between a mutator that just blocked and a requester that just
+ * looked (Dekker).
  *
- * A request is over (pending == 0) before the next one is made, so op is stable while anyone may read it.
+ * A request is over (pending == 0) before the next one is made, so op is stable while anyone may
+ * read it.
  */
 #include "collector/handshake.h"
 
@@ -36,7 +39,7 @@
 #include "collector/misuse.h"
 #include "collector/sweep.h"
 
-/* ---- what a mutator does, or a proxy for it ------------------------------------------------------- */
+/* ---- what a mutator does, or a proxy for it ----------------------------------------------- */
 
 static void born_black(struct sm_gc *gc, struct sm_mutator_priv *p)
 {
@@ -50,7 +53,8 @@ static void born_black(struct sm_gc *gc, struct sm_mutator_priv *p)
 
 static void retire_cache(struct sm_mutator_priv *p)
 {
-	/* Still black while they go back, so that window_returned whitens what was never handed out. */
+	/* Still black while they go back, so that window_returned whitens what was never handed
+	 * out. */
 	sm__cache_retire_all(sm__cache(p->m));
 	sm__cache(p->m)->black = false;
 }
@@ -60,7 +64,8 @@ static void do_op(struct sm_gc *gc, struct sm_mutator_priv *p, uintptr_t sp)
 {
 	switch ((enum sm_handshake_op)sm_load_relaxed(&gc->hs.op)) {
 	case SM_HS_NONE:
-		sm_store_relaxed(&p->cpu, sm_load_relaxed(&p->state) == SM_M_RUNNING ? sched_getcpu() : -1);
+		sm_store_relaxed(&p->cpu,
+				 sm_load_relaxed(&p->state) == SM_M_RUNNING ? sched_getcpu() : -1);
 		break;
 	case SM_HS_BARRIER_ON:
 		p->stack_black = p->came_late = false;
@@ -83,8 +88,9 @@ static void do_op(struct sm_gc *gc, struct sm_mutator_priv *p, uintptr_t sp)
 
 static void arrive(struct sm_gc *gc)
 {
-	/* The requester sees what was done here. It sets `sleeping` and then looks at pending once more, so
-	 * one of us sees the other (both sequentially consistent); before that nobody calls the kernel. */
+	/* The requester sees what was done here. It sets `sleeping` and then looks at pending once
+	 * more, so one of us sees the other (both sequentially consistent); before that nobody
+	 * calls the kernel. */
 	if (atomic_fetch_sub_explicit(&gc->hs.pending, 1, memory_order_seq_cst) == 1 &&
 	    sm_load_seqcst(&gc->hs.sleeping) != 0)
 		sm__futex_wake(&gc->hs.pending, 1);
@@ -157,7 +163,7 @@ size_t sm__safepoint(struct sm_mutator *m, uintptr_t *sp)
 	return sm__dead_stack(m->priv, sp);
 }
 
-/* ---- blocking sections ---------------------------------------------------------------------------- */
+/* ---- blocking sections -------------------------------------------------------------------- */
 
 /* sm_blocking_enter, with the registers. */
 size_t sm__block(struct sm_mutator *m, uintptr_t *sp)
@@ -185,7 +191,8 @@ size_t sm__block(struct sm_mutator *m, uintptr_t *sp)
 	}
 }
 
-/* The state is BLOCKED, or a proxy's. Acquire: what a proxy did to our cache and buffer while it held us. */
+/* The state is BLOCKED, or a proxy's. Acquire: what a proxy did to our cache and buffer while it
+ * held us. */
 void sm__become_running(struct sm_mutator *m)
 {
 	struct sm_mutator_priv *p = m->priv;
@@ -206,17 +213,19 @@ void sm__become_running(struct sm_mutator *m)
 	sm__stall(m, cause, t0);
 }
 
-/* What the thread can reach is what enter saw, as far as that was copied or is still in its place. */
+/* What the thread can reach is what enter saw, as far as that was copied or is still in its place.
+ * */
 static void check_frames(struct sm_mutator_priv *p, uintptr_t sp)
 {
 	const struct sm_thread_range *entered = p->on;
 
 	if (!sm__stack_find(p, sp) || p->on != entered)
-		sm__misuse("sm_blocking_leave", p->m, "the section was entered on another stack, at %p",
-			   (void *)p->sp);
+		sm__misuse("sm_blocking_leave", p->m,
+			   "the section was entered on another stack, at %p", (void *)p->sp);
 	if (sp > p->sp + SM_SAVED_BYTES)
 		sm__misuse("sm_blocking_leave", p->m,
-			   "functions with more than %zu KiB of frames have returned since they called "
+			   "functions with more than %zu KiB of frames have returned since they "
+			   "called "
 			   "sm_blocking_enter at %p; use sm_blocking_call",
 			   SM_SAVED_BYTES / SM_KIB, (void *)p->sp);
 }
@@ -253,7 +262,7 @@ void *sm_blocking_call(struct sm_mutator *m, void *(*fn)(void *arg), void *arg)
 	return value;
 }
 
-/* ---- the requester -------------------------------------------------------------------------------- */
+/* ---- the requester ------------------------------------------------------------------------ */
 
 /* Acts for p if it is blocked. mutators_lock is held, so p stays. */
 static void try_proxy(struct sm_gc *gc, struct sm_mutator_priv *p)
@@ -323,14 +332,16 @@ struct report {
 	unsigned left_out;
 };
 
-static void add_late_locked(struct report *r, struct sm_gc *gc, struct sm_mutator_priv *p, uint64_t waited)
+static void add_late_locked(struct report *r, struct sm_gc *gc, struct sm_mutator_priv *p,
+			    uint64_t waited)
 {
 	size_t room = sizeof(r->text) - r->n;
 	int n;
 
 	sm_store_relaxed(&gc->hs.late, sm_load_relaxed(&gc->hs.late) + 1); /* only here */
 	n = snprintf(r->text + r->n, room,
-		     "spanmark: thread %d has not reached a safepoint for %llu ms: stack %p-%p, last seen at "
+		     "spanmark: thread %d has not reached a safepoint for %llu ms: stack %p-%p, "
+		     "last seen at "
 		     "pc %p; "
 		     "use sm_safepoint() in long loops and sm_blocking_enter() before blocking\n",
 		     (int)p->tid, (unsigned long long)(waited / 1000000), (void *)p->own.start,
@@ -349,7 +360,8 @@ static void write_report(struct report *r)
 		sm__say("and %u more threads have not", r->left_out);
 }
 
-/* Signals (or reports) every mutator that has been asked and has neither acknowledged nor blocked. */
+/* Signals (or reports) every mutator that has been asked and has neither acknowledged nor blocked.
+ * */
 static void prod_late(struct sm_gc *gc, uint64_t waited, bool say)
 {
 	bool may_signal = !say && sm__signal_usable();
@@ -370,11 +382,12 @@ static void prod_late(struct sm_gc *gc, uint64_t waited, bool say)
 }
 
 /*
- * Mutators that allocate come by every few microseconds, and one that has lost its CPU for a moment, or stands in a
- * page fault, after some hundred. To be woken by one of them would cost it a system call, and more: the scheduler
- * likes to put who is woken on the CPU of who wakes, where the mutator then waits until this thread sleeps again or
- * its time slice is over (seen: 1 to 4 ms, at every other cycle of `ring`). So this thread spins, then looks every
- * so often on its own, and only then, for a mutator that is really late, sleeps until it is woken.
+ * Mutators that allocate come by every few microseconds, and one that has lost its CPU for a
+ * moment, or stands in a page fault, after some hundred. To be woken by one of them would cost it a
+ * system call, and more: the scheduler likes to put who is woken on the CPU of who wakes, where the
+ * mutator then waits until this thread sleeps again or its time slice is over (seen: 1 to 4 ms, at
+ * every other cycle of `ring`). So this thread spins, then looks every so often on its own, and
+ * only then, for a mutator that is really late, sleeps until it is woken.
  */
 #define SPIN_NS 20000
 #define LOOK_NS 50000
@@ -436,7 +449,8 @@ static void wait_all(struct sm_gc *gc, uint64_t since)
 {
 	if (spin_for_mutators(gc, since))
 		return;
-	/* As many mutators as CPUs: who is late waits for one, behind mutators that have answered long since. */
+	/* As many mutators as CPUs: who is late waits for one, behind mutators that have answered
+	 * long since. */
 	sm_store_relaxed(&gc->throttle.let_by, !sm_load_relaxed(&gc->own_cpus));
 	if (!look_again(gc))
 		wait_until_woken(gc, since);

@@ -14,7 +14,8 @@ enum sm_handshake_op {
 	SM_HS_FLUSH,	   /* hand grey objects over */
 	SM_HS_BARRIER_OFF, /* barrier off, its buffer forgotten */
 	SM_HS_RETIRE,	   /* give all windows back; new ones are of the new sweep generation */
-	SM_HS_STOP,	   /* give all windows back (if gc.mode=stw) and stand still until released */
+	/* give all windows back (if gc.mode=stw) and stand still until released */
+	SM_HS_STOP,
 };
 
 /*
@@ -33,7 +34,8 @@ struct sm_handshake {
 	bool retire;	      /* a stop takes the windows, too */
 	bool stopping;	      /* from the request of a stop to its release: nobody attaches */
 	struct sm_event resumed;
-	_Atomic(uint32_t) pending;  /* mutators that have not acknowledged, and 1 for the requester */
+	/* mutators that have not acknowledged, and 1 for the requester */
+	_Atomic(uint32_t) pending;
 	_Atomic(uint32_t) sleeping; /* the requester waits in the kernel */
 	struct sm_stall_hist rounds;
 	_Atomic(uint64_t) late; /* mutators reported for being late */
@@ -41,13 +43,13 @@ struct sm_handshake {
 
 /* Control thread only. Returns when every mutator has done op. */
 void sm__handshake(struct sm_gc *gc, enum sm_handshake_op op);
-/* All mutators stand still between these, and the control thread may act for each. No mutator attaches
- * or detaches. retire: windows go back (as in SM_HS_RETIRE). */
+/* All mutators stand still between these, and the control thread may act for each. No mutator
+ * attaches or detaches. retire: windows go back (as in SM_HS_RETIRE). */
 void sm__world_stop(struct sm_gc *gc, bool retire);
 void sm__world_resume(struct sm_gc *gc);
 /*
- * What sm_safepoint_slow, sm_blocking_enter and sm_blocking_leave do, with the registers at sp: spill.S calls them.
- * Each returns how much below sp is to be zeroed.
+ * What sm_safepoint_slow, sm_blocking_enter and sm_blocking_leave do, with the registers at sp:
+ * spill.S calls them. Each returns how much below sp is to be zeroed.
  */
 size_t sm__safepoint(struct sm_mutator *m, uintptr_t *sp);
 size_t sm__block(struct sm_mutator *m, uintptr_t *sp);

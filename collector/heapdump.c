@@ -1,8 +1,8 @@
 /*
  * heapdump.c: a heap as JSON lines; the format is in docs/COLLECTOR.md.
  *
- * Written as the walk goes (inspect.c), through one buffer on the control thread's stack: no memory is asked for by an
- * object. The edges of an object end its line.
+ * Written as the walk goes (inspect.c), through one buffer on the control thread's stack: no memory
+ * is asked for by an object. The edges of an object end its line.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -66,8 +66,8 @@ static void put_root(void *ctx, const char *kind, int thread, uintptr_t slot, ui
 }
 
 /*
- * Spans of rare types do not keep their layouts, but which words are pointers: bit i set, word i of the object is one. Larger
- * objects are told apart by how many they are.
+ * Spans of rare types do not keep their layouts, but which words are pointers: bit i set, word i of
+ * the object is one. Larger objects are told apart by how many they are.
  */
 static void put_mixed(struct dump *d, uintptr_t object, size_t bytes)
 {

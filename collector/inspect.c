@@ -1,10 +1,11 @@
 /*
  * inspect.c: walking what is reachable, with the world stopped.
  *
- * The control thread does it, between two cycles: all is swept then, and no barrier on. Mutators stand still, with their
- * windows given back, so that a slot with its alloc bit set is an object, or was one when the last cycle ended. The walk
- * starts from the roots and keeps a bit for each 16 bytes of the range and a stack of its own, both mapped outside the
- * heap: dead objects that were not found dead yet are not visited, and no mark bit is touched.
+ * The control thread does it, between two cycles: all is swept then, and no barrier on. Mutators
+ * stand still, with their windows given back, so that a slot with its alloc bit set is an object,
+ * or was one when the last cycle ended. The walk starts from the roots and keeps a bit for each 16
+ * bytes of the range and a stack of its own, both mapped outside the heap: dead objects that were
+ * not found dead yet are not visited, and no mark bit is touched.
  */
 #include "collector/inspect.h"
 
@@ -43,7 +44,7 @@ struct walk {
 	int err; /* -ENOMEM; -ECANCELED: the hook has had enough */
 };
 
-/* ---- objects --------------------------------------------------------------------------------------- */
+/* ---- objects ------------------------------------------------------------------------------ */
 
 /* The start of the object that addr lies in, and its span; 0: none. */
 static uintptr_t object_at(const struct sm_range *r, uintptr_t addr, struct sm_span **out)
@@ -55,7 +56,8 @@ static uintptr_t object_at(const struct sm_range *r, uintptr_t addr, struct sm_s
 
 	if (!sm_range_contains(r, addr))
 		return 0;
-	/* As a conservative word is judged, see mark_internal.h: the units may be changing hands right now. */
+	/* As a conservative word is judged, see mark_internal.h: the units may be changing hands
+	 * right now. */
 	s = &r->spans[(addr - r->base) >> SM_UNIT_SHIFT];
 	s -= __atomic_load_n(&s->back, __ATOMIC_RELAXED);
 	state = sm_load_acquire(&s->state);
@@ -88,7 +90,7 @@ size_t sm_object_size(struct sm_gc *gc, const void *p)
 	return object_at(&gc->range, (uintptr_t)p, &s) ? bytes_of(s) : 0;
 }
 
-/* ---- the walk --------------------------------------------------------------------------------------- */
+/* ---- the walk ----------------------------------------------------------------------------- */
 
 static bool first_visit(struct walk *w, uintptr_t object)
 {
@@ -133,7 +135,8 @@ static bool is_pointer(const struct sm_layout *l, size_t i)
 	case SM_SCAN_MASK: return l->mask >> (i % l->period) & 1;
 	case SM_SCAN_BITMAP: return l->bits[i % l->period / 64] >> (i % l->period % 64) & 1;
 	case SM_SCAN_FLEX:
-		return i < l->period ? is_pointer(l->head, i) : is_pointer(l->element, i - l->period);
+		return i < l->period ? is_pointer(l->head, i)
+				     : is_pointer(l->element, i - l->period);
 	}
 	return false;
 }
@@ -189,7 +192,7 @@ static void visit(struct walk *w, uintptr_t object)
 	follow_pairs(w, object);
 }
 
-/* ---- roots ------------------------------------------------------------------------------------------ */
+/* ---- roots -------------------------------------------------------------------------------- */
 
 static void root(struct walk *w, uintptr_t slot, uintptr_t word)
 {
@@ -203,8 +206,8 @@ static void root(struct walk *w, uintptr_t slot, uintptr_t word)
 	push_object(w, object);
 }
 
-__attribute__((no_sanitize("address", "thread"))) static void stack_words(struct walk *w, uintptr_t lo,
-									  uintptr_t hi)
+__attribute__((no_sanitize("address", "thread"))) static void
+stack_words(struct walk *w, uintptr_t lo, uintptr_t hi)
 {
 	for (uintptr_t a = sm_align_up(lo, sizeof(uintptr_t)); a + sizeof(uintptr_t) <= hi;
 	     a += sizeof(uintptr_t))
@@ -223,14 +226,16 @@ static void queued(void *ctx, uintptr_t object)
 }
 
 /* A stack of the mutator's, or another range of its thread's: the words that a cycle would scan. */
-static void thread_words(struct walk *w, const struct sm_mutator_priv *p, const struct sm_thread_range *t)
+static void thread_words(struct walk *w, const struct sm_mutator_priv *p,
+			 const struct sm_thread_range *t)
 {
 	w->kind = t == &p->own ? "stack" : t->ran ? "coroutine" : "thread range";
 	stack_words(w, t == p->on ? p->sp : sm__stack_low(p, t), t->end);
 	if (t == p->on)
 		stack_words(w, (uintptr_t)p->saved, (uintptr_t)(p->saved + p->nsaved));
 	else if (t->left)
-		stack_words(w, (uintptr_t)t->registers, (uintptr_t)(t->registers + SM_REGISTER_WORDS));
+		stack_words(w, (uintptr_t)t->registers,
+			    (uintptr_t)(t->registers + SM_REGISTER_WORDS));
 }
 
 static void roots(struct walk *w)
@@ -256,7 +261,7 @@ static void roots(struct walk *w)
 	sm__finalizers_each_queued(gc, queued, w);
 }
 
-/* ---- a walk, from begin to end ---------------------------------------------------------------------- */
+/* ---- a walk, from begin to end ------------------------------------------------------------ */
 
 static int by_key(const void *a, const void *b)
 {
@@ -279,7 +284,8 @@ static void *map(size_t bytes)
 
 	if (sm__os_fault(SM_OS_RESERVE))
 		return NULL;
-	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		 -1, 0);
 	return p == MAP_FAILED ? NULL : p;
 }
 
@@ -366,7 +372,7 @@ int sm__walk(struct sm_gc *gc, struct sm_mutator *m, const struct sm_walk_hooks 
 	return i.err;
 }
 
-/* ---- public ----------------------------------------------------------------------------------------- */
+/* ---- public ------------------------------------------------------------------------------- */
 
 struct foreach {
 	sm_object_fn *fn;

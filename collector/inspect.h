@@ -11,8 +11,9 @@ struct sm_inspection; /* a request, gc->inspections */
 /* What a walk tells. Addresses are the starts of objects; bytes: of the slot. */
 struct sm_walk_hooks {
 	/*
-	 * kind: "stack", "coroutine", "thread range" (on which its thread was not seen running), all three with the
-	 * thread; "range", "handle", "finalizer", thread 0. slot: where the pointer lies.
+	 * kind: "stack", "coroutine", "thread range" (on which its thread was not seen running),
+	 * all three with the thread; "range", "handle", "finalizer", thread 0. slot: where the
+	 * pointer lies.
 	 */
 	void (*root)(void *ctx, const char *kind, int thread, uintptr_t slot, uintptr_t object);
 	/* Once for each object. False: enough. Its edges follow. */
@@ -21,11 +22,13 @@ struct sm_walk_hooks {
 	void *ctx;
 };
 
-/* Runs a walk on the control thread and waits for it. 0; -ENOMEM: for the walk's own tables; -ENOTSUP: a fork's child. */
+/* Runs a walk on the control thread and waits for it. 0; -ENOMEM: for the walk's own tables;
+ * -ENOTSUP: a fork's child. */
 int sm__walk(struct sm_gc *gc, struct sm_mutator *m, const struct sm_walk_hooks *hooks);
 /* Control thread, between cycles: serves what was asked for. */
 void sm__inspect_all(struct sm_gc *gc);
-/* Aborts when called on the control thread, that is by a callback of it: a call that waits for that very thread. */
+/* Aborts when called on the control thread, that is by a callback of it: a call that waits for that
+ * very thread. */
 void sm__not_in_callback(struct sm_gc *gc, const char *call);
 
 #endif

@@ -21,8 +21,8 @@ static void note_where(int sig, siginfo_t *info, void *context)
 
 void sm__signal_install(void)
 {
-	struct sigaction old,
-		act = {.sa_sigaction = note_where, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+	struct sigaction old, act = {.sa_sigaction = note_where,
+				     .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
 
 	if (sm_load_acquire(&signal_installed) || sigaction(SM_LATE_SIGNAL, NULL, &old) != 0)
 		return;

@@ -1,5 +1,6 @@
 /*
- * mark.c: markers and their packets; marking of single words, stacks and roots. The loop is markloop.c.
+ * mark.c: markers and their packets; marking of single words, stacks and roots. The loop is
+ * markloop.c.
  */
 #include <errno.h>
 #include <sched.h>
@@ -41,8 +42,9 @@ void sm__marker_fini(struct sm_marker *k)
 }
 
 /*
- * A packet that the thread was handing over may lie in a queue or on the free list already: to give it back would put it
- * there twice. All packets go with the queues' chunks (sm__workq_fini), so nothing is lost but room.
+ * A packet that the thread was handing over may lie in a queue or on the free list already: to give
+ * it back would put it there twice. All packets go with the queues' chunks (sm__workq_fini), so
+ * nothing is lost but room.
  */
 void sm__marker_abandon(struct sm_marker *k)
 {
@@ -65,7 +67,7 @@ void sm__marker_here(struct sm_marker *k)
 		k->node = c->heap.cpu_node[cpu];
 }
 
-/* ---- packets ------------------------------------------------------------------------------------- */
+/* ---- packets ------------------------------------------------------------------------------ */
 
 static void use_packet(struct sm_marker *k, struct sm_packet *p)
 {
@@ -83,9 +85,10 @@ static void take_packet(struct sm_marker *k, struct sm_packet *p)
 }
 
 /*
- * Locality is counted by the packet, not in the loop. What a marker finds on its own node it pushes here, what
- * it finds on another it sends there (push). So whatever it scans of another node came in a packet that it
- * took: these entries are counted when they come (+1), and again (-1) when they leave unscanned.
+ * Locality is counted by the packet, not in the loop. What a marker finds on its own node it pushes
+ * here, what it finds on another it sends there (push). So whatever it scans of another node came
+ * in a packet that it took: these entries are counted when they come (+1), and again (-1) when they
+ * leave unscanned.
  */
 static void count_away(struct sm_marker *k, const uintptr_t *entry, size_t n, uint64_t sign)
 {
@@ -95,7 +98,8 @@ static void count_away(struct sm_marker *k, const uintptr_t *entry, size_t n, ui
 	if (k->out == NULL)
 		return;
 	for (size_t i = 0; i < n; i++)
-		away += !sm__entry_is_root(k, entry[i]) & ((entry[i] - k->base) >> shift != k->node);
+		away += !sm__entry_is_root(k, entry[i]) &
+			((entry[i] - k->base) >> shift != k->node);
 	k->n.away += sign * away;
 }
 
@@ -128,11 +132,12 @@ static void put_filled(struct sm_marker *k)
 }
 
 /*
- * No packet is to be had. The object stays marked and in no queue; its span remembers, and the rescan
- * that follows once the queues are empty scans all of the span's marked objects, without queueing any of them: what it
- * queues is newly marked. Termination: each overflow follows a newly set mark bit, or a piece of a large object
- * that came from a packet; of both there are finitely many. That it ends soon: whoever gives what it holds keeps no packet,
- * so at a rescan all of them are free, and there are two for each worker whatever the limit (workq.c).
+ * No packet is to be had. The object stays marked and in no queue; its span remembers, and the
+ * rescan that follows once the queues are empty scans all of the span's marked objects, without
+ * queueing any of them: what it queues is newly marked. Termination: each overflow follows a newly
+ * set mark bit, or a piece of a large object that came from a packet; of both there are finitely
+ * many. That it ends soon: whoever gives what it holds keeps no packet, so at a rescan all of them
+ * are free, and there are two for each worker whatever the limit (workq.c).
  */
 static SM_COLD void overflow_entry(struct sm_marker *k, uintptr_t entry)
 {
@@ -224,7 +229,8 @@ void sm__mark_publish(struct sm_marker *k)
 	k->published = k->n.scan_bytes;
 }
 
-/* Packets may be few, and others need them: a worker that is parked, or a mutator until its next flush, does not. */
+/* Packets may be few, and others need them: a worker that is parked, or a mutator until its next
+ * flush, does not. */
 static void drop_empty(struct sm_marker *k)
 {
 	if (k->packet) {
@@ -291,8 +297,8 @@ bool sm__mark_refill(struct sm_marker *k)
 }
 
 /*
- * Others have nothing to do: they get the older half of whichever packet at hand holds more, where the larger
- * parts of the graph hang.
+ * Others have nothing to do: they get the older half of whichever packet at hand holds more, where
+ * the larger parts of the graph hang.
  */
 void sm__mark_share(struct sm_marker *k)
 {
@@ -314,7 +320,7 @@ void sm__mark_share(struct sm_marker *k)
 	sm_store_relaxed(&q->hungry, 0);
 }
 
-/* ---- marking ------------------------------------------------------------------------------------- */
+/* ---- marking ------------------------------------------------------------------------------ */
 
 /* The unit's words must be clear when the unit is used again, see markmap.h. */
 SM_COLD void sm__mark_wild(struct sm_marker *k, uintptr_t entry)
@@ -346,8 +352,8 @@ void sm__mark_early(struct sm_marker *k, uintptr_t word)
 	struct sm_span *s;
 	uintptr_t p = sm__mark_resolve(k, word, &s), off = p - k->base;
 
-	if (p == 0 ||
-	    !sm__mark_set(&k->marks[off >> SM_MARK_WORD_SHIFT], off >> SM_MARK_SHIFT, SM_HOW_ATOMIC))
+	if (p == 0 || !sm__mark_set(&k->marks[off >> SM_MARK_WORD_SHIFT], off >> SM_MARK_SHIFT,
+				    SM_HOW_ATOMIC))
 		return;
 	k->n.objects++;
 	overflow_entry(k, p);
@@ -371,10 +377,11 @@ bool sm__is_marked(const struct sm_range *r, uintptr_t p)
 }
 
 /*
- * A stack is scanned while its thread waits, and it must be scanned at once: a frame that the thread returns to may hand
- * what it holds to anybody, and nothing tells of a return. So it is made cheap: words that point into the heap are
- * gathered without a branch, their descriptors and mark words asked for, then they are marked. Of 300,000 frames with an
- * object each, 7.8 ms instead of 11.0.
+ * A stack is scanned while its thread waits, and it must be scanned at once: a frame that the
+ * thread returns to may hand what it holds to anybody, and nothing tells of a return. So it is made
+ * cheap: words that point into the heap are gathered without a branch, their descriptors and mark
+ * words asked for, then they are marked. Of 300,000 frames with an object each, 7.8 ms instead of
+ * 11.0.
  */
 #define BATCH 64
 
@@ -392,11 +399,13 @@ static void mark_batch(struct sm_marker *k, const uintptr_t *word, unsigned n)
 }
 
 /* Reads other frames' memory, red zones included, and words that their owner is changing. */
-__attribute__((no_sanitize("address", "thread"))) void sm__mark_stack(struct sm_marker *k, uintptr_t lo,
-								      uintptr_t hi)
+__attribute__((no_sanitize("address", "thread"))) void sm__mark_stack(struct sm_marker *k,
+								      uintptr_t lo, uintptr_t hi)
 {
-	const volatile uintptr_t *w = (const volatile uintptr_t *)sm_align_up(lo, sizeof(uintptr_t));
-	const volatile uintptr_t *end = (const volatile uintptr_t *)sm_align_down(hi, sizeof(uintptr_t));
+	const volatile uintptr_t *w =
+		(const volatile uintptr_t *)sm_align_up(lo, sizeof(uintptr_t));
+	const volatile uintptr_t *end =
+		(const volatile uintptr_t *)sm_align_down(hi, sizeof(uintptr_t));
 	uintptr_t base = k->base, bytes = k->bytes, batch[BATCH];
 
 	while (w < end) {

@@ -1,6 +1,6 @@
 /*
- * mark_internal.h: what mark.c (packets, single words, stacks), scan_internal.h and markloop.c (the loop) share: setting a mark
- * bit and pushing, inline.
+ * mark_internal.h: what mark.c (packets, single words, stacks), scan_internal.h and markloop.c (the
+ * loop) share: setting a mark bit and pushing, inline.
  */
 #ifndef SM_COLLECTOR_MARK_INTERNAL_H
 #define SM_COLLECTOR_MARK_INTERNAL_H
@@ -10,11 +10,11 @@
 #include "collector/mark.h"
 
 /*
- * How a word found in an object is taken; always a constant, so that each loop is compiled for its own.
- * PLAIN: this is the only marker there is, so setting a bit needs no read-modify-write. CHECKED: the
- * overflow path, which meets window slots whose owner is still zeroing them: words are validated like
- * conservative ones. TRACED: each object that gets its mark is queued, pointer-free ones too: sm__mark_trace
- * hands each to its caller.
+ * How a word found in an object is taken; always a constant, so that each loop is compiled for its
+ * own. PLAIN: this is the only marker there is, so setting a bit needs no read-modify-write.
+ * CHECKED: the overflow path, which meets window slots whose owner is still zeroing them: words are
+ * validated like conservative ones. TRACED: each object that gets its mark is queued, pointer-free
+ * ones too: sm__mark_trace hands each to its caller.
  */
 enum sm_how { SM_HOW_ATOMIC, SM_HOW_PLAIN, SM_HOW_CHECKED, SM_HOW_TRACED };
 
@@ -23,14 +23,16 @@ void sm__mark_publish(struct sm_marker *k);
 /* The slow ends of push: another packet, another node's packet. */
 void sm__mark_push_slow(struct sm_marker *k, uintptr_t entry);
 void sm__mark_push_remote(struct sm_marker *k, uintptr_t entry, unsigned node);
-/* The packet being emptied is empty: what was filled is next, or another from the queues. False: there is none. */
+/* The packet being emptied is empty: what was filled is next, or another from the queues. False:
+ * there is none. */
 bool sm__mark_refill(struct sm_marker *k);
 /* Others have nothing to do: they get half of what is here. */
 void sm__mark_share(struct sm_marker *k);
 /* entry, marked and counted, is nowhere in an object: its mark bit is taken back. */
 void sm__mark_wild(struct sm_marker *k, uintptr_t entry);
 
-/* What has been filled is emptied from here on, and the other way round. Precondition: nothing is left to take. */
+/* What has been filled is emptied from here on, and the other way round. Precondition: nothing is
+ * left to take. */
 SM_INLINE void sm__mark_turn(struct sm_marker *k)
 {
 	struct sm_packet *empty = k->taking;
@@ -86,7 +88,9 @@ SM_INLINE bool sm__mark_is_set(const struct sm_marker *k, uintptr_t p)
 {
 	uintptr_t off = p - k->base;
 
-	return sm_load_relaxed(&k->marks[off >> SM_MARK_WORD_SHIFT]) >> (off >> SM_MARK_SHIFT & 63) & 1;
+	return sm_load_relaxed(&k->marks[off >> SM_MARK_WORD_SHIFT]) >>
+		       (off >> SM_MARK_SHIFT & 63) &
+	       1;
 }
 
 /* s holds objects, one of which starts at p. */
@@ -105,12 +109,13 @@ SM_INLINE void sm__mark_shade(struct sm_marker *k, struct sm_span *s, uintptr_t 
 }
 
 /*
- * A word of a stack, a register, or a conservative object: it may be anything. The start of the object that it leads to,
- * if that is not marked yet; otherwise 0. state is read with
- * acquire, so that an object span's fields are seen as they were filled in; no span leaves the states
- * SMALL and LARGE while marking is on (sweeping is over, and windows go back to lists, not to the page
- * heap). A slot whose alloc bit is clear is free: ignored. A slot in a window has its mark bit set
- * already (once all windows are black: gc->windows_black). So whatever is found is an object.
+ * A word of a stack, a register, or a conservative object: it may be anything. The start of the
+ * object that it leads to, if that is not marked yet; otherwise 0. state is read with
+ * acquire, so that an object span's fields are seen as they were filled in; no span leaves the
+ * states SMALL and LARGE while marking is on (sweeping is over, and windows go back to lists, not
+ * to the page heap). A slot whose alloc bit is clear is free: ignored. A slot in a window has its
+ * mark bit set already (once all windows are black: gc->windows_black). So whatever is found is an
+ * object.
  */
 SM_INLINE uintptr_t sm__mark_resolve(const struct sm_marker *k, uintptr_t word, struct sm_span **in)
 {
@@ -122,8 +127,9 @@ SM_INLINE uintptr_t sm__mark_resolve(const struct sm_marker *k, uintptr_t word, 
 	if (off >= k->bytes)
 		return 0;
 	s = &k->spans[off >> SM_UNIT_SHIFT];
-	/* Atomic, because the page heap may be handing these units out right now: what is found then is a span
-	 * that is not in use, or one that does not reach so far (slot >= nslots below). */
+	/* Atomic, because the page heap may be handing these units out right now: what is found
+	 * then is a span that is not in use, or one that does not reach so far (slot >= nslots
+	 * below). */
 	s -= __atomic_load_n(&s->back, __ATOMIC_RELAXED);
 	state = sm_load_acquire(&s->state);
 	if (state != SM_SPAN_SMALL && state != SM_SPAN_LARGE)
@@ -153,9 +159,10 @@ SM_INLINE void sm__mark_word_conservative(struct sm_marker *k, uintptr_t word, e
 }
 
 /*
- * The exact pointer p: NULL and addresses outside the heap are ignored (the base is not 0). No state needs to
- * be read: the pointer was published after the span was. A span without a layout is not one of objects: a
- * caller's mistake (a pointer to a stack, or to nothing), counted and otherwise ignored.
+ * The exact pointer p: NULL and addresses outside the heap are ignored (the base is not 0). No
+ * state needs to be read: the pointer was published after the span was. A span without a layout is
+ * not one of objects: a caller's mistake (a pointer to a stack, or to nothing), counted and
+ * otherwise ignored.
  */
 SM_INLINE void sm__mark_word_exact(struct sm_marker *k, uintptr_t p, enum sm_how how)
 {

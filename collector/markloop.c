@@ -5,45 +5,50 @@
  *     -> prefetch its object -> [FIFO of gc.fifo entries] -> scan it: for every pointer word
  *          NULL and range compare -> mark bit, by the address alone: set? -> set it -> push
  *
- * Entries are popped from one packet and pushed to another, and the two change places when the first is empty. Were
- * there one, the address of each pop would wait for the mark bits of all edges before it, since whether an edge was
- * pushed decides where the top is; so the processor could not look ahead from object to object.
+ * Entries are popped from one packet and pushed to another, and the two change places when the
+ * first is empty. Were there one, the address of each pop would wait for the mark bits of all edges
+ * before it, since whether an edge was pushed decides where the top is; so the processor could not
+ * look ahead from object to object.
  *
- * On its way through the FIFO, when the object's line is there, its edges' mark words are asked for too.
+ * On its way through the FIFO, when the object's line is there, its edges' mark words are asked for
+ * too.
  *
- * What it touches per object: one line of the object itself, asked for a ring's length in advance, for each edge a word
- * of the map of mark bits (allocator/objects/markmap.h), and one byte of the table of units. No descriptor, and of a pointer-free
- * object nothing. The map is 1/128 of the heap, so that for a heap of 512 MiB it is 4 MiB and stays in the last cache; the
- * table is 32 KiB.
+ * What it touches per object: one line of the object itself, asked for a ring's length in advance,
+ * for each edge a word of the map of mark bits (allocator/objects/markmap.h), and one byte of the
+ * table of units. No descriptor, and of a pointer-free object nothing. The map is 1/128 of the
+ * heap, so that for a heap of 512 MiB it is 4 MiB and stays in the last cache; the table is 32 KiB.
  *
- * An object's line is in no cache. A prefetch into the first cache would hold one of its few miss buffers all the way
- * from memory, and the map's words, which wait in the second and third cache, need those too. So objects are asked for into the
- * second cache, and from there into the first shortly before. And they are asked for in bursts: a prefetch cannot retire
- * before its address is translated, and between two single ones lie a hundred instructions, so that translations, which a
+ * An object's line is in no cache. A prefetch into the first cache would hold one of its few miss
+ * buffers all the way from memory, and the map's words, which wait in the second and third cache,
+ * need those too. So objects are asked for into the second cache, and from there into the first
+ * shortly before. And they are asked for in bursts: a prefetch cannot retire before its address is
+ * translated, and between two single ones lie a hundred instructions, so that translations, which a
  * virtual machine walks twice, would not overlap (docs/PERFORMANCE.md).
  *
- * The idea of a FIFO between the stack and the scan is Cher, Hosking and Vitek's ("Software prefetching
- * for mark-sweep garbage collection", 2004).
+ * The idea of a FIFO between the stack and the scan is Cher, Hosking and Vitek's ("Software
+ * prefetching for mark-sweep garbage collection", 2004).
  *
- * Races. A mark bit is tested with a relaxed load and set with a relaxed read-modify-write: the bit only
- * elects who pushes the object. What orders the contents of the object is the pointer through which it was
- * found, stored with release (sm_store), read here with a dependent load. Object words are read with
- * relaxed atomic loads while mutators store to them; whichever value is seen, the barrier has recorded
- * the other one.
+ * Races. A mark bit is tested with a relaxed load and set with a relaxed read-modify-write: the bit
+ * only elects who pushes the object. What orders the contents of the object is the pointer through
+ * which it was found, stored with release (sm_store), read here with a dependent load. Object words
+ * are read with relaxed atomic loads while mutators store to them; whichever value is seen, the
+ * barrier has recorded the other one.
  *
- * A window is black from its mutator's BLACK round on, so no stale word makes us scan memory that its owner is still
- * setting up. Before that the overflow path has such objects (cycle.c, "Doubtful words").
+ * A window is black from its mutator's BLACK round on, so no stale word makes us scan memory that
+ * its owner is still setting up. Before that the overflow path has such objects (cycle.c, "Doubtful
+ * words").
  */
 #include "allocator/base/bitops.h"
 #include "collector/scan_internal.h"
 
 /* The loop looks up from its work this often, in objects: to share and to keep to its budget. */
 #define LOOK_UP 128
-/* Taking a pointer-free object is work too, of so many scanned bytes: whoever has a budget must come to its end. */
+/* Taking a pointer-free object is work too, of so many scanned bytes: whoever has a budget must
+ * come to its end. */
 #define LEAF_WORK 16
 /*
- * This many objects before an object is scanned its line is asked for once more, from the second cache into the first,
- * and then the mark words of its edges.
+ * This many objects before an object is scanned its line is asked for once more, from the second
+ * cache into the first, and then the mark words of its edges.
  */
 #define NEAR	   10
 #define LOOK_AHEAD 6
@@ -51,19 +56,21 @@
 #define BURST 8
 
 /*
- * What the loop needs for each edge, copied out of the marker: a push is a store that, for all the compiler
- * knows, could change any field of it. Most objects are small with their pointers at the front, and most
- * heaps have one node; those are scanned here, everything else by sm__scan().
+ * What the loop needs for each edge, copied out of the marker: a push is a store that, for all the
+ * compiler knows, could change any field of it. Most objects are small with their pointers at the
+ * front, and most heaps have one node; those are scanned here, everything else by sm__scan().
  */
 struct loop {
 	uintptr_t base;
 	size_t bytes;
-	_Atomic(uint64_t) *marks; /* of address 0, so to speak: indexed without subtracting the base */
+	/* of address 0, so to speak: indexed without subtracting the base */
+	_Atomic(uint64_t) *marks;
 	const uint8_t *unit_kind; /* likewise */
 	const uint32_t *kinds;
 	uintptr_t *next, *limit;      /* the packet being filled, as in the marker */
 	uintptr_t *take, *take_first; /* the one being emptied */
-	uintptr_t *from;     /* where `next` was at the last loop_load: what lies between was marked here */
+	/* where `next` was at the last loop_load: what lies between was marked here */
+	uintptr_t *from;
 	uint64_t done;	     /* objects scanned here << DONE_SHIFT, and their bytes */
 	uint64_t leaf_bytes; /* of pointer-free objects taken */
 };
@@ -95,9 +102,10 @@ SM_INLINE void loop_store(struct loop *l, struct sm_marker *k)
 }
 
 /*
- * One pointer of an object, to the start of another. There is room for one more entry. A random graph makes "already
- * marked?" a coin toss, so with one marker nothing branches on it: the entry is always written, and kept or not by
- * how far `next` moves. With several, the read-modify-write must be avoided, so there is the branch.
+ * One pointer of an object, to the start of another. There is room for one more entry. A random
+ * graph makes "already marked?" a coin toss, so with one marker nothing branches on it: the entry
+ * is always written, and kept or not by how far `next` moves. With several, the read-modify-write
+ * must be avoided, so there is the branch.
  */
 SM_INLINE uintptr_t *mark_edge(const struct loop *l, uintptr_t *next, uintptr_t p, enum sm_how how)
 {
@@ -127,7 +135,8 @@ static SM_NOINLINE void scan_other(struct sm_marker *k, uintptr_t entry)
 }
 
 /* kind: of the object's unit; 0 for everything that is not a small object. */
-SM_INLINE void loop_scan(struct loop *l, struct sm_marker *k, uintptr_t entry, uint32_t kind, enum sm_how how)
+SM_INLINE void loop_scan(struct loop *l, struct sm_marker *k, uintptr_t entry, uint32_t kind,
+			 enum sm_how how)
 {
 	const uintptr_t *w = (const uintptr_t *)entry, *end = w + (kind & SM_KIND_POINTERS);
 	uintptr_t *next = l->next;
@@ -156,8 +165,9 @@ static SM_NOINLINE bool look_up_from_work(struct sm_marker *k, uint64_t until)
 }
 
 /*
- * An object half-way through the ring has arrived; its edges' mark words may not have. Reads what pointers lie in
- * the object's first line: asking for a word in vain is harmless, and the line is the object's own, so it is mapped.
+ * An object half-way through the ring has arrived; its edges' mark words may not have. Reads what
+ * pointers lie in the object's first line: asking for a word in vain is harmless, and the line is
+ * the object's own, so it is mapped.
  */
 SM_INLINE void look_ahead(const struct loop *l, uintptr_t entry, uint32_t kind)
 {
@@ -174,9 +184,10 @@ SM_INLINE void look_ahead(const struct loop *l, uintptr_t entry, uint32_t kind)
 }
 
 /*
- * The next entry when the packet being emptied is empty; 0: there is none for now. A list is one entry at a time: it is taken
- * from where it was pushed, and while the ring holds it nothing is looked for where nothing is queued. (The packets'
- * changing places and the queues' being looked at, each twice an object, were half of a list's time.)
+ * The next entry when the packet being emptied is empty; 0: there is none for now. A list is one
+ * entry at a time: it is taken from where it was pushed, and while the ring holds it nothing is
+ * looked for where nothing is queued. (The packets' changing places and the queues' being looked
+ * at, each twice an object, were half of a list's time.)
  */
 SM_INLINE uintptr_t take_more(struct loop *l, struct sm_marker *k, bool busy)
 {
@@ -197,15 +208,17 @@ SM_INLINE uintptr_t take_more(struct loop *l, struct sm_marker *k, bool busy)
 }
 
 /*
- * A ring between the stack and the scan: an object is asked for when it enters, and read when it leaves. A pointer-free
- * one does not enter: its class is known from its unit, and its line stays where it is.
+ * A ring between the stack and the scan: an object is asked for when it enters, and read when it
+ * leaves. A pointer-free one does not enter: its class is known from its unit, and its line stays
+ * where it is.
  */
 struct ring {
 	uintptr_t entry[SM_FIFO_MAX];
 	uint32_t kind[SM_FIFO_MAX]; /* of the entry's unit; 0: not a small object */
 };
 
-/* Where the loop is in its ring and in its time. Apart from the arrays, so that it stays in registers. */
+/* Where the loop is in its ring and in its time. Apart from the arrays, so that it stays in
+ * registers. */
 struct turn {
 	unsigned head, tail, size; /* entries [head, tail) of the ring, at most size */
 	unsigned left;		   /* objects until the loop looks up */
@@ -213,7 +226,8 @@ struct turn {
 };
 
 /* Fills the ring, until there is nothing more for now or it is time to look up. */
-SM_INLINE void ring_fill(struct ring *r, struct turn *t, struct loop *l, struct sm_marker *k, bool routed)
+SM_INLINE void ring_fill(struct ring *r, struct turn *t, struct loop *l, struct sm_marker *k,
+			 bool routed)
 {
 	while (t->tail - t->head < t->size) {
 		uintptr_t in;
@@ -223,7 +237,8 @@ SM_INLINE void ring_fill(struct ring *r, struct turn *t, struct loop *l, struct 
 			in = *--l->take;
 		else if ((in = take_more(l, k, t->tail != t->head)) == 0)
 			return;
-		/* Not a piece of roots. Routed entries are counted by the packet: sm__scan() takes them all. */
+		/* Not a piece of roots. Routed entries are counted by the packet: sm__scan() takes
+		 * them all. */
 		if (SM_LIKELY(in - l->base < l->bytes) && !routed)
 			kind = l->kinds[l->unit_kind[in >> SM_UNIT_SHIFT]];
 		if ((kind & SM_KIND_POINTERS) == SM_KIND_POINTER_FREE) {
@@ -240,7 +255,8 @@ SM_INLINE void ring_fill(struct ring *r, struct turn *t, struct loop *l, struct 
 }
 
 /* Scans the entry that has been in the ring longest. Precondition: there is one. */
-SM_INLINE void ring_scan(struct ring *r, struct turn *t, struct loop *l, struct sm_marker *k, enum sm_how how)
+SM_INLINE void ring_scan(struct ring *r, struct turn *t, struct loop *l, struct sm_marker *k,
+			 enum sm_how how)
 {
 	unsigned at = t->head++ % SM_FIFO_MAX, ahead = (at + LOOK_AHEAD) % SM_FIFO_MAX;
 
@@ -321,8 +337,8 @@ static SM_NOINLINE void drain_direct(struct sm_marker *k, uint64_t until)
 	}
 }
 
-void sm__mark_trace(struct sm_marker *k, void (*fn)(void *ctx, struct sm_marker *k, uintptr_t object),
-		    void *ctx)
+void sm__mark_trace(struct sm_marker *k,
+		    void (*fn)(void *ctx, struct sm_marker *k, uintptr_t object), void *ctx)
 {
 	uintptr_t in;
 

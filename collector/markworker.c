@@ -1,13 +1,13 @@
 /*
  * markworker.c: mark workers: dedicated, fractional, idle.
  *
- *   control: epoch odd ----> worker wakes, counts as active, drains ----> nothing left: leaves, parks
+ *   control: epoch odd ----> worker wakes, counts as active, drains --> nothing left: leaves, parks
  *                                  ^                                            |
  *                                  +------- a packet is put: woken <------------+
  *   control: epoch even ---> worker counts itself out; the last one wakes the control thread
  *
- * A worker may wake so late that the marking is over. The control thread waits for workers that have come to leave, and for
- * none to come.
+ * A worker may wake so late that the marking is over. The control thread waits for workers that
+ * have come to leave, and for none to come.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -51,7 +51,8 @@ static void rest_worker(struct sm_gc *gc, uint64_t worked_ns)
 /* Marks what there is; a fractional worker only a little of it. Not active afterwards. */
 static void mark_some(struct sm_mark_worker *w)
 {
-	static const enum sm_phase phases[] = {SM_PHASE_MARK, SM_PHASE_MARK_FRACTIONAL, SM_PHASE_MARK_IDLE};
+	static const enum sm_phase phases[] = {SM_PHASE_MARK, SM_PHASE_MARK_FRACTIONAL,
+					       SM_PHASE_MARK_IDLE};
 	struct sm_gc *gc = w->gc;
 	bool fractional = w->kind == SM_WORKER_FRACTIONAL;
 	uint64_t since = fractional ? sm__now_ns() : 0;
@@ -91,7 +92,8 @@ static void *worker_main(void *arg)
 	uint32_t seen = 0;
 
 	pthread_setname_np(pthread_self(), "sm-mark");
-	/* Refused, an idle worker is an ordinary one: more marking than was asked for, nothing worse. */
+	/* Refused, an idle worker is an ordinary one: more marking than was asked for, nothing
+	 * worse. */
 	if (w->kind == SM_WORKER_IDLE)
 		(void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &(struct sched_param){0});
 	if (gc->config.worker_start)
@@ -111,9 +113,10 @@ static void *worker_main(void *arg)
 		}
 		sm__event_cancel(&gc->workers_go);
 		seen = epoch;
-		/* A worker that wakes too late finds the epoch moved on: mark_cycle does nothing then. Counted
-		 * in before the epoch is looked at again, so the control thread, which moves the epoch first and
-		 * looks at the count after, waits for everyone who may still mark. */
+		/* A worker that wakes too late finds the epoch moved on: mark_cycle does nothing
+		 * then. Counted in before the epoch is looked at again, so the control thread,
+		 * which moves the epoch first and looks at the count after, waits for everyone who
+		 * may still mark. */
 		atomic_fetch_add_explicit(&gc->workers_in, 1, memory_order_seq_cst);
 		mark_cycle(w, epoch);
 		if (sm_fetch_sub_acqrel(&gc->workers_in, 1) == 1)
@@ -131,7 +134,8 @@ int sm__workers_start(struct sm_gc *gc)
 		int err;
 
 		w->gc = gc;
-		/* control, finalizer and scavenger have the three indexes behind the dedicated workers. */
+		/* control, finalizer and scavenger have the three indexes behind the dedicated
+		 * workers. */
 		w->index = i < gc->nworkers ? i : i + 3;
 		w->kind = i < gc->nworkers				      ? SM_WORKER_DEDICATED
 			  : i == gc->nworkers && gc->config.tuning.fractional ? SM_WORKER_FRACTIONAL

@@ -14,8 +14,8 @@ void sm__misuse(const char *call, const void *address, const char *fmt, ...)
 {
 	char text[400];
 	va_list args;
-	int n = snprintf(text, sizeof(text), "spanmark: %s: thread %ld: %p: ", call, syscall(SYS_gettid),
-			 address);
+	int n = snprintf(text, sizeof(text), "spanmark: %s: thread %ld: %p: ", call,
+			 syscall(SYS_gettid), address);
 
 	va_start(args, fmt);
 	n += vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, args);

@@ -1,8 +1,9 @@
 /*
- * misuse.h: reports a call that breaks the rules in one line and aborts, in place of a hang, a crash elsewhere or silence.
+ * misuse.h: reports a call that breaks the rules in one line and aborts, in place of a hang, a
+ * crash elsewhere or silence.
  *
- * The fast paths check nothing. A mutator that is detached is left such that each of them takes its slow path: no
- * window, a poll, an almost full barrier buffer. The slow paths check.
+ * The fast paths check nothing. A mutator that is detached is left such that each of them takes its
+ * slow path: no window, a poll, an almost full barrier buffer. The slow paths check.
  */
 #ifndef SM_COLLECTOR_MISUSE_H
 #define SM_COLLECTOR_MISUSE_H
@@ -44,7 +45,8 @@ SM_INLINE void sm__stack_must(struct sm_mutator_priv *p, const char *call, uintp
 {
 	if (SM_UNLIKELY(!sm__stack_find(p, sp)))
 		sm__misuse(call, (void *)sp,
-			   "this stack is neither the thread's own nor registered with sm_thread_range_add");
+			   "this stack is neither the thread's own nor registered with "
+			   "sm_thread_range_add");
 }
 
 #endif

@@ -1,22 +1,24 @@
 /*
  * mutator.c: attaching, detaching, and the mutator's own stack.
  *
- * Blocked stacks. Between sm_blocking_enter and leave a proxy may scan the thread's stack while the thread
- * runs. The thread touches no collected object then, but its compiler may still move values between
- * registers and stack slots, and the function that called enter may return: a register that it had saved in its
- * frame is then in a register alone, where no proxy can look. What the thread can reach is fixed at enter: the
- * callee-saved registers, spilled there, and the words above. So enter keeps a copy of the registers and of what
- * points into the heap among the first SM_SAVED_BYTES above, and the proxy scans both the copy and the live stack.
- * A word that moved after enter is in the copy, unless frames of more than SM_SAVED_BYTES have returned since:
- * leave finds that out, and ends the program whether or not something was lost. How deep frames will return cannot be
- * known at enter, and to copy whole stacks would cost what they are deep. Within sm_blocking_call none returns.
+ * Blocked stacks. Between sm_blocking_enter and leave a proxy may scan the thread's stack while the
+ * thread runs. The thread touches no collected object then, but its compiler may still move values
+ * between registers and stack slots, and the function that called enter may return: a register that
+ * it had saved in its frame is then in a register alone, where no proxy can look. What the thread
+ * can reach is fixed at enter: the callee-saved registers, spilled there, and the words above. So
+ * enter keeps a copy of the registers and of what points into the heap among the first
+ * SM_SAVED_BYTES above, and the proxy scans both the copy and the live stack. A word that moved
+ * after enter is in the copy, unless frames of more than SM_SAVED_BYTES have returned since: leave
+ * finds that out, and ends the program whether or not something was lost. How deep frames will
+ * return cannot be known at enter, and to copy whole stacks would cost what they are deep. Within
+ * sm_blocking_call none returns.
  *
  * Attaching and detaching happen at any moment of a cycle. Attaching takes the view of the latest
  * handshake under mutators_lock, where requests are made: a request made before counts without this
- * mutator, which already has the view it leads to; one made after counts on it. If stacks have been asked
- * for in this cycle, it scans its own before it returns, so before it can acknowledge a termination round; by the
- * door: when marking is over, all that the giver of a pointer keeps alive for it is black, and what else its stack
- * holds is dead.
+ * mutator, which already has the view it leads to; one made after counts on it. If stacks have been
+ * asked for in this cycle, it scans its own before it returns, so before it can acknowledge a
+ * termination round; by the door: when marking is over, all that the giver of a pointer keeps alive
+ * for it is black, and what else its stack holds is dead.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -33,10 +35,10 @@
 #include "collector/inspect.h"
 #include "collector/misuse.h"
 
-/* ---- stacks --------------------------------------------------------------------------------------- */
+/* ---- stacks ------------------------------------------------------------------------------- */
 
-__attribute__((no_sanitize("address", "thread"))) void sm__mutator_save_stack(struct sm_mutator_priv *p,
-									      uintptr_t *sp)
+__attribute__((no_sanitize("address", "thread"))) void
+sm__mutator_save_stack(struct sm_mutator_priv *p, uintptr_t *sp)
 {
 	const volatile uintptr_t *from = sp;
 	size_t words = (p->on->end - (uintptr_t)sp) / sizeof(uintptr_t), n = 0;
@@ -45,7 +47,8 @@ __attribute__((no_sanitize("address", "thread"))) void sm__mutator_save_stack(st
 	p->sp = (uintptr_t)sp;
 	if (words > SM_SAVED_WORDS)
 		words = SM_SAVED_WORDS;
-	/* No branch depends on what the words are. Half a ns each: a copy of everything takes as long. */
+	/* No branch depends on what the words are. Half a ns each: a copy of everything takes as
+	 * long. */
 	for (size_t i = 0; i < words; i++) {
 		uintptr_t v = from[i];
 
@@ -56,10 +59,12 @@ __attribute__((no_sanitize("address", "thread"))) void sm__mutator_save_stack(st
 }
 
 /*
- * What lies below the stack's end is garbage that the holes of the next frames show to the next scan, objects' addresses
- * among it: marking and the barrier's flush leave them. One that leads into a list keeps all that was appended since: `ring`
- * kept 130,000 messages for a cycle so. Hence whoever marks for a mutator, on its stack, has it cleared afterwards, and so
- * does each acknowledgement: as deep as the collector's own frames go; with gc.verify, as deep as anything may.
+ * What lies below the stack's end is garbage that the holes of the next frames show to the next
+ * scan, objects' addresses among it: marking and the barrier's flush leave them. One that leads
+ * into a list keeps all that was appended since: `ring` kept 130,000 messages for a cycle so. Hence
+ * whoever marks for a mutator, on its stack, has it cleared afterwards, and so does each
+ * acknowledgement: as deep as the collector's own frames go; with gc.verify, as deep as anything
+ * may.
  */
 #define CLEAR_OWN (4 * SM_KIB)
 #define CLEAR_ALL (96 * SM_KIB)
@@ -92,7 +97,8 @@ static void scan_suspended(struct sm_mutator_priv *p, struct sm_thread_range *r)
 
 	sm__mark_stack(k, sm__stack_low(p, r), r->end);
 	if (r->left)
-		sm__mark_stack(k, (uintptr_t)r->registers, (uintptr_t)(r->registers + SM_REGISTER_WORDS));
+		sm__mark_stack(k, (uintptr_t)r->registers,
+			       (uintptr_t)(r->registers + SM_REGISTER_WORDS));
 }
 
 static void scan_stacks(struct sm_mutator_priv *p, uintptr_t sp)
@@ -131,11 +137,12 @@ static size_t scan_own_stack(void *arg, uintptr_t *sp)
 	return sm__dead_stack(arg, sp);
 }
 
-/* ---- making, keeping ------------------------------------------------------------------------------- */
+/* ---- making, keeping ---------------------------------------------------------------------- */
 
 static size_t private_bytes(void)
 {
-	return sm_align_up(sizeof(struct sm_mutator_block), SM_CACHELINE) + sizeof(struct sm_mutator_priv);
+	return sm_align_up(sizeof(struct sm_mutator_block), SM_CACHELINE) +
+	       sizeof(struct sm_mutator_priv);
 }
 
 static void free_mutator(struct sm_mutator *m)
@@ -215,8 +222,9 @@ static struct sm_mutator *take_mutator(struct sm_gc *gc)
 }
 
 /*
- * So many wait for the next thread: 77 KiB each, of which what was used is in memory. They stay mapped, so that
- * a call with a mutator that is detached finds out (misuse.h); beyond, they are unmapped.
+ * So many wait for the next thread: 77 KiB each, of which what was used is in memory. They stay
+ * mapped, so that a call with a mutator that is detached finds out (misuse.h); beyond, they are
+ * unmapped.
  */
 #define IDLE_MOST 64
 
@@ -250,7 +258,7 @@ void sm__mutators_fini(struct sm_gc *gc)
 	gc->nidle = 0;
 }
 
-/* ---- attach --------------------------------------------------------------------------------------- */
+/* ---- attach ------------------------------------------------------------------------------- */
 
 static pthread_key_t ending;
 static pthread_once_t ending_once = PTHREAD_ONCE_INIT;
@@ -259,8 +267,9 @@ static int ending_error;
 static void leave_collector(struct sm_mutator *m);
 
 /*
- * A thread ends with mutators attached. Other destructors of the program may still use them, so this one takes its
- * turn in the last round. (C++ runs those of thread_local variables before all of these.)
+ * A thread ends with mutators attached. Other destructors of the program may still use them, so
+ * this one takes its turn in the last round. (C++ runs those of thread_local variables before all
+ * of these.)
  */
 static void thread_ends(void *arg)
 {
@@ -419,7 +428,7 @@ struct sm_mutator *sm_mutator_attach(struct sm_gc *gc)
 	return m;
 }
 
-/* ---- detach --------------------------------------------------------------------------------------- */
+/* ---- detach ------------------------------------------------------------------------------- */
 
 static void unlink_locked(struct sm_gc *gc, struct sm_mutator_priv *p)
 {
@@ -494,7 +503,7 @@ void sm_mutator_detach(struct sm_mutator *m)
 		leave_collector(m);
 }
 
-/* ---- thread-local ranges -------------------------------------------------------------------------- */
+/* ---- thread-local ranges ------------------------------------------------------------------ */
 
 int sm_thread_range_add(struct sm_mutator *m, void *start, size_t bytes)
 {
@@ -502,7 +511,8 @@ int sm_thread_range_add(struct sm_mutator *m, void *start, size_t bytes)
 	struct sm_marking in;
 	int err;
 
-	if (!sm__may_use(m) || start == NULL || bytes == 0 || (uintptr_t)start + bytes < (uintptr_t)start)
+	if (!sm__may_use(m) || start == NULL || bytes == 0 ||
+	    (uintptr_t)start + bytes < (uintptr_t)start)
 		return -EINVAL;
 	r = sm__range_add(m->priv, (uintptr_t)start, bytes, &err);
 	if (r == NULL)

@@ -26,13 +26,14 @@
  *    [proxy]|      +------------------------->  HELD -+   (HELD_WAITED: the same, and the owner
  *           +------------------------------------+         sleeps until it changes)
  *
- * RUNNING: the owner. HELD: the proxy, that is the control thread. BLOCKED: nobody, until a CAS makes it
- * one of the others. Each change is a CAS or a store with release by whoever held it, and taken over with
- * acquire, so that each sees what the other did.
+ * RUNNING: the owner. HELD: the proxy, that is the control thread. BLOCKED: nobody, until a CAS
+ * makes it one of the others. Each change is a CAS or a store with release by whoever held it, and
+ * taken over with acquire, so that each sees what the other did.
  */
 enum sm_mutator_state { SM_M_RUNNING, SM_M_BLOCKED, SM_M_HELD, SM_M_HELD_WAITED };
 
-/* The part of the stack, from its end upward, whose pointers a blocking section or a stop copies; see mutator.c. */
+/* The part of the stack, from its end upward, whose pointers a blocking section or a stop copies;
+ * see mutator.c. */
 #define SM_SAVED_BYTES (16 * SM_KIB)
 #define SM_SAVED_WORDS (SM_SAVED_BYTES / sizeof(uintptr_t))
 
@@ -42,7 +43,8 @@ struct sm_mutator_priv {
 	void **buffer; /* the barrier buffer's start */
 
 	/* fixed while attached */
-	struct sm_thread *owner; /* NULL: nobody; the mutator waits in gc->idle for the next thread */
+	/* NULL: nobody; the mutator waits in gc->idle for the next thread */
+	struct sm_thread *owner;
 	pid_t tid;
 	bool collectors; /* of a thread of the collector's own */
 
@@ -54,15 +56,19 @@ struct sm_mutator_priv {
 	unsigned attached;	      /* so many times */
 
 	_Atomic(uint32_t) state;
-	/* The safepoint in the making, for the report of a late one; written by the signal handler. */
+	/* The safepoint in the making, for the report of a late one; written by the signal handler.
+	 * */
 	_Atomic(uintptr_t) interrupted_pc;
 
 	/* whoever may act for the mutator, see above */
 	uint32_t resume_state; /* HELD goes back to this */
 	uint32_t black_gen;    /* cache.black means: of spans of this sweep generation */
-	bool stack_black;  /* the stack was scanned in this cycle: the barrier need not record new values */
-	bool came_late;	   /* .. or rather not: it attached when marking was over (for the verifier) */
-	_Atomic(int) cpu;  /* where it ran at the cycle's first handshake; -1: in a blocking section */
+	/* the stack was scanned in this cycle: the barrier need not record new values */
+	bool stack_black;
+	/* .. or rather not: it attached when marking was over (for the verifier) */
+	bool came_late;
+	/* where it ran at the cycle's first handshake; -1: in a blocking section */
+	_Atomic(int) cpu;
 	uint32_t blocking; /* depth of blocking sections */
 	uint32_t refills;  /* for gc.stress */
 	uintptr_t sp;	   /* BLOCKED, HELD: the stack from here upward is the mutator's */
@@ -82,7 +88,8 @@ struct sm_mutator_priv {
 	struct sm_lock_watch lock_watch; /* fixed after attach: waits for locks go to stalls */
 };
 
-/* A mutator as it lies in memory: what inline.h shows of it, and the cache whose windows it reads. */
+/* A mutator as it lies in memory: what inline.h shows of it, and the cache whose windows it reads.
+ * */
 struct sm_mutator_block {
 	struct sm_mutator m;
 	struct sm_cache cache;
@@ -102,9 +109,10 @@ SM_INLINE _Atomic(uint32_t) *sm__poll(struct sm_mutator *m)
 }
 
 /*
- * Calls fn(arg, sp) with every callee-saved register stored at sp and above, then zeroes as many bytes below sp as fn
- * returns, a multiple of 16, and its own frame. arch/ARCH/spill.S, which also has the public calls that are made of
- * this: sm_safepoint_slow, sm_blocking_enter and sm_blocking_leave (handshake.h), sm_stack_leave (stacks.h).
+ * Calls fn(arg, sp) with every callee-saved register stored at sp and above, then zeroes as many
+ * bytes below sp as fn returns, a multiple of 16, and its own frame. arch/ARCH/spill.S, which also
+ * has the public calls that are made of this: sm_safepoint_slow, sm_blocking_enter and
+ * sm_blocking_leave (handshake.h), sm_stack_leave (stacks.h).
  */
 void sm__with_registers(size_t (*fn)(void *arg, uintptr_t *sp), void *arg);
 
@@ -112,14 +120,15 @@ void sm__with_registers(size_t (*fn)(void *arg, uintptr_t *sp), void *arg);
 void sm__mutator_scan_stack(struct sm_mutator_priv *p, uintptr_t sp);
 /* Remembers sp and a copy of the pointers above it, the registers among them. */
 void sm__mutator_save_stack(struct sm_mutator_priv *p, uintptr_t *sp);
-/* How much below sp is to be zeroed, so that what it holds keeps nothing alive: what the collector's own frames have
- * left there; and with gc.verify what anything has, see verify.c. */
+/* How much below sp is to be zeroed, so that what it holds keeps nothing alive: what the
+ * collector's own frames have left there; and with gc.verify what anything has, see verify.c. */
 size_t sm__own_frames(struct sm_mutator_priv *p, const uintptr_t *sp);
 size_t sm__dead_stack(struct sm_mutator_priv *p, const uintptr_t *sp);
 /* Of mutators that wait for a thread. */
 void sm__mutators_fini(struct sm_gc *gc);
 
-/* A wait for the collector, from its begin to its end. What it waits for locks meanwhile is a part of it. */
+/* A wait for the collector, from its begin to its end. What it waits for locks meanwhile is a part
+ * of it. */
 struct sm_wait {
 	uint64_t since, watch;
 	unsigned sleeps;
@@ -128,7 +137,8 @@ struct sm_wait {
 
 SM_INLINE struct sm_wait sm__wait_begin(void)
 {
-	return (struct sm_wait){sm__now_ns(), sm__preempted_begin(), sm__lock_sleeps(), sm__lock_watch(NULL)};
+	return (struct sm_wait){sm__now_ns(), sm__preempted_begin(), sm__lock_sleeps(),
+				sm__lock_watch(NULL)};
 }
 
 /* Ends it. Whether the thread kept its CPU; one that slept for a lock gave it away itself. */
@@ -138,7 +148,8 @@ SM_INLINE enum sm_kept sm__wait_over(const struct sm_wait *w)
 	return sm__lock_sleeps() == w->sleeps ? sm__preempted_end(w->watch) : SM_KEPT_UNKNOWN;
 }
 
-SM_INLINE void sm__wait_end(struct sm_mutator *m, enum sm_stall_cause cause, const struct sm_wait *w)
+SM_INLINE void sm__wait_end(struct sm_mutator *m, enum sm_stall_cause cause,
+			    const struct sm_wait *w)
 {
 	enum sm_kept kept = sm__wait_over(w);
 

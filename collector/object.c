@@ -13,7 +13,8 @@ bool sm__is_object(struct sm_mutator *m, const void *p)
 
 	if (!sm_range_contains(r, (uintptr_t)p))
 		return false;
-	/* As a conservative word is judged, see mark_internal.h: the units may be changing hands right now. */
+	/* As a conservative word is judged, see mark_internal.h: the units may be changing hands
+	 * right now. */
 	s = &r->spans[((uintptr_t)p - r->base) >> SM_UNIT_SHIFT];
 	s -= __atomic_load_n(&s->back, __ATOMIC_RELAXED);
 	state = sm_load_acquire(&s->state);

@@ -5,14 +5,16 @@
 #define TRIGGER_MIN	0.30 /* of the way from live to goal: no cycle starts earlier */
 #define TRIGGER_MAX	0.95
 #define TRIGGER_MAX_LAG (4 * SM_MIB) /* .. but the last bytes of a large heap are not given away */
-/* Marking's share of the CPU time: dear, what to aim at then, and so cheap that a smaller heap is better. Cost is
- * proportional to 1 / room, so halving at a fiftieth leads to less than a twentieth: room does not swing. */
+/* Marking's share of the CPU time: dear, what to aim at then, and so cheap that a smaller heap is
+ * better. Cost is proportional to 1 / room, so halving at a fiftieth leads to less than a
+ * twentieth: room does not swing. */
 #define COST_DEAR  0.10
 #define COST_AIM   0.05
 #define COST_CHEAP 0.02
-#define ROOM_LIVE  8 /* times what is live, at most: with nothing to mark, what a cycle costs is not marking */
-#define SHARE_MAX \
-	0.95 /* when nothing but marking ran, how much more would have been allocated cannot be told */
+/* Times what is live, at most: with nothing to mark, what a cycle costs is not marking. */
+#define ROOM_LIVE 8
+/* When nothing but marking ran, how much more would have been allocated cannot be told. */
+#define SHARE_MAX	 0.95
 #define LIMIT_HEADROOM	 0.03
 #define WORK_MIN	 1000u
 #define WORKER_SHARE	 0.25
@@ -36,20 +38,23 @@ static size_t scale(size_t bytes, double by)
 }
 
 /*
- * What is mapped beyond the heap's bytes: metadata, and holes in spans. A heap that took more memory in this cycle had no use
- * for the holes that it has; one that did not, used some, so the least that was seen is right. (Were they counted then, too, the
- * goal would sink from cycle to cycle, for memory that holds one live object in a span does not shrink with the heap.)
+ * What is mapped beyond the heap's bytes: metadata, and holes in spans. A heap that took more
+ * memory in this cycle had no use for the holes that it has; one that did not, used some, so the
+ * least that was seen is right. (Were they counted then, too, the goal would sink from cycle to
+ * cycle, for memory that holds one live object in a span does not shrink with the heap.)
  */
 static void learn_overhead(struct sm_pacer *p, const struct sm_pacer_cycle *c)
 {
-	size_t now = sub_sat(c->mapped, c->heap), grown = c->mapped > p->config.limit ? 0 : p->mapped / 64;
+	size_t now = sub_sat(c->mapped, c->heap),
+	       grown = c->mapped > p->config.limit ? 0 : p->mapped / 64;
 
 	if (now < p->overhead || c->mapped > add_sat(p->mapped, grown))
 		p->overhead = now;
 	p->mapped = c->mapped;
 }
 
-/* The goal that the limit allows: never below what is live and an eighth more, or every allocation would collect. */
+/* The goal that the limit allows: never below what is live and an eighth more, or every allocation
+ * would collect. */
 static size_t limit_goal(const struct sm_pacer *p)
 {
 	size_t head = scale(p->config.limit, LIMIT_HEADROOM), goal, least;
@@ -66,9 +71,11 @@ static size_t goal_of(const struct sm_pacer *p)
 	size_t goal = SIZE_MAX / 2, least, room;
 
 	if (p->config.percent) {
-		goal = add_sat(p->base, scale(add_sat(p->base, p->roots), p->config.percent / 100.0));
-		/* Where much is born while marking, there must be room for the next cycle all the same; in a large heap a quarter of
-		 * what the percentage grants, or many mutators, which all go on while one marks, take half as much again. */
+		goal = add_sat(p->base,
+			       scale(add_sat(p->base, p->roots), p->config.percent / 100.0));
+		/* Where much is born while marking, there must be room for the next cycle all the
+		 * same; in a large heap a quarter of what the percentage grants, or many mutators,
+		 * which all go on while one marks, take half as much again. */
 		least = scale(p->base, p->config.percent / 400.0);
 		room = sub_sat(p->room, scale(p->base, p->config.percent / 200.0));
 		if (least < room)
@@ -116,10 +123,12 @@ static double worst_per_scan(const struct sm_pacer *p)
 	return worst;
 }
 
-/* What would have been allocated for each byte scanned, had marking got no more than the share meant for it. */
+/* What would have been allocated for each byte scanned, had marking got no more than the share
+ * meant for it. */
 static double per_scan_of(const struct sm_pacer *p, const struct sm_pacer_cycle *c)
 {
-	double u = p->config.utilization, a = c->utilization < SHARE_MAX ? c->utilization : SHARE_MAX;
+	double u = p->config.utilization,
+	       a = c->utilization < SHARE_MAX ? c->utilization : SHARE_MAX;
 	double held_back = a / (1 - a) * (1 - u) / u;
 
 	return (double)c->growth / (double)(c->scan + c->roots) * (held_back > 1 ? held_back : 1);

@@ -1,13 +1,14 @@
 /*
  * preempted.h: did the thread keep its CPU meanwhile? One store before, one load after.
  *
- * The thread announces a restartable section (allocator/os/rseq.h) and never enters it. When the kernel brings a thread back
- * that had lost its CPU, or delivers a signal, it finds the announcement out of date and clears it. What the kernel does
- * not know of, a hypervisor that takes the whole CPU away, is not seen.
+ * The thread announces a restartable section (allocator/os/rseq.h) and never enters it. When the
+ * kernel brings a thread back that had lost its CPU, or delivers a signal, it finds the
+ * announcement out of date and clears it. What the kernel does not know of, a hypervisor that takes
+ * the whole CPU away, is not seen.
  *
- * So of a wait it can be said whether the thread ran all the time, in which case all of it is the collector's work, or
- * was put aside by the scheduler, in which case an unknown part is not. Real sections overwrite the announcement
- * (cache.mode=cpu): then nothing is said.
+ * So of a wait it can be said whether the thread ran all the time, in which case all of it is the
+ * collector's work, or was put aside by the scheduler, in which case an unknown part is not. Real
+ * sections overwrite the announcement (cache.mode=cpu): then nothing is said.
  */
 #ifndef SM_COLLECTOR_PREEMPTED_H
 #define SM_COLLECTOR_PREEMPTED_H
@@ -23,7 +24,8 @@ enum sm_kept { SM_KEPT_UNKNOWN, SM_KEPT, SM_KEPT_LOST };
 #include "collector/arch/aarch64/preempted.h"
 #endif
 
-/* Before a collector's first wait; as often as one likes. Where nothing can be told, sm__preempted_on stays false. */
+/* Before a collector's first wait; as often as one likes. Where nothing can be told,
+ * sm__preempted_on stays false. */
 void sm__preempted_init(void);
 extern _Atomic(bool) sm__preempted_on __attribute__((visibility("hidden")));
 

@@ -1,12 +1,14 @@
 /*
- * rescan.c: objects that were marked but could not be queued, because there was no memory for another packet.
+ * rescan.c: objects that were marked but could not be queued, because there was no memory for
+ * another packet.
  *
- * Their spans are flagged (SM_UNIT_OVERFLOW), and `overflowed` says that there are any. All marked objects of a flagged span
- * are scanned once more: to scan one twice is harmless.
+ * Their spans are flagged (SM_UNIT_OVERFLOW), and `overflowed` says that there are any. All marked
+ * objects of a flagged span are scanned once more: to scan one twice is harmless.
  */
 #include "collector/scan_internal.h"
 
-/* All of it: a piece that had to be queued would find as little room as the one that brought us here, for ever. */
+/* All of it: a piece that had to be queued would find as little room as the one that brought us
+ * here, for ever. */
 static void rescan_large(struct sm_marker *k, struct sm_span *s)
 {
 	uintptr_t start = sm_span_base(&k->gc->range, s), end = sm__pointers_end(s, start);
@@ -32,7 +34,8 @@ static void rescan_span(struct sm_marker *k, struct sm_span *s)
 		for (uint64_t bits = marks[w]; bits; bits &= bits - 1) {
 			uint32_t slot = w * 64 + (uint32_t)__builtin_ctzll(bits);
 
-			sm__scan(k, sm_span_base(&k->gc->range, s) + (uintptr_t)slot * s->slot_bytes,
+			sm__scan(k,
+				 sm_span_base(&k->gc->range, s) + (uintptr_t)slot * s->slot_bytes,
 				 SM_HOW_CHECKED);
 		}
 	}
@@ -43,8 +46,9 @@ bool sm__mark_rescan(struct sm_marker *k)
 	struct sm_gc *gc = k->gc;
 	size_t units = gc->range.bytes >> SM_UNIT_SHIFT;
 
-	/* An exchange: the flags are read after it. With a plain store of 0 they could be read before, and a
-	 * mutator that flags a span and raises `overflowed` in between would be forgotten. */
+	/* An exchange: the flags are read after it. With a plain store of 0 they could be read
+	 * before, and a mutator that flags a span and raises `overflowed` in between would be
+	 * forgotten. */
 	if (sm_load_acquire(&gc->overflowed) == 0 || sm_exchange_acqrel(&gc->overflowed, 0) == 0)
 		return false;
 	/* The flags are bytes of a sparse table; eight at a time. */
@@ -56,8 +60,8 @@ bool sm__mark_rescan(struct sm_marker *k)
 				continue;
 			sm_fetch_and_relaxed(&gc->unit_flags[u], (uint8_t)~SM_UNIT_OVERFLOW);
 			rescan_span(k, &gc->range.spans[u]);
-			/* What that led to, and all behind it, before the next one is looked at: else one span after
-			 * another would find no room and be flagged again. */
+			/* What that led to, and all behind it, before the next one is looked at:
+			 * else one span after another would find no room and be flagged again. */
 			sm__mark_drain(k, 0);
 			sm__marker_give(k);
 		}

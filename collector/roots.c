@@ -36,7 +36,7 @@ void sm__roots_fork_child(struct sm_roots *r)
 		sm_store_relaxed(&range_at(r, n)->lock.word, 0);
 }
 
-/* ---- entries of packets --------------------------------------------------------------------------- */
+/* ---- entries of packets ------------------------------------------------------------------- */
 
 /*
  *     63 | 62 .. 32                    | 31 .. 1                   | 0
@@ -44,7 +44,8 @@ void sm__roots_fork_child(struct sm_roots *r)
  *      1 | number of a group's first   | WHOLE_GROUP               | 1
  *      1 | 0                           | which piece of all handles| 1
  *
- * No address of a heap has bit 63 set. mark.h: an entry that is not in the heap's range is a piece of the roots.
+ * No address of a heap has bit 63 set. mark.h: an entry that is not in the heap's range is a piece
+ * of the roots.
  */
 #define WHOLE_GROUP 0x7fffffffu
 
@@ -53,7 +54,7 @@ static uintptr_t entry_of(uint64_t number, uint64_t piece)
 	return (uintptr_t)1 << 63 | number << 32 | piece << 1 | 1;
 }
 
-/* ---- scanning ------------------------------------------------------------------------------------- */
+/* ---- scanning ----------------------------------------------------------------------------- */
 
 static void scan_words(struct sm_marker *k, const uintptr_t *start, size_t nwords)
 {
@@ -67,8 +68,8 @@ static const uintptr_t *start_of(const struct sm_root_range *g)
 }
 
 /*
- * One that is gone by now was scanned by its removal; one that was made of the same cell meanwhile is a range all the
- * same. Only as far as it goes.
+ * One that is gone by now was scanned by its removal; one that was made of the same cell meanwhile
+ * is a range all the same. Only as far as it goes.
  */
 static void scan_piece(struct sm_marker *k, struct sm_root_range *g, size_t piece)
 {
@@ -120,7 +121,8 @@ static void scan_handles(struct sm_gc *gc, struct sm_marker *k, uint64_t piece)
 
 void sm__roots_scan_piece(struct sm_gc *gc, struct sm_marker *k, size_t index)
 {
-	uint64_t number = index >> 31 & 0x7fffffff, piece = index & 0x7fffffff, before = k->n.objects;
+	uint64_t number = index >> 31 & 0x7fffffff, piece = index & 0x7fffffff,
+		 before = k->n.objects;
 
 	k->n.root_pieces++;
 	if (number == 0)
@@ -129,15 +131,15 @@ void sm__roots_scan_piece(struct sm_gc *gc, struct sm_marker *k, size_t index)
 		scan_group(&gc->roots, k, number);
 	else
 		scan_piece(k, range_at(&gc->roots, number), piece);
-	/* It may have been queued since the calm: what is found in it was found from outside. (Always to say so would let
-	 * one who adds and removes hold off the end for ever.) */
+	/* It may have been queued since the calm: what is found in it was found from outside.
+	 * (Always to say so would let one who adds and removes hold off the end for ever.) */
 	if (k->n.objects != before)
 		sm__workq_find(&gc->workq);
 }
 
 /*
- * Under the lock, so that a range comes before or after: before, and it is in a group; after, and its maker finds
- * `marking` set.
+ * Under the lock, so that a range comes before or after: before, and it is in a group; after, and
+ * its maker finds `marking` set.
  */
 void sm__roots_begin(struct sm_gc *gc, struct sm_marker *k)
 {
@@ -168,7 +170,8 @@ size_t sm__roots_bytes(struct sm_gc *gc)
 	       sm__cells_made(&gc->handles) * sizeof(struct sm_handle);
 }
 
-void sm__roots_each(struct sm_gc *gc, void (*fn)(void *ctx, const uintptr_t *start, size_t nwords), void *ctx)
+void sm__roots_each(struct sm_gc *gc, void (*fn)(void *ctx, const uintptr_t *start, size_t nwords),
+		    void *ctx)
 {
 	struct sm_roots *r = &gc->roots;
 	uint64_t made = sm__cells_made(&r->cells);
@@ -185,14 +188,15 @@ void sm__roots_each(struct sm_gc *gc, void (*fn)(void *ctx, const uintptr_t *sta
 	}
 }
 
-/* ---- ranges that come and go while marking is on -------------------------------------------------- */
+/* ---- ranges that come and go while marking is on ------------------------------------------ */
 
 /*
- * A new one may hold what only the caller's already scanned stack held: it is queued, and what is stored there before its
- * turn comes the barrier covers. One that goes may hold what a scanned stack has loaded from it, and its memory may go
- * next: it is scanned by the caller. The caller may not be attached, so there is a marker for this alone, made beforehand:
- * this cannot fail. Nor does any round ask that caller: it comes by the door. When that is shut, all that a range may
- * lead to is black.
+ * A new one may hold what only the caller's already scanned stack held: it is queued, and what is
+ * stored there before its turn comes the barrier covers. One that goes may hold what a scanned
+ * stack has loaded from it, and its memory may go next: it is scanned by the caller. The caller may
+ * not be attached, so there is a marker for this alone, made beforehand: this cannot fail. Nor does
+ * any round ask that caller: it comes by the door. When that is shut, all that a range may lead to
+ * is black.
  */
 static void count_marks(struct sm_gc *gc)
 {
@@ -235,8 +239,9 @@ static void scan_now(struct sm_gc *gc, const uintptr_t *start, size_t nwords)
 }
 
 /*
- * gc.mode=stw: nobody marks beside the workers, one of which may mark with plain stores. Who comes meanwhile waits, as an
- * attaching thread does; it holds nothing up, for all mutators stand still or block by then.
+ * gc.mode=stw: nobody marks beside the workers, one of which may mark with plain stores. Who comes
+ * meanwhile waits, as an attaching thread does; it holds nothing up, for all mutators stand still
+ * or block by then.
  */
 static void acquire_stopped_waits(struct sm_gc *gc)
 {
@@ -261,7 +266,7 @@ static void give_range(struct sm_roots *r, struct sm_root_range *g)
 	sm__cell_give(&r->cells, &g->keyed.cell, "sm_root_remove");
 }
 
-/* ---- public --------------------------------------------------------------------------------------- */
+/* ---- public ------------------------------------------------------------------------------- */
 
 int sm_root_add(struct sm_gc *gc, void *start, size_t nwords)
 {
@@ -277,7 +282,8 @@ int sm_root_add(struct sm_gc *gc, void *start, size_t nwords)
 	g = (struct sm_root_range *)sm__cell_take(&r->cells);
 	if (g == NULL)
 		return -ENOMEM;
-	/* Its lock was made with its memory, and is free, or held by who looks at the range that it was before. */
+	/* Its lock was made with its memory, and is free, or held by who looks at the range that it
+	 * was before. */
 	g->lock.rank = SM_RANK_GC_ROOT_RANGE;
 	sm_lock_acquire(&g->lock);
 	g->keyed.key = (uintptr_t)start;

@@ -1,13 +1,15 @@
 /*
  * roots.h: registered ranges; handles (handle.h) travel with them.
  *
- * A range is a cell, found by its start (cell_index.h) when it is removed. A cycle takes no snapshot of them: it queues
- * groups of cells, and who takes a group scans the small ranges in it and queues the large ones in pieces. The words are
- * read when a piece is scanned; the barrier covers stores to them as it covers stores to objects.
+ * A range is a cell, found by its start (cell_index.h) when it is removed. A cycle takes no
+ * snapshot of them: it queues groups of cells, and who takes a group scans the small ranges in it
+ * and queues the large ones in pieces. The words are read when a piece is scanned; the barrier
+ * covers stores to them as it covers stores to objects.
  *
- * Locks. `lock` for the index: a few steps, whatever the number of ranges. Each range has one of its own, held while a
- * piece of it is scanned, so that it does not go, and its memory with it, in the middle: a removal waits for at most a
- * piece. `marker_lock` for root_marker, with which callers mark: a piece at a time.
+ * Locks. `lock` for the index: a few steps, whatever the number of ranges. Each range has one of
+ * its own, held while a piece of it is scanned, so that it does not go, and its memory with it, in
+ * the middle: a removal waits for at most a piece. `marker_lock` for root_marker, with which
+ * callers mark: a piece at a time.
  */
 #ifndef SM_COLLECTOR_ROOTS_H
 #define SM_COLLECTOR_ROOTS_H
@@ -43,7 +45,8 @@ void sm__roots_init(struct sm_roots *r);
 void sm__roots_fini(struct sm_roots *r);
 /* In the child of a fork, where nobody is scanning. */
 void sm__roots_fork_child(struct sm_roots *r);
-/* Queues all through k. From here to roots_end, adding a range queues it, and removing one scans it. */
+/* Queues all through k. From here to roots_end, adding a range queues it, and removing one scans
+ * it. */
 void sm__roots_begin(struct sm_gc *gc, struct sm_marker *k);
 void sm__roots_end(struct sm_gc *gc);
 /* index: an entry of a packet that is a piece of the roots, >> 1. */

@@ -1,6 +1,6 @@
 /*
- * scan_internal.h: scanning one object, inline: markloop.c and rescan.c share it. `how` is a constant in each call, so that
- * each caller has code of its own for each kind of layout.
+ * scan_internal.h: scanning one object, inline: markloop.c and rescan.c share it. `how` is a
+ * constant in each call, so that each caller has code of its own for each kind of layout.
  */
 #ifndef SM_COLLECTOR_SCAN_INTERNAL_H
 #define SM_COLLECTOR_SCAN_INTERNAL_H
@@ -20,15 +20,16 @@ SM_INLINE void sm__scan_edge(struct sm_marker *k, uintptr_t p, enum sm_how how)
 		sm__mark_word_exact(k, p, how);
 }
 
-SM_INLINE void sm__scan_all(struct sm_marker *k, const uintptr_t *w, const uintptr_t *end, enum sm_how how)
+SM_INLINE void sm__scan_all(struct sm_marker *k, const uintptr_t *w, const uintptr_t *end,
+			    enum sm_how how)
 {
 	for (; w < end; w++)
 		sm__scan_edge(k, sm__word_at(w), how);
 }
 
 /* Bits of one mask, at most 64 words from w; stops at end. */
-SM_INLINE void sm__scan_bits(struct sm_marker *k, const uintptr_t *w, const uintptr_t *end, uint64_t bits,
-			     enum sm_how how)
+SM_INLINE void sm__scan_bits(struct sm_marker *k, const uintptr_t *w, const uintptr_t *end,
+			     uint64_t bits, enum sm_how how)
 {
 	for (; bits; bits &= bits - 1) {
 		const uintptr_t *at = w + __builtin_ctzll(bits);
@@ -39,7 +40,8 @@ SM_INLINE void sm__scan_bits(struct sm_marker *k, const uintptr_t *w, const uint
 	}
 }
 
-/* All of an object whose pattern is one mask, repeated. No division, which sm__scan_pattern needs to begin anywhere. */
+/* All of an object whose pattern is one mask, repeated. No division, which sm__scan_pattern needs
+ * to begin anywhere. */
 SM_INLINE void sm__scan_mask(struct sm_marker *k, const struct sm_layout *l, const uintptr_t *w,
 			     const uintptr_t *end, enum sm_how how)
 {
@@ -48,13 +50,15 @@ SM_INLINE void sm__scan_mask(struct sm_marker *k, const struct sm_layout *l, con
 }
 
 /* Words [from, end) of an object whose pattern repeats every l->period words from `start`. */
-SM_INLINE void sm__scan_pattern(struct sm_marker *k, const struct sm_layout *l, const uintptr_t *start,
-				const uintptr_t *from, const uintptr_t *end, enum sm_how how)
+SM_INLINE void sm__scan_pattern(struct sm_marker *k, const struct sm_layout *l,
+				const uintptr_t *start, const uintptr_t *from, const uintptr_t *end,
+				enum sm_how how)
 {
 	size_t phase = (size_t)(from - start) % l->period; /* word of the pattern at `from` */
 
 	while (from < end) {
-		size_t run = 64 - phase % 64; /* words to the end of this mask, then to the period's end */
+		/* words to the end of this mask, then to the period's end */
+		size_t run = 64 - phase % 64;
 		uint64_t bits = l->kind == SM_SCAN_MASK ? l->mask : l->bits[phase / 64];
 
 		if (run > l->period - phase)
@@ -71,8 +75,9 @@ SM_INLINE void sm__scan_pattern(struct sm_marker *k, const struct sm_layout *l, 
 }
 
 /* The same of a layout with a header, which knows two patterns. */
-static SM_NOINLINE void sm__scan_flex(struct sm_marker *k, const struct sm_layout *l, const uintptr_t *start,
-				      const uintptr_t *from, const uintptr_t *end, enum sm_how how)
+static SM_NOINLINE void sm__scan_flex(struct sm_marker *k, const struct sm_layout *l,
+				      const uintptr_t *start, const uintptr_t *from,
+				      const uintptr_t *end, enum sm_how how)
 {
 	const uintptr_t *body = start + l->period;
 
@@ -82,8 +87,10 @@ static SM_NOINLINE void sm__scan_flex(struct sm_marker *k, const struct sm_layou
 		sm__scan_pattern(k, l->element, body, from > body ? from : body, end, how);
 }
 
-/* A small object of a span of mixed layouts: by the span's bitmap. mixed.h says why its bits are seen. */
-static SM_NOINLINE void sm__scan_mixed(struct sm_marker *k, const uintptr_t *object, enum sm_how how)
+/* A small object of a span of mixed layouts: by the span's bitmap. mixed.h says why its bits are
+ * seen. */
+static SM_NOINLINE void sm__scan_mixed(struct sm_marker *k, const uintptr_t *object,
+				       enum sm_how how)
 {
 	const struct sm_span *s = sm_span_of(&k->gc->range, (uintptr_t)object);
 	const uintptr_t *base = (const uintptr_t *)sm_span_base(&k->gc->range, s);
@@ -96,8 +103,9 @@ static SM_NOINLINE void sm__scan_mixed(struct sm_marker *k, const uintptr_t *obj
 }
 
 /* Words [from, end) of the object that starts at `start`. */
-SM_INLINE void sm__scan_range(struct sm_marker *k, const struct sm_layout *l, const uintptr_t *start,
-			      const uintptr_t *from, const uintptr_t *end, enum sm_how how)
+SM_INLINE void sm__scan_range(struct sm_marker *k, const struct sm_layout *l,
+			      const uintptr_t *start, const uintptr_t *from, const uintptr_t *end,
+			      enum sm_how how)
 {
 	switch ((enum sm_scan_kind)l->kind) {
 	case SM_SCAN_NONE: break;
@@ -129,8 +137,8 @@ SM_INLINE uintptr_t sm__pointers_end(const struct sm_span *s, uintptr_t start)
 }
 
 /*
- * A piece of a large object; the next piece is queued first, so that another marker may take it. The first stands for the
- * object, and counts it.
+ * A piece of a large object; the next piece is queued first, so that another marker may take it.
+ * The first stands for the object, and counts it.
  */
 static SM_NOINLINE void sm__scan_large(struct sm_marker *k, struct sm_span *s, uintptr_t piece)
 {
@@ -138,8 +146,9 @@ static SM_NOINLINE void sm__scan_large(struct sm_marker *k, struct sm_span *s, u
 
 	if (piece == start)
 		k->n.bytes += sm_span_bytes(s);
-	/* No edge leads to a later piece, so no bit is set there but by a pointer to no object's start, which then was
-	 * pushed as well: the bit must not be there when the units hold other objects. To scan the piece twice is harmless. */
+	/* No edge leads to a later piece, so no bit is set there but by a pointer to no object's
+	 * start, which then was pushed as well: the bit must not be there when the units hold other
+	 * objects. To scan the piece twice is harmless. */
 	if (SM_UNLIKELY(piece != start && sm_mark_test(&k->gc->range, piece)))
 		sm__mark_wild(k, piece);
 	if (s->layout->kind == SM_SCAN_NONE)

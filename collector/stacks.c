@@ -1,10 +1,10 @@
 /*
  * stacks.c: where the stacks of a mutator lie: its thread's own, and those that it has registered.
  *
- * A thread range with the stack pointer inside is the stack that the mutator runs on. It is looked up when the stack matters:
- * at a safepoint that is asked for something, and around a blocking section, never on a fast path. Whatever the
- * mutator does not run on is suspended: nothing on it changes, and it is scanned as a whole, or from where
- * sm_stack_leave was told that it ends.
+ * A thread range with the stack pointer inside is the stack that the mutator runs on. It is looked
+ * up when the stack matters: at a safepoint that is asked for something, and around a blocking
+ * section, never on a fast path. Whatever the mutator does not run on is suspended: nothing on it
+ * changes, and it is scanned as a whole, or from where sm_stack_leave was told that it ends.
  *
  *    runs on           own stack               registered range
  *    own stack         from sp                 as a whole, or from where it was left
@@ -12,8 +12,8 @@
  *                      left, or all of it
  *                      that is mapped
  *
- * Ranges are looked at first: one may lie inside the thread's own stack (an array in a frame that stays), and the
- * frames below it belong to nobody who runs.
+ * Ranges are looked at first: one may lie inside the thread's own stack (an array in a frame that
+ * stays), and the frames below it belong to nobody who runs.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -28,7 +28,7 @@
 #include "collector/gc_internal.h"
 #include "collector/misuse.h"
 
-/* ---- the thread's own stack ----------------------------------------------------------------------- */
+/* ---- the thread's own stack --------------------------------------------------------------- */
 
 /* The lowest address from which on everything up to hi is mapped, not below lo. */
 static uintptr_t mapped_from(uintptr_t lo, uintptr_t hi)
@@ -54,7 +54,8 @@ static uintptr_t mapped_from(uintptr_t lo, uintptr_t hi)
 /* Of the dynamic linker: where the stack was when the program was entered. */
 extern void *__libc_stack_end __attribute__((weak));
 
-/* The main thread's, where pthread_getattr_np cannot read /proc/self/maps: what is mapped now; it may grow. */
+/* The main thread's, where pthread_getattr_np cannot read /proc/self/maps: what is mapped now; it
+ * may grow. */
 static int main_stack(struct sm_thread *t)
 {
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
@@ -99,7 +100,8 @@ int sm__thread_know(void)
 	return err;
 }
 
-/* The main thread's stack grows as far as RLIMIT_STACK says at that moment, whatever it said before. */
+/* The main thread's stack grows as far as RLIMIT_STACK says at that moment, whatever it said
+ * before. */
 static bool has_grown(struct sm_thread_range *own, uintptr_t sp)
 {
 	if (sm__self.tid != getpid() || sp >= own->end || mapped_from(sp, own->start) > sp)
@@ -109,9 +111,10 @@ static bool has_grown(struct sm_thread_range *own, uintptr_t sp)
 	return true;
 }
 
-/* ---- ranges --------------------------------------------------------------------------------------- */
+/* ---- ranges ------------------------------------------------------------------------------- */
 
-/* Ranges that overlap are equal: so an address finds the range that it lies in, and no two that overlap are kept. */
+/* Ranges that overlap are equal: so an address finds the range that it lies in, and no two that
+ * overlap are kept. */
 static int compare(const void *a, const void *b)
 {
 	const struct sm_thread_range *x = a, *y = b;
@@ -127,7 +130,8 @@ static struct sm_thread_range *range_at(struct sm_mutator_priv *p, uintptr_t at)
 	return node ? *(struct sm_thread_range **)node : NULL;
 }
 
-struct sm_thread_range *sm__range_add(struct sm_mutator_priv *p, uintptr_t start, size_t bytes, int *err)
+struct sm_thread_range *sm__range_add(struct sm_mutator_priv *p, uintptr_t start, size_t bytes,
+				      int *err)
 {
 	struct sm_thread_range *r = calloc(1, sizeof(*r));
 	void *node;
@@ -180,7 +184,7 @@ void sm__ranges_free(struct sm_mutator_priv *p)
 	}
 }
 
-/* ---- which stack ---------------------------------------------------------------------------------- */
+/* ---- which stack -------------------------------------------------------------------------- */
 
 static bool is_on(const struct sm_thread_range *r, uintptr_t sp)
 {

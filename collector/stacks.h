@@ -37,13 +37,16 @@ int sm__thread_know(void);
 struct sm_thread_range {
 	struct sm_thread_range *next, *prev;
 	uintptr_t start, end;
-	bool ran;				/* the mutator was seen on it: a coroutine's stack */
+	/* the mutator was seen on it: a coroutine's stack */
+	bool ran;
 	uintptr_t left;				/* where it was when it was left; 0: not told */
 	uintptr_t registers[SM_REGISTER_WORDS]; /* .. and what they were then */
 };
 
-/* Precondition for all: the caller may act for the mutator. NULL: *err is -ENOMEM, -EEXIST (it overlaps another). */
-struct sm_thread_range *sm__range_add(struct sm_mutator_priv *p, uintptr_t start, size_t bytes, int *err);
+/* Precondition for all: the caller may act for the mutator. NULL: *err is -ENOMEM, -EEXIST (it
+ * overlaps another). */
+struct sm_thread_range *sm__range_add(struct sm_mutator_priv *p, uintptr_t start, size_t bytes,
+				      int *err);
 /* -ENOENT, -EBUSY (sp lies in it). */
 int sm__range_remove(struct sm_mutator_priv *p, uintptr_t start, uintptr_t sp);
 void sm__ranges_free(struct sm_mutator_priv *p);

@@ -1,8 +1,9 @@
 #include "collector/stall.h"
 
 static const char *const names[SM_STALL_CAUSES] = {
-	[SM_STALL_HANDSHAKE] = "handshake", [SM_STALL_STOP] = "stop",	    [SM_STALL_ASSIST] = "assist",
-	[SM_STALL_SWEEP] = "sweep",	    [SM_STALL_BARRIER] = "barrier", [SM_STALL_MEMORY] = "memory",
+	[SM_STALL_HANDSHAKE] = "handshake", [SM_STALL_STOP] = "stop",
+	[SM_STALL_ASSIST] = "assist",	    [SM_STALL_SWEEP] = "sweep",
+	[SM_STALL_BARRIER] = "barrier",	    [SM_STALL_MEMORY] = "memory",
 	[SM_STALL_PACE] = "pace",	    [SM_STALL_LOCK] = "lock",
 };
 
@@ -56,7 +57,8 @@ void sm__stall_record(struct sm_stall_hist *h, uint64_t ns, enum sm_kept kept)
 	}
 }
 
-void sm__stall_note(struct sm_stall_set *set, enum sm_stall_cause cause, uint64_t ns, enum sm_kept kept)
+void sm__stall_note(struct sm_stall_set *set, enum sm_stall_cause cause, uint64_t ns,
+		    enum sm_kept kept)
 {
 	sm__stall_record(&set->cause[cause], ns, kept);
 	sm__stall_recent(set, ns);
@@ -125,7 +127,8 @@ void sm__stall_summary(struct sm_stall_hist *h, struct sm_gc_stall *out)
 {
 	uint64_t n = 0;
 
-	/* Counted from the buckets, so that the quantiles agree with themselves while others record. */
+	/* Counted from the buckets, so that the quantiles agree with themselves while others
+	 * record. */
 	for (unsigned i = 0; i < SM_STALL_BUCKETS; i++)
 		n += sm_load_relaxed(&h->bucket[i]);
 	*out = (struct sm_gc_stall){.count = n,

@@ -1,12 +1,12 @@
 /*
  * stall.h: how long mutators waited for the collector, by cause, in log-linear histograms.
  *
- * A bucket spans 1/16 of a power of two; values are ns. Each mutator writes its own histogram (plain
- * increments made with relaxed atomics, so that a reader sees whole words); a mutator that goes adds its
- * figures to the collector's.
+ * A bucket spans 1/16 of a power of two; values are ns. Each mutator writes its own histogram
+ * (plain increments made with relaxed atomics, so that a reader sees whole words); a mutator that
+ * goes adds its figures to the collector's.
  *
- * A wait is time on the clock, other programs' included. Beside it stands whether the thread kept its CPU (preempted.h): the
- * longest wait in which it did is due to the collector alone.
+ * A wait is time on the clock, other programs' included. Beside it stands whether the thread kept
+ * its CPU (preempted.h): the longest wait in which it did is due to the collector alone.
  */
 #ifndef SM_COLLECTOR_STALL_H
 #define SM_COLLECTOR_STALL_H
@@ -20,18 +20,21 @@
 struct sm_stall_hist {
 	_Atomic(uint32_t) bucket[SM_STALL_BUCKETS];
 	_Atomic(uint64_t) count, total_ns, max_ns;
-	/* Of these, those in which the thread kept its CPU and those in which it lost it; of the rest it is not known. */
+	/* Of these, those in which the thread kept its CPU and those in which it lost it; of the
+	 * rest it is not known. */
 	_Atomic(uint64_t) kept, kept_max_ns, lost, lost_max_ns;
 };
 
 struct sm_stall_set {
 	struct sm_stall_hist cause[SM_STALL_CAUSES];
-	_Atomic(uint64_t) recent_max_ns; /* since the control thread looked last; a moment more or less */
+	/* since the control thread looked last; a moment more or less */
+	_Atomic(uint64_t) recent_max_ns;
 };
 
 /* Single writer. */
 void sm__stall_record(struct sm_stall_hist *h, uint64_t ns, enum sm_kept kept);
-void sm__stall_note(struct sm_stall_set *set, enum sm_stall_cause cause, uint64_t ns, enum sm_kept kept);
+void sm__stall_note(struct sm_stall_set *set, enum sm_stall_cause cause, uint64_t ns,
+		    enum sm_kept kept);
 /* Raises recent_max_ns. */
 void sm__stall_recent(struct sm_stall_set *set, uint64_t ns);
 void sm__stall_clear_hist(struct sm_stall_hist *h);

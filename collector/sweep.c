@@ -1,14 +1,15 @@
 /*
  * sweep.c: mark bits become allocation bits, and the windows' part in it.
  *
- * Order at the end of a cycle (cycle.c): every mutator has its barrier off; the sweep generation advances, by
- * which every list of swept spans is one of unswept spans; then each mutator gives its windows back. Until a
- * mutator has done that it goes on under its old view: windows that it takes are black if their span is of
- * the old generation (black_gen), because such a span is yet to be swept; a span that it meets already
- * swept for the new generation must stay without marks, or they would be stale in the next cycle.
+ * Order at the end of a cycle (cycle.c): every mutator has its barrier off; the sweep generation
+ * advances, by which every list of swept spans is one of unswept spans; then each mutator gives its
+ * windows back. Until a mutator has done that it goes on under its old view: windows that it takes
+ * are black if their span is of the old generation (black_gen), because such a span is yet to be
+ * swept; a span that it meets already swept for the new generation must stay without marks, or they
+ * would be stale in the next cycle.
  *
- * Nobody marks while anybody sweeps: a cycle starts only when all lists are swept, and the empty handshake
- * at its start waits for the mutators that were sweeping on their way.
+ * Nobody marks while anybody sweeps: a cycle starts only when all lists are swept, and the empty
+ * handshake at its start waits for the mutators that were sweeping on their way.
  */
 #include <string.h>
 
@@ -16,7 +17,7 @@
 #include "allocator/objects/markmap.h"
 #include "collector/gc_internal.h"
 
-/* ---- windows -------------------------------------------------------------------------------------- */
+/* ---- windows ------------------------------------------------------------------------------ */
 
 /* Markers set bits of the same words at the same time, hence read-modify-writes. */
 void sm__blacken(void *ctx, struct sm_span *s, unsigned first, unsigned count)
@@ -26,7 +27,8 @@ void sm__blacken(void *ctx, struct sm_span *s, unsigned first, unsigned count)
 	sm__marks_set_run(&gc->range, s, first, count);
 }
 
-void sm__window_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count)
+void sm__window_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first,
+		      unsigned count)
 {
 	struct sm_mutator *m = c->owner;
 
@@ -35,12 +37,13 @@ void sm__window_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned
 }
 
 /*
- * While marking is on, the bits stay: a conservative scanner may have seen the slot in use and set its bit any moment
- * now, so whitening could not be relied on. The span remembers that marks need not be a subset of alloc. That is so
- * from before the first barrier is on, when windows are white yet: others may flush doubtful words already. When
- * marking is over nobody else touches the bits.
+ * While marking is on, the bits stay: a conservative scanner may have seen the slot in use and set
+ * its bit any moment now, so whitening could not be relied on. The span remembers that marks need
+ * not be a subset of alloc. That is so from before the first barrier is on, when windows are white
+ * yet: others may flush doubtful words already. When marking is over nobody else touches the bits.
  */
-void sm__window_returned(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count)
+void sm__window_returned(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first,
+			 unsigned count)
 {
 	struct sm_mutator *m = c->owner;
 	struct sm_gc *gc = ctx;
@@ -56,12 +59,13 @@ void sm__large_new(void *ctx, struct sm_cache *c, struct sm_span *s)
 	sm__window_taken(ctx, c, s, 0, 1);
 }
 
-/* ---- one span ------------------------------------------------------------------------------------- */
+/* ---- one span ----------------------------------------------------------------------------- */
 
 static SM_COLD void gained(struct sm_gc *gc, struct sm_span *s, unsigned word, uint64_t extra)
 {
 	sm__fatal(__FILE__, __LINE__,
-		  "span %u (slots of %u B): marks %#llx of word %u are not allocated: something free was "
+		  "span %u (slots of %u B): marks %#llx of word %u are not allocated: something "
+		  "free was "
 		  "marked",
 		  sm_span_unit(&gc->range, s), s->slot_bytes, (unsigned long long)extra, word);
 }
@@ -75,14 +79,14 @@ static SM_COLD void fill_freed(struct sm_gc *gc, struct sm_span *s, unsigned wor
 		unsigned slot = word * 64 + (unsigned)__builtin_ctzll(freed);
 
 		if (s->slot_bytes)
-			memset((char *)sm_span_base(&gc->range, s) + (size_t)slot * s->slot_bytes, FREED_BYTE,
-			       s->slot_bytes);
+			memset((char *)sm_span_base(&gc->range, s) + (size_t)slot * s->slot_bytes,
+			       FREED_BYTE, s->slot_bytes);
 	}
 }
 
 /*
- * s belongs to the caller alone. Plain-looking accesses (relaxed, no read-modify-write) suffice: nobody
- * marks, see above. The map's words are cleared: they are the next cycle's marks.
+ * s belongs to the caller alone. Plain-looking accesses (relaxed, no read-modify-write) suffice:
+ * nobody marks, see above. The map's words are cleared: they are the next cycle's marks.
  */
 unsigned sm__sweep_span(struct sm_gc *gc, struct sm_span *s)
 {
@@ -130,12 +134,13 @@ unsigned sm__sweep_hook(void *ctx, struct sm_cache *c, struct sm_span *s)
 	return live;
 }
 
-/* ---- all spans ------------------------------------------------------------------------------------ */
+/* ---- all spans ---------------------------------------------------------------------------- */
 
 /*
- * Spans that the sweeper takes off a list, and puts back, at a time: each is a descriptor that no cache holds, and a refill
- * may wait for the list's lock. (With 16, such waits were nine tenths of the refills of `ring` that took longer than 1.6 us
- * while the sweeper ran, two to six times as many as with 4.)
+ * Spans that the sweeper takes off a list, and puts back, at a time: each is a descriptor that no
+ * cache holds, and a refill may wait for the list's lock. (With 16, such waits were nine tenths of
+ * the refills of `ring` that took longer than 1.6 us while the sweeper ran, two to six times as
+ * many as with 4.)
  */
 #define BATCH 4
 
@@ -158,7 +163,8 @@ size_t sm__sweep_all(struct sm_gc *gc, bool (*stop)(struct sm_gc *gc))
 		uint32_t cursor = 0;
 		unsigned taken;
 
-		while ((taken = sm__central_take_unswept_some(gc->heap, node, &cursor, spans, BATCH)) != 0) {
+		while ((taken = sm__central_take_unswept_some(gc->heap, node, &cursor, spans,
+							      BATCH)) != 0) {
 			sweep_batch(gc, spans, taken);
 			n += taken;
 			if (stop && stop(gc)) {
@@ -171,17 +177,18 @@ size_t sm__sweep_all(struct sm_gc *gc, bool (*stop)(struct sm_gc *gc))
 	return n;
 }
 
-/* ---- in proportion to allocation ------------------------------------------------------------------- */
+/* ---- in proportion to allocation ---------------------------------------------------------- */
 
 /* A mutator sweeps so many spans in a refill at most: each is a fraction of a microsecond. */
 #define SHARE_MAX 8
 #define SLACK	  64 /* spans that sweeping may lag behind before mutators help */
 
 /*
- * The background sweeper alone is nearly always done long before the next cycle is due. When it does not get a
- * CPU, mutators sweep as they allocate, so that the last span is swept when the trigger is reached with 1 MiB
- * to spare. How many spans there are is known from the last cycle, which swept them all; too low a guess
- * leaves the rest to the control thread, which finishes before it starts the next cycle.
+ * The background sweeper alone is nearly always done long before the next cycle is due. When it
+ * does not get a CPU, mutators sweep as they allocate, so that the last span is swept when the
+ * trigger is reached with 1 MiB to spare. How many spans there are is known from the last cycle,
+ * which swept them all; too low a guess leaves the rest to the control thread, which finishes
+ * before it starts the next cycle.
  */
 void sm__sweep_begin(struct sm_gc *gc)
 {
@@ -204,8 +211,8 @@ void sm__sweep_share(struct sm_mutator *m)
 {
 	struct sm_gc *gc = m->gc;
 	uint64_t ratio = sm_load_relaxed(&gc->throttle.sweep_ratio), due;
-	size_t since =
-		sm_load_relaxed(&gc->heap->allocated_bytes) - sm_load_relaxed(&gc->throttle.sweep_from);
+	size_t since = sm_load_relaxed(&gc->heap->allocated_bytes) -
+		       sm_load_relaxed(&gc->throttle.sweep_from);
 	struct sm_span *spans[SHARE_MAX];
 	unsigned in_use[SHARE_MAX], n;
 	struct sm_wait w;
@@ -217,8 +224,8 @@ void sm__sweep_share(struct sm_mutator *m)
 		return;
 	w = sm__wait_begin();
 	sm_phase_enter(SM_PHASE_SWEEP);
-	n = sm__central_take_unswept_some(gc->heap, m->priv->marker.node, &m->priv->sweep_cursor, spans,
-					  SHARE_MAX);
+	n = sm__central_take_unswept_some(gc->heap, m->priv->marker.node, &m->priv->sweep_cursor,
+					  spans, SHARE_MAX);
 	for (unsigned i = 0; i < n; i++)
 		in_use[i] = sm__sweep_span(gc, spans[i]);
 	if (n)

@@ -7,7 +7,8 @@
 #include "allocator/objects/cache.h"
 #include "spanmark/gc.h"
 
-/* Sets the mark bits of a run of slots. ctx: the struct sm_gc, so that windows can be walked with it. */
+/* Sets the mark bits of a run of slots. ctx: the struct sm_gc, so that windows can be walked with
+ * it. */
 void sm__blacken(void *ctx, struct sm_span *s, unsigned first, unsigned count);
 
 /* Sweeps a span that belongs to the caller alone. Returns how many of its slots are alive. */
@@ -21,8 +22,10 @@ void sm__sweep_end(struct sm_gc *gc);
 void sm__sweep_share(struct sm_mutator *m);
 
 /* Hooks of a cache; ctx: the struct sm_gc. */
-void sm__window_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count);
-void sm__window_returned(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count);
+void sm__window_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first,
+		      unsigned count);
+void sm__window_returned(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first,
+			 unsigned count);
 void sm__large_new(void *ctx, struct sm_cache *c, struct sm_span *s);
 unsigned sm__sweep_hook(void *ctx, struct sm_cache *c, struct sm_span *s);
 

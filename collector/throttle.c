@@ -1,22 +1,24 @@
 /*
- * throttle.c: what slows mutators down while a cycle runs: they hold still, yield, sleep, or help to mark.
+ * throttle.c: what slows mutators down while a cycle runs: they hold still, yield, sleep, or help
+ * to mark.
  */
 #include <sched.h>
 
 #include "collector/gc_internal.h"
 
-/* ---- the price of growth ---------------------------------------------------------------------------- */
+/* ---- the price of growth ------------------------------------------------------------------ */
 
 /* A step is a 64th of the goal, and at least this: a cycle that starts at once needs so much. */
 #define STEP_LEAST (4 * SM_MIB)
-/* The first price allows 2 GB/s, the last one 1 MB/s. It never forbids growth: the cycle may be waiting for a mutator that
- * allocates. */
+/* The first price allows 2 GB/s, the last one 1 MB/s. It never forbids growth: the cycle may be
+ * waiting for a mutator that allocates. */
 #define PRICE_LEAST 512 /* ns a KiB */
 #define DOUBLINGS   11
 /* ns. Bounds the wait of a large object. */
 #define COST_MOST 20000000
 
-/* allocated_bytes at which the heap has the size. It has `live` bytes now, where allocated_bytes is `now`. */
+/* allocated_bytes at which the heap has the size. It has `live` bytes now, where allocated_bytes is
+ * `now`. */
 static size_t when(size_t now, size_t live, size_t size)
 {
 	return now + (size > live ? size - live : 0);
@@ -53,8 +55,8 @@ void sm__throttle_end(struct sm_gc *gc)
 }
 
 /*
- * Growth, scaled up by the time that mutators held still. Without this the pacer would see little growth after a late
- * trigger, keep the trigger late, and mutators would hold still in every cycle.
+ * Growth, scaled up by the time that mutators held still. Without this the pacer would see little
+ * growth after a late trigger, keep the trigger late, and mutators would hold still in every cycle.
  */
 size_t sm__throttle_unheld(struct sm_gc *gc, size_t growth, uint64_t wall)
 {
@@ -68,12 +70,13 @@ size_t sm__throttle_unheld(struct sm_gc *gc, size_t growth, uint64_t wall)
 	return (size_t)((double)growth * (double)most / (double)(most - held + 1));
 }
 
-/* ---- waiting ---------------------------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------------------------ */
 
 /* A shorter wait does not sleep: the kernel's timer slack alone is 50 us. */
 #define SLEEP_LEAST_NS 60000
 
-/* Adds the cost to the account. Returns when the caller's wait begins: the time up to which all before it have paid. */
+/* Adds the cost to the account. Returns when the caller's wait begins: the time up to which all
+ * before it have paid. */
 static uint64_t queue(struct sm_throttle *t, uint64_t now, uint64_t cost)
 {
 	uint64_t paid = sm_load_relaxed(&t->paid), from;
@@ -84,8 +87,8 @@ static uint64_t queue(struct sm_throttle *t, uint64_t now, uint64_t cost)
 	return from;
 }
 
-/* Sleeps, until the cycle's end at most. The proxy answers handshakes meanwhile. A handshake that is under way when the
- * sleep ends is a wait of its own. */
+/* Sleeps, until the cycle's end at most. The proxy answers handshakes meanwhile. A handshake that
+ * is under way when the sleep ends is a wait of its own. */
 static void sleep_for(struct sm_mutator *m, uint64_t since, uint64_t ns)
 {
 	struct sm_throttle *t = &m->gc->throttle;
@@ -101,8 +104,8 @@ static void sleep_for(struct sm_mutator *m, uint64_t since, uint64_t ns)
 	sm_blocking_leave(m);
 }
 
-/* Spins. No thread of the collector waits for this CPU, and another program that sched_yield let in would keep it for
- * milliseconds. A request to acknowledge or the cycle's end ends it early. */
+/* Spins. No thread of the collector waits for this CPU, and another program that sched_yield let in
+ * would keep it for milliseconds. A request to acknowledge or the cycle's end ends it early. */
 static void hold(struct sm_mutator *m, uint64_t ns)
 {
 	struct sm_wait w = sm__wait_begin();
@@ -110,22 +113,26 @@ static void hold(struct sm_mutator *m, uint64_t ns)
 	do {
 		for (unsigned i = 0; i < 16; i++)
 			sm_cpu_relax();
-	} while (sm_load_relaxed(sm__poll(m)) == 0 && sm_load_relaxed(&m->gc->throttle.trigger_asked) != 0 &&
+	} while (sm_load_relaxed(sm__poll(m)) == 0 &&
+		 sm_load_relaxed(&m->gc->throttle.trigger_asked) != 0 &&
 		 sm__now_ns() - w.since < ns);
 	sm_fetch_add_relaxed(&m->gc->throttle.held_ns, sm__now_ns() - w.since);
 	sm__wait_end(m, SM_STALL_PACE, &w);
 }
 
-/* ns a KiB: the higher of the heap's price and that of memory beyond the limit. The pacer knows the holes of the last cycle,
- * so memory may pass the limit while the heap is below its goal. */
+/* ns a KiB: the higher of the heap's price and that of memory beyond the limit. The pacer knows the
+ * holes of the last cycle, so memory may pass the limit while the heap is below its goal. */
 static uint64_t price(struct sm_gc *gc)
 {
-	size_t now = sm_load_relaxed(&gc->heap->allocated_bytes), from = sm_load_relaxed(&gc->throttle.from),
+	size_t now = sm_load_relaxed(&gc->heap->allocated_bytes),
+	       from = sm_load_relaxed(&gc->throttle.from),
 	       step = sm_load_relaxed(&gc->throttle.step),
-	       limit = __atomic_load_n(&gc->pacer.config.limit, __ATOMIC_RELAXED), in_use = 0, dirty = 0;
+	       limit = __atomic_load_n(&gc->pacer.config.limit, __ATOMIC_RELAXED), in_use = 0,
+	       dirty = 0;
 	uint64_t of_heap = 0, of_memory = 0;
 
-	/* Without CPUs of its own the collector gets one when a mutator waits: the price begins a step earlier, at the goal. */
+	/* Without CPUs of its own the collector gets one when a mutator waits: the price begins a
+	 * step earlier, at the goal. */
 	from -= sm_load_relaxed(&gc->own_cpus) ? 0 : step;
 	if (now >= from)
 		of_heap = sm__throttle_price(now - from, step);
@@ -169,21 +176,22 @@ void sm__throttle_let_by(struct sm_mutator *m)
 	sm_phase_leave(SM_PHASE_WAIT);
 }
 
-/* ---- assists -------------------------------------------------------------------------------------- */
+/* ---- assists ------------------------------------------------------------------------------ */
 
 /* A mutator marks when it owes this much, and then marks so much more than it owes. */
 #define ASSIST_SLACK (64 * SM_KIB)
 #define ASSIST_EXTRA (16 * SM_KIB)
 
 /*
- * Bounded in bytes, and in time: 8 KiB are 15 us in a cache, but 512 nodes of a list, each of which misses it. A piece
- * of so many bytes lies between two looks at the clock.
+ * Bounded in bytes, and in time: 8 KiB are 15 us in a cache, but 512 nodes of a list, each of which
+ * misses it. A piece of so many bytes lies between two looks at the clock.
  */
 #define ASSIST_NS    20000
 #define ASSIST_PIECE 1024
 
-/* Slices in one assist. With as many mutators as CPUs the workers rarely run, so assists do their work, four slices at a
- * time: each begins with cold caches. A wait for a CPU is far longer there than the assist. */
+/* Slices in one assist. With as many mutators as CPUs the workers rarely run, so assists do their
+ * work, four slices at a time: each begins with cold caches. A wait for a CPU is far longer there
+ * than the assist. */
 static unsigned slices(const struct sm_gc *gc)
 {
 	return sm_load_relaxed(&gc->own_cpus) ? 1 : 4;
@@ -202,8 +210,8 @@ static uint64_t drain_for(struct sm_marker *k, uint64_t want, uint64_t since)
 }
 
 /*
- * Marks up to a slice. What is left over goes back to the queue; the mutator counts as active while it
- * holds grey entries, so nobody takes the queues for drained.
+ * Marks up to a slice. What is left over goes back to the queue; the mutator counts as active while
+ * it holds grey entries, so nobody takes the queues for drained.
  */
 struct slice {
 	struct sm_mutator *m;
@@ -220,7 +228,8 @@ static size_t assist_slice(void *arg, uintptr_t *sp)
 	struct sm_wait w;
 
 	if (sm__workq_queued(&gc->workq) == 0) {
-		/* All that is grey is in the hands of workers: one that looks up leaves some here. */
+		/* All that is grey is in the hands of workers: one that looks up leaves some here.
+		 * */
 		if (sm_load_relaxed(&gc->workq.hungry) == 0)
 			sm_store_relaxed(&gc->workq.hungry, 1);
 		return 0;
@@ -254,7 +263,8 @@ void sm__assist(struct sm_mutator *m, size_t bytes)
 		p->credit = 0;
 		return;
 	}
-	/* Marking must keep in step with allocation. While it is ahead, by whose work does not matter, no mutator owes anything. */
+	/* Marking must keep in step with allocation. While it is ahead, by whose work does not
+	 * matter, no mutator owes anything. */
 	since = sm_load_relaxed(&gc->heap->allocated_bytes) - gc->alloc_at_start;
 	if (since < SIZE_MAX / 2 && sm_load_relaxed(&gc->scan_done) >= since / 1024 * ratio) {
 		p->credit = 0;

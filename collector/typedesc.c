@@ -1,9 +1,10 @@
 /*
- * typedesc.c: from a description of an object to its type and its layout, and which types get spans of their own.
+ * typedesc.c: from a description of an object to its type and its layout, and which types get spans
+ * of their own.
  *
- * Descriptions that mean the same give the same type, found by a hash table that grows. A type's slot may be longer than its objects; what
- * lies behind an object is zero (windows with pointers are zeroed), so a pattern may run on to the end of
- * the slot.
+ * Descriptions that mean the same give the same type, found by a hash table that grows. A type's
+ * slot may be longer than its objects; what lies behind an object is zero (windows with pointers
+ * are zeroed), so a pattern may run on to the end of the slot.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,8 +20,9 @@
 
 #define FIRST_BUCKETS 64
 
-/* Every cache keeps a span of a bin that it uses. With many caches that is much for little, so: the spans of all promoted
- * bins in all caches may be this part of what is alive; beyond it a shape must have filled that many spans for every cache. */
+/* Every cache keeps a span of a bin that it uses. With many caches that is much for little, so: the
+ * spans of all promoted bins in all caches may be this part of what is alive; beyond it a shape
+ * must have filled that many spans for every cache. */
 #define PROMISED_PART 8
 
 static sm_type_bins no_bins;
@@ -32,7 +34,8 @@ static bool bit(const uint64_t *bits, size_t i)
 }
 
 /* The cheapest layout for a pattern of `words` words, repeated or not. */
-static const struct sm_layout *layout_of(struct sm_gc *gc, const uint64_t *bits, size_t words, bool repeats)
+static const struct sm_layout *layout_of(struct sm_gc *gc, const uint64_t *bits, size_t words,
+					 bool repeats)
 {
 	struct sm_layout l = {.kind = SM_SCAN_NONE, .period = (uint32_t)words};
 	size_t prefix = 0, last = 0, n = 0;
@@ -64,7 +67,7 @@ static const struct sm_layout *layout_of(struct sm_gc *gc, const uint64_t *bits,
 	return sm__heap_layout(gc->heap, &l);
 }
 
-/* ---- the table of types -------------------------------------------------------------------------- */
+/* ---- the table of types ------------------------------------------------------------------- */
 
 static uint32_t hash_type(size_t size, const struct sm_layout *l, size_t stride, bool flex)
 {
@@ -78,7 +81,8 @@ static struct sm_typedesc **bucket_of(struct sm_type_table *t, uint32_t hash)
 	return &t->buckets[hash & (t->nbuckets - 1)];
 }
 
-/* Twice the buckets. False: no memory, and there is no table yet; with one, chains just get longer. */
+/* Twice the buckets. False: no memory, and there is no table yet; with one, chains just get longer.
+ * */
 static bool grow_table_locked(struct sm_type_table *t)
 {
 	struct sm_type_table old = *t;
@@ -94,7 +98,8 @@ static bool grow_table_locked(struct sm_type_table *t)
 
 		for (; d != NULL; d = next) {
 			next = d->next;
-			at = bucket_of(t, hash_type(d->type.size, d->type.layout, d->stride, d->flex));
+			at = bucket_of(t,
+				       hash_type(d->type.size, d->type.layout, d->stride, d->flex));
 			d->next = *at;
 			*at = d;
 		}
@@ -103,17 +108,20 @@ static bool grow_table_locked(struct sm_type_table *t)
 	return true;
 }
 
-static struct sm_typedesc *find_locked(struct sm_type_table *t, const struct sm_typedesc *like, uint32_t hash)
+static struct sm_typedesc *find_locked(struct sm_type_table *t, const struct sm_typedesc *like,
+				       uint32_t hash)
 {
 	struct sm_typedesc *d = t->nbuckets ? *bucket_of(t, hash) : NULL;
 
-	while (d != NULL && (d->type.size != like->type.size || d->type.layout != like->type.layout ||
-			     d->stride != like->stride || d->flex != like->flex))
+	while (d != NULL &&
+	       (d->type.size != like->type.size || d->type.layout != like->type.layout ||
+		d->stride != like->stride || d->flex != like->flex))
 		d = d->next;
 	return d;
 }
 
-static struct sm_typedesc *add_locked(struct sm_type_table *t, const struct sm_typedesc *like, uint32_t hash)
+static struct sm_typedesc *add_locked(struct sm_type_table *t, const struct sm_typedesc *like,
+				      uint32_t hash)
 {
 	struct sm_typedesc *d, **at;
 
@@ -151,8 +159,9 @@ static bool find_place(struct sm_gc *gc, struct sm_typedesc *d)
 static const struct sm_type *intern(struct sm_gc *gc, size_t size, const struct sm_layout *layout,
 				    size_t stride, bool flex)
 {
-	struct sm_typedesc like = {
-		.type = {.size = (uint32_t)size, .layout = layout}, .stride = (uint32_t)stride, .flex = flex};
+	struct sm_typedesc like = {.type = {.size = (uint32_t)size, .layout = layout},
+				   .stride = (uint32_t)stride,
+				   .flex = flex};
 	uint32_t hash = hash_type(size, layout, stride, flex);
 	struct sm_typedesc *d;
 
@@ -193,7 +202,7 @@ void sm__types_fini(struct sm_gc *gc)
 	memset(t, 0, sizeof(*t));
 }
 
-/* ---- descriptions -------------------------------------------------------------------------------- */
+/* ---- descriptions ------------------------------------------------------------------------- */
 
 static bool too_long(size_t size)
 {
@@ -203,7 +212,8 @@ static bool too_long(size_t size)
 	return true;
 }
 
-/* A copy of a bitmap of `words` bits, nothing set behind them; of none: all clear. *small is used where it is enough. */
+/* A copy of a bitmap of `words` bits, nothing set behind them; of none: all clear. *small is used
+ * where it is enough. */
 static uint64_t *copy_bits(const uint64_t *bitmap, size_t words, uint64_t *small)
 {
 	size_t entries = (words + 63) / 64;
@@ -235,13 +245,15 @@ const struct sm_type *sm_type_bitmap(struct sm_gc *gc, size_t size, const uint64
 		return NULL;
 	l = layout_of(gc, bits, words ? words : 1, false);
 	drop_bits(bits, &small);
-	return intern(gc, size, l, l && l->kind == SM_SCAN_NONE ? size : sm_align_up(size, WORD), false);
+	return intern(gc, size, l, l && l->kind == SM_SCAN_NONE ? size : sm_align_up(size, WORD),
+		      false);
 }
 
 const struct sm_type *sm_type_prefix(struct sm_gc *gc, size_t size, size_t nptrs)
 {
-	const struct sm_layout prefix = {
-		.kind = nptrs ? SM_SCAN_PREFIX : SM_SCAN_NONE, .period = 1, .nptrs = (uint32_t)nptrs};
+	const struct sm_layout prefix = {.kind = nptrs ? SM_SCAN_PREFIX : SM_SCAN_NONE,
+					 .period = 1,
+					 .nptrs = (uint32_t)nptrs};
 
 	if (nptrs > size / WORD) {
 		errno = EINVAL;
@@ -249,8 +261,8 @@ const struct sm_type *sm_type_prefix(struct sm_gc *gc, size_t size, size_t nptrs
 	}
 	if (too_long(size))
 		return NULL;
-	return intern(gc, size, sm__heap_layout(gc->heap, &prefix), nptrs ? sm_align_up(size, WORD) : size,
-		      false);
+	return intern(gc, size, sm__heap_layout(gc->heap, &prefix),
+		      nptrs ? sm_align_up(size, WORD) : size, false);
 }
 
 const struct sm_type *sm_type_pointers(struct sm_gc *gc, size_t nwords)
@@ -278,7 +290,8 @@ const struct sm_type *sm_type_conservative(struct sm_gc *gc, size_t size)
 /* A pattern as a half of a FLEX layout has it: NONE, MASK or BITMAP. */
 static const struct sm_layout *half_of(struct sm_gc *gc, const uint64_t *bits, size_t words)
 {
-	struct sm_layout l = {.kind = words <= 64 ? SM_SCAN_MASK : SM_SCAN_BITMAP, .period = (uint32_t)words};
+	struct sm_layout l = {.kind = words <= 64 ? SM_SCAN_MASK : SM_SCAN_BITMAP,
+			      .period = (uint32_t)words};
 
 	for (size_t i = 0; i < (words + 63) / 64; i++)
 		l.nptrs += (uint32_t)__builtin_popcountll(bits[i]);
@@ -291,9 +304,11 @@ static const struct sm_layout *half_of(struct sm_gc *gc, const uint64_t *bits, s
 	return sm__heap_layout(gc->heap, &l);
 }
 
-/* The cheapest layout for a header and elements. The one or the other alone, where that says it all. */
-static const struct sm_layout *flex_layout(struct sm_gc *gc, const uint64_t *head, size_t head_words,
-					   const uint64_t *element, size_t element_words)
+/* The cheapest layout for a header and elements. The one or the other alone, where that says it
+ * all. */
+static const struct sm_layout *flex_layout(struct sm_gc *gc, const uint64_t *head,
+					   size_t head_words, const uint64_t *element,
+					   size_t element_words)
 {
 	struct sm_layout l = {.kind = SM_SCAN_FLEX, .period = (uint32_t)head_words, .nptrs = 1};
 	const struct sm_layout *alone = layout_of(gc, head, head_words ? head_words : 1, false);
@@ -302,7 +317,8 @@ static const struct sm_layout *flex_layout(struct sm_gc *gc, const uint64_t *hea
 	l.element = half_of(gc, element, element_words);
 	if (alone == NULL || l.head == NULL || l.element == NULL)
 		return NULL;
-	if (l.element->kind == SM_SCAN_NONE && (alone->kind == SM_SCAN_NONE || alone->kind == SM_SCAN_PREFIX))
+	if (l.element->kind == SM_SCAN_NONE &&
+	    (alone->kind == SM_SCAN_NONE || alone->kind == SM_SCAN_PREFIX))
 		return alone;
 	if (head_words == 0)
 		return layout_of(gc, element, element_words, true);
@@ -331,16 +347,18 @@ const struct sm_type *sm_type_flex(struct sm_gc *gc, size_t header, const uint64
 	return l ? intern(gc, header, l, element, true) : NULL;
 }
 
-/* ---- arrays -------------------------------------------------------------------------------------- */
+/* ---- arrays ------------------------------------------------------------------------------- */
 
-/* The pattern of t's single objects, one after the other. A tail that is no whole word has no pointer. */
+/* The pattern of t's single objects, one after the other. A tail that is no whole word has no
+ * pointer. */
 static const struct sm_layout *make_array(struct sm_gc *gc, const struct sm_typedesc *t)
 {
 	const struct sm_layout *single = t->type.layout, *l;
 	size_t words = t->type.size / WORD, all = t->stride / WORD;
 	uint64_t *bits;
 
-	if (single->kind != SM_SCAN_PREFIX && single->kind != SM_SCAN_MASK && single->kind != SM_SCAN_BITMAP)
+	if (single->kind != SM_SCAN_PREFIX && single->kind != SM_SCAN_MASK &&
+	    single->kind != SM_SCAN_BITMAP)
 		return single;
 	bits = calloc((all + 63) / 64, sizeof(*bits));
 	if (bits == NULL)
@@ -380,7 +398,7 @@ void sm__type_note_bin(struct sm_gc *gc, _Atomic(sm_type_bins *) *bins, unsigned
 	sm_lock_release(&gc->types_lock);
 }
 
-/* ---- rare and common ----------------------------------------------------------------------------- */
+/* ---- rare and common ---------------------------------------------------------------------- */
 
 static size_t span_bytes(unsigned cls)
 {
@@ -389,8 +407,8 @@ static size_t span_bytes(unsigned cls)
 
 static bool is_common(struct sm_gc *gc, struct sm_shape *s, unsigned cls)
 {
-	size_t n = sm__shape_count(gc->heap, s, sm__sizeclasses[cls].slot_bytes), span = span_bytes(cls),
-	       live, caches;
+	size_t n = sm__shape_count(gc->heap, s, sm__sizeclasses[cls].slot_bytes),
+	       span = span_bytes(cls), live, caches;
 
 	if (SM_LIKELY(n < SM_COMMON_SPANS * span))
 		return false;
@@ -400,8 +418,10 @@ static bool is_common(struct sm_gc *gc, struct sm_shape *s, unsigned cls)
 	       (sm_load_relaxed(&gc->promised) + span) * caches <= live / PROMISED_PART;
 }
 
-/* A bin for the shape. 0: there are none left but those kept for what cannot do without, mixed and conservative spans. */
-static SM_COLD unsigned promote(struct sm_gc *gc, struct sm_shape *s, const struct sm_layout *l, unsigned cls)
+/* A bin for the shape. 0: there are none left but those kept for what cannot do without, mixed and
+ * conservative spans. */
+static SM_COLD unsigned promote(struct sm_gc *gc, struct sm_shape *s, const struct sm_layout *l,
+				unsigned cls)
 {
 	struct sm_heap *h = gc->heap;
 	int bin;

@@ -1,25 +1,29 @@
 /*
- * verify.c: the independent marker, which looks for reachable objects that the real one has not marked.
+ * verify.c: the independent marker, which looks for reachable objects that the real one has not
+ * marked.
  *
- * It shares nothing with mark.c, roots.c and workq.c but the data that describe the heap: it has a visited
- * set of its own (a bit for each 8 B of the address range, in memory that is mapped lazily), finds the roots
- * afresh (stacks and registers of all mutators, registered ranges, handles, the finalizer queue), divides
- * where mark.c multiplies, and reads layouts word by word. It runs with the world stopped, after marking and
- * before sweeping, and it must go on to the end whatever it finds.
+ * It shares nothing with mark.c, roots.c and workq.c but the data that describe the heap: it has a
+ * visited set of its own (a bit for each 8 B of the address range, in memory that is mapped
+ * lazily), finds the roots afresh (stacks and registers of all mutators, registered ranges,
+ * handles, the finalizer queue), divides where mark.c multiplies, and reads layouts word by word.
+ * It runs with the world stopped, after marking and before sweeping, and it must go on to the end
+ * whatever it finds.
  *
- * Stacks in concurrent mode. A stack is scanned once; what the thread pushes afterwards is alive and thus
- * marked in the end, but a frame may also uncover words that were dead at the scan and never written since. So
- * that such a word is no false alarm, threads clear the dead part of their stacks after each acknowledgement
- * and, while gc.verify is on, farther and after blocking sections too (sm__dead_stack).
+ * Stacks in concurrent mode. A stack is scanned once; what the thread pushes afterwards is alive
+ * and thus marked in the end, but a frame may also uncover words that were dead at the scan and
+ * never written since. So that such a word is no false alarm, threads clear the dead part of their
+ * stacks after each acknowledgement and, while gc.verify is on, farther and after blocking sections
+ * too (sm__dead_stack).
  *
- * What remains are words that are no pointers and came up after the scan: the end of an array or a window
- * points to the neighbour's start (what lies before it is then marked: an array that is being walked is
- * alive, a window's rest turned black, and windows that were used up by then have forgotten their ends, see
- * sm__cache_foreach_window); a byte written into a register that held a pointer ("sete %bl") points
- * anywhere near. So in concurrent mode a word on a stack that leads to an unmarked object proves a loss only if
- * it is the object's start and what lies before it is not marked either. On the stack of a thread that attached when
- * marking was over nothing proves a loss: nobody scanned it, and a new thread's frames show what the stack's last user
- * left. In gc.mode=stw marker and verifier see the same stacks, and every word counts.
+ * What remains are words that are no pointers and came up after the scan: the end of an array or a
+ * window points to the neighbour's start (what lies before it is then marked: an array that is
+ * being walked is alive, a window's rest turned black, and windows that were used up by then have
+ * forgotten their ends, see sm__cache_foreach_window); a byte written into a register that held a
+ * pointer ("sete %bl") points anywhere near. So in concurrent mode a word on a stack that leads to
+ * an unmarked object proves a loss only if it is the object's start and what lies before it is not
+ * marked either. On the stack of a thread that attached when marking was over nothing proves a
+ * loss: nobody scanned it, and a new thread's frames show what the stack's last user left. In
+ * gc.mode=stw marker and verifier see the same stacks, and every word counts.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +58,7 @@ struct verifier {
 	size_t npairs, pairs_bytes;
 };
 
-/* ---- its own idea of objects ----------------------------------------------------------------------- */
+/* ---- its own idea of objects -------------------------------------------------------------- */
 
 /* The start of the object that addr lies in; 0: none. exact: only its start counts. */
 static uintptr_t object_at(struct verifier *v, uintptr_t addr, bool exact, struct sm_span **out)
@@ -97,11 +101,12 @@ static void complain(struct verifier *v, uintptr_t object, struct sm_span *s, ui
 		     const char *what)
 {
 	if (v->errors++ < PRINT_MAX)
-		sm__say("verify: %s: object %p (%u B, layout kind %u) from %s %p", what, (void *)object,
-			s ? s->slot_bytes : 0, s ? s->layout->kind : 0, v->root, (void *)parent);
+		sm__say("verify: %s: object %p (%u B, layout kind %u) from %s %p", what,
+			(void *)object, s ? s->slot_bytes : 0, s ? s->layout->kind : 0, v->root,
+			(void *)parent);
 }
 
-/* ---- reaching ------------------------------------------------------------------------------------- */
+/* ---- reaching ----------------------------------------------------------------------------- */
 
 static bool first_visit(struct verifier *v, uintptr_t object)
 {
@@ -128,7 +133,8 @@ static void push_object(struct verifier *v, uintptr_t object, uintptr_t parent)
 	v->stack[v->n++] = (struct item){object, parent};
 }
 
-/* Could this stack word be something else than the pointer to an object that it looks like? See above. */
+/* Could this stack word be something else than the pointer to an object that it looks like? See
+ * above. */
 static bool doubtful(struct verifier *v, uintptr_t word, uintptr_t object)
 {
 	struct sm_span *s = NULL;
@@ -136,7 +142,8 @@ static bool doubtful(struct verifier *v, uintptr_t word, uintptr_t object)
 
 	if (v->gc->config.mode == SM_GC_STW)
 		return false;
-	/* AddressSanitizer's frames are wide and mostly redzones that nobody writes: old words shine through. */
+	/* AddressSanitizer's frames are wide and mostly redzones that nobody writes: old words
+	 * shine through. */
 	if (SM_ASAN)
 		return true;
 	if (word != object || v->unscanned)
@@ -155,7 +162,8 @@ static void reach(struct verifier *v, uintptr_t word, uintptr_t parent, bool exa
 	object = object_at(v, word, exact, &s);
 	if (object == 0) {
 		/* An exact pointer into the heap that is no object: something live was freed. */
-		if (exact && word >= v->gc->range.base && word < v->gc->range.base + v->gc->range.bytes)
+		if (exact && word >= v->gc->range.base &&
+		    word < v->gc->range.base + v->gc->range.bytes)
 			complain(v, word, NULL, parent, "pointer to nothing");
 		return;
 	}
@@ -171,7 +179,8 @@ static void reach(struct verifier *v, uintptr_t word, uintptr_t parent, bool exa
 		push_object(v, object, parent);
 }
 
-/* Is word i of an object of this layout a pointer? Conservative words are told apart by the caller, mixed spans too. */
+/* Is word i of an object of this layout a pointer? Conservative words are told apart by the caller,
+ * mixed spans too. */
 static bool is_pointer(const struct sm_layout *l, size_t i)
 {
 	switch ((enum sm_scan_kind)l->kind) {
@@ -182,7 +191,8 @@ static bool is_pointer(const struct sm_layout *l, size_t i)
 	case SM_SCAN_MASK: return l->mask >> (i % l->period) & 1;
 	case SM_SCAN_BITMAP: return l->bits[i % l->period / 64] >> (i % l->period % 64) & 1;
 	case SM_SCAN_FLEX:
-		return i < l->period ? is_pointer(l->head, i) : is_pointer(l->element, i - l->period);
+		return i < l->period ? is_pointer(l->head, i)
+				     : is_pointer(l->element, i - l->period);
 	case SM_SCAN_MIXED: break;
 	}
 	return false;
@@ -216,7 +226,8 @@ static void add_pair(void *arg, uintptr_t key, uintptr_t value)
 static void gather_pairs(struct verifier *v)
 {
 	v->pairs_bytes = (sm__cells_made(&v->gc->ephemerons.cells) + 1) * sizeof(*v->pairs);
-	v->pairs = mmap(NULL, v->pairs_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	v->pairs = mmap(NULL, v->pairs_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
 	if (v->pairs == MAP_FAILED)
 		sm__fatal(__FILE__, __LINE__, "the verifier has no memory for ephemerons");
 	sm__ephemerons_each(v->gc, add_pair, v);
@@ -240,7 +251,8 @@ static void reach_values(struct verifier *v, uintptr_t key)
 		reach(v, v->pairs[lo].value, key, true);
 }
 
-/* One that was not cleared has a key that lives. Its value was reached with the key, if anything leads there. */
+/* One that was not cleared has a key that lives. Its value was reached with the key, if anything
+ * leads there. */
 static void check_pairs(struct verifier *v)
 {
 	for (size_t i = 0; i < v->npairs; i++) {
@@ -251,7 +263,8 @@ static void check_pairs(struct verifier *v)
 		else if (!has_mark(v, v->pairs[i].key))
 			complain(v, v->pairs[i].key, s, 0, "ephemeron of a key that dies");
 		else if (!has_mark(v, v->pairs[i].value))
-			complain(v, v->pairs[i].value, s, v->pairs[i].key, "value of a key that lives");
+			complain(v, v->pairs[i].value, s, v->pairs[i].key,
+				 "value of a key that lives");
 	}
 	munmap(v->pairs, v->pairs_bytes);
 }
@@ -275,10 +288,10 @@ static void trace_all(struct verifier *v)
 	}
 }
 
-/* ---- its own idea of roots ------------------------------------------------------------------------- */
+/* ---- its own idea of roots ---------------------------------------------------------------- */
 
-__attribute__((no_sanitize("address", "thread"))) static void reach_words(struct verifier *v, uintptr_t lo,
-									  uintptr_t hi)
+__attribute__((no_sanitize("address", "thread"))) static void
+reach_words(struct verifier *v, uintptr_t lo, uintptr_t hi)
 {
 	for (uintptr_t a = sm_align_up(lo, sizeof(uintptr_t)); a + sizeof(uintptr_t) <= hi;
 	     a += sizeof(uintptr_t))
@@ -302,7 +315,8 @@ static void check_weak(void *arg, uintptr_t object)
 		complain(v, object, s, 0, "weak reference to an object that dies");
 }
 
-/* Threads that are not attached add and remove ranges meanwhile, and free the memory: this one stays so long. */
+/* Threads that are not attached add and remove ranges meanwhile, and free the memory: this one
+ * stays so long. */
 static void reach_range(void *v, const uintptr_t *start, size_t nwords)
 {
 	for (size_t w = 0; w < nwords; w++)
@@ -343,7 +357,8 @@ static void reach_roots(struct verifier *v)
 	sm__finalizers_each_queued(gc, reach_queued, v);
 }
 
-/* Marks that nobody will sweep: an object that comes to lie there would look scanned before it was looked at. */
+/* Marks that nobody will sweep: an object that comes to lie there would look scanned before it was
+ * looked at. */
 static void check_free_units(struct verifier *v)
 {
 	uintptr_t first = 0;

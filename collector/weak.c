@@ -16,7 +16,7 @@ void sm__weaks_fini(struct sm_gc *gc)
 	sm__cells_fini(&gc->weaks);
 }
 
-/* ---- the cycle's side ----------------------------------------------------------------------------- */
+/* ---- the cycle's side --------------------------------------------------------------------- */
 
 static struct sm_weak *weak_at(struct sm_gc *gc, uint64_t number)
 {
@@ -24,8 +24,9 @@ static struct sm_weak *weak_at(struct sm_gc *gc, uint64_t number)
 }
 
 /*
- * Mutators go on meanwhile. A compare and swap: the cell may have been freed since it was read and be another reference
- * by now, to an object that its maker holds, so a black one: the exchange fails.
+ * Mutators go on meanwhile. A compare and swap: the cell may have been freed since it was read and
+ * be another reference by now, to an object that its maker holds, so a black one: the exchange
+ * fails.
  */
 void sm__weaks_clear(struct sm_gc *gc)
 {
@@ -62,8 +63,8 @@ bool sm__weak_keep(struct sm_mutator *m, uintptr_t object)
 
 	if (sm__is_marked(&m->gc->range, object))
 		return true;
-	/* Shut. The object is as white as at that look: no thread has marked since the calm before the last round, and a get
-	 * that began before it has ended. */
+	/* Shut. The object is as white as at that look: no thread has marked since the calm before
+	 * the last round, and a get that began before it has ended. */
 	if (!sm__marking_enter(&in, &m->priv->marker))
 		return false;
 	sm__mark_exact(&m->priv->marker, object);
@@ -71,7 +72,7 @@ bool sm__weak_keep(struct sm_mutator *m, uintptr_t object)
 	return true;
 }
 
-/* ---- public --------------------------------------------------------------------------------------- */
+/* ---- public ------------------------------------------------------------------------------- */
 
 struct sm_weak *sm_weak_new(struct sm_mutator *m, void *object)
 {

@@ -20,7 +20,9 @@ static void order_nodes(struct sm_workq *q, const struct sm_heap_config *cfg)
 
 			for (; j > 0; j--) {
 				unsigned o = list[j - 1];
-				unsigned od = o == n ? 0 : cfg->distance[n][o] ? cfg->distance[n][o] : 20;
+				unsigned od = o == n		    ? 0
+					      : cfg->distance[n][o] ? cfg->distance[n][o]
+								    : 20;
 
 				if (od <= d)
 					break;
@@ -36,8 +38,8 @@ static size_t packet_bytes(const struct sm_workq *q)
 	return sm_align_up(sizeof(struct sm_packet) + q->cap * sizeof(uintptr_t), SM_CACHELINE);
 }
 
-/* Bytes of the next chunk, counted against the limit from here on; 0: the limit is reached. Hostile builds get one
- * packet at a time. free_lock held. */
+/* Bytes of the next chunk, counted against the limit from here on; 0: the limit is reached. Hostile
+ * builds get one packet at a time. free_lock held. */
 static size_t claim_locked(struct sm_workq *q)
 {
 	size_t each = packet_bytes(q), bytes = SM_CACHELINE + each * PACKETS_A_CHUNK;
@@ -53,8 +55,9 @@ static size_t claim_locked(struct sm_workq *q)
 /* A claimed chunk's memory, or NULL. populate: its pages are there when this returns. */
 static struct sm_chunk *map_chunk(size_t bytes, bool populate)
 {
-	struct sm_chunk *c = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS | (populate ? MAP_POPULATE : 0), -1, 0);
+	struct sm_chunk *c =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | (populate ? MAP_POPULATE : 0), -1, 0);
 
 	return c == MAP_FAILED ? NULL : c;
 }
@@ -81,7 +84,8 @@ static void add_locked(struct sm_workq *q, struct sm_chunk *c, size_t bytes)
 	}
 }
 
-/* Another chunk of packets onto the free list; free_lock held. 0 also at the limit, -ENOMEM when the system refuses. */
+/* Another chunk of packets onto the free list; free_lock held. 0 also at the limit, -ENOMEM when
+ * the system refuses. */
 static int grow_locked(struct sm_workq *q, bool populate)
 {
 	size_t bytes = claim_locked(q);
@@ -116,8 +120,8 @@ int sm__workq_init(struct sm_workq *q, const struct sm_heap_config *cfg, unsigne
 	sm_lock_init(&q->free_lock, SM_RANK_GC_PACKETS);
 	for (unsigned n = 0; n < nnodes; n++)
 		sm_lock_init(&q->node[n].lock, SM_RANK_GC_QUEUE);
-	/* Some there are always, whatever the system refuses later. Without any, a cycle would be one long overflow: a look at
-	 * the whole heap for every few objects. */
+	/* Some there are always, whatever the system refuses later. Without any, a cycle would be
+	 * one long overflow: a look at the whole heap for every few objects. */
 	return grow_locked(q, true);
 }
 
@@ -193,13 +197,14 @@ void sm__workq_put(struct sm_workq *q, unsigned node, struct sm_packet *p, bool 
 	sm_store_relaxed(&w->count, sm_load_relaxed(&w->count) + 1);
 	sm_lock_release(&w->lock);
 	/* A worker that is about to park raises `parked` and then looks at load once more; both are
-	 * sequentially consistent, so one of us sees the other. A quiet packet is found by whoever looks next: a
-	 * marker that runs out, a worker before it parks, or the control thread. */
+	 * sequentially consistent, so one of us sees the other. A quiet packet is found by whoever
+	 * looks next: a marker that runs out, a worker before it parks, or the control thread. */
 	if (!quiet && sm_load_seqcst(&q->parked) != 0)
 		sm__event_signal(&q->work);
 }
 
-/* So many of a queue's packets are looked at for one from the own L3; all are as good where there is one L3. */
+/* So many of a queue's packets are looked at for one from the own L3; all are as good where there
+ * is one L3. */
 #define L3_LOOKS 16
 
 static struct sm_packet *unlink_nearest(struct sm_workq_node *w, uint32_t l3)
@@ -257,7 +262,7 @@ void sm__workq_leave(struct sm_workq *q, bool quiet)
 		sm__event_signal(&q->drained);
 }
 
-/* ---- the door -------------------------------------------------------------------------------------- */
+/* ---- the door ----------------------------------------------------------------------------- */
 
 /* A try in vain changes nothing, so that what is over stays exactly so. */
 bool sm__workq_enter_open(struct sm_workq *q)
@@ -267,8 +272,8 @@ bool sm__workq_enter_open(struct sm_workq *q)
 	do {
 		if (old & SM_WORKQ_SHUT)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(&q->load, &old, old + 1, memory_order_seq_cst,
-							memory_order_seq_cst));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&q->load, &old, old + 1, memory_order_seq_cst, memory_order_seq_cst));
 	return true;
 }
 
@@ -326,7 +331,8 @@ void sm__workq_wait_drained(struct sm_workq *q)
 		}
 		sm__workq_kick(q);
 		sm__workq_reserve(q, SM_WORKQ_SPARE);
-		/* Each look takes a CPU from a worker: seldom, while none of them is parked in long marking. */
+		/* Each look takes a CPU from a worker: seldom, while none of them is parked in long
+		 * marking. */
 		if (sm_load_seqcst(&q->parked) != 0)
 			look = SM_WORKQ_LOOK_NS;
 		else if (++looks > 8 && look < SM_WORKQ_LOOK_MAX_NS)

@@ -1,27 +1,30 @@
 /*
  * workq.h: grey objects waiting to be scanned, in packets, on one queue for each node.
  *
- * A grey entry is an address: the start of an object whose mark bit is set, or a place inside a large
- * object from which the next piece is to be scanned. A marker fills and empties a packet of its own
- * (LIFO) without any synchronisation; whole packets travel through the queues.
+ * A grey entry is an address: the start of an object whose mark bit is set, or a place inside a
+ * large object from which the next piece is to be scanned. A marker fills and empties a packet of
+ * its own (LIFO) without any synchronisation; whole packets travel through the queues.
  *
- *   marker --full packet--> queue of its node --> another marker: own node, same L3, nearer nodes, ..
+ *   marker --full packet--> queue of its node --> another marker: own node, L3, nearer nodes, ..
  *
- * Draining. `active` counts whoever may hold grey entries privately. The queues are drained when no packet is queued
- * and active is 0, which is stable while nobody brings new grey from outside: from a barrier buffer, a stack, a root
- * that comes or goes. Whoever does goes through the door (sm__workq_enter_open), is active meanwhile, and leaves FOUND
- * behind if anything was white. Packets, active, FOUND and the door are one word, so the end of marking is one
- * exchange: drained, nothing found, shut (cycle.c).
+ * Draining. `active` counts whoever may hold grey entries privately. The queues are drained when no
+ * packet is queued and active is 0, which is stable while nobody brings new grey from outside: from
+ * a barrier buffer, a stack, a root that comes or goes. Whoever does goes through the door
+ * (sm__workq_enter_open), is active meanwhile, and leaves FOUND behind if anything was white.
+ * Packets, active, FOUND and the door are one word, so the end of marking is one exchange: drained,
+ * nothing found, shut (cycle.c).
  *
- * Who wakes whom. A worker that puts a packet wakes one that is parked. A mutator wakes nobody, neither with a
- * packet nor when it leaves: a thread that it wakes is likely to be put on its own CPU, the others being busy with
- * the collector, and takes its place for a time slice of milliseconds. The control thread looks after the queues
- * instead: while it waits for them to be drained it comes by every SM_WORKQ_LOOK_NS, less often the longer all workers
- * are busy, and wakes workers if packets lie there.
+ * Who wakes whom. A worker that puts a packet wakes one that is parked. A mutator wakes nobody,
+ * neither with a packet nor when it leaves: a thread that it wakes is likely to be put on its own
+ * CPU, the others being busy with the collector, and takes its place for a time slice of
+ * milliseconds. The control thread looks after the queues instead: while it waits for them to be
+ * drained it comes by every SM_WORKQ_LOOK_NS, less often the longer all workers are busy, and wakes
+ * workers if packets lie there.
  *
- * Bounded. Packets come from chunks up to a limit in bytes; past it sm__workq_empty returns NULL and the
- * caller takes the overflow path (mark.c). So that this makes headway there are `least` packets in any case, shorter ones
- * under a low limit, and that is raised where it would not hold them at 16 entries each.
+ * Bounded. Packets come from chunks up to a limit in bytes; past it sm__workq_empty returns NULL
+ * and the caller takes the overflow path (mark.c). So that this makes headway there are `least`
+ * packets in any case, shorter ones under a low limit, and that is raised where it would not hold
+ * them at 16 entries each.
  */
 #ifndef SM_COLLECTOR_WORKQ_H
 #define SM_COLLECTOR_WORKQ_H
@@ -80,9 +83,9 @@ int sm__workq_init(struct sm_workq *q, const struct sm_heap_config *cfg, unsigne
 void sm__workq_fini(struct sm_workq *q);
 
 /*
- * So many bytes of packets on the free list, their memory there, as far as the limit allows. For the collector's own
- * threads, before marking and at each look after the queues: to map and touch a chunk takes 0.1 ms, which a mutator
- * that hands a barrier buffer over would have to wait.
+ * So many bytes of packets on the free list, their memory there, as far as the limit allows. For
+ * the collector's own threads, before marking and at each look after the queues: to map and touch a
+ * chunk takes 0.1 ms, which a mutator that hands a barrier buffer over would have to wait.
  */
 void sm__workq_reserve(struct sm_workq *q, size_t bytes);
 #define SM_WORKQ_SPARE (512 * SM_KIB)
@@ -92,12 +95,14 @@ void sm__workq_recycle(struct sm_workq *q, struct sm_packet *p);
 /* Queues a packet that has entries, giver and l3; wakes a parked worker unless quiet. */
 void sm__workq_put(struct sm_workq *q, unsigned node, struct sm_packet *p, bool quiet);
 /*
- * A packet from `node`, one given from the same L3 if there is such among the latest, else from the nearest
- * node that has one; *from says which. NULL: none anywhere. Precondition: the caller counts in active.
+ * A packet from `node`, one given from the same L3 if there is such among the latest, else from the
+ * nearest node that has one; *from says which. NULL: none anywhere. Precondition: the caller counts
+ * in active.
  */
 struct sm_packet *sm__workq_get(struct sm_workq *q, unsigned node, uint32_t l3, unsigned *from);
 
-/* The door is shut: nobody from outside may mark, for all that is alive is marked, or no cycle marks at all. */
+/* The door is shut: nobody from outside may mark, for all that is alive is marked, or no cycle
+ * marks at all. */
 #define SM_WORKQ_SHUT ((uint64_t)1 << 31)
 /* Somebody from outside has marked something since sm__workq_calm. */
 #define SM_WORKQ_FOUND ((uint64_t)1 << 30)
@@ -131,8 +136,8 @@ SM_INLINE bool sm__workq_is_drained(struct sm_workq *q)
 void sm__workq_open(struct sm_workq *q);
 /* .. if the queues are drained, forgets in the same moment what was found; */
 bool sm__workq_calm(struct sm_workq *q);
-/* .. shuts the door if the queues are drained and nothing was found since sm__workq_calm. Waits for those inside who
- * have found nothing yet. */
+/* .. shuts the door if the queues are drained and nothing was found since sm__workq_calm. Waits for
+ * those inside who have found nothing yet. */
 bool sm__workq_shut(struct sm_workq *q);
 /* Shut, and nothing queued, found, or in anybody's hands. */
 SM_INLINE bool sm__workq_is_over(struct sm_workq *q)

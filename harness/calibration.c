@@ -35,7 +35,8 @@ int sm_calibration_keep(struct sm_store *s, int64_t run, const char *cpu_model)
 
 	/* A home directory may be shared by machines. */
 	if (rows != NULL && strcmp(model, cpu_model) != 0) {
-		sm_complain("the kept calibration is of another machine (%.80s) and not used; see spanmark "
+		sm_complain("the kept calibration is of another machine (%.80s) and not used; see "
+			    "spanmark "
 			    "doctor "
 			    "--calibrate",
 			    model[0] ? model : "not named");
@@ -93,8 +94,8 @@ static int apply(struct sm_report *r, struct sm_metric *m, const struct sm_calib
 	}
 	if (strcmp(c->verdict, "reads 0") != 0 || !m->has_value)
 		return 0;
-	snprintf(text, sizeof(text), "calibration: %.40s never counts here (0 under '%.48s')", c->event,
-		 c->kernel);
+	snprintf(text, sizeof(text), "calibration: %.40s never counts here (0 under '%.48s')",
+		 c->event, c->kernel);
 	m->reason = sm_pool_str(&r->pool, text);
 	m->status = SM_STATUS_NOT_COUNTED;
 	m->has_value = false;

@@ -51,7 +51,8 @@ void sm__case_drop_ignored(struct sm_case *c, char *note, size_t len)
 			c->settings.v[kept++] = s;
 			continue;
 		}
-		snprintf(note, len, "--set %.*s: backend %s ignores it, so its cases are there once",
+		snprintf(note, len,
+			 "--set %.*s: backend %s ignores it, so its cases are there once",
 			 (int)strcspn(s, "="), s, sm_wl_backend_name(c->backend));
 		free(s);
 	}

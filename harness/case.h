@@ -36,8 +36,9 @@ struct sm_plan {
 	uint64_t seed;
 	struct sm_case *cases;
 	unsigned ncases;
-	char note[160]; /* a setting that a backend ignores, if one was left out of cases; "": none */
-	char **jobs;	/* in the order of running */
+	/* a setting that a backend ignores, if one was left out of cases; "": none */
+	char note[160];
+	char **jobs; /* in the order of running */
 	unsigned njobs;
 };
 

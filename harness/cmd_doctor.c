@@ -18,32 +18,35 @@
 #include "harness/writer.h"
 #include "perf/calibrate.h"
 
-static const char help[] =
-	"usage: spanmark doctor [--calibrate] [--format table|json] [-o FILE]\n"
-	"\n"
-	"Tells what can be counted and measured on this machine, why not, and what to do about it. Nothing "
-	"is\n"
-	"changed: remedies are commands for the administrator.\n"
-	"\n"
-	"  --calibrate   run kernels with known counts (some seconds): expected, counted, error and verdict "
-	"for each\n"
-	"                event, and the time of a memory access by working set. The result is kept and "
-	"stored with runs\n"
-	"  --format F    table (default) or json\n"
-	"  -o FILE       write there instead of standard output\n"
-	"\n"
-	"Exit status: 0 when everything that was looked at can be measured, 1 when something is bad or off.\n"
-	"\n"
-	"examples:\n"
-	"  spanmark doctor\n"
-	"  spanmark doctor --calibrate --format json -o machine.json\n";
+static const char help[] = "usage: spanmark doctor [--calibrate] [--format table|json] [-o FILE]\n"
+			   "\n"
+			   "Tells what can be counted and measured on this machine, why not, and "
+			   "what to do about it. Nothing "
+			   "is\n"
+			   "changed: remedies are commands for the administrator.\n"
+			   "\n"
+			   "  --calibrate   run kernels with known counts (some seconds): "
+			   "expected, counted, error and verdict "
+			   "for each\n"
+			   "                event, and the time of a memory access by working set. "
+			   "The result is kept and "
+			   "stored with runs\n"
+			   "  --format F    table (default) or json\n"
+			   "  -o FILE       write there instead of standard output\n"
+			   "\n"
+			   "Exit status: 0 when everything that was looked at can be measured, 1 "
+			   "when something is bad or off.\n"
+			   "\n"
+			   "examples:\n"
+			   "  spanmark doctor\n"
+			   "  spanmark doctor --calibrate --format json -o machine.json\n";
 
 struct doctor_options {
 	bool calibrate, json;
 	const char *output;
 };
 
-/* ---- table ----------------------------------------------------------------------------------- */
+/* ---- table -------------------------------------------------------------------------------- */
 
 enum { INDENT = 29, WIDTH = 100 };
 
@@ -95,8 +98,8 @@ static void print_number(FILE *f, double v, int width)
 static void print_calibration(FILE *f, const struct sm_calibration *c)
 {
 	fprintf(f, "\ncalibration (counts are differences between two amounts of work)\n");
-	fprintf(f, "%-30s %-12s %10s %10s %8s %8s %s\n", "kernel", "event", "expected", "counted", "error",
-		"ns/op", "verdict");
+	fprintf(f, "%-30s %-12s %10s %10s %8s %8s %s\n", "kernel", "event", "expected", "counted",
+		"error", "ns/op", "verdict");
 	for (unsigned i = 0; i < c->n; i++) {
 		const struct sm_cal_row *r = &c->rows[i];
 
@@ -113,8 +116,8 @@ static void print_calibration(FILE *f, const struct sm_calibration *c)
 			fprintf(f, " %8.2f", r->ns_per_op);
 		fprintf(f, " %s\n", sm_verdict_name(r->verdict));
 	}
-	fprintf(f, "%u exact, %u good, %u off, %u read 0, %u n/a\n", c->exact, c->good, c->off, c->zero,
-		c->na);
+	fprintf(f, "%u exact, %u good, %u off, %u read 0, %u n/a\n", c->exact, c->good, c->off,
+		c->zero, c->na);
 	/* One line for each reason, not for each row. */
 	for (unsigned i = 0; i < c->n; i++) {
 		bool said = !c->rows[i].reason[0];
@@ -126,7 +129,7 @@ static void print_calibration(FILE *f, const struct sm_calibration *c)
 	}
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------ */
+/* ---- JSON --------------------------------------------------------------------------------- */
 
 static void add_number(cJSON *o, const char *key, double v)
 {
@@ -187,7 +190,7 @@ struct cJSON *sm_doctor_json(const struct sm_finding *f, unsigned n, const struc
 	return root;
 }
 
-/* ---- the kept calibration -------------------------------------------------------------------- */
+/* ---- the kept calibration ----------------------------------------------------------------- */
 
 static int state_path(char *path, size_t len, bool make)
 {
@@ -253,7 +256,7 @@ char *sm_doctor_load_calibration(void)
 	return text;
 }
 
-/* ---- the command ----------------------------------------------------------------------------- */
+/* ---- the command -------------------------------------------------------------------------- */
 
 static int calibrate(struct sm_calibration *c, char *model, size_t len)
 {
@@ -277,12 +280,12 @@ static void keep(const char *text)
 	int rc = sm_doctor_save_calibration(text, path, sizeof(path));
 
 	if (rc)
-		fprintf(stderr, "spanmark: the calibration is not kept: %s%s%s\n", path, path[0] ? ": " : "",
-			strerror(-rc));
+		fprintf(stderr, "spanmark: the calibration is not kept: %s%s%s\n", path,
+			path[0] ? ": " : "", strerror(-rc));
 }
 
-static int write_all(FILE *f, const struct doctor_options *o, const struct sm_finding *all, unsigned n,
-		     const struct sm_calibration *c, const char *model)
+static int write_all(FILE *f, const struct doctor_options *o, const struct sm_finding *all,
+		     unsigned n, const struct sm_calibration *c, const char *model)
 {
 	cJSON *root = o->json || c != NULL ? sm_doctor_json(all, n, c) : NULL;
 	char *text;
@@ -366,7 +369,8 @@ int sm_cmd_doctor(int argc, char **argv)
 		case 'f':
 			o.json = strcmp(optarg, "json") == 0;
 			if (!o.json && strcmp(optarg, "table") != 0) {
-				sm_complain("--format %s: unknown format; allowed: table, json", optarg);
+				sm_complain("--format %s: unknown format; allowed: table, json",
+					    optarg);
 				return SM_EXIT_USAGE;
 			}
 			break;
@@ -379,7 +383,8 @@ int sm_cmd_doctor(int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
-		sm_complain("doctor: unexpected argument \"%s\"; see spanmark doctor --help", argv[optind]);
+		sm_complain("doctor: unexpected argument \"%s\"; see spanmark doctor --help",
+			    argv[optind]);
 		return SM_EXIT_USAGE;
 	}
 	return examine(&o);

@@ -17,18 +17,22 @@
 static const char help[] =
 	"usage: spanmark events [PATTERN..] [--pmu NAME] [--sets] [--check [FILE..]]\n"
 	"\n"
-	"Lists the events that -e accepts: software metrics (sw::), simulated ones (sim::), and libpfm4's "
+	"Lists the events that -e accepts: software metrics (sw::), simulated ones (sim::), and "
+	"libpfm4's "
 	"tables for this\n"
 	"machine's PMU. Every PATTERN must match: a substring or shell\n"
 	"pattern, ignoring case.\n"
 	"\n"
 	"  --pmu NAME   the tables of another PMU (amd64_fam19h_zen4, skx, arm_n1, sw, ..)\n"
-	"  --sets       the counter sets that -C accepts: their metrics, the events behind them here, and "
+	"  --sets       the counter sets that -C accepts: their metrics, the events behind them "
+	"here, and "
 	"whether\n"
 	"               they can be counted\n"
-	"  --check      lint the built-in sets and the user's, or the given files: every formula is parsed, "
+	"  --check      lint the built-in sets and the user's, or the given files: every formula "
+	"is parsed, "
 	"every event\n"
-	"               encoded that this architecture's libpfm4 can encode; status 1 when something is "
+	"               encoded that this architecture's libpfm4 can encode; status 1 when "
+	"something is "
 	"wrong\n"
 	"\n"
 	"examples:\n"
@@ -73,11 +77,15 @@ static int list_events(const char *pmu, char **patterns, int n)
 {
 	struct search s = {.patterns = patterns, .n = n};
 
-	if (pmu != NULL && strcmp(pmu, "sw") != 0 && strcmp(pmu, "sim") != 0 && !sm_event_has_tables(pmu)) {
-		sm_complain("--pmu %s: libpfm4 of this architecture has no such tables (sw and sim always "
+	if (pmu != NULL && strcmp(pmu, "sw") != 0 && strcmp(pmu, "sim") != 0 &&
+	    !sm_event_has_tables(pmu)) {
+		sm_complain("--pmu %s: libpfm4 of this architecture has no such tables (sw and sim "
+			    "always "
 			    "exist; this machine: "
 			    "%s)",
-			    pmu, sm_event_detected_pmu() != NULL ? sm_event_detected_pmu() : "none detected");
+			    pmu,
+			    sm_event_detected_pmu() != NULL ? sm_event_detected_pmu()
+							    : "none detected");
 		return SM_EXIT_USAGE;
 	}
 	sm_event_list(pmu, show_event, &s);
@@ -125,8 +133,8 @@ static int list_sets(void)
 static void show_finding(const struct sm_lint_finding *f, void *arg)
 {
 	(void)arg;
-	printf("%s: %s: %s%s%s: %s\n", f->origin, f->bad ? "error" : "note", f->pmu[0] ? f->pmu : "set",
-	       f->what[0] ? " " : "", f->what, f->message);
+	printf("%s: %s: %s%s%s: %s\n", f->origin, f->bad ? "error" : "note",
+	       f->pmu[0] ? f->pmu : "set", f->what[0] ? " " : "", f->what, f->message);
 }
 
 static int check(char **files, int n)
@@ -141,7 +149,8 @@ static int check(char **files, int n)
 		sm_complain("%s", err);
 		return SM_EXIT_USAGE;
 	}
-	printf("%u sets, %u metrics, %u formulas, %u event strings: %u encoded, %u of PMUs that this "
+	printf("%u sets, %u metrics, %u formulas, %u event strings: %u encoded, %u of PMUs that "
+	       "this "
 	       "architecture's libpfm4 has no "
 	       "tables for, %u errors\n",
 	       c.sets, c.metrics, c.formulas, c.strings, c.encoded, c.foreign, c.errors);

@@ -14,7 +14,8 @@
 static const char help[] =
 	"usage: spanmark heap [--why ADDRESS] [--dominators] [--top N] FILE\n"
 	"\n"
-	"Reads a heap dump that a program wrote with sm_heap_dump(gc, m, fd); \"-\" reads standard input.\n"
+	"Reads a heap dump that a program wrote with sm_heap_dump(gc, m, fd); \"-\" reads standard "
+	"input.\n"
 	"Without an option: objects and bytes by type.\n"
 	"\n"
 	"  --why ADDRESS  a shortest path from a root to the object at (or around) ADDRESS\n"
@@ -58,7 +59,8 @@ static int show_types(const struct sm_heapfile *h, size_t top)
 	for (size_t i = 0; i < h->ntypes && i < top; i++)
 		printf("%16llu %12zu  %s\n", (unsigned long long)rows[i].bytes, rows[i].count,
 		       h->types[rows[i].index]);
-	printf("%16llu %12zu  all, from %zu roots\n", (unsigned long long)all.bytes, h->n - 1, h->nroots);
+	printf("%16llu %12zu  all, from %zu roots\n", (unsigned long long)all.bytes, h->n - 1,
+	       h->nroots);
 	free(rows);
 	return 0;
 }

@@ -29,8 +29,9 @@ static void list_param(const struct sm_param_desc *d)
 	if (d->kind == SM_PARAM_TEXT)
 		snprintf(bounds, sizeof(bounds), "%s", d->choices);
 	else
-		snprintf(bounds, sizeof(bounds), "%lld..%lld%s%s", (long long)d->min, (long long)d->max,
-			 d->unit != NULL && *d->unit ? " " : "", d->unit != NULL ? d->unit : "");
+		snprintf(bounds, sizeof(bounds), "%lld..%lld%s%s", (long long)d->min,
+			 (long long)d->max, d->unit != NULL && *d->unit ? " " : "",
+			 d->unit != NULL ? d->unit : "");
 	printf("    %-20s %s (%s)\n", def, d->help, bounds);
 }
 
@@ -63,13 +64,16 @@ static void list_places(void)
 	     "  compact       neighbours first: siblings, then cores, L3, node, package\n"
 	     "  scatter       as far apart as possible, siblings last\n"
 	     "  per-node      equal shares for every node\n"
-	     "  one-per-core  the first PU of each core (what runs when nothing is said, where it fits)\n"
+	     "  one-per-core  the first PU of each core (what runs when nothing is said, where it "
+	     "fits)\n"
 	     "  none          not pinned: any core that the scheduler likes\n"
 	     "Placement of mark workers (--mark-place):\n"
-	     "  auto          cores of their own while there are enough, then one to a core, the emptiest "
+	     "  auto          cores of their own while there are enough, then one to a core, the "
+	     "emptiest "
 	     "first\n"
 	     "  dedicated     cores of their own, or not at all\n"
-	     "  shared        on the mutators' CPUs, one beside each; more than those as auto does\n"
+	     "  shared        on the mutators' CPUs, one beside each; more than those as auto "
+	     "does\n"
 	     "  sibling       on SMT siblings of the mutators' cores\n"
 	     "  remote-node   on another node than the mutators'\n"
 	     "  none          not pinned; gc.aside keeps them off CPUs on which mutators run");
@@ -82,8 +86,8 @@ static void list_sets(void)
 		struct sm_setfile *set = NULL;
 		char err[200];
 
-		if (sm_setfile_parse(sm_setfile_builtin_text(i), sm_setfile_builtin_name(i), &set, err,
-				     sizeof(err)) == 0)
+		if (sm_setfile_parse(sm_setfile_builtin_text(i), sm_setfile_builtin_name(i), &set,
+				     err, sizeof(err)) == 0)
 			printf("  %-8s %s\n", sm_setfile_builtin_name(i), set->title);
 		sm_setfile_free(set);
 	}
@@ -99,9 +103,11 @@ static void list_settings(void)
 {
 	puts("Settings of collector and heap (--set KEY=VALUE):");
 	sm_job_setting_keys(list_key, NULL);
-	puts("Where [@SIZE][@cpuN] is allowed, a setting can be one size class's, one core's, or one class's "
+	puts("Where [@SIZE][@cpuN] is allowed, a setting can be one size class's, one core's, or "
+	     "one class's "
 	     "on one\n"
-	     "core: --set cache.window@64=8k --set cache.window@cpu3=64k --set cache.window@64@cpu3=4k. The "
+	     "core: --set cache.window@64=8k --set cache.window@cpu3=64k --set "
+	     "cache.window@64@cpu3=4k. The "
 	     "most\n"
 	     "particular one counts, a class before a core.");
 }
@@ -121,7 +127,8 @@ static void print_help(void)
 	     "\n"
 	     "  spanmark list                    everything\n"
 	     "  spanmark list workloads          workloads, their parameters, defaults and bounds\n"
-	     "  spanmark list backends|places    where objects come from; where threads are pinned\n"
+	     "  spanmark list backends|places    where objects come from; where threads are "
+	     "pinned\n"
 	     "  spanmark list sets               counter sets\n"
 	     "  spanmark list settings           keys of --set");
 }
@@ -146,8 +153,8 @@ static int list_topic(const char *name)
 int sm_cmd_list(int argc, char **argv)
 {
 	if (argc > 2) {
-		sm_complain(
-			"list takes one topic at most; allowed: workloads, backends, places, sets, settings");
+		sm_complain("list takes one topic at most; allowed: workloads, backends, places, "
+			    "sets, settings");
 		return SM_EXIT_USAGE;
 	}
 	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {

@@ -44,7 +44,8 @@ static void print_help(void)
 	size_t n;
 	const struct sm_option *opt = sm_options(&n);
 
-	puts("spanmark run: measures workloads, each sample in a process of its own, and prints a counter "
+	puts("spanmark run: measures workloads, each sample in a process of its own, and prints a "
+	     "counter "
 	     "table.\n"
 	     "\n"
 	     "  spanmark run [OPTION ..]\n");
@@ -52,8 +53,9 @@ static void print_help(void)
 		char left[48];
 
 		snprintf(left, sizeof(left), "%s%c%s--%s%s%s", opt[i].letter ? "-" : "  ",
-			 opt[i].letter ? opt[i].letter : ' ', opt[i].letter ? ", " : " ", opt[i].name,
-			 opt[i].arg != NULL ? " " : "", opt[i].arg != NULL ? opt[i].arg : "");
+			 opt[i].letter ? opt[i].letter : ' ', opt[i].letter ? ", " : " ",
+			 opt[i].name, opt[i].arg != NULL ? " " : "",
+			 opt[i].arg != NULL ? opt[i].arg : "");
 		printf("  %-28s %s\n", left, opt[i].help);
 		if (opt[i].words != NULL)
 			printf("  %-28s   %s\n", "", opt[i].words);
@@ -67,17 +69,20 @@ static void print_help(void)
 	     "  spanmark run -w binary-trees --backend gc,libc -p depth=16 -C cache,tlb --by core\n"
 	     "      where the misses are: counts by core, collector against malloc and free\n"
 	     "  spanmark run -w ring --set gc.mode=stw,concurrent -f json -o ring.json\n"
-	     "      the stop-the-world baseline beside the concurrent collector, for a program to read\n"
+	     "      the stop-the-world baseline beside the concurrent collector, for a program to "
+	     "read\n"
 	     "  spanmark run --store lab.db --reps 20; spanmark run --store lab.db --resume\n"
 	     "      kept as they arrive; goes on after an interruption\n"
-	     "  spanmark run -w churn --threads 16 --place scatter --topology server.xml --dry-run\n"
+	     "  spanmark run -w churn --threads 16 --place scatter --topology server.xml "
+	     "--dry-run\n"
 	     "      where the threads would go on another machine\n"
 	     "\n"
-	     "Exit status: 0 done, 1 some samples failed or were not measured, 2 the command line is wrong;\n"
+	     "Exit status: 0 done, 1 some samples failed or were not measured, 2 the command line "
+	     "is wrong;\n"
 	     "130 (INT), 143 (TERM), 129 (HUP) interrupted: the report has what was measured.");
 }
 
-/* ---- one sample ------------------------------------------------------------------------------ */
+/* ---- one sample --------------------------------------------------------------------------- */
 
 static void relay_stderr(void *ctx, const char *data, size_t len)
 {
@@ -166,7 +171,7 @@ static int run_all(struct run *run)
 	return rc;
 }
 
-/* ---- before and after ------------------------------------------------------------------------ */
+/* ---- before and after --------------------------------------------------------------------- */
 
 static int begin_new(struct run *run, int argc, char **argv)
 {
@@ -240,11 +245,13 @@ static bool wants_color(const struct run *run)
 	return isatty(fileno(run->output.file)) == 1;
 }
 
-/* What was measured is in no store and could not be written where it should: somewhere else, then. */
+/* What was measured is in no store and could not be written where it should: somewhere else, then.
+ * */
 static void rescue(const struct sm_report *r, const struct sm_writer *w)
 {
 	const char *tmp = getenv("TMPDIR");
-	const char *const folders[] = {tmp != NULL && tmp[0] == '/' ? tmp : "/tmp", "/tmp", "/var/tmp"};
+	const char *const folders[] = {tmp != NULL && tmp[0] == '/' ? tmp : "/tmp", "/tmp",
+				       "/var/tmp"};
 	char path[512];
 
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
@@ -331,7 +338,8 @@ static bool same_file(const char *a, const char *b)
 		return st[0].st_dev == st[1].st_dev && st[0].st_ino == st[1].st_ino;
 	for (int i = 0; i < 2; i++) {
 		const char *slash = strrchr(names[i], '/');
-		char *dir = slash != NULL ? strndup(names[i], (size_t)(slash - names[i]) + 1) : strdup(".");
+		char *dir = slash != NULL ? strndup(names[i], (size_t)(slash - names[i]) + 1)
+					  : strdup(".");
 		char *real = dir != NULL ? realpath(dir, NULL) : NULL;
 
 		if (real == NULL ||
@@ -350,7 +358,8 @@ static bool same_file(const char *a, const char *b)
 static int open_all(struct run *run, int argc, char **argv)
 {
 	char err[512];
-	const char *self = sm_runner_self(false), *other = self != NULL ? sm_runner_self(true) : NULL;
+	const char *self = sm_runner_self(false),
+		   *other = self != NULL ? sm_runner_self(true) : NULL;
 
 	run->self = self != NULL ? strdup(self) : NULL;
 	run->self_for_callgrind = other != NULL ? strdup(other) : NULL;
@@ -358,17 +367,19 @@ static int open_all(struct run *run, int argc, char **argv)
 		sm_complain("cannot find this program's own file: is /proc mounted?");
 		return SM_EXIT_FAILED;
 	}
-	if (run->opt.output != NULL && run->opt.store != NULL && same_file(run->opt.output, run->opt.store)) {
-		snprintf(err, sizeof(err),
-			 "--output and --store name one file, '%.300s'; allowed: two different ones",
-			 run->opt.output);
+	if (run->opt.output != NULL && run->opt.store != NULL &&
+	    same_file(run->opt.output, run->opt.store)) {
+		snprintf(
+			err, sizeof(err),
+			"--output and --store name one file, '%.300s'; allowed: two different ones",
+			run->opt.output);
 		return usage(err);
 	}
 	if (sm_output_open(&run->output, run->opt.output, err, sizeof(err)) != 0)
 		return usage(err);
 	if (run->opt.resume && access(run->opt.store, F_OK) != 0) {
-		snprintf(err, sizeof(err), "--resume: there is no store '%.300s'; nothing to resume",
-			 run->opt.store);
+		snprintf(err, sizeof(err),
+			 "--resume: there is no store '%.300s'; nothing to resume", run->opt.store);
 		return usage(err);
 	}
 	if (sm_store_open(run->opt.store, &run->store, err, sizeof(err)) != 0)
@@ -390,7 +401,8 @@ static int run_command(struct run *run, int argc, char **argv)
 		return SM_EXIT_OK;
 	}
 	if (run->opt.resume) /* the plan is in the store */
-		rc = sm_topology_load(&(struct sm_topology_source){0}, &run->plan.topology, err, sizeof(err));
+		rc = sm_topology_load(&(struct sm_topology_source){0}, &run->plan.topology, err,
+				      sizeof(err));
 	else
 		rc = sm_plan_build(&run->opt, &run->plan, err, sizeof(err));
 	if (rc)
@@ -401,10 +413,12 @@ static int run_command(struct run *run, int argc, char **argv)
 		sm_plan_print(&run->plan, stdout);
 		return SM_EXIT_OK;
 	}
-	sm_privilege_drop();	   /* what needed more has been tried out; workers get theirs by exec */
+	/* what needed more has been tried out; workers get theirs by exec */
+	sm_privilege_drop();
 	sm_runner_catch_signals(); /* from here on there is something to tidy up */
 	status = open_all(run, argc, argv);
-	if (status == SM_EXIT_OK && sm_environ_is_busy("", run->plan.topology->n_pus, err, sizeof(err)))
+	if (status == SM_EXIT_OK &&
+	    sm_environ_is_busy("", run->plan.topology->n_pus, err, sizeof(err)))
 		fprintf(stderr, "warning: %s\n", err);
 	if (status == SM_EXIT_OK)
 		status = measure(run);

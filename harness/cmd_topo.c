@@ -20,12 +20,14 @@ static const char help[] =
 	"usage: spanmark topo [--xml FILE | --synthetic STRING] [--place P] [--mark-place P]\n"
 	"                     [--threads N] [--workers N] [--format table|json]\n"
 	"\n"
-	"Shows packages, NUMA nodes, L3 caches, cores and processing units (PUs) with the numbers of the\n"
+	"Shows packages, NUMA nodes, L3 caches, cores and processing units (PUs) with the numbers "
+	"of the\n"
 	"operating system, and, with --threads or --workers, where each thread would be pinned.\n"
 	"\n"
 	"  --xml FILE          plan for another machine: hwloc XML (lstopo --of xml FILE)\n"
 	"  --synthetic STRING  plan for an invented one, in hwloc's notation\n"
-	"  --place P           mutators: compact, scatter, per-node, one-per-core, none (default as run:\n"
+	"  --place P           mutators: compact, scatter, per-node, one-per-core, none (default "
+	"as run:\n"
 	"                      one-per-core where they fit, else compact)\n"
 	"  --mark-place P      mark workers: auto, dedicated, shared, sibling, remote-node, none\n"
 	"                      (default auto)\n"
@@ -36,7 +38,8 @@ static const char help[] =
 	"examples:\n"
 	"  spanmark topo\n"
 	"  spanmark topo --threads 2 --workers 1 --mark-place shared\n"
-	"  spanmark topo --synthetic 'pack:2 [numa] l3:2 core:4 pu:2' --threads 8 --place scatter\n";
+	"  spanmark topo --synthetic 'pack:2 [numa] l3:2 core:4 pu:2' --threads 8 --place "
+	"scatter\n";
 
 struct topo_options {
 	struct sm_topology_source from;
@@ -75,7 +78,10 @@ static int parse_option(int c, struct topo_options *o)
 	case 'p':
 		o->place_given = true;
 		return sm_place_parse(optarg, &o->place.place, err, sizeof(err)) ? usage(err) : 0;
-	case 'm': return sm_mark_place_parse(optarg, &o->place.mark_place, err, sizeof(err)) ? usage(err) : 0;
+	case 'm':
+		return sm_mark_place_parse(optarg, &o->place.mark_place, err, sizeof(err))
+			       ? usage(err)
+			       : 0;
 	case 't': o->plan = true; return parse_count("--threads", optarg, &o->place.threads);
 	case 'w': o->plan = true; return parse_count("--workers", optarg, &o->place.workers);
 	case 'f':
@@ -88,7 +94,7 @@ static int parse_option(int c, struct topo_options *o)
 	}
 }
 
-/* ---- table ----------------------------------------------------------------------------------- */
+/* ---- table -------------------------------------------------------------------------------- */
 
 static void print_size(uint64_t bytes)
 {
@@ -134,7 +140,8 @@ static void print_pus(const struct sm_topology *t, int field_node, int field_pac
 
 static void print_distances(const struct sm_topology *t)
 {
-	printf("\nnode distances%s\n     ", t->has_distances ? "" : " (not stated by the machine: defaults)");
+	printf("\nnode distances%s\n     ",
+	       t->has_distances ? "" : " (not stated by the machine: defaults)");
 	for (int j = 0; j < t->n_nodes; j++)
 		printf(" %4d", t->nodes[j].os);
 	printf("\n");
@@ -179,8 +186,9 @@ static void print_cores(const struct sm_topology *t)
 static void print_machine(const struct sm_topology *t)
 {
 	printf("%s: %s\n", t->source, t->cpu_model);
-	printf("%d packages, %d nodes (%d with CPUs), %d L3s, %d cores, %d PUs, %d allowed", t->n_packages,
-	       t->n_nodes, t->n_cpu_nodes, t->n_l3s, t->n_cores, t->n_pus, t->n_allowed);
+	printf("%d packages, %d nodes (%d with CPUs), %d L3s, %d cores, %d PUs, %d allowed",
+	       t->n_packages, t->n_nodes, t->n_cpu_nodes, t->n_l3s, t->n_cores, t->n_pus,
+	       t->n_allowed);
 	if (t->n_offline)
 		printf(", %d offline", t->n_offline);
 	printf("\ncaches:");
@@ -207,8 +215,8 @@ static void print_plan(const struct sm_topology *t, const struct sm_placement *p
 
 	sm_placement_describe(t, p, text, sizeof(text));
 	printf("\n%s\n", text);
-	printf("\n%-12s %5s %5s %5s %4s %4s %7s%s\n", "role", "index", "pu", "core", "l3", "node", "package",
-	       t->n_kinds > 1 ? " kind" : "");
+	printf("\n%-12s %5s %5s %5s %4s %4s %7s%s\n", "role", "index", "pu", "core", "l3", "node",
+	       "package", t->n_kinds > 1 ? " kind" : "");
 	for (unsigned i = 0; i < p->n; i++) {
 		const struct sm_place_thread *th = &p->threads[i];
 
@@ -219,12 +227,13 @@ static void print_plan(const struct sm_topology *t, const struct sm_placement *p
 		print_number(th->node_os, 4);
 		print_number(th->package == SM_NONE ? SM_NONE : t->packages[th->package].os, 7);
 		if (t->n_kinds > 1)
-			printf(" %4s", th->kind == SM_NONE ? "-" : sm_topology_kind_name(t, th->kind));
+			printf(" %4s",
+			       th->kind == SM_NONE ? "-" : sm_topology_kind_name(t, th->kind));
 		printf("\n");
 	}
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------ */
+/* ---- JSON --------------------------------------------------------------------------------- */
 
 static void add_index(cJSON *o, const char *key, int v)
 {
@@ -257,7 +266,8 @@ static void json_nodes(const struct sm_topology *t, cJSON *root)
 		cJSON_AddNumberToObject(n, "pus", t->nodes[i].n_pus);
 		cJSON_AddItemToArray(nodes, n);
 		for (int j = 0; j < t->n_nodes; j++)
-			cJSON_AddItemToArray(row, cJSON_CreateNumber(sm_topology_distance(t, i, j)));
+			cJSON_AddItemToArray(row,
+					     cJSON_CreateNumber(sm_topology_distance(t, i, j)));
 		cJSON_AddItemToArray(dist, row);
 	}
 }
@@ -318,7 +328,8 @@ static void json_plan(const struct sm_topology *t, const struct sm_placement *p,
 		add_index(o, "core", th->core);
 		add_index(o, "l3", th->l3);
 		add_index(o, "node", th->node_os);
-		add_index(o, "package", th->package == SM_NONE ? SM_NONE : t->packages[th->package].os);
+		add_index(o, "package",
+			  th->package == SM_NONE ? SM_NONE : t->packages[th->package].os);
 		if (th->kind == SM_NONE)
 			cJSON_AddNullToObject(o, "kind");
 		else
@@ -347,12 +358,12 @@ static int print_json(const struct sm_topology *t, const struct sm_placement *p,
 	return SM_EXIT_OK;
 }
 
-/* ---- the command ----------------------------------------------------------------------------- */
+/* ---- the command -------------------------------------------------------------------------- */
 
 /* As `spanmark run` places: what was not said takes one-per-core, and compact where that has no
  * room. */
-static int make_plan(const struct sm_topology *t, const struct topo_options *o, struct sm_placement *plan,
-		     char *err, size_t errlen)
+static int make_plan(const struct sm_topology *t, const struct topo_options *o,
+		     struct sm_placement *plan, char *err, size_t errlen)
 {
 	struct sm_place_request r = o->place;
 	int rc = sm_placement_plan(t, &r, plan, err, errlen);
@@ -401,7 +412,8 @@ int sm_cmd_topo(int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
-	struct topo_options o = {.place = {.place = SM_PLACE_ONE_PER_CORE, .mark_place = SM_MARK_AUTO}};
+	struct topo_options o = {
+		.place = {.place = SM_PLACE_ONE_PER_CORE, .mark_place = SM_MARK_AUTO}};
 	int c, rc;
 
 	optind = 0;
@@ -421,7 +433,8 @@ int sm_cmd_topo(int argc, char **argv)
 			return rc;
 	}
 	if (optind < argc) {
-		sm_complain("topo: unexpected argument \"%s\"; see spanmark topo --help", argv[optind]);
+		sm_complain("topo: unexpected argument \"%s\"; see spanmark topo --help",
+			    argv[optind]);
 		return SM_EXIT_USAGE;
 	}
 	return show(&o);

@@ -88,17 +88,20 @@ static bool covered(const struct sm_summary *r, const char *name, const char *fo
 	for (size_t i = 0; i < r->ncolumns; i++) {
 		char names[8][SM_EXPR_NAME], err[80];
 		const struct sm_column *c = &r->columns[i];
-		int n = c->per_op && c->formula[0] ? sm_expr_names(c->formula, names, 8, err, sizeof(err))
-						   : 0;
+		int n = c->per_op && c->formula[0]
+				? sm_expr_names(c->formula, names, 8, err, sizeof(err))
+				: 0;
 
 		for (int k = 0; k < n; k++)
 			if (strcmp(names[k], name) == 0)
 				return true;
 	}
-	return is_column(r, name) || (formula[0] && len > 7 && strcmp(name + len - 7, "_per_op") == 0);
+	return is_column(r, name) ||
+	       (formula[0] && len > 7 && strcmp(name + len - 7, "_per_op") == 0);
 }
 
-/* Sets named by -C and events by -e give further columns; the default sets only the standard ones. */
+/* Sets named by -C and events by -e give further columns; the default sets only the standard ones.
+ * */
 static int add_asked(struct sm_summary *r, const struct sm_report *report, const cJSON *metrics)
 {
 	const cJSON *item;

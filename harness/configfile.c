@@ -36,7 +36,8 @@ static int section_error(const char *section, char *err, size_t errlen)
 	return -EINVAL;
 }
 
-static int take_pair(const struct reader *r, const char *option, const char *name, const char *value)
+static int take_pair(const struct reader *r, const char *option, const char *name,
+		     const char *value)
 {
 	char pair[512];
 
@@ -116,10 +117,10 @@ static unsigned bad_line(const char *text, size_t len)
 }
 
 /*
- * An indented line without = goes on with the value above. inih would hand it over as a second value
- * of the same name, which replaces the first, and take an indented "name = value" for one too: lines
- * lose their indentation here, and a continuation its line break, which then follows the whole value
- * so that lines keep their numbers.
+ * An indented line without = goes on with the value above. inih would hand it over as a second
+ * value of the same name, which replaces the first, and take an indented "name = value" for one
+ * too: lines lose their indentation here, and a continuation its line break, which then follows the
+ * whole value so that lines keep their numbers.
  */
 static size_t join_lines(char *text, size_t len)
 {
@@ -129,8 +130,8 @@ static size_t join_lines(char *text, size_t len)
 	for (size_t at = 0; at < len;) {
 		size_t end = at + strcspn(text + at, "\n"), start = at + strspn(text + at, " \t");
 		bool assigns = memchr(text + start, '=', end > start ? end - start : 0) != NULL;
-		bool more =
-			value && start > at && start < end && !assigns && strchr(";#[", text[start]) == NULL;
+		bool more = value && start > at && start < end && !assigns &&
+			    strchr(";#[", text[start]) == NULL;
 
 		if (more)
 			owed++;
@@ -139,7 +140,8 @@ static size_t join_lines(char *text, size_t len)
 				text[out++] = '\n';
 			value = assigns && strchr(";#[", text[start]) == NULL;
 		}
-		while (more && out > 0 && isspace((unsigned char)text[out - 1])) /* the break before it */
+		/* the break before it */
+		while (more && out > 0 && isspace((unsigned char)text[out - 1]))
 			out--;
 		memmove(text + out, text + start, end > start ? end - start : 0);
 		out += end > start ? end - start : 0;
@@ -151,7 +153,8 @@ static size_t join_lines(char *text, size_t len)
 	return out;
 }
 
-int sm_config_file_read(const char *path, sm_config_take_fn *take, void *ctx, char *err, size_t errlen)
+int sm_config_file_read(const char *path, sm_config_take_fn *take, void *ctx, char *err,
+			size_t errlen)
 {
 	char why[512] = "";
 	struct reader r = {.take = take, .ctx = ctx, .err = why, .errlen = sizeof(why)};
@@ -164,7 +167,8 @@ int sm_config_file_read(const char *path, sm_config_take_fn *take, void *ctx, ch
 		return rc;
 	line = memchr(text, 0, len) != NULL ? 1 : bad_line(text, join_lines(text, len));
 	if (line) {
-		snprintf(err, errlen, "--config: '%.200s' line %u: not text, or longer than %d bytes", path,
+		snprintf(err, errlen,
+			 "--config: '%.200s' line %u: not text, or longer than %d bytes", path,
 			 line, MAX_LINE);
 		free(text);
 		return -EINVAL;

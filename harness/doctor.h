@@ -40,7 +40,8 @@ unsigned sm_doctor_examine(const char *root, bool files_only, struct sm_finding 
 const char *sm_health_name(enum sm_health h); /* "ok", "info", "warn", "bad", "unknown" */
 
 /* JSON of findings, and of a calibration (NULL: none was made). The caller owns the result. */
-struct cJSON *sm_doctor_json(const struct sm_finding *f, unsigned n, const struct sm_calibration *c);
+struct cJSON *sm_doctor_json(const struct sm_finding *f, unsigned n,
+			     const struct sm_calibration *c);
 
 /*
  * The last calibration of this machine: kept by `doctor --calibrate` in

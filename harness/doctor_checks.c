@@ -43,11 +43,11 @@ const char *sm_health_name(enum sm_health h)
 	return names[h];
 }
 
-static void find(struct exam *x, const char *name, enum sm_health health, const char *remedy, const char *fmt,
-		 ...) __attribute__((format(printf, 5, 6)));
+static void find(struct exam *x, const char *name, enum sm_health health, const char *remedy,
+		 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-static void find(struct exam *x, const char *name, enum sm_health health, const char *remedy, const char *fmt,
-		 ...)
+static void find(struct exam *x, const char *name, enum sm_health health, const char *remedy,
+		 const char *fmt, ...)
 {
 	struct sm_finding *f;
 	va_list ap;
@@ -78,7 +78,7 @@ static bool number(struct exam *x, const char *path, long *v)
 	return end != buf;
 }
 
-/* ---- counters -------------------------------------------------------------------------------- */
+/* ---- counters ----------------------------------------------------------------------------- */
 
 /* The proof of a PMU is an event that counts. */
 static enum sm_status try_hardware(char *reason, size_t len)
@@ -121,11 +121,14 @@ static void check_pmu(struct exam *x, bool files_only)
 			     "run on real hardware, or give the virtual machine a PMU (KVM: <cpu "
 			     "mode='host-passthrough'/> and "
 			     "<pmu state='on'/>); until then use --counters=sim",
-			     "none is offered; the core is a %s%s%s", u, reason[0] ? ": " : "", reason);
+			     "none is offered; the core is a %s%s%s", u, reason[0] ? ": " : "",
+			     reason);
 		else
 			find(x, "pmu", st == SM_STATUS_OK ? SM_HEALTH_OK : SM_HEALTH_BAD,
-			     st == SM_STATUS_OK ? "" : "see perf_event_paranoid and nmi_watchdog below",
-			     "%s, events of %s%s%s", p.pmus[i].device, u, reason[0] ? ": " : "", reason);
+			     st == SM_STATUS_OK ? ""
+						: "see perf_event_paranoid and nmi_watchdog below",
+			     "%s, events of %s%s%s", p.pmus[i].device, u, reason[0] ? ": " : "",
+			     reason);
 		if (strcmp(u, "unknown") == 0)
 			find(x, "counter sets", SM_HEALTH_WARN,
 			     "write sets for it (docs/COUNTERS.md) or give events by -e",
@@ -140,19 +143,22 @@ static void check_paranoid(struct exam *x)
 	bool may = sm_privilege_has_perfmon();
 
 	if (!number(x, "/proc/sys/kernel/perf_event_paranoid", &v)) {
-		find(x, "perf_event_paranoid", SM_HEALTH_BAD, "use a kernel with CONFIG_PERF_EVENTS",
-		     "this kernel has no perf events");
+		find(x, "perf_event_paranoid", SM_HEALTH_BAD,
+		     "use a kernel with CONFIG_PERF_EVENTS", "this kernel has no perf events");
 		return;
 	}
 	if (v > 2)
 		find(x, "perf_event_paranoid", may ? SM_HEALTH_OK : SM_HEALTH_BAD,
 		     may ? ""
-			 : "sysctl kernel.perf_event_paranoid=2, or setcap cap_perfmon=p on the spanmark "
+			 : "sysctl kernel.perf_event_paranoid=2, or setcap cap_perfmon=p on the "
+			   "spanmark "
 			   "file",
-		     "%ld: nothing without CAP_PERFMON%s", v, may ? ", which this process has" : "");
+		     "%ld: nothing without CAP_PERFMON%s", v,
+		     may ? ", which this process has" : "");
 	else if (v > 0)
 		find(x, "perf_event_paranoid", SM_HEALTH_OK,
-		     may ? "" : "sysctl kernel.perf_event_paranoid=0 to count packages (uncore) too",
+		     may ? ""
+			 : "sysctl kernel.perf_event_paranoid=0 to count packages (uncore) too",
 		     "%ld: own threads, %s%s", v, v == 2 ? "user mode" : "user and kernel mode",
 		     may ? "; CAP_PERFMON allows everything" : "");
 	else
@@ -164,7 +170,9 @@ static void check_perfmon(struct exam *x)
 	bool may = sm_privilege_has_perfmon();
 
 	find(x, "cap_perfmon", may ? SM_HEALTH_OK : SM_HEALTH_INFO,
-	     may ? "" : "setcap cap_perfmon=p on the spanmark file lets it count kernel mode and packages",
+	     may ? ""
+		 : "setcap cap_perfmon=p on the spanmark file lets it count kernel mode and "
+		   "packages",
 	     may ? "held by this process"
 		 : "not held: no kernel mode beyond paranoid 1, no packages beyond paranoid 0");
 }
@@ -186,8 +194,10 @@ static void check_user_reads(struct exam *x)
 
 	if (number(x, "/proc/sys/kernel/perf_user_access", &v)) {
 		find(x, "perf_user_access", v ? SM_HEALTH_OK : SM_HEALTH_WARN,
-		     v ? "" : "sysctl kernel.perf_user_access=1: reading costs tens of ns, not hundreds",
-		     v ? "on: counters are read without system calls" : "off: every read is a system call");
+		     v ? ""
+		       : "sysctl kernel.perf_user_access=1: reading costs tens of ns, not hundreds",
+		     v ? "on: counters are read without system calls"
+		       : "off: every read is a system call");
 		return;
 	}
 	if (number(x, "/sys/bus/event_source/devices/cpu/rdpmc", &v) ||
@@ -197,7 +207,8 @@ static void check_user_reads(struct exam *x)
 		     v ? "allowed" : "forbidden: every read is a system call");
 	else
 		find(x, "perf_user_access", SM_HEALTH_UNKNOWN, "",
-		     "neither perf_user_access nor rdpmc here: no PMU whose counters a program could read");
+		     "neither perf_user_access nor rdpmc here: no PMU whose counters a program "
+		     "could read");
 }
 
 static void check_tracepoints(struct exam *x)
@@ -209,7 +220,8 @@ static void check_tracepoints(struct exam *x)
 	here = !access(path, F_OK);
 	readable = !access(path, R_OK | X_OK);
 	find(x, "tracepoints", readable ? SM_HEALTH_OK : SM_HEALTH_INFO,
-	     readable ? "" : "mount -o remount,gid=GROUP,mode=750 /sys/kernel/tracing, or run as root",
+	     readable ? ""
+		      : "mount -o remount,gid=GROUP,mode=750 /sys/kernel/tracing, or run as root",
 	     readable ? "readable"
 	     : here   ? "not readable by this user"
 		      : "tracefs is not mounted or not visible");
@@ -222,10 +234,11 @@ static void check_sim(struct exam *x)
 
 	find(x, "valgrind", here ? SM_HEALTH_OK : SM_HEALTH_INFO,
 	     here ? "" : "apt-get install valgrind (make deps-sim)",
-	     here ? "%s: --counters=sim works" : "%snot installed: no --counters=sim", here ? path : "");
+	     here ? "%s: --counters=sim works" : "%snot installed: no --counters=sim",
+	     here ? path : "");
 }
 
-/* ---- how steady the machine is --------------------------------------------------------------- */
+/* ---- how steady the machine is ------------------------------------------------------------ */
 
 static void check_governor(struct exam *x)
 {
@@ -238,8 +251,8 @@ static void check_governor(struct exam *x)
 	}
 	text(x, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_driver", driver, sizeof(driver));
 	find(x, "governor", strcmp(g, "performance") != 0 ? SM_HEALTH_WARN : SM_HEALTH_OK,
-	     strcmp(g, "performance") != 0 ? "cpupower frequency-set -g performance" : "", "%s (%s)", g,
-	     driver);
+	     strcmp(g, "performance") != 0 ? "cpupower frequency-set -g performance" : "",
+	     "%s (%s)", g, driver);
 }
 
 static void check_turbo(struct exam *x)
@@ -292,7 +305,8 @@ static void check_thp(struct exam *x)
 	find(x, "thp", strcmp(open, "always") != 0 ? SM_HEALTH_OK : SM_HEALTH_WARN,
 	     strcmp(open, "always") != 0
 		     ? ""
-		     : "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled: then heaps choose",
+		     : "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled: then heaps "
+		       "choose",
 	     "transparent huge pages: %s", open);
 }
 
@@ -301,7 +315,8 @@ static void check_aslr(struct exam *x)
 	long v;
 
 	if (number(x, "/proc/sys/kernel/randomize_va_space", &v))
-		find(x, "aslr", SM_HEALTH_INFO, v ? "setarch -R spanmark .. repeats addresses exactly" : "",
+		find(x, "aslr", SM_HEALTH_INFO,
+		     v ? "setarch -R spanmark .. repeats addresses exactly" : "",
 		     v ? "on: addresses, and cache sets, differ from run to run" : "off");
 }
 
@@ -319,18 +334,20 @@ static void check_clock(struct exam *x)
 {
 	char c[64];
 
-	if (!text(x, "/sys/devices/system/clocksource/clocksource0/current_clocksource", c, sizeof(c)))
+	if (!text(x, "/sys/devices/system/clocksource/clocksource0/current_clocksource", c,
+		  sizeof(c)))
 		return;
-	bool good =
-		strcmp(c, "tsc") == 0 || strcmp(c, "kvm-clock") == 0 || strcmp(c, "arch_sys_counter") == 0;
+	bool good = strcmp(c, "tsc") == 0 || strcmp(c, "kvm-clock") == 0 ||
+		    strcmp(c, "arch_sys_counter") == 0;
 
 	find(x, "clocksource", good ? SM_HEALTH_OK : SM_HEALTH_WARN,
 	     good ? ""
-		  : "the kernel distrusts the TSC: regions use clock_gettime, which costs a system call here",
+		  : "the kernel distrusts the TSC: regions use clock_gettime, which costs a system "
+		    "call here",
 	     "%s", c);
 }
 
-/* ---- what this process may ------------------------------------------------------------------- */
+/* ---- what this process may ---------------------------------------------------------------- */
 
 static void check_cpuset(struct exam *x)
 {
@@ -342,10 +359,12 @@ static void check_cpuset(struct exam *x)
 		return;
 	}
 	if (t->n_allowed < t->n_pus)
-		find(x, "cpuset", SM_HEALTH_INFO, "run without taskset, or widen the cgroup's cpuset.cpus",
+		find(x, "cpuset", SM_HEALTH_INFO,
+		     "run without taskset, or widen the cgroup's cpuset.cpus",
 		     "%d of %d PUs allowed", t->n_allowed, t->n_pus);
 	else
-		find(x, "cpuset", SM_HEALTH_OK, "", "all %d PUs allowed, %d nodes", t->n_pus, t->n_nodes);
+		find(x, "cpuset", SM_HEALTH_OK, "", "all %d PUs allowed, %d nodes", t->n_pus,
+		     t->n_nodes);
 	sm_topology_free(t);
 }
 
@@ -358,13 +377,14 @@ static void check_limits(struct exam *x)
 		find(x, "memlock", SM_HEALTH_OK, "", "unlimited");
 	else
 		find(x, "memlock", l.rlim_cur >= 1 << 20 ? SM_HEALTH_OK : SM_HEALTH_WARN,
-		     l.rlim_cur >= 1 << 20
-			     ? ""
-			     : "ulimit -l 8192: counter pages and io_uring rings need locked memory",
+		     l.rlim_cur >= 1 << 20 ? ""
+					   : "ulimit -l 8192: counter pages and io_uring rings "
+					     "need locked memory",
 		     "%llu KiB", (unsigned long long)l.rlim_cur / 1024);
 	getrlimit(RLIMIT_NOFILE, &l);
 	find(x, "nofile", l.rlim_cur >= 1024 ? SM_HEALTH_OK : SM_HEALTH_WARN,
-	     l.rlim_cur >= 1024 ? "" : "ulimit -n 4096: each thread needs a descriptor for each event",
+	     l.rlim_cur >= 1024 ? ""
+				: "ulimit -n 4096: each thread needs a descriptor for each event",
 	     "%llu descriptors", (unsigned long long)l.rlim_cur);
 }
 
@@ -380,7 +400,8 @@ static void check_io_uring(struct exam *x)
 		     "this kernel or sandbox has none");
 	else if (number(x, "/proc/sys/kernel/io_uring_disabled", &disabled) && disabled)
 		find(x, "io_uring", SM_HEALTH_INFO,
-		     "sysctl kernel.io_uring_disabled=0; the scavenger uses plain madvise until then",
+		     "sysctl kernel.io_uring_disabled=0; the scavenger uses plain madvise until "
+		     "then",
 		     "disabled (%ld)", disabled);
 	else if (rc < 0 && errno == EPERM)
 		find(x, "io_uring", SM_HEALTH_INFO, "the scavenger uses plain madvise instead",
@@ -395,10 +416,14 @@ static void check_rseq(struct exam *x)
 	bool on = __rseq_size > 0;
 
 	find(x, "rseq", on ? SM_HEALTH_OK : SM_HEALTH_INFO,
-	     on ? "" : "unset GLIBC_TUNABLES glibc.pthread.rseq=0; per-thread caches are used until then",
-	     on ? "registered by the C library: per-core caches work" : "not registered: no per-core caches");
+	     on ? ""
+		: "unset GLIBC_TUNABLES glibc.pthread.rseq=0; per-thread caches are used until "
+		  "then",
+	     on ? "registered by the C library: per-core caches work"
+		: "not registered: no per-core caches");
 #else
-	find(x, "rseq", SM_HEALTH_INFO, "use glibc 2.35 or later", "this C library does not register it");
+	find(x, "rseq", SM_HEALTH_INFO, "use glibc 2.35 or later",
+	     "this C library does not register it");
 #endif
 }
 
@@ -415,21 +440,22 @@ static void check_perfmon_syscall(struct exam *x)
 	fd = syscall(SYS_perf_event_open, &a, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 	if (fd >= 0) {
 		close((int)fd);
-		find(x, "perf_event_open", SM_HEALTH_OK, "", "software events of own threads can be opened");
+		find(x, "perf_event_open", SM_HEALTH_OK, "",
+		     "software events of own threads can be opened");
 	} else {
 		char why[200];
 		int err = errno;
 
 		sm_counter_explain(err, false, why, sizeof(why));
 		find(x, "perf_event_open", SM_HEALTH_BAD,
-		     err == EPERM
-			     ? "allow perf_event_open in the container's seccomp profile, or run outside it"
-			     : "",
+		     err == EPERM ? "allow perf_event_open in the container's seccomp profile, or "
+				    "run outside it"
+				  : "",
 		     "%s", why);
 	}
 }
 
-/* ---- who else is here ------------------------------------------------------------------------ */
+/* ---- who else is here --------------------------------------------------------------------- */
 
 static void check_load(struct exam *x)
 {
@@ -441,7 +467,8 @@ static void check_load(struct exam *x)
 		return;
 	load = strtod(t, NULL);
 	find(x, "load", load > 0.25 * (double)cpus ? SM_HEALTH_WARN : SM_HEALTH_OK,
-	     load > 0.25 * (double)cpus ? "stop other programs, or measure in a cpuset of its own" : "",
+	     load > 0.25 * (double)cpus ? "stop other programs, or measure in a cpuset of its own"
+					: "",
 	     "%.2f on %ld CPUs", load, cpus);
 }
 
@@ -453,8 +480,8 @@ static void check_steal(struct exam *x)
 	double share;
 
 	if (!text(x, "/proc/stat", t, sizeof(t)) ||
-	    sscanf(t, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
-		   &v[6], &v[7]) != 8)
+	    sscanf(t, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3],
+		   &v[4], &v[5], &v[6], &v[7]) != 8)
 		return;
 	for (int i = 0; i < 8; i++)
 		sum += i == 3 || i == 4 ? 0 : v[i]; /* of the time that was wanted */

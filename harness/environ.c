@@ -18,7 +18,7 @@
 #include "harness/resume.h"
 #include "perf/counterset.h"
 
-/* ---- small files of the kernel --------------------------------------------------------------- */
+/* ---- small files of the kernel ------------------------------------------------------------ */
 
 /* First line of root/path into buf; false when it cannot be read. */
 static bool first_line(const char *root, const char *path, char *buf, size_t len)
@@ -86,7 +86,7 @@ static bool cpuinfo(const char *root, const char *key, char *value, size_t len)
 	return found;
 }
 
-/* ---- machine --------------------------------------------------------------------------------- */
+/* ---- machine ------------------------------------------------------------------------------ */
 
 static void add_cpu(cJSON *env, const char *root, const struct sm_topology *t)
 {
@@ -145,7 +145,8 @@ bool sm_environ_is_busy(const char *root, int cpus, char *text, size_t len)
 	if (load <= cpus)
 		return false;
 	snprintf(text, len,
-		 "load %.1f on %d CPU%s: other programs take part; times and waits of this run say little",
+		 "load %.1f on %d CPU%s: other programs take part; times and waits of this run say "
+		 "little",
 		 load, cpus, cpus == 1 ? "" : "s");
 	return true;
 }
@@ -179,15 +180,16 @@ static int find_build(struct dl_phdr_info *info, size_t size, void *arg)
 	(void)size;
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
-		const char *at = (const char *)(info->dlpi_addr + ph->p_vaddr), *end = at + ph->p_filesz;
+		const char *at = (const char *)(info->dlpi_addr + ph->p_vaddr),
+			   *end = at + ph->p_filesz;
 
 		while (ph->p_type == PT_NOTE && end - at >= (ptrdiff_t)sizeof(ElfW(Nhdr))) {
 			const ElfW(Nhdr) *note = (const void *)at;
 			const unsigned char *id =
 				(const unsigned char *)(note + 1) + ((note->n_namesz + 3u) & ~3u);
 
-			for (unsigned k = 0; note->n_type == NT_GNU_BUILD_ID && k < note->n_descsz && k < 32;
-			     k++)
+			for (unsigned k = 0;
+			     note->n_type == NT_GNU_BUILD_ID && k < note->n_descsz && k < 32; k++)
 				snprintf(text + 2 * k, 3, "%02x", id[k]);
 			at = (const char *)id + ((note->n_descsz + 3u) & ~3u);
 		}
@@ -212,7 +214,7 @@ static void add_versions(cJSON *env)
 	cJSON_AddStringToObject(obj, "compiler", __VERSION__);
 }
 
-/* ---- run ------------------------------------------------------------------------------------- */
+/* ---- run ---------------------------------------------------------------------------------- */
 
 static bool shell_plain(const char *s)
 {
@@ -294,8 +296,8 @@ static void add_counters(cJSON *env, const struct sm_run_options *o, const struc
 	add_metrics(obj, plan->counters);
 }
 
-char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan, const struct sm_topology *t,
-		      int argc, char **argv, const char *root)
+char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan,
+		      const struct sm_topology *t, int argc, char **argv, const char *root)
 {
 	cJSON *env = cJSON_CreateObject();
 	char *line = sm_environ_command_line(argc, argv), *text, when[32];

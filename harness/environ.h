@@ -17,8 +17,8 @@ struct sm_topology;
  * malloc'ed JSON text; NULL when out of memory. root: in front of /proc and /sys paths, for tests;
  * "" normally. plan may be NULL: what is here, with the machine from t.
  */
-char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan, const struct sm_topology *t,
-		      int argc, char **argv, const char *root);
+char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan,
+		      const struct sm_topology *t, int argc, char **argv, const char *root);
 
 /*
  * Do more threads want to run than there are CPUs, on the average of the last minute? Then one line

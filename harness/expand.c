@@ -70,7 +70,7 @@ static int split(struct sm_strings *values, const char *text)
 	}
 }
 
-/* ---- which workloads ------------------------------------------------------------------------- */
+/* ---- which workloads ---------------------------------------------------------------------- */
 
 static int find_workload(const char *name, const struct sm_workload **out, char *err, size_t errlen)
 {
@@ -87,8 +87,8 @@ static int find_workload(const char *name, const struct sm_workload **out, char 
 	return -EINVAL;
 }
 
-static int chosen_workloads(const struct sm_run_options *o, const struct sm_workload ***list, unsigned *n,
-			    char *err, size_t errlen)
+static int chosen_workloads(const struct sm_run_options *o, const struct sm_workload ***list,
+			    unsigned *n, char *err, size_t errlen)
 {
 	unsigned all;
 	const struct sm_workload *const *known = sm_workloads(&all);
@@ -107,7 +107,7 @@ static int chosen_workloads(const struct sm_run_options *o, const struct sm_work
 	return rc;
 }
 
-/* ---- parameters ------------------------------------------------------------------------------ */
+/* ---- parameters --------------------------------------------------------------------------- */
 
 /* "graph.objects=1m": is the first part a workload's name? Returns the assignment behind it. */
 static const char *strip_workload(const char *text, size_t *len)
@@ -132,15 +132,16 @@ static int param_of(const struct sm_workload *w, const char *assignment)
 	size_t len = strcspn(assignment, "=");
 
 	for (unsigned i = 0; i < sm_workload_nparams(w); i++) {
-		if (strlen(w->params[i].name) == len && strncmp(w->params[i].name, assignment, len) == 0)
+		if (strlen(w->params[i].name) == len &&
+		    strncmp(w->params[i].name, assignment, len) == 0)
 			return (int)i;
 	}
 	return -1;
 }
 
 /* No chosen workload has this parameter: say which parameters there are. */
-static int unknown_param(const char *text, const struct sm_workload *const *list, unsigned n, char *err,
-			 size_t errlen)
+static int unknown_param(const char *text, const struct sm_workload *const *list, unsigned n,
+			 char *err, size_t errlen)
 {
 	const char *names[64];
 	char typed[80];
@@ -155,14 +156,16 @@ static int unknown_param(const char *text, const struct sm_workload *const *list
 		if (!known) {
 			for (unsigned i = 0; i < n && i < 64; i++)
 				names[i] = list[i]->name;
-			snprintf(typed, sizeof(typed), "%.*s", (int)(prefix < 60 ? prefix : 60), text);
-			sm_suggest_error(err, errlen, "workload in -p", typed, names, n < 64 ? n : 64);
+			snprintf(typed, sizeof(typed), "%.*s", (int)(prefix < 60 ? prefix : 60),
+				 text);
+			sm_suggest_error(err, errlen, "workload in -p", typed, names,
+					 n < 64 ? n : 64);
 			return -EINVAL;
 		}
 	}
 	for (unsigned i = 0; i < n; i++) {
-		for (unsigned k = 0; addressed(list[i], text, prefix) && k < sm_workload_nparams(list[i]);
-		     k++) {
+		for (unsigned k = 0;
+		     addressed(list[i], text, prefix) && k < sm_workload_nparams(list[i]); k++) {
 			bool seen = false;
 
 			for (size_t j = 0; j < count; j++)
@@ -176,8 +179,8 @@ static int unknown_param(const char *text, const struct sm_workload *const *list
 	return -EINVAL;
 }
 
-static int check_params(const struct sm_run_options *o, const struct sm_workload *const *list, unsigned n,
-			char *err, size_t errlen)
+static int check_params(const struct sm_run_options *o, const struct sm_workload *const *list,
+			unsigned n, char *err, size_t errlen)
 {
 	for (size_t i = 0; i < o->params.n; i++) {
 		size_t prefix;
@@ -193,7 +196,7 @@ static int check_params(const struct sm_run_options *o, const struct sm_workload
 	return 0;
 }
 
-/* ---- settings -------------------------------------------------------------------------------- */
+/* ---- settings ----------------------------------------------------------------------------- */
 
 struct keys {
 	const char *names[256];
@@ -227,14 +230,15 @@ static int check_settings(const struct sm_run_options *o, char *err, size_t errl
 				 strncmp(keys.names[k], o->settings.v[i], len) == 0;
 		if (known)
 			continue;
-		snprintf(typed, sizeof(typed), "%.*s", (int)(len < 79 ? len : 79), o->settings.v[i]);
+		snprintf(typed, sizeof(typed), "%.*s", (int)(len < 79 ? len : 79),
+			 o->settings.v[i]);
 		sm_suggest_error(err, errlen, "setting", typed, keys.names, keys.n);
 		return -EINVAL;
 	}
 	return 0;
 }
 
-/* ---- axes of one workload -------------------------------------------------------------------- */
+/* ---- axes of one workload ----------------------------------------------------------------- */
 
 static int add_param_axis(struct axes *axes, const struct sm_workload *w, const char *assignment)
 {
@@ -292,7 +296,8 @@ static int add_setting_axis(struct axes *axes, const char *assignment)
 	return split(&axis->values, assignment + axis->keylen + 1);
 }
 
-static int build_axes(const struct sm_run_options *o, const struct sm_workload *w, struct axes *axes)
+static int build_axes(const struct sm_run_options *o, const struct sm_workload *w,
+		      struct axes *axes)
 {
 	int rc = 0;
 
@@ -320,9 +325,10 @@ static int build_axes(const struct sm_run_options *o, const struct sm_workload *
 	return rc;
 }
 
-/* ---- cases ----------------------------------------------------------------------------------- */
+/* ---- cases -------------------------------------------------------------------------------- */
 
-static int apply_text(struct sm_case *c, const struct axis *axis, const char *value, char *err, size_t errlen)
+static int apply_text(struct sm_case *c, const struct axis *axis, const char *value, char *err,
+		      size_t errlen)
 {
 	char pair[600];
 
@@ -336,7 +342,8 @@ static int apply_text(struct sm_case *c, const struct axis *axis, const char *va
 	return sm_params_set(c->params, pair, err, errlen) ? -EINVAL : 0;
 }
 
-static int apply(struct sm_case *c, const struct axis *axis, const char *value, char *err, size_t errlen)
+static int apply(struct sm_case *c, const struct axis *axis, const char *value, char *err,
+		 size_t errlen)
 {
 	unsigned threads;
 
@@ -404,8 +411,8 @@ static int check_case(struct sm_case *c, char *err, size_t errlen)
  * workload does not have, when the user named no workload or named several and others of the values
  * fit; and repetitions of the same case, where a backend has no mark workers to place.
  */
-static bool skips(const struct sm_workload *w, const struct sm_run_options *o, const struct sm_case *c,
-		  const struct axes *axes, const size_t *at)
+static bool skips(const struct sm_workload *w, const struct sm_run_options *o,
+		  const struct sm_case *c, const struct axes *axes, const size_t *at)
 {
 	bool any = o->workloads.n == 0;
 
@@ -413,10 +420,11 @@ static bool skips(const struct sm_workload *w, const struct sm_run_options *o, c
 		const struct axis *axis = &axes->v[i];
 
 		if (axis->what == AXIS_THREADS && o->workloads.n == 0 &&
-		    sm_workload_param(w, "threads") < 0 && strtoul(axis->values.v[at[i]], NULL, 10) != 1)
+		    sm_workload_param(w, "threads") < 0 &&
+		    strtoul(axis->values.v[at[i]], NULL, 10) != 1)
 			return true;
-		if ((axis->what == AXIS_WORKERS || axis->what == AXIS_MARK) && c->backend != SM_WL_GC &&
-		    at[i] > 0)
+		if ((axis->what == AXIS_WORKERS || axis->what == AXIS_MARK) &&
+		    c->backend != SM_WL_GC && at[i] > 0)
 			return true;
 	}
 	for (size_t i = 0; i < o->backends.n; i++) {
@@ -464,7 +472,8 @@ static int add_case(struct sm_plan *p, const struct sm_workload *w, const struct
 	int rc = 0;
 
 	if (p->ncases >= SM_PLAN_MAX_CASES) {
-		snprintf(err, errlen, "these options span more than %d cases; allowed: fewer values",
+		snprintf(err, errlen,
+			 "these options span more than %d cases; allowed: fewer values",
 			 SM_PLAN_MAX_CASES);
 		return -EINVAL;
 	}
@@ -506,8 +515,8 @@ static bool turn(const struct axes *axes, size_t *at)
 	return false;
 }
 
-static int expand_workload(const struct sm_run_options *o, const struct sm_workload *w, struct sm_plan *p,
-			   char *err, size_t errlen)
+static int expand_workload(const struct sm_run_options *o, const struct sm_workload *w,
+			   struct sm_plan *p, char *err, size_t errlen)
 {
 	struct axes axes = {0};
 	size_t *at = NULL;

@@ -59,7 +59,8 @@ static bool address_of(const cJSON *item, uint64_t *out)
 {
 	char *end;
 
-	if (!cJSON_IsString(item) || strncmp(item->valuestring, "0x", 2) || item->valuestring[2] == '\0')
+	if (!cJSON_IsString(item) || strncmp(item->valuestring, "0x", 2) ||
+	    item->valuestring[2] == '\0')
 		return false;
 	errno = 0;
 	*out = strtoull(item->valuestring + 2, &end, 16);
@@ -122,8 +123,9 @@ static int read_object(struct reader *r, const cJSON *line, const cJSON *object)
 	struct sm_heapfile *h = r->h;
 	struct sm_heapfile_node node;
 
-	if (!address_of(object, &node.address) || !cJSON_IsNumber(bytes) || !(bytes->valuedouble >= 1) ||
-	    !(bytes->valuedouble < 9e15) || !cJSON_IsString(type) || !cJSON_IsArray(edges))
+	if (!address_of(object, &node.address) || !cJSON_IsNumber(bytes) ||
+	    !(bytes->valuedouble >= 1) || !(bytes->valuedouble < 9e15) || !cJSON_IsString(type) ||
+	    !cJSON_IsArray(edges))
 		return wrong(r, "an object wants an address, \"bytes\", \"type\" and \"edges\"");
 	node.bytes = (uint64_t)bytes->valuedouble;
 	if (node.address > UINT64_MAX - node.bytes)
@@ -153,7 +155,8 @@ static int read_root(struct reader *r, const cJSON *line, const cJSON *kind)
 	struct sm_heapfile *h = r->h;
 	struct sm_heapfile_root root = {.thread = thread ? thread->valueint : 0};
 
-	if (!cJSON_IsString(kind) || !address_of(cJSON_GetObjectItemCaseSensitive(line, "to"), &root.to) ||
+	if (!cJSON_IsString(kind) ||
+	    !address_of(cJSON_GetObjectItemCaseSensitive(line, "to"), &root.to) ||
 	    (at && !address_of(at, &root.at)))
 		return wrong(r, "a root wants a kind and \"to\"");
 	snprintf(root.kind, sizeof(root.kind), "%s", kind->valuestring);
@@ -221,7 +224,7 @@ static int read_lines(struct reader *r, FILE *f)
 	return r->ended ? 0 : wrong(r, "cut off: the last line is missing");
 }
 
-/* ---- from addresses to a graph ---------------------------------------------------------------------- */
+/* ---- from addresses to a graph ------------------------------------------------------------ */
 
 static int by_address(const void *a, const void *b)
 {
@@ -254,7 +257,8 @@ static int link_nodes(struct reader *r)
 	qsort(h->nodes + 1, h->n - 1, sizeof(*h->nodes), by_address);
 	for (size_t i = 2; i < h->n; i++) {
 		if (h->nodes[i].address - h->nodes[i - 1].address < h->nodes[i - 1].bytes)
-			return wrong(r, "two objects at 0x%llx", (unsigned long long)h->nodes[i].address);
+			return wrong(r, "two objects at 0x%llx",
+				     (unsigned long long)h->nodes[i].address);
 	}
 	h->first = calloc(h->n + 2, sizeof(*h->first));
 	h->to = malloc((n + 1) * sizeof(*h->to));

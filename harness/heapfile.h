@@ -1,8 +1,8 @@
 /*
  * heapfile.h: a heap dump (sm_heap_dump) read back as a graph, and what can be asked of it.
  *
- * Node 0 stands for all roots together; objects are the nodes from 1 on, in order of address. The edges of node n are
- * to[first[n]] .. to[first[n + 1] - 1].
+ * Node 0 stands for all roots together; objects are the nodes from 1 on, in order of address. The
+ * edges of node n are to[first[n]] .. to[first[n + 1] - 1].
  */
 #ifndef SM_HARNESS_HEAPFILE_H
 #define SM_HARNESS_HEAPFILE_H
@@ -37,14 +37,16 @@ void sm_heapfile_free(struct sm_heapfile *h);
 /* The node of the object that an address lies in; 0: none. */
 size_t sm_heapfile_find(const struct sm_heapfile *h, uint64_t address);
 /*
- * parent[n]: the node before n on a shortest path from node 0; SIZE_MAX for node 0 and what cannot be reached (Dijkstra's
- * order is that of a queue, for all edges weigh the same). The caller frees it; NULL: no memory.
+ * parent[n]: the node before n on a shortest path from node 0; SIZE_MAX for node 0 and what cannot
+ * be reached (Dijkstra's order is that of a queue, for all edges weigh the same). The caller frees
+ * it; NULL: no memory.
  */
 size_t *sm_heapfile_paths(const struct sm_heapfile *h);
 /*
- * idom[n]: the last node that every path from node 0 to n goes through; by Cooper, Harvey and Kennedy, "A simple, fast
- * dominance algorithm" (2001). retained[n]: the bytes of all that n dominates, itself included: what would go with
- * it. SIZE_MAX and 0 where nothing leads. Both the caller's to free; -1: no memory.
+ * idom[n]: the last node that every path from node 0 to n goes through; by Cooper, Harvey and
+ * Kennedy, "A simple, fast dominance algorithm" (2001). retained[n]: the bytes of all that n
+ * dominates, itself included: what would go with it. SIZE_MAX and 0 where nothing leads. Both the
+ * caller's to free; -1: no memory.
  */
 int sm_heapfile_dominators(const struct sm_heapfile *h, size_t **idom, uint64_t **retained);
 

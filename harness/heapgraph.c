@@ -35,7 +35,8 @@ size_t *sm_heapfile_paths(const struct sm_heapfile *h)
 	return parent;
 }
 
-/* order: nodes as a depth-first walk leaves them; number[n]: n's place in it, SIZE_MAX: not reached. */
+/* order: nodes as a depth-first walk leaves them; number[n]: n's place in it, SIZE_MAX: not
+ * reached. */
 static size_t postorder(const struct sm_heapfile *h, size_t *order, size_t *number, size_t *stack,
 			size_t *edge)
 {
@@ -93,7 +94,8 @@ static void find_dominators(const struct sm_heapfile *h, size_t *idom, const siz
 
 				if (to == 0)
 					continue;
-				d = idom[to] == SIZE_MAX ? from : common(idom, number, idom[to], from);
+				d = idom[to] == SIZE_MAX ? from
+							 : common(idom, number, idom[to], from);
 				if (d != idom[to]) {
 					idom[to] = d;
 					changed = true;

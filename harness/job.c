@@ -13,7 +13,7 @@
 #include "perf/counterset.h"
 #include "perf/names.h"
 
-/* ---- plan -> text ---------------------------------------------------------------------------- */
+/* ---- plan -> text ------------------------------------------------------------------------- */
 
 static cJSON *params_json(const struct sm_params *p)
 {
@@ -59,7 +59,8 @@ static cJSON *seats_json(const struct sm_case *c, enum sm_role role)
 
 	for (unsigned i = 0; i < c->placement.n; i++) {
 		const struct sm_place_thread *t = &c->placement.threads[i];
-		int seat[2] = {t->pu == SM_NONE ? -1 : t->pu_os, t->pu == SM_NONE ? -1 : t->node_os};
+		int seat[2] = {t->pu == SM_NONE ? -1 : t->pu_os,
+			       t->pu == SM_NONE ? -1 : t->node_os};
 
 		if (t->role == role)
 			cJSON_AddItemToArray(list, cJSON_CreateIntArray(seat, 2));
@@ -75,7 +76,8 @@ static cJSON *cpus_json(const struct sm_case *c, enum sm_role role)
 		const struct sm_place_thread *t = &c->placement.threads[i];
 
 		if (t->role == role)
-			cJSON_AddItemToArray(list, cJSON_CreateNumber(t->pu == SM_NONE ? -1 : t->pu_os));
+			cJSON_AddItemToArray(list,
+					     cJSON_CreateNumber(t->pu == SM_NONE ? -1 : t->pu_os));
 	}
 	return list;
 }
@@ -138,15 +140,16 @@ static cJSON *counters_json(const struct sm_run_options *o, const struct sm_plan
 	obj = cJSON_CreateObject();
 	cJSON_AddStringToObject(obj, "from", sm_count_name(o->counters));
 	cJSON_AddItemToObject(obj, "sets", cJSON_CreateStringArray(p->sets, (int)p->nsets));
-	cJSON_AddItemToObject(obj, "events",
-			      cJSON_CreateStringArray((const char *const *)o->events.v, (int)o->events.n));
+	cJSON_AddItemToObject(
+		obj, "events",
+		cJSON_CreateStringArray((const char *const *)o->events.v, (int)o->events.n));
 	cJSON_AddBoolToObject(obj, "multiplex", o->multiplex);
 	cJSON_AddItemToObject(obj, "plan", pass_plan_json(p->counters));
 	return obj;
 }
 
-char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, unsigned group, unsigned pass,
-		     unsigned rep)
+char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, unsigned group,
+		     unsigned pass, unsigned rep)
 {
 	const struct sm_case *c = &p->cases[group];
 	cJSON *job = cJSON_CreateObject();
@@ -174,7 +177,7 @@ char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, un
 	return text;
 }
 
-/* ---- text -> record -------------------------------------------------------------------------- */
+/* ---- text -> record ----------------------------------------------------------------------- */
 
 static const char *text_of(const cJSON *root, const char *name)
 {
@@ -223,15 +226,16 @@ int sm_job_describe(const char *text, struct sm_record *r, struct sm_pool *pool)
 {
 	cJSON *root = cJSON_Parse(text);
 	const char *workload = text_of(root, "workload"), *backend = text_of(root, "backend");
-	int64_t group = number_of(root, "group", UINT32_MAX), pass = number_of(root, "pass", UINT32_MAX);
+	int64_t group = number_of(root, "group", UINT32_MAX),
+		pass = number_of(root, "pass", UINT32_MAX);
 	int64_t rep = number_of(root, "rep", UINT32_MAX);
 	const cJSON *limit = cJSON_GetObjectItemCaseSensitive(root, "timeout_s");
 	const char *from = text_of(root, "from");
 	int rc = 0;
 
 	*r = (struct sm_record){0};
-	if (workload == NULL || backend == NULL || group < 0 || pass < 0 || rep < 0 || from == NULL ||
-	    !cJSON_IsNumber(limit) || !(limit->valuedouble > 0))
+	if (workload == NULL || backend == NULL || group < 0 || pass < 0 || rep < 0 ||
+	    from == NULL || !cJSON_IsNumber(limit) || !(limit->valuedouble > 0))
 		rc = -EINVAL;
 	if (rc == 0) {
 		r->workload = sm_pool_str(pool, workload);
@@ -246,15 +250,16 @@ int sm_job_describe(const char *text, struct sm_record *r, struct sm_pool *pool)
 		r->simulated = strcmp(from, sm_count_name(SM_COUNT_SIM)) == 0;
 		r->timeout_s = limit->valuedouble;
 		r->message = r->output = r->warnings = sm_pool_str(pool, "");
-		if (r->workload == NULL || r->backend == NULL || r->params == NULL || r->config == NULL ||
-		    r->placement == NULL || r->label == NULL || r->message == NULL)
+		if (r->workload == NULL || r->backend == NULL || r->params == NULL ||
+		    r->config == NULL || r->placement == NULL || r->label == NULL ||
+		    r->message == NULL)
 			rc = -EINVAL;
 	}
 	cJSON_Delete(root);
 	return rc;
 }
 
-/* ---- text -> session's job ------------------------------------------------------------------- */
+/* ---- text -> session's job ---------------------------------------------------------------- */
 
 static int bad(char *err, size_t errlen, const char *what)
 {
@@ -312,13 +317,14 @@ static int parse_settings(const cJSON *root, struct sm_job_parts *p, char *err, 
 	for (item = config->child; item; item = item->next) {
 		if (!cJSON_IsString(item))
 			return bad(err, errlen, "config");
-		p->settings[p->job.nsettings++] = (struct sm_setting){item->string, item->valuestring};
+		p->settings[p->job.nsettings++] =
+			(struct sm_setting){item->string, item->valuestring};
 	}
 	return 0;
 }
 
-static int parse_seats(const cJSON *root, const char *name, unsigned want, struct sm_seat **out, char *err,
-		       size_t errlen)
+static int parse_seats(const cJSON *root, const char *name, unsigned want, struct sm_seat **out,
+		       char *err, size_t errlen)
 {
 	const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, name), *item;
 	unsigned n = 0;
@@ -381,8 +387,8 @@ static int parse_pass_plan(const cJSON *obj, struct sm_pass_plan *plan)
 
 		if (event < 0 || kind < 0 || word < 0 || reason == NULL)
 			return -EINVAL;
-		plan->verdicts[plan->n_verdicts++] = (struct sm_pass_verdict){(unsigned)event, (unsigned)kind,
-									      (enum sm_status)word, reason};
+		plan->verdicts[plan->n_verdicts++] = (struct sm_pass_verdict){
+			(unsigned)event, (unsigned)kind, (enum sm_status)word, reason};
 	}
 	return 0;
 }
@@ -423,7 +429,8 @@ static int parse_rest(const cJSON *root, struct sm_job_parts *p, char *err, size
 	const char *backend = text_of(root, "backend"), *seed = text_of(root, "seed"),
 		   *by = text_of(root, "by");
 	int what = by != NULL ? sm_names_find(sm_by_names, by) : SM_BY_ROLE;
-	int64_t workers = number_of(root, "workers", 4096), pass = number_of(root, "pass", UINT32_MAX);
+	int64_t workers = number_of(root, "workers", 4096),
+		pass = number_of(root, "pass", UINT32_MAX);
 	struct sm_topology_source here = {0};
 	int rc;
 
@@ -437,7 +444,8 @@ static int parse_rest(const cJSON *root, struct sm_job_parts *p, char *err, size
 	if (rc == 0)
 		rc = parse_settings(root, p, err, errlen);
 	if (rc == 0)
-		rc = parse_seats(root, "mutators", sm_params_threads(p->params), &p->mutators, err, errlen);
+		rc = parse_seats(root, "mutators", sm_params_threads(p->params), &p->mutators, err,
+				 errlen);
 	if (rc == 0)
 		rc = parse_seats(root, "marks", p->job.workers, &p->marks, err, errlen);
 	if (rc == 0)

@@ -2,11 +2,12 @@
  * job.h: one job, written by the plan, read by the loop that runs jobs and by the worker.
  *
  * A job is a JSON object, the same text that goes to the worker and into the store:
- *   {"workload":"graph","backend":"gc","params":{..},"config":{..},"placement":{..},"group":0,"pass":0,"rep":0,
- *    "seed":"18446744073709551615","mutators":[[cpu,node],..],"workers":1,"marks":[[cpu,node],..],
- *    "counters":{"from":"auto","sets":[..],"events":[..],"multiplex":false,"plan":{"metrics":[{"name","pass"},..],
- *    "verdicts":[{"event","kind","status","reason"},..]}}|null,"by":"role",
- *    "from":"auto","timeout_s":300}
+ *   {"workload":"graph","backend":"gc","params":{..},"config":{..},"placement":{..},
+ *    "group":0,"pass":0,"rep":0,"seed":"18446744073709551615","mutators":[[cpu,node],..],
+ *    "workers":1,"marks":[[cpu,node],..],
+ *    "counters":{"from":"auto","sets":[..],"events":[..],"multiplex":false,
+ *    "plan":{"metrics":[{"name","pass"},..],"verdicts":[{"event","kind","status","reason"},..]}}|null,
+ *    "by":"role","from":"auto","timeout_s":300}
  * What decides how it runs stands in it, the limit and whether Callgrind runs it too: --resume
  * measures by the job, never by its own command line.
  */
@@ -18,8 +19,8 @@
 #include "workloads/session.h"
 
 /* The JSON text of a job, malloc'ed; NULL when out of memory. */
-char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, unsigned group, unsigned pass,
-		     unsigned rep);
+char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, unsigned group,
+		     unsigned pass, unsigned rep);
 
 /* Fills what was run (workload .. rep) of a record from the job's text. 0, -EINVAL, -ENOMEM. */
 int sm_job_describe(const char *text, struct sm_record *r, struct sm_pool *pool);

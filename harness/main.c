@@ -26,7 +26,8 @@ static const struct sm_command commands[] = {
 
 static void print_help(FILE *out)
 {
-	fputs("spanmark measures memory managers with hardware counters, per GC phase, thread role, core and "
+	fputs("spanmark measures memory managers with hardware counters, per GC phase, thread "
+	      "role, core and "
 	      "node.\n"
 	      "\n"
 	      "  spanmark COMMAND [OPTION ..]\n"
@@ -39,12 +40,14 @@ static void print_help(FILE *out)
 	      "  spanmark run --quick                      the five workloads in a few seconds\n"
 	      "  spanmark doctor                           what this machine lets us count\n"
 	      "  spanmark run -w graph -p objects=8m -C cache --reps 5\n"
-	      "                                            one workload, cache counters, medians of five\n"
+	      "                                            one workload, cache counters, medians "
+	      "of five\n"
 	      "  spanmark run -w binary-trees --backend span,gc,libc --threads 1,2 --format csv -o "
 	      "trees.csv\n"
 	      "                                            every combination, as tidy CSV\n"
 	      "\n"
-	      "`spanmark COMMAND --help` has the options and more examples. --version prints the version.\n",
+	      "`spanmark COMMAND --help` has the options and more examples. --version prints the "
+	      "version.\n",
 	      out);
 }
 
@@ -67,7 +70,8 @@ static int unknown_command(const char *name)
 static void claim_standard_descriptors(void)
 {
 	for (int fd = 0; fd <= 2; fd++) {
-		/* Nobody reads what is printed on a closed 1: writing there fails, it does not vanish. */
+		/* Nobody reads what is printed on a closed 1: writing there fails, it does not
+		 * vanish. */
 		int mode = fd == STDOUT_FILENO ? O_RDONLY : O_RDWR;
 
 		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", mode) < 0)
@@ -81,7 +85,8 @@ static int dispatch(int argc, char **argv)
 		print_help(stderr);
 		return SM_EXIT_USAGE;
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0) {
 		print_help(stdout);
 		return SM_EXIT_OK;
 	}

@@ -16,7 +16,7 @@
 #define MAX_TIMEOUT (7 * 86400.0)
 #define MAX_LIST    4096
 
-/* ---- taking values --------------------------------------------------------------------------- */
+/* ---- taking values ------------------------------------------------------------------------ */
 
 static void *member(const struct sm_option *opt, struct sm_run_options *o)
 {
@@ -26,7 +26,8 @@ static void *member(const struct sm_option *opt, struct sm_run_options *o)
 static int refuse(char *err, size_t errlen, const struct sm_option *opt, const char *value,
 		  const char *allowed)
 {
-	snprintf(err, errlen, "--%s: '%.80s' is not allowed; allowed: %s", opt->name, value, allowed);
+	snprintf(err, errlen, "--%s: '%.80s' is not allowed; allowed: %s", opt->name, value,
+		 allowed);
 	return -EINVAL;
 }
 
@@ -88,8 +89,8 @@ static size_t entry_length(const char *p, bool slashes)
 }
 
 /* Comma-separated, blanks around the entries dropped; each non-empty. */
-static int take_list(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
-		     size_t errlen)
+static int take_list(const struct sm_option *opt, struct sm_run_options *o, const char *value,
+		     char *err, size_t errlen)
 {
 	struct sm_strings *s = member(opt, o);
 
@@ -115,8 +116,8 @@ static int take_list(const struct sm_option *opt, struct sm_run_options *o, cons
 }
 
 /* KEY=VALUE; a later one with the same key replaces an earlier. */
-static int take_pair(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
-		     size_t errlen)
+static int take_pair(const struct sm_option *opt, struct sm_run_options *o, const char *value,
+		     char *err, size_t errlen)
 {
 	struct sm_strings *s = member(opt, o);
 	const char *eq = strchr(value, '=');
@@ -150,8 +151,8 @@ static int parse_number(const char *value, unsigned long min, unsigned long max,
 }
 
 /* A list of numbers, kept as text: threads 1..4096, workers 0..256 as gc.workers. */
-static int take_counts(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
-		       size_t errlen)
+static int take_counts(const struct sm_option *opt, struct sm_run_options *o, const char *value,
+		       char *err, size_t errlen)
 {
 	struct sm_strings *s = member(opt, o);
 	bool threads = strcmp(opt->name, "threads") == 0;
@@ -162,13 +163,14 @@ static int take_counts(const struct sm_option *opt, struct sm_run_options *o, co
 		if (parse_number(s->v[i], threads, threads ? 4096 : 256, &n))
 			rc = refuse(err, errlen, opt, s->v[i],
 				    threads ? "numbers from 1 to 4096, separated by commas"
-					    : "numbers from 0 (the default) to 256, separated by commas");
+					    : "numbers from 0 (the default) to 256, separated by "
+					      "commas");
 	}
 	return rc;
 }
 
-static int take_reps(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
-		     size_t errlen)
+static int take_reps(const struct sm_option *opt, struct sm_run_options *o, const char *value,
+		     char *err, size_t errlen)
 {
 	unsigned long n;
 
@@ -178,8 +180,8 @@ static int take_reps(const struct sm_option *opt, struct sm_run_options *o, cons
 	return 0;
 }
 
-static int take_seed(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
-		     size_t errlen)
+static int take_seed(const struct sm_option *opt, struct sm_run_options *o, const char *value,
+		     char *err, size_t errlen)
 {
 	char *end;
 
@@ -191,8 +193,8 @@ static int take_seed(const struct sm_option *opt, struct sm_run_options *o, cons
 	return 0;
 }
 
-static int take_timeout(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
-			size_t errlen)
+static int take_timeout(const struct sm_option *opt, struct sm_run_options *o, const char *value,
+			char *err, size_t errlen)
 {
 	char *end;
 	double s = strtod(value, &end);
@@ -212,8 +214,8 @@ static int take_timeout(const struct sm_option *opt, struct sm_run_options *o, c
 }
 
 /* A run's id, or nothing: the last unfinished one. A configuration file says yes or no. */
-static int take_resume(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
-		       size_t errlen)
+static int take_resume(const struct sm_option *opt, struct sm_run_options *o, const char *value,
+		       char *err, size_t errlen)
 {
 	unsigned long id;
 
@@ -229,8 +231,8 @@ static int take_resume(const struct sm_option *opt, struct sm_run_options *o, co
 	return 0;
 }
 
-static int take_word(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
-		     size_t errlen)
+static int take_word(const struct sm_option *opt, struct sm_run_options *o, const char *value,
+		     char *err, size_t errlen)
 {
 	int i = word_index(opt, value, err, errlen);
 
@@ -240,8 +242,8 @@ static int take_word(const struct sm_option *opt, struct sm_run_options *o, cons
 	return 0;
 }
 
-static int take_words(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
-		      size_t errlen)
+static int take_words(const struct sm_option *opt, struct sm_run_options *o, const char *value,
+		      char *err, size_t errlen)
 {
 	struct sm_strings *s = member(opt, o);
 	int rc = take_list(opt, o, value, err, errlen);
@@ -253,8 +255,8 @@ static int take_words(const struct sm_option *opt, struct sm_run_options *o, con
 	return rc;
 }
 
-static int take_text(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
-		     size_t errlen)
+static int take_text(const struct sm_option *opt, struct sm_run_options *o, const char *value,
+		     char *err, size_t errlen)
 {
 	char **slot = member(opt, o);
 	char *copy;
@@ -269,21 +271,23 @@ static int take_text(const struct sm_option *opt, struct sm_run_options *o, cons
 	return 0;
 }
 
-static int take_flag(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
-		     size_t errlen)
+static int take_flag(const struct sm_option *opt, struct sm_run_options *o, const char *value,
+		     char *err, size_t errlen)
 {
 	bool on = true;
 
 	if (value != NULL) { /* only from a configuration file */
-		on = strcmp(value, "yes") == 0 || strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
-		if (!on && strcmp(value, "no") != 0 && strcmp(value, "false") != 0 && strcmp(value, "0") != 0)
+		on = strcmp(value, "yes") == 0 || strcmp(value, "true") == 0 ||
+		     strcmp(value, "1") == 0;
+		if (!on && strcmp(value, "no") != 0 && strcmp(value, "false") != 0 &&
+		    strcmp(value, "0") != 0)
 			return refuse(err, errlen, opt, value, "yes, no");
 	}
 	*(bool *)member(opt, o) = on;
 	return 0;
 }
 
-/* ---- the table ------------------------------------------------------------------------------- */
+/* ---- the table ---------------------------------------------------------------------------- */
 
 #define AT(m) offsetof(struct sm_run_options, m)
 
@@ -291,48 +295,54 @@ static int take_flag(const struct sm_option *opt, struct sm_run_options *o, cons
 _Static_assert(sizeof(enum sm_format) == sizeof(unsigned), "enum is an unsigned");
 
 static const struct sm_option table[] = {
-	{"workload", 'w', "NAME,..", "workloads to run; all when not given", NULL, take_list, AT(workloads)},
-	{"param", 'p', "KEY=VALUE", "a workload parameter; KEY may be WORKLOAD.KEY; V1,V2 runs each", NULL,
-	 take_pair, AT(params)},
-	{"backend", 'b', "NAME,..", "where objects come from", "gc|span|libc", take_words, AT(backends)},
+	{"workload", 'w', "NAME,..", "workloads to run; all when not given", NULL, take_list,
+	 AT(workloads)},
+	{"param", 'p', "KEY=VALUE",
+	 "a workload parameter; KEY may be WORKLOAD.KEY; V1,V2 runs each", NULL, take_pair,
+	 AT(params)},
+	{"backend", 'b', "NAME,..", "where objects come from", "gc|span|libc", take_words,
+	 AT(backends)},
 	{"threads", 't', "N,..", "mutator threads", NULL, take_counts, AT(threads)},
 	{"workers", 0, "N,..", "mark workers of the collector", NULL, take_counts, AT(workers)},
 	{"place", 0, "POLICY,..", "which cores the mutators are pinned to",
 	 "compact|scatter|per-node|one-per-core|none", take_words, AT(place)},
 	{"mark-place", 0, "POLICY,..", "which cores the mark workers are pinned to",
 	 "auto|dedicated|shared|sibling|remote-node|none", take_words, AT(mark_place)},
-	{"set", 's', "KEY=VALUE", "a setting of heap or collector (spanmark list); V1,V2 runs each", NULL,
-	 take_pair, AT(settings)},
+	{"set", 's', "KEY=VALUE", "a setting of heap or collector (spanmark list); V1,V2 runs each",
+	 NULL, take_pair, AT(settings)},
 	{"reps", 'n', "N", "repetitions of everything: 3, with --quick 1", NULL, take_reps, 0},
-	{"quick", 'q', NULL, "small parameters, one repetition: all workloads within a minute", NULL,
-	 take_flag, AT(quick)},
+	{"quick", 'q', NULL, "small parameters, one repetition: all workloads within a minute",
+	 NULL, take_flag, AT(quick)},
 	{"counters", 'c', "SOURCE", "where counts come from", "auto|pmu|sw|sim|none", take_word,
 	 AT(counters)},
-	{"counter-set", 'C', "SET,..", "counter sets to read (spanmark events lists them)", NULL, take_list,
-	 AT(sets)},
-	{"event", 'e', "EVENT,..", "further events by libpfm4 name, or raw as rNNN", NULL, take_list,
-	 AT(events)},
-	{"multiplex", 0, NULL, "let the kernel rotate counters: fewer passes, scaled and labelled values",
-	 NULL, take_flag, AT(multiplex)},
-	{"by", 0, "WHAT", "rows of the table: counts summed by this", "role|thread|core|l3|node|kind",
-	 take_word, AT(by)},
+	{"counter-set", 'C', "SET,..", "counter sets to read (spanmark events lists them)", NULL,
+	 take_list, AT(sets)},
+	{"event", 'e', "EVENT,..", "further events by libpfm4 name, or raw as rNNN", NULL,
+	 take_list, AT(events)},
+	{"multiplex", 0, NULL,
+	 "let the kernel rotate counters: fewer passes, scaled and labelled values", NULL,
+	 take_flag, AT(multiplex)},
+	{"by", 0, "WHAT", "rows of the table: counts summed by this",
+	 "role|thread|core|l3|node|kind", take_word, AT(by)},
 	{"format", 'f', "FORMAT", "how to print", "table|csv|json", take_word, AT(format)},
-	{"output", 'o', "FILE", "print into FILE, which is replaced when all went well", NULL, take_text,
-	 AT(output)},
+	{"output", 'o', "FILE", "print into FILE, which is replaced when all went well", NULL,
+	 take_text, AT(output)},
 	{"color", 0, "WHEN", "colour in the table", "auto|always|never", take_word, AT(color)},
-	{"store", 0, "FILE", "keep samples in this SQLite database, each as it arrives", NULL, take_text,
-	 AT(store)},
-	{"resume", 0, "[ID]", "go on with a run in --store, by default the last unfinished one", NULL,
-	 take_resume, 0},
-	{"timeout", 0, "SECONDS", "limit for one sample: 300, with --quick 30", NULL, take_timeout, 0},
+	{"store", 0, "FILE", "keep samples in this SQLite database, each as it arrives", NULL,
+	 take_text, AT(store)},
+	{"resume", 0, "[ID]", "go on with a run in --store, by default the last unfinished one",
+	 NULL, take_resume, 0},
+	{"timeout", 0, "SECONDS", "limit for one sample: 300, with --quick 30", NULL, take_timeout,
+	 0},
 	{"seed", 0, "N", "seed of order and workloads; printed when not given", NULL, take_seed, 0},
 	{"no-shuffle", 0, NULL, "run in the order written, not a random one", NULL, take_flag,
 	 AT(no_shuffle)},
-	{"config", 0, "FILE", "read options from an INI file; the command line wins", NULL, take_text,
-	 AT(config)},
-	{"topology", 0, "FILE", "plan for another machine (hwloc XML or synthetic); with --dry-run", NULL,
-	 take_text, AT(topology)},
-	{"dry-run", 0, NULL, "print the plan and the placement, run nothing", NULL, take_flag, AT(dry_run)},
+	{"config", 0, "FILE", "read options from an INI file; the command line wins", NULL,
+	 take_text, AT(config)},
+	{"topology", 0, "FILE", "plan for another machine (hwloc XML or synthetic); with --dry-run",
+	 NULL, take_text, AT(topology)},
+	{"dry-run", 0, NULL, "print the plan and the placement, run nothing", NULL, take_flag,
+	 AT(dry_run)},
 	{"help", 'h', NULL, "this text", NULL, take_flag, AT(help)},
 };
 #define NOPTIONS (sizeof(table) / sizeof(table[0]))
@@ -372,10 +382,12 @@ static int unknown(const char *typed, char *err, size_t errlen)
 	near = sm_suggest(typed + strspn(typed, "-"), names, NOPTIONS);
 	if (near != NULL)
 		snprintf(err, errlen,
-			 "unknown option '%.60s'; did you mean '--%s'? `spanmark run --help` lists them",
+			 "unknown option '%.60s'; did you mean '--%s'? `spanmark run --help` lists "
+			 "them",
 			 typed, near);
 	else
-		snprintf(err, errlen, "unknown option '%.60s'; `spanmark run --help` lists what is allowed",
+		snprintf(err, errlen,
+			 "unknown option '%.60s'; `spanmark run --help` lists what is allowed",
 			 typed);
 	return -EINVAL;
 }
@@ -396,11 +408,11 @@ static int set_option(void *options, const char *name, const char *value, char *
 	return take(opt, options, value, err, errlen);
 }
 
-/* ---- argv ------------------------------------------------------------------------------------ */
+/* ---- argv --------------------------------------------------------------------------------- */
 
 /* One option at argv[*i] and its value (--name=value, --name value, -xvalue, -x value). */
-static int parse_one(int argc, char **argv, int *i, const struct sm_option **opt, const char **value,
-		     char *err, size_t errlen)
+static int parse_one(int argc, char **argv, int *i, const struct sm_option **opt,
+		     const char **value, char *err, size_t errlen)
 {
 	const char *a = argv[*i], *attached = NULL;
 
@@ -454,7 +466,8 @@ static void mark_inherited(struct sm_run_options *o)
 }
 
 /* pass 0: --config alone; pass 1: everything else */
-static int parse_pass(struct sm_run_options *o, int argc, char **argv, int pass, char *err, size_t errlen)
+static int parse_pass(struct sm_run_options *o, int argc, char **argv, int pass, char *err,
+		      size_t errlen)
 {
 	for (int i = 1; i < argc; i++) {
 		const struct sm_option *opt;
@@ -488,7 +501,8 @@ static int check_together(const struct sm_run_options *o, char *err, size_t errl
 	else if (o->resume && o->dry_run)
 		wrong = "--resume runs the plan that the store keeps: leave --dry-run out";
 	else if (o->counters == SM_COUNT_NONE && (o->events.n || o->sets.n))
-		wrong = "--counters=none contradicts -e and -C; allowed with them: auto, pmu, sw, sim";
+		wrong = "--counters=none contradicts -e and -C; allowed with them: auto, pmu, sw, "
+			"sim";
 	if (wrong == NULL)
 		return 0;
 	snprintf(err, errlen, "%s", wrong);

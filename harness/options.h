@@ -29,7 +29,8 @@
 struct sm_strings {
 	char **v;
 	size_t n;
-	bool inherited; /* came from the configuration file: the first use on the command line replaces it */
+	/* came from the configuration file: the first use on the command line replaces it */
+	bool inherited;
 };
 
 int sm_strings_add(struct sm_strings *s, const char *text, size_t len);
@@ -40,8 +41,9 @@ enum sm_count { SM_COUNT_AUTO, SM_COUNT_PMU, SM_COUNT_SW, SM_COUNT_SIM, SM_COUNT
 enum sm_color { SM_COLOR_AUTO, SM_COLOR_ALWAYS, SM_COLOR_NEVER };
 
 struct sm_run_options {
-	struct sm_strings workloads;  /* -w; empty: all */
-	struct sm_strings params;     /* -p KEY=VALUE or WORKLOAD.KEY=VALUE, a sweep where VALUE has commas */
+	struct sm_strings workloads; /* -w; empty: all */
+	/* -p KEY=VALUE or WORKLOAD.KEY=VALUE, a sweep where VALUE has commas */
+	struct sm_strings params;
 	struct sm_strings events;     /* -e */
 	struct sm_strings sets;	      /* -C */
 	struct sm_strings backends;   /* --backend; empty: the workload's first */
@@ -74,14 +76,15 @@ struct sm_run_options {
 
 /* How an option is written. */
 struct sm_option {
-	const char *name;  /* long, without the dashes */
-	char letter;	   /* 0: none */
-	const char *arg;   /* placeholder in --help, in brackets when it may be left out; NULL: takes none */
+	const char *name; /* long, without the dashes */
+	char letter;	  /* 0: none */
+	/* placeholder in --help, in brackets when it may be left out; NULL: takes none */
+	const char *arg;
 	const char *help;  /* half a line */
 	const char *words; /* allowed words, separated by '|'; NULL: anything */
 	/* Takes the value (NULL without arg). 0, or -EINVAL with the line for the user in err. */
-	int (*take)(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
-		    size_t errlen);
+	int (*take)(const struct sm_option *opt, struct sm_run_options *o, const char *value,
+		    char *err, size_t errlen);
 	size_t offset; /* for the shared take functions: where the value goes */
 };
 

@@ -22,23 +22,26 @@
 /* What is counted when neither -C nor -e says: what the table's columns need. */
 static const char *const default_sets[] = {"cycles", "cache", "tlb", "soft"};
 
-/* ---- machine and placement ------------------------------------------------------------------- */
+/* ---- machine and placement ---------------------------------------------------------------- */
 
-static int load_topology(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
+static int load_topology(const struct sm_run_options *o, struct sm_plan *p, char *err,
+			 size_t errlen)
 {
 	struct sm_topology_source from = {0};
 	int rc;
 
 	/* "pack:2 core:4 pu:1" is a description, everything else a file. */
-	if (o->topology != NULL && strchr(o->topology, ':') != NULL && strchr(o->topology, '/') == NULL)
+	if (o->topology != NULL && strchr(o->topology, ':') != NULL &&
+	    strchr(o->topology, '/') == NULL)
 		from.synthetic = o->topology;
 	else
 		from.xml = o->topology;
 	rc = sm_topology_load(&from, &p->topology, err, errlen);
 	if (rc && o->topology != NULL) { /* perf/ names the options of spanmark topo */
-		const char *rest = strncmp(err, "--xml ", 6) == 0 || strncmp(err, "--synthetic ", 12) == 0
-					   ? strchr(err, ' ') + 1
-					   : err;
+		const char *rest =
+			strncmp(err, "--xml ", 6) == 0 || strncmp(err, "--synthetic ", 12) == 0
+				? strchr(err, ' ') + 1
+				: err;
 		char text[512];
 
 		snprintf(text, sizeof(text), "--topology %s", rest);
@@ -83,8 +86,8 @@ static int try_place(const struct sm_topology *t, struct sm_case *c, enum sm_pla
  * What the user named is done or refused. What was left open takes the best that the machine can
  * give: mutators one to a core, else packed; mark workers as policy auto says.
  */
-static int place_case(const struct sm_run_options *o, struct sm_plan *p, struct sm_case *c, char *err,
-		      size_t errlen)
+static int place_case(const struct sm_run_options *o, struct sm_plan *p, struct sm_case *c,
+		      char *err, size_t errlen)
 {
 	static const enum sm_place places[] = {SM_PLACE_ONE_PER_CORE, SM_PLACE_COMPACT};
 	size_t nplaces = o->place.n ? 1 : 2;
@@ -97,13 +100,15 @@ static int place_case(const struct sm_run_options *o, struct sm_plan *p, struct 
 	} else if (c->workers == 0)
 		c->workers = default_workers(c, p->topology);
 	for (size_t i = 0; i < nplaces && rc == -EINVAL; i++)
-		rc = try_place(p->topology, c, o->place.n ? c->place : places[i], mark, err, errlen);
+		rc = try_place(p->topology, c, o->place.n ? c->place : places[i], mark, err,
+			       errlen);
 	return rc;
 }
 
-/* ---- counters -------------------------------------------------------------------------------- */
+/* ---- counters ----------------------------------------------------------------------------- */
 
-static int make_counters(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
+static int make_counters(const struct sm_run_options *o, struct sm_plan *p, char *err,
+			 size_t errlen)
 {
 	struct sm_counterset_options opt = {
 		.sets = (const char *const *)o->sets.v,
@@ -147,7 +152,8 @@ static int check_sim(const struct sm_run_options *o, char *err, size_t errlen)
 }
 
 /* --counters=pmu: not one hardware counter is a refusal, with the reason of the first. */
-static int check_pmu(const struct sm_run_options *o, const struct sm_plan *p, char *err, size_t errlen)
+static int check_pmu(const struct sm_run_options *o, const struct sm_plan *p, char *err,
+		     size_t errlen)
 {
 	const struct sm_cs_metric *first = NULL;
 
@@ -163,23 +169,26 @@ static int check_pmu(const struct sm_run_options *o, const struct sm_plan *p, ch
 		first = first != NULL ? first : m;
 	}
 	snprintf(err, errlen,
-		 "--counters=pmu: no hardware counter can be read here (%s); allowed here: auto, sw, sim, "
+		 "--counters=pmu: no hardware counter can be read here (%s); allowed here: auto, "
+		 "sw, sim, "
 		 "none",
 		 first != NULL ? first->reason : "no hardware event was asked for");
 	return -EINVAL;
 }
 
 /* --by of a place that this machine does not have would make one row of everything. */
-static int check_by(const struct sm_run_options *o, const struct sm_plan *p, char *err, size_t errlen)
+static int check_by(const struct sm_run_options *o, const struct sm_plan *p, char *err,
+		    size_t errlen)
 {
 	if (o->by != SM_BY_L3 || p->topology->n_l3s > 0)
 		return 0;
 	snprintf(err, errlen,
-		 "--by l3: this machine has no L3 cache; allowed here: role, thread, core, node, kind");
+		 "--by l3: this machine has no L3 cache; allowed here: role, thread, core, node, "
+		 "kind");
 	return -EINVAL;
 }
 
-/* ---- jobs ------------------------------------------------------------------------------------ */
+/* ---- jobs --------------------------------------------------------------------------------- */
 
 static int make_jobs(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
 {
@@ -203,7 +212,8 @@ static int make_jobs(const struct sm_run_options *o, struct sm_plan *p, char *er
 		if (!o->no_shuffle)
 			sm_plan_shuffle(order, round, sm_plan_job_seed(~p->seed, rep));
 		for (unsigned i = 0; i < round; i++) {
-			char *job = sm__job_format(o, p, order[i] / p->passes, order[i] % p->passes, rep);
+			char *job = sm__job_format(o, p, order[i] / p->passes, order[i] % p->passes,
+						   rep);
 
 			if (job == NULL) {
 				free(order);
@@ -272,7 +282,7 @@ void sm_plan_free(struct sm_plan *p)
 	*p = (struct sm_plan){0};
 }
 
-/* ---- --dry-run ------------------------------------------------------------------------------- */
+/* ---- --dry-run ---------------------------------------------------------------------------- */
 
 static void print_placement(const struct sm_plan *p, const struct sm_case *c, FILE *out)
 {
@@ -285,22 +295,26 @@ static void print_placement(const struct sm_plan *p, const struct sm_case *c, FI
 
 		fprintf(out, "    %s %u: ", sm_role_name(t->role), t->index);
 		if (t->pu == SM_NONE)
-			fputs(t->role == SM_ROLE_WORKER ? "not pinned; gc.aside keeps it off mutators' CPUs\n"
-							: "not pinned\n",
+			fputs(t->role == SM_ROLE_WORKER
+				      ? "not pinned; gc.aside keeps it off mutators' CPUs\n"
+				      : "not pinned\n",
 			      out);
 		else
-			fprintf(out, "cpu %d (core %d, L3 %d, node %d, package %d)\n", t->pu_os, t->core,
-				t->l3, t->node_os, t->package);
+			fprintf(out, "cpu %d (core %d, L3 %d, node %d, package %d)\n", t->pu_os,
+				t->core, t->l3, t->node_os, t->package);
 	}
 }
 
 void sm_plan_print(const struct sm_plan *p, FILE *out)
 {
-	fprintf(out, "machine: %s (%s), %d PUs allowed of %d, %d cores, %d nodes\n", p->topology->source,
-		p->topology->cpu_model[0] ? p->topology->cpu_model : "model unknown", p->topology->n_allowed,
-		p->topology->n_pus, p->topology->n_cores, p->topology->n_nodes);
+	fprintf(out, "machine: %s (%s), %d PUs allowed of %d, %d cores, %d nodes\n",
+		p->topology->source,
+		p->topology->cpu_model[0] ? p->topology->cpu_model : "model unknown",
+		p->topology->n_allowed, p->topology->n_pus, p->topology->n_cores,
+		p->topology->n_nodes);
 	fprintf(out,
-		"%u cases x %u counter passes x %u repetitions = %u samples, seed %llu, limit %g s each\n",
+		"%u cases x %u counter passes x %u repetitions = %u samples, seed %llu, limit %g s "
+		"each\n",
 		p->ncases, p->passes, p->reps, p->njobs, (unsigned long long)p->seed, p->timeout_s);
 	for (unsigned i = 0; i < p->ncases; i++) {
 		const struct sm_case *c = &p->cases[i];

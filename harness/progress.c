@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int sm_progress_init(struct sm_progress *p, FILE *out, bool terminal, const unsigned *left, unsigned ngroups)
+int sm_progress_init(struct sm_progress *p, FILE *out, bool terminal, const unsigned *left,
+		     unsigned ngroups)
 {
 	*p = (struct sm_progress){.out = out, .terminal = terminal, .ngroups = ngroups};
 	p->group_s = calloc(ngroups + 1, sizeof(*p->group_s));
@@ -114,8 +115,8 @@ void sm_progress_start(struct sm_progress *p, const char *label, unsigned rep, u
 	fflush(p->out);
 }
 
-void sm_progress_end(struct sm_progress *p, unsigned group, const char *label, unsigned rep, unsigned pass,
-		     enum sm_outcome status, const char *message, double took_s)
+void sm_progress_end(struct sm_progress *p, unsigned group, const char *label, unsigned rep,
+		     unsigned pass, enum sm_outcome status, const char *message, double took_s)
 {
 	bool ok = status == SM_OUTCOME_OK;
 

@@ -24,12 +24,13 @@ struct sm_progress {
 };
 
 /* terminal: as isatty says, or what a test wants. left: samples to run, by group. 0 or -ENOMEM. */
-int sm_progress_init(struct sm_progress *p, FILE *out, bool terminal, const unsigned *left, unsigned ngroups);
+int sm_progress_init(struct sm_progress *p, FILE *out, bool terminal, const unsigned *left,
+		     unsigned ngroups);
 void sm_progress_free(struct sm_progress *p);
 
 void sm_progress_start(struct sm_progress *p, const char *label, unsigned rep, unsigned pass);
-void sm_progress_end(struct sm_progress *p, unsigned group, const char *label, unsigned rep, unsigned pass,
-		     enum sm_outcome status, const char *message, double took_s);
+void sm_progress_end(struct sm_progress *p, unsigned group, const char *label, unsigned rep,
+		     unsigned pass, enum sm_outcome status, const char *message, double took_s);
 
 /* Seconds that the samples not yet done will take, going by those of their group, else by all; < 0:
  * no idea. */

@@ -37,10 +37,10 @@ const struct sm_result *sm_record_result(const struct sm_record *r, const char *
 	return sm_result_find(r->results, r->nresults, name);
 }
 
-/* ---- worker: sample -> JSON ------------------------------------------------------------------ */
+/* ---- worker: sample -> JSON --------------------------------------------------------------- */
 
-static void add_rows(cJSON *root, const char *name, const struct sm_row_type *type, const void *rows,
-		     size_t n)
+static void add_rows(cJSON *root, const char *name, const struct sm_row_type *type,
+		     const void *rows, size_t n)
 {
 	cJSON *list = cJSON_AddArrayToObject(root, name);
 
@@ -48,7 +48,8 @@ static void add_rows(cJSON *root, const char *name, const struct sm_row_type *ty
 		cJSON *obj = cJSON_CreateObject();
 
 		for (const struct sm_field *f = type->fields; f->name; f++) {
-			struct sm_datum d = sm_field_get(type, f, (const char *)rows + i * type->size);
+			struct sm_datum d =
+				sm_field_get(type, f, (const char *)rows + i * type->size);
 
 			if (f->kept && d.has_number)
 				cJSON_AddItemToObjectCS(obj, f->name, cJSON_CreateNumber(d.number));
@@ -75,9 +76,10 @@ char *sm_record_format(const struct sm_sample *s, int rc)
 	return text;
 }
 
-/* ---- runner: JSON -> record ------------------------------------------------------------------ */
+/* ---- runner: JSON -> record --------------------------------------------------------------- */
 
-static int parse_row(const struct sm_row_type *type, void *row, const cJSON *obj, struct sm_pool *pool)
+static int parse_row(const struct sm_row_type *type, void *row, const cJSON *obj,
+		     struct sm_pool *pool)
 {
 	const cJSON *item;
 	int rc = cJSON_IsObject(obj) ? 0 : -EINVAL;
@@ -90,8 +92,9 @@ static int parse_row(const struct sm_row_type *type, void *row, const cJSON *obj
 
 		while (f->name != NULL && (!f->kept || strcmp(f->name, item->string) != 0))
 			f++;
-		rc = f->name != NULL && (d.text != NULL || d.has_number) ? sm_field_set(type, f, row, d)
-									 : -EINVAL;
+		rc = f->name != NULL && (d.text != NULL || d.has_number)
+			     ? sm_field_set(type, f, row, d)
+			     : -EINVAL;
 	}
 	return rc ? rc : sm_row_keep(type, row, pool);
 }
@@ -122,7 +125,8 @@ static int parse_root(struct sm_record *r, struct sm_pool *pool, const cJSON *ro
 {
 	const cJSON *results = cJSON_GetObjectItemCaseSensitive(root, "results");
 	const cJSON *metrics = cJSON_GetObjectItemCaseSensitive(root, "metrics");
-	const char *error = member_text(root, "error", pool), *output = member_text(root, "output", pool);
+	const char *error = member_text(root, "error", pool),
+		   *output = member_text(root, "output", pool);
 	const char *warnings = member_text(root, "warnings", pool);
 	int rc;
 
@@ -139,8 +143,8 @@ static int parse_root(struct sm_record *r, struct sm_pool *pool, const cJSON *ro
 	return rc ? rc : parse_rows(&sm_metric_type, &r->metrics, &r->nmetrics, metrics, pool);
 }
 
-int sm_record_parse(struct sm_record *r, struct sm_pool *pool, const char *text, size_t len, char *err,
-		    size_t errlen)
+int sm_record_parse(struct sm_record *r, struct sm_pool *pool, const char *text, size_t len,
+		    char *err, size_t errlen)
 {
 	cJSON *root = cJSON_ParseWithLength(text, len);
 	int rc = root != NULL ? parse_root(r, pool, root) : -EINVAL;

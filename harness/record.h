@@ -30,7 +30,8 @@ extern const char *const sm_outcome_names[];
 struct sm_record {
 	/* what was run */
 	unsigned ordinal; /* in the order of running, from 0 */
-	unsigned group;	  /* samples of one group differ in rep and pass alone; in the order of the plan */
+	/* samples of one group differ in rep and pass alone; in the order of the plan */
+	unsigned group;
 	const char *workload, *backend;
 	const char *params, *config, *placement; /* JSON objects, as text */
 	unsigned pass, rep;
@@ -59,8 +60,8 @@ const struct sm_result *sm_record_result(const struct sm_record *r, const char *
  * when it is no sample: not JSON, wrong types, values that are not finite. -ENOMEM. A refused text
  * leaves r without measurements.
  */
-int sm_record_parse(struct sm_record *r, struct sm_pool *pool, const char *text, size_t len, char *err,
-		    size_t errlen);
+int sm_record_parse(struct sm_record *r, struct sm_pool *pool, const char *text, size_t len,
+		    char *err, size_t errlen);
 
 struct sm_sample; /* workloads/session.h */
 /* The worker's side: the same JSON from a sample, malloc'ed; NULL when out of memory. rc: what

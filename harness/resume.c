@@ -10,7 +10,8 @@
 
 #include "harness/plan.h"
 
-/* Options that decide where the report goes and how it looks; all others decide what is measured. */
+/* Options that decide where the report goes and how it looks; all others decide what is measured.
+ * */
 static bool is_report(const struct sm_option *opt)
 {
 	static const char *const names[] = {"format", "output",	  "color",   "store", "resume",
@@ -56,9 +57,10 @@ void sm_resume_describe(cJSON *env, const struct sm_run_options *o, const struct
 	}
 }
 
-/* ---- differences ----------------------------------------------------------------------------- */
+/* ---- differences -------------------------------------------------------------------------- */
 
-static int same_options(const cJSON *begun, const struct sm_run_options *o, char *err, size_t errlen)
+static int same_options(const cJSON *begun, const struct sm_run_options *o, char *err,
+			size_t errlen)
 {
 	const cJSON *asked = cJSON_GetObjectItemCaseSensitive(begun, "asked");
 	size_t n;
@@ -84,7 +86,8 @@ static int same_options(const cJSON *begun, const struct sm_run_options *o, char
 		} else if (!cJSON_IsString(was) || strcmp(was->valuestring, value) != 0) {
 			rc = -EINVAL;
 			snprintf(err, errlen,
-				 "--resume: the run was begun with --%s '%.80s', not '%.80s'; leave it out, "
+				 "--resume: the run was begun with --%s '%.80s', not '%.80s'; "
+				 "leave it out, "
 				 "or "
 				 "begin a new run",
 				 opt[i].name, cJSON_IsString(was) ? was->valuestring : "", value);
@@ -105,7 +108,8 @@ static void shown(const cJSON *item, char *buf, size_t len)
 }
 
 /* One line of a circumstance, "topology.pus": what it was and what it is. */
-static int same_circumstance(const cJSON *begun, const cJSON *now, const char *path, char *err, size_t errlen)
+static int same_circumstance(const cJSON *begun, const cJSON *now, const char *path, char *err,
+			     size_t errlen)
 {
 	const char *dot = strchr(path, '.');
 	char was[96], is[96], group[32];
@@ -122,13 +126,14 @@ static int same_circumstance(const cJSON *begun, const cJSON *now, const char *p
 	shown(now, is, sizeof(is));
 	if (strcmp(was, is) == 0)
 		return 0;
-	snprintf(err, errlen, "--resume: the run was begun with %s '%s', here it is '%s'; begin a new run",
-		 path, was, is);
+	snprintf(err, errlen,
+		 "--resume: the run was begun with %s '%s', here it is '%s'; begin a new run", path,
+		 was, is);
 	return -EINVAL;
 }
 
-int sm_resume_check(const char *begun_text, const char *now_text, const struct sm_run_options *o, char *err,
-		    size_t errlen)
+int sm_resume_check(const char *begun_text, const char *now_text, const struct sm_run_options *o,
+		    char *err, size_t errlen)
 {
 	static const char *const circumstances[] = {"versions.spanmark",
 						    "versions.build",

@@ -12,7 +12,8 @@ struct cJSON;
 struct sm_plan;
 
 /* What decides what is measured, as one would type it: into the run's environment, "asked". */
-void sm_resume_describe(struct cJSON *env, const struct sm_run_options *o, const struct sm_plan *plan);
+void sm_resume_describe(struct cJSON *env, const struct sm_run_options *o,
+			const struct sm_plan *plan);
 
 /*
  * begun: the environment of the run, now: that of today (sm_environ_json without plan). 0, or

@@ -24,7 +24,7 @@
  * anyway. */
 #define TICK_MS 20
 
-/* ---- signals --------------------------------------------------------------------------------- */
+/* ---- signals ------------------------------------------------------------------------------ */
 
 static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP};
 #define NCAUGHT (sizeof(caught) / sizeof(caught[0]))
@@ -128,7 +128,7 @@ const char *sm_runner_self(bool for_others)
 	return path;
 }
 
-/* ---- bytes ----------------------------------------------------------------------------------- */
+/* ---- bytes -------------------------------------------------------------------------------- */
 
 static void append(struct sm_bytes *b, const char *data, size_t len)
 {
@@ -177,7 +177,7 @@ void sm_worker_end_free(struct sm_worker_end *end)
 	*end = (struct sm_worker_end){0};
 }
 
-/* ---- start ----------------------------------------------------------------------------------- */
+/* ---- start -------------------------------------------------------------------------------- */
 
 enum { PIPE_SAMPLE, PIPE_OUT, PIPE_ERR, NPIPES };
 
@@ -271,7 +271,8 @@ static void child(char *const *argv, int job, const int ends[NPIPES], pid_t pare
 		if (dup2(ends[i], targets[i]) < 0)
 			_exit(126);
 	}
-	/* All of ours are close-on-exec; what we inherited ourselves is not the worker's business. */
+	/* All of ours are close-on-exec; what we inherited ourselves is not the worker's business.
+	 * */
 	close_range(SM_WORKER_SAMPLE_FD + 1, ~0u, 0);
 	execv(argv[0], argv);
 	_exit(127);
@@ -310,18 +311,20 @@ static int start(struct process *p, const struct sm_runner *r, const char *job)
 		close(jobfd);
 	if (rc)
 		return rc;
-	setpgid(p->pid, p->pid); /* here too: we may want to kill the group before the child got there */
+	/* here too: we may want to kill the group before the child got there */
+	setpgid(p->pid, p->pid);
 	p->pidfd = pidfd_open(p->pid, 0);
 	return 0;
 }
 
-/* ---- watch ----------------------------------------------------------------------------------- */
+/* ---- watch -------------------------------------------------------------------------------- */
 
 /*
  * One read of what is there; closes the descriptor at its end. One alone: a worker that floods a
  * pipe must not hide its deadline.
  */
-static void drain(struct process *p, int which, const struct sm_runner *r, struct sm_worker_end *end)
+static void drain(struct process *p, int which, const struct sm_runner *r,
+		  struct sm_worker_end *end)
 {
 	char buf[64u << 10];
 
@@ -368,7 +371,8 @@ static void wait_for_news(struct process *p, const struct sm_runner *r, struct s
 	for (int i = 0; i < NPIPES; i++)
 		fds[i] = (struct pollfd){.fd = p->fd[i], .events = POLLIN};
 	fds[NPIPES] = (struct pollfd){.fd = p->pidfd, .events = POLLIN};
-	fds[NPIPES + 1] = (struct pollfd){.fd = interrupted || stopped ? -1 : wake_fds[0], .events = POLLIN};
+	fds[NPIPES + 1] =
+		(struct pollfd){.fd = interrupted || stopped ? -1 : wake_fds[0], .events = POLLIN};
 	if (poll(fds, NPIPES + 2, timeout) <= 0)
 		return;
 	for (int i = 0; i < NPIPES; i++) {
@@ -398,8 +402,9 @@ static void run_once(const struct sm_runner *r, const char *job, struct sm_worke
 	bool ours = false;
 	int rc;
 
-	*end = (struct sm_worker_end){
-		.sample.limit = SAMPLE_LIMIT, .output.limit = OUTPUT_LIMIT, .diag.limit = DIAG_LIMIT};
+	*end = (struct sm_worker_end){.sample.limit = SAMPLE_LIMIT,
+				      .output.limit = OUTPUT_LIMIT,
+				      .diag.limit = DIAG_LIMIT};
 	rc = interrupted ? -EINTR : start(&p, r, job);
 	if (rc) {
 		end->how = rc == -EINTR ? SM_WORKER_INTERRUPTED : SM_WORKER_NOT_STARTED;
@@ -408,7 +413,8 @@ static void run_once(const struct sm_runner *r, const char *job, struct sm_worke
 	}
 	while (!has_ended(&p)) {
 		if (interrupted || stopped || now_s() >= p.deadline) {
-			end->how = interrupted || stopped ? SM_WORKER_INTERRUPTED : SM_WORKER_TIMEOUT;
+			end->how =
+				interrupted || stopped ? SM_WORKER_INTERRUPTED : SM_WORKER_TIMEOUT;
 			ours = true;
 			break;
 		}
@@ -440,7 +446,7 @@ void sm_runner_run(const struct sm_runner *r, const char *job, struct sm_worker_
 	}
 }
 
-/* ---- verdict --------------------------------------------------------------------------------- */
+/* ---- verdict ------------------------------------------------------------------------------ */
 
 /* The last line with anything on it, at most 200 bytes; "" when there is none. */
 static void last_words(const struct sm_bytes *diag, char *buf, size_t len)
@@ -453,11 +459,12 @@ static void last_words(const struct sm_bytes *diag, char *buf, size_t len)
 	while (start > 0 && diag->data[start - 1] != '\n')
 		start--;
 	snprintf(buf, len, "%s%.*s", end > start ? "; it said: " : "",
-		 (int)(end - start > 200 ? 200 : end - start), diag->data != NULL ? diag->data + start : "");
+		 (int)(end - start > 200 ? 200 : end - start),
+		 diag->data != NULL ? diag->data + start : "");
 }
 
-static enum sm_outcome describe(const struct sm_runner *r, const struct sm_worker_end *end, char *buf,
-				size_t len)
+static enum sm_outcome describe(const struct sm_runner *r, const struct sm_worker_end *end,
+				char *buf, size_t len)
 {
 	char words[240];
 
@@ -468,9 +475,12 @@ static enum sm_outcome describe(const struct sm_runner *r, const struct sm_worke
 			 end->code == SIGKILL ? ", out of memory perhaps" : "", words);
 		return SM_OUTCOME_CRASHED;
 	case SM_WORKER_TIMEOUT:
-		snprintf(buf, len, "ran past its limit of %g s and was killed%s", r->timeout_s, words);
+		snprintf(buf, len, "ran past its limit of %g s and was killed%s", r->timeout_s,
+			 words);
 		return SM_OUTCOME_TIMEOUT;
-	case SM_WORKER_INTERRUPTED: snprintf(buf, len, "interrupted"); return SM_OUTCOME_INTERRUPTED;
+	case SM_WORKER_INTERRUPTED:
+		snprintf(buf, len, "interrupted");
+		return SM_OUTCOME_INTERRUPTED;
 	case SM_WORKER_NOT_STARTED:
 		snprintf(buf, len, "the worker could not be started: %s", strerror(end->code));
 		return SM_OUTCOME_CRASHED;
@@ -483,8 +493,8 @@ static enum sm_outcome describe(const struct sm_runner *r, const struct sm_worke
 	return SM_OUTCOME_CRASHED;
 }
 
-void sm_runner_record(const struct sm_runner *r, const struct sm_worker_end *end, struct sm_record *rec,
-		      struct sm_pool *pool)
+void sm_runner_record(const struct sm_runner *r, const struct sm_worker_end *end,
+		      struct sm_record *rec, struct sm_pool *pool)
 {
 	char message[600], why[120];
 	bool exited = end->how == SM_WORKER_EXITED;
@@ -493,10 +503,13 @@ void sm_runner_record(const struct sm_runner *r, const struct sm_worker_end *end
 	rec->output = rec->warnings = sm_pool_str(pool, "");
 	if (exited && end->code == 0) {
 		if (end->sample.cut)
-			snprintf(why, sizeof(why), "the worker sent more than %u MiB", SAMPLE_LIMIT >> 20);
-		else if (sm_record_parse(rec, pool, end->sample.data != NULL ? end->sample.data : "",
+			snprintf(why, sizeof(why), "the worker sent more than %u MiB",
+				 SAMPLE_LIMIT >> 20);
+		else if (sm_record_parse(rec, pool,
+					 end->sample.data != NULL ? end->sample.data : "",
 					 end->sample.len, why, sizeof(why)) == 0) {
-			/* What a workload printed by itself goes with what it reported as output. */
+			/* What a workload printed by itself goes with what it reported as output.
+			 * */
 			if (!rec->output[0] && end->output.len)
 				rec->output = sm_pool_str(pool, end->output.data);
 			return;

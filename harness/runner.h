@@ -24,7 +24,8 @@
 #define SM_WORKER_JOB_FD    3
 #define SM_WORKER_SAMPLE_FD 4
 
-/* Bytes that came through a pipe. What is beyond the limit is read and dropped, and `cut` is set. */
+/* Bytes that came through a pipe. What is beyond the limit is read and dropped, and `cut` is set.
+ * */
 struct sm_bytes {
 	char *data; /* NUL-terminated when not NULL */
 	size_t len, cap, limit;
@@ -64,8 +65,8 @@ void sm_worker_end_free(struct sm_worker_end *end);
  * Turns the end into a record: parses the sample, or sets status and a one-line message that says
  * what happened, with the worker's last words.
  */
-void sm_runner_record(const struct sm_runner *r, const struct sm_worker_end *end, struct sm_record *rec,
-		      struct sm_pool *pool);
+void sm_runner_record(const struct sm_runner *r, const struct sm_worker_end *end,
+		      struct sm_record *rec, struct sm_pool *pool);
 
 /*
  * Catches INT, TERM and HUP from now on: they end the running worker and set sm_runner_interrupted.

@@ -26,8 +26,8 @@ static int make_folder(char *folder, size_t len)
 	return mkdtemp(folder) != NULL && setenv("TMPDIR", "/tmp", 1) == 0 ? 0 : -errno;
 }
 
-int sm_sim_begin(struct sm_sim_run *s, const struct sm_topology *topo, char *const *worker_argv, char *err,
-		 size_t errlen)
+int sm_sim_begin(struct sm_sim_run *s, const struct sm_topology *topo, char *const *worker_argv,
+		 char *err, size_t errlen)
 {
 	char path[256];
 	int rc;
@@ -50,7 +50,8 @@ int sm_sim_begin(struct sm_sim_run *s, const struct sm_topology *topo, char *con
 		return -ENOMEM;
 	}
 	/* hwloc cannot ask the CPU itself there and would say so in every run. */
-	s->quieted = getenv("HWLOC_COMPONENTS") == NULL && setenv("HWLOC_COMPONENTS", "-x86", 1) == 0;
+	s->quieted =
+		getenv("HWLOC_COMPONENTS") == NULL && setenv("HWLOC_COMPONENTS", "-x86", 1) == 0;
 	return 0;
 }
 

@@ -18,8 +18,8 @@ struct sm_sim_run {
 
 /* Makes the folder, names it in the environment of processes started from now on. 0 or -errno and a
  * line in err. */
-int sm_sim_begin(struct sm_sim_run *s, const struct sm_topology *topo, char *const *worker_argv, char *err,
-		 size_t errlen);
+int sm_sim_begin(struct sm_sim_run *s, const struct sm_topology *topo, char *const *worker_argv,
+		 char *err, size_t errlen);
 /* Removes the folder and what the worker left there. */
 void sm_sim_end(struct sm_sim_run *s);
 

@@ -36,8 +36,8 @@ static size_t interval_rank(size_t n, double *coverage)
 	for (size_t k = 0; k < n / 2; k++) {
 		double c;
 
-		below += exp(lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1) +
-			     lognorm);
+		below += exp(lgamma((double)n + 1) - lgamma((double)k + 1) -
+			     lgamma((double)(n - k) + 1) + lognorm);
 		c = 1 - 2 * below;
 		if (c < CONFIDENCE)
 			break;

@@ -14,24 +14,31 @@
  * store_rows.c. */
 
 static const char schema[] =
-	"CREATE TABLE run(id INTEGER PRIMARY KEY, started TEXT NOT NULL, finished TEXT, state TEXT NOT NULL,"
-	" version TEXT NOT NULL, command_line TEXT NOT NULL, seed INTEGER NOT NULL, planned INTEGER NOT NULL,"
+	"CREATE TABLE run(id INTEGER PRIMARY KEY, started TEXT NOT NULL, finished TEXT, state TEXT "
+	"NOT NULL,"
+	" version TEXT NOT NULL, command_line TEXT NOT NULL, seed INTEGER NOT NULL, planned "
+	"INTEGER NOT NULL,"
 	" by_what TEXT NOT NULL, environment TEXT NOT NULL, topology TEXT);"
-	"CREATE TABLE plan(run INTEGER NOT NULL REFERENCES run(id), ordinal INTEGER NOT NULL, job TEXT NOT "
+	"CREATE TABLE plan(run INTEGER NOT NULL REFERENCES run(id), ordinal INTEGER NOT NULL, job "
+	"TEXT NOT "
 	"NULL,"
 	" PRIMARY KEY(run, ordinal)) WITHOUT ROWID;"
-	"CREATE TABLE sample(id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES run(id), ordinal "
+	"CREATE TABLE sample(id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES run(id), "
+	"ordinal "
 	"INTEGER NOT NULL,"
-	" grp INTEGER NOT NULL, workload TEXT NOT NULL, backend TEXT NOT NULL, params TEXT NOT NULL,"
-	" config TEXT NOT NULL, placement TEXT NOT NULL, pass INTEGER NOT NULL, rep INTEGER NOT NULL,"
+	" grp INTEGER NOT NULL, workload TEXT NOT NULL, backend TEXT NOT NULL, params TEXT NOT "
+	"NULL,"
+	" config TEXT NOT NULL, placement TEXT NOT NULL, pass INTEGER NOT NULL, rep INTEGER NOT "
+	"NULL,"
 	" status TEXT NOT NULL, message TEXT NOT NULL, took_s REAL NOT NULL, output TEXT NOT NULL,"
 	" warnings TEXT NOT NULL, at TEXT NOT NULL, UNIQUE(run, ordinal));"
-	"CREATE TABLE calibration(run INTEGER NOT NULL, at TEXT NOT NULL, kernel TEXT NOT NULL, event TEXT "
+	"CREATE TABLE calibration(run INTEGER NOT NULL, at TEXT NOT NULL, kernel TEXT NOT NULL, "
+	"event TEXT "
 	"NOT NULL,"
 	" expected REAL, counted REAL, error REAL, verdict TEXT NOT NULL, reason TEXT NOT NULL,"
 	" label TEXT NOT NULL DEFAULT '');";
 
-/* ---- calls of SQLite, with errno and message ------------------------------------------------- */
+/* ---- calls of SQLite, with errno and message ---------------------------------------------- */
 
 static int to_errno(int rc)
 {
@@ -84,7 +91,9 @@ static int run_sql(struct sm_store *s, sqlite3_stmt *st, const char *types, ...)
 	va_start(ap, types);
 	for (int i = 1; *types && rc == SQLITE_OK; i++, types++) {
 		switch (*types) {
-		case 't': rc = sqlite3_bind_text(st, i, va_arg(ap, const char *), -1, SQLITE_STATIC); break;
+		case 't':
+			rc = sqlite3_bind_text(st, i, va_arg(ap, const char *), -1, SQLITE_STATIC);
+			break;
 		case 'i': rc = sqlite3_bind_int64(st, i, va_arg(ap, int64_t)); break;
 		case 'd': rc = sqlite3_bind_double(st, i, va_arg(ap, double)); break;
 		default: rc = sqlite3_bind_null(st, i); break;
@@ -134,7 +143,7 @@ static void now_text(char buf[32])
 	strftime(buf, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
-/* ---- open ------------------------------------------------------------------------------------ */
+/* ---- open --------------------------------------------------------------------------------- */
 
 static int end_transaction(struct sm_store *s, int rc)
 {
@@ -158,7 +167,8 @@ static const char *const upgrades[SM_STORE_SCHEMA] = {
 	/* What a row is by stood in its role, "by-core", or had to be guessed. */
 	"ALTER TABLE metric RENAME COLUMN kind TO core_kind;"
 	"ALTER TABLE metric ADD COLUMN \"by\" TEXT NOT NULL DEFAULT 'role';"
-	"UPDATE metric SET \"by\"=CASE WHEN role IN('package','l3') THEN role WHEN role LIKE 'by-%' THEN "
+	"UPDATE metric SET \"by\"=CASE WHEN role IN('package','l3') THEN role WHEN role LIKE "
+	"'by-%' THEN "
 	"substr(role,4)"
 	" WHEN thread>=0 THEN 'thread' ELSE 'role' END;"
 	"UPDATE metric SET role='' WHERE role LIKE 'by-%';"
@@ -173,10 +183,11 @@ static int upgrade(struct sm_store *s, int64_t from)
 
 	if (rc)
 		return rc;
-	if (sm__store_number(s, "PRAGMA user_version", &rc) != from || rc) /* another process was first */
+	/* another process was first */
+	if (sm__store_number(s, "PRAGMA user_version", &rc) != from || rc)
 		return end_transaction(s, rc);
-	snprintf(stamp, sizeof(stamp), "PRAGMA application_id=%d; PRAGMA user_version=%d;", APPLICATION_ID,
-		 SM_STORE_SCHEMA);
+	snprintf(stamp, sizeof(stamp), "PRAGMA application_id=%d; PRAGMA user_version=%d;",
+		 APPLICATION_ID, SM_STORE_SCHEMA);
 	rc = sm__store_exec(s, stamp);
 	for (int64_t i = from; rc == 0 && i < (from ? SM_STORE_SCHEMA : 1); i++)
 		rc = sm__store_exec(s, upgrades[i]);
@@ -199,7 +210,8 @@ static int check_identity(struct sm_store *s)
 	if (id == 0 && version == 0 && tables == 0)
 		return upgrade(s, 0);
 	if (id != APPLICATION_ID) {
-		snprintf(s->error, sizeof(s->error), "store '%s': a database of another program", s->path);
+		snprintf(s->error, sizeof(s->error), "store '%s': a database of another program",
+			 s->path);
 		return -EILSEQ;
 	}
 	if (version < 1 || version > SM_STORE_SCHEMA) {
@@ -223,15 +235,17 @@ static int switch_to_wal(struct sm_store *s)
 
 static int open_db(struct sm_store *s, const char *path)
 {
-	int rc = sm__store_fail(s, sqlite3_open_v2(path != NULL ? path : "", &s->db,
-						   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
+	int rc = sm__store_fail(s,
+				sqlite3_open_v2(path != NULL ? path : "", &s->db,
+						SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
 
 	if (rc)
 		return rc;
 	sqlite3_busy_timeout(s->db, 5000);
 	rc = check_identity(s);
 	if (rc == 0)
-		rc = sm__store_exec(s, "BEGIN IMMEDIATE"); /* two first users add what lacks in turn */
+		/* two first users add what lacks in turn */
+		rc = sm__store_exec(s, "BEGIN IMMEDIATE");
 	if (rc)
 		return rc;
 	rc = sm__store_define(s, &sm_result_type);
@@ -276,7 +290,7 @@ void sm_store_close(struct sm_store *s)
 	free(s);
 }
 
-/* ---- writing --------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------ */
 
 static int insert_plan(struct sm_store *s, int64_t run, const char *const *jobs, unsigned n)
 {
@@ -289,7 +303,8 @@ static int insert_plan(struct sm_store *s, int64_t run, const char *const *jobs,
 	return rc;
 }
 
-int sm_store_begin(struct sm_store *s, const struct sm_run_info *info, const char *const *jobs, int64_t *run)
+int sm_store_begin(struct sm_store *s, const struct sm_run_info *info, const char *const *jobs,
+		   int64_t *run)
 {
 	char now[32];
 	int rc = sm__store_exec(s, "BEGIN IMMEDIATE");
@@ -305,8 +320,9 @@ int sm_store_begin(struct sm_store *s, const struct sm_run_info *info, const cha
 		" VALUES(?,'running',?,?,?,?,?,?,?)",
 		&rc);
 	if (rc == 0)
-		rc = run_sql(s, st, "tttiittt", now, SM_VERSION, info->command_line, (int64_t)info->seed,
-			     (int64_t)info->planned, info->by, info->environment, info->topology);
+		rc = run_sql(s, st, "tttiittt", now, SM_VERSION, info->command_line,
+			     (int64_t)info->seed, (int64_t)info->planned, info->by,
+			     info->environment, info->topology);
 	sqlite3_finalize(st);
 	*run = sqlite3_last_insert_rowid(s->db);
 	if (rc == 0 && jobs != NULL)
@@ -326,14 +342,15 @@ int sm_store_add(struct sm_store *s, int64_t run, const struct sm_record *r)
 	now_text(now);
 	st = sm__store_prepare(
 		s,
-		"INSERT INTO sample(run,ordinal,grp,workload,backend,params,config,placement,pass,rep,status,"
+		"INSERT INTO "
+		"sample(run,ordinal,grp,workload,backend,params,config,placement,pass,rep,status,"
 		"message,took_s,output,warnings,at) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		&rc);
 	if (rc == 0)
 		rc = run_sql(s, st, "iiitttttiittdttt", run, (int64_t)r->ordinal, (int64_t)r->group,
-			     r->workload, r->backend, r->params, r->config, r->placement, (int64_t)r->pass,
-			     (int64_t)r->rep, sm_outcome_names[r->status], r->message, r->took_s, r->output,
-			     r->warnings, now);
+			     r->workload, r->backend, r->params, r->config, r->placement,
+			     (int64_t)r->pass, (int64_t)r->rep, sm_outcome_names[r->status],
+			     r->message, r->took_s, r->output, r->warnings, now);
 	sqlite3_finalize(st);
 	id = sqlite3_last_insert_rowid(s->db);
 	if (rc == 0)
@@ -347,7 +364,8 @@ int sm_store_end(struct sm_store *s, int64_t run, const char *state)
 {
 	char now[32];
 	int rc = 0;
-	sqlite3_stmt *st = sm__store_prepare(s, "UPDATE run SET finished=?, state=? WHERE id=?", &rc);
+	sqlite3_stmt *st =
+		sm__store_prepare(s, "UPDATE run SET finished=?, state=? WHERE id=?", &rc);
 
 	now_text(now);
 	if (rc == 0)
@@ -362,15 +380,16 @@ int sm_store_add_calibration(struct sm_store *s, int64_t run, const struct sm_ca
 	int rc = 0;
 	sqlite3_stmt *st = sm__store_prepare(
 		s,
-		"INSERT INTO calibration(run,at,kernel,event,verdict,reason,label,expected,counted,error)"
+		"INSERT INTO "
+		"calibration(run,at,kernel,event,verdict,reason,label,expected,counted,error)"
 		" VALUES(?,?,?,?,?,?,?,?,?,?)",
 		&rc);
 
 	now_text(now);
 	if (rc == 0)
-		rc = run_sql(s, st, c->has_value ? "ittttttddd" : "ittttttdnn", run, now, c->kernel, c->event,
-			     c->verdict, c->reason, c->label != NULL ? c->label : "", c->expected, c->counted,
-			     c->error);
+		rc = run_sql(s, st, c->has_value ? "ittttttddd" : "ittttttdnn", run, now, c->kernel,
+			     c->event, c->verdict, c->reason, c->label != NULL ? c->label : "",
+			     c->expected, c->counted, c->error);
 	sqlite3_finalize(st);
 	return rc;
 }

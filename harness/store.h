@@ -31,7 +31,7 @@ void sm_store_close(struct sm_store *s);
 /* What the last failure was, one line. */
 const char *sm_store_error(const struct sm_store *s);
 
-/* ---- writing --------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------ */
 
 struct sm_run_info {
 	const char *environment; /* JSON object */
@@ -42,7 +42,8 @@ struct sm_run_info {
 	unsigned planned; /* samples */
 };
 
-int sm_store_begin(struct sm_store *s, const struct sm_run_info *info, const char *const *jobs, int64_t *run);
+int sm_store_begin(struct sm_store *s, const struct sm_run_info *info, const char *const *jobs,
+		   int64_t *run);
 int sm_store_add(struct sm_store *s, int64_t run, const struct sm_record *r);
 /* state: "done", "interrupted", .. */
 int sm_store_end(struct sm_store *s, int64_t run, const char *state);
@@ -57,7 +58,7 @@ struct sm_calibration_row {
 /* What was known of this machine's counters when the run began. */
 int sm_store_add_calibration(struct sm_store *s, int64_t run, const struct sm_calibration_row *c);
 
-/* ---- reading --------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------ */
 
 struct sm_report {
 	int64_t run;

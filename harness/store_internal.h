@@ -24,15 +24,15 @@ int sm__store_exec(struct sm_store *s, const char *sql);
 /* The first column of the first row, 0 without one. *rc as above. */
 int64_t sm__store_number(struct sm_store *s, const char *sql, int *rc);
 
-/* ---- store_rows.c: results and metrics of a sample ------------------------------------------- */
+/* ---- store_rows.c: results and metrics of a sample ---------------------------------------- */
 
 /* Makes the table, or adds what columns an old one lacks. These return 0 or -errno; what went wrong
  * is in s->error. */
 int sm__store_define(struct sm_store *s, const struct sm_row_type *type);
-int sm__store_insert(struct sm_store *s, const struct sm_row_type *type, int64_t sample, const void *rows,
-		     size_t n);
+int sm__store_insert(struct sm_store *s, const struct sm_row_type *type, int64_t sample,
+		     const void *rows, size_t n);
 /* array: where a pointer to rows is. -EILSEQ: a word that is none of its enum's. */
-int sm__store_load_rows(struct sm_store *s, const struct sm_row_type *type, int64_t sample, void *array,
-			size_t *n, struct sm_pool *pool);
+int sm__store_load_rows(struct sm_store *s, const struct sm_row_type *type, int64_t sample,
+			void *array, size_t *n, struct sm_pool *pool);
 
 #endif

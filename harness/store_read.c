@@ -38,11 +38,13 @@ static int load_sample(struct sm_store *s, sqlite3_stmt *st, struct sm_report *o
 	struct sm_pool *pool = &out->pool;
 	int64_t id = sqlite3_column_int64(st, 0);
 	struct sm_record *r;
-	int rc = 0, status = sm_names_find(sm_outcome_names, (const char *)sqlite3_column_text(st, 10));
+	int rc = 0,
+	    status = sm_names_find(sm_outcome_names, (const char *)sqlite3_column_text(st, 10));
 
 	if (status < 0) {
-		snprintf(s->error, sizeof(s->error), "store '%s': damaged: no sample ends so: '%.40s'",
-			 s->path, sqlite3_column_text(st, 10));
+		snprintf(s->error, sizeof(s->error),
+			 "store '%s': damaged: no sample ends so: '%.40s'", s->path,
+			 sqlite3_column_text(st, 10));
 		return -EILSEQ;
 	}
 
@@ -79,7 +81,8 @@ static int load_samples(struct sm_store *s, struct sm_report *out)
 	sqlite3_stmt *st = sm__store_prepare(
 		s,
 		"SELECT id,ordinal,grp,workload,backend,params,config,placement,pass,rep,status,"
-		"message,took_s,output,warnings FROM sample WHERE run=? ORDER BY grp,rep,pass,ordinal",
+		"message,took_s,output,warnings FROM sample WHERE run=? ORDER BY "
+		"grp,rep,pass,ordinal",
 		&rc);
 
 	if (rc == 0)
@@ -139,8 +142,8 @@ static int load_calibrations(struct sm_store *s, struct sm_report *out)
 	if (rc == 0)
 		sqlite3_bind_int64(st, 1, out->run);
 	while (rc == 0 && (step = sqlite3_step(st)) == SQLITE_ROW) {
-		out->calibrations =
-			room(out->calibrations, out->ncalibrations, sizeof(*out->calibrations), &rc);
+		out->calibrations = room(out->calibrations, out->ncalibrations,
+					 sizeof(*out->calibrations), &rc);
 		if (rc)
 			break;
 		out->calibrations[out->ncalibrations++] = (struct sm_calibration_row){
@@ -188,7 +191,7 @@ void sm_report_free(struct sm_report *r)
 	*r = (struct sm_report){0};
 }
 
-/* ---- going on -------------------------------------------------------------------------------- */
+/* ---- going on ----------------------------------------------------------------------------- */
 
 static int nothing_to_resume(struct sm_store *s, int64_t run)
 {
@@ -209,11 +212,11 @@ static int nothing_to_resume(struct sm_store *s, int64_t run)
 int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned, char **environment)
 {
 	int rc = 0;
-	sqlite3_stmt *st =
-		sm__store_prepare(s,
-				  "SELECT id,planned,environment FROM run WHERE (?1=0 OR id=?1) AND planned >"
-				  " (SELECT count(*) FROM sample WHERE run=run.id) ORDER BY id DESC LIMIT 1",
-				  &rc);
+	sqlite3_stmt *st = sm__store_prepare(
+		s,
+		"SELECT id,planned,environment FROM run WHERE (?1=0 OR id=?1) AND planned >"
+		" (SELECT count(*) FROM sample WHERE run=run.id) ORDER BY id DESC LIMIT 1",
+		&rc);
 
 	*environment = NULL;
 	if (rc)
@@ -236,12 +239,13 @@ int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned, cha
 int sm_store_left(struct sm_store *s, int64_t run, unsigned **left, unsigned *ngroups)
 {
 	int rc = 0, step = SQLITE_DONE;
-	sqlite3_stmt *st = sm__store_prepare(s,
-					     "SELECT json_extract(job,'$.group') AS grp, count(*) FROM plan "
-					     "WHERE run=?1 AND grp BETWEEN 0 AND 1000000 AND NOT EXISTS"
-					     " (SELECT 1 FROM sample WHERE run=?1 AND ordinal=plan.ordinal) "
-					     "GROUP BY grp ORDER BY grp DESC",
-					     &rc);
+	sqlite3_stmt *st =
+		sm__store_prepare(s,
+				  "SELECT json_extract(job,'$.group') AS grp, count(*) FROM plan "
+				  "WHERE run=?1 AND grp BETWEEN 0 AND 1000000 AND NOT EXISTS"
+				  " (SELECT 1 FROM sample WHERE run=?1 AND ordinal=plan.ordinal) "
+				  "GROUP BY grp ORDER BY grp DESC",
+				  &rc);
 
 	*left = NULL;
 	*ngroups = 0;
@@ -269,10 +273,11 @@ char *sm_store_pending(struct sm_store *s, int64_t run, unsigned ordinal)
 {
 	int rc = 0;
 	char *job = NULL;
-	sqlite3_stmt *st = sm__store_prepare(s,
-					     "SELECT job FROM plan WHERE run=?1 AND ordinal=?2 AND NOT EXISTS"
-					     " (SELECT 1 FROM sample WHERE run=?1 AND ordinal=?2)",
-					     &rc);
+	sqlite3_stmt *st =
+		sm__store_prepare(s,
+				  "SELECT job FROM plan WHERE run=?1 AND ordinal=?2 AND NOT EXISTS"
+				  " (SELECT 1 FROM sample WHERE run=?1 AND ordinal=?2)",
+				  &rc);
 
 	if (rc)
 		return NULL;

@@ -35,7 +35,8 @@ int sm__store_define(struct sm_store *s, const struct sm_row_type *type)
 		"CREATE INDEX IF NOT EXISTS %s_sample ON %s(sample);",
 		type->table, type->table, type->table);
 	for (const struct sm_field *f = type->fields; f->name != NULL && rc == 0; f++) {
-		snprintf(probe, sizeof(probe), "SELECT count(*) FROM pragma_table_info('%s') WHERE name='%s'",
+		snprintf(probe, sizeof(probe),
+			 "SELECT count(*) FROM pragma_table_info('%s') WHERE name='%s'",
 			 type->table, f->name);
 		if (!f->kept || sm__store_number(s, probe, &rc) > 0)
 			continue;
@@ -77,21 +78,23 @@ static int bind(sqlite3_stmt *st, int at, struct sm_datum d)
 	return d.has_number ? sqlite3_bind_double(st, at, d.number) : sqlite3_bind_null(st, at);
 }
 
-int sm__store_insert(struct sm_store *s, const struct sm_row_type *type, int64_t sample, const void *rows,
-		     size_t n)
+int sm__store_insert(struct sm_store *s, const struct sm_row_type *type, int64_t sample,
+		     const void *rows, size_t n)
 {
 	struct columns c = columns_of(type);
 	char sql[sizeof(c) + 64];
 	sqlite3_stmt *st;
 	int rc = 0;
 
-	snprintf(sql, sizeof(sql), "INSERT INTO %s(sample%s) VALUES(?%s)", type->table, c.names, c.marks);
+	snprintf(sql, sizeof(sql), "INSERT INTO %s(sample%s) VALUES(?%s)", type->table, c.names,
+		 c.marks);
 	st = sm__store_prepare(s, sql, &rc);
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		const void *row = (const char *)rows + i * type->size;
 		int at = 1, bound = sqlite3_bind_int64(st, at++, sample);
 
-		for (const struct sm_field *f = type->fields; f->name != NULL && bound == SQLITE_OK; f++)
+		for (const struct sm_field *f = type->fields; f->name != NULL && bound == SQLITE_OK;
+		     f++)
 			if (f->kept)
 				bound = bind(st, at++, sm_field_get(type, f, row));
 		rc = sm__store_fail(s, bound == SQLITE_OK ? sqlite3_step(st) : bound);
@@ -105,8 +108,11 @@ static struct sm_datum column(sqlite3_stmt *st, int at)
 {
 	switch (sqlite3_column_type(st, at)) {
 	case SQLITE_NULL: return (struct sm_datum){0};
-	case SQLITE_TEXT: return (struct sm_datum){.text = (const char *)sqlite3_column_text(st, at)};
-	default: return (struct sm_datum){.has_number = true, .number = sqlite3_column_double(st, at)};
+	case SQLITE_TEXT:
+		return (struct sm_datum){.text = (const char *)sqlite3_column_text(st, at)};
+	default:
+		return (struct sm_datum){.has_number = true,
+					 .number = sqlite3_column_double(st, at)};
 	}
 }
 
@@ -119,15 +125,16 @@ static int load_row(struct sm_store *s, sqlite3_stmt *st, const struct sm_row_ty
 	for (const struct sm_field *f = type->fields; f->name; f++) {
 		if (!f->kept || sm_field_set(type, f, row, column(st, at++)) == 0)
 			continue;
-		snprintf(s->error, sizeof(s->error), "store '%s': damaged: no %s has the %s '%.40s'", s->path,
-			 type->table, f->name, sqlite3_column_text(st, at - 1));
+		snprintf(s->error, sizeof(s->error),
+			 "store '%s': damaged: no %s has the %s '%.40s'", s->path, type->table,
+			 f->name, sqlite3_column_text(st, at - 1));
 		return -EILSEQ;
 	}
 	return sm_row_keep(type, row, pool);
 }
 
-int sm__store_load_rows(struct sm_store *s, const struct sm_row_type *type, int64_t sample, void *array,
-			size_t *n, struct sm_pool *pool)
+int sm__store_load_rows(struct sm_store *s, const struct sm_row_type *type, int64_t sample,
+			void *array, size_t *n, struct sm_pool *pool)
 {
 	struct columns c = columns_of(type);
 	int rc = 0, step = SQLITE_DONE;

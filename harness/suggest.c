@@ -15,7 +15,8 @@ static size_t min3(size_t a, size_t b, size_t c)
 	return m < c ? m : c;
 }
 
-/* Edit distance with neighbouring transpositions (optimal string alignment), letter case ignored. */
+/* Edit distance with neighbouring transpositions (optimal string alignment), letter case ignored.
+ * */
 static size_t distance(const char *a, const char *b)
 {
 	size_t la = strlen(a), lb = strlen(b);
@@ -30,7 +31,8 @@ static size_t distance(const char *a, const char *b)
 
 		now[0] = i;
 		for (size_t j = 1; j <= lb; j++) {
-			int ca = tolower((unsigned char)a[i - 1]), cb = tolower((unsigned char)b[j - 1]);
+			int ca = tolower((unsigned char)a[i - 1]),
+			    cb = tolower((unsigned char)b[j - 1]);
 
 			now[j] = min3(now[j - 1] + 1, before[j] + 1, before[j - 1] + (ca != cb));
 			if (i > 1 && j > 1 && ca == tolower((unsigned char)b[j - 2]) &&
@@ -60,8 +62,8 @@ const char *sm_suggest(const char *typed, const char *const *names, size_t n)
 	return best <= len / 3 + 1 && best < len ? found : NULL;
 }
 
-void sm_suggest_error(char *err, size_t errlen, const char *what, const char *typed, const char *const *names,
-		      size_t n)
+void sm_suggest_error(char *err, size_t errlen, const char *what, const char *typed,
+		      const char *const *names, size_t n)
 {
 	const char *near = sm_suggest(typed, names, n);
 	size_t used;
@@ -76,6 +78,7 @@ void sm_suggest_error(char *err, size_t errlen, const char *what, const char *ty
 			snprintf(err + used, errlen - used, "and %zu more", n - i);
 			return;
 		}
-		used += (size_t)snprintf(err + used, errlen - used, "%s%s", names[i], i + 1 < n ? ", " : "");
+		used += (size_t)snprintf(err + used, errlen - used, "%s%s", names[i],
+					 i + 1 < n ? ", " : "");
 	}
 }

@@ -14,7 +14,7 @@ const char *sm_suggest(const char *typed, const char *const *names, size_t n);
  * One line into err: `unknown WHAT 'typed'; did you mean 'x'? allowed: a, b, c`. A long list is cut
  * after the line's length, with its number of further names.
  */
-void sm_suggest_error(char *err, size_t errlen, const char *what, const char *typed, const char *const *names,
-		      size_t n);
+void sm_suggest_error(char *err, size_t errlen, const char *what, const char *typed,
+		      const char *const *names, size_t n);
 
 #endif

@@ -41,11 +41,12 @@ static const char *who_of(const struct sm_metric *m, struct sm_pool *pool)
 	}
 	switch (m->by) {
 	case SM_BY_ROLE: /* counters of different kinds of cores count different things */
-		snprintf(text, sizeof(text), m->core_kind[0] ? "%.16s %.20s" : "%s", m->role, m->core_kind);
+		snprintf(text, sizeof(text), m->core_kind[0] ? "%.16s %.20s" : "%s", m->role,
+			 m->core_kind);
 		break;
 	case SM_BY_THREAD:
-		snprintf(text, sizeof(text), "%.16s %d", strcmp(m->role, "mutator") != 0 ? m->role : "mut",
-			 m->thread);
+		snprintf(text, sizeof(text), "%.16s %d",
+			 strcmp(m->role, "mutator") != 0 ? m->role : "mut", m->thread);
 		break;
 	case SM_BY_KIND:
 		snprintf(text, sizeof(text), "%s", m->core_kind[0] ? m->core_kind : "all cores");
@@ -83,9 +84,10 @@ static int name_metrics(const struct sm_report *report, enum sm_by by, struct sm
 	return 0;
 }
 
-/* ---- rows ------------------------------------------------------------------------------------ */
+/* ---- rows --------------------------------------------------------------------------------- */
 
-static int add_row(struct sm_summary *r, unsigned record, unsigned group, const char *who, const char *phase)
+static int add_row(struct sm_summary *r, unsigned record, unsigned group, const char *who,
+		   const char *phase)
 {
 	struct sm_row *rows;
 
@@ -97,12 +99,14 @@ static int add_row(struct sm_summary *r, unsigned record, unsigned group, const 
 	if (rows == NULL)
 		return -ENOMEM;
 	r->rows = rows;
-	rows[r->nrows++] = (struct sm_row){.group = group, .who = who, .phase = phase, .first = record};
+	rows[r->nrows++] =
+		(struct sm_row){.group = group, .who = who, .phase = phase, .first = record};
 	return 0;
 }
 
 /* Did anything happen there? A phase in which no time passed is no row. */
-static bool is_idle(const struct sm_record *rec, const char *const *whos, const char *who, const char *phase)
+static bool is_idle(const struct sm_record *rec, const char *const *whos, const char *who,
+		    const char *phase)
 {
 	bool timed = false;
 
@@ -139,7 +143,7 @@ static int find_rows(const struct sm_report *report, struct sm_summary *r)
 	return 0;
 }
 
-/* ---- cells ----------------------------------------------------------------------------------- */
+/* ---- cells -------------------------------------------------------------------------------- */
 
 /* One sample, one row. */
 struct scope {
@@ -157,7 +161,8 @@ static bool find_metric(struct scope *s, const char *name, double *out)
 	for (size_t i = 0; i < s->rec->nmetrics; i++) {
 		const struct sm_metric *m = &s->rec->metrics[i];
 
-		if (s->who[i] != s->row->who || m->phase != s->row->phase || strcmp(m->metric, name) != 0)
+		if (s->who[i] != s->row->who || m->phase != s->row->phase ||
+		    strcmp(m->metric, name) != 0)
 			continue;
 		if (!m->has_value) {
 			if (s->reason == NULL) {
@@ -271,7 +276,8 @@ static int fill_cell(const struct sm_report *report, struct sm_summary *r, size_
 	if (b.values == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < report->nrecords; i++) {
-		struct scope s = {.rec = &report->records[i], .row = &r->rows[row], .who = r->who[i]};
+		struct scope s = {
+			.rec = &report->records[i], .row = &r->rows[row], .who = r->who[i]};
 
 		if (s.rec->group != s.row->group || !occurred(&s))
 			continue;
@@ -356,7 +362,8 @@ static void sort_rows(struct sm_summary *r)
 		struct sm_row row = r->rows[i];
 		size_t k = i;
 
-		for (; k > 0 && r->rows[k - 1].group == row.group && before(&row, &r->rows[k - 1]); k--)
+		for (; k > 0 && r->rows[k - 1].group == row.group && before(&row, &r->rows[k - 1]);
+		     k--)
 			r->rows[k] = r->rows[k - 1];
 		r->rows[k] = row;
 	}
@@ -401,8 +408,8 @@ void sm_summary_free(struct sm_summary *r)
 	*r = (struct sm_summary){0};
 }
 
-bool sm_summary_result(const struct sm_report *report, unsigned group, const char *name, struct sm_stats *out,
-		       const char **unit, const char **reason)
+bool sm_summary_result(const struct sm_report *report, unsigned group, const char *name,
+		       struct sm_stats *out, const char **unit, const char **reason)
 {
 	struct by_rep b = {.values = calloc(report->nrecords + 1, sizeof(double))};
 

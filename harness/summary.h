@@ -5,8 +5,8 @@
  * metrics. For each sample the worker has summed the metric over the threads of the row and
  * evaluated the sets' formulas over such sums (perf/rollup.h); the table's own formulas take
  * metrics of one sample; so passes join by themselves, each column taking its values from the
- * samples that counted it, and no ratio mixes samples. The cell is the median over repetitions: what
- * several passes of one repetition say is one value, their mean.
+ * samples that counted it, and no ratio mixes samples. The cell is the median over repetitions:
+ * what several passes of one repetition say is one value, their mean.
  *
  * A sum with a part missing is missing, with the part's status and reason.
  */
@@ -22,7 +22,8 @@ struct sm_column {
 	char metric[96];   /* name, or what the formula makes */
 	char formula[160]; /* over metric names, `ops` and `seconds`; "": the metric itself */
 	char unit[24];
-	unsigned pass;	    /* hardware counters: the first counter pass that has values, from 1; 0: any */
+	/* hardware counters: the first counter pass that has values, from 1; 0: any */
+	unsigned pass;
 	bool doubted;	    /* some cell is */
 	bool per_op;	    /* divide by the operations of the sample */
 	char event[256];    /* resolved; "" when not known */
@@ -66,10 +67,10 @@ void sm_summary_free(struct sm_summary *r);
 int sm__summary_columns(const struct sm_report *report, struct sm_summary *r);
 
 /*
- * The statistics of a result over the repetitions of a group, from its good samples; unit may be NULL. false: no sample
- * has a value, and *reason says why ("" when no sample reported it at all).
+ * The statistics of a result over the repetitions of a group, from its good samples; unit may be
+ * NULL. false: no sample has a value, and *reason says why ("" when no sample reported it at all).
  */
-bool sm_summary_result(const struct sm_report *report, unsigned group, const char *name, struct sm_stats *out,
-		       const char **unit, const char **reason);
+bool sm_summary_result(const struct sm_report *report, unsigned group, const char *name,
+		       struct sm_stats *out, const char **unit, const char **reason);
 
 #endif

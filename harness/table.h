@@ -34,7 +34,7 @@ static inline const char *sm__table_sgr(const struct sm_table *t, const char *sg
 #define SM_RED(t)   sm__table_sgr(t, "\033[31m")
 #define SM_PLAIN(t) sm__table_sgr(t, "\033[0m")
 
-/* ---- table_text.c ---------------------------------------------------------------------------- */
+/* ---- table_text.c ------------------------------------------------------------------------- */
 
 /* First record of each group: calls fn with its index. */
 void sm__table_each_group(struct sm_table *t, void (*fn)(struct sm_table *t, size_t first));
@@ -56,9 +56,10 @@ void sm__table_put_names(struct sm_table *t, const struct sm_record *rec, bool s
 /* "n/a", with the number of the reason's note. */
 void sm__table_put_na(struct sm_table *t, int width, const char *reason);
 /* The median of a result of the group. */
-void sm__table_put_result(struct sm_table *t, size_t first, const struct sm_result_desc *what, int width);
+void sm__table_put_result(struct sm_table *t, size_t first, const struct sm_result_desc *what,
+			  int width);
 
-/* ---- table_cases.c --------------------------------------------------------------------------- */
+/* ---- table_cases.c ------------------------------------------------------------------------ */
 
 /* Built once for a table: what varies between the cases of each workload and backend. */
 struct cJSON *sm__table_families(const struct sm_report *r);
@@ -66,7 +67,7 @@ struct cJSON *sm__table_families(const struct sm_report *r);
 bool sm__table_has_twin(const struct sm_table *t, size_t first);
 void sm__table_case_line(struct sm_table *t, size_t first);
 
-/* ---- the parts ------------------------------------------------------------------------------- */
+/* ---- the parts ---------------------------------------------------------------------------- */
 
 void sm__table_counters(struct sm_table *t);
 void sm__table_stalls(struct sm_table *t);

@@ -92,9 +92,10 @@ bool sm__table_has_twin(const struct sm_table *t, size_t first)
 {
 	char name[128];
 
-	return cJSON_HasObjectItem(cJSON_GetObjectItemCaseSensitive(
-					   t->families, family_of(&t->r->records[first], name, sizeof(name))),
-				   "twins");
+	return cJSON_HasObjectItem(
+		cJSON_GetObjectItemCaseSensitive(
+			t->families, family_of(&t->r->records[first], name, sizeof(name))),
+		"twins");
 }
 
 void sm__table_case_line(struct sm_table *t, size_t first)
@@ -113,7 +114,8 @@ void sm__table_case_line(struct sm_table *t, size_t first)
 		char *value = cJSON_IsString(item) ? NULL : cJSON_PrintUnformatted(item);
 		char word[256];
 
-		if (keys != NULL && keys->child != NULL && !cJSON_HasObjectItem(keys, item->string)) {
+		if (keys != NULL && keys->child != NULL &&
+		    !cJSON_HasObjectItem(keys, item->string)) {
 			free(value);
 			continue;
 		}

@@ -7,7 +7,7 @@
 
 #include "spanmark/gc.h"
 
-/* ---- counters -------------------------------------------------------------------------------- */
+/* ---- counters ----------------------------------------------------------------------------- */
 
 static int column_width(const struct sm_column *c)
 {
@@ -69,8 +69,8 @@ static void write_block(struct sm_table *t, size_t from, size_t to)
 	const struct sm_summary *u = &t->summary;
 	unsigned last = 0;
 
-	fprintf(t->out, "\n%sCounts for one operation of the workload, by %s and phase%s\n", SM_BOLD(t),
-		sm_by_names[t->w->by], SM_PLAIN(t));
+	fprintf(t->out, "\n%sCounts for one operation of the workload, by %s and phase%s\n",
+		SM_BOLD(t), sm_by_names[t->w->by], SM_PLAIN(t));
 	fprintf(t->out, "%s%-12s %-4s %-*s %-*s", SM_BOLD(t), "workload", "heap", who_width(u),
 		sm_by_names[t->w->by], phase_width(u), "phase");
 	for (size_t c = from; c < to; c++)
@@ -114,7 +114,7 @@ void sm__table_counters(struct sm_table *t)
 	}
 }
 
-/* ---- stalls ---------------------------------------------------------------------------------- */
+/* ---- stalls ------------------------------------------------------------------------------- */
 
 /* Whose titles head the columns: the first cause's, as any other's. */
 static const struct sm_result_desc *waits_head(void)
@@ -184,13 +184,15 @@ void sm__table_stalls(struct sm_table *t)
 	}
 	if (!any)
 		return;
-	fprintf(t->out, "\n%sWaits that mutators suffered for the collector%s\n", SM_BOLD(t), SM_PLAIN(t));
+	fprintf(t->out, "\n%sWaits that mutators suffered for the collector%s\n", SM_BOLD(t),
+		SM_PLAIN(t));
 	fprintf(t->out, "%s%-12s %-4s %-10s", SM_BOLD(t), "workload", "heap", "cause");
 	for (unsigned i = SM_WAIT_COUNT; i <= SM_WAIT_KEPT_MAX; i++)
 		fprintf(t->out, " %*s", waits_head()[i].width, waits_head()[i].title);
 	fprintf(t->out, " %8s%s\n", sm_results[SM_RESULT_stall_total_ns].title, SM_PLAIN(t));
 	sm__table_each_group(t, write_stall_group);
-	fputs("kept max: the longest wait in which the thread kept its CPU throughout; of a longer one, an "
+	fputs("kept max: the longest wait in which the thread kept its CPU throughout; of a longer "
+	      "one, an "
 	      "unknown\n"
 	      "part went to other threads.\n",
 	      t->out);

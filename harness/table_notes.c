@@ -10,7 +10,7 @@
 #include "harness/calibration.h"
 #include "harness/table.h"
 
-/* ---- notes ----------------------------------------------------------------------------------- */
+/* ---- notes -------------------------------------------------------------------------------- */
 
 /*
  * An event without the attributes that libpfm4 spells out at their defaults
@@ -68,12 +68,13 @@ static void write_marks(struct sm_table *t)
 		sm__table_wrap_text(t->out, "~", 9,
 				    "scaled: the counter ran for a part of the time (multiplexed)");
 	if (t->doubted)
-		sm__table_wrap_text(
-			t->out, "?", 9,
-			"calibration found an event behind it off: do not believe it (see the warnings)");
+		sm__table_wrap_text(t->out, "?", 9,
+				    "calibration found an event behind it off: do not believe it "
+				    "(see the warnings)");
 	if (t->outliers)
-		sm__table_wrap_text(t->out, "!", 9,
-				    "some values lie far from the others; they are kept in all figures");
+		sm__table_wrap_text(
+			t->out, "!", 9,
+			"some values lie far from the others; they are kept in all figures");
 }
 
 static bool stands_behind_a_metric(const struct sm_report *r, const struct sm_calibration_row *c)
@@ -100,11 +101,11 @@ static void write_calibration(struct sm_table *t)
 			continue;
 		if (c->has_value)
 			snprintf(text, sizeof(text),
-				 "calibration: %s under '%s' counted %.6g where %.6g were expected", c->event,
-				 c->kernel, c->counted, c->expected);
+				 "calibration: %s under '%s' counted %.6g where %.6g were expected",
+				 c->event, c->kernel, c->counted, c->expected);
 		else
-			snprintf(text, sizeof(text), "calibration: %s under '%s': %s", c->event, c->kernel,
-				 c->verdict);
+			snprintf(text, sizeof(text), "calibration: %s under '%s': %s", c->event,
+				 c->kernel, c->verdict);
 		sm__table_wrap_text(t->out, "warning", 9, text);
 	}
 }
@@ -167,10 +168,10 @@ static void write_simulated(struct sm_table *t)
 	for (size_t i = 0; i < t->summary.ncolumns; i++)
 		simulated |= strcmp(t->summary.columns[i].source, "sim") == 0;
 	if (simulated)
-		sm__table_wrap_text(
-			t->out, "note", 9,
-			"counts marked [sim] come from Callgrind: instructions are exact, caches a model; "
-			"times, waits and contention of such a run mean nothing");
+		sm__table_wrap_text(t->out, "note", 9,
+				    "counts marked [sim] come from Callgrind: instructions are "
+				    "exact, caches a model; "
+				    "times, waits and contention of such a run mean nothing");
 }
 
 static void write_repetitions(struct sm_table *t)
@@ -184,14 +185,15 @@ static void write_repetitions(struct sm_table *t)
 	}
 	if (most > 0 && most < SM_STATS_MIN_REPS) {
 		snprintf(text, sizeof(text),
-			 "%zu repetition%s: too few for an interval; a 95%% interval of the median takes "
+			 "%zu repetition%s: too few for an interval; a 95%% interval of the median "
+			 "takes "
 			 "--reps %d or more",
 			 most, most == 1 ? "" : "s", SM_STATS_MIN_REPS);
 		sm__table_wrap_text(t->out, "note", 9, text);
 	}
 	if (t->r->nrecords < t->r->planned) {
-		snprintf(text, sizeof(text), "%zu of %u planned samples were measured (%s)", t->r->nrecords,
-			 t->r->planned, t->r->state);
+		snprintf(text, sizeof(text), "%zu of %u planned samples were measured (%s)",
+			 t->r->nrecords, t->r->planned, t->r->state);
 		sm__table_wrap_text(t->out, "note", 9, text);
 	}
 }
@@ -256,12 +258,15 @@ static void write_cost(struct sm_table *t)
 	}
 	if (worst == NULL)
 		return;
-	n = (size_t)snprintf(text, sizeof(text), "reading counters took at most %.2g%% of a thread's time",
+	n = (size_t)snprintf(text, sizeof(text),
+			     "reading counters took at most %.2g%% of a thread's time",
 			     worst->value * 100);
 	if (ns != NULL && ns->has_value)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, ": %.0f ns a change of phase", ns->value);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, ": %.0f ns a change of phase",
+				      ns->value);
 	if (insn != NULL && insn->has_value)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, ", %.0f instructions", insn->value);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, ", %.0f instructions",
+				      insn->value);
 	if (user != NULL && user->has_value)
 		snprintf(text + n, sizeof(text) - n,
 			 user->value > 0 ? ", read in user space" : ", by system calls");

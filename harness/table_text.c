@@ -34,7 +34,7 @@ const struct sm_record *sm__table_with_results(const struct sm_report *r, size_t
 	return NULL;
 }
 
-/* ---- words that wrap ------------------------------------------------------------------------- */
+/* ---- words that wrap ---------------------------------------------------------------------- */
 
 void sm__table_wrap_word(struct sm_wrap *w, const char *word)
 {
@@ -90,7 +90,7 @@ void sm__table_wrap_text(FILE *out, const char *head, size_t indent, const char 
 	fputc('\n', out);
 }
 
-/* ---- cells ----------------------------------------------------------------------------------- */
+/* ---- cells -------------------------------------------------------------------------------- */
 
 /* A reason's note: 1.., 0 when there are too many. */
 static size_t note(struct sm_table *t, const char *reason)
@@ -123,7 +123,8 @@ void sm__table_put_na(struct sm_table *t, int width, const char *reason)
 	fprintf(t->out, " %s%*s%s", SM_DIM(t), width, text, SM_PLAIN(t));
 }
 
-void sm__table_put_result(struct sm_table *t, size_t first, const struct sm_result_desc *what, int width)
+void sm__table_put_result(struct sm_table *t, size_t first, const struct sm_result_desc *what,
+			  int width)
 {
 	unsigned group = t->r->records[first].group;
 	const char *unit = "", *reason;

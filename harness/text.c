@@ -110,7 +110,8 @@ void sm_text_value(double v, const char *unit, char *buf, size_t len)
 		sm_text_count(v, buf, len);
 }
 
-/* Length of the valid UTF-8 sequence at p that prints one harmless character; 0 when there is none. */
+/* Length of the valid UTF-8 sequence at p that prints one harmless character; 0 when there is none.
+ * */
 static int utf8_len(const unsigned char *p)
 {
 	int n = p[0] < 0x80		      ? 1
@@ -174,6 +175,8 @@ void sm_text_name(FILE *out, const char *text, int width)
 	int n = 0;
 
 	for (; text[n] && n < width; n++)
-		fputc((unsigned char)text[n] < 0x20 || (unsigned char)text[n] > 0x7e ? '?' : text[n], out);
+		fputc((unsigned char)text[n] < 0x20 || (unsigned char)text[n] > 0x7e ? '?'
+										     : text[n],
+		      out);
 	fprintf(out, "%*s", width - n, "");
 }

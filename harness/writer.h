@@ -30,18 +30,20 @@ int sm_write_table(const struct sm_report *r, const struct sm_writer *w, FILE *o
 int sm_write_csv(const struct sm_report *r, FILE *out);
 int sm_write_json(const struct sm_report *r, FILE *out);
 
-/* The metric as CSV and JSON show it: of a sum over all roles the role is "by-core", "by-node", .. */
+/* The metric as CSV and JSON show it: of a sum over all roles the role is "by-core", "by-node", ..
+ * */
 struct sm_metric sm__writer_metric(const struct sm_metric *m);
 
-/* ---- output.c: where the report goes --------------------------------------------------------- */
+/* ---- output.c: where the report goes ------------------------------------------------------ */
 
 /*
  * A file that appears under its name only when it is complete: written beside it, then renamed.
  * Opened before anything is measured, so that an unwritable place is found out then.
  */
 struct sm_output {
-	FILE *file;	 /* stdout when path is NULL */
-	char *path;	 /* as given; symbolic links are followed, the file they lead to is replaced */
+	FILE *file; /* stdout when path is NULL */
+	/* as given; symbolic links are followed, the file they lead to is replaced */
+	char *path;
 	char *temporary; /* NULL: written in place (a device, a pipe) */
 };
 
@@ -53,7 +55,7 @@ int sm_output_close(struct sm_output *o, bool commit, char *err, size_t errlen);
 /* Removes the temporary file of the output that is open, if any: for a signal's handler. */
 void sm_output_abandon(void);
 
-/* ---- text.c: numbers and hostile strings ----------------------------------------------------- */
+/* ---- text.c: numbers and hostile strings -------------------------------------------------- */
 
 /* Shortest decimal that reads back as the same double. */
 void sm_text_number(double v, char *buf, size_t len);

@@ -84,8 +84,8 @@ static char *case_name(const struct sm_record *rec)
 
 		if (cJSON_IsString(item))
 			fprintf(f, "/%s=%s", shown[i], item->valuestring);
-		else if (cJSON_IsNumber(item) &&
-			 !(strcmp(shown[i], "threads") == 0 && strstr(rec->params, "\"threads\"") != NULL))
+		else if (cJSON_IsNumber(item) && !(strcmp(shown[i], "threads") == 0 &&
+						   strstr(rec->params, "\"threads\"") != NULL))
 			fprintf(f, "/%s=%d", shown[i], item->valueint);
 	}
 	cJSON_Delete(placement);
@@ -117,7 +117,8 @@ static void put_field(FILE *out, const struct line *l, const struct sm_field *f)
 		sm_text_number(d.number, number, sizeof(number));
 		fputs(number, out);
 	} else if (d.has_number &&
-		   !(l->whole != NULL && f->kind == SM_FIELD_NS)) /* the process has no such times */
+		   /* the process has no such times */
+		   !(l->whole != NULL && f->kind == SM_FIELD_NS))
 		fprintf(out, "%.0f", d.number);
 }
 
@@ -132,7 +133,8 @@ static const struct sm_field *field_of(unsigned column)
 
 static bool is_sample_column(unsigned column)
 {
-	return column == COL_RUN || column == COL_REP || column == COL_BACKEND || column == COL_PASS;
+	return column == COL_RUN || column == COL_REP || column == COL_BACKEND ||
+	       column == COL_PASS;
 }
 
 /* l NULL: the header. */
@@ -155,8 +157,8 @@ static void put_line(FILE *out, const struct line *l)
 	fputc('\n', out);
 }
 
-static void put_whole(FILE *out, const char *run, const struct sm_record *rec, const struct sm_result *res,
-		      const char *status)
+static void put_whole(FILE *out, const char *run, const struct sm_record *rec,
+		      const struct sm_result *res, const char *status)
 {
 	struct sm_metric m;
 

@@ -3,10 +3,11 @@
  * need to fit twice in memory.
  *
  *   {"schema_version":1, "environment":{..},
- *    "samples":[{"workload","backend","params":{},"config":{},"placement":{..},"rep","pass","status","message",
- *                "took_s","results":{"wall_s":1.5,..},"units":{..},"missing":{"name":"reason"},
- *                "metrics":[{"role","phase","thread","cpu","node",..,"metric","event","value"|null,"unit","status",
- *                            "source"}],
+ *    "samples":[{"workload","backend","params":{},"config":{},"placement":{..},"rep","pass",
+ *                "status","message","took_s","results":{"wall_s":1.5,..},"units":{..},
+ *                "missing":{"name":"reason"},
+ *                "metrics":[{"role","phase","thread","cpu","node",..,"metric","event",
+ *                            "value"|null,"unit","status","source"}],
  *                "output","warnings":[..]}],
  *    "summary":[..medians and intervals of results by case..], "calibration":[..]}
  *
@@ -54,7 +55,8 @@ static cJSON *metric_json(const struct sm_metric *metric)
 	for (const struct sm_field *f = sm_metric_type.fields; f->name; f++) {
 		struct sm_datum d = sm_field_get(&sm_metric_type, f, &m);
 
-		if (f->json == SM_JSON_ALWAYS || (f->json == SM_JSON_IF_SET && d.text != NULL && d.text[0]))
+		if (f->json == SM_JSON_ALWAYS ||
+		    (f->json == SM_JSON_IF_SET && d.text != NULL && d.text[0]))
 			cJSON_AddItemToObjectCS(obj, f->name, datum_json(d));
 	}
 	return obj;

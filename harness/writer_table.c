@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- head ------------------------------------------------------------------------------------ */
+/* ---- head --------------------------------------------------------------------------------- */
 
 static const char *env_text(const cJSON *env, const char *name, const char *none)
 {
@@ -39,22 +39,25 @@ static void write_head(struct sm_table *t)
 	int reps = env_number(env, "repetitions"), passes = env_number(counters, "passes");
 	int cores = env_number(topo, "cores"), nodes = env_number(topo, "nodes");
 
-	snprintf(line, sizeof(line), "%s, %d core%s, %d node%s, Linux %s%s; seed %llu; %d repetition%s%s",
-		 env_text(env, "cpu_model", "CPU model unknown"), cores, cores == 1 ? "" : "s", nodes,
-		 nodes == 1 ? "" : "s", env_text(env, "kernel", "?"),
-		 cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(env, "virtual_machine")) ? " (virtual machine)"
-											: "",
+	snprintf(line, sizeof(line),
+		 "%s, %d core%s, %d node%s, Linux %s%s; seed %llu; %d repetition%s%s",
+		 env_text(env, "cpu_model", "CPU model unknown"), cores, cores == 1 ? "" : "s",
+		 nodes, nodes == 1 ? "" : "s", env_text(env, "kernel", "?"),
+		 cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(env, "virtual_machine"))
+			 ? " (virtual machine)"
+			 : "",
 		 (unsigned long long)t->r->seed, reps, reps == 1 ? "" : "s",
-		 cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(env, "quick")) ? ", quick parameters" : "");
+		 cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(env, "quick")) ? ", quick parameters"
+									      : "");
 	t->passes = passes;
 	if (passes > 1)
-		snprintf(line + strlen(line), sizeof(line) - strlen(line), ", %d counter passes joined",
-			 passes);
+		snprintf(line + strlen(line), sizeof(line) - strlen(line),
+			 ", %d counter passes joined", passes);
 	sm__table_wrap_text(t->out, "", 0, line);
 	cJSON_Delete(env);
 }
 
-/* ---- results --------------------------------------------------------------------------------- */
+/* ---- results ------------------------------------------------------------------------------ */
 
 static void put_interval(struct sm_table *t, size_t first)
 {
@@ -151,7 +154,7 @@ static void write_results(struct sm_table *t)
 	sm__table_each_group(t, write_more);
 }
 
-/* ---- what workloads printed ------------------------------------------------------------------ */
+/* ---- what workloads printed --------------------------------------------------------------- */
 
 static void write_output(struct sm_table *t, size_t first)
 {

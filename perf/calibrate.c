@@ -35,7 +35,8 @@ struct job {
 	uint64_t small, large;	    /* two amounts of work */
 	double expected, low, high; /* counts per operation */
 	bool timed;
-	bool alone; /* the count is of time: a round in which others had the CPU says nothing about the event */
+	/* the count is of time: a round in which others had the CPU says nothing about the event */
+	bool alone;
 };
 
 enum sm_verdict sm_cal_judge(double expected, double low, double high, double counted)
@@ -56,7 +57,7 @@ const char *sm_verdict_name(enum sm_verdict v)
 	return names[v];
 }
 
-/* ---- kernels --------------------------------------------------------------------------------- */
+/* ---- kernels ------------------------------------------------------------------------------ */
 
 static void run_loop(const void *arg, uint64_t work)
 {
@@ -106,7 +107,7 @@ static void run_busy(const void *arg, uint64_t work)
 		;
 }
 
-/* ---- one measurement ------------------------------------------------------------------------- */
+/* ---- one measurement ---------------------------------------------------------------------- */
 
 static int find_event(const struct sm_counterset *cs, const char *name)
 {
@@ -129,7 +130,8 @@ static double median(double *v, int n)
 	return v[n / 2];
 }
 
-static int run_once(struct sm_counter_group *g, const struct job *j, uint64_t work, double *count, double *ns)
+static int run_once(struct sm_counter_group *g, const struct job *j, uint64_t work, double *count,
+		    double *ns)
 {
 	struct sm_group_count a, b;
 	uint64_t t0, t1;
@@ -139,7 +141,8 @@ static int run_once(struct sm_counter_group *g, const struct job *j, uint64_t wo
 	t0 = sm_clock_ns();
 	j->fn(j->arg, work);
 	t1 = sm_clock_ns();
-	if (g != NULL && (sm_group_read(g, &b) || (b.enabled > a.enabled && b.running == a.running)))
+	if (g != NULL &&
+	    (sm_group_read(g, &b) || (b.enabled > a.enabled && b.running == a.running)))
 		return -EIO;
 	*count = g != NULL ? (double)(b.values[0] - a.values[0]) : NAN;
 	*ns = (double)(t1 - t0);
@@ -252,33 +255,34 @@ static void run_job(struct cal *c, const struct job *j)
 	count_verdict(c->out, r->verdict);
 }
 
-/* ---- the series ------------------------------------------------------------------------------ */
+/* ---- the series --------------------------------------------------------------------------- */
 
 static void calibrate_core(struct cal *c)
 {
 	size_t n = 1 << 18;
 	uint8_t *bits = malloc(n);
 
-	run_job(c, &(struct job){"loop", "instructions", run_loop, NULL, 20000, 220000, 2, 1.999, 2.001,
+	run_job(c, &(struct job){"loop", "instructions", run_loop, NULL, 20000, 220000, 2, 1.999,
+				 2.001, false, false});
+	run_job(c, &(struct job){"loop", "branches", run_loop, NULL, 20000, 220000, 1, 0.999, 1.001,
 				 false, false});
-	run_job(c, &(struct job){"loop", "branches", run_loop, NULL, 20000, 220000, 1, 0.999, 1.001, false,
-				 false});
-	run_job(c, &(struct job){"dependent chain", "cycles", run_chain, NULL, 32000, 352000, 1, 0.9, 1.1,
-				 true, false});
+	run_job(c, &(struct job){"dependent chain", "cycles", run_chain, NULL, 32000, 352000, 1,
+				 0.9, 1.1, true, false});
 	if (bits == NULL) {
 		c->failed = true;
 		return;
 	}
 	sm__random_bytes(bits, n, 88172645463325252u);
-	run_job(c, &(struct job){"random branches", "br_miss", run_branches, bits, 1 << 16, n, 0.5, 0.4, 0.6,
-				 true, false});
+	run_job(c, &(struct job){"random branches", "br_miss", run_branches, bits, 1 << 16, n, 0.5,
+				 0.4, 0.6, true, false});
 	free(bits);
 }
 
 static void size_name(char *buf, size_t len, uint64_t bytes, const char *part, const char *level)
 {
 	if (bytes >= 1u << 20)
-		snprintf(buf, len, "chase %.4g MiB (%s %s)", (double)bytes / (1 << 20), part, level);
+		snprintf(buf, len, "chase %.4g MiB (%s %s)", (double)bytes / (1 << 20), part,
+			 level);
 	else
 		snprintf(buf, len, "chase %.4g KiB (%s %s)", (double)bytes / 1024, part, level);
 }
@@ -292,12 +296,13 @@ static uint64_t chase_limit(void)
 	return quarter < (uint64_t)1 << 30 ? quarter : (uint64_t)1 << 30;
 }
 
-static void chase_size(struct cal *c, uint64_t bytes, const char *part, const char *level, const char *event,
-		       bool miss)
+static void chase_size(struct cal *c, uint64_t bytes, const char *part, const char *level,
+		       const char *event, bool miss)
 {
 	struct sm_chase chase;
 	char name[48];
-	struct job j = {.kernel = name, .event = event, .fn = run_chase, .arg = &chase, .timed = true};
+	struct job j = {
+		.kernel = name, .event = event, .fn = run_chase, .arg = &chase, .timed = true};
 
 	size_name(name, sizeof(name), bytes, part, level);
 	if (bytes > chase_limit() || sm__chase_make(&chase, bytes, bytes | 1)) {
@@ -356,10 +361,12 @@ static void calibrate_pages(struct cal *c)
 
 	for (unsigned i = 0; i < 2; i++) {
 		bool miss = all[i].miss;
-		struct job data = {all[i].name, "dtlb_walk",	run_pages,	   &p,	 100000, 300000,
-				   miss,	miss ? 0.8 : 0, miss ? 1.2 : 0.01, true, false};
-		struct job code = {all[i].code_name, "itlb_walk",	run_code, &p,	100000, 300000, miss,
-				   miss ? 0.8 : 0,   miss ? 1.2 : 0.01, true,	  false};
+		struct job data = {
+			all[i].name, "dtlb_walk",    run_pages,		&p,   100000, 300000,
+			miss,	     miss ? 0.8 : 0, miss ? 1.2 : 0.01, true, false};
+		struct job code = {
+			all[i].code_name, "itlb_walk",	     run_code, &p,   100000, 300000, miss,
+			miss ? 0.8 : 0,	  miss ? 1.2 : 0.01, true,     false};
 
 		if (sm__pages_make(&p, all[i].pages, 7)) {
 			c->failed = true;
@@ -377,8 +384,8 @@ static void calibrate_pages(struct cal *c)
 
 static void calibrate_software(struct cal *c)
 {
-	run_job(c, &(struct job){"fresh pages", "minor_faults", run_faults, NULL, 100, 2100, 1, 0.999, 1.01,
-				 true, false});
+	run_job(c, &(struct job){"fresh pages", "minor_faults", run_faults, NULL, 100, 2100, 1,
+				 0.999, 1.01, true, false});
 	run_job(c, &(struct job){.kernel = "busy loop",
 				 .event = "task_clock",
 				 .fn = run_busy,

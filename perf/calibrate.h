@@ -10,11 +10,13 @@
  *                        branches      1 a round, exactly
  *   dependent chain      cycles        1 an operation, within a tenth
  *   random branches      br_miss       half of them, between 0.4 and 0.6
- *   pointer chase        l1d_miss ..   of 1/2 a level: nearly none; of 4 times a level: nearly every access
+ *   pointer chase        l1d_miss ..   of 1/2 a level: nearly none; of 4 times a level: nearly
+ *                        every access
  *   pages in random order dtlb_walk    of 16 pages: nearly none; of 65536: nearly every access
  *   calls into pages     itlb_walk     the same for instructions
  *   fresh pages          minor_faults  1 a page, exactly
- *   busy loop            task_clock    the time that passed, in rounds in which nobody else had the CPU
+ *   busy loop            task_clock    the time that passed, in rounds in which nobody else had the
+ *                        CPU
  *
  * The chase also tells the time of an access at each size, which needs no PMU.
  */

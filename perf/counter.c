@@ -8,7 +8,8 @@
 #include <sys/resource.h>
 
 const char *const sm_source_names[] = {"pmu", "sw", "sim", NULL};
-const char *const sm_status_names[] = {"ok", "multiplexed", "unsupported", "denied", "not_counted", NULL};
+const char *const sm_status_names[] = {"ok",	 "multiplexed", "unsupported",
+				       "denied", "not_counted", NULL};
 
 const char *sm_read_mode_name(enum sm_read_mode m)
 {
@@ -70,8 +71,8 @@ static enum sm_status denied(bool hw, char *buf, size_t len)
 	if (level == -100)
 		snprintf(buf, len, "perf_event_open: permission denied; grant CAP_PERFMON");
 	else
-		snprintf(buf, len, "perf_event_paranoid=%d forbids %s; needs %s or CAP_PERFMON", level,
-			 hw ? "it" : "this software event",
+		snprintf(buf, len, "perf_event_paranoid=%d forbids %s; needs %s or CAP_PERFMON",
+			 level, hw ? "it" : "this software event",
 			 level > 2 ? "level 2 or less" : "level 1 or less");
 	return SM_STATUS_DENIED;
 }
@@ -85,7 +86,8 @@ enum sm_status sm_counter_explain(int err, bool hw, char *buf, size_t len)
 	case EACCES: return denied(hw, buf, len);
 	case EPERM:
 		snprintf(buf, len,
-			 "perf_event_open is forbidden by a security policy (seccomp, container, LSM)");
+			 "perf_event_open is forbidden by a security policy (seccomp, container, "
+			 "LSM)");
 		return SM_STATUS_DENIED;
 	case ENOSYS:
 		snprintf(buf, len, "this kernel or sandbox has no perf_event_open");
@@ -112,9 +114,12 @@ enum sm_status sm_counter_explain(int err, bool hw, char *buf, size_t len)
 			 (unsigned long long)lim.rlim_cur);
 		return SM_STATUS_NOT_COUNTED;
 	case EBUSY:
-		snprintf(buf, len, "the PMU is in use by somebody else (another profiler, the NMI watchdog)");
+		snprintf(buf, len,
+			 "the PMU is in use by somebody else (another profiler, the NMI watchdog)");
 		return SM_STATUS_NOT_COUNTED;
-	default: snprintf(buf, len, "perf_event_open: %s", strerror(err)); return SM_STATUS_NOT_COUNTED;
+	default:
+		snprintf(buf, len, "perf_event_open: %s", strerror(err));
+		return SM_STATUS_NOT_COUNTED;
 	}
 }
 

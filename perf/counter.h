@@ -7,8 +7,10 @@
  * and adds the differences up; the reports evaluate formulas over the sums.
  *
  *   backend   source  what it reads                                       file
- *   perf      pmu/sw  perf_event groups: rdpmc / PMEVCNTR or read()       counter_perf.c, counter_user.c
- *   soft      sw      CLOCK_THREAD_CPUTIME_ID, getrusage(RUSAGE_THREAD)   counter_soft.c, always works
+ *   perf      pmu/sw  perf_event groups: rdpmc / PMEVCNTR or read()       counter_perf.c,
+ *             counter_user.c
+ *   soft      sw      CLOCK_THREAD_CPUTIME_ID, getrusage(RUSAGE_THREAD)   counter_soft.c, always
+ *             works
  *   sim       sim     Callgrind: nothing to read inside the program       counter_sim.c
  *
  * The one rule: a number is right or it is absent. Whatever was not counted has a status other than
@@ -32,7 +34,8 @@ enum sm_status {
 	SM_STATUS_MULTIPLEXED, /* counted for a part of the time; the value is scaled */
 	SM_STATUS_UNSUPPORTED, /* this machine, kernel or library has no such event */
 	SM_STATUS_DENIED,      /* it exists, but we may not */
-	SM_STATUS_NOT_COUNTED, /* it could have been counted, but was not (this pass, this region, lost counter) */
+	/* it could have been counted, but was not (this pass, this region, lost counter) */
+	SM_STATUS_NOT_COUNTED,
 };
 
 /* Their names, by the enum; NULL after the last (names.h). */
@@ -67,7 +70,7 @@ bool sm_reading_value(const struct sm_reading *r, double *v);
 void sm_reading_add(struct sm_reading *dst, const struct sm_reading *src);
 #define SM_READING_ZERO ((struct sm_reading){.source = SM_SOURCE_PMU, .status = SM_STATUS_OK})
 
-/* ---- codes: what to open --------------------------------------------------------------------- */
+/* ---- codes: what to open ------------------------------------------------------------------ */
 
 /* Software metrics of the soft backend. Times in ns. */
 enum sm_soft {
@@ -96,7 +99,7 @@ struct sm_event_code {
 	double scale;	   /* unit of one count (uncore .scale files); 1 elsewhere */
 };
 
-/* ---- access to the kernel, replaceable by tests ---------------------------------------------- */
+/* ---- access to the kernel, replaceable by tests ------------------------------------------- */
 
 /* Every call returns a value >= 0 or -errno; map returns NULL where there is no page. */
 struct sm_opener {
@@ -118,12 +121,13 @@ extern const struct sm_opener sm_opener_kernel;
  */
 enum sm_status sm_counter_explain(int err, bool hw, char *buf, size_t len);
 
-/* ---- groups ---------------------------------------------------------------------------------- */
+/* ---- groups ------------------------------------------------------------------------------- */
 
 #define SM_GROUP_MAX 32
 
 enum sm_read_mode { SM_READ_NONE, SM_READ_USER, SM_READ_SYSCALL, SM_READ_SOFT };
-const char *sm_read_mode_name(enum sm_read_mode m); /* "none", "user" (rdpmc, mrs), "read", "soft" */
+/* "none", "user" (rdpmc, mrs), "read", "soft" */
+const char *sm_read_mode_name(enum sm_read_mode m);
 
 struct sm_group_options {
 	const struct sm_opener *opener; /* NULL: the kernel */
@@ -196,6 +200,7 @@ void sm_group_close(struct sm_counter_group *g);
  * whether the kernel scheduled them, closes them. False too when one of them cannot be opened at
  * all.
  */
-bool sm_group_fits(const struct sm_event_code *const *codes, unsigned n, const struct sm_opener *opener);
+bool sm_group_fits(const struct sm_event_code *const *codes, unsigned n,
+		   const struct sm_opener *opener);
 
 #endif

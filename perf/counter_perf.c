@@ -15,7 +15,7 @@
 #include "perf/counter.h"
 #include "perf/counter_user.h"
 
-/* ---- the kernel ------------------------------------------------------------------------------ */
+/* ---- the kernel --------------------------------------------------------------------------- */
 
 static int kernel_open(void *ctx, struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd,
 		       unsigned long flags)
@@ -69,7 +69,7 @@ const struct sm_opener sm_opener_kernel = {
 	.close = kernel_close,
 };
 
-/* ---- opening --------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------ */
 
 static void fill_attr(const struct sm_counter_group *g, const struct sm_event_code *c,
 		      struct perf_event_attr *a)
@@ -88,7 +88,8 @@ static void fill_attr(const struct sm_counter_group *g, const struct sm_event_co
 	/* Siblings follow the leader: only it may be disabled or pinned. */
 	a->disabled = leader;
 	a->pinned = leader && !g->opt.multiplex && g->opt.pid >= 0;
-	a->read_format = PERF_FORMAT_GROUP | PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING;
+	a->read_format =
+		PERF_FORMAT_GROUP | PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING;
 	if (g->opt.pid < 0) { /* cpu-wide uncore PMUs refuse every exclusion */
 		a->exclude_user = a->exclude_kernel = a->exclude_hv = 0;
 	}
@@ -153,8 +154,8 @@ static int perf_open(struct sm_counter_group *g)
 		int fd = open_event(g, g->codes[i]);
 
 		if (fd < 0) {
-			e->status = sm_counter_explain(-fd, g->codes[i]->source == SM_SOURCE_PMU, e->reason,
-						       sizeof(e->reason));
+			e->status = sm_counter_explain(-fd, g->codes[i]->source == SM_SOURCE_PMU,
+						       e->reason, sizeof(e->reason));
 			continue;
 		}
 		e->fd = fd;
@@ -169,7 +170,7 @@ static int perf_open(struct sm_counter_group *g)
 	return 0;
 }
 
-/* ---- reading --------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------ */
 
 static int read_syscall(struct sm_counter_group *g, struct sm_group_count *c)
 {
@@ -243,7 +244,8 @@ const struct sm_counter_ops sm_counter_perf = {
 	.close = perf_close,
 };
 
-bool sm_group_fits(const struct sm_event_code *const *codes, unsigned n, const struct sm_opener *opener)
+bool sm_group_fits(const struct sm_event_code *const *codes, unsigned n,
+		   const struct sm_opener *opener)
 {
 	struct sm_group_options opt = {.opener = opener, .cpu = -1, .no_user_read = true};
 	struct sm_counter_group g;

@@ -13,11 +13,12 @@
 #include "perf/topology.h"
 
 static const char *const names[SM_SIM_COUNT] = {
-	[SM_SIM_IR] = "Ir",	[SM_SIM_DR] = "Dr",	[SM_SIM_DW] = "Dw",	[SM_SIM_I1MR] = "I1mr",
-	[SM_SIM_D1MR] = "D1mr", [SM_SIM_D1MW] = "D1mw", [SM_SIM_ILMR] = "ILmr", [SM_SIM_DLMR] = "DLmr",
-	[SM_SIM_DLMW] = "DLmw", [SM_SIM_BC] = "Bc",	[SM_SIM_BCM] = "Bcm",	[SM_SIM_BI] = "Bi",
-	[SM_SIM_BIM] = "Bim",	[SM_SIM_D1] = "D1",	[SM_SIM_DL] = "DL",	[SM_SIM_B] = "B",
-	[SM_SIM_BM] = "Bm",
+	[SM_SIM_IR] = "Ir",	[SM_SIM_DR] = "Dr",	[SM_SIM_DW] = "Dw",
+	[SM_SIM_I1MR] = "I1mr", [SM_SIM_D1MR] = "D1mr", [SM_SIM_D1MW] = "D1mw",
+	[SM_SIM_ILMR] = "ILmr", [SM_SIM_DLMR] = "DLmr", [SM_SIM_DLMW] = "DLmw",
+	[SM_SIM_BC] = "Bc",	[SM_SIM_BCM] = "Bcm",	[SM_SIM_BI] = "Bi",
+	[SM_SIM_BIM] = "Bim",	[SM_SIM_D1] = "D1",	[SM_SIM_DL] = "DL",
+	[SM_SIM_B] = "B",	[SM_SIM_BM] = "Bm",
 };
 
 int sm_sim_event(const char *name)
@@ -33,7 +34,7 @@ const char *sm_sim_event_name(enum sm_sim e)
 	return e < SM_SIM_COUNT ? names[e] : "?";
 }
 
-/* ---- requests -------------------------------------------------------------------------------- */
+/* ---- requests ----------------------------------------------------------------------------- */
 
 #define REQ_RUNNING 0x1001u
 #define REQ_TOGGLE  0x43540002u
@@ -82,7 +83,8 @@ int sm__sim_open(unsigned region)
 	return id;
 }
 
-/* What these functions do themselves is kept out of the counts: collection is off while they work. */
+/* What these functions do themselves is kept out of the counts: collection is off while they work.
+ * */
 void sm__sim_change(int id, unsigned from, unsigned to)
 {
 	char label[64];
@@ -125,7 +127,7 @@ unsigned sm__sim_stops(void)
 	return __atomic_load_n(&stops, __ATOMIC_ACQUIRE);
 }
 
-/* ---- the command line ------------------------------------------------------------------------ */
+/* ---- the command line --------------------------------------------------------------------- */
 
 int sm_sim_find(char *path, size_t len, char *why, size_t whylen)
 {
@@ -138,7 +140,8 @@ int sm_sim_find(char *path, size_t len, char *why, size_t whylen)
 		if (!access(path, X_OK))
 			return 0;
 	}
-	snprintf(why, whylen, "valgrind is not installed: make deps-sim, or apt-get install valgrind");
+	snprintf(why, whylen,
+		 "valgrind is not installed: make deps-sim, or apt-get install valgrind");
 	return -ENOENT;
 }
 

@@ -8,11 +8,13 @@
  *            the folder for the dumps in the environment (SM_SIM_FOLDER_ENV)
  *   worker   sm_region_thread_open() sees that it runs under Callgrind (counter set from
  *            SM_COUNTERS_SIM) and announces
- *            itself; at every change of region it asks Callgrind to dump what each thread has spent so far, labelled with the
- *            thread's number and the two regions; light regions (region.h) do not dump
+ *            itself; at every change of region it asks Callgrind to dump what each thread has spent
+ *            so far, labelled with the thread's number and the two regions; light regions
+ *            (region.h) do not dump
  *   worker   after its threads have stopped, sm_region_get() gives the simulated counts like any
  *            others, with source sim:
- *            the dumps are read when they are first asked for, and again when more threads have stopped
+ *            the dumps are read when they are first asked for, and again when more threads have
+ *            stopped
  *
  * Callgrind counts only between open and stop (collection is off elsewhere), so start-up and the
  * harness are not in the numbers. A dump covers all threads: each one's costs go to the region that
@@ -71,7 +73,7 @@ enum sm_sim {
 int sm_sim_event(const char *name);
 const char *sm_sim_event_name(enum sm_sim e);
 
-/* ---- the parent ------------------------------------------------------------------------------ */
+/* ---- the parent --------------------------------------------------------------------------- */
 
 /* The path of valgrind with callgrind. -ENOENT and what to do in why. */
 int sm_sim_find(char *path, size_t len, char *why, size_t whylen);
@@ -87,7 +89,7 @@ char **sm_sim_command(const struct sm_topology *topo, const char *folder, char *
  * the size is unknown. */
 void sm_sim_cache(uint64_t size, unsigned ways, unsigned line, char *buf, size_t len);
 
-/* ---- the worker ------------------------------------------------------------------------------ */
+/* ---- the worker --------------------------------------------------------------------------- */
 
 /* Does this process run under valgrind? */
 bool sm_sim_running(void);
@@ -109,9 +111,10 @@ void sm_sim_free(struct sm_sim_counts *c);
  * thread left no dump, or (region >= 0) its regions could not be told apart. region -1: the
  * thread's total.
  */
-bool sm_sim_value(const struct sm_sim_counts *c, int thread, int region, enum sm_sim e, uint64_t *v);
+bool sm_sim_value(const struct sm_sim_counts *c, int thread, int region, enum sm_sim e,
+		  uint64_t *v);
 
-/* ---- called by region.c ---------------------------------------------------------------------- */
+/* ---- called by region.c ------------------------------------------------------------------- */
 
 /*
  * One value out of this process's dumps, loading them when need be. False and a static reason when

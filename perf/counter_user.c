@@ -49,7 +49,8 @@ int sm__user_read(const struct perf_event_mmap_page *page, sm_pmc_fn pmc, struct
 
 			/* Sign extension: the kernel starts counters at negative values, and they
 			 * wrap at 2^width. */
-			count = (int64_t)((uint64_t)count + (uint64_t)((int64_t)raw >> (shift & 63)));
+			count = (int64_t)((uint64_t)count +
+					  (uint64_t)((int64_t)raw >> (shift & 63)));
 		}
 		/* Nothing above may be read after the second look: an acquire fence orders loads
 		 * before it with it. */

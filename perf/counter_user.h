@@ -34,6 +34,7 @@ bool sm__user_readable(const struct perf_event_mmap_page *page);
  * stolen): the value is then only what read() says. Bounded: after 100 changes under our eyes it
  * gives up with -EAGAIN too.
  */
-int sm__user_read(const struct perf_event_mmap_page *page, sm_pmc_fn pmc, struct sm_user_count *out);
+int sm__user_read(const struct perf_event_mmap_page *page, sm_pmc_fn pmc,
+		  struct sm_user_count *out);
 
 #endif

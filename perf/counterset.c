@@ -19,7 +19,8 @@ struct build {
 	size_t errlen;
 };
 
-static int fail(struct build *b, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int fail(struct build *b, int rc, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 static int fail(struct build *b, int rc, const char *fmt, ...)
 {
@@ -49,14 +50,15 @@ static const char *uarch(const struct sm_counterset *cs, unsigned kind)
 	return cs->opt.from == SM_COUNTERS_SIM ? "callgrind" : cs->pmus.pmus[kind].uarch;
 }
 
-/* ---- events ---------------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------------------- */
 
 static void resolve_switched_off(struct sm_event_resolved *r)
 {
 	if (r->status != SM_STATUS_OK || r->code.source != SM_SOURCE_PMU)
 		return;
 	r->status = SM_STATUS_NOT_COUNTED;
-	snprintf(r->reason, sizeof(r->reason), "hardware counters are switched off (--counters=sw)");
+	snprintf(r->reason, sizeof(r->reason),
+		 "hardware counters are switched off (--counters=sw)");
 }
 
 static bool resolve(struct build *b, const char *string, unsigned kind, struct sm_event_resolved *r,
@@ -85,7 +87,8 @@ static bool resolve(struct build *b, const char *string, unsigned kind, struct s
 static int find_event(const struct sm_counterset *cs, const char *name, const char *string)
 {
 	for (unsigned i = 0; i < cs->n_events; i++)
-		if (strcmp(cs->events[i].name, name) == 0 && strcmp(cs->events[i].string, string) == 0)
+		if (strcmp(cs->events[i].name, name) == 0 &&
+		    strcmp(cs->events[i].string, string) == 0)
 			return (int)i;
 	return -ENOENT;
 }
@@ -127,8 +130,8 @@ static int add_set_event(struct build *b, const struct sm_setfile *f, const char
 			snprintf(e->res[k].reason, sizeof(e->res[k].reason),
 				 "Callgrind does not simulate it");
 		else
-			snprintf(e->res[k].reason, sizeof(e->res[k].reason), "set %s has no %.31s for %s",
-				 f->name, name, uarch(cs, k));
+			snprintf(e->res[k].reason, sizeof(e->res[k].reason),
+				 "set %s has no %.31s for %s", f->name, name, uarch(cs, k));
 	}
 	return (int)cs->n_events - 1;
 }
@@ -141,7 +144,7 @@ static bool known_in_sets(const struct sm_setfile *f, const char *name)
 	return false;
 }
 
-/* ---- metrics --------------------------------------------------------------------------------- */
+/* ---- metrics ------------------------------------------------------------------------------ */
 
 static int metric_events(struct build *b, const struct sm_setfile *f, struct sm_cs_metric *m)
 {
@@ -154,7 +157,8 @@ static int metric_events(struct build *b, const struct sm_setfile *f, struct sm_
 	else
 		snprintf(names[0], sizeof(names[0]), "%.31s", m->name);
 	if (n < 0)
-		return fail(b, -EINVAL, "set %s (%s): metric %s: %s", f->name, f->origin, m->name, why);
+		return fail(b, -EINVAL, "set %s (%s): metric %s: %s", f->name, f->origin, m->name,
+			    why);
 	for (int i = 0; i < n; i++) {
 		if (m->formula[0] && strcmp(names[i], "ops") == 0) {
 			m->uses_ops = true;
@@ -166,11 +170,12 @@ static int metric_events(struct build *b, const struct sm_setfile *f, struct sm_
 		}
 		if (!known_in_sets(f, names[i]))
 			return fail(b, -EINVAL,
-				    "set %s (%s): metric %s uses \"%s\", which no [pmu] section defines",
+				    "set %s (%s): metric %s uses \"%s\", which no [pmu] section "
+				    "defines",
 				    f->name, f->origin, m->name, names[i]);
 		if (m->n_events == SM_METRIC_EVENTS)
-			return fail(b, -EINVAL, "set %s (%s): metric %s uses more than %d events", f->name,
-				    f->origin, m->name, SM_METRIC_EVENTS);
+			return fail(b, -EINVAL, "set %s (%s): metric %s uses more than %d events",
+				    f->name, f->origin, m->name, SM_METRIC_EVENTS);
 		e = add_set_event(b, f, names[i]);
 		if (e < 0)
 			return e;
@@ -245,18 +250,20 @@ static int add_raw(struct build *b, const char *string)
 	}
 	if (all_bad)
 		return fail(b, -EINVAL,
-			    "-e %s: %s; allowed: libpfm4 names (spanmark events PATTERN lists them), rNNN, "
+			    "-e %s: %s; allowed: libpfm4 names (spanmark events PATTERN lists "
+			    "them), rNNN, "
 			    "PMU/term=value,../, "
 			    "sw::NAME, tp::CATEGORY:NAME",
 			    string, e->res[0].reason);
 	snprintf(m->unit, sizeof(m->unit), "%s",
-		 e->res[0].code.backend == SM_BACKEND_SOFT ? sm_soft_unit(e->res[0].code.soft) : "count");
+		 e->res[0].code.backend == SM_BACKEND_SOFT ? sm_soft_unit(e->res[0].code.soft)
+							   : "count");
 	m->n_events = 1;
 	m->events[0] = cs->n_events - 1;
 	return 0;
 }
 
-/* ---- all together ---------------------------------------------------------------------------- */
+/* ---- all together ------------------------------------------------------------------------- */
 
 /* A microarchitecture that only libpfm4 knows by name: user sets may refer to it. */
 static void name_by_pfm(struct sm_counterset *cs)
@@ -289,8 +296,8 @@ static int build(struct build *b)
 	return rc;
 }
 
-int sm_counterset_new(const struct sm_counterset_options *opt, struct sm_counterset **out, char *err,
-		      size_t errlen)
+int sm_counterset_new(const struct sm_counterset_options *opt, struct sm_counterset **out,
+		      char *err, size_t errlen)
 {
 	char dir[512];
 	struct build b = {.opt = opt, .user_dir = opt->user_dir, .err = err, .errlen = errlen};

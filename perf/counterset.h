@@ -51,8 +51,9 @@ struct sm_cs_event {
 	char string[SM_EVENT_STRING]; /* what was asked for, of the first kind that has it */
 	bool constant;		      /* const::N in a set: a number, not an event */
 	double value;
-	bool uncore;	  /* counted per package or L3 (uncore.h), not per thread */
-	uint64_t in_pass; /* bit set of the passes that count it (hardware events; software: every pass) */
+	bool uncore; /* counted per package or L3 (uncore.h), not per thread */
+	/* bit set of the passes that count it (hardware events; software: every pass) */
+	uint64_t in_pass;
 	struct sm_event_resolved res[SM_PMU_KINDS];
 };
 
@@ -79,18 +80,20 @@ struct sm_counterset {
 	unsigned n_kinds; /* core PMUs */
 	unsigned n_events, n_metrics;
 	unsigned n_passes; /* how often a sample is run to count everything */
-	unsigned n_groups; /* groups of hardware events: one per pass, or all in one pass when multiplexing */
+	/* groups of hardware events: one per pass, or all in one pass when multiplexing */
+	unsigned n_groups;
 	struct sm_cs_event *events;
 	struct sm_cs_metric *metrics;
-	unsigned most_together; /* hardware events in the fullest pass: how many counters were found */
+	/* hardware events in the fullest pass: how many counters were found */
+	unsigned most_together;
 };
 
 /*
  * Builds. 0; -EINVAL or -ENOENT with one line naming the set or event and what is allowed; -ENOMEM.
  * Events that this machine cannot count are no error: their metrics say why.
  */
-int sm_counterset_new(const struct sm_counterset_options *opt, struct sm_counterset **out, char *err,
-		      size_t errlen);
+int sm_counterset_new(const struct sm_counterset_options *opt, struct sm_counterset **out,
+		      char *err, size_t errlen);
 void sm_counterset_free(struct sm_counterset *cs);
 
 /*
@@ -118,8 +121,8 @@ struct sm_pass_plan {
 int sm_counterset_plan(const struct sm_counterset *cs, struct sm_pass_plan *out);
 
 /* The event label to print under a column: the resolved strings behind it, for one kind. */
-void sm_counterset_label(const struct sm_counterset *cs, const struct sm_cs_metric *m, unsigned kind,
-			 char *buf, size_t len);
+void sm_counterset_label(const struct sm_counterset *cs, const struct sm_cs_metric *m,
+			 unsigned kind, char *buf, size_t len);
 
 /* Values that formulas may use beside events. NAN: not known. */
 struct sm_metric_env {
@@ -143,7 +146,7 @@ void sm_metric_eval(const struct sm_counterset *cs, const struct sm_cs_metric *m
 		    struct sm_metric_value *out);
 
 /* The reading of an event that cannot be counted on this kind, or is not in this pass. */
-struct sm_reading sm_counterset_missing(const struct sm_counterset *cs, unsigned event, unsigned kind,
-					unsigned pass);
+struct sm_reading sm_counterset_missing(const struct sm_counterset *cs, unsigned event,
+					unsigned kind, unsigned pass);
 
 #endif

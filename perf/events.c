@@ -35,20 +35,24 @@ static bool pfm_ready(void)
 	return pfm_state == PFM_SUCCESS;
 }
 
-/* ---- soft ------------------------------------------------------------------------------------ */
+/* ---- soft --------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name, *unit, *help;
 } softs[SM_SOFT_COUNT] = {
-	[SM_SOFT_TASK_CLOCK] = {"task-clock", "ns", "CPU time of the thread (CLOCK_THREAD_CPUTIME_ID)"},
+	[SM_SOFT_TASK_CLOCK] = {"task-clock", "ns",
+				"CPU time of the thread (CLOCK_THREAD_CPUTIME_ID)"},
 	[SM_SOFT_USER_TIME] = {"user-time", "ns", "CPU time in user mode (getrusage)"},
 	[SM_SOFT_SYSTEM_TIME] = {"system-time", "ns", "CPU time in the kernel (getrusage)"},
 	[SM_SOFT_FAULTS] = {"faults", "faults", "page faults of both kinds (getrusage)"},
-	[SM_SOFT_MINOR_FAULTS] = {"minor-faults", "faults", "page faults served without I/O (getrusage)"},
-	[SM_SOFT_MAJOR_FAULTS] = {"major-faults", "faults", "page faults that waited for I/O (getrusage)"},
+	[SM_SOFT_MINOR_FAULTS] = {"minor-faults", "faults",
+				  "page faults served without I/O (getrusage)"},
+	[SM_SOFT_MAJOR_FAULTS] = {"major-faults", "faults",
+				  "page faults that waited for I/O (getrusage)"},
 	[SM_SOFT_CONTEXT_SWITCHES] = {"context-switches", "switches",
 				      "context switches of both kinds (getrusage)"},
-	[SM_SOFT_VOLUNTARY_SWITCHES] = {"voluntary-switches", "switches", "the thread waited (getrusage)"},
+	[SM_SOFT_VOLUNTARY_SWITCHES] = {"voluntary-switches", "switches",
+					"the thread waited (getrusage)"},
 	[SM_SOFT_INVOLUNTARY_SWITCHES] = {"involuntary-switches", "switches",
 					  "the thread was preempted (getrusage)"},
 };
@@ -90,7 +94,7 @@ static bool resolve_soft(const char *name, struct sm_event_resolved *out)
 		      "no software metric is called \"%s\" (see spanmark events sw)", name);
 }
 
-/* ---- raw and tracepoints --------------------------------------------------------------------- */
+/* ---- raw and tracepoints ------------------------------------------------------------------ */
 
 static bool is_raw(const char *name)
 {
@@ -112,7 +116,8 @@ static uint32_t core_type(const struct sm_event_options *opt)
 	return p->present && opt->pmus->n_core > 1 ? p->type : (uint32_t)PERF_TYPE_RAW;
 }
 
-static bool resolve_raw(const char *name, const struct sm_event_options *opt, struct sm_event_resolved *out)
+static bool resolve_raw(const char *name, const struct sm_event_options *opt,
+			struct sm_event_resolved *out)
 {
 	out->code = (struct sm_event_code){.backend = SM_BACKEND_PERF,
 					   .source = SM_SOURCE_PMU,
@@ -132,21 +137,24 @@ static bool resolve_tracepoint(const char *name, const struct sm_event_options *
 	int rc = -ENOENT;
 
 	if (colon == NULL || strchr(name, '/') != NULL || strstr(name, "..") != NULL)
-		return refuse(out, SM_STATUS_UNSUPPORTED, "tracepoint \"%s\": want tp::CATEGORY:NAME", name);
+		return refuse(out, SM_STATUS_UNSUPPORTED,
+			      "tracepoint \"%s\": want tp::CATEGORY:NAME", name);
 	for (unsigned i = 0; rc && i < 2; i++) {
-		snprintf(path, sizeof(path), "%s/events/%.*s/%s/id", dirs[i], (int)(colon - name), name,
-			 colon + 1);
+		snprintf(path, sizeof(path), "%s/events/%.*s/%s/id", dirs[i], (int)(colon - name),
+			 name, colon + 1);
 		rc = sm__read_line(opt->pmus->root, path, text, sizeof(text));
 		if (rc == -EACCES)
 			return refuse(out, SM_STATUS_DENIED,
-				      "tracepoint \"%s\": /sys/kernel/tracing is not readable (needs root or "
+				      "tracepoint \"%s\": /sys/kernel/tracing is not readable "
+				      "(needs root or "
 				      "a mount "
 				      "option gid=)",
 				      name);
 	}
 	if (rc)
 		return refuse(out, SM_STATUS_UNSUPPORTED,
-			      "tracepoint \"%s\": not there (tracefs mounted? kernel without it?)", name);
+			      "tracepoint \"%s\": not there (tracefs mounted? kernel without it?)",
+			      name);
 	out->code = (struct sm_event_code){.backend = SM_BACKEND_PERF,
 					   .source = SM_SOURCE_SW,
 					   .type = PERF_TYPE_TRACEPOINT,
@@ -155,7 +163,7 @@ static bool resolve_tracepoint(const char *name, const struct sm_event_options *
 	return true;
 }
 
-/* ---- libpfm4 --------------------------------------------------------------------------------- */
+/* ---- libpfm4 ------------------------------------------------------------------------------ */
 
 bool sm_event_has_tables(const char *pmu)
 {
@@ -198,8 +206,8 @@ static int encode(const char *name, bool kernel, struct perf_event_attr *attr, c
 	arg.attr = attr;
 	arg.fstr = full;
 	arg.size = sizeof(arg);
-	return pfm_get_os_event_encoding(name, kernel ? PFM_PLM0 | PFM_PLM3 : PFM_PLM3, PFM_OS_PERF_EVENT,
-					 &arg);
+	return pfm_get_os_event_encoding(name, kernel ? PFM_PLM0 | PFM_PLM3 : PFM_PLM3,
+					 PFM_OS_PERF_EVENT, &arg);
 }
 
 static bool pfm_refused(const char *name, int rc, struct sm_event_resolved *out, bool *bad)
@@ -222,7 +230,8 @@ static bool pfm_refused(const char *name, int rc, struct sm_event_resolved *out,
 	return false;
 }
 
-/* An event of a microarchitecture that is not this one would count something else under this name. */
+/* An event of a microarchitecture that is not this one would count something else under this name.
+ * */
 static bool is_foreign(const char *name, const char *uarch)
 {
 	const char *sep = strstr(name, "::");
@@ -235,8 +244,8 @@ static bool is_foreign(const char *name, const char *uarch)
 static struct sm_event_code code_of(const struct perf_event_attr *attr)
 {
 	return (struct sm_event_code){.backend = SM_BACKEND_PERF,
-				      .source =
-					      attr->type == PERF_TYPE_SOFTWARE ? SM_SOURCE_SW : SM_SOURCE_PMU,
+				      .source = attr->type == PERF_TYPE_SOFTWARE ? SM_SOURCE_SW
+										 : SM_SOURCE_PMU,
 				      .type = attr->type,
 				      .config = attr->config,
 				      .config1 = attr->config1,
@@ -246,8 +255,8 @@ static struct sm_event_code code_of(const struct perf_event_attr *attr)
 				      .scale = 1};
 }
 
-static bool resolve_pfm(const char *name, const struct sm_event_options *opt, struct sm_event_resolved *out,
-			bool *bad)
+static bool resolve_pfm(const char *name, const struct sm_event_options *opt,
+			struct sm_event_resolved *out, bool *bad)
 {
 	const struct sm_pmu *core = &opt->pmus->pmus[opt->core];
 	struct perf_event_attr attr;
@@ -260,7 +269,8 @@ static bool resolve_pfm(const char *name, const struct sm_event_options *opt, st
 			      pfm_strerror(pfm_state));
 	/* Unqualified: this machine's own event first, whatever libpfm4 believes to be present. */
 	snprintf(own, sizeof(own), "%s::%s", core->uarch, name);
-	rc = strstr(name, "::") != NULL ? PFM_ERR_NOTFOUND : encode(own, opt->count_kernel, &attr, &full);
+	rc = strstr(name, "::") != NULL ? PFM_ERR_NOTFOUND
+					: encode(own, opt->count_kernel, &attr, &full);
 	if (rc)
 		rc = encode(name, opt->count_kernel, &attr, &full);
 	if (rc)
@@ -277,15 +287,16 @@ static bool resolve_pfm(const char *name, const struct sm_event_options *opt, st
 	}
 	if (attr.type == PERF_TYPE_RAW)
 		out->code.type = core_type(opt);
-	/* Generic hardware events on hybrid machines: the PMU's type goes into the upper half of config. */
-	if ((attr.type == PERF_TYPE_HARDWARE || attr.type == PERF_TYPE_HW_CACHE) && opt->pmus->n_core > 1 &&
-	    core->present)
+	/* Generic hardware events on hybrid machines: the PMU's type goes into the upper half of
+	 * config. */
+	if ((attr.type == PERF_TYPE_HARDWARE || attr.type == PERF_TYPE_HW_CACHE) &&
+	    opt->pmus->n_core > 1 && core->present)
 		out->code.config |= (uint64_t)core->type << 32;
 	return true;
 }
 
-bool sm_event_resolve(const char *name, const struct sm_event_options *opt, struct sm_event_resolved *out,
-		      bool *bad_name)
+bool sm_event_resolve(const char *name, const struct sm_event_options *opt,
+		      struct sm_event_resolved *out, bool *bad_name)
 {
 	bool bad = false, ok;
 
@@ -297,8 +308,8 @@ bool sm_event_resolve(const char *name, const struct sm_event_options *opt, stru
 	} else if (strncmp(name, "sim::", 5) == 0) {
 		int i = sm_sim_event(name + 5);
 
-		ok = i >= 0 ||
-		     refuse(out, SM_STATUS_UNSUPPORTED, "no simulated event is called \"%s\"", name + 5);
+		ok = i >= 0 || refuse(out, SM_STATUS_UNSUPPORTED,
+				      "no simulated event is called \"%s\"", name + 5);
 		bad = !ok;
 		out->code = (struct sm_event_code){.backend = SM_BACKEND_SIM,
 						   .source = SM_SOURCE_SIM,
@@ -307,8 +318,8 @@ bool sm_event_resolve(const char *name, const struct sm_event_options *opt, stru
 	} else if (strncmp(name, "tp::", 4) == 0) {
 		const char *colon = strchr(name + 4, ':');
 
-		bad = colon == NULL || colon == name + 4 || !colon[1] || strchr(name, '/') != NULL ||
-		      strstr(name, "..") != NULL;
+		bad = colon == NULL || colon == name + 4 || !colon[1] ||
+		      strchr(name, '/') != NULL || strstr(name, "..") != NULL;
 		ok = resolve_tracepoint(name + 4, opt, out);
 	} else if (is_raw(name)) {
 		ok = resolve_raw(name, opt, out);
@@ -322,9 +333,10 @@ bool sm_event_resolve(const char *name, const struct sm_event_options *opt, stru
 	return ok;
 }
 
-/* ---- listing --------------------------------------------------------------------------------- */
+/* ---- listing ------------------------------------------------------------------------------ */
 
-static int list_event(int idx, const char *pmu, int (*fn)(const char *, const char *, void *), void *arg)
+static int list_event(int idx, const char *pmu, int (*fn)(const char *, const char *, void *),
+		      void *arg)
 {
 	pfm_event_info_t ev = {.size = sizeof(ev)};
 	char name[320];
@@ -335,7 +347,8 @@ static int list_event(int idx, const char *pmu, int (*fn)(const char *, const ch
 	for (int a = 0; a < ev.nattrs; a++) {
 		pfm_event_attr_info_t at = {.size = sizeof(at)};
 
-		if (pfm_get_event_attr_info(idx, a, PFM_OS_PERF_EVENT, &at) || at.type != PFM_ATTR_UMASK)
+		if (pfm_get_event_attr_info(idx, a, PFM_OS_PERF_EVENT, &at) ||
+		    at.type != PFM_ATTR_UMASK)
 			continue;
 		umasks++;
 		snprintf(name, sizeof(name), "%s::%s:%s", pmu, ev.name, at.name);

@@ -1,7 +1,8 @@
 /*
  * From an event's name to what perf_event_open wants.
  *
- *   amd64_fam19h_zen4::RETIRED_INSTRUCTIONS   libpfm4, fully qualified; encoded for any PMU in its tables
+ *   amd64_fam19h_zen4::RETIRED_INSTRUCTIONS   libpfm4, fully qualified; encoded for any PMU in its
+ *                                             tables
  *   RETIRED_INSTRUCTIONS                      libpfm4, of this machine's microarchitecture
  *   perf::PAGE-FAULTS                         libpfm4's names for the kernel's generic events
  *   r01c2                                     a raw code of the core PMU, hexadecimal
@@ -42,8 +43,8 @@ struct sm_event_resolved {
  * (may be NULL) is set when nobody could ever resolve it: a usage error rather than a limit of this
  * machine.
  */
-bool sm_event_resolve(const char *name, const struct sm_event_options *opt, struct sm_event_resolved *out,
-		      bool *bad_name);
+bool sm_event_resolve(const char *name, const struct sm_event_options *opt,
+		      struct sm_event_resolved *out, bool *bad_name);
 
 /* Does libpfm4 of this architecture have tables for this PMU ("arm_n1" on x86-64: no)? */
 bool sm_event_has_tables(const char *pmu);
@@ -56,7 +57,8 @@ const char *sm_event_detected_pmu(void);
  * ones; name is fully qualified, one call per umask. Stops when fn returns non-zero and returns
  * that.
  */
-int sm_event_list(const char *pmu, int (*fn)(const char *name, const char *desc, void *arg), void *arg);
+int sm_event_list(const char *pmu, int (*fn)(const char *name, const char *desc, void *arg),
+		  void *arg);
 
 const char *sm_soft_unit(enum sm_soft s);
 

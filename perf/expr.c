@@ -146,7 +146,8 @@ static double sum(struct eval *e)
 
 int sm_expr_eval(const char *text, sm_expr_fn fn, void *ctx, double *out, char *err, size_t errlen)
 {
-	struct eval e = {.text = text, .p = text, .fn = fn, .ctx = ctx, .err = err, .errlen = errlen};
+	struct eval e = {
+		.text = text, .p = text, .fn = fn, .ctx = ctx, .err = err, .errlen = errlen};
 	double v = sum(&e);
 
 	take(&e, ' ');

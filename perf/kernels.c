@@ -16,7 +16,8 @@ void sm__kernel_loop(uint64_t rounds)
 		sm__cpu_loop(rounds);
 }
 
-/* Exclusive or of two registers: one cycle on every core we name, and none eliminates it at rename. */
+/* Exclusive or of two registers: one cycle on every core we name, and none eliminates it at rename.
+ * */
 void sm__kernel_chain(uint64_t rounds)
 {
 	if (rounds)
@@ -119,7 +120,7 @@ void sm__kernel_chase(const struct sm_chase *c, uint64_t accesses)
 	follow(c->start, accesses);
 }
 
-/* ---- pages ----------------------------------------------------------------------------------- */
+/* ---- pages -------------------------------------------------------------------------------- */
 
 #define FILE_PAGES 64
 

@@ -136,16 +136,19 @@ static void check_set(struct lint *l)
 		check_map(l, &l->s->maps[i]);
 }
 
-static void bad_file(const char *origin, const char *err, sm_lint_fn fn, void *arg, struct sm_lint_counts *c)
+static void bad_file(const char *origin, const char *err, sm_lint_fn fn, void *arg,
+		     struct sm_lint_counts *c)
 {
-	struct sm_lint_finding f = {.origin = origin, .pmu = "", .what = "", .message = err, .bad = true};
+	struct sm_lint_finding f = {
+		.origin = origin, .pmu = "", .what = "", .message = err, .bad = true};
 
 	c->errors++;
 	if (fn != NULL)
 		fn(&f, arg);
 }
 
-int sm_lint_text(const char *text, const char *origin, sm_lint_fn fn, void *arg, struct sm_lint_counts *c)
+int sm_lint_text(const char *text, const char *origin, sm_lint_fn fn, void *arg,
+		 struct sm_lint_counts *c)
 {
 	struct sm_setfile *s;
 	char err[300];
@@ -176,8 +179,8 @@ int sm_lint_file(const char *path, sm_lint_fn fn, void *arg, struct sm_lint_coun
 	return 0;
 }
 
-static int lint_folder(const char *dir, sm_lint_fn fn, void *arg, struct sm_lint_counts *c, char *err,
-		       size_t errlen)
+static int lint_folder(const char *dir, sm_lint_fn fn, void *arg, struct sm_lint_counts *c,
+		       char *err, size_t errlen)
 {
 	DIR *d = *dir ? opendir(dir) : NULL;
 	struct dirent *e;

@@ -20,7 +20,9 @@ struct sm_lint_finding {
 struct sm_lint_counts {
 	unsigned sets, metrics, formulas, strings;
 	unsigned
-		encoded; /* strings that libpfm4 encoded, and raw, sysfs, sw, sim and const ones in good order */
+		/* strings that libpfm4 encoded, and raw, sysfs, sw, sim and const ones in good
+		 * order */
+		encoded;
 	unsigned foreign; /* libpfm4 strings without tables here */
 	unsigned errors;
 };
@@ -29,7 +31,8 @@ typedef void (*sm_lint_fn)(const struct sm_lint_finding *f, void *arg);
 
 /* Lints one text / one file / the built-in sets and the user's folder. 0 when it could be read;
  * errors are counted. */
-int sm_lint_text(const char *text, const char *origin, sm_lint_fn fn, void *arg, struct sm_lint_counts *c);
+int sm_lint_text(const char *text, const char *origin, sm_lint_fn fn, void *arg,
+		 struct sm_lint_counts *c);
 int sm_lint_file(const char *path, sm_lint_fn fn, void *arg, struct sm_lint_counts *c, char *err,
 		 size_t errlen);
 int sm_lint_all(sm_lint_fn fn, void *arg, struct sm_lint_counts *c, char *err, size_t errlen);

@@ -22,7 +22,8 @@ static void missing(struct eval *e, enum sm_status st, const char *why)
 	if (e->out->status > SM_STATUS_MULTIPLEXED)
 		return;
 	e->out->status = st;
-	snprintf(e->out->reason, sizeof(e->out->reason), "%s", why != NULL ? why : sm_status_names[st]);
+	snprintf(e->out->reason, sizeof(e->out->reason), "%s",
+		 why != NULL ? why : sm_status_names[st]);
 }
 
 /*
@@ -86,7 +87,8 @@ void sm_metric_eval(const struct sm_counterset *cs, const struct sm_cs_metric *m
 		    const struct sm_reading *readings, const struct sm_metric_env *env,
 		    struct sm_metric_value *out)
 {
-	struct eval e = {.cs = cs, .m = m, .kind = kind, .readings = readings, .env = env, .out = out};
+	struct eval e = {
+		.cs = cs, .m = m, .kind = kind, .readings = readings, .env = env, .out = out};
 	char why[160];
 	int rc = 0;
 
@@ -103,15 +105,17 @@ void sm_metric_eval(const struct sm_counterset *cs, const struct sm_cs_metric *m
 		event_value(&e, m->events[0], &out->value);
 	}
 	if (out->status == SM_STATUS_MULTIPLEXED)
-		snprintf(out->reason, sizeof(out->reason), "multiplexed: scaled from a part of the time");
+		snprintf(out->reason, sizeof(out->reason),
+			 "multiplexed: scaled from a part of the time");
 }
 
-struct sm_reading sm_counterset_missing(const struct sm_counterset *cs, unsigned event, unsigned kind,
-					unsigned pass)
+struct sm_reading sm_counterset_missing(const struct sm_counterset *cs, unsigned event,
+					unsigned kind, unsigned pass)
 {
 	const struct sm_cs_event *e = &cs->events[event];
 	const struct sm_event_resolved *r = &e->res[kind];
-	struct sm_reading out = {.source = r->code.source, .status = r->status, .reason = r->reason};
+	struct sm_reading out = {
+		.source = r->code.source, .status = r->status, .reason = r->reason};
 
 	if (r->status != SM_STATUS_OK)
 		return out;
@@ -127,8 +131,8 @@ struct sm_reading sm_counterset_missing(const struct sm_counterset *cs, unsigned
 	return out;
 }
 
-void sm_counterset_label(const struct sm_counterset *cs, const struct sm_cs_metric *m, unsigned kind,
-			 char *buf, size_t len)
+void sm_counterset_label(const struct sm_counterset *cs, const struct sm_cs_metric *m,
+			 unsigned kind, char *buf, size_t len)
 {
 	size_t at = 0;
 

@@ -63,7 +63,7 @@ void sm__go_back(const struct sm_counterset *cs)
 	have_saved = false;
 }
 
-/* ---- each event alone ------------------------------------------------------------------------ */
+/* ---- each event alone --------------------------------------------------------------------- */
 
 static void try_event(struct plan *p, struct sm_cs_event *e, unsigned kind)
 {
@@ -85,7 +85,8 @@ static void try_event(struct plan *p, struct sm_cs_event *e, unsigned kind)
 	if (!sm_group_fits(&code, 1, o->opener)) {
 		r->status = SM_STATUS_NOT_COUNTED;
 		snprintf(r->reason, sizeof(r->reason),
-			 "it opens, but the kernel finds no free counter for it (NMI watchdog, another "
+			 "it opens, but the kernel finds no free counter for it (NMI watchdog, "
+			 "another "
 			 "profiler?)");
 	}
 }
@@ -105,7 +106,7 @@ static void try_events(struct plan *p)
 	sm__go_back(p->cs);
 }
 
-/* ---- together -------------------------------------------------------------------------------- */
+/* ---- together ----------------------------------------------------------------------------- */
 
 static bool fits_on(struct plan *p, const struct pass *s, unsigned kind)
 {
@@ -185,8 +186,8 @@ static void pack(struct plan *p, struct sm_cs_metric *m, const int *planned)
 		return;
 	}
 	m->refused = SM_STATUS_NOT_COUNTED;
-	snprintf(m->reason, sizeof(m->reason), "its %u events do not fit on this PMU's free counters at once",
-		 n);
+	snprintf(m->reason, sizeof(m->reason),
+		 "its %u events do not fit on this PMU's free counters at once", n);
 }
 
 /* The metric's own verdict: what keeps it from being counted on every kind. */
@@ -262,8 +263,8 @@ int sm_counterset_plan(const struct sm_counterset *cs, struct sm_pass_plan *out)
 	for (unsigned i = 0; i < cs->n_metrics; i++) {
 		const struct sm_cs_metric *m = &cs->metrics[i];
 
-		out->metrics[i] =
-			(struct sm_pass_metric){m->name, m->refused == SM_STATUS_OK ? (int)m->pass : -1};
+		out->metrics[i] = (struct sm_pass_metric){
+			m->name, m->refused == SM_STATUS_OK ? (int)m->pass : -1};
 	}
 	for (unsigned e = 0; e < cs->n_events; e++)
 		for (unsigned k = 0; k < cs->n_kinds; k++) {

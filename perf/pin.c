@@ -17,7 +17,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static cpu_set_t *initial;
 static size_t initial_size;
 
-static int say(char *why, size_t len, int code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static int say(char *why, size_t len, int code, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 
 static int say(char *why, size_t len, int code, const char *fmt, ...)
 {
@@ -72,19 +73,20 @@ int sm_pin_verify(int pu_os, char *why, size_t whylen)
 	bool has;
 
 	if (set == NULL)
-		return say(why, whylen, -errno, "CPU %d: cannot read the binding back: sched_getaffinity: %s",
-			   pu_os, strerror(errno));
+		return say(why, whylen, -errno,
+			   "CPU %d: cannot read the binding back: sched_getaffinity: %s", pu_os,
+			   strerror(errno));
 	count = CPU_COUNT_S(size, set);
 	has = pu_os >= 0 && CPU_ISSET_S(pu_os, size, set);
 	CPU_FREE(set);
 	if (!has || count != 1)
 		return say(why, whylen, -EIO,
-			   "CPU %d: the binding did not take: the mask now holds %d CPUs%s", pu_os, count,
-			   has ? "" : " and not this one");
+			   "CPU %d: the binding did not take: the mask now holds %d CPUs%s", pu_os,
+			   count, has ? "" : " and not this one");
 	here = sm_pin_current(NULL);
 	if (here >= 0 && here != pu_os)
-		return say(why, whylen, -EIO, "CPU %d: the thread is bound there but runs on CPU %d", pu_os,
-			   here);
+		return say(why, whylen, -EIO,
+			   "CPU %d: the thread is bound there but runs on CPU %d", pu_os, here);
 	return 0;
 }
 
@@ -107,7 +109,8 @@ int sm_pin_thread(int pu_os, char *why, size_t whylen)
 	CPU_FREE(set);
 	if (rc == -EINVAL)
 		return say(why, whylen, rc,
-			   "CPU %d: not available: offline, outside the cpuset, or no such CPU", pu_os);
+			   "CPU %d: not available: offline, outside the cpuset, or no such CPU",
+			   pu_os);
 	if (rc)
 		return say(why, whylen, rc, "CPU %d: sched_setaffinity: %s", pu_os, strerror(-rc));
 	return sm_pin_verify(pu_os, why, whylen);

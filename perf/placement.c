@@ -9,7 +9,8 @@
 #include <string.h>
 
 static const char *const place_names[] = {"compact", "scatter", "per-node", "one-per-core", "none"};
-static const char *const mark_names[] = {"auto", "dedicated", "shared", "sibling", "remote-node", "none"};
+static const char *const mark_names[] = {"auto",    "dedicated",   "shared",
+					 "sibling", "remote-node", "none"};
 
 #define PLACE_LIST "compact, scatter, per-node, one-per-core, none"
 #define MARK_LIST  "auto, dedicated, shared, sibling, remote-node, none"
@@ -83,7 +84,7 @@ int sm__place_cores(const struct sm_topology *t)
 	return n;
 }
 
-/* ---- mutators -------------------------------------------------------------------------------- */
+/* ---- mutators ----------------------------------------------------------------------------- */
 
 static void order_compact(struct sm__place_plan *p)
 {
@@ -106,8 +107,9 @@ static void order_one_per_core(struct sm__place_plan *p)
 static void order_scatter(struct sm__place_plan *p)
 {
 	const struct sm_topology *t = p->t;
-	int *use = calloc((size_t)(t->n_cores + t->n_packages + t->n_nodes + t->n_l3s + t->n_pus + 5),
-			  sizeof(int));
+	int *use =
+		calloc((size_t)(t->n_cores + t->n_packages + t->n_nodes + t->n_l3s + t->n_pus + 5),
+		       sizeof(int));
 	int *core, *package, *node, *l3, *taken;
 
 	if (use == NULL)
@@ -121,7 +123,8 @@ static void order_scatter(struct sm__place_plan *p)
 		int best = SM_NONE;
 
 		for (int i = 0; i < t->n_pus; i++) {
-			const struct sm_topo_pu *a = &t->pus[i], *b = best == SM_NONE ? NULL : &t->pus[best];
+			const struct sm_topo_pu *a = &t->pus[i],
+						*b = best == SM_NONE ? NULL : &t->pus[best];
 
 			if (!a->allowed || taken[i])
 				continue;
@@ -211,13 +214,13 @@ static int plan_mutators(struct sm__place_plan *p)
 		return 0;
 	}
 	if (r->threads > (unsigned)limit)
-		return sm__place_refuse(
-			p,
-			"--threads %u: --place %s has room for %d on this topology (%d PUs, %d cores); "
-			"allowed: 1 to %d, "
-			"or --place none",
-			r->threads, sm_place_name(r->place), limit, p->t->n_allowed, sm__place_cores(p->t),
-			limit);
+		return sm__place_refuse(p,
+					"--threads %u: --place %s has room for %d on this topology "
+					"(%d PUs, %d cores); "
+					"allowed: 1 to %d, "
+					"or --place none",
+					r->threads, sm_place_name(r->place), limit, p->t->n_allowed,
+					sm__place_cores(p->t), limit);
 	if (r->place == SM_PLACE_PER_NODE) {
 		place_per_node(p);
 		return 0;
@@ -235,8 +238,8 @@ static int plan_mutators(struct sm__place_plan *p)
 	return 0;
 }
 
-int sm_placement_plan(const struct sm_topology *t, const struct sm_place_request *r, struct sm_placement *out,
-		      char *err, size_t errlen)
+int sm_placement_plan(const struct sm_topology *t, const struct sm_place_request *r,
+		      struct sm_placement *out, char *err, size_t errlen)
 {
 	struct sm__place_plan p = {.t = t, .r = r, .out = out, .err = err, .errlen = errlen};
 	size_t total = (size_t)r->threads + r->workers;
@@ -251,9 +254,9 @@ int sm_placement_plan(const struct sm_topology *t, const struct sm_place_request
 	p.node_mutators = calloc((size_t)t->n_nodes, sizeof(int));
 	p.node_workers = calloc((size_t)t->n_nodes, sizeof(int));
 	p.partners = calloc((size_t)r->threads + 1, sizeof(int));
-	if (out->threads != NULL && p.order != NULL && p.pu_users != NULL && p.core_mutators != NULL &&
-	    p.core_workers != NULL && p.node_mutators != NULL && p.node_workers != NULL &&
-	    p.partners != NULL) {
+	if (out->threads != NULL && p.order != NULL && p.pu_users != NULL &&
+	    p.core_mutators != NULL && p.core_workers != NULL && p.node_mutators != NULL &&
+	    p.node_workers != NULL && p.partners != NULL) {
 		rc = plan_mutators(&p);
 		for (unsigned i = 0; !rc && i < r->workers; i++)
 			rc = sm__place_worker(&p, i);
@@ -278,7 +281,7 @@ void sm_placement_free(struct sm_placement *p)
 	*p = (struct sm_placement){0};
 }
 
-/* ---- names ----------------------------------------------------------------------------------- */
+/* ---- names -------------------------------------------------------------------------------- */
 
 static int lookup(const char *const *names, int n, const char *name)
 {

@@ -9,17 +9,21 @@
  * Mutators (--place):
  *   compact       fills PUs in topology order: siblings of a core, then the next core, L3, node,
  *                 package
- *   scatter       as far apart as possible: round robin over packages, nodes, L3s, then cores; siblings last
- *   per-node      equal blocks of threads on every node that has CPUs; in a node cores first, siblings last
+ *   scatter       as far apart as possible: round robin over packages, nodes, L3s, then cores;
+ *                 siblings last
+ *   per-node      equal blocks of threads on every node that has CPUs; in a node cores first,
+ *                 siblings last
  *   one-per-core  the first PU of each core, in topology order
  *   none          not pinned: the scheduler's choice (pu = SM_NONE), any number of threads
  * Mark workers (--mark-place); worker i belongs to a mutator, in turn, evenly over the nodes that
  * have mutators:
- *   auto          the default, never refused: a core of its own for each, near its mutator, while there are such; then one
- *                 worker to a core, the cores with the fewest threads first (an SMT sibling of a mutator before its
- *                 own PU); a second one on a core only when each has one
+ *   auto          the default, never refused: a core of its own for each, near its mutator, while
+ *                 there are such; then one worker to a core, the cores with the fewest threads
+ *                 first (an SMT sibling of a mutator before its own PU); a second one on a core
+ *                 only when each has one
  *   dedicated     a core of its own for each, in its mutator's node where one is free; else refused
- *   shared        on the PU of its mutator; those that are more than the mutators go where auto would put them
+ *   shared        on the PU of its mutator; those that are more than the mutators go where auto
+ *                 would put them
  *   sibling       on a free SMT sibling of a mutator's core
  *   remote-node   on a free core of another node than its mutator's, the nearest one first
  *   none          not pinned
@@ -29,7 +33,13 @@
 
 #include "perf/topology.h"
 
-enum sm_place { SM_PLACE_COMPACT, SM_PLACE_SCATTER, SM_PLACE_PER_NODE, SM_PLACE_ONE_PER_CORE, SM_PLACE_NONE };
+enum sm_place {
+	SM_PLACE_COMPACT,
+	SM_PLACE_SCATTER,
+	SM_PLACE_PER_NODE,
+	SM_PLACE_ONE_PER_CORE,
+	SM_PLACE_NONE
+};
 
 enum sm_mark_place {
 	SM_MARK_AUTO,
@@ -69,14 +79,15 @@ struct sm_placement {
  * Plans. Returns 0; -EINVAL when the machine cannot do what was asked, with one line in err that
  * names the option, the value, and what is allowed; -ENOMEM. On error *out is empty.
  */
-int sm_placement_plan(const struct sm_topology *t, const struct sm_place_request *r, struct sm_placement *out,
-		      char *err, size_t errlen);
+int sm_placement_plan(const struct sm_topology *t, const struct sm_place_request *r,
+		      struct sm_placement *out, char *err, size_t errlen);
 void sm_placement_free(struct sm_placement *p);
 
 #define SM_PLACED_TEXT 200 /* room for every description */
 /* What the mark workers share their cores with, in one line: "1 mutator, 2 mark workers: on cores
  * of their own". */
-void sm_placement_describe(const struct sm_topology *t, const struct sm_placement *p, char *buf, size_t len);
+void sm_placement_describe(const struct sm_topology *t, const struct sm_placement *p, char *buf,
+			   size_t len);
 
 /* Names <-> policies. The parsers return -EINVAL and the list of what is allowed in err. */
 int sm_place_parse(const char *name, enum sm_place *out, char *err, size_t errlen);

@@ -1,4 +1,5 @@
-/* What placement.c (mutators) and placement_workers.c (mark workers) share: a plan in the making. */
+/* What placement.c (mutators) and placement_workers.c (mark workers) share: a plan in the making.
+ * */
 #ifndef SM_PERF_PLACEMENT_INTERNAL_H
 #define SM_PERF_PLACEMENT_INTERNAL_H
 
@@ -21,7 +22,8 @@ struct sm__place_plan {
 };
 
 /* Writes the user's line, returns -EINVAL. */
-int sm__place_refuse(struct sm__place_plan *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int sm__place_refuse(struct sm__place_plan *p, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Appends a thread; pu SM_NONE: not pinned. */
 void sm__place_put(struct sm__place_plan *p, enum sm_role role, unsigned index, int pu);

@@ -15,7 +15,8 @@ static const struct sm_place_thread *next_partner(struct sm__place_plan *p)
 	unsigned best = UINT_MAX;
 
 	for (unsigned i = 0; i < p->r->threads; i++) {
-		const struct sm_place_thread *a = &all[i], *b = best == UINT_MAX ? NULL : &all[best];
+		const struct sm_place_thread *a = &all[i],
+					     *b = best == UINT_MAX ? NULL : &all[best];
 		long more;
 
 		if (a->pu == SM_NONE)
@@ -74,7 +75,8 @@ static int least_loaded(const struct sm__place_plan *p, const struct sm_place_th
 	int best = SM_NONE;
 
 	for (int i = 0; i < p->t->n_pus; i++) {
-		const struct sm_topo_pu *a = &p->t->pus[i], *b = best == SM_NONE ? NULL : &p->t->pus[best];
+		const struct sm_topo_pu *a = &p->t->pus[i],
+					*b = best == SM_NONE ? NULL : &p->t->pus[best];
 		long d;
 
 		if (!a->allowed)
@@ -96,7 +98,8 @@ static int worker_dedicated(struct sm__place_plan *p, unsigned i)
 	if (pu == SM_NONE)
 		return sm__place_refuse(
 			p,
-			"--workers %u: --mark-place dedicated needs a core for each worker beside %u "
+			"--workers %u: --mark-place dedicated needs a core for each worker beside "
+			"%u "
 			"mutators "
 			"and this topology has %d cores in all; allowed: at most %u here, fewer "
 			"--threads, or --mark-place auto",
@@ -120,10 +123,11 @@ static int worker_sibling(struct sm__place_plan *p, unsigned i)
 	int pu = SM_NONE;
 
 	if (p->t->max_smt < 2)
-		return sm__place_refuse(p,
-					"--mark-place sibling: this topology has no SMT siblings; allowed: "
-					"auto, dedicated, shared%s, none",
-					p->t->n_cpu_nodes > 1 ? ", remote-node" : "");
+		return sm__place_refuse(
+			p,
+			"--mark-place sibling: this topology has no SMT siblings; allowed: "
+			"auto, dedicated, shared%s, none",
+			p->t->n_cpu_nodes > 1 ? ", remote-node" : "");
 	for (unsigned k = 0; pu == SM_NONE && k < p->r->threads; k++) {
 		const struct sm_place_thread *m = next_partner(p);
 
@@ -131,12 +135,13 @@ static int worker_sibling(struct sm__place_plan *p, unsigned i)
 			pu = free_sibling(p, m->core);
 	}
 	if (pu == SM_NONE)
-		return sm__place_refuse(p,
-					"--workers %u: --mark-place sibling finds no free sibling for worker "
-					"%u beside %u mutators "
-					"(--place %s); allowed: at most %u here, --place one-per-core, "
-					"or --mark-place auto",
-					p->r->workers, i, p->r->threads, sm_place_name(p->r->place), i);
+		return sm__place_refuse(
+			p,
+			"--workers %u: --mark-place sibling finds no free sibling for worker "
+			"%u beside %u mutators "
+			"(--place %s); allowed: at most %u here, --place one-per-core, "
+			"or --mark-place auto",
+			p->r->workers, i, p->r->threads, sm_place_name(p->r->place), i);
 	sm__place_put(p, SM_ROLE_WORKER, i, pu);
 	return 0;
 }
@@ -146,18 +151,20 @@ static int worker_remote(struct sm__place_plan *p, unsigned i)
 	int pu;
 
 	if (p->t->n_cpu_nodes < 2)
-		return sm__place_refuse(p,
-					"--mark-place remote-node: this topology has one node with CPUs; "
-					"allowed: auto, dedicated, shared%s, none",
-					p->t->max_smt > 1 ? ", sibling" : "");
+		return sm__place_refuse(
+			p,
+			"--mark-place remote-node: this topology has one node with CPUs; "
+			"allowed: auto, dedicated, shared%s, none",
+			p->t->max_smt > 1 ? ", sibling" : "");
 	pu = free_core(p, next_partner(p), true);
 	if (pu == SM_NONE)
-		return sm__place_refuse(p,
-					"--workers %u: --mark-place remote-node finds no free core on "
-					"another node for worker %u "
-					"(--threads %u --place %s); allowed: at most %u here, fewer "
-					"--threads, or --place compact",
-					p->r->workers, i, p->r->threads, sm_place_name(p->r->place), i);
+		return sm__place_refuse(
+			p,
+			"--workers %u: --mark-place remote-node finds no free core on "
+			"another node for worker %u "
+			"(--threads %u --place %s); allowed: at most %u here, fewer "
+			"--threads, or --place compact",
+			p->r->workers, i, p->r->threads, sm_place_name(p->r->place), i);
 	sm__place_put(p, SM_ROLE_WORKER, i, pu);
 	return 0;
 }
@@ -176,7 +183,9 @@ static int worker_shared(struct sm__place_plan *p, unsigned i)
 int sm__place_worker(struct sm__place_plan *p, unsigned i)
 {
 	switch (p->r->mark_place) {
-	case SM_MARK_AUTO: sm__place_put(p, SM_ROLE_WORKER, i, least_loaded(p, next_partner(p))); return 0;
+	case SM_MARK_AUTO:
+		sm__place_put(p, SM_ROLE_WORKER, i, least_loaded(p, next_partner(p)));
+		return 0;
 	case SM_MARK_DEDICATED: return worker_dedicated(p, i);
 	case SM_MARK_SIBLING: return worker_sibling(p, i);
 	case SM_MARK_REMOTE_NODE: return worker_remote(p, i);
@@ -187,7 +196,7 @@ int sm__place_worker(struct sm__place_plan *p, unsigned i)
 	return 0;
 }
 
-/* ---- in words -------------------------------------------------------------------------------- */
+/* ---- in words ----------------------------------------------------------------------------- */
 
 /* What a worker shares its core with, from best to worst. */
 enum company {
@@ -220,7 +229,8 @@ static enum company company_of(const struct sm_placement *p, const struct sm_pla
 	return c;
 }
 
-void sm_placement_describe(const struct sm_topology *t, const struct sm_placement *p, char *buf, size_t len)
+void sm_placement_describe(const struct sm_topology *t, const struct sm_placement *p, char *buf,
+			   size_t len)
 {
 	static const char *const one[COMPANIES] = {
 		"on a core of its own",		"on the SMT sibling of a mutator",
@@ -255,7 +265,8 @@ void sm_placement_describe(const struct sm_topology *t, const struct sm_placemen
 		if (kinds > 1 && used < len)
 			used += (size_t)snprintf(buf + used, len - used, "%u ", n[c]);
 		if (used < len)
-			used += (size_t)snprintf(buf + used, len - used, "%s", n[c] == 1 ? one[c] : many[c]);
+			used += (size_t)snprintf(buf + used, len - used, "%s",
+						 n[c] == 1 ? one[c] : many[c]);
 	}
 	if (workers != n[ALONE] + n[UNPINNED] + n[WHERE_MUTATORS_ROAM] && used < len)
 		snprintf(buf + used, len - used, " (%d core%s allowed)", sm__place_cores(t),

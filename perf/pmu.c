@@ -69,7 +69,7 @@ const char *sm_uarch_name(unsigned i)
 	return i < sizeof(names) / sizeof(names[0]) ? names[i] : NULL;
 }
 
-/* ---- small readers --------------------------------------------------------------------------- */
+/* ---- small readers ------------------------------------------------------------------------ */
 
 int sm__read_line(const char *root, const char *path, char *buf, size_t len)
 {
@@ -126,7 +126,7 @@ int sm_cpumask_next(const struct sm_cpumask *m, int from)
 	return -1;
 }
 
-/* ---- microarchitecture ----------------------------------------------------------------------- */
+/* ---- microarchitecture -------------------------------------------------------------------- */
 
 struct cpuinfo {
 	char vendor;
@@ -214,17 +214,19 @@ static void set_uarch(const char *root, struct sm_pmu *p)
 	snprintf(p->uarch, sizeof(p->uarch), "%s", u);
 }
 
-/* ---- devices --------------------------------------------------------------------------------- */
+/* ---- devices ------------------------------------------------------------------------------ */
 
 static bool is_core_name(const char *name)
 {
-	return strcmp(name, "cpu") == 0 || strcmp(name, "cpu_core") == 0 || strcmp(name, "cpu_atom") == 0 ||
-	       strncmp(name, "armv8_", 6) == 0 || strncmp(name, "armv9_", 6) == 0;
+	return strcmp(name, "cpu") == 0 || strcmp(name, "cpu_core") == 0 ||
+	       strcmp(name, "cpu_atom") == 0 || strncmp(name, "armv8_", 6) == 0 ||
+	       strncmp(name, "armv9_", 6) == 0;
 }
 
 static bool is_software_name(const char *name)
 {
-	static const char *const soft[] = {"software", "tracepoint", "breakpoint", "kprobe", "uprobe"};
+	static const char *const soft[] = {"software", "tracepoint", "breakpoint", "kprobe",
+					   "uprobe"};
 
 	for (size_t i = 0; i < sizeof(soft) / sizeof(soft[0]); i++)
 		if (strcmp(name, soft[i]) == 0)
@@ -249,7 +251,8 @@ static void read_device(const char *root, const char *name, struct sm_pmu *p)
 		 p->core ? "cpus" : "cpumask");
 	if (!sm__read_line(root, path, text, sizeof(text)))
 		sm_cpumask_parse(text, &p->cpus);
-	else if (p->core && !sm__read_line(root, "/sys/devices/system/cpu/online", text, sizeof(text)))
+	else if (p->core &&
+		 !sm__read_line(root, "/sys/devices/system/cpu/online", text, sizeof(text)))
 		sm_cpumask_parse(text, &p->cpus);
 	if (p->core)
 		set_uarch(root, p);

@@ -59,9 +59,10 @@ bool sm_privilege_has_perfmon(void)
 bool sm_privilege_hostile_variable(const char *name)
 {
 	static const char *const prefixes[] = {
-		"HWLOC_", "LIBPFM_",  "LD_",	     "MALLOC_", "SPANMARK_", "SM_",    "SQLITE_",
-		"XDG_",	  "VALGRIND", "GLIBC_",	     "GCONV_",	"ASAN_",     "UBSAN_", "TSAN_",
-		"LSAN_",  "PERF_",    "HOSTALIASES", "LOCPATH", "NLSPATH",   "TMPDIR", "RES_OPTIONS"};
+		"HWLOC_",  "LIBPFM_", "LD_",	    "MALLOC_", "SPANMARK_",   "SM_",
+		"SQLITE_", "XDG_",    "VALGRIND",   "GLIBC_",  "GCONV_",      "ASAN_",
+		"UBSAN_",  "TSAN_",   "LSAN_",	    "PERF_",   "HOSTALIASES", "LOCPATH",
+		"NLSPATH", "TMPDIR",  "RES_OPTIONS"};
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
@@ -103,7 +104,8 @@ int sm_privilege_init(char *err, size_t errlen)
 {
 	if (geteuid() != getuid() || getegid() != getgid()) {
 		snprintf(err, errlen,
-			 "refusing to run setuid or setgid; allowed: setcap cap_perfmon=p on the file");
+			 "refusing to run setuid or setgid; allowed: setcap cap_perfmon=p on the "
+			 "file");
 		return -EPERM;
 	}
 	if (!sm_privilege_elevated())

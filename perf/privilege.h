@@ -7,8 +7,9 @@
  *
  *   1. sm_privilege_init(), first thing in main(): the loader says that this process has more
  *   rights than its user
- *      (AT_SECURE). The environment is stripped of everything that libraries below us would obey (HWLOC_*, LIBPFM_*, LD_*,
- *      GLIBC_TUNABLES, ...), and CAP_PERFMON is switched on if the file grants it.
+ *      (AT_SECURE). The environment is stripped of everything that libraries below us would obey
+ *      (HWLOC_*, LIBPFM_*, LD_*, GLIBC_TUNABLES, ...), and CAP_PERFMON is switched on if the file
+ *      grants it.
  *   2. counters are opened: by each thread for itself (sm_region_thread_open, which then drops the
  *   capability of any
  *      thread but the main one), packages by the main thread (sm_uncore_open)
@@ -43,7 +44,8 @@ bool sm_privilege_has_perfmon(void);
  */
 int sm_privilege_drop(void);
 
-/* Would this variable be removed from an elevated process's environment? For tests and the curious. */
+/* Would this variable be removed from an elevated process's environment? For tests and the curious.
+ * */
 bool sm_privilege_hostile_variable(const char *name);
 
 #endif

@@ -8,8 +8,8 @@
  * was current. So regions nest, accounting is *exclusive*, and the sums over regions equal the
  * thread's total by construction (sm_region_total, tested).
  *
- *     t = sm_region_thread_open(cs, &(struct sm_region_options){.n_regions = N, .pass = p, .pu_os = cpu}, ...);
- *     sm_region_enter(t, REFILL);  ...  sm_region_leave(t);
+ *     t = sm_region_thread_open(cs, &(struct sm_region_options){.n_regions = N, .pass = p, .pu_os =
+ *     cpu}, ...); sm_region_enter(t, REFILL);  ...  sm_region_leave(t);
  *     sm_region_thread_stop(t);                 // by the thread itself, at its end
  *     sm_region_get(t, REFILL, kind, readings, &time);   // by anybody
  *
@@ -56,7 +56,8 @@ struct sm_region_cost {
 	uint64_t total_ns;	/* the thread's time in all regions */
 	double share;		/* of total_ns, estimated: changes x cost / total */
 	enum sm_read_mode mode; /* how hardware events are read (none: there are none) */
-	uint64_t dropped;	/* enters or leaves ignored: from signal handlers, or leave without enter */
+	/* enters or leaves ignored: from signal handlers, or leave without enter */
+	uint64_t dropped;
 };
 
 /*
@@ -71,7 +72,8 @@ int sm_region_thread_open(const struct sm_counterset *cs, const struct sm_region
 void sm_region_enter(struct sm_region_thread *t, unsigned region);
 void sm_region_leave(struct sm_region_thread *t);
 
-/* Owner only: forgets everything counted so far (after a warm-up), staying in the current region. */
+/* Owner only: forgets everything counted so far (after a warm-up), staying in the current region.
+ * */
 void sm_region_reset(struct sm_region_thread *t);
 
 /* Owner only: accounts for the time since the last change, stops and closes the counters. Readings

@@ -1,4 +1,5 @@
-/* region_open.c: opening a thread's counters and measuring what reading them costs. See region.h. */
+/* region_open.c: opening a thread's counters and measuring what reading them costs. See region.h.
+ * */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 
 #define CALIBRATE_ROUNDS 32
 
-/* ---- opening --------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------ */
 
 struct picker {
 	struct sm_region_thread *t;
@@ -39,7 +40,8 @@ static void not_unsupported(struct sm_counter_group *g)
 	char now[160];
 
 	for (unsigned i = 0; i < g->n; i++)
-		if (g->codes[i]->source == SM_SOURCE_PMU && g->ev[i].status == SM_STATUS_UNSUPPORTED) {
+		if (g->codes[i]->source == SM_SOURCE_PMU &&
+		    g->ev[i].status == SM_STATUS_UNSUPPORTED) {
 			g->ev[i].status = SM_STATUS_NOT_COUNTED;
 			memcpy(now, g->ev[i].reason, sizeof(now));
 			snprintf(g->ev[i].reason, sizeof(g->ev[i].reason),
@@ -59,7 +61,8 @@ static void open_picked(struct picker *p)
 		sm_group_open(&t->groups[t->n_groups], p->codes, p->n, &opt);
 		not_unsupported(&t->groups[t->n_groups]);
 		for (unsigned i = 0; i < p->n; i++)
-			*p->slots[i] = (struct sm__slot){.group = (int8_t)t->n_groups, .index = (uint8_t)i};
+			*p->slots[i] = (struct sm__slot){.group = (int8_t)t->n_groups,
+							 .index = (uint8_t)i};
 		if (p->codes[0]->source == SM_SOURCE_PMU && t->groups[t->n_groups].n_open)
 			t->mode = t->groups[t->n_groups].mode;
 		t->n_groups++;
@@ -132,10 +135,12 @@ static int allocate(struct sm_region_thread *t)
 	t->first = calloc(row, sizeof(uint64_t));
 	t->final = calloc(row, sizeof(uint64_t));
 	t->counts = calloc(row * t->opt.n_regions, sizeof(uint64_t));
-	return t->last != NULL && t->first != NULL && t->final != NULL && t->counts != NULL ? 0 : -ENOMEM;
+	return t->last != NULL && t->first != NULL && t->final != NULL && t->counts != NULL
+		       ? 0
+		       : -ENOMEM;
 }
 
-/* ---- cost ------------------------------------------------------------------------------------ */
+/* ---- cost --------------------------------------------------------------------------------- */
 
 /* The slot of a counted event by name; group -1 when there is none. */
 static struct sm__slot find_counted(const struct sm_region_thread *t, const char *name)
@@ -197,12 +202,14 @@ int sm_region_thread_open(const struct sm_counterset *cs, const struct sm_region
 	if (!opt->n_regions || opt->n_regions > SM_REGION_MAX || opt->first >= opt->n_regions ||
 	    opt->pass >= cs->n_passes) {
 		snprintf(err, errlen,
-			 "regions: %u regions starting in %u, pass %u of %u; allowed: 1 to %d regions",
+			 "regions: %u regions starting in %u, pass %u of %u; allowed: 1 to %d "
+			 "regions",
 			 opt->n_regions, opt->first, opt->pass, cs->n_passes, SM_REGION_MAX);
 		return -EINVAL;
 	}
 	t = calloc(1, sizeof(*t));
-	if (t == NULL || !(t->slots = calloc((size_t)cs->n_events * cs->n_kinds + 1, sizeof(*t->slots)))) {
+	if (t == NULL ||
+	    !(t->slots = calloc((size_t)cs->n_events * cs->n_kinds + 1, sizeof(*t->slots)))) {
 		free(t);
 		snprintf(err, errlen, "out of memory");
 		return -ENOMEM;

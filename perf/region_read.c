@@ -5,7 +5,7 @@
 #include "perf/counter_sim.h"
 #include "perf/region_internal.h"
 
-/* ---- reading out ----------------------------------------------------------------------------- */
+/* ---- reading out -------------------------------------------------------------------------- */
 
 static uint32_t read_begin(const struct sm_region_thread *t)
 {
@@ -34,26 +34,28 @@ static void judge(const struct sm_region_thread *t, struct sm_reading *r, bool l
 		r->reason = "the kernel never scheduled it in this region";
 	} else if (r->running < r->enabled) {
 		r->status = SM_STATUS_MULTIPLEXED;
-		r->reason = t->cs->opt.multiplex
-				    ? "multiplexed: scaled from a part of the time"
-				    : "shared with another user of the PMU: scaled from a part of the time";
+		r->reason = t->cs->opt.multiplex ? "multiplexed: scaled from a part of the time"
+						 : "shared with another user of the PMU: scaled "
+						   "from a part of the time";
 	}
 	if (light) {
 		r->status = SM_STATUS_NOT_COUNTED;
-		r->reason = "light region: counted in the enclosing one (reading costs a system call)";
+		r->reason =
+			"light region: counted in the enclosing one (reading costs a system call)";
 	}
 }
 
 /* A simulated count. region -1: the total. */
-static void fill_sim(const struct sm_region_thread *t, enum sm_sim what, int region, struct sm_reading *r)
+static void fill_sim(const struct sm_region_thread *t, enum sm_sim what, int region,
+		     struct sm_reading *r)
 {
 	uint64_t v;
 
 	if (t->sim < 0) {
 		r->reason = "this process does not run under Callgrind";
 	} else if (region >= 0 && sm__is_light(t, (unsigned)region)) {
-		r->reason =
-			"light region: counted in the enclosing one (a Callgrind dump costs milliseconds)";
+		r->reason = "light region: counted in the enclosing one (a Callgrind dump costs "
+			    "milliseconds)";
 	} else if (sm__sim_lookup(t->sim, region, what, &v, &r->reason)) {
 		r->raw = v;
 		r->status = SM_STATUS_OK;
@@ -62,16 +64,16 @@ static void fill_sim(const struct sm_region_thread *t, enum sm_sim what, int reg
 }
 
 /* One event out of a row of counts (differences). */
-static void fill(const struct sm_region_thread *t, unsigned event, unsigned kind, const uint64_t *row,
-		 unsigned region, bool total, struct sm_reading *r)
+static void fill(const struct sm_region_thread *t, unsigned event, unsigned kind,
+		 const uint64_t *row, unsigned region, bool total, struct sm_reading *r)
 {
 	struct sm__slot s = t->slots[kind * t->cs->n_events + event];
 	const struct sm_counter_group *g;
 
 	*r = sm_counterset_missing(t->cs, event, kind, t->opt.pass);
 	if (r->source == SM_SOURCE_SIM && r->status == SM_STATUS_NOT_COUNTED)
-		fill_sim(t, (enum sm_sim)t->cs->events[event].res[kind].code.config, total ? -1 : (int)region,
-			 r);
+		fill_sim(t, (enum sm_sim)t->cs->events[event].res[kind].code.config,
+			 total ? -1 : (int)region, r);
 	if (s.group < 0)
 		return;
 	g = &t->groups[s.group];
@@ -87,7 +89,8 @@ static void fill(const struct sm_region_thread *t, unsigned event, unsigned kind
 		return;
 	if (__atomic_load_n(&t->lost, __ATOMIC_RELAXED) >> s.group & 1) {
 		r->status = SM_STATUS_NOT_COUNTED;
-		r->reason = "the kernel took the counters away (a pinned group lost its place on the PMU)";
+		r->reason = "the kernel took the counters away (a pinned group lost its place on "
+			    "the PMU)";
 		return;
 	}
 	r->enabled = sm__get(&row[t->base[s.group]]);
@@ -139,8 +142,9 @@ void sm_region_total(const struct sm_region_thread *t, unsigned kind, struct sm_
 		for (unsigned i = 0; i < t->n_slots; i++)
 			row[i] = sm__get(&t->final[i]) - sm__get(&t->first[i]);
 		if (time != NULL)
-			get_time(t, sm_clock_delta(sm__get(&t->start_ticks), sm__get(&t->end_ticks)), enters,
-				 time);
+			get_time(t,
+				 sm_clock_delta(sm__get(&t->start_ticks), sm__get(&t->end_ticks)),
+				 enters, time);
 		for (unsigned e = 0; readings != NULL && e < t->cs->n_events; e++)
 			fill(t, e, kind, row, 0, true, &readings[e]);
 	} while (read_retry(t, s));
@@ -164,9 +168,9 @@ void sm_region_cost(const struct sm_region_thread *t, struct sm_region_cost *out
 	out->dropped = sm__get(&t->dropped);
 	out->total_ns = total.ns;
 	if (total.ns)
-		out->share =
-			((double)out->changes * t->ns_change + (double)out->light_changes * t->ns_light) /
-			(double)total.ns;
+		out->share = ((double)out->changes * t->ns_change +
+			      (double)out->light_changes * t->ns_light) /
+			     (double)total.ns;
 }
 
 unsigned sm_region_kind(const struct sm_region_thread *t)

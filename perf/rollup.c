@@ -56,7 +56,8 @@ static bool same_role(const char *a, const char *b)
 }
 
 /* <0, 0, >0: where two rows stand. */
-static int compare(const struct rolling *r, const struct sm_rollup_row *a, const struct sm_rollup_row *b)
+static int compare(const struct rolling *r, const struct sm_rollup_row *a,
+		   const struct sm_rollup_row *b)
 {
 	if (a->key != b->key)
 		return a->key < b->key ? -1 : 1;
@@ -111,8 +112,8 @@ static uint64_t filled_ns(const struct rolling *r, const struct sm_rollup_thread
 }
 
 /* Adds the region that is in r->scratch to a row. */
-static int add(struct rolling *r, struct sm_rollup_row *want, const struct sm_region_time *time, bool first,
-	       bool light)
+static int add(struct rolling *r, struct sm_rollup_row *want, const struct sm_region_time *time,
+	       bool first, bool light)
 {
 	struct sm_rollup_row *row = find_row(r, want);
 
@@ -130,8 +131,9 @@ static int add(struct rolling *r, struct sm_rollup_row *want, const struct sm_re
 static int add_thread(struct rolling *r, unsigned thread, unsigned pmu)
 {
 	const struct sm_rollup_thread *th = &r->threads[thread];
-	struct sm_rollup_row want = {
-		.role = r->opt->by <= SM_BY_THREAD ? th->role : NULL, .key = key_of(r, thread), .pmu = pmu};
+	struct sm_rollup_row want = {.role = r->opt->by <= SM_BY_THREAD ? th->role : NULL,
+				     .key = key_of(r, thread),
+				     .pmu = pmu};
 	bool first = true;
 	int rc = 0;
 
@@ -156,8 +158,8 @@ static int add_thread(struct rolling *r, unsigned thread, unsigned pmu)
 }
 
 int sm_rollup(const struct sm_counterset *cs, const struct sm_topology *topo,
-	      const struct sm_rollup_thread *threads, unsigned n, const struct sm_rollup_options *opt,
-	      struct sm_rollup *out)
+	      const struct sm_rollup_thread *threads, unsigned n,
+	      const struct sm_rollup_options *opt, struct sm_rollup *out)
 {
 	struct rolling r = {.cs = cs,
 			    .topo = topo,

@@ -35,8 +35,9 @@ struct sm_rollup_thread {
 
 struct sm_rollup_options {
 	enum sm_by by;
-	unsigned n_regions; /* regions 0 .. n - 1 make rows; others (what is not timed) are left out */
-	bool totals;	    /* a row SM_ROLLUP_TOTAL for each group of rows */
+	/* regions 0 .. n - 1 make rows; others (what is not timed) are left out */
+	unsigned n_regions;
+	bool totals; /* a row SM_ROLLUP_TOTAL for each group of rows */
 	/*
 	 * Light regions (sm_region_options): what they could not count is in the enclosing region's
 	 * reading, so it is not missing in a total.
@@ -49,8 +50,8 @@ struct sm_rollup_row {
 	unsigned label;
 	/*
 	 * By thread: the index in the list of threads; by role: SM_NONE; by kind: the topology's
-	 * core kind, SM_NONE where there is one or where the PMUs tell the kinds apart; else the index in the topology's
-	 * array.
+	 * core kind, SM_NONE where there is one or where the PMUs tell the kinds apart; else the
+	 * index in the topology's array.
 	 */
 	int key;
 	unsigned pmu; /* index of the core PMU ("kind" of sm_region_get, sm_metric_eval) */
@@ -61,7 +62,8 @@ struct sm_rollup_row {
 
 struct sm_rollup {
 	unsigned n;
-	struct sm_rollup_row *rows; /* by key, role in order of first appearance, pmu, label; totals last */
+	/* by key, role in order of first appearance, pmu, label; totals last */
+	struct sm_rollup_row *rows;
 };
 
 /*
@@ -69,8 +71,8 @@ struct sm_rollup {
  * SM_BY_THREAD and SM_BY_ROLE.
  */
 int sm_rollup(const struct sm_counterset *cs, const struct sm_topology *topo,
-	      const struct sm_rollup_thread *threads, unsigned n, const struct sm_rollup_options *opt,
-	      struct sm_rollup *out);
+	      const struct sm_rollup_thread *threads, unsigned n,
+	      const struct sm_rollup_options *opt, struct sm_rollup *out);
 void sm_rollup_free(struct sm_rollup *r);
 
 #endif

@@ -8,13 +8,15 @@
 #include "perf/kernels.h"
 #include "perf/passes.h"
 
-static const char reason[] = "it opens but reads 0 where it must count: this PMU does not implement it";
+static const char reason[] =
+	"it opens but reads 0 where it must count: this PMU does not implement it";
 
 bool sm__screen_applies(const char *event)
 {
 	static const char *const never_zero[] = {
-		"cycles",    "instructions", "branches", "br_miss",  "l1d_miss",  "l2_miss",   "llc_miss",
-		"dtlb_walk", "dtlb_refill",  "stall_fe", "stall_be", "stall_mem", "dram_fill", "itlb_walk"};
+		"cycles",   "instructions", "branches",	 "br_miss",	"l1d_miss",
+		"l2_miss",  "llc_miss",	    "dtlb_walk", "dtlb_refill", "stall_fe",
+		"stall_be", "stall_mem",    "dram_fill", "itlb_walk"};
 
 	for (size_t i = 0; i < sizeof(never_zero) / sizeof(never_zero[0]); i++)
 		if (strcmp(never_zero[i], event) == 0)
@@ -42,7 +44,8 @@ static bool prepare(struct program *p)
 	/* Without leave to make memory executable itlb_walk is not judged. */
 	if (sm__code_make(&p->code, 8192, 3))
 		p->code.start = NULL;
-	return !sm__chase_make(&p->chase, (size_t)64 << 20, 1) && !sm__pages_make(&p->pages, 16384, 2);
+	return !sm__chase_make(&p->chase, (size_t)64 << 20, 1) &&
+	       !sm__pages_make(&p->pages, 16384, 2);
 }
 
 static void run(const struct program *p)
@@ -75,7 +78,8 @@ static bool reads_zero(const struct sm_counterset *cs, const struct sm_event_cod
 	sm_group_open(&g, &code, 1, &opt);
 	if (g.n_open && !sm_group_read(&g, &a)) {
 		run(p);
-		zero = !sm_group_read(&g, &b) && b.running > a.running && b.values[0] == a.values[0];
+		zero = !sm_group_read(&g, &b) && b.running > a.running &&
+		       b.values[0] == a.values[0];
 	}
 	sm_group_close(&g);
 	return zero;
@@ -94,7 +98,8 @@ unsigned sm__screen(struct sm_counterset *cs)
 
 	for (unsigned e = 0; e < cs->n_events; e++)
 		for (unsigned k = 0; k < cs->n_kinds; k++)
-			todo += sm__is_hw(&cs->events[e], k) && sm__screen_applies(cs->events[e].name);
+			todo += sm__is_hw(&cs->events[e], k) &&
+				sm__screen_applies(cs->events[e].name);
 	if (!todo)
 		return 0;
 	if (prepare(&p)) {

@@ -50,7 +50,7 @@ const char *sm_setfile_builtin_text(unsigned i)
 	return i < N_BUILTIN ? builtin[i].text : NULL;
 }
 
-/* ---- parsing --------------------------------------------------------------------------------- */
+/* ---- parsing ------------------------------------------------------------------------------ */
 
 struct parse {
 	struct sm_setfile *s;
@@ -59,7 +59,8 @@ struct parse {
 	int rc;
 };
 
-static int refuse(struct parse *p, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int refuse(struct parse *p, int rc, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* inih's handlers return 0 for an error. */
 static int refuse(struct parse *p, int rc, const char *fmt, ...)
@@ -194,8 +195,8 @@ static int on_line(void *user, const char *section, const char *key, const char 
 	return refuse(p, -EINVAL, "unknown section [%s] (set, metric NAME, pmu NAME..)", section);
 }
 
-static int parse(const char *text, const char *origin, bool table, struct sm_setfile **out, char *err,
-		 size_t errlen)
+static int parse(const char *text, const char *origin, bool table, struct sm_setfile **out,
+		 char *err, size_t errlen)
 {
 	struct parse p = {.s = calloc(1, sizeof(*p.s)), .table = table};
 	int line;
@@ -223,7 +224,8 @@ static int parse(const char *text, const char *origin, bool table, struct sm_set
 	return 0;
 }
 
-int sm_setfile_parse(const char *text, const char *origin, struct sm_setfile **out, char *err, size_t errlen)
+int sm_setfile_parse(const char *text, const char *origin, struct sm_setfile **out, char *err,
+		     size_t errlen)
 {
 	return parse(text, origin, false, out, err, errlen);
 }
@@ -254,7 +256,8 @@ int sm_setfile_read(const char *path, struct sm_setfile **out, char *err, size_t
 	rc = text == NULL ? -ENOMEM : ferror(f) ? -EIO : strlen(text) != n ? -EINVAL : 0;
 	fclose(f);
 	if (rc)
-		snprintf(err, errlen, "%s: %s", path, rc == -EINVAL ? "not a text file" : strerror(-rc));
+		snprintf(err, errlen, "%s: %s", path,
+			 rc == -EINVAL ? "not a text file" : strerror(-rc));
 	else
 		rc = sm_setfile_parse(text, path, out, err, errlen);
 	free(text);
@@ -270,11 +273,12 @@ void sm_setfile_free(struct sm_setfile *s)
 	free(s);
 }
 
-/* ---- finding --------------------------------------------------------------------------------- */
+/* ---- finding ------------------------------------------------------------------------------ */
 
 void sm_setfile_user_dir(char *buf, size_t len)
 {
-	const char *own = getenv("SPANMARK_SETS"), *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+	const char *own = getenv("SPANMARK_SETS"), *xdg = getenv("XDG_CONFIG_HOME"),
+		   *home = getenv("HOME");
 
 	buf[0] = '\0';
 	if (getauxval(AT_SECURE))
@@ -299,13 +303,15 @@ static int unknown(const char *name, char *err, size_t errlen)
 	size_t at = (size_t)snprintf(err, errlen, "unknown counter set \"%s\"; allowed:", name);
 
 	for (unsigned i = 0; i < N_BUILTIN && at < errlen; i++)
-		at += (size_t)snprintf(err + at, errlen - at, "%s %s", i ? "," : "", builtin[i].name);
+		at += (size_t)snprintf(err + at, errlen - at, "%s %s", i ? "," : "",
+				       builtin[i].name);
 	if (at < errlen)
 		snprintf(err + at, errlen - at, ", or the path of an .ini file");
 	return -ENOENT;
 }
 
-int sm_setfile_find(const char *name, const char *user_dir, struct sm_setfile **out, char *err, size_t errlen)
+int sm_setfile_find(const char *name, const char *user_dir, struct sm_setfile **out, char *err,
+		    size_t errlen)
 {
 	char path[512];
 	int rc;
@@ -317,7 +323,8 @@ int sm_setfile_find(const char *name, const char *user_dir, struct sm_setfile **
 		snprintf(path, sizeof(path), "%s/%s.ini", user_dir, name);
 		rc = sm_setfile_read(path, out, err, errlen);
 		/* A folder that we may not look into (sudo -u, a service) has no sets for us. */
-		if (rc != -ENOENT && rc != -ENOTDIR && !(rc == -EACCES && access(user_dir, X_OK) != 0))
+		if (rc != -ENOENT && rc != -ENOTDIR &&
+		    !(rc == -EACCES && access(user_dir, X_OK) != 0))
 			return rc;
 	}
 	for (unsigned i = 0; i < N_BUILTIN; i++)
@@ -326,13 +333,16 @@ int sm_setfile_find(const char *name, const char *user_dir, struct sm_setfile **
 	return unknown(name, err, errlen);
 }
 
-const struct sm_set_mapping *sm_setfile_map(const struct sm_setfile *s, const char *uarch, const char *event)
+const struct sm_set_mapping *sm_setfile_map(const struct sm_setfile *s, const char *uarch,
+					    const char *event)
 {
-	const char *const order[] = {uarch, "any", strcmp(uarch, "callgrind") != 0 ? "generic" : "any"};
+	const char *const order[] = {uarch, "any",
+				     strcmp(uarch, "callgrind") != 0 ? "generic" : "any"};
 
 	for (unsigned k = 0; k < 3; k++)
 		for (unsigned i = 0; i < s->n_maps; i++)
-			if (strcmp(s->maps[i].pmu, order[k]) == 0 && strcmp(s->maps[i].event, event) == 0)
+			if (strcmp(s->maps[i].pmu, order[k]) == 0 &&
+			    strcmp(s->maps[i].event, event) == 0)
 				return &s->maps[i];
 	return NULL;
 }

@@ -5,12 +5,14 @@
  *   name = cache
  *   title = Where loads were served
  *
- *   [metric l1d_mpki]                     ; a column; without `formula` it is the event of that name
+ *   [metric l1d_mpki]                     ; a column; without `formula` it is the event of that
+ *                                         name
  *   formula = 1000 * l1d_miss / instructions
  *   unit = misses/kinsn
  *   help = L1D misses per 1000 instructions
  *
- *   [pmu skx icx]                         ; the events behind the names, for these microarchitectures
+ *   [pmu skx icx]                         ; the events behind the names, for these
+ *                                         microarchitectures
  *   l1d_miss = MEM_LOAD_RETIRED:L1_MISS   ; "skx::" and "icx::" are put in front
  *   [pmu arm_ac72]
  *   l1d_miss = r003                       ; raw codes, pmu/.../ and sw:: strings stay as they are
@@ -57,7 +59,8 @@ struct sm_setfile {
  * Parses one file's text. 0 and *out (free with sm_setfile_free), -EINVAL with "origin:line: what"
  * in err, -ENOMEM.
  */
-int sm_setfile_parse(const char *text, const char *origin, struct sm_setfile **out, char *err, size_t errlen);
+int sm_setfile_parse(const char *text, const char *origin, struct sm_setfile **out, char *err,
+		     size_t errlen);
 int sm_setfile_read(const char *path, struct sm_setfile **out, char *err, size_t errlen);
 void sm_setfile_free(struct sm_setfile *s);
 
@@ -84,6 +87,7 @@ void sm_setfile_user_dir(char *buf, size_t len);
 
 /* The mapping of an event for a microarchitecture: its own section, then `any`, then `generic`.
  * NULL: none. */
-const struct sm_set_mapping *sm_setfile_map(const struct sm_setfile *s, const char *uarch, const char *event);
+const struct sm_set_mapping *sm_setfile_map(const struct sm_setfile *s, const char *uarch,
+					    const char *event);
 
 #endif

@@ -41,7 +41,7 @@ struct load {
 	size_t errlen;
 };
 
-/* ---- one file -------------------------------------------------------------------------------- */
+/* ---- one file ----------------------------------------------------------------------------- */
 
 /* The columns of this file, from its `events:` line. */
 static int read_columns(char *list, int *column, int max)
@@ -49,7 +49,8 @@ static int read_columns(char *list, int *column, int max)
 	char *save = NULL;
 	int n = 0;
 
-	for (char *e = strtok_r(list, " \n", &save); e != NULL && n < max; e = strtok_r(NULL, " \n", &save)) {
+	for (char *e = strtok_r(list, " \n", &save); e != NULL && n < max;
+	     e = strtok_r(NULL, " \n", &save)) {
 		column[n] = sm_sim_event(e);
 		if (column[n] >= SM_SIM_BASIC)
 			column[n] = -1;
@@ -95,7 +96,8 @@ static int read_part(FILE *f, struct part *p)
 	return summary ? 0 : -EINVAL;
 }
 
-static int add_file(struct load *l, const char *folder, const char *name, unsigned number, unsigned thread)
+static int add_file(struct load *l, const char *folder, const char *name, unsigned number,
+		    unsigned thread)
 {
 	struct part *grown = realloc(l->parts, (l->n + 1) * sizeof(*grown));
 	char path[4200];
@@ -137,7 +139,8 @@ static int read_folder(struct load *l, const char *folder, int pid)
 		unsigned number, thread;
 		int of, used = 0;
 
-		/* The dump at the end of the program has no part number: collection is off by then. */
+		/* The dump at the end of the program has no part number: collection is off by then.
+		 * */
 		if (sscanf(e->d_name, "sm.%d.%u-%u%n", &of, &number, &thread, &used) == 3 &&
 		    !e->d_name[used] && of == pid)
 			rc = add_file(l, folder, e->d_name, number, thread);
@@ -150,7 +153,7 @@ static int read_folder(struct load *l, const char *folder, int pid)
 	return rc;
 }
 
-/* ---- putting them together ------------------------------------------------------------------- */
+/* ---- putting them together ---------------------------------------------------------------- */
 
 static int by_number(const void *a, const void *b)
 {
@@ -178,7 +181,8 @@ static bool empty(const struct part *p)
 }
 
 /* The one thread in these parts that is spending and not yet known is the one that opened. */
-static void open_thread(struct sm_sim_counts *c, const struct part *parts, size_t n, int id, unsigned region)
+static void open_thread(struct sm_sim_counts *c, const struct part *parts, size_t n, int id,
+			unsigned region)
 {
 	const struct part *newcomer = NULL;
 	int found = 0;
@@ -219,7 +223,8 @@ static int apply(struct load *l, const struct part *parts, size_t n)
 	fields = sscanf(parts[0].label, "sm %15s %d %u %u", what, &id, &from, &to);
 	if (fields < 3)
 		return 0; /* a dump that somebody else asked for */
-	if (id < 0 || id >= SM_SIM_MAX_THREADS || from >= SM_SIM_MAX_REGIONS || to >= SM_SIM_MAX_REGIONS) {
+	if (id < 0 || id >= SM_SIM_MAX_THREADS || from >= SM_SIM_MAX_REGIONS ||
+	    to >= SM_SIM_MAX_REGIONS) {
 		snprintf(l->err, l->errlen, "Callgrind dump %u: label \"%s\"", parts[0].number,
 			 parts[0].label);
 		return -EINVAL;
@@ -279,7 +284,8 @@ bool sm_sim_value(const struct sm_sim_counts *c, int thread, int region, enum sm
 	uint64_t sum = 0;
 
 	if (thread < 0 || thread >= c->n_threads || !c->threads[thread].known ||
-	    (unsigned)e >= SM_SIM_COUNT || region >= SM_SIM_MAX_REGIONS || (region >= 0 && c->overflowed))
+	    (unsigned)e >= SM_SIM_COUNT || region >= SM_SIM_MAX_REGIONS ||
+	    (region >= 0 && c->overflowed))
 		return false;
 	for (int r = 0; r < SM_SIM_MAX_REGIONS; r++)
 		if (region < 0 || r == region)
@@ -288,7 +294,7 @@ bool sm_sim_value(const struct sm_sim_counts *c, int thread, int region, enum sm
 	return true;
 }
 
-/* ---- this process's own ---------------------------------------------------------------------- */
+/* ---- this process's own ------------------------------------------------------------------- */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sm_sim_counts *own; /* under lock */
@@ -306,7 +312,8 @@ static void refresh_locked(void)
 	sm_sim_free(own);
 	own = NULL;
 	if (sm_sim_folder(folder, sizeof(folder)))
-		snprintf(own_error, sizeof(own_error), "the folder of the Callgrind dumps is not known");
+		snprintf(own_error, sizeof(own_error),
+			 "the folder of the Callgrind dumps is not known");
 	else
 		sm_sim_load(folder, 0, &own, own_error, sizeof(own_error));
 }
@@ -318,7 +325,8 @@ bool sm__sim_lookup(int thread, int region, enum sm_sim e, uint64_t *v, const ch
 	pthread_mutex_lock(&lock);
 	refresh_locked();
 	if (own == NULL)
-		*why = own_stops ? own_error : "simulated counts are known when the thread has stopped";
+		*why = own_stops ? own_error
+				 : "simulated counts are known when the thread has stopped";
 	else if (region >= 0 && own->overflowed)
 		*why = "too many changes of region to dump each: only the thread's total is known";
 	else if (!(found = sm_sim_value(own, thread, region, e, v)))

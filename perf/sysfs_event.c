@@ -69,15 +69,16 @@ static bool apply_alias(struct parse *p, const char *name)
 {
 	char path[320], text[512];
 
-	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%s/events/%s", p->pmu->device, name);
+	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%s/events/%s", p->pmu->device,
+		 name);
 	if (p->depth > 0 || sm__read_line(p->opt->pmus->root, path, text, sizeof(text)))
 		return refuse(p, "%s has no event or term \"%s\"", p->pmu->device, name);
 	p->depth++;
 	if (!apply_terms(p, text))
 		return false;
 	p->depth--;
-	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%s/events/%s.scale", p->pmu->device,
-		 name);
+	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%s/events/%s.scale",
+		 p->pmu->device, name);
 	if (!sm__read_line(p->opt->pmus->root, path, text, sizeof(text)))
 		p->out->code.scale = strtod(text, NULL);
 	return true;
@@ -98,10 +99,12 @@ static bool apply_term(struct parse *p, char *term)
 		return refuse(p, "%s has no event or term \"%s\"", p->pmu->device, term);
 	if (strcmp(term, "config") == 0)
 		return deposit(p, "config:0-63", value, term);
-	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%s/format/%s", p->pmu->device, term);
+	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%s/format/%s", p->pmu->device,
+		 term);
 	if (!sm__read_line(p->opt->pmus->root, path, format, sizeof(format)))
 		return deposit(p, format, value, term);
-	return eq != NULL ? refuse(p, "%s has no term \"%s\"", p->pmu->device, term) : apply_alias(p, term);
+	return eq != NULL ? refuse(p, "%s has no term \"%s\"", p->pmu->device, term)
+			  : apply_alias(p, term);
 }
 
 static bool apply_terms(struct parse *p, const char *terms)
@@ -161,8 +164,8 @@ static bool well_formed(const char *terms, size_t len)
 	return true;
 }
 
-bool sm__sysfs_event(const char *name, const struct sm_event_options *opt, struct sm_event_resolved *out,
-		     bool *bad)
+bool sm__sysfs_event(const char *name, const struct sm_event_options *opt,
+		     struct sm_event_resolved *out, bool *bad)
 {
 	const char *slash = strchr(name, '/'), *last = strrchr(name, '/');
 	struct parse p = {.opt = opt, .out = out};
@@ -183,7 +186,8 @@ bool sm__sysfs_event(const char *name, const struct sm_event_options *opt, struc
 	if (!apply_terms(&p, terms))
 		return false;
 	if (p.pmu->core && opt->pmus->n_core > 1 && p.pmu != core)
-		return refuse(&p, "event of %s, this core is counted by %s", p.pmu->device, core->device);
+		return refuse(&p, "event of %s, this core is counted by %s", p.pmu->device,
+			      core->device);
 	out->code.backend = p.pmu->core ? SM_BACKEND_PERF : SM_BACKEND_UNCORE;
 	out->code.type = p.pmu->type;
 	if (p.pmu->core) {

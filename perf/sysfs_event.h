@@ -6,7 +6,7 @@
 #include "perf/events.h"
 
 /* As sm_event_resolve, for the notation with slashes. */
-bool sm__sysfs_event(const char *name, const struct sm_event_options *opt, struct sm_event_resolved *out,
-		     bool *bad);
+bool sm__sysfs_event(const char *name, const struct sm_event_options *opt,
+		     struct sm_event_resolved *out, bool *bad);
 
 #endif

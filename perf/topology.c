@@ -18,7 +18,8 @@ struct loader {
 	size_t errlen;
 };
 
-static int fail(struct loader *l, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int fail(struct loader *l, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 static int fail(struct loader *l, int code, const char *fmt, ...)
 {
@@ -102,8 +103,9 @@ static int allocate(struct loader *l)
 	t->pu_of_os = grid(t->pu_os_limit, sizeof(int));
 	t->node_of_os = grid(t->node_os_limit, sizeof(int));
 	t->distance = grid(t->n_nodes * t->n_nodes, sizeof(unsigned));
-	if (t->pus == NULL || t->cores == NULL || t->l3s == NULL || t->nodes == NULL || t->packages == NULL ||
-	    t->pu_of_os == NULL || t->node_of_os == NULL || t->distance == NULL)
+	if (t->pus == NULL || t->cores == NULL || t->l3s == NULL || t->nodes == NULL ||
+	    t->packages == NULL || t->pu_of_os == NULL || t->node_of_os == NULL ||
+	    t->distance == NULL)
 		return fail(l, -ENOMEM, "out of memory");
 	for (int i = 0; i < t->pu_os_limit; i++)
 		t->pu_of_os[i] = SM_NONE;
@@ -125,7 +127,8 @@ static void read_nodes(struct loader *l)
 	hwloc_const_nodeset_t allowed = hwloc_topology_get_allowed_nodeset(l->hw);
 	hwloc_obj_t o = NULL;
 
-	for (int i = 0; (o = hwloc_get_next_obj_by_type(l->hw, HWLOC_OBJ_NUMANODE, o)) && i < t->n_nodes;
+	for (int i = 0;
+	     (o = hwloc_get_next_obj_by_type(l->hw, HWLOC_OBJ_NUMANODE, o)) && i < t->n_nodes;
 	     i++) {
 		struct sm_topo_node *n = &t->nodes[i];
 
@@ -144,7 +147,8 @@ static int kernel_node_of(struct loader *l, unsigned pu)
 	char path[96];
 
 	for (int i = 0; i < l->t->n_nodes; i++) {
-		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/node%d", pu, l->t->nodes[i].os);
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/node%d", pu,
+			 l->t->nodes[i].os);
 		if (!access(path, F_OK))
 			return i;
 	}
@@ -208,7 +212,8 @@ static void read_pus(struct loader *l, hwloc_const_bitmap_t allowed, hwloc_const
 	struct sm_topology *t = l->t;
 	hwloc_obj_t o = NULL;
 
-	for (int i = 0; i < t->n_pus && (o = hwloc_get_next_obj_by_type(l->hw, HWLOC_OBJ_PU, o)); i++) {
+	for (int i = 0; i < t->n_pus && (o = hwloc_get_next_obj_by_type(l->hw, HWLOC_OBJ_PU, o));
+	     i++) {
 		struct sm_topo_pu *p = &t->pus[i];
 		int kind = hwloc_cpukinds_get_by_cpuset(l->hw, o->cpuset, 0);
 
@@ -252,7 +257,8 @@ static int fold_kinds(struct loader *l, int *map)
 				names[k] = info[j].value;
 		for (int j = 0; j < k; j++)
 			if ((names[k] == NULL && names[j] == NULL) ||
-			    (names[k] != NULL && names[j] != NULL && strcmp(names[k], names[j]) == 0))
+			    (names[k] != NULL && names[j] != NULL &&
+			     strcmp(names[k], names[j]) == 0))
 				same = map[j];
 		map[k] = same == SM_NONE ? out++ : same;
 	}
@@ -298,7 +304,8 @@ static void read_packages(struct loader *l)
 {
 	hwloc_obj_t o = NULL;
 
-	for (int i = 0; i < l->t->n_packages && (o = hwloc_get_next_obj_by_type(l->hw, HWLOC_OBJ_PACKAGE, o));
+	for (int i = 0;
+	     i < l->t->n_packages && (o = hwloc_get_next_obj_by_type(l->hw, HWLOC_OBJ_PACKAGE, o));
 	     i++)
 		l->t->packages[i].os = (int)o->os_index;
 }
@@ -321,7 +328,8 @@ static void read_caches(struct loader *l)
 {
 	hwloc_obj_t o = NULL;
 
-	for (int i = 0; i < l->t->n_l3s && (o = hwloc_get_next_obj_by_type(l->hw, HWLOC_OBJ_L3CACHE, o)); i++)
+	for (int i = 0;
+	     i < l->t->n_l3s && (o = hwloc_get_next_obj_by_type(l->hw, HWLOC_OBJ_L3CACHE, o)); i++)
 		l->t->l3s[i].size = o->attr != NULL ? o->attr->cache.size : 0;
 	l->t->l1d = cache_of(l, HWLOC_OBJ_L1CACHE);
 	l->t->l1i = cache_of(l, HWLOC_OBJ_L1ICACHE);
@@ -350,7 +358,8 @@ static void read_distances(struct loader *l)
 			int b = sm_topology_node(t, (int)d->objs[j]->os_index);
 
 			if (a != SM_NONE && b != SM_NONE)
-				t->distance[a * t->n_nodes + b] = (unsigned)d->values[i * d->nbobjs + j];
+				t->distance[a * t->n_nodes + b] =
+					(unsigned)d->values[i * d->nbobjs + j];
 		}
 	}
 	hwloc_distances_release(l->hw, d);
@@ -401,7 +410,8 @@ static int flatten(struct loader *l, const struct sm_topology_source *from)
 	l->t->n_offline = count_offline(l);
 	if (!l->t->n_allowed)
 		return fail(l, -ENODEV,
-			    "the cpuset allows no processing unit; allowed: a cgroup cpuset and an affinity "
+			    "the cpuset allows no processing unit; allowed: a cgroup cpuset and an "
+			    "affinity "
 			    "mask (taskset) "
 			    "with at least one CPU that is online");
 	return 0;

@@ -26,7 +26,8 @@
 
 #define SM_NONE (-1)
 
-/* Distance reported where the machine states none: 10 on the diagonal, 20 elsewhere, as Linux does. */
+/* Distance reported where the machine states none: 10 on the diagonal, 20 elsewhere, as Linux does.
+ * */
 #define SM_TOPO_LOCAL_DISTANCE	10
 #define SM_TOPO_REMOTE_DISTANCE 20
 
@@ -37,12 +38,15 @@ struct sm_topo_pu {
 	int l3;	     /* index into l3s, SM_NONE where the machine shows no L3 */
 	int node;    /* index into nodes */
 	int package; /* index into packages */
-	int kind; /* core kind, 0 = the least efficient performance class hwloc reports; 0 on uniform machines */
+	/* core kind, 0 = the least efficient performance class hwloc reports; 0 on uniform machines
+	 * */
+	int kind;
 	bool allowed; /* by cgroup and by the affinity mask the process started with */
 };
 
 struct sm_topo_core {
-	int first_pu; /* index of the PU with smt 0; the core's PUs are first_pu .. first_pu + n_pus - 1 */
+	/* index of the PU with smt 0; the core's PUs are first_pu .. first_pu + n_pus - 1 */
+	int first_pu;
 	int n_pus;
 	int l3, node, package, kind;
 };

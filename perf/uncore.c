@@ -65,7 +65,8 @@ static int add_cell(struct sm_uncore *u, unsigned event, const struct sm_event_c
 	struct sm_group_options opt = {
 		.opener = u->cs->opt.opener, .pid = -1, .cpu = cpu, .no_user_read = true};
 	int pu = sm_topology_pu(u->topo, cpu), row;
-	bool is_l3 = strstr(pmu->device, "l3") != NULL && pu != SM_NONE && u->topo->pus[pu].l3 != SM_NONE;
+	bool is_l3 = strstr(pmu->device, "l3") != NULL && pu != SM_NONE &&
+		     u->topo->pus[pu].l3 != SM_NONE;
 	const struct sm_event_code *codes[1];
 	struct cell *c;
 
@@ -83,9 +84,9 @@ static int add_cell(struct sm_uncore *u, unsigned event, const struct sm_event_c
 	codes[0] = &c->code;
 	sm_group_open(&c->g, codes, 1, &opt);
 	if (c->g.ev[0].status == SM_STATUS_DENIED)
-		snprintf(
-			c->g.ev[0].reason, sizeof(c->g.ev[0].reason),
-			"counting a whole package or L3 needs perf_event_paranoid 0 or less, or CAP_PERFMON");
+		snprintf(c->g.ev[0].reason, sizeof(c->g.ev[0].reason),
+			 "counting a whole package or L3 needs perf_event_paranoid 0 or less, or "
+			 "CAP_PERFMON");
 	return 0;
 }
 
@@ -113,7 +114,8 @@ static int open_event(struct sm_uncore *u, unsigned event)
 	return rc;
 }
 
-int sm_uncore_open(const struct sm_counterset *cs, const struct sm_topology *topo, struct sm_uncore **out)
+int sm_uncore_open(const struct sm_counterset *cs, const struct sm_topology *topo,
+		   struct sm_uncore **out)
 {
 	struct sm_uncore *u = calloc(1, sizeof(*u));
 	int rc = u != NULL ? 0 : -ENOMEM;

@@ -19,15 +19,17 @@ struct sm_uncore;
 /* One package or L3. */
 struct sm_uncore_row {
 	bool is_l3;
-	int index;		     /* into the topology's packages or l3s */
-	struct sm_reading *readings; /* one per event of the set; those of other domains are not counted */
+	int index; /* into the topology's packages or l3s */
+	/* one per event of the set; those of other domains are not counted */
+	struct sm_reading *readings;
 };
 
 /*
  * Opens all uncore events of the set and starts them. Always gives an object (unless -ENOMEM): what
  * could not be opened is told in the readings; a set without uncore events gives one with no rows.
  */
-int sm_uncore_open(const struct sm_counterset *cs, const struct sm_topology *topo, struct sm_uncore **out);
+int sm_uncore_open(const struct sm_counterset *cs, const struct sm_topology *topo,
+		   struct sm_uncore **out);
 
 /* Begin and end of a stretch that is measured. The readings are sums over all stretches. */
 void sm_uncore_start(struct sm_uncore *u);

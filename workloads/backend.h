@@ -26,8 +26,8 @@ SM_COLD _Noreturn void sm_run_out_of_memory(struct sm_thread *t, size_t bytes);
  * An object with pointers: `type` for gc, `size` for the others. gc zeroes it; the others do not,
  * as a C program that fills it at once would have it.
  */
-SM_INLINE void *sm_backend_new(enum sm_wl_backend b, struct sm_thread *t, const struct sm_type *type,
-			       size_t size)
+SM_INLINE void *sm_backend_new(enum sm_wl_backend b, struct sm_thread *t,
+			       const struct sm_type *type, size_t size)
 {
 	void *p = NULL;
 

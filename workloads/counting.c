@@ -15,7 +15,7 @@
 
 static __thread struct sm_counted *self;
 
-/* ---- threads --------------------------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------------------------ */
 
 /* Base region: SM_REGION_OUTSIDE, with APP pushed on it while a timed part is open. */
 static void sync_border(struct sm_counted *t)
@@ -126,7 +126,7 @@ void sm__counting_arm(struct sm_counting *c, bool on)
 	sm__counting_sync(c);
 }
 
-/* ---- life ------------------------------------------------------------------------------------ */
+/* ---- life --------------------------------------------------------------------------------- */
 
 int sm__counting_new(struct sm_run *run, struct sm_counting **out)
 {

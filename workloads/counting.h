@@ -15,7 +15,8 @@
 struct sm_counting;
 struct sm_run;
 
-/* From the job. *out is NULL when nothing is to be counted. 0 or -errno, reported by sm_run_fail. */
+/* From the job. *out is NULL when nothing is to be counted. 0 or -errno, reported by sm_run_fail.
+ * */
 int sm__counting_new(struct sm_run *run, struct sm_counting **out);
 /* Opens and closes the timed part for every thread. Thread 0, which is synchronised at once. */
 void sm__counting_arm(struct sm_counting *c, bool on);
@@ -30,7 +31,8 @@ void sm__counting_sync(struct sm_counting *c);
  * Adds the metrics of all threads, which have ended, to the sample. `ops`: operations of the run, 0
  * when there are none; `timed_ns`: length of the timed parts. 0 or -ENOMEM.
  */
-int sm__counting_collect(struct sm_counting *c, struct sm_sample *sample, uint64_t ops, uint64_t timed_ns);
+int sm__counting_collect(struct sm_counting *c, struct sm_sample *sample, uint64_t ops,
+			 uint64_t timed_ns);
 void sm__counting_free(struct sm_counting *c);
 
 #endif

@@ -53,7 +53,8 @@ struct sm_counting {
  * the rest is filled in and it is added to the sample. 0 or -ENOMEM.
  */
 int sm__counting_metric(struct sm_sample *sample, const struct sm_counterset *set,
-			const struct sm_cs_metric *cm, unsigned kind, const struct sm_reading *readings,
-			const struct sm_metric_env *env, struct sm_metric *m);
+			const struct sm_cs_metric *cm, unsigned kind,
+			const struct sm_reading *readings, const struct sm_metric_env *env,
+			struct sm_metric *m);
 
 #endif

@@ -16,7 +16,7 @@
 /* The label of APP in a thread that has no application. */
 #define LABEL_IDLE SM_REGIONS
 
-/* ---- metrics --------------------------------------------------------------------------------- */
+/* ---- metrics ------------------------------------------------------------------------------ */
 
 /* What one row is made of: a thread or a sum over threads, one phase or all. */
 struct row {
@@ -60,8 +60,9 @@ static bool belongs(const struct sm_counting *c, const struct sm_cs_metric *m)
 }
 
 int sm__counting_metric(struct sm_sample *sample, const struct sm_counterset *set,
-			const struct sm_cs_metric *cm, unsigned kind, const struct sm_reading *readings,
-			const struct sm_metric_env *env, struct sm_metric *m)
+			const struct sm_cs_metric *cm, unsigned kind,
+			const struct sm_reading *readings, const struct sm_metric_env *env,
+			struct sm_metric *m)
 {
 	struct sm_metric_value v;
 	char event[256];
@@ -104,7 +105,7 @@ static int add_row(const struct row *r)
 	return err;
 }
 
-/* ---- rows ------------------------------------------------------------------------------------ */
+/* ---- rows --------------------------------------------------------------------------------- */
 
 /* The list is last started first; metrics are told in the order of roles' names, then by index. */
 static struct sm_counted *in_order(struct sm_counted *list)
@@ -115,8 +116,9 @@ static struct sm_counted *in_order(struct sm_counted *list)
 		struct sm_counted *t = list, **at = &sorted;
 
 		list = t->next;
-		while (*at != NULL && (strcmp((*at)->role, t->role) < 0 ||
-				       (strcmp((*at)->role, t->role) == 0 && (*at)->index < t->index)))
+		while (*at != NULL &&
+		       (strcmp((*at)->role, t->role) < 0 ||
+			(strcmp((*at)->role, t->role) == 0 && (*at)->index < t->index)))
 			at = &(*at)->next;
 		t->next = *at;
 		*at = t;
@@ -149,8 +151,8 @@ static const uint8_t *idle_labels(void)
  * part to its first one after it: its counts are right (it sleeps), its wall time is what the timed
  * part leaves.
  */
-static unsigned list_threads(const struct sm_counting *c, uint64_t timed_ns, struct sm_rollup_thread *list,
-			     const struct sm_counted **counted)
+static unsigned list_threads(const struct sm_counting *c, uint64_t timed_ns,
+			     struct sm_rollup_thread *list, const struct sm_counted **counted)
 {
 	unsigned n = 0;
 
@@ -159,12 +161,13 @@ static unsigned list_threads(const struct sm_counting *c, uint64_t timed_ns, str
 
 		if (list != NULL) {
 			counted[n] = t;
-			list[n] = (struct sm_rollup_thread){.t = t->regions,
-							    .role = t->role,
-							    .pu_os = t->seat.cpu,
-							    .label = mutator ? NULL : idle_labels(),
-							    .fill = mutator ? SM_NONE : SM_PHASE_APP,
-							    .fill_ns = timed_ns};
+			list[n] =
+				(struct sm_rollup_thread){.t = t->regions,
+							  .role = t->role,
+							  .pu_os = t->seat.cpu,
+							  .label = mutator ? NULL : idle_labels(),
+							  .fill = mutator ? SM_NONE : SM_PHASE_APP,
+							  .fill_ns = timed_ns};
 		}
 		n++;
 	}
@@ -179,7 +182,8 @@ static const char *phase_name(unsigned label)
 }
 
 /* Where a row's threads are: the thread's seat, or the place that the sum is of. */
-static void name_place(struct sm_metric *m, const struct sm_topology *topo, const struct sm_rollup_row *s)
+static void name_place(struct sm_metric *m, const struct sm_topology *topo,
+		       const struct sm_rollup_row *s)
 {
 	int pu = topo != NULL && m->cpu >= 0 ? sm_topology_pu(topo, m->cpu) : SM_NONE;
 	int kind = m->by == SM_BY_KIND ? s->key : SM_NONE;
@@ -200,8 +204,9 @@ static void name_place(struct sm_metric *m, const struct sm_topology *topo, cons
 		m->core_kind = "unpinned"; /* on cores of whatever kind */
 }
 
-static int add_rollup(const struct sm_counting *c, struct sm_sample *sample, double ops, enum sm_by by,
-		      const struct sm_rollup *sums, const struct sm_counted *const *counted)
+static int add_rollup(const struct sm_counting *c, struct sm_sample *sample, double ops,
+		      enum sm_by by, const struct sm_rollup *sums,
+		      const struct sm_counted *const *counted)
 {
 	int err = 0;
 
@@ -232,7 +237,8 @@ static int add_rollup(const struct sm_counting *c, struct sm_sample *sample, dou
 }
 
 /* By thread, by role, and by what the job asks for beside these. */
-static int collect_rows(const struct sm_counting *c, struct sm_sample *sample, double ops, uint64_t timed_ns)
+static int collect_rows(const struct sm_counting *c, struct sm_sample *sample, double ops,
+			uint64_t timed_ns)
 {
 	const enum sm_by all[] = {SM_BY_THREAD, SM_BY_ROLE, c->run->job->by};
 	unsigned n = list_threads(c, timed_ns, NULL, NULL), kinds = all[2] > SM_BY_THREAD ? 3 : 2;
@@ -245,8 +251,10 @@ static int collect_rows(const struct sm_counting *c, struct sm_sample *sample, d
 	if (c->run->job->topology == NULL)
 		kinds = 2; /* nobody knows what core a CPU belongs to */
 	for (unsigned i = 0; i < kinds && err == 0; i++) {
-		struct sm_rollup_options opt = {
-			.by = all[i], .n_regions = SM_PHASE_COUNT, .totals = true, .light = SM_REGIONS_LIGHT};
+		struct sm_rollup_options opt = {.by = all[i],
+						.n_regions = SM_PHASE_COUNT,
+						.totals = true,
+						.light = SM_REGIONS_LIGHT};
 		struct sm_rollup sums;
 
 		err = sm_rollup(c->set, c->run->job->topology, list, n, &opt, &sums);
@@ -275,7 +283,8 @@ static struct sm_region_cost worst_cost(const struct sm_counting *c)
 	}
 	for (const struct sm_counted *t = c->threads; t != NULL; t = t->next) {
 		sm_region_cost(t->regions, &cost);
-		if (t->regions != NULL && cost.total_ns >= longest / 100 && cost.share >= worst.share)
+		if (t->regions != NULL && cost.total_ns >= longest / 100 &&
+		    cost.share >= worst.share)
 			worst = cost;
 	}
 	return worst;
@@ -291,21 +300,24 @@ static void report_cost(const struct sm_counting *c)
 		sm_run_result_none(c->run, SM_RESULT_counting_insn_per_change,
 				   "instructions are not counted");
 	else
-		sm_run_result(c->run, SM_RESULT_counting_insn_per_change, worst.instructions_per_change);
+		sm_run_result(c->run, SM_RESULT_counting_insn_per_change,
+			      worst.instructions_per_change);
 	if (worst.mode == SM_READ_NONE)
 		sm_run_result_none(c->run, SM_RESULT_counting_in_user_space,
 				   "there are no hardware counters to read");
 	else
 		sm_run_result(c->run, SM_RESULT_counting_in_user_space, worst.mode == SM_READ_USER);
 	if (worst.share > 0.02)
-		sm__run_warn(
-			c->run,
-			"reading the counters took %.1f%% of a thread's time (%.0f ns a phase change, %s)\n",
-			worst.share * 100, worst.ns_per_change,
-			worst.mode == SM_READ_NONE ? "software events alone" : sm_read_mode_name(worst.mode));
+		sm__run_warn(c->run,
+			     "reading the counters took %.1f%% of a thread's time (%.0f ns a phase "
+			     "change, %s)\n",
+			     worst.share * 100, worst.ns_per_change,
+			     worst.mode == SM_READ_NONE ? "software events alone"
+							: sm_read_mode_name(worst.mode));
 }
 
-int sm__counting_collect(struct sm_counting *c, struct sm_sample *sample, uint64_t ops, uint64_t timed_ns)
+int sm__counting_collect(struct sm_counting *c, struct sm_sample *sample, uint64_t ops,
+			 uint64_t timed_ns)
 {
 	int err;
 

@@ -66,8 +66,9 @@ static bool concerns(const struct sm_counterset *set, const struct sm_cs_metric 
 	return m->uncore;
 }
 
-static int add(const struct sm_uncore_run *u, const struct sm_uncore_row *row, const struct sm_cs_metric *cm,
-	       const struct sm_metric_env *env, struct sm_sample *sample)
+static int add(const struct sm_uncore_run *u, const struct sm_uncore_row *row,
+	       const struct sm_cs_metric *cm, const struct sm_metric_env *env,
+	       struct sm_sample *sample)
 {
 	struct sm_metric m;
 
@@ -107,7 +108,8 @@ static int add_missing(const struct sm_uncore_run *u, const struct sm_metric_env
 	return err;
 }
 
-int sm__uncore_collect(const struct sm_uncore_run *u, struct sm_sample *sample, double ops, uint64_t timed_ns)
+int sm__uncore_collect(const struct sm_uncore_run *u, struct sm_sample *sample, double ops,
+		       uint64_t timed_ns)
 {
 	struct sm_metric_env env = {.ops = ops, .seconds = (double)timed_ns * 1e-9};
 	const struct sm_uncore_row *rows;

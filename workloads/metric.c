@@ -53,13 +53,15 @@ static union place place(const void *row, size_t offset)
 	return (union place){.at = (char *)row + offset};
 }
 
-struct sm_datum sm_field_get(const struct sm_row_type *type, const struct sm_field *f, const void *row)
+struct sm_datum sm_field_get(const struct sm_row_type *type, const struct sm_field *f,
+			     const void *row)
 {
 	union place p = place(row, f->offset);
 
 	switch (f->kind) {
 	case SM_FIELD_TEXT: return (struct sm_datum){.text = *p.text};
-	case SM_FIELD_INDEX: return (struct sm_datum){.has_number = *p.number >= 0, .number = *p.number};
+	case SM_FIELD_INDEX:
+		return (struct sm_datum){.has_number = *p.number >= 0, .number = *p.number};
 	case SM_FIELD_NS: return (struct sm_datum){.has_number = true, .number = (double)*p.ns};
 	case SM_FIELD_VALUE:
 		return (struct sm_datum){.has_number = *place(row, type->has_value).has_value,
@@ -69,7 +71,8 @@ struct sm_datum sm_field_get(const struct sm_row_type *type, const struct sm_fie
 	return (struct sm_datum){0};
 }
 
-int sm_field_set(const struct sm_row_type *type, const struct sm_field *f, void *row, struct sm_datum d)
+int sm_field_set(const struct sm_row_type *type, const struct sm_field *f, void *row,
+		 struct sm_datum d)
 {
 	bool takes_text = f->kind == SM_FIELD_TEXT || f->kind == SM_FIELD_ENUM;
 	union place p = place(row, f->offset);

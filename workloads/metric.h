@@ -49,7 +49,7 @@ struct sm_result {
 /* The result of this name, or NULL. */
 const struct sm_result *sm_result_find(const struct sm_result *results, size_t n, const char *name);
 
-/* ---- rows of fields -------------------------------------------------------------------------- */
+/* ---- rows of fields ----------------------------------------------------------------------- */
 
 enum sm_field_kind { SM_FIELD_TEXT, SM_FIELD_INDEX, SM_FIELD_NS, SM_FIELD_VALUE, SM_FIELD_ENUM };
 enum sm_field_json { SM_JSON_ALWAYS, SM_JSON_IF_SET, SM_JSON_NEVER };
@@ -79,9 +79,12 @@ struct sm_datum {
 	double number;
 };
 
-struct sm_datum sm_field_get(const struct sm_row_type *type, const struct sm_field *f, const void *row);
-/* Nothing makes it "", -1, 0, no value or the first of the enum. -EINVAL: not what the field takes. */
-int sm_field_set(const struct sm_row_type *type, const struct sm_field *f, void *row, struct sm_datum d);
+struct sm_datum sm_field_get(const struct sm_row_type *type, const struct sm_field *f,
+			     const void *row);
+/* Nothing makes it "", -1, 0, no value or the first of the enum. -EINVAL: not what the field takes.
+ * */
+int sm_field_set(const struct sm_row_type *type, const struct sm_field *f, void *row,
+		 struct sm_datum d);
 
 /* Every field as by sm_field_set of nothing. */
 void sm_row_init(const struct sm_row_type *type, void *row);

@@ -29,7 +29,7 @@ int sm_workload_param(const struct sm_workload *w, const char *name)
 	return -1;
 }
 
-/* ---- parsing --------------------------------------------------------------------------------- */
+/* ---- parsing ------------------------------------------------------------------------------ */
 
 static bool is_bytes(const struct sm_param_desc *d)
 {
@@ -52,8 +52,10 @@ static int64_t suffix_factor(const struct sm_param_desc *d, char c)
 	}
 }
 
-/* One integer that ends at a comma or the end. Out-of-range values of int64 count as out of bounds. */
-static int parse_integer(const struct sm_param_desc *d, const char *text, const char **end, int64_t *out)
+/* One integer that ends at a comma or the end. Out-of-range values of int64 count as out of bounds.
+ * */
+static int parse_integer(const struct sm_param_desc *d, const char *text, const char **end,
+			 int64_t *out)
 {
 	char *stop;
 	long long v;
@@ -82,7 +84,8 @@ static int parse_integer(const struct sm_param_desc *d, const char *text, const 
 		if (factor == 0 || (*stop != '\0' && *stop != ','))
 			return -EINVAL;
 	}
-	if (__builtin_mul_overflow((int64_t)v, factor, &product) || product < d->min || product > d->max)
+	if (__builtin_mul_overflow((int64_t)v, factor, &product) || product < d->min ||
+	    product > d->max)
 		return -ERANGE;
 	*end = stop;
 	*out = product;
@@ -92,7 +95,8 @@ static int parse_integer(const struct sm_param_desc *d, const char *text, const 
 static int parse_list(const struct sm_param_desc *d, const char *text, struct sm_param_value *v)
 {
 	for (v->n = 0;; text++) {
-		int err = v->n < SM_PARAM_LIST_MAX ? parse_integer(d, text, &text, &v->list[v->n]) : -E2BIG;
+		int err = v->n < SM_PARAM_LIST_MAX ? parse_integer(d, text, &text, &v->list[v->n])
+						   : -E2BIG;
 
 		if (err != 0)
 			return err;
@@ -135,16 +139,17 @@ static int parse_value(const struct sm_param_desc *d, const char *text, struct s
 	return -EINVAL;
 }
 
-/* ---- messages -------------------------------------------------------------------------------- */
+/* ---- messages ----------------------------------------------------------------------------- */
 
-static void say_allowed(const struct sm_workload *w, const struct sm_param_desc *d, const char *value,
-			char *err, size_t errlen)
+static void say_allowed(const struct sm_workload *w, const struct sm_param_desc *d,
+			const char *value, char *err, size_t errlen)
 {
 	const char *unit = d->unit != NULL ? d->unit : "", *gap = *unit != '\0' ? " " : "";
 
 	switch (d->kind) {
 	case SM_PARAM_INT:
-		snprintf(err, errlen, "%s: %s=%s: must be an integer from %" PRId64 " to %" PRId64 "%s%s",
+		snprintf(err, errlen,
+			 "%s: %s=%s: must be an integer from %" PRId64 " to %" PRId64 "%s%s",
 			 w->name, d->name, value, d->min, d->max, gap, unit);
 		break;
 	case SM_PARAM_LIST:
@@ -154,7 +159,8 @@ static void say_allowed(const struct sm_workload *w, const struct sm_param_desc 
 			 w->name, d->name, value, SM_PARAM_LIST_MAX, d->min, d->max, gap, unit);
 		break;
 	case SM_PARAM_TEXT:
-		snprintf(err, errlen, "%s: %s=%s: must be one of %s", w->name, d->name, value, d->choices);
+		snprintf(err, errlen, "%s: %s=%s: must be one of %s", w->name, d->name, value,
+			 d->choices);
 		break;
 	}
 }
@@ -166,12 +172,13 @@ static void say_names(const struct sm_workload *w, const char *assignment, size_
 				     (int)(keylen < 40 ? keylen : 40), assignment);
 
 	for (unsigned i = 0; w->params[i].name != NULL && at < errlen; i++)
-		at += (size_t)snprintf(err + at, errlen - at, "%s %s", i > 0 ? "," : "", w->params[i].name);
+		at += (size_t)snprintf(err + at, errlen - at, "%s %s", i > 0 ? "," : "",
+				       w->params[i].name);
 	if (w->params[0].name == NULL && at < errlen)
 		snprintf(err + at, errlen - at, " none");
 }
 
-/* ---- the interface --------------------------------------------------------------------------- */
+/* ---- the interface ------------------------------------------------------------------------ */
 
 void sm_params_init(struct sm_params *p, const struct sm_workload *w, bool quick)
 {
@@ -183,7 +190,8 @@ void sm_params_init(struct sm_params *p, const struct sm_workload *w, bool quick
 		if (d->kind == SM_PARAM_INT)
 			p->values[i].number = quick ? d->quick : d->def;
 		else
-			SM_CHECK(parse_value(d, quick ? d->quick_text : d->def_text, &p->values[i]) == 0);
+			SM_CHECK(parse_value(d, quick ? d->quick_text : d->def_text,
+					     &p->values[i]) == 0);
 	}
 }
 
@@ -196,7 +204,8 @@ int sm_params_set(struct sm_params *p, const char *assignment, char *err, size_t
 	int index, rc;
 
 	if (equals == NULL || equals == assignment) {
-		snprintf(err, errlen, "%s: '%s': must be of the form key=value", w->name, assignment);
+		snprintf(err, errlen, "%s: '%s': must be of the form key=value", w->name,
+			 assignment);
 		return -EINVAL;
 	}
 	if ((size_t)(equals - assignment) < sizeof(key))
@@ -238,7 +247,8 @@ static unsigned must_find(const struct sm_params *p, const char *name, enum sm_p
 	int i = sm_workload_param(p->workload, name);
 
 	if (i < 0 || p->workload->params[i].kind != kind)
-		sm__fatal(__FILE__, __LINE__, "%s has no parameter %s of this kind", p->workload->name, name);
+		sm__fatal(__FILE__, __LINE__, "%s has no parameter %s of this kind",
+			  p->workload->name, name);
 	return (unsigned)i;
 }
 

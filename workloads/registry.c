@@ -36,7 +36,8 @@ const struct sm_workload *sm_workload_find(const char *name, char *err, size_t e
 			return all[i];
 	at = (size_t)snprintf(err, errlen, "no workload '%.40s'; there are", name);
 	for (unsigned i = 0; i < n && at < errlen; i++)
-		at += (size_t)snprintf(err + at, errlen - at, "%s %s", i > 0 ? "," : "", all[i]->name);
+		at += (size_t)snprintf(err + at, errlen - at, "%s %s", i > 0 ? "," : "",
+				       all[i]->name);
 	return NULL;
 }
 

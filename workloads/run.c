@@ -42,7 +42,7 @@ struct sm_gc *sm_run_gc(struct sm_run *run)
 	return run->gc;
 }
 
-/* ---- failures and reports -------------------------------------------------------------------- */
+/* ---- failures and reports ----------------------------------------------------------------- */
 
 int sm_run_fail(struct sm_run *run, int err, const char *fmt, ...)
 {
@@ -134,7 +134,7 @@ void sm_run_result_none(struct sm_run *run, enum sm_result_id what, const char *
 	add_result(run, what, false, 0, reason);
 }
 
-/* ---- the timed part -------------------------------------------------------------------------- */
+/* ---- the timed part ----------------------------------------------------------------------- */
 
 static void read_totals(const struct sm_run *run, struct sm_totals *t)
 {
@@ -154,7 +154,8 @@ static void add_time(struct timeval *sum, const struct timeval *from, const stru
 }
 
 /* sum += to - from, for what grows; the rest is the latest. */
-static void add_totals(struct sm_totals *sum, const struct sm_totals *from, const struct sm_totals *to)
+static void add_totals(struct sm_totals *sum, const struct sm_totals *from,
+		       const struct sm_totals *to)
 {
 	struct sm_gc_stats gc = sum->gc;
 
@@ -210,7 +211,7 @@ void sm_run_timed_sync(struct sm_thread *t)
 	sm__counting_sync(t->run->counting);
 }
 
-/* ---- threads --------------------------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------------------------ */
 
 int sm__run_seat(struct sm_run *run, const struct sm_seat *seat, const char *who)
 {
@@ -255,8 +256,8 @@ int sm__thread_start(struct sm_thread *t, struct sm_run *run, unsigned index)
 	if (run->gc != NULL) {
 		t->m = sm_mutator_attach(run->gc);
 		if (t->m == NULL)
-			return sm_run_fail(run, -errno, "%s: cannot attach to the collector: %s", who,
-					   strerror(errno));
+			return sm_run_fail(run, -errno, "%s: cannot attach to the collector: %s",
+					   who, strerror(errno));
 	}
 	sm__counting_thread_start(run->counting, "mutator", index, seat);
 	return 0;
@@ -424,7 +425,8 @@ static unsigned start_members(struct crew *c, struct member *members, unsigned n
 		err = pthread_create(&me->id, NULL, member_main, me);
 		if (err != 0) {
 			work_done(c);
-			sm_run_fail(c->run, -err, "cannot start mutator %u: %s", me->index, strerror(err));
+			sm_run_fail(c->run, -err, "cannot start mutator %u: %s", me->index,
+				    strerror(err));
 			break;
 		}
 	}
@@ -442,8 +444,8 @@ static void join_members(struct crew *c, struct member *members, unsigned n, int
 	blocking(&c->run->thread0, false);
 }
 
-static int parallel(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *t, void *arg), void *arg,
-		    bool timed)
+static int parallel(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *t, void *arg),
+		    void *arg, bool timed)
 {
 	struct crew c = {.run = run, .fn = fn, .arg = arg};
 	struct member *members = calloc(n, sizeof(*members));
@@ -473,7 +475,8 @@ static int parallel(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *
 	return err != 0 ? err : run->error;
 }
 
-int sm_run_parallel(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *t, void *arg), void *arg)
+int sm_run_parallel(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *t, void *arg),
+		    void *arg)
 {
 	return parallel(run, n, fn, arg, false);
 }

@@ -23,7 +23,7 @@ struct sm_thread {
 	struct sm_rng rng; /* seeded from the job's seed and the index */
 } __attribute__((aligned(SM_CACHELINE)));
 
-/* ---- what the job says ----------------------------------------------------------------------- */
+/* ---- what the job says -------------------------------------------------------------------- */
 
 struct sm_thread *sm_run_thread(struct sm_run *run); /* thread 0 */
 enum sm_wl_backend sm_run_backend(const struct sm_run *run);
@@ -31,7 +31,7 @@ const struct sm_params *sm_run_params(const struct sm_run *run);
 unsigned sm_run_threads(const struct sm_run *run); /* mutator threads to use */
 struct sm_gc *sm_run_gc(struct sm_run *run);	   /* backend gc; NULL otherwise */
 
-/* ---- what the workload does ------------------------------------------------------------------ */
+/* ---- what the workload does --------------------------------------------------------------- */
 
 /*
  * Opens and closes the timed part, in thread 0, no other thread of the run being active. Several
@@ -48,12 +48,13 @@ void sm_run_timed_sync(struct sm_thread *t);
  * attached and counted before any of them begins. Returns when all are done. 0, the first error
  * that an fn returned, or -errno of what could not be started (reported by sm_run_fail).
  */
-int sm_run_parallel(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *t, void *arg), void *arg);
+int sm_run_parallel(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *t, void *arg),
+		    void *arg);
 /* The same as a timed part: from the moment all start together to the last one's return. */
 int sm_run_parallel_timed(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *t, void *arg),
 			  void *arg);
 
-/* ---- what it reports ------------------------------------------------------------------------- */
+/* ---- what it reports ---------------------------------------------------------------------- */
 
 /* Operations done in the timed part: gives `ops` and `ns_per_op`. */
 void sm_run_ops(struct sm_run *run, uint64_t ops);
@@ -62,6 +63,7 @@ void sm_run_result_none(struct sm_run *run, enum sm_result_id what, const char *
 /* Appends to the sample's output. */
 void sm_run_print(struct sm_run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Records why the run failed (the first reason stays) and returns err. Any thread. */
-int sm_run_fail(struct sm_run *run, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int sm_run_fail(struct sm_run *run, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #endif

@@ -24,7 +24,7 @@ void sm_job_init(struct sm_job *job, const struct sm_params *params)
 	job->seed = 1;
 }
 
-/* ---- configuration --------------------------------------------------------------------------- */
+/* ---- configuration ------------------------------------------------------------------------ */
 
 static int check_backend(const struct sm_job *job, char *err, size_t errlen)
 {
@@ -45,10 +45,12 @@ static int check_backend(const struct sm_job *job, char *err, size_t errlen)
 	return -EINVAL;
 }
 
-static int apply_settings(const struct sm_job *job, struct sm_gc_config *cfg, char *err, size_t errlen)
+static int apply_settings(const struct sm_job *job, struct sm_gc_config *cfg, char *err,
+			  size_t errlen)
 {
 	for (unsigned i = 0; i < job->nsettings; i++) {
-		int rc = sm_gc_config_set(cfg, job->settings[i].key, job->settings[i].value, err, errlen);
+		int rc = sm_gc_config_set(cfg, job->settings[i].key, job->settings[i].value, err,
+					  errlen);
 
 		if (rc != 0)
 			return -EINVAL;
@@ -72,7 +74,8 @@ bool sm_job_setting_counts(enum sm_wl_backend backend, const char *key)
 	return backend == SM_WL_GC || (backend == SM_WL_SPAN && strncmp(key, "gc.", 3) != 0);
 }
 
-void sm_job_setting_keys(void (*fn)(void *ctx, const char *key, const char *values, const char *help),
+void sm_job_setting_keys(void (*fn)(void *ctx, const char *key, const char *values,
+				    const char *help),
 			 void *ctx)
 {
 	for (const struct sm_config_key *k = sm_gc_config_keys(); k->name != NULL; k++)
@@ -110,7 +113,7 @@ static void apply_topology(const struct sm_topology *t, struct sm_gc_config *cfg
 	}
 }
 
-/* ---- the collector's threads ----------------------------------------------------------------- */
+/* ---- the collector's threads -------------------------------------------------------------- */
 
 static const struct sm_seat *mark_seat(const struct sm_job *job, unsigned index, const char *role)
 {
@@ -176,8 +179,9 @@ static int configure_explicit(struct sm_run *run)
 			sm__run_warn(run, "%s=%s has no effect on backend %s\n", s->key, s->value,
 				     sm_wl_backend_name(run->job->backend));
 		else if (err == -EBUSY)
-			sm__run_warn(run, "%s=%s has no effect: this process has allocated already\n", s->key,
-				     s->value);
+			sm__run_warn(run,
+				     "%s=%s has no effect: this process has allocated already\n",
+				     s->key, s->value);
 		else if (err != 0)
 			return sm_run_fail(run, err, "%s", why);
 	}
@@ -200,11 +204,12 @@ static int make_collector(struct sm_run *run)
 	cfg.worker_ctx = run;
 	run->gc = sm_gc_create(&cfg, why, sizeof(why));
 	if (run->gc == NULL)
-		return sm_run_fail(run, errno != 0 ? -errno : -EINVAL, "cannot make the heap: %s", why);
+		return sm_run_fail(run, errno != 0 ? -errno : -EINVAL, "cannot make the heap: %s",
+				   why);
 	return 0;
 }
 
-/* ---- results --------------------------------------------------------------------------------- */
+/* ---- results ------------------------------------------------------------------------------ */
 
 /* Peak resident memory in KiB, of this program only (getrusage's figure survives exec). -1:
  * unknown. */
@@ -268,7 +273,8 @@ static void report_locality(struct sm_run *run)
 	if (sm_gc_heap(run->gc)->pages.nnodes < 2)
 		sm_run_result_none(run, SM_RESULT_mark_local_share, "the heap has one node");
 	else if (scanned == 0)
-		sm_run_result_none(run, SM_RESULT_mark_local_share, "nothing was scanned in the timed part");
+		sm_run_result_none(run, SM_RESULT_mark_local_share,
+				   "nothing was scanned in the timed part");
 	else
 		sm_run_result(run, SM_RESULT_mark_local_share,
 			      100.0 * (double)g->total_scanned_local / (double)scanned);
@@ -288,7 +294,8 @@ static void report_collector(struct sm_run *run)
 	if (sm_sample_result(run->sample, "mark_objects_per_s") == NULL) {
 		if (g->total_mark_ns > 0)
 			sm_run_result(run, SM_RESULT_mark_objects_per_s,
-				      (double)g->total_marked_objects * 1e9 / (double)g->total_mark_ns);
+				      (double)g->total_marked_objects * 1e9 /
+					      (double)g->total_mark_ns);
 		else
 			sm_run_result_none(run, SM_RESULT_mark_objects_per_s,
 					   "no collection in the timed part");
@@ -307,10 +314,12 @@ static void report_collector(struct sm_run *run)
  */
 static void report_kept(struct sm_run *run, int cause, const struct sm_gc_stall *s)
 {
-	static const char why[] = "no wait in which the kernel tells whether the thread kept its CPU";
+	static const char why[] =
+		"no wait in which the kernel tells whether the thread kept its CPU";
 
 	if (s->kept)
-		sm_run_result(run, sm_wait_result(cause, SM_WAIT_KEPT_MAX), (double)s->kept_max_ns * 1e-3);
+		sm_run_result(run, sm_wait_result(cause, SM_WAIT_KEPT_MAX),
+			      (double)s->kept_max_ns * 1e-3);
 	else
 		sm_run_result_none(run, sm_wait_result(cause, SM_WAIT_KEPT_MAX), why);
 	if (s->kept + s->lost)
@@ -318,7 +327,8 @@ static void report_kept(struct sm_run *run, int cause, const struct sm_gc_stall 
 	else
 		sm_run_result_none(run, sm_wait_result(cause, SM_WAIT_LOST), why);
 	if (s->lost)
-		sm_run_result(run, sm_wait_result(cause, SM_WAIT_LOST_MAX), (double)s->lost_max_ns * 1e-3);
+		sm_run_result(run, sm_wait_result(cause, SM_WAIT_LOST_MAX),
+			      (double)s->lost_max_ns * 1e-3);
 	else
 		sm_run_result_none(run, sm_wait_result(cause, SM_WAIT_LOST_MAX),
 				   s->kept ? "no wait lost its CPU" : why);
@@ -373,7 +383,7 @@ static void report(struct sm_run *run)
 			    (unsigned long long)run->timed.gc.verify_errors);
 }
 
-/* ---- the run --------------------------------------------------------------------------------- */
+/* ---- the run ------------------------------------------------------------------------------ */
 
 /* Calls the workload with a way out for sm_run_out_of_memory. */
 static SM_NOINLINE int call_workload(struct sm_run *run)
@@ -409,7 +419,8 @@ static void run_job(struct sm_run *run)
 	sm_stack_unwatch();
 	if (run->gc != NULL)
 		sm_gc_destroy(run->gc); /* its threads end, and hand their counts over */
-	if (run->error == 0 && sm__counting_collect(run->counting, run->sample, run->ops, run->timed.ns) != 0)
+	if (run->error == 0 &&
+	    sm__counting_collect(run->counting, run->sample, run->ops, run->timed.ns) != 0)
 		sm_run_fail(run, -ENOMEM, "out of memory for metrics");
 }
 

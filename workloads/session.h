@@ -67,14 +67,16 @@ void sm_job_init(struct sm_job *job, const struct sm_params *params);
  */
 int sm_job_check(const struct sm_job *job, char *err, size_t errlen);
 
-/* Does the backend read the setting? What a heap without a collector, or libc, ignores is no case. */
+/* Does the backend read the setting? What a heap without a collector, or libc, ignores is no case.
+ * */
 bool sm_job_setting_counts(enum sm_wl_backend backend, const char *key);
 
 /* The keys that settings may use, both tables; calls fn for each. */
-void sm_job_setting_keys(void (*fn)(void *ctx, const char *key, const char *values, const char *help),
+void sm_job_setting_keys(void (*fn)(void *ctx, const char *key, const char *values,
+				    const char *help),
 			 void *ctx);
 
-/* ---- what comes back ------------------------------------------------------------------------- */
+/* ---- what comes back ---------------------------------------------------------------------- */
 
 /* Strings of results and metrics are the pool's. */
 struct sm_sample {

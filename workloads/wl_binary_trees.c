@@ -24,7 +24,7 @@ struct forest {
 	_Atomic(uint64_t) nodes; /* counted in the short-lived trees */
 };
 
-/* ---- a tree, for each backend ---------------------------------------------------------------- */
+/* ---- a tree, for each backend ------------------------------------------------------------- */
 
 /* gc. The node is rooted by this frame (the collector scans stacks conservatively) until its parent
  * holds it. Stores into a fresh node go through the barrier too: marking may be under way. */
@@ -101,7 +101,7 @@ static void fell(const struct forest *f, struct node *tree)
 		fell_libc(tree);
 }
 
-/* ---- the forest ------------------------------------------------------------------------------ */
+/* ---- the forest --------------------------------------------------------------------------- */
 
 /* This thread's share of all short-lived trees. */
 static int short_lived(struct sm_thread *t, void *arg)
@@ -195,7 +195,8 @@ static const struct sm_param_desc params[] = {
 
 const struct sm_workload sm__wl_binary_trees = {
 	.name = "binary-trees",
-	.summary = "short-lived trees beside a long-lived one: small objects built, counted, dropped",
+	.summary =
+		"short-lived trees beside a long-lived one: small objects built, counted, dropped",
 	.op = "node",
 	.params = params,
 	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,

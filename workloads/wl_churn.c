@@ -16,7 +16,8 @@ struct churn {
 	const struct sm_type *table; /* gc: `live` pointers */
 };
 
-SM_INLINE void churn(const enum sm_wl_backend b, struct sm_thread *t, const struct churn *c, void **table)
+SM_INLINE void churn(const enum sm_wl_backend b, struct sm_thread *t, const struct churn *c,
+		     void **table)
 {
 	const size_t size = c->size;
 	uint64_t entry = 0;
@@ -58,7 +59,8 @@ SM_INLINE int work(const enum sm_wl_backend b, struct sm_thread *t, const struct
 			sm_backend_free(b, table[e]);
 		sm_backend_free(b, table);
 	}
-	return ok ? 0 : sm_run_fail(t->run, -EIO, "thread %u: a live object was overwritten", t->index);
+	return ok ? 0
+		  : sm_run_fail(t->run, -EIO, "thread %u: a live object was overwritten", t->index);
 }
 
 static int thread_main(struct sm_thread *t, void *arg)

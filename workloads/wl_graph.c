@@ -32,7 +32,7 @@ struct graph {
 
 enum phase { CALM, COLLECTING, DONE, PHASES };
 
-/* ---- building -------------------------------------------------------------------------------- */
+/* ---- building ----------------------------------------------------------------------------- */
 
 static void build(struct sm_run *run, struct graph *g)
 {
@@ -69,7 +69,7 @@ static uint64_t count_ring(const struct graph *g)
 	return n;
 }
 
-/* ---- the bound ------------------------------------------------------------------------------- */
+/* ---- the bound ---------------------------------------------------------------------------- */
 
 /* The upper half of Knuth's MMIX generator picks a line well enough, for one multiplication. */
 SM_INLINE const uint64_t *random_line(uint64_t *x, const char *memory, uint64_t lines)
@@ -123,7 +123,8 @@ static double best_load_rate(const char *memory, uint64_t lines)
 	for (unsigned round = 0; round < 6; round++) {
 		uint64_t begin = sm_clock_ns(), ns;
 
-		sink = round % 2 ? prefetched_loads(memory, lines, loads) : plain_loads(memory, lines, loads);
+		sink = round % 2 ? prefetched_loads(memory, lines, loads)
+				 : plain_loads(memory, lines, loads);
 		ns = sm_clock_delta(begin, sm_clock_ns());
 		if (ns > 0 && (double)loads * 1e9 / (double)ns > best)
 			best = (double)loads * 1e9 / (double)ns;
@@ -140,7 +141,8 @@ static void measure_bound(struct sm_run *run, const struct graph *g)
 
 	if (memory == NULL || lines > UINT32_MAX) {
 		sm_run_result_none(run, SM_RESULT_memory_bound_loads_per_s,
-				   lines > 0 ? "no room for as much memory again" : "less than a line");
+				   lines > 0 ? "no room for as much memory again"
+					     : "less than a line");
 		return;
 	}
 	for (uint64_t i = 0; i < bytes; i += LINE)
@@ -148,7 +150,7 @@ static void measure_bound(struct sm_run *run, const struct graph *g)
 	sm_run_result(run, SM_RESULT_memory_bound_loads_per_s, best_load_rate(memory, lines));
 }
 
-/* ---- collecting, and writing beside it ------------------------------------------------------- */
+/* ---- collecting, and writing beside it ---------------------------------------------------- */
 
 static int by_value(const void *a, const void *b)
 {
@@ -166,8 +168,8 @@ static int collect_all(struct sm_thread *t, struct graph *g)
 		int err = sm_collect(gc, t->m);
 
 		if (err != 0)
-			return sm_run_fail(t->run, err, "collection %llu failed: %s", (unsigned long long)i,
-					   strerror(-err));
+			return sm_run_fail(t->run, err, "collection %llu failed: %s",
+					   (unsigned long long)i, strerror(-err));
 		sm_gc_stats(gc, &stats);
 		g->marked = stats.last_marked_objects;
 		g->mark_rate[i] = (double)stats.last_marked_objects * 1e9 /
@@ -264,7 +266,8 @@ static void report_writers(struct sm_run *run, const struct crew *c)
 	for (unsigned i = 1; i < sm_run_threads(run); i++) {
 		for (unsigned p = CALM; p < DONE; p++) {
 			if (c->writes[i].ns[p] > 0)
-				rate[p] += (double)c->writes[i].stores[p] * 1e9 / (double)c->writes[i].ns[p];
+				rate[p] += (double)c->writes[i].stores[p] * 1e9 /
+					   (double)c->writes[i].ns[p];
 			sum.stores[p] += c->writes[i].stores[p];
 			sum.ns[p] += c->writes[i].ns[p];
 		}
@@ -277,13 +280,13 @@ static void report_writers(struct sm_run *run, const struct crew *c)
 	report_ns(run, SM_RESULT_writer_store_ns_marking, sum.marking_ns, sum.marking_stores);
 	if (sum.marking_stores > 0 && sum.ns[CALM] > 0)
 		sm_run_result(run, SM_RESULT_writer_slowdown,
-			      (double)sum.marking_ns / (double)sum.marking_stores * (double)sum.stores[CALM] /
-				      (double)sum.ns[CALM]);
+			      (double)sum.marking_ns / (double)sum.marking_stores *
+				      (double)sum.stores[CALM] / (double)sum.ns[CALM]);
 	else
 		sm_run_result_none(run, SM_RESULT_writer_slowdown, "no store while marking");
 }
 
-/* ---- the run --------------------------------------------------------------------------------- */
+/* ---- the run ------------------------------------------------------------------------------ */
 
 static int run_graph(struct sm_run *run, struct graph *g, struct crew *c)
 {
@@ -297,7 +300,8 @@ static int run_graph(struct sm_run *run, struct graph *g, struct crew *c)
 		return err;
 	ring = count_ring(g);
 	if (ring != g->n)
-		return sm_run_fail(run, -EIO, "the ring through the graph has %llu nodes instead of %llu",
+		return sm_run_fail(run, -EIO,
+				   "the ring through the graph has %llu nodes instead of %llu",
 				   (unsigned long long)ring, (unsigned long long)g->n);
 	if (g->marked < g->n)
 		return sm_run_fail(run, -EIO, "%llu objects were marked, but the graph has %llu",
@@ -324,9 +328,10 @@ static int run(struct sm_run *run)
 	int err;
 
 	if (g.edges * sizeof(void *) > g.size)
-		return sm_run_fail(run, -EINVAL, "graph: edges=%llu: must be at most %llu with size=%llu",
-				   (unsigned long long)g.edges, (unsigned long long)(g.size / sizeof(void *)),
-				   (unsigned long long)g.size);
+		return sm_run_fail(
+			run, -EINVAL, "graph: edges=%llu: must be at most %llu with size=%llu",
+			(unsigned long long)g.edges, (unsigned long long)(g.size / sizeof(void *)),
+			(unsigned long long)g.size);
 	g.type = sm_type_prefix(sm_run_gc(run), g.size, g.edges);
 	g.nodes = malloc(g.n * sizeof(*g.nodes));
 	g.mark_rate = calloc(g.collections, sizeof(*g.mark_rate));
@@ -393,7 +398,8 @@ static const struct sm_param_desc params[] = {
 
 const struct sm_workload sm__wl_graph = {
 	.name = "graph",
-	.summary = "full collections of a large random graph, against random loads over as much memory",
+	.summary = "full collections of a large random graph, against random loads over as much "
+		   "memory",
 	.op = "object",
 	.params = params,
 	.backends = 1u << SM_WL_GC,

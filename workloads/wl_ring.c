@@ -22,11 +22,13 @@ struct ring {
 	const struct sm_type *type; /* gc: a message */
 	size_t size;
 	uint64_t live, ops;
-	struct message *newest;	    /* its next is the oldest; on the stack of the run, which roots it */
+	/* its next is the oldest; on the stack of the run, which roots it */
+	struct message *newest;
 	struct sm_histogram *steps; /* ticks */
 };
 
-SM_INLINE struct message *new_message(const enum sm_wl_backend b, struct sm_thread *t, const struct ring *r)
+SM_INLINE struct message *new_message(const enum sm_wl_backend b, struct sm_thread *t,
+				      const struct ring *r)
 {
 	struct message *m = sm_backend_new(b, t, r->type, sizeof(*m));
 
@@ -94,7 +96,8 @@ SM_INLINE uint64_t dismantle(const enum sm_wl_backend b, struct ring *r)
 	return damaged ? 0 : n;
 }
 
-/* All of it, for one backend. Returns the number of messages in the ring, or 0 when one is damaged. */
+/* All of it, for one backend. Returns the number of messages in the ring, or 0 when one is damaged.
+ * */
 SM_INLINE uint64_t run_ring(const enum sm_wl_backend b, struct sm_run *run, struct ring *r)
 {
 	struct sm_thread *t = sm_run_thread(run);
@@ -157,7 +160,8 @@ static int run(struct sm_run *run)
 	sm_run_ops(run, r.ops);
 	report(run, &r);
 	if (n != r.live)
-		return sm_run_fail(run, -EIO, "the ring lost or damaged messages: %llu of %llu are left",
+		return sm_run_fail(run, -EIO,
+				   "the ring lost or damaged messages: %llu of %llu are left",
 				   (unsigned long long)n, (unsigned long long)r.live);
 	return 0;
 }

@@ -9,7 +9,8 @@
 
 #include "workloads/backend.h"
 
-static void print_array(struct sm_run *run, const char *when, unsigned number, const int64_t *a, int64_t n)
+static void print_array(struct sm_run *run, const char *when, unsigned number, const int64_t *a,
+			int64_t n)
 {
 	sm_run_print(run, "%s slice %u %p [%lld]:", when, number, (const void *)a, (long long)n);
 	for (int64_t i = 0; i < n; i++)
@@ -70,7 +71,8 @@ static int run(struct sm_run *run)
 	sm_run_result(run, SM_RESULT_slices, n);
 	sm_run_result(run, SM_RESULT_intact, n - damaged);
 	sm_run_result(run, SM_RESULT_moved, moved);
-	return damaged == 0 ? 0 : sm_run_fail(run, -EIO, "%u of %u slices were damaged", damaged, n);
+	return damaged == 0 ? 0
+			    : sm_run_fail(run, -EIO, "%u of %u slices were damaged", damaged, n);
 }
 
 static const struct sm_param_desc params[] = {
@@ -89,7 +91,8 @@ static const struct sm_param_desc params[] = {
 
 const struct sm_workload sm__wl_slices = {
 	.name = "slices",
-	.summary = "arrays of squares, printed before and after a collection: contents and addresses",
+	.summary =
+		"arrays of squares, printed before and after a collection: contents and addresses",
 	.op = "number",
 	.params = params,
 	.backends = 1u << SM_WL_GC,

@@ -23,7 +23,7 @@
 #define SM_PARAM_LIST_MAX 64 /* entries of a LIST parameter */
 #define SM_PARAM_TEXT_MAX 96 /* bytes of a TEXT parameter, the final 0 included */
 
-/* ---- parameters ------------------------------------------------------------------------------ */
+/* ---- parameters --------------------------------------------------------------------------- */
 
 enum sm_param_kind {
 	SM_PARAM_INT,  /* one integer in min..max */
@@ -90,7 +90,7 @@ int sm_params_format(const struct sm_params *p, unsigned index, char *buf, size_
 int64_t sm_params_int(const struct sm_params *p, const char *name);
 const int64_t *sm_params_list(const struct sm_params *p, const char *name, unsigned *n);
 
-/* ---- workloads ------------------------------------------------------------------------------- */
+/* ---- workloads ---------------------------------------------------------------------------- */
 
 /* What the workload's objects come from. */
 enum sm_wl_backend {
@@ -116,12 +116,14 @@ struct sm_workload {
 	 */
 	const struct sm_param_desc *params;
 	unsigned backends; /* bit (1u << enum sm_wl_backend) for each it runs on */
-	/* Runs once; reports through run.h. 0, or -errno after sm_run_fail(run, "what happened"). */
+	/* Runs once; reports through run.h. 0, or -errno after sm_run_fail(run, "what happened").
+	 * */
 	int (*run)(struct sm_run *run);
 };
 
 /* Each at the end of its file, and in registry.c. */
-extern const struct sm_workload sm__wl_binary_trees, sm__wl_churn, sm__wl_graph, sm__wl_ring, sm__wl_slices;
+extern const struct sm_workload sm__wl_binary_trees, sm__wl_churn, sm__wl_graph, sm__wl_ring,
+	sm__wl_slices;
 
 /* All workloads, sorted by name; *n receives how many. */
 const struct sm_workload *const *sm_workloads(unsigned *n);

@@ -1,9 +1,9 @@
 /*
  * atomic.h: atomic access with the memory order in the name.
  *
- * Shared fields are declared with C's _Atomic. Every access goes through these, so that the order is
- * readable at the call, and a build for ThreadSanitizer (which does not model fences) can strengthen
- * the accesses beside a fence instead of relying on the fence.
+ * Shared fields are declared with C's _Atomic. Every access goes through these, so that the order
+ * is readable at the call, and a build for ThreadSanitizer (which does not model fences) can
+ * strengthen the accesses beside a fence instead of relying on the fence.
  */
 #ifndef SM_ALLOCATOR_ATOMIC_H
 #define SM_ALLOCATOR_ATOMIC_H
@@ -28,17 +28,20 @@
 #define sm_fetch_xor_relaxed(p, v) atomic_fetch_xor_explicit((p), (v), memory_order_relaxed)
 #define sm_exchange_acqrel(p, v)   atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 /* Compare and swap: e is a pointer to the expected value, which receives the one found. */
-#define sm_cas_acqrel(p, e, v) \
-	atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_acq_rel, memory_order_acquire)
-#define sm_cas_weak_acqrel(p, e, v) \
-	atomic_compare_exchange_weak_explicit((p), (e), (v), memory_order_acq_rel, memory_order_acquire)
-#define sm_cas_relaxed(p, e, v) \
-	atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_relaxed, memory_order_relaxed)
+#define sm_cas_acqrel(p, e, v)                                                       \
+	atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_acq_rel, \
+						memory_order_acquire)
+#define sm_cas_weak_acqrel(p, e, v)                                                \
+	atomic_compare_exchange_weak_explicit((p), (e), (v), memory_order_acq_rel, \
+					      memory_order_acquire)
+#define sm_cas_relaxed(p, e, v)                                                      \
+	atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_relaxed, \
+						memory_order_relaxed)
 
 /*
- * A pointer that will be followed. What its publisher wrote before storing it with release is seen by accesses
- * through it, by their dependency on the load: relaxed suffices on every machine we know, but neither the
- * language nor ThreadSanitizer says so, hence acquire there.
+ * A pointer that will be followed. What its publisher wrote before storing it with release is seen
+ * by accesses through it, by their dependency on the load: relaxed suffices on every machine we
+ * know, but neither the language nor ThreadSanitizer says so, hence acquire there.
  */
 #if SM_TSAN
 #define sm_load_dependent(p) sm_load_acquire(p)

@@ -1,12 +1,14 @@
 /*
- * bitops.h: single-bit operations on a word in a register, one instruction where the machine has one.
+ * bitops.h: single-bit operations on a word in a register, one instruction where the machine has
+ * one.
  */
 #ifndef SM_ALLOCATOR_BITOPS_H
 #define SM_ALLOCATOR_BITOPS_H
 
 #include "allocator/base/base.h"
 
-/* Sets bit (i % 64) of *word and returns what it was. Not atomic: *word is the caller's own copy. */
+/* Sets bit (i % 64) of *word and returns what it was. Not atomic: *word is the caller's own copy.
+ * */
 SM_INLINE bool sm_bit_test_set(uint64_t *word, uint64_t i)
 {
 #if defined(__x86_64__)

@@ -1,14 +1,15 @@
 /*
  * bitset.h: a set of small integers in which the lowest member is found in a few words.
  *
- * Level 0 has a bit for each member; a bit of level n + 1 says that a word of level n may hold something,
- * up to one word at the top: 16 million members are four levels, finding the lowest is four loads and
- * four count-trailing-zeros.
+ * Level 0 has a bit for each member; a bit of level n + 1 says that a word of level n may hold
+ * something, up to one word at the top: 16 million members are four levels, finding the lowest is
+ * four loads and four count-trailing-zeros.
  *
  *   a word that is not empty  =>  its bit in the level above is set
  *
- * and not the other way round: removing the last member of a word leaves the bit above as it is, for the
- * next member often comes to the same word; a search that follows such a bit into nothing clears it.
+ * and not the other way round: removing the last member of a word leaves the bit above as it is,
+ * for the next member often comes to the same word; a search that follows such a bit into nothing
+ * clears it.
  *
  * The memory is the caller's and starts as zeros: the empty set. Not synchronised; searches write.
  */
@@ -76,8 +77,8 @@ SM_INLINE void sm_bitset_clear(struct sm_bitset *b, size_t i)
 }
 
 /*
- * Down from word i of level l, which is not empty, along the lowest bits. Into an empty word: its bit is
- * cleared and the answer is SM_BITSET_NONE: search again.
+ * Down from word i of level l, which is not empty, along the lowest bits. Into an empty word: its
+ * bit is cleared and the answer is SM_BITSET_NONE: search again.
  */
 SM_INLINE size_t sm__bitset_descend(struct sm_bitset *b, unsigned l, size_t i)
 {
@@ -116,12 +117,14 @@ static inline size_t sm_bitset_next(struct sm_bitset *b, size_t from)
 		unsigned l = 0;
 		uint64_t word = b->level[0][i >> 6] >> (i & 63) << (i & 63);
 
-		/* Up, until a word has something behind our place; then down along its lowest bits. */
+		/* Up, until a word has something behind our place; then down along its lowest bits.
+		 * */
 		while (word == 0) {
 			if (++l == b->nlevels)
 				return SM_BITSET_NONE;
 			i >>= 6;
-			/* Strictly behind: bits 0..(i & 63) are dropped; two shifts, for one of 64 is undefined. */
+			/* Strictly behind: bits 0..(i & 63) are dropped; two shifts, for one of 64
+			 * is undefined. */
 			word = b->level[l][i >> 6] >> (i & 63) >> 1 << (i & 63) << 1;
 		}
 		found = sm__bitset_descend(b, l, (i & ~(size_t)63) | (size_t)__builtin_ctzll(word));

@@ -21,47 +21,55 @@ static const char *const huge_words[] = {"off", "madvise", "collapse", NULL};
 
 static const struct sm_key keys[] = {
 	{"heap.reserve", "0 | 1g..32t",
-	 "address range to reserve, halved until the system grants it; 0: by the memory of the machine",
+	 "address range to reserve, halved until the system grants it; 0: by the memory of the "
+	 "machine",
 	 AT(reserve), SM_KEY_SIZE, .zero = true, .min = SM_GIB, .max = (size_t)1 << 45},
 	{"heap.arena", "1m..16g", "bytes that are committed at a time; a power of two", AT(arena),
 	 SM_KEY_POW2, .min = SM_MIB, .max = 16 * SM_GIB},
-	{"heap.limit", "0 | 4m..64t", "bytes that may be mapped, metadata included; 0: none", AT(limit),
-	 SM_KEY_SIZE, .zero = true, .min = 4 * SM_MIB, .max = (size_t)1 << 46},
-	{"pageheap", "buddy|bitmap", "binary buddy, or address-ordered first fit over a bitmap", AT(pageheap),
-	 SM_KEY_WORD, .words = pageheap_words},
+	{"heap.limit", "0 | 4m..64t", "bytes that may be mapped, metadata included; 0: none",
+	 AT(limit), SM_KEY_SIZE, .zero = true, .min = 4 * SM_MIB, .max = (size_t)1 << 46},
+	{"pageheap", "buddy|bitmap", "binary buddy, or address-ordered first fit over a bitmap",
+	 AT(pageheap), SM_KEY_WORD, .words = pageheap_words},
 	{"cache.mode", "thread|cpu|none",
-	 "a cache for each thread, for each CPU (restartable sequences), none", AT(cache_mode), SM_KEY_WORD,
-	 .words = mode_words},
+	 "a cache for each thread, for each CPU (restartable sequences), none", AT(cache_mode),
+	 SM_KEY_WORD, .words = mode_words},
 	{"cache.window", "64..16m",
 	 "bytes of a window: what a cache takes from a span at a time [@SIZE][@cpuN]", AT(window),
 	 SM_KEY_SIZE, .min = 64, .max = 16 * SM_MIB},
 	{"cache.slots", "0 | 1..8192",
-	 "freed objects that a list keeps (span backend); 0: by malloc.list [@SIZE][@cpuN]", AT(slots),
-	 SM_KEY_NUMBER, .zero = true, .min = 1, .max = SM_SLOTS_MAX},
+	 "freed objects that a list keeps (span backend); 0: by malloc.list [@SIZE][@cpuN]",
+	 AT(slots), SM_KEY_NUMBER, .zero = true, .min = 1, .max = SM_SLOTS_MAX},
 	{"cache.batch", "0 | 1..8192",
-	 "slots that a refill fetches (span backend); 0: a window, or a list [@SIZE][@cpuN]", AT(batch),
-	 SM_KEY_NUMBER, .zero = true, .min = 1, .max = SM_SLOTS_MAX},
+	 "slots that a refill fetches (span backend); 0: a window, or a list [@SIZE][@cpuN]",
+	 AT(batch), SM_KEY_NUMBER, .zero = true, .min = 1, .max = SM_SLOTS_MAX},
 	{"cache.spans", "0 | 1..64",
-	 "spans of a class that a cache owns (gc), or looks through (span); 0: 1, or 8 [@SIZE][@cpuN]",
+	 "spans of a class that a cache owns (gc), or looks through (span); 0: 1, or 8 "
+	 "[@SIZE][@cpuN]",
 	 AT(spans), SM_KEY_NUMBER, .zero = true, .min = 1, .max = SM_SPANS_MAX},
 	{"cache.budget", "0 | 16k..1g",
-	 "bytes that a core's cache may hold; 0: 2m for cache.mode=cpu, else no bound [@cpuN]", AT(budget),
-	 SM_KEY_SIZE, .zero = true, .min = 16 * SM_KIB, .max = SM_GIB},
-	{"hugepages", "off|madvise|collapse", "transparent huge pages: not asked for, advised, made at once",
-	 AT(hugepages), SM_KEY_WORD, .words = huge_words},
-	{"numa", "local|interleave|bind:N", "node that memory comes from; N: 0..63, as this machine counts",
-	 AT(numa), SM_KEY_OWN, .max = SM_MAX_NODES - 1},
-	{"scavenge.interval", "0 | 1..3600000", "ms between rounds that give free memory back; 0: never",
-	 AT(scavenge_ms), SM_KEY_NUMBER, .zero = true, .min = 1, .max = 3600 * 1000},
-	{"scavenge.retain", "0..1000", "percent of the bytes in use that is kept free", AT(scavenge_retain),
-	 SM_KEY_NUMBER, .max = 1000},
-	{"scavenge.pace", "1..100", "percent of one CPU that the scavenger may use", AT(scavenge_pace),
-	 SM_KEY_NUMBER, .min = 1, .max = 100},
-	{"scavenge.io_uring", "0|1", "give memory back in batches by io_uring where the system allows it",
-	 AT(scavenge_uring), SM_KEY_BOOL},
-	{"debug.fill", "0|1", "patterns in fresh, freed and padding bytes", AT(debug_fill), SM_KEY_BOOL},
-	{"debug.page_per_object", "0|1", "every object on pages of its own, made inaccessible when freed",
-	 AT(page_per_object), SM_KEY_BOOL},
+	 "bytes that a core's cache may hold; 0: 2m for cache.mode=cpu, else no bound [@cpuN]",
+	 AT(budget), SM_KEY_SIZE, .zero = true, .min = 16 * SM_KIB, .max = SM_GIB},
+	{"hugepages", "off|madvise|collapse",
+	 "transparent huge pages: not asked for, advised, made at once", AT(hugepages), SM_KEY_WORD,
+	 .words = huge_words},
+	{"numa", "local|interleave|bind:N",
+	 "node that memory comes from; N: 0..63, as this machine counts", AT(numa), SM_KEY_OWN,
+	 .max = SM_MAX_NODES - 1},
+	{"scavenge.interval", "0 | 1..3600000",
+	 "ms between rounds that give free memory back; 0: never", AT(scavenge_ms), SM_KEY_NUMBER,
+	 .zero = true, .min = 1, .max = 3600 * 1000},
+	{"scavenge.retain", "0..1000", "percent of the bytes in use that is kept free",
+	 AT(scavenge_retain), SM_KEY_NUMBER, .max = 1000},
+	{"scavenge.pace", "1..100", "percent of one CPU that the scavenger may use",
+	 AT(scavenge_pace), SM_KEY_NUMBER, .min = 1, .max = 100},
+	{"scavenge.io_uring", "0|1",
+	 "give memory back in batches by io_uring where the system allows it", AT(scavenge_uring),
+	 SM_KEY_BOOL},
+	{"debug.fill", "0|1", "patterns in fresh, freed and padding bytes", AT(debug_fill),
+	 SM_KEY_BOOL},
+	{"debug.page_per_object", "0|1",
+	 "every object on pages of its own, made inaccessible when freed", AT(page_per_object),
+	 SM_KEY_BOOL},
 };
 
 #define NKEYS (sizeof(keys) / sizeof(keys[0]))
@@ -92,7 +100,7 @@ const struct sm_config_key *sm_heap_config_keys(void)
 	return sm__keys_list(&list, keys, NKEYS);
 }
 
-/* ---- numa ------------------------------------------------------------------------------------------ */
+/* ---- numa --------------------------------------------------------------------------------- */
 
 static const char *const policy_words[] = {"local", "interleave", NULL};
 
@@ -121,10 +129,10 @@ static void get_numa(const struct sm_heap_config *cfg, char *buf, size_t len)
 		snprintf(buf, len, "%s", policy_words[cfg->numa]);
 }
 
-/* ---- for one class, for one core ------------------------------------------------------------------- */
+/* ---- for one class, for one core ---------------------------------------------------------- */
 
-static const char *const knob_names[SM_KNOBS] = {"cache.window", "cache.slots", "cache.batch", "cache.spans",
-						 "cache.budget"};
+static const char *const knob_names[SM_KNOBS] = {"cache.window", "cache.slots", "cache.batch",
+						 "cache.spans", "cache.budget"};
 
 static int no_key(const char *name, char *err, size_t errlen)
 {
@@ -149,7 +157,8 @@ static bool parse_where(const char *text, struct sm_override *o)
 				return false;
 			o->cpu = (int16_t)n;
 		} else {
-			if (o->cls != 0 || sm_parse_size(part, &n) != 0 || n == 0 || n > SM_MAX_SMALL)
+			if (o->cls != 0 || sm_parse_size(part, &n) != 0 || n == 0 ||
+			    n > SM_MAX_SMALL)
 				return false;
 			o->cls = (uint8_t)sm_size_class(n);
 		}
@@ -158,11 +167,11 @@ static bool parse_where(const char *text, struct sm_override *o)
 }
 
 /*
- * A key with an @. Finds its row and fills *o but for the value. 0, -ENOENT: no such key, -EINVAL: not there, or
- * not so; err says which.
+ * A key with an @. Finds its row and fills *o but for the value. 0, -ENOENT: no such key, -EINVAL:
+ * not there, or not so; err says which.
  */
-static int find_override(const char *key, const struct sm_key **row, struct sm_override *o, char *err,
-			 size_t errlen)
+static int find_override(const char *key, const struct sm_key **row, struct sm_override *o,
+			 char *err, size_t errlen)
 {
 	const char *at = strchr(key, '@');
 	char name[64];
@@ -177,14 +186,16 @@ static int find_override(const char *key, const struct sm_key **row, struct sm_o
 	*o = (struct sm_override){.knob = (uint8_t)knob, .cpu = -1};
 	if (knob == SM_KNOBS) {
 		snprintf(err, errlen,
-			 "%s: %s cannot be set for one class or core; allowed: cache.window, cache.slots, "
+			 "%s: %s cannot be set for one class or core; allowed: cache.window, "
+			 "cache.slots, "
 			 "cache.batch, cache.spans, cache.budget",
 			 key, name);
 		return -EINVAL;
 	}
 	if (!parse_where(at, o) || (knob == SM_KNOB_BUDGET && o->cls != 0)) {
-		snprintf(err, errlen, "%s: '%s' is not allowed; allowed: %s@cpuN, N: 0..%d", key, at,
-			 knob == SM_KNOB_BUDGET ? "" : "@SIZE, SIZE: 1..32k; ", SM_MAX_CPUS - 1);
+		snprintf(err, errlen, "%s: '%s' is not allowed; allowed: %s@cpuN, N: 0..%d", key,
+			 at, knob == SM_KNOB_BUDGET ? "" : "@SIZE, SIZE: 1..32k; ",
+			 SM_MAX_CPUS - 1);
 		return -EINVAL;
 	}
 	return 0;
@@ -220,8 +231,8 @@ static int set_override(struct sm_heap_config *cfg, const char *key, const char 
 	o.value = (uint32_t)n;
 	have = same_place(cfg, &o);
 	if (have == NULL && cfg->noverrides == SM_OVERRIDES_MAX) {
-		snprintf(err, errlen, "%s: too many settings for one class or core; allowed: %d", key,
-			 SM_OVERRIDES_MAX);
+		snprintf(err, errlen, "%s: too many settings for one class or core; allowed: %d",
+			 key, SM_OVERRIDES_MAX);
 		return -EINVAL;
 	}
 	*(have ? have : &cfg->overrides[cfg->noverrides++]) = o;
@@ -241,8 +252,8 @@ size_t sm__config_knob(const struct sm_heap_config *cfg, enum sm_knob knob, unsi
 		const struct sm_override *o = &cfg->overrides[i];
 		int rank = (o->cls != 0 ? 2 : 0) + (o->cpu >= 0 ? 1 : 0);
 
-		if (o->knob == knob && (o->cls == 0 || o->cls == cls) && (o->cpu < 0 || o->cpu == cpu) &&
-		    rank > best) {
+		if (o->knob == knob && (o->cls == 0 || o->cls == cls) &&
+		    (o->cpu < 0 || o->cpu == cpu) && rank > best) {
 			best = rank;
 			value = o->value;
 		}
@@ -250,7 +261,7 @@ size_t sm__config_knob(const struct sm_heap_config *cfg, enum sm_knob knob, unsi
 	return value;
 }
 
-/* ---- text ------------------------------------------------------------------------------------------ */
+/* ---- text --------------------------------------------------------------------------------- */
 
 int sm_heap_config_set(struct sm_heap_config *cfg, const char *key, const char *value, char *err,
 		       size_t errlen)

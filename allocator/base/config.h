@@ -1,5 +1,6 @@
 /*
- * config.h: what the allocator asks of a configuration; the configuration itself is public: spanmark/heap.h.
+ * config.h: what the allocator asks of a configuration; the configuration itself is public:
+ * spanmark/heap.h.
  */
 #ifndef SM_ALLOCATOR_CONFIG_H
 #define SM_ALLOCATOR_CONFIG_H

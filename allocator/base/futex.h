@@ -12,13 +12,14 @@
 #include "allocator/base/atomic.h"
 #include "allocator/base/syscall.h"
 
-/* Sleeps while *word == value, at most timeout_ns (0: no limit); may wake for no reason. errno is kept. */
+/* Sleeps while *word == value, at most timeout_ns (0: no limit); may wake for no reason. errno is
+ * kept. */
 SM_INLINE void sm__futex_wait(_Atomic(uint32_t) *word, uint32_t value, uint64_t timeout_ns)
 {
 	struct timespec ts = {(time_t)(timeout_ns / 1000000000u), (long)(timeout_ns % 1000000000u)};
 
-	(void)sm__syscall6(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, value, timeout_ns ? (long)&ts : 0, 0,
-			   0);
+	(void)sm__syscall6(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, value,
+			   timeout_ns ? (long)&ts : 0, 0, 0);
 }
 
 /* The word may be gone by now: its address alone matters to the kernel. errno is kept. */
@@ -28,10 +29,10 @@ SM_INLINE void sm__futex_wake(_Atomic(uint32_t) *word, int n)
 }
 
 /*
- * An event count: a waiter reads the sequence (prepare), checks its condition, and sleeps only if the
- * sequence has not moved since. A signaller changes the condition first and then moves the sequence.
- * All operations on seq are sequentially consistent, so either the waiter sees the condition or the
- * signaller's move keeps it from sleeping.
+ * An event count: a waiter reads the sequence (prepare), checks its condition, and sleeps only if
+ * the sequence has not moved since. A signaller changes the condition first and then moves the
+ * sequence. All operations on seq are sequentially consistent, so either the waiter sees the
+ * condition or the signaller's move keeps it from sleeping.
  */
 struct sm_event {
 	_Atomic(uint32_t) seq;

@@ -19,7 +19,8 @@ const struct sm_key *sm__key_find(const struct sm_key *keys, size_t nkeys, const
 	return NULL;
 }
 
-const struct sm_config_key *sm__keys_list(struct sm_key_list *list, const struct sm_key *keys, size_t nkeys)
+const struct sm_config_key *sm__keys_list(struct sm_key_list *list, const struct sm_key *keys,
+					  size_t nkeys)
 {
 	static struct sm_lock making = SM_LOCK_INIT(SM_RANK_LEAF);
 
@@ -39,7 +40,7 @@ int sm__key_refuse(const struct sm_key *k, const char *text, char *err, size_t e
 	return -EINVAL;
 }
 
-/* ---- numbers --------------------------------------------------------------------------------------- */
+/* ---- numbers ------------------------------------------------------------------------------ */
 
 int sm_parse_size(const char *text, size_t *out)
 {
@@ -82,7 +83,7 @@ void sm__print_size(char *buf, size_t len, size_t n)
 	snprintf(buf, len, "%zu%s", n, suffix[i]);
 }
 
-/* ---- from text ------------------------------------------------------------------------------------- */
+/* ---- from text ---------------------------------------------------------------------------- */
 
 static int parse_number(const struct sm_key *k, const char *text, size_t *out)
 {
@@ -110,7 +111,8 @@ static int parse_word(const char *const *words, const char *text, size_t *out)
 
 int sm__key_set(const struct sm_key *k, void *base, const char *text)
 {
-	static const char *const truths[] = {"0", "1", "off", "on", "no", "yes", "false", "true", NULL};
+	static const char *const truths[] = {"0",   "1",     "off",  "on", "no",
+					     "yes", "false", "true", NULL};
 	void *member = (char *)base + k->offset;
 	size_t n;
 	int err;
@@ -131,7 +133,7 @@ int sm__key_set(const struct sm_key *k, void *base, const char *text)
 	return 0;
 }
 
-/* ---- to text --------------------------------------------------------------------------------------- */
+/* ---- to text ------------------------------------------------------------------------------ */
 
 void sm__key_get(const struct sm_key *k, const void *base, char *buf, size_t len)
 {

@@ -1,7 +1,9 @@
 /*
- * keytable.h: settings as rows of a table: what a key is called, what it takes, where its value goes.
+ * keytable.h: settings as rows of a table: what a key is called, what it takes, where its value
+ * goes.
  *
- * Whoever has settings (the heap, the collector, malloc) keeps rows, and a struct that their offsets point into.
+ * Whoever has settings (the heap, the collector, malloc) keeps rows, and a struct that their
+ * offsets point into.
  */
 #ifndef SM_ALLOCATOR_KEYTABLE_H
 #define SM_ALLOCATOR_KEYTABLE_H
@@ -14,8 +16,9 @@ enum sm_key_kind {
 	SM_KEY_SIZE,   /* a number that is shown with a suffix */
 	SM_KEY_POW2,   /* a size that is a power of two */
 	SM_KEY_BOOL,   /* 0|1, off|on, no|yes, false|true */
-	SM_KEY_WORD,   /* one of words, stored as its index: the words stand in the order of the enum */
-	SM_KEY_OWN,    /* read and shown by the table's owner */
+	/* one of words, stored as its index: the words stand in the order of the enum */
+	SM_KEY_WORD,
+	SM_KEY_OWN, /* read and shown by the table's owner */
 };
 
 struct sm_key {
@@ -29,16 +32,19 @@ struct sm_key {
 };
 
 /* The offset and bytes of a row. */
-#define SM_KEY_AT(type, member) .offset = offsetof(type, member), .bytes = sizeof(((type *)0)->member)
+#define SM_KEY_AT(type, member) \
+	.offset = offsetof(type, member), .bytes = sizeof(((type *)0)->member)
 
-#define SM_KEYS_MAX		32 /* rows of a table */
+#define SM_KEYS_MAX 32 /* rows of a table */
 
-/* The text of a table, for listings: what sm_heap_config_keys and its like hand out. Made at the first call. */
+/* The text of a table, for listings: what sm_heap_config_keys and its like hand out. Made at the
+ * first call. */
 struct sm_key_list {
 	bool made;
 	struct sm_config_key rows[SM_KEYS_MAX + 1];
 };
-const struct sm_config_key *sm__keys_list(struct sm_key_list *list, const struct sm_key *keys, size_t nkeys);
+const struct sm_config_key *sm__keys_list(struct sm_key_list *list, const struct sm_key *keys,
+					  size_t nkeys);
 
 /* The row of that name, or NULL. */
 const struct sm_key *sm__key_find(const struct sm_key *keys, size_t nkeys, const char *name);

@@ -1,7 +1,7 @@
 /*
- * list.h: lists through the members next and prev of the entries themselves. A list is a pointer to its
- * first entry; the first one's prev and the last one's next are NULL. Macros, so that one text serves entries
- * of any type; each argument is evaluated once, and *head is an lvalue.
+ * list.h: lists through the members next and prev of the entries themselves. A list is a pointer to
+ * its first entry; the first one's prev and the last one's next are NULL. Macros, so that one text
+ * serves entries of any type; each argument is evaluated once, and *head is an lvalue.
  */
 #ifndef SM_ALLOCATOR_LIST_H
 #define SM_ALLOCATOR_LIST_H

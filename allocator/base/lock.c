@@ -3,10 +3,11 @@
 #include "allocator/base/clock.h"
 #include "allocator/base/futex.h"
 
-#define SPINS	 100
-#define HELD_MAX 160 /* at a fork, every node's page heap and mark queue at once, and a few beside them */
+#define SPINS 100
+/* At a fork, every node's page heap and mark queue at once, and a few beside them. */
+#define HELD_MAX 160
 
-/* ---- waiting ----------------------------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------------------------ */
 
 static __thread unsigned sleeps;
 
@@ -21,15 +22,16 @@ static void sleep_on(struct sm_lock *l)
 	sm__futex_wait(&l->word, 2, 0);
 }
 
-/* Sections under these locks are tens of instructions, so a holder that runs is gone in a moment. */
+/* Sections under these locks are tens of instructions, so a holder that runs is gone in a moment.
+ * */
 static bool spin_for_lock(struct sm_lock *l)
 {
 	for (int i = 0; i < SPINS; i++) {
 		uint32_t free_word = 0;
 
 		if (sm_load_relaxed(&l->word) == 0 &&
-		    atomic_compare_exchange_weak_explicit(&l->word, &free_word, 1, memory_order_acquire,
-							  memory_order_relaxed))
+		    atomic_compare_exchange_weak_explicit(
+			    &l->word, &free_word, 1, memory_order_acquire, memory_order_relaxed))
 			return true;
 		sm_cpu_relax();
 	}
@@ -50,7 +52,8 @@ static void wait_for_lock(struct sm_lock *l)
 {
 	if (spin_for_lock(l))
 		return;
-	/* From here on the word stays 2 while we hold it: others may sleep behind us, and we cannot know. */
+	/* From here on the word stays 2 while we hold it: others may sleep behind us, and we cannot
+	 * know. */
 	while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire) != 0)
 		sleep_on(l);
 }
@@ -74,7 +77,7 @@ SM_COLD void sm__lock_wake(struct sm_lock *l)
 	sm__futex_wake(&l->word, 1);
 }
 
-/* ---- ranks ------------------------------------------------------------------------------------------- */
+/* ---- ranks -------------------------------------------------------------------------------- */
 
 static __thread const struct sm_lock *held[HELD_MAX];
 static __thread unsigned nheld, sealed;
@@ -92,11 +95,12 @@ SM_COLD void sm__lock_check_acquire(const struct sm_lock *l)
 		const struct sm_lock *h = held[i];
 
 		if (h == l)
-			sm__fatal(__FILE__, __LINE__, "lock of rank %u taken twice by one thread", l->rank);
+			sm__fatal(__FILE__, __LINE__, "lock of rank %u taken twice by one thread",
+				  l->rank);
 		if (l->rank == SM_RANK_NONE || h->rank < l->rank || (h->rank == l->rank && h < l))
 			continue;
-		sm__fatal(__FILE__, __LINE__, "lock order: rank %u wanted while rank %u is held", l->rank,
-			  h->rank);
+		sm__fatal(__FILE__, __LINE__, "lock order: rank %u wanted while rank %u is held",
+			  l->rank, h->rank);
 	}
 	sm__lock_note_try(l);
 }
@@ -110,8 +114,8 @@ SM_COLD void sm__lock_check_release(const struct sm_lock *l)
 	if (i == 0 && sealed)
 		return;
 	if (i == 0)
-		sm__fatal(__FILE__, __LINE__, "lock of rank %u released by a thread that does not hold it",
-			  l->rank);
+		sm__fatal(__FILE__, __LINE__,
+			  "lock of rank %u released by a thread that does not hold it", l->rank);
 	for (nheld--; i <= nheld; i++)
 		held[i - 1] = held[i];
 }

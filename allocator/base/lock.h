@@ -6,12 +6,13 @@
  *      0 free --CAS by the taker--> 1 held --CAS/exchange by a waiter--> 2 held, someone may sleep
  *      1 -> 0 by the holder: nobody sleeps.  2 -> 0 by the holder, which then wakes one sleeper.
  *
- * Acquire and release in the usual sense: what a holder wrote, the next holder sees. Uncontended it is
- * one CAS and one exchange inline, about 0.8 of what a pthread mutex costs (bench_pageheap, docs/
- * PERFORMANCE.md), and it can be reset in the child of a fork. Not recursive, not fair.
+ * Acquire and release in the usual sense: what a holder wrote, the next holder sees. Uncontended it
+ * is one CAS and one exchange inline, about 0.8 of what a pthread mutex costs (bench_pageheap,
+ * docs/ PERFORMANCE.md), and it can be reset in the child of a fork. Not recursive, not fair.
  *
- * Rank. A thread may take a lock only while every lock it holds has a lower rank; of equal rank, only at
- * increasing addresses. Debug and hostile builds check it at every acquire and print both locks' ranks.
+ * Rank. A thread may take a lock only while every lock it holds has a lower rank; of equal rank,
+ * only at increasing addresses. Debug and hostile builds check it at every acquire and print both
+ * locks' ranks.
  */
 #ifndef SM_ALLOCATOR_LOCK_H
 #define SM_ALLOCATOR_LOCK_H
@@ -21,10 +22,11 @@
 
 /* In the order in which they may be taken: the collector's, then the allocator's. */
 enum sm_lock_rank {
-	SM_RANK_NONE = 0,	     /* not checked */
-	SM_RANK_GC_CALLBACK = 5,     /* gc->callback_lock: held while the program's function runs */
-	SM_RANK_GC_CONTROL = 10,     /* gc->control_lock: requests for cycles */
-	SM_RANK_GC_MUTATORS = 20,    /* gc->mutators_lock: the list, the view, the handshake's request */
+	SM_RANK_NONE = 0,	 /* not checked */
+	SM_RANK_GC_CALLBACK = 5, /* gc->callback_lock: held while the program's function runs */
+	SM_RANK_GC_CONTROL = 10, /* gc->control_lock: requests for cycles */
+	/* gc->mutators_lock: the list, the view, the handshake's request */
+	SM_RANK_GC_MUTATORS = 20,
 	SM_RANK_GC_FINALIZERS = 30,  /* finalizers by object, and those to be run */
 	SM_RANK_GC_ROOTS = 40,	     /* registered ranges by start */
 	SM_RANK_GC_ROOT_MARKER = 41, /* gc->root_marker */
@@ -58,26 +60,30 @@ struct sm_lock {
 
 void sm__lock_wait(struct sm_lock *l);
 void sm__lock_wake(struct sm_lock *l);
-/* How often the calling thread has slept for a lock. A thread that slept gave its CPU away itself. */
+/* How often the calling thread has slept for a lock. A thread that slept gave its CPU away itself.
+ * */
 unsigned sm__lock_sleeps(void);
 /*
- * Watches the calling thread's waits for locks, of every lock in the process. After each wait `waited` is called with the
- * lock held: it must take no lock. Returns the watch that was set before; NULL: none.
+ * Watches the calling thread's waits for locks, of every lock in the process. After each wait
+ * `waited` is called with the lock held: it must take no lock. Returns the watch that was set
+ * before; NULL: none.
  */
 struct sm_lock_watch {
 	void (*waited)(void *ctx, uint64_t ns);
 	void *ctx;
 };
 const struct sm_lock_watch *sm__lock_watch(const struct sm_lock_watch *w);
-/* The rank check: aborts with one line when the order is wrong. Always there, called in debug builds. */
+/* The rank check: aborts with one line when the order is wrong. Always there, called in debug
+ * builds. */
 void sm__lock_check_acquire(const struct sm_lock *l);
 void sm__lock_check_release(const struct sm_lock *l);
 void sm__lock_note_try(const struct sm_lock *l);
 /*
- * Around fork a thread takes the locks of one heap after the other, each heap's in order of rank. Sealing sets the record
- * of the heap just taken aside, so that the next heap's begins afresh; no thread waits for one heap's lock inside
- * another's but the forking one and a collector that calls malloc, which comes in the same order. While anything is sealed
- * locks not in the record may be released.
+ * Around fork a thread takes the locks of one heap after the other, each heap's in order of rank.
+ * Sealing sets the record of the heap just taken aside, so that the next heap's begins afresh; no
+ * thread waits for one heap's lock inside another's but the forking one and a collector that calls
+ * malloc, which comes in the same order. While anything is sealed locks not in the record may be
+ * released.
  */
 void sm__lock_check_seal(void);
 void sm__lock_check_unseal(void);
@@ -113,8 +119,8 @@ SM_INLINE void sm_lock_acquire(struct sm_lock *l)
 
 	if (SM_LOCK_CHECKS)
 		sm__lock_check_acquire(l);
-	if (SM_UNLIKELY(!atomic_compare_exchange_strong_explicit(&l->word, &free_word, 1,
-								 memory_order_acquire, memory_order_relaxed)))
+	if (SM_UNLIKELY(!atomic_compare_exchange_strong_explicit(
+		    &l->word, &free_word, 1, memory_order_acquire, memory_order_relaxed)))
 		sm__lock_wait(l);
 }
 
@@ -122,7 +128,8 @@ SM_INLINE bool sm_lock_try(struct sm_lock *l)
 {
 	uint32_t free_word = 0;
 
-	/* Trying cannot deadlock, so the order is not checked; what is held is noted all the same. */
+	/* Trying cannot deadlock, so the order is not checked; what is held is noted all the same.
+	 * */
 	if (!atomic_compare_exchange_strong_explicit(&l->word, &free_word, 1, memory_order_acquire,
 						     memory_order_relaxed))
 		return false;

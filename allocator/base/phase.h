@@ -11,12 +11,13 @@
 #include "allocator/base/base.h"
 
 enum sm_phase {
-	SM_PHASE_APP,		  /* the program itself: what is left when nothing below is open */
-	SM_PHASE_REFILL,	  /* allocation slow path: next window, next span, page heap */
-	SM_PHASE_ASSIST,	  /* a mutator marks in proportion to what it allocates */
-	SM_PHASE_BARRIER,	  /* a mutator's barrier buffer is handed over */
-	SM_PHASE_STACK_SCAN,	  /* a mutator's stack and registers are scanned */
-	SM_PHASE_WAIT,		  /* a mutator waits for the collector: stopped, handshake, throttled */
+	SM_PHASE_APP,	     /* the program itself: what is left when nothing below is open */
+	SM_PHASE_REFILL,     /* allocation slow path: next window, next span, page heap */
+	SM_PHASE_ASSIST,     /* a mutator marks in proportion to what it allocates */
+	SM_PHASE_BARRIER,    /* a mutator's barrier buffer is handed over */
+	SM_PHASE_STACK_SCAN, /* a mutator's stack and registers are scanned */
+	/* a mutator waits for the collector: stopped, handshake, throttled */
+	SM_PHASE_WAIT,
 	SM_PHASE_MARK,		  /* dedicated mark worker */
 	SM_PHASE_MARK_FRACTIONAL, /* fractional mark worker */
 	SM_PHASE_MARK_IDLE,	  /* idle-time mark worker */
@@ -34,7 +35,8 @@ struct sm_phase_hook {
 /* The calling thread's hook, or NULL. Owner thread only. Read by the inline functions below. */
 extern __thread const struct sm_phase_hook *sm__phase_hook;
 
-/* Installs (or with NULL removes) the calling thread's hook. The hook must outlive its installation. */
+/* Installs (or with NULL removes) the calling thread's hook. The hook must outlive its
+ * installation. */
 void sm_phase_set_hook(const struct sm_phase_hook *hook);
 const char *sm_phase_name(enum sm_phase phase); /* "app", "refill", "assist", .. */
 

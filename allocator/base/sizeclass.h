@@ -1,10 +1,10 @@
 /*
  * sizeclass.h: size -> class -> slot and span geometry.
  *
- * Classes run from 8 B to 32 KiB. The table is generated (tests/support/sizeclass_gen.c, `make gen-sizeclass`)
- * from one bound: rounding a request up to its slot, plus the tail of the span, wastes at most 12.5%
- * of what is handed out (requests under 128 B: at most one 16 B step), and committed as sizeclass.c.
- * Class 0 is "large": a span of its own.
+ * Classes run from 8 B to 32 KiB. The table is generated (tests/support/sizeclass_gen.c, `make
+ * gen-sizeclass`) from one bound: rounding a request up to its slot, plus the tail of the span,
+ * wastes at most 12.5% of what is handed out (requests under 128 B: at most one 16 B step), and
+ * committed as sizeclass.c. Class 0 is "large": a span of its own.
  */
 #ifndef SM_ALLOCATOR_SIZECLASS_H
 #define SM_ALLOCATOR_SIZECLASS_H
@@ -15,7 +15,8 @@
 
 struct sm_sizeclass {
 	uint32_t slot_bytes;
-	uint32_t recip; /* slot = (offset * recip) >> 32, checked for every offset by the generator */
+	/* slot = (offset * recip) >> 32, checked for every offset by the generator */
+	uint32_t recip;
 	uint16_t nslots;
 	uint16_t nunits; /* units of a span */
 };

@@ -1,7 +1,7 @@
 /*
- * syscall.h: system calls made directly. Another library may have a wrapper of open, madvise or munmap that
- * allocates; called through libc's names it would run inside our locks and wait for us. Nothing here
- * touches errno: results are the kernel's, -errno for a failure.
+ * syscall.h: system calls made directly. Another library may have a wrapper of open, madvise or
+ * munmap that allocates; called through libc's names it would run inside our locks and wait for us.
+ * Nothing here touches errno: results are the kernel's, -errno for a failure.
  *
  * Sanitizers must see what is mapped, so with them the calls go through libc.
  */

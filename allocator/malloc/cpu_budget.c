@@ -1,19 +1,23 @@
 /*
- * cpu_budget.c: how much the cache of each CPU may hold (cache.mode=cpu): cache.budget, and who gives way to whom.
+ * cpu_budget.c: how much the cache of each CPU may hold (cache.mode=cpu): cache.budget, and who
+ * gives way to whom.
  *
- * A list grows by need: to two batches when it is first used, further only when it overflowed after it had run dry,
- * which is when more would have helped (TCMalloc's rule). What it may have is `cap`, paid for from the CPU's budget:
+ * A list grows by need: to two batches when it is first used, further only when it overflowed after
+ * it had run dry, which is when more would have helped (TCMalloc's rule). What it may have is
+ * `cap`, paid for from the CPU's budget:
  *
  *     grow --> the CPU's own budget, as far as it is unused
- *          --> other CPUs' budgets: what is unused there; what they have beyond their share, if we have less than ours
+ *          --> other CPUs' budgets: what is unused there; what
+ *              they have beyond their share, if we have less than ours
  *          --> its own classes that are idle give half of theirs
  *          --> a CPU that is idle is drained: the next to grow finds its budget
  *
- * Idle is who took no slow path since the last look; a look is taken once in LOOK_EVERY times that budget is short.
+ * Idle is who took no slow path since the last look; a look is taken once in LOOK_EVERY times that
+ * budget is short.
  *
- * Nobody's budget falls below a quarter of its share, so a CPU that wakes up can work at once, and gets the rest back
- * from who has more than a share. Taking from a cap takes no object: `over` tells the next slow path on that CPU
- * to give away what lists have too much.
+ * Nobody's budget falls below a quarter of its share, so a CPU that wakes up can work at once, and
+ * gets the rest back from who has more than a share. Taking from a cap takes no object: `over`
+ * tells the next slow path on that CPU to give away what lists have too much.
  *
  * All of it under one lock that is only tried: who finds it taken does without growing.
  */
@@ -43,7 +47,7 @@ static void set_cap(struct sm_mcpu *m, unsigned cls, uint32_t cap)
 	sm_store_relaxed(&m->stack[cls].end, m->stack[cls].begin + cap);
 }
 
-/* ---- tunables -------------------------------------------------------------------------------------- */
+/* ---- tunables ----------------------------------------------------------------------------- */
 
 static void read_tunables(struct sm_mcpu *m, unsigned cpu)
 {
@@ -85,7 +89,7 @@ void sm__mbudget_prepare(unsigned cpu)
 	sm_lock_release(&g->budget_lock);
 }
 
-/* ---- taking, under budget_lock --------------------------------------------------------------------- */
+/* ---- taking, under budget_lock ------------------------------------------------------------ */
 
 static size_t unused(const struct sm_mcpu *m)
 {
@@ -163,7 +167,8 @@ static void take_from_cpus(struct sm_mcpu *m, size_t bytes)
 	}
 }
 
-/* Takes a look: which of m's classes are idle from here on; and a CPU that is idle and holds something, or -1. */
+/* Takes a look: which of m's classes are idle from here on; and a CPU that is idle and holds
+ * something, or -1. */
 static int look_at_cpus(struct sm_mcpu *m)
 {
 	struct sm_process_heap *g = &sm__process_heap;
@@ -187,7 +192,7 @@ static int look_at_cpus(struct sm_mcpu *m)
 	return idle;
 }
 
-/* ---- for cpu_cache.c ------------------------------------------------------------------------------ */
+/* ---- for cpu_cache.c ---------------------------------------------------------------------- */
 
 static unsigned grow_locked(struct sm_mcpu *m, unsigned cls, unsigned want, int *idle)
 {
@@ -218,7 +223,8 @@ unsigned sm__mbudget_grow(unsigned cpu, unsigned cls, unsigned want, int *idle)
 	unsigned got;
 
 	*idle = -1;
-	/* A CPU whose stacks found no memory has no use for budget, and would lose it when they do (prepare). */
+	/* A CPU whose stacks found no memory has no use for budget, and would lose it when they do
+	 * (prepare). */
 	if (!sm_load_acquire(&g->slabs[cpu].ready) || !sm_lock_try(&g->budget_lock))
 		return 0;
 	got = grow_locked(&g->slabs[cpu], cls, want, idle);

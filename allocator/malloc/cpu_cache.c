@@ -1,16 +1,19 @@
 /*
- * cpu_cache.c: freed objects wait in a cache of the CPU, not of the thread: with many threads on few CPUs
- * there is little in caches. Stacks of pointers: rseq.h. How many there may be (cap): cpu_budget.c.
+ * cpu_cache.c: freed objects wait in a cache of the CPU, not of the thread: with many threads on
+ * few CPUs there is little in caches. Stacks of pointers: rseq.h. How many there may be (cap):
+ * cpu_budget.c.
  *
- *     empty --refill: a batch from the depot or spans--> .. --push--> cap: full --after having been empty: grow
+ *     empty --refill: a batch from the depot or spans--> .. --push--> cap: full
+ *     --after having been empty: grow
  *        ^---------------------pop------------------------'             |
  *                         cap / 2 stay <----overflow: the rest to the depot
  *
- * A CPU that has not been on a slow path for a while is emptied by one that is: CPUs that a program no
- * longer runs on must not keep memory.
+ * A CPU that has not been on a slow path for a while is emptied by one that is: CPUs that a program
+ * no longer runs on must not keep memory.
  *
- * The table of slabs has an entry for every number that the kernel may say, -1 and -2 (a thread that is not
- * registered) included: `nothing`, where there is no slab, before the CPU's first slow path, and while somebody drains it.
+ * The table of slabs has an entry for every number that the kernel may say, -1 and -2 (a thread
+ * that is not registered) included: `nothing`, where there is no slab, before the CPU's first slow
+ * path, and while somebody drains it.
  */
 #include <errno.h>
 
@@ -40,13 +43,15 @@ bool sm__mcpu_init(void)
 	unsigned n;
 
 	if (!sm__rseq_usable(&why)) {
-		sm__say("cache.mode=cpu needs restartable sequences: %s; caches are per thread", why);
+		sm__say("cache.mode=cpu needs restartable sequences: %s; caches are per thread",
+			why);
 		return false;
 	}
 	sm_lock_init(&g->budget_lock, SM_RANK_BUDGET);
 	n = sm__rseq_cpus();
 	entries = 2 +
-		  CPUS_EVER; /* whatever the count of CPUs says: the kernel's numbers are what is looked up */
+		  /* whatever the count of CPUs says: the kernel's numbers are what is looked up */
+		  CPUS_EVER;
 	g->cpu_slabs = sm__meta_pages(&g->heap->pages, entries * sizeof(void *));
 	g->slabs = sm__meta_pages(&g->heap->pages, n * sizeof(*g->slabs));
 	if (g->cpu_slabs == NULL || g->slabs == NULL) {
@@ -101,7 +106,8 @@ static uint32_t length_of(const struct sm_mcpu_stack *k)
 
 size_t sm__mcpu_held(unsigned cpu, unsigned cls)
 {
-	return (size_t)length_of(&sm__process_heap.slabs[cpu].stack[cls]) * sm__sizeclasses[cls].slot_bytes;
+	return (size_t)length_of(&sm__process_heap.slabs[cpu].stack[cls]) *
+	       sm__sizeclasses[cls].slot_bytes;
 }
 
 uint64_t sm__mcpu_pops(unsigned cpu, unsigned cls)
@@ -143,8 +149,8 @@ static unsigned this_cpu(void)
 	return cpu < sm__process_heap.nslabs ? cpu : 0;
 }
 
-/* n objects become this CPU's; those that have no room go to the depot. Returns how many of these were another
- * node's. */
+/* n objects become this CPU's; those that have no room go to the depot. Returns how many of these
+ * were another node's. */
 static unsigned put_list(unsigned cls, struct sm_freed *list, unsigned n)
 {
 	while (n > 0) {
@@ -190,7 +196,7 @@ static void give_away(struct sm_mcpu *m, unsigned cls, unsigned n)
 		sm__count_shared(&m->cls[cls].n.remote, remote);
 }
 
-/* ---- slow paths ------------------------------------------------------------------------------------ */
+/* ---- slow paths --------------------------------------------------------------------------- */
 
 /* Has `cpu` been quiet since the last look? Then what it holds goes back. */
 static void look_for_idle(unsigned cpu)
@@ -204,7 +210,8 @@ static void look_for_idle(unsigned cpu)
 		sm_store_relaxed(&m->seen, slow);
 }
 
-/* Budget was taken away from this CPU: stacks that are longer than they may be now give the rest away. */
+/* Budget was taken away from this CPU: stacks that are longer than they may be now give the rest
+ * away. */
 static SM_COLD void trim_lists(struct sm_mcpu *m)
 {
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
@@ -302,7 +309,8 @@ static SM_NOINLINE void *refill_class(size_t size, size_t cls)
 		return sm__malloc_slow(size);
 	cpu = this_cpu();
 	sm_phase_enter(SM_PHASE_REFILL);
-	if (SM_LIKELY(sm_load_acquire(&sm__process_heap.slabs[cpu].ready)) || enter_slow(cpu)->ready)
+	if (SM_LIKELY(sm_load_acquire(&sm__process_heap.slabs[cpu].ready)) ||
+	    enter_slow(cpu)->ready)
 		p = take_batch(cpu, (unsigned)cls);
 	else
 		p = sm__depot_take_one((unsigned)cls);
@@ -355,7 +363,8 @@ void sm__mcpu_free(void *ptr, size_t cls)
 		overflow_class(p, (unsigned)cls);
 }
 
-/* Nobody else is at it. The word first: what is lost in a fork amid this stays allocated in the child. */
+/* Nobody else is at it. The word first: what is lost in a fork amid this stays allocated in the
+ * child. */
 static void drain_stack(struct sm_mcpu *m, unsigned cls)
 {
 	struct sm_mcpu_stack *k = &m->stack[cls];
@@ -382,7 +391,8 @@ int sm__mcpu_drain(unsigned cpu)
 		return 0;
 	if (sm_exchange_acqrel(entry_of(cpu), &nothing) == &nothing)
 		return -EBUSY; /* another thread drains it */
-	/* After it, every section on that CPU has seen `nothing` or has committed; both before what follows. */
+	/* After it, every section on that CPU has seen `nothing` or has committed; both before what
+	 * follows. */
 	err = sm__rseq_fence(cpu);
 	if (err == 0) {
 		for (unsigned cls = 1; cls < sm__nclasses; cls++)

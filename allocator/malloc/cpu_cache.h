@@ -7,10 +7,12 @@
 #include "allocator/malloc/process_heap.h"
 
 /*
- * A CPU's cache. Words of stacks are changed by restartable sections alone, or by who holds the slab. The rest:
- * relaxed, from whichever thread is there; cap, end, used and budget under sm__process_heap.budget_lock.
+ * A CPU's cache. Words of stacks are changed by restartable sections alone, or by who holds the
+ * slab. The rest: relaxed, from whichever thread is there; cap, end, used and budget under
+ * sm__process_heap.budget_lock.
  *
- * Identities: used == sum of cap * slot_bytes over the classes; the budgets of all CPUs add up to their shares.
+ * Identities: used == sum of cap * slot_bytes over the classes; the budgets of all CPUs add up to
+ * their shares.
  */
 struct sm_mcpu {
 	struct sm_rseq_slab slab;
@@ -20,13 +22,15 @@ struct sm_mcpu {
 		uint32_t begin;		/* fixed once `ready` */
 	} stack[SM_NCLASSES_MAX];
 	_Atomic(uint32_t)
-		cap[SM_NCLASSES_MAX]; /* objects that the stack may have; 0 until it is first used */
+		/* objects that the stack may have; 0 until it is first used */
+		cap[SM_NCLASSES_MAX];
 	struct sm_mcpu_class {
 		struct sm_class_counts n; /* without `taken`: pops are in the stack's word */
 		_Atomic(uint64_t) moved;  /* objects popped to be given away */
 		_Atomic(bool) dry;	  /* was empty since it was last full */
 		/* fixed once `ready` */
-		uint32_t most, batch, spans; /* cap's bound; slots of a refill; spans looked at for them */
+		/* cap's bound; slots of a refill; spans looked at for them */
+		uint32_t most, batch, spans;
 		/* under budget_lock */
 		uint64_t seen; /* refills + overflows when budget was last looked for */
 	} cls[SM_NCLASSES_MAX];
@@ -59,8 +63,9 @@ void sm__mcpu_fork_child(void);
 /* Fills in the tunables of a CPU on its first slow path. */
 void sm__mbudget_prepare(unsigned cpu);
 /*
- * Room for up to `want` more objects in a CPU's list, from its own budget, its own idle classes, or other CPUs.
- * Returns how many were granted. *idle: a CPU to be drained, whose budget the next call can have, or -1.
+ * Room for up to `want` more objects in a CPU's list, from its own budget, its own idle classes, or
+ * other CPUs. Returns how many were granted. *idle: a CPU to be drained, whose budget the next call
+ * can have, or -1.
  */
 unsigned sm__mbudget_grow(unsigned cpu, unsigned cls, unsigned want, int *idle);
 /* The CPU's lists are empty: nothing of its budget is used. */

@@ -1,14 +1,15 @@
 /*
- * depot.c: what is central of the malloc heap: by node and class, lists of freed objects (the depot), the
- * spans with room, and the way back to them.
+ * depot.c: what is central of the malloc heap: by node and class, lists of freed objects (the
+ * depot), the spans with room, and the way back to them.
  *
- * Locks. The lock of a depot guards everything central of its class on its node: the lists, the list of partial
- * spans, and the alloc bits and counts of every span of the class there. A thread takes it once for a list of objects
- * or a window, never for an object. One at a time.
+ * Locks. The lock of a depot guards everything central of its class on its node: the lists, the
+ * list of partial spans, and the alloc bits and counts of every span of the class there. A thread
+ * takes it once for a list of objects or a window, never for an object. One at a time.
  *
- * Nodes. A refill looks at the node that the policy says (numa=local: where the thread runs), then asks for fresh
- * memory there, then at the other nodes' lists, the nearest first. A full list is sorted by the nodes its objects lie
- * on and each part goes home, so a depot holds memory of its own node alone.
+ * Nodes. A refill looks at the node that the policy says (numa=local: where the thread runs), then
+ * asks for fresh memory there, then at the other nodes' lists, the nearest first. A full list is
+ * sorted by the nodes its objects lie on and each part goes home, so a depot holds memory of its
+ * own node alone.
  */
 #include <errno.h>
 #include <sched.h>
@@ -19,7 +20,7 @@
 
 #define LONG_RUN 16 /* free slots in a row that are worth a window rather than a list */
 
-/* ---- nodes ----------------------------------------------------------------------------------------- */
+/* ---- nodes -------------------------------------------------------------------------------- */
 
 unsigned sm__malloc_here(void)
 {
@@ -39,7 +40,8 @@ static unsigned node_of(const void *p)
 	size_t node = ((uintptr_t)p - r->base) >> r->node_shift;
 
 	if (SM_UNLIKELY(node >= sm__process_heap.nnodes))
-		sm__fatal(__FILE__, __LINE__, "a free list is damaged at %p: written after free?", p);
+		sm__fatal(__FILE__, __LINE__, "a free list is damaged at %p: written after free?",
+			  p);
 	return (unsigned)node;
 }
 
@@ -53,7 +55,7 @@ static uint64_t word_of(const struct sm_freed *first, uint64_t length)
 	return (uintptr_t)first | length << SM_RSEQ_TAG_SHIFT;
 }
 
-/* ---- spans of a class, under the depot's lock ------------------------------------------------------ */
+/* ---- spans of a class, under the depot's lock --------------------------------------------- */
 
 static char *slot_address(const struct sm_span *s, unsigned slot)
 {
@@ -69,7 +71,8 @@ static void take_run_locked(struct sm_span *s, unsigned cls, unsigned first, uns
 		sm__list_remove(sm__process_heap.heap, partial_of(s->node, cls), s);
 }
 
-static struct sm_freed *link_objects(struct sm_span *s, unsigned first, unsigned n, struct sm_freed **tail)
+static struct sm_freed *link_objects(struct sm_span *s, unsigned first, unsigned n,
+				     struct sm_freed **tail)
 {
 	struct sm_freed *head = NULL, **at = &head;
 
@@ -142,7 +145,7 @@ static bool long_run_locked(unsigned node, unsigned cls, unsigned want, struct s
 	return true;
 }
 
-/* ---- taking ---------------------------------------------------------------------------------------- */
+/* ---- taking ------------------------------------------------------------------------------- */
 
 static bool take_word(uint64_t word, struct sm_mtake *got)
 {
@@ -157,12 +160,13 @@ static bool take_any(unsigned node, unsigned cls, const struct sm_mwant *want, s
 	return !want->alone && take_word(sm__shard_steal(node, cls, true), got);
 }
 
-static bool take_listed(unsigned node, unsigned cls, const struct sm_mwant *want, struct sm_mtake *got)
+static bool take_listed(unsigned node, unsigned cls, const struct sm_mwant *want,
+			struct sm_mtake *got)
 {
 	struct sm_depot *d = sm__depot_of(node, cls);
 
-	if (!want->alone &&
-	    (take_word(sm__shard_take(node, cls), got) || take_word(sm__shard_steal(node, cls, false), got)))
+	if (!want->alone && (take_word(sm__shard_take(node, cls), got) ||
+			     take_word(sm__shard_steal(node, cls, false), got)))
 		return true;
 	sm_lock_acquire(&d->lock);
 	if (!long_run_locked(node, cls, want->window, got))
@@ -172,14 +176,15 @@ static bool take_listed(unsigned node, unsigned cls, const struct sm_mwant *want
 }
 
 /*
- * A span from the page heap, its first n slots handed out (so that it is never on a list while it is
- * empty). NULL: no memory. It becomes one of malloc under the lock that puts it on its list: a process forked
- * before that has a span of another use, not one that is on no list.
+ * A span from the page heap, its first n slots handed out (so that it is never on a list while it
+ * is empty). NULL: no memory. It becomes one of malloc under the lock that puts it on its list: a
+ * process forked before that has a span of another use, not one that is on no list.
  */
 static struct sm_span *fresh_span(unsigned node, unsigned cls, unsigned n)
 {
 	struct sm_process_heap *g = &sm__process_heap;
-	struct sm_span *s = sm__pageheap_alloc_on(&g->heap->pages, node, sm__sizeclasses[cls].nunits);
+	struct sm_span *s =
+		sm__pageheap_alloc_on(&g->heap->pages, node, sm__sizeclasses[cls].nunits);
 	struct sm_depot *d;
 
 	if (s == NULL)
@@ -202,7 +207,8 @@ static struct sm_span *fresh_span(unsigned node, unsigned cls, unsigned n)
 	return s;
 }
 
-static bool take_fresh(unsigned node, unsigned cls, const struct sm_mwant *want, struct sm_mtake *got)
+static bool take_fresh(unsigned node, unsigned cls, const struct sm_mwant *want,
+		       struct sm_mtake *got)
 {
 	unsigned n = want->window ? want->window : want->list, most = sm__sizeclasses[cls].nslots;
 	struct sm_freed *tail;
@@ -234,11 +240,12 @@ bool sm__depot_take(unsigned cls, const struct sm_mwant *want, struct sm_mtake *
 	node = sm__pageheap_prefer(&g->heap->pages, home);
 	if (!take_listed(node, cls, want, got) && !take_fresh(node, cls, want, got))
 		for (unsigned i = 1; i < g->nnodes && !got->stolen; i++)
-			got->stolen =
-				take_listed(sm__pageheap_nearest(&g->heap->pages, node, i), cls, want, got);
+			got->stolen = take_listed(sm__pageheap_nearest(&g->heap->pages, node, i),
+						  cls, want, got);
 	for (unsigned i = 0; i < g->nnodes && got->n == 0; i++)
 		got->stolen =
-			take_any(sm__pageheap_nearest(&g->heap->pages, node, i), cls, want, got) && i > 0;
+			take_any(sm__pageheap_nearest(&g->heap->pages, node, i), cls, want, got) &&
+			i > 0;
 	if (got->n == 0)
 		return false;
 	got->remote = node_of(got->cur ? (void *)got->cur : (void *)got->list) != home;
@@ -256,7 +263,7 @@ void *sm__depot_take_one(unsigned cls)
 	return got.list;
 }
 
-/* ---- the way back to spans ------------------------------------------------------------------------- */
+/* ---- the way back to spans ---------------------------------------------------------------- */
 
 /* s is empty and leaves its list. */
 static void unlist_locked(struct sm_depot *d, struct sm_span *s)
@@ -266,8 +273,8 @@ static void unlist_locked(struct sm_depot *d, struct sm_span *s)
 }
 
 /*
- * Releases the lock. Empty spans on their way to the page heap are of no kind before it: a process forked in between
- * has them so, not as malloc's on no list.
+ * Releases the lock. Empty spans on their way to the page heap are of no kind before it: a process
+ * forked in between has them so, not as malloc's on no list.
  */
 static void leave_depot(struct sm_depot *d, struct sm_span *dead)
 {
@@ -289,11 +296,12 @@ static void give_slot_locked(struct sm_depot *d, unsigned cls, const void *p, st
 	uint64_t bit = UINT64_C(1) << (slot % 64), word;
 
 	if (sm_load_relaxed(&s->state) != SM_SPAN_MALLOC || s->cls != cls)
-		sm__fatal(__FILE__, __LINE__, "free list of class %u is damaged at %p: written after free?",
-			  cls, p);
+		sm__fatal(__FILE__, __LINE__,
+			  "free list of class %u is damaged at %p: written after free?", cls, p);
 	word = sm_load_relaxed(&s->alloc[slot / 64]);
 	if (!(word & bit))
-		sm__fatal(__FILE__, __LINE__, "free: %p (%u bytes) was freed twice", p, s->slot_bytes);
+		sm__fatal(__FILE__, __LINE__, "free: %p (%u bytes) was freed twice", p,
+			  s->slot_bytes);
 	sm_store_relaxed(&s->alloc[slot / 64], word & ~bit);
 	if (slot < s->scan_from)
 		s->scan_from = (uint16_t)slot;
@@ -366,7 +374,7 @@ void sm__depot_give_window(unsigned cls, char *cur, char *end)
 	release_dead(dead);
 }
 
-/* ---- the depot ------------------------------------------------------------------------------------- */
+/* ---- the depot ---------------------------------------------------------------------------- */
 
 static void give_here(unsigned node, unsigned cls, struct sm_freed *list, unsigned n)
 {

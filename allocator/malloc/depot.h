@@ -1,5 +1,6 @@
 /*
- * depot.h: what is central of a class on a node: lists of freed objects, spans with room, and the way back to these.
+ * depot.h: what is central of a class on a node: lists of freed objects, spans with room, and the
+ * way back to these.
  */
 #ifndef SM_ALLOCATOR_DEPOT_H
 #define SM_ALLOCATOR_DEPOT_H
@@ -9,17 +10,20 @@
 #define SM_MALLOC_SPANS 8 /* cache.spans=0: partial spans looked at for one list */
 
 /*
- * A class's central part on a node: spans with room, and lists of freed objects, which are in shards (depot_shard.c). There a list is a word: the first object, and the length above
+ * A class's central part on a node: spans with room, and lists of freed objects, which are in
+ * shards (depot_shard.c). There a list is a word: the first object, and the length above
  * SM_RSEQ_TAG_SHIFT.
  */
 struct sm_depot {
-	struct sm_lock lock; /* rank SM_RANK_CENTRAL; guards the node's spans of the class, their alloc bits,
-			      * `partial`, `drained` and `fresh` */
-	struct sm_span_list partial; /* spans with a free slot and one that is out; others are on no list */
-	uint32_t cap;		     /* lists that the depot may ever have; fixed */
-	_Atomic(uint32_t) spans;     /* of the class; written under the lock */
-	_Atomic(uint32_t) credit;    /* drawn by shards */
-	uint64_t drained, fresh;     /* objects that went back to spans; spans cut from new units */
+	/* Rank SM_RANK_CENTRAL; guards the node's spans of the class, their alloc bits, `partial`,
+	 * `drained` and `fresh`. */
+	struct sm_lock lock;
+	/* spans with a free slot and one that is out; others are on no list */
+	struct sm_span_list partial;
+	uint32_t cap;		  /* lists that the depot may ever have; fixed */
+	_Atomic(uint32_t) spans;  /* of the class; written under the lock */
+	_Atomic(uint32_t) credit; /* drawn by shards */
+	uint64_t drained, fresh;  /* objects that went back to spans; spans cut from new units */
 } __attribute__((aligned(SM_CACHELINE)));
 
 SM_INLINE struct sm_depot *sm__depot_of(unsigned node, unsigned cls)
@@ -30,8 +34,8 @@ SM_INLINE struct sm_depot *sm__depot_of(unsigned node, unsigned cls)
 /* The node of the CPU that we are on, roughly: the thread may move. */
 unsigned sm__malloc_here(void);
 
-/* What a refill asks for: a window of so many slots where there is a long run (0: no windows), else a list of at
- * most so many objects from so many spans. */
+/* What a refill asks for: a window of so many slots where there is a long run (0: no windows), else
+ * a list of at most so many objects from so many spans. */
 struct sm_mwant {
 	unsigned window, list, spans;
 	bool alone; /* not a list of the depot, which may be longer */
@@ -46,7 +50,8 @@ struct sm_mtake {
 	bool remote; /* memory of another node than this CPU's */
 };
 
-/* From this node's depot or spans, fresh memory, another node's lists, in this order. False: no memory. */
+/* From this node's depot or spans, fresh memory, another node's lists, in this order. False: no
+ * memory. */
 bool sm__depot_take(unsigned cls, const struct sm_mwant *want, struct sm_mtake *got);
 /* One object without a cache. */
 void *sm__depot_take_one(unsigned cls);
@@ -66,7 +71,8 @@ void sm__depot_drain_all(void);
 bool sm__shard_init(void);
 /* A list of the node's depot, from the own shard. 0: none. */
 uint64_t sm__shard_take(unsigned node, unsigned cls);
-/* From another shard that has more than its threads need; any: from whichever, the own one included. */
+/* From another shard that has more than its threads need; any: from whichever, the own one
+ * included. */
 uint64_t sm__shard_steal(unsigned node, unsigned cls, bool any);
 /* A list goes to the own shard. False: the depot has as much as it may. */
 bool sm__shard_give(unsigned node, unsigned cls, uint64_t word);

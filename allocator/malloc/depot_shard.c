@@ -1,27 +1,32 @@
 /*
  * depot_shard.c: the lists of freed objects in the depots, kept apart by who gave them.
  *
- * Were they in one place, threads that allocate and free by the thousand would get each other's objects: lines go
- * from one CPU's cache to the other's, and where several objects share a line, both go on writing to it. So a
- * thread (cache.mode=cpu: a CPU) leaves lists in a shard, and takes from there first.
+ * Were they in one place, threads that allocate and free by the thousand would get each other's
+ * objects: lines go from one CPU's cache to the other's, and where several objects share a line,
+ * both go on writing to it. So a thread (cache.mode=cpu: a CPU) leaves lists in a shard, and takes
+ * from there first.
  *
- * What its own shard does not have it takes from others only if these have a surplus: their threads gave more than
- * SURPLUS_BYTES, and took back less than half of it. So objects that one thread allocates and another frees come
- * back; what a thread will want again in a moment stays. Else it gets free slots of spans, or new memory. When there
- * is none, any list will do.
+ * What its own shard does not have it takes from others only if these have a surplus: their threads
+ * gave more than SURPLUS_BYTES, and took back less than half of it. So objects that one thread
+ * allocates and another frees come back; what a thread will want again in a moment stays. Else it
+ * gets free slots of spans, or new memory. When there is none, any list will do.
  *
- * There are as many shards as CPUs, 16 at most; threads beyond that share. A shard has a shelf for each class and
- * node, and one lock (rank SM_RANK_SHARD) for all of them, taken by its own threads for a list, and by others
- * who found nothing of their own. One at a time. `count` may be read without it: a shelf that is passed by
- * because it was empty a moment ago costs a refill from spans.
+ * There are as many shards as CPUs, 16 at most; threads beyond that share. A shard has a shelf for
+ * each class and node, and one lock (rank SM_RANK_SHARD) for all of them, taken by its own threads
+ * for a list, and by others who found nothing of their own. One at a time. `count` may be read
+ * without it: a shelf that is passed by because it was empty a moment ago costs a refill from
+ * spans.
  *
- * Credit. All shards together may keep depot_cap() lists of a class and node. A shelf draws on that by credit,
- * CREDIT lists at once, and keeps what it has drawn while its lists come and go, so that they do so without touching a
- * line that others write. Who finds the depot's credit used up collects what shelves do not use.
+ * Credit. All shards together may keep depot_cap() lists of a class and node. A shelf draws on that
+ * by credit, CREDIT lists at once, and keeps what it has drawn while its lists come and go, so that
+ * they do so without touching a line that others write. Who finds the depot's credit used up
+ * collects what shelves do not use.
  *
- *     count <= credit of each shelf (under the lock)     sum of credit over the shards == depot->credit (at rest)
+ *     count <= credit of each shelf (under the lock)     sum of credit over the shards ==
+ *                                                        depot->credit (at rest)
  *
- * The shards' memory lies with the heap's and the locks are held over a fork, so that the child has them all.
+ * The shards' memory lies with the heap's and the locks are held over a fork, so that the child has
+ * them all.
  */
 #include "allocator/malloc/depot.h"
 #include "allocator/pages/meta.h"
@@ -91,7 +96,7 @@ static uint64_t length_of(uint64_t word)
 	return word >> SM_RSEQ_TAG_SHIFT;
 }
 
-/* ---- taking ---------------------------------------------------------------------------------------- */
+/* ---- taking ------------------------------------------------------------------------------- */
 
 /* Under the lock. 0: none. */
 static uint64_t take_locked(struct sm_shelf *s)
@@ -123,7 +128,8 @@ static uint64_t take_from(struct sm_shard *sh, unsigned node, unsigned cls, bool
 	return word;
 }
 
-/* Do its own threads free much more than they allocate? Read without the lock: a guess from moments ago. */
+/* Do its own threads free much more than they allocate? Read without the lock: a guess from moments
+ * ago. */
 static bool has_surplus(const struct sm_shelf *s, unsigned cls)
 {
 	size_t list = (size_t)sm__process_heap.list[cls] * sm__sizeclasses[cls].slot_bytes;
@@ -152,14 +158,16 @@ uint64_t sm__shard_steal(unsigned node, unsigned cls, bool any)
 	return word;
 }
 
-/* ---- giving ---------------------------------------------------------------------------------------- */
+/* ---- giving ------------------------------------------------------------------------------- */
 
 /* Lists that the depot may keep: half of the class's memory, within bounds. */
 static uint32_t depot_cap(struct sm_depot *d, unsigned cls)
 {
 	const struct sm_sizeclass *k = &sm__sizeclasses[cls];
 	size_t list = (size_t)sm__process_heap.list[cls] * k->slot_bytes;
-	size_t lists = ((size_t)sm_load_relaxed(&d->spans) * k->nunits << SM_UNIT_SHIFT) / 2 / list + CREDIT;
+	size_t lists =
+		((size_t)sm_load_relaxed(&d->spans) * k->nunits << SM_UNIT_SHIFT) / 2 / list +
+		CREDIT;
 
 	return lists < d->cap ? (uint32_t)lists : d->cap;
 }
@@ -228,7 +236,8 @@ static bool give_locked(struct sm_depot *d, unsigned cls, struct sm_shelf *s, ui
 	if (n == credit)
 		return false;
 	if (s->lists == NULL)
-		s->lists = sm__meta_alloc(&sm__process_heap.heap->pages, d->cap * sizeof(*s->lists));
+		s->lists =
+			sm__meta_alloc(&sm__process_heap.heap->pages, d->cap * sizeof(*s->lists));
 	if (s->lists == NULL)
 		return false;
 	count_given_locked(s);
@@ -253,7 +262,7 @@ bool sm__shard_give(unsigned node, unsigned cls, uint64_t word)
 	return false;
 }
 
-/* ---- counting, fork -------------------------------------------------------------------------------- */
+/* ---- counting, fork ----------------------------------------------------------------------- */
 
 uint64_t sm__shard_objects(unsigned node, unsigned cls)
 {
@@ -290,7 +299,8 @@ static const char *check_shelves(unsigned node, unsigned cls)
 		credit += sm_load_relaxed(&s->credit);
 		sm_lock_release(&sh->lock);
 	}
-	return credit == sm_load_relaxed(&d->credit) ? why : "the shelves' credit is not the depot's";
+	return credit == sm_load_relaxed(&d->credit) ? why
+						     : "the shelves' credit is not the depot's";
 }
 
 const char *sm__shard_check(void)

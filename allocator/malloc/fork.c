@@ -1,8 +1,8 @@
 /*
- * malloc/fork.c: the malloc heap around fork. Every lock is held while the process is copied, in order of
- * rank, so that the child finds nothing half done. The child has one thread: what the other threads'
- * caches held stays allocated there (at most two lists and a window a class and thread); their next of
- * kin may be in the middle of a push, so nobody takes it apart.
+ * malloc/fork.c: the malloc heap around fork. Every lock is held while the process is copied, in
+ * order of rank, so that the child finds nothing half done. The child has one thread: what the
+ * other threads' caches held stays allocated there (at most two lists and a window a class and
+ * thread); their next of kin may be in the middle of a push, so nobody takes it apart.
  */
 #include <pthread.h>
 
@@ -11,11 +11,12 @@
 #include "allocator/pages/meta.h"
 
 /*
- * Registered with the first allocation, or by a constructor where that comes earlier (libspanmark-malloc.so's runs before
- * all others, by -z initfirst): handlers that the program's
- * libraries register are younger then, so that theirs run before ours take the locks, and after ours have released them.
- * So it may be before there is a heap, and `making` is held over the fork: a child forked while another thread is making
- * the heap would wait for ever for a lock whose holder it does not have. `made` cannot change meanwhile.
+ * Registered with the first allocation, or by a constructor where that comes earlier
+ * (libspanmark-malloc.so's runs before all others, by -z initfirst): handlers that the program's
+ * libraries register are younger then, so that theirs run before ours take the locks, and after
+ * ours have released them. So it may be before there is a heap, and `making` is held over the fork:
+ * a child forked while another thread is making the heap would wait for ever for a lock whose
+ * holder it does not have. `made` cannot change meanwhile.
  */
 static bool made(void)
 {
@@ -32,7 +33,8 @@ static void prepare_locks(void)
 		sm_lock_acquire(&g->budget_lock);
 	sm__shard_fork_prepare();
 	sm_lock_fork_seal();
-	/* All depots of all nodes are thousands: the record of held locks begins afresh with each node. */
+	/* All depots of all nodes are thousands: the record of held locks begins afresh with each
+	 * node. */
 	for (unsigned node = 0; node < g->nnodes; node++) {
 		for (unsigned cls = 0; cls < sm__nclasses; cls++)
 			sm_lock_acquire(&sm__depot_of(node, cls)->lock);
@@ -86,7 +88,8 @@ static void child_locks(void)
 {
 	struct sm_process_heap *g = &sm__process_heap;
 
-	/* Released before they are reset, for the sake of the record of held locks in debug builds. */
+	/* Released before they are reset, for the sake of the record of held locks in debug builds.
+	 * */
 	sm__meta_fork_parent(&g->heap->pages);
 	sm__meta_fork_child(&g->heap->pages);
 	sm__pageheap_fork_child(&g->heap->pages);
@@ -98,8 +101,8 @@ static void child_locks(void)
 	if (g->nslabs != 0) {
 		sm_lock_release(&g->budget_lock);
 		sm_lock_init(&g->budget_lock, SM_RANK_BUDGET);
-		/* What another thread had taken away to drain it is nobody's now: the lists that it had not come
-		 * to stay, the one in its hands is lost with it. */
+		/* What another thread had taken away to drain it is nobody's now: the lists that it
+		 * had not come to stay, the one in its hands is lost with it. */
 		sm__mcpu_fork_child();
 	}
 	sm_lock_release(&g->heap->bins_lock);

@@ -1,4 +1,5 @@
-/* malloc.c: the malloc family, the paths behind its fast ones, large objects, and what a bad address is. */
+/* malloc.c: the malloc family, the paths behind its fast ones, large objects, and what a bad
+ * address is. */
 #include "spanmark/malloc.h"
 
 #include <errno.h>
@@ -10,7 +11,7 @@
 #include "allocator/malloc/malloc_fast.h"
 #include "spanmark/mapfile.h"
 
-/* ---- what is it? ----------------------------------------------------------------------------------- */
+/* ---- what is it? -------------------------------------------------------------------------- */
 
 static SM_COLD _Noreturn void refuse_pointer(const void *p, const char *verb)
 {
@@ -22,16 +23,17 @@ static SM_COLD _Noreturn void refuse_pointer(const void *p, const char *verb)
 	if (g->heap == NULL || off >= g->bytes)
 		sm__fatal(__FILE__, __LINE__, "%s: %p is not from this heap", verb, p);
 	if (!sm__pageheap_covers(&g->heap->pages, (uintptr_t)p))
-		sm__fatal(__FILE__, __LINE__, "%s: %p lies in free memory: freed already, or never allocated",
-			  verb, p);
+		sm__fatal(__FILE__, __LINE__,
+			  "%s: %p lies in free memory: freed already, or never allocated", verb, p);
 	s = sm_span_of(&g->heap->pages.range, (uintptr_t)p);
 	start = sm_span_base(&g->heap->pages.range, s);
 	switch (sm_load_acquire(&s->state)) {
 	case SM_SPAN_FREE:
-		sm__fatal(__FILE__, __LINE__, "%s: %p lies in free memory: freed already, or never allocated",
-			  verb, p);
+		sm__fatal(__FILE__, __LINE__,
+			  "%s: %p lies in free memory: freed already, or never allocated", verb, p);
 	case SM_SPAN_MALLOC_LARGE:
-		sm__fatal(__FILE__, __LINE__, "%s: %p is %zu bytes inside the %zu-byte object at %p", verb, p,
+		sm__fatal(__FILE__, __LINE__,
+			  "%s: %p is %zu bytes inside the %zu-byte object at %p", verb, p,
 			  (size_t)((uintptr_t)p - start), sm_span_bytes(s), (void *)start);
 	case SM_SPAN_MALLOC: break;
 	default:
@@ -39,16 +41,17 @@ static SM_COLD _Noreturn void refuse_pointer(const void *p, const char *verb)
 			sm__fatal(__FILE__, __LINE__,
 				  "%s: %p is in the object at %p, which was freed already", verb, p,
 				  (void *)start);
-		sm__fatal(__FILE__, __LINE__, "%s: %p lies in memory of another use (state %d)", verb, p,
-			  sm_load_relaxed(&s->state));
+		sm__fatal(__FILE__, __LINE__, "%s: %p lies in memory of another use (state %d)",
+			  verb, p, sm_load_relaxed(&s->state));
 	}
 	slot = sm_span_slot(&g->heap->pages.range, s, (uintptr_t)p);
 	start += (size_t)slot * s->slot_bytes;
 	if (slot >= s->nslots)
-		sm__fatal(__FILE__, __LINE__, "%s: %p lies behind the last object of its span", verb, p);
+		sm__fatal(__FILE__, __LINE__, "%s: %p lies behind the last object of its span",
+			  verb, p);
 	if ((uintptr_t)p != start)
-		sm__fatal(__FILE__, __LINE__, "%s: %p is %zu bytes inside the %u-byte object at %p", verb, p,
-			  (size_t)((uintptr_t)p - start), s->slot_bytes, (void *)start);
+		sm__fatal(__FILE__, __LINE__, "%s: %p is %zu bytes inside the %u-byte object at %p",
+			  verb, p, (size_t)((uintptr_t)p - start), s->slot_bytes, (void *)start);
 	sm__fatal(__FILE__, __LINE__, "%s: %p (%u bytes) is free already: freed twice", verb, p,
 		  s->slot_bytes);
 }
@@ -67,7 +70,8 @@ struct sm_span *sm__malloc_span(const void *p, const char *verb)
 	struct sm_span *s;
 	uint8_t state;
 
-	if ((uintptr_t)p - g->base >= g->bytes || !sm__pageheap_covers(&g->heap->pages, (uintptr_t)p))
+	if ((uintptr_t)p - g->base >= g->bytes ||
+	    !sm__pageheap_covers(&g->heap->pages, (uintptr_t)p))
 		refuse_pointer(p, verb);
 	s = sm_span_of(&g->heap->pages.range, (uintptr_t)p);
 	state = sm_load_acquire(&s->state);
@@ -79,7 +83,7 @@ struct sm_span *sm__malloc_span(const void *p, const char *verb)
 	return s;
 }
 
-/* ---- large ----------------------------------------------------------------------------------------- */
+/* ---- large -------------------------------------------------------------------------------- */
 
 /* A span of its own becomes an object. */
 static void *publish_large(struct sm_span *s)
@@ -124,8 +128,8 @@ void *sm_malloc_map_file(int fd, int64_t offset, size_t bytes, unsigned flags)
 
 	if (h == NULL)
 		return NULL;
-	s = sm__pageheap_map_file(&h->pages, sm__malloc_here(), fd, offset, bytes, flags & SM_MAP_SHARED,
-				  flags & SM_MAP_WRITE);
+	s = sm__pageheap_map_file(&h->pages, sm__malloc_here(), fd, offset, bytes,
+				  flags & SM_MAP_SHARED, flags & SM_MAP_WRITE);
 	return s != NULL ? publish_large(s) : NULL;
 }
 
@@ -147,7 +151,7 @@ static void free_large(struct sm_span *s, const void *p)
 	sm__malloc_returned(bytes);
 }
 
-/* ---- behind the fast paths ------------------------------------------------------------------------- */
+/* ---- behind the fast paths ---------------------------------------------------------------- */
 
 /* An object of the class from the thread's cache, or without one. */
 static void *from_cache(unsigned cls)
@@ -247,7 +251,7 @@ void sm_free(void *p)
 	sm__free_fast(p);
 }
 
-/* ---- the rest of the family ------------------------------------------------------------------------- */
+/* ---- the rest of the family --------------------------------------------------------------- */
 
 static size_t bytes_of(const struct sm_span *s)
 {
@@ -265,8 +269,8 @@ void sm_free_sized(void *p, size_t size)
 		size_t usable = sm_usable_size(p);
 
 		if (size > usable)
-			sm__fatal(__FILE__, __LINE__, "free_sized: %p has %zu bytes, not %zu", p, usable,
-				  size);
+			sm__fatal(__FILE__, __LINE__, "free_sized: %p has %zu bytes, not %zu", p,
+				  usable, size);
 	}
 	sm__free_fast(p);
 }
@@ -297,7 +301,8 @@ void *sm_calloc(size_t n, size_t size)
 	return p;
 }
 
-/* The class of slots that are multiples of align and hold size; 0: none. Spans start at multiples of a unit. */
+/* The class of slots that are multiples of align and hold size; 0: none. Spans start at multiples
+ * of a unit. */
 static unsigned aligned_class(size_t align, size_t size)
 {
 	unsigned cls;
@@ -323,10 +328,11 @@ void *sm_aligned_alloc(size_t align, size_t size)
 	if (!sm__malloc_ready())
 		return NULL;
 	cls = aligned_class(align, size);
-	return cls ? sm__malloc_fast(sm__sizeclasses[cls].slot_bytes) : sm__malloc_large(size, align);
+	return cls ? sm__malloc_fast(sm__sizeclasses[cls].slot_bytes)
+		   : sm__malloc_large(size, align);
 }
 
-/* ---- realloc --------------------------------------------------------------------------------------- */
+/* ---- realloc ------------------------------------------------------------------------------ */
 
 /* Large objects change in place where the page heap allows it. */
 static bool resize_large(struct sm_span *s, size_t size)

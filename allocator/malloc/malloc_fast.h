@@ -1,5 +1,6 @@
 /*
- * malloc_fast.h: malloc and free as far as they are inlined: a pop and a push on the thread's list of the class.
+ * malloc_fast.h: malloc and free as far as they are inlined: a pop and a push on the thread's list
+ * of the class.
  */
 #ifndef SM_ALLOCATOR_MALLOC_FAST_H
 #define SM_ALLOCATOR_MALLOC_FAST_H
@@ -8,7 +9,8 @@
 
 void *sm__malloc_slow(size_t size);
 void sm__free_slow(void *p);
-/* The list of the class is empty (cls 0: there is no heap yet), or full and p is known to be good. */
+/* The list of the class is empty (cls 0: there is no heap yet), or full and p is known to be good.
+ * */
 void *sm__malloc_empty(size_t size, size_t cls);
 void sm__free_full(void *p, size_t cls);
 
@@ -32,16 +34,18 @@ SM_INLINE void *sm__malloc_fast(size_t size)
 	next = p->next;
 	c->head[cls] = next;
 	c->room[cls] += SM_ROOM_POP;
-	/* The next object's line is read by the next malloc of the class and then written by the program. */
+	/* The next object's line is read by the next malloc of the class and then written by the
+	 * program. */
 	SM_PREFETCH_W(next);
 	p->key = 0;
 	return p;
 }
 
 /*
- * Is ptr in the heap, and where? When it is, what is read of sm__process_heap behind this is there (`bytes` was stored last): a
- * thread may free NULL while another makes the heap, and finds a base of 0. On x86-64 loads stay in order if the
- * compiler leaves them so, and plain ones are instructions less.
+ * Is ptr in the heap, and where? When it is, what is read of sm__process_heap behind this is there
+ * (`bytes` was stored last): a thread may free NULL while another makes the heap, and finds a base
+ * of 0. On x86-64 loads stay in order if the compiler leaves them so, and plain ones are
+ * instructions less.
  */
 SM_INLINE bool sm__malloc_find(const struct sm_process_heap *g, const void *ptr, uintptr_t *off)
 {
@@ -62,8 +66,8 @@ SM_INLINE bool sm__malloc_find(const struct sm_process_heap *g, const void *ptr,
 /*
  * The class is read plainly: of an object that is in use it does not change, and what handed the
  * object from its allocating to this thread ordered the class's writing before this. An address
- * that is no such object may race with a span's end; it fails one of the tests, or is taken for an object
- * that the program freed twice anyway.
+ * that is no such object may race with a span's end; it fails one of the tests, or is taken for an
+ * object that the program freed twice anyway.
  */
 SM_INLINE void sm__free_fast(void *ptr)
 {
@@ -82,8 +86,8 @@ SM_INLINE void sm__free_fast(void *ptr)
 	}
 	cls = g->classes[off >> SM_UNIT_SHIFT];
 	k = &sm__slot_tests[cls];
-	/* One multiplication proves that this is the start of a slot, in the head unit of a malloc span: any
-	 * other unit's class is 0. */
+	/* One multiplication proves that this is the start of a slot, in the head unit of a malloc
+	 * span: any other unit's class is 0. */
 	x = (uint32_t)(off & (SM_UNIT - 1)) * k->recip;
 	key = g->key ^ (uintptr_t)ptr;
 	if (SM_UNLIKELY(x >= k->start_max) || SM_UNLIKELY(p->key == key)) {

@@ -6,7 +6,7 @@
 #include "allocator/stats/corestats.h"
 #include "spanmark/malloc.h"
 
-/* ---- lists ----------------------------------------------------------------------------------------- */
+/* ---- lists -------------------------------------------------------------------------------- */
 
 static void add_mcache(const struct sm_mcache *c, struct sm_core_stats *out)
 {
@@ -55,7 +55,7 @@ static void add_cores(unsigned from, unsigned to, struct sm_core_stats *out)
 			add_cpu_lists(cpu, out);
 }
 
-/* ---- depots ----------------------------------------------------------------------------------------- */
+/* ---- depots ------------------------------------------------------------------------------- */
 
 static void add_depots(struct sm_heap_stats *out, unsigned cls)
 {
@@ -78,7 +78,7 @@ static void add_all_depots(struct sm_heap_stats *out)
 		add_depots(out, cls);
 }
 
-/* ---- sm_malloc_stats -------------------------------------------------------------------------------- */
+/* ---- sm_malloc_stats ---------------------------------------------------------------------- */
 
 static void count_caches(struct sm_malloc_stats *out)
 {
@@ -89,8 +89,8 @@ static void count_caches(struct sm_malloc_stats *out)
 		out->refills += g->dead[i].refills;
 		out->overflows += g->dead[i].overflows;
 	}
-	/* Owners go on changing their figures: each read is one aligned word, so a sum may be a moment
-	 * old, never torn. */
+	/* Owners go on changing their figures: each read is one aligned word, so a sum may be a
+	 * moment old, never torn. */
 	for (struct sm_mcache *c = g->caches; c != NULL; c = c->next) {
 		out->caches++;
 		out->cached_bytes += sm__mcache_held(c);
@@ -153,9 +153,10 @@ void sm_malloc_stats(struct sm_malloc_stats *out)
 	out->large_bytes = sm_load_relaxed(&g->large_bytes);
 }
 
-/* ---- checks ----------------------------------------------------------------------------------------- */
+/* ---- checks ------------------------------------------------------------------------------- */
 
-static void foreach_list(void (*fn)(void *ctx, const struct sm_span_list *l, unsigned bin), void *ctx)
+static void foreach_list(void (*fn)(void *ctx, const struct sm_span_list *l, unsigned bin),
+			 void *ctx)
 {
 	for (unsigned node = 0; node < sm__process_heap.nnodes; node++)
 		for (unsigned cls = 1; cls < sm__nclasses; cls++)

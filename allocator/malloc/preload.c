@@ -1,9 +1,9 @@
 /*
  * preload.c: the malloc interface of libspanmark-malloc.so, for LD_PRELOAD.
  *
- * The C++ operators of libstdc++ call malloc and free; the sized and aligned ones are defined here too,
- * so that the size a program knows reaches us. Everything works from the first call, which the dynamic
- * loader makes before any constructor has run. free keeps errno.
+ * The C++ operators of libstdc++ call malloc and free; the sized and aligned ones are defined here
+ * too, so that the size a program knows reaches us. Everything works from the first call, which the
+ * dynamic loader makes before any constructor has run. free keeps errno.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -135,7 +135,8 @@ static size_t sum(size_t a, size_t b, size_t c)
 	return a + b + c;
 }
 
-/* arena: from the system; uordblks: handed out; fordblks: free, in caches, depots and the page heap. */
+/* arena: from the system; uordblks: handed out; fordblks: free, in caches, depots and the page
+ * heap. */
 SM_API struct mallinfo2 mallinfo2(void)
 {
 	struct mallinfo2 info = {0};
@@ -174,7 +175,7 @@ SM_API struct mallinfo mallinfo(void)
 	};
 }
 
-/* ---- other names ----------------------------------------------------------------------------------- */
+/* ---- other names -------------------------------------------------------------------------- */
 
 /* glibc's own, which programs call too. */
 #define OTHER_NAME(of) __attribute__((alias(#of), copy(of)))
@@ -187,14 +188,14 @@ SM_API void *__libc_valloc(size_t size) OTHER_NAME(valloc);
 SM_API void *__libc_pvalloc(size_t size) OTHER_NAME(pvalloc);
 SM_API int __posix_memalign(void **out, size_t align, size_t size) OTHER_NAME(posix_memalign);
 
-/* ---- dlopen ---------------------------------------------------------------------------------------- */
+/* ---- dlopen ------------------------------------------------------------------------------- */
 
 typedef void *(*dlopen_fn)(const char *file, int mode);
 
 /*
- * RTLD_DEEPBIND would bind a plug-in's malloc and free to libc's, while what libc allocates for it is ours: the flag is
- * dropped. The real dlopen looks at its return address for the caller's RUNPATH, so it is jumped to: at any level
- * of optimisation the call below must be a tail call.
+ * RTLD_DEEPBIND would bind a plug-in's malloc and free to libc's, while what libc allocates for it
+ * is ours: the flag is dropped. The real dlopen looks at its return address for the caller's
+ * RUNPATH, so it is jumped to: at any level of optimisation the call below must be a tail call.
  */
 SM_API __attribute__((optimize("O2"))) void *dlopen(const char *file, int mode)
 {
@@ -208,11 +209,11 @@ SM_API __attribute__((optimize("O2"))) void *dlopen(const char *file, int mode)
 	return fn(file, mode & ~RTLD_DEEPBIND);
 }
 
-/* ---- C++ ------------------------------------------------------------------------------------------- */
+/* ---- C++ ---------------------------------------------------------------------------------- */
 
 /*
- * Only the operators that have a size or an alignment to tell, by their mangled names: plain new and
- * delete stay libstdc++'s, which call malloc and free and know how to throw.
+ * Only the operators that have a size or an alignment to tell, by their mangled names: plain new
+ * and delete stay libstdc++'s, which call malloc and free and know how to throw.
  */
 SM_API void _ZdlPvm(void *p, size_t size);
 SM_API void _ZdaPvm(void *p, size_t size);

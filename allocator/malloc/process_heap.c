@@ -33,14 +33,15 @@ static struct settings {
 } config;
 static struct sm_lock making = SM_LOCK_INIT(SM_RANK_HEAP);
 
-/* ---- configuration --------------------------------------------------------------------------------- */
+/* ---- configuration ------------------------------------------------------------------------ */
 
 static void config_defaults(void)
 {
 	if (config.ready)
 		return;
 	sm_heap_config_init(&config.heap);
-	/* The ring is a descriptor: a program that only preloads us closes it, or gets its number for a file of its own. */
+	/* The ring is a descriptor: a program that only preloads us closes it, or gets its number
+	 * for a file of its own. */
 	config.heap.scavenge_uring = false;
 	config.list = 16 * SM_KIB;
 	config.depot = 16 * SM_MIB;
@@ -51,10 +52,10 @@ static void config_defaults(void)
 
 static const struct sm_key keys[] = {
 	{"verbose", "0|1", "say what is wrong", ROW(verbose), SM_KEY_NUMBER, .max = 1},
-	{"malloc.list", "1k..1024k", "bytes that a list of freed objects keeps", ROW(list), SM_KEY_SIZE,
-	 .min = SM_KIB, .max = SM_MIB},
-	{"malloc.depot", "0k..1048576k", "bytes of a class that threads leave to each other", ROW(depot),
-	 SM_KEY_SIZE, .max = SM_GIB},
+	{"malloc.list", "1k..1024k", "bytes that a list of freed objects keeps", ROW(list),
+	 SM_KEY_SIZE, .min = SM_KIB, .max = SM_MIB},
+	{"malloc.depot", "0k..1048576k", "bytes of a class that threads leave to each other",
+	 ROW(depot), SM_KEY_SIZE, .max = SM_GIB},
 };
 
 static int set_key(const char *key, const char *value, char *err, size_t errlen)
@@ -139,7 +140,7 @@ static void read_environment(void)
 	read_settings(text);
 }
 
-/* ---- creation -------------------------------------------------------------------------------------- */
+/* ---- creation ----------------------------------------------------------------------------- */
 
 unsigned sm__malloc_class_of(size_t size)
 {
@@ -177,8 +178,10 @@ static bool init_classes(struct sm_process_heap *g)
 {
 	g->nnodes = g->heap->pages.nnodes;
 	g->ncpus = sm__rseq_cpus();
-	g->depots = sm__meta_alloc(&g->heap->pages, (size_t)g->nnodes * sm__nclasses * sizeof(*g->depots));
-	g->dead = sm__meta_pages(&g->heap->pages, (size_t)g->ncpus * sm__nclasses * sizeof(*g->dead));
+	g->depots = sm__meta_alloc(&g->heap->pages,
+				   (size_t)g->nnodes * sm__nclasses * sizeof(*g->depots));
+	g->dead =
+		sm__meta_pages(&g->heap->pages, (size_t)g->ncpus * sm__nclasses * sizeof(*g->dead));
 	if (g->depots == NULL || g->dead == NULL || !sm__shard_init() || !sm__munits_init())
 		return false;
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
@@ -220,8 +223,8 @@ static bool make_heap(struct sm_process_heap *g)
 	g->key = sm__os_random();
 	__atomic_store_n(&g->base, g->heap->pages.range.base, __ATOMIC_RELAXED);
 	g->spans = g->heap->pages.range.spans;
-	/* Last: the fast path of free believes the rest once an address lies within bytes. An address of
-	 * this heap reaches a thread only after `made`. */
+	/* Last: the fast path of free believes the rest once an address lies within bytes. An
+	 * address of this heap reaches a thread only after `made`. */
 	__atomic_store_n(&g->bytes, g->heap->pages.range.bytes, __ATOMIC_RELEASE);
 	sm__mcache_key_init();
 	/* Debugging aids look at every request, so every request takes the slow path. */
@@ -245,8 +248,8 @@ static SM_COLD bool make_heap_once(void)
 	ready = ready || make_heap(&sm__process_heap);
 	sm_store_release(&sm__process_heap.made, ready);
 	sm_lock_release(&making);
-	/* As early as can be, so that handlers of the program's libraries run outside of ours; and without the lock,
-	 * for libc may allocate for it. */
+	/* As early as can be, so that handlers of the program's libraries run outside of ours; and
+	 * without the lock, for libc may allocate for it. */
 	sm__malloc_fork_init();
 	if (ready)
 		errno = saved;
@@ -282,7 +285,7 @@ struct sm_heap *sm_malloc_heap(void)
 	return sm__malloc_ready() ? sm__process_heap.heap : NULL;
 }
 
-/* ---- trim ----------------------------------------------------------------------------------------- */
+/* ---- trim --------------------------------------------------------------------------------- */
 
 size_t sm_malloc_trim(void)
 {

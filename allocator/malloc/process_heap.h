@@ -1,11 +1,14 @@
 /*
  * process_heap.h: the state of malloc, one for a process, and what its files share.
  *
- *   malloc_fast.h   the two fast paths, inlined into sm_malloc/sm_free (malloc.c) and malloc/free (preload.c)
- *   malloc.c        the paths behind them, the rest of the family, large objects, what a bad address is
+ *   malloc_fast.h   the two fast paths, inlined into sm_malloc/sm_free (malloc.c) and malloc/free
+ *                   (preload.c)
+ *   malloc.c        the paths behind them, the rest of the family, large objects, what a bad
+ *                   address is
  *   thread_cache.*  a thread's lists and windows; threads' birth and end
  *   cpu_cache.*     caches per CPU instead (cache.mode=cpu); cpu_budget.c: how much each may hold
- *   depot.*         what is central of a class: lists of freed objects (depot_shard.c), spans with room
+ *   depot.*         what is central of a class: lists of freed objects (depot_shard.c), spans with
+ *                   room
  *   unit_class.c    what free() looks up: the class of the span at each unit
  *   process_heap.c  the heap: creation, configuration, trim
  *   release.c       when free memory goes back to the operating system
@@ -32,18 +35,20 @@ struct sm_process_heap {
 	size_t bytes;
 	uint8_t *classes; /* [unit]: unit_class.c */
 	uint64_t key;
-	/* Which kind of cache a process has: sm__malloc_empty and sm__free_full, or those of cpu_cache.c. */
+	/* Which kind of cache a process has: sm__malloc_empty and sm__free_full, or those of
+	 * cpu_cache.c. */
 	_Atomic(sm_empty_fn) empty;
 	_Atomic(sm_full_fn) full;
 	struct sm_span *spans;
 	struct sm_heap *heap;
 	uint32_t
-		list[SM_NCLASSES_MAX]; /* objects of a full list, but for caches with settings of their own */
-	bool direct;		       /* debugging: no caches, every request takes the slow path */
-	void **cpu_slabs;	       /* by CPU, -2 and -1 (none) included: see cpu_cache.c */
-	unsigned nslabs;	       /* 0: caches are of threads */
-	struct sm_mcpu *slabs;	       /* [nslabs] */
-	struct sm_depot *depots;       /* [node * sm__nclasses + class] */
+		/* objects of a full list, but for caches with settings of their own */
+		list[SM_NCLASSES_MAX];
+	bool direct;		 /* debugging: no caches, every request takes the slow path */
+	void **cpu_slabs;	 /* by CPU, -2 and -1 (none) included: see cpu_cache.c */
+	unsigned nslabs;	 /* 0: caches are of threads */
+	struct sm_mcpu *slabs;	 /* [nslabs] */
+	struct sm_depot *depots; /* [node * sm__nclasses + class] */
 	unsigned nnodes, ncpus;
 	struct sm_shard *shards; /* [nshards], a power of two */
 	unsigned nshards;
@@ -65,13 +70,13 @@ struct sm_process_heap {
 extern struct sm_process_heap sm__process_heap __attribute__((visibility("hidden")));
 /* Of the calling thread; an empty one that is full at the same time until its first slow path. */
 extern __thread struct sm_mcache *sm__mcache __attribute__((visibility("hidden")));
-/* (size + 15) / 16 -> class, up to 1 KiB; multiples of 16 only. Relaxed: whoever finds a class before there is a heap
- * goes on to look at `made`. */
+/* (size + 15) / 16 -> class, up to 1 KiB; multiples of 16 only. Relaxed: whoever finds a class
+ * before there is a heap goes on to look at `made`. */
 extern _Atomic(uint8_t) sm__malloc_class[1024 / 16 + 1] __attribute__((visibility("hidden")));
 
 /*
- * Is an offset in a unit the start of a slot of the class? If and only if (uint32_t)(offset * recip) < start_max.
- * Both 0 for class 0, which no offset passes.
+ * Is an offset in a unit the start of a slot of the class? If and only if (uint32_t)(offset *
+ * recip) < start_max. Both 0 for class 0, which no offset passes.
  */
 struct sm_slot_test {
 	uint32_t recip, start_max;
@@ -82,7 +87,8 @@ extern struct sm_slot_test sm__slot_tests[SM_NCLASSES_MAX] __attribute__((visibi
 bool sm__munits_init(void);
 /* Before a span's class is set: there is memory for it, or false. */
 bool sm__munits_prepare(const struct sm_span *s);
-/* s is a malloc span of the class from here on; 0: is none any more. Under the lock of the class's depot. */
+/* s is a malloc span of the class from here on; 0: is none any more. Under the lock of the class's
+ * depot. */
 void sm__munits_set_locked(const struct sm_span *s, unsigned cls);
 /* Of any span that is in use, at rest. NULL, or what is wrong. */
 const char *sm__munits_check(const struct sm_span *s);
@@ -93,8 +99,8 @@ bool sm__malloc_preloaded(void);
 bool sm__malloc_ready(void);
 unsigned sm__malloc_class_of(size_t size); /* size <= SM_MAX_SMALL */
 
-/* release.c. Bytes went back to the page heap: once in a while, much of them goes on to the operating system. No
- * lock may be held. */
+/* release.c. Bytes went back to the page heap: once in a while, much of them goes on to the
+ * operating system. No lock may be held. */
 void sm__malloc_returned(size_t bytes);
 /* Where that had to wait, it may be done now. No lock may be held. */
 void sm__malloc_release_if_due(void);
@@ -109,7 +115,7 @@ void sm__malloc_fork_init(void);
 /* malloc_stats.c: our part in checks and figures. */
 extern const struct sm_heap_owner sm__malloc_owner;
 
-/* ---- malloc.c -------------------------------------------------------------------------------------- */
+/* ---- malloc.c ----------------------------------------------------------------------------- */
 
 /* The span that p is the start of an object in; aborts naming p and what it is. verb: "free", .. */
 struct sm_span *sm__malloc_span(const void *p, const char *verb);

@@ -1,17 +1,20 @@
 /*
  * release.c: when free memory of malloc's heap goes back to the operating system.
  *
- * There is no thread in the background of a program that only preloads us, so frees do the scavenger's work. After
- * RELEASE_BYTES have come back to the page heap somebody looks:
+ * There is no thread in the background of a program that only preloads us, so frees do the
+ * scavenger's work. After RELEASE_BYTES have come back to the page heap somebody looks:
  *
- *     free <= retain % of what is in use + RELEASE_BYTES     nothing to do until as much has come back again
+ *     free <= retain % of what is in use + RELEASE_BYTES     nothing to do until as much has come
+ *                                                            back again
  *     the last release was a second ago, or more             release down to that
- *     free > in use + RELEASE_BYTES: a burst is being freed  release as well, while all this takes a tenth of the time
- *     otherwise                                              it is due: after the next STEP_BYTES that come back,
- *                                                            and now and then when a span is made, somebody looks again
+ *     free > in use + RELEASE_BYTES: a burst is being freed  release as well, while all this takes
+ *                                                            a tenth of the time
+ *     otherwise                                              it is due: after the next STEP_BYTES
+ *                                                            that come back, and now and then when
+ *                                                            a span is made, somebody looks again
  *
- * So what a burst leaves behind is about what is in use then; and a program that frees and allocates the same memory over
- * and over pays for that once a second, or a tenth of its time.
+ * So what a burst leaves behind is about what is in use then; and a program that frees and
+ * allocates the same memory over and over pays for that once a second, or a tenth of its time.
  */
 #include "allocator/base/clock.h"
 #include "allocator/malloc/process_heap.h"
@@ -67,7 +70,8 @@ static SM_NOINLINE void look_at_free(void)
 
 void sm__malloc_returned(size_t bytes)
 {
-	if (SM_UNLIKELY(sm_fetch_add_relaxed(&sm__process_heap.returned, bytes) + bytes >= RELEASE_BYTES) &&
+	if (SM_UNLIKELY(sm_fetch_add_relaxed(&sm__process_heap.returned, bytes) + bytes >=
+			RELEASE_BYTES) &&
 	    sm__process_heap.heap->config.scavenge_ms != 0)
 		look_at_free();
 }

@@ -1,5 +1,6 @@
 /*
- * thread_cache.c: where a thread keeps freed objects: lists and windows. What is behind them: depot.c.
+ * thread_cache.c: where a thread keeps freed objects: lists and windows. What is behind them:
+ * depot.c.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -13,7 +14,7 @@ static struct sm_mcache empty, ended; /* never written: no objects, no room */
 __thread struct sm_mcache *sm__mcache = &empty;
 static pthread_key_t at_exit;
 
-/* ---- what it holds --------------------------------------------------------------------------------- */
+/* ---- what it holds ------------------------------------------------------------------------ */
 
 static uint32_t room_of(const struct sm_mcache *c, unsigned cls)
 {
@@ -55,7 +56,7 @@ struct sm_class_counts sm__mcache_count(const struct sm_mcache *c, unsigned cls)
 	return n;
 }
 
-/* ---- giving way ------------------------------------------------------------------------------------ */
+/* ---- giving way --------------------------------------------------------------------------- */
 
 static void give_spare(struct sm_mclass *m, unsigned cls)
 {
@@ -99,7 +100,8 @@ void sm__mcache_flush(struct sm_mcache *c)
 		flush_class(c, cls);
 }
 
-/* cache.budget: other classes give way, each in its turn; if nothing else is left, this one does. */
+/* cache.budget: other classes give way, each in its turn; if nothing else is left, this one does.
+ * */
 static SM_COLD void keep_budget(struct sm_mcache *c, unsigned cls)
 {
 	for (unsigned tries = 1; tries < sm__nclasses && sm__mcache_held(c) > c->budget; tries++) {
@@ -111,7 +113,7 @@ static SM_COLD void keep_budget(struct sm_mcache *c, unsigned cls)
 		flush_class(c, cls);
 }
 
-/* ---- refill ---------------------------------------------------------------------------------------- */
+/* ---- refill ------------------------------------------------------------------------------- */
 
 static void *pop_object(struct sm_mcache *c, unsigned cls)
 {
@@ -133,7 +135,8 @@ static void *bump(struct sm_mclass *m, unsigned cls)
 	return p;
 }
 
-/* From a CPU's cache with other settings, a list may be longer than ours: what is too much goes on. */
+/* From a CPU's cache with other settings, a list may be longer than ours: what is too much goes on.
+ * */
 static SM_COLD void cut_list(struct sm_freed *list, unsigned cls, unsigned keep)
 {
 	struct sm_freed *rest;
@@ -178,7 +181,8 @@ static void *refill_central(struct sm_mcache *c, unsigned cls)
 {
 	struct sm_mclass *m = &c->cold[cls];
 	unsigned n = window_slots(m, cls);
-	struct sm_mwant want = {.window = n, .list = n < m->limit ? n : m->limit, .spans = m->spans};
+	struct sm_mwant want = {
+		.window = n, .list = n < m->limit ? n : m->limit, .spans = m->spans};
 	struct sm_mtake got;
 
 	m->n.refills++;
@@ -211,8 +215,9 @@ static void *adopt_some(struct sm_mcache *c, unsigned cls, unsigned n)
 #define SOME 16 /* walked through: few lines, and those that are popped next */
 
 /*
- * A list that has just become the spare one comes back in two pieces: were it taken as a whole, it would be full again
- * two frees later, and a program that allocates and frees by turns would be here at every other call.
+ * A list that has just become the spare one comes back in two pieces: were it taken as a whole, it
+ * would be full again two frees later, and a program that allocates and frees by turns would be
+ * here at every other call.
  */
 static void *take_spare(struct sm_mcache *c, unsigned cls)
 {
@@ -260,7 +265,7 @@ void sm__mcache_overflow(struct sm_mcache *c, unsigned cls)
 		keep_budget(c, cls);
 }
 
-/* ---- birth and end --------------------------------------------------------------------------------- */
+/* ---- birth and end ------------------------------------------------------------------------ */
 
 static void read_tunables(struct sm_mcache *c)
 {
@@ -351,14 +356,15 @@ static void thread_ends(void *arg)
 
 void sm__mcache_key_init(void)
 {
-	/* Made before anybody else's, so that the key is one of the few that need no memory to be set. */
+	/* Made before anybody else's, so that the key is one of the few that need no memory to be
+	 * set. */
 	if (pthread_key_create(&at_exit, thread_ends) != 0)
 		sm__fatal(__FILE__, __LINE__, "no thread-specific key is left for thread exit");
 }
 
 /*
- * Frees of a thread without a cache that go straight to spans. A thread that ends frees in libc, behind the last
- * destructor: a cache that it made then would never be given back.
+ * Frees of a thread without a cache that go straight to spans. A thread that ends frees in libc,
+ * behind the last destructor: a cache that it made then would never be given back.
  */
 #define FREES_WITHOUT 64
 

@@ -1,11 +1,12 @@
 /*
- * thread_cache.h: what a thread keeps of freed objects: a list for each class, a spare one behind it, a window.
+ * thread_cache.h: what a thread keeps of freed objects: a list for each class, a spare one behind
+ * it, a window.
  *
- * A freed object holds two words: the next of its list, and a key made of its address and a secret. free()
- * finds the key there when the object is freed already; malloc() wipes it. What an object's words hold
- * by chance equals the key once in 2^64. An object in a list, in the depot or in a window still has its
- * alloc bit; the bit is cleared when the slot goes back to its span, and finding it clear then is a
- * double free, too.
+ * A freed object holds two words: the next of its list, and a key made of its address and a secret.
+ * free() finds the key there when the object is freed already; malloc() wipes it. What an object's
+ * words hold by chance equals the key once in 2^64. An object in a list, in the depot or in a
+ * window still has its alloc bit; the bit is cleared when the slot goes back to its span, and
+ * finding it clear then is a double free, too.
  */
 #ifndef SM_ALLOCATOR_THREAD_CACHE_H
 #define SM_ALLOCATOR_THREAD_CACHE_H
@@ -21,8 +22,9 @@ struct sm_freed {
 };
 
 /*
- * room[] of a cache: in the low bits, objects that the list still takes; above them, objects that were ever
- * popped. So a pop adds one to both in the one addition that it needs anyway, and hits cost nothing.
+ * room[] of a cache: in the low bits, objects that the list still takes; above them, objects that
+ * were ever popped. So a pop adds one to both in the one addition that it needs anyway, and hits
+ * cost nothing.
  */
 #define SM_ROOM_BITS 20
 #define SM_ROOM_MASK ((UINT64_C(1) << SM_ROOM_BITS) - 1)
@@ -34,7 +36,8 @@ struct sm_mclass {
 	char *cur, *end;	/* window: slots never linked into a list */
 	uint32_t spare_n;	/* its length */
 	bool just_full;		/* the spare one became so a moment ago: see sm__mcache_refill */
-	uint32_t start; /* the next window has 2^start KiB: threads that allocate little take little */
+	/* the next window has 2^start KiB: threads that allocate little take little */
+	uint32_t start;
 	/* tunables, fixed while the cache has its thread */
 	uint32_t limit;		  /* objects of a full list */
 	uint32_t window;	  /* bytes */
@@ -51,11 +54,13 @@ struct sm_mcache {
 	size_t budget;	/* bytes that it may hold, 0: no bound */
 	unsigned hand;	/* class that gives way first when the budget is used up */
 	unsigned shard; /* whose depot lists are its own; fixed */
-	int cpu;	/* where its thread was when it was made: whose settings it has, where it counts */
+	/* where its thread was when it was made: whose settings it has, where it counts */
+	int cpu;
 	struct sm_mcache *next, *prev; /* under the process heap's lock */
 };
 
-/* The calling thread's cache, made when there is none; NULL: it has ended, or there is no memory. */
+/* The calling thread's cache, made when there is none; NULL: it has ended, or there is no memory.
+ * */
 struct sm_mcache *sm__mcache_get(void);
 /* The same for a free: NULL also for the first few of a thread that has none. */
 struct sm_mcache *sm__mcache_for_free(void);

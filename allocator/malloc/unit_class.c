@@ -1,17 +1,20 @@
 /*
- * unit_class.c: the class of the malloc span at each unit, a byte: all that free() looks at beside the object.
+ * unit_class.c: the class of the malloc span at each unit, a byte: all that free() looks at beside
+ * the object.
  *
- * A descriptor is two cache lines; of a program with some thousand objects alive, free() touches all its spans'
- * descriptors in turn, and they do not stay in the first level of cache. A byte does: 64 spans to a line, and a few
- * lines of what a class's spans look like.
+ * A descriptor is two cache lines; of a program with some thousand objects alive, free() touches
+ * all its spans' descriptors in turn, and they do not stay in the first level of cache. A byte
+ * does: 64 spans to a line, and a few lines of what a class's spans look like.
  *
- *     classes[unit] != 0   <=>   the unit is the head of a span in state SM_SPAN_MALLOC, of that class
+ *     classes[unit] != 0   <=>   the unit is the head of a span in state SM_SPAN_MALLOC, of that
+ *                          class
  *
- * A byte changes with the span's state, under the lock of the class's depot, while nobody has an object of the span;
- * whoever is handed one is ordered behind it.
+ * A byte changes with the span's state, under the lock of the class's depot, while nobody has an
+ * object of the span; whoever is handed one is ordered behind it.
  *
- * The table covers the range, reads as zero from the start, and lies between inaccessible pages. A page of it, for
- * 64 MiB of heap, becomes writable with the first span there. (Too little to count towards heap.limit.)
+ * The table covers the range, reads as zero from the start, and lies between inaccessible pages. A
+ * page of it, for 64 MiB of heap, becomes writable with the first span there. (Too little to count
+ * towards heap.limit.)
  */
 #include "allocator/base/bitset.h"
 #include "allocator/malloc/malloc_fast.h"
@@ -23,13 +26,15 @@ struct sm_slot_test sm__slot_tests[SM_NCLASSES_MAX];
 static _Atomic(uint64_t) *writable; /* a bit for each page of the table */
 
 /*
- * offset * recip = q * (recip * slot - 2^32) + r * recip (mod 2^32), with slot q and r bytes into it. At a
- * start (r = 0) of one of the nslots slots that is at most (nslots - 1) * (recip * slot - 2^32); anywhere
- * else it is larger: test_sizeclass tries every offset of every class.
+ * offset * recip = q * (recip * slot - 2^32) + r * recip (mod 2^32), with slot q and r bytes into
+ * it. At a start (r = 0) of one of the nslots slots that is at most (nslots - 1) * (recip * slot -
+ * 2^32); anywhere else it is larger: test_sizeclass tries every offset of every class.
  */
 static uint32_t start_max_of(const struct sm_sizeclass *k)
 {
-	return (uint32_t)((k->nslots - 1u) * ((uint64_t)k->recip * k->slot_bytes - (UINT64_C(1) << 32))) + 1;
+	return (uint32_t)((k->nslots - 1u) *
+			  ((uint64_t)k->recip * k->slot_bytes - (UINT64_C(1) << 32))) +
+	       1;
 }
 
 bool sm__munits_init(void)
@@ -76,7 +81,8 @@ void sm__munits_set_locked(const struct sm_span *s, unsigned cls)
 	struct sm_process_heap *g = &sm__process_heap;
 
 	/* Atomic for the sake of frees of addresses that are no objects. */
-	__atomic_store_n(&g->classes[sm_span_unit(&g->heap->pages.range, s)], (uint8_t)cls, __ATOMIC_RELAXED);
+	__atomic_store_n(&g->classes[sm_span_unit(&g->heap->pages.range, s)], (uint8_t)cls,
+			 __ATOMIC_RELAXED);
 }
 
 const char *sm__munits_check(const struct sm_span *s)

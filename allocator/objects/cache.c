@@ -20,7 +20,7 @@ void sm__cache_post(struct sm_cache *c)
 	c->unposted = 0;
 }
 
-/* ---- taking a window ------------------------------------------------------------------------------- */
+/* ---- taking a window ---------------------------------------------------------------------- */
 
 /* Brings the line of the next free slot nearer: the window after this one will be written soon. */
 static void prefetch_next(const struct sm_heap *h, const struct sm_span *s, unsigned end)
@@ -31,7 +31,8 @@ static void prefetch_next(const struct sm_heap *h, const struct sm_span *s, unsi
 		return;
 	free = ~sm_load_relaxed(&s->alloc[end / 64]) >> (end % 64);
 	if (free != 0)
-		SM_PREFETCH_W(sm_span_slot_address(&h->pages.range, s, end + (unsigned)__builtin_ctzl(free)));
+		SM_PREFETCH_W(sm_span_slot_address(&h->pages.range, s,
+						   end + (unsigned)__builtin_ctzl(free)));
 }
 
 /* Makes the run the bin's window. The slots are c's from here on. */
@@ -43,8 +44,8 @@ static void open_window(struct sm_cache *c, struct sm_window *w, struct sm_span 
 	size_t bytes = (size_t)count * s->slot_bytes;
 	char *p = sm_span_slot_address(&h->pages.range, s, first);
 
-	/* Black before the alloc bits say that there is an object: a scanner that finds one of the slots in
-	 * a stale word must not go on to read memory that is only now being set up. */
+	/* Black before the alloc bits say that there is an object: a scanner that finds one of the
+	 * slots in a stale word must not go on to read memory that is only now being set up. */
 	if (SM_UNLIKELY(c->black) && h->hooks.window_taken != NULL) {
 		h->hooks.window_taken(h->hooks.ctx, c, s, first, count);
 		sm_fence_release();
@@ -73,7 +74,8 @@ static void open_window(struct sm_cache *c, struct sm_window *w, struct sm_span 
 	k->remote += s->node != c->node ? count : 0;
 }
 
-/* A run of a span that others take runs from at the same time. A cache whose windows are the CPU's holds nothing. */
+/* A run of a span that others take runs from at the same time. A cache whose windows are the CPU's
+ * holds nothing. */
 static unsigned slots_of_run(const struct sm_cache *c, unsigned cls)
 {
 	unsigned n = SM_MIXED_RUN / sm__sizeclasses[cls].slot_bytes;
@@ -110,7 +112,8 @@ static bool next_window(struct sm_cache *c, unsigned bin)
 	return true;
 }
 
-/* A span of the reserve (cache.spans) becomes bin's; what a new generation found there goes back. */
+/* A span of the reserve (cache.spans) becomes bin's; what a new generation found there goes back.
+ * */
 static bool next_of_reserve(struct sm_cache *c, unsigned bin)
 {
 	struct sm_heap *h = c->heap;
@@ -148,7 +151,8 @@ static bool next_span(struct sm_cache *c, unsigned bin)
 		w->cur = w->end = NULL;
 		s = sm__central_exchange(h, c, bin, old);
 	} while (s == NULL && h->hooks.out_of_memory != NULL &&
-		 h->hooks.out_of_memory(h->hooks.ctx, c, sm__sizeclasses[h->bins[bin].cls].slot_bytes));
+		 h->hooks.out_of_memory(h->hooks.ctx, c,
+					sm__sizeclasses[h->bins[bin].cls].slot_bytes));
 	if (s == NULL) {
 		errno = ENOMEM;
 		return false;
@@ -165,18 +169,20 @@ static void *pop_slot(struct sm_window *w)
 	return p;
 }
 
-/* ---- giving back ----------------------------------------------------------------------------------- */
+/* ---- giving back -------------------------------------------------------------------------- */
 
 /* The span that w, which is not empty, lies in. */
 static struct sm_span *span_of_window(const struct sm_heap *h, const struct sm_window *w)
 {
-	return w->span != NULL ? w->span
-			       : sm_span_of(&h->pages.range, sm__run_address(&h->pages.range, w->cur));
+	return w->span != NULL
+		       ? w->span
+		       : sm_span_of(&h->pages.range, sm__run_address(&h->pages.range, w->cur));
 }
 
 static unsigned first_left(const struct sm_heap *h, const struct sm_window *w)
 {
-	uintptr_t cur = w->span != NULL ? (uintptr_t)w->cur : sm__run_address(&h->pages.range, w->cur);
+	uintptr_t cur =
+		w->span != NULL ? (uintptr_t)w->cur : sm__run_address(&h->pages.range, w->cur);
 
 	return sm_span_slot(&h->pages.range, span_of_window(h, w), cur);
 }
@@ -203,7 +209,8 @@ static void retire_window(struct sm_cache *c, struct sm_window *w)
 	sm__central_put(h, c, s);
 }
 
-/* The rest of a run, whose span anybody may have: the slots stay allocated, and nobody has a pointer to them. */
+/* The rest of a run, whose span anybody may have: the slots stay allocated, and nobody has a
+ * pointer to them. */
 static void forget_bin(struct sm_cache *c, unsigned bin)
 {
 	struct sm_window *w = &c->windows[bin];
@@ -250,8 +257,8 @@ static void call_before_refill(struct sm_cache *c, size_t more)
 }
 
 /*
- * cache.mode=cpu: carves a window with c's own means, keeps its first slot and leaves the rest to the CPU;
- * what the CPU does not take goes back. No span stays with c.
+ * cache.mode=cpu: carves a window with c's own means, keeps its first slot and leaves the rest to
+ * the CPU; what the CPU does not take goes back. No span stays with c.
  */
 static void *refill_cpu(struct sm_cache *c, unsigned bin)
 {
@@ -331,12 +338,13 @@ void *sm__cache_refill_slow(struct sm_cache *c, unsigned bin)
 	return pop_slot(w);
 }
 
-/* ---- tiny objects --------------------------------------------------------------------------------- */
+/* ---- tiny objects ------------------------------------------------------------------------- */
 
 /*
- * Pointer-free objects under 16 B share a block. It stays alive as long as any object in it is reachable, and what is born
- * in a block allocated before marking began needs that block to be black: so the block counts as a window
- * (sm__cache_foreach_window) and is dropped when windows are retired.
+ * Pointer-free objects under 16 B share a block. It stays alive as long as any object in it is
+ * reachable, and what is born in a block allocated before marking began needs that block to be
+ * black: so the block counts as a window (sm__cache_foreach_window) and is dropped when windows are
+ * retired.
  */
 #define TINY_BLOCK 16
 
@@ -346,7 +354,8 @@ void *sm__cache_tiny(struct sm_cache *c, size_t size, size_t align)
 	unsigned bin = sm__class_small[TINY_BLOCK / 8];
 
 	SM_ASSERT(size < TINY_BLOCK && align <= 8 && (align & (align - 1)) == 0);
-	if (c->tiny_cur != NULL && (size_t)(c->tiny_end - c->tiny_cur) >= size && p + size <= c->tiny_end) {
+	if (c->tiny_cur != NULL && (size_t)(c->tiny_end - c->tiny_cur) >= size &&
+	    p + size <= c->tiny_end) {
 		c->tiny_cur = p + size;
 		return p;
 	}
@@ -363,7 +372,7 @@ void *sm__cache_tiny(struct sm_cache *c, size_t size, size_t align)
 	return p;
 }
 
-/* ---- large ----------------------------------------------------------------------------------------- */
+/* ---- large -------------------------------------------------------------------------------- */
 
 static struct sm_span *large_span(struct sm_cache *c, size_t nunits, size_t size)
 {
@@ -372,7 +381,8 @@ static struct sm_span *large_span(struct sm_cache *c, size_t nunits, size_t size
 
 	do
 		s = sm__pageheap_alloc(&h->pages, c->node, nunits);
-	while (s == NULL && h->hooks.out_of_memory != NULL && h->hooks.out_of_memory(h->hooks.ctx, c, size));
+	while (s == NULL && h->hooks.out_of_memory != NULL &&
+	       h->hooks.out_of_memory(h->hooks.ctx, c, size));
 	return s;
 }
 
@@ -420,7 +430,7 @@ void *sm__cache_large(struct sm_cache *c, size_t size, const struct sm_layout *l
 	return p;
 }
 
-/* ---- all windows ------------------------------------------------------------------------------------ */
+/* ---- all windows -------------------------------------------------------------------------- */
 
 void sm__cache_retire_all(struct sm_cache *c)
 {
@@ -439,7 +449,8 @@ void sm__cache_retire_all(struct sm_cache *c)
 }
 
 void sm__cache_foreach_window(struct sm_cache *c,
-			      void (*fn)(void *ctx, struct sm_span *s, unsigned first, unsigned count),
+			      void (*fn)(void *ctx, struct sm_span *s, unsigned first,
+					 unsigned count),
 			      void *ctx)
 {
 	struct sm_heap *h = c->heap;
@@ -463,7 +474,7 @@ void sm__cache_foreach_window(struct sm_cache *c,
 	}
 }
 
-/* ---- birth and end --------------------------------------------------------------------------------- */
+/* ---- birth and end ------------------------------------------------------------------------ */
 
 /* The core that we are on, its node, and the tunables that hold there. */
 static void read_core(struct sm_cache *c)

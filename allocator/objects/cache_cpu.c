@@ -11,7 +11,8 @@ bool sm__cache_cpu_init(struct sm_heap *h)
 	const char *why = NULL;
 
 	if (!sm__rseq_usable(&why)) {
-		sm__say("cache.mode=cpu needs restartable sequences: %s; caches are per thread", why);
+		sm__say("cache.mode=cpu needs restartable sequences: %s; caches are per thread",
+			why);
 		return false;
 	}
 	c = sm__meta_alloc(&h->pages, sizeof(*c));
@@ -37,8 +38,8 @@ static size_t window_at(unsigned bin)
 
 void *sm__cache_cpu_bump(struct sm_heap *h, unsigned bin)
 {
-	void *p =
-		sm__rseq_bump(&h->cpus->table, window_at(bin), sm__sizeclasses[h->bins[bin].cls].slot_bytes);
+	void *p = sm__rseq_bump(&h->cpus->table, window_at(bin),
+				sm__sizeclasses[h->bins[bin].cls].slot_bytes);
 
 	sm__rseq_taken(&h->bins[bin]);
 	return p;
@@ -85,8 +86,8 @@ bool sm__cache_cpu_leave(struct sm_heap *h, unsigned bin, char *cur, char *end)
 
 	sm__rseq_passed_on(&h->bins[bin]);
 	if (!within_budget(h, k, (size_t)(end - cur)) ||
-	    !sm__rseq_put(&h->cpus->table, window_at(bin), (uintptr_t)cur, window_at(bin) + sizeof(uintptr_t),
-			  (uintptr_t)end)) {
+	    !sm__rseq_put(&h->cpus->table, window_at(bin), (uintptr_t)cur,
+			  window_at(bin) + sizeof(uintptr_t), (uintptr_t)end)) {
 		sm_fetch_add_relaxed(&k->lost, 1);
 		return false;
 	}
@@ -112,8 +113,9 @@ static struct sm_cpu_cache *seize_cpu(struct sm_cpu_caches *c, unsigned cpu)
 {
 	struct sm_cpu_cache *k = sm_exchange_acqrel((_Atomic(void *) *)&c->table.slabs[cpu], NULL);
 
-	/* After it, every section on that CPU has committed or will see NULL. The command was registered
-	 * and tried when the caches were made; a CPU that went offline runs no section. */
+	/* After it, every section on that CPU has committed or will see NULL. The command was
+	 * registered and tried when the caches were made; a CPU that went offline runs no section.
+	 * */
 	if (k != NULL)
 		(void)sm__rseq_fence(cpu);
 	return k;
@@ -153,14 +155,16 @@ static struct sm_cpu_cache *seize_cpu(struct sm_cpu_caches *c, unsigned cpu)
 
 #endif
 
-/* What changes with everything that a CPU hands out or gets: where its windows stand, and how often they came. */
+/* What changes with everything that a CPU hands out or gets: where its windows stand, and how often
+ * they came. */
 static uint64_t look_of(struct sm_heap *h, const struct sm_cpu_cache *k)
 {
 	uint32_t nbins = sm_load_acquire(&h->nbins);
 	uint64_t look = 0;
 
 	for (unsigned cls = 1; cls < sm__nclasses; cls++)
-		look = look * 31 + sm__count_read(&k->cls[cls].taken) + sm__count_read(&k->cls[cls].refills);
+		look = look * 31 + sm__count_read(&k->cls[cls].taken) +
+		       sm__count_read(&k->cls[cls].refills);
 	for (uint32_t bin = 1; bin < nbins; bin++)
 		look = look * 31 + sm_load_relaxed(&k->windows[bin].cur);
 	return look;
@@ -180,7 +184,8 @@ static bool forget_cpu(struct sm_heap *h, struct sm_cpu_cache *k)
 		if (cur == 0)
 			continue;
 		any = true;
-		sm__count_shared(&k->cls[cls].returned, (end - cur) / sm__sizeclasses[cls].slot_bytes);
+		sm__count_shared(&k->cls[cls].returned,
+				 (end - cur) / sm__sizeclasses[cls].slot_bytes);
 		sm_store_relaxed(&k->windows[bin].cur, 0);
 	}
 	return any;
@@ -201,12 +206,14 @@ static void foreach_window(struct sm_heap *h, struct sm_cpu_cache *k,
 			continue;
 		sm__rseq_taken(&h->bins[bin]);
 		s = sm_span_of(&h->pages.range, cur);
-		fn(ctx, s, sm_span_slot(&h->pages.range, s, cur), (unsigned)((end - cur) / s->slot_bytes));
+		fn(ctx, s, sm_span_slot(&h->pages.range, s, cur),
+		   (unsigned)((end - cur) / s->slot_bytes));
 	}
 }
 
 void sm__cache_foreach_cpu_window(struct sm_heap *h,
-				  void (*fn)(void *ctx, struct sm_span *s, unsigned first, unsigned count),
+				  void (*fn)(void *ctx, struct sm_span *s, unsigned first,
+					     unsigned count),
 				  void *ctx)
 {
 	struct sm_cpu_caches *c = h->cpus;
@@ -217,7 +224,8 @@ void sm__cache_foreach_cpu_window(struct sm_heap *h,
 
 		if (k == NULL)
 			continue;
-		/* Not written where nothing changed: the pages of CPUs that nobody uses stay untouched. */
+		/* Not written where nothing changed: the pages of CPUs that nobody uses stay
+		 * untouched. */
 		if (look != k->seen) {
 			foreach_window(h, k, fn, ctx);
 			k->seen = look;
@@ -247,6 +255,7 @@ void sm__cache_cpu_slots(struct sm_heap *h, unsigned cpu, uint64_t slots[SM_NCLA
 		uintptr_t end = sm_load_relaxed(&k->windows[bin].end);
 
 		if (cur != 0 && end > cur)
-			slots[h->bins[bin].cls] += (end - cur) / sm__sizeclasses[h->bins[bin].cls].slot_bytes;
+			slots[h->bins[bin].cls] +=
+				(end - cur) / sm__sizeclasses[h->bins[bin].cls].slot_bytes;
 	}
 }

@@ -1,18 +1,21 @@
 /*
  * central.c: the lists of spans that no cache owns.
  *
- * Sweep generations. h->sweepgen advances by 2 at the end of marking, while every mutator that allocates
- * still allocates black (c->black). A thread may therefore read the old value just before and act on it
- * just after; each such case is harmless:
- *   - a span taken as swept is unswept a moment later: its windows are black, so the slots taken from
- *     it survive the sweep that it meets when it is given back, by parity, to the unswept list;
- *   - a fresh or large span born with the old value goes to the unswept list, black: kept by the sweep.
- * A refill that sees the new value gives a span of the old generation back and takes another, which is
- * swept on the way.
+ * Sweep generations. h->sweepgen advances by 2 at the end of marking, while every mutator that
+ * allocates still allocates black (c->black). A thread may therefore read the old value just before
+ * and act on it just after; each such case is harmless:
+ *   - a span taken as swept is unswept a moment later: its windows are black, so the slots taken
+ *     from it survive the sweep that it meets when it is given back, by parity, to the unswept
+ *     list;
+ *   - a fresh or large span born with the old value goes to the unswept list, black: kept by the
+ *     sweep.
+ * A refill that sees the new value gives a span of the old generation back and takes another, which
+ * is swept on the way.
  *
- * Order. Spans are pushed at the front, so a list runs from young to old. Allocation sweeps one of each end:
- * young objects die soon (and their memory is warm), old ones are what a queue drops. The background sweeper goes
- * from the old end and pushes what it keeps at the front of the other list, which keeps the order.
+ * Order. Spans are pushed at the front, so a list runs from young to old. Allocation sweeps one of
+ * each end: young objects die soon (and their memory is warm), old ones are what a queue drops. The
+ * background sweeper goes from the old end and pushes what it keeps at the front of the other list,
+ * which keeps the order.
  */
 #include "allocator/objects/central.h"
 
@@ -23,21 +26,22 @@
 #include "allocator/objects/markmap.h"
 
 /*
- * Where everything survives, sweeping on the way finds full spans only, at up to half a microsecond each. So after
- * SWEEP_MAX spans in vain a fresh one is taken, and the next SWEEP_REST refills do not try: what the search
- * looked for is being freed by the sweeper, into the page heap. (Eight tries each time made up four fifths of the steps of
- * `ring` that took longer than 2 us.)
+ * Where everything survives, sweeping on the way finds full spans only, at up to half a microsecond
+ * each. So after SWEEP_MAX spans in vain a fresh one is taken, and the next SWEEP_REST refills do
+ * not try: what the search looked for is being freed by the sweeper, into the page heap. (Eight
+ * tries each time made up four fifths of the steps of `ring` that took longer than 2 us.)
  */
 #define SWEEP_MAX  2
 #define SWEEP_REST 16
 /*
- * Where the page heap has nothing left but memory that was never touched, or was given back, the search goes on for so
- * many: touching a span's memory costs more than sweeping that, somebody must sweep them all the same, and a sweeper that is
- * late would let the heap grow by what lies there dead. In vain, it rests likewise.
+ * Where the page heap has nothing left but memory that was never touched, or was given back, the
+ * search goes on for so many: touching a span's memory costs more than sweeping that, somebody must
+ * sweep them all the same, and a sweeper that is late would let the heap grow by what lies there
+ * dead. In vain, it rests likewise.
  */
 #define SWEEP_LONG 14
 
-/* ---- lists, under the lock ------------------------------------------------------------------------- */
+/* ---- lists, under the lock ---------------------------------------------------------------- */
 
 static struct sm_span *list_pop(struct sm_heap *h, struct sm_span_list *l)
 {
@@ -72,10 +76,12 @@ static bool is_on(const struct sm_heap *h, const struct sm_span_list *l, const s
 /* A hint without the lock: any spans of that parity, swept or not. */
 static bool holds_any(const struct sm_central *l, unsigned parity)
 {
-	return sm_load_relaxed(&l->partial[parity].count) + sm_load_relaxed(&l->full[parity].count) != 0;
+	return sm_load_relaxed(&l->partial[parity].count) +
+		       sm_load_relaxed(&l->full[parity].count) !=
+	       0;
 }
 
-/* ---- sweeping on the way --------------------------------------------------------------------------- */
+/* ---- sweeping on the way ------------------------------------------------------------------ */
 
 enum end { YOUNG, OLD };
 
@@ -87,9 +93,10 @@ SM_INLINE void ask_for(struct sm_heap *h, uint32_t unit)
 }
 
 /*
- * Takes an unswept span off an end of l for sweeping. The lock is what makes the claim exclusive. The generation
- * may have advanced since the caller chose l, and l may hold swept spans of the new one by now: so the
- * span's own generation decides. The next span there is asked for: whoever sweeps one sweeps another soon.
+ * Takes an unswept span off an end of l for sweeping. The lock is what makes the claim exclusive.
+ * The generation may have advanced since the caller chose l, and l may hold swept spans of the new
+ * one by now: so the span's own generation decides. The next span there is asked for: whoever
+ * sweeps one sweeps another soon.
  */
 static struct sm_span *claim_unswept_locked(struct sm_heap *h, struct sm_span_list *l, enum end end)
 {
@@ -143,13 +150,14 @@ static void sweep_claimed(struct sm_heap *h, struct sm_cache *c, struct sm_span 
 	c->stats.swept_spans++;
 }
 
-/* ---- taking ---------------------------------------------------------------------------------------- */
+/* ---- taking ------------------------------------------------------------------------------- */
 
 /*
- * A span of this list with room: swept and partial, else one of the next `most`, swept now. Called and returns with the
- * lock held; it is dropped while sweeping.
+ * A span of this list with room: swept and partial, else one of the next `most`, swept now. Called
+ * and returns with the lock held; it is dropped while sweeping.
  */
-static struct sm_span *take_listed(struct sm_heap *h, struct sm_cache *c, struct sm_central *l, unsigned most)
+static struct sm_span *take_listed(struct sm_heap *h, struct sm_cache *c, struct sm_central *l,
+				   unsigned most)
 {
 	unsigned tries;
 
@@ -180,8 +188,8 @@ static struct sm_span *take_listed(struct sm_heap *h, struct sm_cache *c, struct
 }
 
 /* A new span, of whatever memory there is or only of such as was touched before. */
-static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigned bin, unsigned node,
-				  bool touched)
+static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigned bin,
+				  unsigned node, bool touched)
 {
 	size_t n = sm__sizeclasses[h->bins[bin].cls].nunits;
 	struct sm_span *s = touched ? sm__pageheap_alloc_touched(&h->pages, node, n)
@@ -194,8 +202,9 @@ static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigne
 		errno = ENOMEM;
 		return NULL;
 	}
-	/* Publication: whoever reads this state (acquire) through a stale or conservative word sees the
-	 * geometry, empty alloc bits and empty mark bits. Slots come to life by the alloc bits. */
+	/* Publication: whoever reads this state (acquire) through a stale or conservative word sees
+	 * the geometry, empty alloc bits and empty mark bits. Slots come to life by the alloc bits.
+	 * */
 	sm_store_release(&s->state, SM_SPAN_SMALL);
 	if (s->node != c->node)
 		c->stats.remote_spans++;
@@ -204,7 +213,8 @@ static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigne
 }
 
 /* all: even if the last such search was in vain and the rest that it earned is not over. */
-static struct sm_span *look_long(struct sm_heap *h, struct sm_cache *c, struct sm_central *l, bool all)
+static struct sm_span *look_long(struct sm_heap *h, struct sm_cache *c, struct sm_central *l,
+				 bool all)
 {
 	struct sm_span *s = NULL;
 
@@ -226,13 +236,15 @@ static bool worth_a_look(struct sm_central *l)
 }
 
 /* The other nodes' lists, nearest first: the last resort, counted. */
-static struct sm_span *take_remote(struct sm_heap *h, struct sm_cache *c, unsigned bin, unsigned node)
+static struct sm_span *take_remote(struct sm_heap *h, struct sm_cache *c, unsigned bin,
+				   unsigned node)
 {
 	struct sm_span *s = NULL;
 	unsigned i;
 
 	for (i = 1; i < h->pages.nnodes && s == NULL; i++) {
-		struct sm_central *l = sm__central_of(h, sm__pageheap_nearest(&h->pages, node, i), bin);
+		struct sm_central *l =
+			sm__central_of(h, sm__pageheap_nearest(&h->pages, node, i), bin);
 
 		if (!worth_a_look(l))
 			continue;
@@ -248,7 +260,8 @@ static struct sm_span *take_remote(struct sm_heap *h, struct sm_cache *c, unsign
 }
 
 /* cache.spans: more of them while the lock is held, as long as nothing must be swept for it. */
-static void take_more_locked(struct sm_heap *h, struct sm_cache *c, unsigned bin, struct sm_central *l)
+static void take_more_locked(struct sm_heap *h, struct sm_cache *c, unsigned bin,
+			     struct sm_central *l)
 {
 	struct sm_span *s;
 
@@ -261,9 +274,11 @@ static void take_more_locked(struct sm_heap *h, struct sm_cache *c, unsigned bin
 	}
 }
 
-struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsigned bin, struct sm_span *old)
+struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsigned bin,
+				     struct sm_span *old)
 {
-	/* By policy, and never a node without memory: where the spans are that this cache's like gave back. */
+	/* By policy, and never a node without memory: where the spans are that this cache's like
+	 * gave back. */
 	unsigned node = sm__pageheap_prefer(&h->pages, c->node);
 	struct sm_central *l = sm__central_of(h, node, bin);
 	struct sm_span *s = NULL;
@@ -301,14 +316,14 @@ struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsi
 	return s;
 }
 
-/* ---- giving back ----------------------------------------------------------------------------------- */
+/* ---- giving back -------------------------------------------------------------------------- */
 
 void sm__central_put(struct sm_heap *h, struct sm_cache *c, struct sm_span *s)
 {
 	struct sm_central *l = sm__central_of(h, s->node, s->bin);
 
-	/* While marking, a conservative scanner may be between reading this span's state and its bits,
-	 * so its bitmaps and units stay what they are; a later sweep finds it empty. */
+	/* While marking, a conservative scanner may be between reading this span's state and its
+	 * bits, so its bitmaps and units stay what they are; a later sweep finds it empty. */
 	if (s->nalloc == 0 && !c->black && !sm_load_acquire(&h->marking) &&
 	    sm_load_relaxed(&s->sweepgen) == sm_load_relaxed(&h->sweepgen)) {
 		sm__span_release(h, s);
@@ -330,7 +345,8 @@ void sm__central_put_large(struct sm_heap *h, struct sm_span *s)
 	sm_lock_release(&l->lock);
 }
 
-/* s's list, locked, with s on it. Off the lists while it is being swept: soon it is on one again. */
+/* s's list, locked, with s on it. Off the lists while it is being swept: soon it is on one again.
+ * */
 static struct sm_central *lock_listed(struct sm_heap *h, struct sm_span *s)
 {
 	struct sm_central *l = sm__central_of(h, s->node, s->bin);
@@ -359,9 +375,10 @@ void sm__central_flag(struct sm_heap *h, struct sm_span *s, uint8_t flag)
 	sm_lock_release(&l->lock);
 }
 
-/* ---- the sweeper's side ---------------------------------------------------------------------------- */
+/* ---- the sweeper's side ------------------------------------------------------------------- */
 
-static unsigned take_unswept_of(struct sm_heap *h, struct sm_central *l, struct sm_span **spans, unsigned n)
+static unsigned take_unswept_of(struct sm_heap *h, struct sm_central *l, struct sm_span **spans,
+				unsigned n)
 {
 	unsigned stale = !parity(sm_load_acquire(&h->sweepgen)), i;
 
@@ -380,8 +397,9 @@ static unsigned take_unswept_of(struct sm_heap *h, struct sm_central *l, struct 
 }
 
 /*
- * The counts are read without the lock: a span is put on an unswept list only at the end of marking and
- * by caches that give back what they owned then, so a sweeper that comes round after those sees all.
+ * The counts are read without the lock: a span is put on an unswept list only at the end of marking
+ * and by caches that give back what they owned then, so a sweeper that comes round after those sees
+ * all.
  */
 unsigned sm__central_take_unswept_some(struct sm_heap *h, unsigned node, uint32_t *cursor,
 				       struct sm_span **spans, unsigned n)
@@ -400,7 +418,8 @@ unsigned sm__central_take_unswept_some(struct sm_heap *h, unsigned node, uint32_
 	return 0;
 }
 
-void sm__central_put_swept_some(struct sm_heap *h, struct sm_span **spans, const unsigned *in_use, unsigned n)
+void sm__central_put_swept_some(struct sm_heap *h, struct sm_span **spans, const unsigned *in_use,
+				unsigned n)
 {
 	struct sm_central *l = n != 0 ? sm__central_of(h, spans[0]->node, spans[0]->bin) : NULL;
 	unsigned i, kept = 0;

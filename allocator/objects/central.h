@@ -3,16 +3,16 @@
  *
  * The life of a small span, with who acts on each edge:
  *
- *     page heap --cache: sm__central_take--> owned by a cache --cache: full, or retired--> on a list
+ *     page heap --cache: sm__central_take--> owned by a cache --full, or retired--> on a list
  *         ^                                       ^   |                                        |
  *         |                                       |   +--- sm__central_exchange: with room <---+
  *         |                                       |                                            |
  *         +-- empty after a sweep ------- swept by a cache on its way (sm__central_take)  <----+
  *         +-- empty after a sweep ------- sweeper: sm__central_put_swept_some             <----+
  *
- * A span on a list belongs to the holder of the list's lock; off the lists it belongs to whoever took
- * it. Its sweepgen says which of the two lists (swept or not) it goes to: by parity, so a cycle's end
- * turns every swept list into an unswept one without touching it.
+ * A span on a list belongs to the holder of the list's lock; off the lists it belongs to whoever
+ * took it. Its sweepgen says which of the two lists (swept or not) it goes to: by parity, so a
+ * cycle's end turns every swept list into an unswept one without touching it.
  */
 #ifndef SM_ALLOCATOR_CENTRAL_H
 #define SM_ALLOCATOR_CENTRAL_H
@@ -77,7 +77,8 @@ SM_INLINE struct sm_span *sm__cache_unreserve(struct sm_cache *c, unsigned bin)
  */
 struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsigned bin,
 				     struct sm_span *old);
-/* Gives an owned span back; one that is empty goes to the page heap unless marking may be reading it. */
+/* Gives an owned span back; one that is empty goes to the page heap unless marking may be reading
+ * it. */
 void sm__central_put(struct sm_heap *h, struct sm_cache *c, struct sm_span *s);
 /* Puts a new large span, complete but unpublished, on its node's list and publishes it. */
 void sm__central_put_large(struct sm_heap *h, struct sm_span *s);
@@ -86,7 +87,8 @@ void sm__central_remove(struct sm_heap *h, struct sm_span *s);
 /* Sets a flag of a large span, which must not be set yet, likewise from any thread. */
 void sm__central_flag(struct sm_heap *h, struct sm_span *s, uint8_t flag);
 
-/* span.c: turns a run of units into a span of bin; everything but the store of `state`. 0, -ENOMEM. */
+/* span.c: turns a run of units into a span of bin; everything but the store of `state`. 0, -ENOMEM.
+ * */
 int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin);
 void sm__span_init_large(struct sm_heap *h, struct sm_span *s, const struct sm_layout *layout);
 /* Gives the bitmaps and the units back. The span is on no list and nobody reads its bits. */
@@ -96,10 +98,12 @@ unsigned sm__span_find_run(const struct sm_span *s, unsigned from, unsigned max,
 /* Owner: set or clear the alloc bits of a run, and count. */
 void sm__span_set_run(struct sm_span *s, unsigned first, unsigned count);
 void sm__span_clear_run(struct sm_span *s, unsigned first, unsigned count);
-/* debug.fill: bytes of slots that were never handed out or are handed out now, and of freed ones. */
+/* debug.fill: bytes of slots that were never handed out or are handed out now, and of freed ones.
+ * */
 #define SM_FILL_FRESH 0xa5
 #define SM_FILL_FREED 0xdb
-/* debug.page_per_object: the pages become inaccessible, their memory is dropped, and nobody gets them again. */
+/* debug.page_per_object: the pages become inaccessible, their memory is dropped, and nobody gets
+ * them again. */
 bool sm__span_bury(struct sm_heap *h, struct sm_span *s);
 /* Every identity that span.h states, for a span that nobody changes now. NULL, or what is wrong. */
 const char *sm__span_is_valid(const struct sm_heap *h, const struct sm_span *s);

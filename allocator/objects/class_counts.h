@@ -1,5 +1,6 @@
 /*
- * class_counts.h: what a cache of whatever kind counts of a size class, and the settings that hold for it.
+ * class_counts.h: what a cache of whatever kind counts of a size class, and the settings that hold
+ * for it.
  *
  * Counted on slow paths alone. Hits are derived, so that they cost nothing:
  *
@@ -16,7 +17,8 @@ struct sm_class_counts {
 	uint64_t overflows;	  /* times that a list was full */
 	uint64_t taken, returned; /* slots that came; of those, slots that went back unallocated */
 	uint64_t steals;	  /* refills that another node's lists served */
-	uint64_t remote;	  /* slots of another node that came with a refill, or were sent home */
+	/* slots of another node that came with a refill, or were sent home */
+	uint64_t remote;
 };
 
 SM_INLINE void sm__counts_add(struct sm_class_counts *sum, const struct sm_class_counts *n)

@@ -14,7 +14,7 @@
 #include "allocator/os/os.h"
 #include "allocator/pages/range.h"
 
-/* ---- birth and end --------------------------------------------------------------------------------- */
+/* ---- birth and end ------------------------------------------------------------------------ */
 
 static void explain(char *err, size_t errlen, const char *what)
 {
@@ -60,17 +60,18 @@ static int create_parts(struct sm_heap *h, char *err, size_t errlen)
 		return e;
 	e = sm__meta_init(&h->pages);
 	if (e == 0) {
-		h->central = sm__meta_alloc(&h->pages,
-					    (size_t)h->pages.nnodes * SM_BINS_MAX * sizeof(*h->central));
+		h->central = sm__meta_alloc(&h->pages, (size_t)h->pages.nnodes * SM_BINS_MAX *
+							       sizeof(*h->central));
 		h->large = sm__meta_alloc(&h->pages, h->pages.nnodes * sizeof(*h->large));
 		h->layouts = sm__layouts_create(h);
 		h->ncpus = sm__rseq_cpus();
-		h->dead_classes =
-			sm__meta_pages(&h->pages, (size_t)h->ncpus * sm__nclasses * sizeof(*h->dead_classes));
+		h->dead_classes = sm__meta_pages(&h->pages, (size_t)h->ncpus * sm__nclasses *
+								    sizeof(*h->dead_classes));
 	}
 	if (e != 0 || h->dead_classes == NULL || h->central == NULL || h->large == NULL ||
 	    h->layouts == NULL) {
-		explain(err, errlen, "no memory for the heap's own tables (heap.limit, RLIMIT_AS?)");
+		explain(err, errlen,
+			"no memory for the heap's own tables (heap.limit, RLIMIT_AS?)");
 		return -ENOMEM;
 	}
 	for (i = 0; i < h->pages.nnodes; i++)
@@ -125,14 +126,15 @@ void sm__heap_set_hooks(struct sm_heap *h, const struct sm_heap_hooks *hooks)
 		(void)sm__cache_cpu_init(h);
 }
 
-/* ---- bins ------------------------------------------------------------------------------------------ */
+/* ---- bins --------------------------------------------------------------------------------- */
 
 static int find_bin(const struct sm_heap *h, const struct sm_bin *b)
 {
 	uint32_t n = sm_load_acquire(&h->nbins), i;
 
 	for (i = 1; i < n; i++)
-		if (h->bins[i].layout == b->layout && h->bins[i].cls == b->cls && h->bins[i].zero == b->zero)
+		if (h->bins[i].layout == b->layout && h->bins[i].cls == b->cls &&
+		    h->bins[i].zero == b->zero)
 			return (int)i;
 	return -ENOENT;
 }
@@ -145,7 +147,8 @@ static int add_bin_locked(struct sm_heap *h, const struct sm_bin *b)
 	if (n == SM_BINS_MAX)
 		return -ENOSPC;
 	h->bins[n] = *b;
-	h->bins[n].kind = (uint8_t)sm__markmap_kind(h, sm__sizeclasses[b->cls].slot_bytes, b->layout);
+	h->bins[n].kind =
+		(uint8_t)sm__markmap_kind(h, sm__sizeclasses[b->cls].slot_bytes, b->layout);
 	for (node = 0; node < h->pages.nnodes; node++)
 		sm_lock_init(&sm__central_of(h, node, n)->lock, SM_RANK_CENTRAL);
 	/* Whoever sees the new count sees the bin and its locks. */
@@ -155,8 +158,10 @@ static int add_bin_locked(struct sm_heap *h, const struct sm_bin *b)
 
 int sm__heap_bin(struct sm_heap *h, unsigned cls, const struct sm_layout *layout, bool zero)
 {
-	struct sm_bin b = {
-		.layout = layout, .cls = (uint8_t)cls, .zero = zero, .shared = layout->kind == SM_SCAN_MIXED};
+	struct sm_bin b = {.layout = layout,
+			   .cls = (uint8_t)cls,
+			   .zero = zero,
+			   .shared = layout->kind == SM_SCAN_MIXED};
 	int bin = find_bin(h, &b);
 
 	SM_CHECK(cls > 0 && cls < sm__nclasses);

@@ -1,9 +1,10 @@
 /*
- * heap.h: a heap: the address range, its page heaps, central lists, caches and configuration, and the
- * hooks by which a collector above takes part. What programs may see of it is spanmark/heap.h.
+ * heap.h: a heap: the address range, its page heaps, central lists, caches and configuration, and
+ * the hooks by which a collector above takes part. What programs may see of it is spanmark/heap.h.
  *
- * The allocator does not know the collector, hwloc or the harness: nodes and CPUs come as plain arrays
- * in the configuration, and everything the collector must do on an allocation slow path is a hook.
+ * The allocator does not know the collector, hwloc or the harness: nodes and CPUs come as plain
+ * arrays in the configuration, and everything the collector must do on an allocation slow path is a
+ * hook.
  */
 #ifndef SM_ALLOCATOR_HEAP_H
 #define SM_ALLOCATOR_HEAP_H
@@ -16,23 +17,27 @@
 #include "allocator/base/phase.h"
 
 /*
- * What a collector does on the allocator's slow paths; every member may be NULL. `c` is the cache that
- * refills. None is called with a lock held unless it says so.
+ * What a collector does on the allocator's slow paths; every member may be NULL. `c` is the cache
+ * that refills. None is called with a lock held unless it says so.
  */
 struct sm_heap_hooks {
 	void *ctx;
-	/* First thing in every refill and large allocation: a safepoint; assists, paces, collects. bytes:
-	 * what c has taken in windows since the last call, and for a large object its own size. */
+	/* First thing in every refill and large allocation: a safepoint; assists, paces, collects.
+	 * bytes: what c has taken in windows since the last call, and for a large object its own
+	 * size. */
 	void (*before_refill)(void *ctx, struct sm_cache *c, size_t bytes);
-	/* c owns the span and is about to set alloc for the run; blacken it. Called only while c->black. */
+	/* c owns the span and is about to set alloc for the run; blacken it. Called only while
+	 * c->black. */
 	void (*window_taken)(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first,
 			     unsigned count);
-	/* The run was never handed out and its alloc bits are about to be cleared: whiten it. Always called. */
+	/* The run was never handed out and its alloc bits are about to be cleared: whiten it.
+	 * Always called. */
 	void (*window_returned)(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first,
 				unsigned count);
 	/* A large object was made, not yet published: blacken it. Called only while c->black. */
 	void (*large_new)(void *ctx, struct sm_cache *c, struct sm_span *s);
-	/* s is off its list and unswept: make marks the new alloc. Returns slots in use afterwards. */
+	/* s is off its list and unswept: make marks the new alloc. Returns slots in use afterwards.
+	 * */
 	unsigned (*sweep)(void *ctx, struct sm_cache *c, struct sm_span *s);
 	/* Nothing left for `bytes`: free something. True: something may have changed, try again. */
 	bool (*out_of_memory)(void *ctx, struct sm_cache *c, size_t bytes);
@@ -44,21 +49,24 @@ struct sm_heap_hooks {
  *
  *   s->sweepgen == h->sweepgen      swept, allocatable
  *   s->sweepgen == h->sweepgen - 2  needs sweeping
- *   s->sweepgen == h->sweepgen - 1  being swept by whoever changed it (by CAS, or off the list under lock)
+ *   s->sweepgen == h->sweepgen - 1  being swept by whoever changed it (by CAS, or off the list
+ *                                   under lock)
  *
  * A span is on exactly one list, or owned by a cache (on none).
  */
 struct sm_span_list {
 	uint32_t first, last; /* unit indexes, 0: empty */
 	_Atomic(uint32_t)
-		count; /* written under the lock; read without it to see whether a look is worth it */
+		/* written under the lock; read without it to see whether a look is worth it */
+		count;
 };
 
 struct sm_central {
 	struct sm_lock lock; /* rank SM_RANK_CENTRAL; guards all below and the spans on the lists */
 	struct sm_span_list partial[2]; /* [sweepgen / 2 % 2] swept, [the other] unswept */
 	struct sm_span_list full[2];
-	unsigned rest, rest_long; /* refills that are not to sweep, or not many, on their way: central.c */
+	/* refills that are not to sweep, or not many, on their way: central.c */
+	unsigned rest, rest_long;
 } __attribute__((aligned(SM_CACHELINE)));
 
 #define SM_KINDS_MAX 256
@@ -67,8 +75,9 @@ struct sm_core_stats;
 struct sm_heap_stats;
 
 /*
- * What checks and figures (stats/) ask of an allocator above that keeps spans and lists of its own in the heap,
- * which is malloc; so that nothing below it knows its name. Called as the call of stats/ that asks is.
+ * What checks and figures (stats/) ask of an allocator above that keeps spans and lists of its own
+ * in the heap, which is malloc; so that nothing below it knows its name. Called as the call of
+ * stats/ that asks is.
  */
 struct sm_heap_owner {
 	/* A span in use, of whatever state. NULL, or what is wrong. */
@@ -76,7 +85,8 @@ struct sm_heap_owner {
 	/* Everything else, at rest. NULL, or what is wrong. */
 	const char *(*check)(void);
 	/* Calls fn for each list of spans with room. */
-	void (*foreach_list)(void (*fn)(void *ctx, const struct sm_span_list *l, unsigned bin), void *ctx);
+	void (*foreach_list)(void (*fn)(void *ctx, const struct sm_span_list *l, unsigned bin),
+			     void *ctx);
 	/* Adds what caches of the cores [from, to) counted. */
 	void (*add_cores)(unsigned from, unsigned to, struct sm_core_stats *out);
 	/* Adds what waits in depots, and spans made. */
@@ -97,29 +107,36 @@ struct sm_heap {
 
 	/* fixed after creation */
 	struct sm_heap_config config;
-	struct sm_heap_hooks hooks;	   /* set once by sm__heap_set_hooks before the first allocation */
+	/* set once by sm__heap_set_hooks before the first allocation */
+	struct sm_heap_hooks hooks;
 	const struct sm_heap_owner *owner; /* set once, likewise; NULL: nobody */
 	unsigned ncpus;			   /* CPUs that this system may have */
-	struct sm_cpu_caches *cpus; /* cache.mode=cpu of a collected heap, see cache_cpu.h; else NULL */
+	/* cache.mode=cpu of a collected heap, see cache_cpu.h; else NULL */
+	struct sm_cpu_caches *cpus;
 
 	/* atomic */
 	_Atomic(uint32_t) sweepgen; /* even; advanced by the collector alone */
-	/* A conservative scanner may be looking at any span of objects: none goes back to the page heap. Set by the
-	 * collector before the first marker comes, and known to every cache's owner by then. */
+	/* A conservative scanner may be looking at any span of objects: none goes back to the page
+	 * heap. Set by the collector before the first marker comes, and known to every cache's
+	 * owner by then. */
 	_Atomic(uint32_t) marking;
 	_Atomic(uint32_t) nbins;
 	_Atomic(size_t)
-		allocated_bytes; /* handed out in windows and large objects since creation, net of returns */
+		/* handed out in windows and large objects since creation, net of returns */
+		allocated_bytes;
 
-	struct sm_lock bins_lock; /* rank SM_RANK_BINS; guards the making of bins, layouts and shapes */
+	/* rank SM_RANK_BINS; guards the making of bins, layouts and shapes */
+	struct sm_lock bins_lock;
 	struct sm_layout_node *
 		*layouts; /* hash table of a power of two; ids are given in order of creation */
 	uint32_t nlayouts, nbuckets;
-	_Atomic(uint16_t) mixed[SM_NCLASSES_MAX]; /* bin of the class's mixed spans; 0: not asked for yet */
+	/* bin of the class's mixed spans; 0: not asked for yet */
+	_Atomic(uint16_t) mixed[SM_NCLASSES_MAX];
 	struct sm_bin bins[SM_BINS_MAX];
 	uint32_t kinds[SM_KINDS_MAX], nkinds; /* see markmap.h */
 	struct sm_central *central;	      /* [node * SM_BINS_MAX + bin], lazily touched */
-	struct sm_central *large;	      /* [node]: large objects, lists as above (partial unused) */
+	/* [node]: large objects, lists as above (partial unused) */
+	struct sm_central *large;
 
 	struct sm_lock caches_lock; /* rank SM_RANK_CACHES */
 	struct sm_cache *caches;
@@ -139,13 +156,15 @@ const struct sm_layout *sm__heap_layout(struct sm_heap *h, const struct sm_layou
 /* The bin of a class and layout; makes it on first use. -ENOSPC: all SM_BINS_MAX are in use. */
 int sm__heap_bin(struct sm_heap *h, unsigned cls, const struct sm_layout *layout, bool zero);
 
-/* Calls fn for every span in use (any state but free). Precondition: nothing allocates or sweeps. */
+/* Calls fn for every span in use (any state but free). Precondition: nothing allocates or sweeps.
+ * */
 void sm__heap_foreach_span(struct sm_heap *h, void (*fn)(void *ctx, struct sm_span *s), void *ctx);
 
 /*
- * Lists for the collector's sweeper: takes up to n unswept spans of one bin (small or large) off its list and
- * returns how many, 0 when no list has one. A sweeper that took the list's lock twice a span would keep it from the
- * caches that refill meanwhile: they would find it taken, and in the end sleep.
+ * Lists for the collector's sweeper: takes up to n unswept spans of one bin (small or large) off
+ * its list and returns how many, 0 when no list has one. A sweeper that took the list's lock twice
+ * a span would keep it from the caches that refill meanwhile: they would find it taken, and in the
+ * end sleep.
  */
 unsigned sm__central_take_unswept_some(struct sm_heap *h, unsigned node, uint32_t *cursor,
 				       struct sm_span **spans, unsigned n);
@@ -154,8 +173,8 @@ void sm__central_put_swept_some(struct sm_heap *h, struct sm_span **spans, const
 				unsigned n);
 
 /*
- * A file as a large, pointer-free object: see spanmark/mapfile.h. Unmapping by hand takes the object's span back: p is what
- * sm__map_file returned.
+ * A file as a large, pointer-free object: see spanmark/mapfile.h. Unmapping by hand takes the
+ * object's span back: p is what sm__map_file returned.
  */
 void *sm__map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsigned flags);
 void sm__unmap_file(struct sm_heap *h, void *p);

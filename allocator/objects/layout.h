@@ -14,8 +14,10 @@ enum sm_scan_kind {
 	SM_SCAN_MASK,	      /* period of at most 64 words: one mask, repeated to the slot's end */
 	SM_SCAN_BITMAP,	      /* longer period: a bitmap, repeated to the slot's end */
 	SM_SCAN_CONSERVATIVE, /* any word may or may not be a pointer, possibly interior */
-	SM_SCAN_FLEX,	      /* a header of one pattern, then elements of another to the slot's end */
-	SM_SCAN_MIXED,	      /* of a span, not of an object: its bitmap says it word by word, see mixed.h */
+	/* a header of one pattern, then elements of another to the slot's end */
+	SM_SCAN_FLEX,
+	/* of a span, not of an object: its bitmap says it word by word, see mixed.h */
+	SM_SCAN_MIXED,
 };
 
 /* A layout is immutable and lives as long as its heap. */
@@ -25,7 +27,8 @@ struct sm_layout {
 	uint32_t nptrs;	 /* PREFIX: pointers at the front; otherwise pointers in a period */
 	uint32_t id;	 /* index in the heap's table; 0 is the pointer-free layout */
 	union {
-		uint64_t mask;		      /* MASK: bit i set = word i of the period is a pointer */
+		/* MASK: bit i set = word i of the period is a pointer */
+		uint64_t mask;
 		const struct sm_layout *head; /* FLEX: NONE, MASK or BITMAP, as `element` */
 	};
 	union {

@@ -1,4 +1,5 @@
-/* markmap.c: a span's part of the map of mark bits: runs of slots, and the bits of its slots side by side. */
+/* markmap.c: a span's part of the map of mark bits: runs of slots, and the bits of its slots side
+ * by side. */
 #include "allocator/objects/markmap.h"
 
 #include <errno.h>
@@ -9,7 +10,7 @@
 #include "allocator/os/os.h"
 #include "allocator/pages/pageheap_internal.h"
 
-/* ---- birth and end --------------------------------------------------------------------------------- */
+/* ---- birth and end ------------------------------------------------------------------------ */
 
 static size_t marks_bytes(const struct sm_range *r)
 {
@@ -24,8 +25,8 @@ static size_t kind_bytes(const struct sm_range *r)
 /* Sparse: pages of it are memory where the heap is in use. */
 static void *map_sparse(size_t bytes)
 {
-	void *p =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -41,7 +42,8 @@ int sm__markmap_create(struct sm_heap *h)
 		sm__markmap_destroy(h);
 		return -ENOMEM;
 	}
-	/* As the heap itself: what is marked in no order is looked up through few entries of the TLB. */
+	/* As the heap itself: what is marked in no order is looked up through few entries of the
+	 * TLB. */
 	if (h->config.hugepages != SM_HUGE_OFF)
 		(void)sm__os_madvise((void *)r->marks, marks_bytes(r), MADV_HUGEPAGE);
 	return 0;
@@ -68,7 +70,8 @@ void sm__markmap_touch(struct sm_heap *h)
 		size_t from, end;
 
 		sm_lock_acquire(&nd->lock);
-		from = ((size_t)nd->first + nd->marks_touched) << (SM_UNIT_SHIFT - SM_MARK_WORD_SHIFT);
+		from = ((size_t)nd->first + nd->marks_touched)
+		       << (SM_UNIT_SHIFT - SM_MARK_WORD_SHIFT);
 		end = ((size_t)nd->first + nd->frontier) << (SM_UNIT_SHIFT - SM_MARK_WORD_SHIFT);
 		if (nd->frontier > nd->marks_touched)
 			nd->marks_touched = nd->frontier;
@@ -98,7 +101,7 @@ unsigned sm__markmap_kind(struct sm_heap *h, size_t slot_bytes, const struct sm_
 	return h->nkinds++;
 }
 
-/* ---- runs of slots --------------------------------------------------------------------------------- */
+/* ---- runs of slots ------------------------------------------------------------------------ */
 
 /* Mask of the bits of [first, end) that fall into word w. */
 static uint64_t word_mask(size_t w, size_t first, size_t end)
@@ -109,7 +112,8 @@ static uint64_t word_mask(size_t w, size_t first, size_t end)
 	return below & ~(((uint64_t)1 << from) - 1);
 }
 
-/* Below this a run is filled from its first slot's bit to the next run's: the bits between mean nothing. */
+/* Below this a run is filled from its first slot's bit to the next run's: the bits between mean
+ * nothing. */
 #define FILL_MAX 256
 
 static void change_bits(_Atomic(uint64_t) *word, uint64_t mask, bool set)
@@ -120,8 +124,8 @@ static void change_bits(_Atomic(uint64_t) *word, uint64_t mask, bool set)
 		sm_fetch_and_relaxed(word, ~mask);
 }
 
-static void change_run(const struct sm_range *r, const struct sm_span *s, unsigned first, unsigned count,
-		       bool set)
+static void change_run(const struct sm_range *r, const struct sm_span *s, unsigned first,
+		       unsigned count, bool set)
 {
 	_Atomic(uint64_t) *words = sm__marks_of(r, s);
 	size_t from = ((size_t)first * s->slot_bytes) >> SM_MARK_SHIFT,
@@ -139,17 +143,19 @@ static void change_run(const struct sm_range *r, const struct sm_span *s, unsign
 		change_bits(&words[w], word_mask(w, from, end), set);
 }
 
-void sm__marks_set_run(const struct sm_range *r, const struct sm_span *s, unsigned first, unsigned count)
+void sm__marks_set_run(const struct sm_range *r, const struct sm_span *s, unsigned first,
+		       unsigned count)
 {
 	change_run(r, s, first, count, true);
 }
 
-void sm__marks_clear_run(const struct sm_range *r, const struct sm_span *s, unsigned first, unsigned count)
+void sm__marks_clear_run(const struct sm_range *r, const struct sm_span *s, unsigned first,
+			 unsigned count)
 {
 	change_run(r, s, first, count, false);
 }
 
-/* ---- where nothing lies ----------------------------------------------------------------------------- */
+/* ---- where nothing lies ------------------------------------------------------------------- */
 
 static bool unit_has_marks(const struct sm_range *r, size_t unit)
 {
@@ -187,7 +193,8 @@ size_t sm__marks_on_free_units(struct sm_heap *h, uintptr_t *first)
 		struct sm_ph_node *nd = &sm__ph(&h->pages)->nodes[i];
 
 		sm_lock_acquire(&nd->lock);
-		n += marks_on_free(&h->pages.range, nd->first, (size_t)nd->first + nd->frontier, first);
+		n += marks_on_free(&h->pages.range, nd->first, (size_t)nd->first + nd->frontier,
+				   first);
 		n += marks_on_free(&h->pages.range, (size_t)nd->first + nd->own_lowest,
 				   (size_t)nd->first + nd->units, first);
 		sm_lock_release(&nd->lock);
@@ -195,7 +202,7 @@ size_t sm__marks_on_free_units(struct sm_heap *h, uintptr_t *first)
 	return n;
 }
 
-/* ---- side by side ---------------------------------------------------------------------------------- */
+/* ---- side by side ------------------------------------------------------------------------- */
 
 /* Every second, fourth or eighth bit of x, moved together at the lower end. */
 static uint64_t every_2nd(uint64_t x)
@@ -222,7 +229,8 @@ static uint64_t every_8th(uint64_t x)
 	return ((x & 0x0101010101010101u) * 0x0102040810204080u) >> 56;
 }
 
-static bool gather_strided(const _Atomic(uint64_t) *words, unsigned stride, unsigned nslots, uint64_t *out)
+static bool gather_strided(const _Atomic(uint64_t) *words, unsigned stride, unsigned nslots,
+			   uint64_t *out)
 {
 	unsigned per = 64 / stride;
 	uint64_t any = 0;
@@ -232,7 +240,10 @@ static bool gather_strided(const _Atomic(uint64_t) *words, unsigned stride, unsi
 
 		if (x == 0)
 			continue;
-		x = stride == 1 ? x : stride == 2 ? every_2nd(x) : stride == 4 ? every_4th(x) : every_8th(x);
+		x = stride == 1	  ? x
+		    : stride == 2 ? every_2nd(x)
+		    : stride == 4 ? every_4th(x)
+				  : every_8th(x);
 		if (nslots - slot < per)
 			x &= (UINT64_C(1) << (nslots - slot)) - 1;
 		out[slot / 64] |= x << (slot % 64);
@@ -256,13 +267,15 @@ static bool gather_each(const _Atomic(uint64_t) *words, const struct sm_span *s,
 }
 
 /*
- * Of 48 bits in groups of three the lower `keep` of each, moved together: in four steps that join two neighbours each. At
- * the beginning of a step the groups are 3 << i wide, of which the lower keep << i bits count.
+ * Of 48 bits in groups of three the lower `keep` of each, moved together: in four steps that join
+ * two neighbours each. At the beginning of a step the groups are 3 << i wide, of which the lower
+ * keep << i bits count.
  */
 static uint64_t of_every_three(uint64_t x, unsigned keep)
 {
 	/* The lower 3, 6, 12 and 24 of every 6, 12, 24 and 48 bits: the first of two neighbours. */
-	static const uint64_t first[4] = {0x1c71c71c71c7u, 0x03f03f03f03fu, 0x000fff000fffu, 0x000000ffffffu};
+	static const uint64_t first[4] = {0x1c71c71c71c7u, 0x03f03f03f03fu, 0x000fff000fffu,
+					  0x000000ffffffu};
 
 	x &= keep == 1 ? 0x249249249249u : 0x6db6db6db6dbu;
 	for (unsigned i = 0; i < 4; i++)
@@ -281,7 +294,8 @@ static uint64_t bits_48(const _Atomic(uint64_t) *words, size_t at, size_t end)
 }
 
 /* Slots of 24 bytes, which begin in two of every three granules, and of 48, in one. */
-static bool gather_thirds(const _Atomic(uint64_t) *words, unsigned keep, unsigned nslots, uint64_t *out)
+static bool gather_thirds(const _Atomic(uint64_t) *words, unsigned keep, unsigned nslots,
+			  uint64_t *out)
 {
 	unsigned per = 16 * keep, end = (nslots * 3 + keep - 1) / keep;
 	uint64_t any = 0;
@@ -309,10 +323,12 @@ static bool gather_scattered(const _Atomic(uint64_t) *words, const struct sm_spa
 	for (size_t w = 0; w * 64 < end; w++) {
 		for (uint64_t x = sm_load_relaxed(&words[w]); x; x &= x - 1) {
 			size_t bit = w * 64 + (unsigned)__builtin_ctzll(x);
-			/* The slot of the granule's last byte: if a slot starts in the granule, that one. */
+			/* The slot of the granule's last byte: if a slot starts in the granule,
+			 * that one. */
 			uint32_t slot = (uint32_t)(((bit * 16 + 15) * (uint64_t)s->recip) >> 32);
 
-			if (slot >= s->nslots || ((size_t)slot * s->slot_bytes) >> SM_MARK_SHIFT != bit)
+			if (slot >= s->nslots ||
+			    ((size_t)slot * s->slot_bytes) >> SM_MARK_SHIFT != bit)
 				continue;
 			out[slot / 64] |= UINT64_C(1) << (slot % 64);
 			any = 1;

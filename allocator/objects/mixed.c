@@ -7,16 +7,18 @@ const struct sm_layout sm__mixed_layout = {.kind = SM_SCAN_MIXED, .period = 1, .
 
 #define WORD_SHIFT 3
 
-/* ---- the bitmap ------------------------------------------------------------------------------------ */
+/* ---- the bitmap --------------------------------------------------------------------------- */
 
 size_t sm__mixed_bytes(const struct sm_span *s)
 {
 	return sm_span_bytes(s) >> (WORD_SHIFT + 3);
 }
 
-void sm__mixed_write(const struct sm_range *r, struct sm_span *s, uintptr_t p, const struct sm_layout *l)
+void sm__mixed_write(const struct sm_range *r, struct sm_span *s, uintptr_t p,
+		     const struct sm_layout *l)
 {
-	size_t first = (p - sm_span_base(r, s)) >> WORD_SHIFT, end = first + (s->slot_bytes >> WORD_SHIFT);
+	size_t first = (p - sm_span_base(r, s)) >> WORD_SHIFT,
+	       end = first + (s->slot_bytes >> WORD_SHIFT);
 
 	for (size_t at = first, next; at < end; at = next) {
 		_Atomic(uint64_t) *word = &s->pointers[at / 64];
@@ -27,16 +29,18 @@ void sm__mixed_write(const struct sm_range *r, struct sm_span *s, uintptr_t p, c
 			mask &= ~(uint64_t)0 >> (next - end);
 			next = end;
 		}
-		differ = ((sm__layout_bits(l, at - first, next - at) << (at % 64)) ^ sm_load_relaxed(word)) &
+		differ = ((sm__layout_bits(l, at - first, next - at) << (at % 64)) ^
+			  sm_load_relaxed(word)) &
 			 mask;
 		if (differ != 0)
 			sm_fetch_xor_relaxed(word, differ);
 	}
 }
 
-/* ---- objects --------------------------------------------------------------------------------------- */
+/* ---- objects ------------------------------------------------------------------------------ */
 
-/* The class's mixed bin. They are made on first use, and there are always bins left for them: typedesc.c. */
+/* The class's mixed bin. They are made on first use, and there are always bins left for them:
+ * typedesc.c. */
 static unsigned mixed_bin(struct sm_heap *h, unsigned cls)
 {
 	/* Acquire: whoever sees the bin sees what it is, and that there are so many. */
@@ -68,7 +72,8 @@ void *sm__cache_mixed(struct sm_cache *c, struct sm_shape *shape, const struct s
 	} else if ((p = sm__cache_refill_slow(c, bin)) == NULL) {
 		return NULL;
 	}
-	sm__mixed_write(&h->pages.range, sm_span_of(&h->pages.range, (uintptr_t)p), (uintptr_t)p, l);
+	sm__mixed_write(&h->pages.range, sm_span_of(&h->pages.range, (uintptr_t)p), (uintptr_t)p,
+			l);
 	return p;
 }
 

@@ -19,7 +19,7 @@ _Static_assert(sizeof(struct sm_layout_node) <= SM_CACHELINE, "a layout's record
 
 static const struct sm_layout pointer_free = {.kind = SM_SCAN_NONE, .period = 1};
 
-/* ---- layouts --------------------------------------------------------------------------------------- */
+/* ---- layouts ------------------------------------------------------------------------------ */
 
 static size_t bits_words(const struct sm_layout *l)
 {
@@ -28,7 +28,8 @@ static size_t bits_words(const struct sm_layout *l)
 
 static bool same_layout(const struct sm_layout *a, const struct sm_layout *b)
 {
-	if (a->kind != b->kind || a->period != b->period || a->nptrs != b->nptrs || a->mask != b->mask)
+	if (a->kind != b->kind || a->period != b->period || a->nptrs != b->nptrs ||
+	    a->mask != b->mask)
 		return false;
 	if (a->kind == SM_SCAN_FLEX)
 		return a->element == b->element;
@@ -105,7 +106,8 @@ const struct sm_layout *sm__heap_layout(struct sm_heap *h, const struct sm_layou
 	uint32_t hash = hash_layout(l);
 	struct sm_layout_node *n, **at;
 
-	/* One pointer-free layout for everybody, so that bins of pointer-free objects are shared. */
+	/* One pointer-free layout for everybody, so that bins of pointer-free objects are shared.
+	 * */
 	if (l->kind == SM_SCAN_NONE)
 		return &pointer_free;
 	sm_lock_acquire(&h->bins_lock);
@@ -128,7 +130,7 @@ const struct sm_layout *sm__heap_layout(struct sm_heap *h, const struct sm_layou
 	return n ? &n->layout : NULL;
 }
 
-/* ---- shapes ---------------------------------------------------------------------------------------- */
+/* ---- shapes ------------------------------------------------------------------------------- */
 
 static void init_shape(struct sm_heap *h, struct sm_shape *s, unsigned cls)
 {
@@ -136,7 +138,8 @@ static void init_shape(struct sm_heap *h, struct sm_shape *s, unsigned cls)
 	sm_store_release(&s->cls, (uint8_t)cls);
 }
 
-/* The shape of this class, or the last one. Chains are short (classes that a layout is used in) and only grow. */
+/* The shape of this class, or the last one. Chains are short (classes that a layout is used in) and
+ * only grow. */
 static struct sm_shape *find_shape(struct sm_layout_node *n, unsigned cls)
 {
 	struct sm_shape *s = &n->shape, *next;
@@ -179,7 +182,7 @@ struct sm_shape *sm__heap_shape(struct sm_heap *h, const struct sm_layout *l, un
 	return s;
 }
 
-/* ---- what a layout says ---------------------------------------------------------------------------- */
+/* ---- what a layout says ------------------------------------------------------------------- */
 
 static uint64_t ones(size_t n)
 {

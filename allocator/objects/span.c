@@ -29,7 +29,8 @@ static void set_units(struct sm_heap *h, const struct sm_span *s, unsigned kind)
 static int make_bitmaps(struct sm_heap *h, struct sm_span *s)
 {
 	s->alloc = s->inline_alloc;
-	if (!alloc_is_inline(s) && (s->alloc = sm__meta_alloc(&h->pages, 8 * bitmap_words(s))) == NULL)
+	if (!alloc_is_inline(s) &&
+	    (s->alloc = sm__meta_alloc(&h->pages, 8 * bitmap_words(s))) == NULL)
 		return -ENOMEM;
 	if (s->layout->kind != SM_SCAN_MIXED)
 		return 0;
@@ -146,18 +147,19 @@ static uint64_t run_mask(unsigned w, unsigned first_slot, unsigned last_slot)
 }
 
 /*
- * Relaxed loads and stores suffice for alloc: only the span's owner writes it. A conservative scanner
- * reads it while marking, and decides on what it sees: set too early, it finds a slot of a window that
- * is black already (window_taken runs before the slot leaves the cache, and a window present when
- * marking starts is blackened at the handshake), so it scans nothing; seen late, it skips a slot whose
- * address no stack that it scans can hold as an object, or that is black.
+ * Relaxed loads and stores suffice for alloc: only the span's owner writes it. A conservative
+ * scanner reads it while marking, and decides on what it sees: set too early, it finds a slot of a
+ * window that is black already (window_taken runs before the slot leaves the cache, and a window
+ * present when marking starts is blackened at the handshake), so it scans nothing; seen late, it
+ * skips a slot whose address no stack that it scans can hold as an object, or that is black.
  */
 void sm__span_set_run(struct sm_span *s, unsigned first, unsigned count)
 {
 	unsigned last = first + count - 1, w;
 
 	for (w = first / 64; w <= last / 64; w++)
-		sm_store_relaxed(&s->alloc[w], sm_load_relaxed(&s->alloc[w]) | run_mask(w, first, last));
+		sm_store_relaxed(&s->alloc[w],
+				 sm_load_relaxed(&s->alloc[w]) | run_mask(w, first, last));
 	s->nalloc = (uint16_t)(s->nalloc + count);
 }
 
@@ -166,7 +168,8 @@ void sm__span_clear_run(struct sm_span *s, unsigned first, unsigned count)
 	unsigned last = first + count - 1, w;
 
 	for (w = first / 64; w <= last / 64; w++)
-		sm_store_relaxed(&s->alloc[w], sm_load_relaxed(&s->alloc[w]) & ~run_mask(w, first, last));
+		sm_store_relaxed(&s->alloc[w],
+				 sm_load_relaxed(&s->alloc[w]) & ~run_mask(w, first, last));
 	s->nalloc = (uint16_t)(s->nalloc - count);
 	if (first < s->scan_from)
 		s->scan_from = (uint16_t)first;
@@ -213,7 +216,8 @@ static const char *geometry_is_valid(const struct sm_heap *h, const struct sm_sp
 	if (s->node >= h->pages.nnodes)
 		return "node is out of range";
 	if (s->slot_bytes == 0)
-		return s->nslots == 1 && s->cls == 0 ? NULL : "a large span has other than one slot";
+		return s->nslots == 1 && s->cls == 0 ? NULL
+						     : "a large span has other than one slot";
 	if (s->cls == 0 || s->cls >= sm__nclasses)
 		return "size class is out of range";
 	k = &sm__sizeclasses[s->cls];
@@ -241,7 +245,9 @@ const char *sm__span_is_valid(const struct sm_heap *h, const struct sm_span *s)
 	if (state == SM_SPAN_STACK || state == SM_SPAN_OTHER)
 		return NULL;
 	if (state == SM_SPAN_MALLOC_LARGE)
-		return s->slot_bytes == 0 && s->nslots == 1 ? NULL : "a large span has other than one slot";
+		return s->slot_bytes == 0 && s->nslots == 1
+			       ? NULL
+			       : "a large span has other than one slot";
 	if (s->layout == NULL || s->alloc == NULL)
 		return "no layout or no bitmap";
 	if (alloc_is_inline(s) != (s->alloc == s->inline_alloc))

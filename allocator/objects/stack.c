@@ -11,7 +11,8 @@
 
 int sm_stack_alloc(struct sm_heap *h, unsigned node, size_t bytes, struct sm_stack *out)
 {
-	unsigned order = sm__stackpool_order(&h->pages, bytes < SM_STACK_MIN ? SM_STACK_MIN : bytes);
+	unsigned order =
+		sm__stackpool_order(&h->pages, bytes < SM_STACK_MIN ? SM_STACK_MIN : bytes);
 	struct sm_span *s;
 
 	if (order >= SM_STACK_ORDERS)
@@ -31,7 +32,7 @@ void sm_stack_free(struct sm_heap *h, struct sm_stack *st)
 	st->span = NULL;
 }
 
-/* ---- threads ----------------------------------------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------------------------ */
 
 static void *stack_thread_main(void *arg)
 {
@@ -39,15 +40,16 @@ static void *stack_thread_main(void *arg)
 	void *value;
 
 	(void)pthread_setname_np(pthread_self(), t->name);
-	/* Without a signal stack (no memory) an overflow is a bare SIGSEGV; the thread runs all the same. */
+	/* Without a signal stack (no memory) an overflow is a bare SIGSEGV; the thread runs all the
+	 * same. */
 	(void)sm_stack_watch(t->name);
 	value = t->run(t->arg);
 	sm_stack_unwatch();
 	return value;
 }
 
-int sm_stack_thread_start(struct sm_stack_thread *t, struct sm_heap *h, unsigned node, size_t stack_bytes,
-			  const char *name, void *(*run)(void *arg), void *arg)
+int sm_stack_thread_start(struct sm_stack_thread *t, struct sm_heap *h, unsigned node,
+			  size_t stack_bytes, const char *name, void *(*run)(void *arg), void *arg)
 {
 	pthread_attr_t attr;
 	int err;

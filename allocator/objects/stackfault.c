@@ -1,8 +1,9 @@
 /*
  * stackfault.c: the report of a stack overflow.
  *
- * A thread's note of its stack lies at the start of its signal stack's mapping and is found through a
- * thread-local pointer, so the handler takes no lock and calls nothing that is not safe in a handler.
+ * A thread's note of its stack lies at the start of its signal stack's mapping and is found through
+ * a thread-local pointer, so the handler takes no lock and calls nothing that is not safe in a
+ * handler.
  */
 #include "spanmark/stack.h"
 
@@ -33,7 +34,7 @@ static struct sm_lock install_lock = SM_LOCK_INIT(SM_RANK_LEAF);
 static bool installed;				 /* under install_lock */
 static struct sigaction before_segv, before_bus; /* written before the handler is in place */
 
-/* ---- the handler ------------------------------------------------------------------------------------------- */
+/* ---- the handler -------------------------------------------------------------------------- */
 
 struct line {
 	char text[256];
@@ -95,7 +96,8 @@ static void pass_on(const struct sigaction *before, int sig, siginfo_t *info, vo
 	}
 	if (before->sa_handler == SIG_IGN && info->si_code <= 0)
 		return; /* sent by a process, and ignored */
-	/* The default action: for a fault by running into it again, for a sent signal by sending it again. */
+	/* The default action: for a fault by running into it again, for a sent signal by sending it
+	 * again. */
 	memset(&dfl, 0, sizeof(dfl));
 	dfl.sa_handler = SIG_DFL;
 	sigaction(sig, &dfl, NULL);
@@ -123,7 +125,8 @@ static void install_handler(void)
 	if (!installed) {
 		memset(&sa, 0, sizeof(sa));
 		sa.sa_sigaction = on_fault;
-		/* Handlers before us may expect to be interrupted by their own signal; we leave it blocked. */
+		/* Handlers before us may expect to be interrupted by their own signal; we leave it
+		 * blocked. */
 		sa.sa_flags = SA_SIGINFO | SA_ONSTACK;
 		sigemptyset(&sa.sa_mask);
 		sigaction(SIGSEGV, NULL, &before_segv);
@@ -135,7 +138,7 @@ static void install_handler(void)
 	sm_lock_release(&install_lock);
 }
 
-/* ---- watching ---------------------------------------------------------------------------------------------- */
+/* ---- watching ----------------------------------------------------------------------------- */
 
 static size_t signal_stack_bytes(void)
 {
@@ -160,8 +163,8 @@ static int find_bounds(struct watch *w)
 	/* The library leaves a guard of its own out of the stack, as we do with ours. */
 	w->low = (uintptr_t)low;
 	w->high = w->low + bytes;
-	/* Ours is one unit; the library's is below as well, and the kernel's gap below the main stack, whose
-	 * end is known to the page only, is larger. */
+	/* Ours is one unit; the library's is below as well, and the kernel's gap below the main
+	 * stack, whose end is known to the page only, is larger. */
 	w->guard = w->low - (SM_UNIT > 64 * SM_KIB ? SM_UNIT : 64 * SM_KIB);
 	return -err;
 }

@@ -13,7 +13,7 @@
 #include "allocator/base/clock.h"
 #include "allocator/base/syscall.h"
 
-/* ---- fault injection ------------------------------------------------------------------------------ */
+/* ---- fault injection ---------------------------------------------------------------------- */
 
 static struct {
 	_Atomic(int) kind; /* SM_OS_ANY or a kind; -1: nothing is injected */
@@ -50,7 +50,7 @@ int sm__os_fault(enum sm_os_kind kind)
 	return 0;
 }
 
-/* ---- what the machine is ---------------------------------------------------------------------------- */
+/* ---- what the machine is ------------------------------------------------------------------ */
 
 static _Atomic(size_t) page_size;
 
@@ -74,7 +74,8 @@ void sm__os_pretend_page_size(size_t bytes)
 static size_t read_huge_size(void)
 {
 	char text[32];
-	long n = sm__sys_read_text("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", text, sizeof(text));
+	long n = sm__sys_read_text("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", text,
+				   sizeof(text));
 
 	return n > 0 ? (size_t)strtoul(text, NULL, 10) : 0;
 }
@@ -113,7 +114,7 @@ uint64_t sm__os_random(void)
 	return x ^ (x >> 29);
 }
 
-/* ---- address space ---------------------------------------------------------------------------------- */
+/* ---- address space ------------------------------------------------------------------------ */
 
 #define RESERVE_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
@@ -129,9 +130,9 @@ static void *map_or_null(void *hint, size_t bytes, int prot)
 
 /*
  * Where to ask for a reservation. The kernel's own choice is random by less than an aligned base of
- * gigabytes leaves over, so we choose: anywhere between 1/64 and 1/2 of a 46-bit user space, which both
- * architectures have in their usual configuration; where it is not free or not there, the kernel places
- * the mapping by its own rule. Sanitizers have a map of their own: not there.
+ * gigabytes leaves over, so we choose: anywhere between 1/64 and 1/2 of a 46-bit user space, which
+ * both architectures have in their usual configuration; where it is not free or not there, the
+ * kernel places the mapping by its own rule. Sanitizers have a map of their own: not there.
  */
 static void *random_hint(size_t align)
 {
@@ -139,7 +140,8 @@ static void *random_hint(size_t align)
 
 	if (SM_ASAN || SM_TSAN || (personality(0xffffffff) & ADDR_NO_RANDOMIZE))
 		return NULL;
-	return (void *)(uintptr_t)sm_align_down((room >> 5) + sm__os_random() % (room - (room >> 5)), align);
+	return (void *)(uintptr_t)sm_align_down(
+		(room >> 5) + sm__os_random() % (room - (room >> 5)), align);
 }
 
 void *sm__os_reserve(size_t bytes, size_t align)
@@ -195,7 +197,8 @@ void *sm__os_find(size_t bytes, size_t align)
 		char *p = random_hint(align);
 
 		if (p == NULL)
-			p = (char *)sm_align_up((uintptr_t)1 << 42, align) + i * sm_align_up(bytes, align);
+			p = (char *)sm_align_up((uintptr_t)1 << 42, align) +
+			    i * sm_align_up(bytes, align);
 		if (is_free(p) && is_free(p + sm_align_down(bytes / 2, SM_UNIT)) &&
 		    is_free(p + sm_align_down(bytes - SM_UNIT, SM_UNIT)))
 			return p;
@@ -210,8 +213,8 @@ int sm__os_map_at(void *p, size_t bytes)
 
 	if (err != 0)
 		return err;
-	q = sm__sys_mmap(p, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
-			 -1, 0);
+	q = sm__sys_mmap(p, bytes, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	return sm__sys_failed(q) ? (int)q : 0;
 }
 
@@ -241,7 +244,7 @@ void sm__os_unmap(void *p, size_t bytes)
 		(void)sm__sys_madvise(p, bytes, MADV_DONTNEED);
 }
 
-/* ---- memory ----------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------- */
 
 int sm__os_commit(void *p, size_t bytes)
 {
@@ -278,7 +281,9 @@ int sm__os_protect(void *p, size_t bytes, bool accessible)
 {
 	int err = sm__os_fault(SM_OS_PROTECT);
 
-	return err != 0 ? err : sm__sys_mprotect(p, bytes, accessible ? PROT_READ | PROT_WRITE : PROT_NONE);
+	return err != 0 ? err
+			: sm__sys_mprotect(p, bytes,
+					   accessible ? PROT_READ | PROT_WRITE : PROT_NONE);
 }
 
 int sm__os_bind(void *p, size_t bytes, int node_os, bool strict)
@@ -293,8 +298,8 @@ int sm__os_bind(void *p, size_t bytes, int node_os, bool strict)
 		return -EINVAL;
 	mask[(size_t)node_os / (8 * sizeof(unsigned long))] |=
 		1ul << (size_t)node_os % (8 * sizeof(unsigned long));
-	return (int)sm__syscall6(SYS_mbind, (long)p, (long)bytes, strict ? MPOL_BIND : MPOL_PREFERRED,
-				 (long)mask, 1024 + 1, 0);
+	return (int)sm__syscall6(SYS_mbind, (long)p, (long)bytes,
+				 strict ? MPOL_BIND : MPOL_PREFERRED, (long)mask, 1024 + 1, 0);
 }
 
 int sm__os_map_file(void *p, size_t bytes, int fd, off_t offset, bool shared, bool writable)
@@ -305,7 +310,8 @@ int sm__os_map_file(void *p, size_t bytes, int fd, off_t offset, bool shared, bo
 
 	if (err != 0)
 		return err;
-	q = sm__sys_mmap(p, bytes, prot, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED, fd, offset);
+	q = sm__sys_mmap(p, bytes, prot, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED, fd,
+			 offset);
 	return sm__sys_failed(q) ? (int)q : 0;
 }
 

@@ -42,28 +42,31 @@ enum sm_os_kind {
 	SM_OS_ANY = SM_OS_KINDS /* for injection: whichever comes nth */
 };
 
-/* Page size of this kernel; and of a huge page that transparent huge pages use, 0 when there are none. */
+/* Page size of this kernel; and of a huge page that transparent huge pages use, 0 when there are
+ * none. */
 size_t sm__os_page_size(void);
 size_t sm__os_huge_size(void);
 
 /*
- * Reserves address space, aligned to `align` (a power of two). The base is random, unless the process
- * was started without address randomisation (setarch -R), which asks for equal runs.
+ * Reserves address space, aligned to `align` (a power of two). The base is random, unless the
+ * process was started without address randomisation (setarch -R), which asks for equal runs.
  */
 void *sm__os_reserve(size_t bytes, size_t align);
-/* As reserve, but readable: reads as zero, writing faults. For tables that any address may be looked up in. */
+/* As reserve, but readable: reads as zero, writing faults. For tables that any address may be
+ * looked up in. */
 void *sm__os_reserve_readable(size_t bytes);
 /* Makes a reserved piece readable and writable. Idempotent. -ENOMEM. */
 int sm__os_commit(void *p, size_t bytes);
-/* Drops contents and turns the piece back into reserved address space. Also undoes a file mapping. */
+/* Drops contents and turns the piece back into reserved address space. Also undoes a file mapping.
+ * */
 int sm__os_decommit(void *p, size_t bytes);
 /* Drops the contents; the next touch reads zero. */
 int sm__os_release(void *p, size_t bytes);
 int sm__os_madvise(void *p, size_t bytes, int advice);
 /*
- * The same without a reservation, of address space that nobody seems to use: a place is found, pieces of it are
- * mapped (zero, usable, accounted by the kernel) and unmapped. find: NULL where such a place cannot be told from the
- * address alone. map_at: -EEXIST: something is mapped there.
+ * The same without a reservation, of address space that nobody seems to use: a place is found,
+ * pieces of it are mapped (zero, usable, accounted by the kernel) and unmapped. find: NULL where
+ * such a place cannot be told from the address alone. map_at: -EEXIST: something is mapped there.
  */
 void *sm__os_find(size_t bytes, size_t align);
 int sm__os_map_at(void *p, size_t bytes);
@@ -73,14 +76,15 @@ int sm__os_protect(void *p, size_t bytes, bool accessible);
 void sm__os_unmap(void *p, size_t bytes);
 
 /*
- * Binds pages that will be touched later to a node, by the kernel's number. strict: memory of no other
- * node, ever (the kernel may kill for it); else the node is preferred.
+ * Binds pages that will be touched later to a node, by the kernel's number. strict: memory of no
+ * other node, ever (the kernel may kill for it); else the node is preferred.
  */
 int sm__os_bind(void *p, size_t bytes, int node_os, bool strict);
 
 /*
- * Replaces reserved pages at p by bytes of a file from offset (a multiple of the page size; bytes need
- * not be). Errors are mmap's: -EACCES (the file is not open for that), -ENODEV, -EINVAL, -ENOMEM.
+ * Replaces reserved pages at p by bytes of a file from offset (a multiple of the page size; bytes
+ * need not be). Errors are mmap's: -EACCES (the file is not open for that), -ENODEV, -EINVAL,
+ * -ENOMEM.
  */
 int sm__os_map_file(void *p, size_t bytes, int fd, off_t offset, bool shared, bool writable);
 
@@ -90,12 +94,12 @@ void sm__os_unmap_guarded(void *p, size_t bytes);
 
 /* The size that mappings of this process are limited to (RLIMIT_AS), SIZE_MAX: unlimited. */
 size_t sm__os_address_limit(void);
-/* What this process's control group may have (cgroup versions 1 and 2, the groups above it included); SIZE_MAX:
- * unlimited. root: "", or in tests the folder that stands for /. */
+/* What this process's control group may have (cgroup versions 1 and 2, the groups above it
+ * included); SIZE_MAX: unlimited. root: "", or in tests the folder that stands for /. */
 size_t sm__os_memory_limit(const char *root);
 /*
- * The nodes that have memory for this process into cfg: nnodes (0: there is one, or the kernel does not say), node_os, distance,
- * cpu_node. root as above. One thread at a time.
+ * The nodes that have memory for this process into cfg: nnodes (0: there is one, or the kernel does
+ * not say), node_os, distance, cpu_node. root as above. One thread at a time.
  */
 struct sm_heap_config;
 void sm__os_nodes(const char *root, struct sm_heap_config *cfg);
@@ -103,8 +107,8 @@ void sm__os_nodes(const char *root, struct sm_heap_config *cfg);
 uint64_t sm__os_random(void);
 
 /*
- * Tests: the nth next request of this kind fails with errno err and is not made; nth < 0: the -nth and
- * every later one; 0: none. One injection at a time. Returns how many requests of that kind the
+ * Tests: the nth next request of this kind fails with errno err and is not made; nth < 0: the -nth
+ * and every later one; 0: none. One injection at a time. Returns how many requests of that kind the
  * injection before has seen.
  */
 unsigned long sm__os_inject(enum sm_os_kind kind, long nth, int err);

@@ -1,9 +1,10 @@
 /*
  * oslimit.c: how much memory this process's control group may have.
  *
- * /proc/self/cgroup names the group, as "0::/path" (version 2) or "4:memory:/path" (version 1); its limit, or that of
- * any group above it, holds. Inside of a container the path may name nothing here: then the mount's root is the
- * group. System calls only: this runs before the first malloc, which may be ours.
+ * /proc/self/cgroup names the group, as "0::/path" (version 2) or "4:memory:/path" (version 1); its
+ * limit, or that of any group above it, holds. Inside of a container the path may name nothing
+ * here: then the mount's root is the group. System calls only: this runs before the first malloc,
+ * which may be ours.
  */
 #include <stdio.h>
 #include <stdlib.h>

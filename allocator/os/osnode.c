@@ -1,9 +1,10 @@
 /*
- * osnode.c: the machine's memory nodes, for a heap that nobody hands a topology: malloc's, in a program that
- * only preloads us. From sysfs, by system calls alone: this runs before the first malloc, which may be ours.
+ * osnode.c: the machine's memory nodes, for a heap that nobody hands a topology: malloc's, in a
+ * program that only preloads us. From sysfs, by system calls alone: this runs before the first
+ * malloc, which may be ours.
  *
- * A node is one that has memory, in order of the system's numbers, which may have gaps; one without CPUs counts. A
- * CPU of a node without memory counts as the nearest node's.
+ * A node is one that has memory, in order of the system's numbers, which may have gaps; one without
+ * CPUs counts. A CPU of a node without memory counts as the nearest node's.
  */
 #include <linux/mempolicy.h>
 #include <stdio.h>
@@ -45,7 +46,8 @@ static bool read_set(const struct machine *m, const char *name, struct set *out,
 	if (!read_text(m, name, text, sizeof(text)))
 		return false;
 	while (*at >= '0' && *at <= '9') {
-		unsigned long from = strtoul(at, &at, 10), to = *at == '-' ? strtoul(at + 1, &at, 10) : from;
+		unsigned long from = strtoul(at, &at, 10),
+			      to = *at == '-' ? strtoul(at + 1, &at, 10) : from;
 
 		for (; from <= to && from < max; from++)
 			out->has[from] = true;
@@ -54,19 +56,21 @@ static bool read_set(const struct machine *m, const char *name, struct set *out,
 	return true;
 }
 
-/* Takes out what this process may have no memory of (cpuset). Where the kernel does not say, nothing. */
+/* Takes out what this process may have no memory of (cpuset). Where the kernel does not say,
+ * nothing. */
 static void only_allowed(struct machine *m)
 {
 	unsigned long mask[MAX_OS_NODES / (8 * sizeof(long))] = {0};
 
-	if (*m->root != '\0' ||
-	    sm__syscall6(SYS_get_mempolicy, 0, (long)mask, MAX_OS_NODES, 0, MPOL_F_MEMS_ALLOWED, 0) != 0)
+	if (*m->root != '\0' || sm__syscall6(SYS_get_mempolicy, 0, (long)mask, MAX_OS_NODES, 0,
+					     MPOL_F_MEMS_ALLOWED, 0) != 0)
 		return;
 	for (unsigned i = 0; i < MAX_OS_NODES; i++)
 		m->memory.has[i] &= mask[i / (8 * sizeof(long))] >> i % (8 * sizeof(long)) & 1;
 }
 
-/* The row of a node: one number for each online node, in order. The nearest with memory, by index. */
+/* The row of a node: one number for each online node, in order. The nearest with memory, by index.
+ * */
 static int read_distances(const struct machine *m, unsigned os, struct sm_heap_config *cfg)
 {
 	static char text[4096];

@@ -1,4 +1,5 @@
-/* rseq.c: whether restartable sequences can be used, and the fence that drains another CPU's slab. */
+/* rseq.c: whether restartable sequences can be used, and the fence that drains another CPU's slab.
+ * */
 #include "allocator/os/rseq.h"
 
 #include <linux/membarrier.h>
@@ -50,8 +51,9 @@ bool sm__rseq_usable(const char **why)
 #endif
 
 /*
- * Not sysconf: that reads a directory, through malloc, which may be us. The text is like "0-3,8-11". Nobody may rely
- * on it alone: where the file is a lie, the kernel still says any number.
+ * Not sysconf: that reads a directory, through malloc, which may be us. The text is like
+ * "0-3,8-11". Nobody may rely on it alone: where the file is a lie, the kernel still says any
+ * number.
  */
 unsigned sm__rseq_cpus(void)
 {

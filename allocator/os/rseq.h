@@ -1,23 +1,27 @@
 /*
  * rseq.h: restartable sequences: short sections on data of the CPU that runs them, without atomics.
  *
- * The kernel restarts a section whose thread is preempted, migrated or signalled inside it, so that its
- * last store, the commit, happens only if the thread stayed on its CPU undisturbed. We use the area that
- * glibc (2.35 or newer) registers for every thread, never one of our own, and read its cpu_id only.
+ * The kernel restarts a section whose thread is preempted, migrated or signalled inside it, so that
+ * its last store, the commit, happens only if the thread stayed on its CPU undisturbed. We use the
+ * area that glibc (2.35 or newer) registers for every thread, never one of our own, and read its
+ * cpu_id only.
  *
- * A section works on the slab of its CPU, found in a table of pointers; NULL (of windows) or an empty slab (of stacks)
- * means that the slab is being drained by somebody else, and the section gives up. To drain another CPU's slab: take its pointer out
- * of the table, then sm__rseq_fence(cpu), after which no section of that CPU runs on what it read before.
+ * A section works on the slab of its CPU, found in a table of pointers; NULL (of windows) or an
+ * empty slab (of stacks) means that the slab is being drained by somebody else, and the section
+ * gives up. To drain another CPU's slab: take its pointer out of the table, then
+ * sm__rseq_fence(cpu), after which no section of that CPU runs on what it read before.
  *
- * Stacks. What a CPU has of a class is an array of pointers and a word: the index of the top one in the low
- * SM_RSEQ_TOP_BITS, and above them the number of pops so far, which a pop counts up in the one addition it needs
- * anyway. Below the lowest element is a NULL, so that an empty stack is found by reading its top. `end` is the index of
- * the highest element that there may be; others may change it at any time. A slab that is all zero but for its
- * array, whose first element is NULL, has nothing and takes nothing: it stands in the table for one that is away.
+ * Stacks. What a CPU has of a class is an array of pointers and a word: the index of the top one in
+ * the low SM_RSEQ_TOP_BITS, and above them the number of pops so far, which a pop counts up in the
+ * one addition it needs anyway. Below the lowest element is a NULL, so that an empty stack is found
+ * by reading its top. `end` is the index of the highest element that there may be; others may
+ * change it at any time. A slab that is all zero but for its array, whose first element is NULL,
+ * has nothing and takes nothing: it stands in the table for one that is away.
  *
  * A bump window is two words: cur (0: no window) and end.
  *
- * Sources: Desnoyers, Hunter, "Restartable sequences" (Linux 4.18); librseq; TCMalloc's page on rseq.
+ * Sources: Desnoyers, Hunter, "Restartable sequences" (Linux 4.18); librseq; TCMalloc's page on
+ * rseq.
  */
 #ifndef SM_ALLOCATOR_RSEQ_H
 #define SM_ALLOCATOR_RSEQ_H
@@ -75,9 +79,10 @@ extern ptrdiff_t sm__rseq_area_offset __attribute__((visibility("hidden")));
 #endif
 
 /*
- * What a section leaves (an object, a window) passes from the thread that leaves it to the one that takes it. On one CPU
- * that needs no order, and on another (drained) membarrier is one; but ThreadSanitizer sees neither the sections nor it, so
- * it is told, by any address that stands for the thing on both sides: before it is left, after it is taken.
+ * What a section leaves (an object, a window) passes from the thread that leaves it to the one that
+ * takes it. On one CPU that needs no order, and on another (drained) membarrier is one; but
+ * ThreadSanitizer sees neither the sections nor it, so it is told, by any address that stands for
+ * the thing on both sides: before it is left, after it is taken.
  */
 #if SM_TSAN
 void __tsan_acquire(void *addr);

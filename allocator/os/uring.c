@@ -1,8 +1,10 @@
 /*
- * uring.c: an io_uring for madvise alone, by the four system calls and the two rings they share with the kernel.
+ * uring.c: an io_uring for madvise alone, by the four system calls and the two rings they share
+ * with the kernel.
  *
  *     we write:   sqes[i], sq.array[], sq.tail (release)         the kernel reads up to tail
- *     it writes:  cqes[], cq.tail (release)                      we read up to tail (acquire), then move cq.head (release)
+ *     it writes:  cqes[], cq.tail (release)                      we read up to tail (acquire), then
+ *                 move cq.head (release)
  *
  * Source: J. Axboe, "Efficient IO with io_uring" (2019); io_uring_setup(2), io_uring_enter(2).
  */
@@ -30,7 +32,8 @@ static _Atomic(uint32_t) *at(char *ring, uint32_t offset)
 
 static char *map_ring(struct sm_uring *u, size_t bytes, off_t what)
 {
-	long p = sm__sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, u->fd, what);
+	long p = sm__sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, u->fd,
+			      what);
 
 	return sm__sys_failed(p) ? NULL : (char *)p;
 }
@@ -45,24 +48,30 @@ static int map_rings(struct sm_uring *u)
 	if (p->features & IORING_FEAT_SINGLE_MMAP)
 		u->sq_bytes = u->cq_bytes = u->sq_bytes > u->cq_bytes ? u->sq_bytes : u->cq_bytes;
 	u->sq = map_ring(u, u->sq_bytes, IORING_OFF_SQ_RING);
-	u->cq = p->features & IORING_FEAT_SINGLE_MMAP ? u->sq : map_ring(u, u->cq_bytes, IORING_OFF_CQ_RING);
+	u->cq = p->features & IORING_FEAT_SINGLE_MMAP
+			? u->sq
+			: map_ring(u, u->cq_bytes, IORING_OFF_CQ_RING);
 	u->sqes = (struct io_uring_sqe *)(void *)map_ring(u, u->sqes_bytes, IORING_OFF_SQES);
 	return u->sq == NULL || u->cq == NULL || u->sqes == NULL ? -ENOMEM : 0;
 }
 
-/* "Refused" and "not supported" are told apart: a ring that opens may still not know the request. */
+/* "Refused" and "not supported" are told apart: a ring that opens may still not know the request.
+ * */
 static int probe_madvise(struct sm_uring *u)
 {
-	/* Static: this may run on a small stack. One scavenger at a time opens a ring of a heap; what two write is equal. */
+	/* Static: this may run on a small stack. One scavenger at a time opens a ring of a heap;
+	 * what two write is equal. */
 	static char memory[sizeof(struct io_uring_probe) + 256 * sizeof(struct io_uring_probe_op)];
 	struct io_uring_probe *p = (struct io_uring_probe *)(void *)memory;
 	int err;
 
 	memset(memory, 0, sizeof(memory));
-	err = (int)sm__syscall6(SYS_io_uring_register, u->fd, IORING_REGISTER_PROBE, (long)p, 256, 0, 0);
+	err = (int)sm__syscall6(SYS_io_uring_register, u->fd, IORING_REGISTER_PROBE, (long)p, 256,
+				0, 0);
 	if (err != 0)
 		return err == -EINVAL ? -EOPNOTSUPP : err;
-	return p->last_op >= IORING_OP_MADVISE && p->ops[IORING_OP_MADVISE].flags & IO_URING_OP_SUPPORTED
+	return p->last_op >= IORING_OP_MADVISE &&
+			       p->ops[IORING_OP_MADVISE].flags & IO_URING_OP_SUPPORTED
 		       ? 0
 		       : -EOPNOTSUPP;
 }
@@ -116,7 +125,8 @@ static void fill(struct sm_uring *u, const struct sm_advice *a, unsigned n)
 		SM_CHECK(a[i].bytes <= UINT32_MAX);
 		u->sqes[slot] = (struct io_uring_sqe){
 			.opcode = IORING_OP_MADVISE,
-			/* Straight to a worker: an attempt in place first is always refused with EAGAIN. */
+			/* Straight to a worker: an attempt in place first is always refused with
+			 * EAGAIN. */
 			.flags = IOSQE_ASYNC,
 			.fd = -1,
 			.addr = (uintptr_t)a[i].addr,
@@ -124,7 +134,8 @@ static void fill(struct sm_uring *u, const struct sm_advice *a, unsigned n)
 			.fadvise_advice = (uint32_t)a[i].advice,
 			.user_data = i,
 		};
-		sm_store_relaxed(at(u->sq, u->p.sq_off.array + slot * (uint32_t)sizeof(uint32_t)), slot);
+		sm_store_relaxed(at(u->sq, u->p.sq_off.array + slot * (uint32_t)sizeof(uint32_t)),
+				 slot);
 	}
 	/* The kernel that sees the tail sees the requests. */
 	sm_store_release(at(u->sq, u->p.sq_off.tail), tail + n);
@@ -133,7 +144,8 @@ static void fill(struct sm_uring *u, const struct sm_advice *a, unsigned n)
 /* Takes the completions that are there: requests have their results then. Returns how many. */
 static unsigned reap(struct sm_uring *u, struct sm_advice *a)
 {
-	const struct io_uring_cqe *cqes = (const struct io_uring_cqe *)(void *)(u->cq + u->p.cq_off.cqes);
+	const struct io_uring_cqe *cqes =
+		(const struct io_uring_cqe *)(void *)(u->cq + u->p.cq_off.cqes);
 	uint32_t mask = sm_load_relaxed(at(u->cq, u->p.cq_off.ring_mask));
 	uint32_t head = sm_load_relaxed(at(u->cq, u->p.cq_off.head));
 	uint32_t tail = sm_load_acquire(at(u->cq, u->p.cq_off.tail)), n = tail - head;
@@ -147,8 +159,8 @@ static unsigned reap(struct sm_uring *u, struct sm_advice *a)
 
 static long enter(struct sm_uring *u, unsigned submit, unsigned wait)
 {
-	long rc = sm__syscall6(SYS_io_uring_enter, u->fd, submit, wait, wait ? IORING_ENTER_GETEVENTS : 0, 0,
-			       0);
+	long rc = sm__syscall6(SYS_io_uring_enter, u->fd, submit, wait,
+			       wait ? IORING_ENTER_GETEVENTS : 0, 0, 0);
 
 	return rc == -EINTR || rc == -EAGAIN || rc == -EBUSY ? 0 : rc;
 }

@@ -1,5 +1,6 @@
 /*
- * arena.c: a node's memory, committed from the lower end of its range by arenas and given back there.
+ * arena.c: a node's memory, committed from the lower end of its range by arenas and given back
+ * there.
  */
 #include "allocator/pages/pageheap_internal.h"
 
@@ -7,11 +8,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* ---- binding ------------------------------------------------------------------------------------------- */
+/* ---- binding ------------------------------------------------------------------------------ */
 
 /*
- * Closes a node, unless it is the last one: then memory is taken wherever the kernel gives it. By the count, for two
- * nodes may come here at once, each under its own lock.
+ * Closes a node, unless it is the last one: then memory is taken wherever the kernel gives it. By
+ * the count, for two nodes may come here at once, each under its own lock.
  */
 static bool close_node(struct sm_pageheap *ph, struct sm_ph_node *nd)
 {
@@ -31,9 +32,10 @@ static void bind_gave_up(struct sm_pageheap *ph, int err)
 }
 
 /*
- * Binds a piece before its first touch. -EINVAL means that this process may use no memory of that node
- * (its cpuset, or the node has none): the node closes and others serve. Any other refusal switches
- * binding off for the heap, with one line. Only a kernel out of memory makes the commit fail.
+ * Binds a piece before its first touch. -EINVAL means that this process may use no memory of that
+ * node (its cpuset, or the node has none): the node closes and others serve. Any other refusal
+ * switches binding off for the heap, with one line. Only a kernel out of memory makes the commit
+ * fail.
  */
 static int bind_piece(struct sm_pages *pg, struct sm_ph_node *nd, char *p, size_t bytes)
 {
@@ -56,15 +58,17 @@ static int bind_piece(struct sm_pages *pg, struct sm_ph_node *nd, char *p, size_
 
 static void advise_piece(struct sm_pages *pg, char *p, size_t bytes, bool own)
 {
-	/* A kernel without transparent huge pages answers EINVAL: then there is nothing to advise. */
+	/* A kernel without transparent huge pages answers EINVAL: then there is nothing to advise.
+	 * */
 	if (pg->config->hugepages == SM_HUGE_OFF)
 		(void)sm__os_madvise(p, bytes, MADV_NOHUGEPAGE);
 	else if (pg->config->hugepages == SM_HUGE_MADVISE || own)
-		/* A mapping of its own is one object, as dense as can be: there is nothing to wait for. */
+		/* A mapping of its own is one object, as dense as can be: there is nothing to wait
+		 * for. */
 		(void)sm__os_madvise(p, bytes, MADV_HUGEPAGE);
 }
 
-/* ---- commit -------------------------------------------------------------------------------------------- */
+/* ---- commit ------------------------------------------------------------------------------- */
 
 size_t sm__arena_cost(const struct sm_pages *pg, uint32_t n)
 {
@@ -97,7 +101,8 @@ static int map_table(uintptr_t from, uintptr_t to, size_t page)
 	return err == -EEXIST ? 0 : err;
 }
 
-int sm__arena_commit_descriptors(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
+int sm__arena_commit_descriptors(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit,
+				 uint32_t n)
 {
 	size_t page = sm__os_page_size();
 	uintptr_t from = sm_align_down((uintptr_t)sm__ph_desc(pg, nd, unit), page);
@@ -122,7 +127,8 @@ int sm__arena_commit(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, 
 	if (err == 0)
 		err = sm__arena_commit_descriptors(pg, nd, unit, n);
 	if (err != 0) {
-		/* Untouched so far: that it may stay accessible when this fails too does no harm. */
+		/* Untouched so far: that it may stay accessible when this fails too does no harm.
+		 * */
 		if (mapped || !pg->sparse)
 			(void)sm__arena_unmap(pg, p, bytes);
 		sm__range_uncharge(pg, sm__arena_cost(pg, n));
@@ -137,15 +143,15 @@ bool sm__arena_decommit(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t uni
 	char *p = sm__ph_addr(pg, nd, unit);
 	size_t bytes = (size_t)n << SM_UNIT_SHIFT;
 
-	/* Cutting a mapping may be refused (too many of them); dropping the contents is as good: the
-	 * address space stays ours, and a later commit of it finds zeros. */
+	/* Cutting a mapping may be refused (too many of them); dropping the contents is as good:
+	 * the address space stays ours, and a later commit of it finds zeros. */
 	if (sm__arena_unmap(pg, p, bytes) != 0 && (pg->sparse || sm__os_release(p, bytes) != 0))
 		return false;
 	sm__range_uncharge(pg, sm__arena_cost(pg, n));
 	return true;
 }
 
-/* ---- the frontier --------------------------------------------------------------------------------------- */
+/* ---- the frontier ------------------------------------------------------------------------- */
 
 static bool advance(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t to)
 {

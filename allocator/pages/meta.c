@@ -149,7 +149,8 @@ void *sm__meta_pages(struct sm_pages *pg, size_t bytes)
 {
 	struct sm_meta *m = pg->meta;
 	/* The header has the first page. */
-	struct chunk *c = chunk_map(pg, sm_align_up(bytes, sm__os_page_size()) + sm__os_page_size());
+	struct chunk *c =
+		chunk_map(pg, sm_align_up(bytes, sm__os_page_size()) + sm__os_page_size());
 
 	if (c == NULL)
 		return NULL;

@@ -1,10 +1,11 @@
 /*
- * meta.h: memory for what describes objects and must not lie beside them: external bitmaps, layouts,
- * tables. It never shares a page with objects, each chunk has a guard page on either side, and it is
- * never unmapped before the heap is, so a late reader of a dead span's bitmap reads stale bits, not a
- * hole. Blocks are a power of two, a cache line or more, zeroed when handed out.
+ * meta.h: memory for what describes objects and must not lie beside them: external bitmaps,
+ * layouts, tables. It never shares a page with objects, each chunk has a guard page on either side,
+ * and it is never unmapped before the heap is, so a late reader of a dead span's bitmap reads stale
+ * bits, not a hole. Blocks are a power of two, a cache line or more, zeroed when handed out.
  *
- * Counted in pages->mapped_bytes. Thread-safe; takes its own lock (rank SM_RANK_META, the innermost).
+ * Counted in pages->mapped_bytes. Thread-safe; takes its own lock (rank SM_RANK_META, the
+ * innermost).
  */
 #ifndef SM_ALLOCATOR_META_H
 #define SM_ALLOCATOR_META_H

@@ -1,15 +1,15 @@
 /*
  * ownmap.c: mappings of their own, for what is larger than an arena, and for files.
  *
- * They lie at the upper end of the node's range, so that one compare still tells whether an address is
- * the heap's, and the descriptor table covers them. New ones are placed downwards:
+ * They lie at the upper end of the node's range, so that one compare still tells whether an address
+ * is the heap's, and the descriptor table covers them. New ones are placed downwards:
  *
  *      frontier ..  untouched address space  .. own_start | mapping | hole | mapping | hole | end
  *
- * A hole is address space that was used before or left by alignment; holes are few, kept as a list by
- * address through the descriptors of their heads (nunits, next, prev), merge with neighbours, and join
- * the untouched space when they come to lie at its edge. While address space is plentiful, a new mapping
- * gets a hole of its own size behind it: room to grow in place.
+ * A hole is address space that was used before or left by alignment; holes are few, kept as a list
+ * by address through the descriptors of their heads (nunits, next, prev), merge with neighbours,
+ * and join the untouched space when they come to lie at its edge. While address space is plentiful,
+ * a new mapping gets a hole of its own size behind it: room to grow in place.
  *
  * Every descriptor of [own_start, end) is writable.
  */
@@ -18,8 +18,8 @@
 #include <errno.h>
 
 /* The list's links are units of the node's range. */
-static void hole_link(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t prev, uint32_t unit, uint32_t next,
-		      uint32_t n)
+static void hole_link(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t prev, uint32_t unit,
+		      uint32_t next, uint32_t n)
 {
 	struct sm_span *d = sm__ph_desc(pg, nd, unit);
 
@@ -75,13 +75,15 @@ static void hole_add(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, 
 	}
 	if (unit == nd->own_start) {
 		nd->own_start +=
-			n; /* joins the untouched space; it is the first hole, so nothing links here */
+			/* joins the untouched space; it is the first hole, so nothing links here */
+			n;
 		return;
 	}
 	hole_link(pg, nd, prev, unit, next, n);
 }
 
-/* The first unit at or behind `unit` whose address, not whose number, is a multiple of align units. */
+/* The first unit at or behind `unit` whose address, not whose number, is a multiple of align units.
+ * */
 static uint64_t align_unit(const struct sm_pages *pg, const struct sm_ph_node *nd, uint64_t unit,
 			   uint32_t align)
 {
@@ -90,8 +92,10 @@ static uint64_t align_unit(const struct sm_pages *pg, const struct sm_ph_node *n
 	return sm_align_up(base + unit, align) - base;
 }
 
-/* First fit by address. On success the run is out of the list and what is left of its hole is back in. */
-static uint32_t hole_take(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align, bool commit)
+/* First fit by address. On success the run is out of the list and what is left of its hole is back
+ * in. */
+static uint32_t hole_take(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align,
+			  bool commit)
 {
 	uint32_t steps = 0;
 
@@ -114,8 +118,8 @@ static uint32_t hole_take(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n
 }
 
 /* The same from the untouched space, n units with `room` units of hole behind them. */
-static uint32_t carve(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align, uint32_t room,
-		      bool commit)
+static uint32_t carve(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align,
+		      uint32_t room, bool commit)
 {
 	uint64_t want = (uint64_t)n + room, aligned;
 	uint32_t at, old = nd->own_start;
@@ -155,7 +159,8 @@ static uint32_t take_units(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t 
 	return unit;
 }
 
-struct sm_span *sm__own_alloc(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align)
+struct sm_span *sm__own_alloc(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n,
+			      uint32_t align)
 {
 	uint32_t unit = take_units(pg, nd, n, align, true);
 
@@ -166,10 +171,12 @@ struct sm_span *sm__own_alloc(struct sm_pages *pg, struct sm_ph_node *nd, uint32
 }
 
 /*
- * Unmaps a piece and makes it a hole. When the kernel will neither unmap nor empty it, the piece is lost:
- * it stays charged and out of use, which is better than handing out a file or somebody's old data.
+ * Unmaps a piece and makes it a hole. When the kernel will neither unmap nor empty it, the piece is
+ * lost: it stays charged and out of use, which is better than handing out a file or somebody's old
+ * data.
  */
-static void give_units(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n, bool file)
+static void give_units(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n,
+		       bool file)
 {
 	char *p = sm__ph_addr(pg, nd, unit);
 	size_t bytes = (size_t)n << SM_UNIT_SHIFT;
@@ -192,7 +199,8 @@ static void give_units(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit
 
 void sm__own_free(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_span *s)
 {
-	give_units(pg, nd, sm_span_unit(&pg->range, s) - nd->first, s->nunits, s->flags & SM_SPANF_FILE);
+	give_units(pg, nd, sm_span_unit(&pg->range, s) - nd->first, s->nunits,
+		   s->flags & SM_SPANF_FILE);
 }
 
 void sm__own_shrink(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_span *s, uint32_t n)
@@ -226,7 +234,8 @@ bool sm__own_grow(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_span *s,
 	return true;
 }
 
-struct sm_span *sm__own_map_file(struct sm_pages *pg, struct sm_ph_node *nd, const struct sm_ph_file *f)
+struct sm_span *sm__own_map_file(struct sm_pages *pg, struct sm_ph_node *nd,
+				 const struct sm_ph_file *f)
 {
 	uint32_t n = (uint32_t)((f->bytes + SM_UNIT - 1) >> SM_UNIT_SHIFT);
 	uint32_t unit;
@@ -238,8 +247,8 @@ struct sm_span *sm__own_map_file(struct sm_pages *pg, struct sm_ph_node *nd, con
 	}
 	unit = take_units(pg, nd, n, 1, false);
 	if (unit != 0) {
-		err = sm__os_map_file(sm__ph_addr(pg, nd, unit), f->bytes, f->fd, (off_t)f->offset, f->shared,
-				      f->writable);
+		err = sm__os_map_file(sm__ph_addr(pg, nd, unit), f->bytes, f->fd, (off_t)f->offset,
+				      f->shared, f->writable);
 		if (err != 0)
 			hole_add(pg, nd, unit, n);
 	}

@@ -10,7 +10,7 @@
 
 #include "allocator/pages/pageheap_internal.h"
 
-/* ---- dirty bits ------------------------------------------------------------------------------------------ */
+/* ---- dirty bits --------------------------------------------------------------------------- */
 
 /* The bits of the word that unit lies in, from unit up to end. */
 SM_INLINE uint64_t word_mask(uint32_t unit, uint32_t end)
@@ -75,17 +75,18 @@ void sm__ph_uncollapse(struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 		sm_bitset_clear(&nd->collapsed, i);
 }
 
-/* ---- descriptors ----------------------------------------------------------------------------------------- */
+/* ---- descriptors -------------------------------------------------------------------------- */
 
-/* A conservative scanner may look at a free unit's descriptor while we fill it: it finds state SM_SPAN_FREE or
- * SM_SPAN_OTHER at any moment, and may read `back` old or new, which both lead to such a descriptor. */
+/* A conservative scanner may look at a free unit's descriptor while we fill it: it finds state
+ * SM_SPAN_FREE or SM_SPAN_OTHER at any moment, and may read `back` old or new, which both lead to
+ * such a descriptor. */
 SM_INLINE void set_back(struct sm_span *d, uint32_t back)
 {
 	__atomic_store_n(&d->back, back, __ATOMIC_RELAXED);
 }
 
-struct sm_span *sm__ph_describe(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n,
-				unsigned flags)
+struct sm_span *sm__ph_describe(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit,
+				uint32_t n, unsigned flags)
 {
 	struct sm_span *s = sm__ph_desc(pg, nd, unit);
 	uint64_t *words = (uint64_t *)(void *)s;
@@ -99,13 +100,14 @@ struct sm_span *sm__ph_describe(struct sm_pages *pg, struct sm_ph_node *nd, uint
 	s->flags = (uint8_t)flags;
 	for (uint32_t i = 1; i < n; i++)
 		set_back(&s[i], i);
-	/* Counted as used from here on, whoever copies the process before its user has stored a state (fork). */
+	/* Counted as used from here on, whoever copies the process before its user has stored a
+	 * state (fork). */
 	sm_store_release(&s->state, SM_SPAN_OTHER);
 	return s;
 }
 
-void sm__ph_extend_description(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t old,
-			       uint32_t n)
+void sm__ph_extend_description(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit,
+			       uint32_t old, uint32_t n)
 {
 	struct sm_span *s = sm__ph_desc(pg, nd, unit);
 
@@ -115,8 +117,8 @@ void sm__ph_extend_description(struct sm_pages *pg, struct sm_ph_node *nd, uint3
 }
 
 /*
- * For a very large run the whole pages of its descriptors are dropped rather than written: they read as
- * zero then, which is what free units look like, and cost no memory while unused.
+ * For a very large run the whole pages of its descriptors are dropped rather than written: they
+ * read as zero then, which is what free units look like, and cost no memory while unused.
  */
 #define DROP_FROM 4096
 
@@ -141,10 +143,11 @@ void sm__ph_undescribe(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit
 		set_back(&s[i], 0);
 }
 
-/* ---- allocation ------------------------------------------------------------------------------------------ */
+/* ---- allocation --------------------------------------------------------------------------- */
 
 /* Out of the arenas: [unit, unit + n) was free and is handed out. */
-static struct sm_span *hand_out(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
+static struct sm_span *hand_out(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit,
+				uint32_t n)
 {
 	uint32_t dirty = sm__ph_dirty_count(nd, unit, n);
 
@@ -156,7 +159,8 @@ static struct sm_span *hand_out(struct sm_pages *pg, struct sm_ph_node *nd, uint
 	return sm__ph_describe(pg, nd, unit, n, dirty == 0 ? SM_SPANF_ZEROED : 0);
 }
 
-uint32_t sm__ph_next_run(const struct sm_pageheap *ph, struct sm_ph_node *nd, uint32_t unit, uint32_t *n)
+uint32_t sm__ph_next_run(const struct sm_pageheap *ph, struct sm_ph_node *nd, uint32_t unit,
+			 uint32_t *n)
 {
 	uint32_t start = SM_PH_CALL(ph, next, nd, unit, n), more;
 
@@ -167,8 +171,10 @@ uint32_t sm__ph_next_run(const struct sm_pageheap *ph, struct sm_ph_node *nd, ui
 	return start;
 }
 
-/* When nothing can be committed any more: the first run that is long enough, block bounds or not. */
-static uint32_t take_anywhere(struct sm_pageheap *ph, struct sm_ph_node *nd, uint32_t n, uint32_t align)
+/* When nothing can be committed any more: the first run that is long enough, block bounds or not.
+ * */
+static uint32_t take_anywhere(struct sm_pageheap *ph, struct sm_ph_node *nd, uint32_t n,
+			      uint32_t align)
 {
 	uint32_t size = 0;
 
@@ -184,7 +190,8 @@ static uint32_t take_anywhere(struct sm_pageheap *ph, struct sm_ph_node *nd, uin
 	return 0;
 }
 
-static struct sm_span *alloc_locked(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align)
+static struct sm_span *alloc_locked(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n,
+				    uint32_t align)
 {
 	struct sm_pageheap *ph = sm__ph(pg);
 	uint32_t unit;
@@ -226,7 +233,8 @@ static unsigned preferred(struct sm_pages *pg, struct sm_pageheap *ph, unsigned 
 	return node < ph->nnodes ? node : 0;
 }
 
-static struct sm_span *alloc_somewhere(struct sm_pages *pg, unsigned node, uint32_t n, uint32_t align)
+static struct sm_span *alloc_somewhere(struct sm_pages *pg, unsigned node, uint32_t n,
+				       uint32_t align)
 {
 	struct sm_pageheap *ph = sm__ph(pg);
 	unsigned last = ph->strict ? 1 : ph->nnodes;
@@ -290,7 +298,8 @@ unsigned sm__pageheap_prefer(struct sm_pages *pg, unsigned node)
 	return node;
 }
 
-static struct sm_span *alloc_from(struct sm_pages *pg, unsigned node, size_t nunits, size_t align_units)
+static struct sm_span *alloc_from(struct sm_pages *pg, unsigned node, size_t nunits,
+				  size_t align_units)
 {
 	struct sm_pageheap *ph = sm__ph(pg);
 	struct sm_span *s;
@@ -301,8 +310,9 @@ static struct sm_span *alloc_from(struct sm_pages *pg, unsigned node, size_t nun
 		return NULL;
 	}
 	s = alloc_somewhere(pg, node, (uint32_t)nunits, (uint32_t)align_units);
-	return SM_LIKELY(s != NULL) ? s
-				    : alloc_last_resort(pg, node, (uint32_t)nunits, (uint32_t)align_units);
+	return SM_LIKELY(s != NULL)
+		       ? s
+		       : alloc_last_resort(pg, node, (uint32_t)nunits, (uint32_t)align_units);
 }
 
 struct sm_span *sm__pageheap_alloc_aligned(struct sm_pages *pg, unsigned node, size_t nunits,
@@ -341,7 +351,8 @@ struct sm_span *sm__pageheap_map_file(struct sm_pages *pg, unsigned node, int fd
 	}
 	node = preferred(pg, ph, node);
 	errno = ENOMEM;
-	/* Another node only when this one has no room; what the kernel says of the file, it says everywhere. */
+	/* Another node only when this one has no room; what the kernel says of the file, it says
+	 * everywhere. */
 	for (unsigned i = 0; i < last && s == NULL && errno == ENOMEM; i++) {
 		struct sm_ph_node *nd = &ph->nodes[ph->order[node][i]];
 
@@ -357,14 +368,16 @@ struct sm_span *sm__pageheap_map_file(struct sm_pages *pg, unsigned node, int fd
 
 bool sm__pageheap_covers(const struct sm_pages *pg, uintptr_t addr)
 {
-	const struct sm_ph_node *nd = &sm__ph(pg)->nodes[(addr - pg->range.base) >> pg->range.node_shift];
+	const struct sm_ph_node *nd =
+		&sm__ph(pg)->nodes[(addr - pg->range.base) >> pg->range.node_shift];
 	uint32_t unit = (uint32_t)((addr - pg->range.base) >> SM_UNIT_SHIFT) - nd->first;
 
-	return !pg->sparse || (unit > 0 && unit < __atomic_load_n(&nd->frontier, __ATOMIC_RELAXED)) ||
+	return !pg->sparse ||
+	       (unit > 0 && unit < __atomic_load_n(&nd->frontier, __ATOMIC_RELAXED)) ||
 	       unit >= __atomic_load_n(&nd->own_start, __ATOMIC_RELAXED);
 }
 
-/* ---- the way back ---------------------------------------------------------------------------------------- */
+/* ---- the way back ------------------------------------------------------------------------- */
 
 /* Into the arenas: [unit, unit + n) was handed out and is free from here on. */
 static void take_back(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
@@ -387,8 +400,8 @@ void sm__pageheap_free(struct sm_pages *pg, struct sm_span *s)
 	struct sm_ph_node *nd = node_of(pg, s);
 
 	SM_ASSERT(s->back == 0 && s->nunits > 0);
-	/* Release: whoever still reads the old state sees the span as it was. Free only under the lock, where it stops
-	 * to count as used: a fork waits for the lock. */
+	/* Release: whoever still reads the old state sees the span as it was. Free only under the
+	 * lock, where it stops to count as used: a fork waits for the lock. */
 	sm_store_release(&s->state, SM_SPAN_OTHER);
 	sm_lock_acquire(&nd->lock);
 	sm_store_release(&s->state, SM_SPAN_FREE);

@@ -2,10 +2,11 @@
  * pageheap_bitmap.c: address-ordered first fit over one bit a unit.
  *
  * The summary is the tree of Go's page allocator (runtime/mpagealloc.go, 2019; "Scaling the Go page
- * allocator", Knyszek and Clements): for each subtree the free runs at its start, at its end, and the
- * longest one. A leaf is one cache line of bits, 512 units; each level above has one entry for eight below.
- * A search goes down from the root to the leftmost place where a run is long enough: inside of a child,
- * or across the border of neighbours; so it finds the lowest run in O(levels), whatever lies in between.
+ * allocator", Knyszek and Clements): for each subtree the free runs at its start, at its end, and
+ * the longest one. A leaf is one cache line of bits, 512 units; each level above has one entry for
+ * eight below. A search goes down from the root to the leftmost place where a run is long enough:
+ * inside of a child, or across the border of neighbours; so it finds the lowest run in O(levels),
+ * whatever lies in between.
  */
 #include "allocator/pages/pageheap_internal.h"
 
@@ -53,7 +54,7 @@ void sm__bitmap_init(struct sm_ph_node *nd, void *memory, unsigned max_order)
 	}
 }
 
-/* ---- the summary ------------------------------------------------------------------------------------------- */
+/* ---- the summary -------------------------------------------------------------------------- */
 
 /* The longest run of ones in a word, if longer than `than`; else something not longer. */
 static uint32_t longest_in(uint64_t w, uint32_t than)
@@ -83,7 +84,8 @@ static struct sm_runs summarise_chunk(const uint64_t *w)
 		all = false;
 		if (run > r.max)
 			r.max = run;
-		/* A run inside of the word has at most 62 bits, and only some words can beat the record. */
+		/* A run inside of the word has at most 62 bits, and only some words can beat the
+		 * record. */
 		if (r.max < 62 && (uint32_t)__builtin_popcountll(w[i]) > r.max)
 			r.max = longest_in(w[i], r.max);
 		run = (uint32_t)__builtin_clzll(~w[i]);
@@ -144,8 +146,9 @@ static void update(struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 		bool changed = false;
 
 		for (size_t i = from; i <= to; i++) {
-			struct sm_runs r = l == 0 ? summarise_chunk(&b->bits[i * (SM_BITMAP_CHUNK / 64)])
-						  : summarise_children(b, l, i);
+			struct sm_runs r =
+				l == 0 ? summarise_chunk(&b->bits[i * (SM_BITMAP_CHUNK / 64)])
+				       : summarise_children(b, l, i);
 			struct sm_runs *old = &b->level[l][i];
 
 			changed |= old->start != r.start || old->max != r.max || old->end != r.end;
@@ -158,7 +161,7 @@ static void update(struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 	}
 }
 
-/* ---- bits -------------------------------------------------------------------------------------------------- */
+/* ---- bits --------------------------------------------------------------------------------- */
 
 SM_INLINE bool is_free(const struct sm_bitmap *b, uint32_t unit)
 {
@@ -201,7 +204,7 @@ static uint32_t scan_bits(const struct sm_bitmap *b, uint32_t unit, uint32_t end
 	return end;
 }
 
-/* ---- the search -------------------------------------------------------------------------------------------- */
+/* ---- the search --------------------------------------------------------------------------- */
 
 /* The first run of n inside of a chunk that is known to have one. */
 static uint32_t find_in_chunk(struct sm_ph_node *nd, uint32_t base, uint32_t n)
@@ -250,7 +253,8 @@ static void remove_run(struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 	struct sm_bitmap *b = &nd->bitmap;
 
 	/* Neighbours that are free become runs of their own; unit 0 is never free. */
-	b->nruns += (size_t)is_free(b, unit - 1) + (unit + n < nd->units && is_free(b, unit + n)) - 1;
+	b->nruns +=
+		(size_t)is_free(b, unit - 1) + (unit + n < nd->units && is_free(b, unit + n)) - 1;
 	flip(b, unit, n);
 	update(nd, unit, n);
 }
@@ -280,7 +284,8 @@ void sm__bitmap_give(struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 {
 	struct sm_bitmap *b = &nd->bitmap;
 
-	b->nruns += 1 - (size_t)is_free(b, unit - 1) - (unit + n < nd->units && is_free(b, unit + n));
+	b->nruns +=
+		1 - (size_t)is_free(b, unit - 1) - (unit + n < nd->units && is_free(b, unit + n));
 	flip(b, unit, n);
 	update(nd, unit, n);
 }
@@ -319,7 +324,8 @@ size_t sm__bitmap_nruns(const struct sm_ph_node *nd)
 	return nd->bitmap.nruns;
 }
 
-/* Every summary is what its children or bits say; nothing is free behind the frontier; runs are counted. */
+/* Every summary is what its children or bits say; nothing is free behind the frontier; runs are
+ * counted. */
 unsigned sm__bitmap_check(struct sm_ph_node *nd)
 {
 	struct sm_bitmap *b = &nd->bitmap;
@@ -329,12 +335,14 @@ unsigned sm__bitmap_check(struct sm_ph_node *nd)
 
 	for (unsigned l = 0; l < b->nlevels; l++)
 		for (size_t i = 0; i <= (nd->frontier - 1) / span_of(l); i++) {
-			struct sm_runs r = l == 0 ? summarise_chunk(&b->bits[i * (SM_BITMAP_CHUNK / 64)])
-						  : summarise_children(b, l, i);
+			struct sm_runs r =
+				l == 0 ? summarise_chunk(&b->bits[i * (SM_BITMAP_CHUNK / 64)])
+				       : summarise_children(b, l, i);
 			struct sm_runs *s = &b->level[l][i];
 
 			if (s->start != r.start || s->max != r.max || s->end != r.end) {
-				sm__say("page heap %u: summary %zu of level %u is stale", nd->index, i, l);
+				sm__say("page heap %u: summary %zu of level %u is stale", nd->index,
+					i, l);
 				bad++;
 			}
 		}
@@ -343,7 +351,8 @@ unsigned sm__bitmap_check(struct sm_ph_node *nd)
 		largest = n > largest ? n : largest;
 	}
 	if (runs != b->nruns || largest != sm__bitmap_largest(nd)) {
-		sm__say("page heap %u: %zu free runs, %zu counted; the longest has %u units, %u noted",
+		sm__say("page heap %u: %zu free runs, %zu counted; the longest has %u units, %u "
+			"noted",
 			nd->index, runs, b->nruns, largest, sm__bitmap_largest(nd));
 		bad++;
 	}

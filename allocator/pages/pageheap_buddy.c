@@ -2,14 +2,14 @@
  * pageheap_buddy.c: binary buddy over units, with bitmaps out of line (Knowlton, "A fast storage
  * allocator", 1965; Knuth, TAOCP 1, 2.5).
  *
- * For each order k a bit set holds which aligned blocks of 2^k units are free. A block is free in one
- * order only, and two buddies are never both free: they would be one block of the next order.
- * A request takes the lowest block of the smallest order that has one, and gives back what it does not
- * need, tail first in address order: nothing is rounded up, and because a run that comes back is cut
- * into aligned blocks again, it need not be one that went out.
+ * For each order k a bit set holds which aligned blocks of 2^k units are free. A block is free in
+ * one order only, and two buddies are never both free: they would be one block of the next order.
+ * A request takes the lowest block of the smallest order that has one, and gives back what it does
+ * not need, tail first in address order: nothing is rounded up, and because a run that comes back
+ * is cut into aligned blocks again, it need not be one that went out.
  *
- * The lowest block: address order keeps what is in use together at the low end and lets the high end
- * become free, which is what the frontier's retreat and the scavenger live on.
+ * The lowest block: address order keeps what is in use together at the low end and lets the high
+ * end become free, which is what the frontier's retreat and the scavenger live on.
  */
 #include "allocator/pages/pageheap_internal.h"
 
@@ -192,7 +192,8 @@ size_t sm__buddy_nruns(const struct sm_ph_node *nd)
 	return n;
 }
 
-/* Every order counts what its set holds, no block overlaps another's order, no two buddies are both free. */
+/* Every order counts what its set holds, no block overlaps another's order, no two buddies are both
+ * free. */
 unsigned sm__buddy_check(struct sm_ph_node *nd)
 {
 	struct sm_buddy *b = &nd->buddy;
@@ -204,14 +205,17 @@ unsigned sm__buddy_check(struct sm_ph_node *nd)
 		for (size_t i = sm_bitset_next(&b->free[k], 0); i != SM_BITSET_NONE;
 		     i = sm_bitset_next(&b->free[k], i + 1)) {
 			n++;
-			if (k < b->max_order && (i & 1) == 0 && sm_bitset_test(&b->free[k], i + 1)) {
-				sm__say("page heap %u: order %u: blocks %zu and %zu are buddies, both free",
+			if (k < b->max_order && (i & 1) == 0 &&
+			    sm_bitset_test(&b->free[k], i + 1)) {
+				sm__say("page heap %u: order %u: blocks %zu and %zu are buddies, "
+					"both free",
 					nd->index, k, i, i + 1);
 				bad++;
 			}
 			for (unsigned up = k + 1; up <= b->max_order; up++)
 				if (sm_bitset_test(&b->free[up], i >> (up - k))) {
-					sm__say("page heap %u: block %zu of order %u lies in a free one "
+					sm__say("page heap %u: block %zu of order %u lies in a "
+						"free one "
 						"of %u",
 						nd->index, i, k, up);
 					bad++;

@@ -5,7 +5,7 @@
 
 #include "allocator/pages/pageheap_internal.h"
 
-/* ---- statistics -------------------------------------------------------------------------------------------- */
+/* ---- statistics --------------------------------------------------------------------------- */
 
 static size_t bytes_of(uint64_t units)
 {
@@ -21,10 +21,10 @@ void sm__pageheap_stats(struct sm_pages *pg, unsigned node, struct sm_pageheap_s
 	sm_lock_acquire(&nd->lock);
 	out->own_bytes = bytes_of(sm_load_relaxed(&nd->own_units));
 	out->lost_bytes = bytes_of(nd->lost_units);
-	out->committed_bytes =
-		bytes_of((uint64_t)nd->frontier - 1 + sm_load_relaxed(&nd->own_units) + nd->lost_units);
-	out->in_use_bytes =
-		bytes_of((uint64_t)sm_load_relaxed(&nd->used_units) + sm_load_relaxed(&nd->own_units));
+	out->committed_bytes = bytes_of((uint64_t)nd->frontier - 1 +
+					sm_load_relaxed(&nd->own_units) + nd->lost_units);
+	out->in_use_bytes = bytes_of((uint64_t)sm_load_relaxed(&nd->used_units) +
+				     sm_load_relaxed(&nd->own_units));
 	out->free_bytes = bytes_of(sm_load_relaxed(&nd->dirty_units));
 	out->released_bytes = bytes_of(nd->free_units - sm_load_relaxed(&nd->dirty_units));
 	out->largest_free_bytes = bytes_of(SM_PH_CALL(ph, largest, nd));
@@ -50,7 +50,7 @@ void sm__pageheap_resident(struct sm_pages *pg, size_t *in_use, size_t *dirty)
 	}
 }
 
-/* ---- the check --------------------------------------------------------------------------------------------- */
+/* ---- the check ---------------------------------------------------------------------------- */
 
 struct check {
 	struct sm_pages *pg;
@@ -86,7 +86,9 @@ static uint64_t check_used(struct check *c, uint32_t unit, uint32_t end, bool ow
 		struct sm_span *s = sm__ph_desc(c->pg, c->nd, unit);
 
 		if (s->back != 0 || s->nunits == 0 || s->nunits > end - unit) {
-			COMPLAIN(c, "unit %u should head a span: back %u, %u units, %u to the next free one",
+			COMPLAIN(c,
+				 "unit %u should head a span: back %u, %u units, %u to the next "
+				 "free one",
 				 unit, s->back, s->nunits, end - unit);
 			return end - start;
 		}
@@ -94,8 +96,8 @@ static uint64_t check_used(struct check *c, uint32_t unit, uint32_t end, bool ow
 			COMPLAIN(c, "span at %u: node %u, flags %u", unit, s->node, s->flags);
 		for (uint32_t i = 1; i < s->nunits; i++)
 			if (s[i].back != i || sm_load_relaxed(&s[i].state) != SM_SPAN_FREE)
-				COMPLAIN(c, "unit %u of the span at %u has back %u, state %u", i, unit,
-					 s[i].back, sm_load_relaxed(&s[i].state));
+				COMPLAIN(c, "unit %u of the span at %u has back %u, state %u", i,
+					 unit, s[i].back, sm_load_relaxed(&s[i].state));
 		unit += s->nunits;
 	}
 	return end - start;
@@ -109,8 +111,8 @@ static void check_arenas(struct check *c)
 
 	for (uint32_t unit = 1; (unit = sm__ph_next_run(ph, nd, unit, &n)) != 0; unit += n) {
 		if (unit < at || unit + n > nd->frontier) {
-			COMPLAIN(c, "free run [%u, %u) overlaps, or passes the frontier %u", unit, unit + n,
-				 nd->frontier);
+			COMPLAIN(c, "free run [%u, %u) overlaps, or passes the frontier %u", unit,
+				 unit + n, nd->frontier);
 			return;
 		}
 		c->used += check_used(c, at, unit, false);
@@ -125,7 +127,8 @@ static void check_arenas(struct check *c)
 		COMPLAIN(c, "dirty bits behind the frontier %u", nd->frontier);
 }
 
-/* Lost pieces lie between spans and look free: then only the sum tells, and gaps are passed over. */
+/* Lost pieces lie between spans and look free: then only the sum tells, and gaps are passed over.
+ * */
 static void check_own(struct check *c)
 {
 	struct sm_ph_node *nd = c->nd;
@@ -135,9 +138,10 @@ static void check_own(struct check *c)
 		uint32_t end = hole == 0 ? nd->units : hole;
 		struct sm_span *d = sm__ph_desc(c->pg, nd, hole);
 
-		if (end < at ||
-		    (hole != 0 && (d->prev != prev || d->nunits == 0 || hole + d->nunits > nd->units))) {
-			COMPLAIN(c, "hole at %u: %u units, prev %u, behind %u", hole, d->nunits, d->prev, at);
+		if (end < at || (hole != 0 && (d->prev != prev || d->nunits == 0 ||
+					       hole + d->nunits > nd->units))) {
+			COMPLAIN(c, "hole at %u: %u units, prev %u, behind %u", hole, d->nunits,
+				 d->prev, at);
 			return;
 		}
 		if (nd->lost_units == 0)
@@ -161,18 +165,21 @@ static unsigned check_node(struct sm_pages *pg, struct sm_ph_node *nd)
 	c.bad += SM_PH_CALL(sm__ph(pg), check, nd);
 	check_arenas(&c);
 	check_own(&c);
-	/* What the scavenger holds is neither free for a walk nor a span; between batches it holds nothing. */
+	/* What the scavenger holds is neither free for a walk nor a span; between batches it holds
+	 * nothing. */
 	if (nd->busy_units != 0)
 		COMPLAIN(&c, "%u units are in the scavenger's hands", nd->busy_units);
 	if (c.used != sm_load_relaxed(&nd->used_units) || c.free != nd->free_units ||
 	    c.dirty != sm_load_relaxed(&nd->dirty_units))
-		COMPLAIN(&c, "used %lu free %lu dirty %lu, counted %u %u %u", c.used, c.free, c.dirty,
-			 sm_load_relaxed(&nd->used_units), nd->free_units, sm_load_relaxed(&nd->dirty_units));
+		COMPLAIN(&c, "used %lu free %lu dirty %lu, counted %u %u %u", c.used, c.free,
+			 c.dirty, sm_load_relaxed(&nd->used_units), nd->free_units,
+			 sm_load_relaxed(&nd->dirty_units));
 	if (nd->frontier - 1 != sm_load_relaxed(&nd->used_units) + nd->free_units)
-		COMPLAIN(&c, "frontier %u, used %u, free %u", nd->frontier, sm_load_relaxed(&nd->used_units),
-			 nd->free_units);
+		COMPLAIN(&c, "frontier %u, used %u, free %u", nd->frontier,
+			 sm_load_relaxed(&nd->used_units), nd->free_units);
 	if (nd->lost_units == 0 && c.own != sm_load_relaxed(&nd->own_units))
-		COMPLAIN(&c, "own mappings of %lu units, counted %u", c.own, sm_load_relaxed(&nd->own_units));
+		COMPLAIN(&c, "own mappings of %lu units, counted %u", c.own,
+			 sm_load_relaxed(&nd->own_units));
 	return c.bad;
 }
 
@@ -190,22 +197,24 @@ unsigned sm__pageheap_check(struct sm_pages *pg)
 
 		sm_lock_acquire(&nd->lock);
 		bad += check_node(pg, nd);
-		committed += (uint64_t)nd->frontier - 1 + sm_load_relaxed(&nd->own_units) + nd->lost_units;
+		committed += (uint64_t)nd->frontier - 1 + sm_load_relaxed(&nd->own_units) +
+			     nd->lost_units;
 		sm_lock_release(&nd->lock);
 	}
 	sm_lock_release(&ph->scavenger.lock);
 	/* At least: others (metadata pools) are charged to the same count. */
 	if (mapped < committed * (SM_UNIT + sizeof(struct sm_span))) {
-		sm__say("page heap: %zu bytes are held against the limit, %lu units are committed", mapped,
-			committed);
+		sm__say("page heap: %zu bytes are held against the limit, %lu units are committed",
+			mapped, committed);
 		bad++;
 	}
 	return bad;
 }
 
-/* ---- fork -------------------------------------------------------------------------------------------------- */
+/* ---- fork --------------------------------------------------------------------------------- */
 
-/* First the scavenger's batch ends; then all locks in address order: the child's copy is consistent. */
+/* First the scavenger's batch ends; then all locks in address order: the child's copy is
+ * consistent. */
 void sm__pageheap_fork_prepare(struct sm_pages *pg)
 {
 	sm_lock_acquire(&sm__ph(pg)->stacks.lock);
@@ -224,7 +233,8 @@ void sm__pageheap_fork_parent(struct sm_pages *pg)
 
 void sm__pageheap_fork_child(struct sm_pages *pg)
 {
-	/* The holder is this thread's copy, so releasing is right; sleepers stayed in the parent. */
+	/* The holder is this thread's copy, so releasing is right; sleepers stayed in the parent.
+	 * */
 	sm__pageheap_fork_parent(pg);
 	sm__scavenge_fork_child(pg);
 }

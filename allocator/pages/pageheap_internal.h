@@ -36,9 +36,10 @@
 
 struct sm_buddy {
 	unsigned max_order;
-	uint32_t nonempty;			/* bit k: order k has a free block */
-	uint32_t count[SM_BUDDY_ORDERS];	/* free blocks of each order */
-	struct sm_bitset free[SM_BUDDY_ORDERS]; /* member i of free[k]: units [i << k, (i + 1) << k) */
+	uint32_t nonempty;		 /* bit k: order k has a free block */
+	uint32_t count[SM_BUDDY_ORDERS]; /* free blocks of each order */
+	/* member i of free[k]: units [i << k, (i + 1) << k) */
+	struct sm_bitset free[SM_BUDDY_ORDERS];
 };
 
 /* Free units of a subtree, as runs: at its start, the longest, at its end. */
@@ -72,13 +73,15 @@ struct sm_ph_node {
 	struct sm_bitset collapsed; /* huge pages that were collapsed; guarded by the lock */
 	uint64_t *dirty;	    /* a bit for each unit: it may hold something else than zeros */
 
-	struct sm_lock lock;	/* rank SM_RANK_PAGEHEAP; guards all below and the dirty bits */
-	bool closed;		/* the kernel lets this process have no memory of this node */
-	uint32_t frontier;	/* [1, frontier): committed by arenas */
-	uint32_t marks_touched; /* [0, marks_touched): the pages of the map of mark bits are there */
-	uint32_t own_start;	/* [own_start, units): own mappings and holes between them */
-	uint32_t own_lowest;	/* own_start has been there */
-	uint32_t own_free; /* list of holes, by address; 0: none. Linked by next and prev of their heads */
+	struct sm_lock lock; /* rank SM_RANK_PAGEHEAP; guards all below and the dirty bits */
+	bool closed;	     /* the kernel lets this process have no memory of this node */
+	uint32_t frontier;   /* [1, frontier): committed by arenas */
+	/* [0, marks_touched): the pages of the map of mark bits are there */
+	uint32_t marks_touched;
+	uint32_t own_start;  /* [own_start, units): own mappings and holes between them */
+	uint32_t own_lowest; /* own_start has been there */
+	/* list of holes, by address; 0: none. Linked by next and prev of their heads */
+	uint32_t own_free;
 	_Atomic(uint32_t) used_units; /* of the arenas, handed out; see sm__ph_count */
 	uint32_t free_units;
 	_Atomic(uint32_t) dirty_units; /* free and dirty */
@@ -86,7 +89,8 @@ struct sm_ph_node {
 	uint32_t peak_units;	       /* most used_units since the scavenger's last round */
 	uint32_t recent_peak;	       /* the same, decaying over rounds: the scavenger's */
 	_Atomic(uint32_t) own_units;   /* own mappings in use */
-	uint32_t lost_units;	       /* own mappings that the kernel would not unmap: never used again */
+	/* own mappings that the kernel would not unmap: never used again */
+	uint32_t lost_units;
 	uint32_t nholes;
 	struct sm_ph_counts counts;
 	union {
@@ -96,8 +100,9 @@ struct sm_ph_node {
 } __attribute__((aligned(SM_CACHELINE)));
 
 /*
- * Counts that sm__pageheap_resident glances at without the lock. Written under it, so no update is lost. Relaxed: nothing
- * is followed from them, each is right at some moment, and a stale one is as good for a threshold.
+ * Counts that sm__pageheap_resident glances at without the lock. Written under it, so no update is
+ * lost. Relaxed: nothing is followed from them, each is right at some moment, and a stale one is as
+ * good for a threshold.
  */
 SM_INLINE void sm__ph_count(_Atomic(uint32_t) *count, uint32_t more)
 {
@@ -115,7 +120,8 @@ struct sm_piece {
 };
 
 struct sm_scavenger {
-	struct sm_lock lock; /* rank SM_RANK_SCAVENGE: a batch is away; guards ring, batch and stats */
+	/* rank SM_RANK_SCAVENGE: a batch is away; guards ring, batch and stats */
+	struct sm_lock lock;
 	struct sm_uring *ring;
 	/* The batch; not on the stack, which is that of whoever frees, and may be small. */
 	struct sm_piece piece[SM_URING_BATCH];
@@ -133,7 +139,8 @@ struct sm_scavenger {
 	bool stop;
 };
 
-/* Stacks of one size that wait for a user; linked by `next` of their heads, unit indexes of the range. */
+/* Stacks of one size that wait for a user; linked by `next` of their heads, unit indexes of the
+ * range. */
 struct sm_stack_list {
 	uint32_t first, count;
 	uint32_t low; /* least count since the last trim */
@@ -149,9 +156,10 @@ struct sm_pageheap {
 	enum sm_pageheap_kind kind;
 	unsigned nnodes;
 	uint32_t arena_units; /* committed at a time, and the largest block */
-	uint32_t huge_units;  /* units of a huge page; 1: there are none, or they are larger than an arena */
-	bool strict;	      /* numa=bind:N: no other node's memory */
-	size_t bytes;	      /* of this struct's mapping */
+	/* units of a huge page; 1: there are none, or they are larger than an arena */
+	uint32_t huge_units;
+	bool strict;				   /* numa=bind:N: no other node's memory */
+	size_t bytes;				   /* of this struct's mapping */
 	uint8_t order[SM_MAX_NODES][SM_MAX_NODES]; /* nodes by distance, each node's own first */
 
 	/* atomic */
@@ -169,7 +177,8 @@ SM_INLINE struct sm_pageheap *sm__ph(const struct sm_pages *pg)
 	return pg->pageheap;
 }
 
-SM_INLINE struct sm_span *sm__ph_desc(const struct sm_pages *pg, const struct sm_ph_node *nd, uint32_t unit)
+SM_INLINE struct sm_span *sm__ph_desc(const struct sm_pages *pg, const struct sm_ph_node *nd,
+				      uint32_t unit)
 {
 	return &pg->range.spans[nd->first + unit];
 }
@@ -179,7 +188,7 @@ SM_INLINE char *sm__ph_addr(const struct sm_pages *pg, const struct sm_ph_node *
 	return (char *)pg->range.base + ((size_t)(nd->first + unit) << SM_UNIT_SHIFT);
 }
 
-/* ---- free structures: each kind has these; a run is never empty --------------------------------------- */
+/* ---- free structures: each kind has these; a run is never empty --------------------------- */
 
 /* A run of n units at a multiple of align, taken out; 0: none fits. */
 #define SM_PH_DECLARE(kind)                                                                           \
@@ -202,13 +211,16 @@ SM_INLINE char *sm__ph_addr(const struct sm_pages *pg, const struct sm_ph_node *
 SM_PH_DECLARE(buddy)
 SM_PH_DECLARE(bitmap)
 
-#define SM_PH_CALL(ph, op, ...) \
-	((ph)->kind == SM_PAGEHEAP_BUDDY ? sm__buddy_##op(__VA_ARGS__) : sm__bitmap_##op(__VA_ARGS__))
+#define SM_PH_CALL(ph, op, ...)                                        \
+	((ph)->kind == SM_PAGEHEAP_BUDDY ? sm__buddy_##op(__VA_ARGS__) \
+					 : sm__bitmap_##op(__VA_ARGS__))
 
-/* As next, but neighbouring blocks are one run; the walk of everything that compares the two kinds. */
-uint32_t sm__ph_next_run(const struct sm_pageheap *ph, struct sm_ph_node *nd, uint32_t unit, uint32_t *n);
+/* As next, but neighbouring blocks are one run; the walk of everything that compares the two kinds.
+ * */
+uint32_t sm__ph_next_run(const struct sm_pageheap *ph, struct sm_ph_node *nd, uint32_t unit,
+			 uint32_t *n);
 
-/* ---- runs and their dirty bits; under the node's lock -------------------------------------------------- */
+/* ---- runs and their dirty bits; under the node's lock ------------------------------------- */
 
 uint32_t sm__ph_dirty_count(const struct sm_ph_node *nd, uint32_t unit, uint32_t n);
 void sm__ph_dirty_set(struct sm_ph_node *nd, uint32_t unit, uint32_t n);
@@ -218,31 +230,35 @@ uint32_t sm__ph_dirty_next(const struct sm_ph_node *nd, uint32_t unit, uint32_t 
 /* What of [unit, unit + n) was collapsed is small pages again. */
 void sm__ph_uncollapse(struct sm_ph_node *nd, uint32_t unit, uint32_t n);
 /* Makes unit the head of a run of n: the state that pageheap.h promises. */
-struct sm_span *sm__ph_describe(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n,
-				unsigned flags);
+struct sm_span *sm__ph_describe(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit,
+				uint32_t n, unsigned flags);
 /* A run of old units from unit becomes one of n. */
-void sm__ph_extend_description(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t old,
-			       uint32_t n);
+void sm__ph_extend_description(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit,
+			       uint32_t old, uint32_t n);
 /* Back to what free units look like: [unit, unit + n). */
 void sm__ph_undescribe(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n);
 
-/* ---- memory; under the node's lock ---------------------------------------------------------------------- */
+/* ---- memory; under the node's lock -------------------------------------------------------- */
 
-/* Commits [unit, unit + n) and its descriptors: charged, bound, advised. -errno; nothing is changed then. */
+/* Commits [unit, unit + n) and its descriptors: charged, bound, advised. -errno; nothing is changed
+ * then. */
 int sm__arena_commit(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n);
 /* The descriptors alone: writable from here on, untouched and uncharged. */
-int sm__arena_commit_descriptors(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n);
+int sm__arena_commit_descriptors(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit,
+				 uint32_t n);
 /* What n committed units count against the limit. */
 size_t sm__arena_cost(const struct sm_pages *pg, uint32_t n);
 /* The other way. False: the kernel would not; the piece is committed and charged as before. */
 bool sm__arena_decommit(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n);
 /* The way back of a piece's mapping alone, whatever it was. 0, -errno. */
 int sm__arena_unmap(struct sm_pages *pg, void *p, size_t bytes);
-/* Moves the frontier so that n units at a multiple of align lie free in front of it, and takes them. 0: no. */
+/* Moves the frontier so that n units at a multiple of align lie free in front of it, and takes
+ * them. 0: no. */
 uint32_t sm__arena_grow(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align);
 /* The same behind unit: everything up to unit + n is committed and free, or false. */
 bool sm__arena_extend(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t end);
-/* Gives the free units at the frontier back to the operating system and the limit. True: there were some. */
+/* Gives the free units at the frontier back to the operating system and the limit. True: there were
+ * some. */
 bool sm__arena_retreat(struct sm_pages *pg, struct sm_ph_node *nd);
 
 struct sm_ph_file {
@@ -252,19 +268,22 @@ struct sm_ph_file {
 	bool shared, writable;
 };
 
-struct sm_span *sm__own_alloc(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n, uint32_t align);
+struct sm_span *sm__own_alloc(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n,
+			      uint32_t align);
 void sm__own_free(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_span *s);
 bool sm__own_grow(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_span *s, uint32_t n);
 void sm__own_shrink(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_span *s, uint32_t n);
 
-struct sm_span *sm__own_map_file(struct sm_pages *pg, struct sm_ph_node *nd, const struct sm_ph_file *f);
+struct sm_span *sm__own_map_file(struct sm_pages *pg, struct sm_ph_node *nd,
+				 const struct sm_ph_file *f);
 
-/* ---- scavenger ------------------------------------------------------------------------------------------ */
+/* ---- scavenger ---------------------------------------------------------------------------- */
 
 void sm__scavenge_init(struct sm_pages *pg);
 void sm__scavenge_fini(struct sm_pages *pg);
 void sm__scavenge_fork_child(struct sm_pages *pg);
-/* Waits until no piece is on its way. True: some may have been. Called without a page heap's lock. */
+/* Waits until no piece is on its way. True: some may have been. Called without a page heap's lock.
+ * */
 bool sm__scavenge_quiesce(struct sm_pages *pg);
 
 #endif

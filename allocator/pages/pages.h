@@ -1,5 +1,6 @@
 /*
- * pages.h: the page layer's own view of a heap: an address range, the units in it, what of it is memory.
+ * pages.h: the page layer's own view of a heap: an address range, the units in it, what of it is
+ * memory.
  *
  *     pages.h, span.h        the struct and the descriptor of a unit: what all of the layer see
  *     range.h                birth and end of the reservation; the limit
@@ -8,8 +9,8 @@
  *     stackpool.h            runs with a guard that wait for the next stack
  *     meta.h                 memory for tables and bitmaps, away from objects
  *
- * Nothing here knows what is in a run: size classes, caches, collectors and malloc lie above (objects/,
- * malloc/). A heap embeds this struct as its first member, and hands its address down.
+ * Nothing here knows what is in a run: size classes, caches, collectors and malloc lie above
+ * (objects/, malloc/). A heap embeds this struct as its first member, and hands its address down.
  */
 #ifndef SM_ALLOCATOR_PAGES_H
 #define SM_ALLOCATOR_PAGES_H
@@ -25,7 +26,8 @@ struct sm_pages {
 	struct sm_range range;
 	const struct sm_heap_config *config;
 	unsigned nnodes;
-	bool sparse;		      /* what is not committed is not mapped at all, descriptors included */
+	/* what is not committed is not mapped at all, descriptors included */
+	bool sparse;
 	struct sm_pageheap *pageheap; /* pageheap_internal.h */
 	struct sm_meta *meta;	      /* meta.c */
 

@@ -9,7 +9,7 @@
 #define MIN_NODE_BYTES (16 * SM_MIB)
 #define MIN_ARENA      (1 * SM_MIB)
 
-/* ---- the limit ------------------------------------------------------------------------------------------- */
+/* ---- the limit ---------------------------------------------------------------------------- */
 
 bool sm__range_charge(struct sm_pages *pg, size_t bytes)
 {
@@ -20,8 +20,8 @@ bool sm__range_charge(struct sm_pages *pg, size_t bytes)
 	do {
 		if (limit != 0 && (bytes > limit || old > limit - bytes))
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(&pg->mapped_bytes, &old, old + bytes,
-							memory_order_relaxed, memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&pg->mapped_bytes, &old, old + bytes, memory_order_relaxed, memory_order_relaxed));
 	return true;
 }
 
@@ -30,7 +30,7 @@ void sm__range_uncharge(struct sm_pages *pg, size_t bytes)
 	SM_CHECK(sm_fetch_sub_relaxed(&pg->mapped_bytes, bytes) >= bytes);
 }
 
-/* ---- reservation ----------------------------------------------------------------------------------------- */
+/* ---- reservation -------------------------------------------------------------------------- */
 
 static size_t pow2_down(size_t n)
 {
@@ -73,7 +73,8 @@ static bool find(struct sm_pages *pg, size_t align)
 	return true;
 }
 
-/* The reservation proper: ranges, a unit of guard behind them, and the table between two guard pages. */
+/* The reservation proper: ranges, a unit of guard behind them, and the table between two guard
+ * pages. */
 static bool reserve_addresses(struct sm_pages *pg, unsigned nnodes, size_t node_bytes, size_t align)
 {
 	struct sm_range *r = &pg->range;
@@ -112,7 +113,8 @@ static void unreserve(struct sm_pages *pg)
 		return;
 	if (pg->sparse) {
 		/* What of it is mapped is ours. */
-		sm__os_unmap((void *)r->base, range_and_guard(r) + sm_align_up(table_bytes(r), SM_UNIT));
+		sm__os_unmap((void *)r->base,
+			     range_and_guard(r) + sm_align_up(table_bytes(r), SM_UNIT));
 		memset(r, 0, sizeof(*r));
 		return;
 	}
@@ -122,8 +124,8 @@ static void unreserve(struct sm_pages *pg)
 }
 
 /*
- * How much to ask for first. Unit indexes are 32 bits wide; and where the address space is limited, at
- * most half of what is allowed, so that stacks and libraries of the program still find room.
+ * How much to ask for first. Unit indexes are 32 bits wide; and where the address space is limited,
+ * at most half of what is allowed, so that stacks and libraries of the program still find room.
  */
 static size_t first_try(const struct sm_pages *pg, unsigned nnodes)
 {
@@ -155,7 +157,7 @@ static bool reserve_some(struct sm_pages *pg, unsigned nnodes, size_t *arena)
 	return false;
 }
 
-/* ---- page heaps ------------------------------------------------------------------------------------------ */
+/* ---- page heaps --------------------------------------------------------------------------- */
 
 static size_t dirty_bytes(size_t units)
 {
@@ -187,7 +189,8 @@ static int node_init(struct sm_pageheap *ph, unsigned index, uint32_t units, uns
 	return 0;
 }
 
-/* Nodes sorted by distance from each; unknown distances last, equal ones by how far away the index is. */
+/* Nodes sorted by distance from each; unknown distances last, equal ones by how far away the index
+ * is. */
 static void order_nodes(const struct sm_pages *pg, struct sm_pageheap *ph)
 {
 	for (unsigned from = 0; from < ph->nnodes; from++) {
@@ -197,7 +200,8 @@ static void order_nodes(const struct sm_pages *pg, struct sm_pageheap *ph)
 			unsigned node = (from + i) % ph->nnodes, at = i;
 			unsigned d = pg->config->distance[from][node];
 
-			/* Insertion by distance; the node itself stays first whatever the table says. */
+			/* Insertion by distance; the node itself stays first whatever the table
+			 * says. */
 			while (at > 1 && d != 0 &&
 			       (pg->config->distance[from][order[at - 1]] > d ||
 				pg->config->distance[from][order[at - 1]] == 0)) {
@@ -242,8 +246,8 @@ static int pageheap_init(struct sm_pages *pg, size_t arena)
 }
 
 /*
- * Without heap.limit a control group's limit counts, less a sixteenth for what else the process has: an
- * allocation that fails can be dealt with, a process that the kernel kills cannot.
+ * Without heap.limit a control group's limit counts, less a sixteenth for what else the process
+ * has: an allocation that fails can be dealt with, a process that the kernel kills cannot.
  */
 static void find_limit(struct sm_pages *pg)
 {
@@ -263,10 +267,12 @@ static bool bindable(struct sm_pages *pg)
 	void *guard = (char *)pg->range.base + pg->config->numa_bind * node_bytes;
 
 	return pg->config->numa != SM_NUMA_BIND ||
-	       sm__os_bind(guard, SM_UNIT, pg->config->node_os[pg->config->numa_bind], true) != -EINVAL;
+	       sm__os_bind(guard, SM_UNIT, pg->config->node_os[pg->config->numa_bind], true) !=
+		       -EINVAL;
 }
 
-int sm__range_create(struct sm_pages *pg, const struct sm_heap_config *config, char *err, size_t errlen)
+int sm__range_create(struct sm_pages *pg, const struct sm_heap_config *config, char *err,
+		     size_t errlen)
 {
 	unsigned nnodes = config->nnodes != 0 ? config->nnodes : 1;
 	char text[160];
@@ -275,20 +281,23 @@ int sm__range_create(struct sm_pages *pg, const struct sm_heap_config *config, c
 	pg->config = config;
 	if (sm__os_page_size() > SM_UNIT) {
 		snprintf(text, sizeof(text),
-			 "this kernel's pages are %zu KiB, larger than the span unit of %zu KiB: build with "
+			 "this kernel's pages are %zu KiB, larger than the span unit of %zu KiB: "
+			 "build with "
 			 "UNIT_SHIFT=16",
 			 sm__os_page_size() / SM_KIB, SM_UNIT / SM_KIB);
 		return refuse_range(err, errlen, -EINVAL, text);
 	}
-	if (nnodes > SM_MAX_NODES || (pg->config->numa == SM_NUMA_BIND && pg->config->numa_bind >= nnodes)) {
-		snprintf(text, sizeof(text), "numa=bind:%u: there are nodes 0 to %u", pg->config->numa_bind,
-			 nnodes - 1);
+	if (nnodes > SM_MAX_NODES ||
+	    (pg->config->numa == SM_NUMA_BIND && pg->config->numa_bind >= nnodes)) {
+		snprintf(text, sizeof(text), "numa=bind:%u: there are nodes 0 to %u",
+			 pg->config->numa_bind, nnodes - 1);
 		return refuse_range(err, errlen, -EINVAL, text);
 	}
 	pg->nnodes = nnodes;
 	find_limit(pg);
 	if (!reserve_some(pg, nnodes, &arena))
-		return refuse_range(err, errlen, -ENOMEM, "no address space for the heap (ulimit -v?)");
+		return refuse_range(err, errlen, -ENOMEM,
+				    "no address space for the heap (ulimit -v?)");
 	if (!bindable(pg)) {
 		sm__range_destroy(pg);
 		snprintf(text, sizeof(text),

@@ -20,7 +20,7 @@
 #define PIECE_BYTES (4 * SM_MIB)  /* largest piece of a batch: bounds how much is away at a time */
 #define MIN_BYTES   (32 * SM_KIB) /* smaller ones are not worth a call, except on request */
 
-/* ---- one batch --------------------------------------------------------------------------------------------- */
+/* ---- one batch ---------------------------------------------------------------------------- */
 
 static void advise_sync(struct sm_scavenger *sc, struct sm_advice *a, unsigned n)
 {
@@ -41,13 +41,15 @@ static struct sm_uring *ring_of(struct sm_pages *pg, struct sm_scavenger *sc)
 			sc->ring = NULL;
 			sc->stats.uring_error = err;
 			/* Said once: it works without, only a call at a time. */
-			sm__say("io_uring: %s: free memory goes back by madvise", strerrordesc_np(-err));
+			sm__say("io_uring: %s: free memory goes back by madvise",
+				strerrordesc_np(-err));
 		}
 	}
 	return sc->ring;
 }
 
-static void advise_all(struct sm_pages *pg, struct sm_scavenger *sc, struct sm_advice *a, unsigned n)
+static void advise_all(struct sm_pages *pg, struct sm_scavenger *sc, struct sm_advice *a,
+		       unsigned n)
 {
 	struct sm_uring *ring = n > 1 ? ring_of(pg, sc) : NULL;
 
@@ -62,7 +64,8 @@ static void advise_all(struct sm_pages *pg, struct sm_scavenger *sc, struct sm_a
 			sm__uring_close(ring);
 			sc->ring = NULL;
 			sc->stats.uring_error = err;
-			sm__say("io_uring: %s: free memory goes back by madvise", strerrordesc_np(-err));
+			sm__say("io_uring: %s: free memory goes back by madvise",
+				strerrordesc_np(-err));
 		}
 	}
 	/* All of them without a ring; with one that broke, those that it did not do. */
@@ -76,8 +79,10 @@ struct cursor {
 	uint32_t least; /* dirty units that are worth a call */
 };
 
-/* Is at least half of the huge page at `unit` free? Frontier and guard count as in use: they are not ours to give. */
-static bool mostly_free(struct sm_pages *pg, const struct sm_ph_node *nd, uint32_t unit, uint32_t huge)
+/* Is at least half of the huge page at `unit` free? Frontier and guard count as in use: they are
+ * not ours to give. */
+static bool mostly_free(struct sm_pages *pg, const struct sm_ph_node *nd, uint32_t unit,
+			uint32_t huge)
 {
 	uint32_t free = 0;
 
@@ -95,10 +100,11 @@ static bool mostly_free(struct sm_pages *pg, const struct sm_ph_node *nd, uint32
 }
 
 /*
- * The next piece of the free run [unit, end): dirty, and whole huge pages, or what is free of one huge page. False: there is none.
+ * The next piece of the free run [unit, end): dirty, and whole huge pages, or what is free of one
+ * huge page. False: there is none.
  */
-static bool next_piece(struct sm_pages *pg, const struct sm_ph_node *nd, uint32_t unit, uint32_t end,
-		       uint32_t grain, struct sm_piece *p)
+static bool next_piece(struct sm_pages *pg, const struct sm_ph_node *nd, uint32_t unit,
+		       uint32_t end, uint32_t grain, struct sm_piece *p)
 {
 	uint32_t most = (uint32_t)(PIECE_BYTES >> SM_UNIT_SHIFT), region;
 
@@ -119,7 +125,8 @@ static bool next_piece(struct sm_pages *pg, const struct sm_ph_node *nd, uint32_
 	return true;
 }
 
-/* Takes up to SM_URING_BATCH pieces out, in address order from the cursor. Called with the node's lock held. */
+/* Takes up to SM_URING_BATCH pieces out, in address order from the cursor. Called with the node's
+ * lock held. */
 static unsigned collect_locked(struct sm_pages *pg, struct sm_ph_node *nd, struct cursor *c,
 			       struct sm_piece *p)
 {
@@ -150,15 +157,17 @@ static unsigned collect_locked(struct sm_pages *pg, struct sm_ph_node *nd, struc
 }
 
 /*
- * The kernel frees nothing of a huge page that is given back in part: it stays whole until memory is short. To be told that the part
- * is cold makes it split the page, by which what is then given back really goes.
+ * The kernel frees nothing of a huge page that is given back in part: it stays whole until memory
+ * is short. To be told that the part is cold makes it split the page, by which what is then given
+ * back really goes.
  */
-static void break_up(struct sm_pages *pg, struct sm_ph_node *nd, const struct sm_piece *p, unsigned n)
+static void break_up(struct sm_pages *pg, struct sm_ph_node *nd, const struct sm_piece *p,
+		     unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
 		if (p[i].part)
-			(void)sm__os_madvise(sm__ph_addr(pg, nd, p[i].unit), (size_t)p[i].n << SM_UNIT_SHIFT,
-					     MADV_COLD);
+			(void)sm__os_madvise(sm__ph_addr(pg, nd, p[i].unit),
+					     (size_t)p[i].n << SM_UNIT_SHIFT, MADV_COLD);
 }
 
 static size_t put_back_locked(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_scavenger *sc,
@@ -181,7 +190,8 @@ static size_t put_back_locked(struct sm_pages *pg, struct sm_ph_node *nd, struct
 	return units << SM_UNIT_SHIFT;
 }
 
-/* One batch of one node. Returns the bytes released; c->unit is 0 when the node's end was reached. */
+/* One batch of one node. Returns the bytes released; c->unit is 0 when the node's end was reached.
+ * */
 static size_t batch(struct sm_pages *pg, struct sm_ph_node *nd, struct cursor *c)
 {
 	struct sm_scavenger *sc = &sm__ph(pg)->scavenger;
@@ -190,7 +200,8 @@ static size_t batch(struct sm_pages *pg, struct sm_ph_node *nd, struct cursor *c
 	size_t bytes = 0;
 	unsigned n;
 
-	/* Held while the pieces are away: who finds no memory waits for it (sm__scavenge_quiesce). */
+	/* Held while the pieces are away: who finds no memory waits for it (sm__scavenge_quiesce).
+	 * */
 	sm_lock_acquire(&sc->lock);
 	sm_lock_acquire(&nd->lock);
 	n = collect_locked(pg, nd, c, p);
@@ -224,7 +235,7 @@ bool sm__scavenge_quiesce(struct sm_pages *pg)
 	return away;
 }
 
-/* ---- huge pages -------------------------------------------------------------------------------------------- */
+/* ---- huge pages --------------------------------------------------------------------------- */
 
 /* The grain of releasing and collapsing: units of a huge page; 1: huge pages do not matter. */
 static uint32_t huge_units(const struct sm_pages *pg)
@@ -234,19 +245,21 @@ static uint32_t huge_units(const struct sm_pages *pg)
 
 #define COLLAPSE_BATCH 16
 
-/* Regions of [unit, end), all of it in use, that are whole huge pages and have not been collapsed. */
+/* Regions of [unit, end), all of it in use, that are whole huge pages and have not been collapsed.
+ * */
 static unsigned pick_regions(struct sm_ph_node *nd, uint32_t unit, uint32_t end, uint32_t huge,
 			     uint32_t *region, unsigned n)
 {
-	for (unit = (uint32_t)sm_align_up(unit, huge); unit + huge <= end && n < COLLAPSE_BATCH; unit += huge)
+	for (unit = (uint32_t)sm_align_up(unit, huge); unit + huge <= end && n < COLLAPSE_BATCH;
+	     unit += huge)
 		if (!sm_bitset_test(&nd->collapsed, unit / huge))
 			region[n++] = unit;
 	return n;
 }
 
 /* The next regions at or behind *from without a free unit; *from moves on, to 0 at the end. */
-static unsigned pick_locked(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t *from, uint32_t huge,
-			    uint32_t *region)
+static unsigned pick_locked(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t *from,
+			    uint32_t huge, uint32_t *region)
 {
 	uint32_t at = *from, size = 0, unit = 0;
 	unsigned n = 0;
@@ -261,10 +274,11 @@ static unsigned pick_locked(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t
 }
 
 /*
- * The regions are collapsed without a lock: their memory may be freed or even given back meanwhile, and
- * the kernel keeps contents and answers an error when there is nothing to collapse.
+ * The regions are collapsed without a lock: their memory may be freed or even given back meanwhile,
+ * and the kernel keeps contents and answers an error when there is nothing to collapse.
  */
-static size_t collapse_batch(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t *from, uint32_t huge)
+static size_t collapse_batch(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t *from,
+			     uint32_t huge)
 {
 	struct sm_scavenger *sc = &sm__ph(pg)->scavenger;
 	uint32_t region[COLLAPSE_BATCH];
@@ -277,8 +291,8 @@ static size_t collapse_batch(struct sm_pages *pg, struct sm_ph_node *nd, uint32_
 	n = pick_locked(pg, nd, from, huge, region);
 	sm_lock_release(&nd->lock);
 	for (unsigned i = 0; i < n; i++)
-		done[i] = sm__os_madvise(sm__ph_addr(pg, nd, region[i]), (size_t)huge << SM_UNIT_SHIFT,
-					 MADV_COLLAPSE) == 0;
+		done[i] = sm__os_madvise(sm__ph_addr(pg, nd, region[i]),
+					 (size_t)huge << SM_UNIT_SHIFT, MADV_COLLAPSE) == 0;
 	sm_lock_acquire(&nd->lock);
 	for (unsigned i = 0; i < n; i++)
 		if (done[i]) {
@@ -293,7 +307,7 @@ static size_t collapse_batch(struct sm_pages *pg, struct sm_ph_node *nd, uint32_
 	return bytes;
 }
 
-/* ---- rounds ------------------------------------------------------------------------------------------------ */
+/* ---- rounds ------------------------------------------------------------------------------- */
 
 /* Waits. False: the scavenger is to stop. */
 static bool wait_ns(struct sm_scavenger *sc, uint64_t ns)
@@ -311,8 +325,8 @@ static bool wait_ns(struct sm_scavenger *sc, uint64_t ns)
 	return go_on;
 }
 
-/* Rests so that work of `ns` was `pace` percent of the time. At most a second: stopping must not wait longer,
- * and one slow call on a busy machine must not put an end to scavenging. */
+/* Rests so that work of `ns` was `pace` percent of the time. At most a second: stopping must not
+ * wait longer, and one slow call on a busy machine must not put an end to scavenging. */
 static bool rest_scavenger(struct sm_pages *pg, struct sm_scavenger *sc, uint64_t ns)
 {
 	uint64_t pause = ns * (100 - pg->config->scavenge_pace) / pg->config->scavenge_pace;
@@ -327,7 +341,8 @@ static uint64_t retained_units(struct sm_pages *pg, struct sm_ph_node *nd)
 
 	sm_lock_acquire(&nd->lock);
 	used = sm_load_relaxed(&nd->used_units);
-	decayed = nd->recent_peak > used ? nd->recent_peak - (nd->recent_peak - used + 7) / 8 : used;
+	decayed =
+		nd->recent_peak > used ? nd->recent_peak - (nd->recent_peak - used + 7) / 8 : used;
 	nd->recent_peak = nd->peak_units > decayed ? nd->peak_units : (uint32_t)decayed;
 	nd->peak_units = sm_load_relaxed(&nd->used_units);
 	decayed = nd->recent_peak;
@@ -390,7 +405,7 @@ static void *scavenger_main(void *arg)
 	return NULL;
 }
 
-/* ---- calls ------------------------------------------------------------------------------------------------- */
+/* ---- calls -------------------------------------------------------------------------------- */
 
 void sm__scavenge_init(struct sm_pages *pg)
 {
@@ -448,7 +463,8 @@ void sm__scavenge_fork_child(struct sm_pages *pg)
 {
 	struct sm_scavenger *sc = &sm__ph(pg)->scavenger;
 
-	/* The thread stayed in the parent, and the ring is shared with it: opened anew when it is needed. */
+	/* The thread stayed in the parent, and the ring is shared with it: opened anew when it is
+	 * needed. */
 	sc->running = false;
 	sm__uring_close(sc->ring);
 	sc->ring = NULL;

@@ -1,19 +1,20 @@
 /*
  * span.h: the span descriptor, and the lookup from an address to it.
  *
- * A span is a run of units cut into equal slots of one size class and one layout. Its descriptor lies
- * out of line, in a flat table indexed by unit: address -> unit is a subtraction and a shift, and the
- * descriptor IS the table entry, so a lookup costs no pointer chase. Units after the first of a span
- * carry only `back`, the distance to the head.
+ * A span is a run of units cut into equal slots of one size class and one layout. Its descriptor
+ * lies out of line, in a flat table indexed by unit: address -> unit is a subtraction and a shift,
+ * and the descriptor IS the table entry, so a lookup costs no pointer chase. Units after the first
+ * of a span carry only `back`, the distance to the head.
  *
  *   line 0  what a lookup reads: back recip layout slot_bytes nslots state cls
  *   line 1  alloc sweepgen next prev bin nalloc nunits ..       | alloc, inline, 256 bits
  *
- * alloc: the slot is handed out: an object, or part of a window that a core owns. The other bitmap, of the
- * objects that were reached in this cycle (or born black, or in a window while marking), lies elsewhere, by
- * address: markmap.h. Counting identity, checked by sm__span_is_valid(): popcount(alloc) == nalloc <= nslots;
- * after marking, the slots' mark bits are a subset of alloc (sweeping never adds an object) and become the new
- * alloc. A span of mixed layouts has a third, of the words that are pointers: mixed.h.
+ * alloc: the slot is handed out: an object, or part of a window that a core owns. The other bitmap,
+ * of the objects that were reached in this cycle (or born black, or in a window while marking),
+ * lies elsewhere, by address: markmap.h. Counting identity, checked by sm__span_is_valid():
+ * popcount(alloc) == nalloc <= nslots; after marking, the slots' mark bits are a subset of alloc
+ * (sweeping never adds an object) and become the new alloc. A span of mixed layouts has a third, of
+ * the words that are pointers: mixed.h.
  */
 #ifndef SM_ALLOCATOR_SPAN_H
 #define SM_ALLOCATOR_SPAN_H
@@ -36,25 +37,30 @@ enum sm_span_state {
 };
 
 struct sm_span {
-	/* line 0. Written by whoever takes the span from the page heap, before `state` is stored with
-	 * release; fixed until the span goes back. */
+	/* line 0. Written by whoever takes the span from the page heap, before `state` is stored
+	 * with release; fixed until the span goes back. */
 	uint32_t back;	/* units back to the head; 0 in the head itself */
 	uint32_t recip; /* slot = (offset * recip) >> 32, exact for every offset in the span */
-	const struct sm_layout *layout; /* never NULL in use; kind SM_SCAN_NONE: pointer-free, or malloc's */
-	uint16_t slot_bytes;		/* 0 for large: see nunits */
-	uint16_t nslots;		/* 1 for large */
-	_Atomic(uint8_t) state;		/* enum sm_span_state */
-	uint8_t cls;			/* size class; 0 for large */
-	_Atomic(uint64_t) *pointers;	/* layout MIXED: a bit a word, see mixed.h; otherwise NULL */
+	/* never NULL in use; kind SM_SCAN_NONE: pointer-free, or malloc's */
+	const struct sm_layout *layout;
+	uint16_t slot_bytes;	/* 0 for large: see nunits */
+	uint16_t nslots;	/* 1 for large */
+	_Atomic(uint8_t) state; /* enum sm_span_state */
+	uint8_t cls;		/* size class; 0 for large */
+	/* layout MIXED: a bit a word, see mixed.h; otherwise NULL */
+	_Atomic(uint64_t) *pointers;
 
-	/* line 1. Owner: the holder of the span: a cache whose window lies in it, the sweeper that took it
-	 * off a list, or whoever holds the lock of the list it is on. */
+	/* line 1. Owner: the holder of the span: a cache whose window lies in it, the sweeper that
+	 * took it off a list, or whoever holds the lock of the list it is on. */
 	_Atomic(uint64_t) *alloc __attribute__((
-		aligned(SM_CACHELINE))); /* relaxed reads by conservative scanning, writes by the owner */
-	_Atomic(uint32_t) sweepgen;	 /* the collector's; see struct sm_central */
-	uint32_t next, prev;		 /* list links, unit indexes; 0: none (unit 0 is never a span) */
-	uint16_t bin;			 /* class and layout: index of the central list and of the window */
-	uint16_t nalloc;		 /* bits set in alloc */
+		/* relaxed reads by conservative scanning, writes by the owner */
+		aligned(SM_CACHELINE)));
+	_Atomic(uint32_t) sweepgen; /* the collector's; see struct sm_central */
+	/* list links, unit indexes; 0: none (unit 0 is never a span) */
+	uint32_t next, prev;
+	/* class and layout: index of the central list and of the window */
+	uint16_t bin;
+	uint16_t nalloc; /* bits set in alloc */
 	_Atomic(uint64_t) inline_alloc[SM_SPAN_INLINE_SLOTS / 64];
 	uint32_t nunits;
 	uint16_t scan_from; /* no free slot before this one */
@@ -62,11 +68,13 @@ struct sm_span {
 	uint8_t flags;	    /* SM_SPANF_* */
 } __attribute__((aligned(SM_CACHELINE)));
 
-#define SM_SPANF_ZEROED 1u  /* the memory has never been handed out: the kernel's zeros */
-#define SM_SPANF_FILE	2u  /* a mapped file: unmapped when freed */
-#define SM_SPANF_OWNMAP 4u  /* beyond the largest block: a mapping of its own */
-#define SM_SPANF_BURIED 16u /* debug.page_per_object: freed, inaccessible for good; state SM_SPAN_OTHER */
-#define SM_SPANF_GONE	32u /* sm_unmap_file: the file is gone, the span is an object until it is swept */
+#define SM_SPANF_ZEROED 1u /* the memory has never been handed out: the kernel's zeros */
+#define SM_SPANF_FILE	2u /* a mapped file: unmapped when freed */
+#define SM_SPANF_OWNMAP 4u /* beyond the largest block: a mapping of its own */
+/* Debug.page_per_object: freed, inaccessible for good; state SM_SPAN_OTHER. */
+#define SM_SPANF_BURIED 16u
+/* Sm_unmap_file: the file is gone, the span is an object until it is swept. */
+#define SM_SPANF_GONE 32u
 
 _Static_assert(sizeof(struct sm_span) == 2 * SM_CACHELINE, "a descriptor is two cache lines");
 
@@ -89,8 +97,8 @@ SM_INLINE bool sm_range_contains(const struct sm_range *r, uintptr_t addr)
 	return addr - r->base < r->bytes;
 }
 
-/* The head descriptor of the span that addr lies in. Precondition: addr in the range. The span may be
- * free: check state (acquire) unless addr is known to be a live object. */
+/* The head descriptor of the span that addr lies in. Precondition: addr in the range. The span may
+ * be free: check state (acquire) unless addr is known to be a live object. */
 SM_INLINE struct sm_span *sm_span_of(const struct sm_range *r, uintptr_t addr)
 {
 	struct sm_span *s = &r->spans[(addr - r->base) >> SM_UNIT_SHIFT];
@@ -113,7 +121,8 @@ SM_INLINE uint32_t sm_span_slot(const struct sm_range *r, const struct sm_span *
 	return (uint32_t)(((addr - sm_span_base(r, s)) * (uint64_t)s->recip) >> 32);
 }
 
-SM_INLINE char *sm_span_slot_address(const struct sm_range *r, const struct sm_span *s, unsigned slot)
+SM_INLINE char *sm_span_slot_address(const struct sm_range *r, const struct sm_span *s,
+				     unsigned slot)
 {
 	return (char *)sm_span_base(r, s) + (size_t)slot * s->slot_bytes;
 }

@@ -71,7 +71,8 @@ void sm__stackpool_give(struct sm_pages *pg, struct sm_span *s)
 	sm_lock_release(&pool->lock);
 }
 
-/* Back to the page heap. When the guard cannot be lifted the stack stays what it is, in the pool. */
+/* Back to the page heap. When the guard cannot be lifted the stack stays what it is, in the pool.
+ * */
 static bool dissolve(struct sm_pages *pg, struct sm_span *s)
 {
 	if (sm__os_protect((void *)sm_span_base(&pg->range, s), SM_UNIT, true) != 0)
@@ -80,7 +81,8 @@ static bool dissolve(struct sm_pages *pg, struct sm_span *s)
 	return true;
 }
 
-static void trim_list(struct sm_pages *pg, struct sm_stack_pool *pool, struct sm_stack_list *list, bool all)
+static void trim_list(struct sm_pages *pg, struct sm_stack_pool *pool, struct sm_stack_list *list,
+		      bool all)
 {
 	uint32_t surplus;
 

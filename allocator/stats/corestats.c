@@ -1,11 +1,16 @@
 /*
- * corestats.c: what caches counted, core by core. Hits are derived, so that counting them costs nothing:
+ * corestats.c: what caches counted, core by core. Hits are derived, so that counting them costs
+ * nothing:
  *
- *   windows        slots taken - slots returned - slots left = objects; less those that came with a refill
- *   lists          objects popped (in room[], thread_cache.h) and bumped; less those that came with a refill
- *   lists per CPU  pops, counted in the stack's word (rseq.h), less those of objects that were given away
+ *   windows        slots taken - slots returned - slots left = objects; less those that came with a
+ *                  refill
+ *   lists          objects popped (in room[], thread_cache.h) and bumped; less those that came with
+ *                  a refill
+ *   lists per CPU  pops, counted in the stack's word (rseq.h), less those of objects that were
+ *                  given away
  *
- * Owners go on while we look: each read is an aligned word, a difference may be a moment old and is never negative.
+ * Owners go on while we look: each read is an aligned word, a difference may be a moment old and is
+ * never negative.
  */
 #include "allocator/stats/corestats.h"
 
@@ -19,8 +24,8 @@ static uint64_t less(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
-void sm__core_add(struct sm_core_stats *out, unsigned cls, const struct sm_class_counts *n, uint64_t left,
-		  uint64_t held)
+void sm__core_add(struct sm_core_stats *out, unsigned cls, const struct sm_class_counts *n,
+		  uint64_t left, uint64_t held)
 {
 	struct sm_core_class *o = &out->cls[cls];
 
@@ -43,8 +48,8 @@ static void add_cache(struct sm_heap *h, const struct sm_cache *c, struct sm_cor
 		const char *cur = w->cur, *end = w->end;
 
 		if (cur != NULL && end > cur)
-			left[h->bins[bin].cls] +=
-				(uint64_t)(end - cur) / sm__sizeclasses[h->bins[bin].cls].slot_bytes;
+			left[h->bins[bin].cls] += (uint64_t)(end - cur) /
+						  sm__sizeclasses[h->bins[bin].cls].slot_bytes;
 	}
 	for (unsigned cls = 1; cls < sm__nclasses; cls++)
 		sm__core_add(out, cls, &c->cls[cls], left[cls], left[cls]);
@@ -81,7 +86,7 @@ static void add_heap(struct sm_heap *h, unsigned from, unsigned to, struct sm_co
 		add_cpu_windows(h, cpu, out);
 }
 
-/* ---- the calls ------------------------------------------------------------------------------------- */
+/* ---- the calls ---------------------------------------------------------------------------- */
 
 void sm__core_sum(struct sm_heap *h, int cpu, struct sm_core_stats *out)
 {

@@ -5,9 +5,10 @@
 #include "allocator/objects/class_counts.h"
 #include "spanmark/stats.h"
 
-/* Adds what one cache did for a class: `left` of the slots that it took are not handed out, it holds `held`. */
-void sm__core_add(struct sm_core_stats *out, unsigned cls, const struct sm_class_counts *n, uint64_t left,
-		  uint64_t held);
+/* Adds what one cache did for a class: `left` of the slots that it took are not handed out, it
+ * holds `held`. */
+void sm__core_add(struct sm_core_stats *out, unsigned cls, const struct sm_class_counts *n,
+		  uint64_t left, uint64_t held);
 /* One core's figures, or with cpu -1 the sums over all; budget and drains are a core's alone. */
 void sm__core_sum(struct sm_heap *h, int cpu, struct sm_core_stats *out);
 

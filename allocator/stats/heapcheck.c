@@ -4,7 +4,7 @@
 #include "allocator/objects/mixed.h"
 #include "allocator/pages/pageheap_internal.h"
 
-/* ---- walking --------------------------------------------------------------------------------------- */
+/* ---- walking ------------------------------------------------------------------------------ */
 
 static void walk_units(struct sm_heap *h, const struct sm_ph_node *nd, uint32_t from, uint32_t to,
 		       void (*fn)(void *ctx, struct sm_span *s), void *ctx)
@@ -37,7 +37,7 @@ void sm__heap_foreach_span(struct sm_heap *h, void (*fn)(void *ctx, struct sm_sp
 	}
 }
 
-/* ---- checking -------------------------------------------------------------------------------------- */
+/* ---- checking ----------------------------------------------------------------------------- */
 
 struct check {
 	struct sm_heap *heap;
@@ -56,7 +56,8 @@ static void report_span(struct check *k, const struct sm_span *s, const char *wh
 		sm__say("heap check: %s", why);
 	else
 		sm__say("heap check: span at unit %u (state %d, class %u): %s",
-			sm_span_unit(&k->heap->pages.range, s), sm_load_relaxed(&s->state), s->cls, why);
+			sm_span_unit(&k->heap->pages.range, s), sm_load_relaxed(&s->state), s->cls,
+			why);
 }
 
 static void check_span(void *ctx, struct sm_span *s)
@@ -73,7 +74,8 @@ static void check_span(void *ctx, struct sm_span *s)
 		report_span(k, s, why);
 	if (state == SM_SPAN_STACK || state == SM_SPAN_OTHER)
 		return;
-	/* malloc's spans are on a list while they have room, and on none when full; large ones never. */
+	/* malloc's spans are on a list while they have room, and on none when full; large ones
+	 * never. */
 	k->spans_with_slots +=
 		state == SM_SPAN_MALLOC ? s->nalloc < s->nslots : state != SM_SPAN_MALLOC_LARGE;
 	k->slot_bytes += s->slot_bytes ? (size_t)s->nalloc * s->slot_bytes : sm_span_bytes(s);
@@ -177,7 +179,8 @@ static void check_reserve(struct check *k, const struct sm_cache *c, unsigned bi
 
 	for (; unit != 0 && n <= c->nreserve; unit = k->heap->pages.range.spans[unit].next, n++)
 		if (k->heap->pages.range.spans[unit].bin != bin)
-			report_span(k, &k->heap->pages.range.spans[unit], "an owned span is of another bin");
+			report_span(k, &k->heap->pages.range.spans[unit],
+				    "an owned span is of another bin");
 	k->owned += n;
 }
 
@@ -197,8 +200,8 @@ static void check_caches(struct check *k)
 }
 
 /*
- * Every span, and the sum of their units. With the pool of stacks locked: the scavenger gives free stacks back whenever it
- * comes by, and callers have no way to keep it from that.
+ * Every span, and the sum of their units. With the pool of stacks locked: the scavenger gives free
+ * stacks back whenever it comes by, and callers have no way to keep it from that.
  */
 static void check_spans(struct check *k)
 {

@@ -4,7 +4,7 @@
 #include "allocator/base/sizeclass.h"
 #include "spanmark/stats.h"
 
-/* ---- for people ------------------------------------------------------------------------------------ */
+/* ---- for people --------------------------------------------------------------------------- */
 
 static const char *human(char buf[16], uint64_t bytes)
 {
@@ -20,7 +20,8 @@ static const char *human(char buf[16], uint64_t bytes)
 	return buf;
 }
 
-static void print_figure(FILE *out, const char *name, const char *unit, uint64_t value, const char *help)
+static void print_figure(FILE *out, const char *name, const char *unit, uint64_t value,
+			 const char *help)
 {
 	char bytes[16];
 
@@ -37,9 +38,10 @@ static void print_class(FILE *out, const struct sm_class_stats *c)
 
 	if (c->spans == 0)
 		return;
-	fprintf(out, "%6u %7lu %9lu %9lu %9lu %9lu %8s %8s %5.1f%%\n", c->slot_bytes, (unsigned long)c->spans,
-		(unsigned long)c->slots, (unsigned long)(c->in_use > held ? c->in_use - held : 0),
-		(unsigned long)c->cached, (unsigned long)c->depot, human(a, c->in_use * c->slot_bytes),
+	fprintf(out, "%6u %7lu %9lu %9lu %9lu %9lu %8s %8s %5.1f%%\n", c->slot_bytes,
+		(unsigned long)c->spans, (unsigned long)c->slots,
+		(unsigned long)(c->in_use > held ? c->in_use - held : 0), (unsigned long)c->cached,
+		(unsigned long)c->depot, human(a, c->in_use * c->slot_bytes),
 		human(b, (c->slots - c->in_use) * c->slot_bytes),
 		c->slots ? 100.0 * (double)c->in_use / (double)c->slots : 0.0);
 }
@@ -49,13 +51,15 @@ static bool was_used(const struct sm_core_class *k)
 	return k->refills + k->overflows + k->held_bytes != 0;
 }
 
-static void print_core_class(FILE *out, const struct sm_core_class *k, unsigned cls, const char *cpu)
+static void print_core_class(FILE *out, const struct sm_core_class *k, unsigned cls,
+			     const char *cpu)
 {
 	char held[16];
 
-	fprintf(out, "%6s %6u %12lu %9lu %9lu %9lu %9lu %9s\n", cpu, sm__sizeclasses[cls].slot_bytes,
-		(unsigned long)k->hits, (unsigned long)k->refills, (unsigned long)k->overflows,
-		(unsigned long)k->steals, (unsigned long)k->remote, human(held, k->held_bytes));
+	fprintf(out, "%6s %6u %12lu %9lu %9lu %9lu %9lu %9s\n", cpu,
+		sm__sizeclasses[cls].slot_bytes, (unsigned long)k->hits, (unsigned long)k->refills,
+		(unsigned long)k->overflows, (unsigned long)k->steals, (unsigned long)k->remote,
+		human(held, k->held_bytes));
 }
 
 static void print_core(FILE *out, const struct sm_core_stats *st)
@@ -66,9 +70,10 @@ static void print_core(FILE *out, const struct sm_core_stats *st)
 	for (unsigned cls = 1; cls < sm__nclasses; cls++)
 		if (was_used(&st->cls[cls]))
 			print_core_class(out, &st->cls[cls], cls, cpu);
-	fprintf(out, "%6s    all: %u cache%s, %s held, budget %s, drained %lu times\n", cpu, st->caches,
-		st->caches == 1 ? "" : "s", human(held, st->held_bytes),
-		st->budget_bytes ? human(budget, st->budget_bytes) : "none", (unsigned long)st->drains);
+	fprintf(out, "%6s    all: %u cache%s, %s held, budget %s, drained %lu times\n", cpu,
+		st->caches, st->caches == 1 ? "" : "s", human(held, st->held_bytes),
+		st->budget_bytes ? human(budget, st->budget_bytes) : "none",
+		(unsigned long)st->drains);
 }
 
 static bool core_was_used(const struct sm_core_stats *st)
@@ -88,18 +93,18 @@ void sm_heap_stats_print(struct sm_heap *h, FILE *out)
 #define PRINT(name, unit, help) print_figure(out, #name, unit, st.name, help);
 	SM_HEAP_FIGURES(PRINT)
 #undef PRINT
-	fprintf(out, "\n%6s %7s %9s %9s %9s %9s %8s %8s %6s\n", "slot", "spans", "slots", "objects", "cached",
-		"depot", "in use", "free", "fill");
+	fprintf(out, "\n%6s %7s %9s %9s %9s %9s %8s %8s %6s\n", "slot", "spans", "slots", "objects",
+		"cached", "depot", "in use", "free", "fill");
 	for (unsigned cls = 1; cls < st.nclasses; cls++)
 		print_class(out, &st.cls[cls]);
-	fprintf(out, "\n%6s %6s %12s %9s %9s %9s %9s %9s\n", "cpu", "slot", "hits", "refills", "overflows",
-		"steals", "remote", "held");
+	fprintf(out, "\n%6s %6s %12s %9s %9s %9s %9s %9s\n", "cpu", "slot", "hits", "refills",
+		"overflows", "steals", "remote", "held");
 	for (unsigned cpu = 0; sm_heap_core_stats(h, cpu, &core) == 0; cpu++)
 		if (core_was_used(&core))
 			print_core(out, &core);
 }
 
-/* ---- for programs ---------------------------------------------------------------------------------- */
+/* ---- for programs ------------------------------------------------------------------------- */
 
 static void json_count(FILE *out, const char *name, uint64_t n)
 {

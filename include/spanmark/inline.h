@@ -1,7 +1,7 @@
 /*
- * inline.h: what has to be compiled into the program for speed: taking the next slot of a window, the look
- * at a pending safepoint, the barrier's test. gc.h includes it; a program calls what gc.h offers. The
- * exported names with two underscores stand here, and are nobody's to call.
+ * inline.h: what has to be compiled into the program for speed: taking the next slot of a window,
+ * the look at a pending safepoint, the barrier's test. gc.h includes it; a program calls what gc.h
+ * offers. The exported names with two underscores stand here, and are nobody's to call.
  *
  * Example:
  *     #include <spanmark/gc.h>
@@ -46,8 +46,9 @@ struct sm_gc;
 struct sm_mutator_priv;
 
 /*
- * A run of free slots that a mutator owns: [cur, end) in steps of size. All zero: empty. The owned span, or NULL; a shared
- * bin's run has none either, and its bounds are offsets in the heap's range (allocator/objects/mixed.h).
+ * A run of free slots that a mutator owns: [cur, end) in steps of size. All zero: empty. The owned
+ * span, or NULL; a shared bin's run has none either, and its bounds are offsets in the heap's range
+ * (allocator/objects/mixed.h).
  */
 struct sm_window {
 	char *cur, *end;
@@ -56,8 +57,9 @@ struct sm_window {
 };
 
 /*
- * A mutator as inline code sees it; its windows, one for each bin, lie behind it in memory. Its owner alone reads
- * and writes all but poll, except at a handshake, when the proxy that holds the mutator acts for it.
+ * A mutator as inline code sees it; its windows, one for each bin, lie behind it in memory. Its
+ * owner alone reads and writes all but poll, except at a handshake, when the proxy that holds the
+ * mutator acts for it.
  */
 struct sm_mutator {
 	uint32_t poll; /* atomic: a handshake is pending */
@@ -89,7 +91,8 @@ SM_INLINE void *sm__window_bump(struct sm_window *w)
 	return p;
 }
 
-/* A mutator's windows lie behind it. Seen from as far in front of each, compilers fold all offsets into the accesses. */
+/* A mutator's windows lie behind it. Seen from as far in front of each, compilers fold all offsets
+ * into the accesses. */
 struct sm__window_behind {
 	char before[sizeof(struct sm_mutator)]; /* not the struct: that one is aligned */
 	struct sm_window w;
@@ -97,7 +100,8 @@ struct sm__window_behind {
 
 SM_INLINE struct sm_window *sm__window(struct sm_mutator *m, size_t bin)
 {
-	return &((struct sm__window_behind *)(void *)((char *)m + bin * sizeof(struct sm_window)))->w;
+	return &((struct sm__window_behind *)(void *)((char *)m + bin * sizeof(struct sm_window)))
+			->w;
 }
 
 SM_INLINE bool sm__polled(const struct sm_mutator *m)
@@ -116,7 +120,8 @@ SM_INLINE void sm__store_pointer(void **slot, void *value)
 	__atomic_store_n(slot, value, __ATOMIC_RELEASE);
 }
 
-/* .. by whoever follows it: the access depends on the load, which every machine that we know keeps in order. */
+/* .. by whoever follows it: the access depends on the load, which every machine that we know keeps
+ * in order. */
 SM_INLINE void *sm__load_pointer(void *const *slot)
 {
 	return __atomic_load_n(slot, SM__LOAD_POINTER_ORDER);

@@ -1,16 +1,18 @@
 /*
  * malloc.h: the same allocator with explicit free: one heap for the process.
  *
- * sm_malloc pops the thread's list of freed objects of the size class. sm_free looks the span up, proves that the address
- * is the start of one of its slots, and pushes it on that list. Full lists travel between threads over a depot; requests
- * above 32 KiB are spans of their own. docs/ALLOCATOR.md draws how a request travels.
+ * sm_malloc pops the thread's list of freed objects of the size class. sm_free looks the span up,
+ * proves that the address is the start of one of its slots, and pushes it on that list. Full lists
+ * travel between threads over a depot; requests above 32 KiB are spans of their own.
+ * docs/ALLOCATOR.md draws how a request travels.
  *
- * Errors. NULL with errno ENOMEM when memory or the limit is out. Freeing what is not an object of this
- * heap (a foreign address, one inside an object, one that is already free) prints one line that names the
- * address and what it is, and aborts.
+ * Errors. NULL with errno ENOMEM when memory or the limit is out. Freeing what is not an object of
+ * this heap (a foreign address, one inside an object, one that is already free) prints one line
+ * that names the address and what it is, and aborts.
  *
- * Alignment: 16 bytes, more on request. Thread-safe: every call, from any thread, at any time after main began and in
- * the child of a fork; any thread may free what any other allocated. Not from a signal handler.
+ * Alignment: 16 bytes, more on request. Thread-safe: every call, from any thread, at any time after
+ * main began and in the child of a fork; any thread may free what any other allocated. Not from a
+ * signal handler.
  *
  * Example:
  *     #include <spanmark/malloc.h>
@@ -42,8 +44,8 @@ SM_API void *sm_calloc(size_t n, size_t size) __attribute__((malloc, alloc_size(
 SM_API void sm_free(void *p); /* NULL: nothing happens */
 /* The caller knows the size it asked for. It is checked against the slot. */
 SM_API void sm_free_sized(void *p, size_t size);
-/* The object moves or stays; p is gone, unless the result is NULL and size is not 0: then it is as it was. p NULL: as
- * sm_malloc. size 0: frees p and returns NULL. */
+/* The object moves or stays; p is gone, unless the result is NULL and size is not 0: then it is as
+ * it was. p NULL: as sm_malloc. size 0: frees p and returns NULL. */
 SM_API void *sm_realloc(void *p, size_t size) __attribute__((alloc_size(2)));
 /* align: a power of two, else NULL with EINVAL. */
 SM_API void *sm_aligned_alloc(size_t align, size_t size) __attribute__((malloc, alloc_size(2)));
@@ -51,20 +53,21 @@ SM_API void *sm_aligned_alloc(size_t align, size_t size) __attribute__((malloc, 
 SM_API size_t sm_usable_size(const void *p);
 
 /*
- * A file as an object, by mapping it: arguments and errors as those of sm_map_file (mapfile.h). sm_free
- * unmaps it. It cannot be resized: sm_realloc of it copies, and may touch what lies behind the file's end.
+ * A file as an object, by mapping it: arguments and errors as those of sm_map_file (mapfile.h).
+ * sm_free unmaps it. It cannot be resized: sm_realloc of it copies, and may touch what lies behind
+ * the file's end.
  */
 SM_API void *sm_malloc_map_file(int fd, int64_t offset, size_t bytes, unsigned flags);
 
 /*
- * Sets the malloc heap's configuration; before the first allocation, else -EBUSY. Without it, or for what
- * it leaves alone, SPANMARK_MALLOC="key=value,key=value" in the environment decides (heap keys, and
- * malloc.list, malloc.depot).
+ * Sets the malloc heap's configuration; before the first allocation, else -EBUSY. Without it, or
+ * for what it leaves alone, SPANMARK_MALLOC="key=value,key=value" in the environment decides (heap
+ * keys, and malloc.list, malloc.depot).
  */
 SM_API int sm_malloc_configure(const char *key, const char *value, char *err, size_t errlen);
 /*
- * Nodes and CPUs (nnodes, node_os, distance, cpu_node of *map) as the caller knows them, instead of what the kernel
- * says; before the first allocation, else -EBUSY.
+ * Nodes and CPUs (nnodes, node_os, distance, cpu_node of *map) as the caller knows them, instead of
+ * what the kernel says; before the first allocation, else -EBUSY.
  */
 SM_API int sm_malloc_configure_nodes(const struct sm_heap_config *map);
 /* The malloc heap, made on first use. NULL with ENOMEM. */
@@ -80,7 +83,8 @@ struct sm_malloc_stats {
 	size_t cached_bytes; /* held by caches: lists, spare lists, windows */
 	size_t depot_bytes;  /* in depots */
 	size_t large_bytes, large_objects;
-	uint64_t refills, overflows, drained; /* lists fetched; lists handed on; objects returned to spans */
+	/* lists fetched; lists handed on; objects returned to spans */
+	uint64_t refills, overflows, drained;
 };
 #define SM_MALLOC_STATS_VERSION 2
 SM_API void sm_malloc_stats(struct sm_malloc_stats *out);

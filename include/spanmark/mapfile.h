@@ -1,8 +1,8 @@
 /*
  * mapfile.h: a file as a large, pointer-free object.
  *
- * The mapping lies in the heap's range, so pointers to it, interior ones included, are found and keep it
- * alive like any other; when it dies (collected heap) or is freed, the file is unmapped.
+ * The mapping lies in the heap's range, so pointers to it, interior ones included, are found and
+ * keep it alive like any other; when it dies (collected heap) or is freed, the file is unmapped.
  *
  * Example:
  *     #include <spanmark/mapfile.h>
@@ -35,17 +35,19 @@ struct sm_mutator;
 #define SM_MAP_WRITE   2u /* may be written; else writing faults */
 
 /*
- * Maps bytes of fd from offset, a multiple of the page size, as an object of m's heap. The descriptor may
- * be closed afterwards. What lies behind the file's end reads as zero up to the end of its page; behind
- * that, access raises SIGBUS or SIGSEGV. The heap's limit counts the mapping's address space. The object is
- * the collector's. The calling thread's own mutator, outside a blocking section; a safepoint.
- * NULL with errno: EINVAL (offset, no bytes), EBADF, EACCES (how the file was opened), ENODEV (what cannot
- * be mapped), ENOMEM (after a collection).
+ * Maps bytes of fd from offset, a multiple of the page size, as an object of m's heap. The
+ * descriptor may be closed afterwards. What lies behind the file's end reads as zero up to the end
+ * of its page; behind that, access raises SIGBUS or SIGSEGV. The heap's limit counts the mapping's
+ * address space. The object is the collector's. The calling thread's own mutator, outside a
+ * blocking section; a safepoint. NULL with errno: EINVAL (offset, no bytes), EBADF, EACCES (how the
+ * file was opened), ENODEV (what cannot be mapped), ENOMEM (after a collection).
  */
-SM_API void *sm_map_file(struct sm_mutator *m, int fd, int64_t offset, size_t bytes, unsigned flags);
+SM_API void *sm_map_file(struct sm_mutator *m, int fd, int64_t offset, size_t bytes,
+			 unsigned flags);
 /*
- * Unmaps it now, rather than when it is collected: at any moment of a cycle. p is what sm_map_file returned,
- * and nobody uses it: anything else aborts. The calling thread's own mutator, of the same collector.
+ * Unmaps it now, rather than when it is collected: at any moment of a cycle. p is what sm_map_file
+ * returned, and nobody uses it: anything else aborts. The calling thread's own mutator, of the same
+ * collector.
  */
 SM_API void sm_unmap_file(struct sm_mutator *m, void *p);
 #ifdef __cplusplus

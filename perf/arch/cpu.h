@@ -13,8 +13,8 @@
  *   sm__cpu_ticks()  the constant-rate counter, not ordered with the instructions around it
  *   sm__pmc_sync()   before the first read of a group: what the program did so far is in the
  *                    counters. Once is enough, the
- *                    counters of a group are to be read close together. rdpmc orders itself well enough for regions of
- *                    more than a few dozen instructions.
+ *                    counters of a group are to be read close together. rdpmc orders itself well
+ *                    enough for regions of more than a few dozen instructions.
  */
 #if defined(__x86_64__)
 #include "perf/arch/x86_64/cpu.h"

@@ -58,7 +58,8 @@ START_TEST(objects_of_every_class_are_disjoint_and_in_slots)
 		s = sm_span_of(&m.heap->pages.range, (uintptr_t)p[i]);
 		ck_assert_int_eq(sm_load_relaxed(&s->state), SM_SPAN_SMALL);
 		ck_assert_uint_eq(s->cls, bin);
-		ck_assert_uint_eq(((uintptr_t)p[i] - sm_span_base(&m.heap->pages.range, s)) % size, 0);
+		ck_assert_uint_eq(((uintptr_t)p[i] - sm_span_base(&m.heap->pages.range, s)) % size,
+				  0);
 		memset(p[i], (int)i, size);
 	}
 	for (unsigned i = 0; i < n; i++)
@@ -174,7 +175,8 @@ START_TEST(foreach_window_shows_what_is_left)
 }
 END_TEST
 
-/* The end of a window is another object's address: once used up at the start of marking, nobody may load it again. */
+/* The end of a window is another object's address: once used up at the start of marking, nobody may
+ * load it again. */
 START_TEST(foreach_window_forgets_the_ends_of_used_up_windows)
 {
 	unsigned bin = sm_size_class(64);
@@ -257,7 +259,8 @@ static void count_cpu_window(void *ctx, struct sm_span *s, unsigned first, unsig
 	cpu_window_slots += count;
 }
 
-/* Windows of CPUs: threads hold nothing, slots are handed out once, what is left can be seen and dropped. */
+/* Windows of CPUs: threads hold nothing, slots are handed out once, what is left can be seen and
+ * dropped. */
 START_TEST(mode_cpu_leaves_windows_to_cpus)
 {
 	enum { N = 5000 };
@@ -287,7 +290,8 @@ START_TEST(mode_cpu_leaves_windows_to_cpus)
 	cpu_window_slots = 0;
 	sm__cache_foreach_cpu_window(m.heap, count_cpu_window, NULL);
 	ck_assert_uint_eq(cpu_window_slots * 64, marksim_cpu_held(&m));
-	/* As at the start of a cycle with the world stopped: then everything is garbage and goes. */
+	/* As at the start of a cycle with the world stopped: then everything is garbage and goes.
+	 * */
 	sm__cache_drop_cpu_windows(m.heap);
 	ck_assert_uint_eq(marksim_cpu_held(&m), 0);
 	marksim_advance(&m);
@@ -367,7 +371,8 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 30);
-	tcase_add_loop_test(t, objects_of_every_class_are_disjoint_and_in_slots, 1, (int)sm__nclasses);
+	tcase_add_loop_test(t, objects_of_every_class_are_disjoint_and_in_slots, 1,
+			    (int)sm__nclasses);
 	tcase_add_test(t, bytes_are_accounted_once_and_returned);
 	tcase_add_test(t, windows_with_pointers_are_zero_whatever_was_there);
 	suite_add_tcase(s, t);

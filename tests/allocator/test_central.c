@@ -1,4 +1,5 @@
-/* Central lists: where spans go by fill and generation, who sweeps them, and threads that share them. */
+/* Central lists: where spans go by fill and generation, who sweeps them, and threads that share
+ * them. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,7 +129,8 @@ static bool keep_but_the_sixth_span(unsigned i)
 	return i / slots_of_span() != 5;
 }
 
-/* Where all that is left is memory that was never touched, a refill looks for what is dead for longer. */
+/* Where all that is left is memory that was never touched, a refill looks for what is dead for
+ * longer. */
 START_TEST(a_refill_sweeps_on_before_it_touches_new_memory)
 {
 	fill(10, keep_but_the_sixth_span);
@@ -188,7 +190,8 @@ START_TEST(a_refill_in_a_new_generation_gives_its_span_back)
 	char *p = new64();
 	struct sm_span *s = sm_span_of(&m.heap->pages.range, (uintptr_t)p);
 
-	/* The window is black, as at the end of marking, and used up; the cache has not been retired. */
+	/* The window is black, as at the end of marking, and used up; the cache has not been
+	 * retired. */
 	marksim_mark(&m, p);
 	for (unsigned i = 1; i < slots_of_span(); i++)
 		marksim_mark(&m, new64());
@@ -223,7 +226,8 @@ START_TEST(take_unswept_goes_round_from_any_cursor)
 	fill(3, keep_none);
 	marksim_advance(&m);
 	while (sm__central_take_unswept_some(m.heap, 0, &cursor, &s, 1) == 1) {
-		ck_assert_uint_eq(sm_load_relaxed(&s->sweepgen), sm_load_relaxed(&m.heap->sweepgen) - 1);
+		ck_assert_uint_eq(sm_load_relaxed(&s->sweepgen),
+				  sm_load_relaxed(&m.heap->sweepgen) - 1);
 		for (unsigned w = 0; w < (s->nslots + 63u) / 64; w++)
 			sm_store_relaxed(&s->alloc[w], 0);
 		sm__central_put_swept_some(m.heap, &s, &(unsigned){0}, 1);
@@ -233,7 +237,7 @@ START_TEST(take_unswept_goes_round_from_any_cursor)
 }
 END_TEST
 
-/* ---- threads --------------------------------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------------------------ */
 
 #define THREADS 4
 #define EACH	20000
@@ -272,7 +276,8 @@ START_TEST(threads_share_nothing_that_is_handed_out)
 {
 	for (unsigned round = 0; round < 3; round++) {
 		run_threads(allocate);
-		/* As in the collector: a cycle starts only when everything is swept, and refills leave some. */
+		/* As in the collector: a cycle starts only when everything is swept, and refills
+		 * leave some. */
 		marksim_sweep_all(&m);
 		for (unsigned id = 0; id < THREADS; id++)
 			for (unsigned i = 0; i < EACH; i++) {
@@ -280,13 +285,15 @@ START_TEST(threads_share_nothing_that_is_handed_out)
 				const char *p = objects[id][i];
 
 				ck_assert_int_eq(p[0], (char)(id + 1));
-				ck_assert_int_eq(p[sm__sizeclasses[b].slot_bytes - 1], (char)(id + 1));
+				ck_assert_int_eq(p[sm__sizeclasses[b].slot_bytes - 1],
+						 (char)(id + 1));
 				if (i % 3 == round)
 					marksim_mark(&m, p);
 			}
 		ck_assert_uint_eq(sm_heap_check(m.heap), 0);
-		/* A collector begins no cycle before all is swept: a span two generations behind would pass
-		 * for a current one, and be offered again and again. The threads sweep what they need only. */
+		/* A collector begins no cycle before all is swept: a span two generations behind
+		 * would pass for a current one, and be offered again and again. The threads sweep
+		 * what they need only. */
 		marksim_sweep_all(&m);
 		marksim_advance(&m);
 	}
@@ -304,6 +311,7 @@ int main(void)
 			     SM_T(a_refill_takes_touched_memory_after_a_short_search),
 			     SM_T(a_refill_sweeps_and_fills_the_holes),
 			     SM_T(a_refill_in_a_new_generation_gives_its_span_back),
-			     SM_T(generations_alternate), SM_T(take_unswept_goes_round_from_any_cursor),
+			     SM_T(generations_alternate),
+			     SM_T(take_unswept_goes_round_from_any_cursor),
 			     SM_T(threads_share_nothing_that_is_handed_out));
 }

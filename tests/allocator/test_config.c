@@ -1,4 +1,5 @@
-/* The heap's keys: every one reads back, bounds hold, a bad value changes nothing and says what is allowed. */
+/* The heap's keys: every one reads back, bounds hold, a bad value changes nothing and says what is
+ * allowed. */
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -30,8 +31,8 @@ START_TEST(every_listed_key_reads_and_writes_back)
 		char value[64];
 
 		ck_assert_int_eq(sm_heap_config_get(&cfg, k->name, value, sizeof(value)), 0);
-		ck_assert_msg(set(k->name, value) == 0, "default of %s ('%s') is refused: %s", k->name, value,
-			      err);
+		ck_assert_msg(set(k->name, value) == 0, "default of %s ('%s') is refused: %s",
+			      k->name, value, err);
 		ck_assert_uint_gt(strlen(k->help), 0);
 		ck_assert_uint_gt(strlen(k->values), 0);
 	}
@@ -62,13 +63,27 @@ END_TEST
 static const struct {
 	const char *key, *value;
 } bad[] = {
-	{"cache.window", "63"},	     {"cache.window", "17m"},  {"cache.window", ""},
-	{"cache.window", "-1"},	     {"cache.window", "4kb"},  {"cache.window", " 4k"},
-	{"heap.limit", "1k"},	     {"heap.arena", "3m"},     {"heap.reserve", "1m"},
-	{"pageheap", "Buddy"},	     {"cache.mode", "percpu"}, {"numa", "bind:64"},
-	{"numa", "bind:"},	     {"numa", "remote"},       {"debug.fill", "2"},
-	{"hugepages", "always"},     {"scavenge.pace", "0"},   {"scavenge.pace", "101"},
-	{"scavenge.retain", "1001"}, {"debug.fill", ""},       {"heap.limit", "99999999999999999999"},
+	{"cache.window", "63"},
+	{"cache.window", "17m"},
+	{"cache.window", ""},
+	{"cache.window", "-1"},
+	{"cache.window", "4kb"},
+	{"cache.window", " 4k"},
+	{"heap.limit", "1k"},
+	{"heap.arena", "3m"},
+	{"heap.reserve", "1m"},
+	{"pageheap", "Buddy"},
+	{"cache.mode", "percpu"},
+	{"numa", "bind:64"},
+	{"numa", "bind:"},
+	{"numa", "remote"},
+	{"debug.fill", "2"},
+	{"hugepages", "always"},
+	{"scavenge.pace", "0"},
+	{"scavenge.pace", "101"},
+	{"scavenge.retain", "1001"},
+	{"debug.fill", ""},
+	{"heap.limit", "99999999999999999999"},
 };
 
 START_TEST(a_bad_value_changes_nothing_and_says_what_is_allowed)
@@ -76,8 +91,8 @@ START_TEST(a_bad_value_changes_nothing_and_says_what_is_allowed)
 	struct sm_heap_config before = cfg;
 
 	ck_assert_int_eq(set(bad[_i].key, bad[_i].value), -EINVAL);
-	ck_assert_msg(memcmp(&before, &cfg, sizeof(cfg)) == 0, "%s=%s changed something", bad[_i].key,
-		      bad[_i].value);
+	ck_assert_msg(memcmp(&before, &cfg, sizeof(cfg)) == 0, "%s=%s changed something",
+		      bad[_i].key, bad[_i].value);
 	ck_assert_ptr_nonnull(strstr(err, bad[_i].key));
 	ck_assert_ptr_nonnull(strstr(err, "allowed: "));
 	ck_assert_ptr_null(strchr(err, '\n'));

@@ -38,7 +38,8 @@ START_TEST(equal_layouts_are_one)
 {
 	uint64_t bits[3] = {5, 0, 9}, same[3] = {5, 0, 9}, other[3] = {5, 0, 8};
 	struct sm_layout a = {.kind = SM_SCAN_BITMAP, .period = 150, .nptrs = 4, .bits = bits};
-	struct sm_layout b = a, d = a, mask = {.kind = SM_SCAN_MASK, .period = 6, .nptrs = 2, .mask = 5};
+	struct sm_layout b = a, d = a,
+			 mask = {.kind = SM_SCAN_MASK, .period = 6, .nptrs = 2, .mask = 5};
 	const struct sm_layout *la, *lm;
 
 	b.bits = same;
@@ -95,7 +96,8 @@ START_TEST(metadata_blocks_are_zero_aligned_and_reused)
 }
 END_TEST
 
-/* Creation with the nth request to the kernel refused: an error with a reason, nothing left behind. */
+/* Creation with the nth request to the kernel refused: an error with a reason, nothing left behind.
+ * */
 START_TEST(creation_fails_cleanly_at_every_request)
 {
 	struct sm_heap_config cfg;
@@ -158,7 +160,8 @@ static void *scavenge_on(void *arg)
 	return arg;
 }
 
-/* The scavenger gives free stacks back to the page heap; the check does not take that for a violation. */
+/* The scavenger gives free stacks back to the page heap; the check does not take that for a
+ * violation. */
 START_TEST(a_check_may_run_beside_the_scavenger)
 {
 	struct sm_stack st[16];
@@ -185,5 +188,6 @@ int main(void)
 			     SM_T(equal_layouts_are_one), SM_T(bins_run_out_with_an_error),
 			     SM_T(metadata_blocks_are_zero_aligned_and_reused),
 			     SM_T(creation_fails_cleanly_at_every_request),
-			     SM_T(foreach_meets_every_span_once), SM_T(a_check_may_run_beside_the_scavenger));
+			     SM_T(foreach_meets_every_span_once),
+			     SM_T(a_check_may_run_beside_the_scavenger));
 }

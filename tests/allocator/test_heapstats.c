@@ -62,7 +62,8 @@ static char *written(void (*fn)(struct sm_heap *, FILE *), struct sm_heap *h)
 	return text;
 }
 
-/* cpu or thread: objects in use are what the test holds, the rest of in_use is cached or in the depot. */
+/* cpu or thread: objects in use are what the test holds, the rest of in_use is cached or in the
+ * depot. */
 static void check_malloc(const char *mode)
 {
 	struct sm_heap *h;
@@ -90,13 +91,15 @@ static void check_malloc(const char *mode)
 	ck_assert(figure(json, "schema_version") == SM_HEAP_STATS_VERSION);
 	ck_assert(figure(json, "slot_bytes") == (double)st.slot_bytes);
 	ck_assert(figure(json, "in_use_bytes") == (double)st.in_use_bytes);
-	ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(json, "classes")), (int)st.nclasses - 1);
+	ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(json, "classes")),
+			 (int)st.nclasses - 1);
 	cJSON_Delete(json);
 	free(text);
 	text = written(sm_heap_stats_print, h);
 	ck_assert_ptr_nonnull(strstr(text, "mapped_bytes"));
 	/* The row of the largest requests; which slots serve them depends on what a unit is. */
-	snprintf(err, sizeof(err), "   %u ", (unsigned)sm__sizeclasses[sm_size_class(704)].slot_bytes);
+	snprintf(err, sizeof(err), "   %u ",
+		 (unsigned)sm__sizeclasses[sm_size_class(704)].slot_bytes);
 	ck_assert_msg(strstr(text, err) != NULL, "no '%s' in:\n%s", err, text);
 	free(text);
 	for (unsigned i = 0; i < 1000; i++)
@@ -121,7 +124,7 @@ START_TEST(the_malloc_heap_without_caches)
 }
 END_TEST
 
-/* ---- by core and class ----------------------------------------------------------------------------- */
+/* ---- by core and class -------------------------------------------------------------------- */
 
 static unsigned stay_here(void)
 {
@@ -134,8 +137,10 @@ static unsigned stay_here(void)
 	return (unsigned)cpu;
 }
 
-/* Every allocation is a hit or comes with a refill: so many there were, on this core and on no other. */
-static struct sm_core_class exactly(struct sm_heap *h, unsigned cpu, unsigned cls, uint64_t allocations)
+/* Every allocation is a hit or comes with a refill: so many there were, on this core and on no
+ * other. */
+static struct sm_core_class exactly(struct sm_heap *h, unsigned cpu, unsigned cls,
+				    uint64_t allocations)
 {
 	struct sm_heap_stats all;
 	struct sm_core_stats st;
@@ -149,7 +154,8 @@ static struct sm_core_class exactly(struct sm_heap *h, unsigned cpu, unsigned cl
 	ck_assert_int_eq(memcmp(&k, &all.cls[cls].cores, sizeof(k)), 0);
 	for (unsigned other = 0; sm_heap_core_stats(h, other, &st) == 0; other++)
 		if (other != cpu)
-			ck_assert_uint_eq(st.cls[cls].hits + st.cls[cls].refills + st.cls[cls].held_bytes, 0);
+			ck_assert_uint_eq(
+				st.cls[cls].hits + st.cls[cls].refills + st.cls[cls].held_bytes, 0);
 	ck_assert_int_eq(sm_heap_core_stats(h, h->ncpus, &st), -ENOENT);
 	return k;
 }
@@ -221,7 +227,8 @@ START_TEST(hits_of_windows_are_every_allocation_that_was_no_refill)
 	ck_assert_uint_gt(k.refills, 1);
 	ck_assert_uint_gt(k.held_bytes, 0);
 	if (m.heap->cpus != NULL) {
-		/* A cycle begins, and another one without anything having happened here: then it is idle. */
+		/* A cycle begins, and another one without anything having happened here: then it is
+		 * idle. */
 		sm__cache_foreach_cpu_window(m.heap, count_slots, &seen);
 		ck_assert_uint_eq(seen * 80, k.held_bytes);
 		sm__cache_foreach_cpu_window(m.heap, count_slots, &seen);
@@ -250,8 +257,8 @@ START_TEST(hits_of_windows_are_every_allocation_that_was_no_refill)
 END_TEST
 
 /*
- * Lists of CPUs: each allocation is a hit or a refill, whichever CPU this thread is on, and objects that are moved
- * away without being allocated are neither.
+ * Lists of CPUs: each allocation is a hit or a refill, whichever CPU this thread is on, and objects
+ * that are moved away without being allocated are neither.
  */
 START_TEST(lists_of_cpus_count_hits)
 {
@@ -288,7 +295,8 @@ int main(void)
 {
 	return SM_SUITE("heapstats", 0, SM_T(a_collected_heap_adds_up),
 			SM_T(the_malloc_heap_with_caches_per_thread),
-			SM_T(the_malloc_heap_with_caches_per_cpu), SM_T(the_malloc_heap_without_caches),
+			SM_T(the_malloc_heap_with_caches_per_cpu),
+			SM_T(the_malloc_heap_without_caches),
 			SM_T(hits_of_lists_are_every_allocation_that_was_no_refill),
 			SM_LOOP(hits_of_windows_are_every_allocation_that_was_no_refill, 0, 2),
 			SM_T(lists_of_cpus_count_hits));

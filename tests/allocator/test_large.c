@@ -130,7 +130,7 @@ int main(void)
 {
 	return SM_SUITE_EACH("large", 0, setup, teardown, SM_T(an_object_has_a_span_of_its_own),
 			     SM_T(pointers_and_zeroed_ones_are_zero_in_used_memory_too),
-			     SM_T(marked_ones_survive_and_others_go), SM_T(born_black_while_marking),
-			     SM_T(impossible_sizes_are_refused),
+			     SM_T(marked_ones_survive_and_others_go),
+			     SM_T(born_black_while_marking), SM_T(impossible_sizes_are_refused),
 			     SM_T(a_refusing_kernel_gives_enomem_and_a_sound_heap));
 }

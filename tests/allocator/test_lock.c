@@ -75,7 +75,8 @@ START_TEST(sleepers_are_woken)
 }
 END_TEST
 
-/* ---- ranks: the check is called by itself, so that it is tested in builds that do not call it ---------------- */
+/* ---- ranks: the check is called by itself, so that it is tested in builds that do not call it ---
+ * */
 
 static struct sm_lock outer = SM_LOCK_INIT(SM_RANK_CENTRAL),
 		      inner[2] = {SM_LOCK_INIT(SM_RANK_PAGEHEAP), SM_LOCK_INIT(SM_RANK_PAGEHEAP)};
@@ -134,7 +135,8 @@ START_TEST(a_tried_lock_counts_as_held)
 }
 END_TEST
 
-/* Around fork one heap's locks come after another's of any rank; within a heap the order holds as ever. */
+/* Around fork one heap's locks come after another's of any rank; within a heap the order holds as
+ * ever. */
 START_TEST(a_sealed_record_begins_afresh)
 {
 	sm__lock_check_acquire(&inner[0]);
@@ -177,7 +179,8 @@ int main(void)
 			SM_RAISES(equal_ranks_at_falling_addresses_abort, SIGABRT),
 			SM_RAISES(taking_twice_aborts, SIGABRT),
 			SM_RAISES(releasing_what_is_not_held_aborts, SIGABRT),
-			SM_RAISES(a_tried_lock_counts_as_held, SIGABRT), SM_T(a_sealed_record_begins_afresh),
+			SM_RAISES(a_tried_lock_counts_as_held, SIGABRT),
+			SM_T(a_sealed_record_begins_afresh),
 			SM_RAISES(order_holds_after_a_seal, SIGABRT),
 			SM_RAISES(unsealed_locks_must_be_held, SIGABRT));
 }

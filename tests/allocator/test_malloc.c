@@ -1,4 +1,5 @@
-/* Manual mode: sizes, alignment, contents, every way to free wrongly, threads that exchange objects. */
+/* Manual mode: sizes, alignment, contents, every way to free wrongly, threads that exchange
+ * objects. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -111,8 +112,9 @@ END_TEST
 
 START_TEST(realloc_keeps_contents_whichever_way_it_goes)
 {
-	static const size_t steps[] = {1,      24,    16, 100,	  1000,	   1025,    5000, 40000, 33000,
-				       100000, 90000, 16, 500000, 3000000, 9000000, 1200, 80};
+	static const size_t steps[] = {1,      24,	16,	 100,	 1000,	1025,
+				       5000,   40000,	33000,	 100000, 90000, 16,
+				       500000, 3000000, 9000000, 1200,	 80};
 	unsigned char *p = NULL;
 	size_t have = 0;
 
@@ -168,7 +170,7 @@ START_TEST(everything_freed_and_trimmed_leaves_no_span)
 }
 END_TEST
 
-/* ---- wrong frees ----------------------------------------------------------------------------------- */
+/* ---- wrong frees -------------------------------------------------------------------------- */
 
 static void double_free(void)
 {
@@ -190,7 +192,8 @@ static void double_free_with_others_between(void)
 	sm_free(p);
 }
 
-/* The key is gone, because the program wrote to what it had freed: found when the slot goes home. */
+/* The key is gone, because the program wrote to what it had freed: found when the slot goes home.
+ * */
 static void double_free_after_a_write(void)
 {
 	char *p = sm_malloc(64);
@@ -332,7 +335,8 @@ static const struct {
 	{page_per_object_double, "freed already"},
 };
 
-/* In a child whose stderr we read: it must abort, with one line that names the address and what it is. */
+/* In a child whose stderr we read: it must abort, with one line that names the address and what it
+ * is. */
 START_TEST(a_wrong_free_aborts_and_says_what_it_is)
 {
 	char text[1024] = "";
@@ -355,7 +359,8 @@ START_TEST(a_wrong_free_aborts_and_says_what_it_is)
 		len += n;
 	close(fd[0]);
 	waitpid(pid, &status, 0);
-	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "status %x: %s", status, text);
+	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "status %x: %s", status,
+		      text);
 	ck_assert_msg(strstr(text, wrong[_i].says) != NULL, "it says: %s", text);
 	ck_assert_ptr_nonnull(strstr(text, "0x"));
 	ck_assert_ptr_eq(strchr(text, '\n'), text + len - 1);
@@ -385,7 +390,7 @@ START_TEST(much_free_memory_goes_back_without_being_asked)
 }
 END_TEST
 
-/* ---- debugging aids -------------------------------------------------------------------------------- */
+/* ---- debugging aids ----------------------------------------------------------------------- */
 
 START_TEST(fill_patterns_show_fresh_and_freed_memory)
 {
@@ -424,7 +429,7 @@ START_TEST(a_freed_object_on_its_own_pages_faults)
 }
 END_TEST
 
-/* ---- failure --------------------------------------------------------------------------------------- */
+/* ---- failure ------------------------------------------------------------------------------ */
 
 START_TEST(the_nth_request_to_the_kernel_fails)
 {
@@ -476,7 +481,7 @@ START_TEST(configuration_is_refused_once_the_heap_is_made)
 }
 END_TEST
 
-/* ---- threads --------------------------------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------------------------ */
 
 #define RING   4096
 #define PASSED 100000
@@ -598,7 +603,8 @@ int main(void)
 	tcase_add_test(t, objects_freed_elsewhere_come_back_and_memory_stays_bounded);
 	tcase_add_test(t, threads_come_and_go_without_leaving_anything);
 	suite_add_tcase(s, t);
-	tcase_add_loop_test(w, a_wrong_free_aborts_and_says_what_it_is, 0, sizeof(wrong) / sizeof(wrong[0]));
+	tcase_add_loop_test(w, a_wrong_free_aborts_and_says_what_it_is, 0,
+			    sizeof(wrong) / sizeof(wrong[0]));
 	suite_add_tcase(s, w);
 	return sm_test_run(s);
 }

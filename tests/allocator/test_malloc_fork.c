@@ -1,6 +1,7 @@
 /*
- * test_malloc_fork: a process that forks at the very moment when another of its threads makes the malloc heap, or is
- * anywhere in it. The child must find it whole or not at all, and never wait for a thread that it does not have.
+ * test_malloc_fork: a process that forks at the very moment when another of its threads makes the
+ * malloc heap, or is anywhere in it. The child must find it whole or not at all, and never wait for
+ * a thread that it does not have.
  */
 #include <pthread.h>
 #include <sys/wait.h>
@@ -37,7 +38,8 @@ static int use_heap(void)
 	return 0;
 }
 
-/* In a process without a heap: one thread makes it while this one forks. Its exit status is the child's. */
+/* In a process without a heap: one thread makes it while this one forks. Its exit status is the
+ * child's. */
 static int race(unsigned spin)
 {
 	pthread_t t;
@@ -60,7 +62,8 @@ START_TEST(a_fork_meets_the_first_allocation)
 {
 	for (unsigned i = 0; i < sm_test_scaled(200); i++) {
 		int status;
-		pid_t pid = fork(); /* the heap is made once in a process, hence a process a round */
+		/* the heap is made once in a process, hence a process a round */
+		pid_t pid = fork();
 
 		ck_assert_int_ge(pid, 0);
 		if (pid == 0)
@@ -72,7 +75,7 @@ START_TEST(a_fork_meets_the_first_allocation)
 }
 END_TEST
 
-/* ---- a fork in the middle of things ------------------------------------------------------------------ */
+/* ---- a fork in the middle of things ------------------------------------------------------- */
 
 static _Atomic(bool) stop;
 
@@ -99,8 +102,8 @@ static int check_and_use(void)
 }
 
 /*
- * Other threads are anywhere: between taking a span and putting it on its list, between unlisting an empty one and
- * giving it back. The child passes the whole check all the same.
+ * Other threads are anywhere: between taking a span and putting it on its list, between unlisting
+ * an empty one and giving it back. The child passes the whole check all the same.
  */
 static void fork_among(const char *mode)
 {
@@ -133,7 +136,8 @@ START_TEST(a_child_of_a_busy_process_passes_the_check)
 }
 END_TEST
 
-/* Thousands of depots: every lock of them is held over the fork (and recorded, in hostile builds). */
+/* Thousands of depots: every lock of them is held over the fork (and recorded, in hostile builds).
+ * */
 START_TEST(so_it_does_with_many_nodes)
 {
 	static struct sm_heap_config map; /* made up: each is the system's node 0 */
@@ -158,6 +162,6 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("manual_fork", 60, SM_T(a_fork_meets_the_first_allocation),
-			SM_T(a_child_of_a_busy_process_passes_the_check), SM_T(so_it_does_with_many_nodes),
-			SM_T(so_it_does_with_caches_per_cpu));
+			SM_T(a_child_of_a_busy_process_passes_the_check),
+			SM_T(so_it_does_with_many_nodes), SM_T(so_it_does_with_caches_per_cpu));
 }

@@ -1,7 +1,7 @@
 /*
- * test_malloc_numa: the malloc heap on machines with several nodes. The maps are made up (every node is the system's
- * node 0, so that they run anywhere); where this machine really has several, its own map is used too, and the
- * kernel says where pages are (move_pages).
+ * test_malloc_numa: the malloc heap on machines with several nodes. The maps are made up (every
+ * node is the system's node 0, so that they run anywhere); where this machine really has several,
+ * its own map is used too, and the kernel says where pages are (move_pages).
  */
 #include <errno.h>
 #include <pthread.h>
@@ -43,7 +43,8 @@ static int stay_here(void)
 	return cpu;
 }
 
-/* n nodes; this CPU is on `here`, and stays there until the test says otherwise. Node 0 is nearest to 2, then 1. */
+/* n nodes; this CPU is on `here`, and stays there until the test says otherwise. Node 0 is nearest
+ * to 2, then 1. */
 static int pretend(unsigned n, unsigned here)
 {
 	static const uint16_t d[4][4] = {
@@ -65,7 +66,8 @@ static int pretend(unsigned n, unsigned here)
 static void move_to(unsigned node)
 {
 	for (unsigned i = 0; i < SM_MAX_CPUS; i++)
-		__atomic_store_n(&sm__process_heap.heap->config.cpu_node[i], (uint8_t)node, __ATOMIC_RELAXED);
+		__atomic_store_n(&sm__process_heap.heap->config.cpu_node[i], (uint8_t)node,
+				 __ATOMIC_RELAXED);
 }
 
 static unsigned node_of(const void *p)
@@ -76,7 +78,8 @@ static unsigned node_of(const void *p)
 static void take(unsigned n, size_t size)
 {
 	for (unsigned i = 0; i < n; i++)
-		if ((objects[i] = sm_malloc(size)) == NULL) /* an assertion writes to a pipe each time */
+		/* an assertion writes to a pipe each time */
+		if ((objects[i] = sm_malloc(size)) == NULL)
 			ck_abort_msg("object %u of %zu bytes: no memory", i, size);
 }
 
@@ -210,7 +213,8 @@ START_TEST(freed_objects_go_home)
 }
 END_TEST
 
-/* Memory is out: lists of other nodes are the last resort, the nearest first, and that is counted. */
+/* Memory is out: lists of other nodes are the last resort, the nearest first, and that is counted.
+ * */
 START_TEST(the_last_resort_is_another_nodes_lists)
 {
 	struct sm_core_stats st;
@@ -284,7 +288,7 @@ START_TEST(a_refused_mbind_is_lived_with)
 }
 END_TEST
 
-/* ---- threads that move between nodes, and hand objects on ------------------------------------------- */
+/* ---- threads that move between nodes, and hand objects on --------------------------------- */
 
 static _Atomic(void *) slots[512];
 static _Atomic(bool) stop;
@@ -339,7 +343,7 @@ START_TEST(threads_move_between_nodes)
 }
 END_TEST
 
-/* ---- what the kernel says about nodes --------------------------------------------------------------- */
+/* ---- what the kernel says about nodes ----------------------------------------------------- */
 
 static struct faketree tree;
 
@@ -375,7 +379,8 @@ START_TEST(sparse_nodes_with_and_without_cpus_and_memory)
 	ck_assert_uint_eq(map.distance[1][2], 50);
 	ck_assert_uint_eq(map.distance[2][2], 10);
 	ck_assert(map.cpu_node[0] == 0 && map.cpu_node[8] == 0);
-	ck_assert(map.cpu_node[2] == 2 && map.cpu_node[3] == 2); /* of 5: 7 is the nearest with memory */
+	/* of 5: 7 is the nearest with memory */
+	ck_assert(map.cpu_node[2] == 2 && map.cpu_node[3] == 2);
 	ck_assert(map.cpu_node[4] == 2 && map.cpu_node[7] == 2);
 	faketree_remove(&tree);
 }
@@ -397,7 +402,7 @@ START_TEST(one_node_or_none_that_the_kernel_tells_of)
 }
 END_TEST
 
-/* ---- this machine ----------------------------------------------------------------------------------- */
+/* ---- this machine ------------------------------------------------------------------------- */
 
 static int kernels_node(void *p)
 {
@@ -407,7 +412,8 @@ static int kernels_node(void *p)
 	return status;
 }
 
-/* On a machine with several nodes: run on each CPU in turn, and ask the kernel where the objects are. */
+/* On a machine with several nodes: run on each CPU in turn, and ask the kernel where the objects
+ * are. */
 START_TEST(pages_are_where_their_threads_were)
 {
 	cpu_set_t allowed, one;
@@ -434,7 +440,8 @@ START_TEST(pages_are_where_their_threads_were)
 
 			memset(p, 1, size);
 			ck_assert_int_eq(kernels_node(p), map.node_os[map.cpu_node[cpu]]);
-			ck_assert_int_eq(kernels_node(p + size - 1), map.node_os[map.cpu_node[cpu]]);
+			ck_assert_int_eq(kernels_node(p + size - 1),
+					 map.node_os[map.cpu_node[cpu]]);
 			sm_free(p);
 		}
 	}
@@ -444,14 +451,16 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE(
-		"manual_numa", 100, SM_LOOP(local_memory_is_this_nodes, 0, 3),
-		SM_LOOP(interleaved_memory_is_every_nodes, 0, 3),
-		SM_LOOP(bound_memory_is_that_nodes_alone, 0, 3), SM_T(a_node_that_is_not_there_is_refused),
-		SM_LOOP(freed_objects_go_home, 0, 3), SM_T(the_last_resort_is_another_nodes_lists),
-		SM_LOOP(a_node_without_memory_is_served_by_the_nearest, 0, 3),
-		SM_LOOP(a_refused_mbind_is_lived_with, 0, 3), SM_LOOP(threads_move_between_nodes, 0, 3),
-		SM_T(sparse_nodes_with_and_without_cpus_and_memory),
-		SM_T(one_node_or_none_that_the_kernel_tells_of),
-		SM_LOOP(pages_are_where_their_threads_were, 0, 3));
+	return SM_SUITE("manual_numa", 100, SM_LOOP(local_memory_is_this_nodes, 0, 3),
+			SM_LOOP(interleaved_memory_is_every_nodes, 0, 3),
+			SM_LOOP(bound_memory_is_that_nodes_alone, 0, 3),
+			SM_T(a_node_that_is_not_there_is_refused),
+			SM_LOOP(freed_objects_go_home, 0, 3),
+			SM_T(the_last_resort_is_another_nodes_lists),
+			SM_LOOP(a_node_without_memory_is_served_by_the_nearest, 0, 3),
+			SM_LOOP(a_refused_mbind_is_lived_with, 0, 3),
+			SM_LOOP(threads_move_between_nodes, 0, 3),
+			SM_T(sparse_nodes_with_and_without_cpus_and_memory),
+			SM_T(one_node_or_none_that_the_kernel_tells_of),
+			SM_LOOP(pages_are_where_their_threads_were, 0, 3));
 }

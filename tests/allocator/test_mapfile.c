@@ -39,7 +39,9 @@ static void setup(void)
 	for (size_t i = 0; i < FILE_BYTES; i += sizeof(block)) {
 		memset(block, 'a' + (int)(i / sizeof(block) % 26), sizeof(block));
 		ck_assert_int_gt(
-			write(fd, block, FILE_BYTES - i < sizeof(block) ? FILE_BYTES - i : sizeof(block)), 0);
+			write(fd, block,
+			      FILE_BYTES - i < sizeof(block) ? FILE_BYTES - i : sizeof(block)),
+			0);
 	}
 }
 
@@ -67,9 +69,10 @@ START_TEST(a_private_file_is_an_object)
 	ck_assert(sm_range_contains(&heap->pages.range, (uintptr_t)p + FILE_BYTES - 1));
 	for (size_t i = 0; i < FILE_BYTES; i += 777) {
 		ck_assert_int_eq(p[i], content(i));
-		ck_assert_ptr_eq((char *)sm_span_base(&heap->pages.range,
-						      sm_span_of(&heap->pages.range, (uintptr_t)&p[i])),
-				 p);
+		ck_assert_ptr_eq(
+			(char *)sm_span_base(&heap->pages.range,
+					     sm_span_of(&heap->pages.range, (uintptr_t)&p[i])),
+			p);
 	}
 	ck_assert_int_eq(p[FILE_BYTES], 0);
 	ck_assert(!probe_readable(p + sm_align_up(FILE_BYTES, page)) || page == SM_UNIT);
@@ -144,7 +147,8 @@ START_TEST(what_cannot_be_mapped_is_refused)
 }
 END_TEST
 
-/* A kernel that will not unmap: the file stays where it is, out of use, and nobody is handed its place. */
+/* A kernel that will not unmap: the file stays where it is, out of use, and nobody is handed its
+ * place. */
 START_TEST(a_file_that_stays_mapped_is_not_handed_out)
 {
 	char *p = sm__map_file(cache, fd, 0, FILE_BYTES, SM_MAP_PRIVATE | SM_MAP_WRITE), *q;
@@ -194,6 +198,7 @@ int main(void)
 {
 	return SM_SUITE_EACH("mapfile", 0, setup, teardown, SM_T(a_private_file_is_an_object),
 			     SM_T(a_shared_file_is_written), SM_T(the_place_is_used_again),
-			     SM_T(what_cannot_be_mapped_is_refused), SM_T(in_the_malloc_heap_free_unmaps),
+			     SM_T(what_cannot_be_mapped_is_refused),
+			     SM_T(in_the_malloc_heap_free_unmaps),
 			     SM_T(a_file_that_stays_mapped_is_not_handed_out));
 }

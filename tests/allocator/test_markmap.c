@@ -1,6 +1,6 @@
 /*
- * test_markmap: the bits of a span's slots, gathered from the map by address, against one slot after another; runs;
- * and that neighbouring spans do not touch each other's bits.
+ * test_markmap: the bits of a span's slots, gathered from the map by address, against one slot
+ * after another; runs; and that neighbouring spans do not touch each other's bits.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,8 @@ static const struct sm_range *r;
 static struct sm_span s;
 static uintptr_t base;
 
-/* A span of class c in the middle of the range: the map needs its place and its geometry, no memory. */
+/* A span of class c in the middle of the range: the map needs its place and its geometry, no
+ * memory. */
 static void place(unsigned c)
 {
 	struct sm_span *at = &r->spans[1000];
@@ -25,7 +26,8 @@ static void place(unsigned c)
 			     .slot_bytes = (uint16_t)sm__sizeclasses[c].slot_bytes,
 			     .nslots = (uint16_t)sm__sizeclasses[c].nslots,
 			     .nunits = sm__sizeclasses[c].nunits};
-	ck_assert_int_eq(mprotect((void *)sm_align_down((uintptr_t)at, 65536), 65536, PROT_READ | PROT_WRITE),
+	ck_assert_int_eq(mprotect((void *)sm_align_down((uintptr_t)at, 65536), 65536,
+				  PROT_READ | PROT_WRITE),
 			 0);
 	*at = s;
 	base = sm_span_base(r, at);
@@ -76,7 +78,8 @@ START_TEST(gathers_what_was_set)
 }
 END_TEST
 
-/* A run's bits are its own slots', whatever is filled between them; clearing one leaves its neighbours. */
+/* A run's bits are its own slots', whatever is filled between them; clearing one leaves its
+ * neighbours. */
 START_TEST(runs_end_where_they_end)
 {
 	for (unsigned c = 1; c < sm__nclasses; c++) {
@@ -105,8 +108,8 @@ START_TEST(runs_end_where_they_end)
 }
 END_TEST
 
-/* Every bit of the span's words is set, those behind its last slot, too: of a span that is full, and of one with fewer slots,
- * which ends in the middle of a word. */
+/* Every bit of the span's words is set, those behind its last slot, too: of a span that is full,
+ * and of one with fewer slots, which ends in the middle of a word. */
 START_TEST(slots_end_where_they_end)
 {
 	for (unsigned c = 1; c < sm__nclasses; c++) {
@@ -125,8 +128,8 @@ START_TEST(slots_end_where_they_end)
 				sm_store_relaxed(&words[w], ~UINT64_C(0));
 			ck_assert(sm__marks_gather(r, AT, out));
 			for (unsigned i = 0; i < (n + 63) / 64 * 64; i++)
-				ck_assert_msg(gathered(out, i) == (i < n), "class %u, %u slots, bit %u", c, n,
-					      i);
+				ck_assert_msg(gathered(out, i) == (i < n),
+					      "class %u, %u slots, bit %u", c, n, i);
 			sm__marks_clear(r, AT);
 			if (n == 1)
 				break;
@@ -135,7 +138,8 @@ START_TEST(slots_end_where_they_end)
 }
 END_TEST
 
-/* Everything set in the units before and behind: nothing of it is the span's, and clearing leaves it. */
+/* Everything set in the units before and behind: nothing of it is the span's, and clearing leaves
+ * it. */
 START_TEST(spans_share_no_word)
 {
 	for (unsigned c = 1; c < sm__nclasses; c++) {

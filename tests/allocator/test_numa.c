@@ -1,7 +1,7 @@
 /*
- * test_numa: where pages really are, asked of the kernel (move_pages), for every node with memory: small runs,
- * large objects, stacks; by policy; and what happens when nodes are missing, full or forbidden.
- * Skipped (77) on a machine with one node.
+ * test_numa: where pages really are, asked of the kernel (move_pages), for every node with memory:
+ * small runs, large objects, stacks; by policy; and what happens when nodes are missing, full or
+ * forbidden. Skipped (77) on a machine with one node.
  */
 #include <check.h>
 #include <errno.h>
@@ -21,7 +21,7 @@ static struct sm_heap *heap;
 static int nodes[SM_MAX_NODES];
 static unsigned nnodes;
 
-/* ---- the machine, from sysfs ---------------------------------------------------------------------------------- */
+/* ---- the machine, from sysfs -------------------------------------------------------------- */
 
 /* "0-2,5" into numbers; returns how many. */
 static unsigned read_list(const char *path, int *out, unsigned max)
@@ -82,7 +82,7 @@ static void finish(void)
 	pagetest_destroy(heap);
 }
 
-/* ---- where pages are ------------------------------------------------------------------------------------------ */
+/* ---- where pages are ---------------------------------------------------------------------- */
 
 /* Touches every page and counts those that are not on the kernel's node `want`. */
 static size_t misplaced(char *p, size_t bytes, int want)
@@ -120,7 +120,8 @@ START_TEST(memory_is_on_the_node_that_was_asked_for)
 			ck_assert_uint_eq(misplaced_span(s, nodes[i]), 0);
 		}
 		ck_assert_uint_eq(
-			misplaced_span(sm__pageheap_alloc(&heap->pages, i, 5 * SM_MIB / SM_UNIT), nodes[i]),
+			misplaced_span(sm__pageheap_alloc(&heap->pages, i, 5 * SM_MIB / SM_UNIT),
+				       nodes[i]),
 			0);
 		ck_assert_int_eq(sm_stack_alloc(heap, i, 100000, &st), 0);
 		ck_assert_uint_eq(misplaced(st.low, st.bytes, nodes[i]), 0);
@@ -144,7 +145,8 @@ START_TEST(released_memory_comes_back_to_its_node)
 	}
 	ck_assert_uint_gt(sm__scavenge(&heap->pages, 0), 0);
 	for (unsigned i = 0; i < nnodes; i++)
-		ck_assert_uint_eq(misplaced_span(sm__pageheap_alloc(&heap->pages, i, 100), nodes[i]), 0);
+		ck_assert_uint_eq(
+			misplaced_span(sm__pageheap_alloc(&heap->pages, i, 100), nodes[i]), 0);
 	finish();
 }
 END_TEST
@@ -235,7 +237,8 @@ START_TEST(the_kernel_knows_the_policy)
 	/* Unit 0 of the range is the guard; the mapping starts behind it. */
 	snprintf(at, sizeof(at), "%lx ",
 		 (unsigned long)(heap->pages.range.base +
-				 ((uintptr_t)(nnodes - 1) << heap->pages.range.node_shift) + SM_UNIT));
+				 ((uintptr_t)(nnodes - 1) << heap->pages.range.node_shift) +
+				 SM_UNIT));
 	f = fopen("/proc/self/numa_maps", "re");
 	if (f == NULL) {
 		finish();

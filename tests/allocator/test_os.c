@@ -177,11 +177,12 @@ START_TEST(the_address_limit_is_seen)
 }
 END_TEST
 
-/* Every kind: the nth fails with what was asked for, the others go through, -n fails from there on. */
+/* Every kind: the nth fails with what was asked for, the others go through, -n fails from there on.
+ * */
 START_TEST(the_nth_request_fails)
 {
-	static const enum sm_os_kind KINDS[] = {SM_OS_COMMIT, SM_OS_MADVISE, SM_OS_PROTECT, SM_OS_DECOMMIT,
-						SM_OS_ANY};
+	static const enum sm_os_kind KINDS[] = {SM_OS_COMMIT, SM_OS_MADVISE, SM_OS_PROTECT,
+						SM_OS_DECOMMIT, SM_OS_ANY};
 	enum sm_os_kind kind = KINDS[_i];
 	char *p = sm__os_reserve(SM_MIB, page);
 
@@ -216,7 +217,7 @@ int main(void)
 			     SM_T(reserved_is_inaccessible_and_aligned), SM_T(bases_are_random),
 			     SM_T(a_piece_goes_through_its_life),
 			     SM_T(a_readable_reservation_is_zero_and_cannot_be_written),
-			     SM_T(metadata_lies_between_guards), SM_T(a_file_replaces_reserved_pages),
-			     SM_T(binding_answers), SM_T(the_address_limit_is_seen),
-			     SM_LOOP(the_nth_request_fails, 0, 5));
+			     SM_T(metadata_lies_between_guards),
+			     SM_T(a_file_replaces_reserved_pages), SM_T(binding_answers),
+			     SM_T(the_address_limit_is_seen), SM_LOOP(the_nth_request_fails, 0, 5));
 }

@@ -1,7 +1,7 @@
 /*
- * test_pagefail: the operating system says no. The nth request of each kind fails, by injection; whole system
- * calls are denied, by seccomp. Whatever happens: NULL with ENOMEM or an error, no crash, and the page heap
- * verifies afterwards and works again.
+ * test_pagefail: the operating system says no. The nth request of each kind fails, by injection;
+ * whole system calls are denied, by seccomp. Whatever happens: NULL with ENOMEM or an error, no
+ * crash, and the page heap verifies afterwards and works again.
  */
 #include <check.h>
 #include <errno.h>
@@ -29,7 +29,8 @@ static struct sm_heap *heap;
 static int file = -1;
 static time_t started; /* of the whole program; each test is a process of its own */
 
-/* An emulated machine does not get through all of it in its time: the first of each kind, and what fits. */
+/* An emulated machine does not get through all of it in its time: the first of each kind, and what
+ * fits. */
 static bool machine_is_slow(void)
 {
 	return time(NULL) - started > 30;
@@ -56,7 +57,8 @@ static struct sm_span *touched(struct sm_span *s)
 	return s;
 }
 
-/* A bit of everything that ever asks the system; ends with everything freed. Returns how much was refused. */
+/* A bit of everything that ever asks the system; ends with everything freed. Returns how much was
+ * refused. */
 static int some_of_everything(void)
 {
 	struct sm_span *s[SPANS];
@@ -76,7 +78,8 @@ static int some_of_everything(void)
 		refused += s[i] == NULL;
 		if (i % 3 == 0 && s[i] != NULL)
 			(void)sm__pageheap_grow(&heap->pages, s[i],
-						s[i]->nunits + 20); /* its neighbour may be in use */
+						/* its neighbour may be in use */
+						s[i]->nunits + 20);
 		if (i % 5 == 0 && s[i] != NULL)
 			sm__pageheap_shrink(&heap->pages, s[i], (s[i]->nunits + 1) / 2);
 	}
@@ -128,7 +131,7 @@ static void drop(void)
 	pagetest_destroy(heap);
 }
 
-/* ---- injection ---------------------------------------------------------------------------------------------- */
+/* ---- injection ---------------------------------------------------------------------------- */
 
 static const enum sm_os_kind KINDS[] = {SM_OS_COMMIT, SM_OS_DECOMMIT, SM_OS_MADVISE, SM_OS_BIND,
 					SM_OS_FILE,   SM_OS_PROTECT,  SM_OS_URING,   SM_OS_ANY};
@@ -150,14 +153,16 @@ START_TEST(the_nth_request_fails)
 	enum sm_os_kind what = KINDS[_i / 2];
 	unsigned long seen;
 
-	/* How many such requests a run makes; then each of them fails, and each and all that follow. */
+	/* How many such requests a run makes; then each of them fails, and each and all that
+	 * follow. */
 	make(kind, 0);
 	sm__os_inject(what, 1000000, ENOMEM);
 	ck_assert_int_eq(some_of_everything(), 0);
 	seen = sm__os_inject(SM_OS_ANY, 0, 0);
 	drop();
 	ck_assert_uint_gt(seen, 0);
-	for (long nth = 1; nth <= (long)seen + 1 && !pagetest_late() && (nth == 1 || !machine_is_slow());
+	for (long nth = 1;
+	     nth <= (long)seen + 1 && !pagetest_late() && (nth == 1 || !machine_is_slow());
 	     nth += 1 + nth / 4) {
 		fail_nth(kind, what, nth);
 		fail_nth(kind, what, -nth);
@@ -167,7 +172,8 @@ END_TEST
 
 START_TEST(at_every_limit)
 {
-	for (size_t limit = SM_MIB; limit < 80 * SM_MIB && !pagetest_late(); limit += 11 * SM_MIB / 2) {
+	for (size_t limit = SM_MIB; limit < 80 * SM_MIB && !pagetest_late();
+	     limit += 11 * SM_MIB / 2) {
 		make((enum sm_pageheap_kind)_i, limit);
 		some_of_everything();
 		ck_assert_uint_le(sm_load_relaxed(&heap->pages.mapped_bytes), limit);
@@ -178,7 +184,7 @@ START_TEST(at_every_limit)
 }
 END_TEST
 
-/* ---- denial ------------------------------------------------------------------------------------------------- */
+/* ---- denial ------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -205,7 +211,8 @@ static bool seccomp_works(void)
 	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* In this process: Check runs each test in one of its own. Status 1 of the whole when something is wrong. */
+/* In this process: Check runs each test in one of its own. Status 1 of the whole when something is
+ * wrong. */
 START_TEST(a_denied_call)
 {
 	long nr = CALLS[_i / NERRORS].nr;
@@ -222,8 +229,8 @@ START_TEST(a_denied_call)
 	if (nr == SYS_mprotect)
 		ck_assert_int_gt(refused, 0);
 	else if (nr != SYS_mbind || err != ENOMEM)
-		ck_assert_msg(refused == 0, "%s with %s: %d requests refused", CALLS[_i / NERRORS].name,
-			      strerror(err), refused);
+		ck_assert_msg(refused == 0, "%s with %s: %d requests refused",
+			      CALLS[_i / NERRORS].name, strerror(err), refused);
 	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	/* A heap that is made now: works, or says why not. */
 	drop();
@@ -231,8 +238,8 @@ START_TEST(a_denied_call)
 	pagetest_nodes(heap, 2);
 	text[0] = '\0';
 	if (sm__range_create(&heap->pages, &heap->config, text, sizeof(text)) != 0)
-		ck_assert_msg(nr == SYS_mprotect && text[0] != '\0', "%s: %s", CALLS[_i / NERRORS].name,
-			      text);
+		ck_assert_msg(nr == SYS_mprotect && text[0] != '\0', "%s: %s",
+			      CALLS[_i / NERRORS].name, text);
 	else
 		some_of_everything();
 	pagetest_destroy(heap);
@@ -245,7 +252,8 @@ START_TEST(no_mmap_at_all)
 
 	heap = pagetest_heap(SM_PAGEHEAP_BUDDY);
 	ck_assert(deny_syscall(SYS_mmap, ERRORS[_i]));
-	ck_assert_int_eq(sm__range_create(&heap->pages, &heap->config, text, sizeof(text)), -ENOMEM);
+	ck_assert_int_eq(sm__range_create(&heap->pages, &heap->config, text, sizeof(text)),
+			 -ENOMEM);
 	ck_assert(text[0] != '\0' && strchr(text, '\n') == NULL);
 }
 END_TEST
@@ -259,8 +267,8 @@ START_TEST(an_address_limit_in_the_middle)
 	if (SM_ASAN || SM_TSAN)
 		return; /* their shadow is larger than any limit */
 	make(SM_PAGEHEAP_BUDDY, 0);
-	/* What the process has now and next to nothing more. Commits, own mappings and files replace what is
-	 * reserved, so nothing of ours needs more; the ring does. */
+	/* What the process has now and next to nothing more. Commits, own mappings and files
+	 * replace what is reserved, so nothing of ours needs more; the ring does. */
 	ck_assert_ptr_nonnull(statm = fopen("/proc/self/statm", "r"));
 	ck_assert_int_eq(fscanf(statm, "%zu", &pages), 1);
 	fclose(statm);
@@ -289,7 +297,8 @@ int main(void)
 		tcase_add_loop_test(t, a_denied_call, 0, NCALLS * NERRORS);
 		tcase_add_loop_test(t, no_mmap_at_all, 0, NERRORS);
 	} else {
-		printf("denied system calls are not tested: no seccomp filters here, or a sanitizer needs "
+		printf("denied system calls are not tested: no seccomp filters here, or a "
+		       "sanitizer needs "
 		       "the calls\n");
 	}
 	suite_add_tcase(s, t);

@@ -36,7 +36,7 @@ static bool all_zero(const char *p, size_t n)
 	return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
 }
 
-/* ---- single promises ---------------------------------------------------------------------------------------- */
+/* ---- single promises ---------------------------------------------------------------------- */
 
 START_TEST(a_span_is_described)
 {
@@ -115,7 +115,8 @@ START_TEST(alignment_is_kept)
 									   ? align * SM_UNIT
 									   : 4 * SM_MIB),
 					  0);
-			ck_assert_uint_eq(sm_span_base(&heap->pages.range, s) % (align << SM_UNIT_SHIFT), 0);
+			ck_assert_uint_eq(
+				sm_span_base(&heap->pages.range, s) % (align << SM_UNIT_SHIFT), 0);
 		}
 	finish();
 }
@@ -131,14 +132,16 @@ START_TEST(grows_and_shrinks_in_place)
 	memset(base_of(t), 7, 4 * SM_UNIT);
 	ck_assert(sm__pageheap_grow(&heap->pages, t, 30));
 	ck_assert_uint_eq(t->nunits, 30);
-	ck_assert_ptr_eq(sm_span_of(&heap->pages.range, (uintptr_t)base_of(t) + 30 * SM_UNIT - 1), t);
+	ck_assert_ptr_eq(sm_span_of(&heap->pages.range, (uintptr_t)base_of(t) + 30 * SM_UNIT - 1),
+			 t);
 	ck_assert(t->flags & SM_SPANF_ZEROED);
 	ck_assert(all_zero(base_of(t) + 4 * SM_UNIT, 26 * SM_UNIT));
 	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	memset(base_of(t), 7, 30 * SM_UNIT);
 	sm__pageheap_shrink(&heap->pages, t, 3);
 	ck_assert_uint_eq(t->nunits, 3);
-	ck_assert_uint_eq(sm_span_of(&heap->pages.range, (uintptr_t)base_of(t) + 3 * SM_UNIT)->back, 0);
+	ck_assert_uint_eq(sm_span_of(&heap->pages.range, (uintptr_t)base_of(t) + 3 * SM_UNIT)->back,
+			  0);
 	ck_assert_uint_eq(base_of(t)[3 * SM_UNIT - 1], 7);
 	ck_assert(sm__pageheap_grow(&heap->pages, t, 5));
 	ck_assert(!(t->flags & SM_SPANF_ZEROED));
@@ -168,7 +171,9 @@ START_TEST(beyond_the_largest_block)
 	ck_assert(sm_range_contains(&heap->pages.range, (uintptr_t)base_of(s) + n * SM_UNIT - 1));
 	ck_assert_uint_eq(sm_span_base(&heap->pages.range, t) % ((size_t)1024 << SM_UNIT_SHIFT), 0);
 	for (size_t i = 0; i < n; i += 7)
-		ck_assert_ptr_eq(sm_span_of(&heap->pages.range, (uintptr_t)base_of(s) + i * SM_UNIT + 77), s);
+		ck_assert_ptr_eq(
+			sm_span_of(&heap->pages.range, (uintptr_t)base_of(s) + i * SM_UNIT + 77),
+			s);
 	memset(base_of(s), 9, 5 * SM_MIB);
 	ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	ck_assert(sm__pageheap_grow(&heap->pages, s, n + 100));
@@ -198,8 +203,8 @@ START_TEST(the_limit_holds)
 	while (n < 64 && (s[n] = sm__pageheap_alloc(&heap->pages, 0, SM_MIB / SM_UNIT)) != NULL)
 		n++;
 	ck_assert_int_eq(errno, ENOMEM);
-	/* 10 MiB less what descriptors cost: nine pieces of 1 MiB, eight where they are kept aligned; and small
-	 * ones still. */
+	/* 10 MiB less what descriptors cost: nine pieces of 1 MiB, eight where they are kept
+	 * aligned; and small ones still. */
 	ck_assert_uint_ge(n, KINDS[_i] == SM_PAGEHEAP_BUDDY ? 8 : 9);
 	ck_assert_uint_le(sm_load_relaxed(&heap->pages.mapped_bytes), limit);
 	ck_assert_ptr_nonnull(sm__pageheap_alloc(&heap->pages, 0, 1));
@@ -220,7 +225,8 @@ START_TEST(the_frontier_retreats_for_a_large_one)
 	heap->config.limit = 24 * SM_MIB;
 	pagetest_create(heap);
 	for (int i = 0; i < 8; i++)
-		ck_assert_ptr_nonnull(s[i] = sm__pageheap_alloc(&heap->pages, 0, 2 * SM_MIB / SM_UNIT));
+		ck_assert_ptr_nonnull(
+			s[i] = sm__pageheap_alloc(&heap->pages, 0, 2 * SM_MIB / SM_UNIT));
 	ck_assert_ptr_null(sm__pageheap_alloc(&heap->pages, 0, 16 * SM_MIB / SM_UNIT));
 	for (int i = 1; i < 8; i++) {
 		memset(base_of(s[i]), 3, SM_MIB);
@@ -300,13 +306,14 @@ START_TEST(interleave_takes_turns_and_bind_stays)
 	heap->config.numa_bind = 2;
 	heap->config.reserve = 3 * 16 * SM_MIB;
 	pagetest_create(heap);
-	for (struct sm_span *s; (s = sm__pageheap_alloc(&heap->pages, 0, SM_MIB / SM_UNIT)) != NULL;)
+	for (struct sm_span *s;
+	     (s = sm__pageheap_alloc(&heap->pages, 0, SM_MIB / SM_UNIT)) != NULL;)
 		ck_assert_uint_eq(s->node, 2);
 	finish();
 }
 END_TEST
 
-/* ---- the model ---------------------------------------------------------------------------------------------- */
+/* ---- the model ---------------------------------------------------------------------------- */
 
 #define MODEL_SPANS 600
 
@@ -362,8 +369,9 @@ static void model_step(struct live *live, uint64_t *rng)
 	if (l->s == NULL) {
 		l->n = some_units(rng);
 		l->stamp = (unsigned char)(1 + r % 255);
-		l->s = sm__pageheap_alloc_aligned(&heap->pages, (unsigned)(r >> 40) % heap->pages.nnodes,
-						  l->n, what == 0 ? (size_t)1 << (r >> 48) % 9 : 1);
+		l->s = sm__pageheap_alloc_aligned(&heap->pages,
+						  (unsigned)(r >> 40) % heap->pages.nnodes, l->n,
+						  what == 0 ? (size_t)1 << (r >> 48) % 9 : 1);
 		if (l->s == NULL)
 			return;
 		check_zeroed(l, 0);
@@ -410,7 +418,8 @@ static void model(enum sm_pageheap_kind kind, unsigned nnodes, size_t limit, int
 			used += live[j].s != NULL ? live[j].n : 0;
 		st = pagetest_stats(heap);
 		ck_assert_uint_eq(st.in_use_bytes, used * SM_UNIT);
-		ck_assert_uint_eq(st.committed_bytes, st.in_use_bytes + st.free_bytes + st.released_bytes);
+		ck_assert_uint_eq(st.committed_bytes,
+				  st.in_use_bytes + st.free_bytes + st.released_bytes);
 		ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
 	}
 	for (int j = 0; j < MODEL_SPANS; j++)

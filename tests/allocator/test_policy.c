@@ -1,6 +1,7 @@
 /*
- * test_policy: under every NUMA policy, and with a node that has no memory, spans that were given back are used again
- * before new memory is taken. Nodes are made up (all of them the machine's first), so it runs anywhere.
+ * test_policy: under every NUMA policy, and with a node that has no memory, spans that were given
+ * back are used again before new memory is taken. Nodes are made up (all of them the machine's
+ * first), so it runs anywhere.
  */
 #include <check.h>
 #include <errno.h>
@@ -77,7 +78,8 @@ static size_t in_use(void)
 	return n;
 }
 
-/* Caches come and go on node 0, each using a little of a span: the same few spans serve all of them. */
+/* Caches come and go on node 0, each using a little of a span: the same few spans serve all of
+ * them. */
 static unsigned come_and_go(size_t spans_at_most)
 {
 	unsigned bin = sm_size_class(64), nodes = 0;
@@ -142,7 +144,8 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("policy", 0, SM_T(local_uses_its_own_again), SM_T(bound_uses_the_bound_node_again),
-			SM_T(interleaved_uses_every_node_again),
-			SM_T(a_closed_node_is_served_by_the_nearest_again), SM_T(the_last_node_stays_open));
+	return SM_SUITE(
+		"policy", 0, SM_T(local_uses_its_own_again), SM_T(bound_uses_the_bound_node_again),
+		SM_T(interleaved_uses_every_node_again),
+		SM_T(a_closed_node_is_served_by_the_nearest_again), SM_T(the_last_node_stays_open));
 }

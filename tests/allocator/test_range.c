@@ -1,4 +1,5 @@
-/* test_range: reservation, its halving, node ranges, descriptor table, guards, refusals with a reason. */
+/* test_range: reservation, its halving, node ranges, descriptor table, guards, refusals with a
+ * reason. */
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
@@ -44,9 +45,10 @@ START_TEST(a_range_is_laid_out)
 	ck_assert_uint_gt(2 * heap->pages.range.bytes, SM_GIB / 2);
 	ck_assert_uint_eq(heap->pages.range.base % (4 * SM_MIB), 0);
 	ck_assert(!sm_range_contains(&heap->pages.range, heap->pages.range.base - 1));
-	ck_assert(
-		sm_range_contains(&heap->pages.range, heap->pages.range.base + heap->pages.range.bytes - 1));
-	ck_assert(!sm_range_contains(&heap->pages.range, heap->pages.range.base + heap->pages.range.bytes));
+	ck_assert(sm_range_contains(&heap->pages.range,
+				    heap->pages.range.base + heap->pages.range.bytes - 1));
+	ck_assert(!sm_range_contains(&heap->pages.range,
+				     heap->pages.range.base + heap->pages.range.bytes));
 	for (unsigned i = 0; i < nnodes; i++) {
 		struct sm_span *s = sm__pageheap_alloc(&heap->pages, i, 1);
 		struct sm_span *own = sm__pageheap_alloc(&heap->pages, i, 8 * SM_MIB / SM_UNIT);
@@ -54,9 +56,10 @@ START_TEST(a_range_is_laid_out)
 		ck_assert_uint_eq((sm_span_base(&heap->pages.range, s) - heap->pages.range.base) >>
 					  heap->pages.range.node_shift,
 				  i);
-		ck_assert_uint_eq((sm_span_base(&heap->pages.range, own) - heap->pages.range.base) >>
-					  heap->pages.range.node_shift,
-				  i);
+		ck_assert_uint_eq(
+			(sm_span_base(&heap->pages.range, own) - heap->pages.range.base) >>
+				heap->pages.range.node_shift,
+			i);
 		/* The node's first unit is a guard. */
 		ck_assert(!probe_readable(at(i * node_bytes)) &&
 			  !probe_readable(at(i * node_bytes + SM_UNIT - 1)));
@@ -74,14 +77,16 @@ START_TEST(any_word_can_be_looked_up)
 	s = sm__pageheap_alloc(&heap->pages, 0, 3);
 	sm_store_release(&s->state, SM_SPAN_OTHER);
 	for (int i = 0; i < 100000; i++) {
-		uintptr_t addr = heap->pages.range.base + pagetest_random(&rng) % heap->pages.range.bytes;
+		uintptr_t addr =
+			heap->pages.range.base + pagetest_random(&rng) % heap->pages.range.bytes;
 		struct sm_span *found = sm_span_of(&heap->pages.range, addr);
 		bool inside = addr - sm_span_base(&heap->pages.range, s) < 3 * SM_UNIT;
 
 		ck_assert_uint_eq(found->state, inside ? SM_SPAN_OTHER : SM_SPAN_FREE);
 	}
 	/* Where no memory is, descriptors cannot be damaged. */
-	ck_assert(!probe_writable(&heap->pages.range.spans[(heap->pages.range.bytes / 2) >> SM_UNIT_SHIFT]));
+	ck_assert(!probe_writable(
+		&heap->pages.range.spans[(heap->pages.range.bytes / 2) >> SM_UNIT_SHIFT]));
 }
 END_TEST
 
@@ -146,7 +151,8 @@ START_TEST(the_kernel_refuses_at_first)
 }
 END_TEST
 
-/* Whatever fails while a heap is made: an error, nothing left behind, and the next attempt works. */
+/* Whatever fails while a heap is made: an error, nothing left behind, and the next attempt works.
+ * */
 START_TEST(creation_fails_cleanly)
 {
 	char err[200];
@@ -210,7 +216,7 @@ START_TEST(binding_to_a_node_without_memory_is_refused)
 }
 END_TEST
 
-/* ---- control groups: a folder stands for the system's root ------------------------------------------------------ */
+/* ---- control groups: a folder stands for the system's root -------------------------------- */
 
 static char root[64];
 
@@ -305,10 +311,11 @@ int main(void)
 {
 	return SM_SUITE_EACH(
 		"range", 20, setup, teardown, SM_LOOP(a_range_is_laid_out, 1, 6),
-		SM_T(any_word_can_be_looked_up), SM_T(metadata_is_fenced), SM_T(halved_until_granted),
-		SM_T(a_tiny_limit_is_refused_with_a_reason), SM_T(the_kernel_refuses_at_first),
-		SM_T(creation_fails_cleanly), SM_T(pages_larger_than_a_unit_are_refused),
-		SM_T(a_node_out_of_bounds_is_refused), SM_T(binding_to_a_node_without_memory_is_refused),
+		SM_T(any_word_can_be_looked_up), SM_T(metadata_is_fenced),
+		SM_T(halved_until_granted), SM_T(a_tiny_limit_is_refused_with_a_reason),
+		SM_T(the_kernel_refuses_at_first), SM_T(creation_fails_cleanly),
+		SM_T(pages_larger_than_a_unit_are_refused), SM_T(a_node_out_of_bounds_is_refused),
+		SM_T(binding_to_a_node_without_memory_is_refused),
 		SM_T(control_groups_limit_memory), SM_T(nodes_are_ordered_by_distance),
 		SM_T(the_limit_is_exact));
 }

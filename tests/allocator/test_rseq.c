@@ -19,7 +19,7 @@
 
 #if SM_HAVE_RSEQ
 
-/* ---- the sections themselves ----------------------------------------------------------------------- */
+/* ---- the sections themselves -------------------------------------------------------------- */
 
 struct slab {
 	void **slots;
@@ -52,7 +52,8 @@ static void make_table(void)
 	table.ncpus = sm__rseq_cpus();
 	for (unsigned i = 0; i < table.ncpus; i++) {
 		table_slabs[i] = &slabs[i];
-		slabs[i] = (struct slab){.slots = calloc(FIRST + NODES, sizeof(void *)), .begin = FIRST - 1};
+		slabs[i] = (struct slab){.slots = calloc(FIRST + NODES, sizeof(void *)),
+					 .begin = FIRST - 1};
 		slabs[i].word = FIRST - 1;
 		slabs[i].end = FIRST - 1 + NODES;
 		ck_assert_ptr_nonnull(slabs[i].slots);
@@ -223,9 +224,10 @@ static void *bumper(void *arg)
 					size_t off = (size_t)(p - area[0]);
 
 					ck_assert_uint_eq(
-						sm_fetch_add_relaxed(&taken[off / sizeof(area[0])]
-									   [off % sizeof(area[0]) / 16],
-								     1),
+						sm_fetch_add_relaxed(
+							&taken[off / sizeof(area[0])]
+							      [off % sizeof(area[0]) / 16],
+							1),
 						0);
 					sm_fetch_add_relaxed(&handed, 1);
 				}
@@ -235,7 +237,8 @@ static void *bumper(void *arg)
 		size_t off = (size_t)(p - area[0]);
 
 		ck_assert_uint_eq(
-			sm_fetch_add_relaxed(&taken[off / sizeof(area[0])][off % sizeof(area[0]) / 16], 1),
+			sm_fetch_add_relaxed(
+				&taken[off / sizeof(area[0])][off % sizeof(area[0]) / 16], 1),
 			0);
 		sm_fetch_add_relaxed(&handed, 1);
 	}
@@ -263,7 +266,7 @@ START_TEST(windows_hand_each_slot_out_once)
 }
 END_TEST
 
-/* ---- caches per CPU -------------------------------------------------------------------------------- */
+/* ---- caches per CPU ----------------------------------------------------------------------- */
 
 static void cpu_mode(void)
 {
@@ -413,7 +416,8 @@ START_TEST(an_idle_cpus_cache_is_emptied_by_a_busy_one)
 }
 END_TEST
 
-/* A kernel before 5.10 knows no membarrier for these sections: caches are per thread, after one line. */
+/* A kernel before 5.10 knows no membarrier for these sections: caches are per thread, after one
+ * line. */
 START_TEST(an_old_kernel_is_told_in_one_line)
 {
 	char text[1000] = "", err[256];
@@ -438,7 +442,8 @@ START_TEST(an_old_kernel_is_told_in_one_line)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
 		return; /* no seccomp here */
 	ck_assert_int_eq(status, 0);
-	ck_assert_msg(strstr(text, "membarrier") && strstr(text, "caches are per thread"), "%s", text);
+	ck_assert_msg(strstr(text, "membarrier") && strstr(text, "caches are per thread"), "%s",
+		      text);
 	ck_assert_ptr_eq(strchr(text, '\n'), text + len - 1);
 }
 END_TEST

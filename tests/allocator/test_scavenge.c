@@ -1,4 +1,5 @@
-/* test_scavenge: free memory goes back, by io_uring and without; what is retained; huge pages; the thread. */
+/* test_scavenge: free memory goes back, by io_uring and without; what is retained; huge pages; the
+ * thread. */
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
@@ -15,8 +16,9 @@
 #include "tests/support/pagetest.h"
 #include "tests/support/run.h"
 
-#define N     120	     /* spans of 1 to 16 units */
-#define SLACK (64 * SM_UNIT) /* runs are what goes or stays: one is cut by a mark, those under 32 KiB stay */
+#define N 120 /* spans of 1 to 16 units */
+/* Runs are what goes or stays: one is cut by a mark, those under 32 KiB stay. */
+#define SLACK (64 * SM_UNIT)
 
 static struct sm_heap *heap;
 static struct sm_span *spans[N];
@@ -116,7 +118,8 @@ START_TEST(free_memory_goes_back)
 		struct sm_span *s = sm__pageheap_alloc(&heap->pages, 0, 1);
 
 		ck_assert(s->flags & SM_SPANF_ZEROED);
-		ck_assert(base_of(s)[0] == 0 && memcmp(base_of(s), base_of(s) + 1, SM_UNIT - 1) == 0);
+		ck_assert(base_of(s)[0] == 0 &&
+			  memcmp(base_of(s), base_of(s) + 1, SM_UNIT - 1) == 0);
 	}
 	sm__scavenge_stats(&heap->pages, &st);
 	ck_assert_uint_eq(st.released_bytes, released);
@@ -275,9 +278,10 @@ START_TEST(an_interval_of_0_starts_no_thread)
 	start(SM_PAGEHEAP_BUDDY, true, SM_HUGE_OFF);
 	heap->config.scavenge_ms = 0;
 	sm_store_relaxed(&hooked, 0);
-	ck_assert_int_eq(sm__scavenger_start(&heap->pages, &(struct sm_scavenge_hooks){.start = count_hook,
-										       .ctx = &hooked}),
-			 0);
+	ck_assert_int_eq(
+		sm__scavenger_start(&heap->pages, &(struct sm_scavenge_hooks){.start = count_hook,
+									      .ctx = &hooked}),
+		0);
 	usleep(20000);
 	ck_assert_int_eq(sm_load_relaxed(&hooked), 0);
 	finish();
@@ -326,17 +330,20 @@ static void check_region(size_t region)
 		nfree += is_free[first + i];
 	for (size_t i = first; i < first + HUGE_UNITS; i++) {
 		size_t there =
-			is_free[i] ? resident((char *)heap->pages.range.base + i * SM_UNIT, SM_UNIT) : 0;
+			is_free[i] ? resident((char *)heap->pages.range.base + i * SM_UNIT, SM_UNIT)
+				   : 0;
 
 		if (is_free[i] && nfree < HUGE_UNITS / 2)
-			ck_assert_msg(there == SM_UNIT, "dense region %zu: unit %zu went", region, i);
+			ck_assert_msg(there == SM_UNIT, "dense region %zu: unit %zu went", region,
+				      i);
 		else if (is_free[i] && worth_it(i))
-			ck_assert_msg(there == 0, "region %zu: unit %zu of %zu free stayed", region, i,
-				      nfree);
+			ck_assert_msg(there == 0, "region %zu: unit %zu of %zu free stayed", region,
+				      i, nfree);
 	}
 }
 
-/* In each huge page another share is free, from none to all, in runs of four units: from a half on it is broken up. */
+/* In each huge page another share is free, from none to all, in runs of four units: from a half on
+ * it is broken up. */
 START_TEST(huge_pages_are_broken_up_when_mostly_free)
 {
 	struct sm_span *s[REGIONS * HUGE_UNITS];
@@ -411,7 +418,8 @@ START_TEST(dense_memory_is_collapsed)
 	bytes = sm__scavenge_collapse(&heap->pages);
 	sm__scavenge_stats(&heap->pages, &st);
 	if (bytes == 0 && st.failed_calls > 0) {
-		printf("skipped: this kernel does not collapse (Linux 6.1, CONFIG_TRANSPARENT_HUGEPAGE)\n");
+		printf("skipped: this kernel does not collapse (Linux 6.1, "
+		       "CONFIG_TRANSPARENT_HUGEPAGE)\n");
 		finish();
 		return;
 	}
@@ -494,13 +502,15 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE(
-		"scavenge", 30, SM_LOOP(free_memory_goes_back, 0, 4),
-		SM_LOOP(the_lowest_bytes_are_retained, 0, 2), SM_LOOP(without_io_uring_it_works_too, 0, 5),
-		SM_LOOP(a_refused_madvise_loses_nothing, 0, 2), SM_LOOP(the_thread_does_it_by_itself, 0, 2),
-		SM_LOOP(a_check_may_run_beside_it, 0, 2), SM_T(an_interval_of_0_starts_no_thread),
-		SM_LOOP(huge_pages_are_broken_up_when_mostly_free, 0, 2),
-		SM_LOOP(a_share_of_what_is_in_use_is_retained, 0, 3),
-		SM_LOOP(dense_memory_is_collapsed, 0, 2), SM_LOOP(a_forked_child_goes_on, 0, 2),
-		SM_T(a_ring_runs_a_batch));
+	return SM_SUITE("scavenge", 30, SM_LOOP(free_memory_goes_back, 0, 4),
+			SM_LOOP(the_lowest_bytes_are_retained, 0, 2),
+			SM_LOOP(without_io_uring_it_works_too, 0, 5),
+			SM_LOOP(a_refused_madvise_loses_nothing, 0, 2),
+			SM_LOOP(the_thread_does_it_by_itself, 0, 2),
+			SM_LOOP(a_check_may_run_beside_it, 0, 2),
+			SM_T(an_interval_of_0_starts_no_thread),
+			SM_LOOP(huge_pages_are_broken_up_when_mostly_free, 0, 2),
+			SM_LOOP(a_share_of_what_is_in_use_is_retained, 0, 3),
+			SM_LOOP(dense_memory_is_collapsed, 0, 2),
+			SM_LOOP(a_forked_child_goes_on, 0, 2), SM_T(a_ring_runs_a_batch));
 }

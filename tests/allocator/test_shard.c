@@ -24,7 +24,7 @@ static struct sm_malloc_stats stats(void)
 	return st;
 }
 
-/* ---- own lists come back ----------------------------------------------------------------------------- */
+/* ---- own lists come back ------------------------------------------------------------------ */
 
 static pthread_barrier_t in_step;
 
@@ -63,8 +63,8 @@ static void *own(void *arg)
 }
 
 /*
- * This thread and those it makes stay on the node with most CPUs: a thread that moves to another node gets that node's
- * memory, not its own objects. False when no node has two CPUs.
+ * This thread and those it makes stay on the node with most CPUs: a thread that moves to another
+ * node gets that node's memory, not its own objects. False when no node has two CPUs.
  */
 static bool stay_on_one_node(void)
 {
@@ -115,7 +115,7 @@ START_TEST(threads_get_their_own_objects_back)
 }
 END_TEST
 
-/* ---- own lists first ---------------------------------------------------------------------------------- */
+/* ---- own lists first ---------------------------------------------------------------------- */
 
 #define MINE 20000 /* of 64 bytes: about 80 lists */
 
@@ -134,8 +134,8 @@ static int from(const uintptr_t *set, uintptr_t p)
 }
 
 /*
- * Another thread has freed as many objects as this one, and takes none: a surplus that is ours to take. It comes after
- * what this thread freed itself, to the last object.
+ * Another thread has freed as many objects as this one, and takes none: a surplus that is ours to
+ * take. It comes after what this thread freed itself, to the last object.
  */
 START_TEST(a_surplus_of_others_comes_after_own_lists)
 {
@@ -167,7 +167,7 @@ START_TEST(a_surplus_of_others_comes_after_own_lists)
 }
 END_TEST
 
-/* ---- what others free comes back too ----------------------------------------------------------------- */
+/* ---- what others free comes back too ------------------------------------------------------ */
 
 #define BATCH 4000
 
@@ -197,7 +197,8 @@ START_TEST(what_another_thread_frees_is_used_again)
 	ck_assert_int_eq(pthread_create(&t, NULL, consume, NULL), 0);
 	for (int round = 0; round < handed; round++) {
 		for (int i = 0; i < BATCH; i++)
-			if ((batch[i] = sm_malloc(64)) == NULL) /* an assertion writes to a pipe each time */
+			/* an assertion writes to a pipe each time */
+			if ((batch[i] = sm_malloc(64)) == NULL)
 				ck_abort_msg("round %d: no memory", round);
 		if (round == 50)
 			sm__malloc_pageheap(&before);
@@ -205,14 +206,15 @@ START_TEST(what_another_thread_frees_is_used_again)
 		pthread_barrier_wait(&in_step);
 	}
 	pthread_join(t, NULL);
-	/* 50 rounds or many more of 256 KB went through since: not a quarter of a round's memory more than then. */
+	/* 50 rounds or many more of 256 KB went through since: not a quarter of a round's memory
+	 * more than then. */
 	sm__malloc_pageheap(&after);
 	ck_assert_uint_le(after.in_use_bytes, before.in_use_bytes + BATCH * 64 / 4);
 	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
 }
 END_TEST
 
-/* ---- bounds, identities, exit, fork ------------------------------------------------------------------ */
+/* ---- bounds, identities, exit, fork ------------------------------------------------------- */
 
 static void *storm(void *arg)
 {
@@ -335,8 +337,9 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("shard", 60, SM_T(threads_get_their_own_objects_back),
-			SM_T(a_surplus_of_others_comes_after_own_lists),
-			SM_T(what_another_thread_frees_is_used_again), SM_T(a_storm_leaves_every_identity),
-			SM_T(a_depot_keeps_at_most_half_of_a_class), SM_T(a_child_finds_every_shard_whole));
+	return SM_SUITE(
+		"shard", 60, SM_T(threads_get_their_own_objects_back),
+		SM_T(a_surplus_of_others_comes_after_own_lists),
+		SM_T(what_another_thread_frees_is_used_again), SM_T(a_storm_leaves_every_identity),
+		SM_T(a_depot_keeps_at_most_half_of_a_class), SM_T(a_child_finds_every_shard_whole));
 }

@@ -1,4 +1,5 @@
-/* The size classes: the committed table is what the generator makes, and keeps what its header promises. */
+/* The size classes: the committed table is what the generator makes, and keeps what its header
+ * promises. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,8 @@ START_TEST(committed_file_is_what_the_generator_makes)
 
 	ck_assert_ptr_nonnull(made);
 	if (have == NULL) {
-		puts("allocator/base/sizeclass.c is not here (run from the root): only the compiled table "
+		puts("allocator/base/sizeclass.c is not here (run from the root): only the "
+		     "compiled table "
 		     "is "
 		     "checked");
 		return;
@@ -35,7 +37,8 @@ START_TEST(committed_file_is_what_the_generator_makes)
 	rewind(made);
 	a = slurp(have);
 	b = slurp(made);
-	ck_assert_msg(strcmp(a, b) == 0, "allocator/base/sizeclass.c is stale: run make gen-sizeclass");
+	ck_assert_msg(strcmp(a, b) == 0,
+		      "allocator/base/sizeclass.c is stale: run make gen-sizeclass");
 	free(a);
 	free(b);
 	fclose(have);

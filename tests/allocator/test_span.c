@@ -1,4 +1,5 @@
-/* Spans: the search for free runs against a naive one, the bits of runs, and a check that finds damage. */
+/* Spans: the search for free runs against a naive one, the bits of runs, and a check that finds
+ * damage. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,7 +79,8 @@ START_TEST(runs_are_set_and_cleared_exactly)
 
 		randomize(round, 341);
 		used = span.nalloc;
-		n = sm__span_find_run(&span, (unsigned)rand() % 341, 1 + (unsigned)rand() % 300, &first);
+		n = sm__span_find_run(&span, (unsigned)rand() % 341, 1 + (unsigned)rand() % 300,
+				      &first);
 		if (n == 0)
 			continue;
 		sm__span_set_run(&span, first, n);
@@ -138,5 +140,6 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("span", 0, SM_T(find_run_agrees_with_a_naive_search),
-			SM_T(runs_are_set_and_cleared_exactly), SM_LOOP(the_check_finds_each_damage, 0, 14));
+			SM_T(runs_are_set_and_cleared_exactly),
+			SM_LOOP(the_check_finds_each_damage, 0, 14));
 }

@@ -1,4 +1,5 @@
-/* test_stack: the pool, the guard, threads on our stacks, and what is printed when one overflows. */
+/* test_stack: the pool, the guard, threads on our stacks, and what is printed when one overflows.
+ * */
 #include <check.h>
 #include <errno.h>
 #include <limits.h>
@@ -35,7 +36,7 @@ static void teardown(void)
 	pagetest_destroy(heap);
 }
 
-/* ---- the pool ----------------------------------------------------------------------------------------------- */
+/* ---- the pool ----------------------------------------------------------------------------- */
 
 START_TEST(a_stack_has_a_guard_below)
 {
@@ -48,8 +49,10 @@ START_TEST(a_stack_has_a_guard_below)
 		ck_assert_uint_eq(st.span->state, SM_SPAN_STACK);
 		ck_assert_uint_eq(st.span->node, 1);
 		memset(st.low, 1, st.bytes);
-		ck_assert(!probe_readable((char *)st.low - 1) && !probe_readable((char *)st.low - SM_UNIT));
-		ck_assert_ptr_eq(sm_span_of(&heap->pages.range, (uintptr_t)st.low + st.bytes - 1), st.span);
+		ck_assert(!probe_readable((char *)st.low - 1) &&
+			  !probe_readable((char *)st.low - SM_UNIT));
+		ck_assert_ptr_eq(sm_span_of(&heap->pages.range, (uintptr_t)st.low + st.bytes - 1),
+				 st.span);
 		sm_stack_free(heap, &st);
 	}
 }
@@ -110,7 +113,7 @@ START_TEST(failures_leave_nothing_behind)
 }
 END_TEST
 
-/* ---- threads ------------------------------------------------------------------------------------------------ */
+/* ---- threads ------------------------------------------------------------------------------ */
 
 static void *where_am_i(void *arg)
 {
@@ -128,8 +131,8 @@ START_TEST(threads_run_on_our_stacks)
 
 		for (int j = 0; j < 4; j++)
 			ck_assert_int_eq(sm_stack_thread_start(&t[j], heap, 0, 256 * SM_KIB,
-							       "a rather long name indeed", where_am_i,
-							       &at[j]),
+							       "a rather long name indeed",
+							       where_am_i, &at[j]),
 					 0);
 		for (int j = 0; j < 4; j++) {
 			uintptr_t low = (uintptr_t)t[j].stack.low;
@@ -144,7 +147,7 @@ START_TEST(threads_run_on_our_stacks)
 }
 END_TEST
 
-/* ---- overflow: in a child, whose stderr is read ----------------------------------------------------------- */
+/* ---- overflow: in a child, whose stderr is read ------------------------------------------- */
 
 static volatile int sink, endless = 1;
 static char *volatile nowhere = (char *)64;
@@ -243,8 +246,8 @@ START_TEST(an_overflow_is_reported_as_such)
 	line = strstr(text, "spanmark: stack overflow in thread ");
 	ck_assert_msg(line != NULL && strstr(line, NAMES[_i]) != NULL, "printed: %s", text);
 	ck_assert_int_eq(sscanf(strstr(line, " (tid"),
-				" (tid %d): stack 0x%lx-0x%lx (%lu KiB), fault at 0x%lx", &tid, &low, &high,
-				&kib, &fault),
+				" (tid %d): stack 0x%lx-0x%lx (%lu KiB), fault at 0x%lx", &tid,
+				&low, &high, &kib, &fault),
 			 5);
 	ck_assert_uint_eq(kib, (high - low) / 1024);
 	ck_assert(fault < low && low - fault <= 64 * SM_KIB);
@@ -253,7 +256,7 @@ START_TEST(an_overflow_is_reported_as_such)
 }
 END_TEST
 
-/* ---- other faults ------------------------------------------------------------------------------------------- */
+/* ---- other faults ------------------------------------------------------------------------- */
 
 static void say(const char *text)
 {
@@ -378,7 +381,8 @@ int main(void)
 {
 	if (!SM_ASAN && !SM_TSAN) /* they set one of their own */
 		return SM_SUITE_EACH("stack", 30, setup, teardown, SM_T(a_stack_has_a_guard_below),
-				     SM_T(a_freed_stack_is_used_again), SM_T(failures_leave_nothing_behind),
+				     SM_T(a_freed_stack_is_used_again),
+				     SM_T(failures_leave_nothing_behind),
 				     SM_T(threads_run_on_our_stacks),
 				     SM_LOOP(an_overflow_is_reported_as_such, 0, 3),
 				     SM_LOOP(other_faults_go_to_the_handler_before, 0, 6),

@@ -1,4 +1,5 @@
-/* Settings for one class, for one core, for one class on one core: how they are read, and that caches obey them. */
+/* Settings for one class, for one core, for one class on one core: how they are read, and that
+ * caches obey them. */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -28,7 +29,7 @@ static size_t window(unsigned size, int cpu)
 	return sm__config_knob(&cfg, SM_KNOB_WINDOW, size ? sm_size_class(size) : 0, cpu);
 }
 
-/* ---- reading --------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------ */
 
 START_TEST(the_most_particular_setting_counts)
 {
@@ -93,7 +94,8 @@ START_TEST(what_cannot_be_is_refused_with_one_line_and_changes_nothing)
 	sm_heap_config_init(&cfg);
 	before = cfg;
 	ck_assert_int_eq(set(bad[_i].key, bad[_i].value), bad[_i].rc);
-	ck_assert_msg(strstr(err, bad[_i].says) != NULL, "%s=%s says: %s", bad[_i].key, bad[_i].value, err);
+	ck_assert_msg(strstr(err, bad[_i].says) != NULL, "%s=%s says: %s", bad[_i].key,
+		      bad[_i].value, err);
 	ck_assert_ptr_null(strchr(err, '\n'));
 	ck_assert_int_eq(memcmp(&before, &cfg, sizeof(cfg)), 0);
 }
@@ -115,7 +117,7 @@ START_TEST(there_is_room_for_so_many)
 }
 END_TEST
 
-/* ---- a collected heap ------------------------------------------------------------------------------ */
+/* ---- a collected heap --------------------------------------------------------------------- */
 
 static struct marksim m;
 
@@ -146,8 +148,8 @@ START_TEST(windows_by_class_and_core)
 
 	snprintf(here, sizeof(here), "cache.window@128@cpu%d=2k", cpu);
 	snprintf(elsewhere, sizeof(elsewhere), "cache.window@256@cpu%d=1k", cpu + 1);
-	marksim_init(&m,
-		     (const char *const[]){"cache.window=8k", "cache.window@64=512", here, elsewhere, NULL});
+	marksim_init(&m, (const char *const[]){"cache.window=8k", "cache.window@64=512", here,
+					       elsewhere, NULL});
 	c = marksim_cache_new(&m);
 	ck_assert_uint_eq(refill(c, 64), 512);
 	ck_assert_uint_eq(refill(c, 128), 2048);
@@ -239,7 +241,7 @@ START_TEST(windows_of_cpus_stay_within_their_budget)
 }
 END_TEST
 
-/* ---- the malloc heap, a cache per thread ----------------------------------------------------------- */
+/* ---- the malloc heap, a cache per thread -------------------------------------------------- */
 
 static void configure(const char *key, const char *value)
 {
@@ -364,7 +366,7 @@ START_TEST(cores_with_lists_of_different_lengths)
 }
 END_TEST
 
-/* ---- the malloc heap, a cache per CPU -------------------------------------------------------------- */
+/* ---- the malloc heap, a cache per CPU ----------------------------------------------------- */
 
 #if SM_HAVE_RSEQ
 static bool per_cpu(void)
@@ -398,7 +400,8 @@ START_TEST(a_cpu_stays_within_its_budget)
 		for (size_t size = 16; size <= 20000; size += 16 + size / 8) {
 			take(300, size);
 			give(300);
-			/* One object may be on its way; nobody else gives anything, for nobody else is there. */
+			/* One object may be on its way; nobody else gives anything, for nobody else
+			 * is there. */
 			ck_assert_uint_le(cpu_held(cpu), 48 * SM_KIB + size);
 			ck_assert_ptr_null(sm__mbudget_check());
 		}
@@ -406,7 +409,8 @@ START_TEST(a_cpu_stays_within_its_budget)
 }
 END_TEST
 
-/* Long lists only for who needs them: an overflow after an underflow lets a list grow beyond two batches. */
+/* Long lists only for who needs them: an overflow after an underflow lets a list grow beyond two
+ * batches. */
 START_TEST(a_list_grows_by_need_and_no_further_than_it_may)
 {
 	unsigned cls = sm__malloc_class_of(64), cpu = (unsigned)stay_here();
@@ -437,7 +441,8 @@ static void use_all_classes(void)
 	}
 }
 
-/* Caches of CPUs with this budget, more than one of them, and this one's in use. False: not here. */
+/* Caches of CPUs with this budget, more than one of them, and this one's in use. False: not here.
+ * */
 static bool beside_another_cpu(const char *budget)
 {
 	if (!per_cpu())
@@ -447,7 +452,8 @@ static bool beside_another_cpu(const char *budget)
 	return sm__process_heap.nslabs >= 2;
 }
 
-/* Other CPUs that are not really there: their budgets are for who needs them, down to a quarter of their share. */
+/* Other CPUs that are not really there: their budgets are for who needs them, down to a quarter of
+ * their share. */
 START_TEST(a_busy_cpu_takes_the_budget_of_idle_ones)
 {
 	unsigned cpu = (unsigned)stay_here(), other = cpu == 0 ? 1 : 0;
@@ -478,7 +484,8 @@ START_TEST(a_busy_cpu_takes_the_budget_of_idle_ones)
 }
 END_TEST
 
-/* A CPU whose stacks find no memory takes no budget from others: it would be lost when the stacks are made after all. */
+/* A CPU whose stacks find no memory takes no budget from others: it would be lost when the stacks
+ * are made after all. */
 START_TEST(a_cpu_without_memory_takes_no_budget)
 {
 	unsigned cpu = (unsigned)stay_here(), other = cpu == 0 ? 1 : 0;
@@ -491,7 +498,8 @@ START_TEST(a_cpu_without_memory_takes_no_budget)
 	sm__os_inject(SM_OS_ANY, 0, 0);
 	ck_assert(!sm_load_acquire(&sm__process_heap.slabs[other].ready));
 	for (unsigned i = 0; i < 50; i++)
-		ck_assert_uint_eq(sm__mbudget_grow(other, sm__malloc_class_of(1024), 400, &idle), 0);
+		ck_assert_uint_eq(sm__mbudget_grow(other, sm__malloc_class_of(1024), 400, &idle),
+				  0);
 	ck_assert_ptr_null(sm__mbudget_check());
 	sm__mbudget_prepare(other);
 	ck_assert(sm_load_acquire(&sm__process_heap.slabs[other].ready));

@@ -2,12 +2,15 @@
  * bench_alloc: what `make bench-alloc` runs under each allocator, by LD_PRELOAD: malloc and free of
  * whoever is loaded, nothing of ours. One line of results: wall and CPU seconds, peak RSS in KiB.
  *
- *   bench_alloc loop N              frees the oldest of 256 live 64 B objects, allocates another; N times
+ *   bench_alloc loop N              frees the oldest of 256 live 64 B objects, allocates another; N
+ *                                   times
  *   bench_alloc trees DEPTH THREADS binary trees; the long-lived one stays
  *   bench_alloc handoff N           one thread allocates, another frees; at most 4096 in between
- *   bench_alloc server N            2 threads, each with 5000 live objects of 16..500 B at random; after
- *                                   N replacements a thread hands its objects to a new one; 8 generations
- *   bench_alloc threads N           N threads use a little of many sizes, then wait; RSS with all there
+ *   bench_alloc server N            2 threads, each with 5000 live objects of 16..500 B at random;
+ *                                   after N replacements a thread hands its objects to a new one; 8
+ *                                   generations
+ *   bench_alloc threads N           N threads use a little of many sizes, then wait; RSS with all
+ *                                   there
  */
 #include <pthread.h>
 #include <sched.h>
@@ -39,7 +42,7 @@ static void start(pthread_t *t, void *(*fn)(void *), void *arg)
 		die("no thread");
 }
 
-/* ---- loop ------------------------------------------------------------------------------------------ */
+/* ---- loop --------------------------------------------------------------------------------- */
 
 static void loop(long n)
 {
@@ -53,7 +56,7 @@ static void loop(long n)
 		free(live[i]);
 }
 
-/* ---- trees ----------------------------------------------------------------------------------------- */
+/* ---- trees -------------------------------------------------------------------------------- */
 
 struct tree {
 	struct tree *left, *right;
@@ -118,7 +121,7 @@ static void trees(int depth, int threads)
 	printf("check=%ld ", atomic_load(&tree_nodes));
 }
 
-/* ---- handoff --------------------------------------------------------------------------------------- */
+/* ---- handoff ------------------------------------------------------------------------------ */
 
 #define RING 4096
 
@@ -157,7 +160,7 @@ static void handoff(long n)
 	pthread_join(t, NULL);
 }
 
-/* ---- server ---------------------------------------------------------------------------------------- */
+/* ---- server ------------------------------------------------------------------------------- */
 
 #define CLIENT_OBJECTS 5000
 
@@ -205,7 +208,7 @@ static void server(long n)
 	}
 }
 
-/* ---- threads --------------------------------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------------------------ */
 
 static pthread_barrier_t all_there;
 

@@ -1,10 +1,12 @@
 /*
- * What it costs a thread to attach and detach, beside bdwgc's GC_register_my_thread and GC_unregister_my_thread.
+ * What it costs a thread to attach and detach, beside bdwgc's GC_register_my_thread and
+ * GC_unregister_my_thread.
  *
  *   bench_attach [ROUNDS]
  *
- * In rounds of PAIRS pairs, turn and turn about in one thread, by the thread's CPU time; the figure is the median of the rounds.
- * `births` makes a thread for each pair. Without libgc.so.1 ours alone. Prints "name value unit" lines.
+ * In rounds of PAIRS pairs, turn and turn about in one thread, by the thread's CPU time; the figure
+ * is the median of the rounds. `births` makes a thread for each pair. Without libgc.so.1 ours
+ * alone. Prints "name value unit" lines.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -132,7 +134,8 @@ static void *measure(void *have)
 
 int main(int argc, char **argv)
 {
-	static const char *const names[] = {"pair", "pair_bdwgc", "birth_nothing", "birth", "birth_bdwgc"};
+	static const char *const names[] = {"pair", "pair_bdwgc", "birth_nothing", "birth",
+					    "birth_bdwgc"};
 	struct sm_gc_config cfg;
 	bool have = find_bdwgc();
 	char err[200];

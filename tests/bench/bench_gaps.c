@@ -1,11 +1,13 @@
 /*
- * What the machine takes from a thread that does nothing but look at the clock: the measure for latencies.
+ * What the machine takes from a thread that does nothing but look at the clock: the measure for
+ * latencies.
  *
  *   bench_gaps SECONDS CPU [CPU]
  *
- * The thread runs on the first CPU, another one spins on the second, as a mark worker would. A gap is the distance of two
- * readings of the CPU's constant-rate counter: nothing but an interrupt, another program or the hypervisor makes it long.
- * Prints "name value unit" lines. What the kernel gave to other threads shows as switches as well.
+ * The thread runs on the first CPU, another one spins on the second, as a mark worker would. A gap
+ * is the distance of two readings of the CPU's constant-rate counter: nothing but an interrupt,
+ * another program or the hypervisor makes it long. Prints "name value unit" lines. What the kernel
+ * gave to other threads shows as switches as well.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -43,8 +45,10 @@ int main(int argc, char **argv)
 	pthread_t other;
 	long lost;
 
-	if (argc < 3 || argc > 4 || !(seconds > 0) || sm_pin_thread(atoi(argv[2]), why, sizeof(why)) != 0) {
-		fprintf(stderr, "bench_gaps: SECONDS (above 0) and one or two CPUs of this machine\n");
+	if (argc < 3 || argc > 4 || !(seconds > 0) ||
+	    sm_pin_thread(atoi(argv[2]), why, sizeof(why)) != 0) {
+		fprintf(stderr,
+			"bench_gaps: SECONDS (above 0) and one or two CPUs of this machine\n");
 		return 2;
 	}
 	if (argc == 4 && pthread_create(&other, NULL, spin, (void *)(intptr_t)atoi(argv[3])) != 0)

@@ -3,17 +3,20 @@
  *
  *   bench_markbits [ROUNDS [MILLIONS]]     default 4 rounds of 8 M objects
  *
- * The graph of the workload `graph` (64-byte nodes, one edge to the next and three random ones) without a heap: an array
- * in huge pages, and a loop of the collector's shape (two packets, a ring between pop and scan). Rows:
+ * The graph of the workload `graph` (64-byte nodes, one edge to the next and three random ones)
+ * without a heap: an array in huge pages, and a loop of the collector's shape (two packets, a ring
+ * between pop and scan). Rows:
  *
- *   lines          every object's line, prefetched, in a random order that is known in advance: the bound
+ *   lines          every object's line, prefetched, in a random order that is known in advance: the
+ *                  bound
  *   lines+4        the same, and for each object the descriptor lines of its four edges
  *   descriptor     mark bits in the span's descriptor: descriptor -> slot -> bit
- *   flat           mark bits in one bitmap, one for every 16 bytes of heap, by address alone; the class of the
- *                  scanned object from a table of one byte a unit: as in allocator/objects/markmap.h
+ *   flat           mark bits in one bitmap, one for every 16 bytes of heap, by address alone; the
+ *                  class of the scanned object from a table of one byte a unit: as in
+ *                  allocator/objects/markmap.h
  *
- * the last two with plain stores (one marker alone) and with atomic ones (any number). Best of the rounds, which
- * interleave the rows.
+ * the last two with plain stores (one marker alone) and with atomic ones (any number). Best of the
+ * rounds, which interleave the rows.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +71,7 @@ static void *map(size_t bytes)
 	return p;
 }
 
-/* ---- the loop --------------------------------------------------------------------------------------- */
+/* ---- the loop ----------------------------------------------------------------------------- */
 
 SM_INLINE _Atomic(uint64_t) *bit_of(enum bits bits, size_t off, unsigned *bit)
 {
@@ -103,7 +106,8 @@ SM_INLINE void look_ahead(enum bits bits, const uintptr_t *w, size_t bytes)
 	}
 }
 
-SM_INLINE uintptr_t *mark_edge(enum bits bits, bool atomic, uintptr_t p, size_t bytes, uintptr_t *next)
+SM_INLINE uintptr_t *mark_edge(enum bits bits, bool atomic, uintptr_t p, size_t bytes,
+			       uintptr_t *next)
 {
 	size_t off = p - (uintptr_t)heap;
 	_Atomic(uint64_t) *word;
@@ -128,7 +132,8 @@ SM_INLINE uintptr_t *mark_edge(enum bits bits, bool atomic, uintptr_t p, size_t 
 SM_INLINE void mark_all(enum bits bits, bool atomic)
 {
 	static uintptr_t packet[2][PACK + EDGES];
-	uintptr_t ring[RING], *full = stack, *first = packet[0], *take = first, *filled = packet[1], *next;
+	uintptr_t ring[RING], *full = stack, *first = packet[0], *take = first, *filled = packet[1],
+			      *next;
 	size_t bytes = n * NODE, scanned = 0;
 	unsigned head = 0, tail = 0;
 
@@ -176,7 +181,7 @@ SM_INLINE void mark_all(enum bits bits, bool atomic)
 	visited = scanned;
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------- */
+/* ---- rows --------------------------------------------------------------------------------- */
 
 SM_INLINE void visit_lines(bool descriptors)
 {
@@ -292,14 +297,15 @@ int main(int argc, char **argv)
 			rows[i].run();
 			rate = (double)n * 1e3 / (double)sm_clock_delta(begin, sm_clock_ns());
 			if (visited != n) {
-				fprintf(stderr, "bench_markbits: %s visited %zu of %zu\n", rows[i].name,
-					visited, n);
+				fprintf(stderr, "bench_markbits: %s visited %zu of %zu\n",
+					rows[i].name, visited, n);
 				return 1;
 			}
 			best[i] = rate > best[i] ? rate : best[i];
 		}
 	}
 	for (unsigned i = 0; i < NROWS; i++)
-		printf("%-20s %6.1f M/s  %.2f of lines\n", rows[i].name, best[i], best[i] / best[0]);
+		printf("%-20s %6.1f M/s  %.2f of lines\n", rows[i].name, best[i],
+		       best[i] / best[0]);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /*
- * bench_pageheap: the two page heaps against each other (time, search length, fragmentation), the lock, fresh memory
- * by huge page policy, and giving memory back with io_uring and without. Times are CPU time, variants run interleaved; read ratios.
+ * bench_pageheap: the two page heaps against each other (time, search length, fragmentation), the
+ * lock, fresh memory by huge page policy, and giving memory back with io_uring and without. Times
+ * are CPU time, variants run interleaved; read ratios.
  *
  *   bench_pageheap [ROUNDS]
  */
@@ -20,7 +21,8 @@
 
 static int rounds = 7;
 
-/* CPU time of the process, the kernel's io_uring workers included: what else runs on the machine matters less. */
+/* CPU time of the process, the kernel's io_uring workers included: what else runs on the machine
+ * matters less. */
 static double now_ns(void)
 {
 	struct timespec ts;
@@ -54,7 +56,7 @@ static struct sm_heap *make(enum sm_pageheap_kind kind, enum sm_hugepages huge, 
 	return h;
 }
 
-/* ---- the lock --------------------------------------------------------------------------------------------- */
+/* ---- the lock ----------------------------------------------------------------------------- */
 
 #define LOCK_OPS 2000000
 
@@ -92,12 +94,13 @@ static void bench_lock(void)
 		a[i] = lock_ours();
 		b[i] = lock_library();
 	}
-	printf("lock, uncontended, ns per acquire and release: sm_lock %.1f, pthread_mutex %.1f, ratio "
+	printf("lock, uncontended, ns per acquire and release: sm_lock %.1f, pthread_mutex %.1f, "
+	       "ratio "
 	       "%.2f\n\n",
 	       median(a), median(b), median(a) / median(b));
 }
 
-/* ---- the page heaps ----------------------------------------------------------------------------------------- */
+/* ---- the page heaps ----------------------------------------------------------------------- */
 
 struct result {
 	double ns, steps, peak, overhead, largest, runs;
@@ -124,8 +127,9 @@ static double pair_of_one(struct sm_heap *h)
 }
 
 /*
- * A heap's life: `live` runs, each replaced at random; sizes of spans (1 to 8 units) with some larger ones. In the
- * second half only every fourth place is filled again: what a program leaves behind after its peak.
+ * A heap's life: `live` runs, each replaced at random; sizes of spans (1 to 8 units) with some
+ * larger ones. In the second half only every fourth place is filled again: what a program leaves
+ * behind after its peak.
  */
 static struct result churn(enum sm_pageheap_kind kind, size_t live, size_t max_units, unsigned seed)
 {
@@ -151,8 +155,8 @@ static struct result churn(enum sm_pageheap_kind kind, size_t live, size_t max_u
 		}
 		if (i > 3 * live && x & 3)
 			continue;
-		s[at] = sm__pageheap_alloc(&h->pages, 0,
-					   (x & 15) == 0 ? 1 + (x >> 4) % max_units : 1 + (x >> 4) % 8);
+		s[at] = sm__pageheap_alloc(
+			&h->pages, 0, (x & 15) == 0 ? 1 + (x >> 4) % max_units : 1 + (x >> 4) % 8);
 		ops++;
 	}
 	r.ns = (now_ns() - t) / (double)ops;
@@ -172,11 +176,12 @@ static void bench_pageheaps(void)
 	static const struct {
 		const char *name;
 		size_t live, max;
-	} CASES[] = {{"small heap", 1000, 32}, {"spans only", 60000, 8}, {"with large", 60000, 200}};
+	} CASES[] = {
+		{"small heap", 1000, 32}, {"spans only", 60000, 8}, {"with large", 60000, 200}};
 	static const char *const NAMES[] = {"buddy", "bitmap"};
 
-	printf("%-12s %-8s %8s %12s %12s %12s %13s %10s\n", "page heap", "kind", "ns/op", "steps/alloc",
-	       "used at peak", "used at end", "largest/free", "free runs");
+	printf("%-12s %-8s %8s %12s %12s %12s %13s %10s\n", "page heap", "kind", "ns/op",
+	       "steps/alloc", "used at peak", "used at end", "largest/free", "free runs");
 	for (size_t c = 0; c < 4; c++) {
 		struct result r[2];
 		double ns[2][MAX_ROUNDS];
@@ -192,7 +197,8 @@ static void bench_pageheaps(void)
 					pagetest_destroy(h);
 					continue;
 				}
-				r[k] = churn((enum sm_pageheap_kind)k, CASES[c].live, CASES[c].max, 1234);
+				r[k] = churn((enum sm_pageheap_kind)k, CASES[c].live, CASES[c].max,
+					     1234);
 				ns[k][i] = r[k].ns;
 			}
 		for (int k = 0; k < 2; k++)
@@ -200,13 +206,14 @@ static void bench_pageheaps(void)
 				printf("%-12s %-8s %8.1f\n", "one unit", NAMES[k], median(ns[k]));
 			else
 				printf("%-12s %-8s %8.1f %12.1f %11.0f%% %11.0f%% %13.3f %10.0f\n",
-				       CASES[c].name, NAMES[k], median(ns[k]), r[k].steps, 100 / r[k].peak,
-				       100 / r[k].overhead, r[k].largest, r[k].runs);
+				       CASES[c].name, NAMES[k], median(ns[k]), r[k].steps,
+				       100 / r[k].peak, 100 / r[k].overhead, r[k].largest,
+				       r[k].runs);
 	}
 	printf("\n");
 }
 
-/* ---- fresh memory and the way back ---------------------------------------------------------------------------- */
+/* ---- fresh memory and the way back -------------------------------------------------------- */
 
 #define TOUCH_BYTES (128 * SM_MIB)
 
@@ -230,8 +237,8 @@ static void bench_memory(void)
 
 	for (int i = 0; i < rounds; i++)
 		for (int k = 0; k < 3; k++) {
-			struct sm_heap *h =
-				make(SM_PAGEHEAP_BUDDY, k == 2 ? SM_HUGE_MADVISE : SM_HUGE_OFF, k > 0);
+			struct sm_heap *h = make(SM_PAGEHEAP_BUDDY,
+						 k == 2 ? SM_HUGE_MADVISE : SM_HUGE_OFF, k > 0);
 			double t;
 
 			fresh[k][i] = touch(h, s);
@@ -244,7 +251,8 @@ static void bench_memory(void)
 				sm__pageheap_free(&h->pages, s[j]);
 			pagetest_destroy(h);
 		}
-	printf("%-28s %22s %22s\n", "huge pages, scavenging by", "first touch, us/MiB", "given back, us/MiB");
+	printf("%-28s %22s %22s\n", "huge pages, scavenging by", "first touch, us/MiB",
+	       "given back, us/MiB");
 	for (int k = 0; k < 3; k++)
 		printf("%-28s %22.1f %22.1f\n", NAMES[k], median(fresh[k]), median(back[k]));
 }

@@ -1,12 +1,14 @@
 /*
- * bench_refs: how long a mutator waits for its weak references, handles, roots and finalizers, beside running cycles, when
- * there are very many; and what a cycle costs then. `make bench-refs`.
+ * bench_refs: how long a mutator waits for its weak references, handles, roots and finalizers,
+ * beside running cycles, when there are very many; and what a cycle costs then. `make bench-refs`.
  *
- *   bench_refs [N] [SECONDS]      N: of each kind (1000000 weak references, a tenth of the ranges and finalizers)
+ *   bench_refs [N] [SECONDS]      N: of each kind (1000000 weak references, a tenth of the ranges
+ *                                 and finalizers)
  *
- * One thread makes calls of each kind in turn and times each; the collector runs cycle after cycle beside it. A call in
- * which the scheduler took the CPU away says nothing of the collector: such are counted apart. If it slept for a lock that
- * is among the waits that the collector counts, below.
+ * One thread makes calls of each kind in turn and times each; the collector runs cycle after cycle
+ * beside it. A call in which the scheduler took the CPU away says nothing of the collector: such
+ * are counted apart. If it slept for a lock that is among the waits that the collector counts,
+ * below.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -112,8 +114,9 @@ static void print(void)
 		const struct kind *s = &kinds[k];
 
 		printf("%-22s %10llu %8.0f %12.1f %8llu %8llu %12.1f\n", s->name,
-		       (unsigned long long)s->calls, s->calls ? (double)s->total / (double)s->calls : 0,
-		       (double)s->max / 1e3, (unsigned long long)s->over, (unsigned long long)s->lost,
+		       (unsigned long long)s->calls,
+		       s->calls ? (double)s->total / (double)s->calls : 0, (double)s->max / 1e3,
+		       (unsigned long long)s->over, (unsigned long long)s->lost,
 		       (double)s->lost_max / 1e3);
 	}
 }
@@ -123,7 +126,8 @@ static void print_stalls(void)
 	struct sm_gc_stalls s;
 
 	sm_gc_stalls(gc, &s);
-	printf("\n%-22s %12s %10s %12s %12s\n", "waits counted", "", "p99 us", "longest us", "kept CPU us");
+	printf("\n%-22s %12s %10s %12s %12s\n", "waits counted", "", "p99 us", "longest us",
+	       "kept CPU us");
 	for (int c = 0; c < SM_STALL_CAUSES; c++)
 		printf("%-22s %12llu %10.1f %12.1f %12.1f\n", sm_stall_name((enum sm_stall_cause)c),
 		       (unsigned long long)s.cause[c].count, (double)s.cause[c].p99_ns / 1e3,
@@ -184,15 +188,19 @@ static void use(struct many *y, uint64_t until)
 		TIMED(LOOP, (void)0);
 		TIMED(WEAK_GET, o = sm_weak_get(m, y->weak[i]));
 		must(o == table[i], "sm_weak_get");
-		TIMED(EPHEMERON_GET, must(sm_ephemeron_get(m, y->pair[i]) == o, "sm_ephemeron_get"));
+		TIMED(EPHEMERON_GET,
+		      must(sm_ephemeron_get(m, y->pair[i]) == o, "sm_ephemeron_get"));
 		TIMED(WEAK_NEW, (w = sm_weak_new(m, o), sm_weak_free(m, w)));
 		TIMED(HANDLE_NEW, (h = sm_handle_new(m, o), sm_handle_free(m, h)));
 		TIMED(HANDLE_SET, sm_handle_set(m, y->handle, table));
-		TIMED(ROOT_ADD, must(sm_root_add(gc, &y->range[2 * y->nrange], 1) == 0, "sm_root_add"));
-		TIMED(ROOT_REMOVE, must(sm_root_remove(gc, &y->range[2 * y->nrange]) == 0, "sm_root_remove"));
+		TIMED(ROOT_ADD,
+		      must(sm_root_add(gc, &y->range[2 * y->nrange], 1) == 0, "sm_root_add"));
+		TIMED(ROOT_REMOVE,
+		      must(sm_root_remove(gc, &y->range[2 * y->nrange]) == 0, "sm_root_remove"));
 		o = table[i - i % 10];
 		TIMED(FINALIZER_CLEAR, must(sm_finalizer_clear(m, o) == 0, "sm_finalizer_clear"));
-		TIMED(FINALIZER_SET, must(sm_finalizer_set(m, o, never, NULL) == 0, "sm_finalizer_set"));
+		TIMED(FINALIZER_SET,
+		      must(sm_finalizer_set(m, o, never, NULL) == 0, "sm_finalizer_set"));
 		sm_safepoint(m);
 	}
 }
@@ -219,7 +227,8 @@ int main(int argc, char **argv)
 	sm_blocking_enter(m);
 	pthread_join(t, NULL);
 	sm_blocking_leave(m);
-	printf("%zu weak references and ephemerons, %zu root ranges, %zu finalizers; one thread beside "
+	printf("%zu weak references and ephemerons, %zu root ranges, %zu finalizers; one thread "
+	       "beside "
 	       "cycles, %lu s\n\n",
 	       y.nweak, y.nrange, n / 10, seconds);
 	print();

@@ -1,10 +1,11 @@
 /*
  * One session, results as "name value unit" lines: what tests/bench/gc.sh and callgrind run.
  *
- *   bench_session WORKLOAD [KEY=VALUE ..] [-b BACKEND] [-s KEY=VALUE ..] [-k WORKERS] [-P CPU,CPU,..] [-m]
+ *   bench_session WORKLOAD [KEY=VALUE ..] [-b BACKEND] [-s KEY=VALUE ..] [-k WORKERS] [-P
+ *   CPU,CPU,..] [-m]
  *
- * KEY=VALUE are the workload's parameters, -s settings of heap and collector, -P the CPUs of mutators and
- * then mark workers, -m prints the metrics too.
+ * KEY=VALUE are the workload's parameters, -s settings of heap and collector, -P the CPUs of
+ * mutators and then mark workers, -m prints the metrics too.
  */
 #include <inttypes.h>
 #include <stdio.h>

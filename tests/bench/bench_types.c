@@ -1,6 +1,6 @@
 /*
- * bench_types: what many types cost: memory, an allocation, a look-up, the marking of their objects; and a bitmap a span
- * against an index of layouts a slot, the choice that mixed.h made.
+ * bench_types: what many types cost: memory, an allocation, a look-up, the marking of their
+ * objects; and a bitmap a span against an index of layouts a slot, the choice that mixed.h made.
  *
  *   bench_types [OBJECTS]     default 2,000,000 objects for what takes time
  *
@@ -78,7 +78,8 @@ static const struct sm_type *type_number(uint64_t i, size_t words)
 	return t;
 }
 
-/* Objects of 80 bytes, `each` of one type after the other, all alive. Returns the bytes that they take. */
+/* Objects of 80 bytes, `each` of one type after the other, all alive. Returns the bytes that they
+ * take. */
 static double fill(size_t types, size_t each)
 {
 	void **table = sm_new(m, sm_type_pointers(gc, types * each));
@@ -110,7 +111,7 @@ static void memory(size_t types)
 	finish();
 }
 
-/* ---- rare types by many threads --------------------------------------------------------------------- */
+/* ---- rare types by many threads ----------------------------------------------------------- */
 
 #define RARE 900
 static pthread_barrier_t there;
@@ -150,7 +151,8 @@ static void rare(unsigned threads)
 	pthread_barrier_wait(&there);
 	for (int i = 0; i < RARE; i++)
 		alive += threads * (3 + i % 60) * 8;
-	printf("%d_types_by_%u_threads %.2f of_what_is_alive\n", RARE, threads, (held() - before) / alive);
+	printf("%d_types_by_%u_threads %.2f of_what_is_alive\n", RARE, threads,
+	       (held() - before) / alive);
 	pthread_barrier_wait(&there);
 	for (unsigned i = 0; i < threads; i++)
 		pthread_join(t[i], NULL);
@@ -159,7 +161,7 @@ static void rare(unsigned threads)
 	finish();
 }
 
-/* ---- time ------------------------------------------------------------------------------------------- */
+/* ---- time --------------------------------------------------------------------------------- */
 
 static void times(size_t n, size_t types, const char *name)
 {
@@ -176,8 +178,8 @@ static void times(size_t n, size_t types, const char *name)
 	for (size_t i = 0; i < types; i++)
 		if (type_number(i, 8) != t[i])
 			die("two types of one description");
-	printf("%s_type_made %.0f ns\n%s_type_found %.0f ns\n", name, (t1 - t0) * 1e9 / (double)types, name,
-	       (now() - t1) * 1e9 / (double)types);
+	printf("%s_type_made %.0f ns\n%s_type_found %.0f ns\n", name,
+	       (t1 - t0) * 1e9 / (double)types, name, (now() - t1) * 1e9 / (double)types);
 	table = sm_new(m, sm_type_pointers(gc, n));
 	sm_store(m, &root, table);
 	t0 = now();
@@ -203,7 +205,7 @@ static void times(size_t n, size_t types, const char *name)
 	free(t);
 }
 
-/* ---- a bitmap or an index --------------------------------------------------------------------------- */
+/* ---- a bitmap or an index ----------------------------------------------------------------- */
 
 struct layout {
 	uint64_t kind, mask, rest[6];
@@ -236,18 +238,20 @@ static void choice(size_t n)
 
 		for (size_t i = 0; i < n; i++) {
 			size_t o = order[i];
-			uint64_t bits =
-				round % 2 ? layout[index[o]]->mask : bitmap[o / 8] >> (o % 8 * 8) & 0xff;
+			uint64_t bits = round % 2 ? layout[index[o]]->mask
+						  : bitmap[o / 8] >> (o % 8 * 8) & 0xff;
 
 			for (; bits; bits &= bits - 1)
-				sum[round % 2] += slots[o * WORDS + (unsigned)__builtin_ctzll(bits)];
+				sum[round % 2] +=
+					slots[o * WORDS + (unsigned)__builtin_ctzll(bits)];
 		}
 		t = (now() - t) * 1e9 / (double)n;
 		best[round % 2] = t < best[round % 2] ? t : best[round % 2];
 	}
 	if (sum[0] != sum[1])
 		die("two answers");
-	printf("bitmap_a_span %.1f ns_a_slot 1.6 %%\nindex_a_slot %.1f ns_a_slot 6.3 %%\n", best[0], best[1]);
+	printf("bitmap_a_span %.1f ns_a_slot 1.6 %%\nindex_a_slot %.1f ns_a_slot 6.3 %%\n", best[0],
+	       best[1]);
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,6 @@
 /*
- * test_barrier: what the barrier must record, shown one step at a time by stopping a cycle between its
- * handshakes; racing stores; copies beside the marker.
+ * test_barrier: what the barrier must record, shown one step at a time by stopping a cycle between
+ * its handshakes; racing stores; copies beside the marker.
  */
 #include <pthread.h>
 #include <unistd.h>
@@ -69,9 +69,10 @@ static void finish(pthread_t t, uintptr_t hidden, bool expect)
 }
 
 /*
- * Deletion. Our stack has been scanned (we acknowledged SCAN). The heap holds the only pointer to an object; we
- * take it out of the heap (onto our black stack) before the marker has seen it, and put it back at the end.
- * The marker is kept away from it by being held up: it finds the root slot empty.
+ * Deletion. Our stack has been scanned (we acknowledged SCAN). The heap holds the only pointer to
+ * an object; we take it out of the heap (onto our black stack) before the marker has seen it, and
+ * put it back at the end. The marker is kept away from it by being held up: it finds the root slot
+ * empty.
  */
 START_TEST(deletion_is_recorded)
 {
@@ -85,8 +86,9 @@ START_TEST(deletion_is_recorded)
 	pthread_create(&t, NULL, collect_once, NULL);
 	step_until(m, SM_HS_BARRIER_ON);
 	sm_safepoint(m);
-	/* Before SCAN: nothing is scanned until everybody (we alone) has the barrier on. The roots' pieces are
-	 * queued by now or soon; empty the slot at once. Either the marker was here first, or we record. */
+	/* Before SCAN: nothing is scanned until everybody (we alone) has the barrier on. The roots'
+	 * pieces are queued by now or soon; empty the slot at once. Either the marker was here
+	 * first, or we record. */
 	sm_store(m, &root[0], NULL);
 	step_until(m, SM_HS_SCAN);
 	sm_safepoint(m);
@@ -96,8 +98,8 @@ START_TEST(deletion_is_recorded)
 END_TEST
 
 /*
- * Insertion. An object that only our unscanned stack holds is stored into an object that is black (born during
- * the cycle), and dropped from the stack before it is scanned.
+ * Insertion. An object that only our unscanned stack holds is stored into an object that is black
+ * (born during the cycle), and dropped from the stack before it is scanned.
  */
 START_TEST(insertion_is_recorded)
 {
@@ -201,7 +203,7 @@ START_TEST(born_during_the_cycle)
 }
 END_TEST
 
-/* ---- races ---------------------------------------------------------------------------------------- */
+/* ---- races -------------------------------------------------------------------------------- */
 
 static void *race(void *arg)
 {
@@ -267,8 +269,8 @@ static void *collect_on(void *arg)
 	return arg;
 }
 
-/* Overlapping copies of pointer arrays: a permutation of objects shifted to and fro beside the marker; every
- * word is at every moment one of the objects, whole. */
+/* Overlapping copies of pointer arrays: a permutation of objects shifted to and fro beside the
+ * marker; every word is at every moment one of the objects, whole. */
 START_TEST(copies_beside_the_marker)
 {
 	enum { N = 9000 };
@@ -311,7 +313,8 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("barrier", 60, SM_LOOP(deletion_is_recorded, 0, 10), SM_T(insertion_is_recorded),
-			SM_LOOP(exchange_and_cas_record, 0, 2), SM_T(garbage_goes),
-			SM_T(born_during_the_cycle), SM_T(racing_writers), SM_T(copies_beside_the_marker));
+	return SM_SUITE("barrier", 60, SM_LOOP(deletion_is_recorded, 0, 10),
+			SM_T(insertion_is_recorded), SM_LOOP(exchange_and_cas_record, 0, 2),
+			SM_T(garbage_goes), SM_T(born_during_the_cycle), SM_T(racing_writers),
+			SM_T(copies_beside_the_marker));
 }

@@ -1,6 +1,7 @@
 /*
- * test_cell: cells keep their place and are nobody else's; what is no cell in use is told from what is; the index finds
- * what was added, in a number of steps that grows with the number of cells and no faster.
+ * test_cell: cells keep their place and are nobody else's; what is no cell in use is told from what
+ * is; the index finds what was added, in a number of steps that grows with the number of cells and
+ * no faster.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -36,7 +37,8 @@ START_TEST(numbers_and_places)
 	for (unsigned i = 0; i < N; i++) {
 		at[i] = take();
 		sm__cell_use(&at[i]->c.cell);
-		if (sm__cell_number(&cells, at[i]) != i + 1 || sm__cell_at(&cells, i + 1) != &at[i]->c.cell)
+		if (sm__cell_number(&cells, at[i]) != i + 1 ||
+		    sm__cell_at(&cells, i + 1) != &at[i]->c.cell)
 			ck_abort_msg("cell %u", i);
 	}
 	ck_assert(sm__cell_in_use(&cells, at[0]));
@@ -69,12 +71,14 @@ START_TEST(given_wrongly)
 		sm__cell_use(&t->c.cell);
 	if (_i == 0)
 		sm__cell_give(&cells, &t->c.cell, "test");
-	sm__cell_give(&cells, _i < 2 ? &t->c.cell : (struct sm_cell *)(_i == 2 ? (char *)&t : (char *)t + 8),
+	sm__cell_give(&cells,
+		      _i < 2 ? &t->c.cell
+			     : (struct sm_cell *)(_i == 2 ? (char *)&t : (char *)t + 8),
 		      "test");
 }
 END_TEST
 
-/* ---- many threads ----------------------------------------------------------------------------------- */
+/* ---- many threads ------------------------------------------------------------------------- */
 
 #define THREADS 4
 #define HELD	64
@@ -121,7 +125,7 @@ START_TEST(one_owner_each)
 }
 END_TEST
 
-/* ---- the index ---------------------------------------------------------------------------------------- */
+/* ---- the index ---------------------------------------------------------------------------- */
 
 static uintptr_t key_of(uint64_t i, int kind)
 {

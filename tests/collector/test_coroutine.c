@@ -1,6 +1,6 @@
 /*
- * test_coroutine: mutators that switch stacks, with ucontext and by hand, told to the collector and not: what each
- * stack and its registers hold stays, what they have dropped goes.
+ * test_coroutine: mutators that switch stacks, with ucontext and by hand, told to the collector and
+ * not: what each stack and its registers hold stays, what they have dropped goes.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -48,7 +48,7 @@ static __attribute__((noinline)) void check(const struct node *n, uintptr_t id, 
 	ck_assert_int_eq(have, len);
 }
 
-/* ---- ways to switch --------------------------------------------------------------------------------------------- */
+/* ---- ways to switch ----------------------------------------------------------------------- */
 
 #define COROUTINES  6
 #define STACK_BYTES (256 * SM_KIB)
@@ -67,9 +67,12 @@ void coroutine_test_start(void);
 #if defined(__x86_64__)
 __asm__(".text\n.globl coroutine_test_switch\n.type coroutine_test_switch, "
 	"@function\ncoroutine_test_switch:\n\t"
-	"push %rbp\n\tpush %rbx\n\tpush %r12\n\tpush %r13\n\tpush %r14\n\tpush %r15\n\tmov %rsp, (%rdi)\n\t"
-	"mov %rsi, %rsp\n\tpop %r15\n\tpop %r14\n\tpop %r13\n\tpop %r12\n\tpop %rbx\n\tpop %rbp\n\tret\n"
-	".globl coroutine_test_start\n.type coroutine_test_start, @function\ncoroutine_test_start:\n\t"
+	"push %rbp\n\tpush %rbx\n\tpush %r12\n\tpush %r13\n\tpush %r14\n\tpush %r15\n\tmov %rsp, "
+	"(%rdi)\n\t"
+	"mov %rsi, %rsp\n\tpop %r15\n\tpop %r14\n\tpop %r13\n\tpop %r12\n\tpop %rbx\n\tpop "
+	"%rbp\n\tret\n"
+	".globl coroutine_test_start\n.type coroutine_test_start, "
+	"@function\ncoroutine_test_start:\n\t"
 	"mov %r12, %rdi\n\tcall *%r13\n\tud2\n");
 #define SWITCH_WORDS 7
 #define ARGUMENT     3 /* r12, from the lowest word */
@@ -78,17 +81,23 @@ __asm__(".text\n.globl coroutine_test_switch\n.type coroutine_test_switch, "
 #elif defined(__aarch64__)
 __asm__(".text\n.globl coroutine_test_switch\n.type coroutine_test_switch, "
 	"%function\ncoroutine_test_switch:\n\t"
-	"stp x29, x30, [sp, #-160]!\n\tstp x19, x20, [sp, #16]\n\tstp x21, x22, [sp, #32]\n\tstp x23, x24, "
+	"stp x29, x30, [sp, #-160]!\n\tstp x19, x20, [sp, #16]\n\tstp x21, x22, [sp, #32]\n\tstp "
+	"x23, x24, "
 	"[sp, #48]\n\t"
-	"stp x25, x26, [sp, #64]\n\tstp x27, x28, [sp, #80]\n\tstp d8, d9, [sp, #96]\n\tstp d10, d11, [sp, "
+	"stp x25, x26, [sp, #64]\n\tstp x27, x28, [sp, #80]\n\tstp d8, d9, [sp, #96]\n\tstp d10, "
+	"d11, [sp, "
 	"#112]\n\t"
-	"stp d12, d13, [sp, #128]\n\tstp d14, d15, [sp, #144]\n\tmov x9, sp\n\tstr x9, [x0]\n\tmov sp, x1\n\t"
-	"ldp x19, x20, [sp, #16]\n\tldp x21, x22, [sp, #32]\n\tldp x23, x24, [sp, #48]\n\tldp x25, x26, [sp, "
+	"stp d12, d13, [sp, #128]\n\tstp d14, d15, [sp, #144]\n\tmov x9, sp\n\tstr x9, [x0]\n\tmov "
+	"sp, x1\n\t"
+	"ldp x19, x20, [sp, #16]\n\tldp x21, x22, [sp, #32]\n\tldp x23, x24, [sp, #48]\n\tldp x25, "
+	"x26, [sp, "
 	"#64]\n\t"
-	"ldp x27, x28, [sp, #80]\n\tldp d8, d9, [sp, #96]\n\tldp d10, d11, [sp, #112]\n\tldp d12, d13, [sp, "
+	"ldp x27, x28, [sp, #80]\n\tldp d8, d9, [sp, #96]\n\tldp d10, d11, [sp, #112]\n\tldp d12, "
+	"d13, [sp, "
 	"#128]\n\t"
 	"ldp d14, d15, [sp, #144]\n\tldp x29, x30, [sp], #160\n\tret\n"
-	".globl coroutine_test_start\n.type coroutine_test_start, %function\ncoroutine_test_start:\n\t"
+	".globl coroutine_test_start\n.type coroutine_test_start, "
+	"%function\ncoroutine_test_start:\n\t"
 	"mov x0, x19\n\tblr x20\n\tbrk #1\n");
 #define SWITCH_WORDS 20
 #define ARGUMENT     2 /* x19 */
@@ -140,7 +149,8 @@ static void start(int i, void (*fn)(int))
 	struct coroutine *c = &co[i];
 
 	body = fn;
-	c->stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	c->stack =
+		mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ck_assert_ptr_ne(c->stack, MAP_FAILED);
 	ck_assert_int_eq(sm_thread_range_add(m, c->stack, STACK_BYTES), 0);
 	if (by_hand) {
@@ -165,7 +175,7 @@ static void end(int n)
 
 #define WAYS 8
 
-/* ---- all of them at once ---------------------------------------------------------------------------------------- */
+/* ---- all of them at once ------------------------------------------------------------------ */
 
 #define ROUNDS 20
 
@@ -232,7 +242,7 @@ START_TEST(stacks_keep_what_they_hold)
 }
 END_TEST
 
-/* ---- told: what has been dropped goes ---------------------------------------------------------------------------- */
+/* ---- told: what has been dropped goes ----------------------------------------------------- */
 
 static struct sm_weak *witness;
 
@@ -255,7 +265,8 @@ static void litter_and_leave(int i)
 		switch_to(&co[i], &home);
 }
 
-/* With sm_stack_leave the dead part of a suspended stack keeps nothing; without, all of it counts. */
+/* With sm_stack_leave the dead part of a suspended stack keeps nothing; without, all of it counts.
+ * */
 START_TEST(a_stack_that_is_told_keeps_no_dead_words)
 {
 	setup(_i, "gc.verify=0");
@@ -272,7 +283,7 @@ START_TEST(a_stack_that_is_told_keeps_no_dead_words)
 }
 END_TEST
 
-/* ---- refusals --------------------------------------------------------------------------------------------------- */
+/* ---- refusals ----------------------------------------------------------------------------- */
 
 static int removed;
 
@@ -325,8 +336,9 @@ END_TEST
 int main(void)
 {
 	/* Whole stacks, with its shadow, take AddressSanitizer minutes. */
-	return SM_SUITE("coroutine", 100,
-			SM_LOOP(stacks_keep_what_they_hold, SM_ASAN ? 4 : 0, SM_ASAN ? WAYS : 2 * WAYS),
-			SM_LOOP(a_stack_that_is_told_keeps_no_dead_words, 0, WAYS),
-			SM_T(ranges_that_cannot_be), SM_LOOP(a_stack_within_the_own_stack, 0, 2));
+	return SM_SUITE(
+		"coroutine", 100,
+		SM_LOOP(stacks_keep_what_they_hold, SM_ASAN ? 4 : 0, SM_ASAN ? WAYS : 2 * WAYS),
+		SM_LOOP(a_stack_that_is_told_keeps_no_dead_words, 0, WAYS),
+		SM_T(ranges_that_cannot_be), SM_LOOP(a_stack_within_the_own_stack, 0, 2));
 }

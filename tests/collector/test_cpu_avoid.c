@@ -1,4 +1,5 @@
-/* test_cpu_avoid: the collector's threads keep off the CPUs on which mutators run, and are let go again. */
+/* test_cpu_avoid: the collector's threads keep off the CPUs on which mutators run, and are let go
+ * again. */
 #include <sched.h>
 
 #include "collector/gc_internal.h"
@@ -21,9 +22,14 @@ START_TEST(mask)
 	static const struct {
 		unsigned long own, busy, want;
 	} cases[] = {
-		{0xf, 0x1, 0xe}, {0xf, 0, 0xf},	   {0xf, 0xf, 0xf}, /* nothing would be left */
-		{0x2, 0x2, 0x2},				    /* bound to that very CPU by somebody */
-		{0x6, 0x1, 0x6}, {0x6, 0xf0, 0x6}, {0x3, 0x5, 0x2},
+		{0xf, 0x1, 0xe},
+		{0xf, 0, 0xf},
+		{0xf, 0xf, 0xf}, /* nothing would be left */
+		/* bound to that very CPU by somebody */
+		{0x2, 0x2, 0x2},
+		{0x6, 0x1, 0x6},
+		{0x6, 0xf0, 0x6},
+		{0x3, 0x5, 0x2},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -44,7 +50,8 @@ static cpu_set_t bound(pid_t tid)
 	return s;
 }
 
-/* A cycle during which this thread runs, so that its CPU is known; sm_collect would wait in a blocking section. */
+/* A cycle during which this thread runs, so that its CPU is known; sm_collect would wait in a
+ * blocking section. */
 static void cycle(struct sm_gc *gc, struct sm_mutator *m)
 {
 	uint64_t before = sm_load_relaxed(&gc->cycles_completed);

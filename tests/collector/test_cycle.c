@@ -1,7 +1,8 @@
 /*
- * test_cycle: rules of a cycle whose breach one or two cycles show: what roots are, how objects are born, marks that two
- * set, windows between two sweep generations, and the request that meets a beginning block. Like test_moments, each test
- * says what it would miss; the mutants of tests/mutants take that away.
+ * test_cycle: rules of a cycle whose breach one or two cycles show: what roots are, how objects are
+ * born, marks that two set, windows between two sweep generations, and the request that meets a
+ * beginning block. Like test_moments, each test says what it would miss; the mutants of
+ * tests/mutants take that away.
  */
 #include <sched.h>
 
@@ -10,7 +11,7 @@
 
 #define MANY 20000
 
-/* ---- roots -------------------------------------------------------------------------------------------------- */
+/* ---- roots -------------------------------------------------------------------------------- */
 
 /* Held by a registered range alone. */
 START_TEST(registered_root)
@@ -42,7 +43,7 @@ START_TEST(interior)
 }
 END_TEST
 
-/* ---- birth --------------------------------------------------------------------------------------------------- */
+/* ---- birth -------------------------------------------------------------------------------- */
 
 static __attribute__((noinline)) void write_all_and_drop(void)
 {
@@ -57,7 +58,8 @@ static __attribute__((noinline)) void check_all_zero(void)
 	for (int i = 0; i < MANY; i++) {
 		void **n = sm_new(m, node);
 
-		ck_assert_msg(memcmp(n, zero, sizeof(zero)) == 0, "object %d is not zero when it is born", i);
+		ck_assert_msg(memcmp(n, zero, sizeof(zero)) == 0,
+			      "object %d is not zero when it is born", i);
 	}
 }
 
@@ -74,7 +76,7 @@ START_TEST(born_zero)
 }
 END_TEST
 
-/* ---- marks ------------------------------------------------------------------------------------------------- */
+/* ---- marks -------------------------------------------------------------------------------- */
 
 static char *bytes[MANY];
 static _Atomic(int) at_start;
@@ -122,7 +124,7 @@ START_TEST(marks_of_two)
 }
 END_TEST
 
-/* ---- between two sweep generations --------------------------------------------------------------------------- */
+/* ---- between two sweep generations -------------------------------------------------------- */
 
 /* Lists with holes: their spans will be swept and are partly free. */
 static __attribute__((noinline)) void make_holes(void)
@@ -137,7 +139,8 @@ static __attribute__((noinline)) void make_holes(void)
 	}
 }
 
-/* Objects each with a child of its own, at the head of the list. Allocating acknowledges what is asked. */
+/* Objects each with a child of its own, at the head of the list. Allocating acknowledges what is
+ * asked. */
 static __attribute__((noinline)) void add_parents(int n)
 {
 	for (int i = 0; i < n; i++) {
@@ -155,8 +158,8 @@ static __attribute__((noinline)) void add_parents(int n)
 }
 
 /*
- * The sweep generation has moved on and this mutator has not given its windows back: what it takes from spans that are
- * swept already must not be marked, or the next cycle takes it for scanned.
+ * The sweep generation has moved on and this mutator has not given its windows back: what it takes
+ * from spans that are swept already must not be marked, or the next cycle takes it for scanned.
  */
 START_TEST(swept_under_the_old_view)
 {
@@ -182,7 +185,8 @@ START_TEST(swept_under_the_old_view)
 }
 END_TEST
 
-/* What is left of a window when it goes back is free, so it must not stay marked. The sweep checks. */
+/* What is left of a window when it goes back is free, so it must not stay marked. The sweep checks.
+ * */
 START_TEST(rest_of_a_window)
 {
 	uintptr_t hidden;
@@ -194,7 +198,8 @@ START_TEST(rest_of_a_window)
 	for (int i = 0; i < 3; i++) {
 		pthread_t t = begin();
 
-		/* The rest of this window is black from here on, and this thread keeps it to the end. */
+		/* The rest of this window is black from here on, and this thread keeps it to the
+		 * end. */
 		step_past(m, SM_HS_BLACK);
 		born_black();
 		step_past(m, SM_HS_RETIRE);
@@ -206,7 +211,7 @@ START_TEST(rest_of_a_window)
 }
 END_TEST
 
-/* ---- the fence ------------------------------------------------------------------------------------------------ */
+/* ---- the fence ---------------------------------------------------------------------------- */
 
 static _Atomic(unsigned) turn, answered;
 static _Atomic(int) attached;
@@ -225,7 +230,8 @@ static void *block_each_turn(void *arg)
 		for (unsigned i = seed >> 16 & 63; i > 0; i--)
 			sm_cpu_relax();
 		sm_blocking_enter(own);
-		/* Who is lost here is never found: the handshake does not end, and the test with it. */
+		/* Who is lost here is never found: the handshake does not end, and the test with
+		 * it. */
 		while (answered < n)
 			sm_cpu_relax();
 		sm_blocking_leave(own);
@@ -261,7 +267,8 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("cycle", 60, SM_LOOP(registered_root, 0, 3), SM_LOOP(interior, 0, 3), SM_T(born_zero),
-			SM_T(marks_of_two), SM_LOOP(swept_under_the_old_view, 0, 3), SM_T(rest_of_a_window),
+	return SM_SUITE("cycle", 60, SM_LOOP(registered_root, 0, 3), SM_LOOP(interior, 0, 3),
+			SM_T(born_zero), SM_T(marks_of_two),
+			SM_LOOP(swept_under_the_old_view, 0, 3), SM_T(rest_of_a_window),
 			SM_T(request_meets_block));
 }

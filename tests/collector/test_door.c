@@ -1,7 +1,7 @@
 /*
- * test_door: whoever marks is known to termination (cycle.c, "The door"): those who come when marking has ended, those
- * who are in the middle of it when it would end, doubtful words in a barrier buffer, marks on what is unmapped, and a
- * mark stack that holds next to nothing.
+ * test_door: whoever marks is known to termination (cycle.c, "The door"): those who come when
+ * marking has ended, those who are in the middle of it when it would end, doubtful words in a
+ * barrier buffer, marks on what is unmapped, and a mark stack that holds next to nothing.
  */
 #include <signal.h>
 #include <sys/mman.h>
@@ -13,7 +13,7 @@
 #include "tests/support/moment.h"
 #include "tests/support/run.h"
 
-/* ---- when marking has ended ------------------------------------------------------------------------------------- */
+/* ---- when marking has ended --------------------------------------------------------------- */
 
 static uintptr_t dead; /* disguised: a dead object, with a child */
 static _Atomic(int) attached, over;
@@ -26,7 +26,8 @@ static __attribute__((noinline)) uintptr_t parent_of_one(void)
 	return ~(uintptr_t)p;
 }
 
-/* A cycle that has ended marking, and this mutator has not acknowledged BARRIER_OFF; `dead` was born before. */
+/* A cycle that has ended marking, and this mutator has not acknowledged BARRIER_OFF; `dead` was
+ * born before. */
 static pthread_t marked_to_the_end(void)
 {
 	pthread_t t;
@@ -89,7 +90,8 @@ START_TEST(a_stack_that_comes_then_is_not_marked)
 }
 END_TEST
 
-/* Dead addresses that a conservative object holds as integers are recorded as they are overwritten. */
+/* Dead addresses that a conservative object holds as integers are recorded as they are overwritten.
+ * */
 START_TEST(a_full_buffer_then_is_forgotten)
 {
 	enum { N = 300 };
@@ -148,7 +150,7 @@ START_TEST(a_weak_reference_read_then_is_null)
 }
 END_TEST
 
-/* ---- in the middle when marking would end ------------------------------------------------------------------------- */
+/* ---- in the middle when marking would end ------------------------------------------------- */
 
 static char *slow_page;
 static _Atomic(int) faulted, go_on;
@@ -178,7 +180,8 @@ static void *remove_slow_range(void *arg)
 static void make_slow_range(void)
 {
 	struct sigaction act = {.sa_sigaction = stand_still, .sa_flags = SA_SIGINFO | SA_NODEFER};
-	char *pages = mmap(NULL, 2 * 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *pages =
+		mmap(NULL, 2 * 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	ck_assert_ptr_ne(pages, MAP_FAILED);
 	slow_page = pages + 65536;
@@ -189,9 +192,10 @@ static void make_slow_range(void)
 }
 
 /*
- * A thread that is not attached claims a parent and holds it, the child unseen, while it stands still in the middle of the
- * range that it removes. Until then the parent is known to a barrier buffer alone, which then finds it marked. The cycle
- * must not end before that thread has given away what it holds.
+ * A thread that is not attached claims a parent and holds it, the child unseen, while it stands
+ * still in the middle of the range that it removes. Until then the parent is known to a barrier
+ * buffer alone, which then finds it marked. The cycle must not end before that thread has given
+ * away what it holds.
  */
 START_TEST(a_root_that_is_being_removed)
 {
@@ -278,9 +282,10 @@ START_TEST(no_root_comes_while_the_world_is_stopped)
 }
 END_TEST
 
-/* ---- doubtful words in a buffer ------------------------------------------------------------------------------------- */
+/* ---- doubtful words in a buffer ----------------------------------------------------------- */
 
-/* Taken out of a conservative object by a scanned thread, which holds it disguised, and put back at the end. */
+/* Taken out of a conservative object by a scanned thread, which holds it disguised, and put back at
+ * the end. */
 START_TEST(an_interior_pointer_that_is_deleted)
 {
 	static const unsigned offset[] = {0, 1, 8, 24, 47};
@@ -307,8 +312,9 @@ START_TEST(an_interior_pointer_that_is_deleted)
 END_TEST
 
 /*
- * An integer that is the address of nothing: of free slots, of the middle of a window, of a unit that is free. It is
- * flushed at each moment at which a buffer may be; nothing free may be marked by that.
+ * An integer that is the address of nothing: of free slots, of the middle of a window, of a unit
+ * that is free. It is flushed at each moment at which a buffer may be; nothing free may be marked
+ * by that.
  */
 START_TEST(an_integer_that_is_deleted)
 {
@@ -337,7 +343,8 @@ START_TEST(an_integer_that_is_deleted)
 			*(volatile uintptr_t *)&any[i] = ~word + (unsigned)i % 40;
 			sm_store(m, &any[i], NULL);
 		}
-		/* Marked, and left to the overflow path. The window goes back before it is black. */
+		/* Marked, and left to the overflow path. The window goes back before it is black.
+		 * */
 		if (_i == 0) {
 			ck_assert_uint_eq(sm__workq_queued(&gc->workq), 0);
 			ck_assert(cycle > 0 || sm__is_marked(&gc->range, ~window));
@@ -353,11 +360,12 @@ START_TEST(an_integer_that_is_deleted)
 }
 END_TEST
 
-/* ---- what is unmapped ------------------------------------------------------------------------------------------------ */
+/* ---- what is unmapped --------------------------------------------------------------------- */
 
 /*
- * A file is unmapped at each moment of a cycle, with a stale word on the stack that leads there. Its place must hold
- * no mark when something else comes to lie there, and is used again once it is swept.
+ * A file is unmapped at each moment of a cycle, with a stale word on the stack that leads there.
+ * Its place must hold no mark when something else comes to lie there, and is used again once it is
+ * swept.
  */
 #define FILE_BYTES (40 * SM_UNIT)
 
@@ -407,7 +415,7 @@ START_TEST(a_file_that_is_unmapped)
 }
 END_TEST
 
-/* ---- a mark stack that holds next to nothing --------------------------------------------------------------------------- */
+/* ---- a mark stack that holds next to nothing ---------------------------------------------- */
 
 START_TEST(a_short_mark_stack_comes_to_its_end)
 {
@@ -416,8 +424,8 @@ START_TEST(a_short_mark_stack_comes_to_its_end)
 	struct sm_gc_stats s;
 	void **array;
 
-	gc = GCTEST(_i % 2 ? "gc.mode=stw" : "gc.mode=concurrent", "gc.verify=1", "gc.mark_stack=1k",
-		    workers[_i / 2]);
+	gc = GCTEST(_i % 2 ? "gc.mode=stw" : "gc.mode=concurrent", "gc.verify=1",
+		    "gc.mark_stack=1k", workers[_i / 2]);
 	m = sm_mutator_attach(gc);
 	node = sm_type_prefix(gc, 32, 2);
 	memset(root, 0, sizeof(root));
@@ -447,7 +455,7 @@ START_TEST(a_short_mark_stack_comes_to_its_end)
 }
 END_TEST
 
-/* ---- the verifier ----------------------------------------------------------------------------------------------------- */
+/* ---- the verifier ------------------------------------------------------------------------- */
 
 static __attribute__((noinline)) uintptr_t large_object(void)
 {
@@ -483,12 +491,14 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("door", 60, SM_T(a_thread_born_then_marks_nothing),
-			SM_T(a_stack_that_comes_then_is_not_marked), SM_T(a_full_buffer_then_is_forgotten),
-			SM_T(a_root_that_comes_then_is_not_marked), SM_T(a_weak_reference_read_then_is_null),
-			SM_T(a_root_that_is_being_removed), SM_T(no_root_comes_while_the_world_is_stopped),
-			SM_LOOP(an_interior_pointer_that_is_deleted, 0, 5),
-			SM_LOOP(an_integer_that_is_deleted, 0, 4), SM_LOOP(a_file_that_is_unmapped, 0, 6),
-			SM_LOOP(a_short_mark_stack_comes_to_its_end, 0, 6),
-			SM_T(the_verifier_sees_a_mark_on_a_free_unit));
+	return SM_SUITE(
+		"door", 60, SM_T(a_thread_born_then_marks_nothing),
+		SM_T(a_stack_that_comes_then_is_not_marked), SM_T(a_full_buffer_then_is_forgotten),
+		SM_T(a_root_that_comes_then_is_not_marked),
+		SM_T(a_weak_reference_read_then_is_null), SM_T(a_root_that_is_being_removed),
+		SM_T(no_root_comes_while_the_world_is_stopped),
+		SM_LOOP(an_interior_pointer_that_is_deleted, 0, 5),
+		SM_LOOP(an_integer_that_is_deleted, 0, 4), SM_LOOP(a_file_that_is_unmapped, 0, 6),
+		SM_LOOP(a_short_mark_stack_comes_to_its_end, 0, 6),
+		SM_T(the_verifier_sees_a_mark_on_a_free_unit));
 }

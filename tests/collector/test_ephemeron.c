@@ -1,7 +1,8 @@
 /*
- * test_ephemeron: a value lives while its key does, however values and keys hang together: chains in every order, cycles
- * through values, a key that is its own value, keys without pointers; and finding that out takes work that grows with their
- * number and no faster. In both modes, beside the verifier, which comes to its own conclusions.
+ * test_ephemeron: a value lives while its key does, however values and keys hang together: chains
+ * in every order, cycles through values, a key that is its own value, keys without pointers; and
+ * finding that out takes work that grows with their number and no faster. In both modes, beside the
+ * verifier, which comes to its own conclusions.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -53,7 +54,7 @@ static __attribute__((noinline)) bool lives(struct sm_weak *w)
 
 #define SURE (!SM_ASAN && !SM_TSAN) /* instrumented frames keep copies of everything */
 
-/* ---- one ---------------------------------------------------------------------------------------------- */
+/* ---- one ---------------------------------------------------------------------------------- */
 
 static __attribute__((noinline)) struct sm_ephemeron *one(void **key_slot, struct sm_weak **value)
 {
@@ -122,7 +123,8 @@ START_TEST(freed_and_other_reasons)
 }
 END_TEST
 
-/* 0: the value is the key; 1: the value leads to the key; 2: two, each other's; 3: two on one key. */
+/* 0: the value is the key; 1: the value leads to the key; 2: two, each other's; 3: two on one key.
+ * */
 static __attribute__((noinline)) void tie(int how, struct sm_ephemeron *e[2], void **slot)
 {
 	void **a = sm_new(m, node), **b = sm_new(m, node);
@@ -226,12 +228,13 @@ START_TEST(a_resurrected_key)
 }
 END_TEST
 
-/* ---- chains --------------------------------------------------------------------------------------------- */
+/* ---- chains ------------------------------------------------------------------------------- */
 
 enum order { FORWARD, BACKWARD, MIXED, ORDERS };
 enum link { DIRECT, BY_A_NODE, WITHOUT_POINTERS, BY_AN_ARRAY, LINKS };
 
-/* Value i leads to key i + 1. Links of key i: how many of the chain's objects there are for one ephemeron. */
+/* Value i leads to key i + 1. Links of key i: how many of the chain's objects there are for one
+ * ephemeron. */
 static __attribute__((noinline)) void chain(unsigned n, enum order order, enum link link,
 					    struct sm_ephemeron **e)
 {
@@ -239,7 +242,8 @@ static __attribute__((noinline)) void chain(unsigned n, enum order order, enum l
 
 	sm_store(m, &root[7], keep);
 	for (unsigned i = 0; i <= n; i++)
-		sm_store(m, &((void **)root[7])[i], sm_new(m, link == WITHOUT_POINTERS ? leaf : node));
+		sm_store(m, &((void **)root[7])[i],
+			 sm_new(m, link == WITHOUT_POINTERS ? leaf : node));
 	for (unsigned j = 0; j < n; j++) {
 		unsigned i = order == FORWARD ? j : order == BACKWARD ? n - 1 - j : j * 7919u % n;
 		void **keys = root[7], **value = keys[i + 1];
@@ -269,7 +273,8 @@ static unsigned alive(struct sm_ephemeron **e, unsigned n)
 	return alive_ones;
 }
 
-/* Work: looks at ephemerons. In a chain the wrong way round passes alone would make n * n / 2 of them. */
+/* Work: looks at ephemerons. In a chain the wrong way round passes alone would make n * n / 2 of
+ * them. */
 START_TEST(chains_take_linear_work)
 {
 	unsigned n = (unsigned)sm_test_scaled(20000) | 1;
@@ -282,8 +287,8 @@ START_TEST(chains_take_linear_work)
 		collect();
 		looks = gc->ephemerons.looks;
 		ck_assert_uint_eq(alive(e, n), n);
-		ck_assert_msg(looks <= 16 * (uint64_t)n, "%lu looks at %u ephemerons", (unsigned long)looks,
-			      n);
+		ck_assert_msg(looks <= 16 * (uint64_t)n, "%lu looks at %u ephemerons",
+			      (unsigned long)looks, n);
 	}
 	sm_store(m, &root[0], NULL);
 	collect();
@@ -296,7 +301,7 @@ START_TEST(chains_take_linear_work)
 }
 END_TEST
 
-/* ---- beside cycles -------------------------------------------------------------------------------------- */
+/* ---- beside cycles ------------------------------------------------------------------------ */
 
 static _Atomic(int) stop;
 
@@ -308,7 +313,8 @@ static void *user(void *arg)
 	struct sm_ephemeron *e[32] = {NULL};
 
 	while (!stop) {
-		unsigned at = (unsigned)(gctest_random(&rs) % 32), slot = (unsigned)(gctest_random(&rs) % 7);
+		unsigned at = (unsigned)(gctest_random(&rs) % 32),
+			 slot = (unsigned)(gctest_random(&rs) % 7);
 		uintptr_t *v;
 
 		if (e[at] == NULL) {
@@ -361,8 +367,8 @@ START_TEST(beside_cycles)
 END_TEST
 
 /*
- * The barrier. The value is on an unscanned stack alone when the ephemeron is made, and gone from there before the
- * scan; the key lives.
+ * The barrier. The value is on an unscanned stack alone when the ephemeron is made, and gone from
+ * there before the scan; the key lives.
  */
 static void *collect_once(void *arg)
 {
@@ -406,6 +412,6 @@ int main(void)
 	return SM_SUITE("ephemeron", 60, SM_LOOP(a_value_lives_while_its_key_does, 0, 2),
 			SM_LOOP(freed_and_other_reasons, 0, 2), SM_LOOP(cycles_keep_nothing, 0, 8),
 			SM_T(what_is_refused), SM_LOOP(a_resurrected_key, 0, 2),
-			SM_LOOP(chains_take_linear_work, 0, 2 * ORDERS * LINKS), SM_LOOP(beside_cycles, 0, 2),
-			SM_T(made_before_the_scan));
+			SM_LOOP(chains_take_linear_work, 0, 2 * ORDERS * LINKS),
+			SM_LOOP(beside_cycles, 0, 2), SM_T(made_before_the_scan));
 }

@@ -1,6 +1,6 @@
 /*
- * test_finalizer: once each, in order, with all that the object refers to alive; resurrection; cycles of objects;
- * a queue that is a root; and weak references beside them.
+ * test_finalizer: once each, in order, with all that the object refers to alive; resurrection;
+ * cycles of objects; a queue that is a root; and weak references beside them.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -198,7 +198,7 @@ START_TEST(the_queue_is_a_root)
 }
 END_TEST
 
-/* ---- weak references ------------------------------------------------------------------------------- */
+/* ---- weak references ---------------------------------------------------------------------- */
 
 static __attribute__((noinline)) struct sm_weak *weak_to_new(void **slot)
 {
@@ -242,7 +242,7 @@ START_TEST(weak_references)
 }
 END_TEST
 
-/* ---- contexts, and finalizers that use the interface --------------------------------------------------- */
+/* ---- contexts, and finalizers that use the interface -------------------------------------- */
 
 static _Atomic(int) disposed[8];
 static _Atomic(int) inside;
@@ -267,7 +267,8 @@ static __attribute__((noinline)) void make_owning(sm_finalizer_fn *fn, uintptr_t
 
 	ck_assert_int_eq(sm_finalizer_set_owning(m, o, fn, (void *)ctx, dispose), 0);
 	ck_assert_int_eq(sm_finalizer_set_owning(m, o, fn, (void *)7, dispose), -EEXIST);
-	ck_assert_int_eq(sm_finalizer_set_owning(m, (char *)o + 8, fn, (void *)7, dispose), -EINVAL);
+	ck_assert_int_eq(sm_finalizer_set_owning(m, (char *)o + 8, fn, (void *)7, dispose),
+			 -EINVAL);
 	if (slot)
 		sm_store(m, slot, o);
 }
@@ -347,7 +348,8 @@ static void waits_for_all(void *ctx, struct sm_mutator *fm, void *object)
 	calls++;
 }
 
-/* While one runs there is another way to wait than to hang: both kinds of caller come back when it has ended. */
+/* While one runs there is another way to wait than to hang: both kinds of caller come back when it
+ * has ended. */
 static void *waiter(void *arg)
 {
 	sm_finalizer_wait(gc, NULL);
@@ -382,7 +384,8 @@ START_TEST(waiting)
 }
 END_TEST
 
-/* n objects, all held by root[0]; every second one has a finalizer in the end. Not inlined: no frame that stays holds one. */
+/* n objects, all held by root[0]; every second one has a finalizer in the end. Not inlined: no
+ * frame that stays holds one. */
 static __attribute__((noinline)) void make_many(unsigned long n)
 {
 	sm_store(m, &root[0], sm_new_array(m, sm_type_pointers(gc, 1), n));
@@ -400,7 +403,8 @@ static __attribute__((noinline)) void make_many(unsigned long n)
 	}
 }
 
-/* Many: setting, finding and clearing takes few steps each, and so does what the collector holds the lock for. */
+/* Many: setting, finding and clearing takes few steps each, and so does what the collector holds
+ * the lock for. */
 START_TEST(many)
 {
 	unsigned long n = sm_test_scaled(50000);
@@ -421,7 +425,7 @@ START_TEST(many)
 }
 END_TEST
 
-/* ---- moments -------------------------------------------------------------------------------------------- */
+/* ---- moments ------------------------------------------------------------------------------ */
 
 static void *collect_once(void *arg)
 {
@@ -446,7 +450,8 @@ static void finish(pthread_t t)
 	ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
 }
 
-/* What the queue holds is marked before any stack is scanned: an object that leaves it later needs no record. */
+/* What the queue holds is marked before any stack is scanned: an object that leaves it later needs
+ * no record. */
 START_TEST(the_queue_before_the_stacks)
 {
 	struct sm_finalizer *f;
@@ -501,8 +506,8 @@ static __attribute__((noinline)) bool get_child(void)
 }
 
 /*
- * A get in the middle of the round that would end marking: what it hands out lives, and so does what hangs on that, which
- * nobody but the marker comes to.
+ * A get in the middle of the round that would end marking: what it hands out lives, and so does
+ * what hangs on that, which nobody but the marker comes to.
  */
 START_TEST(a_late_get)
 {
@@ -526,7 +531,8 @@ END_TEST
 
 static _Atomic(int) stage;
 
-/* Cuts the child off the parent that a weak reference gave: its buffer alone knows of the child, then a root holds it. */
+/* Cuts the child off the parent that a weak reference gave: its buffer alone knows of the child,
+ * then a root holds it. */
 static __attribute__((noinline)) void cut_off(struct sm_mutator *own)
 {
 	void **p = sm_weak_get(own, to_parent), *c = sm_load(&p[0]);
@@ -551,8 +557,9 @@ static void *get_behind_the_flush(void *arg)
 }
 
 /*
- * Another has handed its buffer over in this round, then gets a white object and takes out of it what hangs there: that
- * it marked something must keep the round from being the last, for its buffer holds the only record.
+ * Another has handed its buffer over in this round, then gets a white object and takes out of it
+ * what hangs there: that it marked something must keep the round from being the last, for its
+ * buffer holds the only record.
  */
 START_TEST(a_get_behind_the_flush)
 {
@@ -590,8 +597,9 @@ static __attribute__((noinline)) void finalize_parent(void)
 }
 
 /*
- * Between the clearing and the resurrecting, with the door shut: a get answers NULL for what is let go, and goes on doing
- * so when that is marked again; its finalizer has not begun, for its object is not marked yet.
+ * Between the clearing and the resurrecting, with the door shut: a get answers NULL for what is let
+ * go, and goes on doing so when that is marked again; its finalizer has not begun, for its object
+ * is not marked yet.
  */
 START_TEST(between_clearing_and_resurrecting)
 {
@@ -676,7 +684,8 @@ int main(void)
 			SM_LOOP(a_chain_is_kept_whole, 0, 2), SM_LOOP(resurrection, 0, 2),
 			SM_LOOP(what_cannot_have_one, 0, 2), SM_LOOP(the_queue_is_a_root, 0, 2),
 			SM_LOOP(weak_references, 0, 2), SM_LOOP(reviving_races, 0, 2),
-			SM_LOOP(contexts, 0, 2), SM_LOOP(a_finalizer_may, 0, 2), SM_LOOP(waiting, 0, 2),
-			SM_LOOP(many, 0, 2), SM_T(the_queue_before_the_stacks), SM_T(a_late_get),
+			SM_LOOP(contexts, 0, 2), SM_LOOP(a_finalizer_may, 0, 2),
+			SM_LOOP(waiting, 0, 2), SM_LOOP(many, 0, 2),
+			SM_T(the_queue_before_the_stacks), SM_T(a_late_get),
 			SM_T(a_get_behind_the_flush), SM_T(between_clearing_and_resurrecting));
 }

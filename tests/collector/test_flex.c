@@ -1,6 +1,7 @@
 /*
- * test_flex: a header and elements in one object, arrays of any length, and objects at multiples of an alignment: one type
- * for all of them, each word what its type says, small or large, rare or common.
+ * test_flex: a header and elements in one object, arrays of any length, and objects at multiples of
+ * an alignment: one type for all of them, each word what its type says, small or large, rare or
+ * common.
  */
 #include <errno.h>
 
@@ -13,10 +14,11 @@ static struct sm_gc *gc;
 static struct sm_mutator *m;
 static void *root;
 
-static const char *const modes[][3] = {{"gc.mode=concurrent", "cache.mode=thread", "gc.workers=2"},
-				       {"gc.mode=stw", "cache.mode=thread", "gc.workers=1"},
-				       {"gc.mode=concurrent", "cache.mode=cpu", "gc.mark_stack=16k"},
-				       {"gc.mode=concurrent", "cache.mode=none", "gc.fifo=0"}};
+static const char *const modes[][3] = {
+	{"gc.mode=concurrent", "cache.mode=thread", "gc.workers=2"},
+	{"gc.mode=stw", "cache.mode=thread", "gc.workers=1"},
+	{"gc.mode=concurrent", "cache.mode=cpu", "gc.mark_stack=16k"},
+	{"gc.mode=concurrent", "cache.mode=none", "gc.fifo=0"}};
 #define MODES 4
 
 static void start(int mode)
@@ -34,7 +36,7 @@ static void finish(void)
 	gctest_destroy(gc, m);
 }
 
-/* ---- what a type says ------------------------------------------------------------------------------- */
+/* ---- what a type says --------------------------------------------------------------------- */
 
 START_TEST(layouts)
 {
@@ -48,10 +50,13 @@ START_TEST(layouts)
 	ck_assert_int_eq(sm_type_flex(gc, 0, NULL, 16, &first)->layout->kind, SM_SCAN_MASK);
 	ck_assert_int_eq(sm_type_flex(gc, 16, &second, 1, NULL)->layout->kind, SM_SCAN_FLEX);
 	ck_assert_int_eq(sm_type_flex(gc, 16, &both, 16, &second)->layout->kind, SM_SCAN_FLEX);
-	ck_assert_int_eq(sm_type_flex(gc, 192 * 8, wide, 192 * 8, wide)->layout->kind, SM_SCAN_FLEX);
+	ck_assert_int_eq(sm_type_flex(gc, 192 * 8, wide, 192 * 8, wide)->layout->kind,
+			 SM_SCAN_FLEX);
 	/* One type for one description; the elements' size is part of it. */
-	ck_assert_ptr_eq(sm_type_flex(gc, 16, &both, 16, &second), sm_type_flex(gc, 16, &both, 16, &second));
-	ck_assert_ptr_ne(sm_type_flex(gc, 16, &both, 1, NULL), sm_type_flex(gc, 16, &both, 2, NULL));
+	ck_assert_ptr_eq(sm_type_flex(gc, 16, &both, 16, &second),
+			 sm_type_flex(gc, 16, &both, 16, &second));
+	ck_assert_ptr_ne(sm_type_flex(gc, 16, &both, 1, NULL),
+			 sm_type_flex(gc, 16, &both, 2, NULL));
 	ck_assert_ptr_ne(sm_type_flex(gc, 16, &both, 1, NULL), sm_type_bitmap(gc, 16, &both));
 	finish();
 }
@@ -91,7 +96,7 @@ START_TEST(refusals)
 }
 END_TEST
 
-/* ---- what a word is --------------------------------------------------------------------------------- */
+/* ---- what a word is ----------------------------------------------------------------------- */
 
 struct form {
 	size_t head_words, element_words;
@@ -116,7 +121,8 @@ static bool is_pointer(const struct form *f, size_t word)
 	return f->element[word / 64] >> (word % 64) & 1;
 }
 
-/* Every word is the address of a new object of its own: as a pointer or as a number. Returns the number of pointers. */
+/* Every word is the address of a new object of its own: as a pointer or as a number. Returns the
+ * number of pointers. */
 static __attribute__((noinline)) size_t fill(void **o, const struct form *f, size_t words)
 {
 	const struct sm_type *leaf = sm_type_prefix(gc, 48, 1);
@@ -144,8 +150,8 @@ static void check_kept(void **o, const struct form *f, size_t words, size_t poin
 	gctest_clear_stack();
 	ck_assert_int_eq(sm_collect(gc, m), 0);
 	n = gctest_stats(gc).last_marked_objects;
-	ck_assert_msg(n >= pointers + 1 && n <= pointers + 1 + 20, "%zu words: %zu pointers, %zu marked",
-		      words, pointers, (size_t)n);
+	ck_assert_msg(n >= pointers + 1 && n <= pointers + 1 + 20,
+		      "%zu words: %zu pointers, %zu marked", words, pointers, (size_t)n);
 	for (size_t w = 0; w < words; w++) {
 		if (is_pointer(f, w))
 			ck_assert_uint_eq(((uint64_t *)o[w])[1], ~w);
@@ -204,7 +210,8 @@ START_TEST(common_ones_too)
 		ck_assert_ptr_nonnull(new_form(f, n));
 	ck_assert_uint_ne(sm_load_relaxed(&(*sm_load_relaxed(&t->bins))[cls]), 0);
 	o = new_form(f, n);
-	ck_assert_int_eq(sm_span_of(&gc->range, (uintptr_t)o)->layout->kind, t->base.type.layout->kind);
+	ck_assert_int_eq(sm_span_of(&gc->range, (uintptr_t)o)->layout->kind,
+			 t->base.type.layout->kind);
 	sm_store(m, &root, o);
 	pointers = fill(o, f, words);
 	check_kept(o, f, words, pointers);
@@ -236,7 +243,7 @@ START_TEST(bytes_behind_a_header)
 }
 END_TEST
 
-/* ---- alignment -------------------------------------------------------------------------------------- */
+/* ---- alignment ---------------------------------------------------------------------------- */
 
 static __attribute__((noinline)) void *inside(const struct sm_type *t, size_t align, uint64_t id)
 {
@@ -261,10 +268,10 @@ START_TEST(alignment)
 	start(_i);
 	for (size_t align = 1; align <= 4096; align *= 2) {
 		for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-			const struct sm_type *t[] = {sm_type_prefix(gc, sizes[i], 0),
-						     sm_type_prefix(gc, sizes[i], 1),
-						     sm_type_conservative(gc, sizes[i]),
-						     sm_type_bitmap(gc, sizes[i], (uint64_t[640]){4})};
+			const struct sm_type *t[] = {
+				sm_type_prefix(gc, sizes[i], 0), sm_type_prefix(gc, sizes[i], 1),
+				sm_type_conservative(gc, sizes[i]),
+				sm_type_bitmap(gc, sizes[i], (uint64_t[640]){4})};
 			char *volatile hold[4];
 
 			for (int k = 0; k < 4; k++)

@@ -1,6 +1,6 @@
 /*
- * test_fork: fork in every phase of a cycle; the child goes on with the heap and collects nothing, the parent
- * notices nothing.
+ * test_fork: fork in every phase of a cycle; the child goes on with the heap and collects nothing,
+ * the parent notices nothing.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -40,9 +40,11 @@ static void *churn(void *arg)
 		sm_store(m, &o[0], sm_load(&shared[gctest_random(&rs) % 64]));
 		sm_store(m, &shared[gctest_random(&rs) % 64], gctest_random(&rs) % 4 ? o : NULL);
 		sm_new_bytes(m, gctest_random(&rs) % 4000);
-		if (gctest_random(&rs) % 64 == 0 && sm_new_bytes(m, large_size(gctest_random(&rs))) == NULL)
+		if (gctest_random(&rs) % 64 == 0 &&
+		    sm_new_bytes(m, large_size(gctest_random(&rs))) == NULL)
 			abort();
-		if (gctest_random(&rs) % 256 == 0 && sm_stack_alloc(sm_gc_heap(gc), 0, 65536, &stack) == 0)
+		if (gctest_random(&rs) % 256 == 0 &&
+		    sm_stack_alloc(sm_gc_heap(gc), 0, 65536, &stack) == 0)
 			sm_stack_free(sm_gc_heap(gc), &stack);
 	}
 	sm_mutator_detach(m);
@@ -114,7 +116,8 @@ static const struct {
 	{"gc.mode=concurrent", "pageheap=bitmap", 0x1f},
 	{"gc.mode=concurrent", "cache.mode=cpu", 0x1f},
 	/* While the world stands still only a thread in a blocking section can fork. */
-	{"gc.mode=stw", "gc.delay_us=0", 1u << SM_GC_OFF | 1u << SM_GC_MARKING | 1u << SM_GC_SWEEPING},
+	{"gc.mode=stw", "gc.delay_us=0",
+	 1u << SM_GC_OFF | 1u << SM_GC_MARKING | 1u << SM_GC_SWEEPING},
 };
 
 /* Waits a moment for the phase; true: it is on, or was a moment ago. */
@@ -197,7 +200,8 @@ START_TEST(in_any_phase)
 }
 END_TEST
 
-/* Marks as a marker does that is copied in the middle: entries in both packets and in those for other nodes. */
+/* Marks as a marker does that is copied in the middle: entries in both packets and in those for
+ * other nodes. */
 static void leave_half_done(struct sm_marker *k)
 {
 	for (unsigned i = 0; i < 3; i++)
@@ -217,7 +221,8 @@ static void make_whole(struct sm_marker *k)
 		k->out[1] = NULL;
 }
 
-/* The child ends the heap, though nobody will ever finish what the collector's threads were doing when it was copied. */
+/* The child ends the heap, though nobody will ever finish what the collector's threads were doing
+ * when it was copied. */
 START_TEST(markers_half_done)
 {
 	struct sm_mutator *m;
@@ -315,8 +320,8 @@ START_TEST(many_heaps)
 		if (pid == 0) {
 			alarm(20);
 			sm_free(before);
-			_exit(sm_new_bytes(m, 100) && use_large(m) && sm_new_bytes(n, 100) && use_large(n) &&
-					      sm_malloc(100)
+			_exit(sm_new_bytes(m, 100) && use_large(m) && sm_new_bytes(n, 100) &&
+					      use_large(n) && sm_malloc(100)
 				      ? 0
 				      : 1);
 		}
@@ -334,5 +339,6 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("fork", 100, SM_LOOP(in_any_phase, 0, sizeof(cases) / sizeof(cases[0])),
-			SM_T(markers_half_done), SM_T(while_blocked), SM_T(on_many_nodes), SM_T(many_heaps));
+			SM_T(markers_half_done), SM_T(while_blocked), SM_T(on_many_nodes),
+			SM_T(many_heaps));
 }

@@ -1,4 +1,5 @@
-/* test_gc_mapfile: a file as an object of a collected heap, from being mapped to being unmapped because it died. */
+/* test_gc_mapfile: a file as an object of a collected heap, from being mapped to being unmapped
+ * because it died. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,7 +14,8 @@
 #include "tests/support/run.h"
 
 #define FILE_BYTES (300 * 1000 + 17)
-#define MASK	   UINT64_C(0x5555555555555555) /* an address under it is no reference to a conservative scanner */
+/* An address under it is no reference to a conservative scanner. */
+#define MASK UINT64_C(0x5555555555555555)
 
 static struct sm_gc *gc;
 static struct sm_mutator *m;
@@ -191,7 +193,8 @@ START_TEST(shared_both_ways)
 }
 END_TEST
 
-/* A private page that was written is ours; the file's later changes do not reach it, nor ours the file. */
+/* A private page that was written is ours; the file's later changes do not reach it, nor ours the
+ * file. */
 START_TEST(private_pages_are_our_own)
 {
 	char c = 0;
@@ -244,7 +247,8 @@ static void expected(int sig)
 	_exit(sig == SIGBUS ? 0 : 1);
 }
 
-/* The collector never reads what lies in a file, so one that was cut short under us disturbs the reader alone. */
+/* The collector never reads what lies in a file, so one that was cut short under us disturbs the
+ * reader alone. */
 START_TEST(a_truncated_file_is_collected_all_the_same)
 {
 	int status = 0;
@@ -329,7 +333,8 @@ int main(void)
 	TCase *t = tcase_create("gc_mapfile");
 
 	tcase_set_timeout(t, 60);
-	tcase_add_loop_test(t, it_lives_while_something_points_into_it_and_is_unmapped_when_it_dies, 0, 2);
+	tcase_add_loop_test(t, it_lives_while_something_points_into_it_and_is_unmapped_when_it_dies,
+			    0, 2);
 	tcase_add_loop_test(t, an_object_keeps_it_alive_and_takes_it_along, 0, 2);
 	tcase_add_loop_test(t, shared_both_ways, 0, 2);
 	tcase_add_loop_test(t, private_pages_are_our_own, 0, 2);

@@ -1,4 +1,5 @@
-/* test_gcconfig: every key takes what its help says and refuses the rest in one line; presets; what is passed on. */
+/* test_gcconfig: every key takes what its help says and refuses the rest in one line; presets; what
+ * is passed on. */
 #include <errno.h>
 
 #include "tests/support/gctest.h"
@@ -105,14 +106,16 @@ START_TEST(policies)
 }
 END_TEST
 
-/* What a fresh configuration says its preset is holds: setting it changes nothing, and undoes the others. */
+/* What a fresh configuration says its preset is holds: setting it changes nothing, and undoes the
+ * others. */
 START_TEST(the_default_policy)
 {
 	struct sm_gc_config fresh;
 
 	sm_gc_config_init(&fresh);
 #if !defined(SM_HOSTILE)
-	for (const char *const *p = (const char *const[]){"none", "throughput", "latency", "memory", NULL};
+	for (const char *const *p =
+		     (const char *const[]){"none", "throughput", "latency", "memory", NULL};
 	     *p; p++) {
 		sm_gc_config_init(&cfg);
 		ck_assert_int_eq(set("gc.policy", *p), 0);
@@ -127,6 +130,6 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("gcconfig", 0, SM_T(every_key), SM_T(what_help_says), SM_T(values), SM_T(policies),
-			SM_T(the_default_policy));
+	return SM_SUITE("gcconfig", 0, SM_T(every_key), SM_T(what_help_says), SM_T(values),
+			SM_T(policies), SM_T(the_default_policy));
 }

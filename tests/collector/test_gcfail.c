@@ -1,10 +1,12 @@
 /*
- * test_gcfail: the nth request for memory or a thread fails, for n = 0, 1, 2, .., under the whole life of a collector:
- * made, used by two threads, collected, ended. Whatever is refused: NULL with ENOMEM or an error, no crash, no hang;
- * what was kept is whole; and when the system gives again everything works and verifies.
+ * test_gcfail: the nth request for memory or a thread fails, for n = 0, 1, 2, .., under the whole
+ * life of a collector: made, used by two threads, collected, ended. Whatever is refused: NULL with
+ * ENOMEM or an error, no crash, no hang; what was kept is whole; and when the system gives again
+ * everything works and verifies.
  *
- * What the allocator asks of the system is refused by sm__os_inject; what the collector asks of the C library (memory,
- * mappings, threads) by this file's own mmap, malloc, .., which the linker prefers to the library's.
+ * What the allocator asks of the system is refused by sm__os_inject; what the collector asks of the
+ * C library (memory, mappings, threads) by this file's own mmap, malloc, .., which the linker
+ * prefers to the library's.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -21,11 +23,12 @@
 #include "tests/support/run.h"
 #include "tests/support/scale.h"
 
-/* ---- the C library, refusing ----------------------------------------------------------------------------- */
+/* ---- the C library, refusing -------------------------------------------------------------- */
 
 enum kind { MEMORY, MAPPING, THREAD };
 static _Atomic(int) armed = -1;
-static _Atomic(long) left;	     /* requests of the armed kind until one is refused; below 0: it was */
+/* requests of the armed kind until one is refused; below 0: it was */
+static _Atomic(long) left;
 static _Atomic(int) all_after;	     /* and all that follow it */
 static _Atomic(unsigned long) asked; /* requests of the armed kind */
 
@@ -86,13 +89,13 @@ int pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *)
 	static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 
 	if (real == NULL)
-		real = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))dlsym(
-			RTLD_NEXT, "pthread_create");
+		real = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
+				void *))dlsym(RTLD_NEXT, "pthread_create");
 	return refuse(THREAD) ? EAGAIN : real(t, attr, fn, arg);
 }
 #endif
 
-/* ---- a life ---------------------------------------------------------------------------------------------- */
+/* ---- a life ------------------------------------------------------------------------------- */
 
 static unsigned long system_asked;
 
@@ -178,7 +181,8 @@ static unsigned nodes; /* in a chain */
 static unsigned use(struct sm_mutator *m, unsigned at)
 {
 	const struct sm_type *node = got((void *)sm_type_prefix(gc, 32 + 32 * at, 2));
-	const struct sm_type *bits = got((void *)sm_type_bitmap(gc, 2048, (uint64_t[4]){1, 0, 0, 1}));
+	const struct sm_type *bits =
+		got((void *)sm_type_bitmap(gc, 2048, (uint64_t[4]){1, 0, 0, 1}));
 	unsigned length = 0;
 
 	if (node == NULL)
@@ -286,9 +290,10 @@ static void live(void)
 	sm_gc_destroy(gc);
 }
 
-/* ---- n = 0, 1, 2, .. -------------------------------------------------------------------------------------- */
+/* ---- n = 0, 1, 2, .. ---------------------------------------------------------------------- */
 
-/* Densely at first, where making a collector asks for one thing after another; then in growing steps. */
+/* Densely at first, where making a collector asks for one thing after another; then in growing
+ * steps. */
 static long next(long n)
 {
 	return n < 60 ? n + 1 : n + n / 4;
@@ -316,7 +321,8 @@ static void go_through(const struct refusals *c)
 		left = n;
 		all_after = c->all;
 		if (c->system >= 0)
-			sm__os_inject((enum sm_os_kind)c->system, c->all ? -(n + 1) : n + 1, ENOMEM);
+			sm__os_inject((enum sm_os_kind)c->system, c->all ? -(n + 1) : n + 1,
+				      ENOMEM);
 		else
 			sm_store_seqcst(&armed, c->library);
 		live();

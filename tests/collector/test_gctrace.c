@@ -1,6 +1,6 @@
 /*
- * test_gctrace: gc.trace=1 prints one line a cycle on stderr with all that is told of a cycle, and it agrees with the
- * figures that sm_gc_stats gives.
+ * test_gctrace: gc.trace=1 prints one line a cycle on stderr with all that is told of a cycle, and
+ * it agrees with the figures that sm_gc_stats gives.
  */
 #include <unistd.h>
 
@@ -14,7 +14,8 @@
 struct line {
 	unsigned long seq;
 	char why[16];
-	double start, mark, off, sweep, before, end, after, goal, spans, worker, assist, local, stall_max;
+	double start, mark, off, sweep, before, end, after, goal, spans, worker, assist, local,
+		stall_max;
 	unsigned long long marked, l3, node, across, stalls;
 	unsigned rounds;
 };
@@ -23,12 +24,13 @@ static void parse(const char *text, struct line *l)
 {
 	int n = sscanf(
 		text,
-		"gc %lu (%15[^)]) %lf+%lf+%lf+%lf ms, %lf->%lf->%lf MiB, goal %lf, spans %lf, marked %llu, "
+		"gc %lu (%15[^)]) %lf+%lf+%lf+%lf ms, %lf->%lf->%lf MiB, goal %lf, spans %lf, "
+		"marked %llu, "
 		"worker %lf ms, assist %lf ms, rounds %u, steals %llu/%llu/%llu, local %lf%%, "
 		"stalls %llu max %lf us",
-		&l->seq, l->why, &l->start, &l->mark, &l->off, &l->sweep, &l->before, &l->end, &l->after,
-		&l->goal, &l->spans, &l->marked, &l->worker, &l->assist, &l->rounds, &l->l3, &l->node,
-		&l->across, &l->local, &l->stalls, &l->stall_max);
+		&l->seq, l->why, &l->start, &l->mark, &l->off, &l->sweep, &l->before, &l->end,
+		&l->after, &l->goal, &l->spans, &l->marked, &l->worker, &l->assist, &l->rounds,
+		&l->l3, &l->node, &l->across, &l->local, &l->stalls, &l->stall_max);
 
 	ck_assert_msg(n == 21, "%d fields in: %s", n, text);
 }
@@ -41,7 +43,8 @@ static bool shows(double text, double value)
 
 START_TEST(one_line_a_cycle)
 {
-	struct sm_gc *gc = GCTEST(_i ? "gc.mode=stw" : "gc.mode=concurrent", "gc.trace=1", "gc.percent=0");
+	struct sm_gc *gc =
+		GCTEST(_i ? "gc.mode=stw" : "gc.mode=concurrent", "gc.trace=1", "gc.percent=0");
 	struct sm_mutator *m = sm_mutator_attach(gc);
 	const struct sm_type *node = sm_type_prefix(gc, 64, 1);
 	int pipe_of[2], saved = dup(2);
@@ -85,9 +88,11 @@ START_TEST(one_line_a_cycle)
 		ck_assert(shows(l.after, (double)s[c].last_heap_after / SM_MIB));
 		ck_assert(shows(l.goal, (double)s[c].last_goal / SM_MIB));
 		ck_assert(shows(l.mark, (double)s[c].last_mark_ns / 1e6));
-		ck_assert(l.start >= 0 && l.off >= 0 && l.sweep > 0 && l.worker >= 0 && l.assist >= 0);
+		ck_assert(l.start >= 0 && l.off >= 0 && l.sweep > 0 && l.worker >= 0 &&
+			  l.assist >= 0);
 		ck_assert(l.local == 100 && l.across == 0);
-		/* Told is what has ended since the line before: up to this cycle's end, some of it after the line. */
+		/* Told is what has ended since the line before: up to this cycle's end, some of it
+		 * after the line. */
 		ck_assert_uint_ge(l.stalls, 1);
 		told += l.stalls;
 		ck_assert_uint_le(told, w[c].all.count);

@@ -1,6 +1,6 @@
 /*
- * test_handshake: requests reach running, blocked, late and coming mutators; attach and detach at any moment;
- * signals; idle threads do not delay a phase change.
+ * test_handshake: requests reach running, blocked, late and coming mutators; attach and detach at
+ * any moment; signals; idle threads do not delay a phase change.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -173,7 +173,8 @@ START_TEST(signals)
 }
 END_TEST
 
-/* A mutator that does not poll for a while is signalled and reported, and then everything goes on. */
+/* A mutator that does not poll for a while is signalled and reported, and then everything goes on.
+ * */
 static void *stubborn(void *arg)
 {
 	struct sm_mutator *m = sm_mutator_attach(gc);
@@ -202,7 +203,8 @@ START_TEST(late_mutators_are_reported)
 	n = read(err[0], text, sizeof(text) - 1);
 	dup2(saved, 2);
 	ck_assert_int_gt(n, 0);
-	ck_assert_msg(strstr(text, "has not reached a safepoint") && strstr(text, "stack 0x"), "%s", text);
+	ck_assert_msg(strstr(text, "has not reached a safepoint") && strstr(text, "stack 0x"), "%s",
+		      text);
 	/* The signal's handler has said where the thread was. */
 	ck_assert_msg(strstr(text, "pc (nil)") == NULL, "%s", text);
 	stop = 1;
@@ -238,11 +240,13 @@ static struct sm_gc_stall idle_rounds(int threads)
 		sm_collect(gc, NULL);
 	sm_gc_stalls(gc, &s);
 	printf("handshake round with %d idle threads: p50 %llu ns, max %llu ns\n", threads,
-	       (unsigned long long)s.handshake_round.p50_ns, (unsigned long long)s.handshake_round.max_ns);
+	       (unsigned long long)s.handshake_round.p50_ns,
+	       (unsigned long long)s.handshake_round.max_ns);
 	return s.handshake_round;
 }
 
-/* No absolute times: 64 idle threads may cost a handshake something, but not as if each were waited for. */
+/* No absolute times: 64 idle threads may cost a handshake something, but not as if each were waited
+ * for. */
 START_TEST(idle_threads_are_done_by_proxy)
 {
 	pthread_t t[64];
@@ -271,7 +275,8 @@ START_TEST(idle_threads_are_done_by_proxy)
 }
 END_TEST
 
-/* The second thread attaches while the world stands still for a cycle: it waits, then it is like the others. */
+/* The second thread attaches while the world stands still for a cycle: it waits, then it is like
+ * the others. */
 START_TEST(attach_and_detach_everywhere)
 {
 	struct sm_mutator *m;
@@ -292,7 +297,7 @@ START_TEST(attach_and_detach_everywhere)
 }
 END_TEST
 
-/* ---- what is dead below the stack ---------------------------------------------------------------------------- */
+/* ---- what is dead below the stack --------------------------------------------------------- */
 
 /* A list, and its head all over the dead stack. */
 static SM_NOINLINE void litter(struct sm_mutator *m, const struct sm_type *node)
@@ -320,7 +325,8 @@ static void *collect_once(void *arg)
 	return arg;
 }
 
-/* Garbage below the stack shows in the holes of the frames that the handshakes push; it must not keep a list. */
+/* Garbage below the stack shows in the holes of the frames that the handshakes push; it must not
+ * keep a list. */
 START_TEST(dead_stack_keeps_nothing)
 {
 	const struct sm_type *node;
@@ -349,8 +355,9 @@ int main(void)
 {
 	/* AddressSanitizer's frames have redzones that nobody writes. */
 	if (!SM_ASAN)
-		return SM_SUITE("handshake", 100, SM_LOOP(storm, 0, 2), SM_LOOP(births_and_deaths, 0, 2),
-				SM_LOOP(signals, 0, 2), SM_T(late_mutators_are_reported),
-				SM_T(idle_threads_are_done_by_proxy), SM_T(dead_stack_keeps_nothing),
-				SM_LOOP(attach_and_detach_everywhere, 0, 2));
+		return SM_SUITE(
+			"handshake", 100, SM_LOOP(storm, 0, 2), SM_LOOP(births_and_deaths, 0, 2),
+			SM_LOOP(signals, 0, 2), SM_T(late_mutators_are_reported),
+			SM_T(idle_threads_are_done_by_proxy), SM_T(dead_stack_keeps_nothing),
+			SM_LOOP(attach_and_detach_everywhere, 0, 2));
 }

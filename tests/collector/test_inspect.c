@@ -1,4 +1,5 @@
-/* test_inspect: object base and size, iteration, the dump: against heaps whose shape the test knows. */
+/* test_inspect: object base and size, iteration, the dump: against heaps whose shape the test
+ * knows. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -214,7 +215,7 @@ START_TEST(a_dump_that_cannot_be_written_says_so)
 }
 END_TEST
 
-/* ---- every kind of root, and edges that no word holds ------------------------------------------------ */
+/* ---- every kind of root, and edges that no word holds ------------------------------------- */
 
 /* The dump has a line with all of these, in this order. */
 static bool has_line(const char *text, const char *a, const char *b, const char *c)
@@ -363,7 +364,8 @@ START_TEST(ephemerons_and_ranges)
 }
 END_TEST
 
-/* Of the walk's requests for memory one after the other fails: its three tables, and each growth of its stack. */
+/* Of the walk's requests for memory one after the other fails: its three tables, and each growth of
+ * its stack. */
 START_TEST(a_walk_without_memory_says_so)
 {
 	const size_t n = 150000; /* more than the walk's stack has at first */
@@ -436,7 +438,8 @@ static void collect_the_second(void *ctx, enum sm_cycle_event event)
 	stage = 1;
 	while (stage != 2)
 		usleep(100);
-	/* Long enough for the other thread to wait for this function; then its safepoint is needed. */
+	/* Long enough for the other thread to wait for this function; then its safepoint is needed.
+	 * */
 	usleep(50000);
 	ck_assert_int_eq(sm_collect(second_gc, NULL), 0);
 }
@@ -512,7 +515,8 @@ int main(void)
 	tcase_add_loop_test(c, each_reachable_object_once, 0, 3);
 	tcase_add_test(c, it_ends_when_the_callback_says_so);
 	tcase_add_test(c, base_and_size);
-	tcase_add_loop_test_raise_signal(c, calls_that_a_callback_may_not_make_abort, SIGABRT, 0, 5);
+	tcase_add_loop_test_raise_signal(c, calls_that_a_callback_may_not_make_abort, SIGABRT, 0,
+					 5);
 	tcase_add_loop_test(c, a_dump_has_objects_edges_and_roots, 0, 3);
 	tcase_add_test(c, a_dump_that_cannot_be_written_says_so);
 	tcase_add_loop_test(c, coroutines_and_thread_ranges_are_told_apart, 0, 3);

@@ -1,7 +1,7 @@
 /*
- * test_limit: with heap.limit, allocation fails when what is alive leaves no room, and only then: not because other
- * threads took what a cycle had freed, nor because one woke up late. And when it fails it does so after a bounded
- * number of cycles.
+ * test_limit: with heap.limit, allocation fails when what is alive leaves no room, and only then:
+ * not because other threads took what a cycle had freed, nor because one woke up late. And when it
+ * fails it does so after a bounded number of cycles.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -61,7 +61,7 @@ START_TEST(nothing_is_alive)
 }
 END_TEST
 
-/* ---- no room ------------------------------------------------------------------------------------------ */
+/* ---- no room ------------------------------------------------------------------------------ */
 
 static _Atomic(unsigned) full;
 static unsigned keepers;

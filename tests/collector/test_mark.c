@@ -1,6 +1,6 @@
 /*
- * test_mark: what is reachable stays, by every kind of layout and in every mode; what is not goes; the
- * overflow path; large objects in pieces.
+ * test_mark: what is reachable stays, by every kind of layout and in every mode; what is not goes;
+ * the overflow path; large objects in pieces.
  */
 #include "collector/gc_internal.h"
 #include "tests/support/gctest.h"
@@ -28,8 +28,8 @@ static struct node *new_node(struct sm_mutator *m, const struct sm_type *t, uint
 }
 
 /* n nodes in a list, head first. The caller's slot is a registered root. */
-static __attribute__((noinline)) void build_list(struct sm_mutator *m, const struct sm_type *t, void **root,
-						 size_t n)
+static __attribute__((noinline)) void build_list(struct sm_mutator *m, const struct sm_type *t,
+						 void **root, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct node *node = new_node(m, t, i);
@@ -85,8 +85,9 @@ START_TEST(a_list_stays_and_goes)
 END_TEST
 
 /*
- * The loop has a short path for edges to small objects in their span's first unit, and counts what it marks there
- * all at once. Edges that leave the short path in the middle of an object must be counted once, too.
+ * The loop has a short path for edges to small objects in their span's first unit, and counts what
+ * it marks there all at once. Edges that leave the short path in the middle of an object must be
+ * counted once, too.
  */
 START_TEST(edges_off_the_short_path_count_once)
 {
@@ -122,7 +123,8 @@ START_TEST(edges_off_the_short_path_count_once)
 		ck_assert_int_eq(sm_collect(gc, m), 0);
 		s = gctest_stats(gc);
 		ck_assert_uint_ge(s.last_marked_objects, HOLDERS * EDGES);
-		ck_assert_uint_le(s.last_marked_objects, HOLDERS * EDGES + 24); /* stale stack words */
+		/* stale stack words */
+		ck_assert_uint_le(s.last_marked_objects, HOLDERS * EDGES + 24);
 	}
 	gctest_destroy(gc, m);
 }
@@ -194,7 +196,8 @@ START_TEST(arrays)
 	struct sm_gc *gc = GCTEST(modes[_i], "gc.verify=1");
 	struct sm_mutator *m = sm_mutator_attach(gc);
 	const struct sm_type *leaf = sm_type_prefix(gc, 16, 0);
-	const struct sm_type *pair = sm_type_bitmap(gc, 24, (const uint64_t[]){2}); /* int, pointer, int */
+	/* int, pointer, int */
+	const struct sm_type *pair = sm_type_bitmap(gc, 24, (const uint64_t[]){2});
 	static const size_t counts[] = {1, 2, 3, 7, 40, 300, 1365, 1366, 5000, 60000};
 	static void *root;
 
@@ -317,8 +320,8 @@ END_TEST
 START_TEST(fifo_and_workers)
 {
 	static const char *const fifo[] = {"gc.fifo=0", "gc.fifo=1", "gc.fifo=7", "gc.fifo=64"};
-	struct sm_gc *gc =
-		GCTEST(fifo[_i % 4], _i < 4 ? "gc.workers=1" : "gc.workers=3", "gc.verify=1", "gc.packet=8");
+	struct sm_gc *gc = GCTEST(fifo[_i % 4], _i < 4 ? "gc.workers=1" : "gc.workers=3",
+				  "gc.verify=1", "gc.packet=8");
 	struct sm_mutator *m = sm_mutator_attach(gc);
 	const struct sm_type *t = sm_type_prefix(gc, sizeof(struct node), 2);
 	enum { N = 20000 };

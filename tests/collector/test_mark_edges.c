@@ -1,7 +1,8 @@
 /*
- * test_mark_edges: what an edge may lead to besides the start of an ordinary object: tiny objects at odd addresses,
- * objects of more kinds than the mark loop has a short path for, and what a program must not store: pointers into the
- * middle of large objects, to units that hold none. No mark bit may be left of any of it. And what a doubtful word leads to.
+ * test_mark_edges: what an edge may lead to besides the start of an ordinary object: tiny objects
+ * at odd addresses, objects of more kinds than the mark loop has a short path for, and what a
+ * program must not store: pointers into the middle of large objects, to units that hold none. No
+ * mark bit may be left of any of it. And what a doubtful word leads to.
  */
 #include <check.h>
 #include <string.h>
@@ -63,13 +64,15 @@ START_TEST(tiny_objects_at_odd_addresses)
 	ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
 	for (unsigned i = N; i-- > 0; root = ((void **)root)[EDGES])
 		for (unsigned e = 0; e < EDGES; e++)
-			ck_assert_uint_eq(*(unsigned char *)((void **)root)[e], (unsigned char)(i + e));
+			ck_assert_uint_eq(*(unsigned char *)((void **)root)[e],
+					  (unsigned char)(i + e));
 	ck_assert_ptr_null(root);
 	gctest_destroy(gc, m);
 }
 END_TEST
 
-/* More than SM_KINDS_MAX pairs of size and pointers: those that found no room are scanned by their descriptors. */
+/* More than SM_KINDS_MAX pairs of size and pointers: those that found no room are scanned by their
+ * descriptors. */
 START_TEST(more_kinds_than_the_table_has)
 {
 	enum { TYPES = 2 * SM_KINDS_MAX };
@@ -105,7 +108,8 @@ START_TEST(more_kinds_than_the_table_has)
 }
 END_TEST
 
-/* Mistakes of a program: counted, nothing scanned that is none, and nothing left behind for the next owner. */
+/* Mistakes of a program: counted, nothing scanned that is none, and nothing left behind for the
+ * next owner. */
 START_TEST(pointers_to_no_object_leave_no_mark)
 {
 	enum { N = 64 };
@@ -140,14 +144,16 @@ START_TEST(pointers_to_no_object_leave_no_mark)
 }
 END_TEST
 
-/* A word that leads behind a span's last slot leads to no object, whatever lies where its alloc bit would be. */
+/* A word that leads behind a span's last slot leads to no object, whatever lies where its alloc bit
+ * would be. */
 START_TEST(words_behind_the_last_slot)
 {
 	enum { UNITS = 16, AT = 2 };
 	static struct sm_span spans[UNITS];
 	static _Atomic(uint64_t) marks[UNITS << (SM_UNIT_SHIFT - SM_MARK_WORD_SHIFT)];
 	static _Atomic(uint64_t) alloc[SM_UNIT / 8 / 64 + 1];
-	struct sm_marker k = {.base = SM_UNIT * 64, .bytes = UNITS * SM_UNIT, .spans = spans, .marks = marks};
+	struct sm_marker k = {
+		.base = SM_UNIT * 64, .bytes = UNITS * SM_UNIT, .spans = spans, .marks = marks};
 	unsigned behind = 0;
 
 	memset(alloc, 0xff, sizeof(alloc));
@@ -184,5 +190,6 @@ int main(void)
 {
 	return SM_SUITE("mark_edges", 60, SM_LOOP(tiny_objects_at_odd_addresses, 0, 2),
 			SM_LOOP(more_kinds_than_the_table_has, 0, 2),
-			SM_LOOP(pointers_to_no_object_leave_no_mark, 0, 2), SM_T(words_behind_the_last_slot));
+			SM_LOOP(pointers_to_no_object_leave_no_mark, 0, 2),
+			SM_T(words_behind_the_last_slot));
 }

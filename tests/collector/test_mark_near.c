@@ -1,6 +1,7 @@
 /*
- * test_mark_near: who marked what, and from where packets were taken. The maps are made up: the two CPUs that the
- * test pins to are called different nodes, or different L3s of one node, and all memory is the real node 0's.
+ * test_mark_near: who marked what, and from where packets were taken. The maps are made up: the two
+ * CPUs that the test pins to are called different nodes, or different L3s of one node, and all
+ * memory is the real node 0's.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -10,7 +11,8 @@
 
 #define OBJECTS 40000
 
-/* CPUs by place: A is node (or L3) 0, B is 1. Where the machine has one CPU only, B does not exist. */
+/* CPUs by place: A is node (or L3) 0, B is 1. Where the machine has one CPU only, B does not exist.
+ * */
 enum place { A, B };
 static int cpu_of[2] = {-1, -1};
 static enum place place_of_workers[2], place_of_control;
@@ -62,7 +64,8 @@ static struct sm_gc *new_gc(unsigned nodes, unsigned workers, const char *mode, 
 	cfg.worker_start = worker_start;
 	cfg.verify = true;
 	ck_assert_int_eq(sm_gc_config_set(&cfg, "gc.percent", "0", err, sizeof(err)), 0);
-	/* What the overflow path scans is not counted; hostile builds have a mark stack of a page. */
+	/* What the overflow path scans is not counted; hostile builds have a mark stack of a page.
+	 * */
 	ck_assert_int_eq(sm_gc_config_set(&cfg, "gc.mark_stack", "256m", err, sizeof(err)), 0);
 	ck_assert_int_eq(sm_gc_config_set(&cfg, "gc.mode", mode, err, sizeof(err)), 0);
 	ck_assert_int_eq(sm_gc_config_set(&cfg, "numa", numa, err, sizeof(err)), 0);
@@ -117,8 +120,8 @@ static void end(struct sm_gc *gc, struct sm_mutator *m)
 	sm_gc_destroy(gc);
 }
 
-/* One worker and all objects on one node: the two counters are exact. All objects have pointers, so that each marked
- * one is scanned, once. */
+/* One worker and all objects on one node: the two counters are exact. All objects have pointers, so
+ * that each marked one is scanned, once. */
 START_TEST(one_worker_counts_exactly)
 {
 	enum place objects = _i & 1, worker = _i >> 1 & 1;
@@ -137,9 +140,11 @@ START_TEST(one_worker_counts_exactly)
 	for (int i = 0; i < 3; i++) {
 		s = collect(gc, m);
 		ck_assert_uint_ge(s.last_marked_objects, OBJECTS);
-		ck_assert_uint_eq(objects == worker ? s.total_scanned_local : s.total_scanned_remote,
+		ck_assert_uint_eq(objects == worker ? s.total_scanned_local
+						    : s.total_scanned_remote,
 				  s.last_marked_objects);
-		ck_assert_uint_eq(objects == worker ? s.total_scanned_remote : s.total_scanned_local, 0);
+		ck_assert_uint_eq(
+			objects == worker ? s.total_scanned_remote : s.total_scanned_local, 0);
 		if (objects == worker)
 			ck_assert_uint_eq(s.total_steals_across, 0);
 		else
@@ -150,8 +155,8 @@ START_TEST(one_worker_counts_exactly)
 }
 END_TEST
 
-/* A tree on each node, linked to the other's at the root only, a worker on each node: the sum is exact, and what
- * crosses is what a worker took because its own node had no work left. */
+/* A tree on each node, linked to the other's at the root only, a worker on each node: the sum is
+ * exact, and what crosses is what a worker took because its own node had no work left. */
 START_TEST(two_workers_stay_at_home)
 {
 	struct sm_gc_stats s = {0};
@@ -173,7 +178,8 @@ START_TEST(two_workers_stay_at_home)
 	for (int i = 0; i < 5; i++) {
 		s = collect(gc, m);
 		ck_assert_uint_ge(s.last_marked_objects, 2 * OBJECTS);
-		ck_assert_uint_eq(s.total_scanned_local + s.total_scanned_remote, s.last_marked_objects);
+		ck_assert_uint_eq(s.total_scanned_local + s.total_scanned_remote,
+				  s.last_marked_objects);
 		/* The roots are scanned on A, so B's tree was delivered, or taken back across. */
 		ck_assert_uint_gt(s.total_delivered + s.total_steals_across, 0);
 	}
@@ -182,7 +188,8 @@ START_TEST(two_workers_stay_at_home)
 }
 END_TEST
 
-/* One node, two L3s: packets that control and mutator give are taken from the same L3, or from the other. */
+/* One node, two L3s: packets that control and mutator give are taken from the same L3, or from the
+ * other. */
 START_TEST(steals_by_l3)
 {
 	enum place giver = _i & 1, taker = _i >> 1 & 1;

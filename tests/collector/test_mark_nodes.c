@@ -1,7 +1,8 @@
 /*
- * Marking with several nodes and workers on a machine that has one: every "node" of the heap is bound to the real node
- * 0, so that packets travel between the nodes' queues as they do on a NUMA machine. A random graph over objects of all
- * nodes must survive collections as a whole, says the verifier, and so must a list that hops from node to node.
+ * Marking with several nodes and workers on a machine that has one: every "node" of the heap is
+ * bound to the real node 0, so that packets travel between the nodes' queues as they do on a NUMA
+ * machine. A random graph over objects of all nodes must survive collections as a whole, says the
+ * verifier, and so must a list that hops from node to node.
  */
 #include <stdlib.h>
 
@@ -21,7 +22,8 @@ static const struct {
 	unsigned nodes, workers;
 	const char *mode, *numa;
 } cases[] = {
-	/* local: all objects on one node, so that the other nodes' workers find only what is not theirs. */
+	/* local: all objects on one node, so that the other nodes' workers find only what is not
+	 * theirs. */
 	{2, 2, "concurrent", "local"},
 	{2, 2, "stw", "local"},
 	{3, 3, "stw", "local"},
@@ -63,14 +65,16 @@ static void link_at_random(struct sm_mutator *m, void **all)
 
 		for (unsigned k = 0; k < 4; k++) {
 			r = r * 6364136223846793005u + 1442695040888963407u;
-			sm_store(m, (void **)&n->next[k], all[k ? (r >> 33) % objects : (i + 1) % objects]);
+			sm_store(m, (void **)&n->next[k],
+				 all[k ? (r >> 33) % objects : (i + 1) % objects]);
 		}
 	}
 }
 
 START_TEST(a_graph_over_all_nodes_survives)
 {
-	struct sm_gc *gc = new_gc(cases[_i].nodes, cases[_i].workers, cases[_i].mode, cases[_i].numa);
+	struct sm_gc *gc =
+		new_gc(cases[_i].nodes, cases[_i].workers, cases[_i].mode, cases[_i].numa);
 	struct sm_mutator *m = sm_mutator_attach(gc);
 	const struct sm_type *type = sm_type_prefix(gc, sizeof(struct node), 4);
 	void **all = calloc(objects, sizeof(*all)), *root = NULL;
@@ -99,7 +103,8 @@ START_TEST(a_graph_over_all_nodes_survives)
 	/* Not an assertion each: it writes to a pipe. */
 	for (size_t i = 0; i < objects; i++, n = n->next[0]) {
 		if (n->value != i)
-			ck_abort_msg("object %zu has the value %llu", i, (unsigned long long)n->value);
+			ck_abort_msg("object %zu has the value %llu", i,
+				     (unsigned long long)n->value);
 	}
 	ck_assert_int_eq(sm_root_remove(gc, &root), 0);
 	sm_mutator_detach(m);
@@ -117,7 +122,8 @@ int main(void)
 	int failed;
 
 	objects = sm_test_scaled(100000);
-	tcase_add_loop_test(tc, a_graph_over_all_nodes_survives, 0, sizeof(cases) / sizeof(cases[0]));
+	tcase_add_loop_test(tc, a_graph_over_all_nodes_survives, 0,
+			    sizeof(cases) / sizeof(cases[0]));
 	tcase_set_timeout(tc, 30);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

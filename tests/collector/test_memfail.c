@@ -1,7 +1,8 @@
 /*
- * test_memfail: memory runs out, above the page heap. The nth request to the kernel fails, for every kind and n, under
- * the malloc heap and under a collector that is at work; RLIMIT_AS and a control group say no. Whatever happens:
- * NULL with ENOMEM, every counting identity holds afterwards, and with memory again all works.
+ * test_memfail: memory runs out, above the page heap. The nth request to the kernel fails, for
+ * every kind and n, under the malloc heap and under a collector that is at work; RLIMIT_AS and a
+ * control group say no. Whatever happens: NULL with ENOMEM, every counting identity holds
+ * afterwards, and with memory again all works.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +47,7 @@ static void *checked(void *p)
 	return p;
 }
 
-/* ---- the malloc heap ------------------------------------------------------------------------------- */
+/* ---- the malloc heap ---------------------------------------------------------------------- */
 
 #define OBJECTS 400
 
@@ -131,7 +132,7 @@ START_TEST(the_nth_request_of_the_first_allocation_fails)
 }
 END_TEST
 
-/* ---- under a collector ----------------------------------------------------------------------------- */
+/* ---- under a collector -------------------------------------------------------------------- */
 
 struct node {
 	struct node *left, *right;
@@ -198,8 +199,8 @@ START_TEST(the_nth_request_under_a_collector_fails)
 	enum sm_os_kind kind = (enum sm_os_kind)(_i / 2);
 	unsigned long seen = 1;
 
-	gc = GCTEST(_i % 2 ? "gc.mode=stw" : "gc.mode=concurrent", "heap.arena=1m", "gc.min_heap=1m",
-		    "gc.verify=1", "hugepages=madvise", "scavenge.interval=5");
+	gc = GCTEST(_i % 2 ? "gc.mode=stw" : "gc.mode=concurrent", "heap.arena=1m",
+		    "gc.min_heap=1m", "gc.verify=1", "hugepages=madvise", "scavenge.interval=5");
 	m = sm_mutator_attach(gc);
 	node_type = sm_type_prefix(gc, sizeof(struct node), 2);
 	ck_assert_int_eq(sm_root_add(gc, keep, 64), 0);
@@ -220,7 +221,8 @@ START_TEST(the_nth_request_under_a_collector_fails)
 }
 END_TEST
 
-/* Making a collector, with the nth request failing: NULL and a reason, nothing left behind, or one that works. */
+/* Making a collector, with the nth request failing: NULL and a reason, nothing left behind, or one
+ * that works. */
 START_TEST(the_nth_request_of_making_a_collector_fails)
 {
 	struct sm_gc_config cfg;
@@ -245,7 +247,7 @@ START_TEST(the_nth_request_of_making_a_collector_fails)
 }
 END_TEST
 
-/* ---- limits of the system -------------------------------------------------------------------------- */
+/* ---- limits of the system ----------------------------------------------------------------- */
 
 /* Allocates and touches until NULL or `most` bytes. Returns bytes. */
 static size_t fill(size_t size, size_t most, void **list)
@@ -352,7 +354,7 @@ START_TEST(rlimit_as_over_a_collector)
 }
 END_TEST
 
-/* ---- a control group ------------------------------------------------------------------------------- */
+/* ---- a control group ---------------------------------------------------------------------- */
 
 static char group[300];
 
@@ -371,7 +373,8 @@ static bool put(const char *dir, const char *file, const char *text)
 	return n > 0;
 }
 
-/* A group of our own with this much memory, version 2 or 1. False: this system lets us make none. */
+/* A group of our own with this much memory, version 2 or 1. False: this system lets us make none.
+ * */
 static bool make_group(const char *bytes)
 {
 	snprintf(group, sizeof(group), "/sys/fs/cgroup/spanmark-test-%d", (int)getpid());
@@ -411,7 +414,8 @@ START_TEST(a_control_groups_limit)
 	pid_t pid;
 
 	if (!make_group("67108864")) {
-		printf("no control group can be made here (version 1 or 2, writable): its limit is not "
+		printf("no control group can be made here (version 1 or 2, writable): its limit is "
+		       "not "
 		       "tried\n");
 		return;
 	}

@@ -1,6 +1,7 @@
 /*
- * test_misuse: what nobody may call, one row each: it ends the process with one line that names call, thread and
- * address. Never a hang (an alarm), never silence. Each row runs in a child of its own.
+ * test_misuse: what nobody may call, one row each: it ends the process with one line that names
+ * call, thread and address. Never a hang (an alarm), never silence. Each row runs in a child of its
+ * own.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -11,7 +12,7 @@
 #include "tests/support/misuse.h"
 #include "tests/support/run.h"
 
-/* ---- calls that end the process ----------------------------------------------------------------------------------- */
+/* ---- calls that end the process ----------------------------------------------------------- */
 
 static void detach(void)
 {
@@ -262,9 +263,10 @@ static void destroy_alone(const struct call *c)
 		usleep(1000);
 }
 
-static const struct row from_finalizer = ROW(destroy_alone, "sm_gc_destroy", destroy, "by a finalizer");
+static const struct row from_finalizer =
+	ROW(destroy_alone, "sm_gc_destroy", destroy, "by a finalizer");
 
-/* ---- running a row ------------------------------------------------------------------------------------------------ */
+/* ---- running a row ------------------------------------------------------------------------ */
 
 /* What a child that runs the row writes to standard error; its status. */
 static int run_row(const struct row *r, char *text, size_t size)
@@ -300,14 +302,15 @@ static void expect_one_line(const struct row *r, int i)
 	const char *end;
 
 	snprintf(what, sizeof(what), "row %d, %s", i, r->call.name);
-	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "%s: status %#x, \"%s\"", what,
-		      (unsigned)status, text);
+	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "%s: status %#x, \"%s\"",
+		      what, (unsigned)status, text);
 	/* In a hostile build the inline calls check, and have names of their own. */
-	ck_assert_msg(strncmp(text, "spanmark: ", 10) == 0 &&
-			      (strstr(text, r->call.name) || (SM_LOCK_CHECKS && strstr(text, "sm_"))),
+	ck_assert_msg(
+		strncmp(text, "spanmark: ", 10) == 0 &&
+			(strstr(text, r->call.name) || (SM_LOCK_CHECKS && strstr(text, "sm_"))),
+		"%s: \"%s\"", what, text);
+	ck_assert_msg(strstr(text, "thread ") && (strstr(text, "0x") || strstr(text, "(nil)")),
 		      "%s: \"%s\"", what, text);
-	ck_assert_msg(strstr(text, "thread ") && (strstr(text, "0x") || strstr(text, "(nil)")), "%s: \"%s\"",
-		      what, text);
 	ck_assert_msg(strstr(text, r->says) != NULL, "%s: \"%s\"", what, text);
 	end = strchr(text, '\n');
 	ck_assert_msg(end && end[1] == '\0', "%s: more than a line: \"%s\"", what, text);
@@ -325,7 +328,8 @@ START_TEST(destroyed_by_a_finalizer)
 }
 END_TEST
 
-/* With SM_CHECK_CALLS, as a program may be compiled, the inline calls check: here by what they call then. */
+/* With SM_CHECK_CALLS, as a program may be compiled, the inline calls check: here by what they call
+ * then. */
 static void checked(void)
 {
 	sm__check_call(m, "sm_new");
@@ -333,8 +337,9 @@ static void checked(void)
 
 START_TEST(checked_calls)
 {
-	static const struct row rows[] = {ROW(while_blocked, "sm_new", checked, "in a blocking section"),
-					  ROW(by_another_thread, "sm_new", checked, "belongs to thread")};
+	static const struct row rows[] = {
+		ROW(while_blocked, "sm_new", checked, "in a blocking section"),
+		ROW(by_another_thread, "sm_new", checked, "belongs to thread")};
 
 	expect_one_line(&rows[_i], _i);
 }
@@ -342,6 +347,6 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("misuse", 60, SM_LOOP(ends_with_one_line, 0, DEADLY), SM_T(destroyed_by_a_finalizer),
-			SM_LOOP(checked_calls, 0, 2));
+	return SM_SUITE("misuse", 60, SM_LOOP(ends_with_one_line, 0, DEADLY),
+			SM_T(destroyed_by_a_finalizer), SM_LOOP(checked_calls, 0, 2));
 }

@@ -6,7 +6,7 @@
 #include "tests/support/misuse.h"
 #include "tests/support/run.h"
 
-/* ---- calls that return an error ----------------------------------------------------------------------------------- */
+/* ---- calls that return an error ----------------------------------------------------------- */
 
 static long answer;
 
@@ -200,8 +200,8 @@ START_TEST(is_refused)
 {
 	setup();
 	refused[_i].who(&refused[_i].call);
-	ck_assert_msg(answer == refused[_i].answer, "row %d, %s: %ld, not %d", _i, refused[_i].call.name,
-		      answer, refused[_i].answer);
+	ck_assert_msg(answer == refused[_i].answer, "row %d, %s: %ld, not %d", _i,
+		      refused[_i].call.name, answer, refused[_i].answer);
 }
 END_TEST
 

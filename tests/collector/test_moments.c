@@ -1,16 +1,18 @@
 /*
- * test_moments: for each way in which a collector can lose an object, the one moment that matters, made to happen
- * every time (tests/support/step.h). Each test says which part of the collector it would miss; the mutants of
- * tests/mutants take that part away.
+ * test_moments: for each way in which a collector can lose an object, the one moment that matters,
+ * made to happen every time (tests/support/step.h). Each test says which part of the collector it
+ * would miss; the mutants of tests/mutants take that part away.
  *
- * `hidden` is what may be lost, `black` an object that was born during the cycle and is therefore never scanned.
+ * `hidden` is what may be lost, `black` an object that was born during the cycle and is therefore
+ * never scanned.
  */
 #include <unistd.h>
 
 #include "tests/support/moment.h"
 #include "tests/support/run.h"
 
-/* Deletion: taken out of the heap with the barrier on, before the roots are scanned; stored by a scanned thread. */
+/* Deletion: taken out of the heap with the barrier on, before the roots are scanned; stored by a
+ * scanned thread. */
 START_TEST(deletion)
 {
 	uintptr_t hidden, black;
@@ -32,7 +34,8 @@ START_TEST(deletion)
 }
 END_TEST
 
-/* Insertion: only an unscanned stack holds it; its owner stores it into a black object and forgets it. */
+/* Insertion: only an unscanned stack holds it; its owner stores it into a black object and forgets
+ * it. */
 START_TEST(insertion)
 {
 	uintptr_t hidden, black;
@@ -50,7 +53,8 @@ START_TEST(insertion)
 }
 END_TEST
 
-/* The order of the rounds: once a stack is scanned, what its owner takes out of the heap is recorded. */
+/* The order of the rounds: once a stack is scanned, what its owner takes out of the heap is
+ * recorded. */
 START_TEST(barrier_before_scan)
 {
 	uintptr_t hidden;
@@ -91,7 +95,7 @@ START_TEST(born_after_the_scan)
 }
 END_TEST
 
-/* ---- threads ------------------------------------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------------------------ */
 
 static uintptr_t gift;
 static _Atomic(int) attached, cycle_over, gone;
@@ -129,7 +133,8 @@ static void finish_given(pthread_t cycle, pthread_t other)
 	gctest_destroy(gc, m);
 }
 
-/* Each thread's stack is scanned: what is given to one that is there before the cycle, and held by it alone. */
+/* Each thread's stack is scanned: what is given to one that is there before the cycle, and held by
+ * it alone. */
 START_TEST(another_stack)
 {
 	pthread_t t, other;
@@ -151,7 +156,8 @@ START_TEST(another_stack)
 }
 END_TEST
 
-/* Stacks have been asked for; a thread attaches that nobody has counted, and is given what its giver then forgets. */
+/* Stacks have been asked for; a thread attaches that nobody has counted, and is given what its
+ * giver then forgets. */
 START_TEST(born_in_the_cycle)
 {
 	pthread_t t, young;
@@ -176,14 +182,16 @@ START_TEST(born_in_the_cycle)
 }
 END_TEST
 
-/* Acknowledges everything but SCAN, and that when the other has gone: until then no round can follow it. */
+/* Acknowledges everything but SCAN, and that when the other has gone: until then no round can
+ * follow it. */
 static void *hold_up_scan(void *arg)
 {
 	struct sm_mutator *own = sm_mutator_attach(gc);
 
 	attached = own != NULL;
 	while (own && !cycle_over) {
-		bool scan = sm_load_acquire(sm__poll(own)) != 0 && sm_load_relaxed(&gc->hs.op) == SM_HS_SCAN;
+		bool scan = sm_load_acquire(sm__poll(own)) != 0 &&
+			    sm_load_relaxed(&gc->hs.op) == SM_HS_SCAN;
 
 		if (!scan || gone)
 			sm_safepoint(own);
@@ -219,7 +227,8 @@ START_TEST(insertion_by_one_that_goes)
 }
 END_TEST
 
-/* What a flush finds is scanned, too: `parent` is known to a barrier buffer alone until then, `hidden` to it. */
+/* What a flush finds is scanned, too: `parent` is known to a barrier buffer alone until then,
+ * `hidden` to it. */
 START_TEST(found_at_the_end)
 {
 	uintptr_t hidden, parent, black;
@@ -243,12 +252,13 @@ START_TEST(found_at_the_end)
 }
 END_TEST
 
-/* ---- between two flushes ------------------------------------------------------------------------------------ */
+/* ---- between two flushes ------------------------------------------------------------------ */
 
 static _Atomic(int) turn;
 static uintptr_t via; /* disguised: a black object that leads to the parent */
 
-/* Has flushed; then takes the child out of the white parent, which another's buffer will make grey. */
+/* Has flushed; then takes the child out of the white parent, which another's buffer will make grey.
+ * */
 static __attribute__((noinline)) void *take_child(struct sm_mutator *own)
 {
 	void **parent = sm_load((void **)~via), *child = sm_load(&parent[0]);
@@ -277,8 +287,8 @@ static void *flush_then_take(void *arg)
 }
 
 /*
- * What is recorded after the own flush of a round in which another's, or a new root, found something: there must be
- * another round.
+ * What is recorded after the own flush of a round in which another's, or a new root, found
+ * something: there must be another round.
  */
 START_TEST(recorded_after_the_own_flush)
 {
@@ -321,7 +331,7 @@ START_TEST(recorded_after_the_own_flush)
 }
 END_TEST
 
-/* ---- a stack that is handed over ------------------------------------------------------------------------------ */
+/* ---- a stack that is handed over ---------------------------------------------------------- */
 
 static void *coroutine_stack[64];
 
@@ -333,7 +343,8 @@ static void *give_range_up(void *arg)
 	ck_assert_int_eq(sm_thread_range_add(own, coroutine_stack, sizeof(coroutine_stack)), 0);
 	attached = 1;
 	while (!cycle_over) {
-		bool scan = sm_load_acquire(sm__poll(own)) != 0 && sm_load_relaxed(&gc->hs.op) == SM_HS_SCAN;
+		bool scan = sm_load_acquire(sm__poll(own)) != 0 &&
+			    sm_load_relaxed(&gc->hs.op) == SM_HS_SCAN;
 
 		if (turn == 1) {
 			ck_assert_int_eq(sm_thread_range_remove(own, coroutine_stack), 0);
@@ -369,7 +380,7 @@ START_TEST(range_handed_over)
 }
 END_TEST
 
-/* ---- every way to store, and roots that come and go ---------------------------------------------------------- */
+/* ---- every way to store, and roots that come and go --------------------------------------- */
 
 enum way { STORE, CAS, EXCHANGE, COPY, CLEAR };
 
@@ -433,7 +444,8 @@ START_TEST(insertion_by_each_way)
 }
 END_TEST
 
-/* Only an unscanned stack holds it when the roots have been cut into pieces; its owner makes it a root and forgets it. */
+/* Only an unscanned stack holds it when the roots have been cut into pieces; its owner makes it a
+ * root and forgets it. */
 START_TEST(root_that_comes)
 {
 	static void *more[2];
@@ -456,7 +468,8 @@ START_TEST(root_that_comes)
 }
 END_TEST
 
-/* The only marker stands still, so the pieces of the roots wait: a scanned stack takes from a range that then goes. */
+/* The only marker stands still, so the pieces of the roots wait: a scanned stack takes from a range
+ * that then goes. */
 static _Atomic(int) let_go;
 
 static void stand_still(void *ctx, unsigned index, const char *role)
@@ -526,11 +539,13 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("moments", 30, SM_LOOP(deletion, 0, 3), SM_LOOP(insertion, 0, 3),
-			SM_LOOP(insertion_by_one_that_goes, 0, 3), SM_LOOP(barrier_before_scan, 0, 3),
-			SM_LOOP(born_after_the_scan, 0, 3), SM_LOOP(another_stack, 0, 3),
-			SM_LOOP(born_in_the_cycle, 0, 3), SM_LOOP(found_at_the_end, 0, 3),
+			SM_LOOP(insertion_by_one_that_goes, 0, 3),
+			SM_LOOP(barrier_before_scan, 0, 3), SM_LOOP(born_after_the_scan, 0, 3),
+			SM_LOOP(another_stack, 0, 3), SM_LOOP(born_in_the_cycle, 0, 3),
+			SM_LOOP(found_at_the_end, 0, 3),
 			SM_LOOP(recorded_after_the_own_flush, 0, 6),
 			SM_LOOP(deletion_by_each_way, STORE, CLEAR + 1),
-			SM_LOOP(insertion_by_each_way, STORE, EXCHANGE + 1), SM_LOOP(range_handed_over, 0, 3),
-			SM_T(root_that_comes), SM_T(root_that_goes), SM_T(weak_reference_read_while_marking));
+			SM_LOOP(insertion_by_each_way, STORE, EXCHANGE + 1),
+			SM_LOOP(range_handed_over, 0, 3), SM_T(root_that_comes),
+			SM_T(root_that_goes), SM_T(weak_reference_read_while_marking));
 }

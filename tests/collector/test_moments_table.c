@@ -1,14 +1,17 @@
 /*
- * test_moments_table: every public call, at every moment of a cycle, from each kind of caller, in both modes.
+ * test_moments_table: every public call, at every moment of a cycle, from each kind of caller, in
+ * both modes.
  *
- * A table: calls x moments x callers. In each cell a cycle is held at the moment, the caller makes the call there, the
- * cycle goes on, and whatever the caller holds or has left anywhere must be alive, with its canaries, and the verifier (and
- * the check that nothing grey is left) content. A cell that the header forbids is not run: ALLOWED says which.
+ * A table: calls x moments x callers. In each cell a cycle is held at the moment, the caller makes
+ * the call there, the cycle goes on, and whatever the caller holds or has left anywhere must be
+ * alive, with its canaries, and the verifier (and the check that nothing grey is left) content. A
+ * cell that the header forbids is not run: ALLOWED says which.
  *
- * A new call is one line in CALLS and a function that makes it: with *c->mine, a pair that the caller's stack alone holds,
- * with the slot *c->place, which holds another, and with *c->taken, where the stack may keep what it took out. The functions
- * are in tests/support/moment_calls.h and tests/support/moment_calls_gc.h; tests/cli/test_headers.sh compares them with what the
- * public headers declare.
+ * A new call is one line in CALLS and a function that makes it: with *c->mine, a pair that the
+ * caller's stack alone holds, with the slot *c->place, which holds another, and with *c->taken,
+ * where the stack may keep what it took out. The functions are in tests/support/moment_calls.h and
+ * tests/support/moment_calls_gc.h; tests/cli/test_headers.sh compares them with what the public
+ * headers declare.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -19,7 +22,7 @@
 #include "tests/support/moment_calls_gc.h"
 #include "tests/support/run.h"
 
-/* ---- the table's other sides -------------------------------------------------------------------------------------- */
+/* ---- the table's other sides -------------------------------------------------------------- */
 
 /* The handshake that is pending; and what lies between two: marking not drained, and the sweep. */
 #define MOMENTS(X)                             \
@@ -115,7 +118,7 @@ static const struct {
 };
 #define NCALLS (sizeof(calls) / sizeof(calls[0]))
 
-/* ---- one cell ---------------------------------------------------------------------------------------------------- */
+/* ---- one cell ----------------------------------------------------------------------------- */
 
 static struct {
 	char name[120];
@@ -150,14 +153,15 @@ static void must(bool holds, const char *what)
 		ck_abort_msg("%s: %s", cell.name, what);
 }
 
-/* Until the moment. One that is late leaves the handshake of the moment unanswered; it looks at what is asked when it
- * knows that something is, for only then that stays what it is. */
+/* Until the moment. One that is late leaves the handshake of the moment unanswered; it looks at
+ * what is asked when it knows that something is, for only then that stays what it is. */
 static void await_go(struct sm_mutator *own)
 {
 	while (!cell.go) {
 		bool asked = own != NULL && sm_load_acquire(sm__poll(own)) != 0;
 
-		if (asked && (cell.kind != late || sm_load_relaxed(&gc->hs.op) != (uint32_t)cell.op))
+		if (asked &&
+		    (cell.kind != late || sm_load_relaxed(&gc->hs.op) != (uint32_t)cell.op))
 			sm_safepoint(own);
 		usleep(5);
 	}
@@ -178,7 +182,8 @@ static __attribute__((noinline)) void make_in_coroutine(struct caller *c)
 	static char *stack;
 
 	if (stack == NULL)
-		stack = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		stack = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			     0);
 	/* What ran there before has left its words. */
 	ck_assert_int_eq(sm_thread_range_add(c->m, stack, BYTES), 0);
 	in_coroutine = c;
@@ -215,7 +220,8 @@ static bool leads_to_pair(void **taken, size_t at)
 	return p != NULL && whole(p);
 }
 
-/* The caller with its mutator: from before the moment to the cycle's end, or as long as it lives. */
+/* The caller with its mutator: from before the moment to the cycle's end, or as long as it lives.
+ * */
 static __attribute__((noinline)) void live(struct sm_mutator *own)
 {
 	void *volatile mine = (void *)~pair(own), *volatile taken = NULL;
@@ -235,11 +241,13 @@ static __attribute__((noinline)) void live(struct sm_mutator *own)
 	must(whole(mine), "what the caller held is damaged");
 	must(whole(taken), "what the caller took is damaged");
 	if (c.inner && taken)
-		must(leads_to_pair((void **)taken, c.inner - 1), "what a new object led to is damaged");
+		must(leads_to_pair((void **)taken, c.inner - 1),
+		     "what a new object led to is damaged");
 	if (c.made_ephemeron) {
 		void *value = sm_ephemeron_get(own, c.made_ephemeron);
 
-		must(whole(value) && (value || mine == NULL), "what a new ephemeron gives is damaged");
+		must(whole(value) && (value || mine == NULL),
+		     "what a new ephemeron gives is damaged");
 		sm_ephemeron_free(own, c.made_ephemeron);
 	}
 	if (c.made) {
@@ -267,7 +275,8 @@ static __attribute__((noinline)) void live_blocked(struct sm_mutator *own)
 static void *call_from_thread(void *arg)
 {
 	/* What one that is born, or comes by again, has on its stack. */
-	void *volatile stale[4] = {(void *)~cell.dead, (char *)~cell.dead + 8, (void *)~cell.dead, NULL};
+	void *volatile stale[4] = {(void *)~cell.dead, (char *)~cell.dead + 8, (void *)~cell.dead,
+				   NULL};
 	struct sm_mutator *own = NULL;
 	struct caller c = {0};
 
@@ -299,9 +308,10 @@ static void call_from_finalizer(void *ctx, struct sm_mutator *own, void *object)
 	cell.made = 2;
 }
 
-/* ---- the cycle, held ------------------------------------------------------------------------------------------------ */
+/* ---- the cycle, held ---------------------------------------------------------------------- */
 
-/* The call is made in this moment; one that waits for the cycle has at least begun, as like as not. */
+/* The call is made in this moment; one that waits for the cycle has at least begun, as like as not.
+ * */
 static void await_made(void)
 {
 	uint64_t since = sm__now_ns(), most = cell.waits ? 300000 : 200000000;
@@ -486,7 +496,7 @@ static void run_cell(void)
 	gctest_clear_stack();
 }
 
-/* ---- all cells ------------------------------------------------------------------------------------------------------- */
+/* ---- all cells ---------------------------------------------------------------------------- */
 
 static void start(bool stw)
 {
@@ -525,15 +535,16 @@ static unsigned run_moment(bool stw, unsigned moment)
 
 	for (unsigned call = 0; call < NCALLS; call++) {
 		for (unsigned kind = 0; kind < NCALLERS; kind++) {
-			if (!(calls[call].allowed & K(kind)) || !exists(stw, moments[moment].op, kind) ||
+			if (!(calls[call].allowed & K(kind)) ||
+			    !exists(stw, moments[moment].op, kind) ||
 			    (kind == late && moments[moment].op >= MARKING))
 				continue;
 			cell.call = call;
 			cell.kind = kind;
 			cell.op = moments[moment].op;
 			cell.stw = stw;
-			cell.waits =
-				(calls[call].allowed & WAITING) || (stw && moments[moment].op == MARKING);
+			cell.waits = (calls[call].allowed & WAITING) ||
+				     (stw && moments[moment].op == MARKING);
 			snprintf(cell.name, sizeof(cell.name), "%s by one that is %s, %s, %s",
 				 calls[call].name, caller_name[kind], moments[moment].name,
 				 stw ? "stw" : "concurrent");

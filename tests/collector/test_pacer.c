@@ -1,6 +1,6 @@
 /*
- * test_pacer: the pacer as a simulation. A model program allocates at some rate and keeps some of it; a model
- * collector marks at some rate, from the trigger on, with assists as the pacer asks.
+ * test_pacer: the pacer as a simulation. A model program allocates at some rate and keeps some of
+ * it; a model collector marks at some rate, from the trigger on, with assists as the pacer asks.
  */
 #include "collector/pacer.h"
 #include "tests/support/gctest.h"
@@ -66,7 +66,8 @@ static void cycle(struct model *s)
 		       worked = s->workers * s->worker_share * s->scan_rate * dt;
 		double most = (s->cpus - s->workers) * s->scan_rate * dt;
 
-		/* What the workers have done already need not be done by assists: they pay the rest. */
+		/* What the workers have done already need not be done by assists: they pay the
+		 * rest. */
 		if (assist > alloc * ratio)
 			assist = alloc * ratio;
 		if (assist > most) {
@@ -102,8 +103,8 @@ static void near_goal(struct model *s, size_t goal, double within)
 {
 	double off = ((double)s->peak - (double)goal) / (double)goal;
 
-	ck_assert_msg(off < within && off > -within, "peak %zu, goal %zu: off by %.1f%%", s->peak, goal,
-		      off * 100);
+	ck_assert_msg(off < within && off > -within, "peak %zu, goal %zu: off by %.1f%%", s->peak,
+		      goal, off * 100);
 }
 
 START_TEST(steady)
@@ -167,7 +168,8 @@ START_TEST(sawtooth)
 		s.live = (size_t)(20 + i % 6 * 10) * SM_MIB;
 		s.alloc_rate = i % 2 ? 100e6 : 400e6;
 		cycle(&s);
-		/* Live has jumped by a half at most: the goal may be passed by what it did not know of. */
+		/* Live has jumped by a half at most: the goal may be passed by what it did not know
+		 * of. */
 		if (i > 25 && s.peak > goal && s.peak - goal > worst)
 			worst = s.peak - goal;
 	}
@@ -176,8 +178,8 @@ START_TEST(sawtooth)
 END_TEST
 
 /*
- * Mutators run on between the trigger and "barrier on everywhere", here for as long as marking takes: the next
- * runways pay for it.
+ * Mutators run on between the trigger and "barrier on everywhere", here for as long as marking
+ * takes: the next runways pay for it.
  */
 START_TEST(late_start)
 {
@@ -194,7 +196,8 @@ START_TEST(late_start)
 }
 END_TEST
 
-/* A list, followed by one worker alone while mutators allocate at full speed: no assist can help. */
+/* A list, followed by one worker alone while mutators allocate at full speed: no assist can help.
+ * */
 START_TEST(serial_list)
 {
 	struct model s;
@@ -217,7 +220,8 @@ START_TEST(serial_list)
 }
 END_TEST
 
-/* The mutators have the CPUs, and the worker what they leave: a third, a fifth. What grew counts as it is. */
+/* The mutators have the CPUs, and the worker what they leave: a third, a fifth. What grew counts as
+ * it is. */
 START_TEST(starved_worker)
 {
 	struct model s;
@@ -236,8 +240,8 @@ START_TEST(starved_worker)
 END_TEST
 
 /*
- * A cycle in which mutators had to help grows little, for they were held back. Its successors start early enough for the
- * workers alone: nobody assists for ever.
+ * A cycle in which mutators had to help grows little, for they were held back. Its successors start
+ * early enough for the workers alone: nobody assists for ever.
  */
 START_TEST(assists_do_not_last)
 {
@@ -255,7 +259,8 @@ START_TEST(assists_do_not_last)
 }
 END_TEST
 
-/* Little is live, much is allocated: room grows until marking is cheap, and not beyond what it may. */
+/* Little is live, much is allocated: room grows until marking is cheap, and not beyond what it may.
+ * */
 START_TEST(room_follows_cost)
 {
 	struct model s;
@@ -317,7 +322,8 @@ START_TEST(limit_reached)
 		cycle(&s);
 		ck_assert_uint_le(s.p.goal, 64 * SM_MIB);
 	}
-	/* More is live than the limit allows: the goal stays above it, by little, and nothing underflows. */
+	/* More is live than the limit allows: the goal stays above it, by little, and nothing
+	 * underflows. */
 	s.live = 100 * SM_MIB;
 	for (int i = 0; i < 5; i++)
 		cycle(&s);
@@ -327,8 +333,9 @@ START_TEST(limit_reached)
 }
 END_TEST
 
-/* A heap that takes more memory than it has objects stays under the limit all the same; and what it has taken and cannot give
- * back, one live object in each span, does not press the goal down cycle after cycle. */
+/* A heap that takes more memory than it has objects stays under the limit all the same; and what it
+ * has taken and cannot give back, one live object in each span, does not press the goal down cycle
+ * after cycle. */
 START_TEST(limit_is_of_memory)
 {
 	struct model s;
@@ -356,14 +363,16 @@ START_TEST(limit_is_of_memory)
 }
 END_TEST
 
-/* Where nothing, or next to nothing, was allocated while the last cycles marked, the next is still to start somewhat before the goal. */
+/* Where nothing, or next to nothing, was allocated while the last cycles marked, the next is still
+ * to start somewhat before the goal. */
 START_TEST(trigger_keeps_off_the_goal)
 {
 	static const size_t live[] = {10 * SM_MIB, SM_GIB};
 
 	for (size_t i = 0; i < 4; i++) {
 		struct sm_pacer p;
-		struct sm_pacer_config c = {.percent = 100, .concurrent = true, .utilization = 0.25};
+		struct sm_pacer_config c = {
+			.percent = 100, .concurrent = true, .utilization = 0.25};
 		size_t l = live[i % 2];
 		struct sm_pacer_cycle cy = {
 			.live = l, .scan = l, .growth = i / 2 * 1000, .utilization = 0.25};
@@ -373,17 +382,21 @@ START_TEST(trigger_keeps_off_the_goal)
 			sm__pacer_end_cycle(&p, &cy);
 		ck_assert_uint_eq(p.goal, 2 * l);
 		/* A twentieth of the room, and no more than 4 MiB. */
-		ck_assert_uint_eq(p.trigger, i % 2 ? p.goal - 4 * SM_MIB : l + (size_t)((double)l * 0.95));
+		ck_assert_uint_eq(p.trigger,
+				  i % 2 ? p.goal - 4 * SM_MIB : l + (size_t)((double)l * 0.95));
 	}
 }
 END_TEST
 
-/* What was born while marking does not raise the goal of a large heap as long as there is room for the next cycle. */
+/* What was born while marking does not raise the goal of a large heap as long as there is room for
+ * the next cycle. */
 START_TEST(born_takes_of_the_room)
 {
 	struct sm_pacer p;
-	struct sm_pacer_config c = {
-		.percent = 100, .min_heap = 16 * SM_MIB, .max_room = 64 * SM_MIB, .concurrent = true};
+	struct sm_pacer_config c = {.percent = 100,
+				    .min_heap = 16 * SM_MIB,
+				    .max_room = 64 * SM_MIB,
+				    .concurrent = true};
 	struct sm_pacer_cycle cy = {.scan = 128 * SM_MIB, .cost = 0.5};
 
 	sm__pacer_init(&p, &c);
@@ -396,7 +409,8 @@ START_TEST(born_takes_of_the_room)
 	sm__pacer_end_cycle(&p, &cy);
 	ck_assert_uint_eq(p.goal, cy.live + 32 * SM_MIB);
 	/* A small one, whose marking is dear, has its room. */
-	cy = (struct sm_pacer_cycle){.live = 20 * SM_MIB, .born = 10 * SM_MIB, .scan = SM_MIB, .cost = 0.5};
+	cy = (struct sm_pacer_cycle){
+		.live = 20 * SM_MIB, .born = 10 * SM_MIB, .scan = SM_MIB, .cost = 0.5};
 	sm__pacer_end_cycle(&p, &cy);
 	ck_assert_uint_eq(p.goal, cy.live + 64 * SM_MIB - 5 * SM_MIB);
 }
@@ -433,18 +447,20 @@ END_TEST
 START_TEST(extremes_do_not_underflow)
 {
 	struct sm_pacer p;
-	struct sm_pacer_config c = {.percent = 100, .min_heap = 0, .concurrent = true, .utilization = 0};
+	struct sm_pacer_config c = {
+		.percent = 100, .min_heap = 0, .concurrent = true, .utilization = 0};
 	uint64_t rs = 3;
 
 	sm__pacer_init(&p, &c);
 	for (int i = 0; i < 20000; i++) {
-		struct sm_pacer_cycle cy = {.live = gctest_random(&rs) >> (gctest_random(&rs) % 64),
-					    .scan = gctest_random(&rs) >> (gctest_random(&rs) % 64),
-					    .roots = gctest_random(&rs) >> (gctest_random(&rs) % 64),
-					    .growth = gctest_random(&rs) >> (gctest_random(&rs) % 64),
-					    .heap = gctest_random(&rs) >> (gctest_random(&rs) % 64),
-					    .mapped = gctest_random(&rs) >> (gctest_random(&rs) % 64),
-					    .utilization = (double)(gctest_random(&rs) % 1200) / 1000};
+		struct sm_pacer_cycle cy = {
+			.live = gctest_random(&rs) >> (gctest_random(&rs) % 64),
+			.scan = gctest_random(&rs) >> (gctest_random(&rs) % 64),
+			.roots = gctest_random(&rs) >> (gctest_random(&rs) % 64),
+			.growth = gctest_random(&rs) >> (gctest_random(&rs) % 64),
+			.heap = gctest_random(&rs) >> (gctest_random(&rs) % 64),
+			.mapped = gctest_random(&rs) >> (gctest_random(&rs) % 64),
+			.utilization = (double)(gctest_random(&rs) % 1200) / 1000};
 
 		p.config.limit = gctest_random(&rs) % 2 ? gctest_random(&rs) >> 20 : 0;
 		sm__pacer_end_cycle(&p, &cy);
@@ -496,8 +512,9 @@ int main(void)
 	return SM_SUITE("pacer", 60, SM_LOOP(steady, 0, 5), SM_T(step), SM_T(ramp), SM_T(sawtooth),
 			SM_LOOP(late_start, 0, 3), SM_T(serial_list), SM_LOOP(starved_worker, 0, 2),
 			SM_T(assists_do_not_last), SM_T(room_follows_cost), SM_T(zero_live),
-			SM_T(limit_reached), SM_T(limit_is_of_memory), SM_T(trigger_keeps_off_the_goal),
-			SM_T(born_takes_of_the_room), SM_T(no_percent_no_goal),
-			SM_T(stw_triggers_at_the_goal), SM_T(extremes_do_not_underflow),
-			SM_T(assists_ask_for_more_as_room_shrinks), SM_T(workers_by_cpus));
+			SM_T(limit_reached), SM_T(limit_is_of_memory),
+			SM_T(trigger_keeps_off_the_goal), SM_T(born_takes_of_the_room),
+			SM_T(no_percent_no_goal), SM_T(stw_triggers_at_the_goal),
+			SM_T(extremes_do_not_underflow), SM_T(assists_ask_for_more_as_room_shrinks),
+			SM_T(workers_by_cpus));
 }

@@ -1,7 +1,8 @@
 /*
- * test_promotion: a type becomes common in the middle of a cycle. Marking is held on by a mutator that does not acknowledge
- * (tests/support/step.h); what another one allocates meanwhile, in mixed spans and then in spans of the type's own, is
- * born black: nobody scans it, and all of it is there afterwards. And bits are there before anybody can see an object.
+ * test_promotion: a type becomes common in the middle of a cycle. Marking is held on by a mutator
+ * that does not acknowledge (tests/support/step.h); what another one allocates meanwhile, in mixed
+ * spans and then in spans of the type's own, is born black: nobody scans it, and all of it is there
+ * afterwards. And bits are there before anybody can see an object.
  */
 #include "collector/typedesc.h"
 #include "tests/support/moment.h"

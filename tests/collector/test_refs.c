@@ -1,6 +1,6 @@
 /*
- * test_refs: what may be given to handles, weak references and finalizers, and what is said of everything else: an error,
- * or an abort that names the call. Never silence.
+ * test_refs: what may be given to handles, weak references and finalizers, and what is said of
+ * everything else: an error, or an abort that names the call. Never silence.
  */
 #include <errno.h>
 #include <signal.h>
@@ -41,7 +41,7 @@ static void never(void *ctx, struct sm_mutator *fm, void *object)
 	(void)ctx;
 }
 
-/* ---- objects ------------------------------------------------------------------------------------------ */
+/* ---- objects ------------------------------------------------------------------------------ */
 
 static void *not_an_object(int which)
 {
@@ -85,18 +85,21 @@ static void refuses(void *p, int which)
 
 	errno = 0;
 	w = sm_weak_new(m, p);
-	ck_assert_msg(w == NULL && errno == EINVAL, "sm_weak_new of case %d: %p, errno %d", which, (void *)w,
-		      errno);
-	ck_assert_msg(sm_finalizer_set(m, p, never, NULL) == -EINVAL, "sm_finalizer_set of case %d", which);
+	ck_assert_msg(w == NULL && errno == EINVAL, "sm_weak_new of case %d: %p, errno %d", which,
+		      (void *)w, errno);
+	ck_assert_msg(sm_finalizer_set(m, p, never, NULL) == -EINVAL, "sm_finalizer_set of case %d",
+		      which);
 	ck_assert_msg(sm_finalizer_clear(m, p) == -ENOENT, "sm_finalizer_clear of case %d", which);
 	errno = 0;
-	ck_assert_msg(sm_ephemeron_new(m, p, root[0]) == NULL && errno == EINVAL, "key of case %d", which);
+	ck_assert_msg(sm_ephemeron_new(m, p, root[0]) == NULL && errno == EINVAL, "key of case %d",
+		      which);
 	errno = 0;
-	ck_assert_msg(sm_ephemeron_new(m, root[0], p) == NULL && errno == EINVAL, "value of case %d", which);
+	ck_assert_msg(sm_ephemeron_new(m, root[0], p) == NULL && errno == EINVAL,
+		      "value of case %d", which);
 	if (p != NULL) {
 		errno = 0;
-		ck_assert_msg(sm_handle_new(m, p) == NULL && errno == EINVAL, "sm_handle_new of case %d",
-			      which);
+		ck_assert_msg(sm_handle_new(m, p) == NULL && errno == EINVAL,
+			      "sm_handle_new of case %d", which);
 		ck_assert_msg(sm_handle_set(m, h, p) == -EINVAL, "sm_handle_set of case %d", which);
 		ck_assert_ptr_eq(sm_handle_get(h), root[0]);
 	}
@@ -151,7 +154,7 @@ START_TEST(an_object)
 }
 END_TEST
 
-/* ---- what is no handle and no weak reference ---------------------------------------------------------- */
+/* ---- what is no handle and no weak reference ---------------------------------------------- */
 
 static void free_handle_twice(void)
 {
@@ -265,7 +268,8 @@ START_TEST(aborts_and_says_so)
 	close(fd[1]);
 	ck_assert_int_ge(read(fd[0], said, sizeof(said) - 1), 0);
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "status %#x: %s", status, said);
+	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "status %#x: %s", status,
+		      said);
 	ck_assert_msg(strstr(said, abuses[_i].call) && strstr(said, "thread "), "%s", said);
 }
 END_TEST

@@ -1,6 +1,7 @@
 /*
- * test_roots: registered ranges, handles, thread ranges, stacks with every kind of word, and a root in one
- * register only, for each callee-saved one, at a safepoint, in a refill and in a blocking section.
+ * test_roots: registered ranges, handles, thread ranges, stacks with every kind of word, and a root
+ * in one register only, for each callee-saved one, at a safepoint, in a refill and in a blocking
+ * section.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -54,7 +55,8 @@ static __attribute__((noinline)) bool alive(void)
 static void expect_alive(bool yes)
 {
 	gctest_clear_stack();
-	/* Instrumented code leaves copies of everything in its frames: there nothing is sure to go. */
+	/* Instrumented code leaves copies of everything in its frames: there nothing is sure to go.
+	 * */
 	if (!yes && (SM_TSAN || SM_ASAN))
 		return;
 	ck_assert_int_eq(alive(), yes);
@@ -196,13 +198,14 @@ START_TEST(stack_words)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		uintptr_t hidden;
 
-		/* Neighbours that live on their own would hide nothing; the object is alone in its span. */
+		/* Neighbours that live on their own would hide nothing; the object is alone in its
+		 * span. */
 		hidden = hidden_object();
 		gctest_clear_stack();
 		with_word(hidden, words[i].offset);
 		gctest_clear_stack();
-		ck_assert_msg(alive() == words[i].keeps || (SM_TSAN || SM_ASAN), "word at offset %#lx",
-			      (unsigned long)words[i].offset);
+		ck_assert_msg(alive() == words[i].keeps || (SM_TSAN || SM_ASAN),
+			      "word at offset %#lx", (unsigned long)words[i].offset);
 		gctest_clear_stack();
 		sm_weak_free(m, witness);
 	}
@@ -210,8 +213,8 @@ START_TEST(stack_words)
 }
 END_TEST
 
-/* Wild words of all sorts, among them addresses of free spans, of stacks and of tables: no crash, no mark that
- * is not allocated (sweeping checks). */
+/* Wild words of all sorts, among them addresses of free spans, of stacks and of tables: no crash,
+ * no mark that is not allocated (sweeping checks). */
 static __attribute__((noinline)) void with_wild_words(uint64_t seed)
 {
 	volatile uintptr_t w[512];
@@ -253,7 +256,8 @@ START_TEST(wild_words)
 }
 END_TEST
 
-/* Many ranges: each is looked at once a cycle, adding and removing takes few steps, however many there are. */
+/* Many ranges: each is looked at once a cycle, adding and removing takes few steps, however many
+ * there are. */
 START_TEST(many_ranges)
 {
 	unsigned long n = sm_test_scaled(20000), steps;
@@ -301,7 +305,8 @@ END_TEST
 
 static _Atomic(int) stop;
 
-/* Ranges come and go, from threads attached and not, and their memory with them, while cycles scan them. */
+/* Ranges come and go, from threads attached and not, and their memory with them, while cycles scan
+ * them. */
 static void *come_and_go(void *arg)
 {
 	struct sm_mutator *own = arg ? sm_mutator_attach(gc) : NULL;
@@ -309,8 +314,8 @@ static void *come_and_go(void *arg)
 
 	while (!stop) {
 		size_t nwords = gctest_random(&rs) % 8 ? 1 + gctest_random(&rs) % 20 : 3000;
-		void **range =
-			mmap(NULL, nwords * 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		void **range = mmap(NULL, nwords * 8, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		uintptr_t *o;
 
 		if (range == MAP_FAILED || sm_root_add(gc, range, nwords) != 0)
@@ -351,11 +356,11 @@ START_TEST(ranges_come_and_go)
 }
 END_TEST
 
-/* ---- registers ------------------------------------------------------------------------------------ */
+/* ---- registers ---------------------------------------------------------------------------- */
 
 /*
- * in_REGISTER(hidden) calls roots_test_call() with ~hidden in that callee-saved register and nowhere else.
- * Whatever the callee does, a cycle runs meanwhile.
+ * in_REGISTER(hidden) calls roots_test_call() with ~hidden in that callee-saved register and
+ * nowhere else. Whatever the callee does, a cycle runs meanwhile.
  */
 void (*roots_test_call)(void);
 
@@ -452,14 +457,14 @@ static __attribute__((noinline)) void begin_blocking(void)
 	volatile char line[12 * SM_KIB];
 
 #if defined(__x86_64__)
-	__asm__ volatile(
-		"xor %%ebx, %%ebx\n\txor %%r12d, %%r12d\n\txor %%r13d, %%r13d\n\txor %%r14d, %%r14d\n\t"
-		"xor %%r15d, %%r15d" ::
-			: "rbx", "r12", "r13", "r14", "r15", "memory");
+	__asm__ volatile("xor %%ebx, %%ebx\n\txor %%r12d, %%r12d\n\txor %%r13d, %%r13d\n\txor "
+			 "%%r14d, %%r14d\n\t"
+			 "xor %%r15d, %%r15d" ::
+				 : "rbx", "r12", "r13", "r14", "r15", "memory");
 #elif defined(__aarch64__)
 	__asm__ volatile("" ::
-				 : "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "d8",
-				   "d15", "memory");
+				 : "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27",
+				   "x28", "d8", "d15", "memory");
 #endif
 	sm_blocking_enter(m);
 	__asm__ volatile("" ::"r"(line) : "memory");
@@ -520,7 +525,8 @@ START_TEST(registers)
 		gctest_clear_stack();
 		/* And without: gone, or the test would prove nothing. */
 		collect_beside();
-		ck_assert_msg(SM_TSAN || SM_ASAN || !alive(), "register %zu, way %d: still alive", r, _i / 2);
+		ck_assert_msg(SM_TSAN || SM_ASAN || !alive(), "register %zu, way %d: still alive",
+			      r, _i / 2);
 		sm_weak_free(m, witness);
 	}
 	gctest_destroy(gc, m);

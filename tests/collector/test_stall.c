@@ -71,7 +71,8 @@ START_TEST(empty_and_single)
 }
 END_TEST
 
-/* Those in which the thread kept its CPU, those in which it lost it, and the rest; the longest of each. */
+/* Those in which the thread kept its CPU, those in which it lost it, and the rest; the longest of
+ * each. */
 START_TEST(kept_and_lost)
 {
 	static struct sm_stall_hist h, sum;
@@ -96,7 +97,8 @@ START_TEST(kept_and_lost)
 }
 END_TEST
 
-/* The kernel tells. A thread that sleeps has lost its CPU every time; one that does nothing keeps it at least once. */
+/* The kernel tells. A thread that sleeps has lost its CPU every time; one that does nothing keeps
+ * it at least once. */
 START_TEST(the_kernel_tells)
 {
 	unsigned kept = 0;
@@ -124,6 +126,6 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("stall", 0, SM_T(buckets_cover_everything), SM_T(quantiles), SM_T(empty_and_single),
-			SM_T(kept_and_lost), SM_T(the_kernel_tells));
+	return SM_SUITE("stall", 0, SM_T(buckets_cover_everything), SM_T(quantiles),
+			SM_T(empty_and_single), SM_T(kept_and_lost), SM_T(the_kernel_tells));
 }

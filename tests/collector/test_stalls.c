@@ -1,6 +1,7 @@
 /*
- * test_stalls: what mutators waited is counted under its cause, theirs alone and all together, and not forgotten when they
- * go. A wait for a lock, whichever, is counted once: by itself, or within the wait that it is a part of.
+ * test_stalls: what mutators waited is counted under its cause, theirs alone and all together, and
+ * not forgotten when they go. A wait for a lock, whichever, is counted once: by itself, or within
+ * the wait that it is a part of.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -35,7 +36,7 @@ static uint64_t count(struct sm_mutator *of, enum sm_stall_cause cause)
 	return s.cause[cause].count;
 }
 
-/* ---- locks ------------------------------------------------------------------------------------------ */
+/* ---- locks -------------------------------------------------------------------------------- */
 
 static struct sm_lock *held;
 static _Atomic(int) holding;
@@ -120,7 +121,8 @@ START_TEST(locks)
 }
 END_TEST
 
-/* Part of a longer wait, the wait for a lock is not counted a second time; afterwards the next one is. */
+/* Part of a longer wait, the wait for a lock is not counted a second time; afterwards the next one
+ * is. */
 START_TEST(locks_within)
 {
 	struct sm_wait w;
@@ -166,7 +168,7 @@ START_TEST(still_told)
 }
 END_TEST
 
-/* ---- theirs, and all -------------------------------------------------------------------------------- */
+/* ---- theirs, and all ---------------------------------------------------------------------- */
 
 START_TEST(one_mutators_own)
 {
@@ -205,7 +207,8 @@ static void *wait_and_go(void *arg)
 	struct sm_mutator *own = sm_mutator_attach(gc);
 
 	for (unsigned c = 0; c < SM_STALL_CAUSES; c++)
-		sm__stall_note(&own->priv->stalls, (enum sm_stall_cause)c, 1000000 + c, SM_KEPT_LOST);
+		sm__stall_note(&own->priv->stalls, (enum sm_stall_cause)c, 1000000 + c,
+			       SM_KEPT_LOST);
 	sm_mutator_detach(own);
 	return arg;
 }
@@ -253,6 +256,7 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("stalls", 60, SM_LOOP(locks, 0, sizeof(ways) / sizeof(ways[0])), SM_T(locks_within),
-			SM_T(still_told), SM_T(one_mutators_own), SM_T(of_those_who_went), SM_T(names));
+	return SM_SUITE("stalls", 60, SM_LOOP(locks, 0, sizeof(ways) / sizeof(ways[0])),
+			SM_T(locks_within), SM_T(still_told), SM_T(one_mutators_own),
+			SM_T(of_those_who_went), SM_T(names));
 }

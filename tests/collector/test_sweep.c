@@ -1,6 +1,6 @@
 /*
- * test_sweep: what sweeping one span leaves of its bits: the marked slots stay, the others are free, the marks are clear; for
- * spans whose last word of bits is full, or has one slot.
+ * test_sweep: what sweeping one span leaves of its bits: the marked slots stay, the others are
+ * free, the marks are clear; for spans whose last word of bits is full, or has one slot.
  */
 #include <check.h>
 

@@ -1,6 +1,6 @@
 /*
- * test_thread_life: the library's threads and the program's signals and CPUs; a mutator's birth and end in all the ways in
- * which threads begin and end.
+ * test_thread_life: the library's threads and the program's signals and CPUs; a mutator's birth and
+ * end in all the ways in which threads begin and end.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -20,7 +20,7 @@
 
 static struct sm_gc *gc;
 
-/* ---- the library's own threads -------------------------------------------------------------------------------- */
+/* ---- the library's own threads ------------------------------------------------------------ */
 
 static void finalize(void *ctx, struct sm_mutator *m, void *object)
 {
@@ -36,7 +36,8 @@ static struct sm_mutator *all_threads(void)
 
 	gc = GCTEST("gc.workers=2", "gc.fractional=10", "gc.idle_workers=1");
 	m = sm_mutator_attach(gc);
-	ck_assert_int_eq(sm_finalizer_set(m, sm_new(m, sm_type_prefix(gc, 64, 1)), finalize, NULL), 0);
+	ck_assert_int_eq(sm_finalizer_set(m, sm_new(m, sm_type_prefix(gc, 64, 1)), finalize, NULL),
+			 0);
 	return m;
 }
 
@@ -58,7 +59,8 @@ static unsigned long long blocked_in(const char *tid)
 
 START_TEST(own_threads_take_no_signals)
 {
-	static const int program[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGALRM, SIGUSR1, SIGURG, SIGPROF};
+	static const int program[] = {SIGTERM, SIGINT,	SIGHUP, SIGCHLD,
+				      SIGALRM, SIGUSR1, SIGURG, SIGPROF};
 	struct sm_mutator *m = all_threads();
 	int threads = 0;
 	DIR *d = opendir("/proc/self/task");
@@ -79,10 +81,11 @@ START_TEST(own_threads_take_no_signals)
 				break;
 			usleep(1000);
 		}
-		ck_assert_msg((mask >> (SIGSEGV - 1) & 1) == 0, "thread %s blocks its own faults", e->d_name);
+		ck_assert_msg((mask >> (SIGSEGV - 1) & 1) == 0, "thread %s blocks its own faults",
+			      e->d_name);
 		for (size_t i = 0; i < sizeof(program) / sizeof(program[0]); i++)
-			ck_assert_msg(mask >> (program[i] - 1) & 1, "thread %s takes signal %d", e->d_name,
-				      program[i]);
+			ck_assert_msg(mask >> (program[i] - 1) & 1, "thread %s takes signal %d",
+				      e->d_name, program[i]);
 	}
 	closedir(d);
 	ck_assert_int_ge(threads, 7);
@@ -111,7 +114,7 @@ START_TEST(cpus_are_those_of_the_mask)
 }
 END_TEST
 
-/* ---- reports -------------------------------------------------------------------------------------------------- */
+/* ---- reports ------------------------------------------------------------------------------ */
 
 static _Atomic(int) stop, ready;
 
@@ -132,7 +135,8 @@ static void *collect_once(void *arg)
 	return arg;
 }
 
-/* Standard error is a full pipe: the control thread waits in write, and threads come and go all the same. */
+/* Standard error is a full pipe: the control thread waits in write, and threads come and go all the
+ * same. */
 START_TEST(a_blocked_report_blocks_nobody)
 {
 	char page[4096] = "";
@@ -170,13 +174,22 @@ START_TEST(a_blocked_report_blocks_nobody)
 }
 END_TEST
 
-/* ---- ends of threads ------------------------------------------------------------------------------------------- */
+/* ---- ends of threads ---------------------------------------------------------------------- */
 
 static const struct sm_type *node;
 static int way;
 
 /* What a thread may be in the middle of when it ends. */
-enum { RETURNS, EXITS, RETURNS_BLOCKED, EXITS_BLOCKED, CANCELLED_BLOCKED, CANCELLED, ATTACHED_TWICE, ENDS };
+enum {
+	RETURNS,
+	EXITS,
+	RETURNS_BLOCKED,
+	EXITS_BLOCKED,
+	CANCELLED_BLOCKED,
+	CANCELLED,
+	ATTACHED_TWICE,
+	ENDS
+};
 
 static void *end_attached(void *arg)
 {
@@ -287,7 +300,7 @@ START_TEST(destructors_may_use_the_mutator)
 }
 END_TEST
 
-/* ---- attaching ------------------------------------------------------------------------------------------------- */
+/* ---- attaching ---------------------------------------------------------------------------- */
 
 START_TEST(attach_twice_is_one_mutator)
 {
@@ -362,7 +375,8 @@ static void *run_deep(void *arg)
 	return arg;
 }
 
-/* The stack grows on behind what was there when the thread attached. The test program's own thread is the main one. */
+/* The stack grows on behind what was there when the thread attached. The test program's own thread
+ * is the main one. */
 START_TEST(the_main_thread_without_proc)
 {
 	no_proc = _i & 1;
@@ -393,7 +407,7 @@ START_TEST(the_main_stack_beyond_its_first_limit)
 }
 END_TEST
 
-/* ---- keeping ---------------------------------------------------------------------------------------------------- */
+/* ---- keeping ------------------------------------------------------------------------------ */
 
 #define MANY 100
 static pthread_barrier_t all_here;
@@ -438,10 +452,12 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE(
-		"thread life", 60, SM_T(own_threads_take_no_signals), SM_T(cpus_are_those_of_the_mask),
-		SM_T(a_blocked_report_blocks_nobody), SM_LOOP(a_thread_ends_without_detaching, 0, 2 * ENDS),
-		SM_LOOP(destructors_may_use_the_mutator, 0, 2), SM_T(attach_twice_is_one_mutator),
-		SM_LOOP(the_main_thread_without_proc, 0, 4), SM_T(the_main_stack_beyond_its_first_limit),
-		SM_T(mutators_are_kept_for_the_next_threads));
+	return SM_SUITE("thread life", 60, SM_T(own_threads_take_no_signals),
+			SM_T(cpus_are_those_of_the_mask), SM_T(a_blocked_report_blocks_nobody),
+			SM_LOOP(a_thread_ends_without_detaching, 0, 2 * ENDS),
+			SM_LOOP(destructors_may_use_the_mutator, 0, 2),
+			SM_T(attach_twice_is_one_mutator),
+			SM_LOOP(the_main_thread_without_proc, 0, 4),
+			SM_T(the_main_stack_beyond_its_first_limit),
+			SM_T(mutators_are_kept_for_the_next_threads));
 }

@@ -1,6 +1,7 @@
 /*
- * test_throttle: what happens beyond the goal, and wherever the collector does not come on: growth has a price, of one account
- * for all mutators, and the heap hardly grows any more. One more mutator holds the cycle up for as long as a test likes.
+ * test_throttle: what happens beyond the goal, and wherever the collector does not come on: growth
+ * has a price, of one account for all mutators, and the heap hardly grows any more. One more
+ * mutator holds the cycle up for as long as a test likes.
  */
 #include <pthread.h>
 
@@ -203,7 +204,8 @@ START_TEST(one_account)
 }
 END_TEST
 
-/* While a handshake waits, who has answered it gives its CPU away whenever it refills: who has not may be waiting for that. */
+/* While a handshake waits, who has answered it gives its CPU away whenever it refills: who has not
+ * may be waiting for that. */
 START_TEST(late_ones_are_let_by)
 {
 	struct sm_mutator *m;
@@ -249,7 +251,8 @@ START_TEST(limit_is_kept_by_a_cycle)
 	struct sm_mutator *m;
 	size_t in_use, dirty;
 
-	gc = GCTEST("gc.limit=16m", "scavenge.interval=0", _i ? "gc.mode=stw" : "gc.mode=concurrent");
+	gc = GCTEST("gc.limit=16m", "scavenge.interval=0",
+		    _i ? "gc.mode=stw" : "gc.mode=concurrent");
 	m = sm_mutator_attach(gc);
 	ck_assert_int_eq(sm_root_add(gc, &list, 1), 0);
 	fill(m);

@@ -1,4 +1,5 @@
-/* test_typedesc: equal descriptions give one type; layouts are the cheapest that say it; sizes at the edges. */
+/* test_typedesc: equal descriptions give one type; layouts are the cheapest that say it; sizes at
+ * the edges. */
 #include <errno.h>
 
 #include "collector/gc_internal.h"
@@ -47,7 +48,8 @@ START_TEST(equal_descriptions)
 }
 END_TEST
 
-/* Every size around every class border, and beyond: zero, writable to the last byte, aligned to 8. */
+/* Every size around every class border, and beyond: zero, writable to the last byte, aligned to 8.
+ * */
 START_TEST(sizes)
 {
 	gc = GCTEST("gc.mode=concurrent");
@@ -86,7 +88,8 @@ START_TEST(overflows)
 	gc = GCTEST("gc.mode=concurrent", "heap.limit=256m");
 	m = sm_mutator_attach(gc);
 	t = sm_type_prefix(gc, 24, 1);
-	static const size_t n[] = {SIZE_MAX, SIZE_MAX / 24, SIZE_MAX / 24 + 1, SIZE_MAX / 2, (size_t)1 << 60};
+	static const size_t n[] = {SIZE_MAX, SIZE_MAX / 24, SIZE_MAX / 24 + 1, SIZE_MAX / 2,
+				   (size_t)1 << 60};
 	for (size_t i = 0; i < sizeof(n) / sizeof(n[0]); i++) {
 		errno = 0;
 		ck_assert_ptr_null(sm_new_array(m, t, n[i]));
@@ -105,7 +108,8 @@ START_TEST(overflows)
 }
 END_TEST
 
-/* A list of as many as there is memory for, in a frame of its own: at -O0 its head stays in the frame. */
+/* A list of as many as there is memory for, in a frame of its own: at -O0 its head stays in the
+ * frame. */
 static __attribute__((noinline)) size_t fill(void **keep, const struct sm_type *t)
 {
 	void **o;
@@ -120,7 +124,8 @@ static __attribute__((noinline)) size_t fill(void **keep, const struct sm_type *
 	return n;
 }
 
-/* Garbage far beyond the limit passes through; live data beyond it gets NULL, and the heap is whole. */
+/* Garbage far beyond the limit passes through; live data beyond it gets NULL, and the heap is
+ * whole. */
 START_TEST(the_limit)
 {
 	static void *keep;
@@ -151,6 +156,6 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("typedesc", 60, SM_T(kinds), SM_T(equal_descriptions), SM_T(sizes), SM_T(overflows),
-			SM_LOOP(the_limit, 0, 2));
+	return SM_SUITE("typedesc", 60, SM_T(kinds), SM_T(equal_descriptions), SM_T(sizes),
+			SM_T(overflows), SM_LOOP(the_limit, 0, 2));
 }

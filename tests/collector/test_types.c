@@ -1,6 +1,7 @@
 /*
- * test_types: any number of types. Objects of rare ones share spans whatever their layouts, common ones have spans of their
- * own; what a word is follows its object in either, on reused slots too; memory does not depend on how many types there are.
+ * test_types: any number of types. Objects of rare ones share spans whatever their layouts, common
+ * ones have spans of their own; what a word is follows its object in either, on reused slots too;
+ * memory does not depend on how many types there are.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -71,7 +72,7 @@ static void **new_table(size_t n)
 	return t;
 }
 
-/* ---- what a word is --------------------------------------------------------------------------------- */
+/* ---- what a word is ----------------------------------------------------------------------- */
 
 /* So many objects that their type stays rare. */
 #define WORDS 12
@@ -117,7 +118,8 @@ static __attribute__((noinline)) void thin_out(void)
 	sm_collect(gc, m);
 }
 
-/* Every word of every object in the table becomes the address of a new object: as a pointer, or as a number. */
+/* Every word of every object in the table becomes the address of a new object: as a pointer, or as
+ * a number. */
 static __attribute__((noinline)) void point_at_targets(bool barrier)
 {
 	const struct sm_type *target = sm_type_prefix(gc, 160, 1);
@@ -160,7 +162,8 @@ START_TEST(numbers_where_pointers_were)
 }
 END_TEST
 
-/* And the other way round: slots that held numbers hold pointers, and all that they lead to stays. */
+/* And the other way round: slots that held numbers hold pointers, and all that they lead to stays.
+ * */
 START_TEST(pointers_where_numbers_were)
 {
 	start(_i);
@@ -179,7 +182,7 @@ START_TEST(pointers_where_numbers_were)
 }
 END_TEST
 
-/* ---- any number ------------------------------------------------------------------------------------- */
+/* ---- any number --------------------------------------------------------------------------- */
 
 static const struct sm_type *type_number(uint64_t i, size_t words)
 {
@@ -236,7 +239,8 @@ START_TEST(growing_arrays)
 		for (size_t n = 1; n <= LENGTHS; n += n < 8 ? 1 : n / 4) {
 			void **o = sm_new_array(m, t, n);
 
-			ck_assert_msg(o != NULL, "type %zu, %zu elements: %s", i, n, strerror(errno));
+			ck_assert_msg(o != NULL, "type %zu, %zu elements: %s", i, n,
+				      strerror(errno));
 			/* The last pointer of the last element leads to the array before. */
 			sm_store(m, &o[(n - 1) * 16 + 2], table[i]);
 			sm_store(m, &table[i], o);
@@ -267,16 +271,19 @@ START_TEST(more_common_types_than_bins)
 	ck_assert_uint_lt(bins, SM_BINS_MAX - sm__nclasses);
 	/* There is always one for what cannot be mixed. */
 	for (unsigned c = 2; c < sm__nclasses; c++)
-		ck_assert_ptr_nonnull(sm_new(m, sm_type_conservative(gc, sm__sizeclasses[c].slot_bytes)));
+		ck_assert_ptr_nonnull(
+			sm_new(m, sm_type_conservative(gc, sm__sizeclasses[c].slot_bytes)));
 	for (unsigned c = 2; c < sm__nclasses; c++)
-		ck_assert_ptr_nonnull(sm_new(m, sm_type_prefix(gc, sm__sizeclasses[c].slot_bytes, 2)));
+		ck_assert_ptr_nonnull(
+			sm_new(m, sm_type_prefix(gc, sm__sizeclasses[c].slot_bytes, 2)));
 	gctest_destroy(gc, m);
 }
 END_TEST
 
-/* ---- promotion -------------------------------------------------------------------------------------- */
+/* ---- promotion ---------------------------------------------------------------------------- */
 
-/* A type begins rare, proves common, and what was allocated before and after lives and dies alike. */
+/* A type begins rare, proves common, and what was allocated before and after lives and dies alike.
+ * */
 START_TEST(promotion)
 {
 	enum { OBJECTS = 20000 };
@@ -325,7 +332,7 @@ START_TEST(a_little_of_everything_is_rare)
 }
 END_TEST
 
-/* ---- memory ----------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------- */
 
 /* `each` objects of a type; returns what they take, without the types. */
 static __attribute__((noinline)) size_t bytes_of(size_t types, size_t each, size_t words)
@@ -346,7 +353,8 @@ static __attribute__((noinline)) size_t bytes_of(size_t types, size_t each, size
 	return after - before;
 }
 
-/* Few objects of each of very many types: hardly more than as many of one type; and a type is a line of metadata. */
+/* Few objects of each of very many types: hardly more than as many of one type; and a type is a
+ * line of metadata. */
 START_TEST(memory_of_many_types)
 {
 	size_t one, many, types = _i ? 100000 : 10000;
@@ -356,8 +364,8 @@ START_TEST(memory_of_many_types)
 	finish();
 	start(0);
 	many = bytes_of(types, 4, 10);
-	printf("%zu types, 4 objects of 80 B each: %zu bytes in use, of one type %zu: %.3f\n", types, many,
-	       one, (double)many / (double)one);
+	printf("%zu types, 4 objects of 80 B each: %zu bytes in use, of one type %zu: %.3f\n",
+	       types, many, one, (double)many / (double)one);
 	ck_assert_uint_le(many, one + one / 10 * 3);
 	finish();
 }
@@ -395,7 +403,8 @@ static void *allocate_rare(void *arg)
 	return NULL;
 }
 
-/* One object of each of 900 types by each of 1, 8 and 64 threads: at most three times what is alive. */
+/* One object of each of 900 types by each of 1, 8 and 64 threads: at most three times what is
+ * alive. */
 START_TEST(memory_of_rare_types)
 {
 	enum { MOST = 64 };
@@ -438,13 +447,14 @@ START_TEST(memory_of_a_type)
 	for (size_t i = 0; i < TYPES; i++)
 		ck_assert_ptr_nonnull(type_number(i, 40));
 	/* A line, and its share of the hash table, old sizes of it included. */
-	printf("a layout takes %zu bytes\n", (sm__meta_bytes(&sm_gc_heap(gc)->pages) - before) / TYPES);
+	printf("a layout takes %zu bytes\n",
+	       (sm__meta_bytes(&sm_gc_heap(gc)->pages) - before) / TYPES);
 	ck_assert_uint_le((sm__meta_bytes(&sm_gc_heap(gc)->pages) - before) / TYPES, 64 + 32);
 	finish();
 }
 END_TEST
 
-/* ---- with everything else --------------------------------------------------------------------------- */
+/* ---- with everything else ----------------------------------------------------------------- */
 
 static _Atomic(unsigned) finalized;
 
@@ -521,9 +531,10 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("types", 120, SM_LOOP(numbers_where_pointers_were, 0, MODES),
-			SM_LOOP(pointers_where_numbers_were, 0, MODES), SM_LOOP(many_record_types, 0, MODES),
-			SM_LOOP(growing_arrays, 0, MODES), SM_T(more_common_types_than_bins),
-			SM_LOOP(promotion, 0, MODES), SM_T(a_little_of_everything_is_rare),
-			SM_LOOP(memory_of_many_types, 0, 2), SM_LOOP(memory_of_rare_types, 0, 3),
-			SM_T(memory_of_a_type), SM_LOOP(finalizers, 0, MODES), SM_LOOP(settings, 0, 6));
+			SM_LOOP(pointers_where_numbers_were, 0, MODES),
+			SM_LOOP(many_record_types, 0, MODES), SM_LOOP(growing_arrays, 0, MODES),
+			SM_T(more_common_types_than_bins), SM_LOOP(promotion, 0, MODES),
+			SM_T(a_little_of_everything_is_rare), SM_LOOP(memory_of_many_types, 0, 2),
+			SM_LOOP(memory_of_rare_types, 0, 3), SM_T(memory_of_a_type),
+			SM_LOOP(finalizers, 0, MODES), SM_LOOP(settings, 0, 6));
 }

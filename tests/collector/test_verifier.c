@@ -1,6 +1,6 @@
 /*
- * The verifier itself: with everything marked it is silent; of a chain of marked objects whose last is not marked
- * it reports exactly that one, however far it lies, through handles and stacks alike.
+ * The verifier itself: with everything marked it is silent; of a chain of marked objects whose last
+ * is not marked it reports exactly that one, however far it lies, through handles and stacks alike.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -91,7 +91,8 @@ START_TEST(each_unmarked_object_is_found)
 	ck_assert_uint_eq(verify(), 0);
 	for (unsigned i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
 		set_mark(nth(first, at[i]), false);
-		ck_assert_msg(verify() == 1, "object %d of the chain is not marked: found %u", at[i], found);
+		ck_assert_msg(verify() == 1, "object %d of the chain is not marked: found %u",
+			      at[i], found);
 		set_mark(nth(first, at[i]), true);
 	}
 	ck_assert_uint_eq(verify(), 0);
@@ -126,7 +127,8 @@ START_TEST(a_registered_range_alone_is_a_root)
 }
 END_TEST
 
-/* A stack that nobody scanned, because its thread attached when marking was over, may hold what its last user left. */
+/* A stack that nobody scanned, because its thread attached when marking was over, may hold what its
+ * last user left. */
 START_TEST(a_stack_that_came_late_proves_no_loss)
 {
 	void **volatile first = chain();
@@ -145,6 +147,7 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE_EACH("verifier", 0, setup, teardown, SM_T(each_unmarked_object_is_found),
-			     SM_T(a_stack_alone_is_a_root), SM_T(a_registered_range_alone_is_a_root),
+			     SM_T(a_stack_alone_is_a_root),
+			     SM_T(a_registered_range_alone_is_a_root),
 			     SM_T(a_stack_that_came_late_proves_no_loss));
 }

@@ -1,6 +1,6 @@
 /*
- * test_verify: the verifier finds errors planted into a correctly marked heap: a mark bit taken away from an
- * object of each kind of root and depth, and a pointer to a freed slot.
+ * test_verify: the verifier finds errors planted into a correctly marked heap: a mark bit taken
+ * away from an object of each kind of root and depth, and a pointer to a freed slot.
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -60,7 +60,8 @@ START_TEST(finds_what_is_missing)
 	}
 	sm_store(m, &root, node[N - 1]);
 	sm_handle_set(m, h, node[N / 2]);
-	/* No mutator must be in the way of the verifier's own roots: this thread is its only one, and blocked. */
+	/* No mutator must be in the way of the verifier's own roots: this thread is its only one,
+	 * and blocked. */
 	sm_blocking_enter(m);
 	for (int i = 0; i < N; i++)
 		mark(node[i]);

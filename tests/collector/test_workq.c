@@ -72,7 +72,8 @@ static bool resident(const struct sm_packet *p)
 	return true;
 }
 
-/* What was reserved is there, page by page, and no chunk is mapped for whoever takes it; the limit holds all the same. */
+/* What was reserved is there, page by page, and no chunk is mapped for whoever takes it; the limit
+ * holds all the same. */
 START_TEST(reserved)
 {
 	struct sm_packet *p;
@@ -171,7 +172,8 @@ START_TEST(own_l3_first)
 }
 END_TEST
 
-/* Entry n breeds entries n-1 twice; all threads together must process 2^(N+1)-1 and then see "drained". */
+/* Entry n breeds entries n-1 twice; all threads together must process 2^(N+1)-1 and then see
+ * "drained". */
 #define BREED 16
 static _Atomic(uint64_t) processed;
 
@@ -231,6 +233,7 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("workq", 60, SM_T(packets_come_and_go), SM_T(the_limit_holds), SM_T(reserved),
-			SM_T(nearest_node_first), SM_T(own_l3_first), SM_LOOP(drained_means_drained, 0, 5));
+	return SM_SUITE("workq", 60, SM_T(packets_come_and_go), SM_T(the_limit_holds),
+			SM_T(reserved), SM_T(nearest_node_first), SM_T(own_l3_first),
+			SM_LOOP(drained_means_drained, 0, 5));
 }

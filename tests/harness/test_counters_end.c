@@ -1,6 +1,7 @@
 /*
- * Counters from one end to the other on machines that are not here: fake sysfs trees and a mock opener, through counter set
- * (passes), session, the worker's JSON, store and report, to the table and JSON that a user sees.
+ * Counters from one end to the other on machines that are not here: fake sysfs trees and a mock
+ * opener, through counter set (passes), session, the worker's JSON, store and report, to the table
+ * and JSON that a user sees.
  */
 #include <check.h>
 #include <cjson/cJSON.h>
@@ -93,7 +94,8 @@ static char *measure(const struct sm_counterset *cs, unsigned pass, enum sm_by b
 static unsigned found;
 
 /* The set as the worker builds it: by the parent's plan. */
-static struct sm_counterset *worker_set(const struct sm_counterset *parent, struct sm_counterset_options o)
+static struct sm_counterset *worker_set(const struct sm_counterset *parent,
+					struct sm_counterset_options o)
 {
 	struct sm_pass_plan plan;
 	struct sm_counterset *cs;
@@ -133,13 +135,15 @@ static unsigned run(const char *const *sets, unsigned n_sets, bool multiplex, en
 		samples[i].ordinal = samples[i].pass = i;
 		samples[i].wire = measure(cs, i, by);
 	}
-	snprintf(environment, sizeof(environment),
-		 "{\"cpu_model\":\"Test "
-		 "CPU\",\"kernel\":\"6.1\",\"repetitions\":1,\"topology\":{\"cores\":2,\"nodes\":1},"
-		 "\"counters\":{\"passes\":%u,\"chosen\":false,\"metrics\":[]}}",
-		 passes);
+	snprintf(
+		environment, sizeof(environment),
+		"{\"cpu_model\":\"Test "
+		"CPU\",\"kernel\":\"6.1\",\"repetitions\":1,\"topology\":{\"cores\":2,\"nodes\":1},"
+		"\"counters\":{\"passes\":%u,\"chosen\":false,\"metrics\":[]}}",
+		passes);
 	ck_assert_int_eq(sm_store_open(NULL, &s, err, sizeof(err)), 0);
-	ck_assert_int_eq(sm_store_load(s, fake_run(s, environment, samples, passes, passes), &report), 0);
+	ck_assert_int_eq(
+		sm_store_load(s, fake_run(s, environment, samples, passes, passes), &report), 0);
 	sm_store_close(s);
 	for (unsigned i = 0; i < passes; i++)
 		free((char *)samples[i].wire);
@@ -156,7 +160,8 @@ static void has(const char *text, const char *fragment)
 }
 
 /* Calls fn for each metric of this name in the samples; returns how many. */
-static unsigned each(const char *metric, void (*fn)(const struct sm_record *, const struct sm_metric *))
+static unsigned each(const char *metric,
+		     void (*fn)(const struct sm_record *, const struct sm_metric *))
 {
 	unsigned n = 0;
 
@@ -182,17 +187,19 @@ static const char *line_of(const char *start)
 	return line;
 }
 
-/* ---- passes -------------------------------------------------------------------------------------- */
+/* ---- passes ------------------------------------------------------------------------------- */
 
 static void is_ok(const struct sm_record *rec, const struct sm_metric *m)
 {
 	(void)rec;
-	ck_assert_msg(m->status == SM_STATUS_OK || strstr(m->reason, "light region"), "%s of %s/%s: %s (%s)",
-		      m->metric, m->role, m->phase, sm_status_names[m->status], m->reason);
+	ck_assert_msg(m->status == SM_STATUS_OK || strstr(m->reason, "light region"),
+		      "%s of %s/%s: %s (%s)", m->metric, m->role, m->phase,
+		      sm_status_names[m->status], m->reason);
 	ck_assert_int_eq(m->has_value, m->status == SM_STATUS_OK);
 }
 
-/* Three counters: cycles, cache and TLB take several passes; every column of the table has its value from one of them. */
+/* Three counters: cycles, cache and TLB take several passes; every column of the table has its
+ * value from one of them. */
 START_TEST(passes_are_joined)
 {
 	static const char *const sets[] = {"cycles", "cache", "tlb"};
@@ -225,8 +232,9 @@ static void is_counted_or_explained(const struct sm_record *rec, const struct sm
 }
 
 /*
- * Planned with three counters, run with another number: the passes stay, no sample fails, each metric is in each sample of
- * its pass, counted or with the reason why not; with more counters all are counted.
+ * Planned with three counters, run with another number: the passes stay, no sample fails, each
+ * metric is in each sample of its pass, counted or with the reason why not; with more counters all
+ * are counted.
  */
 START_TEST(a_plan_outlives_its_counters)
 {
@@ -239,8 +247,8 @@ START_TEST(a_plan_outlives_its_counters)
 	found = (unsigned)_i + 1;
 	ck_assert_uint_ge(run(sets, 3, false, SM_BY_ROLE), 2);
 	for (unsigned i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
-		ck_assert_msg(each(metrics[i], is_counted_or_explained) > 0, "%s is absent without a word",
-			      metrics[i]);
+		ck_assert_msg(each(metrics[i], is_counted_or_explained) > 0,
+			      "%s is absent without a word", metrics[i]);
 	if (found >= 3)
 		ck_assert_ptr_null(strstr(line_of("graph        gc   mutator  app"), "n/a"));
 	else
@@ -285,7 +293,7 @@ START_TEST(multiplexed_is_scaled_and_labelled)
 }
 END_TEST
 
-/* ---- kinds of cores ------------------------------------------------------------------------------ */
+/* ---- kinds of cores ----------------------------------------------------------------------- */
 
 static void of_its_core(const struct sm_record *rec, const struct sm_metric *m)
 {
@@ -305,7 +313,8 @@ static void hybrid_tree(void)
 	faketree_pmu(&tree, "cpu_atom", 10, "cpus", "1");
 }
 
-/* The mutator on a P core, the mark worker on an E core: rows of their own, each with its PMU's event, never added up. */
+/* The mutator on a P core, the mark worker on an E core: rows of their own, each with its PMU's
+ * event, never added up. */
 START_TEST(hybrid_rows_by_role)
 {
 	static const char *const sets[] = {"cycles", "stall"};
@@ -360,7 +369,7 @@ START_TEST(big_little_rows)
 }
 END_TEST
 
-/* ---- packages ------------------------------------------------------------------------------------ */
+/* ---- packages ----------------------------------------------------------------------------- */
 
 START_TEST(packages_have_rows)
 {
@@ -374,9 +383,11 @@ START_TEST(packages_have_rows)
 
 		snprintf(name, sizeof(name), "amd_umc_%d", i);
 		faketree_pmu(&tree, name, 30 + i, "cpumask", "0,2");
-		snprintf(name, sizeof(name), "/sys/bus/event_source/devices/amd_umc_%d/format/event", i);
+		snprintf(name, sizeof(name),
+			 "/sys/bus/event_source/devices/amd_umc_%d/format/event", i);
 		faketree_write(&tree, name, "config:0-7");
-		snprintf(name, sizeof(name), "/sys/bus/event_source/devices/amd_umc_%d/format/rdwrmask", i);
+		snprintf(name, sizeof(name),
+			 "/sys/bus/event_source/devices/amd_umc_%d/format/rdwrmask", i);
 		faketree_write(&tree, name, "config:8-9");
 	}
 	ck_assert_int_eq(sm_topology_load(&from, &topo, err, sizeof(err)), 0);
@@ -398,13 +409,15 @@ static void is_refused(const struct sm_record *rec, const struct sm_metric *m)
 		return;
 	ck_assert_msg(m->status == want_status, "%s: %s (%s) instead of %s", m->metric,
 		      sm_status_names[m->status], m->reason, sm_status_names[want_status]);
-	ck_assert_msg(strstr(m->reason, want_reason) != NULL, "'%s' lacks '%s'", m->reason, want_reason);
+	ck_assert_msg(strstr(m->reason, want_reason) != NULL, "'%s' lacks '%s'", m->reason,
+		      want_reason);
 	ck_assert(!m->has_value);
 }
 
-/* ---- denial -------------------------------------------------------------------------------------- */
+/* ---- denial ------------------------------------------------------------------------------- */
 
-/* Whatever perf_event_open says: no value, its status and reason to the last format, the rest of the sample is there. */
+/* Whatever perf_event_open says: no value, its status and reason to the last format, the rest of
+ * the sample is there. */
 START_TEST(refusals_reach_the_table)
 {
 	static const struct {
@@ -452,7 +465,7 @@ START_TEST(stolen_counters_are_not_zero)
 }
 END_TEST
 
-/* ---- user-space reads ---------------------------------------------------------------------------- */
+/* ---- user-space reads --------------------------------------------------------------------- */
 
 START_TEST(reading_mode_is_told)
 {
@@ -471,7 +484,7 @@ int main(void)
 	return SM_SUITE_EACH("counters_end", 60, setup, teardown, SM_T(passes_are_joined),
 			     SM_T(one_pass_is_enough), SM_LOOP(a_plan_outlives_its_counters, 0, 8),
 			     SM_T(multiplexed_is_scaled_and_labelled), SM_T(hybrid_rows_by_role),
-			     SM_T(hybrid_rows_by_kind), SM_T(big_little_rows), SM_T(packages_have_rows),
-			     SM_LOOP(refusals_reach_the_table, 0, 7), SM_T(stolen_counters_are_not_zero),
-			     SM_T(reading_mode_is_told));
+			     SM_T(hybrid_rows_by_kind), SM_T(big_little_rows),
+			     SM_T(packages_have_rows), SM_LOOP(refusals_reach_the_table, 0, 7),
+			     SM_T(stolen_counters_are_not_zero), SM_T(reading_mode_is_told));
 }

@@ -1,4 +1,5 @@
-/* spanmark doctor over fake trees, calibration verdicts, calibration of this machine and of a mock PMU, its JSON. */
+/* spanmark doctor over fake trees, calibration verdicts, calibration of this machine and of a mock
+ * PMU, its JSON. */
 #include "harness/cmd.h"
 #include "harness/doctor.h"
 #include "perf/calibrate.h"
@@ -40,11 +41,13 @@ static const struct sm_finding *finding(const struct sm_finding *f, unsigned n, 
 	return NULL;
 }
 
-/* A machine where nothing is as it should be: every finding is a warning or worse, with a remedy. */
+/* A machine where nothing is as it should be: every finding is a warning or worse, with a remedy.
+ * */
 START_TEST(test_sick_machine)
 {
-	static const char *const warned[] = {"nmi_watchdog", "governor",    "turbo", "thp",  "numa_balancing",
-					     "rdpmc",	     "clocksource", "load",  "steal"};
+	static const char *const warned[] = {"nmi_watchdog", "governor",       "turbo",
+					     "thp",	     "numa_balancing", "rdpmc",
+					     "clocksource",  "load",	       "steal"};
 	struct sm_finding f[SM_DOCTOR_MAX];
 	unsigned n;
 
@@ -55,17 +58,20 @@ START_TEST(test_sick_machine)
 	faketree_write(&tree, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave");
 	faketree_write(&tree, "/sys/devices/system/cpu/intel_pstate/no_turbo", "0");
 	faketree_write(&tree, "/sys/devices/system/cpu/smt/active", "1");
-	faketree_write(&tree, "/sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never");
+	faketree_write(&tree, "/sys/kernel/mm/transparent_hugepage/enabled",
+		       "[always] madvise never");
 	faketree_write(&tree, "/proc/sys/kernel/randomize_va_space", "2");
 	faketree_write(&tree, "/proc/sys/kernel/numa_balancing", "1");
-	faketree_write(&tree, "/sys/devices/system/clocksource/clocksource0/current_clocksource", "hpet");
+	faketree_write(&tree, "/sys/devices/system/clocksource/clocksource0/current_clocksource",
+		       "hpet");
 	faketree_write(&tree, "/proc/loadavg", "900.00 5 5 1/100 1");
 	faketree_write(&tree, "/proc/stat", "cpu 100 0 100 1000 0 0 0 50");
 	n = sm_doctor_examine(tree.root, true, f);
 	for (size_t i = 0; i < sizeof(warned) / sizeof(warned[0]); i++) {
 		const struct sm_finding *x = finding(f, n, warned[i]);
 
-		ck_assert_msg(x->health == SM_HEALTH_WARN, "%s is %s", warned[i], sm_health_name(x->health));
+		ck_assert_msg(x->health == SM_HEALTH_WARN, "%s is %s", warned[i],
+			      sm_health_name(x->health));
 		ck_assert_msg(x->remedy[0] != '\0', "%s has no remedy", warned[i]);
 	}
 	ck_assert_ptr_nonnull(strstr(finding(f, n, "pmu")->value, "spr"));
@@ -86,21 +92,25 @@ START_TEST(test_healthy_machine)
 	faketree_write(&tree, "/sys/bus/event_source/devices/cpu/rdpmc", "1");
 	faketree_write(&tree, "/proc/sys/kernel/perf_event_paranoid", "-1");
 	faketree_write(&tree, "/proc/sys/kernel/nmi_watchdog", "0");
-	faketree_write(&tree, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance");
+	faketree_write(&tree, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
+		       "performance");
 	faketree_write(&tree, "/sys/devices/system/cpu/intel_pstate/no_turbo", "1");
-	faketree_write(&tree, "/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never");
+	faketree_write(&tree, "/sys/kernel/mm/transparent_hugepage/enabled",
+		       "always [madvise] never");
 	faketree_write(&tree, "/proc/sys/kernel/numa_balancing", "0");
-	faketree_write(&tree, "/sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc");
+	faketree_write(&tree, "/sys/devices/system/clocksource/clocksource0/current_clocksource",
+		       "tsc");
 	faketree_write(&tree, "/proc/loadavg", "0.00 0 0 1/100 1");
 	faketree_write(&tree, "/proc/stat", "cpu 100 0 100 1000 0 0 0 0");
 	n = sm_doctor_examine(tree.root, true, f);
 	for (unsigned i = 0; i < n; i++)
-		ck_assert_msg(f[i].health != SM_HEALTH_BAD && f[i].health != SM_HEALTH_WARN, "%s is %s: %s",
-			      f[i].name, sm_health_name(f[i].health), f[i].value);
+		ck_assert_msg(f[i].health != SM_HEALTH_BAD && f[i].health != SM_HEALTH_WARN,
+			      "%s is %s: %s", f[i].name, sm_health_name(f[i].health), f[i].value);
 }
 END_TEST
 
-/* Whatever there is to see: each thing that may stand between a user and his counters has a line of its own. */
+/* Whatever there is to see: each thing that may stand between a user and his counters has a line of
+ * its own. */
 START_TEST(test_everything_has_a_line)
 {
 	static const char *const lines[] = {"pmu",	   "perf_event_paranoid",
@@ -149,12 +159,13 @@ START_TEST(test_this_machine)
 	for (unsigned i = 0; i < n; i++) {
 		ck_assert(f[i].value[0] != '\0');
 		if (f[i].health == SM_HEALTH_WARN)
-			ck_assert_msg(f[i].remedy[0] != '\0', "%s warns without a remedy", f[i].name);
+			ck_assert_msg(f[i].remedy[0] != '\0', "%s warns without a remedy",
+				      f[i].name);
 	}
 }
 END_TEST
 
-/* ---- calibration ----------------------------------------------------------------------------- */
+/* ---- calibration -------------------------------------------------------------------------- */
 
 START_TEST(test_verdicts)
 {
@@ -222,9 +233,10 @@ static const struct sm_cal_row *row(const struct sm_calibration *c, const char *
 }
 
 /*
- * For real. Page faults are exact everywhere. Where a PMU counts instructions they are exact; a counter that opens and
- * never moves (QEMU's without -icount) is found out. An instruction counter that is deterministic (QEMU's -icount shift=N,
- * SM_TEST_ICOUNT_SHIFT=N) must count to the instruction, and cycles are 2^N a piece.
+ * For real. Page faults are exact everywhere. Where a PMU counts instructions they are exact; a
+ * counter that opens and never moves (QEMU's without -icount) is found out. An instruction counter
+ * that is deterministic (QEMU's -icount shift=N, SM_TEST_ICOUNT_SHIFT=N) must count to the
+ * instruction, and cycles are 2^N a piece.
  */
 START_TEST(test_calibrate_this_machine)
 {
@@ -237,12 +249,13 @@ START_TEST(test_calibrate_this_machine)
 	ck_assert_msg(!sm_calibrate(t, NULL, &c, err, sizeof(err)), "%s", err);
 	sm_topology_free(t);
 	ck_assert_uint_eq(c.n, c.exact + c.good + c.off + c.zero + c.na);
-	ck_assert(row(&c, "minor_faults")->counted >= 2000 && row(&c, "minor_faults")->counted < 2100);
+	ck_assert(row(&c, "minor_faults")->counted >= 2000 &&
+		  row(&c, "minor_faults")->counted < 2100);
 	for (unsigned i = 0; i < c.n; i++) {
 		const struct sm_cal_row *r = &c.rows[i];
 
-		printf("%-30s %-13s expected %.0f counted %.0f %s %s\n", r->kernel, r->event, r->expected,
-		       r->counted, sm_verdict_name(r->verdict), r->reason);
+		printf("%-30s %-13s expected %.0f counted %.0f %s %s\n", r->kernel, r->event,
+		       r->expected, r->counted, sm_verdict_name(r->verdict), r->reason);
 		ck_assert_int_eq(isnan(r->counted), r->verdict == SM_VERDICT_NA);
 		ck_assert_int_eq(r->verdict == SM_VERDICT_NA, r->reason[0] != '\0');
 	}
@@ -253,12 +266,15 @@ START_TEST(test_calibrate_this_machine)
 		ck_assert_int_le(row(&c, "instructions")->verdict, SM_VERDICT_GOOD);
 		ck_assert(fabs(row(&c, "instructions")->error) < 0.001);
 	} else {
-		ck_assert_msg(!shift, "SM_TEST_ICOUNT_SHIFT is set, but instructions cannot be counted: %s",
+		ck_assert_msg(!shift,
+			      "SM_TEST_ICOUNT_SHIFT is set, but instructions cannot be counted: %s",
 			      row(&c, "instructions")->reason);
 	}
 	if (shift) {
-		/* Constants cancel, interrupts are in kernel mode: exact but for the reading itself. */
-		ck_assert(fabs(row(&c, "instructions")->counted - row(&c, "instructions")->expected) < 64);
+		/* Constants cancel, interrupts are in kernel mode: exact but for the reading
+		 * itself. */
+		ck_assert(fabs(row(&c, "instructions")->counted -
+			       row(&c, "instructions")->expected) < 64);
 		const struct sm_cal_row *cyc = row(&c, "cycles");
 		double insn = cyc->work / 16 * 18; /* 16 operations and the loop's two */
 
@@ -320,8 +336,8 @@ START_TEST(test_calibrate_liar)
 	faketree_x86(&tree, "AuthenticAMD", 0x1a, 2);
 	mock_perf_init(&mock, 6);
 	mock.dead_config = 0xff43; /* Zen 5 l1d_miss */
-	ck_assert_int_eq(sm_topology_load(&(struct sm_topology_source){.synthetic = "core:1 pu:1"}, &t, err,
-					  sizeof(err)),
+	ck_assert_int_eq(sm_topology_load(&(struct sm_topology_source){.synthetic = "core:1 pu:1"},
+					  &t, err, sizeof(err)),
 			 0);
 	ck_assert_msg(!sm_calibrate(t, &o, &c, err, sizeof(err)), "%s", err);
 	ck_assert_uint_ge(c.zero, 6);
@@ -363,7 +379,7 @@ START_TEST(test_kept_calibration)
 }
 END_TEST
 
-/* ---- the commands' usage errors --------------------------------------------------------------- */
+/* ---- the commands' usage errors ----------------------------------------------------------- */
 
 static int run_command(int (*cmd)(int, char **), const char *a, const char *b, const char *c)
 {
@@ -389,7 +405,8 @@ START_TEST(test_usage)
 	ck_assert_int_eq(run_command(sm_cmd_topo, "--format", "json", NULL), SM_EXIT_OK);
 	ck_assert_int_eq(run_command(sm_cmd_events, "--pmu", "z80", NULL), SM_EXIT_USAGE);
 	ck_assert_int_eq(run_command(sm_cmd_events, "--check", NULL, NULL), SM_EXIT_OK);
-	ck_assert_int_eq(run_command(sm_cmd_events, "--check", "/nonexistent.ini", NULL), SM_EXIT_USAGE);
+	ck_assert_int_eq(run_command(sm_cmd_events, "--check", "/nonexistent.ini", NULL),
+			 SM_EXIT_USAGE);
 	ck_assert_int_eq(run_command(sm_cmd_events, "sw::minor", NULL, NULL), SM_EXIT_OK);
 }
 END_TEST
@@ -397,10 +414,10 @@ END_TEST
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	return SM_SUITE_EACH("doctor", 100, setup, teardown, SM_T(test_sick_machine),
-			     SM_T(test_healthy_machine), SM_T(test_everything_has_a_line),
-			     SM_T(test_nothing_to_see), SM_T(test_this_machine), SM_T(test_verdicts),
-			     SM_T(test_kernels), SM_T(test_calibrate_this_machine),
-			     SM_T(test_calibrate_busy_machine), SM_T(test_calibrate_liar),
-			     SM_T(test_kept_calibration), SM_T(test_usage));
+	return SM_SUITE_EACH(
+		"doctor", 100, setup, teardown, SM_T(test_sick_machine), SM_T(test_healthy_machine),
+		SM_T(test_everything_has_a_line), SM_T(test_nothing_to_see),
+		SM_T(test_this_machine), SM_T(test_verdicts), SM_T(test_kernels),
+		SM_T(test_calibrate_this_machine), SM_T(test_calibrate_busy_machine),
+		SM_T(test_calibrate_liar), SM_T(test_kept_calibration), SM_T(test_usage));
 }

@@ -1,4 +1,5 @@
-/* test_heapfile: heap dumps read back: a real one, random graphs against a search by removal, and strangers' files. */
+/* test_heapfile: heap dumps read back: a real one, random graphs against a search by removal, and
+ * strangers' files. */
 #include <check.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -85,8 +86,8 @@ static void random_dump(struct sm_rng *rng, size_t n)
 		size_t edges = sm_rng_below(rng, 3);
 
 		snprintf(line, sizeof(line),
-			 "{\"object\":\"0x%zx\",\"bytes\":%zu,\"type\":\"t%zu\",\"edges\":[", i << 12, i * 16,
-			 i % 3);
+			 "{\"object\":\"0x%zx\",\"bytes\":%zu,\"type\":\"t%zu\",\"edges\":[",
+			 i << 12, i * 16, i % 3);
 		put(line);
 		for (size_t e = 0; e < edges; e++) {
 			snprintf(line, sizeof(line), "%s\"0x%zx\"", e ? "," : "",
@@ -153,8 +154,8 @@ START_TEST(many_types)
 	put("{\"spanmark_heap\":1,\"pid\":1}\n");
 	for (size_t i = 1; i <= n; i++) {
 		snprintf(line, sizeof(line),
-			 "{\"object\":\"0x%zx\",\"bytes\":16,\"type\":\"t %zu\",\"edges\":[]}\n", i << 12,
-			 i % (n / 2));
+			 "{\"object\":\"0x%zx\",\"bytes\":16,\"type\":\"t %zu\",\"edges\":[]}\n",
+			 i << 12, i % (n / 2));
 		put(line);
 	}
 	snprintf(line, sizeof(line), "{\"end\":true,\"objects\":%zu,\"bytes\":0}\n", n);
@@ -182,12 +183,16 @@ static const struct {
 	{FIRST "{\"object\":\"0x1000\",\"by", ":2: no JSON"},
 	{FIRST "{}\n", ":2: neither"},
 	{FIRST "[[[[1]]]]\n", ":2: neither"},
-	{FIRST "{\"object\":\"1000\",\"bytes\":16,\"type\":\"t\",\"edges\":[]}\n", ":2: an object wants"},
-	{FIRST "{\"object\":\"0x1000\",\"bytes\":-16,\"type\":\"t\",\"edges\":[]}\n", ":2: an object wants"},
-	{FIRST "{\"object\":\"0x1000\",\"bytes\":16,\"type\":7,\"edges\":[]}\n", ":2: an object wants"},
+	{FIRST "{\"object\":\"1000\",\"bytes\":16,\"type\":\"t\",\"edges\":[]}\n",
+	 ":2: an object wants"},
+	{FIRST "{\"object\":\"0x1000\",\"bytes\":-16,\"type\":\"t\",\"edges\":[]}\n",
+	 ":2: an object wants"},
+	{FIRST "{\"object\":\"0x1000\",\"bytes\":16,\"type\":7,\"edges\":[]}\n",
+	 ":2: an object wants"},
 	{FIRST "{\"object\":\"0xffffffffffffffff\",\"bytes\":16,\"type\":\"t\",\"edges\":[]}\n",
 	 "behind the last address"},
-	{FIRST "{\"object\":\"0x1000\",\"bytes\":16,\"type\":\"t\",\"edges\":[5]}\n", ":2: an edge"},
+	{FIRST "{\"object\":\"0x1000\",\"bytes\":16,\"type\":\"t\",\"edges\":[5]}\n",
+	 ":2: an edge"},
 	{FIRST "{\"root\":5,\"to\":\"0x1000\"}\n", ":2: a root wants"},
 	{FIRST A A "{\"end\":true,\"objects\":2}\n", "two objects at 0x1000"},
 	{FIRST A "{\"root\":\"stack\",\"to\":\"0x5000\"}\n" END1, "0x5000, where no object is"},
@@ -206,8 +211,8 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE_EACH(
-		"heapfile", 60, setup, teardown, SM_T(a_real_dump),
-		SM_LOOP(retained_is_what_goes_with_an_object, 0, 50), SM_T(many_types),
-		SM_LOOP(strangers_files_are_refused, 0, (int)(sizeof(strange) / sizeof(strange[0]))));
+	return SM_SUITE_EACH("heapfile", 60, setup, teardown, SM_T(a_real_dump),
+			     SM_LOOP(retained_is_what_goes_with_an_object, 0, 50), SM_T(many_types),
+			     SM_LOOP(strangers_files_are_refused, 0,
+				     (int)(sizeof(strange) / sizeof(strange[0]))));
 }

@@ -54,12 +54,15 @@ static char *write_file(const char *text, size_t len)
 
 START_TEST(every_form)
 {
-	ck_assert_int_eq(parse("-w graph,ring -wchurn --workload slices --workload=binary-trees"), 0);
+	ck_assert_int_eq(parse("-w graph,ring -wchurn --workload slices --workload=binary-trees"),
+			 0);
 	ck_assert_uint_eq(o.workloads.n, 5);
 	ck_assert_str_eq(o.workloads.v[0], "graph");
 	ck_assert_str_eq(o.workloads.v[2], "churn");
 	ck_assert_str_eq(o.workloads.v[4], "binary-trees");
-	ck_assert_int_eq(parse("-q -n 7 --format=json --counters sw --by node --timeout 1.5 --seed 0x10"), 0);
+	ck_assert_int_eq(
+		parse("-q -n 7 --format=json --counters sw --by node --timeout 1.5 --seed 0x10"),
+		0);
 	ck_assert(o.quick);
 	ck_assert_uint_eq(o.reps, 7);
 	ck_assert_int_eq(o.format, SM_FORMAT_JSON);
@@ -74,7 +77,8 @@ START_TEST(every_form)
 }
 END_TEST
 
-/* --by writes the index of its word into an enum: its words are the names of that enum, in its order. */
+/* --by writes the index of its word into an enum: its words are the names of that enum, in its
+ * order. */
 START_TEST(by_takes_the_names_of_its_enum)
 {
 	char line[40];
@@ -191,7 +195,8 @@ START_TEST(configuration_lists_are_replaced)
 	static const char text[] = "[run]\nworkload = graph, churn\n";
 	char line[128];
 
-	snprintf(line, sizeof(line), "-w ring --config %s -w slices", write_file(text, sizeof(text) - 1));
+	snprintf(line, sizeof(line), "-w ring --config %s -w slices",
+		 write_file(text, sizeof(text) - 1));
 	ck_assert_msg(parse(line) == 0, "%s", err);
 	unlink(o.config);
 	ck_assert_uint_eq(o.workloads.n, 2);
@@ -232,8 +237,9 @@ END_TEST
 /* Damaged in every way, a configuration is read or refused with a reason that names the line. */
 START_TEST(configuration_mutations)
 {
-	static const char text[] = "[run]\nworkload = graph, churn\nreps=5\ntimeout = 10s\n[params]\n"
-				   "graph.objects = 1m\n[set]\ngc.mode = stw\n";
+	static const char text[] =
+		"[run]\nworkload = graph, churn\nreps=5\ntimeout = 10s\n[params]\n"
+		"graph.objects = 1m\n[set]\ngc.mode = stw\n";
 	unsigned seed = 1;
 
 	for (int i = 0; i < 400; i++) {
@@ -290,6 +296,6 @@ int main(void)
 	return SM_SUITE("options", 0, SM_T(every_form), SM_T(by_takes_the_names_of_its_enum),
 			SM_T(pairs_replace), SM_T(refusals), SM_T(configuration_file),
 			SM_T(configuration_continues), SM_T(configuration_lists_are_replaced),
-			SM_T(configuration_refusals), SM_T(configuration_mutations), SM_T(suggestions),
-			SM_T(table_is_sound));
+			SM_T(configuration_refusals), SM_T(configuration_mutations),
+			SM_T(suggestions), SM_T(table_is_sound));
 }

@@ -1,4 +1,5 @@
-/* harness/plan.c, expand.c, job.c: the matrix, its order, and every refusal before anything runs. */
+/* harness/plan.c, expand.c, job.c: the matrix, its order, and every refusal before anything runs.
+ * */
 #include "harness/job.h"
 #include "perf/counterset.h"
 #include "harness/order.h"
@@ -19,12 +20,13 @@ static struct sm_run_options o;
 static struct sm_plan p;
 static char err[768];
 
-/* Plans the words of `line` on a machine of two packages with two nodes and four cores of two threads each. */
+/* Plans the words of `line` on a machine of two packages with two nodes and four cores of two
+ * threads each. */
 static int plan(const char *line)
 {
 	static const char machine[] = "pack:2 [numa] l3:1 core:2 pu:2";
-	char copy[2048], *argv[MAX_ARGS + 4] = {(char *)"run", (char *)"--dry-run", (char *)"--topology",
-						(char *)machine};
+	char copy[2048], *argv[MAX_ARGS + 4] = {(char *)"run", (char *)"--dry-run",
+						(char *)"--topology", (char *)machine};
 	int argc = 4, rc;
 
 	sm_plan_free(&p);
@@ -67,7 +69,8 @@ END_TEST
 
 START_TEST(matrix)
 {
-	planned("-w binary-trees -p depth=10,12 --threads 1,2 --backend gc,libc --set gc.percent=50,100 "
+	planned("-w binary-trees -p depth=10,12 --threads 1,2 --backend gc,libc --set "
+		"gc.percent=50,100 "
 		"--reps 2 "
 		"--counters none");
 	/* libc has no gc.percent: a sweep over it adds nothing there, and a line says so */
@@ -88,10 +91,12 @@ START_TEST(matrix)
 	planned("-w churn,churn --counters none --reps 2");
 	ck_assert_uint_eq(p.ncases, 1);
 	ck_assert_uint_eq(p.njobs, 2);
-	planned("-w churn,ring,churn --threads 1,1 --backend gc,gc --workers 2,2 --place compact,compact "
+	planned("-w churn,ring,churn --threads 1,1 --backend gc,gc --workers 2,2 --place "
+		"compact,compact "
 		"--set gc.percent=50,50 -p size=1024,1k,64,1024 --counters none");
 	ck_assert_uint_eq(p.ncases, 4);
-	planned("-w binary-trees,binary-trees --threads 1,2,1 --set gc.percent=50,60 --counters none");
+	planned("-w binary-trees,binary-trees --threads 1,2,1 --set gc.percent=50,60 --counters "
+		"none");
 	ck_assert_uint_eq(p.ncases, 4);
 	/* a particular parameter wins over a general one */
 	planned("-w churn,ring -p ring.size=32 -p size=64 --counters none");
@@ -106,7 +111,8 @@ END_TEST
 
 START_TEST(placement)
 {
-	planned("-w binary-trees --threads 2 --workers 1 --place compact --mark-place dedicated --counters "
+	planned("-w binary-trees --threads 2 --workers 1 --place compact --mark-place dedicated "
+		"--counters "
 		"none");
 	ck_assert_uint_eq(p.cases[0].placement.n, 3);
 	/* left open: one to a core where they fit, packed where not */
@@ -216,7 +222,8 @@ START_TEST(a_job_describes_itself)
 	struct sm_pool pool = {0};
 	struct sm_record rec;
 
-	planned("-w binary-trees -p depth=12 --threads 2 --set gc.mode=stw --counters none --no-shuffle");
+	planned("-w binary-trees -p depth=12 --threads 2 --set gc.mode=stw --counters none "
+		"--no-shuffle");
 	ck_assert_int_eq(sm_job_describe(p.jobs[0], &rec, &pool), 0);
 	ck_assert_str_eq(rec.workload, "binary-trees");
 	ck_assert_str_eq(rec.backend, "gc");
@@ -250,7 +257,8 @@ START_TEST(a_job_comes_back_whole)
 	sm_run_options_init(&o);
 	ck_assert_int_eq(sm_run_options_parse(&o, 11, argv, err, sizeof(err)), 0);
 	ck_assert_msg(sm_plan_build(&o, &p, err, sizeof(err)) == 0, "%s", err);
-	ck_assert_msg(sm_job_parse(p.jobs[0], strlen(p.jobs[0]), &parts, err, sizeof(err)) == 0, "%s", err);
+	ck_assert_msg(sm_job_parse(p.jobs[0], strlen(p.jobs[0]), &parts, err, sizeof(err)) == 0,
+		      "%s", err);
 	ck_assert_str_eq(parts.job.params->workload->name, "slices");
 	ck_assert_uint_eq(parts.job.params->values[0].n, 2);
 	ck_assert_int_eq(parts.job.params->values[0].list[1], 4);
@@ -262,7 +270,8 @@ START_TEST(a_job_comes_back_whole)
 	ck_assert_uint_eq(parts.job.counters->n_metrics, p.counters->n_metrics);
 	for (unsigned i = 0; i < p.counters->n_metrics; i++) {
 		ck_assert_uint_eq(parts.job.counters->metrics[i].pass, p.counters->metrics[i].pass);
-		ck_assert_str_eq(parts.job.counters->metrics[i].reason, p.counters->metrics[i].reason);
+		ck_assert_str_eq(parts.job.counters->metrics[i].reason,
+				 p.counters->metrics[i].reason);
 	}
 	ck_assert_int_ge(parts.job.mutators[0].cpu, 0);
 	sm_job_parts_free(&parts);
@@ -276,7 +285,8 @@ START_TEST(damaged_jobs)
 	size_t len, from = 0, step = 3;
 
 	/* The second time: the plan of the counters, which is the longest part of a job. */
-	planned(_i == 0 ? "-w slices --counters none --no-shuffle" : "-w slices -C cycles,soft --no-shuffle");
+	planned(_i == 0 ? "-w slices --counters none --no-shuffle"
+			: "-w slices -C cycles,soft --no-shuffle");
 	job = strdup(p.jobs[0]);
 	len = strlen(job);
 	if (_i == 1) {

@@ -1,4 +1,5 @@
-/* harness/progress.c and environ.c: what is said while a run goes on, and what is remembered of its circumstances. */
+/* harness/progress.c and environ.c: what is said while a run goes on, and what is remembered of its
+ * circumstances. */
 #include "harness/environ.h"
 #include "harness/progress.h"
 
@@ -89,7 +90,7 @@ START_TEST(hostile_stderr)
 }
 END_TEST
 
-/* ---- circumstances ------------------------------------------------------------------------------- */
+/* ---- circumstances ------------------------------------------------------------------------ */
 
 static void put(const char *root, const char *path, const char *contents)
 {
@@ -125,7 +126,8 @@ START_TEST(environment)
 
 	ck_assert_ptr_nonnull(mkdtemp(root));
 	put(root, "/proc/cpuinfo",
-	    "processor\t: 0\nmodel name\t: Imaginary 9000\nmicrocode\t: 0xabc\nflags\t\t: fpu hypervisor "
+	    "processor\t: 0\nmodel name\t: Imaginary 9000\nmicrocode\t: 0xabc\nflags\t\t: fpu "
+	    "hypervisor "
 	    "sse\n");
 	put(root, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance\n");
 	put(root, "/sys/devices/system/cpu/intel_pstate/no_turbo", "1\n");

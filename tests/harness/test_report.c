@@ -1,9 +1,10 @@
 /*
- * test_report.c: the golden reports. A canned store of layout 2 (two cases, two repetitions, two passes, sums by place,
- * packages, kinds of cores, waits, what could not be counted, a crash, calibrations) must be read and print, byte for byte,
- * what stands beside it in tests/data/report/.
+ * test_report.c: the golden reports. A canned store of layout 2 (two cases, two repetitions, two
+ * passes, sums by place, packages, kinds of cores, waits, what could not be counted, a crash,
+ * calibrations) must be read and print, byte for byte, what stands beside it in tests/data/report/.
  *
- * A change that is meant: run with --write from the root of the repository, and look at the difference.
+ * A change that is meant: run with --write from the root of the repository, and look at the
+ * difference.
  */
 #include "harness/writer.h"
 #include "tests/support/run.h"
@@ -61,14 +62,16 @@ static char *read_data(const char *name)
 
 static void load(struct sm_report *r)
 {
-	char dir[] = "/tmp/spanmark-report-XXXXXX", path[64], err[300], *sql = read_data("store.sql");
+	char dir[] = "/tmp/spanmark-report-XXXXXX", path[64], err[300],
+	     *sql = read_data("store.sql");
 	struct sm_store *s;
 	sqlite3 *db;
 
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/s.db", dir);
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
+	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s",
+		      sqlite3_errmsg(db));
 	sqlite3_close(db);
 	free(sql);
 	ck_assert_msg(sm_store_open(path, &s, err, sizeof(err)) == 0, "%s", err);
@@ -106,8 +109,9 @@ START_TEST(a_canned_store_prints_its_golden_reports)
 	print(&r, (unsigned)_i, open_memstream(&got, &len));
 	while (got[same] && got[same] == want[same])
 		same++;
-	ck_assert_msg(!got[same] && !want[same], "%s differs at byte %zu: '%.60s' instead of '%.60s'", file,
-		      same, got + same, want + same);
+	ck_assert_msg(!got[same] && !want[same],
+		      "%s differs at byte %zu: '%.60s' instead of '%.60s'", file, same, got + same,
+		      want + same);
 	free(got);
 	free(want);
 	sm_report_free(&r);

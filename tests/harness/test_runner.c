@@ -1,6 +1,6 @@
 /*
- * harness/runner.c against workers that misbehave in every way we could think of. The workers are this very
- * program, started again with --worker BEHAVIOUR.
+ * harness/runner.c against workers that misbehave in every way we could think of. The workers are
+ * this very program, started again with --worker BEHAVIOUR.
  */
 #include "harness/runner.h"
 
@@ -17,8 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char good[] = "{\"error\":\"\",\"results\":[{\"name\":\"wall_s\",\"unit\":\"s\",\"value\":1}],"
-			   "\"metrics\":[],\"output\":\"\",\"warnings\":\"\"}";
+static const char good[] =
+	"{\"error\":\"\",\"results\":[{\"name\":\"wall_s\",\"unit\":\"s\",\"value\":1}],"
+	"\"metrics\":[],\"output\":\"\",\"warnings\":\"\"}";
 
 static void say(int fd, const char *text)
 {
@@ -26,7 +27,7 @@ static void say(int fd, const char *text)
 		_exit(4);
 }
 
-/* ---- the other side ------------------------------------------------------------------------------ */
+/* ---- the other side ----------------------------------------------------------------------- */
 
 static void flood(int fd)
 {
@@ -124,7 +125,7 @@ static int behave(const char *how)
 	return 0;
 }
 
-/* ---- this side ----------------------------------------------------------------------------------- */
+/* ---- this side ---------------------------------------------------------------------------- */
 
 static struct sm_worker_end end;
 static struct sm_record rec;
@@ -203,8 +204,9 @@ END_TEST
 
 START_TEST(timeouts)
 {
-	static const char *const ways[] = {"hang",	   "stop",	   "stubborn",	     "closed",
-					   "flood-stdout", "flood-stderr", "grandchild-hang"};
+	static const char *const ways[] = {"hang",	     "stop",	     "stubborn",
+					   "closed",	     "flood-stdout", "flood-stderr",
+					   "grandchild-hang"};
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		double start = now();
@@ -243,7 +245,8 @@ START_TEST(grandchildren_go_too)
 {
 	double start = now();
 
-	/* It becomes ours to reap when its parent has gone: run() checks that none is left once it is dead. */
+	/* It becomes ours to reap when its parent has gone: run() checks that none is left once it
+	 * is dead. */
 	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
 	ck_assert_str_eq(run("grandchild", 10), "ok");
 	ck_assert_double_lt(now() - start, 8);
@@ -323,7 +326,8 @@ START_TEST(a_stopped_sample_begins_anew)
 		_exit(0);
 	}
 	{
-		char *argv[] = {strdup(sm_runner_self(false)), (char *)"--worker", (char *)"hang-once", NULL};
+		char *argv[] = {strdup(sm_runner_self(false)), (char *)"--worker",
+				(char *)"hang-once", NULL};
 		struct sm_runner r = {.argv = argv, .timeout_s = 30};
 
 		sm_runner_run(&r, "{}", &end);
@@ -347,7 +351,8 @@ START_TEST(interrupted)
 		_exit(0);
 	}
 	{
-		char *argv[] = {strdup(sm_runner_self(false)), (char *)"--worker", (char *)"stubborn", NULL};
+		char *argv[] = {strdup(sm_runner_self(false)), (char *)"--worker",
+				(char *)"stubborn", NULL};
 		struct sm_runner r = {.argv = argv, .timeout_s = 30};
 
 		sm_runner_run(&r, "{}", &end);

@@ -38,7 +38,8 @@ START_TEST(not_finite_is_left_out)
 }
 END_TEST
 
-/* Ranks of the 95% interval, e.g. Conover's table A3 / the NIST handbook: n, lower rank, upper rank. */
+/* Ranks of the 95% interval, e.g. Conover's table A3 / the NIST handbook: n, lower rank, upper
+ * rank. */
 START_TEST(interval_ranks)
 {
 	static const struct {
@@ -56,8 +57,8 @@ START_TEST(interval_ranks)
 		sm_stats_compute(v, want[i].n, &s);
 		ck_assert_msg(s.has_interval, "n = %zu", want[i].n);
 		ck_assert_msg(s.low == (double)want[i].low && s.high == (double)want[i].high,
-			      "n = %zu: [%g, %g], not [%zu, %zu]", want[i].n, s.low, s.high, want[i].low,
-			      want[i].high);
+			      "n = %zu: [%g, %g], not [%zu, %zu]", want[i].n, s.low, s.high,
+			      want[i].low, want[i].high);
 		ck_assert_double_ge(s.confidence, 0.95);
 	}
 }
@@ -74,7 +75,8 @@ START_TEST(five_are_too_few)
 }
 END_TEST
 
-/* The interval holds the true median in at least 95% of samples drawn from a skewed distribution. */
+/* The interval holds the true median in at least 95% of samples drawn from a skewed distribution.
+ * */
 START_TEST(interval_covers)
 {
 	unsigned held = 0, rounds = 20000;
@@ -114,6 +116,7 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("statistics", 0, SM_T(medians), SM_T(not_finite_is_left_out), SM_T(interval_ranks),
-			SM_T(five_are_too_few), SM_T(interval_covers), SM_T(outliers_are_kept));
+	return SM_SUITE("statistics", 0, SM_T(medians), SM_T(not_finite_is_left_out),
+			SM_T(interval_ranks), SM_T(five_are_too_few), SM_T(interval_covers),
+			SM_T(outliers_are_kept));
 }

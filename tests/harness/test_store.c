@@ -1,4 +1,5 @@
-/* harness/store.c and record.c: what goes in comes out; what is not ours or not whole is refused. */
+/* harness/store.c and record.c: what goes in comes out; what is not ours or not whole is refused.
+ * */
 #include "harness/store.h"
 #include "tests/support/fake_run.h"
 
@@ -25,10 +26,13 @@ static const char wire[] =
 	"{\"error\":\"\",\"results\":[{\"name\":\"wall_s\",\"unit\":\"s\",\"value\":1.25},"
 	"{\"name\":\"check\",\"value\":33274816},"
 	"{\"name\":\"gc_cycles\",\"unit\":\"cycles\",\"reason\":\"no "
-	"collector\"}],\"metrics\":[{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":0,"
-	"\"cpu\":3,\"node\":1,\"metric\":\"cycles\",\"event\":\"zen4::CYCLES\",\"value\":9007199254740991,"
+	"collector\"}],\"metrics\":[{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\","
+	"\"thread\":0,"
+	"\"cpu\":3,\"node\":1,\"metric\":\"cycles\",\"event\":\"zen4::CYCLES\",\"value\":"
+	"9007199254740991,"
 	"\"unit\":\"cycles\",\"enabled_ns\":100,\"running_ns\":50},"
-	"{\"role\":\"mark\",\"phase\":\"mark\",\"metric\":\"l1d_miss\",\"event\":\"x\",\"unit\":\"misses\","
+	"{\"role\":\"mark\",\"phase\":\"mark\",\"metric\":\"l1d_miss\",\"event\":\"x\",\"unit\":"
+	"\"misses\","
 	"\"status\":\"denied\",\"reason\":\"paranoid\"}],\"output\":\"a "
 	"line\\n\",\"warnings\":\"careful\\n\"}";
 
@@ -205,7 +209,8 @@ START_TEST(what_is_left_of_each_group)
 	const char *jobs[] = {
 		"{\"group\":2}",	 "{\"group\":0}", "{\"group\":2}", "{\"group\":0}", "{}",
 		"{\"group\":4000000000}"};
-	struct sm_run_info info = {.environment = "{}", .command_line = "", .by = "role", .planned = 6};
+	struct sm_run_info info = {
+		.environment = "{}", .command_line = "", .by = "role", .planned = 6};
 	struct sm_store *s = open_store(path);
 	struct sm_record r = {.ordinal = 1,
 			      .workload = "w",
@@ -327,7 +332,8 @@ START_TEST(survives_kill)
 							.config = "{}",
 							.placement = "{}"};
 
-				sm_record_parse(&rec, &pool, one.wire, strlen(one.wire), err, sizeof(err));
+				sm_record_parse(&rec, &pool, one.wire, strlen(one.wire), err,
+						sizeof(err));
 				sm_store_add(s, run, &rec);
 				sm_record_free(&rec);
 				sm_pool_free(&pool);
@@ -361,10 +367,13 @@ START_TEST(wire_refusals)
 		"\"text\"",
 		"{\"error\":\"\",\"results\":[],\"metrics\":[],\"output\":\"\"}",
 		"{\"error\":\"\",\"results\":{},\"metrics\":[],\"output\":\"\",\"warnings\":\"\"}",
-		"{\"error\":\"\",\"results\":[[\"x\"]],\"metrics\":[],\"output\":\"\",\"warnings\":\"\"}",
-		"{\"error\":\"\",\"results\":[{\"name\":\"x\",\"value\":\"1\"}],\"metrics\":[],\"output\":"
+		"{\"error\":\"\",\"results\":[[\"x\"]],\"metrics\":[],\"output\":\"\",\"warnings\":"
+		"\"\"}",
+		"{\"error\":\"\",\"results\":[{\"name\":\"x\",\"value\":\"1\"}],\"metrics\":[],"
+		"\"output\":"
 		"\"\",\"warnings\":\"\"}",
-		"{\"error\":\"\",\"results\":[{\"name\":\"x\",\"value\":1e999}],\"metrics\":[],\"output\":"
+		"{\"error\":\"\",\"results\":[{\"name\":\"x\",\"value\":1e999}],\"metrics\":[],"
+		"\"output\":"
 		"\"\",\"warnings\":\"\"}",
 		"{\"error\":\"\",\"results\":[{\"name\":\"x\",\"colour\":1}],\"metrics\":[],"
 		"\"output\":\"\",\"warnings\":\"\"}",
@@ -374,7 +383,8 @@ START_TEST(wire_refusals)
 		"\"output\":\"\",\"warnings\":\"\"}",
 		"{\"error\":\"\",\"results\":[],\"metrics\":[{\"enabled_ns\":-1}],"
 		"\"output\":\"\",\"warnings\":\"\"}",
-		"{\"error\":\"\",\"results\":[],\"metrics\":[{\"by\":\"thread\",\"role\":\"a\",\"phase\":"
+		"{\"error\":\"\",\"results\":[],\"metrics\":[{\"by\":\"thread\",\"role\":\"a\","
+		"\"phase\":"
 		"\"b\",\"thread\":1e12,\"cpu\":0,\"node\":0,\"metric\":\"m\",\"event\":\"e\","
 		"\"value\":1,\"source\":\"sw\"}],\"output\":\"\",\"warnings\":\"\"}",
 	};
@@ -383,7 +393,8 @@ START_TEST(wire_refusals)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct sm_record r = {0};
 
-		ck_assert_msg(sm_record_parse(&r, &pool, bad[i], strlen(bad[i]), err, sizeof(err)) == -EINVAL,
+		ck_assert_msg(sm_record_parse(&r, &pool, bad[i], strlen(bad[i]), err,
+					      sizeof(err)) == -EINVAL,
 			      "accepted: %s", bad[i]);
 		ck_assert_ptr_null(r.results);
 		ck_assert_ptr_null(r.metrics);
@@ -393,7 +404,8 @@ START_TEST(wire_refusals)
 }
 END_TEST
 
-/* Every prefix of a good sample, and every byte of it changed, is taken or refused, never a crash. */
+/* Every prefix of a good sample, and every byte of it changed, is taken or refused, never a crash.
+ * */
 START_TEST(wire_mutations)
 {
 	size_t len = strlen(wire);
@@ -420,8 +432,9 @@ END_TEST
 
 START_TEST(a_failed_session_is_a_failed_sample)
 {
-	static const char text[] = "{\"error\":\"mutator 0: not pinned\",\"results\":[],\"metrics\":[],"
-				   "\"output\":\"\",\"warnings\":\"\"}";
+	static const char text[] =
+		"{\"error\":\"mutator 0: not pinned\",\"results\":[],\"metrics\":[],"
+		"\"output\":\"\",\"warnings\":\"\"}";
 	struct sm_pool pool = {0};
 	struct sm_record r = {0};
 
@@ -446,8 +459,11 @@ START_TEST(calibrations_come_back)
 				       .expected = 1000,
 				       .counted = 1001,
 				       .error = 0.001};
-	struct sm_calibration_row d = {
-		.event = "MISS", .kernel = "chase", .verdict = "n/a", .reason = "no PMU", .expected = 5};
+	struct sm_calibration_row d = {.event = "MISS",
+				       .kernel = "chase",
+				       .verdict = "n/a",
+				       .reason = "no PMU",
+				       .expected = 5};
 	struct sm_report r;
 	int64_t run;
 
@@ -466,7 +482,8 @@ START_TEST(calibrations_come_back)
 }
 END_TEST
 
-/* What was calibrated and is bad is not believed in the report: whole labels count, not parts of them. */
+/* What was calibrated and is bad is not believed in the report: whole labels count, not parts of
+ * them. */
 START_TEST(calibrations_are_applied)
 {
 	static const struct {
@@ -514,7 +531,8 @@ static void change(const char *sql)
 	sqlite3 *db;
 
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
+	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s",
+		      sqlite3_errmsg(db));
 	sqlite3_close(db);
 }
 
@@ -566,7 +584,8 @@ END_TEST
 START_TEST(first_layout_is_upgraded)
 {
 	struct sm_store *s = open_store(path);
-	struct sm_calibration_row c = {.event = "cycles", .kernel = "chain", .verdict = "off", .reason = ""};
+	struct sm_calibration_row c = {
+		.event = "cycles", .kernel = "chain", .verdict = "off", .reason = ""};
 	struct sm_report r;
 	int64_t run = fake_run(s, NULL, two, 2, 3);
 	sqlite3 *db;
@@ -595,12 +614,14 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE_EACH(
-		"store", 60, setup, teardown, SM_T(round_trip_in_a_file), SM_T(round_trip_temporary),
-		SM_T(first_users_race), SM_T(several_runs), SM_T(goes_on_where_it_stopped),
-		SM_T(what_is_left_of_each_group), SM_T(the_same_sample_twice_is_refused),
-		SM_T(refuses_what_is_not_ours), SM_T(refuses_a_later_layout), SM_T(survives_kill),
-		SM_T(wire_refusals), SM_T(wire_mutations), SM_T(a_failed_session_is_a_failed_sample),
-		SM_T(calibrations_come_back), SM_T(calibrations_are_applied), SM_T(first_layout_is_upgraded),
-		SM_T(a_field_that_an_old_store_lacks_is_none), SM_T(a_word_of_no_enum_is_damage));
+	return SM_SUITE_EACH("store", 60, setup, teardown, SM_T(round_trip_in_a_file),
+			     SM_T(round_trip_temporary), SM_T(first_users_race), SM_T(several_runs),
+			     SM_T(goes_on_where_it_stopped), SM_T(what_is_left_of_each_group),
+			     SM_T(the_same_sample_twice_is_refused), SM_T(refuses_what_is_not_ours),
+			     SM_T(refuses_a_later_layout), SM_T(survives_kill), SM_T(wire_refusals),
+			     SM_T(wire_mutations), SM_T(a_failed_session_is_a_failed_sample),
+			     SM_T(calibrations_come_back), SM_T(calibrations_are_applied),
+			     SM_T(first_layout_is_upgraded),
+			     SM_T(a_field_that_an_old_store_lacks_is_none),
+			     SM_T(a_word_of_no_enum_is_damage));
 }

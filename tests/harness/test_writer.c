@@ -1,4 +1,5 @@
-/* The writers: known runs in, checked text out; hostile names made harmless; files replaced whole or not at all. */
+/* The writers: known runs in, checked text out; hostile names made harmless; files replaced whole
+ * or not at all. */
 #include "harness/summary.h"
 #include "harness/writer.h"
 #include "tests/support/fake_run.h"
@@ -28,29 +29,40 @@ static const char counted[] =
 	"{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\",\"value\":1000},"
 	"{\"name\":\"wall_s\",\"unit\":\"s\",\"value\":2},"
 	"{\"name\":\"gc_cycles\",\"unit\":\"cycles\",\"reason\":\"no collector\"},"
-	"{\"name\":\"check\",\"value\":33274816}],\"metrics\":[{\"role\":\"mutator\",\"phase\":\"app\","
+	"{\"name\":\"check\",\"value\":33274816}],\"metrics\":[{\"role\":\"mutator\",\"phase\":"
+	"\"app\","
 	"\"metric\":\"time\",\"event\":\"clock\",\"value\":5000,\"unit\":\"ns\",\"source\":\"sw\"},"
-	"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"cycles\",\"event\":\"t::CYC:e=0:u=1\","
+	"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"cycles\",\"event\":\"t::CYC:e=0:u="
+	"1\","
 	"\"value\":8000,\"unit\":\"cycles\"},"
-	"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"instructions\",\"event\":\"t::INS\",\"value\":"
+	"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"instructions\",\"event\":\"t::INS\","
+	"\"value\":"
 	"12000,\"unit\":\"insn\"},"
 	"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"ipc\",\"event\":\"t::INS "
 	"t::CYC\",\"value\":1.5},"
-	"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"l1d_miss\",\"event\":\"t::L1\",\"unit\":"
+	"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"l1d_miss\",\"event\":\"t::L1\","
+	"\"unit\":"
 	"\"misses\",\"status\":\"denied\",\"reason\":\"paranoid is 2\"},"
-	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":0,\"cpu\":0,\"node\":0,"
+	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":0,\"cpu\":0,\"node\":"
+	"0,"
 	"\"metric\":\"time\",\"event\":\"clock\",\"value\":2000,\"unit\":\"ns\",\"source\":\"sw\"},"
-	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":0,\"cpu\":0,\"node\":0,"
+	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":0,\"cpu\":0,\"node\":"
+	"0,"
 	"\"metric\":\"cycles\",\"event\":\"t::CYC\",\"value\":3000,\"unit\":\"cycles\"},"
-	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":0,\"cpu\":0,\"node\":0,"
+	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":0,\"cpu\":0,\"node\":"
+	"0,"
 	"\"metric\":\"instructions\",\"event\":\"t::INS\",\"value\":9000,\"unit\":\"insn\"},"
-	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":1,\"cpu\":4,\"node\":1,"
+	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":1,\"cpu\":4,\"node\":"
+	"1,"
 	"\"metric\":\"time\",\"event\":\"clock\",\"value\":3000,\"unit\":\"ns\",\"source\":\"sw\"},"
-	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":1,\"cpu\":4,\"node\":1,"
+	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":1,\"cpu\":4,\"node\":"
+	"1,"
 	"\"metric\":\"cycles\",\"event\":\"t::CYC\",\"value\":5000,\"unit\":\"cycles\",\"status\":"
 	"\"multiplexed\",\"enabled_ns\":100,\"running_ns\":50},"
-	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":1,\"cpu\":4,\"node\":1,"
-	"\"metric\":\"instructions\",\"event\":\"t::INS\",\"value\":3000,\"unit\":\"insn\"}],\"output\":\"[1 "
+	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":1,\"cpu\":4,\"node\":"
+	"1,"
+	"\"metric\":\"instructions\",\"event\":\"t::INS\",\"value\":3000,\"unit\":\"insn\"}],"
+	"\"output\":\"[1 "
 	"4 9]\\n\",\"warnings\":\"memory is not bound\\n\"}";
 
 static struct sm_report load(const struct fake_sample *samples, unsigned n, unsigned planned)
@@ -95,7 +107,7 @@ static void fits(const char *text)
 	}
 }
 
-/* ---- table --------------------------------------------------------------------------------------- */
+/* ---- table -------------------------------------------------------------------------------- */
 
 START_TEST(table_by_role)
 {
@@ -108,7 +120,8 @@ START_TEST(table_by_role)
 	has(text, "n/a 1    no collector");
 	has(text, "n/a 2    paranoid is 2");
 	has(text, "check 33274816");
-	has(text, "cycles   t::CYC:u=1, per operation [pmu]"); /* the default attribute is left out */
+	/* the default attribute is left out */
+	has(text, "cycles   t::CYC:u=1, per operation [pmu]");
 	has(text, "[1 4 9]");
 	has(text, "memory is not bound");
 	has(text, "1 of 2 planned samples");
@@ -124,28 +137,40 @@ END_TEST
 
 /* The sums by place of the sample above, as the worker sends them and cmd_run.c places them. */
 static const char by_place[] =
-	"{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\",\"value\":1000}],\"metrics\":[{"
-	"\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"time\",\"event\":\"clock\",\"value\":999,"
+	"{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\",\"value\":1000}],"
+	"\"metrics\":[{"
+	"\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"time\",\"event\":\"clock\",\"value\":"
+	"999,"
 	"\"unit\":\"ns\",\"source\":\"sw\"},"
-	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":1,\"cpu\":4,\"node\":1,"
+	"{\"by\":\"thread\",\"role\":\"mutator\",\"phase\":\"app\",\"thread\":1,\"cpu\":4,\"node\":"
+	"1,"
 	"\"metric\":\"time\",\"event\":\"clock\",\"value\":999,\"unit\":\"ns\",\"source\":\"sw\"},"
-	"{\"by\":\"node\",\"phase\":\"app\",\"node\":0,\"metric\":\"time\",\"event\":\"clock\",\"value\":"
+	"{\"by\":\"node\",\"phase\":\"app\",\"node\":0,\"metric\":\"time\",\"event\":\"clock\","
+	"\"value\":"
 	"2000,\"unit\":\"ns\",\"source\":\"sw\"},"
-	"{\"by\":\"node\",\"phase\":\"app\",\"node\":0,\"metric\":\"cycles\",\"event\":\"t::CYC\",\"value\":"
+	"{\"by\":\"node\",\"phase\":\"app\",\"node\":0,\"metric\":\"cycles\",\"event\":\"t::CYC\","
+	"\"value\":"
 	"3000,\"unit\":\"cycles\"},"
-	"{\"by\":\"node\",\"phase\":\"app\",\"node\":0,\"metric\":\"instructions\",\"event\":\"t::INS\","
+	"{\"by\":\"node\",\"phase\":\"app\",\"node\":0,\"metric\":\"instructions\",\"event\":\"t::"
+	"INS\","
 	"\"value\":9000,\"unit\":\"insn\"},"
-	"{\"by\":\"node\",\"phase\":\"app\",\"node\":1,\"metric\":\"time\",\"event\":\"clock\",\"value\":"
+	"{\"by\":\"node\",\"phase\":\"app\",\"node\":1,\"metric\":\"time\",\"event\":\"clock\","
+	"\"value\":"
 	"3000,\"unit\":\"ns\",\"source\":\"sw\"},"
-	"{\"by\":\"node\",\"phase\":\"app\",\"node\":1,\"metric\":\"cycles\",\"event\":\"t::CYC\",\"value\":"
+	"{\"by\":\"node\",\"phase\":\"app\",\"node\":1,\"metric\":\"cycles\",\"event\":\"t::CYC\","
+	"\"value\":"
 	"5000,\"unit\":\"cycles\",\"status\":\"multiplexed\",\"enabled_ns\":100,\"running_ns\":50},"
-	"{\"by\":\"node\",\"phase\":\"app\",\"node\":1,\"metric\":\"instructions\",\"event\":\"t::INS\","
+	"{\"by\":\"node\",\"phase\":\"app\",\"node\":1,\"metric\":\"instructions\",\"event\":\"t::"
+	"INS\","
 	"\"value\":3000,\"unit\":\"insn\"},"
-	"{\"by\":\"kind\",\"phase\":\"app\",\"metric\":\"time\",\"event\":\"clock\",\"value\":5000,\"unit\":"
+	"{\"by\":\"kind\",\"phase\":\"app\",\"metric\":\"time\",\"event\":\"clock\",\"value\":5000,"
+	"\"unit\":"
 	"\"ns\",\"source\":\"sw\"},"
-	"{\"by\":\"kind\",\"phase\":\"app\",\"metric\":\"cycles\",\"event\":\"t::CYC\",\"value\":8000,"
+	"{\"by\":\"kind\",\"phase\":\"app\",\"metric\":\"cycles\",\"event\":\"t::CYC\",\"value\":"
+	"8000,"
 	"\"unit\":\"cycles\",\"status\":\"multiplexed\",\"enabled_ns\":100,\"running_ns\":50},"
-	"{\"by\":\"kind\",\"phase\":\"app\",\"metric\":\"instructions\",\"event\":\"t::INS\",\"value\":12000,"
+	"{\"by\":\"kind\",\"phase\":\"app\",\"metric\":\"instructions\",\"event\":\"t::INS\","
+	"\"value\":12000,"
 	"\"unit\":\"insn\"}]," TAIL;
 
 START_TEST(table_by_thread_and_node)
@@ -201,7 +226,8 @@ START_TEST(a_column_has_its_set_s_formula)
 }
 END_TEST
 
-/* Cases of one workload and backend are told apart by what differs between them, everywhere that they have lines. */
+/* Cases of one workload and backend are told apart by what differs between them, everywhere that
+ * they have lines. */
 START_TEST(cases_are_told_apart)
 {
 	static const char wire[] =
@@ -209,17 +235,24 @@ START_TEST(cases_are_told_apart)
 		"{\"name\":\"wall_s\",\"unit\":\"s\",\"value\":1},"
 		"{\"name\":\"check\",\"value\":7},"
 		"{\"name\":\"stalls\",\"unit\":\"stalls\",\"value\":3},"
-		"{\"name\":\"stall_max_us\",\"unit\":\"us\",\"value\":2}],\"metrics\":[{\"role\":\"mutator\","
-		"\"phase\":\"app\",\"metric\":\"time\",\"event\":\"c\",\"value\":100,\"unit\":\"ns\","
+		"{\"name\":\"stall_max_us\",\"unit\":\"us\",\"value\":2}],\"metrics\":[{\"role\":"
+		"\"mutator\","
+		"\"phase\":\"app\",\"metric\":\"time\",\"event\":\"c\",\"value\":100,\"unit\":"
+		"\"ns\","
 		"\"source\":\"sw\"}]," TAIL;
-	static const char *const places[] = {"{\"place\":\"compact\",\"workers\":1,\"placed\":\"1 mutator, 1 "
-					     "mark worker: on a core of its own\"}",
-					     "{\"place\":\"compact\",\"workers\":2,\"placed\":\"1 mutator, 2 "
-					     "mark workers: on mutators' CPUs\"}"};
+	static const char *const places[] = {
+		"{\"place\":\"compact\",\"workers\":1,\"placed\":\"1 mutator, 1 "
+		"mark worker: on a core of its own\"}",
+		"{\"place\":\"compact\",\"workers\":2,\"placed\":\"1 mutator, 2 "
+		"mark workers: on mutators' CPUs\"}"};
 	struct fake_sample three[] = {
 		{.ordinal = 0, .group = 0, .wire = wire, .placement = places[0]},
 		{.ordinal = 1, .group = 1, .wire = wire, .placement = places[1]},
-		{.ordinal = 2, .group = 2, .wire = wire, .workload = "churn", .placement = places[0]},
+		{.ordinal = 2,
+		 .group = 2,
+		 .wire = wire,
+		 .workload = "churn",
+		 .placement = places[0]},
 	};
 	struct sm_report r = load(three, 3, 3);
 	char *text = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false);
@@ -239,7 +272,8 @@ START_TEST(cases_are_told_apart)
 }
 END_TEST
 
-/* A calibration that found an event off marks its column and every formula over it; one that reads 0 takes the value away. */
+/* A calibration that found an event off marks its column and every formula over it; one that reads
+ * 0 takes the value away. */
 START_TEST(calibration_is_used)
 {
 	struct fake_sample one = {.wire = counted};
@@ -258,8 +292,11 @@ START_TEST(calibration_is_used)
 					  .verdict = "reads 0",
 					  .reason = "",
 					  .has_value = true};
-	struct sm_calibration_row other = {
-		.event = "llc_miss", .kernel = "chase", .label = "t::LL", .verdict = "off", .reason = ""};
+	struct sm_calibration_row other = {.event = "llc_miss",
+					   .kernel = "chase",
+					   .label = "t::LL",
+					   .verdict = "off",
+					   .reason = ""};
 	struct sm_store *s;
 	struct sm_report r;
 	int64_t run;
@@ -281,10 +318,12 @@ START_TEST(calibration_is_used)
 	ck_assert_ptr_null(strstr(text, "llc_miss")); /* not in this table */
 	free(text);
 	text = print(&r, SM_FORMAT_JSON, SM_BY_ROLE, false);
-	has(text, "\"metric\":\"instructions\",\"event\":\"t::INS\",\"value\":12000,\"unit\":\"insn\","
-		  "\"status\":\"ok\",\"calibration\":\"off\"");
+	has(text,
+	    "\"metric\":\"instructions\",\"event\":\"t::INS\",\"value\":12000,\"unit\":\"insn\","
+	    "\"status\":\"ok\",\"calibration\":\"off\"");
 	has(text, "\"metric\":\"cycles\",\"event\":\"t::CYC:e=0:u=1\",\"value\":null");
-	has(text, "\"event\":\"t::LL\",\"expected\":0"); /* the calibrations themselves are all there */
+	/* the calibrations themselves are all there */
+	has(text, "\"event\":\"t::LL\",\"expected\":0");
 	free(text);
 	text = print(&r, SM_FORMAT_CSV, SM_BY_ROLE, false);
 	has(text, ",instructions,t::INS,12000,insn,0,0,ok,pmu,off,");
@@ -297,16 +336,18 @@ END_TEST
 /* Cycles come from one pass and instructions from another: no ratio, but both columns. */
 START_TEST(passes_join)
 {
-	static const char a[] = "{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\",\"value\":"
-				"10}],\"metrics\":[{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":"
-				"\"time\",\"event\":\"c\",\"value\":100,\"unit\":\"ns\",\"source\":\"sw\"},"
-				"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"cycles\",\"event\":"
-				"\"C\",\"value\":50,\"unit\":\"cycles\"}]," TAIL;
-	static const char b[] = "{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\",\"value\":"
-				"20}],\"metrics\":[{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":"
-				"\"time\",\"event\":\"c\",\"value\":300,\"unit\":\"ns\",\"source\":\"sw\"},"
-				"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"instructions\","
-				"\"event\":\"I\",\"value\":60,\"unit\":\"insn\"}]," TAIL;
+	static const char a[] =
+		"{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\",\"value\":"
+		"10}],\"metrics\":[{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":"
+		"\"time\",\"event\":\"c\",\"value\":100,\"unit\":\"ns\",\"source\":\"sw\"},"
+		"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"cycles\",\"event\":"
+		"\"C\",\"value\":50,\"unit\":\"cycles\"}]," TAIL;
+	static const char b[] =
+		"{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\",\"value\":"
+		"20}],\"metrics\":[{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":"
+		"\"time\",\"event\":\"c\",\"value\":300,\"unit\":\"ns\",\"source\":\"sw\"},"
+		"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"instructions\","
+		"\"event\":\"I\",\"value\":60,\"unit\":\"insn\"}]," TAIL;
 	struct fake_sample two[] = {{.ordinal = 0, .pass = 0, .wire = a},
 				    {.ordinal = 1, .pass = 1, .wire = b}};
 	struct sm_report r = load(two, 2, 2);
@@ -323,16 +364,22 @@ END_TEST
 START_TEST(kinds_and_packages)
 {
 	static const char wire[] =
-		"{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\",\"value\":10}],\"metrics\":["
-		"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"time\",\"event\":\"c\",\"value\":100,"
+		"{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\",\"value\":10}],"
+		"\"metrics\":["
+		"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"time\",\"event\":\"c\","
+		"\"value\":100,"
 		"\"unit\":\"ns\",\"source\":\"sw\",\"core_kind\":\"adl_p\"},"
-		"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"cycles\",\"event\":\"C\",\"value\":50,"
+		"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"cycles\",\"event\":\"C\","
+		"\"value\":50,"
 		"\"unit\":\"cycles\",\"core_kind\":\"adl_p\"},"
-		"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"time\",\"event\":\"c\",\"value\":300,"
+		"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"time\",\"event\":\"c\","
+		"\"value\":300,"
 		"\"unit\":\"ns\",\"source\":\"sw\",\"core_kind\":\"adl_e\"},"
-		"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"cycles\",\"event\":\"C\",\"value\":90,"
+		"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"cycles\",\"event\":\"C\","
+		"\"value\":90,"
 		"\"unit\":\"cycles\",\"core_kind\":\"adl_e\"},"
-		"{\"by\":\"package\",\"role\":\"package\",\"phase\":\"total\",\"thread\":1,\"metric\":"
+		"{\"by\":\"package\",\"role\":\"package\",\"phase\":\"total\",\"thread\":1,"
+		"\"metric\":"
 		"\"cycles\",\"event\":\"imc\",\"value\":7000,\"unit\":\"cycles\"}]," TAIL;
 	struct fake_sample one = {.wire = wire};
 	struct sm_report r = load(&one, 1, 1);
@@ -387,7 +434,8 @@ START_TEST(intervals)
 	for (unsigned i = 0; i < 8; i++) {
 		/* 1, 1.1, .. and one far out */
 		snprintf(wires[i], sizeof(wires[i]),
-			 "{\"error\":\"\",\"results\":[{\"name\":\"wall_s\",\"unit\":\"s\",\"value\":%g}],"
+			 "{\"error\":\"\",\"results\":[{\"name\":\"wall_s\",\"unit\":\"s\","
+			 "\"value\":%g}],"
 			 "\"metrics\":[]," TAIL,
 			 i == 7 ? 90.0 : 1 + i * 0.1);
 		some[i] = (struct fake_sample){.ordinal = i, .rep = i, .wire = wires[i]};
@@ -407,7 +455,8 @@ START_TEST(intervals)
 }
 END_TEST
 
-/* Three repetitions of two passes are three values, not six: no interval. Each is its passes' mean. */
+/* Three repetitions of two passes are three values, not six: no interval. Each is its passes' mean.
+ * */
 START_TEST(passes_are_no_repetitions)
 {
 	struct fake_sample some[6];
@@ -419,12 +468,15 @@ START_TEST(passes_are_no_repetitions)
 
 	for (unsigned i = 0; i < 6; i++) {
 		snprintf(wires[i], sizeof(wires[i]),
-			 "{\"error\":\"\",\"results\":[{\"name\":\"wall_s\",\"unit\":\"s\",\"value\":%u},{"
+			 "{\"error\":\"\",\"results\":[{\"name\":\"wall_s\",\"unit\":\"s\","
+			 "\"value\":%u},{"
 			 "\"name\":\"ops\",\"unit\":\"ops\",\"value\":1}],"
-			 "\"metrics\":[{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"time\",\"event\":"
+			 "\"metrics\":[{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"time\","
+			 "\"event\":"
 			 "\"clock\",\"value\":%u,\"unit\":\"ns\",\"source\":\"sw\"}]," TAIL,
 			 1 + i * i, 1 + i * i);
-		some[i] = (struct fake_sample){.ordinal = i, .rep = i / 2, .pass = i % 2, .wire = wires[i]};
+		some[i] = (struct fake_sample){
+			.ordinal = i, .rep = i / 2, .pass = i % 2, .wire = wires[i]};
 	}
 	r = load(some, 6, 6);
 	ck_assert(sm_summary_result(&r, 0, "wall_s", &s, NULL, &reason));
@@ -440,16 +492,18 @@ START_TEST(passes_are_no_repetitions)
 }
 END_TEST
 
-/* Cases that differ in nothing but their mark workers, of a workload that takes threads as a parameter. */
+/* Cases that differ in nothing but their mark workers, of a workload that takes threads as a
+ * parameter. */
 START_TEST(csv_names_tell_cases_apart)
 {
-	struct fake_sample some[] = {
-		{.wire = counted, .params = "{\"threads\":2}", .placement = "{\"threads\":2,\"workers\":1}"},
-		{.ordinal = 1,
-		 .group = 1,
-		 .wire = counted,
-		 .params = "{\"threads\":2}",
-		 .placement = "{\"threads\":2,\"workers\":4}"}};
+	struct fake_sample some[] = {{.wire = counted,
+				      .params = "{\"threads\":2}",
+				      .placement = "{\"threads\":2,\"workers\":1}"},
+				     {.ordinal = 1,
+				      .group = 1,
+				      .wire = counted,
+				      .params = "{\"threads\":2}",
+				      .placement = "{\"threads\":2,\"workers\":4}"}};
 	struct sm_report r = load(some, 2, 2);
 	char *text = print(&r, SM_FORMAT_CSV, SM_BY_ROLE, false);
 
@@ -477,7 +531,7 @@ START_TEST(empty_run)
 }
 END_TEST
 
-/* ---- csv ----------------------------------------------------------------------------------------- */
+/* ---- csv ---------------------------------------------------------------------------------- */
 
 /* Splits one record of RFC 4180 text; returns the number of fields and moves *p behind it. */
 static int csv_record(const char **p, char fields[32][512])
@@ -532,7 +586,8 @@ START_TEST(csv_is_tidy)
 			  !strcmp(fields[11], "5000") && !strcmp(fields[5], "4") &&
 			  !strcmp(fields[15], "multiplexed");
 		failed += !strcmp(fields[9], "sample") && !strcmp(fields[15], "crashed");
-		empty += !strcmp(fields[9], "l1d_miss") && !fields[11][0] && !strcmp(fields[15], "denied");
+		empty += !strcmp(fields[9], "l1d_miss") && !fields[11][0] &&
+			 !strcmp(fields[15], "denied");
 	}
 	ck_assert_uint_eq(rows, 1 + 4 + 11 + 1);
 	ck_assert_uint_eq(cycles, 1);
@@ -546,13 +601,16 @@ END_TEST
 START_TEST(csv_is_safe)
 {
 	static char fields[32][512];
-	static const char wire[] =
-		"{\"error\":\"\",\"results\":[{\"name\":\"=cmd|' /C calc'!A0\",\"unit\":\"+1\",\"value\":1},"
-		"{\"name\":\"a,b\\\"c\\nd\",\"unit\":\"@x\",\"value\":2}],"
-		"\"metrics\":[{\"by\":\"thread\",\"role\":\"-role\",\"phase\":\"\\tphase\",\"thread\":0,"
-		"\"cpu\":0,"
-		"\"node\":0,\"metric\":\"=m\",\"event\":\"e,1\",\"value\":-3,\"unit\":\"u\"}]," TAIL;
-	struct fake_sample one = {.wire = wire, .workload = "=HYPERLINK(\"x\")", .params = "{\"=k\":\"v\"}"};
+	static const char wire[] = "{\"error\":\"\",\"results\":[{\"name\":\"=cmd|' /C "
+				   "calc'!A0\",\"unit\":\"+1\",\"value\":1},"
+				   "{\"name\":\"a,b\\\"c\\nd\",\"unit\":\"@x\",\"value\":2}],"
+				   "\"metrics\":[{\"by\":\"thread\",\"role\":\"-role\",\"phase\":"
+				   "\"\\tphase\",\"thread\":0,"
+				   "\"cpu\":0,"
+				   "\"node\":0,\"metric\":\"=m\",\"event\":\"e,1\",\"value\":-3,"
+				   "\"unit\":\"u\"}]," TAIL;
+	struct fake_sample one = {
+		.wire = wire, .workload = "=HYPERLINK(\"x\")", .params = "{\"=k\":\"v\"}"};
 	struct sm_report r = load(&one, 1, 1);
 	char *text = print(&r, SM_FORMAT_CSV, SM_BY_ROLE, false);
 	const char *p = text;
@@ -562,8 +620,8 @@ START_TEST(csv_is_safe)
 		ck_assert_int_eq(csv_record(&p, fields), 22);
 		for (int i = 0; i < 22; i++) {
 			if (i != 11) /* values may be negative */
-				ck_assert_msg(!strchr("=+-@\t\r", fields[i][0]) || !fields[i][0], "%s",
-					      fields[i]);
+				ck_assert_msg(!strchr("=+-@\t\r", fields[i][0]) || !fields[i][0],
+					      "%s", fields[i]);
 		}
 	}
 	ck_assert_str_eq(fields[11], "-3");
@@ -574,7 +632,7 @@ START_TEST(csv_is_safe)
 }
 END_TEST
 
-/* ---- json ---------------------------------------------------------------------------------------- */
+/* ---- json --------------------------------------------------------------------------------- */
 
 START_TEST(json_has_the_schema)
 {
@@ -594,15 +652,18 @@ START_TEST(json_has_the_schema)
 	ck_assert_int_eq(cJSON_GetArraySize(samples), 2);
 	one = cJSON_GetArrayItem(samples, 0);
 	ck_assert_str_eq(cJSON_GetObjectItem(one, "status")->valuestring, "ok");
-	ck_assert_str_eq(cJSON_GetObjectItem(cJSON_GetObjectItem(one, "config"), "gc.mode")->valuestring,
-			 "stw");
-	ck_assert_int_eq(cJSON_GetObjectItem(cJSON_GetObjectItem(one, "params"), "objects")->valueint, 1000);
+	ck_assert_str_eq(
+		cJSON_GetObjectItem(cJSON_GetObjectItem(one, "config"), "gc.mode")->valuestring,
+		"stw");
+	ck_assert_int_eq(
+		cJSON_GetObjectItem(cJSON_GetObjectItem(one, "params"), "objects")->valueint, 1000);
 	results = cJSON_GetObjectItem(one, "results");
 	ck_assert_double_eq(cJSON_GetObjectItem(results, "check")->valuedouble, 33274816);
 	has(text, "\"check\":33274816");
 	ck_assert(cJSON_IsNull(cJSON_GetObjectItem(results, "gc_cycles")));
-	ck_assert_str_eq(cJSON_GetObjectItem(cJSON_GetObjectItem(one, "missing"), "gc_cycles")->valuestring,
-			 "no collector");
+	ck_assert_str_eq(
+		cJSON_GetObjectItem(cJSON_GetObjectItem(one, "missing"), "gc_cycles")->valuestring,
+		"no collector");
 	metric = cJSON_GetArrayItem(cJSON_GetObjectItem(one, "metrics"), 4);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		ck_assert_msg(cJSON_HasObjectItem(metric, keys[i]), "%s", keys[i]);
@@ -617,22 +678,25 @@ START_TEST(json_has_the_schema)
 }
 END_TEST
 
-/* ---- hostile ------------------------------------------------------------------------------------- */
+/* ---- hostile ------------------------------------------------------------------------------ */
 
 START_TEST(hostile_names)
 {
 	static const char evil[] =
 		"\\u001b[2J\\u0007x\\r\\u009b31m../../<script>alert(1)</script>\\u202ereversed";
 	char wire[1200];
-	struct fake_sample one = {
-		.wire = wire, .workload = "\033]0;title\007w", .params = "{\"\033[1m\":\"\033[2J\"}"};
+	struct fake_sample one = {.wire = wire,
+				  .workload = "\033]0;title\007w",
+				  .params = "{\"\033[1m\":\"\033[2J\"}"};
 	struct sm_report r;
 	char *text;
 	cJSON *root;
 
 	snprintf(wire, sizeof(wire),
-		 "{\"error\":\"\",\"results\":[{\"name\":\"%s\",\"unit\":\"%s\",\"value\":1}],\"metrics\":[{"
-		 "\"role\":\"%s\",\"phase\":\"%s\",\"metric\":\"time\",\"event\":\"%s\",\"value\":1,\"unit\":"
+		 "{\"error\":\"\",\"results\":[{\"name\":\"%s\",\"unit\":\"%s\",\"value\":1}],"
+		 "\"metrics\":[{"
+		 "\"role\":\"%s\",\"phase\":\"%s\",\"metric\":\"time\",\"event\":\"%s\",\"value\":"
+		 "1,\"unit\":"
 		 "\"ns\",\"source\":\"sw\"}],\"output\":\"%s\",\"warnings\":\"%s\"}",
 		 evil, "u", "r", "p", evil, evil, evil);
 	r = load(&one, 1, 1);
@@ -672,7 +736,8 @@ START_TEST(other_locales)
 	struct sm_report r = load(&one, 1, 1);
 	char *c = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false), *other;
 
-	/* The command never calls setlocale; a library that does must not change our numbers unnoticed. */
+	/* The command never calls setlocale; a library that does must not change our numbers
+	 * unnoticed. */
 	ck_assert_ptr_nonnull(c);
 	other = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false);
 	ck_assert_str_eq(c, other);
@@ -683,7 +748,7 @@ START_TEST(other_locales)
 }
 END_TEST
 
-/* ---- numbers ------------------------------------------------------------------------------------- */
+/* ---- numbers ------------------------------------------------------------------------------ */
 
 START_TEST(numbers)
 {
@@ -734,7 +799,7 @@ START_TEST(numbers)
 }
 END_TEST
 
-/* ---- files --------------------------------------------------------------------------------------- */
+/* ---- files -------------------------------------------------------------------------------- */
 
 static char dir[64];
 
@@ -888,10 +953,11 @@ int main(void)
 {
 	return SM_SUITE_EACH(
 		"writer", 0, setup, teardown, SM_T(table_by_role), SM_T(table_by_thread_and_node),
-		SM_T(a_column_has_its_set_s_formula), SM_T(cases_are_told_apart), SM_T(calibration_is_used),
-		SM_T(passes_join), SM_T(kinds_and_packages), SM_T(failures_are_named), SM_T(intervals),
-		SM_T(passes_are_no_repetitions), SM_T(csv_names_tell_cases_apart), SM_T(empty_run),
-		SM_T(csv_is_tidy), SM_T(csv_is_safe), SM_T(json_has_the_schema), SM_T(hostile_names),
+		SM_T(a_column_has_its_set_s_formula), SM_T(cases_are_told_apart),
+		SM_T(calibration_is_used), SM_T(passes_join), SM_T(kinds_and_packages),
+		SM_T(failures_are_named), SM_T(intervals), SM_T(passes_are_no_repetitions),
+		SM_T(csv_names_tell_cases_apart), SM_T(empty_run), SM_T(csv_is_tidy),
+		SM_T(csv_is_safe), SM_T(json_has_the_schema), SM_T(hostile_names),
 		SM_T(json_is_utf8), SM_T(other_locales), SM_T(numbers), SM_T(output_appears_whole),
 		SM_T(output_through_a_link), SM_T(output_refusals), SM_T(output_on_a_full_disk));
 }

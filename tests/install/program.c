@@ -1,6 +1,7 @@
 /*
- * A program as a user of the library writes it, built against an installed tree by tests/cli/test_install.sh: a linked
- * list of collected nodes must survive collections while garbage around it goes.
+ * A program as a user of the library writes it, built against an installed tree by
+ * tests/cli/test_install.sh: a linked list of collected nodes must survive collections while
+ * garbage around it goes.
  */
 #include <stdio.h>
 #include <string.h>

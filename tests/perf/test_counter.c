@@ -1,4 +1,5 @@
-/* Groups over a mock PMU, every way of being refused, software counters for real, and a real PMU where there is one. */
+/* Groups over a mock PMU, every way of being refused, software counters for real, and a real PMU
+ * where there is one. */
 #include "perf/counter.h"
 #include "perf/clock.h"
 #include "tests/support/mockperf.h"
@@ -109,7 +110,8 @@ START_TEST(test_every_errno)
 		mock.fail_all = all[i].err;
 		ck_assert_int_eq(sm_group_open(&g, codes, 1, &opt), 0);
 		ck_assert_int_eq(g.ev[0].status, all[i].status);
-		ck_assert_msg(strlen(g.ev[0].reason) > 10, "errno %d: \"%s\"", all[i].err, g.ev[0].reason);
+		ck_assert_msg(strlen(g.ev[0].reason) > 10, "errno %d: \"%s\"", all[i].err,
+			      g.ev[0].reason);
 		ck_assert_int_eq(sm_group_read(&g, &c), -EIO);
 		ck_assert(!sm_group_fits(codes, 1, &mock.ops));
 		sm_group_close(&g);
@@ -190,11 +192,12 @@ START_TEST(test_too_many_events)
 }
 END_TEST
 
-/* ---- readings -------------------------------------------------------------------------------- */
+/* ---- readings ----------------------------------------------------------------------------- */
 
 START_TEST(test_values)
 {
-	struct sm_reading r = {.raw = 100, .enabled = 2000, .running = 500, .status = SM_STATUS_MULTIPLEXED};
+	struct sm_reading r = {
+		.raw = 100, .enabled = 2000, .running = 500, .status = SM_STATUS_MULTIPLEXED};
 	double v = -1;
 
 	ck_assert(sm_reading_value(&r, &v));
@@ -205,7 +208,8 @@ START_TEST(test_values)
 	r = (struct sm_reading){.raw = 5, .status = SM_STATUS_NOT_COUNTED};
 	ck_assert(!sm_reading_value(&r, &v));
 	ck_assert(v == -1);
-	r = (struct sm_reading){.raw = UINT64_MAX, .enabled = UINT64_MAX, .running = UINT64_MAX / 2};
+	r = (struct sm_reading){
+		.raw = UINT64_MAX, .enabled = UINT64_MAX, .running = UINT64_MAX / 2};
 	r.status = SM_STATUS_MULTIPLEXED; /* no overflow on the way */
 	ck_assert(sm_reading_value(&r, &v));
 	ck_assert(isfinite(v) && v > 3e19 && v < 4e19);
@@ -229,7 +233,7 @@ START_TEST(test_sum_with_a_hole_is_a_hole)
 }
 END_TEST
 
-/* ---- software, for real ---------------------------------------------------------------------- */
+/* ---- software, for real ------------------------------------------------------------------- */
 
 START_TEST(test_soft_counts)
 {
@@ -265,9 +269,11 @@ START_TEST(test_soft_counts)
 	ck_assert_uint_eq(b.values[SM_SOFT_FAULTS],
 			  b.values[SM_SOFT_MINOR_FAULTS] + b.values[SM_SOFT_MAJOR_FAULTS]);
 	ck_assert_uint_gt(b.values[SM_SOFT_TASK_CLOCK] - a.values[SM_SOFT_TASK_CLOCK], 10000000);
-	ck_assert_uint_gt(b.values[SM_SOFT_VOLUNTARY_SWITCHES], a.values[SM_SOFT_VOLUNTARY_SWITCHES]);
+	ck_assert_uint_gt(b.values[SM_SOFT_VOLUNTARY_SWITCHES],
+			  a.values[SM_SOFT_VOLUNTARY_SWITCHES]);
 	ck_assert_uint_eq(b.values[SM_SOFT_CONTEXT_SWITCHES],
-			  b.values[SM_SOFT_VOLUNTARY_SWITCHES] + b.values[SM_SOFT_INVOLUNTARY_SWITCHES]);
+			  b.values[SM_SOFT_VOLUNTARY_SWITCHES] +
+				  b.values[SM_SOFT_INVOLUNTARY_SWITCHES]);
 	sm_group_close(&g);
 }
 END_TEST
@@ -308,7 +314,7 @@ START_TEST(test_perf_software)
 }
 END_TEST
 
-/* ---- a real PMU ------------------------------------------------------------------------------ */
+/* ---- a real PMU --------------------------------------------------------------------------- */
 
 static int by_value(const void *a, const void *b)
 {
@@ -329,7 +335,8 @@ static uint64_t counted_loop(struct sm_counter_group *g, unsigned index, uint64_
 	return b.values[index] - a.values[index];
 }
 
-/* Ten times the work is ten times the instructions; reads in user space and by read() agree. Real hardware only. */
+/* Ten times the work is ten times the instructions; reads in user space and by read() agree. Real
+ * hardware only. */
 START_TEST(test_real_instructions)
 {
 	struct sm_event_code a = {.backend = SM_BACKEND_PERF,
@@ -352,7 +359,8 @@ START_TEST(test_real_instructions)
 	}
 	printf("hardware instructions: read by %s\n", sm_read_mode_name(g.mode));
 	counted_loop(&g, 0, 100000);
-	/* Short runs and the median: an emulated PMU also counts what other CPUs and interrupts do meanwhile. */
+	/* Short runs and the median: an emulated PMU also counts what other CPUs and interrupts do
+	 * meanwhile. */
 	for (int i = 0; i < 15; i++) {
 		uint64_t small = counted_loop(&g, 0, 10000);
 
@@ -367,11 +375,13 @@ START_TEST(test_real_instructions)
 }
 END_TEST
 
-/* On the same counters, a user-space read lies between two read()s. Real hardware that allows it only. */
+/* On the same counters, a user-space read lies between two read()s. Real hardware that allows it
+ * only. */
 START_TEST(test_real_user_read_agrees)
 {
-	struct sm_event_code e[2] = {{.type = PERF_TYPE_HARDWARE, .config = PERF_COUNT_HW_CPU_CYCLES},
-				     {.type = PERF_TYPE_HARDWARE, .config = PERF_COUNT_HW_INSTRUCTIONS}};
+	struct sm_event_code e[2] = {
+		{.type = PERF_TYPE_HARDWARE, .config = PERF_COUNT_HW_CPU_CYCLES},
+		{.type = PERF_TYPE_HARDWARE, .config = PERF_COUNT_HW_INSTRUCTIONS}};
 	const struct sm_event_code *codes[] = {&e[0], &e[1]};
 	struct sm_counter_group g;
 	struct sm_group_count before, user, after;
@@ -398,7 +408,8 @@ START_TEST(test_real_user_read_agrees)
 		for (unsigned i = 0; i < g.n; i++) {
 			if (g.ev[i].status != SM_STATUS_OK)
 				continue;
-			ck_assert_msg(before.values[i] <= user.values[i] && user.values[i] <= after.values[i],
+			ck_assert_msg(before.values[i] <= user.values[i] &&
+					      user.values[i] <= after.values[i],
 				      "event %u: %llu, in user space %llu, %llu", i,
 				      (unsigned long long)before.values[i],
 				      (unsigned long long)user.values[i],
@@ -415,8 +426,8 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	return SM_SUITE("counter", 60, SM_T(test_group_counts), SM_T(test_hole_in_group),
 			SM_T(test_every_errno), SM_T(test_lost_group_says_so), SM_T(test_fits),
-			SM_T(test_user_pages_fall_back), SM_T(test_too_many_events), SM_T(test_values),
-			SM_T(test_sum_with_a_hole_is_a_hole), SM_T(test_soft_counts),
-			SM_T(test_perf_software), SM_LOOP(test_real_instructions, 0, 2),
-			SM_T(test_real_user_read_agrees));
+			SM_T(test_user_pages_fall_back), SM_T(test_too_many_events),
+			SM_T(test_values), SM_T(test_sum_with_a_hole_is_a_hole),
+			SM_T(test_soft_counts), SM_T(test_perf_software),
+			SM_LOOP(test_real_instructions, 0, 2), SM_T(test_real_user_read_agrees));
 }

@@ -1,6 +1,7 @@
 /*
- * A sandbox that refuses system calls: {perf_event_open, sched_setaffinity, mbind, getcpu} x {EPERM, EACCES, ENOSYS, EMFILE, ..}, by
- * real seccomp filters. Everything is labelled, nothing is 0, nothing ends the program.
+ * A sandbox that refuses system calls: {perf_event_open, sched_setaffinity, mbind, getcpu} x
+ * {EPERM, EACCES, ENOSYS, EMFILE, ..}, by real seccomp filters. Everything is labelled, nothing is
+ * 0, nothing ends the program.
  */
 #include "perf/pin.h"
 #include "perf/region.h"
@@ -34,7 +35,8 @@ static bool refuse(int call, int err)
 	};
 	struct sock_fprog prog = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
 
-	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
 }
 
 /* 77: no seccomp here. */
@@ -89,7 +91,8 @@ static int counters(int err)
 	sm_region_get(t, 1, 0, r, NULL);
 	migrations = find(cs, "migrations");
 	faults = find(cs, "minor_faults");
-	if (sm_reading_value(&r[migrations], &v) || !r[migrations].reason || !r[migrations].reason[0])
+	if (sm_reading_value(&r[migrations], &v) || !r[migrations].reason ||
+	    !r[migrations].reason[0])
 		return 4;
 	if (!sm_reading_value(&r[faults], &v)) /* what needs no perf_event is still there */
 		return 5;
@@ -134,7 +137,9 @@ static int blind(int err)
 {
 	char why[200] = "";
 
-	return sm_pin_thread(0, why, sizeof(why)) == -err && strstr(why, "read the binding back") ? 0 : 1;
+	return sm_pin_thread(0, why, sizeof(why)) == -err && strstr(why, "read the binding back")
+		       ? 0
+		       : 1;
 }
 
 START_TEST(test_sched_getaffinity)

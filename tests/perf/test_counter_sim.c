@@ -16,7 +16,8 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+	__has_feature(memory_sanitizer)
 #define SANITIZED 1
 #endif
 #endif
@@ -24,9 +25,10 @@
 #define SANITIZED 0
 #endif
 
-/* ---- the child ------------------------------------------------------------------------------- */
+/* ---- the child ---------------------------------------------------------------------------- */
 
-/* Two instructions a round: decrement and branch (four or so where the compiler keeps it simple). */
+/* Two instructions a round: decrement and branch (four or so where the compiler keeps it simple).
+ * */
 static __attribute__((noinline)) void spin(uint64_t rounds)
 {
 	for (uint64_t i = rounds; i; i--)
@@ -81,7 +83,8 @@ static void print_thread(const struct work *w, const char *name)
 				printf("%s %u %s %.0f %s\n", name, region, w->cs->events[e].name, v,
 				       sm_source_names[r[e].source]);
 			else
-				printf("%s %u %s n/a %s\n", name, region, w->cs->events[e].name, r[e].reason);
+				printf("%s %u %s n/a %s\n", name, region, w->cs->events[e].name,
+				       r[e].reason);
 		}
 	}
 }
@@ -89,7 +92,8 @@ static void print_thread(const struct work *w, const char *name)
 static int child(void)
 {
 	static const char *const sets[] = {"cycles", "branch"};
-	struct sm_counterset_options o = {.sets = sets, .n_sets = 2, .user_dir = "", .from = SM_COUNTERS_SIM};
+	struct sm_counterset_options o = {
+		.sets = sets, .n_sets = 2, .user_dir = "", .from = SM_COUNTERS_SIM};
 	struct work w[3] = {{.factor = 1}, {.factor = 2}, {.factor = 3}};
 	pthread_t t[2];
 	char err[300];
@@ -113,7 +117,7 @@ static int child(void)
 	return 0;
 }
 
-/* ---- the parent ------------------------------------------------------------------------------ */
+/* ---- the parent --------------------------------------------------------------------------- */
 
 static FILE *run_child(struct faketree *dir, pid_t *pid)
 {
@@ -154,7 +158,8 @@ START_TEST(test_loops_are_found)
 	FILE *f;
 
 	if (SANITIZED || sm_sim_find(path, sizeof(path), why, sizeof(why))) {
-		printf("not run: %s\n", SANITIZED ? "a sanitized program does not run under valgrind" : why);
+		printf("not run: %s\n",
+		       SANITIZED ? "a sanitized program does not run under valgrind" : why);
 		return;
 	}
 	f = run_child(&dir, &pid);
@@ -175,12 +180,13 @@ START_TEST(test_loops_are_found)
 	ck_assert_msg(WIFEXITED(status) && !WEXITSTATUS(status), "child status %x", status);
 	faketree_remove(&dir);
 	ck_assert_msg(strstr(light, "light region") != NULL, "%s", light);
-	/* Entering and leaving cost instructions of their own, the same in every thread: differences show the loops alone. */
+	/* Entering and leaving cost instructions of their own, the same in every thread:
+	 * differences show the loops alone. */
 	for (unsigned t = 0; t < 3; t++) {
 		double work = 10000.0 * (t + 1);
 
-		printf("thread %u: %llu instructions outside, %llu in region 1, %llu in all\n", t, ir[t][0],
-		       ir[t][1], ir[t][4]);
+		printf("thread %u: %llu instructions outside, %llu in region 1, %llu in all\n", t,
+		       ir[t][0], ir[t][1], ir[t][4]);
 		ck_assert(ir[t][0] >= 2 * work && ir[t][0] < 8 * work);
 		ck_assert(ir[t][1] >= 20 * work && ir[t][1] < 80 * work);
 		ck_assert_uint_eq(ir[t][0] + ir[t][1] + ir[t][3], ir[t][4]);
@@ -191,13 +197,15 @@ START_TEST(test_loops_are_found)
 
 	ck_assert_uint_ge(step, 20000);
 	for (unsigned t = 1; t < 3; t++) {
-		ck_assert_msg(llabs((long long)(ir[t][0] - ir[0][0] - t * step)) < 200, "thread %u", t);
-		ck_assert_msg(llabs((long long)(ir[t][1] - ir[0][1] - 10 * t * step)) < 200, "thread %u", t);
+		ck_assert_msg(llabs((long long)(ir[t][0] - ir[0][0] - t * step)) < 200, "thread %u",
+			      t);
+		ck_assert_msg(llabs((long long)(ir[t][1] - ir[0][1] - 10 * t * step)) < 200,
+			      "thread %u", t);
 	}
 }
 END_TEST
 
-/* ---- the parser ------------------------------------------------------------------------------ */
+/* ---- the parser --------------------------------------------------------------------------- */
 
 static void write_part(const struct faketree *dir, unsigned n, unsigned thread, const char *label,
 		       const char *summary)
@@ -206,7 +214,8 @@ static void write_part(const struct faketree *dir, unsigned n, unsigned thread, 
 
 	snprintf(path, sizeof(path), "/sm.77.%u-%02u", n, thread);
 	snprintf(text, sizeof(text),
-		 "# callgrind format\nversion: 1\npart: %u\nthread: %u\n\ndesc: Trigger: Client Request: "
+		 "# callgrind format\nversion: 1\npart: %u\nthread: %u\n\ndesc: Trigger: Client "
+		 "Request: "
 		 "%s\n\npositions: line\n"
 		 "events: Ir Dr Dw I1mr D1mr D1mw\nsummary: %s\n\nfn=(1) main\n1 2 3\n",
 		 n, thread, label, summary);

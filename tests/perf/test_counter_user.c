@@ -1,4 +1,5 @@
-/* User-space reads against a page that the test writes: the kernel's protocol in all its corners. */
+/* User-space reads against a page that the test writes: the kernel's protocol in all its corners.
+ * */
 #include "perf/counter_user.h"
 
 #include <check.h>
@@ -77,7 +78,8 @@ START_TEST(test_wrap_at_48_bits)
 {
 	struct sm_user_count before, after;
 
-	/* Just below the wrap; then the counter has wrapped and the kernel has moved the offset on by 2^48. */
+	/* Just below the wrap; then the counter has wrapped and the kernel has moved the offset on
+	 * by 2^48. */
 	page->offset = 0;
 	pmc_value = 0x7ffffffffff0;
 	ck_assert_int_eq(sm__user_read(page, fake_pmc, &before), 0);
@@ -144,7 +146,8 @@ START_TEST(test_changed_under_our_eyes)
 }
 END_TEST
 
-/* A multiplexed event: enabled runs on in user space, by the page's clock; running only while it is scheduled. */
+/* A multiplexed event: enabled runs on in user space, by the page's clock; running only while it is
+ * scheduled. */
 START_TEST(test_times_of_multiplexed)
 {
 	struct sm_user_count a, b;
@@ -168,7 +171,7 @@ START_TEST(test_times_of_multiplexed)
 }
 END_TEST
 
-/* ---- a writer that keeps the protocol on another thread --------------------------------------- */
+/* ---- a writer that keeps the protocol on another thread ----------------------------------- */
 
 static _Atomic bool stop;
 
@@ -185,7 +188,8 @@ static void *kernel(void *arg)
 		__atomic_store_n(&page->time_running, n, __ATOMIC_RELAXED);
 		__atomic_store_n(&page->offset, (int64_t)(n * 1000000), __ATOMIC_RELAXED);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		/* The real page is only changed on the reader's own CPU; here both writes of the lock must be seen. */
+		/* The real page is only changed on the reader's own CPU; here both writes of the
+		 * lock must be seen. */
 		__atomic_store_n(&page->lock, page->lock + 1, __ATOMIC_RELEASE);
 		for (volatile int i = 0; i < 50; i++)
 			;
@@ -203,12 +207,14 @@ START_TEST(test_never_a_mixture)
 	pmc_value = 0;
 	stop = false;
 	ck_assert_int_eq(pthread_create(&t, NULL, kernel, NULL), 0);
-	/* Until one was good, too: the other thread may be off its CPU in the middle of a change for as long as that takes. */
+	/* Until one was good, too: the other thread may be off its CPU in the middle of a change
+	 * for as long as that takes. */
 	for (int i = 0; i < 200000 || (good == 0 && i < 1000000000); i++) {
 		struct sm_user_count u;
 		uint32_t before = __atomic_load_n(&page->lock, __ATOMIC_ACQUIRE);
 
-		/* An odd number cannot be seen by a reader on the writer's own CPU, as in the kernel; skip it here. */
+		/* An odd number cannot be seen by a reader on the writer's own CPU, as in the
+		 * kernel; skip it here. */
 		if (sm__user_read(page, fake_pmc, &u))
 			continue;
 		if (before & 1 || __atomic_load_n(&page->lock, __ATOMIC_ACQUIRE) != before)

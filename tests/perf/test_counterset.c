@@ -22,7 +22,8 @@ static bool screening;
 static void setup(void)
 {
 	faketree_init(&tree);
-	faketree_x86(&tree, "AuthenticAMD", 0x1a, 2); /* Zen 5: raw codes, encoded on every architecture */
+	/* Zen 5: raw codes, encoded on every architecture */
+	faketree_x86(&tree, "AuthenticAMD", 0x1a, 2);
 	mock_perf_init(&mock, 6);
 }
 
@@ -42,7 +43,8 @@ static char **split(const char *list, unsigned *n)
 	return v;
 }
 
-static struct sm_counterset *make(const char *sets, const char *events, struct sm_counterset_options o)
+static struct sm_counterset *make(const char *sets, const char *events,
+				  struct sm_counterset_options o)
 {
 	struct sm_counterset *cs = NULL;
 	unsigned n_sets = 0, n_events = 0;
@@ -81,7 +83,8 @@ static int event_of(const struct sm_counterset *cs, const char *name)
 	return -1;
 }
 
-/* Every metric's hardware events are in the metric's own pass, and no pass is larger than what fits. */
+/* Every metric's hardware events are in the metric's own pass, and no pass is larger than what
+ * fits. */
 static void check_passes(const struct sm_counterset *cs, unsigned fit)
 {
 	unsigned in_pass[64] = {0};
@@ -188,9 +191,11 @@ START_TEST(test_values_by_pass)
 			const struct sm_cs_metric *x = &cs->metrics[m];
 
 			sm_metric_eval(cs, x, 0, r, &env, &v);
-			if (x->refused != SM_STATUS_OK || (x->source == SM_SOURCE_PMU && x->pass != p))
+			if (x->refused != SM_STATUS_OK ||
+			    (x->source == SM_SOURCE_PMU && x->pass != p))
 				continue;
-			ck_assert_msg(v.status == SM_STATUS_OK, "%s in pass %u: %s", x->name, p, v.reason);
+			ck_assert_msg(v.status == SM_STATUS_OK, "%s in pass %u: %s", x->name, p,
+				      v.reason);
 			ck_assert_str_eq(v.reason, "");
 			if (!strcmp(x->name, "ipc"))
 				ck_assert(fabs(v.value - (double)0xc0 / 0x76) < 1e-9);
@@ -350,7 +355,8 @@ START_TEST(test_other_sources)
 }
 END_TEST
 
-/* Two kinds of core: each event is resolved and opened on both PMUs, a thread opens those of its own. */
+/* Two kinds of core: each event is resolved and opened on both PMUs, a thread opens those of its
+ * own. */
 START_TEST(test_hybrid)
 {
 	struct sm_region_options o = {.n_regions = 1, .pu_os = 17};
@@ -394,7 +400,8 @@ START_TEST(test_hybrid)
 }
 END_TEST
 
-/* An event that opens, runs and reads 0 although the program must have caused it: found out, not printed as 0. */
+/* An event that opens, runs and reads 0 although the program must have caused it: found out, not
+ * printed as 0. */
 START_TEST(test_screening)
 {
 	struct sm_counterset *cs;
@@ -423,7 +430,7 @@ START_TEST(test_screening)
 }
 END_TEST
 
-/* ---- plans --------------------------------------------------------------------------------------- */
+/* ---- plans -------------------------------------------------------------------------------- */
 
 static void same_plan(const struct sm_counterset *a, const struct sm_counterset *b)
 {
@@ -441,8 +448,9 @@ static void same_plan(const struct sm_counterset *a, const struct sm_counterset 
 }
 
 /*
- * A worker that finds a counter more or fewer than its parent did (the NMI watchdog, another profiler) has the parent's
- * passes all the same, and opens nothing to find out. What does not fit is said when its pass is counted.
+ * A worker that finds a counter more or fewer than its parent did (the NMI watchdog, another
+ * profiler) has the parent's passes all the same, and opens nothing to find out. What does not fit
+ * is said when its pass is counted.
  */
 START_TEST(test_plan_travels)
 {
@@ -463,7 +471,8 @@ START_TEST(test_plan_travels)
 		ck_assert_int_eq(metric(parent, "l1d_miss")->refused, SM_STATUS_UNSUPPORTED);
 		ck_assert_int_eq(sm_counterset_plan(parent, &plan), 0);
 		mock_perf_init(&mock, found[i]);
-		worker = make("cycles,cache,tlb,branch", "", (struct sm_counterset_options){.plan = &plan});
+		worker = make("cycles,cache,tlb,branch", "",
+			      (struct sm_counterset_options){.plan = &plan});
 		ck_assert_uint_eq(mock.opens, 0);
 		same_plan(parent, worker);
 		alone = make("cycles,cache,tlb,branch", "", (struct sm_counterset_options){0});
@@ -516,8 +525,8 @@ START_TEST(test_this_machine)
 	o.sets = sets;
 	o.n_sets = n;
 	ck_assert_int_eq(sm_counterset_new(&o, &cs, err, sizeof(err)), 0);
-	printf("%u metrics, %u passes, at most %u hardware events together\n", cs->n_metrics, cs->n_passes,
-	       cs->most_together);
+	printf("%u metrics, %u passes, at most %u hardware events together\n", cs->n_metrics,
+	       cs->n_passes, cs->most_together);
 	for (unsigned m = 0; m < cs->n_metrics; m++)
 		if (cs->metrics[m].refused != SM_STATUS_OK)
 			ck_assert_msg(cs->metrics[m].reason[0] != '\0', "%s", cs->metrics[m].name);
@@ -531,8 +540,9 @@ int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	return SM_SUITE_EACH("counterset", 60, setup, teardown, SM_T(test_passes_by_opening),
-			     SM_T(test_formula_too_wide), SM_T(test_denied_event), SM_T(test_values_by_pass),
-			     SM_T(test_unknown_ops), SM_T(test_multiplexed), SM_T(test_lost_on_the_way),
+			     SM_T(test_formula_too_wide), SM_T(test_denied_event),
+			     SM_T(test_values_by_pass), SM_T(test_unknown_ops),
+			     SM_T(test_multiplexed), SM_T(test_lost_on_the_way),
 			     SM_T(test_raw_events), SM_T(test_bad_names), SM_T(test_other_sources),
 			     SM_T(test_hybrid), SM_T(test_screening), SM_T(test_plan_travels),
 			     SM_T(test_plan_of_other_sets), SM_T(test_this_machine));

@@ -1,4 +1,5 @@
-/* Event names: the encoder over the whole of tests/data/events.tsv, the linter, formulas, set files. */
+/* Event names: the encoder over the whole of tests/data/events.tsv, the linter, formulas, set
+ * files. */
 #include "perf/events.h"
 #include "perf/expr.h"
 #include "perf/lint.h"
@@ -62,12 +63,12 @@ START_TEST(test_events_tsv)
 			continue;
 		}
 		encoded += rc;
-		ck_assert_msg(rc == !strcmp(verdict, "ok"), "%s %s: %s: %s, the table says %s", pmu, metric,
-			      string, rc ? "encoded" : why, verdict);
+		ck_assert_msg(rc == !strcmp(verdict, "ok"), "%s %s: %s: %s, the table says %s", pmu,
+			      metric, string, rc ? "encoded" : why, verdict);
 	}
 	fclose(f);
-	printf("events.tsv: %u strings, %u encoded, %u of another architecture's tables\n", lines, encoded,
-	       foreign);
+	printf("events.tsv: %u strings, %u encoded, %u of another architecture's tables\n", lines,
+	       encoded, foreign);
 	ck_assert_uint_gt(lines, 100);
 	ck_assert_uint_gt(encoded, 0);
 }
@@ -104,14 +105,16 @@ START_TEST(test_every_set_knows_every_core)
 		struct sm_setfile *s;
 		char err[300];
 
-		ck_assert_int_eq(sm_setfile_parse(sm_setfile_builtin_text(i), "x", &s, err, sizeof(err)), 0);
+		ck_assert_int_eq(
+			sm_setfile_parse(sm_setfile_builtin_text(i), "x", &s, err, sizeof(err)), 0);
 		ck_assert_str_eq(s->name, sm_setfile_builtin_name(i));
 		for (unsigned u = 0; strcmp(s->name, "soft") && sm_uarch_name(u); u++) {
 			bool found = !strcmp(sm_uarch_name(u), "amd64_fam17h_zen1");
 
 			for (unsigned m = 0; m < s->n_maps; m++)
 				found |= !strcmp(s->maps[m].pmu, sm_uarch_name(u));
-			ck_assert_msg(found, "set %s has nothing for %s", s->name, sm_uarch_name(u));
+			ck_assert_msg(found, "set %s has nothing for %s", s->name,
+				      sm_uarch_name(u));
 		}
 		sm_setfile_free(s);
 	}
@@ -125,9 +128,12 @@ START_TEST(test_linter_finds)
 		unsigned errors;
 	} all[] = {
 		{"[set]\nname=x\n[metric a]\nunit=u\n[pmu skx]\na = INST_RETIRED:ANY_P\n", 0},
-		{"[set]\nname=x\n[metric a]\nunit=u\n[pmu amd64_fam19h_zen4]\na = NO_SUCH_EVENT\n", 1},
-		{"[set]\nname=x\n[metric a]\nunit=u\nformula = b /\n[pmu any]\nb = sw::faults\n", 1},
-		{"[set]\nname=x\n[metric a]\nunit=u\nformula = b / c\n[pmu any]\nb = sw::faults\n", 1},
+		{"[set]\nname=x\n[metric a]\nunit=u\n[pmu amd64_fam19h_zen4]\na = NO_SUCH_EVENT\n",
+		 1},
+		{"[set]\nname=x\n[metric a]\nunit=u\nformula = b /\n[pmu any]\nb = sw::faults\n",
+		 1},
+		{"[set]\nname=x\n[metric a]\nunit=u\nformula = b / c\n[pmu any]\nb = sw::faults\n",
+		 1},
 		{"[set]\nname=x\n[metric a]\nformula = b / ops\n[pmu any]\nb = sw::faults\n", 1},
 		{"[set]\nname=x\n[metric a]\nunit=u\n[pmu any]\na = sw::nothing\n", 1},
 		{"[set]\nname=x\n[metric a]\nunit=u\n[pmu any]\na = const::x\n", 1},
@@ -181,14 +187,15 @@ START_TEST(test_set_files)
 	ck_assert_int_eq(sm_setfile_find("cycles", "", &s, err, sizeof(err)), 0);
 	ck_assert_str_eq(sm_setfile_map(s, "icx", "cycles")->string, "icx::UNHALTED_CORE_CYCLES");
 	ck_assert_str_eq(sm_setfile_map(s, "arm_ac76", "cycles")->string, "r011");
-	ck_assert_str_eq(sm_setfile_map(s, "pentium", "cycles")->string, "perf::PERF_COUNT_HW_CPU_CYCLES");
+	ck_assert_str_eq(sm_setfile_map(s, "pentium", "cycles")->string,
+			 "perf::PERF_COUNT_HW_CPU_CYCLES");
 	ck_assert_ptr_null(sm_setfile_map(s, "icx", "nothing"));
 	sm_setfile_free(s);
 	faketree_remove(&dir);
 }
 END_TEST
 
-/* ---- formulas -------------------------------------------------------------------------------- */
+/* ---- formulas ----------------------------------------------------------------------------- */
 
 static bool lookup(void *ctx, const char *name, double *v)
 {
@@ -234,8 +241,8 @@ START_TEST(test_formulas)
 		{"sqrt(1,2)", -EINVAL, 0},
 		{"min(1)", -EINVAL, 0},
 		{"a;", -EINVAL, 0},
-		{"((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((1", -EINVAL,
-		 0},
+		{"((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((1",
+		 -EINVAL, 0},
 		{"a_name_that_is_longer_than_thirty_one_characters", -EINVAL, 0},
 	};
 	char err[200];
@@ -267,7 +274,7 @@ START_TEST(test_formula_names)
 }
 END_TEST
 
-/* ---- names typed by users -------------------------------------------------------------------- */
+/* ---- names typed by users ----------------------------------------------------------------- */
 
 START_TEST(test_resolution)
 {
@@ -302,6 +309,7 @@ int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	return SM_SUITE("events", 60, SM_T(test_events_tsv), SM_T(test_builtin_sets_are_clean),
-			SM_T(test_every_set_knows_every_core), SM_T(test_linter_finds), SM_T(test_set_files),
-			SM_T(test_formulas), SM_T(test_formula_names), SM_T(test_resolution));
+			SM_T(test_every_set_knows_every_core), SM_T(test_linter_finds),
+			SM_T(test_set_files), SM_T(test_formulas), SM_T(test_formula_names),
+			SM_T(test_resolution));
 }

@@ -1,4 +1,5 @@
-/* Placement policies over invented machines: every plan is checked against what its policy promises. */
+/* Placement policies over invented machines: every plan is checked against what its policy
+ * promises. */
 #include "perf/placement.h"
 
 #include <check.h>
@@ -22,7 +23,8 @@ static struct sm_topology *synthetic(const char *s)
 static struct sm_placement plan(const struct sm_topology *t, enum sm_place p, unsigned threads,
 				enum sm_mark_place m, unsigned workers)
 {
-	struct sm_place_request r = {.place = p, .mark_place = m, .threads = threads, .workers = workers};
+	struct sm_place_request r = {
+		.place = p, .mark_place = m, .threads = threads, .workers = workers};
 	struct sm_placement out;
 	char err[400] = "";
 
@@ -43,10 +45,11 @@ static struct sm_placement plan(const struct sm_topology *t, enum sm_place p, un
 	return out;
 }
 
-static void refused(const struct sm_topology *t, enum sm_place p, unsigned threads, enum sm_mark_place m,
-		    unsigned workers, const char *must_say)
+static void refused(const struct sm_topology *t, enum sm_place p, unsigned threads,
+		    enum sm_mark_place m, unsigned workers, const char *must_say)
 {
-	struct sm_place_request r = {.place = p, .mark_place = m, .threads = threads, .workers = workers};
+	struct sm_place_request r = {
+		.place = p, .mark_place = m, .threads = threads, .workers = workers};
 	struct sm_placement out;
 	char err[400] = "";
 
@@ -163,7 +166,8 @@ START_TEST(test_shared_and_sibling)
 
 	for (unsigned w = 0; w < 3; w++)
 		ck_assert_int_eq(p.threads[3 + w].pu, p.threads[w].pu);
-	/* one more than there are mutators: not a second one on a mutator's PU while a core is free */
+	/* one more than there are mutators: not a second one on a mutator's PU while a core is free
+	 * */
 	for (unsigned m = 0; m < 6; m++)
 		ck_assert_int_ne(p.threads[6].core, p.threads[m].core);
 	sm_placement_free(&p);
@@ -205,7 +209,8 @@ START_TEST(test_unpinned_in_words)
 }
 END_TEST
 
-/* The default on machines where an eye can check it: PU of each worker, and what is said about it. */
+/* The default on machines where an eye can check it: PU of each worker, and what is said about it.
+ * */
 START_TEST(test_auto_small_machines)
 {
 	static const struct {
@@ -214,7 +219,11 @@ START_TEST(test_auto_small_machines)
 		int pus[4];
 		const char *said;
 	} cases[] = {
-		{"core:1 pu:1", 1, 1, {0}, "1 mutator, 1 mark worker: on a mutator's CPU (1 core allowed)"},
+		{"core:1 pu:1",
+		 1,
+		 1,
+		 {0},
+		 "1 mutator, 1 mark worker: on a mutator's CPU (1 core allowed)"},
 		{"core:1 pu:1",
 		 1,
 		 2,
@@ -231,37 +240,50 @@ START_TEST(test_auto_small_machines)
 		 1,
 		 2,
 		 {1, 0},
-		 "1 mutator, 2 mark workers: 1 on a core of its own, 1 on a mutator's CPU (2 cores allowed)"},
+		 "1 mutator, 2 mark workers: 1 on a core of its own, 1 on a mutator's CPU (2 cores "
+		 "allowed)"},
 		{"core:2 pu:1",
 		 2,
 		 2,
 		 {0, 1},
 		 "2 mutators, 2 mark workers: on mutators' CPUs (2 cores allowed)"},
-		{"core:2 pu:1", 2, 1, {0}, "2 mutators, 1 mark worker: on a mutator's CPU (2 cores allowed)"},
+		{"core:2 pu:1",
+		 2,
+		 1,
+		 {0},
+		 "2 mutators, 1 mark worker: on a mutator's CPU (2 cores allowed)"},
 		{"core:2 pu:2",
 		 2,
 		 2,
 		 {1, 3},
 		 "2 mutators, 2 mark workers: on SMT siblings of mutators (2 cores allowed)"},
-		{"core:4 pu:1", 1, 3, {1, 2, 3}, "1 mutator, 3 mark workers: on cores of their own"},
+		{"core:4 pu:1",
+		 1,
+		 3,
+		 {1, 2, 3},
+		 "1 mutator, 3 mark workers: on cores of their own"},
 		{"core:4 pu:1",
 		 1,
 		 4,
 		 {1, 2, 3, 0},
-		 "1 mutator, 4 mark workers: 3 on cores of their own, 1 on a mutator's CPU (4 cores "
+		 "1 mutator, 4 mark workers: 3 on cores of their own, 1 on a mutator's CPU (4 "
+		 "cores "
 		 "allowed)"},
 		{"core:4 pu:1",
 		 3,
 		 2,
 		 {3, 0},
-		 "3 mutators, 2 mark workers: 1 on a core of its own, 1 on a mutator's CPU (4 cores "
+		 "3 mutators, 2 mark workers: 1 on a core of its own, 1 on a mutator's CPU (4 "
+		 "cores "
 		 "allowed)"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct sm_topology *t = synthetic(cases[i].machine);
-		enum sm_place place = cases[i].threads > 1 ? SM_PLACE_ONE_PER_CORE : SM_PLACE_COMPACT;
-		struct sm_placement p = plan(t, place, cases[i].threads, SM_MARK_AUTO, cases[i].workers);
+		enum sm_place place =
+			cases[i].threads > 1 ? SM_PLACE_ONE_PER_CORE : SM_PLACE_COMPACT;
+		struct sm_placement p =
+			plan(t, place, cases[i].threads, SM_MARK_AUTO, cases[i].workers);
 
 		for (unsigned w = 0; w < cases[i].workers; w++)
 			ck_assert_msg(p.threads[cases[i].threads + w].pu == cases[i].pus[w],
@@ -275,11 +297,12 @@ START_TEST(test_auto_small_machines)
 END_TEST
 
 /*
- * What auto promises, for every number of threads on larger machines: never refused; no two workers on a core
- * while one has none; no worker beside a mutator while a core is empty; the nodes' share of workers
- * follows their share of mutators.
+ * What auto promises, for every number of threads on larger machines: never refused; no two workers
+ * on a core while one has none; no worker beside a mutator while a core is empty; the nodes' share
+ * of workers follows their share of mutators.
  */
-static void check_auto(const struct sm_topology *t, enum sm_place place, unsigned threads, unsigned workers)
+static void check_auto(const struct sm_topology *t, enum sm_place place, unsigned threads,
+		       unsigned workers)
 {
 	struct sm_placement p = plan(t, place, threads, SM_MARK_AUTO, workers);
 	int *on_core = calloc((size_t)t->n_cores, sizeof(int)),
@@ -297,8 +320,8 @@ static void check_auto(const struct sm_topology *t, enum sm_place place, unsigne
 		beside += on_core[c] && mut[c];
 	}
 	ck_assert_int_le(most - least, 1);
-	ck_assert_msg(!empty || !beside, "%u+%u: %d cores are empty, %d shared", threads, workers, empty,
-		      beside);
+	ck_assert_msg(!empty || !beside, "%u+%u: %d cores are empty, %d shared", threads, workers,
+		      empty, beside);
 	free(on_core);
 	free(mut);
 	sm_placement_free(&p);
@@ -307,13 +330,15 @@ static void check_auto(const struct sm_topology *t, enum sm_place place, unsigne
 START_TEST(test_auto_large_machines)
 {
 	static const char *const machines[] = {"core:64 pu:1", "pack:2 [numa] l3:4 core:8 pu:1",
-					       "pack:2 [numa] l3:2 core:4 pu:2", "numa:8 core:2 pu:4"};
+					       "pack:2 [numa] l3:2 core:4 pu:2",
+					       "numa:8 core:2 pu:4"};
 
 	for (size_t m = 0; m < sizeof(machines) / sizeof(machines[0]); m++) {
 		struct sm_topology *t = synthetic(machines[m]);
 
 		for (unsigned threads = 1; threads <= (unsigned)t->n_cores; threads += 7)
-			for (unsigned workers = 0; workers <= 2 * (unsigned)t->n_cores; workers += 11) {
+			for (unsigned workers = 0; workers <= 2 * (unsigned)t->n_cores;
+			     workers += 11) {
 				check_auto(t, SM_PLACE_ONE_PER_CORE, threads, workers);
 				check_auto(t, SM_PLACE_SCATTER, threads, workers);
 				check_auto(t, SM_PLACE_PER_NODE, threads, workers);
@@ -324,7 +349,8 @@ START_TEST(test_auto_large_machines)
 }
 END_TEST
 
-/* Work is marked by the node that owns it: each node with mutators gets its share of the workers. */
+/* Work is marked by the node that owns it: each node with mutators gets its share of the workers.
+ * */
 START_TEST(test_auto_follows_the_nodes)
 {
 	static const enum sm_place places[] = {SM_PLACE_PER_NODE, SM_PLACE_SCATTER};
@@ -372,7 +398,8 @@ START_TEST(test_auto_in_a_cpuset)
 	ck_assert_int_eq(p.threads[3].pu, 7);
 	ck_assert_int_eq(p.threads[4].pu, 0);
 	described(t, &p,
-		  "1 mutator, 4 mark workers: 3 on cores with other workers, 1 on a mutator's CPU (2 cores "
+		  "1 mutator, 4 mark workers: 3 on cores with other workers, 1 on a mutator's CPU "
+		  "(2 cores "
 		  "allowed)");
 	sm_placement_free(&p);
 	refused(t, SM_PLACE_ONE_PER_CORE, 1, SM_MARK_DEDICATED, 2, "auto");
@@ -418,7 +445,8 @@ START_TEST(test_limits_and_none)
 }
 END_TEST
 
-/* Under a cgroup or taskset only the allowed PUs count, and a lone second sibling is its core's first. */
+/* Under a cgroup or taskset only the allowed PUs count, and a lone second sibling is its core's
+ * first. */
 START_TEST(test_disallowed_pus)
 {
 	struct sm_topology *t = synthetic("numa:2 core:2 pu:2");
@@ -481,10 +509,11 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("placement", 60, SM_T(test_compact_fills_cores), SM_T(test_scatter_spreads),
-			SM_T(test_per_node_is_even), SM_T(test_one_per_core), SM_T(test_dedicated_workers),
-			SM_T(test_shared_and_sibling), SM_T(test_unpinned_in_words),
-			SM_T(test_auto_small_machines), SM_T(test_auto_large_machines),
-			SM_T(test_auto_follows_the_nodes), SM_T(test_auto_in_a_cpuset),
-			SM_T(test_remote_node), SM_T(test_limits_and_none), SM_T(test_disallowed_pus),
+			SM_T(test_per_node_is_even), SM_T(test_one_per_core),
+			SM_T(test_dedicated_workers), SM_T(test_shared_and_sibling),
+			SM_T(test_unpinned_in_words), SM_T(test_auto_small_machines),
+			SM_T(test_auto_large_machines), SM_T(test_auto_follows_the_nodes),
+			SM_T(test_auto_in_a_cpuset), SM_T(test_remote_node),
+			SM_T(test_limits_and_none), SM_T(test_disallowed_pus),
 			SM_T(test_large_machine), SM_T(test_names));
 }

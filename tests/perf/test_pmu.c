@@ -1,4 +1,5 @@
-/* PMUs and microarchitectures from fake sysfs trees: uniform, hybrid x86, big.LITTLE, uncore, none; sysfs event notation. */
+/* PMUs and microarchitectures from fake sysfs trees: uniform, hybrid x86, big.LITTLE, uncore, none;
+ * sysfs event notation. */
 #include "perf/events.h"
 #include "perf/pmu.h"
 #include "tests/support/faketree.h"
@@ -37,7 +38,8 @@ START_TEST(test_cpumask)
 	ck_assert_int_eq(sm_cpumask_parse("0-3,8,64-65\n", &m), 0);
 	ck_assert(sm_cpumask_has(&m, 0) && sm_cpumask_has(&m, 3) && sm_cpumask_has(&m, 8) &&
 		  sm_cpumask_has(&m, 65));
-	ck_assert(!sm_cpumask_has(&m, 4) && !sm_cpumask_has(&m, -1) && !sm_cpumask_has(&m, 1 << 20));
+	ck_assert(!sm_cpumask_has(&m, 4) && !sm_cpumask_has(&m, -1) &&
+		  !sm_cpumask_has(&m, 1 << 20));
 	ck_assert_int_eq(sm_cpumask_next(&m, 4), 8);
 	ck_assert_int_eq(sm_cpumask_next(&m, 66), -1);
 	ck_assert_int_eq(sm_cpumask_parse("", &m), 0);
@@ -105,10 +107,10 @@ END_TEST
 
 static void alder_lake(void)
 {
-	faketree_write(
-		&tree, "/proc/cpuinfo",
-		"processor : 0\nvendor_id : GenuineIntel\ncpu family : 6\nmodel : 151\nmodel name : i9\n\n"
-		"processor : 16\nvendor_id : GenuineIntel\ncpu family : 6\nmodel : 151\n");
+	faketree_write(&tree, "/proc/cpuinfo",
+		       "processor : 0\nvendor_id : GenuineIntel\ncpu family : 6\nmodel : "
+		       "151\nmodel name : i9\n\n"
+		       "processor : 16\nvendor_id : GenuineIntel\ncpu family : 6\nmodel : 151\n");
 	faketree_pmu(&tree, "cpu_core", 4, "cpus", "0-15");
 	faketree_pmu(&tree, "cpu_atom", 10, "cpus", "16-23");
 	faketree_pmu(&tree, "uncore_imc_0", 20, "cpumask", "0");
@@ -116,14 +118,19 @@ static void alder_lake(void)
 	faketree_pmu(&tree, "breakpoint", 5, NULL, NULL);
 	faketree_write(&tree, "/sys/bus/event_source/devices/cpu_atom/format/event", "config:0-7");
 	faketree_write(&tree, "/sys/bus/event_source/devices/cpu_core/format/event", "config:0-7");
-	faketree_write(&tree, "/sys/bus/event_source/devices/cpu_core/format/umask", "config:8-15,40-47");
-	faketree_write(&tree, "/sys/bus/event_source/devices/uncore_imc_0/format/event", "config:0-7");
-	faketree_write(&tree, "/sys/bus/event_source/devices/uncore_imc_0/format/umask", "config:8-15");
+	faketree_write(&tree, "/sys/bus/event_source/devices/cpu_core/format/umask",
+		       "config:8-15,40-47");
+	faketree_write(&tree, "/sys/bus/event_source/devices/uncore_imc_0/format/event",
+		       "config:0-7");
+	faketree_write(&tree, "/sys/bus/event_source/devices/uncore_imc_0/format/umask",
+		       "config:8-15");
 	faketree_write(&tree, "/sys/bus/event_source/devices/uncore_imc_0/events/cas_count_read",
 		       "event=0x04,umask=0x03");
-	faketree_write(&tree, "/sys/bus/event_source/devices/uncore_imc_0/events/cas_count_read.scale",
+	faketree_write(&tree,
+		       "/sys/bus/event_source/devices/uncore_imc_0/events/cas_count_read.scale",
 		       "6.103515625e-5");
-	faketree_write(&tree, "/sys/bus/event_source/devices/uncore_imc_0/format/thr", "config1:4-7");
+	faketree_write(&tree, "/sys/bus/event_source/devices/uncore_imc_0/format/thr",
+		       "config1:4-7");
 }
 
 START_TEST(test_hybrid)
@@ -205,9 +212,11 @@ START_TEST(test_big_little)
 	struct sm_event_resolved r;
 
 	faketree_write(&tree, "/proc/cpuinfo",
-		       "processor\t: 0\nBogoMIPS\t: 48.00\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU "
+		       "processor\t: 0\nBogoMIPS\t: 48.00\nCPU implementer\t: 0x41\nCPU "
+		       "architecture: 8\nCPU "
 		       "variant\t: 0x0\n"
-		       "CPU part\t: 0xd03\nCPU revision\t: 4\n\nprocessor\t: 4\nCPU implementer\t: 0x41\nCPU "
+		       "CPU part\t: 0xd03\nCPU revision\t: 4\n\nprocessor\t: 4\nCPU implementer\t: "
+		       "0x41\nCPU "
 		       "part\t: 0xd08\n");
 	faketree_pmu(&tree, "armv8_cortex_a53", 7, "cpus", "0-3");
 	faketree_pmu(&tree, "armv8_cortex_a72", 8, "cpus", "4-5");
@@ -225,13 +234,14 @@ START_TEST(test_arm_parts)
 {
 	static const struct {
 		const char *part, *name;
-	} all[] = {{"0xd0c", "arm_n1"},	  {"0xd40", "arm_v1"},	 {"0xd49", "arm_n2"}, {"0xd4f", "arm_v2"},
-		   {"0xd07", "arm_ac57"}, {"0xd0b", "arm_ac76"}, {"0xfff", "unknown"}};
+	} all[] = {{"0xd0c", "arm_n1"}, {"0xd40", "arm_v1"},   {"0xd49", "arm_n2"},
+		   {"0xd4f", "arm_v2"}, {"0xd07", "arm_ac57"}, {"0xd0b", "arm_ac76"},
+		   {"0xfff", "unknown"}};
 	char text[200];
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		snprintf(text, sizeof(text), "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: %s",
-			 all[i].part);
+		snprintf(text, sizeof(text),
+			 "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: %s", all[i].part);
 		faketree_write(&tree, "/proc/cpuinfo", text);
 		faketree_pmu(&tree, "armv8_pmuv3_0", 8, "cpus", "0-3");
 		scan();
@@ -252,8 +262,8 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE_EACH("pmu", 0, setup, teardown, SM_T(test_cpumask), SM_T(test_x86_microarchitectures),
-			     SM_T(test_no_pmu), SM_T(test_hybrid), SM_T(test_hybrid_types),
-			     SM_T(test_sysfs_notation), SM_T(test_big_little), SM_T(test_arm_parts),
-			     SM_T(test_this_machine));
+	return SM_SUITE_EACH("pmu", 0, setup, teardown, SM_T(test_cpumask),
+			     SM_T(test_x86_microarchitectures), SM_T(test_no_pmu),
+			     SM_T(test_hybrid), SM_T(test_hybrid_types), SM_T(test_sysfs_notation),
+			     SM_T(test_big_little), SM_T(test_arm_parts), SM_T(test_this_machine));
 }

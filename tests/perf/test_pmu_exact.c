@@ -1,10 +1,12 @@
 /*
- * Hardware counters against loops whose counts are known: through libpfm4's names, the kernel's PMU driver and both
- * ways of reading. Skipped where instructions cannot be counted (most virtual machines); the emulated machine
- * arm64-n1 counts them exactly, real machines to within what interrupts add.
+ * Hardware counters against loops whose counts are known: through libpfm4's names, the kernel's PMU
+ * driver and both ways of reading. Skipped where instructions cannot be counted (most virtual
+ * machines); the emulated machine arm64-n1 counts them exactly, real machines to within what
+ * interrupts add.
  *
- * SM_MACHINE=arm64-n1 (its kernel command line says so) makes the expectations of that machine binding: its clock runs at
- * two nanoseconds an instruction and its PMU counts cycles of a nanosecond, so cycles = 2 * instructions.
+ * SM_MACHINE=arm64-n1 (its kernel command line says so) makes the expectations of that machine
+ * binding: its clock runs at two nanoseconds an instruction and its PMU counts cycles of a
+ * nanosecond, so cycles = 2 * instructions.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -54,7 +56,8 @@ struct counted {
 	int64_t instructions, cycles;
 };
 
-/* The smallest count of a few tries: what interrupts add is in the others. INT64_MAX where reading fails. */
+/* The smallest count of a few tries: what interrupts add is in the others. INT64_MAX where reading
+ * fails. */
 static struct counted count_loop(struct sm_counter_group *g, uint64_t n)
 {
 	struct counted best = {INT64_MAX, INT64_MAX};
@@ -76,7 +79,8 @@ static struct counted count_loop(struct sm_counter_group *g, uint64_t n)
 }
 
 /* The first of the names that this machine counts. */
-static bool resolve(const char *const *names, struct sm_event_resolved *out, char *why, size_t whylen)
+static bool resolve(const char *const *names, struct sm_event_resolved *out, char *why,
+		    size_t whylen)
 {
 	struct sm_event_options opt = {.pmus = &pmus};
 
@@ -102,10 +106,12 @@ static bool resolve(const char *const *names, struct sm_event_resolved *out, cha
 	return false;
 }
 
-/* What a count exceeds the truth by is the cost of reading: a constant, the same for every length of loop. */
+/* What a count exceeds the truth by is the cost of reading: a constant, the same for every length
+ * of loop. */
 static void check_exact(bool no_user_read)
 {
-	/* Shorter than a timer tick (4 ms), whose instructions the emulation counts now and then. */
+	/* Shorter than a timer tick (4 ms), whose instructions the emulation counts now and then.
+	 * */
 	static const uint64_t lengths[] = {1000, 10000, 100000, 300000};
 	struct sm_counter_group g;
 	int64_t least = INT64_MAX, most = INT64_MIN;
@@ -121,8 +127,8 @@ static void check_exact(bool no_user_read)
 	       sm_read_mode_name(g.mode), (long long)least, (long long)most);
 	ck_assert_int_ge(least, 0);
 	ck_assert_int_lt(most, 1000);
-	ck_assert_msg(most - least <= (emulated_n1 ? 8 : 200), "the overhead varies from %lld to %lld",
-		      (long long)least, (long long)most);
+	ck_assert_msg(most - least <= (emulated_n1 ? 8 : 200),
+		      "the overhead varies from %lld to %lld", (long long)least, (long long)most);
 	sm_group_close(&g);
 }
 
@@ -150,14 +156,17 @@ START_TEST(cycles_follow_instructions)
 	many = count_loop(&g, 1000000);
 	printf("a million rounds: %lld instructions, %lld cycles\n", (long long)many.instructions,
 	       (long long)many.cycles);
-	/* The counters are read one after the other, hence a constant, which the difference is free of. */
-	ck_assert_int_le(llabs((many.cycles - few.cycles) - 2 * (many.instructions - few.instructions)), 64);
+	/* The counters are read one after the other, hence a constant, which the difference is free
+	 * of. */
+	ck_assert_int_le(
+		llabs((many.cycles - few.cycles) - 2 * (many.instructions - few.instructions)), 64);
 	ck_assert_int_le(llabs(many.cycles - 2 * many.instructions), 4000);
 	sm_group_close(&g);
 }
 END_TEST
 
-/* A user-space read between two read() calls lies between them, and the other way round; for every event of the group. */
+/* A user-space read between two read() calls lies between them, and the other way round; for every
+ * event of the group. */
 START_TEST(user_reads_agree_with_read)
 {
 	struct sm_counter_group g;

@@ -1,4 +1,5 @@
-/* File capabilities: switched on, used to open counters, dropped; the environment is not obeyed. Really done when run as root. */
+/* File capabilities: switched on, used to open counters, dropped; the environment is not obeyed.
+ * Really done when run as root. */
 #include "perf/counter.h"
 #include "perf/privilege.h"
 
@@ -20,7 +21,8 @@ START_TEST(test_variables)
 {
 	static const char *const hostile[] = {"HWLOC_XMLFILE=x", "LD_PRELOAD", "LIBPFM_FORCE_PMU",
 					      "GLIBC_TUNABLES", "SPANMARK_SETS"};
-	static const char *const fine[] = {"PATH", "HOME", "TERM", "LANG", "NO_COLOR", "OLD_HWLOC_"};
+	static const char *const fine[] = {"PATH", "HOME",     "TERM",
+					   "LANG", "NO_COLOR", "OLD_HWLOC_"};
 
 	for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++)
 		ck_assert_msg(sm_privilege_hostile_variable(hostile[i]), "%s", hostile[i]);
@@ -45,7 +47,7 @@ START_TEST(test_ordinary_process)
 }
 END_TEST
 
-/* ---- the elevated child ---------------------------------------------------------------------- */
+/* ---- the elevated child ------------------------------------------------------------------- */
 
 /* A software event with kernel mode: beyond paranoid 1 only CAP_PERFMON opens it. */
 static int open_kernel_event(struct sm_counter_group *g)
@@ -100,7 +102,8 @@ static int child(void)
 static int copy_self(const char *to)
 {
 	char buf[65536];
-	int in = open("/proc/self/exe", O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_EXCL, 0755);
+	int in = open("/proc/self/exe", O_RDONLY),
+	    out = open(to, O_WRONLY | O_CREAT | O_EXCL, 0755);
 	ssize_t n;
 
 	if (in < 0 || out < 0)
@@ -114,7 +117,8 @@ static int copy_self(const char *to)
 
 START_TEST(test_file_capability)
 {
-	struct vfs_cap_data cap = {.magic_etc = VFS_CAP_REVISION_2, .data[1].permitted = 1u << (38 - 32)};
+	struct vfs_cap_data cap = {.magic_etc = VFS_CAP_REVISION_2,
+				   .data[1].permitted = 1u << (38 - 32)};
 	char dir[] = "/tmp/sm_privXXXXXX", exe[64];
 	int status = -1;
 	pid_t pid;

@@ -67,11 +67,13 @@ static struct sm_region_thread *open_thread(const struct sm_counterset *cs, uint
 	return t;
 }
 
-/* Every counted event: the sum over regions is the total, to the last count; time as well, to rounding. */
-static void check_sums(const struct sm_counterset *cs, const struct sm_region_thread *t, unsigned n_regions,
-		       bool light)
+/* Every counted event: the sum over regions is the total, to the last count; time as well, to
+ * rounding. */
+static void check_sums(const struct sm_counterset *cs, const struct sm_region_thread *t,
+		       unsigned n_regions, bool light)
 {
-	struct sm_reading *sum = calloc(cs->n_events, sizeof(*sum)), *r = calloc(cs->n_events, sizeof(*r));
+	struct sm_reading *sum = calloc(cs->n_events, sizeof(*sum)),
+			  *r = calloc(cs->n_events, sizeof(*r));
 	struct sm_region_time tm, total;
 	uint64_t ns = 0;
 
@@ -146,7 +148,8 @@ START_TEST(test_random_nesting_sums_up)
 		if (depth && (state >> 16) % 2) {
 			sm_region_leave(t);
 			depth--;
-		} else if (depth < 30) {		       /* deeper than SM_REGION_DEPTH on purpose */
+			/* deeper than SM_REGION_DEPTH on purpose */
+		} else if (depth < 30) {
 			sm_region_enter(t, (state >> 20) % 6); /* and unknown regions */
 			depth++;
 		}
@@ -277,10 +280,11 @@ START_TEST(test_bad_options)
 }
 END_TEST
 
-/* ---- what readers may see ---------------------------------------------------------------------- */
+/* ---- what readers may see ----------------------------------------------------------------- */
 
 static struct sm_region_thread *watched;
-static uint64_t enters_amid; /* as the words stood while the counters were read, in the middle of a change */
+/* as the words stood while the counters were read, in the middle of a change */
+static uint64_t enters_amid;
 static ssize_t (*mock_read)(void *ctx, int fd, void *buf, size_t len);
 
 static ssize_t reading(void *ctx, int fd, void *buf, size_t len)
@@ -298,7 +302,8 @@ START_TEST(test_an_entry_is_seen_with_its_time)
 	struct faketree tree;
 	struct mock_perf mock;
 	const char *sets[] = {"cycles"};
-	struct sm_counterset_options o = {.sets = sets, .n_sets = 1, .user_dir = "", .no_screen = true};
+	struct sm_counterset_options o = {
+		.sets = sets, .n_sets = 1, .user_dir = "", .no_screen = true};
 	struct sm_counterset *cs;
 	char err[200] = "";
 
@@ -325,7 +330,7 @@ START_TEST(test_an_entry_is_seen_with_its_time)
 }
 END_TEST
 
-/* ---- another thread looks on, and a signal handler interferes --------------------------------- */
+/* ---- another thread looks on, and a signal handler interferes ----------------------------- */
 
 struct watch {
 	const struct sm_counterset *cs;
@@ -408,9 +413,10 @@ START_TEST(test_readers_and_signals)
 }
 END_TEST
 
-/* ---- tracepoints ------------------------------------------------------------------------------ */
+/* ---- tracepoints -------------------------------------------------------------------------- */
 
-/* In a mount namespace of its own, so that tracefs can be mounted. Exit status: 77 not possible, else what failed. */
+/* In a mount namespace of its own, so that tracefs can be mounted. Exit status: 77 not possible,
+ * else what failed. */
 static int count_page_allocations(void)
 {
 	const char *events[] = {"tp::kmem:mm_page_alloc", "sw::minor-faults"};
@@ -464,9 +470,11 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("region", 60, SM_T(test_faults_go_to_their_region), SM_T(test_random_nesting_sums_up),
-			SM_T(test_light_region_counts_stay_outside), SM_T(test_uncounted_is_never_zero),
-			SM_T(test_reset_and_cost), SM_T(test_null_thread_is_nothing), SM_T(test_bad_options),
+	return SM_SUITE("region", 60, SM_T(test_faults_go_to_their_region),
+			SM_T(test_random_nesting_sums_up),
+			SM_T(test_light_region_counts_stay_outside),
+			SM_T(test_uncounted_is_never_zero), SM_T(test_reset_and_cost),
+			SM_T(test_null_thread_is_nothing), SM_T(test_bad_options),
 			SM_T(test_readers_and_signals), SM_T(test_an_entry_is_seen_with_its_time),
 			SM_T(test_tracepoints));
 }

@@ -49,7 +49,8 @@ static struct sm_topology *topology(const char *s)
 	struct sm_topology *t;
 	char err[200];
 
-	ck_assert_int_eq(sm_topology_load(&(struct sm_topology_source){.synthetic = s}, &t, err, sizeof(err)),
+	ck_assert_int_eq(sm_topology_load(&(struct sm_topology_source){.synthetic = s}, &t, err,
+					  sizeof(err)),
 			 0);
 	return t;
 }
@@ -69,7 +70,8 @@ static struct sm_region_thread *measured(const struct sm_counterset *cs, int pu,
 	return t;
 }
 
-static const struct sm_rollup_row *row(const struct sm_rollup *r, const char *role, unsigned label, int key)
+static const struct sm_rollup_row *row(const struct sm_rollup *r, const char *role, unsigned label,
+				       int key)
 {
 	for (unsigned i = 0; i < r->n; i++)
 		if ((r->rows[i].role == role ||
@@ -119,7 +121,9 @@ START_TEST(test_sums)
 	uint64_t step;
 
 	ck_assert_uint_eq(r.n,
-			  12); /* regions 0 and 1 and the total of four threads; nobody entered region 2 */
+			  /* regions 0 and 1 and the total of four threads; nobody entered region 2
+			   * */
+			  12);
 	step = row(&r, "mutator", 1, 0)->readings[0].raw;
 	ck_assert_uint_gt(step, 0);
 	sm_rollup_free(&r);
@@ -145,7 +149,8 @@ START_TEST(test_sums)
 	ck_assert_uint_eq(row(&r, NULL, 1, 3)->n_threads, 2);
 	sm_rollup_free(&r);
 
-	/* whatever it is rolled up by, nothing is lost or counted twice, and totals are the sums of their parts */
+	/* whatever it is rolled up by, nothing is lost or counted twice, and totals are the sums of
+	 * their parts */
 	for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++) {
 		r = rolled(cs, topo, th, 4, every[i]);
 		ck_assert_uint_eq(all_rows(&r, 1), 10 * step);
@@ -161,13 +166,14 @@ START_TEST(test_sums)
 }
 END_TEST
 
-/* Pinned and unpinned threads of a machine with one kind of cores are one row by kind: a second one of the same name would
- * be dropped by whoever looks rows up by name. */
+/* Pinned and unpinned threads of a machine with one kind of cores are one row by kind: a second one
+ * of the same name would be dropped by whoever looks rows up by name. */
 START_TEST(test_unpinned_are_of_the_kind)
 {
 	struct sm_counterset *cs = make("cycles");
 	struct sm_topology *topo = topology("core:4 pu:1");
-	struct sm_rollup_thread th[2] = {thread(cs, "mutator", 0, 1), thread(cs, "mark", SM_NONE, 2)};
+	struct sm_rollup_thread th[2] = {thread(cs, "mutator", 0, 1),
+					 thread(cs, "mark", SM_NONE, 2)};
 	struct sm_rollup r = rolled(cs, topo, th, 2, SM_BY_KIND);
 
 	ck_assert_uint_eq(r.n, 3); /* two regions and the total */
@@ -180,7 +186,8 @@ START_TEST(test_unpinned_are_of_the_kind)
 }
 END_TEST
 
-/* Kinds of mark workers are roles of their own, idle is not application code, and a sleeper's time is filled up. */
+/* Kinds of mark workers are roles of their own, idle is not application code, and a sleeper's time
+ * is filled up. */
 START_TEST(test_kinds_of_workers)
 {
 	static const char *const roles[] = {"mark", "mark-fractional", "mark-idle"};
@@ -210,7 +217,8 @@ START_TEST(test_kinds_of_workers)
 	}
 	ck_assert_ptr_null(row(&r, "mutator", 9, SM_NONE));
 	sm_rollup_free(&r);
-	/* by core their idling is not mixed with the mutator's application code, and the unpinned have a row of their own */
+	/* by core their idling is not mixed with the mutator's application code, and the unpinned
+	 * have a row of their own */
 	r = rolled(cs, topo, th, 4, SM_BY_CORE);
 	ck_assert_uint_eq(row(&r, NULL, 1, 1)->time.enters, 2);
 	ck_assert_uint_eq(row(&r, NULL, 1, SM_NONE)->time.enters, 3 + 4);
@@ -223,12 +231,14 @@ START_TEST(test_kinds_of_workers)
 }
 END_TEST
 
-/* What a light region could not count is in the region around it: its own row says so, the total has it. */
+/* What a light region could not count is in the region around it: its own row says so, the total
+ * has it. */
 START_TEST(test_light_regions_and_totals)
 {
 	struct sm_counterset *cs = make("cycles");
 	struct sm_region_options o = {.n_regions = 3, .pu_os = 0, .light = 1u << 1};
-	struct sm_rollup_options ro = {.by = SM_BY_ROLE, .n_regions = 3, .totals = true, .light = 1u << 1};
+	struct sm_rollup_options ro = {
+		.by = SM_BY_ROLE, .n_regions = 3, .totals = true, .light = 1u << 1};
 	struct sm_rollup_thread th = {.role = "mutator", .fill = SM_NONE};
 	struct sm_region_thread *t;
 	struct sm_rollup r;
@@ -243,7 +253,8 @@ START_TEST(test_light_regions_and_totals)
 	ck_assert_int_eq(sm_rollup(cs, NULL, &th, 1, &ro, &r), 0);
 	ck_assert(!sm_reading_value(&row(&r, "mutator", 1, SM_NONE)->readings[0], &v));
 	ck_assert(sm_reading_value(&row(&r, "mutator", 0, SM_NONE)->readings[0], &v));
-	ck_assert(sm_reading_value(&row(&r, "mutator", SM_ROLLUP_TOTAL, SM_NONE)->readings[0], &total));
+	ck_assert(sm_reading_value(&row(&r, "mutator", SM_ROLLUP_TOTAL, SM_NONE)->readings[0],
+				   &total));
 	ck_assert(v == total);
 	sm_rollup_free(&r);
 	sm_region_thread_free(t);
@@ -255,7 +266,8 @@ END_TEST
 START_TEST(test_missing_part)
 {
 	struct sm_counterset *cs = make("cycles");
-	struct sm_rollup_thread th[3] = {thread(cs, "mutator", 0, 1), {.role = "mutator", .pu_os = 1}};
+	struct sm_rollup_thread th[3] = {thread(cs, "mutator", 0, 1),
+					 {.role = "mutator", .pu_os = 1}};
 	struct sm_rollup r;
 	double v;
 
@@ -263,7 +275,8 @@ START_TEST(test_missing_part)
 	th[2] = thread(cs, "mutator", 1, 1);
 	r = rolled(cs, NULL, th, 3, SM_BY_ROLE);
 	ck_assert(!sm_reading_value(&row(&r, "mutator", 1, SM_NONE)->readings[0], &v));
-	ck_assert_ptr_nonnull(strstr(row(&r, "mutator", 1, SM_NONE)->readings[0].reason, "file descriptors"));
+	ck_assert_ptr_nonnull(
+		strstr(row(&r, "mutator", 1, SM_NONE)->readings[0].reason, "file descriptors"));
 	sm_rollup_free(&r);
 	r = rolled(cs, NULL, th, 3, SM_BY_THREAD);
 	ck_assert(sm_reading_value(&row(&r, "mutator", 1, 0)->readings[0], &v));
@@ -274,7 +287,7 @@ START_TEST(test_missing_part)
 }
 END_TEST
 
-/* ---- uncore ---------------------------------------------------------------------------------- */
+/* ---- uncore ------------------------------------------------------------------------------- */
 
 static void uncore_tree(void)
 {
@@ -330,7 +343,8 @@ START_TEST(test_uncore_per_package_and_l3)
 		packages += !rows[i].is_l3;
 		l3s += rows[i].is_l3;
 		ck_assert_int_eq(r->status, SM_STATUS_OK);
-		/* event 0x0a, read mask 1: config 0x10a a read; three controllers on package 1, two on package 0 */
+		/* event 0x0a, read mask 1: config 0x10a a read; three controllers on package 1, two
+		 * on package 0 */
 		if (!rows[i].is_l3)
 			ck_assert_uint_eq(r->raw, (rows[i].index ? 3u : 2u) * 0x10a);
 		else
@@ -345,7 +359,8 @@ START_TEST(test_uncore_per_package_and_l3)
 	sm_uncore_stop(u);
 	for (unsigned i = 0; i < n; i++)
 		if (!rows[i].is_l3)
-			ck_assert_uint_eq(rows[i].readings[reads].raw, 2 * (rows[i].index ? 3u : 2u) * 0x10a);
+			ck_assert_uint_eq(rows[i].readings[reads].raw,
+					  2 * (rows[i].index ? 3u : 2u) * 0x10a);
 	sm_uncore_free(u);
 	ck_assert_uint_eq(mock_perf_leaks(&mock), 0);
 	sm_counterset_free(cs);
@@ -402,8 +417,9 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE_EACH(
-		"rollup", 60, setup, teardown, SM_T(test_sums), SM_T(test_unpinned_are_of_the_kind),
-		SM_T(test_kinds_of_workers), SM_T(test_light_regions_and_totals), SM_T(test_missing_part),
-		SM_T(test_uncore_per_package_and_l3), SM_T(test_uncore_denied), SM_T(test_no_uncore));
+	return SM_SUITE_EACH("rollup", 60, setup, teardown, SM_T(test_sums),
+			     SM_T(test_unpinned_are_of_the_kind), SM_T(test_kinds_of_workers),
+			     SM_T(test_light_regions_and_totals), SM_T(test_missing_part),
+			     SM_T(test_uncore_per_package_and_l3), SM_T(test_uncore_denied),
+			     SM_T(test_no_uncore));
 }

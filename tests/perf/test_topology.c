@@ -97,7 +97,8 @@ END_TEST
 /* A node beside the packages' own: nobody's local node. */
 START_TEST(test_memory_only_node)
 {
-	struct sm_topology *t = synthetic("[numa(memory=64GB)] pack:2 [numa(memory=16GB)] core:8 pu:1");
+	struct sm_topology *t =
+		synthetic("[numa(memory=64GB)] pack:2 [numa(memory=16GB)] core:8 pu:1");
 	int without = 0;
 
 	check_valid(t);
@@ -156,31 +157,40 @@ START_TEST(test_sparse_indexes)
 END_TEST
 
 static const char odd_xml[] =
-	"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE topology SYSTEM \"hwloc2.dtd\">\n<topology "
+	"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE topology SYSTEM "
+	"\"hwloc2.dtd\">\n<topology "
 	"version=\"2.0\">\n"
 	"<object type=\"Machine\" os_index=\"0\" cpuset=\"0xf\" complete_cpuset=\"0x1f\" "
 	"allowed_cpuset=\"0xd\" nodeset=\"0x25\" complete_nodeset=\"0x25\" allowed_nodeset=\"0x5\" "
 	"gp_index=\"1\">\n"
-	"<object type=\"Package\" os_index=\"3\" cpuset=\"0xf\" complete_cpuset=\"0x1f\" nodeset=\"0x25\" "
+	"<object type=\"Package\" os_index=\"3\" cpuset=\"0xf\" complete_cpuset=\"0x1f\" "
+	"nodeset=\"0x25\" "
 	"complete_nodeset=\"0x25\" gp_index=\"2\">\n"
-	"<object type=\"NUMANode\" os_index=\"5\" cpuset=\"0xf\" complete_cpuset=\"0x1f\" nodeset=\"0x20\" "
+	"<object type=\"NUMANode\" os_index=\"5\" cpuset=\"0xf\" complete_cpuset=\"0x1f\" "
+	"nodeset=\"0x20\" "
 	"complete_nodeset=\"0x20\" gp_index=\"9\" local_memory=\"3000000\"/>\n"
 	"<object type=\"Group\" cpuset=\"0x3\" complete_cpuset=\"0x3\" nodeset=\"0x21\" "
 	"complete_nodeset=\"0x21\" gp_index=\"3\" kind=\"1001\" subkind=\"0\">\n"
-	"<object type=\"NUMANode\" os_index=\"0\" cpuset=\"0x3\" complete_cpuset=\"0x3\" nodeset=\"0x1\" "
+	"<object type=\"NUMANode\" os_index=\"0\" cpuset=\"0x3\" complete_cpuset=\"0x3\" "
+	"nodeset=\"0x1\" "
 	"complete_nodeset=\"0x1\" gp_index=\"4\" local_memory=\"1000000\"/>\n"
-	"<object type=\"PU\" os_index=\"0\" cpuset=\"0x1\" complete_cpuset=\"0x1\" nodeset=\"0x21\" "
+	"<object type=\"PU\" os_index=\"0\" cpuset=\"0x1\" complete_cpuset=\"0x1\" "
+	"nodeset=\"0x21\" "
 	"complete_nodeset=\"0x21\" gp_index=\"10\"/>\n"
-	"<object type=\"PU\" os_index=\"1\" cpuset=\"0x2\" complete_cpuset=\"0x2\" nodeset=\"0x21\" "
+	"<object type=\"PU\" os_index=\"1\" cpuset=\"0x2\" complete_cpuset=\"0x2\" "
+	"nodeset=\"0x21\" "
 	"complete_nodeset=\"0x21\" gp_index=\"11\"/>\n"
 	"</object>\n"
 	"<object type=\"Group\" cpuset=\"0xc\" complete_cpuset=\"0x1c\" nodeset=\"0x24\" "
 	"complete_nodeset=\"0x24\" gp_index=\"5\" kind=\"1001\" subkind=\"0\">\n"
-	"<object type=\"NUMANode\" os_index=\"2\" cpuset=\"0xc\" complete_cpuset=\"0x1c\" nodeset=\"0x4\" "
+	"<object type=\"NUMANode\" os_index=\"2\" cpuset=\"0xc\" complete_cpuset=\"0x1c\" "
+	"nodeset=\"0x4\" "
 	"complete_nodeset=\"0x4\" gp_index=\"6\" local_memory=\"2000000\"/>\n"
-	"<object type=\"PU\" os_index=\"2\" cpuset=\"0x4\" complete_cpuset=\"0x4\" nodeset=\"0x24\" "
+	"<object type=\"PU\" os_index=\"2\" cpuset=\"0x4\" complete_cpuset=\"0x4\" "
+	"nodeset=\"0x24\" "
 	"complete_nodeset=\"0x24\" gp_index=\"12\"/>\n"
-	"<object type=\"PU\" os_index=\"3\" cpuset=\"0x8\" complete_cpuset=\"0x8\" nodeset=\"0x24\" "
+	"<object type=\"PU\" os_index=\"3\" cpuset=\"0x8\" complete_cpuset=\"0x8\" "
+	"nodeset=\"0x24\" "
 	"complete_nodeset=\"0x24\" gp_index=\"13\"/>\n"
 	"</object>\n"
 	"</object>\n"
@@ -262,20 +272,21 @@ START_TEST(test_bad_input)
 	struct sm_topology *t;
 	char err[300] = "";
 
-	ck_assert_int_eq(sm_topology_load(&(struct sm_topology_source){.synthetic = "pack:zwei"}, &t, err,
-					  sizeof(err)),
+	ck_assert_int_eq(sm_topology_load(&(struct sm_topology_source){.synthetic = "pack:zwei"},
+					  &t, err, sizeof(err)),
 			 -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err, "pack:zwei"));
-	ck_assert_int_eq(sm_topology_load(&(struct sm_topology_source){.xml = "/nonexistent.xml"}, &t, err,
-					  sizeof(err)),
+	ck_assert_int_eq(sm_topology_load(&(struct sm_topology_source){.xml = "/nonexistent.xml"},
+					  &t, err, sizeof(err)),
 			 -ENOENT);
 	ck_assert_ptr_nonnull(strstr(err, "/nonexistent.xml"));
-	ck_assert_int_eq(
-		sm_topology_load(&(struct sm_topology_source){.xml = "/etc/passwd"}, &t, err, sizeof(err)),
-		-EINVAL);
-	ck_assert_int_eq(sm_topology_load(&(struct sm_topology_source){.xml = "a", .synthetic = "pu:1"}, &t,
+	ck_assert_int_eq(sm_topology_load(&(struct sm_topology_source){.xml = "/etc/passwd"}, &t,
 					  err, sizeof(err)),
 			 -EINVAL);
+	ck_assert_int_eq(
+		sm_topology_load(&(struct sm_topology_source){.xml = "a", .synthetic = "pu:1"}, &t,
+				 err, sizeof(err)),
+		-EINVAL);
 	ck_assert_ptr_null(t);
 }
 END_TEST
@@ -283,7 +294,7 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("topology", 60, SM_T(test_this_machine), SM_T(test_two_sockets),
-			SM_T(test_memory_only_node), SM_T(test_1024_cpus_64_nodes), SM_T(test_no_l3),
-			SM_T(test_sparse_indexes), SM_T(test_odd_xml), SM_T(test_empty_cpuset),
-			SM_T(test_xml_round_trip), SM_T(test_bad_input));
+			SM_T(test_memory_only_node), SM_T(test_1024_cpus_64_nodes),
+			SM_T(test_no_l3), SM_T(test_sparse_indexes), SM_T(test_odd_xml),
+			SM_T(test_empty_cpuset), SM_T(test_xml_round_trip), SM_T(test_bad_input));
 }

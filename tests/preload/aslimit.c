@@ -1,5 +1,5 @@
-/* A program limits its own address space after it has started (CPython's test_resource users, judges, thumbnailers, prlimit -p).
- * usage: as MIB */
+/* A program limits its own address space after it has started (CPython's test_resource users,
+ * judges, thumbnailers, prlimit -p). usage: as MIB */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* Thread churn, fork from threads, thread-local destructors, odd entry points: built and run by test_preload.sh. */
+/* Thread churn, fork from threads, thread-local destructors, odd entry points: built and run by
+ * test_preload.sh. */
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>

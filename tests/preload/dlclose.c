@@ -1,4 +1,5 @@
-/* the library opened late, used from threads, closed before they end (mimalloc #809, #147, jemalloc #1249). usage: dl LIB [close] */
+/* the library opened late, used from threads, closed before they end (mimalloc #809, #147, jemalloc
+ * #1249). usage: dl LIB [close] */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>

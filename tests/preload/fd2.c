@@ -1,5 +1,6 @@
-/* A daemon closes 0..2 and opens its data file, which gets descriptor 2. io_uring is denied (docker's default seccomp
- * profile, kernel.io_uring_disabled=2). What the allocator says must not land in the data. */
+/* A daemon closes 0..2 and opens its data file, which gets descriptor 2. io_uring is denied
+ * (docker's default seccomp profile, kernel.io_uring_disabled=2). What the allocator says must not
+ * land in the data. */
 #include <errno.h>
 #include <fcntl.h>
 #include <seccomp.h>

@@ -1,5 +1,6 @@
-/* A daemon: some work (memory goes back through the allocator's ring), then it closes what it inherited (closefrom(3)), opens its
- * socket and its log, and forks a worker. Right: the worker has both. */
+/* A daemon: some work (memory goes back through the allocator's ring), then it closes what it
+ * inherited (closefrom(3)), opens its socket and its log, and forks a worker. Right: the worker has
+ * both. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -27,12 +28,13 @@ int main(void)
 {
 	churn();
 	close_range(3, ~0u, 0);
-	int s = socket(AF_INET, SOCK_STREAM, 0), l = open("daemon.log", O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	int s = socket(AF_INET, SOCK_STREAM, 0),
+	    l = open("daemon.log", O_WRONLY | O_CREAT | O_TRUNC, 0644);
 	pid_t p = fork();
 	if (p == 0) {
 		int rs = fcntl(s, F_GETFD), rl = fcntl(l, F_GETFD);
-		printf("worker: socket (fd %d) %s, log (fd %d) %s\n", s, rs < 0 ? strerror(errno) : "open", l,
-		       rl < 0 ? strerror(errno) : "open");
+		printf("worker: socket (fd %d) %s, log (fd %d) %s\n", s,
+		       rs < 0 ? strerror(errno) : "open", l, rl < 0 ? strerror(errno) : "open");
 		fflush(stdout);
 		_exit(rs < 0 || rl < 0);
 	}

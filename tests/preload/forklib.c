@@ -1,5 +1,5 @@
-/* A library of the program: its constructor registers fork handlers that use the heap (as OpenBLAS, perl, libuv,
- * fontconfig and others do). */
+/* A library of the program: its constructor registers fork handlers that use the heap (as OpenBLAS,
+ * perl, libuv, fontconfig and others do). */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

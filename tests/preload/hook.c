@@ -1,5 +1,5 @@
-/* Another preloaded library that wraps libc calls and allocates in its wrapper: libeatmydata-like tools, tracers, fakeroot,
- * Open MPI's memory hooks (madvise, munmap). */
+/* Another preloaded library that wraps libc calls and allocates in its wrapper: libeatmydata-like
+ * tools, tracers, fakeroot, Open MPI's memory hooks (madvise, munmap). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

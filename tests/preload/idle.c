@@ -1,4 +1,5 @@
-/* A burst is freed, then the program idles. How much stays resident? usage: idle SIZE TOTAL_MIB THREADS SECONDS */
+/* A burst is freed, then the program idles. How much stays resident? usage: idle SIZE TOTAL_MIB
+ * THREADS SECONDS */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,8 +52,8 @@ int main(int c, char **a)
 		sleep(1);
 		free(malloc(getenv("BIG") ? 100000 : 100));
 	}
-	printf("start %ld MiB, peak %ld, after free %ld, after %d s idle %ld MiB\n", before, peak, freed,
-	       secs, rss());
+	printf("start %ld MiB, peak %ld, after free %ld, after %d s idle %ld MiB\n", before, peak,
+	       freed, secs, rss());
 	/* what is retained, and what the process has besides */
 	return rss() > 160;
 }

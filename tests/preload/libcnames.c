@@ -1,4 +1,5 @@
-/* glibc's other names of the same functions: programs and libraries that call them (qemu, some JITs, crt code, musl shims) */
+/* glibc's other names of the same functions: programs and libraries that call them (qemu, some
+ * JITs, crt code, musl shims) */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

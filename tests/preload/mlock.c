@@ -17,7 +17,8 @@ int main(void)
 	if (geteuid() == 0 && setresuid(65534, 65534, 65534))
 		return 8;
 	int rc = mlockall(MCL_CURRENT);
-	printf("mlockall(MCL_CURRENT) as a user with 256 MiB of memlock: %s\n", rc ? strerror(errno) : "ok");
+	printf("mlockall(MCL_CURRENT) as a user with 256 MiB of memlock: %s\n",
+	       rc ? strerror(errno) : "ok");
 	munlockall();
 	rc = mlockall(MCL_CURRENT | MCL_FUTURE);
 	printf("mlockall(MCL_CURRENT|MCL_FUTURE): %s\n", rc ? strerror(errno) : "ok");

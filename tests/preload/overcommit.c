@@ -1,5 +1,6 @@
-/* vm.overcommit_memory=0 (the default): the kernel refuses what is obviously too much, more than all memory and swap, and programs
- * count on it: CPython's MemoryError, R's "cannot allocate vector", sizes from damaged files, "as much as there is" probes. */
+/* vm.overcommit_memory=0 (the default): the kernel refuses what is obviously too much, more than
+ * all memory and swap, and programs count on it: CPython's MemoryError, R's "cannot allocate
+ * vector", sizes from damaged files, "as much as there is" probes. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* A program with an io_uring library of its own in the executable (statically linked, exported for its plug-ins). Its function is
- * called by the allocator in place of liburing's. */
+/* A program with an io_uring library of its own in the executable (statically linked, exported for
+ * its plug-ins). Its function is called by the allocator in place of liburing's. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +34,7 @@ int main(void)
 	for (int i = 0; i < 4000; i += 2)
 		free(v[i]);
 	malloc_trim(0);
-	printf("the program's own io_uring functions were called %d times by somebody else\n", calls);
+	printf("the program's own io_uring functions were called %d times by somebody else\n",
+	       calls);
 	return calls != 0;
 }

@@ -1,5 +1,5 @@
-/* A sandboxed program (file(1), dhcpcd, sshd's pre-auth child, browsers' renderers): after start a filter allows what libc's
- * malloc and stdio need and kills for all else. */
+/* A sandboxed program (file(1), dhcpcd, sshd's pre-auth child, browsers' renderers): after start a
+ * filter allows what libc's malloc and stdio need and kills for all else. */
 #include <malloc.h>
 #include <seccomp.h>
 #include <stdio.h>

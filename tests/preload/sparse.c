@@ -1,5 +1,6 @@
-/* A sparse table: asks for more than the container has and touches little of it (numpy.zeros, hash tables, sanitizer-like
- * shadow maps, Java/Go heaps; what overcommit is for). usage: sparse MIB TOUCH_MIB */
+/* A sparse table: asks for more than the container has and touches little of it (numpy.zeros, hash
+ * tables, sanitizer-like shadow maps, Java/Go heaps; what overcommit is for). usage: sparse MIB
+ * TOUCH_MIB */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* The everyday form: bursts of 20 detached threads with default attributes that do a little work without malloc. */
+/* The everyday form: bursts of 20 detached threads with default attributes that do a little work
+ * without malloc. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*
- * Finalizers run exactly once, on an attached thread, with their object whole, after it became unreachable
- * and not before; weak references read as the object or NULL, never as anything else (scenario 16). Threads
- * set, clear, drop, resurrect and read while cycles run.
+ * Finalizers run exactly once, on an attached thread, with their object whole, after it became
+ * unreachable and not before; weak references read as the object or NULL, never as anything else
+ * (scenario 16). Threads set, clear, drop, resurrect and read while cycles run.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -39,7 +39,8 @@ static void finalize(void *ctx, struct sm_mutator *m, void *object)
 	SM_MUST(sm_cas_acqrel(&sh->state[t->id], &set, 2), "finalizer of %llu in state %u",
 		(unsigned long long)t->id, set);
 	if (t->other)
-		SM_MUST(t->other->canary == ~t->other->id, "what a finalized object refers to is gone");
+		SM_MUST(t->other->canary == ~t->other->id,
+			"what a finalized object refers to is gone");
 	sm_fetch_add_relaxed(&sh->ran, 1);
 	/* Now and then a slow one: the queue behind it lives through cycles. */
 	if (t->id % 4096 == 1) {
@@ -89,7 +90,8 @@ static void *worker(void *arg)
 			t = new_thing(sh, m);
 			sm_store_relaxed(&sh->state[t->id], 1);
 			if (sm_rng_below(&r, 2))
-				sm_store(m, (void **)&t->other, sm_load(&table[sm_rng_below(&r, SLOTS)]));
+				sm_store(m, (void **)&t->other,
+					 sm_load(&table[sm_rng_below(&r, SLOTS)]));
 			/* Chains are cut now and then. */
 			if (sm_rng_below(&r, 4) == 0)
 				sm_store(m, (void **)&t->other, NULL);
@@ -155,7 +157,8 @@ int main(void)
 	sh.saved = sm_handle_new(m, sm_new(m, sm_type_pointers(sh.gc, 1)));
 	SM_MUST(sh.saved != NULL);
 	sm_stress_beside_collector(sh.gc, m, THREADS, worker, &sh);
-	/* Everything is unreachable now but one resurrected thing; chains die a generation at a time at most. */
+	/* Everything is unreachable now but one resurrected thing; chains die a generation at a
+	 * time at most. */
 	for (int i = 0; i < 6; i++) {
 		SM_MUST(sm_collect(sh.gc, m) == 0);
 		sm_finalizer_wait(sh.gc, m);
@@ -164,8 +167,9 @@ int main(void)
 		set += sh.state[i] == 1;
 		ran += sh.state[i] == 2;
 	}
-	printf("  %llu finalizers ran, %llu resurrected, %llu have not run\n", (unsigned long long)ran,
-	       (unsigned long long)sh.resurrected, (unsigned long long)set);
+	printf("  %llu finalizers ran, %llu resurrected, %llu have not run\n",
+	       (unsigned long long)ran, (unsigned long long)sh.resurrected,
+	       (unsigned long long)set);
 	SM_MUST(ran == sh.ran);
 	/* A stale word may hold one, and the one behind it. */
 	SM_MUST(set <= 200, "%llu finalizers have not run", (unsigned long long)set);

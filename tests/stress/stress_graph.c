@@ -1,8 +1,8 @@
 /*
- * Random graph operations on 2, 8 and 64 threads against a shadow (scenarios 2 and 9): what the shadow
- * reaches is intact at every step; threads swap packages by exchange and compare-and-swap on shared
- * slots; between the rounds, garbage must be gone within two collections, up to what stale stack words
- * may keep.
+ * Random graph operations on 2, 8 and 64 threads against a shadow (scenarios 2 and 9): what the
+ * shadow reaches is intact at every step; threads swap packages by exchange and compare-and-swap on
+ * shared slots; between the rounds, garbage must be gone within two collections, up to what stale
+ * stack words may keep.
  */
 #include <stdlib.h>
 
@@ -57,7 +57,8 @@ static SM_NOINLINE void swap_package(struct shared *sh, struct sm_mutator *m, st
 	sm_safepoint(m);
 	if (got)
 		sm_package_check(got);
-	/* From one slot to another: this thread's buffer alone knows of it while the table is white. */
+	/* From one slot to another: this thread's buffer alone knows of it while the table is
+	 * white. */
 	got = sm_exchange(m, &slots[sm_rng_below(&g->rng, SHARED)], NULL);
 	if (got)
 		sm_store(m, &slots[sm_rng_below(&g->rng, SHARED)], got);
@@ -68,8 +69,8 @@ static SM_NOINLINE void swap_package(struct shared *sh, struct sm_mutator *m, st
 	sm_fetch_add_relaxed(&sh->packages, 1);
 }
 
-static SM_NOINLINE void play(struct shared *sh, struct sm_mutator *m, struct sm_graph *g, void **table,
-			     double until)
+static SM_NOINLINE void play(struct shared *sh, struct sm_mutator *m, struct sm_graph *g,
+			     void **table, double until)
 {
 	struct sm_stress round = *sh->s;
 
@@ -114,7 +115,8 @@ static void *worker(void *arg)
 	return NULL;
 }
 
-/* A function of its own: the end of the table, the start of whatever lies behind it, is on nobody's stack afterwards. */
+/* A function of its own: the end of the table, the start of whatever lies behind it, is on nobody's
+ * stack afterwards. */
 static SM_NOINLINE uint64_t count_packages(const struct shared *sh)
 {
 	void **slots = (void **)~sh->table;

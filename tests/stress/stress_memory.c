@@ -1,7 +1,8 @@
 /*
- * Shapes and sizes: a list of 10^6 (10^7 with SM_TEST_LONG) and the marker's overflow path (scenario 14);
- * sizes around every class boundary, 0, overflow, large (15); memory that runs out: the heap's limit is kept,
- * allocation fails with ENOMEM, and afterwards everything works and checks (18).
+ * Shapes and sizes: a list of 10^6 (10^7 with SM_TEST_LONG) and the marker's overflow path
+ * (scenario 14); sizes around every class boundary, 0, overflow, large (15); memory that runs out:
+ * the heap's limit is kept, allocation fails with ENOMEM, and afterwards everything works and
+ * checks (18).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@ struct cell {
 	uint64_t number;
 };
 
-/* ---- 14 -------------------------------------------------------------------------------------------- */
+/* ---- 14 ----------------------------------------------------------------------------------- */
 
 static void list(struct sm_stress *s, const char *keys, uint64_t n)
 {
@@ -37,8 +38,9 @@ static void list(struct sm_stress *s, const char *keys, uint64_t n)
 	}
 	SM_MUST(sm_collect(gc, m) == 0);
 	sm_gc_stats(gc, &st);
-	SM_MUST(st.last_marked_objects >= n && st.last_marked_objects <= n + 100, "marked %llu of %llu",
-		(unsigned long long)st.last_marked_objects, (unsigned long long)n);
+	SM_MUST(st.last_marked_objects >= n && st.last_marked_objects <= n + 100,
+		"marked %llu of %llu", (unsigned long long)st.last_marked_objects,
+		(unsigned long long)n);
 	for (struct cell *c = head; c; c = sm_load((void **)&c->next), count++)
 		SM_MUST(c->number == n - 1 - count);
 	SM_MUST(count == n);
@@ -48,8 +50,8 @@ static void list(struct sm_stress *s, const char *keys, uint64_t n)
 	sm_stress_end(gc);
 }
 
-/* Wide: one array of n, each element an array of its own: the grey set is as wide as the heap. With a mark
- * stack of a few KiB, nearly all of it goes through the overflow path. */
+/* Wide: one array of n, each element an array of its own: the grey set is as wide as the heap. With
+ * a mark stack of a few KiB, nearly all of it goes through the overflow path. */
 static void wide(struct sm_stress *s, const char *keys)
 {
 	struct sm_gc *gc = sm_stress_gc(s, false, keys);
@@ -86,7 +88,7 @@ static void wide(struct sm_stress *s, const char *keys)
 	sm_stress_end(gc);
 }
 
-/* ---- 15 -------------------------------------------------------------------------------------------- */
+/* ---- 15 ----------------------------------------------------------------------------------- */
 
 static void one_size(struct sm_mutator *m, size_t size)
 {
@@ -153,7 +155,8 @@ static void sizes(struct sm_stress *s)
 	for (size_t size = 32 * SM_KIB - 8; size < 8 * SM_MIB; size = size * 5 / 3 + 1)
 		one_size(m, size);
 	errno = 0;
-	SM_MUST(sm_new_array(m, pair, SIZE_MAX / 8) == NULL && errno == ENOMEM, "n * size overflows");
+	SM_MUST(sm_new_array(m, pair, SIZE_MAX / 8) == NULL && errno == ENOMEM,
+		"n * size overflows");
 	errno = 0;
 	SM_MUST(sm_new_array(m, pair, SIZE_MAX / 16 + 2) == NULL && errno == ENOMEM);
 	errno = 0;
@@ -168,12 +171,13 @@ static void sizes(struct sm_stress *s)
 	sm_stress_end(gc);
 }
 
-/* ---- 18 -------------------------------------------------------------------------------------------- */
+/* ---- 18 ----------------------------------------------------------------------------------- */
 
 /*
- * Makes a list until the heap says no, and walks it; its length. In a function of its own: a compiler may leave the list's
- * head in a register or a slot of the frame that it has no more use for (ARM64 has registers enough), and where the caller
- * then collects, a conservative scanner finds it there and keeps the whole list.
+ * Makes a list until the heap says no, and walks it; its length. In a function of its own: a
+ * compiler may leave the list's head in a register or a slot of the frame that it has no more use
+ * for (ARM64 has registers enough), and where the caller then collects, a conservative scanner
+ * finds it there and keeps the whole list.
  */
 static SM_NOINLINE uint64_t fill(struct sm_mutator *m, const struct sm_type *t, struct sm_rng *r)
 {
@@ -184,7 +188,8 @@ static SM_NOINLINE uint64_t fill(struct sm_mutator *m, const struct sm_type *t, 
 		struct cell *c;
 
 		errno = 0;
-		if (sm_rng_below(r, 50) == 0 && sm_new_bytes(m, sm_rng_below(r, 200 * SM_KIB)) == NULL)
+		if (sm_rng_below(r, 50) == 0 &&
+		    sm_new_bytes(m, sm_rng_below(r, 200 * SM_KIB)) == NULL)
 			SM_MUST(errno == ENOMEM);
 		errno = 0;
 		c = sm_new(m, t);
@@ -203,7 +208,8 @@ static SM_NOINLINE uint64_t fill(struct sm_mutator *m, const struct sm_type *t, 
 	return length;
 }
 
-/* Fills the heap until it says no, lets go, and again; the list stays whole and the limit is kept. */
+/* Fills the heap until it says no, lets go, and again; the list stays whole and the limit is kept.
+ * */
 static void limit(struct sm_stress *s, const char *keys, size_t bytes)
 {
 	struct sm_gc *gc = sm_stress_gc(s, false, keys);
@@ -217,8 +223,8 @@ static void limit(struct sm_stress *s, const char *keys, size_t bytes)
 		uint64_t n = fill(m, t, &r);
 
 		refused++;
-		SM_MUST(n * 256 > bytes / 2, "only %llu KiB of %zu could be used", (unsigned long long)n / 4,
-			bytes / SM_KIB);
+		SM_MUST(n * 256 > bytes / 2, "only %llu KiB of %zu could be used",
+			(unsigned long long)n / 4, bytes / SM_KIB);
 		SM_MUST(sm_load_relaxed(&sm_gc_heap(gc)->pages.mapped_bytes) <= bytes + SM_MIB);
 		sm_stress_scrub_stack();
 		SM_MUST(sm_collect(gc, m) == 0);
@@ -243,14 +249,17 @@ int main(void)
 	list(&s, "gc.mark_stack=4k,gc.packet=2", n / 10);
 	wide(&s, "gc.mark_stack=4k,gc.packet=2");
 	wide(&s, "gc.mark_stack=4k,gc.packet=4,gc.workers=2,gc.mode=stw");
-	/* Many times: what the verifier once took for a lost object came up in one of 150, on busy cores. */
+	/* Many times: what the verifier once took for a lost object came up in one of 150, on busy
+	 * cores. */
 	for (unsigned i = 0; i < 10 || (i < 100 && sm_stress_before(s.seconds / 3)); i++) {
-		struct sm_stress turn = {.seed = s.seed + i, .seconds = s.seconds, .large = s.large};
+		struct sm_stress turn = {
+			.seed = s.seed + i, .seconds = s.seconds, .large = s.large};
 
 		sizes(&turn);
 	}
 	giants(&s);
-	/* The nearer to its limit, the more often a heap is collected: the work grows with the square. */
+	/* The nearer to its limit, the more often a heap is collected: the work grows with the
+	 * square. */
 	most = sm_test_scaled(8) >= 4 ? sm_test_scaled(8) : 4;
 	snprintf(keys, sizeof(keys), "heap.limit=%zum,heap.arena=1m,heap.reserve=1g", most);
 	limit(&s, keys, most * SM_MIB);

@@ -1,8 +1,9 @@
 /*
- * stress_migrate: caches per CPU (cache.mode=cpu) under threads that are moved from CPU to CPU while they allocate and
- * free. A mover pins each thread to another CPU over and over, wherever that thread just is, so restartable sections are
- * cut off at any of their instructions; threads hop by themselves too, and hand blocks over to each other. Every block is
- * written full with its owner's word and looked at before it goes: a slot handed out twice, or lost, shows.
+ * stress_migrate: caches per CPU (cache.mode=cpu) under threads that are moved from CPU to CPU
+ * while they allocate and free. A mover pins each thread to another CPU over and over, wherever
+ * that thread just is, so restartable sections are cut off at any of their instructions; threads
+ * hop by themselves too, and hand blocks over to each other. Every block is written full with its
+ * owner's word and looked at before it goes: a slot handed out twice, or lost, shows.
  *
  *   stress_migrate [malloc|gc]     both, without a name
  */
@@ -111,12 +112,12 @@ static void run_all(void *(*fn)(void *))
 		ops += threads[i].ops;
 		elsewhere += threads[i].elsewhere;
 	}
-	printf("  %u threads on %u CPUs: %llu operations, found on another CPU %llu times\n", nthreads, ncpus,
-	       (unsigned long long)ops, (unsigned long long)elsewhere);
+	printf("  %u threads on %u CPUs: %llu operations, found on another CPU %llu times\n",
+	       nthreads, ncpus, (unsigned long long)ops, (unsigned long long)elsewhere);
 	SM_MUST(ncpus == 1 || elsewhere > 0, "no thread was ever moved");
 }
 
-/* ---- explicit free ----------------------------------------------------------------------------------- */
+/* ---- explicit free ------------------------------------------------------------------------ */
 
 struct block {
 	uint64_t *words;
@@ -136,7 +137,8 @@ static void take(struct block *b, size_t n, uint64_t stamp)
 static void give(struct block *b)
 {
 	for (size_t i = 0; i < b->n; i++)
-		SM_MUST(b->words[i] == b->stamp + i, "word %zu of %zu of a block is another's", i, b->n);
+		SM_MUST(b->words[i] == b->stamp + i, "word %zu of %zu of a block is another's", i,
+			b->n);
 	sm_free(b->words);
 	b->words = NULL;
 }
@@ -226,13 +228,14 @@ static void test_malloc(void)
 	SM_MUST(sm_heap_check(heap) == 0);
 }
 
-/* ---- collected heap ---------------------------------------------------------------------------------- */
+/* ---- collected heap ----------------------------------------------------------------------- */
 
 #define LISTS 32
 
 struct node {
 	struct node *next;
-	uint64_t id, canary; /* canary: id turned over, so that an object handed out twice is found */
+	/* canary: id turned over, so that an object handed out twice is found */
+	uint64_t id, canary;
 	uint64_t pad;
 };
 

@@ -1,8 +1,8 @@
 /*
- * stress_pageheap: threads allocate, grow, shrink, hand over and free at a limit, on two nodes, while the scavenger
- * runs as fast as it can and another thread looks up random words. Every unit carries a stamp, so two owners of one
- * unit are found out; what is called zeroed must be zero. SM_SEED replays the sequence of each thread, SM_SECONDS
- * makes it longer.
+ * stress_pageheap: threads allocate, grow, shrink, hand over and free at a limit, on two nodes,
+ * while the scavenger runs as fast as it can and another thread looks up random words. Every unit
+ * carries a stamp, so two owners of one unit are found out; what is called zeroed must be zero.
+ * SM_SEED replays the sequence of each thread, SM_SECONDS makes it longer.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -80,7 +80,8 @@ static void acquire(struct held *h, uint64_t *rng)
 	uint64_t r = pagetest_random(rng);
 	size_t n = some_units(r);
 
-	h->s = sm__pageheap_alloc_aligned(&heap->pages, (unsigned)(r >> 60) % 2, n, r >> 56 & 15 ? 1 : 16);
+	h->s = sm__pageheap_alloc_aligned(&heap->pages, (unsigned)(r >> 60) % 2, n,
+					  r >> 56 & 15 ? 1 : 16);
 	if (h->s == NULL) {
 		REQUIRE(errno == ENOMEM);
 		sm_fetch_add_relaxed(&refused, 1);
@@ -166,7 +167,8 @@ looker(void *arg)
 	unsigned long n = 0;
 
 	for (; !sm_load_relaxed(&stop); n++) {
-		uintptr_t addr = heap->pages.range.base + pagetest_random(&rng) % heap->pages.range.bytes;
+		uintptr_t addr =
+			heap->pages.range.base + pagetest_random(&rng) % heap->pages.range.bytes;
 		struct sm_span *s = sm_span_of(&heap->pages.range, addr);
 
 		REQUIRE(s >= heap->pages.range.spans);
@@ -195,7 +197,8 @@ static void run(enum sm_pageheap_kind kind, uint64_t seed, double seconds)
 	REQUIRE(sm__scavenger_start(&heap->pages, NULL) == 0);
 	for (int i = 0; i <= THREADS; i++) {
 		seeds[i] = seed + (uint64_t)i;
-		REQUIRE(pthread_create(&t[i], NULL, i == THREADS ? looker : worker, &seeds[i]) == 0);
+		REQUIRE(pthread_create(&t[i], NULL, i == THREADS ? looker : worker, &seeds[i]) ==
+			0);
 	}
 	nanosleep(&ts, NULL);
 	sm_store_relaxed(&stop, true);
@@ -209,7 +212,8 @@ static void run(enum sm_pageheap_kind kind, uint64_t seed, double seconds)
 	REQUIRE(sm__pageheap_check(&heap->pages) == 0);
 	REQUIRE(pagetest_stats(heap).in_use_bytes == 0);
 	REQUIRE(sm_load_relaxed(&heap->pages.mapped_bytes) <= sm_load_relaxed(&heap->pages.limit));
-	printf("%s: %lu allocated, %lu refused, %lu grown, %lu lookups, %lu MiB released in %lu batches\n",
+	printf("%s: %lu allocated, %lu refused, %lu grown, %lu lookups, %lu MiB released in %lu "
+	       "batches\n",
 	       kind == SM_PAGEHEAP_BUDDY ? "buddy" : "bitmap", sm_load_relaxed(&allocs),
 	       sm_load_relaxed(&refused), sm_load_relaxed(&grown), sm_load_relaxed(&looked),
 	       (unsigned long)(sc.released_bytes / SM_MIB), (unsigned long)sc.batches);

@@ -1,7 +1,8 @@
 /*
- * Slots against the marker: arrays of pointers are moved, reversed, cleared and copied while cycles run
- * (scenario 5), many threads write the same slots (9), and objects and spans are born while stacks and
- * heap are scanned (6). Every object's identity is checked after each move; the verifier is on.
+ * Slots against the marker: arrays of pointers are moved, reversed, cleared and copied while cycles
+ * run (scenario 5), many threads write the same slots (9), and objects and spans are born while
+ * stacks and heap are scanned (6). Every object's identity is checked after each move; the verifier
+ * is on.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ struct shared {
 /* A registered range; not in run()'s frame, which is scanned anyway. */
 static void *root_range[16];
 
-/* ---- 5: copies ------------------------------------------------------------------------------------- */
+/* ---- 5: copies ---------------------------------------------------------------------------- */
 
 /* The shadow knows which package lies in which slot by its identity. */
 static void check_slots(void **a, const uint64_t *shadow, size_t n)
@@ -64,8 +65,9 @@ static void *copier(void *arg)
 		case 0: /* fill a few */
 			for (size_t i = 0; i < 32; i++) {
 				size_t at = sm_rng_below(&r, ARRAY);
-				struct sm_node *p = sm_package_new(m, &sh->types, &r, sm_rng_next(&r),
-								   (unsigned)sm_rng_below(&r, 3));
+				struct sm_node *p =
+					sm_package_new(m, &sh->types, &r, sm_rng_next(&r),
+						       (unsigned)sm_rng_below(&r, 3));
 
 				SM_MUST(p != NULL);
 				sm_store(m, &a[at], p);
@@ -93,7 +95,7 @@ static void *copier(void *arg)
 	return NULL;
 }
 
-/* ---- 9: racing writers ----------------------------------------------------------------------------- */
+/* ---- 9: racing writers -------------------------------------------------------------------- */
 
 static void *racer(void *arg)
 {
@@ -109,10 +111,12 @@ static void *racer(void *arg)
 		void **slot = &slots[sm_rng_below(&r, RACED)];
 		struct sm_node *p, *got;
 
-		/* What is read may be overwritten at any moment by three others; it must stay whole. */
+		/* What is read may be overwritten at any moment by three others; it must stay
+		 * whole. */
 		got = sm_load(slot);
 		if (sm_rng_below(&r, 2)) {
-			p = sm_package_new(m, &sh->types, &r, sm_rng_next(&r), (unsigned)sm_rng_below(&r, 4));
+			p = sm_package_new(m, &sh->types, &r, sm_rng_next(&r),
+					   (unsigned)sm_rng_below(&r, 4));
 			SM_MUST(p != NULL);
 		} else {
 			p = sm_load(&slots[sm_rng_below(&r, RACED)]);
@@ -128,10 +132,10 @@ static void *racer(void *arg)
 	return NULL;
 }
 
-/* ---- 6: births ------------------------------------------------------------------------------------- */
+/* ---- 6: births ---------------------------------------------------------------------------- */
 
-/* Objects of every layout, some large, kept in a short ring: each is whole when it is next seen, and new ones
- * are zero where pointers go. Windows, spans and page heap turn over all the time. */
+/* Objects of every layout, some large, kept in a short ring: each is whole when it is next seen,
+ * and new ones are zero where pointers go. Windows, spans and page heap turn over all the time. */
 static void *bearer(void *arg)
 {
 	struct sm_stress_worker *w = arg;
@@ -148,7 +152,8 @@ static void *bearer(void *arg)
 	ring = sm_new(m, sm_type_pointers(sh->gc, BIRTHS));
 	SM_MUST(ring != NULL);
 	while (sm_stress_before(sh->until)) {
-		const struct sm_type *t = sh->births[sm_rng_below(&r, 64) == 0 ? 4 : sm_rng_below(&r, 4)];
+		const struct sm_type *t =
+			sh->births[sm_rng_below(&r, 64) == 0 ? 4 : sm_rng_below(&r, 4)];
 		uint64_t *o = sm_new(m, t);
 
 		SM_MUST(o != NULL);

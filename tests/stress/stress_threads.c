@@ -1,7 +1,7 @@
 /*
- * Threads against phases: a storm of handshakes over spinning, blocked and sleeping threads (scenario 10);
- * threads born and dying in every phase (11; 10^5 with SM_TEST_LONG); fork in every phase (12); signals at
- * 10 kHz to threads in the middle of everything (13).
+ * Threads against phases: a storm of handshakes over spinning, blocked and sleeping threads
+ * (scenario 10); threads born and dying in every phase (11; 10^5 with SM_TEST_LONG); fork in every
+ * phase (12); signals at 10 kHz to threads in the middle of everything (13).
  */
 #include <errno.h>
 #include <signal.h>
@@ -17,7 +17,8 @@ struct shared {
 	struct sm_stress *s;
 	struct sm_gc *gc;
 	struct sm_graph_types types;
-	struct sm_handle *deep; /* SLOTS packages, handed from thread to thread; see sm_deep_table */
+	/* SLOTS packages, handed from thread to thread; see sm_deep_table */
+	struct sm_handle *deep;
 	uintptr_t slots;
 	double until;
 	_Atomic(uint64_t) ops, births;
@@ -33,7 +34,8 @@ static void doze(long us)
 static SM_NOINLINE void exchange(struct shared *sh, struct sm_mutator *m, struct sm_rng *r)
 {
 	void **slots = (void **)~sh->slots;
-	struct sm_node *p = sm_package_new(m, &sh->types, r, sm_rng_next(r), (unsigned)sm_rng_below(r, 4));
+	struct sm_node *p =
+		sm_package_new(m, &sh->types, r, sm_rng_next(r), (unsigned)sm_rng_below(r, 4));
 
 	SM_MUST(p != NULL);
 	p = sm_exchange(m, &slots[sm_rng_below(r, SLOTS)], p);
@@ -47,7 +49,7 @@ static SM_NOINLINE void exchange(struct shared *sh, struct sm_mutator *m, struct
 	sm_fetch_add_relaxed(&sh->ops, 1);
 }
 
-/* ---- 10 -------------------------------------------------------------------------------------------- */
+/* ---- 10 ----------------------------------------------------------------------------------- */
 
 static void *stormy(void *arg)
 {
@@ -90,7 +92,7 @@ static void *stormy(void *arg)
 	return NULL;
 }
 
-/* ---- 11 -------------------------------------------------------------------------------------------- */
+/* ---- 11 ----------------------------------------------------------------------------------- */
 
 static void *mayfly(void *arg)
 {
@@ -113,7 +115,8 @@ static void *breeder(void *arg)
 	struct shared *sh = w->shared;
 	uint64_t most = sh->s->large ? 100000 : 1u << 30;
 
-	while (sm_load_relaxed(&sh->births) < most && (sh->s->large || sm_stress_before(sh->until))) {
+	while (sm_load_relaxed(&sh->births) < most &&
+	       (sh->s->large || sm_stress_before(sh->until))) {
 		pthread_t t[4];
 
 		for (int i = 0; i < 4; i++)
@@ -125,7 +128,8 @@ static void *breeder(void *arg)
 	return NULL;
 }
 
-/* A thread attaches in the middle of a cycle with an object in its hands; its parent lets go of it only then. */
+/* A thread attaches in the middle of a cycle with an object in its hands; its parent lets go of it
+ * only then. */
 struct gift {
 	struct shared *sh;
 	uintptr_t package; /* disguised */
@@ -168,12 +172,14 @@ static void *giver(void *arg)
 		struct gift g = {.sh = sh};
 		pthread_t t;
 
-		/* No safepoint from the package's birth to its being taken: until then it cannot be lost. */
+		/* No safepoint from the package's birth to its being taken: until then it cannot be
+		 * lost. */
 		g.package = wrap(sh, m, &r);
 		t = sm_stress_thread(heir, &g);
 		for (int i = 0; i < 200 && !sm_load_acquire(&g.taken); i++)
 			sched_yield();
-		/* Late: it may be waiting for a stop of the world that waits for us. Hold on to it, then. */
+		/* Late: it may be waiting for a stop of the world that waits for us. Hold on to it,
+		 * then. */
 		if (!sm_load_acquire(&g.taken)) {
 			struct sm_node *volatile held = (struct sm_node *)~g.package;
 
@@ -195,7 +201,7 @@ static void *giver(void *arg)
 	return NULL;
 }
 
-/* ---- 12 -------------------------------------------------------------------------------------------- */
+/* ---- 12 ----------------------------------------------------------------------------------- */
 
 /* The child goes on with the heap, alone, and nothing is collected there. */
 static _Noreturn void child(struct shared *sh, struct sm_mutator *m, struct sm_node *held)
@@ -253,7 +259,7 @@ static void *forker(void *arg)
 	return NULL;
 }
 
-/* ---- 13 -------------------------------------------------------------------------------------------- */
+/* ---- 13 ----------------------------------------------------------------------------------- */
 
 static _Atomic(uint64_t) signals;
 
@@ -294,11 +300,12 @@ static void *signalled(void *arg)
 	return NULL;
 }
 
-/* ---- all ------------------------------------------------------------------------------------------- */
+/* ---- all ---------------------------------------------------------------------------------- */
 
 static const char *only; /* an argument names one scenario */
 
-static void run(struct sm_stress *s, const char *what, void *(*fn)(void *), unsigned threads, double until)
+static void run(struct sm_stress *s, const char *what, void *(*fn)(void *), unsigned threads,
+		double until)
 {
 	struct shared sh = {.s = s, .until = until};
 	struct sm_mutator *m;

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* From here on system call `nr` (SYS_*) fails with errno err, in the calling thread and what it starts. False:
- * this kernel has no seccomp filters. */
+/* From here on system call `nr` (SYS_*) fails with errno err, in the calling thread and what it
+ * starts. False: this kernel has no seccomp filters. */
 bool deny_syscall(long nr, int err);
 
 #endif

@@ -25,7 +25,8 @@ static void add(struct sm_store *s, int64_t run, const struct fake_sample *f)
 		.backend = or_else(f->backend, "gc"),
 		.params = or_else(f->params, "{\"objects\":1000}"),
 		.config = or_else(f->config, "{}"),
-		.placement = or_else(f->placement, "{\"place\":\"compact\",\"threads\":1,\"workers\":1}"),
+		.placement = or_else(f->placement,
+				     "{\"place\":\"compact\",\"threads\":1,\"workers\":1}"),
 		.output = "",
 		.warnings = "",
 		.took_s = 0.5,
@@ -33,8 +34,9 @@ static void add(struct sm_store *s, int64_t run, const struct fake_sample *f)
 	char err[120] = "";
 
 	if (f->wire)
-		ck_assert_msg(sm_record_parse(&r, &pool, f->wire, strlen(f->wire), err, sizeof(err)) == 0,
-			      "%s", err);
+		ck_assert_msg(
+			sm_record_parse(&r, &pool, f->wire, strlen(f->wire), err, sizeof(err)) == 0,
+			"%s", err);
 	if (f->status != SM_OUTCOME_OK) {
 		r.status = f->status;
 		r.message = or_else(f->message, "");
@@ -44,8 +46,8 @@ static void add(struct sm_store *s, int64_t run, const struct fake_sample *f)
 	sm_pool_free(&pool);
 }
 
-int64_t fake_run(struct sm_store *s, const char *environment, const struct fake_sample *samples, unsigned n,
-		 unsigned planned)
+int64_t fake_run(struct sm_store *s, const char *environment, const struct fake_sample *samples,
+		 unsigned n, unsigned planned)
 {
 	struct sm_run_info info = {
 		.environment = environment ? environment : fake_environment,

@@ -1,5 +1,6 @@
 /*
- * A run that was never measured, for tests of the store and the writers: known numbers in, known text out.
+ * A run that was never measured, for tests of the store and the writers: known numbers in, known
+ * text out.
  */
 #ifndef SM_TESTS_FAKE_RUN_H
 #define SM_TESTS_FAKE_RUN_H
@@ -16,10 +17,11 @@ struct fake_sample {
 };
 
 /* Begins a run of n planned samples in the store and adds them. Aborts the test on failure. */
-int64_t fake_run(struct sm_store *s, const char *environment, const struct fake_sample *samples, unsigned n,
-		 unsigned planned);
+int64_t fake_run(struct sm_store *s, const char *environment, const struct fake_sample *samples,
+		 unsigned n, unsigned planned);
 
-/* A small environment with counters "cycles", "instructions", "ipc" and the faults, as the planner writes it. */
+/* A small environment with counters "cycles", "instructions", "ipc" and the faults, as the planner
+ * writes it. */
 extern const char fake_environment[];
 
 #endif

@@ -38,7 +38,8 @@ void faketree_write(const struct faketree *t, const char *path, const char *text
 	fclose(f);
 }
 
-void faketree_pmu(const struct faketree *t, const char *name, int type, const char *file, const char *cpus)
+void faketree_pmu(const struct faketree *t, const char *name, int type, const char *file,
+		  const char *cpus)
 {
 	char path[256], text[32];
 
@@ -56,7 +57,8 @@ void faketree_x86(const struct faketree *t, const char *vendor, int family, int 
 	char text[512];
 
 	snprintf(text, sizeof(text),
-		 "processor\t: 0\nvendor_id\t: %s\ncpu family\t: %d\nmodel\t\t: %d\nmodel name\t: Test "
+		 "processor\t: 0\nvendor_id\t: %s\ncpu family\t: %d\nmodel\t\t: %d\nmodel name\t: "
+		 "Test "
 		 "9000\n\nprocessor\t: 1\n"
 		 "vendor_id\t: %s\ncpu family\t: %d\nmodel\t\t: %d\n",
 		 vendor, family, model, vendor, family, model);

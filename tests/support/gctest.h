@@ -12,7 +12,8 @@
 #include "allocator/objects/heap.h"
 #include "spanmark/gc.h"
 
-/* A collector from "key=value" pairs, ended by NULL. Fails the test with the reason when it cannot be made. */
+/* A collector from "key=value" pairs, ended by NULL. Fails the test with the reason when it cannot
+ * be made. */
 static inline struct sm_gc *gctest_create(const char *const *set)
 {
 	struct sm_gc_config cfg;
@@ -25,7 +26,8 @@ static inline struct sm_gc *gctest_create(const char *const *set)
 		const char *eq = strchr(*set, '=');
 
 		snprintf(key, sizeof(key), "%.*s", (int)(eq - *set), *set);
-		ck_assert_msg(sm_gc_config_set(&cfg, key, eq + 1, err, sizeof(err)) == 0, "%s", err);
+		ck_assert_msg(sm_gc_config_set(&cfg, key, eq + 1, err, sizeof(err)) == 0, "%s",
+			      err);
 	}
 	gc = sm_gc_create(&cfg, err, sizeof(err));
 	ck_assert_msg(gc != NULL, "%s", err);
@@ -53,8 +55,9 @@ static inline void gctest_destroy(struct sm_gc *gc, struct sm_mutator *m)
 	sm_gc_destroy(gc);
 }
 
-/* Clears what earlier calls left on the dead part of the stack, so that it keeps nothing alive. Without AddressSanitizer, whose frame would
- * have wide redzones at its upper end, which nobody writes. */
+/* Clears what earlier calls left on the dead part of the stack, so that it keeps nothing alive.
+ * Without AddressSanitizer, whose frame would have wide redzones at its upper end, which nobody
+ * writes. */
 static __attribute__((noinline, unused, no_sanitize("address"))) void gctest_clear_stack(void)
 {
 	char dead[32768];

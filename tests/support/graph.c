@@ -46,8 +46,8 @@ void sm_graph_types_init(struct sm_graph_types *t, struct sm_gc *gc, unsigned ta
 	SM_MUST(t->table != NULL);
 }
 
-void sm_graph_init(struct sm_graph *g, const struct sm_graph_types *t, uint64_t seed, unsigned stream,
-		   unsigned nnodes)
+void sm_graph_init(struct sm_graph *g, const struct sm_graph_types *t, uint64_t seed,
+		   unsigned stream, unsigned nnodes)
 {
 	memset(g, 0, sizeof(*g));
 	g->types = t;
@@ -67,7 +67,7 @@ void sm_graph_fini(struct sm_graph *g)
 	free(g->root);
 }
 
-/* ---- the heap's side ------------------------------------------------------------------------------ */
+/* ---- the heap's side ---------------------------------------------------------------------- */
 
 static struct sm_node *edge_of(const struct sm_node *n, unsigned k)
 {
@@ -79,8 +79,10 @@ static void set_edge(struct sm_mutator *m, struct sm_node *n, unsigned k, struct
 	sm_store(m, (void **)&n->edge[k], to);
 }
 
-/* A number where the layout says so: as a pointer it would lead to no object, which the verifier reports. */
-static SM_NOINLINE struct sm_node *new_rare(struct sm_mutator *m, const struct sm_graph_types *t, unsigned i)
+/* A number where the layout says so: as a pointer it would lead to no object, which the verifier
+ * reports. */
+static SM_NOINLINE struct sm_node *new_rare(struct sm_mutator *m, const struct sm_graph_types *t,
+					    unsigned i)
 {
 	void **n = sm_new(m, t->rare[i]);
 	uint64_t bits = rare_bits(i);
@@ -95,8 +97,8 @@ static SM_NOINLINE struct sm_node *new_rare(struct sm_mutator *m, const struct s
 	return (struct sm_node *)n;
 }
 
-static struct sm_node *new_node(struct sm_mutator *m, const struct sm_graph_types *t, struct sm_rng *r,
-				uint64_t id)
+static struct sm_node *new_node(struct sm_mutator *m, const struct sm_graph_types *t,
+				struct sm_rng *r, uint64_t id)
 {
 	/* Mostly small; a large one now and then. */
 	uint64_t dice = sm_rng_below(r, 512);
@@ -118,12 +120,13 @@ static void check_node(const struct sm_node *n, uint64_t id)
 	SM_MUST(n != NULL, "object %#llx is in reach in the shadow, but its slot holds NULL",
 		(unsigned long long)id);
 	SM_MUST(n->id == id && n->canary == mix(id),
-		"object %p should be %#llx, but its identity reads %#llx, canary %#llx instead of %#llx",
+		"object %p should be %#llx, but its identity reads %#llx, canary %#llx instead of "
+		"%#llx",
 		(const void *)n, (unsigned long long)id, (unsigned long long)n->id,
 		(unsigned long long)n->canary, (unsigned long long)mix(id));
 }
 
-/* ---- the shadow ----------------------------------------------------------------------------------- */
+/* ---- the shadow --------------------------------------------------------------------------- */
 
 static uint64_t shadow_mark(struct sm_graph *g)
 {
@@ -209,7 +212,7 @@ static bool walk(struct sm_graph *g, void **table, struct sm_node **heap, int32_
 	return true;
 }
 
-/* ---- operations ----------------------------------------------------------------------------------- */
+/* ---- operations --------------------------------------------------------------------------- */
 
 static void op_new(struct sm_graph *g, struct sm_mutator *m, void **table)
 {
@@ -269,12 +272,14 @@ static void op_unlink(struct sm_graph *g, struct sm_mutator *m, void **table)
 	} else {
 		void *expected = edge_of(a, k);
 
-		SM_MUST(sm_cas(m, (void **)&a->edge[k], &expected, NULL), "nobody else writes here");
+		SM_MUST(sm_cas(m, (void **)&a->edge[k], &expected, NULL),
+			"nobody else writes here");
 	}
 	g->node[sa].edge[k] = -1;
 }
 
-/* The only pointer to something is on this stack for a while, in which others allocate and collect. */
+/* The only pointer to something is on this stack for a while, in which others allocate and collect.
+ * */
 static void op_move(struct sm_graph *g, struct sm_mutator *m, void **table)
 {
 	struct sm_node *a, *b, *held;
@@ -353,7 +358,7 @@ void sm_graph_step(struct sm_graph *g, struct sm_mutator *m, void **table)
 	sm_safepoint(m);
 }
 
-/* ---- the whole comparison ------------------------------------------------------------------------- */
+/* ---- the whole comparison ----------------------------------------------------------------- */
 
 struct pair {
 	const struct sm_node *n;
@@ -366,7 +371,8 @@ uint64_t sm_graph_check(struct sm_graph *g, void **table)
 	unsigned top = 0;
 	uint64_t n = 0;
 
-	/* No safepoint in here: the pointers lie in malloc's memory, the objects are in reach of the table. */
+	/* No safepoint in here: the pointers lie in malloc's memory, the objects are in reach of
+	 * the table. */
 	SM_MUST(stack != NULL);
 	for (unsigned i = 0; i < g->nnodes; i++)
 		g->node[i].seen = false;
@@ -407,11 +413,12 @@ uint64_t sm_graph_check(struct sm_graph *g, void **table)
 	return n;
 }
 
-/* ---- packages ------------------------------------------------------------------------------------- */
+/* ---- packages ----------------------------------------------------------------------------- */
 
-/* The depth is in the low bits of the identity: nothing but the identity is needed to check the tree. */
-struct sm_node *sm_package_new(struct sm_mutator *m, const struct sm_graph_types *t, struct sm_rng *r,
-			       uint64_t id, unsigned depth)
+/* The depth is in the low bits of the identity: nothing but the identity is needed to check the
+ * tree. */
+struct sm_node *sm_package_new(struct sm_mutator *m, const struct sm_graph_types *t,
+			       struct sm_rng *r, uint64_t id, unsigned depth)
 {
 	struct sm_node *n;
 

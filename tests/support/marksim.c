@@ -15,7 +15,7 @@ static void die(const char *what)
 	abort();
 }
 
-/* ---- hooks ----------------------------------------------------------------------------------------- */
+/* ---- hooks -------------------------------------------------------------------------------- */
 
 static void set_marks(struct marksim *m, struct sm_span *s, unsigned first, unsigned count, bool on)
 {
@@ -34,7 +34,8 @@ static void on_refill(void *ctx, struct sm_cache *c, size_t bytes)
 	m->refill_bytes += bytes;
 }
 
-static void on_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count)
+static void on_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first,
+		     unsigned count)
 {
 	struct marksim *m = ctx;
 
@@ -44,7 +45,8 @@ static void on_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned 
 	set_marks(m, s, first, count, true);
 }
 
-static void on_returned(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first, unsigned count)
+static void on_returned(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first,
+			unsigned count)
 {
 	struct marksim *m = ctx;
 
@@ -99,7 +101,7 @@ static bool on_oom(void *ctx, struct sm_cache *c, size_t bytes)
 	return answer;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------ */
+/* ---- life --------------------------------------------------------------------------------- */
 
 static void set_keys(struct sm_heap_config *cfg, const char *const *set)
 {
@@ -163,7 +165,7 @@ void marksim_cache_free(struct sm_cache *c)
 	munmap(c, sizeof(*c));
 }
 
-/* ---- a cycle --------------------------------------------------------------------------------------- */
+/* ---- a cycle ------------------------------------------------------------------------------ */
 
 void marksim_mark(struct marksim *m, const void *p)
 {

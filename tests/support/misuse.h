@@ -1,6 +1,6 @@
 /*
- * misuse.h: who calls what nobody may call, for test_misuse.c (what ends the process) and test_misuse_errors.c (what is
- * refused). A test uses some of it.
+ * misuse.h: who calls what nobody may call, for test_misuse.c (what ends the process) and
+ * test_misuse_errors.c (what is refused). A test uses some of it.
  */
 #ifndef SM_TESTS_SUPPORT_MISUSE_H
 #define SM_TESTS_SUPPORT_MISUSE_H
@@ -24,7 +24,7 @@ static SOME char *outside;
 static SOME struct sm_weak *weak;
 static SOME struct sm_handle *handle;
 
-/* ---- who calls -------------------------------------------------------------------------------------------------- */
+/* ---- who calls ---------------------------------------------------------------------------- */
 
 struct call {
 	const char *name; /* as in the line */
@@ -108,7 +108,8 @@ static SOME void on_foreign_stack(const struct call *c)
 	struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
 
 	on_stack = *c;
-	ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ss.ss_sp =
+		mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ck_assert_int_eq(sigaltstack(&ss, NULL), 0);
 	ck_assert_int_eq(sigaction(SIGUSR1, &act, NULL), 0);
 	raise(SIGUSR1);

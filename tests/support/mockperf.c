@@ -10,8 +10,9 @@
 
 static struct mock_event *event(struct mock_perf *m, int fd)
 {
-	return fd >= FD_BASE && fd < FD_BASE + MOCK_FDS && m->ev[fd - FD_BASE].used ? &m->ev[fd - FD_BASE]
-										    : NULL;
+	return fd >= FD_BASE && fd < FD_BASE + MOCK_FDS && m->ev[fd - FD_BASE].used
+		       ? &m->ev[fd - FD_BASE]
+		       : NULL;
 }
 
 static bool is_hw(const struct mock_event *e)
@@ -84,7 +85,8 @@ static ssize_t mock_read(void *ctx, int fd, void *buf, size_t len)
 	for (int i = 0; i < MOCK_FDS; i++) {
 		if (!m->ev[i].used || m->ev[i].leader != fd)
 			continue;
-		if (l->on && (l->attr.pinned || m->percent) && m->ev[i].attr.config != m->dead_config)
+		if (l->on && (l->attr.pinned || m->percent) &&
+		    m->ev[i].attr.config != m->dead_config)
 			m->ev[i].value += m->ev[i].attr.config;
 		out[3 + n++] = m->ev[i].value;
 	}

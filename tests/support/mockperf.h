@@ -1,7 +1,8 @@
 /*
  * A PMU made of memory: an sm_opener whose counters, refusals and times the test decides.
  *
- * Every read() of a group advances its clock by 1000 ns and each event by its step (config, unless said otherwise).
+ * Every read() of a group advances its clock by 1000 ns and each event by its step (config, unless
+ * said otherwise).
  */
 #ifndef SM_TESTS_MOCKPERF_H
 #define SM_TESTS_MOCKPERF_H
@@ -24,9 +25,12 @@ struct mock_event {
 struct mock_perf {
 	struct sm_opener ops;
 	unsigned
-		counters; /* hardware counters the kernel believes to have: larger groups are EINVAL at open */
-	unsigned stolen;  /* of them taken by somebody else: pinned groups that need them are thrown out */
-	int fail_all;	  /* errno for every open, 0 = none */
+		/* hardware counters the kernel believes to have: larger groups are EINVAL at open
+		 * */
+		counters;
+	/* of them taken by somebody else: pinned groups that need them are thrown out */
+	unsigned stolen;
+	int fail_all; /* errno for every open, 0 = none */
 	uint64_t fail_config;
 	uint64_t dead_config; /* opens and runs, but never counts */
 	int fail_errno;	      /* errno for events with this config */

@@ -1,6 +1,7 @@
 /*
- * moment.h: one collector, one mutator and 64 roots for tests that run a cycle step by step (step.h), and what they begin
- * and end with. `hidden` is what may be lost: an object disguised everywhere but in the place that is to keep it.
+ * moment.h: one collector, one mutator and 64 roots for tests that run a cycle step by step
+ * (step.h), and what they begin and end with. `hidden` is what may be lost: an object disguised
+ * everywhere but in the place that is to keep it.
  */
 #ifndef SM_TESTS_SUPPORT_MOMENT_H
 #define SM_TESTS_SUPPORT_MOMENT_H
@@ -31,9 +32,9 @@ static inline pthread_t begin(void)
 }
 
 /*
- * Nodes are born below without a safepoint: a handshake that is pending already would be acknowledged there, and a test
- * that waits for it would wait for ever. The window of a rare type has room for one slot in a hostile build; so nodes are
- * made until they are common.
+ * Nodes are born below without a safepoint: a handshake that is pending already would be
+ * acknowledged there, and a test that waits for it would wait for ever. The window of a rare type
+ * has room for one slot in a hostile build; so nodes are made until they are common.
  */
 static __attribute__((noinline, unused)) void make_common(void)
 {
@@ -46,7 +47,8 @@ static __attribute__((noinline, unused)) void make_common(void)
 		w = sm__window(m, __atomic_load_n(&node->bin, __ATOMIC_RELAXED));
 	} while (w->end - w->cur < 8 * 32);
 	if (made > 1)
-		sm_collect(gc, m); /* no cycle has been started by that when a test begins its own */
+		/* no cycle has been started by that when a test begins its own */
+		sm_collect(gc, m);
 }
 
 static inline void setup(void)

@@ -1,6 +1,6 @@
 /*
- * moment_caller.h: for the table of moments (test_moments_table.c): who calls, what each finds prepared, and pairs of objects
- * that show whether they are whole.
+ * moment_caller.h: for the table of moments (test_moments_table.c): who calls, what each finds
+ * prepared, and pairs of objects that show whether they are whole.
  */
 #ifndef SM_TESTS_SUPPORT_MOMENT_CALLER_H
 #define SM_TESTS_SUPPORT_MOMENT_CALLER_H
@@ -10,11 +10,13 @@
 #include "tests/support/moment.h"
 
 /*
- * late: attached, and the one that has not acknowledged what the cycle waits for. acked: attached, and has; another holds
- * the cycle. born: attaches in this moment, dead words on its stack. dying: detaches right after. blocked, outsider:
- * without a mutator that runs. No kind for signal handlers: gc.h allows them no call.
+ * late: attached, and the one that has not acknowledged what the cycle waits for. acked: attached,
+ * and has; another holds the cycle. born: attaches in this moment, dead words on its stack. dying:
+ * detaches right after. blocked, outsider: without a mutator that runs. No kind for signal
+ * handlers: gc.h allows them no call.
  */
-#define CALLERS(X) X(late) X(acked) X(born) X(dying) X(coroutine) X(finalizer) X(blocked) X(outsider)
+#define CALLERS(X) \
+	X(late) X(acked) X(born) X(dying) X(coroutine) X(finalizer) X(blocked) X(outsider)
 enum caller_kind {
 #define X(name) name,
 	CALLERS(X)
@@ -41,10 +43,12 @@ struct caller {
 	struct sm_weak *weak;
 	struct sm_handle *handle, *made;
 	struct sm_ephemeron *ephemeron, *made_ephemeron;
-	size_t inner; /* not 0: (*taken)[1] is an object, and so many bytes into it is a word that leads to a pair */
+	/* not 0: (*taken)[1] is an object, and so many bytes into it is a word that leads to a pair
+	 * */
+	size_t inner;
 };
 
-/* ---- pairs ------------------------------------------------------------------------------------------------------- */
+/* ---- pairs -------------------------------------------------------------------------------- */
 
 #define PARENT 0x1111feedu
 #define CHILD  0x2222feedu

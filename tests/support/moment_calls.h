@@ -1,12 +1,14 @@
 /*
- * moment_calls.h: the table of moments' calls on objects: allocation, stores, roots, handles, references, finalizers.
+ * moment_calls.h: the table of moments' calls on objects: allocation, stores, roots, handles,
+ * references, finalizers.
  */
 #ifndef SM_TESTS_SUPPORT_MOMENT_CALLS_H
 #define SM_TESTS_SUPPORT_MOMENT_CALLS_H
 
 #include "tests/support/moment_caller.h"
 
-/* The caller lets go of `mine`, which now only object's word `slot` leads to; what it took leads to the object. */
+/* The caller lets go of `mine`, which now only object's word `slot` leads to; what it took leads to
+ * the object. */
 static void kept_by(struct caller *c, void *object, void **slot)
 {
 	void *volatile kept = object;
@@ -58,7 +60,8 @@ static void call_new_flex(struct caller *c)
 	static const size_t lengths[] = {0, 5, 5000};
 
 	for (size_t i = 0; i < 3; i++) {
-		const struct sm_type *t = sm_type_flex(gc, 16, (uint64_t[]){1}, 16, (uint64_t[]){1});
+		const struct sm_type *t =
+			sm_type_flex(gc, 16, (uint64_t[]){1}, 16, (uint64_t[]){1});
 		void **flex = sm_new_flex(c->m, t, lengths[i]);
 
 		sm_store(c->m, &flex[2 * lengths[i]], *c->mine);
@@ -144,7 +147,8 @@ static void call_conservative(struct caller *c)
 
 	sm_store(c->m, (void **)*c->mine + 1, any);
 	for (int i = 0; i < 64; i++) {
-		*(volatile uintptr_t *)&any[i] = i % 2 ? ~cell_dead() + (unsigned)i : 12345u * (unsigned)i;
+		*(volatile uintptr_t *)&any[i] =
+			i % 2 ? ~cell_dead() + (unsigned)i : 12345u * (unsigned)i;
 		sm_store(c->m, (void **)&any[i], (char *)sm_load(c->place) + i % 32);
 	}
 	sm_store(c->m, c->place, NULL);

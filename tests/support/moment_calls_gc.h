@@ -1,5 +1,6 @@
 /*
- * moment_calls_gc.h: the table of moments' calls on threads, stacks, files and the collector itself.
+ * moment_calls_gc.h: the table of moments' calls on threads, stacks, files and the collector
+ * itself.
  */
 #ifndef SM_TESTS_SUPPORT_MOMENT_CALLS_GC_H
 #define SM_TESTS_SUPPORT_MOMENT_CALLS_GC_H
@@ -48,7 +49,7 @@ static void call_current(struct caller *c)
 	ck_assert(c->m == NULL || own == c->m);
 }
 
-/* ---- a stack that is left, with an object that it alone holds ------------------------------------------------------- */
+/* ---- a stack that is left, with an object that it alone holds ----------------------------- */
 
 static ucontext_t hop_back, hop_there;
 static struct caller *hopper;
@@ -70,7 +71,8 @@ static void call_stack_leave(struct caller *c)
 	static char *stack;
 
 	if (stack == NULL)
-		stack = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		stack = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			     0);
 	ck_assert_int_eq(sm_thread_range_add(c->m, stack, BYTES), 0);
 	hopper = c;
 	getcontext(&hop_there);
@@ -91,7 +93,7 @@ static void call_stack_leave(struct caller *c)
 	ck_assert_int_eq(sm_thread_range_remove(c->m, stack), 0);
 }
 
-/* ---- files, figures, the collector itself ------------------------------------------------------------------------- */
+/* ---- files, figures, the collector itself ------------------------------------------------- */
 
 static void call_map_file(struct caller *c)
 {
@@ -206,7 +208,8 @@ static void call_object_base(struct caller *c)
 /* Root 0 is among them, and each is an object. */
 static bool visit(void *ctx, const struct sm_object *o)
 {
-	if (sm_object_base(gc, o->address) != o->address || sm_object_size(gc, o->address) != o->bytes)
+	if (sm_object_base(gc, o->address) != o->address ||
+	    sm_object_size(gc, o->address) != o->bytes)
 		ck_abort_msg("%p is no object", o->address);
 	*(bool *)ctx |= o->address == root[0];
 	return true;

@@ -91,7 +91,8 @@ uint64_t pagetest_seed(void)
 	uint64_t seed;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	seed = text != NULL ? strtoull(text, NULL, 0) : (uint64_t)ts.tv_nsec ^ (uint64_t)ts.tv_sec << 20;
+	seed = text != NULL ? strtoull(text, NULL, 0)
+			    : (uint64_t)ts.tv_nsec ^ (uint64_t)ts.tv_sec << 20;
 	printf("seed: SM_SEED=%#llx\n", (unsigned long long)seed);
 	fflush(stdout);
 	return seed;

@@ -59,8 +59,9 @@ static inline int sm_suite_run(const char *name, double timeout, struct sm_fixtu
 	return sm_test_run(s);
 }
 
-#define SM_SUITE_WITH(name, timeout, fixture, ...)                                                     \
-	sm_suite_run(name, timeout, (struct sm_fixture)fixture, (const struct sm_test[]){__VA_ARGS__}, \
+#define SM_SUITE_WITH(name, timeout, fixture, ...)              \
+	sm_suite_run(name, timeout, (struct sm_fixture)fixture, \
+		     (const struct sm_test[]){__VA_ARGS__},     \
 		     sizeof((const struct sm_test[]){__VA_ARGS__}) / sizeof(struct sm_test))
 #define SM_FIXTURE(...)     \
 	{                   \

@@ -1,6 +1,7 @@
 /*
- * How much of its random or repeated work a test does: SM_TEST_SCALE is a percentage, 100 when it is not set. Emulated
- * machines, which are ten times slower, set less; a long hunt for a rare failure sets more.
+ * How much of its random or repeated work a test does: SM_TEST_SCALE is a percentage, 100 when it
+ * is not set. Emulated machines, which are ten times slower, set less; a long hunt for a rare
+ * failure sets more.
  */
 #ifndef SM_TESTS_SUPPORT_SCALE_H
 #define SM_TESTS_SUPPORT_SCALE_H

@@ -1,19 +1,21 @@
 /*
- * sizeclass_gen.c: generates allocator/base/sizeclass.c (`make gen-sizeclass`). test_sizeclass generates it again
- * and compares it with the committed one.
+ * sizeclass_gen.c: generates allocator/base/sizeclass.c (`make gen-sizeclass`). test_sizeclass
+ * generates it again and compares it with the committed one.
  *
- * The bound. Handing out a request of `size` in a slot of `slot` bytes wastes slot - size; a span of
- * `bytes` bytes with n slots wastes its tail, bytes - n * slot. A class is made as large as possible
- * while the worst request that falls into it (one byte more than the class before) keeps
+ * The bound. Handing out a request of `size` in a slot of `slot` bytes wastes slot - size; a span
+ * of `bytes` bytes with n slots wastes its tail, bytes - n * slot. A class is made as large as
+ * possible while the worst request that falls into it (one byte more than the class before) keeps
  *
  *     n * (slot - size) + tail  <=  bytes / 8                                       (12.5%)
  *
- * for some number of units per span. Up to 128 B the classes are fixed: 8, 16, 24, 32, then steps of
- * 16. Powers of two are always classes, so that an aligned request finds a slot that is a multiple of
+ * for some number of units per span. Up to 128 B the classes are fixed: 8, 16, 24, 32, then steps
+ * of
+ * 16. Powers of two are always classes, so that an aligned request finds a slot that is a multiple
+ *     of
  * its alignment. Above 1 KiB slots are multiples of 128 B, the step of the lookup table.
  *
- * Units per span: the fewest that meet the bound and give at least MIN_SLOTS slots, so that one trip
- * to a central list serves several objects.
+ * Units per span: the fewest that meet the bound and give at least MIN_SLOTS slots, so that one
+ * trip to a central list serves several objects.
  */
 #include "tests/support/sizeclass_gen.h"
 
@@ -48,7 +50,8 @@ static unsigned reciprocal(unsigned slot)
 	return (unsigned)((((uint64_t)1 << 32) + slot - 1) / slot);
 }
 
-/* slot = (offset * recip) >> 32 must be exact for every byte of every slot. It is, or not, at a slot's last byte. */
+/* slot = (offset * recip) >> 32 must be exact for every byte of every slot. It is, or not, at a
+ * slot's last byte. */
 static int reciprocal_is_exact(unsigned slot, unsigned nslots)
 {
 	uint64_t i, recip = reciprocal(slot);
@@ -60,16 +63,19 @@ static int reciprocal_is_exact(unsigned slot, unsigned nslots)
 }
 
 /* Units for a span of `slot` whose worst request is `size`; 0 when no number meets the bound. */
-static unsigned units_for(unsigned slot, unsigned size, size_t unit, int bounded, unsigned max_units)
+static unsigned units_for(unsigned slot, unsigned size, size_t unit, int bounded,
+			  unsigned max_units)
 {
 	unsigned u;
 
 	for (u = 1; u <= max_units; u++) {
 		size_t bytes = u * unit;
 
-		if (bytes / slot < MIN_SLOTS || !reciprocal_is_exact(slot, (unsigned)(bytes / slot)))
+		if (bytes / slot < MIN_SLOTS ||
+		    !reciprocal_is_exact(slot, (unsigned)(bytes / slot)))
 			continue;
-		if (!bounded ? (bytes % slot) * 8 <= bytes : (size_t)waste(slot, size, bytes) * 8 <= bytes)
+		if (!bounded ? (bytes % slot) * 8 <= bytes
+			     : (size_t)waste(slot, size, bytes) * 8 <= bytes)
 			return u;
 	}
 	return 0;
@@ -97,7 +103,8 @@ static int is_power_of_two(unsigned n)
 	return (n & (n - 1)) == 0;
 }
 
-/* The largest slot after `prev` that meets the bound with few enough units, not jumping over a power of two. */
+/* The largest slot after `prev` that meets the bound with few enough units, not jumping over a
+ * power of two. */
 static unsigned next_slot_within(unsigned prev, size_t unit, int frugal)
 {
 	unsigned slot, best = 0;
@@ -107,7 +114,8 @@ static unsigned next_slot_within(unsigned prev, size_t unit, int frugal)
 
 		if (slot > 1024 && slot % 128 != 0)
 			continue;
-		if (units_for(slot, prev + 1, unit, 1, frugal ? least : (unsigned)(MAX_SPAN / unit)) != 0)
+		if (units_for(slot, prev + 1, unit, 1,
+			      frugal ? least : (unsigned)(MAX_SPAN / unit)) != 0)
 			best = slot;
 		if (is_power_of_two(slot))
 			return best;
@@ -115,7 +123,8 @@ static unsigned next_slot_within(unsigned prev, size_t unit, int frugal)
 	return best;
 }
 
-/* Small spans are preferred to few classes: no more units than MIN_SLOTS needs, where that is possible. */
+/* Small spans are preferred to few classes: no more units than MIN_SLOTS needs, where that is
+ * possible. */
 static unsigned next_slot(unsigned prev, size_t unit)
 {
 	unsigned slot = next_slot_within(prev, unit, 1);
@@ -176,22 +185,23 @@ static void print_tables(FILE *out, unsigned shift)
 
 	fprintf(out, "#%s SM_UNIT_SHIFT == %u\n\n", shift == 13 ? "if" : "elif", shift);
 	fprintf(out, "const unsigned sm__nclasses = %u;\n\n", nclasses);
-	fprintf(out,
-		"/* slot bytes, reciprocal, slots, units; the comment: class, waste of the worst request "
-		"*/\n");
-	fprintf(out,
-		"const struct sm_sizeclass sm__sizeclasses[SM_NCLASSES_MAX] = {\n\t{0, 0, 1, 0}, /* large "
-		"*/\n");
+	fprintf(out, "/* slot bytes, reciprocal, slots, units; the comment: class, waste of the "
+		     "worst request "
+		     "*/\n");
+	fprintf(out, "const struct sm_sizeclass sm__sizeclasses[SM_NCLASSES_MAX] = {\n\t{0, 0, 1, "
+		     "0}, /* large "
+		     "*/\n");
 	for (i = 1; i < nclasses; i++) {
 		const struct class *c = &classes[i];
 
-		fprintf(out, "\t{%u, %uu, %u, %u}, /* %u: %u.%u%% */\n", c->slot, c->recip, c->nslots,
-			c->nunits, i, c->worst_permille / 10, c->worst_permille % 10);
+		fprintf(out, "\t{%u, %uu, %u, %u}, /* %u: %u.%u%% */\n", c->slot, c->recip,
+			c->nslots, c->nunits, i, c->worst_permille / 10, c->worst_permille % 10);
 	}
 	fprintf(out, "};\n\n");
 	print_lookup(out, "sm__class_small", "1024 / 8 + 1", 1024 / 8 + 1, 0, 8);
 	fprintf(out, "\n");
-	print_lookup(out, "sm__class_big", "(32768 - 1024) / 128 + 1", (32768 - 1024) / 128 + 1, 1024, 128);
+	print_lookup(out, "sm__class_big", "(32768 - 1024) / 128 + 1", (32768 - 1024) / 128 + 1,
+		     1024, 128);
 	fprintf(out, "\n");
 }
 
@@ -199,9 +209,11 @@ void sm_generate_sizeclasses(FILE *out)
 {
 	unsigned shift;
 
-	fprintf(out, "/* Generated by tests/support/sizeclass_gen.c (make gen-sizeclass), where the waste "
+	fprintf(out, "/* Generated by tests/support/sizeclass_gen.c (make gen-sizeclass), where "
+		     "the waste "
 		     "bound is stated. "
-		     "Do not edit. */\n/* clang-format off */\n#include \"allocator/base/sizeclass.h\"\n\n");
+		     "Do not edit. */\n/* clang-format off */\n#include "
+		     "\"allocator/base/sizeclass.h\"\n\n");
 	for (shift = 13; shift <= 16; shift++) {
 		if (shift == 15)
 			continue;

@@ -1,6 +1,6 @@
 /*
- * step.h: a cycle, stopped between its handshakes. The test's one mutator does not acknowledge, so the control thread
- * waits; what the mutator does then happens in that very moment, every time.
+ * step.h: a cycle, stopped between its handshakes. The test's one mutator does not acknowledge, so
+ * the control thread waits; what the mutator does then happens in that very moment, every time.
  *
  * Pointers that nothing but a certain place may hold are kept disguised (~p) everywhere else.
  */
@@ -33,8 +33,8 @@ static inline void step_past(struct sm_mutator *m, enum sm_handshake_op op)
 }
 
 /* A new object of `type`, its third word 0xfeed; *w, if given, is a weak reference to it. */
-static __attribute__((noinline, unused)) uintptr_t step_hidden(struct sm_mutator *m,
-							       const struct sm_type *type, struct sm_weak **w)
+static __attribute__((noinline, unused)) uintptr_t
+step_hidden(struct sm_mutator *m, const struct sm_type *type, struct sm_weak **w)
 {
 	uintptr_t *p = sm_new(m, type);
 
@@ -44,7 +44,8 @@ static __attribute__((noinline, unused)) uintptr_t step_hidden(struct sm_mutator
 	return ~(uintptr_t)p;
 }
 
-static __attribute__((noinline, unused)) void step_link(struct sm_mutator *m, void **slot, uintptr_t hidden)
+static __attribute__((noinline, unused)) void step_link(struct sm_mutator *m, void **slot,
+							uintptr_t hidden)
 {
 	sm_store(m, slot, (void *)~hidden);
 }

@@ -14,7 +14,8 @@ double sm_stress_elapsed(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)(now.tv_sec - started.tv_sec) + (double)(now.tv_nsec - started.tv_nsec) * 1e-9;
+	return (double)(now.tv_sec - started.tv_sec) +
+	       (double)(now.tv_nsec - started.tv_nsec) * 1e-9;
 }
 
 _Noreturn void sm_test__failed(const char *file, int line, const char *cond, const char *fmt, ...)
@@ -28,8 +29,8 @@ _Noreturn void sm_test__failed(const char *file, int line, const char *cond, con
 		vfprintf(stderr, fmt, ap);
 		va_end(ap);
 	}
-	fprintf(stderr, "\nreplay with SM_TEST_SEED=%llu (%s, after %.2f s)\n", (unsigned long long)the_seed,
-		the_name, sm_stress_elapsed());
+	fprintf(stderr, "\nreplay with SM_TEST_SEED=%llu (%s, after %.2f s)\n",
+		(unsigned long long)the_seed, the_name, sm_stress_elapsed());
 	fflush(NULL);
 	abort();
 }
@@ -58,7 +59,8 @@ void sm_stress_begin(struct sm_stress *s, const char *name, double seconds)
 	s->large = large && strcmp(large, "0") != 0;
 	/* Sanitizers cost a factor: the same time limit, fewer steps. */
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("%s: SM_TEST_SEED=%llu SM_TEST_SECONDS=%g\n", name, (unsigned long long)s->seed, s->seconds);
+	printf("%s: SM_TEST_SEED=%llu SM_TEST_SECONDS=%g\n", name, (unsigned long long)s->seed,
+	       s->seconds);
 }
 
 bool sm_stress_before(double seconds)
@@ -80,8 +82,8 @@ void sm_stress_set(struct sm_gc_config *cfg, const char *keys)
 
 		SM_MUST(eq != NULL, "'%s' is not KEY=VALUE", item);
 		*eq = 0;
-		SM_MUST(sm_gc_config_set(cfg, item, eq + 1, err, sizeof(err)) == 0, "%s=%s: %s", item, eq + 1,
-			err);
+		SM_MUST(sm_gc_config_set(cfg, item, eq + 1, err, sizeof(err)) == 0, "%s=%s: %s",
+			item, eq + 1, err);
 	}
 	free(copy);
 }
@@ -184,8 +186,8 @@ void sm_stress_collector_stop(struct sm_stress_collector *c, struct sm_mutator *
 	sm_blocking_leave(m);
 }
 
-void sm_stress_beside_collector(struct sm_gc *gc, struct sm_mutator *m, unsigned n, void *(*fn)(void *),
-				void *shared)
+void sm_stress_beside_collector(struct sm_gc *gc, struct sm_mutator *m, unsigned n,
+				void *(*fn)(void *), void *shared)
 {
 	struct sm_stress_worker *w = calloc(n, sizeof(*w));
 	void **args = calloc(n, sizeof(*args));

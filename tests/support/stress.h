@@ -1,7 +1,7 @@
 /*
- * stress.h: what the long randomized tests share: a seed that can be replayed, a time limit, threads
- * that are joined as blocking sections, a collector made to misbehave as often as it can, and the end
- * of a test: the verifier found nothing, the heap's identities hold.
+ * stress.h: what the long randomized tests share: a seed that can be replayed, a time limit,
+ * threads that are joined as blocking sections, a collector made to misbehave as often as it can,
+ * and the end of a test: the verifier found nothing, the heap's identities hold.
  *
  * SM_TEST_SEED     replays a run (as far as scheduling allows); printed by every test
  * SM_TEST_SECONDS  how long a time-limited test runs (default: the test's own, a few seconds)
@@ -17,7 +17,8 @@
 #include "allocator/objects/heap.h"
 #include "spanmark/gc.h"
 
-/* Prints what failed and where, the seed, and aborts: a stress test's state is worth a core dump. */
+/* Prints what failed and where, the seed, and aborts: a stress test's state is worth a core dump.
+ * */
 #define SM_MUST(cond, ...)                                                           \
 	do {                                                                         \
 		if (SM_UNLIKELY(!(cond)))                                            \
@@ -59,15 +60,17 @@ bool sm_stress_goes_on(const struct sm_stress *s);
 double sm_stress_elapsed(void);
 bool sm_stress_before(double seconds);
 
-/* A collector with the verifier on and small limits; `keys` is "KEY=VALUE,..", may be NULL. Seeds vary mode,
- * buffer and packet sizes when vary is set. */
+/* A collector with the verifier on and small limits; `keys` is "KEY=VALUE,..", may be NULL. Seeds
+ * vary mode, buffer and packet sizes when vary is set. */
 struct sm_gc *sm_stress_gc(const struct sm_stress *s, bool vary, const char *keys);
 /* Applies "KEY=VALUE,..". */
 void sm_stress_set(struct sm_gc_config *cfg, const char *keys);
-/* Collects once more, checks the verifier's count and every identity of the heap, destroys. Prints cycles. */
+/* Collects once more, checks the verifier's count and every identity of the heap, destroys. Prints
+ * cycles. */
 void sm_stress_end(struct sm_gc *gc);
 
-/* Runs fn(arg[i]) on n threads and joins them; m (may be NULL) is in a blocking section meanwhile. */
+/* Runs fn(arg[i]) on n threads and joins them; m (may be NULL) is in a blocking section meanwhile.
+ * */
 void sm_stress_threads(struct sm_mutator *m, unsigned n, void *(*fn)(void *), void **args);
 /* What each thread of sm_stress_beside_collector gets. */
 struct sm_stress_worker {
@@ -84,8 +87,8 @@ void sm_stress_collector_start(struct sm_stress_collector *c, struct sm_gc *gc);
 /* m is in a blocking section meanwhile. */
 void sm_stress_collector_stop(struct sm_stress_collector *c, struct sm_mutator *m);
 /* fn on n threads beside such a collector; each gets a struct sm_stress_worker. m as above. */
-void sm_stress_beside_collector(struct sm_gc *gc, struct sm_mutator *m, unsigned n, void *(*fn)(void *),
-				void *shared);
+void sm_stress_beside_collector(struct sm_gc *gc, struct sm_mutator *m, unsigned n,
+				void *(*fn)(void *), void *shared);
 /* pthread_create that aborts on failure. */
 pthread_t sm_stress_thread(void *(*fn)(void *), void *arg);
 /* Overwrites dead stack below the caller, so that no stale pointer lies there. */

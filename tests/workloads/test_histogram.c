@@ -1,4 +1,5 @@
-/* workloads/histogram.h: buckets partition all values, quantiles are right to 1/64, the maximum is exact. */
+/* workloads/histogram.h: buckets partition all values, quantiles are right to 1/64, the maximum is
+ * exact. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>

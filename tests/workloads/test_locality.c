@@ -1,8 +1,10 @@
 /*
- * Where memory lies on a machine with several NUMA nodes: objects of a pinned mutator on its own node (asked of
- * the kernel page by page), the policies bind and interleave, and mark workers that mark what is near them.
+ * Where memory lies on a machine with several NUMA nodes: objects of a pinned mutator on its own
+ * node (asked of the kernel page by page), the policies bind and interleave, and mark workers that
+ * mark what is near them.
  *
- * Skipped on a machine with fewer than two nodes that have CPUs; the emulated machines of tests/vm have them.
+ * Skipped on a machine with fewer than two nodes that have CPUs; the emulated machines of tests/vm
+ * have them.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -85,8 +87,8 @@ static struct sm_gc *new_gc(const char *key, const char *value,
 }
 
 /*
- * Pages of the objects by node, as the kernel says (move_pages with no destination). Objects are written
- * first: a page that was never touched lies nowhere.
+ * Pages of the objects by node, as the kernel says (move_pages with no destination). Objects are
+ * written first: a page that was never touched lies nowhere.
  */
 static void count_pages(void **objects, size_t n, size_t size, size_t by_node[SM_MAX_NODES])
 {
@@ -120,11 +122,13 @@ static void assert_all_on(const size_t by_node[SM_MAX_NODES], int node, const ch
 	for (int n = 0; n < topo->n_nodes; n++)
 		if (n != node)
 			ck_assert_msg(by_node[n] == 0,
-				      "%s of a thread on node %d: %zu pages on node %d (%zu local)", what,
-				      topo->nodes[node].os, by_node[n], topo->nodes[n].os, by_node[node]);
+				      "%s of a thread on node %d: %zu pages on node %d (%zu local)",
+				      what, topo->nodes[node].os, by_node[n], topo->nodes[n].os,
+				      by_node[node]);
 }
 
-/* Allocates count objects of size bytes, pointer-free, and keeps them alive by a registered root. */
+/* Allocates count objects of size bytes, pointer-free, and keeps them alive by a registered root.
+ * */
 static void **allocate(struct sm_gc *gc, struct sm_mutator *m, size_t count, size_t size)
 {
 	void **objects = calloc(count, sizeof(*objects));
@@ -263,8 +267,8 @@ START_TEST(interleave_uses_every_node)
 		total += by_node[n];
 	for (int n = 0; n < topo->n_nodes; n++)
 		ck_assert_msg(by_node[n] * topo->n_nodes * 2 >= total,
-			      "node %d holds %zu of %zu interleaved pages", topo->nodes[n].os, by_node[n],
-			      total);
+			      "node %d holds %zu of %zu interleaved pages", topo->nodes[n].os,
+			      by_node[n], total);
 	release(gc, objects);
 	sm_mutator_detach(m);
 	sm_gc_destroy(gc);
@@ -272,7 +276,8 @@ START_TEST(interleave_uses_every_node)
 END_TEST
 
 /*
- * The kernel's own account of the heap's mappings: where a mapping is bound to one node, each of its pages is there.
+ * The kernel's own account of the heap's mappings: where a mapping is bound to one node, each of
+ * its pages is there.
  */
 START_TEST(numa_maps_agree)
 {
@@ -315,7 +320,8 @@ START_TEST(numa_maps_agree)
 	free(line);
 	fclose(f);
 	ck_assert_msg(bound > 0, "no mapping of the heap is bound to a node");
-	ck_assert_msg(misplaced == 0, "%zu of %zu pages lie on another node than their mapping is bound to",
+	ck_assert_msg(misplaced == 0,
+		      "%zu of %zu pages lie on another node than their mapping is bound to",
 		      misplaced, bound);
 	for (int i = 0; i < n_cpu_nodes; i++)
 		release(gc, kept[i]);
@@ -323,7 +329,7 @@ START_TEST(numa_maps_agree)
 }
 END_TEST
 
-/* ---- who marks what ------------------------------------------------------------------------------ */
+/* ---- who marks what ----------------------------------------------------------------------- */
 
 #define TREE   40000
 #define CYCLES 20  /* all of them count */
@@ -337,7 +343,8 @@ static void pin_worker(void *ctx, unsigned index, const char *role)
 	bool marks = strcmp(role, "mark") == 0;
 
 	(void)ctx;
-	/* The others stay out of the way of the first node's worker, so that all get on at the same pace. */
+	/* The others stay out of the way of the first node's worker, so that all get on at the same
+	 * pace. */
 	pin_to(tree_nodes[marks ? index % n_tree_nodes : 0], marks);
 }
 
@@ -347,7 +354,8 @@ struct planter {
 	void **root;
 };
 
-/* A heap-ordered tree of objects with four pointers each, all of them allocated by one pinned thread. */
+/* A heap-ordered tree of objects with four pointers each, all of them allocated by one pinned
+ * thread. */
 static void *plant(void *arg)
 {
 	struct planter *at = arg;
@@ -421,7 +429,8 @@ static double share_of(const char *mode, bool all_count)
 		best = share > best ? share : best;
 		n++;
 	}
-	printf("%s, %d nodes: %.2f %% of the objects were marked on their own node in %d cycles, %.2f %% in "
+	printf("%s, %d nodes: %.2f %% of the objects were marked on their own node in %d cycles, "
+	       "%.2f %% in "
 	       "the best\n",
 	       mode, n_tree_nodes, sum / n, n, best);
 	fflush(stdout);
@@ -431,10 +440,11 @@ static double share_of(const char *mode, bool all_count)
 }
 
 /*
- * A tree on each node and a worker on each: at least 95 % of the objects are scanned by the worker of their node. The rest
- * is what a worker takes across when its own node has no work left while another still has: with equal trees that measures
- * how evenly the workers get on. Emulated CPUs share fewer real ones, and one that waits for its turn leaves its node's
- * work to the others, as it should. So there two nodes at a time take part, and a cycle in which they ran evenly has to be
+ * A tree on each node and a worker on each: at least 95 % of the objects are scanned by the worker
+ * of their node. The rest is what a worker takes across when its own node has no work left while
+ * another still has: with equal trees that measures how evenly the workers get on. Emulated CPUs
+ * share fewer real ones, and one that waits for its turn leaves its node's work to the others, as
+ * it should. So there two nodes at a time take part, and a cycle in which they ran evenly has to be
  * among many; on real machines all nodes take part and all cycles count.
  */
 START_TEST(workers_mark_what_is_near)
@@ -469,7 +479,8 @@ int main(void)
 	}
 	note_cpu_nodes();
 	if (n_cpu_nodes < 2) {
-		printf("SKIP: this machine has %d NUMA node(s) with CPUs, the test needs two\n", n_cpu_nodes);
+		printf("SKIP: this machine has %d NUMA node(s) with CPUs, the test needs two\n",
+		       n_cpu_nodes);
 		return 77;
 	}
 	tcase_set_timeout(tc, 60);

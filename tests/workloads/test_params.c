@@ -1,4 +1,5 @@
-/* workloads/params.c, registry.c: descriptors are sane, values are read back, bad ones are refused in words. */
+/* workloads/params.c, registry.c: descriptors are sane, values are read back, bad ones are refused
+ * in words. */
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
@@ -11,10 +12,31 @@
 static char err[512];
 
 static const struct sm_param_desc descs[] = {
-	{.name = "n", .def = 5, .min = -10, .max = 3000000, .quick = 2, .unit = "objects", .help = "count"},
-	{.name = "bytes", .def = 64, .min = 1, .max = 1 << 30, .quick = 8, .unit = "bytes", .help = "size"},
-	{.name = "list", .kind = SM_PARAM_LIST, .min = 1, .max = 100, .def_text = "1,2", .quick_text = "3"},
-	{.name = "how", .kind = SM_PARAM_TEXT, .def_text = "a", .quick_text = "bb", .choices = "a|bb|ccc"},
+	{.name = "n",
+	 .def = 5,
+	 .min = -10,
+	 .max = 3000000,
+	 .quick = 2,
+	 .unit = "objects",
+	 .help = "count"},
+	{.name = "bytes",
+	 .def = 64,
+	 .min = 1,
+	 .max = 1 << 30,
+	 .quick = 8,
+	 .unit = "bytes",
+	 .help = "size"},
+	{.name = "list",
+	 .kind = SM_PARAM_LIST,
+	 .min = 1,
+	 .max = 100,
+	 .def_text = "1,2",
+	 .quick_text = "3"},
+	{.name = "how",
+	 .kind = SM_PARAM_TEXT,
+	 .def_text = "a",
+	 .quick_text = "bb",
+	 .choices = "a|bb|ccc"},
 	{.name = "threads", .def = 1, .min = 1, .max = 64, .quick = 1, .unit = "threads"},
 	{0},
 };
@@ -153,7 +175,8 @@ START_TEST(threads)
 }
 END_TEST
 
-/* What is printed is read back as the same value, for defaults and quick values of every real workload. */
+/* What is printed is read back as the same value, for defaults and quick values of every real
+ * workload. */
 START_TEST(every_descriptor)
 {
 	unsigned n;
@@ -179,8 +202,8 @@ START_TEST(every_descriptor)
 				ck_assert_ptr_nonnull(w->params[k].help);
 				sm_params_format(&p, k, value, sizeof(value));
 				snprintf(text, sizeof(text), "%s=%s", w->params[k].name, value);
-				ck_assert_msg(sm_params_set(&q, text, err, sizeof(err)) == 0, "%s: %s", text,
-					      err);
+				ck_assert_msg(sm_params_set(&q, text, err, sizeof(err)) == 0,
+					      "%s: %s", text, err);
 				ck_assert_int_eq(q.values[k].number, p.values[k].number);
 				ck_assert_str_eq(q.values[k].text, p.values[k].text);
 			}
@@ -198,9 +221,9 @@ START_TEST(unknown_names)
 	ck_assert_int_eq(sm_wl_backend_parse("malloc", &b, err, sizeof(err)), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err, "gc, span, libc"));
 	for (unsigned i = 0; i < SM_WL_COUNT; i++) {
-		ck_assert_int_eq(
-			sm_wl_backend_parse(sm_wl_backend_name((enum sm_wl_backend)i), &b, err, sizeof(err)),
-			0);
+		ck_assert_int_eq(sm_wl_backend_parse(sm_wl_backend_name((enum sm_wl_backend)i), &b,
+						     err, sizeof(err)),
+				 0);
 		ck_assert_uint_eq(b, i);
 	}
 }
@@ -209,5 +232,6 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("params", 0, SM_T(defaults_and_quick), SM_T(values), SM_T(refusals),
-			SM_T(list_too_long), SM_T(threads), SM_T(every_descriptor), SM_T(unknown_names));
+			SM_T(list_too_long), SM_T(threads), SM_T(every_descriptor),
+			SM_T(unknown_names));
 }

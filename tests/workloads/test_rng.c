@@ -8,8 +8,9 @@
 /* The reference outputs of splitmix64 for seed 1234567 (Vigna's splitmix64.c). */
 START_TEST(splitmix_reference)
 {
-	static const uint64_t expected[] = {6457827717110365317u, 3203168211198807973u, 9817491932198370423u,
-					    4593380528125082431u, 16408922859458223821u};
+	static const uint64_t expected[] = {6457827717110365317u, 3203168211198807973u,
+					    9817491932198370423u, 4593380528125082431u,
+					    16408922859458223821u};
 	uint64_t state = 1234567;
 
 	for (unsigned i = 0; i < 5; i++)
@@ -20,7 +21,8 @@ END_TEST
 /* xoshiro256++ from the state 1, 2, 3, 4 (the reference implementation's first outputs). */
 START_TEST(xoshiro_reference)
 {
-	static const uint64_t expected[] = {41943041u, 58720359u, 3588806011781223u, 3591011842654386u};
+	static const uint64_t expected[] = {41943041u, 58720359u, 3588806011781223u,
+					    3591011842654386u};
 	struct sm_rng r = {{1, 2, 3, 4}};
 
 	for (unsigned i = 0; i < 4; i++)
@@ -50,7 +52,8 @@ START_TEST(streams_differ)
 }
 END_TEST
 
-/* Every bucket of a small range is hit about equally often (chi-squared with 15 degrees, p < 1e-6 at 56). */
+/* Every bucket of a small range is hit about equally often (chi-squared with 15 degrees, p < 1e-6
+ * at 56). */
 START_TEST(below_is_uniform)
 {
 	struct sm_rng r;
@@ -75,6 +78,6 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("rng", 0, SM_T(splitmix_reference), SM_T(xoshiro_reference), SM_T(streams_differ),
-			SM_T(below_is_uniform));
+	return SM_SUITE("rng", 0, SM_T(splitmix_reference), SM_T(xoshiro_reference),
+			SM_T(streams_differ), SM_T(below_is_uniform));
 }

@@ -40,7 +40,7 @@ static double value_of(const char *name)
 	return r->value;
 }
 
-/* ---- refusals ------------------------------------------------------------------------------------ */
+/* ---- refusals ----------------------------------------------------------------------------- */
 
 static void refused(const struct sm_setting *setting, const char *words)
 {
@@ -133,7 +133,7 @@ START_TEST(out_of_memory)
 }
 END_TEST
 
-/* ---- what is timed and told ---------------------------------------------------------------------- */
+/* ---- what is timed and told --------------------------------------------------------------- */
 
 START_TEST(time_adds_up)
 {
@@ -143,9 +143,9 @@ START_TEST(time_adds_up)
 	ck_assert(value_of("setup_s") > 0);
 	ck_assert_double_eq_tol(value_of("ns_per_op"), value_of("wall_s") * 1e9 / 20000, 1e-3);
 	/*
-	 * 20000 steps allocate a node and a payload each; what was built before does not count. Bytes are
-	 * counted by the window, so each of the two bins may have begun in a window taken before (32 KiB), and
-	 * a cache may not have posted its last (SM_POST_BYTES and a window).
+	 * 20000 steps allocate a node and a payload each; what was built before does not count.
+	 * Bytes are counted by the window, so each of the two bins may have begun in a window taken
+	 * before (32 KiB), and a cache may not have posted its last (SM_POST_BYTES and a window).
 	 */
 	ck_assert(value_of("alloc_bytes") >= 20000 * 1040.0 - 3 * 32 * 1024 - SM_POST_BYTES);
 	ck_assert(value_of("alloc_bytes") < 23000 * 1040.0 + 1e6);
@@ -164,8 +164,8 @@ START_TEST(pinned_to_what_there_is)
 	ck_assert_int_eq(sm_topology_load(&here, &t, err, sizeof(err)), 0);
 	for (int i = 0; i < t->n_pus && n < 2; i++)
 		if (t->pus[i].allowed)
-			seats[n++] =
-				(struct sm_seat){.cpu = t->pus[i].os, .node = t->nodes[t->pus[i].node].os};
+			seats[n++] = (struct sm_seat){.cpu = t->pus[i].os,
+						      .node = t->nodes[t->pus[i].node].os};
 	prepare("churn", n == 2 ? "ops=100000 threads=2" : "ops=100000");
 	job.mutators = seats;
 	job.marks = seats;
@@ -178,15 +178,16 @@ START_TEST(pinned_to_what_there_is)
 }
 END_TEST
 
-/* ---- counters ------------------------------------------------------------------------------------ */
+/* ---- counters ----------------------------------------------------------------------------- */
 
-static const struct sm_metric *metric_of(const char *role, int thread, const char *phase, const char *metric)
+static const struct sm_metric *metric_of(const char *role, int thread, const char *phase,
+					 const char *metric)
 {
 	for (unsigned i = 0; i < sample.nmetrics; i++) {
 		const struct sm_metric *m = &sample.metrics[i];
 
-		if (strcmp(m->role, role) == 0 && m->thread == thread && strcmp(m->phase, phase) == 0 &&
-		    strcmp(m->metric, metric) == 0)
+		if (strcmp(m->role, role) == 0 && m->thread == thread &&
+		    strcmp(m->phase, phase) == 0 && strcmp(m->metric, metric) == 0)
 			return m;
 	}
 	return NULL;
@@ -209,8 +210,8 @@ static double sum_of_phases(const char *role, int thread, const char *name)
 	for (unsigned i = 0; i < sample.nmetrics; i++) {
 		const struct sm_metric *m = &sample.metrics[i];
 
-		if (strcmp(m->role, role) == 0 && m->thread == thread && strcmp(m->metric, name) == 0 &&
-		    strcmp(m->phase, "total") != 0)
+		if (strcmp(m->role, role) == 0 && m->thread == thread &&
+		    strcmp(m->metric, name) == 0 && strcmp(m->phase, "total") != 0)
 			sum += m->value;
 	}
 	return sum;
@@ -219,7 +220,8 @@ static double sum_of_phases(const char *role, int thread, const char *name)
 static struct sm_counterset *software_set(void)
 {
 	static const char *const events[] = {"sw::minor-faults", "sw::task-clock"};
-	struct sm_counterset_options opt = {.events = events, .n_events = 2, .from = SM_COUNTERS_SW};
+	struct sm_counterset_options opt = {
+		.events = events, .n_events = 2, .from = SM_COUNTERS_SW};
 	struct sm_counterset *set;
 
 	ck_assert_msg(sm_counterset_new(&opt, &set, err, sizeof(err)) == 0, "%s", err);
@@ -241,7 +243,8 @@ START_TEST(phases_sum_to_totals)
 					metric("mutator", t, "total", "time"), 1);
 		ck_assert_double_eq_tol(sum_of_phases("mutator", t, "sw::minor-faults"),
 					metric("mutator", t, "total", "sw::minor-faults"), 0.5);
-		/* What costs a system call to read is left with the phase around it, and said to be. */
+		/* What costs a system call to read is left with the phase around it, and said to
+		 * be. */
 		ck_assert(!metric_of("mutator", t, "refill", "sw::minor-faults")->has_value);
 	}
 	/* Thread 0 is in the timed part for all of it. */
@@ -260,7 +263,8 @@ START_TEST(phases_sum_to_totals)
 }
 END_TEST
 
-/* What happens before the timed part is counted nowhere: building the graph faults its memory in. */
+/* What happens before the timed part is counted nowhere: building the graph faults its memory in.
+ * */
 START_TEST(set_up_is_not_counted)
 {
 	struct sm_counterset *set = software_set();
@@ -268,7 +272,8 @@ START_TEST(set_up_is_not_counted)
 	prepare("graph", "objects=200000 collections=2");
 	job.counters = set;
 	ck_assert_msg(sm_session_run(&job, &sample) == 0, "%s", sample.error);
-	ck_assert(metric("mutator", 0, "total", "sw::minor-faults") < 1000); /* built: 3125 pages of 4 KiB */
+	/* built: 3125 pages of 4 KiB */
+	ck_assert(metric("mutator", 0, "total", "sw::minor-faults") < 1000);
 	ck_assert_double_eq_tol(metric("mutator", 0, "total", "time"), value_of("wall_s") * 1e9,
 				value_of("wall_s") * 1e9 * 0.05 + 2e6);
 	sm_sample_free(&sample);
@@ -276,8 +281,8 @@ START_TEST(set_up_is_not_counted)
 }
 END_TEST
 
-/* Stalls of the set-up are forgotten: a graph that is built with cycles, then a collection with a single
- * mutator that waits for it, leaves a handful of handshakes. */
+/* Stalls of the set-up are forgotten: a graph that is built with cycles, then a collection with a
+ * single mutator that waits for it, leaves a handful of handshakes. */
 START_TEST(set_up_stalls_are_forgotten)
 {
 	static const struct sm_setting small = {"gc.min_heap", "256k"};
@@ -286,7 +291,8 @@ START_TEST(set_up_stalls_are_forgotten)
 	job.settings = &small;
 	job.nsettings = 1;
 	ck_assert_msg(sm_session_run(&job, &sample) == 0, "%s", sample.error);
-	ck_assert_double_eq(value_of("stall_barrier_count"), 0); /* building stores into old objects */
+	/* building stores into old objects */
+	ck_assert_double_eq(value_of("stall_barrier_count"), 0);
 	ck_assert_double_eq(value_of("stall_assist_count"), 0);
 	ck_assert(value_of("stalls") < 100);
 	sm_sample_free(&sample);
@@ -307,33 +313,40 @@ START_TEST(no_such_pass)
 }
 END_TEST
 
-/* ---- samples ------------------------------------------------------------------------------------- */
+/* ---- samples ------------------------------------------------------------------------------ */
 
 static void add(const char *name, bool has_value, double value, const char *reason)
 {
-	struct sm_result r = {
-		.name = name, .unit = "x", .has_value = has_value, .value = value, .reason = reason};
+	struct sm_result r = {.name = name,
+			      .unit = "x",
+			      .has_value = has_value,
+			      .value = value,
+			      .reason = reason};
 
 	ck_assert_int_eq(sm_sample_add_result(&sample, &r), 0);
 }
 
-/* The blocks of waits in results.def follow the collector's causes, and their parts enum sm_wait_part. */
+/* The blocks of waits in results.def follow the collector's causes, and their parts enum
+ * sm_wait_part. */
 START_TEST(waits_have_the_names_of_their_causes)
 {
-	static const char *const parts[SM_WAIT_PARTS] = {"count",  "p50_us",	  "p99_us", "p999_us",
-							 "max_us", "kept_max_us", "lost",   "lost_max_us"};
+	static const char *const parts[SM_WAIT_PARTS] = {"count",   "p50_us",	  "p99_us",
+							 "p999_us", "max_us",	  "kept_max_us",
+							 "lost",    "lost_max_us"};
 	char name[64];
 
 	for (int c = 0; c < SM_STALL_CAUSES; c++)
 		for (unsigned p = 0; p < SM_WAIT_PARTS; p++) {
-			snprintf(name, sizeof(name), "stall_%s_%s", sm_stall_name((enum sm_stall_cause)c),
-				 parts[p]);
-			ck_assert_str_eq(sm_results[sm_wait_result(c, (enum sm_wait_part)p)].name, name);
+			snprintf(name, sizeof(name), "stall_%s_%s",
+				 sm_stall_name((enum sm_stall_cause)c), parts[p]);
+			ck_assert_str_eq(sm_results[sm_wait_result(c, (enum sm_wait_part)p)].name,
+					 name);
 			if (p == 0)
 				continue;
 			snprintf(name, sizeof(name), "stall_%s", parts[p]);
-			ck_assert_str_eq(sm_results[sm_wait_result(SM_WAITS_ALL, (enum sm_wait_part)p)].name,
-					 name);
+			ck_assert_str_eq(
+				sm_results[sm_wait_result(SM_WAITS_ALL, (enum sm_wait_part)p)].name,
+				name);
 		}
 	ck_assert_int_eq(sm_result_shown("of another version"), SM_SHOWN_MORE);
 	ck_assert_int_eq(sm_result_shown("stall_pace_lost"), SM_SHOWN_FILES);
@@ -378,6 +391,7 @@ int main(void)
 	return SM_SUITE("session", 60, SM_T(bad_jobs), SM_T(keys_of_both_tables), SM_T(no_such_cpu),
 			SM_T(no_such_cpu_for_one), SM_LOOP(out_of_memory, 0, 2), SM_T(time_adds_up),
 			SM_T(pinned_to_what_there_is), SM_T(phases_sum_to_totals),
-			SM_T(set_up_is_not_counted), SM_T(set_up_stalls_are_forgotten), SM_T(no_such_pass),
-			SM_T(samples_hold_what_is_added), SM_T(waits_have_the_names_of_their_causes));
+			SM_T(set_up_is_not_counted), SM_T(set_up_stalls_are_forgotten),
+			SM_T(no_such_pass), SM_T(samples_hold_what_is_added),
+			SM_T(waits_have_the_names_of_their_causes));
 }

@@ -1,4 +1,5 @@
-/* Each workload at small sizes: what it reports is what its definition says, on every backend it has. */
+/* Each workload at small sizes: what it reports is what its definition says, on every backend it
+ * has. */
 #include <check.h>
 #include <math.h>
 #include <stdarg.h>
@@ -12,7 +13,8 @@
 static struct sm_sample sample;
 static char err[512];
 
-/* Runs workload `name` with assignments "k=v k=v" and settings "k=v k=v"; returns sm_session_run's value. */
+/* Runs workload `name` with assignments "k=v k=v" and settings "k=v k=v"; returns sm_session_run's
+ * value. */
 static int run_with(const char *name, enum sm_wl_backend backend, const char *assignments,
 		    const char *settings)
 {
@@ -26,12 +28,14 @@ static int run_with(const char *name, enum sm_wl_backend backend, const char *as
 	sm_params_init(&params, w, true);
 	snprintf(text[0], sizeof(text[0]), "%s", assignments);
 	snprintf(text[1], sizeof(text[1]), "%s", settings);
-	for (char *save = NULL, *t = strtok_r(text[0], " ", &save); t; t = strtok_r(NULL, " ", &save))
+	for (char *save = NULL, *t = strtok_r(text[0], " ", &save); t;
+	     t = strtok_r(NULL, " ", &save))
 		ck_assert_msg(sm_params_set(&params, t, err, sizeof(err)) == 0, "%s", err);
 	sm_job_init(&job, &params);
 	job.backend = backend;
 	job.settings = list;
-	for (char *save = NULL, *t = strtok_r(text[1], " ", &save); t; t = strtok_r(NULL, " ", &save)) {
+	for (char *save = NULL, *t = strtok_r(text[1], " ", &save); t;
+	     t = strtok_r(NULL, " ", &save)) {
 		list[job.nsettings] = (struct sm_setting){.key = t, .value = strchr(t, '=') + 1};
 		*strchr(t, '=') = '\0';
 		job.nsettings++;
@@ -39,7 +43,8 @@ static int run_with(const char *name, enum sm_wl_backend backend, const char *as
 	return sm_session_run(&job, &sample);
 }
 
-static void ok(const char *name, enum sm_wl_backend backend, const char *assignments, const char *settings)
+static void ok(const char *name, enum sm_wl_backend backend, const char *assignments,
+	       const char *settings)
 {
 	int rc = run_with(name, backend, assignments, settings);
 
@@ -52,7 +57,8 @@ static int64_t integer(const char *name)
 	const struct sm_result *r = sm_sample_result(&sample, name);
 
 	ck_assert_msg(r != NULL, "no result %s", name);
-	ck_assert_msg(r->has_value && r->value == trunc(r->value), "%s is no integer: %s", name, r->reason);
+	ck_assert_msg(r->has_value && r->value == trunc(r->value), "%s is no integer: %s", name,
+		      r->reason);
 	return (int64_t)r->value;
 }
 
@@ -80,7 +86,7 @@ static int64_t short_lived_nodes(int depth)
 	return nodes;
 }
 
-/* ---- binary-trees -------------------------------------------------------------------------------- */
+/* ---- binary-trees ------------------------------------------------------------------------- */
 
 START_TEST(trees_formula)
 {
@@ -98,10 +104,11 @@ START_TEST(trees_counts)
 				for (int threads = 1; threads <= 3; threads++) {
 					char text[64];
 
-					snprintf(text, sizeof(text), "depth=%d threads=%d", depths[i],
-						 threads);
+					snprintf(text, sizeof(text), "depth=%d threads=%d",
+						 depths[i], threads);
 					ok("binary-trees", (enum sm_wl_backend)b, text, "");
-					ck_assert_int_eq(integer("check"), short_lived_nodes(depths[i]));
+					ck_assert_int_eq(integer("check"),
+							 short_lived_nodes(depths[i]));
 					ck_assert_int_eq(integer("long_lived"),
 							 ((int64_t)2 << depths[i]) - 1);
 					ck_assert_int_eq(integer("ops"),
@@ -128,7 +135,7 @@ START_TEST(trees_collect)
 }
 END_TEST
 
-/* ---- graph --------------------------------------------------------------------------------------- */
+/* ---- graph -------------------------------------------------------------------------------- */
 
 START_TEST(graph_marks_all)
 {
@@ -169,7 +176,7 @@ START_TEST(graph_refuses)
 }
 END_TEST
 
-/* ---- churn --------------------------------------------------------------------------------------- */
+/* ---- churn -------------------------------------------------------------------------------- */
 
 START_TEST(churn_sizes)
 {
@@ -179,8 +186,8 @@ START_TEST(churn_sizes)
 			for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 				char text[96];
 
-				snprintf(text, sizeof(text), "size=%d ops=3000 live=%u threads=%u", sizes[i],
-					 i * 50 + 1, i % 3 + 1);
+				snprintf(text, sizeof(text), "size=%d ops=3000 live=%u threads=%u",
+					 sizes[i], i * 50 + 1, i % 3 + 1);
 				ok("churn", (enum sm_wl_backend)b, text, "");
 				ck_assert_int_eq(integer("ops"), 3000 * (int)(i % 3 + 1));
 				sm_sample_free(&sample);
@@ -191,7 +198,7 @@ START_TEST(churn_sizes)
 }
 END_TEST
 
-/* ---- ring ---------------------------------------------------------------------------------------- */
+/* ---- ring --------------------------------------------------------------------------------- */
 
 START_TEST(ring_latencies)
 {
@@ -209,18 +216,20 @@ START_TEST(ring_latencies)
 				ck_assert(number("p99_us") <= number("p999_us"));
 				ck_assert(number("p999_us") <= number("p9999_us"));
 				ck_assert(number("p9999_us") <= number("max_us"));
-				/* The steps are the timed part: their mean is between 0 and the maximum. */
+				/* The steps are the timed part: their mean is between 0 and the
+				 * maximum. */
 				ck_assert(number("ns_per_op") <= number("max_us") * 1000 * 1.05);
 				if (b == SM_WL_GC)
 					ck_assert(number("stall_max_us") >= 0);
 				else
-					ck_assert(!sm_sample_result(&sample, "stall_max_us")->has_value);
+					ck_assert(!sm_sample_result(&sample, "stall_max_us")
+							   ->has_value);
 				sm_sample_free(&sample);
 			}
 }
 END_TEST
 
-/* ---- slices -------------------------------------------------------------------------------------- */
+/* ---- slices ------------------------------------------------------------------------------- */
 
 /* Every "before" line has an "after" line of the same address and contents. */
 START_TEST(slices_output)
@@ -239,7 +248,8 @@ START_TEST(slices_output)
 	     before = strtok_r(NULL, "\n", &line), n++) {
 		char *slice = strstr(before, "slice"), *same = strstr(after, slice);
 
-		ck_assert_msg(same != NULL && same[strlen(slice)] == '\n', "'%s' differs after", slice);
+		ck_assert_msg(same != NULL && same[strlen(slice)] == '\n', "'%s' differs after",
+			      slice);
 	}
 	ck_assert_uint_eq(n, 3);
 	sm_sample_free(&sample);
@@ -249,6 +259,7 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("workloads", 60, SM_T(trees_formula), SM_T(trees_counts),
-			SM_LOOP(trees_collect, 0, 2), SM_T(graph_marks_all), SM_T(graph_with_writers),
-			SM_T(graph_refuses), SM_T(churn_sizes), SM_T(ring_latencies), SM_T(slices_output));
+			SM_LOOP(trees_collect, 0, 2), SM_T(graph_marks_all),
+			SM_T(graph_with_writers), SM_T(graph_refuses), SM_T(churn_sizes),
+			SM_T(ring_latencies), SM_T(slices_output));
 }

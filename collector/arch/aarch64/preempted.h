@@ -1,6 +1,7 @@
 /*
- * arch/aarch64/preempted.h: the section that preempted.h announces. Labels as in allocator/os/arch/aarch64/rseq.h. The
- * section is one instruction behind the announcement; a thread that is disturbed right there announces again.
+ * arch/aarch64/preempted.h: the section that preempted.h announces. Labels as in
+ * allocator/os/arch/aarch64/rseq.h. The section is one instruction behind the announcement; a
+ * thread that is disturbed right there announces again.
  */
 #ifndef SM_COLLECTOR_ARCH_AARCH64_PREEMPTED_H
 #define SM_COLLECTOR_ARCH_AARCH64_PREEMPTED_H

@@ -53,5 +53,8 @@ void sm__kernel_branches(const uint8_t *bits, size_t n)
 	uint64_t count = 0;
 
 	for (size_t i = 0; i < n; i++)
-		__asm__ volatile("testb $1, %1\n\tjz 1f\n\tincq %0\n1:" : "+r"(count) : "m"(bits[i]) : "cc");
+		__asm__ volatile("testb $1, %1\n\tjz 1f\n\tincq %0\n1:"
+				 : "+r"(count)
+				 : "m"(bits[i])
+				 : "cc");
 }

@@ -1,6 +1,6 @@
 /*
- * The workloads with malloc and free, written as a C program would have them, for comparison. Which malloc
- * is LD_PRELOAD's choice.
+ * The workloads with malloc and free, written as a C program would have them, for comparison. Which
+ * malloc is LD_PRELOAD's choice.
  *
  *   peer trees DEPTH THREADS | churn SIZE OPS THREADS | ring LIVE SIZE OPS
  *
@@ -51,7 +51,7 @@ static uint64_t run_all(void)
 	return now() - t;
 }
 
-/* ---- trees --------------------------------------------------------------------------------------- */
+/* ---- trees -------------------------------------------------------------------------------- */
 
 struct node {
 	struct node *left, *right;
@@ -114,7 +114,7 @@ static void run_trees(void)
 	printf("check %llu\nwall_s %.6f\n", (unsigned long long)check, (double)t * 1e-9);
 }
 
-/* ---- churn --------------------------------------------------------------------------------------- */
+/* ---- churn -------------------------------------------------------------------------------- */
 
 static size_t size;
 static uint64_t ops, live = 256;
@@ -139,7 +139,7 @@ static void *churn(void *arg)
 	return NULL;
 }
 
-/* ---- ring ---------------------------------------------------------------------------------------- */
+/* ---- ring --------------------------------------------------------------------------------- */
 
 struct message {
 	struct message *next;
@@ -192,9 +192,9 @@ static void run_ring(void)
 	}
 	printf("wall_s %.6f\n", (double)(before - t) * 1e-9);
 	qsort(ns, ops, sizeof(*ns), by_value);
-	printf("p50_us %.3f\np99_us %.3f\np999_us %.3f\np9999_us %.3f\nmax_us %.3f\n", ns[ops / 2] * 1e-3,
-	       ns[ops * 99 / 100] * 1e-3, ns[ops * 999 / 1000] * 1e-3, ns[ops / 10000 * 9999] * 1e-3,
-	       ns[ops - 1] * 1e-3);
+	printf("p50_us %.3f\np99_us %.3f\np999_us %.3f\np9999_us %.3f\nmax_us %.3f\n",
+	       ns[ops / 2] * 1e-3, ns[ops * 99 / 100] * 1e-3, ns[ops * 999 / 1000] * 1e-3,
+	       ns[ops / 10000 * 9999] * 1e-3, ns[ops - 1] * 1e-3);
 }
 
 int main(int argc, char **argv)
@@ -219,7 +219,8 @@ int main(int argc, char **argv)
 		ops = strtoull(argv[4], NULL, 10);
 		run_ring();
 	} else {
-		fprintf(stderr, "peer: trees DEPTH THREADS | churn SIZE OPS THREADS | ring LIVE SIZE OPS\n");
+		fprintf(stderr, "peer: trees DEPTH THREADS | churn SIZE OPS THREADS | ring LIVE "
+				"SIZE OPS\n");
 		return 2;
 	}
 	print_peak();

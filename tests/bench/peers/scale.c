@@ -1,12 +1,15 @@
 /*
- * Memory and waiting at scale, the same work on spanmark and on bdwgc (-DBDW); scale.go is its like.
+ * Memory and waiting at scale, the same work on spanmark and on bdwgc (-DBDW); scale.go is its
+ * like.
  *
- *   scale mutators THREADS LIVE_MIB OBJECTS     each thread replaces objects of its own table at random
- *   scale sawtooth LIVE_MIB ROUNDS LAYOUTS      fill, drop three quarters, wait, fill with other sizes, ..
+ *   scale mutators THREADS LIVE_MIB OBJECTS     each thread replaces objects of its own table at
+ *                                               random
+ *   scale sawtooth LIVE_MIB ROUNDS LAYOUTS      fill, drop three quarters, wait, fill with other
+ *                                               sizes, ..
  *   scale strings STRINGS OPS                   new strings of two old ones, in a small table
  *
- * What follows are the collector's settings, KEY=VALUE. Prints "name value" lines. Memory is the resident set, over the bytes
- * that the program asked for and still holds.
+ * What follows are the collector's settings, KEY=VALUE. Prints "name value" lines. Memory is the
+ * resident set, over the bytes that the program asked for and still holds.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -18,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- the two collectors --------------------------------------------------------------------------- */
+/* ---- the two collectors ------------------------------------------------------------------- */
 
 #ifdef BDW
 #define GC_THREADS
@@ -134,7 +137,7 @@ static void print_collector(void)
 }
 #endif
 
-/* ---- figures ---------------------------------------------------------------------------------------- */
+/* ---- figures ------------------------------------------------------------------------------ */
 
 static double now(void)
 {
@@ -184,7 +187,7 @@ static uint64_t sum(const size_t *a, size_t n)
 	return s;
 }
 
-/* ---- mutators --------------------------------------------------------------------------------------- */
+/* ---- mutators ----------------------------------------------------------------------------- */
 
 #define SIZES 4
 static const size_t sizes[SIZES] = {32, 64, 128, 256};
@@ -254,7 +257,7 @@ static void mutators(size_t threads, size_t mib, size_t objects)
 	printf("peak_over_live %.2f\n", kib_of("VmHWM:") / live_kib);
 }
 
-/* ---- sawtooth --------------------------------------------------------------------------------------- */
+/* ---- sawtooth ----------------------------------------------------------------------------- */
 
 static void sawtooth(size_t mib, size_t rounds, size_t layouts)
 {
@@ -268,7 +271,8 @@ static void sawtooth(size_t mib, size_t rounds, size_t layouts)
 	mut m = enter();
 	void **table = TABLE(m, nslots);
 
-	/* 24 bytes to 3 KiB or so; neighbours differ in size by an eighth, in pointers by whatever. */
+	/* 24 bytes to 3 KiB or so; neighbours differ in size by an eighth, in pointers by whatever.
+	 * */
 	for (size_t i = 0; i < layouts; i++) {
 		bytes[i] = i == 0 ? 24 : bytes[i - 1] + (bytes[i - 1] / 8 + 7) / 8 * 8;
 		t[i] = prefix(bytes[i], 1 + i % 3);
@@ -277,7 +281,8 @@ static void sawtooth(size_t mib, size_t rounds, size_t layouts)
 	for (size_t r = 0; r < rounds; r++) {
 		double kib;
 
-		/* Full: sizes of a window of half of the layouts, that moves on by a quarter of them each round. */
+		/* Full: sizes of a window of half of the layouts, that moves on by a quarter of
+		 * them each round. */
 		while (have < want) {
 			size_t k = (next(&x) % (layouts / 2) + r * layouts / 4) % layouts;
 			void **p = NEW(m, t[k]);
@@ -327,7 +332,7 @@ static void sawtooth(size_t mib, size_t rounds, size_t layouts)
 	leave(m);
 }
 
-/* ---- strings ---------------------------------------------------------------------------------------- */
+/* ---- strings ------------------------------------------------------------------------------ */
 
 struct string {
 	char *text;
@@ -343,8 +348,8 @@ static void strings(size_t n, size_t count)
 	double begin = now(), c = cpu();
 
 	for (size_t i = 0; i < n + count; i++) {
-		struct string *a = table[next(&x) % n], *b = table[x >> 32 & 1 ? x % n : (x >> 16) % n],
-			      *s = NEW(m, t);
+		struct string *a = table[next(&x) % n],
+			      *b = table[x >> 32 & 1 ? x % n : (x >> 16) % n], *s = NEW(m, t);
 		size_t la = a ? a->length / 2 : 3, lb = b ? (b->length + 1) / 2 : 5;
 		char *text = BYTES(m, la + lb + 1);
 
@@ -360,22 +365,24 @@ static void strings(size_t n, size_t count)
 		STORE(m, (void **)&table[i < n ? i : x % n], s);
 		check += s->length;
 	}
-	printf("wall_s %.3f\ncpu_s %.3f\ncheck %lu\n", now() - begin, cpu() - c, (unsigned long)check);
+	printf("wall_s %.3f\ncpu_s %.3f\ncheck %lu\n", now() - begin, cpu() - c,
+	       (unsigned long)check);
 	printf("peak_mib %.1f\n", kib_of("VmHWM:") / 1024);
 	leave(m);
 }
 
 int main(int argc, char **argv)
 {
-	size_t a = argc > 2 ? strtoul(argv[2], NULL, 0) : 0, b = argc > 3 ? strtoul(argv[3], NULL, 0) : 0,
+	size_t a = argc > 2 ? strtoul(argv[2], NULL, 0) : 0,
+	       b = argc > 3 ? strtoul(argv[3], NULL, 0) : 0,
 	       c = argc > 4 ? strtoul(argv[4], NULL, 0) : 0;
 	const char *what = argc > 1 ? argv[1] : "";
 	int n = strcmp(what, "strings") == 0 ? 4 : 5;
 
 	if (argc < n || a == 0 || b == 0 || (n == 5 && c == 0) || (n == 5 && a > 1024)) {
-		fprintf(stderr,
-			"usage: scale mutators THREADS LIVE_MIB OBJECTS | sawtooth LIVE_MIB ROUNDS LAYOUTS |"
-			" strings STRINGS OPS [KEY=VALUE ..]\n");
+		fprintf(stderr, "usage: scale mutators THREADS LIVE_MIB OBJECTS | sawtooth "
+				"LIVE_MIB ROUNDS LAYOUTS |"
+				" strings STRINGS OPS [KEY=VALUE ..]\n");
 		return 2;
 	}
 	gc_start(argv + n);

@@ -1,11 +1,12 @@
 /*
  * Keeps every software event of the kernel open for as long as the machine lives.
  *
- * The kernel writes the branches into its code that lead to perf when the first such event is opened, and takes them out
- * again after the last was closed. Programs that count open and close events all the time, and QEMU (seen with 7.2, x86-64,
- * one thread a CPU) now and then goes on running what it had translated of the kernel's code while that was half written:
- * a breakpoint that all CPUs then take for ever, with interrupts off. Rewritten once, before anything else runs, the code
- * stays as it is.
+ * The kernel writes the branches into its code that lead to perf when the first such event is
+ * opened, and takes them out again after the last was closed. Programs that count open and close
+ * events all the time, and QEMU (seen with 7.2, x86-64, one thread a CPU) now and then goes on
+ * running what it had translated of the kernel's code while that was half written: a breakpoint
+ * that all CPUs then take for ever, with interrupts off. Rewritten once, before anything else runs,
+ * the code stays as it is.
  */
 #include <linux/perf_event.h>
 #include <string.h>

@@ -1,8 +1,9 @@
 /*
  * arch/aarch64/rseq.h: the restartable sections of rseq.h. Included by it alone.
  *
- * The labels are those of the x86-64 file: 0 announces the section, 1 its start, 2 behind the commit, 4 where
- * the kernel sends a disturbed thread (behind the signature), 5 the way out. x9 holds the slab, x10 scratch.
+ * The labels are those of the x86-64 file: 0 announces the section, 1 its start, 2 behind the
+ * commit, 4 where the kernel sends a disturbed thread (behind the signature), 5 the way out. x9
+ * holds the slab, x10 scratch.
  */
 #ifndef SM_ALLOCATOR_ARCH_AARCH64_RSEQ_H
 #define SM_ALLOCATOR_ARCH_AARCH64_RSEQ_H
@@ -15,7 +16,8 @@ SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
 	return (struct sm_rseq_area *)(tp + sm__rseq_area_offset);
 }
 
-/* The section's description and its way back, up to where it is announced. collector/preempted.h has a section, too. */
+/* The section's description and its way back, up to where it is announced. collector/preempted.h
+ * has a section, too. */
 #define SM_RSEQ_SECTION                            \
 	".pushsection __rseq_cs, \"aw\"\n\t"       \
 	".balign 32\n\t"                           \
@@ -46,8 +48,8 @@ SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
 #define SM_RSEQ_CLOBBERS "memory", "cc", "x9", "x10"
 
 /*
- * The same for stacks, with a table in which every number that the kernel may say has an entry. x9 holds the slab, x10 the
- * stack's word, x11 its top, x12 scratch.
+ * The same for stacks, with a table in which every number that the kernel may say has an entry. x9
+ * holds the slab, x10 the stack's word, x11 its top, x12 scratch.
  */
 #define SM_RSEQ_ENTER_STACK                  \
 	SM_RSEQ_SECTION                      \
@@ -75,7 +77,8 @@ SM_INLINE void *sm__rseq_pop(void *const *slabs, size_t at)
 					     "2:\n\t"
 					     "5:\n\t"
 			 : [res] "=&r"(res)
-			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(slabs), [at] "r"(at), [pop] "r"(SM_RSEQ_POP)
+			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(slabs), [at] "r"(at),
+			   [pop] "r"(SM_RSEQ_POP)
 			 : SM_RSEQ_CLOBBERS_STACK);
 	return (void *)res;
 }
@@ -103,7 +106,8 @@ SM_INLINE bool sm__rseq_push(void *const *slabs, size_t at, void *p)
 	return res;
 }
 
-/* Stores value where 0 was; second, a word at `at2`, is stored before it and counts only with it. */
+/* Stores value where 0 was; second, a word at `at2`, is stored before it and counts only with it.
+ * */
 SM_INLINE bool sm__rseq_put(const struct sm_rseq_table *t, size_t at, uint64_t value, size_t at2,
 			    uint64_t second)
 {
@@ -117,8 +121,8 @@ SM_INLINE bool sm__rseq_put(const struct sm_rseq_table *t, size_t at, uint64_t v
 				       "2:\n\t"
 				       "5:\n\t"
 			 : [res] "=&r"(res)
-			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus), [at] "r"(at),
-			   [at2] "r"(at2), [value] "r"(value), [second] "r"(second)
+			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus),
+			   [at] "r"(at), [at2] "r"(at2), [value] "r"(value), [second] "r"(second)
 			 : SM_RSEQ_CLOBBERS);
 	return res;
 }
@@ -140,8 +144,8 @@ SM_INLINE void *sm__rseq_bump(const struct sm_rseq_table *t, size_t at, size_t s
 				       "2:\n\t"
 				       "5:\n\t"
 			 : [res] "=&r"(res)
-			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus), [at] "r"(at),
-			   [size] "r"(size)
+			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus),
+			   [at] "r"(at), [size] "r"(size)
 			 : SM_RSEQ_CLOBBERS);
 	return (void *)res;
 }

@@ -1,10 +1,11 @@
 /*
  * arch/x86_64/rseq.h: the restartable sections of rseq.h. Included by it alone.
  *
- * Each section: 0 announces it (rseq_cs), 1 is its first instruction, 2 the one behind the commit, 4 where
- * the kernel sends a disturbed thread: back to 0. In front of 4 stands the signature that the kernel
- * demands, as the operand of an undefined instruction; both in a section of their own, since the compiler may put the
- * code around a section into any of its. Leaving a section early (5) is allowed anywhere.
+ * Each section: 0 announces it (rseq_cs), 1 is its first instruction, 2 the one behind the commit,
+ * 4 where the kernel sends a disturbed thread: back to 0. In front of 4 stands the signature that
+ * the kernel demands, as the operand of an undefined instruction; both in a section of their own,
+ * since the compiler may put the code around a section into any of its. Leaving a section early (5)
+ * is allowed anywhere.
  */
 #ifndef SM_ALLOCATOR_ARCH_X86_64_RSEQ_H
 #define SM_ALLOCATOR_ARCH_X86_64_RSEQ_H
@@ -17,7 +18,8 @@ SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
 	return (struct sm_rseq_area *)(tp + sm__rseq_area_offset);
 }
 
-/* The section's description and its way back, up to where it is announced. collector/preempted.h has a section, too. */
+/* The section's description and its way back, up to where it is announced. collector/preempted.h
+ * has a section, too. */
 #define SM_RSEQ_SECTION                                              \
 	".pushsection __rseq_cs, \"aw\"\n\t"                         \
 	".balign 32\n\t"                                             \
@@ -48,8 +50,8 @@ SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
 	"je 5f\n\t"
 
 /*
- * The same for stacks: the thread's area by its offset, a table in which every number that the kernel may say has an
- * entry. s: the slab, w: the stack's word, i: the top.
+ * The same for stacks: the thread's area by its offset, a table in which every number that the
+ * kernel may say has an entry. s: the slab, w: the stack's word, i: the top.
  */
 #define SM_RSEQ_ENTER_STACK                \
 	SM_RSEQ_SECTION                    \
@@ -86,23 +88,25 @@ SM_INLINE bool sm__rseq_push(void *const *slabs, size_t at, void *p)
 {
 	uint64_t res, s, w, i;
 
-	__asm__ volatile(SM_RSEQ_ENTER_STACK "xorl %k[res], %k[res]\n\t"
-					     "cmpl 8(%[s],%[at]), %k[i]\n\t"
-					     "jae 5f\n\t"
-					     "movq (%[s]), %[res]\n\t"
-					     "incq %[w]\n\t"
-					     "movq %[p], 8(%[res],%[i],8)\n\t"
-					     "movl $1, %k[res]\n\t"
-					     "movq %[w], (%[s],%[at])\n\t"
-					     "2:\n\t"
-					     "5:\n\t"
-			 : [res] "=&r"(res), [s] "=&r"(s), [w] "=&r"(w), [i] "=&r"(i)
-			 : [area] "r"(sm__rseq_area_offset), [slabs] "r"(slabs), [at] "r"(at), [p] "r"(p)
-			 : "memory", "cc");
+	__asm__ volatile(
+		SM_RSEQ_ENTER_STACK "xorl %k[res], %k[res]\n\t"
+				    "cmpl 8(%[s],%[at]), %k[i]\n\t"
+				    "jae 5f\n\t"
+				    "movq (%[s]), %[res]\n\t"
+				    "incq %[w]\n\t"
+				    "movq %[p], 8(%[res],%[i],8)\n\t"
+				    "movl $1, %k[res]\n\t"
+				    "movq %[w], (%[s],%[at])\n\t"
+				    "2:\n\t"
+				    "5:\n\t"
+		: [res] "=&r"(res), [s] "=&r"(s), [w] "=&r"(w), [i] "=&r"(i)
+		: [area] "r"(sm__rseq_area_offset), [slabs] "r"(slabs), [at] "r"(at), [p] "r"(p)
+		: "memory", "cc");
 	return res;
 }
 
-/* Stores value where 0 was; second, a word at `at2`, is stored before it and counts only with it. */
+/* Stores value where 0 was; second, a word at `at2`, is stored before it and counts only with it.
+ * */
 SM_INLINE bool sm__rseq_put(const struct sm_rseq_table *t, size_t at, uint64_t value, size_t at2,
 			    uint64_t second)
 {
@@ -116,8 +120,8 @@ SM_INLINE bool sm__rseq_put(const struct sm_rseq_table *t, size_t at, uint64_t v
 				       "2:\n\t"
 				       "5:\n\t"
 			 : [res] "=&r"(res), [s] "=&r"(s)
-			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus), [at] "r"(at),
-			   [at2] "r"(at2), [value] "r"(value), [second] "r"(second)
+			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus),
+			   [at] "r"(at), [at2] "r"(at2), [value] "r"(value), [second] "r"(second)
 			 : "memory", "cc");
 	return res;
 }
@@ -138,8 +142,8 @@ SM_INLINE void *sm__rseq_bump(const struct sm_rseq_table *t, size_t at, size_t s
 				       "2:\n\t"
 				       "5:\n\t"
 			 : [res] "=&r"(res), [s] "=&r"(s), [x] "=&r"(x), [zero] "=&r"(zero)
-			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus), [at] "r"(at),
-			   [size] "r"(size)
+			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(t->slabs), [n] "r"(t->ncpus),
+			   [at] "r"(at), [size] "r"(size)
 			 : "memory", "cc");
 	return (void *)res;
 }
