@@ -23,7 +23,7 @@
  * need those too. So objects are asked for into the second cache, and from there into the first
  * shortly before. And they are asked for in bursts: a prefetch cannot retire before its address is
  * translated, and between two single ones lie a hundred instructions, so that translations, which a
- * virtual machine walks twice, would not overlap (docs/PERFORMANCE.md).
+ * virtual machine walks twice, would not overlap (docs/notes/2026-11-25-performance.md).
  *
  * The idea of a FIFO between the stack and the scan is Cher, Hosking and Vitek's ("Software
  * prefetching for mark-sweep garbage collection", 2004).

@@ -6,7 +6,8 @@
  *    "group":0,"pass":0,"rep":0,"seed":"18446744073709551615","mutators":[[cpu,node],..],
  *    "workers":1,"marks":[[cpu,node],..],
  *    "counters":{"from":"auto","sets":[..],"events":[..],"multiplex":false,
- *    "plan":{"metrics":[{"name","pass"},..],"verdicts":[{"event","kind","status","reason"},..]}}|null,
+ *    "plan":{"metrics":[{"name","pass"},..],
+ *            "verdicts":[{"event","kind","status","reason"},..]}}|null,
  *    "by":"role","from":"auto","timeout_s":300}
  * What decides how it runs stands in it, the limit and whether Callgrind runs it too: --resume
  * measures by the job, never by its own command line.

@@ -3,7 +3,7 @@
 #
 #   tests/hygiene.sh [ROOT]
 #
-# No binaries, no file above 200 kB; every file and symbol that documents and the opening
+# No binaries, no file above 200 kB; Markdown and comments fit 100 columns; every file and symbol that documents and the opening
 # comments of sources name exists.
 set -eu
 cd "${1:-$(dirname "$0")/..}"

@@ -8,7 +8,7 @@
  *
  * Acquire and release in the usual sense: what a holder wrote, the next holder sees. Uncontended it
  * is one CAS and one exchange inline, about 0.8 of what a pthread mutex costs (bench_pageheap,
- * docs/ PERFORMANCE.md), and it can be reset in the child of a fork. Not recursive, not fair.
+ * docs/PERFORMANCE.md), and it can be reset in the child of a fork. Not recursive, not fair.
  *
  * Rank. A thread may take a lock only while every lock it holds has a lower rank; of equal rank,
  * only at increasing addresses. Debug and hostile builds check it at every acquire and print both

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 
-MAX_BYTES = 200_000
+MAX_BYTES, MAX_COLUMNS = 200_000, 100
 FILE = re.compile(r"(?<![\w./<*-])((?:[\w-]+/)*[\w-]+\.(?:c|h|S|sh|py|def|pml|tsv|md|ini|cpp))(?![\w*])")
 SYMBOL = re.compile(r"\b(sm__?\w*[a-z0-9]|SM_[A-Z]\w*[A-Z0-9])\b(?![*_{<])")
 # Names that documents use as examples of what a reader would write, or that other projects have.
@@ -27,6 +27,26 @@ def opening(text):
     return m.group(0) if m else ""
 
 
+def preformatted(line, fenced):
+    """Output, diagrams and commands keep their width, and what cannot be broken."""
+    return fenced or line.startswith("    ") or " " not in line.strip("- ")
+
+
+def comments_too_wide(path, text):
+    """Lines of comments that do not fit, of a source that is not generated."""
+    if "clang-format off" in text[:400]:
+        return
+    inside = False
+    for n, line in enumerate(text.split("\n"), 1):
+        comment = inside or "/*" in line
+        if "/*" in line and line.rfind("*/") < line.rfind("/*"):
+            inside = True
+        elif "*/" in line:
+            inside = False
+        if comment and len(line.expandtabs(8)) > MAX_COLUMNS and not line.endswith("\\"):
+            yield f"{path}:{n}: a comment of {len(line.expandtabs(8))} columns, more than {MAX_COLUMNS}"
+
+
 def main():
     files, offences, symbols, texts = tracked(), [], set(), {}
     for f in files:
@@ -39,11 +59,17 @@ def main():
         texts[f] = data.decode("utf-8", "replace")
         if not f.endswith((".md", ".1")):
             symbols.update(re.findall(r"\b[sS][mM]_\w+", code_of(texts[f])))
+        if f.endswith((".c", ".h")):
+            offences.extend(comments_too_wide(f, texts[f]))
     names = {os.path.basename(f) for f in files}
     for f in files:
-        docs = f.endswith(".md") and not f.startswith("docs/notes/") and f != "CHANGELOG.md"
+        docs = f.endswith(".md") and f != "CHANGELOG.md"
         prose = texts[f] if docs else opening(texts[f]) if f.endswith((".c", ".h")) else ""
+        fenced = False
         for n, line in enumerate(prose.split("\n"), 1):
+            if f.endswith(".md") and len(line) > MAX_COLUMNS and not preformatted(line, fenced):
+                offences.append(f"{f}:{n}: {len(line)} columns, more than {MAX_COLUMNS}")
+            fenced ^= line.startswith("```")
             for path in FILE.findall(line):
                 here = os.path.normpath(os.path.join(os.path.dirname(f), path))
                 if not (path in texts or here in texts or os.path.basename(path) in EXAMPLES
