@@ -177,8 +177,12 @@ SM_API struct mallinfo mallinfo(void)
 
 /* ---- other names -------------------------------------------------------------------------- */
 
-/* glibc's own, which programs call too. */
+/* glibc's own, which programs call too. gcc wants an alias to have the attributes of its target. */
+#ifdef __clang__
+#define OTHER_NAME(of) __attribute__((alias(#of)))
+#else
 #define OTHER_NAME(of) __attribute__((alias(#of), copy(of)))
+#endif
 SM_API void *__libc_malloc(size_t size) OTHER_NAME(malloc);
 SM_API void __libc_free(void *p) OTHER_NAME(free);
 SM_API void *__libc_calloc(size_t n, size_t size) OTHER_NAME(calloc);
@@ -197,7 +201,14 @@ typedef void *(*dlopen_fn)(const char *file, int mode);
  * is ours: the flag is dropped. The real dlopen looks at its return address for the caller's
  * RUNPATH, so it is jumped to: at any level of optimisation the call below must be a tail call.
  */
-SM_API __attribute__((optimize("O2"))) void *dlopen(const char *file, int mode)
+#ifdef __clang__
+#define HAS_TAIL_CALL
+#define TAIL_CALL __attribute__((musttail))
+#else
+#define HAS_TAIL_CALL __attribute__((optimize("O2")))
+#define TAIL_CALL
+#endif
+SM_API HAS_TAIL_CALL void *dlopen(const char *file, int mode)
 {
 	static _Atomic(dlopen_fn) real;
 	dlopen_fn fn = sm_load_relaxed(&real);
@@ -206,7 +217,7 @@ SM_API __attribute__((optimize("O2"))) void *dlopen(const char *file, int mode)
 		fn = (dlopen_fn)dlsym(RTLD_NEXT, "dlopen");
 		sm_store_relaxed(&real, fn);
 	}
-	return fn(file, mode & ~RTLD_DEEPBIND);
+	TAIL_CALL return fn(file, mode & ~RTLD_DEEPBIND);
 }
 
 /* ---- C++ ---------------------------------------------------------------------------------- */
