@@ -295,8 +295,7 @@ SM_API void *sm_new_flex(struct sm_mutator *m, const struct sm_type *type, size_
  */
 SM_API void *sm_new_aligned(struct sm_mutator *m, const struct sm_type *type, size_t align);
 
-/* ---- stores
- * --------------------------------------------------------------------------------------
+/* ---- stores ------------------------------------------------------------------------------------
  *
  * A slot is a word of a collected object or of a registered root; the value NULL or the start of an
  * object. None of these fails, none is a safepoint between recording and storing. Two threads may
@@ -328,8 +327,7 @@ SM_API void *sm_exchange(struct sm_mutator *m, void **slot, void *value);
 SM_API void sm_copy_slots(struct sm_mutator *m, void **dst, void *const *src, size_t n);
 SM_API void sm_clear_slots(struct sm_mutator *m, void **dst, size_t n);
 
-/* ---- roots, handles
- * ------------------------------------------------------------------------------
+/* ---- roots, handles ----------------------------------------------------------------------------
  *
  * Handles, and weak references and ephemerons below, are the caller's until freed (NULL: nothing
  * happens); sm_gc_destroy frees those that are left. Any thread may use one, each with its own
@@ -359,8 +357,7 @@ SM_API void *sm_handle_get(struct sm_handle *h);
 SM_API int sm_handle_set(struct sm_mutator *m, struct sm_handle *h, void *object);
 SM_API void sm_handle_free(struct sm_mutator *m, struct sm_handle *h);
 
-/* ---- weak references, ephemerons, finalizers
- * ------------------------------------------------------
+/* ---- weak references, ephemerons, finalizers ---------------------------------------------------
  *
  * Order, when a cycle finds an object unreachable from roots: (1) every weak reference to it, and
  * to whatever only it kept alive, reads NULL from then on, and so does every ephemeron of which it
@@ -421,8 +418,7 @@ SM_API int sm_finalizer_clear(struct sm_mutator *m, void *object);
  */
 SM_API void sm_finalizer_wait(struct sm_gc *gc, struct sm_mutator *m);
 
-/* ---- thread ranges and coroutines
- * ----------------------------------------------------------------
+/* ---- thread ranges and coroutines --------------------------------------------------------------
  *
  * The calling thread's own mutator, all three.
  *
@@ -445,10 +441,12 @@ SM_API int sm_thread_range_remove(struct sm_mutator *m, void *start);
 /*
  * The stack that this is called on is about to be left: until the mutator is on it again it is
  * scanned from here, with the registers of this moment. Nothing collected may be loaded or
- * allocated between this call and the switch. A program calls it before every switch, for what it
- * said last holds, or never: then all other stacks are scanned as a whole, the thread's own as far
- * as it is mapped (8 MiB take some ms the first time), and the place where its switch stores the
- * registers (the ucontext_t) must be registered, too.
+ * allocated between this call and the switch. The function that makes this call must still be there
+ * when the stack is come back to: one that ends in the switch, which a compiler makes a jump, has
+ * given up the frame that holds its caller's registers. A program calls it before every switch, for
+ * what it said last holds, or never: then all other stacks are scanned as a whole, the thread's own
+ * as far as it is mapped (8 MiB take some ms the first time), and the place where its switch stores
+ * the registers (the ucontext_t) must be registered, too.
  */
 SM_API void sm_stack_leave(struct sm_mutator *m);
 
@@ -481,8 +479,7 @@ typedef void sm_cycle_fn(void *ctx, enum sm_cycle_event event);
  */
 SM_API int sm_gc_on_cycle(struct sm_gc *gc, sm_cycle_fn *fn, void *ctx);
 
-/* ---- figures
- * --------------------------------------------------------------------------------------
+/* ---- figures -----------------------------------------------------------------------------------
  *
  * Any thread, at any time; they wait for nothing and cannot fail, *out is the caller's. Those of
  * running mutators may be a moment old. sm_mutator_stalls: the mutator is attached throughout.

@@ -135,7 +135,7 @@ START_TEST(a_stack_that_came_late_proves_no_loss)
 
 	whiten(first);
 	gc->config.mode = SM_GC_CONCURRENT;
-	/* Under AddressSanitizer no stack word of this mode proves a loss: redzones keep old ones. */
+	/* No stack word of this mode proves a loss to AddressSanitizer: redzones keep old ones. */
 	if (!SM_ASAN)
 		ck_assert_uint_gt(verify(), 0);
 	m->priv->came_late = true;
