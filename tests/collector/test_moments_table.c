@@ -530,7 +530,7 @@ static bool exists(bool stw, int op, enum caller_kind kind)
 	return op == MARKING && (kind == blocked || kind == outsider || kind == born);
 }
 
-/* One cell in so many, on a machine that is emulated; every call and kind of caller has its turn. */
+/* One cell in so many, on a machine that is emulated; each call and kind of caller has its turn. */
 static unsigned stride(void)
 {
 	unsigned long percent = sm_test_scaled(100);
