@@ -334,7 +334,7 @@ void sm__workq_wait_drained(struct sm_workq *q)
 		/* Each look takes a CPU from a worker: seldom, while none of them is parked in long
 		 * marking. */
 		if (sm_load_seqcst(&q->parked) != 0)
-			look = SM_WORKQ_LOOK_NS;
+			look = sm__workq_queued(q) ? SM_WORKQ_LOOK_NS : SM_WORKQ_LOOK_SOON_NS;
 		else if (++looks > 8 && look < SM_WORKQ_LOOK_MAX_NS)
 			look *= 2;
 		sm__event_wait(&q->drained, seq, look);

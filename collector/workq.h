@@ -146,8 +146,11 @@ SM_INLINE bool sm__workq_is_over(struct sm_workq *q)
 }
 /* Wakes parked workers if there are packets. */
 void sm__workq_kick(struct sm_workq *q);
-#define SM_WORKQ_LOOK_NS     100000
-#define SM_WORKQ_LOOK_MAX_NS 1600000
+#define SM_WORKQ_LOOK_NS 100000
+/* Nothing is queued and a worker is parked: who is inside is a mutator that flushes, which takes a
+ * microsecond and wakes nobody when it leaves. */
+#define SM_WORKQ_LOOK_SOON_NS 10000
+#define SM_WORKQ_LOOK_MAX_NS  1600000
 /* Control thread only; looks after packets that mutators put meanwhile. */
 void sm__workq_wait_drained(struct sm_workq *q);
 
