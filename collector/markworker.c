@@ -70,16 +70,19 @@ static void mark_some(struct sm_mark_worker *w)
 		rest_worker(gc, sm__now_ns() - since);
 }
 
-/* One cycle's marking. */
+/* One cycle's marking. A worker that woke too late touches nothing, its CPU time included: the control
+ * thread waited for those that were counted in while the epoch was theirs, and reads without a lock. */
 static void mark_cycle(struct sm_mark_worker *w, uint32_t epoch)
 {
 	struct sm_gc *gc = w->gc;
 	uint64_t t0 = sm__thread_ns();
 
-	while (marking(gc, epoch)) {
+	if (!marking(gc, epoch))
+		return;
+	do {
 		mark_some(w);
 		park_worker(gc, epoch);
-	}
+	} while (marking(gc, epoch));
 	w->cpu_ns += sm__thread_ns() - t0;
 }
 
