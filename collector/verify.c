@@ -18,10 +18,11 @@
  * What remains are words that are no pointers and came up after the scan: the end of an array or a
  * window points to the neighbour's start (what lies before it is then marked: an array that is
  * being walked is alive, a window's rest turned black, and windows that were used up by then have
- * forgotten their ends, see sm__cache_foreach_window); a byte written into a register that held a
- * pointer ("sete %bl") points anywhere near. So in concurrent mode a word on a stack that leads to
- * an unmarked object proves a loss only if it is the object's start and what lies before it is not
- * marked either. On the stack of a thread that attached when marking was over nothing proves a
+ * forgotten their ends, see sm__cache_foreach_window); a byte written into a register or a slot that
+ * held a pointer ("sete %bl") points anywhere near, to a multiple of 256 if it was `false`. So in
+ * concurrent mode a word on a stack that leads to an unmarked object proves a loss only if it is
+ * the object's start, what lies before it is not marked either and, where the word's last byte
+ * may be such a small number, nothing that differs in that byte alone is marked. On the stack of a thread that attached when marking was over nothing proves a
  * loss: nobody scanned it, and a new thread's frames show what the stack's last user left. In
  * gc.mode=stw marker and verifier see the same stacks, and every word counts.
  */
@@ -133,6 +134,24 @@ static void push_object(struct verifier *v, uintptr_t object, uintptr_t parent)
 	v->stack[v->n++] = (struct item){object, parent};
 }
 
+/* Does the word differ in its last byte alone from a pointer to something marked, and may that byte
+ * be a truth value or the like? */
+static bool byte_over_pointer(struct verifier *v, uintptr_t word)
+{
+	uintptr_t first = word & ~(uintptr_t)0xff;
+	struct sm_span *s = NULL;
+
+	if (word - first > 15)
+		return false;
+	for (uintptr_t at = first; at < first + 256; at += 8) {
+		uintptr_t object = object_at(v, at, false, &s);
+
+		if (object && has_mark(v, object))
+			return true;
+	}
+	return false;
+}
+
 /* Could this stack word be something else than the pointer to an object that it looks like? See
  * above. */
 static bool doubtful(struct verifier *v, uintptr_t word, uintptr_t object)
@@ -149,7 +168,7 @@ static bool doubtful(struct verifier *v, uintptr_t word, uintptr_t object)
 	if (word != object || v->unscanned)
 		return true;
 	before = object_at(v, word - 1, false, &s);
-	return before == 0 || has_mark(v, before);
+	return before == 0 || has_mark(v, before) || byte_over_pointer(v, word);
 }
 
 static void reach(struct verifier *v, uintptr_t word, uintptr_t parent, bool exact)

@@ -146,10 +146,68 @@ START_TEST(a_stack_that_came_late_proves_no_loss)
 }
 END_TEST
 
+/* Four neighbours of 64 B that differ in the last byte alone, and the one before them; none is
+ * marked. The address of the one before, inverted: no word of ours leads there. */
+static __attribute__((noinline)) uintptr_t hidden_block(void)
+{
+	const struct sm_type *t = sm_type_prefix(gc, 64, 1);
+	uintptr_t run = 0, last = 0;
+
+	for (int i = 0; i < CHAIN; i++) {
+		uintptr_t o = (uintptr_t)sm_new(m, t);
+
+		run = o == last + 64 ? run + 1 : 0;
+		last = o;
+		if (run >= 4 && o % 256 == 192)
+			return ~(o - 256);
+	}
+	ck_abort_msg("no five neighbours among %d objects", CHAIN);
+}
+
+static __attribute__((noinline)) void mark_hidden(uintptr_t hidden, unsigned n, bool on)
+{
+	set_mark((void *)(~hidden + n * 64), on);
+}
+
+static __attribute__((noinline)) unsigned verify_with(uintptr_t hidden, unsigned n)
+{
+	volatile uintptr_t word = ~hidden + n * 64;
+	unsigned errors = verify();
+
+	word = errors ? 0 : word; /* kept to here */
+	return errors;
+}
+
+/* A byte that says `false`, written over the last of a pointer that died there, makes a word that
+ * leads to a neighbour. */
+START_TEST(a_byte_over_a_dead_pointer_proves_no_loss)
+{
+	uintptr_t hidden = hidden_block();
+
+	if (SM_ASAN)
+		return;
+	gc->config.mode = SM_GC_CONCURRENT;
+	ck_assert_uint_eq(verify_with(hidden, 1), 1);
+	for (unsigned n = 2; n <= 4; n++) {
+		mark_hidden(hidden, n, true);
+		ck_assert_msg(verify_with(hidden, 1) == 0, "with the mark of neighbour %u", n);
+		mark_hidden(hidden, n, false);
+	}
+	/* The last byte is 64 here, and 192: no truth value. */
+	mark_hidden(hidden, 4, true);
+	ck_assert_uint_eq(verify_with(hidden, 2), 1);
+	ck_assert_uint_eq(verify_with(hidden, 3), 1);
+	mark_hidden(hidden, 4, false);
+	ck_assert_uint_eq(verify_with(hidden, 4), 1);
+	gc->config.mode = SM_GC_STW;
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE_EACH("verifier", 0, setup, teardown, SM_T(each_unmarked_object_is_found),
 			     SM_T(a_stack_alone_is_a_root),
 			     SM_T(a_registered_range_alone_is_a_root),
-			     SM_T(a_stack_that_came_late_proves_no_loss));
+			     SM_T(a_stack_that_came_late_proves_no_loss),
+			     SM_T(a_byte_over_a_dead_pointer_proves_no_loss));
 }
