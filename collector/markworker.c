@@ -70,8 +70,9 @@ static void mark_some(struct sm_mark_worker *w)
 		rest_worker(gc, sm__now_ns() - since);
 }
 
-/* One cycle's marking. A worker that woke too late touches nothing, its CPU time included: the control
- * thread waited for those that were counted in while the epoch was theirs, and reads without a lock. */
+/* One cycle's marking. A worker that woke too late touches nothing, its CPU time included: the
+ * control thread waited for those that were counted in while the epoch was theirs, and reads
+ * without a lock. */
 static void mark_cycle(struct sm_mark_worker *w, uint32_t epoch)
 {
 	struct sm_gc *gc = w->gc;

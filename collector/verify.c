@@ -18,13 +18,14 @@
  * What remains are words that are no pointers and came up after the scan: the end of an array or a
  * window points to the neighbour's start (what lies before it is then marked: an array that is
  * being walked is alive, a window's rest turned black, and windows that were used up by then have
- * forgotten their ends, see sm__cache_foreach_window); a byte written into a register or a slot that
- * held a pointer ("sete %bl") points anywhere near, to a multiple of 256 if it was `false`. So in
- * concurrent mode a word on a stack that leads to an unmarked object proves a loss only if it is
- * the object's start, what lies before it is not marked either and, where the word's last byte
- * may be such a small number, nothing that differs in that byte alone is marked. On the stack of a thread that attached when marking was over nothing proves a
- * loss: nobody scanned it, and a new thread's frames show what the stack's last user left. In
- * gc.mode=stw marker and verifier see the same stacks, and every word counts.
+ * forgotten their ends, see sm__cache_foreach_window); a byte written into a register or a slot
+ * that held a pointer ("sete %bl") points anywhere near, to a multiple of 256 if it was `false`. So
+ * in concurrent mode a word on a stack that leads to an unmarked object proves a loss only if it is
+ * the object's start, what lies before it is not marked either and, where the word's last byte may
+ * be such a small number, nothing that differs in that byte alone is marked. On the stack of a
+ * thread that attached when marking was over nothing proves a loss: nobody scanned it, and a new
+ * thread's frames show what the stack's last user left. In gc.mode=stw marker and verifier see the
+ * same stacks, and every word counts.
  */
 #include <stdio.h>
 #include <stdlib.h>
