@@ -54,7 +54,7 @@ class Collectors(gdb.Command):
     def invoke(self, arg, tty):
         for gc in collectors():
             print("gc %#x: %s, %d mutators, cycles: %d started, %d completed" % (
-                int(gc), name(PHASES, gc["phase"]), int(gc["nmutators"]), plain(gc["started"]), plain(gc["completed"])))
+                int(gc), name(PHASES, gc["phase"]), int(gc["nmutators"]), plain(gc["cycles_started"]), plain(gc["cycles_completed"])))
 
 
 class Mutators(gdb.Command):
@@ -70,7 +70,7 @@ class Mutators(gdb.Command):
             recorded = int(m["buf_next"]) - int(p["buffer"])
             print("mutator %#x: thread %d, %s, barrier %s, poll %d, stack %#x..%#x%s, %d records" % (
                 int(m), int(p["tid"]), name(STATES, p["state"]), "on" if m["barrier"] else "off", plain(m["poll"]),
-                int(p["stack_lo"]), int(p["stack_hi"]), " (scanned)" if p["stack_black"] else "", recorded // 8))
+                int(p["own"]["start"]), int(p["own"]["end"]), " (scanned)" if p["stack_black"] else "", recorded // 8))
             p = p["next"]
 
 
@@ -128,8 +128,8 @@ class Queues(gdb.Command):
         gc = gc_of(gdb.string_to_argv(arg))
         q = gc["workq"]
         load = plain(q["load"])
-        print("packets queued %d, active markers %d, parked workers %d, found by mutators %d, overflowed %d" % (
-            load >> 32, load & 0xffffffff, plain(q["parked"]), plain(gc["found"]), plain(gc["overflowed"])))
+        print("packets queued %d, active markers %d, parked workers %d, found from outside %d, shut %d, overflowed %d" % (
+            load >> 32, load & 0x3fffffff, plain(q["parked"]), load >> 30 & 1, load >> 31 & 1, plain(gc["overflowed"])))
         for node in range(int(q["nnodes"])):
             packet, packets, entries = q["node"][node]["first"], 0, 0
             while packet:

@@ -79,7 +79,7 @@ done
 
 # The preloaded library exports malloc's interface alone: whatever else it did would come before the program's own.
 nm -D --defined-only "$build/libspanmark-malloc.so" | awk '{ print $3 }' | sort -u >"$tmp/malloc"
-grep -vxE '(malloc|free|calloc|realloc|reallocarray|(aligned_|c|p?v|mem|posix_mem)(alloc|align|free)|malloc_(usable_size|trim)|mallopt|mallinfo2?|_Zn[wa].*|_Zd[la].*)(@@.*)?' \
+grep -vxE '(malloc|free|calloc|realloc|reallocarray|(aligned_|c|p?v|mem|posix_mem)(alloc|align|free)|malloc_(usable_size|trim)|mallopt|mallinfo2?|__libc_(malloc|free|calloc|realloc|memalign|p?valloc)|__posix_memalign|dlopen|_Zn[wa].*|_Zd[la].*)(@@.*)?' \
 	"$tmp/malloc" && fail "libspanmark-malloc.so exports the above"
 for name in malloc free calloc realloc aligned_alloc posix_memalign malloc_usable_size _ZdlPvm; do
 	grep -qx "$name" "$tmp/malloc" || fail "libspanmark-malloc.so does not export $name"

@@ -1,0 +1,36 @@
+#!/bin/sh
+# tests/run.sh runs every test there is, and says so when one fails, is skipped or never ends.
+set -eu
+here=$(cd "$(dirname "$0")/.." && pwd)
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+mkdir -p "$tmp/tests/some" "$tmp/tests/support" "$tmp/build/tests"
+cp "$here/run.sh" "$tmp/tests/"
+unset TEST_LOGS TEST_SKIP TEST_JOBS
+fails=0
+script() { printf '#!/bin/sh\n%s\n' "$2" >"$tmp/tests/some/test_$1.sh"; }
+expect() { # expect STATUS LINE [NAME...]
+	want=$1 line=$2 status=0
+	shift 2
+	TEST_TIMEOUT=2 "$tmp/tests/run.sh" "$tmp/build" "$@" >"$tmp/log" 2>&1 || status=$?
+	[ "$status" = "$want" ] && grep -qE "$line" "$tmp/log" && return
+	echo "FAIL: status $status, or no line '$line'"; cat "$tmp/log"; fails=1
+}
+# Its mode is no matter: a script that nobody made executable was once left out of every run.
+script plain 'exit 0'
+chmod 644 "$tmp/tests/some/test_plain.sh"
+expect 0 '^1 passed, 0 failed, 0 skipped$'
+script absent 'echo "no such machine"; exit 77'
+expect 0 '^skipped .*test_absent.*no such machine'
+expect 0 '^1 passed, 0 failed, 1 skipped$'
+script wrong 'echo the reason; exit 3'
+expect 1 '^the reason$'
+expect 1 '^1 passed, 1 failed, 1 skipped$'
+expect 0 '^1 passed, 0 failed, 0 skipped$' plain
+script endless 'sleep 60'
+expect 1 '^FAILED .*test_endless.*ran past 2 s' endless
+# A program whose source is gone is of an older build.
+printf '#!/bin/sh\nexit 1\n' >"$tmp/build/tests/test_old"
+chmod 755 "$tmp/build/tests/test_old"
+expect 0 '^0 passed, 0 failed, 0 skipped$' old
+exit $fails
