@@ -111,8 +111,13 @@ static void check_pmu(struct exam *x, bool files_only)
 	char reason[200] = "";
 	enum sm_status st = files_only ? SM_STATUS_OK : try_hardware(reason, sizeof(reason));
 
-	if (sm_pmus_scan(x->root, &p))
+	if (sm_pmus_scan(x->root, &p)) {
+		find(x, "pmu", SM_HEALTH_BAD, "use --counters=none",
+		     "more than %d kinds of cores have a PMU of their own: they cannot be told "
+		     "apart",
+		     SM_PMU_KINDS);
 		return;
+	}
 	for (unsigned i = 0; i < p.n_core; i++) {
 		const char *u = p.pmus[i].uarch;
 

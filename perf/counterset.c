@@ -279,6 +279,11 @@ static int build(struct build *b)
 	struct sm_counterset *cs = b->cs;
 	int rc = sm_pmus_scan(b->opt->root, &cs->pmus);
 
+	if (rc == -E2BIG)
+		return fail(b, -EINVAL,
+			    "this machine has more than %d kinds of cores with a PMU each; "
+			    "allowed: --counters=none",
+			    SM_PMU_KINDS);
 	if (rc)
 		return fail(b, rc, "out of memory");
 	name_by_pfm(cs);

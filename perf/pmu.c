@@ -234,26 +234,41 @@ static bool is_software_name(const char *name)
 	return false;
 }
 
+/* A list of CPUs of any length: every other one of 4096 takes 10 KiB. */
+static bool read_cpus(const char *root, const char *path, struct sm_cpumask *m)
+{
+	char full[PATH_MAX], *line = NULL;
+	size_t cap = 0;
+	FILE *f;
+	bool ok;
+
+	snprintf(full, sizeof(full), "%s%s", root, path);
+	f = fopen(full, "re");
+	if (f == NULL)
+		return false;
+	ok = getline(&line, &cap, f) >= 0 && !sm_cpumask_parse(line, m);
+	free(line);
+	fclose(f);
+	return ok;
+}
+
 static void read_device(const char *root, const char *name, struct sm_pmu *p)
 {
-	char path[256], text[1024];
+	char path[PATH_MAX], text[64];
 
 	memset(p, 0, sizeof(*p));
-	snprintf(p->device, sizeof(p->device), "%.47s", name);
+	snprintf(p->device, sizeof(p->device), "%s", name);
 	p->present = true;
 	p->core = is_core_name(name);
-	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%.47s/type", name);
+	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%s/type", name);
 	if (!sm__read_line(root, path, text, sizeof(text)))
 		p->type = (uint32_t)strtoul(text, NULL, 10);
 	/* Core PMUs of hybrid machines and of ARM64 have `cpus`, cpu-wide ones `cpumask`, the lone
 	 * x86 "cpu" neither. */
-	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%.47s/%s", name,
+	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%s/%s", name,
 		 p->core ? "cpus" : "cpumask");
-	if (!sm__read_line(root, path, text, sizeof(text)))
-		sm_cpumask_parse(text, &p->cpus);
-	else if (p->core &&
-		 !sm__read_line(root, "/sys/devices/system/cpu/online", text, sizeof(text)))
-		sm_cpumask_parse(text, &p->cpus);
+	if (!read_cpus(root, path, &p->cpus) && p->core)
+		read_cpus(root, "/sys/devices/system/cpu/online", &p->cpus);
 	if (p->core)
 		set_uarch(root, p);
 }
@@ -270,47 +285,78 @@ static int by_rank(const void *a, const void *b)
 	return strcmp(x->device, y->device);
 }
 
-static void add_absent_core(struct sm_pmus *out)
+/* Room for one more in a doubling array; NULL when out of memory. */
+static struct sm_pmu *add_pmu(struct sm_pmus *out)
 {
-	struct sm_pmu *p = &out->pmus[out->n++];
-	char text[1024];
+	struct sm_pmu *grown;
 
-	memset(p, 0, sizeof(*p));
+	if ((out->n & (out->n - 1)) == 0) {
+		grown = realloc(out->pmus, (out->n ? 2 * (size_t)out->n : 1) * sizeof(*grown));
+		if (grown == NULL)
+			return NULL;
+		out->pmus = grown;
+	}
+	memset(&out->pmus[out->n], 0, sizeof(out->pmus[0]));
+	return &out->pmus[out->n++];
+}
+
+static int add_absent_core(struct sm_pmus *out)
+{
+	struct sm_pmu *p = add_pmu(out);
+
+	if (p == NULL)
+		return -ENOMEM;
 	p->core = true;
 	p->type = 4; /* PERF_TYPE_RAW */
-	if (!sm__read_line(out->root, "/sys/devices/system/cpu/online", text, sizeof(text)))
-		sm_cpumask_parse(text, &p->cpus);
+	read_cpus(out->root, "/sys/devices/system/cpu/online", &p->cpus);
 	set_uarch(out->root, p);
+	return 0;
+}
+
+static int read_devices(struct sm_pmus *out)
+{
+	char path[PATH_MAX];
+	struct dirent *e;
+	struct sm_pmu *p;
+	int rc = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/sys/bus/event_source/devices", out->root);
+	d = opendir(path);
+	while (d != NULL && rc == 0 && (e = readdir(d))) {
+		if (e->d_name[0] == '.' || is_software_name(e->d_name))
+			continue;
+		p = add_pmu(out);
+		if (p != NULL)
+			read_device(out->root, e->d_name, p);
+		else
+			rc = -ENOMEM;
+	}
+	if (d != NULL)
+		closedir(d);
+	return rc;
 }
 
 int sm_pmus_scan(const char *root, struct sm_pmus *out)
 {
-	char path[PATH_MAX];
-	struct dirent *e;
-	DIR *d;
+	int rc;
 
 	memset(out, 0, sizeof(*out));
 	snprintf(out->root, sizeof(out->root), "%s", root != NULL ? root : "");
-	out->pmus = calloc(SM_PMU_MAX + 1, sizeof(*out->pmus));
-	if (out->pmus == NULL)
-		return -ENOMEM;
-	snprintf(path, sizeof(path), "%s/sys/bus/event_source/devices", out->root);
-	d = opendir(path);
-	while (d != NULL && (e = readdir(d)) && out->n < SM_PMU_MAX)
-		if (e->d_name[0] != '.' && !is_software_name(e->d_name))
-			read_device(out->root, e->d_name, &out->pmus[out->n++]);
-	if (d != NULL)
-		closedir(d);
+	rc = read_devices(out);
 	for (unsigned i = 0; i < out->n; i++)
 		out->n_core += out->pmus[i].core;
-	if (!out->n_core) {
-		add_absent_core(out);
+	if (rc == 0 && !out->n_core) {
+		rc = add_absent_core(out);
 		out->n_core = 1;
 	}
-	qsort(out->pmus, out->n, sizeof(*out->pmus), by_rank);
-	if (out->n_core > SM_PMU_KINDS)
-		out->n_core = SM_PMU_KINDS;
-	return 0;
+	if (rc == 0 && out->n_core > SM_PMU_KINDS)
+		rc = -E2BIG;
+	if (rc)
+		sm_pmus_free(out);
+	else
+		qsort(out->pmus, out->n, sizeof(*out->pmus), by_rank);
+	return rc;
 }
 
 void sm_pmus_free(struct sm_pmus *p)

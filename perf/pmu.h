@@ -22,8 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SM_PMU_MAX	128
-#define SM_PMU_KINDS	4 /* core PMUs at most */
+#define SM_PMU_KINDS	8 /* core PMUs at most; a machine with more is refused */
 #define SM_PMU_MAX_CPUS 4096
 
 struct sm_cpumask {
@@ -31,8 +30,8 @@ struct sm_cpumask {
 };
 
 struct sm_pmu {
-	char device[48]; /* name in sysfs; "" when not present */
-	char uarch[32];	 /* core PMUs: microarchitecture, "unknown" when we have no name for it */
+	char device[256]; /* name in sysfs; "" when not present */
+	char uarch[32];	  /* core PMUs: microarchitecture, "unknown" when we have no name for it */
 	uint32_t type;
 	bool core;
 	bool present;
@@ -46,7 +45,11 @@ struct sm_pmus {
 	unsigned n_core;     /* 1 .. SM_PMU_KINDS */
 };
 
-/* 0 or -ENOMEM. A machine without sysfs still gives one core PMU that is not present. */
+/*
+ * 0; -ENOMEM; -E2BIG: more core PMUs than are told apart. Of cpu-wide ones there may be any number
+ * (a server shows two hundred). A machine without sysfs still gives one core PMU that is not
+ * present.
+ */
 int sm_pmus_scan(const char *root, struct sm_pmus *out);
 void sm_pmus_free(struct sm_pmus *p);
 
@@ -62,7 +65,7 @@ bool sm_cpumask_has(const struct sm_cpumask *m, int cpu);
 /* The next CPU >= from, -1 when there is none. */
 int sm_cpumask_next(const struct sm_cpumask *m, int from);
 
-/* First line of <root><path> without newline; -errno. */
+/* First line of <root><path> without newline, cut at len; -errno. */
 int sm__read_line(const char *root, const char *path, char *buf, size_t len);
 
 /* All microarchitectures that we have names for, for the linter; NULL after the last. */

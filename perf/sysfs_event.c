@@ -6,6 +6,7 @@
 #include "perf/sysfs_event.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,7 @@ static bool deposit(struct parse *p, const char *format, uint64_t value, const c
 		if (*end && *end != ',')
 			return refuse(p, "%s: format \"%s\" is not understood", term, format);
 	}
-	return value ? refuse(p, "%s: the value is too large for %s", term, p->pmu->device) : true;
+	return value ? refuse(p, "%s: the value is too large for %.60s", term, p->pmu->device) : true;
 }
 
 static bool safe(const char *s)
@@ -67,12 +68,12 @@ static bool apply_terms(struct parse *p, const char *terms);
 
 static bool apply_alias(struct parse *p, const char *name)
 {
-	char path[320], text[512];
+	char path[PATH_MAX], text[512];
 
 	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%s/events/%s", p->pmu->device,
 		 name);
 	if (p->depth > 0 || sm__read_line(p->opt->pmus->root, path, text, sizeof(text)))
-		return refuse(p, "%s has no event or term \"%s\"", p->pmu->device, name);
+		return refuse(p, "%.60s has no event or term \"%s\"", p->pmu->device, name);
 	p->depth++;
 	if (!apply_terms(p, text))
 		return false;
@@ -86,7 +87,7 @@ static bool apply_alias(struct parse *p, const char *name)
 
 static bool apply_term(struct parse *p, char *term)
 {
-	char *eq = strchr(term, '='), path[320], format[128], *end;
+	char *eq = strchr(term, '='), path[PATH_MAX], format[128], *end;
 	uint64_t value = 1;
 
 	if (eq != NULL) {
@@ -96,14 +97,14 @@ static bool apply_term(struct parse *p, char *term)
 			return refuse(p, "%s: \"%s\" is not a number", term, eq + 1);
 	}
 	if (!safe(term))
-		return refuse(p, "%s has no event or term \"%s\"", p->pmu->device, term);
+		return refuse(p, "%.60s has no event or term \"%s\"", p->pmu->device, term);
 	if (strcmp(term, "config") == 0)
 		return deposit(p, "config:0-63", value, term);
 	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%s/format/%s", p->pmu->device,
 		 term);
 	if (!sm__read_line(p->opt->pmus->root, path, format, sizeof(format)))
 		return deposit(p, format, value, term);
-	return eq != NULL ? refuse(p, "%s has no term \"%s\"", p->pmu->device, term)
+	return eq != NULL ? refuse(p, "%.60s has no term \"%s\"", p->pmu->device, term)
 			  : apply_alias(p, term);
 }
 
@@ -186,7 +187,7 @@ bool sm__sysfs_event(const char *name, const struct sm_event_options *opt,
 	if (!apply_terms(&p, terms))
 		return false;
 	if (p.pmu->core && opt->pmus->n_core > 1 && p.pmu != core)
-		return refuse(&p, "event of %s, this core is counted by %s", p.pmu->device,
+		return refuse(&p, "event of %.60s, this core is counted by %.60s", p.pmu->device,
 			      core->device);
 	out->code.backend = p.pmu->core ? SM_BACKEND_PERF : SM_BACKEND_UNCORE;
 	out->code.type = p.pmu->type;

@@ -22,6 +22,8 @@ struct sm_uncore {
 	unsigned n_rows, n_cells;
 	struct sm_uncore_row *rows;
 	struct cell *cells;
+	/* [n_events]: why a part of the event is counted nowhere, so that its sums are none */
+	const char **lacks;
 };
 
 /* Is the device the PMU of this name, or one of its numbered instances? */
@@ -70,8 +72,10 @@ static int add_cell(struct sm_uncore *u, unsigned event, const struct sm_event_c
 	const struct sm_event_code *codes[1];
 	struct cell *c;
 
-	if (pu == SM_NONE)
+	if (pu == SM_NONE) {
+		u->lacks[event] = "a unit of it belongs to a CPU that is not in the topology";
 		return 0;
+	}
 	row = row_for(u, is_l3, is_l3 ? u->topo->pus[pu].l3 : u->topo->pus[pu].package);
 	if (row < 0)
 		return row;
@@ -105,8 +109,10 @@ static int open_event(struct sm_uncore *u, unsigned event)
 		if (pmu->core || !instance_of(pmu->device, string, (size_t)(slash - string)))
 			continue;
 		snprintf(name, sizeof(name), "%s%s", pmu->device, slash);
-		if (!sm_event_resolve(name, &eo, &r, NULL))
+		if (!sm_event_resolve(name, &eo, &r, NULL)) {
+			u->lacks[event] = "not every unit of its PMU has this event";
 			continue;
+		}
 		for (int cpu = sm_cpumask_next(&pmu->cpus, 0); !rc && cpu >= 0;
 		     cpu = sm_cpumask_next(&pmu->cpus, cpu + 1))
 			rc = add_cell(u, event, &r.code, pmu, cpu);
@@ -125,6 +131,8 @@ int sm_uncore_open(const struct sm_counterset *cs, const struct sm_topology *top
 		return rc;
 	u->cs = cs;
 	u->topo = topo;
+	u->lacks = calloc(cs->n_events + 1, sizeof(*u->lacks));
+	rc = u->lacks != NULL ? 0 : -ENOMEM;
 	for (unsigned e = 0; !rc && e < cs->n_events; e++)
 		if (cs->events[e].uncore && cs->opt.from == SM_COUNTERS_AUTO)
 			rc = open_event(u, e);
@@ -185,6 +193,10 @@ static void publish(struct sm_uncore *u, const struct cell *c)
 		*sum = c->sum;
 	else
 		sm_reading_add(sum, &c->sum);
+	if (u->lacks[c->event] != NULL && sm_status_has_value(sum->status)) {
+		sum->status = SM_STATUS_NOT_COUNTED;
+		sum->reason = u->lacks[c->event];
+	}
 }
 
 void sm_uncore_stop(struct sm_uncore *u)
@@ -218,5 +230,6 @@ void sm_uncore_free(struct sm_uncore *u)
 		free(u->rows[i].readings);
 	free(u->rows);
 	free(u->cells);
+	free(u->lacks);
 	free(u);
 }

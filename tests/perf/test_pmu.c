@@ -105,6 +105,58 @@ START_TEST(test_no_pmu)
 }
 END_TEST
 
+/* A server of two sockets shows 183 PMUs; which ones come last is the directory's choice. */
+START_TEST(test_any_number_of_pmus)
+{
+	char name[64];
+	unsigned imcs = 0;
+
+	faketree_x86(&tree, "GenuineIntel", 6, 0x8f);
+	for (int i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "uncore_%s_%d", i % 25 ? "cha" : "imc", i);
+		faketree_pmu(&tree, name, 10 + i, "cpumask", "0,56");
+	}
+	scan();
+	ck_assert_uint_eq(pmus.n, 301);
+	for (unsigned i = 0; i < pmus.n; i++)
+		imcs += strncmp(pmus.pmus[i].device, "uncore_imc_", 11) == 0;
+	ck_assert_uint_eq(imcs, 12);
+	ck_assert(pmus.pmus[0].core);
+}
+END_TEST
+
+/* Names and lists of CPUs as long as they come. */
+START_TEST(test_long_names_and_lists)
+{
+	char list[16384] = "";
+	size_t n = 0;
+	static const char name[] = "vendor_soc_interconnect_performance_monitor_unit_0_of_die_1_0";
+
+	for (int cpu = 0; cpu < 4096; cpu += 2)
+		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%d", n ? "," : "", cpu);
+	faketree_x86(&tree, "GenuineIntel", 6, 0x8f);
+	faketree_pmu(&tree, name, 77, "cpumask", list);
+	scan();
+	ck_assert_ptr_nonnull(sm_pmus_find(&pmus, name));
+	ck_assert_uint_eq(sm_pmus_find(&pmus, name)->type, 77);
+	ck_assert(sm_cpumask_has(&sm_pmus_find(&pmus, name)->cpus, 4094));
+}
+END_TEST
+
+/* Cores of a kind that has no number would be counted as the first kind's. */
+START_TEST(test_too_many_kinds)
+{
+	char name[64], cpus[16];
+
+	for (int i = 0; i <= SM_PMU_KINDS; i++) {
+		snprintf(name, sizeof(name), "armv8_cortex_x%d", i);
+		snprintf(cpus, sizeof(cpus), "%d", i);
+		faketree_pmu(&tree, name, 10 + i, "cpus", cpus);
+	}
+	ck_assert_int_eq(sm_pmus_scan(tree.root, &pmus), -E2BIG);
+}
+END_TEST
+
 static void alder_lake(void)
 {
 	faketree_write(&tree, "/proc/cpuinfo",
@@ -264,6 +316,8 @@ int main(void)
 {
 	return SM_SUITE_EACH("pmu", 0, setup, teardown, SM_T(test_cpumask),
 			     SM_T(test_x86_microarchitectures), SM_T(test_no_pmu),
-			     SM_T(test_hybrid), SM_T(test_hybrid_types), SM_T(test_sysfs_notation),
-			     SM_T(test_big_little), SM_T(test_arm_parts), SM_T(test_this_machine));
+			     SM_T(test_any_number_of_pmus), SM_T(test_long_names_and_lists),
+			     SM_T(test_too_many_kinds), SM_T(test_hybrid), SM_T(test_hybrid_types),
+			     SM_T(test_sysfs_notation), SM_T(test_big_little), SM_T(test_arm_parts),
+			     SM_T(test_this_machine));
 }

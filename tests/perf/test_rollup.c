@@ -368,6 +368,44 @@ START_TEST(test_uncore_per_package_and_l3)
 }
 END_TEST
 
+/* A controller without the event, or on a CPU that nobody knows: a sum without it is too low. */
+START_TEST(test_uncore_part_missing)
+{
+	static const char *const why[] = {"not in the topology", "not every unit"};
+
+	for (int way = 0; way < 2; way++) {
+		struct sm_topology *topo = topology("pack:2 [numa] l3:2 core:4 pu:1");
+		struct sm_counterset *cs;
+		struct sm_uncore *u;
+		const struct sm_uncore_row *rows;
+		unsigned n;
+		int reads;
+
+		uncore_tree();
+		if (way == 0)
+			faketree_pmu(&tree, "amd_umc_0", 30, "cpumask", "0,99");
+		else
+			faketree_pmu(&tree, "amd_umc_3", 33, "cpumask", "0");
+		cs = make("memory");
+		reads = event_of(cs, "mem_read_lines");
+		ck_assert_int_eq(sm_uncore_open(cs, topo, &u), 0);
+		sm_uncore_start(u);
+		sm_uncore_stop(u);
+		n = sm_uncore_rows(u, &rows);
+		for (unsigned i = 0; i < n; i++) {
+			const struct sm_reading *r = &rows[i].readings[reads];
+
+			ck_assert_int_ne(r->status, SM_STATUS_OK);
+			if (!rows[i].is_l3)
+				ck_assert_ptr_nonnull(strstr(r->reason, why[way]));
+		}
+		sm_uncore_free(u);
+		sm_counterset_free(cs);
+		sm_topology_free(topo);
+	}
+}
+END_TEST
+
 START_TEST(test_uncore_denied)
 {
 	struct sm_topology *topo = topology("pack:2 [numa] l3:2 core:4 pu:1");
@@ -420,6 +458,6 @@ int main(void)
 	return SM_SUITE_EACH("rollup", 60, setup, teardown, SM_T(test_sums),
 			     SM_T(test_unpinned_are_of_the_kind), SM_T(test_kinds_of_workers),
 			     SM_T(test_light_regions_and_totals), SM_T(test_missing_part),
-			     SM_T(test_uncore_per_package_and_l3), SM_T(test_uncore_denied),
-			     SM_T(test_no_uncore));
+			     SM_T(test_uncore_per_package_and_l3), SM_T(test_uncore_part_missing),
+			     SM_T(test_uncore_denied), SM_T(test_no_uncore));
 }
