@@ -26,9 +26,11 @@ static struct sm_column *add_column(struct sm_summary *r)
 /* Any metric of this name in the report; NULL. */
 static const struct sm_metric *seen(const struct sm_report *report, const char *name)
 {
-	for (size_t i = 0; i < report->nrecords; i++) {
+	const char *interned = sm_pool_find(&report->pool, name);
+
+	for (size_t i = 0; interned != NULL && i < report->nrecords; i++) {
 		for (size_t k = 0; k < report->records[i].nmetrics; k++) {
-			if (strcmp(report->records[i].metrics[k].metric, name) == 0)
+			if (report->records[i].metrics[k].metric == interned)
 				return &report->records[i].metrics[k];
 		}
 	}
@@ -178,6 +180,8 @@ int sm__summary_columns(const struct sm_report *report, struct sm_summary *r)
 
 	if (rc == 0 && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(counters, "chosen")))
 		rc = add_asked(r, report, metrics);
+	for (size_t i = 0; i < r->ncolumns; i++)
+		r->columns[i].name = sm_pool_find(&report->pool, r->columns[i].metric);
 	cJSON_Delete(env);
 	return rc;
 }

@@ -1,4 +1,4 @@
-/* summary.c: rows and cells of the table. See summary.h. */
+/* summary.c: the cells of the table, group by group, and statistics of results. See summary.h. */
 #include "harness/summary.h"
 
 #include <errno.h>
@@ -7,176 +7,74 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/summary_internal.h"
 #include "perf/expr.h"
 
-/* Counted for a whole package or L3, whoever caused it: a row of its own whatever --by says. */
-static bool is_shared(const struct sm_metric *m)
-{
-	return m->by > SM_BY_THREAD && m->role[0];
-}
+/* ---- one sample, one row ------------------------------------------------------------------ */
 
-/* Every row has been summed by the worker (perf/rollup.h), where all events are at hand: here it is
- * picked. */
-static bool concerns(const struct sm_metric *m, enum sm_by by)
-{
-	return is_shared(m) || m->by == by;
-}
+/* A sample's metrics by row: head[row] is the first, next[metric] the next one of its row. */
+struct links {
+	int *head, *next;
+};
 
-static void numbered(char *text, size_t len, const char *what, int number)
-{
-	if (number < 0)
-		snprintf(text, len, "unpinned");
-	else
-		snprintf(text, len, "%s %d", what, number);
-}
-
-/* What the metric's row is called. */
-static const char *who_of(const struct sm_metric *m, struct sm_pool *pool)
-{
-	char text[64];
-
-	if (is_shared(m)) {
-		numbered(text, sizeof(text), m->role, m->thread);
-		return sm_pool_str(pool, text);
-	}
-	switch (m->by) {
-	case SM_BY_ROLE: /* counters of different kinds of cores count different things */
-		snprintf(text, sizeof(text), m->core_kind[0] ? "%.16s %.20s" : "%s", m->role,
-			 m->core_kind);
-		break;
-	case SM_BY_THREAD:
-		snprintf(text, sizeof(text), "%.16s %d",
-			 strcmp(m->role, "mutator") != 0 ? m->role : "mut", m->thread);
-		break;
-	case SM_BY_KIND:
-		snprintf(text, sizeof(text), "%s", m->core_kind[0] ? m->core_kind : "all cores");
-		break;
-	case SM_BY_CORE: numbered(text, sizeof(text), "core", m->core); break;
-	case SM_BY_L3: numbered(text, sizeof(text), "L3", m->l3); break;
-	case SM_BY_NODE: numbered(text, sizeof(text), "node", m->node); break;
-	case SM_BY_PACKAGE: numbered(text, sizeof(text), "package", m->thread); break;
-	}
-	return sm_pool_str(pool, text);
-}
-
-/* Once for each metric: rows are compared by pointer from here on (phases are interned by the
- * report). */
-static int name_metrics(const struct sm_report *report, enum sm_by by, struct sm_summary *r)
-{
-	r->who = calloc(report->nrecords + 1, sizeof(*r->who));
-	if (r->who == NULL)
-		return -ENOMEM;
-	r->nrecords = report->nrecords;
-	for (size_t i = 0; i < report->nrecords; i++) {
-		const struct sm_record *rec = &report->records[i];
-
-		r->who[i] = calloc(rec->nmetrics + 1, sizeof(**r->who));
-		if (r->who[i] == NULL)
-			return -ENOMEM;
-		for (size_t k = 0; k < rec->nmetrics; k++) {
-			if (!concerns(&rec->metrics[k], by))
-				continue;
-			r->who[i][k] = who_of(&rec->metrics[k], &r->pool);
-			if (r->who[i][k] == NULL)
-				return -ENOMEM;
-		}
-	}
-	return 0;
-}
-
-/* ---- rows --------------------------------------------------------------------------------- */
-
-static int add_row(struct sm_summary *r, unsigned record, unsigned group, const char *who,
-		   const char *phase)
-{
-	struct sm_row *rows;
-
-	for (size_t i = r->nrows; i-- > 0 && r->rows[i].group == group;) {
-		if (r->rows[i].who == who && r->rows[i].phase == phase)
-			return 0;
-	}
-	rows = realloc(r->rows, (r->nrows + 1) * sizeof(*rows));
-	if (rows == NULL)
-		return -ENOMEM;
-	r->rows = rows;
-	rows[r->nrows++] =
-		(struct sm_row){.group = group, .who = who, .phase = phase, .first = record};
-	return 0;
-}
-
-/* Did anything happen there? A phase in which no time passed is no row. */
-static bool is_idle(const struct sm_record *rec, const char *const *whos, const char *who,
-		    const char *phase)
-{
-	bool timed = false;
-
-	for (size_t i = 0; i < rec->nmetrics; i++) {
-		const struct sm_metric *m = &rec->metrics[i];
-
-		if (whos[i] != who || m->phase != phase || strcmp(m->metric, "time") != 0)
-			continue;
-		timed = true;
-		if (!m->has_value || m->value > 0)
-			return false;
-	}
-	return timed;
-}
-
-static int find_rows(const struct sm_report *report, struct sm_summary *r)
-{
-	for (size_t i = 0; i < report->nrecords; i++) {
-		const struct sm_record *rec = &report->records[i];
-		const char *last_who = NULL, *last_phase = NULL;
-
-		for (size_t k = 0; k < rec->nmetrics; k++) {
-			const char *who = r->who[i][k], *phase = rec->metrics[k].phase;
-
-			if (who == NULL || (who == last_who && phase == last_phase))
-				continue;
-			last_who = who;
-			last_phase = phase;
-			if (!is_idle(rec, r->who[i], who, phase) &&
-			    add_row(r, (unsigned)i, rec->group, who, phase))
-				return -ENOMEM;
-		}
-	}
-	return 0;
-}
-
-/* ---- cells -------------------------------------------------------------------------------- */
-
-/* One sample, one row. */
 struct scope {
+	const struct sm_report *report;
 	const struct sm_record *rec;
-	const struct sm_row *row;
-	const char *const *who; /* of the record's metrics */
+	const struct links *links;
+	int row;
+	bool absent;  /* the phase did not occur: what was counted elsewhere is 0 here */
+	int who, end; /* the rows of the same name: [who, end) */
 	bool scaled, doubted;
 	enum sm_status status; /* of the first part that is missing, as its reason */
 	const char *reason;
 };
 
-/* The row's metric of this sample. false: missing in part or altogether. */
-static bool find_metric(struct scope *s, const char *name, double *out)
+static const struct sm_metric *metric_in(const struct scope *s, int row, const char *name)
 {
-	for (size_t i = 0; i < s->rec->nmetrics; i++) {
-		const struct sm_metric *m = &s->rec->metrics[i];
+	for (int k = s->links->head[row]; k >= 0; k = s->links->next[k])
+		if (s->rec->metrics[k].metric == name)
+			return &s->rec->metrics[k];
+	return NULL;
+}
 
-		if (s->who[i] != s->row->who || m->phase != s->row->phase ||
-		    strcmp(m->metric, name) != 0)
-			continue;
-		if (!m->has_value) {
-			if (s->reason == NULL) {
-				s->status = m->status;
-				s->reason = m->reason;
-			}
-			return false;
+/* Nothing happened in the phase: the count is 0 where another phase of the row's name has one. */
+static bool find_absent(const struct scope *s, const char *name, double *out)
+{
+	const struct sm_metric *m;
+
+	for (int row = s->who; row < s->end; row++) {
+		m = metric_in(s, row, name);
+		if (m != NULL && m->has_value && !sm__is_shared(m)) {
+			*out = 0;
+			return true;
 		}
-		s->scaled |= m->status == SM_STATUS_MULTIPLEXED;
-		s->doubted |= m->calibration[0] != 0;
-		*out = m->value;
-		return true;
 	}
 	return false;
+}
+
+/* The row's metric of this sample, by its interned name. false: missing in part or altogether. */
+static bool find_metric(struct scope *s, const char *name, double *out)
+{
+	const struct sm_metric *m;
+
+	if (name == NULL)
+		return false;
+	if (s->absent)
+		return find_absent(s, name, out);
+	m = metric_in(s, s->row, name);
+	if (m == NULL)
+		return false;
+	if (!m->has_value) {
+		if (s->reason == NULL) {
+			s->status = m->status;
+			s->reason = m->reason;
+		}
+		return false;
+	}
+	s->scaled |= m->status == SM_STATUS_MULTIPLEXED;
+	s->doubted |= m->calibration[0] != 0;
+	*out = m->value;
+	return true;
 }
 
 static bool lookup(void *ctx, const char *name, double *value)
@@ -190,12 +88,12 @@ static bool lookup(void *ctx, const char *name, double *value)
 		return res != NULL && res->has_value;
 	}
 	if (strcmp(name, "seconds") == 0) {
-		if (!find_metric(s, "time", value))
+		if (!find_metric(s, sm_pool_find(&s->report->pool, "time"), value))
 			return false;
 		*value *= 1e-9;
 		return true;
 	}
-	return find_metric(s, name, value);
+	return find_metric(s, sm_pool_find(&s->report->pool, name), value);
 }
 
 /* The value of a column that is a formula: the worker's, where a set has that formula; else the
@@ -204,7 +102,7 @@ static bool formula_value(struct scope *s, const struct sm_column *c, double *v)
 {
 	char err[120];
 
-	if (find_metric(s, c->metric, v))
+	if (!s->absent && find_metric(s, c->name, v))
 		return true;
 	if (s->reason != NULL)
 		return false;
@@ -221,7 +119,7 @@ static bool cell_value(struct scope *s, const struct sm_column *c, double *v)
 {
 	double ops;
 
-	if (c->formula[0] ? !formula_value(s, c, v) : !find_metric(s, c->metric, v))
+	if (c->formula[0] ? !formula_value(s, c, v) : !find_metric(s, c->name, v))
 		return false;
 	if (!c->per_op)
 		return true;
@@ -234,139 +132,126 @@ static bool cell_value(struct scope *s, const struct sm_column *c, double *v)
 	return true;
 }
 
-/*
- * Values of a group, one for each repetition: counter passes repeat a repetition, they are no
- * further ones, so what several of them say is their mean. Records come by repetition.
- */
-struct by_rep {
-	double *values; /* NULL: out of memory, nothing is taken */
-	size_t n;
-	unsigned rep, passes; /* of the last value */
+/* ---- cells of a group --------------------------------------------------------------------- */
+
+/* What a group's cells are made with: values of each repetition, with and without the zeros of
+ * those in which the phase did not occur. */
+struct filling {
+	struct sm_summary *r;
+	const struct sm__group *g;
+	struct links *links; /* [record - first] */
+	double *values, *zeros;
 };
 
-static void take(struct by_rep *b, unsigned rep, double v)
+static int link_record(const struct sm__group *g, size_t i, struct links *l)
 {
-	if (b->values == NULL)
-		return;
-	if (b->n == 0 || b->rep != rep) {
-		b->values[b->n++] = v;
-		b->rep = rep;
-		b->passes = 1;
-	} else
-		b->values[b->n - 1] += (v - b->values[b->n - 1]) / ++b->passes;
-}
+	size_t n = g->report->records[i].nmetrics;
 
-/* Was the thread in this phase during this sample? */
-static bool occurred(const struct scope *s)
-{
-	for (size_t i = 0; i < s->rec->nmetrics; i++) {
-		if (s->who[i] == s->row->who && s->rec->metrics[i].phase == s->row->phase)
-			return true;
+	l->head = malloc((g->nrows + n + 1) * sizeof(int));
+	if (l->head == NULL)
+		return -ENOMEM;
+	l->next = l->head + g->nrows;
+	for (size_t k = 0; k < g->nrows; k++)
+		l->head[k] = -1;
+	for (size_t k = n; k-- > 0;) {
+		int row = g->row_of[i - g->first][k];
+
+		if (row < 0)
+			continue;
+		l->next[k] = l->head[row];
+		l->head[row] = (int)k;
 	}
-	return false;
+	return 0;
 }
 
-/* Over the samples in which the phase occurred: the others have nothing to say about it. */
-static int fill_cell(const struct sm_report *report, struct sm_summary *r, size_t row, size_t col)
+static void note(struct sm_cell *cell, struct sm_column *c, const struct scope *s)
 {
-	struct sm_cell *cell = &r->cells[row * r->ncolumns + col];
-	struct by_rep b = {.values = calloc(report->nrecords + 1, sizeof(double))};
+	cell->scaled |= s->scaled;
+	cell->doubted |= s->doubted;
+	c->doubted |= s->doubted;
+	if (!c->pass && strcmp(c->source, "pmu") == 0)
+		c->pass = 1 + s->rec->pass;
+}
+
+/* A part that is missing where the phase occurred leaves no room for zeros: they would be all that
+ * is counted. */
+static void fill_cell(const struct filling *f, size_t row, size_t col, int who, int end)
+{
+	struct sm_cell *cell = &f->r->cells[(f->g->rows + row) * f->r->ncolumns + col];
+	struct sm_column *c = &f->r->columns[col];
+	struct sm__by_rep with = {.values = f->zeros}, without = {.values = f->values};
 	double v;
 
-	if (b.values == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < report->nrecords; i++) {
-		struct scope s = {
-			.rec = &report->records[i], .row = &r->rows[row], .who = r->who[i]};
+	for (size_t i = f->g->first; i < f->g->end; i++) {
+		const struct links *l = &f->links[i - f->g->first];
+		struct scope s = {.report = f->g->report,
+				  .rec = &f->g->report->records[i],
+				  .links = l,
+				  .row = (int)row,
+				  .absent = l->head[row] < 0,
+				  .who = who,
+				  .end = end};
 
-		if (s.rec->group != s.row->group || !occurred(&s))
-			continue;
-		if (cell_value(&s, &r->columns[col], &v)) {
-			take(&b, s.rec->rep, v);
-			cell->scaled |= s.scaled;
-			cell->doubted |= s.doubted;
-			r->columns[col].doubted |= s.doubted;
-			if (!r->columns[col].pass && strcmp(r->columns[col].source, "pmu") == 0)
-				r->columns[col].pass = 1 + s.rec->pass;
-		} else if (s.reason != NULL &&
+		if (cell_value(&s, c, &v)) {
+			sm__by_rep_take(&with, s.rec->rep, v);
+			if (s.absent)
+				continue;
+			sm__by_rep_take(&without, s.rec->rep, v);
+			note(cell, c, &s);
+		} else if (!s.absent && s.reason != NULL &&
 			   (cell->reason == NULL || cell->status == SM_STATUS_NOT_COUNTED)) {
 			cell->status = s.status;
 			cell->reason = s.reason;
 		}
 	}
-	sm_stats_compute(b.values, b.n, &cell->stats);
+	if (cell->reason != NULL || without.n == 0)
+		with = without;
+	sm_stats_compute(with.values, with.n, &cell->stats);
 	cell->has_value = cell->stats.n > 0;
-	free(b.values);
-	return 0;
 }
 
-/*
- * A worker's idle time, and with it its total, say how long the sample took; a mutator's total says
- * something beside two phases or more. The samples keep all of them.
- */
-static int drop_redundant(struct sm_summary *r)
+static void fill_rows(const struct filling *f)
 {
-	bool *drop = calloc(r->nrows + 1, sizeof(*drop));
-	size_t kept = 0;
+	const struct sm_row *rows = f->r->rows + f->g->rows;
 
-	if (drop == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < r->nrows; i++) {
-		const struct sm_row *row = &r->rows[i];
-		bool idle = false;
-		unsigned phases = 0;
-
-		for (size_t k = 0; k < r->nrows; k++) {
-			if (r->rows[k].group != row->group || r->rows[k].who != row->who)
-				continue;
-			idle |= strcmp(r->rows[k].phase, "idle") == 0;
-			phases += strcmp(r->rows[k].phase, "total") != 0;
-		}
-		drop[i] = strcmp(row->phase, "idle") == 0 ||
-			  (strcmp(row->phase, "total") == 0 && (idle || phases == 1));
+	for (size_t i = 0, n; i < f->g->nrows; i += n) {
+		for (n = 1; i + n < f->g->nrows && rows[i + n].who == rows[i].who; n++)
+			;
+		for (size_t k = i; k < i + n; k++)
+			for (size_t c = 0; c < f->r->ncolumns; c++)
+				fill_cell(f, k, c, (int)i, (int)(i + n));
 	}
-	for (size_t i = 0; i < r->nrows; i++) {
-		if (!drop[i])
-			r->rows[kept++] = r->rows[i];
-	}
-	r->nrows = kept;
-	free(drop);
-	return 0;
 }
 
-/* Mutators, then mark workers, then the rest, packages last; cores and nodes by number; a total
- * after its parts. */
-static int rank(const char *who)
+static int add_group(struct sm_summary *r, enum sm_by by, struct sm__group *g)
 {
-	return strncmp(who, "mut", 3) == 0	 ? 0
-	       : strncmp(who, "mark", 4) == 0	 ? 1
-	       : strncmp(who, "package", 7) == 0 ? 3
-						 : 2;
+	size_t n = g->end - g->first;
+	struct filling f = {.r = r,
+			    .g = g,
+			    .links = calloc(n, sizeof(*f.links)),
+			    .values = calloc(2 * n, sizeof(*f.values))};
+	int rc = f.links != NULL && f.values != NULL ? sm__summary_rows(r, by, g) : -ENOMEM;
+
+	f.zeros = f.values + n;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = link_record(g, g->first + i, &f.links[i]);
+	if (rc == 0)
+		fill_rows(&f);
+	for (size_t i = 0; f.links != NULL && i < n; i++)
+		free(f.links[i].head);
+	free(f.links);
+	free(f.values);
+	sm__group_free(g);
+	return rc;
 }
 
-static bool before(const struct sm_row *a, const struct sm_row *b)
+static size_t group_end(const struct sm_report *report, size_t first)
 {
-	int who = strverscmp(a->who, b->who);
+	size_t i = first;
 
-	if (rank(a->who) != rank(b->who))
-		return rank(a->who) < rank(b->who);
-	if (who != 0)
-		return who < 0;
-	return strcmp(a->phase, "total") != 0 && strcmp(b->phase, "total") == 0;
-}
-
-/* Stable: phases stay in the order of their numbers. */
-static void sort_rows(struct sm_summary *r)
-{
-	for (size_t i = 1; i < r->nrows; i++) {
-		struct sm_row row = r->rows[i];
-		size_t k = i;
-
-		for (; k > 0 && r->rows[k - 1].group == row.group && before(&row, &r->rows[k - 1]);
-		     k--)
-			r->rows[k] = r->rows[k - 1];
-		r->rows[k] = row;
-	}
+	while (i < report->nrecords && report->records[i].group == report->records[first].group)
+		i++;
+	return i;
 }
 
 int sm_summary_build(const struct sm_report *report, enum sm_by by, struct sm_summary *r)
@@ -374,22 +259,12 @@ int sm_summary_build(const struct sm_report *report, enum sm_by by, struct sm_su
 	int rc;
 
 	*r = (struct sm_summary){0};
-	rc = name_metrics(report, by, r);
-	if (rc == 0)
-		rc = find_rows(report, r);
-	if (rc == 0)
-		rc = drop_redundant(r);
-	if (rc == 0) {
-		sort_rows(r);
-		rc = sm__summary_columns(report, r);
-	}
-	if (rc == 0) {
-		r->cells = calloc(r->nrows * r->ncolumns + 1, sizeof(*r->cells));
-		rc = r->cells != NULL ? 0 : -ENOMEM;
-	}
-	for (size_t i = 0; i < r->nrows && rc == 0; i++) {
-		for (size_t k = 0; k < r->ncolumns && rc == 0; k++)
-			rc = fill_cell(report, r, i, k);
+	rc = sm__summary_columns(report, r);
+	for (size_t i = 0; i < report->nrecords && rc == 0;) {
+		struct sm__group g = {.report = report, .first = i, .end = group_end(report, i)};
+
+		rc = add_group(r, by, &g);
+		i = g.end;
 	}
 	if (rc)
 		sm_summary_free(r);
@@ -398,9 +273,6 @@ int sm_summary_build(const struct sm_report *report, enum sm_by by, struct sm_su
 
 void sm_summary_free(struct sm_summary *r)
 {
-	for (size_t i = 0; r->who != NULL && i < r->nrecords; i++)
-		free(r->who[i]);
-	free(r->who);
 	free(r->columns);
 	free(r->rows);
 	free(r->cells);
@@ -408,23 +280,43 @@ void sm_summary_free(struct sm_summary *r)
 	*r = (struct sm_summary){0};
 }
 
+/* ---- results ------------------------------------------------------------------------------ */
+
+void sm_summary_group(const struct sm_report *report, unsigned group, size_t *first, size_t *end)
+{
+	size_t low = 0, high = report->nrecords;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (report->records[middle].group < group)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*first = *end = low;
+	while (*end < report->nrecords && report->records[*end].group == group)
+		++*end;
+}
+
 bool sm_summary_result(const struct sm_report *report, unsigned group, const char *name,
 		       struct sm_stats *out, const char **unit, const char **reason)
 {
-	struct by_rep b = {.values = calloc(report->nrecords + 1, sizeof(double))};
+	struct sm__by_rep b;
+	size_t first, end;
 
 	*reason = "";
-	for (size_t i = 0; b.values != NULL && i < report->nrecords; i++) {
-		const struct sm_result *res = report->records[i].group == group
-						      ? sm_record_result(&report->records[i], name)
-						      : NULL;
+	sm_summary_group(report, group, &first, &end);
+	b = (struct sm__by_rep){.values = calloc(end - first + 1, sizeof(double))};
+	for (size_t i = first; b.values != NULL && i < end; i++) {
+		const struct sm_result *res = sm_record_result(&report->records[i], name);
 
 		if (res == NULL)
 			continue;
 		if (unit != NULL)
 			*unit = res->unit;
 		if (res->has_value)
-			take(&b, report->records[i].rep, res->value);
+			sm__by_rep_take(&b, report->records[i].rep, res->value);
 		else
 			*reason = res->reason;
 	}

@@ -6,9 +6,13 @@
  * evaluated the sets' formulas over such sums (perf/rollup.h); the table's own formulas take
  * metrics of one sample; so passes join by themselves, each column taking its values from the
  * samples that counted it, and no ratio mixes samples. The cell is the median over repetitions:
- * what several passes of one repetition say is one value, their mean.
+ * what several passes of one repetition say is one value, their mean. A repetition in which the
+ * phase did not occur counts as 0 for what is summed (not for a ratio), so that all rows of a case
+ * are over the same repetitions; the row says in how many it occurred.
  *
  * A sum with a part missing is missing, with the part's status and reason.
+ *
+ * Work and memory are linear in samples: groups are taken one after another.
  */
 #ifndef SM_HARNESS_SUMMARY_H
 #define SM_HARNESS_SUMMARY_H
@@ -20,6 +24,7 @@
 struct sm_column {
 	char title[16];
 	char metric[96];   /* name, or what the formula makes */
+	const char *name;  /* the same, interned as the report's metrics are; NULL: none has it */
 	char formula[160]; /* over metric names, `ops` and `seconds`; "": the metric itself */
 	char unit[24];
 	/* hardware counters: the first counter pass that has values, from 1; 0: any */
@@ -43,7 +48,9 @@ struct sm_row {
 	unsigned group;
 	const char *who; /* role, or "node 0", "core 3", .. */
 	const char *phase;
-	unsigned first; /* record where it was seen first: stands for the group's identity */
+	unsigned first; /* a record of the group: stands for its identity */
+	/* repetitions with metrics, and those in which the phase occurred */
+	unsigned reps, occurred;
 };
 
 struct sm_summary {
@@ -52,11 +59,7 @@ struct sm_summary {
 	struct sm_row *rows; /* by group, in the order of first appearance */
 	size_t nrows;
 	struct sm_cell *cells; /* [row * ncolumns + column] */
-	/* who[record][metric]: the row's name that --by gives the metric, interned; NULL: it is in
-	 * no row */
-	const char ***who;
-	size_t nrecords;
-	struct sm_pool pool;
+	struct sm_pool pool;   /* of the rows' names */
 };
 
 /* 0 or -ENOMEM. */
@@ -65,6 +68,9 @@ void sm_summary_free(struct sm_summary *r);
 
 /* columns.c: the columns of a report, still without cells. 0 or -ENOMEM. */
 int sm__summary_columns(const struct sm_report *report, struct sm_summary *r);
+
+/* Records [first, end) of the group; first == end: there is none. */
+void sm_summary_group(const struct sm_report *report, unsigned group, size_t *first, size_t *end);
 
 /*
  * The statistics of a result over the repetitions of a group, from its good samples; unit may be

@@ -22,6 +22,7 @@ struct sm_table {
 	const char *notes[SM_TABLE_NOTES]; /* reasons, [0] is note 1 */
 	size_t nnotes;
 	bool scaled, outliers, doubted; /* a mark was printed: explain it */
+	bool partly, parts;		/* "2/3" was; totals of medians were */
 };
 
 /* Colour is decoration only: "" where there is none. */

@@ -53,29 +53,55 @@ static int who_width(const struct sm_summary *u)
 	return width > 20 ? 20 : (int)width;
 }
 
+/* "app", or where it did not occur in each repetition "assist 2/3". */
+static const char *phase_text(const struct sm_row *row, char *buf, size_t len)
+{
+	if (row->occurred >= row->reps)
+		return row->phase;
+	snprintf(buf, len, "%.16s %u/%u", row->phase, row->occurred, row->reps);
+	return buf;
+}
+
 /* Of the names of phases: "app", "mark-fractional". */
 static int phase_width(const struct sm_summary *u)
 {
 	size_t width = 10;
+	char text[48];
 
-	for (size_t i = 0; i < u->nrows; i++)
-		width = strlen(u->rows[i].phase) > width ? strlen(u->rows[i].phase) : width;
-	return width > 16 ? 16 : (int)width;
+	for (size_t i = 0; i < u->nrows; i++) {
+		size_t len = strlen(phase_text(&u->rows[i], text, sizeof(text)));
+
+		width = len > width ? len : width;
+	}
+	return width > 20 ? 20 : (int)width;
 }
 
-/* Columns [from, *to) are what fits beside the names of the rows. */
-static void write_block(struct sm_table *t, size_t from, size_t to)
+/* What a block of the table is printed with. */
+struct block {
+	size_t from, to; /* columns [from, to) */
+	int who, phase;	 /* widths */
+};
+
+static void write_block_head(struct sm_table *t, const struct block *b)
 {
 	const struct sm_summary *u = &t->summary;
-	unsigned last = 0;
 
 	fprintf(t->out, "\n%sCounts for one operation of the workload, by %s and phase%s\n",
 		SM_BOLD(t), sm_by_names[t->w->by], SM_PLAIN(t));
-	fprintf(t->out, "%s%-12s %-4s %-*s %-*s", SM_BOLD(t), "workload", "heap", who_width(u),
-		sm_by_names[t->w->by], phase_width(u), "phase");
-	for (size_t c = from; c < to; c++)
+	fprintf(t->out, "%s%-12s %-4s %-*s %-*s", SM_BOLD(t), "workload", "heap", b->who,
+		sm_by_names[t->w->by], b->phase, "phase");
+	for (size_t c = b->from; c < b->to; c++)
 		fprintf(t->out, " %*s", column_width(&u->columns[c]), u->columns[c].title);
 	fprintf(t->out, "%s\n", SM_PLAIN(t));
+}
+
+static void write_block(struct sm_table *t, const struct block *b)
+{
+	const struct sm_summary *u = &t->summary;
+	unsigned last = 0;
+	char text[48];
+
+	write_block_head(t, b);
 	for (size_t i = 0; i < u->nrows; i++) {
 		const struct sm_row *row = &u->rows[i];
 		const struct sm_record *rec = &t->r->records[row->first];
@@ -85,32 +111,35 @@ static void write_block(struct sm_table *t, size_t from, size_t to)
 			sm__table_case_line(t, row->first);
 		sm__table_put_names(t, rec, !repeats);
 		fputc(' ', t->out);
-		sm_text_name(t->out, row->who, who_width(u));
+		sm_text_name(t->out, row->who, b->who);
 		fputc(' ', t->out);
-		sm_text_name(t->out, row->phase, phase_width(u));
-		for (size_t c = from; c < to; c++)
+		sm_text_name(t->out, phase_text(row, text, sizeof(text)), b->phase);
+		for (size_t c = b->from; c < b->to; c++)
 			put_cell(t, &u->cells[i * u->ncolumns + c], &u->columns[c]);
 		fputc('\n', t->out);
 		last = row->group;
+		t->partly |= row->occurred < row->reps;
+		t->parts |= row->reps > 2 && strcmp(row->phase, "total") == 0;
 	}
 }
 
 void sm__table_counters(struct sm_table *t)
 {
 	const struct sm_summary *u = &t->summary;
-	size_t from = 0;
+	struct block b = {.who = who_width(u), .phase = phase_width(u)};
 
 	if (u->nrows == 0 || u->ncolumns == 0)
 		return;
-	while (from < u->ncolumns) {
-		int width = 19 + who_width(u) + phase_width(u);
-		size_t to = from;
+	while (b.from < u->ncolumns) {
+		int width = 19 + b.who + b.phase;
 
-		while (to < u->ncolumns &&
-		       (to == from || width + 1 + column_width(&u->columns[to]) <= SM_TABLE_WIDTH))
-			width += 1 + column_width(&u->columns[to++]);
-		write_block(t, from, to);
-		from = to;
+		b.to = b.from;
+		while (b.to < u->ncolumns &&
+		       (b.to == b.from ||
+			width + 1 + column_width(&u->columns[b.to]) <= SM_TABLE_WIDTH))
+			width += 1 + column_width(&u->columns[b.to++]);
+		write_block(t, &b);
+		b.from = b.to;
 	}
 }
 

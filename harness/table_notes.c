@@ -71,6 +71,10 @@ static void write_marks(struct sm_table *t)
 		sm__table_wrap_text(t->out, "?", 9,
 				    "calibration found an event behind it off: do not believe it "
 				    "(see the warnings)");
+	if (t->partly)
+		sm__table_wrap_text(
+			t->out, "2/3", 9,
+			"the phase occurred in 2 of 3 repetitions; the others count as 0");
 	if (t->outliers)
 		sm__table_wrap_text(
 			t->out, "!", 9,
@@ -178,6 +182,11 @@ static void write_repetitions(struct sm_table *t)
 {
 	size_t most = 0;
 	char text[160];
+
+	if (t->parts)
+		sm__table_wrap_text(t->out, "note", 9,
+				    "every cell is a median of its own over the same repetitions: "
+				    "parts add up to their total in each sample, here only nearly");
 
 	for (size_t i = 0; i < t->r->nrecords; i++) {
 		if (t->r->records[i].rep + 1 > most)

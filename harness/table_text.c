@@ -27,7 +27,7 @@ size_t sm__table_group_end(const struct sm_report *r, size_t first)
 /* The group's first record with results; NULL. */
 const struct sm_record *sm__table_with_results(const struct sm_report *r, size_t first)
 {
-	for (size_t i = first; i < sm__table_group_end(r, first); i++) {
+	for (size_t i = first, end = sm__table_group_end(r, first); i < end; i++) {
 		if (r->records[i].nresults)
 			return &r->records[i];
 	}

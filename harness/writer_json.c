@@ -24,9 +24,20 @@
 #include "harness/summary.h"
 #include "harness/writer.h"
 
+/* cJSON's own numbers may lose the last bit: these read back as the same double, as in CSV. */
 static cJSON *value_json(bool has, double v)
 {
-	return has && isfinite(v) ? cJSON_CreateNumber(v) : cJSON_CreateNull();
+	char text[40];
+
+	if (!has || !isfinite(v))
+		return cJSON_CreateNull();
+	sm_text_number(v, text, sizeof(text));
+	return cJSON_CreateRaw(text);
+}
+
+static void add_value(cJSON *obj, const char *name, double v)
+{
+	cJSON_AddItemToObject(obj, name, value_json(true, v));
 }
 
 /* The object in `text`, or an empty one. */
@@ -109,7 +120,7 @@ static cJSON *sample_json(const struct sm_record *rec)
 	cJSON_AddNumberToObject(obj, "ordinal", rec->ordinal);
 	cJSON_AddStringToObject(obj, "status", sm_outcome_names[rec->status]);
 	cJSON_AddStringToObject(obj, "message", rec->message);
-	cJSON_AddNumberToObject(obj, "took_s", rec->took_s);
+	add_value(obj, "took_s", rec->took_s);
 	add_results(obj, rec);
 	metrics = cJSON_AddArrayToObject(obj, "metrics");
 	for (size_t i = 0; i < rec->nmetrics; i++)
@@ -124,12 +135,12 @@ static cJSON *stats_json(const struct sm_stats *s)
 	cJSON *obj = cJSON_CreateObject();
 
 	cJSON_AddNumberToObject(obj, "n", (double)s->n);
-	cJSON_AddNumberToObject(obj, "median", s->median);
+	add_value(obj, "median", s->median);
 	cJSON_AddItemToObject(obj, "low", value_json(s->has_interval, s->low));
 	cJSON_AddItemToObject(obj, "high", value_json(s->has_interval, s->high));
 	cJSON_AddItemToObject(obj, "confidence", value_json(s->has_interval, s->confidence));
-	cJSON_AddNumberToObject(obj, "min", s->min);
-	cJSON_AddNumberToObject(obj, "max", s->max);
+	add_value(obj, "min", s->min);
+	add_value(obj, "max", s->max);
 	cJSON_AddNumberToObject(obj, "outliers", (double)s->outliers);
 	return obj;
 }
@@ -168,7 +179,7 @@ static cJSON *calibration_json(const struct sm_calibration_row *c)
 	cJSON_AddStringToObject(obj, "kernel", c->kernel);
 	cJSON_AddStringToObject(obj, "metric", c->event);
 	cJSON_AddStringToObject(obj, "event", c->label);
-	cJSON_AddNumberToObject(obj, "expected", c->expected);
+	add_value(obj, "expected", c->expected);
 	cJSON_AddItemToObject(obj, "counted", value_json(c->has_value, c->counted));
 	cJSON_AddItemToObject(obj, "error", value_json(c->has_value, c->error));
 	cJSON_AddStringToObject(obj, "verdict", c->verdict);

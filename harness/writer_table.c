@@ -81,7 +81,7 @@ static void put_interval(struct sm_table *t, size_t first)
 /* The group's failed samples, in words of the table. */
 static bool all_failed(const struct sm_report *r, size_t first)
 {
-	for (size_t i = first; i < sm__table_group_end(r, first); i++) {
+	for (size_t i = first, end = sm__table_group_end(r, first); i < end; i++) {
 		if (r->records[i].status == SM_OUTCOME_OK)
 			return false;
 	}

@@ -56,7 +56,8 @@ static bool deposit(struct parse *p, const char *format, uint64_t value, const c
 		if (*end && *end != ',')
 			return refuse(p, "%s: format \"%s\" is not understood", term, format);
 	}
-	return value ? refuse(p, "%s: the value is too large for %.60s", term, p->pmu->device) : true;
+	return value ? refuse(p, "%s: the value is too large for %.60s", term, p->pmu->device)
+		     : true;
 }
 
 static bool safe(const char *s)

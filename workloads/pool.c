@@ -57,6 +57,11 @@ const char *sm_pool_str(struct sm_pool *p, const char *text)
 	return *slot;
 }
 
+const char *sm_pool_find(const struct sm_pool *p, const char *text)
+{
+	return p->cap ? *slot_of(p->slots, p->cap, text) : NULL;
+}
+
 void sm_pool_free(struct sm_pool *p)
 {
 	for (size_t i = 0; i < p->cap; i++)

@@ -14,6 +14,8 @@ struct sm_pool {
 
 /* The pool's copy of text ("" for NULL); NULL when out of memory. Not thread-safe. */
 const char *sm_pool_str(struct sm_pool *p, const char *text);
+/* The pool's copy of text, NULL when it has none. */
+const char *sm_pool_find(const struct sm_pool *p, const char *text);
 void sm_pool_free(struct sm_pool *p);
 
 #endif

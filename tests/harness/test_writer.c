@@ -492,6 +492,62 @@ START_TEST(passes_are_no_repetitions)
 }
 END_TEST
 
+static size_t put_metric(char *at, size_t len, const char *phase, const char *metric, int value)
+{
+	if (value < 0)
+		return (size_t)snprintf(at, len,
+					",{\"role\":\"mutator\",\"phase\":\"%s\",\"metric\":\"%s\","
+					"\"event\":\"e\",\"status\":\"not_counted\",\"reason\":"
+					"\"light\"}",
+					phase, metric);
+	return (size_t)snprintf(
+		at, len,
+		",{\"role\":\"mutator\",\"phase\":\"%s\",\"metric\":\"%s\",\"event\":"
+		"\"e\",\"value\":%d,\"unit\":\"ns\",\"source\":\"sw\"}",
+		phase, metric, value);
+}
+
+/* Parts and total are medians over the same repetitions: where a phase did not occur its time is 0.
+ * What was not counted where it did occur does not become 0 for that. */
+START_TEST(a_phase_that_did_not_occur_takes_no_time)
+{
+	static const int refill[] = {0, 30, 50};
+	struct fake_sample three[3];
+	char wires[3][2048];
+	struct sm_report r;
+	char *text;
+
+	for (unsigned i = 0; i < 3; i++) {
+		char *w = wires[i];
+		size_t n = (size_t)snprintf(
+			w, sizeof(wires[i]),
+			"{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\","
+			"\"value\":1}],\"metrics\":[{\"role\":\"mutator\",\"phase\":\"app\","
+			"\"metric\":\"time\",\"event\":\"clock\",\"value\":100,\"unit\":\"ns\","
+			"\"source\":\"sw\"}");
+		n += put_metric(w + n, sizeof(wires[i]) - n, "app", "cycles", 7);
+		if (refill[i]) {
+			n += put_metric(w + n, sizeof(wires[i]) - n, "refill", "time", refill[i]);
+			n += put_metric(w + n, sizeof(wires[i]) - n, "refill", "cycles", -1);
+		}
+		n += put_metric(w + n, sizeof(wires[i]) - n, "total", "time", 100 + refill[i]);
+		n += put_metric(w + n, sizeof(wires[i]) - n, "total", "cycles", 9);
+		snprintf(w + n, sizeof(wires[i]) - n, "]," TAIL);
+		three[i] = (struct fake_sample){.ordinal = i, .rep = i, .wire = w};
+	}
+	r = load(three, 3, 3);
+	text = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false);
+	fits(text);
+	has(text, "mutator  app          100 ns    7.00");
+	has(text, "mutator  refill 2/3  30.0 ns   n/a 1");
+	has(text, "mutator  total        130 ns    9.00");
+	has(text, "2/3      the phase occurred in 2 of 3 repetitions");
+	has(text, "n/a 1    light");
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
 /* Cases that differ in nothing but their mark workers, of a workload that takes threads as a
  * parameter. */
 START_TEST(csv_names_tell_cases_apart)
@@ -956,8 +1012,9 @@ int main(void)
 		SM_T(a_column_has_its_set_s_formula), SM_T(cases_are_told_apart),
 		SM_T(calibration_is_used), SM_T(passes_join), SM_T(kinds_and_packages),
 		SM_T(failures_are_named), SM_T(intervals), SM_T(passes_are_no_repetitions),
-		SM_T(csv_names_tell_cases_apart), SM_T(empty_run), SM_T(csv_is_tidy),
-		SM_T(csv_is_safe), SM_T(json_has_the_schema), SM_T(hostile_names),
-		SM_T(json_is_utf8), SM_T(other_locales), SM_T(numbers), SM_T(output_appears_whole),
-		SM_T(output_through_a_link), SM_T(output_refusals), SM_T(output_on_a_full_disk));
+		SM_T(a_phase_that_did_not_occur_takes_no_time), SM_T(csv_names_tell_cases_apart),
+		SM_T(empty_run), SM_T(csv_is_tidy), SM_T(csv_is_safe), SM_T(json_has_the_schema),
+		SM_T(hostile_names), SM_T(json_is_utf8), SM_T(other_locales), SM_T(numbers),
+		SM_T(output_appears_whole), SM_T(output_through_a_link), SM_T(output_refusals),
+		SM_T(output_on_a_full_disk));
 }
