@@ -27,7 +27,7 @@ allowed() {
 room_allowed() {
 	case $1 in
 	base) echo "base heap.h inline.h" ;;
-	os) echo "os base heap.h" ;;
+	os) echo "os base heap.h stack.h" ;;
 	pages) echo "pages os base heap.h" ;;
 	objects) echo "objects pages os base heap.h inline.h mapfile.h stack.h" ;;
 	stats) echo "stats objects pages os base heap.h stats.h" ;;
