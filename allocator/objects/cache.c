@@ -61,8 +61,9 @@ static void open_window(struct sm_cache *c, struct sm_window *w, struct sm_span 
 		w->cur = p;
 		w->end = p + bytes;
 	} else {
-		w->cur = p - h->pages.range.base;
-		w->end = w->cur + bytes;
+		p -= h->pages.range.base;
+		w->cur = p;
+		w->end = p + bytes;
 	}
 	w->size = s->slot_bytes;
 	c->debt += bytes;
@@ -150,23 +151,14 @@ static bool next_span(struct sm_cache *c, unsigned bin)
 		w->span = NULL;
 		w->cur = w->end = NULL;
 		s = sm__central_exchange(h, c, bin, old);
-	} while (s == NULL && h->hooks.out_of_memory != NULL &&
-		 h->hooks.out_of_memory(h->hooks.ctx, c,
-					sm__sizeclasses[h->bins[bin].cls].slot_bytes));
+	} while (s == NULL &&
+		 sm__heap_out_of_memory(h, c, sm__sizeclasses[h->bins[bin].cls].slot_bytes));
 	if (s == NULL) {
 		errno = ENOMEM;
 		return false;
 	}
 	w->span = s;
 	return true;
-}
-
-static void *pop_slot(struct sm_window *w)
-{
-	char *p = w->cur;
-
-	w->cur = p + w->size;
-	return p;
 }
 
 /* ---- giving back -------------------------------------------------------------------------- */
@@ -244,7 +236,7 @@ static SM_COLD void keep_budget(struct sm_cache *c, unsigned bin)
 	}
 }
 
-static void call_before_refill(struct sm_cache *c, size_t more)
+void sm__cache_before_refill(struct sm_cache *c, size_t more)
 {
 	struct sm_heap *h = c->heap;
 	size_t bytes = c->debt + more;
@@ -256,86 +248,74 @@ static void call_before_refill(struct sm_cache *c, size_t more)
 		h->hooks.before_refill(h->hooks.ctx, c, bytes);
 }
 
-/*
- * cache.mode=cpu: carves a window with c's own means, keeps its first slot and leaves the rest to
- * the CPU; what the CPU does not take goes back. No span stays with c.
- */
-static void *refill_cpu(struct sm_cache *c, unsigned bin)
+/* The hook may have run a finalizer that allocated from this very bin: look again. */
+static bool fill_window(struct sm_cache *c, unsigned bin)
 {
 	struct sm_window *w = &c->windows[bin];
-	void *p = sm__cache_cpu_bump(c->heap, bin);
 
-	if (p != NULL)
-		return p;
-	sm_phase_enter(SM_PHASE_REFILL);
-	call_before_refill(c, 0);
+	sm__cache_before_refill(c, 0);
+	if (SM_UNLIKELY(c->budget != 0) && SM_LIKELY(!c->heap->bins[bin].shared))
+		keep_budget(c, bin);
 	while (w->cur == w->end && !next_window(c, bin))
-		if (!next_span(c, bin)) {
-			sm_phase_leave(SM_PHASE_REFILL);
-			return NULL;
-		}
-	p = pop_slot(w);
+		if (!next_span(c, bin))
+			return false;
+	return true;
+}
+
+/*
+ * cache.mode=cpu: of a window that was carved with c's own means, the first slot; the rest is left
+ * to the CPU. What the CPU does not take goes back. No span stays with c.
+ */
+static void *take_and_leave(struct sm_cache *c, unsigned bin)
+{
+	struct sm_window *w = &c->windows[bin];
+	struct sm_class_counts *k = &c->cls[c->heap->bins[bin].cls];
+	void *p = sm__window_bump(w);
+
 	if (w->cur != w->end && sm__cache_cpu_leave(c->heap, bin, w->cur, w->end)) {
-		c->cls[c->heap->bins[bin].cls].taken -= (size_t)(w->end - w->cur) / w->size;
+		k->taken -= (size_t)(w->end - w->cur) / w->size;
 		w->cur = w->end;
 	}
 	retire_window(c, w);
-	sm__cache_cpu_count(c->heap, &c->cls[c->heap->bins[bin].cls], c->heap->bins[bin].cls);
-	sm_phase_leave(SM_PHASE_REFILL);
+	sm__cache_cpu_count(c->heap, k, c->heap->bins[bin].cls);
 	return p;
 }
 
-/* A bin of mixed layouts: c takes a run, and the span is at once for whoever comes next. */
-static void *refill_shared(struct sm_cache *c, unsigned bin)
+/* A bin of mixed layouts: c has its run, and the span is at once for whoever comes next. */
+static void *take_shared(struct sm_cache *c, unsigned bin)
 {
 	struct sm_heap *h = c->heap;
 	struct sm_window *w = &c->windows[bin];
-	void *p = NULL;
+	struct sm_span *s = w->span;
+	void *p = (void *)sm__run_address(&h->pages.range, sm__window_bump(w));
 
-	sm_phase_enter(SM_PHASE_REFILL);
-	call_before_refill(c, 0);
-	while (w->cur == w->end && !next_window(c, bin))
-		if (!next_span(c, bin))
-			goto out;
-	p = (void *)sm__run_address(&h->pages.range, pop_slot(w));
-	if (w->span != NULL) {
-		struct sm_span *s = w->span;
-
-		w->span = NULL;
+	w->span = NULL;
+	if (s != NULL)
 		sm__central_put(h, c, s);
-	}
 	if (h->cpus != NULL)
 		sm__cache_cpu_count(h, &c->cls[h->bins[bin].cls], h->bins[bin].cls);
-out:
-	sm_phase_leave(SM_PHASE_REFILL);
 	return p;
 }
 
 void *sm__cache_refill_slow(struct sm_cache *c, unsigned bin)
 {
-	struct sm_window *w = &c->windows[bin];
+	const struct sm_bin *b = &c->heap->bins[bin];
+	bool by_cpu = c->heap->cpus != NULL && !b->shared;
+	void *p = NULL;
 
-	if (SM_UNLIKELY(c->heap->config.page_per_object)) {
-		const struct sm_bin *b = &c->heap->bins[bin];
-
+	if (SM_UNLIKELY(c->heap->config.page_per_object))
 		return sm__cache_large(c, sm__sizeclasses[b->cls].slot_bytes, b->layout, b->zero);
-	}
-	if (SM_UNLIKELY(c->heap->bins[bin].shared))
-		return refill_shared(c, bin);
-	if (c->heap->cpus != NULL)
-		return refill_cpu(c, bin);
+	if (by_cpu)
+		p = sm__cache_cpu_bump(c->heap, bin);
+	if (p != NULL)
+		return p;
 	sm_phase_enter(SM_PHASE_REFILL);
-	call_before_refill(c, 0);
-	if (SM_UNLIKELY(c->budget != 0))
-		keep_budget(c, bin);
-	/* The hook may have run a finalizer or a safepoint that allocated from this very bin. */
-	while (w->cur == w->end && !next_window(c, bin))
-		if (!next_span(c, bin)) {
-			sm_phase_leave(SM_PHASE_REFILL);
-			return NULL;
-		}
+	if (fill_window(c, bin))
+		p = SM_UNLIKELY(b->shared) ? take_shared(c, bin)
+		    : by_cpu		   ? take_and_leave(c, bin)
+					   : sm__window_bump(&c->windows[bin]);
 	sm_phase_leave(SM_PHASE_REFILL);
-	return pop_slot(w);
+	return p;
 }
 
 /* ---- tiny objects ------------------------------------------------------------------------- */
@@ -369,64 +349,6 @@ void *sm__cache_tiny(struct sm_cache *c, size_t size, size_t align)
 		c->tiny_cur = p + size;
 		c->tiny_end = p + TINY_BLOCK;
 	}
-	return p;
-}
-
-/* ---- large -------------------------------------------------------------------------------- */
-
-static struct sm_span *large_span(struct sm_cache *c, size_t nunits, size_t size)
-{
-	struct sm_heap *h = c->heap;
-	struct sm_span *s;
-
-	do
-		s = sm__pageheap_alloc(&h->pages, c->node, nunits);
-	while (s == NULL && h->hooks.out_of_memory != NULL &&
-	       h->hooks.out_of_memory(h->hooks.ctx, c, size));
-	return s;
-}
-
-void sm__cache_publish_large(struct sm_cache *c, struct sm_span *s, const struct sm_layout *layout)
-{
-	struct sm_heap *h = c->heap;
-
-	sm__span_init_large(h, s, layout);
-	if (c->black && h->hooks.large_new != NULL)
-		h->hooks.large_new(h->hooks.ctx, c, s);
-	sm__central_put_large(h, s);
-	c->stats.large_objects++;
-	c->stats.large_bytes += sm_span_bytes(s);
-	c->unposted += sm_span_bytes(s);
-	sm__cache_post(c);
-}
-
-void *sm__cache_large(struct sm_cache *c, size_t size, const struct sm_layout *layout, bool zero)
-{
-	struct sm_heap *h = c->heap;
-	struct sm_span *s;
-	size_t bytes;
-	char *p;
-
-	if (size > h->pages.range.bytes) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	bytes = sm_align_up(size ? size : 1, SM_UNIT);
-	sm_phase_enter(SM_PHASE_REFILL);
-	call_before_refill(c, bytes);
-	s = large_span(c, bytes >> SM_UNIT_SHIFT, bytes);
-	if (s == NULL) {
-		sm_phase_leave(SM_PHASE_REFILL);
-		errno = ENOMEM;
-		return NULL;
-	}
-	p = (char *)sm_span_base(&h->pages.range, s);
-	/* Before it is published: a scanner must not see pointers of the memory's former life. */
-	if ((zero || layout->kind != SM_SCAN_NONE) && !(s->flags & SM_SPANF_ZEROED))
-		memset(p, 0, bytes);
-	s->flags &= (uint8_t)~SM_SPANF_ZEROED;
-	sm__cache_publish_large(c, s, layout);
-	sm_phase_leave(SM_PHASE_REFILL);
 	return p;
 }
 

@@ -80,6 +80,9 @@ SM_INLINE void *sm__cache_bump(struct sm_cache *c, unsigned bin)
 /* Takes a window and returns its first slot; NULL with errno ENOMEM when memory or the limit is
  * out. */
 void *sm__cache_refill_slow(struct sm_cache *c, unsigned bin);
+/* Before a cache takes memory, `more` bytes besides what it has taken since: the collector's hook,
+ * which may collect, allocate and finalize. */
+void sm__cache_before_refill(struct sm_cache *c, size_t more);
 /* A pointer-free object under 16 B; `align` is 1, 2, 4 or 8. */
 void *sm__cache_tiny(struct sm_cache *c, size_t size, size_t align);
 /* A large object (> SM_MAX_SMALL) of this layout, zeroed if the layout has pointers or zero is set.

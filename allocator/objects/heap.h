@@ -150,6 +150,11 @@ struct sm_heap *sm__heap_create(const struct sm_heap_config *cfg, char *err, siz
 /* Unmaps everything. No cache may be in use. */
 void sm__heap_destroy(struct sm_heap *h);
 void sm__heap_set_hooks(struct sm_heap *h, const struct sm_heap_hooks *hooks);
+/* The hook of that name: is it worth while to try again? */
+SM_INLINE bool sm__heap_out_of_memory(struct sm_heap *h, struct sm_cache *c, size_t bytes)
+{
+	return h->hooks.out_of_memory != NULL && h->hooks.out_of_memory(h->hooks.ctx, c, bytes);
+}
 
 /* shape.c: the layout equal to *l (copied, deduplicated; bits too). NULL with ENOMEM. */
 const struct sm_layout *sm__heap_layout(struct sm_heap *h, const struct sm_layout *l);

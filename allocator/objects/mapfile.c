@@ -20,8 +20,7 @@ void *sm__map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, uns
 	do
 		s = sm__pageheap_map_file(&h->pages, c->node, fd, offset, bytes,
 					  flags & SM_MAP_SHARED, flags & SM_MAP_WRITE);
-	while (s == NULL && errno == ENOMEM && h->hooks.out_of_memory != NULL &&
-	       h->hooks.out_of_memory(h->hooks.ctx, c, bytes));
+	while (s == NULL && errno == ENOMEM && sm__heap_out_of_memory(h, c, bytes));
 	if (s == NULL)
 		return NULL;
 	/* An allocation like others, for whoever asks whether there was one; but nobody marks in
