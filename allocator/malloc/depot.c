@@ -67,7 +67,7 @@ static void take_run_locked(struct sm_span *s, unsigned cls, unsigned first, uns
 {
 	sm__span_set_run(s, first, n);
 	s->scan_from = (uint16_t)(first + n);
-	if (s->nalloc == s->nslots)
+	if (sm_span_is_full(s))
 		sm__list_remove(sm__process_heap.heap, partial_of(s->node, cls), s);
 }
 
@@ -116,7 +116,7 @@ static unsigned gather_locked(unsigned node, unsigned cls, const struct sm_mwant
 		take_run_locked(s, cls, first, n);
 		got += n;
 		/* A span is used up before the next one is touched. */
-		spans += s->nalloc == s->nslots;
+		spans += sm_span_is_full(s);
 	}
 	*at = NULL;
 	return got;
@@ -138,7 +138,7 @@ static bool long_run_locked(unsigned node, unsigned cls, unsigned want, struct s
 	if (s == NULL)
 		return false;
 	n = sm__span_find_run(s, s->scan_from, want, &first);
-	if (n < LONG_RUN && n < want && n + s->nalloc < s->nslots)
+	if (n < LONG_RUN && n < want && n + sm_load_relaxed(&s->nalloc) < s->nslots)
 		return false;
 	take_run_locked(s, cls, first, n);
 	set_window(got, s, first, n);
@@ -201,7 +201,7 @@ static struct sm_span *fresh_span(unsigned node, unsigned cls, unsigned n)
 	sm__munits_set_locked(s, cls);
 	sm_fetch_add_relaxed(&d->spans, 1);
 	d->fresh++;
-	if (s->nalloc < s->nslots)
+	if (!sm_span_is_full(s))
 		sm__list_push(g->heap, partial_of(s->node, cls), s);
 	sm_lock_release(&d->lock);
 	return s;
@@ -305,9 +305,10 @@ static void give_slot_locked(struct sm_depot *d, unsigned cls, const void *p, st
 	sm_store_relaxed(&s->alloc[slot / 64], word & ~bit);
 	if (slot < s->scan_from)
 		s->scan_from = (uint16_t)slot;
-	if (s->nalloc == s->nslots)
+	if (sm_span_is_full(s))
 		sm__list_push(g->heap, partial_of(s->node, cls), s);
-	if (--s->nalloc == 0) {
+	sm_store_relaxed(&s->nalloc, (uint16_t)(sm_load_relaxed(&s->nalloc) - 1));
+	if (sm_load_relaxed(&s->nalloc) == 0) {
 		unlist_locked(d, s);
 		s->next = *dead ? sm_span_unit(&g->heap->pages.range, *dead) : 0;
 		*dead = s;
@@ -362,11 +363,11 @@ void sm__depot_give_window(unsigned cls, char *cur, char *end)
 	bool was_full;
 
 	sm_lock_acquire(&d->lock);
-	was_full = s->nalloc == s->nslots;
+	was_full = sm_span_is_full(s);
 	sm__span_clear_run(s, first, (unsigned)((size_t)(end - cur) / s->slot_bytes));
 	if (was_full)
 		sm__list_push(g->heap, partial_of(s->node, cls), s);
-	if (s->nalloc == 0) {
+	if (sm_load_relaxed(&s->nalloc) == 0) {
 		unlist_locked(d, s);
 		dead = s;
 	}

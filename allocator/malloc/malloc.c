@@ -91,7 +91,7 @@ static void *publish_large(struct sm_span *s)
 	struct sm_process_heap *g = &sm__process_heap;
 
 	s->nslots = 1;
-	s->nalloc = 1;
+	sm_store_relaxed(&s->nalloc, 1);
 	sm_fetch_add_relaxed(&g->large_objects, 1);
 	sm_fetch_add_relaxed(&g->large_bytes, sm_span_bytes(s));
 	sm_store_release(&s->state, SM_SPAN_MALLOC_LARGE);

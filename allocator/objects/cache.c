@@ -58,21 +58,19 @@ static void open_window(struct sm_cache *c, struct sm_window *w, struct sm_span 
 		memset(p, SM_FILL_FRESH, bytes);
 	if (SM_LIKELY(!h->bins[s->bin].shared)) {
 		prefetch_next(h, s, first + count);
-		w->cur = p;
-		w->end = p + bytes;
+		sm__window_set(w, p, p + bytes);
 	} else {
 		p -= h->pages.range.base;
-		w->cur = p;
-		w->end = p + bytes;
+		sm__window_set(w, p, p + bytes);
 	}
 	w->size = s->slot_bytes;
 	c->debt += bytes;
 	c->unposted += bytes;
 	c->stats.refills++;
 	c->stats.window_bytes += bytes;
-	k->refills++;
-	k->taken += count;
-	k->remote += s->node != c->node ? count : 0;
+	sm__count_own(&k->refills, 1);
+	sm__count_own(&k->taken, count);
+	sm__count_own(&k->remote, s->node != c->node ? count : 0);
 }
 
 /* A run of a span that others take runs from at the same time. A cache whose windows are the CPU's
@@ -124,7 +122,7 @@ static bool next_of_reserve(struct sm_cache *c, unsigned bin)
 		struct sm_span *s = sm__cache_unreserve(c, bin), *old = w->span;
 
 		if (sm_load_relaxed(&s->sweepgen) == sm_load_relaxed(&h->sweepgen)) {
-			w->cur = w->end = NULL;
+			sm__window_set(w, NULL, NULL);
 			w->span = s;
 			s = old;
 		}
@@ -149,7 +147,7 @@ static bool next_span(struct sm_cache *c, unsigned bin)
 		/* The hook may have retired our windows: read w->span again each time. */
 		old = w->span;
 		w->span = NULL;
-		w->cur = w->end = NULL;
+		sm__window_set(w, NULL, NULL);
 		s = sm__central_exchange(h, c, bin, old);
 	} while (s == NULL &&
 		 sm__heap_out_of_memory(h, c, sm__sizeclasses[h->bins[bin].cls].slot_bytes));
@@ -192,12 +190,12 @@ static void retire_window(struct sm_cache *c, struct sm_window *w)
 			h->hooks.window_returned(h->hooks.ctx, c, s, first, count);
 		sm__span_clear_run(s, first, count);
 		c->stats.returned_bytes += bytes;
-		c->cls[s->cls].returned += count;
+		sm__count_own(&c->cls[s->cls].returned, count);
 		/* Modulo 2^64: a cache may return what it posted before. */
 		c->unposted -= bytes;
 	}
 	w->span = NULL;
-	w->cur = w->end = NULL;
+	sm__window_set(w, NULL, NULL);
 	sm__central_put(h, c, s);
 }
 
@@ -210,9 +208,9 @@ static void forget_bin(struct sm_cache *c, unsigned bin)
 
 	if (bytes != 0) {
 		c->stats.returned_bytes += bytes;
-		c->cls[c->heap->bins[bin].cls].returned += bytes / w->size;
+		sm__count_own(&c->cls[c->heap->bins[bin].cls].returned, bytes / w->size);
 	}
-	w->cur = w->end = NULL;
+	sm__window_set(w, NULL, NULL);
 }
 
 /* cache.budget: windows of other bins go back, each in its turn, until a new one has room. */
@@ -273,8 +271,8 @@ static void *take_and_leave(struct sm_cache *c, unsigned bin)
 	void *p = sm__window_bump(w);
 
 	if (w->cur != w->end && sm__cache_cpu_leave(c->heap, bin, w->cur, w->end)) {
-		k->taken -= (size_t)(w->end - w->cur) / w->size;
-		w->cur = w->end;
+		sm__count_own(&k->taken, -((size_t)(w->end - w->cur) / w->size));
+		sm__window_set(w, w->end, w->end);
 	}
 	retire_window(c, w);
 	sm__cache_cpu_count(c->heap, k, c->heap->bins[bin].cls);
@@ -385,7 +383,7 @@ void sm__cache_foreach_window(struct sm_cache *c,
 			fn(ctx, span_of_window(h, w), first_left(h, w),
 			   (unsigned)((size_t)(w->end - w->cur) / w->size));
 		else
-			w->cur = w->end = NULL;
+			sm__window_set(w, NULL, NULL);
 	}
 	if (c->tiny_cur != c->tiny_end) {
 		struct sm_span *s = sm_span_of(&h->pages.range, (uintptr_t)c->tiny_cur);

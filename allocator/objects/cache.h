@@ -71,6 +71,13 @@ struct sm_cache {
 	uint32_t reserve[SM_BINS_MAX], nreserve;
 };
 
+/* Owner. Relaxed stores, since corestats.c reads a window whose owner goes on. */
+SM_INLINE void sm__window_set(struct sm_window *w, char *cur, char *end)
+{
+	__atomic_store_n(&w->cur, cur, __ATOMIC_RELAXED);
+	__atomic_store_n(&w->end, end, __ATOMIC_RELAXED);
+}
+
 /* The next slot of bin's window, or NULL when it is used up. */
 SM_INLINE void *sm__cache_bump(struct sm_cache *c, unsigned bin)
 {

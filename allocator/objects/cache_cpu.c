@@ -95,6 +95,16 @@ bool sm__cache_cpu_leave(struct sm_heap *h, unsigned bin, char *cur, char *end)
 	return true;
 }
 
+static void clear_counts(struct sm_class_counts *k)
+{
+	sm__count_own(&k->refills, -k->refills);
+	sm__count_own(&k->taken, -k->taken);
+	sm__count_own(&k->returned, -k->returned);
+	sm__count_own(&k->steals, -k->steals);
+	sm__count_own(&k->remote, -k->remote);
+}
+
+/* k is a cache's, whose owner this is. */
 void sm__cache_cpu_count(struct sm_heap *h, struct sm_class_counts *k, unsigned cls)
 {
 	struct sm_class_counts *to = &this_cpu(h)->cls[cls];
@@ -105,7 +115,7 @@ void sm__cache_cpu_count(struct sm_heap *h, struct sm_class_counts *k, unsigned 
 		sm__count_shared(&to->steals, k->steals);
 		sm__count_shared(&to->remote, k->remote);
 	}
-	*k = (struct sm_class_counts){.refills = 0};
+	clear_counts(k);
 }
 
 /* The slab of a CPU, out of its sections' reach; NULL: that cannot be done. */
@@ -139,6 +149,16 @@ bool sm__cache_cpu_leave(struct sm_heap *h, unsigned bin, char *cur, char *end)
 	return false;
 }
 
+static void clear_counts(struct sm_class_counts *k)
+{
+	sm__count_own(&k->refills, -k->refills);
+	sm__count_own(&k->taken, -k->taken);
+	sm__count_own(&k->returned, -k->returned);
+	sm__count_own(&k->steals, -k->steals);
+	sm__count_own(&k->remote, -k->remote);
+}
+
+/* k is a cache's, whose owner this is. */
 void sm__cache_cpu_count(struct sm_heap *h, struct sm_class_counts *k, unsigned cls)
 {
 	(void)h;

@@ -59,12 +59,13 @@ static unsigned parity(uint32_t sweepgen)
 	return sweepgen / 2 % 2;
 }
 
-/* The list that s belongs on, by its own generation. */
+/* The list that s belongs on, by its own generation. A hint to who does not hold s: a sweeper may
+ * be counting. */
 static struct sm_span_list *home_of(struct sm_central *c, const struct sm_span *s)
 {
 	unsigned i = parity(sm_load_relaxed(&s->sweepgen));
 
-	return s->nalloc == s->nslots ? &c->full[i] : &c->partial[i];
+	return sm_span_is_full(s) ? &c->full[i] : &c->partial[i];
 }
 
 /* Is s on this list? It is on none but its own. */
@@ -127,10 +128,10 @@ static void fill_free_slots(struct sm_heap *h, struct sm_span *s)
 /* What sweeping leaves behind: `in_use` slots, the rest free, dirty unless nothing was freed. */
 static void note_swept(struct sm_heap *h, struct sm_span *s, unsigned in_use)
 {
-	SM_CHECK(in_use <= s->nalloc);
-	if (in_use != s->nalloc)
+	SM_CHECK(in_use <= sm_load_relaxed(&s->nalloc));
+	if (in_use != sm_load_relaxed(&s->nalloc))
 		s->flags &= (uint8_t)~SM_SPANF_ZEROED;
-	s->nalloc = (uint16_t)in_use;
+	sm_store_relaxed(&s->nalloc, (uint16_t)in_use);
 	if (SM_UNLIKELY(h->config.debug_fill))
 		fill_free_slots(h, s);
 	s->scan_from = 0;
@@ -140,14 +141,14 @@ static void note_swept(struct sm_heap *h, struct sm_span *s, unsigned in_use)
 
 static void sweep_claimed(struct sm_heap *h, struct sm_cache *c, struct sm_span *s)
 {
-	unsigned in_use = s->nalloc;
+	unsigned in_use = sm_load_relaxed(&s->nalloc);
 
 	sm_phase_enter(SM_PHASE_SWEEP);
 	if (h->hooks.sweep != NULL)
 		in_use = h->hooks.sweep(h->hooks.ctx, c, s);
 	note_swept(h, s, in_use);
 	sm_phase_leave(SM_PHASE_SWEEP);
-	c->stats.swept_spans++;
+	sm__count_own(&c->stats.swept_spans, 1);
 }
 
 /* ---- taking ------------------------------------------------------------------------------- */
@@ -179,7 +180,7 @@ static struct sm_span *take_listed(struct sm_heap *h, struct sm_cache *c, struct
 		sm_lock_release(&l->lock);
 		sweep_claimed(h, c, s);
 		sm_lock_acquire(&l->lock);
-		if (s->nalloc < s->nslots)
+		if (!sm_span_is_full(s))
 			return s;
 		sm__list_push(h, home_of(l, s), s);
 	}
@@ -207,8 +208,8 @@ static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigne
 	 * */
 	sm_store_release(&s->state, SM_SPAN_SMALL);
 	if (s->node != c->node)
-		c->stats.remote_spans++;
-	c->stats.fresh_spans++;
+		sm__count_own(&c->stats.remote_spans, 1);
+	sm__count_own(&c->stats.fresh_spans, 1);
 	return s;
 }
 
@@ -253,8 +254,8 @@ static struct sm_span *take_remote(struct sm_heap *h, struct sm_cache *c, unsign
 		sm_lock_release(&l->lock);
 	}
 	if (s != NULL) {
-		c->stats.remote_spans++;
-		c->cls[s->cls].steals++;
+		sm__count_own(&c->stats.remote_spans, 1);
+		sm__count_own(&c->cls[s->cls].steals, 1);
 	}
 	return s;
 }
@@ -324,7 +325,7 @@ void sm__central_put(struct sm_heap *h, struct sm_cache *c, struct sm_span *s)
 
 	/* While marking, a conservative scanner may be between reading this span's state and its
 	 * bits, so its bitmaps and units stay what they are; a later sweep finds it empty. */
-	if (s->nalloc == 0 && !c->black && !sm_load_acquire(&h->marking) &&
+	if (sm_load_relaxed(&s->nalloc) == 0 && !c->black && !sm_load_acquire(&h->marking) &&
 	    sm_load_relaxed(&s->sweepgen) == sm_load_relaxed(&h->sweepgen)) {
 		sm__span_release(h, s);
 		return;
@@ -366,12 +367,12 @@ void sm__central_remove(struct sm_heap *h, struct sm_span *s)
 	sm_lock_release(&l->lock);
 }
 
-void sm__central_flag(struct sm_heap *h, struct sm_span *s, uint8_t flag)
+void sm__central_file_gone(struct sm_heap *h, struct sm_span *s)
 {
 	struct sm_central *l = lock_listed(h, s);
 
-	SM_CHECK((s->flags & flag) == 0);
-	s->flags |= flag;
+	SM_CHECK((s->flags & (SM_SPANF_FILE | SM_SPANF_GONE)) == SM_SPANF_FILE);
+	s->flags |= SM_SPANF_GONE;
 	sm_lock_release(&l->lock);
 }
 

@@ -84,8 +84,8 @@ void sm__central_put(struct sm_heap *h, struct sm_cache *c, struct sm_span *s);
 void sm__central_put_large(struct sm_heap *h, struct sm_span *s);
 /* Takes a span off its list, whichever that is (sm_unmap_file). */
 void sm__central_remove(struct sm_heap *h, struct sm_span *s);
-/* Sets a flag of a large span, which must not be set yet, likewise from any thread. */
-void sm__central_flag(struct sm_heap *h, struct sm_span *s, uint8_t flag);
+/* Sets SM_SPANF_GONE of a mapped file, which must not be set yet, likewise from any thread. */
+void sm__central_file_gone(struct sm_heap *h, struct sm_span *s);
 
 /* span.c: turns a run of units into a span of bin; everything but the store of `state`. 0, -ENOMEM.
  * */

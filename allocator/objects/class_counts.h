@@ -37,6 +37,12 @@ SM_INLINE void sm__count_shared(uint64_t *count, uint64_t n)
 	__atomic_fetch_add(count, n, __ATOMIC_RELAXED);
 }
 
+/* Of a cache with an owner, who alone counts: others read. */
+SM_INLINE void sm__count_own(uint64_t *count, uint64_t n)
+{
+	__atomic_store_n(count, *count + n, __ATOMIC_RELAXED);
+}
+
 SM_INLINE uint64_t sm__count_read(const uint64_t *count)
 {
 	return __atomic_load_n(count, __ATOMIC_RELAXED);

@@ -42,13 +42,14 @@ void sm__unmap_file(struct sm_heap *h, void *p)
 	SM_CHECK(sm_range_contains(&h->pages.range, (uintptr_t)p));
 	s = sm_span_of(&h->pages.range, (uintptr_t)p);
 	SM_CHECK(sm_span_base(&h->pages.range, s) == (uintptr_t)p);
-	SM_CHECK(s->flags & SM_SPANF_FILE && sm_load_acquire(&s->state) == SM_SPAN_LARGE);
+	SM_CHECK(sm_load_acquire(&s->state) == SM_SPAN_LARGE);
 	if (h->pages.range.marks == NULL) {
+		SM_CHECK(s->flags & SM_SPANF_FILE);
 		sm__central_remove(h, s);
 		sm__span_release(h, s);
 		return;
 	}
-	sm__central_flag(h, s, SM_SPANF_GONE);
+	sm__central_file_gone(h, s);
 	/* Refused, the file stays mapped until the place is swept. */
 	(void)sm__os_decommit(p, sm_span_bytes(s));
 }

@@ -59,19 +59,16 @@ void *sm__cache_mixed(struct sm_cache *c, struct sm_shape *shape, const struct s
 {
 	struct sm_heap *h = c->heap;
 	unsigned cls = sm_load_relaxed(&shape->cls), bin;
-	struct sm_window *w;
 	void *p;
 
 	if (SM_UNLIKELY(h->config.page_per_object))
 		return sm__cache_large(c, sm__sizeclasses[cls].slot_bytes, l, true);
 	bin = mixed_bin(h, cls);
-	w = &c->windows[bin];
-	if (SM_LIKELY(w->cur != w->end)) {
-		p = (void *)sm__run_address(&h->pages.range, w->cur);
-		w->cur += w->size;
-	} else if ((p = sm__cache_refill_slow(c, bin)) == NULL) {
+	p = sm__cache_bump(c, bin);
+	if (SM_LIKELY(p != NULL))
+		p = (void *)sm__run_address(&h->pages.range, p);
+	else if ((p = sm__cache_refill_slow(c, bin)) == NULL)
 		return NULL;
-	}
 	sm__mixed_write(&h->pages.range, sm_span_of(&h->pages.range, (uintptr_t)p), (uintptr_t)p,
 			l);
 	return p;

@@ -50,7 +50,8 @@ int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin)
 	s->recip = k->recip;
 	s->slot_bytes = k->slot_bytes;
 	s->nslots = k->nslots;
-	s->cls = b->cls;
+	/* A reader of statistics may have the units in view. */
+	__atomic_store_n(&s->cls, b->cls, __ATOMIC_RELAXED);
 	s->bin = (uint16_t)bin;
 	s->layout = b->layout;
 	if (make_bitmaps(h, s) != 0)
@@ -66,7 +67,7 @@ void sm__span_init_large(struct sm_heap *h, struct sm_span *s, const struct sm_l
 	s->layout = layout;
 	s->alloc = s->inline_alloc;
 	sm_store_relaxed(&s->alloc[0], 1);
-	s->nalloc = 1;
+	sm_store_relaxed(&s->nalloc, 1);
 	sm_store_relaxed(&s->sweepgen, sm_load_relaxed(&h->sweepgen));
 }
 
@@ -160,7 +161,7 @@ void sm__span_set_run(struct sm_span *s, unsigned first, unsigned count)
 	for (w = first / 64; w <= last / 64; w++)
 		sm_store_relaxed(&s->alloc[w],
 				 sm_load_relaxed(&s->alloc[w]) | run_mask(w, first, last));
-	s->nalloc = (uint16_t)(s->nalloc + count);
+	sm_store_relaxed(&s->nalloc, (uint16_t)(sm_load_relaxed(&s->nalloc) + count));
 }
 
 void sm__span_clear_run(struct sm_span *s, unsigned first, unsigned count)
@@ -170,7 +171,7 @@ void sm__span_clear_run(struct sm_span *s, unsigned first, unsigned count)
 	for (w = first / 64; w <= last / 64; w++)
 		sm_store_relaxed(&s->alloc[w],
 				 sm_load_relaxed(&s->alloc[w]) & ~run_mask(w, first, last));
-	s->nalloc = (uint16_t)(s->nalloc - count);
+	sm_store_relaxed(&s->nalloc, (uint16_t)(sm_load_relaxed(&s->nalloc) - count));
 	if (first < s->scan_from)
 		s->scan_from = (uint16_t)first;
 }
@@ -192,7 +193,7 @@ static const char *alloc_bits_are_valid(const struct sm_span *s)
 	if (s->nslots % 64 != 0 &&
 	    sm_load_relaxed(&s->alloc[s->nslots / 64]) & (~UINT64_C(0) << (s->nslots % 64)))
 		return "alloc bits are set behind the last slot";
-	if (count_alloc(s) != s->nalloc)
+	if (count_alloc(s) != sm_load_relaxed(&s->nalloc))
 		return "popcount(alloc) differs from nalloc";
 	for (i = 0; i < s->scan_from && i < s->nslots; i++)
 		if (!(sm_load_relaxed(&s->alloc[i / 64]) >> (i % 64) & 1))

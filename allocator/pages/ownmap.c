@@ -208,7 +208,7 @@ void sm__own_shrink(struct sm_pages *pg, struct sm_ph_node *nd, struct sm_span *
 	uint32_t unit = sm_span_unit(&pg->range, s) - nd->first;
 	uint32_t old = s->nunits;
 
-	s->nunits = n;
+	sm__ph_set_nunits(s, n);
 	give_units(pg, nd, unit + n, old - n, s->flags & SM_SPANF_FILE);
 }
 

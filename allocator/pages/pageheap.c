@@ -95,7 +95,7 @@ struct sm_span *sm__ph_describe(struct sm_pages *pg, struct sm_ph_node *nd, uint
 #pragma GCC unroll 16
 	for (unsigned i = 0; i < sizeof(*s) / sizeof(*words); i++)
 		__atomic_store_n(&words[i], 0, __ATOMIC_RELAXED);
-	s->nunits = n;
+	sm__ph_set_nunits(s, n);
 	s->node = nd->index;
 	s->flags = (uint8_t)flags;
 	for (uint32_t i = 1; i < n; i++)
@@ -113,7 +113,7 @@ void sm__ph_extend_description(struct sm_pages *pg, struct sm_ph_node *nd, uint3
 
 	for (uint32_t i = old; i < n; i++)
 		set_back(&s[i], i);
-	s->nunits = n;
+	sm__ph_set_nunits(s, n);
 }
 
 /*
@@ -471,7 +471,7 @@ void sm__pageheap_shrink(struct sm_pages *pg, struct sm_span *s, size_t nunits)
 	if (s->flags & SM_SPANF_OWNMAP) {
 		sm__own_shrink(pg, nd, s, n);
 	} else {
-		s->nunits = n;
+		sm__ph_set_nunits(s, n);
 		take_back(pg, nd, sm_span_unit(&pg->range, s) - nd->first + n, old - n);
 	}
 	sm_lock_release(&nd->lock);

@@ -183,6 +183,12 @@ SM_INLINE struct sm_span *sm__ph_desc(const struct sm_pages *pg, const struct sm
 	return &pg->range.spans[nd->first + unit];
 }
 
+/* Relaxed: statistics may have the units in view while they change hands. */
+SM_INLINE void sm__ph_set_nunits(struct sm_span *s, uint32_t n)
+{
+	__atomic_store_n(&s->nunits, n, __ATOMIC_RELAXED);
+}
+
 SM_INLINE char *sm__ph_addr(const struct sm_pages *pg, const struct sm_ph_node *nd, uint32_t unit)
 {
 	return (char *)pg->range.base + ((size_t)(nd->first + unit) << SM_UNIT_SHIFT);

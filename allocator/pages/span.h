@@ -60,7 +60,7 @@ struct sm_span {
 	uint32_t next, prev;
 	/* class and layout: index of the central list and of the window */
 	uint16_t bin;
-	uint16_t nalloc; /* bits set in alloc */
+	_Atomic(uint16_t) nalloc; /* bits set in alloc; relaxed reads by others, a moment old */
 	_Atomic(uint64_t) inline_alloc[SM_SPAN_INLINE_SLOTS / 64];
 	uint32_t nunits;
 	uint16_t scan_from; /* no free slot before this one */
@@ -125,6 +125,12 @@ SM_INLINE char *sm_span_slot_address(const struct sm_range *r, const struct sm_s
 				     unsigned slot)
 {
 	return (char *)sm_span_base(r, s) + (size_t)slot * s->slot_bytes;
+}
+
+/* Holder of the span, or a hint: it may be changing. */
+SM_INLINE bool sm_span_is_full(const struct sm_span *s)
+{
+	return sm_load_relaxed(&s->nalloc) == s->nslots;
 }
 
 SM_INLINE size_t sm_span_bytes(const struct sm_span *s)

@@ -45,14 +45,18 @@ static void add_cache(struct sm_heap *h, const struct sm_cache *c, struct sm_cor
 
 	for (uint32_t bin = 1; bin < nbins; bin++) {
 		const struct sm_window *w = &c->windows[bin];
-		const char *cur = w->cur, *end = w->end;
+		const char *cur = __atomic_load_n(&w->cur, __ATOMIC_RELAXED);
+		const char *end = __atomic_load_n(&w->end, __ATOMIC_RELAXED);
 
 		if (cur != NULL && end > cur)
 			left[h->bins[bin].cls] += (uint64_t)(end - cur) /
 						  sm__sizeclasses[h->bins[bin].cls].slot_bytes;
 	}
-	for (unsigned cls = 1; cls < sm__nclasses; cls++)
-		sm__core_add(out, cls, &c->cls[cls], left[cls], left[cls]);
+	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
+		struct sm_class_counts n = sm__counts_read(&c->cls[cls]);
+
+		sm__core_add(out, cls, &n, left[cls], left[cls]);
+	}
 	out->caches++;
 	out->budget_bytes = c->budget;
 }

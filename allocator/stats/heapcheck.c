@@ -77,8 +77,9 @@ static void check_span(void *ctx, struct sm_span *s)
 	/* malloc's spans are on a list while they have room, and on none when full; large ones
 	 * never. */
 	k->spans_with_slots +=
-		state == SM_SPAN_MALLOC ? s->nalloc < s->nslots : state != SM_SPAN_MALLOC_LARGE;
-	k->slot_bytes += s->slot_bytes ? (size_t)s->nalloc * s->slot_bytes : sm_span_bytes(s);
+		state == SM_SPAN_MALLOC ? !sm_span_is_full(s) : state != SM_SPAN_MALLOC_LARGE;
+	k->slot_bytes += s->slot_bytes ? (size_t)sm_load_relaxed(&s->nalloc) * s->slot_bytes
+				       : sm_span_bytes(s);
 }
 
 static void check_list(struct check *k, const struct sm_span_list *l, unsigned bin, bool full)
@@ -95,7 +96,7 @@ static void check_list(struct check *k, const struct sm_span_list *l, unsigned b
 			report_span(k, s, "a free span is on a list");
 		if (s->bin != bin)
 			report_span(k, s, "a span is on another bin's list");
-		if ((s->nalloc == s->nslots) != full)
+		if (sm_span_is_full(s) != full)
 			report_span(k, s, "full and partial lists are mixed up");
 		prev = unit;
 		unit = s->next;

@@ -27,26 +27,30 @@ static void add_pageheaps(struct sm_heap *h, struct sm_heap_stats *out)
 	}
 }
 
+/* The units may change hands while we look: what is read here is read whole, and what follows from
+ * the class comes from its table. */
 static void add_span(struct sm_heap_stats *out, const struct sm_span *s)
 {
-	struct sm_class_stats *c;
+	unsigned cls, nalloc;
 
 	switch (sm_load_acquire(&s->state)) {
 	case SM_SPAN_LARGE:
 	case SM_SPAN_MALLOC_LARGE:
 		out->large_objects++;
-		out->large_bytes += sm_span_bytes(s);
+		out->large_bytes += (uint64_t)__atomic_load_n(&s->nunits, __ATOMIC_RELAXED)
+				    << SM_UNIT_SHIFT;
 		out->cls[0].spans++;
 		return;
 	case SM_SPAN_SMALL:
 	case SM_SPAN_MALLOC: break;
 	default: return;
 	}
-	c = &out->cls[s->cls < SM_NCLASSES_MAX ? s->cls : 0];
-	c->spans++;
-	c->slots += s->nslots;
-	c->in_use += s->nalloc;
-	out->slot_bytes += (uint64_t)s->nalloc * s->slot_bytes;
+	cls = __atomic_load_n(&s->cls, __ATOMIC_RELAXED);
+	nalloc = sm_load_relaxed(&s->nalloc);
+	out->cls[cls].spans++;
+	out->cls[cls].slots += sm__sizeclasses[cls].nslots;
+	out->cls[cls].in_use += nalloc;
+	out->slot_bytes += (uint64_t)nalloc * sm__sizeclasses[cls].slot_bytes;
 }
 
 /* Unit by unit, since a span's length may change while we look: only heads that are in use count.
@@ -78,9 +82,9 @@ static void add_spans(struct sm_heap *h, struct sm_heap_stats *out)
 /* Of windows: counted by the caches themselves, as totals. */
 static void add_cache_stats(struct sm_heap_stats *out, const struct sm_cache_stats *s)
 {
-	out->swept_spans += s->swept_spans;
-	out->remote_spans += s->remote_spans;
-	out->fresh_spans += s->fresh_spans;
+	out->swept_spans += sm__count_read(&s->swept_spans);
+	out->remote_spans += sm__count_read(&s->remote_spans);
+	out->fresh_spans += sm__count_read(&s->fresh_spans);
 }
 
 static void add_window_stats(struct sm_heap *h, struct sm_heap_stats *out)

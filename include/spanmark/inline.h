@@ -87,7 +87,8 @@ SM_INLINE void *sm__window_bump(struct sm_window *w)
 
 	if (__builtin_expect(p == w->end, 0))
 		return NULL;
-	w->cur = p + w->size;
+	/* Relaxed: statistics read other threads' windows. */
+	__atomic_store_n(&w->cur, p + w->size, __ATOMIC_RELAXED);
 	return p;
 }
 
