@@ -12,6 +12,7 @@
 #include "allocator/objects/heap.h"
 #include "spanmark/malloc.h"
 #include "allocator/os/os.h"
+#include "allocator/os/rseq.h"
 #include "tests/support/run.h"
 
 static void sound(void)
@@ -463,6 +464,60 @@ START_TEST(the_nth_request_to_the_kernel_fails)
 }
 END_TEST
 
+enum birth { UNTOUCHED, REFUSED, BORN };
+
+/* A child's first malloc, of whose mappings the nth is refused; what it said is in said. */
+static enum birth born_without(long nth, char *said, size_t bytes)
+{
+	int fd[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(fd), 0);
+	pid = fork();
+	if (pid == 0) {
+		unsigned long seen;
+		void *p;
+
+		dup2(fd[1], STDERR_FILENO);
+		sm__os_inject(SM_OS_RESERVE, nth, ENOMEM);
+		p = sm_malloc(1);
+		seen = sm__os_inject(SM_OS_ANY, 0, 0);
+		if (p == NULL && (errno != ENOMEM || sm_malloc(1) == NULL))
+			_exit(99);
+		sound();
+		_exit(p == NULL ? REFUSED : (long)seen < nth ? UNTOUCHED : BORN);
+	}
+	close(fd[1]);
+	n = read(fd[0], said, bytes - 1);
+	said[n > 0 ? n : 0] = '\0';
+	close(fd[0]);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) <= BORN,
+		      "mapping %ld: status %x, %s", nth, status, said);
+	return (enum birth)WEXITSTATUS(status);
+}
+
+/* Its tables too: NULL with ENOMEM and made the next time, or, without memory for the caches of
+ * CPUs, caches of threads and a line that says why. */
+START_TEST(the_nth_mapping_of_a_heap_that_is_made_is_refused)
+{
+	unsigned refused = 0, threads = 0;
+	char said[512];
+	enum birth b;
+	const char *why;
+
+	ck_assert_int_eq(sm_malloc_configure("cache.mode", "cpu", said, sizeof(said)), 0);
+	for (long nth = 1; (b = born_without(nth, said, sizeof(said))) != UNTOUCHED; nth++) {
+		refused += b == REFUSED;
+		threads += strstr(said, "caches are per thread") != NULL;
+	}
+	printf("refused %u times, caches of threads %u times\n", refused, threads);
+	ck_assert_uint_ge(refused, 4);
+	ck_assert(threads > 0 || !sm__rseq_usable(&why));
+}
+END_TEST
+
 START_TEST(configuration_is_refused_once_the_heap_is_made)
 {
 	char err[256] = "";
@@ -599,6 +654,7 @@ int main(void)
 	if (!SM_ASAN)
 		tcase_add_test_raise_signal(t, a_freed_object_on_its_own_pages_faults, SIGSEGV);
 	tcase_add_test(t, the_nth_request_to_the_kernel_fails);
+	tcase_add_test(t, the_nth_mapping_of_a_heap_that_is_made_is_refused);
 	tcase_add_test(t, configuration_is_refused_once_the_heap_is_made);
 	tcase_add_test(t, objects_freed_elsewhere_come_back_and_memory_stays_bounded);
 	tcase_add_test(t, threads_come_and_go_without_leaving_anything);
