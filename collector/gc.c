@@ -23,7 +23,9 @@
 
 /* ---- asking for cycles -------------------------------------------------------------------- */
 
-void sm__gc_ask(struct sm_gc *gc)
+/* Number of the next cycle, which is wanted from now on. One that has started may have scanned
+ * already what the caller has since dropped. */
+static uint64_t want_cycle(struct sm_gc *gc)
 {
 	uint64_t next;
 
@@ -32,29 +34,25 @@ void sm__gc_ask(struct sm_gc *gc)
 	if (sm_load_relaxed(&gc->cycles_wanted) < next)
 		sm_store_seqcst(&gc->cycles_wanted, next);
 	sm_lock_release(&gc->control_lock);
+	return next;
+}
+
+void sm__gc_ask(struct sm_gc *gc)
+{
+	want_cycle(gc);
 	sm__event_signal(&gc->wake);
 }
 
-int sm__gc_collect_and_wait(struct sm_gc *gc, struct sm_mutator *m)
+void sm__gc_wait(struct sm_gc *gc, struct sm_mutator *m, const _Atomic(uint64_t) *count,
+		 uint64_t least)
 {
-	uint64_t target;
-
-	sm__not_in_callback(gc, "sm_collect");
-	if (sm_load_relaxed(&gc->forked))
-		return -ENOTSUP;
-	sm_lock_acquire(&gc->control_lock);
-	/* One that has started may have scanned already what the caller has since dropped. */
-	target = sm_load_relaxed(&gc->cycles_started) + 1;
-	if (sm_load_relaxed(&gc->cycles_wanted) < target)
-		sm_store_seqcst(&gc->cycles_wanted, target);
-	sm_lock_release(&gc->control_lock);
 	if (m)
 		sm_blocking_enter(m);
 	sm__event_signal(&gc->wake);
 	for (;;) {
 		uint32_t seq = sm__event_prepare(&gc->done);
 
-		if (sm_load_seqcst(&gc->cycles_completed) >= target) {
+		if (sm_load_seqcst(count) >= least) {
 			sm__event_cancel(&gc->done);
 			break;
 		}
@@ -62,6 +60,14 @@ int sm__gc_collect_and_wait(struct sm_gc *gc, struct sm_mutator *m)
 	}
 	if (m)
 		sm_blocking_leave(m);
+}
+
+int sm__gc_collect_and_wait(struct sm_gc *gc, struct sm_mutator *m)
+{
+	sm__not_in_callback(gc, "sm_collect");
+	if (sm_load_relaxed(&gc->forked))
+		return -ENOTSUP;
+	sm__gc_wait(gc, m, &gc->cycles_completed, want_cycle(gc));
 	return 0;
 }
 

@@ -130,6 +130,10 @@ struct sm_gc {
 
 /* gc.c */
 void sm__gc_ask(struct sm_gc *gc); /* wake the control thread for one more cycle */
+/* Wakes the control thread and waits until it has signalled `done` with *count at `least`, in a
+ * blocking section of m unless that is NULL. */
+void sm__gc_wait(struct sm_gc *gc, struct sm_mutator *m, const _Atomic(uint64_t) *count,
+		 uint64_t least);
 /* A cycle that starts after the call has completed. -ENOTSUP in the child of a fork. */
 int sm__gc_collect_and_wait(struct sm_gc *gc, struct sm_mutator *m);
 

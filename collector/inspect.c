@@ -23,7 +23,7 @@ struct sm_inspection {
 	struct sm_inspection *next;
 	const struct sm_walk_hooks *hooks;
 	int err;
-	_Atomic(uint32_t) done;
+	_Atomic(uint64_t) done;
 };
 
 struct pair {
@@ -355,20 +355,7 @@ int sm__walk(struct sm_gc *gc, struct sm_mutator *m, const struct sm_walk_hooks 
 	i.next = sm_load_relaxed(&gc->inspections);
 	sm_store_seqcst(&gc->inspections, &i);
 	sm_lock_release(&gc->control_lock);
-	if (m)
-		sm_blocking_enter(m);
-	sm__event_signal(&gc->wake);
-	for (;;) {
-		uint32_t seq = sm__event_prepare(&gc->done);
-
-		if (sm_load_seqcst(&i.done)) {
-			sm__event_cancel(&gc->done);
-			break;
-		}
-		sm__event_wait(&gc->done, seq, 0);
-	}
-	if (m)
-		sm_blocking_leave(m);
+	sm__gc_wait(gc, m, &i.done, 1);
 	return i.err;
 }
 
