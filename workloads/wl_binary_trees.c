@@ -172,24 +172,20 @@ static int run(struct sm_run *run)
 }
 
 static const struct sm_param_desc params[] = {
-	{
-		.name = "depth",
-		.def = 18,
-		.min = 4,
-		.max = 26,
-		.quick = 14,
-		.unit = "levels",
-		.help = "of the long-lived tree and of the deepest short-lived ones",
-	},
-	{
-		.name = "threads",
-		.def = 1,
-		.min = 1,
-		.max = 4096,
-		.quick = 1,
-		.unit = "threads",
-		.help = "the short-lived trees are split over them",
-	},
+	{.name = "depth",
+	 .def = 18,
+	 .min = 4,
+	 .max = 26,
+	 .quick = 14,
+	 .unit = "levels",
+	 .help = "of the long-lived tree and of the deepest short-lived ones"},
+	{.name = "threads",
+	 .def = 1,
+	 .min = 1,
+	 .max = 4096,
+	 .quick = 1,
+	 .unit = "threads",
+	 .help = "the short-lived trees are split over them"},
 	{0},
 };
 

@@ -76,16 +76,14 @@ static int run(struct sm_run *run)
 }
 
 static const struct sm_param_desc params[] = {
-	{
-		.name = "sizes",
-		.kind = SM_PARAM_LIST,
-		.min = 1,
-		.max = 1000000,
-		.def_text = "10,20,30",
-		.quick_text = "10,20,30",
-		.unit = "numbers",
-		.help = "of each array",
-	},
+	{.name = "sizes",
+	 .kind = SM_PARAM_LIST,
+	 .min = 1,
+	 .max = 1000000,
+	 .def_text = "10,20,30",
+	 .quick_text = "10,20,30",
+	 .unit = "numbers",
+	 .help = "of each array"},
 	{0},
 };
 
