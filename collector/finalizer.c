@@ -331,8 +331,8 @@ static int set_locked(struct sm_gc *gc, struct sm_finalizer *f)
 	return err;
 }
 
-int sm_finalizer_set_owning(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, void *ctx,
-			    sm_dispose_fn *dispose)
+int sm_finalizer_set(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, void *ctx,
+		     sm_dispose_fn *dispose)
 {
 	struct sm_finalizers *fs;
 	struct sm_finalizer *f;
@@ -357,11 +357,6 @@ int sm_finalizer_set_owning(struct sm_mutator *m, void *object, sm_finalizer_fn 
 	if (err)
 		sm__cell_give(&fs->cells, &f->keyed.cell, "sm_finalizer_set");
 	return err;
-}
-
-int sm_finalizer_set(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, void *ctx)
-{
-	return sm_finalizer_set_owning(m, object, fn, ctx, NULL);
 }
 
 int sm_finalizer_clear(struct sm_mutator *m, void *object)

@@ -398,18 +398,16 @@ SM_API void sm_ephemeron_free(struct sm_mutator *m, struct sm_ephemeron *e);
  * more; in a forked child none runs.
  */
 typedef void sm_finalizer_fn(void *ctx, struct sm_mutator *m, void *object);
-/* -EINVAL: fn is NULL, or object is none; -EEXIST: it has one already; -ENOMEM; -EAGAIN: there is
- * no thread yet and none can be made. */
-SM_API int sm_finalizer_set(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, void *ctx);
-/*
- * The same, and ctx is the finalizer's: dispose(ctx) is called once, when fn has returned (on that
- * thread), by sm_finalizer_clear (on the caller's), or by sm_gc_destroy for those that have not run
- * (on the caller's, with no mutator attached: it may not use the heap). If set fails, ctx stays the
- * caller's.
- */
 typedef void sm_dispose_fn(void *ctx);
-SM_API int sm_finalizer_set_owning(struct sm_mutator *m, void *object, sm_finalizer_fn *fn,
-				   void *ctx, sm_dispose_fn *dispose);
+/*
+ * dispose, unless it is NULL, makes ctx the finalizer's: dispose(ctx) is called once, when fn has
+ * returned (on that thread), by sm_finalizer_clear (on the caller's), or by sm_gc_destroy for those
+ * that have not run (on the caller's, with no mutator attached: it may not use the heap). If set
+ * fails, ctx stays the caller's. -EINVAL: fn is NULL, or object is none; -EEXIST: it has one
+ * already; -ENOMEM; -EAGAIN: there is no thread yet and none can be made.
+ */
+SM_API int sm_finalizer_set(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, void *ctx,
+			    sm_dispose_fn *dispose);
 /* -ENOENT: it has none, or that is queued, or runs. */
 SM_API int sm_finalizer_clear(struct sm_mutator *m, void *object);
 /*

@@ -164,7 +164,7 @@ static void make(struct many *y)
 		y->pair[i] = sm_ephemeron_new(m, o, o);
 		must(y->weak[i] && y->pair[i], "sm_weak_new");
 		if (i % 10 == 0)
-			must(sm_finalizer_set(m, o, never, NULL) == 0, "sm_finalizer_set");
+			must(sm_finalizer_set(m, o, never, NULL, NULL) == 0, "sm_finalizer_set");
 	}
 	for (size_t i = 0; i < y->nrange; i++)
 		must(sm_root_add(gc, &y->range[2 * i], 1) == 0, "sm_root_add");
@@ -200,7 +200,7 @@ static void use(struct many *y, uint64_t until)
 		o = table[i - i % 10];
 		TIMED(FINALIZER_CLEAR, must(sm_finalizer_clear(m, o) == 0, "sm_finalizer_clear"));
 		TIMED(FINALIZER_SET,
-		      must(sm_finalizer_set(m, o, never, NULL) == 0, "sm_finalizer_set"));
+		      must(sm_finalizer_set(m, o, never, NULL, NULL) == 0, "sm_finalizer_set"));
 		sm_safepoint(m);
 	}
 }

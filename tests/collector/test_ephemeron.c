@@ -200,7 +200,7 @@ static __attribute__((noinline)) struct sm_ephemeron *finalized(struct sm_weak *
 {
 	struct sm_ephemeron *e = one(&root[0], value);
 
-	ck_assert_int_eq(sm_finalizer_set(m, root[0], resurrect, NULL), 0);
+	ck_assert_int_eq(sm_finalizer_set(m, root[0], resurrect, NULL, NULL), 0);
 	sm_store(m, &root[0], NULL);
 	return e;
 }

@@ -62,7 +62,7 @@ static __attribute__((noinline)) void make(int n, bool chained)
 		o[2] = 0xf1;
 		if (chained)
 			sm_store(m, (void **)&o[0], last);
-		if (sm_finalizer_set(m, o, note, (void *)(intptr_t)i) != 0)
+		if (sm_finalizer_set(m, o, note, (void *)(intptr_t)i, NULL) != 0)
 			ck_abort_msg("finalizer %d", i);
 		last = o;
 	}
@@ -112,8 +112,8 @@ static __attribute__((noinline)) void make_one(sm_finalizer_fn *fn, struct sm_we
 	uintptr_t *o = sm_new(m, node);
 
 	o[2] = 0xf1;
-	ck_assert_int_eq(sm_finalizer_set(m, o, fn, NULL), 0);
-	ck_assert_int_eq(sm_finalizer_set(m, o, fn, NULL), -EEXIST);
+	ck_assert_int_eq(sm_finalizer_set(m, o, fn, NULL, NULL), 0);
+	ck_assert_int_eq(sm_finalizer_set(m, o, fn, NULL, NULL), -EEXIST);
 	if (w)
 		*w = sm_weak_new(m, o);
 }
@@ -149,12 +149,12 @@ START_TEST(what_cannot_have_one)
 
 	setup(_i);
 	o = sm_new(m, node);
-	ck_assert_int_eq(sm_finalizer_set(m, (char *)o + 8, note, NULL), -EINVAL);
-	ck_assert_int_eq(sm_finalizer_set(m, &o, note, NULL), -EINVAL);
-	ck_assert_int_eq(sm_finalizer_set(m, NULL, note, NULL), -EINVAL);
-	ck_assert_int_eq(sm_finalizer_set(m, o, NULL, NULL), -EINVAL);
+	ck_assert_int_eq(sm_finalizer_set(m, (char *)o + 8, note, NULL, NULL), -EINVAL);
+	ck_assert_int_eq(sm_finalizer_set(m, &o, note, NULL, NULL), -EINVAL);
+	ck_assert_int_eq(sm_finalizer_set(m, NULL, note, NULL, NULL), -EINVAL);
+	ck_assert_int_eq(sm_finalizer_set(m, o, NULL, NULL, NULL), -EINVAL);
 	ck_assert_int_eq(sm_finalizer_clear(m, o), -ENOENT);
-	ck_assert_int_eq(sm_finalizer_set(m, o, note, NULL), 0);
+	ck_assert_int_eq(sm_finalizer_set(m, o, note, NULL, NULL), 0);
 	ck_assert_int_eq(sm_finalizer_clear(m, o), 0);
 	o = NULL;
 	collect_and_run();
@@ -265,10 +265,9 @@ static __attribute__((noinline)) void make_owning(sm_finalizer_fn *fn, uintptr_t
 {
 	void *o = sm_new(m, node);
 
-	ck_assert_int_eq(sm_finalizer_set_owning(m, o, fn, (void *)ctx, dispose), 0);
-	ck_assert_int_eq(sm_finalizer_set_owning(m, o, fn, (void *)7, dispose), -EEXIST);
-	ck_assert_int_eq(sm_finalizer_set_owning(m, (char *)o + 8, fn, (void *)7, dispose),
-			 -EINVAL);
+	ck_assert_int_eq(sm_finalizer_set(m, o, fn, (void *)ctx, dispose), 0);
+	ck_assert_int_eq(sm_finalizer_set(m, o, fn, (void *)7, dispose), -EEXIST);
+	ck_assert_int_eq(sm_finalizer_set(m, (char *)o + 8, fn, (void *)7, dispose), -EINVAL);
 	if (slot)
 		sm_store(m, slot, o);
 }
@@ -316,14 +315,14 @@ static void uses_everything(void *ctx, struct sm_mutator *fm, void *object)
 	inside++;
 	/* It is not set any more. */
 	wrong += sm_finalizer_clear(fm, object) != -ENOENT;
-	wrong += sm_finalizer_set(fm, o, count, NULL) != 0;
+	wrong += sm_finalizer_set(fm, o, count, NULL, NULL) != 0;
 	wrong += sm_finalizer_clear(fm, o) != 0;
 	wrong += sm_collect(gc, fm) != 0;
 	wrong += sm_weak_get(fm, w) != o;
 	sm_weak_free(fm, w);
 	/* For another life. */
 	if (more_lives-- > 0)
-		wrong += sm_finalizer_set(fm, object, uses_everything, NULL) != 0;
+		wrong += sm_finalizer_set(fm, object, uses_everything, NULL, NULL) != 0;
 }
 
 START_TEST(a_finalizer_may)
@@ -367,7 +366,7 @@ START_TEST(waiting)
 	{
 		void *o = sm_new(m, node);
 
-		ck_assert_int_eq(sm_finalizer_set(m, o, waits_for_all, (void *)&let), 0);
+		ck_assert_int_eq(sm_finalizer_set(m, o, waits_for_all, (void *)&let, NULL), 0);
 	}
 	for (int i = 0; i < 3; i++) {
 		gctest_clear_stack();
@@ -394,7 +393,7 @@ static __attribute__((noinline)) void make_many(unsigned long n)
 
 		((uintptr_t *)o)[2] = 0xf1;
 		sm_store(m, (void **)root[0] + i, o);
-		if (sm_finalizer_set(m, o, note, (void *)i) != 0)
+		if (sm_finalizer_set(m, o, note, (void *)i, NULL) != 0)
 			ck_abort_msg("finalizer %lu", i);
 	}
 	for (unsigned long i = 0; i < n; i += 2) {
@@ -593,7 +592,7 @@ END_TEST
 static __attribute__((noinline)) void finalize_parent(void)
 {
 	make_family();
-	ck_assert_int_eq(sm_finalizer_set(m, (void *)~parent, resurrect, NULL), 0);
+	ck_assert_int_eq(sm_finalizer_set(m, (void *)~parent, resurrect, NULL, NULL), 0);
 }
 
 /*

@@ -158,7 +158,7 @@ static void cells(struct sm_mutator *m, const struct sm_type *node)
 	weak = got(sm_weak_new(m, o));
 	pair = got(sm_ephemeron_new(m, o, o));
 	handle = got(sm_handle_new(m, o));
-	done(sm_finalizer_set(m, o, finalize, NULL));
+	done(sm_finalizer_set(m, o, finalize, NULL, NULL));
 	if (done(sm_thread_range_add(m, local, sizeof(local))))
 		MUST(sm_thread_range_remove(m, local) == 0);
 	if (handle) {

@@ -307,7 +307,7 @@ static SM_NOINLINE void with_finalizers(uintptr_t *out)
 	for (int i = 0; i < DYING; i++) {
 		struct node *x = sm_new(m, type);
 
-		ck_assert_int_eq(sm_finalizer_set(m, x, finalize_slowly, NULL), 0);
+		ck_assert_int_eq(sm_finalizer_set(m, x, finalize_slowly, NULL, NULL), 0);
 		out[i] = ~(uintptr_t)x;
 	}
 }

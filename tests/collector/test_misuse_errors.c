@@ -27,7 +27,7 @@ static void collect(void)
 
 static void finalizer_set(void)
 {
-	answer = sm_finalizer_set(m, object, call_from_finalizer, NULL);
+	answer = sm_finalizer_set(m, object, call_from_finalizer, NULL, NULL);
 }
 
 static void finalizer_clear(void)
@@ -77,17 +77,17 @@ static void handle_foreign(void)
 
 static void finalizer_interior(void)
 {
-	answer = sm_finalizer_set(m, &object[1], call_from_finalizer, NULL);
+	answer = sm_finalizer_set(m, &object[1], call_from_finalizer, NULL, NULL);
 }
 
 static void finalizer_foreign(void)
 {
-	answer = sm_finalizer_set(m, outside, call_from_finalizer, NULL);
+	answer = sm_finalizer_set(m, outside, call_from_finalizer, NULL, NULL);
 }
 
 static void finalizer_without_function(void)
 {
-	answer = sm_finalizer_set(m, object, NULL, NULL);
+	answer = sm_finalizer_set(m, object, NULL, NULL, NULL);
 }
 
 static void finalizer_unknown(void)

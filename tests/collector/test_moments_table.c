@@ -396,7 +396,7 @@ static __attribute__((noinline)) void prepare(void)
 
 static __attribute__((noinline)) void queue_finalizer(void)
 {
-	ck_assert_int_eq(sm_finalizer_set(m, (void *)~pair(m), call_from_finalizer, NULL), 0);
+	ck_assert_int_eq(sm_finalizer_set(m, (void *)~pair(m), call_from_finalizer, NULL, NULL), 0);
 }
 
 /* The ephemeron's key is the weak reference's object. */

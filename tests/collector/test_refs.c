@@ -87,8 +87,8 @@ static void refuses(void *p, int which)
 	w = sm_weak_new(m, p);
 	ck_assert_msg(w == NULL && errno == EINVAL, "sm_weak_new of case %d: %p, errno %d", which,
 		      (void *)w, errno);
-	ck_assert_msg(sm_finalizer_set(m, p, never, NULL) == -EINVAL, "sm_finalizer_set of case %d",
-		      which);
+	ck_assert_msg(sm_finalizer_set(m, p, never, NULL, NULL) == -EINVAL,
+		      "sm_finalizer_set of case %d", which);
 	ck_assert_msg(sm_finalizer_clear(m, p) == -ENOENT, "sm_finalizer_clear of case %d", which);
 	errno = 0;
 	ck_assert_msg(sm_ephemeron_new(m, p, root[0]) == NULL && errno == EINVAL, "key of case %d",
@@ -137,7 +137,7 @@ START_TEST(an_object)
 		ck_assert_ptr_eq(sm_weak_get(m, w), p);
 		h = sm_handle_new(m, p);
 		ck_assert_msg(h != NULL, "%zu bytes", sizes[i]);
-		ck_assert_int_eq(sm_finalizer_set(m, p, never, NULL), 0);
+		ck_assert_int_eq(sm_finalizer_set(m, p, never, NULL, NULL), 0);
 		ck_assert_int_eq(sm_finalizer_clear(m, p), 0);
 		sm_handle_free(m, h);
 		sm_weak_free(m, w);

@@ -69,7 +69,7 @@ static void set_and_clear(void)
 {
 	void *o = sm_new(m, node);
 
-	ck_assert_int_eq(sm_finalizer_set(m, o, never, NULL), 0);
+	ck_assert_int_eq(sm_finalizer_set(m, o, never, NULL, NULL), 0);
 	ck_assert_int_eq(sm_finalizer_clear(m, o), 0);
 }
 

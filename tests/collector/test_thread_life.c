@@ -36,8 +36,8 @@ static struct sm_mutator *all_threads(void)
 
 	gc = GCTEST("gc.workers=2", "gc.fractional=10", "gc.idle_workers=1");
 	m = sm_mutator_attach(gc);
-	ck_assert_int_eq(sm_finalizer_set(m, sm_new(m, sm_type_prefix(gc, 64, 1)), finalize, NULL),
-			 0);
+	ck_assert_int_eq(
+		sm_finalizer_set(m, sm_new(m, sm_type_prefix(gc, 64, 1)), finalize, NULL, NULL), 0);
 	return m;
 }
 

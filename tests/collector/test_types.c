@@ -479,7 +479,7 @@ START_TEST(finalizers)
 		uint64_t *o = sm_new(m, type_number(i, 20));
 
 		o[3] = 42;
-		ck_assert_int_eq(sm_finalizer_set(m, o, count_finalized, NULL), 0);
+		ck_assert_int_eq(sm_finalizer_set(m, o, count_finalized, NULL, NULL), 0);
 		weak[i] = sm_weak_new(m, o);
 		if (i % 2)
 			sm_store(m, &table[i], o);

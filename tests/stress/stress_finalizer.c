@@ -95,8 +95,8 @@ static void *worker(void *arg)
 			/* Chains are cut now and then. */
 			if (sm_rng_below(&r, 4) == 0)
 				sm_store(m, (void **)&t->other, NULL);
-			SM_MUST(sm_finalizer_set(m, t, finalize, sh) == 0);
-			SM_MUST(sm_finalizer_set(m, t, finalize, sh) == -EEXIST);
+			SM_MUST(sm_finalizer_set(m, t, finalize, sh, NULL) == 0);
+			SM_MUST(sm_finalizer_set(m, t, finalize, sh, NULL) == -EEXIST);
 			sm_store(m, &table[at], t);
 			break;
 		case 2: sm_store(m, &table[at], NULL); break;

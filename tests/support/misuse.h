@@ -76,7 +76,8 @@ static SOME void call_from_finalizer(void *ctx, struct sm_mutator *of, void *o)
 
 static SOME __attribute__((noinline)) void drop_one(const struct call *c)
 {
-	ck_assert_int_eq(sm_finalizer_set(m, sm_new(m, node), call_from_finalizer, (void *)c), 0);
+	ck_assert_int_eq(sm_finalizer_set(m, sm_new(m, node), call_from_finalizer, (void *)c, NULL),
+			 0);
 }
 
 static SOME void by_finalizer(const struct call *c)

@@ -212,13 +212,13 @@ static void call_thread_range_remove(struct caller *c)
 
 static void call_finalizer_set(struct caller *c)
 {
-	ck_assert_int_eq(sm_finalizer_set(c->m, *c->mine, note, NULL), 0);
+	ck_assert_int_eq(sm_finalizer_set(c->m, *c->mine, note, NULL, NULL), 0);
 	*c->mine = NULL;
 }
 
 static void call_finalizer_clear(struct caller *c)
 {
-	ck_assert_int_eq(sm_finalizer_set(c->m, *c->mine, note, NULL), 0);
+	ck_assert_int_eq(sm_finalizer_set(c->m, *c->mine, note, NULL, NULL), 0);
 	ck_assert_int_eq(sm_finalizer_clear(c->m, *c->mine), 0);
 }
 
@@ -232,11 +232,11 @@ static void call_finalizer_set_owning(struct caller *c)
 	_Atomic(int) cleared = 0;
 
 	*c->taken = (void *)~pair(c->m);
-	ck_assert_int_eq(sm_finalizer_set_owning(c->m, *c->taken, note, &cleared, dispose), 0);
+	ck_assert_int_eq(sm_finalizer_set(c->m, *c->taken, note, &cleared, dispose), 0);
 	ck_assert_int_eq(sm_finalizer_clear(c->m, *c->taken), 0);
 	ck_assert_int_eq(cleared, 1);
 	owned++;
-	ck_assert_int_eq(sm_finalizer_set_owning(c->m, *c->mine, note, &disposed, dispose), 0);
+	ck_assert_int_eq(sm_finalizer_set(c->m, *c->mine, note, &disposed, dispose), 0);
 	*c->mine = NULL;
 }
 
