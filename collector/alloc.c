@@ -10,7 +10,6 @@
 #include "collector/misuse.h"
 #include "collector/sweep.h"
 #include "collector/typedesc.h"
-#include "spanmark/mapfile.h"
 
 /* ---- hooks on the allocator's slow paths -------------------------------------------------- */
 

@@ -29,9 +29,9 @@ room_allowed() {
 	base) echo "base heap.h inline.h" ;;
 	os) echo "os base heap.h stack.h" ;;
 	pages) echo "pages os base heap.h" ;;
-	objects) echo "objects pages os base heap.h inline.h mapfile.h stack.h" ;;
-	stats) echo "stats objects pages os base heap.h stats.h" ;;
-	malloc) echo "malloc stats objects pages os base heap.h mapfile.h stats.h malloc.h" ;;
+	objects) echo "objects pages os base heap.h inline.h stack.h" ;;
+	stats) echo "stats objects pages os base heap.h" ;;
+	malloc) echo "malloc stats objects pages os base heap.h malloc.h" ;;
 	esac
 }
 

@@ -9,6 +9,16 @@
 #include "allocator/base/keytable.h"
 #include "spanmark/heap.h"
 
+/* The settings cache.*, each of which a struct sm_override may change for a class or a core. */
+enum sm_knob {
+	SM_KNOB_WINDOW,
+	SM_KNOB_SLOTS,
+	SM_KNOB_BATCH,
+	SM_KNOB_SPANS,
+	SM_KNOB_BUDGET,
+	SM_KNOBS
+};
+
 /* What holds for a class (0: no particular one) on a core (-1: no particular one). */
 size_t sm__config_knob(const struct sm_heap_config *cfg, enum sm_knob knob, unsigned cls, int cpu);
 

@@ -9,7 +9,6 @@
 #include "allocator/malloc/cpu_cache.h"
 #include "allocator/malloc/depot.h"
 #include "allocator/malloc/malloc_fast.h"
-#include "spanmark/mapfile.h"
 
 /* ---- what is it? -------------------------------------------------------------------------- */
 

@@ -178,7 +178,7 @@ void sm__central_put_swept_some(struct sm_heap *h, struct sm_span **spans, const
 				unsigned n);
 
 /*
- * A file as a large, pointer-free object: see spanmark/mapfile.h. Unmapping by hand takes the
+ * A file as a large, pointer-free object: see sm_map_file. Unmapping by hand takes the
  * object's span back: p is what sm__map_file returned.
  */
 void *sm__map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, unsigned flags);

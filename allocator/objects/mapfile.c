@@ -1,7 +1,7 @@
 /*
- * mapfile.c: a file as a large, pointer-free object: spanmark/mapfile.h.
+ * mapfile.c: a file as a large, pointer-free object: sm_map_file, sm_malloc_map_file.
  */
-#include "spanmark/mapfile.h"
+#include "spanmark/heap.h"
 
 #include <errno.h>
 

@@ -3,7 +3,7 @@
 #define SM_ALLOCATOR_CORESTATS_H
 
 #include "allocator/objects/class_counts.h"
-#include "spanmark/stats.h"
+#include "spanmark/heap.h"
 
 /* Adds what one cache did for a class: `left` of the slots that it took are not handed out, it
  * holds `held`. */

@@ -1,5 +1,5 @@
 /* heapstats.c: gathers a heap's figures. */
-#include "spanmark/stats.h"
+#include "spanmark/heap.h"
 
 #include <string.h>
 

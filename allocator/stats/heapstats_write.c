@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "allocator/base/sizeclass.h"
-#include "spanmark/stats.h"
+#include "spanmark/heap.h"
 
 /* ---- for people --------------------------------------------------------------------------- */
 

@@ -1,20 +1,15 @@
 /*
- * inline.h: what has to be compiled into the program for speed: taking the next slot of a window,
- * the look at a pending safepoint, the barrier's test. gc.h includes it; a program calls what gc.h
- * offers. The exported names with two underscores stand here, and are nobody's to call.
+ * inline.h: what fast paths need compiled into the program. gc.h includes it, and a program calls
+ * what gc.h offers; names with two underscores are not for programs.
  *
  * Example:
  *     #include <spanmark/gc.h>
  *     struct sm_gc *gc = sm_gc_create(NULL, NULL, 0);
  *     struct sm_mutator *m = sm_mutator_attach(gc);
- *     unsigned long sum = 0;
- *     for (unsigned long i = 0; i < 1000000; i++) {
- *         sum += i;
+ *     for (int i = 0; i < 1000000; i++)
  *         sm_safepoint(m);
- *     }
  *     sm_mutator_detach(m);
  *     sm_gc_destroy(gc);
- *     return sum != 499999500000ul;
  */
 #ifndef SPANMARK_INLINE_H
 #define SPANMARK_INLINE_H
@@ -27,18 +22,6 @@
 
 #ifdef __cplusplus
 extern "C" {
-#endif
-
-/* ThreadSanitizer knows no ordering by dependency: see sm__load_pointer. */
-#if defined(__SANITIZE_THREAD__)
-#define SM__LOAD_POINTER_ORDER __ATOMIC_ACQUIRE
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SM__LOAD_POINTER_ORDER __ATOMIC_ACQUIRE
-#endif
-#endif
-#ifndef SM__LOAD_POINTER_ORDER
-#define SM__LOAD_POINTER_ORDER __ATOMIC_RELAXED
 #endif
 
 struct sm_span;
@@ -57,9 +40,8 @@ struct sm_window {
 };
 
 /*
- * A mutator as inline code sees it; its windows, one for each bin, lie behind it in memory. Its
- * owner alone reads and writes all but poll, except at a handshake, when the proxy that holds the
- * mutator acts for it.
+ * A mutator as inline code sees it. Its owner alone reads and writes all but poll, except at a
+ * handshake, when the proxy that holds the mutator acts for it.
  */
 struct sm_mutator {
 	uint32_t poll; /* atomic: a handshake is pending */
@@ -69,7 +51,7 @@ struct sm_mutator {
 	struct sm_mutator_priv *priv;
 } __attribute__((aligned(64)));
 
-/* With SM_CHECK_CALLS defined, inline calls check that the caller may make them; see gc.h. */
+/* With SM_CHECK_CALLS defined, inline calls check that the caller may make them. */
 SM_API void sm__check_call(const struct sm_mutator *m, const char *call);
 #if defined(SM_CHECK_CALLS) || defined(SM_HOSTILE)
 #define SM__CHECK_CALL(m, call) sm__check_call((m), (call))
@@ -92,41 +74,30 @@ SM_INLINE void *sm__window_bump(struct sm_window *w)
 	return p;
 }
 
-/* A mutator's windows lie behind it. Seen from as far in front of each, compilers fold all offsets
- * into the accesses. */
+/* A mutator's windows, one for each bin, lie behind it. Seen from as far in front of each,
+ * compilers fold all offsets into the accesses. */
 struct sm__window_behind {
 	char before[sizeof(struct sm_mutator)]; /* not the struct: that one is aligned */
 	struct sm_window w;
 };
-
 SM_INLINE struct sm_window *sm__window(struct sm_mutator *m, size_t bin)
 {
 	return &((struct sm__window_behind *)(void *)((char *)m + bin * sizeof(struct sm_window)))
 			->w;
 }
 
-SM_INLINE bool sm__polled(const struct sm_mutator *m)
-{
-	return __atomic_load_n(&m->poll, __ATOMIC_RELAXED) != 0;
-}
-
-SM_INLINE bool sm__barrier_on(const struct sm_mutator *m)
-{
-	return m->barrier;
-}
-
-/* What the publisher of an object wrote before it stored the pointer is seen through it. */
-SM_INLINE void sm__store_pointer(void **slot, void *value)
-{
-	__atomic_store_n(slot, value, __ATOMIC_RELEASE);
-}
-
-/* .. by whoever follows it: the access depends on the load, which every machine that we know keeps
- * in order. */
-SM_INLINE void *sm__load_pointer(void *const *slot)
-{
-	return __atomic_load_n(slot, SM__LOAD_POINTER_ORDER);
-}
+/* A load on which all accesses behind it depend, which every machine that we know keeps in order.
+ * ThreadSanitizer knows no such order. */
+#if defined(__SANITIZE_THREAD__)
+#define SM__LOAD_ORDER __ATOMIC_ACQUIRE
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SM__LOAD_ORDER __ATOMIC_ACQUIRE
+#endif
+#endif
+#ifndef SM__LOAD_ORDER
+#define SM__LOAD_ORDER __ATOMIC_RELAXED
+#endif
 
 #ifdef __cplusplus
 }

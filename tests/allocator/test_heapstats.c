@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "allocator/objects/cache_cpu.h"
-#include "spanmark/stats.h"
 #include "spanmark/malloc.h"
 #include "allocator/malloc/depot.h"
 #include "tests/support/marksim.h"

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "allocator/objects/central.h"
-#include "spanmark/stats.h"
 #include "spanmark/malloc.h"
 #include "allocator/malloc/depot.h"
 #include "allocator/os/os.h"

@@ -10,7 +10,6 @@
 #include "allocator/objects/heap.h"
 #include "allocator/os/os.h"
 #include "spanmark/malloc.h"
-#include "spanmark/mapfile.h"
 #include "tests/support/probe.h"
 #include "tests/support/run.h"
 

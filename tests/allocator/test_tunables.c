@@ -8,7 +8,6 @@
 
 #include "allocator/objects/cache_cpu.h"
 #include "allocator/objects/central.h"
-#include "spanmark/stats.h"
 #include "spanmark/malloc.h"
 #include "allocator/malloc/cpu_cache.h"
 #include "allocator/malloc/depot.h"

@@ -13,7 +13,6 @@
 #include <time.h>
 
 #include "spanmark/gc.h"
-#include "spanmark/stats.h"
 
 static struct sm_gc *gc;
 static struct sm_mutator *m;

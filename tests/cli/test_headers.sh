@@ -1,7 +1,7 @@
 #!/bin/sh
 # The public headers, include/spanmark/: each compiles alone, as C17 and as C++20, without a warning; the example that each
-# opens with compiles in both languages and runs; they include nothing but each other; the libraries export what they
-# declare and no more; each call of the collector has its line in the table of moments.
+# opens with compiles in both languages and runs, and so does the program in docs/API.md; they include nothing but each
+# other; the libraries export what they declare and no more; each call of the collector has its line in the table of moments.
 #
 #   tests/cli/test_headers.sh BUILD_DIR
 set -eu
@@ -56,11 +56,20 @@ for h in include/spanmark/*.h; do
 	fi
 done
 
+# The guide's blocks of C are one program.
+awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' docs/API.md >"$tmp/guide.c"
+if gcc -std=gnu17 -Wall -Wextra -Werror -Iinclude -o "$tmp/guide" "$tmp/guide.c" "$build/libspanmark.a" -lm -pthread; then
+	timeout 60 "$tmp/guide" >"$tmp/out" 2>&1 || fail "the program of docs/API.md ends with an error"
+	grep -q '1 objects closed, the weak reference is dead$' "$tmp/out" || { cat "$tmp/out"; fail "the program of docs/API.md lies"; }
+else
+	fail "the program of docs/API.md does not compile"
+fi
+
 # The table of moments (tests/collector/test_moments_table.c) makes each call of the collector: whoever declares one writes its
 # line. Names in _slow are halves of another call. That each function there has its line is the compiler's to say.
 awk '/^SM_(API|INLINE)/ { on = 1 } on { printf "%s ", $0 } on && /[;{]/ { on = 0; print "" }' \
-	include/spanmark/gc.h include/spanmark/mapfile.h include/spanmark/stats.h |
-	sed -E 's/^[^(]*\b(sm_[a-z0-9_]+)\(.*/\1/' | grep -v '_slow$' | sort -u >"$tmp/calls"
+	include/spanmark/gc.h include/spanmark/heap.h |
+	sed -E 's/^[^(]*\b(sm_[a-z0-9_]+)\(.*/\1/' | grep -vE '_slow$|_config_|^sm_heap_check$' | sort -u >"$tmp/calls"
 awk '/^static void call_/ { on = 1 } on { print } /^}/ { on = 0 }' tests/support/moment_calls*.h |
 	grep -oE '\bsm_[a-z0-9_]+\(' | tr -d '(' | sort -u >"$tmp/lines"
 [ "$(wc -l <"$tmp/calls")" -ge 60 ] || fail "only $(wc -l <"$tmp/calls") calls of the collector found"

@@ -31,5 +31,6 @@ printf '/* %s */\n' "$long" >"$tmp/collector/a.c"; offends '^collector/a.c:1: a 
 echo 'See collector/gone.c for it.' >"$tmp/docs/A.md"; offends '^docs/A.md:1: there is no file collector/gone.c'
 echo 'Call sm_gone() for it.' >"$tmp/docs/A.md"; offends '^docs/A.md:1: there is no sm_gone'
 printf '/* a.c: as gone.h says. */\n' >"$tmp/collector/a.c"; offends '^collector/a.c:1: there is no file gone.h'
+echo 'A page that README does not name.' >"$tmp/docs/A.md"; offends '^README.md does not name docs/A.md'
 "$here/hygiene.sh" || fails=1
 exit $fails

@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "spanmark/mapfile.h"
 #include "allocator/objects/markmap.h"
 #include "collector/verify.h"
 #include "tests/support/moment.h"

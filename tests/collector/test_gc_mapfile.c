@@ -7,7 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "spanmark/mapfile.h"
 #include "collector/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/probe.h"

@@ -18,7 +18,6 @@
 
 #include "spanmark/malloc.h"
 #include "allocator/malloc/malloc_fast.h"
-#include "spanmark/mapfile.h"
 #include "allocator/os/os.h"
 #include "collector/gc_internal.h"
 #include "tests/support/gctest.h"

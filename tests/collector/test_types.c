@@ -9,7 +9,6 @@
 #include "allocator/objects/mixed.h"
 #include "collector/gc_internal.h"
 #include "collector/typedesc.h"
-#include "spanmark/stats.h"
 #include "allocator/pages/meta.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"

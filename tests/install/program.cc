@@ -2,9 +2,7 @@
 // binary tree of collected nodes, a handle that keeps it, and the figures.
 #include <spanmark/gc.h>
 #include <spanmark/malloc.h>
-#include <spanmark/mapfile.h>
 #include <spanmark/stack.h>
-#include <spanmark/stats.h>
 
 #include <cstdio>
 #include <memory>

@@ -61,6 +61,8 @@ def main():
             symbols.update(re.findall(r"\b[sS][mM]_\w+", code_of(texts[f])))
         if f.endswith((".c", ".h")):
             offences.extend(comments_too_wide(f, texts[f]))
+    offences.extend(f"README.md does not name {f}" for f in files
+                    if re.fullmatch(r"docs/[^/]*\.md", f) and f not in texts.get("README.md", ""))
     names = {os.path.basename(f) for f in files}
     for f in files:
         docs = f.endswith(".md") and f != "CHANGELOG.md"

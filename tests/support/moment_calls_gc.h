@@ -9,8 +9,6 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
-#include "spanmark/mapfile.h"
-#include "spanmark/stats.h"
 #include "tests/support/moment_caller.h"
 
 static void call_safepoint(struct caller *c)
