@@ -1,6 +1,12 @@
-/* run.h: a test program's main in one expression: the suite's name, its time limit, its cases. */
+/*
+ * run.h: a test program's main in one expression: the suite's name, its time limit, its cases.
+ * SM_TEST_CASE=NAME in the environment runs the case of that name alone.
+ */
 #ifndef SM_TESTS_SUPPORT_RUN_H
 #define SM_TESTS_SUPPORT_RUN_H
+
+#include <stdlib.h>
+#include <string.h>
 
 #include <check.h>
 
@@ -39,6 +45,13 @@ struct sm_fixture {
 	int once; /* for all cases together, in the runner; else for each, in its process */
 };
 
+static inline int sm_test_wanted(const struct sm_test *t)
+{
+	const char *only = getenv("SM_TEST_CASE");
+
+	return only == NULL || strcmp(only, t->test->name) == 0;
+}
+
 /* timeout: seconds a case, 0: check's own. */
 static inline int sm_suite_run(const char *name, double timeout, struct sm_fixture fixture,
 			       const struct sm_test *tests, unsigned n)
@@ -52,9 +65,12 @@ static inline int sm_suite_run(const char *name, double timeout, struct sm_fixtu
 		tcase_add_unchecked_fixture(c, fixture.setup, fixture.teardown);
 	else
 		tcase_add_checked_fixture(c, fixture.setup, fixture.teardown);
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
+		if (!sm_test_wanted(&tests[i]))
+			continue;
 		_tcase_add_test(c, tests[i].test, tests[i].signal, 0, tests[i].from,
 				tests[i].to ? tests[i].to : 1);
+	}
 	suite_add_tcase(s, c);
 	return sm_test_run(s);
 }
