@@ -237,6 +237,33 @@ START_TEST(take_unswept_goes_round_from_any_cursor)
 }
 END_TEST
 
+/* ---- nodes -------------------------------------------------------------------------------- */
+
+/* A thread has moved to another node: the span it leaves goes to its own node's list, and the next
+ * one is of the new node. */
+START_TEST(a_span_goes_back_to_its_own_node)
+{
+	struct marksim two;
+	struct sm_cache *mine;
+	struct sm_span *first, *next;
+	struct sm_central *home;
+
+	marksim_init_nodes(&two, 2, (const char *const[]){"cache.window=256", NULL});
+	mine = marksim_cache_new(&two);
+	mine->node = 0;
+	first = sm_span_of(&two.heap->pages.range, (uintptr_t)sm__cache_refill_slow(mine, bin));
+	ck_assert_uint_eq(first->node, 0);
+	mine->node = 1;
+	while (sm__cache_bump(mine, bin) != NULL)
+		continue;
+	next = sm__central_exchange(two.heap, mine, bin, first);
+	ck_assert_ptr_nonnull(next);
+	ck_assert_uint_eq(next->node, 1);
+	home = sm__central_of(two.heap, 0, bin);
+	ck_assert_uint_eq(home->partial[0].count + home->partial[1].count, 1);
+}
+END_TEST
+
 /* ---- threads ------------------------------------------------------------------------------ */
 
 #define THREADS 4
@@ -313,5 +340,6 @@ int main(void)
 			     SM_T(a_refill_in_a_new_generation_gives_its_span_back),
 			     SM_T(generations_alternate),
 			     SM_T(take_unswept_goes_round_from_any_cursor),
+			     SM_T(a_span_goes_back_to_its_own_node),
 			     SM_T(threads_share_nothing_that_is_handed_out));
 }

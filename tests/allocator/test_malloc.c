@@ -56,6 +56,12 @@ START_TEST(null_zero_and_overflow)
 	errno = 0;
 	ck_assert_ptr_null(sm_calloc(huge / 2, 3));
 	ck_assert_int_eq(errno, ENOMEM);
+	/* Products that wrap to 2 and to 64: what is left of them would be granted. */
+	for (size_t n = 2; n <= 64; n *= 32) {
+		errno = 0;
+		ck_assert_ptr_null(sm_calloc(huge / n + 2, n));
+		ck_assert_int_eq(errno, ENOMEM);
+	}
 	errno = 0;
 	ck_assert_ptr_null(sm_malloc(huge - 100));
 	ck_assert_int_eq(errno, ENOMEM);
@@ -95,13 +101,17 @@ START_TEST(alignments_up_to_megabytes)
 {
 	for (size_t align = 1; align <= 4 * SM_MIB; align *= 2)
 		for (size_t size = 0; size < 100000; size = size * 5 / 2 + 7) {
-			char *p = sm_aligned_alloc(align, size);
+			char *p[3]; /* a span's first slot is aligned whatever its class */
 
-			ck_assert_ptr_nonnull(p);
-			ck_assert_uint_eq((uintptr_t)p % align, 0);
-			ck_assert_uint_ge(sm_usable_size(p), size);
-			memset(p, 1, size);
-			sm_free(p);
+			for (unsigned i = 0; i < 3; i++) {
+				p[i] = sm_aligned_alloc(align, size);
+				ck_assert_ptr_nonnull(p[i]);
+				ck_assert_uint_eq((uintptr_t)p[i] % align, 0);
+				ck_assert_uint_ge(sm_usable_size(p[i]), size);
+				memset(p[i], 1, size);
+			}
+			for (unsigned i = 0; i < 3; i++)
+				sm_free(p[i]);
 		}
 	errno = 0;
 	ck_assert_ptr_null(sm_aligned_alloc(24, 100));
@@ -133,6 +143,21 @@ START_TEST(realloc_keeps_contents_whichever_way_it_goes)
 			p[k] = (unsigned char)(k * 7);
 	}
 	ck_assert_ptr_null(sm_realloc(p, 0));
+	sound();
+}
+END_TEST
+
+/* What shrinks to less than half does not keep the slot; what shrinks by less stays. */
+START_TEST(realloc_gives_memory_back)
+{
+	char *p = sm_malloc(1000), *q;
+	size_t have = sm_usable_size(p);
+
+	q = sm_realloc(p, have / 2);
+	ck_assert_ptr_eq(p, q);
+	q = sm_realloc(q, 100);
+	ck_assert_uint_lt(sm_usable_size(q), have / 2);
+	sm_free(q);
 	sound();
 }
 END_TEST
@@ -647,6 +672,7 @@ int main(void)
 	tcase_add_test(t, calloc_is_zero_in_used_memory);
 	tcase_add_test(t, alignments_up_to_megabytes);
 	tcase_add_test(t, realloc_keeps_contents_whichever_way_it_goes);
+	tcase_add_test(t, realloc_gives_memory_back);
 	tcase_add_test(t, large_objects_grow_in_place_when_there_is_room);
 	tcase_add_test(t, everything_freed_and_trimmed_leaves_no_span);
 	tcase_add_test(t, much_free_memory_goes_back_without_being_asked);

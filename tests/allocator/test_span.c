@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "allocator/objects/central.h"
+#include "allocator/pages/meta.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"
 
@@ -137,9 +138,40 @@ START_TEST(the_check_finds_each_damage)
 }
 END_TEST
 
+static void new_objects(struct sm_cache *c, unsigned bin, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (sm__cache_bump(c, bin) == NULL)
+			ck_assert_ptr_nonnull(sm__cache_refill_slow(c, bin));
+}
+
+/* Spans of many slots have bitmaps outside their descriptors: they go with the spans. */
+START_TEST(bitmaps_go_with_their_spans)
+{
+	struct marksim m;
+	struct sm_cache *c;
+	unsigned cls = sm_size_class(8);
+	size_t before;
+
+	marksim_init(&m, NULL);
+	c = marksim_cache_new(&m);
+	ck_assert_uint_gt(sm__sizeclasses[cls].nslots, SM_SPAN_INLINE_SLOTS);
+	before = sm__meta_bytes(&m.heap->pages);
+	new_objects(c, cls, 20u * sm__sizeclasses[cls].nslots);
+	ck_assert_uint_ge(sm__meta_bytes(&m.heap->pages),
+			  before + 20u * sm__sizeclasses[cls].nslots / 8);
+	marksim_advance(&m);
+	ck_assert_uint_ge(marksim_sweep_all(&m), 20);
+	ck_assert_uint_eq(sm__meta_bytes(&m.heap->pages), before);
+	marksim_cache_free(c);
+	marksim_fini(&m);
+}
+END_TEST
+
 int main(void)
 {
-	return SM_SUITE("span", 0, SM_T(find_run_agrees_with_a_naive_search),
+	return SM_SUITE("span", 0, SM_T(bitmaps_go_with_their_spans),
+			SM_T(find_run_agrees_with_a_naive_search),
 			SM_T(runs_are_set_and_cleared_exactly),
 			SM_LOOP(the_check_finds_each_damage, 0, 14));
 }

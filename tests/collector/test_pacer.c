@@ -485,6 +485,9 @@ START_TEST(assists_ask_for_more_as_room_shrinks)
 	ck_assert_uint_gt(sm__pacer_assist_ratio(&s.p, (s.p.trigger + s.p.goal) / 2), before);
 	s.p.scan *= 2;
 	ck_assert_uint_gt(sm__pacer_assist_ratio(&s.p, s.p.trigger), before);
+	/* Nothing was to scan in the last cycle, which does not say that nothing is in this one. */
+	s.p.scan = s.p.roots = 0;
+	ck_assert_uint_ge(sm__pacer_assist_ratio(&s.p, s.p.goal - 1000), 1024);
 	ck_assert_uint_le(sm__pacer_assist_ratio(&s.p, s.p.goal * 2), 1024 * 1024);
 }
 END_TEST

@@ -118,6 +118,11 @@ static void set_keys(struct sm_heap_config *cfg, const char *const *set)
 
 void marksim_init(struct marksim *m, const char *const *set)
 {
+	marksim_init_nodes(m, 1, set);
+}
+
+void marksim_init_nodes(struct marksim *m, unsigned nodes, const char *const *set)
+{
 	struct sm_heap_config cfg;
 	struct sm_heap_hooks hooks = {
 		.ctx = m,
@@ -133,6 +138,10 @@ void marksim_init(struct marksim *m, const char *const *set)
 	memset(m, 0, sizeof(*m));
 	sm_heap_config_init(&cfg);
 	set_keys(&cfg, set);
+	cfg.nnodes = nodes;
+	for (unsigned i = 0; i < nodes; i++)
+		for (unsigned j = 0; j < nodes; j++)
+			cfg.distance[i][j] = i == j ? 10 : 20;
 	m->heap = sm__heap_create(&cfg, err, sizeof(err));
 	if (m->heap == NULL)
 		die(err);

@@ -17,6 +17,8 @@ struct marksim {
 /* A heap from `set` ("key=value" pairs, NULL-terminated), hooks installed. Aborts when it cannot.
  * */
 void marksim_init(struct marksim *m, const char *const *set);
+/* With so many nodes, all of them the machine's node 0. */
+void marksim_init_nodes(struct marksim *m, unsigned nodes, const char *const *set);
 /* Checks the heap (aborts on a violation) and destroys it. */
 void marksim_fini(struct marksim *m);
 
