@@ -64,17 +64,14 @@ static int paranoid_level(void)
 	return level;
 }
 
-static enum sm_status denied(bool hw, char *buf, size_t len)
+void sm__counter_denied(int level, bool hw, char *buf, size_t len)
 {
-	int level = paranoid_level();
-
 	if (level == -100)
 		snprintf(buf, len, "perf_event_open: permission denied; grant CAP_PERFMON");
 	else
 		snprintf(buf, len, "perf_event_paranoid=%d forbids %s; needs %s or CAP_PERFMON",
 			 level, hw ? "it" : "this software event",
 			 level > 2 ? "level 2 or less" : "level 1 or less");
-	return SM_STATUS_DENIED;
 }
 
 enum sm_status sm_counter_explain(int err, bool hw, char *buf, size_t len)
@@ -83,7 +80,7 @@ enum sm_status sm_counter_explain(int err, bool hw, char *buf, size_t len)
 
 	switch (err) {
 	case 0: buf[0] = '\0'; return SM_STATUS_OK;
-	case EACCES: return denied(hw, buf, len);
+	case EACCES: sm__counter_denied(paranoid_level(), hw, buf, len); return SM_STATUS_DENIED;
 	case EPERM:
 		snprintf(buf, len,
 			 "perf_event_open is forbidden by a security policy (seccomp, container, "

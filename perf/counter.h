@@ -120,6 +120,8 @@ extern const struct sm_opener sm_opener_kernel;
  * tells a PMU event from a software one.
  */
 enum sm_status sm_counter_explain(int err, bool hw, char *buf, size_t len);
+/* What EACCES means where perf_event_paranoid is `level`; -100: it cannot be read. */
+void sm__counter_denied(int level, bool hw, char *buf, size_t len);
 
 /* ---- groups ------------------------------------------------------------------------------- */
 

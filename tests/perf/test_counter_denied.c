@@ -21,6 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/run.h"
+
 static const int errnos[] = {EPERM, EACCES, ENOSYS, EMFILE, ENOMEM, EINVAL, ENOENT, EBUSY};
 #define N_ERRNOS (sizeof(errnos) / sizeof(errnos[0]))
 
@@ -154,21 +156,33 @@ START_TEST(test_sched_getaffinity)
 }
 END_TEST
 
+/* The remedy is the next level that allows it: from 3 on nothing is allowed to users, at 2 counting
+ * user mode is. */
+START_TEST(test_the_remedy_is_the_next_level)
+{
+	static const struct {
+		int level;
+		const char *needs;
+	} want[] = {{4, "perf_event_paranoid=4 forbids it; needs level 2 or less"},
+		    {3, "perf_event_paranoid=3 forbids it; needs level 2 or less"},
+		    {2, "perf_event_paranoid=2 forbids it; needs level 1 or less"},
+		    {-100, "grant CAP_PERFMON"}};
+	char why[160];
+
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		sm__counter_denied(want[i].level, true, why, sizeof(why));
+		ck_assert_msg(strstr(why, want[i].needs) != NULL, "%s", why);
+		ck_assert_ptr_nonnull(strstr(why, "CAP_PERFMON"));
+	}
+	sm__counter_denied(2, false, why, sizeof(why));
+	ck_assert_ptr_nonnull(strstr(why, "this software event"));
+}
+END_TEST
+
 int main(void)
 {
-	Suite *s = suite_create("counter_denied");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, test_perf_event_open, 0, N_ERRNOS);
-	tcase_add_loop_test(tc, test_sched_setaffinity, 0, N_ERRNOS);
-	tcase_add_loop_test(tc, test_sched_getaffinity, 0, N_ERRNOS);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE("counter_denied", 60, SM_T(test_the_remedy_is_the_next_level),
+			SM_LOOP(test_perf_event_open, 0, N_ERRNOS),
+			SM_LOOP(test_sched_setaffinity, 0, N_ERRNOS),
+			SM_LOOP(test_sched_getaffinity, 0, N_ERRNOS));
 }

@@ -230,6 +230,24 @@ START_TEST(test_unknown_ops)
 }
 END_TEST
 
+/* An event whose one count is of another unit (a PMU's .scale file): metrics are in the unit. */
+START_TEST(test_a_count_has_a_scale)
+{
+	struct sm_metric_env env = {.ops = 4, .seconds = 2};
+	struct sm_reading r[32];
+	struct sm_counterset *cs = make("cycles", "", (struct sm_counterset_options){0});
+	struct sm_metric_value v;
+
+	read_all(cs, 0, r);
+	cs->events[event_of(cs, "cycles")].res[0].code.scale = 2.5;
+	sm_metric_eval(cs, metric(cs, "cycles"), 0, r, &env, &v);
+	ck_assert(fabs(v.value - 2.5 * 0x76) < 1e-9);
+	sm_metric_eval(cs, metric(cs, "ipc"), 0, r, &env, &v);
+	ck_assert(fabs(v.value - 0xc0 / (2.5 * 0x76)) < 1e-9);
+	sm_counterset_free(cs);
+}
+END_TEST
+
 START_TEST(test_multiplexed)
 {
 	struct sm_metric_env env = {.ops = 4, .seconds = 2};
@@ -539,11 +557,11 @@ END_TEST
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	return SM_SUITE_EACH("counterset", 60, setup, teardown, SM_T(test_passes_by_opening),
-			     SM_T(test_formula_too_wide), SM_T(test_denied_event),
-			     SM_T(test_values_by_pass), SM_T(test_unknown_ops),
-			     SM_T(test_multiplexed), SM_T(test_lost_on_the_way),
-			     SM_T(test_raw_events), SM_T(test_bad_names), SM_T(test_other_sources),
-			     SM_T(test_hybrid), SM_T(test_screening), SM_T(test_plan_travels),
-			     SM_T(test_plan_of_other_sets), SM_T(test_this_machine));
+	return SM_SUITE_EACH(
+		"counterset", 60, setup, teardown, SM_T(test_passes_by_opening),
+		SM_T(test_formula_too_wide), SM_T(test_denied_event), SM_T(test_values_by_pass),
+		SM_T(test_unknown_ops), SM_T(test_a_count_has_a_scale), SM_T(test_multiplexed),
+		SM_T(test_lost_on_the_way), SM_T(test_raw_events), SM_T(test_bad_names),
+		SM_T(test_other_sources), SM_T(test_hybrid), SM_T(test_screening),
+		SM_T(test_plan_travels), SM_T(test_plan_of_other_sets), SM_T(test_this_machine));
 }

@@ -4,18 +4,14 @@
 #include "perf/privilege.h"
 
 #include <check.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <linux/capability.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <sys/xattr.h>
 #include <unistd.h>
+
+#include "tests/support/elevated.h"
+#include "tests/support/run.h"
 
 START_TEST(test_variables)
 {
@@ -99,87 +95,21 @@ static int child(void)
 	return 0;
 }
 
-static int copy_self(const char *to)
-{
-	char buf[65536];
-	int in = open("/proc/self/exe", O_RDONLY),
-	    out = open(to, O_WRONLY | O_CREAT | O_EXCL, 0755);
-	ssize_t n;
-
-	if (in < 0 || out < 0)
-		return -1;
-	while ((n = read(in, buf, sizeof(buf))) > 0)
-		if (write(out, buf, (size_t)n) != n)
-			return -1;
-	close(in);
-	return close(out);
-}
-
 START_TEST(test_file_capability)
 {
-	struct vfs_cap_data cap = {.magic_etc = VFS_CAP_REVISION_2,
-				   .data[1].permitted = 1u << (38 - 32)};
-	char dir[] = "/tmp/sm_privXXXXXX", exe[64];
-	int status = -1;
-	pid_t pid;
+	char *env[] = {(char *)"HWLOC_XMLFILE=/etc/passwd", (char *)"KEEP=1",
+		       (char *)"LIBPFM_FORCE_PMU=skx", NULL};
+	int status = elevated_run("--child", env);
 
-#if defined(__SANITIZE_ADDRESS__)
-	puts("a sanitized program does not run with capabilities: not tried");
-	return;
-#endif
-	if (geteuid()) {
-		puts("not root: the file capability is not tried");
-		return;
-	}
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	chmod(dir, 0755);
-	snprintf(exe, sizeof(exe), "%s/copy", dir);
-	if (copy_self(exe) || setxattr(exe, "security.capability", &cap, XATTR_CAPS_SZ_2, 0)) {
-		printf("the file capability is not tried: %s\n", strerror(errno));
-		unlink(exe);
-		rmdir(dir);
-		return;
-	}
-	pid = fork();
-	if (!pid) {
-		char *argv[] = {exe, (char *)"--child", NULL};
-		char *env[] = {(char *)"HWLOC_XMLFILE=/etc/passwd", (char *)"KEEP=1",
-			       (char *)"LIBPFM_FORCE_PMU=skx", NULL};
-
-		if (setgroups(0, NULL) || setgid(65534) || setuid(65534))
-			_exit(100);
-		execve(exe, argv, env);
-		_exit(101);
-	}
-	waitpid(pid, &status, 0);
-	unlink(exe);
-	rmdir(dir);
-	ck_assert(WIFEXITED(status));
-	if (WEXITSTATUS(status) == 101 || WEXITSTATUS(status) == 1) {
-		puts("this file system or kernel grants no file capabilities: not tried");
-		return;
-	}
-	ck_assert_int_eq(WEXITSTATUS(status), 0);
+	if (status != -1)
+		ck_assert_int_eq(status, 0);
 }
 END_TEST
 
 int main(int argc, char **argv)
 {
-	Suite *s = suite_create("privilege");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
 	if (argc > 1 && !strcmp(argv[1], "--child"))
 		return child();
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, test_variables);
-	tcase_add_test(tc, test_ordinary_process);
-	tcase_add_test(tc, test_file_capability);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE("privilege", 60, SM_T(test_variables), SM_T(test_ordinary_process),
+			SM_T(test_file_capability));
 }

@@ -178,6 +178,9 @@ START_TEST(test_light_region_counts_stay_outside)
 	sm_region_enter(t, 1);
 	sm_region_enter(t, 2);
 	touch_pages(200);
+	/* In the light one a region that is not: what came before is not the light one's either. */
+	sm_region_enter(t, 3);
+	sm_region_leave(t);
 	sm_region_leave(t);
 	sm_region_leave(t);
 	sm_region_thread_stop(t);
@@ -330,6 +333,80 @@ START_TEST(test_an_entry_is_seen_with_its_time)
 }
 END_TEST
 
+/* A row of counts that the reader cannot read before the thread has changed region once more. */
+static void *barred;
+static size_t barred_bytes;
+static struct sm_region_thread *changing;
+
+static void change_and_open(int sig)
+{
+	(void)sig;
+	mprotect(barred, barred_bytes, PROT_READ | PROT_WRITE);
+	sm_region_enter(changing, 1);
+	sm_region_leave(changing);
+}
+
+/* t's counts move to pages of their own, which are closed. The place where they were. */
+static uint64_t *bar_counts(struct sm_region_thread *t)
+{
+	size_t bytes = (size_t)t->opt.n_regions * t->n_slots * sizeof(*t->counts);
+	uint64_t *before = t->counts;
+
+	barred_bytes = 65536;
+	ck_assert_uint_le(bytes, barred_bytes);
+	barred = mmap(NULL, barred_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		      0);
+	ck_assert(barred != MAP_FAILED);
+	t->counts = memcpy(barred, before, bytes);
+	mprotect(barred, barred_bytes, PROT_NONE);
+	changing = t;
+	return before;
+}
+
+/* A change in the middle of a reading: the reader takes all of it or nothing. */
+START_TEST(test_a_reading_is_of_one_moment)
+{
+	struct faketree tree;
+	struct mock_perf mock;
+	const char *sets[] = {"cycles"};
+	struct sm_counterset_options o = {
+		.sets = sets, .n_sets = 1, .user_dir = "", .no_screen = true};
+	struct sigaction sa = {.sa_handler = change_and_open}, before;
+	struct sm_counterset *cs;
+	struct sm_reading r[64];
+	struct sm_region_time tm;
+	struct sm_region_thread *t;
+	uint64_t *counts, once;
+	char err[200] = "";
+
+	faketree_init(&tree);
+	faketree_x86(&tree, "AuthenticAMD", 0x1a, 2);
+	mock_perf_init(&mock, 6);
+	o.root = tree.root;
+	o.opener = &mock.ops;
+	ck_assert_msg(!sm_counterset_new(&o, &cs, err, sizeof(err)), "%s", err);
+	ck_assert_uint_le(cs->n_events, 64);
+	t = open_thread(cs, 0);
+	sm_region_enter(t, 1);
+	sm_region_leave(t);
+	sm_region_get(t, 1, 0, r, &tm);
+	ck_assert_uint_eq(tm.enters, 1);
+	once = r[0].raw;
+	ck_assert_uint_gt(once, 0);
+	sigaction(SIGSEGV, &sa, &before);
+	counts = bar_counts(t);
+	sm_region_get(t, 1, 0, r, &tm);
+	sigaction(SIGSEGV, &before, NULL);
+	ck_assert_uint_eq(r[0].raw, 2 * once);
+	ck_assert_uint_eq(tm.enters, 2);
+	t->counts = counts;
+	sm_region_thread_free(t);
+	munmap(barred, barred_bytes);
+	sm_counterset_free(cs);
+	faketree_remove(&tree);
+}
+END_TEST
+
 /* ---- another thread looks on, and a signal handler interferes ----------------------------- */
 
 struct watch {
@@ -476,5 +553,5 @@ int main(void)
 			SM_T(test_uncounted_is_never_zero), SM_T(test_reset_and_cost),
 			SM_T(test_null_thread_is_nothing), SM_T(test_bad_options),
 			SM_T(test_readers_and_signals), SM_T(test_an_entry_is_seen_with_its_time),
-			SM_T(test_tracepoints));
+			SM_T(test_a_reading_is_of_one_moment), SM_T(test_tracepoints));
 }

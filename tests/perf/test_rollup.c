@@ -217,6 +217,14 @@ START_TEST(test_kinds_of_workers)
 	}
 	ck_assert_ptr_null(row(&r, "mutator", 9, SM_NONE));
 	sm_rollup_free(&r);
+	/* one that worked for longer than it was there, by the rounding of two clocks */
+	th[1].fill_ns = 0;
+	r = rolled(cs, topo, th, 2, SM_BY_ROLE);
+	ck_assert_uint_eq(row(&r, roles[0], 9, SM_NONE)->time.ns, 0);
+	ck_assert_uint_eq(row(&r, roles[0], SM_ROLLUP_TOTAL, SM_NONE)->time.ns,
+			  row(&r, roles[0], 1, SM_NONE)->time.ns);
+	sm_rollup_free(&r);
+	th[1].fill_ns = 1000000000;
 	/* by core their idling is not mixed with the mutator's application code, and the unpinned
 	 * have a row of their own */
 	r = rolled(cs, topo, th, 4, SM_BY_CORE);
