@@ -198,6 +198,29 @@ START_TEST(shuffles_evenly)
 }
 END_TEST
 
+/* The samples of a repetition draw the same numbers, those of another repetition others. */
+START_TEST(repetitions_differ_in_their_seeds)
+{
+	static const char key[] = "\"seed\":\"";
+	char seeds[2][3][32];
+
+	ck_assert_int_eq(plan("-w churn -p size=16,32,64 --seed 5 --reps 2 --counters none"), 0);
+	ck_assert_uint_eq(p.njobs, 6);
+	for (unsigned i = 0; i < 6; i++) {
+		const char *at = strstr(p.jobs[i], key);
+
+		ck_assert_ptr_nonnull(at);
+		snprintf(seeds[i / 3][i % 3], 32, "%.*s", (int)strcspn(at + strlen(key), "\""),
+			 at + strlen(key));
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_str_eq(seeds[0][i], seeds[0][0]);
+		ck_assert_str_eq(seeds[1][i], seeds[1][0]);
+	}
+	ck_assert_str_ne(seeds[0][0], seeds[1][0]);
+}
+END_TEST
+
 START_TEST(equal_seeds_equal_plans)
 {
 	char *first;
@@ -313,6 +336,7 @@ int main(void)
 {
 	return SM_SUITE("plan", 60, SM_T(everything_by_default), SM_T(matrix), SM_T(placement),
 			SM_T(refusals), SM_T(shuffles_by_the_seed), SM_T(shuffles_evenly),
-			SM_T(equal_seeds_equal_plans), SM_T(a_job_describes_itself),
-			SM_T(a_job_comes_back_whole), SM_LOOP(damaged_jobs, 0, 2));
+			SM_T(repetitions_differ_in_their_seeds), SM_T(equal_seeds_equal_plans),
+			SM_T(a_job_describes_itself), SM_T(a_job_comes_back_whole),
+			SM_LOOP(damaged_jobs, 0, 2));
 }

@@ -114,9 +114,28 @@ START_TEST(outliers_are_kept)
 }
 END_TEST
 
+/* Three times the distance of the quartiles (11.75 and 15.25) below the lower or above the upper.
+ * */
+START_TEST(outliers_are_far_out)
+{
+	static const double ends[] = {24, 25.7, 25.8, 100}, lower[] = {3, 1.3, 1.2, -100};
+	struct sm_stats s;
+
+	for (size_t i = 0; i < 4; i++) {
+		double high[] = {10, 11, 12, 13, 14, 15, 16, ends[i]},
+		       low[] = {17, 16, 15, 14, 13, 12, 11, lower[i]};
+
+		sm_stats_compute(high, 8, &s);
+		ck_assert_uint_eq(s.outliers, i >= 2);
+		sm_stats_compute(low, 8, &s);
+		ck_assert_uint_eq(s.outliers, i >= 2);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("statistics", 0, SM_T(medians), SM_T(not_finite_is_left_out),
 			SM_T(interval_ranks), SM_T(five_are_too_few), SM_T(interval_covers),
-			SM_T(outliers_are_kept));
+			SM_T(outliers_are_kept), SM_T(outliers_are_far_out));
 }
