@@ -1,0 +1,98 @@
+/*
+ * Workloads find out when memory that they hold is damaged: they run on libc's malloc, which here
+ * is one that damages.
+ */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "workloads/session.h"
+#include "tests/support/run.h"
+
+/* Objects of this size are all the same block. */
+#define ODD 1237
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t n, size_t size);
+extern void __libc_free(void *p);
+
+static char block[ODD] __attribute__((aligned(16)));
+static bool damaging;
+
+void *malloc(size_t size)
+{
+	return damaging && size == ODD ? block : __libc_malloc(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+	return damaging && n == 1 && size == ODD ? block : __libc_calloc(n, size);
+}
+
+void free(void *p)
+{
+	if (p != block)
+		__libc_free(p);
+}
+
+static struct sm_sample sample;
+
+static int run(const char *name, const char *const *assignments)
+{
+	struct sm_params params;
+	struct sm_job job;
+	char err[200] = "";
+	const struct sm_workload *w = sm_workload_find(name, err, sizeof(err));
+	int rc;
+
+	ck_assert_msg(w != NULL, "%s", err);
+	sm_params_init(&params, w, true);
+	for (; *assignments; assignments++)
+		ck_assert_msg(sm_params_set(&params, *assignments, err, sizeof(err)) == 0, "%s",
+			      err);
+	sm_job_init(&job, &params);
+	job.backend = SM_WL_LIBC;
+	damaging = true;
+	rc = sm_session_run(&job, &sample);
+	damaging = false;
+	return rc;
+}
+
+START_TEST(churn_finds_an_overwritten_object)
+{
+	const char *sound[] = {"size=1237", "live=1", "ops=10", NULL},
+		   *shared[] = {"size=1237", "live=2", "ops=10", NULL};
+
+	ck_assert_int_eq(run("churn", sound), 0);
+	sm_sample_free(&sample);
+	ck_assert_int_eq(run("churn", shared), -EIO);
+	ck_assert_msg(strstr(sample.error, "overwritten") != NULL, "%s", sample.error);
+	sm_sample_free(&sample);
+}
+END_TEST
+
+/* A payload is zeroed: one of which the first or the last byte is not was written by another. */
+START_TEST(ring_finds_a_damaged_message)
+{
+	const char *with[] = {"size=1237", "live=4", "ops=10", NULL};
+
+	ck_assert_int_eq(run("ring", with), 0);
+	sm_sample_free(&sample);
+	block[_i ? ODD - 1 : 0] = 1;
+	ck_assert_int_eq(run("ring", with), -EIO);
+	ck_assert_msg(strstr(sample.error, "lost or damaged") != NULL, "%s", sample.error);
+	sm_sample_free(&sample);
+}
+END_TEST
+
+int main(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	puts("the sanitizer's malloc cannot be replaced");
+	return 77;
+#endif
+	return SM_SUITE("selfcheck", 60, SM_T(churn_finds_an_overwritten_object),
+			SM_LOOP(ring_finds_a_damaged_message, 0, 2));
+}

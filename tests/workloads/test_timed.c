@@ -1,0 +1,241 @@
+/* workloads/run.c, session.c, counting.c: what belongs to the timed part, in which unit, and the
+ * rights that end with its beginning. */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "perf/clock.h"
+#include "perf/counterset.h"
+#include "perf/privilege.h"
+#include "perf/topology.h"
+#include "spanmark/gc.h"
+#include "workloads/run.h"
+#include "workloads/session.h"
+#include "tests/support/elevated.h"
+#include "tests/support/run.h"
+
+static struct sm_sample sample;
+static struct sm_params params;
+static struct sm_job job;
+static char err[512];
+
+static void prepare(const struct sm_workload *w, const char *const *assignments)
+{
+	sm_params_init(&params, w, true);
+	for (; assignments && *assignments; assignments++)
+		ck_assert_msg(sm_params_set(&params, *assignments, err, sizeof(err)) == 0, "%s",
+			      err);
+	sm_job_init(&job, &params);
+}
+
+static void go(void)
+{
+	int rc = sm_session_run(&job, &sample);
+
+	ck_assert_msg(rc == 0, "%s", sample.error);
+}
+
+static double value_of(const char *name)
+{
+	const struct sm_result *r = sm_sample_result(&sample, name);
+
+	ck_assert_msg(r != NULL && r->has_value, "no value of %s", name);
+	return r->value;
+}
+
+static struct sm_counterset *software_set(void)
+{
+	static const char *const events[] = {"sw::minor-faults", "sw::task-clock"};
+	struct sm_counterset_options opt = {
+		.events = events, .n_events = 2, .from = SM_COUNTERS_SW};
+	struct sm_counterset *set;
+
+	ck_assert_msg(sm_counterset_new(&opt, &set, err, sizeof(err)) == 0, "%s", err);
+	return set;
+}
+
+/* ---- several timed parts ------------------------------------------------------------------ */
+
+static struct sm_gc_stats begun, ended;
+static uint64_t outside_ns[2]; /* around the timed parts, by our own clock */
+
+static void make_garbage(struct sm_run *run)
+{
+	for (unsigned i = 0; i < 200000; i++)
+		ck_assert_ptr_nonnull(sm_new_bytes(sm_run_thread(run)->m, 64));
+	ck_assert_int_eq(sm_collect(sm_run_gc(run), sm_run_thread(run)->m), 0);
+}
+
+static void spin(uint64_t ns)
+{
+	for (uint64_t from = sm_clock_ns(); sm_clock_ns() - from < ns;)
+		continue;
+}
+
+/* Two timed parts in which nothing happens but time; all the work lies outside of them. */
+static int two_parts(struct sm_run *run)
+{
+	make_garbage(run);
+	for (int i = 0; i < 2; i++) {
+		uint64_t from = sm_clock_ns();
+
+		sm_run_timed_begin(run);
+		spin(2000000);
+		sm_run_timed_end(run);
+		outside_ns[i] = sm_clock_ns() - from;
+		if (i == 0) {
+			sm_gc_stats(sm_run_gc(run), &begun);
+			make_garbage(run);
+			sm_gc_stats(sm_run_gc(run), &ended);
+		}
+	}
+	sm_run_ops(run, 10);
+	return 0;
+}
+
+static const struct sm_param_desc no_params[] = {{0}};
+static const struct sm_workload parts = {
+	.name = "parts",
+	.summary = "two timed parts",
+	.op = "step",
+	.params = no_params,
+	.backends = 1u << SM_WL_GC,
+	.run = two_parts,
+};
+
+START_TEST(what_lies_between_is_not_counted)
+{
+	static const struct sm_setting small = {"gc.min_heap", "256k"};
+	double wall;
+
+	prepare(&parts, NULL);
+	job.settings = &small;
+	job.nsettings = 1;
+	go();
+	/* Enough happened between the two: */
+	ck_assert_uint_gt(ended.cycles, begun.cycles);
+	ck_assert_uint_gt(ended.stalls, begun.stalls);
+	ck_assert_double_eq(value_of("gc_cycles"), 0);
+	ck_assert_double_eq(value_of("stalls"), 0);
+	ck_assert_double_eq(value_of("alloc_bytes"), 0);
+	ck_assert_double_eq(value_of("mark_ns"), 0);
+	wall = value_of("wall_s") * 1e9;
+	ck_assert(wall >= 4e6 && wall <= (double)(outside_ns[0] + outside_ns[1]));
+	ck_assert_double_eq_tol(value_of("ns_per_op"), wall / 10, wall * 1e-6);
+	ck_assert_double_eq_tol(value_of("ops_per_s"), 10e9 / wall, 1e9 / wall * 1e-3);
+	sm_sample_free(&sample);
+}
+END_TEST
+
+/* A thread's counters run from the first border to the second of each part, no further. */
+START_TEST(counters_keep_to_the_timed_parts)
+{
+	struct sm_counterset *set = software_set();
+	double time = 0;
+
+	prepare(&parts, NULL);
+	job.counters = set;
+	go();
+	for (unsigned i = 0; i < sample.nmetrics; i++) {
+		const struct sm_metric *m = &sample.metrics[i];
+
+		if (strcmp(m->role, "mutator") == 0 && m->thread == 0 &&
+		    strcmp(m->phase, "total") == 0 && strcmp(m->metric, "time") == 0)
+			time = m->value;
+	}
+	/* A thousandth: two clocks. */
+	ck_assert(time >= value_of("wall_s") * 1e9 * 0.999);
+	ck_assert(time <= (double)(outside_ns[0] + outside_ns[1]) * 1.001);
+	sm_sample_free(&sample);
+	sm_counterset_free(set);
+}
+END_TEST
+
+/* ---- units -------------------------------------------------------------------------------- */
+
+/* Threads that work side by side: an operation takes each of them so long. */
+START_TEST(an_operation_is_one_thread_s)
+{
+	static const char *const two[] = {"ops=1000", "threads=2", NULL};
+
+	prepare(&sm__wl_churn, two);
+	go();
+	ck_assert_double_eq(value_of("ops"), 2000);
+	ck_assert_double_eq_tol(value_of("ns_per_op"), value_of("wall_s") * 1e9 * 2 / 2000,
+				value_of("wall_s"));
+	sm_sample_free(&sample);
+}
+END_TEST
+
+/* A machine of two nodes whose CPUs, as far as there are any, are all on the first: all that is
+ * marked is marked near by. */
+START_TEST(local_share_is_of_what_is_near)
+{
+	static const char *const small[] = {"objects=20000", "collections=2", NULL};
+	struct sm_topology *t;
+
+	ck_assert_int_eq(
+		sm_topology_load(&(struct sm_topology_source){.synthetic = "pack:2 [numa] core:512 "
+									   "pu:1"},
+				 &t, err, sizeof(err)),
+		0);
+	t->is_thissystem = true;
+	t->nodes[1].os = t->nodes[0].os;
+	prepare(&sm__wl_graph, small);
+	job.topology = t;
+	go();
+	ck_assert(value_of("mark_local_objects") >= 40000);
+	ck_assert(value_of("mark_local_share") > 99);
+	sm_sample_free(&sample);
+	sm_topology_free(t);
+}
+END_TEST
+
+/* ---- rights ------------------------------------------------------------------------------- */
+
+/* Exit status: the number of the first expectation that failed; 1: not elevated. */
+static int child(void)
+{
+	static const char *const events[] = {"sw::minor-faults"};
+	struct sm_counterset_options opt = {
+		.events = events, .n_events = 1, .from = SM_COUNTERS_SW};
+	struct sm_counterset *set;
+
+	if (!sm_privilege_elevated())
+		return 1;
+	if (sm_privilege_init(err, sizeof(err)) || !sm_privilege_has_perfmon())
+		return 2;
+	if (sm_counterset_new(&opt, &set, err, sizeof(err)))
+		return 3;
+	sm_params_init(&params, &sm__wl_churn, true);
+	if (sm_params_set(&params, "ops=1000", err, sizeof(err)))
+		return 4;
+	sm_job_init(&job, &params);
+	job.counters = set;
+	if (sm_session_run(&job, &sample))
+		return 5;
+	return sm_privilege_has_perfmon() ? 6 : 0;
+}
+
+/* Once every thread has opened its counters, nobody has the file's rights any more. */
+START_TEST(rights_of_the_file_end_with_set_up)
+{
+	char *env[] = {NULL};
+	int status = elevated_run("--child", env);
+
+	if (status != -1)
+		ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "--child") == 0)
+		return child();
+	return SM_SUITE("timed", 60, SM_T(what_lies_between_is_not_counted),
+			SM_T(counters_keep_to_the_timed_parts), SM_T(an_operation_is_one_thread_s),
+			SM_T(local_share_is_of_what_is_near),
+			SM_T(rights_of_the_file_end_with_set_up));
+}
