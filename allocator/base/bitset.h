@@ -52,6 +52,21 @@ static inline void sm_bitset_init(struct sm_bitset *b, size_t nbits, void *memor
 	} while (nbits > 1);
 }
 
+/* The same members in larger memory, zeroed: of a set that has none yet, or was in less. */
+static inline void sm_bitset_move(struct sm_bitset *b, size_t nbits, void *memory)
+{
+	const struct sm_bitset old = *b;
+	size_t words = (old.nbits + 63) / 64;
+
+	sm_bitset_init(b, nbits, memory);
+	for (size_t i = 0; i < words; i++)
+		b->level[0][i] = old.level[0][i];
+	for (unsigned l = 1; l < b->nlevels; l++, words = (words + 63) / 64)
+		for (size_t i = 0; i < words; i++)
+			if (b->level[l - 1][i] != 0)
+				b->level[l][i >> 6] |= (uint64_t)1 << (i & 63);
+}
+
 SM_INLINE bool sm_bitset_test(const struct sm_bitset *b, size_t i)
 {
 	return b->level[0][i >> 6] >> (i & 63) & 1;

@@ -158,7 +158,8 @@ static bool advance(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t to)
 	uint32_t from = nd->frontier;
 
 	/* One unit stays free below the own mappings, as a guard. */
-	if (nd->closed || to >= nd->own_start || sm__arena_commit(pg, nd, from, to - from) != 0)
+	if (nd->closed || to >= nd->own_start || sm__ph_track(sm__ph(pg), nd, to) != 0 ||
+	    sm__arena_commit(pg, nd, from, to - from) != 0)
 		return false;
 	nd->frontier = to;
 	nd->free_units += to - from;

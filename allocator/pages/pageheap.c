@@ -68,7 +68,7 @@ uint32_t sm__ph_dirty_next(const struct sm_ph_node *nd, uint32_t unit, uint32_t 
 
 void sm__ph_uncollapse(struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 {
-	size_t end = nd->units, huge = end / nd->collapsed.nbits;
+	size_t huge = nd->tracked / nd->collapsed.nbits;
 	size_t i = unit / huge, last = (unit + n - 1) / huge;
 
 	for (; (i = sm_bitset_next(&nd->collapsed, i)) <= last; i++)

@@ -8,6 +8,8 @@
  * inside of a child, or across the border of neighbours; so it finds the lowest run in O(levels),
  * whatever lies in between.
  */
+#include <string.h>
+
 #include "allocator/pages/pageheap_internal.h"
 
 static size_t chunks_of(size_t units)
@@ -37,21 +39,6 @@ size_t sm__bitmap_bytes(size_t units)
 	for (unsigned l = 0; l < n; l++)
 		bytes += width[l] * sizeof(struct sm_runs);
 	return bytes;
-}
-
-void sm__bitmap_init(struct sm_ph_node *nd, void *memory, unsigned max_order)
-{
-	struct sm_bitmap *b = &nd->bitmap;
-	char *p = memory;
-
-	(void)max_order;
-	b->bits = memory;
-	b->nlevels = shape(nd->units, b->width);
-	p += chunks_of(nd->units) * (SM_BITMAP_CHUNK / 8);
-	for (unsigned l = 0; l < b->nlevels; l++) {
-		b->level[l] = (struct sm_runs *)(void *)p;
-		p += b->width[l] * sizeof(struct sm_runs);
-	}
 }
 
 /* ---- the summary -------------------------------------------------------------------------- */
@@ -161,6 +148,28 @@ static void update(struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 	}
 }
 
+/* ---- birth and growth --------------------------------------------------------------------- */
+
+void sm__bitmap_move(struct sm_ph_node *nd, void *memory, size_t units, unsigned max_order)
+{
+	struct sm_bitmap *b = &nd->bitmap;
+	const uint64_t *old = b->bits;
+	char *p = memory;
+
+	(void)max_order;
+	b->bits = memory;
+	b->nlevels = shape(units, b->width);
+	p += chunks_of(units) * (SM_BITMAP_CHUNK / 8);
+	for (unsigned l = 0; l < b->nlevels; l++) {
+		b->level[l] = (struct sm_runs *)(void *)p;
+		p += b->width[l] * sizeof(struct sm_runs);
+	}
+	if (nd->tracked != 0) {
+		memcpy(b->bits, old, chunks_of(nd->tracked) * (SM_BITMAP_CHUNK / 8));
+		update(nd, 0, nd->tracked);
+	}
+}
+
 /* ---- bits --------------------------------------------------------------------------------- */
 
 SM_INLINE bool is_free(const struct sm_bitmap *b, uint32_t unit)
@@ -254,7 +263,7 @@ static void remove_run(struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 
 	/* Neighbours that are free become runs of their own; unit 0 is never free. */
 	b->nruns +=
-		(size_t)is_free(b, unit - 1) + (unit + n < nd->units && is_free(b, unit + n)) - 1;
+		(size_t)is_free(b, unit - 1) + (unit + n < nd->tracked && is_free(b, unit + n)) - 1;
 	flip(b, unit, n);
 	update(nd, unit, n);
 }
@@ -285,7 +294,7 @@ void sm__bitmap_give(struct sm_ph_node *nd, uint32_t unit, uint32_t n)
 	struct sm_bitmap *b = &nd->bitmap;
 
 	b->nruns +=
-		1 - (size_t)is_free(b, unit - 1) - (unit + n < nd->units && is_free(b, unit + n));
+		1 - (size_t)is_free(b, unit - 1) - (unit + n < nd->tracked && is_free(b, unit + n));
 	flip(b, unit, n);
 	update(nd, unit, n);
 }

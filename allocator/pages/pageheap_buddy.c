@@ -22,16 +22,16 @@ size_t sm__buddy_bytes(size_t units)
 	return n;
 }
 
-void sm__buddy_init(struct sm_ph_node *nd, void *memory, unsigned max_order)
+void sm__buddy_move(struct sm_ph_node *nd, void *memory, size_t units, unsigned max_order)
 {
 	struct sm_buddy *b = &nd->buddy;
 	char *p = memory;
 
-	SM_CHECK(max_order < SM_BUDDY_ORDERS && nd->units >> max_order != 0);
+	SM_CHECK(max_order < SM_BUDDY_ORDERS && units >> max_order != 0);
 	b->max_order = max_order;
 	for (unsigned k = 0; k <= max_order; k++) {
-		sm_bitset_init(&b->free[k], nd->units >> k, p);
-		p += sm_bitset_bytes(nd->units >> k);
+		sm_bitset_move(&b->free[k], units >> k, p);
+		p += sm_bitset_bytes(units >> k);
 	}
 }
 

@@ -123,7 +123,7 @@ static void check_arenas(struct check *c)
 	}
 	c->used += check_used(c, at, nd->frontier, false);
 	check_free(c, 0, 1);
-	if (sm__ph_dirty_count(nd, nd->frontier, nd->own_start - nd->frontier) != 0)
+	if (sm__ph_dirty_count(nd, nd->frontier, nd->tracked - nd->frontier) != 0)
 		COMPLAIN(c, "dirty bits behind the frontier %u", nd->frontier);
 }
 

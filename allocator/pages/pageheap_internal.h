@@ -5,6 +5,7 @@
  *   pageheap_check.c   statistics, the check, fork
  *   arena.c            commits a node's memory, gives it back
  *   ownmap.c           mappings of their own: larger than an arena, or files
+ *   unitbits.c         the bits of a node's units, as many as its arenas have reached
  *   pageheap_buddy.c, pageheap_bitmap.c   which units of the arenas are free
  *   scavenge.c         returns free units to the operating system
  *
@@ -68,14 +69,16 @@ struct sm_ph_node {
 	uint32_t first; /* unit of the heap's range that is our unit 0 */
 	uint32_t units; /* of the node's range */
 	uint8_t index;
-	void *metadata;
-	size_t metadata_bytes;
-	struct sm_bitset collapsed; /* huge pages that were collapsed; guarded by the lock */
-	uint64_t *dirty;	    /* a bit for each unit: it may hold something else than zeros */
 
-	struct sm_lock lock; /* rank SM_RANK_PAGEHEAP; guards all below and the dirty bits */
-	bool closed;	     /* the kernel lets this process have no memory of this node */
-	uint32_t frontier;   /* [1, frontier): committed by arenas */
+	struct sm_lock lock; /* rank SM_RANK_PAGEHEAP; guards all below */
+	/* [0, tracked) have bits, here and in the free structure; see sm__ph_track */
+	uint32_t tracked;
+	void *bits;
+	size_t bits_bytes;
+	struct sm_bitset collapsed; /* huge pages that were collapsed */
+	uint64_t *dirty;	    /* a bit for each unit: it may hold something else than zeros */
+	bool closed;		    /* the kernel lets this process have no memory of this node */
+	uint32_t frontier;	    /* [1, frontier): committed by arenas */
 	/* [0, marks_touched): the pages of the map of mark bits are there */
 	uint32_t marks_touched;
 	uint32_t own_start;  /* [own_start, units): own mappings and holes between them */
@@ -199,7 +202,9 @@ SM_INLINE char *sm__ph_addr(const struct sm_pages *pg, const struct sm_ph_node *
 /* A run of n units at a multiple of align, taken out; 0: none fits. */
 #define SM_PH_DECLARE(kind)                                                                           \
 	size_t sm__##kind##_bytes(size_t units);                                                      \
-	void sm__##kind##_init(struct sm_ph_node *nd, void *memory, unsigned max_order);              \
+	/* What it has, into larger memory, zeroed, for `units`. */                                   \
+	void sm__##kind##_move(struct sm_ph_node *nd, void *memory, size_t units,                     \
+			       unsigned max_order);                                                   \
 	uint32_t sm__##kind##_take(struct sm_ph_node *nd, uint32_t n, uint32_t align);                \
 	/* Exactly [unit, unit + n), when all of it is free. */                                       \
 	bool sm__##kind##_take_at(struct sm_ph_node *nd, uint32_t unit, uint32_t n);                  \
@@ -231,6 +236,12 @@ uint32_t sm__ph_next_run(const struct sm_pageheap *ph, struct sm_ph_node *nd, ui
 uint32_t sm__ph_dirty_count(const struct sm_ph_node *nd, uint32_t unit, uint32_t n);
 void sm__ph_dirty_set(struct sm_ph_node *nd, uint32_t unit, uint32_t n);
 void sm__ph_dirty_clear(struct sm_ph_node *nd, uint32_t unit, uint32_t n);
+/*
+ * Makes the bits of the units [0, to), or more. They grow with the frontier, four times as many at
+ * a time: for all of the range they would be megabytes, which count where a program limits itself.
+ * -ENOMEM: they are as they were.
+ */
+int sm__ph_track(struct sm_pageheap *ph, struct sm_ph_node *nd, uint32_t to);
 /* The first dirty unit of [unit, end), or end. */
 uint32_t sm__ph_dirty_next(const struct sm_ph_node *nd, uint32_t unit, uint32_t end);
 /* What of [unit, unit + n) was collapsed is small pages again. */

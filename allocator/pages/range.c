@@ -159,34 +159,16 @@ static bool reserve_some(struct sm_pages *pg, unsigned nnodes, size_t *arena)
 
 /* ---- page heaps --------------------------------------------------------------------------- */
 
-static size_t dirty_bytes(size_t units)
-{
-	return (units + 63) / 64 * sizeof(uint64_t) + sizeof(uint64_t);
-}
-
-static int node_init(struct sm_pageheap *ph, unsigned index, uint32_t units, unsigned max_order)
+static int node_init(struct sm_pageheap *ph, unsigned index, uint32_t units)
 {
 	struct sm_ph_node *nd = &ph->nodes[index];
-	size_t nhuge = units / ph->huge_units;
-	size_t bytes = SM_PH_CALL(ph, bytes, units) + dirty_bytes(units) + sm_bitset_bytes(nhuge);
-	char *p;
 
 	sm_lock_init(&nd->lock, SM_RANK_PAGEHEAP);
 	nd->index = (uint8_t)index;
 	nd->first = index * units;
 	nd->units = nd->own_start = nd->own_lowest = units;
 	nd->frontier = 1;
-	nd->metadata_bytes = bytes;
-	nd->metadata = sm__os_map_guarded(bytes);
-	if (nd->metadata == NULL)
-		return -ENOMEM;
-	p = nd->metadata;
-	nd->dirty = (uint64_t *)(void *)p;
-	p += dirty_bytes(units);
-	sm_bitset_init(&nd->collapsed, nhuge, p);
-	p += sm_bitset_bytes(nhuge);
-	SM_PH_CALL(ph, init, nd, p, max_order);
-	return 0;
+	return sm__ph_track(ph, nd, nd->frontier);
 }
 
 /* Nodes sorted by distance from each; unknown distances last, equal ones by how far away the index
@@ -240,7 +222,7 @@ static int pageheap_init(struct sm_pages *pg, size_t arena)
 	ph->strict = pg->config->numa == SM_NUMA_BIND;
 	order_nodes(pg, ph);
 	for (unsigned i = 0; i < ph->nnodes; i++)
-		if (node_init(ph, i, units, (unsigned)__builtin_ctz(ph->arena_units)) != 0)
+		if (node_init(ph, i, units) != 0)
 			return -ENOMEM;
 	return 0;
 }
@@ -319,7 +301,7 @@ void sm__range_destroy(struct sm_pages *pg)
 	if (ph != NULL) {
 		sm__scavenge_fini(pg);
 		for (unsigned i = 0; i < ph->nnodes; i++)
-			sm__os_unmap_guarded(ph->nodes[i].metadata, ph->nodes[i].metadata_bytes);
+			sm__os_unmap_guarded(ph->nodes[i].bits, ph->nodes[i].bits_bytes);
 		sm__os_unmap_guarded(ph, ph->bytes);
 		pg->pageheap = NULL;
 	}

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "allocator/os/os.h"
+#include "allocator/pages/pageheap_internal.h"
 #include "tests/support/pagetest.h"
 #include "tests/support/scale.h"
 
@@ -188,6 +189,45 @@ START_TEST(beyond_the_largest_block)
 	sm__pageheap_free(&heap->pages, u);
 	ck_assert_uint_eq(sm_load_relaxed(&heap->pages.mapped_bytes), mapped);
 	ck_assert_uint_eq(pagetest_stats(heap).own_bytes, 0);
+	finish();
+}
+END_TEST
+
+/* Holes that were there before the frontier passed what had bits are found behind it, and are known
+ * to be dirty. */
+START_TEST(bits_follow_the_frontier)
+{
+	enum { HOLES = 300 };
+	struct sm_span *hole[HOLES], *s;
+	uint32_t tracked, moves = 0, found = 0;
+	struct sm_ph_node *nd;
+
+	start(_i);
+	nd = &sm__ph(&heap->pages)->nodes[0];
+	tracked = nd->tracked;
+	ck_assert_uint_lt(tracked, nd->units / 8);
+	for (int i = 0; i < HOLES; i++) {
+		hole[i] = sm__pageheap_alloc(&heap->pages, 0, 4);
+		ck_assert_ptr_nonnull(sm__pageheap_alloc(&heap->pages, 0, 4));
+	}
+	for (int i = 0; i < HOLES; i++)
+		sm__pageheap_free(&heap->pages, hole[i]);
+	while (nd->frontier < nd->units / 2) {
+		ck_assert_ptr_nonnull(sm__pageheap_alloc(&heap->pages, 0, 64));
+		ck_assert_uint_le(nd->frontier, nd->tracked);
+		if (nd->tracked == tracked)
+			continue;
+		tracked = nd->tracked;
+		moves++;
+		ck_assert_uint_eq(sm__pageheap_check(&heap->pages), 0);
+	}
+	ck_assert_uint_ge(moves, 2);
+	for (int i = 0; i < HOLES; i++) {
+		s = sm__pageheap_alloc(&heap->pages, 0, 4);
+		found += sm_span_unit(&heap->pages.range, s) < HOLES * 8 + 8 &&
+			 !(s->flags & SM_SPANF_ZEROED);
+	}
+	ck_assert_uint_eq(found, HOLES);
 	finish();
 }
 END_TEST
@@ -465,6 +505,7 @@ int main(void)
 	tcase_add_loop_test(t, alignment_is_kept, 0, 2);
 	tcase_add_loop_test(t, grows_and_shrinks_in_place, 0, 2);
 	tcase_add_loop_test(t, beyond_the_largest_block, 0, 2);
+	tcase_add_loop_test(t, bits_follow_the_frontier, 0, 2);
 	tcase_add_loop_test(t, the_limit_holds, 0, 2);
 	tcase_add_loop_test(t, the_frontier_retreats_for_a_large_one, 0, 2);
 	tcase_add_loop_test(t, impossible_requests_fail, 0, 2);

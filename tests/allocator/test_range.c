@@ -100,7 +100,7 @@ START_TEST(metadata_is_fenced)
 	bytes = (heap->pages.range.bytes >> SM_UNIT_SHIFT) * sizeof(struct sm_span);
 	ck_assert(!probe_readable(table - 1) && !probe_readable(table + bytes));
 	ck_assert(!probe_readable((char *)heap->pages.pageheap - 1));
-	ck_assert(!probe_readable((char *)sm__ph(&heap->pages)->nodes[0].metadata - 1));
+	ck_assert(!probe_readable((char *)sm__ph(&heap->pages)->nodes[0].bits - 1));
 	/* No page of the range holds metadata. */
 	ck_assert(!sm_range_contains(&heap->pages.range, (uintptr_t)table));
 	ck_assert(!sm_range_contains(&heap->pages.range, (uintptr_t)heap->pages.pageheap));
