@@ -14,7 +14,8 @@
  *
  * The table covers the range, reads as zero from the start, and lies between inaccessible pages. A
  * page of it, for 64 MiB of heap, becomes writable with the first span there. (Too little to count
- * towards heap.limit.)
+ * towards heap.limit.) Of a sparse range it is range.unit_bytes: there where the heap has ever
+ * been, so that free() of an address where it has not is a fault, as it is in other allocators.
  */
 #include "allocator/base/bitset.h"
 #include "allocator/malloc/malloc_fast.h"
@@ -37,9 +38,8 @@ static uint32_t start_max_of(const struct sm_sizeclass *k)
 	       1;
 }
 
-bool sm__munits_init(void)
+static bool reserve_table(struct sm_process_heap *g)
 {
-	struct sm_process_heap *g = &sm__process_heap;
 	size_t page = sm__os_page_size();
 	size_t bytes = sm_align_up(g->heap->pages.range.bytes >> SM_UNIT_SHIFT, page);
 	uint8_t *table = sm__os_reserve_readable(bytes + 2 * page);
@@ -53,6 +53,16 @@ bool sm__munits_init(void)
 	(void)sm__os_protect(table, page, false);
 	(void)sm__os_protect(table + page + bytes, page, false);
 	g->classes = table + page;
+	return true;
+}
+
+bool sm__munits_init(void)
+{
+	struct sm_process_heap *g = &sm__process_heap;
+
+	g->classes = g->heap->pages.range.unit_bytes;
+	if (g->classes == NULL && !reserve_table(g))
+		return false;
 	for (unsigned cls = 1; cls < sm__nclasses; cls++)
 		sm__slot_tests[cls] = (struct sm_slot_test){
 			.recip = sm__sizeclasses[cls].recip,
@@ -67,7 +77,7 @@ bool sm__munits_prepare(const struct sm_span *s)
 	size_t page = sm__os_page_size(), i = sm_span_unit(&g->heap->pages.range, s) / page;
 	uint64_t bit = UINT64_C(1) << (i % 64);
 
-	if (SM_LIKELY(sm_load_acquire(&writable[i / 64]) & bit))
+	if (g->heap->pages.sparse || SM_LIKELY(sm_load_acquire(&writable[i / 64]) & bit))
 		return true;
 	/* Two threads at once do the same twice. */
 	if (sm__os_commit(g->classes + i * page, page) != 0)

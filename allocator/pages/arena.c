@@ -87,11 +87,15 @@ int sm__arena_unmap(struct sm_pages *pg, void *p, size_t bytes)
 	return pg->sparse ? sm__os_unmap_at(p, bytes) : sm__os_decommit(p, bytes);
 }
 
-/* A page of the table may be there already: it describes a neighbour, too. */
-static int map_table(uintptr_t from, uintptr_t to, size_t page)
+/* Pages of a table, some of which may be there already: they describe a neighbour, too. */
+static int map_table(uintptr_t from, uintptr_t to)
 {
-	int err = sm__os_map_at((void *)from, to - from);
+	size_t page = sm__os_page_size();
+	int err;
 
+	from = sm_align_down(from, page);
+	to = sm_align_up(to, page);
+	err = sm__os_map_at((void *)from, to - from);
 	for (; err == -EEXIST && from < to; from += page) {
 		int e = sm__os_map_at((void *)from, page);
 
@@ -104,11 +108,17 @@ static int map_table(uintptr_t from, uintptr_t to, size_t page)
 int sm__arena_commit_descriptors(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit,
 				 uint32_t n)
 {
-	size_t page = sm__os_page_size();
-	uintptr_t from = sm_align_down((uintptr_t)sm__ph_desc(pg, nd, unit), page);
-	uintptr_t to = sm_align_up((uintptr_t)sm__ph_desc(pg, nd, unit + n), page);
+	uintptr_t from = (uintptr_t)sm__ph_desc(pg, nd, unit);
+	uintptr_t to = (uintptr_t)sm__ph_desc(pg, nd, unit + n);
+	uintptr_t bytes = (uintptr_t)pg->range.unit_bytes + nd->first + unit;
+	int err;
 
-	return pg->sparse ? map_table(from, to, page) : sm__os_commit((void *)from, to - from);
+	if (!pg->sparse) {
+		from = sm_align_down(from, sm__os_page_size());
+		return sm__os_commit((void *)from, sm_align_up(to, sm__os_page_size()) - from);
+	}
+	err = map_table(from, to);
+	return err != 0 ? err : map_table(bytes, bytes + n);
 }
 
 int sm__arena_commit(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n)
@@ -153,6 +163,8 @@ bool sm__arena_decommit(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t uni
 
 /* ---- the frontier ------------------------------------------------------------------------- */
 
+#define FIRST_STEP (256 * SM_KIB)
+
 static bool advance(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t to)
 {
 	uint32_t from = nd->frontier;
@@ -174,7 +186,7 @@ static bool advance_whole(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t e
 
 	/* Where what is mapped counts, small processes take little. */
 	if (pg->sparse) {
-		while (step > SM_MIB >> SM_UNIT_SHIFT && step > nd->frontier / 8)
+		while (step > FIRST_STEP >> SM_UNIT_SHIFT && step > nd->frontier / 8)
 			step /= 2;
 	}
 	return advance(pg, nd, (uint32_t)sm_align_up(end, step));

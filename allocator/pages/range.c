@@ -59,16 +59,24 @@ static size_t range_and_guard(const struct sm_range *r)
 	return sm_align_up(r->bytes + SM_UNIT, sm__os_page_size());
 }
 
-/* Instead of a reservation, a place for ranges, guard and table. */
+/* Of a sparse range: ranges, guard, descriptors, a byte a unit. */
+static size_t sparse_bytes(const struct sm_range *r)
+{
+	return range_and_guard(r) + sm_align_up(table_bytes(r), SM_UNIT) +
+	       sm_align_up(r->bytes >> SM_UNIT_SHIFT, SM_UNIT);
+}
+
+/* Instead of a reservation, a place for all of it. */
 static bool find(struct sm_pages *pg, size_t align)
 {
 	struct sm_range *r = &pg->range;
-	char *base = sm__os_find(range_and_guard(r) + sm_align_up(table_bytes(r), SM_UNIT), align);
+	char *base = sm__os_find(sparse_bytes(r), align);
 
 	if (base == NULL)
 		return false;
 	r->base = (uintptr_t)base;
 	r->spans = (struct sm_span *)(void *)(base + range_and_guard(r));
+	r->unit_bytes = (uint8_t *)r->spans + sm_align_up(table_bytes(r), SM_UNIT);
 	pg->sparse = true;
 	return true;
 }
@@ -113,8 +121,7 @@ static void unreserve(struct sm_pages *pg)
 		return;
 	if (pg->sparse) {
 		/* What of it is mapped is ours. */
-		sm__os_unmap((void *)r->base,
-			     range_and_guard(r) + sm_align_up(table_bytes(r), SM_UNIT));
+		sm__os_unmap((void *)r->base, sparse_bytes(r));
 		memset(r, 0, sizeof(*r));
 		return;
 	}

@@ -14,6 +14,9 @@
  * may be looked up, whatever it points at. A descriptor becomes writable with the memory it
  * describes.
  *
+ * A sparse range (config.sparse) is not reserved: what is not committed is not mapped, the
+ * descriptors' pages included, which come with the units and stay.
+ *
  * Bytes committed (arenas, own mappings, their descriptors: 128 B a unit, and a collected heap's
  * mark bits) are counted in pages->mapped_bytes and held against pages->limit.
  */

@@ -90,6 +90,8 @@ struct sm_range {
 	_Atomic(uint64_t) *marks; /* of a collected heap, see markmap.h; otherwise NULL */
 	uint8_t *unit_kind;	  /* [unit] what the mark loop asks of its objects, likewise */
 	const uint32_t *kinds;	  /* [unit_kind] */
+	/* [unit] of a sparse range: a byte for the layer above, there where descriptors are */
+	uint8_t *unit_bytes;
 };
 
 SM_INLINE bool sm_range_contains(const struct sm_range *r, uintptr_t addr)

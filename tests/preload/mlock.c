@@ -1,4 +1,4 @@
-/* An ordinary user's program within the 256 MiB of lockable memory. */
+/* An ordinary user's program within the usual 8 MiB of lockable memory. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 int main(void)
 {
-	struct rlimit rl = {256u << 20, 256u << 20};
+	struct rlimit rl = {8u << 20, 8u << 20};
 
 	if (setrlimit(RLIMIT_MEMLOCK, &rl) != 0)
 		return 77;
@@ -17,7 +17,7 @@ int main(void)
 	if (geteuid() == 0 && setresuid(65534, 65534, 65534))
 		return 8;
 	int rc = mlockall(MCL_CURRENT);
-	printf("mlockall(MCL_CURRENT) as a user with 256 MiB of memlock: %s\n",
+	printf("mlockall(MCL_CURRENT) as a user with 8 MiB of memlock: %s\n",
 	       rc ? strerror(errno) : "ok");
 	munlockall();
 	rc = mlockall(MCL_CURRENT | MCL_FUTURE);
