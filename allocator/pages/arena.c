@@ -223,14 +223,12 @@ bool sm__arena_extend(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t end)
 	return end < nd->own_start && (advance_whole(pg, nd, end) || advance_little(pg, nd, end));
 }
 
-bool sm__arena_retreat(struct sm_pages *pg, struct sm_ph_node *nd)
+/* The free run [start, frontier) goes. */
+static bool retreat_to(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t start)
 {
 	struct sm_pageheap *ph = sm__ph(pg);
-	uint32_t start = SM_PH_CALL(ph, before, nd, nd->frontier);
 	uint32_t n = nd->frontier - start;
 
-	if (n == 0)
-		return false;
 	SM_CHECK(SM_PH_CALL(ph, take_at, nd, start, n));
 	if (!sm__arena_decommit(pg, nd, start, n)) {
 		SM_PH_CALL(ph, give, nd, start, n);
@@ -242,4 +240,21 @@ bool sm__arena_retreat(struct sm_pages *pg, struct sm_ph_node *nd)
 	nd->free_units -= n;
 	nd->frontier = start;
 	return true;
+}
+
+bool sm__arena_retreat(struct sm_pages *pg, struct sm_ph_node *nd)
+{
+	uint32_t start = SM_PH_CALL(sm__ph(pg), before, nd, nd->frontier);
+
+	return start < nd->frontier && retreat_to(pg, nd, start);
+}
+
+void sm__arena_retreat_clean(struct sm_pages *pg, struct sm_ph_node *nd)
+{
+	uint32_t start = SM_PH_CALL(sm__ph(pg), before, nd, nd->frontier), dirty;
+
+	while ((dirty = sm__ph_dirty_next(nd, start, nd->frontier)) < nd->frontier)
+		start = dirty + 1;
+	if (nd->frontier - start >= FIRST_STEP >> SM_UNIT_SHIFT)
+		(void)retreat_to(pg, nd, start);
 }

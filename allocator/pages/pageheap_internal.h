@@ -277,6 +277,8 @@ bool sm__arena_extend(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t end);
 /* Gives the free units at the frontier back to the operating system and the limit. True: there were
  * some. */
 bool sm__arena_retreat(struct sm_pages *pg, struct sm_ph_node *nd);
+/* The same of those that hold nothing, if they are worth it. */
+void sm__arena_retreat_clean(struct sm_pages *pg, struct sm_ph_node *nd);
 
 struct sm_ph_file {
 	int fd;

@@ -471,6 +471,14 @@ void sm__scavenge_fork_child(struct sm_pages *pg)
 	pthread_mutex_init(&sc->sleep_mutex, NULL);
 }
 
+/* What is given back but mapped counts under strict overcommit, RLIMIT_AS and mlockall. */
+static void unmap_end(struct sm_pages *pg, struct sm_ph_node *nd)
+{
+	sm_lock_acquire(&nd->lock);
+	sm__arena_retreat_clean(pg, nd);
+	sm_lock_release(&nd->lock);
+}
+
 size_t sm__scavenge(struct sm_pages *pg, size_t retain)
 {
 	struct sm_pageheap *ph = sm__ph(pg);
@@ -486,6 +494,8 @@ size_t sm__scavenge(struct sm_pages *pg, size_t retain)
 		while (c.unit != 0)
 			bytes += batch(pg, &ph->nodes[i], &c);
 		spare = c.spare;
+		if (pg->sparse)
+			unmap_end(pg, &ph->nodes[i]);
 	}
 	sm_phase_leave(SM_PHASE_SCAVENGE);
 	return bytes;

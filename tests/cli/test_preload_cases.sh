@@ -108,6 +108,8 @@ back() { # what was freed is neither resident nor mapped
 	under "$dir/idle" 100000000 2000 1 1
 }
 check "large objects are unmapped" back
+build commit
+check "what was freed is not charged" under ./commit
 if [ "$(cat /proc/sys/vm/overcommit_memory)" = 0 ]; then
 	build overcommit
 	check "obvious overcommit is refused" under ./overcommit
