@@ -258,7 +258,8 @@ void sm__workq_leave(struct sm_workq *q, bool quiet)
 {
 	uint64_t old = atomic_fetch_sub_explicit(&q->load, 1, memory_order_seq_cst);
 
-	if ((old & ~SM_WORKQ_FOUND) == 1 && !quiet)
+	/* Not only the last: who is still inside may be a mutator, which wakes nobody. */
+	if (!quiet && old / QUEUED == 0)
 		sm__event_signal(&q->drained);
 }
 
@@ -317,13 +318,29 @@ void sm__workq_kick(struct sm_workq *q)
 		sm__event_signal(&q->work);
 }
 
+/* With nothing queued, whoever is inside may be a mutator that flushes, which takes a microsecond
+ * and wakes nobody when it leaves. A sleep would be fifty times as long, with all barriers on. */
+static bool drained_in_a_moment(struct sm_workq *q)
+{
+	for (int i = 0; i < 64 && sm__workq_queued(q) == 0; i++) {
+		if (sm__workq_is_drained(q))
+			return true;
+		sm_cpu_relax();
+	}
+	return false;
+}
+
 void sm__workq_wait_drained(struct sm_workq *q)
 {
 	uint64_t look = SM_WORKQ_LOOK_NS;
 	unsigned looks = 0;
 
 	while (!sm__workq_is_drained(q)) {
-		uint32_t seq = sm__event_prepare(&q->drained);
+		uint32_t seq;
+
+		if (sm_load_seqcst(&q->parked) != 0 && drained_in_a_moment(q))
+			break;
+		seq = sm__event_prepare(&q->drained);
 
 		if (sm__workq_is_drained(q)) {
 			sm__event_cancel(&q->drained);

@@ -231,9 +231,38 @@ START_TEST(drained_means_drained)
 }
 END_TEST
 
+/* A worker that finds nothing more wakes the control thread although a mutator is still inside: the
+ * mutator will not. With packets queued there is nothing to be told. */
+START_TEST(a_worker_that_leaves_tells)
+{
+	struct sm_packet *p;
+	uint32_t seq;
+
+	sm__workq_init(&q, &cfg, 1, 1, 256 * SM_MIB, 1);
+	sm__workq_enter(&q);
+	sm__workq_enter(&q);
+	seq = sm__event_prepare(&q.drained);
+	sm__workq_leave(&q, false);
+	ck_assert_uint_ne(sm_load_seqcst(&q.drained.seq), seq);
+	seq = sm_load_seqcst(&q.drained.seq);
+	sm__workq_leave(&q, true);
+	ck_assert_uint_eq(sm_load_seqcst(&q.drained.seq), seq);
+	ck_assert(sm__workq_is_drained(&q));
+
+	p = sm__workq_empty(&q);
+	p->entry[p->n++] = 16;
+	sm__workq_put(&q, 0, p, true);
+	sm__workq_enter(&q);
+	sm__workq_leave(&q, false);
+	ck_assert_uint_eq(sm_load_seqcst(&q.drained.seq), seq);
+	sm__event_cancel(&q.drained);
+	sm__workq_fini(&q);
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("workq", 60, SM_T(packets_come_and_go), SM_T(the_limit_holds),
 			SM_T(reserved), SM_T(nearest_node_first), SM_T(own_l3_first),
-			SM_LOOP(drained_means_drained, 0, 5));
+			SM_T(a_worker_that_leaves_tells), SM_LOOP(drained_means_drained, 0, 5));
 }
