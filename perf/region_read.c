@@ -27,9 +27,27 @@ static bool read_retry(const struct sm_region_thread *t, uint32_t s)
 #endif
 }
 
+/*
+ * A thread that moves between kinds of cores: a kind's events are enabled on the others too, and
+ * run on their own. Pinned to the PMU they count whenever the thread is there, so that nothing is
+ * to be scaled. Rotated ones may have been off there as well: for how long, nobody says.
+ */
+static void judge_roaming(const struct sm_region_thread *t, struct sm_reading *r)
+{
+	if (!t->cs->opt.multiplex) {
+		r->enabled = r->running;
+	} else if (r->running < r->enabled) {
+		r->status = SM_STATUS_NOT_COUNTED;
+		r->reason = "multiplexed on a thread that moves between kinds of cores: pin it "
+			    "(--place) or leave --multiplex out";
+	}
+}
+
 static void judge(const struct sm_region_thread *t, struct sm_reading *r, bool light)
 {
-	if (r->enabled && !r->running) {
+	if (t->opt.pu_os < 0 && t->cs->n_kinds > 1 && r->source == SM_SOURCE_PMU)
+		judge_roaming(t, r);
+	else if (r->enabled && !r->running) {
 		r->status = SM_STATUS_NOT_COUNTED;
 		r->reason = "the kernel never scheduled it in this region";
 	} else if (r->running < r->enabled) {

@@ -418,6 +418,52 @@ START_TEST(test_hybrid)
 }
 END_TEST
 
+/*
+ * A thread that is not pinned: while it is on the other kind of core, this one's events are enabled
+ * and do not run. What they counted is all there is; scaled it would be twice the truth.
+ */
+START_TEST(test_hybrid_unpinned)
+{
+	struct sm_region_options o = {.n_regions = 1, .pu_os = -1};
+	struct sm_region_thread *t;
+	struct sm_reading r[8];
+	struct sm_counterset *cs;
+	char err[200];
+	double v;
+	int cycles;
+
+	faketree_remove(&tree);
+	faketree_init(&tree);
+	faketree_write(&tree, "/proc/cpuinfo",
+		       "processor : 0\nvendor_id : GenuineIntel\ncpu family : 6\nmodel : 151");
+	faketree_pmu(&tree, "cpu_core", 4, "cpus", "0-15");
+	faketree_pmu(&tree, "cpu_atom", 10, "cpus", "16-23");
+	for (int multiplex = 0; multiplex < 2; multiplex++) {
+		mock.away_type = 0;
+		cs = make("cycles", "",
+			  (struct sm_counterset_options){.multiplex = multiplex != 0});
+		cycles = event_of(cs, "cycles");
+		mock.away_type = 10;
+		for (mock.away_percent = 0; mock.away_percent <= 50; mock.away_percent += 50) {
+			ck_assert_int_eq(sm_region_thread_open(cs, &o, &t, err, sizeof(err)), 0);
+			sm_region_thread_stop(t);
+			sm_region_get(t, 0, 1, r, NULL);
+			if (multiplex) { /* rotated, or away? */
+				ck_assert_int_eq(r[cycles].status, SM_STATUS_NOT_COUNTED);
+				ck_assert_ptr_nonnull(strstr(r[cycles].reason, "--place"));
+			} else {
+				ck_assert_int_eq(r[cycles].status, SM_STATUS_OK);
+				ck_assert(sm_reading_value(&r[cycles], &v));
+				ck_assert_double_eq(v, (double)r[cycles].raw);
+				ck_assert_uint_eq(r[cycles].enabled, r[cycles].running);
+			}
+			sm_region_thread_free(t);
+		}
+		sm_counterset_free(cs);
+	}
+}
+END_TEST
+
 /* An event that opens, runs and reads 0 although the program must have caused it: found out, not
  * printed as 0. */
 START_TEST(test_screening)
@@ -562,6 +608,7 @@ int main(void)
 		SM_T(test_formula_too_wide), SM_T(test_denied_event), SM_T(test_values_by_pass),
 		SM_T(test_unknown_ops), SM_T(test_a_count_has_a_scale), SM_T(test_multiplexed),
 		SM_T(test_lost_on_the_way), SM_T(test_raw_events), SM_T(test_bad_names),
-		SM_T(test_other_sources), SM_T(test_hybrid), SM_T(test_screening),
-		SM_T(test_plan_travels), SM_T(test_plan_of_other_sets), SM_T(test_this_machine));
+		SM_T(test_other_sources), SM_T(test_hybrid), SM_T(test_hybrid_unpinned),
+		SM_T(test_screening), SM_T(test_plan_travels), SM_T(test_plan_of_other_sets),
+		SM_T(test_this_machine));
 }

@@ -80,7 +80,9 @@ static ssize_t mock_read(void *ctx, int fd, void *buf, size_t len)
 		return 0;
 	if (l->on) {
 		l->enabled += 1000;
-		l->running += l->attr.pinned ? 1000 : 10 * m->percent;
+		l->running += m->away_type && l->attr.type == m->away_type ? 10 * m->away_percent
+			      : l->attr.pinned				   ? 1000
+									   : 10 * m->percent;
 	}
 	for (int i = 0; i < MOCK_FDS; i++) {
 		if (!m->ev[i].used || m->ev[i].leader != fd)

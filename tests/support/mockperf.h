@@ -35,8 +35,11 @@ struct mock_perf {
 	uint64_t dead_config; /* opens and runs, but never counts */
 	int fail_errno;	      /* errno for events with this config */
 	unsigned percent;     /* running as a part of enabled, for groups that are not pinned */
-	bool user_pages;      /* map() gives pages that allow user reads */
-	bool lose_all;	      /* from now on pinned groups read 0 bytes */
+	/* groups of this type run for away_percent of the time: the thread is on other cores else */
+	uint32_t away_type;
+	unsigned away_percent;
+	bool user_pages; /* map() gives pages that allow user reads */
+	bool lose_all;	 /* from now on pinned groups read 0 bytes */
 	unsigned opens, closes, reads, maps;
 	struct mock_event ev[MOCK_FDS];
 };
