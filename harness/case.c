@@ -85,6 +85,6 @@ bool sm__case_same(const struct sm_case *a, const struct sm_case *b)
 {
 	return a->params->workload == b->params->workload && a->backend == b->backend &&
 	       a->threads == b->threads && a->workers == b->workers && a->place == b->place &&
-	       a->mark_place == b->mark_place && same_settings(&a->settings, &b->settings) &&
-	       same_params(a->params, b->params);
+	       a->mark_place == b->mark_place && strcmp(a->kind, b->kind) == 0 &&
+	       same_settings(&a->settings, &b->settings) && same_params(a->params, b->params);
 }

@@ -21,6 +21,7 @@ struct sm_case {
 	unsigned threads, workers;
 	enum sm_place place;
 	enum sm_mark_place mark_place;
+	char kind[8]; /* of cores, as --kind names it; "": not said */
 	struct sm_placement placement;
 	char *label; /* "graph objects=1000000 gc", for progress */
 };
@@ -38,7 +39,8 @@ struct sm_plan {
 	unsigned ncases;
 	/* a setting that a backend ignores, if one was left out of cases; "": none */
 	char note[160];
-	char **jobs; /* in the order of running */
+	char kinds_note[240]; /* a case whose mutators are on cores of several kinds; "": none */
+	char **jobs;	      /* in the order of running */
 	unsigned njobs;
 };
 

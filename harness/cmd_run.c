@@ -409,6 +409,8 @@ static int run_command(struct run *run, int argc, char **argv)
 		return usage(err);
 	if (run->plan.note[0])
 		sm_complain("%s", run->plan.note);
+	if (run->plan.kinds_note[0])
+		sm_complain("%s", run->plan.kinds_note);
 	if (run->opt.dry_run) {
 		sm_plan_print(&run->plan, stdout);
 		return SM_EXIT_OK;

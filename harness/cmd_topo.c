@@ -18,7 +18,7 @@
 
 static const char help[] =
 	"usage: spanmark topo [--xml FILE | --synthetic STRING] [--place P] [--mark-place P]\n"
-	"                     [--threads N] [--workers N] [--format table|json]\n"
+	"                     [--kind K] [--threads N] [--workers N] [--format table|json]\n"
 	"\n"
 	"Shows packages, NUMA nodes, L3 caches, cores and processing units (PUs) with the numbers "
 	"of the\n"
@@ -31,6 +31,7 @@ static const char help[] =
 	"                      one-per-core where they fit, else compact)\n"
 	"  --mark-place P      mark workers: auto, dedicated, shared, sibling, remote-node, none\n"
 	"                      (default auto)\n"
+	"  --kind K            kind of cores that threads may use: all (default), p, e, k0, ..\n"
 	"  --threads N         mutator threads to place\n"
 	"  --workers N         mark workers to place\n"
 	"  --format F          table (default) or json\n"
@@ -44,6 +45,7 @@ static const char help[] =
 struct topo_options {
 	struct sm_topology_source from;
 	struct sm_place_request place;
+	const char *kind;
 	bool plan, json, place_given;
 };
 
@@ -82,6 +84,7 @@ static int parse_option(int c, struct topo_options *o)
 		return sm_mark_place_parse(optarg, &o->place.mark_place, err, sizeof(err))
 			       ? usage(err)
 			       : 0;
+	case 'k': o->kind = optarg; return 0;
 	case 't': o->plan = true; return parse_count("--threads", optarg, &o->place.threads);
 	case 'w': o->plan = true; return parse_count("--workers", optarg, &o->place.workers);
 	case 'f':
@@ -366,8 +369,11 @@ static int make_plan(const struct sm_topology *t, const struct topo_options *o,
 		     struct sm_placement *plan, char *err, size_t errlen)
 {
 	struct sm_place_request r = o->place;
-	int rc = sm_placement_plan(t, &r, plan, err, errlen);
+	int rc = o->kind != NULL ? sm_place_kinds_parse(t, o->kind, &r.kinds, err, errlen) : 0;
 
+	if (rc)
+		return rc;
+	rc = sm_placement_plan(t, &r, plan, err, errlen);
 	if (rc != -EINVAL || o->place_given)
 		return rc;
 	r.place = SM_PLACE_COMPACT;
@@ -406,6 +412,7 @@ int sm_cmd_topo(int argc, char **argv)
 		{"synthetic", required_argument, NULL, 's'},
 		{"place", required_argument, NULL, 'p'},
 		{"mark-place", required_argument, NULL, 'm'},
+		{"kind", required_argument, NULL, 'k'},
 		{"threads", required_argument, NULL, 't'},
 		{"workers", required_argument, NULL, 'w'},
 		{"format", required_argument, NULL, 'f'},

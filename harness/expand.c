@@ -23,6 +23,7 @@ struct axis {
 		AXIS_WORKERS,
 		AXIS_PLACE,
 		AXIS_MARK,
+		AXIS_KIND,
 		AXIS_SETTING
 	} what;
 	const char *key; /* PARAM, SETTING: points into the options */
@@ -320,6 +321,8 @@ static int build_axes(const struct sm_run_options *o, const struct sm_workload *
 		rc = add_list_axis(axes, AXIS_PLACE, &o->place);
 	if (rc == 0)
 		rc = add_list_axis(axes, AXIS_MARK, &o->mark_place);
+	if (rc == 0)
+		rc = add_list_axis(axes, AXIS_KIND, &o->kinds);
 	for (size_t i = 0; i < o->settings.n && rc == 0; i++)
 		rc = add_setting_axis(axes, o->settings.v[i]);
 	return rc;
@@ -357,6 +360,7 @@ static int apply(struct sm_case *c, const struct axis *axis, const char *value, 
 	case AXIS_WORKERS: c->workers = (unsigned)strtoul(value, NULL, 10); return 0;
 	case AXIS_PLACE: return sm_place_parse(value, &c->place, err, errlen);
 	case AXIS_MARK: return sm_mark_place_parse(value, &c->mark_place, err, errlen);
+	case AXIS_KIND: snprintf(c->kind, sizeof(c->kind), "%s", value); return 0;
 	}
 	return -EINVAL;
 }

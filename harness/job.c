@@ -90,6 +90,8 @@ static cJSON *placement_json(const struct sm_plan *p, const struct sm_case *c)
 
 	cJSON_AddStringToObject(obj, "place", sm_place_name(c->place));
 	cJSON_AddStringToObject(obj, "mark_place", sm_mark_place_name(c->mark_place));
+	if (c->kind[0])
+		cJSON_AddStringToObject(obj, "kind", c->kind);
 	sm_placement_describe(p->topology, &c->placement, text, sizeof(text));
 	cJSON_AddStringToObject(obj, "placed", text);
 	cJSON_AddNumberToObject(obj, "threads", c->threads);

@@ -308,6 +308,8 @@ static const struct sm_option table[] = {
 	 "compact|scatter|per-node|one-per-core|none", take_words, AT(place)},
 	{"mark-place", 0, "POLICY,..", "which cores the mark workers are pinned to",
 	 "auto|dedicated|shared|sibling|remote-node|none", take_words, AT(mark_place)},
+	{"kind", 0, "KIND,..", "kind of cores that threads may use: all, or as spanmark topo says",
+	 NULL, take_list, AT(kinds)},
 	{"set", 's', "KEY=VALUE", "a setting of heap or collector (spanmark list); V1,V2 runs each",
 	 NULL, take_pair, AT(settings)},
 	{"reps", 'n', "N", "repetitions of everything: 3, with --quick 1", NULL, take_reps, 0},
@@ -458,8 +460,9 @@ static int parse_one(int argc, char **argv, int *i, const struct sm_option **opt
 
 static void mark_inherited(struct sm_run_options *o)
 {
-	struct sm_strings *lists[] = {&o->workloads, &o->events,  &o->sets,  &o->backends,
-				      &o->threads,   &o->workers, &o->place, &o->mark_place};
+	struct sm_strings *lists[] = {&o->workloads, &o->events,     &o->sets,
+				      &o->backends,  &o->threads,    &o->workers,
+				      &o->place,     &o->mark_place, &o->kinds};
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		lists[i]->inherited = true;

@@ -51,6 +51,7 @@ struct sm_run_options {
 	struct sm_strings workers;    /* --workers */
 	struct sm_strings place;      /* --place */
 	struct sm_strings mark_place; /* --mark-place */
+	struct sm_strings kinds;      /* --kind; names of kinds of cores */
 	struct sm_strings settings;   /* --set KEY=VALUE, a sweep where VALUE has commas */
 	unsigned reps;		      /* 0: not said (3; with --quick 1) */
 	bool quick;

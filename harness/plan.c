@@ -73,8 +73,10 @@ static int try_place(const struct sm_topology *t, struct sm_case *c, enum sm_pla
 {
 	struct sm_place_request r = {
 		.place = place, .mark_place = mark, .threads = c->threads, .workers = c->workers};
-	int rc = sm_placement_plan(t, &r, &c->placement, err, errlen);
+	int rc = c->kind[0] ? sm_place_kinds_parse(t, c->kind, &r.kinds, err, errlen) : 0;
 
+	if (rc == 0)
+		rc = sm_placement_plan(t, &r, &c->placement, err, errlen);
 	if (rc == 0) {
 		c->place = place;
 		c->mark_place = mark;
@@ -103,6 +105,20 @@ static int place_case(const struct sm_run_options *o, struct sm_plan *p, struct 
 		rc = try_place(p->topology, c, o->place.n ? c->place : places[i], mark, err,
 			       errlen);
 	return rc;
+}
+
+/* One line for the first case whose figures mix kinds of cores that the user did not ask for. */
+static void note_kinds(struct sm_plan *p, const struct sm_case *c)
+{
+	int kinds = sm_placement_mutator_kinds(p->topology, &c->placement);
+
+	if (kinds < 2 || c->kind[0] || p->kinds_note[0])
+		return;
+	snprintf(
+		p->kinds_note, sizeof(p->kinds_note),
+		"%.60s: mutators are on cores of %d kinds, figures of a whole run mix them; --kind "
+		"%s keeps to one (spanmark topo)",
+		c->label, kinds, sm_topology_kind_name(p->topology, p->topology->n_kinds - 1));
 }
 
 /* ---- counters ----------------------------------------------------------------------------- */
@@ -253,6 +269,8 @@ int sm_plan_build(const struct sm_run_options *o, struct sm_plan *p, char *err, 
 		rc = place_case(o, p, &p->cases[i], err, errlen);
 		if (rc == 0)
 			rc = sm__case_label(&p->cases[i]);
+		if (rc == 0)
+			note_kinds(p, &p->cases[i]);
 	}
 	if (rc == 0)
 		rc = make_counters(o, p, err, errlen);
@@ -319,8 +337,10 @@ void sm_plan_print(const struct sm_plan *p, FILE *out)
 	for (unsigned i = 0; i < p->ncases; i++) {
 		const struct sm_case *c = &p->cases[i];
 
-		fprintf(out, "  %s, place %s, mark-place %s\n", c->label, sm_place_name(c->place),
-			c->backend == SM_WL_GC ? sm_mark_place_name(c->mark_place) : "none");
+		fprintf(out, "  %s, place %s, mark-place %s%s%s\n", c->label,
+			sm_place_name(c->place),
+			c->backend == SM_WL_GC ? sm_mark_place_name(c->mark_place) : "none",
+			c->kind[0] ? ", kind " : "", c->kind);
 		print_placement(p, c, out);
 	}
 }

@@ -38,7 +38,7 @@ void sm_run_options_free(struct sm_run_options *o)
 {
 	struct sm_strings *lists[] = {&o->workloads,  &o->params,  &o->events,	&o->sets,
 				      &o->backends,   &o->threads, &o->workers, &o->place,
-				      &o->mark_place, &o->settings};
+				      &o->mark_place, &o->kinds,   &o->settings};
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		sm_strings_free(lists[i]);

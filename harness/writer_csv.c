@@ -67,7 +67,7 @@ static void add_pairs(FILE *f, const char *json)
 static char *case_name(const struct sm_record *rec)
 {
 	cJSON *placement = cJSON_Parse(rec->placement);
-	static const char *const shown[] = {"place", "mark_place", "workers", "threads"};
+	static const char *const shown[] = {"place", "mark_place", "kind", "workers", "threads"};
 	char *name = NULL;
 	size_t len = 0;
 	FILE *f = open_memstream(&name, &len);

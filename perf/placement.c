@@ -86,23 +86,24 @@ int sm__place_cores(const struct sm_topology *t)
 
 /* ---- mutators ----------------------------------------------------------------------------- */
 
-static void order_compact(struct sm__place_plan *p)
+int sm__place_kind_rank(const struct sm_topology *t, int pu)
 {
-	for (int i = 0; i < p->t->n_pus; i++)
-		if (p->t->pus[i].allowed)
-			p->order[p->n_order++] = i;
+	return t->kinds_ranked ? t->n_kinds - 1 - t->pus[pu].kind : 0;
 }
 
-static void order_one_per_core(struct sm__place_plan *p)
+/* In topology order, the fastest kind of core first. */
+static void order_plain(struct sm__place_plan *p, bool one_per_core)
 {
-	for (int i = 0; i < p->t->n_pus; i++)
-		if (p->t->pus[i].allowed && sm__place_smt_rank(p->t, i) == 0)
-			p->order[p->n_order++] = i;
+	for (int rank = 0; rank < p->t->n_kinds; rank++)
+		for (int i = 0; i < p->t->n_pus; i++)
+			if (p->t->pus[i].allowed && sm__place_kind_rank(p->t, i) == rank &&
+			    !(one_per_core && sm__place_smt_rank(p->t, i)))
+				p->order[p->n_order++] = i;
 }
 
 /*
- * Scatter, greedily: each next PU is the one whose core, then package, node, L3 hold the fewest
- * threads so far. O(n^2) in PUs: a million steps for 1024 CPUs.
+ * Scatter, greedily: each next PU is of the fastest kind left and the one whose core, then package,
+ * node, L3 hold the fewest threads so far. O(n^2) in PUs: a million steps for 1024 CPUs.
  */
 static void order_scatter(struct sm__place_plan *p)
 {
@@ -130,8 +131,11 @@ static void order_scatter(struct sm__place_plan *p)
 				continue;
 			int al3 = a->l3 == SM_NONE ? t->n_l3s : a->l3;
 			int bl3 = b == NULL || b->l3 == SM_NONE ? t->n_l3s : b->l3;
-			int d = b == NULL ? -1 : core[a->core] - core[b->core];
+			int d = b == NULL
+					? -1
+					: sm__place_kind_rank(t, i) - sm__place_kind_rank(t, best);
 
+			d = d ? d : core[a->core] - core[b->core];
 			d = d ? d : package[a->package] - package[b->package];
 			d = d ? d : node[a->node] - node[b->node];
 			d = d ? d : l3[al3] - l3[bl3];
@@ -150,15 +154,23 @@ static void order_scatter(struct sm__place_plan *p)
 	free(use);
 }
 
-/* The next free PU of a node: first PUs of cores before siblings. */
+/* The next free PU of a node: of the fastest kind, first PUs of cores before siblings. */
 static int next_in_node(struct sm__place_plan *p, int node)
 {
-	for (int smt = 0; smt < p->t->max_smt; smt++)
-		for (int i = 0; i < p->t->n_pus; i++)
-			if (p->t->pus[i].allowed && p->t->pus[i].node == node && !p->pu_users[i] &&
-			    sm__place_smt_rank(p->t, i) == smt)
-				return i;
-	return SM_NONE;
+	int best = SM_NONE, best_rank = 0;
+
+	for (int i = 0; i < p->t->n_pus; i++) {
+		int rank = sm__place_kind_rank(p->t, i) * (p->t->max_smt + 1) +
+			   sm__place_smt_rank(p->t, i);
+
+		if (!p->t->pus[i].allowed || p->t->pus[i].node != node || p->pu_users[i])
+			continue;
+		if (best == SM_NONE || rank < best_rank) {
+			best = i;
+			best_rank = rank;
+		}
+	}
+	return best;
 }
 
 static int allowed_in_node(const struct sm_topology *t, int node)
@@ -225,12 +237,10 @@ static int plan_mutators(struct sm__place_plan *p)
 		place_per_node(p);
 		return 0;
 	}
-	if (r->place == SM_PLACE_COMPACT)
-		order_compact(p);
-	else if (r->place == SM_PLACE_SCATTER)
+	if (r->place == SM_PLACE_SCATTER)
 		order_scatter(p);
 	else
-		order_one_per_core(p);
+		order_plain(p, r->place == SM_PLACE_ONE_PER_CORE);
 	if (p->n_order < (int)r->threads)
 		return -ENOMEM;
 	for (unsigned i = 0; i < r->threads; i++)
@@ -238,41 +248,94 @@ static int plan_mutators(struct sm__place_plan *p)
 	return 0;
 }
 
+static bool allocate(struct sm__place_plan *p)
+{
+	const struct sm_topology *t = p->t;
+	size_t total = (size_t)p->r->threads + p->r->workers;
+
+	p->out->threads = calloc(total ? total : 1, sizeof(*p->out->threads));
+	p->order = calloc((size_t)t->n_pus, sizeof(int));
+	p->pu_users = calloc((size_t)t->n_pus, sizeof(int));
+	p->core_mutators = calloc((size_t)t->n_cores, sizeof(int));
+	p->core_workers = calloc((size_t)t->n_cores, sizeof(int));
+	p->node_mutators = calloc((size_t)t->n_nodes, sizeof(int));
+	p->node_workers = calloc((size_t)t->n_nodes, sizeof(int));
+	p->partners = calloc((size_t)p->r->threads + 1, sizeof(int));
+	return p->out->threads != NULL && p->order != NULL && p->pu_users != NULL &&
+	       p->core_mutators != NULL && p->core_workers != NULL && p->node_mutators != NULL &&
+	       p->node_workers != NULL && p->partners != NULL;
+}
+
+static int place_all(struct sm__place_plan *p)
+{
+	int rc = allocate(p) ? plan_mutators(p) : -ENOMEM;
+
+	for (unsigned i = 0; !rc && i < p->r->workers; i++)
+		rc = sm__place_worker(p, i);
+	free(p->order);
+	free(p->pu_users);
+	free(p->core_mutators);
+	free(p->core_workers);
+	free(p->node_mutators);
+	free(p->node_workers);
+	free(p->partners);
+	return rc;
+}
+
+/* The topology as a plan sees it that may use some kinds of cores; its PUs are to be freed. */
+static int mask_kinds(struct sm__place_plan *p, struct sm_topology *masked)
+{
+	*masked = *p->t;
+	masked->pus = calloc((size_t)p->t->n_pus, sizeof(*masked->pus));
+	if (masked->pus == NULL)
+		return -ENOMEM;
+	masked->n_allowed = 0;
+	for (int i = 0; i < p->t->n_pus; i++) {
+		masked->pus[i] = p->t->pus[i];
+		masked->pus[i].allowed &= p->r->kinds >> p->t->pus[i].kind & 1;
+		masked->n_allowed += masked->pus[i].allowed;
+	}
+	p->t = masked;
+	return masked->n_allowed ? 0
+				 : sm__place_refuse(p, "--kind: no core of that kind may be used "
+						       "here (cpuset, taskset); allowed: all");
+}
+
 int sm_placement_plan(const struct sm_topology *t, const struct sm_place_request *r,
 		      struct sm_placement *out, char *err, size_t errlen)
 {
 	struct sm__place_plan p = {.t = t, .r = r, .out = out, .err = err, .errlen = errlen};
-	size_t total = (size_t)r->threads + r->workers;
-	int rc = -ENOMEM;
+	struct sm_topology masked = {0};
+	int rc = 0;
 
 	*out = (struct sm_placement){0};
-	out->threads = calloc(total ? total : 1, sizeof(*out->threads));
-	p.order = calloc((size_t)t->n_pus, sizeof(int));
-	p.pu_users = calloc((size_t)t->n_pus, sizeof(int));
-	p.core_mutators = calloc((size_t)t->n_cores, sizeof(int));
-	p.core_workers = calloc((size_t)t->n_cores, sizeof(int));
-	p.node_mutators = calloc((size_t)t->n_nodes, sizeof(int));
-	p.node_workers = calloc((size_t)t->n_nodes, sizeof(int));
-	p.partners = calloc((size_t)r->threads + 1, sizeof(int));
-	if (out->threads != NULL && p.order != NULL && p.pu_users != NULL &&
-	    p.core_mutators != NULL && p.core_workers != NULL && p.node_mutators != NULL &&
-	    p.node_workers != NULL && p.partners != NULL) {
-		rc = plan_mutators(&p);
-		for (unsigned i = 0; !rc && i < r->workers; i++)
-			rc = sm__place_worker(&p, i);
-	}
+	if (r->kinds)
+		rc = mask_kinds(&p, &masked);
+	if (rc == 0)
+		rc = place_all(&p);
+	free(masked.pus);
 	if (rc == -ENOMEM && err != NULL && errlen)
 		snprintf(err, errlen, "out of memory");
-	free(p.order);
-	free(p.pu_users);
-	free(p.core_mutators);
-	free(p.core_workers);
-	free(p.node_mutators);
-	free(p.node_workers);
-	free(p.partners);
 	if (rc)
 		sm_placement_free(out);
 	return rc;
+}
+
+int sm_placement_mutator_kinds(const struct sm_topology *t, const struct sm_placement *p)
+{
+	uint64_t seen = 0;
+
+	for (unsigned i = 0; i < p->n; i++) {
+		const struct sm_place_thread *th = &p->threads[i];
+
+		if (th->role != SM_ROLE_MUTATOR)
+			continue;
+		if (th->pu != SM_NONE)
+			seen |= UINT64_C(1) << th->kind;
+		for (int k = 0; th->pu == SM_NONE && k < t->n_pus; k++)
+			seen |= (uint64_t)t->pus[k].allowed << t->pus[k].kind;
+	}
+	return __builtin_popcountll(seen);
 }
 
 void sm_placement_free(struct sm_placement *p)
@@ -288,6 +351,27 @@ static int lookup(const char *const *names, int n, const char *name)
 	for (int i = 0; i < n; i++)
 		if (strcmp(names[i], name) == 0)
 			return i;
+	return -EINVAL;
+}
+
+int sm_place_kinds_parse(const struct sm_topology *t, const char *name, uint64_t *out, char *err,
+			 size_t errlen)
+{
+	size_t n;
+
+	*out = 0;
+	if (strcmp(name, "all") == 0)
+		return 0;
+	for (int k = 0; t->n_kinds > 1 && k < t->n_kinds; k++)
+		if (strcmp(sm_topology_kind_name(t, k), name) == 0)
+			*out |= UINT64_C(1) << k;
+	if (*out)
+		return 0;
+	n = (size_t)snprintf(err, errlen, "--kind %.16s: %s; allowed: all", name,
+			     t->n_kinds > 1 ? "no such kind of cores here"
+					    : "all cores here are of one kind");
+	for (int k = t->n_kinds - 1; t->n_kinds > 1 && k >= 0 && n < errlen; k--)
+		n += (size_t)snprintf(err + n, errlen - n, ", %s", sm_topology_kind_name(t, k));
 	return -EINVAL;
 }
 

@@ -6,6 +6,9 @@
  * plans for XML and synthetic machines are printed by `spanmark topo` exactly as they would be
  * carried out.
  *
+ * Where kinds of cores differ and it is known which is faster, the fastest are taken first,
+ * whatever the policy; `kinds` leaves the others out altogether.
+ *
  * Mutators (--place):
  *   compact       fills PUs in topology order: siblings of a core, then the next core, L3, node,
  *                 package
@@ -68,6 +71,8 @@ struct sm_place_request {
 	enum sm_mark_place mark_place;
 	unsigned threads; /* mutators */
 	unsigned workers; /* mark workers */
+	/* bit set of the kinds of cores that may be used (--kind); 0: all */
+	uint64_t kinds;
 };
 
 struct sm_placement {
@@ -88,6 +93,14 @@ void sm_placement_free(struct sm_placement *p);
  * of their own". */
 void sm_placement_describe(const struct sm_topology *t, const struct sm_placement *p, char *buf,
 			   size_t len);
+
+/* How many kinds of cores the mutators are on, or may be where they are not pinned. */
+int sm_placement_mutator_kinds(const struct sm_topology *t, const struct sm_placement *p);
+
+/* The bit set for a name of sm_topology_kind_name(), 0 for "all"; -EINVAL and the list of what is
+ * allowed in err. */
+int sm_place_kinds_parse(const struct sm_topology *t, const char *name, uint64_t *out, char *err,
+			 size_t errlen);
 
 /* Names <-> policies. The parsers return -EINVAL and the list of what is allowed in err. */
 int sm_place_parse(const char *name, enum sm_place *out, char *err, size_t errlen);

@@ -34,6 +34,9 @@ void sm__place_put(struct sm__place_plan *p, enum sm_role role, unsigned index, 
  */
 int sm__place_smt_rank(const struct sm_topology *t, int pu);
 
+/* 0 for the fastest kind of core, and for all where that is not known. */
+int sm__place_kind_rank(const struct sm_topology *t, int pu);
+
 /* Cores with an allowed PU. */
 int sm__place_cores(const struct sm_topology *t);
 

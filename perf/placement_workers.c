@@ -35,17 +35,21 @@ static const struct sm_place_thread *next_partner(struct sm__place_plan *p)
 	return &all[best];
 }
 
-/* How far a PU is from a mutator: same L3, same node, then by distance. Without one, workers spread
- * over the nodes. */
+#define OTHER_KIND 100000 /* further than any distance */
+
+/* How far a PU is from a mutator: same kind of core, same L3, same node, then by distance. Without
+ * one, workers take the fastest cores and spread over the nodes. */
 static long farness(const struct sm__place_plan *p, const struct sm_place_thread *m, int pu)
 {
 	const struct sm_topo_pu *u = &p->t->pus[pu];
+	long other;
 
 	if (m == NULL)
-		return p->node_workers[u->node];
+		return (long)sm__place_kind_rank(p->t, pu) * OTHER_KIND + p->node_workers[u->node];
+	other = u->kind != m->kind ? OTHER_KIND : 0;
 	if (u->node != m->node)
-		return 2 + (long)sm_topology_distance(p->t, m->node, u->node);
-	return u->l3 == m->l3 ? 0 : 1;
+		return other + 2 + (long)sm_topology_distance(p->t, m->node, u->node);
+	return other + (u->l3 == m->l3 ? 0 : 1);
 }
 
 /* An unused core, nearest to mutator m, not on m's node when `remote`. */

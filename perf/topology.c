@@ -1,6 +1,6 @@
 /* topology.c: loading a topology through hwloc and flattening it; the terms are explained in
  * topology.h. */
-#include "perf/topology.h"
+#include "perf/topology_internal.h"
 
 #include <errno.h>
 #include <hwloc.h>
@@ -234,50 +234,19 @@ static void read_pus(struct loader *l, hwloc_const_bitmap_t allowed, hwloc_const
 	}
 }
 
-/*
- * Kinds that differ in nothing a counter can tell apart (turbo bins of identical cores) are one
- * kind. hwloc says CoreType or a MIDR where the cores really differ.
- */
-static int fold_kinds(struct loader *l, int *map)
-{
-	int n = hwloc_cpukinds_get_nr(l->hw, 0), out = 0;
-	const char *names[64] = {NULL};
-
-	if (n <= 0)
-		return 1;
-	for (int k = 0; k < n && k < 64; k++) {
-		struct hwloc_info_s *info = NULL;
-		unsigned nr = 0;
-		int eff, same = SM_NONE;
-
-		hwloc_cpukinds_get_info(l->hw, (unsigned)k, NULL, &eff, &nr, &info, 0);
-		for (unsigned j = 0; j < nr; j++)
-			if (strcmp(info[j].name, "CoreType") == 0 ||
-			    strcmp(info[j].name, "LinuxCapacity") == 0)
-				names[k] = info[j].value;
-		for (int j = 0; j < k; j++)
-			if ((names[k] == NULL && names[j] == NULL) ||
-			    (names[k] != NULL && names[j] != NULL &&
-			     strcmp(names[k], names[j]) == 0))
-				same = map[j];
-		map[k] = same == SM_NONE ? out++ : same;
-	}
-	return out;
-}
-
 static void derive(struct loader *l)
 {
 	struct sm_topology *t = l->t;
-	int map[64] = {0};
+	int map[SM__TOPOLOGY_KINDS] = {0};
 
-	t->n_kinds = fold_kinds(l, map);
+	t->n_kinds = sm__topology_kinds(l->hw, t, map);
 	for (int c = 0; c < t->n_cores; c++)
 		t->cores[c].first_pu = SM_NONE;
 	for (int i = 0; i < t->n_pus; i++) {
 		struct sm_topo_pu *p = &t->pus[i];
 		struct sm_topo_core *c = &t->cores[p->core];
 
-		p->kind = p->kind < 64 ? map[p->kind] : 0;
+		p->kind = p->kind < SM__TOPOLOGY_KINDS ? map[p->kind] : 0;
 		if (c->first_pu == SM_NONE)
 			*c = (struct sm_topo_core){.first_pu = i,
 						   .l3 = p->l3,
@@ -473,17 +442,6 @@ int sm_topology_node(const struct sm_topology *t, int os)
 unsigned sm_topology_distance(const struct sm_topology *t, int from, int to)
 {
 	return t->distance[from * t->n_nodes + to];
-}
-
-const char *sm_topology_kind_name(const struct sm_topology *t, int kind)
-{
-	static const char *const many[] = {"k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"};
-
-	if (t->n_kinds <= 1)
-		return "-";
-	if (t->n_kinds == 2)
-		return kind == 0 ? "e" : "p";
-	return kind >= 0 && kind < 8 ? many[kind] : "k?";
 }
 
 char *sm_topology_xml(const struct sm_topology_source *from)

@@ -38,8 +38,7 @@ struct sm_topo_pu {
 	int l3;	     /* index into l3s, SM_NONE where the machine shows no L3 */
 	int node;    /* index into nodes */
 	int package; /* index into packages */
-	/* core kind, 0 = the least efficient performance class hwloc reports; 0 on uniform machines
-	 * */
+	/* core kind, the fastest is the last where kinds_ranked; 0 on uniform machines */
 	int kind;
 	bool allowed; /* by cgroup and by the affinity mask the process started with */
 };
@@ -83,6 +82,7 @@ struct sm_topology {
 	char cpu_model[96];
 	bool is_thissystem;
 	bool has_distances; /* false: `distance` holds the default values */
+	bool kinds_ranked;  /* it is known which kind of core is faster */
 
 	int n_pus, n_cores, n_l3s, n_nodes, n_packages, n_kinds;
 	int n_allowed;	   /* PUs that may be used */
@@ -131,7 +131,7 @@ int sm_topology_node(const struct sm_topology *t, int os);
 unsigned sm_topology_distance(const struct sm_topology *t, int from, int to);
 
 /*
- * Name of a core kind: "p"/"e" on two-kind machines (the more efficient kind is "e"), "kN"
+ * Name of a core kind: "p"/"e" on machines of two kinds of which the faster is known ("p"), "kN"
  * otherwise, "-" on uniform ones. Static strings.
  */
 const char *sm_topology_kind_name(const struct sm_topology *t, int kind);

@@ -25,6 +25,7 @@ _spanmark_run() {
 	-b | --backend) _spanmark_list "$cur" "gc span libc"; return ;;
 	--place) _spanmark_list "$cur" "compact scatter per-node one-per-core none"; return ;;
 	--mark-place) _spanmark_list "$cur" "auto dedicated shared sibling remote-node none"; return ;;
+	--kind) _spanmark_list "$cur" "all p e"; return ;;
 	-s | --set) COMPREPLY=($(compgen -W "$(_spanmark_names settings)" -- "$cur")); compopt -o nospace; return ;;
 	-c | --counters) COMPREPLY=($(compgen -W "auto pmu sw sim none" -- "$cur")); return ;;
 	-C | --counter-set) _spanmark_list "$cur" "$(_spanmark_names sets)"; return ;;
@@ -35,7 +36,7 @@ _spanmark_run() {
 	-t | --threads | --workers | -n | --reps | --seed | --timeout | -e | --event) return ;;
 	esac
 	COMPREPLY=($(compgen -W "-w --workload -p --param -b --backend -t --threads --workers --place --mark-place
-		-s --set -n --reps -q --quick -c --counters -C --counter-set -e --event --multiplex --by -f --format
+		--kind -s --set -n --reps -q --quick -c --counters -C --counter-set -e --event --multiplex --by -f --format
 		-o --output --color --store --resume --timeout --seed --no-shuffle --config --topology --dry-run
 		-h --help" -- "$cur"))
 }

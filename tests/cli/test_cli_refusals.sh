@@ -109,6 +109,8 @@ for c in topo doctor; do
 done
 refuse "allowed" topo --place nowhere
 refuse "allowed" topo --mark-place nowhere
+refuse "of one kind; allowed: all" topo --synthetic "core:2 pu:1" --kind p --threads 1
+refuse "of one kind; allowed: all" run -w churn --topology "core:2 pu:1" --dry-run --kind p
 refuse "allowed" topo --threads 4096 --place compact
 refuse "/nosuch" topo --xml /nosuch
 refuse "/dev/null" topo --xml /dev/null

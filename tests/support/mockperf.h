@@ -35,7 +35,7 @@ struct mock_perf {
 	uint64_t dead_config; /* opens and runs, but never counts */
 	int fail_errno;	      /* errno for events with this config */
 	unsigned percent;     /* running as a part of enabled, for groups that are not pinned */
-	/* groups of this type run for away_percent of the time: the thread is on other cores else */
+	/* groups of this type run for away_percent of the time: the thread is elsewhere */
 	uint32_t away_type;
 	unsigned away_percent;
 	bool user_pages; /* map() gives pages that allow user reads */
