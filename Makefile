@@ -114,7 +114,9 @@ endef
 PERF_LIBS  := -lpfm -lhwloc -linih -lm
 $(eval $(call test_rule,allocator,allocator,$(LIB_LIBS)))
 $(eval $(call test_rule,collector,collector allocator,$(LIB_LIBS)))
-$(eval $(call test_rule,stress,collector allocator,$(LIB_LIBS)))
+# tests/support/tally.c counts what a soak did.
+TALLY      := $(patsubst %,-Wl$(comma)--wrap=%,sm_store_slow sm_cas sm_exchange sm_mutator_attach)
+$(eval $(call test_rule,stress,collector allocator,$(LIB_LIBS) $(TALLY)))
 $(eval $(call test_rule,perf,perf,$(PERF_LIBS)))
 $(eval $(call test_rule,workloads,workloads collector allocator perf,$(ALL_LIBS)))
 $(eval $(call test_rule,harness,$(LAYERS),$(ALL_LIBS)))
@@ -221,6 +223,11 @@ print-command:
 	@echo $(B)/spanmark
 print-build:
 	@echo $(B)
+
+# One table: cycles verified, barriered stores, objects, threads, seeds.
+.PHONY: soak
+soak: $(call program,$(wildcard tests/stress/stress_*.c)) ## the stress programs over and over with fresh seeds, all cycles verified (TIME=seconds)
+	@tests/stress/soak.sh $(B) $(or $(TIME),60) $(NAMES)
 
 test-model: ## check the models of the collector with spin (LONG=1: the large bounds too)
 	@tests/model/run.sh $(if $(LONG),--long)

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "tests/support/tally.h"
+
 static uint64_t the_seed;
 static const char *the_name = "?";
 static struct timespec started;
@@ -135,6 +137,7 @@ void sm_stress_end(struct sm_gc *gc)
 	printf("  %u cycles, last marked %llu objects, longest stall %.3f ms, %.2f s\n", st.cycles,
 	       (unsigned long long)st.last_marked_objects, (double)st.stall_max_ns * 1e-6,
 	       sm_stress_elapsed());
+	tally_end(the_name, the_seed, &st);
 	sm_gc_destroy(gc);
 }
 
