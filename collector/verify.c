@@ -53,6 +53,7 @@ struct verifier {
 	unsigned errors;
 	bool on_stack;	  /* the words at hand are a stack's */
 	bool unscanned;	  /* .. which was not scanned in this cycle */
+	bool incomplete;  /* memory was refused: not everything was looked at */
 	const char *root; /* where we came from, for the message */
 	struct pair {
 		uintptr_t key, value;
@@ -121,14 +122,18 @@ static bool first_visit(struct verifier *v, uintptr_t object)
 	return true;
 }
 
+/* What is reached from an object that finds no room is not looked at: fewer differences are found,
+ * none is made up. */
 static void push_object(struct verifier *v, uintptr_t object, uintptr_t parent)
 {
 	if (v->n == v->capacity) {
 		size_t bytes = v->capacity * sizeof(*v->stack);
 		void *grown = mremap(v->stack, bytes, bytes * 2, MREMAP_MAYMOVE);
 
-		if (grown == MAP_FAILED)
-			sm__fatal(__FILE__, __LINE__, "the verifier has no memory for its stack");
+		if (grown == MAP_FAILED) {
+			v->incomplete = true;
+			return;
+		}
 		v->stack = grown;
 		v->capacity *= 2;
 	}
@@ -248,8 +253,11 @@ static void gather_pairs(struct verifier *v)
 	v->pairs_bytes = (sm__cells_made(&v->gc->ephemerons.cells) + 1) * sizeof(*v->pairs);
 	v->pairs = mmap(NULL, v->pairs_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			-1, 0);
-	if (v->pairs == MAP_FAILED)
-		sm__fatal(__FILE__, __LINE__, "the verifier has no memory for ephemerons");
+	if (v->pairs == MAP_FAILED) {
+		v->pairs = NULL;
+		v->incomplete = true;
+		return;
+	}
 	sm__ephemerons_each(v->gc, add_pair, v);
 	qsort(v->pairs, v->npairs, sizeof(*v->pairs), by_key);
 }
@@ -286,7 +294,8 @@ static void check_pairs(struct verifier *v)
 			complain(v, v->pairs[i].value, s, v->pairs[i].key,
 				 "value of a key that lives");
 	}
-	munmap(v->pairs, v->pairs_bytes);
+	if (v->pairs != NULL)
+		munmap(v->pairs, v->pairs_bytes);
 }
 
 static void trace_all(struct verifier *v)
@@ -389,27 +398,42 @@ static void check_free_units(struct verifier *v)
 		complain(v, first, NULL, n, "marks where nothing lies");
 }
 
+static bool begin(struct verifier *v)
+{
+	v->visited_bytes = v->gc->range.bytes / 64 + sizeof(uint64_t);
+	v->visited = mmap(NULL, v->visited_bytes, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	v->stack = mmap(NULL, v->capacity * sizeof(*v->stack), PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return v->visited != MAP_FAILED && v->stack != MAP_FAILED;
+}
+
+static void look_at_all(struct verifier *v)
+{
+	gather_pairs(v);
+	reach_roots(v);
+	trace_all(v);
+	v->root = "weak";
+	sm__weaks_each(v->gc, check_weak, v);
+	v->root = "ephemeron";
+	check_pairs(v);
+	check_free_units(v);
+}
+
 unsigned sm__verify_stw(struct sm_gc *gc)
 {
 	struct verifier v = {.gc = gc, .capacity = 1 << 16};
 
-	v.visited_bytes = gc->range.bytes / 64 + sizeof(uint64_t);
-	v.visited = mmap(NULL, v.visited_bytes, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	v.stack = mmap(NULL, v.capacity * sizeof(*v.stack), PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (v.visited == MAP_FAILED || v.stack == MAP_FAILED)
-		sm__fatal(__FILE__, __LINE__, "no address space for the verifier");
-	gather_pairs(&v);
-	reach_roots(&v);
-	trace_all(&v);
-	v.root = "weak";
-	sm__weaks_each(gc, check_weak, &v);
-	v.root = "ephemeron";
-	check_pairs(&v);
-	check_free_units(&v);
-	munmap(v.visited, v.visited_bytes);
-	munmap(v.stack, v.capacity * sizeof(*v.stack));
+	if (begin(&v))
+		look_at_all(&v);
+	else
+		v.incomplete = true;
+	if (v.incomplete)
+		sm__say("verify: no memory to look at everything in this cycle");
+	if (v.visited != MAP_FAILED)
+		munmap(v.visited, v.visited_bytes);
+	if (v.stack != MAP_FAILED)
+		munmap(v.stack, v.capacity * sizeof(*v.stack));
 	gc->verify_reached = v.reached;
 	return v.errors;
 }
