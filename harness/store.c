@@ -61,11 +61,16 @@ static int to_errno(int rc)
 
 int sm__store_fail(struct sm_store *s, int rc)
 {
-	int err = to_errno(rc);
+	int err = to_errno(rc), cause = 0;
 
-	if (err)
-		snprintf(s->error, sizeof(s->error), "store '%s': %s", s->path,
-			 s->db != NULL ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
+	if (err == 0)
+		return 0;
+	/* SQLite's own words for a refused write, lock or mapping are "disk I/O error". */
+	if (s->db != NULL && ((rc & 0xff) == SQLITE_IOERR || (rc & 0xff) == SQLITE_CANTOPEN))
+		cause = sqlite3_system_errno(s->db);
+	snprintf(s->error, sizeof(s->error), "store '%s': %s%s%s%s", s->path,
+		 s->db != NULL ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc), cause ? " (" : "",
+		 cause ? strerror(cause) : "", cause ? ")" : "");
 	return err;
 }
 
