@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -249,6 +250,20 @@ static int job_file(const char *job)
 	return fd < 0 ? -EMFILE : fd;
 }
 
+/* Into the pipe of standard error: the last words that the sample's message has. */
+static void cannot_execute(int err)
+{
+	const char *why = strerrordesc_np(err); /* as strerror, and no locale is asked */
+	struct iovec line[3] = {{(char *)"cannot execute it: ", 19}};
+	ssize_t ignored;
+
+	line[1].iov_base = (char *)(why != NULL ? why : "unknown error");
+	line[1].iov_len = strlen(line[1].iov_base);
+	line[2] = (struct iovec){(char *)"\n", 1};
+	ignored = writev(STDERR_FILENO, line, 3);
+	(void)ignored;
+}
+
 /* In the child, between fork and exec: async-signal-safe calls only. Failure is exit status 126. */
 static void child(char *const *argv, int job, const int ends[NPIPES], pid_t parent)
 {
@@ -275,6 +290,7 @@ static void child(char *const *argv, int job, const int ends[NPIPES], pid_t pare
 	 * */
 	close_range(SM_WORKER_SAMPLE_FD + 1, ~0u, 0);
 	execv(argv[0], argv);
+	cannot_execute(errno);
 	_exit(127);
 }
 
