@@ -28,7 +28,7 @@ MACHINE  := $(shell $(CC) -dumpmachine 2>/dev/null)
 ARCH     := $(firstword $(subst -, ,$(if $(MACHINE),$(MACHINE),$(shell uname -m))))
 
 comma    := ,
-VARIANT  := $(ARCH)-$(notdir $(firstword $(CC)))$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(HOSTILE),-hostile)$(if $(UNIT_SHIFT),-unit$(UNIT_SHIFT))$(VARIANT_SUFFIX)
+VARIANT  := $(ARCH)-$(notdir $(firstword $(CC)))$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(FUZZ),-fuzz)$(if $(HOSTILE),-hostile)$(if $(UNIT_SHIFT),-unit$(UNIT_SHIFT))$(VARIANT_SUFFIX)
 B        := build/$(VARIANT)
 Q        := $(if $(V),,@)
 
@@ -37,7 +37,7 @@ AR       := $(or $(shell $(CC) -print-prog-name=ar 2>/dev/null),ar)
 CPPFLAGS += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -Iinclude -I. -D_GNU_SOURCE -DSM_VERSION=\"$(VERSION)\" $(if $(HOSTILE),-DSM_HOSTILE=1) $(if $(UNIT_SHIFT),-DSM_UNIT_SHIFT=$(UNIT_SHIFT))
 CFLAGS   += -std=gnu17 $(OPT) -g -fno-strict-aliasing -fno-omit-frame-pointer -fvisibility=hidden \
             -Wall -Wextra -Wundef -Wshadow -Wstrict-prototypes $(if $(WERROR),-Werror) \
-            $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined) \
+            $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined) $(if $(FUZZ),-fsanitize=fuzzer-no-link) \
             $(if $(filter thread,$(SAN)),$(if $(findstring gcc,$(CC)),-Wno-tsan))
 LDFLAGS  += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) $(if $(SAN),-fsanitize=$(SAN)) -pthread
 LIB_LIBS := -lm
@@ -122,6 +122,14 @@ $(eval $(call test_rule,workloads,workloads collector allocator perf,$(ALL_LIBS)
 $(eval $(call test_rule,harness,$(LAYERS),$(ALL_LIBS)))
 $(eval $(call test_rule,bench,$(LAYERS),$(ALL_LIBS)))
 
+# A fuzz target takes what it names from all layers; its main is libFuzzer's (FUZZ=1, clang alone) or replays files.
+FUZZERS    := $(addprefix $(B)/fuzz/,$(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c))))
+FUZZ_MAIN  := $(if $(FUZZ),-fsanitize=fuzzer,$(B)/tests/fuzz/replay.o)
+$(FUZZERS): $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(addprefix $(B)/tests/fuzz/,fuzz.o report.o replay.o) \
+		$(patsubst %,$(B)/layers/%.a,$(LAYERS))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter-out %/replay.o,$(filter %.o,$^)) $(FUZZ_MAIN) $(filter %.a,$^) $(ALL_LIBS)
+
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -147,7 +155,7 @@ $(B)/flags: FORCE
 # The sets are compiled in by .incbin, which no dependency file mentions.
 $(B)/perf/setfile.o: $(wildcard perf/sets/*.ini)
 
-build-tests: $(TESTS) ## build every test program
+build-tests: $(TESTS) $(FUZZERS) ## build every test program
 build-benches: $(BENCHES) ## build every benchmark program
 
 bench-gc: all build-benches ## the collector against other ways to manage memory: one table (GROUPS=, REPS=, ONLY=)
@@ -224,7 +232,16 @@ print-command:
 print-build:
 	@echo $(B)
 
-# One table: cycles verified, barriered stores, objects, threads, seeds.
+# libFuzzer with AddressSanitizer and UndefinedBehaviorSanitizer; what it learns stays in build/fuzz.
+.PHONY: fuzz fuzzers
+fuzzers: $(FUZZERS)
+fuzz: ## fuzz every parser, malloc and the collector (TIME=seconds each, NAMES="store gc": some of them)
+	@tests/setup/deps.sh fuzz
+	@$(MAKE) --no-print-directory CC=clang SAN=address,undefined OPT=-O1 FUZZ=1 fuzzers
+	@tests/fuzz/run.sh $$($(MAKE) --no-print-directory -s CC=clang SAN=address,undefined FUZZ=1 print-build) \
+		$(or $(TIME),60) $(NAMES)
+
+# One table: cycles verified, barriered stores, objects, threads, seeds. docs/RELIABILITY.md has one of 30 minutes.
 .PHONY: soak
 soak: $(call program,$(wildcard tests/stress/stress_*.c)) ## the stress programs over and over with fresh seeds, all cycles verified (TIME=seconds)
 	@tests/stress/soak.sh $(B) $(or $(TIME),60) $(NAMES)

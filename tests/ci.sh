@@ -68,7 +68,8 @@ HOSTILE_TESTS="stress_ test_moments test_barrier test_mark test_roots test_hands
 test_workq test_cache test_central test_pageheap test_lock test_heap test_large test_tiny test_span test_stack test_gcfail
 test_types test_flex test_promotion test_refs test_cell test_ephemeron test_misuse test_thread_life test_coroutine test_door
 test_cycle test_inspect test_limit test_throttle test_stalls test_memfail test_shard test_rseq"
-STEPS="test layers format clang asan hostile long model mutants tsan bare vm"
+step_fuzz() { make --no-print-directory fuzz TIME=20; } # each target; installs what it needs itself
+STEPS="test layers format clang asan fuzz hostile long model mutants tsan bare vm"
 
 if [ "${1:-}" = --list ]; then
 	echo "$STEPS"

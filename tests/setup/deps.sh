@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that a step of the build needs, and only those that are missing.
 #
-#   tests/setup/deps.sh build|test|format|tidy|clang|model|vm|bench|sim ...
+#   tests/setup/deps.sh build|test|format|tidy|clang|fuzz|model|vm|bench|sim ...
 #
 # Quiet and instant when nothing is missing. Otherwise it says what it installs and why, and uses
 # apt-get, through sudo when not root. It runs on a bare machine: POSIX sh, no compiler.
@@ -20,6 +20,7 @@ packages_of() {
 	format) echo "clang-format git" ;;
 	tidy) echo "clang-tidy python3" ;;
 	clang) echo "$BUILD clang libclang-rt-14-dev|libclang-rt-dev check libsubunit-dev" ;;
+	fuzz) echo "$BUILD clang libclang-rt-14-dev|libclang-rt-dev" ;;
 	model) echo "spin gcc libc6-dev" ;;
 	vm) echo "$BUILD check libsubunit-dev qemu-system-arm qemu-system-x86 gcc-aarch64-linux-gnu libc6-dev-arm64-cross" \
 		"binutils-aarch64-linux-gnu python3" ;;
@@ -38,6 +39,7 @@ reason_of() {
 	format) echo "the formatting check" ;;
 	tidy) echo "the static checks" ;;
 	clang) echo "the second compiler and its sanitizers" ;;
+	fuzz) echo "the fuzzer and its sanitizers" ;;
 	model) echo "the model checker" ;;
 	vm) echo "the emulated machines and the ARM64 cross compiler" ;;
 	bench) echo "the allocators that the benchmarks compare with" ;;
@@ -70,7 +72,7 @@ missing_of() {
 	done | sort -u
 }
 
-[ $# -gt 0 ] || die "usage: tests/setup/deps.sh build|test|format|tidy|clang|model|vm|bench|jdk|go|sim ..."
+[ $# -gt 0 ] || die "usage: tests/setup/deps.sh build|test|format|tidy|clang|fuzz|model|vm|bench|jdk|go|sim ..."
 wanted=""
 reasons=""
 for group in "$@"; do
