@@ -325,6 +325,12 @@ static int parse_settings(const cJSON *root, struct sm_job_parts *p, char *err, 
 	return 0;
 }
 
+/* Of a CPU or a node: a number of the system's, or -1. */
+static bool is_seat(const cJSON *item)
+{
+	return cJSON_IsNumber(item) && item->valuedouble == item->valueint && item->valueint >= -1;
+}
+
 static int parse_seats(const cJSON *root, const char *name, unsigned want, struct sm_seat **out,
 		       char *err, size_t errlen)
 {
@@ -339,7 +345,7 @@ static int parse_seats(const cJSON *root, const char *name, unsigned want, struc
 	for (item = list->child; item; item = item->next) {
 		const cJSON *cpu = cJSON_GetArrayItem(item, 0), *node = cJSON_GetArrayItem(item, 1);
 
-		if (!cJSON_IsNumber(cpu) || !cJSON_IsNumber(node))
+		if (!is_seat(cpu) || !is_seat(node))
 			return bad(err, errlen, name);
 		(*out)[n++] = (struct sm_seat){cpu->valueint, node->valueint};
 	}
