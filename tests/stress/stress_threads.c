@@ -286,7 +286,7 @@ static void *signalled(void *arg)
 		SM_MUST(timer_create(CLOCK_MONOTONIC, &ev, &timer) == 0);
 		SM_MUST(timer_settime(timer, 0, &every, NULL) == 0);
 	}
-	while (sm_stress_before(sh->until)) {
+	while (sm_stress_before(sh->until) || (w->index == 0 && sm_load_relaxed(&signals) == 0)) {
 		exchange(sh, m, &r);
 		if (sm_rng_below(&r, 32) == 0) {
 			sm_blocking_enter(m);
@@ -312,15 +312,15 @@ static void run(struct sm_stress *s, const char *what, void *(*fn)(void *), unsi
 
 	if (only && strstr(what, only) == NULL)
 		return;
-	/* Each scenario runs, also where a slow machine has used the time up. */
-	if (sh.until < sm_stress_elapsed() + 0.4)
-		sh.until = sm_stress_elapsed() + 0.4;
 	sh.gc = sm_stress_gc(s, true, NULL);
 	m = sm_mutator_attach(sh.gc);
 	SM_MUST(m != NULL);
 	sm_graph_types_init(&sh.types, sh.gc, 4);
 	sh.deep = sm_deep_table(m, sh.gc, sm_type_pointers(sh.gc, SLOTS), 5000, &sh.slots);
 	SM_MUST(sh.deep != NULL);
+	/* Each scenario runs, also where a slow machine has used the time up for what is above. */
+	if (sh.until < sm_stress_elapsed() + 0.4)
+		sh.until = sm_stress_elapsed() + 0.4;
 	sm_stress_beside_collector(sh.gc, m, threads, fn, &sh);
 	printf("  %s: %llu packages, %llu births\n", what, (unsigned long long)sh.ops,
 	       (unsigned long long)sh.births);
