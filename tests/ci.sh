@@ -64,7 +64,7 @@ step_hostile() { # tables and queues of a few entries, a mark stack of a page, e
 	SM_TEST_SECONDS=4 CK_TIMEOUT_MULTIPLIER=3 TEST_TIMEOUT=300 tests/run.sh "$b" $HOSTILE_TESTS
 }
 # What goes through the allocator and the collector; the rest of the tests would see nothing of it.
-HOSTILE_TESTS="stress_ test_moments test_barrier test_mark test_roots test_handshake test_finalizer test_fork test_verif
+HOSTILE_TESTS="stress_ test_moments test_lost_object test_barrier test_mark test_roots test_handshake test_finalizer test_fork test_verif
 test_workq test_cache test_central test_pageheap test_lock test_heap test_large test_tiny test_span test_stack test_gcfail
 test_types test_flex test_promotion test_refs test_cell test_ephemeron test_misuse test_thread_life test_coroutine test_door
 test_cycle test_inspect test_limit test_throttle test_stalls test_memfail test_shard test_rseq"

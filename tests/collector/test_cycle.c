@@ -1,7 +1,7 @@
 /*
  * test_cycle: rules of a cycle whose breach one or two cycles show: what roots are, how objects are
  * born, marks that two set, windows between two sweep generations, and the request that meets a
- * beginning block. Like test_moments, each test says what it would miss; the mutants of
+ * beginning block. Like test_lost_object, each test says what it would miss; the mutants of
  * tests/mutants take that away.
  */
 #include <sched.h>

@@ -198,26 +198,18 @@ static void make_slow_range(void)
  */
 START_TEST(a_root_that_is_being_removed)
 {
-	uintptr_t parent, hidden, black;
+	uintptr_t parent, hidden;
 	pthread_t t, other;
 	uint64_t before;
 
 	setup();
 	before = sm_load_relaxed(&gc->cycles_completed);
 	make_slow_range();
-	parent = step_hidden(m, node, NULL);
 	hidden = step_hidden(m, node, &witness);
-	step_link_in(m, parent, 0, hidden);
+	parent = parent_of(hidden);
 	step_link(m, &root[0], parent);
 	t = begin();
-	step_past(m, SM_HS_BARRIER_ON);
-	sm_store(m, &root[0], NULL);
-	step_past(m, SM_HS_BLACK);
-	black = born_black();
-	gctest_clear_stack();
-	step_past(m, SM_HS_SCAN);
-	step_link_in(m, black, 0, parent);
-	gctest_clear_stack();
+	move_behind(parent);
 	step_until(m, SM_HS_FLUSH);
 	step_link(m, slow_range, parent);
 	gctest_clear_stack();

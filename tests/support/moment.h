@@ -85,4 +85,31 @@ static __attribute__((noinline, unused)) uintptr_t born_black(void)
 	return ~(uintptr_t)black;
 }
 
+/* A new node that leads to hidden. */
+static __attribute__((noinline, unused)) uintptr_t parent_of(uintptr_t hidden)
+{
+	uintptr_t parent = step_hidden(m, node, NULL);
+
+	step_link_in(m, parent, 0, hidden);
+	return parent;
+}
+
+/* A cycle has begun, and root[0] leads to hidden. It is taken from there with the barrier on and
+ * put, when this stack is scanned, into an object born black, which is returned: what now holds
+ * hidden is never scanned. */
+static __attribute__((noinline, unused)) uintptr_t move_behind(uintptr_t hidden)
+{
+	uintptr_t black;
+
+	step_past(m, SM_HS_BARRIER_ON);
+	sm_store(m, &root[0], NULL);
+	step_past(m, SM_HS_BLACK);
+	black = born_black();
+	gctest_clear_stack();
+	step_past(m, SM_HS_SCAN);
+	step_link_in(m, black, 0, hidden);
+	gctest_clear_stack();
+	return black;
+}
+
 #endif

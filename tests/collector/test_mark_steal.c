@@ -1,6 +1,6 @@
 /*
- * test_mark_near: who marked what, and from where packets were taken. The maps are made up: the two
- * CPUs that the test pins to are called different nodes, or different L3s of one node, and all
+ * test_mark_steal: who marked what, and from where packets were taken. The maps are made up: the
+ * two CPUs that the test pins to are called different nodes, or different L3s of one node, and all
  * memory is the real node 0's.
  */
 #include <pthread.h>
@@ -219,7 +219,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("mark_near");
+	Suite *s = suite_create("mark_steal");
 	TCase *c = tcase_create("near");
 
 	find_cpus();

@@ -1,5 +1,5 @@
-/* test_gc_mapfile: a file as an object of a collected heap, from being mapped to being unmapped
- * because it died. */
+/* test_file_life: a file as an object of a collected heap, from being mapped to being unmapped
+ * because it died. tests/allocator/test_mapfile.c has the mapping itself. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -328,8 +328,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("gc_mapfile");
-	TCase *t = tcase_create("gc_mapfile");
+	Suite *s = suite_create("file_life");
+	TCase *t = tcase_create("file_life");
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, it_lives_while_something_points_into_it_and_is_unmapped_when_it_dies,

@@ -1,7 +1,7 @@
 /*
- * test_moments: for each way in which a collector can lose an object, the one moment that matters,
- * made to happen every time (tests/support/step.h). Each test says which part of the collector it
- * would miss; the mutants of tests/mutants take that part away.
+ * test_lost_object: for each way in which a collector can lose an object, the one moment that
+ * matters, made to happen every time (tests/support/step.h). Each test says which part of the
+ * collector it would miss; the mutants of tests/mutants take that part away.
  *
  * `hidden` is what may be lost, `black` an object that was born during the cycle and is therefore
  * never scanned.
@@ -15,21 +15,14 @@
  * scanned thread. */
 START_TEST(deletion)
 {
-	uintptr_t hidden, black;
+	uintptr_t hidden;
 	pthread_t t;
 
 	setup();
 	hidden = step_hidden(m, node, &witness);
 	step_link(m, &root[0], hidden);
 	t = begin();
-	step_past(m, SM_HS_BARRIER_ON);
-	sm_store(m, &root[0], NULL);
-	step_past(m, SM_HS_BLACK);
-	black = born_black();
-	gctest_clear_stack();
-	step_past(m, SM_HS_SCAN);
-	step_link_in(m, black, 0, hidden);
-	gctest_clear_stack();
+	move_behind(hidden);
 	finish(t, hidden);
 }
 END_TEST
@@ -231,23 +224,15 @@ END_TEST
  * `hidden` to it. */
 START_TEST(found_at_the_end)
 {
-	uintptr_t hidden, parent, black;
+	uintptr_t hidden, parent;
 	pthread_t t;
 
 	setup();
-	parent = step_hidden(m, node, NULL);
 	hidden = step_hidden(m, node, &witness);
-	step_link_in(m, parent, 0, hidden);
+	parent = parent_of(hidden);
 	step_link(m, &root[0], parent);
 	t = begin();
-	step_past(m, SM_HS_BARRIER_ON);
-	sm_store(m, &root[0], NULL);
-	step_past(m, SM_HS_BLACK);
-	black = born_black();
-	gctest_clear_stack();
-	step_past(m, SM_HS_SCAN);
-	step_link_in(m, black, 0, parent);
-	gctest_clear_stack();
+	move_behind(parent);
 	finish(t, hidden);
 }
 END_TEST
@@ -298,22 +283,14 @@ START_TEST(recorded_after_the_own_flush)
 
 	setup();
 	attached = cycle_over = turn = 0;
-	parent = step_hidden(m, node, NULL);
 	gift = step_hidden(m, node, &witness);
-	step_link_in(m, parent, 0, gift);
+	parent = parent_of(gift);
 	step_link(m, &root[0], parent);
 	ck_assert_int_eq(pthread_create(&other, NULL, flush_then_take, NULL), 0);
 	while (!attached)
 		sm_safepoint(m);
 	t = begin();
-	step_past(m, SM_HS_BARRIER_ON);
-	sm_store(m, &root[0], NULL);
-	step_past(m, SM_HS_BLACK);
-	via = born_black();
-	gctest_clear_stack();
-	step_past(m, SM_HS_SCAN);
-	step_link_in(m, via, 0, parent);
-	gctest_clear_stack();
+	via = move_behind(parent);
 	step_until(m, SM_HS_FLUSH);
 	while (sm_load_acquire(&gc->hs.pending) > 1)
 		sm_cpu_relax();
@@ -538,7 +515,7 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("moments", 30, SM_LOOP(deletion, 0, 3), SM_LOOP(insertion, 0, 3),
+	return SM_SUITE("lost_object", 30, SM_LOOP(deletion, 0, 3), SM_LOOP(insertion, 0, 3),
 			SM_LOOP(insertion_by_one_that_goes, 0, 3),
 			SM_LOOP(barrier_before_scan, 0, 3), SM_LOOP(born_after_the_scan, 0, 3),
 			SM_LOOP(another_stack, 0, 3), SM_LOOP(born_in_the_cycle, 0, 3),
