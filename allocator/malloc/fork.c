@@ -107,6 +107,7 @@ static void child_locks(void)
 	}
 	sm_lock_release(&g->heap->bins_lock);
 	sm_lock_init(&g->heap->bins_lock, SM_RANK_BINS);
+	sm__mcache_fork_child();
 	sm_lock_release(&g->lock);
 	sm_lock_init(&g->lock, SM_RANK_CACHES);
 }

@@ -29,6 +29,8 @@ struct sm_shard;
 typedef void *(*sm_empty_fn)(size_t size, size_t cls);
 typedef void (*sm_full_fn)(void *p, size_t cls);
 
+#define SM_HOMES 64 /* buckets */
+
 struct sm_process_heap {
 	/* fixed after creation; zero before it, so that everything takes the slow path */
 	uintptr_t base;
@@ -55,6 +57,7 @@ struct sm_process_heap {
 
 	struct sm_lock lock; /* rank SM_RANK_CACHES; guards all below */
 	struct sm_mcache *caches, *pool;
+	struct sm_mcache *homes[SM_HOMES]; /* of `caches`, by home: thread_cache.c */
 	uint32_t ncaches;
 	unsigned next_shard;	      /* of the next new cache */
 	struct sm_class_counts *dead; /* [cpu * sm__nclasses + class]: of threads that are gone */

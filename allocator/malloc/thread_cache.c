@@ -287,12 +287,62 @@ static void read_tunables(struct sm_mcache *c)
 	}
 }
 
-static void link_cache(struct sm_mcache *c)
+/*
+ * Homes. The last round of a thread's destructors may be the first time that it allocates: nobody
+ * tells us when it ends. But another thread that finds its own variable to be the home of a cache
+ * knows that the cache's thread is gone, for its memory is in use again. So there are never more
+ * such caches than threads at a time.
+ */
+static struct sm_mcache **bucket_of(const void *home)
+{
+	/* Stacks lie at multiples of pages. */
+	return &sm__process_heap.homes[((uintptr_t)home >> 12) % SM_HOMES];
+}
+
+static void leave_home_locked(struct sm_mcache *c)
+{
+	struct sm_mcache **at = bucket_of(c->home);
+
+	if (c->home == NULL)
+		return;
+	while (*at != c)
+		at = &(*at)->next_home;
+	*at = c->next_home;
+	c->home = NULL;
+}
+
+static struct sm_mcache *predecessor(void)
+{
+	struct sm_process_heap *g = &sm__process_heap;
+	struct sm_mcache *c;
+
+	sm_lock_acquire(&g->lock);
+	c = *bucket_of(&sm__mcache);
+	while (c != NULL && c->home != &sm__mcache)
+		c = c->next_home;
+	sm_lock_release(&g->lock);
+	return c;
+}
+
+void sm__mcache_fork_child(void)
 {
 	struct sm_process_heap *g = &sm__process_heap;
 
+	for (struct sm_mcache *c = g->caches; c != NULL; c = c->next)
+		if (c != sm__mcache)
+			leave_home_locked(c);
+}
+
+static void link_cache(struct sm_mcache *c)
+{
+	struct sm_process_heap *g = &sm__process_heap;
+	struct sm_mcache **bucket = bucket_of(&sm__mcache);
+
 	read_tunables(c);
 	sm_lock_acquire(&g->lock);
+	c->home = &sm__mcache;
+	c->next_home = *bucket;
+	*bucket = c;
 	SM_LIST_PUSH(g->caches, c);
 	c->shard = g->next_shard++;
 	g->ncaches++;
@@ -302,8 +352,10 @@ static void link_cache(struct sm_mcache *c)
 static struct sm_mcache *new_cache(void)
 {
 	struct sm_process_heap *g = &sm__process_heap;
-	struct sm_mcache *c;
+	struct sm_mcache *c = predecessor();
 
+	if (SM_UNLIKELY(c != NULL))
+		sm__mcache_end(c);
 	sm_lock_acquire(&g->lock);
 	c = g->pool;
 	if (c != NULL)
@@ -338,6 +390,7 @@ void sm__mcache_end(struct sm_mcache *c)
 	sm__mcache_flush(c);
 	sm_lock_acquire(&g->lock);
 	SM_LIST_REMOVE(g->caches, c);
+	leave_home_locked(c);
 	g->ncaches--;
 	bequeath_locked(c);
 	c->next = g->pool;

@@ -56,7 +56,11 @@ struct sm_mcache {
 	unsigned shard; /* whose depot lists are its own; fixed */
 	/* where its thread was when it was made: whose settings it has, where it counts */
 	int cpu;
-	struct sm_mcache *next, *prev; /* under the process heap's lock */
+	/* under the process heap's lock */
+	struct sm_mcache *next, *prev;
+	struct sm_mcache *next_home; /* of the same bucket of homes */
+	/* the variable through which its thread finds it; NULL: nobody may take it apart */
+	const void *home;
 };
 
 /* The calling thread's cache, made when there is none; NULL: it has ended, or there is no memory.
@@ -76,6 +80,9 @@ size_t sm__mcache_objects(const struct sm_mcache *c, unsigned cls);
 size_t sm__mcache_held(const struct sm_mcache *c);
 /* What c has counted of a class until now, room[] and window included. */
 struct sm_class_counts sm__mcache_count(const struct sm_mcache *c, unsigned cls);
+/* In the child of a fork, the process heap's lock held: the caches of threads that stayed in the
+ * parent are left as they are for good. */
+void sm__mcache_fork_child(void);
 /* Thread cleanup: arms the destructor; called once a thread. */
 void sm__mcache_key_init(void);
 

@@ -159,9 +159,59 @@ START_TEST(so_it_does_with_caches_per_cpu)
 }
 END_TEST
 
+/* ---- caches of threads that stayed behind -------------------------------------------------- */
+
+static _Atomic(int) arrived;
+
+static void *hold_a_cache(void *arg)
+{
+	sm_free(sm_malloc(64));
+	sm_fetch_add_acqrel(&arrived, 1);
+	while (!sm_load_relaxed(&stop))
+		usleep(1000);
+	return arg;
+}
+
+static unsigned caches_with(unsigned more)
+{
+	struct sm_malloc_stats st;
+	pthread_t t;
+
+	sm_store_relaxed(&arrived, 0);
+	for (unsigned i = 0; i < more; i++)
+		if (pthread_create(&t, NULL, hold_a_cache, NULL) != 0)
+			_exit(6);
+	while (sm_load_acquire(&arrived) < (int)more)
+		usleep(1000);
+	sm_malloc_stats(&st);
+	return st.caches;
+}
+
+/*
+ * A thread of the child may get the stack of one that stayed in the parent, and find a cache that
+ * was its: in the middle of whatever, so it is not taken apart.
+ */
+START_TEST(a_child_leaves_the_caches_of_others_alone)
+{
+	unsigned before = caches_with(3);
+	int status = -1;
+	pid_t pid = fork();
+
+	ck_assert_uint_ge(before, 3);
+	if (pid == 0) {
+		alarm(20);
+		_exit(caches_with(3) == before + 3 ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	sm_store_relaxed(&stop, true);
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("manual_fork", 60, SM_T(a_fork_meets_the_first_allocation),
 			SM_T(a_child_of_a_busy_process_passes_the_check),
-			SM_T(so_it_does_with_many_nodes), SM_T(so_it_does_with_caches_per_cpu));
+			SM_T(so_it_does_with_many_nodes), SM_T(so_it_does_with_caches_per_cpu),
+			SM_T(a_child_leaves_the_caches_of_others_alone));
 }

@@ -136,7 +136,10 @@ check "a sparse table in a control group" grouped
 build smallstack
 check "a coroutine of 8 KiB" under ./smallstack 8
 build threadend
-check "threads that only end" under ./threadend 200
+check "threads that only end" under ./threadend 200 plain
+check "threads that allocate when they end" under ./threadend 5000 first
+check "threads that allocate much when they end" under ./threadend 2000 many
+check "threads that only free" under ./threadend 5000 others
 build align
 check "posix_memalign, every power of two" under ./align
 SETTINGS=heap.arena=1m

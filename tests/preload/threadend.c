@@ -1,40 +1,101 @@
-/* The everyday form: bursts of 20 detached threads with default attributes that do a little work
- * without malloc. */
+/*
+ * Threads that end, by the thousand: what each left behind would add up. usage: threadend N MODE
+ *
+ *   plain    bursts of 20 detached threads that work without malloc: libc frees for them
+ *   first    the last round of destructors is the first time that they allocate
+ *   many     the same, a hundred sizes
+ *   others   they only free what others allocated
+ */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
-static long rss(void)
+
+enum { OBJECTS = 200, SIZES = 100, WARM = 50, BURST = 20 };
+
+static pthread_key_t key;
+static char **made;
+static int sizes;
+
+static long rss_kib(void)
 {
-	long a, b;
+	long a, b = 0;
 	FILE *f = fopen("/proc/self/statm", "r");
-	if (fscanf(f, "%ld %ld", &a, &b) != 2)
-		b = 0;
+
+	if (f == NULL || fscanf(f, "%ld %ld", &a, &b) != 2)
+		exit(3);
 	fclose(f);
-	return b * 4;
+	return b * (sysconf(_SC_PAGESIZE) / 1024);
 }
-static void *w(void *x)
+
+/* Round by round, until there is no other. */
+static void destroy(void *x)
 {
-	usleep(2000);
+	long round = (long)x;
+
+	if (round < sysconf(_SC_THREAD_DESTRUCTOR_ITERATIONS)) {
+		pthread_setspecific(key, (void *)(round + 1));
+		return;
+	}
+	for (int i = 0; i < sizes; i++)
+		free(malloc((size_t)(100 + 50 * i)));
+}
+
+static void *work(void *x)
+{
+	if (sizes != 0)
+		pthread_setspecific(key, (void *)1L);
+	else if (made == NULL)
+		usleep(2000);
+	for (int i = 0; made != NULL && i < OBJECTS; i++)
+		free(made[i]);
 	return x;
 }
-int main(int c, char **a)
+
+static void burst_of_threads(void)
 {
-	(void)c;
-	long before = 0;
 	pthread_attr_t at;
+	pthread_t t;
+
 	pthread_attr_init(&at);
 	pthread_attr_setdetachstate(&at, PTHREAD_CREATE_DETACHED);
-	for (int i = 0; i < atoi(a[1]); i++) {
-		if (i == 50)
-			before = rss();
-		for (int k = 0; k < 20; k++) {
-			pthread_t t;
-			pthread_create(&t, &at, w, 0);
-		}
-		usleep(6000);
+	for (int i = 0; i < BURST; i++)
+		pthread_create(&t, &at, work, NULL);
+	usleep(6000);
+}
+
+static void one_thread(void)
+{
+	pthread_t t;
+
+	for (int i = 0; made != NULL && i < OBJECTS; i++)
+		made[i] = malloc((size_t)(100 + 20 * i));
+	if (pthread_create(&t, NULL, work, NULL) == 0)
+		pthread_join(t, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	const char *mode = argc > 2 ? argv[2] : "plain";
+	int n = argc > 1 ? atoi(argv[1]) : 200;
+	long before = 0, more;
+
+	/* The heap is made, its key before ours. */
+	free(malloc(10));
+	pthread_key_create(&key, destroy);
+	sizes = strcmp(mode, "first") == 0 ? 1 : strcmp(mode, "many") == 0 ? SIZES : 0;
+	made = strcmp(mode, "others") == 0 ? calloc(OBJECTS, sizeof(*made)) : NULL;
+	for (int i = 0; i < n; i++) {
+		if (i == WARM)
+			before = rss_kib();
+		if (strcmp(mode, "plain") == 0)
+			burst_of_threads();
+		else
+			one_thread();
 	}
 	usleep(100000);
-	printf("%d threads: RSS grew by %ld KiB\n", atoi(a[1]) * 20, rss() - before);
-	return rss() - before > 4096;
+	more = rss_kib() - before;
+	printf("%s, %d: %ld KiB more\n", mode, n, more);
+	return more > 4096;
 }
