@@ -124,6 +124,24 @@ START_TEST(a_refill_gives_up_on_full_spans)
 }
 END_TEST
 
+/* Somebody may be reading the span's bitmaps: it stays a span until it is swept. */
+START_TEST(an_empty_span_stays_while_somebody_marks)
+{
+	struct sm_span *s = sm_span_of(&m.heap->pages.range, (uintptr_t)new64());
+
+	sm_store_release(&m.heap->marking, 1);
+	sm__cache_retire_all(c);
+	sm__span_clear_run(s, 0, 1);
+	sm__list_remove(m.heap, &sm__central_of(m.heap, 0, bin)->partial[0], s);
+	sm__central_put(m.heap, c, s);
+	ck_assert_uint_eq(in_use(), SM_UNIT);
+	sm_store_release(&m.heap->marking, 0);
+	marksim_advance(&m);
+	ck_assert_uint_eq(marksim_sweep_all(&m), 1);
+	ck_assert_uint_eq(in_use(), 0);
+}
+END_TEST
+
 static bool keep_but_the_sixth_span(unsigned i)
 {
 	return i / slots_of_span() != 5;
@@ -340,6 +358,7 @@ int main(void)
 			     SM_T(a_refill_in_a_new_generation_gives_its_span_back),
 			     SM_T(generations_alternate),
 			     SM_T(take_unswept_goes_round_from_any_cursor),
+			     SM_T(an_empty_span_stays_while_somebody_marks),
 			     SM_T(a_span_goes_back_to_its_own_node),
 			     SM_T(threads_share_nothing_that_is_handed_out));
 }

@@ -96,6 +96,18 @@ START_TEST(metadata_blocks_are_zero_aligned_and_reused)
 }
 END_TEST
 
+/* What the kernel refuses is not held against the limit. */
+START_TEST(refused_metadata_is_not_charged)
+{
+	size_t before = sm_load_relaxed(&m.heap->pages.mapped_bytes);
+
+	sm__os_inject(SM_OS_RESERVE, 1, ENOMEM);
+	ck_assert_ptr_null(sm__meta_alloc(&m.heap->pages, 300000));
+	sm__os_inject(SM_OS_ANY, 0, 0);
+	ck_assert_uint_eq(sm_load_relaxed(&m.heap->pages.mapped_bytes), before);
+}
+END_TEST
+
 /* Creation with the nth request to the kernel refused: an error with a reason, nothing left behind.
  * */
 START_TEST(creation_fails_cleanly_at_every_request)
@@ -187,6 +199,7 @@ int main(void)
 	return SM_SUITE_EACH("heap", 30, setup, teardown, SM_T(pointer_free_class_c_is_bin_c),
 			     SM_T(equal_layouts_are_one), SM_T(bins_run_out_with_an_error),
 			     SM_T(metadata_blocks_are_zero_aligned_and_reused),
+			     SM_T(refused_metadata_is_not_charged),
 			     SM_T(creation_fails_cleanly_at_every_request),
 			     SM_T(foreach_meets_every_span_once),
 			     SM_T(a_check_may_run_beside_the_scavenger));

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "allocator/objects/heap.h"
+#include "allocator/malloc/process_heap.h"
 #include "spanmark/malloc.h"
 #include "allocator/os/os.h"
 #include "allocator/os/rseq.h"
@@ -172,7 +173,9 @@ START_TEST(large_objects_grow_in_place_when_there_is_room)
 	q = sm_realloc(q, 100000);
 	ck_assert_ptr_eq(p, q);
 	ck_assert_uint_lt(sm_usable_size(q), 200000);
+	ck_assert_uint_eq(sm_load_relaxed(&sm__process_heap.large_bytes), sm_usable_size(q));
 	sm_free(q);
+	ck_assert_uint_eq(sm_load_relaxed(&sm__process_heap.large_bytes), 0);
 	sound();
 }
 END_TEST

@@ -104,6 +104,33 @@ START_TEST(nothing_is_rounded_up)
 }
 END_TEST
 
+static struct sm_span *units[SM_BITMAP_CHUNK - 1];
+
+static void free_units(unsigned from, unsigned n)
+{
+	for (unsigned i = from; i < from + n; i++)
+		sm__pageheap_free(&heap->pages, units[i]);
+}
+
+/* The only run that is long enough lies inside of a word of the bitmap, behind one that is nearly
+ * so long. */
+START_TEST(a_run_inside_of_a_word_is_found)
+{
+	struct sm_span *s;
+
+	start(1);
+	for (unsigned i = 0; i < SM_BITMAP_CHUNK - 1; i++) {
+		units[i] = sm__pageheap_alloc(&heap->pages, 0, 1);
+		ck_assert_uint_eq(sm_span_unit(&heap->pages.range, units[i]), i + 1);
+	}
+	free_units(9, 35);	/* units 10 to 44 */
+	free_units(64 + 7, 40); /* units 72 to 111 */
+	s = sm__pageheap_alloc(&heap->pages, 0, 40);
+	ck_assert_uint_eq(sm_span_unit(&heap->pages.range, s), 72);
+	finish();
+}
+END_TEST
+
 START_TEST(alignment_is_kept)
 {
 	start(_i);
@@ -502,6 +529,7 @@ int main(void)
 	tcase_add_loop_test(t, a_span_is_described, 0, 2);
 	tcase_add_loop_test(t, freed_memory_is_not_called_zero, 0, 2);
 	tcase_add_loop_test(t, nothing_is_rounded_up, 0, 2);
+	tcase_add_test(t, a_run_inside_of_a_word_is_found);
 	tcase_add_loop_test(t, alignment_is_kept, 0, 2);
 	tcase_add_loop_test(t, grows_and_shrinks_in_place, 0, 2);
 	tcase_add_loop_test(t, beyond_the_largest_block, 0, 2);

@@ -316,6 +316,61 @@ START_TEST(a_thread_stays_within_its_budget)
 }
 END_TEST
 
+static unsigned length_of(const struct sm_freed *list)
+{
+	unsigned n = 0;
+
+	for (; list != NULL; list = list->next)
+		n++;
+	return n;
+}
+
+/* What a cache counts is what its lists hold. */
+static void lists_are_as_long_as_counted(const struct sm_mcache *c)
+{
+	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
+		const struct sm_mclass *k = &c->cold[cls];
+
+		ck_assert_uint_eq(length_of(c->head[cls]),
+				  k->limit - (c->room[cls] & SM_ROOM_MASK));
+		if (k->spare != NULL)
+			ck_assert_uint_eq(length_of(k->spare), k->spare_n);
+	}
+}
+
+/* One class alone may not hold more than the budget either. */
+START_TEST(a_class_stays_within_the_budget)
+{
+	configure("cache.budget", "16k");
+	configure("cache.window", "64k");
+	for (size_t size = 64; size <= 8192; size *= 2) {
+		for (unsigned i = 0; i < 500; i++) {
+			ck_assert_ptr_nonnull(objects[i] = sm_malloc(size));
+			ck_assert_uint_le(sm__mcache_held(sm__mcache_get()), 16 * SM_KIB);
+		}
+		give(500);
+	}
+}
+END_TEST
+
+/* A spare list that became so a moment ago comes back in two pieces. */
+START_TEST(a_list_that_is_split_is_counted_in_parts)
+{
+	configure("cache.slots", "64");
+	take(300, 64);
+	for (unsigned n = 0; n < 300; n++) {
+		give(n);
+		lists_are_as_long_as_counted(sm__mcache_get());
+		for (unsigned i = 0; i < n; i++) {
+			ck_assert_ptr_nonnull(objects[i] = sm_malloc(64));
+			if (i % 8 == 0)
+				lists_are_as_long_as_counted(sm__mcache_get());
+		}
+	}
+	give(300);
+}
+END_TEST
+
 /* Lists of different lengths meet in the depot: threads with settings of two cores. */
 static void *churn_on(void *arg)
 {
@@ -331,6 +386,8 @@ static void *churn_on(void *arg)
 
 		sm_free(p[k]);
 		p[k] = sm_malloc((size_t)rand_r(&seed) % 300);
+		if (i % 1000 == 0 && sm__mcache_get() != NULL)
+			lists_are_as_long_as_counted(sm__mcache_get());
 	}
 	for (unsigned k = 0; k < 500; k++)
 		sm_free(p[k]);
@@ -555,6 +612,8 @@ int main(void)
 	tcase_add_test(t, a_thread_keeps_as_many_freed_objects_as_it_may);
 	tcase_add_test(t, a_refill_fetches_a_batch);
 	tcase_add_test(t, a_thread_stays_within_its_budget);
+	tcase_add_test(t, a_class_stays_within_the_budget);
+	tcase_add_test(t, a_list_that_is_split_is_counted_in_parts);
 	tcase_add_loop_test(t, cores_with_lists_of_different_lengths, 0, 2);
 #if SM_HAVE_RSEQ
 	tcase_add_test(t, a_cpu_stays_within_its_budget);
