@@ -497,8 +497,8 @@ START_TEST(workers_by_cpus)
 	static const struct {
 		unsigned cpus, dedicated;
 		double fractional;
-	} expect[] = {{1, 0, 0.25}, {2, 0, 0.5}, {3, 0, 0.75}, {4, 1, 0},
-		      {5, 1, 0},    {6, 1, 0.5}, {8, 2, 0},    {64, 16, 0}};
+	} expect[] = {{1, 0, 0.25}, {2, 0, 0.5}, {3, 0, 0.75}, {4, 1, 0},  {5, 1, 0},
+		      {6, 1, 0.5},  {7, 2, 0},	 {8, 2, 0},    {64, 16, 0}};
 
 	for (size_t i = 0; i < sizeof(expect) / sizeof(expect[0]); i++) {
 		double f;

@@ -154,6 +154,36 @@ START_TEST(an_object)
 }
 END_TEST
 
+/* ---- what handles hold -------------------------------------------------------------------- */
+
+static struct sm_handle *handles[2 * SM_HANDLE_PIECE];
+
+static SM_NOINLINE void hold_objects(void)
+{
+	for (size_t i = 0; i < 2 * SM_HANDLE_PIECE; i++) {
+		uintptr_t *p = sm_new_bytes(m, 64);
+
+		*p = i + 1;
+		handles[i] = sm_handle_new(m, p);
+	}
+}
+
+/* Each of them, from the first to the last, though nothing else leads to its object. */
+START_TEST(handles_hold_their_objects)
+{
+	setup();
+	hold_objects();
+	gctest_clear_stack();
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+	ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
+	for (size_t i = 0; i < 2 * SM_HANDLE_PIECE; i++) {
+		ck_assert_uint_eq(*(uintptr_t *)sm_handle_get(handles[i]), i + 1);
+		sm_handle_free(m, handles[i]);
+	}
+	teardown();
+}
+END_TEST
+
 /* ---- what is no handle and no weak reference ---------------------------------------------- */
 
 static void free_handle_twice(void)
@@ -277,5 +307,5 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("refs", 60, SM_LOOP(no_object, 0, 13), SM_T(a_freed_slot), SM_T(an_object),
-			SM_LOOP(aborts_and_says_so, 0, ABUSES));
+			SM_T(handles_hold_their_objects), SM_LOOP(aborts_and_says_so, 0, ABUSES));
 }

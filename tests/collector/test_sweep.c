@@ -1,12 +1,14 @@
 /*
  * test_sweep: what sweeping one span leaves of its bits: the marked slots stay, the others are
- * free, the marks are clear; for spans whose last word of bits is full, or has one slot.
+ * free, the marks are clear; for spans whose last word of bits is full, or has one slot. And who
+ * sweeps when.
  */
 #include <check.h>
 
 #include "allocator/objects/markmap.h"
 #include "collector/gc_internal.h"
 #include "collector/sweep.h"
+#include "tests/support/gctest.h"
 #include "tests/support/run.h"
 
 enum { UNITS = 4, WORDS = SM_UNIT / 16 / 64 };
@@ -75,7 +77,74 @@ START_TEST(every_slot_to_the_last)
 }
 END_TEST
 
+/* ---- a share of it, by mutators ----------------------------------------------------------- */
+
+static void fill_spans(struct sm_mutator *m, unsigned bytes)
+{
+	for (unsigned n = 0; n < bytes; n += 1024)
+		ck_assert_ptr_nonnull(sm_new_bytes(m, 1024));
+}
+
+/* A cycle has just marked nothing at all, as far as the heap can tell. */
+static void all_is_unswept(struct sm_gc *g, struct sm_mutator *m)
+{
+	sm__cache_retire_all(sm__cache(m));
+	sm_store_release(&g->heap->sweepgen, sm_load_relaxed(&g->heap->sweepgen) + 2);
+	sm_store_relaxed(&g->swept, 0);
+}
+
+/* Where the sweeper lags behind allocation, a mutator sweeps some spans, and where it does not,
+ * none. */
+START_TEST(a_mutator_sweeps_what_is_due)
+{
+	struct sm_gc *g = GCTEST("gc.min_heap=64m");
+	struct sm_mutator *m = sm_mutator_attach(g);
+
+	fill_spans(m, 4 * SM_MIB);
+	all_is_unswept(g, m);
+	sm_store_relaxed(&g->throttle.sweep_from,
+			 sm_load_relaxed(&g->heap->allocated_bytes) - SM_MIB);
+	sm_store_relaxed(&g->throttle.sweep_ratio, 60);
+	sm__sweep_share(m);
+	ck_assert_uint_eq(sm_load_relaxed(&g->swept), 0);
+	sm_store_relaxed(&g->throttle.sweep_ratio, 100);
+	sm__sweep_share(m);
+	ck_assert_uint_gt(sm_load_relaxed(&g->swept), 0);
+	ck_assert_uint_le(sm_load_relaxed(&g->swept), 16);
+	sm_store_relaxed(&g->throttle.sweep_ratio, 0);
+	sm__sweep_all(g, NULL);
+	gctest_destroy(g, m);
+}
+END_TEST
+
+/* How many spans there are is what the last cycle swept, not what all of them did. */
+START_TEST(the_last_cycle_tells_how_many_spans)
+{
+	struct sm_gc *g = GCTEST("gc.min_heap=64m");
+	struct sm_mutator *m = sm_mutator_attach(g);
+	static void *keep[2000];
+	static struct sm_heap_stats st;
+	uint64_t in_use = 0;
+
+	ck_assert_int_eq(sm_root_add(g, keep, 2000), 0);
+	for (unsigned i = 0; i < 2000; i++)
+		sm_store(m, &keep[i], sm_new_bytes(m, 1024));
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(sm_collect(g, m), 0);
+	sm_heap_stats(g->heap, &st);
+	for (unsigned cls = 1; cls < st.nclasses; cls++)
+		in_use += st.cls[cls].spans;
+	/* Four at least are over, sweeping included. */
+	ck_assert_uint_ge(in_use, 100);
+	ck_assert_uint_le(g->spans_last, 2 * in_use);
+	ck_assert_int_eq(sm_root_remove(g, keep), 0);
+	gctest_destroy(g, m);
+}
+END_TEST
+
 int main(void)
 {
-	return SM_SUITE("sweep", 0, SM_T(every_slot_to_the_last));
+	return SM_SUITE("sweep", 60, SM_T(every_slot_to_the_last),
+			SM_T(a_mutator_sweeps_what_is_due),
+			SM_T(the_last_cycle_tells_how_many_spans));
 }

@@ -204,6 +204,26 @@ START_TEST(one_account)
 }
 END_TEST
 
+/* Who comes when others wait already waits for all that they have taken. */
+START_TEST(they_queue)
+{
+	struct sm_mutator *m;
+	pthread_t holder;
+	uint64_t others;
+
+	gc = GCTEST("gc.min_heap=4m", "gc.signal_ms=0", "gc.report_ms=0");
+	m = sm_mutator_attach(gc);
+	holder = hold_up_begin();
+	allocate(m, begin() + sm_load_relaxed(&gc->throttle.step));
+	others = sm__now_ns() + 300000000;
+	sm_store_relaxed(&gc->throttle.paid, others);
+	sm__throttle(m, 1024);
+	ck_assert_uint_gt(sm_load_relaxed(&gc->throttle.paid), others);
+	hold_up_end(m, holder);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
 /* While a handshake waits, who has answered it gives its CPU away whenever it refills: who has not
  * may be waiting for that. */
 START_TEST(late_ones_are_let_by)
@@ -273,6 +293,6 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("throttle", 60, SM_T(price_doubles), SM_T(price_begins_before_the_limit),
-			SM_T(held_up), SM_T(one_account), SM_T(late_ones_are_let_by),
-			SM_LOOP(limit_is_kept_by_a_cycle, 0, 2));
+			SM_T(held_up), SM_T(one_account), SM_T(they_queue),
+			SM_T(late_ones_are_let_by), SM_LOOP(limit_is_kept_by_a_cycle, 0, 2));
 }
