@@ -81,6 +81,7 @@ START_TEST(test_hole_in_group)
 				ck_assert_uint_eq(c.values[i], e[i].config);
 		sm_group_close(&g);
 		ck_assert_uint_eq(mock_perf_leaks(&mock), 0);
+		ck_assert_uint_eq(mock.orphans, 0);
 	}
 }
 END_TEST
@@ -235,6 +236,12 @@ END_TEST
 
 /* ---- software, for real ------------------------------------------------------------------- */
 
+static uint64_t cpu_ns(const struct rusage *r)
+{
+	return (uint64_t)(r->ru_utime.tv_sec + r->ru_stime.tv_sec) * 1000000000u +
+	       (uint64_t)(r->ru_utime.tv_usec + r->ru_stime.tv_usec) * 1000u;
+}
+
 START_TEST(test_soft_counts)
 {
 	struct sm_event_code e[SM_SOFT_COUNT];
@@ -243,6 +250,7 @@ START_TEST(test_soft_counts)
 	struct sm_group_count a, b;
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), n = 200;
 	uint64_t until = sm_clock_thread_ns() + 20000000;
+	struct rusage before, after;
 	char *p;
 
 	for (int i = 0; i < SM_SOFT_COUNT; i++) {
@@ -263,7 +271,13 @@ START_TEST(test_soft_counts)
 	usleep(1000);
 	while (sm_clock_thread_ns() < until)
 		;
+	getrusage(RUSAGE_THREAD, &before);
 	ck_assert_int_eq(sm_group_read(&g, &b), 0);
+	getrusage(RUSAGE_THREAD, &after);
+	ck_assert_uint_ge(b.values[SM_SOFT_USER_TIME] + b.values[SM_SOFT_SYSTEM_TIME],
+			  cpu_ns(&before));
+	ck_assert_uint_le(b.values[SM_SOFT_USER_TIME] + b.values[SM_SOFT_SYSTEM_TIME],
+			  cpu_ns(&after));
 	ck_assert_uint_ge(b.values[SM_SOFT_MINOR_FAULTS] - a.values[SM_SOFT_MINOR_FAULTS], n);
 	ck_assert_uint_lt(b.values[SM_SOFT_MINOR_FAULTS] - a.values[SM_SOFT_MINOR_FAULTS], 2 * n);
 	ck_assert_uint_eq(b.values[SM_SOFT_FAULTS],

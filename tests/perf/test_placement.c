@@ -126,6 +126,20 @@ START_TEST(test_per_node_is_even)
 }
 END_TEST
 
+/* A node's cores come before siblings of those that are taken. */
+START_TEST(test_per_node_takes_cores_first)
+{
+	struct sm_topology *t = synthetic("[numa] pack:2 [numa] core:4 pu:2");
+	struct sm_placement p = plan(t, SM_PLACE_PER_NODE, 8, SM_MARK_NONE, 0);
+
+	for (unsigned i = 0; i < 8; i++)
+		for (unsigned k = 0; k < i; k++)
+			ck_assert_int_ne(p.threads[i].core, p.threads[k].core);
+	sm_placement_free(&p);
+	sm_topology_free(t);
+}
+END_TEST
+
 START_TEST(test_one_per_core)
 {
 	struct sm_topology *t = synthetic("pack:2 [numa] core:3 pu:4");
@@ -509,11 +523,11 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("placement", 60, SM_T(test_compact_fills_cores), SM_T(test_scatter_spreads),
-			SM_T(test_per_node_is_even), SM_T(test_one_per_core),
-			SM_T(test_dedicated_workers), SM_T(test_shared_and_sibling),
-			SM_T(test_unpinned_in_words), SM_T(test_auto_small_machines),
-			SM_T(test_auto_large_machines), SM_T(test_auto_follows_the_nodes),
-			SM_T(test_auto_in_a_cpuset), SM_T(test_remote_node),
-			SM_T(test_limits_and_none), SM_T(test_disallowed_pus),
-			SM_T(test_large_machine), SM_T(test_names));
+			SM_T(test_per_node_is_even), SM_T(test_per_node_takes_cores_first),
+			SM_T(test_one_per_core), SM_T(test_dedicated_workers),
+			SM_T(test_shared_and_sibling), SM_T(test_unpinned_in_words),
+			SM_T(test_auto_small_machines), SM_T(test_auto_large_machines),
+			SM_T(test_auto_follows_the_nodes), SM_T(test_auto_in_a_cpuset),
+			SM_T(test_remote_node), SM_T(test_limits_and_none),
+			SM_T(test_disallowed_pus), SM_T(test_large_machine), SM_T(test_names));
 }

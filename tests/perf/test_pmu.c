@@ -237,8 +237,10 @@ START_TEST(test_sysfs_notation)
 	scan();
 	ck_assert(sm_event_resolve("cpu_core/event=0xd1,umask=0x1020/", &o, &r, &bad));
 	ck_assert_uint_eq(r.code.config, 0xd1 | 0x20 << 8 | (uint64_t)0x10 << 40);
-	ck_assert(r.code.exclude_kernel);
+	ck_assert(r.code.exclude_kernel && !r.code.exclude_user);
 	ck_assert_int_eq(r.code.backend, SM_BACKEND_PERF);
+	ck_assert(sm_event_resolve("cpu_core/event=0xd1/k", &o, &r, &bad));
+	ck_assert(r.code.exclude_user && !r.code.exclude_kernel);
 	ck_assert(sm_event_resolve("uncore_imc_0/cas_count_read/", &o, &r, &bad));
 	ck_assert_uint_eq(r.code.config, 0x304);
 	ck_assert_uint_eq(r.code.type, 20);

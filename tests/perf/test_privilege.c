@@ -15,8 +15,10 @@
 
 START_TEST(test_variables)
 {
-	static const char *const hostile[] = {"HWLOC_XMLFILE=x", "LD_PRELOAD", "LIBPFM_FORCE_PMU",
-					      "GLIBC_TUNABLES", "SPANMARK_SETS"};
+	static const char *const hostile[] = {
+		"HWLOC_XMLFILE=x", "LD_PRELOAD",     "LIBPFM_FORCE_PMU", "GLIBC_TUNABLES",
+		"SPANMARK_SETS",   "TMPDIR=/tmp/x",  "XDG_DATA_HOME=x",	 "SQLITE_TMPDIR=x",
+		"MALLOC_CHECK_=3", "SM_TEST_CASE=x", "RES_OPTIONS",	 "LOCPATH=x"};
 	static const char *const fine[] = {"PATH", "HOME",     "TERM",
 					   "LANG", "NO_COLOR", "OLD_HWLOC_"};
 

@@ -252,6 +252,38 @@ START_TEST(test_reset_and_cost)
 }
 END_TEST
 
+/* What is entered beyond the depth is left without leaving anything else. */
+START_TEST(test_too_deep)
+{
+	struct sm_counterset *cs = soft_set();
+	struct sm_region_thread *t = open_thread(cs, 0);
+	struct sm_region_cost cost;
+	struct sm_region_time tm;
+
+	for (int i = 0; i < SM_REGION_DEPTH; i++)
+		sm_region_enter(t, 1);
+	for (int i = 0; i < 3; i++)
+		sm_region_enter(t, 2);
+	for (int i = 0; i < 3 + SM_REGION_DEPTH; i++)
+		sm_region_leave(t);
+	sm_region_cost(t, &cost);
+	ck_assert_uint_eq(cost.dropped, 0);
+	sm_region_get(t, 1, 0, NULL, &tm);
+	ck_assert_uint_eq(tm.enters, SM_REGION_DEPTH);
+	sm_region_get(t, 2, 0, NULL, &tm);
+	ck_assert_uint_eq(tm.enters, 0);
+	sm_region_leave(t);
+	sm_region_cost(t, &cost);
+	ck_assert_uint_eq(cost.dropped, 1);
+	/* From anew: nothing was entered. */
+	sm_region_reset(t);
+	sm_region_get(t, 1, 0, NULL, &tm);
+	ck_assert_uint_eq(tm.enters, 0);
+	sm_region_thread_free(t);
+	sm_counterset_free(cs);
+}
+END_TEST
+
 START_TEST(test_null_thread_is_nothing)
 {
 	struct sm_region_cost cost;
@@ -549,7 +581,7 @@ int main(void)
 {
 	return SM_SUITE("region", 60, SM_T(test_faults_go_to_their_region),
 			SM_T(test_random_nesting_sums_up),
-			SM_T(test_light_region_counts_stay_outside),
+			SM_T(test_light_region_counts_stay_outside), SM_T(test_too_deep),
 			SM_T(test_uncounted_is_never_zero), SM_T(test_reset_and_cost),
 			SM_T(test_null_thread_is_nothing), SM_T(test_bad_options),
 			SM_T(test_readers_and_signals), SM_T(test_an_entry_is_seen_with_its_time),

@@ -341,6 +341,9 @@ START_TEST(test_uncore_per_package_and_l3)
 	misses = event_of(cs, "l3_miss");
 	ck_assert(cs->events[reads].uncore && cs->events[misses].uncore);
 	ck_assert_int_eq(sm_uncore_open(cs, topo, &u), 0);
+	/* A pinned event that counts a CPU would throw everybody else's off. */
+	for (unsigned i = 0; i < MOCK_FDS; i++)
+		ck_assert(!mock.ev[i].used || !mock.ev[i].attr.pinned);
 	sm_uncore_start(u);
 	sm_uncore_stop(u);
 	n = sm_uncore_rows(u, &rows);

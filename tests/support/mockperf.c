@@ -144,6 +144,8 @@ static void mock_close(void *ctx, int fd)
 
 	if (!e)
 		abort();
+	for (int i = 0; i < MOCK_FDS; i++)
+		m->orphans += &m->ev[i] != e && m->ev[i].used && m->ev[i].leader == fd;
 	e->used = false;
 	m->closes++;
 }

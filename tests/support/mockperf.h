@@ -41,6 +41,7 @@ struct mock_perf {
 	bool user_pages; /* map() gives pages that allow user reads */
 	bool lose_all;	 /* from now on pinned groups read 0 bytes */
 	unsigned opens, closes, reads, maps;
+	unsigned orphans; /* whose leader was closed first */
 	struct mock_event ev[MOCK_FDS];
 };
 
