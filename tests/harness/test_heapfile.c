@@ -195,6 +195,9 @@ static const struct {
 	 ":2: an edge"},
 	{FIRST "{\"root\":5,\"to\":\"0x1000\"}\n", ":2: a root wants"},
 	{FIRST A A "{\"end\":true,\"objects\":2}\n", "two objects at 0x1000"},
+	{FIRST A "{\"object\":\"0x1008\",\"bytes\":16,\"type\":\"t\",\"edges\":[]}\n"
+		 "{\"end\":true,\"objects\":2}\n",
+	 "two objects at 0x1008"},
 	{FIRST A "{\"root\":\"stack\",\"to\":\"0x5000\"}\n" END1, "0x5000, where no object is"},
 	{FIRST A "{\"end\":true,\"objects\":7}\n", ":3: the dump had another number"},
 	{FIRST A END1 A, ":4: something behind"},

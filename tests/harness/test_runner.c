@@ -83,9 +83,12 @@ static int behave(const char *how)
 	} else if (!strcmp(how, "hang")) {
 		pause();
 	} else if (!strcmp(how, "hang-once")) {
-		if (open("hung", O_CREAT | O_EXCL | O_WRONLY, 0600) >= 0)
+		char hung[64];
+
+		snprintf(hung, sizeof(hung), "/tmp/spanmark-hung-%d", (int)getppid());
+		if (open(hung, O_CREAT | O_EXCL | O_WRONLY, 0600) >= 0)
 			pause();
-		unlink("hung");
+		unlink(hung);
 		say(SM_WORKER_SAMPLE_FD, good);
 	} else if (!strcmp(how, "stop")) {
 		raise(SIGSTOP);

@@ -1,6 +1,6 @@
 /* harness/store.c and record.c: what goes in comes out; what is not ours or not whole is refused.
  * */
-#include "harness/store.h"
+#include "harness/store_internal.h"
 #include "tests/support/fake_run.h"
 
 #include <check.h>
@@ -119,6 +119,48 @@ START_TEST(round_trip_temporary)
 END_TEST
 
 /* Several first users of one store: each finds it as it should be. */
+static int refuse_commit(void *ctx)
+{
+	(void)ctx;
+	return 1;
+}
+
+/* What the disk did not take is an error, and no half of it is there. */
+START_TEST(a_commit_that_fails_is_an_error)
+{
+	struct sm_store *s = open_store(path);
+	const char *const jobs[] = {"{}"};
+	struct sm_run_info info = {
+		.command_line = "c", .planned = 1, .by = "role", .environment = "{}"};
+	int64_t run;
+
+	sqlite3_commit_hook(s->db, refuse_commit, NULL);
+	ck_assert_int_ne(sm_store_begin(s, &info, jobs, &run), 0);
+	ck_assert_str_ne(sm_store_error(s), "");
+	sqlite3_commit_hook(s->db, NULL, NULL);
+	ck_assert_int_eq(sm_store_begin(s, &info, jobs, &run), 0);
+	ck_assert_int_eq(run, 1);
+	sm_store_close(s);
+}
+END_TEST
+
+START_TEST(a_full_disk_says_so)
+{
+	struct sm_store *s = open_store(path);
+	const char *const jobs[] = {"{}"};
+	static char big[1 << 20];
+	struct sm_run_info info = {
+		.command_line = big, .planned = 1, .by = "role", .environment = "{}"};
+	int64_t run;
+
+	memset(big, 'x', sizeof(big) - 1);
+	ck_assert_int_eq(sm__store_exec(s, "PRAGMA max_page_count=64"), 0);
+	ck_assert_int_eq(sm_store_begin(s, &info, jobs, &run), -ENOSPC);
+	ck_assert_ptr_nonnull(strstr(sm_store_error(s), "full"));
+	sm_store_close(s);
+}
+END_TEST
+
 START_TEST(first_users_race)
 {
 	for (int round = 0; round < 5; round++) {
@@ -433,8 +475,8 @@ END_TEST
 START_TEST(a_failed_session_is_a_failed_sample)
 {
 	static const char text[] =
-		"{\"error\":\"mutator 0: not pinned\",\"results\":[],\"metrics\":[],"
-		"\"output\":\"\",\"warnings\":\"\"}";
+		"{\"error\":\"mutator 0: not pinned\",\"results\":[{\"name\":\"wall_s\","
+		"\"unit\":\"s\",\"value\":1}],\"metrics\":[],\"output\":\"\",\"warnings\":\"\"}";
 	struct sm_pool pool = {0};
 	struct sm_record r = {0};
 
@@ -614,14 +656,15 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE_EACH("store", 60, setup, teardown, SM_T(round_trip_in_a_file),
-			     SM_T(round_trip_temporary), SM_T(first_users_race), SM_T(several_runs),
-			     SM_T(goes_on_where_it_stopped), SM_T(what_is_left_of_each_group),
-			     SM_T(the_same_sample_twice_is_refused), SM_T(refuses_what_is_not_ours),
-			     SM_T(refuses_a_later_layout), SM_T(survives_kill), SM_T(wire_refusals),
-			     SM_T(wire_mutations), SM_T(a_failed_session_is_a_failed_sample),
-			     SM_T(calibrations_come_back), SM_T(calibrations_are_applied),
-			     SM_T(first_layout_is_upgraded),
-			     SM_T(a_field_that_an_old_store_lacks_is_none),
-			     SM_T(a_word_of_no_enum_is_damage));
+	return SM_SUITE_EACH(
+		"store", 60, setup, teardown, SM_T(round_trip_in_a_file),
+		SM_T(round_trip_temporary), SM_T(first_users_race),
+		SM_T(a_commit_that_fails_is_an_error), SM_T(a_full_disk_says_so),
+		SM_T(several_runs), SM_T(goes_on_where_it_stopped),
+		SM_T(what_is_left_of_each_group), SM_T(the_same_sample_twice_is_refused),
+		SM_T(refuses_what_is_not_ours), SM_T(refuses_a_later_layout), SM_T(survives_kill),
+		SM_T(wire_refusals), SM_T(wire_mutations),
+		SM_T(a_failed_session_is_a_failed_sample), SM_T(calibrations_come_back),
+		SM_T(calibrations_are_applied), SM_T(first_layout_is_upgraded),
+		SM_T(a_field_that_an_old_store_lacks_is_none), SM_T(a_word_of_no_enum_is_damage));
 }

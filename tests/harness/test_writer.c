@@ -806,6 +806,27 @@ END_TEST
 
 /* ---- numbers ------------------------------------------------------------------------------ */
 
+/* JSON has no word for it. */
+START_TEST(what_is_not_finite_is_null)
+{
+	struct fake_sample one = {.wire = counted};
+	struct sm_report r = load(&one, 1, 1);
+	struct sm_result *wall = &r.records[0].results[1];
+	cJSON *json;
+	char *text;
+
+	ck_assert_str_eq(wall->name, "wall_s");
+	wall->value = INFINITY;
+	text = print(&r, SM_FORMAT_JSON, SM_BY_ROLE, false);
+	json = cJSON_Parse(text);
+	ck_assert_msg(json != NULL, "%s", text);
+	has(text, "\"wall_s\":null");
+	cJSON_Delete(json);
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
 START_TEST(numbers)
 {
 	static const struct {
@@ -821,6 +842,7 @@ START_TEST(numbers)
 		{9999, "9999", "10.0 us"},
 		{12345, "12.3k", "12.3 us"},
 		{99951, "100k", "100 us"},
+		{999600, "1.00M", "1.00 ms"},
 		{1.5e6, "1.50M", "1.50 ms"},
 		{2e9, "2.00G", "2.00 s"},
 		{0.5, "0.500", "0.500 ns"},
@@ -848,6 +870,14 @@ START_TEST(numbers)
 	}
 	sm_text_number(33274816, text, sizeof(text));
 	ck_assert_str_eq(text, "33274816");
+	sm_text_value(1.5, "us", text, sizeof(text));
+	ck_assert_str_eq(text, "1.50 us");
+	sm_text_value(1.5, "s", text, sizeof(text));
+	ck_assert_str_eq(text, "1.50 s");
+	sm_text_value(1.5, "ns", text, sizeof(text));
+	ck_assert_str_eq(text, "1.50 ns");
+	sm_text_value(1536, "bytes", text, sizeof(text));
+	ck_assert_str_eq(text, "1.50 KiB");
 	sm_text_value(1536, "KiB", text, sizeof(text));
 	ck_assert_str_eq(text, "1.50 MiB");
 	sm_text_value(38.1e6, "objects/s", text, sizeof(text));
@@ -1014,7 +1044,7 @@ int main(void)
 		SM_T(failures_are_named), SM_T(intervals), SM_T(passes_are_no_repetitions),
 		SM_T(a_phase_that_did_not_occur_takes_no_time), SM_T(csv_names_tell_cases_apart),
 		SM_T(empty_run), SM_T(csv_is_tidy), SM_T(csv_is_safe), SM_T(json_has_the_schema),
-		SM_T(hostile_names), SM_T(json_is_utf8), SM_T(other_locales), SM_T(numbers),
-		SM_T(output_appears_whole), SM_T(output_through_a_link), SM_T(output_refusals),
-		SM_T(output_on_a_full_disk));
+		SM_T(hostile_names), SM_T(json_is_utf8), SM_T(other_locales),
+		SM_T(what_is_not_finite_is_null), SM_T(numbers), SM_T(output_appears_whole),
+		SM_T(output_through_a_link), SM_T(output_refusals), SM_T(output_on_a_full_disk));
 }
