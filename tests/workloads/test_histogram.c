@@ -63,6 +63,19 @@ START_TEST(quantiles_against_sorting)
 }
 END_TEST
 
+/* The smallest value that at least so many do not exceed: ranks are rounded up. */
+START_TEST(ranks_are_rounded_up)
+{
+	reset();
+	for (uint64_t v = 1; v <= 3; v++)
+		sm_histogram_record(&h, v);
+	ck_assert_uint_eq(sm_histogram_quantile(&h, 0.5), 2);
+	ck_assert_uint_eq(sm_histogram_quantile(&h, 0.34), 2);
+	ck_assert_uint_eq(sm_histogram_quantile(&h, 0.33), 1);
+	ck_assert_uint_eq(sm_histogram_quantile(&h, 0.9), 3);
+}
+END_TEST
+
 START_TEST(empty)
 {
 	reset();
@@ -73,5 +86,5 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("histogram", 0, SM_T(buckets_partition), SM_T(quantiles_against_sorting),
-			SM_T(empty));
+			SM_T(ranks_are_rounded_up), SM_T(empty));
 }

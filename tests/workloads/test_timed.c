@@ -8,12 +8,15 @@
 
 #include "perf/clock.h"
 #include "perf/counterset.h"
+#include "perf/pin.h"
 #include "perf/privilege.h"
 #include "perf/topology.h"
 #include "spanmark/gc.h"
 #include "workloads/run.h"
 #include "workloads/session.h"
 #include "tests/support/elevated.h"
+#include "tests/support/faketree.h"
+#include "tests/support/mockperf.h"
 #include "tests/support/run.h"
 
 static struct sm_sample sample;
@@ -54,6 +57,19 @@ static struct sm_counterset *software_set(void)
 
 	ck_assert_msg(sm_counterset_new(&opt, &set, err, sizeof(err)) == 0, "%s", err);
 	return set;
+}
+
+static const struct sm_metric *total(const char *name)
+{
+	for (unsigned i = 0; i < sample.nmetrics; i++) {
+		const struct sm_metric *m = &sample.metrics[i];
+
+		if (strcmp(m->role, "mutator") == 0 && m->thread == 0 &&
+		    strcmp(m->phase, "total") == 0 && strcmp(m->metric, name) == 0)
+			return m;
+	}
+	ck_abort_msg("no metric %s", name);
+	return NULL;
 }
 
 /* ---- several timed parts ------------------------------------------------------------------ */
@@ -133,18 +149,12 @@ END_TEST
 START_TEST(counters_keep_to_the_timed_parts)
 {
 	struct sm_counterset *set = software_set();
-	double time = 0;
+	double time;
 
 	prepare(&parts, NULL);
 	job.counters = set;
 	go();
-	for (unsigned i = 0; i < sample.nmetrics; i++) {
-		const struct sm_metric *m = &sample.metrics[i];
-
-		if (strcmp(m->role, "mutator") == 0 && m->thread == 0 &&
-		    strcmp(m->phase, "total") == 0 && strcmp(m->metric, "time") == 0)
-			time = m->value;
-	}
+	time = total("time")->value;
 	/* A thousandth: two clocks. */
 	ck_assert(time >= value_of("wall_s") * 1e9 * 0.999);
 	ck_assert(time <= (double)(outside_ns[0] + outside_ns[1]) * 1.001);
@@ -193,6 +203,85 @@ START_TEST(local_share_is_of_what_is_near)
 }
 END_TEST
 
+/* ---- seats -------------------------------------------------------------------------------- */
+
+static int moves_away(struct sm_run *run)
+{
+	sm_run_timed_begin(run);
+	ck_assert_int_eq(sm_pin_release(), 0);
+	sm_run_timed_end(run);
+	return 0;
+}
+
+static const struct sm_workload deserter = {
+	.name = "deserter",
+	.summary = "leaves its seat",
+	.op = "step",
+	.params = no_params,
+	.backends = 1u << SM_WL_GC,
+	.run = moves_away,
+};
+
+/* A thread that is no longer where it was put: what it measured is not what was asked for. */
+START_TEST(who_leaves_its_seat_is_found_out)
+{
+	struct sm_seat seat = {.node = -1};
+	struct sm_topology *t;
+
+	ck_assert_int_eq(sm_topology_load(&(struct sm_topology_source){0}, &t, err, sizeof(err)),
+			 0);
+	if (t->n_allowed < 2) {
+		puts("one CPU: nowhere to go");
+		sm_topology_free(t);
+		return;
+	}
+	for (int i = t->n_pus; i-- > 0;)
+		if (t->pus[i].allowed)
+			seat.cpu = t->pus[i].os;
+	prepare(&deserter, NULL);
+	job.mutators = &seat;
+	ck_assert_int_eq(sm_session_run(&job, &sample), -EIO);
+	ck_assert_msg(strstr(sample.error, "mutator 0") != NULL, "%s", sample.error);
+	ck_assert_uint_eq(sample.nresults, 0);
+	sm_sample_free(&sample);
+	sm_topology_free(t);
+}
+END_TEST
+
+/* ---- metrics ------------------------------------------------------------------------------ */
+
+/* Counters of a machine that is made up, which run for a quarter of the time. */
+START_TEST(metrics_are_in_their_units)
+{
+	static const char *const few[] = {"ops=1000", NULL}, *sets[] = {"cycles", "soft"};
+	struct faketree tree;
+	struct mock_perf mock;
+	struct sm_counterset_options o = {
+		.sets = sets, .n_sets = 2, .user_dir = "", .no_screen = true, .multiplex = true};
+	struct sm_counterset *set;
+
+	faketree_init(&tree);
+	faketree_x86(&tree, "AuthenticAMD", 0x1a, 2);
+	mock_perf_init(&mock, 6);
+	mock.percent = 25;
+	o.root = tree.root;
+	o.opener = &mock.ops;
+	ck_assert_msg(!sm_counterset_new(&o, &set, err, sizeof(err)), "%s", err);
+	prepare(&sm__wl_churn, few);
+	job.counters = set;
+	go();
+	ck_assert(total("cycles")->value > 0);
+	ck_assert_uint_eq(total("cycles")->enabled_ns, 4 * total("cycles")->running_ns);
+	ck_assert_double_eq_tol(total("cycles_per_op")->value, total("cycles")->value / 1000,
+				total("cycles")->value * 1e-9);
+	ck_assert_double_eq_tol(total("cpu_share")->value * total("time")->value,
+				total("task_clock")->value, total("task_clock")->value * 1e-6);
+	sm_sample_free(&sample);
+	sm_counterset_free(set);
+	faketree_remove(&tree);
+}
+END_TEST
+
 /* ---- rights ------------------------------------------------------------------------------- */
 
 /* Exit status: the number of the first expectation that failed; 1: not elevated. */
@@ -237,5 +326,6 @@ int main(int argc, char **argv)
 	return SM_SUITE("timed", 60, SM_T(what_lies_between_is_not_counted),
 			SM_T(counters_keep_to_the_timed_parts), SM_T(an_operation_is_one_thread_s),
 			SM_T(local_share_is_of_what_is_near),
+			SM_T(who_leaves_its_seat_is_found_out), SM_T(metrics_are_in_their_units),
 			SM_T(rights_of_the_file_end_with_set_up));
 }
