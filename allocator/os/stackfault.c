@@ -8,6 +8,7 @@
 #include "spanmark/stack.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>

@@ -17,7 +17,6 @@
 #ifndef SPANMARK_STACK_H
 #define SPANMARK_STACK_H
 
-#include <pthread.h>
 #include <stddef.h>
 
 #include "spanmark/heap.h"
@@ -44,26 +43,6 @@ struct sm_stack {
  */
 SM_API int sm_stack_alloc(struct sm_heap *h, unsigned node, size_t bytes, struct sm_stack *out);
 SM_API void sm_stack_free(struct sm_heap *h, struct sm_stack *s);
-
-/* A thread on a stack of the heap, watched for overflow. The fields are the library's. */
-struct sm_stack_thread {
-	pthread_t id;
-	struct sm_heap *heap;
-	struct sm_stack stack;
-	void *(*run)(void *arg);
-	void *arg;
-	char name[24];
-};
-
-/*
- * Starts run(arg); *t must last until it has been joined, once. The name is copied, cut to 15
- * bytes. Errors of sm_stack_alloc and pthread_create. Join waits, frees the stack, and returns what
- * run returned; a mutator calls it in a blocking section.
- */
-SM_API int sm_stack_thread_start(struct sm_stack_thread *t, struct sm_heap *h, unsigned node,
-				 size_t stack_bytes, const char *name, void *(*run)(void *arg),
-				 void *arg);
-SM_API void *sm_stack_thread_join(struct sm_stack_thread *t);
 
 /*
  * Watches the calling thread's stack, whoever made it, until sm_stack_unwatch, which the thread

@@ -119,25 +119,48 @@ static void *where_am_i(void *arg)
 {
 	volatile char here = 1;
 
+	ck_assert_int_eq(sm_stack_watch("a rather long name indeed"), 0);
 	*(uintptr_t *)arg = (uintptr_t)&here;
+	sm_stack_unwatch();
 	return arg;
+}
+
+/* A thread on a stack of the heap. */
+static pthread_t start_on(struct sm_stack *st, size_t bytes, void *(*run)(void *arg), void *arg)
+{
+	pthread_attr_t attr;
+	pthread_t t;
+
+	ck_assert_int_eq(sm_stack_alloc(heap, 0, bytes, st), 0);
+	ck_assert_int_eq(pthread_attr_init(&attr), 0);
+	ck_assert_int_eq(pthread_attr_setstack(&attr, st->low, st->bytes), 0);
+	ck_assert_int_eq(pthread_create(&t, &attr, run, arg), 0);
+	pthread_attr_destroy(&attr);
+	return t;
+}
+
+static void *join_on(pthread_t t, struct sm_stack *st)
+{
+	void *value = NULL;
+
+	ck_assert_int_eq(pthread_join(t, &value), 0);
+	sm_stack_free(heap, st);
+	return value;
 }
 
 START_TEST(threads_run_on_our_stacks)
 {
 	for (int i = 0; i < 200; i++) {
-		struct sm_stack_thread t[4];
+		struct sm_stack st[4];
 		uintptr_t at[4];
+		pthread_t t[4];
 
 		for (int j = 0; j < 4; j++)
-			ck_assert_int_eq(sm_stack_thread_start(&t[j], heap, 0, 256 * SM_KIB,
-							       "a rather long name indeed",
-							       where_am_i, &at[j]),
-					 0);
+			t[j] = start_on(&st[j], 256 * SM_KIB, where_am_i, &at[j]);
 		for (int j = 0; j < 4; j++) {
-			uintptr_t low = (uintptr_t)t[j].stack.low;
+			uintptr_t low = (uintptr_t)st[j].low;
 
-			ck_assert_ptr_eq(sm_stack_thread_join(&t[j]), &at[j]);
+			ck_assert_ptr_eq(join_on(t[j], &st[j]), &at[j]);
 			/* AddressSanitizer may keep locals elsewhere. */
 			ck_assert(SM_ASAN || at[j] - low < 512 * SM_KIB);
 		}
@@ -196,25 +219,24 @@ static int in_child(void (*fn)(void), char *text, size_t len)
 	return status;
 }
 
-static void on_our_stack(void)
+static void *watched_overflow(void *name)
 {
-	struct sm_stack_thread t;
-
-	if (sm_stack_thread_start(&t, heap, 0, 128 * SM_KIB, "deep diver", overflow, NULL) == 0)
-		sm_stack_thread_join(&t);
+	sm_stack_watch(name);
+	return overflow(name);
 }
 
-static void *watched_overflow(void *arg)
+static void on_our_stack(void)
 {
-	sm_stack_watch("stranger");
-	return overflow(arg);
+	struct sm_stack st;
+
+	join_on(start_on(&st, 128 * SM_KIB, watched_overflow, "deep diver"), &st);
 }
 
 static void on_a_library_stack(void)
 {
 	pthread_t t;
 
-	if (pthread_create(&t, NULL, watched_overflow, NULL) == 0)
+	if (pthread_create(&t, NULL, watched_overflow, "stranger") == 0)
 		pthread_join(t, NULL);
 }
 
