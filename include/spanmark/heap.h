@@ -53,13 +53,8 @@ enum sm_pageheap_kind { SM_PAGEHEAP_BUDDY, SM_PAGEHEAP_BITMAP };
 enum sm_hugepages { SM_HUGE_OFF, SM_HUGE_MADVISE, SM_HUGE_COLLAPSE };
 enum sm_numa_policy { SM_NUMA_LOCAL, SM_NUMA_INTERLEAVE, SM_NUMA_BIND };
 
-/*
- * One setting of a cache (a cache.* key) for one size class, one core, or one class on one core:
- *   cache.window=32k          cache.window@64=8k         the class that serves 64 bytes
- *   cache.window@cpu3=64k     cache.window@64@cpu3=4k    the most particular one counts; a class
- *                             before a core
- * Of a cache per thread, the core is the one its thread was on when the cache was made.
- */
+/* A cache.* key for one size class, one core or both: cache.window@64=8k (the class that serves 64
+ * bytes), cache.window@cpu3=64k, cache.window@64@cpu3=4k. docs/ALLOCATOR.md: which one counts. */
 struct sm_override {
 	uint8_t knob, cls; /* which of the cache.* keys; size class, 0: every one */
 	int16_t cpu;	   /* -1: every one */
