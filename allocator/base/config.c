@@ -222,7 +222,8 @@ static int set_override(struct sm_heap_config *cfg, const char *key, const char 
 
 	if (e != 0)
 		return e;
-	/* 0, "automatic", is a value for everybody only: it would not say what it replaces. */
+	/* 0, "automatic", is a value for all caches together only: it would not say what it
+	 * replaces. */
 	if (sm_parse_size(value, &n) != 0 || n < k->min || n > k->max) {
 		snprintf(err, errlen, "%s: '%s' is not allowed; allowed: %s", key, value,
 			 k->zero ? k->values + strlen("0 | ") : k->values);

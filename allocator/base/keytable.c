@@ -25,7 +25,7 @@ const struct sm_config_key *sm__keys_list(struct sm_key_list *list, const struct
 	static struct sm_lock making = SM_LOCK_INIT(SM_RANK_LEAF);
 
 	SM_ASSERT(nkeys <= SM_KEYS_MAX);
-	/* The rows are written under the lock, by the first who comes, and never again. */
+	/* The rows are written under the lock, by the first caller, and never again. */
 	sm_lock_acquire(&making);
 	for (size_t i = 0; i < nkeys && !list->made; i++)
 		list->rows[i] = (struct sm_config_key){keys[i].name, keys[i].values, keys[i].help};

@@ -4,7 +4,7 @@
  * A word, by Drepper's "Futexes are tricky" (2011, mutex 2) with a short spin in front of the wait:
  *
  *      0 free --CAS by the taker--> 1 held --CAS/exchange by a waiter--> 2 held, someone may sleep
- *      1 -> 0 by the holder: nobody sleeps.  2 -> 0 by the holder, which then wakes one sleeper.
+ *      1 -> 0 by the holder: no thread sleeps.  2 -> 0 by the holder, which then wakes one sleeper.
  *
  * Acquire and release in the usual sense: what a holder wrote, the next holder sees. Uncontended it
  * is one CAS and one exchange inline, about 0.8 of what a pthread mutex costs (bench_pageheap,

@@ -12,14 +12,14 @@
  *          --> its own classes that are idle give half of theirs
  *          --> a CPU that is idle is drained: the next to grow finds its budget
  *
- * Idle is who took no slow path since the last look; a look is taken once in LOOK_EVERY times that
- * budget is short.
+ * A CPU is idle that took no slow path since the last look; a look is taken once in LOOK_EVERY
+ * times that budget is short.
  *
- * Nobody's budget falls below a quarter of its share, so a CPU that wakes up can work at once, and
- * gets the rest back from who has more than a share. Taking from a cap takes no object: `over`
- * tells the next slow path on that CPU to give away what lists have too much.
+ * No CPU's budget falls below a quarter of its share, so a CPU that wakes up can work at once, and
+ * gets the rest back from those that have more than a share. Taking from a cap takes no object:
+ * `over` tells the next slow path on that CPU to give away what lists have too much.
  *
- * All of it under one lock that is only tried: who finds it taken does without growing.
+ * All of it under one lock that is only tried: a CPU that finds it taken does not grow.
  */
 #include <errno.h>
 

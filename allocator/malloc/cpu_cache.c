@@ -13,7 +13,7 @@
  *
  * The table of slabs has an entry for every number that the kernel may say, -1 and -2 (a thread
  * that is not registered) included: `nothing`, where there is no slab, before the CPU's first slow
- * path, and while somebody drains it.
+ * path, and while another thread drains it.
  */
 #include <errno.h>
 
@@ -275,7 +275,7 @@ static void *take_batch(unsigned cpu, unsigned cls)
 	struct sm_mcpu *m = enter_slow(cpu);
 	struct sm_mcpu_class *k = &m->cls[cls];
 	unsigned cap = grow_to_two_batches(m, cpu, cls);
-	unsigned most = cap ? cap : 1; /* without room there is still the caller, who takes one */
+	unsigned most = cap ? cap : 1; /* without room the caller still takes one */
 	unsigned n = k->batch < most ? k->batch : most, remote;
 	struct sm_mwant want = {.window = n, .list = n, .spans = k->spans, .alone = n < k->batch};
 	struct sm_mtake got;
@@ -363,8 +363,8 @@ void sm__mcpu_free(void *ptr, size_t cls)
 		overflow_class(p, (unsigned)cls);
 }
 
-/* Nobody else is at it. The word first: what is lost in a fork amid this stays allocated in the
- * child. */
+/* The caller alone works on it. The word first: what is lost in a fork amid this stays allocated in
+ * the child. */
 static void drain_stack(struct sm_mcpu *m, unsigned cls)
 {
 	struct sm_mcpu_stack *k = &m->stack[cls];

@@ -7,7 +7,7 @@
 #include "allocator/malloc/process_heap.h"
 
 /*
- * A CPU's cache. Words of stacks are changed by restartable sections alone, or by who holds the
+ * A CPU's cache. Words of stacks are changed by restartable sections alone, or by the holder of the
  * slab. The rest: relaxed, from whichever thread is there; cap, end, used and budget under
  * sm__process_heap.budget_lock.
  *
@@ -49,7 +49,7 @@ bool sm__mcpu_init(void);
 /* An object of the class; cls 0: there was no heap a moment ago. NULL: no memory. */
 void *sm__mcpu_malloc(size_t size, size_t cls);
 void sm__mcpu_free(void *p, size_t cls);
-/* Empties one CPU's cache, whoever runs there. 0, -errno. */
+/* Empties one CPU's cache; any thread may run there. 0, -errno. */
 int sm__mcpu_drain(unsigned cpu);
 void sm__mcpu_drain_all(void);
 size_t sm__mcpu_held(unsigned cpu, unsigned cls);

@@ -19,8 +19,8 @@
  *
  * Credit. All shards together may keep depot_cap() lists of a class and node. A shelf draws on that
  * by credit, CREDIT lists at once, and keeps what it has drawn while its lists come and go, so that
- * they do so without touching a line that others write. Who finds the depot's credit used up
- * collects what shelves do not use.
+ * they do so without touching a line that others write. A thread that finds the depot's credit used
+ * up collects what shelves do not use.
  *
  *     count <= credit of each shelf (under the lock)     sum of credit over the shards ==
  *                                                        depot->credit (at rest)

@@ -2,7 +2,7 @@
  * malloc/fork.c: the malloc heap around fork. Every lock is held while the process is copied, in
  * order of rank, so that the child finds nothing half done. The child has one thread: what the
  * other threads' caches held stays allocated there (at most two lists and a window a class and
- * thread); their next of kin may be in the middle of a push, so nobody takes it apart.
+ * thread); such a thread may have been in the middle of a push, so it is not taken apart.
  */
 #include <pthread.h>
 
@@ -101,8 +101,8 @@ static void child_locks(void)
 	if (g->nslabs != 0) {
 		sm_lock_release(&g->budget_lock);
 		sm_lock_init(&g->budget_lock, SM_RANK_BUDGET);
-		/* What another thread had taken away to drain it is nobody's now: the lists that it
-		 * had not come to stay, the one in its hands is lost with it. */
+		/* What another thread had taken away to drain has no owner now: the lists that it
+		 * had not reached stay, the one that it held is lost with it. */
 		sm__mcpu_fork_child();
 	}
 	sm_lock_release(&g->heap->bins_lock);

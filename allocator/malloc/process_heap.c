@@ -29,7 +29,7 @@ static struct settings {
 	struct sm_heap_config heap;
 	size_t list, depot;
 	bool verbose;
-	bool ready, nodes; /* defaults are in; somebody said which nodes there are */
+	bool ready, nodes; /* defaults are in; the program has said which nodes there are */
 } config;
 static struct sm_lock making = SM_LOCK_INIT(SM_RANK_HEAP);
 
@@ -256,7 +256,7 @@ static SM_COLD bool make_heap_once(void)
 	return ready;
 }
 
-/* Here and not beside the handlers: an archive's member that nobody calls is not linked. */
+/* Here and not beside the handlers: an archive's member that is not called is not linked. */
 static __attribute__((constructor)) void register_fork_handlers(void)
 {
 	sm__malloc_fork_init();

@@ -2,7 +2,7 @@
  * release.c: when free memory of malloc's heap goes back to the operating system.
  *
  * There is no thread in the background of a program that only preloads us, so frees do the
- * scavenger's work. After RELEASE_BYTES have come back to the page heap somebody looks:
+ * scavenger's work. After RELEASE_BYTES have come back to the page heap a thread looks:
  *
  *     free <= retain % of what is in use + RELEASE_BYTES     nothing to do until as much has come
  *                                                            back again
@@ -11,7 +11,7 @@
  *                                                            a tenth of the time
  *     otherwise                                              it is due: after the next STEP_BYTES
  *                                                            that come back, and now and then when
- *                                                            a span is made, somebody looks again
+ *                                                            a span is made, a thread looks again
  *
  * So what a burst leaves behind is about what is in use then; and a program that frees and
  * allocates the same memory over and over pays for that once a second, or a tenth of its time.

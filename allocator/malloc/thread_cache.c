@@ -409,8 +409,8 @@ static void thread_ends(void *arg)
 
 void sm__mcache_key_init(void)
 {
-	/* Made before anybody else's, so that the key is one of the few that need no memory to be
-	 * set. */
+	/* Made before the program's own, so that the key is one of the few that need no memory to
+	 * be set. */
 	if (pthread_key_create(&at_exit, thread_ends) != 0)
 		sm__fatal(__FILE__, __LINE__, "no thread-specific key is left for thread exit");
 }

@@ -9,8 +9,8 @@
  *     classes[unit] != 0   <=>   the unit is the head of a span in state SM_SPAN_MALLOC, of that
  *                          class
  *
- * A byte changes with the span's state, under the lock of the class's depot, while nobody has an
- * object of the span; whoever is handed one is ordered behind it.
+ * A byte changes with the span's state, under the lock of the class's depot, while no object of the
+ * span is in use; a thread that is handed one is ordered behind it.
  *
  * The table covers the range, reads as zero from the start, and lies between inaccessible pages. A
  * page of it, for 64 MiB of heap, becomes writable with the first span there. (Too little to count

@@ -199,8 +199,8 @@ static void retire_window(struct sm_cache *c, struct sm_window *w)
 	sm__central_put(h, c, s);
 }
 
-/* The rest of a run, whose span anybody may have: the slots stay allocated, and nobody has a
- * pointer to them. */
+/* The rest of a run, whose span any cache may have: the slots stay allocated, and no pointer leads
+ * to them. */
 static void forget_bin(struct sm_cache *c, unsigned bin)
 {
 	struct sm_window *w = &c->windows[bin];
@@ -279,7 +279,7 @@ static void *take_and_leave(struct sm_cache *c, unsigned bin)
 	return p;
 }
 
-/* A bin of mixed layouts: c has its run, and the span is at once for whoever comes next. */
+/* A bin of mixed layouts: c has its run, and the span is at once there for the next cache. */
 static void *take_shared(struct sm_cache *c, unsigned bin)
 {
 	struct sm_heap *h = c->heap;

@@ -115,8 +115,8 @@ void sm__cache_post(struct sm_cache *c);
  * Owner thread, or on behalf of it. Calls fn for the unallocated rest of each window, and for a
  * tiny block with room left (whose first objects are in use, but whose next ones are born in it):
  * [first, first + count) of span. A window that is used up forgets its bounds. They are the address
- * of the slot behind it, which may be another's object: whoever finds the window empty has that
- * address in a register, and with it on its stack it looks like a pointer to that object.
+ * of the slot behind it, which may be another's object: a thread that finds the window empty has
+ * that address in a register, and with it on its stack it looks like a pointer to that object.
  */
 void sm__cache_foreach_window(struct sm_cache *c,
 			      void (*fn)(void *ctx, struct sm_span *s, unsigned first,

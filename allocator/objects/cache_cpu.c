@@ -190,7 +190,7 @@ static uint64_t look_of(struct sm_heap *h, const struct sm_cpu_cache *k)
 	return look;
 }
 
-/* The CPU cannot use k now, or nobody allocates. Returns whether there was anything. */
+/* The CPU cannot use k now, or no thread allocates. Returns whether there was anything. */
 static bool forget_cpu(struct sm_heap *h, struct sm_cpu_cache *k)
 {
 	uint32_t nbins = sm_load_acquire(&h->nbins);
@@ -244,15 +244,14 @@ void sm__cache_foreach_cpu_window(struct sm_heap *h,
 
 		if (k == NULL)
 			continue;
-		/* Not written where nothing changed: the pages of CPUs that nobody uses stay
-		 * untouched. */
+		/* Not written where nothing changed: the pages of unused CPUs stay untouched. */
 		if (look != k->seen) {
 			foreach_window(h, k, fn, ctx);
 			k->seen = look;
 		} else if (forget_cpu(h, k)) {
 			sm_fetch_add_relaxed(&k->drains, 1);
 		}
-		/* What fn did is seen by whoever bumps next. */
+		/* What fn did is seen by the next thread that bumps. */
 		sm_store_release((_Atomic(void *) *)&c->table.slabs[cpu], k);
 	}
 }

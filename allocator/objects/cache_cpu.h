@@ -17,7 +17,7 @@
  *
  * Idle CPUs. A CPU that handed out nothing and got nothing since the cycle before keeps nothing:
  * its windows are forgotten, not blackened, where marking starts. Their slots are then like objects
- * that nobody points to: alloc bits set, white, memory as windows are (zero where the layout has
+ * that no pointer leads to: alloc bits set, white, memory as windows are (zero where the layout has
  * pointers), so a stale word that leads a conservative scanner to one finds nothing in it; the
  * sweep frees the others.
  *
@@ -32,7 +32,7 @@
 
 struct sm_cpu_cache {
 	struct sm_cpu_window {
-		/* changed by sections, or by who holds the slab. cur 0: none */
+		/* changed by sections, or by the holder of the slab. cur 0: none */
 		_Atomic(uintptr_t) cur, end;
 	} windows[SM_BINS_MAX];
 	/* relaxed, from whichever thread is there */
@@ -70,7 +70,7 @@ void sm__cache_foreach_cpu_window(struct sm_heap *h,
 				  void (*fn)(void *ctx, struct sm_span *s, unsigned first,
 					     unsigned count),
 				  void *ctx);
-/* Forgets every CPU's windows; their slots stay allocated until swept. Precondition: nobody
+/* Forgets every CPU's windows; their slots stay allocated until swept. Precondition: no thread
  * allocates. */
 void sm__cache_drop_cpu_windows(struct sm_heap *h);
 /* Slots in the windows of a CPU, by class, added to slots[]. */

@@ -35,9 +35,9 @@
 #define SWEEP_REST 16
 /*
  * Where the page heap has nothing left but memory that was never touched, or was given back, the
- * search goes on for so many: touching a span's memory costs more than sweeping that, somebody must
- * sweep them all the same, and a sweeper that is late would let the heap grow by what lies there
- * dead. In vain, it rests likewise.
+ * search goes on for so many: touching a span's memory costs more than sweeping it, they must be
+ * swept all the same, and a sweeper that is late would let the heap grow by what lies there dead.
+ * In vain, it rests likewise.
  */
 #define SWEEP_LONG 14
 
@@ -86,7 +86,7 @@ static bool holds_any(const struct sm_central *l, unsigned parity)
 
 enum end { YOUNG, OLD };
 
-/* What sweeping the span will touch first. Unit 0 is nobody's. */
+/* What sweeping the span will touch first. Unit 0 has no span. */
 SM_INLINE void ask_for(struct sm_heap *h, uint32_t unit)
 {
 	SM_PREFETCH_W(&h->pages.range.spans[unit]);
@@ -96,7 +96,7 @@ SM_INLINE void ask_for(struct sm_heap *h, uint32_t unit)
 /*
  * Takes an unswept span off an end of l for sweeping. The lock is what makes the claim exclusive.
  * The generation may have advanced since the caller chose l, and l may hold swept spans of the new
- * one by now: so the span's own generation decides. The next span there is asked for: whoever
+ * one by now: so the span's own generation decides. The next span there is asked for: a thread that
  * sweeps one sweeps another soon.
  */
 static struct sm_span *claim_unswept_locked(struct sm_heap *h, struct sm_span_list *l, enum end end)
@@ -135,7 +135,7 @@ static void note_swept(struct sm_heap *h, struct sm_span *s, unsigned in_use)
 	if (SM_UNLIKELY(h->config.debug_fill))
 		fill_free_slots(h, s);
 	s->scan_from = 0;
-	/* Whoever sees the new generation must also see the new alloc bits. */
+	/* A thread that sees the new generation must also see the new alloc bits. */
 	sm_store_release(&s->sweepgen, sm_load_relaxed(&h->sweepgen));
 }
 
@@ -203,9 +203,9 @@ static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigne
 		errno = ENOMEM;
 		return NULL;
 	}
-	/* Publication: whoever reads this state (acquire) through a stale or conservative word sees
-	 * the geometry, empty alloc bits and empty mark bits. Slots come to life by the alloc bits.
-	 * */
+	/* Publication: a thread that reads this state (acquire) through a stale or conservative
+	 * word sees the geometry, empty alloc bits and empty mark bits. Slots come to life by the
+	 * alloc bits. */
 	sm_store_release(&s->state, SM_SPAN_SMALL);
 	if (s->node != c->node)
 		sm__count_own(&c->stats.remote_spans, 1);

@@ -10,8 +10,8 @@
  *         +-- empty after a sweep ------- swept by a cache on its way (sm__central_take)  <----+
  *         +-- empty after a sweep ------- sweeper: sm__central_put_swept_some             <----+
  *
- * A span on a list belongs to the holder of the list's lock; off the lists it belongs to whoever
- * took it. Its sweepgen says which of the two lists (swept or not) it goes to: by parity, so a
+ * A span on a list belongs to the holder of the list's lock; off the lists it belongs to the thread
+ * that took it. Its sweepgen says which of the two lists (swept or not) it goes to: by parity, so a
  * cycle's end turns every swept list into an unswept one without touching it.
  */
 #ifndef SM_ALLOCATOR_CENTRAL_H
@@ -91,7 +91,7 @@ void sm__central_file_gone(struct sm_heap *h, struct sm_span *s);
  * */
 int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin);
 void sm__span_init_large(struct sm_heap *h, struct sm_span *s, const struct sm_layout *layout);
-/* Gives the bitmaps and the units back. The span is on no list and nobody reads its bits. */
+/* Gives the bitmaps and the units back. The span is on no list and no thread reads its bits. */
 void sm__span_release(struct sm_heap *h, struct sm_span *s);
 /* The first run of clear bits at or after `from`, cut at `max`; returns its length, 0: none. */
 unsigned sm__span_find_run(const struct sm_span *s, unsigned from, unsigned max, unsigned *first);
@@ -102,10 +102,10 @@ void sm__span_clear_run(struct sm_span *s, unsigned first, unsigned count);
  * */
 #define SM_FILL_FRESH 0xa5
 #define SM_FILL_FREED 0xdb
-/* debug.page_per_object: the pages become inaccessible, their memory is dropped, and nobody gets
- * them again. */
+/* debug.page_per_object: the pages become inaccessible, their memory is dropped, and they are not
+ * used again. */
 bool sm__span_bury(struct sm_heap *h, struct sm_span *s);
-/* Every identity that span.h states, for a span that nobody changes now. NULL, or what is wrong. */
+/* Every identity that span.h states, for a span that is not changing. NULL, or what is wrong. */
 const char *sm__span_is_valid(const struct sm_heap *h, const struct sm_span *s);
 
 #endif

@@ -151,7 +151,7 @@ static int add_bin_locked(struct sm_heap *h, const struct sm_bin *b)
 		(uint8_t)sm__markmap_kind(h, sm__sizeclasses[b->cls].slot_bytes, b->layout);
 	for (node = 0; node < h->pages.nnodes; node++)
 		sm_lock_init(&sm__central_of(h, node, n)->lock, SM_RANK_CENTRAL);
-	/* Whoever sees the new count sees the bin and its locks. */
+	/* A thread that sees the new count sees the bin and its locks. */
 	sm_store_release(&h->nbins, n + 1);
 	return (int)n;
 }

@@ -49,8 +49,8 @@ struct sm_heap_hooks {
  *
  *   s->sweepgen == h->sweepgen      swept, allocatable
  *   s->sweepgen == h->sweepgen - 2  needs sweeping
- *   s->sweepgen == h->sweepgen - 1  being swept by whoever changed it (by CAS, or off the list
- *                                   under lock)
+ *   s->sweepgen == h->sweepgen - 1  being swept by the thread that changed it (by CAS, or off the
+ *                                   list under lock)
  *
  * A span is on exactly one list, or owned by a cache (on none).
  */
@@ -109,7 +109,7 @@ struct sm_heap {
 	struct sm_heap_config config;
 	/* set once by sm__heap_set_hooks before the first allocation */
 	struct sm_heap_hooks hooks;
-	const struct sm_heap_owner *owner; /* set once, likewise; NULL: nobody */
+	const struct sm_heap_owner *owner; /* set once, likewise; NULL: none */
 	unsigned ncpus;			   /* CPUs that this system may have */
 	/* cache.mode=cpu of a collected heap, see cache_cpu.h; else NULL */
 	struct sm_cpu_caches *cpus;

@@ -23,17 +23,17 @@ void *sm__map_file(struct sm_cache *c, int fd, int64_t offset, size_t bytes, uns
 	while (s == NULL && errno == ENOMEM && sm__heap_out_of_memory(h, c, bytes));
 	if (s == NULL)
 		return NULL;
-	/* An allocation like others, for whoever asks whether there was one; but nobody marks in
-	 * proportion to a file's length. */
+	/* An allocation like others, for a reader that asks whether there was one; but a file's
+	 * length makes no mutator assist. */
 	sm__cache_publish_large(c, s, layout);
 	return (void *)sm_span_base(&h->pages.range, s);
 }
 
 /*
  * In a collected heap the place stays an object, dead and without memory, and the sweep frees it
- * like any other: whoever scans a stack may have found a stale word that leads here and be reading
- * the descriptor, or setting the mark bit, at this moment, and only the end of marking tells that
- * nobody does. (No marker reads what a file holds.)
+ * like any other: a thread that scans a stack may have found a stale word that leads here and be
+ * reading the descriptor, or setting the mark bit, at this moment, and only the end of marking
+ * tells that none does. (No marker reads what a file holds.)
  */
 void sm__unmap_file(struct sm_heap *h, void *p)
 {

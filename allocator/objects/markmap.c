@@ -76,7 +76,7 @@ void sm__markmap_touch(struct sm_heap *h)
 		if (nd->frontier > nd->marks_touched)
 			nd->marks_touched = nd->frontier;
 		sm_lock_release(&nd->lock);
-		/* A write that changes nothing, whoever marks meanwhile. */
+		/* A write that changes nothing, whichever thread marks meanwhile. */
 		for (from = sm_align_down(from, step); from < end; from += step)
 			sm_fetch_or_relaxed(&h->pages.range.marks[from], 0);
 	}

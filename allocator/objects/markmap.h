@@ -16,15 +16,15 @@
  *
  * Who writes. Markers and mutators set bits with read-modify-writes, since a word belongs to many
  * objects (one marker alone, with the world stopped, with plain stores). The sweeper of a span
- * reads and clears the span's words when nobody marks. A word covers 1 KiB and a unit is a multiple
- * of that: no two spans share one. Free units' words are zero: the sweep clears a span's before it
- * goes (no span goes back but by the sweep while anybody marks: cycle.c), and what a wild pointer
- * sets, the marker that finds out takes back (scan_internal.h).
+ * reads and clears the span's words when no thread marks. A word covers 1 KiB and a unit is a
+ * multiple of that: no two spans share one. Free units' words are zero: the sweep clears a span's
+ * before it goes (no span goes back but by the sweep while a thread marks: cycle.c), and what a
+ * wild pointer sets, the marker that finds out takes back (scan_internal.h).
  *
- * unit_kind is written by whoever makes or frees the span, before the state is stored with release,
- * or after it has left its list; read, without order of their own, by those who have a pointer to
- * an object of the span, which was published after it (on ARM64 by the address dependency through
- * the pointer).
+ * unit_kind is written by the thread that makes or frees the span, before the state is stored with
+ * release, or after it has left its list; read, without order of their own, by those who have a
+ * pointer to an object of the span, which was published after it (on ARM64 by the address
+ * dependency through the pointer).
  */
 #ifndef SM_ALLOCATOR_MARKMAP_H
 #define SM_ALLOCATOR_MARKMAP_H
@@ -51,7 +51,7 @@ struct sm_heap;
  * bins_lock. */
 unsigned sm__markmap_kind(struct sm_heap *h, size_t slot_bytes, const struct sm_layout *layout);
 
-/* Makes the tables. Before the first span, and before anybody copies h->pages.range. -ENOMEM. */
+/* Makes the tables. Before the first span, and before h->pages.range is copied. -ENOMEM. */
 int sm__markmap_create(struct sm_heap *h);
 void sm__markmap_destroy(struct sm_heap *h);
 
@@ -88,7 +88,7 @@ void sm__marks_clear_run(const struct sm_range *r, const struct sm_span *s, unsi
 /* The bits of all slots of s, slot i in bit i, into (nslots + 63) / 64 words. False: none is set.
  * */
 bool sm__marks_gather(const struct sm_range *r, const struct sm_span *s, uint64_t *out);
-/* All bits in the span's memory, of slots or not. Precondition: nobody marks. */
+/* All bits in the span's memory, of slots or not. Precondition: no thread marks. */
 void sm__marks_clear(const struct sm_range *r, const struct sm_span *s);
 
 /* How many units that belong to no span have a bit set, and the first of them: none, but by a

@@ -43,7 +43,7 @@ void sm__mixed_write(const struct sm_range *r, struct sm_span *s, uintptr_t p,
  * typedesc.c. */
 static unsigned mixed_bin(struct sm_heap *h, unsigned cls)
 {
-	/* Acquire: whoever sees the bin sees what it is, and that there are so many. */
+	/* Acquire: a thread that sees the bin sees what it is, and that there are so many. */
 	unsigned bin = sm_load_acquire(&h->mixed[cls]);
 	int made;
 

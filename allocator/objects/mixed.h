@@ -15,23 +15,24 @@
  *   sm__cache_refill_slow: a run of few slots, and the span goes back to the central list at once,
  *   where the next cache takes its run from it. So 64 threads that allocate one object of a class
  *   hold one span, not 64. What a cache has left of such a run when its windows are retired it
- *   forgets: the slots are like objects that nobody points to, and the next sweep frees them. The
- *   slot behind an object is soon another thread's, and its address left on a stack would keep that
- *   thread's object; so a run's bounds are offsets from the heap's base, which are no addresses. ->
- *   the object's bits are written, the last thing before the caller has the object.
+ *   forgets: the slots are like objects that no pointer leads to, and the next sweep frees them.
+ *   The slot behind an object is soon another thread's, and its address left on a stack would keep
+ *   that thread's object; so a run's bounds are offsets from the heap's base, which are no
+ *   addresses. -> the object's bits are written, the last thing before the caller has the object.
  *
  * Who writes the bitmap, and when it may be read.
  *   Written by the thread that allocates the object, and by it alone, for the object's words alone;
  *   but a word of the bitmap covers 512 bytes, so the next slot's bits may be another thread's:
- *   hence one atomic exclusive or of what differs. (Nobody else changes the slot's bits, so the
+ *   hence one atomic exclusive or of what differs. (No other thread changes the slot's bits, so the
  *   difference that was read is the difference.) It needs no write at all where the slot held an
  *   object of the same pattern. Bits are not cleared when an object dies: those of a slot that is
  *   free, or lies in a run, mean nothing. Read by a marker that scans the object, relaxed. It has
  *   the object
- *   - from a word of another object, a root or a barrier's entry: whoever put it there stored it
- *     with release (sm_store) after the bits were written, and the address of the bitmap's word
- *     depends on the pointer (through the span's descriptor, which is older): on ARM64 dependent
- *     loads are in order, so the bits are seen. The same argument as for unit_kind in markmap.h;
+ *   - from a word of another object, a root or a barrier's entry: the thread that put it there
+ *     stored it with release (sm_store) after the bits were written, and the address of the
+ *     bitmap's word depends on the pointer (through the span's descriptor, which is older): on
+ *     ARM64 dependent loads are in order, so the bits are seen. The same argument as for unit_kind
+ *     in markmap.h;
  *   - from its own thread's stack or from its thread's registers: scanned at a handshake, by its
  *     own thread or by a proxy that took the mutator over with acquire, and no safepoint lies
  *     between taking the slot and writing its bits;

@@ -106,7 +106,7 @@ const struct sm_layout *sm__heap_layout(struct sm_heap *h, const struct sm_layou
 	uint32_t hash = hash_layout(l);
 	struct sm_layout_node *n, **at;
 
-	/* One pointer-free layout for everybody, so that bins of pointer-free objects are shared.
+	/* One pointer-free layout for all types, so that bins of pointer-free objects are shared.
 	 * */
 	if (l->kind == SM_SCAN_NONE)
 		return &pointer_free;

@@ -31,7 +31,7 @@ unsigned long sm__os_inject(enum sm_os_kind kind, long nth, int err)
 	sm_store_relaxed(&inject.nth, nth);
 	sm_store_relaxed(&inject.seen, 0);
 	if (nth != 0)
-		/* Whoever sees the kind sees the rest. */
+		/* A thread that sees the kind sees the rest. */
 		sm_store_release(&inject.kind, (int)kind);
 	return seen;
 }

@@ -64,7 +64,7 @@ int sm__os_decommit(void *p, size_t bytes);
 int sm__os_release(void *p, size_t bytes);
 int sm__os_madvise(void *p, size_t bytes, int advice);
 /*
- * The same without a reservation, of address space that nobody seems to use: a place is found,
+ * The same without a reservation, of address space that seems unused: a place is found,
  * pieces of it are mapped (zero, usable, accounted by the kernel) and unmapped. find: NULL where
  * such a place cannot be told from the address alone. map_at: -EEXIST: something is mapped there.
  */

@@ -1,5 +1,5 @@
 /*
- * osnode.c: the machine's memory nodes, for a heap that nobody hands a topology: malloc's, in a
+ * osnode.c: the machine's memory nodes, for a heap that is handed no topology: malloc's, in a
  * program that only preloads us. From sysfs, by system calls alone: this runs before the first
  * malloc, which may be ours.
  *

@@ -35,7 +35,7 @@ bool sm__rseq_usable(const char **why)
 		*why = "the kernel did not register this thread";
 		return false;
 	}
-	/* Without it caches work, but nobody can drain another CPU's. */
+	/* Without it caches work, but another CPU's cannot be drained. */
 	if (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0) != 0) {
 		*why = "this kernel's membarrier does not know them (Linux 5.10 does)";
 		return false;
@@ -52,7 +52,7 @@ bool sm__rseq_usable(const char **why)
 
 /*
  * Not sysconf: that reads a directory, through malloc, which may be us. The text is like
- * "0-3,8-11". Nobody may rely on it alone: where the file is a lie, the kernel still says any
+ * "0-3,8-11". No caller may rely on it alone: where the file is a lie, the kernel still says any
  * number.
  */
 unsigned sm__rseq_cpus(void)

@@ -7,7 +7,7 @@
  * cpu_id only.
  *
  * A section works on the slab of its CPU, found in a table of pointers; NULL (of windows) or an
- * empty slab (of stacks) means that the slab is being drained by somebody else, and the section
+ * empty slab (of stacks) means that the slab is being drained by another thread, and the section
  * gives up. To drain another CPU's slab: take its pointer out of the table, then
  * sm__rseq_fence(cpu), after which no section of that CPU runs on what it read before.
  *

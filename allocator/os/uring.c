@@ -183,7 +183,7 @@ int sm__uring_madvise(struct sm_uring *u, struct sm_advice *a, unsigned n)
 		else
 			submitted += (unsigned)rc;
 	}
-	/* What went in is waited for in any case: nobody may touch the pieces before. */
+	/* What went in is waited for in any case: no thread may touch the pieces before. */
 	while (done < submitted) {
 		unsigned got = reap(u, a);
 		long rc = got == 0 ? enter(u, 0, 1) : 0;

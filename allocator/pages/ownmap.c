@@ -172,8 +172,7 @@ struct sm_span *sm__own_alloc(struct sm_pages *pg, struct sm_ph_node *nd, uint32
 
 /*
  * Unmaps a piece and makes it a hole. When the kernel will neither unmap nor empty it, the piece is
- * lost: it stays charged and out of use, which is better than handing out a file or somebody's old
- * data.
+ * lost: it stays charged and out of use, which is better than handing out a file or old data.
  */
 static void give_units(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, uint32_t n,
 		       bool file)

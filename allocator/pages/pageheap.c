@@ -100,8 +100,8 @@ struct sm_span *sm__ph_describe(struct sm_pages *pg, struct sm_ph_node *nd, uint
 	s->flags = (uint8_t)flags;
 	for (uint32_t i = 1; i < n; i++)
 		set_back(&s[i], i);
-	/* Counted as used from here on, whoever copies the process before its user has stored a
-	 * state (fork). */
+	/* Counted as used from here on, also if a fork copies the process before its user has
+	 * stored a state. */
 	sm_store_release(&s->state, SM_SPAN_OTHER);
 	return s;
 }
@@ -400,8 +400,8 @@ void sm__pageheap_free(struct sm_pages *pg, struct sm_span *s)
 	struct sm_ph_node *nd = node_of(pg, s);
 
 	SM_ASSERT(s->back == 0 && s->nunits > 0);
-	/* Release: whoever still reads the old state sees the span as it was. Free only under the
-	 * lock, where it stops to count as used: a fork waits for the lock. */
+	/* Release: a thread that still reads the old state sees the span as it was. Free only under
+	 * the lock, where it stops to count as used: a fork waits for the lock. */
 	sm_store_release(&s->state, SM_SPAN_OTHER);
 	sm_lock_acquire(&nd->lock);
 	sm_store_release(&s->state, SM_SPAN_FREE);

@@ -15,7 +15,7 @@
 #include "allocator/pages/pages.h"
 
 /*
- * Every descriptor in the range reads as follows, at every moment that nobody is inside a call
+ * Every descriptor in the range reads as follows, at every moment that no thread is inside a call
  * here:
  *
  *   unit of a free run, or never committed   back 0, state SM_SPAN_FREE
@@ -45,9 +45,9 @@ struct sm_span *sm__pageheap_alloc_aligned(struct sm_pages *pg, unsigned node, s
 /*
  * Which node serves a thread that runs on `node`, by policy: its own; the bound one; the one whose
  * turn it is (interleave: each call is a turn). Where that one has no memory for this process, the
- * nearest that has. Whoever keeps lists by node looks there first, and then asks for new memory
- * with sm__pageheap_alloc_on, which prefers `node` as it is, without applying the policy a second
- * time.
+ * nearest that has. A caller that keeps lists by node looks there first, and then asks for new
+ * memory with sm__pageheap_alloc_on, which prefers `node` as it is, without applying the policy a
+ * second time.
  */
 unsigned sm__pageheap_prefer(struct sm_pages *pg, unsigned node);
 struct sm_span *sm__pageheap_alloc_on(struct sm_pages *pg, unsigned node, size_t nunits);
@@ -59,7 +59,7 @@ unsigned sm__pageheap_nearest(struct sm_pages *pg, unsigned node, unsigned i);
 
 /*
  * May the descriptor of this address of the range be read? In a sparse heap only those of what was
- * committed: for whoever looks an address up that nobody vouches for. Without a lock: true stays
+ * committed: for a caller that looks up an address of unknown origin. Without a lock: true stays
  * true while the memory is in use.
  */
 bool sm__pageheap_covers(const struct sm_pages *pg, uintptr_t addr);
@@ -94,7 +94,7 @@ void sm__pageheap_stats(struct sm_pages *pg, unsigned node, struct sm_pageheap_s
 void sm__pageheap_resident(struct sm_pages *pg, size_t *in_use, size_t *dirty);
 
 /* Checks every counting identity and descriptor; one line on stderr for each violation. Returns how
- * many. Precondition: nobody allocates or frees; the scavenger may run. */
+ * many. Precondition: no thread allocates or frees; the scavenger may run. */
 unsigned sm__pageheap_check(struct sm_pages *pg);
 
 /*

@@ -65,7 +65,7 @@ struct check {
 			sm__say("page heap %u: " fmt, (c)->nd->index, __VA_ARGS__); \
 	} while (0)
 
-/* Units that nobody uses read as free ones. */
+/* Units that are not in use read as free ones. */
 static void check_free(struct check *c, uint32_t unit, uint32_t n)
 {
 	for (uint32_t i = unit; i < unit + n; i++) {

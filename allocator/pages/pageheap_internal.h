@@ -1,5 +1,5 @@
 /*
- * pageheap_internal.h: what the files of the page heap share; nobody else includes it.
+ * pageheap_internal.h: what the files of the page heap share; no other file includes it.
  *
  *   pageheap.c         the calls of pageheap.h: policy, order of nodes, descriptors
  *   pageheap_check.c   statistics, the check, fork
@@ -126,12 +126,12 @@ struct sm_scavenger {
 	/* rank SM_RANK_SCAVENGE: a batch is away; guards ring, batch and stats */
 	struct sm_lock lock;
 	struct sm_uring *ring;
-	/* The batch; not on the stack, which is that of whoever frees, and may be small. */
+	/* The batch; not on the stack, which is that of the thread that frees, and may be small. */
 	struct sm_piece piece[SM_URING_BATCH];
 	struct sm_advice advice[SM_URING_BATCH];
 	struct sm_scavenge_stats stats;
 
-	/* whoever starts and stops it; not shared */
+	/* the thread that starts and stops it; not shared */
 	bool running;
 	pid_t pid; /* the thread's process: a fork's child has none */
 	pthread_t thread;

@@ -200,8 +200,8 @@ static size_t batch(struct sm_pages *pg, struct sm_ph_node *nd, struct cursor *c
 	size_t bytes = 0;
 	unsigned n;
 
-	/* Held while the pieces are away: who finds no memory waits for it (sm__scavenge_quiesce).
-	 * */
+	/* Held while the pieces are away: a thread that finds no memory waits for it
+	 * (sm__scavenge_quiesce). */
 	sm_lock_acquire(&sc->lock);
 	sm_lock_acquire(&nd->lock);
 	n = collect_locked(pg, nd, c, p);

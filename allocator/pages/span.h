@@ -37,8 +37,8 @@ enum sm_span_state {
 };
 
 struct sm_span {
-	/* line 0. Written by whoever takes the span from the page heap, before `state` is stored
-	 * with release; fixed until the span goes back. */
+	/* line 0. Written by the thread that takes the span from the page heap, before `state` is
+	 * stored with release; fixed until the span goes back. */
 	uint32_t back;	/* units back to the head; 0 in the head itself */
 	uint32_t recip; /* slot = (offset * recip) >> 32, exact for every offset in the span */
 	/* never NULL in use; kind SM_SCAN_NONE: pointer-free, or malloc's */
@@ -51,7 +51,7 @@ struct sm_span {
 	_Atomic(uint64_t) *pointers;
 
 	/* line 1. Owner: the holder of the span: a cache whose window lies in it, the sweeper that
-	 * took it off a list, or whoever holds the lock of the list it is on. */
+	 * took it off a list, or the holder of the lock of the list it is on. */
 	_Atomic(uint64_t) *alloc __attribute__((
 		/* relaxed reads by conservative scanning, writes by the owner */
 		aligned(SM_CACHELINE)));

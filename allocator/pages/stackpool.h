@@ -18,7 +18,7 @@
 unsigned sm__stackpool_order(const struct sm_pages *pg, size_t bytes);
 /* A run of 2^order units on a node, state SM_SPAN_STACK. NULL: no memory, or the limit. */
 struct sm_span *sm__stackpool_take(struct sm_pages *pg, unsigned node, unsigned order);
-/* Nobody runs on it any more. */
+/* No thread runs on it any more. */
 void sm__stackpool_give(struct sm_pages *pg, struct sm_span *s);
 /* Gives runs back to the page heap: those that were not needed since the last call; all: every one.
  * */

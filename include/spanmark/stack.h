@@ -45,8 +45,8 @@ SM_API int sm_stack_alloc(struct sm_heap *h, unsigned node, size_t bytes, struct
 SM_API void sm_stack_free(struct sm_heap *h, struct sm_stack *s);
 
 /*
- * Watches the calling thread's stack, whoever made it, until sm_stack_unwatch, which the thread
- * calls before it ends (unwatched: no-op). The name is copied; watched already, the new name
+ * Watches the calling thread's stack, from this heap or not, until sm_stack_unwatch, which the
+ * thread calls before it ends (unwatched: no-op). The name is copied; watched already, the new name
  * counts. A signal stack that the thread has is kept, and what is no overflow goes to the handler
  * that was there before the first call in the process, which installs one for SIGSEGV and SIGBUS.
  * -ENOMEM, or an error of pthread_getattr_np.
