@@ -38,7 +38,7 @@ static const struct sm_metric *seen(const struct sm_report *report, const char *
 }
 
 /* The events behind the column: those of the metrics in its formula, else those of the metric
- * itself. false: nobody has it. */
+ * itself. false: no row has it. */
 static bool label_column(struct sm_column *c, const struct sm_report *report)
 {
 	char names[8][SM_EXPR_NAME], err[80];

@@ -14,7 +14,7 @@ void sm_complain(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	/* The message may quote what somebody else wrote: no escape sequences, no second line. */
+	/* The message may quote foreign text: no escape sequences, no second line. */
 	for (char *p = line; *p; p++) {
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';

@@ -460,7 +460,7 @@ static void check_perfmon_syscall(struct exam *x)
 	}
 }
 
-/* ---- who else is here --------------------------------------------------------------------- */
+/* ---- other programs ----------------------------------------------------------------------- */
 
 static void check_load(struct exam *x)
 {

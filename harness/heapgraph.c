@@ -122,7 +122,7 @@ int sm_heapfile_dominators(const struct sm_heapfile *h, size_t **idom_out, uint6
 	number = work + h->n;
 	n = postorder(h, order, number, work + 2 * h->n, work + 3 * h->n);
 	find_dominators(h, idom, order, number, n);
-	/* Whoever a node dominates is left before it is. */
+	/* What a node dominates is left before it is. */
 	for (size_t i = 0; i < n; i++) {
 		size_t at = order[i];
 

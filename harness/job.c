@@ -110,7 +110,7 @@ static cJSON *pass_plan_json(const struct sm_counterset *cs)
 	struct sm_pass_plan plan;
 
 	if (sm_counterset_plan(cs, &plan))
-		return obj; /* of no metrics: refused by whoever reads it */
+		return obj; /* of no metrics: refused by its reader */
 	for (unsigned i = 0; i < plan.n_metrics; i++) {
 		cJSON *m = cJSON_CreateObject();
 

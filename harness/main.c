@@ -70,7 +70,7 @@ static int unknown_command(const char *name)
 static void claim_standard_descriptors(void)
 {
 	for (int fd = 0; fd <= 2; fd++) {
-		/* Nobody reads what is printed on a closed 1: writing there fails, it does not
+		/* What is printed on a closed 1 has no reader: writing there fails, it does not
 		 * vanish. */
 		int mode = fd == STDOUT_FILENO ? O_RDONLY : O_RDWR;
 
@@ -115,7 +115,7 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN); /* a reader that leaves (head) is a write error, not our death */
 	signal(SIGXFSZ, SIG_IGN); /* so is the limit of a file's size */
-	signal(SIGCHLD, SIG_DFL); /* a caller may ignore it: then nobody could be waited for */
+	signal(SIGCHLD, SIG_DFL); /* a caller may ignore it: then no child could be waited for */
 	status = dispatch(argc, argv);
 	/* What could not be printed (disk full, closed pipe) must not pass for success. */
 	if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -9,9 +9,9 @@
  * message is one line that says what is allowed.
  *
  * Jobs are shuffled within a repetition by the seed, so that a machine that grows slower with time
- * does not favour whoever came first, and an interrupted run has whole repetitions. The same seed
- * gives the same order and the same random choices inside the workloads (order.h). job.h has the
- * form of a job.
+ * does not favour the case that came first, and an interrupted run has whole repetitions. The same
+ * seed gives the same order and the same random choices inside the workloads (order.h). job.h has
+ * the form of a job.
  */
 #ifndef SM_HARNESS_PLAN_H
 #define SM_HARNESS_PLAN_H

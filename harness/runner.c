@@ -371,7 +371,7 @@ static bool has_ended(const struct process *p)
 	siginfo_t info = {0};
 
 	if (waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0)
-		return errno == ECHILD; /* somebody else has waited for it */
+		return errno == ECHILD; /* another thread has waited for it */
 	return info.si_pid == p->pid;
 }
 
@@ -439,7 +439,7 @@ static void run_once(const struct sm_runner *r, const char *job, struct sm_worke
 	end->took_s = now_s() - started;
 	reap(&p, end, ours);
 	for (int i = 0; i < NPIPES; i++) {
-		/* It is dead: what it wrote is in the pipe. Somebody who kept the pipe open does
+		/* It is dead: what it wrote is in the pipe. A process that kept the pipe open does
 		 * not hold us up. */
 		for (int more = 0; more < 64 && p.fd[i] >= 0; more++)
 			drain(&p, i, r, end);

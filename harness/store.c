@@ -199,7 +199,7 @@ static int upgrade(struct sm_store *s, int64_t from)
 	return end_transaction(s, rc);
 }
 
-/* Ours, empty (becomes ours), or somebody else's (refused, unchanged). */
+/* Ours, empty (becomes ours), or another program's (refused, unchanged). */
 static int check_identity(struct sm_store *s)
 {
 	int rc = sm__store_exec(s, "BEGIN"); /* another process may be making it one */

@@ -18,7 +18,8 @@ struct sm__group {
 int sm__summary_rows(struct sm_summary *r, enum sm_by by, struct sm__group *g);
 void sm__group_free(struct sm__group *g);
 
-/* Counted for a whole package or L3, whoever caused it: a row of its own whatever --by says. */
+/* Counted for a whole package or L3, whichever thread caused it: a row of its own whatever --by
+ * says. */
 static inline bool sm__is_shared(const struct sm_metric *m)
 {
 	return m->by > SM_BY_THREAD && m->role[0];

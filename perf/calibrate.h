@@ -15,8 +15,8 @@
  *   pages in random order dtlb_walk    of 16 pages: nearly none; of 65536: nearly every access
  *   calls into pages     itlb_walk     the same for instructions
  *   fresh pages          minor_faults  1 a page, exactly
- *   busy loop            task_clock    the time that passed, in rounds in which nobody else had the
- *                        CPU
+ *   busy loop            task_clock    the time that passed, in rounds in which no other program
+ *                        had the CPU
  *
  * The chase also tells the time of an access at each size, which needs no PMU.
  */

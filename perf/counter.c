@@ -111,8 +111,7 @@ enum sm_status sm_counter_explain(int err, bool hw, char *buf, size_t len)
 			 (unsigned long long)lim.rlim_cur);
 		return SM_STATUS_NOT_COUNTED;
 	case EBUSY:
-		snprintf(buf, len,
-			 "the PMU is in use by somebody else (another profiler, the NMI watchdog)");
+		snprintf(buf, len, "the PMU is in use by another profiler, or by the NMI watchdog");
 		return SM_STATUS_NOT_COUNTED;
 	default:
 		snprintf(buf, len, "perf_event_open: %s", strerror(err));

@@ -118,7 +118,7 @@ void sm__sim_stop(int id, unsigned region)
 	snprintf(label, sizeof(label), "sm stop %d %u %d", id, region,
 		 __atomic_load_n(&overflowed, __ATOMIC_RELAXED));
 	dump(label);
-	/* Release: whoever sees the number finds the dump on disk. */
+	/* Release: a reader that sees the number finds the dump on disk. */
 	__atomic_fetch_add(&stops, 1, __ATOMIC_RELEASE);
 }
 

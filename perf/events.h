@@ -40,8 +40,8 @@ struct sm_event_resolved {
 
 /*
  * Resolves one name. Always fills *out; returns true when it can be opened (or tried). `bad_name`
- * (may be NULL) is set when nobody could ever resolve it: a usage error rather than a limit of this
- * machine.
+ * (may be NULL) is set when no source could ever resolve it: a usage error rather than a limit of
+ * this machine.
  */
 bool sm_event_resolve(const char *name, const struct sm_event_options *opt,
 		      struct sm_event_resolved *out, bool *bad_name);

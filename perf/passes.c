@@ -227,7 +227,7 @@ static void set_source(const struct sm_counterset *cs, struct sm_cs_metric *m)
 	}
 }
 
-/* The verdicts of whoever tried the events before. -EINVAL: on another set. */
+/* The verdicts of an earlier try of the events. -EINVAL: on another set. */
 static int take_verdicts(struct sm_counterset *cs, const struct sm_pass_plan *plan)
 {
 	if (plan->n_metrics != cs->n_metrics)

@@ -11,7 +11,7 @@
  *     t = sm_region_thread_open(cs, &(struct sm_region_options){.n_regions = N, .pass = p, .pu_os =
  *     cpu}, ...); sm_region_enter(t, REFILL);  ...  sm_region_leave(t);
  *     sm_region_thread_stop(t);                 // by the thread itself, at its end
- *     sm_region_get(t, REFILL, kind, readings, &time);   // by anybody
+ *     sm_region_get(t, REFILL, kind, readings, &time);   // by any thread
  *
  * Cost: a tick read and, per group, a user-space counter read (tens of ns) or one system call
  * (hundreds). It is measured when the thread opens and reported (sm_region_cost); regions that

@@ -41,8 +41,8 @@ struct sm_region_thread {
 	uint8_t owner;	      /* the region that groups read by system calls go to */
 	bool open;
 
-	/* Written by the owner under `seq`, read by anybody: every access is atomic (relaxed), seq
-	 * orders them. */
+	/* Written by the owner under `seq`, read by any thread: every access is atomic (relaxed),
+	 * seq orders them. */
 	uint32_t seq;
 	uint32_t busy;
 	uint64_t ticks[SM_REGION_MAX], enters[SM_REGION_MAX];

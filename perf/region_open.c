@@ -238,8 +238,8 @@ int sm_region_thread_open(const struct sm_counterset *cs, const struct sm_region
 	sm__add(&t->enters[opt->first], 1);
 	if (cs->opt.from == SM_COUNTERS_SIM)
 		t->sim = sm__sim_open(opt->first);
-	/* The main thread keeps its rights until everybody else is started: they inherit what it
-	 * has. */
+	/* The main thread keeps its rights until all other threads have started: they inherit what
+	 * it has. */
 	if (gettid() != getpid())
 		sm_privilege_drop();
 	*out = t;

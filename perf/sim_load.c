@@ -222,7 +222,7 @@ static int apply(struct load *l, const struct part *parts, size_t n)
 	spend(c, parts, n);
 	fields = sscanf(parts[0].label, "sm %15s %d %u %u", what, &id, &from, &to);
 	if (fields < 3)
-		return 0; /* a dump that somebody else asked for */
+		return 0; /* a dump that was asked for elsewhere */
 	if (id < 0 || id >= SM_SIM_MAX_THREADS || from >= SM_SIM_MAX_REGIONS ||
 	    to >= SM_SIM_MAX_REGIONS) {
 		snprintf(l->err, l->errlen, "Callgrind dump %u: label \"%s\"", parts[0].number,

@@ -2,11 +2,11 @@
  * Counters that belong to no core: memory controllers, L3s, fabrics.
  *
  * The kernel offers each as a PMU of its own (uncore_imc_0, amd_l3, amd_umc_3, arm_cmn_0) whose
- * `cpumask` names one CPU for each package or L3; it is opened there for everybody (pid -1), which
- * needs perf_event_paranoid 0 or CAP_PERFMON. The counts are those of the whole package or L3,
- * whoever caused them: they are reported per package or L3 and never attributed to threads. An
- * event whose PMU name has numbered instances (uncore_imc -> uncore_imc_0, _1, ..) is opened on all
- * of them and summed per package.
+ * `cpumask` names one CPU for each package or L3; it is opened there for all processes (pid -1),
+ * which needs perf_event_paranoid 0 or CAP_PERFMON. The counts are those of the whole package or
+ * L3, whichever program caused them: they are reported per package or L3 and never attributed to
+ * threads. An event whose PMU name has numbered instances (uncore_imc -> uncore_imc_0, _1, ..) is
+ * opened on all of them and summed per package.
  */
 #ifndef SM_PERF_UNCORE_H
 #define SM_PERF_UNCORE_H

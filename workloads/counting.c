@@ -99,7 +99,7 @@ void sm__counting_sync(struct sm_counting *c)
 }
 
 /*
- * Rights that the file gave the process (perf/privilege.h) go as soon as nobody needs them: mark
+ * Rights that the file gave the process (perf/privilege.h) go as soon as they are not needed: mark
  * workers have started with the collector, each dropped its own when its counters were open; this
  * is for thread 0, once all mutators are there.
  */

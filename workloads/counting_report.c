@@ -249,7 +249,7 @@ static int collect_rows(const struct sm_counting *c, struct sm_sample *sample, d
 	if (err == 0)
 		list_threads(c, timed_ns, list, counted);
 	if (c->run->job->topology == NULL)
-		kinds = 2; /* nobody knows what core a CPU belongs to */
+		kinds = 2; /* it is unknown what core a CPU belongs to */
 	for (unsigned i = 0; i < kinds && err == 0; i++) {
 		struct sm_rollup_options opt = {.by = all[i],
 						.n_regions = SM_PHASE_COUNT,

@@ -1,8 +1,8 @@
 /*
- * The counters of packages and L3s of a run (perf/uncore.h): opened for everybody's traffic while a
- * timed part lasts, reported as rows of the roles "package" and "l3", whose thread is the number of
- * the package or L3. All calls accept NULL, which is what sm__uncore_new gives where there is
- * nothing to count.
+ * The counters of packages and L3s of a run (perf/uncore.h): opened for all processes' traffic
+ * while a timed part lasts, reported as rows of the roles "package" and "l3", whose thread is the
+ * number of the package or L3. All calls accept NULL, which is what sm__uncore_new gives where
+ * there is nothing to count.
  */
 #ifndef SM_WORKLOADS_COUNTING_UNCORE_H
 #define SM_WORKLOADS_COUNTING_UNCORE_H

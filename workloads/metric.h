@@ -3,9 +3,9 @@
  * figure of one row each. A row is a thread, a role or a place, in a phase. Phases of a thread
  * exclude each other; the phase "total" is all of them.
  *
- * Both are rows of fields. A struct sm_row_type lists the fields, so that whoever sends, keeps or
- * prints rows does it in a loop over them: harness/record.c (JSON between worker and runner),
- * store_rows.c (SQLite), writer_csv.c, writer_json.c.
+ * Both are rows of fields. A struct sm_row_type lists the fields, so that the code that sends,
+ * keeps or prints rows does it in a loop over them: harness/record.c (JSON between worker and
+ * runner), store_rows.c (SQLite), writer_csv.c, writer_json.c.
  */
 #ifndef SM_WORKLOADS_METRIC_H
 #define SM_WORKLOADS_METRIC_H

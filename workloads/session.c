@@ -148,7 +148,7 @@ static void worker_stop(void *ctx, unsigned index, const char *role)
 }
 
 /*
- * The malloc heap asks the kernel for the nodes where nobody tells it; we know, and count them the
+ * The malloc heap asks the kernel for the nodes where it is not told; we know, and count them the
  * same on every backend.
  */
 static void configure_nodes(const struct sm_job *job)

@@ -10,7 +10,7 @@
  * threads, marks its timed part and reports results.
  *
  * Nothing here is changed after start-up: descriptors are constant, a struct sm_params belongs to
- * whoever fills it.
+ * the code that fills it.
  */
 #ifndef SM_WORKLOADS_WORKLOAD_H
 #define SM_WORKLOADS_WORKLOAD_H
