@@ -14,7 +14,7 @@ struct sm_oom {
 		taken;
 	size_t allocated; /* heap->allocated_bytes before the last cycle for it */
 	unsigned tries;	  /* cycles for it; 0: there is none */
-	unsigned in_vain; /* of those, the last ones in a row in which nobody was given anything */
+	unsigned in_vain; /* of those, the last in a row that gave no mutator anything */
 };
 
 /* The hooks of a refill; ctx: the struct sm_gc. */

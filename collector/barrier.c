@@ -22,9 +22,9 @@
  *   (c) at T, reachable from some mutator's unscanned stack only. It becomes visible to others by
  *       that mutator storing it, which records it, or is found by the scan of that stack.
  *
- * So whatever a mutator with a scanned stack stores is of a kind that is marked in the end without
+ * So what a mutator with a scanned stack stores is of a kind that is marked in the end without
  * its help, and racing stores to one slot need no more than this: a value that a race overwrites
- * unrecorded was stored by somebody, so it is of kind (a), (b), or recorded as (c).
+ * unrecorded was stored by a mutator, so it is of kind (a), (b), or recorded as (c).
  *
  * Recording means: into the mutator's own buffer. Marking happens when the buffer is full, and when
  * a termination round asks for it. Between recording and storing there is no safepoint, so at an
@@ -44,7 +44,7 @@ void sm__barrier_discard(struct sm_mutator *m)
 /*
  * An entry that came from a slot of a conservative object is any word: interior, tagged, an
  * integer. So where there are such objects each is taken as a doubtful word. (The fence: an entry's
- * loader has the object from somebody who saw `doubtful` set; from here on so do we.) When marking
+ * loader has the object from a thread that saw `doubtful` set; from here on so do we.) When marking
  * is over all that was stored or deleted since is black, and integers are none of our business: the
  * buffer is forgotten.
  */

@@ -9,7 +9,7 @@
  * order, and whether an address is that of a cell takes a look at a few bounds. Segments stay until
  * the table ends.
  *
- * No lock: nobody waits for a thread that lost its CPU in the middle. Free cells are a stack
+ * No lock: no thread waits for one that lost its CPU in the middle. Free cells are a stack
  * (Treiber 1986) whose head carries a count of all changes beside the number, so that a head which
  * was taken and came back meanwhile differs from one that stayed; the cell below is read from
  * memory that is always there. The count has 32 bits: to be fooled, a thread must lie between its
@@ -61,7 +61,7 @@ SM_INLINE uint64_t sm__cells_of_segment(unsigned segment)
 /* what: for messages, "a handle". */
 void sm__cells_init(struct sm_cells *t, size_t bytes, const char *what);
 void sm__cells_fini(struct sm_cells *t);
-/* A cell that is nobody else's, its words undefined; NULL with errno ENOMEM. */
+/* A cell that is the caller's alone, its words undefined; NULL with errno ENOMEM. */
 struct sm_cell *sm__cell_take(struct sm_cells *t);
 /* Its words are there: walks see it from here on. Release. */
 SM_INLINE void sm__cell_use(struct sm_cell *c)

@@ -3,8 +3,9 @@
  * start.
  *
  * Linear hashing (Litwin, "Linear hashing: a new tool for file and table addressing", VLDB 1980):
- * each cell that comes splits one bucket, so the table grows with its cells and nobody ever waits
- * for all of them to be moved. Keys may come more than once; whichever cell is met first is found.
+ * each cell that comes splits one bucket, so the table grows with its cells and no caller ever
+ * waits for all of them to be moved. Keys may come more than once; whichever cell is met first is
+ * found.
  * Without memory for another bucket chains get longer, nothing fails.
  *
  * Under a lock of its owner's: a section is a look at a chain of one or two, whatever the number of

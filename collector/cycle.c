@@ -31,11 +31,11 @@
  *                                goes on, for a
  *   attached, or is blocked      worker may mark with plain stores
  *   the control thread           roots, overflow, resurrection
- *   Nobody else marks, whatever it calls (docs/COLLECTOR.md goes through the calls). The door is
- *   open from before the first barrier to the end of marking, and again while what finalizers
+ *   No other thread marks, whatever it calls (docs/COLLECTOR.md goes through the calls). The door
+ *   is open from before the first barrier to the end of marking, and again while what finalizers
  *   resurrected is marked. Found shut by one with its barrier on, marking has ended: what it can
  *   hold is black, and what else its words look like, dead words of a new thread's stack or a
- *   coroutine's, integers in a buffer, is not to be marked: nobody would scan it, and the next
+ *   coroutine's, integers in a buffer, is not to be marked: it would not be scanned, and the next
  *   cycle would find it in the queues, when its memory is another's.
  * Doubtful words. From when the door opens until all barriers are off no span goes back to the page
  *   heap (heap->marking), so a descriptor that a doubtful word leads to stays what it is; a file
@@ -45,11 +45,11 @@
  *   takes no word there for what it looks like (barrier.c).
  *
  * NONE. When the lists hold no unswept span, a mutator may still be sweeping one that it took on
- *   its way. Sweeping is never interrupted by a safepoint, so after this round nobody sweeps, all
- *   mark bits are clear, everybody knows that the door is open, and a barrier buffer that fills
- *   during the next step may mark.
+ *   its way. Sweeping is never interrupted by a safepoint, so after this round no mutator sweeps,
+ *   all mark bits are clear, all mutators know that the door is open, and a barrier buffer that
+ *   fills during the next step may mark.
  * BARRIER_ON. Each mutator turns its barrier on. One that has not acknowledged stores without
- *   recording: harmless, for nothing is black and nobody scans anything yet.
+ *   recording: harmless, for nothing is black and nothing is scanned yet.
  * BLACK. Each mutator blackens the rests of its windows and allocates black from then on. Not with
  *   the barrier: a black object that reaches a mutator whose barrier is off may be given a white
  *   one unrecorded. And not with the scan: when this round is over, every store under way began
@@ -60,10 +60,10 @@
  *   heap, pointers from stacks that are still grey: the insertion half of those stacks' owners
  *   records them.
  * Marking. Workers and assists empty the queues.
- * FLUSH. Let t0 be the moment in which the queues were drained, nobody was inside, and FOUND was
+ * FLUSH. Let t0 be the moment in which the queues were drained, no thread was inside, and FOUND was
  *   cleared: one exchange. Then comes the round, and then one exchange that shuts the door if all
- *   is still so. If it succeeds, nobody marked anything since t0: workers had nothing to start
- *   from, and whoever came by the door would have left FOUND behind. So every entry in every buffer
+ *   is still so. If it succeeds, nothing was marked since t0: workers had nothing to start from,
+ *   and a thread that came by the door would have left FOUND behind. So every entry in every buffer
  *   at t0 was black at t0: it was flushed since, and found marked. So at t0 there was no grey
  *   object and no recorded white one; by the invariant everything reachable was black at t0, and
  *   mutators can only reach what is reachable, or allocate black. One in the middle of a flush, an
@@ -73,15 +73,15 @@
  * Ephemerons. After the exchange that clears FOUND and before the round, the values of black keys
  *   are marked (and marking goes on): so if the door shuts, each ephemeron's key is white or its
  *   value black (ephemeron.h).
- * Letting go. With the door shut nobody marks, and all that mutators can reach is black: weak
+ * Letting go. With the door shut no thread marks, and all that mutators can reach is black: weak
  *   references and ephemerons of white objects are cleared, their finalizers taken, beside mutators
  *   that read them (weak.h). Resurrecting makes objects grey: a NONE round, the door opens again,
  *   and marking goes on. Nothing is lost by what was not marked in between: all that was reachable
  *   then was black.
  * BARRIER_OFF. Buffers are forgotten: their entries are black. Black allocation goes on. Then
  *   nothing grey is left anywhere, which is checked.
- * sweepgen += 2 only after all have acknowledged: nobody marks any more. Refills and sweepers begin
- *   to sweep; what a mutator takes under its old view is black in spans of the old generation
+ * sweepgen += 2 only after all have acknowledged: no thread marks any more. Refills and sweepers
+ *   begin to sweep; what a mutator takes under its old view is black in spans of the old generation
  *   (sweep.c).
  * RETIRE. Each mutator gives its windows back, after which its view is that of the new generation.
  *   Only then can every unswept span be on a list, so only then can sweeping come to an end.
@@ -154,7 +154,7 @@ static void drain(struct sm_gc *gc)
 	}
 }
 
-/* Roots that are nobody's own. */
+/* Roots that belong to no thread. */
 static void push_roots(struct sm_gc *gc)
 {
 	sm__workq_enter(&gc->workq);
@@ -188,7 +188,7 @@ static void terminate(struct sm_gc *gc)
 /*
  * The door is shut: what is white is let go, see weak.h. Finalizers resurrect some of it: after the
  * round there is no get of a weak reference that was cleared, and this thread counts before the
- * door opens, so nobody takes the queues for drained.
+ * door opens, so the queues are not taken for drained.
  */
 static void mark_to_the_end(struct sm_gc *gc)
 {
@@ -341,9 +341,8 @@ static void verify_stopped(struct sm_gc *gc)
 }
 
 /*
- * Before spans of the old generation are swept: what somebody marked and nobody has scanned would
- * be scanned in the next cycle, when its memory is another's. The check finds that it happened, not
- * who did it.
+ * Before spans of the old generation are swept: what was marked and not scanned would be scanned in
+ * the next cycle, when its memory is another's. The check finds that it happened, not who did it.
  */
 static void check_all_is_black(struct sm_gc *gc)
 {
@@ -473,7 +472,8 @@ static void run_cycle(struct sm_gc *gc)
 	sm__throttle_end(gc);
 }
 
-/* All lists swept, so that the next cycle may start; then whoever waits for this one may go on. */
+/* All lists swept, so that the next cycle may start; then the threads that wait for this one may go
+ * on. */
 static void finish_sweep(struct sm_gc *gc)
 {
 	uint64_t t0 = sm__now_ns();

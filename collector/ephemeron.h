@@ -12,7 +12,7 @@
  * linear in ephemerons and in what their values lead to, however they hang together; but for a pass
  * for each round in which mutators bring something white, which they do finitely often.
  *
- * The looks are made after sm__workq_calm and before the round: if nobody has marked anything when
+ * The looks are made after sm__workq_calm and before the round: if nothing has been marked when
  * the door shuts, each ephemeron's key was white or its value black at that moment too. Then those
  * of white keys are cleared, as weak references are and by the same argument (weak.h); a key that a
  * finalizer resurrects has lost them.

@@ -19,7 +19,7 @@ struct sm_finalizer {
 	sm_dispose_fn *dispose; /* NULL: none */
 	void *ctx;
 	uint64_t order;
-	/* whoever has it: the control thread, then the queue */
+	/* its holder's: the control thread's, then the queue's */
 	struct sm_finalizer *next;
 };
 
@@ -43,7 +43,7 @@ static uintptr_t object_of(struct sm_finalizer *f)
 	return sm_load_relaxed((_Atomic(uintptr_t) *)&f->keyed.key);
 }
 
-/* It is over: its context is nobody's any more, its cell free. Without the lock, for dispose is the
+/* It is over: its context is disposed of, its cell free. Without the lock, for dispose is the
  * program's. */
 static void end(struct sm_finalizers *fs, struct sm_finalizer *f)
 {

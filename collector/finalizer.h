@@ -6,7 +6,7 @@
  * A finalizer is a cell; SET ones are found by their object (cell_index.h). SET holds the object
  * weakly; QUEUED and RUNNING ones are roots. TAKEN ones are the control thread's own: they are
  * queued only when their objects are marked, for the finalizer thread may run them at once, and
- * store an object that is white somewhere while nobody may mark (weak.h).
+ * store an object that is white somewhere while no thread may mark (weak.h).
  *
  * Roots. The cells are looked through before stacks are scanned (push_roots). An object that leaves
  * the queue afterwards is marked; one that left it before was on the finalizer thread's stack,

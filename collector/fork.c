@@ -7,21 +7,21 @@
  * no mutator is waited for: a cycle may be in any phase. In the child
  *
  *   - no thread but the forking one exists: its mutator, if it has one, is the only one left; the
- *     others' windows and the spans that anybody was sweeping are on no list and stay as they are;
- *   - nobody holds a lock that will never be released: the order below is that of the ranks, in
+ *     others' windows and the spans that were being swept are on no list and stay as they are;
+ *   - no lock is held that will never be released: the order below is that of the ranks, in
  *     which every thread takes them, so the forking thread waits only for sections that end; and
- *     whatever is changed without a lock is whole after each step (a mark bit, a counter, a
+ *     what is changed without a lock is whole after each step (a mark bit, a counter, a
  *     published span state, an rseq section's commit). The page heap's locks (pool of stacks, the
  *     scavenger's batch, every node's) come after the central lists and before the metadata's: no
  *     free block, bitmap or large object's span is half carved in the copy. What another thread had
- *     taken out and not yet published belongs to nobody in the child: lost, not broken;
+ *     taken out and not yet published has no owner in the child: lost, not broken;
  *   - the markers of the control thread and of the workers were copied in the middle of whatever
  *     those did, without a lock: what they hold means nothing, and their packets may be in a list
  *     as well. The forking thread's own marker is at rest: a proxy that acts for a blocked mutator
  *     does so under mutators_lock;
- *   - the cycle is abandoned. Before the sweep generation advanced, nobody will ever sweep, so mark
- *     bits do not matter any more. After, all marks are final, and refills may go on sweeping; the
- *     mutator gives its windows back as the RETIRE handshake would have had it do.
+ *   - the cycle is abandoned. Before the sweep generation advanced, no thread will ever sweep, so
+ *     mark bits do not matter any more. After, all marks are final, and refills may go on sweeping;
+ *     the mutator gives its windows back as the RETIRE handshake would have had it do.
  */
 #include <pthread.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 /*
- * gcstats.c: the collector's figures, for whoever asks: totals, the last cycle, stalls by cause.
+ * gcstats.c: the collector's figures: totals, the last cycle, stalls by cause.
  */
 #include <string.h>
 

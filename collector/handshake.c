@@ -89,7 +89,7 @@ static void do_op(struct sm_gc *gc, struct sm_mutator_priv *p, uintptr_t sp)
 static void arrive(struct sm_gc *gc)
 {
 	/* The requester sees what was done here. It sets `sleeping` and then looks at pending once
-	 * more, so one of us sees the other (both sequentially consistent); before that nobody
+	 * more, so one of us sees the other (both sequentially consistent); before that no thread
 	 * calls the kernel. */
 	if (atomic_fetch_sub_explicit(&gc->hs.pending, 1, memory_order_seq_cst) == 1 &&
 	    sm_load_seqcst(&gc->hs.sleeping) != 0)
@@ -404,7 +404,7 @@ static bool spin_for_mutators(struct sm_gc *gc, uint64_t since)
 	return true;
 }
 
-/* Sleeps a while at a time; nobody wakes us, for `sleeping` is not set. */
+/* Sleeps a while at a time; no mutator wakes us, for `sleeping` is not set. */
 static bool look_again(struct sm_gc *gc)
 {
 	for (int i = 0; i < LOOKS; i++) {

@@ -20,7 +20,7 @@ enum sm_handshake_op {
 
 /*
  * What a mutator that attaches now is to be like: the state to which the latest handshake brings
- * everybody. Under gc->mutators_lock.
+ * all mutators. Under gc->mutators_lock.
  */
 struct sm_view {
 	bool barrier, black;
@@ -32,7 +32,7 @@ struct sm_handshake {
 	/* under gc->mutators_lock; a mutator that was asked reads op after poll, with acquire */
 	_Atomic(uint32_t) op; /* enum sm_handshake_op */
 	bool retire;	      /* a stop takes the windows, too */
-	bool stopping;	      /* from the request of a stop to its release: nobody attaches */
+	bool stopping;	      /* from the request of a stop to its release: no thread attaches */
 	struct sm_event resumed;
 	/* mutators that have not acknowledged, and 1 for the requester */
 	_Atomic(uint32_t) pending;
@@ -54,7 +54,7 @@ void sm__world_resume(struct sm_gc *gc);
 size_t sm__safepoint(struct sm_mutator *m, uintptr_t *sp);
 size_t sm__block(struct sm_mutator *m, uintptr_t *sp);
 size_t sm__unblock(struct sm_mutator *m, uintptr_t *sp);
-/* Takes a blocked mutator back from whoever acts for it. */
+/* Takes a blocked mutator back from the thread that acts for it. */
 void sm__become_running(struct sm_mutator *m);
 
 #endif

@@ -136,7 +136,7 @@ static void put_filled(struct sm_marker *k)
  * rescan that follows once the queues are empty scans all of the span's marked objects, without
  * queueing any of them: what it queues is newly marked. Termination: each overflow follows a newly
  * set mark bit, or a piece of a large object that came from a packet; of both there are finitely
- * many. That it ends soon: whoever gives what it holds keeps no packet, so at a rescan all of them
+ * many. It ends soon: a marker that gives what it holds keeps no packet, so at a rescan all of them
  * are free, and there are two for each worker whatever the limit (workq.c).
  */
 static SM_COLD void overflow_entry(struct sm_marker *k, uintptr_t entry)
@@ -378,10 +378,10 @@ bool sm__is_marked(const struct sm_range *r, uintptr_t p)
 
 /*
  * A stack is scanned while its thread waits, and it must be scanned at once: a frame that the
- * thread returns to may hand what it holds to anybody, and nothing tells of a return. So it is made
- * cheap: words that point into the heap are gathered without a branch, their descriptors and mark
- * words asked for, then they are marked. Of 300,000 frames with an object each, 7.8 ms instead of
- * 11.0.
+ * thread returns to may hand what it holds to any thread, and nothing tells of a return. So it is
+ * made cheap: words that point into the heap are gathered without a branch, their descriptors and
+ * mark words asked for, then they are marked. Of 300,000 frames with an object each, 7.8 ms instead
+ * of 11.0.
  */
 #define BATCH 64
 

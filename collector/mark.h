@@ -3,7 +3,7 @@
  *
  * White: mark bit clear. Grey: mark bit set, and its address waits in a packet (or in a marker's
  * ring). Black: mark bit set, nothing waits: scanned, or pointer-free, or born during the cycle, or
- * part of a window. Whoever sets the mark bit pushes the object, so each is scanned once.
+ * part of a window. The thread that sets the mark bit pushes the object, so each is scanned once.
  *
  * Every dedicated worker, every mutator and the control thread has one; a marker is used by one
  * thread at a time. Entries of a packet: the address of an object's start; the address of a piece
@@ -64,8 +64,8 @@ struct sm_marker {
 	struct sm_gc *gc;
 	struct sm_packet **out; /* [node] packets for other nodes' workers; NULL with one node */
 	unsigned node, l3, fifo;
-	bool plain;    /* nobody else marks: no atomic read-modify-write needed */
-	bool quiet;    /* a mutator's: what it queues wakes nobody, see workq.h */
+	bool plain;    /* no other thread marks: no atomic read-modify-write needed */
+	bool quiet;    /* a mutator's: what it queues wakes no thread, see workq.h */
 	bool donating; /* a dedicated worker, which shares when others are parked */
 	bool keeps;    /* full packets stay here, in `kept`: sm__mark_trace */
 	struct sm_packet *kept;
@@ -125,7 +125,7 @@ void sm__mark_push_entry(struct sm_marker *k, uintptr_t entry);
 void sm__marker_give(struct sm_marker *k);
 
 /*
- * Marking by anybody but a worker or the control thread: a mutator that hands its barrier buffer
+ * Marking by any thread but a worker or the control thread: a mutator that hands its barrier buffer
  * over or scans a stack, a root that comes or goes, a weak reference that is read. Known to
  * termination between the two. False: marking is over, or there is none; then all that is alive is
  * marked, or needs no mark.

@@ -43,7 +43,7 @@
 
 /* The loop looks up from its work this often, in objects: to share and to keep to its budget. */
 #define LOOK_UP 128
-/* Taking a pointer-free object is work too, of so many scanned bytes: whoever has a budget must
+/* Taking a pointer-free object is work too, of so many scanned bytes: a marker with a budget must
  * come to its end. */
 #define LEAF_WORK 16
 /*

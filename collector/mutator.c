@@ -62,7 +62,7 @@ sm__mutator_save_stack(struct sm_mutator_priv *p, uintptr_t *sp)
  * What lies below the stack's end is garbage that the holes of the next frames show to the next
  * scan, objects' addresses among it: marking and the barrier's flush leave them. One that leads
  * into a list keeps all that was appended since: `ring` kept 130,000 messages for a cycle so. Hence
- * whoever marks for a mutator, on its stack, has it cleared afterwards, and so does each
+ * a thread that marks for a mutator, on its stack, has it cleared afterwards, and so does each
  * acknowledgement: as deep as the collector's own frames go; with gc.verify, as deep as anything
  * may.
  */
@@ -90,7 +90,7 @@ size_t sm__dead_stack(struct sm_mutator_priv *p, const uintptr_t *sp)
 	return all ? all : sm__own_frames(p, sp);
 }
 
-/* One on which nobody runs. */
+/* One on which no thread runs. */
 static void scan_suspended(struct sm_mutator_priv *p, struct sm_thread_range *r)
 {
 	struct sm_marker *k = &p->marker;

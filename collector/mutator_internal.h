@@ -26,8 +26,8 @@
  *    [proxy]|      +------------------------->  HELD -+   (HELD_WAITED: the same, and the owner
  *           +------------------------------------+         sleeps until it changes)
  *
- * RUNNING: the owner. HELD: the proxy, that is the control thread. BLOCKED: nobody, until a CAS
- * makes it one of the others. Each change is a CAS or a store with release by whoever held it, and
+ * RUNNING: the owner. HELD: the proxy, that is the control thread. BLOCKED: no thread, until a CAS
+ * makes it one of the others. Each change is a CAS or a store with release by its holder, and
  * taken over with acquire, so that each sees what the other did.
  */
 enum sm_mutator_state { SM_M_RUNNING, SM_M_BLOCKED, SM_M_HELD, SM_M_HELD_WAITED };
@@ -43,7 +43,7 @@ struct sm_mutator_priv {
 	void **buffer; /* the barrier buffer's start */
 
 	/* fixed while attached */
-	/* NULL: nobody; the mutator waits in gc->idle for the next thread */
+	/* NULL: none; the mutator waits in gc->idle for the next thread */
 	struct sm_thread *owner;
 	pid_t tid;
 	bool collectors; /* of a thread of the collector's own */
@@ -60,7 +60,7 @@ struct sm_mutator_priv {
 	 * */
 	_Atomic(uintptr_t) interrupted_pc;
 
-	/* whoever may act for the mutator, see above */
+	/* the thread that may act for the mutator, see above */
 	uint32_t resume_state; /* HELD goes back to this */
 	uint32_t black_gen;    /* cache.black means: of spans of this sweep generation */
 	/* the stack was scanned in this cycle: the barrier need not record new values */

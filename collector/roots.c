@@ -239,9 +239,9 @@ static void scan_now(struct sm_gc *gc, const uintptr_t *start, size_t nwords)
 }
 
 /*
- * gc.mode=stw: nobody marks beside the workers, one of which may mark with plain stores. Who comes
- * meanwhile waits, as an attaching thread does; it holds nothing up, for all mutators stand still
- * or block by then.
+ * gc.mode=stw: no thread marks beside the workers, one of which may mark with plain stores. A
+ * caller that comes meanwhile waits, as an attaching thread does; it holds nothing up, for all
+ * mutators stand still or block by then.
  */
 static void acquire_stopped_waits(struct sm_gc *gc)
 {
@@ -257,7 +257,7 @@ static void acquire_stopped_waits(struct sm_gc *gc)
 	}
 }
 
-/* Nobody reads its words from here on. */
+/* No thread reads its words from here on. */
 static void give_range(struct sm_roots *r, struct sm_root_range *g)
 {
 	sm_lock_acquire(&g->lock);

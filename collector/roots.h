@@ -43,7 +43,7 @@ struct sm_roots {
 
 void sm__roots_init(struct sm_roots *r);
 void sm__roots_fini(struct sm_roots *r);
-/* In the child of a fork, where nobody is scanning. */
+/* In the child of a fork, where no thread is scanning. */
 void sm__roots_fork_child(struct sm_roots *r);
 /* Queues all through k. From here to roots_end, adding a range queues it, and removing one scans
  * it. */

@@ -13,7 +13,7 @@
  *                      that is mapped
  *
  * Ranges are looked at first: one may lie inside the thread's own stack (an array in a frame that
- * stays), and the frames below it belong to nobody who runs.
+ * stays), and the frames below it are those of no running function.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -210,7 +210,7 @@ bool sm__stack_find(struct sm_mutator_priv *p, uintptr_t sp)
 
 uintptr_t sm__stack_low(const struct sm_mutator_priv *p, const struct sm_thread_range *r)
 {
-	/* The verifier wants to see all that anybody may have seen. */
+	/* The verifier wants to see all that a marker may have seen. */
 	if (r->left && !p->m->gc->config.verify)
 		return r->left;
 	return r == &p->own ? mapped_from(r->start, r->end) : r->start;
@@ -224,7 +224,7 @@ size_t sm__stack_leave(struct sm_mutator *m, uintptr_t *sp)
 	sm__check_caller(m, "sm_stack_leave");
 	sm__stack_must(p, "sm_stack_leave", (uintptr_t)sp);
 	p->on->left = (uintptr_t)(sp + SM_REGISTER_WORDS);
-	/* Whoever switches stores them somewhere, and not always in a place that is scanned. */
+	/* The switch stores them somewhere, and not always in a place that is scanned. */
 	memcpy(p->on->registers, sp, sizeof(p->on->registers));
 	return 0;
 }

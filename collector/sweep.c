@@ -8,7 +8,7 @@
  * swept; a span that it meets already swept for the new generation must stay without marks, or they
  * would be stale in the next cycle.
  *
- * Nobody marks while anybody sweeps: a cycle starts only when all lists are swept, and the empty
+ * No thread marks while one sweeps: a cycle starts only when all lists are swept, and the empty
  * handshake at its start waits for the mutators that were sweeping on their way.
  */
 #include <string.h>
@@ -40,7 +40,8 @@ void sm__window_taken(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned
  * While marking is on, the bits stay: a conservative scanner may have seen the slot in use and set
  * its bit any moment now, so whitening could not be relied on. The span remembers that marks need
  * not be a subset of alloc. That is so from before the first barrier is on, when windows are white
- * yet: others may flush doubtful words already. When marking is over nobody else touches the bits.
+ * yet: others may flush doubtful words already. When marking is over no other thread touches the
+ * bits.
  */
 void sm__window_returned(void *ctx, struct sm_cache *c, struct sm_span *s, unsigned first,
 			 unsigned count)
@@ -86,7 +87,7 @@ static SM_COLD void fill_freed(struct sm_gc *gc, struct sm_span *s, unsigned wor
 
 /*
  * s belongs to the caller alone. Plain-looking accesses (relaxed, no read-modify-write) suffice:
- * nobody marks, see above. The map's words are cleared: they are the next cycle's marks.
+ * no thread marks, see above. The map's words are cleared: they are the next cycle's marks.
  */
 unsigned sm__sweep_span(struct sm_gc *gc, struct sm_span *s)
 {

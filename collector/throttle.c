@@ -211,7 +211,7 @@ static uint64_t drain_for(struct sm_marker *k, uint64_t want, uint64_t since)
 
 /*
  * Marks up to a slice. What is left over goes back to the queue; the mutator counts as active while
- * it holds grey entries, so nobody takes the queues for drained.
+ * it holds grey entries, so the queues are not taken for drained.
  */
 struct slice {
 	struct sm_mutator *m;

@@ -282,7 +282,7 @@ const struct sm_type *sm_type_conservative(struct sm_gc *gc, size_t size)
 
 	if (too_long(size))
 		return NULL;
-	/* Before there is an object of it: whoever gets hold of one sees this, too. */
+	/* Before there is an object of it: a thread that gets hold of one sees this, too. */
 	sm_store_release(&gc->doubtful, 1);
 	return intern(gc, size, sm__heap_layout(gc->heap, &any), sm_align_up(size, WORD), false);
 }
@@ -375,7 +375,7 @@ const struct sm_layout *sm__type_array(struct sm_gc *gc, struct sm_typedesc *t)
 	const struct sm_layout *l = sm_load_acquire(&t->array);
 
 	if (SM_UNLIKELY(l == NULL)) {
-		/* Whoever else makes it now makes the same. */
+		/* Another thread that makes it now makes the same. */
 		l = make_array(gc, t);
 		sm_store_release(&t->array, l);
 	}

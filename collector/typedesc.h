@@ -8,7 +8,7 @@
  * own: they cannot be mixed.
  *
  *     rare: bin 0, sm_new -> sm_new_slow -> sm__cache_mixed
- *       | sm__shape_bin: common now [whoever allocates], type->bin stored with release
+ *       | sm__shape_bin: common now [the allocating thread], type->bin stored with release
  *       v
  *     common: sm_new bumps the window of the bin. For good: there is no way back.
  *

@@ -23,7 +23,7 @@
  * in concurrent mode a word on a stack that leads to an unmarked object proves a loss only if it is
  * the object's start, what lies before it is not marked either and, where the word's last byte may
  * be such a small number, nothing that differs in that byte alone is marked. On the stack of a
- * thread that attached when marking was over nothing proves a loss: nobody scanned it, and a new
+ * thread that attached when marking was over nothing proves a loss: it was not scanned, and a new
  * thread's frames show what the stack's last user left. In gc.mode=stw marker and verifier see the
  * same stacks, and every word counts.
  */
@@ -167,7 +167,7 @@ static bool doubtful(struct verifier *v, uintptr_t word, uintptr_t object)
 
 	if (v->gc->config.mode == SM_GC_STW)
 		return false;
-	/* AddressSanitizer's frames are wide and mostly redzones that nobody writes: old words
+	/* AddressSanitizer's frames are wide and mostly redzones that are not written: old words
 	 * shine through. */
 	if (SM_ASAN)
 		return true;
@@ -386,7 +386,7 @@ static void reach_roots(struct verifier *v)
 	sm__finalizers_each_queued(gc, reach_queued, v);
 }
 
-/* Marks that nobody will sweep: an object that comes to lie there would look scanned before it was
+/* Marks that will not be swept: an object that comes to lie there would look scanned before it was
  * looked at. */
 static void check_free_units(struct verifier *v)
 {

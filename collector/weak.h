@@ -21,7 +21,7 @@
  *
  * Why it is right. The door is one word with the count of those who mark: a get that marks has
  * entered before it shut, and the exchange fails; one that comes later sees it shut. While it is
- * shut nobody marks, all that a mutator can reach or record is black (the argument of FLUSH in
+ * shut no thread marks, all that a mutator can reach or record is black (the argument of FLUSH in
  * cycle.c), and what is born is black. So the colour of each object is fixed, and is the same
  * answer for the control thread and for any get, in whichever order they come by a reference.
  *
@@ -33,7 +33,7 @@
  * taken. What is made later, a weak reference or a finalizer, is made for an object that a mutator
  * holds: a black one. (tests/model/decide.pml checks this, and refutes its variants.)
  *
- * gc.mode=stw: the same with the world stopped, so that nobody asks.
+ * gc.mode=stw: the same with the world stopped, so that no mutator asks.
  */
 #ifndef SM_COLLECTOR_WEAK_H
 #define SM_COLLECTOR_WEAK_H

@@ -197,8 +197,9 @@ void sm__workq_put(struct sm_workq *q, unsigned node, struct sm_packet *p, bool 
 	sm_store_relaxed(&w->count, sm_load_relaxed(&w->count) + 1);
 	sm_lock_release(&w->lock);
 	/* A worker that is about to park raises `parked` and then looks at load once more; both are
-	 * sequentially consistent, so one of us sees the other. A quiet packet is found by whoever
-	 * looks next: a marker that runs out, a worker before it parks, or the control thread. */
+	 * sequentially consistent, so one of us sees the other. A quiet packet is found by the
+	 * thread that looks next: a marker that runs out, a worker before it parks, or the control
+	 * thread. */
 	if (!quiet && sm_load_seqcst(&q->parked) != 0)
 		sm__event_signal(&q->work);
 }
@@ -227,7 +228,7 @@ static struct sm_packet *take_packet(struct sm_workq *q, struct sm_workq_node *w
 {
 	struct sm_packet *p;
 
-	/* A stale zero only makes us look elsewhere; whoever parks looks at load again. */
+	/* A stale zero only makes us look elsewhere; a worker that parks looks at load again. */
 	if (sm_load_relaxed(&w->count) == 0)
 		return NULL;
 	sm_lock_acquire(&w->lock);
@@ -278,7 +279,7 @@ bool sm__workq_enter_open(struct sm_workq *q)
 	return true;
 }
 
-/* Found first: who sees nobody inside sees that, too. */
+/* Found first: a thread that sees none inside sees that, too. */
 void sm__workq_leave_open(struct sm_workq *q, bool found)
 {
 	if (found)

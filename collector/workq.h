@@ -7,14 +7,14 @@
  *
  *   marker --full packet--> queue of its node --> another marker: own node, L3, nearer nodes, ..
  *
- * Draining. `active` counts whoever may hold grey entries privately. The queues are drained when no
- * packet is queued and active is 0, which is stable while nobody brings new grey from outside: from
- * a barrier buffer, a stack, a root that comes or goes. Whoever does goes through the door
- * (sm__workq_enter_open), is active meanwhile, and leaves FOUND behind if anything was white.
- * Packets, active, FOUND and the door are one word, so the end of marking is one exchange: drained,
- * nothing found, shut (cycle.c).
+ * Draining. `active` counts the threads that may hold grey entries privately. The queues are
+ * drained when no packet is queued and active is 0, which is stable while no thread brings new grey
+ * from outside: from a barrier buffer, a stack, a root that comes or goes. One that does goes
+ * through the door (sm__workq_enter_open), is active meanwhile, and leaves FOUND behind if anything
+ * was white. Packets, active, FOUND and the door are one word, so the end of marking is one
+ * exchange: drained, nothing found, shut (cycle.c).
  *
- * Who wakes whom. A worker that puts a packet wakes one that is parked. A mutator wakes nobody,
+ * Who wakes whom. A worker that puts a packet wakes one that is parked. A mutator wakes no thread,
  * neither with a packet nor when it leaves: a thread that it wakes is likely to be put on its own
  * CPU, the others being busy with the collector, and takes its place for a time slice of
  * milliseconds. The control thread looks after the queues instead: while it waits for them to be
@@ -102,10 +102,10 @@ void sm__workq_put(struct sm_workq *q, unsigned node, struct sm_packet *p, bool 
  */
 struct sm_packet *sm__workq_get(struct sm_workq *q, unsigned node, uint32_t l3, unsigned *from);
 
-/* The door is shut: nobody from outside may mark, for all that is alive is marked, or no cycle
+/* The door is shut: no thread from outside may mark, for all that is alive is marked, or no cycle
  * marks at all. */
 #define SM_WORKQ_SHUT ((uint64_t)1 << 31)
-/* Somebody from outside has marked something since sm__workq_calm. */
+/* A thread from outside has marked something since sm__workq_calm. */
 #define SM_WORKQ_FOUND ((uint64_t)1 << 30)
 
 /* A worker or an assist, which marks what the queues lead to, or the control thread. */
@@ -115,7 +115,7 @@ SM_INLINE void sm__workq_enter(struct sm_workq *q)
 }
 /* The caller holds no grey entry any more. quiet: no thread is woken when it was the last. */
 void sm__workq_leave(struct sm_workq *q, bool quiet);
-/* Anybody else, before it marks. False: the door is shut, and there is nothing to mark. */
+/* Any other thread, before it marks. False: the door is shut, and there is nothing to mark. */
 bool sm__workq_enter_open(struct sm_workq *q);
 /* Leaves FOUND behind. The caller is inside. */
 SM_INLINE void sm__workq_find(struct sm_workq *q)
@@ -140,7 +140,7 @@ bool sm__workq_calm(struct sm_workq *q);
 /* .. shuts the door if the queues are drained and nothing was found since sm__workq_calm. Waits for
  * those inside who have found nothing yet. */
 bool sm__workq_shut(struct sm_workq *q);
-/* Shut, and nothing queued, found, or in anybody's hands. */
+/* Shut, and nothing queued, found, or held by a thread. */
 SM_INLINE bool sm__workq_is_over(struct sm_workq *q)
 {
 	return sm_load_seqcst(&q->load) == SM_WORKQ_SHUT;
@@ -148,8 +148,8 @@ SM_INLINE bool sm__workq_is_over(struct sm_workq *q)
 /* Wakes parked workers if there are packets. */
 void sm__workq_kick(struct sm_workq *q);
 #define SM_WORKQ_LOOK_NS 100000
-/* Nothing is queued and a worker is parked: who is inside is a mutator that flushes, which takes a
- * microsecond and wakes nobody when it leaves. */
+/* Nothing is queued and a worker is parked: inside is a mutator that flushes, which takes a
+ * microsecond and wakes no thread when it leaves. */
 #define SM_WORKQ_LOOK_SOON_NS 10000
 #define SM_WORKQ_LOOK_MAX_NS  1600000
 /* Control thread only; looks after packets that mutators put meanwhile. */
