@@ -4,7 +4,7 @@
 #   tests/layers.sh [ROOT]
 #
 # An include of ours is root-relative, so its first folder names the layer it reaches for. The public headers are
-# the door, include/spanmark/, and are included as "spanmark/NAME.h" by everybody, as a program does. Inside
+# the door, include/spanmark/, and are included as "spanmark/NAME.h" by every folder, as a program does. Inside
 # allocator/ the second folder names the room, whose arrows point down likewise, and which holds 20 files at most.
 set -eu
 root=${1:-$(dirname "$0")/..}

@@ -175,8 +175,8 @@ START_TEST(foreach_window_shows_what_is_left)
 }
 END_TEST
 
-/* The end of a window is another object's address: once used up at the start of marking, nobody may
- * load it again. */
+/* The end of a window is another object's address: once used up at the start of marking, no thread
+ * may load it again. */
 START_TEST(foreach_window_forgets_the_ends_of_used_up_windows)
 {
 	unsigned bin = sm_size_class(64);

@@ -244,7 +244,7 @@ START_TEST(the_last_resort_is_another_nodes_lists)
 	ck_assert_int_eq(sm_heap_core_stats(sm_malloc_heap(), (unsigned)cpu, &st), 0);
 	ck_assert_uint_eq(st.cls[cls].steals, 1);
 	ck_assert_uint_ge(st.cls[cls].remote, 1);
-	/* Then 1, and then nobody. */
+	/* Then 1, and then none. */
 	for (unsigned i = 0; (p = sm_malloc(1000)) != NULL; i++)
 		ck_assert_uint_lt(i, 2 * SM_UNIT / 1000);
 	ck_assert_int_eq(errno, ENOMEM);

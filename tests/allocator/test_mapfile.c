@@ -146,7 +146,7 @@ START_TEST(what_cannot_be_mapped_is_refused)
 }
 END_TEST
 
-/* A kernel that will not unmap: the file stays where it is, out of use, and nobody is handed its
+/* A kernel that will not unmap: the file stays where it is, out of use, and no caller is handed its
  * place. */
 START_TEST(a_file_that_stays_mapped_is_not_handed_out)
 {

@@ -173,7 +173,7 @@ START_TEST(grows_and_shrinks_in_place)
 	ck_assert_uint_eq(base_of(t)[3 * SM_UNIT - 1], 7);
 	ck_assert(sm__pageheap_grow(&heap->pages, t, 5));
 	ck_assert(!(t->flags & SM_SPANF_ZEROED));
-	/* Not into somebody. */
+	/* Not into a run in use. */
 	ck_assert(!sm__pageheap_grow(&heap->pages, s, 64));
 	ck_assert_uint_eq(s->nunits, 4);
 	/* Past the frontier: more is committed. */

@@ -112,7 +112,7 @@ static void *take_away(void *arg)
 			ck_assert_int_eq(sm__rseq_fence(cpu), 0);
 			before = sm_load_relaxed(&s->word);
 			usleep(50);
-			/* Nobody may have touched it. */
+			/* No section may have touched it. */
 			ck_assert(sm_load_relaxed(&s->word) == before);
 			sm_store_release(at, s);
 		}
@@ -218,7 +218,7 @@ static void *bumper(void *arg)
 				return arg;
 			while (!sm__rseq_put(&table, at, (uintptr_t)area[k], at + 8,
 					     (uintptr_t)area[k + 1])) {
-				/* Somebody else's window is there: use that up first. */
+				/* Another thread's window is there: use that up first. */
 				p = sm__rseq_bump(&table, at, 16);
 				if (p != NULL) {
 					size_t off = (size_t)(p - area[0]);

@@ -40,7 +40,7 @@ static int by_address(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* In step with others: everybody's objects are free at the same time, then all allocate again. */
+/* In step with others: the objects of all are free at the same time, then all allocate again. */
 static void *own(void *arg)
 {
 	struct owner *o = arg;

@@ -456,8 +456,8 @@ START_TEST(a_cpu_stays_within_its_budget)
 		for (size_t size = 16; size <= 20000; size += 16 + size / 8) {
 			take(300, size);
 			give(300);
-			/* One object may be on its way; nobody else gives anything, for nobody else
-			 * is there. */
+			/* One object may be on its way; no other thread gives anything, for no
+			 * other is there. */
 			ck_assert_uint_le(cpu_held(cpu), 48 * SM_KIB + size);
 			ck_assert_ptr_null(sm__mbudget_check());
 		}

@@ -1,6 +1,7 @@
 /*
  * bench_alloc: what `make bench-alloc` runs under each allocator, by LD_PRELOAD: malloc and free of
- * whoever is loaded, nothing of ours. One line of results: wall and CPU seconds, peak RSS in KiB.
+ * whichever malloc is loaded, nothing of ours. One line of results: wall and CPU seconds, peak RSS
+ * in KiB.
  *
  *   bench_alloc loop N              frees the oldest of 256 live 64 B objects, allocates another; N
  *                                   times

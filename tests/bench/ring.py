@@ -4,7 +4,7 @@
     tests/bench/ring.py BUILD_DIR [RUNS]
 
 Before each run a thread that only looks at the clock runs for half a second on the mutator's CPU (bench_gaps). Its gaps of
-over 100 us are nobody's fault in the process; they come over the collector's waits as over everything else, in
+over 100 us are not the process's doing; they come over the collector's waits as over everything else, in
 proportion to how much of the run is waits. The last column is how many of the runs that alone would take over 100 us.
 """
 import math

@@ -28,7 +28,7 @@ says() {
 		failed=1
 	fi
 }
-# quiet NAME COMMAND...: status 0 and no such line: here they work, or nobody asked for them.
+# quiet NAME COMMAND...: status 0 and no such line: here they work, or were not asked for.
 quiet() {
 	name=$1
 	shift

@@ -15,7 +15,7 @@ cd "$tmp" || exit 1
 fails=0 tried=0
 bad() { echo "FAIL $*"; fails=$((fails + 1)); }
 
-# A table that a handle keeps leads to a list of two; a coroutine keeps the list's second; nobody keeps the last.
+# A table that a handle keeps leads to a list of two; a coroutine keeps the list's second; nothing keeps the last.
 cat >dump.jsonl <<'DUMP'
 {"spanmark_heap":1,"pid":4711}
 {"root":"coroutine","thread":12,"at":"0x7f00","to":"0x3010"}

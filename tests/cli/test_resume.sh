@@ -78,7 +78,7 @@ sql s.db "update run set environment=json_remove(environment,'\$.asked') where i
 refuse "older spanmark" --resume
 sql s.db "update run set environment='$keep' where id=1" >/dev/null
 
-# ---- and the rest is measured by the stored job: here its limit, which nobody says again ----
+# ---- and the rest is measured by the stored job: here its limit, which is not said again ----
 sql s.db "update plan set job=json_set(job,'\$.timeout_s',0.001) where run=1 and ordinal=2" >/dev/null
 "$cmd" run --store s.db --resume 1 --reps 3 --timeout 1m --seed 5 -f json -o out.json 2>err
 [ $? = 1 ] || bad "--resume: $(cat err)"

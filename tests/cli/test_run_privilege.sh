@@ -1,5 +1,5 @@
 #!/bin/sh
-# spanmark with cap_perfmon as a file capability, run by nobody: what needs permission is counted, and the environment is
+# spanmark with cap_perfmon as a file capability, run by the user nobody: what needs permission is counted, and the environment is
 # not obeyed; without the capability the same metric is denied, not 0.
 #
 #   tests/cli/test_run_privilege.sh BUILD_DIR

@@ -16,7 +16,7 @@ expect() { # expect STATUS LINE [NAME...]
 	[ "$status" = "$want" ] && grep -qE "$line" "$tmp/log" && return
 	echo "FAIL: status $status, or no line '$line'"; cat "$tmp/log"; fails=1
 }
-# Its mode is no matter: a script that nobody made executable was once left out of every run.
+# Its mode is no matter: a script that was not executable was once left out of every run.
 script plain 'exit 0'
 chmod 644 "$tmp/tests/some/test_plain.sh"
 expect 0 '^1 passed, 0 failed, 0 skipped$'

@@ -86,9 +86,9 @@ START_TEST(deletion_is_recorded)
 	pthread_create(&t, NULL, collect_once, NULL);
 	step_until(m, SM_HS_BARRIER_ON);
 	sm_safepoint(m);
-	/* Before SCAN: nothing is scanned until everybody (we alone) has the barrier on. The roots'
-	 * pieces are queued by now or soon; empty the slot at once. Either the marker was here
-	 * first, or we record. */
+	/* Before SCAN: nothing is scanned until every mutator (we alone) has the barrier on. The
+	 * roots' pieces are queued by now or soon; empty the slot at once. Either the marker was
+	 * here first, or we record. */
 	sm_store(m, &root[0], NULL);
 	step_until(m, SM_HS_SCAN);
 	sm_safepoint(m);

@@ -1,5 +1,5 @@
 /*
- * test_cell: cells keep their place and are nobody else's; what is no cell in use is told from what
+ * test_cell: cells keep their place and have one owner; what is no cell in use is told from what
  * is; the index finds what was added, in a number of steps that grows with the number of cells and
  * no faster.
  */

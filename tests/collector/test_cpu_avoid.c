@@ -25,7 +25,7 @@ START_TEST(mask)
 		{0xf, 0x1, 0xe},
 		{0xf, 0, 0xf},
 		{0xf, 0xf, 0xf}, /* nothing would be left */
-		/* bound to that very CPU by somebody */
+		/* bound to that very CPU from outside */
 		{0x2, 0x2, 0x2},
 		{0x6, 0x1, 0x6},
 		{0x6, 0xf0, 0x6},
@@ -95,7 +95,7 @@ START_TEST(steps_aside)
 	ck_assert_int_eq(CPU_COUNT(&now), CPU_COUNT(&all) - 1);
 	now = bound(worker);
 	ck_assert(!CPU_ISSET(first, &now));
-	/* Somebody binds the worker: their choice is kept, be it that very CPU. */
+	/* The worker is bound from outside: that choice is kept, be it that very CPU. */
 	own = bound(0);
 	ck_assert_int_eq(sched_setaffinity(worker, sizeof(own), &own), 0);
 	cycle(gc, m);

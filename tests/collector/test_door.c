@@ -1,6 +1,6 @@
 /*
- * test_door: whoever marks is known to termination (cycle.c, "The door"): those who come when
- * marking has ended, those who are in the middle of it when it would end, doubtful words in a
+ * test_door: each thread that marks is known to termination (cycle.c, "The door"): those who come
+ * when marking has ended, those who are in the middle of it when it would end, doubtful words in a
  * barrier buffer, marks on what is unmapped, and a mark stack that holds next to nothing.
  */
 #include <signal.h>
@@ -156,7 +156,7 @@ static _Atomic(int) faulted, go_on;
 static void **slow_range;
 #define SLOW_WORDS 64
 
-/* Whoever reads the range's second half stands still here until it may go on. */
+/* The thread that reads the range's second half stands still here until it may go on. */
 static void stand_still(int sig, siginfo_t *info, void *context)
 {
 	(void)sig;

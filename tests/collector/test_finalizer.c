@@ -506,7 +506,7 @@ static __attribute__((noinline)) bool get_child(void)
 
 /*
  * A get in the middle of the round that would end marking: what it hands out lives, and so does
- * what hangs on that, which nobody but the marker comes to.
+ * what hangs on that, which only the marker comes to.
  */
 START_TEST(a_late_get)
 {

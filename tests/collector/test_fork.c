@@ -221,8 +221,8 @@ static void make_whole(struct sm_marker *k)
 		k->out[1] = NULL;
 }
 
-/* The child ends the heap, though nobody will ever finish what the collector's threads were doing
- * when it was copied. */
+/* The child ends the heap, though no thread will ever finish what the collector's threads were
+ * doing when it was copied. */
 START_TEST(markers_half_done)
 {
 	struct sm_mutator *m;

@@ -353,7 +353,7 @@ END_TEST
 
 int main(void)
 {
-	/* AddressSanitizer's frames have redzones that nobody writes. */
+	/* AddressSanitizer's frames have redzones that are not written. */
 	if (!SM_ASAN)
 		return SM_SUITE(
 			"handshake", 100, SM_LOOP(storm, 0, 2), SM_LOOP(births_and_deaths, 0, 2),

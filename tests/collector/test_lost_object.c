@@ -149,7 +149,7 @@ START_TEST(another_stack)
 }
 END_TEST
 
-/* Stacks have been asked for; a thread attaches that nobody has counted, and is given what its
+/* Stacks have been asked for; a thread attaches that was not counted, and is given what its
  * giver then forgets. */
 START_TEST(born_in_the_cycle)
 {

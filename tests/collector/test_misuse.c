@@ -1,5 +1,5 @@
 /*
- * test_misuse: what nobody may call, one row each: it ends the process with one line that names
+ * test_misuse: what may not be called, one row each: it ends the process with one line that names
  * call, thread and address. Never a hang (an alarm), never silence. Each row runs in a child of its
  * own.
  */

@@ -1,5 +1,5 @@
 /*
- * test_misuse_errors: what nobody may call and what says so with an error, one row each.
+ * test_misuse_errors: what may not be called and says so with an error, one row each.
  */
 #include <errno.h>
 

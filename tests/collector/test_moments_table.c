@@ -520,7 +520,8 @@ static void start(bool stw)
 	alarm(100);
 }
 
-/* Which cells there are in gc.mode=stw: no handshake but the stop, at which nobody can be late. */
+/* Which cells there are in gc.mode=stw: no handshake but the stop, at which no mutator can be late.
+ * */
 static bool exists(bool stw, int op, enum caller_kind kind)
 {
 	if (!stw)

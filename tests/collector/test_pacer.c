@@ -241,7 +241,7 @@ END_TEST
 
 /*
  * A cycle in which mutators had to help grows little, for they were held back. Its successors start
- * early enough for the workers alone: nobody assists for ever.
+ * early enough for the workers alone: no mutator assists for ever.
  */
 START_TEST(assists_do_not_last)
 {

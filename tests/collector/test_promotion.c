@@ -1,8 +1,8 @@
 /*
  * test_promotion: a type becomes common in the middle of a cycle. Marking is held on by a mutator
  * that does not acknowledge (tests/support/step.h); what another one allocates meanwhile, in mixed
- * spans and then in spans of the type's own, is born black: nobody scans it, and all of it is there
- * afterwards. And bits are there before anybody can see an object.
+ * spans and then in spans of the type's own, is born black: it is not scanned, and all of it is
+ * there afterwards. And bits are there before another thread can see an object.
  */
 #include "collector/typedesc.h"
 #include "tests/support/moment.h"
@@ -10,7 +10,7 @@
 
 static _Atomic(uint32_t) attached, go;
 
-/* Scans its stack and then keeps everybody waiting. */
+/* Scans its stack and then keeps the others waiting. */
 static void *hold(void *arg)
 {
 	struct sm_mutator *mine = sm_mutator_attach(gc);

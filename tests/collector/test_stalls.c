@@ -41,7 +41,7 @@ static uint64_t count(struct sm_mutator *of, enum sm_stall_cause cause)
 static struct sm_lock *held;
 static _Atomic(int) holding;
 
-/* Until somebody sleeps for it. */
+/* Until a thread sleeps for it. */
 static void *hold(void *arg)
 {
 	sm_lock_acquire(held);

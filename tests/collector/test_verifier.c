@@ -153,8 +153,8 @@ START_TEST(a_registered_range_alone_is_a_root)
 }
 END_TEST
 
-/* A stack that nobody scanned, because its thread attached when marking was over, may hold what its
- * last user left. */
+/* A stack that was not scanned, because its thread attached when marking was over, may hold what
+ * its last user left. */
 START_TEST(a_stack_that_came_late_proves_no_loss)
 {
 	void **volatile first = chain();

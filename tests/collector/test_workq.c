@@ -72,7 +72,7 @@ static bool resident(const struct sm_packet *p)
 	return true;
 }
 
-/* What was reserved is there, page by page, and no chunk is mapped for whoever takes it; the limit
+/* What was reserved is there, page by page, and no chunk is mapped for its taker; the limit
  * holds all the same. */
 START_TEST(reserved)
 {

@@ -137,7 +137,7 @@ static bool next_line(char **text, char *fields[COLUMNS])
 }
 
 /* The median over two repetitions, each the mean of the passes that have the metric (absent: 0 when
- * `zero`), for the nth name of a run. NAN: nobody has it. */
+ * `zero`), for the nth name of a run. NAN: no row has it. */
 static double from_csv(const char *csv, unsigned which, const char *role, const char *phase,
 		       const char *metric, bool zero)
 {

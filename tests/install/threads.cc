@@ -106,7 +106,7 @@ static void exceptions()
 	check(keep, 1, 500, "a list over exceptions");
 }
 
-// Its destructor runs before the library's, so the mutator is still there, although nobody detaches it.
+// Its destructor runs before the library's, so the mutator is still there, although it is not detached.
 struct last_words {
 	node *kept = nullptr;
 	~last_words()

@@ -5,7 +5,7 @@
 #
 #   tests/machine/hotplug.sh offline|cpuset SPANMARK OUT_DIR
 #
-# Only on emulated machines or when SM_HOTPLUG=1 says so: nobody wants CPUs of a machine in use to vanish.
+# Only on emulated machines or when SM_HOTPLUG=1 says so: CPUs of a machine in use must not vanish.
 set -u
 how=$1
 spanmark=$2

@@ -74,7 +74,7 @@ byte kind[3];     /* FREE, OBJ, WIN(m) */
 byte mark;        /* bit o: slot o is marked */
 byte wq;          /* bit o: o is grey in the collector's queue */
 bool spangen[2];  /* the sweep generation of each span (parity) */
-byte owner[2];    /* 0: nobody, 1 + m */
+byte owner[2];    /* 0: none, 1 + m */
 bool sweepgen;    /* the heap's sweep generation (parity) */
 
 /* handshake */
@@ -165,7 +165,7 @@ inline flush(m)
 
 /*
  * What each mutator can reach in its own view of memory. A store that is still on its way becomes
- * visible to whoever reaches that slot; what it leads to counts in the view of the mutator that
+ * visible to a mutator that reaches that slot; what it leads to counts in the view of the mutator that
  * stored it, whose older stores arrive first.
  */
 #define PENDING(e, s) (sb_slot[e] == (s) && ((reach[0] | reach[1]) & BIT(s)) != 0 && sb_val[e] != NIL)

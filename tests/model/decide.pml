@@ -2,13 +2,13 @@
  * decide.pml: the objects that marking has not reached are let go while mutators may still ask a weak reference for one
  * (collector/weak.h).
  *
- * One object, white, in reach of nobody: two weak references and a finalizer know of it. A worker empties the
+ * One object, white, in reach of no mutator: two weak references and a finalizer know of it. A worker empties the
  * queue. Two mutators get the object from a weak reference, in steps: it reads the reference, looks at the mark bit, and
  * if that is clear tries the door. What it gets it holds until the cycle ends. The control thread ends marking: calm,
  * a round, shut (one exchange of the word with door, found and those inside); then it clears the references one after the
  * other, takes the finalizer, and if it has one waits for a NONE round, opens the door, marks, and ends marking again.
  *
- * A second object hangs on the first: whoever marks the first queues it, and scanning marks the second.
+ * A second object hangs on the first: the thread that marks the first queues it, and scanning marks the second.
  *
  * Safety: an object that a mutator holds is black in the end, and so is what hangs on it; an object that a weak
  * reference handed out is not finalized while it is held; two gets one after the other do not see NULL first and the

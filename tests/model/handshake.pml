@@ -10,7 +10,7 @@
  *
  * Safety: never two at the mutator's cache at once; every request acted on exactly once; the mutator's
  * own work never overlaps a proxy's. Liveness, as the absence of an invalid end state: no request is
- * lost (the requester looks once, then sleeps until somebody has acknowledged).
+ * lost (the requester looks once, then sleeps until a mutator has acknowledged).
  *
  * MUTANT: 1 no fence at the owner, 2 none at the requester, 3 the proxy does not look at poll again,
  * 4 leaving a blocking section is a plain store, 5 the proxy takes a blocked mutator without a CAS,

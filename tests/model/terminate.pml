@@ -3,15 +3,15 @@
  * its barrier buffer when it is full, and dies while the round is on; a thread that attaches; one that is not attached
  * and removes a root; and a slot of a conservative object that holds an integer.
  *
- * Grey objects are tokens: in the shared queue, in somebody's hands, or in a mutator's buffer. Scanning
+ * Grey objects are tokens: in the shared queue, held by a marker, or in a mutator's buffer. Scanning
  * a token may produce more, up to a budget. A mutator comes by a new token (a white object that it
  * loaded and shaded), a young thread's stack and an outsider's root hold one, only while grey work exists somewhere from
  * which it can be reached: the invariant of the snapshot. When there is none, whatever they hold that looks white is dead.
  *
- *   terminator: drained (no packet, nobody inside)? then `found` is cleared, in the same moment; a round in which each
+ *   terminator: drained (no packet, no thread inside)? then `found` is cleared, in the same moment; a round in which each
  *   mutator flushes; still drained, and nothing found? then the door is shut, in the same moment: the end
  *
- * Whoever marks from outside the queues enters by the door: inside it counts as active; what it finds it leaves in
+ * A thread that marks from outside the queues enters by the door: inside it counts as active; what it finds it leaves in
  * `found` before it goes. Found shut, it marks nothing.
  *
  * OUTSIDER and YOUNG: with each of these two, which make the model larger.

@@ -281,7 +281,7 @@ START_TEST(test_multiplexed)
 }
 END_TEST
 
-/* running < enabled although nobody asked for multiplexing: scaled, but said. */
+/* running < enabled although multiplexing was not asked for: scaled, but said. */
 START_TEST(test_lost_on_the_way)
 {
 	struct sm_counterset *cs = make("cycles", "", (struct sm_counterset_options){0});

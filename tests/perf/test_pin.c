@@ -50,7 +50,7 @@ START_TEST(test_no_such_cpu)
 }
 END_TEST
 
-/* Somebody moves the thread behind our back: the check at the end of a sample sees it. */
+/* The thread is moved from outside: the check at the end of a sample sees it. */
 START_TEST(test_lost_binding_is_seen)
 {
 	struct sm_topology *t = here();

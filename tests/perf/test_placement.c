@@ -449,7 +449,7 @@ START_TEST(test_limits_and_none)
 	p = plan(t, SM_PLACE_NONE, 100, SM_MARK_NONE, 3);
 	ck_assert_int_eq(p.threads[102].pu_os, SM_NONE);
 	sm_placement_free(&p);
-	p = plan(t, SM_PLACE_NONE, 2, SM_MARK_SHARED, 2); /* nobody to share with: any PU */
+	p = plan(t, SM_PLACE_NONE, 2, SM_MARK_SHARED, 2); /* no thread to share with: any PU */
 	ck_assert_int_ge(p.threads[2].pu, 0);
 	sm_placement_free(&p);
 	p = plan(t, SM_PLACE_COMPACT, 0, SM_MARK_DEDICATED, 2);

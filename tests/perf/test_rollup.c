@@ -121,7 +121,7 @@ START_TEST(test_sums)
 	uint64_t step;
 
 	ck_assert_uint_eq(r.n,
-			  /* regions 0 and 1 and the total of four threads; nobody entered region 2
+			  /* regions 0 and 1 and the total of four threads; none entered region 2
 			   * */
 			  12);
 	step = row(&r, "mutator", 1, 0)->readings[0].raw;
@@ -167,7 +167,7 @@ START_TEST(test_sums)
 END_TEST
 
 /* Pinned and unpinned threads of a machine with one kind of cores are one row by kind: a second one
- * of the same name would be dropped by whoever looks rows up by name. */
+ * of the same name would be dropped by a reader that looks rows up by name. */
 START_TEST(test_unpinned_are_of_the_kind)
 {
 	struct sm_counterset *cs = make("cycles");
@@ -379,7 +379,7 @@ START_TEST(test_uncore_per_package_and_l3)
 }
 END_TEST
 
-/* A controller without the event, or on a CPU that nobody knows: a sum without it is too low. */
+/* A controller without the event, or on an unknown CPU: a sum without it is too low. */
 START_TEST(test_uncore_part_missing)
 {
 	static const char *const why[] = {"not in the topology", "not every unit"};

@@ -94,7 +94,7 @@ START_TEST(test_two_sockets)
 }
 END_TEST
 
-/* A node beside the packages' own: nobody's local node. */
+/* A node beside the packages' own: local to no CPU. */
 START_TEST(test_memory_only_node)
 {
 	struct sm_topology *t =

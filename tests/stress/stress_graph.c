@@ -36,7 +36,7 @@ static void meet(struct shared *sh, struct sm_mutator *m)
 	sm_blocking_leave(m);
 }
 
-/* Puts a package into a shared slot; whoever replaces one checks what it got. */
+/* Puts a package into a shared slot; a thread that replaces one checks what it got. */
 static SM_NOINLINE void swap_package(struct shared *sh, struct sm_mutator *m, struct sm_graph *g)
 {
 	void **slots = (void **)~sh->table;
@@ -115,7 +115,7 @@ static void *worker(void *arg)
 	return NULL;
 }
 
-/* A function of its own: the end of the table, the start of whatever lies behind it, is on nobody's
+/* A function of its own: the end of the table, the start of what lies behind it, is on no thread's
  * stack afterwards. */
 static SM_NOINLINE uint64_t count_packages(const struct shared *sh)
 {
@@ -128,7 +128,8 @@ static SM_NOINLINE uint64_t count_packages(const struct shared *sh)
 	return n;
 }
 
-/* Everybody is blocked: two collections leave what is in reach, and what stale words may hold. */
+/* All threads are blocked: two collections leave what is in reach, and what stale words may hold.
+ * */
 static void compare(struct shared *sh, struct sm_mutator *m)
 {
 	uint64_t expect = sm_load_relaxed(&sh->in_reach) + 1 + DEEP + count_packages(sh);

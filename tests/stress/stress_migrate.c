@@ -57,7 +57,7 @@ static void move(int tid, struct sm_rng *r)
 	(void)sched_setaffinity(tid, sizeof(one), &one);
 }
 
-/* Moves whoever is there until all have ended. */
+/* Moves the threads that are there until all have ended. */
 static void *mover(void *arg)
 {
 	struct sm_rng r;
@@ -143,7 +143,7 @@ static void give(struct block *b)
 	b->words = NULL;
 }
 
-/* Leaves the block for whoever passes, and frees what lay there. */
+/* Leaves the block for the next thread, and frees what lay there. */
 static void post(struct block *b, struct sm_rng *r)
 {
 	struct block *letter = sm_malloc(sizeof(*letter)), *old;

@@ -29,7 +29,7 @@ struct held {
 static struct sm_heap *heap;
 static struct {
 	struct sm_lock lock;
-	struct held box[BOXES]; /* for whoever passes: frees across threads */
+	struct held box[BOXES]; /* for the next thread: frees across threads */
 } mail = {.lock = SM_LOCK_INIT(SM_RANK_LEAF)};
 static _Atomic(bool) stop;
 static _Atomic(unsigned long) allocs, refused, grown, looked;

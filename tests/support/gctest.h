@@ -56,7 +56,7 @@ static inline void gctest_destroy(struct sm_gc *gc, struct sm_mutator *m)
 }
 
 /* Clears what earlier calls left on the dead part of the stack, so that it keeps nothing alive.
- * Without AddressSanitizer, whose frame would have wide redzones at its upper end, which nobody
+ * Without AddressSanitizer, whose frame would have wide redzones at its upper end, which no code
  * writes. */
 static __attribute__((noinline, unused, no_sanitize("address"))) void gctest_clear_stack(void)
 {

@@ -7,7 +7,7 @@
  * must be there: the walk compares identity and canary of every node it passes.
  *
  * Beside it threads swap packages through a shared table: binary trees whose every identity follows
- * from the root's, so that whoever gets one can check all of it.
+ * from the root's, so that a thread that gets one can check all of it.
  */
 #ifndef SM_TESTS_SUPPORT_GRAPH_H
 #define SM_TESTS_SUPPORT_GRAPH_H

@@ -1,5 +1,5 @@
 /*
- * misuse.h: who calls what nobody may call, for test_misuse.c (what ends the process) and
+ * misuse.h: callers of what they may not call, for test_misuse.c (what ends the process) and
  * test_misuse_errors.c (what is refused). A test uses some of it.
  */
 #ifndef SM_TESTS_SUPPORT_MISUSE_H
@@ -102,7 +102,7 @@ static SOME void on_signal(int sig)
 	on_stack.run();
 }
 
-/* A signal's own stack is not the thread's, and nobody has registered it. */
+/* A signal's own stack is not the thread's, and is not registered. */
 static SOME void on_foreign_stack(const struct call *c)
 {
 	stack_t ss = {.ss_size = 256 * SM_KIB};

@@ -28,7 +28,7 @@ struct mock_perf {
 		/* hardware counters the kernel believes to have: larger groups are EINVAL at open
 		 * */
 		counters;
-	/* of them taken by somebody else: pinned groups that need them are thrown out */
+	/* of them taken by another program: pinned groups that need them are thrown out */
 	unsigned stolen;
 	int fail_all; /* errno for every open, 0 = none */
 	uint64_t fail_config;

@@ -183,7 +183,7 @@ static void call_handle_free(struct caller *c)
 	c->handle = NULL;
 }
 
-/* Whoever it is, if another keeps the handle. */
+/* Any thread may, if another keeps the handle. */
 static void call_handle_compare(struct caller *c)
 {
 	ck_assert(sm_handle_get(c->handle) != NULL);

@@ -100,7 +100,7 @@ START_TEST(no_such_cpu)
 }
 END_TEST
 
-/* The second mutator's seat does not exist: nobody waits for it forever. */
+/* The second mutator's seat does not exist: the session does not wait for it forever. */
 START_TEST(no_such_cpu_for_one)
 {
 	struct sm_seat seats[2] = {{.cpu = -1, .node = -1}, {.cpu = 100000, .node = -1}};

@@ -22,7 +22,7 @@ int main(void)
 		attr.size = sizeof(attr);
 		attr.type = PERF_TYPE_SOFTWARE;
 		attr.config = event;
-		/* Refused here is an event that nobody else can open either. */
+		/* Refused here is an event that no program can open. */
 		(void)syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
 	}
 	for (;;)
