@@ -45,8 +45,8 @@ void sm__barrier_discard(struct sm_mutator *m)
  * An entry that came from a slot of a conservative object is any word: interior, tagged, an
  * integer. So where there are such objects each is taken as a doubtful word. (The fence: an entry's
  * loader has the object from a thread that saw `doubtful` set; from here on so do we.) When marking
- * is over all that was stored or deleted since is black, and integers are none of our business: the
- * buffer is forgotten.
+ * is over all that was stored or deleted since is black, and integers are not followed: the buffer
+ * is forgotten.
  */
 static void mark_entries(struct sm_mutator *m, struct sm_marker *k)
 {
@@ -122,7 +122,7 @@ void sm_store_slow(struct sm_mutator *m, void **slot, void *value)
 	if (!m->priv->stack_black)
 		record(m, value);
 	sm__delay(m->gc);
-	/* Release: who finds value here finds its contents. */
+	/* Release: a thread that finds value here finds its contents. */
 	sm_store_release(atomic_slot(slot), value);
 }
 

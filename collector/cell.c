@@ -12,7 +12,8 @@ struct sm_cell *sm__cell_at(struct sm_cells *t, uint64_t number)
 {
 	unsigned s = sm__cells_segment(number - 1);
 
-	/* Acquire: who finds a segment finds it mapped; a number that was handed out has one. */
+	/* Acquire: a thread that finds a segment finds it mapped; a number that was handed out has
+	 * one. */
 	return (struct sm_cell *)(sm_load_acquire(&t->segment[s]) +
 				  (number - 1 - sm__cells_before_segment(s)) * t->bytes);
 }

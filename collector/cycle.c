@@ -21,8 +21,8 @@
  *
  * Step by step, with mutators on both sides of each:
  *
- * The door (workq.h). Who marks is known to termination, for it comes by the door, and counts as
- * active inside:
+ * The door (workq.h). A thread that marks is known to termination: it comes by the door, and counts
+ * as active inside:
  *   a worker or an assist        marks what the queues lead to; they are not drained while it does
  *   a mutator, or its proxy      flushes its buffer, in a round or when that is full; scans its
  *                                stack, asked to or attaching; adds a range of its own; reads a
@@ -342,7 +342,8 @@ static void verify_stopped(struct sm_gc *gc)
 
 /*
  * Before spans of the old generation are swept: what was marked and not scanned would be scanned in
- * the next cycle, when its memory is another's. The check finds that it happened, not who did it.
+ * the next cycle, when its memory is another's. The check finds that it happened, not which thread
+ * did it.
  */
 static void check_all_is_black(struct sm_gc *gc)
 {

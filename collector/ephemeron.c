@@ -39,8 +39,8 @@ void sm__ephemerons_begin(struct sm_gc *gc)
 	gc->ephemerons.looks = 0;
 }
 
-/* Made later in this cycle: key and value are held by who makes them, so they are marked without
- * us. */
+/* Made later in this cycle: key and value are held by their maker, so they are marked without us.
+ * */
 static void list_all(struct sm_ephemerons *es)
 {
 	uint64_t made = sm__cells_made(&es->cells);

@@ -318,7 +318,7 @@ static void request(struct sm_gc *gc, enum sm_handshake_op op, bool retire_windo
 	gc->hs.stopping = op == SM_HS_STOP;
 	set_view_locked(gc, op);
 	sm_store_relaxed(&gc->hs.pending, gc->nmutators + 1);
-	/* Release: who sees poll sees op, view and pending. */
+	/* Release: a mutator that sees poll sees op, view and pending. */
 	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
 		sm_store_release(sm__poll(p->m), 1);
 	sm_lock_release(&gc->mutators_lock);
@@ -384,9 +384,9 @@ static void prod_late(struct sm_gc *gc, uint64_t waited, bool say)
 /*
  * Mutators that allocate come by every few microseconds, and one that has lost its CPU for a
  * moment, or stands in a page fault, after some hundred. To be woken by one of them would cost it a
- * system call, and more: the scheduler likes to put who is woken on the CPU of who wakes, where the
- * mutator then waits until this thread sleeps again or its time slice is over (seen: 1 to 4 ms, at
- * every other cycle of `ring`). So this thread spins, then looks every so often on its own, and
+ * system call, and more: the scheduler likes to put a woken thread on the CPU of its waker, where
+ * the mutator then waits until this thread sleeps again or its time slice is over (seen: 1 to 4 ms,
+ * at every other cycle of `ring`). So this thread spins, then looks every so often on its own, and
  * only then, for a mutator that is really late, sleeps until it is woken.
  */
 #define SPIN_NS 20000
@@ -449,7 +449,7 @@ static void wait_all(struct sm_gc *gc, uint64_t since)
 {
 	if (spin_for_mutators(gc, since))
 		return;
-	/* As many mutators as CPUs: who is late waits for one, behind mutators that have answered
+	/* As many mutators as CPUs: a late one waits for a CPU, behind mutators that have answered
 	 * long since. */
 	sm_store_relaxed(&gc->throttle.let_by, !sm_load_relaxed(&gc->own_cpus));
 	if (!look_again(gc))

@@ -29,10 +29,10 @@
  * prefetching for mark-sweep garbage collection", 2004).
  *
  * Races. A mark bit is tested with a relaxed load and set with a relaxed read-modify-write: the bit
- * only elects who pushes the object. What orders the contents of the object is the pointer through
- * which it was found, stored with release (sm_store), read here with a dependent load. Object words
- * are read with relaxed atomic loads while mutators store to them; whichever value is seen, the
- * barrier has recorded the other one.
+ * only elects the thread that pushes the object. What orders the contents of the object is the
+ * pointer through which it was found, stored with release (sm_store), read here with a dependent
+ * load. Object words are read with relaxed atomic loads while mutators store to them; whichever
+ * value is seen, the barrier has recorded the other one.
  *
  * A window is black from its mutator's BLACK round on, so no stale word makes us scan memory that
  * its owner is still setting up. Before that the overflow path has such objects (cycle.c, "Doubtful
@@ -63,7 +63,7 @@
 struct loop {
 	uintptr_t base;
 	size_t bytes;
-	/* of address 0, so to speak: indexed without subtracting the base */
+	/* as if of address 0: indexed without subtracting the base */
 	_Atomic(uint64_t) *marks;
 	const uint8_t *unit_kind; /* likewise */
 	const uint32_t *kinds;

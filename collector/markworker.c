@@ -119,8 +119,8 @@ static void *worker_main(void *arg)
 		seen = epoch;
 		/* A worker that wakes too late finds the epoch moved on: mark_cycle does nothing
 		 * then. Counted in before the epoch is looked at again, so the control thread,
-		 * which moves the epoch first and looks at the count after, waits for everyone who
-		 * may still mark. */
+		 * which moves the epoch first and looks at the count after, waits for every worker
+		 * that may still mark. */
 		atomic_fetch_add_explicit(&gc->workers_in, 1, memory_order_seq_cst);
 		mark_cycle(w, epoch);
 		if (sm_fetch_sub_acqrel(&gc->workers_in, 1) == 1)

@@ -223,8 +223,8 @@ static struct sm_mutator *take_mutator(struct sm_gc *gc)
 
 /*
  * So many wait for the next thread: 77 KiB each, of which what was used is in memory. They stay
- * mapped, so that a call with a mutator that is detached finds out (misuse.h); beyond, they are
- * unmapped.
+ * mapped, so that a call with a mutator that is detached takes a slow path (misuse.h); beyond, they
+ * are unmapped.
  */
 #define IDLE_MOST 64
 

@@ -15,7 +15,7 @@
 #include "collector/stall.h"
 
 /*
- * Who may act for a mutator: touch its cache, its barrier buffer, its view, its stack.
+ * Which thread may act for a mutator: touch its cache, its barrier buffer, its view, its stack.
  *
  *                  sm_blocking_enter [owner]
  *        RUNNING ------------------------------> BLOCKED

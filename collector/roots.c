@@ -132,7 +132,7 @@ void sm__roots_scan_piece(struct sm_gc *gc, struct sm_marker *k, size_t index)
 	else
 		scan_piece(k, range_at(&gc->roots, number), piece);
 	/* It may have been queued since the calm: what is found in it was found from outside.
-	 * (Always to say so would let one who adds and removes hold off the end for ever.) */
+	 * (Always to say so would let a thread that adds and removes hold off the end for ever.) */
 	if (k->n.objects != before)
 		sm__workq_find(&gc->workq);
 }
@@ -282,8 +282,8 @@ int sm_root_add(struct sm_gc *gc, void *start, size_t nwords)
 	g = (struct sm_root_range *)sm__cell_take(&r->cells);
 	if (g == NULL)
 		return -ENOMEM;
-	/* Its lock was made with its memory, and is free, or held by who looks at the range that it
-	 * was before. */
+	/* Its lock was made with its memory, and is free, or held by a thread that looks at the
+	 * range that it was before. */
 	g->lock.rank = SM_RANK_GC_ROOT_RANGE;
 	sm_lock_acquire(&g->lock);
 	g->keyed.key = (uintptr_t)start;

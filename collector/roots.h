@@ -2,9 +2,9 @@
  * roots.h: registered ranges; handles (handle.h) travel with them.
  *
  * A range is a cell, found by its start (cell_index.h) when it is removed. A cycle takes no
- * snapshot of them: it queues groups of cells, and who takes a group scans the small ranges in it
- * and queues the large ones in pieces. The words are read when a piece is scanned; the barrier
- * covers stores to them as it covers stores to objects.
+ * snapshot of them: it queues groups of cells, and the marker that takes a group scans the small
+ * ranges in it and queues the large ones in pieces. The words are read when a piece is scanned; the
+ * barrier covers stores to them as it covers stores to objects.
  *
  * Locks. `lock` for the index: a few steps, whatever the number of ranges. Each range has one of
  * its own, held while a piece of it is scanned, so that it does not go, and its memory with it, in

@@ -1,6 +1,6 @@
 /*
- * weak.h: weak references, and how the objects that marking has not reached are let go beside those
- * who may still ask for one.
+ * weak.h: weak references, and how the objects that marking has not reached are let go beside
+ * mutators that may still ask for one.
  *
  * A weak reference is a cell beside the heap, which the program frees. When a FLUSH round has found
  * nothing, everything reachable is black; but a mutator may still get a white object, from a weak

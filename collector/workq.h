@@ -37,7 +37,7 @@
 
 struct sm_packet {
 	struct sm_packet *next;
-	const void *giver; /* who queued it: to be compared, no more */
+	const void *giver; /* the thread that queued it: to be compared only */
 	uint32_t l3;	   /* where the giver ran; SM_NO_L3: on another node than the entries lie */
 	uint32_t n, cap;
 	uintptr_t entry[];
@@ -138,7 +138,7 @@ void sm__workq_open(struct sm_workq *q);
 /* .. if the queues are drained, forgets in the same moment what was found; */
 bool sm__workq_calm(struct sm_workq *q);
 /* .. shuts the door if the queues are drained and nothing was found since sm__workq_calm. Waits for
- * those inside who have found nothing yet. */
+ * those inside that have found nothing yet. */
 bool sm__workq_shut(struct sm_workq *q);
 /* Shut, and nothing queued, found, or held by a thread. */
 SM_INLINE bool sm__workq_is_over(struct sm_workq *q)

@@ -1,5 +1,5 @@
 /*
- * Who spent it: time and counts of one thread, attributed to regions.
+ * Time and counts of one thread, attributed to regions.
  *
  * A region is a small integer that the caller names (application code, refill, mark, sweep, ...; at
  * most SM_REGION_MAX). A thread opens its counters once with sm_region_thread_open() and is then

@@ -74,7 +74,7 @@ SM_INLINE void *sm_backend_zeroed(enum sm_wl_backend b, struct sm_thread *t, siz
 	return p;
 }
 
-/* Gives an object back; the collector finds out by itself. NULL is allowed. */
+/* Gives an object back; the collector needs no call. NULL is allowed. */
 SM_INLINE void sm_backend_free(enum sm_wl_backend b, void *p)
 {
 	switch (b) {

@@ -1,6 +1,6 @@
 /*
- * cpu_budget.c: how much the cache of each CPU may hold (cache.mode=cpu): cache.budget, and who
- * gives way to whom.
+ * cpu_budget.c: how much the cache of each CPU may hold (cache.mode=cpu): cache.budget, and which
+ * cache gives way to which.
  *
  * A list grows by need: to two batches when it is first used, further only when it overflowed after
  * it had run dry, which is when more would have helped (TCMalloc's rule). What it may have is
@@ -108,10 +108,10 @@ static void cut_cap(struct sm_mcpu *m, unsigned cls, uint32_t n)
 	sm_store_release(&m->over, true);
 }
 
-enum whom { IDLE, ANYBODY };
+enum classes { IDLE, ALL };
 
 /* The classes of a CPU give `bytes`, those first whose turn it is: half of what each has. */
-static void take_from_classes(struct sm_mcpu *m, unsigned but, size_t bytes, enum whom whom)
+static void take_from_classes(struct sm_mcpu *m, unsigned but, size_t bytes, enum classes of)
 {
 	size_t wanted = unused(m) + bytes;
 
@@ -122,7 +122,7 @@ static void take_from_classes(struct sm_mcpu *m, unsigned but, size_t bytes, enu
 		bool busy = slow != k->seen;
 
 		m->hand = cls + 1 < sm__nclasses ? cls + 1 : 1;
-		if (cls != but && (whom == ANYBODY || !busy) && sm_load_relaxed(&m->cap[cls]) != 0)
+		if (cls != but && (of == ALL || !busy) && sm_load_relaxed(&m->cap[cls]) != 0)
 			cut_cap(m, cls, (sm_load_relaxed(&m->cap[cls]) + 1) / 2);
 	}
 }
@@ -141,7 +141,7 @@ static size_t to_spare(struct sm_mcpu *o, const struct sm_mcpu *m, size_t bytes)
 	if (budget > o->share && sm_load_relaxed(&m->budget) < m->share && unused(o) < bytes) {
 		size_t more = budget - o->share, short_of = bytes - unused(o);
 
-		take_from_classes(o, 0, more < short_of ? more : short_of, ANYBODY);
+		take_from_classes(o, 0, more < short_of ? more : short_of, ALL);
 	}
 	free = budget > least ? budget - least : 0;
 	free = free < unused(o) ? free : unused(o);
@@ -209,7 +209,7 @@ static unsigned grow_locked(struct sm_mcpu *m, unsigned cls, unsigned want, int 
 		*idle = look_at_cpus(m);
 	/* A list that has nothing at all is worth half of what others have. */
 	if (unused(m) < slot && cap == 0)
-		take_from_classes(m, cls, slot, ANYBODY);
+		take_from_classes(m, cls, slot, ALL);
 	if (unused(m) < bytes)
 		want = (unsigned)(unused(m) / slot);
 	set_cap(m, cls, cap + want);

@@ -1,5 +1,6 @@
 /*
- * depot_shard.c: the lists of freed objects in the depots, kept apart by who gave them.
+ * depot_shard.c: the lists of freed objects in the depots, kept apart by the threads that gave
+ * them.
  *
  * Were they in one place, threads that allocate and free by the thousand would get each other's
  * objects: lines go from one CPU's cache to the other's, and where several objects share a line,
@@ -13,7 +14,7 @@
  *
  * There are as many shards as CPUs, 16 at most; threads beyond that share. A shard has a shelf for
  * each class and node, and one lock (rank SM_RANK_SHARD) for all of them, taken by its own threads
- * for a list, and by others who found nothing of their own. One at a time. `count` may be read
+ * for a list, and by others that found nothing of their own. One at a time. `count` may be read
  * without it: a shelf that is passed by because it was empty a moment ago costs a refill from
  * spans.
  *

@@ -231,7 +231,7 @@ static bool make_heap(struct sm_process_heap *g)
 	g->direct = config.heap.cache_mode == SM_CACHE_NONE || config.heap.debug_fill ||
 		    config.heap.page_per_object;
 	if (config.heap.cache_mode == SM_CACHE_CPU && !g->direct && sm__mcpu_init()) {
-		/* Release: who goes there finds what it needs. */
+		/* Release: a thread that goes there finds what it needs. */
 		sm_store_release(&g->full, sm__mcpu_free);
 		sm_store_release(&g->empty, sm__mcpu_malloc);
 	}

@@ -59,8 +59,8 @@ static unsigned parity(uint32_t sweepgen)
 	return sweepgen / 2 % 2;
 }
 
-/* The list that s belongs on, by its own generation. A hint to who does not hold s: a sweeper may
- * be counting. */
+/* The list that s belongs on, by its own generation. A hint to a thread that does not hold s: a
+ * sweeper may be counting. */
 static struct sm_span_list *home_of(struct sm_central *c, const struct sm_span *s)
 {
 	unsigned i = parity(sm_load_relaxed(&s->sweepgen));

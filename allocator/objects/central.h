@@ -1,7 +1,7 @@
 /*
  * central.h: spans on their way between caches, the sweeper and the page heap.
  *
- * The life of a small span, with who acts on each edge:
+ * The life of a small span, with the acting thread on each edge:
  *
  *     page heap --cache: sm__central_take--> owned by a cache --full, or retired--> on a list
  *         ^                                       ^   |                                        |

@@ -37,7 +37,7 @@ SM_INLINE void sm__count_shared(uint64_t *count, uint64_t n)
 	__atomic_fetch_add(count, n, __ATOMIC_RELAXED);
 }
 
-/* Of a cache with an owner, who alone counts: others read. */
+/* Of a cache with an owner, which alone counts: others read. */
 SM_INLINE void sm__count_own(uint64_t *count, uint64_t n)
 {
 	__atomic_store_n(count, *count + n, __ATOMIC_RELAXED);

@@ -1,5 +1,5 @@
 /*
- * gc.h: the collector's public interface. docs/API.md is the guide for who writes a runtime on it;
+ * gc.h: the collector's public interface. docs/API.md is the guide for writing a runtime on it;
  * docs/COLLECTOR.md tells how it works.
  *
  * Pointers. A thread that touches the heap attaches and gets a mutator. Pointers to objects may lie
