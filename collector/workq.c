@@ -259,7 +259,7 @@ void sm__workq_leave(struct sm_workq *q, bool quiet)
 {
 	uint64_t old = atomic_fetch_sub_explicit(&q->load, 1, memory_order_seq_cst);
 
-	/* Not only the last: who is still inside may be a mutator, which wakes nobody. */
+	/* Not only the last: the one still inside may be a mutator, which wakes no thread. */
 	if (!quiet && old / QUEUED == 0)
 		sm__event_signal(&q->drained);
 }
@@ -319,8 +319,9 @@ void sm__workq_kick(struct sm_workq *q)
 		sm__event_signal(&q->work);
 }
 
-/* With nothing queued, whoever is inside may be a mutator that flushes, which takes a microsecond
- * and wakes nobody when it leaves. A sleep would be fifty times as long, with all barriers on. */
+/* With nothing queued, the thread inside may be a mutator that flushes, which takes a microsecond
+ * and wakes no thread when it leaves. A sleep would be fifty times as long, with all barriers on.
+ * */
 static bool drained_in_a_moment(struct sm_workq *q)
 {
 	for (int i = 0; i < 64 && sm__workq_queued(q) == 0; i++) {

@@ -30,7 +30,7 @@ static bool read_retry(const struct sm_region_thread *t, uint32_t s)
 /*
  * A thread that moves between kinds of cores: a kind's events are enabled on the others too, and
  * run on their own. Pinned to the PMU they count whenever the thread is there, so that nothing is
- * to be scaled. Rotated ones may have been off there as well: for how long, nobody says.
+ * to be scaled. Rotated ones may have been off there as well: for how long is not known.
  */
 static void judge_roaming(const struct sm_region_thread *t, struct sm_reading *r)
 {

@@ -2,7 +2,7 @@
  * keytable.h: settings as rows of a table: what a key is called, what it takes, where its value
  * goes.
  *
- * Whoever has settings (the heap, the collector, malloc) keeps rows, and a struct that their
+ * A part with settings (the heap, the collector, malloc) keeps rows, and a struct that their
  * offsets point into.
  */
 #ifndef SM_ALLOCATOR_KEYTABLE_H

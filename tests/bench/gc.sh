@@ -70,8 +70,8 @@ record() { # GROUP CANDIDATE COMMAND..: appends "group candidate metric value" l
 	*" $candidate "*) ;;
 	*) return 0 ;;
 	esac
-	# A virtual machine's free memory goes back to its host, and who touches it first waits for the host: whoever runs
-	# behind a large one. So that all are alike, free memory that the host has behind it is made before each.
+	# A virtual machine's free memory goes back to its host, and the program that touches it first waits for the host: the
+	# one that runs behind a large one. So that all are alike, free memory that the host has behind it is made before each.
 	dd if=/dev/zero of="/dev/shm/spanmark-bench.$$" bs=1M count=512 2>/dev/null || true
 	rm -f "/dev/shm/spanmark-bench.$$"
 	if ! "$@" >"$peers/out.txt" 2>"$peers/err.txt"; then

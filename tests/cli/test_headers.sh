@@ -65,8 +65,8 @@ else
 	fail "the program of docs/API.md does not compile"
 fi
 
-# The table of moments (tests/collector/test_moments_table.c) makes each call of the collector: whoever declares one writes its
-# line. Names in _slow are halves of another call. That each function there has its line is the compiler's to say.
+# The table of moments (tests/collector/test_moments_table.c) makes each call of the collector: one that is declared has its
+# line there. Names in _slow are halves of another call. That each function there has its line is the compiler's to say.
 awk '/^SM_(API|INLINE)/ { on = 1 } on { printf "%s ", $0 } on && /[;{]/ { on = 0; print "" }' \
 	include/spanmark/gc.h include/spanmark/heap.h |
 	sed -E 's/^[^(]*\b(sm_[a-z0-9_]+)\(.*/\1/' | grep -vE '_slow$|_config_|^sm_heap_check$' | sort -u >"$tmp/calls"

@@ -42,7 +42,7 @@ static void flood(int fd)
 	}
 }
 
-/* Stays alive in the same process group; if nobody ends it, it does so itself, by status 0. */
+/* Stays alive in the same process group; if it is not ended, it ends by itself, with status 0. */
 static void leave_grandchild(void)
 {
 	if (fork() == 0) {
@@ -256,7 +256,7 @@ START_TEST(grandchildren_go_too)
 }
 END_TEST
 
-/* A daemon that keeps the pipes open is none of ours: it lives on, and nobody waits for it. */
+/* A daemon that keeps the pipes open is none of ours: it lives on, and is not waited for. */
 START_TEST(an_escapee_does_not_hold_us_up)
 {
 	siginfo_t daemon = {0};

@@ -60,7 +60,7 @@ kill_one() { # NAME WHAT KILLERS CONFIG
 			return
 		fi
 		# A stress test takes its scenario as an argument, a unit test the one case that is to fail. What stops a cycle
-		# between its handshakes, or races with nobody, finds it the first time or never.
+		# between its handshakes, or races with no thread, finds it the first time or never.
 		only="" tries="1 2 3 4" limit=$((seconds * 3 + 20))
 		case $prog in test_*) only=$arg arg="" tries="1 2" limit=150 ;; esac
 		[ -z "$only" ] || tries=1

@@ -104,7 +104,7 @@ START_TEST(types_and_parts_are_kinds)
 	ck_assert_int_eq(t->n_kinds, 2);
 	ck_assert_int_eq(t->pus[4].kind, t->pus[7].kind);
 	sm_topology_free(t);
-	/* which is the faster one, nobody says */
+	/* which is the faster one is not known */
 	t = machine("numa:1 core:8 pu:1", unranked, 2);
 	ck_assert_int_eq(t->n_kinds, 2);
 	ck_assert(!t->kinds_ranked);

@@ -308,7 +308,7 @@ static int child(void)
 	return sm_privilege_has_perfmon() ? 6 : 0;
 }
 
-/* Once every thread has opened its counters, nobody has the file's rights any more. */
+/* Once every thread has opened its counters, no thread has the file's rights any more. */
 START_TEST(rights_of_the_file_end_with_set_up)
 {
 	char *env[] = {NULL};
