@@ -12,8 +12,8 @@
  *              section, for objects of m's collector; it may be a safepoint. "m or NULL": NULL from
  *              a thread that is not attached. Everything else: any thread, attached or not. All of
  *              it from sm_gc_create to sm_gc_destroy.
- *   Errors     Each call that can fail may with ENOMEM, allocation after it has tried a collection.
- *              A wrong m is EINVAL from sm_collect, sm_thread_range_*, sm_finalizer_set and _clear,
+ *   Errors     What can fail may fail with ENOMEM, allocation after it has tried a collection. A
+ *              wrong m is EINVAL from sm_collect, sm_thread_range_*, sm_finalizer_set and _clear,
  *              sm_handle_new and _set, sm_weak_new and sm_ephemeron_new; everything else ends the
  *              process with one line that names call, thread and address. Inline calls look on
  *              their slow paths only, or always in a program compiled with SM_CHECK_CALLS defined.
