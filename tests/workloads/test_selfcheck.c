@@ -87,6 +87,22 @@ START_TEST(ring_finds_a_damaged_message)
 }
 END_TEST
 
+/* Each object says in which slot it stands. */
+START_TEST(larson_finds_an_overwritten_object)
+{
+	const char *sound[] = {"min_size=1237", "max_size=1237", "live=1",
+			       "ops=50",	"threads=1",	 NULL},
+		   *shared[] = {"min_size=1237", "max_size=1237", "live=2",
+				"ops=50",	 "threads=1",	  NULL};
+
+	ck_assert_int_eq(run("larson", sound), 0);
+	sm_sample_free(&sample);
+	ck_assert_int_eq(run("larson", shared), -EIO);
+	ck_assert_msg(strstr(sample.error, "overwritten") != NULL, "%s", sample.error);
+	sm_sample_free(&sample);
+}
+END_TEST
+
 int main(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -94,5 +110,6 @@ int main(void)
 	return 77;
 #endif
 	return SM_SUITE("selfcheck", 60, SM_T(churn_finds_an_overwritten_object),
+			SM_T(larson_finds_an_overwritten_object),
 			SM_LOOP(ring_finds_a_damaged_message, 0, 2));
 }

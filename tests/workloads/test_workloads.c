@@ -256,10 +256,105 @@ START_TEST(slices_output)
 }
 END_TEST
 
+/* ---- gcbench ------------------------------------------------------------------------------ */
+
+/* By the definition: as many trees of depth d from the root down as from the leaves up. */
+static int64_t gcbench_nodes(int stretch, int longest)
+{
+	int64_t nodes = 0;
+
+	for (int d = 4; d <= longest; d += 2) {
+		int64_t tree = ((int64_t)1 << (d + 1)) - 1;
+
+		nodes += 2 * (2 * (((int64_t)1 << (stretch + 1)) - 1) / tree) * tree;
+	}
+	return nodes;
+}
+
+START_TEST(gcbench_counts)
+{
+	/* Boehm's sizes: 14678504 nodes in the short-lived trees. */
+	ck_assert_int_eq(gcbench_nodes(18, 16), 14678504);
+	for (unsigned b = 0; b < SM_WL_COUNT; b++)
+		for (int threads = 1; threads <= 3; threads += 2) {
+			char text[96];
+
+			snprintf(text, sizeof(text),
+				 "stretch=11 long_lived=9 longest=8 array=1000 threads=%d",
+				 threads);
+			ok("gcbench", (enum sm_wl_backend)b, text,
+			   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m" : "");
+			ck_assert_int_eq(integer("check"), gcbench_nodes(11, 8));
+			ck_assert_int_eq(integer("long_lived"), 1023);
+			ck_assert_int_eq(integer("ops"), gcbench_nodes(11, 8) + 4095 + 1023);
+			sm_sample_free(&sample);
+		}
+}
+END_TEST
+
+/* ---- handoff, larson ---------------------------------------------------------------------- */
+
+/* A queue of one object, shorter and longer than the number of objects. */
+START_TEST(handoff_arrives)
+{
+	/* A short queue hands over at each switch of threads, where there are few CPUs. */
+	static const char *const queues[] = {"queue=1", "queue=7", "queue=100k"};
+	static const int ops[] = {200, 2000, 20000};
+
+	for (unsigned b = 0; b < SM_WL_COUNT; b++)
+		for (int threads = 2; threads <= 4; threads += 2) {
+			char text[96];
+
+			snprintf(text, sizeof(text), "ops=%d size=%d threads=%d %s", ops[_i],
+				 _i == 1 ? 8 : 96, threads, queues[_i]);
+			ok("handoff", (enum sm_wl_backend)b, text,
+			   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m" : "");
+			ck_assert_int_eq(integer("ops"), ops[_i] * threads / 2);
+			sm_sample_free(&sample);
+		}
+}
+END_TEST
+
+START_TEST(handoff_refuses)
+{
+	ck_assert_int_ne(run_with("handoff", SM_WL_LIBC, "threads=3", ""), 0);
+	ck_assert_ptr_nonnull(strstr(sample.error, "threads=3: must be even"));
+	sm_sample_free(&sample);
+}
+END_TEST
+
+START_TEST(larson_replaces)
+{
+	for (unsigned b = 0; b < SM_WL_COUNT; b++)
+		for (int threads = 1; threads <= 3; threads++) {
+			char text[96];
+
+			snprintf(
+				text, sizeof(text),
+				"ops=5000 live=300 min_size=8 max_size=%d generations=3 threads=%d",
+				threads == 1 ? 8 : 3000, threads);
+			ok("larson", (enum sm_wl_backend)b, text,
+			   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m" : "");
+			ck_assert_int_eq(integer("ops"), 5000 * 3 * threads);
+			sm_sample_free(&sample);
+		}
+}
+END_TEST
+
+START_TEST(larson_refuses)
+{
+	ck_assert_int_ne(run_with("larson", SM_WL_LIBC, "min_size=64 max_size=63", ""), 0);
+	ck_assert_ptr_nonnull(strstr(sample.error, "min_size=64: must be at most max_size, 63"));
+	sm_sample_free(&sample);
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("workloads", 60, SM_T(trees_formula), SM_T(trees_counts),
 			SM_LOOP(trees_collect, 0, 2), SM_T(graph_marks_all),
 			SM_T(graph_with_writers), SM_T(graph_refuses), SM_T(churn_sizes),
-			SM_T(ring_latencies), SM_T(slices_output));
+			SM_T(ring_latencies), SM_T(slices_output), SM_T(gcbench_counts),
+			SM_LOOP(handoff_arrives, 0, 3), SM_T(handoff_refuses),
+			SM_T(larson_replaces), SM_T(larson_refuses));
 }

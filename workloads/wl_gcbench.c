@@ -1,0 +1,242 @@
+/*
+ * wl_gcbench.c: GCBench (Ellis, Kovac and Boehm, 1997): trees of every depth, built from the root
+ * down and from the leaves up, beside a tree and an array of numbers that stay.
+ *
+ * A tree of depth `stretch` is built and dropped; a tree of depth `long_lived` and an array of
+ * `array` numbers stay. Then for d = 4, 6, .. <= `longest`, 2 (2^(stretch+1) - 1) / (2^(d+1) - 1)
+ * trees of depth d are built from the root down, and as many from the leaves up, each dropped at
+ * once. A node is two pointers and two numbers. All of it is timed.
+ *
+ * Stresses: allocation of one small class with all of it short-lived, and stores into old objects
+ * while marking runs (a tree from the root down is written long after its root was allocated).
+ * Shown by: cycles and l1d_miss of the role mutator; mark_objects_per_s.
+ */
+#include <errno.h>
+
+#include "workloads/backend.h"
+
+struct node {
+	struct node *left, *right;
+	uint64_t i, j;
+};
+
+struct bench {
+	enum sm_wl_backend backend;
+	const struct sm_type *type; /* gc */
+	int stretch, longest;
+};
+
+/* ---- trees, for each backend -------------------------------------------------------------- */
+
+SM_INLINE struct node *new_node(const enum sm_wl_backend b, struct sm_thread *t,
+				const struct sm_type *type)
+{
+	struct node *n = sm_backend_new(b, t, type, sizeof(*n));
+
+	if (b != SM_WL_GC)
+		*n = (struct node){0};
+	return n;
+}
+
+/* From the root down: the node is there, its children come. */
+#define DEFINE(name, b)                                                                         \
+	static void populate_##name(struct sm_thread *t, const struct sm_type *type, int depth, \
+				    struct node *n)                                             \
+	{                                                                                       \
+		if (depth <= 0)                                                                 \
+			return;                                                                 \
+		sm_backend_store(b, t, (void **)&n->left, new_node(b, t, type));                \
+		sm_backend_store(b, t, (void **)&n->right, new_node(b, t, type));               \
+		populate_##name(t, type, depth - 1, n->left);                                   \
+		populate_##name(t, type, depth - 1, n->right);                                  \
+	}                                                                                       \
+	/* From the leaves up. */                                                               \
+	static struct node *make_##name(struct sm_thread *t, const struct sm_type *type,        \
+					int depth)                                              \
+	{                                                                                       \
+		struct node *left = NULL, *right = NULL, *n;                                    \
+                                                                                                \
+		if (depth > 0) {                                                                \
+			left = make_##name(t, type, depth - 1);                                 \
+			right = make_##name(t, type, depth - 1);                                \
+		}                                                                               \
+		n = new_node(b, t, type);                                                       \
+		sm_backend_store(b, t, (void **)&n->left, left);                                \
+		sm_backend_store(b, t, (void **)&n->right, right);                              \
+		return n;                                                                       \
+	}                                                                                       \
+	static void drop_##name(struct node *n)                                                 \
+	{                                                                                       \
+		if (b == SM_WL_GC || n == NULL)                                                 \
+			return;                                                                 \
+		drop_##name(n->left);                                                           \
+		drop_##name(n->right);                                                          \
+		sm_backend_free(b, n);                                                          \
+	}
+
+DEFINE(gc, SM_WL_GC)
+DEFINE(span, SM_WL_SPAN)
+DEFINE(libc, SM_WL_LIBC)
+
+static struct node *make(struct sm_thread *t, const struct bench *g, int depth, bool top_down)
+{
+	struct node *n;
+
+	if (!top_down)
+		return g->backend == SM_WL_GC	  ? make_gc(t, g->type, depth)
+		       : g->backend == SM_WL_SPAN ? make_span(t, g->type, depth)
+						  : make_libc(t, g->type, depth);
+	switch (g->backend) {
+	case SM_WL_GC:
+		n = new_node(SM_WL_GC, t, g->type);
+		populate_gc(t, g->type, depth, n);
+		break;
+	case SM_WL_SPAN:
+		n = new_node(SM_WL_SPAN, t, g->type);
+		populate_span(t, g->type, depth, n);
+		break;
+	default: n = new_node(SM_WL_LIBC, t, g->type); populate_libc(t, g->type, depth, n);
+	}
+	return n;
+}
+
+static void drop(const struct bench *g, struct node *n)
+{
+	switch (g->backend) {
+	case SM_WL_GC: drop_gc(n); break;
+	case SM_WL_SPAN: drop_span(n); break;
+	default: drop_libc(n);
+	}
+}
+
+static uint64_t count(const struct node *n)
+{
+	return n == NULL ? 0 : 1 + count(n->left) + count(n->right);
+}
+
+/* ---- the benchmark ------------------------------------------------------------------------ */
+
+static uint64_t nodes_of(int depth)
+{
+	return ((uint64_t)2 << depth) - 1;
+}
+
+/* This thread's share of the short-lived trees. */
+static int short_lived(struct sm_thread *t, void *arg)
+{
+	const struct bench *g = arg;
+	unsigned threads = sm_run_threads(t->run);
+
+	for (int d = 4; d <= g->longest; d += 2) {
+		uint64_t trees = 2 * nodes_of(g->stretch) / nodes_of(d);
+		uint64_t from = trees * t->index / threads, to = trees * (t->index + 1) / threads;
+
+		for (int top_down = 1; top_down >= 0; top_down--)
+			for (uint64_t i = from; i < to; i++)
+				drop(g, make(t, g, d, top_down));
+	}
+	return 0;
+}
+
+/* Nodes that the definition asks for, without the two large trees. */
+static uint64_t short_nodes(const struct bench *g)
+{
+	uint64_t nodes = 0;
+
+	for (int d = 4; d <= g->longest; d += 2)
+		nodes += 2 * (2 * nodes_of(g->stretch) / nodes_of(d)) * nodes_of(d);
+	return nodes;
+}
+
+static int run(struct sm_run *run)
+{
+	struct sm_thread *t = sm_run_thread(run);
+	const struct sm_params *p = sm_run_params(run);
+	struct bench g = {
+		.backend = sm_run_backend(run),
+		.stretch = (int)sm_params_int(p, "stretch"),
+		.longest = (int)sm_params_int(p, "longest"),
+	};
+	int depth = (int)sm_params_int(p, "long_lived"), err;
+	size_t n = (size_t)sm_params_int(p, "array");
+	struct node *stays;
+	double *array;
+	bool kept;
+
+	if (g.backend == SM_WL_GC &&
+	    (g.type = sm_type_prefix(sm_run_gc(run), sizeof(*stays), 2)) == NULL)
+		return sm_run_fail(run, -ENOMEM, "out of memory for a type");
+	sm_run_timed_begin(run);
+	drop(&g, make(t, &g, g.stretch, false));
+	stays = make(t, &g, depth, true);
+	array = g.backend == SM_WL_GC	  ? sm_backend_zeroed(SM_WL_GC, t, n * sizeof(*array))
+		: g.backend == SM_WL_SPAN ? sm_backend_zeroed(SM_WL_SPAN, t, n * sizeof(*array))
+					  : sm_backend_zeroed(SM_WL_LIBC, t, n * sizeof(*array));
+	for (size_t i = 0; i < n / 2; i++)
+		array[i] = 1.0 / (double)(i + 1);
+	sm_run_timed_end(run);
+	err = sm_run_parallel_timed(run, sm_run_threads(run), short_lived, &g);
+	if (err != 0)
+		return err;
+	kept = count(stays) == nodes_of(depth) && array[n / 2 - 1] == 1.0 / (double)(n / 2);
+	sm_run_timed_begin(run);
+	drop(&g, stays);
+	if (g.backend == SM_WL_SPAN)
+		sm_backend_free(SM_WL_SPAN, array);
+	else if (g.backend == SM_WL_LIBC)
+		sm_backend_free(SM_WL_LIBC, array);
+	sm_run_timed_end(run);
+	sm_run_ops(run, short_nodes(&g) + nodes_of(g.stretch) + nodes_of(depth));
+	sm_run_result(run, SM_RESULT_check, (double)short_nodes(&g));
+	sm_run_result(run, SM_RESULT_long_lived, (double)nodes_of(depth));
+	return kept ? 0 : sm_run_fail(run, -EIO, "the tree or the array that stays was damaged");
+}
+
+static const struct sm_param_desc params[] = {
+	{.name = "stretch",
+	 .def = 18,
+	 .min = 4,
+	 .max = 26,
+	 .quick = 14,
+	 .unit = "levels",
+	 .help = "of the first tree; sets how many trees of each depth are built"},
+	{.name = "long_lived",
+	 .def = 16,
+	 .min = 1,
+	 .max = 26,
+	 .quick = 12,
+	 .unit = "levels",
+	 .help = "of the tree that stays"},
+	{.name = "array",
+	 .def = 500000,
+	 .min = 2,
+	 .max = 100000000,
+	 .quick = 50000,
+	 .unit = "numbers",
+	 .help = "of 8 bytes, that stay"},
+	{.name = "longest",
+	 .def = 16,
+	 .min = 4,
+	 .max = 26,
+	 .quick = 12,
+	 .unit = "levels",
+	 .help = "of the deepest short-lived trees"},
+	{.name = "threads",
+	 .def = 1,
+	 .min = 1,
+	 .max = 4096,
+	 .quick = 1,
+	 .unit = "threads",
+	 .help = "the short-lived trees are split over them"},
+	{0},
+};
+
+const struct sm_workload sm__wl_gcbench = {
+	.name = "gcbench",
+	.summary =
+		"Boehm's: trees built downwards and upwards beside a tree and an array that stay",
+	.op = "node",
+	.params = params,
+	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.run = run,
+};
