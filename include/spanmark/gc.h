@@ -28,13 +28,12 @@
  *
  * Example:
  *     #include <spanmark/gc.h>
- *     struct node { struct node *next; long value; } *list = NULL;
+ *     struct node { struct node *next; } *list = NULL;
  *     struct sm_gc *gc = sm_gc_create(NULL, NULL, 0);
  *     struct sm_mutator *m = sm_mutator_attach(gc);
  *     const struct sm_type *type = sm_type_prefix(gc, sizeof(struct node), 1);
- *     for (long i = 0; i < 100000; i++) {
+ *     for (int i = 0; i < 100000; i++) {
  *         struct node *n = (struct node *)sm_new(m, type);
- *         n->value = i;
  *         sm_store(m, (void **)&n->next, list);
  *         list = n;
  *     }

@@ -37,7 +37,7 @@ for h in include/spanmark/*.h; do
 	# The example: the indented lines behind " * Example:" in the opening comment.
 	awk '/^ \*\// { exit } on && /^ \*     / { print substr($0, 8) } / \* Example:$/ { on = 1 }' "$h" >"$tmp/example"
 	n=$(grep -cvE '^#include|^[[:space:]]*$' "$tmp/example" || true)
-	[ "$n" -ge 5 ] && [ "$n" -le 15 ] || fail "$name opens with an example of $n lines"
+	[ "$n" -ge 5 ] && [ "$n" -le 12 ] || fail "$name opens with an example of $n lines"
 	{
 		grep '^#include' "$tmp/example" || true
 		printf '#include <stdio.h>\nint main()\n{\n'
