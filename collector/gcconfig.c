@@ -10,8 +10,8 @@ enum policy { POLICY_NONE, POLICY_THROUGHPUT, POLICY_LATENCY, POLICY_MEMORY };
 /*
  * Below this no cycle starts. The default stays in the last-level cache of most machines: garbage
  * at full speed (churn, 64 B) takes 1.5 times as long when the heap goes round 64 MiB. Where little
- * is live but marking it is dear (binary-trees), the pacer goes up to gc.room times as far. The
- * throughput preset does so at once.
+ * is live but marking it is expensive (binary-trees), the pacer goes up to gc.room times as far.
+ * The throughput preset does so at once.
  */
 #define DEFAULT_MIN    (16 * SM_MIB)
 #define DEFAULT_ROOM   4
@@ -99,7 +99,7 @@ static const struct sm_key keys[] = {
 	{"gc.min_heap", "size", "no cycle below this", AT(min_heap), SM_KEY_SIZE,
 	 .max = (uint64_t)1 << 46},
 	{"gc.room", "1..64",
-	 "times gc.min_heap that a small heap may grow by while marking it is dear",
+	 "times gc.min_heap that a small heap may grow by while marking it is expensive",
 	 AT(tuning.room), SM_KEY_NUMBER, .min = 1, .max = 64},
 	{"gc.limit", "size", "memory to stay under by collecting more often; 0: none",
 	 AT(memory_limit), SM_KEY_SIZE, .max = (uint64_t)1 << 46},

@@ -382,12 +382,12 @@ static void prod_late(struct sm_gc *gc, uint64_t waited, bool say)
 }
 
 /*
- * Mutators that allocate come by every few microseconds, and one that has lost its CPU for a
- * moment, or stands in a page fault, after some hundred. To be woken by one of them would cost it a
- * system call, and more: the scheduler likes to put a woken thread on the CPU of its waker, where
- * the mutator then waits until this thread sleeps again or its time slice is over (seen: 1 to 4 ms,
- * at every other cycle of `ring`). So this thread spins, then looks every so often on its own, and
- * only then, for a mutator that is really late, sleeps until it is woken.
+ * Mutators that allocate reach a safepoint every few microseconds, and one that has lost its CPU
+ * for a moment, or waits for a page fault, after some hundred. To be woken by one of them would
+ * cost it a system call, and more: the scheduler likes to put a woken thread on the CPU of its
+ * waker, where the mutator then waits until this thread sleeps again or its time slice is over
+ * (seen: 1 to 4 ms, at every other cycle of `ring`). So this thread spins, then looks every so
+ * often on its own, and only then, for a mutator that is really late, sleeps until it is woken.
  */
 #define SPIN_NS 20000
 #define LOOK_NS 50000

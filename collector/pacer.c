@@ -5,8 +5,8 @@
 #define TRIGGER_MIN	0.30 /* of the way from live to goal: no cycle starts earlier */
 #define TRIGGER_MAX	0.95
 #define TRIGGER_MAX_LAG (4 * SM_MIB) /* .. but the last bytes of a large heap are not given away */
-/* Marking's share of the CPU time: dear, what to aim at then, and so cheap that a smaller heap is
- * better. Cost is proportional to 1 / room, so halving at a fiftieth leads to less than a
+/* Marking's share of the CPU time: expensive, what to aim at then, and so cheap that a smaller heap
+ * is better. Cost is proportional to 1 / room, so halving at a fiftieth leads to less than a
  * twentieth: room does not swing. */
 #define COST_DEAR  0.10
 #define COST_AIM   0.05

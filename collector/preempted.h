@@ -7,7 +7,7 @@
  * the whole CPU away, is not seen.
  *
  * So of a wait it can be said whether the thread ran all the time, in which case all of it is the
- * collector's work, or was put aside by the scheduler, in which case an unknown part is not. Real
+ * collector's work, or was preempted by the scheduler, in which case an unknown part is not. Real
  * sections overwrite the announcement (cache.mode=cpu): then nothing is said.
  */
 #ifndef SM_COLLECTOR_PREEMPTED_H

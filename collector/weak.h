@@ -23,7 +23,7 @@
  * entered before it shut, and the exchange fails; one that comes later sees it shut. While it is
  * shut no thread marks, all that a mutator can reach or record is black (the argument of FLUSH in
  * cycle.c), and what is born is black. So the colour of each object is fixed, and is the same
- * answer for the control thread and for any get, in whichever order they come by a reference.
+ * answer for the control thread and for any get, in whichever order they reach a reference.
  *
  * A get has no safepoint in it. So no get that has read a reference before it was cleared lasts
  * over the NONE round: what is marked after it, a resurrected object, is handed out by no weak

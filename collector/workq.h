@@ -18,12 +18,12 @@
  * neither with a packet nor when it leaves: a thread that it wakes is likely to be put on its own
  * CPU, the others being busy with the collector, and takes its place for a time slice of
  * milliseconds. The control thread looks after the queues instead: while it waits for them to be
- * drained it comes by every SM_WORKQ_LOOK_NS, less often the longer all workers are busy, and wakes
+ * drained it looks every SM_WORKQ_LOOK_NS, less often the longer all workers are busy, and wakes
  * workers if packets lie there. A worker that leaves with nothing queued wakes it at any rate; then
- * it spins for the mutators that may still be inside, and comes by soon.
+ * it spins for the mutators that may still be inside, and looks again soon.
  *
  * Bounded. Packets come from chunks up to a limit in bytes; past it sm__workq_empty returns NULL
- * and the caller takes the overflow path (mark.c). So that this makes headway there are `least`
+ * and the caller takes the overflow path (mark.c). So that this makes progress there are `least`
  * packets in any case, shorter ones under a low limit, and that is raised where it would not hold
  * them at 16 entries each.
  */

@@ -61,7 +61,7 @@ static int set_source(struct loader *l, const struct sm_topology_source *from)
 }
 
 /* hwloc 2.9 crashes on XML whose objects lack sets, or hang together in other ways than it writes
- * them: so a child tries first. Without one, nobody has. */
+ * them: so a child tries first. Without a child, no process has tried. */
 #define TRIAL_SECONDS 60
 
 static bool survives(struct loader *l)

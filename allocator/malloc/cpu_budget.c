@@ -1,6 +1,6 @@
 /*
  * cpu_budget.c: how much the cache of each CPU may hold (cache.mode=cpu): cache.budget, and which
- * cache gives way to which.
+ * cache yields to which.
  *
  * A list grows by need: to two batches when it is first used, further only when it overflowed after
  * it had run dry, which is when more would have helped (TCMalloc's rule). What it may have is

@@ -66,7 +66,7 @@ struct sm_process_heap {
 	_Atomic(bool) made;	  /* stored with release when all above is there */
 
 	struct sm_lock budget_lock; /* rank SM_RANK_BUDGET; cpu_budget.c */
-	unsigned budget_hand;	    /* under it: the core that gives way first */
+	unsigned budget_hand;	    /* under it: the core that yields first */
 	unsigned budget_short;	    /* under it: times that there was not enough */
 };
 

@@ -56,7 +56,7 @@ struct sm_class_counts sm__mcache_count(const struct sm_mcache *c, unsigned cls)
 	return n;
 }
 
-/* ---- giving way --------------------------------------------------------------------------- */
+/* ---- keeping to a budget ------------------------------------------------------------------ */
 
 static void give_spare(struct sm_mclass *m, unsigned cls)
 {
@@ -100,7 +100,7 @@ void sm__mcache_flush(struct sm_mcache *c)
 		flush_class(c, cls);
 }
 
-/* cache.budget: other classes give way, each in its turn; if nothing else is left, this one does.
+/* cache.budget: other classes yield, each in its turn; if nothing else is left, this one does.
  * */
 static SM_COLD void keep_budget(struct sm_mcache *c, unsigned cls)
 {

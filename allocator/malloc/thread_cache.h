@@ -52,7 +52,7 @@ struct sm_mcache {
 	uint64_t room[SM_NCLASSES_MAX]; /* see above */
 	struct sm_mclass cold[SM_NCLASSES_MAX];
 	size_t budget;	/* bytes that it may hold, 0: no bound */
-	unsigned hand;	/* class that gives way first when the budget is used up */
+	unsigned hand;	/* class that yields first when the budget is used up */
 	unsigned shard; /* whose depot lists are its own; fixed */
 	/* where its thread was when it was made: whose settings it has, where it counts */
 	int cpu;

@@ -64,7 +64,7 @@ struct sm_cache {
 	struct sm_cache_stats stats;
 	struct sm_cache *next, *prev; /* under heap->caches_lock */
 	void *owner;		      /* the collector's mutator, for hooks */
-	unsigned hand;		      /* bin that gives way first when the budget is used up */
+	unsigned hand;		      /* bin that yields first when the budget is used up */
 	struct sm_class_counts cls[SM_NCLASSES_MAX];
 	/* cache.spans: owned spans with room behind the window's own, linked by next; unit indexes,
 	 * 0: none. */

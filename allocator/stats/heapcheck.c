@@ -202,7 +202,7 @@ static void check_caches(struct check *k)
 
 /*
  * Every span, and the sum of their units. With the pool of stacks locked: the scavenger gives free
- * stacks back whenever it comes by, and callers have no way to keep it from that.
+ * stacks back whenever it runs, and callers have no way to keep it from that.
  */
 static void check_spans(struct check *k)
 {

@@ -4,8 +4,8 @@
  *
  * A table: calls x moments x callers. In each cell a cycle is held at the moment, the caller makes
  * the call there, the cycle goes on, and whatever the caller holds or has left anywhere must be
- * alive, with its canaries, and the verifier (and the check that nothing grey is left) content. A
- * cell that the header forbids is not run: ALLOWED says which.
+ * alive, with its canaries, and the verifier (and the check that nothing grey is left) must find no
+ * fault. A cell that the header forbids is not run: ALLOWED says which.
  *
  * A new call is one line in CALLS and a function that makes it: with *c->mine, a pair that the
  * caller's stack alone holds, with the slot *c->place, which holds another, and with *c->taken,

@@ -408,7 +408,7 @@ START_TEST(born_takes_of_the_room)
 	cy.live = 128 * SM_MIB + cy.born;
 	sm__pacer_end_cycle(&p, &cy);
 	ck_assert_uint_eq(p.goal, cy.live + 32 * SM_MIB);
-	/* A small one, whose marking is dear, has its room. */
+	/* A small one, whose marking is expensive, has its room. */
 	cy = (struct sm_pacer_cycle){
 		.live = 20 * SM_MIB, .born = 10 * SM_MIB, .scan = SM_MIB, .cost = 0.5};
 	sm__pacer_end_cycle(&p, &cy);

@@ -258,7 +258,7 @@ static void finalizer(void *ctx, struct sm_mutator *own, void *object)
 		sm_store_release(&finalized[n], (uint64_t)(uintptr_t)ctx);
 }
 
-/* Whoever was finalized is out of reach for good. */
+/* What was finalized is out of reach for good. */
 static void check_finalized(int held)
 {
 	uint32_t n = sm_load_acquire(&nfinalized);

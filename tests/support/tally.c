@@ -11,7 +11,7 @@
 
 #define SHARDS 64
 
-/* By thread, so that counting orders nobody's stores. */
+/* By thread, so that counting orders no thread's stores. */
 static struct {
 	_Atomic(uint64_t) stores;
 	char apart[56];
