@@ -4,8 +4,9 @@
 #   tests/run.sh BUILD_DIR [NAME ...]     all of test_* and stress_*, or only those whose name contains a NAME
 #
 # A program passes with status 0, is skipped with status 77 (its last line says why) and fails otherwise or when
-# it runs past its time limit. The log of a failed one is shown. Ends with exactly one line of totals; status 1
-# when something failed. POSIX sh and busybox tools suffice: the emulated machines run this same file.
+# it runs past its time limit. The log of a failed one is shown, and so is each case within a program that this
+# machine cannot run ("SKIP NAME: why" in its log). Ends with exactly one line of totals; status 1 when something
+# failed. POSIX sh and busybox tools suffice: the emulated machines run this same file.
 #
 # TEST_TIMEOUT  seconds for each program (120)      TEST_JOBS  programs at a time (2)
 # TEST_LOGS     where logs go (BUILD_DIR/logs)      TEST_SKIP  names (space separated) not to run here
@@ -92,5 +93,19 @@ for result in "$TEST_LOGS"/*.result; do
 done
 lost=$(($(wc -l <"$list") - passed - failed - skipped))
 failed=$((failed + lost))
-echo "$passed passed, $failed failed, $skipped skipped"
+# A program that passed may hold cases that this machine cannot run: each is named, with its reason.
+cases=0
+left_out=0
+for log in "$TEST_LOGS"/*.log; do
+	[ -f "$log" ] || continue
+	n=$(sed -n 's/^[0-9]*%: Checks: \([0-9]*\),.*/\1/p' "$log" | head -n 1)
+	cases=$((cases + ${n:-0}))
+	name=$(basename "$log" .log)
+	left_out=$((left_out + $(grep -c '^SKIP ' "$log" || true)))
+	grep '^SKIP ' "$log" | sort | uniq -c | while read -r times _ why; do
+		if [ "$times" -gt 1 ]; then why="$why ($times times)"; fi
+		echo "not run  $name: $why"
+	done
+done
+echo "$passed passed, $failed failed, $skipped skipped; $cases cases, $left_out of them not run"
 [ "$failed" = 0 ]

@@ -11,6 +11,7 @@
 #include "allocator/malloc/depot.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"
+#include "tests/support/skip.h"
 
 START_TEST(a_collected_heap_adds_up)
 {
@@ -270,7 +271,7 @@ START_TEST(lists_of_cpus_count_hits)
 	ck_assert_int_eq(sm_malloc_configure("cache.mode", "cpu", err, sizeof(err)), 0);
 	h = sm_malloc_heap();
 	if (!(sm__process_heap.nslabs != 0))
-		return;
+		SM_SKIP("no caches of CPUs here");
 	for (int round = 0; round < 20; round++) {
 		for (int i = 0; i < 5000; i++)
 			p[i] = sm_malloc(64);

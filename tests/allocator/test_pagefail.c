@@ -22,6 +22,7 @@
 #include "allocator/pages/stackpool.h"
 #include "tests/support/deny.h"
 #include "tests/support/pagetest.h"
+#include "tests/support/skip.h"
 
 #define SPANS 64
 
@@ -221,7 +222,7 @@ START_TEST(a_denied_call)
 	int refused;
 
 	if (_i % NERRORS != 0 && machine_is_slow())
-		return;
+		SM_SKIP("a slow machine tries some");
 	make(SM_PAGEHEAP_BUDDY, 0);
 	ck_assert(deny_syscall(nr, err));
 	refused = some_of_everything();
@@ -265,7 +266,7 @@ START_TEST(an_address_limit_in_the_middle)
 	FILE *statm;
 
 	if (SM_ASAN || SM_TSAN)
-		return; /* their shadow is larger than any limit */
+		SM_SKIP("a sanitizer needs the address space");
 	make(SM_PAGEHEAP_BUDDY, 0);
 	/* What the process has now and next to nothing more. Commits, own mappings and files
 	 * replace what is reserved, so nothing of ours needs more; the ring does. */

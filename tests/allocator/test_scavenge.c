@@ -15,6 +15,7 @@
 #include "allocator/os/uring.h"
 #include "tests/support/pagetest.h"
 #include "tests/support/run.h"
+#include "tests/support/skip.h"
 
 #define N 120 /* spans of 1 to 16 units */
 /* Runs are what goes or stays: one is cut by a mark, those under 32 KiB stay. */
@@ -350,7 +351,7 @@ START_TEST(huge_pages_are_broken_up_when_mostly_free)
 	size_t n = 0;
 
 	if (sm__os_huge_size() != 2 * SM_MIB)
-		return;
+		SM_SKIP("huge pages are not of 2 MiB");
 	start((enum sm_pageheap_kind)_i, true, SM_HUGE_MADVISE);
 	memset(is_free, 0, sizeof(is_free));
 	while (n < REGIONS * HUGE_UNITS - 8) {
@@ -408,7 +409,7 @@ START_TEST(dense_memory_is_collapsed)
 	size_t bytes;
 
 	if (sm__os_huge_size() != 2 * SM_MIB)
-		return;
+		SM_SKIP("huge pages are not of 2 MiB");
 	start((enum sm_pageheap_kind)_i, true, SM_HUGE_COLLAPSE);
 	for (int i = 0; i < N; i++) {
 		spans[i] = sm__pageheap_alloc(&heap->pages, 0, 16);
@@ -421,7 +422,7 @@ START_TEST(dense_memory_is_collapsed)
 		printf("skipped: this kernel does not collapse (Linux 6.1, "
 		       "CONFIG_TRANSPARENT_HUGEPAGE)\n");
 		finish();
-		return;
+		SM_SKIP("this kernel does not collapse");
 	}
 	/* All whole huge pages, but for the one with a hole and the ones at the ends. */
 	ck_assert_uint_ge(bytes, N * 16 * SM_UNIT - 3 * 2 * SM_MIB);
@@ -480,7 +481,7 @@ START_TEST(a_ring_runs_a_batch)
 
 	if (err != 0) {
 		printf("skipped: io_uring: %s\n", strerror(-err));
-		return;
+		SM_SKIP("no io_uring");
 	}
 	for (int round = 0; round < 50 && !pagetest_late(); round++) {
 		memset(p, 1, SM_URING_BATCH * page);

@@ -14,6 +14,7 @@
 #include "allocator/os/os.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"
+#include "tests/support/skip.h"
 
 static struct sm_heap_config cfg;
 static char err[256];
@@ -448,7 +449,7 @@ START_TEST(a_cpu_stays_within_its_budget)
 	int cpu = stay_here();
 
 	if (!per_cpu())
-		return;
+		SM_SKIP("no caches of CPUs here");
 	configure("cache.budget", "1m");
 	snprintf(here, sizeof(here), "cache.budget@cpu%d", cpu);
 	configure(here, "48k");
@@ -472,7 +473,7 @@ START_TEST(a_list_grows_by_need_and_no_further_than_it_may)
 	unsigned cls = sm__malloc_class_of(64), cpu = (unsigned)stay_here();
 
 	if (!per_cpu())
-		return;
+		SM_SKIP("no caches of CPUs here");
 	configure("cache.batch@64", "10");
 	configure("cache.slots@64", "45");
 	take(15, 64);
@@ -516,7 +517,7 @@ START_TEST(a_busy_cpu_takes_the_budget_of_idle_ones)
 	struct sm_mcpu *mine, *theirs;
 
 	if (!beside_another_cpu("256k"))
-		return;
+		SM_SKIP("no second CPU");
 	mine = &sm__process_heap.slabs[cpu];
 	theirs = &sm__process_heap.slabs[other];
 	sm__mbudget_prepare(other);
@@ -548,7 +549,7 @@ START_TEST(a_cpu_without_memory_takes_no_budget)
 	int idle;
 
 	if (!beside_another_cpu("256k"))
-		return;
+		SM_SKIP("no second CPU");
 	sm__os_inject(SM_OS_ANY, -1, ENOMEM);
 	sm__mbudget_prepare(other);
 	sm__os_inject(SM_OS_ANY, 0, 0);
@@ -572,7 +573,7 @@ START_TEST(an_idle_cpu_is_drained_for_a_busy_one)
 	int idle;
 
 	if (!beside_another_cpu("64k"))
-		return;
+		SM_SKIP("no second CPU");
 	sm__mbudget_prepare(other);
 	while (sm__mbudget_grow(other, sm__malloc_class_of(1024), 8, &idle) != 0) {
 	}
@@ -587,7 +588,7 @@ END_TEST
 START_TEST(budgets_add_up_with_threads_on_all_cpus)
 {
 	if (!per_cpu())
-		return;
+		SM_SKIP("no caches of CPUs here");
 	configure("cache.budget", "32k");
 	threads_of_two_cores();
 	ck_assert_ptr_null(sm__mbudget_check());

@@ -17,6 +17,7 @@
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 #include "tests/support/scale.h"
+#include "tests/support/skip.h"
 
 static struct sm_gc *gc;
 
@@ -233,7 +234,7 @@ START_TEST(a_thread_ends_without_detaching)
 	way = _i / 2;
 	/* It does not see a cancelled thread's frames go. */
 	if (SM_ASAN && (way == CANCELLED || way == CANCELLED_BLOCKED))
-		return;
+		SM_SKIP("a sanitizer does not see a cancelled thread go");
 	gc = GCTEST(modes[_i % 2], "gc.verify=1", "gc.min_heap=1m");
 	m = sm_mutator_attach(gc);
 	node = sm_type_prefix(gc, 32, 1);
@@ -396,7 +397,7 @@ START_TEST(the_main_stack_beyond_its_first_limit)
 
 	ck_assert_int_eq(getrlimit(RLIMIT_STACK, &r), 0);
 	if (r.rlim_max != RLIM_INFINITY && r.rlim_max < 64 * SM_MIB)
-		return;
+		SM_SKIP("the hard limit of stacks is too small");
 	gc = GCTEST("gc.verify=1");
 	node = sm_type_prefix(gc, 32, 2);
 	m = sm_mutator_attach(gc);

@@ -12,6 +12,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "tests/support/skip.h"
+
 #define PERFMON 38 /* CAP_PERFMON: headers before Linux 5.8 have no name for it */
 
 static int copy_self(const char *to)
@@ -47,7 +49,7 @@ static int run_as_nobody(const char *exe, const char *arg, char *const *env)
 
 static int not_tried(const char *why)
 {
-	printf("the file capability is not tried: %s\n", why);
+	sm_case_skipped("rights of a file", "%s", why);
 	return -1;
 }
 
