@@ -474,7 +474,7 @@ static int parse_pass(struct sm_run_options *o, int argc, char **argv, int pass,
 {
 	for (int i = 1; i < argc; i++) {
 		const struct sm_option *opt;
-		const char *value;
+		const char *value = NULL;
 		bool config;
 		int rc = parse_one(argc, argv, &i, &opt, &value, err, errlen);
 

@@ -12,13 +12,15 @@
 
 /* The linker puts the text files into the program: a set is edited as text and never out of step
  * with the binary. */
-#define EMBED(id, file)                  \
-	__asm__(".pushsection .rodata\n" \
-		".balign 8\n"            \
-		"sm__set_" #id ":\n"     \
-		".incbin \"" file "\"\n" \
-		".byte 0\n"              \
-		".popsection\n");        \
+#define EMBED(id, file)                     \
+	__asm__(".pushsection .rodata\n"    \
+		".balign 8\n"               \
+		".globl sm__set_" #id "\n"  \
+		".hidden sm__set_" #id "\n" \
+		"sm__set_" #id ":\n"        \
+		".incbin \"" file "\"\n"    \
+		".byte 0\n"                 \
+		".popsection\n");           \
 	extern const char sm__set_##id[] __attribute__((visibility("hidden")))
 
 EMBED(cycles, "perf/sets/cycles.ini");
