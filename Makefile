@@ -150,7 +150,7 @@ $(B)/pic/%.o: %.S $(B)/flags
 FLAGS_USED = $(CC) $(CPPFLAGS) $(filter-out -Werror,$(CFLAGS))
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(FLAGS_USED)' | cmp -s - $@ || echo '$(FLAGS_USED)' > $@
+	@echo '$(FLAGS_USED)' | cmp -s - $@ || { tests/setup/target.sh '$(CC)' $(CPPFLAGS) $(filter -m%,$(CFLAGS)) && echo '$(FLAGS_USED)' > $@; }
 
 # The sets are compiled in by .incbin, which no dependency file mentions.
 $(B)/perf/setfile.o: $(wildcard perf/sets/*.ini)

@@ -100,6 +100,12 @@ as_root=""
 if [ "$(id -u)" != 0 ]; then
 	command -v sudo >/dev/null 2>&1 || die "not root and no sudo: as root, run 'apt-get install $(echo $missing)'"
 	as_root=sudo
+	# What asks for a password does so now, where one can be typed, and not with its output in a file.
+	if ! sudo -n true 2>/dev/null; then
+		[ -t 0 ] || die "sudo wants a password, and there is no terminal to ask: as root, run 'apt-get install $(echo $missing)'"
+		say "installing $(echo $missing) takes sudo, which may ask for your password"
+		sudo -v || die "sudo said no: as root, run 'apt-get install $(echo $missing)'"
+	fi
 fi
 
 export DEBIAN_FRONTEND=noninteractive
