@@ -50,14 +50,16 @@ step_long() { # what takes too long for every run: 100 000 threads born and dead
 step_tsan() { # the collector's stress tests, what else has threads meet, the malloc heap's caches: ThreadSanitizer
 	# Not test_thread_life: ThreadSanitizer forgets a thread in the round of destructors in which we still detach it.
 	# A long history: a suppression goes by the function at the other side of a race, if its stack is still known.
-	local b t tests="stress_graph stress_slots stress_finalizer stress_threads test_rseq test_shard"
-	tests="$tests test_finalizer test_ephemeron test_roots test_misuse test_fork"
+	local b t scale tests="stress_graph stress_slots stress_finalizer stress_threads test_rseq test_shard"
+	tests="$tests test_finalizer test_ephemeron test_roots test_misuse test_fork test_file_life test_moments_table"
 	b=$(make -s SAN=thread print-build)
 	# shellcheck disable=SC2086
 	mk SAN=thread WERROR=1 $(printf "$b/tests/%s " $tests)
 	for t in $tests; do
+		scale=100
+		[ "$t" != test_moments_table ] || scale=20 # one cell in five
 		TSAN_OPTIONS=suppressions=tests/support/tsan.supp:report_signal_unsafe=0:history_size=7 SM_TEST_SECONDS=6 \
-			CK_TIMEOUT_MULTIPLIER=5 timeout 240 "$b/tests/$t"
+			SM_TEST_SCALE=$scale CK_TIMEOUT_MULTIPLIER=5 timeout 240 "$b/tests/$t"
 	done
 }
 step_hostile() { # tables and queues of a few entries, a mark stack of a page, every lock's rank checked
