@@ -378,7 +378,7 @@ static struct sm_mutator *attach_again(struct sm_mutator *m)
 	return m;
 }
 
-static struct sm_mutator *fail(struct sm_gc *gc, struct sm_mutator *m, int err)
+static struct sm_mutator *fail_attach(struct sm_gc *gc, struct sm_mutator *m, int err)
 {
 	bool kept = true;
 
@@ -402,21 +402,21 @@ struct sm_mutator *sm_mutator_attach(struct sm_gc *gc)
 	if (m)
 		return attach_again(m);
 	if (!sm__gc_lives(gc))
-		return fail(gc, NULL, EINVAL);
+		return fail_attach(gc, NULL, EINVAL);
 	sm__not_in_callback(gc, "sm_mutator_attach");
 	err = sm__thread_know();
 	if (err == 0)
 		err = watch_ending();
 	if (err)
-		return fail(gc, NULL, -err);
+		return fail_attach(gc, NULL, -err);
 	m = take_mutator(gc);
 	if (m == NULL)
-		return fail(gc, NULL, ENOMEM);
+		return fail_attach(gc, NULL, ENOMEM);
 	p = m->priv;
 	/* The bounds first: once linked, a proxy may scan. */
 	begin(p);
 	if (!sm__stack_find(p, (uintptr_t)__builtin_frame_address(0)))
-		return fail(gc, m, EINVAL);
+		return fail_attach(gc, m, EINVAL);
 	p->owner = &sm__self;
 	p->mine = sm__self.mutators;
 	sm__self.mutators = p;

@@ -115,7 +115,7 @@ static bool has_grown(struct sm_thread_range *own, uintptr_t sp)
 
 /* Ranges that overlap are equal: so an address finds the range that it lies in, and no two that
  * overlap are kept. */
-static int compare(const void *a, const void *b)
+static int compare_ranges(const void *a, const void *b)
 {
 	const struct sm_thread_range *x = a, *y = b;
 
@@ -125,7 +125,7 @@ static int compare(const void *a, const void *b)
 static struct sm_thread_range *range_at(struct sm_mutator_priv *p, uintptr_t at)
 {
 	struct sm_thread_range key = {.start = at, .end = at + 1};
-	void *node = tfind(&key, &p->range_tree, compare);
+	void *node = tfind(&key, &p->range_tree, compare_ranges);
 
 	return node ? *(struct sm_thread_range **)node : NULL;
 }
@@ -141,7 +141,7 @@ struct sm_thread_range *sm__range_add(struct sm_mutator_priv *p, uintptr_t start
 		return NULL;
 	r->start = start;
 	r->end = start + bytes;
-	node = tsearch(r, &p->range_tree, compare);
+	node = tsearch(r, &p->range_tree, compare_ranges);
 	if (node == NULL || *(struct sm_thread_range **)node != r) {
 		*err = node ? -EEXIST : -ENOMEM;
 		free(r);
@@ -167,7 +167,7 @@ int sm__range_remove(struct sm_mutator_priv *p, uintptr_t start, uintptr_t sp)
 		return -ENOENT;
 	if (sp >= r->start && sp < r->end)
 		return -EBUSY;
-	tdelete(r, &p->range_tree, compare);
+	tdelete(r, &p->range_tree, compare_ranges);
 	unlink_range(p, r);
 	free(r);
 	return 0;
@@ -178,7 +178,7 @@ void sm__ranges_free(struct sm_mutator_priv *p)
 	while (p->ranges) {
 		struct sm_thread_range *r = p->ranges;
 
-		tdelete(r, &p->range_tree, compare);
+		tdelete(r, &p->range_tree, compare_ranges);
 		unlink_range(p, r);
 		free(r);
 	}

@@ -84,7 +84,7 @@ bool sm_calibration_concerns(const struct sm_calibration_row *c, const struct sm
 	return is_part(m->event, c->label);
 }
 
-static int apply(struct sm_report *r, struct sm_metric *m, const struct sm_calibration_row *c)
+static int apply_row(struct sm_report *r, struct sm_metric *m, const struct sm_calibration_row *c)
 {
 	char text[200];
 
@@ -117,7 +117,7 @@ int sm_calibration_apply(struct sm_report *r)
 
 			for (size_t m = 0; m < rec->nmetrics && rc == 0; m++) {
 				if (sm_calibration_concerns(c, &rec->metrics[m]))
-					rc = apply(r, &rec->metrics[m], c);
+					rc = apply_row(r, &rec->metrics[m], c);
 			}
 		}
 	}

@@ -121,7 +121,7 @@ static const struct {
 };
 #define NTOPICS (sizeof(topics) / sizeof(topics[0]))
 
-static void print_help(void)
+static void print_list_help(void)
 {
 	puts("spanmark list: what can be named in `spanmark run`.\n"
 	     "\n"
@@ -158,7 +158,7 @@ int sm_cmd_list(int argc, char **argv)
 		return SM_EXIT_USAGE;
 	}
 	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-		print_help();
+		print_list_help();
 		return SM_EXIT_OK;
 	}
 	if (argc == 2)

@@ -39,7 +39,7 @@ struct run {
 	bool interrupted;
 };
 
-static void print_help(void)
+static void print_run_help(void)
 {
 	size_t n;
 	const struct sm_option *opt = sm_options(&n);
@@ -273,7 +273,7 @@ static void rescue(const struct sm_report *r, const struct sm_writer *w)
 }
 
 /* Prints the run from the store. Exit status. */
-static int report(struct run *run)
+static int report_run(struct run *run)
 {
 	struct sm_writer w = {.format = run->opt.format, .by = run->opt.by};
 	struct sm_report r;
@@ -311,7 +311,7 @@ static int measure(struct run *run)
 	if (rc == 0)
 		rc = sm_store_end(run->store, run->id, run->interrupted ? "interrupted" : "done");
 	sm_runner_release_signals(sm_output_abandon);
-	status = report(run);
+	status = report_run(run);
 	if (run->interrupted)
 		sm_complain("interrupted: the report has what was measured until then%s",
 			    run->opt.store != NULL ? "; --resume goes on" : "");
@@ -397,7 +397,7 @@ static int run_command(struct run *run, int argc, char **argv)
 	if (sm_run_options_parse(&run->opt, argc, argv, err, sizeof(err)) != 0)
 		return usage(err);
 	if (run->opt.help) {
-		print_help();
+		print_run_help();
 		return SM_EXIT_OK;
 	}
 	if (run->opt.resume) /* the plan is in the store */

@@ -345,8 +345,8 @@ static int apply_text(struct sm_case *c, const struct axis *axis, const char *va
 	return sm_params_set(c->params, pair, err, errlen) ? -EINVAL : 0;
 }
 
-static int apply(struct sm_case *c, const struct axis *axis, const char *value, char *err,
-		 size_t errlen)
+static int apply_value(struct sm_case *c, const struct axis *axis, const char *value, char *err,
+		       size_t errlen)
 {
 	unsigned threads;
 
@@ -447,7 +447,7 @@ static int apply_backend(struct sm_case *c, const struct axes *axes, const size_
 {
 	for (size_t i = 0; i < axes->n; i++) {
 		if (axes->v[i].what == AXIS_BACKEND)
-			return apply(c, &axes->v[i], axes->v[i].values.v[at[i]], err, errlen);
+			return apply_value(c, &axes->v[i], axes->v[i].values.v[at[i]], err, errlen);
 	}
 	return 0;
 }
@@ -497,7 +497,7 @@ static int add_case(struct sm_plan *p, const struct sm_workload *w, const struct
 		return 0;
 	}
 	for (size_t i = 0; i < axes->n && rc == 0; i++)
-		rc = apply(c, &axes->v[i], axes->v[i].values.v[at[i]], err, errlen);
+		rc = apply_value(c, &axes->v[i], axes->v[i].values.v[at[i]], err, errlen);
 	c->threads = sm_params_threads(c->params);
 	if (rc == 0)
 		rc = check_case(c, err, errlen);

@@ -24,7 +24,7 @@ static const struct sm_command commands[] = {
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static void print_help(FILE *out)
+static void print_commands(FILE *out)
 {
 	fputs("spanmark measures memory managers with hardware counters, per GC phase, thread "
 	      "role, core and "
@@ -82,12 +82,12 @@ static void claim_standard_descriptors(void)
 static int dispatch(int argc, char **argv)
 {
 	if (argc < 2) {
-		print_help(stderr);
+		print_commands(stderr);
 		return SM_EXIT_USAGE;
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
 	    strcmp(argv[1], "help") == 0) {
-		print_help(stdout);
+		print_commands(stdout);
 		return SM_EXIT_OK;
 	}
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {

@@ -23,8 +23,8 @@ static void *member(const struct sm_option *opt, struct sm_run_options *o)
 	return (char *)o + opt->offset;
 }
 
-static int refuse(char *err, size_t errlen, const struct sm_option *opt, const char *value,
-		  const char *allowed)
+static int refuse_value(char *err, size_t errlen, const struct sm_option *opt, const char *value,
+			const char *allowed)
 {
 	snprintf(err, errlen, "--%s: '%.80s' is not allowed; allowed: %s", opt->name, value,
 		 allowed);
@@ -103,10 +103,10 @@ static int take_list(const struct sm_option *opt, struct sm_run_options *o, cons
 		while (len > 0 && (p[len - 1] == ' ' || p[len - 1] == '\t'))
 			len--;
 		if (len == 0)
-			return refuse(err, errlen, opt, value,
-				      "names separated by commas, none of them empty");
+			return refuse_value(err, errlen, opt, value,
+					    "names separated by commas, none of them empty");
 		if (s->n >= MAX_LIST)
-			return refuse(err, errlen, opt, "..", "at most 4096 entries");
+			return refuse_value(err, errlen, opt, "..", "at most 4096 entries");
 		if (sm_strings_add(s, p, len))
 			return -ENOMEM;
 		p += next;
@@ -124,7 +124,7 @@ static int take_pair(const struct sm_option *opt, struct sm_run_options *o, cons
 	size_t keylen = eq != NULL ? (size_t)(eq - value) : 0;
 
 	if (keylen == 0 || eq[1] == 0)
-		return refuse(err, errlen, opt, value, "KEY=VALUE");
+		return refuse_value(err, errlen, opt, value, "KEY=VALUE");
 	for (size_t i = 0; i < s->n; i++) {
 		if (strncmp(s->v[i], value, keylen + 1) == 0) {
 			char *copy = strdup(value);
@@ -161,10 +161,11 @@ static int take_counts(const struct sm_option *opt, struct sm_run_options *o, co
 
 	for (size_t i = 0; rc == 0 && i < s->n; i++) {
 		if (parse_number(s->v[i], threads, threads ? 4096 : 256, &n))
-			rc = refuse(err, errlen, opt, s->v[i],
-				    threads ? "numbers from 1 to 4096, separated by commas"
-					    : "numbers from 0 (the default) to 256, separated by "
-					      "commas");
+			rc = refuse_value(
+				err, errlen, opt, s->v[i],
+				threads ? "numbers from 1 to 4096, separated by commas"
+					: "numbers from 0 (the default) to 256, separated by "
+					  "commas");
 	}
 	return rc;
 }
@@ -175,7 +176,7 @@ static int take_reps(const struct sm_option *opt, struct sm_run_options *o, cons
 	unsigned long n;
 
 	if (parse_number(value, 1, MAX_REPS, &n))
-		return refuse(err, errlen, opt, value, "a number from 1 to 1000");
+		return refuse_value(err, errlen, opt, value, "a number from 1 to 1000");
 	o->reps = (unsigned)n;
 	return 0;
 }
@@ -188,7 +189,7 @@ static int take_seed(const struct sm_option *opt, struct sm_run_options *o, cons
 	errno = 0;
 	o->seed = strtoull(value, &end, 0);
 	if (errno || *end || value[0] < '0' || value[0] > '9')
-		return refuse(err, errlen, opt, value, "a number from 0 to 2^64-1");
+		return refuse_value(err, errlen, opt, value, "a number from 0 to 2^64-1");
 	o->seed_given = true;
 	return 0;
 }
@@ -207,8 +208,8 @@ static int take_timeout(const struct sm_option *opt, struct sm_run_options *o, c
 		end++;
 	}
 	if (end == value || *end || !isfinite(s) || s < 0.001 || s > MAX_TIMEOUT)
-		return refuse(err, errlen, opt, value,
-			      "seconds from 0.001 to 604800; 100ms and 5m are understood");
+		return refuse_value(err, errlen, opt, value,
+				    "seconds from 0.001 to 604800; 100ms and 5m are understood");
 	o->timeout_s = s;
 	return 0;
 }
@@ -224,8 +225,8 @@ static int take_resume(const struct sm_option *opt, struct sm_run_options *o, co
 		return 0;
 	}
 	if (parse_number(value, 1, 1ul << 52, &id))
-		return refuse(err, errlen, opt, value,
-			      "the number of a run, or nothing for the last unfinished one");
+		return refuse_value(err, errlen, opt, value,
+				    "the number of a run, or nothing for the last unfinished one");
 	o->resume = true;
 	o->resume_run = (int64_t)id;
 	return 0;
@@ -262,7 +263,7 @@ static int take_text(const struct sm_option *opt, struct sm_run_options *o, cons
 	char *copy;
 
 	if (!*value)
-		return refuse(err, errlen, opt, value, "a name that is not empty");
+		return refuse_value(err, errlen, opt, value, "a name that is not empty");
 	copy = strdup(value);
 	if (copy == NULL)
 		return -ENOMEM;
@@ -281,7 +282,7 @@ static int take_flag(const struct sm_option *opt, struct sm_run_options *o, cons
 		     strcmp(value, "1") == 0;
 		if (!on && strcmp(value, "no") != 0 && strcmp(value, "false") != 0 &&
 		    strcmp(value, "0") != 0)
-			return refuse(err, errlen, opt, value, "yes, no");
+			return refuse_value(err, errlen, opt, value, "yes, no");
 	}
 	*(bool *)member(opt, o) = on;
 	return 0;
@@ -394,8 +395,8 @@ static int unknown(const char *typed, char *err, size_t errlen)
 	return -EINVAL;
 }
 
-static int take(const struct sm_option *opt, struct sm_run_options *o, const char *value, char *err,
-		size_t errlen)
+static int take_value(const struct sm_option *opt, struct sm_run_options *o, const char *value,
+		      char *err, size_t errlen)
 {
 	o->given |= UINT64_C(1) << (opt - table);
 	return opt->take(opt, o, value, err, errlen);
@@ -407,7 +408,7 @@ static int set_option(void *options, const char *name, const char *value, char *
 
 	if (opt == NULL)
 		return unknown(name, err, errlen);
-	return take(opt, options, value, err, errlen);
+	return take_value(opt, options, value, err, errlen);
 }
 
 /* ---- argv --------------------------------------------------------------------------------- */
@@ -482,7 +483,7 @@ static int parse_pass(struct sm_run_options *o, int argc, char **argv, int pass,
 			return rc;
 		config = strcmp(opt->name, "config") == 0;
 		if (config == (pass == 0)) {
-			rc = take(opt, o, value, err, errlen);
+			rc = take_value(opt, o, value, err, errlen);
 			if (rc == 0 && config)
 				rc = sm_config_file_read(o->config, set_option, o, err, errlen);
 			if (rc)

@@ -19,7 +19,7 @@ void sm_output_abandon(void)
 		unlink(abandoned);
 }
 
-static int fail(const char *path, int err, char *msg, size_t len)
+static int fail_file(const char *path, int err, char *msg, size_t len)
 {
 	snprintf(msg, len, "--output: cannot write '%.300s': %s", path, strerror(err));
 	return -err;
@@ -29,7 +29,7 @@ static int fail(const char *path, int err, char *msg, size_t len)
 static int open_in_place(struct sm_output *o, char *err, size_t errlen)
 {
 	o->file = fopen(o->path, "we");
-	return o->file != NULL ? 0 : fail(o->path, errno, err, errlen);
+	return o->file != NULL ? 0 : fail_file(o->path, errno, err, errlen);
 }
 
 static int open_beside(struct sm_output *o, mode_t mode, char *err, size_t errlen)
@@ -39,14 +39,14 @@ static int open_beside(struct sm_output *o, mode_t mode, char *err, size_t errle
 
 	o->temporary = malloc(len);
 	if (o->temporary == NULL)
-		return fail(o->path, ENOMEM, err, errlen);
+		return fail_file(o->path, ENOMEM, err, errlen);
 	snprintf(o->temporary, len, "%s.XXXXXX", o->path);
 	fd = mkostemp(o->temporary, O_CLOEXEC);
 	if (fd < 0) {
 		saved = errno;
 		free(o->temporary);
 		o->temporary = NULL;
-		return fail(o->path, saved, err, errlen);
+		return fail_file(o->path, saved, err, errlen);
 	}
 	if (fchmod(fd, mode) == 0) /* some file systems have no modes: what they give will do */
 		errno = 0;
@@ -56,7 +56,7 @@ static int open_beside(struct sm_output *o, mode_t mode, char *err, size_t errle
 		saved = errno;
 		close(fd);
 		unlink(o->temporary);
-		return fail(o->path, saved, err, errlen);
+		return fail_file(o->path, saved, err, errlen);
 	}
 	return 0;
 }
@@ -69,18 +69,18 @@ static int open_path(struct sm_output *o, const char *path, char *err, size_t er
 
 	o->path = real != NULL ? real : strdup(path);
 	if (o->path == NULL)
-		return fail(path, ENOMEM, err, errlen);
+		return fail_file(path, ENOMEM, err, errlen);
 	if (stat(o->path, &st) == 0) {
 		if (S_ISDIR(st.st_mode))
-			return fail(path, EISDIR, err, errlen);
+			return fail_file(path, EISDIR, err, errlen);
 		if (!S_ISREG(st.st_mode))
 			return open_in_place(o, err, errlen);
 		if (access(o->path, W_OK) != 0) /* rename would get past a read-only file */
-			return fail(path, errno, err, errlen);
+			return fail_file(path, errno, err, errlen);
 		return open_beside(o, st.st_mode & 07777, err, errlen);
 	}
 	if (errno != ENOENT)
-		return fail(path, errno, err, errlen);
+		return fail_file(path, errno, err, errlen);
 	mask = umask(0);
 	umask(mask);
 	return open_beside(o, 0666 & ~mask, err, errlen);
@@ -126,7 +126,7 @@ int sm_output_close(struct sm_output *o, bool commit, char *err, size_t errlen)
 	}
 	abandoned[0] = 0;
 	if (rc)
-		fail(o->path != NULL ? o->path : "standard output", rc, err, errlen);
+		fail_file(o->path != NULL ? o->path : "standard output", rc, err, errlen);
 	free(o->temporary);
 	free(o->path);
 	*o = (struct sm_output){0};

@@ -7,7 +7,7 @@
 
 #define CONFIDENCE 0.95
 
-static int compare(const void *a, const void *b)
+static int compare_values(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
 
@@ -74,7 +74,7 @@ void sm_stats_compute(double *values, size_t n, struct sm_stats *out)
 	out->n = kept;
 	if (kept == 0)
 		return;
-	qsort(values, kept, sizeof(*values), compare);
+	qsort(values, kept, sizeof(*values), compare_values);
 	out->min = values[0];
 	out->max = values[kept - 1];
 	out->median = sm_stats_quantile(values, kept, 0.5);

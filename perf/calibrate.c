@@ -207,7 +207,7 @@ static void count_verdict(struct sm_calibration *out, enum sm_verdict v)
 	++*counters[v];
 }
 
-static void run_job(struct cal *c, const struct job *j)
+static void run_kernel(struct cal *c, const struct job *j)
 {
 	struct sm_group_options opt = {.opener = c->cs->opt.opener, .cpu = -1};
 	int e = find_event(c->cs, j->event);
@@ -262,19 +262,19 @@ static void calibrate_core(struct cal *c)
 	size_t n = 1 << 18;
 	uint8_t *bits = malloc(n);
 
-	run_job(c, &(struct job){"loop", "instructions", run_loop, NULL, 20000, 220000, 2, 1.999,
-				 2.001, false, false});
-	run_job(c, &(struct job){"loop", "branches", run_loop, NULL, 20000, 220000, 1, 0.999, 1.001,
-				 false, false});
-	run_job(c, &(struct job){"dependent chain", "cycles", run_chain, NULL, 32000, 352000, 1,
-				 0.9, 1.1, true, false});
+	run_kernel(c, &(struct job){"loop", "instructions", run_loop, NULL, 20000, 220000, 2, 1.999,
+				    2.001, false, false});
+	run_kernel(c, &(struct job){"loop", "branches", run_loop, NULL, 20000, 220000, 1, 0.999,
+				    1.001, false, false});
+	run_kernel(c, &(struct job){"dependent chain", "cycles", run_chain, NULL, 32000, 352000, 1,
+				    0.9, 1.1, true, false});
 	if (bits == NULL) {
 		c->failed = true;
 		return;
 	}
 	sm__random_bytes(bits, n, 88172645463325252u);
-	run_job(c, &(struct job){"random branches", "br_miss", run_branches, bits, 1 << 16, n, 0.5,
-				 0.4, 0.6, true, false});
+	run_kernel(c, &(struct job){"random branches", "br_miss", run_branches, bits, 1 << 16, n,
+				    0.5, 0.4, 0.6, true, false});
 	free(bits);
 }
 
@@ -325,7 +325,7 @@ static void chase_size(struct cal *c, uint64_t bytes, const char *part, const ch
 	j.expected = miss ? 1 : 0;
 	j.low = miss ? 0.8 : 0;
 	j.high = miss ? 1.2 : 0.05;
-	run_job(c, &j);
+	run_kernel(c, &j);
 	sm__chase_free(&chase);
 }
 
@@ -372,29 +372,29 @@ static void calibrate_pages(struct cal *c)
 			c->failed = true;
 			return;
 		}
-		run_job(c, &data);
+		run_kernel(c, &data);
 		sm__pages_free(&p);
 		/* Where nothing may be made executable this row is left out. */
 		if (sm__code_make(&p, all[i].pages, 7))
 			continue;
-		run_job(c, &code);
+		run_kernel(c, &code);
 		sm__pages_free(&p);
 	}
 }
 
 static void calibrate_software(struct cal *c)
 {
-	run_job(c, &(struct job){"fresh pages", "minor_faults", run_faults, NULL, 100, 2100, 1,
-				 0.999, 1.01, true, false});
-	run_job(c, &(struct job){.kernel = "busy loop",
-				 .event = "task_clock",
-				 .fn = run_busy,
-				 .small = 200000,
-				 .large = 2200000,
-				 .expected = 1,
-				 .low = 0.5,
-				 .high = 1.05,
-				 .alone = true});
+	run_kernel(c, &(struct job){"fresh pages", "minor_faults", run_faults, NULL, 100, 2100, 1,
+				    0.999, 1.01, true, false});
+	run_kernel(c, &(struct job){.kernel = "busy loop",
+				    .event = "task_clock",
+				    .fn = run_busy,
+				    .small = 200000,
+				    .large = 2200000,
+				    .expected = 1,
+				    .low = 0.5,
+				    .high = 1.05,
+				    .alone = true});
 }
 
 int sm__calibrate_software(struct sm_counterset *cs, struct sm_calibration *out)

@@ -19,10 +19,10 @@ struct build {
 	size_t errlen;
 };
 
-static int fail(struct build *b, int rc, const char *fmt, ...)
+static int fail_build(struct build *b, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static int fail(struct build *b, int rc, const char *fmt, ...)
+static int fail_build(struct build *b, int rc, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -112,7 +112,7 @@ static int add_set_event(struct build *b, const struct sm_setfile *f, const char
 		return i;
 	e = push((void **)&cs->events, &cs->n_events, sizeof(*e));
 	if (e == NULL)
-		return fail(b, -ENOMEM, "out of memory");
+		return fail_build(b, -ENOMEM, "out of memory");
 	snprintf(e->name, sizeof(e->name), "%.200s", name);
 	memcpy(e->string, string, strlen(string) + 1); /* both are SM_EVENT_STRING long */
 	if (strncmp(string, "const::", 7) == 0) {
@@ -157,8 +157,8 @@ static int metric_events(struct build *b, const struct sm_setfile *f, struct sm_
 	else
 		snprintf(names[0], sizeof(names[0]), "%.31s", m->name);
 	if (n < 0)
-		return fail(b, -EINVAL, "set %s (%s): metric %s: %s", f->name, f->origin, m->name,
-			    why);
+		return fail_build(b, -EINVAL, "set %s (%s): metric %s: %s", f->name, f->origin,
+				  m->name, why);
 	for (int i = 0; i < n; i++) {
 		if (m->formula[0] && strcmp(names[i], "ops") == 0) {
 			m->uses_ops = true;
@@ -169,13 +169,15 @@ static int metric_events(struct build *b, const struct sm_setfile *f, struct sm_
 			continue;
 		}
 		if (!known_in_sets(f, names[i]))
-			return fail(b, -EINVAL,
-				    "set %s (%s): metric %s uses \"%s\", which no [pmu] section "
-				    "defines",
-				    f->name, f->origin, m->name, names[i]);
+			return fail_build(
+				b, -EINVAL,
+				"set %s (%s): metric %s uses \"%s\", which no [pmu] section "
+				"defines",
+				f->name, f->origin, m->name, names[i]);
 		if (m->n_events == SM_METRIC_EVENTS)
-			return fail(b, -EINVAL, "set %s (%s): metric %s uses more than %d events",
-				    f->name, f->origin, m->name, SM_METRIC_EVENTS);
+			return fail_build(b, -EINVAL,
+					  "set %s (%s): metric %s uses more than %d events",
+					  f->name, f->origin, m->name, SM_METRIC_EVENTS);
 		e = add_set_event(b, f, names[i]);
 		if (e < 0)
 			return e;
@@ -207,7 +209,7 @@ static int add_set(struct build *b, const char *name)
 			continue;
 		m = push((void **)&cs->metrics, &cs->n_metrics, sizeof(*m));
 		if (m == NULL) {
-			rc = fail(b, -ENOMEM, "out of memory");
+			rc = fail_build(b, -ENOMEM, "out of memory");
 			break;
 		}
 		snprintf(m->set, sizeof(m->set), "%s", f->name);
@@ -230,14 +232,14 @@ static int add_raw(struct build *b, const char *string)
 	bool all_bad = true;
 
 	if (strlen(string) >= SM_EVENT_STRING)
-		return fail(b, -EINVAL, "-e %.40s...: longer than %d characters", string,
-			    SM_EVENT_STRING - 1);
+		return fail_build(b, -EINVAL, "-e %.40s...: longer than %d characters", string,
+				  SM_EVENT_STRING - 1);
 	if (have_metric(cs, "", string))
 		return 0;
 	e = push((void **)&cs->events, &cs->n_events, sizeof(*e));
 	m = e != NULL ? push((void **)&cs->metrics, &cs->n_metrics, sizeof(*m)) : NULL;
 	if (m == NULL)
-		return fail(b, -ENOMEM, "out of memory");
+		return fail_build(b, -ENOMEM, "out of memory");
 	snprintf(e->name, sizeof(e->name), "%s", string);
 	snprintf(e->string, sizeof(e->string), "%s", string);
 	snprintf(m->name, sizeof(m->name), "%s", string);
@@ -249,12 +251,13 @@ static int add_raw(struct build *b, const char *string)
 		all_bad &= bad;
 	}
 	if (all_bad)
-		return fail(b, -EINVAL,
-			    "-e %s: %s; allowed: libpfm4 names (spanmark events PATTERN lists "
-			    "them), rNNN, "
-			    "PMU/term=value,../, "
-			    "sw::NAME, tp::CATEGORY:NAME",
-			    string, e->res[0].reason);
+		return fail_build(
+			b, -EINVAL,
+			"-e %s: %s; allowed: libpfm4 names (spanmark events PATTERN lists "
+			"them), rNNN, "
+			"PMU/term=value,../, "
+			"sw::NAME, tp::CATEGORY:NAME",
+			string, e->res[0].reason);
 	snprintf(m->unit, sizeof(m->unit), "%s",
 		 e->res[0].code.backend == SM_BACKEND_SOFT ? sm_soft_unit(e->res[0].code.soft)
 							   : "count");
@@ -280,12 +283,12 @@ static int build(struct build *b)
 	int rc = sm_pmus_scan(b->opt->root, &cs->pmus);
 
 	if (rc == -E2BIG)
-		return fail(b, -EINVAL,
-			    "this machine has more than %d kinds of cores with a PMU each; "
-			    "allowed: --counters=none",
-			    SM_PMU_KINDS);
+		return fail_build(b, -EINVAL,
+				  "this machine has more than %d kinds of cores with a PMU each; "
+				  "allowed: --counters=none",
+				  SM_PMU_KINDS);
 	if (rc)
-		return fail(b, rc, "out of memory");
+		return fail_build(b, rc, "out of memory");
 	name_by_pfm(cs);
 	cs->n_kinds = b->opt->from == SM_COUNTERS_SIM ? 1 : cs->pmus.n_core;
 	for (unsigned i = 0; !rc && i < b->opt->n_sets; i++)
@@ -295,9 +298,9 @@ static int build(struct build *b)
 	if (!rc)
 		rc = sm__passes_plan(cs);
 	if (rc == -EINVAL && b->opt->plan != NULL)
-		fail(b, rc, "the counter sets are not those that the run was planned with");
+		fail_build(b, rc, "the counter sets are not those that the run was planned with");
 	if (rc == -ENOMEM)
-		fail(b, rc, "out of memory");
+		fail_build(b, rc, "out of memory");
 	return rc;
 }
 
@@ -315,7 +318,7 @@ int sm_counterset_new(const struct sm_counterset_options *opt, struct sm_counter
 	}
 	b.cs = calloc(1, sizeof(*b.cs));
 	if (b.cs == NULL)
-		return fail(&b, -ENOMEM, "out of memory");
+		return fail_build(&b, -ENOMEM, "out of memory");
 	b.cs->opt = *opt;
 	/* The caller's arrays are not kept. */
 	b.cs->opt.sets = b.cs->opt.events = NULL;

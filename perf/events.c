@@ -73,7 +73,8 @@ const char *sm_soft_unit(enum sm_soft s)
 	return s < SM_SOFT_COUNT ? softs[s].unit : "?";
 }
 
-static int refuse(struct sm_event_resolved *out, enum sm_status st, const char *fmt, const char *a)
+static int refuse_event(struct sm_event_resolved *out, enum sm_status st, const char *fmt,
+			const char *a)
 {
 	out->status = st;
 	snprintf(out->reason, sizeof(out->reason), fmt, a);
@@ -101,8 +102,8 @@ static bool resolve_soft(const char *name, struct sm_event_resolved *out)
 						   .scale = 1};
 		return true;
 	}
-	return refuse(out, SM_STATUS_UNSUPPORTED,
-		      "no software metric is called \"%s\" (see spanmark events sw)", name);
+	return refuse_event(out, SM_STATUS_UNSUPPORTED,
+			    "no software metric is called \"%s\" (see spanmark events sw)", name);
 }
 
 /* ---- raw and tracepoints ------------------------------------------------------------------ */
@@ -148,24 +149,25 @@ static bool resolve_tracepoint(const char *name, const struct sm_event_options *
 	int rc = -ENOENT;
 
 	if (colon == NULL || strchr(name, '/') != NULL || strstr(name, "..") != NULL)
-		return refuse(out, SM_STATUS_UNSUPPORTED,
-			      "tracepoint \"%s\": want tp::CATEGORY:NAME", name);
+		return refuse_event(out, SM_STATUS_UNSUPPORTED,
+				    "tracepoint \"%s\": want tp::CATEGORY:NAME", name);
 	for (unsigned i = 0; rc && i < 2; i++) {
 		snprintf(path, sizeof(path), "%s/events/%.*s/%s/id", dirs[i], (int)(colon - name),
 			 name, colon + 1);
 		rc = sm__read_line(opt->pmus->root, path, text, sizeof(text));
 		if (rc == -EACCES)
-			return refuse(out, SM_STATUS_DENIED,
-				      "tracepoint \"%s\": /sys/kernel/tracing is not readable "
-				      "(needs root or "
-				      "a mount "
-				      "option gid=)",
-				      name);
+			return refuse_event(
+				out, SM_STATUS_DENIED,
+				"tracepoint \"%s\": /sys/kernel/tracing is not readable "
+				"(needs root or "
+				"a mount "
+				"option gid=)",
+				name);
 	}
 	if (rc)
-		return refuse(out, SM_STATUS_UNSUPPORTED,
-			      "tracepoint \"%s\": not there (tracefs mounted? kernel without it?)",
-			      name);
+		return refuse_event(
+			out, SM_STATUS_UNSUPPORTED,
+			"tracepoint \"%s\": not there (tracefs mounted? kernel without it?)", name);
 	out->code = (struct sm_event_code){.backend = SM_BACKEND_PERF,
 					   .source = SM_SOURCE_SW,
 					   .type = PERF_TYPE_TRACEPOINT,
@@ -276,8 +278,8 @@ static bool resolve_pfm(const char *name, const struct sm_event_options *opt,
 
 	*bad = true;
 	if (!pfm_ready())
-		return refuse(out, SM_STATUS_UNSUPPORTED, "libpfm4 cannot start: %s",
-			      pfm_strerror(pfm_state));
+		return refuse_event(out, SM_STATUS_UNSUPPORTED, "libpfm4 cannot start: %s",
+				    pfm_strerror(pfm_state));
 	/* Unqualified: this machine's own event first, whatever libpfm4 believes to be present. */
 	snprintf(own, sizeof(own), "%s::%s", core->uarch, name);
 	rc = strstr(name, "::") != NULL ? PFM_ERR_NOTFOUND
@@ -319,8 +321,8 @@ bool sm_event_resolve(const char *name, const struct sm_event_options *opt,
 	} else if (strncmp(name, "sim::", 5) == 0) {
 		int i = sm_sim_event(name + 5);
 
-		ok = i >= 0 || refuse(out, SM_STATUS_UNSUPPORTED,
-				      "no simulated event is called \"%s\"", name + 5);
+		ok = i >= 0 || refuse_event(out, SM_STATUS_UNSUPPORTED,
+					    "no simulated event is called \"%s\"", name + 5);
 		bad = !ok;
 		out->code = (struct sm_event_code){.backend = SM_BACKEND_SIM,
 						   .source = SM_SOURCE_SIM,

@@ -33,7 +33,7 @@ static double stop(struct eval *e, int rc, const char *what)
 	return 0;
 }
 
-static bool take(struct eval *e, char c)
+static bool take_char(struct eval *e, char c)
 {
 	while (isspace((unsigned char)*e->p))
 		e->p++;
@@ -47,10 +47,10 @@ static double call(struct eval *e, const char *name)
 {
 	double a = sum(e), b;
 
-	if (!take(e, ','))
+	if (!take_char(e, ','))
 		return stop(e, -EINVAL, "want a comma");
 	b = sum(e);
-	if (!take(e, ')'))
+	if (!take_char(e, ')'))
 		return stop(e, -EINVAL, "want )");
 	if (strcmp(name, "min") == 0)
 		return a < b ? a : b;
@@ -72,7 +72,7 @@ static double name(struct eval *e)
 	memcpy(id, e->p, n);
 	id[n] = '\0';
 	e->p += n;
-	if (take(e, '('))
+	if (take_char(e, '('))
 		return call(e, id);
 	if (!e->fn(e->ctx, id, &v) && !e->rc) {
 		e->rc = -ENODATA;
@@ -89,14 +89,14 @@ static double factor(struct eval *e)
 
 	if (e->rc)
 		return 0;
-	if (take(e, '-'))
+	if (take_char(e, '-'))
 		return ++e->depth > MAX_DEPTH ? stop(e, -EINVAL, "too deep") : -factor(e);
-	if (take(e, '(')) {
+	if (take_char(e, '(')) {
 		if (++e->depth > MAX_DEPTH)
 			return stop(e, -EINVAL, "too deep");
 		v = sum(e);
 		e->depth--;
-		return take(e, ')') ? v : stop(e, -EINVAL, "want )");
+		return take_char(e, ')') ? v : stop(e, -EINVAL, "want )");
 	}
 	if (isdigit((unsigned char)*e->p) || *e->p == '.') {
 		v = strtod(e->p, &end);
@@ -115,9 +115,9 @@ static double product(struct eval *e)
 	double v = factor(e), d;
 
 	while (!e->rc) {
-		if (take(e, '*')) {
+		if (take_char(e, '*')) {
 			v *= factor(e);
-		} else if (take(e, '/')) {
+		} else if (take_char(e, '/')) {
 			d = factor(e);
 			if (!e->rc && d == 0)
 				return stop(e, -EDOM, "division by zero");
@@ -134,9 +134,9 @@ static double sum(struct eval *e)
 	double v = product(e);
 
 	while (!e->rc) {
-		if (take(e, '+'))
+		if (take_char(e, '+'))
 			v += product(e);
-		else if (take(e, '-'))
+		else if (take_char(e, '-'))
 			v -= product(e);
 		else
 			break;
@@ -150,7 +150,7 @@ int sm_expr_eval(const char *text, sm_expr_fn fn, void *ctx, double *out, char *
 		.text = text, .p = text, .fn = fn, .ctx = ctx, .err = err, .errlen = errlen};
 	double v = sum(&e);
 
-	take(&e, ' ');
+	take_char(&e, ' ');
 	if (!e.rc && *e.p)
 		stop(&e, -EINVAL, "unexpected text");
 	if (!e.rc && !isfinite(v))

@@ -16,7 +16,8 @@ struct lint {
 	struct sm_lint_counts *c;
 };
 
-static void report(struct lint *l, const char *pmu, const char *what, const char *message, bool bad)
+static void report_finding(struct lint *l, const char *pmu, const char *what, const char *message,
+			   bool bad)
 {
 	struct sm_lint_finding f = {
 		.origin = l->s->origin, .pmu = pmu, .what = what, .message = message, .bad = bad};
@@ -68,11 +69,12 @@ static void check_map(struct lint *l, const struct sm_set_mapping *m)
 
 	l->c->strings++;
 	if (!known_pmu(m->pmu))
-		report(l, m->pmu, m->event, "no such microarchitecture here or in libpfm4", false);
+		report_finding(l, m->pmu, m->event, "no such microarchitecture here or in libpfm4",
+			       false);
 	if (strncmp(s, "const::", 7) == 0) {
 		strtod(s + 7, &end);
 		if (end == s + 7 || *end)
-			report(l, m->pmu, m->event, "const:: wants a number", true);
+			report_finding(l, m->pmu, m->event, "const:: wants a number", true);
 		else
 			l->c->encoded++;
 		return;
@@ -80,7 +82,7 @@ static void check_map(struct lint *l, const struct sm_set_mapping *m)
 	/* Sysfs notation needs the machine that has the PMU: here only its shape can be checked. */
 	if (slash != NULL) {
 		if (slash == s || strrchr(s, '/') == slash || strrchr(s, '/') == slash + 1)
-			report(l, m->pmu, m->event, "want PMU/term=value,../", true);
+			report_finding(l, m->pmu, m->event, "want PMU/term=value,../", true);
 		else
 			l->c->encoded++;
 		return;
@@ -88,7 +90,7 @@ static void check_map(struct lint *l, const struct sm_set_mapping *m)
 	switch (sm_lint_encodes(s, why, sizeof(why))) {
 	case 1: l->c->encoded++; break;
 	case -1: l->c->foreign++; break;
-	default: report(l, m->pmu, m->event, why, true);
+	default: report_finding(l, m->pmu, m->event, why, true);
 	}
 }
 
@@ -107,22 +109,22 @@ static void check_metric(struct lint *l, const struct sm_set_metric *m)
 
 	l->c->metrics++;
 	if (!m->unit[0])
-		report(l, "", m->name, "has no unit", true);
+		report_finding(l, "", m->name, "has no unit", true);
 	if (!m->formula[0]) {
 		if (!defined(l->s, m->name))
-			report(l, "", m->name, "no [pmu] section defines this event", true);
+			report_finding(l, "", m->name, "no [pmu] section defines this event", true);
 		return;
 	}
 	l->c->formulas++;
 	n = sm_expr_names(m->formula, names, 16, why, sizeof(why));
 	if (n < 0)
-		report(l, "", m->name, why, true);
+		report_finding(l, "", m->name, why, true);
 	for (int i = 0; i < n; i++) {
 		if (strcmp(names[i], "ops") != 0 && strcmp(names[i], "seconds") != 0 &&
 		    !defined(l->s, names[i])) {
 			snprintf(why, sizeof(why), "uses \"%.31s\", which no [pmu] section defines",
 				 names[i]);
-			report(l, "", m->name, why, true);
+			report_finding(l, "", m->name, why, true);
 		}
 	}
 }

@@ -23,7 +23,7 @@ struct picker {
 	unsigned n;
 };
 
-static void pick(struct picker *p, unsigned event, unsigned kind)
+static void pick_event(struct picker *p, unsigned event, unsigned kind)
 {
 	struct sm__slot *s = &p->t->slots[kind * p->t->cs->n_events + event];
 
@@ -81,7 +81,7 @@ static void open_hardware(struct sm_region_thread *t, unsigned kind)
 	for (unsigned pass = from; pass < to; pass++) {
 		for (unsigned e = 0; e < cs->n_events; e++)
 			if (sm__is_hw(&cs->events[e], kind) && cs->events[e].in_pass >> pass & 1)
-				pick(&p, e, kind);
+				pick_event(&p, e, kind);
 		open_picked(&p);
 	}
 }
@@ -101,7 +101,7 @@ static void open_software(struct sm_region_thread *t)
 
 			if (!cs->events[e].constant && r->status == SM_STATUS_OK &&
 			    r->code.backend == order[b] && r->code.source == SM_SOURCE_SW)
-				pick(&p, e, 0);
+				pick_event(&p, e, 0);
 		}
 		open_picked(&p);
 	}

@@ -56,8 +56,8 @@ static bool same_role(const char *a, const char *b)
 }
 
 /* <0, 0, >0: where two rows stand. */
-static int compare(const struct rolling *r, const struct sm_rollup_row *a,
-		   const struct sm_rollup_row *b)
+static int compare_rows(const struct rolling *r, const struct sm_rollup_row *a,
+			const struct sm_rollup_row *b)
 {
 	if (a->key != b->key)
 		return a->key < b->key ? -1 : 1;
@@ -76,9 +76,9 @@ static struct sm_rollup_row *find_row(struct rolling *r, const struct sm_rollup_
 	struct sm_reading *readings;
 	unsigned at = out->n;
 
-	while (at > 0 && compare(r, &out->rows[at - 1], want) >= 0) {
+	while (at > 0 && compare_rows(r, &out->rows[at - 1], want) >= 0) {
 		at--;
-		if (compare(r, &out->rows[at], want) == 0)
+		if (compare_rows(r, &out->rows[at], want) == 0)
 			return &out->rows[at];
 	}
 	readings = calloc(r->cs->n_events ? r->cs->n_events : 1, sizeof(*readings));

@@ -48,7 +48,7 @@ static bool prepare(struct program *p)
 	       !sm__pages_make(&p->pages, 16384, 2);
 }
 
-static void run(const struct program *p)
+static void run_program(const struct program *p)
 {
 	sm__kernel_loop(100000);
 	sm__kernel_branches(p->bits, p->n_bits);
@@ -77,7 +77,7 @@ static bool reads_zero(const struct sm_counterset *cs, const struct sm_event_cod
 
 	sm_group_open(&g, &code, 1, &opt);
 	if (g.n_open && !sm_group_read(&g, &a)) {
-		run(p);
+		run_program(p);
 		zero = !sm_group_read(&g, &b) && b.running > a.running &&
 		       b.values[0] == a.values[0];
 	}

@@ -61,11 +61,11 @@ struct parse {
 	int rc;
 };
 
-static int refuse(struct parse *p, int rc, const char *fmt, ...)
+static int refuse_line(struct parse *p, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* inih's handlers return 0 for an error. */
-static int refuse(struct parse *p, int rc, const char *fmt, ...)
+static int refuse_line(struct parse *p, int rc, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -81,7 +81,7 @@ static int refuse(struct parse *p, int rc, const char *fmt, ...)
 static int copy(struct parse *p, char *to, size_t len, const char *from, const char *what)
 {
 	if (strlen(from) >= len)
-		return refuse(p, -EINVAL, "%s is longer than %zu characters", what, len - 1);
+		return refuse_line(p, -EINVAL, "%s is longer than %zu characters", what, len - 1);
 	strcpy(to, from);
 	return 1;
 }
@@ -92,7 +92,7 @@ static int on_set(struct parse *p, const char *key, const char *value)
 		return copy(p, p->s->name, sizeof(p->s->name), value, "name");
 	if (strcmp(key, "title") == 0)
 		return copy(p, p->s->title, sizeof(p->s->title), value, "title");
-	return refuse(p, -EINVAL, "[set] has no \"%s\" (name, title)", key);
+	return refuse_line(p, -EINVAL, "[set] has no \"%s\" (name, title)", key);
 }
 
 static struct sm_set_metric *metric(struct parse *p, const char *name)
@@ -105,7 +105,7 @@ static struct sm_set_metric *metric(struct parse *p, const char *name)
 			return &s->metrics[i];
 	grown = realloc(s->metrics, (s->n_metrics + 1) * sizeof(*grown));
 	if (grown == NULL) {
-		refuse(p, -ENOMEM, "out of memory");
+		refuse_line(p, -ENOMEM, "out of memory");
 		return NULL;
 	}
 	s->metrics = grown;
@@ -131,7 +131,8 @@ static int on_metric(struct parse *p, const char *name, const char *key, const c
 		return copy(p, m->title, sizeof(m->title), value, "title");
 	if (p->table && strcmp(key, "per_op") == 0)
 		return m->per_op = strcmp(value, "yes") == 0;
-	return refuse(p, -EINVAL, "[metric %s] has no \"%s\" (formula, unit, help)", name, key);
+	return refuse_line(p, -EINVAL, "[metric %s] has no \"%s\" (formula, unit, help)", name,
+			   key);
 }
 
 /* Strings in a notation of their own stay as they are; the others are libpfm4 events of the
@@ -151,10 +152,10 @@ static int add_map(struct parse *p, const char *pmu, const char *event, const ch
 
 	for (unsigned i = 0; i < s->n_maps; i++)
 		if (strcmp(s->maps[i].pmu, pmu) == 0 && strcmp(s->maps[i].event, event) == 0)
-			return refuse(p, -EINVAL, "%s is defined twice for %s", event, pmu);
+			return refuse_line(p, -EINVAL, "%s is defined twice for %s", event, pmu);
 	m = realloc(s->maps, (s->n_maps + 1) * sizeof(*m));
 	if (m == NULL)
-		return refuse(p, -ENOMEM, "out of memory");
+		return refuse_line(p, -ENOMEM, "out of memory");
 	s->maps = m;
 	m += s->n_maps;
 	snprintf(full, sizeof(full), "%s%s%s", qualified(string) ? "" : pmu,
@@ -185,16 +186,17 @@ static int on_line(void *user, const char *section, const char *key, const char 
 
 	/* inih cuts sections at 49 characters without saying so. */
 	if (strlen(section) >= 49)
-		return refuse(p, -EINVAL, "section name too long: use several sections");
+		return refuse_line(p, -EINVAL, "section name too long: use several sections");
 	if (value == NULL || !*value)
-		return refuse(p, -EINVAL, "\"%s\" has no value", key);
+		return refuse_line(p, -EINVAL, "\"%s\" has no value", key);
 	if (strcmp(section, "set") == 0)
 		return on_set(p, key, value);
 	if (strncmp(section, "metric ", 7) == 0)
 		return on_metric(p, section + 7, key, value);
 	if (strncmp(section, "pmu ", 4) == 0)
 		return on_pmu(p, section + 4, key, value);
-	return refuse(p, -EINVAL, "unknown section [%s] (set, metric NAME, pmu NAME..)", section);
+	return refuse_line(p, -EINVAL, "unknown section [%s] (set, metric NAME, pmu NAME..)",
+			   section);
 }
 
 static int parse(const char *text, const char *origin, bool table, struct sm_setfile **out,
@@ -209,13 +211,13 @@ static int parse(const char *text, const char *origin, bool table, struct sm_set
 	snprintf(p.s->origin, sizeof(p.s->origin), "%s", origin);
 	line = ini_parse_string(text, on_line, &p);
 	if (line > 0 && !p.rc)
-		refuse(&p, -EINVAL, "not \"key = value\", or longer than 199 characters");
+		refuse_line(&p, -EINVAL, "not \"key = value\", or longer than 199 characters");
 	else if (line < 0)
-		refuse(&p, -ENOMEM, "out of memory");
+		refuse_line(&p, -ENOMEM, "out of memory");
 	if (!p.rc && !p.s->name[0])
-		refuse(&p, -EINVAL, "[set] name is missing");
+		refuse_line(&p, -EINVAL, "[set] name is missing");
 	if (!p.rc && !p.s->n_metrics)
-		refuse(&p, -EINVAL, "no [metric NAME] section");
+		refuse_line(&p, -EINVAL, "no [metric NAME] section");
 	if (p.rc) {
 		if (err != NULL && errlen)
 			snprintf(err, errlen, "%s:%d: %s", origin, line > 0 ? line : 1, p.why);

@@ -212,7 +212,7 @@ static void spend(struct sm_sim_counts *c, const struct part *parts, size_t n)
 }
 
 /* All parts of one dump: n of them, one label. */
-static int apply(struct load *l, const struct part *parts, size_t n)
+static int apply_parts(struct load *l, const struct part *parts, size_t n)
 {
 	struct sm_sim_counts *c = l->c;
 	unsigned from = 0, to = 0;
@@ -253,7 +253,7 @@ int sm_sim_load(const char *folder, int pid, struct sm_sim_counts **out, char *e
 	for (size_t i = 0, n; !rc && i < l.n; i += n) {
 		for (n = 1; i + n < l.n && l.parts[i + n].number == l.parts[i].number; n++)
 			;
-		rc = apply(&l, &l.parts[i], n);
+		rc = apply_parts(&l, &l.parts[i], n);
 	}
 	free(l.parts);
 	if (rc)
@@ -268,7 +268,7 @@ void sm_sim_free(struct sm_sim_counts *c)
 	free(c);
 }
 
-static uint64_t pick(const uint64_t *v, enum sm_sim e)
+static uint64_t pick_sim(const uint64_t *v, enum sm_sim e)
 {
 	switch (e) {
 	case SM_SIM_D1: return v[SM_SIM_D1MR] + v[SM_SIM_D1MW];
@@ -289,7 +289,7 @@ bool sm_sim_value(const struct sm_sim_counts *c, int thread, int region, enum sm
 		return false;
 	for (int r = 0; r < SM_SIM_MAX_REGIONS; r++)
 		if (region < 0 || r == region)
-			sum += pick(c->threads[thread].counts[r], e);
+			sum += pick_sim(c->threads[thread].counts[r], e);
 	*v = sum;
 	return true;
 }

@@ -18,7 +18,7 @@ struct parse {
 	int depth;
 };
 
-static bool refuse(struct parse *p, const char *fmt, const char *a, const char *b)
+static bool refuse_text(struct parse *p, const char *fmt, const char *a, const char *b)
 {
 	p->out->status = SM_STATUS_UNSUPPORTED;
 	snprintf(p->out->reason, sizeof(p->out->reason), fmt, a, b);
@@ -34,29 +34,29 @@ static bool deposit(struct parse *p, const char *format, uint64_t value, const c
 	char *end;
 
 	if (s == NULL)
-		return refuse(p, "%s: format \"%s\" is not understood", term, format);
+		return refuse_text(p, "%s: format \"%s\" is not understood", term, format);
 	if (strncmp(format, "config1:", 8) == 0)
 		word = &c->config1;
 	else if (strncmp(format, "config2:", 8) == 0)
 		word = &c->config2;
 	else if (strncmp(format, "config:", 7) != 0)
-		return refuse(p, "%s: format \"%s\" is not understood", term, format);
+		return refuse_text(p, "%s: format \"%s\" is not understood", term, format);
 	for (s++; *s;) {
 		unsigned long lo = strtoul(s, &end, 10), hi = lo;
 
 		if (end == s)
-			return refuse(p, "%s: format \"%s\" is not understood", term, format);
+			return refuse_text(p, "%s: format \"%s\" is not understood", term, format);
 		if (*end == '-')
 			hi = strtoul(end + 1, &end, 10);
 		if (hi > 63 || hi < lo)
-			return refuse(p, "%s: format \"%s\" is not understood", term, format);
+			return refuse_text(p, "%s: format \"%s\" is not understood", term, format);
 		for (; lo <= hi; lo++, value >>= 1)
 			*word = (*word & ~((uint64_t)1 << lo)) | ((value & 1) << lo);
 		s = *end == ',' ? end + 1 : end;
 		if (*end && *end != ',')
-			return refuse(p, "%s: format \"%s\" is not understood", term, format);
+			return refuse_text(p, "%s: format \"%s\" is not understood", term, format);
 	}
-	return value ? refuse(p, "%s: the value is too large for %.60s", term, p->pmu->device)
+	return value ? refuse_text(p, "%s: the value is too large for %.60s", term, p->pmu->device)
 		     : true;
 }
 
@@ -74,7 +74,7 @@ static bool apply_alias(struct parse *p, const char *name)
 	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%s/events/%s", p->pmu->device,
 		 name);
 	if (p->depth > 0 || sm__read_line(p->opt->pmus->root, path, text, sizeof(text)))
-		return refuse(p, "%.60s has no event or term \"%s\"", p->pmu->device, name);
+		return refuse_text(p, "%.60s has no event or term \"%s\"", p->pmu->device, name);
 	p->depth++;
 	if (!apply_terms(p, text))
 		return false;
@@ -95,17 +95,17 @@ static bool apply_term(struct parse *p, char *term)
 		*eq = '\0';
 		value = strtoull(eq + 1, &end, 0);
 		if (end == eq + 1 || *end)
-			return refuse(p, "%s: \"%s\" is not a number", term, eq + 1);
+			return refuse_text(p, "%s: \"%s\" is not a number", term, eq + 1);
 	}
 	if (!safe(term))
-		return refuse(p, "%.60s has no event or term \"%s\"", p->pmu->device, term);
+		return refuse_text(p, "%.60s has no event or term \"%s\"", p->pmu->device, term);
 	if (strcmp(term, "config") == 0)
 		return deposit(p, "config:0-63", value, term);
 	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%s/format/%s", p->pmu->device,
 		 term);
 	if (!sm__read_line(p->opt->pmus->root, path, format, sizeof(format)))
 		return deposit(p, format, value, term);
-	return eq != NULL ? refuse(p, "%.60s has no term \"%s\"", p->pmu->device, term)
+	return eq != NULL ? refuse_text(p, "%.60s has no term \"%s\"", p->pmu->device, term)
 			  : apply_alias(p, term);
 }
 
@@ -179,17 +179,17 @@ bool sm__sysfs_event(const char *name, const struct sm_event_options *opt,
 	       (last[1] && strcmp(last, "/u") != 0 && strcmp(last, "/k") != 0) ||
 	       !well_formed(slash + 1, (size_t)(last - slash - 1));
 	if (*bad)
-		return refuse(&p, "\"%s\": want PMU/term=value,.../%s", name, "");
+		return refuse_text(&p, "\"%s\": want PMU/term=value,.../%s", name, "");
 	out->code = (struct sm_event_code){.source = SM_SOURCE_PMU, .scale = 1};
 	p.pmu = find_pmu(opt, device);
 	if (p.pmu == NULL)
-		return refuse(&p, "this machine has no PMU called \"%s\"%s", device, "");
+		return refuse_text(&p, "this machine has no PMU called \"%s\"%s", device, "");
 	snprintf(terms, sizeof(terms), "%.*s", (int)(last - slash - 1), slash + 1);
 	if (!apply_terms(&p, terms))
 		return false;
 	if (p.pmu->core && opt->pmus->n_core > 1 && p.pmu != core)
-		return refuse(&p, "event of %.60s, this core is counted by %.60s", p.pmu->device,
-			      core->device);
+		return refuse_text(&p, "event of %.60s, this core is counted by %.60s",
+				   p.pmu->device, core->device);
 	out->code.backend = p.pmu->core ? SM_BACKEND_PERF : SM_BACKEND_UNCORE;
 	out->code.type = p.pmu->type;
 	if (p.pmu->core) {

@@ -21,10 +21,10 @@ struct loader {
 	size_t errlen;
 };
 
-static int fail(struct loader *l, int code, const char *fmt, ...)
+static int fail_load(struct loader *l, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static int fail(struct loader *l, int code, const char *fmt, ...)
+static int fail_load(struct loader *l, int code, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -42,18 +42,20 @@ static int set_source(struct loader *l, const struct sm_topology_source *from)
 	unsigned long flags = HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED;
 
 	if (hwloc_topology_init(&l->hw))
-		return fail(l, -ENOMEM, "hwloc: out of memory");
+		return fail_load(l, -ENOMEM, "hwloc: out of memory");
 	if (from->xml != NULL) {
 		if (access(from->xml, R_OK))
-			return fail(l, -errno, "--xml %s: %s", from->xml, strerror(errno));
+			return fail_load(l, -errno, "--xml %s: %s", from->xml, strerror(errno));
 		if (hwloc_topology_set_xml(l->hw, from->xml))
-			return fail(l, -EINVAL, "--xml %s: not an hwloc XML topology", from->xml);
+			return fail_load(l, -EINVAL, "--xml %s: not an hwloc XML topology",
+					 from->xml);
 	} else if (from->synthetic != NULL) {
 		if (hwloc_topology_set_synthetic(l->hw, from->synthetic))
-			return fail(l, -EINVAL,
-				    "--synthetic \"%s\": not an hwloc synthetic topology (example: "
-				    "\"pack:2 [numa] l3:2 core:4 pu:2\")",
-				    from->synthetic);
+			return fail_load(
+				l, -EINVAL,
+				"--synthetic \"%s\": not an hwloc synthetic topology (example: "
+				"\"pack:2 [numa] l3:2 core:4 pu:2\")",
+				from->synthetic);
 	}
 	hwloc_topology_set_flags(l->hw, flags);
 	hwloc_topology_set_icache_types_filter(l->hw, HWLOC_TYPE_FILTER_KEEP_ALL);
@@ -95,13 +97,13 @@ static int open_hwloc(struct loader *l, const struct sm_topology_source *from)
 	if (rc)
 		return rc;
 	if (from->xml != NULL && !survives(l))
-		return fail(l, -EINVAL, "--xml %s: a damaged topology, on which hwloc crashes",
-			    from->xml);
+		return fail_load(l, -EINVAL, "--xml %s: a damaged topology, on which hwloc crashes",
+				 from->xml);
 	if (hwloc_topology_load(l->hw))
-		return fail(l, -EINVAL, "%s: hwloc cannot load this topology",
-			    from->xml != NULL	      ? from->xml
-			    : from->synthetic != NULL ? from->synthetic
-						      : "this machine");
+		return fail_load(l, -EINVAL, "%s: hwloc cannot load this topology",
+				 from->xml != NULL	   ? from->xml
+				 : from->synthetic != NULL ? from->synthetic
+							   : "this machine");
 	return 0;
 }
 
@@ -121,9 +123,9 @@ static int allocate(struct loader *l)
 	t->n_cores = hwloc_get_nbobjs_by_type(l->hw, HWLOC_OBJ_CORE);
 	t->n_l3s = hwloc_get_nbobjs_by_type(l->hw, HWLOC_OBJ_L3CACHE);
 	if (t->n_pus <= 0)
-		return fail(l, -ENODEV, "the topology has no processing unit");
+		return fail_load(l, -ENODEV, "the topology has no processing unit");
 	if (t->n_nodes <= 0)
-		return fail(l, -ENODEV, "the topology has no NUMA node");
+		return fail_load(l, -ENODEV, "the topology has no NUMA node");
 	/* A machine without core or package objects (an odd XML): each PU is a core, the machine is
 	 * the package. */
 	if (t->n_cores <= 0)
@@ -149,7 +151,7 @@ static int allocate(struct loader *l)
 	if (t->pus == NULL || t->cores == NULL || t->l3s == NULL || t->nodes == NULL ||
 	    t->packages == NULL || t->pu_of_os == NULL || t->node_of_os == NULL ||
 	    t->distance == NULL)
-		return fail(l, -ENOMEM, "out of memory");
+		return fail_load(l, -ENOMEM, "out of memory");
 	for (int i = 0; i < t->pu_os_limit; i++)
 		t->pu_of_os[i] = SM_NONE;
 	for (int i = 0; i < t->node_os_limit; i++)
@@ -421,11 +423,12 @@ static int flatten(struct loader *l, const struct sm_topology_source *from)
 	read_distances(l);
 	l->t->n_offline = count_offline(l);
 	if (!l->t->n_allowed)
-		return fail(l, -ENODEV,
-			    "the cpuset allows no processing unit; allowed: a cgroup cpuset and an "
-			    "affinity "
-			    "mask (taskset) "
-			    "with at least one CPU that is online");
+		return fail_load(
+			l, -ENODEV,
+			"the cpuset allows no processing unit; allowed: a cgroup cpuset and an "
+			"affinity "
+			"mask (taskset) "
+			"with at least one CPU that is online");
 	return 0;
 }
 
@@ -440,10 +443,10 @@ int sm_topology_load(const struct sm_topology_source *from, struct sm_topology *
 	if (from == NULL)
 		from = &here;
 	if (from->xml != NULL && from->synthetic != NULL)
-		return fail(&l, -EINVAL, "--xml and --synthetic exclude each other");
+		return fail_load(&l, -EINVAL, "--xml and --synthetic exclude each other");
 	l.t = calloc(1, sizeof(*l.t));
 	if (l.t == NULL)
-		return fail(&l, -ENOMEM, "out of memory");
+		return fail_load(&l, -ENOMEM, "out of memory");
 	rc = open_hwloc(&l, from);
 	if (!rc)
 		rc = flatten(&l, from);

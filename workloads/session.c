@@ -364,7 +364,7 @@ static void report_stalls(struct sm_run *run)
 	sm_run_result(run, SM_RESULT_handshake_max_us, (double)s.handshake_round.max_ns * 1e-3);
 }
 
-static void report(struct sm_run *run)
+static void report_results(struct sm_run *run)
 {
 	if (run->timed.ns == 0)
 		sm_run_fail(run, -EIO, "the workload timed nothing");
@@ -398,7 +398,7 @@ static SM_NOINLINE int call_workload(struct sm_run *run)
 	return err;
 }
 
-static void run_job(struct sm_run *run)
+static void run_workload(struct sm_run *run)
 {
 	int err;
 
@@ -413,7 +413,7 @@ static void run_job(struct sm_run *run)
 			sm_run_fail(run, err, "%s failed: %s", run->job->params->workload->name,
 				    strerror(-err));
 		if (run->error == 0)
-			report(run);
+			report_results(run);
 		sm__thread_stop(&run->thread0);
 	}
 	sm_stack_unwatch();
@@ -437,7 +437,7 @@ int sm_session_run(const struct sm_job *job, struct sm_sample *out)
 	if (sm_job_check(job, out->error, sizeof(out->error)) != 0)
 		return -EINVAL;
 	pthread_mutex_init(&run.lock, NULL);
-	run_job(&run);
+	run_workload(&run);
 	sm__counting_free(run.counting);
 	pthread_mutex_destroy(&run.lock);
 	if (run.error != 0)

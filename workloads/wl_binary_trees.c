@@ -134,7 +134,7 @@ static uint64_t expected(int depth)
 	return nodes;
 }
 
-static int run(struct sm_run *run)
+static int run_binary_trees(struct sm_run *run)
 {
 	struct sm_thread *t = sm_run_thread(run);
 	struct forest f = {
@@ -196,5 +196,5 @@ const struct sm_workload sm__wl_binary_trees = {
 	.op = "node",
 	.params = params,
 	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
-	.run = run,
+	.run = run_binary_trees,
 };

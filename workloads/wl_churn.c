@@ -63,7 +63,7 @@ SM_INLINE int work(const enum sm_wl_backend b, struct sm_thread *t, const struct
 		  : sm_run_fail(t->run, -EIO, "thread %u: a live object was overwritten", t->index);
 }
 
-static int thread_main(struct sm_thread *t, void *arg)
+static int churn_thread(struct sm_thread *t, void *arg)
 {
 	const struct churn *c = arg;
 
@@ -74,7 +74,7 @@ static int thread_main(struct sm_thread *t, void *arg)
 	}
 }
 
-static int run(struct sm_run *run)
+static int run_churn(struct sm_run *run)
 {
 	const struct sm_params *p = sm_run_params(run);
 	struct churn c = {
@@ -90,7 +90,7 @@ static int run(struct sm_run *run)
 		if (c.table == NULL)
 			return sm_run_fail(run, -ENOMEM, "out of memory for a type");
 	}
-	err = sm_run_parallel_timed(run, sm_run_threads(run), thread_main, &c);
+	err = sm_run_parallel_timed(run, sm_run_threads(run), churn_thread, &c);
 	if (err == 0)
 		sm_run_ops(run, c.ops * sm_run_threads(run));
 	return err;
@@ -134,5 +134,5 @@ const struct sm_workload sm__wl_churn = {
 	.op = "object",
 	.params = params,
 	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
-	.run = run,
+	.run = run_churn,
 };

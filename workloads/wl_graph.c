@@ -230,7 +230,7 @@ static void sleep_calm(struct sm_thread *t)
 	sm_blocking_leave(t->m);
 }
 
-static int thread_main(struct sm_thread *t, void *arg)
+static int writer_main(struct sm_thread *t, void *arg)
 {
 	struct crew *c = arg;
 	struct graph *g = c->g;
@@ -295,7 +295,7 @@ static int run_graph(struct sm_run *run, struct graph *g, struct crew *c)
 
 	measure_bound(run, g);
 	build(run, g);
-	err = sm_run_parallel(run, sm_run_threads(run), thread_main, c);
+	err = sm_run_parallel(run, sm_run_threads(run), writer_main, c);
 	if (err != 0)
 		return err;
 	ring = count_ring(g);
@@ -315,7 +315,7 @@ static int run_graph(struct sm_run *run, struct graph *g, struct crew *c)
 	return 0;
 }
 
-static int run(struct sm_run *run)
+static int run_graph_workload(struct sm_run *run)
 {
 	const struct sm_params *p = sm_run_params(run);
 	struct graph g = {
@@ -393,5 +393,5 @@ const struct sm_workload sm__wl_graph = {
 	.op = "object",
 	.params = params,
 	.backends = 1u << SM_WL_GC,
-	.run = run,
+	.run = run_graph_workload,
 };

@@ -109,7 +109,7 @@ SM_INLINE uint64_t run_ring(const enum sm_wl_backend b, struct sm_run *run, stru
 	return dismantle(b, r);
 }
 
-static void report(struct sm_run *run, const struct ring *r)
+static void report_steps(struct sm_run *run, const struct ring *r)
 {
 	static const struct {
 		enum sm_result_id what;
@@ -139,7 +139,7 @@ static uint64_t run_backend(struct sm_run *run, struct ring *r)
  * behind. */
 static struct sm_histogram steps_taken;
 
-static int run(struct sm_run *run)
+static int run_ring_workload(struct sm_run *run)
 {
 	const struct sm_params *p = sm_run_params(run);
 	struct ring r = {
@@ -158,7 +158,7 @@ static int run(struct sm_run *run)
 	sm_clock_ticks_per_ns(); /* its calibration must not fall into a step */
 	n = run_backend(run, &r);
 	sm_run_ops(run, r.ops);
-	report(run, &r);
+	report_steps(run, &r);
 	if (n != r.live)
 		return sm_run_fail(run, -EIO,
 				   "the ring lost or damaged messages: %llu of %llu are left",
@@ -197,5 +197,5 @@ const struct sm_workload sm__wl_ring = {
 	.op = "step",
 	.params = params,
 	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
-	.run = run,
+	.run = run_ring_workload,
 };

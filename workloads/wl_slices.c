@@ -38,7 +38,7 @@ static unsigned count_damaged(int64_t **slices, const int64_t *sizes, unsigned n
 	return damaged;
 }
 
-static int run(struct sm_run *run)
+static int run_slices(struct sm_run *run)
 {
 	struct sm_thread *t = sm_run_thread(run);
 	unsigned n, moved = 0, damaged;
@@ -94,5 +94,5 @@ const struct sm_workload sm__wl_slices = {
 	.op = "number",
 	.params = params,
 	.backends = 1u << SM_WL_GC,
-	.run = run,
+	.run = run_slices,
 };
