@@ -75,6 +75,12 @@ struct sm_run_options {
 	bool help;
 };
 
+struct sm_option;
+
+/* Takes a value (NULL without arg). 0, or -EINVAL with the line for the user in err. */
+typedef int sm_take_fn(const struct sm_option *opt, struct sm_run_options *o, const char *value,
+		       char *err, size_t errlen);
+
 /* How an option is written. */
 struct sm_option {
 	const char *name; /* long, without the dashes */
@@ -83,9 +89,7 @@ struct sm_option {
 	const char *arg;
 	const char *help;  /* half a line */
 	const char *words; /* allowed words, separated by '|'; NULL: anything */
-	/* Takes the value (NULL without arg). 0, or -EINVAL with the line for the user in err. */
-	int (*take)(const struct sm_option *opt, struct sm_run_options *o, const char *value,
-		    char *err, size_t errlen);
+	sm_take_fn *take;
 	size_t offset; /* for the shared take functions: where the value goes */
 };
 
