@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/suggest.h"
+#include "harness/chosen.h"
 #include "workloads/session.h"
 
 /* One dimension of the matrix for one workload: assignments to choose from. */
@@ -71,204 +71,36 @@ static int split(struct sm_strings *values, const char *text)
 	}
 }
 
-/* ---- which workloads ---------------------------------------------------------------------- */
-
-static int find_workload(const char *name, const struct sm_workload **out, char *err, size_t errlen)
-{
-	unsigned n;
-	const struct sm_workload *const *all = sm_workloads(&n);
-	const char *names[64];
-
-	*out = sm_workload_find(name, err, errlen);
-	if (*out)
-		return 0;
-	for (unsigned i = 0; i < n && i < 64; i++)
-		names[i] = all[i]->name;
-	sm_suggest_error(err, errlen, "workload", name, names, n < 64 ? n : 64);
-	return -EINVAL;
-}
-
-static int chosen_workloads(const struct sm_run_options *o, const struct sm_workload ***list,
-			    unsigned *n, char *err, size_t errlen)
-{
-	unsigned all;
-	const struct sm_workload *const *known = sm_workloads(&all);
-	int rc = 0;
-
-	*n = o->workloads.n ? (unsigned)o->workloads.n : all;
-	*list = calloc(*n + 1, sizeof(**list));
-	if (!*list)
-		return -ENOMEM;
-	for (unsigned i = 0; i < *n && rc == 0; i++) {
-		if (o->workloads.n)
-			rc = find_workload(o->workloads.v[i], &(*list)[i], err, errlen);
-		else
-			(*list)[i] = known[i];
-	}
-	return rc;
-}
-
-/* ---- parameters --------------------------------------------------------------------------- */
-
-/* "graph.objects=1m": is the first part a workload's name? Returns the assignment behind it. */
-static const char *strip_workload(const char *text, size_t *len)
-{
-	size_t dot = strcspn(text, ".=");
-
-	*len = 0;
-	if (text[dot] != '.')
-		return text;
-	*len = dot;
-	return text + dot + 1;
-}
-
-static bool addressed(const struct sm_workload *w, const char *text, size_t prefix)
-{
-	return prefix == 0 || (strlen(w->name) == prefix && strncmp(w->name, text, prefix) == 0);
-}
-
-/* Index of the parameter that "key=.." names; -1. */
-static int param_of(const struct sm_workload *w, const char *assignment)
-{
-	size_t len = strcspn(assignment, "=");
-
-	for (unsigned i = 0; i < sm_workload_nparams(w); i++) {
-		if (strlen(w->params[i].name) == len &&
-		    strncmp(w->params[i].name, assignment, len) == 0)
-			return (int)i;
-	}
-	return -1;
-}
-
-/* No chosen workload has this parameter: say which parameters there are. */
-static int unknown_param(const char *text, const struct sm_workload *const *list, unsigned n,
-			 char *err, size_t errlen)
-{
-	const char *names[64];
-	char typed[80];
-	size_t prefix, count = 0;
-	const char *assignment = strip_workload(text, &prefix);
-
-	if (prefix) {
-		bool known = false;
-
-		for (unsigned i = 0; i < n; i++)
-			known |= addressed(list[i], text, prefix);
-		if (!known) {
-			for (unsigned i = 0; i < n && i < 64; i++)
-				names[i] = list[i]->name;
-			snprintf(typed, sizeof(typed), "%.*s", (int)(prefix < 60 ? prefix : 60),
-				 text);
-			sm_suggest_error(err, errlen, "workload in -p", typed, names,
-					 n < 64 ? n : 64);
-			return -EINVAL;
-		}
-	}
-	for (unsigned i = 0; i < n; i++) {
-		for (unsigned k = 0;
-		     addressed(list[i], text, prefix) && k < sm_workload_nparams(list[i]); k++) {
-			bool seen = false;
-
-			for (size_t j = 0; j < count; j++)
-				seen |= strcmp(names[j], list[i]->params[k].name) == 0;
-			if (!seen && count < 64)
-				names[count++] = list[i]->params[k].name;
-		}
-	}
-	snprintf(typed, sizeof(typed), "%.*s", (int)strcspn(assignment, "="), assignment);
-	sm_suggest_error(err, errlen, "parameter", typed, names, count);
-	return -EINVAL;
-}
-
-static int check_params(const struct sm_run_options *o, const struct sm_workload *const *list,
-			unsigned n, char *err, size_t errlen)
-{
-	for (size_t i = 0; i < o->params.n; i++) {
-		size_t prefix;
-		const char *assignment = strip_workload(o->params.v[i], &prefix);
-		bool used = false;
-
-		for (unsigned k = 0; k < n; k++)
-			used |= addressed(list[k], o->params.v[i], prefix) &&
-				param_of(list[k], assignment) >= 0;
-		if (!used)
-			return unknown_param(o->params.v[i], list, n, err, errlen);
-	}
-	return 0;
-}
-
-/* ---- settings ----------------------------------------------------------------------------- */
-
-struct keys {
-	const char *names[256];
-	size_t n;
-};
-
-static void add_key(void *ctx, const char *key, const char *values, const char *help)
-{
-	struct keys *k = ctx;
-
-	(void)values;
-	(void)help;
-	if (k->n < sizeof(k->names) / sizeof(k->names[0]))
-		k->names[k->n++] = key;
-}
-
-/* Every key of --set is in one of the tables. */
-static int check_settings(const struct sm_run_options *o, char *err, size_t errlen)
-{
-	struct keys keys = {.n = 0};
-
-	sm_job_setting_keys(add_key, &keys);
-	for (size_t i = 0; i < o->settings.n; i++) {
-		/* Behind an @: one class or core, which the table's owner reads. */
-		size_t len = strcspn(o->settings.v[i], "=@");
-		bool known = false;
-		char typed[80];
-
-		for (size_t k = 0; k < keys.n; k++)
-			known |= strlen(keys.names[k]) == len &&
-				 strncmp(keys.names[k], o->settings.v[i], len) == 0;
-		if (known)
-			continue;
-		snprintf(typed, sizeof(typed), "%.*s", (int)(len < 79 ? len : 79),
-			 o->settings.v[i]);
-		sm_suggest_error(err, errlen, "setting", typed, keys.names, keys.n);
-		return -EINVAL;
-	}
-	return 0;
-}
-
 /* ---- axes of one workload ----------------------------------------------------------------- */
 
-static int add_param_axis(struct axes *axes, const struct sm_workload *w, const char *assignment)
+/* The axis of this parameter, empty: a later, more particular -p takes an earlier one's place. */
+static struct axis *param_axis(struct axes *axes, const char *key, size_t keylen)
 {
-	int index = param_of(w, assignment);
-	struct axis *axis;
-	size_t keylen = strcspn(assignment, "=");
-
-	if (index < 0)
-		return 0; /* another workload's */
-	/* A later, more particular -p takes the place of an earlier one. */
 	for (size_t i = 0; i < axes->n; i++) {
-		if (axes->v[i].what == AXIS_PARAM && axes->v[i].keylen == keylen &&
-		    strncmp(axes->v[i].key, assignment, keylen) == 0) {
-			sm_strings_free(&axes->v[i].values);
-			return w->params[index].kind == SM_PARAM_LIST
-				       ? sm_strings_add(&axes->v[i].values, assignment + keylen + 1,
-							strlen(assignment + keylen + 1))
-				       : split(&axes->v[i].values, assignment + keylen + 1);
+		struct axis *axis = &axes->v[i];
+
+		if (axis->what == AXIS_PARAM && axis->keylen == keylen &&
+		    strncmp(axis->key, key, keylen) == 0) {
+			sm_strings_free(&axis->values);
+			return axis;
 		}
 	}
-	axis = axis_add(axes, AXIS_PARAM);
+	return axis_add(axes, AXIS_PARAM);
+}
+
+static int add_param_axis(struct axes *axes, const struct sm_param_desc *d, const char *assignment)
+{
+	size_t keylen = strcspn(assignment, "=");
+	const char *value = assignment + keylen + 1;
+	struct axis *axis = param_axis(axes, assignment, keylen);
+
 	if (axis == NULL)
 		return -ENOMEM;
 	axis->key = assignment;
 	axis->keylen = keylen;
-	if (w->params[index].kind == SM_PARAM_LIST) /* its commas are its own */
-		return sm_strings_add(&axis->values, assignment + keylen + 1,
-				      strlen(assignment + keylen + 1));
-	return split(&axis->values, assignment + keylen + 1);
+	if (d->kind == SM_PARAM_LIST) /* its commas are its own */
+		return sm_strings_add(&axis->values, value, strlen(value));
+	return split(&axis->values, value);
 }
 
 static int add_list_axis(struct axes *axes, int what, const struct sm_strings *values)
@@ -300,29 +132,26 @@ static int add_setting_axis(struct axes *axes, const char *assignment)
 static int build_axes(const struct sm_run_options *o, const struct sm_workload *w,
 		      struct axes *axes)
 {
+	const struct {
+		int what;
+		const struct sm_strings *values;
+	} lists[] = {{AXIS_BACKEND, &o->backends}, {AXIS_THREADS, &o->threads},
+		     {AXIS_WORKERS, &o->workers},  {AXIS_PLACE, &o->place},
+		     {AXIS_MARK, &o->mark_place},  {AXIS_KIND, &o->kinds}};
 	int rc = 0;
 
-	for (int particular = 0; particular <= 1; particular++) {
+	for (int round = 0; round <= 1; round++) {
 		for (size_t i = 0; i < o->params.n && rc == 0; i++) {
-			size_t prefix;
-			const char *assignment = strip_workload(o->params.v[i], &prefix);
+			const char *assignment;
+			bool particular;
+			int k = sm__chosen_param(w, o->params.v[i], &assignment, &particular);
 
-			if ((prefix != 0) == particular && addressed(w, o->params.v[i], prefix))
-				rc = add_param_axis(axes, w, assignment);
+			if (k >= 0 && particular == round)
+				rc = add_param_axis(axes, &w->params[k], assignment);
 		}
 	}
-	if (rc == 0)
-		rc = add_list_axis(axes, AXIS_BACKEND, &o->backends);
-	if (rc == 0)
-		rc = add_list_axis(axes, AXIS_THREADS, &o->threads);
-	if (rc == 0)
-		rc = add_list_axis(axes, AXIS_WORKERS, &o->workers);
-	if (rc == 0)
-		rc = add_list_axis(axes, AXIS_PLACE, &o->place);
-	if (rc == 0)
-		rc = add_list_axis(axes, AXIS_MARK, &o->mark_place);
-	if (rc == 0)
-		rc = add_list_axis(axes, AXIS_KIND, &o->kinds);
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]) && rc == 0; i++)
+		rc = add_list_axis(axes, lists[i].what, lists[i].values);
 	for (size_t i = 0; i < o->settings.n && rc == 0; i++)
 		rc = add_setting_axis(axes, o->settings.v[i]);
 	return rc;
@@ -544,12 +373,8 @@ int sm__plan_expand(const struct sm_run_options *o, struct sm_plan *p, char *err
 {
 	const struct sm_workload **list = NULL;
 	unsigned n = 0;
-	int rc = chosen_workloads(o, &list, &n, err, errlen);
+	int rc = sm__chosen(o, &list, &n, err, errlen);
 
-	if (rc == 0)
-		rc = check_params(o, list, n, err, errlen);
-	if (rc == 0)
-		rc = check_settings(o, err, errlen);
 	for (unsigned i = 0; i < n && rc == 0; i++)
 		rc = expand_workload(o, list[i], p, err, errlen);
 	free(list);
