@@ -1,21 +1,18 @@
 /*
  * The command `spanmark`: what the folder harness/ is for, and how a sample travels through it.
  *
- *   options.c   argv and the configuration file become struct sm_run_options; nothing is looked up
- *               yet
- *   plan.c      names are resolved, the matrix workload x parameters x placement x configuration x
- *               counter
- *               pass x repetition is laid out and shuffled; every mistake of the user ends here,
- *               status 2
- *   resume.c    may a run in the store go on: only as what it was begun as
- *   runner.c    one job at a time: /proc/self/exe is started again with a hidden subcommand, gets
- *               the job as
- *               JSON on a descriptor and sends the sample back as JSON on another
- *   worker.c    the other end: job JSON -> sm_session_run() of workloads/ -> sample JSON
- *   store.c     each sample is committed to SQLite as it arrives; a failed one too, with what is
- *               known
- *   store_read.c reads a run back from the store; writer_table.c, writer_csv.c, writer_json.c print
- *   it
+ *   options.c    argv and the configuration file become struct sm_run_options; option_value.c takes
+ *                the values; nothing is looked up yet
+ *   plan.c       names are resolved (chosen.c), the matrix workload x parameters x placement x
+ *                configuration (expand.c) x counter pass x repetition is laid out and shuffled;
+ *                every mistake of the user ends here, status 2
+ *   resume.c     may a run in the store go on: only as what it was begun as
+ *   runner.c     one job at a time: /proc/self/exe is started again with a hidden subcommand, gets
+ *                the job as JSON on a descriptor and sends the sample back as JSON on another
+ *   worker.c     the other end: job JSON -> sm_session_run() of workloads/ -> sample JSON
+ *   store.c      each sample is committed to SQLite as it arrives; a failed one too, with what is
+ *                known
+ *   store_read.c reads a run back; writer_table.c, writer_csv.c and writer_json.c print it
  *
  * Measuring and reporting meet only in the store, so a run that was killed reports what it had.
  *
