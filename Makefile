@@ -213,6 +213,12 @@ test: ## set up, build, run every test
 run-tests: build-tests all
 	@tests/run.sh $(B)
 
+.PHONY: test-programs
+test-programs: ## install programs, servers among them (800 MB), and run each under the preloaded malloc (NAMES=)
+	@tests/setup/deps.sh programs
+	@$(MAKE) --no-print-directory -j$$(nproc) $(B)/libspanmark-malloc.so
+	@SM_PROGRAMS=all tests/cli/test_programs.sh $(B) $(NAMES)
+
 # The machines of tests/vm/machines.py: MACHINES="arm64-n1 x86-2s" for some of them, QUICK=1 for the tests that each is
 # there for rather than all.
 test-vm: ## boot emulated ARM64 and NUMA machines and run the tests in them (MACHINES=)

@@ -26,6 +26,7 @@ step_asan() { # the unit tests under AddressSanitizer and UndefinedBehaviorSanit
 	UBSAN_OPTIONS=print_stacktrace=1 CK_TIMEOUT_MULTIPLIER=5 TEST_TIMEOUT=300 \
 		tests/run.sh "$(make -s SAN=address,undefined print-build)"
 }
+step_programs() { make --no-print-directory test-programs; } # installs what it needs itself
 step_vm() { # ARM64 and NUMA machines, emulated
 	make --no-print-directory test-vm QUICK=1
 }
@@ -75,7 +76,7 @@ test_workq test_cache test_central test_pageheap test_lock test_heap test_large 
 test_types test_flex test_promotion test_refs test_cell test_ephemeron test_misuse test_thread_life test_coroutine test_door
 test_cycle test_inspect test_limit test_throttle test_stalls test_memfail test_shard test_rseq"
 step_fuzz() { make --no-print-directory fuzz TIME=20; } # each target; installs what it needs itself
-STEPS="test layers format clang asan fuzz hostile long model mutants tsan bare vm"
+STEPS="test layers format clang asan fuzz hostile long programs model mutants tsan bare vm"
 
 if [ "${1:-}" = --list ]; then
 	echo "$STEPS"

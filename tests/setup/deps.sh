@@ -28,6 +28,8 @@ packages_of() {
 	jdk) echo "openjdk-17-jdk-headless" ;;
 	go) echo "golang-go" ;;
 	sim) echo "valgrind" ;;
+	programs) echo "$BUILD libseccomp-dev python3 perl openssl redis-server redis-tools memcached nginx-light lua5.4 ruby" \
+		"php-cli php-mbstring php-xml php-sqlite3 php-curl php-intl gdb emacs-nox default-jre-headless postgresql nodejs" ;;
 	*) return 1 ;;
 	esac
 }
@@ -46,6 +48,7 @@ reason_of() {
 	jdk) echo "the Java collector that the benchmarks compare with" ;;
 	go) echo "the Go collector that the benchmarks compare with" ;;
 	sim) echo "the simulated counters (callgrind)" ;;
+	programs) echo "the programs that the preloaded malloc is tried with (200 MB to fetch, 800 MB installed)" ;;
 	esac
 }
 
@@ -96,6 +99,15 @@ fi
 missing=$(missing_of $wanted)
 [ -n "$missing" ] || exit 0
 
+# Servers among the programs are not to be started by their installation.
+policy=/usr/sbin/policy-rc.d
+start_no_servers() {
+	[ ! -e "$policy" ] || return 0
+	printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+	$as_root chmod 755 "$policy"
+	trap '$as_root rm -f "$policy"; rm -f "$log"' EXIT
+}
+
 as_root=""
 if [ "$(id -u)" != 0 ]; then
 	command -v sudo >/dev/null 2>&1 || die "not root and no sudo: as root, run 'apt-get install $(echo $missing)'"
@@ -115,6 +127,7 @@ say "installing $(echo $missing)"
 say "for: $reasons"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+case " $* " in *" programs "*) start_no_servers ;; esac
 # Fresh lists only when the ones that are here do not do: an update costs more than most installs.
 # shellcheck disable=SC2086
 if ! apt install -y --no-install-recommends $missing >"$log" 2>&1; then
