@@ -13,10 +13,28 @@
 
 /* ---- hooks on the allocator's slow paths -------------------------------------------------- */
 
+/* gc.sync: all of the cycle happens where it is due. Who comes meanwhile waits for the same one. */
+static void cycle_here(struct sm_gc *gc, struct sm_mutator *m)
+{
+	struct sm_wait w = sm__wait_begin();
+	uint64_t wanted = sm_load_seqcst(&gc->cycles_wanted);
+
+	if (sm_load_relaxed(&gc->forked))
+		return;
+	if (wanted > sm_load_seqcst(&gc->cycles_completed))
+		sm__gc_wait(gc, m, &gc->cycles_completed, wanted);
+	else
+		(void)sm__gc_collect_and_wait(gc, m);
+	(void)sm__wait_over(&w);
+	sm__stall(m, SM_STALL_PACE, w.since);
+}
+
 /* The heap has reached its trigger: asks for a cycle, once. Beyond the goal, growth has a price. */
 static SM_NOINLINE void trigger(struct sm_gc *gc, struct sm_mutator *m, size_t bytes)
 {
-	if (sm_load_relaxed(&gc->throttle.trigger_asked) == 0) {
+	if (gc->config.tuning.sync)
+		cycle_here(gc, m);
+	else if (sm_load_relaxed(&gc->throttle.trigger_asked) == 0) {
 		if (sm_exchange_acqrel(&gc->throttle.trigger_asked, 1) == 0 &&
 		    !sm_load_relaxed(&gc->forked))
 			sm__gc_ask(gc);

@@ -318,9 +318,10 @@ static void pace_next_cycle(struct sm_gc *gc, struct sm_cycle *c)
 	pc.roots = stack_bytes(gc) + sm__roots_bytes(gc);
 	c->assist_ns = sm_load_relaxed(&gc->assist_ns);
 	c->assist_cpu_ns = sm_load_relaxed(&gc->assist_cpu_ns);
-	if (wall > 0)
+	/* With gc.sync the goal is a function of the heap alone, not of time. */
+	if (wall > 0 && !gc->config.tuning.sync)
 		pc.utilization = (double)(c->worker_ns + c->assist_ns) / (wall * (double)gc->cpus);
-	if (cpu > gc->cpu_at_end)
+	if (cpu > gc->cpu_at_end && !gc->config.tuning.sync)
 		pc.cost = (double)(c->worker_ns + c->assist_ns) / (double)(cpu - gc->cpu_at_end);
 	gc->cpu_at_end = cpu;
 	c->heap_marked = pc.live;

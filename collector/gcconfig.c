@@ -117,6 +117,8 @@ static const struct sm_key keys[] = {
 	{"gc.trace", "0|1", "one line a cycle on stderr", AT(trace), SM_KEY_NUMBER, .max = 1},
 	{"gc.stress", "0..1000000", "a cycle at every n-th refill; 0: never", AT(stress),
 	 SM_KEY_NUMBER, .max = 1000000},
+	{"gc.sync", "0|1", "cycles at fixed points: a mutator that is due for one waits for it all",
+	 AT(tuning.sync), SM_KEY_NUMBER, .max = 1},
 	{"gc.assist", "0|1", "mutators mark in proportion to what they allocate", AT(tuning.assist),
 	 SM_KEY_NUMBER, .max = 1},
 	{"gc.assist_slice", "size", "bytes that one assist scans at most: 1k..16m",

@@ -50,8 +50,9 @@ static int load_topology(const struct sm_run_options *o, struct sm_plan *p, char
 	return rc;
 }
 
-/* What gc.workers says, else the collector's own rule, over the CPUs that we may use. */
-static unsigned default_workers(const struct sm_case *c, const struct sm_topology *t)
+/* What gc.workers says, else the collector's own rule, over the CPUs that we may use; where threads
+ * run one at a time one will do. */
+static unsigned default_workers(const struct sm_case *c, const struct sm_topology *t, bool one)
 {
 	double fractional;
 	unsigned n;
@@ -64,6 +65,8 @@ static unsigned default_workers(const struct sm_case *c, const struct sm_topolog
 				return (unsigned)said;
 		}
 	}
+	if (one)
+		return 1;
 	n = sm__pacer_workers(t->n_allowed > 0 ? (unsigned)t->n_allowed : 1, &fractional);
 	return n > 0 ? n : 1;
 }
@@ -100,7 +103,7 @@ static int place_case(const struct sm_run_options *o, struct sm_plan *p, struct 
 		c->workers = 0;
 		mark = SM_MARK_NONE;
 	} else if (c->workers == 0)
-		c->workers = default_workers(c, p->topology);
+		c->workers = default_workers(c, p->topology, o->counters == SM_COUNT_SIM);
 	for (size_t i = 0; i < nplaces && rc == -EINVAL; i++)
 		rc = try_place(p->topology, c, o->place.n ? c->place : places[i], mark, err,
 			       errlen);

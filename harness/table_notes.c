@@ -3,6 +3,7 @@
  * failures. See table.h.
  */
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,18 +165,50 @@ static void write_failures(struct sm_table *t)
 	}
 }
 
+/* How far the repetitions of the largest count of each case are apart, at most; NAN: one each. */
+static double simulated_spread(const struct sm_summary *u, size_t column)
+{
+	double spread = NAN, largest = 0;
+
+	for (size_t i = 0; i < u->nrows; i++) {
+		const struct sm_stats *s = &u->cells[i * u->ncolumns + column].stats;
+
+		if (i == 0 || u->rows[i].group != u->rows[i - 1].group)
+			largest = 0;
+		if (s->n < 2 || s->median <= largest)
+			continue;
+		largest = s->median;
+		spread = fmax(spread, (s->max - s->min) / s->median);
+	}
+	return spread;
+}
+
 /* Callgrind runs a program some fifty times slower, one thread at a time. */
 static void write_simulated(struct sm_table *t)
 {
+	const struct sm_summary *u = &t->summary;
 	bool simulated = false;
+	double spread = NAN;
+	char text[400];
+	size_t n;
 
-	for (size_t i = 0; i < t->summary.ncolumns; i++)
-		simulated |= strcmp(t->summary.columns[i].source, "sim") == 0;
-	if (simulated)
-		sm__table_wrap_text(t->out, "note", 9,
-				    "counts marked [sim] come from Callgrind: instructions are "
-				    "exact, caches a model; "
-				    "times, waits and contention of such a run mean nothing");
+	for (size_t i = 0; i < u->ncolumns; i++) {
+		simulated |= strcmp(u->columns[i].source, "sim") == 0;
+		if (strcmp(u->columns[i].source, "sim") == 0 &&
+		    strcmp(u->columns[i].metric, "instructions") == 0)
+			spread = simulated_spread(u, i);
+	}
+	if (!simulated)
+		return;
+	n = (size_t)snprintf(
+		text, sizeof(text),
+		"counts marked [sim] come from Callgrind, one thread at a time, the "
+		"collector's cycles at fixed points (gc.sync): caches are a model; times, "
+		"waits and contention of such a run mean nothing");
+	if (!isnan(spread))
+		snprintf(text + n, sizeof(text) - n,
+			 "; instructions of repetitions are up to %.2g%% apart", spread * 100);
+	sm__table_wrap_text(t->out, "note", 9, text);
 }
 
 static void write_repetitions(struct sm_table *t)

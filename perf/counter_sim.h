@@ -21,11 +21,12 @@
  * it was in. Callgrind numbers threads in its own way; which number is which thread shows in the
  * first dump after a thread opens, where it is the only newcomer.
  *
- * What the numbers are: instructions are exact for one thread and repeat to about 1 in 10 000 for
- * several; caches and branch predictor are simple models (two levels, LRU, geometry of this machine
- * by hwloc, rounded to what Callgrind can simulate); threads are serialised, so contention, NUMA
- * and the overlap of collector and mutators do not exist. Time measured in such a run means
- * nothing.
+ * What the numbers are: instructions repeat to 1 in 10 000 for one thread, and for several as far
+ * as what they do does not depend on who is first (workloads/session.c sees to it for the
+ * collector: gc.sync); caches and branch predictor are simple models (two levels, LRU, geometry of
+ * this machine by hwloc, rounded to what Callgrind can simulate); threads are serialised, so
+ * contention, NUMA and the overlap of collector and mutators do not exist. Time measured in such a
+ * run means nothing.
  *
  * Dumps are files, one for each thread and change: at most SM_SIM_MAX_DUMPS changes are dumped.
  * After that regions are no longer told apart: their counts are "not counted" with that reason, the

@@ -8,6 +8,7 @@
 
 #include "allocator/objects/heap.h"
 #include "perf/clock.h"
+#include "perf/counterset.h"
 #include "perf/pin.h"
 #include "perf/topology.h"
 #include "spanmark/malloc.h"
@@ -194,6 +195,12 @@ static int make_collector(struct sm_run *run)
 	char why[200];
 
 	sm_gc_config_init(&cfg);
+	if (run->job->counters != NULL && run->job->counters->opt.from == SM_COUNTERS_SIM) {
+		/* Counts that repeat: threads run one at a time there, in an order that nobody
+		 * chose. */
+		cfg.tuning.sync = true;
+		cfg.heap.scavenge_ms = 0;
+	}
 	apply_topology(run->job->topology, &cfg);
 	if (apply_settings(run->job, &cfg, why, sizeof(why)) != 0)
 		return sm_run_fail(run, -EINVAL, "%s", why);

@@ -84,6 +84,7 @@ struct sm_gc_config {
 		size_t mark_stack_limit; /* gc.mark_stack */
 		unsigned assist_slice, fractional, idle_workers, signal_ms, report_ms;
 		bool aside;
+		bool sync; /* who is due for a cycle waits for all of it */
 		unsigned delay_us;
 	} tuning;
 	/* CPU -> L3 index, for stealing near before far; by the caller, not by keys. All 0: one. */

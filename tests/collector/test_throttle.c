@@ -290,9 +290,54 @@ START_TEST(limit_is_kept_by_a_cycle)
 }
 END_TEST
 
+/* Refills at which the number of finished cycles changes, while half of 24 MiB stays alive. */
+static unsigned cycles_at(uint64_t refills[64])
+{
+	static void *keep[1024];
+	unsigned n = 0;
+	struct sm_mutator *m;
+
+	gc = GCTEST("gc.sync=1", "gc.min_heap=1m", "gc.workers=1", "scavenge.interval=0");
+	m = sm_mutator_attach(gc);
+	ck_assert_ptr_nonnull(m);
+	ck_assert_int_eq(sm_root_add(gc, keep, 1024), 0);
+	for (unsigned i = 0; i < 24 * 1024; i++) {
+		uint64_t cycles = sm_load_seqcst(&gc->cycles_completed);
+		void *p = sm_new_bytes(m, 1024);
+
+		ck_assert_ptr_nonnull(p);
+		if (i % 2)
+			sm_store(m, &keep[i / 2 % 1024], p);
+		if (sm_load_seqcst(&gc->cycles_completed) != cycles && n < 64)
+			refills[n++] = i;
+	}
+	ck_assert_uint_eq(waits(), n);
+	ck_assert_uint_eq(sm_load_seqcst(&gc->cycles_completed), n);
+	memset(keep, 0, sizeof(keep));
+	ck_assert_int_eq(sm_root_remove(gc, keep), 0);
+	gctest_destroy(gc, m);
+	return n;
+}
+
+/* gc.sync: a cycle ends in the allocation that it is due in, the same one every time. */
+START_TEST(sync_cycles_are_where_they_are_due)
+{
+	uint64_t first[64], again[64];
+	unsigned n = cycles_at(first);
+
+	ck_assert_uint_ge(n, 3);
+	for (int round = 0; round < 3; round++) {
+		ck_assert_uint_eq(cycles_at(again), n);
+		for (unsigned i = 0; i < n; i++)
+			ck_assert_uint_eq(again[i], first[i]);
+	}
+}
+END_TEST
+
 int main(void)
 {
-	return SM_SUITE("throttle", 60, SM_T(price_doubles), SM_T(price_begins_before_the_limit),
-			SM_T(held_up), SM_T(one_account), SM_T(they_queue),
-			SM_T(late_ones_are_let_by), SM_LOOP(limit_is_kept_by_a_cycle, 0, 2));
+	return SM_SUITE("throttle", 60, SM_T(sync_cycles_are_where_they_are_due),
+			SM_T(price_doubles), SM_T(price_begins_before_the_limit), SM_T(held_up),
+			SM_T(one_account), SM_T(they_queue), SM_T(late_ones_are_let_by),
+			SM_LOOP(limit_is_kept_by_a_cycle, 0, 2));
 }
