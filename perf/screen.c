@@ -24,6 +24,33 @@ bool sm__screen_applies(const char *event)
 	return false;
 }
 
+/* Where the chase lies in the last-level cache, nothing needs memory. */
+#define CHASE ((size_t)64 << 20)
+
+static bool needs_memory(const char *event)
+{
+	return strcmp(event, "llc_miss") == 0 || strcmp(event, "dram_fill") == 0;
+}
+
+/* The largest cache of a CPU in bytes; 0: not known. */
+static size_t largest_cache(const struct sm_counterset *cs, int cpu)
+{
+	size_t largest = 0;
+
+	for (int i = 0; i < 8; i++) {
+		char path[96], text[32], *end;
+		size_t size;
+
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/cache/index%d/size",
+			 cpu, i);
+		if (sm__read_line(cs->pmus.root, path, text, sizeof(text)))
+			break;
+		size = strtoul(text, &end, 10) << (*end == 'K' ? 10 : *end == 'M' ? 20 : 0);
+		largest = size > largest ? size : largest;
+	}
+	return largest;
+}
+
 struct program {
 	struct sm_chase chase;
 	struct sm_pages pages, code;
@@ -31,8 +58,7 @@ struct program {
 	size_t n_bits;
 };
 
-/* More than most last-level caches hold would cost seconds to build; 64 MiB misses all but the
- * largest. */
+/* More than most last-level caches hold; more than all of them would cost seconds to build. */
 static bool prepare(struct program *p)
 {
 	memset(p, 0, sizeof(*p));
@@ -44,8 +70,7 @@ static bool prepare(struct program *p)
 	/* Without leave to make memory executable itlb_walk is not judged. */
 	if (sm__code_make(&p->code, 8192, 3))
 		p->code.start = NULL;
-	return !sm__chase_make(&p->chase, (size_t)64 << 20, 1) &&
-	       !sm__pages_make(&p->pages, 16384, 2);
+	return !sm__chase_make(&p->chase, CHASE, 1) && !sm__pages_make(&p->pages, 16384, 2);
 }
 
 static void run_program(const struct program *p)
@@ -104,12 +129,16 @@ unsigned sm__screen(struct sm_counterset *cs)
 		return 0;
 	if (prepare(&p)) {
 		for (unsigned k = 0; k < cs->n_kinds; k++) {
+			bool fits = largest_cache(cs, sm_cpumask_next(&cs->pmus.pmus[k].cpus, 0)) >=
+				    CHASE;
+
 			sm__go_to_kind(cs, k);
 			for (unsigned e = 0; e < cs->n_events; e++) {
 				const char *name = cs->events[e].name;
 
 				if (!sm__is_hw(&cs->events[e], k) || !sm__screen_applies(name) ||
 				    (p.code.start == NULL && strcmp(name, "itlb_walk") == 0) ||
+				    (fits && needs_memory(name)) ||
 				    !reads_zero(cs, &cs->events[e].res[k].code, &p))
 					continue;
 				condemn(&cs->events[e].res[k]);

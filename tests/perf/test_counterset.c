@@ -479,6 +479,19 @@ START_TEST(test_screening)
 	ck_assert_int_eq(metric(cs, "l2_miss")->refused, SM_STATUS_OK);
 	sm_counterset_free(cs);
 	screening = false;
+	/* What the last-level cache holds need not miss it: no verdict. */
+	mock.dead_config = 0xdc43; /* Zen 5 llc_miss */
+	screening = true;
+	for (int large = 0; large < 2; large++) {
+		faketree_write(&tree, "/sys/devices/system/cpu/cpu0/cache/index0/size", "48K");
+		faketree_write(&tree, "/sys/devices/system/cpu/cpu0/cache/index1/size",
+			       large ? "98304K" : "32768K");
+		cs = make("cache", "", (struct sm_counterset_options){0});
+		ck_assert_int_eq(metric(cs, "llc_miss")->refused,
+				 large ? SM_STATUS_OK : SM_STATUS_UNSUPPORTED);
+		sm_counterset_free(cs);
+	}
+	screening = false;
 	/* -e events may be 0. */
 	ck_assert(!sm__screen_applies("r1234"));
 	ck_assert(!sm__screen_applies("remote"));
