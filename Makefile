@@ -130,6 +130,12 @@ $(FUZZERS): $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(addprefix $(B)/tests/fuzz/,fuzz.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter-out %/replay.o,$(filter %.o,$^)) $(FUZZ_MAIN) $(filter %.a,$^) $(ALL_LIBS)
 
+# What tests/faults/faults.sh runs: the injector, a collector's life, and one that knows malloc alone.
+FAULTS     := $(addprefix $(B)/faults/,inject gc_life malloc_life)
+$(FAULTS): $(B)/faults/%: $(B)/tests/faults/%.o $(B)/libspanmark.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(if $(filter %/gc_life,$@),$(B)/libspanmark.a $(LIB_LIBS))
+
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -155,7 +161,7 @@ $(B)/flags: FORCE
 # The sets are compiled in by .incbin, which no dependency file mentions.
 $(B)/perf/setfile.o: $(wildcard perf/sets/*.ini)
 
-build-tests: $(TESTS) $(FUZZERS) ## build every test program
+build-tests: $(TESTS) $(FUZZERS) $(FAULTS) ## build every test program
 build-benches: $(BENCHES) ## build every benchmark program
 
 bench-gc: all build-benches ## the collector against other ways to manage memory: one table (GROUPS=, REPS=, ONLY=)

@@ -3,6 +3,7 @@
  */
 #include "allocator/os/osthread.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/syscall.h>
@@ -21,7 +22,8 @@ int sm__os_thread(pthread_t *thread, void *(*run)(void *arg), void *arg)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(thread, NULL, run, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -err;
+	/* glibc hands through what mmap and mprotect of the stack gave: EPERM, EACCES. */
+	return err ? -EAGAIN : 0;
 }
 
 /* A mask for 16,384 CPUs: the kernel refuses one that is smaller than its own. */

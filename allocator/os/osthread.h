@@ -9,7 +9,7 @@
 /*
  * pthread_create, for a thread that takes none of the program's signals: all are blocked in it from
  * its first instruction on but those that a fault of its own raises, which go to the program's
- * handler if it has one. 0 or -errno.
+ * handler if it has one. 0 or -EAGAIN.
  */
 int sm__os_thread(pthread_t *thread, void *(*run)(void *arg), void *arg);
 

@@ -30,7 +30,7 @@ done
 
 once() { # once NAME SEED
 	log=$work/$1.$2.log status=0
-	SM_TEST_TALLY=$work/tally.$2 SM_TEST_SEED=$2 timeout -k 10 600 "$build/tests/$1" >"$log" 2>&1 </dev/null ||
+	SM_TEST_TALLY=$work/tally.$2 SM_TEST_SEED=$2 timeout -k 10 1800 "$build/tests/$1" >"$log" 2>&1 </dev/null ||
 		status=$?
 	case $status in 0 | 77) rm -f "$log" && return ;; esac
 	echo "soak: $1 failed with status $status; SM_TEST_SEED=$2" >&2
