@@ -17,6 +17,7 @@
 #include "allocator/pages/stackpool.h"
 #include "tests/support/pagetest.h"
 #include "tests/support/skip.h"
+#include "tests/support/run.h"
 
 static struct sm_heap *heap;
 static int nodes[SM_MAX_NODES];
@@ -261,11 +262,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("numa");
-	TCase *t = tcase_create("numa");
-	SRunner *r;
-	int failed;
-
 	nnodes = read_list("/sys/devices/system/node/has_memory", nodes, SM_MAX_NODES);
 	if (nnodes < 2) {
 		printf("skipped: this machine has %u NUMA node%s with memory\n", nnodes,
@@ -276,18 +272,10 @@ int main(void)
 		printf("skipped: this kernel's pages are larger than the span unit\n");
 		return 77;
 	}
-	tcase_set_timeout(t, 120);
-	tcase_add_loop_test(t, memory_is_on_the_node_that_was_asked_for, 0, 2);
-	tcase_add_loop_test(t, released_memory_comes_back_to_its_node, 0, 2);
-	tcase_add_test(t, interleaved_spans_are_on_all_nodes);
-	tcase_add_test(t, bound_memory_is_on_that_node_alone);
-	tcase_add_test(t, a_node_without_memory_is_served_by_others);
-	tcase_add_test(t, a_refused_mbind_is_lived_with);
-	tcase_add_test(t, the_kernel_knows_the_policy);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return SM_SUITE("numa", 120, SM_LOOP(memory_is_on_the_node_that_was_asked_for, 0, 2),
+			SM_LOOP(released_memory_comes_back_to_its_node, 0, 2),
+			SM_T(interleaved_spans_are_on_all_nodes),
+			SM_T(bound_memory_is_on_that_node_alone),
+			SM_T(a_node_without_memory_is_served_by_others),
+			SM_T(a_refused_mbind_is_lived_with), SM_T(the_kernel_knows_the_policy));
 }

@@ -10,6 +10,7 @@
 #include "allocator/pages/pageheap_internal.h"
 #include "tests/support/pagetest.h"
 #include "tests/support/scale.h"
+#include "tests/support/run.h"
 
 static const enum sm_pageheap_kind KINDS[] = {SM_PAGEHEAP_BUDDY, SM_PAGEHEAP_BITMAP};
 
@@ -520,32 +521,16 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("pageheap");
-	TCase *t = tcase_create("pageheap");
-	SRunner *r;
-	int failed;
-
-	tcase_set_timeout(t, 60);
-	tcase_add_loop_test(t, a_span_is_described, 0, 2);
-	tcase_add_loop_test(t, freed_memory_is_not_called_zero, 0, 2);
-	tcase_add_loop_test(t, nothing_is_rounded_up, 0, 2);
-	tcase_add_test(t, a_run_inside_of_a_word_is_found);
-	tcase_add_loop_test(t, alignment_is_kept, 0, 2);
-	tcase_add_loop_test(t, grows_and_shrinks_in_place, 0, 2);
-	tcase_add_loop_test(t, beyond_the_largest_block, 0, 2);
-	tcase_add_loop_test(t, bits_follow_the_frontier, 0, 2);
-	tcase_add_loop_test(t, the_limit_holds, 0, 2);
-	tcase_add_loop_test(t, the_frontier_retreats_for_a_large_one, 0, 2);
-	tcase_add_loop_test(t, impossible_requests_fail, 0, 2);
-	tcase_add_loop_test(t, other_nodes_serve_in_order_of_distance, 0, 2);
-	tcase_add_loop_test(t, interleave_takes_turns_and_bind_stays, 0, 2);
-	tcase_add_loop_test(t, random_against_the_model, 0, 2);
-	tcase_add_loop_test(t, random_with_nodes, 0, 2);
-	tcase_add_loop_test(t, random_at_the_limit, 0, 2);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return SM_SUITE("pageheap", 60, SM_LOOP(a_span_is_described, 0, 2),
+			SM_LOOP(freed_memory_is_not_called_zero, 0, 2),
+			SM_LOOP(nothing_is_rounded_up, 0, 2), SM_T(a_run_inside_of_a_word_is_found),
+			SM_LOOP(alignment_is_kept, 0, 2), SM_LOOP(grows_and_shrinks_in_place, 0, 2),
+			SM_LOOP(beyond_the_largest_block, 0, 2),
+			SM_LOOP(bits_follow_the_frontier, 0, 2), SM_LOOP(the_limit_holds, 0, 2),
+			SM_LOOP(the_frontier_retreats_for_a_large_one, 0, 2),
+			SM_LOOP(impossible_requests_fail, 0, 2),
+			SM_LOOP(other_nodes_serve_in_order_of_distance, 0, 2),
+			SM_LOOP(interleave_takes_turns_and_bind_stays, 0, 2),
+			SM_LOOP(random_against_the_model, 0, 2), SM_LOOP(random_with_nodes, 0, 2),
+			SM_LOOP(random_at_the_limit, 0, 2));
 }

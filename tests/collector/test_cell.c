@@ -206,15 +206,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("cell");
-	TCase *c = tcase_create("cell");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_test(c, numbers_and_places);
-	tcase_add_loop_test_raise_signal(c, given_wrongly, SIGABRT, 0, 4);
-	tcase_add_test(c, one_owner_each);
-	tcase_add_loop_test(c, found_in_few_steps, 0, 3);
-	tcase_add_test(c, same_key);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("cell", 60, SM_T(numbers_and_places),
+			SM_LOOP_RAISES(given_wrongly, SIGABRT, 0, 4), SM_T(one_owner_each),
+			SM_LOOP(found_in_few_steps, 0, 3), SM_T(same_key));
 }

@@ -328,19 +328,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("file_life");
-	TCase *t = tcase_create("file_life");
-
-	tcase_set_timeout(t, 60);
-	tcase_add_loop_test(t, it_lives_while_something_points_into_it_and_is_unmapped_when_it_dies,
-			    0, 2);
-	tcase_add_loop_test(t, an_object_keeps_it_alive_and_takes_it_along, 0, 2);
-	tcase_add_loop_test(t, shared_both_ways, 0, 2);
-	tcase_add_loop_test(t, private_pages_are_our_own, 0, 2);
-	tcase_add_loop_test(t, freed_by_hand, 0, 2);
-	tcase_add_loop_test(t, a_truncated_file_is_collected_all_the_same, 0, 2);
-	tcase_add_loop_test(t, after_fork, 0, 4);
-	tcase_add_loop_test(t, dead_files_make_room_under_a_limit, 0, 2);
-	suite_add_tcase(s, t);
-	return sm_test_run(s);
+	return SM_SUITE(
+		"file_life", 60,
+		SM_LOOP(it_lives_while_something_points_into_it_and_is_unmapped_when_it_dies, 0, 2),
+		SM_LOOP(an_object_keeps_it_alive_and_takes_it_along, 0, 2),
+		SM_LOOP(shared_both_ways, 0, 2), SM_LOOP(private_pages_are_our_own, 0, 2),
+		SM_LOOP(freed_by_hand, 0, 2),
+		SM_LOOP(a_truncated_file_is_collected_all_the_same, 0, 2),
+		SM_LOOP(after_fork, 0, 4), SM_LOOP(dead_files_make_room_under_a_limit, 0, 2));
 }

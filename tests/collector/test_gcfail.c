@@ -346,12 +346,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("gcfail");
-	TCase *c = tcase_create("gcfail");
-
 	nodes = (unsigned)sm_test_scaled(3000);
-	tcase_set_timeout(c, 90);
-	tcase_add_loop_test(c, nth_failure, 0, sizeof(cases) / sizeof(cases[0]));
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("gcfail", 90, SM_LOOP(nth_failure, 0, sizeof(cases) / sizeof(cases[0])));
 }

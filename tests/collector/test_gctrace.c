@@ -108,11 +108,5 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("gctrace");
-	TCase *c = tcase_create("gctrace");
-
-	tcase_set_timeout(c, 30);
-	tcase_add_loop_test(c, one_line_a_cycle, 0, 2);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("gctrace", 30, SM_LOOP(one_line_a_cycle, 0, 2));
 }

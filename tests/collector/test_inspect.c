@@ -508,25 +508,16 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("inspect");
-	TCase *c = tcase_create("inspect");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_loop_test(c, each_reachable_object_once, 0, 3);
-	tcase_add_test(c, it_ends_when_the_callback_says_so);
-	tcase_add_test(c, base_and_size);
-	tcase_add_loop_test_raise_signal(c, calls_that_a_callback_may_not_make_abort, SIGABRT, 0,
-					 5);
-	tcase_add_loop_test(c, a_dump_has_objects_edges_and_roots, 0, 3);
-	tcase_add_test(c, a_dump_that_cannot_be_written_says_so);
-	tcase_add_loop_test(c, coroutines_and_thread_ranges_are_told_apart, 0, 3);
-	tcase_add_loop_test(c, queued_finalizers_are_roots, 0, 3);
-	tcase_add_loop_test(c, ephemerons_and_ranges, 0, 3);
-	tcase_add_loop_test(c, a_walk_without_memory_says_so, 0, 3);
-	tcase_add_test(c, no_callback);
-	tcase_add_loop_test(c, each_cycle_begins_and_ends, 0, 3);
-	tcase_add_loop_test(c, who_sets_a_callback_stands_at_a_safepoint, 0, 2);
-	tcase_add_test(c, limits_change_while_it_runs);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("inspect", 60, SM_LOOP(each_reachable_object_once, 0, 3),
+			SM_T(it_ends_when_the_callback_says_so), SM_T(base_and_size),
+			SM_LOOP_RAISES(calls_that_a_callback_may_not_make_abort, SIGABRT, 0, 5),
+			SM_LOOP(a_dump_has_objects_edges_and_roots, 0, 3),
+			SM_T(a_dump_that_cannot_be_written_says_so),
+			SM_LOOP(coroutines_and_thread_ranges_are_told_apart, 0, 3),
+			SM_LOOP(queued_finalizers_are_roots, 0, 3),
+			SM_LOOP(ephemerons_and_ranges, 0, 3),
+			SM_LOOP(a_walk_without_memory_says_so, 0, 3), SM_T(no_callback),
+			SM_LOOP(each_cycle_begins_and_ends, 0, 3),
+			SM_LOOP(who_sets_a_callback_stands_at_a_safepoint, 0, 2),
+			SM_T(limits_change_while_it_runs));
 }

@@ -122,12 +122,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("limit");
-	TCase *c = tcase_create("limit");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_loop_test(c, nothing_is_alive, 0, sizeof(cases) / sizeof(cases[0]));
-	tcase_add_loop_test(c, all_is_alive, 0, 2);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("limit", 60, SM_LOOP(nothing_is_alive, 0, sizeof(cases) / sizeof(cases[0])),
+			SM_LOOP(all_is_alive, 0, 2));
 }

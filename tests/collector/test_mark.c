@@ -354,17 +354,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("mark");
-	TCase *c = tcase_create("mark");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_loop_test(c, a_list_stays_and_goes, 0, 2);
-	tcase_add_loop_test(c, edges_off_the_short_path_count_once, 0, 2);
-	tcase_add_loop_test(c, layouts_are_exact, 0, 2);
-	tcase_add_loop_test(c, arrays, 0, 2);
-	tcase_add_loop_test(c, conservative_objects, 0, 2);
-	tcase_add_loop_test(c, overflow_loses_nothing, 0, 4);
-	tcase_add_loop_test(c, fifo_and_workers, 0, 16);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("mark", 60, SM_LOOP(a_list_stays_and_goes, 0, 2),
+			SM_LOOP(edges_off_the_short_path_count_once, 0, 2),
+			SM_LOOP(layouts_are_exact, 0, 2), SM_LOOP(arrays, 0, 2),
+			SM_LOOP(conservative_objects, 0, 2), SM_LOOP(overflow_loses_nothing, 0, 4),
+			SM_LOOP(fifo_and_workers, 0, 16));
 }

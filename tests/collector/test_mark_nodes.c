@@ -10,6 +10,7 @@
 
 #include "spanmark/gc.h"
 #include "tests/support/scale.h"
+#include "tests/support/run.h"
 
 static size_t objects;
 
@@ -116,19 +117,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("mark_nodes");
-	TCase *tc = tcase_create("nodes");
-	SRunner *sr;
-	int failed;
-
 	objects = sm_test_scaled(100000);
-	tcase_add_loop_test(tc, a_graph_over_all_nodes_survives, 0,
-			    sizeof(cases) / sizeof(cases[0]));
-	tcase_set_timeout(tc, 30);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE(
+		"mark_nodes", 30,
+		SM_LOOP(a_graph_over_all_nodes_survives, 0, sizeof(cases) / sizeof(cases[0])));
 }

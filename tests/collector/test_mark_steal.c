@@ -219,18 +219,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("mark_steal");
-	TCase *c = tcase_create("near");
-
 	find_cpus();
 	if (cpu_of[B] < 0) {
 		printf("SKIP: one CPU is allowed, the test needs two\n");
 		return 77;
 	}
-	tcase_set_timeout(c, 60);
-	tcase_add_loop_test(c, one_worker_counts_exactly, 0, 8);
-	tcase_add_loop_test(c, two_workers_stay_at_home, 0, 2);
-	tcase_add_loop_test(c, steals_by_l3, 0, 4);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("mark_steal", 60, SM_LOOP(one_worker_counts_exactly, 0, 8),
+			SM_LOOP(two_workers_stay_at_home, 0, 2), SM_LOOP(steals_by_l3, 0, 4));
 }

@@ -207,11 +207,5 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("misuse errors");
-	TCase *c = tcase_create("misuse errors");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_loop_test(c, is_refused, 0, REFUSED);
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("misuse errors", 60, SM_LOOP(is_refused, 0, REFUSED));
 }

@@ -585,11 +585,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("moments_table");
-	TCase *c = tcase_create("table");
-
-	tcase_set_timeout(c, 120);
-	tcase_add_loop_test(c, table, 0, 2 * (int)(sizeof(moments) / sizeof(moments[0])));
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return SM_SUITE("moments_table", 120,
+			SM_LOOP(table, 0, 2 * (int)(sizeof(moments) / sizeof(moments[0]))));
 }

@@ -1,6 +1,7 @@
 /* User-space reads against a page that the test writes: the kernel's protocol in all its corners.
  * */
 #include "perf/counter_user.h"
+#include "tests/support/run.h"
 
 #include <check.h>
 #include <errno.h>
@@ -230,30 +231,13 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("counter_user");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
 #if !defined(__x86_64__) && !defined(__aarch64__)
 	puts("no user-space counter reads on this architecture");
 	return 77;
 #endif
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, test_offset_is_added);
-	tcase_add_test(tc, test_sign_extension);
-	tcase_add_test(tc, test_wrap_at_48_bits);
-	tcase_add_test(tc, test_other_widths);
-	tcase_add_test(tc, test_index_zero_is_not_read);
-	tcase_add_test(tc, test_not_allowed_is_not_read);
-	tcase_add_test(tc, test_changed_under_our_eyes);
-	tcase_add_test(tc, test_times_of_multiplexed);
-	tcase_add_test(tc, test_never_a_mixture);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE_EACH("counter_user", 60, setup, teardown, SM_T(test_offset_is_added),
+			     SM_T(test_sign_extension), SM_T(test_wrap_at_48_bits),
+			     SM_T(test_other_widths), SM_T(test_index_zero_is_not_read),
+			     SM_T(test_not_allowed_is_not_read), SM_T(test_changed_under_our_eyes),
+			     SM_T(test_times_of_multiplexed), SM_T(test_never_a_mixture));
 }

@@ -27,6 +27,10 @@ struct sm_test {
 	{                                                       \
 		.test = (t), .from = (int)(lo), .to = (int)(hi) \
 	}
+#define SM_LOOP_RAISES(t, sig, lo, hi)                                           \
+	{                                                                        \
+		.test = (t), .signal = (sig), .from = (int)(lo), .to = (int)(hi) \
+	}
 
 /* Runs and frees s. Returns the exit status: 0 all passed, 1. */
 static inline int sm_test_run(Suite *s)
