@@ -160,14 +160,10 @@ static int metric_events(struct build *b, const struct sm_setfile *f, struct sm_
 		return fail_build(b, -EINVAL, "set %s (%s): metric %s: %s", f->name, f->origin,
 				  m->name, why);
 	for (int i = 0; i < n; i++) {
-		if (m->formula[0] && strcmp(names[i], "ops") == 0) {
-			m->uses_ops = true;
+		/* These come from the run. */
+		if (m->formula[0] &&
+		    (strcmp(names[i], "ops") == 0 || strcmp(names[i], "seconds") == 0))
 			continue;
-		}
-		if (m->formula[0] && strcmp(names[i], "seconds") == 0) {
-			m->uses_seconds = true;
-			continue;
-		}
 		if (!known_in_sets(f, names[i]))
 			return fail_build(
 				b, -EINVAL,

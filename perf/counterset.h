@@ -66,7 +66,6 @@ struct sm_cs_metric {
 	char help[120];
 	unsigned n_events;
 	unsigned events[SM_METRIC_EVENTS]; /* indexes into events */
-	bool uses_ops, uses_seconds;
 	bool uncore;
 	unsigned pass;
 	enum sm_source source;	/* of its events; pmu where they are mixed with sw */

@@ -79,7 +79,6 @@ struct sm_pageheap_stats {
 	size_t free_bytes;	   /* committed, free, resident as far as we know */
 	size_t released_bytes;	   /* free and returned to the operating system, or never touched */
 	size_t own_bytes;	   /* of committed and in use: mappings of their own */
-	size_t lost_bytes;	   /* own mappings that the kernel would not unmap: out of use */
 	size_t largest_free_bytes; /* the largest request that finds room without committing more */
 	uint64_t allocs, frees, search_steps; /* search_steps: bitmap or summary words looked at */
 	uint64_t grown, failed;		      /* grown in place; requests turned down */
@@ -111,9 +110,5 @@ struct sm_span *sm__pageheap_map_file(struct sm_pages *pg, unsigned node, int fd
 void sm__pageheap_fork_prepare(struct sm_pages *pg);
 void sm__pageheap_fork_parent(struct sm_pages *pg);
 void sm__pageheap_fork_child(struct sm_pages *pg);
-
-/* Gives pooled stacks back to the page heap: those that were not needed since the last call; all:
- * every one. */
-void sm__stack_trim(struct sm_heap *h, bool all);
 
 #endif

@@ -20,7 +20,6 @@ void sm__pageheap_stats(struct sm_pages *pg, unsigned node, struct sm_pageheap_s
 	memset(out, 0, sizeof(*out));
 	sm_lock_acquire(&nd->lock);
 	out->own_bytes = bytes_of(sm_load_relaxed(&nd->own_units));
-	out->lost_bytes = bytes_of(nd->lost_units);
 	out->committed_bytes = bytes_of((uint64_t)nd->frontier - 1 +
 					sm_load_relaxed(&nd->own_units) + nd->lost_units);
 	out->in_use_bytes = bytes_of((uint64_t)sm_load_relaxed(&nd->used_units) +
