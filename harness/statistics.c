@@ -24,27 +24,39 @@ double sm_stats_quantile(const double *sorted, size_t n, double q)
 	return sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]);
 }
 
-/*
- * Largest d such that [x(d), x(n+1-d)] covers the median with >= 95%: the coverage is
- * 1 - 2 P(Binomial(n, 1/2) < d). Returns d (1-based), 0 when even the full range covers less.
- */
-static size_t interval_rank(size_t n, double *coverage)
+bool sm_tail_take(struct sm_tail *t, double p)
 {
-	double lognorm = (double)n * log(0.5), below = 0;
-	size_t d = 0;
+	double coverage;
+
+	t->below += p;
+	coverage = 1 - 2 * t->below;
+	if (coverage < t->confidence - 1e-12) /* the sum's last bits */
+		return false;
+	t->rank++;
+	t->coverage = coverage;
+	return true;
+}
+
+/* The ranks of a median: how many of n values lie below it is Binomial(n, 1/2). */
+bool sm_stats_median_interval(const double *sorted, size_t n, double confidence, double *low,
+			      double *high, double *coverage)
+{
+	struct sm_tail t = {.confidence = confidence};
+	double dn = (double)n;
 
 	for (size_t k = 0; k < n / 2; k++) {
-		double c;
+		double dk = (double)k;
 
-		below += exp(lgamma((double)n + 1) - lgamma((double)k + 1) -
-			     lgamma((double)(n - k) + 1) + lognorm);
-		c = 1 - 2 * below;
-		if (c < CONFIDENCE)
+		if (!sm_tail_take(&t, exp(lgamma(dn + 1) - lgamma(dk + 1) - lgamma(dn - dk + 1) +
+					  dn * log(0.5))))
 			break;
-		d = k + 1;
-		*coverage = c;
 	}
-	return d;
+	if (t.rank == 0)
+		return false;
+	*low = sorted[t.rank - 1];
+	*high = sorted[n - t.rank];
+	*coverage = t.coverage;
+	return true;
 }
 
 static size_t far_out(const double *v, size_t n)
@@ -64,7 +76,7 @@ static size_t far_out(const double *v, size_t n)
 
 void sm_stats_compute(double *values, size_t n, struct sm_stats *out)
 {
-	size_t kept = 0, d;
+	size_t kept = 0;
 
 	*out = (struct sm_stats){0};
 	for (size_t i = 0; i < n; i++) {
@@ -79,10 +91,6 @@ void sm_stats_compute(double *values, size_t n, struct sm_stats *out)
 	out->max = values[kept - 1];
 	out->median = sm_stats_quantile(values, kept, 0.5);
 	out->outliers = far_out(values, kept);
-	d = interval_rank(kept, &out->confidence);
-	if (d > 0) {
-		out->has_interval = true;
-		out->low = values[d - 1];
-		out->high = values[kept - d];
-	}
+	out->has_interval = sm_stats_median_interval(values, kept, CONFIDENCE, &out->low,
+						     &out->high, &out->confidence);
 }

@@ -35,4 +35,21 @@ void sm_stats_compute(double *values, size_t n, struct sm_stats *out);
  * */
 double sm_stats_quantile(const double *sorted, size_t n, double q);
 
+/*
+ * The largest rank d, from 1, whose interval [d-th smallest, d-th largest] covers with the
+ * confidence, when a count T with known probabilities, symmetric about its mean, says how many
+ * values lie below: 1 - 2 P(T < d). Take P(T = 0), P(T = 1), .. until it says no.
+ */
+struct sm_tail {
+	double confidence; /* asked */
+	double below;
+	size_t rank;	 /* 0: even the full range covers less */
+	double coverage; /* of that rank */
+};
+bool sm_tail_take(struct sm_tail *t, double p);
+
+/* Of the median of sorted values, with at least the confidence. false: too few values for it. */
+bool sm_stats_median_interval(const double *sorted, size_t n, double confidence, double *low,
+			      double *high, double *coverage);
+
 #endif
