@@ -112,10 +112,26 @@ static void *grid(int n, size_t size)
 	return calloc(n > 0 ? (size_t)n : 1, size);
 }
 
+#define MAX_OS_INDEX (1 << 20)
+
+/* The highest number of the system's + 1; -1: one is missing (a damaged file) or absurd. */
+static int os_limit(const struct loader *l, hwloc_obj_type_t type)
+{
+	hwloc_obj_t o = NULL;
+	int limit = 0;
+
+	while ((o = hwloc_get_next_obj_by_type(l->hw, type, o)) != NULL) {
+		if (o->os_index > MAX_OS_INDEX) /* HWLOC_UNKNOWN_INDEX is the largest of all */
+			return -1;
+		if ((int)o->os_index >= limit)
+			limit = (int)o->os_index + 1;
+	}
+	return limit;
+}
+
 static int allocate(struct loader *l)
 {
 	struct sm_topology *t = l->t;
-	hwloc_obj_t o = NULL;
 
 	t->n_pus = hwloc_get_nbobjs_by_type(l->hw, HWLOC_OBJ_PU);
 	t->n_nodes = hwloc_get_nbobjs_by_type(l->hw, HWLOC_OBJ_NUMANODE);
@@ -134,12 +150,13 @@ static int allocate(struct loader *l)
 		t->n_packages = 1;
 	if (t->n_l3s < 0)
 		t->n_l3s = 0;
-	while ((o = hwloc_get_next_obj_by_type(l->hw, HWLOC_OBJ_PU, o)))
-		if ((int)o->os_index >= t->pu_os_limit)
-			t->pu_os_limit = (int)o->os_index + 1;
-	while ((o = hwloc_get_next_obj_by_type(l->hw, HWLOC_OBJ_NUMANODE, o)))
-		if ((int)o->os_index >= t->node_os_limit)
-			t->node_os_limit = (int)o->os_index + 1;
+	t->pu_os_limit = os_limit(l, HWLOC_OBJ_PU);
+	t->node_os_limit = os_limit(l, HWLOC_OBJ_NUMANODE);
+	if (t->pu_os_limit < 0 || t->node_os_limit < 0)
+		return fail_load(l, -EINVAL,
+				 "a processing unit or NUMA node of the topology has no number, or "
+				 "one beyond %d",
+				 MAX_OS_INDEX);
 	t->pus = grid(t->n_pus, sizeof(*t->pus));
 	t->cores = grid(t->n_cores, sizeof(*t->cores));
 	t->l3s = grid(t->n_l3s, sizeof(*t->l3s));

@@ -23,6 +23,8 @@ static void check_numbers(const struct sm_topology *t)
 		FUZZ_MUST(sm_topology_pu(t, p->os) == i);
 	}
 	for (int i = 0; i < t->n_nodes; i++)
+		FUZZ_MUST(sm_topology_node(t, t->nodes[i].os) == i);
+	for (int i = 0; i < t->n_nodes; i++)
 		for (int j = 0; j < t->n_nodes; j++)
 			(void)sm_topology_distance(t, i, j);
 }
@@ -44,7 +46,7 @@ static void place(const struct sm_topology *t)
 			if (sm_placement_plan(t, &r, &placed, err, sizeof(err)) == 0)
 				sm_placement_describe(t, &placed, text, sizeof(text));
 			else
-				fuzz_one_line(err);
+				fuzz_reason(err);
 			sm_placement_free(&placed);
 		}
 	}
