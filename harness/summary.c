@@ -212,7 +212,7 @@ static void fill_cell(const struct filling *f, size_t row, size_t col, int who, 
 
 static void fill_rows(const struct filling *f)
 {
-	const struct sm_row *rows = f->r->rows + f->g->rows;
+	const struct sm_row *rows = f->g->nrows > 0 ? f->r->rows + f->g->rows : NULL;
 
 	for (size_t i = 0, n; i < f->g->nrows; i += n) {
 		for (n = 1; i + n < f->g->nrows && rows[i + n].who == rows[i].who; n++)
