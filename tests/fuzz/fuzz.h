@@ -30,8 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 char *fuzz_text(const uint8_t *data, size_t size);
 /* The input as a file: its path, good until the next call. */
 const char *fuzz_file(const uint8_t *data, size_t size);
-/* A refusal is one line that is not empty. */
-void fuzz_one_line(const char *err);
+/* A refusal says why; sm_complain makes one line of it, whatever it quotes. */
+void fuzz_reason(const char *err);
 
 /* The input as decisions: bytes one after the other, 0 after the last. */
 struct fuzz_bytes {

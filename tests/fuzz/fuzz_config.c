@@ -14,7 +14,7 @@ static void plan(const struct sm_run_options *o)
 
 	err[0] = '\0';
 	if (sm_plan_build(o, &p, err, sizeof(err)) != 0)
-		fuzz_one_line(err);
+		fuzz_reason(err);
 	else
 		FUZZ_MUST(p.ncases > 0 && p.njobs == p.ncases * p.passes * p.reps);
 	sm_plan_free(&p);
@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	sm_run_options_init(&o);
 	err[0] = '\0';
 	if (sm_run_options_parse(&o, 7, argv, err, sizeof(err)) != 0) {
-		fuzz_one_line(err);
+		fuzz_reason(err);
 	} else if (!is_large(&o)) {
 		/* What this machine's counters and valgrind say is not the input's doing. */
 		o.counters = SM_COUNT_NONE;

@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (sm_heapfile_read(&h, fuzz_file(data, size), err, sizeof(err)) == 0)
 		ask(&h);
 	else
-		fuzz_one_line(err);
+		fuzz_reason(err);
 	sm_heapfile_free(&h);
 	return 0;
 }

@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (unsigned i = 0; i < n; i++)
 			FUZZ_MUST(parts.mutators[i].cpu >= -1);
 	} else {
-		fuzz_one_line(err);
+		fuzz_reason(err);
 	}
 	sm_job_parts_free(&parts);
 	free(text);

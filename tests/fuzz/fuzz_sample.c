@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (sm_record_parse(&r, &pool, (const char *)data, size, err, sizeof(err)) == 0)
 		keep(&r);
 	else
-		fuzz_one_line(err);
+		fuzz_reason(err);
 	sm_record_free(&r);
 	sm_pool_free(&pool);
 	return 0;

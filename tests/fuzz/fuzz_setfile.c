@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		look_at(s);
 		sm_lint_text(text, "fuzz", found, NULL, &counts);
 	} else {
-		fuzz_one_line(err);
+		fuzz_reason(err);
 	}
 	sm_setfile_free(s);
 	free(text);

@@ -201,7 +201,7 @@ static void resume(struct sm_store *s)
 	int64_t run = 0;
 
 	if (sm_store_unfinished(s, &run, &planned, &environment) != 0) {
-		fuzz_one_line(sm_store_error(s));
+		fuzz_reason(sm_store_error(s));
 		return;
 	}
 	sm_run_options_init(&o);
