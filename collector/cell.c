@@ -1,3 +1,4 @@
+/* cell.c: cells of a table: taking one, giving it back, finding those in use. */
 #include "collector/cell.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* cell_index.c: from an object to its cells, by a hash table. */
 #include "collector/cell_index.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* cpu_avoid.c: finding the busy CPUs, and binding the collector's threads away from them. */
 #include "collector/cpu_avoid.h"
 
 #include <sys/syscall.h>

@@ -1,3 +1,4 @@
+/* ephemeron.c: pairs whose value lives as long as the key, and the rounds that decide. */
 #include "collector/ephemeron.h"
 
 #include <errno.h>

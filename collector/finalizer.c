@@ -1,3 +1,4 @@
+/* finalizer.c: the table of finalizers, the queue, and the thread that runs them. */
 #include "collector/finalizer.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* handle.c: handles of objects, for threads and code that hold no pointer. */
 #include "collector/handle.h"
 
 #include <errno.h>

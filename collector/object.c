@@ -1,3 +1,4 @@
+/* object.c: the judgement of object.h. */
 #include "collector/object.h"
 
 #include "collector/gc_internal.h"

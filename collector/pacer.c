@@ -1,3 +1,4 @@
+/* pacer.c: the arithmetic of when a cycle begins and how much it may cost. */
 #include "collector/pacer.h"
 
 #include <string.h>

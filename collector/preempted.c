@@ -1,3 +1,4 @@
+/* preempted.c: was the calling thread taken off its CPU since it asked last? */
 #include "collector/preempted.h"
 
 _Atomic(bool) sm__preempted_on;

@@ -1,3 +1,4 @@
+/* roots.c: ranges that programs register, and how markers share them. */
 #include "collector/roots.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* stall.c: recording waits, adding histograms, their quantiles. */
 #include "collector/stall.h"
 
 static const char *const names[SM_STALL_CAUSES] = {

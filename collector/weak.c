@@ -1,3 +1,4 @@
+/* weak.c: weak references: making, reading, clearing. */
 #include "collector/weak.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* workq.c: the queues of grey packets: sharing, stealing, the end of marking. */
 #include "collector/workq.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /*
- * spanmark heap: what a heap dump holds, what keeps an object alive, and which objects keep most.
+ * cmd_heap.c: `spanmark heap`: what a heap dump holds, what keeps an object alive, and which
+ * objects keep most.
  */
 #include "harness/cmd.h"
 #include "harness/heapfile.h"

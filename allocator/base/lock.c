@@ -1,3 +1,4 @@
+/* lock.c: waiting for a lock, and the check of ranks. */
 #include "allocator/base/lock.h"
 
 #include "allocator/base/clock.h"

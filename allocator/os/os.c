@@ -1,3 +1,4 @@
+/* os.c: mappings, and what they may be refused for: os.h has the contract. */
 #include "allocator/os/os.h"
 
 #include <errno.h>

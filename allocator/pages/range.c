@@ -1,3 +1,4 @@
+/* range.c: the address range of a heap, from being reserved to being committed piece by piece. */
 #include "allocator/pages/range.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* scavenge.c: memory that is free goes back to the system, and dense memory onto huge pages. */
 #include "allocator/pages/scavenge.h"
 
 #include <errno.h>

@@ -27,6 +27,12 @@ def opening(text):
     return m.group(0) if m else ""
 
 
+def names_itself(path, text):
+    """Does a source of the product open with its name?"""
+    product = re.match(r"(allocator|collector|perf|workloads|harness)/.*\.c$", path)
+    return not product or "clang-format off" in text[:400] or os.path.basename(path) in opening(text)
+
+
 def preformatted(line, fenced):
     """Output, diagrams and commands keep their width, and what cannot be broken."""
     return fenced or line.startswith("    ") or " " not in line.strip("- ")
@@ -61,6 +67,8 @@ def main():
             symbols.update(re.findall(r"\b[sS][mM]_\w+", code_of(texts[f])))
         if f.endswith((".c", ".h")):
             offences.extend(comments_too_wide(f, texts[f]))
+            if not names_itself(f, texts[f]):
+                offences.append(f"{f}:1: the opening comment does not name the file")
     offences.extend(f"README.md does not name {f}" for f in files
                     if re.fullmatch(r"docs/[^/]*\.md", f) and f not in texts.get("README.md", ""))
     names = {os.path.basename(f) for f in files}
