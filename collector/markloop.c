@@ -38,7 +38,7 @@
  * its owner is still setting up. Before that the overflow path has such objects (cycle.c, "Doubtful
  * words").
  */
-#include "allocator/base/bitops.h"
+#include "allocator/base/cpu.h"
 #include "collector/scan_internal.h"
 
 /* The loop looks up from its work this often, in objects: to share and to keep to its budget. */

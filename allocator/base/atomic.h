@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "allocator/base/base.h"
+#include "allocator/base/cpu.h" /* sm_cpu_relax, for loops over the loads below */
 
 #define sm_load_relaxed(p)	   atomic_load_explicit((p), memory_order_relaxed)
 #define sm_load_acquire(p)	   atomic_load_explicit((p), memory_order_acquire)
@@ -53,15 +54,5 @@
 #define sm_fence_seqcst()  atomic_thread_fence(memory_order_seq_cst)
 #define sm_fence_acquire() atomic_thread_fence(memory_order_acquire)
 #define sm_fence_release() atomic_thread_fence(memory_order_release)
-
-/* A breath in a spin loop; no ordering. */
-SM_INLINE void sm_cpu_relax(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("isb" ::: "memory");
-#endif
-}
 
 #endif
