@@ -114,6 +114,7 @@ fi
 
 # ---- simulated counts ------------------------------------------------------------------------------
 case $(file -b "$cmd" 2>/dev/null; nm -D "$cmd" 2>/dev/null | head -50) in *__asan*) sim= ;; *) sim=yes ;; esac
+[ -n "$sim" ] && command -v valgrind >/dev/null || echo "SKIP simulated counts: no valgrind, or a sanitized build"
 if [ -n "$sim" ] && command -v valgrind >/dev/null; then
 	expect 0 env TMPDIR=/does/not/exist "$cmd" run -w churn -p ops=20000 --reps 1 --counters sim -C cycles -f csv -o sim.csv
 	grep -qE ',total,mutator,-?[0-9]*,.*,instructions,sim::Ir,[1-9][0-9]*,insn,.*,ok,sim,,' sim.csv || bad "no simulated instructions"

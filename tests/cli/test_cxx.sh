@@ -23,4 +23,6 @@ try g++ -O2
 try g++ -O2 -fomit-frame-pointer -DSM_CHECK_CALLS
 if command -v clang++ >/dev/null; then
 	try clang++ -O2
+else
+	echo "SKIP headers in clang++: no clang++"
 fi

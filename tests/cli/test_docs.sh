@@ -75,11 +75,15 @@ if command -v zsh >/dev/null; then
 	want=$(printf '%s\n' "spanmark run" "spanmark run -w churn,graph," "spanmark run --format" "spanmark run --mark-place dedicated," \
 		"spanmark run --set gc.mode=" "spanmark run -C cache," "spanmark run -p depth=" "spanmark topo --synthetic" "spanmark list settings")
 	[ "$got" = "$want" ] || { printf 'FAIL zsh completion gave:\n%s\n' "$got"; fails=1; }
+else
+	echo "SKIP completion in zsh: no zsh"
 fi
 # groff finds nothing to complain about
 if command -v groff >/dev/null; then
 	warnings=$(groff -man -Tascii -ww "$root/docs/spanmark.1" 2>&1 >/dev/null)
 	[ -z "$warnings" ] || { echo "FAIL groff: $warnings"; fails=1; }
+else
+	echo "SKIP the manual page: no groff"
 fi
 [ "$fails" = 0 ] && echo "docs: the same options everywhere"
 exit "$fails"

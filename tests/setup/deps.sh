@@ -16,7 +16,7 @@ BUILD="gcc make pkg-config libc6-dev libpfm4-dev libhwloc-dev libsqlite3-dev lib
 packages_of() {
 	case $1 in
 	build) echo "$BUILD" ;;
-	test) echo "$BUILD check libsubunit-dev libseccomp-dev valgrind python3 g++ sqlite3 git stress-ng" ;;
+	test) echo "$BUILD check libsubunit-dev libseccomp-dev valgrind python3 g++ sqlite3 git stress-ng zsh groff-base" ;;
 	format) echo "clang-format git" ;;
 	tidy) echo "clang-tidy python3" ;;
 	clang) echo "$BUILD clang libclang-rt-14-dev|libclang-rt-dev check libsubunit-dev" ;;
