@@ -28,19 +28,23 @@ MACHINE  := $(shell $(CC) -dumpmachine 2>/dev/null)
 ARCH     := $(firstword $(subst -, ,$(if $(MACHINE),$(MACHINE),$(shell uname -m))))
 
 comma    := ,
-VARIANT  := $(ARCH)-$(notdir $(firstword $(CC)))$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(FUZZ),-fuzz)$(if $(HOSTILE),-hostile)$(if $(UNIT_SHIFT),-unit$(UNIT_SHIFT))$(VARIANT_SUFFIX)
+VARIANT  := $(ARCH)-$(notdir $(firstword $(CC)))$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(FUZZ),-fuzz)$(if $(HOSTILE),-hostile)$(if $(UNIT_SHIFT),-unit$(UNIT_SHIFT))$(if $(COVERAGE),-coverage)$(VARIANT_SUFFIX)
 B        := build/$(VARIANT)
 Q        := $(if $(V),,@)
 
 AR       := $(or $(shell $(CC) -print-prog-name=ar 2>/dev/null),ar)
 
-CPPFLAGS += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -Iinclude -I. -D_GNU_SOURCE -DSM_VERSION=\"$(VERSION)\" $(if $(HOSTILE),-DSM_HOSTILE=1) $(if $(UNIT_SHIFT),-DSM_UNIT_SHIFT=$(UNIT_SHIFT))
+CPPFLAGS += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -Iinclude -I. -D_GNU_SOURCE -DSM_VERSION=\"$(VERSION)\" $(if $(HOSTILE),-DSM_HOSTILE=1) $(if $(UNIT_SHIFT),-DSM_UNIT_SHIFT=$(UNIT_SHIFT)) $(if $(COVERAGE),-DSM_COVERAGE=1)
 CFLAGS   += -std=gnu17 $(OPT) -g -fno-strict-aliasing -fno-omit-frame-pointer -fvisibility=hidden \
             -Wall -Wextra -Wundef -Wshadow -Wstrict-prototypes $(if $(WERROR),-Werror) \
             $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined) $(if $(FUZZ),-fsanitize=fuzzer-no-link) \
-            $(if $(filter thread,$(SAN)),$(if $(findstring gcc,$(CC)),-Wno-tsan))
-LDFLAGS  += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) $(if $(SAN),-fsanitize=$(SAN)) -pthread
+            $(if $(filter thread,$(SAN)),$(if $(findstring gcc,$(CC)),-Wno-tsan)) \
+            $(if $(COVERAGE),--coverage -fprofile-update=atomic -fno-builtin-fork)
+LDFLAGS  += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) $(if $(SAN),-fsanitize=$(SAN)) -pthread \
+            $(if $(COVERAGE),--coverage)
 LIB_LIBS := -lm
+# Coverage builds: _exit and abort that write counts (tests/support/coverage.c), in every program.
+COVER    := $(if $(COVERAGE),$(B)/tests/support/coverage.o)
 ALL_LIBS := -lpfm -lhwloc -lsqlite3 -linih -lcjson -lm $(EXTRA_LIBS)
 
 # ---- sources -------------------------------------------------------------------------------------
@@ -68,7 +72,7 @@ BENCHES    := $(call program,$(BENCH_SRC))
 .DEFAULT_GOAL := all
 .PHONY: all run test deps-sim build-tests build-benches bench-gc bench-types deps layers format format-check \
 	gen-sizeclass install uninstall clean help FORCE bench-ring bench-alloc bench-attach bench-scale run-tests \
-	print-command print-build test-vm test-machine test-model test-mutants check tidy
+	print-command print-build test-vm test-machine test-model test-mutants check tidy coverage count-coverage
 
 PRODUCTS := $(B)/libspanmark.a $(B)/libspanmark.so.$(SOMAJOR) $(B)/spanmark $(B)/libspanmark-malloc.so
 all: $(PRODUCTS) ## build the command and the libraries
@@ -87,7 +91,7 @@ $(B)/libspanmark-malloc.so: $(call picobj,$(ALLOC_SRC)) allocator/malloc/preload
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libspanmark-malloc.so -Wl,-z,nodelete -Wl,-z,initfirst -Wl,-z,now \
 		-Wl,--version-script=allocator/malloc/preload.map -o $@ $(filter %.o,$^)
 
-$(B)/spanmark: $(B)/harness/main.o $(call obj,$(APP_SRC)) $(B)/libspanmark.a
+$(B)/spanmark: $(B)/harness/main.o $(call obj,$(APP_SRC)) $(B)/libspanmark.a $(COVER)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
 # One archive a layer, for the tests: of each they take what they name.
@@ -108,7 +112,7 @@ $(foreach l,$(LAYERS) support,$(eval $(call layer_rule,$(l))))
 # test_rule FOLDER, LAYERS, LIBRARIES: how the programs of tests/FOLDER are linked.
 define test_rule
 $(call program,$(wildcard tests/$(1)/test_*.c tests/$(1)/stress_*.c tests/$(1)/bench_*.c)): $(B)/tests/%: \
-		$(B)/tests/$(1)/%.o $(patsubst %,$(B)/layers/%.a,support $(2))
+		$(B)/tests/$(1)/%.o $$(COVER) $(patsubst %,$(B)/layers/%.a,support $(2))
 	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ -lcheck -lsubunit -lrt -lcjson $(3) $$(EXTRA_LIBS)
 endef
 PERF_LIBS  := -lpfm -lhwloc -linih -lm
@@ -263,6 +267,19 @@ test-model: ## check the models of the collector with spin (LONG=1: the large bo
 
 test-mutants: ## plant each known bug and check that the tests find it (THIRD=n: a third of them; ONLY="07 15")
 	@tests/mutants/run.sh $(if $(THIRD),--third $(THIRD)) $(ONLY)
+
+# Counted through children and whatever the command starts; only what a signal kills outright is lost. (gcc's own fork
+# would forget what ran in handlers of pthread_atfork.)
+coverage: ## the share of lines and branches that the tests run, by folder (ONLY= for some tests, FUNCTIONS=1: what never ran)
+	@tests/setup/deps.sh test
+	@$(MAKE) --no-print-directory -j$$(nproc) COVERAGE=1 OPT=-O1 all build-tests
+	@$(MAKE) --no-print-directory COVERAGE=1 OPT=-O1 count-coverage
+
+count-coverage:
+	@find $(B) -name '*.gcda' -delete
+	@find $(B) -type d -exec chmod a+rwx {} + # for tests that end as another user
+	-@SM_TEST_SECONDS=2 CK_TIMEOUT_MULTIPLIER=5 TEST_TIMEOUT=600 tests/run.sh $(B) $(ONLY)
+	@tests/coverage.py $(B) $(if $(FUNCTIONS),--functions)
 
 # ---- install -------------------------------------------------------------------------------------
 # The public headers are the door, include/spanmark/: that folder is what is installed, and no other header.
