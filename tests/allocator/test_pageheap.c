@@ -105,7 +105,16 @@ START_TEST(nothing_is_rounded_up)
 }
 END_TEST
 
-static struct sm_span *units[SM_BITMAP_CHUNK - 1];
+static struct sm_span *units[2 * SM_BITMAP_CHUNK];
+
+/* All units of the first chunks of the bitmap, each a span: units[i] is unit i. */
+static void fill_chunks(unsigned n)
+{
+	for (unsigned i = 1; i < n * SM_BITMAP_CHUNK; i++) {
+		units[i] = sm__pageheap_alloc(&heap->pages, 0, 1);
+		ck_assert_uint_eq(sm_span_unit(&heap->pages.range, units[i]), i);
+	}
+}
 
 static void free_units(unsigned from, unsigned n)
 {
@@ -113,21 +122,32 @@ static void free_units(unsigned from, unsigned n)
 		sm__pageheap_free(&heap->pages, units[i]);
 }
 
+static unsigned unit_of_run(unsigned n)
+{
+	return sm_span_unit(&heap->pages.range, sm__pageheap_alloc(&heap->pages, 0, n));
+}
+
 /* The only run that is long enough lies inside of a word of the bitmap, behind one that is nearly
  * so long. */
 START_TEST(a_run_inside_of_a_word_is_found)
 {
-	struct sm_span *s;
-
 	start(1);
-	for (unsigned i = 0; i < SM_BITMAP_CHUNK - 1; i++) {
-		units[i] = sm__pageheap_alloc(&heap->pages, 0, 1);
-		ck_assert_uint_eq(sm_span_unit(&heap->pages.range, units[i]), i + 1);
-	}
-	free_units(9, 35);	/* units 10 to 44 */
-	free_units(64 + 7, 40); /* units 72 to 111 */
-	s = sm__pageheap_alloc(&heap->pages, 0, 40);
-	ck_assert_uint_eq(sm_span_unit(&heap->pages.range, s), 72);
+	fill_chunks(1);
+	free_units(10, 35);
+	free_units(72, 40);
+	ck_assert_uint_eq(unit_of_run(40), 72);
+	finish();
+}
+END_TEST
+
+/* .. or across the border of two chunks, neither of which has enough by itself. */
+START_TEST(a_run_across_a_border_is_found)
+{
+	start(1);
+	fill_chunks(2);
+	free_units(SM_BITMAP_CHUNK - 12, 24);
+	free_units(100, 20);
+	ck_assert_uint_eq(unit_of_run(24), SM_BITMAP_CHUNK - 12);
 	finish();
 }
 END_TEST
@@ -524,7 +544,8 @@ int main(void)
 	return SM_SUITE("pageheap", 60, SM_LOOP(a_span_is_described, 0, 2),
 			SM_LOOP(freed_memory_is_not_called_zero, 0, 2),
 			SM_LOOP(nothing_is_rounded_up, 0, 2), SM_T(a_run_inside_of_a_word_is_found),
-			SM_LOOP(alignment_is_kept, 0, 2), SM_LOOP(grows_and_shrinks_in_place, 0, 2),
+			SM_T(a_run_across_a_border_is_found), SM_LOOP(alignment_is_kept, 0, 2),
+			SM_LOOP(grows_and_shrinks_in_place, 0, 2),
 			SM_LOOP(beyond_the_largest_block, 0, 2),
 			SM_LOOP(bits_follow_the_frontier, 0, 2), SM_LOOP(the_limit_holds, 0, 2),
 			SM_LOOP(the_frontier_retreats_for_a_large_one, 0, 2),

@@ -28,8 +28,26 @@ static void work(unsigned seed)
 		words.emplace_back(i * 3, 'y');
 }
 
+// Each form by its name, for which of them a compiler takes differs.
+static void every_delete()
+{
+	constexpr std::align_val_t align{128};
+	constexpr std::size_t size = 256;
+
+	::operator delete(::operator new(size), size);
+	::operator delete[](::operator new[](size), size);
+	::operator delete(::operator new(size, align), align);
+	::operator delete[](::operator new[](size, align), align);
+	::operator delete(::operator new(size, align), size, align);
+	::operator delete[](::operator new[](size, align), size, align);
+	::operator delete(::operator new(size, align, std::nothrow), align, std::nothrow);
+	::operator delete[](::operator new[](size, align, std::nothrow), align, std::nothrow);
+}
+
 int main()
 {
+	for (int i = 0; i < 1000; i++)
+		every_delete();
 	for (int i = 0; i < 1000; i++) {
 		std::unique_ptr<wide> w(new wide);
 		std::unique_ptr<wide[]> a(new wide[3]);
