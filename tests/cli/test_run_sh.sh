@@ -19,18 +19,22 @@ expect() { # expect STATUS LINE [NAME...]
 # Its mode is no matter: a script that was not executable was once left out of every run.
 script plain 'exit 0'
 chmod 644 "$tmp/tests/some/test_plain.sh"
-expect 0 '^1 passed, 0 failed, 0 skipped$'
+expect 0 '^1 passed, 0 failed, 0 skipped; 0 cases, 0 of them not run$'
 script absent 'echo "no such machine"; exit 77'
 expect 0 '^skipped .*test_absent.*no such machine'
-expect 0 '^1 passed, 0 failed, 1 skipped$'
+expect 0 '^1 passed, 0 failed, 1 skipped; 0 cases, 0 of them not run$'
 script wrong 'echo the reason; exit 3'
 expect 1 '^the reason$'
-expect 1 '^1 passed, 1 failed, 1 skipped$'
-expect 0 '^1 passed, 0 failed, 0 skipped$' plain
+expect 1 '^1 passed, 1 failed, 1 skipped; 0 cases, 0 of them not run$'
+expect 0 '^1 passed, 0 failed, 0 skipped; 0 cases, 0 of them not run$' plain
 script endless 'sleep 60'
 expect 1 '^FAILED .*test_endless.*ran past 2 s' endless
+# Cases within a program that passed: counted, and named where this machine cannot run them.
+script partly 'echo "SKIP at_night: no moon"; echo "SKIP at_night: no moon"; echo "100%: Checks: 5, Failures: 0, Errors: 0"'
+expect 0 '^not run  test_partly.sh: at_night: no moon .2 times.$' partly
+expect 0 '^1 passed, 0 failed, 0 skipped; 5 cases, 2 of them not run$' partly
 # A program whose source is gone is of an older build.
 printf '#!/bin/sh\nexit 1\n' >"$tmp/build/tests/test_old"
 chmod 755 "$tmp/build/tests/test_old"
-expect 0 '^0 passed, 0 failed, 0 skipped$' old
+expect 0 '^0 passed, 0 failed, 0 skipped; 0 cases, 0 of them not run$' old
 exit $fails
