@@ -131,9 +131,20 @@ SM_NOINLINE __attribute__((weak)) bool sm__malloc_preloaded(void)
 	return false;
 }
 
+/* Not getenv: a shell has one of its own, which allocates. */
+static const char *variable(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (char **e = environ; e != NULL && *e != NULL; e++)
+		if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
+			return *e + n + 1;
+	return NULL;
+}
+
 static void read_environment(void)
 {
-	const char *text = getenv("SPANMARK_MALLOC");
+	const char *text = variable("SPANMARK_MALLOC");
 
 	if (sm__malloc_preloaded())
 		sm__say_nothing(text == NULL || strstr(text, "verbose=1") == NULL);
@@ -226,7 +237,6 @@ static bool make_heap(struct sm_process_heap *g)
 	/* Last: the fast path of free believes the rest once an address lies within bytes. An
 	 * address of this heap reaches a thread only after `made`. */
 	__atomic_store_n(&g->bytes, g->heap->pages.range.bytes, __ATOMIC_RELEASE);
-	sm__mcache_key_init();
 	/* Debugging aids look at every request, so every request takes the slow path. */
 	g->direct = config.heap.cache_mode == SM_CACHE_NONE || config.heap.debug_fill ||
 		    config.heap.page_per_object;
@@ -243,6 +253,9 @@ static SM_COLD bool make_heap_once(void)
 	int saved = errno;
 	bool ready;
 
+	/* What libc is asked for, without the lock: who wraps it may allocate. */
+	(void)sm__os_page_size();
+	sm__mcache_key_init();
 	sm_lock_acquire(&making);
 	ready = sm_load_relaxed(&sm__process_heap.made);
 	ready = ready || make_heap(&sm__process_heap);

@@ -12,7 +12,7 @@
 
 static struct sm_mcache empty, ended; /* never written: no objects, no room */
 __thread struct sm_mcache *sm__mcache = &empty;
-static pthread_key_t at_exit;
+static _Atomic(uint32_t) at_exit; /* the key + 1; 0: there is none yet */
 
 /* ---- what it holds ------------------------------------------------------------------------ */
 
@@ -409,10 +409,17 @@ static void thread_ends(void *arg)
 
 void sm__mcache_key_init(void)
 {
-	/* Made before the program's own, so that the key is one of the few that need no memory to
-	 * be set. */
-	if (pthread_key_create(&at_exit, thread_ends) != 0)
+	uint32_t none = 0;
+	pthread_key_t key;
+
+	if (SM_LIKELY(sm_load_relaxed(&at_exit) != 0))
+		return;
+	/* Made before anybody else's, so that the key is one of the few that need no memory to be
+	 * set. */
+	if (pthread_key_create(&key, thread_ends) != 0)
 		sm__fatal(__FILE__, __LINE__, "no thread-specific key is left for thread exit");
+	if (!sm_cas_acqrel(&at_exit, &none, (uint32_t)key + 1))
+		pthread_key_delete(key);
 }
 
 /*
@@ -445,6 +452,6 @@ struct sm_mcache *sm__mcache_get(void)
 		return NULL;
 	sm__mcache = c;
 	/* Not before: it may allocate, through us. */
-	pthread_setspecific(at_exit, c);
+	pthread_setspecific(sm_load_relaxed(&at_exit) - 1, c);
 	return c;
 }

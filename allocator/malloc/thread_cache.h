@@ -83,7 +83,7 @@ struct sm_class_counts sm__mcache_count(const struct sm_mcache *c, unsigned cls)
 /* In the child of a fork, the process heap's lock held: the caches of threads that stayed in the
  * parent are left as they are for good. */
 void sm__mcache_fork_child(void);
-/* Thread cleanup: arms the destructor; called once a thread. */
+/* The key by which we are told of a thread's end; before the heap is. No lock may be held. */
 void sm__mcache_key_init(void);
 
 #endif

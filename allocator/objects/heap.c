@@ -10,6 +10,7 @@
 #include "allocator/objects/central.h"
 #include "allocator/objects/shape.h"
 #include "allocator/objects/markmap.h"
+#include "allocator/base/syscall.h"
 #include "allocator/pages/meta.h"
 #include "allocator/os/os.h"
 #include "allocator/pages/range.h"
@@ -29,7 +30,7 @@ static size_t default_reserve(void)
 	size_t memory;
 
 	/* Not sysconf: in some libraries that reads a file, through malloc, which may be us. */
-	if (sysinfo(&si) != 0)
+	if (sm__syscall6(SYS_sysinfo, (long)&si, 0, 0, 0, 0, 0) != 0)
 		return 256 * SM_GIB;
 	memory = (size_t)si.totalram * si.mem_unit;
 	return memory * 8 > 256 * SM_GIB ? sm_align_up(memory * 8, SM_GIB) : 256 * SM_GIB;

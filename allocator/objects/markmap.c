@@ -4,8 +4,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "allocator/base/syscall.h"
 #include "allocator/objects/heap.h"
 #include "allocator/os/os.h"
 #include "allocator/pages/pageheap_internal.h"
@@ -25,10 +25,10 @@ static size_t kind_bytes(const struct sm_range *r)
 /* Sparse: pages of it are memory where the heap is in use. */
 static void *map_sparse(size_t bytes)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	long p = sm__sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	return p == MAP_FAILED ? NULL : p;
+	return sm__sys_failed(p) ? NULL : (void *)p;
 }
 
 int sm__markmap_create(struct sm_heap *h)
@@ -54,9 +54,9 @@ void sm__markmap_destroy(struct sm_heap *h)
 	struct sm_range *r = &h->pages.range;
 
 	if (r->marks != NULL)
-		munmap((void *)r->marks, marks_bytes(r));
+		(void)sm__sys_munmap((void *)r->marks, marks_bytes(r));
 	if (r->unit_kind != NULL)
-		munmap(r->unit_kind, kind_bytes(r));
+		(void)sm__sys_munmap(r->unit_kind, kind_bytes(r));
 	r->marks = NULL;
 	r->unit_kind = NULL;
 }

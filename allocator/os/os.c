@@ -97,7 +97,8 @@ size_t sm__os_address_limit(void)
 {
 	struct rlimit rl;
 
-	if (getrlimit(RLIMIT_AS, &rl) != 0 || rl.rlim_cur == RLIM_INFINITY)
+	if (sm__syscall6(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)&rl, 0, 0) != 0 ||
+	    rl.rlim_cur == RLIM_INFINITY)
 		return SIZE_MAX;
 	return (size_t)rl.rlim_cur;
 }
@@ -107,10 +108,11 @@ uint64_t sm__os_random(void)
 	uint64_t x = 0;
 	uint64_t now;
 
-	if (getrandom(&x, sizeof(x), GRND_NONBLOCK) == (ssize_t)sizeof(x))
+	if (sm__syscall6(SYS_getrandom, (long)&x, sizeof(x), GRND_NONBLOCK, 0, 0, 0) == sizeof(x))
 		return x;
 	now = sm__now_ns();
-	x = (uint64_t)(uintptr_t)&x ^ (now << 32) ^ now >> 32 ^ (uint64_t)getpid();
+	x = (uint64_t)(uintptr_t)&x ^ (now << 32) ^ now >> 32 ^
+	    (uint64_t)sm__syscall6(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	x = (x ^ (x >> 31)) * 0x9e3779b97f4a7c15u;
 	return x ^ (x >> 29);
 }
@@ -139,7 +141,8 @@ static void *random_hint(size_t align)
 {
 	uint64_t room = (uint64_t)1 << 45;
 
-	if (SM_ASAN || SM_TSAN || (personality(0xffffffff) & ADDR_NO_RANDOMIZE))
+	if (SM_ASAN || SM_TSAN ||
+	    (sm__syscall6(SYS_personality, 0xffffffff, 0, 0, 0, 0, 0) & ADDR_NO_RANDOMIZE))
 		return NULL;
 	return (void *)(uintptr_t)sm_align_down(
 		(room >> 5) + sm__os_random() % (room - (room >> 5)), align);

@@ -410,10 +410,14 @@ static void *scavenger_main(void *arg)
 
 void sm__scavenge_init(struct sm_pages *pg)
 {
-	struct sm_scavenger *sc = &sm__ph(pg)->scavenger;
+	sm_lock_init(&sm__ph(pg)->scavenger.lock, SM_RANK_SCAVENGE);
+}
+
+/* Not before there is a thread: libc's calls are not for the birth of malloc's heap. */
+static void init_sleep(struct sm_scavenger *sc)
+{
 	pthread_condattr_t attr;
 
-	sm_lock_init(&sc->lock, SM_RANK_SCAVENGE);
 	pthread_mutex_init(&sc->sleep_mutex, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -430,6 +434,7 @@ int sm__scavenger_start(struct sm_pages *pg, const struct sm_scavenge_hooks *hoo
 		return 0;
 	if (hooks != NULL)
 		sc->hooks = *hooks;
+	init_sleep(sc);
 	sc->stop = false;
 	err = sm__os_thread(&sc->thread, scavenger_main, pg);
 	sc->running = err == 0;
@@ -469,7 +474,6 @@ void sm__scavenge_fork_child(struct sm_pages *pg)
 	sc->running = false;
 	sm__uring_close(sc->ring);
 	sc->ring = NULL;
-	pthread_mutex_init(&sc->sleep_mutex, NULL);
 }
 
 /* What is given back but mapped counts under strict overcommit, RLIMIT_AS and mlockall. */

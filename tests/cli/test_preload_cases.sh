@@ -50,6 +50,32 @@ build trim
 check "a wrapper of open that allocates" timeout 60 env LD_PRELOAD="$dir/hookOPEN.so:$lib" ./trim
 check "a wrapper of madvise and munmap that allocates" timeout 60 env LD_PRELOAD="$dir/hookMADVISE.so:$lib" ./trim
 
+# The same of everything of libc that anybody might wrap and that we call at all: at birth, in threads, around fork.
+build threads
+build threadend
+if "$cc" -O1 -w -shared -fPIC -o hookall.so "$here/hookall.c" -ldl 2>log; then
+	hooked() { timeout 60 env SPANMARK_MALLOC="$SETTINGS" LD_PRELOAD="$dir/hookall.so:$lib" "$@"; }
+	for SETTINGS in "" cache.mode=cpu; do
+		check "wrappers of all that is called${SETTINGS:+, $SETTINGS}: trim" hooked ./trim
+		check "threads" hooked ./threads
+		check "threads that end" hooked ./threadend 100 many
+		check "fork" hooked ./fork
+	done
+	SETTINGS=
+else
+	echo "skipped  wrappers of all that is called: not made for this machine"
+fi
+# What else is called computes and no more: a new name here needs a wrapper there, or a direct system call.
+pure='mem[a-z]*|bcmp|str[a-z_]*|sig(del|add|empty|fill)set|v?snprintf|fprintf|fput[cs]|putc|fwrite|environ|__environ'
+pure="$pure|abort|dlsym|__errno_location|__register_atfork|__rseq_[a-z]*|__ctype_[a-z_]*|__cxa_finalize|_ITM_[A-Za-z]*"
+pure="$pure|__gmon_start__|__stack_chk_fail|__tls_get_addr"
+called() {
+	nm -D --undefined-only "$lib" | sed 's/.* //; s/@.*//' | sort -u >undefined
+	sed -n 's/^WRAP(\(.*\))$/\1/p' "$here/hookall.c" | sort -u >wrapped
+	! comm -23 undefined wrapped | grep -vxE "$pure"
+}
+if command -v nm >/dev/null 2>&1; then check "every call that may be wrapped is" called; fi
+
 build idle
 check "a burst of large objects goes back" under ./idle 1000000 2000 1 1
 check "a burst of small objects goes back" under ./idle 100000 1000 4 1
@@ -135,7 +161,6 @@ check "a sparse table in a control group" grouped
 # Stacks, threads, errno, contracts.
 build smallstack
 check "a coroutine of 8 KiB" under ./smallstack 8
-build threadend
 check "threads that only end" under ./threadend 200 plain
 check "threads that allocate when they end" under ./threadend 5000 first
 check "threads that allocate much when they end" under ./threadend 2000 many
@@ -153,7 +178,6 @@ check "errno over calls that succeed" quiet
 check "errno over small ones" quiet 1
 
 # A file that lies about the number of CPUs.
-build threads
 lie() { unshare -m sh "$here/fake.sh" "$1" env SPANMARK_MALLOC=cache.mode=cpu LD_PRELOAD="$lib" timeout 60 ./threads; }
 if unshare -m true 2>/dev/null && unshare -m sh "$here/fake.sh" 0 true 2>/dev/null; then
 	for text in 0 "" nonsense 4294967295 0-1; do check "CPUs: '$text'" lie "$text"; done
