@@ -3,6 +3,7 @@
  * any moment; signals; idle threads do not delay a phase change.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -215,6 +216,49 @@ START_TEST(late_mutators_are_reported)
 }
 END_TEST
 
+/* A pipe that takes not a byte more. */
+static void fill_pipe(int fd[2])
+{
+	char page[4096] = "";
+
+	ck_assert_int_eq(pipe(fd), 0);
+	ck_assert_int_eq(fcntl(fd[1], F_SETFL, O_NONBLOCK), 0);
+	while (write(fd[1], page, sizeof(page)) > 0)
+		;
+	ck_assert_int_eq(fcntl(fd[1], F_SETFL, 0), 0);
+}
+
+/* Nobody reads standard error: the report waits, and threads come and go. */
+START_TEST(a_report_that_blocks_keeps_nobody_out)
+{
+	static char text[1 << 20];
+	int err[2], saved = dup(2);
+	struct sm_mutator *m;
+	pthread_t t, c;
+
+	gc = GCTEST("gc.signal_ms=5", "gc.report_ms=20");
+	pthread_create(&t, NULL, stubborn, NULL);
+	while (!ready)
+		usleep(100);
+	fill_pipe(err);
+	dup2(err[1], 2);
+	pthread_create(&c, NULL, collect_all_the_time, NULL);
+	while (sm_load_relaxed(&gc->hs.late) == 0)
+		usleep(100);
+	usleep(20000);
+	m = sm_mutator_attach(gc);
+	ck_assert_ptr_nonnull(m);
+	sm_mutator_detach(m);
+	ck_assert_int_eq(sm_load_relaxed(&gc->cycles_completed), 0);
+	dup2(saved, 2);
+	ck_assert_int_gt(read(err[0], text, sizeof(text)), 0);
+	stop = 1;
+	pthread_join(t, NULL);
+	pthread_join(c, NULL);
+	gctest_destroy(gc, NULL);
+}
+END_TEST
+
 #define IDLE_MS 200
 
 static void *idle(void *arg)
@@ -358,6 +402,7 @@ int main(void)
 		return SM_SUITE(
 			"handshake", 100, SM_LOOP(storm, 0, 2), SM_LOOP(births_and_deaths, 0, 2),
 			SM_LOOP(signals, 0, 2), SM_T(late_mutators_are_reported),
+			SM_T(a_report_that_blocks_keeps_nobody_out),
 			SM_T(idle_threads_are_done_by_proxy), SM_T(dead_stack_keeps_nothing),
 			SM_LOOP(attach_and_detach_everywhere, 0, 2));
 }
