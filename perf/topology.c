@@ -17,6 +17,7 @@
 struct loader {
 	hwloc_topology_t hw;
 	struct sm_topology *t;
+	int n_core_objects;
 	char *err;
 	size_t errlen;
 };
@@ -129,6 +130,23 @@ static int os_limit(const struct loader *l, hwloc_obj_type_t type)
 	return limit;
 }
 
+static int ancestor(struct loader *l, hwloc_obj_type_t type, hwloc_obj_t o)
+{
+	hwloc_obj_t a = hwloc_get_ancestor_obj_by_type(l->hw, type, o);
+
+	return a != NULL ? (int)a->logical_index : SM_NONE;
+}
+
+static int pus_without_core(struct loader *l)
+{
+	hwloc_obj_t o = NULL;
+	int n = 0;
+
+	while ((o = hwloc_get_next_obj_by_type(l->hw, HWLOC_OBJ_PU, o)) != NULL)
+		n += ancestor(l, HWLOC_OBJ_CORE, o) == SM_NONE;
+	return n;
+}
+
 static int allocate(struct loader *l)
 {
 	struct sm_topology *t = l->t;
@@ -136,16 +154,17 @@ static int allocate(struct loader *l)
 	t->n_pus = hwloc_get_nbobjs_by_type(l->hw, HWLOC_OBJ_PU);
 	t->n_nodes = hwloc_get_nbobjs_by_type(l->hw, HWLOC_OBJ_NUMANODE);
 	t->n_packages = hwloc_get_nbobjs_by_type(l->hw, HWLOC_OBJ_PACKAGE);
-	t->n_cores = hwloc_get_nbobjs_by_type(l->hw, HWLOC_OBJ_CORE);
+	l->n_core_objects = hwloc_get_nbobjs_by_type(l->hw, HWLOC_OBJ_CORE);
 	t->n_l3s = hwloc_get_nbobjs_by_type(l->hw, HWLOC_OBJ_L3CACHE);
 	if (t->n_pus <= 0)
 		return fail_load(l, -ENODEV, "the topology has no processing unit");
 	if (t->n_nodes <= 0)
 		return fail_load(l, -ENODEV, "the topology has no NUMA node");
-	/* A machine without core or package objects (an odd XML): each PU is a core, the machine is
-	 * the package. */
-	if (t->n_cores <= 0)
-		t->n_cores = t->n_pus;
+	/* PUs without a core object (an odd XML, a sysfs that is read in part) are cores of their
+	 * own, behind the others; without package objects the machine is the package. */
+	if (l->n_core_objects < 0)
+		l->n_core_objects = 0;
+	t->n_cores = l->n_core_objects + pus_without_core(l);
 	if (t->n_packages <= 0)
 		t->n_packages = 1;
 	if (t->n_l3s < 0)
@@ -174,13 +193,6 @@ static int allocate(struct loader *l)
 	for (int i = 0; i < t->node_os_limit; i++)
 		t->node_of_os[i] = SM_NONE;
 	return 0;
-}
-
-static int ancestor(struct loader *l, hwloc_obj_type_t type, hwloc_obj_t o)
-{
-	hwloc_obj_t a = hwloc_get_ancestor_obj_by_type(l->hw, type, o);
-
-	return a != NULL ? (int)a->logical_index : SM_NONE;
 }
 
 static void read_nodes(struct loader *l)
@@ -273,6 +285,7 @@ static void read_pus(struct loader *l, hwloc_const_bitmap_t allowed, hwloc_const
 {
 	struct sm_topology *t = l->t;
 	hwloc_obj_t o = NULL;
+	int own = l->n_core_objects;
 
 	for (int i = 0; i < t->n_pus && (o = hwloc_get_next_obj_by_type(l->hw, HWLOC_OBJ_PU, o));
 	     i++) {
@@ -282,7 +295,7 @@ static void read_pus(struct loader *l, hwloc_const_bitmap_t allowed, hwloc_const
 		p->os = (int)o->os_index;
 		p->core = ancestor(l, HWLOC_OBJ_CORE, o);
 		if (p->core == SM_NONE)
-			p->core = i;
+			p->core = own++;
 		p->l3 = ancestor(l, HWLOC_OBJ_L3CACHE, o);
 		p->package = ancestor(l, HWLOC_OBJ_PACKAGE, o);
 		if (p->package == SM_NONE)
