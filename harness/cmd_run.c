@@ -308,8 +308,11 @@ static int measure(struct run *run)
 
 	if (rc == 0)
 		rc = run_all(run);
-	if (rc == 0)
+	if (rc == 0) {
 		rc = sm_store_end(run->store, run->id, run->interrupted ? "interrupted" : "done");
+		if (rc)
+			sm_complain("%s", sm_store_error(run->store));
+	}
 	sm_runner_release_signals(sm_output_abandon);
 	status = report_run(run);
 	if (run->interrupted)
