@@ -141,12 +141,16 @@ static int run_one(struct run *run, unsigned ordinal, const char *job)
 	if (end.how == SM_WORKER_INTERRUPTED) {
 		run->interrupted = true; /* not measured: --resume will */
 	} else {
-		sm_progress_end(&run->progress, rec.group, rec.label, rec.rep, rec.pass, rec.status,
-				rec.message, rec.took_s);
 		run->failed += rec.status != SM_OUTCOME_OK;
 		rc = sm_store_add(run->store, run->id, &rec);
-		if (rc)
+		/* What is said to be finished is kept. */
+		if (rc == 0) {
+			sm_progress_end(&run->progress, rec.group, rec.label, rec.rep, rec.pass,
+					rec.status, rec.message, rec.took_s);
+		} else {
+			sm_progress_clear(&run->progress);
 			sm_complain("%s", sm_store_error(run->store));
+		}
 	}
 	sm_worker_end_free(&end);
 	sm_record_free(&rec);
