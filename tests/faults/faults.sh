@@ -11,7 +11,7 @@
 #   gc       with 0, or 1 and a line that names the call; objects and the heap whole, the verifier content.
 #   malloc   the same, blocks whole.
 #
-# n = 1, 2, the last, and all from the first on, and two errors a call. SM_TEST_LONG=1: every n up to 40, then in
+# n = 1, 2, the last, all from the first and from the middle on, and two errors a call. SM_TEST_LONG=1: every n up to 40, then in
 # growing steps, each third of them with all that follow, and all errors. FAULT_JOBS cells at a time (2). FAULT_OUTCOMES=FILE: what became of each cell.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -65,14 +65,12 @@ start() { # start PROGRAM CALL ERRNO N
 
 ask() { sqlite3 -batch s.db "$1"; }
 
-judge_run() { # judge_run STATUS: prints what does not hold
+judge_run() { # judge_run STATUS CALL.N: prints what does not hold
 	[ "$(ask 'PRAGMA integrity_check')" = ok ] || echo "the store is damaged"
 	[ "$(ask "SELECT count(*) FROM sample WHERE run=1 AND status='ok'")" = 1 ] || echo "an older sample is lost"
 	said=$(grep -c '^\[[0-9]*/[0-9]*\] .*: [a-z-]*, ' err || true)
 	kept=$(ask 'SELECT count(*) FROM sample WHERE run=2')
-	# The last one is said before it is kept, and a store that fails ends the run with a line.
-	[ "$kept" -ge "$said" ] || { [ "$kept" -ge $((said - 1)) ] && grep -q "^spanmark: store" err; } ||
-		echo "$said samples were said to be finished, $kept are in the store"
+	[ "$kept" -ge "$said" ] || echo "$said samples were said to be finished, $kept are in the store"
 	if [ "$(cat out.json)" != old ]; then
 		[ "$(sqlite3 :memory: "SELECT json_valid(readfile('out.json'))")" = 1 ] || echo "half a report"
 	elif [ "$1" = 0 ]; then
@@ -82,10 +80,11 @@ judge_run() { # judge_run STATUS: prints what does not hold
 		case $f in s.db | s.db-wal | s.db-shm | s.db-journal | out.json | out | err | seen) ;; *) echo "left behind: $f" ;; esac
 	done
 	bad=$(ask "SELECT count(*) FROM sample WHERE run=2 AND status<>'ok'")
+	case $2 in write.*+) [ "$1" = 0 ] || return 0 ;; esac # nothing can be said any more
 	case $1 in
 	0) [ "$kept" = 3 ] && [ "$bad" = 0 ] || echo "status 0, but $kept samples, $bad of them failed" ;;
 	1) [ "$bad" -gt 0 ] || grep -q '^spanmark: ' err || echo "status 1 without a reason" ;;
-	2) grep -q '^spanmark: ' err || [ ! -s err ] || echo "status 2 without a reason" ;;
+	2) grep -q '^spanmark: ' err || echo "status 2 without a reason" ;;
 	esac
 }
 
@@ -99,7 +98,7 @@ judge() { # judge PROGRAM STATUS CALL.N
 	*) echo "status $2" ;;
 	esac
 	case $1 in
-	run) judge_run "$2" ;;
+	run) judge_run "$2" "$3" ;;
 	# The library may say something of its own, too: that a cycle could not be verified.
 	gc | malloc) [ "$2" != 1 ] || [ "$(grep -vc '^spanmark: ' err)" = 1 ] || echo "not one line" ;;
 	esac
@@ -125,7 +124,9 @@ numbers() { # numbers SEEN ERRNO FIRST_ERRNO
 		echo 1
 		[ "$1" -lt 2 ] || echo 2
 		[ "$1" -lt 3 ] || echo "$1"
-		[ "$2" != "$3" ] || [ "$2" = EINTR ] || echo 1+
+		[ "$2" = "$3" ] && [ "$2" != EINTR ] || return 0
+		echo 1+
+		[ "$1" -lt 4 ] || echo "$(($1 / 2))+"
 		return
 	fi
 	n=1
