@@ -14,6 +14,8 @@
  *                known
  *   store_read.c reads a run back; writer_table.c, writer_csv.c and writer_json.c print it
  *
+ * compare.c matches the cases of two sides of stored runs, verdict.c judges them by ranks.c.
+ *
  * Measuring and reporting meet only in the store, so a run that was killed reports what it had.
  *
  * Commands get their own argv (argv[0] is the command's name) and return the exit status. Anything
@@ -23,7 +25,7 @@
 #ifndef SM_HARNESS_CMD_H
 #define SM_HARNESS_CMD_H
 
-enum { SM_EXIT_OK = 0, SM_EXIT_FAILED = 1, SM_EXIT_USAGE = 2 };
+enum { SM_EXIT_OK = 0, SM_EXIT_FAILED = 1, SM_EXIT_USAGE = 2, SM_EXIT_BEYOND = 3 };
 
 struct sm_command {
 	const char *name;
@@ -35,6 +37,7 @@ int sm_cmd_list(int argc, char **argv);
 int sm_cmd_topo(int argc, char **argv);
 int sm_cmd_events(int argc, char **argv);
 int sm_cmd_run(int argc, char **argv);
+int sm_cmd_compare(int argc, char **argv);
 int sm_cmd_doctor(int argc, char **argv);
 int sm_cmd_heap(int argc, char **argv);
 /* The hidden one: a worker process. The job comes on descriptor SM_WORKER_JOB_FD. */

@@ -77,6 +77,9 @@ struct sm_report {
 int sm_store_load(struct sm_store *s, int64_t run, struct sm_report *out);
 void sm_report_free(struct sm_report *r);
 
+/* The ids of the last n runs, the last first. How many there are, or -errno. */
+int sm_store_last(struct sm_store *s, int64_t *ids, int n);
+
 /* Run *run, with 0 the last one that lacks samples; its jobs, and its environment, malloc'ed.
  * -ENOENT when there is none that could go on. */
 int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned, char **environment);

@@ -191,6 +191,21 @@ void sm_report_free(struct sm_report *r)
 	*r = (struct sm_report){0};
 }
 
+int sm_store_last(struct sm_store *s, int64_t *ids, int n)
+{
+	int rc = 0, step = SQLITE_DONE, found = 0;
+	sqlite3_stmt *st = sm__store_prepare(s, "SELECT id FROM run ORDER BY id DESC LIMIT ?", &rc);
+
+	if (rc == 0)
+		sqlite3_bind_int(st, 1, n);
+	while (rc == 0 && (step = sqlite3_step(st)) == SQLITE_ROW)
+		ids[found++] = sqlite3_column_int64(st, 0);
+	if (rc == 0)
+		rc = sm__store_fail(s, step);
+	sqlite3_finalize(st);
+	return rc ? rc : found;
+}
+
 /* ---- going on ----------------------------------------------------------------------------- */
 
 static int nothing_to_resume(struct sm_store *s, int64_t run)

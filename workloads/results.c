@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#define X(name, unit, shown, title, width) {#name, unit, SM_SHOWN_##shown, title, width},
+#define X(name, unit, shown, title, width, better) \
+	{#name, unit, SM_SHOWN_##shown, title, width, SM_BETTER_##better},
 const struct sm_result_desc sm_results[SM_RESULT_COUNT] = {
 #include "workloads/results.def"
 };

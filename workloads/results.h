@@ -11,11 +11,14 @@ enum sm_result_id {
 
 enum sm_shown { SM_SHOWN_COLUMN, SM_SHOWN_MORE, SM_SHOWN_WAITS, SM_SHOWN_COST, SM_SHOWN_FILES };
 
+enum sm_better { SM_BETTER_NEITHER, SM_BETTER_LESS, SM_BETTER_MORE };
+
 struct sm_result_desc {
 	const char *name, *unit;
 	enum sm_shown shown;
 	const char *title;
 	int width;
+	enum sm_better better;
 };
 extern const struct sm_result_desc sm_results[SM_RESULT_COUNT];
 

@@ -51,12 +51,18 @@ _spanmark() {
 		cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
 	fi
 	if [ "$cword" = 1 ]; then
-		COMPREPLY=($(compgen -W "run list topo events doctor heap --help --version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run list compare topo events doctor heap --help --version" -- "$cur"))
 		return
 	fi
 	case ${words[1]} in
 	run) _spanmark_run "$cur" "$prev" ;;
 	list) COMPREPLY=($(compgen -W "workloads backends places sets settings --help" -- "$cur")) ;;
+	compare)
+		case $prev in
+		--store) COMPREPLY=($(compgen -f -- "$cur")) ;;
+		--format) COMPREPLY=($(compgen -W "table csv json" -- "$cur")) ;;
+		*) COMPREPLY=($(compgen -W "--store --last --metric --margin --fail-if --require-power --format --help gc span libc" -- "$cur")) ;;
+		esac ;;
 	heap) COMPREPLY=($(compgen -f -W "--why --dominators --top --help" -- "$cur")) ;;
 	*) COMPREPLY=($(compgen -W "--help" -- "$cur")) ;;
 	esac

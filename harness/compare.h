@@ -1,0 +1,80 @@
+/*
+ * compare.h: two sides of spanmark compare: which samples are a side's, what they are matched on,
+ * and the rows of values that verdict.h judges.
+ *
+ * A side is a run, or those cases of a run that have a backend or settings:
+ *
+ *     4   lab.db:4   libc   gc.mode=stw   4/gc,gc.mode=stw
+ *
+ * Two cases are matched when workload, parameters, threads and the mutators' place are the same,
+ * and backend, settings and mark workers too, apart from what a side names. What is left over then
+ * is matched where only one case of either side is left: two runs of different backends are
+ * compared, and the difference is listed. Repetitions pair up where both sides are of one run:
+ * they ran in one block (plan.h).
+ */
+#ifndef SM_HARNESS_COMPARE_H
+#define SM_HARNESS_COMPARE_H
+
+#include <stdio.h>
+
+#include "harness/store.h"
+#include "harness/options.h"
+#include "harness/verdict.h"
+
+struct sm_side {
+	const char *text;	 /* as typed */
+	struct sm_strings wants; /* backends, and KEY=VALUE of settings */
+	const char *store;	 /* file; NULL: the one of --store */
+	int64_t run;		 /* 0: the last */
+	const struct sm_report *report;
+};
+
+/* 0, -EINVAL with one line in err, -ENOMEM. Free in every case. */
+int sm_side_parse(struct sm_side *s, const char *text, char *err, size_t errlen);
+void sm_side_free(struct sm_side *s);
+
+struct sm_compare_row {
+	char *name; /* of the case: workload, and the parameters that vary */
+	const char *metric, *who, *kind, *unit; /* who, kind: of a counter, its role and cores */
+	struct sm_difference d;
+};
+
+struct sm_comparison {
+	struct sm_compare_row *rows; /* by case */
+	size_t nrows;
+	struct sm_strings hidden;    /* "kernel: 6.1 / 6.5" */
+	struct sm_strings unmatched; /* "A alone: graph objects=1000" */
+	double each;		     /* the confidence of one interval */
+};
+
+/* metrics: those asked for; none: the results that a person would look at first. 0, -EINVAL with a
+ * line in err (nothing matches, a metric that no sample has), -ENOMEM. Free in every case. */
+int sm_compare_sides(const struct sm_side *base, const struct sm_side *other,
+		     const struct sm_strings *metrics, struct sm_comparison *out, char *err,
+		     size_t errlen);
+void sm_comparison_free(struct sm_comparison *c);
+
+/* ---- compare_text.c ----------------------------------------------------------------------- */
+
+struct sm_compare_text {
+	const struct sm_side *base, *other;
+	const struct sm_comparison *c;
+	struct sm_verdict_options judged;
+	double power; /* --require-power; 0: not asked */
+};
+/* base and other: the first and the second side; several comparisons follow one another. */
+void sm_compare_table(const struct sm_compare_text *t, FILE *out);
+void sm_compare_csv(const struct sm_compare_text *t, bool head, FILE *out);
+struct cJSON *sm_compare_json(const struct sm_compare_text *t);
+
+/* ---- parts -------------------------------------------------------------------------------- */
+
+/* compare_rows.c: the rows of two matched groups, from their first records. */
+int sm__compare_rows(const struct sm_side *base, size_t b, const struct sm_side *other, size_t o,
+		     const struct sm_strings *metrics, const char *name, struct sm_comparison *out);
+/* What differs between two JSON objects of circumstances, one line each. */
+int sm__compare_hidden(const char *base, const char *other, struct sm_strings *out);
+int sm__strings_printf(struct sm_strings *s, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

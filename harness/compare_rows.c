@@ -1,0 +1,330 @@
+/* compare_rows.c: the values of two matched groups, and the circumstances of two runs. */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/compare.h"
+#include "harness/summary_internal.h"
+#include "perf/by.h"
+
+/* What a row is of: a result, or a metric of a role in all its phases. */
+struct wanted {
+	const char *metric, *who, *kind, *unit; /* kind: of the cores, as in metric.def */
+	enum sm_better better;
+	enum sm_source source;
+};
+
+/* Values of a group by repetition. */
+struct series {
+	double *values;
+	unsigned *reps;
+	size_t n;
+};
+
+/* ---- one sample --------------------------------------------------------------------------- */
+
+static const struct sm_metric *metric_of(const struct sm_record *r, const struct wanted *w)
+{
+	for (size_t i = 0; i < r->nmetrics; i++) {
+		const struct sm_metric *m = &r->metrics[i];
+
+		if (m->by == SM_BY_ROLE && strcmp(m->phase, "total") == 0 &&
+		    strcmp(m->metric, w->metric) == 0 && strcmp(m->role, w->who) == 0 &&
+		    strcmp(m->core_kind, w->kind) == 0)
+			return m;
+	}
+	return NULL;
+}
+
+static bool is_ratio(const char *unit)
+{
+	return strchr(unit, '/') != NULL || strchr(unit, '%') != NULL;
+}
+
+/* A count is for an operation where the workload counts them. */
+static bool value_of(const struct sm_record *r, const struct wanted *w, double *v)
+{
+	const struct sm_result *result = sm_record_result(r, w->who[0] ? "ops" : w->metric);
+	const struct sm_metric *m;
+
+	if (r->status != SM_OUTCOME_OK)
+		return false;
+	if (!w->who[0]) {
+		*v = result != NULL ? result->value : 0;
+		return result != NULL && result->has_value;
+	}
+	m = metric_of(r, w);
+	if (m == NULL || !m->has_value || m->source != w->source)
+		return false;
+	*v = m->value;
+	if (!is_ratio(w->unit) && result != NULL && result->has_value && result->value > 0)
+		*v /= result->value;
+	return true;
+}
+
+static int read_series(const struct sm_report *r, size_t first, const struct wanted *w,
+		       struct series *s)
+{
+	struct sm__by_rep b = {0};
+	size_t end = first;
+
+	while (end < r->nrecords && r->records[end].group == r->records[first].group)
+		end++;
+	s->values = b.values = calloc(end - first + 1, sizeof(*s->values));
+	s->reps = calloc(end - first + 1, sizeof(*s->reps));
+	for (size_t i = first; s->values != NULL && s->reps != NULL && i < end; i++) {
+		double v;
+
+		if (!value_of(&r->records[i], w, &v))
+			continue;
+		sm__by_rep_take(&b, r->records[i].rep, v);
+		s->reps[b.n - 1] = r->records[i].rep;
+	}
+	s->n = b.n;
+	return s->values != NULL && s->reps != NULL ? 0 : -ENOMEM;
+}
+
+/* Keeps what both have, in the same order: both are by repetition. */
+static void pair_up(struct series *a, struct series *b)
+{
+	size_t n = 0;
+
+	for (size_t i = 0, k = 0; i < a->n && k < b->n;) {
+		if (a->reps[i] != b->reps[k]) {
+			a->reps[i] < b->reps[k] ? i++ : k++;
+			continue;
+		}
+		a->values[n] = a->values[i++];
+		b->values[n++] = b->values[k++];
+	}
+	a->n = b->n = n;
+}
+
+/* ---- rows --------------------------------------------------------------------------------- */
+
+/* Simulated counts of one thread, of the same random choices: the same again and again. */
+static bool is_exact(const struct sm_side *s, const struct sm_side *t, const struct wanted *w,
+		     const struct sm_record *a, const struct sm_record *b)
+{
+	const struct sm_record *both[] = {a, b};
+
+	for (int i = 0; i < 2; i++) {
+		cJSON *place = cJSON_Parse(both[i]->placement);
+		const cJSON *threads = cJSON_GetObjectItemCaseSensitive(place, "threads");
+		const cJSON *workers = cJSON_GetObjectItemCaseSensitive(place, "workers");
+		bool alone = cJSON_IsNumber(threads) && threads->valueint == 1 &&
+			     cJSON_IsNumber(workers) && workers->valueint == 0;
+
+		cJSON_Delete(place);
+		if (!alone)
+			return false;
+	}
+	return w->who[0] && w->source == SM_SOURCE_SIM && s->report->seed == t->report->seed;
+}
+
+static int add_row(const struct sm_side *s, size_t a, const struct sm_side *t, size_t b,
+		   const struct wanted *w, const char *name, struct sm_comparison *out)
+{
+	struct series x = {0}, y = {0};
+	struct sm_compare_row *rows = realloc(out->rows, (out->nrows + 1) * sizeof(*rows)), *row;
+	bool exact = is_exact(s, t, w, &s->report->records[a], &t->report->records[b]);
+	bool paired = exact || s->report == t->report;
+	int rc = -ENOMEM;
+
+	if (rows != NULL) {
+		out->rows = rows;
+		rc = read_series(s->report, a, w, &x);
+	}
+	if (rc == 0)
+		rc = read_series(t->report, b, w, &y);
+	free(rc ? x.values : NULL);
+	free(rc ? y.values : NULL);
+	if (rc == 0) {
+		if (paired)
+			pair_up(&x, &y);
+		row = &rows[out->nrows++];
+		*row = (struct sm_compare_row){.name = strdup(name),
+					       .metric = w->metric,
+					       .who = w->who,
+					       .kind = w->kind,
+					       .unit = w->unit,
+					       .d = {.base = x.values,
+						     .other = y.values,
+						     .nbase = x.n,
+						     .nother = y.n,
+						     .paired = paired,
+						     .exact = exact,
+						     .better = w->better}};
+		rc = row->name != NULL ? 0 : -ENOMEM;
+	}
+	free(x.reps);
+	free(y.reps);
+	return rc;
+}
+
+static enum sm_better better_of(const char *result)
+{
+	for (unsigned i = 0; i < SM_RESULT_COUNT; i++)
+		if (strcmp(sm_results[i].name, result) == 0)
+			return sm_results[i].better;
+	return SM_BETTER_NEITHER;
+}
+
+static bool asked(const struct sm_strings *metrics, const char *name)
+{
+	for (size_t i = 0; i < metrics->n; i++)
+		if (strcmp(metrics->v[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* What a person would look at first; the time of all of it says what the time of an operation does.
+ * */
+static bool is_first(const struct sm_record *r, const struct sm_result *res)
+{
+	enum sm_shown shown = sm_result_shown(res->name);
+	const struct sm_result *op = sm_record_result(r, "ns_per_op");
+
+	if (strcmp(res->name, "wall_s") == 0 && op != NULL && op->has_value)
+		return false;
+	return res->has_value && better_of(res->name) != SM_BETTER_NEITHER &&
+	       (shown == SM_SHOWN_COLUMN || shown == SM_SHOWN_MORE);
+}
+
+/* The group's first sample that has results. */
+static const struct sm_record *measured(const struct sm_report *r, size_t first)
+{
+	for (size_t i = first; i < r->nrecords; i++) {
+		if (r->records[i].group != r->records[first].group)
+			break;
+		if (r->records[i].nresults > 0)
+			return &r->records[i];
+	}
+	return &r->records[first];
+}
+
+/* Has the row been added already? Passes bring the same metrics again. */
+static bool is_row(const struct sm_comparison *c, size_t from, const struct sm_metric *m)
+{
+	for (size_t i = from; i < c->nrows; i++)
+		if (strcmp(c->rows[i].metric, m->metric) == 0 &&
+		    strcmp(c->rows[i].who, m->role) == 0 &&
+		    strcmp(c->rows[i].kind, m->core_kind) == 0)
+			return true;
+	return false;
+}
+
+static int add_metrics(const struct sm_side *s, size_t a, const struct sm_side *t, size_t b,
+		       const struct sm_strings *metrics, const char *name,
+		       struct sm_comparison *out, size_t from)
+{
+	const struct sm_report *r = s->report;
+	int rc = 0;
+
+	for (size_t i = a; i < r->nrecords && r->records[i].group == r->records[a].group; i++) {
+		for (size_t k = 0; k < r->records[i].nmetrics && rc == 0; k++) {
+			const struct sm_metric *m = &r->records[i].metrics[k];
+			struct wanted w = {.metric = m->metric,
+					   .who = m->role,
+					   .kind = m->core_kind,
+					   .unit = m->unit,
+					   .better = is_ratio(m->unit) ? SM_BETTER_MORE
+								       : SM_BETTER_LESS,
+					   .source = m->source};
+			bool simulated = m->source == SM_SOURCE_SIM &&
+					 strcmp(m->metric, "instructions") == 0;
+
+			if (m->by != SM_BY_ROLE || strcmp(m->phase, "total") != 0 || !m->role[0] ||
+			    !(asked(metrics, m->metric) || (metrics->n == 0 && simulated)) ||
+			    is_row(out, from, m))
+				continue;
+			rc = add_row(s, a, t, b, &w, name, out);
+		}
+	}
+	return rc;
+}
+
+int sm__compare_rows(const struct sm_side *s, size_t a, const struct sm_side *t, size_t b,
+		     const struct sm_strings *metrics, const char *name, struct sm_comparison *out)
+{
+	const struct sm_record *rec = measured(s->report, a), *other = measured(t->report, b);
+	size_t from = out->nrows;
+	int rc = 0;
+
+	for (size_t i = 0; i < rec->nresults && rc == 0; i++) {
+		const struct sm_result *res = &rec->results[i];
+		struct wanted w = {.metric = res->name,
+				   .who = "",
+				   .kind = "",
+				   .unit = res->unit,
+				   .better = better_of(res->name)};
+
+		if (sm_record_result(other, res->name) != NULL &&
+		    (metrics->n ? asked(metrics, res->name) : is_first(rec, res)))
+			rc = add_row(s, a, t, b, &w, name, out);
+	}
+	return rc ? rc : add_metrics(s, a, t, b, metrics, name, out, from);
+}
+
+/* ---- circumstances ------------------------------------------------------------------------ */
+
+/* Differ from run to run by nature, or stand in the table. */
+static bool is_expected(const char *key)
+{
+	static const char *const keys[] = {"started",	  "command_line", "load_average", "asked",
+					   "repetitions", "metrics",	  "timeout_s"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (strcmp(key, keys[i]) == 0)
+			return true;
+	return false;
+}
+
+static void shown(const cJSON *item, char *buf, size_t len)
+{
+	char *text = cJSON_IsString(item) ? NULL
+		     : item != NULL	  ? cJSON_PrintUnformatted(item)
+					  : NULL;
+
+	snprintf(buf, len, "%.60s",
+		 cJSON_IsString(item) ? item->valuestring
+		 : text != NULL	      ? text
+				      : "not known");
+	cJSON_free(text);
+}
+
+static int differ(const cJSON *a, const cJSON *b, const char *path, struct sm_strings *out)
+{
+	const cJSON *x;
+	int rc = 0;
+
+	cJSON_ArrayForEach(x, a)
+	{
+		const cJSON *y = cJSON_GetObjectItemCaseSensitive(b, x->string);
+		char one[80], two[80], name[120];
+
+		if (rc || is_expected(x->string) || (y != NULL && cJSON_Compare(x, y, true)))
+			continue;
+		snprintf(name, sizeof(name), "%.60s%s%.50s", path, path[0] ? "." : "", x->string);
+		if (cJSON_IsObject(x) && cJSON_IsObject(y)) {
+			rc = differ(x, y, name, out);
+			continue;
+		}
+		shown(x, one, sizeof(one));
+		shown(y, two, sizeof(two));
+		if (strcmp(one, two) != 0)
+			rc = sm__strings_printf(out, "%s: %s / %s", name, one, two);
+	}
+	return rc;
+}
+
+int sm__compare_hidden(const char *base, const char *other, struct sm_strings *out)
+{
+	cJSON *a = cJSON_Parse(base), *b = cJSON_Parse(other);
+	int rc = differ(a, b, "", out);
+
+	cJSON_Delete(a);
+	cJSON_Delete(b);
+	return rc;
+}

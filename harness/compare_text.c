@@ -1,0 +1,287 @@
+/* compare_text.c: a comparison as a table, as CSV and as JSON. See compare.h. */
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/compare.h"
+#include "harness/table.h"
+#include "harness/writer.h"
+
+/* ---- table -------------------------------------------------------------------------------- */
+
+static void middle_of(const double *values, size_t n, const char *unit, char *buf, size_t len)
+{
+	double *copy = calloc(n + 1, sizeof(*copy));
+	struct sm_stats s = {0};
+
+	if (copy != NULL) {
+		memcpy(copy, values, n * sizeof(*copy));
+		sm_stats_compute(copy, n, &s);
+	}
+	if (s.n == 0)
+		snprintf(buf, len, "-");
+	else
+		sm_text_value(s.median, unit, buf, len);
+	free(copy);
+}
+
+static void row_name(const struct sm_compare_row *r, char *buf, size_t len)
+{
+	snprintf(buf, len, "  %s%s%s%s%s", r->who, r->who[0] ? " " : "", r->kind,
+		 r->kind[0] ? " " : "", r->metric);
+}
+
+/* The number of the reason among those of the table so far, from 1. */
+static size_t note_of(const struct sm_comparison *c, size_t row)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i <= row; i++) {
+		bool known = c->rows[i].d.reason[0] == 0;
+
+		for (size_t k = 0; k < i && !known; k++) {
+			known = strcmp(c->rows[k].d.reason, c->rows[i].d.reason) == 0;
+			if (known && i == row)
+				return note_of(c, k);
+		}
+		n += !known;
+	}
+	return n;
+}
+
+static void put_row(const struct sm_comparison *c, size_t i, FILE *out)
+{
+	const struct sm_compare_row *r = &c->rows[i];
+	const struct sm_difference *d = &r->d;
+	char name[80], a[24], b[24], ratio[16] = "-", interval[32] = "-", count[32];
+
+	row_name(r, name, sizeof(name));
+	middle_of(d->base, d->nbase, r->unit, a, sizeof(a));
+	middle_of(d->other, d->nother, r->unit, b, sizeof(b));
+	if (!isnan(d->ratio))
+		snprintf(ratio, sizeof(ratio), "%.4g", d->ratio);
+	if (d->exact)
+		snprintf(interval, sizeof(interval), "exact");
+	else if (d->has_interval)
+		snprintf(interval, sizeof(interval), "%.4g..%.4g", d->low, d->high);
+	if (d->paired)
+		snprintf(count, sizeof(count), "%zu pair%s", d->nbase, d->nbase == 1 ? "" : "s");
+	else
+		snprintf(count, sizeof(count), "%zu+%zu", d->nbase, d->nother);
+	sm_text_name(out, name, 30);
+	fprintf(out, " %9s %9s %8s %16s %9s  %s", a, b, ratio, interval, count,
+		sm_verdict_names[d->verdict]);
+	if (d->reason[0])
+		fprintf(out, " (%zu)", note_of(c, i));
+	fputc('\n', out);
+}
+
+static void put_notes(const struct sm_comparison *c, FILE *out)
+{
+	size_t printed = 0;
+
+	for (size_t i = 0; i < c->nrows; i++) {
+		if (c->rows[i].d.reason[0] == 0 || note_of(c, i) <= printed)
+			continue;
+		fprintf(out, "(%zu) %s\n", ++printed, c->rows[i].d.reason);
+	}
+}
+
+/* Of every metric that several cases have. */
+static void put_means(const struct sm_comparison *c, FILE *out)
+{
+	for (size_t i = 0; i < c->nrows; i++) {
+		const struct sm_compare_row *first = &c->rows[i];
+		double sum = 0;
+		size_t n = 0, before = 0;
+
+		for (size_t k = 0; k < c->nrows; k++) {
+			const struct sm_compare_row *r = &c->rows[k];
+
+			if (strcmp(r->metric, first->metric) != 0 ||
+			    strcmp(r->who, first->who) != 0 || strcmp(r->kind, first->kind) != 0)
+				continue;
+			before += k < i;
+			sum += log(r->d.ratio); /* NAN stays: a mean of all or none */
+			n++;
+		}
+		if (before > 0 || n < 2 || isnan(sum))
+			continue;
+		fprintf(out, "geometric mean of %s%s%s over %zu rows: %.4g\n", first->who,
+			first->who[0] ? " " : "", first->metric, n, exp(sum / (double)n));
+	}
+}
+
+static void put_claim(const struct sm_compare_text *t, FILE *out)
+{
+	size_t sampled = 0, exact = 0;
+	char text[300];
+
+	for (size_t i = 0; i < t->c->nrows; i++) {
+		sampled += t->c->rows[i].d.has_interval && !t->c->rows[i].d.exact;
+		exact += t->c->rows[i].d.exact;
+	}
+	snprintf(text, sizeof(text),
+		 "All intervals hold together with 95 %% (each is one of %.4g %%). Same: within "
+		 "%g %% of 1; better and worse: wholly beyond.%s",
+		 t->c->each * 100, t->judged.margin * 100,
+		 exact ? " Exact: simulated counts of one thread; any change is one." : "");
+	if (sampled + exact > 0)
+		sm__table_wrap_text(out, "", 0, text);
+}
+
+static void put_power(const struct sm_compare_text *t, FILE *out)
+{
+	unsigned most = 0;
+	const struct sm_compare_row *worst = NULL;
+
+	for (size_t i = 0; i < t->c->nrows; i++) {
+		if (t->c->rows[i].d.needed > most) {
+			worst = &t->c->rows[i];
+			most = worst->d.needed;
+		}
+	}
+	if (t->power > 0 && worst != NULL)
+		fprintf(out,
+			"To find a difference of %g %% in every row takes %u repetitions (%s, "
+			"%s).\n",
+			t->power * 100, most, worst->name, worst->metric);
+}
+
+static void put_list(const struct sm_strings *list, const char *head, FILE *out)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		char line[600];
+
+		snprintf(line, sizeof(line), "%s%s", head, list->v[i]);
+		sm_text_clean(line);
+		sm__table_wrap_text(out, "", 2, line);
+	}
+}
+
+void sm_compare_table(const struct sm_compare_text *t, FILE *out)
+{
+	fprintf(out, "A = %s (run %lld, %s)\nB = %s (run %lld, %s)\n", t->base->text,
+		(long long)t->base->report->run, t->base->report->started, t->other->text,
+		(long long)t->other->report->run, t->other->report->started);
+	put_list(&t->c->hidden, "differs: ", out);
+	fprintf(out, "\n%-30s %9s %9s %8s %16s %9s  %s\n", "", "A", "B", "B / A", "interval",
+		"from", "B is");
+	for (size_t i = 0; i < t->c->nrows; i++) {
+		if (i == 0 || strcmp(t->c->rows[i].name, t->c->rows[i - 1].name) != 0) {
+			sm_text_print(out, t->c->rows[i].name);
+			fputc('\n', out);
+		}
+		put_row(t->c, i, out);
+	}
+	put_means(t->c, out);
+	fputc('\n', out);
+	put_notes(t->c, out);
+	put_claim(t, out);
+	put_power(t, out);
+	put_list(&t->c->unmatched, "not compared: ", out);
+}
+
+/* ---- CSV ---------------------------------------------------------------------------------- */
+
+static void put_quoted(const char *text, FILE *out)
+{
+	fputc('"', out);
+	for (; *text; text++) {
+		if (*text == '"')
+			fputc('"', out);
+		fputc(*text, out);
+	}
+	fputc('"', out);
+}
+
+static void put_number(double v, bool has, FILE *out)
+{
+	char text[40] = "";
+
+	if (has && isfinite(v))
+		sm_text_number(v, text, sizeof(text));
+	fprintf(out, ",%s", text);
+}
+
+void sm_compare_csv(const struct sm_compare_text *t, bool head, FILE *out)
+{
+	if (head)
+		fputs("base,other,case,who,kind,metric,unit,base_values,other_values,paired,exact,"
+		      "ratio,low,high,confidence,verdict,needed,reason\n",
+		      out);
+	for (size_t i = 0; i < t->c->nrows; i++) {
+		const struct sm_compare_row *r = &t->c->rows[i];
+		const char *const texts[] = {t->base->text, t->other->text, r->name, r->who,
+					     r->kind,	    r->metric,	    r->unit};
+
+		for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++) {
+			put_quoted(texts[k], out);
+			fputc(',', out);
+		}
+		fprintf(out, "%zu,%zu,%d,%d", r->d.nbase, r->d.nother, r->d.paired, r->d.exact);
+		put_number(r->d.ratio, true, out);
+		put_number(r->d.low, r->d.has_interval, out);
+		put_number(r->d.high, r->d.has_interval, out);
+		put_number(t->c->each, !r->d.exact, out);
+		fprintf(out, ",%s,%u,", sm_verdict_names[r->d.verdict], r->d.needed);
+		put_quoted(r->d.reason, out);
+		fputc('\n', out);
+	}
+}
+
+/* ---- JSON --------------------------------------------------------------------------------- */
+
+static void add_number(cJSON *obj, const char *name, double v, bool has)
+{
+	if (has && isfinite(v))
+		cJSON_AddNumberToObject(obj, name, v);
+	else
+		cJSON_AddNullToObject(obj, name);
+}
+
+static cJSON *row_json(const struct sm_compare_row *r)
+{
+	cJSON *obj = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(obj, "case", r->name);
+	cJSON_AddStringToObject(obj, "who", r->who);
+	cJSON_AddStringToObject(obj, "kind", r->kind);
+	cJSON_AddStringToObject(obj, "metric", r->metric);
+	cJSON_AddStringToObject(obj, "unit", r->unit);
+	cJSON_AddItemToObject(obj, "base", cJSON_CreateDoubleArray(r->d.base, (int)r->d.nbase));
+	cJSON_AddItemToObject(obj, "other", cJSON_CreateDoubleArray(r->d.other, (int)r->d.nother));
+	cJSON_AddBoolToObject(obj, "paired", r->d.paired);
+	cJSON_AddBoolToObject(obj, "exact", r->d.exact);
+	add_number(obj, "ratio", r->d.ratio, true);
+	add_number(obj, "low", r->d.low, r->d.has_interval);
+	add_number(obj, "high", r->d.high, r->d.has_interval);
+	cJSON_AddStringToObject(obj, "verdict", sm_verdict_names[r->d.verdict]);
+	cJSON_AddStringToObject(obj, "reason", r->d.reason);
+	add_number(obj, "needed", r->d.needed, r->d.needed > 0);
+	return obj;
+}
+
+cJSON *sm_compare_json(const struct sm_compare_text *t)
+{
+	cJSON *obj = cJSON_CreateObject(), *rows;
+
+	cJSON_AddStringToObject(obj, "base", t->base->text);
+	cJSON_AddStringToObject(obj, "other", t->other->text);
+	cJSON_AddNumberToObject(obj, "base_run", (double)t->base->report->run);
+	cJSON_AddNumberToObject(obj, "other_run", (double)t->other->report->run);
+	cJSON_AddNumberToObject(obj, "confidence_of_table", SM_VERDICT_CONFIDENCE);
+	cJSON_AddNumberToObject(obj, "confidence_of_interval", t->c->each);
+	cJSON_AddNumberToObject(obj, "margin", t->judged.margin);
+	cJSON_AddItemToObject(
+		obj, "differs",
+		cJSON_CreateStringArray((const char *const *)t->c->hidden.v, (int)t->c->hidden.n));
+	cJSON_AddItemToObject(obj, "not_compared",
+			      cJSON_CreateStringArray((const char *const *)t->c->unmatched.v,
+						      (int)t->c->unmatched.n));
+	rows = cJSON_AddArrayToObject(obj, "rows");
+	for (size_t i = 0; i < t->c->nrows; i++)
+		cJSON_AddItemToArray(rows, row_json(&t->c->rows[i]));
+	return obj;
+}

@@ -1,0 +1,102 @@
+#!/bin/sh
+# spanmark compare from the command line: sides, formats, exit status 3 of --fail-if and 1 of --require-power, and what it
+# refuses in one line with status 2, without making a store.
+#
+#   tests/cli/test_compare.sh BUILD_DIR
+set -u
+build=${1:-${TEST_BUILD:-}}
+[ -n "$build" ] || { echo "usage: test_compare.sh BUILD_DIR"; exit 2; }
+case $build in /*) ;; *) build=$PWD/$build ;; esac
+cmd=$build/spanmark
+[ -x "$cmd" ] || { echo "no command in $build"; exit 77; }
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+cd "$tmp" || exit 1
+fails=0 tried=0
+bad() { echo "FAIL $*"; fails=$((fails + 1)); }
+
+# expect STATUS ARGUMENT..: of spanmark compare
+expect() {
+	tried=$((tried + 1))
+	want=$1
+	shift
+	timeout 60 "$cmd" compare "$@" >out 2>err
+	got=$?
+	[ $got = "$want" ] || { bad "status $got instead of $want: compare $*"; cat err; }
+}
+says() { grep -qF -- "$1" "${2:-out}" || { bad "${2:-out} lacks '$1'"; head -20 "${2:-out}"; }; }
+# refuse FRAGMENT ARGUMENT..: one line that has it, nothing on stdout
+refuse() {
+	fragment=$1
+	shift
+	expect 2 "$@"
+	[ ! -s out ] || bad "printed something on stdout: compare $*"
+	[ "$(wc -l <err)" = 1 ] || bad "$(wc -l <err) lines instead of one: compare $*: $(cat err)"
+	says "$fragment" err
+}
+
+for i in 1 2; do
+	timeout 120 "$cmd" run -q -w churn -p ops=2000 --backend libc,span --reps 10 -c none --store lab.db >/dev/null 2>err ||
+		{ cat err; bad "run $i"; }
+done
+
+expect 0 libc span --store lab.db
+says "A = libc (run 2"; says "10 pairs"; says "peak_rss_kib"; says "All intervals hold together"
+expect 0 --store lab.db 1/libc 2/libc; says "10+10"; says "differs: seed"
+expect 0 lab.db:1 lab.db:2; says "churn libc"; says "churn span"; says "geometric mean of ns_per_op over 2 rows"
+expect 0 --store lab.db --last 2 --metric peak_rss_kib; says "A = 1 (run 1"; says "B = 2 (run 2"
+[ "$(grep -c peak_rss_kib out)" = 3 ] || bad "two rows and a mean: $(cat out)"
+
+# The same run on both sides: every ratio is 1, and no gate at 1 is met.
+expect 0 --store lab.db 1 1 --fail-if 'peak_rss_kib > 1' --fail-if 'peak_rss_kib<1'; says "same"
+expect 3 --store lab.db 1 1 --fail-if 'peak_rss_kib > 0.99'; says "churn libc: the ratio is 1 (1..1)" err
+expect 3 --store lab.db 1 1 --fail-if 'peak_rss_kib < 1.01'
+# Not even a bound of a thousandth is met by an interval that is not there.
+timeout 120 "$cmd" run -q -w churn -p ops=2000 --backend libc,span --reps 2 -c none --store few.db >/dev/null 2>&1
+expect 0 --store few.db libc span --fail-if 'ns_per_op > 0.001'; says "unclear"; says "2 pairs: 95 % over the whole table takes"
+says "'ns_per_op > 0.001': churn: no interval, so not met" err
+expect 1 --store few.db libc span --require-power 3%; says "takes" ; says "too few repetitions" err
+expect 0 --store lab.db 1 1 --require-power 3
+
+expect 0 --store lab.db libc span libc --format csv
+[ "$(head -1 out | cut -d, -f1-3)" = base,other,case ] || bad "csv: $(head -1 out)"
+[ "$(grep -c '"libc","libc",' out)" -ge 2 ] && [ "$(grep -c '"libc","span",' out)" -ge 2 ] || bad "csv: $(cat out)"
+expect 0 --store lab.db libc span --format json
+python3 - <<'P' || bad "json"
+import json
+d = json.load(open("out"))
+r = d[0]["rows"][0]
+assert d[0]["base"] == "libc" and r["paired"] and len(r["base"]) == 10, d
+P
+
+refuse "--store FILE" 1 2
+refuse "no store" --store none.db 1 2
+refuse "no store" none.db:1 none.db:2
+[ ! -e none.db ] || bad "made a store"
+refuse "two sides" --store lab.db libc
+refuse "no backend 'lib'" --store lab.db lib span
+refuse "run 2 has no such case" --store lab.db gc span
+refuse "no such run" --store lab.db 1 9
+refuse "is no side" --store lab.db 1x 2
+refuse "is no side" --store lab.db 0 2
+refuse "'nope'" --store lab.db 1 2 --metric nope
+refuse "no row is of it" --store lab.db 1 2 --fail-if 'p99_us > 2'
+for g in ns_per_op 'ns_per_op = 2' 'ns_per_op > ' '> 2' 'ns_per_op > x' 'ns_per_op > -1' 'ns_per_op > 1 2' 'ns_per_op > inf'; do
+	refuse "--fail-if" --store lab.db 1 2 --fail-if "$g"
+done
+for p in x -1 '' 3x 1e9 nan; do refuse "--margin" --store lab.db 1 2 --margin "$p"; done
+refuse "above --margin" --store lab.db 1 2 --require-power 1%
+for n in 0 1 99 x -2; do refuse "--last" --store lab.db --last "$n"; done
+refuse "--last 3" --store lab.db --last 3
+refuse "--last names the sides" --store lab.db --last 2 1
+refuse "unknown option" --bogus
+refuse "wants a value" --store
+refuse "table, csv, json" --store lab.db 1 2 --format yaml
+echo text >text.db
+refuse "not a SQLite database" --store text.db 1 2
+
+expect 0 --help; says "usage: spanmark compare"; says "examples:"
+timeout 60 "$cmd" compare --store lab.db 1 1 >/dev/full 2>err && bad "no error for a full disk"
+
+[ "$fails" = 0 ] || exit 1
+echo "$tried commands"

@@ -1,0 +1,323 @@
+/* harness/compare.c and compare_rows.c: which cases of two sides are compared, in pairs or not, and
+ * what is listed beside them; compare_text.c: byte for byte. */
+#include "harness/compare.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/fake_run.h"
+#include "tests/support/run.h"
+
+#define MOST 32
+
+static struct sm_store *store;
+static struct fake_sample samples[MOST];
+static char wires[MOST][700];
+static unsigned nsamples;
+static struct sm_side sides[2];
+static struct sm_report reports[2];
+static struct sm_comparison compared;
+static const struct sm_strings none;
+
+static void open_store(void)
+{
+	char err[300];
+
+	ck_assert_msg(sm_store_open(NULL, &store, err, sizeof(err)) == 0, "%s", err);
+}
+
+static void close_store(void)
+{
+	sm_comparison_free(&compared);
+	for (int i = 0; i < 2; i++) {
+		sm_side_free(&sides[i]);
+		sm_report_free(&reports[i]);
+	}
+	sm_store_close(store);
+}
+
+/* A repetition of a case that took `ns` for an operation. */
+static struct fake_sample *add(unsigned group, unsigned rep, const char *backend, double ns)
+{
+	struct fake_sample *f = &samples[nsamples];
+
+	snprintf(wires[nsamples], sizeof(wires[0]),
+		 "{\"error\":\"\",\"output\":\"\",\"warnings\":\"\",\"results\":["
+		 "{\"name\":\"ns_per_op\",\"unit\":\"ns\",\"value\":%g},"
+		 "{\"name\":\"wall_s\",\"unit\":\"s\",\"value\":1},"
+		 "{\"name\":\"ops\",\"unit\":\"ops\",\"value\":10}],\"metrics\":["
+		 "{\"role\":\"mutator\",\"phase\":\"total\",\"by\":\"role\",\"metric\":"
+		 "\"instructions\",\"unit\":\"insn\",\"value\":%g,\"status\":\"ok\",\"source\":"
+		 "\"sim\"}]}",
+		 ns, 1000 * ns);
+	*f = (struct fake_sample){.ordinal = nsamples,
+				  .group = group,
+				  .rep = rep,
+				  .backend = backend,
+				  .placement = "{\"place\":\"compact\",\"mark_place\":\"none\","
+					       "\"threads\":1,\"workers\":0}",
+				  .wire = wires[nsamples]};
+	nsamples++;
+	return f;
+}
+
+static int64_t end_run(const char *environment)
+{
+	int64_t run = fake_run(store, environment, samples, nsamples, nsamples);
+
+	nsamples = 0;
+	return run;
+}
+
+static int compare(const char *a, const char *b, const struct sm_strings *metrics, char *err,
+		   size_t len)
+{
+	const char *texts[] = {a, b};
+
+	for (int i = 0; i < 2; i++) {
+		int rc = sm_side_parse(&sides[i], texts[i], err, len);
+
+		if (rc)
+			return rc;
+		ck_assert_int_eq(sm_store_load(store, sides[i].run, &reports[i]), 0);
+		sides[i].report = &reports[i];
+	}
+	if (reports[0].run == reports[1].run)
+		sides[1].report = &reports[0];
+	return sm_compare_sides(&sides[0], &sides[1], metrics, &compared, err, len);
+}
+
+static void compare_well(const char *a, const char *b)
+{
+	char err[400] = "";
+
+	ck_assert_msg(compare(a, b, &none, err, sizeof(err)) == 0, "%s", err);
+}
+
+static const struct sm_compare_row *row(const char *name, const char *metric)
+{
+	for (size_t i = 0; i < compared.nrows; i++)
+		if (strcmp(compared.rows[i].name, name) == 0 &&
+		    strcmp(compared.rows[i].metric, metric) == 0)
+			return &compared.rows[i];
+	ck_abort_msg("no row %s of '%s'", metric, name);
+	return NULL;
+}
+
+/* Two backends of one run: pairs of the same repetition; what only one side has is left out. */
+START_TEST(sides_of_one_run_are_paired)
+{
+	const struct sm_compare_row *r;
+
+	for (unsigned rep = 0; rep < 3; rep++) {
+		add(0, rep, "span", 10 + rep);
+		if (rep != 1)
+			add(1, rep, "libc", 20 + rep);
+	}
+	end_run(NULL);
+	compare_well("libc", "span");
+	r = row("graph", "ns_per_op");
+	ck_assert(r->d.paired && !r->d.exact);
+	ck_assert_uint_eq(r->d.nbase, 2);
+	ck_assert_uint_eq(r->d.nother, 2);
+	ck_assert(r->d.base[0] == 20 && r->d.base[1] == 22);
+	ck_assert(r->d.other[0] == 10 && r->d.other[1] == 12);
+	ck_assert_int_eq(r->d.better, SM_BETTER_LESS);
+	ck_assert_uint_eq(compared.nrows, 2); /* wall_s says what ns_per_op does, ops nothing */
+	r = row("graph", "instructions");
+	ck_assert(r->d.exact && r->d.paired);
+	ck_assert_double_eq(r->d.base[0], 2000); /* for an operation */
+	ck_assert_str_eq(r->who, "mutator");
+	ck_assert_uint_eq(compared.hidden.n, 0);
+	ck_assert_uint_eq(compared.unmatched.n, 0);
+}
+END_TEST
+
+START_TEST(runs_are_not_paired)
+{
+	const struct sm_compare_row *r;
+
+	for (unsigned rep = 0; rep < 3; rep++)
+		add(0, rep, "libc", 10 + rep);
+	end_run("{\"kernel\":\"6.1\",\"governor\":null,\"started\":\"a\",\"versions\":{\"build\":"
+		"\"x\",\"libc\":\"2\"}}");
+	for (unsigned rep = 0; rep < 2; rep++)
+		add(0, rep, "libc", 20 + rep);
+	end_run("{\"kernel\":\"6.5\",\"governor\":\"powersave\",\"started\":\"b\",\"versions\":{"
+		"\"build\":\"y\",\"libc\":\"2\"}}");
+	compare_well("1", "2");
+	r = row("graph", "ns_per_op");
+	ck_assert(!r->d.paired);
+	ck_assert_uint_eq(r->d.nbase, 3);
+	ck_assert_uint_eq(r->d.nother, 2);
+	ck_assert(row("graph", "instructions")->d.exact); /* one seed */
+	ck_assert_uint_eq(compared.hidden.n, 3);
+	ck_assert_str_eq(compared.hidden.v[0], "kernel: 6.1 / 6.5");
+	ck_assert_str_eq(compared.hidden.v[1], "governor: null / powersave");
+	ck_assert_str_eq(compared.hidden.v[2], "versions.build: x / y");
+}
+END_TEST
+
+/* Parameters tell cases apart; what has no partner is named. */
+START_TEST(cases_are_matched)
+{
+	add(0, 0, "libc", 1)->params = "{\"objects\":1000}";
+	add(1, 0, "libc", 2)->params = "{\"objects\":2000}";
+	add(2, 0, "libc", 3)->workload = "churn";
+	end_run(NULL);
+	add(0, 0, "libc", 4)->params = "{\"objects\":2000}";
+	add(1, 0, "libc", 5)->params = "{\"objects\":4000}";
+	end_run(NULL);
+	compare_well("1", "2");
+	ck_assert_double_eq(row("graph objects=2000", "ns_per_op")->d.base[0], 2);
+	ck_assert_double_eq(row("graph objects=2000", "ns_per_op")->d.other[0], 4);
+	ck_assert_uint_eq(compared.nrows, 2);
+	ck_assert_uint_eq(compared.unmatched.n, 3);
+	ck_assert_str_eq(compared.unmatched.v[0], "1 alone has graph objects=1000 libc");
+	ck_assert_str_eq(compared.unmatched.v[1], "1 alone has churn libc");
+	ck_assert_str_eq(compared.unmatched.v[2], "2 alone has graph objects=4000 libc");
+}
+END_TEST
+
+/* The same setting of both first; a side's own setting does not count. */
+START_TEST(settings_are_matched)
+{
+	static const char *const configs[] = {
+		"{\"gc.mode\":\"stw\",\"gc.workers\":\"1\"}",
+		"{\"gc.mode\":\"stw\",\"gc.workers\":\"2\"}",
+		"{\"gc.mode\":\"concurrent\",\"gc.workers\":\"1\"}",
+		"{\"gc.mode\":\"concurrent\",\"gc.workers\":\"2\"}",
+	};
+
+	for (unsigned i = 0; i < 4; i++)
+		add(i, 0, "gc", 1 + i)->config = configs[i];
+	end_run(NULL);
+	compare_well("gc.mode=stw", "1/gc,gc.mode=concurrent");
+	ck_assert_uint_eq(compared.nrows, 4);
+	ck_assert_str_eq(compared.rows[0].name, "graph gc gc.mode=stw gc.workers=1");
+	ck_assert(compared.rows[0].d.base[0] == 1 && compared.rows[0].d.other[0] == 3);
+	ck_assert(compared.rows[2].d.base[0] == 2 && compared.rows[2].d.other[0] == 4);
+	ck_assert_uint_eq(compared.unmatched.n, 0);
+}
+END_TEST
+
+/* Two runs of one backend each: compared, and the difference is listed. */
+START_TEST(what_is_left_over_is_matched)
+{
+	add(0, 0, "libc", 1);
+	end_run(NULL);
+	add(0, 0, "span", 2);
+	end_run(NULL);
+	compare_well("1", "2");
+	ck_assert_uint_eq(compared.nrows, 2);
+	ck_assert_uint_eq(compared.hidden.n, 1);
+	ck_assert_str_eq(compared.hidden.v[0], "graph: libc {} / span {}");
+}
+END_TEST
+
+/* A failed sample is no value. */
+START_TEST(failed_samples_are_left_out)
+{
+	add(0, 0, "libc", 1);
+	add(0, 1, "libc", 1)->status = SM_OUTCOME_CRASHED;
+	samples[1].wire = NULL;
+	add(1, 0, "span", 2);
+	add(1, 1, "span", 2);
+	end_run(NULL);
+	compare_well("libc", "span");
+	ck_assert_uint_eq(row("graph", "ns_per_op")->d.nbase, 1);
+	ck_assert_uint_eq(row("graph", "ns_per_op")->d.nother, 1);
+}
+END_TEST
+
+START_TEST(refusals)
+{
+	static const struct {
+		const char *a, *b, *says;
+	} bad[] = {
+		{"lib", "span", "no backend 'lib'"},
+		{"1/", "1", "'1/' is no side"},
+		{"1x", "1", "'1x' is no side"},
+		{"0", "1", "'0' is no side"},
+		{"gc", "libc", "gc: run 1 has no such"},
+		{"libc", "gc.mode=stw", "gc.mode=stw: run"},
+	};
+	char err[400];
+	struct sm_strings metrics = {0};
+
+	add(0, 0, "libc", 1);
+	end_run(NULL);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		ck_assert_int_eq(compare(bad[i].a, bad[i].b, &none, err, sizeof(err)), -EINVAL);
+		ck_assert_msg(strncmp(err, bad[i].says, strlen(bad[i].says)) == 0, "%s", err);
+		for (int k = 0; k < 2; k++) {
+			sm_side_free(&sides[k]);
+			sm_report_free(&reports[k]);
+		}
+		memset(sides, 0, sizeof(sides));
+		sm_comparison_free(&compared);
+		memset(&compared, 0, sizeof(compared));
+	}
+	ck_assert_int_eq(sm_strings_add(&metrics, "cyles", 5), 0);
+	ck_assert_int_eq(compare("1", "1", &metrics, err, sizeof(err)), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err, "'cyles'"));
+	sm_strings_free(&metrics);
+}
+END_TEST
+
+static const char want[] =
+	"A = libc (run 1, T)\n"
+	"B = span (run 1, T)\n"
+	"\n"
+	"                                       A         B    B / A         interval      from  B "
+	"is\n"
+	"graph\n"
+	"  ns_per_op                      16.5 ns   18.1 ns      1.1         1.1..1.1   6 pairs  "
+	"worse\n"
+	"  mutator instructions              1650      1815      1.1            exact   6 pairs  "
+	"worse\n"
+	"\n"
+	"All intervals hold together with 95 % (each is one of 95 %). Same: within 1 % of 1; "
+	"better and\n"
+	"worse: wholly beyond. Exact: simulated counts of one thread; any change is one.\n";
+
+START_TEST(the_table)
+{
+	struct sm_verdict_options o = {.margin = 0.01, .target = 0.03};
+	struct sm_compare_text t = {
+		.base = &sides[0], .other = &sides[1], .c = &compared, .judged = o};
+	struct sm_difference d[2];
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	for (unsigned rep = 0; rep < 6; rep++) {
+		add(0, rep, "libc", 14 + rep);
+		add(1, rep, "span", (14 + rep) * 1.1);
+	}
+	end_run(NULL);
+	compare_well("libc", "span");
+	ck_assert_uint_eq(compared.nrows, 2);
+	for (int i = 0; i < 2; i++)
+		d[i] = compared.rows[i].d;
+	ck_assert_int_eq(sm_verdict_table(d, 2, &o, &compared.each), 0);
+	for (int i = 0; i < 2; i++)
+		compared.rows[i].d = d[i];
+	reports[0].started = "T";
+	sm_compare_table(&t, f);
+	fclose(f);
+	ck_assert_str_eq(text, want);
+	free(text);
+}
+END_TEST
+
+int main(void)
+{
+	return SM_SUITE_EACH("compare", 0, open_store, close_store,
+			     SM_T(sides_of_one_run_are_paired), SM_T(runs_are_not_paired),
+			     SM_T(cases_are_matched), SM_T(settings_are_matched),
+			     SM_T(what_is_left_over_is_matched), SM_T(failed_samples_are_left_out),
+			     SM_T(refusals), SM_T(the_table));
+}
