@@ -21,6 +21,7 @@
 #include "harness/sim.h"
 #include "harness/store.h"
 #include "harness/writer.h"
+#include "perf/clock.h"
 #include "perf/names.h"
 #include "perf/privilege.h"
 #include "perf/topology.h"
@@ -119,7 +120,7 @@ static void run_worker(struct run *run, struct sm_runner *runner, bool simulated
  * in going on. */
 static int run_one(struct run *run, unsigned ordinal, const char *job)
 {
-	char *argv[] = {run->self, (char *)SM_WORKER_COMMAND, NULL};
+	char ticks[32], *argv[] = {run->self, (char *)SM_WORKER_COMMAND, ticks, NULL};
 	struct sm_runner runner = {.argv = argv, .on_stderr = relay_stderr, .ctx = run};
 	struct sm_worker_end end;
 	struct sm_pool pool = {0};
@@ -133,6 +134,7 @@ static int run_one(struct run *run, unsigned ordinal, const char *job)
 	}
 	if (rec.simulated)
 		argv[0] = run->self_for_callgrind;
+	snprintf(ticks, sizeof(ticks), "%.17g", sm_clock_ticks_per_ns());
 	rec.ordinal = ordinal;
 	runner.timeout_s = rec.timeout_s;
 	sm_progress_start(&run->progress, rec.label, rec.rep, rec.pass);

@@ -15,6 +15,7 @@
 
 #include "harness/job.h"
 #include "harness/runner.h"
+#include "perf/clock.h"
 
 #define MAX_JOB (16u << 20)
 
@@ -91,8 +92,8 @@ int sm_cmd_worker(int argc, char **argv)
 	char *job;
 	int status;
 
-	(void)argc;
-	(void)argv;
+	if (argc > 1) /* found once by the parent, not by each worker for 5 ms */
+		sm_clock_take_ticks_per_ns(strtod(argv[1], NULL));
 	prctl(PR_SET_NAME, "spanmark"); /* not the "exe" of /proc/self/exe */
 	if (fcntl(SM_WORKER_JOB_FD, F_GETFD) < 0 || fcntl(SM_WORKER_SAMPLE_FD, F_GETFD) < 0) {
 		sm_complain("%s is started by `spanmark run` only", SM_WORKER_COMMAND);

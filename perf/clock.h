@@ -52,6 +52,12 @@ static inline uint64_t sm_clock_delta(uint64_t from, uint64_t to)
  */
 double sm_clock_ticks_per_ns(void);
 
+/*
+ * Takes the figure from somebody who found it on this machine (a parent), before the first call of
+ * sm_clock_ticks_per_ns(); what is no such figure is ignored.
+ */
+void sm_clock_take_ticks_per_ns(double ticks);
+
 /* False where the kernel itself does not trust the TSC (clocksource is not tsc, kvm-clock or
  * arch_sys_counter). */
 bool sm_clock_ticks_reliable(void);

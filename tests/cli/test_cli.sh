@@ -112,6 +112,17 @@ for s in d["samples"]:
 PY
 fi
 
+# ---- the rate of the clock: found once, by the parent ------------------------------------------------
+"$cmd" run -w churn -p ops=100g --reps 1 -c none --timeout 60 -f csv -o clock.csv 2>/dev/null &
+p=$! handed=
+for i in $(seq 100); do
+	w=$(cat /proc/$p/task/$p/children 2>/dev/null | cut -d' ' -f1)
+	[ -n "$w" ] && tr '\0' ' ' <"/proc/$w/cmdline" 2>/dev/null | grep -Eq ' [0-9]+(\.[0-9]+)? $' && handed=yes && break
+	sleep 0.1
+done
+kill -TERM $p; wait $p
+[ -n "$handed" ] || bad "a worker is not told the clock's rate"
+
 # ---- simulated counts ------------------------------------------------------------------------------
 case $(file -b "$cmd" 2>/dev/null; nm -D "$cmd" 2>/dev/null | head -50) in *__asan*) sim= ;; *) sim=yes ;; esac
 [ -n "$sim" ] && command -v valgrind >/dev/null || echo "SKIP simulated counts: no valgrind, or a sanitized build"
