@@ -36,7 +36,9 @@ static const char schema[] =
 	"event TEXT "
 	"NOT NULL,"
 	" expected REAL, counted REAL, error REAL, verdict TEXT NOT NULL, reason TEXT NOT NULL,"
-	" label TEXT NOT NULL DEFAULT '');";
+	" label TEXT NOT NULL DEFAULT '');"
+	/* Long texts that many rows share, by number: what stands in metric.event and .reason. */
+	"CREATE TABLE word(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);";
 
 /* ---- calls of SQLite, with errno and message ---------------------------------------------- */
 
@@ -178,6 +180,19 @@ static const char *const upgrades[SM_STORE_SCHEMA] = {
 	" WHEN thread>=0 THEN 'thread' ELSE 'role' END;"
 	"UPDATE metric SET role='' WHERE role LIKE 'by-%';"
 	"UPDATE metric SET core_kind='' WHERE core_kind='-';",
+	/* Each row had its own copy of what its events are called and why it has no value. */
+	"CREATE TABLE word(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);"
+	"CREATE TABLE IF NOT EXISTS metric(sample INTEGER NOT NULL REFERENCES sample(id),"
+	" event TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '');"
+	"INSERT OR IGNORE INTO word(text) SELECT event FROM metric WHERE event<>'';"
+	"INSERT OR IGNORE INTO word(text) SELECT reason FROM metric WHERE reason<>'';"
+	"ALTER TABLE metric RENAME COLUMN event TO event_text;"
+	"ALTER TABLE metric RENAME COLUMN reason TO reason_text;"
+	"ALTER TABLE metric ADD COLUMN event INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE metric ADD COLUMN reason INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE metric SET event=coalesce((SELECT id FROM word WHERE text=event_text),0),"
+	" reason=coalesce((SELECT id FROM word WHERE text=reason_text),0);"
+	"ALTER TABLE metric DROP COLUMN event_text; ALTER TABLE metric DROP COLUMN reason_text;",
 };
 
 /* From layout `from`, 0: an empty file, to ours. */

@@ -8,7 +8,7 @@
  *
  *     run 1 --- n plan      the jobs, as JSON, in the order of running
  *         1 --- n sample    1 --- n result
- *                           1 --- n metric
+ *                           1 --- n metric --- event, reason: a number of word
  *         1 --- n calibration   expected and counted, by spanmark doctor --calibrate
  *
  * A database is recognised by its application_id; the layout's number is user_version. Opening
@@ -20,7 +20,7 @@
 
 #include "harness/record.h"
 
-#define SM_STORE_SCHEMA 3
+#define SM_STORE_SCHEMA 4
 
 struct sm_store;
 

@@ -14,6 +14,7 @@ static void column_type(FILE *sql, const struct sm_field *f)
 {
 	switch (f->kind) {
 	case SM_FIELD_TEXT: fputs("TEXT NOT NULL DEFAULT ''", sql); break;
+	case SM_FIELD_WORDS: fputs("INTEGER NOT NULL DEFAULT 0", sql); break; /* of word; 0: "" */
 	case SM_FIELD_INDEX: fputs("INTEGER DEFAULT -1", sql); break;
 	case SM_FIELD_NS: fputs("INTEGER NOT NULL DEFAULT 0", sql); break;
 	case SM_FIELD_VALUE: fputs("REAL", sql); break; /* NULL: none */
@@ -52,23 +53,57 @@ int sm__store_define(struct sm_store *s, const struct sm_row_type *type)
 	return rc;
 }
 
-/* ",a,b,c" and ",?,?,?" */
+/* ",a,b,c", the same as they are read, and ",?,?,?" as they are written. */
 struct columns {
-	char names[1024], marks[128];
+	char names[1024], reads[2048], marks[1024];
 };
 
 static struct columns columns_of(const struct sm_row_type *type)
 {
-	struct columns c = {"", ""};
-	size_t n = 0, m = 0;
+	struct columns c = {"", "", ""};
+	size_t n = 0, r = 0, m = 0;
 
 	for (const struct sm_field *f = type->fields; f->name; f++) {
+		bool word = f->kind == SM_FIELD_WORDS;
+
 		if (!f->kept)
 			continue;
 		n += (size_t)snprintf(c.names + n, sizeof(c.names) - n, ",\"%s\"", f->name);
-		m += (size_t)snprintf(c.marks + m, sizeof(c.marks) - m, ",?");
+		r += (size_t)snprintf(c.reads + r, sizeof(c.reads) - r,
+				      word ? ",coalesce((SELECT text FROM word WHERE id=\"%s\"),'')"
+					   : ",\"%s\"",
+				      f->name);
+		m += (size_t)snprintf(c.marks + m, sizeof(c.marks) - m, "%s",
+				      word ? ",coalesce((SELECT id FROM word WHERE text=?),0)"
+					   : ",?");
 	}
 	return c;
+}
+
+/* Words of the rows that the store does not have yet. */
+static int add_words(struct sm_store *s, const struct sm_row_type *type, const void *rows, size_t n)
+{
+	int rc = 0;
+	sqlite3_stmt *st = sm__store_prepare(s, "INSERT OR IGNORE INTO word(text) VALUES(?)", &rc);
+	struct sm_pool seen = {0};
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		for (const struct sm_field *f = type->fields; f->name != NULL && rc == 0; f++) {
+			const void *row = (const char *)rows + i * type->size;
+			const char *text = f->kind == SM_FIELD_WORDS && f->kept
+						   ? sm_field_get(type, f, row).text
+						   : "";
+
+			if (!text[0] || sm_pool_find(&seen, text) != NULL)
+				continue;
+			sm_pool_str(&seen, text);
+			sqlite3_bind_text(st, 1, text, -1, SQLITE_STATIC);
+			rc = sm__store_fail(s, sqlite3_step(st));
+			sqlite3_reset(st);
+		}
+	sqlite3_finalize(st);
+	sm_pool_free(&seen);
+	return rc;
 }
 
 static int bind(sqlite3_stmt *st, int at, struct sm_datum d)
@@ -84,7 +119,7 @@ int sm__store_insert(struct sm_store *s, const struct sm_row_type *type, int64_t
 	struct columns c = columns_of(type);
 	char sql[sizeof(c) + 64];
 	sqlite3_stmt *st;
-	int rc = 0;
+	int rc = add_words(s, type, rows, n);
 
 	snprintf(sql, sizeof(sql), "INSERT INTO %s(sample%s) VALUES(?%s)", type->table, c.names,
 		 c.marks);
@@ -141,7 +176,7 @@ int sm__store_load_rows(struct sm_store *s, const struct sm_row_type *type, int6
 	char sql[sizeof(c) + 64];
 	sqlite3_stmt *st;
 
-	snprintf(sql, sizeof(sql), "SELECT %s FROM %s WHERE sample=? ORDER BY rowid", c.names + 1,
+	snprintf(sql, sizeof(sql), "SELECT %s FROM %s WHERE sample=? ORDER BY rowid", c.reads + 1,
 		 type->table);
 	st = sm__store_prepare(s, sql, &rc);
 	if (rc == 0)

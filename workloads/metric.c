@@ -11,6 +11,7 @@
 #include "perf/names.h"
 
 #define KIND_TEXT   SM_FIELD_TEXT, NULL
+#define KIND_WORDS  SM_FIELD_WORDS, NULL
 #define KIND_INDEX  SM_FIELD_INDEX, NULL
 #define KIND_NS	    SM_FIELD_NS, NULL
 #define KIND_VALUE  SM_FIELD_VALUE, NULL
@@ -53,13 +54,19 @@ static union place place(const void *row, size_t offset)
 	return (union place){.at = (char *)row + offset};
 }
 
+static bool is_text(const struct sm_field *f)
+{
+	return f->kind == SM_FIELD_TEXT || f->kind == SM_FIELD_WORDS;
+}
+
 struct sm_datum sm_field_get(const struct sm_row_type *type, const struct sm_field *f,
 			     const void *row)
 {
 	union place p = place(row, f->offset);
 
 	switch (f->kind) {
-	case SM_FIELD_TEXT: return (struct sm_datum){.text = *p.text};
+	case SM_FIELD_TEXT:
+	case SM_FIELD_WORDS: return (struct sm_datum){.text = *p.text};
 	case SM_FIELD_INDEX:
 		return (struct sm_datum){.has_number = *p.number >= 0, .number = *p.number};
 	case SM_FIELD_NS: return (struct sm_datum){.has_number = true, .number = (double)*p.ns};
@@ -74,14 +81,15 @@ struct sm_datum sm_field_get(const struct sm_row_type *type, const struct sm_fie
 int sm_field_set(const struct sm_row_type *type, const struct sm_field *f, void *row,
 		 struct sm_datum d)
 {
-	bool takes_text = f->kind == SM_FIELD_TEXT || f->kind == SM_FIELD_ENUM;
+	bool takes_text = is_text(f) || f->kind == SM_FIELD_ENUM;
 	union place p = place(row, f->offset);
 	int word;
 
 	if (takes_text ? d.has_number : d.text != NULL || (d.has_number && !isfinite(d.number)))
 		return -EINVAL;
 	switch (f->kind) {
-	case SM_FIELD_TEXT: *p.text = d.text != NULL ? d.text : ""; break;
+	case SM_FIELD_TEXT:
+	case SM_FIELD_WORDS: *p.text = d.text != NULL ? d.text : ""; break;
 	case SM_FIELD_INDEX:
 		if (d.has_number && !(d.number >= -1 && d.number <= 1 << 20))
 			return -EINVAL;
@@ -117,7 +125,7 @@ int sm_row_keep(const struct sm_row_type *type, void *row, struct sm_pool *pool)
 	for (const struct sm_field *f = type->fields; f->name != NULL; f++) {
 		const char **text = place(row, f->offset).text;
 
-		if (f->kind != SM_FIELD_TEXT)
+		if (!is_text(f))
 			continue;
 		*text = sm_pool_str(pool, *text);
 		if (*text == NULL)

@@ -20,6 +20,7 @@
 
 /* clang-format off */
 #define SM_DECLARE_TEXT(name)   const char *name; /* never NULL; "" is "none" */
+#define SM_DECLARE_WORDS(name)  SM_DECLARE_TEXT(name)
 #define SM_DECLARE_INDEX(name)  int name;
 #define SM_DECLARE_NS(name)     uint64_t name;
 #define SM_DECLARE_VALUE(name)  bool has_value; double name;
@@ -51,7 +52,14 @@ const struct sm_result *sm_result_find(const struct sm_result *results, size_t n
 
 /* ---- rows of fields ----------------------------------------------------------------------- */
 
-enum sm_field_kind { SM_FIELD_TEXT, SM_FIELD_INDEX, SM_FIELD_NS, SM_FIELD_VALUE, SM_FIELD_ENUM };
+enum sm_field_kind {
+	SM_FIELD_TEXT,
+	SM_FIELD_WORDS, /* a long text that few rows have for themselves: the store keeps it once */
+	SM_FIELD_INDEX,
+	SM_FIELD_NS,
+	SM_FIELD_VALUE,
+	SM_FIELD_ENUM
+};
 enum sm_field_json { SM_JSON_ALWAYS, SM_JSON_IF_SET, SM_JSON_NEVER };
 
 struct sm_field {

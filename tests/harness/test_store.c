@@ -635,13 +635,23 @@ START_TEST(first_layout_is_upgraded)
 	ck_assert_int_eq(sm_store_add_calibration(s, run, &c), 0);
 	sm_store_close(s);
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_exec(db,
-				      "ALTER TABLE calibration DROP COLUMN label;"
-				      "ALTER TABLE metric DROP COLUMN \"by\";"
-				      "ALTER TABLE metric RENAME COLUMN core_kind TO kind;"
-				      "PRAGMA user_version=1",
-				      NULL, NULL, NULL),
-			 SQLITE_OK);
+	ck_assert_int_eq(
+		sqlite3_exec(db,
+			     "ALTER TABLE calibration DROP COLUMN label;"
+			     "ALTER TABLE metric DROP COLUMN \"by\";"
+			     "ALTER TABLE metric RENAME COLUMN core_kind TO kind;"
+			     "ALTER TABLE metric RENAME COLUMN event TO e;"
+			     "ALTER TABLE metric RENAME COLUMN reason TO r;"
+			     "ALTER TABLE metric ADD COLUMN event TEXT NOT NULL DEFAULT '';"
+			     "ALTER TABLE metric ADD COLUMN reason TEXT NOT NULL DEFAULT '';"
+			     "UPDATE metric SET"
+			     " event=coalesce((SELECT text FROM word WHERE id=e),''),"
+			     " reason=coalesce((SELECT text FROM word WHERE id=r),'');"
+			     "ALTER TABLE metric DROP COLUMN e;"
+			     "ALTER TABLE metric DROP COLUMN r; DROP TABLE word;"
+			     "PRAGMA user_version=1",
+			     NULL, NULL, NULL),
+		SQLITE_OK);
 	sqlite3_close(db);
 	s = open_store(path);
 	check_contents(s, run);
@@ -654,17 +664,61 @@ START_TEST(first_layout_is_upgraded)
 }
 END_TEST
 
+/* A sentence that a thousand rows share is kept once. */
+START_TEST(reasons_are_kept_once)
+{
+	struct fake_sample many[20];
+	char text[8192], sql[200];
+	struct sm_store *s = open_store(path);
+	struct sm_report r;
+	sqlite3_stmt *st;
+	sqlite3 *db;
+	int64_t run;
+	size_t n = (size_t)snprintf(text, sizeof(text),
+				    "{\"error\":\"\",\"results\":[],\"metrics\":[");
+
+	for (unsigned i = 0; i < 40; i++)
+		n += (size_t)snprintf(
+			text + n, sizeof(text) - n,
+			"%s{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"m%u\","
+			"\"event\":\"an event of a long name\",\"status\":"
+			"\"unsupported\",\"reason\":\"no PMU offers this event\"}",
+			i ? "," : "", i);
+	snprintf(text + n, sizeof(text) - n, "],\"output\":\"\",\"warnings\":\"\"}");
+	for (unsigned i = 0; i < 20; i++)
+		many[i] = (struct fake_sample){.ordinal = i, .rep = i, .wire = text};
+	run = fake_run(s, NULL, many, 20, 20);
+	ck_assert_int_eq(sm_store_load(s, run, &r), 0);
+	ck_assert_uint_eq(r.nrecords, 20);
+	ck_assert_str_eq(r.records[19].metrics[39].reason, "no PMU offers this event");
+	ck_assert_str_eq(r.records[19].metrics[39].event, "an event of a long name");
+	sm_report_free(&r);
+	sm_store_close(s);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	snprintf(sql, sizeof(sql),
+		 "SELECT (SELECT count(*) FROM word), (SELECT sum(length(reason)+length(event)) "
+		 "FROM metric)");
+	ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
+	ck_assert_int_eq(sqlite3_column_int(st, 0), 2);
+	ck_assert_int_eq(sqlite3_column_int(st, 1), 800 * 2);
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+}
+END_TEST
+
 int main(void)
 {
-	return SM_SUITE_EACH(
-		"store", 60, setup, teardown, SM_T(round_trip_in_a_file),
-		SM_T(round_trip_temporary), SM_T(first_users_race),
-		SM_T(a_commit_that_fails_is_an_error), SM_T(a_full_disk_says_so),
-		SM_T(several_runs), SM_T(goes_on_where_it_stopped),
-		SM_T(what_is_left_of_each_group), SM_T(the_same_sample_twice_is_refused),
-		SM_T(refuses_what_is_not_ours), SM_T(refuses_a_later_layout), SM_T(survives_kill),
-		SM_T(wire_refusals), SM_T(wire_mutations),
-		SM_T(a_failed_session_is_a_failed_sample), SM_T(calibrations_come_back),
-		SM_T(calibrations_are_applied), SM_T(first_layout_is_upgraded),
-		SM_T(a_field_that_an_old_store_lacks_is_none), SM_T(a_word_of_no_enum_is_damage));
+	return SM_SUITE_EACH("store", 60, setup, teardown, SM_T(round_trip_in_a_file),
+			     SM_T(round_trip_temporary), SM_T(first_users_race),
+			     SM_T(a_commit_that_fails_is_an_error), SM_T(a_full_disk_says_so),
+			     SM_T(several_runs), SM_T(goes_on_where_it_stopped),
+			     SM_T(what_is_left_of_each_group),
+			     SM_T(the_same_sample_twice_is_refused), SM_T(refuses_what_is_not_ours),
+			     SM_T(refuses_a_later_layout), SM_T(survives_kill), SM_T(wire_refusals),
+			     SM_T(wire_mutations), SM_T(a_failed_session_is_a_failed_sample),
+			     SM_T(calibrations_come_back), SM_T(calibrations_are_applied),
+			     SM_T(first_layout_is_upgraded), SM_T(reasons_are_kept_once),
+			     SM_T(a_field_that_an_old_store_lacks_is_none),
+			     SM_T(a_word_of_no_enum_is_damage));
 }
