@@ -190,6 +190,10 @@ bench-attach: ## what attaching and detaching a thread costs, beside bdwgc (ROUN
 	@$(MAKE) --no-print-directory $(B)/tests/bench_attach
 	@$(B)/tests/bench_attach $(or $(ROUNDS),21)
 
+.PHONY: bench-report
+bench-report: $(B)/tests/bench_report ## CPU time of reports and plans at N / 4 and N samples (N=)
+	@$(B)/tests/bench_report $(or $(N),100000)
+
 bench-types: $(B)/tests/bench_types ## what many types cost: memory, an allocation, a look-up, the marking of their objects
 	@$<
 

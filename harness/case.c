@@ -59,32 +59,28 @@ void sm__case_drop_ignored(struct sm_case *c, char *note, size_t len)
 	c->settings.n = kept;
 }
 
-static bool same_settings(const struct sm_strings *a, const struct sm_strings *b)
+char *sm__case_key(const struct sm_case *c)
 {
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (strcmp(a->v[i], b->v[i]) != 0)
-			return false;
-	return true;
-}
+	const struct sm_workload *w = c->params->workload;
+	char *key = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&key, &len);
 
-static bool same_params(const struct sm_params *a, const struct sm_params *b)
-{
-	for (unsigned i = 0; i < sm_workload_nparams(a->workload); i++) {
-		const struct sm_param_value *x = &a->values[i], *y = &b->values[i];
+	if (f == NULL)
+		return NULL;
+	fprintf(f, "%s %d %u %u %d %d %s", w->name, c->backend, c->threads, c->workers, c->place,
+		c->mark_place, c->kind);
+	for (unsigned i = 0; i < sm_workload_nparams(w); i++) {
+		const struct sm_param_value *v = &c->params->values[i];
 
-		if (x->number != y->number || x->n != y->n || strcmp(x->text, y->text) != 0 ||
-		    memcmp(x->list, y->list, x->n * sizeof(x->list[0])) != 0)
-			return false;
+		fprintf(f, "\n%lld %s", (long long)v->number, v->text);
+		for (unsigned k = 0; k < v->n; k++)
+			fprintf(f, ",%lld", (long long)v->list[k]);
 	}
-	return true;
-}
-
-bool sm__case_same(const struct sm_case *a, const struct sm_case *b)
-{
-	return a->params->workload == b->params->workload && a->backend == b->backend &&
-	       a->threads == b->threads && a->workers == b->workers && a->place == b->place &&
-	       a->mark_place == b->mark_place && strcmp(a->kind, b->kind) == 0 &&
-	       same_settings(&a->settings, &b->settings) && same_params(a->params, b->params);
+	for (size_t i = 0; i < c->settings.n; i++)
+		fprintf(f, "\n%s", c->settings.v[i]);
+	if (fclose(f) == 0)
+		return key;
+	free(key);
+	return NULL;
 }

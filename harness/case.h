@@ -6,6 +6,7 @@
 
 #include "harness/options.h"
 #include "perf/placement.h"
+#include "workloads/pool.h"
 #include "workloads/workload.h"
 
 struct sm_counterset;
@@ -29,6 +30,7 @@ struct sm_case {
 struct sm_plan {
 	struct sm_topology *topology;
 	struct sm_counterset *counters; /* NULL: --counters=none */
+	char *counters_text;		/* of every job */
 	const char *const *sets;	/* what it was made from: the options', or the default */
 	unsigned nsets;
 	unsigned passes; /* at least 1 */
@@ -37,6 +39,7 @@ struct sm_plan {
 	uint64_t seed;
 	struct sm_case *cases;
 	unsigned ncases;
+	struct sm_pool keys; /* of the cases */
 	/* a setting that a backend ignores, if one was left out of cases; "": none */
 	char note[160];
 	char kinds_note[240]; /* a case whose mutators are on cores of several kinds; "": none */
@@ -44,8 +47,9 @@ struct sm_plan {
 	unsigned njobs;
 };
 
-/* Would both run the same? */
-bool sm__case_same(const struct sm_case *a, const struct sm_case *b);
+/* All that decides what runs, as text: equal for cases that would run the same. malloc'ed; NULL
+ * when out of memory. */
+char *sm__case_key(const struct sm_case *c);
 /* Makes the label: only what the user said or what tells cases apart is worth the room. 0 or
  * -ENOMEM. */
 int sm__case_label(struct sm_case *c);

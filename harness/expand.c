@@ -282,15 +282,16 @@ static int apply_backend(struct sm_case *c, const struct axes *axes, const size_
 }
 
 /* Is the last case one of those before it ("-w churn,churn", "-p objects=1m,1048576")? Its samples
- * would count twice. */
-static bool repeats(const struct sm_plan *p)
+ * would count twice. 1, 0, -ENOMEM. */
+static int repeats(struct sm_plan *p)
 {
-	const struct sm_case *last = &p->cases[p->ncases - 1];
+	char *key = sm__case_key(&p->cases[p->ncases - 1]);
+	int known = key != NULL ? sm_pool_find(&p->keys, key) != NULL : -ENOMEM;
 
-	for (const struct sm_case *c = p->cases; c < last; c++)
-		if (sm__case_same(c, last))
-			return true;
-	return false;
+	if (known == 0 && sm_pool_str(&p->keys, key) == NULL)
+		known = -ENOMEM;
+	free(key);
+	return known;
 }
 
 static void drop_last(struct sm_plan *p)
@@ -310,11 +311,13 @@ static int add_case(struct sm_plan *p, const struct sm_workload *w, const struct
 			 SM_PLAN_MAX_CASES);
 		return -EINVAL;
 	}
-	cases = realloc(p->cases, (p->ncases + 1) * sizeof(*cases));
-	if (cases == NULL)
-		return -ENOMEM;
-	p->cases = cases;
-	c = &cases[p->ncases];
+	if ((p->ncases & (p->ncases - 1)) == 0) { /* full */
+		cases = realloc(p->cases, (p->ncases ? 2 * p->ncases : 1) * sizeof(*cases));
+		if (cases == NULL)
+			return -ENOMEM;
+		p->cases = cases;
+	}
+	c = &p->cases[p->ncases];
 	*c = (struct sm_case){.params = malloc(sizeof(*c->params)), .backend = first_backend(w)};
 	if (c->params == NULL)
 		return -ENOMEM;
@@ -332,8 +335,12 @@ static int add_case(struct sm_plan *p, const struct sm_workload *w, const struct
 		rc = check_case(c, err, errlen);
 	if (rc == 0)
 		sm__case_drop_ignored(c, p->note, sizeof(p->note));
-	if (rc == 0 && repeats(p))
+	if (rc == 0)
+		rc = repeats(p);
+	if (rc > 0) {
 		drop_last(p);
+		rc = 0;
+	}
 	return rc;
 }
 

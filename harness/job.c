@@ -133,12 +133,13 @@ static cJSON *pass_plan_json(const struct sm_counterset *cs)
 	return obj;
 }
 
-static cJSON *counters_json(const struct sm_run_options *o, const struct sm_plan *p)
+char *sm__job_counters(const struct sm_run_options *o, const struct sm_plan *p)
 {
 	cJSON *obj;
+	char *text;
 
 	if (p->counters == NULL)
-		return cJSON_CreateNull();
+		return strdup("null");
 	obj = cJSON_CreateObject();
 	cJSON_AddStringToObject(obj, "from", sm_count_name(o->counters));
 	cJSON_AddItemToObject(obj, "sets", cJSON_CreateStringArray(p->sets, (int)p->nsets));
@@ -147,7 +148,9 @@ static cJSON *counters_json(const struct sm_run_options *o, const struct sm_plan
 		cJSON_CreateStringArray((const char *const *)o->events.v, (int)o->events.n));
 	cJSON_AddBoolToObject(obj, "multiplex", o->multiplex);
 	cJSON_AddItemToObject(obj, "plan", pass_plan_json(p->counters));
-	return obj;
+	text = cJSON_PrintUnformatted(obj);
+	cJSON_Delete(obj);
+	return text;
 }
 
 char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, unsigned group,
@@ -170,7 +173,7 @@ char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, un
 	cJSON_AddItemToObject(job, "mutators", seats_json(c, SM_ROLE_MUTATOR));
 	cJSON_AddNumberToObject(job, "workers", c->workers);
 	cJSON_AddItemToObject(job, "marks", seats_json(c, SM_ROLE_WORKER));
-	cJSON_AddItemToObject(job, "counters", counters_json(o, p));
+	cJSON_AddRawToObject(job, "counters", p->counters_text);
 	cJSON_AddStringToObject(job, "by", sm_by_names[o->by]);
 	cJSON_AddStringToObject(job, "from", sm_count_name(o->counters));
 	cJSON_AddNumberToObject(job, "timeout_s", p->timeout_s);

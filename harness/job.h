@@ -19,6 +19,10 @@
 #include "harness/record.h"
 #include "workloads/session.h"
 
+/* The part on counters, the same for every job (p->counters_text), malloc'ed; NULL when out of
+ * memory. */
+char *sm__job_counters(const struct sm_run_options *o, const struct sm_plan *p);
+
 /* The JSON text of a job, malloc'ed; NULL when out of memory. */
 char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, unsigned group,
 		     unsigned pass, unsigned rep);

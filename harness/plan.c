@@ -221,7 +221,8 @@ static int make_jobs(const struct sm_run_options *o, struct sm_plan *p, char *er
 	}
 	order = calloc(round + 1, sizeof(*order));
 	p->jobs = calloc((size_t)round * p->reps + 1, sizeof(*p->jobs));
-	if (order == NULL || p->jobs == NULL) {
+	p->counters_text = sm__job_counters(o, p);
+	if (order == NULL || p->jobs == NULL || p->counters_text == NULL) {
 		free(order);
 		return -ENOMEM;
 	}
@@ -297,6 +298,8 @@ void sm_plan_free(struct sm_plan *p)
 	for (unsigned i = 0; i < p->njobs; i++)
 		free(p->jobs[i]);
 	free(p->cases);
+	sm_pool_free(&p->keys);
+	free(p->counters_text);
 	free(p->jobs);
 	sm_counterset_free(p->counters);
 	sm_topology_free(p->topology);

@@ -115,37 +115,46 @@ static void write_calibration(struct sm_table *t)
 	}
 }
 
-/* The same warning of the same case, whatever numbers are in it. */
-static bool warned_before(const struct sm_report *r, size_t record, const char *line)
+/* The same warning of the same case, whatever numbers are in it: kept in said from now on. */
+static bool warned_before(struct sm_pool *said, unsigned group, const char *line, size_t len)
 {
-	size_t words = strcspn(line, "0123456789\n");
+	char *key = malloc(len + 16), *at = key;
+	bool known;
 
-	for (size_t i = 0; i < record; i++) {
-		if (r->records[i].group == r->records[record].group && words > 0 &&
-		    strncmp(r->records[i].warnings, line, words) == 0)
-			return true;
-	}
-	return false;
+	if (key == NULL)
+		return false;
+	at += sprintf(key, "%u ", group);
+	for (size_t i = 0; i < len; i++)
+		if (!(line[i] >= '0' && line[i] <= '9'))
+			*at++ = line[i];
+	*at = 0;
+	known = sm_pool_find(said, key) != NULL;
+	sm_pool_str(said, key);
+	free(key);
+	return known;
 }
 
 /* Worker warnings, each once for a case. */
 static void write_warnings(struct sm_table *t)
 {
-	for (size_t i = 0; i < t->r->nrecords; i++) {
-		const char *p = t->r->records[i].warnings;
+	struct sm_pool said = {0};
 
-		while (*p) {
+	for (size_t i = 0; i < t->r->nrecords; i++) {
+		const struct sm_record *rec = &t->r->records[i];
+
+		for (const char *p = rec->warnings; *p;) {
 			size_t len = strcspn(p, "\n");
 			char *line = NULL;
 
-			if (!warned_before(t->r, i, p) &&
-			    asprintf(&line, "%s (%s): %.*s", t->r->records[i].workload,
-				     t->r->records[i].backend, (int)len, p) > 0)
+			if (!warned_before(&said, rec->group, p, len) &&
+			    asprintf(&line, "%s (%s): %.*s", rec->workload, rec->backend, (int)len,
+				     p) > 0)
 				sm__table_wrap_text(t->out, "warning", 9, line);
 			free(line);
 			p += len + (p[len] != 0);
 		}
 	}
+	sm_pool_free(&said);
 }
 
 static void write_failures(struct sm_table *t)
@@ -257,27 +266,20 @@ static char *placed(const struct sm_record *rec)
 
 static void write_placed(struct sm_table *t)
 {
-	char **said = calloc(t->r->nrecords + 1, sizeof(*said));
-	size_t n = 0;
+	struct sm_pool said = {0};
 
-	for (size_t i = 0; said != NULL && i < t->r->nrecords; i++) {
+	for (size_t i = 0; i < t->r->nrecords; i++) {
 		char *text = NULL;
-		bool known = i > 0 && t->r->records[i].group == t->r->records[i - 1].group;
 
-		if (!known)
+		if (i == 0 || t->r->records[i].group != t->r->records[i - 1].group)
 			text = placed(&t->r->records[i]);
-		for (size_t k = 0; text != NULL && k < n; k++)
-			known |= strcmp(said[k], text) == 0;
-		if (text == NULL || known) {
-			free(text);
-			continue;
+		if (text != NULL && sm_pool_find(&said, text) == NULL) {
+			sm__table_wrap_text(t->out, "placed", 9, text);
+			sm_pool_str(&said, text);
 		}
-		sm__table_wrap_text(t->out, "placed", 9, text);
-		said[n++] = text;
+		free(text);
 	}
-	while (n > 0)
-		free(said[--n]);
-	free(said);
+	sm_pool_free(&said);
 }
 
 /* The cost of counting, where the workers measured it: the worst sample's. */
