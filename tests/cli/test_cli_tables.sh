@@ -62,4 +62,28 @@ python3 -c "import json; t = json.load(open('plan'))['placement'][0]; assert t['
 	fail "an unpinned thread has a place: $(cat plan)"
 "$cmd" topo --synthetic "$machine" --format json >plan
 python3 -c "import json; assert 'placement' not in json.load(open('plan'))" || fail "a plan that nobody asked for"
-echo "doctor's table and topo's plan agree"
+
+# ---- events --check: a set with faults -------------------------------------------------------
+cat >bad.ini <<'END'
+[set]
+name = bad
+title = A set with faults
+[metric wrong]
+formula = a +
+unit = x
+help = no end
+[metric lost]
+formula = nowhere / ops
+unit = x
+help = no such event
+[pmu any]
+a = sw::nonsense
+END
+status=0
+"$cmd" events --check bad.ini >table 2>err || status=$?
+[ "$status" = 1 ] || fail "events --check of a bad set: status $status, $(cat table err)"
+for word in "error: .*wrong" "error: .*nowhere" "error: .*nonsense"; do
+	grep -q "$word" table || fail "events --check does not say '$word': $(cat table)"
+done
+grep -q " $(grep -c ': error: ' table) errors$" table || fail "events --check counts other errors: $(cat table)"
+echo "doctor's table, topo's plan and the faults of a set agree with themselves"

@@ -338,7 +338,7 @@ END_TEST
 START_TEST(ephemerons_and_ranges)
 {
 	static void *range[3];
-	struct sm_ephemeron *e;
+	struct sm_ephemeron *e, *other[2];
 	uintptr_t key, value;
 	size_t len;
 	char *text;
@@ -350,6 +350,12 @@ START_TEST(ephemerons_and_ranges)
 	value = (uintptr_t)sm_new(m, type);
 	e = sm_ephemeron_new(m, range[1], (void *)value);
 	ck_assert_ptr_nonnull(e);
+	/* Others of a key before it and of one behind it. */
+	for (int i = 0; i < 2; i++) {
+		sm_store(m, &range[2 * i], sm_new_bytes(m, 100));
+		other[i] = sm_ephemeron_new(m, range[2 * i], sm_new_bytes(m, 8));
+		ck_assert_ptr_nonnull(other[i]);
+	}
 	text = dump(&len);
 	ck_assert(has_line(text, "{\"root\":\"range\",", quoted("at", (uintptr_t)&range[1]),
 			   quoted("to", key)));
@@ -360,6 +366,8 @@ START_TEST(ephemerons_and_ranges)
 	free(text);
 	sm_root_remove(gc, range);
 	sm_ephemeron_free(m, e);
+	sm_ephemeron_free(m, other[0]);
+	sm_ephemeron_free(m, other[1]);
 	teardown();
 }
 END_TEST

@@ -186,9 +186,50 @@ START_TEST(words_behind_the_last_slot)
 }
 END_TEST
 
+#define LARGE 300
+
+/* Each a span of its own; the last of its 6000 pointers leads to a small object. */
+static SM_NOINLINE void large_objects(struct sm_gc *gc, struct sm_mutator *m)
+{
+	const struct sm_type *many = sm_type_pointers(gc, LARGE),
+			     *large = sm_type_pointers(gc, 6000);
+
+	sm_store(m, &root, sm_new(m, many));
+	for (uintptr_t i = 0; i < LARGE; i++) {
+		void **p = sm_new(m, large);
+		uintptr_t *small;
+
+		sm_store(m, &((void **)root)[i], p);
+		small = sm_new_bytes(m, 64);
+		*small = i;
+		sm_store(m, &p[5999], small);
+	}
+}
+
+/* More large objects become grey at once than may be queued: they are found again, to the end. */
+START_TEST(large_objects_that_were_not_queued)
+{
+	struct sm_mutator *m;
+	struct sm_gc *gc = GCTEST(modes[_i], "gc.mark_stack=1k", "gc.verify=1");
+
+	m = sm_mutator_attach(gc);
+	root = NULL;
+	ck_assert_int_eq(sm_root_add(gc, &root, 1), 0);
+	large_objects(gc, m);
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+	ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
+	ck_assert_uint_gt(gctest_stats(gc).total_overflows, 0);
+	for (uintptr_t i = 0; i < LARGE; i++)
+		ck_assert_uint_eq(*(uintptr_t *)((void ***)root)[i][5999], i);
+	ck_assert_int_eq(sm_root_remove(gc, &root), 0);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
 int main(void)
 {
-	return SM_SUITE("mark_edges", 60, SM_LOOP(tiny_objects_at_odd_addresses, 0, 2),
+	return SM_SUITE("mark_edges", 60, SM_LOOP(large_objects_that_were_not_queued, 0, 2),
+			SM_LOOP(tiny_objects_at_odd_addresses, 0, 2),
 			SM_LOOP(more_kinds_than_the_table_has, 0, 2),
 			SM_LOOP(pointers_to_no_object_leave_no_mark, 0, 2),
 			SM_T(words_behind_the_last_slot));

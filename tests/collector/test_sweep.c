@@ -4,6 +4,7 @@
  * sweeps when.
  */
 #include <check.h>
+#include <signal.h>
 
 #include "allocator/objects/markmap.h"
 #include "collector/gc_internal.h"
@@ -77,6 +78,18 @@ START_TEST(every_slot_to_the_last)
 }
 END_TEST
 
+/* A mark where nothing is allocated: something followed a dead pointer. */
+START_TEST(a_marked_free_slot_aborts)
+{
+	struct sm_span *s = place(64);
+	uintptr_t base = sm_span_base(&gc.range, s);
+
+	sm_fetch_and_relaxed(&alloc[0], ~(UINT64_C(1) << 3));
+	sm_fetch_or_relaxed(sm_mark_word(&gc.range, base + 48), sm_mark_mask(&gc.range, base + 48));
+	sm__sweep_span(&gc, s);
+}
+END_TEST
+
 /* ---- a share of it, by mutators ----------------------------------------------------------- */
 
 static void fill_spans(struct sm_mutator *m, unsigned bytes)
@@ -145,6 +158,7 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("sweep", 60, SM_T(every_slot_to_the_last),
+			SM_RAISES(a_marked_free_slot_aborts, SIGABRT),
 			SM_T(a_mutator_sweeps_what_is_due),
 			SM_T(the_last_cycle_tells_how_many_spans));
 }
