@@ -32,8 +32,9 @@ struct sm_pages {
 	struct sm_meta *meta;	      /* meta.c */
 
 	/* atomic */
-	_Atomic(size_t) limit;	      /* of mapped_bytes, 0: none */
-	_Atomic(size_t) mapped_bytes; /* committed by arenas, own mappings and metadata */
+	_Atomic(size_t) limit;		 /* of mapped_bytes, 0: none */
+	_Atomic(uint64_t) limit_read_ns; /* when a group's was read last */
+	_Atomic(size_t) mapped_bytes;	 /* committed by arenas, own mappings and metadata */
 };
 
 #endif

@@ -5,14 +5,58 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "allocator/base/clock.h"
 #include "allocator/pages/pageheap_internal.h"
 
 #define MIN_NODE_BYTES (16 * SM_MIB)
 #define MIN_ARENA      (1 * SM_MIB)
+#define READ_AGAIN_NS  UINT64_C(10000000)
 
 /* ---- the limit ---------------------------------------------------------------------------- */
 
-bool sm__range_charge(struct sm_pages *pg, size_t bytes)
+static const char *limit_root = "";
+
+void sm__range_limit_root(const char *root)
+{
+	limit_root = root;
+}
+
+/*
+ * Without heap.limit a control group's limit counts, less a sixteenth for what else the process
+ * has: an allocation that fails can be dealt with, a process that the kernel kills cannot.
+ */
+static size_t limit_of_group(void)
+{
+	size_t n = sm__os_memory_limit(limit_root);
+
+	return n != SIZE_MAX ? n - n / 16 : 0;
+}
+
+static bool has_group_limit(const struct sm_pages *pg)
+{
+	return pg->config->limit == 0 && !pg->config->sparse;
+}
+
+static void find_limit(struct sm_pages *pg)
+{
+	sm_store_relaxed(&pg->limit, has_group_limit(pg) ? limit_of_group() : pg->config->limit);
+}
+
+/* A group's limit may have been raised since: it is read again, but not for every refusal. */
+static SM_COLD bool limit_rose(struct sm_pages *pg)
+{
+	size_t before = sm_load_relaxed(&pg->limit), now;
+	uint64_t ns = sm__clock_ns(CLOCK_MONOTONIC_COARSE);
+
+	if (!has_group_limit(pg) || ns - sm_load_relaxed(&pg->limit_read_ns) < READ_AGAIN_NS)
+		return false;
+	sm_store_relaxed(&pg->limit_read_ns, ns);
+	now = limit_of_group();
+	sm_store_relaxed(&pg->limit, now);
+	return now == 0 || now > before;
+}
+
+static bool charge(struct sm_pages *pg, size_t bytes)
 {
 	size_t limit = sm_load_relaxed(&pg->limit);
 	size_t old = sm_load_relaxed(&pg->mapped_bytes);
@@ -24,6 +68,11 @@ bool sm__range_charge(struct sm_pages *pg, size_t bytes)
 	} while (!atomic_compare_exchange_weak_explicit(
 		&pg->mapped_bytes, &old, old + bytes, memory_order_relaxed, memory_order_relaxed));
 	return true;
+}
+
+bool sm__range_charge(struct sm_pages *pg, size_t bytes)
+{
+	return charge(pg, bytes) || (limit_rose(pg) && charge(pg, bytes));
 }
 
 void sm__range_uncharge(struct sm_pages *pg, size_t bytes)
@@ -225,6 +274,9 @@ static int pageheap_init(struct sm_pages *pg, size_t arena)
 	ph->kind = pg->config->pageheap;
 	ph->nnodes = pg->nnodes;
 	sm_store_relaxed(&ph->open, pg->nnodes);
+	/* Under programs that filters watch, mbind may be what kills them: memory is its first
+	 * toucher's, which is near enough, unless a policy was asked for. */
+	sm_store_relaxed(&ph->bind_off, pg->sparse && pg->config->numa == SM_NUMA_LOCAL);
 	ph->arena_units = (uint32_t)(arena >> SM_UNIT_SHIFT);
 	ph->huge_units = huge_units(arena);
 	ph->strict = pg->config->numa == SM_NUMA_BIND;
@@ -233,21 +285,6 @@ static int pageheap_init(struct sm_pages *pg, size_t arena)
 		if (node_init(ph, i, units) != 0)
 			return -ENOMEM;
 	return 0;
-}
-
-/*
- * Without heap.limit a control group's limit counts, less a sixteenth for what else the process
- * has: an allocation that fails can be dealt with, a process that the kernel kills cannot.
- */
-static void find_limit(struct sm_pages *pg)
-{
-	size_t n = pg->config->limit;
-
-	if (n == 0 && !pg->config->sparse) {
-		n = sm__os_memory_limit("");
-		n = n != SIZE_MAX ? n - n / 16 : 0;
-	}
-	sm_store_relaxed(&pg->limit, n);
 }
 
 /* numa=bind:N must be possible: asked of the kernel with the guard unit, which is never touched. */

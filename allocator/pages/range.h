@@ -39,5 +39,7 @@ void sm__range_destroy(struct sm_pages *pg);
 /* Holds bytes against the limit. False: it would be passed, nothing is changed. */
 bool sm__range_charge(struct sm_pages *pg, size_t bytes);
 void sm__range_uncharge(struct sm_pages *pg, size_t bytes);
+/* Tests: the folder that stands for / where a control group's limit is looked up. */
+void sm__range_limit_root(const char *root);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "allocator/os/os.h"
 #include "allocator/pages/pageheap_internal.h"
@@ -237,12 +238,23 @@ static void put_file(const char *name, const char *text)
 	fclose(f);
 }
 
-START_TEST(control_groups_limit_memory)
+static void make_root(void)
+{
+	snprintf(root, sizeof(root), "/tmp/spanmark-test-range-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(root));
+}
+
+static void remove_root(void)
 {
 	char command[100];
 
-	snprintf(root, sizeof(root), "/tmp/spanmark-test-range-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(root));
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(control_groups_limit_memory)
+{
+	make_root();
 	ck_assert_uint_eq(sm__os_memory_limit(root), SIZE_MAX);
 	put_file("proc/self/cgroup", "0::/a/b\n");
 	ck_assert_uint_eq(sm__os_memory_limit(root), SIZE_MAX);
@@ -265,8 +277,54 @@ START_TEST(control_groups_limit_memory)
 	ck_assert_uint_eq(sm__os_memory_limit(root), 50 * SM_MIB);
 	put_file("proc/self/cgroup", "nonsense\n::\n4:memory\n");
 	ck_assert_uint_eq(sm__os_memory_limit(root), SIZE_MAX);
-	snprintf(command, sizeof(command), "rm -r %s", root);
-	ck_assert_int_eq(system(command), 0);
+	remove_root();
+}
+END_TEST
+
+/* A group's limit is not a fact of the start. */
+START_TEST(a_raised_limit_is_seen)
+{
+	struct sm_span *s;
+
+	make_root();
+	put_file("proc/self/cgroup", "0::/group\n");
+	put_file("sys/fs/cgroup/group/memory.max", "33554432\n");
+	sm__range_limit_root(root);
+	heap->config.limit = 0;
+	pagetest_create(heap);
+	while (sm__pageheap_alloc(&heap->pages, 0, 64) != NULL)
+		ck_assert_uint_le(sm_load_relaxed(&heap->pages.mapped_bytes), 32 * SM_MIB);
+	put_file("sys/fs/cgroup/group/memory.max", "268435456\n");
+	do {
+		usleep(2000);
+		s = sm__pageheap_alloc(&heap->pages, 0, 64);
+	} while (s == NULL);
+	ck_assert_uint_gt(sm_load_relaxed(&heap->pages.limit), 200 * SM_MIB);
+	put_file("sys/fs/cgroup/group/memory.max", "max\n");
+	while (sm_load_relaxed(&heap->pages.limit) != 0) {
+		usleep(2000);
+		(void)sm__pageheap_alloc(&heap->pages, 0, 256);
+	}
+	remove_root();
+}
+END_TEST
+
+/* Near enough is what a thread touches first; who asks for a policy gets it. */
+START_TEST(a_sparse_heap_binds_only_when_asked)
+{
+	pagetest_nodes(heap, 2);
+	heap->config.sparse = true;
+	for (int i = 0; i < 2; i++) {
+		heap->config.numa = i == 0 ? SM_NUMA_LOCAL : SM_NUMA_INTERLEAVE;
+		sm__os_inject(SM_OS_BIND, 1000, EPERM); /* counts, and fails none of them */
+		pagetest_create(heap);
+		if (!heap->pages.sparse)
+			return; /* sanitizers place things themselves */
+		ck_assert_ptr_nonnull(sm__pageheap_alloc(&heap->pages, 0, 1));
+		ck_assert_ptr_nonnull(sm__pageheap_alloc(&heap->pages, 1, 1));
+		ck_assert_uint_eq(sm__os_inject(SM_OS_ANY, 0, 0) > 0, i == 1);
+		sm__range_destroy(&heap->pages);
+	}
 }
 END_TEST
 
@@ -296,6 +354,8 @@ END_TEST
 
 START_TEST(the_limit_is_exact)
 {
+	heap->config.limit = 1000;
+	heap->pages.config = &heap->config;
 	sm_store_relaxed(&heap->pages.limit, 1000);
 	ck_assert(!sm__range_charge(&heap->pages, 1001));
 	ck_assert(sm__range_charge(&heap->pages, 600));
@@ -317,6 +377,7 @@ int main(void)
 		SM_T(the_kernel_refuses_at_first), SM_T(creation_fails_cleanly),
 		SM_T(pages_larger_than_a_unit_are_refused), SM_T(a_node_out_of_bounds_is_refused),
 		SM_T(binding_to_a_node_without_memory_is_refused),
-		SM_T(control_groups_limit_memory), SM_T(nodes_are_ordered_by_distance),
+		SM_T(control_groups_limit_memory), SM_T(a_raised_limit_is_seen),
+		SM_T(a_sparse_heap_binds_only_when_asked), SM_T(nodes_are_ordered_by_distance),
 		SM_T(the_limit_is_exact));
 }
