@@ -1,5 +1,5 @@
-/* counter_user.c: user-space counter reads; the protocol is told in counter_user.h and in
- * <linux/perf_event.h>. */
+/* counter_user.c: user-space counter reads; counter_user.h and <linux/perf_event.h> have the
+ * protocol. */
 #include "perf/counter_user.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* placement.c: placement of mutators, and the plan as a whole; what each policy means is told in
- * placement.h. */
+/* placement.c: placement of mutators, and the plan as a whole; placement.h says what each policy
+ * means. */
 #include "perf/placement_internal.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* placement_workers.c: placement of mark workers; what each policy means is told in placement.h. */
+/* placement_workers.c: placement of mark workers; placement.h says what each policy means. */
 #include "perf/placement_internal.h"
 
 #include <limits.h>

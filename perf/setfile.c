@@ -1,4 +1,4 @@
-/* setfile.c: reading counter sets; the format is told in setfile.h. */
+/* setfile.c: reading counter sets; setfile.h has the format. */
 #include "perf/setfile.h"
 
 #include <errno.h>
