@@ -83,16 +83,14 @@ grep -q "$(printf '\r')" err && bad "carriage returns in a file"
 # ---- the examples of --help ------------------------------------------------------------------------
 mkdir ex && cd ex || exit 1
 cp "$root/perf/sets/soft.ini" my-set.ini
-# A server, not this machine, which may have too few CPUs for the example.
-server="pack:2 [numa] l3:2 core:8 pu:2"
-lstopo-no-graphics --input "$server" --of xml server.xml >/dev/null 2>&1 ||
-	lstopo --input "$server" --of xml server.xml >/dev/null 2>&1 || echo "SKIP the example of another machine: no lstopo"
+# Two packages of 8 cores, as lstopo -i "pack:2 [numa] l3:1 core:8 pu:1" --of xml writes it: not of the machine that runs this.
+cp "$root/tests/data/server.xml" .
 examples=0
 for c in "" run topo events doctor list; do
 	"$cmd" $c --help >help || bad "$c --help"
 	grep '^  spanmark ' help | sed 's/   .*//; s/^  //' | tr ';' '\n' | sed 's/^ *//' | grep -vE 'COMMAND|\[OPTION' >lines
 	while read -r line; do
-		case $line in *server.xml*) [ -s server.xml ] || continue ;; *'|'* | *--resume*) continue ;; esac # no plan of its own
+		case $line in *'|'* | *--resume*) continue ;; esac # no plan of its own
 		case $line in "spanmark run"*) line="$line --dry-run" ;; esac
 		examples=$((examples + 1))
 		(PATH=$build:$PATH; eval "timeout 120 $line") >out 2>err </dev/null

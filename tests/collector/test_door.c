@@ -393,7 +393,8 @@ START_TEST(a_file_that_is_unmapped)
 	pthread_join(t, NULL);
 	sm_blocking_leave(m);
 	ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
-	ck_assert_uint_ne(stale, 0);
+	/* Kept to here; an assertion would leave a copy in this frame. */
+	__asm__ volatile("" : : "m"(stale));
 	stale = 0;
 	gctest_clear_stack();
 	ck_assert_int_eq(sm_collect(gc, m), 0);

@@ -356,6 +356,14 @@ static void *waiter(void *arg)
 	return arg;
 }
 
+/* An object whose finalizer waits for *let, in a frame that is gone afterwards. */
+static __attribute__((noinline)) void drop_one_that_waits(_Atomic(int) *let)
+{
+	void *o = sm_new(m, node);
+
+	ck_assert_int_eq(sm_finalizer_set(m, o, waits_for_all, (void *)let, NULL), 0);
+}
+
 START_TEST(waiting)
 {
 	static _Atomic(int) let;
@@ -363,11 +371,7 @@ START_TEST(waiting)
 
 	setup(_i);
 	sm_finalizer_wait(gc, m);
-	{
-		void *o = sm_new(m, node);
-
-		ck_assert_int_eq(sm_finalizer_set(m, o, waits_for_all, (void *)&let, NULL), 0);
-	}
+	drop_one_that_waits(&let);
 	for (int i = 0; i < 3; i++) {
 		gctest_clear_stack();
 		sm_collect(gc, m);
