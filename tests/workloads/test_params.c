@@ -217,8 +217,8 @@ START_TEST(unknown_names)
 	enum sm_wl_backend b;
 
 	ck_assert_ptr_null(sm_workload_find("tree", err, sizeof(err)));
-	ck_assert_ptr_nonnull(strstr(err, "binary-trees, churn, gcbench, graph, handoff, "
-					  "larson, ring, slices"));
+	ck_assert_ptr_nonnull(strstr(err, "binary-trees, churn, gcbench, graph, handoff, larson, "
+					  "linked-list, lru-cache, ring, slices, strings"));
 	ck_assert_int_eq(sm_wl_backend_parse("malloc", &b, err, sizeof(err)), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err, "gc, span, libc"));
 	for (unsigned i = 0; i < SM_WL_COUNT; i++) {

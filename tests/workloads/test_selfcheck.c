@@ -13,22 +13,23 @@
 
 /* Objects of this size are all the same block. */
 #define ODD 1237
+static size_t odd = ODD;
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t n, size_t size);
 extern void __libc_free(void *p);
 
-static char block[ODD] __attribute__((aligned(16)));
+static char block[2 * ODD] __attribute__((aligned(16)));
 static bool damaging;
 
 void *malloc(size_t size)
 {
-	return damaging && size == ODD ? block : __libc_malloc(size);
+	return damaging && size == odd ? block : __libc_malloc(size);
 }
 
 void *calloc(size_t n, size_t size)
 {
-	return damaging && n == 1 && size == ODD ? block : __libc_calloc(n, size);
+	return damaging && n == 1 && size == odd ? block : __libc_calloc(n, size);
 }
 
 void free(void *p)
@@ -103,6 +104,35 @@ START_TEST(larson_finds_an_overwritten_object)
 }
 END_TEST
 
+/* A value shared by two entries holds the last one's key. */
+START_TEST(lru_cache_finds_an_overwritten_value)
+{
+	const char *sound[] = {"size=1237", "live=1", "ops=200", NULL},
+		   *shared[] = {"size=1237", "live=3", "ops=200", NULL};
+
+	ck_assert_int_eq(run("lru-cache", sound), 0);
+	sm_sample_free(&sample);
+	ck_assert_int_eq(run("lru-cache", shared), -EIO);
+	ck_assert_msg(strstr(sample.error, "overwritten") != NULL, "%s", sample.error);
+	sm_sample_free(&sample);
+}
+END_TEST
+
+START_TEST(linked_list_finds_a_damaged_node)
+{
+	const char *sound[] = {"size=1237", "objects=10", NULL},
+		   *shared[] = {"size=1240", "objects=10", NULL};
+
+	ck_assert_int_eq(run("linked-list", sound), 0); /* in whole words: 1232 */
+	sm_sample_free(&sample);
+	odd = 1240;
+	ck_assert_int_eq(run("linked-list", shared), -EIO);
+	odd = ODD;
+	ck_assert_msg(strstr(sample.error, "lost or damaged") != NULL, "%s", sample.error);
+	sm_sample_free(&sample);
+}
+END_TEST
+
 int main(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -111,5 +141,7 @@ int main(void)
 #endif
 	return SM_SUITE("selfcheck", 60, SM_T(churn_finds_an_overwritten_object),
 			SM_T(larson_finds_an_overwritten_object),
+			SM_T(lru_cache_finds_an_overwritten_value),
+			SM_T(linked_list_finds_a_damaged_node),
 			SM_LOOP(ring_finds_a_damaged_message, 0, 2));
 }

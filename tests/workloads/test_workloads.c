@@ -349,6 +349,58 @@ START_TEST(larson_refuses)
 }
 END_TEST
 
+/* ---- lru-cache, strings, linked-list ------------------------------------------------------ */
+
+/* The cube of a uniform number below 1 is below 1/4 with probability 0.63, so a cache of a quarter
+ * of the keys, kept by use, hits somewhat less. One of all keys hits but for each key's first. */
+START_TEST(lru_cache_hits)
+{
+	double hits[SM_WL_COUNT];
+
+	for (unsigned b = 0; b < SM_WL_COUNT; b++) {
+		ok("lru-cache", (enum sm_wl_backend)b, "live=500 ops=50000 size=48 threads=2",
+		   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m" : "");
+		hits[b] = number("hit_share");
+		ck_assert_msg(hits[b] > 40 && hits[b] < 63, "%.2f %%", hits[b]);
+		ck_assert_msg(hits[b] == hits[0], "%.2f and %.2f %%", hits[b], hits[0]);
+		ck_assert_int_eq(integer("ops"), 100000);
+		sm_sample_free(&sample);
+		ok("lru-cache", (enum sm_wl_backend)b, "live=1 ops=1000 size=8", "");
+		sm_sample_free(&sample);
+	}
+}
+END_TEST
+
+START_TEST(strings_join)
+{
+	for (unsigned b = 0; b < SM_WL_COUNT; b++) {
+		ok("strings", (enum sm_wl_backend)b, "live=300 ops=30000 threads=2",
+		   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m" : "");
+		ck_assert_int_eq(integer("ops"), 2 * 30300);
+		sm_sample_free(&sample);
+		ok("strings", (enum sm_wl_backend)b, "live=1 ops=1000 longest=1", "");
+		sm_sample_free(&sample);
+	}
+}
+END_TEST
+
+START_TEST(linked_list_stays)
+{
+	for (unsigned b = 0; b < SM_WL_COUNT; b++)
+		for (int size = 16; size <= 2000; size *= 5) {
+			char text[64];
+
+			snprintf(text, sizeof(text), "objects=3000 rounds=2 size=%d", size);
+			ok("linked-list", (enum sm_wl_backend)b, text,
+			   b == SM_WL_GC ? "gc.verify=1 gc.mark_stack=1k" : "");
+			ck_assert_int_eq(integer("ops"), 9000);
+			if (b == SM_WL_GC)
+				ck_assert_int_ge(integer("gc_cycles"), 2);
+			sm_sample_free(&sample);
+		}
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("workloads", 60, SM_T(trees_formula), SM_T(trees_counts),
@@ -356,5 +408,6 @@ int main(void)
 			SM_T(graph_with_writers), SM_T(graph_refuses), SM_T(churn_sizes),
 			SM_T(ring_latencies), SM_T(slices_output), SM_T(gcbench_counts),
 			SM_LOOP(handoff_arrives, 0, 3), SM_T(handoff_refuses),
-			SM_T(larson_replaces), SM_T(larson_refuses));
+			SM_T(larson_replaces), SM_T(larson_refuses), SM_T(lru_cache_hits),
+			SM_T(strings_join), SM_T(linked_list_stays));
 }
