@@ -81,6 +81,7 @@ static void *file;
 static int null_fd;
 static _Atomic(int) owned, disposed; /* contexts of finalizers */
 static _Atomic(int) events[2];	     /* of cycles, by enum sm_cycle_event */
+static bool end_is_due;		     /* of the cycle in which the call was made */
 
 static void note(void *ctx, struct sm_mutator *own, void *object)
 {
