@@ -35,7 +35,8 @@ Q        := $(if $(V),,@)
 AR       := $(or $(shell $(CC) -print-prog-name=ar 2>/dev/null),ar)
 
 CPPFLAGS += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -Iinclude -I. -D_GNU_SOURCE -DSM_VERSION=\"$(VERSION)\" $(if $(HOSTILE),-DSM_HOSTILE=1) $(if $(UNIT_SHIFT),-DSM_UNIT_SHIFT=$(UNIT_SHIFT)) $(if $(COVERAGE),-DSM_COVERAGE=1)
-CFLAGS   += -std=gnu17 $(OPT) -g -fno-strict-aliasing -fno-omit-frame-pointer -fvisibility=hidden \
+# Debug information of clang in a form that valgrind of Debian 12 reads.
+CFLAGS   += -std=gnu17 $(OPT) -g $(if $(findstring clang,$(CC)),-gdwarf-4) -fno-strict-aliasing -fno-omit-frame-pointer -fvisibility=hidden \
             -Wall -Wextra -Wundef -Wshadow -Wstrict-prototypes $(if $(WERROR),-Werror) \
             $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined) $(if $(FUZZ),-fsanitize=fuzzer-no-link) \
             $(if $(filter thread,$(SAN)),$(if $(findstring gcc,$(CC)),-Wno-tsan)) \
