@@ -219,7 +219,13 @@ int sm__os_map_at(void *p, size_t bytes)
 		return err;
 	q = sm__sys_mmap(p, bytes, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-	return sm__sys_failed(q) ? (int)q : 0;
+	if (sm__sys_failed(q))
+		return (int)q;
+	if (q == (long)p)
+		return 0;
+	/* Linux before 4.17, and valgrind, take the place for a hint. */
+	(void)sm__sys_munmap((void *)q, bytes);
+	return -EEXIST;
 }
 
 int sm__os_unmap_at(void *p, size_t bytes)

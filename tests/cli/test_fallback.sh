@@ -59,6 +59,8 @@ else
 fi
 if command -v valgrind >/dev/null 2>&1; then
 	# The launcher is a process of its own, where they work; then comes the program.
+	quiet "valgrind, a place that is taken" env SM_TEST_CASE=a_place_that_is_taken_is_refused \
+		valgrind -q --tool=none "$1/tests/test_os"
 	says "valgrind" "" env LD_PRELOAD="$lib" $cpu valgrind -q --tool=none sort "$dir/numbers"
 else
 	echo "skipped  valgrind is not installed"
