@@ -59,17 +59,12 @@ void sm__case_drop_ignored(struct sm_case *c, char *note, size_t len)
 	c->settings.n = kept;
 }
 
-char *sm__case_key(const struct sm_case *c)
+/* The work, and the place where it is done. */
+static void print_work(FILE *f, const struct sm_case *c)
 {
 	const struct sm_workload *w = c->params->workload;
-	char *key = NULL;
-	size_t len = 0;
-	FILE *f = open_memstream(&key, &len);
 
-	if (f == NULL)
-		return NULL;
-	fprintf(f, "%s %d %u %u %d %d %s", w->name, c->backend, c->threads, c->workers, c->place,
-		c->mark_place, c->kind);
+	fprintf(f, "%s %u %d %s", w->name, c->threads, c->place, c->kind);
 	for (unsigned i = 0; i < sm_workload_nparams(w); i++) {
 		const struct sm_param_value *v = &c->params->values[i];
 
@@ -77,7 +72,20 @@ char *sm__case_key(const struct sm_case *c)
 		for (unsigned k = 0; k < v->n; k++)
 			fprintf(f, ",%lld", (long long)v->list[k]);
 	}
-	for (size_t i = 0; i < c->settings.n; i++)
+}
+
+char *sm__case_key(const struct sm_case *c, bool whole)
+{
+	char *key = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&key, &len);
+
+	if (f == NULL)
+		return NULL;
+	print_work(f, c);
+	if (whole)
+		fprintf(f, "\n%d %u %d", c->backend, c->workers, c->mark_place);
+	for (size_t i = 0; whole && i < c->settings.n; i++)
 		fprintf(f, "\n%s", c->settings.v[i]);
 	if (fclose(f) == 0)
 		return key;

@@ -44,12 +44,14 @@ struct sm_plan {
 	char note[160];
 	char kinds_note[240]; /* a case whose mutators are on cores of several kinds; "": none */
 	char **jobs;	      /* in the order of running */
+	unsigned *order;      /* of each job: case * passes + pass */
 	unsigned njobs;
 };
 
-/* All that decides what runs, as text: equal for cases that would run the same. malloc'ed; NULL
- * when out of memory. */
-char *sm__case_key(const struct sm_case *c);
+/* All that decides what runs, as text: equal for cases that would run the same. whole false: of
+ * cases that do the same work in the same place, over another backend or with other settings.
+ * malloc'ed; NULL when out of memory. */
+char *sm__case_key(const struct sm_case *c, bool whole);
 /* Makes the label: only what the user said or what tells cases apart is worth the room. 0 or
  * -ENOMEM. */
 int sm__case_label(struct sm_case *c);

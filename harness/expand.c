@@ -285,7 +285,7 @@ static int apply_backend(struct sm_case *c, const struct axes *axes, const size_
  * would count twice. 1, 0, -ENOMEM. */
 static int repeats(struct sm_plan *p)
 {
-	char *key = sm__case_key(&p->cases[p->ncases - 1]);
+	char *key = sm__case_key(&p->cases[p->ncases - 1], true);
 	int known = key != NULL ? sm_pool_find(&p->keys, key) != NULL : -ENOMEM;
 
 	if (known == 0 && sm_pool_str(&p->keys, key) == NULL)

@@ -14,6 +14,7 @@
 #include "perf/counterset.h"
 
 #define DEFAULT_REPS	3
+#define SHOWN_REPS	4 /* in the order of --dry-run */
 #define DEFAULT_TIMEOUT 300.0
 #define QUICK_TIMEOUT	30.0
 /* Callgrind runs the program some 50 times slower. */
@@ -209,40 +210,97 @@ static int check_by(const struct sm_run_options *o, const struct sm_plan *p, cha
 
 /* ---- jobs --------------------------------------------------------------------------------- */
 
+struct kin {
+	const char *work; /* interned */
+	unsigned index;
+};
+
+static int by_work(const void *a, const void *b)
+{
+	const struct kin *x = a, *y = b;
+
+	if (x->work != y->work)
+		return (uintptr_t)x->work < (uintptr_t)y->work ? -1 : 1;
+	return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* Cases of one family do the same work; numbered as they first appear. 0 or -ENOMEM. */
+static int find_families(const struct sm_plan *p, unsigned *family)
+{
+	struct kin *kin = calloc(p->ncases + 1, sizeof(*kin));
+	struct sm_pool works = {0};
+	int rc = kin != NULL ? 0 : -ENOMEM;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->ncases && rc == 0; i++) {
+		char *key = sm__case_key(&p->cases[i], false);
+
+		kin[i] = (struct kin){.work = key ? sm_pool_str(&works, key) : NULL, .index = i};
+		free(key);
+		rc = kin[i].work != NULL ? 0 : -ENOMEM;
+	}
+	if (rc == 0) {
+		qsort(kin, p->ncases, sizeof(*kin), by_work);
+		for (unsigned i = 0; i < p->ncases; i++) /* the first of them, for now */
+			family[kin[i].index] = i > 0 && kin[i].work == kin[i - 1].work
+						       ? family[kin[i - 1].index]
+						       : kin[i].index;
+		for (unsigned i = 0; i < p->ncases; i++)
+			family[i] = family[i] == i ? n++ : family[family[i]];
+	}
+	sm_pool_free(&works);
+	free(kin);
+	return rc;
+}
+
+/* The order of all repetitions: p->order. */
+static int make_order(const struct sm_run_options *o, struct sm_plan *p, unsigned round)
+{
+	unsigned *family = calloc(p->ncases + 1, sizeof(*family));
+	int rc = family != NULL ? 0 : -ENOMEM;
+
+	p->order = calloc((size_t)round * p->reps + 1, sizeof(*p->order));
+	if (p->order == NULL)
+		rc = -ENOMEM;
+	if (rc == 0)
+		rc = find_families(p, family);
+	for (unsigned rep = 0; rep < p->reps && rc == 0; rep++) {
+		unsigned *order = p->order + (size_t)rep * round;
+
+		for (unsigned i = 0; i < round && o->no_shuffle; i++)
+			order[i] = i;
+		if (!o->no_shuffle)
+			rc = sm_plan_blocks(order, family, p->ncases, p->passes, rep, p->seed);
+	}
+	free(family);
+	return rc;
+}
+
 static int make_jobs(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
 {
 	unsigned round = p->ncases * p->passes;
-	unsigned *order;
+	int rc;
 
 	if ((uint64_t)round * p->reps > SM_PLAN_MAX_JOBS) {
 		snprintf(err, errlen, "%llu samples are too many; allowed: %d",
 			 (unsigned long long)round * p->reps, SM_PLAN_MAX_JOBS);
 		return -EINVAL;
 	}
-	order = calloc(round + 1, sizeof(*order));
+	rc = make_order(o, p, round);
+	if (rc)
+		return rc;
 	p->jobs = calloc((size_t)round * p->reps + 1, sizeof(*p->jobs));
 	p->counters_text = sm__job_counters(o, p);
-	if (order == NULL || p->jobs == NULL || p->counters_text == NULL) {
-		free(order);
+	if (p->jobs == NULL || p->counters_text == NULL)
 		return -ENOMEM;
-	}
-	for (unsigned rep = 0; rep < p->reps; rep++) {
-		for (unsigned i = 0; i < round; i++)
-			order[i] = i;
-		if (!o->no_shuffle)
-			sm_plan_shuffle(order, round, sm_plan_job_seed(~p->seed, rep));
-		for (unsigned i = 0; i < round; i++) {
-			char *job = sm__job_format(o, p, order[i] / p->passes, order[i] % p->passes,
-						   rep);
+	for (unsigned i = 0; i < round * p->reps; i++) {
+		char *job = sm__job_format(o, p, p->order[i] / p->passes, p->order[i] % p->passes,
+					   i / round);
 
-			if (job == NULL) {
-				free(order);
-				return -ENOMEM;
-			}
-			p->jobs[p->njobs++] = job;
-		}
+		if (job == NULL)
+			return -ENOMEM;
+		p->jobs[p->njobs++] = job;
 	}
-	free(order);
 	return 0;
 }
 
@@ -301,6 +359,7 @@ void sm_plan_free(struct sm_plan *p)
 	sm_pool_free(&p->keys);
 	free(p->counters_text);
 	free(p->jobs);
+	free(p->order);
 	sm_counterset_free(p->counters);
 	sm_topology_free(p->topology);
 	*p = (struct sm_plan){0};
@@ -329,6 +388,25 @@ static void print_placement(const struct sm_plan *p, const struct sm_case *c, FI
 	}
 }
 
+/* The first repetitions in the order of running: a line for each sample. */
+static void print_order(const struct sm_plan *p, FILE *out)
+{
+	unsigned round = p->ncases * p->passes, shown = p->reps < SHOWN_REPS ? p->reps : SHOWN_REPS;
+
+	for (unsigned i = 0; i < shown * round; i++) {
+		const struct sm_case *c = &p->cases[p->order[i] / p->passes];
+
+		if (i % round == 0)
+			fprintf(out, "order of repetition %u:\n", i / round + 1);
+		fprintf(out, "  %s", c->label);
+		if (p->passes > 1)
+			fprintf(out, ", pass %u", p->order[i] % p->passes + 1);
+		fputc('\n', out);
+	}
+	if (shown < p->reps)
+		fprintf(out, "and so on; all repetitions are ordered by the seed\n");
+}
+
 void sm_plan_print(const struct sm_plan *p, FILE *out)
 {
 	fprintf(out, "machine: %s (%s), %d PUs allowed of %d, %d cores, %d nodes\n",
@@ -349,4 +427,5 @@ void sm_plan_print(const struct sm_plan *p, FILE *out)
 			c->kind[0] ? ", kind " : "", c->kind);
 		print_placement(p, c, out);
 	}
+	print_order(p, out);
 }

@@ -8,10 +8,13 @@
  * setting, backend, event or set; out-of-range values; placements that the machine cannot give. The
  * message is one line that says what is allowed.
  *
- * Jobs are shuffled within a repetition by the seed, so that a machine that grows slower with time
- * does not favour the case that came first, and an interrupted run has whole repetitions. The same
- * seed gives the same order and the same random choices inside the workloads (order.h). job.h has
- * the form of a job.
+ * Cases that do the same work over different backends or settings are a family. In a repetition the
+ * cases of a family follow one another, a block, so that spanmark compare can take them as pairs:
+ * the samples of one repetition. The order within a block is a row of a random cyclic Latin square:
+ * over as many repetitions as there are cases each runs once at each place, so that a machine that
+ * grows slower with time favours none. Blocks are shuffled within the repetition; an interrupted
+ * run has whole repetitions. The same seed gives the same order and the same random choices inside
+ * the workloads (order.h). job.h has the form of a job.
  */
 #ifndef SM_HARNESS_PLAN_H
 #define SM_HARNESS_PLAN_H

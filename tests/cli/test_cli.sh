@@ -279,6 +279,9 @@ expect 2 "$cmd" run --config out.json; [ "$(wc -l <err)" = 1 ] || bad "JSON as a
 # ---- the same seed does the same -------------------------------------------------------------------
 expect 0 "$cmd" run -w churn,slices -p ops=20000 --reps 2 --counters none --seed 7 --dry-run; cp out plan1
 expect 0 "$cmd" run -w churn,slices -p ops=20000 --reps 2 --counters none --seed 7 --dry-run; cmp -s out plan1 || bad "plans differ"
+expect 0 "$cmd" run -w churn --backend libc,span --reps 3 --counters none --seed 7 --dry-run
+[ "$(sed -n '/^order of repetition 2/,/^order of repetition 3/p' out | sed '1d;$d' | sort | tr '\n' ',')" = "  churn libc,  churn span," ] ||
+	bad "--dry-run shows no order: $(cat out)"
 
 [ "$fails" = 0 ] && echo "cli: all well"
 [ "$fails" = 0 ]

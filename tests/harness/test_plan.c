@@ -332,10 +332,82 @@ START_TEST(damaged_jobs)
 }
 END_TEST
 
+/* Over n repetitions every thing stands once at every place; each repetition has all of them. */
+START_TEST(a_latin_square)
+{
+	unsigned order[7], spare[7], first[2] = {0};
+
+	for (unsigned n = 1; n <= 7; n++) {
+		for (unsigned square = 0; square < 3; square++) {
+			unsigned stood[7][7] = {{0}};
+
+			for (unsigned rep = square * n; rep < square * n + n; rep++) {
+				sm_plan_latin(order, spare, n, rep, 5);
+				for (unsigned i = 0; i < n; i++)
+					stood[order[i]][i]++;
+			}
+			for (unsigned i = 0; i < n; i++)
+				for (unsigned k = 0; k < n; k++)
+					ck_assert_uint_eq(stood[i][k], 1);
+		}
+	}
+	/* either comes first, as the seed says */
+	for (unsigned seed = 0; seed < 100; seed++) {
+		sm_plan_latin(order, spare, 2, 0, seed);
+		first[order[0]]++;
+	}
+	ck_assert_uint_gt(first[0], 25);
+	ck_assert_uint_gt(first[1], 25);
+}
+END_TEST
+
+/* What does the same work over different backends runs side by side, each as often first. */
+START_TEST(backends_run_in_blocks)
+{
+	unsigned first[SM_WL_COUNT] = {0}, places[4] = {0};
+
+	planned("-w churn,binary-trees --backend gc,span,libc --counters none --reps 6 --seed 3");
+	ck_assert_uint_eq(p.njobs, 36);
+	for (unsigned i = 0; i < p.njobs; i += 3) {
+		const struct sm_case *c = &p.cases[p.order[i]];
+		unsigned seen = 0;
+
+		for (unsigned k = 0; k < 3; k++) {
+			ck_assert_ptr_eq(p.cases[p.order[i + k]].params->workload,
+					 c->params->workload);
+			seen |= 1u << p.cases[p.order[i + k]].backend;
+		}
+		ck_assert_uint_eq(seen, 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC);
+		first[c->backend]++;
+		places[i % 6 / 3 * 2 + (strcmp(c->params->workload->name, "churn") == 0)]++;
+	}
+	/* 2 squares of 3 repetitions for each of 2 workloads */
+	ck_assert_uint_eq(first[SM_WL_GC], 4);
+	ck_assert_uint_eq(first[SM_WL_SPAN], 4);
+	ck_assert_uint_eq(first[SM_WL_LIBC], 4);
+	/* and neither workload is always first */
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_uint_gt(places[i], 0);
+	for (unsigned i = 0; i < p.njobs; i++) {
+		char want[32];
+
+		snprintf(want, sizeof(want), "\"rep\":%u,", i / 6);
+		ck_assert_ptr_nonnull(strstr(p.jobs[i], want));
+	}
+	/* other parameters are other work */
+	planned("-w churn -p ops=1000,2000,3000 --set cache.batch=8,16 --backend span "
+		"--counters none --reps 2");
+	for (unsigned i = 0; i < p.njobs; i += 2)
+		ck_assert_int_eq(sm_params_int(p.cases[p.order[i]].params, "ops"),
+				 sm_params_int(p.cases[p.order[i + 1]].params, "ops"));
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("plan", 60, SM_T(everything_by_default), SM_T(matrix), SM_T(placement),
 			SM_T(refusals), SM_T(shuffles_by_the_seed), SM_T(shuffles_evenly),
+			SM_T(a_latin_square), SM_T(backends_run_in_blocks),
 			SM_T(repetitions_differ_in_their_seeds), SM_T(equal_seeds_equal_plans),
 			SM_T(a_job_describes_itself), SM_T(a_job_comes_back_whole),
 			SM_LOOP(damaged_jobs, 0, 2));
