@@ -228,6 +228,14 @@ int sm__os_map_at(void *p, size_t bytes)
 	return -EEXIST;
 }
 
+int sm__os_stake(void *p)
+{
+	long q = sm__sys_mmap(p, sm__os_page_size(), PROT_NONE, RESERVE_FLAGS | MAP_FIXED_NOREPLACE,
+			      -1, 0);
+
+	return sm__sys_failed(q) ? (int)q : 0;
+}
+
 int sm__os_unmap_at(void *p, size_t bytes)
 {
 	int err = sm__os_fault(SM_OS_DECOMMIT);

@@ -71,6 +71,8 @@ int sm__os_madvise(void *p, size_t bytes, int advice);
 void *sm__os_find(size_t bytes, size_t align);
 int sm__os_map_at(void *p, size_t bytes);
 int sm__os_unmap_at(void *p, size_t bytes);
+/* An inaccessible page, so that nobody is given large address space that holds it. */
+int sm__os_stake(void *p);
 /* No access (a guard page) and back. Contents are kept. */
 int sm__os_protect(void *p, size_t bytes, bool accessible);
 void sm__os_unmap(void *p, size_t bytes);

@@ -79,7 +79,10 @@ size_t sm__arena_cost(const struct sm_pages *pg, uint32_t n)
 
 static int map_piece(struct sm_pages *pg, void *p, size_t bytes)
 {
-	return pg->sparse ? sm__os_map_at(p, bytes) : sm__os_commit(p, bytes);
+	if (!pg->sparse)
+		return sm__os_commit(p, bytes);
+	sm__range_clear(pg, p, bytes);
+	return sm__os_map_at(p, bytes);
 }
 
 int sm__arena_unmap(struct sm_pages *pg, void *p, size_t bytes)

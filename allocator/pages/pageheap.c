@@ -203,6 +203,9 @@ static struct sm_span *alloc_locked(struct sm_pages *pg, struct sm_ph_node *nd, 
 		unit = sm__arena_grow(pg, nd, n, align);
 	if (SM_UNLIKELY(unit == 0))
 		unit = take_anywhere(ph, nd, n, align);
+	/* Somebody else's memory may lie in front of the frontier. */
+	if (SM_UNLIKELY(unit == 0 && pg->sparse))
+		return sm__own_alloc(pg, nd, n, align);
 	return unit == 0 ? NULL : hand_out(pg, nd, unit, n);
 }
 

@@ -28,6 +28,8 @@ struct sm_pages {
 	unsigned nnodes;
 	/* what is not committed is not mapped at all, descriptors included */
 	bool sparse;
+	/* bit i: a page is mapped inaccessible at i sixteenths of the range; sm__range_clear */
+	_Atomic(uint32_t) stakes;
 	struct sm_pageheap *pageheap; /* pageheap_internal.h */
 	struct sm_meta *meta;	      /* meta.c */
 

@@ -116,6 +116,29 @@ static size_t sparse_bytes(const struct sm_range *r)
 	       sm_align_up(r->bytes >> SM_UNIT_SHIFT, SM_UNIT);
 }
 
+#define STAKES 16
+
+/* The one at the end is for good, in the guard: number 16. */
+static void set_stakes(struct sm_pages *pg)
+{
+	struct sm_range *r = &pg->range;
+
+	for (unsigned i = 1; i <= STAKES; i++)
+		if (sm__os_stake((char *)r->base + r->bytes / STAKES * i) == 0)
+			sm_fetch_or_relaxed(&pg->stakes, 1u << i);
+}
+
+void sm__range_clear(struct sm_pages *pg, void *p, size_t bytes)
+{
+	size_t step = pg->range.bytes / STAKES, from = (uintptr_t)p - pg->range.base;
+
+	for (size_t i = (from + step - 1) / step; i * step < from + bytes; i++)
+		/* Once: what is there later is not ours. */
+		if (sm_fetch_and_relaxed(&pg->stakes, ~(1u << i)) & 1u << i)
+			(void)sm__os_unmap_at((void *)(pg->range.base + i * step),
+					      sm__os_page_size());
+}
+
 /* Instead of a reservation, a place for all of it. */
 static bool find(struct sm_pages *pg, size_t align)
 {
@@ -128,6 +151,7 @@ static bool find(struct sm_pages *pg, size_t align)
 	r->spans = (struct sm_span *)(void *)(base + range_and_guard(r));
 	r->unit_bytes = (uint8_t *)r->spans + sm_align_up(table_bytes(r), SM_UNIT);
 	pg->sparse = true;
+	set_stakes(pg);
 	return true;
 }
 

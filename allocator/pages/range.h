@@ -15,7 +15,9 @@
  * describes.
  *
  * A sparse range (config.sparse) is not reserved: what is not committed is not mapped, the
- * descriptors' pages included, which come with the units and stay.
+ * descriptors' pages included, which come with the units and stay. Sixteen pages are, far from each
+ * other, so that a program that asks for much address space at a place of its own choice does not
+ * get it here; where a little of it is somebody else's all the same, spans become own mappings.
  *
  * Bytes committed (arenas, own mappings, their descriptors: 128 B a unit, and a collected heap's
  * mark bits) are counted in pages->mapped_bytes and held against pages->limit.
@@ -35,6 +37,9 @@
 int sm__range_create(struct sm_pages *pg, const struct sm_heap_config *config, char *err,
 		     size_t errlen);
 void sm__range_destroy(struct sm_pages *pg);
+
+/* Of a sparse range: [p, p + bytes) is about to be mapped, and holds nothing of ours then. */
+void sm__range_clear(struct sm_pages *pg, void *p, size_t bytes);
 
 /* Holds bytes against the limit. False: it would be passed, nothing is changed. */
 bool sm__range_charge(struct sm_pages *pg, size_t bytes);

@@ -134,6 +134,9 @@ back() { # what was freed is neither resident nor mapped
 	under "$dir/idle" 100000000 2000 1 1
 }
 check "large objects are unmapped" back
+build foreign
+check "a large reservation of the program's in the heap's range" under ./foreign end
+check "small ones right in front of the heap" under ./foreign front
 build commit
 check "what was freed is not charged" under ./commit
 if [ "$(cat /proc/sys/vm/overcommit_memory)" = 0 ]; then
