@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "tests/support/skip.h"
+#include "tests/support/run.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -287,21 +288,8 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-	Suite *s = suite_create("counter_sim");
-	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
-
 	if (argc > 1 && !strcmp(argv[1], "--child"))
 		return child();
-	tcase_set_timeout(tc, 110);
-	tcase_add_test(tc, test_loops_are_found);
-	tcase_add_test(tc, test_parser);
-	tcase_add_test(tc, test_cache_geometry);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return SM_SUITE("counter_sim", 110, SM_T(test_loops_are_found), SM_T(test_parser),
+			SM_T(test_cache_geometry));
 }
