@@ -226,7 +226,9 @@ static void check_tracepoints(struct exam *x)
 	readable = !access(path, R_OK | X_OK);
 	find(x, "tracepoints", readable ? SM_HEALTH_OK : SM_HEALTH_INFO,
 	     readable ? ""
-		      : "mount -o remount,gid=GROUP,mode=750 /sys/kernel/tracing, or run as root",
+	     : here   ? "mount -o remount,gid=GROUP,mode=750 /sys/kernel/tracing, or run as root"
+		      : "mount -t tracefs tracefs /sys/kernel/tracing, as root; a container needs "
+			"it from its host",
 	     readable ? "readable"
 	     : here   ? "not readable by this user"
 		      : "tracefs is not mounted or not visible");

@@ -95,9 +95,18 @@ static int least_loaded(const struct sm__place_plan *p, const struct sm_place_th
 	return best;
 }
 
+#define AT_MOST 24 /* room for it */
+/* "at most 3 here, ", and nothing where there is no room at all. */
+static const char *at_most(unsigned n, char buf[AT_MOST])
+{
+	snprintf(buf, AT_MOST, n ? "at most %u here, " : "", n);
+	return buf;
+}
+
 static int worker_dedicated(struct sm__place_plan *p, unsigned i)
 {
 	int pu = free_core(p, next_partner(p), false);
+	char most[AT_MOST];
 
 	if (pu == SM_NONE)
 		return sm__place_refuse(
@@ -105,9 +114,9 @@ static int worker_dedicated(struct sm__place_plan *p, unsigned i)
 			"--workers %u: --mark-place dedicated needs a core for each worker beside "
 			"%u "
 			"mutators "
-			"and this topology has %d cores in all; allowed: at most %u here, fewer "
+			"and this topology has %d cores in all; allowed: %sfewer "
 			"--threads, or --mark-place auto",
-			p->r->workers, p->r->threads, sm__place_cores(p->t), i);
+			p->r->workers, p->r->threads, sm__place_cores(p->t), at_most(i, most));
 	sm__place_put(p, SM_ROLE_WORKER, i, pu);
 	return 0;
 }
@@ -125,6 +134,7 @@ static int free_sibling(const struct sm__place_plan *p, int core)
 static int worker_sibling(struct sm__place_plan *p, unsigned i)
 {
 	int pu = SM_NONE;
+	char most[AT_MOST];
 
 	if (p->t->max_smt < 2)
 		return sm__place_refuse(
@@ -143,9 +153,10 @@ static int worker_sibling(struct sm__place_plan *p, unsigned i)
 			p,
 			"--workers %u: --mark-place sibling finds no free sibling for worker "
 			"%u beside %u mutators "
-			"(--place %s); allowed: at most %u here, --place one-per-core, "
+			"(--place %s); allowed: %s--place one-per-core, "
 			"or --mark-place auto",
-			p->r->workers, i, p->r->threads, sm_place_name(p->r->place), i);
+			p->r->workers, i, p->r->threads, sm_place_name(p->r->place),
+			at_most(i, most));
 	sm__place_put(p, SM_ROLE_WORKER, i, pu);
 	return 0;
 }
@@ -153,6 +164,7 @@ static int worker_sibling(struct sm__place_plan *p, unsigned i)
 static int worker_remote(struct sm__place_plan *p, unsigned i)
 {
 	int pu;
+	char most[AT_MOST];
 
 	if (p->t->n_cpu_nodes < 2)
 		return sm__place_refuse(
@@ -166,9 +178,10 @@ static int worker_remote(struct sm__place_plan *p, unsigned i)
 			p,
 			"--workers %u: --mark-place remote-node finds no free core on "
 			"another node for worker %u "
-			"(--threads %u --place %s); allowed: at most %u here, fewer "
+			"(--threads %u --place %s); allowed: %sfewer "
 			"--threads, or --place compact",
-			p->r->workers, i, p->r->threads, sm_place_name(p->r->place), i);
+			p->r->workers, i, p->r->threads, sm_place_name(p->r->place),
+			at_most(i, most));
 	sm__place_put(p, SM_ROLE_WORKER, i, pu);
 	return 0;
 }

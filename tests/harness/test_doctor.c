@@ -142,6 +142,9 @@ START_TEST(test_nothing_to_see)
 	struct sm_finding f[SM_DOCTOR_MAX];
 	unsigned n = sm_doctor_examine(tree.root, true, f);
 
+	/* nothing is mounted: no remount, and root has nothing to become */
+	ck_assert_ptr_nonnull(strstr(finding(f, n, "tracepoints")->remedy, "mount -t tracefs"));
+	ck_assert_ptr_null(strstr(finding(f, n, "tracepoints")->remedy, "remount"));
 	ck_assert_int_eq(finding(f, n, "pmu")->health, SM_HEALTH_BAD);
 	ck_assert_int_eq(finding(f, n, "perf_user_access")->health, SM_HEALTH_UNKNOWN);
 	ck_assert_int_eq(finding(f, n, "governor")->health, SM_HEALTH_UNKNOWN);
