@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -235,7 +236,9 @@ static int start_progress(struct run *run)
 		sm_complain("%s", sm_store_error(run->store));
 		return rc;
 	}
-	rc = sm_progress_init(&run->progress, stderr, isatty(STDERR_FILENO) == 1, left, groups);
+	rc = sm_progress_init(&run->progress, stderr,
+			      sm_progress_rewrites(isatty(STDERR_FILENO) == 1, getenv("TERM")),
+			      left, groups);
 	free(left);
 	return rc;
 }
@@ -249,6 +252,17 @@ static bool wants_color(const struct run *run)
 	if ((no != NULL && *no) || (term != NULL && strcmp(term, "dumb") == 0))
 		return false;
 	return isatty(fileno(run->output.file)) == 1;
+}
+
+/* A terminal of fewer columns than a table wants gets one of 80. */
+static unsigned table_width(const struct run *run)
+{
+	struct winsize size;
+	bool narrow = isatty(fileno(run->output.file)) == 1 &&
+		      ioctl(fileno(run->output.file), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 &&
+		      size.ws_col < SM_TABLE_WIDTH;
+
+	return narrow ? 80 : SM_TABLE_WIDTH;
 }
 
 /* What was measured is in no store and could not be written where it should: somewhere else, then.
@@ -295,6 +309,7 @@ static int report_run(struct run *run)
 	if (run->opt.resume) /* the sums that its samples have */
 		w.by = by < 0 ? SM_BY_ROLE : (enum sm_by)by;
 	w.color = wants_color(run);
+	w.width = table_width(run);
 	rc = sm_report_write(&r, &w, run->output.file);
 	if (rc == -ENOMEM)
 		sm_complain("out of memory while writing the report");
@@ -363,10 +378,22 @@ static bool same_file(const char *a, const char *b)
 	return same;
 }
 
+/* A store could not be opened for a full disk, a limit or a lock: not the command line's fault,
+ * unless it names a device. */
+static bool is_no_mistake(int rc, const char *store)
+{
+	struct stat st;
+
+	if (store != NULL && stat(store, &st) == 0 && !S_ISREG(st.st_mode))
+		return false;
+	return rc == -EIO || rc == -ENOSPC || rc == -EBUSY || rc == -ENOMEM;
+}
+
 /* Opens what is written to, in an order in which a refusal leaves nothing behind. Exit status. */
 static int open_all(struct run *run, int argc, char **argv)
 {
 	char err[512];
+	int rc;
 	const char *self = sm_runner_self(false),
 		   *other = self != NULL ? sm_runner_self(true) : NULL;
 
@@ -391,8 +418,11 @@ static int open_all(struct run *run, int argc, char **argv)
 			 "--resume: there is no store '%.300s'; nothing to resume", run->opt.store);
 		return usage(err);
 	}
-	if (sm_store_open(run->opt.store, &run->store, err, sizeof(err)) != 0)
-		return usage(err);
+	rc = sm_store_open(run->opt.store, &run->store, err, sizeof(err));
+	if (rc) {
+		sm_complain("%s", err);
+		return is_no_mistake(rc, run->opt.store) ? SM_EXIT_FAILED : SM_EXIT_USAGE;
+	}
 	if (run->opt.resume)
 		return begin_again(run, argc, argv);
 	return begin_new(run, argc, argv) == 0 ? SM_EXIT_OK : SM_EXIT_FAILED;

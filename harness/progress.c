@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool sm_progress_rewrites(bool is_terminal, const char *term)
+{
+	return is_terminal && term != NULL && term[0] && strcmp(term, "dumb") != 0;
+}
+
 int sm_progress_init(struct sm_progress *p, FILE *out, bool terminal, const unsigned *left,
 		     unsigned ngroups)
 {
@@ -95,7 +100,7 @@ static void end_partial(struct sm_progress *p)
 
 void sm_progress_start(struct sm_progress *p, const char *label, unsigned rep, unsigned pass)
 {
-	char left[40] = "";
+	char left[40] = "", line[80];
 	double s = sm_progress_left(p);
 
 	if (!p->terminal)
@@ -109,8 +114,9 @@ void sm_progress_start(struct sm_progress *p, const char *label, unsigned rep, u
 	sm_progress_clear(p);
 	end_partial(p);
 	/* Short enough for 80 columns: a line that wraps cannot be taken back. */
-	fprintf(p->out, "[%u/%u] %.38s rep %u%s%.0u%s", p->done + 1, p->total, label, rep + 1,
-		pass ? " pass " : "", pass ? pass + 1 : 0, left);
+	snprintf(line, sizeof(line), "[%u/%u] %.38s rep %u%s%.0u%s", p->done + 1, p->total, label,
+		 rep + 1, pass ? " pass " : "", pass ? pass + 1 : 0, left);
+	fputs(line, p->out);
 	p->shown = true;
 	fflush(p->out);
 }

@@ -23,7 +23,13 @@ struct sm_progress {
 	bool partial; /* the worker's stderr ended without a newline */
 };
 
-/* terminal: as isatty says, or what a test wants. left: samples to run, by group. 0 or -ENOMEM. */
+/* Can a line be taken back there? Not on a dumb terminal, whose TERM says so, or is not set. */
+bool sm_progress_rewrites(bool is_terminal, const char *term);
+
+/*
+ * terminal: as sm_progress_rewrites says, or what a test wants. left: samples to run, by group.
+ * 0 or -ENOMEM.
+ */
 int sm_progress_init(struct sm_progress *p, FILE *out, bool terminal, const unsigned *left,
 		     unsigned ngroups);
 void sm_progress_free(struct sm_progress *p);

@@ -16,6 +16,8 @@ struct sm_table {
 	const struct sm_report *r;
 	const struct sm_writer *w;
 	FILE *out;
+	size_t width;
+	bool narrow; /* names of cases have lines of their own */
 	struct sm_summary summary;
 	struct cJSON *families;
 	int passes;			   /* counter passes of the run */
@@ -46,13 +48,18 @@ const struct sm_record *sm__table_with_results(const struct sm_report *r, size_t
 /* Words separated by two blanks, wrapped at the table's width under an indent. */
 struct sm_wrap {
 	FILE *out;
-	size_t indent, col;
+	size_t indent, col, width;
 };
 void sm__table_wrap_word(struct sm_wrap *w, const char *word);
-/* Text wrapped at blanks; `head` stands in front of the first line, indent wide. */
+/* Text wrapped at blanks, at SM_TABLE_WIDTH or the table's; `head` stands in front of the first
+ * line, indent wide. */
 void sm__table_wrap_text(FILE *out, const char *head, size_t indent, const char *text);
+void sm__table_wrap(struct sm_table *t, const char *head, size_t indent, const char *text);
 
-/* The first two columns of every table; blank unless shown. */
+/* The first two columns of every table; blank unless shown. Where it is narrow they stand above the
+ * row instead. */
+#define SM_NAMES_WIDTH(t) ((t)->narrow ? 1 : 17)
+void sm__table_put_heads(struct sm_table *t);
 void sm__table_put_names(struct sm_table *t, const struct sm_record *rec, bool shown);
 /* "n/a", with the number of the reason's note. */
 void sm__table_put_na(struct sm_table *t, int width, const char *reason);

@@ -106,7 +106,7 @@ void sm__table_case_line(struct sm_table *t, size_t first)
 		cJSON_GetObjectItemCaseSensitive(t->families, family_of(rec, name, sizeof(name)));
 	const cJSON *keys = cJSON_GetObjectItemCaseSensitive(family, "keys"), *item;
 	cJSON *parts = parts_of(rec);
-	struct sm_wrap w = {t->out, 2, 2};
+	struct sm_wrap w = {t->out, 2, 2, t->width};
 
 	fprintf(t->out, "%s  ", SM_DIM(t));
 	cJSON_ArrayForEach(item, parts)

@@ -88,8 +88,9 @@ static void write_block_head(struct sm_table *t, const struct block *b)
 
 	fprintf(t->out, "\n%sCounts for one operation of the workload, by %s and phase%s\n",
 		SM_BOLD(t), sm_by_names[t->w->by], SM_PLAIN(t));
-	fprintf(t->out, "%s%-12s %-4s %-*s %-*s", SM_BOLD(t), "workload", "heap", b->who,
-		sm_by_names[t->w->by], b->phase, "phase");
+	fputs(SM_BOLD(t), t->out);
+	sm__table_put_heads(t);
+	fprintf(t->out, " %-*s %-*s", b->who, sm_by_names[t->w->by], b->phase, "phase");
 	for (size_t c = b->from; c < b->to; c++)
 		fprintf(t->out, " %*s", column_width(&u->columns[c]), u->columns[c].title);
 	fprintf(t->out, "%s\n", SM_PLAIN(t));
@@ -131,12 +132,12 @@ void sm__table_counters(struct sm_table *t)
 	if (u->nrows == 0 || u->ncolumns == 0)
 		return;
 	while (b.from < u->ncolumns) {
-		int width = 19 + b.who + b.phase;
+		int width = SM_NAMES_WIDTH(t) + 2 + b.who + b.phase;
 
 		b.to = b.from;
 		while (b.to < u->ncolumns &&
 		       (b.to == b.from ||
-			width + 1 + column_width(&u->columns[b.to]) <= SM_TABLE_WIDTH))
+			width + 1 + column_width(&u->columns[b.to]) <= (int)t->width))
 			width += 1 + column_width(&u->columns[b.to++]);
 		write_block(t, &b);
 		b.from = b.to;
@@ -215,14 +216,14 @@ void sm__table_stalls(struct sm_table *t)
 		return;
 	fprintf(t->out, "\n%sWaits that mutators suffered for the collector%s\n", SM_BOLD(t),
 		SM_PLAIN(t));
-	fprintf(t->out, "%s%-12s %-4s %-10s", SM_BOLD(t), "workload", "heap", "cause");
+	fputs(SM_BOLD(t), t->out);
+	sm__table_put_heads(t);
+	fprintf(t->out, " %-10s", "cause");
 	for (unsigned i = SM_WAIT_COUNT; i <= SM_WAIT_KEPT_MAX; i++)
 		fprintf(t->out, " %*s", waits_head()[i].width, waits_head()[i].title);
 	fprintf(t->out, " %8s%s\n", sm_results[SM_RESULT_stall_total_ns].title, SM_PLAIN(t));
 	sm__table_each_group(t, write_stall_group);
-	fputs("kept max: the longest wait in which the thread kept its CPU throughout; of a longer "
-	      "one, an "
-	      "unknown\n"
-	      "part went to other threads.\n",
-	      t->out);
+	sm__table_wrap(t, "", 0,
+		       "kept max: the longest wait in which the thread kept its CPU "
+		       "throughout; of a longer one, an unknown part went to other threads.");
 }

@@ -53,7 +53,7 @@ static void write_legend(struct sm_table *t)
 		snprintf(text, sizeof(text), "%s%s%s%s [%s%s]", c->formula[0] ? c->formula : "",
 			 c->formula[0] ? ": " : "", event[0] ? event : c->metric,
 			 c->per_op ? ", per operation" : "", c->source[0] ? c->source : "-", pass);
-		sm__table_wrap_text(t->out, head, strlen(head) > 8 ? strlen(head) + 1 : 9, text);
+		sm__table_wrap(t, head, strlen(head) > 8 ? strlen(head) + 1 : 9, text);
 	}
 }
 
@@ -63,23 +63,21 @@ static void write_marks(struct sm_table *t)
 		char head[32];
 
 		snprintf(head, sizeof(head), "n/a %zu", i + 1);
-		sm__table_wrap_text(t->out, head, 9, t->notes[i]);
+		sm__table_wrap(t, head, 9, t->notes[i]);
 	}
 	if (t->scaled)
-		sm__table_wrap_text(t->out, "~", 9,
-				    "scaled: the counter ran for a part of the time (multiplexed)");
+		sm__table_wrap(t, "~", 9,
+			       "scaled: the counter ran for a part of the time (multiplexed)");
 	if (t->doubted)
-		sm__table_wrap_text(t->out, "?", 9,
-				    "calibration found an event behind it off: do not believe it "
-				    "(see the warnings)");
+		sm__table_wrap(t, "?", 9,
+			       "calibration found an event behind it off: do not believe it "
+			       "(see the warnings)");
 	if (t->partly)
-		sm__table_wrap_text(
-			t->out, "2/3", 9,
-			"the phase occurred in 2 of 3 repetitions; the others count as 0");
+		sm__table_wrap(t, "2/3", 9,
+			       "the phase occurred in 2 of 3 repetitions; the others count as 0");
 	if (t->outliers)
-		sm__table_wrap_text(
-			t->out, "!", 9,
-			"some values lie far from the others; they are kept in all figures");
+		sm__table_wrap(t, "!", 9,
+			       "some values lie far from the others; they are kept in all figures");
 }
 
 static bool stands_behind_a_metric(const struct sm_report *r, const struct sm_calibration_row *c)
@@ -111,7 +109,7 @@ static void write_calibration(struct sm_table *t)
 		else
 			snprintf(text, sizeof(text), "calibration: %s under '%s': %s", c->event,
 				 c->kernel, c->verdict);
-		sm__table_wrap_text(t->out, "warning", 9, text);
+		sm__table_wrap(t, "warning", 9, text);
 	}
 }
 
@@ -149,7 +147,7 @@ static void write_warnings(struct sm_table *t)
 			if (!warned_before(&said, rec->group, p, len) &&
 			    asprintf(&line, "%s (%s): %.*s", rec->workload, rec->backend, (int)len,
 				     p) > 0)
-				sm__table_wrap_text(t->out, "warning", 9, line);
+				sm__table_wrap(t, "warning", 9, line);
 			free(line);
 			p += len + (p[len] != 0);
 		}
@@ -168,7 +166,7 @@ static void write_failures(struct sm_table *t)
 		fputs(SM_RED(t), t->out);
 		if (asprintf(&line, "%s (%s) repetition %u: %s: %s", rec->workload, rec->backend,
 			     rec->rep + 1, sm_outcome_names[rec->status], rec->message) > 0)
-			sm__table_wrap_text(t->out, "FAILED", 9, line);
+			sm__table_wrap(t, "FAILED", 9, line);
 		free(line);
 		fputs(SM_PLAIN(t), t->out);
 	}
@@ -217,7 +215,7 @@ static void write_simulated(struct sm_table *t)
 	if (!isnan(spread))
 		snprintf(text + n, sizeof(text) - n,
 			 "; instructions of repetitions are up to %.2g%% apart", spread * 100);
-	sm__table_wrap_text(t->out, "note", 9, text);
+	sm__table_wrap(t, "note", 9, text);
 }
 
 static void write_repetitions(struct sm_table *t)
@@ -226,9 +224,9 @@ static void write_repetitions(struct sm_table *t)
 	char text[160];
 
 	if (t->parts)
-		sm__table_wrap_text(t->out, "note", 9,
-				    "every cell is a median of its own over the same repetitions: "
-				    "parts add up to their total in each sample, here only nearly");
+		sm__table_wrap(t, "note", 9,
+			       "every cell is a median of its own over the same repetitions: "
+			       "parts add up to their total in each sample, here only nearly");
 
 	for (size_t i = 0; i < t->r->nrecords; i++) {
 		if (t->r->records[i].rep + 1 > most)
@@ -240,12 +238,12 @@ static void write_repetitions(struct sm_table *t)
 			 "takes "
 			 "--reps %d or more",
 			 most, most == 1 ? "" : "s", SM_STATS_MIN_REPS);
-		sm__table_wrap_text(t->out, "note", 9, text);
+		sm__table_wrap(t, "note", 9, text);
 	}
 	if (t->r->nrecords < t->r->planned) {
 		snprintf(text, sizeof(text), "%zu of %u planned samples were measured (%s)",
 			 t->r->nrecords, t->r->planned, t->r->state);
-		sm__table_wrap_text(t->out, "note", 9, text);
+		sm__table_wrap(t, "note", 9, text);
 	}
 }
 
@@ -274,7 +272,7 @@ static void write_placed(struct sm_table *t)
 		if (i == 0 || t->r->records[i].group != t->r->records[i - 1].group)
 			text = placed(&t->r->records[i]);
 		if (text != NULL && sm_pool_find(&said, text) == NULL) {
-			sm__table_wrap_text(t->out, "placed", 9, text);
+			sm__table_wrap(t, "placed", 9, text);
 			sm_pool_str(&said, text);
 		}
 		free(text);
@@ -314,7 +312,7 @@ static void write_cost(struct sm_table *t)
 	if (user != NULL && user->has_value)
 		snprintf(text + n, sizeof(text) - n,
 			 user->value > 0 ? ", read in user space" : ", by system calls");
-	sm__table_wrap_text(t->out, "cost", 9, text);
+	sm__table_wrap(t, "cost", 9, text);
 }
 
 void sm__table_notes(struct sm_table *t)

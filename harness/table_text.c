@@ -40,7 +40,7 @@ void sm__table_wrap_word(struct sm_wrap *w, const char *word)
 {
 	size_t len = strlen(word);
 
-	if (w->col > w->indent && w->col + 2 + len > SM_TABLE_WIDTH) {
+	if (w->col > w->indent && w->col + 2 + len > w->width) {
 		fprintf(w->out, "\n%*s", (int)w->indent, "");
 		w->col = w->indent;
 	} else if (w->col > w->indent) {
@@ -52,7 +52,7 @@ void sm__table_wrap_word(struct sm_wrap *w, const char *word)
 }
 
 /* Text wrapped at blanks; `head` stands in front of the first line, indent wide. */
-void sm__table_wrap_text(FILE *out, const char *head, size_t indent, const char *text)
+static void wrap(FILE *out, size_t width, const char *head, size_t indent, const char *text)
 {
 	size_t col = indent;
 
@@ -61,7 +61,7 @@ void sm__table_wrap_text(FILE *out, const char *head, size_t indent, const char 
 		size_t len = strcspn(text, " \n");
 		char *word = strndup(text, len);
 
-		if (col > indent && col + 1 + len > SM_TABLE_WIDTH) {
+		if (col > indent && col + 1 + len > width) {
 			fprintf(out, "\n%*s", (int)indent, "");
 			col = indent;
 		} else if (col > indent) {
@@ -71,7 +71,7 @@ void sm__table_wrap_text(FILE *out, const char *head, size_t indent, const char 
 		/* One word wider than the table (a path, an event) is cut into lines. */
 		for (const char *p = word; p != NULL && *p;) {
 			char piece[SM_TABLE_WIDTH + 1];
-			size_t room = SM_TABLE_WIDTH - col, n = strlen(p) < room ? strlen(p) : room;
+			size_t room = width - col, n = strlen(p) < room ? strlen(p) : room;
 
 			memcpy(piece, p, n);
 			piece[n] = 0;
@@ -88,6 +88,16 @@ void sm__table_wrap_text(FILE *out, const char *head, size_t indent, const char 
 		text += strspn(text, " \n");
 	}
 	fputc('\n', out);
+}
+
+void sm__table_wrap_text(FILE *out, const char *head, size_t indent, const char *text)
+{
+	wrap(out, SM_TABLE_WIDTH, head, indent, text);
+}
+
+void sm__table_wrap(struct sm_table *t, const char *head, size_t indent, const char *text)
+{
+	wrap(t->out, t->width, head, indent, text);
 }
 
 /* ---- cells -------------------------------------------------------------------------------- */
@@ -108,9 +118,27 @@ static size_t note(struct sm_table *t, const char *reason)
 /* The first two columns of every table. */
 void sm__table_put_names(struct sm_table *t, const struct sm_record *rec, bool shown)
 {
+	if (t->narrow) {
+		if (shown) {
+			sm_text_print(t->out, rec->workload);
+			fputc(' ', t->out);
+			sm_text_print(t->out, rec->backend);
+			fputc('\n', t->out);
+		}
+		fputc(' ', t->out);
+		return;
+	}
 	sm_text_name(t->out, shown ? rec->workload : "", 12);
 	fputc(' ', t->out);
 	sm_text_name(t->out, shown ? rec->backend : "", 4);
+}
+
+void sm__table_put_heads(struct sm_table *t)
+{
+	if (t->narrow)
+		fputc(' ', t->out);
+	else
+		fprintf(t->out, "%-12s %-4s", "workload", "heap");
 }
 
 void sm__table_put_na(struct sm_table *t, int width, const char *reason)

@@ -3,8 +3,8 @@
  * phase, per operation, joined over passes; and what one must know to read them (which event is
  * behind a column, why a cell is n/a, failed samples, warnings).
  *
- * Everything fits SM_TABLE_WIDTH columns. Colour is decoration only: every mark is a character as
- * well.
+ * Everything fits SM_TABLE_WIDTH columns, 80 on a terminal that is narrower. Colour is decoration
+ * only: every mark is a character as well.
  */
 #include "harness/table.h"
 
@@ -53,7 +53,7 @@ static void write_head(struct sm_table *t)
 	if (passes > 1)
 		snprintf(line + strlen(line), sizeof(line) - strlen(line),
 			 ", %d counter passes joined", passes);
-	sm__table_wrap_text(t->out, "", 0, line);
+	sm__table_wrap(t, "", 0, line);
 	cJSON_Delete(env);
 }
 
@@ -111,7 +111,8 @@ static void write_result_row(struct sm_table *t, size_t first)
 static void write_more(struct sm_table *t, size_t first)
 {
 	const struct sm_record *rec = sm__table_with_results(t->r, first);
-	struct sm_wrap w = {t->out, 18, 18};
+	size_t indent = SM_NAMES_WIDTH(t) + 1;
+	struct sm_wrap w = {t->out, indent, indent, t->width};
 	bool any = false;
 
 	if (rec == NULL)
@@ -141,7 +142,8 @@ static void write_more(struct sm_table *t, size_t first)
 
 static void write_results(struct sm_table *t)
 {
-	fprintf(t->out, "\n%s%-12s %-4s", SM_BOLD(t), "workload", "heap");
+	fprintf(t->out, "\n%s", SM_BOLD(t));
+	sm__table_put_heads(t);
 	for (unsigned i = 0; i < SM_RESULT_COUNT; i++) {
 		if (sm_results[i].shown == SM_SHOWN_COLUMN)
 			fprintf(t->out, " %*s", sm_results[i].width, sm_results[i].title);
@@ -173,7 +175,7 @@ static void write_output(struct sm_table *t, size_t first)
 		char *line = strndup(p, len);
 
 		if (line != NULL)
-			sm__table_wrap_text(t->out, "", 2, line);
+			sm__table_wrap(t, "", 2, line);
 		free(line);
 		p += len + (p[len] != 0);
 	}
@@ -181,11 +183,13 @@ static void write_output(struct sm_table *t, size_t first)
 
 int sm_write_table(const struct sm_report *r, const struct sm_writer *w, FILE *out)
 {
-	struct sm_table t = {.r = r, .w = w, .out = out};
+	struct sm_table t = {
+		.r = r, .w = w, .out = out, .width = w->width ? w->width : SM_TABLE_WIDTH};
 	int rc = sm_summary_build(r, w->by, &t.summary);
 
 	if (rc)
 		return rc;
+	t.narrow = t.width < SM_TABLE_WIDTH;
 	t.families = sm__table_families(r);
 	write_head(&t);
 	if (r->nrecords > 0)

@@ -213,6 +213,7 @@ echo old >limited.csv
 expect 1 sh -c "ulimit -f 0; exec '$cmd' run $small -f csv -o limited.csv"
 [ "$(cat limited.csv)" = old ] || bad "SIGXFSZ: the old file is gone"
 [ -z "$(ls limited.csv.* 2>/dev/null)" ] || bad "SIGXFSZ: a temporary file was left"
+expect 1 sh -c "ulimit -f 0; exec '$cmd' run $small --store limited.db"
 expect 1 sh -c "exec '$cmd' run $small >&-"
 expect 1 sh -c "exec '$cmd' list >&-"; says "cannot write" err
 expect 1 sh -c "exec '$cmd' --version >&-"

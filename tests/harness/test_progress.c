@@ -65,6 +65,26 @@ START_TEST(one_line_that_changes)
 }
 END_TEST
 
+/* A line that wraps cannot be taken back, one on a dumb terminal not at all. */
+START_TEST(terminals)
+{
+	const char *s;
+
+	begin(true);
+	p.total = 1000000;
+	p.done = 900000;
+	p.group_n[0] = 1;
+	p.group_s[0] = 12345;
+	sm_progress_start(&p, "a-workload-of-a-name-longer-than-most gc", 999, 63);
+	s = done();
+	ck_assert_uint_lt(strcspn(strstr(s, "[900001"), "\r\n"), 80);
+	ck_assert(sm_progress_rewrites(true, "xterm"));
+	ck_assert(!sm_progress_rewrites(false, "xterm"));
+	ck_assert(!sm_progress_rewrites(true, "dumb"));
+	ck_assert(!sm_progress_rewrites(true, NULL));
+}
+END_TEST
+
 START_TEST(time_left)
 {
 	begin(false);
@@ -160,5 +180,5 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("progress", 0, SM_T(one_line_for_each_step), SM_T(one_line_that_changes),
-			SM_T(time_left), SM_T(hostile_stderr), SM_T(environment));
+			SM_T(terminals), SM_T(time_left), SM_T(hostile_stderr), SM_T(environment));
 }

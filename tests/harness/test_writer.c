@@ -201,6 +201,41 @@ START_TEST(table_by_thread_and_node)
 }
 END_TEST
 
+static void fits_in(const char *text, size_t width)
+{
+	for (const char *p = text; *p;) {
+		size_t len = strcspn(p, "\n");
+
+		ck_assert_msg(len <= width, "%zu columns: %.*s", len, (int)len, p);
+		p += len + (p[len] != 0);
+	}
+}
+
+/* On a terminal of 80 columns the names of cases stand above their rows. */
+START_TEST(table_of_80_columns)
+{
+	struct fake_sample some[] = {{.wire = counted},
+				     {.ordinal = 1, .group = 1, .wire = by_place}};
+	struct sm_report r = load(some, 2, 3);
+
+	for (enum sm_by by = SM_BY_ROLE; by <= SM_BY_KIND; by++) {
+		struct sm_writer w = {.format = SM_FORMAT_TABLE, .by = by, .width = 80};
+		char *text = NULL;
+		size_t len = 0;
+		FILE *f = open_memstream(&text, &len);
+
+		ck_assert_int_eq(sm_report_write(&r, &w, f), 0);
+		fclose(f);
+		fits_in(text, 80);
+		has(text, "\ngraph gc\n");
+		if (by == SM_BY_ROLE)
+			has(text, "  mutator  app         5.00 ns    8.00    12.0  1.50   n/a 2");
+		free(text);
+	}
+	sm_report_free(&r);
+}
+END_TEST
+
 /* What IPC is, the run's sets say: a user's set of that name may say something else. */
 START_TEST(a_column_has_its_set_s_formula)
 {
@@ -1039,12 +1074,13 @@ int main(void)
 {
 	return SM_SUITE_EACH(
 		"writer", 0, setup, teardown, SM_T(table_by_role), SM_T(table_by_thread_and_node),
-		SM_T(a_column_has_its_set_s_formula), SM_T(cases_are_told_apart),
-		SM_T(calibration_is_used), SM_T(passes_join), SM_T(kinds_and_packages),
-		SM_T(failures_are_named), SM_T(intervals), SM_T(passes_are_no_repetitions),
-		SM_T(a_phase_that_did_not_occur_takes_no_time), SM_T(csv_names_tell_cases_apart),
-		SM_T(empty_run), SM_T(csv_is_tidy), SM_T(csv_is_safe), SM_T(json_has_the_schema),
-		SM_T(hostile_names), SM_T(json_is_utf8), SM_T(other_locales),
-		SM_T(what_is_not_finite_is_null), SM_T(numbers), SM_T(output_appears_whole),
-		SM_T(output_through_a_link), SM_T(output_refusals), SM_T(output_on_a_full_disk));
+		SM_T(table_of_80_columns), SM_T(a_column_has_its_set_s_formula),
+		SM_T(cases_are_told_apart), SM_T(calibration_is_used), SM_T(passes_join),
+		SM_T(kinds_and_packages), SM_T(failures_are_named), SM_T(intervals),
+		SM_T(passes_are_no_repetitions), SM_T(a_phase_that_did_not_occur_takes_no_time),
+		SM_T(csv_names_tell_cases_apart), SM_T(empty_run), SM_T(csv_is_tidy),
+		SM_T(csv_is_safe), SM_T(json_has_the_schema), SM_T(hostile_names),
+		SM_T(json_is_utf8), SM_T(other_locales), SM_T(what_is_not_finite_is_null),
+		SM_T(numbers), SM_T(output_appears_whole), SM_T(output_through_a_link),
+		SM_T(output_refusals), SM_T(output_on_a_full_disk));
 }
