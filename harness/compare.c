@@ -80,12 +80,15 @@ struct item {
 	const struct sm_record *rec;
 	size_t first;
 	cJSON *params, *config, *placement;
+	char *work; /* all of it that two cases must share to be compared */
 	bool matched;
 };
 
 struct items {
 	struct item *v;
 	size_t n;
+	/* {"graph":{"":index of its first case,"objects":true}}: what varies between its cases */
+	cJSON *varying;
 };
 
 static void free_item(struct item *it)
@@ -93,6 +96,7 @@ static void free_item(struct item *it)
 	cJSON_Delete(it->params);
 	cJSON_Delete(it->config);
 	cJSON_Delete(it->placement);
+	free(it->work);
 }
 
 static void free_items(struct items *l)
@@ -100,6 +104,7 @@ static void free_items(struct items *l)
 	for (size_t i = 0; i < l->n; i++)
 		free_item(&l->v[i]);
 	free(l->v);
+	cJSON_Delete(l->varying);
 }
 
 static const cJSON *setting(const cJSON *config, const char *want)
@@ -123,6 +128,83 @@ static bool wanted(const struct sm_side *s, const struct item *it)
 	return true;
 }
 
+static bool same_member(const cJSON *a, const cJSON *b, const char *name)
+{
+	const cJSON *x = cJSON_GetObjectItemCaseSensitive(a, name),
+		    *y = cJSON_GetObjectItemCaseSensitive(b, name);
+
+	return (x == NULL && y == NULL) || cJSON_Compare(x, y, true);
+}
+
+static void note_varying(cJSON *seen, const cJSON *first, const cJSON *now)
+{
+	const cJSON *p;
+
+	cJSON_ArrayForEach(p, now)
+	{
+		if (!same_member(first, now, p->string) &&
+		    cJSON_GetObjectItemCaseSensitive(seen, p->string) == NULL)
+			cJSON_AddTrueToObject(seen, p->string);
+	}
+}
+
+static int find_varying(struct items *l)
+{
+	l->varying = cJSON_CreateObject();
+	for (size_t i = 0; i < l->n; i++) {
+		const char *workload = l->v[i].rec->workload;
+		cJSON *seen = cJSON_GetObjectItemCaseSensitive(l->varying, workload);
+		const struct item *first;
+
+		if (seen == NULL) {
+			seen = cJSON_AddObjectToObject(l->varying, workload);
+			if (cJSON_AddNumberToObject(seen, "", (double)i) == NULL)
+				return -ENOMEM;
+			continue;
+		}
+		first = &l->v[cJSON_GetObjectItemCaseSensitive(seen, "")->valueint];
+		note_varying(seen, first->params, l->v[i].params);
+		if (!same_member(first->placement, l->v[i].placement, "threads") &&
+		    cJSON_GetObjectItemCaseSensitive(seen, "threads") == NULL)
+			cJSON_AddTrueToObject(seen, "threads");
+	}
+	return 0;
+}
+
+static void put_member(FILE *f, const cJSON *obj, const char *name)
+{
+	char *text = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(obj, name));
+
+	fprintf(f, "\n%s", text != NULL ? text : "");
+	cJSON_free(text);
+}
+
+/* The same work in the same place has the same text. malloc'ed; NULL when out of memory. */
+static char *work_of(const struct item *it)
+{
+	char *params = cJSON_PrintUnformatted(it->params), *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (f != NULL) {
+		fprintf(f, "%s\n%s", it->rec->workload, params != NULL ? params : "");
+		put_member(f, it->placement, "place");
+		put_member(f, it->placement, "kind");
+		put_member(f, it->placement, "threads");
+		if (fclose(f) != 0) {
+			free(text);
+			text = NULL;
+		}
+	}
+	cJSON_free(params);
+	return text;
+}
+
+static bool same_work(const struct item *a, const struct item *b)
+{
+	return strcmp(a->work, b->work) == 0;
+}
+
 static int find_items(const struct sm_side *s, struct items *out)
 {
 	const struct sm_report *r = s->report;
@@ -141,30 +223,14 @@ static int find_items(const struct sm_side *s, struct items *out)
 				    .params = cJSON_Parse(rec->params),
 				    .config = cJSON_Parse(rec->config),
 				    .placement = cJSON_Parse(rec->placement)};
-		if (wanted(s, it))
-			out->n++;
-		else
-			free_item(it);
+		it->work = work_of(it);
+		out->n++;
+		if (it->work == NULL)
+			return -ENOMEM;
+		if (!wanted(s, it))
+			free_item(&out->v[--out->n]);
 	}
-	return 0;
-}
-
-static bool same_member(const cJSON *a, const cJSON *b, const char *name)
-{
-	const cJSON *x = cJSON_GetObjectItemCaseSensitive(a, name),
-		    *y = cJSON_GetObjectItemCaseSensitive(b, name);
-
-	return (x == NULL && y == NULL) || cJSON_Compare(x, y, true);
-}
-
-/* The same work in the same place? */
-static bool same_work(const struct item *a, const struct item *b)
-{
-	return strcmp(a->rec->workload, b->rec->workload) == 0 &&
-	       cJSON_Compare(a->params, b->params, true) &&
-	       same_member(a->placement, b->placement, "place") &&
-	       same_member(a->placement, b->placement, "kind") &&
-	       same_member(a->placement, b->placement, "threads");
+	return find_varying(out);
 }
 
 /* Settings apart from those that a side names. */
@@ -218,16 +284,6 @@ static struct item *only_left(struct items *l, const struct item *like)
 
 /* ---- names -------------------------------------------------------------------------------- */
 
-/* Does the parameter take several values in the list's cases of this workload? */
-static bool varies(const struct items *l, const struct item *it, const char *key)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (strcmp(l->v[i].rec->workload, it->rec->workload) == 0 &&
-		    !same_member(l->v[i].params, it->params, key))
-			return true;
-	return false;
-}
-
 static void print_value(FILE *f, const char *key, const cJSON *value)
 {
 	if (cJSON_IsString(value))
@@ -242,23 +298,23 @@ static char *name_of(const struct items *l, const struct item *it, bool whole)
 	char *text = NULL;
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
-	const cJSON *p;
+	const cJSON *seen = cJSON_GetObjectItemCaseSensitive(l->varying, it->rec->workload), *p;
 
 	if (f == NULL)
 		return NULL;
 	fputs(it->rec->workload, f);
-	cJSON_ArrayForEach(p, it->params) if (varies(l, it, p->string))
-		print_value(f, p->string, p);
+	cJSON_ArrayForEach(p, it->params)
+	{
+		if (cJSON_GetObjectItemCaseSensitive(seen, p->string) != NULL)
+			print_value(f, p->string, p);
+	}
 	if (whole)
 		fprintf(f, " %s", it->rec->backend);
 	cJSON_ArrayForEach(p, it->config) if (whole) print_value(f, p->string, p);
-	for (size_t i = 0; i < l->n; i++) {
-		if (same_member(l->v[i].placement, it->placement, "threads"))
-			continue;
-		print_value(f, "threads",
-			    cJSON_GetObjectItemCaseSensitive(it->placement, "threads"));
-		break;
-	}
+	p = cJSON_GetObjectItemCaseSensitive(it->placement, "threads");
+	if (p != NULL && cJSON_GetObjectItemCaseSensitive(seen, "threads") != NULL &&
+	    cJSON_GetObjectItemCaseSensitive(it->params, "threads") == NULL)
+		print_value(f, "threads", p);
 	if (fclose(f) == 0)
 		return text;
 	free(text);

@@ -37,6 +37,7 @@ struct sm_compare_row {
 	char *name; /* of the case: workload, and the parameters that vary */
 	const char *metric, *who, *kind, *unit; /* who, kind: of a counter, its role and cores */
 	struct sm_difference d;
+	size_t note; /* of the table: the number of d.reason */
 };
 
 struct sm_comparison {
@@ -58,7 +59,7 @@ void sm_comparison_free(struct sm_comparison *c);
 
 struct sm_compare_text {
 	const struct sm_side *base, *other;
-	const struct sm_comparison *c;
+	struct sm_comparison *c;
 	struct sm_verdict_options judged;
 	double power; /* --require-power; 0: not asked */
 };

@@ -319,10 +319,54 @@ static int differ(const cJSON *a, const cJSON *b, const char *path, struct sm_st
 	return rc;
 }
 
+static const cJSON *find_metric(const cJSON *list, const char *name)
+{
+	const cJSON *m;
+
+	cJSON_ArrayForEach(m, list)
+	{
+		const char *is =
+			cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(m, "metric"));
+
+		if (is != NULL && strcmp(is, name) == 0)
+			return m;
+	}
+	return NULL;
+}
+
+/* A metric of one name may be another event on each side. */
+static int differ_events(const cJSON *a, const cJSON *b, struct sm_strings *out)
+{
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(b, "metrics"), *m;
+	int rc = 0;
+
+	cJSON_ArrayForEach(m, cJSON_GetObjectItemCaseSensitive(a, "metrics"))
+	{
+		const char *name =
+			cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(m, "metric"));
+		const cJSON *same = name != NULL ? find_metric(list, name) : NULL, *x, *y;
+		char one[80], two[80];
+
+		if (same == NULL || rc)
+			continue;
+		x = cJSON_GetObjectItemCaseSensitive(m, "event");
+		y = cJSON_GetObjectItemCaseSensitive(same, "event");
+		shown(x, one, sizeof(one));
+		shown(y, two, sizeof(two));
+		if (strcmp(one, two) != 0)
+			rc = sm__strings_printf(out, "%.60s counts: %s / %s", name, one, two);
+	}
+	return rc;
+}
+
 int sm__compare_hidden(const char *base, const char *other, struct sm_strings *out)
 {
 	cJSON *a = cJSON_Parse(base), *b = cJSON_Parse(other);
 	int rc = differ(a, b, "", out);
+
+	if (rc == 0)
+		rc = differ_events(cJSON_GetObjectItemCaseSensitive(a, "counters"),
+				   cJSON_GetObjectItemCaseSensitive(b, "counters"), out);
 
 	cJSON_Delete(a);
 	cJSON_Delete(b);

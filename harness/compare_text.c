@@ -32,22 +32,26 @@ static void row_name(const struct sm_compare_row *r, char *buf, size_t len)
 		 r->kind[0] ? " " : "", r->metric);
 }
 
-/* The number of the reason among those of the table so far, from 1. */
-static size_t note_of(const struct sm_comparison *c, size_t row)
+/* Gives equal reasons one number, from 1, in the order of the rows. */
+static void number_notes(struct sm_comparison *c)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i <= row; i++) {
-		bool known = c->rows[i].d.reason[0] == 0;
+	for (size_t i = 0; i < c->nrows; i++) {
+		struct sm_compare_row *r = &c->rows[i];
+		size_t k = 0, at = 0;
 
-		for (size_t k = 0; k < i && !known; k++) {
-			known = strcmp(c->rows[k].d.reason, c->rows[i].d.reason) == 0;
-			if (known && i == row)
-				return note_of(c, k);
+		r->note = 0;
+		if (r->d.reason[0] == 0)
+			continue;
+		for (; at < n; at++, k++) { /* the row that has it first */
+			while (c->rows[k].note != at + 1)
+				k++;
+			if (strcmp(c->rows[k].d.reason, r->d.reason) == 0)
+				break;
 		}
-		n += !known;
+		r->note = at < n ? at + 1 : ++n;
 	}
-	return n;
 }
 
 static void put_row(const struct sm_comparison *c, size_t i, FILE *out)
@@ -73,7 +77,7 @@ static void put_row(const struct sm_comparison *c, size_t i, FILE *out)
 	fprintf(out, " %9s %9s %8s %16s %9s  %s", a, b, ratio, interval, count,
 		sm_verdict_names[d->verdict]);
 	if (d->reason[0])
-		fprintf(out, " (%zu)", note_of(c, i));
+		fprintf(out, " (%zu)", r->note);
 	fputc('\n', out);
 }
 
@@ -81,35 +85,48 @@ static void put_notes(const struct sm_comparison *c, FILE *out)
 {
 	size_t printed = 0;
 
-	for (size_t i = 0; i < c->nrows; i++) {
-		if (c->rows[i].d.reason[0] == 0 || note_of(c, i) <= printed)
-			continue;
-		fprintf(out, "(%zu) %s\n", ++printed, c->rows[i].d.reason);
-	}
+	for (size_t i = 0; i < c->nrows; i++)
+		if (c->rows[i].note > printed)
+			fprintf(out, "(%zu) %s\n", ++printed, c->rows[i].d.reason);
 }
 
-/* Of every metric that several cases have. */
-static void put_means(const struct sm_comparison *c, FILE *out)
+static bool same_figure(const struct sm_compare_row *a, const struct sm_compare_row *b)
 {
-	for (size_t i = 0; i < c->nrows; i++) {
-		const struct sm_compare_row *first = &c->rows[i];
-		double sum = 0;
-		size_t n = 0, before = 0;
+	return strcmp(a->metric, b->metric) == 0 && strcmp(a->who, b->who) == 0 &&
+	       strcmp(a->kind, b->kind) == 0;
+}
 
-		for (size_t k = 0; k < c->nrows; k++) {
-			const struct sm_compare_row *r = &c->rows[k];
+/* Of a figure that several rows have; none where one of them has no ratio. */
+static void put_mean(const struct sm_comparison *c, const struct sm_compare_row *first, FILE *out)
+{
+	double sum = 0;
+	size_t n = 0;
 
-			if (strcmp(r->metric, first->metric) != 0 ||
-			    strcmp(r->who, first->who) != 0 || strcmp(r->kind, first->kind) != 0)
-				continue;
-			before += k < i;
-			sum += log(r->d.ratio); /* NAN stays: a mean of all or none */
-			n++;
-		}
-		if (before > 0 || n < 2 || isnan(sum))
+	for (size_t k = 0; k < c->nrows; k++) {
+		if (!same_figure(&c->rows[k], first))
 			continue;
+		sum += log(c->rows[k].d.ratio);
+		n++;
+	}
+	if (n > 1 && !isnan(sum))
 		fprintf(out, "geometric mean of %s%s%s over %zu rows: %.4g\n", first->who,
 			first->who[0] ? " " : "", first->metric, n, exp(sum / (double)n));
+}
+
+/* The rows of the first case have nearly every figure; others come as they appear. */
+static void put_means(const struct sm_comparison *c, FILE *out)
+{
+	size_t known[64], n = 0;
+
+	for (size_t i = 0; i < c->nrows && n < 64; i++) {
+		size_t k = 0;
+
+		while (k < n && !same_figure(&c->rows[known[k]], &c->rows[i]))
+			k++;
+		if (k < n)
+			continue;
+		known[n++] = i;
+		put_mean(c, &c->rows[i], out);
 	}
 }
 
@@ -166,6 +183,7 @@ void sm_compare_table(const struct sm_compare_text *t, FILE *out)
 		(long long)t->base->report->run, t->base->report->started, t->other->text,
 		(long long)t->other->report->run, t->other->report->started);
 	put_list(&t->c->hidden, "differs: ", out);
+	number_notes(t->c);
 	fprintf(out, "\n%-30s %9s %9s %8s %16s %9s  %s\n", "", "A", "B", "B / A", "interval",
 		"from", "B is");
 	for (size_t i = 0; i < t->c->nrows; i++) {

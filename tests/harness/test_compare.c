@@ -160,6 +160,25 @@ START_TEST(runs_are_not_paired)
 }
 END_TEST
 
+/* A metric's event may be another one on each side. */
+START_TEST(events_are_compared)
+{
+	struct sm_strings out = {0};
+
+	ck_assert_int_eq(
+		sm__compare_hidden("{\"counters\":{\"from\":\"pmu\",\"metrics\":[{\"metric\":\"a\","
+				   "\"event\":\"x\"},{\"metric\":\"b\",\"event\":\"y\"}]}}",
+				   "{\"counters\":{\"from\":\"sim\",\"metrics\":[{\"metric\":\"b\","
+				   "\"event\":\"z\"},{\"metric\":\"c\",\"event\":\"x\"}]}}",
+				   &out),
+		0);
+	ck_assert_uint_eq(out.n, 2);
+	ck_assert_str_eq(out.v[0], "counters.from: pmu / sim");
+	ck_assert_str_eq(out.v[1], "b counts: y / z");
+	sm_strings_free(&out);
+}
+END_TEST
+
 /* Parameters tell cases apart; what has no partner is named. */
 START_TEST(cases_are_matched)
 {
@@ -313,11 +332,45 @@ START_TEST(the_table)
 }
 END_TEST
 
+/* One number for one reason. */
+START_TEST(notes_are_numbered)
+{
+	static const char *const params[] = {"{\"objects\":1}", "{\"objects\":2}",
+					     "{\"objects\":3}"};
+	struct sm_verdict_options o = {.margin = 0.01, .target = 0.03};
+	struct sm_compare_text t = {
+		.base = &sides[0], .other = &sides[1], .c = &compared, .judged = o};
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	for (unsigned i = 0; i < 3; i++) {
+		for (unsigned rep = 0; rep < (i == 1 ? 3 : 2); rep++) {
+			add(2 * i, rep, "libc", 10)->params = params[i];
+			add(2 * i + 1, rep, "span", 10)->params = params[i];
+		}
+	}
+	end_run(NULL);
+	compare_well("libc", "span");
+	for (size_t i = 0; i < compared.nrows; i++)
+		snprintf(compared.rows[i].d.reason, sizeof(compared.rows[i].d.reason), "of %zu",
+			 compared.rows[i].d.nbase);
+	sm_compare_table(&t, f);
+	fclose(f);
+	ck_assert_ptr_nonnull(strstr(text, "2 pairs  unclear (1)\n"));
+	ck_assert_ptr_nonnull(strstr(text, "3 pairs  unclear (2)\n"));
+	ck_assert_ptr_nonnull(strstr(text, "(1) of 2\n(2) of 3\n"));
+	ck_assert_ptr_null(strstr(text, "(3)"));
+	free(text);
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE_EACH("compare", 0, open_store, close_store,
 			     SM_T(sides_of_one_run_are_paired), SM_T(runs_are_not_paired),
-			     SM_T(cases_are_matched), SM_T(settings_are_matched),
-			     SM_T(what_is_left_over_is_matched), SM_T(failed_samples_are_left_out),
-			     SM_T(refusals), SM_T(the_table));
+			     SM_T(events_are_compared), SM_T(cases_are_matched),
+			     SM_T(settings_are_matched), SM_T(what_is_left_over_is_matched),
+			     SM_T(failed_samples_are_left_out), SM_T(refusals), SM_T(the_table),
+			     SM_T(notes_are_numbered));
 }
