@@ -18,6 +18,7 @@ struct loader {
 	hwloc_topology_t hw;
 	struct sm_topology *t;
 	int n_core_objects;
+	bool twins; /* two units have one number */
 	char *err;
 	size_t errlen;
 };
@@ -210,6 +211,7 @@ static void read_nodes(struct loader *l)
 		n->memory = o->attr != NULL ? o->attr->numanode.local_memory : 0;
 		n->allowed = hwloc_bitmap_isset(allowed, o->os_index) > 0;
 		n->package = ancestor(l, HWLOC_OBJ_PACKAGE, o);
+		l->twins |= t->node_of_os[n->os] != SM_NONE;
 		t->node_of_os[n->os] = i;
 	}
 }
@@ -305,6 +307,7 @@ static void read_pus(struct loader *l, hwloc_const_bitmap_t allowed, hwloc_const
 		p->allowed = hwloc_bitmap_isset(allowed, o->os_index) > 0 &&
 			     (binding == NULL || hwloc_bitmap_isset(binding, o->os_index) > 0);
 		t->n_allowed += p->allowed;
+		l->twins |= t->pu_of_os[p->os] != SM_NONE;
 		t->pu_of_os[p->os] = i;
 	}
 }
@@ -448,6 +451,10 @@ static int flatten(struct loader *l, const struct sm_topology_source *from)
 		binding = own_affinity();
 	read_pus(l, hwloc_topology_get_allowed_cpuset(l->hw), binding);
 	hwloc_bitmap_free(binding);
+	if (l->twins)
+		return fail_load(
+			l, -EINVAL,
+			"two processing units or NUMA nodes of the topology have one number");
 	derive(l);
 	read_caches(l);
 	read_distances(l);
