@@ -23,6 +23,12 @@ enum { COL_RUN = 1, COL_REP = 2, COL_BACKEND = 9, COL_PASS = 21 };
 static const char *const sample_columns[] = {
 	[COL_RUN] = "run", [COL_REP] = "rep", [COL_BACKEND] = "backend", [COL_PASS] = "pass"};
 
+/* No escape sequences, for those who look at it in a terminal; line breaks and tabs stay. */
+static char harmless(char c)
+{
+	return ((unsigned char)c < 0x20 && strchr("\t\r\n", c) == NULL) || c == 0x7f ? '?' : c;
+}
+
 static void put_text(FILE *out, const char *text)
 {
 	bool formula = text[0] && strchr("=+-@\t\r", text[0]) != NULL;
@@ -35,7 +41,7 @@ static void put_text(FILE *out, const char *text)
 	for (const char *p = text; *p; p++) {
 		if (*p == '"')
 			fputc('"', out);
-		fputc(*p, out);
+		fputc(harmless(*p), out);
 	}
 	if (quote)
 		fputc('"', out);
