@@ -47,8 +47,8 @@ static void add_cores(unsigned from, unsigned to, struct sm_core_stats *out)
 	for (const struct sm_mcache *c = g->caches; c != NULL; c = c->next)
 		if ((unsigned)c->cpu >= from && (unsigned)c->cpu < to)
 			add_mcache(c, out);
-	for (size_t i = (size_t)from * sm__nclasses; i < (size_t)to * sm__nclasses; i++)
-		sm__core_add(out, (unsigned)(i % sm__nclasses), &g->dead[i], 0, 0);
+	for (unsigned cpu = from; cpu < to; cpu++)
+		sm__core_add_dead(out, sm__dead_counts(g->heap, g->dead, cpu, false));
 	sm_lock_release(&g->lock);
 	for (unsigned cpu = from; cpu < to && cpu < g->nslabs; cpu++)
 		if (sm_load_acquire(&g->slabs[cpu].ready))
@@ -80,15 +80,21 @@ static void add_all_depots(struct sm_heap_stats *out)
 
 /* ---- sm_malloc_stats ---------------------------------------------------------------------- */
 
+static void count_dead(struct sm_malloc_stats *out, const struct sm_class_counts *dead)
+{
+	for (unsigned cls = 1; dead != NULL && cls < sm__nclasses; cls++) {
+		out->refills += dead[cls].refills;
+		out->overflows += dead[cls].overflows;
+	}
+}
+
 static void count_caches(struct sm_malloc_stats *out)
 {
 	struct sm_process_heap *g = &sm__process_heap;
 
 	sm_lock_acquire(&g->lock);
-	for (size_t i = 0; i < (size_t)g->ncpus * sm__nclasses; i++) {
-		out->refills += g->dead[i].refills;
-		out->overflows += g->dead[i].overflows;
-	}
+	for (unsigned cpu = 0; cpu < g->ncpus; cpu++)
+		count_dead(out, sm__dead_counts(g->heap, g->dead, cpu, false));
 	/* Owners go on changing their figures: each read is one aligned word, so a sum may be a
 	 * moment old, never torn. */
 	for (struct sm_mcache *c = g->caches; c != NULL; c = c->next) {

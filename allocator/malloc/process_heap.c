@@ -191,8 +191,7 @@ static bool init_classes(struct sm_process_heap *g)
 	g->ncpus = sm__rseq_cpus();
 	g->depots = sm__meta_alloc(&g->heap->pages,
 				   (size_t)g->nnodes * sm__nclasses * sizeof(*g->depots));
-	g->dead =
-		sm__meta_pages(&g->heap->pages, (size_t)g->ncpus * sm__nclasses * sizeof(*g->dead));
+	g->dead = sm__meta_alloc(&g->heap->pages, g->ncpus * sizeof(*g->dead));
 	if (g->depots == NULL || g->dead == NULL || !sm__shard_init() || !sm__munits_init())
 		return false;
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {

@@ -59,8 +59,8 @@ struct sm_process_heap {
 	struct sm_mcache *caches, *pool;
 	struct sm_mcache *homes[SM_HOMES]; /* of `caches`, by home: thread_cache.c */
 	uint32_t ncaches;
-	unsigned next_shard;	      /* of the next new cache */
-	struct sm_class_counts *dead; /* [cpu * sm__nclasses + class]: of threads that are gone */
+	unsigned next_shard;	       /* of the next new cache */
+	struct sm_class_counts **dead; /* [cpu][class]: of threads that are gone */
 	_Atomic(uint64_t) large_objects, large_bytes;
 	_Atomic(size_t) returned; /* bytes that went to the page heap since the last look at them */
 	_Atomic(bool) made;	  /* stored with release when all above is there */

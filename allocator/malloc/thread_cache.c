@@ -372,11 +372,13 @@ static struct sm_mcache *new_cache(void)
 static void bequeath_locked(struct sm_mcache *c)
 {
 	struct sm_process_heap *g = &sm__process_heap;
+	struct sm_class_counts *dead = sm__dead_counts(g->heap, g->dead, (unsigned)c->cpu, true);
 
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
 		struct sm_class_counts n = sm__mcache_count(c, cls);
 
-		sm__counts_add(&g->dead[(size_t)c->cpu * sm__nclasses + cls], &n);
+		if (dead != NULL)
+			sm__counts_add(&dead[cls], &n);
 		c->cold[cls] = (struct sm_mclass){.spare = NULL};
 		c->room[cls] = 0;
 	}

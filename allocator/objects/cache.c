@@ -445,9 +445,11 @@ static void add_stats(struct sm_cache_stats *sum, const struct sm_cache_stats *s
 /* Adds what c counted to the figures of caches that are gone. caches_lock is held. */
 static void hand_over_locked(struct sm_heap *h, struct sm_cache *c)
 {
+	struct sm_class_counts *dead = sm__dead_counts(h, h->dead_classes, (unsigned)c->cpu, true);
+
 	add_stats(&h->dead_stats, &c->stats);
-	for (unsigned cls = 1; cls < sm__nclasses; cls++)
-		sm__counts_add(&h->dead_classes[(size_t)c->cpu * sm__nclasses + cls], &c->cls[cls]);
+	for (unsigned cls = 1; dead != NULL && cls < sm__nclasses; cls++)
+		sm__counts_add(&dead[cls], &c->cls[cls]);
 }
 
 void sm__cache_reuse(struct sm_cache *c)

@@ -66,8 +66,7 @@ static int create_parts(struct sm_heap *h, char *err, size_t errlen)
 		h->large = sm__meta_alloc(&h->pages, h->pages.nnodes * sizeof(*h->large));
 		h->layouts = sm__layouts_create(h);
 		h->ncpus = sm__rseq_cpus();
-		h->dead_classes = sm__meta_pages(&h->pages, (size_t)h->ncpus * sm__nclasses *
-								    sizeof(*h->dead_classes));
+		h->dead_classes = sm__meta_alloc(&h->pages, h->ncpus * sizeof(*h->dead_classes));
 	}
 	if (e != 0 || h->dead_classes == NULL || h->central == NULL || h->large == NULL ||
 	    h->layouts == NULL) {
@@ -83,6 +82,14 @@ static int create_parts(struct sm_heap *h, char *err, size_t errlen)
 	if (e != 0)
 		explain(err, errlen, "no room for the bins of pointer-free objects");
 	return e;
+}
+
+struct sm_class_counts *sm__dead_counts(struct sm_heap *h, struct sm_class_counts **rows,
+					unsigned cpu, bool make)
+{
+	if (rows[cpu] == NULL && make)
+		rows[cpu] = sm__meta_alloc(&h->pages, sm__nclasses * sizeof(**rows));
+	return rows[cpu];
 }
 
 struct sm_heap *sm__heap_create(const struct sm_heap_config *cfg, char *err, size_t errlen)

@@ -140,10 +140,18 @@ struct sm_heap {
 
 	struct sm_lock caches_lock; /* rank SM_RANK_CACHES */
 	struct sm_cache *caches;
-	_Atomic(uint32_t) ncaches;	      /* written under it */
-	struct sm_cache_stats dead_stats;     /* handed over by caches that are gone */
-	struct sm_class_counts *dead_classes; /* [cpu * sm__nclasses + class]: the same */
+	_Atomic(uint32_t) ncaches;	       /* written under it */
+	struct sm_cache_stats dead_stats;      /* handed over by caches that are gone */
+	struct sm_class_counts **dead_classes; /* [cpu][class]: the same; see sm__dead_counts */
 };
+
+/*
+ * Counts by class that caches of a CPU left behind. There may be thousands of CPUs, and few are
+ * used: a row is made with the first count. NULL: no memory, or none yet (make: false). Under the
+ * lock that guards the rows.
+ */
+struct sm_class_counts *sm__dead_counts(struct sm_heap *h, struct sm_class_counts **rows,
+					unsigned cpu, bool make);
 
 /* Creates a heap; NULL with errno set, and a reason in err (may be NULL), when it cannot. */
 struct sm_heap *sm__heap_create(const struct sm_heap_config *cfg, char *err, size_t errlen);

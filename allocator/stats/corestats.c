@@ -77,14 +77,20 @@ static void add_cpu_windows(struct sm_heap *h, unsigned cpu, struct sm_core_stat
 	out->budget_bytes = budget == SIZE_MAX ? 0 : budget;
 }
 
+void sm__core_add_dead(struct sm_core_stats *out, const struct sm_class_counts *dead)
+{
+	for (unsigned cls = 1; dead != NULL && cls < sm__nclasses; cls++)
+		sm__core_add(out, cls, &dead[cls], 0, 0);
+}
+
 static void add_heap(struct sm_heap *h, unsigned from, unsigned to, struct sm_core_stats *out)
 {
 	sm_lock_acquire(&h->caches_lock);
 	for (const struct sm_cache *c = h->caches; c != NULL; c = c->next)
 		if ((unsigned)c->cpu >= from && (unsigned)c->cpu < to)
 			add_cache(h, c, out);
-	for (size_t i = (size_t)from * sm__nclasses; i < (size_t)to * sm__nclasses; i++)
-		sm__core_add(out, (unsigned)(i % sm__nclasses), &h->dead_classes[i], 0, 0);
+	for (unsigned cpu = from; cpu < to; cpu++)
+		sm__core_add_dead(out, sm__dead_counts(h, h->dead_classes, cpu, false));
 	sm_lock_release(&h->caches_lock);
 	for (unsigned cpu = from; h->cpus != NULL && cpu < to && cpu < h->cpus->table.ncpus; cpu++)
 		add_cpu_windows(h, cpu, out);

@@ -125,7 +125,7 @@ build mlock
 check "mlockall as a user" under ./mlock
 vmsize() { "$@" sh -c 'while read -r k v _; do [ "$k" != VmSize: ] || echo "$v"; done </proc/self/status'; }
 small() { # the address space that a process has more with us: limits and mlockall count it
-	more=$(($(vmsize under) - $(vmsize env)))
+	more=$(($(vmsize ${1:-under}) - $(vmsize env)))
 	echo "$more KiB"
 	[ "$more" -lt 2048 ]
 }
@@ -187,6 +187,8 @@ check "errno over small ones" quiet 1
 lie() { unshare -m sh "$here/fake.sh" "$1" env SPANMARK_MALLOC=cache.mode=cpu LD_PRELOAD="$lib" timeout 60 ./threads; }
 if unshare -m true 2>/dev/null && unshare -m sh "$here/fake.sh" 0 true 2>/dev/null; then
 	for text in 0 "" nonsense 4294967295 0-1; do check "CPUs: '$text'" lie "$text"; done
+	many() { small 'unshare -m sh '"$here"'/fake.sh 0-4095 env LD_PRELOAD='"$lib"; }
+	check "4096 CPUs, a small process" many
 else
 	echo "skipped  CPUs from a file: no mount namespace here"
 fi
