@@ -71,13 +71,23 @@ const char *sm_uarch_name(unsigned i)
 
 /* ---- small readers ------------------------------------------------------------------------ */
 
-int sm__read_line(const char *root, const char *path, char *buf, size_t len)
+/* root NULL: none. NULL and errno. */
+static FILE *open_below(const char *root, const char *path)
 {
 	char full[PATH_MAX];
-	FILE *f;
+	int n = snprintf(full, sizeof(full), "%s%s", root != NULL ? root : "", path);
 
-	snprintf(full, sizeof(full), "%s%s", root != NULL ? root : "", path);
-	f = fopen(full, "re");
+	if (n >= (int)sizeof(full)) {
+		errno = ENAMETOOLONG;
+		return NULL;
+	}
+	return fopen(full, "re");
+}
+
+int sm__read_line(const char *root, const char *path, char *buf, size_t len)
+{
+	FILE *f = open_below(root, path);
+
 	if (f == NULL)
 		return -errno;
 	if (fgets(buf, (int)len, f) == NULL)
@@ -237,13 +247,11 @@ static bool is_software_name(const char *name)
 /* A list of CPUs of any length: every other one of 4096 takes 10 KiB. */
 static bool read_cpus(const char *root, const char *path, struct sm_cpumask *m)
 {
-	char full[PATH_MAX], *line = NULL;
+	FILE *f = open_below(root, path);
+	char *line = NULL;
 	size_t cap = 0;
-	FILE *f;
 	bool ok;
 
-	snprintf(full, sizeof(full), "%s%s", root, path);
-	f = fopen(full, "re");
 	if (f == NULL)
 		return false;
 	ok = getline(&line, &cap, f) >= 0 && !sm_cpumask_parse(line, m);

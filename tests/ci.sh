@@ -41,6 +41,25 @@ step_mutants() { # a third of them, the next third at the next commit: three com
 	commits=$(git rev-list --count HEAD 2>/dev/null || echo $(($(date +%s) / 86400)))
 	make --no-print-directory test-mutants THIRD="${MUTANTS_THIRD:-$((commits % 3))}"
 }
+# make test in another kind of build: one of them by rotation, or all of BUILDS="..".
+step_builds() {
+	local kinds=(O0 O3 unit13 unit16 clang) kind args
+	local commits
+	commits=$(git rev-list --count HEAD 2>/dev/null || echo $(($(date +%s) / 86400)))
+	for kind in ${BUILDS:-${kinds[$((commits % 5))]}}; do
+		case $kind in
+		O0 | O3) args="OPT=-$kind VARIANT_SUFFIX=-$kind" ;;
+		unit13 | unit16) args="UNIT_SHIFT=${kind#unit}" ;;
+		clang) args="CC=clang" ;;
+		*) echo "ci: BUILDS knows ${kinds[*]}, not '$kind'" >&2; return 2 ;;
+		esac
+		echo "---- tests of the build $kind"
+		# shellcheck disable=SC2086
+		mk $args WERROR=1 all build-tests
+		# shellcheck disable=SC2086
+		CK_TIMEOUT_MULTIPLIER=2 TEST_TIMEOUT=240 tests/run.sh "$(make -s $args print-build)"
+	done
+}
 step_long() { # what takes too long for every run: 100 000 threads born and dead, a list of 10 million
 	local b
 	b=$(make -s print-build)
@@ -76,7 +95,7 @@ test_workq test_cache test_central test_pageheap test_lock test_heap test_large 
 test_types test_flex test_promotion test_refs test_cell test_ephemeron test_misuse test_thread_life test_coroutine test_door
 test_cycle test_inspect test_limit test_throttle test_stalls test_memfail test_shard test_rseq"
 step_fuzz() { make --no-print-directory fuzz TIME=20; } # each target; installs what it needs itself
-STEPS="test layers format clang asan fuzz hostile long programs model mutants tsan bare vm"
+STEPS="test layers format clang builds asan fuzz hostile long programs model mutants tsan bare vm"
 
 if [ "${1:-}" = --list ]; then
 	echo "$STEPS"
