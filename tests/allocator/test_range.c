@@ -295,6 +295,8 @@ START_TEST(a_raised_limit_is_seen)
 	put_file("sys/fs/cgroup/group/memory.max", "268435456\n");
 	/* It is not read for every refusal, but the first request after a while gets it. */
 	usleep(30000);
+	ck_assert(sm__range_charge(&heap->pages, 40 * SM_MIB));
+	sm__range_uncharge(&heap->pages, 40 * SM_MIB);
 	ck_assert_ptr_nonnull(sm__pageheap_alloc(&heap->pages, 0, 64));
 	ck_assert_uint_gt(sm_load_relaxed(&heap->pages.limit), 200 * SM_MIB);
 	put_file("sys/fs/cgroup/group/memory.max", "max\n");
