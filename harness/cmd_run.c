@@ -378,6 +378,22 @@ static bool same_file(const char *a, const char *b)
 	return same;
 }
 
+/* Would the output replace the store, or a file that SQLite keeps beside it? */
+static bool hits_store(const char *output, const char *store)
+{
+	static const char *const files[] = {"", "-wal", "-shm", "-journal"};
+	bool hit = false;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char *name = NULL;
+
+		if (asprintf(&name, "%s%s", store, files[i]) > 0)
+			hit |= same_file(output, name);
+		free(name);
+	}
+	return hit;
+}
+
 /* A store could not be opened for a full disk, a limit or a lock: not the command line's fault,
  * unless it names a device. */
 static bool is_no_mistake(int rc, const char *store)
@@ -404,11 +420,11 @@ static int open_all(struct run *run, int argc, char **argv)
 		return SM_EXIT_FAILED;
 	}
 	if (run->opt.output != NULL && run->opt.store != NULL &&
-	    same_file(run->opt.output, run->opt.store)) {
-		snprintf(
-			err, sizeof(err),
-			"--output and --store name one file, '%.300s'; allowed: two different ones",
-			run->opt.output);
+	    hits_store(run->opt.output, run->opt.store)) {
+		snprintf(err, sizeof(err),
+			 "--output and --store name one file, or one that belongs to it, '%.300s'; "
+			 "allowed: two different ones",
+			 run->opt.output);
 		return usage(err);
 	}
 	if (sm_output_open(&run->output, run->opt.output, err, sizeof(err)) != 0)

@@ -81,6 +81,7 @@ refuse "nothing to resume" run --resume --store none.db
 refuse "-e and -C" run --counters none -C cycles
 refuse "one file" run -o x.db --store x.db
 refuse "one file" run -o ./x.db --store x.db
+refuse "one file" run -o x.db-wal --store x.db
 refuse "--topology" run --topology core:0 --dry-run
 refuse "--topology" run --topology /nosuch.xml --dry-run
 refuse "--topology" run --topology /dev/null --dry-run
