@@ -65,24 +65,27 @@ void sm_run_out_of_memory(struct sm_thread *t, size_t bytes)
 	longjmp(sm__thread_exit->env, 1);
 }
 
-/* Appends text to a growing string; a failure to do so fails the run. */
+/* Appends text to a growing string, by any thread; a failure to do so fails the run. */
 static void append(struct sm_run *run, char **to, const char *fmt, va_list ap)
 {
-	size_t old = *to != NULL ? strlen(*to) : 0;
 	va_list again;
 	char *grown;
+	size_t old;
 	int len;
 
 	va_copy(again, ap);
 	len = vsnprintf(NULL, 0, fmt, again);
 	va_end(again);
+	pthread_mutex_lock(&run->lock);
+	old = *to != NULL ? strlen(*to) : 0;
 	grown = len < 0 ? NULL : realloc(*to, old + (size_t)len + 1);
-	if (grown == NULL) {
-		sm_run_fail(run, -ENOMEM, "out of memory for the run's output");
-		return;
+	if (grown != NULL) {
+		vsnprintf(grown + old, (size_t)len + 1, fmt, ap);
+		*to = grown;
 	}
-	vsnprintf(grown + old, (size_t)len + 1, fmt, ap);
-	*to = grown;
+	pthread_mutex_unlock(&run->lock);
+	if (grown == NULL)
+		sm_run_fail(run, -ENOMEM, "out of memory for the run's output");
 }
 
 void sm_run_print(struct sm_run *run, const char *fmt, ...)
@@ -98,11 +101,9 @@ void sm__run_warn(struct sm_run *run, const char *fmt, ...)
 {
 	va_list ap;
 
-	pthread_mutex_lock(&run->lock);
 	va_start(ap, fmt);
 	append(run, &run->sample->warnings, fmt, ap);
 	va_end(ap);
-	pthread_mutex_unlock(&run->lock);
 }
 
 void sm_run_ops(struct sm_run *run, uint64_t ops)
