@@ -80,6 +80,7 @@ judge_run() { # judge_run STATUS CALL.N: prints what does not hold
 		case $f in s.db | s.db-wal | s.db-shm | s.db-journal | out.json | out | err | seen) ;; *) echo "left behind: $f" ;; esac
 	done
 	bad=$(ask "SELECT count(*) FROM sample WHERE run=2 AND status<>'ok'")
+	[ "$(ask "SELECT count(*) FROM sample WHERE run=2 AND status='timeout'")" = 0 ] || echo "a worker hung"
 	case $2 in write.*+) [ "$1" = 0 ] || return 0 ;; esac # nothing can be said any more
 	case $1 in
 	0) [ "$kept" = 3 ] && [ "$bad" = 0 ] || echo "status 0, but $kept samples, $bad of them failed" ;;
