@@ -195,6 +195,10 @@ bench-attach: ## what attaching and detaching a thread costs, beside bdwgc (ROUN
 bench-report: $(B)/tests/bench_report ## CPU time of reports and plans at N / 4 and N samples (N=)
 	@$(B)/tests/bench_report $(or $(N),100000)
 
+.PHONY: bench-equal
+bench-equal: all ## how often compare calls equal things different, on this machine (TABLES=)
+	@tests/bench/equal.sh $(B) $(or $(TABLES),60)
+
 bench-types: $(B)/tests/bench_types ## what many types cost: memory, an allocation, a look-up, the marking of their objects
 	@$<
 
