@@ -100,7 +100,7 @@ static void end_partial(struct sm_progress *p)
 
 void sm_progress_start(struct sm_progress *p, const char *label, unsigned rep, unsigned pass)
 {
-	char left[40] = "", line[80];
+	char left[40] = "", line[192];
 	double s = sm_progress_left(p);
 
 	if (!p->terminal)
@@ -116,7 +116,7 @@ void sm_progress_start(struct sm_progress *p, const char *label, unsigned rep, u
 	/* Short enough for 80 columns: a line that wraps cannot be taken back. */
 	snprintf(line, sizeof(line), "[%u/%u] %.38s rep %u%s%.0u%s", p->done + 1, p->total, label,
 		 rep + 1, pass ? " pass " : "", pass ? pass + 1 : 0, left);
-	fputs(line, p->out);
+	fprintf(p->out, "%.79s", line);
 	p->shown = true;
 	fflush(p->out);
 }

@@ -95,11 +95,13 @@ static int least_loaded(const struct sm__place_plan *p, const struct sm_place_th
 	return best;
 }
 
-#define AT_MOST 24 /* room for it */
+#define AT_MOST 32 /* room for it */
 /* "at most 3 here, ", and nothing where there is no room at all. */
 static const char *at_most(unsigned n, char buf[AT_MOST])
 {
-	snprintf(buf, AT_MOST, n ? "at most %u here, " : "", n);
+	buf[0] = '\0';
+	if (n > 0)
+		snprintf(buf, AT_MOST, "at most %u here, ", n);
 	return buf;
 }
 
