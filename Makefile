@@ -368,6 +368,6 @@ clean: ## remove build/ (but not what was fetched from Debian)
 	rm -rf $(filter-out build/vm-cache build/bare-cache,$(wildcard build/*))
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 18
+	@grep -hE '^[a-z_.-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 FORCE:

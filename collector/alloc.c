@@ -70,13 +70,13 @@ void sm__before_refill(void *ctx, struct sm_cache *c, size_t bytes)
 	if (SM_UNLIKELY(gc->config.stress != 0))
 		stress(gc, m);
 	/* Whatever came over us above, the refill starts with no request pending that it has seen.
-	 * */
+	 */
 	sm_safepoint(m);
 }
 
 /* With one mutator, a cycle in which nothing was allocated says it all. Others may have got
  * something that they have not posted yet, less than SM_POST_BYTES each: not three times in a row.
- * */
+ */
 static unsigned cycles_in_vain(struct sm_gc *gc)
 {
 	unsigned n;
@@ -307,7 +307,7 @@ void *sm_new_flex(struct sm_mutator *m, const struct sm_type *type, size_t n)
 }
 
 /* Slots of a class begin at multiples of their size from a span's base, which is aligned to a unit.
- * */
+ */
 void *sm_new_aligned(struct sm_mutator *m, const struct sm_type *type, size_t align)
 {
 	struct sm_shape *s;

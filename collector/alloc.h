@@ -8,10 +8,8 @@
 
 /* The last request for memory that the system, or the limit, had no memory for. */
 struct sm_oom {
-	uint64_t
-		/* windows and large objects that the cache had been given by then: which request it
-		 * is */
-		taken;
+	/* windows and large objects that the cache had been given by then: which request it is */
+	uint64_t taken;
 	size_t allocated; /* heap->allocated_bytes before the last cycle for it */
 	unsigned tries;	  /* cycles for it; 0: there is none */
 	unsigned in_vain; /* of those, the last in a row that gave no mutator anything */

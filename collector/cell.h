@@ -22,7 +22,7 @@
 #include "allocator/base/base.h"
 
 /* The first word of each cell: SM_CELL_USED, or twice the number of the free cell below (0: none).
- * */
+ */
 struct sm_cell {
 	_Atomic(uint64_t) link;
 };

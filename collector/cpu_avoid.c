@@ -66,7 +66,7 @@ void sm__cpu_avoid_step(struct sm_gc *gc)
 	cpu_set_t busy;
 	unsigned left;
 
-	if (!gc->config.tuning.aside)
+	if (!gc->config.tuning.avoid_cpus)
 		return;
 	find_busy(gc, &busy);
 	bind_thread(&gc->control_cpu_avoid, &busy);

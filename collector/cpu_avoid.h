@@ -9,7 +9,7 @@
  *
  * A binding that was there before (by the program in config.worker_start, by taskset, by a cpuset)
  * is only narrowed, and never to nothing. It returns when the mutators are gone. A change from
- * outside holds from the next cycle on. gc.aside=0: off.
+ * outside holds from the next cycle on. gc.avoid_cpus=0: off.
  */
 #ifndef SM_COLLECTOR_CPU_AVOID_H
 #define SM_COLLECTOR_CPU_AVOID_H

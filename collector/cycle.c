@@ -27,9 +27,8 @@
  *   a mutator, or its proxy      flushes its buffer, in a round or when that is full; scans its
  *                                stack, asked to or attaching; adds a range of its own; reads a
  *                                weak reference; detaches
- *   a thread that is not         adds or removes a root; in gc.mode=stw it waits until the world
- *                                goes on, for a
- *   attached, or is blocked      worker may mark with plain stores
+ *   a thread that is blocked     adds or removes a root; in gc.mode=stw it waits until the world
+ *     or not attached            goes on, for a worker may mark with plain stores
  *   the control thread           roots, overflow, resurrection
  *   No other thread marks, whatever it calls (docs/COLLECTOR.md goes through the calls). The door
  *   is open from before the first barrier to the end of marking, and again while what finalizers
@@ -216,7 +215,7 @@ static void mark_concurrent(struct sm_gc *gc)
 }
 
 /* Under the lock: a thread that forks, from a blocking section, finds its marker at rest (fork.c).
- * */
+ */
 static void scan_all_stacks_stw(struct sm_gc *gc)
 {
 	sm_lock_acquire(&gc->mutators_lock);

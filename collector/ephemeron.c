@@ -41,7 +41,7 @@ void sm__ephemerons_begin(struct sm_gc *gc)
 }
 
 /* Made later in this cycle: key and value are held by their maker, so they are marked without us.
- * */
+ */
 static void list_all(struct sm_ephemerons *es)
 {
 	uint64_t made = sm__cells_made(&es->cells);

@@ -231,7 +231,7 @@ static struct sm_finalizer *merge(struct sm_finalizer *a, struct sm_finalizer *b
 }
 
 /* By order, without memory: run[i] is NULL or a sorted list of 2^i (mergesort from the bottom up).
- * */
+ */
 static struct sm_finalizer *sorted(struct sm_finalizer *list)
 {
 	struct sm_finalizer *run[32] = {NULL}, *all = NULL;

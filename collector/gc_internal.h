@@ -44,9 +44,8 @@ struct sm_gc {
 	/* there are types whose words may be anything: set for good */
 	_Atomic(uint32_t) doubtful;
 	_Atomic(uint32_t) windows_black; /* all of them, the BLACK round is over; control thread */
-	_Atomic(uint32_t)
-		/* the collector's threads have CPUs on which no mutator ran: cpu_avoid.c */
-		own_cpus;
+	/* the collector's threads have CPUs on which no mutator ran: cpu_avoid.c */
+	_Atomic(uint32_t) own_cpus;
 	_Atomic(uint64_t) assist_ns, assist_bytes;
 	/* with gc.trace=1: reading that clock costs a system call */
 	_Atomic(uint64_t) assist_cpu_ns;
@@ -74,10 +73,8 @@ struct sm_gc {
 
 	struct sm_lock types_lock;
 	struct sm_type_table types;
-	_Atomic(size_t)
-		/* bytes of one span of each bin that a shape has earned; written under types_lock
-		 * */
-		promised;
+	/* bytes of one span of each bin that a shape has earned; written under types_lock */
+	_Atomic(size_t) promised;
 
 	/* Cycles. Counts only grow. */
 	struct sm_lock control_lock;

@@ -72,7 +72,7 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 	cfg->tuning.assist = 1;
 	cfg->tuning.mark_packet = 512;
 	cfg->tuning.mark_stack_limit = 256 * SM_MIB;
-	cfg->tuning.aside = true;
+	cfg->tuning.avoid_cpus = true;
 	cfg->tuning.signal_ms = 20;
 	cfg->tuning.report_ms = 2000;
 #if defined(SM_HOSTILE)
@@ -129,9 +129,9 @@ static const struct sm_key keys[] = {
 	 .min = 2, .max = 65536},
 	{"gc.mark_stack", "size", "memory for work packets, then the overflow path: 1k..",
 	 AT(tuning.mark_stack_limit), SM_KEY_SIZE, .min = 1024, .max = (uint64_t)1 << 40},
-	{"gc.aside", "0|1",
+	{"gc.avoid_cpus", "0|1",
 	 "the collector's threads keep off CPUs on which mutators run, where others are left",
-	 AT(tuning.aside), SM_KEY_NUMBER, .max = 1},
+	 AT(tuning.avoid_cpus), SM_KEY_NUMBER, .max = 1},
 	{"gc.signal_ms", "0..3600000", "signal a mutator that is so late for a handshake; 0: never",
 	 AT(tuning.signal_ms), SM_KEY_NUMBER, .max = 3600000},
 	{"gc.report_ms", "0..3600000", "and report it after so long; 0: never",

@@ -214,7 +214,7 @@ void sm__become_running(struct sm_mutator *m)
 }
 
 /* What the thread can reach is what enter saw, as far as that was copied or is still in its place.
- * */
+ */
 static void check_frames(struct sm_mutator_priv *p, uintptr_t sp)
 {
 	const struct sm_thread_range *entered = p->on;
@@ -361,7 +361,7 @@ static void write_report(struct report *r)
 }
 
 /* Signals (or reports) every mutator that has been asked and has neither acknowledged nor blocked.
- * */
+ */
 static void prod_late(struct sm_gc *gc, uint64_t waited, bool say)
 {
 	bool may_signal = !say && sm__signal_usable();

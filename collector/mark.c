@@ -164,7 +164,7 @@ static SM_COLD void overflow_entry(struct sm_marker *k, uintptr_t entry)
 	sm_fetch_or_relaxed(&gc->unit_flags[sm_span_unit(&gc->range, s)], SM_UNIT_OVERFLOW);
 	k->n.overflows++;
 	/* Release: a thread that sees the flag (after the queues have drained) sees the span's bit.
-	 * */
+	 */
 	sm_store_release(&gc->overflowed, 1);
 }
 

@@ -26,7 +26,7 @@ struct sm_gc;
 #define SM_ROOT_PIECE  (8 * SM_KIB)
 
 /* Added up by their owner, read by the control thread when the owner is idle or has acknowledged.
- * */
+ */
 struct sm_mark_counts {
 	uint64_t objects, bytes; /* newly marked */
 	uint64_t remote;	 /* of the objects, those of another node than the marker's */
@@ -38,7 +38,7 @@ struct sm_mark_counts {
 	uint64_t scan_bytes; /* bytes of objects looked at: the pacer's measure of work */
 	/* Packets that another marker gave: from the same L3, the same node, another node's queue;
 	 * and those with objects of this node that a marker of another node found and handed over.
-	 * */
+	 */
 	uint64_t steals_l3, steals_node, steals_across, delivered;
 	uint64_t overflows; /* objects that found no packet */
 	uint64_t wild;	    /* words in pointer slots that lie in the heap and are no object */
@@ -85,7 +85,7 @@ void sm__marker_fini(struct sm_marker *k);
  * holds nothing any more. */
 void sm__marker_abandon(struct sm_marker *k);
 /* From now on the marker serves the node of the CPU it runs on. Precondition: it holds no entries.
- * */
+ */
 void sm__marker_here(struct sm_marker *k);
 
 /* The object that starts at p (0 and addresses outside the heap are ignored) becomes grey. */
@@ -99,7 +99,7 @@ void sm__mark_conservative(struct sm_marker *k, uintptr_t word);
  */
 void sm__mark_early(struct sm_marker *k, uintptr_t word);
 /* Every aligned word of [lo, hi), conservatively. The memory may be changing: any thread's stack.
- * */
+ */
 void sm__mark_stack(struct sm_marker *k, uintptr_t lo, uintptr_t hi);
 /* Every word of [start, start + nwords) as an exact pointer. */
 void sm__mark_words(struct sm_marker *k, const uintptr_t *start, size_t nwords);

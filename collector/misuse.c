@@ -2,12 +2,12 @@
  * misuse.c: one line for a call that must not be made.
  */
 #include "collector/misuse.h"
+#include "allocator/base/say.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 /* One line in one write, without stdio's buffers or malloc: the process may be in any state. */
 void sm__misuse(const char *call, const void *address, const char *fmt, ...)
@@ -23,8 +23,7 @@ void sm__misuse(const char *call, const void *address, const char *fmt, ...)
 	if (n > (int)sizeof(text) - 2)
 		n = (int)sizeof(text) - 2;
 	text[n++] = '\n';
-	if (write(STDERR_FILENO, text, (size_t)n) < 0)
-		_exit(134);
+	sm__say_line(text, (size_t)n);
 	abort();
 }
 

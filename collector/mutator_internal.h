@@ -57,7 +57,7 @@ struct sm_mutator_priv {
 
 	_Atomic(uint32_t) state;
 	/* The safepoint in the making, for the report of a late one; written by the signal handler.
-	 * */
+	 */
 	_Atomic(uintptr_t) interrupted_pc;
 
 	/* the thread that may act for the mutator, see above */
@@ -89,7 +89,7 @@ struct sm_mutator_priv {
 };
 
 /* A mutator as it lies in memory: what inline.h shows of it, and the cache whose windows it reads.
- * */
+ */
 struct sm_mutator_block {
 	struct sm_mutator m;
 	struct sm_cache cache;

@@ -229,7 +229,7 @@ static size_t assist_slice(void *arg, uintptr_t *sp)
 
 	if (sm__workq_queued(&gc->workq) == 0) {
 		/* All that is grey is in the hands of workers: one that looks up leaves some here.
-		 * */
+		 */
 		if (sm_load_relaxed(&gc->workq.hungry) == 0)
 			sm_store_relaxed(&gc->workq.hungry, 1);
 		return 0;

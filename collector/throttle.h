@@ -31,7 +31,7 @@ struct sm_mutator;
 
 struct sm_throttle {
 	/* Read on every refill; written by the control thread. Sizes are of heap->allocated_bytes.
-	 * */
+	 */
 	_Atomic(size_t) trigger;    /* at which a cycle is asked for */
 	_Atomic(size_t) from, step; /* from which growth has a price, and by which that doubles */
 	/* marked by the last cycle, less allocated_bytes then: add it to now's */

@@ -82,7 +82,7 @@ static struct sm_typedesc **bucket_of(struct sm_type_table *t, uint32_t hash)
 }
 
 /* Twice the buckets. False: no memory, and there is no table yet; with one, chains just get longer.
- * */
+ */
 static bool grow_table_locked(struct sm_type_table *t)
 {
 	struct sm_type_table old = *t;

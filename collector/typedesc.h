@@ -71,10 +71,10 @@ SM_INLINE unsigned sm__type_class(size_t size)
 /* The layout of arrays of t. NULL with ENOMEM. */
 const struct sm_layout *sm__type_array(struct sm_gc *gc, struct sm_typedesc *t);
 /* Notes that arrays of this class are common. Without memory for the note they are asked for again.
- * */
+ */
 void sm__type_note_bin(struct sm_gc *gc, _Atomic(sm_type_bins *) *bins, unsigned cls, unsigned bin);
 /* One more object of the shape is allocated: its bin, which it may just have earned. 0: it is rare.
- * */
+ */
 unsigned sm__shape_bin(struct sm_gc *gc, struct sm_shape *s, const struct sm_layout *l);
 void sm__types_fini(struct sm_gc *gc);
 

@@ -322,7 +322,7 @@ void sm__workq_kick(struct sm_workq *q)
 
 /* With nothing queued, the thread inside may be a mutator that flushes, which takes a microsecond
  * and wakes no thread when it leaves. A sleep would be fifty times as long, with all barriers on.
- * */
+ */
 static bool drained_in_a_moment(struct sm_workq *q)
 {
 	for (int i = 0; i < 64 && sm__workq_queued(q) == 0; i++) {

@@ -44,7 +44,7 @@ static void list_workloads(void)
 	for (unsigned i = 0; i < n; i++) {
 		printf("  %s: %s\n    backends:", w[i]->name, w[i]->summary);
 		list_backends(w[i]->backends);
-		printf("; an operation is a %s\n", w[i]->op);
+		printf("; operation: %s\n", w[i]->op);
 		for (unsigned k = 0; k < sm_workload_nparams(w[i]); k++)
 			list_param(&w[i]->params[k]);
 	}
@@ -76,7 +76,7 @@ static void list_places(void)
 	     "does\n"
 	     "  sibling       on SMT siblings of the mutators' cores\n"
 	     "  remote-node   on another node than the mutators'\n"
-	     "  none          not pinned; gc.aside keeps them off CPUs on which mutators run");
+	     "  none          not pinned; gc.avoid_cpus keeps them off CPUs on which mutators run");
 }
 
 static void list_sets(void)

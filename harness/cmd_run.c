@@ -266,7 +266,7 @@ static unsigned table_width(const struct run *run)
 }
 
 /* What was measured is in no store and could not be written where it should: somewhere else, then.
- * */
+ */
 static void rescue(const struct sm_report *r, const struct sm_writer *w)
 {
 	const char *tmp = getenv("TMPDIR");

@@ -103,7 +103,7 @@ static bool covered(const struct sm_summary *r, const char *name, const char *fo
 }
 
 /* Sets named by -C and events by -e give further columns; the default sets only the standard ones.
- * */
+ */
 static int add_asked(struct sm_summary *r, const struct sm_report *report, const cJSON *metrics)
 {
 	const cJSON *item;

@@ -180,7 +180,7 @@ static bool asked(const struct sm_strings *metrics, const char *name)
 }
 
 /* What a person would look at first; the time of all of it says what the time of an operation does.
- * */
+ */
 static bool is_first(const struct sm_record *r, const struct sm_result *res)
 {
 	enum sm_shown shown = sm_result_shown(res->name);

@@ -126,8 +126,7 @@ static void check_pmu(struct exam *x, bool files_only)
 			     "run on real hardware, or give the virtual machine a PMU (KVM: <cpu "
 			     "mode='host-passthrough'/> and "
 			     "<pmu state='on'/>); until then use --counters=sim",
-			     "none is offered; the core is a %s%s%s", u, reason[0] ? ": " : "",
-			     reason);
+			     "none is offered; core: %s%s%s", u, reason[0] ? ": " : "", reason);
 		else
 			find(x, "pmu", st == SM_STATUS_OK ? SM_HEALTH_OK : SM_HEALTH_BAD,
 			     st == SM_STATUS_OK ? ""

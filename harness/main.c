@@ -39,7 +39,7 @@ static void print_commands(FILE *out)
 		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
 	fputs("\n"
 	      "Start here:\n"
-	      "  spanmark run --quick                      the five workloads in a few seconds\n"
+	      "  spanmark run --quick                      all workloads, small, in seconds\n"
 	      "  spanmark doctor                           what this machine lets us count\n"
 	      "  spanmark run -w graph -p objects=8m -C cache --reps 5\n"
 	      "                                            one workload, cache counters, medians "

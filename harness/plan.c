@@ -379,7 +379,7 @@ static void print_placement(const struct sm_plan *p, const struct sm_case *c, FI
 		fprintf(out, "    %s %u: ", sm_role_name(t->role), t->index);
 		if (t->pu == SM_NONE)
 			fputs(t->role == SM_ROLE_WORKER
-				      ? "not pinned; gc.aside keeps it off mutators' CPUs\n"
+				      ? "not pinned; gc.avoid_cpus keeps it off mutators' CPUs\n"
 				      : "not pinned\n",
 			      out);
 		else

@@ -11,7 +11,7 @@
 #include "harness/plan.h"
 
 /* Options that decide where the report goes and how it looks; all others decide what is measured.
- * */
+ */
 static bool is_report(const struct sm_option *opt)
 {
 	static const char *const names[] = {"format", "output",	  "color",   "store", "resume",

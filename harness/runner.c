@@ -287,7 +287,7 @@ static void child(char *const *argv, int job, const int ends[NPIPES], pid_t pare
 			_exit(126);
 	}
 	/* All of ours are close-on-exec; what we inherited ourselves is not the worker's business.
-	 * */
+	 */
 	close_range(SM_WORKER_SAMPLE_FD + 1, ~0u, 0);
 	execv(argv[0], argv);
 	cannot_execute(errno);
@@ -525,7 +525,7 @@ void sm_runner_record(const struct sm_runner *r, const struct sm_worker_end *end
 					 end->sample.data != NULL ? end->sample.data : "",
 					 end->sample.len, why, sizeof(why)) == 0) {
 			/* What a workload printed by itself goes with what it reported as output.
-			 * */
+			 */
 			if (!rec->output[0] && end->output.len)
 				rec->output = sm_pool_str(pool, end->output.data);
 			return;

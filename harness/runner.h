@@ -25,7 +25,7 @@
 #define SM_WORKER_SAMPLE_FD 4
 
 /* Bytes that came through a pipe. What is beyond the limit is read and dropped, and `cut` is set.
- * */
+ */
 struct sm_bytes {
 	char *data; /* NUL-terminated when not NULL */
 	size_t len, cap, limit;

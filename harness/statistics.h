@@ -32,7 +32,7 @@ struct sm_stats {
 void sm_stats_compute(double *values, size_t n, struct sm_stats *out);
 
 /* Quantile q in 0..1 of sorted values, linear between neighbours (Hyndman & Fan's type 7). n > 0.
- * */
+ */
 double sm_stats_quantile(const double *sorted, size_t n, double q);
 
 /*

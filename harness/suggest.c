@@ -16,7 +16,7 @@ static size_t min3(size_t a, size_t b, size_t c)
 }
 
 /* Edit distance with neighbouring transpositions (optimal string alignment), letter case ignored.
- * */
+ */
 static size_t distance(const char *a, const char *b)
 {
 	size_t la = strlen(a), lb = strlen(b);

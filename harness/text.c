@@ -111,7 +111,7 @@ void sm_text_value(double v, const char *unit, char *buf, size_t len)
 }
 
 /* Length of the valid UTF-8 sequence at p that prints one harmless character; 0 when there is none.
- * */
+ */
 static int utf8_len(const unsigned char *p)
 {
 	int n = p[0] < 0x80		      ? 1

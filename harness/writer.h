@@ -32,7 +32,7 @@ int sm_write_csv(const struct sm_report *r, FILE *out);
 int sm_write_json(const struct sm_report *r, FILE *out);
 
 /* The metric as CSV and JSON show it: of a sum over all roles the role is "by-core", "by-node", ..
- * */
+ */
 struct sm_metric sm__writer_metric(const struct sm_metric *m);
 
 /* ---- output.c: where the report goes ------------------------------------------------------ */

@@ -84,7 +84,7 @@ int sm__sim_open(unsigned region)
 }
 
 /* What these functions do themselves is kept out of the counts: collection is off while they work.
- * */
+ */
 void sm__sim_change(int id, unsigned from, unsigned to)
 {
 	char label[64];

@@ -244,7 +244,7 @@ static bool pfm_refused(const char *name, int rc, struct sm_event_resolved *out,
 }
 
 /* An event of a microarchitecture that is not this one would count something else under this name.
- * */
+ */
 static bool is_foreign(const char *name, const char *uarch)
 {
 	const char *sep = strstr(name, "::");

@@ -17,7 +17,7 @@ void sm__kernel_loop(uint64_t rounds)
 }
 
 /* Exclusive or of two registers: one cycle on every core we name, and none eliminates it at rename.
- * */
+ */
 void sm__kernel_chain(uint64_t rounds)
 {
 	if (rounds)

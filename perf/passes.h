@@ -14,7 +14,7 @@
 int sm__passes_plan(struct sm_counterset *cs);
 
 /* Is this event opened by threads as part of a pass (a hardware event that can be counted on kind)?
- * */
+ */
 bool sm__is_hw(const struct sm_cs_event *e, unsigned kind);
 
 /*

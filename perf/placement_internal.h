@@ -1,5 +1,5 @@
 /* What placement.c (mutators) and placement_workers.c (mark workers) share: a plan in the making.
- * */
+ */
 #ifndef SM_PERF_PLACEMENT_INTERNAL_H
 #define SM_PERF_PLACEMENT_INTERNAL_H
 

@@ -254,11 +254,11 @@ void sm_placement_describe(const struct sm_topology *t, const struct sm_placemen
 	static const char *const one[COMPANIES] = {
 		"on a core of its own",		"on the SMT sibling of a mutator",
 		"on a core with other workers", "on a core that mutators use too",
-		"on a mutator's CPU",		"where gc.aside lets it"};
+		"on a mutator's CPU",		"where gc.avoid_cpus lets it"};
 	static const char *const many[COMPANIES] = {
 		"on cores of their own",       "on SMT siblings of mutators",
 		"on cores with other workers", "on cores that mutators use too",
-		"on mutators' CPUs",	       "where gc.aside lets them"};
+		"on mutators' CPUs",	       "where gc.avoid_cpus lets them"};
 	unsigned n[COMPANIES] = {0}, workers = 0, mutators = 0, kinds = 0;
 	bool roam = false;
 	size_t used;

@@ -45,7 +45,7 @@ bool sm_privilege_has_perfmon(void);
 int sm_privilege_drop(void);
 
 /* Would this variable be removed from an elevated process's environment? For tests and the curious.
- * */
+ */
 bool sm_privilege_hostile_variable(const char *name);
 
 #endif

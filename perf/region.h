@@ -73,7 +73,7 @@ void sm_region_enter(struct sm_region_thread *t, unsigned region);
 void sm_region_leave(struct sm_region_thread *t);
 
 /* Owner only: forgets everything counted so far (after a warm-up), staying in the current region.
- * */
+ */
 void sm_region_reset(struct sm_region_thread *t);
 
 /* Owner only: accounts for the time since the last change, stops and closes the counters. Readings

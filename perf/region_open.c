@@ -1,5 +1,5 @@
 /* region_open.c: opening a thread's counters and measuring what reading them costs. See region.h.
- * */
+ */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>

@@ -45,7 +45,8 @@ static size_t largest_cache(const struct sm_counterset *cs, int cpu)
 			 cpu, i);
 		if (sm__read_line(cs->pmus.root, path, text, sizeof(text)))
 			break;
-		size = strtoul(text, &end, 10) << (*end == 'K' ? 10 : *end == 'M' ? 20 : 0);
+		size = strtoul(text, &end, 10);
+		size <<= *end == 'K' ? 10 : *end == 'M' ? 20 : 0;
 		largest = size > largest ? size : largest;
 	}
 	return largest;

@@ -140,7 +140,7 @@ static int read_folder(struct load *l, const char *folder, int pid)
 		int of, used = 0;
 
 		/* The dump at the end of the program has no part number: collection is off by then.
-		 * */
+		 */
 		if (sscanf(e->d_name, "sm.%d.%u-%u%n", &of, &number, &thread, &used) == 3 &&
 		    !e->d_name[used] && of == pid)
 			rc = add_file(l, folder, e->d_name, number, thread);

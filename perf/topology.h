@@ -27,7 +27,7 @@
 #define SM_NONE (-1)
 
 /* Distance reported where the machine states none: 10 on the diagonal, 20 elsewhere, as Linux does.
- * */
+ */
 #define SM_TOPO_LOCAL_DISTANCE	10
 #define SM_TOPO_REMOTE_DISTANCE 20
 

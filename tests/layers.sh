@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fails on an include that points up the floor plan (DESIGN: "arrows point down only"), and on a crowded room.
+# Fails on an include that points up the floor plan (docs/ARCHITECTURE.md: arrows point down only), and on a crowded room.
 #
 #   tests/layers.sh [ROOT]
 #

@@ -16,7 +16,7 @@ struct sm_counting;
 struct sm_run;
 
 /* From the job. *out is NULL when nothing is to be counted. 0 or -errno, reported by sm_run_fail.
- * */
+ */
 int sm__counting_new(struct sm_run *run, struct sm_counting **out);
 /* Opens and closes the timed part for every thread. Thread 0, which is synchronised at once. */
 void sm__counting_arm(struct sm_counting *c, bool on);

@@ -90,7 +90,7 @@ struct sm_datum {
 struct sm_datum sm_field_get(const struct sm_row_type *type, const struct sm_field *f,
 			     const void *row);
 /* Nothing makes it "", -1, 0, no value or the first of the enum. -EINVAL: not what the field takes.
- * */
+ */
 int sm_field_set(const struct sm_row_type *type, const struct sm_field *f, void *row,
 		 struct sm_datum d);
 

@@ -53,7 +53,7 @@ static int64_t suffix_factor(const struct sm_param_desc *d, char c)
 }
 
 /* One integer that ends at a comma or the end. Out-of-range values of int64 count as out of bounds.
- * */
+ */
 static int parse_integer(const struct sm_param_desc *d, const char *text, const char **end,
 			 int64_t *out)
 {

@@ -68,7 +68,7 @@ void sm_job_init(struct sm_job *job, const struct sm_params *params);
 int sm_job_check(const struct sm_job *job, char *err, size_t errlen);
 
 /* Does the backend read the setting? What a heap without a collector, or libc, ignores is no case.
- * */
+ */
 bool sm_job_setting_counts(enum sm_wl_backend backend, const char *key);
 
 /* The keys that settings may use, both tables; calls fn for each. */

@@ -97,7 +97,7 @@ SM_INLINE uint64_t dismantle(const enum sm_wl_backend b, struct ring *r)
 }
 
 /* All of it, for one backend. Returns the number of messages in the ring, or 0 when one is damaged.
- * */
+ */
 SM_INLINE uint64_t run_ring(const enum sm_wl_backend b, struct sm_run *run, struct ring *r)
 {
 	struct sm_thread *t = sm_run_thread(run);

@@ -117,7 +117,7 @@ struct sm_workload {
 	const struct sm_param_desc *params;
 	unsigned backends; /* bit (1u << enum sm_wl_backend) for each it runs on */
 	/* Runs once; reports through run.h. 0, or -errno after sm_run_fail(run, "what happened").
-	 * */
+	 */
 	int (*run)(struct sm_run *run);
 };
 

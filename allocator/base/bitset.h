@@ -133,7 +133,7 @@ static inline size_t sm_bitset_next(struct sm_bitset *b, size_t from)
 		uint64_t word = b->level[0][i >> 6] >> (i & 63) << (i & 63);
 
 		/* Up, until a word has something behind our place; then down along its lowest bits.
-		 * */
+		 */
 		while (word == 0) {
 			if (++l == b->nlevels)
 				return SM_BITSET_NONE;

@@ -24,7 +24,7 @@ static void sleep_on(struct sm_lock *l)
 }
 
 /* Sections under these locks are tens of instructions, so a holder that runs is gone in a moment.
- * */
+ */
 static bool spin_for_lock(struct sm_lock *l)
 {
 	for (int i = 0; i < SPINS; i++) {

@@ -61,7 +61,7 @@ struct sm_lock {
 void sm__lock_wait(struct sm_lock *l);
 void sm__lock_wake(struct sm_lock *l);
 /* How often the calling thread has slept for a lock. A thread that slept gave its CPU away itself.
- * */
+ */
 unsigned sm__lock_sleeps(void);
 /*
  * Watches the calling thread's waits for locks, of every lock in the process. After each wait
@@ -129,7 +129,7 @@ SM_INLINE bool sm_lock_try(struct sm_lock *l)
 	uint32_t free_word = 0;
 
 	/* Trying cannot deadlock, so the order is not checked; what is held is noted all the same.
-	 * */
+	 */
 	if (!atomic_compare_exchange_strong_explicit(&l->word, &free_word, 1, memory_order_acquire,
 						     memory_order_relaxed))
 		return false;

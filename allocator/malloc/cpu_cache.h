@@ -21,9 +21,8 @@ struct sm_mcpu {
 		_Atomic(uint32_t) end;	/* begin + cap */
 		uint32_t begin;		/* fixed once `ready` */
 	} stack[SM_NCLASSES_MAX];
-	_Atomic(uint32_t)
-		/* objects that the stack may have; 0 until it is first used */
-		cap[SM_NCLASSES_MAX];
+	/* objects that the stack may have; 0 until it is first used */
+	_Atomic(uint32_t) cap[SM_NCLASSES_MAX];
 	struct sm_mcpu_class {
 		struct sm_class_counts n; /* without `taken`: pops are in the stack's word */
 		_Atomic(uint64_t) moved;  /* objects popped to be given away */

@@ -89,7 +89,7 @@ static void child_locks(void)
 	struct sm_process_heap *g = &sm__process_heap;
 
 	/* Released before they are reset, for the sake of the record of held locks in debug builds.
-	 * */
+	 */
 	sm__meta_fork_parent(&g->heap->pages);
 	sm__meta_fork_child(&g->heap->pages);
 	sm__pageheap_fork_child(&g->heap->pages);

@@ -10,7 +10,7 @@
 void *sm__malloc_slow(size_t size);
 void sm__free_slow(void *p);
 /* The list of the class is empty (cls 0: there is no heap yet), or full and p is known to be good.
- * */
+ */
 void *sm__malloc_empty(size_t size, size_t cls);
 void sm__free_full(void *p, size_t cls);
 

@@ -43,9 +43,8 @@ struct sm_process_heap {
 	_Atomic(sm_full_fn) full;
 	struct sm_span *spans;
 	struct sm_heap *heap;
-	uint32_t
-		/* objects of a full list, but for caches with settings of their own */
-		list[SM_NCLASSES_MAX];
+	/* objects of a full list, but for caches with settings of their own */
+	uint32_t list[SM_NCLASSES_MAX];
 	bool direct;		 /* debugging: no caches, every request takes the slow path */
 	void **cpu_slabs;	 /* by CPU, -2 and -1 (none) included: see cpu_cache.c */
 	unsigned nslabs;	 /* 0: caches are of threads */

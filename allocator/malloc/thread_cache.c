@@ -101,7 +101,7 @@ void sm__mcache_flush(struct sm_mcache *c)
 }
 
 /* cache.budget: other classes yield, each in its turn; if nothing else is left, this one does.
- * */
+ */
 static SM_COLD void keep_budget(struct sm_mcache *c, unsigned cls)
 {
 	for (unsigned tries = 1; tries < sm__nclasses && sm__mcache_held(c) > c->budget; tries++) {
@@ -136,7 +136,7 @@ static void *bump(struct sm_mclass *m, unsigned cls)
 }
 
 /* From a CPU's cache with other settings, a list may be longer than ours: what is too much goes on.
- * */
+ */
 static SM_COLD void cut_list(struct sm_freed *list, unsigned cls, unsigned keep)
 {
 	struct sm_freed *rest;

@@ -64,7 +64,7 @@ struct sm_mcache {
 };
 
 /* The calling thread's cache, made when there is none; NULL: it has ended, or there is no memory.
- * */
+ */
 struct sm_mcache *sm__mcache_get(void);
 /* The same for a free: NULL also for the first few of a thread that has none. */
 struct sm_mcache *sm__mcache_for_free(void);

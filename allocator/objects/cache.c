@@ -112,7 +112,7 @@ static bool next_window(struct sm_cache *c, unsigned bin)
 }
 
 /* A span of the reserve (cache.spans) becomes bin's; what a new generation found there goes back.
- * */
+ */
 static bool next_of_reserve(struct sm_cache *c, unsigned bin)
 {
 	struct sm_heap *h = c->heap;

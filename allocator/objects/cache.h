@@ -93,7 +93,7 @@ void sm__cache_before_refill(struct sm_cache *c, size_t more);
 /* A pointer-free object under 16 B; `align` is 1, 2, 4 or 8. */
 void *sm__cache_tiny(struct sm_cache *c, size_t size, size_t align);
 /* A large object (> SM_MAX_SMALL) of this layout, zeroed if the layout has pointers or zero is set.
- * */
+ */
 void *sm__cache_large(struct sm_cache *c, size_t size, const struct sm_layout *layout, bool zero);
 
 /* Memory that is set up becomes an object of c's heap, black while marking, and counts as

@@ -125,7 +125,7 @@ static struct sm_cpu_cache *seize_cpu(struct sm_cpu_caches *c, unsigned cpu)
 
 	/* After it, every section on that CPU has committed or will see NULL. The command was
 	 * registered and tried when the caches were made; a CPU that went offline runs no section.
-	 * */
+	 */
 	if (k != NULL)
 		(void)sm__rseq_fence(cpu);
 	return k;

@@ -347,7 +347,7 @@ void sm__central_put_large(struct sm_heap *h, struct sm_span *s)
 }
 
 /* s's list, locked, with s on it. Off the lists while it is being swept: soon it is on one again.
- * */
+ */
 static struct sm_central *lock_listed(struct sm_heap *h, struct sm_span *s)
 {
 	struct sm_central *l = sm__central_of(h, s->node, s->bin);

@@ -88,7 +88,7 @@ void sm__central_remove(struct sm_heap *h, struct sm_span *s);
 void sm__central_file_gone(struct sm_heap *h, struct sm_span *s);
 
 /* span.c: turns a run of units into a span of bin; everything but the store of `state`. 0, -ENOMEM.
- * */
+ */
 int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin);
 void sm__span_init_large(struct sm_heap *h, struct sm_span *s, const struct sm_layout *layout);
 /* Gives the bitmaps and the units back. The span is on no list and no thread reads its bits. */
@@ -99,7 +99,7 @@ unsigned sm__span_find_run(const struct sm_span *s, unsigned from, unsigned max,
 void sm__span_set_run(struct sm_span *s, unsigned first, unsigned count);
 void sm__span_clear_run(struct sm_span *s, unsigned first, unsigned count);
 /* debug.fill: bytes of slots that were never handed out or are handed out now, and of freed ones.
- * */
+ */
 #define SM_FILL_FRESH 0xa5
 #define SM_FILL_FREED 0xdb
 /* debug.page_per_object: the pages become inaccessible, their memory is dropped, and they are not

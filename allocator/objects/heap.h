@@ -37,7 +37,7 @@ struct sm_heap_hooks {
 	/* A large object was made, not yet published: blacken it. Called only while c->black. */
 	void (*large_new)(void *ctx, struct sm_cache *c, struct sm_span *s);
 	/* s is off its list and unswept: make marks the new alloc. Returns slots in use afterwards.
-	 * */
+	 */
 	unsigned (*sweep)(void *ctx, struct sm_cache *c, struct sm_span *s);
 	/* Nothing left for `bytes`: free something. True: something may have changed, try again. */
 	bool (*out_of_memory)(void *ctx, struct sm_cache *c, size_t bytes);
@@ -56,9 +56,8 @@ struct sm_heap_hooks {
  */
 struct sm_span_list {
 	uint32_t first, last; /* unit indexes, 0: empty */
-	_Atomic(uint32_t)
-		/* written under the lock; read without it to see whether a look is worth it */
-		count;
+	/* written under the lock; read without it to see whether a look is worth it */
+	_Atomic(uint32_t) count;
 };
 
 struct sm_central {
@@ -121,9 +120,8 @@ struct sm_heap {
 	 * owner by then. */
 	_Atomic(uint32_t) marking;
 	_Atomic(uint32_t) nbins;
-	_Atomic(size_t)
-		/* handed out in windows and large objects since creation, net of returns */
-		allocated_bytes;
+	/* handed out in windows and large objects since creation, net of returns */
+	_Atomic(size_t) allocated_bytes;
 
 	/* rank SM_RANK_BINS; guards the making of bins, layouts and shapes */
 	struct sm_lock bins_lock;
@@ -170,7 +168,7 @@ const struct sm_layout *sm__heap_layout(struct sm_heap *h, const struct sm_layou
 int sm__heap_bin(struct sm_heap *h, unsigned cls, const struct sm_layout *layout, bool zero);
 
 /* Calls fn for every span in use (any state but free). Precondition: nothing allocates or sweeps.
- * */
+ */
 void sm__heap_foreach_span(struct sm_heap *h, void (*fn)(void *ctx, struct sm_span *s), void *ctx);
 
 /*

@@ -86,7 +86,7 @@ void sm__marks_clear_run(const struct sm_range *r, const struct sm_span *s, unsi
 			 unsigned count);
 
 /* The bits of all slots of s, slot i in bit i, into (nslots + 63) / 64 words. False: none is set.
- * */
+ */
 bool sm__marks_gather(const struct sm_range *r, const struct sm_span *s, uint64_t *out);
 /* All bits in the span's memory, of slots or not. Precondition: no thread marks. */
 void sm__marks_clear(const struct sm_range *r, const struct sm_span *s);

@@ -107,7 +107,7 @@ const struct sm_layout *sm__heap_layout(struct sm_heap *h, const struct sm_layou
 	struct sm_layout_node *n, **at;
 
 	/* One pointer-free layout for all types, so that bins of pointer-free objects are shared.
-	 * */
+	 */
 	if (l->kind == SM_SCAN_NONE)
 		return &pointer_free;
 	sm_lock_acquire(&h->bins_lock);

@@ -58,7 +58,7 @@ void *sm__os_reserve_readable(size_t bytes);
 /* Makes a reserved piece readable and writable. Idempotent. -ENOMEM. */
 int sm__os_commit(void *p, size_t bytes);
 /* Drops contents and turns the piece back into reserved address space. Also undoes a file mapping.
- * */
+ */
 int sm__os_decommit(void *p, size_t bytes);
 /* Drops the contents; the next touch reads zero. */
 int sm__os_release(void *p, size_t bytes);

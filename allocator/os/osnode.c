@@ -70,7 +70,7 @@ static void only_allowed(struct machine *m)
 }
 
 /* The row of a node: one number for each online node, in order. The nearest with memory, by index.
- * */
+ */
 static int read_distances(const struct machine *m, unsigned os, struct sm_heap_config *cfg)
 {
 	static char text[4096];

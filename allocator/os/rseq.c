@@ -1,5 +1,5 @@
 /* rseq.c: whether restartable sequences can be used, and the fence that drains another CPU's slab.
- * */
+ */
 #include "allocator/os/rseq.h"
 
 #include <linux/membarrier.h>

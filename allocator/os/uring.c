@@ -56,7 +56,7 @@ static int map_rings(struct sm_uring *u)
 }
 
 /* "Refused" and "not supported" are told apart: a ring that opens may still not know the request.
- * */
+ */
 static int probe_madvise(struct sm_uring *u)
 {
 	/* Static: this may run on a small stack. One scavenger at a time opens a ring of a heap;

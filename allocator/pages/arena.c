@@ -59,7 +59,7 @@ static int bind_piece(struct sm_pages *pg, struct sm_ph_node *nd, char *p, size_
 static void advise_piece(struct sm_pages *pg, char *p, size_t bytes, bool own)
 {
 	/* A kernel without transparent huge pages answers EINVAL: then there is nothing to advise.
-	 * */
+	 */
 	if (pg->config->hugepages == SM_HUGE_OFF)
 		(void)sm__os_madvise(p, bytes, MADV_NOHUGEPAGE);
 	else if (pg->config->hugepages == SM_HUGE_MADVISE || own)
@@ -141,7 +141,7 @@ int sm__arena_commit(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, 
 		err = sm__arena_commit_descriptors(pg, nd, unit, n);
 	if (err != 0) {
 		/* Untouched so far: that it may stay accessible when this fails too does no harm.
-		 * */
+		 */
 		if (mapped || !pg->sparse)
 			(void)sm__arena_unmap(pg, p, bytes);
 		sm__range_uncharge(pg, sm__arena_cost(pg, n));

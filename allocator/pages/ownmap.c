@@ -83,7 +83,7 @@ static void hole_add(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, 
 }
 
 /* The first unit at or behind `unit` whose address, not whose number, is a multiple of align units.
- * */
+ */
 static uint64_t align_unit(const struct sm_pages *pg, const struct sm_ph_node *nd, uint64_t unit,
 			   uint32_t align)
 {

@@ -172,7 +172,7 @@ uint32_t sm__ph_next_run(const struct sm_pageheap *ph, struct sm_ph_node *nd, ui
 }
 
 /* When nothing can be committed any more: the first run that is long enough, block bounds or not.
- * */
+ */
 static uint32_t take_anywhere(struct sm_pageheap *ph, struct sm_ph_node *nd, uint32_t n,
 			      uint32_t align)
 {

@@ -127,7 +127,7 @@ static void check_arenas(struct check *c)
 }
 
 /* Lost pieces lie between spans and look free: then only the sum tells, and gaps are passed over.
- * */
+ */
 static void check_own(struct check *c)
 {
 	struct sm_ph_node *nd = c->nd;
@@ -233,7 +233,7 @@ void sm__pageheap_fork_parent(struct sm_pages *pg)
 void sm__pageheap_fork_child(struct sm_pages *pg)
 {
 	/* The holder is this thread's copy, so releasing is right; sleepers stayed in the parent.
-	 * */
+	 */
 	sm__pageheap_fork_parent(pg);
 	sm__scavenge_fork_child(pg);
 }

@@ -227,7 +227,7 @@ SM_PH_DECLARE(bitmap)
 					 : sm__bitmap_##op(__VA_ARGS__))
 
 /* As next, but neighbouring blocks are one run; the walk of everything that compares the two kinds.
- * */
+ */
 uint32_t sm__ph_next_run(const struct sm_pageheap *ph, struct sm_ph_node *nd, uint32_t unit,
 			 uint32_t *n);
 
@@ -302,7 +302,7 @@ void sm__scavenge_init(struct sm_pages *pg);
 void sm__scavenge_fini(struct sm_pages *pg);
 void sm__scavenge_fork_child(struct sm_pages *pg);
 /* Waits until no piece is on its way. True: some may have been. Called without a page heap's lock.
- * */
+ */
 bool sm__scavenge_quiesce(struct sm_pages *pg);
 
 #endif

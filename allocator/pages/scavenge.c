@@ -192,7 +192,7 @@ static size_t put_back_locked(struct sm_pages *pg, struct sm_ph_node *nd, struct
 }
 
 /* One batch of one node. Returns the bytes released; c->unit is 0 when the node's end was reached.
- * */
+ */
 static size_t batch(struct sm_pages *pg, struct sm_ph_node *nd, struct cursor *c)
 {
 	struct sm_scavenger *sc = &sm__ph(pg)->scavenger;
@@ -247,7 +247,7 @@ static uint32_t huge_units(const struct sm_pages *pg)
 #define COLLAPSE_BATCH 16
 
 /* Regions of [unit, end), all of it in use, that are whole huge pages and have not been collapsed.
- * */
+ */
 static unsigned pick_regions(struct sm_ph_node *nd, uint32_t unit, uint32_t end, uint32_t huge,
 			     uint32_t *region, unsigned n)
 {

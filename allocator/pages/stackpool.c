@@ -72,7 +72,7 @@ void sm__stackpool_give(struct sm_pages *pg, struct sm_span *s)
 }
 
 /* Back to the page heap. When the guard cannot be lifted the stack stays what it is, in the pool.
- * */
+ */
 static bool dissolve(struct sm_pages *pg, struct sm_span *s)
 {
 	if (sm__os_protect((void *)sm_span_base(&pg->range, s), SM_UNIT, true) != 0)

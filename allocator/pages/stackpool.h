@@ -21,7 +21,7 @@ struct sm_span *sm__stackpool_take(struct sm_pages *pg, unsigned node, unsigned 
 /* No thread runs on it any more. */
 void sm__stackpool_give(struct sm_pages *pg, struct sm_span *s);
 /* Gives runs back to the page heap: those that were not needed since the last call; all: every one.
- * */
+ */
 void sm__stackpool_trim(struct sm_pages *pg, bool all);
 
 #endif

@@ -54,7 +54,7 @@ static void add_span(struct sm_heap_stats *out, const struct sm_span *s)
 }
 
 /* Unit by unit, since a span's length may change while we look: only heads that are in use count.
- * */
+ */
 static void add_units(struct sm_heap *h, struct sm_ph_node *nd, uint32_t from, uint32_t to,
 		      struct sm_heap_stats *out)
 {

@@ -83,7 +83,7 @@ struct sm_gc_config {
 		size_t mark_packet;	 /* gc.packet */
 		size_t mark_stack_limit; /* gc.mark_stack */
 		unsigned assist_slice, fractional, idle_workers, signal_ms, report_ms;
-		bool aside;
+		bool avoid_cpus;
 		bool sync; /* who is due for a cycle waits for all of it */
 		unsigned delay_us;
 	} tuning;

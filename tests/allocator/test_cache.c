@@ -291,7 +291,7 @@ START_TEST(mode_cpu_leaves_windows_to_cpus)
 	sm__cache_foreach_cpu_window(m.heap, count_cpu_window, NULL);
 	ck_assert_uint_eq(cpu_window_slots * 64, marksim_cpu_held(&m));
 	/* As at the start of a cycle with the world stopped: then everything is garbage and goes.
-	 * */
+	 */
 	sm__cache_drop_cpu_windows(m.heap);
 	ck_assert_uint_eq(marksim_cpu_held(&m), 0);
 	marksim_advance(&m);

@@ -109,7 +109,7 @@ START_TEST(refused_metadata_is_not_charged)
 END_TEST
 
 /* Creation with the nth request to the kernel refused: an error with a reason, nothing left behind.
- * */
+ */
 START_TEST(creation_fails_cleanly_at_every_request)
 {
 	struct sm_heap_config cfg;

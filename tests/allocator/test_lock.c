@@ -76,7 +76,7 @@ START_TEST(sleepers_are_woken)
 END_TEST
 
 /* ---- ranks: the check is called by itself, so that it is tested in builds that do not call it ---
- * */
+ */
 
 static struct sm_lock outer = SM_LOCK_INIT(SM_RANK_CENTRAL),
 		      inner[2] = {SM_LOCK_INIT(SM_RANK_PAGEHEAP), SM_LOCK_INIT(SM_RANK_PAGEHEAP)};

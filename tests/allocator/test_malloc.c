@@ -223,7 +223,7 @@ static void double_free_with_others_between(void)
 }
 
 /* The key is gone, because the program wrote to what it had freed: found when the slot goes home.
- * */
+ */
 static void double_free_after_a_write(void)
 {
 	char *p = sm_malloc(64);

@@ -137,7 +137,7 @@ START_TEST(a_child_of_a_busy_process_passes_the_check)
 END_TEST
 
 /* Thousands of depots: every lock of them is held over the fork (and recorded, in hostile builds).
- * */
+ */
 START_TEST(so_it_does_with_many_nodes)
 {
 	static struct sm_heap_config map; /* made up: each is the system's node 0 */
@@ -210,7 +210,7 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("manual_fork", 60, SM_T(a_fork_meets_the_first_allocation),
+	return SM_SUITE("malloc_fork", 60, SM_T(a_fork_meets_the_first_allocation),
 			SM_T(a_child_of_a_busy_process_passes_the_check),
 			SM_T(so_it_does_with_many_nodes), SM_T(so_it_does_with_caches_per_cpu),
 			SM_T(a_child_leaves_the_caches_of_others_alone));

@@ -214,7 +214,7 @@ START_TEST(freed_objects_go_home)
 END_TEST
 
 /* Memory is out: lists of other nodes are the last resort, the nearest first, and that is counted.
- * */
+ */
 START_TEST(the_last_resort_is_another_nodes_lists)
 {
 	struct sm_core_stats st;
@@ -450,7 +450,7 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("manual_numa", 100, SM_LOOP(local_memory_is_this_nodes, 0, 3),
+	return SM_SUITE("malloc_numa", 100, SM_LOOP(local_memory_is_this_nodes, 0, 3),
 			SM_LOOP(interleaved_memory_is_every_nodes, 0, 3),
 			SM_LOOP(bound_memory_is_that_nodes_alone, 0, 3),
 			SM_T(a_node_that_is_not_there_is_refused),

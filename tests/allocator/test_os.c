@@ -179,7 +179,7 @@ START_TEST(the_address_limit_is_seen)
 END_TEST
 
 /* Every kind: the nth fails with what was asked for, the others go through, -n fails from there on.
- * */
+ */
 /* What lies there stays what it is. Under valgrind, too, which takes the place for a hint, as Linux
  * before 4.17 does (test_fallback.sh). */
 START_TEST(a_place_that_is_taken_is_refused)

@@ -154,7 +154,7 @@ START_TEST(the_kernel_refuses_at_first)
 END_TEST
 
 /* Whatever fails while a heap is made: an error, nothing left behind, and the next attempt works.
- * */
+ */
 START_TEST(creation_fails_cleanly)
 {
 	char err[200];

@@ -1,5 +1,5 @@
 /* test_stack: the pool, the guard, threads on our stacks, and what is printed when one overflows.
- * */
+ */
 #include <check.h>
 #include <errno.h>
 #include <limits.h>

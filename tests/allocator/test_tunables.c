@@ -499,7 +499,7 @@ static void use_all_classes(void)
 }
 
 /* Caches of CPUs with this budget, more than one of them, and this one's in use. False: not here.
- * */
+ */
 static bool beside_another_cpu(const char *budget)
 {
 	if (!per_cpu())

@@ -268,7 +268,7 @@ static void litter_and_leave(int i)
 }
 
 /* With sm_stack_leave the dead part of a suspended stack keeps nothing; without, all of it counts.
- * */
+ */
 START_TEST(a_stack_that_is_told_keeps_no_dead_words)
 {
 	setup(_i, "gc.verify=0");

@@ -142,7 +142,7 @@ END_TEST
 START_TEST(switched_off)
 {
 	cpu_set_t all = bound(0), now;
-	struct sm_gc *gc = GCTEST("gc.percent=0", "gc.aside=0");
+	struct sm_gc *gc = GCTEST("gc.percent=0", "gc.avoid_cpus=0");
 	struct sm_mutator *m = sm_mutator_attach(gc);
 
 	cycle(gc, m);
@@ -154,6 +154,6 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("aside", 30, SM_T(mask), SM_T(steps_aside), SM_T(no_more_than_fit),
+	return SM_SUITE("cpu_avoid", 30, SM_T(mask), SM_T(steps_aside), SM_T(no_more_than_fit),
 			SM_T(switched_off));
 }

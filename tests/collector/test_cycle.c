@@ -186,7 +186,7 @@ START_TEST(swept_under_the_old_view)
 END_TEST
 
 /* What is left of a window when it goes back is free, so it must not stay marked. The sweep checks.
- * */
+ */
 START_TEST(rest_of_a_window)
 {
 	uintptr_t hidden;

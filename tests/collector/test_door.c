@@ -90,7 +90,7 @@ START_TEST(a_stack_that_comes_then_is_not_marked)
 END_TEST
 
 /* Dead addresses that a conservative object holds as integers are recorded as they are overwritten.
- * */
+ */
 START_TEST(a_full_buffer_then_is_forgotten)
 {
 	enum { N = 300 };
@@ -335,7 +335,7 @@ START_TEST(an_integer_that_is_deleted)
 			sm_store(m, &any[i], NULL);
 		}
 		/* Marked, and left to the overflow path. The window goes back before it is black.
-		 * */
+		 */
 		if (_i == 0) {
 			ck_assert_uint_eq(sm__workq_queued(&gc->workq), 0);
 			ck_assert(cycle > 0 || sm__is_marked(&gc->range, ~window));

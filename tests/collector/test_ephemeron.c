@@ -124,7 +124,7 @@ START_TEST(freed_and_other_reasons)
 END_TEST
 
 /* 0: the value is the key; 1: the value leads to the key; 2: two, each other's; 3: two on one key.
- * */
+ */
 static __attribute__((noinline)) void tie(int how, struct sm_ephemeron *e[2], void **slot)
 {
 	void **a = sm_new(m, node), **b = sm_new(m, node);

@@ -175,7 +175,7 @@ START_TEST(signals)
 END_TEST
 
 /* A mutator that does not poll for a while is signalled and reported, and then everything goes on.
- * */
+ */
 static void *stubborn(void *arg)
 {
 	struct sm_mutator *m = sm_mutator_attach(gc);

@@ -447,7 +447,7 @@ static void collect_the_second(void *ctx, enum sm_cycle_event event)
 	while (stage != 2)
 		usleep(100);
 	/* Long enough for the other thread to wait for this function; then its safepoint is needed.
-	 * */
+	 */
 	usleep(50000);
 	ck_assert_int_eq(sm_collect(second_gc, NULL), 0);
 }

@@ -243,7 +243,7 @@ static _Atomic(int) turn;
 static uintptr_t via; /* disguised: a black object that leads to the parent */
 
 /* Has flushed; then takes the child out of the white parent, which another's buffer will make grey.
- * */
+ */
 static __attribute__((noinline)) void *take_child(struct sm_mutator *own)
 {
 	void **parent = sm_load((void **)~via), *child = sm_load(&parent[0]);

@@ -12,7 +12,7 @@
 #define OBJECTS 40000
 
 /* CPUs by place: A is node (or L3) 0, B is 1. Where the machine has one CPU only, B does not exist.
- * */
+ */
 enum place { A, B };
 static int cpu_of[2] = {-1, -1};
 static enum place place_of_workers[2], place_of_control;
@@ -65,7 +65,7 @@ static struct sm_gc *new_gc(unsigned nodes, unsigned workers, const char *mode, 
 	cfg.verify = true;
 	ck_assert_int_eq(sm_gc_config_set(&cfg, "gc.percent", "0", err, sizeof(err)), 0);
 	/* What the overflow path scans is not counted; hostile builds have a mark stack of a page.
-	 * */
+	 */
 	ck_assert_int_eq(sm_gc_config_set(&cfg, "gc.mark_stack", "256m", err, sizeof(err)), 0);
 	ck_assert_int_eq(sm_gc_config_set(&cfg, "gc.mode", mode, err, sizeof(err)), 0);
 	ck_assert_int_eq(sm_gc_config_set(&cfg, "numa", numa, err, sizeof(err)), 0);

@@ -374,7 +374,7 @@ static bool put(const char *dir, const char *file, const char *text)
 }
 
 /* A group of our own with this much memory, version 2 or 1. False: this system lets us make none.
- * */
+ */
 static bool make_group(const char *bytes)
 {
 	snprintf(group, sizeof(group), "/sys/fs/cgroup/spanmark-test-%d", (int)getpid());

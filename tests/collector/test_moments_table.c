@@ -222,7 +222,7 @@ static bool leads_to_pair(void **taken, size_t at)
 }
 
 /* The caller with its mutator: from before the moment to the cycle's end, or as long as it lives.
- * */
+ */
 static __attribute__((noinline)) void live(struct sm_mutator *own)
 {
 	void *volatile mine = (void *)~pair(own), *volatile taken = NULL;
@@ -312,7 +312,7 @@ static void call_from_finalizer(void *ctx, struct sm_mutator *own, void *object)
 /* ---- the cycle, held ---------------------------------------------------------------------- */
 
 /* The call is made in this moment; one that waits for the cycle has at least begun, as like as not.
- * */
+ */
 static void await_made(void)
 {
 	uint64_t since = sm__now_ns(), most = cell.waits ? 300000 : 200000000;
@@ -523,7 +523,7 @@ static void start(bool stw)
 }
 
 /* Which cells there are in gc.mode=stw: no handshake but the stop, at which no mutator can be late.
- * */
+ */
 static bool exists(bool stw, int op, enum caller_kind kind)
 {
 	if (!stw)

@@ -197,7 +197,7 @@ START_TEST(late_start)
 END_TEST
 
 /* A list, followed by one worker alone while mutators allocate at full speed: no assist can help.
- * */
+ */
 START_TEST(serial_list)
 {
 	struct model s;
@@ -260,7 +260,7 @@ START_TEST(assists_do_not_last)
 END_TEST
 
 /* Little is live, much is allocated: room grows until marking is cheap, and not beyond what it may.
- * */
+ */
 START_TEST(room_follows_cost)
 {
 	struct model s;

@@ -56,7 +56,7 @@ static void expect_alive(bool yes)
 {
 	gctest_clear_stack();
 	/* Instrumented code leaves copies of everything in its frames: there nothing is sure to go.
-	 * */
+	 */
 	if (!yes && (SM_TSAN || SM_ASAN))
 		return;
 	ck_assert_int_eq(alive(), yes);

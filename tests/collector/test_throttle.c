@@ -232,7 +232,7 @@ START_TEST(late_ones_are_let_by)
 	uint64_t before;
 	pthread_t t;
 
-	gc = GCTEST("gc.min_heap=64m", "gc.signal_ms=0", "gc.report_ms=0", "gc.aside=0");
+	gc = GCTEST("gc.min_heap=64m", "gc.signal_ms=0", "gc.report_ms=0", "gc.avoid_cpus=0");
 	m = sm_mutator_attach(gc);
 	t = hold_up_begin();
 	ck_assert_uint_eq(sm_load_relaxed(&gc->throttle.let_by), 0);

@@ -49,7 +49,7 @@ START_TEST(equal_descriptions)
 END_TEST
 
 /* Every size around every class border, and beyond: zero, writable to the last byte, aligned to 8.
- * */
+ */
 START_TEST(sizes)
 {
 	gc = GCTEST("gc.mode=concurrent");

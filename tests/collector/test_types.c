@@ -162,7 +162,7 @@ START_TEST(numbers_where_pointers_were)
 END_TEST
 
 /* And the other way round: slots that held numbers hold pointers, and all that they lead to stays.
- * */
+ */
 START_TEST(pointers_where_numbers_were)
 {
 	start(_i);
@@ -282,7 +282,7 @@ END_TEST
 /* ---- promotion ---------------------------------------------------------------------------- */
 
 /* A type begins rare, proves common, and what was allocated before and after lives and dies alike.
- * */
+ */
 START_TEST(promotion)
 {
 	enum { OBJECTS = 20000 };

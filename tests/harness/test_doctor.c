@@ -42,7 +42,7 @@ static const struct sm_finding *finding(const struct sm_finding *f, unsigned n, 
 }
 
 /* A machine where nothing is as it should be: every finding is a warning or worse, with a remedy.
- * */
+ */
 START_TEST(test_sick_machine)
 {
 	static const char *const warned[] = {"nmi_watchdog", "governor",       "turbo",

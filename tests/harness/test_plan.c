@@ -1,5 +1,5 @@
 /* harness/plan.c, expand.c, job.c: the matrix, its order, and every refusal before anything runs.
- * */
+ */
 #include "harness/job.h"
 #include "perf/counterset.h"
 #include "harness/order.h"

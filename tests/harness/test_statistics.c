@@ -76,7 +76,7 @@ START_TEST(five_are_too_few)
 END_TEST
 
 /* The interval holds the true median in at least 95% of samples drawn from a skewed distribution.
- * */
+ */
 START_TEST(interval_covers)
 {
 	unsigned held = 0, rounds = 20000;
@@ -115,7 +115,7 @@ START_TEST(outliers_are_kept)
 END_TEST
 
 /* Three times the distance of the quartiles (11.75 and 15.25) below the lower or above the upper.
- * */
+ */
 START_TEST(outliers_are_far_out)
 {
 	static const double ends[] = {24, 25.7, 25.8, 100}, lower[] = {3, 1.3, 1.2, -100};

@@ -1,5 +1,5 @@
 /* harness/store.c and record.c: what goes in comes out; what is not ours or not whole is refused.
- * */
+ */
 #include "harness/store_internal.h"
 #include "tests/support/fake_run.h"
 
@@ -447,7 +447,7 @@ START_TEST(wire_refusals)
 END_TEST
 
 /* Every prefix of a good sample, and every byte of it changed, is taken or refused, never a crash.
- * */
+ */
 START_TEST(wire_mutations)
 {
 	size_t len = strlen(wire);

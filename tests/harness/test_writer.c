@@ -491,7 +491,7 @@ START_TEST(intervals)
 END_TEST
 
 /* Three repetitions of two passes are three values, not six: no interval. Each is its passes' mean.
- * */
+ */
 START_TEST(passes_are_no_repetitions)
 {
 	struct fake_sample some[6];

@@ -30,7 +30,7 @@
 /* ---- the child ---------------------------------------------------------------------------- */
 
 /* Two instructions a round: decrement and branch (four or so where the compiler keeps it simple).
- * */
+ */
 static __attribute__((noinline)) void spin(uint64_t rounds)
 {
 	for (uint64_t i = rounds; i; i--)

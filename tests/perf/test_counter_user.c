@@ -1,5 +1,5 @@
 /* User-space reads against a page that the test writes: the kernel's protocol in all its corners.
- * */
+ */
 #include "perf/counter_user.h"
 #include "tests/support/run.h"
 

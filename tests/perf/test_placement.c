@@ -182,7 +182,7 @@ START_TEST(test_shared_and_sibling)
 	for (unsigned w = 0; w < 3; w++)
 		ck_assert_int_eq(p.threads[3 + w].pu, p.threads[w].pu);
 	/* one more than there are mutators: not a second one on a mutator's PU while a core is free
-	 * */
+	 */
 	for (unsigned m = 0; m < 6; m++)
 		ck_assert_int_ne(p.threads[6].core, p.threads[m].core);
 	sm_placement_free(&p);
@@ -218,14 +218,14 @@ START_TEST(test_unpinned_in_words)
 	described(t, &p, "2 mutators (not pinned), 1 mark worker: on a core that mutators use too");
 	sm_placement_free(&p);
 	p = plan(t, SM_PLACE_COMPACT, 1, SM_MARK_NONE, 2);
-	described(t, &p, "1 mutator, 2 mark workers: where gc.aside lets them");
+	described(t, &p, "1 mutator, 2 mark workers: where gc.avoid_cpus lets them");
 	sm_placement_free(&p);
 	sm_topology_free(t);
 }
 END_TEST
 
 /* The default on machines where an eye can check it: PU of each worker, and what is said about it.
- * */
+ */
 START_TEST(test_auto_small_machines)
 {
 	static const struct {
@@ -365,7 +365,7 @@ START_TEST(test_auto_large_machines)
 END_TEST
 
 /* Work is marked by the node that owns it: each node with mutators gets its share of the workers.
- * */
+ */
 START_TEST(test_auto_follows_the_nodes)
 {
 	static const enum sm_place places[] = {SM_PLACE_PER_NODE, SM_PLACE_SCATTER};

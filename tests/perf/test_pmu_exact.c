@@ -112,7 +112,7 @@ static bool resolve(const char *const *names, struct sm_event_resolved *out, cha
 static void check_exact(bool no_user_read)
 {
 	/* Shorter than a timer tick (4 ms), whose instructions the emulation counts now and then.
-	 * */
+	 */
 	static const uint64_t lengths[] = {1000, 10000, 100000, 300000};
 	struct sm_counter_group g;
 	int64_t least = INT64_MAX, most = INT64_MIN;

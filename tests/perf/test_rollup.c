@@ -122,7 +122,7 @@ START_TEST(test_sums)
 
 	ck_assert_uint_eq(r.n,
 			  /* regions 0 and 1 and the total of four threads; none entered region 2
-			   * */
+			   */
 			  12);
 	step = row(&r, "mutator", 1, 0)->readings[0].raw;
 	ck_assert_uint_gt(step, 0);

@@ -129,7 +129,7 @@ static SM_NOINLINE uint64_t count_packages(const struct shared *sh)
 }
 
 /* All threads are blocked: two collections leave what is in reach, and what stale words may hold.
- * */
+ */
 static void compare(struct shared *sh, struct sm_mutator *m)
 {
 	uint64_t expect = sm_load_relaxed(&sh->in_reach) + 1 + DEEP + count_packages(sh);

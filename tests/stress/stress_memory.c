@@ -209,7 +209,7 @@ static SM_NOINLINE uint64_t fill(struct sm_mutator *m, const struct sm_type *t, 
 }
 
 /* Fills the heap until it says no, lets go, and again; the list stays whole and the limit is kept.
- * */
+ */
 static void limit(struct sm_stress *s, const char *keys, size_t bytes)
 {
 	struct sm_gc *gc = sm_stress_gc(s, false, keys);

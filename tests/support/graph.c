@@ -279,7 +279,7 @@ static void op_unlink(struct sm_graph *g, struct sm_mutator *m, void **table)
 }
 
 /* The only pointer to something is on this stack for a while, in which others allocate and collect.
- * */
+ */
 static void op_move(struct sm_graph *g, struct sm_mutator *m, void **table)
 {
 	struct sm_node *a, *b, *held;

@@ -15,7 +15,7 @@ struct marksim {
 };
 
 /* A heap from `set` ("key=value" pairs, NULL-terminated), hooks installed. Aborts when it cannot.
- * */
+ */
 void marksim_init(struct marksim *m, const char *const *set);
 /* With so many nodes, all of them the machine's node 0. */
 void marksim_init_nodes(struct marksim *m, unsigned nodes, const char *const *set);
@@ -29,7 +29,7 @@ void marksim_cache_free(struct sm_cache *c);
 void marksim_mark(struct marksim *m, const void *p);
 bool marksim_is_marked(struct marksim *m, const void *p);
 /* What the end of marking does: every cache gives its windows back, then the generation advances.
- * */
+ */
 void marksim_advance(struct marksim *m);
 /* Sweeps everything that is left, as a background sweeper does. Returns spans swept. */
 unsigned marksim_sweep_all(struct marksim *m);

@@ -26,7 +26,7 @@ struct mock_perf {
 	struct sm_opener ops;
 	unsigned
 		/* hardware counters the kernel believes to have: larger groups are EINVAL at open
-		 * */
+		 */
 		counters;
 	/* of them taken by another program: pinned groups that need them are thrown out */
 	unsigned stolen;

@@ -44,7 +44,7 @@ struct caller {
 	struct sm_handle *handle, *made;
 	struct sm_ephemeron *ephemeron, *made_ephemeron;
 	/* not 0: (*taken)[1] is an object, and so many bytes into it is a word that leads to a pair
-	 * */
+	 */
 	size_t inner;
 };
 

@@ -14,7 +14,7 @@ void pagetest_create(struct sm_heap *h);
 void pagetest_destroy(struct sm_heap *h);
 
 /* n nodes, all of them the machine's node 0, at distances that grow with the difference of indexes.
- * */
+ */
 void pagetest_nodes(struct sm_heap *h, unsigned n);
 
 /* Calls fn for every maximal run of free, committed units of a node, in address order, under its

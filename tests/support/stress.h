@@ -18,7 +18,7 @@
 #include "spanmark/gc.h"
 
 /* Prints what failed and where, the seed, and aborts: a stress test's state is worth a core dump.
- * */
+ */
 #define SM_MUST(cond, ...)                                                           \
 	do {                                                                         \
 		if (SM_UNLIKELY(!(cond)))                                            \
@@ -70,7 +70,7 @@ void sm_stress_set(struct sm_gc_config *cfg, const char *keys);
 void sm_stress_end(struct sm_gc *gc);
 
 /* Runs fn(arg[i]) on n threads and joins them; m (may be NULL) is in a blocking section meanwhile.
- * */
+ */
 void sm_stress_threads(struct sm_mutator *m, unsigned n, void *(*fn)(void *), void **args);
 /* What each thread of sm_stress_beside_collector gets. */
 struct sm_stress_worker {

@@ -128,7 +128,7 @@ static void assert_all_on(const size_t by_node[SM_MAX_NODES], int node, const ch
 }
 
 /* Allocates count objects of size bytes, pointer-free, and keeps them alive by a registered root.
- * */
+ */
 static void **allocate(struct sm_gc *gc, struct sm_mutator *m, size_t count, size_t size)
 {
 	void **objects = calloc(count, sizeof(*objects));

@@ -263,7 +263,7 @@ START_TEST(phases_sum_to_totals)
 END_TEST
 
 /* What happens before the timed part is counted nowhere: building the graph faults its memory in.
- * */
+ */
 START_TEST(set_up_is_not_counted)
 {
 	struct sm_counterset *set = software_set();

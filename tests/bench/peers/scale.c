@@ -272,7 +272,7 @@ static void sawtooth(size_t mib, size_t rounds, size_t layouts)
 	void **table = TABLE(m, nslots);
 
 	/* 24 bytes to 3 KiB or so; neighbours differ in size by an eighth, in pointers by whatever.
-	 * */
+	 */
 	for (size_t i = 0; i < layouts; i++) {
 		bytes[i] = i == 0 ? 24 : bytes[i - 1] + (bytes[i - 1] / 8 + 7) / 8 * 8;
 		t[i] = prefix(bytes[i], 1 + i % 3);

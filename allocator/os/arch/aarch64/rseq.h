@@ -107,7 +107,7 @@ SM_INLINE bool sm__rseq_push(void *const *slabs, size_t at, void *p)
 }
 
 /* Stores value where 0 was; second, a word at `at2`, is stored before it and counts only with it.
- * */
+ */
 SM_INLINE bool sm__rseq_put(const struct sm_rseq_table *t, size_t at, uint64_t value, size_t at2,
 			    uint64_t second)
 {
