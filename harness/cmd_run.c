@@ -196,6 +196,8 @@ static int begin_new(struct run *run, int argc, char **argv)
 	int rc = sm_store_begin(run->store, &info, (const char *const *)run->plan.jobs, &run->id);
 
 	if (rc == 0)
+		rc = sm_store_hold(run->store, run->id);
+	if (rc == 0)
 		rc = sm_calibration_keep(run->store, run->id, run->plan.topology->cpu_model);
 	if (rc)
 		sm_complain("%s", sm_store_error(run->store));
@@ -221,6 +223,8 @@ static int begin_again(struct run *run, int argc, char **argv)
 	rc = sm_resume_check(begun, now != NULL ? now : "{}", &run->opt, err, sizeof(err));
 	if (rc)
 		sm_complain("%s", err);
+	else if ((rc = sm_store_hold(run->store, run->id)) != 0)
+		sm_complain("%s", sm_store_error(run->store));
 	free(begun);
 	free(now);
 	return rc ? SM_EXIT_USAGE : SM_EXIT_OK;

@@ -214,6 +214,69 @@ static void add_versions(cJSON *env)
 	cJSON_AddStringToObject(obj, "compiler", __VERSION__);
 }
 
+/* ---- malloc's environment ----------------------------------------------------------------- */
+
+/* Variables that choose or set the malloc of backend libc, by the beginning of their names. */
+static bool is_malloc_variable(const char *entry)
+{
+	static const char *const begin[] = {"LD_PRELOAD=", "GLIBC_TUNABLES=", "MALLOC_",
+					    "MIMALLOC_",   "TCMALLOC_",	      "SPANMARK_MALLOC="};
+
+	for (size_t i = 0; i < sizeof(begin) / sizeof(begin[0]); i++)
+		if (strncmp(entry, begin[i], strlen(begin[i])) == 0)
+			return true;
+	return false;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Of what is preloaded the name, without its folder: that may name a person. */
+static void print_variable(FILE *f, const char *entry)
+{
+	const char *value = strchr(entry, '=') + 1;
+
+	fprintf(f, "%.*s", (int)(value - entry), entry);
+	if (strncmp(entry, "LD_PRELOAD=", 11) != 0) {
+		fputs(value, f);
+		return;
+	}
+	while (*value != '\0') {
+		size_t n = strcspn(value, ": ");
+		const char *name = memrchr(value, '/', n);
+
+		name = name != NULL ? name + 1 : value;
+		fprintf(f, "%.*s", (int)(value + n - name), name);
+		value += n;
+		if (*value != '\0')
+			fputc(*value++, f);
+	}
+}
+
+static void add_malloc(cJSON *env)
+{
+	char *found[64], *text = NULL;
+	size_t n = 0, len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	if (f == NULL)
+		return;
+	for (char **e = environ; *e != NULL && n < sizeof(found) / sizeof(found[0]); e++)
+		if (is_malloc_variable(*e) && strchr(*e, '=') != NULL)
+			found[n++] = *e;
+	qsort(found, n, sizeof(found[0]), by_text);
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			fputc(' ', f);
+		print_variable(f, found[i]);
+	}
+	if (fclose(f) == 0)
+		cJSON_AddStringToObject(env, "malloc_variables", text);
+	free(text);
+}
+
 /* ---- run ---------------------------------------------------------------------------------- */
 
 static bool shell_plain(const char *s)
@@ -317,6 +380,7 @@ char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan
 	add_settings(env, root);
 	add_topology(env, t);
 	add_versions(env);
+	add_malloc(env);
 	if (plan != NULL) {
 		char seed[32];
 

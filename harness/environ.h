@@ -3,7 +3,8 @@
  * its numbers with others.
  *
  * What cannot be read is null, never a guess. Nothing here identifies a person: no user name, no
- * host name, no environment variables.
+ * host name, of the environment's variables those alone that choose or set a malloc, without
+ * folders.
  */
 #ifndef SM_HARNESS_ENVIRON_H
 #define SM_HARNESS_ENVIRON_H

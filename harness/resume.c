@@ -152,6 +152,7 @@ int sm_resume_check(const char *begun_text, const char *now_text, const struct s
 						    "thp",
 						    "aslr",
 						    "numa_balancing",
+						    "malloc_variables",
 						    "topology.pus_allowed"};
 	cJSON *begun = cJSON_Parse(begun_text), *now = cJSON_Parse(now_text);
 	int rc = same_options(begun, o, err, errlen);

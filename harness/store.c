@@ -3,10 +3,15 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
 
 #define APPLICATION_ID 0x536d4b21 /* "SmK!" */
 
@@ -307,7 +312,44 @@ void sm_store_close(struct sm_store *s)
 	if (s == NULL)
 		return;
 	sqlite3_close(s->db);
+	if (s->held > 0)
+		close(s->held);
 	free(s);
+}
+
+/*
+ * By a name of the kernel's, that of a socket that nobody connects to: it is taken by one process
+ * at a time and is free again when that ends, in whatever way. Nothing is left behind in the store
+ * or beside it.
+ */
+int sm_store_hold(struct sm_store *s, int64_t run)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	struct stat st;
+	int fd, n;
+
+	if (stat(s->path, &st) != 0)
+		return 0;
+	/* The first byte 0: a name that is no file's. */
+	n = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "spanmark-run-%llx-%llx-%lld",
+		     (unsigned long long)st.st_dev, (unsigned long long)st.st_ino, (long long)run);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return 0;
+	if (bind(fd, (struct sockaddr *)&name,
+		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) != 0) {
+		bool taken = errno == EADDRINUSE;
+
+		close(fd);
+		if (!taken)
+			return 0;
+		snprintf(s->error, sizeof(s->error),
+			 "store '%s': run %lld is in progress in another process", s->path,
+			 (long long)run);
+		return -EBUSY;
+	}
+	s->held = fd;
+	return 0;
 }
 
 /* ---- writing ------------------------------------------------------------------------------ */

@@ -83,6 +83,11 @@ int sm_store_last(struct sm_store *s, int64_t *ids, int n);
 /* Run *run, with 0 the last one that lacks samples; its jobs, and its environment, malloc'ed.
  * -ENOENT when there is none that could go on. */
 int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned, char **environment);
+/*
+ * The caller measures this run, until it closes the store. -EBUSY: another process of this machine
+ * does. 0, too, where that cannot be told.
+ */
+int sm_store_hold(struct sm_store *s, int64_t run);
 /* How many jobs have no sample, by group: (*left)[0 .. *ngroups), malloc'ed. 0 or -errno. */
 int sm_store_left(struct sm_store *s, int64_t run, unsigned **left, unsigned *ngroups);
 /* Job JSON of ordinal, malloc'ed; NULL when there is none or it has a sample already. */

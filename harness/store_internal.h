@@ -13,6 +13,7 @@ struct sm_store {
 	sqlite3 *db;
 	char error[300];
 	char path[200];
+	int held; /* sm_store_hold's; 0: none */
 };
 
 /* -errno of a SQLite result; what went wrong is in s->error. 0 for OK, ROW and DONE. */

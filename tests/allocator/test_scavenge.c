@@ -323,9 +323,10 @@ static bool worth_it(size_t unit)
 	return (to - from) * SM_UNIT >= 32 * SM_KIB;
 }
 
-static void check_region(size_t region)
+/* Did units stay that should have gone? */
+static bool check_region(size_t region)
 {
-	size_t first = region * HUGE_UNITS, nfree = 0;
+	size_t first = region * HUGE_UNITS, nfree = 0, stayed = 0;
 
 	for (size_t i = 0; i < HUGE_UNITS; i++)
 		nfree += is_free[first + i];
@@ -338,17 +339,20 @@ static void check_region(size_t region)
 			ck_assert_msg(there == SM_UNIT, "dense region %zu: unit %zu went", region,
 				      i);
 		else if (is_free[i] && worth_it(i))
-			ck_assert_msg(there == 0, "region %zu: unit %zu of %zu free stayed", region,
-				      i, nfree);
+			stayed += there != 0;
 	}
+	if (stayed != 0)
+		printf("region %zu: %zu of %zu free units stayed\n", region, stayed, nfree);
+	return stayed != 0;
 }
 
 /* In each huge page another share is free, from none to all, in runs of four units: from a half on
- * it is broken up. */
+ * it is broken up. The kernel does not split a page that it holds itself in that moment, and
+ * khugepaged may put one together again: one may stay (seen twice on a busy machine). */
 START_TEST(huge_pages_are_broken_up_when_mostly_free)
 {
 	struct sm_span *s[REGIONS * HUGE_UNITS];
-	size_t n = 0;
+	size_t n = 0, stayed = 0;
 
 	if (sm__os_huge_size() != 2 * SM_MIB)
 		SM_SKIP("huge pages are not of 2 MiB");
@@ -369,7 +373,8 @@ START_TEST(huge_pages_are_broken_up_when_mostly_free)
 	sm__scavenger_stop(&heap->pages);
 	pagetest_foreach_free(heap, 0, note_free, NULL);
 	for (size_t r = 1; r < REGIONS - 1; r++)
-		check_region(r);
+		stayed += check_region(r);
+	ck_assert_uint_le(stayed, 1);
 	finish();
 }
 END_TEST

@@ -183,6 +183,21 @@ expect 1 "$cmd" run --store int.db --resume -f json -o resumed.json
 [ "$(grep -c '"status":"ok"' resumed.json)" = 1 ] || bad "--resume did not go on"
 says '"status":"timeout"' resumed.json
 
+# A run that another process measures is not resumed beside it; it ends with its process, however that ends.
+"$cmd" run -w churn -p ops=100000000000 --reps 2 --counters none --timeout 60 --store live.db >/dev/null 2>live.err &
+run=$!
+for _ in $(seq 300); do
+	[ -f live.db ] && [ "$(sqlite3 live.db 'SELECT count(*) FROM plan' 2>/dev/null)" = 2 ] && break
+	sleep 0.1
+done
+sleep 0.3
+expect 2 "$cmd" run --store live.db --resume
+says "run 1 is in progress in another process" err
+kill -KILL "$run"
+wait "$run" 2>/dev/null
+expect 2 env MALLOC_ARENA_MAX=1 "$cmd" run --store live.db --resume
+says "begun with malloc_variables '', here it is 'MALLOC_ARENA_MAX=1'" err
+
 # INT is told by the signal itself, so that a shell's loop ends too; in the middle of a report it leaves nothing
 if command -v python3 >/dev/null; then # a background shell ignores INT
 	expect 130 python3 -c 'import signal,os,sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' \
