@@ -239,6 +239,22 @@ static int check_case(struct sm_case *c, char *err, size_t errlen)
 	return rc;
 }
 
+/* Does the workload, left as it is by default, run on this many threads? Too many for any workload
+ * are apply_value's to refuse. */
+static bool runs_on(const struct sm_workload *w, const struct sm_case *c, unsigned threads)
+{
+	int k = sm_workload_param(w, "threads");
+	char err[160];
+
+	if (k < 0)
+		return threads == 1;
+	if (threads < w->params[k].min)
+		return false;
+	return w->check == NULL ||
+	       sm_params_set_threads(c->params, threads, err, sizeof(err)) != 0 ||
+	       w->check(c->params, err, sizeof(err)) == 0;
+}
+
 /*
  * Cases of the matrix that make no sense are left out: a backend or a number of threads that this
  * workload does not have, when the user named no workload or named several and others of the values
@@ -253,8 +269,7 @@ static bool skips(const struct sm_workload *w, const struct sm_run_options *o,
 		const struct axis *axis = &axes->v[i];
 
 		if (axis->what == AXIS_THREADS && o->workloads.n == 0 &&
-		    sm_workload_param(w, "threads") < 0 &&
-		    strtoul(axis->values.v[at[i]], NULL, 10) != 1)
+		    !runs_on(w, c, (unsigned)strtoul(axis->values.v[at[i]], NULL, 10)))
 			return true;
 		if ((axis->what == AXIS_WORKERS || axis->what == AXIS_MARK) &&
 		    c->backend != SM_WL_GC && at[i] > 0)

@@ -59,11 +59,24 @@ static int apply_settings(const struct sm_job *job, struct sm_gc_config *cfg, ch
 	return 0;
 }
 
+static int check_params(const struct sm_job *job, char *err, size_t errlen)
+{
+	const struct sm_workload *w = job->params->workload;
+	char why[160];
+
+	if (w->check == NULL || w->check(job->params, why, sizeof(why)) == 0)
+		return 0;
+	snprintf(err, errlen, "%s: %s", w->name, why);
+	return -EINVAL;
+}
+
 int sm_job_check(const struct sm_job *job, char *err, size_t errlen)
 {
 	struct sm_gc_config cfg;
 	int rc = check_backend(job, err, errlen);
 
+	if (rc == 0)
+		rc = check_params(job, err, errlen);
 	if (rc != 0)
 		return rc;
 	sm_gc_config_init(&cfg);

@@ -61,8 +61,9 @@ struct sm_job {
 void sm_job_init(struct sm_job *job, const struct sm_params *params);
 
 /*
- * Checks what can be checked before a process is started: backend against workload, settings
- * against the tables of heap and collector (and their values), seats against nothing. 0, or -EINVAL
+ * Checks what can be checked before a process is started: backend against workload,
+ * parameters against each other, settings against the tables of heap and collector (and their
+ * values), seats against nothing. 0, or -EINVAL
  * and one line in err that names the option, the value and what is allowed.
  */
 int sm_job_check(const struct sm_job *job, char *err, size_t errlen);

@@ -12,6 +12,7 @@
  * Shown by: cycles and l1d_miss of the role mutator; mark_objects_per_s.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "workloads/backend.h"
 
@@ -148,6 +149,17 @@ static uint64_t short_nodes(const struct bench *g)
 	return nodes;
 }
 
+/* The definition asks for no trees deeper than the first: 2 nodes(stretch) / nodes(d) is 0. */
+static int check_depths(const struct sm_params *p, char *err, size_t errlen)
+{
+	int stretch = (int)sm_params_int(p, "stretch"), longest = (int)sm_params_int(p, "longest");
+
+	if (longest <= stretch)
+		return 0;
+	snprintf(err, errlen, "longest=%d: must be at most stretch, %d", longest, stretch);
+	return -EINVAL;
+}
+
 static int run(struct sm_run *run)
 {
 	struct sm_thread *t = sm_run_thread(run);
@@ -238,5 +250,6 @@ const struct sm_workload sm__wl_gcbench = {
 	.op = "node",
 	.params = params,
 	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.check = check_depths,
 	.run = run,
 };

@@ -12,6 +12,7 @@
  * Timed: the collections. Building the graph and measuring the bound are set-up.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "perf/clock.h"
 #include "workloads/backend.h"
@@ -315,6 +316,17 @@ static int run_graph(struct sm_run *run, struct graph *g, struct crew *c)
 	return 0;
 }
 
+static int check_edges(const struct sm_params *p, char *err, size_t errlen)
+{
+	long long edges = sm_params_int(p, "edges"), size = sm_params_int(p, "size");
+	long long room = size / (long long)sizeof(void *);
+
+	if (edges <= room)
+		return 0;
+	snprintf(err, errlen, "edges=%lld: must be at most %lld with size=%lld", edges, room, size);
+	return -EINVAL;
+}
+
 static int run_graph_workload(struct sm_run *run)
 {
 	const struct sm_params *p = sm_run_params(run);
@@ -327,11 +339,6 @@ static int run_graph_workload(struct sm_run *run)
 	struct crew c = {.g = &g};
 	int err;
 
-	if (g.edges * sizeof(void *) > g.size)
-		return sm_run_fail(
-			run, -EINVAL, "graph: edges=%llu: must be at most %llu with size=%llu",
-			(unsigned long long)g.edges, (unsigned long long)(g.size / sizeof(void *)),
-			(unsigned long long)g.size);
 	g.type = sm_type_prefix(sm_run_gc(run), g.size, g.edges);
 	g.nodes = malloc(g.n * sizeof(*g.nodes));
 	g.mark_rate = calloc(g.collections, sizeof(*g.mark_rate));
@@ -393,5 +400,6 @@ const struct sm_workload sm__wl_graph = {
 	.op = "object",
 	.params = params,
 	.backends = 1u << SM_WL_GC,
+	.check = check_edges,
 	.run = run_graph_workload,
 };

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 
 #include "workloads/backend.h"
 
@@ -120,6 +121,16 @@ static int make_slots(struct sm_run *run, struct pair *p, uint64_t queue)
 	return p->handle ? 0 : sm_run_fail(run, -ENOMEM, "out of memory for a handle");
 }
 
+static int check_pairs(const struct sm_params *p, char *err, size_t errlen)
+{
+	unsigned threads = sm_params_threads(p);
+
+	if (threads % 2 == 0)
+		return 0;
+	snprintf(err, errlen, "threads=%u: must be even, threads come in pairs", threads);
+	return -EINVAL;
+}
+
 static int run(struct sm_run *run)
 {
 	const struct sm_params *params = sm_run_params(run);
@@ -132,9 +143,6 @@ static int run(struct sm_run *run)
 	};
 	int err = 0;
 
-	if (threads % 2 != 0)
-		return sm_run_fail(run, -EINVAL, "threads=%u: must be even, threads come in pairs",
-				   threads);
 	h.pairs = aligned_alloc(SM_CACHELINE, threads / 2 * sizeof(*h.pairs));
 	if (h.pairs == NULL)
 		return sm_run_fail(run, -ENOMEM, "out of memory for %u pairs", threads / 2);
@@ -193,5 +201,6 @@ const struct sm_workload sm__wl_handoff = {
 	.op = "object",
 	.params = params,
 	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.check = check_pairs,
 	.run = run,
 };

@@ -11,6 +11,7 @@
  * by: peak_rss_kib over the live bytes, l2_miss and llc_miss of the role mutator.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "workloads/backend.h"
 
@@ -111,6 +112,16 @@ static void free_tables(struct sm_run *run, struct larson *l, unsigned n)
 	free(l->tables);
 }
 
+static int check_sizes(const struct sm_params *p, char *err, size_t errlen)
+{
+	long long min = sm_params_int(p, "min_size"), max = sm_params_int(p, "max_size");
+
+	if (min <= max)
+		return 0;
+	snprintf(err, errlen, "min_size=%lld: must be at most max_size, %lld", min, max);
+	return -EINVAL;
+}
+
 static int run(struct sm_run *run)
 {
 	const struct sm_params *p = sm_run_params(run);
@@ -125,9 +136,6 @@ static int run(struct sm_run *run)
 	};
 	int err;
 
-	if (l.min > l.max)
-		return sm_run_fail(run, -EINVAL, "min_size=%zu: must be at most max_size, %zu",
-				   l.min, l.max);
 	err = make_tables(run, &l, n);
 	for (; err == 0 && l.generation < generations; l.generation++)
 		err = sm_run_parallel_timed(run, n, thread_main, &l);
@@ -189,5 +197,6 @@ const struct sm_workload sm__wl_larson = {
 	.op = "object",
 	.params = params,
 	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.check = check_sizes,
 	.run = run,
 };

@@ -116,6 +116,12 @@ struct sm_workload {
 	 */
 	const struct sm_param_desc *params;
 	unsigned backends; /* bit (1u << enum sm_wl_backend) for each it runs on */
+	/*
+	 * What must hold between parameters, each within its own bounds; NULL: nothing. 0, or
+	 * -EINVAL and in err one line: the parameter, its value and what is allowed. Called before
+	 * anything is measured, by sm_job_check.
+	 */
+	int (*check)(const struct sm_params *p, char *err, size_t errlen);
 	/* Runs once; reports through run.h. 0, or -errno after sm_run_fail(run, "what happened").
 	 */
 	int (*run)(struct sm_run *run);

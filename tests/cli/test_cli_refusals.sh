@@ -86,6 +86,12 @@ refuse "--topology" run --topology core:0 --dry-run
 refuse "--topology" run --topology /nosuch.xml --dry-run
 refuse "--topology" run --topology /dev/null --dry-run
 refuse "allowed: 1 to 2" run --topology "core:2 pu:1" --dry-run -w churn --threads 3
+for o in '' --dry-run; do
+	refuse "threads=3: must be even" run -w churn,handoff -t 3 $o
+	refuse "min_size=600: must be at most max_size, 100" run -w larson -p min_size=600 -p max_size=100 $o
+	refuse "edges=4096: must be at most 2" run -w graph -p edges=4096 -p size=16 $o
+	refuse "longest=26: must be at most stretch, 4" run -w gcbench -p stretch=4 -p longest=26 $o
+done
 # ---- run: places ----
 for f in /nosuch/x . /proc/1/x; do refuse "$f" run -w churn -o $f; done
 for f in /nosuch/x.db . /proc/x.db; do refuse "$f" run -w churn --store $f; done

@@ -106,6 +106,11 @@ START_TEST(matrix)
 	planned("--backend libc --counters none");
 	for (unsigned i = 0; i < p.ncases; i++)
 		ck_assert_int_eq(p.cases[i].backend, SM_WL_LIBC);
+	/* and a number of threads: handoff runs in pairs */
+	planned("-t 1,2,3 --counters none");
+	for (unsigned i = 0; i < p.ncases; i++)
+		if (strcmp(p.cases[i].params->workload->name, "handoff") == 0)
+			ck_assert_uint_eq(p.cases[i].threads, 2);
 }
 END_TEST
 
@@ -149,6 +154,13 @@ START_TEST(refusals)
 	refused("-w graph -C cahe", "cahe");
 	refused("-w graph -e no_such_event_at_all", "no_such_event_at_all");
 	refused("-w graph --topology /does/not/exist.xml", "/does/not/exist.xml");
+	/* rules between parameters, in any case of the matrix */
+	refused("-w handoff -t 2,5", "handoff: threads=5: must be even");
+	refused("-p threads=3", "handoff: threads=3: must be even");
+	refused("-w churn,larson -p min_size=600 -p max_size=100",
+		"larson: min_size=600: must be at most max_size, 100");
+	refused("-w graph -p edges=4096 -p size=16", "edges=4096: must be at most 2 with size=16");
+	refused("-w gcbench -p stretch=4 -p longest=26", "longest=26: must be at most stretch, 4");
 	refused("-w churn -p ops=1,2,3,4,5,6,7,8,9,10,11 -p live=1,2,3,4,5,6,7,8,9,10,11 -p "
 		"size=16,17,18,19,20,21,22,23,24,25 --threads 1,2,3,4 --set "
 		"gc.percent=10,20,30,40,50,60,70,80,90,100 --counters none",
@@ -225,9 +237,9 @@ START_TEST(equal_seeds_equal_plans)
 {
 	char *first;
 
-	planned("-w churn,ring,graph -p size=16,32 --seed 5 --reps 4 --counters none");
+	planned("-w churn,ring,graph -p size=32,64 --seed 5 --reps 4 --counters none");
 	first = strdup(p.jobs[3]);
-	planned("-w churn,ring,graph -p size=16,32 --seed 5 --reps 4 --counters none");
+	planned("-w churn,ring,graph -p size=32,64 --seed 5 --reps 4 --counters none");
 	ck_assert_str_eq(p.jobs[3], first);
 	free(first);
 	/* whole repetitions one after the other */

@@ -1,6 +1,7 @@
 /* Each workload at small sizes: what it reports is what its definition says, on every backend it
  * has. */
 #include <check.h>
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -292,6 +293,14 @@ START_TEST(gcbench_counts)
 }
 END_TEST
 
+START_TEST(gcbench_refuses)
+{
+	ck_assert_int_eq(run_with("gcbench", SM_WL_LIBC, "stretch=4 longest=5", ""), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(sample.error, "longest=5: must be at most stretch, 4"));
+	sm_sample_free(&sample);
+}
+END_TEST
+
 /* ---- handoff, larson ---------------------------------------------------------------------- */
 
 /* A queue of one object, shorter and longer than the number of objects. */
@@ -407,7 +416,7 @@ int main(void)
 			SM_LOOP(trees_collect, 0, 2), SM_T(graph_marks_all),
 			SM_T(graph_with_writers), SM_T(graph_refuses), SM_T(churn_sizes),
 			SM_T(ring_latencies), SM_T(slices_output), SM_T(gcbench_counts),
-			SM_LOOP(handoff_arrives, 0, 3), SM_T(handoff_refuses),
-			SM_T(larson_replaces), SM_T(larson_refuses), SM_T(lru_cache_hits),
-			SM_T(strings_join), SM_T(linked_list_stays));
+			SM_T(gcbench_refuses), SM_LOOP(handoff_arrives, 0, 3),
+			SM_T(handoff_refuses), SM_T(larson_replaces), SM_T(larson_refuses),
+			SM_T(lru_cache_hits), SM_T(strings_join), SM_T(linked_list_stays));
 }
