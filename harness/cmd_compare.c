@@ -13,6 +13,7 @@
 
 #include "harness/cmd.h"
 #include "harness/compare.h"
+#include "perf/names.h"
 
 #define MAX_SIDES 16
 #define MAX_GATES 16
@@ -55,15 +56,15 @@ static const char help[] =
 	"      no build gets slower by 3 % unnoticed: status 3 when one has\n"
 	"  spanmark compare laptop.db:1 server.db:1 --format csv\n"
 	"\n"
-	"Exit status: 0 compared, 1 --require-power is not met, 2 the command line is wrong, 3 "
-	"--fail-if.\n";
+	"Exit status: 0 compared, 1 --require-power is not met or it or --fail-if cannot be "
+	"judged, as\n"
+	"all samples of a case failed, 2 the command line is wrong, 3 --fail-if.\n";
 
 struct gate {
 	char metric[96];
 	bool above;
 	double bound;
 	const char *text;
-	bool used;
 };
 
 struct compare {
@@ -80,6 +81,7 @@ struct compare {
 	size_t nsides;
 	cJSON *json;
 	unsigned tripped, weak; /* rows beyond a gate; rows without --require-power's power */
+	bool lost;		/* a case that neither could judge */
 };
 
 static int usage(const char *err)
@@ -147,14 +149,12 @@ static int parse_metrics(struct compare *c, const char *text)
 
 static int parse_format(struct compare *c, const char *text, char *err, size_t errlen)
 {
-	static const char *const names[] = {"table", "csv", "json"};
+	static const char *const names[] = {"table", "csv", "json", NULL};
+	int found = sm_names_find(names, text);
 
-	for (int i = 0; i < 3; i++) {
-		if (strcmp(text, names[i]) == 0) {
-			c->format = (enum sm_format)i;
-			return 0;
-		}
-	}
+	c->format = (enum sm_format)found;
+	if (found >= 0)
+		return 0;
 	snprintf(err, errlen, "--format '%.60s'; allowed: table, csv, json", text);
 	return -EINVAL;
 }
@@ -346,6 +346,16 @@ static void check_power(struct compare *c, const struct sm_comparison *cmp)
 	}
 }
 
+static void check_lost(struct compare *c, const struct sm_comparison *cmp)
+{
+	const char *gate = c->ngates > 0 ? "--fail-if" : "--require-power";
+
+	for (size_t i = 0; (c->ngates > 0 || c->power > 0) && i < cmp->lost.n; i++) {
+		sm_complain("%s cannot be judged: %s: %s", gate, cmp->lost.v[i], cmp->why.v[i]);
+		c->lost = true;
+	}
+}
+
 static void print(struct compare *c, const struct sm_compare_text *t, bool first)
 {
 	switch (c->format) {
@@ -424,14 +434,12 @@ static int compare_all(struct compare *c, char *err, size_t errlen)
 				      errlen);
 	if (rc == 0)
 		rc = judge_all(c, cmps, n, err, errlen);
-	for (size_t i = 0; i < n && rc == 0; i++) {
-		for (size_t g = 0; g < c->ngates; g++)
-			for (size_t k = 0; k < cmps[i].nrows; k++)
-				c->gates[g].used |=
-					strcmp(cmps[i].rows[k].metric, c->gates[g].metric) == 0;
-	}
 	for (size_t g = 0; g < c->ngates && rc == 0; g++) {
-		if (c->gates[g].used)
+		bool used = false;
+
+		for (size_t i = 0; i < n; i++)
+			used |= sm__compare_has(&cmps[i], c->gates[g].metric);
+		if (used)
 			continue;
 		snprintf(err, errlen, "--fail-if '%.60s': no row is of it; --metric %.60s adds it",
 			 c->gates[g].text, c->gates[g].metric);
@@ -443,6 +451,7 @@ static int compare_all(struct compare *c, char *err, size_t errlen)
 		if (rc == 0) {
 			check_gates(c, &cmps[i]);
 			check_power(c, &cmps[i]);
+			check_lost(c, &cmps[i]);
 		}
 		sm_comparison_free(&cmps[i]);
 	}
@@ -468,7 +477,9 @@ static int compare_sides(struct compare *c, int argc, char **argv)
 	if (c->weak > 0)
 		sm_complain("--require-power %g%%: %u row%s have too few repetitions to find it",
 			    c->power * 100, c->weak, c->weak == 1 ? "" : "s");
-	return c->tripped > 0 ? SM_EXIT_BEYOND : c->weak > 0 ? SM_EXIT_FAILED : SM_EXIT_OK;
+	return c->tripped > 0		? SM_EXIT_BEYOND
+	       : c->weak > 0 || c->lost ? SM_EXIT_FAILED
+					: SM_EXIT_OK;
 }
 
 int sm_cmd_compare(int argc, char **argv)

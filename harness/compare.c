@@ -349,9 +349,11 @@ static int match(struct matching *m, struct item *a, struct item *b)
 					a->rec->backend, a->rec->config, b->rec->backend,
 					b->rec->config);
 	if (rc == 0)
+		rc = sm__compare_lost(m->s, a->first, m->t, b->first, name, m->out);
+	if (rc == 0)
 		rc = sm__compare_rows(m->s, a->first, m->t, b->first, m->metrics, name, m->out);
 	free(name);
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 /* Whoever has everything in common first, then what only one is left of. */
@@ -390,7 +392,7 @@ static int list_unmatched(struct sm_comparison *out, const struct items *l, cons
 	return rc;
 }
 
-static bool has_metric(const struct sm_comparison *c, const char *name)
+bool sm__compare_has(const struct sm_comparison *c, const char *name)
 {
 	for (size_t i = 0; i < c->nrows; i++)
 		if (strcmp(c->rows[i].metric, name) == 0)
@@ -414,8 +416,13 @@ static int check(const struct matching *m, char *err, size_t errlen)
 			 m->s->text, m->t->text);
 		return -EINVAL;
 	}
+	if (m->out->lost.n == m->matched) {
+		snprintf(err, errlen, "%.80s and %.80s have no result in common: %.140s: %s",
+			 m->s->text, m->t->text, m->out->lost.v[0], m->out->why.v[0]);
+		return -EINVAL;
+	}
 	for (size_t i = 0; i < m->metrics->n; i++) {
-		if (has_metric(m->out, m->metrics->v[i]))
+		if (sm__compare_has(m->out, m->metrics->v[i]))
 			continue;
 		snprintf(
 			err, errlen,
@@ -426,8 +433,7 @@ static int check(const struct matching *m, char *err, size_t errlen)
 	}
 	if (m->out->nrows > 0)
 		return 0;
-	snprintf(err, errlen, "%.80s and %.80s have no result in common: all samples failed",
-		 m->s->text, m->t->text);
+	snprintf(err, errlen, "%.80s and %.80s have no result in common", m->s->text, m->t->text);
 	return -EINVAL;
 }
 
@@ -470,4 +476,6 @@ void sm_comparison_free(struct sm_comparison *c)
 	free(c->rows);
 	sm_strings_free(&c->hidden);
 	sm_strings_free(&c->unmatched);
+	sm_strings_free(&c->lost);
+	sm_strings_free(&c->why);
 }

@@ -44,7 +44,9 @@ struct sm_comparison {
 	struct sm_compare_row *rows; /* by case */
 	size_t nrows;
 	struct sm_strings hidden;    /* "kernel: 6.1 / 6.5" */
-	struct sm_strings unmatched; /* "A alone: graph objects=1000" */
+	struct sm_strings unmatched; /* "A alone has graph objects=1000" */
+	/* Cases that both have, but all samples of a side failed: named in unmatched too. */
+	struct sm_strings lost, why; /* "graph", "2 of 2 samples of B failed (timeout: ..)" */
 	double each;		     /* the confidence of one interval */
 };
 
@@ -73,6 +75,10 @@ struct cJSON *sm_compare_json(const struct sm_compare_text *t);
 /* compare_rows.c: the rows of two matched groups, from their first records. */
 int sm__compare_rows(const struct sm_side *base, size_t b, const struct sm_side *other, size_t o,
 		     const struct sm_strings *metrics, const char *name, struct sm_comparison *out);
+bool sm__compare_has(const struct sm_comparison *c, const char *metric); /* a row of it? */
+/* Lists the case where all samples of a group failed. 1 when it did, 0, -ENOMEM. */
+int sm__compare_lost(const struct sm_side *base, size_t b, const struct sm_side *other, size_t o,
+		     const char *name, struct sm_comparison *out);
 /* What differs between two JSON objects of circumstances, one line each. */
 int sm__compare_hidden(const char *base, const char *other, struct sm_strings *out);
 int sm__strings_printf(struct sm_strings *s, const char *fmt, ...)

@@ -267,6 +267,45 @@ int sm__compare_rows(const struct sm_side *s, size_t a, const struct sm_side *t,
 	return rc ? rc : add_metrics(s, a, t, b, metrics, name, out, from);
 }
 
+/* ---- cases without a value ---------------------------------------------------------------- */
+
+/* Appends "2 of 2 samples of B failed (timeout: ..)", with the first reason; nothing where one
+ * did not fail. */
+static bool all_failed(const struct sm_side *s, size_t first, char *buf, size_t len)
+{
+	const struct sm_record *r = &s->report->records[first];
+	size_t n = 0, at = strlen(buf);
+
+	for (; first + n < s->report->nrecords && r[n].group == r->group; n++)
+		if (r[n].status == SM_OUTCOME_OK)
+			return false;
+	snprintf(buf + at, len - at, "%s%zu of %zu sample%s of %.80s failed (%s%s%.100s)",
+		 at ? ", " : "", n, n, n == 1 ? "" : "s", s->text, sm_outcome_names[r->status],
+		 r->message[0] ? ": " : "", r->message);
+	return true;
+}
+
+int sm__compare_lost(const struct sm_side *s, size_t a, const struct sm_side *t, size_t b,
+		     const char *name, struct sm_comparison *out)
+{
+	char why[500] = "";
+	bool first = all_failed(s, a, why, sizeof(why));
+	bool second = all_failed(t, b, why, sizeof(why));
+	int rc;
+
+	if (!first && !second)
+		return 0;
+	rc = sm_strings_add(&out->lost, name, strlen(name));
+	if (rc == 0)
+		rc = sm_strings_add(&out->why, why, strlen(why));
+	if (rc == 0 && first && second)
+		rc = sm__strings_printf(&out->unmatched, "neither has %.140s: %s", name, why);
+	else if (rc == 0)
+		rc = sm__strings_printf(&out->unmatched, "%.80s alone has %.140s: %s",
+					first ? t->text : s->text, name, why);
+	return rc ? rc : 1;
+}
+
 /* ---- circumstances ------------------------------------------------------------------------ */
 
 /* Differ from run to run by nature, or stand in the table. */

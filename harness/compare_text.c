@@ -177,11 +177,28 @@ static void put_list(const struct sm_strings *list, const char *head, FILE *out)
 	}
 }
 
+/* "1 of 3 planned samples, interrupted" of a run that is not whole; false: it is. */
+static bool is_unfinished(const struct sm_report *r, char *buf, size_t len)
+{
+	snprintf(buf, len, "%zu of %u planned samples, %s", r->nrecords, r->planned, r->state);
+	return r->nrecords < r->planned;
+}
+
+static void put_side(const char *name, const struct sm_side *s, FILE *out)
+{
+	char text[100];
+
+	fprintf(out, "%s = %s (run %lld, %s", name, s->text, (long long)s->report->run,
+		s->report->started);
+	if (is_unfinished(s->report, text, sizeof(text)))
+		fprintf(out, "; unfinished: %s", text);
+	fputs(")\n", out);
+}
+
 void sm_compare_table(const struct sm_compare_text *t, FILE *out)
 {
-	fprintf(out, "A = %s (run %lld, %s)\nB = %s (run %lld, %s)\n", t->base->text,
-		(long long)t->base->report->run, t->base->report->started, t->other->text,
-		(long long)t->other->report->run, t->other->report->started);
+	put_side("A", t->base, out);
+	put_side("B", t->other, out);
 	put_list(&t->c->hidden, "differs: ", out);
 	number_notes(t->c);
 	fprintf(out, "\n%-30s %9s %9s %8s %16s %9s  %s\n", "", "A", "B", "B / A", "interval",
@@ -223,6 +240,16 @@ static void put_number(double v, bool has, FILE *out)
 	fprintf(out, ",%s", text);
 }
 
+static void put_names(const struct sm_compare_text *t, const char *name, FILE *out)
+{
+	const char *const texts[] = {t->base->text, t->other->text, name};
+
+	for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++) {
+		put_quoted(texts[k], out);
+		fputc(',', out);
+	}
+}
+
 void sm_compare_csv(const struct sm_compare_text *t, bool head, FILE *out)
 {
 	if (head)
@@ -231,9 +258,9 @@ void sm_compare_csv(const struct sm_compare_text *t, bool head, FILE *out)
 		      out);
 	for (size_t i = 0; i < t->c->nrows; i++) {
 		const struct sm_compare_row *r = &t->c->rows[i];
-		const char *const texts[] = {t->base->text, t->other->text, r->name, r->who,
-					     r->kind,	    r->metric,	    r->unit};
+		const char *const texts[] = {r->who, r->kind, r->metric, r->unit};
 
+		put_names(t, r->name, out);
 		for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++) {
 			put_quoted(texts[k], out);
 			fputc(',', out);
@@ -245,6 +272,12 @@ void sm_compare_csv(const struct sm_compare_text *t, bool head, FILE *out)
 		put_number(t->c->each, !r->d.exact, out);
 		fprintf(out, ",%s,%u,", sm_verdict_names[r->d.verdict], r->d.needed);
 		put_quoted(r->d.reason, out);
+		fputc('\n', out);
+	}
+	for (size_t i = 0; i < t->c->lost.n; i++) {
+		put_names(t, t->c->lost.v[i], out);
+		fprintf(out, ",,,,,,,,,,,,%s,,", sm_verdict_names[SM_VERDICT_UNCLEAR]);
+		put_quoted(t->c->why.v[i], out);
 		fputc('\n', out);
 	}
 }
@@ -281,6 +314,16 @@ static cJSON *row_json(const struct sm_compare_row *r)
 	return obj;
 }
 
+static void add_unfinished(cJSON *obj, const char *name, const struct sm_report *r)
+{
+	char text[100];
+
+	if (is_unfinished(r, text, sizeof(text)))
+		cJSON_AddStringToObject(obj, name, text);
+	else
+		cJSON_AddNullToObject(obj, name);
+}
+
 cJSON *sm_compare_json(const struct sm_compare_text *t)
 {
 	cJSON *obj = cJSON_CreateObject(), *rows;
@@ -289,6 +332,8 @@ cJSON *sm_compare_json(const struct sm_compare_text *t)
 	cJSON_AddStringToObject(obj, "other", t->other->text);
 	cJSON_AddNumberToObject(obj, "base_run", (double)t->base->report->run);
 	cJSON_AddNumberToObject(obj, "other_run", (double)t->other->report->run);
+	add_unfinished(obj, "base_unfinished", t->base->report);
+	add_unfinished(obj, "other_unfinished", t->other->report);
 	cJSON_AddNumberToObject(obj, "confidence_of_table", SM_VERDICT_CONFIDENCE);
 	cJSON_AddNumberToObject(obj, "confidence_of_interval", t->c->each);
 	cJSON_AddNumberToObject(obj, "margin", t->judged.margin);

@@ -58,6 +58,26 @@ says "'ns_per_op > 0.001': churn: no interval, so not met" err
 expect 1 --store few.db libc span --require-power 3%; says "takes" ; says "too few repetitions" err
 expect 0 --store lab.db 1 1 --require-power 3
 
+# A case whose samples all failed on one side is named, and no gate passes it.
+python3 - <<'P' || bad "store"
+import shutil, sqlite3
+shutil.copy("lab.db", "failed.db")
+s = sqlite3.connect("failed.db")
+s.execute("UPDATE sample SET status='crashed', message='killed by signal 11' WHERE run=2 AND backend='span'")
+s.commit()
+P
+lost="10 of 10 samples of 2 failed (crashed: killed by signal 11)"
+expect 0 --store failed.db 1 2; says "not compared: 1 alone has churn span: 10 of 10 samples of 2 failed"
+expect 0 --store failed.db 1 2 --format csv; says "$lost"
+expect 0 --store failed.db 1 2 --format json; says "1 alone has churn span: $lost"
+expect 1 --store failed.db 1 2 --fail-if 'ns_per_op > 1000'
+[ "$(wc -l <err)" = 1 ] || bad "lines: $(cat err)"
+says "--fail-if cannot be judged: churn span: $lost" err
+expect 1 --store failed.db 1 2 --require-power 900%
+says "--require-power cannot be judged: churn span: $lost" err
+expect 3 --store failed.db 1 2 --fail-if 'ns_per_op > 0.001'
+refuse "10 of 10 samples of 2/span failed" --store failed.db 1/span 2/span
+
 expect 0 --store lab.db libc span libc --format csv
 [ "$(head -1 out | cut -d, -f1-3)" = base,other,case ] || bad "csv: $(head -1 out)"
 [ "$(grep -c '"libc","libc",' out)" -ge 2 ] && [ "$(grep -c '"libc","span",' out)" -ge 2 ] || bad "csv: $(cat out)"

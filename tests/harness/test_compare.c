@@ -2,6 +2,7 @@
  * what is listed beside them; compare_text.c: byte for byte. */
 #include "harness/compare.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,6 +252,90 @@ START_TEST(failed_samples_are_left_out)
 }
 END_TEST
 
+/* Two cases of two samples on each side; all samples of the second fail in the sides of `fail`. */
+static void two_runs(unsigned fail)
+{
+	for (unsigned side = 1; side <= 2; side++) {
+		for (unsigned i = 0; i < 4; i++) {
+			struct fake_sample *f = add(i / 2, i % 2, "libc", 1);
+
+			f->workload = i < 2 ? "graph" : "churn";
+			if (i < 2 || !(fail & side))
+				continue;
+			f->status = SM_OUTCOME_CRASHED;
+			f->message = "killed by signal 11";
+			f->wire = NULL;
+		}
+		end_run(NULL);
+	}
+	compare_well("1", "2");
+}
+
+static void failed_case_is_named(unsigned fail, const char *says)
+{
+	struct sm_compare_text t = {.base = &sides[0], .other = &sides[1], .c = &compared};
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	two_runs(fail);
+	ck_assert_uint_eq(compared.unmatched.n, 1);
+	ck_assert_str_eq(compared.unmatched.v[0], says);
+	for (size_t i = 0; i < compared.nrows; i++)
+		ck_assert_str_eq(compared.rows[i].name, "graph");
+	sm_compare_csv(&t, false, f);
+	fclose(f);
+	ck_assert_ptr_nonnull(strstr(text, "\"1\",\"2\",\"churn\",,,,,,,,,,,,,unclear,,\""));
+	ck_assert_ptr_nonnull(strstr(text, strstr(says, "2 of 2")));
+	free(text);
+}
+
+/* A case without a value on a side is named, with the reason. */
+START_TEST(failed_on_one_side)
+{
+	failed_case_is_named(2, "1 alone has churn: 2 of 2 samples of 2 failed (crashed: killed "
+				"by signal 11)");
+}
+END_TEST
+
+START_TEST(failed_on_both_sides)
+{
+	failed_case_is_named(3, "neither has churn: 2 of 2 samples of 1 failed (crashed: killed "
+				"by signal 11), 2 of 2 samples of 2 failed (crashed: killed by "
+				"signal 11)");
+}
+END_TEST
+
+/* Above the table, and in JSON. */
+START_TEST(an_unfinished_run_is_said)
+{
+	struct sm_compare_text t = {.base = &sides[0], .other = &sides[1], .c = &compared};
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	cJSON *json;
+
+	add(0, 0, "libc", 1);
+	end_run(NULL);
+	add(0, 0, "libc", 1);
+	fake_run(store, NULL, samples, 1, 3);
+	compare_well("1", "2");
+	reports[0].started = reports[1].started = "T";
+	sm_compare_table(&t, f);
+	fclose(f);
+	ck_assert_ptr_nonnull(strstr(text, "A = 1 (run 1, T)\n"));
+	ck_assert_ptr_nonnull(
+		strstr(text, "B = 2 (run 2, T; unfinished: 1 of 3 planned samples, running)\n"));
+	free(text);
+	json = sm_compare_json(&t);
+	ck_assert(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "base_unfinished")));
+	ck_assert_str_eq(
+		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "other_unfinished")),
+		"1 of 3 planned samples, running");
+	cJSON_Delete(json);
+}
+END_TEST
+
 START_TEST(refusals)
 {
 	static const struct {
@@ -371,6 +456,7 @@ int main(void)
 			     SM_T(sides_of_one_run_are_paired), SM_T(runs_are_not_paired),
 			     SM_T(events_are_compared), SM_T(cases_are_matched),
 			     SM_T(settings_are_matched), SM_T(what_is_left_over_is_matched),
-			     SM_T(failed_samples_are_left_out), SM_T(refusals), SM_T(the_table),
-			     SM_T(notes_are_numbered));
+			     SM_T(failed_samples_are_left_out), SM_T(failed_on_one_side),
+			     SM_T(failed_on_both_sides), SM_T(an_unfinished_run_is_said),
+			     SM_T(refusals), SM_T(the_table), SM_T(notes_are_numbered));
 }
