@@ -51,8 +51,9 @@ static SM_COLD _Noreturn void refuse_pointer(const void *p, const char *verb)
 	if ((uintptr_t)p != start)
 		sm__fatal(__FILE__, __LINE__, "%s: %p is %zu bytes inside the %u-byte object at %p",
 			  verb, p, (size_t)((uintptr_t)p - start), s->slot_bytes, (void *)start);
-	sm__fatal(__FILE__, __LINE__, "%s: %p (%u bytes) is free already: freed twice", verb, p,
-		  s->slot_bytes);
+	sm__fatal(__FILE__, __LINE__, "%s: %p (%u bytes) is %s", verb, p, s->slot_bytes,
+		  strncmp(verb, "free", 4) == 0 ? "free already: freed twice"
+						: "free: used after free");
 }
 
 static bool is_slot_start(const struct sm_span *s, uintptr_t p)
@@ -265,7 +266,7 @@ size_t sm_usable_size(const void *p)
 void sm_free_sized(void *p, size_t size)
 {
 	if (p != NULL) {
-		size_t usable = sm_usable_size(p);
+		size_t usable = bytes_of(sm__malloc_span(p, "free_sized"));
 
 		if (size > usable)
 			sm__fatal(__FILE__, __LINE__, "free_sized: %p has %zu bytes, not %zu", p,

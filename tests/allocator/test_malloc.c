@@ -322,6 +322,22 @@ static void realloc_of_freed(void)
 	sm_free(p);
 }
 
+static void usable_size_of_freed(void)
+{
+	void *p = sm_malloc(64);
+
+	sm_free(p);
+	(void)sm_usable_size(p);
+}
+
+static void sized_of_freed(void)
+{
+	void *p = sm_malloc(64);
+
+	sm_free(p);
+	sm_free_sized(p, 64);
+}
+
 static void sized_too_large(void)
 {
 	sm_free_sized(sm_malloc(64), 65);
@@ -360,7 +376,10 @@ static const struct {
 	{foreign_stack, "not from this heap"},
 	{foreign_first, "not from this heap"},
 	{behind_the_last_slot, "behind the last object"},
-	{realloc_of_freed, "freed twice"},
+	{realloc_of_freed, "is free: used after free"},
+	{usable_size_of_freed, "is free: used after free"},
+	{sized_of_freed, "free_sized: 0x"},
+	{sized_of_freed, "freed twice"},
 	{sized_too_large, "not 65"},
 	{page_per_object_double, "freed already"},
 };
