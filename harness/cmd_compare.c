@@ -1,7 +1,5 @@
-/*
- * cmd_compare.c: spanmark compare: which of two or more sides is better, and is it real? What a
- * side is and what is matched: compare.h; the judgement: verdict.h.
- */
+/* cmd_compare.c: spanmark compare: which of two or more sides is better, and is it real? What a
+ * side is and what is matched: compare.h; the judgement: verdict.h. */
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <getopt.h>
@@ -72,7 +70,7 @@ struct compare {
 	unsigned last;
 	struct sm_strings metrics;
 	struct sm_verdict_options judged;
-	double power;
+	double power; /* --require-power; below 0: not asked */
 	enum sm_format format;
 	struct gate gates[MAX_GATES];
 	size_t ngates;
@@ -217,7 +215,7 @@ static int parse(struct compare *c, int argc, char **argv, bool *asked_help)
 		if (take(c, o, err, sizeof(err)) != 0)
 			return usage(err);
 	}
-	if (c->power > 0 && c->power <= c->judged.margin)
+	if (c->power >= 0 && c->power <= c->judged.margin)
 		return usage("--require-power must be above --margin: what is within is the same");
 	c->judged.target = c->power > 0 ? c->power : c->judged.margin + 0.02;
 	return SM_EXIT_OK;
@@ -484,7 +482,7 @@ static int compare_sides(struct compare *c, int argc, char **argv)
 
 int sm_cmd_compare(int argc, char **argv)
 {
-	struct compare c = {.judged = {.margin = SM_VERDICT_MARGIN}};
+	struct compare c = {.judged = {.margin = SM_VERDICT_MARGIN}, .power = -1};
 	bool asked_help = false;
 	int status = parse(&c, argc, argv, &asked_help);
 

@@ -63,7 +63,7 @@ struct sm_compare_text {
 	const struct sm_side *base, *other;
 	struct sm_comparison *c;
 	struct sm_verdict_options judged;
-	double power; /* --require-power; 0: not asked */
+	double power; /* --require-power; above 0 where it was asked */
 };
 /* base and other: the first and the second side; several comparisons follow one another. */
 void sm_compare_table(const struct sm_compare_text *t, FILE *out);

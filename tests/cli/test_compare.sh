@@ -105,7 +105,7 @@ for g in ns_per_op 'ns_per_op = 2' 'ns_per_op > ' '> 2' 'ns_per_op > x' 'ns_per_
 	refuse "--fail-if" --store lab.db 1 2 --fail-if "$g"
 done
 for p in x -1 '' 3x 1e9 nan; do refuse "--margin" --store lab.db 1 2 --margin "$p"; done
-refuse "above --margin" --store lab.db 1 2 --require-power 1%
+for p in 0 0% -0 1%; do refuse "above --margin" --store lab.db 1 2 --require-power $p; done
 for n in 0 1 99 x -2; do refuse "--last" --store lab.db --last "$n"; done
 refuse "--last 3" --store lab.db --last 3
 refuse "--last names the sides" --store lab.db --last 2 1
