@@ -41,7 +41,7 @@ static const char help[] =
 	"  --require-power P%   say how many repetitions it takes to find a difference of P%; "
 	"exit\n"
 	"                       status 1 where there are fewer\n"
-	"  --format F           table, csv, json\n"
+	"  -f, --format F       table, csv, json\n"
 	"\n"
 	"examples:\n"
 	"  spanmark run --store lab.db -w churn --backend span,libc --reps 12\n"
@@ -202,7 +202,7 @@ static int parse(struct compare *c, int argc, char **argv, bool *asked_help)
 
 	optind = 0;
 	opterr = 0;
-	while ((o = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, ":f:", options, NULL)) != -1) {
 		if (o == 'h') {
 			*asked_help = true;
 			return SM_EXIT_OK;

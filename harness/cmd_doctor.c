@@ -18,21 +18,20 @@
 #include "harness/writer.h"
 #include "perf/calibrate.h"
 
-static const char help[] = "usage: spanmark doctor [--calibrate] [--format table|json] [-o FILE]\n"
+static const char help[] = "usage: spanmark doctor [--calibrate] [-f table|json] [-o FILE]\n"
 			   "\n"
 			   "Tells what can be counted and measured on this machine, why not, and "
 			   "what to do about it. Nothing "
 			   "is\n"
 			   "changed: remedies are commands for the administrator.\n"
 			   "\n"
-			   "  --calibrate   run kernels with known counts (some seconds): "
-			   "expected, counted, error and verdict "
-			   "for each\n"
-			   "                event, and the time of a memory access by working set. "
-			   "The result is kept and "
-			   "stored with runs\n"
-			   "  --format F    table (default) or json\n"
-			   "  -o FILE       write there instead of standard output\n"
+			   "  --calibrate        run kernels with known counts (some seconds): "
+			   "expected, counted, error and\n"
+			   "                     verdict for each event, and the time of a memory "
+			   "access by working set. The\n"
+			   "                     result is kept and stored with runs\n"
+			   "  -f, --format F     table (default) or json\n"
+			   "  -o, --output FILE  write there instead of standard output\n"
 			   "\n"
 			   "Exit status: 0 when everything that was looked at can be measured, 1 "
 			   "when something is bad or off.\n"
@@ -363,7 +362,7 @@ int sm_cmd_doctor(int argc, char **argv)
 
 	optind = 0;
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":o:", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":f:o:", options, NULL)) != -1) {
 		switch (c) {
 		case 'c': o.calibrate = true; break;
 		case 'f':

@@ -18,7 +18,7 @@
 
 static const char help[] =
 	"usage: spanmark topo [--xml FILE | --synthetic STRING] [--place P] [--mark-place P]\n"
-	"                     [--kind K] [--threads N] [--workers N] [--format table|json]\n"
+	"                     [--kind K] [--threads N] [--workers N] [-f table|json]\n"
 	"\n"
 	"Shows packages, NUMA nodes, L3 caches, cores and processing units (PUs) with the numbers "
 	"of the\n"
@@ -34,7 +34,7 @@ static const char help[] =
 	"  --kind K            kind of cores that threads may use: all (default), p, e, k0, ..\n"
 	"  --threads N         mutator threads to place\n"
 	"  --workers N         mark workers to place\n"
-	"  --format F          table (default) or json\n"
+	"  -f, --format F      table (default) or json\n"
 	"\n"
 	"examples:\n"
 	"  spanmark topo\n"
@@ -425,7 +425,7 @@ int sm_cmd_topo(int argc, char **argv)
 
 	optind = 0;
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":f:", options, NULL)) != -1) {
 		if (c == 'h') {
 			fputs(help, stdout);
 			return SM_EXIT_OK;

@@ -60,8 +60,8 @@ _spanmark() {
 	compare)
 		case $prev in
 		--store) COMPREPLY=($(compgen -f -- "$cur")) ;;
-		--format) COMPREPLY=($(compgen -W "table csv json" -- "$cur")) ;;
-		*) COMPREPLY=($(compgen -W "--store --last --metric --margin --fail-if --require-power --format --help gc span libc" -- "$cur")) ;;
+		-f | --format) COMPREPLY=($(compgen -W "table csv json" -- "$cur")) ;;
+		*) COMPREPLY=($(compgen -W "--store --last --metric --margin --fail-if --require-power -f --format --help gc span libc" -- "$cur")) ;;
 		esac ;;
 	heap) COMPREPLY=($(compgen -f -W "--why --dominators --top --help" -- "$cur")) ;;
 	*) COMPREPLY=($(compgen -W "--help" -- "$cur")) ;;

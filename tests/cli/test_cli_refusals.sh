@@ -110,6 +110,8 @@ for v in x -1 4097 1.5 ''; do
 done
 for c in topo doctor; do
 	refuse "allowed: table, json" $c --format csv
+	refuse "allowed: table, json" $c -f csv
+	refuse "-f: wants a value" $c -f
 	refuse "stray" $c stray
 	refuse "--nosuch" $c --nosuch
 	refuse "--format" $c --format

@@ -112,6 +112,8 @@ refuse "--last names the sides" --store lab.db --last 2 1
 refuse "unknown option" --bogus
 refuse "wants a value" --store
 refuse "table, csv, json" --store lab.db 1 2 --format yaml
+refuse "table, csv, json" --store lab.db 1 2 -f yaml
+refuse "-f: wants a value" -f
 echo text >text.db
 refuse "not a SQLite database" --store text.db 1 2
 
