@@ -369,18 +369,15 @@ static int make_plan(const struct sm_topology *t, const struct topo_options *o,
 		     struct sm_placement *plan, char *err, size_t errlen)
 {
 	struct sm_place_request r = o->place;
-	int rc = o->kind != NULL ? sm_place_kinds_parse(t, o->kind, &r.kinds, err, errlen) : 0;
+	int rc = sm_placement_plan(t, &r, plan, err, errlen);
 
-	if (rc)
-		return rc;
-	rc = sm_placement_plan(t, &r, plan, err, errlen);
 	if (rc != -EINVAL || o->place_given)
 		return rc;
 	r.place = SM_PLACE_COMPACT;
 	return sm_placement_plan(t, &r, plan, err, errlen);
 }
 
-static int show(const struct topo_options *o)
+static int show(struct topo_options *o)
 {
 	struct sm_placement plan = {0};
 	struct sm_topology *t;
@@ -389,7 +386,9 @@ static int show(const struct topo_options *o)
 
 	if (sm_topology_load(&o->from, &t, err, sizeof(err)))
 		return usage(err);
-	if (o->plan && make_plan(t, o, &plan, err, sizeof(err))) {
+	if ((o->kind != NULL &&
+	     sm_place_kinds_parse(t, o->kind, &o->place.kinds, err, sizeof(err))) ||
+	    (o->plan && make_plan(t, o, &plan, err, sizeof(err)))) {
 		sm_topology_free(t);
 		return usage(err);
 	}

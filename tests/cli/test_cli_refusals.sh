@@ -119,6 +119,7 @@ done
 refuse "allowed" topo --place nowhere
 refuse "allowed" topo --mark-place nowhere
 refuse "of one kind; allowed: all" topo --synthetic "core:2 pu:1" --kind p --threads 1
+refuse "of one kind; allowed: all" topo --synthetic "core:2 pu:1" --kind z
 refuse "of one kind; allowed: all" run -w churn --topology "core:2 pu:1" --dry-run --kind p
 refuse "allowed" topo --threads 4096 --place compact
 refuse "/nosuch" topo --xml /nosuch
