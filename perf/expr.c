@@ -18,6 +18,7 @@ struct eval {
 	size_t errlen;
 	int rc; /* the first error */
 	int depth;
+	bool any; /* whatever the value: to the end, for syntax and names */
 };
 
 static double sum(struct eval *e);
@@ -119,7 +120,7 @@ static double product(struct eval *e)
 			v *= factor(e);
 		} else if (take_char(e, '/')) {
 			d = factor(e);
-			if (!e->rc && d == 0)
+			if (!e->rc && d == 0 && !e->any)
 				return stop(e, -EDOM, "division by zero");
 			v = e->rc ? 0 : v / d;
 		} else {
@@ -144,15 +145,22 @@ static double sum(struct eval *e)
 	return v;
 }
 
+static double whole(struct eval *e)
+{
+	double v = sum(e);
+
+	take_char(e, ' ');
+	if (!e->rc && *e->p)
+		stop(e, -EINVAL, "unexpected text");
+	return v;
+}
+
 int sm_expr_eval(const char *text, sm_expr_fn fn, void *ctx, double *out, char *err, size_t errlen)
 {
 	struct eval e = {
 		.text = text, .p = text, .fn = fn, .ctx = ctx, .err = err, .errlen = errlen};
-	double v = sum(&e);
+	double v = whole(&e);
 
-	take_char(&e, ' ');
-	if (!e.rc && *e.p)
-		stop(&e, -EINVAL, "unexpected text");
 	if (!e.rc && !isfinite(v))
 		stop(&e, -EDOM, "the result is not finite");
 	if (!e.rc)
@@ -165,15 +173,12 @@ struct collect {
 	int max, n;
 };
 
-/* Every name counts as a different non-zero number, so that no division fails while names are
- * collected. */
 static bool collect(void *ctx, const char *id, double *value)
 {
 	struct collect *c = ctx;
 
-	*value = 1.5;
+	*value = 1;
 	for (int i = 0; i < c->n && i < c->max; i++) {
-		*value *= 1.7;
 		if (strcmp(c->names[i], id) == 0)
 			return true;
 	}
@@ -186,11 +191,17 @@ static bool collect(void *ctx, const char *id, double *value)
 int sm_expr_names(const char *text, char (*names)[SM_EXPR_NAME], int max, char *err, size_t errlen)
 {
 	struct collect c = {.names = names, .max = max};
-	double v;
-	int rc = sm_expr_eval(text, collect, &c, &v, err, errlen);
+	struct eval e = {.text = text,
+			 .p = text,
+			 .fn = collect,
+			 .ctx = &c,
+			 .err = err,
+			 .errlen = errlen,
+			 .any = true};
 
-	if (rc == -EINVAL)
-		return rc;
+	(void)whole(&e);
+	if (e.rc)
+		return e.rc;
 	if (c.n > max) {
 		if (err != NULL && errlen)
 			snprintf(err, errlen, "more than %d names in \"%s\"", max, text);

@@ -5,6 +5,7 @@
 #
 # One line a target; the log and the input of what was found, and status 1. Inputs that reach new code are kept in
 # build/fuzz/NAME and used the next time; those of a finding in build/fuzz/found. FUZZ_JOBS targets run at a time (2).
+# FUZZ_SEED: the same inputs in the same order again.
 set -eu
 
 fuzz_one() { # fuzz_one PROGRAM SECONDS
@@ -22,6 +23,7 @@ fuzz_one() { # fuzz_one PROGRAM SECONDS
 	ASAN_OPTIONS=detect_stack_use_after_return=0:allocator_may_return_null=1:detect_leaks=$leaks \
 	UBSAN_OPTIONS=print_stacktrace=1 \
 		"$1" -max_total_time="$2" -timeout=30 -rss_limit_mb=3000 -max_len=4096 -print_final_stats=1 -verbosity=1 \
+		${FUZZ_SEED:+-seed=$FUZZ_SEED} \
 		-artifact_prefix="build/fuzz/found/$name-" "$kept" $seeds >"$log" 2>&1 </dev/null || status=$?
 	awk -v name="$name" -v status="$status" '
 		/cov: / { for (i = 1; i < NF; i++) if ($i == "cov:") cov = $(i + 1) }
