@@ -25,7 +25,8 @@ static int key_of(const struct rolling *r, unsigned thread)
 	int pu = topo != NULL ? sm_topology_pu(topo, r->threads[thread].pu_os) : SM_NONE;
 
 	if (r->opt->by == SM_BY_THREAD)
-		return (int)thread;
+		return (int)(r->threads[thread].took_over ? r->threads[thread].took_over - 1
+							  : thread);
 	if (r->opt->by == SM_BY_ROLE || pu == SM_NONE)
 		return SM_NONE;
 	/* Of one kind are they all, pinned or not: they must meet in one row. */

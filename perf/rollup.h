@@ -31,6 +31,9 @@ struct sm_rollup_thread {
 	 */
 	int fill;
 	uint64_t fill_ns;
+	/* 1 + the number of an earlier thread of the list, whose place this one took when it had
+	 * ended: by thread they are one row. 0: none. */
+	unsigned took_over;
 };
 
 struct sm_rollup_options {

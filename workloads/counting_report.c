@@ -146,6 +146,17 @@ static const uint8_t *idle_labels(void)
 	return labels;
 }
 
+/* 1 + the first of the n listed threads that has this one's role and index: a workload may start
+ * its threads more than once (larson's generations). 0: none. */
+static unsigned taken_over(const struct sm_counted *const *counted, unsigned n,
+			   const struct sm_counted *t)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (counted[i]->index == t->index && strcmp(counted[i]->role, t->role) == 0)
+			return i + 1;
+	return 0;
+}
+
 /*
  * The threads as the roll-up takes them. An idle worker is in APP from its first phase of a timed
  * part to its first one after it: its counts are right (it sleeps), its wall time is what the timed
@@ -167,7 +178,8 @@ static unsigned list_threads(const struct sm_counting *c, uint64_t timed_ns,
 							  .pu_os = t->seat.cpu,
 							  .label = mutator ? NULL : idle_labels(),
 							  .fill = mutator ? SM_NONE : SM_PHASE_APP,
-							  .fill_ns = timed_ns};
+							  .fill_ns = timed_ns,
+							  .took_over = taken_over(counted, n, t)};
 		}
 		n++;
 	}

@@ -204,6 +204,38 @@ START_TEST(local_share_is_of_what_is_near)
 }
 END_TEST
 
+/* ---- threads that take over -------------------------------------------------------------- */
+
+static bool same_row(const struct sm_metric *a, const struct sm_metric *b)
+{
+	return a->thread == b->thread && strcmp(a->role, b->role) == 0 &&
+	       strcmp(a->phase, b->phase) == 0 && strcmp(a->metric, b->metric) == 0;
+}
+
+/* Each generation of larson starts its threads anew: by thread, number 1 is one row. */
+START_TEST(generations_are_one_thread)
+{
+	static const char *const small[] = {"ops=20000", "generations=4", "threads=2", NULL};
+	struct sm_counterset *set = software_set();
+
+	prepare(&sm__wl_larson, small);
+	job.backend = SM_WL_LIBC;
+	job.counters = set;
+	go();
+	for (unsigned i = 0; i < sample.nmetrics; i++) {
+		const struct sm_metric *m = &sample.metrics[i];
+
+		if (m->thread < 0)
+			continue;
+		for (unsigned k = i + 1; k < sample.nmetrics; k++)
+			ck_assert_msg(!same_row(m, &sample.metrics[k]), "%s %d: %s %s twice",
+				      m->role, m->thread, m->phase, m->metric);
+	}
+	sm_sample_free(&sample);
+	sm_counterset_free(set);
+}
+END_TEST
+
 /* ---- seats -------------------------------------------------------------------------------- */
 
 static int moves_away(struct sm_run *run)
@@ -325,7 +357,7 @@ int main(int argc, char **argv)
 		return child();
 	return SM_SUITE("timed", 60, SM_T(what_lies_between_is_not_counted),
 			SM_T(counters_keep_to_the_timed_parts), SM_T(an_operation_is_one_thread_s),
-			SM_T(local_share_is_of_what_is_near),
+			SM_T(local_share_is_of_what_is_near), SM_T(generations_are_one_thread),
 			SM_T(who_leaves_its_seat_is_found_out), SM_T(metrics_are_in_their_units),
 			SM_T(rights_of_the_file_end_with_set_up));
 }
