@@ -68,7 +68,7 @@ fi
 # What else is called computes and no more: a new name here needs a wrapper there, or a direct system call.
 pure='mem[a-z]*|bcmp|str[a-z_]*|sig(del|add|empty|fill)set|v?snprintf|fprintf|fput[cs]|putc|fwrite|environ|__environ'
 pure="$pure|abort|dlsym|__errno_location|__register_atfork|__rseq_[a-z]*|__ctype_[a-z_]*|__cxa_finalize|_ITM_[A-Za-z]*"
-pure="$pure|__gmon_start__|__stack_chk_fail|__tls_get_addr"
+pure="$pure|__gmon_start__|__stack_chk_fail|__tls_get_addr|tolower"
 called() {
 	nm -D --undefined-only "$lib" | sed 's/.* //; s/@.*//' | sort -u >undefined
 	sed -n 's/^WRAP(\(.*\))$/\1/p' "$here/hookall.c" | sort -u >wrapped
