@@ -19,6 +19,12 @@
 #include "spanmark/malloc.h"
 #include "workloads/run.h"
 
+/* fn(backend, ..) with the backend as a constant: chosen once, outside of the loop. */
+#define SM_FOR_BACKEND(backend, fn, ...)                         \
+	((backend) == SM_WL_GC	   ? fn(SM_WL_GC, __VA_ARGS__)   \
+	 : (backend) == SM_WL_SPAN ? fn(SM_WL_SPAN, __VA_ARGS__) \
+				   : fn(SM_WL_LIBC, __VA_ARGS__))
+
 /* Ends the run: its error is ENOMEM and names the size. Any thread of the run. */
 SM_COLD _Noreturn void sm_run_out_of_memory(struct sm_thread *t, size_t bytes);
 
@@ -72,6 +78,14 @@ SM_INLINE void *sm_backend_zeroed(enum sm_wl_backend b, struct sm_thread *t, siz
 	if (SM_UNLIKELY(p == NULL))
 		sm_run_out_of_memory(t, size);
 	return p;
+}
+
+/* n pointers, all NULL; `type` for gc is that of n pointers. */
+SM_INLINE void **sm_backend_table(enum sm_wl_backend b, struct sm_thread *t,
+				  const struct sm_type *type, size_t n)
+{
+	return b == SM_WL_GC ? sm_backend_new(b, t, type, n * sizeof(void *))
+			     : sm_backend_zeroed(b, t, n * sizeof(void *));
 }
 
 /* Gives an object back; the collector needs no call. NULL is allowed. */

@@ -179,13 +179,7 @@ static const struct sm_param_desc params[] = {
 	 .quick = 14,
 	 .unit = "levels",
 	 .help = "of the long-lived tree and of the deepest short-lived ones"},
-	{.name = "threads",
-	 .def = 1,
-	 .min = 1,
-	 .max = 4096,
-	 .quick = 1,
-	 .unit = "threads",
-	 .help = "the short-lived trees are split over them"},
+	SM_PARAM_THREADS(1, 1, "the short-lived trees are split over them"),
 	{0},
 };
 

@@ -48,8 +48,7 @@ static bool intact(const struct churn *c, void *const *table)
 /* All of a thread's work on one backend: 0, or -EIO when a live object was overwritten. */
 SM_INLINE int work(const enum sm_wl_backend b, struct sm_thread *t, const struct churn *c)
 {
-	void **table = b == SM_WL_GC ? sm_backend_new(b, t, c->table, c->live * sizeof(void *))
-				     : sm_backend_zeroed(b, t, c->live * sizeof(void *));
+	void **table = sm_backend_table(b, t, c->table, c->live);
 	bool ok;
 
 	churn(b, t, c, table);
@@ -67,11 +66,7 @@ static int churn_thread(struct sm_thread *t, void *arg)
 {
 	const struct churn *c = arg;
 
-	switch (c->backend) {
-	case SM_WL_GC: return work(SM_WL_GC, t, c);
-	case SM_WL_SPAN: return work(SM_WL_SPAN, t, c);
-	default: return work(SM_WL_LIBC, t, c);
-	}
+	return SM_FOR_BACKEND(c->backend, work, t, c);
 }
 
 static int run_churn(struct sm_run *run)
@@ -118,13 +113,7 @@ static const struct sm_param_desc params[] = {
 	 .quick = 256,
 	 .unit = "objects",
 	 .help = "of each thread at any time"},
-	{.name = "threads",
-	 .def = 1,
-	 .min = 1,
-	 .max = 4096,
-	 .quick = 1,
-	 .unit = "threads",
-	 .help = "each with a table of its own"},
+	SM_PARAM_THREADS(1, 1, "each with a table of its own"),
 	{0},
 };
 

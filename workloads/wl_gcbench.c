@@ -181,9 +181,7 @@ static int run(struct sm_run *run)
 	sm_run_timed_begin(run);
 	drop(&g, make(t, &g, g.stretch, false));
 	stays = make(t, &g, depth, true);
-	array = g.backend == SM_WL_GC	  ? sm_backend_zeroed(SM_WL_GC, t, n * sizeof(*array))
-		: g.backend == SM_WL_SPAN ? sm_backend_zeroed(SM_WL_SPAN, t, n * sizeof(*array))
-					  : sm_backend_zeroed(SM_WL_LIBC, t, n * sizeof(*array));
+	array = SM_FOR_BACKEND(g.backend, sm_backend_zeroed, t, n * sizeof(*array));
 	for (size_t i = 0; i < n / 2; i++)
 		array[i] = 1.0 / (double)(i + 1);
 	sm_run_timed_end(run);
@@ -193,10 +191,7 @@ static int run(struct sm_run *run)
 	kept = count(stays) == nodes_of(depth) && array[n / 2 - 1] == 1.0 / (double)(n / 2);
 	sm_run_timed_begin(run);
 	drop(&g, stays);
-	if (g.backend == SM_WL_SPAN)
-		sm_backend_free(SM_WL_SPAN, array);
-	else if (g.backend == SM_WL_LIBC)
-		sm_backend_free(SM_WL_LIBC, array);
+	sm_backend_free(g.backend, array);
 	sm_run_timed_end(run);
 	sm_run_ops(run, short_nodes(&g) + nodes_of(g.stretch) + nodes_of(depth));
 	sm_run_result(run, SM_RESULT_check, (double)short_nodes(&g));
@@ -233,13 +228,7 @@ static const struct sm_param_desc params[] = {
 	 .quick = 12,
 	 .unit = "levels",
 	 .help = "of the deepest short-lived trees"},
-	{.name = "threads",
-	 .def = 1,
-	 .min = 1,
-	 .max = 4096,
-	 .quick = 1,
-	 .unit = "threads",
-	 .help = "the short-lived trees are split over them"},
+	SM_PARAM_THREADS(1, 1, "the short-lived trees are split over them"),
 	{0},
 };
 

@@ -383,13 +383,7 @@ static const struct sm_param_desc params[] = {
 	 .quick = 3,
 	 .unit = "cycles",
 	 .help = "full collections that are timed"},
-	{.name = "threads",
-	 .def = 1,
-	 .min = 1,
-	 .max = 4096,
-	 .quick = 1,
-	 .unit = "threads",
-	 .help = "those beyond the first write edges while collections run"},
+	SM_PARAM_THREADS(1, 1, "those beyond the first write edges while collections run"),
 	{0},
 };
 

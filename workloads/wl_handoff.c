@@ -91,14 +91,9 @@ static int thread_main(struct sm_thread *t, void *arg)
 {
 	const struct handoff *h = arg;
 	struct pair *p = &h->pairs[t->index / 2];
-	bool producer = t->index % 2 == 0;
 
-	switch (h->backend) {
-	case SM_WL_GC: return producer ? produce(SM_WL_GC, t, h, p) : consume(SM_WL_GC, t, h, p);
-	case SM_WL_SPAN:
-		return producer ? produce(SM_WL_SPAN, t, h, p) : consume(SM_WL_SPAN, t, h, p);
-	default: return producer ? produce(SM_WL_LIBC, t, h, p) : consume(SM_WL_LIBC, t, h, p);
-	}
+	return t->index % 2 == 0 ? SM_FOR_BACKEND(h->backend, produce, t, h, p)
+				 : SM_FOR_BACKEND(h->backend, consume, t, h, p);
 }
 
 /* ---- the pairs ---------------------------------------------------------------------------- */
@@ -185,13 +180,7 @@ static const struct sm_param_desc params[] = {
 	 .quick = 4096,
 	 .unit = "objects",
 	 .help = "on their way between the threads of a pair, at most"},
-	{.name = "threads",
-	 .def = 2,
-	 .min = 2,
-	 .max = 4096,
-	 .quick = 2,
-	 .unit = "threads",
-	 .help = "half of them make objects, half drop them: an even number"},
+	SM_PARAM_THREADS(2, 2, "half of them make objects, half drop them: an even number"),
 	{0},
 };
 

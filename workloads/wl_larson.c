@@ -68,11 +68,7 @@ static int thread_main(struct sm_thread *t, void *arg)
 {
 	const struct larson *l = arg;
 
-	switch (l->backend) {
-	case SM_WL_GC: return work(SM_WL_GC, t, l);
-	case SM_WL_SPAN: return work(SM_WL_SPAN, t, l);
-	default: return work(SM_WL_LIBC, t, l);
-	}
+	return SM_FOR_BACKEND(l->backend, work, t, l);
 }
 
 /* ---- the tables --------------------------------------------------------------------------- */
@@ -102,10 +98,7 @@ static void free_tables(struct sm_run *run, struct larson *l, unsigned n)
 		if (l->backend == SM_WL_GC)
 			(void)sm_root_remove(sm_run_gc(run), l->tables[i]);
 		for (uint64_t e = 0; e < l->live && l->backend != SM_WL_GC; e++) {
-			if (l->backend == SM_WL_SPAN)
-				sm_free(l->tables[i][e]);
-			else
-				free(l->tables[i][e]);
+			sm_backend_free(l->backend, l->tables[i][e]);
 		}
 		free(l->tables[i]);
 	}
@@ -181,13 +174,7 @@ static const struct sm_param_desc params[] = {
 	 .quick = 4,
 	 .unit = "generations",
 	 .help = "of threads, each of which takes over another's objects"},
-	{.name = "threads",
-	 .def = 2,
-	 .min = 1,
-	 .max = 4096,
-	 .quick = 2,
-	 .unit = "threads",
-	 .help = "in a generation; the first stays, the others are new in each"},
+	SM_PARAM_THREADS(2, 1, "in a generation; the first stays, the others are new in each"),
 	{0},
 };
 

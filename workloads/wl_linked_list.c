@@ -89,11 +89,7 @@ static int run(struct sm_run *run)
 	if (sm_run_gc(run) != NULL && (l.type = sm_type_prefix(sm_run_gc(run), l.size, 1)) == NULL)
 		return sm_run_fail(run, -ENOMEM, "out of memory for a type");
 	sm_run_timed_begin(run);
-	switch (sm_run_backend(run)) {
-	case SM_WL_GC: err = work(SM_WL_GC, t, &l); break;
-	case SM_WL_SPAN: err = work(SM_WL_SPAN, t, &l); break;
-	default: err = work(SM_WL_LIBC, t, &l);
-	}
+	err = SM_FOR_BACKEND(sm_run_backend(run), work, t, &l);
 	sm_run_timed_end(run);
 	if (err == 0)
 		sm_run_ops(run, l.objects * (1 + l.rounds));

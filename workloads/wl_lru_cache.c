@@ -32,7 +32,7 @@ struct cache {
 struct lru {
 	enum sm_wl_backend backend;
 	size_t size;
-	uint64_t ops, live, keys;
+	uint64_t ops, live, keys, nbuckets;	       /* the last a power of two */
 	const struct sm_type *entry, *cache, *buckets; /* gc */
 	_Atomic(uint64_t) hits;
 };
@@ -105,11 +105,8 @@ SM_INLINE int work(const enum sm_wl_backend b, struct sm_thread *t, struct lru *
 
 	if (b != SM_WL_GC)
 		*c = (struct cache){0};
-	for (c->mask = 1; c->mask < l->live;)
-		c->mask *= 2;
-	STORE(&c->buckets, b == SM_WL_GC ? sm_backend_new(b, t, l->buckets, 0)
-					 : sm_backend_zeroed(b, t, c->mask * sizeof(*c->buckets)));
-	c->mask--;
+	c->mask = l->nbuckets - 1;
+	STORE(&c->buckets, sm_backend_table(b, t, l->buckets, l->nbuckets));
 	for (uint64_t i = 0; i < l->ops; i++) {
 		double u = (double)(sm_rng_next(&t->rng) >> 11) / 9007199254740992.0;
 		uint64_t number = (uint64_t)((double)l->keys * u * u * u);
@@ -142,23 +139,16 @@ static int thread_main(struct sm_thread *t, void *arg)
 {
 	struct lru *l = arg;
 
-	switch (l->backend) {
-	case SM_WL_GC: return work(SM_WL_GC, t, l);
-	case SM_WL_SPAN: return work(SM_WL_SPAN, t, l);
-	default: return work(SM_WL_LIBC, t, l);
-	}
+	return SM_FOR_BACKEND(l->backend, work, t, l);
 }
 
 static int make_types(struct sm_run *run, struct lru *l)
 {
 	struct sm_gc *gc = sm_run_gc(run);
-	uint64_t buckets = 1;
 
-	while (buckets < l->live)
-		buckets *= 2;
 	l->entry = sm_type_prefix(gc, sizeof(struct entry), ENTRY_POINTERS);
 	l->cache = sm_type_prefix(gc, sizeof(struct cache), CACHE_POINTERS);
-	l->buckets = sm_type_pointers(gc, buckets);
+	l->buckets = sm_type_pointers(gc, l->nbuckets);
 	return l->entry && l->cache && l->buckets
 		       ? 0
 		       : sm_run_fail(run, -ENOMEM, "out of memory for a type");
@@ -174,9 +164,13 @@ static int run(struct sm_run *run)
 		.ops = (uint64_t)sm_params_int(p, "ops"),
 		.live = (uint64_t)sm_params_int(p, "live"),
 	};
-	int err = l.backend == SM_WL_GC ? make_types(run, &l) : 0;
+	int err = 0;
 
 	l.keys = 4 * l.live;
+	for (l.nbuckets = 1; l.nbuckets < l.live;)
+		l.nbuckets *= 2;
+	if (l.backend == SM_WL_GC)
+		err = make_types(run, &l);
 	if (err == 0)
 		err = sm_run_parallel_timed(run, threads, thread_main, &l);
 	if (err != 0)
@@ -209,13 +203,7 @@ static const struct sm_param_desc params[] = {
 	 .quick = 200000,
 	 .unit = "look-ups",
 	 .help = "by each thread"},
-	{.name = "threads",
-	 .def = 1,
-	 .min = 1,
-	 .max = 4096,
-	 .quick = 1,
-	 .unit = "threads",
-	 .help = "each with a cache of its own"},
+	SM_PARAM_THREADS(1, 1, "each with a cache of its own"),
 	{0},
 };
 

@@ -128,11 +128,7 @@ static void report_steps(struct sm_run *run, const struct ring *r)
 
 static uint64_t run_backend(struct sm_run *run, struct ring *r)
 {
-	switch (sm_run_backend(run)) {
-	case SM_WL_GC: return run_ring(SM_WL_GC, run, r);
-	case SM_WL_SPAN: return run_ring(SM_WL_SPAN, run, r);
-	default: return run_ring(SM_WL_LIBC, run, r);
-	}
+	return SM_FOR_BACKEND(sm_run_backend(run), run_ring, run, r);
 }
 
 /* One run at a time in a process; static, so that a run that ends for want of memory leaves nothing

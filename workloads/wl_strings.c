@@ -37,8 +37,7 @@ SM_INLINE char *make(const enum sm_wl_backend b, struct sm_thread *t, size_t len
 
 SM_INLINE int work(const enum sm_wl_backend b, struct sm_thread *t, const struct strings *w)
 {
-	void **table = b == SM_WL_GC ? sm_backend_new(b, t, w->table, 0)
-				     : sm_backend_zeroed(b, t, w->live * sizeof(void *));
+	void **table = sm_backend_table(b, t, w->table, w->live);
 
 	for (uint64_t e = 0; e < w->live; e++)
 		sm_backend_store(
@@ -70,11 +69,7 @@ static int thread_main(struct sm_thread *t, void *arg)
 {
 	const struct strings *w = arg;
 
-	switch (w->backend) {
-	case SM_WL_GC: return work(SM_WL_GC, t, w);
-	case SM_WL_SPAN: return work(SM_WL_SPAN, t, w);
-	default: return work(SM_WL_LIBC, t, w);
-	}
+	return SM_FOR_BACKEND(w->backend, work, t, w);
 }
 
 static int run(struct sm_run *run)
@@ -118,13 +113,7 @@ static const struct sm_param_desc params[] = {
 	 .quick = 500000,
 	 .unit = "strings",
 	 .help = "joined by each thread"},
-	{.name = "threads",
-	 .def = 1,
-	 .min = 1,
-	 .max = 4096,
-	 .quick = 1,
-	 .unit = "threads",
-	 .help = "each with a table of its own"},
+	SM_PARAM_THREADS(1, 1, "each with a table of its own"),
 	{0},
 };
 

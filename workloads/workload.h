@@ -58,6 +58,13 @@ struct sm_param_value {
 	bool given;			 /* by sm_params_set: neither default nor quick value */
 };
 
+/* The parameter `threads`, which every workload on several threads has: default, least, help. */
+#define SM_PARAM_THREADS(n, least, text)                                                  \
+	{                                                                                 \
+		.name = "threads", .def = (n), .min = (least), .max = 4096, .quick = (n), \
+		.unit = "threads", .help = (text)                                         \
+	}
+
 struct sm_workload;
 
 /* The values of all parameters of a workload: values[i] belongs to workload->params[i]. */
