@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "perf/clock.h"
+
 #define SAMPLE_LIMIT (256u << 20)
 #define OUTPUT_LIMIT (64u << 10)
 #define DIAG_LIMIT   (4u << 10)
@@ -192,10 +194,7 @@ struct process {
 
 static double now_s(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+	return (double)sm_clock_ns() * 1e-9;
 }
 
 /* Descriptors below 10 are targets of dup2 in the child: keep ours above. */
