@@ -42,13 +42,24 @@ static void flood(int fd)
 	}
 }
 
-/* Stays alive in the same process group; if it is not ended, it ends by itself, with status 0. */
-static void leave_grandchild(void)
+/* Leaves a child that outlives us by 30 s at most, and that has left our process group where it is
+ * a daemon: known before we go on, for our end is the end of the whole group. */
+static void leave_child(bool daemon)
 {
+	int told[2];
+	char byte;
+
+	if (pipe(told) != 0)
+		_exit(4);
 	if (fork() == 0) {
+		if (daemon)
+			setsid();
+		say(told[1], "!");
 		sleep(30);
 		_exit(0);
 	}
+	if (read(told[0], &byte, 1) != 1)
+		_exit(4);
 }
 
 static int behave(const char *how)
@@ -108,17 +119,13 @@ static int behave(const char *how)
 	} else if (!strcmp(how, "flood-stdout")) {
 		flood(1);
 	} else if (!strcmp(how, "grandchild")) {
-		leave_grandchild();
+		leave_child(false);
 		say(SM_WORKER_SAMPLE_FD, good);
 	} else if (!strcmp(how, "grandchild-hang")) {
-		leave_grandchild();
+		leave_child(false);
 		pause();
 	} else if (!strcmp(how, "escapee")) { /* a daemon that keeps the pipes open */
-		if (fork() == 0) {
-			setsid();
-			sleep(30);
-			_exit(0);
-		}
+		leave_child(true);
 		say(SM_WORKER_SAMPLE_FD, good);
 	} else if (!strcmp(how, "descriptors")) { /* reports what it inherited beyond 4 */
 		for (int fd = SM_WORKER_SAMPLE_FD + 1; fd < 1024; fd++) {
