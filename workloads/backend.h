@@ -99,7 +99,7 @@ SM_INLINE void sm_backend_free(enum sm_wl_backend b, void *p)
 	}
 }
 
-/* *slot = value, where slot is a pointer word of an object. */
+/* *slot = value, where slot is a pointer word of an object, or of a table. */
 SM_INLINE void sm_backend_store(enum sm_wl_backend b, struct sm_thread *t, void **slot, void *value)
 {
 	if (b == SM_WL_GC)
@@ -107,5 +107,16 @@ SM_INLINE void sm_backend_store(enum sm_wl_backend b, struct sm_thread *t, void 
 	else
 		*slot = value;
 }
+
+/* n pointers that outlive the function that makes them, and are any thread's. */
+struct sm_table {
+	void **slots; /* all NULL at first */
+	size_t n;
+	struct sm_handle *handle; /* gc: keeps the slots */
+};
+/* 0, or -ENOMEM, after sm_run_fail. */
+int sm_table_new(struct sm_thread *t, struct sm_table *table, size_t n);
+/* Gives back what the slots hold, and the slots. All zero is allowed. */
+void sm_table_free(struct sm_thread *t, struct sm_table *table);
 
 #endif

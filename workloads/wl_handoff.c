@@ -20,8 +20,7 @@ struct pair {
 	_Atomic(uint64_t) put __attribute__((aligned(SM_CACHELINE)));
 	/* The consumer's: objects taken so far. Slots below it may be written again. */
 	_Atomic(uint64_t) got __attribute__((aligned(SM_CACHELINE)));
-	void **slots;
-	struct sm_handle *handle; /* gc: keeps the slots */
+	struct sm_table queue;
 };
 
 struct handoff {
@@ -60,7 +59,7 @@ SM_INLINE int produce(const enum sm_wl_backend b, struct sm_thread *t, const str
 		o[0] = o[h->size / 8 - 1] = i;
 		if (i - got >= h->queue)
 			got = wait_for(b, t, &p->got, i - h->queue + 1);
-		sm_backend_store(b, t, &p->slots[i % h->queue], o);
+		sm_backend_store(b, t, &p->queue.slots[i % h->queue], o);
 		sm_store_release(&p->put, i + 1);
 	}
 	return 0;
@@ -76,11 +75,11 @@ SM_INLINE int consume(const enum sm_wl_backend b, struct sm_thread *t, const str
 
 		if (i >= put)
 			put = wait_for(b, t, &p->put, i + 1);
-		o = sm_load(&p->slots[i % h->queue]);
+		o = sm_load(&p->queue.slots[i % h->queue]);
 		if (o == NULL || o[0] != i || o[h->size / 8 - 1] != i)
 			return sm_run_fail(t->run, -EIO, "object %llu arrived damaged",
 					   (unsigned long long)i);
-		sm_backend_store(b, t, &p->slots[i % h->queue], NULL);
+		sm_backend_store(b, t, &p->queue.slots[i % h->queue], NULL);
 		sm_store_release(&p->got, i + 1);
 		sm_backend_free(b, o);
 	}
@@ -94,26 +93,6 @@ static int thread_main(struct sm_thread *t, void *arg)
 
 	return t->index % 2 == 0 ? SM_FOR_BACKEND(h->backend, produce, t, h, p)
 				 : SM_FOR_BACKEND(h->backend, consume, t, h, p);
-}
-
-/* ---- the pairs ---------------------------------------------------------------------------- */
-
-/* gc: an array of pointers behind a handle; the handle's object stays where it is. */
-static int make_slots(struct sm_run *run, struct pair *p, uint64_t queue)
-{
-	struct sm_thread *t = sm_run_thread(run);
-	const struct sm_type *type;
-
-	if (sm_run_gc(run) == NULL) {
-		p->slots = calloc(queue, sizeof(*p->slots));
-		return p->slots ? 0 : sm_run_fail(run, -ENOMEM, "out of memory for the slots");
-	}
-	type = sm_type_pointers(sm_run_gc(run), queue);
-	if (type == NULL)
-		return sm_run_fail(run, -ENOMEM, "out of memory for a type");
-	p->slots = sm_backend_new(SM_WL_GC, t, type, 0);
-	p->handle = sm_handle_new(t->m, p->slots);
-	return p->handle ? 0 : sm_run_fail(run, -ENOMEM, "out of memory for a handle");
 }
 
 static int check_pairs(const struct sm_params *p, char *err, size_t errlen)
@@ -143,15 +122,11 @@ static int run(struct sm_run *run)
 		return sm_run_fail(run, -ENOMEM, "out of memory for %u pairs", threads / 2);
 	memset((void *)h.pairs, 0, threads / 2 * sizeof(*h.pairs));
 	for (unsigned i = 0; i < threads / 2 && err == 0; i++)
-		err = make_slots(run, &h.pairs[i], h.queue);
+		err = sm_table_new(sm_run_thread(run), &h.pairs[i].queue, h.queue);
 	if (err == 0)
 		err = sm_run_parallel_timed(run, threads, thread_main, &h);
-	for (unsigned i = 0; i < threads / 2; i++) {
-		if (h.backend == SM_WL_GC)
-			sm_handle_free(sm_run_thread(run)->m, h.pairs[i].handle);
-		else
-			free(h.pairs[i].slots);
-	}
+	for (unsigned i = 0; i < threads / 2; i++)
+		sm_table_free(sm_run_thread(run), &h.pairs[i].queue);
 	free(h.pairs);
 	if (err == 0)
 		sm_run_ops(run, h.ops * (threads / 2));

@@ -20,7 +20,7 @@ struct larson {
 	size_t min, max;
 	uint64_t ops, live, seed;
 	unsigned generation;
-	void ***tables; /* one a thread: `live` pointers */
+	struct sm_table *tables; /* one a thread: `live` pointers */
 };
 
 /* The first word says slot and size, the last byte the size again. */
@@ -46,7 +46,7 @@ static bool intact(const struct larson *l, const void *object, uint64_t slot)
 SM_INLINE int work(const enum sm_wl_backend b, struct sm_thread *t, const struct larson *l)
 {
 	unsigned n = sm_run_threads(t->run);
-	void **table = l->tables[(t->index + l->generation) % n];
+	void **table = l->tables[(t->index + l->generation) % n].slots;
 	struct sm_rng r;
 
 	sm_rng_seed(&r, l->seed, (uint64_t)l->generation * n + t->index);
@@ -71,40 +71,6 @@ static int thread_main(struct sm_thread *t, void *arg)
 	return SM_FOR_BACKEND(l->backend, work, t, l);
 }
 
-/* ---- the tables --------------------------------------------------------------------------- */
-
-/* On malloc's heap; gc: registered as roots. */
-static int make_tables(struct sm_run *run, struct larson *l, unsigned n)
-{
-	l->tables = calloc(n, sizeof(*l->tables));
-	for (unsigned i = 0; l->tables != NULL && i < n; i++) {
-		l->tables[i] = calloc(l->live, sizeof(void *));
-		if (l->tables[i] == NULL)
-			break;
-		if (l->backend == SM_WL_GC &&
-		    sm_root_add(sm_run_gc(run), l->tables[i], l->live) != 0)
-			return sm_run_fail(run, -ENOMEM, "out of memory for a root");
-	}
-	if (l->tables == NULL || l->tables[n - 1] == NULL)
-		return sm_run_fail(run, -ENOMEM, "out of memory for %u tables", n);
-	return 0;
-}
-
-static void free_tables(struct sm_run *run, struct larson *l, unsigned n)
-{
-	for (unsigned i = 0; l->tables != NULL && i < n; i++) {
-		if (l->tables[i] == NULL)
-			continue;
-		if (l->backend == SM_WL_GC)
-			(void)sm_root_remove(sm_run_gc(run), l->tables[i]);
-		for (uint64_t e = 0; e < l->live && l->backend != SM_WL_GC; e++) {
-			sm_backend_free(l->backend, l->tables[i][e]);
-		}
-		free(l->tables[i]);
-	}
-	free(l->tables);
-}
-
 static int check_sizes(const struct sm_params *p, char *err, size_t errlen)
 {
 	long long min = sm_params_int(p, "min_size"), max = sm_params_int(p, "max_size");
@@ -127,12 +93,18 @@ static int run(struct sm_run *run)
 		.live = (uint64_t)sm_params_int(p, "live"),
 		.seed = sm_rng_next(&sm_run_thread(run)->rng),
 	};
-	int err;
+	int err = 0;
 
-	err = make_tables(run, &l, n);
+	l.tables = calloc(n, sizeof(*l.tables));
+	if (l.tables == NULL)
+		return sm_run_fail(run, -ENOMEM, "out of memory for %u tables", n);
+	for (unsigned i = 0; i < n && err == 0; i++)
+		err = sm_table_new(sm_run_thread(run), &l.tables[i], l.live);
 	for (; err == 0 && l.generation < generations; l.generation++)
 		err = sm_run_parallel_timed(run, n, thread_main, &l);
-	free_tables(run, &l, n);
+	for (unsigned i = 0; i < n; i++)
+		sm_table_free(sm_run_thread(run), &l.tables[i]);
+	free(l.tables);
 	if (err == 0)
 		sm_run_ops(run, l.ops * n * generations);
 	return err;

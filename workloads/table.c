@@ -1,0 +1,39 @@
+/*
+ * table.c: pointers that no stack holds, on each backend.
+ */
+#include <errno.h>
+
+#include "workloads/backend.h"
+
+static int keep(struct sm_thread *t, struct sm_table *table, enum sm_wl_backend b)
+{
+	const struct sm_type *type = NULL;
+
+	if (b == SM_WL_GC && (type = sm_type_pointers(sm_run_gc(t->run), table->n)) == NULL)
+		return -ENOMEM;
+	table->slots = sm_backend_table(b, t, type, table->n);
+	if (b == SM_WL_GC && (table->handle = sm_handle_new(t->m, table->slots)) == NULL)
+		return -ENOMEM;
+	return 0;
+}
+
+int sm_table_new(struct sm_thread *t, struct sm_table *table, size_t n)
+{
+	*table = (struct sm_table){.n = n};
+	if (keep(t, table, sm_run_backend(t->run)) == 0)
+		return 0;
+	table->slots = NULL;
+	return sm_run_fail(t->run, -ENOMEM, "out of memory for a table of %zu pointers", n);
+}
+
+void sm_table_free(struct sm_thread *t, struct sm_table *table)
+{
+	enum sm_wl_backend b = sm_run_backend(t->run);
+
+	for (size_t i = 0; b != SM_WL_GC && table->slots != NULL && i < table->n; i++)
+		sm_backend_free(b, table->slots[i]);
+	sm_backend_free(b, table->slots);
+	if (b == SM_WL_GC)
+		sm_handle_free(t->m, table->handle);
+	*table = (struct sm_table){0};
+}
