@@ -2,80 +2,11 @@
  * has. */
 #include <check.h>
 #include <errno.h>
-#include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "workloads/session.h"
 #include "tests/support/run.h"
-
-static struct sm_sample sample;
-static char err[512];
-
-/* Runs workload `name` with assignments "k=v k=v" and settings "k=v k=v"; returns sm_session_run's
- * value. */
-static int run_with(const char *name, enum sm_wl_backend backend, const char *assignments,
-		    const char *settings)
-{
-	static char text[2][512];
-	struct sm_setting list[16];
-	struct sm_params params;
-	struct sm_job job;
-	const struct sm_workload *w = sm_workload_find(name, err, sizeof(err));
-
-	ck_assert_msg(w != NULL, "%s", err);
-	sm_params_init(&params, w, true);
-	snprintf(text[0], sizeof(text[0]), "%s", assignments);
-	snprintf(text[1], sizeof(text[1]), "%s", settings);
-	for (char *save = NULL, *t = strtok_r(text[0], " ", &save); t;
-	     t = strtok_r(NULL, " ", &save))
-		ck_assert_msg(sm_params_set(&params, t, err, sizeof(err)) == 0, "%s", err);
-	sm_job_init(&job, &params);
-	job.backend = backend;
-	job.settings = list;
-	for (char *save = NULL, *t = strtok_r(text[1], " ", &save); t;
-	     t = strtok_r(NULL, " ", &save)) {
-		list[job.nsettings] = (struct sm_setting){.key = t, .value = strchr(t, '=') + 1};
-		*strchr(t, '=') = '\0';
-		job.nsettings++;
-	}
-	return sm_session_run(&job, &sample);
-}
-
-static void ok(const char *name, enum sm_wl_backend backend, const char *assignments,
-	       const char *settings)
-{
-	int rc = run_with(name, backend, assignments, settings);
-
-	ck_assert_msg(rc == 0, "%s %s on %s: %s", name, assignments, sm_wl_backend_name(backend),
-		      sample.error);
-}
-
-static int64_t integer(const char *name)
-{
-	const struct sm_result *r = sm_sample_result(&sample, name);
-
-	ck_assert_msg(r != NULL, "no result %s", name);
-	ck_assert_msg(r->has_value && r->value == trunc(r->value), "%s is no integer: %s", name,
-		      r->reason);
-	return (int64_t)r->value;
-}
-
-static double number(const char *name)
-{
-	const struct sm_result *r = sm_sample_result(&sample, name);
-
-	ck_assert_msg(r != NULL, "no result %s", name);
-	ck_assert_msg(r->has_value, "%s is no number: %s", name, r->reason);
-	return r->value;
-}
-
-static bool has(const char *name, unsigned backend)
-{
-	return sm_workload_find(name, err, sizeof(err))->backends >> backend & 1;
-}
+#include "tests/support/sample.h"
 
 /* Nodes of all short-lived trees, by the definition in the workload's contract. */
 static int64_t short_lived_nodes(int depth)
@@ -100,7 +31,7 @@ START_TEST(trees_counts)
 {
 	static const int depths[] = {4, 5, 8, 11, 12, 13};
 	for (unsigned b = 0; b < SM_WL_COUNT; b++)
-		if (has("binary-trees", b))
+		if (runs_on("binary-trees", b))
 			for (unsigned i = 0; i < sizeof(depths) / sizeof(depths[0]); i++)
 				for (int threads = 1; threads <= 3; threads++) {
 					char text[64];
@@ -183,7 +114,7 @@ START_TEST(churn_sizes)
 {
 	static const int sizes[] = {8, 16, 64, 1000, 1024, 5000, 40000};
 	for (unsigned b = 0; b < SM_WL_COUNT; b++)
-		if (has("churn", b))
+		if (runs_on("churn", b))
 			for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 				char text[96];
 
@@ -209,7 +140,7 @@ START_TEST(ring_latencies)
 		"live=20 size=100000 ops=500",
 	};
 	for (unsigned b = 0; b < SM_WL_COUNT; b++)
-		if (has("ring", b))
+		if (runs_on("ring", b))
 			for (unsigned i = 0; i < 3; i++) {
 				ok("ring", (enum sm_wl_backend)b, cases[i], "gc.min_heap=2m");
 				ck_assert(number("p50_us") >= 0);
