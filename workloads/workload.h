@@ -137,7 +137,7 @@ struct sm_workload {
 /* Each at the end of its file, and in registry.c. */
 extern const struct sm_workload sm__wl_binary_trees, sm__wl_churn, sm__wl_gcbench, sm__wl_graph,
 	sm__wl_handoff, sm__wl_larson, sm__wl_linked_list, sm__wl_lru_cache, sm__wl_ring,
-	sm__wl_slices, sm__wl_strings;
+	sm__wl_slices, sm__wl_strings, sm__wl_wide_array;
 
 /* All workloads, sorted by name; *n receives how many. */
 const struct sm_workload *const *sm_workloads(unsigned *n);

@@ -118,6 +118,20 @@ START_TEST(lru_cache_finds_an_overwritten_value)
 }
 END_TEST
 
+/* Two entries that share an object. */
+START_TEST(wide_array_finds_an_overwritten_entry)
+{
+	const char *sound[] = {"size=1237", "arrays=1", "entries=1", "ops=10", NULL},
+		   *shared[] = {"size=1237", "arrays=1", "entries=2", "ops=10", NULL};
+
+	ck_assert_int_eq(run("wide-array", sound), 0);
+	sm_sample_free(&sample);
+	ck_assert_int_eq(run("wide-array", shared), -EIO);
+	ck_assert_msg(strstr(sample.error, "overwritten") != NULL, "%s", sample.error);
+	sm_sample_free(&sample);
+}
+END_TEST
+
 START_TEST(linked_list_finds_a_damaged_node)
 {
 	const char *sound[] = {"size=1237", "objects=10", NULL},
@@ -143,5 +157,6 @@ int main(void)
 			SM_T(larson_finds_an_overwritten_object),
 			SM_T(lru_cache_finds_an_overwritten_value),
 			SM_T(linked_list_finds_a_damaged_node),
+			SM_T(wide_array_finds_an_overwritten_entry),
 			SM_LOOP(ring_finds_a_damaged_message, 0, 2));
 }
