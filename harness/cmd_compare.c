@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "harness/cmd.h"
 #include "harness/compare.h"
@@ -34,6 +33,7 @@ static const char help[] =
 	"  --metric NAME[,..]   results or counters to compare (wall or per-operation time, "
 	"waits,\n"
 	"                       marking, peak memory, simulated instructions)\n"
+	"  -w, --workload NAME[,..]  cases of these workloads alone (all)\n"
 	"  --margin P%          differences up to this are the same (1%)\n"
 	"  --fail-if 'NAME > R' exit status 3 where the interval of the ratio B / A lies beyond "
 	"R;\n"
@@ -54,9 +54,10 @@ static const char help[] =
 	"      no build gets slower by 3 % unnoticed: status 3 when one has\n"
 	"  spanmark compare laptop.db:1 server.db:1 --format csv\n"
 	"\n"
-	"Exit status: 0 compared, 1 --require-power is not met or it or --fail-if cannot be "
-	"judged, as\n"
-	"all samples of a case failed, 2 the command line is wrong, 3 --fail-if.\n";
+	"Exit status: 0 compared, 1 --require-power is not met, or it or --fail-if cannot be "
+	"judged for\n"
+	"a case that one side lacks or all of whose samples failed, 2 the command line is wrong, 3 "
+	"--fail-if.\n";
 
 struct gate {
 	char metric[96];
@@ -68,7 +69,7 @@ struct gate {
 struct compare {
 	const char *store;
 	unsigned last;
-	struct sm_strings metrics;
+	struct sm_compare_what what;
 	struct sm_verdict_options judged;
 	double power; /* --require-power; below 0: not asked */
 	enum sm_format format;
@@ -123,21 +124,21 @@ static int parse_gate(struct compare *c, const char *text, char *err, size_t err
 				return -EINVAL;
 			}
 			c->gates[c->ngates++] = g;
-			return 0;
+			return sm_strings_add(&c->what.gated, g.metric, len);
 		}
 	}
 	snprintf(err, errlen, "--fail-if '%.60s'; allowed: 'NAME > RATIO' or 'NAME < RATIO'", text);
 	return -EINVAL;
 }
 
-static int parse_metrics(struct compare *c, const char *text)
+static int parse_list(struct sm_strings *list, const char *text)
 {
 	int rc = 0;
 
 	for (; rc == 0; text++) {
 		size_t len = strcspn(text, ",");
 
-		rc = sm_strings_add(&c->metrics, text, len);
+		rc = sm_strings_add(list, text, len);
 		text += len;
 		if (!*text)
 			break;
@@ -175,7 +176,8 @@ static int take(struct compare *c, int option, char *err, size_t errlen)
 	switch (option) {
 	case 's': c->store = optarg; return 0;
 	case 'l': return parse_last(c, optarg, err, errlen);
-	case 'm': return parse_metrics(c, optarg);
+	case 'm': return parse_list(&c->what.metrics, optarg);
+	case 'w': return parse_list(&c->what.workloads, optarg);
 	case 'g': return parse_percent("--margin", optarg, &c->judged.margin, err, errlen);
 	case 'p': return parse_percent("--require-power", optarg, &c->power, err, errlen);
 	case 'x': return parse_gate(c, optarg, err, errlen);
@@ -190,6 +192,7 @@ static int parse(struct compare *c, int argc, char **argv, bool *asked_help)
 		{"store", required_argument, NULL, 's'},
 		{"last", required_argument, NULL, 'l'},
 		{"metric", required_argument, NULL, 'm'},
+		{"workload", required_argument, NULL, 'w'},
 		{"margin", required_argument, NULL, 'g'},
 		{"require-power", required_argument, NULL, 'p'},
 		{"fail-if", required_argument, NULL, 'x'},
@@ -202,7 +205,7 @@ static int parse(struct compare *c, int argc, char **argv, bool *asked_help)
 
 	optind = 0;
 	opterr = 0;
-	while ((o = getopt_long(argc, argv, ":f:", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, ":f:w:", options, NULL)) != -1) {
 		if (o == 'h') {
 			*asked_help = true;
 			return SM_EXIT_OK;
@@ -229,11 +232,7 @@ static int open_store(const char *path, struct sm_store **s, char *err, size_t e
 		snprintf(err, errlen, "compare: wants --store FILE, or sides such as STORE:RUN");
 		return -EINVAL;
 	}
-	if (access(path, F_OK) != 0) { /* opening would make one */
-		snprintf(err, errlen, "there is no store '%.200s'", path);
-		return -ENOENT;
-	}
-	return sm_store_open(path, s, err, errlen);
+	return sm_store_open_read(path, s, err, errlen);
 }
 
 static int parse_sides(struct compare *c, int argc, char **argv, char *err, size_t errlen)
@@ -321,6 +320,13 @@ static void check_gates(struct compare *c, const struct sm_comparison *cmp)
 
 			if (strcmp(cmp->rows[i].metric, gate->metric) != 0)
 				continue;
+			if (d->nbase == 0 || d->nother == 0) {
+				sm_complain("--fail-if '%s' cannot be judged: %s: not measured on "
+					    "both sides",
+					    gate->text, cmp->rows[i].name);
+				c->lost = true;
+				continue;
+			}
 			if (!d->has_interval)
 				sm_complain("--fail-if '%s': %s: no interval, so not met",
 					    gate->text, cmp->rows[i].name);
@@ -428,7 +434,7 @@ static int compare_all(struct compare *c, char *err, size_t errlen)
 	for (size_t i = 0; i < c->nsides && rc == 0; i++)
 		rc = load(c, i, err, errlen);
 	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = sm_compare_sides(&c->sides[0], &c->sides[i + 1], &c->metrics, &cmps[i], err,
+		rc = sm_compare_sides(&c->sides[0], &c->sides[i + 1], &c->what, &cmps[i], err,
 				      errlen);
 	if (rc == 0)
 		rc = judge_all(c, cmps, n, err, errlen);
@@ -439,8 +445,7 @@ static int compare_all(struct compare *c, char *err, size_t errlen)
 			used |= sm__compare_has(&cmps[i], c->gates[g].metric);
 		if (used)
 			continue;
-		snprintf(err, errlen, "--fail-if '%.60s': no row is of it; --metric %.60s adds it",
-			 c->gates[g].text, c->gates[g].metric);
+		snprintf(err, errlen, "--fail-if '%.60s': no row is of it", c->gates[g].text);
 		rc = -EINVAL;
 	}
 	if (rc == 0)
@@ -494,6 +499,8 @@ int sm_cmd_compare(int argc, char **argv)
 		sm_side_free(&c.sides[i]);
 		sm_report_free(&c.reports[i]);
 	}
-	sm_strings_free(&c.metrics);
+	sm_strings_free(&c.what.metrics);
+	sm_strings_free(&c.what.gated);
+	sm_strings_free(&c.what.workloads);
 	return status;
 }

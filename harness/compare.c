@@ -21,6 +21,14 @@ int sm__strings_printf(struct sm_strings *s, const char *fmt, ...)
 	return sm_strings_add(s, text, strlen(text));
 }
 
+bool sm__strings_have(const struct sm_strings *s, const char *text)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (strcmp(s->v[i], text) == 0)
+			return true;
+	return false;
+}
+
 /* ---- sides -------------------------------------------------------------------------------- */
 
 static int add_wants(struct sm_side *s, const char *text, char *err, size_t errlen)
@@ -115,8 +123,11 @@ static const cJSON *setting(const cJSON *config, const char *want)
 	return cJSON_GetObjectItemCaseSensitive(config, key);
 }
 
-static bool wanted(const struct sm_side *s, const struct item *it)
+static bool wanted(const struct sm_side *s, const struct sm_compare_what *what,
+		   const struct item *it)
 {
+	if (what->workloads.n > 0 && !sm__strings_have(&what->workloads, it->rec->workload))
+		return false;
 	for (size_t i = 0; i < s->wants.n; i++) {
 		const char *want = s->wants.v[i], *value = strchr(want, '=');
 		const cJSON *has = value != NULL ? setting(it->config, want) : NULL;
@@ -205,7 +216,8 @@ static bool same_work(const struct item *a, const struct item *b)
 	return strcmp(a->work, b->work) == 0;
 }
 
-static int find_items(const struct sm_side *s, struct items *out)
+static int find_items(const struct sm_side *s, const struct sm_compare_what *what,
+		      struct items *out)
 {
 	const struct sm_report *r = s->report;
 
@@ -227,7 +239,7 @@ static int find_items(const struct sm_side *s, struct items *out)
 		out->n++;
 		if (it->work == NULL)
 			return -ENOMEM;
-		if (!wanted(s, it))
+		if (!wanted(s, what, it))
 			free_item(&out->v[--out->n]);
 	}
 	return find_varying(out);
@@ -326,7 +338,7 @@ static char *name_of(const struct items *l, const struct item *it, bool whole)
 struct matching {
 	const struct sm_side *s, *t;
 	struct items a, b;
-	const struct sm_strings *metrics;
+	const struct sm_compare_what *what;
 	struct sm_comparison *out;
 	size_t matched;
 };
@@ -351,7 +363,7 @@ static int match(struct matching *m, struct item *a, struct item *b)
 	if (rc == 0)
 		rc = sm__compare_lost(m->s, a->first, m->t, b->first, name, m->out);
 	if (rc == 0)
-		rc = sm__compare_rows(m->s, a->first, m->t, b->first, m->metrics, name, m->out);
+		rc = sm__compare_rows(m->s, a->first, m->t, b->first, m->what, name, m->out);
 	free(name);
 	return rc < 0 ? rc : 0;
 }
@@ -385,8 +397,15 @@ static int list_unmatched(struct sm_comparison *out, const struct items *l, cons
 	for (size_t i = 0; i < l->n && rc == 0; i++) {
 		char *name = l->v[i].matched ? NULL : name_of(l, &l->v[i], true);
 
-		if (name != NULL)
-			rc = sm__strings_printf(&out->unmatched, "%.80s alone has %s", side, name);
+		if (l->v[i].matched)
+			continue;
+		rc = name != NULL
+			     ? sm__strings_printf(&out->unmatched, "%.80s alone has %s", side, name)
+			     : -ENOMEM;
+		if (rc == 0)
+			rc = sm_strings_add(&out->lost, name, strlen(name));
+		if (rc == 0)
+			rc = sm__strings_printf(&out->why, "%.80s alone has it", side);
 		free(name);
 	}
 	return rc;
@@ -421,14 +440,14 @@ static int check(const struct matching *m, char *err, size_t errlen)
 			 m->s->text, m->t->text, m->out->lost.v[0], m->out->why.v[0]);
 		return -EINVAL;
 	}
-	for (size_t i = 0; i < m->metrics->n; i++) {
-		if (sm__compare_has(m->out, m->metrics->v[i]))
+	for (size_t i = 0; i < m->what->metrics.n; i++) {
+		if (sm__compare_has(m->out, m->what->metrics.v[i]))
 			continue;
 		snprintf(
 			err, errlen,
 			"no sample of both sides has '%.60s'; spanmark list, -C and -e of spanmark "
 			"run tell what can be measured",
-			m->metrics->v[i]);
+			m->what->metrics.v[i]);
 		return -EINVAL;
 	}
 	if (m->out->nrows > 0)
@@ -438,16 +457,16 @@ static int check(const struct matching *m, char *err, size_t errlen)
 }
 
 int sm_compare_sides(const struct sm_side *base, const struct sm_side *other,
-		     const struct sm_strings *metrics, struct sm_comparison *out, char *err,
+		     const struct sm_compare_what *what, struct sm_comparison *out, char *err,
 		     size_t errlen)
 {
-	struct matching m = {.s = base, .t = other, .metrics = metrics, .out = out};
+	struct matching m = {.s = base, .t = other, .what = what, .out = out};
 	int rc;
 
 	*out = (struct sm_comparison){0};
-	rc = find_items(base, &m.a);
+	rc = find_items(base, what, &m.a);
 	if (rc == 0)
-		rc = find_items(other, &m.b);
+		rc = find_items(other, what, &m.b);
 	if (rc == 0 && base->report != other->report)
 		rc = sm__compare_hidden(base->report->environment, other->report->environment,
 					&out->hidden);

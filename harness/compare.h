@@ -45,15 +45,23 @@ struct sm_comparison {
 	size_t nrows;
 	struct sm_strings hidden;    /* "kernel: 6.1 / 6.5" */
 	struct sm_strings unmatched; /* "A alone has graph objects=1000" */
-	/* Cases that both have, but all samples of a side failed: named in unmatched too. */
-	struct sm_strings lost, why; /* "graph", "2 of 2 samples of B failed (timeout: ..)" */
-	double each;		     /* the confidence of one interval */
+	/* Cases without a figure, named in unmatched too: "graph", "2 of 2 samples of B failed
+	 * (timeout: ..)", "A alone has it". */
+	struct sm_strings lost, why;
+	double each; /* the confidence of one interval */
 };
 
-/* metrics: those asked for; none: the results that a person would look at first. 0, -EINVAL with a
- * line in err (nothing matches, a metric that no sample has), -ENOMEM. Free in every case. */
+/* What is asked of the sides. */
+struct sm_compare_what {
+	struct sm_strings metrics;   /* none: the results that a person would look at first */
+	struct sm_strings gated;     /* further ones, of --fail-if */
+	struct sm_strings workloads; /* none: all */
+};
+
+/* 0, -EINVAL with a line in err (nothing matches, a metric that no sample has), -ENOMEM. Free in
+ * every case. */
 int sm_compare_sides(const struct sm_side *base, const struct sm_side *other,
-		     const struct sm_strings *metrics, struct sm_comparison *out, char *err,
+		     const struct sm_compare_what *what, struct sm_comparison *out, char *err,
 		     size_t errlen);
 void sm_comparison_free(struct sm_comparison *c);
 
@@ -74,8 +82,10 @@ struct cJSON *sm_compare_json(const struct sm_compare_text *t);
 
 /* compare_rows.c: the rows of two matched groups, from their first records. */
 int sm__compare_rows(const struct sm_side *base, size_t b, const struct sm_side *other, size_t o,
-		     const struct sm_strings *metrics, const char *name, struct sm_comparison *out);
+		     const struct sm_compare_what *what, const char *name,
+		     struct sm_comparison *out);
 bool sm__compare_has(const struct sm_comparison *c, const char *metric); /* a row of it? */
+bool sm__strings_have(const struct sm_strings *s, const char *text);
 /* Lists the case where all samples of a group failed. 1 when it did, 0, -ENOMEM. */
 int sm__compare_lost(const struct sm_side *base, size_t b, const struct sm_side *other, size_t o,
 		     const char *name, struct sm_comparison *out);

@@ -7,6 +7,8 @@
 #include "harness/compare.h"
 #include "harness/summary_internal.h"
 #include "perf/by.h"
+#include "perf/names.h"
+#include "perf/setfile.h"
 
 /* What a row is of: a result, or a metric of a role in all its phases. */
 struct wanted {
@@ -37,9 +39,10 @@ static const struct sm_metric *metric_of(const struct sm_record *r, const struct
 	return NULL;
 }
 
+/* Not a count, which more operations make more of. */
 static bool is_ratio(const char *unit)
 {
-	return strchr(unit, '/') != NULL || strchr(unit, '%') != NULL;
+	return strchr(unit, '/') != NULL || strchr(unit, '%') != NULL || strcmp(unit, "share") == 0;
 }
 
 /* A count is for an operation where the workload counts them. */
@@ -171,12 +174,32 @@ static enum sm_better better_of(const char *result)
 	return SM_BETTER_NEITHER;
 }
 
-static bool asked(const struct sm_strings *metrics, const char *name)
+static const cJSON *find_metric(const cJSON *list, const char *name)
 {
-	for (size_t i = 0; i < metrics->n; i++)
-		if (strcmp(metrics->v[i], name) == 0)
-			return true;
-	return false;
+	const cJSON *m;
+
+	cJSON_ArrayForEach(m, list)
+	{
+		const char *is =
+			cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(m, "metric"));
+
+		if (is != NULL && strcmp(is, name) == 0)
+			return m;
+	}
+	return NULL;
+}
+
+/* As the run's counter set said, which may be the user's; an older run's did not. */
+static enum sm_better better_of_counter(const struct sm_report *r, const char *name)
+{
+	cJSON *env = cJSON_Parse(r->environment);
+	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(env, "counters");
+	const cJSON *m = find_metric(cJSON_GetObjectItemCaseSensitive(counters, "metrics"), name);
+	const char *said = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(m, "better"));
+	int better = said != NULL ? sm_names_find(sm_better_names, said) : -1;
+
+	cJSON_Delete(env);
+	return better >= 0 ? (enum sm_better)better : sm_setfile_better(name);
 }
 
 /* What a person would look at first; the time of all of it says what the time of an operation does.
@@ -215,56 +238,74 @@ static bool is_row(const struct sm_comparison *c, size_t from, const struct sm_m
 	return false;
 }
 
-static int add_metrics(const struct sm_side *s, size_t a, const struct sm_side *t, size_t b,
-		       const struct sm_strings *metrics, const char *name,
-		       struct sm_comparison *out, size_t from)
+static bool is_asked(const struct sm_compare_what *what, const char *metric)
 {
-	const struct sm_report *r = s->report;
+	return sm__strings_have(&what->metrics, metric) || sm__strings_have(&what->gated, metric);
+}
+
+/* Metrics that the records from r's `first` on have. */
+static int add_metrics(const struct sm_side *s, size_t a, const struct sm_side *t, size_t b,
+		       const struct sm_report *r, size_t first, const struct sm_compare_what *what,
+		       const char *name, struct sm_comparison *out, size_t from)
+{
 	int rc = 0;
 
-	for (size_t i = a; i < r->nrecords && r->records[i].group == r->records[a].group; i++) {
+	for (size_t i = first; i < r->nrecords && r->records[i].group == r->records[first].group;
+	     i++) {
 		for (size_t k = 0; k < r->records[i].nmetrics && rc == 0; k++) {
 			const struct sm_metric *m = &r->records[i].metrics[k];
 			struct wanted w = {.metric = m->metric,
 					   .who = m->role,
 					   .kind = m->core_kind,
 					   .unit = m->unit,
-					   .better = is_ratio(m->unit) ? SM_BETTER_MORE
-								       : SM_BETTER_LESS,
 					   .source = m->source};
 			bool simulated = m->source == SM_SOURCE_SIM &&
 					 strcmp(m->metric, "instructions") == 0;
 
 			if (m->by != SM_BY_ROLE || strcmp(m->phase, "total") != 0 || !m->role[0] ||
-			    !(asked(metrics, m->metric) || (metrics->n == 0 && simulated)) ||
+			    !(is_asked(what, m->metric) || (what->metrics.n == 0 && simulated)) ||
 			    is_row(out, from, m))
 				continue;
+			w.better = better_of_counter(r, m->metric);
 			rc = add_row(s, a, t, b, &w, name, out);
 		}
 	}
 	return rc;
 }
 
-int sm__compare_rows(const struct sm_side *s, size_t a, const struct sm_side *t, size_t b,
-		     const struct sm_strings *metrics, const char *name, struct sm_comparison *out)
+/* What is asked or gated, on either side; else what both have, and a person would look at first. */
+static bool is_wanted(const struct sm_compare_what *what, const struct sm_record *has,
+		      const struct sm_record *other, const struct sm_result *res)
 {
-	const struct sm_record *rec = measured(s->report, a), *other = measured(t->report, b);
+	return is_asked(what, res->name) || (what->metrics.n == 0 && is_first(has, res) &&
+					     sm_record_result(other, res->name) != NULL);
+}
+
+int sm__compare_rows(const struct sm_side *s, size_t a, const struct sm_side *t, size_t b,
+		     const struct sm_compare_what *what, const char *name,
+		     struct sm_comparison *out)
+{
+	const struct sm_record *both[] = {measured(s->report, a), measured(t->report, b)};
 	size_t from = out->nrows;
 	int rc = 0;
 
-	for (size_t i = 0; i < rec->nresults && rc == 0; i++) {
-		const struct sm_result *res = &rec->results[i];
-		struct wanted w = {.metric = res->name,
-				   .who = "",
-				   .kind = "",
-				   .unit = res->unit,
-				   .better = better_of(res->name)};
+	for (int k = 0; k < 2; k++) {
+		for (size_t i = 0; i < both[k]->nresults && rc == 0; i++) {
+			const struct sm_result *res = &both[k]->results[i];
+			struct wanted w = {.metric = res->name,
+					   .who = "",
+					   .kind = "",
+					   .unit = res->unit,
+					   .better = better_of(res->name)};
+			bool again = k == 1 && sm_record_result(both[0], res->name) != NULL;
 
-		if (sm_record_result(other, res->name) != NULL &&
-		    (metrics->n ? asked(metrics, res->name) : is_first(rec, res)))
-			rc = add_row(s, a, t, b, &w, name, out);
+			if (!again && is_wanted(what, both[k], both[1 - k], res))
+				rc = add_row(s, a, t, b, &w, name, out);
+		}
 	}
-	return rc ? rc : add_metrics(s, a, t, b, metrics, name, out, from);
+	if (rc == 0)
+		rc = add_metrics(s, a, t, b, s->report, a, what, name, out, from);
+	return rc ? rc : add_metrics(s, a, t, b, t->report, b, what, name, out, from);
 }
 
 /* ---- cases without a value ---------------------------------------------------------------- */
@@ -356,21 +397,6 @@ static int differ(const cJSON *a, const cJSON *b, const char *path, struct sm_st
 			rc = sm__strings_printf(out, "%s: %s / %s", name, one, two);
 	}
 	return rc;
-}
-
-static const cJSON *find_metric(const cJSON *list, const char *name)
-{
-	const cJSON *m;
-
-	cJSON_ArrayForEach(m, list)
-	{
-		const char *is =
-			cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(m, "metric"));
-
-		if (is != NULL && strcmp(is, name) == 0)
-			return m;
-	}
-	return NULL;
 }
 
 /* A metric of one name may be another event on each side. */

@@ -333,6 +333,7 @@ static void add_metrics(cJSON *obj, const struct sm_counterset *cs)
 		cJSON_AddStringToObject(item, "set", m->set);
 		cJSON_AddStringToObject(item, "formula", m->formula);
 		cJSON_AddStringToObject(item, "unit", m->unit);
+		cJSON_AddStringToObject(item, "better", sm_better_names[m->better]);
 		cJSON_AddStringToObject(item, "help", m->help);
 		cJSON_AddStringToObject(item, "event", label);
 		cJSON_AddNumberToObject(item, "pass", m->pass);

@@ -1,4 +1,4 @@
-/* store.c: the store opened, brought to this layout, and written. See store.h. */
+/* store.c: the store written. See store.h. */
 #include "harness/store_internal.h"
 
 #include <errno.h>
@@ -13,37 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define APPLICATION_ID 0x536d4b21 /* "SmK!" */
-
 /* Seeds are unsigned, SQLite's integers signed: the same 64 bits. Results and metrics:
  * store_rows.c. */
-
-static const char schema[] =
-	"CREATE TABLE run(id INTEGER PRIMARY KEY, started TEXT NOT NULL, finished TEXT, state TEXT "
-	"NOT NULL,"
-	" version TEXT NOT NULL, command_line TEXT NOT NULL, seed INTEGER NOT NULL, planned "
-	"INTEGER NOT NULL,"
-	" by_what TEXT NOT NULL, environment TEXT NOT NULL, topology TEXT);"
-	"CREATE TABLE plan(run INTEGER NOT NULL REFERENCES run(id), ordinal INTEGER NOT NULL, job "
-	"TEXT NOT "
-	"NULL,"
-	" PRIMARY KEY(run, ordinal)) WITHOUT ROWID;"
-	"CREATE TABLE sample(id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES run(id), "
-	"ordinal "
-	"INTEGER NOT NULL,"
-	" grp INTEGER NOT NULL, workload TEXT NOT NULL, backend TEXT NOT NULL, params TEXT NOT "
-	"NULL,"
-	" config TEXT NOT NULL, placement TEXT NOT NULL, pass INTEGER NOT NULL, rep INTEGER NOT "
-	"NULL,"
-	" status TEXT NOT NULL, message TEXT NOT NULL, took_s REAL NOT NULL, output TEXT NOT NULL,"
-	" warnings TEXT NOT NULL, at TEXT NOT NULL, UNIQUE(run, ordinal));"
-	"CREATE TABLE calibration(run INTEGER NOT NULL, at TEXT NOT NULL, kernel TEXT NOT NULL, "
-	"event TEXT "
-	"NOT NULL,"
-	" expected REAL, counted REAL, error REAL, verdict TEXT NOT NULL, reason TEXT NOT NULL,"
-	" label TEXT NOT NULL DEFAULT '');"
-	/* Long texts that many rows share, by number: what stands in metric.event and .reason. */
-	"CREATE TABLE word(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);";
 
 /* ---- calls of SQLite, with errno and message ---------------------------------------------- */
 
@@ -155,9 +126,7 @@ static void now_text(char buf[32])
 	strftime(buf, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
-/* ---- open --------------------------------------------------------------------------------- */
-
-static int end_transaction(struct sm_store *s, int rc)
+int sm__store_end_transaction(struct sm_store *s, int rc)
 {
 	if (rc == 0)
 		rc = sm__store_exec(s, "COMMIT");
@@ -171,142 +140,6 @@ static int end_transaction(struct sm_store *s, int rc)
 	return rc;
 }
 
-/* What each layout lacks of the next. */
-static const char *const upgrades[SM_STORE_SCHEMA] = {
-	schema,
-	/* A calibration had no label. */
-	"ALTER TABLE calibration ADD COLUMN label TEXT NOT NULL DEFAULT '';",
-	/* What a row is by stood in its role, "by-core", or had to be guessed. */
-	"ALTER TABLE metric RENAME COLUMN kind TO core_kind;"
-	"ALTER TABLE metric ADD COLUMN \"by\" TEXT NOT NULL DEFAULT 'role';"
-	"UPDATE metric SET \"by\"=CASE WHEN role IN('package','l3') THEN role WHEN role LIKE "
-	"'by-%' THEN "
-	"substr(role,4)"
-	" WHEN thread>=0 THEN 'thread' ELSE 'role' END;"
-	"UPDATE metric SET role='' WHERE role LIKE 'by-%';"
-	"UPDATE metric SET core_kind='' WHERE core_kind='-';",
-	/* Each row had its own copy of what its events are called and why it has no value. */
-	"CREATE TABLE word(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);"
-	"CREATE TABLE IF NOT EXISTS metric(sample INTEGER NOT NULL REFERENCES sample(id),"
-	" event TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '');"
-	"INSERT OR IGNORE INTO word(text) SELECT event FROM metric WHERE event<>'';"
-	"INSERT OR IGNORE INTO word(text) SELECT reason FROM metric WHERE reason<>'';"
-	"ALTER TABLE metric RENAME COLUMN event TO event_text;"
-	"ALTER TABLE metric RENAME COLUMN reason TO reason_text;"
-	"ALTER TABLE metric ADD COLUMN event INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE metric ADD COLUMN reason INTEGER NOT NULL DEFAULT 0;"
-	"UPDATE metric SET event=coalesce((SELECT id FROM word WHERE text=event_text),0),"
-	" reason=coalesce((SELECT id FROM word WHERE text=reason_text),0);"
-	"ALTER TABLE metric DROP COLUMN event_text; ALTER TABLE metric DROP COLUMN reason_text;",
-};
-
-/* From layout `from`, 0: an empty file, to ours. */
-static int upgrade(struct sm_store *s, int64_t from)
-{
-	char stamp[128];
-	int rc = sm__store_exec(s, "BEGIN IMMEDIATE");
-
-	if (rc)
-		return rc;
-	/* another process was first */
-	if (sm__store_number(s, "PRAGMA user_version", &rc) != from || rc)
-		return end_transaction(s, rc);
-	snprintf(stamp, sizeof(stamp), "PRAGMA application_id=%d; PRAGMA user_version=%d;",
-		 APPLICATION_ID, SM_STORE_SCHEMA);
-	rc = sm__store_exec(s, stamp);
-	for (int64_t i = from; rc == 0 && i < (from ? SM_STORE_SCHEMA : 1); i++)
-		rc = sm__store_exec(s, upgrades[i]);
-	return end_transaction(s, rc);
-}
-
-/* Ours, empty (becomes ours), or another program's (refused, unchanged). */
-static int check_identity(struct sm_store *s)
-{
-	int rc = sm__store_exec(s, "BEGIN"); /* another process may be making it one */
-	int64_t id = sm__store_number(s, "PRAGMA application_id", &rc);
-	int64_t version = sm__store_number(s, "PRAGMA user_version", &rc);
-	int64_t tables = sm__store_number(s, "SELECT count(*) FROM sqlite_master", &rc);
-
-	rc = end_transaction(s, rc);
-	if (rc == -EILSEQ)
-		snprintf(s->error, sizeof(s->error), "store '%s': not a SQLite database", s->path);
-	if (rc)
-		return rc;
-	if (id == 0 && version == 0 && tables == 0)
-		return upgrade(s, 0);
-	if (id != APPLICATION_ID) {
-		snprintf(s->error, sizeof(s->error), "store '%s': a database of another program",
-			 s->path);
-		return -EILSEQ;
-	}
-	if (version < 1 || version > SM_STORE_SCHEMA) {
-		snprintf(s->error, sizeof(s->error),
-			 "store '%s': layout %lld, this version of spanmark reads %d", s->path,
-			 (long long)version, SM_STORE_SCHEMA);
-		return -EPROTO;
-	}
-	return version < SM_STORE_SCHEMA ? upgrade(s, version) : 0;
-}
-
-/* SQLite does not wait by itself where another process switches, or reads, just now. */
-static int switch_to_wal(struct sm_store *s)
-{
-	int rc, tries = 0;
-
-	while ((rc = sm__store_exec(s, "PRAGMA journal_mode=WAL")) == -EBUSY && tries++ < 50)
-		sqlite3_sleep(20);
-	return rc;
-}
-
-static int open_db(struct sm_store *s, const char *path)
-{
-	int rc = sm__store_fail(s,
-				sqlite3_open_v2(path != NULL ? path : "", &s->db,
-						SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
-
-	if (rc)
-		return rc;
-	sqlite3_busy_timeout(s->db, 5000);
-	rc = check_identity(s);
-	if (rc == 0)
-		/* two first users add what lacks in turn */
-		rc = sm__store_exec(s, "BEGIN IMMEDIATE");
-	if (rc)
-		return rc;
-	rc = sm__store_define(s, &sm_result_type);
-	if (rc == 0)
-		rc = sm__store_define(s, &sm_metric_type);
-	rc = end_transaction(s, rc);
-	if (rc)
-		return rc;
-	if (path != NULL)
-		rc = switch_to_wal(s);
-	if (rc == 0)
-		rc = sm__store_exec(s, "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;");
-	return rc;
-}
-
-int sm_store_open(const char *path, struct sm_store **out, char *err, size_t errlen)
-{
-	struct sm_store *s = calloc(1, sizeof(*s));
-	int rc;
-
-	*out = NULL;
-	if (s == NULL) {
-		snprintf(err, errlen, "out of memory");
-		return -ENOMEM;
-	}
-	snprintf(s->path, sizeof(s->path), "%s", path != NULL ? path : "(temporary)");
-	rc = open_db(s, path);
-	if (rc) {
-		snprintf(err, errlen, "%s", s->error);
-		sm_store_close(s);
-		return rc;
-	}
-	*out = s;
-	return 0;
-}
-
 void sm_store_close(struct sm_store *s)
 {
 	if (s == NULL)
@@ -316,6 +149,8 @@ void sm_store_close(struct sm_store *s)
 		close(s->held);
 	free(s);
 }
+
+/* ---- one process measures a run ------------------------------------------------------------ */
 
 /*
  * By a name of the kernel's, that of a socket that nobody connects to: it is taken by one process
@@ -389,7 +224,7 @@ int sm_store_begin(struct sm_store *s, const struct sm_run_info *info, const cha
 	*run = sqlite3_last_insert_rowid(s->db);
 	if (rc == 0 && jobs != NULL)
 		rc = insert_plan(s, *run, jobs, info->planned);
-	return end_transaction(s, rc);
+	return sm__store_end_transaction(s, rc);
 }
 
 int sm_store_add(struct sm_store *s, int64_t run, const struct sm_record *r)
@@ -419,7 +254,7 @@ int sm_store_add(struct sm_store *s, int64_t run, const struct sm_record *r)
 		rc = sm__store_insert(s, &sm_result_type, id, r->results, r->nresults);
 	if (rc == 0)
 		rc = sm__store_insert(s, &sm_metric_type, id, r->metrics, r->nmetrics);
-	return end_transaction(s, rc);
+	return sm__store_end_transaction(s, rc);
 }
 
 int sm_store_end(struct sm_store *s, int64_t run, const char *state)

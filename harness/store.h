@@ -26,6 +26,9 @@ struct sm_store;
 
 /* path NULL: a private temporary database that vanishes with the process. */
 int sm_store_open(const char *path, struct sm_store **out, char *err, size_t errlen);
+/* An existing store, which stays as it is to the byte: for reports. One of an older layout, or on a
+ * read-only disk, is read too. */
+int sm_store_open_read(const char *path, struct sm_store **out, char *err, size_t errlen);
 void sm_store_close(struct sm_store *s);
 
 /* What the last failure was, one line. */

@@ -1,6 +1,6 @@
 /*
- * store_internal.h: what the parts of the store share: store.c opens and writes, store_read.c
- * reads, store_rows.c does both for the rows of a sample.
+ * store_internal.h: what the parts of the store share: store_open.c opens, store.c writes,
+ * store_read.c reads, store_rows.c does both for the rows of a sample.
  */
 #ifndef SM_HARNESS_STORE_INTERNAL_H
 #define SM_HARNESS_STORE_INTERNAL_H
@@ -21,6 +21,8 @@ int sm__store_fail(struct sm_store *s, int rc);
 /* NULL, and *rc, when it cannot be prepared or *rc was not 0 before. */
 sqlite3_stmt *sm__store_prepare(struct sm_store *s, const char *sql, int *rc);
 
+/* Commits; else, or where rc says so, rolls back and keeps the error. */
+int sm__store_end_transaction(struct sm_store *s, int rc);
 int sm__store_exec(struct sm_store *s, const char *sql);
 /* The first column of the first row, 0 without one. *rc as above. */
 int64_t sm__store_number(struct sm_store *s, const char *sql, int *rc);

@@ -213,6 +213,7 @@ static int add_set(struct build *b, const char *name)
 		snprintf(m->formula, sizeof(m->formula), "%s", f->metrics[i].formula);
 		snprintf(m->unit, sizeof(m->unit), "%s", f->metrics[i].unit);
 		snprintf(m->help, sizeof(m->help), "%s", f->metrics[i].help);
+		m->better = f->metrics[i].better;
 		rc = metric_events(b, f, m);
 	}
 	sm_setfile_free(f);

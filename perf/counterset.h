@@ -64,6 +64,7 @@ struct sm_cs_metric {
 	char formula[160];	    /* "": the single event's value */
 	char unit[24];
 	char help[120];
+	enum sm_better better;
 	unsigned n_events;
 	unsigned events[SM_METRIC_EVENTS]; /* indexes into events */
 	bool uncore;

@@ -10,6 +10,8 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "perf/names.h"
+
 /* The linker puts the text files into the program: a set is edited as text and never out of step
  * with the binary. */
 #define EMBED(id, file)                     \
@@ -51,6 +53,8 @@ const char *sm_setfile_builtin_text(unsigned i)
 {
 	return i < N_BUILTIN ? builtin[i].text : NULL;
 }
+
+const char *const sm_better_names[] = {"none", "less", "more", NULL};
 
 /* ---- parsing ------------------------------------------------------------------------------ */
 
@@ -115,6 +119,16 @@ static struct sm_set_metric *metric(struct parse *p, const char *name)
 	return &grown[s->n_metrics++];
 }
 
+static int take_better(struct parse *p, struct sm_set_metric *m, const char *value)
+{
+	int found = sm_names_find(sm_better_names, value);
+
+	if (found < 0)
+		return refuse_line(p, -EINVAL, "better = %s; allowed: less, more, none", value);
+	m->better = (enum sm_better)found;
+	return 1;
+}
+
 static int on_metric(struct parse *p, const char *name, const char *key, const char *value)
 {
 	struct sm_set_metric *m = metric(p, name);
@@ -127,12 +141,14 @@ static int on_metric(struct parse *p, const char *name, const char *key, const c
 		return copy(p, m->unit, sizeof(m->unit), value, "unit");
 	if (strcmp(key, "help") == 0)
 		return copy(p, m->help, sizeof(m->help), value, "help");
+	if (strcmp(key, "better") == 0)
+		return take_better(p, m, value);
 	if (p->table && strcmp(key, "title") == 0)
 		return copy(p, m->title, sizeof(m->title), value, "title");
 	if (p->table && strcmp(key, "per_op") == 0)
 		return m->per_op = strcmp(value, "yes") == 0;
-	return refuse_line(p, -EINVAL, "[metric %s] has no \"%s\" (formula, unit, help)", name,
-			   key);
+	return refuse_line(p, -EINVAL, "[metric %s] has no \"%s\" (formula, unit, better, help)",
+			   name, key);
 }
 
 /* Strings in a notation of their own stay as they are; the others are libpfm4 events of the
@@ -349,4 +365,23 @@ const struct sm_set_mapping *sm_setfile_map(const struct sm_setfile *s, const ch
 			    strcmp(s->maps[i].event, event) == 0)
 				return &s->maps[i];
 	return NULL;
+}
+
+enum sm_better sm_setfile_better(const char *metric)
+{
+	enum sm_better better = SM_BETTER_NEITHER;
+
+	for (unsigned i = 0; i <= N_BUILTIN && better == SM_BETTER_NEITHER; i++) {
+		struct sm_setfile *s = NULL;
+
+		if (i == N_BUILTIN)
+			s = sm_setfile_table();
+		else
+			sm_setfile_parse(builtin[i].text, "built in", &s, NULL, 0);
+		for (unsigned k = 0; s != NULL && k < s->n_metrics; k++)
+			if (strcmp(s->metrics[k].name, metric) == 0)
+				better = s->metrics[k].better;
+		sm_setfile_free(s);
+	}
+	return better;
 }

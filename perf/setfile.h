@@ -9,6 +9,7 @@
  *                                         name
  *   formula = 1000 * l1d_miss / instructions
  *   unit = misses/kinsn
+ *   better = less                         ; or more; without it: none, neither way is
  *   help = L1D misses per 1000 instructions
  *
  *   [pmu skx icx]                         ; the events behind the names, for these
@@ -27,6 +28,7 @@
 #ifndef SM_PERF_SETFILE_H
 #define SM_PERF_SETFILE_H
 
+#include "perf/better.h"
 #include "perf/events.h"
 #include "perf/expr.h"
 
@@ -35,6 +37,7 @@ struct sm_set_metric {
 	char formula[160]; /* "" = the event of that name */
 	char unit[24];
 	char help[120];
+	enum sm_better better;
 	/* table.ini alone: */
 	char title[16];
 	bool per_op;
@@ -70,6 +73,9 @@ void sm_setfile_free(struct sm_setfile *s);
  */
 int sm_setfile_find(const char *name, const char *user_dir, struct sm_setfile **out, char *err,
 		    size_t errlen);
+
+/* What the built-in sets and the table say of a metric; NEITHER where none of them has it. */
+enum sm_better sm_setfile_better(const char *metric);
 
 /* perf/sets/table.ini: the columns of the table. NULL when out of memory. */
 struct sm_setfile *sm_setfile_table(void);

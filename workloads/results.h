@@ -2,6 +2,8 @@
 #ifndef SM_WORKLOADS_RESULTS_H
 #define SM_WORKLOADS_RESULTS_H
 
+#include "perf/better.h"
+
 #define X(name, ...) SM_RESULT_##name,
 enum sm_result_id {
 #include "workloads/results.def"
@@ -10,8 +12,6 @@ enum sm_result_id {
 #undef X
 
 enum sm_shown { SM_SHOWN_COLUMN, SM_SHOWN_MORE, SM_SHOWN_WAITS, SM_SHOWN_COST, SM_SHOWN_FILES };
-
-enum sm_better { SM_BETTER_NEITHER, SM_BETTER_LESS, SM_BETTER_MORE };
 
 struct sm_result_desc {
 	const char *name, *unit;

@@ -61,7 +61,7 @@ _spanmark() {
 		case $prev in
 		--store) COMPREPLY=($(compgen -f -- "$cur")) ;;
 		-f | --format) COMPREPLY=($(compgen -W "table csv json" -- "$cur")) ;;
-		*) COMPREPLY=($(compgen -W "--store --last --metric --margin --fail-if --require-power -f --format --help gc span libc" -- "$cur")) ;;
+		*) COMPREPLY=($(compgen -W "--store --last --metric -w --workload --margin --fail-if --require-power -f --format --help gc span libc" -- "$cur")) ;;
 		esac ;;
 	heap) COMPREPLY=($(compgen -f -W "--why --dominators --top --help" -- "$cur")) ;;
 	*) COMPREPLY=($(compgen -W "--help" -- "$cur")) ;;

@@ -78,6 +78,66 @@ says "--require-power cannot be judged: churn span: $lost" err
 expect 3 --store failed.db 1 2 --fail-if 'ns_per_op > 0.001'
 refuse "10 of 10 samples of 2/span failed" --store failed.db 1/span 2/span
 
+# A case that one side lacks altogether passes no gate either; -w leaves it out.
+timeout 120 "$cmd" run -q -w churn,binary-trees --backend libc --reps 10 -c none --store lacks.db >/dev/null 2>&1 &&
+	timeout 120 "$cmd" run -q -w churn --backend libc --reps 10 -c none --store lacks.db >/dev/null 2>&1 || bad "lacks.db"
+expect 0 --store lacks.db 1 2; says "not compared: 1 alone has binary-trees libc"
+expect 1 --store lacks.db 1 2 --fail-if 'peak_rss_kib > 1000'
+says "--fail-if cannot be judged: binary-trees libc: 1 alone has it" err
+expect 1 --store lacks.db 2 1 --fail-if 'peak_rss_kib > 1000'; says "1 alone has it" err
+expect 3 --store lacks.db 1 2 --fail-if 'peak_rss_kib > 0.001'
+expect 0 --store lacks.db 1 2 --fail-if 'peak_rss_kib > 1000' -w churn
+refuse "no such case" --store lacks.db 1 2 -w graph
+# A figure that one side lacks.
+python3 - <<'P' || bad "store"
+import shutil, sqlite3
+shutil.copy("lab.db", "half.db")
+s = sqlite3.connect("half.db")
+s.execute("DELETE FROM result WHERE name='ns_per_op' AND sample IN (SELECT id FROM sample WHERE run=2 AND backend='span')")
+s.commit()
+P
+expect 1 --store half.db 1 2 --fail-if 'ns_per_op > 1000'
+says "cannot be judged: churn span: not measured on both sides" err
+
+# Comparing leaves the store as it is, to the byte, and nothing beside it.
+before=$(sha256sum lab.db; ls)
+expect 0 --store lab.db 1 2
+[ "$before" = "$(sha256sum lab.db; ls)" ] || bad "changed: $before, now $(sha256sum lab.db; ls)"
+# A store on a read-only disk: a folder that we may not write to, as somebody else where we are root.
+mkdir ro
+cp lab.db "ro/la b?#%41.db"
+chmod 555 ro "ro/la b?#%41.db"
+as=
+if [ "$(id -u)" = 0 ]; then
+	as="setpriv --reuid=65534 --regid=65534 --clear-groups"
+	chmod 711 "$tmp"
+fi
+if $as "$cmd" --version >/dev/null 2>&1; then
+	tried=$((tried + 1))
+	$as "$cmd" compare --store "ro/la b?#%41.db" 1 2 >out 2>err || bad "read-only: $(cat err)"
+	says "All intervals hold together"
+	[ "$(ls ro | wc -l)" = 1 ] || bad "left beside it: $(ls ro)"
+	chmod 755 ro
+	echo x >"ro/la b?#%41.db-wal"
+	chmod 555 ro
+	$as "$cmd" compare --store "ro/la b?#%41.db" 1 2 >out 2>err && bad "read without its samples"
+	says "samples in its -wal file" err
+	chmod 755 ro
+else
+	echo "SKIP read-only: nobody may run $cmd"
+fi
+# One of an older layout is read, and stays what it was.
+python3 - <<'P' || bad "store"
+import shutil, sqlite3
+shutil.copy("lab.db", "old.db")
+s = sqlite3.connect("old.db")
+s.execute("ALTER TABLE result DROP COLUMN reason")
+s.commit()
+P
+before=$(sha256sum old.db)
+expect 0 --store old.db 1 2
+[ "$before" = "$(sha256sum old.db)" ] || bad "an old store was changed"
+
 expect 0 --store lab.db libc span libc --format csv
 [ "$(head -1 out | cut -d, -f1-3)" = base,other,case ] || bad "csv: $(head -1 out)"
 [ "$(grep -c '"libc","libc",' out)" -ge 2 ] && [ "$(grep -c '"libc","span",' out)" -ge 2 ] || bad "csv: $(cat out)"

@@ -15,12 +15,12 @@
 
 static struct sm_store *store;
 static struct fake_sample samples[MOST];
-static char wires[MOST][700];
+static char wires[MOST][1200];
 static unsigned nsamples;
 static struct sm_side sides[2];
 static struct sm_report reports[2];
 static struct sm_comparison compared;
-static const struct sm_strings none;
+static const struct sm_compare_what none;
 
 static void open_store(void)
 {
@@ -72,7 +72,7 @@ static int64_t end_run(const char *environment)
 	return run;
 }
 
-static int compare(const char *a, const char *b, const struct sm_strings *metrics, char *err,
+static int compare(const char *a, const char *b, const struct sm_compare_what *what, char *err,
 		   size_t len)
 {
 	const char *texts[] = {a, b};
@@ -87,7 +87,7 @@ static int compare(const char *a, const char *b, const struct sm_strings *metric
 	}
 	if (reports[0].run == reports[1].run)
 		sides[1].report = &reports[0];
-	return sm_compare_sides(&sides[0], &sides[1], metrics, &compared, err, len);
+	return sm_compare_sides(&sides[0], &sides[1], what, &compared, err, len);
 }
 
 static void compare_well(const char *a, const char *b)
@@ -336,6 +336,113 @@ START_TEST(an_unfinished_run_is_said)
 }
 END_TEST
 
+/* A sample whose only metrics are counters of the mutators: misses for 1000 instructions, a rate of
+ * misses, raw, and what the run's own set calls worse the more there is. */
+static void add_counters(unsigned group, const char *backend, double v)
+{
+	static const char *const metrics[][2] = {
+		{"llc_mpki", "misses/kinsn"}, {"br_miss_rate", "share"}, {"r01c4", "count"},
+		{"ipc", "insn/cycle"},	      {"mine", "x/y"},		 {"yours", "x"}};
+	struct fake_sample *f = add(group, 0, backend, 1);
+	char *at = wires[nsamples - 1];
+	size_t left = sizeof(wires[0]);
+	int n = snprintf(at, left,
+			 "{\"error\":\"\",\"output\":\"\",\"warnings\":\"\",\"results\":["
+			 "{\"name\":\"ops\",\"unit\":\"ops\",\"value\":10}],\"metrics\":[");
+
+	f->placement = "{\"threads\":2,\"workers\":0}";
+	for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+		n += snprintf(
+			at + n, left - (size_t)n,
+			"%s{\"role\":\"mutator\",\"phase\":\"total\",\"by\":\"role\",\"metric\":"
+			"\"%s\",\"unit\":\"%s\",\"value\":%g,\"status\":\"ok\",\"source\":\"pmu\"}",
+			i ? "," : "", metrics[i][0], metrics[i][1], v);
+	snprintf(at + n, left - (size_t)n, "]}");
+}
+
+/* Which direction is better stands with the metric; without a word about it nothing is better. */
+START_TEST(counters_have_a_direction)
+{
+	static const struct {
+		const char *metric;
+		enum sm_better better;
+		double base; /* for an operation, but ratios */
+	} expected[] = {
+		{"llc_mpki", SM_BETTER_LESS, 20}, {"br_miss_rate", SM_BETTER_LESS, 20},
+		{"r01c4", SM_BETTER_NEITHER, 2},  {"ipc", SM_BETTER_MORE, 20},
+		{"mine", SM_BETTER_LESS, 20},	  {"yours", SM_BETTER_MORE, 2},
+	};
+	struct sm_compare_what what = {0};
+	char err[400] = "";
+
+	add_counters(0, "libc", 20);
+	add_counters(1, "span", 10);
+	end_run("{\"counters\":{\"metrics\":[{\"metric\":\"mine\",\"better\":\"less\"},"
+		"{\"metric\":\"yours\",\"better\":\"more\"}]}}");
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+		sm_strings_add(&what.metrics, expected[i].metric, strlen(expected[i].metric));
+	ck_assert_msg(compare("libc", "span", &what, err, sizeof(err)) == 0, "%s", err);
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+		const struct sm_compare_row *r = row("graph", expected[i].metric);
+
+		ck_assert_msg(r->d.better == expected[i].better, "%s", r->metric);
+		ck_assert_double_eq(r->d.base[0], expected[i].base);
+	}
+	sm_strings_free(&what.metrics);
+}
+END_TEST
+
+/* A gate's figure has a row where only one side measured it. */
+START_TEST(a_gated_figure_has_a_row)
+{
+	struct sm_compare_what what = {0};
+	char err[400] = "";
+
+	add_counters(0, "libc", 1);
+	add(1, 0, "span", 1)->placement = samples[0].placement;
+	end_run(NULL);
+	sm_strings_add(&what.gated, "ns_per_op", 9);
+	sm_strings_add(&what.gated, "ipc", 3);
+	ck_assert_msg(compare("libc", "span", &what, err, sizeof(err)) == 0, "%s", err);
+	ck_assert_uint_eq(row("graph", "ns_per_op")->d.nbase, 0);
+	ck_assert_uint_eq(row("graph", "ipc")->d.nother, 0);
+	sm_strings_free(&what.gated);
+}
+END_TEST
+
+static void a_case_too_many(void)
+{
+	add(0, 0, "libc", 1);
+	add(1, 0, "span", 2);
+	add(2, 0, "libc", 1)->workload = "churn";
+	end_run(NULL);
+}
+
+/* What one side lacks is named for the gates too. */
+START_TEST(what_one_side_lacks_is_lost)
+{
+	a_case_too_many();
+	compare_well("libc", "span");
+	ck_assert_uint_eq(compared.lost.n, 1);
+	ck_assert_str_eq(compared.lost.v[0], "churn libc");
+	ck_assert_str_eq(compared.why.v[0], "libc alone has it");
+}
+END_TEST
+
+START_TEST(workloads_are_chosen)
+{
+	struct sm_compare_what what = {0};
+	char err[400] = "";
+
+	a_case_too_many();
+	sm_strings_add(&what.workloads, "graph", 5);
+	ck_assert_msg(compare("libc", "span", &what, err, sizeof(err)) == 0, "%s", err);
+	ck_assert_uint_eq(compared.lost.n, 0);
+	ck_assert_uint_eq(compared.unmatched.n, 0);
+	sm_strings_free(&what.workloads);
+}
+END_TEST
+
 START_TEST(refusals)
 {
 	static const struct {
@@ -349,7 +456,7 @@ START_TEST(refusals)
 		{"libc", "gc.mode=stw", "gc.mode=stw: run"},
 	};
 	char err[400];
-	struct sm_strings metrics = {0};
+	struct sm_compare_what what = {0};
 
 	add(0, 0, "libc", 1);
 	end_run(NULL);
@@ -364,10 +471,10 @@ START_TEST(refusals)
 		sm_comparison_free(&compared);
 		memset(&compared, 0, sizeof(compared));
 	}
-	ck_assert_int_eq(sm_strings_add(&metrics, "cyles", 5), 0);
-	ck_assert_int_eq(compare("1", "1", &metrics, err, sizeof(err)), -EINVAL);
+	ck_assert_int_eq(sm_strings_add(&what.metrics, "cyles", 5), 0);
+	ck_assert_int_eq(compare("1", "1", &what, err, sizeof(err)), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err, "'cyles'"));
-	sm_strings_free(&metrics);
+	sm_strings_free(&what.metrics);
 }
 END_TEST
 
@@ -458,5 +565,7 @@ int main(void)
 			     SM_T(settings_are_matched), SM_T(what_is_left_over_is_matched),
 			     SM_T(failed_samples_are_left_out), SM_T(failed_on_one_side),
 			     SM_T(failed_on_both_sides), SM_T(an_unfinished_run_is_said),
+			     SM_T(counters_have_a_direction), SM_T(a_gated_figure_has_a_row),
+			     SM_T(what_one_side_lacks_is_lost), SM_T(workloads_are_chosen),
 			     SM_T(refusals), SM_T(the_table), SM_T(notes_are_numbered));
 }

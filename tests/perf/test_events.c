@@ -121,6 +121,47 @@ START_TEST(test_every_set_knows_every_core)
 }
 END_TEST
 
+static unsigned times(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	while ((text = strstr(text, what)) != NULL) {
+		text += strlen(what);
+		n++;
+	}
+	return n;
+}
+
+/* Every metric that we name says which direction is better, or that none is. */
+START_TEST(test_every_metric_has_a_direction)
+{
+	struct sm_setfile *s;
+	char err[300] = "";
+
+	for (unsigned i = 0; sm_setfile_builtin_name(i); i++) {
+		const char *text = sm_setfile_builtin_text(i);
+
+		ck_assert_msg(times(text, "[metric ") == times(text, "better ="), "set %s",
+			      sm_setfile_builtin_name(i));
+	}
+	s = sm_setfile_table();
+	for (unsigned i = 0; i < s->n_metrics; i++)
+		ck_assert_msg(s->metrics[i].better != SM_BETTER_NEITHER, "table: %s",
+			      s->metrics[i].name);
+	sm_setfile_free(s);
+	ck_assert_int_eq(sm_setfile_better("llc_mpki"), SM_BETTER_LESS);
+	ck_assert_int_eq(sm_setfile_better("br_miss_rate"), SM_BETTER_LESS);
+	ck_assert_int_eq(sm_setfile_better("ipc"), SM_BETTER_MORE);
+	ck_assert_int_eq(sm_setfile_better("mem_read_mbps"), SM_BETTER_NEITHER);
+	ck_assert_int_eq(sm_setfile_better("time"), SM_BETTER_LESS);
+	ck_assert_int_eq(sm_setfile_better("r01c4"), SM_BETTER_NEITHER);
+	ck_assert_int_eq(sm_setfile_parse("[set]\nname=a\n[metric f]\nbetter=faster", "x", &s, err,
+					  sizeof(err)),
+			 -EINVAL);
+	ck_assert_str_eq(err, "x:4: better = faster; allowed: less, more, none");
+}
+END_TEST
+
 START_TEST(test_linter_finds)
 {
 	static const struct {
@@ -313,7 +354,8 @@ int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	return SM_SUITE("events", 60, SM_T(test_events_tsv), SM_T(test_builtin_sets_are_clean),
-			SM_T(test_every_set_knows_every_core), SM_T(test_linter_finds),
+			SM_T(test_every_set_knows_every_core),
+			SM_T(test_every_metric_has_a_direction), SM_T(test_linter_finds),
 			SM_T(test_set_files), SM_T(test_formulas), SM_T(test_formula_names),
 			SM_T(test_resolution));
 }
