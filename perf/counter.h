@@ -137,6 +137,9 @@ struct sm_group_options {
 	bool no_user_read;		/* read() even where rdpmc would do */
 	pid_t pid;			/* 0: the calling thread */
 	int cpu;			/* -1: wherever the thread runs; cpu-wide with pid -1 */
+	/* With a pid: from its next exec on, its later threads and children too. Such a group
+	 * cannot be read at once: each event by itself, whole once the tree has ended. */
+	bool inherit;
 };
 
 struct sm_group_event {

@@ -90,6 +90,11 @@ static void fill_attr(const struct sm_counter_group *g, const struct sm_event_co
 	a->pinned = leader && !g->opt.multiplex && g->opt.pid >= 0;
 	a->read_format =
 		PERF_FORMAT_GROUP | PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING;
+	if (g->opt.inherit) {
+		a->inherit = 1;
+		a->enable_on_exec = leader;
+		a->read_format &= ~(uint64_t)PERF_FORMAT_GROUP; /* the kernel has no such sums */
+	}
 	if (g->opt.pid < 0) { /* cpu-wide uncore PMUs refuse every exclusion */
 		a->exclude_user = a->exclude_kernel = a->exclude_hv = 0;
 	}
@@ -166,7 +171,8 @@ static int perf_open(struct sm_counter_group *g)
 	if (g->leader < 0)
 		return 0;
 	map_pages(g);
-	o->ioctl(o->ctx, g->leader, PERF_EVENT_IOC_ENABLE, PERF_IOC_FLAG_GROUP);
+	if (!g->opt.inherit) /* there exec does it */
+		o->ioctl(o->ctx, g->leader, PERF_EVENT_IOC_ENABLE, PERF_IOC_FLAG_GROUP);
 	return 0;
 }
 
@@ -210,10 +216,34 @@ static int read_user(struct sm_counter_group *g, struct sm_group_count *c)
 	return 0;
 }
 
+/* Scheduled as a group, so all have the leader's times. */
+static int read_each(struct sm_counter_group *g, struct sm_group_count *c)
+{
+	const struct sm_opener *o = g->opt.opener;
+
+	for (unsigned k = 0; k < g->n_open; k++) {
+		unsigned i = g->order[k];
+		uint64_t buf[3]; /* value, enabled, running */
+
+		if (o->read(o->ctx, g->ev[i].fd, buf, sizeof(buf)) != (ssize_t)sizeof(buf)) {
+			g->lost = true;
+			return -EIO;
+		}
+		c->values[i] = buf[0];
+		if (k == 0) {
+			c->enabled = buf[1];
+			c->running = buf[2];
+		}
+	}
+	return 0;
+}
+
 static int perf_read(struct sm_counter_group *g, struct sm_group_count *c)
 {
 	if (g->leader < 0 || g->lost)
 		return -EIO;
+	if (g->opt.inherit)
+		return read_each(g, c);
 	if (g->mode == SM_READ_USER && !read_user(g, c))
 		return 0;
 	return read_syscall(g, c);

@@ -59,6 +59,36 @@ START_TEST(test_group_counts)
 }
 END_TEST
 
+/* A tree of processes: nothing before exec, then each event by itself, the times its leader's. */
+START_TEST(test_inherited)
+{
+	struct sm_event_code a = hw(3), b = hw(5);
+	const struct sm_event_code *codes[] = {&a, &b};
+	struct sm_group_options opt = mocked();
+	struct sm_counter_group g;
+	struct sm_group_count c;
+
+	mock_perf_init(&mock, 4);
+	opt.pid = 4711;
+	opt.inherit = true;
+	ck_assert_int_eq(sm_group_open(&g, codes, 2, &opt), 0);
+	ck_assert_uint_eq(g.n_open, 2);
+	ck_assert_int_eq(sm_group_read(&g, &c), 0);
+	ck_assert_uint_eq(c.values[0] + c.values[1] + c.enabled, 0);
+	mock.executed = true;
+	ck_assert_int_eq(sm_group_read(&g, &c), 0);
+	ck_assert_uint_eq(c.values[0], 3);
+	ck_assert_uint_eq(c.values[1], 5);
+	ck_assert_uint_eq(c.enabled, 1000);
+	ck_assert_uint_eq(c.running, 1000);
+	mock.lose_all = true;
+	ck_assert_int_eq(sm_group_read(&g, &c), -EIO);
+	ck_assert(g.lost);
+	sm_group_close(&g);
+	ck_assert_uint_eq(mock_perf_leaks(&mock), 0);
+}
+END_TEST
+
 /* One event refused: the others count, in their own places. */
 START_TEST(test_hole_in_group)
 {
@@ -439,8 +469,9 @@ END_TEST
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	return SM_SUITE("counter", 60, SM_T(test_group_counts), SM_T(test_hole_in_group),
-			SM_T(test_every_errno), SM_T(test_lost_group_says_so), SM_T(test_fits),
+	return SM_SUITE("counter", 60, SM_T(test_group_counts), SM_T(test_inherited),
+			SM_T(test_hole_in_group), SM_T(test_every_errno),
+			SM_T(test_lost_group_says_so), SM_T(test_fits),
 			SM_T(test_user_pages_fall_back), SM_T(test_too_many_events),
 			SM_T(test_values), SM_T(test_sum_with_a_hole_is_a_hole),
 			SM_T(test_soft_counts), SM_T(test_perf_software),

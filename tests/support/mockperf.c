@@ -42,6 +42,9 @@ static int mock_open(void *ctx, struct perf_event_attr *attr, pid_t pid, int cpu
 		return -m->fail_all;
 	if (m->fail_errno && attr->config == m->fail_config)
 		return -m->fail_errno;
+	/* as the kernel: no sums of groups over a tree */
+	if (attr->inherit && (attr->read_format & PERF_FORMAT_GROUP))
+		return -EINVAL;
 	if (group_fd >= 0 && (!event(m, group_fd) || attr->pinned || attr->disabled))
 		return -EINVAL;
 	for (i = 0; i < MOCK_FDS && m->ev[i].used; i++)
@@ -67,6 +70,29 @@ static bool thrown_out(struct mock_perf *m, const struct mock_event *leader)
 	return m->lose_all || group_size(m, leader->leader, true) > m->counters - m->stolen;
 }
 
+/* Of a tree: one event, whose leader is on once the program was executed. */
+static ssize_t read_one(struct mock_perf *m, struct mock_event *e, void *buf, size_t len)
+{
+	struct mock_event *l = event(m, e->leader);
+	uint64_t out[3];
+
+	if (!l || thrown_out(m, l))
+		return 0;
+	if (m->executed && l->attr.enable_on_exec) {
+		l->on = true;
+		e->value += e->attr.config;
+		e->enabled += 1000;
+		e->running += l->attr.pinned ? 1000 : 10 * m->percent;
+	}
+	out[0] = e->value;
+	out[1] = e->enabled;
+	out[2] = e->running;
+	if (len < sizeof(out))
+		return -ENOSPC;
+	memcpy(buf, out, sizeof(out));
+	return (ssize_t)sizeof(out);
+}
+
 static ssize_t mock_read(void *ctx, int fd, void *buf, size_t len)
 {
 	struct mock_perf *m = ctx;
@@ -76,6 +102,8 @@ static ssize_t mock_read(void *ctx, int fd, void *buf, size_t len)
 	m->reads++;
 	if (!l)
 		return -EBADF;
+	if (l->attr.inherit)
+		return read_one(m, l, buf, len);
 	if (thrown_out(m, l))
 		return 0;
 	if (l->on) {

@@ -39,6 +39,7 @@ struct mock_perf {
 	uint32_t away_type;
 	unsigned away_percent;
 	bool user_pages; /* map() gives pages that allow user reads */
+	bool executed;	 /* what waits for an exec counts */
 	bool lose_all;	 /* from now on pinned groups read 0 bytes */
 	unsigned opens, closes, reads, maps;
 	unsigned orphans; /* whose leader was closed first */
