@@ -57,7 +57,7 @@ ALLOC_SRC := $(call src,$(wildcard allocator/*))
 GC_SRC    := $(call src,collector)
 PERF_SRC  := $(call src,perf)
 WL_SRC    := $(call src,workloads)
-HARN_SRC  := $(call src,harness)
+HARN_SRC  := $(call src,harness harness/program)
 # allocator/malloc/preload.c is the malloc interface: only in libspanmark-malloc.so, never in the library.
 LIB_SRC   := $(filter-out allocator/malloc/preload.c,$(ALLOC_SRC)) $(GC_SRC)
 APP_SRC   := $(PERF_SRC) $(WL_SRC) $(filter-out harness/main.c,$(HARN_SRC))
@@ -163,8 +163,15 @@ $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FLAGS_USED)' | cmp -s - $@ || { tests/setup/target.sh '$(CC)' $(CPPFLAGS) $(filter -m%,$(CFLAGS)) && echo '$(FLAGS_USED)' > $@; }
 
-# The sets are compiled in by .incbin, which no dependency file mentions.
+# The sets are compiled in by .incbin, which no dependency file mentions; so is the witness, a library for other programs,
+# hence without sanitizers and counts.
 $(B)/perf/setfile.o: $(wildcard perf/sets/*.ini)
+$(B)/witness.so: harness/witness/witness.c $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Os -fPIC -shared -s \
+		-Wl,-z,now -o $@ $<
+$(B)/harness/program/preload.o: $(B)/witness.so
+$(B)/harness/program/preload.o: CPPFLAGS += -DSM_WITNESS=\"$(B)/witness.so\"
 
 build-tests: $(TESTS) $(FUZZERS) $(FAULTS) ## build every test program
 build-benches: $(BENCHES) ## build every benchmark program

@@ -1,0 +1,29 @@
+/*
+ * cgroup.h: a control group (version 2) for one program, where we may make one: who belongs to a
+ * tree is then the kernel's to say, all of it can be ended at once, and used CPU time includes
+ * processes that nobody waited for. The peak of memory is known where the memory controller is on.
+ */
+#ifndef SM_HARNESS_PROGRAM_CGROUP_H
+#define SM_HARNESS_PROGRAM_CGROUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct sm_cgroup {
+	char path[512]; /* "": none */
+};
+
+/* Puts the process, which has no children yet, in a group below our own, or below one above it: the
+ * nearest where we may, of those with the memory controller first. root: of /proc and /sys, "" but
+ * for tests. None is no error. */
+void sm_cgroup_make(struct sm_cgroup *g, const char *root, pid_t pid);
+/* false: not known. */
+bool sm_cgroup_cpu(const struct sm_cgroup *g, uint64_t *user_us, uint64_t *system_us);
+bool sm_cgroup_peak_kib(const struct sm_cgroup *g, uint64_t *kib);
+/* All of its processes. */
+void sm_cgroup_kill(const struct sm_cgroup *g);
+/* Once they have ended. */
+void sm_cgroup_remove(struct sm_cgroup *g);
+
+#endif
