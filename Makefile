@@ -364,7 +364,7 @@ tidy: compile_commands.json ## clang-tidy over the product (FILES= for some of i
 	@tests/setup/deps.sh tidy
 	@clang-tidy -quiet -p . $(or $(FILES),$(filter %.c,$(ALLOC_SRC) $(GC_SRC) $(PERF_SRC) $(WL_SRC) $(HARN_SRC)))
 
-FORMAT_SRC = $(wildcard $(shell git ls-files -co --exclude-standard "*.c" "*.h"))
+FORMAT_SRC = $(wildcard $(shell tests/files.sh all | grep '\.[ch]$$'))
 format: ## apply .clang-format
 	@clang-format -i $(FORMAT_SRC)
 format-check: ## fail where a file differs from .clang-format

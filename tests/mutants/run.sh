@@ -22,9 +22,9 @@ plant() { # NAME
 	rm -rf "$dir"
 	mkdir -p "$dir"
 	{
-		git ls-files -z Makefile allocator collector include perf workloads harness tests
-		find "$tree" -path "$tree/pic" -prune -o \( -name '*.o' -o -name '*.d' -o -name '*.a' -o -name flags \) -print0
-	} | tar -c --null -T - | tar -x -C "$dir"
+		tests/files.sh tracked Makefile allocator collector include perf workloads harness tests
+		find "$tree" -path "$tree/pic" -prune -o \( -name '*.o' -o -name '*.d' -o -name '*.a' -o -name flags \) -print
+	} | tar -c -T - | tar -x -C "$dir"
 	patch -d "$dir" -p1 -F 3 -s --no-backup-if-mismatch -r - <"$here/$1.patch"
 }
 

@@ -42,7 +42,7 @@ else
 fi
 
 mkdir -p "$root/src"
-git ls-files -co --exclude-standard | while read -r f; do [ -e "$f" ] && echo "$f"; done | tar -cf - -T - | tar -C "$root/src" -xf -
+tests/files.sh all | while read -r f; do [ -e "$f" ] && echo "$f"; done | tar -cf - -T - | tar -C "$root/src" -xf -
 for f in /etc/resolv.conf /etc/hosts; do [ -e $f ] && cp -L $f "$root/etc/"; done
 mount -t proc proc "$root/proc" && mount --rbind /sys "$root/sys" && mount --rbind /dev "$root/dev" ||
 	skip "cannot mount /proc, /sys and /dev for a chroot"

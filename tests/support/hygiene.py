@@ -12,8 +12,8 @@ EXAMPLES = {"prog.c", "program.c", "spanmark.ini", "plan.ini", "mine.ini", "x.h"
             "domain.c", "major_gc.c", "queue.c", "hwloc.h", "wl_NAME.c", "malloc.go"}
 
 def tracked():
-    out = subprocess.run(["git", "ls-files", "-z"], stdout=subprocess.PIPE, check=True).stdout
-    return [f for f in out.decode().split("\0") if f and os.path.isfile(f)]
+    out = subprocess.run(["tests/files.sh", "tracked"], stdout=subprocess.PIPE, check=True).stdout
+    return [f for f in out.decode().split("\n") if f and os.path.isfile(f)]
 
 
 def code_of(text):
@@ -89,6 +89,8 @@ def main():
             for symbol in SYMBOL.findall(line):
                 if symbol not in symbols and not any(s.startswith(symbol + "_") for s in symbols):
                     offences.append(f"{f}:{n}: there is no {symbol}")
+    if not files:
+        offences.append("no files: neither git nor find names any")
     print("\n".join(offences) if offences else f"hygiene: {len(files)} files, nothing to complain of")
     return 1 if offences else 0
 
