@@ -43,13 +43,13 @@ START_TEST(one_holder_at_a_time)
 }
 END_TEST
 
-static _Atomic(int) stage;
+static _Atomic(int) came, passed;
 
 static void *sleeper(void *arg)
 {
-	sm_store_release(&stage, 1);
+	sm_fetch_add_acqrel(&came, 1);
 	sm_lock_acquire(&lock);
-	sm_store_release(&stage, 2);
+	sm_fetch_add_acqrel(&passed, 1);
 	sm_lock_release(&lock);
 	return arg;
 }
@@ -62,13 +62,15 @@ START_TEST(sleepers_are_woken)
 	sm_lock_acquire(&lock);
 	for (int i = 0; i < THREADS; i++)
 		ck_assert_int_eq(pthread_create(&t[i], NULL, sleeper, NULL), 0);
-	usleep(50000);
-	ck_assert_int_eq(sm_load_acquire(&stage), 1);
+	while (sm_load_acquire(&came) < THREADS || sm_load_relaxed(&lock.word) != 2)
+		usleep(1000);
+	usleep(50000); /* the others sleep too, as like as not */
+	ck_assert_int_eq(sm_load_acquire(&passed), 0);
 	ck_assert(!sm_lock_try(&lock));
 	sm_lock_release(&lock);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
-	ck_assert_int_eq(sm_load_acquire(&stage), 2);
+	ck_assert_int_eq(sm_load_acquire(&passed), THREADS);
 	ck_assert(sm_lock_try(&lock));
 	ck_assert(sm_lock_is_held(&lock));
 	sm_lock_release(&lock);

@@ -25,6 +25,15 @@ expect() {
 	[ "$got" = "$want" ] || { bad "status $got instead of $want: $*"; sed 's/^/    /' err | head -5; return 1; }
 }
 says() { grep -qF -- "$1" "${2:-out}" || { bad "${2:-out} lacks '$1'"; sed 's/^/    /' "${2:-out}" | head -5; }; }
+# await COMMAND..: until it succeeds, for two minutes
+await() {
+	for _ in $(seq 1200); do
+		"$@" 2>/dev/null && return
+		sleep 0.1
+	done
+	return 1
+}
+first_child() { { cat "/proc/$1/task/$1/children" || ps -o pid= --ppid "$1"; } 2>/dev/null | awk '{ print $1; exit }'; }
 
 # refuse FRAGMENT OPTION..: one line on stderr with the fragment, nothing on stdout, no file, status 2
 refuse() {
@@ -113,15 +122,14 @@ PY
 fi
 
 # ---- the rate of the clock: found once, by the parent ------------------------------------------------
-"$cmd" run -w churn -p ops=100g --reps 1 -c none --timeout 60 -f csv -o clock.csv 2>/dev/null &
-p=$! handed=
-for i in $(seq 100); do
-	w=$(cat /proc/$p/task/$p/children 2>/dev/null | cut -d' ' -f1)
-	[ -n "$w" ] && tr '\0' ' ' <"/proc/$w/cmdline" 2>/dev/null | grep -Eq ' [0-9]+(\.[0-9]+)? $' && handed=yes && break
-	sleep 0.1
-done
+"$cmd" run -w churn -p ops=100g --reps 1 -c none --timeout 600 -f csv -o clock.csv 2>/dev/null &
+p=$!
+handed() {
+	w=$(first_child $p)
+	[ -n "$w" ] && tr '\0' ' ' <"/proc/$w/cmdline" 2>/dev/null | grep -Eq ' [0-9]+(\.[0-9]+)? $'
+}
+await handed || bad "a worker is not told the clock's rate"
 kill -TERM $p; wait $p
-[ -n "$handed" ] || bad "a worker is not told the clock's rate"
 
 # ---- simulated counts ------------------------------------------------------------------------------
 case $(file -b "$cmd" 2>/dev/null; nm -D "$cmd" 2>/dev/null | head -50) in *__asan*) sim= ;; *) sim=yes ;; esac
@@ -138,7 +146,10 @@ if [ -n "$sim" ] && command -v valgrind >/dev/null; then
 fi
 
 # ---- failures: named, and the rest goes on ----------------------------------------------------------
-expect 1 "$cmd" run -w churn -p ops=20000,100000000000 --reps 1 --counters none --timeout 2 -f csv -o failed.csv
+for limit in 2 10 50; do # by then the good one is over, on this machine
+	expect 1 "$cmd" run -w churn -p ops=20000,100000000000 --reps 1 --counters none --timeout $limit -f csv -o failed.csv
+	grep -q 'ops=20000/.*,wall_s,' failed.csv && break
+done
 grep -q ',sample,,,,,,timeout,' failed.csv || bad "the timeout is not in the CSV"
 grep -q 'ops=20000/.*,wall_s,' failed.csv || bad "the good sample is missing"
 says "timeout" err
@@ -147,13 +158,8 @@ says "no sample"
 # a worker killed from outside
 "$cmd" run -w churn -p ops=100000000000,20000 --no-shuffle --reps 1 --counters none --timeout 60 -f json -o killed.json 2>err &
 run=$!
-worker=
-for _ in $(seq 100); do
-	worker=$(ps -o pid= --ppid "$run" 2>/dev/null | tr -d ' ' | head -1)
-	[ -n "$worker" ] && break
-	sleep 0.1
-done
-if [ -n "$worker" ]; then
+has_worker() { worker=$(first_child "$run"); [ -n "$worker" ]; }
+if await has_worker; then
 	sleep 0.2
 	kill -9 "$worker"
 	wait "$run"
@@ -162,20 +168,24 @@ if [ -n "$worker" ]; then
 	grep -q '"status":"ok"' killed.json || bad "the other sample did not run"
 else
 	kill "$run"; wait "$run"
-	echo "note: no ps --ppid here, killing a worker was not tried"
+	bad "no worker"
 fi
 
 # ---- interruption ----------------------------------------------------------------------------------
-"$cmd" run -w churn -p ops=20000,100000000000 --no-shuffle --reps 1 --counters none --timeout 2 --store int.db -f json -o int.json 2>err &
-run=$!
-for _ in $(seq 300); do
-	grep -q '^\[1/2\]' err && break
-	sleep 0.1
+for limit in 2 10 50; do # TERM comes when the first is over and the second is not
+	rm -f int.db*
+	: >err
+	"$cmd" run -w churn -p ops=20000,100000000000 --no-shuffle --reps 1 --counters none --timeout $limit --store int.db -f json \
+		-o int.json 2>err &
+	run=$!
+	await grep -q '^\[1/2\]' err
+	sleep 0.3
+	kill -TERM "$run"
+	wait "$run"
+	got=$?
+	[ $got = 143 ] && grep -q '"status":"ok"' int.json && break
 done
-sleep 0.3
-kill -TERM "$run"
-wait "$run"
-[ $? = 143 ] || bad "TERM: status"
+[ $got = 143 ] || bad "TERM: status $got"
 says "interrupted" err
 grep -q '"state":"interrupted"' int.json || bad "TERM: no report"
 grep -q '"status":"ok"' int.json || bad "TERM: what was measured is missing"
@@ -184,36 +194,34 @@ expect 1 "$cmd" run --store int.db --resume -f json -o resumed.json
 says '"status":"timeout"' resumed.json
 
 # A run that another process measures is not resumed beside it; it ends with its process, however that ends.
-"$cmd" run -w churn -p ops=100000000000 --reps 2 --counters none --timeout 60 --store live.db >/dev/null 2>live.err &
+"$cmd" run -w churn -p ops=100000000000 --reps 2 --counters none --timeout 600 --store live.db >/dev/null 2>live.err &
 run=$!
-for _ in $(seq 300); do
-	[ -f live.db ] && [ "$(sqlite3 live.db 'SELECT count(*) FROM plan' 2>/dev/null)" = 2 ] && break
-	sleep 0.1
-done
-sleep 0.3
+await has_worker || bad "no worker"
 expect 2 "$cmd" run --store live.db --resume
 says "run 1 is in progress in another process" err
 kill -KILL "$run"
 wait "$run" 2>/dev/null
+# A worker that was just being started still has what its parent had, until it sees that this is gone.
+gone() { ! MALLOC_ARENA_MAX=1 "$cmd" run --store live.db --resume 2>&1 | grep -q 'in progress'; }
+await gone
 expect 2 env MALLOC_ARENA_MAX=1 "$cmd" run --store live.db --resume
 says "begun with malloc_variables '', here it is 'MALLOC_ARENA_MAX=1'" err
 
 # INT is told by the signal itself, so that a shell's loop ends too; in the middle of a report it leaves nothing
 if command -v python3 >/dev/null; then # a background shell ignores INT
-	expect 130 python3 -c 'import signal,os,sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' \
-		timeout --preserve-status -s INT 1 "$cmd" run -w churn -p ops=100000000000 --reps 1 --counters none -o loop.csv
+	for after in 1 5 25; do # by then it has begun to measure
+		expect 130 python3 -c 'import signal,os,sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' \
+			timeout --preserve-status -s INT $after "$cmd" run -w churn -p ops=100000000000 --reps 1 --counters none -o loop.csv
+		grep -q interrupted err && break
+	done
 	says "interrupted" err
 fi
 mkfifo slow
-sleep 60 <slow &
+sh -c 'dd bs=1 count=1 of=began 2>/dev/null; exec sleep 600' <slow &
 reader=$!
 "$cmd" run -w churn -p ops=1000 --reps 100 --counters none -f csv -o slow >/dev/null 2>err &
 run=$!
-for _ in $(seq 300); do
-	grep -q '^\[100/100\]' err && break
-	sleep 0.1
-done
-sleep 0.5
+await test -s began
 kill -TERM $run
 wait $run
 [ $? = 143 ] || bad "TERM while the report is written: status"
@@ -239,10 +247,7 @@ for how in "mv new sm" "rm sm"; do
 	: >err # nothing of the round before
 	./sm run -w churn -p ops=2000000 --reps 4 -c none -f csv >moved.csv 2>err &
 	run=$!
-	for _ in $(seq 100); do
-		grep -q '^\[1/4\]' err && break
-		sleep 0.05
-	done
+	await grep -q '^\[1/4\]' err
 	$how
 	wait $run || bad "$how: status $?: $(tail -1 err)"
 	[ "$(grep -c ',wall_s,' moved.csv)" = 4 ] && [ ! -e called ] || bad "$how: $(cat called)"

