@@ -8,8 +8,11 @@
 # machine cannot run ("SKIP NAME: why" in its log). Ends with exactly one line of totals; status 1 when something
 # failed. POSIX sh and busybox tools suffice: the emulated machines run this same file.
 #
-# TEST_TIMEOUT  seconds for each program (120)      TEST_JOBS  programs at a time (2)
+# TEST_TIMEOUT  seconds for each program (600)      TEST_JOBS  programs at a time (2)
 # TEST_LOGS     where logs go (BUILD_DIR/logs)      TEST_SKIP  names (space separated) not to run here
+#
+# Limits of time are there to end what hangs: a machine on which others run may be ten times slower than a quiet one, so
+# a case within a program has five times what it gives itself (CK_TIMEOUT_MULTIPLIER).
 set -eu
 
 now_cs() { # hundredths of a second since boot
@@ -52,7 +55,8 @@ TEST_BUILD=$1
 shift
 here=$(dirname "$0")
 export TEST_BUILD
-export TEST_TIMEOUT="${TEST_TIMEOUT:-120}"
+export TEST_TIMEOUT="${TEST_TIMEOUT:-600}"
+export CK_TIMEOUT_MULTIPLIER="${CK_TIMEOUT_MULTIPLIER:-5}"
 export TEST_LOGS="${TEST_LOGS:-$TEST_BUILD/logs}"
 rm -rf "$TEST_LOGS"
 mkdir -p "$TEST_LOGS"

@@ -30,7 +30,7 @@ static int use_heap(void)
 {
 	void *p;
 
-	alarm(20); /* a child that hangs dies of it */
+	alarm(60); /* a child that hangs dies of it */
 	p = sm_malloc(100);
 	if (p == NULL)
 		return 1;
@@ -199,7 +199,7 @@ START_TEST(a_child_leaves_the_caches_of_others_alone)
 
 	ck_assert_uint_ge(before, 3);
 	if (pid == 0) {
-		alarm(20);
+		alarm(60);
 		_exit(caches_with(3) == before + 3 ? 0 : 1);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);

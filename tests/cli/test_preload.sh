@@ -16,7 +16,7 @@ trap 'rm -rf "$dir"' EXIT
 failed=0
 
 # Under our malloc: "$@" must end with status 0.
-under() { timeout 60 env LD_PRELOAD="$lib" ${SETTINGS:+SPANMARK_MALLOC="$SETTINGS"} "$@"; }
+under() { timeout 300 env LD_PRELOAD="$lib" ${SETTINGS:+SPANMARK_MALLOC="$SETTINGS"} "$@"; }
 check() { # check NAME COMMAND...
 	name=$1
 	shift

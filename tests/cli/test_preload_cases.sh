@@ -21,7 +21,7 @@ build() { # build NAME [FLAG...]: 1: it cannot be built here
 	shift
 	"$cc" -O1 -fno-builtin -w -o "$name" "$here/$name.c" "$@" -pthread -ldl 2>log
 }
-under() { timeout 60 env LD_PRELOAD="$lib" ${SETTINGS:+SPANMARK_MALLOC="$SETTINGS"} "$@"; }
+under() { timeout 300 env LD_PRELOAD="$lib" ${SETTINGS:+SPANMARK_MALLOC="$SETTINGS"} "$@"; }
 check() { # check WHAT COMMAND...
 	what=$1 status=0
 	shift
@@ -47,14 +47,14 @@ for hook in OPEN MADVISE; do
 	"$cc" -w -shared -fPIC -DHOOK_$hook -o hook$hook.so "$here/hook.c" -ldl
 done
 build trim
-check "a wrapper of open that allocates" timeout 60 env LD_PRELOAD="$dir/hookOPEN.so:$lib" ./trim
-check "a wrapper of madvise and munmap that allocates" timeout 60 env LD_PRELOAD="$dir/hookMADVISE.so:$lib" ./trim
+check "a wrapper of open that allocates" timeout 300 env LD_PRELOAD="$dir/hookOPEN.so:$lib" ./trim
+check "a wrapper of madvise and munmap that allocates" timeout 300 env LD_PRELOAD="$dir/hookMADVISE.so:$lib" ./trim
 
 # The same of everything of libc that anybody might wrap and that we call at all: at birth, in threads, around fork.
 build threads
 build threadend
 if "$cc" -O1 -w -shared -fPIC -o hookall.so "$here/hookall.c" -ldl 2>log; then
-	hooked() { timeout 60 env SPANMARK_MALLOC="$SETTINGS" LD_PRELOAD="$dir/hookall.so:$lib" "$@"; }
+	hooked() { timeout 300 env SPANMARK_MALLOC="$SETTINGS" LD_PRELOAD="$dir/hookall.so:$lib" "$@"; }
 	for SETTINGS in "" cache.mode=cpu; do
 		check "wrappers of all that is called${SETTINGS:+, $SETTINGS}: trim" hooked ./trim
 		check "threads" hooked ./threads
@@ -115,8 +115,8 @@ check "__libc_malloc and the like" under ./libcnames
 build deepbind
 check "RTLD_DEEPBIND" under ./deepbind deep
 build dlclose
-check "opened late, closed before its threads end" timeout 60 ./dlclose "$lib" close malloc free
-if [ -n "$so" ]; then check "the same of libspanmark" timeout 60 ./dlclose "$so" close; fi
+check "opened late, closed before its threads end" timeout 300 ./dlclose "$lib" close malloc free
+if [ -n "$so" ]; then check "the same of libspanmark" timeout 300 ./dlclose "$so" close; fi
 
 # Limits and accounting.
 build aslimit
@@ -150,7 +150,7 @@ grouped() { # in a group of 300 MiB: 2000 MiB with 50 touched
 		for limit in memory.limit_in_bytes memory.max; do
 			[ -w "$f/$limit" ] && echo 300M >"$f/$limit" && [ -w "$f/cgroup.procs" ] || continue
 			status=0
-			timeout 60 sh -c "echo \$\$ >$f/cgroup.procs; LD_PRELOAD=$lib exec ./sparse 2000 50" || status=$?
+			timeout 300 sh -c "echo \$\$ >$f/cgroup.procs; LD_PRELOAD=$lib exec ./sparse 2000 50" || status=$?
 			rmdir "$f" || true
 			return $status
 		done
@@ -184,7 +184,7 @@ check "errno over calls that succeed" quiet
 check "errno over small ones" quiet 1
 
 # A file that lies about the number of CPUs.
-lie() { unshare -m sh "$here/fake.sh" "$1" env SPANMARK_MALLOC=cache.mode=cpu LD_PRELOAD="$lib" timeout 60 ./threads; }
+lie() { unshare -m sh "$here/fake.sh" "$1" env SPANMARK_MALLOC=cache.mode=cpu LD_PRELOAD="$lib" timeout 300 ./threads; }
 if unshare -m true 2>/dev/null && unshare -m sh "$here/fake.sh" 0 true 2>/dev/null; then
 	for text in 0 "" nonsense 4294967295 0-1; do check "CPUs: '$text'" lie "$text"; done
 	many() { small 'unshare -m sh '"$here"'/fake.sh 0-4095 env LD_PRELOAD='"$lib"; }

@@ -38,7 +38,7 @@ cp "$built" "$lib" && chmod 755 "$lib"
 export LC_ALL=C HOME="$dir" LIB="$lib"
 
 # What a load starts, it starts through these. PRE: the library, or empty.
-under() { timeout -k 5 60 env ${PRE:+LD_PRELOAD="$PRE"} "$@"; }
+under() { timeout -k 5 300 env ${PRE:+LD_PRELOAD="$PRE"} "$@"; }
 as_nobody() { # postgres refuses to be root
 	if [ "$(id -u)" = 0 ]; then
 		setpriv --reuid=65534 --regid=65534 --clear-groups -- "$@"
@@ -55,7 +55,7 @@ serve() { # serve COMMAND...: in the background, until the load ends
 	pids="$pids $server"
 }
 soon() { # soon COMMAND...: it succeeds within a while, and the server lives
-	for _ in $(seq 300); do
+	for _ in $(seq 1200); do
 		! "$@" >/dev/null 2>&1 || return 0
 		kill -0 "$server" || break
 		sleep 0.1
@@ -163,7 +163,7 @@ nginx_load() {
 load_nginx() { with_server nginx_load; }
 postgres_load() {
 	as_nobody mkdir d
-	as_nobody timeout 120 env ${PRE:+LD_PRELOAD="$PRE"} "$pg/initdb" -D d -N -U me -A trust --locale=C.UTF-8 >initdb.log 2>&1 ||
+	as_nobody timeout 300 env ${PRE:+LD_PRELOAD="$PRE"} "$pg/initdb" -D d -N -U me -A trust --locale=C.UTF-8 >initdb.log 2>&1 ||
 		{ cat initdb.log; return 1; }
 	serve "$pg/postgres" -D d -k "$PWD" -h '' -F -c max_connections=20
 	soon "$pg/pg_isready" -h "$PWD" -U me || return

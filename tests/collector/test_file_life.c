@@ -294,7 +294,7 @@ START_TEST(after_fork)
 	map(_i / 2 ? SM_MAP_SHARED | SM_MAP_WRITE : SM_MAP_PRIVATE | SM_MAP_WRITE);
 	pid = fork();
 	if (pid == 0) {
-		alarm(20);
+		alarm(60);
 		_exit(in_child());
 	}
 	sm_blocking_enter(m);

@@ -265,7 +265,7 @@ START_TEST(while_blocked)
 	sm_blocking_enter(m);
 	pid = fork();
 	if (pid == 0) {
-		alarm(20);
+		alarm(60);
 		sm_blocking_leave(m);
 		_exit(sm_new_bytes(m, 100) ? 0 : 1);
 	}
@@ -293,7 +293,7 @@ START_TEST(on_many_nodes)
 	m = sm_mutator_attach(gc);
 	pid = fork();
 	if (pid == 0) {
-		alarm(20);
+		alarm(60);
 		_exit(sm_new_bytes(m, 100) && use_large(m) ? 0 : 1);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
@@ -318,7 +318,7 @@ START_TEST(many_heaps)
 	for (int round = 0; round < 3; round++) {
 		pid = fork();
 		if (pid == 0) {
-			alarm(20);
+			alarm(60);
 			sm_free(before);
 			_exit(sm_new_bytes(m, 100) && use_large(m) && sm_new_bytes(n, 100) &&
 					      use_large(n) && sm_malloc(100)

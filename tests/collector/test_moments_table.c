@@ -474,6 +474,7 @@ static void run_cell(void)
 {
 	pthread_t t;
 
+	alarm(100);
 	prepare();
 	gctest_clear_stack();
 	start_caller(&t);
@@ -519,7 +520,6 @@ static void start(bool stw)
 	signal(SIGABRT, say_where);
 	signal(SIGSEGV, say_where);
 	signal(SIGALRM, say_where);
-	alarm(100);
 }
 
 /* Which cells there are in gc.mode=stw: no handshake but the stop, at which no mutator can be late.
@@ -589,6 +589,6 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("moments_table", 120,
+	return SM_SUITE("moments_table", 300,
 			SM_LOOP(table, 0, 2 * (int)(sizeof(moments) / sizeof(moments[0]))));
 }

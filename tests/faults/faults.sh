@@ -51,11 +51,11 @@ start() { # start PROGRAM CALL ERRNO N
 	[ "${2#store-}" = "$2" ] || only="-f $PWD/s.db"
 	[ "$2" != munmap ] || only="-x /libc.so"
 	# shellcheck disable=SC2086
-	set -- "$1" "$build/faults/inject" "${2#store-}" "$3" "$4" $only -r seen -t 30
+	set -- "$1" "$build/faults/inject" "${2#store-}" "$3" "$4" $only -r seen -t 200
 	case $1 in
 	run)
 		shift
-		"$@" "$build/spanmark" run -w churn -p ops=2000 --backend gc,span,libc --reps 1 --timeout 20 --seed 1 \
+		"$@" "$build/spanmark" run -w churn -p ops=2000 --backend gc,span,libc --reps 1 --timeout 100 --seed 1 \
 			--store "$PWD/s.db" -o "$PWD/out.json" -f json
 		;;
 	gc) shift && "$@" "$build/faults/gc_life" ;;

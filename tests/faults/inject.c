@@ -319,7 +319,7 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Its children come to us when it is gone (PR_SET_CHILD_SUBREAPER): they have a second to end. */
+/* Its children come to us when it is gone (PR_SET_CHILD_SUBREAPER): they have a while to end. */
 static int watch(pid_t pid, int listener)
 {
 	double end = now() + opt.seconds;
@@ -339,7 +339,7 @@ static int watch(pid_t pid, int listener)
 				continue;
 			status = s;
 			result = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-			end = now() + 1;
+			end = now() + 20;
 		}
 		if (gone < 0)
 			return result;

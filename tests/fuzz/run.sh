@@ -22,7 +22,7 @@ fuzz_one() { # fuzz_one PROGRAM SECONDS
 	# shellcheck disable=SC2086
 	ASAN_OPTIONS=detect_stack_use_after_return=0:allocator_may_return_null=1:detect_leaks=$leaks \
 	UBSAN_OPTIONS=print_stacktrace=1 \
-		"$1" -max_total_time="$2" -timeout=30 -rss_limit_mb=3000 -max_len=4096 -print_final_stats=1 -verbosity=1 \
+		"$1" -max_total_time="$2" -timeout=300 -rss_limit_mb=3000 -max_len=4096 -print_final_stats=1 -verbosity=1 \
 		${FUZZ_SEED:+-seed=$FUZZ_SEED} \
 		-artifact_prefix="build/fuzz/found/$name-" "$kept" $seeds >"$log" 2>&1 </dev/null || status=$?
 	awk -v name="$name" -v status="$status" '

@@ -31,7 +31,7 @@ doctor() {
 	"$spanmark" doctor --calibrate --format json >"$out/calibration.json" || [ $? = 1 ]
 }
 quick() {
-	"$spanmark" run --quick --format json -o "$out/quick.json" && "$spanmark" run --quick >"$out/quick.txt"
+	"$spanmark" run --quick --timeout 300 --format json -o "$out/quick.json" && "$spanmark" run --quick --timeout 300 >"$out/quick.txt"
 }
 # Who marks what: a worker on the objects' node, and, so that the figure is seen to move, one on another node.
 marking() {

@@ -7,7 +7,7 @@ int main(void)
 {
 	touch();
 	free(malloc(10));
-	alarm(10);
+	alarm(60);
 	pid_t pid = fork();
 	if (pid == 0) {
 		free(malloc(100));

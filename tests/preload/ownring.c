@@ -26,7 +26,7 @@ int io_uring_submit(struct my_ring *r)
 int main(void)
 {
 	static void *v[4000];
-	alarm(10);
+	alarm(60);
 	for (int i = 0; i < 4000; i++) {
 		v[i] = malloc(100000);
 		memset(v[i], 1, 100000);

@@ -5,7 +5,7 @@
 #include <unistd.h>
 int main(void)
 {
-	alarm(10);
+	alarm(60);
 	static void *v[2000];
 	for (int round = 0; round < 3; round++) {
 		for (int i = 0; i < 2000; i++) {

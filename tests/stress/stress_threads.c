@@ -208,7 +208,7 @@ static _Noreturn void child(struct shared *sh, struct sm_mutator *m, struct sm_n
 {
 	struct sm_rng r;
 
-	alarm(20);
+	alarm(60);
 	sm_rng_seed(&r, 1, 1);
 	sm_package_check(held);
 	for (int i = 0; i < 2000; i++) {

@@ -128,7 +128,7 @@ static SOME void setup(void)
 {
 	if (__lsan_disable)
 		__lsan_disable();
-	alarm(20);
+	alarm(60);
 	gc = GCTEST("gc.report_ms=0");
 	second = GCTEST(NULL);
 	m = sm_mutator_attach(gc);
