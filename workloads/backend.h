@@ -108,6 +108,13 @@ SM_INLINE void sm_backend_store(enum sm_wl_backend b, struct sm_thread *t, void 
 		*slot = value;
 }
 
+/* A full collection: what was dropped before is free after it. The explicit backends need none. */
+SM_INLINE void sm_backend_collect(enum sm_wl_backend b, struct sm_thread *t)
+{
+	if (b == SM_WL_GC)
+		(void)sm_collect(sm_run_gc(t->run), t->m);
+}
+
 /* n pointers that outlive the function that makes them, and are any thread's. */
 struct sm_table {
 	void **slots; /* all NULL at first */

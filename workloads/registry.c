@@ -7,13 +7,11 @@
 
 #include "workloads/workload.h"
 
-/* Each lies at the end of its file. A new workload is a new file, a name in workload.h and one
- * here. */
+#define X(name) &sm__wl_##name,
 static const struct sm_workload *const workloads[] = {
-	&sm__wl_binary_trees, &sm__wl_churn,  &sm__wl_gcbench,	   &sm__wl_graph,
-	&sm__wl_handoff,      &sm__wl_larson, &sm__wl_linked_list, &sm__wl_lru_cache,
-	&sm__wl_ring,	      &sm__wl_slices, &sm__wl_strings,	   &sm__wl_wide_array,
+#include "workloads/workloads.def"
 };
+#undef X
 
 static const char *const backend_names[SM_WL_COUNT] = {
 	[SM_WL_GC] = "gc",

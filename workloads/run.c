@@ -306,6 +306,17 @@ static void blocking(struct sm_thread *t, bool enter)
 		sm_blocking_leave(t->m);
 }
 
+void sm_run_sleep(struct sm_thread *t, uint64_t ns)
+{
+	struct timespec left = {.tv_sec = (time_t)(ns / 1000000000),
+				.tv_nsec = (long)(ns % 1000000000)};
+
+	blocking(t, true);
+	while (ns > 0 && nanosleep(&left, &left) != 0)
+		;
+	blocking(t, false);
+}
+
 /* True when the gate opened, false on abort. */
 static bool wait_at_gate(struct crew *c, struct sm_thread *t)
 {

@@ -54,6 +54,9 @@ int sm_run_parallel(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *
 int sm_run_parallel_timed(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *t, void *arg),
 			  void *arg);
 
+/* Lets time pass; the collector need not wait for the thread. */
+void sm_run_sleep(struct sm_thread *t, uint64_t ns);
+
 /* ---- what it reports ---------------------------------------------------------------------- */
 
 /* Operations done in the timed part: gives `ops` and `ns_per_op`. */

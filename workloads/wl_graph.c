@@ -222,15 +222,6 @@ static void write_edges(struct sm_thread *t, struct graph *g, struct writes *w)
 	}
 }
 
-static void sleep_calm(struct sm_thread *t)
-{
-	struct timespec ts = {.tv_nsec = 100000000};
-
-	sm_blocking_enter(t->m);
-	nanosleep(&ts, NULL);
-	sm_blocking_leave(t->m);
-}
-
 static int writer_main(struct sm_thread *t, void *arg)
 {
 	struct crew *c = arg;
@@ -242,7 +233,7 @@ static int writer_main(struct sm_thread *t, void *arg)
 		return 0;
 	}
 	if (sm_run_threads(t->run) > 1)
-		sleep_calm(t); /* the writers' speed without a collection */
+		sm_run_sleep(t, 100000000); /* the writers' speed without a collection */
 	sm_store_relaxed(&g->phase, COLLECTING);
 	sm_run_timed_begin(t->run);
 	err = collect_all(t, g);

@@ -66,8 +66,7 @@ SM_INLINE int work(const enum sm_wl_backend b, struct sm_thread *t, const struct
 	struct node *volatile first = build(b, t, l);
 
 	for (uint64_t i = 0; i < l->rounds; i++) {
-		if (b == SM_WL_GC)
-			sm_collect(sm_run_gc(t->run), t->m);
+		sm_backend_collect(b, t);
 		if (!intact(l, first))
 			return sm_run_fail(t->run, -EIO, "a node of the list is lost or damaged");
 	}

@@ -1,7 +1,7 @@
 /*
  * workload.h: what mutators do. A workload is one file, wl_<name>.c, that ends in its descriptor;
  * the descriptor is its name, one line of summary, its parameters with default, bounds and help,
- * the backends it runs on, and a run function. registry.c lists the descriptors.
+ * the backends it runs on, and a run function. workloads.def lists the descriptors.
  *
  * How a run travels: the harness picks a workload by name (sm_workload_find), fills a struct
  * sm_params from "key=value" texts (sm_params_init, sm_params_set), and hands both to
@@ -134,10 +134,10 @@ struct sm_workload {
 	int (*run)(struct sm_run *run);
 };
 
-/* Each at the end of its file, and in registry.c. */
-extern const struct sm_workload sm__wl_binary_trees, sm__wl_churn, sm__wl_gcbench, sm__wl_graph,
-	sm__wl_handoff, sm__wl_larson, sm__wl_linked_list, sm__wl_lru_cache, sm__wl_ring,
-	sm__wl_slices, sm__wl_strings, sm__wl_wide_array;
+/* Each at the end of its file. */
+#define X(name) extern const struct sm_workload sm__wl_##name;
+#include "workloads/workloads.def"
+#undef X
 
 /* All workloads, sorted by name; *n receives how many. */
 const struct sm_workload *const *sm_workloads(unsigned *n);

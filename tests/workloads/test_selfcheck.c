@@ -19,7 +19,7 @@ extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t n, size_t size);
 extern void __libc_free(void *p);
 
-static char block[2 * ODD] __attribute__((aligned(16)));
+static char block[4096] __attribute__((aligned(16)));
 static bool damaging;
 
 void *malloc(size_t size)
@@ -147,6 +147,21 @@ START_TEST(linked_list_finds_a_damaged_node)
 }
 END_TEST
 
+/* Objects that are one object have one number. */
+START_TEST(fragment_finds_an_overwritten_object)
+{
+	const char *sound[] = {"live=256k", "steps=6", NULL},
+		   *shared[] = {"live=256k", "steps=8", NULL};
+
+	odd = 3584; /* of the growth that is step 7 */
+	ck_assert_int_eq(run("fragment", sound), 0);
+	sm_sample_free(&sample);
+	ck_assert_int_eq(run("fragment", shared), -EIO);
+	ck_assert_msg(strstr(sample.error, "overwritten") != NULL, "%s", sample.error);
+	sm_sample_free(&sample);
+}
+END_TEST
+
 int main(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -154,6 +169,7 @@ int main(void)
 	return 77;
 #endif
 	return SM_SUITE("selfcheck", 60, SM_T(churn_finds_an_overwritten_object),
+			SM_T(fragment_finds_an_overwritten_object),
 			SM_T(larson_finds_an_overwritten_object),
 			SM_T(lru_cache_finds_an_overwritten_value),
 			SM_T(linked_list_finds_a_damaged_node),

@@ -1,0 +1,182 @@
+/*
+ * What workloads hold and drop, counted by the malloc on which they run: here one that knows of
+ * each object its size, and of the bytes held every turn from growing to shrinking and back.
+ */
+#include <check.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "allocator/base/atomic.h"
+#include "tests/support/run.h"
+#include "tests/support/sample.h"
+
+extern void *__libc_malloc(size_t size);
+extern void __libc_free(void *p);
+
+/* ---- the census --------------------------------------------------------------------------- */
+
+#define PLACES	      (1u << 20)
+#define TURNS	      64
+#define SIZE_MAX_SEEN 4096
+
+static struct place {
+	void *object; /* NULL: never used; GONE: was used */
+	size_t size;
+} places[PLACES];
+#define GONE ((void *)1)
+
+static _Atomic(int) lock;
+static bool watching;
+/* Between two turns: bytes at its end, objects made of each size, objects dropped. */
+static struct turn {
+	uint64_t bytes, made[SIZE_MAX_SEEN + 1], dropped;
+} turns[TURNS];
+static unsigned nturns;
+static bool shrinking;
+static uint64_t held, extreme, made, dropped;
+
+static void enter(void)
+{
+	int free = 0;
+
+	while (!atomic_compare_exchange_weak(&lock, &free, 1))
+		free = 0;
+}
+
+static void leave(void)
+{
+	sm_store_release(&lock, 0);
+}
+
+static unsigned start_of(const void *object)
+{
+	return (unsigned)(((uintptr_t)object >> 4) * 2654435761u) % PLACES;
+}
+
+/* A turn is a change to less than half, or to more than twice. */
+static void count(void)
+{
+	if (shrinking ? held < extreme : held > extreme)
+		extreme = held;
+	if ((shrinking ? held / 2 > extreme : held < extreme / 2) && extreme > 65536 &&
+	    nturns < TURNS - 1) {
+		turns[nturns++].bytes = extreme;
+		shrinking = !shrinking;
+		extreme = held;
+	}
+}
+
+static void came(void *object, size_t size)
+{
+	unsigned at = start_of(object);
+
+	while (places[at].object != NULL && places[at].object != GONE)
+		at = (at + 1) % PLACES;
+	places[at] = (struct place){object, size};
+	made++;
+	turns[nturns].made[size]++;
+	held += size;
+	count();
+}
+
+static void went(const void *object)
+{
+	unsigned at = start_of(object);
+
+	while (places[at].object != NULL && places[at].object != object)
+		at = (at + 1) % PLACES;
+	if (places[at].object == NULL)
+		return;
+	places[at].object = GONE;
+	dropped++;
+	turns[nturns].dropped++;
+	held -= places[at].size;
+	count();
+}
+
+void *malloc(size_t size)
+{
+	void *object = __libc_malloc(size);
+
+	if (watching && object != NULL && size <= SIZE_MAX_SEEN) {
+		enter();
+		came(object, size);
+		leave();
+	}
+	return object;
+}
+
+void free(void *object)
+{
+	if (watching && object != NULL) {
+		enter();
+		went(object);
+		leave();
+	}
+	__libc_free(object);
+}
+
+/* What the harness itself takes while a workload runs is a few small objects. */
+#define NOISE 200
+
+static void watch(const char *name, const char *assignments)
+{
+	watching = true;
+	ok(name, SM_WL_LIBC, assignments, "");
+	watching = false;
+	turns[nturns].bytes = held;
+	ck_assert_uint_le(made - dropped, NOISE);
+}
+
+static void between(double value, double least, double most, const char *what, unsigned i)
+{
+	ck_assert_msg(value >= least && value <= most, "%s %u: %.3f is not in %.3f..%.3f", what, i,
+		      value, least, most);
+}
+
+/* ---- fragment ----------------------------------------------------------------------------- */
+
+/* Each growth ends at `live`, each drop at what is left of it, and at the end nothing is held. */
+START_TEST(fragment_is_a_sawtooth)
+{
+	watch("fragment", "live=2m steps=10 drop=80");
+	ck_assert_uint_eq(nturns, 9);
+	for (unsigned i = 0; i < 9; i++) /* the tenth goes on to nothing */
+		between((double)turns[i].bytes / (2 << 20), i % 2 ? 0.17 : 1, i % 2 ? 0.23 : 1.02,
+			"turn", i + 1);
+	between(number("ops"), (double)made - NOISE, (double)made, "ops", 0);
+}
+END_TEST
+
+/* Seven sizes of the band, equally often, and no other. */
+START_TEST(fragment_mixes_sizes)
+{
+	watch("fragment", "live=2m steps=9 drop=90");
+	for (unsigned g = 0; g < 5; g++) {
+		const struct turn *t = &turns[2 * g];
+		size_t least = (size_t)16 << 2 * (g % 4);
+		uint64_t all = 0, of_band = 0;
+
+		for (size_t s = 0; s <= SIZE_MAX_SEEN; s++)
+			all += t->made[s];
+		for (unsigned k = 0; k < 7; k++)
+			of_band += t->made[least + k * least / 2];
+		ck_assert_uint_le(all - of_band, NOISE);
+		for (unsigned k = 0; k < 7; k++)
+			between((double)t->made[least + k * least / 2] / (double)of_band, 0.1, 0.19,
+				"size", k);
+	}
+}
+END_TEST
+
+int main(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	puts("the sanitizer's malloc cannot be replaced");
+	return 77;
+#endif
+	return SM_SUITE("census", 60, SM_T(fragment_is_a_sawtooth), SM_T(fragment_mixes_sizes));
+}
