@@ -141,6 +141,15 @@ $(FAULTS): $(B)/faults/%: $(B)/tests/faults/%.o $(B)/libspanmark.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(if $(filter %/gc_life,$@),$(B)/libspanmark.a $(LIB_LIBS))
 
+# Malloc libraries for `--backend preload:PATH`: one that works, one without free, one that takes itself out again.
+MALLOCS    := $(addprefix $(B)/mallocs/,forward.so nofree.so leaves.so)
+$(B)/mallocs/nofree.so: MALLOC_FLAGS := -DNO_FREE
+$(B)/mallocs/leaves.so: MALLOC_FLAGS := -DLEAVES
+$(MALLOCS): tests/mallocs/forward.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -D_GNU_SOURCE -O1 -fPIC -shared -fno-builtin $(MALLOC_FLAGS) \
+		-Wl,--build-id -o $@ $<
+
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -173,7 +182,7 @@ $(B)/witness.so: harness/witness/witness.c $(B)/flags
 $(B)/harness/program/preload.o: $(B)/witness.so
 $(B)/harness/program/preload.o: CPPFLAGS += -DSM_WITNESS=\"$(B)/witness.so\"
 
-build-tests: $(TESTS) $(FUZZERS) $(FAULTS) ## build every test program
+build-tests: $(TESTS) $(FUZZERS) $(FAULTS) $(MALLOCS) ## build every test program
 build-benches: $(BENCHES) ## build every benchmark program
 
 bench-gc: all build-benches ## the collector against other ways to manage memory: one table (GROUPS=, REPS=, ONLY=)

@@ -26,7 +26,7 @@ int sm__case_label(struct sm_case *c)
 
 	if (f == NULL)
 		return -ENOMEM;
-	fprintf(f, "%s %s", w->name, sm_wl_backend_name(c->backend));
+	fprintf(f, "%s %s", w->name, c->backend->name);
 	for (unsigned i = 0; i < sm_workload_nparams(w); i++) {
 		char value[SM_PARAM_TEXT_MAX];
 
@@ -47,13 +47,13 @@ void sm__case_drop_ignored(struct sm_case *c, char *note, size_t len)
 	for (size_t i = 0; i < c->settings.n; i++) {
 		char *s = c->settings.v[i];
 
-		if (sm_job_setting_counts(c->backend, s)) {
+		if (sm_job_setting_counts(c->backend->kernel, s)) {
 			c->settings.v[kept++] = s;
 			continue;
 		}
 		snprintf(note, len,
 			 "--set %.*s: backend %s ignores it, so its cases are there once",
-			 (int)strcspn(s, "="), s, sm_wl_backend_name(c->backend));
+			 (int)strcspn(s, "="), s, c->backend->name);
 		free(s);
 	}
 	c->settings.n = kept;
@@ -84,7 +84,7 @@ char *sm__case_key(const struct sm_case *c, bool whole)
 		return NULL;
 	print_work(f, c);
 	if (whole)
-		fprintf(f, "\n%d %u %d", c->backend, c->workers, c->mark_place);
+		fprintf(f, "\n%s %u %d", c->backend->name, c->workers, c->mark_place);
 	for (size_t i = 0; whole && i < c->settings.n; i++)
 		fprintf(f, "\n%s", c->settings.v[i]);
 	if (fclose(f) == 0)

@@ -4,6 +4,7 @@
 #ifndef SM_HARNESS_CASE_H
 #define SM_HARNESS_CASE_H
 
+#include "harness/backend.h"
 #include "harness/options.h"
 #include "perf/placement.h"
 #include "workloads/pool.h"
@@ -17,8 +18,8 @@ struct sm_topology;
 
 struct sm_case {
 	struct sm_params *params;
-	enum sm_wl_backend backend;
-	struct sm_strings settings; /* KEY=VALUE, one value each */
+	const struct sm_case_backend *backend; /* the plan's */
+	struct sm_strings settings;	       /* KEY=VALUE, one value each */
 	unsigned threads, workers;
 	enum sm_place place;
 	enum sm_mark_place mark_place;
@@ -37,6 +38,8 @@ struct sm_plan {
 	unsigned reps;
 	double timeout_s;
 	uint64_t seed;
+	struct sm_case_backend *backends; /* what was named, else the kernels; looked for once */
+	size_t nbackends;
 	struct sm_case *cases;
 	unsigned ncases;
 	struct sm_pool keys; /* of the cases */
@@ -45,7 +48,7 @@ struct sm_plan {
 	char kinds_note[240]; /* a case whose mutators are on cores of several kinds; "": none */
 	char **jobs;	      /* in the order of running */
 	unsigned *order;      /* of each job: case * passes + pass */
-	unsigned njobs;
+	unsigned njobs;	      /* of what is not installed one a case */
 };
 
 /* All that decides what runs, as text: equal for cases that would run the same. whole false: of

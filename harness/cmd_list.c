@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/backend.h"
 #include "harness/suggest.h"
 #include "perf/setfile.h"
 #include "workloads/session.h"
@@ -52,10 +53,20 @@ static void list_workloads(void)
 
 static void list_backend_names(void)
 {
-	puts("Backends (--backend):\n"
-	     "  gc      spanmark's collector over its span allocator\n"
-	     "  span    spanmark's span allocator, freed explicitly\n"
-	     "  libc    malloc and free: the C library's, or what LD_PRELOAD puts there");
+	size_t n;
+	const struct sm_backend_desc *d = sm_backends(&n);
+
+	puts("Backends (--backend):");
+	for (size_t i = 0; i < n; i++) {
+		struct sm_case_backend b = {0};
+		char err[300];
+
+		printf("  %-16s %s\n", d[i].name, d[i].help);
+		if (d[i].sonames != NULL &&
+		    sm_backend_resolve(&b, d[i].name, err, sizeof(err)) == 0)
+			printf("  %-16s %s\n", "", b.missing[0] != '\0' ? b.missing : b.library);
+		sm_backend_free(&b);
+	}
 }
 
 static void list_places(void)

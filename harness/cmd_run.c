@@ -122,8 +122,10 @@ static void run_worker(struct run *run, struct sm_runner *runner, bool simulated
 static int run_one(struct run *run, unsigned ordinal, const char *job)
 {
 	char ticks[32], *argv[] = {run->self, (char *)SM_WORKER_COMMAND, ticks, NULL};
+	char preload[4096];
+	const char *env[] = {preload, NULL};
 	struct sm_runner runner = {.argv = argv, .on_stderr = relay_stderr, .ctx = run};
-	struct sm_worker_end end;
+	struct sm_worker_end end = {.how = SM_WORKER_EXITED};
 	struct sm_pool pool = {0};
 	struct sm_record rec;
 	int rc = sm_job_describe(job, &rec, &pool);
@@ -139,12 +141,21 @@ static int run_one(struct run *run, unsigned ordinal, const char *job)
 	rec.ordinal = ordinal;
 	runner.timeout_s = rec.timeout_s;
 	sm_progress_start(&run->progress, rec.label, rec.rep, rec.pass);
-	run_worker(run, &runner, rec.simulated, job, &end);
-	sm_runner_record(&runner, &end, &rec, &pool);
+	if (rec.preload[0] != '\0') {
+		sm_backend_preload(rec.preload, preload, sizeof(preload));
+		runner.env = env;
+	}
+	if (rec.missing[0] != '\0') {
+		rec.status = SM_OUTCOME_ABSENT;
+		rec.message = rec.missing;
+	} else {
+		run_worker(run, &runner, rec.simulated, job, &end);
+		sm_runner_record(&runner, &end, &rec, &pool);
+	}
 	if (end.how == SM_WORKER_INTERRUPTED) {
 		run->interrupted = true; /* not measured: --resume will */
 	} else {
-		run->failed += rec.status != SM_OUTCOME_OK;
+		run->failed += rec.status != SM_OUTCOME_OK && rec.status != SM_OUTCOME_ABSENT;
 		rc = sm_store_add(run->store, run->id, &rec);
 		/* What is said to be finished is kept. */
 		if (rc == 0) {

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/backend.h"
 #include "harness/summary.h"
-#include "workloads/workload.h"
 
 int sm__strings_printf(struct sm_strings *s, const char *fmt, ...)
 {
@@ -35,13 +35,12 @@ static int add_wants(struct sm_side *s, const char *text, char *err, size_t errl
 {
 	for (;; text++) {
 		size_t len = strcspn(text, ",");
-		enum sm_wl_backend b;
 		int rc = sm_strings_add(&s->wants, text, len);
 
 		if (rc)
 			return rc;
 		if (memchr(text, '=', len) == NULL &&
-		    sm_wl_backend_parse(s->wants.v[s->wants.n - 1], &b, err, errlen) != 0)
+		    sm_backend_find(s->wants.v[s->wants.n - 1], err, errlen) == NULL)
 			return -EINVAL;
 		text += len;
 		if (!*text)
@@ -55,6 +54,8 @@ int sm_side_parse(struct sm_side *s, const char *text, char *err, size_t errlen)
 	char *end;
 
 	*s = (struct sm_side){.text = text};
+	if (strncmp(text, SM_BACKEND_PRELOAD, strlen(SM_BACKEND_PRELOAD)) == 0)
+		return add_wants(s, text, err, errlen);
 	if (colon != NULL && colon > text && strchr("0123456789", colon[1]) != NULL && colon[1]) {
 		s->store = strndup(text, (size_t)(colon - text));
 		if (s->store == NULL)
@@ -360,6 +361,8 @@ static int match(struct matching *m, struct item *a, struct item *b)
 		rc = sm__strings_printf(&m->out->hidden, "%.80s: %s %.140s / %s %.140s", name,
 					a->rec->backend, a->rec->config, b->rec->backend,
 					b->rec->config);
+	if (rc == 0)
+		rc = sm__compare_library(m->s, a->first, m->t, b->first, m->out);
 	if (rc == 0)
 		rc = sm__compare_lost(m->s, a->first, m->t, b->first, name, m->out);
 	if (rc == 0)

@@ -89,6 +89,9 @@ bool sm__strings_have(const struct sm_strings *s, const char *text);
 /* Lists the case where all samples of a group failed. 1 when it did, 0, -ENOMEM. */
 int sm__compare_lost(const struct sm_side *base, size_t b, const struct sm_side *other, size_t o,
 		     const char *name, struct sm_comparison *out);
+/* Lists the backend where both ran it with different libraries, once. */
+int sm__compare_library(const struct sm_side *base, size_t b, const struct sm_side *other, size_t o,
+			struct sm_comparison *out);
 /* What differs between two JSON objects of circumstances, one line each. */
 int sm__compare_hidden(const char *base, const char *other, struct sm_strings *out);
 int sm__strings_printf(struct sm_strings *s, const char *fmt, ...)

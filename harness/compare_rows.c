@@ -347,6 +347,37 @@ int sm__compare_lost(const struct sm_side *s, size_t a, const struct sm_side *t,
 	return rc ? rc : 1;
 }
 
+/* ---- libraries ---------------------------------------------------------------------------- */
+
+/* Of the first sample that has one. */
+static void library_of(const struct sm_side *s, size_t first, char *buf, size_t len)
+{
+	const struct sm_record *r = &s->report->records[first];
+
+	buf[0] = '\0';
+	for (size_t n = 0; first + n < s->report->nrecords && r[n].group == r->group; n++)
+		if (buf[0] == '\0')
+			sm_record_library(&r[n], buf, len);
+}
+
+int sm__compare_library(const struct sm_side *s, size_t a, const struct sm_side *t, size_t b,
+			struct sm_comparison *out)
+{
+	const char *backend = s->report->records[a].backend;
+	char one[200], two[200], line[500];
+
+	library_of(s, a, one, sizeof(one));
+	library_of(t, b, two, sizeof(two));
+	if (strcmp(backend, t->report->records[b].backend) != 0 || one[0] == '\0' ||
+	    two[0] == '\0' || strcmp(one, two) == 0)
+		return 0;
+	snprintf(line, sizeof(line), "%.80s: %s / %s", backend, one, two);
+	for (size_t i = 0; i < out->hidden.n; i++)
+		if (strcmp(out->hidden.v[i], line) == 0)
+			return 0;
+	return sm_strings_add(&out->hidden, line, strlen(line));
+}
+
 /* ---- circumstances ------------------------------------------------------------------------ */
 
 /* Differ from run to run by nature, or stand in the table. */

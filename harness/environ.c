@@ -5,7 +5,6 @@
 #include <ctype.h>
 #include <gnu/libc-version.h>
 #include <hwloc.h>
-#include <link.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "harness/elf.h"
 #include "harness/plan.h"
 #include "harness/resume.h"
 #include "perf/counterset.h"
@@ -171,42 +171,17 @@ static void add_topology(cJSON *env, const struct sm_topology *t)
 				(double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE));
 }
 
-/* The linker's identity of the first object, which is the program: 1 ends the walk. */
-static int find_build(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	cJSON *obj = arg;
-	char text[2 * 32 + 1] = "";
-
-	(void)size;
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
-		const char *at = (const char *)(info->dlpi_addr + ph->p_vaddr),
-			   *end = at + ph->p_filesz;
-
-		while (ph->p_type == PT_NOTE && end - at >= (ptrdiff_t)sizeof(ElfW(Nhdr))) {
-			const ElfW(Nhdr) *note = (const void *)at;
-			const unsigned char *id =
-				(const unsigned char *)(note + 1) + ((note->n_namesz + 3u) & ~3u);
-
-			for (unsigned k = 0;
-			     note->n_type == NT_GNU_BUILD_ID && k < note->n_descsz && k < 32; k++)
-				snprintf(text + 2 * k, 3, "%02x", id[k]);
-			at = (const char *)id + ((note->n_descsz + 3u) & ~3u);
-		}
-	}
-	if (text[0])
-		cJSON_AddStringToObject(obj, "build", text);
-	return 1;
-}
-
 static void add_versions(cJSON *env)
 {
 	cJSON *obj = cJSON_AddObjectToObject(env, "versions");
 	char text[64];
 	unsigned v = hwloc_get_api_version();
+	struct sm_elf self;
+	char why[80];
 
 	cJSON_AddStringToObject(obj, "spanmark", SM_VERSION);
-	dl_iterate_phdr(find_build, obj);
+	if (sm_elf_read("/proc/self/exe", &self, why, sizeof(why)) == 0 && self.build_id[0])
+		cJSON_AddStringToObject(obj, "build", self.build_id);
 	snprintf(text, sizeof(text), "%u.%u.%u", v >> 16, v >> 8 & 0xff, v & 0xff);
 	cJSON_AddStringToObject(obj, "hwloc_api", text); /* hwloc does not tell its own version */
 	cJSON_AddStringToObject(obj, "sqlite", sqlite3_libversion());

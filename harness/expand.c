@@ -182,7 +182,7 @@ static int apply_value(struct sm_case *c, const struct axis *axis, const char *v
 	switch (axis->what) {
 	case AXIS_PARAM:
 	case AXIS_SETTING: return apply_text(c, axis, value, err, errlen);
-	case AXIS_BACKEND: return sm_wl_backend_parse(value, &c->backend, err, errlen);
+	case AXIS_BACKEND: return 0; /* apply_backend's */
 	case AXIS_THREADS:
 		threads = (unsigned)strtoul(value, NULL, 10);
 		return sm_params_set_threads(c->params, threads, err, errlen) ? -EINVAL : 0;
@@ -194,13 +194,15 @@ static int apply_value(struct sm_case *c, const struct axis *axis, const char *v
 	return -EINVAL;
 }
 
-static enum sm_wl_backend first_backend(const struct sm_workload *w)
+/* The first that the workload runs on; of what the user named the first. */
+static const struct sm_case_backend *first_backend(const struct sm_plan *p,
+						   const struct sm_workload *w)
 {
-	for (unsigned b = 0; b < SM_WL_COUNT; b++) {
-		if (w->backends & 1u << b)
-			return (enum sm_wl_backend)b;
+	for (size_t i = 0; i < p->nbackends; i++) {
+		if (w->backends & 1u << p->backends[i].kernel)
+			return &p->backends[i];
 	}
-	return SM_WL_GC;
+	return &p->backends[0];
 }
 
 /* Backend against workload, settings against their tables. */
@@ -230,7 +232,7 @@ static int check_case(struct sm_case *c, char *err, size_t errlen)
 		at += strlen(c->settings.v[i]) + 1;
 	}
 	sm_job_init(&job, c->params);
-	job.backend = c->backend;
+	job.backend = c->backend->kernel;
 	job.settings = settings;
 	job.nsettings = (unsigned)c->settings.n;
 	rc = sm_job_check(&job, err, errlen);
@@ -260,8 +262,9 @@ static bool runs_on(const struct sm_workload *w, const struct sm_case *c, unsign
  * workload does not have, when the user named no workload or named several and others of the values
  * fit; and repetitions of the same case, where a backend has no mark workers to place.
  */
-static bool skips(const struct sm_workload *w, const struct sm_run_options *o,
-		  const struct sm_case *c, const struct axes *axes, const size_t *at)
+static bool skips(const struct sm_plan *p, const struct sm_workload *w,
+		  const struct sm_run_options *o, const struct sm_case *c, const struct axes *axes,
+		  const size_t *at)
 {
 	bool any = o->workloads.n == 0;
 
@@ -272,28 +275,22 @@ static bool skips(const struct sm_workload *w, const struct sm_run_options *o,
 		    !runs_on(w, c, (unsigned)strtoul(axis->values.v[at[i]], NULL, 10)))
 			return true;
 		if ((axis->what == AXIS_WORKERS || axis->what == AXIS_MARK) &&
-		    c->backend != SM_WL_GC && at[i] > 0)
+		    c->backend->kernel != SM_WL_GC && at[i] > 0)
 			return true;
 	}
-	for (size_t i = 0; i < o->backends.n; i++) {
-		enum sm_wl_backend b;
-		char err[160];
-
-		if (sm_wl_backend_parse(o->backends.v[i], &b, err, sizeof(err)) == 0)
-			any |= (w->backends & 1u << b) != 0;
-	}
-	return any && !(w->backends & 1u << c->backend);
+	for (size_t i = 0; i < p->nbackends; i++)
+		any |= (w->backends & 1u << p->backends[i].kernel) != 0;
+	return any && !(w->backends & 1u << c->backend->kernel);
 }
 
 /* The backend is known before the rest: it decides what else counts. */
-static int apply_backend(struct sm_case *c, const struct axes *axes, const size_t *at, char *err,
-			 size_t errlen)
+static void apply_backend(const struct sm_plan *p, struct sm_case *c, const struct axes *axes,
+			  const size_t *at)
 {
 	for (size_t i = 0; i < axes->n; i++) {
 		if (axes->v[i].what == AXIS_BACKEND)
-			return apply_value(c, &axes->v[i], axes->v[i].values.v[at[i]], err, errlen);
+			c->backend = &p->backends[at[i]];
 	}
-	return 0;
 }
 
 /* Is the last case one of those before it ("-w churn,churn", "-p objects=1m,1048576")? Its samples
@@ -333,13 +330,13 @@ static int add_case(struct sm_plan *p, const struct sm_workload *w, const struct
 		p->cases = cases;
 	}
 	c = &p->cases[p->ncases];
-	*c = (struct sm_case){.params = malloc(sizeof(*c->params)), .backend = first_backend(w)};
+	*c = (struct sm_case){.params = malloc(sizeof(*c->params)), .backend = first_backend(p, w)};
 	if (c->params == NULL)
 		return -ENOMEM;
 	p->ncases++; /* from here on sm_plan_free releases it */
 	sm_params_init(c->params, w, o->quick);
-	rc = apply_backend(c, axes, at, err, errlen);
-	if (rc == 0 && skips(w, o, c, axes, at)) {
+	apply_backend(p, c, axes, at);
+	if (skips(p, w, o, c, axes, at)) {
 		drop_last(p);
 		return 0;
 	}
@@ -391,14 +388,52 @@ static int expand_workload(const struct sm_run_options *o, const struct sm_workl
 	return rc;
 }
 
+/* What the user named, or the kernels; each is looked for once. */
+static int resolve_backends(const struct sm_run_options *o, struct sm_plan *p, char *err,
+			    size_t errlen)
+{
+	size_t n = o->backends.n ? o->backends.n : SM_WL_COUNT, known;
+	const struct sm_backend_desc *all = sm_backends(&known);
+	int rc = 0;
+
+	p->backends = calloc(n, sizeof(*p->backends));
+	if (p->backends == NULL)
+		return -ENOMEM;
+	while (p->nbackends < n && rc == 0) {
+		size_t i = p->nbackends++;
+
+		rc = sm_backend_resolve(&p->backends[i],
+					o->backends.n ? o->backends.v[i] : all[i].name, err,
+					errlen);
+	}
+	return rc;
+}
+
+/* Where nothing could be measured there is nothing to report either. */
+static int check_any(const struct sm_plan *p, char *err, size_t errlen)
+{
+	for (unsigned i = 0; i < p->ncases; i++)
+		if (p->cases[i].backend->missing[0] == '\0')
+			return 0;
+	if (p->ncases == 0)
+		return 0;
+	snprintf(err, errlen, "nothing of this can run here: backend %s is %s",
+		 p->cases[0].backend->name, p->cases[0].backend->missing);
+	return -EINVAL;
+}
+
 int sm__plan_expand(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
 {
 	const struct sm_workload **list = NULL;
 	unsigned n = 0;
 	int rc = sm__chosen(o, &list, &n, err, errlen);
 
+	if (rc == 0)
+		rc = resolve_backends(o, p, err, errlen);
 	for (unsigned i = 0; i < n && rc == 0; i++)
 		rc = expand_workload(o, list[i], p, err, errlen);
+	if (rc == 0)
+		rc = check_any(p, err, errlen);
 	free(list);
 	if (rc == -ENOMEM)
 		snprintf(err, errlen, "out of memory");

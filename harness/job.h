@@ -2,15 +2,17 @@
  * job.h: one job, written by the plan, read by the loop that runs jobs and by the worker.
  *
  * A job is a JSON object, the same text that goes to the worker and into the store:
- *   {"workload":"graph","backend":"gc","params":{..},"config":{..},"placement":{..},
+ *   {"workload":"graph","backend":"jemalloc","library":{"kernel":"libc","path":..,"build_id":..},
+ *    "params":{..},"config":{..},"placement":{..},
  *    "group":0,"pass":0,"rep":0,"seed":"18446744073709551615","mutators":[[cpu,node],..],
  *    "workers":1,"marks":[[cpu,node],..],
  *    "counters":{"from":"auto","sets":[..],"events":[..],"multiplex":false,
  *    "plan":{"metrics":[{"name","pass"},..],
  *            "verdicts":[{"event","kind","status","reason"},..]}}|null,
  *    "by":"role","from":"auto","timeout_s":300}
- * What decides how it runs stands in it, the limit and whether Callgrind runs it too: --resume
- * measures by the job, never by its own command line.
+ * "library" may have "missing" instead of a path: why nothing is to be run; without it the backend
+ * is its own kernel. What decides how it runs stands in the job, the limit and whether Callgrind
+ * runs it too: --resume measures by the job, never by its own command line.
  */
 #ifndef SM_HARNESS_JOB_H
 #define SM_HARNESS_JOB_H
@@ -38,7 +40,8 @@ struct sm_job_parts {
 	struct sm_seat *mutators, *marks;
 	struct sm_topology *topology;
 	struct sm_counterset *counters;
-	const char **sets, **events; /* names that the counter set refers to */
+	const char **sets, **events;	/* names that the counter set refers to */
+	const char *library, *build_id; /* that malloc shall be served by; NULL: not said */
 	struct cJSON *root;
 };
 

@@ -49,7 +49,11 @@ static int word_index(const struct sm_option *opt, const char *value, char *err,
 	snprintf(text, sizeof(text), "%s", opt->words);
 	n = split_words(text, names, 16);
 	for (size_t i = 0; i < n; i++) {
-		if (strcmp(value, names[i]) == 0)
+		const char *colon = strchr(names[i], ':'); /* preload:PATH */
+
+		if (colon != NULL ? strncmp(value, names[i], (size_t)(colon + 1 - names[i])) == 0 &&
+					    value[colon + 1 - names[i]] != '\0'
+				  : strcmp(value, names[i]) == 0)
 			return (int)i;
 	}
 	used = (size_t)snprintf(err, errlen, "--%s: ", opt->name);

@@ -100,7 +100,7 @@ static int place_case(const struct sm_run_options *o, struct sm_plan *p, struct 
 	enum sm_mark_place mark = o->mark_place.n ? c->mark_place : SM_MARK_AUTO;
 	int rc = -EINVAL;
 
-	if (c->backend != SM_WL_GC) {
+	if (c->backend->kernel != SM_WL_GC) {
 		c->workers = 0;
 		mark = SM_MARK_NONE;
 	} else if (c->workers == 0)
@@ -294,9 +294,13 @@ static int make_jobs(const struct sm_run_options *o, struct sm_plan *p, char *er
 	if (p->jobs == NULL || p->counters_text == NULL)
 		return -ENOMEM;
 	for (unsigned i = 0; i < round * p->reps; i++) {
-		char *job = sm__job_format(o, p, p->order[i] / p->passes, p->order[i] % p->passes,
-					   i / round);
+		unsigned group = p->order[i] / p->passes, pass = p->order[i] % p->passes;
+		bool missing = p->cases[group].backend->missing[0] != '\0';
+		char *job;
 
+		if (missing && (pass > 0 || i / round > 0))
+			continue;
+		job = sm__job_format(o, p, group, pass, i / round);
 		if (job == NULL)
 			return -ENOMEM;
 		p->jobs[p->njobs++] = job;
@@ -353,6 +357,9 @@ void sm_plan_free(struct sm_plan *p)
 {
 	for (unsigned i = 0; i < p->ncases; i++)
 		sm__case_free(&p->cases[i]);
+	for (size_t i = 0; i < p->nbackends; i++)
+		sm_backend_free(&p->backends[i]);
+	free(p->backends);
 	for (unsigned i = 0; i < p->njobs; i++)
 		free(p->jobs[i]);
 	free(p->cases);
@@ -398,6 +405,8 @@ static void print_order(const struct sm_plan *p, FILE *out)
 
 		if (i % round == 0)
 			fprintf(out, "order of repetition %u:\n", i / round + 1);
+		if (c->backend->missing[0] != '\0')
+			continue;
 		fprintf(out, "  %s", c->label);
 		if (p->passes > 1)
 			fprintf(out, ", pass %u", p->order[i] % p->passes + 1);
@@ -421,9 +430,13 @@ void sm_plan_print(const struct sm_plan *p, FILE *out)
 	for (unsigned i = 0; i < p->ncases; i++) {
 		const struct sm_case *c = &p->cases[i];
 
+		if (c->backend->missing[0] != '\0') {
+			fprintf(out, "  %s: %s\n", c->label, c->backend->missing);
+			continue;
+		}
 		fprintf(out, "  %s, place %s, mark-place %s%s%s\n", c->label,
 			sm_place_name(c->place),
-			c->backend == SM_WL_GC ? sm_mark_place_name(c->mark_place) : "none",
+			c->backend->kernel == SM_WL_GC ? sm_mark_place_name(c->mark_place) : "none",
 			c->kind[0] ? ", kind " : "", c->kind);
 		print_placement(p, c, out);
 	}

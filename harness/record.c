@@ -3,7 +3,7 @@
  *
  *   {"error":"", "results":[{"name":"wall_s", "unit":"s", "value":1.5}, ..],
  *   "metrics":[{"role":"mutator", ..}, ..],
- *    "output":"..", "warnings":".."}
+ *    "library":{"path":"..","version":"..","build_id":".."}, "output":"..", "warnings":".."}
  *
  * A row has the fields of its type (workloads/metric.h) that are kept, less those in which there is
  * nothing.
@@ -16,12 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/library.h"
 #include "workloads/session.h"
 
 #define MAX_ROWS 4000000
 
 const char *const sm_outcome_names[] = {"ok",	      "failed",	     "crashed", "timeout",
-					"bad-output", "interrupted", NULL};
+					"bad-output", "interrupted", "n/a",	NULL};
 
 void sm_record_free(struct sm_record *r)
 {
@@ -60,7 +61,17 @@ static void add_rows(cJSON *root, const char *name, const struct sm_row_type *ty
 	}
 }
 
-char *sm_record_format(const struct sm_sample *s, int rc)
+static cJSON *library_json(const struct sm_library *l)
+{
+	cJSON *obj = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(obj, "path", l->path);
+	cJSON_AddStringToObject(obj, "version", l->version);
+	cJSON_AddStringToObject(obj, "build_id", l->build_id);
+	return obj;
+}
+
+char *sm_record_format(const struct sm_sample *s, const struct sm_library *library, int rc)
 {
 	cJSON *root = cJSON_CreateObject();
 	char unknown[64], *text;
@@ -69,6 +80,8 @@ char *sm_record_format(const struct sm_sample *s, int rc)
 	cJSON_AddStringToObject(root, "error", rc == 0 ? "" : s->error[0] ? s->error : unknown);
 	add_rows(root, "results", &sm_result_type, s->results, s->nresults);
 	add_rows(root, "metrics", &sm_metric_type, s->metrics, s->nmetrics);
+	if (library != NULL)
+		cJSON_AddItemToObject(root, "library", library_json(library));
 	cJSON_AddStringToObject(root, "output", s->output != NULL ? s->output : "");
 	cJSON_AddStringToObject(root, "warnings", s->warnings != NULL ? s->warnings : "");
 	text = cJSON_PrintUnformatted(root);
@@ -121,6 +134,22 @@ static const char *member_text(const cJSON *root, const char *name, struct sm_po
 	return cJSON_IsString(item) ? sm_pool_str(pool, item->valuestring) : NULL;
 }
 
+/* The member as text, "" where it is not there; NULL when it is no such object. */
+static const char *library_text(const cJSON *root, struct sm_pool *pool)
+{
+	const cJSON *obj = cJSON_GetObjectItemCaseSensitive(root, "library"), *item;
+	const char *kept;
+	char *text;
+
+	if (obj == NULL)
+		return sm_pool_str(pool, "");
+	cJSON_ArrayForEach(item, obj) if (!cJSON_IsString(item)) return NULL;
+	text = cJSON_IsObject(obj) ? cJSON_PrintUnformatted(obj) : NULL;
+	kept = text != NULL ? sm_pool_str(pool, text) : NULL;
+	cJSON_free(text);
+	return kept;
+}
+
 static int parse_root(struct sm_record *r, struct sm_pool *pool, const cJSON *root)
 {
 	const cJSON *results = cJSON_GetObjectItemCaseSensitive(root, "results");
@@ -128,14 +157,16 @@ static int parse_root(struct sm_record *r, struct sm_pool *pool, const cJSON *ro
 	const char *error = member_text(root, "error", pool),
 		   *output = member_text(root, "output", pool);
 	const char *warnings = member_text(root, "warnings", pool);
+	const char *library = library_text(root, pool);
 	int rc;
 
-	if (error == NULL || output == NULL || warnings == NULL || !cJSON_IsArray(results) ||
-	    !cJSON_IsArray(metrics))
+	if (library == NULL || error == NULL || output == NULL || warnings == NULL ||
+	    !cJSON_IsArray(results) || !cJSON_IsArray(metrics))
 		return -EINVAL;
 	r->output = output;
 	r->warnings = warnings;
 	r->message = error;
+	r->library = library;
 	r->status = error[0] ? SM_OUTCOME_FAILED : SM_OUTCOME_OK;
 	if (error[0])
 		return 0;
@@ -158,4 +189,31 @@ int sm_record_parse(struct sm_record *r, struct sm_pool *pool, const char *text,
 				       : "what the worker sent is no sample");
 	}
 	return rc;
+}
+
+/* ---- what it ran with --------------------------------------------------------------------- */
+
+void sm_record_library_part(const struct sm_record *r, const char *part, char *buf, size_t len)
+{
+	cJSON *obj = r->library[0] != '\0' ? cJSON_Parse(r->library) : NULL;
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(obj, part));
+
+	snprintf(buf, len, "%s", text != NULL ? text : "");
+	cJSON_Delete(obj);
+}
+
+void sm_record_library(const struct sm_record *r, char *buf, size_t len)
+{
+	char path[256], version[64], build[80];
+	const char *slash;
+
+	buf[0] = '\0';
+	if (r->library[0] == '\0')
+		return;
+	sm_record_library_part(r, "path", path, sizeof(path));
+	sm_record_library_part(r, "version", version, sizeof(version));
+	sm_record_library_part(r, "build_id", build, sizeof(build));
+	slash = strrchr(path, '/');
+	snprintf(buf, len, "%s (%s, build %.12s)", version[0] ? version : "version unknown",
+		 slash != NULL ? slash + 1 : path, build[0] ? build : "unknown");
 }

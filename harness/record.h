@@ -22,9 +22,10 @@ enum sm_outcome {
 	SM_OUTCOME_TIMEOUT,    /* ran past --timeout and was killed */
 	SM_OUTCOME_BAD_OUTPUT, /* what came back is no sample */
 	SM_OUTCOME_INTERRUPTED,
+	SM_OUTCOME_ABSENT, /* its backend is not installed: not run, and no failure */
 };
-/* "ok", "failed", "crashed", "timeout", "bad-output", "interrupted"; NULL after the last
- * (perf/names.h). */
+/* "ok", "failed", "crashed", "timeout", "bad-output", "interrupted", "n/a"; NULL after the
+ * last (perf/names.h). */
 extern const char *const sm_outcome_names[];
 
 struct sm_record {
@@ -39,11 +40,14 @@ struct sm_record {
 	const char *label; /* "graph gc gc.mode=stw", for progress */
 	bool simulated;	   /* runs under Callgrind */
 	double timeout_s;
+	const char *preload; /* into the worker; "": nothing */
+	const char *missing; /* why it is not to be run; "": it is */
 	/* how it ended */
 	enum sm_outcome status;
 	const char *message;
 	double took_s;		       /* the worker process, start to end */
 	const char *output, *warnings; /* what the workload printed; degradations, lines */
+	const char *library; /* {"path","version","build_id"} of what it ran with; "": none */
 	/* what was measured */
 	struct sm_result *results;
 	size_t nresults;
@@ -63,9 +67,15 @@ const struct sm_result *sm_record_result(const struct sm_record *r, const char *
 int sm_record_parse(struct sm_record *r, struct sm_pool *pool, const char *text, size_t len,
 		    char *err, size_t errlen);
 
-struct sm_sample; /* workloads/session.h */
+/* Of the library: "5.3.0 (libjemalloc.so.2, build 1d5163c246dc)"; "" where there is none. */
+void sm_record_library(const struct sm_record *r, char *buf, size_t len);
+/* Its "path", "version" or "build_id"; "": not known. */
+void sm_record_library_part(const struct sm_record *r, const char *part, char *buf, size_t len);
+
+struct sm_sample;  /* workloads/session.h */
+struct sm_library; /* library.h */
 /* The worker's side: the same JSON from a sample, malloc'ed; NULL when out of memory. rc: what
- * sm_session_run returned. */
-char *sm_record_format(const struct sm_sample *s, int rc);
+ * sm_session_run returned. library NULL: it ran with none. */
+char *sm_record_format(const struct sm_sample *s, const struct sm_library *library, int rc);
 
 #endif

@@ -264,7 +264,8 @@ static void cannot_execute(int err)
 }
 
 /* In the child, between fork and exec: async-signal-safe calls only. Failure is exit status 126. */
-static void child(char *const *argv, int job, const int ends[NPIPES], pid_t parent)
+static void child(char *const *argv, char *const *env, int job, const int ends[NPIPES],
+		  pid_t parent)
 {
 	static const int targets[NPIPES] = {SM_WORKER_SAMPLE_FD, 1, 2};
 	static const int sigs[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGPIPE, SIGXFSZ};
@@ -288,20 +289,52 @@ static void child(char *const *argv, int job, const int ends[NPIPES], pid_t pare
 	/* All of ours are close-on-exec; what we inherited ourselves is not the worker's business.
 	 */
 	close_range(SM_WORKER_SAMPLE_FD + 1, ~0u, 0);
-	execv(argv[0], argv);
+	execve(argv[0], argv, env);
 	cannot_execute(errno);
 	_exit(127);
+}
+
+static bool same_name(const char *a, const char *b)
+{
+	size_t len = strcspn(a, "=");
+
+	return strncmp(a, b, len) == 0 && b[len] == '=';
+}
+
+/* The command's environment with these in it: the texts stay theirs, the array is the caller's. */
+static char **environment(const char *const *extra)
+{
+	size_t have = 0, more = 0, n = 0;
+	char **env;
+
+	while (environ[have] != NULL)
+		have++;
+	while (extra != NULL && extra[more] != NULL)
+		more++;
+	env = calloc(have + more + 1, sizeof(*env));
+	for (size_t i = 0; env != NULL && i < have; i++) {
+		bool replaced = false;
+
+		for (size_t k = 0; k < more; k++)
+			replaced |= same_name(extra[k], environ[i]);
+		if (!replaced)
+			env[n++] = environ[i];
+	}
+	for (size_t k = 0; env != NULL && k < more; k++)
+		env[n++] = (char *)extra[k];
+	return env;
 }
 
 static int start(struct process *p, const struct sm_runner *r, const char *job)
 {
 	int pipes[NPIPES][2], writers[NPIPES], jobfd, rc = 0;
 	pid_t parent = getpid();
+	char **env = environment(r->env);
 
 	for (int i = 0; i < NPIPES; i++)
 		pipes[i][0] = pipes[i][1] = p->fd[i] = -1;
 	jobfd = job_file(job);
-	rc = jobfd < 0 ? jobfd : 0;
+	rc = jobfd < 0 ? jobfd : env == NULL ? -ENOMEM : 0;
 	for (int i = 0; i < NPIPES && rc == 0; i++) {
 		rc = make_pipe(pipes[i]);
 		writers[i] = pipes[i][1];
@@ -312,7 +345,7 @@ static int start(struct process *p, const struct sm_runner *r, const char *job)
 		fflush(NULL);
 		p->pid = fork();
 		if (p->pid == 0)
-			child(r->argv, jobfd, writers, parent);
+			child(r->argv, env, jobfd, writers, parent);
 		if (p->pid < 0)
 			rc = -errno;
 	}
@@ -324,6 +357,7 @@ static int start(struct process *p, const struct sm_runner *r, const char *job)
 	}
 	if (jobfd >= 0)
 		close(jobfd);
+	free(env);
 	if (rc)
 		return rc;
 	/* here too: we may want to kill the group before the child got there */
@@ -515,7 +549,7 @@ void sm_runner_record(const struct sm_runner *r, const struct sm_worker_end *end
 	bool exited = end->how == SM_WORKER_EXITED;
 
 	rec->took_s = end->took_s;
-	rec->output = rec->warnings = sm_pool_str(pool, "");
+	rec->output = rec->warnings = rec->library = sm_pool_str(pool, "");
 	if (exited && end->code == 0) {
 		if (end->sample.cut)
 			snprintf(why, sizeof(why), "the worker sent more than %u MiB",
@@ -533,7 +567,7 @@ void sm_runner_record(const struct sm_runner *r, const struct sm_worker_end *end
 		strncat(why, message, sizeof(why) - strlen(why) - 1);
 		rec->status = SM_OUTCOME_BAD_OUTPUT;
 		rec->message = sm_pool_str(pool, why);
-		rec->output = rec->warnings = sm_pool_str(pool, "");
+		rec->output = rec->warnings = rec->library = sm_pool_str(pool, "");
 		return;
 	}
 	rec->status = describe(r, end, message, sizeof(message));

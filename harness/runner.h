@@ -51,6 +51,8 @@ struct sm_worker_end {
 
 struct sm_runner {
 	char *const *argv; /* what to exec, NULL-terminated; argv[0] is a path */
+	/* NAME=VALUE, NULL-terminated, in place of the command's own; NULL: nothing. */
+	const char *const *env;
 	double timeout_s;
 	/* Called with whole pieces of the worker's stderr as they come; may be NULL. */
 	void (*on_stderr)(void *ctx, const char *data, size_t len);

@@ -20,7 +20,7 @@
 
 #include "harness/record.h"
 
-#define SM_STORE_SCHEMA 4
+#define SM_STORE_SCHEMA 5
 
 struct sm_store;
 

@@ -29,7 +29,8 @@ static const char schema[] =
 	" config TEXT NOT NULL, placement TEXT NOT NULL, pass INTEGER NOT NULL, rep INTEGER NOT "
 	"NULL,"
 	" status TEXT NOT NULL, message TEXT NOT NULL, took_s REAL NOT NULL, output TEXT NOT NULL,"
-	" warnings TEXT NOT NULL, at TEXT NOT NULL, UNIQUE(run, ordinal));"
+	" warnings TEXT NOT NULL, at TEXT NOT NULL, library TEXT NOT NULL DEFAULT '',"
+	" UNIQUE(run, ordinal));"
 	"CREATE TABLE calibration(run INTEGER NOT NULL, at TEXT NOT NULL, kernel TEXT NOT NULL, "
 	"event TEXT "
 	"NOT NULL,"
@@ -67,6 +68,8 @@ static const char *const upgrades[SM_STORE_SCHEMA] = {
 	"UPDATE metric SET event=coalesce((SELECT id FROM word WHERE text=event_text),0),"
 	" reason=coalesce((SELECT id FROM word WHERE text=reason_text),0);"
 	"ALTER TABLE metric DROP COLUMN event_text; ALTER TABLE metric DROP COLUMN reason_text;",
+	/* A sample did not tell which library served malloc. */
+	"ALTER TABLE sample ADD COLUMN library TEXT NOT NULL DEFAULT '';",
 };
 
 /* From layout `from`, 0: an empty file, to ours. */

@@ -67,6 +67,7 @@ static int load_sample(struct sm_store *s, sqlite3_stmt *st, struct sm_report *o
 		.took_s = sqlite3_column_double(st, 12),
 		.output = text_at(st, 13, pool, &rc),
 		.warnings = text_at(st, 14, pool, &rc),
+		.library = text_at(st, 15, pool, &rc),
 	};
 	if (rc == 0)
 		rc = sm__store_load_rows(s, &sm_result_type, id, &r->results, &r->nresults, pool);
@@ -81,7 +82,7 @@ static int load_samples(struct sm_store *s, struct sm_report *out)
 	sqlite3_stmt *st = sm__store_prepare(
 		s,
 		"SELECT id,ordinal,grp,workload,backend,params,config,placement,pass,rep,status,"
-		"message,took_s,output,warnings FROM sample WHERE run=? ORDER BY "
+		"message,took_s,output,warnings,library FROM sample WHERE run=? ORDER BY "
 		"grp,rep,pass,ordinal",
 		&rc);
 

@@ -18,6 +18,7 @@ struct sm_table {
 	FILE *out;
 	size_t width;
 	bool narrow; /* names of cases have lines of their own */
+	int backend; /* width of the column */
 	struct sm_summary summary;
 	struct cJSON *families;
 	int passes;			   /* counter passes of the run */
@@ -26,6 +27,7 @@ struct sm_table {
 	bool scaled, outliers, doubted; /* a mark was printed: explain it */
 	bool partly, parts;		/* "2/3" was; totals of medians were */
 };
+#define SM_TABLE_BACKEND 12 /* letters of a backend's name */
 
 /* Colour is decoration only: "" where there is none. */
 static inline const char *sm__table_sgr(const struct sm_table *t, const char *sgr)
@@ -58,7 +60,7 @@ void sm__table_wrap(struct sm_table *t, const char *head, size_t indent, const c
 
 /* The first two columns of every table; blank unless shown. Where it is narrow they stand above the
  * row instead. */
-#define SM_NAMES_WIDTH(t) ((t)->narrow ? 1 : 17)
+#define SM_NAMES_WIDTH(t) ((t)->narrow ? 1 : 13 + (t)->backend)
 void sm__table_put_heads(struct sm_table *t);
 void sm__table_put_names(struct sm_table *t, const struct sm_record *rec, bool shown);
 /* "n/a", with the number of the reason's note. */

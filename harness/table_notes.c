@@ -161,7 +161,7 @@ static void write_failures(struct sm_table *t)
 		const struct sm_record *rec = &t->r->records[i];
 		char *line = NULL;
 
-		if (rec->status == SM_OUTCOME_OK)
+		if (rec->status == SM_OUTCOME_OK || rec->status == SM_OUTCOME_ABSENT)
 			continue;
 		fputs(SM_RED(t), t->out);
 		if (asprintf(&line, "%s (%s) repetition %u: %s: %s", rec->workload, rec->backend,
@@ -280,6 +280,25 @@ static void write_placed(struct sm_table *t)
 	sm_pool_free(&said);
 }
 
+/* Which library served malloc, of each backend: "jemalloc 5.3.0 (libjemalloc.so.2, build ..)". */
+static void write_libraries(struct sm_table *t)
+{
+	struct sm_pool said = {0};
+
+	for (size_t i = 0; i < t->r->nrecords; i++) {
+		const struct sm_record *rec = &t->r->records[i];
+		char library[400], line[500];
+
+		sm_record_library(rec, library, sizeof(library));
+		snprintf(line, sizeof(line), "%.80s %s", rec->backend, library);
+		if (library[0] == '\0' || sm_pool_find(&said, line) != NULL)
+			continue;
+		sm_pool_str(&said, line);
+		sm__table_wrap(t, "library", 9, line);
+	}
+	sm_pool_free(&said);
+}
+
 /* The cost of counting, where the workers measured it: the worst sample's. */
 static void write_cost(struct sm_table *t)
 {
@@ -320,6 +339,7 @@ void sm__table_notes(struct sm_table *t)
 	write_legend(t);
 	write_marks(t);
 	write_placed(t);
+	write_libraries(t);
 	write_cost(t);
 	write_calibration(t);
 	write_warnings(t);

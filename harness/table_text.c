@@ -115,6 +115,14 @@ static size_t note(struct sm_table *t, const char *reason)
 	return t->nnotes;
 }
 
+/* Of a path, its end. */
+static const char *short_name(const char *backend)
+{
+	const char *slash = strrchr(backend, '/');
+
+	return slash != NULL ? slash + 1 : backend;
+}
+
 /* The first two columns of every table. */
 void sm__table_put_names(struct sm_table *t, const struct sm_record *rec, bool shown)
 {
@@ -130,7 +138,7 @@ void sm__table_put_names(struct sm_table *t, const struct sm_record *rec, bool s
 	}
 	sm_text_name(t->out, shown ? rec->workload : "", 12);
 	fputc(' ', t->out);
-	sm_text_name(t->out, shown ? rec->backend : "", 4);
+	sm_text_name(t->out, shown ? short_name(rec->backend) : "", t->backend);
 }
 
 void sm__table_put_heads(struct sm_table *t)
@@ -138,7 +146,7 @@ void sm__table_put_heads(struct sm_table *t)
 	if (t->narrow)
 		fputc(' ', t->out);
 	else
-		fprintf(t->out, "%-12s %-4s", "workload", "heap");
+		fprintf(t->out, "%-12s %-*s", "workload", t->backend, "heap");
 }
 
 void sm__table_put_na(struct sm_table *t, int width, const char *reason)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "harness/job.h"
+#include "harness/library.h"
 #include "harness/runner.h"
 #include "perf/clock.h"
 
@@ -65,18 +66,38 @@ static int write_all(int fd, const char *text)
 	return 0;
 }
 
+/* What the sample is of: the library that serves malloc, and that it is the one that was asked
+ * for. */
+static int prove(const struct sm_job_parts *p, struct sm_library *out, char *err, size_t errlen)
+{
+	int rc = sm_library_serves(p->library, out, err, errlen);
+
+	if (rc == 0 && p->build_id != NULL && strcmp(p->build_id, out->build_id) != 0) {
+		snprintf(err, errlen, "%.100s is another build than when the run was planned",
+			 out->path);
+		rc = -EINVAL;
+	}
+	return rc;
+}
+
 static int run_job(const char *text, size_t len)
 {
 	struct sm_job_parts parts;
+	struct sm_library library;
 	struct sm_sample sample;
+	bool has_library;
 	char *answer;
 	int rc;
 
 	sm_sample_init(&sample);
 	rc = sm_job_parse(text, len, &parts, sample.error, sizeof(sample.error));
+	has_library = rc == 0 && parts.job.backend == SM_WL_LIBC;
+	if (has_library)
+		rc = prove(&parts, &library, sample.error, sizeof(sample.error));
+	has_library &= rc == 0;
 	if (rc == 0)
 		rc = sm_session_run(&parts.job, &sample);
-	answer = sm_record_format(&sample, rc);
+	answer = sm_record_format(&sample, has_library ? &library : NULL, rc);
 	sm_sample_free(&sample);
 	sm_job_parts_free(&parts);
 	rc = answer != NULL ? write_all(SM_WORKER_SAMPLE_FD, answer) : -ENOMEM;

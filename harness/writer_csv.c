@@ -5,7 +5,9 @@
  * "off" where spanmark doctor --calibrate found an event behind the value to count something else,
  * and empty otherwise. `pass` is the counter pass, from 0: the rows of a whole process are there
  * once for each, so take one pass, or their mean, before counting repetitions. `reason` says why a
- * value is missing or a sample failed.
+ * value is missing or a sample failed; where its backend is not installed the status is "n/a".
+ * `library`, `version` and `build_id` are of what served malloc, empty where the backend has its
+ * own.
  *
  * `run` names the case: workload/param=value/.., then the settings that were not the default. A
  * field of text that a spreadsheet would take for a formula gets an apostrophe in front (OWASP, CSV
@@ -19,9 +21,19 @@
 #include <string.h>
 
 /* The columns that are the sample's; the others are fields of workloads/metric.def. */
-enum { COL_RUN = 1, COL_REP = 2, COL_BACKEND = 9, COL_PASS = 21 };
+enum {
+	COL_RUN = 1,
+	COL_REP = 2,
+	COL_BACKEND = 9,
+	COL_PASS = 21,
+	COL_LIBRARY = 23,
+	COL_VERSION = 24,
+	COL_BUILD = 25,
+};
 static const char *const sample_columns[] = {
-	[COL_RUN] = "run", [COL_REP] = "rep", [COL_BACKEND] = "backend", [COL_PASS] = "pass"};
+	[COL_RUN] = "run",	 [COL_REP] = "rep",	    [COL_BACKEND] = "backend",
+	[COL_PASS] = "pass",	 [COL_LIBRARY] = "library", [COL_VERSION] = "version",
+	[COL_BUILD] = "build_id"};
 
 /* No escape sequences, for those who look at it in a terminal; line breaks and tabs stay. */
 static char harmless(char c)
@@ -102,12 +114,18 @@ static char *case_name(const struct sm_record *rec)
 	return name;
 }
 
+/* What served malloc; "": not known, or no matter. */
+struct library {
+	char path[4096], version[64], build_id[80];
+};
+
 /* One line: a metric, or with `whole` something of the whole process, whose status is that word. */
 struct line {
 	const char *run;
 	const struct sm_record *rec;
 	const struct sm_metric *m;
 	const char *whole;
+	const struct library *library;
 };
 
 static void put_field(FILE *out, const struct line *l, const struct sm_field *f)
@@ -140,7 +158,7 @@ static const struct sm_field *field_of(unsigned column)
 static bool is_sample_column(unsigned column)
 {
 	return column == COL_RUN || column == COL_REP || column == COL_BACKEND ||
-	       column == COL_PASS;
+	       column == COL_PASS || (column >= COL_LIBRARY && column <= COL_BUILD);
 }
 
 /* l NULL: the header. */
@@ -158,13 +176,16 @@ static void put_line(FILE *out, const struct line *l)
 		else if (c == COL_REP || c == COL_PASS)
 			fprintf(out, "%u", c == COL_REP ? l->rec->rep : l->rec->pass);
 		else
-			put_text(out, c == COL_RUN ? l->run : l->rec->backend);
+			put_text(out, c == COL_RUN	 ? l->run
+				      : c == COL_BACKEND ? l->rec->backend
+				      : c == COL_LIBRARY ? l->library->path
+				      : c == COL_VERSION ? l->library->version
+							 : l->library->build_id);
 	}
 	fputc('\n', out);
 }
 
-static void put_whole(FILE *out, const char *run, const struct sm_record *rec,
-		      const struct sm_result *res, const char *status)
+static void put_whole(FILE *out, struct line l, const struct sm_result *res, const char *status)
 {
 	struct sm_metric m;
 
@@ -175,28 +196,36 @@ static void put_whole(FILE *out, const char *run, const struct sm_record *rec,
 	m.has_value = res->has_value;
 	m.value = res->value;
 	m.source = SM_SOURCE_SW;
-	put_line(out, &(struct line){run, rec, &m, status});
+	l.m = &m;
+	l.whole = status;
+	put_line(out, &l);
 }
 
 static int put_record(FILE *out, const struct sm_record *rec)
 {
 	struct sm_result sample = {.name = "sample", .unit = "", .reason = rec->message};
 	char *run = case_name(rec);
+	struct library library;
+	struct line l = {run, rec, NULL, NULL, &library};
 
 	if (run == NULL)
 		return -ENOMEM;
+	sm_record_library_part(rec, "path", library.path, sizeof(library.path));
+	sm_record_library_part(rec, "version", library.version, sizeof(library.version));
+	sm_record_library_part(rec, "build_id", library.build_id, sizeof(library.build_id));
 	if (rec->status != SM_OUTCOME_OK)
-		put_whole(out, run, rec, &sample, sm_outcome_names[rec->status]);
+		put_whole(out, l, &sample, sm_outcome_names[rec->status]);
 	for (size_t i = 0; i < rec->nresults; i++) {
 		const struct sm_result *res = &rec->results[i];
 
-		put_whole(out, run, rec, res,
+		put_whole(out, l, res,
 			  sm_status_names[res->has_value ? SM_STATUS_OK : SM_STATUS_NOT_COUNTED]);
 	}
 	for (size_t i = 0; i < rec->nmetrics; i++) {
 		struct sm_metric m = sm__writer_metric(&rec->metrics[i]);
 
-		put_line(out, &(struct line){run, rec, &m, NULL});
+		l.m = &m;
+		put_line(out, &l);
 	}
 	free(run);
 	return 0;

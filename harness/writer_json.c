@@ -5,11 +5,14 @@
  *   {"schema_version":1, "environment":{..},
  *    "samples":[{"workload","backend","params":{},"config":{},"placement":{..},"rep","pass",
  *                "status","message","took_s","results":{"wall_s":1.5,..},"units":{..},
- *                "missing":{"name":"reason"},
+ *                "missing":{"name":"reason"}, "library":{"path","version","build_id"}|null,
  *                "metrics":[{"role","phase","thread","cpu","node",..,"metric","event",
  *                            "value"|null,"unit","status","source"}],
  *                "output","warnings":[..]}],
  *    "summary":[..medians and intervals of results by case..], "calibration":[..]}
+ *
+ * "library" is what served malloc; null: the sample's backend has its own, or it was not run. Of a
+ * backend that is not installed the only sample of each case has the status "n/a".
  *
  * A value that is absent is null, its status says how (unsupported, denied, not_counted) and its
  * reason why. "calibration": "off" in a metric: an event behind it was found to count something
@@ -122,6 +125,9 @@ static cJSON *sample_json(const struct sm_record *rec)
 	cJSON_AddStringToObject(obj, "message", rec->message);
 	add_value(obj, "took_s", rec->took_s);
 	add_results(obj, rec);
+	cJSON_AddItemToObject(obj, "library",
+			      rec->library[0] != '\0' ? object_json(rec->library)
+						      : cJSON_CreateNull());
 	metrics = cJSON_AddArrayToObject(obj, "metrics");
 	for (size_t i = 0; i < rec->nmetrics; i++)
 		cJSON_AddItemToArray(metrics, metric_json(&rec->metrics[i]));

@@ -95,6 +95,11 @@ static void write_result_row(struct sm_table *t, size_t first)
 	if (sm__table_has_twin(t, first))
 		sm__table_case_line(t, first);
 	sm__table_put_names(t, rec, true);
+	if (rec->status == SM_OUTCOME_ABSENT) {
+		sm__table_put_na(t, 8, rec->message);
+		fputc('\n', t->out);
+		return;
+	}
 	if (all_failed(t->r, first)) {
 		fprintf(t->out, " %sno sample (see below)%s\n", SM_RED(t), SM_PLAIN(t));
 		return;
@@ -181,6 +186,17 @@ static void write_output(struct sm_table *t, size_t first)
 	}
 }
 
+/* Room for the longest name of a backend that is no path. */
+static int backend_width(const struct sm_report *r)
+{
+	size_t width = 4;
+
+	for (size_t i = 0; i < r->nrecords; i++)
+		width = strlen(r->records[i].backend) > width ? strlen(r->records[i].backend)
+							      : width;
+	return width > SM_TABLE_BACKEND ? SM_TABLE_BACKEND : (int)width;
+}
+
 int sm_write_table(const struct sm_report *r, const struct sm_writer *w, FILE *out)
 {
 	struct sm_table t = {
@@ -190,6 +206,7 @@ int sm_write_table(const struct sm_report *r, const struct sm_writer *w, FILE *o
 	if (rc)
 		return rc;
 	t.narrow = t.width < SM_TABLE_WIDTH;
+	t.backend = backend_width(r);
 	t.families = sm__table_families(r);
 	write_head(&t);
 	if (r->nrecords > 0)

@@ -15,6 +15,16 @@
 #include "spanmark/malloc.h"
 #include "allocator/malloc/malloc_fast.h"
 
+/* Its version, as a note in the file: for those who ask which library a program ran with. */
+__asm__(".pushsection .note.spanmark, \"a\", %note\n"
+	".balign 4\n"
+	".long 9, 1f - 0f, 1\n"
+	".asciz \"spanmark\"\n"
+	".balign 4\n"
+	"0: .asciz \"" SM_VERSION "\"\n"
+	"1: .balign 4\n"
+	".popsection");
+
 bool sm__malloc_preloaded(void)
 {
 	return true;

@@ -90,7 +90,8 @@ static void fill(struct sm_store *s, unsigned n, struct sm_report *out)
 					      "\"1 mutator\"}",
 				      .message = "",
 				      .output = "",
-				      .warnings = "memory is not bound\nnode 3: careful\n"};
+				      .warnings = "memory is not bound\nnode 3: careful\n",
+				      .library = ""};
 
 		snprintf(params, sizeof(params), "{\"ops\":%u}", i / REPS);
 		add_metrics(&r);

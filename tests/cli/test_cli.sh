@@ -94,9 +94,9 @@ expect 0 "$cmd" run $small; says "churn"; says "per op"
 grep -q "$(printf '\033')" out && bad "escape sequences in a file"
 expect 0 env TERM=xterm "$cmd" run $small --color always; grep -q "$(printf '\033')" out || bad "--color always has no colour"
 expect 0 "$cmd" run $small -f csv -o out.csv
-[ "$(head -1 out.csv)" = "run,rep,phase,role,thread,cpu,node,core_kind,backend,metric,event,value,unit,enabled_ns,running_ns,status,source,calibration,core,l3,pass,reason" ] ||
+[ "$(head -1 out.csv)" = "run,rep,phase,role,thread,cpu,node,core_kind,backend,metric,event,value,unit,enabled_ns,running_ns,status,source,calibration,core,l3,pass,reason,library,version,build_id" ] ||
 	bad "CSV header: $(head -1 out.csv)"
-grep -q ',gc,ns_per_op,,[0-9.]*,ns,,,ok,sw,,,,0,$' out.csv || bad "no ns_per_op in the CSV"
+grep -q ',gc,ns_per_op,,[0-9.]*,ns,,,ok,sw,,,,0,,,,$' out.csv || bad "no ns_per_op in the CSV"
 expect 0 "$cmd" run -w churn -p ops=20000 --reps 2 --seed 5 -C soft -f json -o out.json
 if command -v python3 >/dev/null; then
 	python3 - out.json <<'PY' || bad "JSON"

@@ -154,7 +154,7 @@ refuse "no store" --store none.db 1 2
 refuse "no store" none.db:1 none.db:2
 [ ! -e none.db ] || bad "made a store"
 refuse "two sides" --store lab.db libc
-refuse "no backend 'lib'" --store lab.db lib span
+refuse "unknown backend 'lib'" --store lab.db lib span
 refuse "run 2 has no such case" --store lab.db gc span
 refuse "no such run" --store lab.db 1 9
 refuse "is no side" --store lab.db 1x 2

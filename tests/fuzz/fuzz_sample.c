@@ -39,6 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			      .placement = "{\"place\":\"compact\"}",
 			      .output = "",
 			      .warnings = "",
+			      .library = "",
 			      .message = ""};
 	struct sm_pool pool = {0};
 	char err[200] = "";

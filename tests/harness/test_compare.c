@@ -448,7 +448,7 @@ START_TEST(refusals)
 	static const struct {
 		const char *a, *b, *says;
 	} bad[] = {
-		{"lib", "span", "no backend 'lib'"},
+		{"lib", "span", "unknown backend 'lib'"},
 		{"1/", "1", "'1/' is no side"},
 		{"1x", "1", "'1x' is no side"},
 		{"0", "1", "'0' is no side"},

@@ -85,7 +85,7 @@ static char *measure(const struct sm_counterset *cs, unsigned pass, enum sm_by b
 		exit(77);
 	}
 	ck_assert_msg(rc == 0, "%s", sample.error);
-	wire = sm_record_format(&sample, rc);
+	wire = sm_record_format(&sample, NULL, rc);
 	sm_sample_free(&sample);
 	return wire;
 }

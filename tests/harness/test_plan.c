@@ -105,7 +105,7 @@ START_TEST(matrix)
 	/* a backend that only some have */
 	planned("--backend libc --counters none");
 	for (unsigned i = 0; i < p.ncases; i++)
-		ck_assert_int_eq(p.cases[i].backend, SM_WL_LIBC);
+		ck_assert_int_eq(p.cases[i].backend->kernel, SM_WL_LIBC);
 	/* and a number of threads: handoff runs in pairs */
 	planned("-t 1,2,3 --counters none");
 	for (unsigned i = 0; i < p.ncases; i++)
@@ -387,10 +387,10 @@ START_TEST(backends_run_in_blocks)
 		for (unsigned k = 0; k < 3; k++) {
 			ck_assert_ptr_eq(p.cases[p.order[i + k]].params->workload,
 					 c->params->workload);
-			seen |= 1u << p.cases[p.order[i + k]].backend;
+			seen |= 1u << p.cases[p.order[i + k]].backend->kernel;
 		}
 		ck_assert_uint_eq(seen, 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC);
-		first[c->backend]++;
+		first[c->backend->kernel]++;
 		places[i % 6 / 3 * 2 + (strcmp(c->params->workload->name, "churn") == 0)]++;
 	}
 	/* 2 squares of 3 repetitions for each of 2 workloads */

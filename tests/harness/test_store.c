@@ -262,7 +262,8 @@ START_TEST(what_is_left_of_each_group)
 			      .placement = "{}",
 			      .message = "",
 			      .output = "",
-			      .warnings = ""};
+			      .warnings = "",
+			      .library = "{\"path\":\"/lib/libjemalloc.so.2\"}"};
 	unsigned *left, n;
 	int64_t run;
 
@@ -294,7 +295,8 @@ START_TEST(the_same_sample_twice_is_refused)
 			      .status = SM_OUTCOME_OK,
 			      .message = "",
 			      .output = "",
-			      .warnings = ""};
+			      .warnings = "",
+			      .library = ""};
 
 	ck_assert_int_lt(sm_store_add(s, run, &r), 0);
 	check_contents(s, run); /* and the refusal left nothing behind */
@@ -638,6 +640,7 @@ START_TEST(first_layout_is_upgraded)
 	ck_assert_int_eq(
 		sqlite3_exec(db,
 			     "ALTER TABLE calibration DROP COLUMN label;"
+			     "ALTER TABLE sample DROP COLUMN library;"
 			     "ALTER TABLE metric DROP COLUMN \"by\";"
 			     "ALTER TABLE metric RENAME COLUMN core_kind TO kind;"
 			     "ALTER TABLE metric RENAME COLUMN event TO e;"

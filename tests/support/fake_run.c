@@ -29,6 +29,7 @@ static void add(struct sm_store *s, int64_t run, const struct fake_sample *f)
 				     "{\"place\":\"compact\",\"threads\":1,\"workers\":1}"),
 		.output = "",
 		.warnings = "",
+		.library = "",
 		.took_s = 0.5,
 	};
 	char err[120] = "";

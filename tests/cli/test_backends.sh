@@ -1,0 +1,158 @@
+#!/bin/sh
+# spanmark's malloc backends from the command line: that the library which was asked for serves malloc, and is named with
+# version and build id in every format; what is not installed, and what cannot be preloaded.
+#
+#   tests/cli/test_backends.sh BUILD_DIR
+set -u
+build=${1:-${TEST_BUILD:-}}
+[ -n "$build" ] || { echo "usage: test_backends.sh BUILD_DIR"; exit 2; }
+case $build in /*) ;; *) build=$PWD/$build ;; esac
+case $build in
+*address* | *thread* | *undefined*) echo "SKIP: a sanitizer has a malloc of its own, which must come first"; exit 77 ;;
+esac
+cmd=$build/spanmark
+[ -x "$cmd" ] || { echo "no command in $build"; exit 77; }
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+cd "$tmp" || exit 1
+unset LD_PRELOAD
+fails=0 tried=0
+bad() { echo "FAIL $*"; fails=$((fails + 1)); }
+small="-w churn -p ops=2000 --reps 2 --seed 3 -c none"
+
+# expect STATUS ARGUMENT..: of spanmark run
+expect() {
+	tried=$((tried + 1))
+	want=$1
+	shift
+	timeout 100 "$cmd" run "$@" >out 2>err
+	got=$?
+	[ $got = "$want" ] || { bad "status $got instead of $want: run $*"; cat err; }
+}
+says() { grep -qF -- "$1" "${2:-out}" || { bad "${2:-out} lacks '$1'"; head -20 "${2:-out}"; }; }
+# refuse FRAGMENT ARGUMENT..: one line that has it, status 2, nothing on stdout
+refuse() {
+	fragment=$1
+	shift
+	expect 2 $small "$@"
+	[ ! -s out ] || bad "printed something on stdout: run $*"
+	[ "$(wc -l <err)" = 1 ] || bad "$(wc -l <err) lines instead of one: run $*: $(cat err)"
+	says "$fragment" err
+}
+# column NAME BACKEND FILE: the values of a column of the CSV in the rows of a backend, each once
+column() {
+	awk -F, -v name="$1" -v backend="$2" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+		$at["backend"] == backend { print $at[name] }' "$3" | sort -u
+}
+build_id() { readelf -n "$1" 2>/dev/null | sed -n 's/.*Build ID: //p'; }
+
+# ---- a library of any kind ------------------------------------------------------------------------
+forward=$build/mallocs/forward.so
+cp "$forward" ./copy.so
+expect 0 $small --backend "libc,preload:$forward,preload:./copy.so" --store lab.db -f csv -o out.csv
+[ "$(column library "preload:$forward" out.csv)" = "$(realpath "$forward")" ] || bad "library: $(cat out.csv)"
+[ "$(column library preload:./copy.so out.csv)" = "$(realpath ./copy.so)" ] || bad "the copy: $(cat out.csv)"
+[ "$(column version "preload:$forward" out.csv)" = "" ] || bad "a version that nobody told"
+case $(column library libc out.csv) in */libc.so.6 | */libc-*.so) ;; *) bad "libc: $(column library libc out.csv)" ;; esac
+if command -v readelf >/dev/null; then
+	[ "$(column build_id "preload:$forward" out.csv)" = "$(build_id "$forward")" ] || bad "build id"
+	[ -n "$(column build_id libc out.csv)" ] || bad "no build id of the C library"
+else
+	echo "SKIP build ids: no readelf"
+fi
+# What is one's own is one's own: preloaded by the user it stands behind libc, and not beside another.
+tried=$((tried + 1))
+LD_PRELOAD=$forward timeout 60 "$cmd" run $small --backend "libc,preload:./copy.so,span" -f json >out.json 2>err || bad "$(cat err)"
+if command -v python3 >/dev/null; then
+	python3 - out.json <<'PY' || bad "JSON: $(cat out.json)"
+import json, sys
+d = json.load(open(sys.argv[1]))
+assert d["environment"]["malloc_variables"] == "LD_PRELOAD=forward.so"
+names = {(s["backend"], (s["library"] or {"path": ""})["path"].split("/")[-1]) for s in d["samples"]}
+assert names == {("libc", "forward.so"), ("preload:./copy.so", "copy.so"), ("span", "")}, names
+PY
+else
+	echo "SKIP JSON: no python3"
+fi
+
+# ---- what cannot serve ----------------------------------------------------------------------------
+refuse "nothere.so: cannot be read: No such file" --backend preload:nothere.so
+refuse "is no file" --backend preload:.
+refuse "is no ELF file" --backend preload:/etc/passwd,libc
+refuse "has no malloc" --backend "preload:$build/libspanmark.so.0"
+refuse "has no free" --backend "preload:$build/mallocs/nofree.so"
+refuse "did you mean 'preload:PATH'" --backend preload:
+refuse "unknown value 'jemaloc'; did you mean 'jemalloc'" --backend jemaloc
+: >empty.so
+refuse "is empty" --backend preload:empty.so
+head -c 3000 "$forward" | tail -c 2900 >rubbish.so
+refuse "is no ELF file" --backend preload:rubbish.so
+# Another machine's: its number is in the 19th byte.
+{ head -c 18 "$forward"; printf '\377'; tail -c +20 "$forward"; } >other.so
+refuse "is of another machine" --backend preload:other.so
+cp "$forward" "with blank.so"
+refuse "its path has one of blank" --backend "preload:with blank.so"
+# It is there, and gone when the program runs: the sample fails and says so.
+expect 1 $small --backend "preload:$build/mallocs/leaves.so,libc" -f csv
+grep -q '"malloc is served by /.*, not by /.*"' out || bad "$(cat out)"
+grep ',sample,.*failed' out | grep -qv ',,,$' && bad "a library that was not proved: $(cat out)"
+grep -q ',libc,ns_per_op,' out || bad "the other backend was not run: $(cat out)"
+
+# ---- what is not installed ------------------------------------------------------------------------
+# A loader's cache and folders that hold nothing would take a machine of its own: a copy of the command without its library.
+mkdir -p alone/bin && cp "$cmd" alone/bin/
+tried=$((tried + 1))
+timeout 60 alone/bin/spanmark run $small --backend libc,spanmark-malloc --store lab.db >out 2>err || bad "status $?: $(cat err)"
+if grep -q "^churn *spanmark-mal *n/a 2" out; then
+	says "n/a 2    not installed: no libspanmark-malloc.so beside spanmark"
+	says "[1/3] churn" err
+	timeout 60 alone/bin/spanmark run $small --backend libc,spanmark-malloc -f csv >out 2>err || bad "status $?"
+	grep -q ',spanmark-malloc,sample,,,,,,n/a,' out || bad "CSV: $(cat out)"
+	[ "$(grep -c ',spanmark-malloc,' out)" = 1 ] || bad "one row of what is not there: $(cat out)"
+	timeout 60 alone/bin/spanmark run $small --backend spanmark-malloc >out 2>err
+	[ $? = 2 ] || bad "nothing can run: status"
+	says "nothing of this can run here: backend spanmark-malloc is not installed" err
+else
+	echo "SKIP a library that is not there: it is installed here"
+fi
+mkdir -p alone/lib && cp "$build/libspanmark-malloc.so" alone/lib/
+timeout 60 alone/bin/spanmark run $small --backend spanmark-malloc -f csv >out.csv 2>err || bad "installed: $(cat err)"
+[ "$(column library spanmark-malloc out.csv)" = "$(realpath alone/lib/libspanmark-malloc.so)" ] || bad "installed: $(cat out.csv)"
+[ -n "$(column version spanmark-malloc out.csv)" ] || bad "our own library has no version"
+
+# ---- those of others ------------------------------------------------------------------------------
+for name in mimalloc jemalloc tcmalloc; do
+	if "$cmd" list backends | grep -A1 "^  $name " | grep -q "not installed"; then
+		echo "SKIP $name: not installed"
+		continue
+	fi
+	expect 0 $small --backend $name -f csv -o out.csv
+	case $(column library $name out.csv) in *lib$name*) ;; *) bad "$name: $(cat out.csv)" ;; esac
+	case $(column version $name out.csv) in [0-9]*.[0-9]*) ;; *) bad "version of $name: $(column version $name out.csv)" ;; esac
+	expect 0 $small --backend $name
+	says "library  $name $(column version $name out.csv) (lib$name"
+done
+
+# ---- compare --------------------------------------------------------------------------------------
+cp "$build/libspanmark-malloc.so" ./copy.so
+expect 0 $small --backend "preload:./copy.so" --store lab.db
+run=$(sqlite3 lab.db 'SELECT max(id) FROM run' 2>/dev/null || echo)
+if [ -n "$run" ]; then
+	timeout 60 "$cmd" compare --store lab.db 1/preload:./copy.so "$run/preload:./copy.so" >out 2>err || bad "compare: $(cat err)"
+	says "differs: preload:./copy.so: version unknown (copy.so, build"
+	timeout 60 "$cmd" compare --store lab.db 1/libc 1/preload:./copy.so >out 2>err || bad "compare: $(cat err)"
+	grep -q "differs: .*libc" out && bad "two backends are no hidden difference: $(cat out)"
+else
+	echo "SKIP compare: no sqlite3"
+fi
+
+# ---- Callgrind ------------------------------------------------------------------------------------
+if command -v valgrind >/dev/null; then
+	expect 0 -w churn -p ops=2000 --reps 1 --seed 3 -c sim --backend "preload:$forward" -f csv -o out.csv
+	[ "$(column library "preload:$forward" out.csv)" = "$(realpath "$forward")" ] || bad "under Callgrind: $(cat out.csv)"
+else
+	echo "SKIP Callgrind: no valgrind"
+fi
+
+echo "$tried commands, $fails failed"
+[ $fails = 0 ]
