@@ -62,7 +62,7 @@ void sm__counting_thread_start(struct sm_counting *c, const char *role, unsigned
 		return;
 	t = calloc(1, sizeof(*t));
 	if (t == NULL) {
-		sm__run_warn(c->run, "%s %u is not counted: out of memory\n", role, index);
+		sm_run_warn(c->run, "%s %u is not counted: out of memory\n", role, index);
 		return;
 	}
 	t->counting = c;
@@ -73,7 +73,7 @@ void sm__counting_thread_start(struct sm_counting *c, const char *role, unsigned
 	opt.pass = c->pass;
 	opt.pu_os = t->seat.cpu;
 	if (sm_region_thread_open(c->set, &opt, &t->regions, why, sizeof(why)) != 0)
-		sm__run_warn(c->run, "%s %u is not counted: %s\n", role, index, why);
+		sm_run_warn(c->run, "%s %u is not counted: %s\n", role, index, why);
 	pthread_mutex_lock(&c->lock);
 	t->next = c->threads;
 	c->threads = t;

@@ -320,12 +320,12 @@ static void report_cost(const struct sm_counting *c)
 	else
 		sm_run_result(c->run, SM_RESULT_counting_in_user_space, worst.mode == SM_READ_USER);
 	if (worst.share > 0.02)
-		sm__run_warn(c->run,
-			     "reading the counters took %.1f%% of a thread's time (%.0f ns a phase "
-			     "change, %s)\n",
-			     worst.share * 100, worst.ns_per_change,
-			     worst.mode == SM_READ_NONE ? "software events alone"
-							: sm_read_mode_name(worst.mode));
+		sm_run_warn(c->run,
+			    "reading the counters took %.1f%% of a thread's time (%.0f ns a phase "
+			    "change, %s)\n",
+			    worst.share * 100, worst.ns_per_change,
+			    worst.mode == SM_READ_NONE ? "software events alone"
+						       : sm_read_mode_name(worst.mode));
 }
 
 int sm__counting_collect(struct sm_counting *c, struct sm_sample *sample, uint64_t ops,

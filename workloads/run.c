@@ -97,7 +97,7 @@ void sm_run_print(struct sm_run *run, const char *fmt, ...)
 	va_end(ap);
 }
 
-void sm__run_warn(struct sm_run *run, const char *fmt, ...)
+void sm_run_warn(struct sm_run *run, const char *fmt, ...)
 {
 	va_list ap;
 

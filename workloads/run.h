@@ -65,6 +65,8 @@ void sm_run_result(struct sm_run *run, enum sm_result_id what, double value);
 void sm_run_result_none(struct sm_run *run, enum sm_result_id what, const char *reason);
 /* Appends to the sample's output. */
 void sm_run_print(struct sm_run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Adds a line to the sample's warnings. Any thread. */
+void sm_run_warn(struct sm_run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Records why the run failed (the first reason stays) and returns err. Any thread. */
 int sm_run_fail(struct sm_run *run, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -57,7 +57,4 @@ void sm__run_seat_check(struct sm_run *run, const struct sm_seat *seat, const ch
 int sm__thread_start(struct sm_thread *t, struct sm_run *run, unsigned index);
 void sm__thread_stop(struct sm_thread *t);
 
-/* Adds a line to the sample's warnings. Any thread. */
-void sm__run_warn(struct sm_run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
 #endif

@@ -190,12 +190,12 @@ static int configure_explicit(struct sm_run *run)
 		if (run->job->backend == SM_WL_SPAN)
 			err = sm_malloc_configure(s->key, s->value, why, sizeof(why));
 		if (err == -ENOENT)
-			sm__run_warn(run, "%s=%s has no effect on backend %s\n", s->key, s->value,
-				     sm_wl_backend_name(run->job->backend));
+			sm_run_warn(run, "%s=%s has no effect on backend %s\n", s->key, s->value,
+				    sm_wl_backend_name(run->job->backend));
 		else if (err == -EBUSY)
-			sm__run_warn(run,
-				     "%s=%s has no effect: this process has allocated already\n",
-				     s->key, s->value);
+			sm_run_warn(run,
+				    "%s=%s has no effect: this process has allocated already\n",
+				    s->key, s->value);
 		else if (err != 0)
 			return sm_run_fail(run, err, "%s", why);
 	}

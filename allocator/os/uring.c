@@ -1,6 +1,6 @@
 /*
- * uring.c: an io_uring for madvise alone, by the four system calls and the two rings they share
- * with the kernel.
+ * uring.c: an io_uring for madvise and reads alone, by the four system calls and the two rings they
+ * share with the kernel.
  *
  *     we write:   sqes[i], sq.array[], sq.tail (release)         the kernel reads up to tail
  *     it writes:  cqes[], cq.tail (release)                      we read up to tail (acquire), then
@@ -11,7 +11,6 @@
 #include "allocator/os/uring.h"
 
 #include <linux/io_uring.h>
-#include <string.h>
 
 #include "allocator/base/atomic.h"
 #include "allocator/base/syscall.h"
@@ -23,6 +22,11 @@ struct sm_uring {
 	size_t sq_bytes, cq_bytes, sqes_bytes;
 	struct io_uring_sqe *sqes;
 	struct io_uring_params p; /* offsets into the rings */
+	unsigned put;		  /* requests in the ring that the kernel has not taken yet */
+	/* What the kernel can do: a probe with 256 operations. Here, for this may run on a small
+	 * stack, and beside another ring's opening. */
+	struct io_uring_probe_op
+		probe[256 + sizeof(struct io_uring_probe) / sizeof(struct io_uring_probe_op)];
 };
 
 static _Atomic(uint32_t) *at(char *ring, uint32_t offset)
@@ -57,26 +61,21 @@ static int map_rings(struct sm_uring *u)
 
 /* "Refused" and "not supported" are told apart: a ring that opens may still not know the request.
  */
-static int probe_madvise(struct sm_uring *u)
+static int probe(struct sm_uring *u)
 {
-	/* Static: this may run on a small stack. One scavenger at a time opens a ring of a heap;
-	 * what two write is equal. */
-	static char memory[sizeof(struct io_uring_probe) + 256 * sizeof(struct io_uring_probe_op)];
-	struct io_uring_probe *p = (struct io_uring_probe *)(void *)memory;
-	int err;
-
-	memset(memory, 0, sizeof(memory));
-	err = (int)sm__syscall6(SYS_io_uring_register, u->fd, IORING_REGISTER_PROBE, (long)p, 256,
-				0, 0);
+	struct io_uring_probe *p = (struct io_uring_probe *)(void *)u->probe;
+	int err = (int)sm__syscall6(SYS_io_uring_register, u->fd, IORING_REGISTER_PROBE, (long)p,
+				    256, 0, 0);
 	if (err != 0)
 		return err == -EINVAL ? -EOPNOTSUPP : err;
 	return p->last_op >= IORING_OP_MADVISE &&
+			       p->ops[IORING_OP_READ].flags & IO_URING_OP_SUPPORTED &&
 			       p->ops[IORING_OP_MADVISE].flags & IO_URING_OP_SUPPORTED
 		       ? 0
 		       : -EOPNOTSUPP;
 }
 
-int sm__uring_open(struct sm_uring **out)
+int sm__uring_open(struct sm_uring **out, unsigned n)
 {
 	struct sm_uring *u;
 	int err = sm__os_fault(SM_OS_URING);
@@ -86,10 +85,10 @@ int sm__uring_open(struct sm_uring **out)
 	u = sm__os_map_guarded(sizeof(*u));
 	if (u == NULL)
 		return -ENOMEM;
-	u->fd = (int)sm__syscall6(SYS_io_uring_setup, SM_URING_BATCH, (long)&u->p, 0, 0, 0, 0);
+	u->fd = (int)sm__syscall6(SYS_io_uring_setup, n, (long)&u->p, 0, 0, 0, 0);
 	err = u->fd < 0 ? u->fd : map_rings(u);
 	if (err == 0)
-		err = probe_madvise(u);
+		err = probe(u);
 	if (err != 0)
 		sm__uring_close(u);
 	else
@@ -112,85 +111,120 @@ void sm__uring_close(struct sm_uring *u)
 	sm__os_unmap_guarded(u, sizeof(*u));
 }
 
-/* The n requests into the submission ring; every batch is waited for, so it is empty and n fits. */
-static void fill(struct sm_uring *u, const struct sm_advice *a, unsigned n)
+/* A request into the submission ring, in which there is room. */
+static void put(struct sm_uring *u, const struct io_uring_sqe *request)
 {
 	uint32_t mask = sm_load_relaxed(at(u->sq, u->p.sq_off.ring_mask));
-	uint32_t tail = sm_load_relaxed(at(u->sq, u->p.sq_off.tail));
+	uint32_t tail = sm_load_relaxed(at(u->sq, u->p.sq_off.tail)), slot = tail & mask;
 
-	for (unsigned i = 0; i < n; i++) {
-		uint32_t slot = (tail + i) & mask;
-
-		/* The length is 32 bits wide in the request: callers stay below 4 GiB a piece. */
-		SM_CHECK(a[i].bytes <= UINT32_MAX);
-		u->sqes[slot] = (struct io_uring_sqe){
-			.opcode = IORING_OP_MADVISE,
-			/* Straight to a worker: an attempt in place first is always refused with
-			 * EAGAIN. */
-			.flags = IOSQE_ASYNC,
-			.fd = -1,
-			.addr = (uintptr_t)a[i].addr,
-			.len = (uint32_t)a[i].bytes,
-			.fadvise_advice = (uint32_t)a[i].advice,
-			.user_data = i,
-		};
-		sm_store_relaxed(at(u->sq, u->p.sq_off.array + slot * (uint32_t)sizeof(uint32_t)),
-				 slot);
-	}
-	/* The kernel that sees the tail sees the requests. */
-	sm_store_release(at(u->sq, u->p.sq_off.tail), tail + n);
+	u->sqes[slot] = *request;
+	sm_store_relaxed(at(u->sq, u->p.sq_off.array + slot * (uint32_t)sizeof(uint32_t)), slot);
+	/* The kernel that sees the tail sees the request. */
+	sm_store_release(at(u->sq, u->p.sq_off.tail), tail + 1);
+	u->put++;
 }
 
-/* Takes the completions that are there: requests have their results then. Returns how many. */
-static unsigned reap(struct sm_uring *u, struct sm_advice *a)
+/* Hands over what was put, or waits for a completion; the kernel may do less. 0 or -errno. */
+static int enter(struct sm_uring *u, bool wait)
+{
+	long rc = sm__syscall6(SYS_io_uring_enter, u->fd, wait ? 0 : u->put, wait,
+			       wait ? IORING_ENTER_GETEVENTS : 0, 0, 0);
+
+	if (rc > 0 && !wait)
+		u->put -= (unsigned)rc;
+	return rc == -EINTR || rc == -EAGAIN || rc == -EBUSY || rc >= 0 ? 0 : (int)rc;
+}
+
+/* Until all that was put is the kernel's. */
+static int submit(struct sm_uring *u)
+{
+	int err = 0;
+
+	while (u->put > 0 && err == 0)
+		err = enter(u, false);
+	return err;
+}
+
+/* Takes a completion, if one is there. */
+static bool reap(struct sm_uring *u, uint64_t *tag, int *result)
 {
 	const struct io_uring_cqe *cqes =
 		(const struct io_uring_cqe *)(void *)(u->cq + u->p.cq_off.cqes);
 	uint32_t mask = sm_load_relaxed(at(u->cq, u->p.cq_off.ring_mask));
 	uint32_t head = sm_load_relaxed(at(u->cq, u->p.cq_off.head));
-	uint32_t tail = sm_load_acquire(at(u->cq, u->p.cq_off.tail)), n = tail - head;
 
-	for (; head != tail; head++)
-		a[cqes[head & mask].user_data].result = cqes[head & mask].res;
+	if (head == sm_load_acquire(at(u->cq, u->p.cq_off.tail)))
+		return false;
+	*tag = cqes[head & mask].user_data;
+	*result = cqes[head & mask].res;
 	/* The kernel may write there again. */
-	sm_store_release(at(u->cq, u->p.cq_off.head), head);
-	return n;
-}
-
-static long enter(struct sm_uring *u, unsigned submit, unsigned wait)
-{
-	long rc = sm__syscall6(SYS_io_uring_enter, u->fd, submit, wait,
-			       wait ? IORING_ENTER_GETEVENTS : 0, 0, 0);
-
-	return rc == -EINTR || rc == -EAGAIN || rc == -EBUSY ? 0 : rc;
+	sm_store_release(at(u->cq, u->p.cq_off.head), head + 1);
+	return true;
 }
 
 int sm__uring_madvise(struct sm_uring *u, struct sm_advice *a, unsigned n)
 {
-	unsigned submitted = 0, done = 0;
-	int err = sm__os_fault(SM_OS_URING);
+	unsigned submitted, done = 0;
+	int err = sm__os_fault(SM_OS_URING), waited = 0, result;
+	uint64_t i;
 
-	for (unsigned i = 0; i < n; i++)
+	for (i = 0; i < n; i++)
 		a[i].result = -ECANCELED;
 	if (err != 0)
 		return err;
-	fill(u, a, n);
-	while (submitted < n && err == 0) {
-		long rc = enter(u, n - submitted, 0);
-
-		if (rc < 0)
-			err = (int)rc;
-		else
-			submitted += (unsigned)rc;
+	for (i = 0; i < n; i++) {
+		/* The length is 32 bits wide in the request: callers stay below 4 GiB a piece. */
+		SM_CHECK(a[i].bytes <= UINT32_MAX);
+		put(u, &(struct io_uring_sqe){
+			       .opcode = IORING_OP_MADVISE,
+			       /* Straight to a worker: an attempt in place first is always refused
+				* with EAGAIN. */
+			       .flags = IOSQE_ASYNC,
+			       .fd = -1,
+			       .addr = (uintptr_t)a[i].addr,
+			       .len = (uint32_t)a[i].bytes,
+			       .fadvise_advice = (uint32_t)a[i].advice,
+			       .user_data = i,
+		       });
 	}
+	err = submit(u);
+	submitted = n - u->put;
 	/* What went in is waited for in any case: no thread may touch the pieces before. */
-	while (done < submitted) {
-		unsigned got = reap(u, a);
-		long rc = got == 0 ? enter(u, 0, 1) : 0;
-
-		if (rc < 0)
-			return (int)rc;
-		done += got;
+	while (done < submitted && waited == 0) {
+		if (reap(u, &i, &result)) {
+			a[i].result = result;
+			done++;
+		} else {
+			waited = enter(u, true);
+		}
 	}
-	return err;
+	return waited != 0 ? waited : err;
+}
+
+int sm__uring_read(struct sm_uring *u, int fd, void *buf, size_t bytes, uint64_t offset,
+		   uint64_t tag)
+{
+	SM_CHECK(bytes <= UINT32_MAX);
+	put(u, &(struct io_uring_sqe){
+		       .opcode = IORING_OP_READ,
+		       /* What is in memory already would be read by the caller, at once. */
+		       .flags = IOSQE_ASYNC,
+		       .fd = fd,
+		       .addr = (uintptr_t)buf,
+		       .len = (uint32_t)bytes,
+		       .off = offset,
+		       .user_data = tag,
+	       });
+	return submit(u);
+}
+
+int sm__uring_take(struct sm_uring *u, bool wait, uint64_t *tag, int *result)
+{
+	int err = 0;
+
+	if (reap(u, tag, result))
+		return 1;
+	if (wait)
+		err = enter(u, true);
+	return err != 0 ? err : reap(u, tag, result);
 }

@@ -37,7 +37,7 @@ static struct sm_uring *ring_of(struct sm_pages *pg, struct sm_scavenger *sc)
 	int err;
 
 	if (sc->ring == NULL && pg->config->scavenge_uring && sc->stats.uring_error == 0) {
-		err = sm__uring_open(&sc->ring);
+		err = sm__uring_open(&sc->ring, SM_URING_BATCH);
 		if (err != 0) {
 			sc->ring = NULL;
 			sc->stats.uring_error = err;

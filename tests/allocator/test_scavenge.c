@@ -12,7 +12,6 @@
 
 #include "allocator/os/os.h"
 #include "allocator/pages/scavenge.h"
-#include "allocator/os/uring.h"
 #include "tests/support/pagetest.h"
 #include "tests/support/run.h"
 #include "tests/support/skip.h"
@@ -473,47 +472,16 @@ START_TEST(a_forked_child_goes_on)
 }
 END_TEST
 
-START_TEST(a_ring_runs_a_batch)
-{
-	struct sm_advice a[SM_URING_BATCH];
-	struct sm_uring *u = NULL;
-	size_t page = sm__os_page_size();
-	char *p = sm__os_map_guarded(SM_URING_BATCH * page);
-	int err = sm__uring_open(&u);
-
-	if (err != 0) {
-		printf("skipped: io_uring: %s\n", strerror(-err));
-		SM_SKIP("no io_uring");
-	}
-	for (int round = 0; round < 50 && !pagetest_late(); round++) {
-		memset(p, 1, SM_URING_BATCH * page);
-		for (size_t i = 0; i < SM_URING_BATCH; i++)
-			a[i] = (struct sm_advice){p + i * page, page, MADV_DONTNEED, 1};
-		/* One that the kernel must refuse. */
-		a[7].addr = p - page - page * 1000;
-		a[7].advice = 4711;
-		ck_assert_int_eq(sm__uring_madvise(u, a, SM_URING_BATCH), 0);
-		for (size_t i = 0; i < SM_URING_BATCH; i++) {
-			ck_assert_int_eq(a[i].result, i == 7 ? -EINVAL : 0);
-			ck_assert_int_eq(p[i * page], i == 7 ? 1 : 0);
-		}
-	}
-	sm__uring_close(u);
-	sm__os_unmap_guarded(p, SM_URING_BATCH * page);
-}
-END_TEST
-
 int main(void)
 {
-	return SM_SUITE("scavenge", 30, SM_LOOP(free_memory_goes_back, 0, 4),
-			SM_LOOP(the_lowest_bytes_are_retained, 0, 2),
-			SM_LOOP(without_io_uring_it_works_too, 0, 5),
-			SM_LOOP(a_refused_madvise_loses_nothing, 0, 2),
-			SM_LOOP(the_thread_does_it_by_itself, 0, 2),
-			SM_LOOP(a_check_may_run_beside_it, 0, 2),
-			SM_T(an_interval_of_0_starts_no_thread),
-			SM_LOOP(huge_pages_are_broken_up_when_mostly_free, 0, 2),
-			SM_LOOP(a_share_of_what_is_in_use_is_retained, 0, 3),
-			SM_LOOP(dense_memory_is_collapsed, 0, 2),
-			SM_LOOP(a_forked_child_goes_on, 0, 2), SM_T(a_ring_runs_a_batch));
+	return SM_SUITE(
+		"scavenge", 30, SM_LOOP(free_memory_goes_back, 0, 4),
+		SM_LOOP(the_lowest_bytes_are_retained, 0, 2),
+		SM_LOOP(without_io_uring_it_works_too, 0, 5),
+		SM_LOOP(a_refused_madvise_loses_nothing, 0, 2),
+		SM_LOOP(the_thread_does_it_by_itself, 0, 2),
+		SM_LOOP(a_check_may_run_beside_it, 0, 2), SM_T(an_interval_of_0_starts_no_thread),
+		SM_LOOP(huge_pages_are_broken_up_when_mostly_free, 0, 2),
+		SM_LOOP(a_share_of_what_is_in_use_is_retained, 0, 3),
+		SM_LOOP(dense_memory_is_collapsed, 0, 2), SM_LOOP(a_forked_child_goes_on, 0, 2));
 }
