@@ -76,15 +76,15 @@ void sm_resident_step(struct sm_run *run, struct sm_resident *r, unsigned n, uin
 	uint64_t grown = sm_resident_read(r);
 	double ratio = live > 0 ? (double)grown / (double)live : (double)NAN;
 
-	r->worst = fmax(r->worst, ratio);
 	report(run, r, SM_RESULT_rss_over_live, ratio);
-	report(run, r, SM_RESULT_rss_over_live_worst, r->worst);
 	report(run, r, SM_RESULT_rss_huge_share,
 	       r->now.all > 0 ? 100 * (double)r->now.huge / (double)r->now.all : 0);
 	report(run, r, SM_RESULT_rss_lazy_kib, (double)r->now.lazy / 1024);
 	if (n == 0)
 		return;
 	SM_CHECK(n <= SM_STEPS_MAX);
+	r->worst = fmax(r->worst, ratio);
+	report(run, r, SM_RESULT_rss_over_live_worst, r->worst);
 	report(run, r, (enum sm_result_id)(SM_RESULT_rss_kib_1 + n - 1), (double)r->now.all / 1024);
 	report(run, r, (enum sm_result_id)(SM_RESULT_rss_over_live_1 + n - 1), ratio);
 }

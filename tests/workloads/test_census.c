@@ -172,11 +172,34 @@ START_TEST(fragment_mixes_sizes)
 }
 END_TEST
 
+/* ---- footprint ---------------------------------------------------------------------------- */
+
+/* As many objects as asked for are held together, of all sizes in whole words. */
+START_TEST(footprint_holds_all)
+{
+	uint64_t all = 0, bytes = 0;
+
+	watch("footprint", "objects=20000 min_size=32 max_size=103 sequential=3 random=1");
+	for (size_t s = 32; s <= 96; s += 8) {
+		between((double)turns[0].made[s] / 20000, 0.09, 0.13, "size", (unsigned)s);
+		all += turns[0].made[s];
+		bytes += turns[0].made[s] * s;
+	}
+	between((double)all, 20000, 20000 + NOISE, "objects", 0);
+	between(number("requested_per_object"), (double)bytes / (double)all - 0.5,
+		(double)bytes / (double)all + 0.5, "requested", 0);
+	between((double)turns[0].bytes, number("requested_per_object") * 20000,
+		number("requested_per_object") * 20000 + NOISE * 1000, "held", 0);
+	ck_assert_int_eq(integer("ops"), 80000);
+}
+END_TEST
+
 int main(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	puts("the sanitizer's malloc cannot be replaced");
 	return 77;
 #endif
-	return SM_SUITE("census", 60, SM_T(fragment_is_a_sawtooth), SM_T(fragment_mixes_sizes));
+	return SM_SUITE("census", 60, SM_T(fragment_is_a_sawtooth), SM_T(fragment_mixes_sizes),
+			SM_T(footprint_holds_all));
 }

@@ -79,8 +79,45 @@ START_TEST(fragment_reports_each_step)
 }
 END_TEST
 
+/* An object takes what was asked for, and not much more. */
+START_TEST(footprint_reports_what_objects_cost)
+{
+	struct sm_rss rss;
+
+	for (unsigned b = 0; b < SM_WL_COUNT; b++) {
+		if (!runs_on("footprint", b))
+			continue;
+		ok("footprint", (enum sm_wl_backend)b,
+		   "objects=100k min_size=24 max_size=136 sequential=0", "");
+		ck_assert_int_eq(integer("ops"), 200000);
+		ck_assert_double_gt(number("requested_per_object"), 79);
+		ck_assert_double_lt(number("requested_per_object"), 81);
+		ck_assert_double_gt(number("random_ns"), 0);
+		ck_assert(!sm_sample_result(&sample, "sequential_ns")->has_value);
+		if (sm_rss_read(&rss) == 0) {
+			ck_assert_double_gt(number("bytes_per_object"), 75);
+			ck_assert_double_lt(number("bytes_per_object"), 300);
+			ck_assert_double_gt(number("rss_over_live"), 0.9);
+		}
+		sm_sample_free(&sample);
+	}
+}
+END_TEST
+
+START_TEST(footprint_refuses)
+{
+	ck_assert_int_ne(run_with("footprint", SM_WL_LIBC, "min_size=64 max_size=56", ""), 0);
+	ck_assert_ptr_nonnull(strstr(sample.error, "min_size=64: must be at most max_size, 56"));
+	sm_sample_free(&sample);
+	ck_assert_int_ne(run_with("footprint", SM_WL_LIBC, "sequential=0 random=0", ""), 0);
+	ck_assert_ptr_nonnull(strstr(sample.error, "random=0: must be at least 1"));
+	sm_sample_free(&sample);
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("resident", 60, SM_T(resident_is_what_was_touched),
-			SM_T(fragment_reports_each_step));
+			SM_T(fragment_reports_each_step), SM_T(footprint_reports_what_objects_cost),
+			SM_T(footprint_refuses));
 }

@@ -162,17 +162,31 @@ START_TEST(fragment_finds_an_overwritten_object)
 }
 END_TEST
 
+START_TEST(footprint_finds_a_damaged_object)
+{
+	const char *sound[] = {"min_size=1240", "max_size=1240", "objects=1", NULL},
+		   *shared[] = {"min_size=1240", "max_size=1240", "objects=2", NULL};
+
+	odd = 1240;
+	ck_assert_int_eq(run("footprint", sound), 0);
+	sm_sample_free(&sample);
+	ck_assert_int_eq(run("footprint", shared), -EIO);
+	ck_assert_msg(strstr(sample.error, "lost or damaged") != NULL, "%s", sample.error);
+	sm_sample_free(&sample);
+}
+END_TEST
+
 int main(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	puts("the sanitizer's malloc cannot be replaced");
 	return 77;
 #endif
-	return SM_SUITE("selfcheck", 60, SM_T(churn_finds_an_overwritten_object),
-			SM_T(fragment_finds_an_overwritten_object),
-			SM_T(larson_finds_an_overwritten_object),
-			SM_T(lru_cache_finds_an_overwritten_value),
-			SM_T(linked_list_finds_a_damaged_node),
-			SM_T(wide_array_finds_an_overwritten_entry),
-			SM_LOOP(ring_finds_a_damaged_message, 0, 2));
+	return SM_SUITE(
+		"selfcheck", 60, SM_T(churn_finds_an_overwritten_object),
+		SM_T(footprint_finds_a_damaged_object), SM_T(fragment_finds_an_overwritten_object),
+		SM_T(larson_finds_an_overwritten_object),
+		SM_T(lru_cache_finds_an_overwritten_value), SM_T(linked_list_finds_a_damaged_node),
+		SM_T(wide_array_finds_an_overwritten_entry),
+		SM_LOOP(ring_finds_a_damaged_message, 0, 2));
 }
