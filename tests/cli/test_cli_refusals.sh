@@ -20,7 +20,7 @@ refuse() {
 	fragment=$1
 	shift
 	tried=$((tried + 1))
-	timeout 60 "$cmd" "$@" >../out 2>../err </dev/null
+	timeout 300 "$cmd" "$@" >../out 2>../err </dev/null
 	got=$?
 	[ $got = 2 ] || bad "status $got instead of 2: $*"
 	[ ! -s ../out ] || bad "printed something on stdout: $*"
@@ -138,7 +138,7 @@ if [ -w /dev/full ]; then
 	for c in --help --version list topo "topo --format json" "events --sets" "run --help" "topo --threads 1" \
 		"run -w churn -p ops=20000 --reps 1 --counters none --dry-run"; do
 		tried=$((tried + 1))
-		timeout 60 "$cmd" $c >/dev/full 2>../err </dev/null
+		timeout 300 "$cmd" $c >/dev/full 2>../err </dev/null
 		got=$?
 		[ $got = 1 ] && [ "$(wc -l <../err)" = 1 ] && grep -q "No space left" ../err ||
 			bad "status $got, $(wc -l <../err) lines: $c >/dev/full: $(cat ../err)"

@@ -20,7 +20,7 @@ expect() {
 	tried=$((tried + 1))
 	want=$1
 	shift
-	timeout 60 "$cmd" compare "$@" >out 2>err
+	timeout 300 "$cmd" compare "$@" >out 2>err
 	got=$?
 	[ $got = "$want" ] || { bad "status $got instead of $want: compare $*"; cat err; }
 }
@@ -178,7 +178,7 @@ echo text >text.db
 refuse "not a SQLite database" --store text.db 1 2
 
 expect 0 --help; says "usage: spanmark compare"; says "examples:"
-timeout 60 "$cmd" compare --store lab.db 1 1 >/dev/full 2>err && bad "no error for a full disk"
+timeout 300 "$cmd" compare --store lab.db 1 1 >/dev/full 2>err && bad "no error for a full disk"
 
 [ "$fails" = 0 ] || exit 1
 echo "$tried commands"

@@ -69,7 +69,7 @@ if command -v bash >/dev/null; then
 	[ "$got" = "$want" ] || { printf 'FAIL completion gave:\n%s\n' "$got"; fails=1; }
 fi
 if command -v zsh >/dev/null; then
-	got=$(cd "$tmp" && timeout 60 zsh -f "$root/tests/support/complete.zsh" "$root/docs/completions" "$(dirname "$cmd")" \
+	got=$(cd "$tmp" && timeout 300 zsh -f "$root/tests/support/complete.zsh" "$root/docs/completions" "$(dirname "$cmd")" \
 		"spanmark ru" "spanmark run -w churn,gra" "spanmark run --fo" "spanmark run --mark-place ded" "spanmark run --set gc.mod" \
 		"spanmark run -C cac" "spanmark run -p dep" "spanmark topo --syn" "spanmark list sett" 2>&1 | sed 's/ $//')
 	want=$(printf '%s\n' "spanmark run" "spanmark run -w churn,graph," "spanmark run --format" "spanmark run --mark-place dedicated," \

@@ -18,7 +18,7 @@ says() {
 	name=$1 pattern=$2
 	shift 2
 	status=0
-	timeout 100 "$@" >"$dir/out" 2>"$dir/err" || status=$?
+	timeout 300 "$@" >"$dir/out" 2>"$dir/err" || status=$?
 	lines=$(grep -c 'caches are per thread' "$dir/err" || true)
 	if [ "$status" = 0 ] && [ "$lines" = 1 ] && grep -q "restartable sequences: $pattern" "$dir/err"; then
 		echo "ok       $name"
@@ -32,7 +32,7 @@ says() {
 quiet() {
 	name=$1
 	shift
-	if timeout 100 "$@" >"$dir/out" 2>"$dir/err" && ! grep -q 'caches are per thread' "$dir/err"; then
+	if timeout 300 "$@" >"$dir/out" 2>"$dir/err" && ! grep -q 'caches are per thread' "$dir/err"; then
 		echo "ok       $name"
 	else
 		echo "FAILED   $name"

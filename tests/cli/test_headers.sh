@@ -48,7 +48,7 @@ for h in include/spanmark/*.h; do
 	if gcc -std=gnu17 -Wall -Wextra -Wno-unused-result -Werror -Iinclude -o "$tmp/c" "$tmp/example.c" "$build/libspanmark.a" -lm -pthread &&
 		g++ -std=c++20 -Wall -Wextra -Wno-unused-result -Werror -Iinclude -o "$tmp/cc" "$tmp/example.cc" "$build/libspanmark.a" -lm -pthread; then
 		for prog in c cc; do
-			timeout 60 "$tmp/$prog" >"$tmp/out" 2>&1 || { cat "$tmp/out"; fail "the example of $name ($prog) ends with an error"; }
+			timeout 300 "$tmp/$prog" >"$tmp/out" 2>&1 || { cat "$tmp/out"; fail "the example of $name ($prog) ends with an error"; }
 			tried=$((tried + 1))
 		done
 	else
@@ -59,7 +59,7 @@ done
 # The guide's blocks of C are one program.
 awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' docs/API.md >"$tmp/guide.c"
 if gcc -std=gnu17 -Wall -Wextra -Werror -Iinclude -o "$tmp/guide" "$tmp/guide.c" "$build/libspanmark.a" -lm -pthread; then
-	timeout 60 "$tmp/guide" >"$tmp/out" 2>&1 || fail "the program of docs/API.md ends with an error"
+	timeout 300 "$tmp/guide" >"$tmp/out" 2>&1 || fail "the program of docs/API.md ends with an error"
 	grep -q '1 objects closed, the weak reference is dead$' "$tmp/out" || { cat "$tmp/out"; fail "the program of docs/API.md lies"; }
 else
 	fail "the program of docs/API.md does not compile"
