@@ -10,6 +10,8 @@ cd "$(dirname "$0")/.."
 export CI=${CI:-true}
 started=$SECONDS
 JOBS=$(nproc)
+# Tests wait as often as they work. Stress tests do the same operations each time: what a fresh seed finds is for `make soak`.
+export TEST_JOBS=${TEST_JOBS:-3} MUTANT_JOBS=${MUTANT_JOBS:-3} SM_TEST_SEED=${SM_TEST_SEED:-1}
 mk() { make --no-print-directory -j"$JOBS" "$@"; }
 
 # ---- steps: one function each, in the order they run ---------------------------------------------
@@ -23,12 +25,12 @@ step_clang() { # the second compiler, with its own warnings, over everything
 step_asan() { # the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	mk SAN=address,undefined WERROR=1 all build-tests
 	ASAN_OPTIONS=detect_stack_use_after_return=0:detect_leaks=0:allocator_may_return_null=1 \
-	UBSAN_OPTIONS=print_stacktrace=1 CK_TIMEOUT_MULTIPLIER=5 TEST_TIMEOUT=300 \
+	UBSAN_OPTIONS=print_stacktrace=1 SM_TEST_SECONDS=4 \
 		tests/run.sh "$(make -s SAN=address,undefined print-build)"
 }
 step_programs() { make --no-print-directory test-programs; } # installs what it needs itself
 step_vm() { # ARM64 and NUMA machines, emulated
-	make --no-print-directory test-vm QUICK=1
+	SM_VM_SLOWER=${SM_VM_SLOWER:-2} make --no-print-directory test-vm QUICK=1
 }
 step_bare() { # make run where there is nothing but git and make
 	status=0
@@ -57,37 +59,35 @@ step_builds() {
 		# shellcheck disable=SC2086
 		mk $args WERROR=1 all build-tests
 		# shellcheck disable=SC2086
-		CK_TIMEOUT_MULTIPLIER=2 TEST_TIMEOUT=240 tests/run.sh "$(make -s $args print-build)"
+		SM_TEST_SECONDS=4 tests/run.sh "$(make -s $args print-build)"
 	done
 }
 step_long() { # what takes too long for every run: 100 000 threads born and dead, a list of 10 million
 	local b
 	b=$(make -s print-build)
 	mk WERROR=1 "$b/tests/stress_threads" "$b/tests/stress_memory"
-	SM_TEST_LONG=1 SM_TEST_SECONDS=1 timeout 300 "$b/tests/stress_threads" births
-	SM_TEST_LONG=1 timeout 300 "$b/tests/stress_memory"
+	SM_TEST_LONG=1 SM_TEST_SECONDS=1 timeout 1200 "$b/tests/stress_threads" births
+	SM_TEST_LONG=1 timeout 1200 "$b/tests/stress_memory"
 }
 step_tsan() { # the collector's stress tests, what else has threads meet, the malloc heap's caches: ThreadSanitizer
 	# Not test_thread_life: ThreadSanitizer forgets a thread in the round of destructors in which we still detach it.
 	# A long history: a suppression goes by the function at the other side of a race, if its stack is still known.
-	local b t scale tests="stress_graph stress_slots stress_finalizer stress_threads test_rseq test_shard"
-	tests="$tests test_finalizer test_ephemeron test_roots test_misuse test_fork test_file_life test_moments_table"
+	local b opts="suppressions=tests/support/tsan.supp:report_signal_unsafe=0:history_size=7"
+	local tests="stress_graph stress_slots stress_finalizer stress_threads test_rseq test_shard"
+	tests="$tests test_finalizer test_ephemeron test_roots test_misuse test_fork test_file_life"
 	b=$(make -s SAN=thread print-build)
 	# shellcheck disable=SC2086
-	mk SAN=thread WERROR=1 $(printf "$b/tests/%s " $tests)
-	for t in $tests; do
-		scale=100
-		[ "$t" != test_moments_table ] || scale=20 # one cell in five
-		TSAN_OPTIONS=suppressions=tests/support/tsan.supp:report_signal_unsafe=0:history_size=7 SM_TEST_SECONDS=6 \
-			SM_TEST_SCALE=$scale CK_TIMEOUT_MULTIPLIER=5 timeout 240 "$b/tests/$t"
-	done
+	mk SAN=thread WERROR=1 $(printf "$b/tests/%s " $tests test_moments_table)
+	# shellcheck disable=SC2086
+	TSAN_OPTIONS=$opts SM_TEST_SECONDS=6 tests/run.sh "$b" $tests
+	TSAN_OPTIONS=$opts SM_TEST_SCALE=20 tests/run.sh "$b" test_moments_table # one cell in five
 }
 step_hostile() { # tables and queues of a few entries, a mark stack of a page, every lock's rank checked
 	local b
 	b=$(make -s HOSTILE=1 print-build)
 	mk HOSTILE=1 WERROR=1 all build-tests
 	# shellcheck disable=SC2086
-	SM_TEST_SECONDS=4 CK_TIMEOUT_MULTIPLIER=3 TEST_TIMEOUT=300 tests/run.sh "$b" $HOSTILE_TESTS
+	SM_TEST_SECONDS=4 tests/run.sh "$b" $HOSTILE_TESTS
 }
 # What goes through the allocator and the collector; the rest of the tests would see nothing of it.
 HOSTILE_TESTS="stress_ test_moments test_lost_object test_barrier test_mark test_roots test_handshake test_finalizer test_fork test_verif
@@ -95,7 +95,7 @@ test_workq test_cache test_central test_pageheap test_lock test_heap test_large 
 test_types test_flex test_promotion test_refs test_cell test_ephemeron test_misuse test_thread_life test_coroutine test_door
 test_cycle test_inspect test_limit test_throttle test_stalls test_memfail test_shard test_rseq"
 # Each target, the same inputs each time: what is new is for whoever fuzzes longer. Installs what it needs itself.
-step_fuzz() { FUZZ_SEED=1 make --no-print-directory fuzz TIME=20; }
+step_fuzz() { FUZZ_SEED=1 make --no-print-directory fuzz TIME=10; }
 STEPS="test layers format clang builds asan fuzz hostile long programs model mutants tsan bare vm"
 
 if [ "${1:-}" = --list ]; then
