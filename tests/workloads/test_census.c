@@ -14,6 +14,7 @@
 #include "tests/support/sample.h"
 
 extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t n, size_t size);
 extern void __libc_free(void *p);
 
 /* ---- the census --------------------------------------------------------------------------- */
@@ -97,16 +98,25 @@ static void went(const void *object)
 	count();
 }
 
-void *malloc(size_t size)
+static void *seen(void *object, size_t size)
 {
-	void *object = __libc_malloc(size);
-
 	if (watching && object != NULL && size <= SIZE_MAX_SEEN) {
 		enter();
 		came(object, size);
 		leave();
 	}
 	return object;
+}
+
+void *malloc(size_t size)
+{
+	return seen(__libc_malloc(size), size);
+}
+
+/* Compilers make one of a malloc whose memory is cleared. */
+void *calloc(size_t n, size_t size)
+{
+	return seen(__libc_calloc(n, size), n * size);
 }
 
 void free(void *object)
@@ -194,6 +204,30 @@ START_TEST(footprint_holds_all)
 }
 END_TEST
 
+/* ---- phases ------------------------------------------------------------------------------- */
+
+/* Sessions are at their phase's share when it ends; what is done does not depend on its length. */
+START_TEST(phases_rise_and_fall)
+{
+	static const double full[] = {1, 0.3, 1, 0.1, 1};
+	enum { SESSION = 9 * 8, SESSIONS = 600 };
+	char text[96];
+	uint64_t sessions = 0;
+
+	snprintf(text, sizeof(text), "sessions=%d requests=%d threads=%d phase=%d",
+		 SESSIONS / (_i + 1), 1000, _i + 1, _i);
+	watch("phases", text);
+	for (unsigned i = 0; i <= nturns; i++)
+		sessions += turns[i].made[SESSION];
+	between((double)sessions, 2.6 * SESSIONS, 2.6 * SESSIONS + NOISE, "sessions", 0);
+	ck_assert_uint_eq(nturns, 5);
+	for (unsigned i = 0; i < 5; i++)
+		between((double)turns[i].bytes / (double)turns[0].bytes, full[i] * 0.8,
+			full[i] * 1.2, "turn", i + 1);
+	ck_assert_int_eq(integer("ops"), 3700 * (_i + 1));
+}
+END_TEST
+
 int main(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -201,5 +235,5 @@ int main(void)
 	return 77;
 #endif
 	return SM_SUITE("census", 60, SM_T(fragment_is_a_sawtooth), SM_T(fragment_mixes_sizes),
-			SM_T(footprint_holds_all));
+			SM_T(footprint_holds_all), SM_LOOP(phases_rise_and_fall, 0, 3));
 }

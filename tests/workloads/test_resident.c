@@ -115,9 +115,34 @@ START_TEST(footprint_refuses)
 }
 END_TEST
 
+/* Its last phase says what went back: at most all of it. */
+START_TEST(phases_report_what_goes_back)
+{
+	struct sm_rss rss;
+
+	if (sm_rss_read(&rss) != 0)
+		SM_SKIP("no /proc/self/smaps_rollup here");
+	for (unsigned b = 0; b < SM_WL_COUNT; b++) {
+		if (!runs_on("phases", b))
+			continue;
+		ok("phases", (enum sm_wl_backend)b, "sessions=2000 requests=1000 phase=1",
+		   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m" : "");
+		ck_assert_double_gt(number("rss_over_live_2"), 0.9);
+		ck_assert_double_gt(number("rss_over_live_8"), 0.9);
+		ck_assert_double_lt(number("rss_returned_share"), 200);
+		ck_assert_double_gt(number("request_ns"), 0);
+		sm_sample_free(&sample);
+		ok("phases", (enum sm_wl_backend)b, "sessions=1 requests=0 phase=0", "");
+		ck_assert(!sm_sample_result(&sample, "rss_half_ms")->has_value);
+		ck_assert(!sm_sample_result(&sample, "request_ns")->has_value);
+		sm_sample_free(&sample);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("resident", 60, SM_T(resident_is_what_was_touched),
 			SM_T(fragment_reports_each_step), SM_T(footprint_reports_what_objects_cost),
-			SM_T(footprint_refuses));
+			SM_T(footprint_refuses), SM_T(phases_report_what_goes_back));
 }

@@ -176,6 +176,21 @@ START_TEST(footprint_finds_a_damaged_object)
 }
 END_TEST
 
+/* Parts of the block's size, of several sessions. */
+START_TEST(phases_find_an_overwritten_session)
+{
+	const char *with[] = {"sessions=20000", "requests=10", "phase=0", "threads=1", NULL};
+
+	odd = 5000;
+	ck_assert_int_eq(run("phases", with), 0);
+	sm_sample_free(&sample);
+	odd = 3584;
+	ck_assert_int_eq(run("phases", with), -EIO);
+	ck_assert_msg(strstr(sample.error, "overwritten") != NULL, "%s", sample.error);
+	sm_sample_free(&sample);
+}
+END_TEST
+
 int main(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -183,8 +198,9 @@ int main(void)
 	return 77;
 #endif
 	return SM_SUITE(
-		"selfcheck", 60, SM_T(churn_finds_an_overwritten_object),
-		SM_T(footprint_finds_a_damaged_object), SM_T(fragment_finds_an_overwritten_object),
+		"selfcheck", 60, SM_T(phases_find_an_overwritten_session),
+		SM_T(churn_finds_an_overwritten_object), SM_T(footprint_finds_a_damaged_object),
+		SM_T(fragment_finds_an_overwritten_object),
 		SM_T(larson_finds_an_overwritten_object),
 		SM_T(lru_cache_finds_an_overwritten_value), SM_T(linked_list_finds_a_damaged_node),
 		SM_T(wide_array_finds_an_overwritten_entry),
