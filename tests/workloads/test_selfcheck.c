@@ -132,6 +132,24 @@ START_TEST(wide_array_finds_an_overwritten_entry)
 }
 END_TEST
 
+/* Two blocks in one buffer. */
+START_TEST(file_cache_finds_an_overwritten_block)
+{
+	const char *sound[] = {"block=1240", "live=1", "file=12400", "ops=50", NULL},
+		   *shared[] = {"block=1240", "live=2", "file=12400", "ops=50", NULL};
+
+	odd = 1240;
+	ck_assert_int_eq(run("file-cache", sound), 0);
+	sm_sample_free(&sample);
+	ck_assert_int_eq(run("file-cache", shared), -EIO);
+	odd = ODD;
+	ck_assert_msg(strstr(sample.error, "overwritten") != NULL ||
+			      strstr(sample.error, "arrived damaged") != NULL,
+		      "%s", sample.error);
+	sm_sample_free(&sample);
+}
+END_TEST
+
 START_TEST(linked_list_finds_a_damaged_node)
 {
 	const char *sound[] = {"size=1237", "objects=10", NULL},
@@ -198,11 +216,12 @@ int main(void)
 	return 77;
 #endif
 	return SM_SUITE(
-		"selfcheck", 60, SM_T(phases_find_an_overwritten_session),
-		SM_T(churn_finds_an_overwritten_object), SM_T(footprint_finds_a_damaged_object),
+		"selfcheck", 60, SM_T(churn_finds_an_overwritten_object),
+		SM_T(file_cache_finds_an_overwritten_block), SM_T(footprint_finds_a_damaged_object),
 		SM_T(fragment_finds_an_overwritten_object),
 		SM_T(larson_finds_an_overwritten_object),
 		SM_T(lru_cache_finds_an_overwritten_value), SM_T(linked_list_finds_a_damaged_node),
+		SM_T(phases_find_an_overwritten_session),
 		SM_T(wide_array_finds_an_overwritten_entry),
 		SM_LOOP(ring_finds_a_damaged_message, 0, 2));
 }
