@@ -35,7 +35,9 @@ struct sm_plan {
 	const char *const *sets;	/* what it was made from: the options', or the default */
 	unsigned nsets;
 	unsigned passes; /* at least 1 */
-	unsigned reps;
+	unsigned reps;	 /* with --until: at its first look */
+	unsigned step;	 /* repetitions of a Latin square of the largest family */
+	bool shuffle;
 	double timeout_s;
 	uint64_t seed;
 	struct sm_case_backend *backends; /* what was named, else the kernels; looked for once */
@@ -49,6 +51,7 @@ struct sm_plan {
 	char **jobs;	      /* in the order of running */
 	unsigned *order;      /* of each job: case * passes + pass */
 	unsigned njobs;	      /* of what is not installed one a case */
+	unsigned *family;     /* of each case */
 };
 
 /* All that decides what runs, as text: equal for cases that would run the same. whole false: of

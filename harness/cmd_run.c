@@ -17,6 +17,7 @@
 #include "harness/job.h"
 #include "harness/plan.h"
 #include "harness/progress.h"
+#include "harness/repeat.h"
 #include "harness/resume.h"
 #include "harness/runner.h"
 #include "harness/sim.h"
@@ -34,6 +35,7 @@ struct run {
 	struct sm_store *store;
 	struct sm_output output;
 	struct sm_progress progress;
+	struct sm_repeat repeat;
 	char *self, *self_for_callgrind; /* paths of this program */
 	int64_t id;
 	unsigned total;	 /* jobs of the run, done ones included */
@@ -172,19 +174,40 @@ static int run_one(struct run *run, unsigned ordinal, const char *job)
 	return rc;
 }
 
-/* All jobs that have no sample yet, in the plan's order. */
-static int run_all(struct run *run)
+/* The jobs from *next on that have no sample yet, in the plan's order. */
+static int run_planned(struct run *run, unsigned *next)
 {
 	int rc = 0;
 
-	for (unsigned i = 0; i < run->total && rc == 0 && !run->interrupted; i++) {
-		char *job = sm_store_pending(run->store, run->id, i);
+	for (; *next < run->total && rc == 0 && !run->interrupted; ++*next) {
+		char *job = sm_store_pending(run->store, run->id, *next);
 
+		if (job != NULL && !sm_repeat_goes_on(&run->repeat, *next)) {
+			free(job);
+			break;
+		}
 		if (job != NULL)
-			rc = run_one(run, i, job);
+			rc = run_one(run, *next, job);
 		free(job);
 		run->interrupted |= sm_runner_interrupted();
 	}
+	return rc;
+}
+
+/* As planned, and with --until as much more as it takes. */
+static int run_all(struct run *run)
+{
+	unsigned next = 0;
+	int rc;
+
+	do {
+		rc = run_planned(run, &next);
+		if (rc || run->interrupted)
+			break;
+		rc = sm_repeat_look(&run->repeat, next, &run->total, &run->progress);
+		if (rc < 0)
+			sm_complain("%s", sm_store_error(run->store));
+	} while (rc > 0);
 	sm_progress_clear(&run->progress);
 	return rc;
 }
@@ -245,15 +268,28 @@ static int begin_again(struct run *run, int argc, char **argv)
 static int start_progress(struct run *run)
 {
 	unsigned *left, groups;
-	int rc = sm_store_left(run->store, run->id, &left, &groups);
+	int rc = sm_repeat_begin(&run->repeat, run->store, run->id, run->opt.max_time_s);
+
+	if (rc == 0)
+		rc = sm_store_left(run->store, run->id, &left, &groups);
 
 	if (rc) {
 		sm_complain("%s", sm_store_error(run->store));
 		return rc;
 	}
+	if (groups < run->repeat.cases) { /* the others will have more */
+		unsigned *all = calloc(run->repeat.cases, sizeof(*all));
+
+		for (unsigned i = 0; all != NULL && i < groups; i++)
+			all[i] = left[i];
+		free(left);
+		left = all;
+		groups = all != NULL ? run->repeat.cases : 0;
+	}
 	rc = sm_progress_init(&run->progress, stderr,
 			      sm_progress_rewrites(isatty(STDERR_FILENO) == 1, getenv("TERM")),
 			      left, groups);
+	run->progress.most_s = run->repeat.cases > 0 ? run->repeat.max_time_s : 0;
 	free(left);
 	return rc;
 }

@@ -84,6 +84,10 @@ struct cJSON *sm_compare_json(const struct sm_compare_text *t);
 int sm__compare_rows(const struct sm_side *base, size_t b, const struct sm_side *other, size_t o,
 		     const struct sm_compare_what *what, const char *name,
 		     struct sm_comparison *out);
+/* The values of a result of two groups of one run, from their first records, as pairs; base and
+ * other are malloc'ed. 0 or -ENOMEM. */
+int sm__compare_result(const struct sm_report *r, size_t a, size_t b, const char *result,
+		       struct sm_difference *d);
 bool sm__compare_has(const struct sm_comparison *c, const char *metric); /* a row of it? */
 bool sm__strings_have(const struct sm_strings *s, const char *text);
 /* Lists the case where all samples of a group failed. 1 when it did, 0, -ENOMEM. */

@@ -126,43 +126,76 @@ static bool is_exact(const struct sm_side *s, const struct sm_side *t, const str
 	return w->who[0] && w->source == SM_SOURCE_SIM && s->report->seed == t->report->seed;
 }
 
+/* Values that were looked at again and again have their last look's share of the error; two such
+ * runs share it twice. */
+static double split_of(const struct sm_report *r, const struct sm_report *other)
+{
+	double split = 1;
+
+	if (r->until.ntargets > 0)
+		split *= sm_until_split(sm_until_looks(&r->until, r->reps));
+	return other != NULL ? split * split_of(other, NULL) : split;
+}
+
+/* The values of both; d->base and d->other are malloc'ed. */
+static int make_difference(const struct sm_report *r, size_t a, const struct sm_report *other,
+			   size_t b, const struct wanted *w, bool exact, struct sm_difference *d)
+{
+	struct series x = {0}, y = {0};
+	bool paired = exact || r == other;
+	int rc = read_series(r, a, w, &x);
+
+	if (rc == 0)
+		rc = read_series(other, b, w, &y);
+	if (rc == 0 && paired)
+		pair_up(&x, &y);
+	free(x.reps);
+	free(y.reps);
+	if (rc) {
+		free(x.values);
+		free(y.values);
+		return rc;
+	}
+	*d = (struct sm_difference){.base = x.values,
+				    .other = y.values,
+				    .nbase = x.n,
+				    .nother = y.n,
+				    .paired = paired,
+				    .exact = exact,
+				    .better = w->better,
+				    .split = split_of(r, r == other ? NULL : other)};
+	return 0;
+}
+
+int sm__compare_result(const struct sm_report *r, size_t a, size_t b, const char *result,
+		       struct sm_difference *d)
+{
+	struct wanted w = {.metric = result, .who = "", .kind = "", .unit = ""};
+
+	return make_difference(r, a, r, b, &w, false, d);
+}
+
 static int add_row(const struct sm_side *s, size_t a, const struct sm_side *t, size_t b,
 		   const struct wanted *w, const char *name, struct sm_comparison *out)
 {
-	struct series x = {0}, y = {0};
-	struct sm_compare_row *rows = realloc(out->rows, (out->nrows + 1) * sizeof(*rows)), *row;
+	struct sm_compare_row *rows = realloc(out->rows, (out->nrows + 1) * sizeof(*rows)), row;
 	bool exact = is_exact(s, t, w, &s->report->records[a], &t->report->records[b]);
-	bool paired = exact || s->report == t->report;
-	int rc = -ENOMEM;
+	int rc;
 
-	if (rows != NULL) {
-		out->rows = rows;
-		rc = read_series(s->report, a, w, &x);
-	}
-	if (rc == 0)
-		rc = read_series(t->report, b, w, &y);
-	free(rc ? x.values : NULL);
-	free(rc ? y.values : NULL);
-	if (rc == 0) {
-		if (paired)
-			pair_up(&x, &y);
-		row = &rows[out->nrows++];
-		*row = (struct sm_compare_row){.name = strdup(name),
-					       .metric = w->metric,
-					       .who = w->who,
-					       .kind = w->kind,
-					       .unit = w->unit,
-					       .d = {.base = x.values,
-						     .other = y.values,
-						     .nbase = x.n,
-						     .nother = y.n,
-						     .paired = paired,
-						     .exact = exact,
-						     .better = w->better}};
-		rc = row->name != NULL ? 0 : -ENOMEM;
-	}
-	free(x.reps);
-	free(y.reps);
+	if (rows == NULL)
+		return -ENOMEM;
+	out->rows = rows;
+	row = (struct sm_compare_row){.name = strdup(name),
+				      .metric = w->metric,
+				      .who = w->who,
+				      .kind = w->kind,
+				      .unit = w->unit};
+	rc = row.name != NULL ? make_difference(s->report, a, t->report, b, w, exact, &row.d)
+			      : -ENOMEM;
+	if (rc)
+		free(row.name);
+	else
+		rows[out->nrows++] = row;
 	return rc;
 }
 

@@ -17,7 +17,7 @@ static void middle_of(const double *values, size_t n, const char *unit, char *bu
 
 	if (copy != NULL) {
 		memcpy(copy, values, n * sizeof(*copy));
-		sm_stats_compute(copy, n, &s);
+		sm_stats_compute(copy, n, SM_STATS_CONFIDENCE, &s);
 	}
 	if (s.n == 0)
 		snprintf(buf, len, "-");
@@ -133,16 +133,19 @@ static void put_means(const struct sm_comparison *c, FILE *out)
 static void put_claim(const struct sm_compare_text *t, FILE *out)
 {
 	size_t sampled = 0, exact = 0;
+	bool split = false;
 	char text[300];
 
 	for (size_t i = 0; i < t->c->nrows; i++) {
 		sampled += t->c->rows[i].d.has_interval && !t->c->rows[i].d.exact;
 		exact += t->c->rows[i].d.exact;
+		split |= t->c->rows[i].d.split > 1;
 	}
 	snprintf(text, sizeof(text),
-		 "All intervals hold together with 95 %% (each is one of %.4g %%). Same: within "
+		 "All intervals hold together with 95 %% (each is one of %.4g %%%s). Same: within "
 		 "%g %% of 1; better and worse: wholly beyond.%s",
-		 t->c->each * 100, t->judged.margin * 100,
+		 t->c->each * 100, split ? ", wider for the looks of --until" : "",
+		 t->judged.margin * 100,
 		 exact ? " Exact: simulated counts of one thread; any change is one." : "");
 	if (sampled + exact > 0)
 		sm__table_wrap_text(out, "", 0, text);

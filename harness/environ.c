@@ -16,6 +16,7 @@
 #include "harness/elf.h"
 #include "harness/plan.h"
 #include "harness/resume.h"
+#include "harness/until.h"
 #include "perf/counterset.h"
 
 /* ---- small files of the kernel ------------------------------------------------------------ */
@@ -366,6 +367,8 @@ char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan
 		cJSON_AddBoolToObject(env, "quick", o->quick);
 		cJSON_AddNumberToObject(env, "timeout_s", plan->timeout_s);
 		sm_resume_describe(env, o, plan);
+		if (o->until != NULL)
+			sm_until_describe(env, o->until, plan);
 	}
 	add_counters(env, o, plan);
 	text = cJSON_PrintUnformatted(env);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "harness/suggest.h"
+#include "harness/until.h"
 
 #define MAX_REPS    1000
 #define MAX_TIMEOUT (7 * 86400.0)
@@ -182,6 +183,20 @@ int sm__take_reps(const struct sm_option *opt, struct sm_run_options *o, const c
 	return 0;
 }
 
+int sm__take_until(const struct sm_option *opt, struct sm_run_options *o, const char *value,
+		   char *err, size_t errlen)
+{
+	struct sm_until checked;
+	int rc = sm_until_parse(value, &checked, err, errlen);
+
+	(void)opt;
+	if (rc)
+		return rc;
+	free(o->until);
+	o->until = strdup(value);
+	return o->until != NULL ? 0 : -ENOMEM;
+}
+
 int sm__take_seed(const struct sm_option *opt, struct sm_run_options *o, const char *value,
 		  char *err, size_t errlen)
 {
@@ -211,7 +226,7 @@ int sm__take_timeout(const struct sm_option *opt, struct sm_run_options *o, cons
 	if (end == value || *end || !isfinite(s) || s < 0.001 || s > MAX_TIMEOUT)
 		return refuse_value(err, errlen, opt, value,
 				    "seconds from 0.001 to 604800; 100ms and 5m are understood");
-	o->timeout_s = s;
+	*(double *)member(opt, o) = s;
 	return 0;
 }
 
@@ -323,5 +338,7 @@ void sm_option_print(const struct sm_option *opt, const struct sm_run_options *o
 	else if (opt->take == sm__take_seed)
 		fprintf(f, "%llu", (unsigned long long)o->seed);
 	else if (opt->take == sm__take_timeout)
-		fprintf(f, "%g", o->timeout_s);
+		fprintf(f, "%g", *(const double *)at);
+	else if (opt->take == sm__take_until)
+		fputs(o->until != NULL ? o->until : "", f);
 }

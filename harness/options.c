@@ -39,6 +39,11 @@ static const struct sm_option table[] = {
 	{"set", 's', "KEY=VALUE", "a setting of heap or collector (spanmark list); V1,V2 runs each",
 	 NULL, sm__take_pair, AT(settings)},
 	{"reps", 'n', "N", "repetitions of everything: 3, with --quick 1", NULL, sm__take_reps, 0},
+	{"until", 0, "P%|RESULT=P%,..",
+	 "repeat until all intervals are so narrow (of ns_per_op, else wall_s), at least 10 times",
+	 NULL, sm__take_until, 0},
+	{"max-time", 0, "SECONDS", "end --until after so long: 600", NULL, sm__take_timeout,
+	 AT(max_time_s)},
 	{"quick", 'q', NULL, "small parameters, one repetition: all workloads within a minute",
 	 NULL, sm__take_flag, AT(quick)},
 	{"counters", 'c', "SOURCE", "where counts come from", "auto|pmu|sw|sim|none", sm__take_word,
@@ -61,7 +66,7 @@ static const struct sm_option table[] = {
 	{"resume", 0, "[ID]", "go on with a run in --store, by default the last unfinished one",
 	 NULL, sm__take_resume, 0},
 	{"timeout", 0, "SECONDS", "limit for one sample: 300, with --quick 30", NULL,
-	 sm__take_timeout, 0},
+	 sm__take_timeout, AT(timeout_s)},
 	{"seed", 0, "N", "seed of order and workloads; printed when not given", NULL, sm__take_seed,
 	 0},
 	{"no-shuffle", 0, NULL, "run in the order written, not a random one", NULL, sm__take_flag,
@@ -226,6 +231,8 @@ static int check_together(const struct sm_run_options *o, char *err, size_t errl
 
 	if (o->topology != NULL && !o->dry_run)
 		wrong = "--topology is for planning: add --dry-run";
+	else if (o->max_time_s > 0 && o->until == NULL && !o->resume)
+		wrong = "--max-time ends --until: add --until 1%";
 	else if (o->resume && o->store == NULL)
 		wrong = "--resume needs --store FILE, the database to go on with";
 	else if (o->resume && o->dry_run)

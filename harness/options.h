@@ -63,7 +63,9 @@ struct sm_run_options {
 	uint64_t given;	    /* a bit for each entry of sm_options() that was said */
 	bool seed_given;
 	uint64_t seed;
-	double timeout_s; /* 0: not said (300; with --quick 30) */
+	char *until;	   /* --until, checked; NULL: not asked */
+	double max_time_s; /* of --until; 0: not said */
+	double timeout_s;  /* 0: not said (300; with --quick 30) */
 	enum sm_format format;
 	enum sm_count counters;
 	enum sm_by by;

@@ -10,6 +10,8 @@
 #include "harness/expand.h"
 #include "harness/job.h"
 #include "harness/order.h"
+#include "harness/until.h"
+#include "workloads/results.h"
 #include "perf/counter_sim.h"
 #include "perf/counterset.h"
 
@@ -208,6 +210,28 @@ static int check_by(const struct sm_run_options *o, const struct sm_plan *p, cha
 	return -EINVAL;
 }
 
+/* --until of a result that nothing reports would never end. */
+static int check_until(const struct sm_run_options *o, char *err, size_t errlen)
+{
+	struct sm_until u = {0};
+	int rc = o->until != NULL ? sm_until_parse(o->until, &u, err, errlen) : 0;
+
+	for (size_t i = 0; i < u.ntargets && rc == 0; i++) {
+		unsigned k = 0;
+
+		while (k < SM_RESULT_COUNT && strcmp(sm_results[k].name, u.targets[i].metric) != 0)
+			k++;
+		if (k < SM_RESULT_COUNT || u.targets[i].metric[0] == 0)
+			continue;
+		rc = -EINVAL;
+		snprintf(err, errlen,
+			 "--until '%.60s': no workload reports it; allowed: ns_per_op, wall_s, "
+			 "stall_max_us and other results, as -f json names them",
+			 u.targets[i].metric);
+	}
+	return rc;
+}
+
 /* ---- jobs --------------------------------------------------------------------------------- */
 
 struct kin {
@@ -254,39 +278,59 @@ static int find_families(const struct sm_plan *p, unsigned *family)
 }
 
 /* The order of all repetitions: p->order. */
-static int make_order(const struct sm_run_options *o, struct sm_plan *p, unsigned round)
+static int make_order(struct sm_plan *p, unsigned round)
 {
-	unsigned *family = calloc(p->ncases + 1, sizeof(*family));
-	int rc = family != NULL ? 0 : -ENOMEM;
+	int rc = 0;
 
 	p->order = calloc((size_t)round * p->reps + 1, sizeof(*p->order));
 	if (p->order == NULL)
-		rc = -ENOMEM;
-	if (rc == 0)
-		rc = find_families(p, family);
+		return -ENOMEM;
 	for (unsigned rep = 0; rep < p->reps && rc == 0; rep++) {
 		unsigned *order = p->order + (size_t)rep * round;
 
-		for (unsigned i = 0; i < round && o->no_shuffle; i++)
+		for (unsigned i = 0; i < round && !p->shuffle; i++)
 			order[i] = i;
-		if (!o->no_shuffle)
-			rc = sm_plan_blocks(order, family, p->ncases, p->passes, rep, p->seed);
+		if (p->shuffle)
+			rc = sm_plan_blocks(order, p->family, p->ncases, p->passes, rep, p->seed);
 	}
-	free(family);
+	return rc;
+}
+
+/* Families, and with --until the repetitions before the first look: whole squares. */
+static int make_families(const struct sm_run_options *o, struct sm_plan *p)
+{
+	unsigned *members = calloc(p->ncases + 1, sizeof(*members));
+	int rc = -ENOMEM;
+
+	p->family = calloc(p->ncases + 1, sizeof(*p->family));
+	if (p->family != NULL && members != NULL)
+		rc = find_families(p, p->family);
+	p->shuffle = !o->no_shuffle;
+	p->step = 1;
+	for (unsigned i = 0; i < p->ncases && rc == 0 && p->shuffle; i++)
+		if (++members[p->family[i]] > p->step)
+			p->step = members[p->family[i]];
+	if (o->until != NULL) {
+		p->reps = o->reps > SM_UNTIL_FIRST ? o->reps : SM_UNTIL_FIRST;
+		p->reps = (p->reps + p->step - 1) / p->step * p->step;
+	}
+	free(members);
 	return rc;
 }
 
 static int make_jobs(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
 {
 	unsigned round = p->ncases * p->passes;
-	int rc;
+	int rc = make_families(o, p);
 
+	if (rc)
+		return rc;
 	if ((uint64_t)round * p->reps > SM_PLAN_MAX_JOBS) {
 		snprintf(err, errlen, "%llu samples are too many; allowed: %d",
 			 (unsigned long long)round * p->reps, SM_PLAN_MAX_JOBS);
 		return -EINVAL;
 	}
-	rc = make_order(o, p, round);
+	rc = make_order(p, round);
 	if (rc)
 		return rc;
 	p->jobs = calloc((size_t)round * p->reps + 1, sizeof(*p->jobs));
@@ -347,6 +391,8 @@ int sm_plan_build(const struct sm_run_options *o, struct sm_plan *p, char *err, 
 	if (rc == 0)
 		rc = check_sim(o, err, errlen);
 	if (rc == 0)
+		rc = check_until(o, err, errlen);
+	if (rc == 0)
 		rc = make_jobs(o, p, err, errlen);
 	if (rc == -ENOMEM)
 		snprintf(err, errlen, "out of memory");
@@ -367,6 +413,7 @@ void sm_plan_free(struct sm_plan *p)
 	free(p->counters_text);
 	free(p->jobs);
 	free(p->order);
+	free(p->family);
 	sm_counterset_free(p->counters);
 	sm_topology_free(p->topology);
 	*p = (struct sm_plan){0};

@@ -37,6 +37,14 @@ void sm_progress_free(struct sm_progress *p)
 	p->group_n = p->planned = NULL;
 }
 
+void sm_progress_more(struct sm_progress *p, unsigned each)
+{
+	for (unsigned g = 0; g < p->ngroups; g++) {
+		p->planned[g] += each;
+		p->total += each;
+	}
+}
+
 double sm_progress_left(const struct sm_progress *p)
 {
 	double all_s = 0, left = 0;
@@ -53,6 +61,8 @@ double sm_progress_left(const struct sm_progress *p)
 
 		left += each * p->planned[g];
 	}
+	if (p->most_s > 0 && left > p->most_s - all_s)
+		left = p->most_s > all_s ? p->most_s - all_s : 0;
 	return left;
 }
 

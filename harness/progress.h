@@ -19,8 +19,9 @@ struct sm_progress {
 	unsigned *group_n; /* how many of them */
 	unsigned *planned; /* samples of each group that are not done */
 	unsigned ngroups;
-	bool shown;   /* a line is on the terminal now */
-	bool partial; /* the worker's stderr ended without a newline */
+	double most_s; /* left to the run, whatever is planned; 0: as long as it takes */
+	bool shown;    /* a line is on the terminal now */
+	bool partial;  /* the worker's stderr ended without a newline */
 };
 
 /* Can a line be taken back there? Not on a dumb terminal, whose TERM says so, or is not set. */
@@ -34,12 +35,15 @@ int sm_progress_init(struct sm_progress *p, FILE *out, bool terminal, const unsi
 		     unsigned ngroups);
 void sm_progress_free(struct sm_progress *p);
 
+/* Every group has so many samples more to run. */
+void sm_progress_more(struct sm_progress *p, unsigned each);
+
 void sm_progress_start(struct sm_progress *p, const char *label, unsigned rep, unsigned pass);
 void sm_progress_end(struct sm_progress *p, unsigned group, const char *label, unsigned rep,
 		     unsigned pass, enum sm_outcome status, const char *message, double took_s);
 
-/* Seconds that the samples not yet done will take, going by those of their group, else by all; < 0:
- * no idea. */
+/* Seconds that the samples not yet done will take, going by those of their group, else by all, but
+ * no more than are left; < 0: no idea. */
 double sm_progress_left(const struct sm_progress *p);
 
 /* Lets something else be written to stderr, whole pieces of text; the progress line comes back by

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONFIDENCE 0.95
-
 static int compare_values(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -74,7 +72,7 @@ static size_t far_out(const double *v, size_t n)
 	return count;
 }
 
-void sm_stats_compute(double *values, size_t n, struct sm_stats *out)
+void sm_stats_compute(double *values, size_t n, double confidence, struct sm_stats *out)
 {
 	size_t kept = 0;
 
@@ -91,6 +89,6 @@ void sm_stats_compute(double *values, size_t n, struct sm_stats *out)
 	out->max = values[kept - 1];
 	out->median = sm_stats_quantile(values, kept, 0.5);
 	out->outliers = far_out(values, kept);
-	out->has_interval = sm_stats_median_interval(values, kept, CONFIDENCE, &out->low,
+	out->has_interval = sm_stats_median_interval(values, kept, confidence, &out->low,
 						     &out->high, &out->confidence);
 }

@@ -16,20 +16,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SM_STATS_MIN_REPS 6 /* the fewest with which a 95% interval exists */
+#define SM_STATS_CONFIDENCE 0.95
+#define SM_STATS_MIN_REPS   6 /* the fewest with which a 95% interval exists */
 
 struct sm_stats {
 	size_t n;	   /* finite values that went in */
 	double median;	   /* n > 0 */
 	double min, max;   /* n > 0 */
-	bool has_interval; /* n >= SM_STATS_MIN_REPS */
-	double low, high;  /* 95% interval of the median, with has_interval */
-	double confidence; /* what the interval really covers, >= 0.95 */
+	bool has_interval; /* enough values for one; of 95%: n >= SM_STATS_MIN_REPS */
+	double low, high;  /* interval of the median, with has_interval */
+	double confidence; /* what the interval really covers, at least what was asked */
 	size_t outliers;   /* far-out values, kept in all of the above */
 };
 
-/* Values that are not finite are left out (and so not in n). Reorders values[]. */
-void sm_stats_compute(double *values, size_t n, struct sm_stats *out);
+/* Values that are not finite are left out (and so not in n). Reorders values[]. confidence: of the
+ * interval, SM_STATS_CONFIDENCE or more. */
+void sm_stats_compute(double *values, size_t n, double confidence, struct sm_stats *out);
 
 /* Quantile q in 0..1 of sorted values, linear between neighbours (Hyndman & Fan's type 7). n > 0.
  */

@@ -189,13 +189,14 @@ int sm_store_hold(struct sm_store *s, int64_t run)
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-static int insert_plan(struct sm_store *s, int64_t run, const char *const *jobs, unsigned n)
+static int insert_plan(struct sm_store *s, int64_t run, unsigned from, const char *const *jobs,
+		       unsigned n)
 {
 	int rc = 0;
 	sqlite3_stmt *st = sm__store_prepare(s, "INSERT INTO plan VALUES(?,?,?)", &rc);
 
 	for (unsigned i = 0; i < n && rc == 0; i++)
-		rc = run_sql(s, st, "iit", run, (int64_t)i, jobs[i]);
+		rc = run_sql(s, st, "iit", run, (int64_t)from + i, jobs[i]);
 	sqlite3_finalize(st);
 	return rc;
 }
@@ -223,7 +224,51 @@ int sm_store_begin(struct sm_store *s, const struct sm_run_info *info, const cha
 	sqlite3_finalize(st);
 	*run = sqlite3_last_insert_rowid(s->db);
 	if (rc == 0 && jobs != NULL)
-		rc = insert_plan(s, *run, jobs, info->planned);
+		rc = insert_plan(s, *run, 0, jobs, info->planned);
+	return sm__store_end_transaction(s, rc);
+}
+
+static int set_planned(struct sm_store *s, int64_t run, unsigned planned)
+{
+	int rc = 0;
+	sqlite3_stmt *st = sm__store_prepare(s, "UPDATE run SET planned=? WHERE id=?", &rc);
+
+	if (rc == 0)
+		rc = run_sql(s, st, "ii", (int64_t)planned, run);
+	sqlite3_finalize(st);
+	return rc;
+}
+
+int sm_store_grow(struct sm_store *s, int64_t run, const char *const *jobs, unsigned n)
+{
+	char sql[80];
+	int rc = sm__store_exec(s, "BEGIN IMMEDIATE");
+	int64_t had;
+
+	if (rc)
+		return rc;
+	snprintf(sql, sizeof(sql), "SELECT planned FROM run WHERE id=%lld", (long long)run);
+	had = sm__store_number(s, sql, &rc);
+	if (rc == 0)
+		rc = insert_plan(s, run, (unsigned)had, jobs, n);
+	if (rc == 0)
+		rc = set_planned(s, run, (unsigned)had + n);
+	return sm__store_end_transaction(s, rc);
+}
+
+int sm_store_cut(struct sm_store *s, int64_t run, unsigned planned)
+{
+	int rc = sm__store_exec(s, "BEGIN IMMEDIATE");
+	sqlite3_stmt *st;
+
+	if (rc)
+		return rc;
+	st = sm__store_prepare(s, "DELETE FROM plan WHERE run=? AND ordinal>=?", &rc);
+	if (rc == 0)
+		rc = run_sql(s, st, "ii", run, (int64_t)planned);
+	sqlite3_finalize(st);
+	if (rc == 0)
+		rc = set_planned(s, run, planned);
 	return sm__store_end_transaction(s, rc);
 }
 

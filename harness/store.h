@@ -19,6 +19,7 @@
 #define SM_HARNESS_STORE_H
 
 #include "harness/record.h"
+#include "harness/until.h"
 
 #define SM_STORE_SCHEMA 5
 
@@ -48,6 +49,10 @@ struct sm_run_info {
 int sm_store_begin(struct sm_store *s, const struct sm_run_info *info, const char *const *jobs,
 		   int64_t *run);
 int sm_store_add(struct sm_store *s, int64_t run, const struct sm_record *r);
+/* More jobs for the plan, behind those it has. */
+int sm_store_grow(struct sm_store *s, int64_t run, const char *const *jobs, unsigned n);
+/* The plan ends before job `planned`: none from there on has a sample. */
+int sm_store_cut(struct sm_store *s, int64_t run, unsigned planned);
 /* state: "done", "interrupted", .. */
 int sm_store_end(struct sm_store *s, int64_t run, const char *state);
 
@@ -73,6 +78,9 @@ struct sm_report {
 	size_t nrecords;
 	struct sm_calibration_row *calibrations;
 	size_t ncalibrations;
+	unsigned reps;	       /* repetitions that were begun */
+	struct sm_until until; /* ntargets 0: without --until */
+	double confidence;     /* of one interval: 95 %, widened for the looks of --until */
 	struct sm_pool pool;
 };
 
@@ -83,8 +91,8 @@ void sm_report_free(struct sm_report *r);
 /* The ids of the last n runs, the last first. How many there are, or -errno. */
 int sm_store_last(struct sm_store *s, int64_t *ids, int n);
 
-/* Run *run, with 0 the last one that lacks samples; its jobs, and its environment, malloc'ed.
- * -ENOENT when there is none that could go on. */
+/* Run *run, with 0 the last one that lacks samples, or whose --until has not come to an end; its
+ * jobs, and its environment, malloc'ed. -ENOENT when there is none that could go on. */
 int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned, char **environment);
 /*
  * The caller measures this run, until it closes the store. -EBUSY: another process of this machine
@@ -93,6 +101,8 @@ int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned, cha
 int sm_store_hold(struct sm_store *s, int64_t run);
 /* How many jobs have no sample, by group: (*left)[0 .. *ngroups), malloc'ed. 0 or -errno. */
 int sm_store_left(struct sm_store *s, int64_t run, unsigned **left, unsigned *ngroups);
+/* The first n jobs of the plan; *jobs and each are malloc'ed. 0, -ENOMEM, -ENOENT: it has fewer. */
+int sm_store_jobs(struct sm_store *s, int64_t run, unsigned n, char ***jobs);
 /* Job JSON of ordinal, malloc'ed; NULL when there is none or it has a sample already. */
 char *sm_store_pending(struct sm_store *s, int64_t run, unsigned ordinal);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness/calibration.h"
+#include "harness/statistics.h"
 #include "harness/store_internal.h"
 #include "perf/names.h"
 
@@ -165,6 +166,29 @@ static int load_calibrations(struct sm_store *s, struct sm_report *out)
 	return rc;
 }
 
+/* How much the intervals of its samples may be trusted. */
+static int load_until(struct sm_store *s, struct sm_report *out)
+{
+	int rc = sm_until_read(out->environment, &out->until);
+
+	if (rc == -EINVAL) {
+		snprintf(s->error, sizeof(s->error),
+			 "store '%s': damaged: run %lld does not say "
+			 "until what it repeats",
+			 s->path, (long long)out->run);
+		return -EILSEQ;
+	}
+	for (size_t i = 0; i < out->nrecords; i++)
+		if (out->records[i].rep + 1 > out->reps)
+			out->reps = out->records[i].rep + 1;
+	out->confidence = SM_STATS_CONFIDENCE;
+	if (rc == 0 && out->until.ntargets > 0)
+		out->confidence =
+			1 - (1 - SM_STATS_CONFIDENCE) /
+				    sm_until_split(sm_until_looks(&out->until, out->reps));
+	return rc;
+}
+
 int sm_store_load(struct sm_store *s, int64_t run, struct sm_report *out)
 {
 	int rc;
@@ -173,6 +197,8 @@ int sm_store_load(struct sm_store *s, int64_t run, struct sm_report *out)
 	rc = load_run(s, run, out);
 	if (rc == 0)
 		rc = load_samples(s, out);
+	if (rc == 0)
+		rc = load_until(s, out);
 	if (rc == 0)
 		rc = load_calibrations(s, out);
 	if (rc == 0)
@@ -188,6 +214,7 @@ void sm_report_free(struct sm_report *r)
 		sm_record_free(&r->records[i]);
 	free(r->records);
 	free(r->calibrations);
+	sm_until_free(&r->until);
 	sm_pool_free(&r->pool);
 	*r = (struct sm_report){0};
 }
@@ -230,8 +257,10 @@ int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned, cha
 	int rc = 0;
 	sqlite3_stmt *st = sm__store_prepare(
 		s,
-		"SELECT id,planned,environment FROM run WHERE (?1=0 OR id=?1) AND planned >"
-		" (SELECT count(*) FROM sample WHERE run=run.id) ORDER BY id DESC LIMIT 1",
+		"SELECT id,planned,environment FROM run WHERE (?1=0 OR id=?1) AND (planned >"
+		" (SELECT count(*) FROM sample WHERE run=run.id) OR (state<>'done' AND"
+		" json_valid(environment) AND json_extract(environment,'$.until') IS NOT NULL))"
+		" ORDER BY id DESC LIMIT 1",
 		&rc);
 
 	*environment = NULL;
@@ -282,6 +311,39 @@ int sm_store_left(struct sm_store *s, int64_t run, unsigned **left, unsigned *ng
 	if (rc == 0)
 		rc = sm__store_fail(s, step);
 	sqlite3_finalize(st);
+	return rc;
+}
+
+int sm_store_jobs(struct sm_store *s, int64_t run, unsigned n, char ***jobs)
+{
+	int rc = 0, step = SQLITE_DONE;
+	unsigned found = 0;
+	sqlite3_stmt *st = sm__store_prepare(
+		s, "SELECT job FROM plan WHERE run=? AND ordinal<? ORDER BY ordinal", &rc);
+
+	*jobs = calloc(n + 1, sizeof(**jobs));
+	if (rc == 0) {
+		sqlite3_bind_int64(st, 1, run);
+		sqlite3_bind_int64(st, 2, n);
+	}
+	while (rc == 0 && *jobs != NULL && (step = sqlite3_step(st)) == SQLITE_ROW && found < n)
+		(*jobs)[found++] = strdup((const char *)sqlite3_column_text(st, 0));
+	if (rc == 0)
+		rc = *jobs == NULL ? -ENOMEM : sm__store_fail(s, step);
+	sqlite3_finalize(st);
+	for (unsigned i = 0; rc == 0 && i < n; i++) {
+		if ((*jobs)[i] == NULL)
+			rc = i < found ? -ENOMEM : -ENOENT;
+	}
+	if (rc == -ENOENT)
+		snprintf(s->error, sizeof(s->error), "store '%s': damaged: run %lld has no plan",
+			 s->path, (long long)run);
+	if (rc && *jobs != NULL) {
+		for (unsigned i = 0; i < n; i++)
+			free((*jobs)[i]);
+		free(*jobs);
+		*jobs = NULL;
+	}
 	return rc;
 }
 

@@ -43,6 +43,7 @@ void sm_run_options_free(struct sm_run_options *o)
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		sm_strings_free(lists[i]);
 	free(o->output);
+	free(o->until);
 	free(o->store);
 	free(o->topology);
 	free(o->config);

@@ -206,7 +206,7 @@ static void fill_cell(const struct filling *f, size_t row, size_t col, int who, 
 	}
 	if (cell->reason != NULL || without.n == 0)
 		with = without;
-	sm_stats_compute(with.values, with.n, &cell->stats);
+	sm_stats_compute(with.values, with.n, f->g->report->confidence, &cell->stats);
 	cell->has_value = cell->stats.n > 0;
 }
 
@@ -320,7 +320,7 @@ bool sm_summary_result(const struct sm_report *report, unsigned group, const cha
 		else
 			*reason = res->reason;
 	}
-	sm_stats_compute(b.values, b.n, out);
+	sm_stats_compute(b.values, b.n, report->confidence, out);
 	free(b.values);
 	return out->n > 0;
 }

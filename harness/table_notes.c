@@ -240,6 +240,15 @@ static void write_repetitions(struct sm_table *t)
 			 most, most == 1 ? "" : "s", SM_STATS_MIN_REPS);
 		sm__table_wrap(t, "note", 9, text);
 	}
+	if (t->r->until.ntargets > 0) {
+		unsigned looks = sm_until_looks(&t->r->until, t->r->reps);
+
+		snprintf(text, sizeof(text),
+			 "--until looked %u time%s: each interval is one of %.4g%%, so that those "
+			 "of all looks hold together with 95%%",
+			 looks, looks == 1 ? "" : "s", t->r->confidence * 100);
+		sm__table_wrap(t, "note", 9, text);
+	}
 	if (t->r->nrecords < t->r->planned) {
 		snprintf(text, sizeof(text), "%zu of %u planned samples were measured (%s)",
 			 t->r->nrecords, t->r->planned, t->r->state);

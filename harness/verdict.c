@@ -128,6 +128,11 @@ static int compare_sampled(struct sm_difference *d, double each, bool alone,
 	return 0;
 }
 
+static double split(double confidence, double by)
+{
+	return by > 1 ? 1 - (1 - confidence) / by : confidence;
+}
+
 int sm_verdict_table(struct sm_difference *rows, size_t n, const struct sm_verdict_options *o,
 		     double *each)
 {
@@ -143,7 +148,7 @@ int sm_verdict_table(struct sm_difference *rows, size_t n, const struct sm_verdi
 		d->ratio = NAN;
 		d->verdict = SM_VERDICT_UNCLEAR;
 		if (is_sampled(d))
-			rc = compare_sampled(d, *each, sampled == 1, o);
+			rc = compare_sampled(d, split(*each, d->split), sampled == 1, o);
 		else if (d->exact && d->nbase > 0 && all_positive(d->base, d->nbase) &&
 			 all_positive(d->other, d->nother))
 			judge_exact(d);

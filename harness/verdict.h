@@ -42,6 +42,7 @@ struct sm_difference {
 	bool paired; /* base[i] and other[i] are of one block; nbase == nother */
 	bool exact;  /* likewise paired, and without noise */
 	enum sm_better better;
+	double split; /* of the error, for runs that looked at themselves (until.h) */
 	/* what it says */
 	double ratio; /* NAN: none */
 	bool has_interval;
@@ -58,7 +59,8 @@ struct sm_verdict_options {
 	double target; /* a difference to be found, above the margin */
 };
 
-/* All rows of a table; *each gets the confidence of one interval. 0 or -ENOMEM. */
+/* All rows of a table; *each gets the confidence of one interval, where all have no split. 0 or
+ * -ENOMEM. */
 int sm_verdict_table(struct sm_difference *rows, size_t n, const struct sm_verdict_options *o,
 		     double *each);
 

@@ -36,8 +36,10 @@ static void write_head(struct sm_table *t)
 	const cJSON *topo = cJSON_GetObjectItemCaseSensitive(env, "topology");
 	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(env, "counters");
 	char line[512];
-	int reps = env_number(env, "repetitions"), passes = env_number(counters, "passes");
+	int passes = env_number(counters, "passes");
+	bool grew = t->r->until.ntargets > 0;
 	int cores = env_number(topo, "cores"), nodes = env_number(topo, "nodes");
+	int reps = grew ? (int)t->r->reps : env_number(env, "repetitions");
 
 	snprintf(line, sizeof(line),
 		 "%s, %d core%s, %d node%s, Linux %s%s; seed %llu; %d repetition%s%s",

@@ -33,10 +33,10 @@ _spanmark_run() {
 	-f | --format) COMPREPLY=($(compgen -W "table csv json" -- "$cur")); return ;;
 	--color) COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
 	-o | --output | --store | --config | --topology) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-	-t | --threads | --workers | -n | --reps | --seed | --timeout | -e | --event) return ;;
+	-t | --threads | --workers | -n | --reps | --until | --max-time | --seed | --timeout | -e | --event) return ;;
 	esac
 	COMPREPLY=($(compgen -W "-w --workload -p --param -b --backend -t --threads --workers --place --mark-place
-		--kind -s --set -n --reps -q --quick -c --counters -C --counter-set -e --event --multiplex --by -f --format
+		--kind -s --set -n --reps --until --max-time -q --quick -c --counters -C --counter-set -e --event --multiplex --by -f --format
 		-o --output --color --store --resume --timeout --seed --no-shuffle --config --topology --dry-run
 		-h --help" -- "$cur"))
 }

@@ -134,7 +134,7 @@ START_TEST(refusals)
 	refused("--format jsn", "did you mean 'json'");
 	refused("--place comapct", "did you mean 'compact'");
 	refused("--mark-place nowhere", "auto, dedicated, shared, sibling, remote-node, none");
-	refused("--backend jemalloc", "gc, span, libc");
+	refused("--backend nomalloc", "gc, span, libc");
 	refused("--counters all", "auto, pmu, sw, sim, none");
 	refused("--by cpu", "role, thread, core, l3, node, kind");
 	refused("--seed -1", "0 to 2^64-1");

@@ -12,17 +12,17 @@ START_TEST(medians)
 	struct sm_stats s;
 	double odd[] = {5, 1, 3}, even[] = {4, 1, 3, 2}, one[] = {7};
 
-	sm_stats_compute(odd, 3, &s);
+	sm_stats_compute(odd, 3, SM_STATS_CONFIDENCE, &s);
 	ck_assert_double_eq(s.median, 3);
 	ck_assert_double_eq(s.min, 1);
 	ck_assert_double_eq(s.max, 5);
-	sm_stats_compute(even, 4, &s);
+	sm_stats_compute(even, 4, SM_STATS_CONFIDENCE, &s);
 	ck_assert_double_eq(s.median, 2.5);
-	sm_stats_compute(one, 1, &s);
+	sm_stats_compute(one, 1, SM_STATS_CONFIDENCE, &s);
 	ck_assert_double_eq(s.median, 7);
 	ck_assert_uint_eq(s.n, 1);
 	ck_assert(!s.has_interval);
-	sm_stats_compute(one, 0, &s);
+	sm_stats_compute(one, 0, SM_STATS_CONFIDENCE, &s);
 	ck_assert_uint_eq(s.n, 0);
 }
 END_TEST
@@ -32,7 +32,7 @@ START_TEST(not_finite_is_left_out)
 	struct sm_stats s;
 	double v[] = {NAN, 2, INFINITY, 1, -INFINITY, 3};
 
-	sm_stats_compute(v, 6, &s);
+	sm_stats_compute(v, 6, SM_STATS_CONFIDENCE, &s);
 	ck_assert_uint_eq(s.n, 3);
 	ck_assert_double_eq(s.median, 2);
 }
@@ -54,7 +54,7 @@ START_TEST(interval_ranks)
 
 		for (size_t k = 0; k < want[i].n; k++)
 			v[k] = (double)(want[i].n - k); /* descending: ranks are values */
-		sm_stats_compute(v, want[i].n, &s);
+		sm_stats_compute(v, want[i].n, SM_STATS_CONFIDENCE, &s);
 		ck_assert_msg(s.has_interval, "n = %zu", want[i].n);
 		ck_assert_msg(s.low == (double)want[i].low && s.high == (double)want[i].high,
 			      "n = %zu: [%g, %g], not [%zu, %zu]", want[i].n, s.low, s.high,
@@ -69,7 +69,7 @@ START_TEST(five_are_too_few)
 	double v[] = {1, 2, 3, 4, 5};
 	struct sm_stats s;
 
-	sm_stats_compute(v, 5, &s);
+	sm_stats_compute(v, 5, SM_STATS_CONFIDENCE, &s);
 	ck_assert(!s.has_interval);
 	ck_assert_int_eq(SM_STATS_MIN_REPS, 6);
 }
@@ -88,7 +88,7 @@ START_TEST(interval_covers)
 
 		for (int i = 0; i < 11; i++)
 			v[i] = -log(1 - drand48()); /* exponential: median ln 2 */
-		sm_stats_compute(v, 11, &s);
+		sm_stats_compute(v, 11, SM_STATS_CONFIDENCE, &s);
 		held += s.low <= log(2) && log(2) <= s.high;
 	}
 	/* 2 and 10 of 11 cover 98.8% */
@@ -102,14 +102,14 @@ START_TEST(outliers_are_kept)
 	double v[] = {10, 11, 10, 12, 11, 10, 500};
 	struct sm_stats s;
 
-	sm_stats_compute(v, 7, &s);
+	sm_stats_compute(v, 7, SM_STATS_CONFIDENCE, &s);
 	ck_assert_uint_eq(s.outliers, 1);
 	ck_assert_double_eq(s.max, 500);
 	ck_assert_uint_eq(s.n, 7);
 	ck_assert_double_eq(s.median, 11);
 	for (int i = 0; i < 7; i++)
 		v[i] = i;
-	sm_stats_compute(v, 7, &s);
+	sm_stats_compute(v, 7, SM_STATS_CONFIDENCE, &s);
 	ck_assert_uint_eq(s.outliers, 0);
 }
 END_TEST
@@ -125,9 +125,9 @@ START_TEST(outliers_are_far_out)
 		double high[] = {10, 11, 12, 13, 14, 15, 16, ends[i]},
 		       low[] = {17, 16, 15, 14, 13, 12, 11, lower[i]};
 
-		sm_stats_compute(high, 8, &s);
+		sm_stats_compute(high, 8, SM_STATS_CONFIDENCE, &s);
 		ck_assert_uint_eq(s.outliers, i >= 2);
-		sm_stats_compute(low, 8, &s);
+		sm_stats_compute(low, 8, SM_STATS_CONFIDENCE, &s);
 		ck_assert_uint_eq(s.outliers, i >= 2);
 	}
 }
