@@ -90,15 +90,26 @@ static int try_place(const struct sm_topology *t, struct sm_case *c, enum sm_pla
 	return rc;
 }
 
+/* As many as the workload has when nobody says how many. */
+static bool has_its_own_threads(const struct sm_run_options *o, const struct sm_case *c)
+{
+	struct sm_params own;
+
+	sm_params_init(&own, c->params->workload, o->quick);
+	return o->threads.n == 0 && c->threads == sm_params_threads(&own);
+}
+
 /*
  * What the user named is done or refused. What was left open takes the best that the machine can
- * give: mutators one to a core, else packed; mark workers as policy auto says.
+ * give: mutators one to a core, else packed, else, on one CPU, not pinned; mark workers as policy
+ * auto says.
  */
 static int place_case(const struct sm_run_options *o, struct sm_plan *p, struct sm_case *c,
 		      char *err, size_t errlen)
 {
-	static const enum sm_place places[] = {SM_PLACE_ONE_PER_CORE, SM_PLACE_COMPACT};
-	size_t nplaces = o->place.n ? 1 : 2;
+	static const enum sm_place places[] = {SM_PLACE_ONE_PER_CORE, SM_PLACE_COMPACT,
+					       SM_PLACE_NONE};
+	size_t nplaces = o->place.n ? 1 : has_its_own_threads(o, c) ? 3 : 2;
 	enum sm_mark_place mark = o->mark_place.n ? c->mark_place : SM_MARK_AUTO;
 	int rc = -EINVAL;
 

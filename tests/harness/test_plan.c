@@ -129,6 +129,11 @@ START_TEST(placement)
 	planned("-w binary-trees --threads 8 --workers 1 --counters none");
 	ck_assert_int_eq(p.cases[0].place, SM_PLACE_COMPACT);
 	ck_assert_int_eq(p.cases[0].mark_place, SM_MARK_AUTO);
+	/* nobody asked for more than there are */
+	planned("-w handoff --topology pu:1 --counters none");
+	ck_assert_int_eq(p.cases[0].threads, 2);
+	ck_assert_int_eq(p.cases[0].place, SM_PLACE_NONE);
+	refused("-w handoff --topology pu:1 --threads 2 --counters none", "has room for 1");
 	planned("-w binary-trees --threads 100 --place none --mark-place none --counters none");
 	ck_assert_int_eq(p.cases[0].placement.threads[0].pu, SM_NONE);
 }
