@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -358,6 +359,8 @@ START_TEST(huge_pages_are_broken_up_when_mostly_free)
 		s[n] = sm__pageheap_alloc(&heap->pages, 0, 1);
 		memset(base_of(s[n++]), 1, SM_UNIT);
 	}
+	/* From here on, so that khugepaged puts none together again. */
+	ck_assert_int_eq(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0);
 	for (size_t i = 0; i < n; i++) {
 		size_t unit = sm_span_unit(&heap->pages.range, s[i]), region = unit / HUGE_UNITS;
 
@@ -425,10 +428,12 @@ START_TEST(dense_memory_is_collapsed)
 		finish();
 		SM_SKIP("this kernel does not collapse");
 	}
-	/* All whole huge pages, but for the one with a hole and the ones at the ends. */
-	ck_assert_uint_ge(bytes, N * 16 * SM_UNIT - 3 * 2 * SM_MIB);
+	/* All whole huge pages, but for the one with a hole, the ones at the ends and those for
+	 * which the kernel finds no room. */
+	ck_assert_uint_ge(bytes + st.failed_calls * 2 * SM_MIB, N * 16 * SM_UNIT - 3 * 2 * SM_MIB);
 	ck_assert_uint_eq(st.collapsed_bytes, bytes);
-	ck_assert_uint_eq(sm__scavenge_collapse(&heap->pages), 0);
+	if (st.failed_calls == 0)
+		ck_assert_uint_eq(sm__scavenge_collapse(&heap->pages), 0);
 	spans[N / 2] = spans[0];
 	survivors_are_intact();
 	finish();

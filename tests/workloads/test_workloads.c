@@ -132,6 +132,24 @@ END_TEST
 
 /* ---- ring --------------------------------------------------------------------------------- */
 
+/* The mean of the steps is at most the longest, but for what comes between them and the borders of
+ * the timed part: the thread loses its CPU there now and then, not ten times. */
+static void ring_of(enum sm_wl_backend b, const char *params)
+{
+	for (unsigned tries = 1;; tries++) {
+		ok("ring", b, params, "gc.min_heap=2m");
+		ck_assert(number("p50_us") >= 0);
+		ck_assert(number("p50_us") <= number("p99_us"));
+		ck_assert(number("p99_us") <= number("p999_us"));
+		ck_assert(number("p999_us") <= number("p9999_us"));
+		ck_assert(number("p9999_us") <= number("max_us"));
+		if (number("ns_per_op") <= number("max_us") * 1000 * 1.05)
+			break;
+		ck_assert_uint_lt(tries, 10);
+		sm_sample_free(&sample);
+	}
+}
+
 START_TEST(ring_latencies)
 {
 	static const char *const cases[] = {
@@ -142,15 +160,7 @@ START_TEST(ring_latencies)
 	for (unsigned b = 0; b < SM_WL_COUNT; b++)
 		if (runs_on("ring", b))
 			for (unsigned i = 0; i < 3; i++) {
-				ok("ring", (enum sm_wl_backend)b, cases[i], "gc.min_heap=2m");
-				ck_assert(number("p50_us") >= 0);
-				ck_assert(number("p50_us") <= number("p99_us"));
-				ck_assert(number("p99_us") <= number("p999_us"));
-				ck_assert(number("p999_us") <= number("p9999_us"));
-				ck_assert(number("p9999_us") <= number("max_us"));
-				/* The steps are the timed part: their mean is between 0 and the
-				 * maximum. */
-				ck_assert(number("ns_per_op") <= number("max_us") * 1000 * 1.05);
+				ring_of((enum sm_wl_backend)b, cases[i]);
 				if (b == SM_WL_GC)
 					ck_assert(number("stall_max_us") >= 0);
 				else
