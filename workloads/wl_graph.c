@@ -16,6 +16,7 @@
 
 #include "perf/clock.h"
 #include "workloads/backend.h"
+#include "workloads/writes.h"
 
 #define LINE	     64
 #define WRITER_BURST 64 /* stores between looks at the phase */
@@ -179,11 +180,11 @@ static int collect_all(struct sm_thread *t, struct graph *g)
 	return 0;
 }
 
-/* Bursts by phase; and those during which the barrier was on from beginning to end: marking,
- * without the sweep. */
+/* Bursts by phase. Calm are those before any collection, marking those during which the barrier was
+ * on: without the sweep. */
 struct writes {
 	uint64_t stores[PHASES], ns[PHASES];
-	uint64_t marking_stores, marking_ns;
+	struct sm_writes sum;
 };
 
 struct crew {
@@ -214,10 +215,9 @@ static void write_edges(struct sm_thread *t, struct graph *g, struct writes *w)
 		now = sm_clock_ns();
 		w->stores[phase] += WRITER_BURST;
 		w->ns[phase] += sm_clock_delta(before, now);
-		if (marking && t->m->barrier) {
-			w->marking_stores += WRITER_BURST;
-			w->marking_ns += sm_clock_delta(before, now);
-		}
+		if (phase == CALM || (marking && t->m->barrier))
+			sm_writes_add(&w->sum, WRITER_BURST, sm_clock_delta(before, now),
+				      phase != CALM, phase != CALM);
 		before = now;
 	}
 }
@@ -242,40 +242,21 @@ static int writer_main(struct sm_thread *t, void *arg)
 	return err;
 }
 
-static void report_ns(struct sm_run *run, enum sm_result_id what, uint64_t ns, uint64_t stores)
-{
-	if (stores > 0)
-		sm_run_result(run, what, (double)ns / (double)stores);
-	else
-		sm_run_result_none(run, what, "no store while marking");
-}
-
 static void report_writers(struct sm_run *run, const struct crew *c)
 {
+	struct sm_writes sum = {0};
 	double rate[PHASES] = {0};
-	struct writes sum = {0};
 
 	for (unsigned i = 1; i < sm_run_threads(run); i++) {
-		for (unsigned p = CALM; p < DONE; p++) {
+		for (unsigned p = CALM; p < DONE; p++)
 			if (c->writes[i].ns[p] > 0)
 				rate[p] += (double)c->writes[i].stores[p] * 1e9 /
 					   (double)c->writes[i].ns[p];
-			sum.stores[p] += c->writes[i].stores[p];
-			sum.ns[p] += c->writes[i].ns[p];
-		}
-		sum.marking_stores += c->writes[i].marking_stores;
-		sum.marking_ns += c->writes[i].marking_ns;
+		sm_writes_sum(&sum, &c->writes[i].sum);
 	}
 	sm_run_result(run, SM_RESULT_writer_stores_per_s, rate[COLLECTING]);
 	sm_run_result(run, SM_RESULT_writer_stores_per_s_calm, rate[CALM]);
-	report_ns(run, SM_RESULT_writer_store_ns_calm, sum.ns[CALM], sum.stores[CALM]);
-	report_ns(run, SM_RESULT_writer_store_ns_marking, sum.marking_ns, sum.marking_stores);
-	if (sum.marking_stores > 0 && sum.ns[CALM] > 0)
-		sm_run_result(run, SM_RESULT_writer_slowdown,
-			      (double)sum.marking_ns / (double)sum.marking_stores *
-				      (double)sum.stores[CALM] / (double)sum.ns[CALM]);
-	else
-		sm_run_result_none(run, SM_RESULT_writer_slowdown, "no store while marking");
+	sm_writes_report(run, &sum);
 }
 
 /* ---- the run ------------------------------------------------------------------------------ */

@@ -228,6 +228,32 @@ START_TEST(phases_rise_and_fall)
 }
 END_TEST
 
+/* ---- mutate ------------------------------------------------------------------------------- */
+
+/* A leaf for each node, and one for each replacement; all replaced ones are freed meanwhile. */
+START_TEST(mutate_replaces_leaves)
+{
+	enum { NODES = 3000, STORES = 40000, LEAVES = 6000, SIZE = 424 };
+	unsigned threads = _i + 1;
+	uint64_t leaves = 0;
+	char text[96];
+
+	snprintf(text, sizeof(text), "nodes=%d stores=%d replace=15 size=%d share=50 threads=%u",
+		 NODES, STORES, SIZE, threads);
+	watch("mutate", text);
+	for (unsigned i = 0; i <= nturns; i++)
+		leaves += turns[i].made[SIZE];
+	between((double)leaves, NODES + LEAVES * threads, NODES + LEAVES * threads + NOISE,
+		"leaves", 0);
+	between((double)turns[0].bytes, NODES * SIZE, NODES * (SIZE + 100) + NOISE * 1000, "held",
+		0);
+	ck_assert_int_eq(integer("ops"), STORES * threads);
+	/* Of the first half of the nodes nearly each was hit, and no other. */
+	ck_assert_int_le(integer("replaced"), NODES / 2);
+	ck_assert_int_ge(integer("replaced"), NODES / 2 * 9 / 10);
+}
+END_TEST
+
 int main(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -235,5 +261,6 @@ int main(void)
 	return 77;
 #endif
 	return SM_SUITE("census", 60, SM_T(fragment_is_a_sawtooth), SM_T(fragment_mixes_sizes),
-			SM_T(footprint_holds_all), SM_LOOP(phases_rise_and_fall, 0, 3));
+			SM_T(footprint_holds_all), SM_LOOP(phases_rise_and_fall, 0, 3),
+			SM_LOOP(mutate_replaces_leaves, 0, 3));
 }

@@ -209,6 +209,20 @@ START_TEST(phases_find_an_overwritten_session)
 }
 END_TEST
 
+START_TEST(mutate_finds_a_damaged_leaf)
+{
+	const char *sound[] = {"size=1240", "nodes=1", "stores=1000", NULL},
+		   *shared[] = {"size=1240", "nodes=2", "stores=1000", NULL};
+
+	odd = 1240;
+	ck_assert_int_eq(run("mutate", sound), 0);
+	sm_sample_free(&sample);
+	ck_assert_int_eq(run("mutate", shared), -EIO);
+	ck_assert_msg(strstr(sample.error, "lost or damaged") != NULL, "%s", sample.error);
+	sm_sample_free(&sample);
+}
+END_TEST
+
 int main(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -218,7 +232,7 @@ int main(void)
 	return SM_SUITE(
 		"selfcheck", 60, SM_T(churn_finds_an_overwritten_object),
 		SM_T(file_cache_finds_an_overwritten_block), SM_T(footprint_finds_a_damaged_object),
-		SM_T(fragment_finds_an_overwritten_object),
+		SM_T(fragment_finds_an_overwritten_object), SM_T(mutate_finds_a_damaged_leaf),
 		SM_T(larson_finds_an_overwritten_object),
 		SM_T(lru_cache_finds_an_overwritten_value), SM_T(linked_list_finds_a_damaged_node),
 		SM_T(phases_find_an_overwritten_session),
