@@ -93,6 +93,12 @@ void sm_mutator_stalls(struct sm_mutator *m, struct sm_gc_stalls *out)
 	sm__stall_summary(&all, &out->all);
 }
 
+void sm__stalls_tell(struct sm_mutator *m, sm__stall_fn *fn, void *ctx)
+{
+	m->priv->stalls.told_ctx = ctx;
+	m->priv->stalls.told = fn;
+}
+
 void sm_gc_stats(struct sm_gc *gc, struct sm_gc_stats *out)
 {
 	struct sm_gc_stalls stalls;

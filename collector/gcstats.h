@@ -5,10 +5,13 @@
 #define SM_COLLECTOR_GCSTATS_H
 
 #include "collector/cycle.h"
+#include "collector/stall.h"
 #include "spanmark/gc.h"
 
 /* The waits since this was asked last, and the longest of them. Control thread. */
 void sm__recent_stalls(struct sm_gc *gc, uint64_t *count, uint64_t *max_ns);
+/* Has fn told of the mutator's waits from now until it detaches; NULL: no longer. Owner only. */
+void sm__stalls_tell(struct sm_mutator *m, sm__stall_fn *fn, void *ctx);
 /* Adds a cycle to the figures. Control thread. */
 void sm__stats_publish(struct sm_gc *gc, const struct sm_cycle *c);
 

@@ -329,6 +329,7 @@ static void begin(struct sm_mutator_priv *p)
 	p->blocking = p->refills = 0;
 	p->credit = 0;
 	p->oom = (struct sm_oom){0};
+	p->stalls.told = NULL;
 	p->attached = 1;
 	m->buf_next = p->buffer;
 	sm__marker_here(&p->marker);

@@ -1,6 +1,8 @@
 /* stall.c: recording waits, adding histograms, their quantiles. */
 #include "collector/stall.h"
 
+#include "allocator/base/clock.h"
+
 static const char *const names[SM_STALL_CAUSES] = {
 	[SM_STALL_HANDSHAKE] = "handshake", [SM_STALL_STOP] = "stop",
 	[SM_STALL_ASSIST] = "assist",	    [SM_STALL_SWEEP] = "sweep",
@@ -63,6 +65,11 @@ void sm__stall_note(struct sm_stall_set *set, enum sm_stall_cause cause, uint64_
 {
 	sm__stall_record(&set->cause[cause], ns, kept);
 	sm__stall_recent(set, ns);
+	if (SM_UNLIKELY(set->told != NULL)) {
+		uint64_t now = sm__now_ns();
+
+		set->told(set->told_ctx, now - ns, now);
+	}
 }
 
 void sm__stall_recent(struct sm_stall_set *set, uint64_t ns)

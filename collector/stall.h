@@ -25,10 +25,17 @@ struct sm_stall_hist {
 	_Atomic(uint64_t) kept, kept_max_ns, lost, lost_max_ns;
 };
 
+/* Is told of each wait when it is over, by the thread that waited, in ns of CLOCK_MONOTONIC. What
+ * is the sum of several (sweeping in a refill) stands at the end of the last. */
+typedef void sm__stall_fn(void *ctx, uint64_t since, uint64_t until);
+
 struct sm_stall_set {
 	struct sm_stall_hist cause[SM_STALL_CAUSES];
 	/* since the control thread looked last; a moment more or less */
 	_Atomic(uint64_t) recent_max_ns;
+	/* the mutator's own thread; NULL: nobody is told */
+	sm__stall_fn *told;
+	void *told_ctx;
 };
 
 /* Single writer. */

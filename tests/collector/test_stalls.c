@@ -254,9 +254,54 @@ START_TEST(names)
 }
 END_TEST
 
+/* ---- told --------------------------------------------------------------------------------- */
+
+static struct {
+	unsigned n;
+	uint64_t since, until;
+} told;
+
+static void tell(void *ctx, uint64_t since, uint64_t until)
+{
+	ck_assert_ptr_eq(ctx, &told);
+	told.n++;
+	told.since = since;
+	told.until = until;
+}
+
+/* Each wait once, to whom it may concern, with its end now and its length as counted; not when
+ * nobody asks, and not of the thread that has the mutator next. */
+START_TEST(told_of_each_wait)
+{
+	uint64_t before;
+
+	setup();
+	sm__stalls_tell(m, tell, &told);
+	before = sm__now_ns();
+	sm__stall_note(&m->priv->stalls, SM_STALL_LOCK, 1234, SM_KEPT);
+	ck_assert_uint_eq(told.n, 1);
+	ck_assert_uint_eq(told.until - told.since, 1234);
+	ck_assert(told.until >= before && told.until <= sm__now_ns());
+	sm_gc_stalls_reset(gc);
+	sm__stall(m, SM_STALL_MEMORY, before);
+	ck_assert_uint_eq(told.n, 2);
+	ck_assert(told.since >= before && told.until > told.since);
+	sm__stalls_tell(m, NULL, NULL);
+	sm__stall(m, SM_STALL_MEMORY, before);
+	ck_assert_uint_eq(told.n, 2);
+	sm__stalls_tell(m, tell, &told);
+	sm_mutator_detach(m);
+	m = sm_mutator_attach(gc);
+	told.n = 0;
+	sm__stall(m, SM_STALL_MEMORY, before);
+	ck_assert_uint_eq(told.n, 0);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("stalls", 60, SM_LOOP(locks, 0, sizeof(ways) / sizeof(ways[0])),
 			SM_T(locks_within), SM_T(still_told), SM_T(one_mutators_own),
-			SM_T(of_those_who_went), SM_T(names));
+			SM_T(of_those_who_went), SM_T(names), SM_T(told_of_each_wait));
 }
