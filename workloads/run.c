@@ -194,6 +194,7 @@ void sm_run_timed_begin(struct sm_run *run)
 		sm_gc_stalls_reset(run->gc); /* set-up's stalls are not the workload's */
 	sm__counting_arm(run->counting, true);
 	read_totals(run, &run->at_begin);
+	run->base_ticks = sm_clock_ticks() - run->ticks;
 }
 
 void sm_run_timed_end(struct sm_run *run)
@@ -202,6 +203,7 @@ void sm_run_timed_end(struct sm_run *run)
 
 	SM_CHECK(run->timing);
 	read_totals(run, &now);
+	run->ticks = sm_clock_delta(run->base_ticks, sm_clock_ticks());
 	sm__counting_arm(run->counting, false);
 	add_totals(&run->timed, &run->at_begin, &now);
 	run->timing = false;

@@ -14,6 +14,7 @@
 
 struct sm_counting;
 struct sm_counted;
+struct sm_requests_plan;
 
 /* Totals that only grow, read at both ends of a timed part. */
 struct sm_totals {
@@ -27,7 +28,8 @@ struct sm_run {
 	const struct sm_job *job;
 	struct sm_gc *gc;
 	unsigned nthreads;
-	struct sm_counting *counting; /* NULL: nothing is counted */
+	struct sm_counting *counting;	   /* NULL: nothing is counted */
+	struct sm_requests_plan *requests; /* NULL: the workload has none */
 
 	/* thread 0 only */
 	struct sm_sample *sample;
@@ -35,6 +37,7 @@ struct sm_run {
 	uint64_t start_ns; /* of the session: set-up is what is not timed */
 	bool timing;
 	struct sm_totals at_begin, timed; /* timed: sums of differences over closed parts */
+	uint64_t ticks, base_ticks;	  /* in closed parts; where the clock stood at 0 */
 	bool have_ops;
 	uint64_t ops;
 
@@ -48,6 +51,9 @@ struct sm_thread_exit {
 	jmp_buf env;
 };
 extern __thread struct sm_thread_exit *sm__thread_exit;
+
+/* Counts come from Callgrind: instructions are to repeat, and times mean nothing. */
+bool sm__run_simulated(const struct sm_run *run);
 
 /* Pins the calling thread to a seat, or lets it run anywhere; -EIO etc. through sm_run_fail. */
 int sm__run_seat(struct sm_run *run, const struct sm_seat *seat, const char *who);

@@ -14,6 +14,7 @@
 #include "spanmark/malloc.h"
 #include "spanmark/stack.h"
 #include "workloads/counting.h"
+#include "workloads/requests.h"
 #include "workloads/run_internal.h"
 
 void sm_job_init(struct sm_job *job, const struct sm_params *params)
@@ -202,13 +203,18 @@ static int configure_explicit(struct sm_run *run)
 	return 0;
 }
 
+bool sm__run_simulated(const struct sm_run *run)
+{
+	return run->job->counters != NULL && run->job->counters->opt.from == SM_COUNTERS_SIM;
+}
+
 static int make_collector(struct sm_run *run)
 {
 	struct sm_gc_config cfg;
 	char why[200];
 
 	sm_gc_config_init(&cfg);
-	if (run->job->counters != NULL && run->job->counters->opt.from == SM_COUNTERS_SIM) {
+	if (sm__run_simulated(run)) {
 		/* Counts that repeat: threads run one at a time there, in an order that nobody
 		 * chose. */
 		cfg.tuning.sync = true;
@@ -390,6 +396,7 @@ static void report_results(struct sm_run *run)
 		sm_run_fail(run, -EIO, "the workload timed nothing");
 	report_time(run);
 	report_memory(run);
+	sm__requests_report(run);
 	if (run->gc != NULL) {
 		report_collector(run);
 		report_locality(run);
@@ -459,6 +466,7 @@ int sm_session_run(const struct sm_job *job, struct sm_sample *out)
 	pthread_mutex_init(&run.lock, NULL);
 	run_workload(&run);
 	sm__counting_free(run.counting);
+	sm__requests_free(&run);
 	pthread_mutex_destroy(&run.lock);
 	if (run.error != 0)
 		sm_sample_forget(out);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "workloads/backend.h"
+#include "workloads/requests.h"
 
 struct larson {
 	enum sm_wl_backend backend;
@@ -43,32 +44,44 @@ static bool intact(const struct larson *l, const void *object, uint64_t slot)
 	       (size <= 8 || o[size - 1] == (unsigned char)size);
 }
 
-SM_INLINE int work(const enum sm_wl_backend b, struct sm_thread *t, const struct larson *l)
+/* `n` operations; false: an object was damaged. */
+SM_INLINE bool replace(const enum sm_wl_backend b, struct sm_thread *t, const struct larson *l,
+		       void **table, struct sm_rng *rng, uint64_t n)
 {
-	unsigned n = sm_run_threads(t->run);
-	void **table = l->tables[(t->index + l->generation) % n].slots;
-	struct sm_rng r;
+	struct sm_rng r = *rng; /* in registers */
 
-	sm_rng_seed(&r, l->seed, (uint64_t)l->generation * n + t->index);
-	for (uint64_t i = 0; i < l->ops; i++) {
+	for (uint64_t i = 0; i < n; i++) {
 		size_t size = l->min + sm_rng_below(&r, l->max - l->min + 1);
 		uint64_t at = sm_rng_below(&r, l->live);
 		void *old = sm_load(&table[at]);
 
 		if (old != NULL && !intact(l, old, at))
-			return sm_run_fail(t->run, -EIO, "thread %u: a live object was overwritten",
-					   t->index);
+			return false;
 		sm_backend_store(b, t, &table[at], make(b, t, size, at));
 		sm_backend_free(b, old);
 	}
-	return 0;
+	*rng = r;
+	return true;
 }
 
 static int thread_main(struct sm_thread *t, void *arg)
 {
 	const struct larson *l = arg;
+	unsigned threads = sm_run_threads(t->run);
+	void **table = l->tables[(t->index + l->generation) % threads].slots;
+	struct sm_requests *requests = sm_requests_begin(t);
+	struct sm_rng r;
 
-	return SM_FOR_BACKEND(l->backend, work, t, l);
+	sm_rng_seed(&r, l->seed, (uint64_t)l->generation * threads + t->index);
+	for (uint64_t left = l->ops, n; left > 0; left -= n) {
+		n = sm_requests_next(requests, left);
+		if (!SM_FOR_BACKEND(l->backend, replace, t, l, table, &r, n))
+			return sm_run_fail(t->run, -EIO, "thread %u: a live object was overwritten",
+					   t->index);
+		sm_requests_done(requests, n, sm_clock_ticks());
+	}
+	sm_requests_end(t);
+	return 0;
 }
 
 static int check_sizes(const struct sm_params *p, char *err, size_t errlen)
@@ -100,6 +113,8 @@ static int run(struct sm_run *run)
 		return sm_run_fail(run, -ENOMEM, "out of memory for %u tables", n);
 	for (unsigned i = 0; i < n && err == 0; i++)
 		err = sm_table_new(sm_run_thread(run), &l.tables[i], l.live);
+	if (err == 0)
+		err = sm_requests_plan(run, generations, l.ops);
 	for (; err == 0 && l.generation < generations; l.generation++)
 		err = sm_run_parallel_timed(run, n, thread_main, &l);
 	for (unsigned i = 0; i < n; i++)

@@ -9,9 +9,9 @@
  */
 #include <errno.h>
 
-#include "perf/clock.h"
 #include "workloads/backend.h"
 #include "workloads/histogram.h"
+#include "workloads/requests.h"
 
 struct message {
 	struct message *next;
@@ -67,13 +67,19 @@ SM_INLINE void step(const enum sm_wl_backend b, struct sm_thread *t, struct ring
 
 SM_INLINE void steps(const enum sm_wl_backend b, struct sm_thread *t, struct ring *r)
 {
-	uint64_t before = sm_clock_ticks(), now;
+	struct sm_requests *requests = sm_requests_begin(t);
+	uint64_t before = sm_clock_ticks(), now = before;
 
-	for (uint64_t i = 0; i < r->ops; i++, before = now) {
-		step(b, t, r);
-		now = sm_clock_ticks();
-		sm_histogram_record(r->steps, sm_clock_delta(before, now));
+	for (uint64_t left = r->ops, n; left > 0; left -= n) {
+		n = sm_requests_next(requests, left);
+		for (uint64_t i = 0; i < n; i++, before = now) {
+			step(b, t, r);
+			now = sm_clock_ticks();
+			sm_histogram_record(r->steps, sm_clock_delta(before, now));
+		}
+		sm_requests_done(requests, n, now);
 	}
+	sm_requests_end(t);
 }
 
 /* Counts the messages of the ring, and gives them back; 0 when one is damaged. */
@@ -109,23 +115,6 @@ SM_INLINE uint64_t run_ring(const enum sm_wl_backend b, struct sm_run *run, stru
 	return dismantle(b, r);
 }
 
-static void report_steps(struct sm_run *run, const struct ring *r)
-{
-	static const struct {
-		enum sm_result_id what;
-		double q;
-	} quantiles[] = {{SM_RESULT_p50_us, 0.5},
-			 {SM_RESULT_p99_us, 0.99},
-			 {SM_RESULT_p999_us, 0.999},
-			 {SM_RESULT_p9999_us, 0.9999}};
-	double us = sm_clock_ticks_per_ns() * 1000;
-
-	for (unsigned i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++)
-		sm_run_result(run, quantiles[i].what,
-			      (double)sm_histogram_quantile(r->steps, quantiles[i].q) / us);
-	sm_run_result(run, SM_RESULT_max_us, (double)r->steps->max / us);
-}
-
 static uint64_t run_backend(struct sm_run *run, struct ring *r)
 {
 	return SM_FOR_BACKEND(sm_run_backend(run), run_ring, run, r);
@@ -151,10 +140,11 @@ static int run_ring_workload(struct sm_run *run)
 	if (sm_run_gc(run) != NULL && r.type == NULL)
 		return sm_run_fail(run, -ENOMEM, "out of memory for a type");
 	memset(&steps_taken, 0, sizeof(steps_taken));
-	sm_clock_ticks_per_ns(); /* its calibration must not fall into a step */
+	if (sm_requests_plan(run, 1, r.ops) != 0)
+		return -ENOMEM;
 	n = run_backend(run, &r);
 	sm_run_ops(run, r.ops);
-	report_steps(run, &r);
+	sm_run_latency(run, SM_RESULT_p50_us, r.steps);
 	if (n != r.live)
 		return sm_run_fail(run, -EIO,
 				   "the ring lost or damaged messages: %llu of %llu are left",

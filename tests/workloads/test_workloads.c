@@ -150,6 +150,21 @@ static void ring_of(enum sm_wl_backend b, const char *params)
 	}
 }
 
+/* The workload is a server's: its requests have latencies, its mutators a curve. */
+static void serves(enum sm_wl_backend b, int64_t requests)
+{
+	const struct sm_result *mmu = sm_sample_result(&sample, "mmu_1ms");
+
+	ck_assert_int_eq(integer("requests"), requests);
+	ck_assert(number("request_p99_us") > 0);
+	ck_assert(number("metered_100ms_p99_us") >= number("request_p99_us"));
+	ck_assert(number("metered_full_p99_us") >= number("request_p99_us"));
+	if (b != SM_WL_GC || number("wall_s") < 1e-3)
+		ck_assert(!mmu->has_value);
+	else
+		ck_assert(mmu->value >= 0 && mmu->value <= 100);
+}
+
 START_TEST(ring_latencies)
 {
 	static const char *const cases[] = {
@@ -161,6 +176,9 @@ START_TEST(ring_latencies)
 		if (runs_on("ring", b))
 			for (unsigned i = 0; i < 3; i++) {
 				ring_of((enum sm_wl_backend)b, cases[i]);
+				ck_assert(number("p50_us") <= number("p90_us"));
+				ck_assert(number("p90_us") <= number("p99_us"));
+				serves((enum sm_wl_backend)b, i == 0 ? 15 : i == 1 ? 781 : 7);
 				if (b == SM_WL_GC)
 					ck_assert(number("stall_max_us") >= 0);
 				else
@@ -286,6 +304,7 @@ START_TEST(larson_replaces)
 			ok("larson", (enum sm_wl_backend)b, text,
 			   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m" : "");
 			ck_assert_int_eq(integer("ops"), 5000 * 3 * threads);
+			serves((enum sm_wl_backend)b, 78 * 3 * threads);
 			sm_sample_free(&sample);
 		}
 }
