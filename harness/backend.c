@@ -22,6 +22,8 @@ static const struct sm_backend_desc backends[] = {
 	{"span", SM_WL_SPAN, NULL, NULL, "spanmark's span allocator, freed explicitly"},
 	{"libc", SM_WL_LIBC, NULL, NULL,
 	 "malloc and free: the C library's, or what your LD_PRELOAD puts there"},
+	{"bdwgc", SM_WL_BDWGC, "libgc.so.1|libgc.so", "libgc1",
+	 "Boehm, Demers and Weiser's collector, loaded"},
 	{"mimalloc", SM_WL_LIBC,
 	 "libmimalloc.so.3|libmimalloc.so.2|libmimalloc.so.2.0|libmimalloc.so", "libmimalloc2.0",
 	 "mimalloc, preloaded"},

@@ -195,8 +195,9 @@ static void add_versions(cJSON *env)
 /* Variables that choose or set the malloc of backend libc, by the beginning of their names. */
 static bool is_malloc_variable(const char *entry)
 {
-	static const char *const begin[] = {"LD_PRELOAD=", "GLIBC_TUNABLES=", "MALLOC_",
-					    "MIMALLOC_",   "TCMALLOC_",	      "SPANMARK_MALLOC="};
+	static const char *const begin[] = {
+		"LD_PRELOAD=", "GLIBC_TUNABLES=", "MALLOC_",	     "MIMALLOC_",
+		"GC_",	       "TCMALLOC_",	  "SPANMARK_MALLOC="};
 
 	for (size_t i = 0; i < sizeof(begin) / sizeof(begin[0]); i++)
 		if (strncmp(entry, begin[i], strlen(begin[i])) == 0)

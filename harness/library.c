@@ -263,8 +263,8 @@ static const char *why_not(void)
 		       : "; the loader did not take it: does `LD_PRELOAD=PATH true` complain?";
 }
 
-static int served(const char *path, const char *what, const void *at, struct sm_library *out,
-		  char *err, size_t errlen)
+int sm_library_has(const char *path, const char *what, const void *at, struct sm_library *out,
+		   char *err, size_t errlen)
 {
 	if (!sm_library_of_address(at, out)) {
 		snprintf(err, errlen, "what serves %s cannot be told", what);
@@ -284,8 +284,10 @@ int sm_library_serves(const char *path, struct sm_library *out, char *err, size_
 	void (*volatile release)(void *) = free;
 	struct sm_library other;
 
-	if (served(path, "malloc", (const void *)(uintptr_t)allocate, out, err, errlen) != 0 ||
-	    served(path, "free", (const void *)(uintptr_t)release, &other, err, errlen) != 0)
+	if (sm_library_has(path, "malloc", (const void *)(uintptr_t)allocate, out, err, errlen) !=
+		    0 ||
+	    sm_library_has(path, "free", (const void *)(uintptr_t)release, &other, err, errlen) !=
+		    0)
 		return -EINVAL;
 	return 0;
 }

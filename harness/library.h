@@ -31,9 +31,15 @@ int sm_library_of_file(const char *path, struct sm_library *out);
 bool sm_library_of_address(const void *address, struct sm_library *out);
 
 /*
- * Do malloc and free of this process come from that file (by device and inode; NULL: from whichever
- * it is)? Then *out is what serves them; else -EINVAL, and err says in one line what does, and why
- * where that can be told.
+ * Does a function of this process, `what` at `at`, come from that file (by device and inode; NULL:
+ * from whichever it is)? Then *out is the file; else -EINVAL, and err says in one line where it
+ * comes from, and why where that can be told.
+ */
+int sm_library_has(const char *path, const char *what, const void *at, struct sm_library *out,
+		   char *err, size_t errlen);
+
+/*
+ * Do malloc and free of this process come from that file? As sm_library_has.
  */
 int sm_library_serves(const char *path, struct sm_library *out, char *err, size_t errlen);
 

@@ -17,6 +17,7 @@
 #include "harness/library.h"
 #include "harness/runner.h"
 #include "perf/clock.h"
+#include "workloads/bdwgc.h"
 
 #define MAX_JOB (16u << 20)
 
@@ -70,7 +71,13 @@ static int write_all(int fd, const char *text)
  * for. */
 static int prove(const struct sm_job_parts *p, struct sm_library *out, char *err, size_t errlen)
 {
-	int rc = sm_library_serves(p->library, out, err, errlen);
+	int rc;
+
+	if (p->job.backend == SM_WL_LIBC)
+		rc = sm_library_serves(p->library, out, err, errlen);
+	else if ((rc = sm_bdwgc_load(p->library, err, errlen)) == 0)
+		rc = sm_library_has(p->library, "GC_malloc",
+				    (const void *)(uintptr_t)sm_bdwgc.malloc, out, err, errlen);
 
 	if (rc == 0 && p->build_id != NULL && strcmp(p->build_id, out->build_id) != 0) {
 		snprintf(err, errlen, "%.100s is another build than when the run was planned",
@@ -91,7 +98,8 @@ static int run_job(const char *text, size_t len)
 
 	sm_sample_init(&sample);
 	rc = sm_job_parse(text, len, &parts, sample.error, sizeof(sample.error));
-	has_library = rc == 0 && parts.job.backend == SM_WL_LIBC;
+	has_library =
+		rc == 0 && (parts.job.backend == SM_WL_LIBC || parts.job.backend == SM_WL_BDWGC);
 	if (has_library)
 		rc = prove(&parts, &library, sample.error, sizeof(sample.error));
 	has_library &= rc == 0;

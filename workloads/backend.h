@@ -1,5 +1,5 @@
 /*
- * backend.h: one set of calls over the three things that objects can come from.
+ * backend.h: one set of calls over the things that objects can come from.
  *
  * Every call takes the backend as its first argument. A workload writes its kernel once, as an
  * SM_INLINE function with the backend as a parameter, and calls it with a constant from a switch:
@@ -17,20 +17,28 @@
 
 #include "allocator/base/atomic.h"
 #include "spanmark/malloc.h"
+#include "workloads/bdwgc.h"
 #include "workloads/run.h"
 
 /* fn(backend, ..) with the backend as a constant: chosen once, outside of the loop. */
 #define SM_FOR_BACKEND(backend, fn, ...)                         \
 	((backend) == SM_WL_GC	   ? fn(SM_WL_GC, __VA_ARGS__)   \
 	 : (backend) == SM_WL_SPAN ? fn(SM_WL_SPAN, __VA_ARGS__) \
-				   : fn(SM_WL_LIBC, __VA_ARGS__))
+	 : (backend) == SM_WL_LIBC ? fn(SM_WL_LIBC, __VA_ARGS__) \
+				   : fn(SM_WL_BDWGC, __VA_ARGS__))
+
+/* Objects go by themselves, and those with pointers are zeroed at first. */
+SM_INLINE bool sm_backend_collects(enum sm_wl_backend b)
+{
+	return b == SM_WL_GC || b == SM_WL_BDWGC;
+}
 
 /* Ends the run: its error is ENOMEM and names the size. Any thread of the run. */
 SM_COLD _Noreturn void sm_run_out_of_memory(struct sm_thread *t, size_t bytes);
 
 /*
- * An object with pointers: `type` for gc, `size` for the others. gc zeroes it; the others do not,
- * as a C program that fills it at once would have it.
+ * An object with pointers: `type` for gc, `size` for the others. Collectors zero it; the others do
+ * not, as a C program that fills it at once would have it.
  */
 SM_INLINE void *sm_backend_new(enum sm_wl_backend b, struct sm_thread *t,
 			       const struct sm_type *type, size_t size)
@@ -41,6 +49,7 @@ SM_INLINE void *sm_backend_new(enum sm_wl_backend b, struct sm_thread *t,
 	case SM_WL_GC: p = sm_new(t->m, type); break;
 	case SM_WL_SPAN: p = sm_malloc(size); break;
 	case SM_WL_LIBC: p = malloc(size); break;
+	case SM_WL_BDWGC: p = sm_bdwgc.malloc(size); break;
 	case SM_WL_COUNT: break;
 	}
 	if (SM_UNLIKELY(p == NULL))
@@ -57,6 +66,7 @@ SM_INLINE void *sm_backend_bytes(enum sm_wl_backend b, struct sm_thread *t, size
 	case SM_WL_GC: p = sm_new_bytes(t->m, size); break;
 	case SM_WL_SPAN: p = sm_malloc(size); break;
 	case SM_WL_LIBC: p = malloc(size); break;
+	case SM_WL_BDWGC: p = sm_bdwgc.malloc_atomic(size); break;
 	case SM_WL_COUNT: break;
 	}
 	if (SM_UNLIKELY(p == NULL))
@@ -73,28 +83,30 @@ SM_INLINE void *sm_backend_zeroed(enum sm_wl_backend b, struct sm_thread *t, siz
 	case SM_WL_GC: p = sm_new_bytes_zeroed(t->m, size); break;
 	case SM_WL_SPAN: p = sm_calloc(1, size); break;
 	case SM_WL_LIBC: p = calloc(1, size); break;
+	case SM_WL_BDWGC: p = sm_bdwgc.malloc_atomic(size); break;
 	case SM_WL_COUNT: break;
 	}
 	if (SM_UNLIKELY(p == NULL))
 		sm_run_out_of_memory(t, size);
-	return p;
+	return b == SM_WL_BDWGC ? memset(p, 0, size) : p;
 }
 
 /* n pointers, all NULL; `type` for gc is that of n pointers. */
 SM_INLINE void **sm_backend_table(enum sm_wl_backend b, struct sm_thread *t,
 				  const struct sm_type *type, size_t n)
 {
-	return b == SM_WL_GC ? sm_backend_new(b, t, type, n * sizeof(void *))
-			     : sm_backend_zeroed(b, t, n * sizeof(void *));
+	return sm_backend_collects(b) ? sm_backend_new(b, t, type, n * sizeof(void *))
+				      : sm_backend_zeroed(b, t, n * sizeof(void *));
 }
 
-/* Gives an object back; the collector needs no call. NULL is allowed. */
+/* Gives an object back; collectors need no call. NULL is allowed. */
 SM_INLINE void sm_backend_free(enum sm_wl_backend b, void *p)
 {
 	switch (b) {
-	case SM_WL_GC: break;
 	case SM_WL_SPAN: sm_free(p); break;
 	case SM_WL_LIBC: free(p); break;
+	case SM_WL_GC:
+	case SM_WL_BDWGC:
 	case SM_WL_COUNT: break;
 	}
 }
@@ -113,6 +125,8 @@ SM_INLINE void sm_backend_collect(enum sm_wl_backend b, struct sm_thread *t)
 {
 	if (b == SM_WL_GC)
 		(void)sm_collect(sm_run_gc(t->run), t->m);
+	else if (b == SM_WL_BDWGC)
+		sm_bdwgc.gcollect();
 }
 
 /* n pointers that outlive the function that makes them, and are any thread's. */

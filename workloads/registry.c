@@ -17,6 +17,7 @@ static const char *const backend_names[SM_WL_COUNT] = {
 	[SM_WL_GC] = "gc",
 	[SM_WL_SPAN] = "span",
 	[SM_WL_LIBC] = "libc",
+	[SM_WL_BDWGC] = "bdwgc",
 };
 
 const struct sm_workload *const *sm_workloads(unsigned *n)
@@ -53,6 +54,6 @@ int sm_wl_backend_parse(const char *name, enum sm_wl_backend *out, char *err, si
 			*out = (enum sm_wl_backend)i;
 			return 0;
 		}
-	snprintf(err, errlen, "no backend '%.40s'; there are gc, span, libc", name);
+	snprintf(err, errlen, "no backend '%.40s'; there are gc, span, libc, bdwgc", name);
 	return -EINVAL;
 }

@@ -142,6 +142,8 @@ static void read_totals(const struct sm_run *run, struct sm_totals *t)
 	memset(t, 0, sizeof(*t));
 	if (run->gc != NULL)
 		sm_gc_stats(run->gc, &t->gc);
+	if (run->job->backend == SM_WL_BDWGC)
+		sm_bdwgc_totals(&t->bdwgc);
 	getrusage(RUSAGE_SELF, &t->usage);
 	t->ns = sm_clock_ns();
 }
@@ -177,6 +179,12 @@ static void add_totals(struct sm_totals *sum, const struct sm_totals *from,
 	GROWS(total_overflows);
 	GROWS(stalls);
 #undef GROWS
+#define GROWS(f) sum->bdwgc.f += to->bdwgc.f - from->bdwgc.f
+	GROWS(cycles);
+	GROWS(allocated_bytes);
+	GROWS(cycle_ns);
+	GROWS(stopped_ns);
+#undef GROWS
 	sum->ns += sm_clock_delta(from->ns, to->ns);
 	add_time(&sum->usage.ru_utime, &from->usage.ru_utime, &to->usage.ru_utime);
 	add_time(&sum->usage.ru_stime, &from->usage.ru_stime, &to->usage.ru_stime);
@@ -192,6 +200,8 @@ void sm_run_timed_begin(struct sm_run *run)
 	run->timing = true;
 	if (run->gc != NULL && run->timed.ns == 0)
 		sm_gc_stalls_reset(run->gc); /* set-up's stalls are not the workload's */
+	if (run->job->backend == SM_WL_BDWGC && run->timed.ns == 0)
+		sm_bdwgc_reset_longest_stop();
 	sm__counting_arm(run->counting, true);
 	read_totals(run, &run->at_begin);
 	run->base_ticks = sm_clock_ticks() - run->ticks;
@@ -262,6 +272,8 @@ int sm__thread_start(struct sm_thread *t, struct sm_run *run, unsigned index)
 			return sm_run_fail(run, -errno, "%s: cannot attach to the collector: %s",
 					   who, strerror(errno));
 	}
+	if (run->job->backend == SM_WL_BDWGC && index > 0 && !sm_bdwgc_thread_start())
+		return sm_run_fail(run, -EAGAIN, "%s: bdwgc does not take it", who);
 	sm__counting_thread_start(run->counting, "mutator", index, seat);
 	return 0;
 }
@@ -276,6 +288,8 @@ void sm__thread_stop(struct sm_thread *t)
 	if (t->m != NULL)
 		sm_mutator_detach(t->m);
 	t->m = NULL;
+	if (t->run->job->backend == SM_WL_BDWGC && t->index > 0)
+		sm_bdwgc_thread_stop();
 }
 
 /* The gate at which threads wait until all are ready; then it opens, or with `abort`, sends them

@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <sys/resource.h>
 
+#include "workloads/bdwgc.h"
 #include "workloads/run.h"
 #include "workloads/session.h"
 
@@ -19,8 +20,9 @@ struct sm_requests_plan;
 /* Totals that only grow, read at both ends of a timed part. */
 struct sm_totals {
 	uint64_t ns;
-	struct sm_gc_stats gc; /* all 0 without a collector */
-	struct rusage usage;   /* of the process */
+	struct sm_gc_stats gc;	      /* all 0 without spanmark's collector */
+	struct sm_bdwgc_totals bdwgc; /* likewise */
+	struct rusage usage;	      /* of the process */
 };
 
 struct sm_run {

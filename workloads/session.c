@@ -177,7 +177,7 @@ static void configure_nodes(const struct sm_job *job)
 }
 
 /* Backend span: malloc's heap takes the heap's settings; those that are not for it, and all on
- * backend libc, are named in a warning. */
+ * the others, are named in a warning. */
 static int configure_explicit(struct sm_run *run)
 {
 	char why[200];
@@ -206,6 +206,28 @@ static int configure_explicit(struct sm_run *run)
 bool sm__run_simulated(const struct sm_run *run)
 {
 	return run->job->counters != NULL && run->job->counters->opt.from == SM_COUNTERS_SIM;
+}
+
+static void warn_for_bdwgc(void *ctx, const char *text)
+{
+	sm_run_warn(ctx, "bdwgc: %s\n", text);
+}
+
+/* Before anything is pinned: its own threads inherit where they may run. */
+static int begin_bdwgc(struct sm_run *run)
+{
+	char why[200];
+	unsigned own;
+
+	if (sm_bdwgc_load(run->job->library, why, sizeof(why)) != 0)
+		return sm_run_fail(run, -ENOENT, "%s", why);
+	own = sm_bdwgc_begin(run->nthreads, sm__run_simulated(run), warn_for_bdwgc, run);
+	if (own > 0)
+		sm_run_warn(run,
+			    "bdwgc marks with %u thread%s of its own, whose counts and time are "
+			    "in no row; GC_MARKERS=1 leaves marking to mutators\n",
+			    own, own == 1 ? "" : "s");
+	return 0;
 }
 
 static int make_collector(struct sm_run *run)
@@ -390,6 +412,25 @@ static void report_stalls(struct sm_run *run)
 	sm_run_result(run, SM_RESULT_handshake_max_us, (double)s.handshake_round.max_ns * 1e-3);
 }
 
+static void report_bdwgc(struct sm_run *run)
+{
+	const struct sm_bdwgc_totals *g = &run->timed.bdwgc;
+	static const char silent[] = "this bdwgc does not tell of its collections";
+
+	sm_run_result(run, SM_RESULT_gc_cycles, (double)g->cycles);
+	sm_run_result(run, SM_RESULT_alloc_bytes, (double)g->allocated_bytes);
+	sm_run_result_none(run, SM_RESULT_mark_objects_per_s, "bdwgc does not count objects");
+	if (!sm_bdwgc_tells_times()) {
+		sm_run_result_none(run, SM_RESULT_cycle_ns, silent);
+		sm_run_result_none(run, SM_RESULT_stall_max_us, silent);
+		return;
+	}
+	sm_run_result(run, SM_RESULT_cycle_ns, (double)g->cycle_ns);
+	/* Each of its stops is a wait of every mutator. */
+	sm_run_result(run, SM_RESULT_stall_max_us, (double)sm_bdwgc_longest_stop_ns() * 1e-3);
+	sm_run_result(run, SM_RESULT_stall_total_ns, (double)g->stopped_ns * run->nthreads);
+}
+
 static void report_results(struct sm_run *run)
 {
 	if (run->timed.ns == 0)
@@ -401,6 +442,8 @@ static void report_results(struct sm_run *run)
 		report_collector(run);
 		report_locality(run);
 		report_stalls(run);
+	} else if (run->job->backend == SM_WL_BDWGC) {
+		report_bdwgc(run);
 	} else {
 		sm_run_result_none(run, SM_RESULT_gc_cycles, "no collector");
 		sm_run_result_none(run, SM_RESULT_stall_max_us, "no collector");
@@ -431,7 +474,12 @@ static void run_workload(struct sm_run *run)
 
 	if (sm__counting_new(run, &run->counting) != 0)
 		return;
-	if ((run->job->backend == SM_WL_GC ? make_collector(run) : configure_explicit(run)) != 0)
+	err = run->job->backend == SM_WL_GC	 ? make_collector(run)
+	      : run->job->backend == SM_WL_BDWGC ? begin_bdwgc(run)
+						 : 0;
+	if (err == 0 && run->job->backend != SM_WL_GC)
+		err = configure_explicit(run);
+	if (err != 0)
 		return;
 	(void)sm_stack_watch("mutator 0");
 	if (sm__thread_start(&run->thread0, run, 0) == 0) {
@@ -444,6 +492,7 @@ static void run_workload(struct sm_run *run)
 		sm__thread_stop(&run->thread0);
 	}
 	sm_stack_unwatch();
+	sm_bdwgc_end();
 	if (run->gc != NULL)
 		sm_gc_destroy(run->gc); /* its threads end, and hand their counts over */
 	if (run->error == 0 &&

@@ -11,7 +11,12 @@ static int keep(struct sm_thread *t, struct sm_table *table, enum sm_wl_backend 
 
 	if (b == SM_WL_GC && (type = sm_type_pointers(sm_run_gc(t->run), table->n)) == NULL)
 		return -ENOMEM;
-	table->slots = sm_backend_table(b, t, type, table->n);
+	if (b == SM_WL_BDWGC) /* the memory of `table` is not its root */
+		table->slots = sm_bdwgc.malloc_uncollectable(table->n * sizeof(void *));
+	else
+		table->slots = sm_backend_table(b, t, type, table->n);
+	if (table->slots == NULL)
+		return -ENOMEM;
 	if (b == SM_WL_GC && (table->handle = sm_handle_new(t->m, table->slots)) == NULL)
 		return -ENOMEM;
 	return 0;
@@ -30,10 +35,12 @@ void sm_table_free(struct sm_thread *t, struct sm_table *table)
 {
 	enum sm_wl_backend b = sm_run_backend(t->run);
 
-	for (size_t i = 0; b != SM_WL_GC && table->slots != NULL && i < table->n; i++)
+	for (size_t i = 0; !sm_backend_collects(b) && table->slots != NULL && i < table->n; i++)
 		sm_backend_free(b, table->slots[i]);
 	sm_backend_free(b, table->slots);
 	if (b == SM_WL_GC)
 		sm_handle_free(t->m, table->handle);
+	if (b == SM_WL_BDWGC)
+		sm_bdwgc.free(table->slots);
 	*table = (struct sm_table){0};
 }

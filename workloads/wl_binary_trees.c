@@ -26,58 +26,41 @@ struct forest {
 
 /* ---- a tree, for each backend ------------------------------------------------------------- */
 
-/* gc. The node is rooted by this frame (the collector scans stacks conservatively) until its parent
- * holds it. Stores into a fresh node go through the barrier too: marking may be under way. */
-static struct node *grow_gc(struct sm_thread *t, const struct sm_type *type, int depth)
-{
-	struct node *n = sm_backend_new(SM_WL_GC, t, type, sizeof(*n));
-
-	if (depth > 0) {
-		sm_store(t->m, (void **)&n->left, grow_gc(t, type, depth - 1));
-		sm_store(t->m, (void **)&n->right, grow_gc(t, type, depth - 1));
-	}
-	return n;
-}
-
 /*
- * Explicit: one recursive function for each backend, so that the choice is made once a tree. The
- * grown and felled nodes are the same as a C program's.
+ * A node of gc is rooted by its frame (collectors scan stacks conservatively) until its parent
+ * holds it. The explicit ones store at once: nothing looks at their nodes.
  */
-static struct node *grow_span(struct sm_thread *t, int depth)
-{
-	struct node *n = sm_backend_new(SM_WL_SPAN, t, NULL, sizeof(*n));
-
-	n->left = depth > 0 ? grow_span(t, depth - 1) : NULL;
-	n->right = depth > 0 ? grow_span(t, depth - 1) : NULL;
-	return n;
-}
-
-static struct node *grow_libc(struct sm_thread *t, int depth)
-{
-	struct node *n = sm_backend_new(SM_WL_LIBC, t, NULL, sizeof(*n));
-
-	n->left = depth > 0 ? grow_libc(t, depth - 1) : NULL;
-	n->right = depth > 0 ? grow_libc(t, depth - 1) : NULL;
-	return n;
-}
-
-static void fell_span(struct node *n)
-{
-	if (n->left != NULL) {
-		fell_span(n->left);
-		fell_span(n->right);
+#define DEFINE(name, b)                                                                  \
+	static struct node *grow_##name(struct sm_thread *t, const struct sm_type *type, \
+					int depth)                                       \
+	{                                                                                \
+		struct node *n = sm_backend_new(b, t, type, sizeof(*n));                 \
+                                                                                         \
+		if (depth > 0) {                                                         \
+			sm_backend_store(b, t, (void **)&n->left,                        \
+					 grow_##name(t, type, depth - 1));               \
+			sm_backend_store(b, t, (void **)&n->right,                       \
+					 grow_##name(t, type, depth - 1));               \
+		} else if (!sm_backend_collects(b)) {                                    \
+			n->left = n->right = NULL;                                       \
+		}                                                                        \
+		return n;                                                                \
+	}                                                                                \
+	static void fell_##name(struct node *n)                                          \
+	{                                                                                \
+		if (sm_backend_collects(b))                                              \
+			return;                                                          \
+		if (n->left != NULL) {                                                   \
+			fell_##name(n->left);                                            \
+			fell_##name(n->right);                                           \
+		}                                                                        \
+		sm_backend_free(b, n);                                                   \
 	}
-	sm_backend_free(SM_WL_SPAN, n);
-}
 
-static void fell_libc(struct node *n)
-{
-	if (n->left != NULL) {
-		fell_libc(n->left);
-		fell_libc(n->right);
-	}
-	sm_backend_free(SM_WL_LIBC, n);
-}
+DEFINE(gc, SM_WL_GC)
+DEFINE(span, SM_WL_SPAN)
+DEFINE(libc, SM_WL_LIBC)
+DEFINE(bdwgc, SM_WL_BDWGC)
 
 static uint64_t count(const struct node *n)
 {
@@ -88,17 +71,20 @@ static struct node *grow(struct sm_thread *t, const struct forest *f, int depth)
 {
 	switch (f->backend) {
 	case SM_WL_GC: return grow_gc(t, f->type, depth);
-	case SM_WL_SPAN: return grow_span(t, depth);
-	default: return grow_libc(t, depth);
+	case SM_WL_SPAN: return grow_span(t, NULL, depth);
+	case SM_WL_LIBC: return grow_libc(t, NULL, depth);
+	default: return grow_bdwgc(t, NULL, depth);
 	}
 }
 
 static void fell(const struct forest *f, struct node *tree)
 {
-	if (f->backend == SM_WL_SPAN)
-		fell_span(tree);
-	else if (f->backend == SM_WL_LIBC)
-		fell_libc(tree);
+	switch (f->backend) {
+	case SM_WL_GC: fell_gc(tree); break;
+	case SM_WL_SPAN: fell_span(tree); break;
+	case SM_WL_LIBC: fell_libc(tree); break;
+	default: fell_bdwgc(tree);
+	}
 }
 
 /* ---- the forest --------------------------------------------------------------------------- */
@@ -189,6 +175,6 @@ const struct sm_workload sm__wl_binary_trees = {
 		"short-lived trees beside a long-lived one: small objects built, counted, dropped",
 	.op = "node",
 	.params = params,
-	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.backends = SM_WL_EVERY,
 	.run = run_binary_trees,
 };

@@ -53,7 +53,7 @@ SM_INLINE int work(const enum sm_wl_backend b, struct sm_thread *t, const struct
 
 	churn(b, t, c, table);
 	ok = intact(c, table);
-	if (b != SM_WL_GC) {
+	if (!sm_backend_collects(b)) {
 		for (uint64_t e = 0; e < c->live; e++)
 			sm_backend_free(b, table[e]);
 		sm_backend_free(b, table);
@@ -122,6 +122,6 @@ const struct sm_workload sm__wl_churn = {
 	.summary = "a small set of live pointer-free objects, replaced at full speed",
 	.op = "object",
 	.params = params,
-	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.backends = SM_WL_EVERY,
 	.run = run_churn,
 };

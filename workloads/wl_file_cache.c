@@ -470,7 +470,7 @@ const struct sm_workload sm__wl_file_cache = {
 		"blocks of a file that the kernel writes to while the program goes on (io_uring)",
 	.op = "block",
 	.params = params,
-	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.backends = SM_WL_EVERY,
 	.check = check_sizes,
 	.run = run,
 };

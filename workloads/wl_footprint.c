@@ -169,7 +169,7 @@ SM_INLINE int work(const enum sm_wl_backend b, struct sm_thread *t, struct footp
 	err = walk_all(t, f, first);
 	if (err == 0)
 		report(t->run, f, &resident);
-	for (uint64_t i = 0; err == 0 && b != SM_WL_GC && i < f->n; i++) {
+	for (uint64_t i = 0; err == 0 && !sm_backend_collects(b) && i < f->n; i++) {
 		struct object *next = first->ways[SEQUENTIAL];
 
 		sm_backend_free(b, first);
@@ -257,7 +257,7 @@ const struct sm_workload sm__wl_footprint = {
 	.summary = "a large live set that stays: what an object costs, and reading it",
 	.op = "visit",
 	.params = params,
-	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.backends = SM_WL_EVERY,
 	.check = check,
 	.run = run,
 };

@@ -224,6 +224,6 @@ const struct sm_workload sm__wl_fragment = {
 	.summary = "a sawtooth of sizes and layouts: resident memory over live bytes at each step",
 	.op = "object",
 	.params = params,
-	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.backends = SM_WL_EVERY,
 	.run = run,
 };

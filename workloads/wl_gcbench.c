@@ -34,7 +34,7 @@ SM_INLINE struct node *new_node(const enum sm_wl_backend b, struct sm_thread *t,
 {
 	struct node *n = sm_backend_new(b, t, type, sizeof(*n));
 
-	if (b != SM_WL_GC)
+	if (!sm_backend_collects(b))
 		*n = (struct node){0};
 	return n;
 }
@@ -50,6 +50,14 @@ SM_INLINE struct node *new_node(const enum sm_wl_backend b, struct sm_thread *t,
 		sm_backend_store(b, t, (void **)&n->right, new_node(b, t, type));               \
 		populate_##name(t, type, depth - 1, n->left);                                   \
 		populate_##name(t, type, depth - 1, n->right);                                  \
+	}                                                                                       \
+	static struct node *down_##name(struct sm_thread *t, const struct sm_type *type,        \
+					int depth)                                              \
+	{                                                                                       \
+		struct node *n = new_node(b, t, type);                                          \
+                                                                                                \
+		populate_##name(t, type, depth, n);                                             \
+		return n;                                                                       \
 	}                                                                                       \
 	/* From the leaves up. */                                                               \
 	static struct node *make_##name(struct sm_thread *t, const struct sm_type *type,        \
@@ -68,7 +76,7 @@ SM_INLINE struct node *new_node(const enum sm_wl_backend b, struct sm_thread *t,
 	}                                                                                       \
 	static void drop_##name(struct node *n)                                                 \
 	{                                                                                       \
-		if (b == SM_WL_GC || n == NULL)                                                 \
+		if (sm_backend_collects(b) || n == NULL)                                        \
 			return;                                                                 \
 		drop_##name(n->left);                                                           \
 		drop_##name(n->right);                                                          \
@@ -78,36 +86,32 @@ SM_INLINE struct node *new_node(const enum sm_wl_backend b, struct sm_thread *t,
 DEFINE(gc, SM_WL_GC)
 DEFINE(span, SM_WL_SPAN)
 DEFINE(libc, SM_WL_LIBC)
+DEFINE(bdwgc, SM_WL_BDWGC)
+
+#define KERNEL(name)                                  \
+	{                                             \
+		down_##name, make_##name, drop_##name \
+	}
+static const struct {
+	struct node *(*down)(struct sm_thread *t, const struct sm_type *type, int depth);
+	struct node *(*up)(struct sm_thread *t, const struct sm_type *type, int depth);
+	void (*drop)(struct node *n);
+} kernels[SM_WL_COUNT] = {
+	[SM_WL_GC] = KERNEL(gc),
+	[SM_WL_SPAN] = KERNEL(span),
+	[SM_WL_LIBC] = KERNEL(libc),
+	[SM_WL_BDWGC] = KERNEL(bdwgc),
+};
 
 static struct node *make(struct sm_thread *t, const struct bench *g, int depth, bool top_down)
 {
-	struct node *n;
-
-	if (!top_down)
-		return g->backend == SM_WL_GC	  ? make_gc(t, g->type, depth)
-		       : g->backend == SM_WL_SPAN ? make_span(t, g->type, depth)
-						  : make_libc(t, g->type, depth);
-	switch (g->backend) {
-	case SM_WL_GC:
-		n = new_node(SM_WL_GC, t, g->type);
-		populate_gc(t, g->type, depth, n);
-		break;
-	case SM_WL_SPAN:
-		n = new_node(SM_WL_SPAN, t, g->type);
-		populate_span(t, g->type, depth, n);
-		break;
-	default: n = new_node(SM_WL_LIBC, t, g->type); populate_libc(t, g->type, depth, n);
-	}
-	return n;
+	return top_down ? kernels[g->backend].down(t, g->type, depth)
+			: kernels[g->backend].up(t, g->type, depth);
 }
 
 static void drop(const struct bench *g, struct node *n)
 {
-	switch (g->backend) {
-	case SM_WL_GC: drop_gc(n); break;
-	case SM_WL_SPAN: drop_span(n); break;
-	default: drop_libc(n);
-	}
+	kernels[g->backend].drop(n);
 }
 
 static uint64_t count(const struct node *n)
@@ -238,7 +242,7 @@ const struct sm_workload sm__wl_gcbench = {
 		"Boehm's: trees built downwards and upwards beside a tree and an array that stay",
 	.op = "node",
 	.params = params,
-	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.backends = SM_WL_EVERY,
 	.check = check_depths,
 	.run = run,
 };

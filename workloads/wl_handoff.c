@@ -164,7 +164,7 @@ const struct sm_workload sm__wl_handoff = {
 	.summary = "objects that one thread makes and another drops",
 	.op = "object",
 	.params = params,
-	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.backends = SM_WL_EVERY,
 	.check = check_pairs,
 	.run = run,
 };

@@ -170,7 +170,7 @@ const struct sm_workload sm__wl_larson = {
 	.summary = "a server's memory: random sizes, dropped by other threads than made them",
 	.op = "object",
 	.params = params,
-	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.backends = SM_WL_EVERY,
 	.check = check_sizes,
 	.run = run,
 };

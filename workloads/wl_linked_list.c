@@ -53,7 +53,7 @@ static bool intact(const struct list *l, struct node *n)
 
 SM_INLINE void drop(const enum sm_wl_backend b, struct node *n)
 {
-	while (b != SM_WL_GC && n != NULL) {
+	while (!sm_backend_collects(b) && n != NULL) {
 		struct node *next = n->next;
 
 		sm_backend_free(b, n);
@@ -125,6 +125,6 @@ const struct sm_workload sm__wl_linked_list = {
 	.summary = "one long list, walked and marked: no breadth, all depth",
 	.op = "node",
 	.params = params,
-	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.backends = SM_WL_EVERY,
 	.run = run,
 };

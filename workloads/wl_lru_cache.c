@@ -84,7 +84,7 @@ SM_INLINE void insert(const enum sm_wl_backend b, struct sm_thread *t, const str
 	size_t bytes =
 		(size_t)snprintf(text, sizeof(text), "user:%llu", (unsigned long long)number) + 1;
 
-	if (b != SM_WL_GC)
+	if (!sm_backend_collects(b))
 		*e = (struct entry){0};
 	e->number = number;
 	STORE(&e->key, sm_backend_bytes(b, t, bytes));
@@ -103,7 +103,7 @@ SM_INLINE int work(const enum sm_wl_backend b, struct sm_thread *t, struct lru *
 			       *c = rooted;
 	uint64_t hits = 0;
 
-	if (b != SM_WL_GC)
+	if (!sm_backend_collects(b))
 		*c = (struct cache){0};
 	c->mask = l->nbuckets - 1;
 	STORE(&c->buckets, sm_backend_table(b, t, l->buckets, l->nbuckets));
@@ -127,7 +127,7 @@ SM_INLINE int work(const enum sm_wl_backend b, struct sm_thread *t, struct lru *
 		unlink_use(b, t, c, e);
 		use(b, t, c, e);
 	}
-	while (b != SM_WL_GC && c->n > 0)
+	while (!sm_backend_collects(b) && c->n > 0)
 		evict(b, t, c);
 	sm_backend_free(b, c->buckets);
 	sm_backend_free(b, rooted);
@@ -212,6 +212,6 @@ const struct sm_workload sm__wl_lru_cache = {
 	.summary = "a cache of strings under skewed look-ups: entries that die old",
 	.op = "look-up",
 	.params = params,
-	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.backends = SM_WL_EVERY,
 	.run = run,
 };

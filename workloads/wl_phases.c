@@ -108,7 +108,7 @@ SM_INLINE void open_session(const enum sm_wl_backend b, struct sm_thread *t, con
 {
 	struct session *s = sm_backend_new(b, t, v->session, sizeof(*s));
 
-	if (b != SM_WL_GC)
+	if (!sm_backend_collects(b))
 		*s = (struct session){0};
 	s->number = mine->opened++;
 	sm_backend_store(b, t, slot_of(v, mine, s->number), s);
@@ -281,7 +281,8 @@ static void report(struct sm_run *run, const struct server *v)
 
 static void free_sessions(struct server *v)
 {
-	for (uint64_t i = 0; v->backend != SM_WL_GC && i < v->table.n && v->table.slots; i++) {
+	for (uint64_t i = 0; !sm_backend_collects(v->backend) && i < v->table.n && v->table.slots;
+	     i++) {
 		struct session *s = v->table.slots[i];
 
 		for (unsigned p = 0; s != NULL && p < PARTS; p++)
@@ -352,6 +353,6 @@ const struct sm_workload sm__wl_phases = {
 	.summary = "a server's memory while its load rises and falls: what goes back, and how fast",
 	.op = "request",
 	.params = params,
-	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.backends = SM_WL_EVERY,
 	.run = run,
 };

@@ -182,6 +182,6 @@ const struct sm_workload sm__wl_ring = {
 	.summary = "a large ring of messages under steady replacement: the latency of every step",
 	.op = "step",
 	.params = params,
-	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.backends = SM_WL_EVERY,
 	.run = run_ring_workload,
 };

@@ -59,7 +59,7 @@ SM_INLINE int work(const enum sm_wl_backend b, struct sm_thread *t, const struct
 		sm_backend_store(b, t, slot, make(b, t, length, one[0]));
 		sm_backend_free(b, old);
 	}
-	for (uint64_t e = 0; b != SM_WL_GC && e < w->live; e++)
+	for (uint64_t e = 0; !sm_backend_collects(b) && e < w->live; e++)
 		sm_backend_free(b, table[e]);
 	sm_backend_free(b, table);
 	return 0;
@@ -122,6 +122,6 @@ const struct sm_workload sm__wl_strings = {
 	.summary = "tiny objects: short strings made of two others",
 	.op = "string",
 	.params = params,
-	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.backends = SM_WL_EVERY,
 	.run = run,
 };

@@ -190,6 +190,6 @@ const struct sm_workload sm__wl_wide_array = {
 	.summary = "arrays of millions of pointers whose entries are replaced",
 	.op = "replacement",
 	.params = params,
-	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.backends = SM_WL_EVERY,
 	.run = run,
 };

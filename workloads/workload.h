@@ -101,13 +101,15 @@ const int64_t *sm_params_list(const struct sm_params *p, const char *name, unsig
 
 /* What the workload's objects come from. */
 enum sm_wl_backend {
-	SM_WL_GC,   /* spanmark's collector */
-	SM_WL_SPAN, /* spanmark's allocator, freed explicitly (malloc and free) */
-	SM_WL_LIBC, /* malloc and free of the process: libc's, or what LD_PRELOAD puts there */
+	SM_WL_GC,    /* spanmark's collector */
+	SM_WL_SPAN,  /* spanmark's allocator, freed explicitly (malloc and free) */
+	SM_WL_LIBC,  /* malloc and free of the process: libc's, or what LD_PRELOAD puts there */
+	SM_WL_BDWGC, /* Boehm's collector, where it is installed */
 	SM_WL_COUNT
 };
+#define SM_WL_EVERY ((1u << SM_WL_COUNT) - 1) /* for a workload's `backends` */
 
-const char *sm_wl_backend_name(enum sm_wl_backend b); /* "gc", "span", "libc" */
+const char *sm_wl_backend_name(enum sm_wl_backend b); /* "gc", "span", "libc", "bdwgc" */
 /* -EINVAL, and in err one line that says what is allowed. */
 int sm_wl_backend_parse(const char *name, enum sm_wl_backend *out, char *err, size_t errlen);
 

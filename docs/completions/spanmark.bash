@@ -22,7 +22,7 @@ _spanmark_run() {
 	case $prev in
 	-w | --workload) _spanmark_list "$cur" "$(_spanmark_names workloads)"; return ;;
 	-p | --param) COMPREPLY=($(compgen -W "$(_spanmark_names params)" -- "$cur")); compopt -o nospace; return ;;
-	-b | --backend) _spanmark_list "$cur" "gc span libc mimalloc jemalloc tcmalloc spanmark-malloc"; return ;;
+	-b | --backend) _spanmark_list "$cur" "gc span libc bdwgc mimalloc jemalloc tcmalloc spanmark-malloc"; return ;;
 	--place) _spanmark_list "$cur" "compact scatter per-node one-per-core none"; return ;;
 	--mark-place) _spanmark_list "$cur" "auto dedicated shared sibling remote-node none"; return ;;
 	--kind) _spanmark_list "$cur" "all p e"; return ;;
@@ -61,7 +61,7 @@ _spanmark() {
 		case $prev in
 		--store) COMPREPLY=($(compgen -f -- "$cur")) ;;
 		-f | --format) COMPREPLY=($(compgen -W "table csv json" -- "$cur")) ;;
-		*) COMPREPLY=($(compgen -W "--store --last --metric -w --workload --margin --fail-if --require-power -f --format --help gc span libc mimalloc jemalloc tcmalloc spanmark-malloc" -- "$cur")) ;;
+		*) COMPREPLY=($(compgen -W "--store --last --metric -w --workload --margin --fail-if --require-power -f --format --help gc span libc bdwgc mimalloc jemalloc tcmalloc spanmark-malloc" -- "$cur")) ;;
 		esac ;;
 	heap) COMPREPLY=($(compgen -f -W "--why --dominators --top --help" -- "$cur")) ;;
 	*) COMPREPLY=($(compgen -W "--help" -- "$cur")) ;;

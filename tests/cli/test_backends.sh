@@ -133,6 +133,21 @@ for name in mimalloc jemalloc tcmalloc; do
 	says "library  $name $(column version $name out.csv) (lib$name"
 done
 
+if "$cmd" list backends | grep -A1 "^  bdwgc " | grep -q "not installed"; then
+	echo "SKIP bdwgc: not installed"
+else
+	expect 0 $small --backend bdwgc,gc -f csv -o out.csv
+	case $(column library bdwgc out.csv) in *libgc.so*) ;; *) bad "bdwgc: $(cat out.csv)" ;; esac
+	case $(column version bdwgc out.csv) in [0-9]*.[0-9]*.[0-9]*) ;; *) bad "version of bdwgc: $(column version bdwgc out.csv)" ;; esac
+	[ -z "$(column library gc out.csv)" ] || bad "gc has a library: $(cat out.csv)"
+	[ "$(grep -c '^[^,]*,0,,,,,,,bdwgc,gc_cycles,,[0-9]*,cycles,,,ok,' out.csv)" = 1 ] || bad "no cycles of bdwgc: $(cat out.csv)"
+	# Its own threads are counted by nobody, which is said; without them nothing is.
+	tried=$((tried + 1))
+	GC_MARKERS=1 timeout 60 "$cmd" run $small --backend bdwgc >out 2>err || bad "GC_MARKERS=1: $(cat err)"
+	grep -q "bdwgc marks with" out && bad "threads that are not there: $(cat out)"
+	refuse "graph: backend=bdwgc: must be gc" -w graph -p ops=1 --backend bdwgc
+fi
+
 # ---- compare --------------------------------------------------------------------------------------
 cp "$build/libspanmark-malloc.so" ./copy.so
 expect 0 $small --backend "preload:./copy.so" --store lab.db

@@ -16,7 +16,8 @@ BUILD="gcc make pkg-config libc6-dev libpfm4-dev libhwloc-dev libsqlite3-dev lib
 packages_of() {
 	case $1 in
 	build) echo "$BUILD" ;;
-	test) echo "$BUILD check libsubunit-dev libseccomp-dev valgrind python3 g++ sqlite3 git stress-ng zsh groff-base" ;;
+	test) echo "$BUILD check libsubunit-dev libseccomp-dev valgrind python3 g++ sqlite3 git stress-ng zsh groff-base" \
+		"libgc1 libjemalloc2 libmimalloc2.0|libmimalloc3|libmimalloc2 libtcmalloc-minimal4|libtcmalloc-minimal4t64" ;;
 	format) echo "clang-format git" ;;
 	tidy) echo "clang-tidy python3" ;;
 	clang) echo "$BUILD clang libclang-rt-14-dev|libclang-rt-dev check libsubunit-dev" ;;
@@ -37,7 +38,7 @@ packages_of() {
 reason_of() {
 	case $1 in
 	build) echo "the compiler and the libraries that spanmark is built with" ;;
-	test) echo "the test framework and the tools that tests run" ;;
+	test) echo "the test framework, the tools that tests run and the allocators that they preload" ;;
 	format) echo "the formatting check" ;;
 	tidy) echo "the static checks" ;;
 	clang) echo "the second compiler and its sanitizers" ;;

@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "allocator/base/base.h"
+#include "workloads/bdwgc.h"
+
 struct sm_sample sample;
 
 int run_with(const char *name, enum sm_wl_backend backend, const char *assignments,
@@ -65,9 +68,30 @@ double number(const char *name)
 	return r->value;
 }
 
+/* Stops of the world by signals and the thread sanitizer, which holds signals back, do not go
+ * together. */
+static bool has_bdwgc(void)
+{
+	static bool said;
+	char err[200] = "the thread sanitizer holds its signals back";
+#if SM_TSAN
+	bool has = false;
+#else
+	bool has = sm_bdwgc_load(NULL, err, sizeof(err)) == 0;
+#endif
+
+	if (!has && !said) {
+		printf("SKIP bdwgc: %s\n", err);
+		fflush(stdout);
+	}
+	said = true;
+	return has;
+}
+
 bool runs_on(const char *name, unsigned backend)
 {
 	char err[512];
 
-	return sm_workload_find(name, err, sizeof(err))->backends >> backend & 1;
+	return (sm_workload_find(name, err, sizeof(err))->backends >> backend & 1) != 0 &&
+	       (backend != SM_WL_BDWGC || has_bdwgc());
 }

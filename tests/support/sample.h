@@ -21,6 +21,10 @@ void ok(const char *name, enum sm_wl_backend backend, const char *assignments,
 int64_t integer(const char *name);
 double number(const char *name);
 
+/* The workload has the backend, and it is installed here. */
 bool runs_on(const char *name, unsigned backend);
+#define EACH_BACKEND(b, name)                      \
+	for (unsigned b = 0; b < SM_WL_COUNT; b++) \
+		if (runs_on(name, b))
 
 #endif

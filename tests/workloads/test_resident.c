@@ -50,11 +50,10 @@ START_TEST(fragment_reports_each_step)
 
 	if (sm_rss_read(&rss) != 0)
 		SM_SKIP("no /proc/self/smaps_rollup here");
-	for (unsigned b = 0; b < SM_WL_COUNT; b++) {
+	EACH_BACKEND(b, "fragment")
+	{
 		double worst = 0;
 
-		if (!runs_on("fragment", b))
-			continue;
 		ok("fragment", (enum sm_wl_backend)b, "live=6m steps=7",
 		   b == SM_WL_GC ? "gc.verify=1" : "");
 		for (unsigned i = 1; i <= 7; i++) {

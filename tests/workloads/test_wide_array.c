@@ -15,9 +15,8 @@ START_TEST(entries_are_in_their_places)
 	};
 	static const int64_t ops[] = {2000, 40000, 2000000}, replaced[] = {3, 1400, 1200};
 
-	for (unsigned b = 0; b < SM_WL_COUNT; b++) {
-		if (!runs_on("wide-array", b))
-			continue;
+	EACH_BACKEND(b, "wide-array")
+	{
 		ok("wide-array", (enum sm_wl_backend)b, cases[_i],
 		   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m gc.room=1" : "");
 		ck_assert_int_eq(integer("ops"), ops[_i]);

@@ -30,24 +30,19 @@ END_TEST
 START_TEST(trees_counts)
 {
 	static const int depths[] = {4, 5, 8, 11, 12, 13};
-	for (unsigned b = 0; b < SM_WL_COUNT; b++)
-		if (runs_on("binary-trees", b))
-			for (unsigned i = 0; i < sizeof(depths) / sizeof(depths[0]); i++)
-				for (int threads = 1; threads <= 3; threads++) {
-					char text[64];
+	EACH_BACKEND(b, "binary-trees")
+	for (unsigned i = 0; i < sizeof(depths) / sizeof(depths[0]); i++)
+		for (int threads = 1; threads <= 3; threads++) {
+			char text[64];
 
-					snprintf(text, sizeof(text), "depth=%d threads=%d",
-						 depths[i], threads);
-					ok("binary-trees", (enum sm_wl_backend)b, text, "");
-					ck_assert_int_eq(integer("check"),
-							 short_lived_nodes(depths[i]));
-					ck_assert_int_eq(integer("long_lived"),
-							 ((int64_t)2 << depths[i]) - 1);
-					ck_assert_int_eq(integer("ops"),
-							 integer("check") + integer("long_lived"));
-					ck_assert(number("wall_s") > 0 && number("ns_per_op") > 0);
-					sm_sample_free(&sample);
-				}
+			snprintf(text, sizeof(text), "depth=%d threads=%d", depths[i], threads);
+			ok("binary-trees", (enum sm_wl_backend)b, text, "");
+			ck_assert_int_eq(integer("check"), short_lived_nodes(depths[i]));
+			ck_assert_int_eq(integer("long_lived"), ((int64_t)2 << depths[i]) - 1);
+			ck_assert_int_eq(integer("ops"), integer("check") + integer("long_lived"));
+			ck_assert(number("wall_s") > 0 && number("ns_per_op") > 0);
+			sm_sample_free(&sample);
+		}
 }
 END_TEST
 
@@ -113,17 +108,16 @@ END_TEST
 START_TEST(churn_sizes)
 {
 	static const int sizes[] = {8, 16, 64, 1000, 1024, 5000, 40000};
-	for (unsigned b = 0; b < SM_WL_COUNT; b++)
-		if (runs_on("churn", b))
-			for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-				char text[96];
+	EACH_BACKEND(b, "churn")
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		char text[96];
 
-				snprintf(text, sizeof(text), "size=%d ops=3000 live=%u threads=%u",
-					 sizes[i], i * 50 + 1, i % 3 + 1);
-				ok("churn", (enum sm_wl_backend)b, text, "");
-				ck_assert_int_eq(integer("ops"), 3000 * (int)(i % 3 + 1));
-				sm_sample_free(&sample);
-			}
+		snprintf(text, sizeof(text), "size=%d ops=3000 live=%u threads=%u", sizes[i],
+			 i * 50 + 1, i % 3 + 1);
+		ok("churn", (enum sm_wl_backend)b, text, "");
+		ck_assert_int_eq(integer("ops"), 3000 * (int)(i % 3 + 1));
+		sm_sample_free(&sample);
+	}
 	/* Fewer operations than entries: the rest stays empty. */
 	ok("churn", SM_WL_GC, "size=64 ops=10 live=100", "");
 	sm_sample_free(&sample);
@@ -172,20 +166,18 @@ START_TEST(ring_latencies)
 		"live=2000 size=1024 ops=50000",
 		"live=20 size=100000 ops=500",
 	};
-	for (unsigned b = 0; b < SM_WL_COUNT; b++)
-		if (runs_on("ring", b))
-			for (unsigned i = 0; i < 3; i++) {
-				ring_of((enum sm_wl_backend)b, cases[i]);
-				ck_assert(number("p50_us") <= number("p90_us"));
-				ck_assert(number("p90_us") <= number("p99_us"));
-				serves((enum sm_wl_backend)b, i == 0 ? 15 : i == 1 ? 781 : 7);
-				if (b == SM_WL_GC)
-					ck_assert(number("stall_max_us") >= 0);
-				else
-					ck_assert(!sm_sample_result(&sample, "stall_max_us")
-							   ->has_value);
-				sm_sample_free(&sample);
-			}
+	EACH_BACKEND(b, "ring")
+	for (unsigned i = 0; i < 3; i++) {
+		ring_of((enum sm_wl_backend)b, cases[i]);
+		ck_assert(number("p50_us") <= number("p90_us"));
+		ck_assert(number("p90_us") <= number("p99_us"));
+		serves((enum sm_wl_backend)b, i == 0 ? 15 : i == 1 ? 781 : 7);
+		if (b == SM_WL_GC)
+			ck_assert(number("stall_max_us") >= 0);
+		else if (b != SM_WL_BDWGC)
+			ck_assert(!sm_sample_result(&sample, "stall_max_us")->has_value);
+		sm_sample_free(&sample);
+	}
 }
 END_TEST
 
@@ -235,20 +227,19 @@ START_TEST(gcbench_counts)
 {
 	/* Boehm's sizes: 14678504 nodes in the short-lived trees. */
 	ck_assert_int_eq(gcbench_nodes(18, 16), 14678504);
-	for (unsigned b = 0; b < SM_WL_COUNT; b++)
-		for (int threads = 1; threads <= 3; threads += 2) {
-			char text[96];
+	EACH_BACKEND(b, "gcbench")
+	for (int threads = 1; threads <= 3; threads += 2) {
+		char text[96];
 
-			snprintf(text, sizeof(text),
-				 "stretch=11 long_lived=9 longest=8 array=1000 threads=%d",
-				 threads);
-			ok("gcbench", (enum sm_wl_backend)b, text,
-			   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m" : "");
-			ck_assert_int_eq(integer("check"), gcbench_nodes(11, 8));
-			ck_assert_int_eq(integer("long_lived"), 1023);
-			ck_assert_int_eq(integer("ops"), gcbench_nodes(11, 8) + 4095 + 1023);
-			sm_sample_free(&sample);
-		}
+		snprintf(text, sizeof(text),
+			 "stretch=11 long_lived=9 longest=8 array=1000 threads=%d", threads);
+		ok("gcbench", (enum sm_wl_backend)b, text,
+		   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m" : "");
+		ck_assert_int_eq(integer("check"), gcbench_nodes(11, 8));
+		ck_assert_int_eq(integer("long_lived"), 1023);
+		ck_assert_int_eq(integer("ops"), gcbench_nodes(11, 8) + 4095 + 1023);
+		sm_sample_free(&sample);
+	}
 }
 END_TEST
 
@@ -269,17 +260,17 @@ START_TEST(handoff_arrives)
 	static const char *const queues[] = {"queue=1", "queue=7", "queue=100k"};
 	static const int ops[] = {200, 2000, 20000};
 
-	for (unsigned b = 0; b < SM_WL_COUNT; b++)
-		for (int threads = 2; threads <= 4; threads += 2) {
-			char text[96];
+	EACH_BACKEND(b, "handoff")
+	for (int threads = 2; threads <= 4; threads += 2) {
+		char text[96];
 
-			snprintf(text, sizeof(text), "ops=%d size=%d threads=%d %s", ops[_i],
-				 _i == 1 ? 8 : 96, threads, queues[_i]);
-			ok("handoff", (enum sm_wl_backend)b, text,
-			   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m" : "");
-			ck_assert_int_eq(integer("ops"), ops[_i] * threads / 2);
-			sm_sample_free(&sample);
-		}
+		snprintf(text, sizeof(text), "ops=%d size=%d threads=%d %s", ops[_i],
+			 _i == 1 ? 8 : 96, threads, queues[_i]);
+		ok("handoff", (enum sm_wl_backend)b, text,
+		   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m" : "");
+		ck_assert_int_eq(integer("ops"), ops[_i] * threads / 2);
+		sm_sample_free(&sample);
+	}
 }
 END_TEST
 
@@ -293,20 +284,19 @@ END_TEST
 
 START_TEST(larson_replaces)
 {
-	for (unsigned b = 0; b < SM_WL_COUNT; b++)
-		for (int threads = 1; threads <= 3; threads++) {
-			char text[96];
+	EACH_BACKEND(b, "larson")
+	for (int threads = 1; threads <= 3; threads++) {
+		char text[96];
 
-			snprintf(
-				text, sizeof(text),
-				"ops=5000 live=300 min_size=8 max_size=%d generations=3 threads=%d",
-				threads == 1 ? 8 : 3000, threads);
-			ok("larson", (enum sm_wl_backend)b, text,
-			   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m" : "");
-			ck_assert_int_eq(integer("ops"), 5000 * 3 * threads);
-			serves((enum sm_wl_backend)b, 78 * 3 * threads);
-			sm_sample_free(&sample);
-		}
+		snprintf(text, sizeof(text),
+			 "ops=5000 live=300 min_size=8 max_size=%d generations=3 threads=%d",
+			 threads == 1 ? 8 : 3000, threads);
+		ok("larson", (enum sm_wl_backend)b, text,
+		   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m" : "");
+		ck_assert_int_eq(integer("ops"), 5000 * 3 * threads);
+		serves((enum sm_wl_backend)b, 78 * 3 * threads);
+		sm_sample_free(&sample);
+	}
 }
 END_TEST
 
@@ -326,7 +316,8 @@ START_TEST(lru_cache_hits)
 {
 	double hits[SM_WL_COUNT];
 
-	for (unsigned b = 0; b < SM_WL_COUNT; b++) {
+	EACH_BACKEND(b, "lru-cache")
+	{
 		ok("lru-cache", (enum sm_wl_backend)b, "live=500 ops=50000 size=48 threads=2",
 		   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m" : "");
 		hits[b] = number("hit_share");
@@ -342,7 +333,8 @@ END_TEST
 
 START_TEST(strings_join)
 {
-	for (unsigned b = 0; b < SM_WL_COUNT; b++) {
+	EACH_BACKEND(b, "strings")
+	{
 		ok("strings", (enum sm_wl_backend)b, "live=300 ops=30000 threads=2",
 		   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m" : "");
 		ck_assert_int_eq(integer("ops"), 2 * 30300);
@@ -355,18 +347,45 @@ END_TEST
 
 START_TEST(linked_list_stays)
 {
-	for (unsigned b = 0; b < SM_WL_COUNT; b++)
-		for (int size = 16; size <= 2000; size *= 5) {
-			char text[64];
+	EACH_BACKEND(b, "linked-list")
+	for (int size = 16; size <= 2000; size *= 5) {
+		char text[64];
 
-			snprintf(text, sizeof(text), "objects=3000 rounds=2 size=%d", size);
-			ok("linked-list", (enum sm_wl_backend)b, text,
-			   b == SM_WL_GC ? "gc.verify=1 gc.mark_stack=1k" : "");
-			ck_assert_int_eq(integer("ops"), 9000);
-			if (b == SM_WL_GC)
-				ck_assert_int_ge(integer("gc_cycles"), 2);
-			sm_sample_free(&sample);
-		}
+		snprintf(text, sizeof(text), "objects=3000 rounds=2 size=%d", size);
+		ok("linked-list", (enum sm_wl_backend)b, text,
+		   b == SM_WL_GC ? "gc.verify=1 gc.mark_stack=1k" : "");
+		ck_assert_int_eq(integer("ops"), 9000);
+		if (b == SM_WL_GC)
+			ck_assert_int_ge(integer("gc_cycles"), 2);
+		sm_sample_free(&sample);
+	}
+}
+END_TEST
+
+/* ---- bdwgc -------------------------------------------------------------------------------- */
+
+/* It collects, and its longest stop is no longer than all of them, nor these than its cycles. */
+START_TEST(bdwgc_tells_what_it_does)
+{
+	if (!runs_on("binary-trees", SM_WL_BDWGC))
+		return;
+	ok("binary-trees", SM_WL_BDWGC, "depth=14 threads=3", "");
+	ck_assert_int_gt(integer("gc_cycles"), 0);
+	/* Two pointers a node, and no more than four times that. */
+	ck_assert_int_ge(integer("alloc_bytes"), integer("ops") * 16);
+	ck_assert_int_lt(integer("alloc_bytes"), integer("ops") * 64);
+	ck_assert_double_gt(number("stall_max_us"), 0);
+	/* Three mutators wait for each stop. */
+	ck_assert_double_le(number("stall_max_us") * 1000 * 3, number("stall_total_ns") * 1.001);
+	ck_assert_double_le(number("stall_total_ns") / 3, number("cycle_ns"));
+	ck_assert(!sm_sample_result(&sample, "mark_objects_per_s")->has_value);
+	sm_sample_free(&sample);
+	/* What its settings are not is said. */
+	ok("churn", SM_WL_BDWGC, "ops=100", "gc.mode=stw");
+	ck_assert_ptr_nonnull(
+		strstr(sample.warnings, "gc.mode=stw has no effect on backend bdwgc"));
+	ck_assert_int_eq(integer("gc_cycles"), 0);
+	sm_sample_free(&sample);
 }
 END_TEST
 
@@ -378,5 +397,6 @@ int main(void)
 			SM_T(ring_latencies), SM_T(slices_output), SM_T(gcbench_counts),
 			SM_T(gcbench_refuses), SM_LOOP(handoff_arrives, 0, 3),
 			SM_T(handoff_refuses), SM_T(larson_replaces), SM_T(larson_refuses),
-			SM_T(lru_cache_hits), SM_T(strings_join), SM_T(linked_list_stays));
+			SM_T(lru_cache_hits), SM_T(strings_join), SM_T(linked_list_stays),
+			SM_T(bdwgc_tells_what_it_does));
 }
