@@ -150,6 +150,14 @@ $(MALLOCS): tests/mallocs/forward.c
 	$(Q)$(CC) $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -D_GNU_SOURCE -O1 -fPIC -shared -fno-builtin $(MALLOC_FLAGS) \
 		-Wl,--build-id -o $@ $<
 
+# What tests/cli/test_program.sh measures: a program as others are, and one that takes no preload. No sanitizers: they would
+# have a malloc of their own.
+BEHAVES    := $(B)/program/behave $(B)/program/behave-static
+$(BEHAVES): tests/program/behave.c $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -O1 -g \
+		$(if $(filter %-static,$@),-static) -o $@ $<
+
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -182,7 +190,7 @@ $(B)/witness.so: harness/witness/witness.c $(B)/flags
 $(B)/harness/program/preload.o: $(B)/witness.so
 $(B)/harness/program/preload.o: CPPFLAGS += -DSM_WITNESS=\"$(B)/witness.so\"
 
-build-tests: $(TESTS) $(FUZZERS) $(FAULTS) $(MALLOCS) ## build every test program
+build-tests: $(TESTS) $(FUZZERS) $(FAULTS) $(MALLOCS) $(BEHAVES) ## build every test program
 build-benches: $(BENCHES) ## build every benchmark program
 
 bench-gc: all build-benches ## the collector against other ways to manage memory: one table (GROUPS=, REPS=, ONLY=)

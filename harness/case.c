@@ -65,6 +65,9 @@ static void print_work(FILE *f, const struct sm_case *c)
 	const struct sm_workload *w = c->params->workload;
 
 	fprintf(f, "%s %u %d %s", w->name, c->threads, c->place, c->kind);
+	for (int i = 0; sm_program_of(w) != NULL && i < SM_PARTS; i++)
+		if (sm_program_of(w)->line[i] != NULL)
+			fprintf(f, "\n%s", sm_program_of(w)->line[i]);
 	for (unsigned i = 0; i < sm_workload_nparams(w); i++) {
 		const struct sm_param_value *v = &c->params->values[i];
 

@@ -6,6 +6,7 @@
 
 #include "harness/backend.h"
 #include "harness/options.h"
+#include "harness/program/program.h"
 #include "perf/placement.h"
 #include "workloads/pool.h"
 #include "workloads/workload.h"
@@ -42,6 +43,7 @@ struct sm_plan {
 	uint64_t seed;
 	struct sm_case_backend *backends; /* what was named, else the kernels; looked for once */
 	size_t nbackends;
+	struct sm_programs programs;
 	struct sm_case *cases;
 	unsigned ncases;
 	struct sm_pool keys; /* of the cases */

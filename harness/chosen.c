@@ -29,23 +29,25 @@ static int find_workload(const char *name, const struct sm_workload **out, char 
 	return -EINVAL;
 }
 
-static int chosen_workloads(const struct sm_run_options *o, const struct sm_workload ***list,
-			    unsigned *n, char *err, size_t errlen)
+static int chosen_workloads(const struct sm_run_options *o, const struct sm_programs *programs,
+			    const struct sm_workload ***list, unsigned *n, char *err, size_t errlen)
 {
-	unsigned all;
+	unsigned all, named = (unsigned)o->workloads.n;
 	const struct sm_workload *const *known = sm_workloads(&all);
 	int rc = 0;
 
-	*n = o->workloads.n ? (unsigned)o->workloads.n : all;
-	*list = calloc(*n + 1, sizeof(**list));
+	*n = named + programs->n > 0 ? named : all;
+	*list = calloc(*n + programs->n + 1, sizeof(**list));
 	if (!*list)
 		return -ENOMEM;
 	for (unsigned i = 0; i < *n && rc == 0; i++) {
-		if (o->workloads.n)
+		if (named)
 			rc = find_workload(o->workloads.v[i], &(*list)[i], err, errlen);
 		else
 			(*list)[i] = known[i];
 	}
+	for (unsigned i = 0; i < programs->n; i++)
+		(*list)[(*n)++] = &programs->v[i]->workload;
 	return rc;
 }
 
@@ -182,10 +184,10 @@ static int check_settings(const struct sm_run_options *o, char *err, size_t errl
 	return 0;
 }
 
-int sm__chosen(const struct sm_run_options *o, const struct sm_workload ***list, unsigned *n,
-	       char *err, size_t errlen)
+int sm__chosen(const struct sm_run_options *o, const struct sm_programs *programs,
+	       const struct sm_workload ***list, unsigned *n, char *err, size_t errlen)
 {
-	int rc = chosen_workloads(o, list, n, err, errlen);
+	int rc = chosen_workloads(o, programs, list, n, err, errlen);
 
 	if (rc == 0)
 		rc = check_params(o, *list, *n, err, errlen);

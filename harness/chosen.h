@@ -5,14 +5,15 @@
 #define SM_HARNESS_CHOSEN_H
 
 #include "harness/options.h"
-#include "workloads/workload.h"
+#include "harness/program/program.h"
 
 /*
- * *list is to be freed in every case. 0; -ENOMEM; -EINVAL and one line in err: a workload, a
+ * The workloads that are named and the programs; all workloads where nothing is. *list is to be
+ * freed in every case. 0; -ENOMEM; -EINVAL and one line in err: a workload, a
  * parameter that none of them has, or a setting does not exist.
  */
-int sm__chosen(const struct sm_run_options *o, const struct sm_workload ***list, unsigned *n,
-	       char *err, size_t errlen);
+int sm__chosen(const struct sm_run_options *o, const struct sm_programs *programs,
+	       const struct sm_workload ***list, unsigned *n, char *err, size_t errlen);
 
 /*
  * Index of w's parameter that "[WORKLOAD.]KEY=VALUE" is about; -1: none. *assignment is the part

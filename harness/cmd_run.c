@@ -16,6 +16,7 @@
 #include "harness/environ.h"
 #include "harness/job.h"
 #include "harness/plan.h"
+#include "harness/program/measure.h"
 #include "harness/progress.h"
 #include "harness/repeat.h"
 #include "harness/resume.h"
@@ -75,6 +76,8 @@ static void print_run_help(void)
 	     "  spanmark run -w ring --set gc.mode=stw,concurrent -f json -o ring.json\n"
 	     "      the stop-the-world baseline beside the concurrent collector, for a program to "
 	     "read\n"
+	     "  spanmark run --program 'sort -n big.txt' -b libc,jemalloc --reps 12\n"
+	     "      a whole program under two mallocs; servers: docs/COMPARING.md\n"
 	     "  spanmark run --store lab.db --reps 20; spanmark run --store lab.db --resume\n"
 	     "      kept as they arrive; goes on after an interruption\n"
 	     "  spanmark run -w churn --threads 16 --place scatter --topology server.xml "
@@ -143,7 +146,10 @@ static int run_one(struct run *run, unsigned ordinal, const char *job)
 	rec.ordinal = ordinal;
 	runner.timeout_s = rec.timeout_s;
 	sm_progress_start(&run->progress, rec.label, rec.rep, rec.pass);
-	if (rec.preload[0] != '\0') {
+	if (rec.program) { /* which the worker starts, preloads, and ends */
+		runner.timeout_s = sm_program_longest(rec.timeout_s);
+		runner.grace_s = SM_PROGRAM_GRACE;
+	} else if (rec.preload[0] != '\0') {
 		sm_backend_preload(rec.preload, preload, sizeof(preload));
 		runner.env = env;
 	}

@@ -199,10 +199,15 @@ static int add_row(const struct sm_side *s, size_t a, const struct sm_side *t, s
 	return rc;
 }
 
-static enum sm_better better_of(const char *result)
+/* As the user said (--better), else as is known. */
+static enum sm_better better_of(const struct sm_result *result)
 {
+	int said = sm_names_find(sm_better_names, result->better);
+
+	if (said >= 0)
+		return (enum sm_better)said;
 	for (unsigned i = 0; i < SM_RESULT_COUNT; i++)
-		if (strcmp(sm_results[i].name, result) == 0)
+		if (strcmp(sm_results[i].name, result->name) == 0)
 			return sm_results[i].better;
 	return SM_BETTER_NEITHER;
 }
@@ -244,8 +249,8 @@ static bool is_first(const struct sm_record *r, const struct sm_result *res)
 
 	if (strcmp(res->name, "wall_s") == 0 && op != NULL && op->has_value)
 		return false;
-	return res->has_value && better_of(res->name) != SM_BETTER_NEITHER &&
-	       (shown == SM_SHOWN_COLUMN || shown == SM_SHOWN_MORE);
+	return res->has_value && better_of(res) != SM_BETTER_NEITHER &&
+	       (shown == SM_SHOWN_COLUMN || shown == SM_SHOWN_MORE || res->better[0]);
 }
 
 /* The group's first sample that has results. */
@@ -329,7 +334,7 @@ int sm__compare_rows(const struct sm_side *s, size_t a, const struct sm_side *t,
 					   .who = "",
 					   .kind = "",
 					   .unit = res->unit,
-					   .better = better_of(res->name)};
+					   .better = better_of(res)};
 			bool again = k == 1 && sm_record_result(both[0], res->name) != NULL;
 
 			if (!again && is_wanted(what, both[k], both[1 - k], res))

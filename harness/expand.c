@@ -205,6 +205,30 @@ static const struct sm_case_backend *first_backend(const struct sm_plan *p,
 	return &p->backends[0];
 }
 
+/* A program's memory is malloc's, and a library must be able to take malloc's place. */
+static int check_program(const struct sm_case *c, char *err, size_t errlen)
+{
+	const struct sm_program *p = sm_program_of(c->params->workload);
+	char why[200];
+
+	if (p == NULL)
+		return 0;
+	if (c->backend->kernel != SM_WL_LIBC) {
+		snprintf(err, errlen,
+			 "--backend %s does not apply to a program (%s); allowed: libc, and any "
+			 "library of malloc, by name or preload:PATH",
+			 c->backend->name, p->name);
+		return -EINVAL;
+	}
+	if (c->backend->library == NULL || sm_program_takes_preload(p, why, sizeof(why)))
+		return 0;
+	snprintf(err, errlen,
+		 "--backend %s: %s, so no library takes the place of its malloc; allowed: libc, it "
+		 "then runs as it is",
+		 c->backend->name, why);
+	return -EINVAL;
+}
+
 /* Backend against workload, settings against their tables. */
 static int check_case(struct sm_case *c, char *err, size_t errlen)
 {
@@ -266,12 +290,12 @@ static bool skips(const struct sm_plan *p, const struct sm_workload *w,
 		  const struct sm_run_options *o, const struct sm_case *c, const struct axes *axes,
 		  const size_t *at)
 {
-	bool any = o->workloads.n == 0;
+	bool all = o->workloads.n == 0 && p->programs.n == 0, any = all;
 
 	for (size_t i = 0; i < axes->n; i++) {
 		const struct axis *axis = &axes->v[i];
 
-		if (axis->what == AXIS_THREADS && o->workloads.n == 0 &&
+		if (axis->what == AXIS_THREADS && all &&
 		    !runs_on(w, c, (unsigned)strtoul(axis->values.v[at[i]], NULL, 10)))
 			return true;
 		if ((axis->what == AXIS_WORKERS || axis->what == AXIS_MARK) &&
@@ -337,12 +361,17 @@ static int add_case(struct sm_plan *p, const struct sm_workload *w, const struct
 	sm_params_init(c->params, w, o->quick);
 	apply_backend(p, c, axes, at);
 	if (skips(p, w, o, c, axes, at)) {
+		if (sm_program_of(w) != NULL && c->backend->kernel != SM_WL_LIBC)
+			snprintf(p->note, sizeof(p->note),
+				 "--backend %.40s does not apply to programs", c->backend->name);
 		drop_last(p);
 		return 0;
 	}
 	for (size_t i = 0; i < axes->n && rc == 0; i++)
 		rc = apply_value(c, &axes->v[i], axes->v[i].values.v[at[i]], err, errlen);
 	c->threads = sm_params_threads(c->params);
+	if (rc == 0)
+		rc = check_program(c, err, errlen);
 	if (rc == 0)
 		rc = check_case(c, err, errlen);
 	if (rc == 0)
@@ -426,8 +455,10 @@ int sm__plan_expand(const struct sm_run_options *o, struct sm_plan *p, char *err
 {
 	const struct sm_workload **list = NULL;
 	unsigned n = 0;
-	int rc = sm__chosen(o, &list, &n, err, errlen);
+	int rc = sm_programs_make(&p->programs, o, err, errlen);
 
+	if (rc == 0)
+		rc = sm__chosen(o, &p->programs, &list, &n, err, errlen);
 	if (rc == 0)
 		rc = resolve_backends(o, p, err, errlen);
 	for (unsigned i = 0; i < n && rc == 0; i++)

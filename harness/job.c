@@ -19,6 +19,8 @@ static cJSON *params_json(const struct sm_params *p)
 {
 	cJSON *obj = cJSON_CreateObject();
 
+	if (sm_program_of(p->workload) != NULL)
+		sm_program_params(sm_program_of(p->workload), obj);
 	for (unsigned i = 0; i < sm_workload_nparams(p->workload); i++) {
 		const struct sm_param_desc *d = &p->workload->params[i];
 		const struct sm_param_value *v = &p->values[i];
@@ -180,6 +182,9 @@ char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, un
 	cJSON_AddStringToObject(job, "backend", c->backend->name);
 	cJSON_AddItemToObject(job, "library", library_json(c->backend));
 	cJSON_AddItemToObject(job, "params", params_json(c->params));
+	if (sm_program_of(c->params->workload) != NULL)
+		cJSON_AddItemToObject(job, "program",
+				      sm_program_json(sm_program_of(c->params->workload)));
 	cJSON_AddItemToObject(job, "config", config_json(c));
 	cJSON_AddItemToObject(job, "placement", placement_json(p, c));
 	cJSON_AddNumberToObject(job, "group", group);

@@ -12,7 +12,8 @@
  *    "by":"role","from":"auto","timeout_s":300}
  * "library" may have "missing" instead of a path: why nothing is to be run; without it the backend
  * is its own kernel. What decides how it runs stands in the job, the limit and whether Callgrind
- * runs it too: --resume measures by the job, never by its own command line.
+ * runs it too: --resume measures by the job, never by its own command line. A program's job has
+ * "program", as program/program.h writes and reads it.
  */
 #ifndef SM_HARNESS_JOB_H
 #define SM_HARNESS_JOB_H
@@ -42,6 +43,8 @@ struct sm_job_parts {
 	struct sm_counterset *counters;
 	const char **sets, **events;	/* names that the counter set refers to */
 	const char *library, *build_id; /* that malloc shall be served by; NULL: not said */
+	struct sm_program *program;	/* NULL: a workload of ours */
+	double timeout_s;
 	struct cJSON *root;
 };
 

@@ -93,6 +93,7 @@ int sm_job_describe(const char *text, struct sm_record *r, struct sm_pool *pool)
 		r->group = (unsigned)group;
 		r->pass = (unsigned)pass;
 		r->rep = (unsigned)rep;
+		r->program = cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(root, "program"));
 		r->simulated = strcmp(from, sm_count_name(SM_COUNT_SIM)) == 0;
 		r->timeout_s = limit->valuedouble;
 		r->message = r->output = r->warnings = r->library = sm_pool_str(pool, "");
@@ -134,12 +135,20 @@ static int parse_params(const cJSON *root, struct sm_job_parts *p, char *err, si
 {
 	const char *name = text_of(root, "workload");
 	const cJSON *params = cJSON_GetObjectItemCaseSensitive(root, "params"), *item;
+	const cJSON *program = cJSON_GetObjectItemCaseSensitive(root, "program");
 	const struct sm_workload *w;
 	int rc = 0;
 
 	if (name == NULL || !cJSON_IsObject(params))
 		return bad(err, errlen, "workload");
-	w = sm_workload_find(name, err, errlen);
+	if (program != NULL) {
+		rc = sm_program_parse(program, &p->program);
+		if (rc)
+			return rc == -EINVAL ? bad(err, errlen, "program") : rc;
+		w = &p->program->workload;
+	} else {
+		w = sm_workload_find(name, err, errlen);
+	}
 	if (w == NULL)
 		return -EINVAL;
 	p->params = malloc(sizeof(*p->params));
@@ -147,7 +156,8 @@ static int parse_params(const cJSON *root, struct sm_job_parts *p, char *err, si
 		return -ENOMEM;
 	sm_params_init(p->params, w, false);
 	for (item = params->child; item != NULL && rc == 0; item = item->next)
-		rc = set_param(p->params, item, err, errlen);
+		if (p->program == NULL || sm_workload_param(w, item->string) >= 0)
+			rc = set_param(p->params, item, err, errlen);
 	return rc;
 }
 
@@ -296,6 +306,7 @@ static int parse_rest(const cJSON *root, struct sm_job_parts *p, char *err, size
 	p->job.seed = strtoull(seed, NULL, 10);
 	p->job.workers = (unsigned)workers;
 	p->job.pass = (unsigned)pass;
+	p->timeout_s = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(root, "timeout_s"));
 	p->job.by = (enum sm_by)what;
 	if (rc == 0)
 		rc = parse_settings(root, p, err, errlen);
@@ -341,6 +352,7 @@ void sm_job_parts_free(struct sm_job_parts *p)
 	free(p->settings);
 	free(p->mutators);
 	free(p->marks);
+	sm_program_free(p->program);
 	sm_topology_free(p->topology);
 	sm_counterset_free(p->counters);
 	free(p->sets);

@@ -141,6 +141,20 @@ int sm__take_pair(const struct sm_option *opt, struct sm_run_options *o, const c
 	return sm_strings_add(s, value, strlen(value));
 }
 
+/* One whole value, whatever is in it. */
+int sm__take_item(const struct sm_option *opt, struct sm_run_options *o, const char *value,
+		  char *err, size_t errlen)
+{
+	struct sm_strings *s = member(opt, o);
+
+	disinherit(s);
+	if (!*value)
+		return refuse_value(err, errlen, opt, value, "a command that is not empty");
+	if (s->n >= MAX_LIST)
+		return refuse_value(err, errlen, opt, "..", "at most 4096 entries");
+	return sm_strings_add(s, value, strlen(value));
+}
+
 static int parse_number(const char *value, unsigned long min, unsigned long max, unsigned long *out)
 {
 	char *end;
@@ -327,8 +341,10 @@ void sm_option_print(const struct sm_option *opt, const struct sm_run_options *o
 	if (opt->take == sm__take_list || opt->take == sm__take_counts ||
 	    opt->take == sm__take_words)
 		print_list(f, at, ",");
-	else if (opt->take == sm__take_pair)
+	else if (opt->take == sm__take_pair || opt->take == sm__take_item)
 		print_list(f, at, " ");
+	else if (opt->take == sm__take_text)
+		fputs(*(char *const *)at != NULL ? *(char *const *)at : "", f);
 	else if (opt->take == sm__take_word)
 		print_word(f, opt->words, *(const unsigned *)at);
 	else if (opt->take == sm__take_flag)

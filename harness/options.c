@@ -38,6 +38,24 @@ static const struct sm_option table[] = {
 	 NULL, sm__take_list, AT(kinds)},
 	{"set", 's', "KEY=VALUE", "a setting of heap or collector (spanmark list); V1,V2 runs each",
 	 NULL, sm__take_pair, AT(settings)},
+	{"program", 0, "CMD", "a whole program as a workload, in quotes; again for each", NULL,
+	 sm__take_item, AT(programs)},
+	{"programs", 0, "FILE", "programs to run, one a line", NULL, sm__take_text,
+	 AT(programs_file)},
+	{"metric", 0, "NAME=REGEX",
+	 "a figure out of what a program prints: group 1 of the last match", NULL, sm__take_pair,
+	 AT(metrics)},
+	{"better", 0, "NAME=WAY", "which way of a --metric is better: higher or lower", NULL,
+	 sm__take_pair, AT(better)},
+	{"setup", 0, "CMD", "run before each sample of a program, not measured", NULL,
+	 sm__take_text, AT(setup)},
+	{"teardown", 0, "CMD", "run after each, likewise", NULL, sm__take_text, AT(teardown)},
+	{"server", 0, "CMD", "a server, measured while --client loads it", NULL, sm__take_text,
+	 AT(server)},
+	{"ready", 0, "PORT|REGEX", "when the server is: a port answers, or it prints this", NULL,
+	 sm__take_text, AT(ready)},
+	{"client", 0, "CMD", "what loads the server, until it ends", NULL, sm__take_text,
+	 AT(client)},
 	{"reps", 'n', "N", "repetitions of everything: 3, with --quick 1", NULL, sm__take_reps, 0},
 	{"until", 0, "P%|RESULT=P%,..",
 	 "repeat until all intervals are so narrow (of ns_per_op, else wall_s), at least 10 times",
@@ -192,9 +210,9 @@ static int parse_one(int argc, char **argv, int *i, const struct sm_option **opt
 
 static void mark_inherited(struct sm_run_options *o)
 {
-	struct sm_strings *lists[] = {&o->workloads, &o->events,     &o->sets,
-				      &o->backends,  &o->threads,    &o->workers,
-				      &o->place,     &o->mark_place, &o->kinds};
+	struct sm_strings *lists[] = {&o->workloads, &o->events,  &o->sets,  &o->backends,
+				      &o->threads,   &o->workers, &o->place, &o->mark_place,
+				      &o->kinds,     &o->programs};
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		lists[i]->inherited = true;

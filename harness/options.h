@@ -53,6 +53,9 @@ struct sm_run_options {
 	struct sm_strings mark_place; /* --mark-place */
 	struct sm_strings kinds;      /* --kind; names of kinds of cores */
 	struct sm_strings settings;   /* --set KEY=VALUE, a sweep where VALUE has commas */
+	struct sm_strings programs;   /* --program; command lines */
+	struct sm_strings metrics;    /* --metric NAME=REGEX */
+	struct sm_strings better;     /* --better NAME=higher or lower */
 	unsigned reps;		      /* 0: not said (3; with --quick 1) */
 	bool quick;
 	bool dry_run;
@@ -74,6 +77,8 @@ struct sm_run_options {
 	char *store;	/* --store */
 	char *topology; /* --topology: an XML file or a synthetic string, for --dry-run */
 	char *config;	/* --config, read already */
+	/* program/program.h */
+	char *programs_file, *setup, *teardown, *server, *ready, *client;
 	bool help;
 };
 

@@ -99,6 +99,20 @@ static bool has_its_own_threads(const struct sm_run_options *o, const struct sm_
 	return o->threads.n == 0 && c->threads == sm_params_threads(&own);
 }
 
+/* A program that was not told how many CPUs it may use has all, of the kinds that were named. */
+static unsigned all_cpus(const struct sm_topology *t, const struct sm_case *c)
+{
+	uint64_t kinds = 0;
+	char err[160];
+	unsigned n = 0;
+
+	if (c->kind[0] && sm_place_kinds_parse(t, c->kind, &kinds, err, sizeof(err)) != 0)
+		return 1; /* refused where it is placed */
+	for (int i = 0; i < t->n_pus; i++)
+		n += t->pus[i].allowed && (kinds == 0 || (kinds >> t->pus[i].kind & 1));
+	return n > 0 ? n : 1;
+}
+
 /*
  * What the user named is done or refused. What was left open takes the best that the machine can
  * give: mutators one to a core, else packed, else, on one CPU, not pinned; mark workers as policy
@@ -113,6 +127,10 @@ static int place_case(const struct sm_run_options *o, struct sm_plan *p, struct 
 	enum sm_mark_place mark = o->mark_place.n ? c->mark_place : SM_MARK_AUTO;
 	int rc = -EINVAL;
 
+	if (c->threads == 0) {
+		c->threads = all_cpus(p->topology, c);
+		c->params->values[0].number = c->threads; /* "threads" */
+	}
 	if (c->backend->kernel != SM_WL_GC) {
 		c->workers = 0;
 		mark = SM_MARK_NONE;
@@ -420,6 +438,7 @@ void sm_plan_free(struct sm_plan *p)
 	for (unsigned i = 0; i < p->njobs; i++)
 		free(p->jobs[i]);
 	free(p->cases);
+	sm_programs_free(&p->programs);
 	sm_pool_free(&p->keys);
 	free(p->counters_text);
 	free(p->jobs);

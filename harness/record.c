@@ -3,6 +3,7 @@
  *
  *   {"error":"", "results":[{"name":"wall_s", "unit":"s", "value":1.5}, ..],
  *   "metrics":[{"role":"mutator", ..}, ..],
+ *    "timeout":true where the worker itself ended what it measured,
  *    "library":{"path":"..","version":"..","build_id":".."}, "output":"..", "warnings":".."}
  *
  * A row has the fields of its type (workloads/metric.h) that are kept, less those in which there is
@@ -78,6 +79,8 @@ char *sm_record_format(const struct sm_sample *s, const struct sm_library *libra
 
 	snprintf(unknown, sizeof(unknown), "the session failed: %s", strerror(-rc));
 	cJSON_AddStringToObject(root, "error", rc == 0 ? "" : s->error[0] ? s->error : unknown);
+	if (rc == -ETIMEDOUT)
+		cJSON_AddTrueToObject(root, "timeout");
 	add_rows(root, "results", &sm_result_type, s->results, s->nresults);
 	add_rows(root, "metrics", &sm_metric_type, s->metrics, s->nmetrics);
 	if (library != NULL)
@@ -167,7 +170,10 @@ static int parse_root(struct sm_record *r, struct sm_pool *pool, const cJSON *ro
 	r->warnings = warnings;
 	r->message = error;
 	r->library = library;
-	r->status = error[0] ? SM_OUTCOME_FAILED : SM_OUTCOME_OK;
+	r->status = error[0] == '\0' ? SM_OUTCOME_OK
+		    : cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(root, "timeout"))
+			    ? SM_OUTCOME_TIMEOUT
+			    : SM_OUTCOME_FAILED;
 	if (error[0])
 		return 0;
 	rc = parse_rows(&sm_result_type, &r->results, &r->nresults, results, pool);

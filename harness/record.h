@@ -39,6 +39,7 @@ struct sm_record {
 	/* of a job, not kept */
 	const char *label; /* "graph gc gc.mode=stw", for progress */
 	bool simulated;	   /* runs under Callgrind */
+	bool program;	   /* is one: the worker starts it */
 	double timeout_s;
 	const char *preload; /* into the worker; "": nothing */
 	const char *missing; /* why it is not to be run; "": it is */

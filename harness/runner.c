@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "harness/program/tree.h"
 #include "perf/clock.h"
 
 #define SAMPLE_LIMIT (256u << 20)
@@ -25,7 +26,9 @@
 
 /* Poll interval where the kernel has no pidfd, and after which everything is looked at again
  * anyway. */
-#define TICK_MS 20
+#define TICK_MS	    20
+
+#define END_LIMIT_S 10.0 /* for processes whose worker is gone */
 
 /* ---- signals ------------------------------------------------------------------------------ */
 
@@ -444,6 +447,14 @@ static void reap(struct process *p, struct sm_worker_end *end, bool ours)
 	end->code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+static void ask_to_end(struct process *p, const struct sm_runner *r, struct sm_worker_end *end)
+{
+	p->deadline = now_s() + r->grace_s;
+	kill(p->pid, SIGTERM);
+	while (!has_ended(p) && now_s() < p->deadline)
+		wait_for_news(p, r, end);
+}
+
 static void run_once(const struct sm_runner *r, const char *job, struct sm_worker_end *end)
 {
 	struct process p = {.pid = -1, .pidfd = -1};
@@ -454,6 +465,8 @@ static void run_once(const struct sm_runner *r, const char *job, struct sm_worke
 	*end = (struct sm_worker_end){.sample.limit = SAMPLE_LIMIT,
 				      .output.limit = OUTPUT_LIMIT,
 				      .diag.limit = DIAG_LIMIT};
+	if (r->grace_s > 0)
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
 	rc = interrupted ? -EINTR : start(&p, r, job);
 	if (rc) {
 		end->how = rc == -EINTR ? SM_WORKER_INTERRUPTED : SM_WORKER_NOT_STARTED;
@@ -469,8 +482,12 @@ static void run_once(const struct sm_runner *r, const char *job, struct sm_worke
 		}
 		wait_for_news(&p, r, end);
 	}
+	if (ours && r->grace_s > 0)
+		ask_to_end(&p, r, end);
 	end->took_s = now_s() - started;
 	reap(&p, end, ours);
+	if (r->grace_s > 0)
+		sm_tree_end(NULL, END_LIMIT_S, NULL); /* should it have died before its processes */
 	for (int i = 0; i < NPIPES; i++) {
 		/* It is dead: what it wrote is in the pipe. A process that kept the pipe open does
 		 * not hold us up. */

@@ -54,6 +54,9 @@ struct sm_runner {
 	/* NAME=VALUE, NULL-terminated, in place of the command's own; NULL: nothing. */
 	const char *const *env;
 	double timeout_s;
+	/* It has processes of its own, which it ends when it gets a TERM, within so many seconds;
+	 * what is left then is ended here. 0: it is killed at once. */
+	double grace_s;
 	/* Called with whole pieces of the worker's stderr as they come; may be NULL. */
 	void (*on_stderr)(void *ctx, const char *data, size_t len);
 	void *ctx;

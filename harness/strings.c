@@ -36,17 +36,17 @@ void sm_run_options_init(struct sm_run_options *o)
 
 void sm_run_options_free(struct sm_run_options *o)
 {
-	struct sm_strings *lists[] = {&o->workloads,  &o->params,  &o->events,	&o->sets,
-				      &o->backends,   &o->threads, &o->workers, &o->place,
-				      &o->mark_place, &o->kinds,   &o->settings};
+	struct sm_strings *lists[] = {&o->workloads,  &o->params,  &o->events,	 &o->sets,
+				      &o->backends,   &o->threads, &o->workers,	 &o->place,
+				      &o->mark_place, &o->kinds,   &o->settings, &o->programs,
+				      &o->metrics,    &o->better};
+	char *texts[] = {o->output,   o->store,	 o->topology, o->config, o->programs_file, o->setup,
+			 o->teardown, o->server, o->ready,    o->client, o->until};
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		sm_strings_free(lists[i]);
-	free(o->output);
-	free(o->until);
-	free(o->store);
-	free(o->topology);
-	free(o->config);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		free(texts[i]);
 	*o = (struct sm_run_options){0};
 }
 

@@ -155,6 +155,29 @@ static void write_warnings(struct sm_table *t)
 	sm_pool_free(&said);
 }
 
+/* How what is not always measured alike was: of each case and result once. */
+static void write_how(struct sm_table *t)
+{
+	struct sm_pool said = {0};
+
+	for (size_t i = 0; i < t->r->nrecords; i++) {
+		const struct sm_record *rec = &t->r->records[i];
+
+		for (size_t k = 0; k < rec->nresults; k++) {
+			const struct sm_result *res = &rec->results[k];
+			char *line = NULL;
+
+			if (res->how[0] &&
+			    asprintf(&line, "%s (%s): %s %s", rec->workload, rec->backend,
+				     res->name, res->how) > 0 &&
+			    !warned_before(&said, rec->group, line, strlen(line)))
+				sm__table_wrap(t, "note", 9, line);
+			free(line);
+		}
+	}
+	sm_pool_free(&said);
+}
+
 static void write_failures(struct sm_table *t)
 {
 	for (size_t i = 0; i < t->r->nrecords; i++) {
@@ -349,6 +372,7 @@ void sm__table_notes(struct sm_table *t)
 	write_marks(t);
 	write_placed(t);
 	write_libraries(t);
+	write_how(t);
 	write_cost(t);
 	write_calibration(t);
 	write_warnings(t);

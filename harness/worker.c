@@ -15,6 +15,7 @@
 
 #include "harness/job.h"
 #include "harness/library.h"
+#include "harness/program/measure.h"
 #include "harness/runner.h"
 #include "perf/clock.h"
 #include "workloads/bdwgc.h"
@@ -87,24 +88,70 @@ static int prove(const struct sm_job_parts *p, struct sm_library *out, char *err
 	return rc;
 }
 
+/* A program, in processes of its own. Proved is what is preloaded into it. */
+static int run_program(const struct sm_job_parts *p, struct sm_sample *sample,
+		       struct sm_library *library, bool *has_library)
+{
+	unsigned n = sm_params_threads(p->params);
+	int *cpus = calloc(n + 1, sizeof(*cpus)), rc = 0;
+	struct sm_program_run run = {.program = p->program,
+				     .library = p->library,
+				     .cpus = cpus,
+				     .ncpus = n,
+				     .counters = p->job.counters,
+				     .pass = p->job.pass,
+				     .timeout_s = p->timeout_s};
+	struct sm_preload_proof proof = {0};
+
+	if (cpus == NULL)
+		return -ENOMEM;
+	fcntl(SM_WORKER_JOB_FD, F_SETFD, FD_CLOEXEC); /* not the program's business */
+	fcntl(SM_WORKER_SAMPLE_FD, F_SETFD, FD_CLOEXEC);
+	for (unsigned i = 0; i < n; i++)
+		cpus[i] = p->mutators[i].cpu;
+	if (cpus[0] < 0) /* --place none */
+		run.cpus = NULL;
+	if (p->library != NULL && p->build_id != NULL &&
+	    (sm_library_of_file(p->library, library) != 0 ||
+	     strcmp(library->build_id, p->build_id) != 0)) {
+		snprintf(sample->error, sizeof(sample->error),
+			 "%.100s is another build than when the run was planned", p->library);
+		rc = -EINVAL;
+	}
+	if (rc == 0)
+		rc = sm_program_measure(&run, sample, &proof);
+	*has_library = rc == 0 && sm_library_of_file(proof.object, library) == 0;
+	free(cpus);
+	return rc;
+}
+
+/* A workload of ours, in this process. */
+static int run_workload(const struct sm_job_parts *p, struct sm_sample *sample,
+			struct sm_library *library, bool *has_library)
+{
+	int rc = 0;
+
+	if (p->job.backend == SM_WL_LIBC || p->job.backend == SM_WL_BDWGC) {
+		rc = prove(p, library, sample->error, sizeof(sample->error));
+		*has_library = rc == 0;
+	}
+	return rc ? rc : sm_session_run(&p->job, sample);
+}
+
 static int run_job(const char *text, size_t len)
 {
 	struct sm_job_parts parts;
 	struct sm_library library;
 	struct sm_sample sample;
-	bool has_library;
+	bool has_library = false;
 	char *answer;
 	int rc;
 
 	sm_sample_init(&sample);
 	rc = sm_job_parse(text, len, &parts, sample.error, sizeof(sample.error));
-	has_library =
-		rc == 0 && (parts.job.backend == SM_WL_LIBC || parts.job.backend == SM_WL_BDWGC);
-	if (has_library)
-		rc = prove(&parts, &library, sample.error, sizeof(sample.error));
-	has_library &= rc == 0;
 	if (rc == 0)
-		rc = sm_session_run(&parts.job, &sample);
+		rc = parts.program != NULL ? run_program(&parts, &sample, &library, &has_library)
+					   : run_workload(&parts, &sample, &library, &has_library);
 	answer = sm_record_format(&sample, has_library ? &library : NULL, rc);
 	sm_sample_free(&sample);
 	sm_job_parts_free(&parts);

@@ -5,7 +5,8 @@
  *   {"schema_version":1, "environment":{..},
  *    "samples":[{"workload","backend","params":{},"config":{},"placement":{..},"rep","pass",
  *                "status","message","took_s","results":{"wall_s":1.5,..},"units":{..},
- *                "missing":{"name":"reason"}, "library":{"path","version","build_id"}|null,
+ *                "missing":{"name":"reason"}, "how":{"name":"words"} of results that are not
+ *                always measured alike, if any, "library":{"path","version","build_id"}|null,
  *                "metrics":[{"role","phase","thread","cpu","node",..,"metric","event",
  *                            "value"|null,"unit","status","source"}],
  *                "output","warnings":[..]}],
@@ -80,7 +81,7 @@ static void add_results(cJSON *obj, const struct sm_record *rec)
 {
 	cJSON *results = cJSON_AddObjectToObject(obj, "results");
 	cJSON *units = cJSON_AddObjectToObject(obj, "units");
-	cJSON *missing = cJSON_AddObjectToObject(obj, "missing");
+	cJSON *missing = cJSON_AddObjectToObject(obj, "missing"), *how = cJSON_CreateObject();
 
 	for (size_t i = 0; i < rec->nresults; i++) {
 		const struct sm_result *res = &rec->results[i];
@@ -89,7 +90,13 @@ static void add_results(cJSON *obj, const struct sm_record *rec)
 		cJSON_AddStringToObject(units, res->name, res->unit);
 		if (!res->has_value)
 			cJSON_AddStringToObject(missing, res->name, res->reason);
+		if (res->how[0])
+			cJSON_AddStringToObject(how, res->name, res->how);
 	}
+	if (how->child != NULL)
+		cJSON_AddItemToObject(obj, "how", how);
+	else
+		cJSON_Delete(how);
 }
 
 static cJSON *lines_json(const char *text)

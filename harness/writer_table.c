@@ -6,6 +6,7 @@
  * Everything fits SM_TABLE_WIDTH columns, 80 on a terminal that is narrower. Colour is decoration
  * only: every mark is a character as well.
  */
+#include "harness/program/program.h"
 #include "harness/table.h"
 
 #include <cjson/cJSON.h>
@@ -129,7 +130,8 @@ static void write_more(struct sm_table *t, size_t first)
 		struct sm_stats s;
 		char value[40], word[128];
 
-		if (sm_result_shown(rec->results[i].name) != SM_SHOWN_MORE ||
+		if ((sm_result_shown(rec->results[i].name) != SM_SHOWN_MORE &&
+		     !rec->results[i].better[0]) || /* with it: a --metric */
 		    !sm_summary_result(t->r, rec->group, rec->results[i].name, &s, &unit, &reason))
 			continue;
 		if (!any) {
@@ -165,12 +167,23 @@ static void write_results(struct sm_table *t)
 
 /* ---- what workloads printed --------------------------------------------------------------- */
 
+/* Those of others say a lot, each in its own way: JSON has it. */
+static bool is_program(const struct sm_record *rec)
+{
+	cJSON *params = cJSON_Parse(rec->params);
+	bool is = cJSON_HasObjectItem(params, sm_part_names[SM_PART_PROGRAM]) ||
+		  cJSON_HasObjectItem(params, sm_part_names[SM_PART_SERVER]);
+
+	cJSON_Delete(params);
+	return is;
+}
+
 static void write_output(struct sm_table *t, size_t first)
 {
 	const struct sm_record *rec = &t->r->records[first];
 	const char *p = rec->output;
 
-	if (!p[0])
+	if (!p[0] || is_program(rec))
 		return;
 	fputc('\n', t->out);
 	sm_text_print(t->out, rec->workload);

@@ -86,6 +86,10 @@ enum sm_soft {
 	SM_SOFT_COUNT
 };
 
+struct rusage;
+/* One of them, from what was used and the CPU time in ns. */
+uint64_t sm_soft_value(enum sm_soft what, uint64_t clock, const struct rusage *r);
+
 enum sm_backend { SM_BACKEND_PERF, SM_BACKEND_SOFT, SM_BACKEND_SIM, SM_BACKEND_UNCORE };
 
 /* The encoding of one event for one PMU. */

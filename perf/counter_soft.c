@@ -25,7 +25,7 @@ static uint64_t tv_ns(const struct timeval *tv)
 	return (uint64_t)tv->tv_sec * 1000000000u + (uint64_t)tv->tv_usec * 1000u;
 }
 
-static uint64_t pick_soft(enum sm_soft what, uint64_t clock, const struct rusage *r)
+uint64_t sm_soft_value(enum sm_soft what, uint64_t clock, const struct rusage *r)
 {
 	switch (what) {
 	case SM_SOFT_TASK_CLOCK: return clock;
@@ -53,7 +53,7 @@ static int soft_read(struct sm_counter_group *g, struct sm_group_count *c)
 	c->enabled = 0;
 	c->running = 0;
 	for (unsigned i = 0; i < g->n; i++)
-		c->values[i] = pick_soft(g->codes[i]->soft, clock, &r);
+		c->values[i] = sm_soft_value(g->codes[i]->soft, clock, &r);
 	return 0;
 }
 

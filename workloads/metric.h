@@ -36,12 +36,16 @@ struct sm_metric {
 #undef X
 };
 
-/* As metric.def: the name ("wall_s", "check", ..), the unit, the value, and without one why. */
+/* As metric.def: the name ("wall_s", "check", ..), the unit, the value, and without one why. `how`
+ * it was measured where that is not always the same, and which way is `better` (perf/better.h) of a
+ * figure that the user asked for. */
 #define SM_RESULT_FIELDS(X)             \
 	X(TEXT, name, true, NEVER, 0)   \
 	X(TEXT, unit, true, NEVER, 0)   \
 	X(VALUE, value, true, NEVER, 0) \
-	X(TEXT, reason, true, NEVER, 0)
+	X(TEXT, reason, true, NEVER, 0) \
+	X(TEXT, how, true, NEVER, 0)    \
+	X(TEXT, better, true, NEVER, 0)
 
 struct sm_result {
 	SM_RESULT_FIELDS(SM_DECLARE)

@@ -32,11 +32,13 @@ _spanmark_run() {
 	--by) COMPREPLY=($(compgen -W "role thread core l3 node kind" -- "$cur")); return ;;
 	-f | --format) COMPREPLY=($(compgen -W "table csv json" -- "$cur")); return ;;
 	--color) COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
-	-o | --output | --store | --config | --topology) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-	-t | --threads | --workers | -n | --reps | --until | --max-time | --seed | --timeout | -e | --event) return ;;
+	-o | --output | --store | --config | --topology | --programs) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	--program | --setup | --teardown | --server | --client) COMPREPLY=($(compgen -c -- "$cur")); return ;;
+	--metric | --better | --ready | -t | --threads | --workers | -n | --reps | --until | --max-time | --seed | --timeout | -e | --event) return ;;
 	esac
 	COMPREPLY=($(compgen -W "-w --workload -p --param -b --backend -t --threads --workers --place --mark-place
-		--kind -s --set -n --reps --until --max-time -q --quick -c --counters -C --counter-set -e --event --multiplex --by -f --format
+		--kind -s --set --program --programs --metric --better --setup --teardown --server --ready --client
+		-n --reps --until --max-time -q --quick -c --counters -C --counter-set -e --event --multiplex --by -f --format
 		-o --output --color --store --resume --timeout --seed --no-shuffle --config --topology --dry-run
 		-h --help" -- "$cur"))
 }

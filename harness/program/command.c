@@ -1,7 +1,6 @@
 /* command.c: a command line, and what it starts. See command.h. */
 #include "harness/program/command.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,8 +11,9 @@
 #include <unistd.h>
 #include <wordexp.h>
 
+#include "harness/elf.h"
+
 #define MAX_SCRIPTS 4 /* as the kernel: interpreters of interpreters */
-#define MAX_SEGMENT 64
 
 /* ---- words -------------------------------------------------------------------------------- */
 
@@ -151,33 +151,6 @@ static const char *more_rights(int fd)
 	return NULL;
 }
 
-/* The name of its loader in interp; "" where there is none. */
-static const char *read_elf(int fd, const char *head, char *interp, size_t len)
-{
-	Elf64_Ehdr e;
-
-	memcpy(&e, head, sizeof(e));
-	interp[0] = 0;
-	if (e.e_ident[EI_CLASS] != ELFCLASS64)
-		return "is a program of 32 bits";
-	for (unsigned i = 0; i < e.e_phnum && i < MAX_SEGMENT; i++) {
-		Elf64_Phdr ph;
-		ssize_t n;
-
-		if (pread(fd, &ph, sizeof(ph), (off_t)(e.e_phoff + i * sizeof(ph))) !=
-		    (ssize_t)sizeof(ph))
-			return "is damaged";
-		if (ph.p_type != PT_INTERP)
-			continue;
-		n = pread(fd, interp, len - 1, (off_t)ph.p_offset);
-		if (n <= 0)
-			return "is damaged";
-		interp[(size_t)n < ph.p_filesz ? (size_t)n : ph.p_filesz] = 0;
-		return strstr(interp, "ld-musl") != NULL ? "has musl's loader, not glibc's" : NULL;
-	}
-	return "is linked statically";
-}
-
 /* "#! /usr/bin/env python3": the path alone, in place. */
 static char *interpreter(char *head)
 {
@@ -188,9 +161,25 @@ static char *interpreter(char *head)
 	return p;
 }
 
+/* What a program is that no library can be put before; NULL: it can. */
+static const char *read_program(int fd, const char *file, char *why, size_t whylen)
+{
+	const char *wrong = more_rights(fd);
+	struct sm_elf elf;
+
+	if (wrong != NULL)
+		return wrong;
+	if (sm_elf_read(file, &elf, why, whylen) != 0)
+		return why;
+	/* what it defines comes before all that is loaded */
+	return !elf.interpreted ? "is linked statically"
+	       : elf.has_malloc ? "has a malloc of its own"
+				: NULL;
+}
+
 bool sm_command_takes_preload(const char *path, char *why, size_t whylen)
 {
-	char file[512], head[512], interp[256];
+	char file[512], head[512], text[120];
 
 	snprintf(file, sizeof(file), "%s", path);
 	for (int depth = 0; depth <= MAX_SCRIPTS; depth++) {
@@ -200,13 +189,8 @@ bool sm_command_takes_preload(const char *path, char *why, size_t whylen)
 		bool script = n > 2 && head[0] == '#' && head[1] == '!';
 
 		head[n > 0 ? n : 0] = 0;
-		if (wrong == NULL && !script) {
-			wrong = more_rights(fd);
-			if (n < (ssize_t)sizeof(Elf64_Ehdr) || memcmp(head, ELFMAG, SELFMAG) != 0)
-				wrong = "is neither an ELF file nor a script";
-			else if (wrong == NULL)
-				wrong = read_elf(fd, head, interp, sizeof(interp));
-		}
+		if (wrong == NULL && !script)
+			wrong = read_program(fd, file, text, sizeof(text));
 		if (fd >= 0)
 			close(fd);
 		if (wrong != NULL) {

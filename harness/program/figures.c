@@ -157,6 +157,24 @@ static const char *find_line(const regex_t *re, struct sm_text *t, regmatch_t *m
 	return NULL;
 }
 
+bool sm_text_matches(const char *regex, struct sm_text *t)
+{
+	bool found = false;
+	regex_t re;
+
+	if (regcomp(&re, regex, REG_EXTENDED | REG_NOSUB) != 0)
+		return false;
+	for (size_t at = 0; at < t->len && !found;) {
+		size_t n = strcspn(t->text + at, "\r\n");
+
+		t->text[at + n] = 0;
+		found = regexec(&re, t->text + at, 0, NULL, 0) == 0;
+		at += n + 1;
+	}
+	regfree(&re);
+	return found;
+}
+
 static bool read_number(const char *from, size_t len, double *value, char *why, size_t whylen)
 {
 	char text[80], *end;

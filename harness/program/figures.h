@@ -46,6 +46,8 @@ struct sm_text {
 	char *text;
 	size_t len;
 };
+/* Does a line of it match? No group is needed. */
+bool sm_text_matches(const char *regex, struct sm_text *t);
 bool sm_figure_find(const char *regex, struct sm_text *texts, unsigned n, double *value, char *why,
 		    size_t whylen);
 

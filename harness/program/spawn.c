@@ -28,7 +28,7 @@ static int keep_to(const struct sm_spawn *s)
 	static unsigned long mask[MAX_CPUS / (8 * sizeof(long))];
 	const unsigned word = 8 * sizeof(long);
 
-	for (unsigned i = 0; i < s->ncpus; i++)
+	for (unsigned i = 0; s->cpus != NULL && i < s->ncpus; i++)
 		if (s->cpus[i] >= 0 && s->cpus[i] < MAX_CPUS)
 			mask[(unsigned)s->cpus[i] / word] |= 1ul << (unsigned)s->cpus[i] % word;
 	return s->cpus == NULL || sched_setaffinity(0, sizeof(mask), (cpu_set_t *)mask) == 0

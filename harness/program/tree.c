@@ -215,6 +215,28 @@ void sm_rusage_subtract(struct rusage *sum, const struct rusage *r)
 	sum->ru_nivcsw -= r->ru_nivcsw;
 }
 
+static struct timeval of_ticks(uint64_t ticks)
+{
+	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK);
+
+	return (struct timeval){(time_t)(ticks / hz), (suseconds_t)(ticks % hz * (1000000 / hz))};
+}
+
+void sm_tree_usage(const struct sm_tree *t, struct rusage *sum)
+{
+	uint64_t user = 0, system = 0;
+
+	*sum = (struct rusage){0};
+	for (size_t i = 0; i < t->n; i++) {
+		user += t->v[i].user;
+		system += t->v[i].system;
+		sum->ru_minflt += (long)t->v[i].minor;
+		sum->ru_majflt += (long)t->v[i].major;
+	}
+	sum->ru_utime = of_ticks(user);
+	sum->ru_stime = of_ticks(system);
+}
+
 /* ---- the end ------------------------------------------------------------------------------ */
 
 /* The process that was seen, not one that got its number since. */

@@ -38,6 +38,9 @@ size_t sm_tree_alive(const struct sm_tree *t);
  */
 int sm_tree_end(const pid_t *except, double limit_s, struct rusage *sum);
 
+/* What it has used until now, as far as /proc tells: times in ticks of 1 / 100 s, no switches. */
+void sm_tree_usage(const struct sm_tree *t, struct rusage *sum);
+
 /* Sums. */
 void sm_rusage_add(struct rusage *sum, const struct rusage *r);
 void sm_rusage_subtract(struct rusage *sum, const struct rusage *r);

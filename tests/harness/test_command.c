@@ -128,33 +128,16 @@ START_TEST(test_preload_taken)
 }
 END_TEST
 
-/* The parts of an ELF file that decide, as the compiler's own; its loader's name is replaced. */
-static size_t elf_with_loader(char *buf, size_t len, const char *loader)
-{
-	FILE *f = fopen("/proc/self/exe", "r");
-	size_t n = f != NULL ? fread(buf, 1, len, f) : 0;
-	char *at = n > 0 ? memmem(buf, n, "/ld-linux", 9) : NULL;
-
-	ck_assert(f != NULL);
-	fclose(f);
-	if (at == NULL)
-		return 0;
-	while (at[-1] == '/' || (at[-1] >= '0' && at[-1] <= 'z'))
-		at--;
-	strcpy(at, loader);
-	return n;
-}
-
 START_TEST(test_preload_refused)
 {
-	static char elf[1 << 16];
+	static char elf[1 << 24];
 	char why[300], text[200];
-	size_t n = elf_with_loader(elf, sizeof(elf), "/lib/ld-musl-x.so.1");
+	FILE *f = fopen("/proc/self/exe", "r");
+	size_t n = f != NULL ? fread(elf, 1, sizeof(elf), f) : 0;
 	const char *script;
 
-	ck_assert(n > 0);
-	ck_assert(!sm_command_takes_preload(write_file("musl", elf, n, 0755), why, sizeof(why)));
-	ck_assert_msg(strstr(why, "musl") != NULL, "%s", why);
+	ck_assert(n > 4096 && n < sizeof(elf));
+	fclose(f);
 	for (unsigned char *p = (unsigned char *)elf + 64; p + 4 < (unsigned char *)elf + 1024;
 	     p += 8) /* no PT_INTERP: as a static program */
 		if (p[0] == 3 && !p[1] && !p[2] && !p[3])
