@@ -38,6 +38,7 @@ int sm_cmd_topo(int argc, char **argv);
 int sm_cmd_events(int argc, char **argv);
 int sm_cmd_run(int argc, char **argv);
 int sm_cmd_compare(int argc, char **argv);
+int sm_cmd_lbo(int argc, char **argv);
 int sm_cmd_doctor(int argc, char **argv);
 int sm_cmd_heap(int argc, char **argv);
 /* The hidden one: a worker process. The job comes on descriptor SM_WORKER_JOB_FD. */

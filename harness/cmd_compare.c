@@ -131,21 +131,6 @@ static int parse_gate(struct compare *c, const char *text, char *err, size_t err
 	return -EINVAL;
 }
 
-static int parse_list(struct sm_strings *list, const char *text)
-{
-	int rc = 0;
-
-	for (; rc == 0; text++) {
-		size_t len = strcspn(text, ",");
-
-		rc = sm_strings_add(list, text, len);
-		text += len;
-		if (!*text)
-			break;
-	}
-	return rc;
-}
-
 static int parse_format(struct compare *c, const char *text, char *err, size_t errlen)
 {
 	static const char *const names[] = {"table", "csv", "json", NULL};
@@ -176,8 +161,8 @@ static int take(struct compare *c, int option, char *err, size_t errlen)
 	switch (option) {
 	case 's': c->store = optarg; return 0;
 	case 'l': return parse_last(c, optarg, err, errlen);
-	case 'm': return parse_list(&c->what.metrics, optarg);
-	case 'w': return parse_list(&c->what.workloads, optarg);
+	case 'm': return sm_strings_split(&c->what.metrics, optarg);
+	case 'w': return sm_strings_split(&c->what.workloads, optarg);
 	case 'g': return parse_percent("--margin", optarg, &c->judged.margin, err, errlen);
 	case 'p': return parse_percent("--require-power", optarg, &c->power, err, errlen);
 	case 'x': return parse_gate(c, optarg, err, errlen);

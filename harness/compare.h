@@ -84,6 +84,22 @@ struct cJSON *sm_compare_json(const struct sm_compare_text *t);
 int sm__compare_rows(const struct sm_side *base, size_t b, const struct sm_side *other, size_t o,
 		     const struct sm_compare_what *what, const char *name,
 		     struct sm_comparison *out);
+/* The cases of a run, as they are told apart. */
+struct sm__case {
+	size_t first; /* record */
+	char *work;   /* all that two cases share which do the same work in the same place */
+	char *name;   /* "churn ops=1000": the work, and what of it varies */
+	char *config; /* "gc gc.percent=50": backend and settings; workers, where they vary */
+	unsigned threads;
+};
+struct sm__cases {
+	struct sm__case *v;
+	size_t n;
+};
+/* workloads: none: all. 0 or -ENOMEM; to be freed in every case. */
+int sm__compare_cases(const struct sm_report *r, const struct sm_strings *workloads,
+		      struct sm__cases *out);
+void sm__cases_free(struct sm__cases *c);
 /* The values of a result of two groups of one run, from their first records, as pairs; base and
  * other are malloc'ed. 0 or -ENOMEM. */
 int sm__compare_result(const struct sm_report *r, size_t a, size_t b, const char *result,

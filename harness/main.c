@@ -18,6 +18,8 @@ static const struct sm_command commands[] = {
 	{"run", "measure workloads and print a counter table", sm_cmd_run},
 	{"compare", "which of two runs, backends or settings is better, and is it real",
 	 sm_cmd_compare},
+	{"lbo", "what collection costs at least, and what it costs beside explicit free",
+	 sm_cmd_lbo},
 	{"list", "workloads, backends, counter sets, configuration keys", sm_cmd_list},
 	{"topo", "the machine, and which thread a placement puts where", sm_cmd_topo},
 	{"events", "counter sets and events, and what they resolve to here", sm_cmd_events},

@@ -34,6 +34,8 @@ struct sm_strings {
 };
 
 int sm_strings_add(struct sm_strings *s, const char *text, size_t len);
+/* "a,b,c" */
+int sm_strings_split(struct sm_strings *s, const char *text);
 void sm_strings_free(struct sm_strings *s);
 
 enum sm_format { SM_FORMAT_TABLE, SM_FORMAT_CSV, SM_FORMAT_JSON };

@@ -21,6 +21,21 @@ int sm_strings_add(struct sm_strings *s, const char *text, size_t len)
 	return 0;
 }
 
+int sm_strings_split(struct sm_strings *s, const char *text)
+{
+	int rc = 0;
+
+	for (; rc == 0; text++) {
+		size_t len = strcspn(text, ",");
+
+		rc = sm_strings_add(s, text, len);
+		text += len;
+		if (!*text)
+			break;
+	}
+	return rc;
+}
+
 void sm_strings_free(struct sm_strings *s)
 {
 	for (size_t i = 0; i < s->n; i++)

@@ -53,7 +53,7 @@ _spanmark() {
 		cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
 	fi
 	if [ "$cword" = 1 ]; then
-		COMPREPLY=($(compgen -W "run list compare topo events doctor heap --help --version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run list compare lbo topo events doctor heap --help --version" -- "$cur"))
 		return
 	fi
 	case ${words[1]} in
@@ -64,6 +64,13 @@ _spanmark() {
 		--store) COMPREPLY=($(compgen -f -- "$cur")) ;;
 		-f | --format) COMPREPLY=($(compgen -W "table csv json" -- "$cur")) ;;
 		*) COMPREPLY=($(compgen -W "--store --last --metric -w --workload --margin --fail-if --require-power -f --format --help gc span libc bdwgc mimalloc jemalloc tcmalloc spanmark-malloc" -- "$cur")) ;;
+		esac ;;
+	lbo)
+		case $prev in
+		--store) COMPREPLY=($(compgen -f -- "$cur")) ;;
+		--metric) COMPREPLY=($(compgen -W "wall cpu cycles instructions" -- "$cur")) ;;
+		-f | --format) COMPREPLY=($(compgen -W "table csv json" -- "$cur")) ;;
+		*) COMPREPLY=($(compgen -W "--store --metric -w --workload -f --format --help" -- "$cur")) ;;
 		esac ;;
 	heap) COMPREPLY=($(compgen -f -W "--why --dominators --top --help" -- "$cur")) ;;
 	*) COMPREPLY=($(compgen -W "--help" -- "$cur")) ;;

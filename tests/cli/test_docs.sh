@@ -35,7 +35,7 @@ same "options of run in the completion" "$tmp/help" "$tmp/bash"
 sed -n '/^_spanmark_run()/,/^}/p' "$root/docs/completions/_spanmark" | sed -n "s/.*{\(-[a-zA-Z]\),\(--[a-z-]*\)}.*/\1 \2/p; s/.*'\**\(--[a-z-]*\)\[.*/\1/p" |
 	tr ' ' '\n' | sort -u >"$tmp/zsh"
 same "options of run in the zsh completion" "$tmp/help" "$tmp/zsh"
-for c in topo events doctor heap compare; do
+for c in topo events doctor heap compare lbo; do
 	"$cmd" $c --help | sed -n 's/^  \(-[a-z], \)\?\(--[a-z-]*\).*/\1\2/p' | tr -d , | tr ' ' '\n' | sort -u >"$tmp/help"
 	sed -n "/^_spanmark_$c()/,/^}/p" "$root/docs/completions/_spanmark" | sed -n "s/.*{\(-[a-zA-Z]\),\(--[a-z-]*\)}.*/\1 \2/p; s/.*'\(--[a-z-]*\)\[.*/\1/p" | tr ' ' '\n' | grep -v -- --help | sort -u >"$tmp/zsh"
 	same "options of $c in the zsh completion" "$tmp/help" "$tmp/zsh"

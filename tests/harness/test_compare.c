@@ -136,6 +136,21 @@ START_TEST(sides_of_one_run_are_paired)
 }
 END_TEST
 
+/* Two builds of a library are two backends. */
+START_TEST(builds_of_a_library_are_paired)
+{
+	for (unsigned rep = 0; rep < 3; rep++) {
+		add(0, rep, "preload:/old/libx.so.2", 10 + rep);
+		add(1, rep, "preload:/new:1/libx.so.2", 20 + rep);
+	}
+	end_run(NULL);
+	compare_well("preload:/old/libx.so.2", "preload:/new:1/libx.so.2");
+	ck_assert(row("graph", "ns_per_op")->d.paired);
+	ck_assert_double_eq(row("graph", "ns_per_op")->d.base[1], 11);
+	ck_assert_double_eq(row("graph", "ns_per_op")->d.other[1], 21);
+}
+END_TEST
+
 START_TEST(runs_are_not_paired)
 {
 	const struct sm_compare_row *r;
@@ -560,7 +575,8 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE_EACH("compare", 0, open_store, close_store,
-			     SM_T(sides_of_one_run_are_paired), SM_T(runs_are_not_paired),
+			     SM_T(sides_of_one_run_are_paired),
+			     SM_T(builds_of_a_library_are_paired), SM_T(runs_are_not_paired),
 			     SM_T(events_are_compared), SM_T(cases_are_matched),
 			     SM_T(settings_are_matched), SM_T(what_is_left_over_is_matched),
 			     SM_T(failed_samples_are_left_out), SM_T(failed_on_one_side),
