@@ -253,6 +253,7 @@ def main():
         if a.quick:
             m.env["SM_TESTS"] = m.quick
             m.env["SM_TEST_SCALE"] = "10"
+            m.env["SM_TEST_SECONDS"] = "3"
         m.env["TEST_TIMEOUT"] = str(int(TEST_TIMEOUT * SLOWER))
         m.env.update(extra)
     in_ci = os.environ.get("CI", "") not in ("", "0", "false")
