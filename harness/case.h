@@ -37,6 +37,7 @@ struct sm_plan {
 	unsigned nsets;
 	unsigned passes; /* at least 1 */
 	unsigned reps;	 /* with --until: at its first look */
+	bool until;	 /* --until */
 	unsigned step;	 /* repetitions of a Latin square of the largest family */
 	bool shuffle;
 	double timeout_s;

@@ -16,7 +16,6 @@
 #include "perf/counterset.h"
 
 #define DEFAULT_REPS	3
-#define SHOWN_REPS	4 /* in the order of --dry-run */
 #define DEFAULT_TIMEOUT 300.0
 #define QUICK_TIMEOUT	30.0
 /* Callgrind runs the program some 50 times slower. */
@@ -339,7 +338,8 @@ static int make_families(const struct sm_run_options *o, struct sm_plan *p)
 	for (unsigned i = 0; i < p->ncases && rc == 0 && p->shuffle; i++)
 		if (++members[p->family[i]] > p->step)
 			p->step = members[p->family[i]];
-	if (o->until != NULL) {
+	p->until = o->until != NULL;
+	if (p->until) {
 		p->reps = o->reps > SM_UNTIL_FIRST ? o->reps : SM_UNTIL_FIRST;
 		p->reps = (p->reps + p->step - 1) / p->step * p->step;
 	}
@@ -447,75 +447,4 @@ void sm_plan_free(struct sm_plan *p)
 	sm_counterset_free(p->counters);
 	sm_topology_free(p->topology);
 	*p = (struct sm_plan){0};
-}
-
-/* ---- --dry-run ---------------------------------------------------------------------------- */
-
-static void print_placement(const struct sm_plan *p, const struct sm_case *c, FILE *out)
-{
-	char text[SM_PLACED_TEXT];
-
-	sm_placement_describe(p->topology, &c->placement, text, sizeof(text));
-	fprintf(out, "    %s\n", text);
-	for (unsigned i = 0; i < c->placement.n; i++) {
-		const struct sm_place_thread *t = &c->placement.threads[i];
-
-		fprintf(out, "    %s %u: ", sm_role_name(t->role), t->index);
-		if (t->pu == SM_NONE)
-			fputs(t->role == SM_ROLE_WORKER
-				      ? "not pinned; gc.avoid_cpus keeps it off mutators' CPUs\n"
-				      : "not pinned\n",
-			      out);
-		else
-			fprintf(out, "cpu %d (core %d, L3 %d, node %d, package %d)\n", t->pu_os,
-				t->core, t->l3, t->node_os, t->package);
-	}
-}
-
-/* The first repetitions in the order of running: a line for each sample. */
-static void print_order(const struct sm_plan *p, FILE *out)
-{
-	unsigned round = p->ncases * p->passes, shown = p->reps < SHOWN_REPS ? p->reps : SHOWN_REPS;
-
-	for (unsigned i = 0; i < shown * round; i++) {
-		const struct sm_case *c = &p->cases[p->order[i] / p->passes];
-
-		if (i % round == 0)
-			fprintf(out, "order of repetition %u:\n", i / round + 1);
-		if (c->backend->missing[0] != '\0')
-			continue;
-		fprintf(out, "  %s", c->label);
-		if (p->passes > 1)
-			fprintf(out, ", pass %u", p->order[i] % p->passes + 1);
-		fputc('\n', out);
-	}
-	if (shown < p->reps)
-		fprintf(out, "and so on; all repetitions are ordered by the seed\n");
-}
-
-void sm_plan_print(const struct sm_plan *p, FILE *out)
-{
-	fprintf(out, "machine: %s (%s), %d PUs allowed of %d, %d cores, %d nodes\n",
-		p->topology->source,
-		p->topology->cpu_model[0] ? p->topology->cpu_model : "model unknown",
-		p->topology->n_allowed, p->topology->n_pus, p->topology->n_cores,
-		p->topology->n_nodes);
-	fprintf(out,
-		"%u cases x %u counter passes x %u repetitions = %u samples, seed %llu, limit %g s "
-		"each\n",
-		p->ncases, p->passes, p->reps, p->njobs, (unsigned long long)p->seed, p->timeout_s);
-	for (unsigned i = 0; i < p->ncases; i++) {
-		const struct sm_case *c = &p->cases[i];
-
-		if (c->backend->missing[0] != '\0') {
-			fprintf(out, "  %s: %s\n", c->label, c->backend->missing);
-			continue;
-		}
-		fprintf(out, "  %s, place %s, mark-place %s%s%s\n", c->label,
-			sm_place_name(c->place),
-			c->backend->kernel == SM_WL_GC ? sm_mark_place_name(c->mark_place) : "none",
-			c->kind[0] ? ", kind " : "", c->kind);
-		print_placement(p, c, out);
-	}
-	print_order(p, out);
 }

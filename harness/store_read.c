@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness/calibration.h"
+#include "harness/case.h"
 #include "harness/statistics.h"
 #include "harness/store_internal.h"
 #include "perf/names.h"
@@ -178,9 +179,16 @@ static int load_until(struct sm_store *s, struct sm_report *out)
 			 s->path, (long long)out->run);
 		return -EILSEQ;
 	}
-	for (size_t i = 0; i < out->nrecords; i++)
-		if (out->records[i].rep + 1 > out->reps)
-			out->reps = out->records[i].rep + 1;
+	for (size_t i = 0; i < out->nrecords; i++) {
+		unsigned rep = out->records[i].rep;
+
+		if (rep >= SM_PLAN_MAX_JOBS) {
+			snprintf(s->error, sizeof(s->error), "store '%s': damaged: repetition %u",
+				 s->path, rep);
+			return -EILSEQ;
+		}
+		out->reps = rep + 1 > out->reps ? rep + 1 : out->reps;
+	}
 	out->confidence = SM_STATS_CONFIDENCE;
 	if (rc == 0 && out->until.ntargets > 0)
 		out->confidence =

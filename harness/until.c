@@ -3,6 +3,7 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,13 +144,13 @@ void sm_until_free(struct sm_until *u)
 
 unsigned sm_until_next(const struct sm_until *u, unsigned reps)
 {
-	unsigned n = u->first;
+	uint64_t n = u->first;
 
 	while (n <= reps) {
 		n += (n + 1) / 2;
 		n = (n + u->step - 1) / u->step * u->step;
 	}
-	return n;
+	return n < UINT_MAX ? (unsigned)n : UINT_MAX;
 }
 
 unsigned sm_until_looks(const struct sm_until *u, unsigned reps)

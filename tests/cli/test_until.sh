@@ -71,6 +71,8 @@ says "after 18 repetitions" err
 # A figure that no sample has; one that failed everywhere.
 "$cmd" $run --until p99_us=1% >out 2>err || bad "status: $(tail -1 err)"
 says "no sample has a figure that --until looks at" err
+"$cmd" $run --until 1% --dry-run >out 2>err || bad "status: $(tail -1 err)"
+says "--until looks after 10, 16, 24 repetitions and so on" out
 refuse() {
 	fragment=$1
 	shift

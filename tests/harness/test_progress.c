@@ -101,6 +101,24 @@ START_TEST(time_left)
 }
 END_TEST
 
+/* --until: more is planned in the middle of it; no more time is left than --max-time leaves. */
+START_TEST(a_plan_that_grows)
+{
+	begin(false);
+	one(0, SM_OUTCOME_OK, 10);
+	one(1, SM_OUTCOME_OK, 2);
+	ck_assert_double_eq_tol(sm_progress_left(&p), 12, 1e-9);
+	sm_progress_more(&p, 3);
+	ck_assert_double_eq_tol(sm_progress_left(&p), 48, 1e-9);
+	p.most_s = 40;
+	ck_assert_double_eq_tol(sm_progress_left(&p), 28, 1e-9);
+	p.most_s = 11;
+	ck_assert_double_eq(sm_progress_left(&p), 0);
+	one(0, SM_OUTCOME_OK, 10);
+	ck_assert_ptr_nonnull(strstr(done(), "[3/10] graph gc"));
+}
+END_TEST
+
 START_TEST(hostile_stderr)
 {
 	begin(false);
@@ -180,5 +198,6 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("progress", 0, SM_T(one_line_for_each_step), SM_T(one_line_that_changes),
-			SM_T(terminals), SM_T(time_left), SM_T(hostile_stderr), SM_T(environment));
+			SM_T(terminals), SM_T(time_left), SM_T(a_plan_that_grows),
+			SM_T(hostile_stderr), SM_T(environment));
 }

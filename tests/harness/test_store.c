@@ -282,6 +282,73 @@ START_TEST(what_is_left_of_each_group)
 }
 END_TEST
 
+/* A plan grows while it runs, and is cut to what was measured. */
+START_TEST(a_plan_grows_and_is_cut)
+{
+	const char *more[] = {"{\"rep\":1}", "{\"rep\":2}"};
+	struct sm_store *s = open_store(path);
+	int64_t run = fake_run(s, NULL, two, 2, 2), found = 0;
+	struct sm_report r;
+	unsigned planned;
+	char **jobs, *job, *env;
+
+	ck_assert_int_eq(sm_store_unfinished(s, &found, &planned, &env), -ENOENT);
+	ck_assert_int_eq(sm_store_grow(s, run, more, 2), 0);
+	found = 0;
+	ck_assert_int_eq(sm_store_unfinished(s, &found, &planned, &env), 0);
+	ck_assert_int_eq(found, run);
+	ck_assert_uint_eq(planned, 4);
+	free(env);
+	job = sm_store_pending(s, run, 3);
+	ck_assert_str_eq(job, "{\"rep\":2}");
+	free(job);
+	ck_assert_int_eq(sm_store_jobs(s, run, 3, &jobs), 0);
+	ck_assert_str_eq(jobs[2], "{\"rep\":1}");
+	for (int i = 0; i < 3; i++)
+		free(jobs[i]);
+	free(jobs);
+	ck_assert_int_eq(sm_store_jobs(s, run, 5, &jobs), -ENOENT);
+	ck_assert_ptr_null(jobs);
+	ck_assert_int_eq(sm_store_cut(s, run, 2), 0);
+	ck_assert_ptr_null(sm_store_pending(s, run, 2));
+	found = 0;
+	ck_assert_int_eq(sm_store_unfinished(s, &found, &planned, &env), -ENOENT);
+	ck_assert_int_eq(sm_store_load(s, run, &r), 0);
+	ck_assert_uint_eq(r.planned, 2);
+	sm_report_free(&r);
+	ck_assert_int_lt(sm_store_grow(s, 99, more, 2), 0); /* there is no such run */
+	sm_store_close(s);
+}
+END_TEST
+
+/* A run of --until that was killed before it looked has all its samples, and goes on. */
+START_TEST(until_goes_on_before_its_look)
+{
+	static const char env[] = "{\"until\":{\"want\":\"1%\",\"first\":10,\"step\":1,"
+				  "\"passes\":1,\"family\":[0,0]}}";
+	struct sm_store *s = open_store(path);
+	int64_t run = fake_run(s, env, two, 2, 2), found = 0;
+	unsigned planned;
+	char *text;
+
+	ck_assert_int_eq(sm_store_unfinished(s, &found, &planned, &text), 0);
+	ck_assert_int_eq(found, run);
+	free(text);
+	ck_assert_int_eq(sm_store_end(s, run, "done"), 0);
+	found = 0;
+	ck_assert_int_eq(sm_store_unfinished(s, &found, &planned, &text), -ENOENT);
+	/* A run that says nonsense of it is refused. */
+	run = fake_run(s, "{\"until\":{}}", two, 2, 2);
+	{
+		struct sm_report r;
+
+		ck_assert_int_eq(sm_store_load(s, run, &r), -EILSEQ);
+		ck_assert_ptr_nonnull(strstr(sm_store_error(s), "until what it repeats"));
+	}
+	sm_store_close(s);
+}
+END_TEST
+
 START_TEST(the_same_sample_twice_is_refused)
 {
 	struct sm_store *s = open_store(path);
@@ -716,7 +783,8 @@ int main(void)
 			     SM_T(round_trip_temporary), SM_T(first_users_race),
 			     SM_T(a_commit_that_fails_is_an_error), SM_T(a_full_disk_says_so),
 			     SM_T(several_runs), SM_T(goes_on_where_it_stopped),
-			     SM_T(what_is_left_of_each_group),
+			     SM_T(what_is_left_of_each_group), SM_T(a_plan_grows_and_is_cut),
+			     SM_T(until_goes_on_before_its_look),
 			     SM_T(the_same_sample_twice_is_refused), SM_T(refuses_what_is_not_ours),
 			     SM_T(refuses_a_later_layout), SM_T(survives_kill), SM_T(wire_refusals),
 			     SM_T(wire_mutations), SM_T(a_failed_session_is_a_failed_sample),

@@ -70,6 +70,9 @@ START_TEST(looks_are_few)
 			n = next;
 		}
 	}
+	u = (struct sm_until){.first = 10, .step = 10000};
+	ck_assert_uint_gt(sm_until_next(&u, 4000000000u), 4000000000u);
+	ck_assert_uint_lt(sm_until_looks(&u, 4294967295u), 60);
 	for (unsigned k = 1; k < 1000; k++)
 		shares += 1 / sm_until_split(k);
 	ck_assert(shares < 1 && shares > 0.99);
