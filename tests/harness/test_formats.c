@@ -119,7 +119,7 @@ static char *print(const struct sm_report *r, enum sm_format format)
 
 /* ---- a reader of the CSV ------------------------------------------------------------------ */
 
-enum { RUN, REP, PHASE, ROLE, METRIC = 9, VALUE = 11, STATUS = 15, PASS = 20, COLUMNS = 22 };
+enum { RUN, REP, PHASE, ROLE, METRIC = 9, VALUE = 11, STATUS = 15, PASS = 20, COLUMNS = 25 };
 
 /* Fields of one line, no quotes among them. */
 static bool next_line(char **text, char *fields[COLUMNS])
