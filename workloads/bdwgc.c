@@ -98,6 +98,9 @@ static struct {
 	_Atomic(uint64_t) cycle_ns, stopped_ns, longest_stop_ns;
 } times;
 
+static void (*tell_stop)(void *ctx, uint64_t since, uint64_t until);
+static void *tell_ctx;
+
 static void on_event(int event)
 {
 	uint64_t now = sm_clock_ns(), took;
@@ -113,9 +116,17 @@ static void on_event(int event)
 		sm_fetch_add_relaxed(&times.stopped_ns, took);
 		if (took > sm_load_relaxed(&times.longest_stop_ns))
 			sm_store_relaxed(&times.longest_stop_ns, took);
+		if (tell_stop != NULL)
+			tell_stop(tell_ctx, times.stopped, now);
 		break;
 	default: break;
 	}
+}
+
+void sm_bdwgc_on_stop(void (*fn)(void *ctx, uint64_t since, uint64_t until), void *ctx)
+{
+	tell_stop = fn;
+	tell_ctx = ctx;
 }
 
 bool sm_bdwgc_tells_times(void)

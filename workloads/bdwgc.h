@@ -53,5 +53,8 @@ void sm_bdwgc_totals(struct sm_bdwgc_totals *out);
 /* The longest time that the world was stopped since the last call of reset. */
 uint64_t sm_bdwgc_longest_stop_ns(void);
 void sm_bdwgc_reset_longest_stop(void);
+/* From now on each stop is told to fn, from when until when by sm_clock_ns, one at a time; NULL:
+ * none. While no other thread allocates. */
+void sm_bdwgc_on_stop(void (*fn)(void *ctx, uint64_t since, uint64_t until), void *ctx);
 
 #endif

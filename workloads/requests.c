@@ -33,12 +33,18 @@ static uint64_t ops_of_request(uint64_t threads, uint64_t series, uint64_t ops)
 	return n > SM_REQUEST_LEAST ? n : SM_REQUEST_LEAST;
 }
 
+/* Is there a collector that says when mutators wait for it? */
+static bool tells_waits(const struct sm_run *run)
+{
+	return run->gc != NULL || (run->job->backend == SM_WL_BDWGC && sm_bdwgc_tells_times());
+}
+
 int sm_requests_plan(struct sm_run *run, uint64_t series, uint64_t ops)
 {
 	unsigned threads = run->nthreads;
 	uint64_t each = ops_of_request(threads, series, ops);
 	size_t room = ops < each ? 0 : series * (ops / each + 1), head, meters, bytes;
-	bool metered = run->gc != NULL && !sm__run_simulated(run);
+	bool metered = tells_waits(run) && !sm__run_simulated(run);
 	struct sm_requests_plan *p;
 	struct sm_mmu *mmu;
 	uint64_t *at;
@@ -90,6 +96,17 @@ static void waited(void *ctx, uint64_t since, uint64_t until)
 	sm_mmu_wait(r->mmu, sm_clock_delta(r->base_ns, since), sm_clock_delta(r->base_ns, until));
 }
 
+void sm__requests_stopped(void *ctx, uint64_t since, uint64_t until)
+{
+	struct sm_run *run = ctx;
+	uint64_t base = run->at_begin.ns - run->timed.ns;
+
+	for (unsigned i = 0; i < run->nthreads; i++)
+		if (run->requests->of[i].mmu != NULL)
+			sm_mmu_wait(run->requests->of[i].mmu, sm_clock_delta(base, since),
+				    sm_clock_delta(base, until));
+}
+
 struct sm_requests *sm_requests_begin(struct sm_thread *t)
 {
 	struct sm_run *run = t->run;
@@ -97,7 +114,7 @@ struct sm_requests *sm_requests_begin(struct sm_thread *t)
 
 	r->base_ticks = run->base_ticks;
 	r->base_ns = run->at_begin.ns - run->timed.ns;
-	if (r->mmu != NULL)
+	if (r->mmu != NULL && t->m != NULL)
 		sm__stalls_tell(t->m, waited, r);
 	note(r, sm_clock_ticks(), SERIES);
 	return r;
@@ -181,7 +198,7 @@ static void report_latency(struct sm_run *run, const struct sm_request *all, siz
 static void report_mmu(struct sm_run *run)
 {
 	for (unsigned w = 0; w < SM_MMU_WINDOWS; w++) {
-		const char *why = run->gc == NULL	   ? "no collector"
+		const char *why = !tells_waits(run)	   ? "no collector"
 				  : sm__run_simulated(run) ? "simulated: times mean nothing"
 				  : run->timed.ns < sm_mmu_lengths[w] ? "longer than the timed part"
 								      : NULL;

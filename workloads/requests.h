@@ -51,6 +51,8 @@ void sm_requests_done(struct sm_requests *r, uint64_t n, uint64_t ticks);
 /* Reports a distribution of ticks as the block of results that begins with `first`, a p50. */
 void sm_run_latency(struct sm_run *run, enum sm_result_id first, const struct sm_histogram *ticks);
 
+/* Of the run `ctx`: every mutator waited from since until until, by sm_clock_ns. */
+void sm__requests_stopped(void *ctx, uint64_t since, uint64_t until);
 /* The session's: reports and frees what was planned, if anything was. */
 void sm__requests_report(struct sm_run *run);
 void sm__requests_free(struct sm_run *run);

@@ -13,6 +13,7 @@
 #include "spanmark/stack.h"
 #include "workloads/backend.h"
 #include "workloads/counting.h"
+#include "workloads/requests.h"
 #include "workloads/run_internal.h"
 
 __thread struct sm_thread_exit *sm__thread_exit;
@@ -205,6 +206,8 @@ void sm_run_timed_begin(struct sm_run *run)
 	sm__counting_arm(run->counting, true);
 	read_totals(run, &run->at_begin);
 	run->base_ticks = sm_clock_ticks() - run->ticks;
+	if (run->job->backend == SM_WL_BDWGC && run->requests != NULL)
+		sm_bdwgc_on_stop(sm__requests_stopped, run);
 }
 
 void sm_run_timed_end(struct sm_run *run)
@@ -212,6 +215,7 @@ void sm_run_timed_end(struct sm_run *run)
 	struct sm_totals now;
 
 	SM_CHECK(run->timing);
+	sm_bdwgc_on_stop(NULL, NULL);
 	read_totals(run, &now);
 	run->ticks = sm_clock_delta(run->base_ticks, sm_clock_ticks());
 	sm__counting_arm(run->counting, false);

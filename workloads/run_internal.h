@@ -61,6 +61,8 @@ bool sm__run_simulated(const struct sm_run *run);
 int sm__run_seat(struct sm_run *run, const struct sm_seat *seat, const char *who);
 /* Fails the run when the calling thread is no longer bound to its seat. */
 void sm__run_seat_check(struct sm_run *run, const struct sm_seat *seat, const char *who);
+/* What a run reports when its workload is done. report.c */
+void sm__run_report(struct sm_run *run);
 /* Prepares and undoes the calling thread as mutator `index`: pin, attach, count. */
 int sm__thread_start(struct sm_thread *t, struct sm_run *run, unsigned index);
 void sm__thread_stop(struct sm_thread *t);

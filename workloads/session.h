@@ -36,7 +36,8 @@ struct sm_setting {
 struct sm_job {
 	const struct sm_params *params; /* with the workload */
 	enum sm_wl_backend backend;
-	const char *library; /* bdwgc: the file to load; NULL: as the loader finds it */
+	const char *backend_name; /* as the user knows it; NULL: as the kernel is called */
+	const char *library;	  /* bdwgc: the file to load; NULL: as the loader finds it */
 	const struct sm_setting *settings;
 	unsigned nsettings;
 	/* mutators[0 .. sm_params_threads(params)): the first is the calling thread's. NULL:

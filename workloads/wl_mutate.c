@@ -63,7 +63,7 @@ SM_INLINE int build(const enum sm_wl_backend b, struct sm_thread *t, struct muta
 	for (uint64_t i = 0; i < m->n; i++) {
 		struct node *node = sm_backend_new(b, t, m->node, sizeof(*node));
 
-		if (b != SM_WL_GC)
+		if (!sm_backend_collects(b))
 			*node = (struct node){0};
 		node->number = i;
 		if (i == 0)
@@ -233,7 +233,7 @@ static int report(struct sm_run *run, const struct mutate *m)
 
 static void free_graph(struct mutate *m)
 {
-	for (uint64_t i = 0; m->backend != SM_WL_GC && i < m->n; i++) {
+	for (uint64_t i = 0; !sm_backend_collects(m->backend) && i < m->n; i++) {
 		sm_backend_free(m->backend, m->nodes[i]->leaf);
 		sm_backend_free(m->backend, m->nodes[i]);
 	}
@@ -342,7 +342,7 @@ const struct sm_workload sm__wl_mutate = {
 	.summary = "a graph that is rewritten at a given rate, beside marking",
 	.op = "store",
 	.params = params,
-	.backends = 1u << SM_WL_GC | 1u << SM_WL_SPAN | 1u << SM_WL_LIBC,
+	.backends = SM_WL_EVERY,
 	.check = check_threads,
 	.run = run,
 };
