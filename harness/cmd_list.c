@@ -15,7 +15,8 @@ static void list_backends(unsigned mask)
 {
 	for (unsigned b = 0; b < SM_WL_COUNT; b++) {
 		if (mask & 1u << b)
-			printf(" %s", sm_wl_backend_name((enum sm_wl_backend)b));
+			printf(" %s%s", sm_wl_backend_name((enum sm_wl_backend)b),
+			       b == SM_WL_LIBC ? " (and any malloc library)" : "");
 	}
 }
 

@@ -257,6 +257,7 @@ static int check_case(struct sm_case *c, char *err, size_t errlen)
 	}
 	sm_job_init(&job, c->params);
 	job.backend = c->backend->kernel;
+	job.backend_name = c->backend->name;
 	job.settings = settings;
 	job.nsettings = (unsigned)c->settings.n;
 	rc = sm_job_check(&job, err, errlen);

@@ -341,6 +341,7 @@ int sm_job_parse(const char *text, size_t len, struct sm_job_parts *p, char *err
 	p->job.topology = p->topology;
 	p->job.counters = p->counters;
 	p->job.library = p->library;
+	p->job.backend_name = text_of(p->root, "backend");
 	if (rc == -ENOMEM)
 		snprintf(err, errlen, "out of memory");
 	return rc;

@@ -98,6 +98,26 @@ grep -q '"malloc is served by /.*, not by /.*"' out || bad "$(cat out)"
 grep ',sample,.*failed' out | grep -qv ',,,$' && bad "a library that was not proved: $(cat out)"
 grep -q ',libc,ns_per_op,' out || bad "the other backend was not run: $(cat out)"
 
+# A program file with rights of its own: the loader ignores LD_PRELOAD. Rights of the caller are no hindrance.
+as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+if [ "$(id -u)" = 0 ] && command -v setcap >/dev/null && command -v setpriv >/dev/null &&
+	mkdir rights && cp "$cmd" "$forward" rights/ && chmod 755 . rights && setcap cap_perfmon=p rights/spanmark 2>/dev/null &&
+	as_nobody rights/spanmark --version >/dev/null 2>&1; then
+	tried=$((tried + 2))
+	mkdir -m 777 home
+	as_nobody env HOME="$tmp/home" timeout 60 rights/spanmark run $small --backend preload:rights/forward.so -f csv >out 2>err
+	case $?:$(cat out) in
+	1:*"gives it rights (setuid, capabilities), so the loader ignores LD_PRELOAD"*) ;;
+	0:*) echo "SKIP a program with rights of its own: the kernel grants none here (nosuid?)" ;;
+	*) bad "rights of the file: $(cat out err)" ;;
+	esac
+	cp "$cmd" rights/plain
+	as_nobody --inh-caps=+perfmon --ambient-caps=+perfmon env HOME="$tmp/home" timeout 60 rights/plain run $small \
+		--backend preload:rights/forward.so >out 2>err || bad "rights of the caller: $(cat out err)"
+else
+	echo "SKIP a program with rights of its own: not root, no setcap or setpriv, or no capabilities of files here"
+fi
+
 # ---- what is not installed ------------------------------------------------------------------------
 # A loader's cache and folders that hold nothing would take a machine of its own: a copy of the command without its library.
 mkdir -p alone/bin && cp "$cmd" alone/bin/

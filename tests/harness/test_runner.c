@@ -133,6 +133,15 @@ static int behave(const char *how)
 	} else if (!strcmp(how, "escapee")) { /* a daemon that keeps the pipes open */
 		leave_child(true);
 		say(SM_WORKER_SAMPLE_FD, good);
+	} else if (!strcmp(how, "environment")) { /* exits with what it has of these, as bits */
+		const char *one = getenv("SM_TEST_ONE"), *two = getenv("SM_TEST_TWO"),
+			   *path = getenv("PATH");
+		unsigned ones = 0;
+
+		for (char **e = environ; *e != NULL; e++)
+			ones += strncmp(*e, "SM_TEST_ONE=", 12) == 0;
+		return (one != NULL && strcmp(one, "new") == 0) | (ones == 1) << 1 |
+		       (two != NULL && *two == '\0') << 2 | (path != NULL) << 3;
 	} else if (!strcmp(how, "descriptors")) { /* reports what it inherited beyond 4 */
 		for (int fd = SM_WORKER_SAMPLE_FD + 1; fd < 1024; fd++) {
 			if (fcntl(fd, F_GETFD) >= 0)
@@ -408,12 +417,36 @@ START_TEST(worker_dies_with_the_command)
 }
 END_TEST
 
+/* What is given replaces the command's own of the same name, and the rest stays. */
+START_TEST(environment_of_its_own)
+{
+	const char *const env[] = {"SM_TEST_ONE=new", "SM_TEST_TWO=", NULL};
+	char *argv[] = {strdup(sm_runner_self(false)), (char *)"--worker", (char *)"environment",
+			NULL};
+	struct sm_runner r = {.argv = argv, .timeout_s = 30, .env = env};
+
+	setenv("PATH", "/usr/bin", 1);
+	setenv("SM_TEST_ONE", "old", 1);
+	setenv("SM_TEST_ONE_MORE", "stays", 1);
+	sm_runner_run(&r, "{}", &end);
+	ck_assert_int_eq(end.code, 1 | 2 | 4 | 8);
+	ck_assert_str_eq(getenv("SM_TEST_ONE"), "old");
+	ck_assert_ptr_null(getenv("SM_TEST_TWO"));
+	sm_worker_end_free(&end);
+	r.env = NULL;
+	sm_runner_run(&r, "{}", &end);
+	ck_assert_int_eq(end.code, 2 | 8);
+	free(argv[0]);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "--worker"))
 		return behave(argv[2]);
-	return SM_SUITE("runner", 120, SM_T(good_sample), SM_T(job_arrives), SM_T(bad_output),
-			SM_T(crashes), SM_T(timeouts), SM_T(tiny_timeouts), SM_T(output_is_bounded),
+	return SM_SUITE("runner", 120, SM_T(good_sample), SM_T(job_arrives),
+			SM_T(environment_of_its_own), SM_T(bad_output), SM_T(crashes),
+			SM_T(timeouts), SM_T(tiny_timeouts), SM_T(output_is_bounded),
 			SM_LOOP(grandchildren_go_too, 0, 2), SM_T(an_escapee_does_not_hold_us_up),
 			SM_T(no_descriptor_leaks), SM_T(not_started), SM_T(no_descriptors_left),
 			SM_T(somebody_else_has_waited), SM_T(a_stopped_sample_begins_anew),
