@@ -50,6 +50,7 @@ static const struct {
 	{"GC_malloc_uncollectable", &sm_bdwgc.malloc_uncollectable, false},
 	{"GC_free", &sm_bdwgc.free, false},
 	{"GC_gcollect", &sm_bdwgc.gcollect, false},
+	{"GC_register_finalizer", &sm_bdwgc.register_finalizer, false},
 	{"GC_init", &gc.init, false},
 	{"GC_allow_register_threads", &gc.allow_register_threads, false},
 	{"GC_get_stack_base", &gc.get_stack_base, false},

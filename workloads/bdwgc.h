@@ -21,6 +21,9 @@ struct sm_bdwgc {
 	void *(*malloc_uncollectable)(size_t size);
 	void (*free)(void *p); /* of uncollectable memory alone */
 	void (*gcollect)(void);
+	/* Run by whoever allocates or collects next, on its thread. */
+	void (*register_finalizer)(void *object, void (*fn)(void *object, void *ctx), void *ctx,
+				   void *old_fn, void *old_ctx);
 };
 extern struct sm_bdwgc sm_bdwgc;
 
