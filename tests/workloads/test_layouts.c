@@ -46,15 +46,14 @@ START_TEST(pointers_are_counted)
 	}
 	snprintf(text, sizeof(text), "types=%d objects=%d rounds=%d threads=%d", types, objects,
 		 cases[_i].rounds, cases[_i].threads);
-	for (unsigned b = 0; b < SM_WL_COUNT; b++) {
-		if (!runs_on("layouts", b))
-			continue;
+	EACH_BACKEND(b, "layouts")
+	{
 		ok("layouts", (enum sm_wl_backend)b, text,
 		   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m" : "");
 		ck_assert_int_eq(integer("followed"), pointers * objects * times);
 		ck_assert_int_eq(integer("ops"), 2 * (int64_t)types * objects * times);
 		ck_assert(number("requested_per_object") == (double)bytes / types);
-		if (b == SM_WL_GC)
+		if (b == SM_WL_GC || b == SM_WL_BDWGC)
 			ck_assert_int_ge(integer("gc_cycles"), cases[_i].rounds);
 		/* Of some MiB: no page is touched twice, and what is asked for is there. */
 		if (_i == 3 && sm_sample_result(&sample, "bytes_per_object")->has_value) {
