@@ -2,12 +2,12 @@
  * side is and what is matched: compare.h; the judgement: verdict.h. */
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/arguments.h"
 #include "harness/cmd.h"
 #include "harness/compare.h"
 #include "perf/names.h"
@@ -170,8 +170,8 @@ static int take(struct compare *c, int option, char *err, size_t errlen)
 	}
 }
 
-/* SM_EXIT_OK, with *asked_help perhaps, or what was complained about. */
-static int parse(struct compare *c, int argc, char **argv, bool *asked_help)
+/* False: the command ends, with *status. */
+static bool parse(struct compare *c, int argc, char **argv, int *status)
 {
 	static const struct option options[] = {
 		{"store", required_argument, NULL, 's'},
@@ -186,27 +186,23 @@ static int parse(struct compare *c, int argc, char **argv, bool *asked_help)
 		{NULL, 0, NULL, 0},
 	};
 	char err[300] = "out of memory";
+	struct sm_arguments args = {
+		.argc = argc, .argv = argv, .shorts = ":f:w:", .options = options, .help = help};
 	int o;
 
-	optind = 0;
-	opterr = 0;
-	while ((o = getopt_long(argc, argv, ":f:w:", options, NULL)) != -1) {
-		if (o == 'h') {
-			*asked_help = true;
-			return SM_EXIT_OK;
+	*status = SM_EXIT_USAGE;
+	while ((o = sm_arguments_next(&args)) != -1)
+		if (take(c, o, err, sizeof(err)) != 0) {
+			sm_complain("%s", err);
+			return false;
 		}
-		if (o == ':' || o == '?') {
-			sm_complain("compare %s: %s; see spanmark compare --help", argv[optind - 1],
-				    o == ':' ? "wants a value" : "unknown option");
-			return SM_EXIT_USAGE;
-		}
-		if (take(c, o, err, sizeof(err)) != 0)
-			return usage(err);
+	if (!args.over && c->power >= 0 && c->power <= c->judged.margin) {
+		sm_complain("--require-power must be above --margin: what is within is the same");
+		return false;
 	}
-	if (c->power >= 0 && c->power <= c->judged.margin)
-		return usage("--require-power must be above --margin: what is within is the same");
+	*status = args.status;
 	c->judged.target = c->power > 0 ? c->power : c->judged.margin + 0.02;
-	return SM_EXIT_OK;
+	return !args.over;
 }
 
 /* ---- sides -------------------------------------------------------------------------------- */
@@ -473,12 +469,9 @@ static int compare_sides(struct compare *c, int argc, char **argv)
 int sm_cmd_compare(int argc, char **argv)
 {
 	struct compare c = {.judged = {.margin = SM_VERDICT_MARGIN}, .power = -1};
-	bool asked_help = false;
-	int status = parse(&c, argc, argv, &asked_help);
+	int status;
 
-	if (asked_help)
-		fputs(help, stdout);
-	else if (status == SM_EXIT_OK)
+	if (parse(&c, argc, argv, &status))
 		status = compare_sides(&c, argc - optind, argv + optind);
 	for (size_t i = 0; i < MAX_SIDES; i++) {
 		sm_side_free(&c.sides[i]);

@@ -2,11 +2,11 @@
  * cmd_doctor.c: spanmark doctor: what can be counted here and why not, each with the remedy;
  * --calibrate tells whether to believe it.
  */
+#include "harness/arguments.h"
 #include "harness/cmd.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -358,11 +358,11 @@ int sm_cmd_doctor(int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	struct doctor_options o = {0};
+	struct sm_arguments args = {
+		.argc = argc, .argv = argv, .shorts = ":f:o:", .options = options, .help = help};
 	int c;
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":f:o:", options, NULL)) != -1) {
+	while ((c = sm_arguments_next(&args)) != -1) {
 		switch (c) {
 		case 'c': o.calibrate = true; break;
 		case 'f':
@@ -373,14 +373,11 @@ int sm_cmd_doctor(int argc, char **argv)
 				return SM_EXIT_USAGE;
 			}
 			break;
-		case 'o': o.output = optarg; break;
-		case 'h': fputs(help, stdout); return SM_EXIT_OK;
-		default:
-			sm_complain("doctor %s: %s; see spanmark doctor --help", argv[optind - 1],
-				    c == ':' ? "wants a value" : "unknown option");
-			return SM_EXIT_USAGE;
+		default: o.output = optarg; break;
 		}
 	}
+	if (args.over)
+		return args.status;
 	if (optind < argc) {
 		sm_complain("doctor: unexpected argument \"%s\"; see spanmark doctor --help",
 			    argv[optind]);

@@ -2,11 +2,11 @@
  * cmd_events.c: spanmark events: what can be counted by which name, and the linter of the counter
  * sets.
  */
+#include "harness/arguments.h"
 #include "harness/cmd.h"
 
 #include <errno.h>
 #include <fnmatch.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,22 +168,19 @@ int sm_cmd_events(int argc, char **argv)
 	};
 	const char *pmu = NULL;
 	bool sets = false, lint = false;
+	struct sm_arguments args = {
+		.argc = argc, .argv = argv, .shorts = ":", .options = options, .help = help};
 	int c;
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+	while ((c = sm_arguments_next(&args)) != -1) {
 		switch (c) {
 		case 'p': pmu = optarg; break;
 		case 's': sets = true; break;
-		case 'c': lint = true; break;
-		case 'h': fputs(help, stdout); return SM_EXIT_OK;
-		default:
-			sm_complain("events %s: %s; see spanmark events --help", argv[optind - 1],
-				    c == ':' ? "wants a value" : "unknown option");
-			return SM_EXIT_USAGE;
+		default: lint = true; break;
 		}
 	}
+	if (args.over)
+		return args.status;
 	if (lint)
 		return check(argv + optind, argc - optind);
 	return sets ? list_sets() : list_events(pmu, argv + optind, argc - optind);

@@ -2,11 +2,11 @@
  * cmd_heap.c: `spanmark heap`: what a heap dump holds, what keeps an object alive, and which
  * objects keep most.
  */
+#include "harness/arguments.h"
 #include "harness/cmd.h"
 #include "harness/heapfile.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -205,28 +205,25 @@ int sm_cmd_heap(int argc, char **argv)
 	};
 	struct heap_options o = {.top = 20};
 	unsigned long long n;
+	struct sm_arguments args = {
+		.argc = argc, .argv = argv, .shorts = ":", .options = options, .help = help};
 	int c;
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+	while ((c = sm_arguments_next(&args)) != -1) {
 		switch (c) {
 		case 'w': o.why = optarg; break;
 		case 'd': o.dominators = true; break;
-		case 't':
+		default:
 			if (!number(optarg, 10, &n) || n == 0) {
 				sm_complain("--top %s: not a number from 1", optarg);
 				return SM_EXIT_USAGE;
 			}
 			o.top = (size_t)n;
 			break;
-		case 'h': fputs(help, stdout); return SM_EXIT_OK;
-		default:
-			sm_complain("heap %s: %s; see spanmark heap --help", argv[optind - 1],
-				    c == ':' ? "wants a value" : "unknown option");
-			return SM_EXIT_USAGE;
 		}
 	}
+	if (args.over)
+		return args.status;
 	if (optind + 1 != argc) {
 		sm_complain("heap: wants one FILE; see spanmark heap --help");
 		return SM_EXIT_USAGE;

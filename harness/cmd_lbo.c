@@ -1,10 +1,10 @@
 /* cmd_lbo.c: spanmark lbo: options, the run, the report. See lbo.h. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/arguments.h"
 #include "harness/cmd.h"
 #include "harness/compare.h"
 #include "harness/lbo.h"
@@ -80,7 +80,8 @@ static int take(struct lbo *c, int option, char *err, size_t errlen)
 	}
 }
 
-static int parse(struct lbo *c, int argc, char **argv, bool *asked_help, char *err, size_t errlen)
+/* False: the command ends, with *status. */
+static bool parse(struct lbo *c, int argc, char **argv, int *status)
 {
 	static const struct option options[] = {
 		{"store", required_argument, NULL, 's'},
@@ -90,28 +91,23 @@ static int parse(struct lbo *c, int argc, char **argv, bool *asked_help, char *e
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
+	struct sm_arguments args = {
+		.argc = argc, .argv = argv, .shorts = ":f:w:", .options = options, .help = help};
+	char err[300] = "out of memory";
 	int o;
 
-	optind = 0;
-	opterr = 0;
-	while ((o = getopt_long(argc, argv, ":f:w:", options, NULL)) != -1) {
-		if (o == 'h') {
-			*asked_help = true;
-			return 0;
+	*status = SM_EXIT_USAGE;
+	while ((o = sm_arguments_next(&args)) != -1)
+		if (take(c, o, err, sizeof(err)) != 0) {
+			sm_complain("%s", err);
+			return false;
 		}
-		if (o == ':' || o == '?') {
-			snprintf(err, errlen, "lbo %.80s: %s; see spanmark lbo --help",
-				 argv[optind - 1], o == ':' ? "wants a value" : "unknown option");
-			return -EINVAL;
-		}
-		if (take(c, o, err, errlen) != 0)
-			return -EINVAL;
+	if (!args.over && argc - optind > 1) {
+		sm_complain("lbo: '%.80s': one run is allowed", argv[optind + 1]);
+		return false;
 	}
-	if (argc - optind > 1) {
-		snprintf(err, errlen, "lbo: '%.80s': one run is allowed", argv[optind + 1]);
-		return -EINVAL;
-	}
-	return 0;
+	*status = args.status;
+	return !args.over;
 }
 
 /* RUN, STORE:RUN, or nothing: the last run of --store. */
@@ -155,25 +151,23 @@ int sm_cmd_lbo(int argc, char **argv)
 {
 	struct lbo c = {0};
 	char err[800] = "out of memory";
-	bool asked_help = false;
-	int rc = parse(&c, argc, argv, &asked_help, err, sizeof(err));
+	int status, rc;
 
-	if (asked_help)
-		fputs(help, stdout);
-	else if (rc == 0) {
+	if (parse(&c, argc, argv, &status)) {
 		rc = load(&c, argc > optind ? argv[optind] : NULL, err, sizeof(err));
 		if (rc == 0)
 			rc = sm_lbo_compute(&c.report, c.store, &c.metrics, &c.workloads, &c.l, err,
 					    sizeof(err));
 		if (rc == 0)
 			print(&c);
+		else
+			sm_complain("%s", err);
+		status = rc == 0 ? SM_EXIT_OK : SM_EXIT_USAGE;
 	}
-	if (rc)
-		sm_complain("%s", err);
 	sm_lbo_free(&c.l);
 	sm_report_free(&c.report);
 	sm_side_free(&c.side);
 	sm_strings_free(&c.metrics);
 	sm_strings_free(&c.workloads);
-	return rc ? SM_EXIT_USAGE : SM_EXIT_OK;
+	return status;
 }

@@ -2,11 +2,11 @@
  * cmd_topo.c: spanmark topo: the machine as the planner sees it, and where a run's threads would
  * go.
  */
+#include "harness/arguments.h"
 #include "harness/cmd.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -420,24 +420,17 @@ int sm_cmd_topo(int argc, char **argv)
 	};
 	struct topo_options o = {
 		.place = {.place = SM_PLACE_ONE_PER_CORE, .mark_place = SM_MARK_AUTO}};
+	struct sm_arguments args = {
+		.argc = argc, .argv = argv, .shorts = ":f:", .options = options, .help = help};
 	int c, rc;
 
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":f:", options, NULL)) != -1) {
-		if (c == 'h') {
-			fputs(help, stdout);
-			return SM_EXIT_OK;
-		}
-		if (c == '?' || c == ':') {
-			sm_complain("topo %s: %s; see spanmark topo --help", argv[optind - 1],
-				    c == ':' ? "wants a value" : "unknown option");
-			return SM_EXIT_USAGE;
-		}
+	while ((c = sm_arguments_next(&args)) != -1) {
 		rc = parse_option(c, &o);
 		if (rc)
 			return rc;
 	}
+	if (args.over)
+		return args.status;
 	if (optind < argc) {
 		sm_complain("topo: unexpected argument \"%s\"; see spanmark topo --help",
 			    argv[optind]);
