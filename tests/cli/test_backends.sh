@@ -4,41 +4,13 @@
 #
 #   tests/cli/test_backends.sh BUILD_DIR
 set -u
-build=${1:-${TEST_BUILD:-}}
-[ -n "$build" ] || { echo "usage: test_backends.sh BUILD_DIR"; exit 2; }
-case $build in /*) ;; *) build=$PWD/$build ;; esac
+. "$(dirname "$0")/../support/command.sh"
 case $build in
 *address* | *thread* | *undefined*) echo "SKIP: a sanitizer has a malloc of its own, which must come first"; exit 77 ;;
 esac
-cmd=$build/spanmark
-[ -x "$cmd" ] || { echo "no command in $build"; exit 77; }
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
 unset LD_PRELOAD
-fails=0 tried=0
-bad() { echo "FAIL $*"; fails=$((fails + 1)); }
 small="-w churn -p ops=2000 --reps 2 --seed 3 -c none"
 
-# expect STATUS ARGUMENT..: of spanmark run
-expect() {
-	tried=$((tried + 1))
-	want=$1
-	shift
-	timeout 100 "$cmd" run "$@" >out 2>err
-	got=$?
-	[ $got = "$want" ] || { bad "status $got instead of $want: run $*"; cat err; }
-}
-says() { grep -qF -- "$1" "${2:-out}" || { bad "${2:-out} lacks '$1'"; head -20 "${2:-out}"; }; }
-# refuse FRAGMENT ARGUMENT..: one line that has it, status 2, nothing on stdout
-refuse() {
-	fragment=$1
-	shift
-	expect 2 $small "$@"
-	[ ! -s out ] || bad "printed something on stdout: run $*"
-	[ "$(wc -l <err)" = 1 ] || bad "$(wc -l <err) lines instead of one: run $*: $(cat err)"
-	says "$fragment" err
-}
 # column NAME BACKEND FILE: the values of a column of the CSV in the rows of a backend, each once
 column() {
 	awk -F, -v name="$1" -v backend="$2" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
@@ -49,7 +21,7 @@ build_id() { readelf -n "$1" 2>/dev/null | sed -n 's/.*Build ID: //p'; }
 # ---- a library of any kind ------------------------------------------------------------------------
 forward=$build/mallocs/forward.so
 cp "$forward" ./copy.so
-expect 0 $small --backend "libc,preload:$forward,preload:./copy.so" --store lab.db -f csv -o out.csv
+expect 0 "$cmd" run $small --backend "libc,preload:$forward,preload:./copy.so" --store lab.db -f csv -o out.csv
 [ "$(column library "preload:$forward" out.csv)" = "$(realpath "$forward")" ] || bad "library: $(cat out.csv)"
 [ "$(column library preload:./copy.so out.csv)" = "$(realpath ./copy.so)" ] || bad "the copy: $(cat out.csv)"
 [ "$(column version "preload:$forward" out.csv)" = "" ] || bad "a version that nobody told"
@@ -76,24 +48,24 @@ else
 fi
 
 # ---- what cannot serve ----------------------------------------------------------------------------
-refuse "nothere.so: cannot be read: No such file" --backend preload:nothere.so
-refuse "is no file" --backend preload:.
-refuse "is no ELF file" --backend preload:/etc/passwd,libc
-refuse "has no malloc" --backend "preload:$build/libspanmark.so.0"
-refuse "has no free" --backend "preload:$build/mallocs/nofree.so"
-refuse "did you mean 'preload:PATH'" --backend preload:
-refuse "unknown value 'jemaloc'; did you mean 'jemalloc'" --backend jemaloc
+refuse "nothere.so: cannot be read: No such file" run $small --backend preload:nothere.so
+refuse "is no file" run $small --backend preload:.
+refuse "is no ELF file" run $small --backend preload:/etc/passwd,libc
+refuse "has no malloc" run $small --backend "preload:$build/libspanmark.so.0"
+refuse "has no free" run $small --backend "preload:$build/mallocs/nofree.so"
+refuse "did you mean 'preload:PATH'" run $small --backend preload:
+refuse "unknown value 'jemaloc'; did you mean 'jemalloc'" run $small --backend jemaloc
 : >empty.so
-refuse "is empty" --backend preload:empty.so
+refuse "is empty" run $small --backend preload:empty.so
 head -c 3000 "$forward" | tail -c 2900 >rubbish.so
-refuse "is no ELF file" --backend preload:rubbish.so
+refuse "is no ELF file" run $small --backend preload:rubbish.so
 # Another machine's: its number is in the 19th byte.
 { head -c 18 "$forward"; printf '\377'; tail -c +20 "$forward"; } >other.so
-refuse "is of another machine" --backend preload:other.so
+refuse "is of another machine" run $small --backend preload:other.so
 cp "$forward" "with blank.so"
-refuse "its path has one of blank" --backend "preload:with blank.so"
+refuse "its path has one of blank" run $small --backend "preload:with blank.so"
 # It is there, and gone when the program runs: the sample fails and says so.
-expect 1 $small --backend "preload:$build/mallocs/leaves.so,libc" -f csv
+expect 1 "$cmd" run $small --backend "preload:$build/mallocs/leaves.so,libc" -f csv
 grep -q '"malloc is served by /.*, not by /.*"' out || bad "$(cat out)"
 grep ',sample,.*failed' out | grep -qv ',,,$' && bad "a library that was not proved: $(cat out)"
 grep -q ',libc,ns_per_op,' out || bad "the other backend was not run: $(cat out)"
@@ -146,17 +118,17 @@ for name in mimalloc jemalloc tcmalloc; do
 		echo "SKIP $name: not installed"
 		continue
 	fi
-	expect 0 $small --backend $name -f csv -o out.csv
+	expect 0 "$cmd" run $small --backend $name -f csv -o out.csv
 	case $(column library $name out.csv) in *lib$name*) ;; *) bad "$name: $(cat out.csv)" ;; esac
 	case $(column version $name out.csv) in [0-9]*.[0-9]*) ;; *) bad "version of $name: $(column version $name out.csv)" ;; esac
-	expect 0 $small --backend $name
+	expect 0 "$cmd" run $small --backend $name
 	says "library  $name $(column version $name out.csv) (lib$name"
 done
 
 if "$cmd" list backends | grep -A1 "^  bdwgc " | grep -q "not installed"; then
 	echo "SKIP bdwgc: not installed"
 else
-	expect 0 $small --backend bdwgc,gc -f csv -o out.csv
+	expect 0 "$cmd" run $small --backend bdwgc,gc -f csv -o out.csv
 	case $(column library bdwgc out.csv) in *libgc.so*) ;; *) bad "bdwgc: $(cat out.csv)" ;; esac
 	case $(column version bdwgc out.csv) in [0-9]*.[0-9]*.[0-9]*) ;; *) bad "version of bdwgc: $(column version bdwgc out.csv)" ;; esac
 	[ -z "$(column library gc out.csv)" ] || bad "gc has a library: $(cat out.csv)"
@@ -165,12 +137,12 @@ else
 	tried=$((tried + 1))
 	GC_MARKERS=1 timeout 60 "$cmd" run $small --backend bdwgc >out 2>err || bad "GC_MARKERS=1: $(cat err)"
 	grep -q "bdwgc marks with" out && bad "threads that are not there: $(cat out)"
-	refuse "graph: backend=bdwgc: must be gc" -w graph -p ops=1 --backend bdwgc
+	refuse "graph: backend=bdwgc: must be gc" run $small -w graph -p ops=1 --backend bdwgc
 fi
 
 # ---- compare --------------------------------------------------------------------------------------
 cp "$build/libspanmark-malloc.so" ./copy.so
-expect 0 $small --backend "preload:./copy.so" --store lab.db
+expect 0 "$cmd" run $small --backend "preload:./copy.so" --store lab.db
 run=$(sqlite3 lab.db 'SELECT max(id) FROM run' 2>/dev/null || echo)
 if [ -n "$run" ]; then
 	timeout 60 "$cmd" compare --store lab.db 1/preload:./copy.so "$run/preload:./copy.so" >out 2>err || bad "compare: $(cat err)"
@@ -183,11 +155,10 @@ fi
 
 # ---- Callgrind ------------------------------------------------------------------------------------
 if command -v valgrind >/dev/null; then
-	expect 0 -w churn -p ops=2000 --reps 1 --seed 3 -c sim --backend "preload:$forward" -f csv -o out.csv
+	expect 0 "$cmd" run -w churn -p ops=2000 --reps 1 --seed 3 -c sim --backend "preload:$forward" -f csv -o out.csv
 	[ "$(column library "preload:$forward" out.csv)" = "$(realpath "$forward")" ] || bad "under Callgrind: $(cat out.csv)"
 else
 	echo "SKIP Callgrind: no valgrind"
 fi
 
-echo "$tried commands, $fails failed"
-[ $fails = 0 ]
+finish

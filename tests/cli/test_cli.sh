@@ -4,27 +4,9 @@
 #
 #   tests/cli/test_cli.sh BUILD_DIR
 set -u
-build=${1:-${TEST_BUILD:-}}
-[ -n "$build" ] || { echo "usage: test_cli.sh BUILD_DIR"; exit 2; }
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-cmd=$build/spanmark
-[ -x "$cmd" ] || { echo "no command in $build"; exit 77; }
-tmp=$(mktemp -d)
-trap 'chmod -R u+w "$tmp" 2>/dev/null; rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-fails=0
-bad() { echo "FAIL $*"; fails=$((fails + 1)); }
+. "$(dirname "$0")/../support/command.sh"
 small="-w churn -p ops=20000 --reps 1 --counters none --timeout 60"
 
-# expect STATUS COMMAND..: runs it, keeps out and err
-expect() {
-	want=$1
-	shift
-	"$@" >out 2>err </dev/null
-	got=$?
-	[ "$got" = "$want" ] || { bad "status $got instead of $want: $*"; sed 's/^/    /' err | head -5; return 1; }
-}
-says() { grep -qF -- "$1" "${2:-out}" || { bad "${2:-out} lacks '$1'"; sed 's/^/    /' "${2:-out}" | head -5; }; }
 # await COMMAND..: until it succeeds, for two minutes
 await() {
 	for _ in $(seq 1200); do
@@ -34,18 +16,6 @@ await() {
 	return 1
 }
 first_child() { { cat "/proc/$1/task/$1/children" || ps -o pid= --ppid "$1"; } 2>/dev/null | awk '{ print $1; exit }'; }
-
-# refuse FRAGMENT OPTION..: one line on stderr with the fragment, nothing on stdout, no file, status 2
-refuse() {
-	fragment=$1
-	shift
-	before=$(ls -A)
-	expect 2 "$cmd" run "$@" || return
-	[ ! -s out ] || bad "printed something on stdout: run $*"
-	[ "$(wc -l <err)" = 1 ] || bad "$(wc -l <err) lines instead of one: run $*"
-	says "$fragment" err
-	[ "$before" = "$(ls -A)" ] || bad "left files: run $*"
-}
 
 # ---- help and names --------------------------------------------------------------------------------
 expect 0 "$cmd" --help; says "spanmark run --quick"
@@ -59,33 +29,33 @@ expect 2 "$cmd" __worker; [ "$(wc -l <err)" = 1 ] || bad "__worker by hand: $(ca
 
 # ---- refusals --------------------------------------------------------------------------------------
 : >keep; : >out; : >err
-refuse "did you mean 'graph'" -w grpah
-refuse "did you mean 'objects'" -w graph -p objcts=3
-refuse "2 to" -w graph -p objects=1
-refuse "did you mean 'gc.mode'" -w graph --set gc.mod=stw
-refuse "stw" -w graph --set gc.mode=fast
-refuse "allowed: 1..8192" -w graph --set cache.slots@64=0
-refuse "@cpuN, N: 0" -w graph --set cache.window@core1=4k
-refuse "did you mean 'cache.window'" -w graph --set cache.windw@64=4k
-refuse "allowed: cache.window" -w graph --set pageheap@64=buddy
-refuse "cahe" -w graph -C cahe
-refuse "no_such_event" -w graph -e no_such_event
-refuse "one-per-core" -w graph --place nowhere
-refuse "allowed: 1 to" -w churn --threads 4096
-refuse "1 to 1000" -w churn --reps 0
-refuse "/does/not/exist" $small -o /does/not/exist/out.json
-refuse "directory" $small -o .
-refuse "/does/not/exist" $small --store /does/not/exist/store.db
-refuse "did you mean '--format'" --fromat json
+refuse "did you mean 'graph'" run -w grpah
+refuse "did you mean 'objects'" run -w graph -p objcts=3
+refuse "2 to" run -w graph -p objects=1
+refuse "did you mean 'gc.mode'" run -w graph --set gc.mod=stw
+refuse "stw" run -w graph --set gc.mode=fast
+refuse "allowed: 1..8192" run -w graph --set cache.slots@64=0
+refuse "@cpuN, N: 0" run -w graph --set cache.window@core1=4k
+refuse "did you mean 'cache.window'" run -w graph --set cache.windw@64=4k
+refuse "allowed: cache.window" run -w graph --set pageheap@64=buddy
+refuse "cahe" run -w graph -C cahe
+refuse "no_such_event" run -w graph -e no_such_event
+refuse "one-per-core" run -w graph --place nowhere
+refuse "allowed: 1 to" run -w churn --threads 4096
+refuse "1 to 1000" run -w churn --reps 0
+refuse "/does/not/exist" run $small -o /does/not/exist/out.json
+refuse "directory" run $small -o .
+refuse "/does/not/exist" run $small --store /does/not/exist/store.db
+refuse "did you mean '--format'" run --fromat json
 if [ "$(id -u)" != 0 ]; then
 	mkdir closed && chmod 500 closed
-	refuse "Permission denied" $small -o closed/out.json
+	refuse "Permission denied" run $small -o closed/out.json
 	: >readonly && chmod 400 readonly
-	refuse "Permission denied" $small -o readonly
+	refuse "Permission denied" run $small -o readonly
 fi
 printf 'text that is no database, longer than a header of a hundred bytes. %s\n' "$(seq 40 | tr '\n' ' ')" >notdb
-refuse "not a SQLite database" $small --store notdb
-refuse "nothing to resume" $small --store fresh.db --resume 2>/dev/null || true
+refuse "not a SQLite database" run $small --store notdb
+refuse "nothing to resume" run $small --store fresh.db --resume 2>/dev/null || true
 rm -f fresh.db*
 
 # ---- formats ---------------------------------------------------------------------------------------
@@ -304,5 +274,4 @@ expect 0 "$cmd" run -w churn --backend libc,span --reps 3 --counters none --seed
 [ "$(sed -n '/^order of repetition 2/,/^order of repetition 3/p' out | sed '1d;$d' | sort | tr '\n' ',')" = "  churn libc,  churn span," ] ||
 	bad "--dry-run shows no order: $(cat out)"
 
-[ "$fails" = 0 ] && echo "cli: all well"
-[ "$fails" = 0 ]
+finish

@@ -4,30 +4,7 @@
 #
 #   tests/cli/test_cli_refusals.sh BUILD_DIR
 set -u
-build=${1:-${TEST_BUILD:-}}
-[ -n "$build" ] || { echo "usage: test_cli_refusals.sh BUILD_DIR"; exit 2; }
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-cmd=$build/spanmark
-[ -x "$cmd" ] || { echo "no command in $build"; exit 77; }
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-mkdir "$tmp/empty" && cd "$tmp/empty" || exit 1
-fails=0 tried=0
-bad() { echo "FAIL $*"; fails=$((fails + 1)); }
-
-# refuse FRAGMENT COMMAND OPTION..: see above; the line has the fragment
-refuse() {
-	fragment=$1
-	shift
-	tried=$((tried + 1))
-	timeout 300 "$cmd" "$@" >../out 2>../err </dev/null
-	got=$?
-	[ $got = 2 ] || bad "status $got instead of 2: $*"
-	[ ! -s ../out ] || bad "printed something on stdout: $*"
-	[ "$(wc -l <../err)" = 1 ] || bad "$(wc -l <../err) lines instead of one: $*: $(cat ../err)"
-	grep -qF -- "$fragment" ../err || bad "no '$fragment' for: $*: $(cat ../err)"
-	[ -z "$(ls -A)" ] || { bad "left files: $*: $(ls -A)"; rm -rf ./*; }
-}
+. "$(dirname "$0")/../support/command.sh"
 
 long=$(printf 'a%.0s' $(seq 300))
 # ---- run: names and lists ----
@@ -138,11 +115,10 @@ if [ -w /dev/full ]; then
 	for c in --help --version list topo "topo --format json" "events --sets" "run --help" "topo --threads 1" \
 		"run -w churn -p ops=20000 --reps 1 --counters none --dry-run"; do
 		tried=$((tried + 1))
-		timeout 300 "$cmd" $c >/dev/full 2>../err </dev/null
+		timeout 300 "$cmd" $c >/dev/full 2>err </dev/null
 		got=$?
-		[ $got = 1 ] && [ "$(wc -l <../err)" = 1 ] && grep -q "No space left" ../err ||
-			bad "status $got, $(wc -l <../err) lines: $c >/dev/full: $(cat ../err)"
+		[ $got = 1 ] && [ "$(wc -l <err)" = 1 ] && grep -q "No space left" err ||
+			bad "status $got, $(wc -l <err) lines: $c >/dev/full: $(cat err)"
 	done
 fi
-echo "$tried refusals tried"
-[ "$fails" = 0 ]
+finish

@@ -4,19 +4,9 @@
 #
 #   tests/cli/test_cli_reports.sh BUILD_DIR
 set -u
-build=${1:-${TEST_BUILD:-}}
-[ -n "$build" ] || { echo "usage: test_cli_reports.sh BUILD_DIR"; exit 2; }
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-root=$(cd "$(dirname "$0")/../.." && pwd)
-cmd=$build/spanmark
-[ -x "$cmd" ] || { echo "no command in $build"; exit 77; }
+. "$(dirname "$0")/../support/command.sh"
 command -v python3 >/dev/null || { echo "no python3"; exit 77; }
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
 export XDG_STATE_HOME="$tmp/state" XDG_CONFIG_HOME="$tmp/config"
-fails=0
-bad() { echo "FAIL $*"; fails=$((fails + 1)); }
 small="-w churn,slices -p churn.ops=20000 --reps 1 --timeout 60"
 
 # ---- the table fits --------------------------------------------------------------------------------
@@ -153,5 +143,4 @@ grep -q "of another machine (Another 9000)" err || bad "another machine's calibr
 grep -q "calibration" other.txt && bad "another machine's calibration is in the table"
 
 echo "$examples examples run"
-[ "$fails" = 0 ] && echo "reports: all well"
-[ "$fails" = 0 ]
+finish

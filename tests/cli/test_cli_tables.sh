@@ -3,12 +3,8 @@
 #
 #   tests/cli/test_cli_tables.sh BUILD_DIR
 set -eu
-cmd=$(cd "$1" && pwd)/spanmark
-[ -x "$cmd" ] || { echo "no spanmark in $1"; exit 77; }
+. "$(dirname "$0")/../support/command.sh"
 command -v python3 >/dev/null || { echo "no python3 here"; exit 77; }
-dir=$(mktemp -d /tmp/sm-tablesXXXXXX)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir"
 fail() { echo "FAILED: $*"; exit 1; }
 
 # ---- doctor --calibrate ----------------------------------------------------------------------

@@ -4,59 +4,30 @@
 #
 #   tests/cli/test_compare.sh BUILD_DIR
 set -u
-build=${1:-${TEST_BUILD:-}}
-[ -n "$build" ] || { echo "usage: test_compare.sh BUILD_DIR"; exit 2; }
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-cmd=$build/spanmark
-[ -x "$cmd" ] || { echo "no command in $build"; exit 77; }
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-fails=0 tried=0
-bad() { echo "FAIL $*"; fails=$((fails + 1)); }
-
-# expect STATUS ARGUMENT..: of spanmark compare
-expect() {
-	tried=$((tried + 1))
-	want=$1
-	shift
-	timeout 300 "$cmd" compare "$@" >out 2>err
-	got=$?
-	[ $got = "$want" ] || { bad "status $got instead of $want: compare $*"; cat err; }
-}
-says() { grep -qF -- "$1" "${2:-out}" || { bad "${2:-out} lacks '$1'"; head -20 "${2:-out}"; }; }
-# refuse FRAGMENT ARGUMENT..: one line that has it, nothing on stdout
-refuse() {
-	fragment=$1
-	shift
-	expect 2 "$@"
-	[ ! -s out ] || bad "printed something on stdout: compare $*"
-	[ "$(wc -l <err)" = 1 ] || bad "$(wc -l <err) lines instead of one: compare $*: $(cat err)"
-	says "$fragment" err
-}
+. "$(dirname "$0")/../support/command.sh"
 
 for i in 1 2; do
 	timeout 120 "$cmd" run -q -w churn -p ops=2000 --backend libc,span --reps 10 -c none --store lab.db >/dev/null 2>err ||
 		{ cat err; bad "run $i"; }
 done
 
-expect 0 libc span --store lab.db
+expect 0 "$cmd" compare libc span --store lab.db
 says "A = libc (run 2"; says "10 pairs"; says "peak_rss_kib"; says "All intervals hold together"
-expect 0 --store lab.db 1/libc 2/libc; says "10+10"; says "differs: seed"
-expect 0 lab.db:1 lab.db:2; says "churn libc"; says "churn span"; says "geometric mean of ns_per_op over 2 rows"
-expect 0 --store lab.db --last 2 --metric peak_rss_kib; says "A = 1 (run 1"; says "B = 2 (run 2"
+expect 0 "$cmd" compare --store lab.db 1/libc 2/libc; says "10+10"; says "differs: seed"
+expect 0 "$cmd" compare lab.db:1 lab.db:2; says "churn libc"; says "churn span"; says "geometric mean of ns_per_op over 2 rows"
+expect 0 "$cmd" compare --store lab.db --last 2 --metric peak_rss_kib; says "A = 1 (run 1"; says "B = 2 (run 2"
 [ "$(grep -c peak_rss_kib out)" = 3 ] || bad "two rows and a mean: $(cat out)"
 
 # The same run on both sides: every ratio is 1, and no gate at 1 is met.
-expect 0 --store lab.db 1 1 --fail-if 'peak_rss_kib > 1' --fail-if 'peak_rss_kib<1'; says "same"
-expect 3 --store lab.db 1 1 --fail-if 'peak_rss_kib > 0.99'; says "churn libc: the ratio is 1 (1..1)" err
-expect 3 --store lab.db 1 1 --fail-if 'peak_rss_kib < 1.01'
+expect 0 "$cmd" compare --store lab.db 1 1 --fail-if 'peak_rss_kib > 1' --fail-if 'peak_rss_kib<1'; says "same"
+expect 3 "$cmd" compare --store lab.db 1 1 --fail-if 'peak_rss_kib > 0.99'; says "churn libc: the ratio is 1 (1..1)" err
+expect 3 "$cmd" compare --store lab.db 1 1 --fail-if 'peak_rss_kib < 1.01'
 # Not even a bound of a thousandth is met by an interval that is not there.
 timeout 120 "$cmd" run -q -w churn -p ops=2000 --backend libc,span --reps 2 -c none --store few.db >/dev/null 2>&1
-expect 0 --store few.db libc span --fail-if 'ns_per_op > 0.001'; says "unclear"; says "2 pairs: 95 % over the whole table takes"
+expect 0 "$cmd" compare --store few.db libc span --fail-if 'ns_per_op > 0.001'; says "unclear"; says "2 pairs: 95 % over the whole table takes"
 says "'ns_per_op > 0.001': churn: no interval, so not met" err
-expect 1 --store few.db libc span --require-power 3%; says "takes" ; says "too few repetitions" err
-expect 0 --store lab.db 1 1 --require-power 3
+expect 1 "$cmd" compare --store few.db libc span --require-power 3%; says "takes" ; says "too few repetitions" err
+expect 0 "$cmd" compare --store lab.db 1 1 --require-power 3
 
 # A case whose samples all failed on one side is named, and no gate passes it.
 python3 - <<'P' || bad "store"
@@ -67,27 +38,27 @@ s.execute("UPDATE sample SET status='crashed', message='killed by signal 11' WHE
 s.commit()
 P
 lost="10 of 10 samples of 2 failed (crashed: killed by signal 11)"
-expect 0 --store failed.db 1 2; says "not compared: 1 alone has churn span: 10 of 10 samples of 2 failed"
-expect 0 --store failed.db 1 2 --format csv; says "$lost"
-expect 0 --store failed.db 1 2 --format json; says "1 alone has churn span: $lost"
-expect 1 --store failed.db 1 2 --fail-if 'ns_per_op > 1000'
+expect 0 "$cmd" compare --store failed.db 1 2; says "not compared: 1 alone has churn span: 10 of 10 samples of 2 failed"
+expect 0 "$cmd" compare --store failed.db 1 2 --format csv; says "$lost"
+expect 0 "$cmd" compare --store failed.db 1 2 --format json; says "1 alone has churn span: $lost"
+expect 1 "$cmd" compare --store failed.db 1 2 --fail-if 'ns_per_op > 1000'
 [ "$(wc -l <err)" = 1 ] || bad "lines: $(cat err)"
 says "--fail-if cannot be judged: churn span: $lost" err
-expect 1 --store failed.db 1 2 --require-power 900%
+expect 1 "$cmd" compare --store failed.db 1 2 --require-power 900%
 says "--require-power cannot be judged: churn span: $lost" err
-expect 3 --store failed.db 1 2 --fail-if 'ns_per_op > 0.001'
-refuse "10 of 10 samples of 2/span failed" --store failed.db 1/span 2/span
+expect 3 "$cmd" compare --store failed.db 1 2 --fail-if 'ns_per_op > 0.001'
+refuse "10 of 10 samples of 2/span failed" compare --store failed.db 1/span 2/span
 
 # A case that one side lacks altogether passes no gate either; -w leaves it out.
 timeout 120 "$cmd" run -q -w churn,binary-trees --backend libc --reps 10 -c none --store lacks.db >/dev/null 2>&1 &&
 	timeout 120 "$cmd" run -q -w churn --backend libc --reps 10 -c none --store lacks.db >/dev/null 2>&1 || bad "lacks.db"
-expect 0 --store lacks.db 1 2; says "not compared: 1 alone has binary-trees libc"
-expect 1 --store lacks.db 1 2 --fail-if 'peak_rss_kib > 1000'
+expect 0 "$cmd" compare --store lacks.db 1 2; says "not compared: 1 alone has binary-trees libc"
+expect 1 "$cmd" compare --store lacks.db 1 2 --fail-if 'peak_rss_kib > 1000'
 says "--fail-if cannot be judged: binary-trees libc: 1 alone has it" err
-expect 1 --store lacks.db 2 1 --fail-if 'peak_rss_kib > 1000'; says "1 alone has it" err
-expect 3 --store lacks.db 1 2 --fail-if 'peak_rss_kib > 0.001'
-expect 0 --store lacks.db 1 2 --fail-if 'peak_rss_kib > 1000' -w churn
-refuse "no such case" --store lacks.db 1 2 -w graph
+expect 1 "$cmd" compare --store lacks.db 2 1 --fail-if 'peak_rss_kib > 1000'; says "1 alone has it" err
+expect 3 "$cmd" compare --store lacks.db 1 2 --fail-if 'peak_rss_kib > 0.001'
+expect 0 "$cmd" compare --store lacks.db 1 2 --fail-if 'peak_rss_kib > 1000' -w churn
+refuse "no such case" compare --store lacks.db 1 2 -w graph
 # A figure that one side lacks.
 python3 - <<'P' || bad "store"
 import shutil, sqlite3
@@ -96,12 +67,12 @@ s = sqlite3.connect("half.db")
 s.execute("DELETE FROM result WHERE name='ns_per_op' AND sample IN (SELECT id FROM sample WHERE run=2 AND backend='span')")
 s.commit()
 P
-expect 1 --store half.db 1 2 --fail-if 'ns_per_op > 1000'
+expect 1 "$cmd" compare --store half.db 1 2 --fail-if 'ns_per_op > 1000'
 says "cannot be judged: churn span: not measured on both sides" err
 
 # Comparing leaves the store as it is, to the byte, and nothing beside it.
 before=$(sha256sum lab.db; ls)
-expect 0 --store lab.db 1 2
+expect 0 "$cmd" compare --store lab.db 1 2
 [ "$before" = "$(sha256sum lab.db; ls)" ] || bad "changed: $before, now $(sha256sum lab.db; ls)"
 # A store on a read-only disk: a folder that we may not write to, as somebody else where we are root.
 mkdir ro
@@ -135,13 +106,13 @@ s.execute("ALTER TABLE result DROP COLUMN reason")
 s.commit()
 P
 before=$(sha256sum old.db)
-expect 0 --store old.db 1 2
+expect 0 "$cmd" compare --store old.db 1 2
 [ "$before" = "$(sha256sum old.db)" ] || bad "an old store was changed"
 
-expect 0 --store lab.db libc span libc --format csv
+expect 0 "$cmd" compare --store lab.db libc span libc --format csv
 [ "$(head -1 out | cut -d, -f1-3)" = base,other,case ] || bad "csv: $(head -1 out)"
 [ "$(grep -c '"libc","libc",' out)" -ge 2 ] && [ "$(grep -c '"libc","span",' out)" -ge 2 ] || bad "csv: $(cat out)"
-expect 0 --store lab.db libc span --format json
+expect 0 "$cmd" compare --store lab.db libc span --format json
 python3 - <<'P' || bad "json"
 import json
 d = json.load(open("out"))
@@ -149,36 +120,35 @@ r = d[0]["rows"][0]
 assert d[0]["base"] == "libc" and r["paired"] and len(r["base"]) == 10, d
 P
 
-refuse "--store FILE" 1 2
-refuse "no store" --store none.db 1 2
-refuse "no store" none.db:1 none.db:2
+refuse "--store FILE" compare 1 2
+refuse "no store" compare --store none.db 1 2
+refuse "no store" compare none.db:1 none.db:2
 [ ! -e none.db ] || bad "made a store"
-refuse "two sides" --store lab.db libc
-refuse "unknown backend 'lib'" --store lab.db lib span
-refuse "run 2 has no such case" --store lab.db gc span
-refuse "no such run" --store lab.db 1 9
-refuse "is no side" --store lab.db 1x 2
-refuse "is no side" --store lab.db 0 2
-refuse "'nope'" --store lab.db 1 2 --metric nope
-refuse "no row is of it" --store lab.db 1 2 --fail-if 'p99_us > 2'
+refuse "two sides" compare --store lab.db libc
+refuse "unknown backend 'lib'" compare --store lab.db lib span
+refuse "run 2 has no such case" compare --store lab.db gc span
+refuse "no such run" compare --store lab.db 1 9
+refuse "is no side" compare --store lab.db 1x 2
+refuse "is no side" compare --store lab.db 0 2
+refuse "'nope'" compare --store lab.db 1 2 --metric nope
+refuse "no row is of it" compare --store lab.db 1 2 --fail-if 'p99_us > 2'
 for g in ns_per_op 'ns_per_op = 2' 'ns_per_op > ' '> 2' 'ns_per_op > x' 'ns_per_op > -1' 'ns_per_op > 1 2' 'ns_per_op > inf'; do
-	refuse "--fail-if" --store lab.db 1 2 --fail-if "$g"
+	refuse "--fail-if" compare --store lab.db 1 2 --fail-if "$g"
 done
-for p in x -1 '' 3x 1e9 nan; do refuse "--margin" --store lab.db 1 2 --margin "$p"; done
-for p in 0 0% -0 1%; do refuse "above --margin" --store lab.db 1 2 --require-power $p; done
-for n in 0 1 99 x -2; do refuse "--last" --store lab.db --last "$n"; done
-refuse "--last 3" --store lab.db --last 3
-refuse "--last names the sides" --store lab.db --last 2 1
-refuse "unknown option" --bogus
-refuse "wants a value" --store
-refuse "table, csv, json" --store lab.db 1 2 --format yaml
-refuse "table, csv, json" --store lab.db 1 2 -f yaml
-refuse "-f: wants a value" -f
+for p in x -1 '' 3x 1e9 nan; do refuse "--margin" compare --store lab.db 1 2 --margin "$p"; done
+for p in 0 0% -0 1%; do refuse "above --margin" compare --store lab.db 1 2 --require-power $p; done
+for n in 0 1 99 x -2; do refuse "--last" compare --store lab.db --last "$n"; done
+refuse "--last 3" compare --store lab.db --last 3
+refuse "--last names the sides" compare --store lab.db --last 2 1
+refuse "unknown option" compare --bogus
+refuse "wants a value" compare --store
+refuse "table, csv, json" compare --store lab.db 1 2 --format yaml
+refuse "table, csv, json" compare --store lab.db 1 2 -f yaml
+refuse "-f: wants a value" compare -f
 echo text >text.db
-refuse "not a SQLite database" --store text.db 1 2
+refuse "not a SQLite database" compare --store text.db 1 2
 
-expect 0 --help; says "usage: spanmark compare"; says "examples:"
+expect 0 "$cmd" compare --help; says "usage: spanmark compare"; says "examples:"
 timeout 300 "$cmd" compare --store lab.db 1 1 >/dev/full 2>err && bad "no error for a full disk"
 
-[ "$fails" = 0 ] || exit 1
-echo "$tried commands"
+finish

@@ -4,14 +4,7 @@
 #
 #   tests/cli/test_docs.sh BUILD_DIR
 set -u
-build=${1:-${TEST_BUILD:-}}
-root=$(cd "$(dirname "$0")/../.." && pwd)
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-cmd=$build/spanmark
-[ -x "$cmd" ] || { echo "no command in '$build'"; exit 77; }
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-fails=0
+. "$(dirname "$0")/../support/command.sh"
 
 same() { # same WHAT A B
 	if ! cmp -s "$2" "$3"; then

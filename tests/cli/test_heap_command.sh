@@ -4,16 +4,7 @@
 #
 #   tests/cli/test_heap_command.sh BUILD_DIR
 set -u
-build=${1:-${TEST_BUILD:-}}
-[ -n "$build" ] || { echo "usage: test_heap_command.sh BUILD_DIR"; exit 2; }
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-cmd=$build/spanmark
-[ -x "$cmd" ] || { echo "no command in $build"; exit 77; }
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-fails=0 tried=0
-bad() { echo "FAIL $*"; fails=$((fails + 1)); }
+. "$(dirname "$0")/../support/command.sh"
 
 # A table that a handle keeps leads to a list of two; a coroutine keeps the list's second; nothing keeps the last.
 cat >dump.jsonl <<'DUMP'
@@ -71,40 +62,26 @@ shows --dominators --top 3 dump.jsonl <<'E2'
             1000  0x4000  1000 bytes  bytes
 E2
 
-# refuse FRAGMENT ARGUMENT..: status 2, nothing on stdout, one line that has the fragment
-refuse() {
-	fragment=$1
-	shift
-	tried=$((tried + 1))
-	timeout 300 "$cmd" heap "$@" >out 2>err </dev/null
-	got=$?
-	[ $got = 2 ] || bad "status $got instead of 2: heap $*"
-	[ ! -s out ] || bad "printed something on stdout: heap $*"
-	[ "$(wc -l <err)" = 1 ] || bad "$(wc -l <err) lines instead of one: heap $*: $(cat err)"
-	grep -qF -- "$fragment" err || bad "no '$fragment' for: heap $*: $(cat err)"
-}
-
-refuse "wants one FILE"
-refuse "wants one FILE" dump.jsonl dump.jsonl
-refuse "--nosuch" --nosuch dump.jsonl
-refuse "--why" dump.jsonl --why
-refuse "not an address" --why here dump.jsonl
-refuse "not an address" --why -1 dump.jsonl
-refuse "not an address" --why 0x10000000000000000 dump.jsonl
-refuse "no object" --why 0x1100 dump.jsonl
-refuse "no object" --why 0 dump.jsonl
-for n in 0 -1 1x '' 99999999999999999999; do refuse "--top" --top "$n" dump.jsonl; done
-refuse "No such file" nosuch.jsonl
-refuse "." .
-refuse "empty" -
+refuse "wants one FILE" heap
+refuse "wants one FILE" heap dump.jsonl dump.jsonl
+refuse "--nosuch" heap --nosuch dump.jsonl
+refuse "--why" heap dump.jsonl --why
+refuse "not an address" heap --why here dump.jsonl
+refuse "not an address" heap --why -1 dump.jsonl
+refuse "not an address" heap --why 0x10000000000000000 dump.jsonl
+refuse "no object" heap --why 0x1100 dump.jsonl
+refuse "no object" heap --why 0 dump.jsonl
+for n in 0 -1 1x '' 99999999999999999999; do refuse "--top" heap --top "$n" dump.jsonl; done
+refuse "No such file" heap nosuch.jsonl
+refuse "." heap .
+refuse "empty" heap -
 grep -v '"end"' dump.jsonl >cut.jsonl
-refuse "cut off" cut.jsonl
+refuse "cut off" heap cut.jsonl
 sed 's/"0x4000"\]/"0x6000"]/' dump.jsonl >wild.jsonl
-refuse "0x6000" wild.jsonl
+refuse "0x6000" heap wild.jsonl
 
 timeout 300 "$cmd" heap dump.jsonl >/dev/full 2>err && bad "no error for a full disk"
 timeout 300 "$cmd" heap --help >out 2>err || bad "--help"
 grep -q '^usage: spanmark heap' out || bad "--help says $(cat out)"
 
-[ "$fails" = 0 ] || exit 1
-echo "$tried commands"
+finish

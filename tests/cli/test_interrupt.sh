@@ -4,19 +4,11 @@
 #
 #   tests/cli/test_interrupt.sh BUILD_DIR        ROUNDS=12 SEED=n
 set -u
-build=${1:-${TEST_BUILD:-}}
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-cmd=$build/spanmark
-[ -x "$cmd" ] || { echo "no command in '$build'"; exit 77; }
+. "$(dirname "$0")/../support/command.sh"
 command -v python3 >/dev/null || { echo "no python3 to look into the store with"; exit 77; }
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
 rounds=${ROUNDS:-12}
 seed=${SEED:-$$}
 echo "seed $seed, $rounds rounds"
-fails=0
-bad() { echo "FAIL $*"; fails=$((fails + 1)); }
 next() { seed=$(((seed * 1103515245 + 12345) % 2147483648)); }
 
 # look: prints "samples planned" of the last run, after an integrity check
@@ -82,4 +74,4 @@ while [ "$i" -lt "$rounds" ]; do
 	resume || bad "round $i: --resume: $(tail -1 err)"
 	[ "$(python3 look.py s.db)" = "$2 $2" ] || bad "round $i: --resume left $(python3 look.py s.db)"
 done
-[ "$fails" = 0 ]
+finish

@@ -3,43 +3,18 @@
 #
 #   tests/cli/test_lbo.sh BUILD_DIR
 set -u
-build=${1:-${TEST_BUILD:-}}
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-cmd=$build/spanmark
-[ -x "$cmd" ] || { echo "no command in '$build'"; exit 77; }
+. "$(dirname "$0")/../support/command.sh"
 command -v python3 >/dev/null || { echo "no python3 to read JSON with"; exit 77; }
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-fails=0
-bad() { echo "FAIL $*"; fails=$((fails + 1)); }
-expect() {
-	want=$1
-	shift
-	timeout 60 "$cmd" lbo "$@" >out 2>err
-	got=$?
-	[ $got = "$want" ] || { bad "status $got instead of $want: lbo $*"; cat err; }
-}
-says() { grep -qF -- "$1" "${2:-out}" || { bad "${2:-out} lacks '$1'"; head -20 "${2:-out}"; }; }
-refuse() {
-	fragment=$1
-	shift
-	expect 2 "$@"
-	[ ! -s out ] || bad "printed something on stdout: lbo $*"
-	[ "$(wc -l <err)" = 1 ] || bad "$(wc -l <err) lines instead of one: lbo $*: $(cat err)"
-	says "$fragment" err
-}
-
 timeout 100 "$cmd" run -w binary-trees,churn -p depth=8 -p ops=2000 --backend gc,span,libc --set gc.percent=50,400 --reps 12 -C soft \
 	--store lab.db >/dev/null 2>err || { cat err; bad "run"; }
-expect 0 --store lab.db
+expect 0 "$cmd" lbo --store lab.db
 says "binary-trees: wall, for an operation"
 says "churn: cpu, for an operation"
 says "/ span"
 says "All intervals hold together with 95 %"
-expect 0 lab.db:1 --format csv --metric wall -w churn
+expect 0 "$cmd" lbo lab.db:1 --format csv --metric wall -w churn
 [ "$(wc -l <out)" = 5 ] || bad "a head and four configurations: $(cat out)"
-expect 0 --store lab.db 1 -f json
+expect 0 "$cmd" lbo --store lab.db 1 -f json
 python3 - <<'P' || bad "json: $(head -50 out)"
 import json
 rows = json.load(open("out"))["rows"]
@@ -58,21 +33,20 @@ P
 
 # One configuration, and none.
 timeout 100 "$cmd" run -w churn -p ops=2000 --backend gc,span --reps 1 -c none --store one.db >/dev/null 2>&1
-refuse "lbo: run 1: churn: one configuration of the collector; it needs two" --store one.db
+refuse "lbo: run 1: churn: one configuration of the collector; it needs two" lbo --store one.db
 says "spanmark run --store one.db -w churn --backend gc,span --set gc.percent=50,100,200 --reps 12" err
-refuse "no such case" --store one.db -w graph
-refuse "have a figure" --store lab.db -w churn --metric cycles,instructions
-refuse "allowed: wall, cpu, cycles, instructions" --store lab.db --metric time
-refuse "allowed: table, csv, json" --store lab.db -f yaml
-refuse "wants --store FILE"
-refuse "there is no store 'none.db'" --store none.db
+refuse "no such case" lbo --store one.db -w graph
+refuse "have a figure" lbo --store lab.db -w churn --metric cycles,instructions
+refuse "allowed: wall, cpu, cycles, instructions" lbo --store lab.db --metric time
+refuse "allowed: table, csv, json" lbo --store lab.db -f yaml
+refuse "wants --store FILE" lbo
+refuse "there is no store 'none.db'" lbo --store none.db
 [ ! -e none.db ] || bad "made a store"
-refuse "no such run" --store lab.db 9
-refuse "is no run" --store lab.db gc
-refuse "one run is allowed" --store lab.db 1 2
-refuse "unknown option" --bogus
-expect 0 --help
+refuse "no such run" lbo --store lab.db 9
+refuse "is no run" lbo --store lab.db gc
+refuse "one run is allowed" lbo --store lab.db 1 2
+refuse "unknown option" lbo --bogus
+expect 0 "$cmd" lbo --help
 says "usage: spanmark lbo"; says "examples:"
 
-[ $fails = 0 ] || exit 1
-echo "ok"
+finish

@@ -83,4 +83,4 @@ fi
 printf 'no binary' >garbage && chmod +x garbage
 run "not a program" 1 's["status"] == "failed"' '"could not be executed" in s["message"]' -- $plain --program "$tmp/garbage"
 
-finish "programs"
+finish

@@ -4,18 +4,9 @@
 #
 #   tests/cli/test_recipes.sh BUILD_DIR
 set -u
-build=${1:-${TEST_BUILD:-}}
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-root=$(cd "$(dirname "$0")/../.." && pwd)
-[ -x "$build/spanmark" ] || { echo "no command in '$build'"; exit 77; }
+. "$(dirname "$0")/../support/command.sh"
 [ -f "$build/libspanmark-malloc.so" ] || { echo "no library in '$build'"; exit 77; }
 command -v python3 >/dev/null || { echo "no python3 to read the document with"; exit 77; }
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-fails=0
-bad() { echo "FAIL $*"; fails=$((fails + 1)); }
-says() { grep -qF -- "$1" out || { bad "the output lacks '$1'"; tail -20 out; }; }
 
 # block HEADING N: the Nth block of commands in the section
 block() {
@@ -95,5 +86,4 @@ rm ci.db
 recipe "0 1 3" "$ci" 2
 says "B = 2 (run 2"; says "15+15"
 
-[ $fails = 0 ] || exit 1
-echo "ok"
+finish

@@ -4,16 +4,8 @@
 #
 #   tests/cli/test_resume.sh BUILD_DIR
 set -u
-build=${1:-${TEST_BUILD:-}}
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-cmd=$build/spanmark
-[ -x "$cmd" ] || { echo "no command in '$build'"; exit 77; }
+. "$(dirname "$0")/../support/command.sh"
 command -v python3 >/dev/null || { echo "no python3 to unmake a run with"; exit 77; }
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-fails=0
-bad() { echo "FAIL $*"; fails=$((fails + 1)); }
 
 # unmake STORE RUN: takes all samples but the first from a run
 unmake() {
@@ -30,39 +22,29 @@ PY
 }
 sql() { python3 -c 'import sqlite3,sys; db=sqlite3.connect(sys.argv[1]); print(*[r[0] for r in db.execute(sys.argv[2])]); db.commit()' "$@"; }
 
-# refuse FRAGMENT OPTION..
-refuse() {
-	fragment=$1
-	shift
-	"$cmd" run --store s.db "$@" >out 2>err
-	got=$?
-	[ $got = 2 ] && [ "$(wc -l <err)" = 1 ] && [ ! -s out ] || bad "status $got, not one line: $*: $(cat err)"
-	grep -qF -- "$fragment" err || bad "no '$fragment' for: $*: $(cat err)"
-}
-
 run="run -w churn -p ops=20000 --counters none --timeout 60 --seed 5 --backend gc --by core"
 "$cmd" $run --reps 3 --store s.db -f csv >/dev/null 2>&1 || bad "a run"
 "$cmd" $run --reps 2 --store s.db -f csv >/dev/null 2>&1 || bad "a second run"
-refuse "every run is complete" --resume
-refuse "there is no run 7" --resume 7
+refuse "every run is complete" run --store s.db --resume
+refuse "there is no run 7" run --store s.db --resume 7
 unmake s.db 1
-refuse "run 2 is complete" --resume 2
+refuse "run 2 is complete" run --store s.db --resume 2
 
 # ---- what is said must be what was said ----
-refuse "--workload 'churn', not 'graph'" --resume -w graph
-refuse "--reps '3', not '4'" --resume -n 4
-refuse "--counters 'none', not 'auto'" --resume --counters auto
-refuse "--seed '5', not '6'" --resume --seed 6
-refuse "--timeout '60', not '30'" --resume --timeout 30
-refuse "--quick 'no', not 'yes'" --resume --quick
-refuse "--param 'ops=20000', not 'ops=30000'" --resume -p ops=30000
-refuse "--backend 'gc', not 'libc'" --resume --backend libc
-refuse "--set '', not 'gc.mode=stw'" --resume --set gc.mode=stw
-refuse "--threads '', not '2'" --resume --threads 2
-refuse "--by 'core', not 'role'" --resume --by role
-refuse "--no-shuffle 'no', not 'yes'" --resume --no-shuffle
-refuse "--dry-run" --resume --dry-run
-refuse "the number of a run" --resume=x
+refuse "--workload 'churn', not 'graph'" run --store s.db --resume -w graph
+refuse "--reps '3', not '4'" run --store s.db --resume -n 4
+refuse "--counters 'none', not 'auto'" run --store s.db --resume --counters auto
+refuse "--seed '5', not '6'" run --store s.db --resume --seed 6
+refuse "--timeout '60', not '30'" run --store s.db --resume --timeout 30
+refuse "--quick 'no', not 'yes'" run --store s.db --resume --quick
+refuse "--param 'ops=20000', not 'ops=30000'" run --store s.db --resume -p ops=30000
+refuse "--backend 'gc', not 'libc'" run --store s.db --resume --backend libc
+refuse "--set '', not 'gc.mode=stw'" run --store s.db --resume --set gc.mode=stw
+refuse "--threads '', not '2'" run --store s.db --resume --threads 2
+refuse "--by 'core', not 'role'" run --store s.db --resume --by role
+refuse "--no-shuffle 'no', not 'yes'" run --store s.db --resume --no-shuffle
+refuse "--dry-run" run --store s.db --resume --dry-run
+refuse "the number of a run" run --store s.db --resume=x
 [ "$(sql s.db 'select count(*) from sample where run=1')" = 1 ] || bad "a refusal measured"
 
 # ---- the program and the machine ----
@@ -71,11 +53,11 @@ keep=$(sql s.db "select environment from run where id=1")
 edit() { sql s.db "update run set environment=json_set(environment,'\$.$1','$2') where id=1" >/dev/null; }
 for at in versions.spanmark versions.build cpu_model kernel thp topology.pus; do
 	edit $at other
-	refuse "${at##*.} 'other'" --resume
+	refuse "${at##*.} 'other'" run --store s.db --resume
 	sql s.db "update run set environment='$keep' where id=1" >/dev/null
 done
 sql s.db "update run set environment=json_remove(environment,'\$.asked') where id=1" >/dev/null
-refuse "older spanmark" --resume
+refuse "older spanmark" run --store s.db --resume
 sql s.db "update run set environment='$keep' where id=1" >/dev/null
 
 # ---- and the rest is measured by the stored job: here its limit, which is not said again ----
@@ -85,4 +67,4 @@ sql s.db "update plan set job=json_set(job,'\$.timeout_s',0.001) where run=1 and
 [ "$(sql s.db 'select status from sample where run=1 order by ordinal')" = "ok ok timeout" ] ||
 	bad "--resume 1: $(sql s.db 'select status from sample where run=1 order by ordinal')"
 [ "$(sql s.db 'select count(*) from sample where run=2')" = 2 ] || bad "--resume 1 touched run 2"
-[ "$fails" = 0 ]
+finish

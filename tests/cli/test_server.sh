@@ -37,4 +37,4 @@ read -r line <up # "serving at port .."
 run "a port that is taken" 1 '"answers before" in s["message"]' -- $plain --server "$b serve $port" --ready $port --client true
 kill $other
 
-finish "servers"
+finish

@@ -4,18 +4,9 @@
 #
 #   tests/cli/test_until.sh BUILD_DIR
 set -u
-build=${1:-${TEST_BUILD:-}}
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-cmd=$build/spanmark
-[ -x "$cmd" ] || { echo "no command in '$build'"; exit 77; }
+. "$(dirname "$0")/../support/command.sh"
 command -v python3 >/dev/null || { echo "no python3 to look into a store with"; exit 77; }
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-fails=0
-bad() { echo "FAIL $*"; fails=$((fails + 1)); }
 sql() { python3 -c 'import sqlite3,sys; db=sqlite3.connect(sys.argv[1]); print(*[r[0] for r in db.execute(sys.argv[2])]); db.commit()' "$@"; }
-says() { grep -qF -- "$1" "$2" || { bad "$2 lacks '$1'"; tail -5 "$2"; }; }
 # whole STORE: the last run has a sample of every job, and as many of each repetition
 whole() {
 	[ "$(sql "$1" "SELECT planned=(SELECT count(*) FROM sample WHERE run=run.id) AND planned=(SELECT count(*) FROM plan WHERE
@@ -73,17 +64,9 @@ says "after 18 repetitions" err
 says "no sample has a figure that --until looks at" err
 "$cmd" $run --until 1% --dry-run >out 2>err || bad "status: $(tail -1 err)"
 says "--until looks after 10, 16, 24 repetitions and so on" out
-refuse() {
-	fragment=$1
-	shift
-	"$cmd" run "$@" >out 2>err
-	[ $? = 2 ] && [ "$(wc -l <err)" = 1 ] && [ ! -s out ] || bad "not one line: $*: $(cat err)"
-	says "$fragment" err
-}
-refuse "no workload reports it" --until nope=1%
-refuse "--until '1'; allowed: a width" --until 1
-refuse "--max-time ends --until" --max-time 5
-refuse "--max-time: 'x'" --until 1% --max-time x
+refuse "no workload reports it" run --until nope=1%
+refuse "--until '1'; allowed: a width" run --until 1
+refuse "--max-time ends --until" run --max-time 5
+refuse "--max-time: 'x'" run --until 1% --max-time x
 
-[ $fails = 0 ] || exit 1
-echo "ok"
+finish

@@ -1,19 +1,12 @@
-# What the tests of whole programs share: tests/cli/test_program*.sh, test_server.sh. Sourced, with BUILD_DIR in $1: changes to a
-# folder of its own, with tests/program/behave.c under a name of its own as $b.
+# What the tests of whole programs share: tests/cli/test_program*.sh, test_server.sh. Sourced as command.sh is, which it begins
+# with; tests/program/behave.c lies in the folder, under a name of its own, as $b.
 set -u
-build=${1:-${TEST_BUILD:-}}
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-cmd=$build/spanmark
-[ -x "$cmd" ] || { echo "no command in '$build'"; exit 77; }
+. "$(dirname "$0")/../support/command.sh"
 command -v python3 >/dev/null || { echo "no python3 to read JSON with"; exit 77; }
-tmp=$(mktemp -d)
-cd "$tmp" || exit 1
 # A name of its own: what still runs of it is found by that.
 mark=behave-$$
 cp "$build/program/behave" "$mark" && cp "$build/program/behave-static" "$mark-static" || { echo "no $build/program/behave"; exit 77; }
 b=$tmp/$mark
-fails=0
-bad() { echo "FAIL $*"; fails=$((fails + 1)); }
 echo "$b" >name
 running() { # the processes in whose command line our name is
 	grep -lsaF -f name /proc/[0-9]*/cmdline | sed 's/[^0-9]//g'
@@ -70,8 +63,3 @@ refused() {
 }
 plain="-c none"
 case $build in *address* | *thread* | *undefined*) sane= ;; *) sane=1 ;; esac
-
-finish() { # finish WHAT: the script's last line
-	[ "$fails" = 0 ] && echo "$1: all ended as they should"
-	exit "$((fails > 0))"
-}
