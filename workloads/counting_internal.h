@@ -48,6 +48,18 @@ struct sm_counting {
 	struct sm_counted *threads; /* under lock while threads run */
 };
 
+/* Metrics of this pass, all where the kernel rotates them; those that cannot be counted at all are
+ * told in the first pass. */
+static inline bool sm__counting_has(const struct sm_counterset *set, unsigned pass,
+				    const struct sm_cs_metric *m)
+{
+	if (m->uncore)
+		return false;
+	if (m->refused != SM_STATUS_OK)
+		return pass == 0;
+	return m->source == SM_SOURCE_SW || set->opt.multiplex || m->pass == pass;
+}
+
 /*
  * counting_report.c: evaluates a metric over a row's readings; *m has the row's names and times,
  * the rest is filled in and it is added to the sample. 0 or -ENOMEM.

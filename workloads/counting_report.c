@@ -49,16 +49,6 @@ static int add_time(const struct row *r)
 	return err != 0 ? err : sm_sample_add_metric(r->sample, &m);
 }
 
-/* Metrics of this pass; those that cannot be counted at all are told in the first pass. */
-static bool belongs(const struct sm_counting *c, const struct sm_cs_metric *m)
-{
-	if (m->uncore)
-		return false;
-	if (m->refused != SM_STATUS_OK)
-		return c->pass == 0;
-	return m->source == SM_SOURCE_SW || m->pass == c->pass;
-}
-
 int sm__counting_metric(struct sm_sample *sample, const struct sm_counterset *set,
 			const struct sm_cs_metric *cm, unsigned kind,
 			const struct sm_reading *readings, const struct sm_metric_env *env,
@@ -100,7 +90,7 @@ static int add_row(const struct row *r)
 	int err = add_time(r);
 
 	for (unsigned i = 0; i < r->c->set->n_metrics && err == 0; i++)
-		if (belongs(r->c, &r->c->set->metrics[i]))
+		if (sm__counting_has(r->c->set, r->c->pass, &r->c->set->metrics[i]))
 			err = add_metric(r, &r->c->set->metrics[i]);
 	return err;
 }

@@ -206,16 +206,6 @@ static void fill(const struct sm_count *c, unsigned event, unsigned kind,
 
 /* ---- metrics ------------------------------------------------------------------------------- */
 
-/* As of workloads: what cannot be counted at all is told in the first pass. */
-static bool belongs(const struct sm_count *c, const struct sm_cs_metric *m)
-{
-	if (m->uncore)
-		return false;
-	if (m->refused != SM_STATUS_OK)
-		return c->pass == 0;
-	return m->source == SM_SOURCE_SW || m->pass == c->pass;
-}
-
 static int add_time(const struct sm_count_total *t, const struct sm_metric *names,
 		    struct sm_sample *s)
 {
@@ -249,7 +239,7 @@ static int add_row(const struct sm_count *c, unsigned kind, const struct sm_read
 		const struct sm_cs_metric *cm = &c->set->metrics[i];
 		struct sm_metric m = names;
 
-		if (!belongs(c, cm))
+		if (!sm__counting_has(c->set, c->pass, cm))
 			continue;
 		for (unsigned k = 0; k < cm->n_events; k++) {
 			const struct sm_reading *e = &readings[cm->events[k]];
