@@ -259,8 +259,9 @@ run-tests: build-tests all
 .PHONY: test-programs
 test-programs: ## install programs, servers among them (800 MB), and run each under the preloaded malloc (NAMES=)
 	@tests/setup/deps.sh programs
-	@$(MAKE) --no-print-directory -j$$(nproc) $(B)/libspanmark-malloc.so
+	@$(MAKE) --no-print-directory -j$$(nproc) $(B)/spanmark $(B)/libspanmark-malloc.so
 	@SM_PROGRAMS=all tests/cli/test_programs.sh $(B) $(NAMES)
+	$(if $(NAMES),,@SM_PROGRAMS=all tests/cli/test_server_recipe.sh $(B))
 
 # The machines of tests/vm/machines.py: MACHINES="arm64-n1 x86-2s" for some of them, QUICK=1 for the tests that each is
 # there for rather than all.
