@@ -34,7 +34,7 @@ else
 fi
 # What is one's own is one's own: preloaded by the user it stands behind libc, and not beside another.
 tried=$((tried + 1))
-LD_PRELOAD=$forward timeout 60 "$cmd" run $small --backend "libc,preload:./copy.so,span" -f json >out.json 2>err || bad "$(cat err)"
+LD_PRELOAD=$forward timeout 300 "$cmd" run $small --backend "libc,preload:./copy.so,span" -f json >out.json 2>err || bad "$(cat err)"
 if command -v python3 >/dev/null; then
 	python3 - out.json <<'PY' || bad "JSON: $(cat out.json)"
 import json, sys
@@ -77,14 +77,14 @@ if [ "$(id -u)" = 0 ] && command -v setcap >/dev/null && command -v setpriv >/de
 	as_nobody rights/spanmark --version >/dev/null 2>&1; then
 	tried=$((tried + 2))
 	mkdir -m 777 home
-	as_nobody env HOME="$tmp/home" timeout 60 rights/spanmark run $small --backend preload:rights/forward.so -f csv >out 2>err
+	as_nobody env HOME="$tmp/home" timeout 300 rights/spanmark run $small --backend preload:rights/forward.so -f csv >out 2>err
 	case $?:$(cat out) in
 	1:*"gives it rights (setuid, capabilities), so the loader ignores LD_PRELOAD"*) ;;
 	0:*) echo "SKIP a program with rights of its own: the kernel grants none here (nosuid?)" ;;
 	*) bad "rights of the file: $(cat out err)" ;;
 	esac
 	cp "$cmd" rights/plain
-	as_nobody --inh-caps=+perfmon --ambient-caps=+perfmon env HOME="$tmp/home" timeout 60 rights/plain run $small \
+	as_nobody --inh-caps=+perfmon --ambient-caps=+perfmon env HOME="$tmp/home" timeout 300 rights/plain run $small \
 		--backend preload:rights/forward.so >out 2>err || bad "rights of the caller: $(cat out err)"
 else
 	echo "SKIP a program with rights of its own: not root, no setcap or setpriv, or no capabilities of files here"
@@ -94,21 +94,21 @@ fi
 # A loader's cache and folders that hold nothing would take a machine of its own: a copy of the command without its library.
 mkdir -p alone/bin && cp "$cmd" alone/bin/
 tried=$((tried + 1))
-timeout 60 alone/bin/spanmark run $small --backend libc,spanmark-malloc --store lab.db >out 2>err || bad "status $?: $(cat err)"
+timeout 300 alone/bin/spanmark run $small --backend libc,spanmark-malloc --store lab.db >out 2>err || bad "status $?: $(cat err)"
 if grep -q "^churn *spanmark-mal *n/a 2" out; then
 	says "n/a 2    not installed: no libspanmark-malloc.so beside spanmark"
 	says "[1/3] churn" err
-	timeout 60 alone/bin/spanmark run $small --backend libc,spanmark-malloc -f csv >out 2>err || bad "status $?"
+	timeout 300 alone/bin/spanmark run $small --backend libc,spanmark-malloc -f csv >out 2>err || bad "status $?"
 	grep -q ',spanmark-malloc,sample,,,,,,n/a,' out || bad "CSV: $(cat out)"
 	[ "$(grep -c ',spanmark-malloc,' out)" = 1 ] || bad "one row of what is not there: $(cat out)"
-	timeout 60 alone/bin/spanmark run $small --backend spanmark-malloc >out 2>err
+	timeout 300 alone/bin/spanmark run $small --backend spanmark-malloc >out 2>err
 	[ $? = 2 ] || bad "nothing can run: status"
 	says "nothing of this can run here: backend spanmark-malloc is not installed" err
 else
 	echo "SKIP a library that is not there: it is installed here"
 fi
 mkdir -p alone/lib && cp "$build/libspanmark-malloc.so" alone/lib/
-timeout 60 alone/bin/spanmark run $small --backend spanmark-malloc -f csv >out.csv 2>err || bad "installed: $(cat err)"
+timeout 300 alone/bin/spanmark run $small --backend spanmark-malloc -f csv >out.csv 2>err || bad "installed: $(cat err)"
 [ "$(column library spanmark-malloc out.csv)" = "$(realpath alone/lib/libspanmark-malloc.so)" ] || bad "installed: $(cat out.csv)"
 [ -n "$(column version spanmark-malloc out.csv)" ] || bad "our own library has no version"
 
@@ -135,7 +135,7 @@ else
 	[ "$(grep -c '^[^,]*,0,,,,,,,bdwgc,gc_cycles,,[0-9]*,cycles,,,ok,' out.csv)" = 1 ] || bad "no cycles of bdwgc: $(cat out.csv)"
 	# Its own threads are counted by nobody, which is said; without them nothing is.
 	tried=$((tried + 1))
-	GC_MARKERS=1 timeout 60 "$cmd" run $small --backend bdwgc >out 2>err || bad "GC_MARKERS=1: $(cat err)"
+	GC_MARKERS=1 timeout 300 "$cmd" run $small --backend bdwgc >out 2>err || bad "GC_MARKERS=1: $(cat err)"
 	grep -q "bdwgc marks with" out && bad "threads that are not there: $(cat out)"
 	refuse "graph: backend=bdwgc: must be gc" run $small -w graph -p ops=1 --backend bdwgc
 fi
@@ -145,9 +145,9 @@ cp "$build/libspanmark-malloc.so" ./copy.so
 expect 0 "$cmd" run $small --backend "preload:./copy.so" --store lab.db
 run=$(sqlite3 lab.db 'SELECT max(id) FROM run' 2>/dev/null || echo)
 if [ -n "$run" ]; then
-	timeout 60 "$cmd" compare --store lab.db 1/preload:./copy.so "$run/preload:./copy.so" >out 2>err || bad "compare: $(cat err)"
+	timeout 300 "$cmd" compare --store lab.db 1/preload:./copy.so "$run/preload:./copy.so" >out 2>err || bad "compare: $(cat err)"
 	says "differs: preload:./copy.so: version unknown (copy.so, build"
-	timeout 60 "$cmd" compare --store lab.db 1/libc 1/preload:./copy.so >out 2>err || bad "compare: $(cat err)"
+	timeout 300 "$cmd" compare --store lab.db 1/libc 1/preload:./copy.so >out 2>err || bad "compare: $(cat err)"
 	grep -q "differs: .*libc" out && bad "two backends are no hidden difference: $(cat out)"
 else
 	echo "SKIP compare: no sqlite3"

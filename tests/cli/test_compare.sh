@@ -7,7 +7,7 @@ set -u
 . "$(dirname "$0")/../support/command.sh"
 
 for i in 1 2; do
-	timeout 120 "$cmd" run -q -w churn -p ops=2000 --backend libc,span --reps 10 -c none --store lab.db >/dev/null 2>err ||
+	timeout 600 "$cmd" run -q -w churn -p ops=2000 --backend libc,span --reps 10 -c none --store lab.db >/dev/null 2>err ||
 		{ cat err; bad "run $i"; }
 done
 
@@ -23,7 +23,7 @@ expect 0 "$cmd" compare --store lab.db 1 1 --fail-if 'peak_rss_kib > 1' --fail-i
 expect 3 "$cmd" compare --store lab.db 1 1 --fail-if 'peak_rss_kib > 0.99'; says "churn libc: the ratio is 1 (1..1)" err
 expect 3 "$cmd" compare --store lab.db 1 1 --fail-if 'peak_rss_kib < 1.01'
 # Not even a bound of a thousandth is met by an interval that is not there.
-timeout 120 "$cmd" run -q -w churn -p ops=2000 --backend libc,span --reps 2 -c none --store few.db >/dev/null 2>&1
+timeout 600 "$cmd" run -q -w churn -p ops=2000 --backend libc,span --reps 2 -c none --store few.db >/dev/null 2>&1
 expect 0 "$cmd" compare --store few.db libc span --fail-if 'ns_per_op > 0.001'; says "unclear"; says "2 pairs: 95 % over the whole table takes"
 says "'ns_per_op > 0.001': churn: no interval, so not met" err
 expect 1 "$cmd" compare --store few.db libc span --require-power 3%; says "takes" ; says "too few repetitions" err
@@ -50,8 +50,8 @@ expect 3 "$cmd" compare --store failed.db 1 2 --fail-if 'ns_per_op > 0.001'
 refuse "10 of 10 samples of 2/span failed" compare --store failed.db 1/span 2/span
 
 # A case that one side lacks altogether passes no gate either; -w leaves it out.
-timeout 120 "$cmd" run -q -w churn,binary-trees --backend libc --reps 10 -c none --store lacks.db >/dev/null 2>&1 &&
-	timeout 120 "$cmd" run -q -w churn --backend libc --reps 10 -c none --store lacks.db >/dev/null 2>&1 || bad "lacks.db"
+timeout 600 "$cmd" run -q -w churn,binary-trees --backend libc --reps 10 -c none --store lacks.db >/dev/null 2>&1 &&
+	timeout 600 "$cmd" run -q -w churn --backend libc --reps 10 -c none --store lacks.db >/dev/null 2>&1 || bad "lacks.db"
 expect 0 "$cmd" compare --store lacks.db 1 2; says "not compared: 1 alone has binary-trees libc"
 expect 1 "$cmd" compare --store lacks.db 1 2 --fail-if 'peak_rss_kib > 1000'
 says "--fail-if cannot be judged: binary-trees libc: 1 alone has it" err

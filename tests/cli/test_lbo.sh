@@ -5,7 +5,7 @@
 set -u
 . "$(dirname "$0")/../support/command.sh"
 command -v python3 >/dev/null || { echo "no python3 to read JSON with"; exit 77; }
-timeout 100 "$cmd" run -w binary-trees,churn -p depth=8 -p ops=2000 --backend gc,span,libc --set gc.percent=50,400 --reps 12 -C soft \
+timeout 600 "$cmd" run -w binary-trees,churn -p depth=8 -p ops=2000 --backend gc,span,libc --set gc.percent=50,400 --reps 12 -C soft \
 	--store lab.db >/dev/null 2>err || { cat err; bad "run"; }
 expect 0 "$cmd" lbo --store lab.db
 says "binary-trees: wall, for an operation"
@@ -32,7 +32,7 @@ for case in {(r["case"], r["metric"]) for r in rows}:
 P
 
 # One configuration, and none.
-timeout 100 "$cmd" run -w churn -p ops=2000 --backend gc,span --reps 1 -c none --store one.db >/dev/null 2>&1
+timeout 600 "$cmd" run -w churn -p ops=2000 --backend gc,span --reps 1 -c none --store one.db >/dev/null 2>&1
 refuse "lbo: run 1: churn: one configuration of the collector; it needs two" lbo --store one.db
 says "spanmark run --store one.db -w churn --backend gc,span --set gc.percent=50,100,200 --reps 12" err
 refuse "no such case" lbo --store one.db -w graph

@@ -9,8 +9,9 @@
 run "a status" 1 's["status"] == "failed"' '"exited with status 7; it said: last words" in s["message"]' '"first words" in s["output"]' \
 	-- $plain --program "$b status 7"
 run "a signal" 1 's["status"] == "failed"' '"ended by signal 11" in s["message"]' -- $plain --program "$b signal 11"
-run "a limit" 1 's["status"] == "timeout"' '"limit of 1 s" in s["message"] and "I stay" in s["message"]' -- $plain --timeout 1 \
-	--program "$b stubborn"
+limit=$(limit --program "$b stubborn")
+run "a limit" 1 's["status"] == "timeout"' '"limit of '"$limit"' s" in s["message"] and "I stay" in s["message"]' -- $plain \
+	--timeout "$limit" --program "$b stubborn"
 run "a daemon" 0 's["status"] == "ok"' '"lived on after the program" in w' 's["output"] == "started\n"' -- $plain --program "$b daemon"
 run "a GiB of output" 0 's["status"] == "ok"' 'r["first"] == 1 and r["last"] == 42' 'len(s["output"]) < 20000' -- $plain \
 	--program "$b flood 1024" --metric 'first=first ([0-9]+)' --metric 'last=last ([0-9]+)'
@@ -53,7 +54,7 @@ for sig in TERM KILL; do
 		[ "$told" = told ] || bad "$sig: nothing was started"
 		kill -s $sig $pid
 		wait $pid
-		gone "$sig, $what" 200
+		gone "$sig, $what" 1200
 		[ $sig = KILL ] || [ -f "torn-$sig" ] || bad "$sig, $what: no teardown"
 	done
 done
@@ -64,7 +65,7 @@ read -r told <tell
 kill -9 "$(cat /proc/$pid/task/$pid/children)"
 wait $pid
 grep -q 'signal 9' log || { bad "a killed worker"; cat log; }
-gone "a killed worker" 200
+gone "a killed worker" 1200
 
 
 finish

@@ -43,7 +43,7 @@ done
 recipe() {
 	block "$2" "$3" >script
 	[ -s script ] || bad "no block $3 of '$2'"
-	(PATH=$tmp/bin:$PATH timeout 100 sh -e script) >out 2>err </dev/null
+	(PATH=$tmp/bin:$PATH timeout 600 sh -e script) >out 2>err </dev/null
 	got=$?
 	case " $1 " in *" $got "*) ;; *) bad "'$2', block $3: status $got, not $1"; tail -5 err ;; esac
 }
@@ -74,7 +74,7 @@ for row, g, rep, _ in db.execute(ns, ("%new%",)).fetchall():
 db.commit()
 P
 	sed -n '/^spanmark compare/,$p' script >gate
-	(old=preload:old/liballoc.so new=preload:new/liballoc.so; export old new; PATH=$tmp/bin:$PATH timeout 60 sh -e gate) >out 2>err
+	(old=preload:old/liballoc.so new=preload:new/liballoc.so; export old new; PATH=$tmp/bin:$PATH timeout 300 sh -e gate) >out 2>err
 	got=$?
 	[ $got = "$2" ] || { bad "$1 times as slow: status $got, not $2"; cat out err; }
 }

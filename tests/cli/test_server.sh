@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../support/program.sh"
 
 # ---- servers ------------------------------------------------------------------------------------
-port=$((20000 + $$ % 20000))
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 run "a server" 0 's["status"] == "ok"' 'r["requests"] == 500' 'r["wall_s"] > 0' 'r["context_switches"] is None' \
 	's["params"]["server"] == "'"$b serve $port"'" and s["params"]["client"]' 'not s["warnings"]' -- $plain \
 	--server "$b serve $port" --ready $port --client "$b request $port 500" --metric 'requests=requests ([0-9]+)'
@@ -19,8 +19,9 @@ run "a server that ends" 1 '"status 7; it said: last words" in s["message"]' -- 
 run "a server that goes away" 1 '"foreground" in s["message"]' -- $plain --server "$b daemon" --ready $port --client true
 run "a client that fails" 1 '"client" in s["message"] and "status 5" in s["message"]' -- $plain --server "$b serve $port" --ready $port \
 	--client "$b status 5"
-run "a client without end" 1 's["status"] == "timeout"' '"client" in s["message"]' -- $plain --timeout 1 --server "$b serve $port" \
-	--ready $port --client "$b stubborn"
+limit=$(limit --server "$b serve $port" --ready $port --client "$b stubborn")
+run "a client without end" 1 's["status"] == "timeout"' '"client" in s["message"]' -- $plain --timeout "$limit" \
+	--server "$b serve $port" --ready $port --client "$b stubborn"
 run "a server that ends under load" 1 '"server" in s["message"] and "status 3" in s["message"]' -- $plain --server "$b serve $port" \
 	--ready $port --client "$b quit $port"
 run "a stubborn server" 0 's["status"] == "ok"' '"SIGKILL" in w' -- $plain --server "$b serve-stubbornly $port" --ready $port \

@@ -32,7 +32,7 @@ sed -i "s/--reps 12/--reps 2 -c none/; s/-n 200000 -c 50/-n 500 -c 5/; s/7000/$p
 for b in jemalloc mimalloc; do # what is not installed is left out
 	"$cmd" list backends | grep -A1 "^  $b " | grep -q "not installed" && sed -i "s/,$b//; s/ $b / /" script
 done
-PATH=$tmp/bin:$PATH timeout 100 sh -e script >out 2>err
+PATH=$tmp/bin:$PATH timeout 600 sh -e script >out 2>err
 status=$?
 [ $status = 0 ] || { echo "FAIL: status $status"; cat script; tail -n 20 out err; exit 1; }
 python3 - <<'P' || exit 1

@@ -34,7 +34,7 @@ if os.path.exists("out.json"):
 with open("log", "w") as log:
     try:
         status = subprocess.run([cmd, "run", "-n", "1", "-f", "json", "-o", "out.json", *options], stdout=log, stderr=log,
-                                timeout=100).returncode
+                                timeout=600).returncode
     except subprocess.TimeoutExpired:
         bad("does not end")
 if status != int(want):
@@ -54,7 +54,7 @@ run() {
 refused() {
 	name=$1 text=$2
 	shift 2
-	timeout 60 "$cmd" run -n 1 "$@" >log 2>&1
+	timeout 300 "$cmd" run -n 1 "$@" >log 2>&1
 	status=$?
 	[ "$status" = 2 ] || { bad "$name: status $status, not 2"; tail -n 3 log; }
 	grep -qF -- "$text" log || { bad "$name: does not say '$text'"; cat log; }
@@ -62,4 +62,12 @@ refused() {
 	gone "$name"
 }
 plain="-c none"
+# limit OPTIONS..: the least of some that lasts until the stubborn one has said that it stays, on this machine
+limit() {
+	for limit in 1 5 25 100; do
+		"$cmd" run -n 1 -f json $plain --timeout $limit "$@" >log 2>&1
+		! grep -q 'I stay' log || break
+	done
+	echo $limit
+}
 case $build in *address* | *thread* | *undefined*) sane= ;; *) sane=1 ;; esac
