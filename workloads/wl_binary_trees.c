@@ -26,65 +26,43 @@ struct forest {
 
 /* ---- a tree, for each backend ------------------------------------------------------------- */
 
-/*
- * A node of gc is rooted by its frame (collectors scan stacks conservatively) until its parent
- * holds it. The explicit ones store at once: nothing looks at their nodes.
- */
-#define DEFINE(name, b)                                                                  \
-	static struct node *grow_##name(struct sm_thread *t, const struct sm_type *type, \
-					int depth)                                       \
-	{                                                                                \
-		struct node *n = sm_backend_new(b, t, type, sizeof(*n));                 \
-                                                                                         \
-		if (depth > 0) {                                                         \
-			sm_backend_store(b, t, (void **)&n->left,                        \
-					 grow_##name(t, type, depth - 1));               \
-			sm_backend_store(b, t, (void **)&n->right,                       \
-					 grow_##name(t, type, depth - 1));               \
-		} else if (!sm_backend_collects(b)) {                                    \
-			n->left = n->right = NULL;                                       \
-		}                                                                        \
-		return n;                                                                \
-	}                                                                                \
-	static void fell_##name(struct node *n)                                          \
-	{                                                                                \
-		if (sm_backend_collects(b))                                              \
-			return;                                                          \
-		if (n->left != NULL) {                                                   \
-			fell_##name(n->left);                                            \
-			fell_##name(n->right);                                           \
-		}                                                                        \
-		sm_backend_free(b, n);                                                   \
-	}
+typedef struct node *grow_fn(struct sm_thread *t, const struct sm_type *type, int depth);
+typedef void fell_fn(struct node *n);
 
-DEFINE(gc, SM_WL_GC)
-DEFINE(span, SM_WL_SPAN)
-DEFINE(libc, SM_WL_LIBC)
-DEFINE(bdwgc, SM_WL_BDWGC)
+/* A node of gc is rooted by its frame (collectors scan stacks conservatively) until its parent
+ * holds it. The explicit ones store at once: nothing looks at their nodes. */
+SM_INLINE struct node *grow_body(const enum sm_wl_backend b, grow_fn *self, struct sm_thread *t,
+				 const struct sm_type *type, int depth)
+{
+	struct node *n = sm_backend_new(b, t, type, sizeof(*n));
+
+	if (depth > 0) {
+		sm_backend_store(b, t, (void **)&n->left, self(t, type, depth - 1));
+		sm_backend_store(b, t, (void **)&n->right, self(t, type, depth - 1));
+	} else if (!sm_backend_collects(b)) {
+		n->left = n->right = NULL;
+	}
+	return n;
+}
+
+SM_INLINE void fell_body(const enum sm_wl_backend b, fell_fn *self, struct node *n)
+{
+	if (sm_backend_collects(b))
+		return;
+	if (n->left != NULL) {
+		self(n->left);
+		self(n->right);
+	}
+	sm_backend_free(b, n);
+}
+
+SM_RECURSIVE(struct node *, grow, (struct sm_thread * t, const struct sm_type *type, int depth), t,
+	     type, depth)
+SM_RECURSIVE(void, fell, (struct node * n), n)
 
 static uint64_t count(const struct node *n)
 {
 	return n->left == NULL ? 1 : 1 + count(n->left) + count(n->right);
-}
-
-static struct node *grow(struct sm_thread *t, const struct forest *f, int depth)
-{
-	switch (f->backend) {
-	case SM_WL_GC: return grow_gc(t, f->type, depth);
-	case SM_WL_SPAN: return grow_span(t, NULL, depth);
-	case SM_WL_LIBC: return grow_libc(t, NULL, depth);
-	default: return grow_bdwgc(t, NULL, depth);
-	}
-}
-
-static void fell(const struct forest *f, struct node *tree)
-{
-	switch (f->backend) {
-	case SM_WL_GC: fell_gc(tree); break;
-	case SM_WL_SPAN: fell_span(tree); break;
-	case SM_WL_LIBC: fell_libc(tree); break;
-	default: fell_bdwgc(tree);
-	}
 }
 
 /* ---- the forest --------------------------------------------------------------------------- */
@@ -100,10 +78,10 @@ static int short_lived(struct sm_thread *t, void *arg)
 		uint64_t from = trees * t->index / threads, to = trees * (t->index + 1) / threads;
 
 		for (uint64_t i = from; i < to; i++) {
-			struct node *tree = grow(t, f, d);
+			struct node *tree = grow[f->backend](t, f->type, d);
 
 			nodes += count(tree);
-			fell(f, tree);
+			fell[f->backend](tree);
 		}
 	}
 	sm_fetch_add_relaxed(&f->nodes, nodes);
@@ -136,14 +114,14 @@ static int run_binary_trees(struct sm_run *run)
 			return sm_run_fail(run, -ENOMEM, "out of memory for a type");
 	}
 	sm_run_timed_begin(run);
-	f.long_lived = grow(t, &f, f.depth); /* rooted by f, on this stack */
+	f.long_lived = grow[f.backend](t, f.type, f.depth); /* rooted by f, on this stack */
 	sm_run_timed_end(run);
 	err = sm_run_parallel_timed(run, sm_run_threads(run), short_lived, &f);
 	if (err != 0)
 		return err;
 	sm_run_timed_begin(run);
 	long_lived = count(f.long_lived);
-	fell(&f, f.long_lived);
+	fell[f.backend](f.long_lived);
 	sm_run_timed_end(run);
 	check = sm_load_relaxed(&f.nodes);
 	sm_run_ops(run, check + long_lived);

@@ -39,79 +39,64 @@ SM_INLINE struct node *new_node(const enum sm_wl_backend b, struct sm_thread *t,
 	return n;
 }
 
+typedef void populate_fn(struct sm_thread *t, const struct sm_type *type, int depth,
+			 struct node *n);
+typedef struct node *make_fn(struct sm_thread *t, const struct sm_type *type, int depth);
+typedef void drop_fn(struct node *n);
+
 /* From the root down: the node is there, its children come. */
-#define DEFINE(name, b)                                                                         \
-	static void populate_##name(struct sm_thread *t, const struct sm_type *type, int depth, \
-				    struct node *n)                                             \
-	{                                                                                       \
-		if (depth <= 0)                                                                 \
-			return;                                                                 \
-		sm_backend_store(b, t, (void **)&n->left, new_node(b, t, type));                \
-		sm_backend_store(b, t, (void **)&n->right, new_node(b, t, type));               \
-		populate_##name(t, type, depth - 1, n->left);                                   \
-		populate_##name(t, type, depth - 1, n->right);                                  \
-	}                                                                                       \
-	static struct node *down_##name(struct sm_thread *t, const struct sm_type *type,        \
-					int depth)                                              \
-	{                                                                                       \
-		struct node *n = new_node(b, t, type);                                          \
-                                                                                                \
-		populate_##name(t, type, depth, n);                                             \
-		return n;                                                                       \
-	}                                                                                       \
-	/* From the leaves up. */                                                               \
-	static struct node *make_##name(struct sm_thread *t, const struct sm_type *type,        \
-					int depth)                                              \
-	{                                                                                       \
-		struct node *left = NULL, *right = NULL, *n;                                    \
-                                                                                                \
-		if (depth > 0) {                                                                \
-			left = make_##name(t, type, depth - 1);                                 \
-			right = make_##name(t, type, depth - 1);                                \
-		}                                                                               \
-		n = new_node(b, t, type);                                                       \
-		sm_backend_store(b, t, (void **)&n->left, left);                                \
-		sm_backend_store(b, t, (void **)&n->right, right);                              \
-		return n;                                                                       \
-	}                                                                                       \
-	static void drop_##name(struct node *n)                                                 \
-	{                                                                                       \
-		if (sm_backend_collects(b) || n == NULL)                                        \
-			return;                                                                 \
-		drop_##name(n->left);                                                           \
-		drop_##name(n->right);                                                          \
-		sm_backend_free(b, n);                                                          \
-	}
+SM_INLINE void populate_body(const enum sm_wl_backend b, populate_fn *self, struct sm_thread *t,
+			     const struct sm_type *type, int depth, struct node *n)
+{
+	if (depth <= 0)
+		return;
+	sm_backend_store(b, t, (void **)&n->left, new_node(b, t, type));
+	sm_backend_store(b, t, (void **)&n->right, new_node(b, t, type));
+	self(t, type, depth - 1, n->left);
+	self(t, type, depth - 1, n->right);
+}
 
-DEFINE(gc, SM_WL_GC)
-DEFINE(span, SM_WL_SPAN)
-DEFINE(libc, SM_WL_LIBC)
-DEFINE(bdwgc, SM_WL_BDWGC)
+/* From the leaves up. */
+SM_INLINE struct node *make_up_body(const enum sm_wl_backend b, make_fn *self, struct sm_thread *t,
+				    const struct sm_type *type, int depth)
+{
+	struct node *left = NULL, *right = NULL, *n;
 
-#define KERNEL(name)                                  \
-	{                                             \
-		down_##name, make_##name, drop_##name \
+	if (depth > 0) {
+		left = self(t, type, depth - 1);
+		right = self(t, type, depth - 1);
 	}
-static const struct {
-	struct node *(*down)(struct sm_thread *t, const struct sm_type *type, int depth);
-	struct node *(*up)(struct sm_thread *t, const struct sm_type *type, int depth);
-	void (*drop)(struct node *n);
-} kernels[SM_WL_COUNT] = {
-	[SM_WL_GC] = KERNEL(gc),
-	[SM_WL_SPAN] = KERNEL(span),
-	[SM_WL_LIBC] = KERNEL(libc),
-	[SM_WL_BDWGC] = KERNEL(bdwgc),
-};
+	n = new_node(b, t, type);
+	sm_backend_store(b, t, (void **)&n->left, left);
+	sm_backend_store(b, t, (void **)&n->right, right);
+	return n;
+}
+
+SM_INLINE void drop_body(const enum sm_wl_backend b, drop_fn *self, struct node *n)
+{
+	if (sm_backend_collects(b) || n == NULL)
+		return;
+	self(n->left);
+	self(n->right);
+	sm_backend_free(b, n);
+}
+
+SM_RECURSIVE(void, populate,
+	     (struct sm_thread * t, const struct sm_type *type, int depth, struct node *n), t, type,
+	     depth, n)
+SM_RECURSIVE(struct node *, make_up, (struct sm_thread * t, const struct sm_type *type, int depth),
+	     t, type, depth)
+SM_RECURSIVE(void, drop, (struct node * n), n)
 
 static struct node *make(struct sm_thread *t, const struct bench *g, int depth, bool top_down)
 {
-	return top_down ? kernels[g->backend].down(t, g->type, depth)
-			: kernels[g->backend].up(t, g->type, depth);
-}
+	struct node *n;
 
-static void drop(const struct bench *g, struct node *n)
-{
-	kernels[g->backend].drop(n);
+	if (!top_down)
+		return make_up[g->backend](t, g->type, depth);
+	n = SM_FOR_BACKEND(g->backend, new_node, t, g->type);
+	populate[g->backend](t, g->type, depth, n);
+	return n;
 }
 
 static uint64_t count(const struct node *n)
@@ -138,7 +123,7 @@ static int short_lived(struct sm_thread *t, void *arg)
 
 		for (int top_down = 1; top_down >= 0; top_down--)
 			for (uint64_t i = from; i < to; i++)
-				drop(g, make(t, g, d, top_down));
+				drop[g->backend](make(t, g, d, top_down));
 	}
 	return 0;
 }
@@ -183,7 +168,7 @@ static int run(struct sm_run *run)
 	    (g.type = sm_type_prefix(sm_run_gc(run), sizeof(*stays), 2)) == NULL)
 		return sm_run_fail(run, -ENOMEM, "out of memory for a type");
 	sm_run_timed_begin(run);
-	drop(&g, make(t, &g, g.stretch, false));
+	drop[g.backend](make(t, &g, g.stretch, false));
 	stays = make(t, &g, depth, true);
 	array = SM_FOR_BACKEND(g.backend, sm_backend_zeroed, t, n * sizeof(*array));
 	for (size_t i = 0; i < n / 2; i++)
@@ -194,7 +179,7 @@ static int run(struct sm_run *run)
 		return err;
 	kept = count(stays) == nodes_of(depth) && array[n / 2 - 1] == 1.0 / (double)(n / 2);
 	sm_run_timed_begin(run);
-	drop(&g, stays);
+	drop[g.backend](stays);
 	sm_backend_free(g.backend, array);
 	sm_run_timed_end(run);
 	sm_run_ops(run, short_nodes(&g) + nodes_of(g.stretch) + nodes_of(depth));
