@@ -165,7 +165,7 @@ static int far_apart(struct sm_run *run)
 	if (err == 0)
 		err = sm_run_parallel_timed(run, 1, some_operations, &n);
 	took = sm_clock_ns() - from;
-	spin(100 * took);
+	spin(20 * took);
 	if (err == 0)
 		err = sm_run_parallel_timed(run, 1, some_operations, &n);
 	return err;
