@@ -42,8 +42,8 @@ step_bare() { # make run where there is nothing but git and make
 	[ "$status" = 77 ] || return "$status"
 }
 step_model() { make --no-print-directory test-model; } # installs what it needs itself
-step_mutants() { # a fifth of them, the next fifth at the next commit: five commits in a row cover all
-	make --no-print-directory test-mutants FIFTH="${MUTANTS_FIFTH:-$(($(turn) % 5))}"
+step_mutants() { # a third of them, the next third at the next commit: three commits in a row cover all
+	make --no-print-directory test-mutants THIRD="${MUTANTS_THIRD:-$(($(turn) % 3))}"
 }
 # make test in another kind of build: one of them by rotation, or all of BUILDS="..". Without what reads the sources, and
 # without refused system calls, which end in the same branches of ours in each.
@@ -98,7 +98,7 @@ test_workq test_cache test_central test_pageheap test_lock test_heap test_large 
 test_types test_flex test_promotion test_refs test_cell test_ephemeron test_misuse test_thread_life test_coroutine test_door
 test_cycle test_inspect test_limit test_throttle test_stalls test_memfail test_shard test_rseq"
 # Each target, the same inputs each time: what is new is for whoever fuzzes longer. Installs what it needs itself.
-step_fuzz() { FUZZ_SEED=1 make --no-print-directory fuzz TIME=10; }
+step_fuzz() { FUZZ_SEED=1 make --no-print-directory fuzz TIME=20; }
 STEPS="test layers format clang builds asan fuzz hostile long programs model mutants tsan bare vm"
 
 if [ "${1:-}" = --list ]; then

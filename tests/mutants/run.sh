@@ -2,7 +2,7 @@
 # Plants each bug of mutants.tsv and runs what must find it. A crash, an abort, a failed check or a hang within the
 # limit counts as killed; a mutant that lives, or whose patch no longer applies, fails the suite.
 #
-#   tests/mutants/run.sh [--fifth N] [NAME ...]      all, those of every fifth line (N modulo 5), or those of that number or
+#   tests/mutants/run.sh [--third N] [NAME ...]      all, those of every third line (N modulo 3), or those of that number or
 #                                                     name: 07, 07-one-stack
 #
 # A mutant is tests/mutants/NAME.patch (git diff > tests/mutants/NN-what.patch makes one). It is applied to a copy of the
@@ -88,16 +88,16 @@ if [ "${1:-}" = --one ]; then
 	exit 0
 fi
 
-fifth=""
-if [ "${1:-}" = --fifth ]; then
-	fifth=$(($2 % 5))
+third=""
+if [ "${1:-}" = --third ]; then
+	third=$(($2 % 3))
 	shift 2
 fi
 
 chosen() { # LINE-NUMBER NAME [WANTED ...]
 	local i=$1 name=$2 want
 	shift 2
-	[ -z "$fifth" ] || [ $((i % 5)) = "$fifth" ] || return 1
+	[ -z "$third" ] || [ $((i % 3)) = "$third" ] || return 1
 	[ $# -gt 0 ] || return 0
 	for want in "$@"; do case $name in "$want" | "$want"-*) return 0 ;; esac done
 	return 1
