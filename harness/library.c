@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Of this program. */
+extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
 /* ---- where it is -------------------------------------------------------------------------- */
 
@@ -277,17 +281,46 @@ int sm_library_has(const char *path, const char *what, const void *at, struct sm
 	return -EINVAL;
 }
 
+/*
+ * Where calls of a function go whose address was taken. In a program that is linked for one place
+ * that address is a stub of the program's: then the first library that has the function, in the
+ * order in which the loader looks.
+ */
+static const void *target(const void *address, const char *name)
+{
+	void *self = dlopen(NULL, RTLD_LAZY), *f = NULL;
+	struct link_map *map = NULL;
+	struct sm_elf elf;
+	char why[80];
+	Dl_info info;
+
+	if (dladdr(address, &info) != 0 && info.dli_fbase == (const void *)&__ehdr_start &&
+	    sm_elf_read("/proc/self/exe", &elf, why, sizeof(why)) == 0 && !elf.has_malloc &&
+	    self != NULL)
+		(void)dlinfo(self, RTLD_DI_LINKMAP, &map);
+	for (map = map != NULL ? map->l_next : NULL; map != NULL && f == NULL; map = map->l_next) {
+		void *object = dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD);
+
+		f = object != NULL ? dlsym(object, name) : NULL;
+		if (f != NULL && (dladdr(f, &info) == 0 || strcmp(info.dli_fname, map->l_name)))
+			f = NULL; /* of one that it needs */
+		if (object != NULL)
+			dlclose(object);
+	}
+	if (self != NULL)
+		dlclose(self);
+	return f != NULL ? f : address;
+}
+
 int sm_library_serves(const char *path, struct sm_library *out, char *err, size_t errlen)
 {
 	/* Not through dlsym: what calls of this program go to. */
 	void *(*volatile allocate)(size_t) = malloc;
 	void (*volatile release)(void *) = free;
+	const void *mallocs = target((const void *)(uintptr_t)allocate, "malloc");
+	const void *frees = target((const void *)(uintptr_t)release, "free");
 	struct sm_library other;
+	int rc = sm_library_has(path, "malloc", mallocs, out, err, errlen);
 
-	if (sm_library_has(path, "malloc", (const void *)(uintptr_t)allocate, out, err, errlen) !=
-		    0 ||
-	    sm_library_has(path, "free", (const void *)(uintptr_t)release, &other, err, errlen) !=
-		    0)
-		return -EINVAL;
-	return 0;
+	return rc ? rc : sm_library_has(path, "free", frees, &other, err, errlen);
 }

@@ -88,6 +88,36 @@ static int prove(const struct sm_job_parts *p, struct sm_library *out, char *err
 	return rc;
 }
 
+/* Which version a library is, only a process that runs with it can say: one of ours, with this. */
+#define ASK "library"
+
+static int answer_version(void)
+{
+	struct sm_library l;
+	char err[256];
+
+	if (sm_library_serves(NULL, &l, err, sizeof(err)) != 0)
+		return SM_EXIT_FAILED;
+	puts(l.version);
+	return SM_EXIT_OK;
+}
+
+static void ask_version(struct sm_library *l)
+{
+	char *argv[] = {(char *)"/proc/self/exe", (char *)SM_WORKER_COMMAND, (char *)ASK, NULL};
+	char preload[sizeof(l->path) + 16];
+	const char *env[] = {preload, NULL};
+	struct sm_runner r = {.argv = argv, .env = env, .timeout_s = 10};
+	struct sm_worker_end end;
+
+	sm_backend_preload(l->path, preload, sizeof(preload));
+	sm_runner_run(&r, "", &end);
+	if (end.how == SM_WORKER_EXITED && end.code == 0 && end.output.len > 0)
+		snprintf(l->version, sizeof(l->version), "%.*s",
+			 (int)strcspn(end.output.data, "\n"), end.output.data);
+	sm_worker_end_free(&end);
+}
+
 /* A program, in processes of its own. Proved is what is preloaded into it. */
 static int run_program(const struct sm_job_parts *p, struct sm_sample *sample,
 		       struct sm_library *library, bool *has_library)
@@ -121,6 +151,8 @@ static int run_program(const struct sm_job_parts *p, struct sm_sample *sample,
 	if (rc == 0)
 		rc = sm_program_measure(&run, sample, &proof);
 	*has_library = rc == 0 && sm_library_of_file(proof.object, library) == 0;
+	if (*has_library && library->version[0] == '\0')
+		ask_version(library);
 	free(cpus);
 	return rc;
 }
@@ -168,6 +200,8 @@ int sm_cmd_worker(int argc, char **argv)
 	char *job;
 	int status;
 
+	if (argc > 1 && strcmp(argv[1], ASK) == 0)
+		return answer_version();
 	if (argc > 1) /* found once by the parent, not by each worker for 5 ms */
 		sm_clock_take_ticks_per_ns(strtod(argv[1], NULL));
 	prctl(PR_SET_NAME, "spanmark"); /* not the "exe" of /proc/self/exe */

@@ -9,6 +9,7 @@
  * the command.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@
 #include <unistd.h>
 
 #define ENOUGH (1 << 18) /* bytes of lines: whoever executes more has been proved often enough */
+
+static void *volatile unused;
 
 struct look {
 	uintptr_t at;
@@ -39,6 +42,44 @@ static int look_into(struct dl_phdr_info *info, size_t size, void *ctx)
 	return 0;
 }
 
+/* Of this library, which lies where its head is. */
+extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
+
+/* A loader may have left an entry of the dynamic section as it stands in the file. */
+static const void *entry(ElfW(Addr) at)
+{
+	uintptr_t base = (uintptr_t)&__ehdr_start;
+
+	return (const void *)(at < base ? base + at : (uintptr_t)at);
+}
+
+/*
+ * Where a call of malloc goes: what its slot was bound to when this library was loaded. In a
+ * program that is linked for one place (Debian's python3) malloc's address is a stub of the
+ * program's, whoever serves it.
+ */
+static uintptr_t called(void)
+{
+	const ElfW(Rela) *rel = NULL;
+	const ElfW(Sym) *symbols = NULL;
+	const char *names = NULL;
+	size_t n = 0;
+
+	for (const ElfW(Dyn) *d = _DYNAMIC; d->d_tag != DT_NULL; d++) {
+		switch (d->d_tag) {
+		case DT_JMPREL: rel = entry(d->d_un.d_ptr); break;
+		case DT_PLTRELSZ: n = d->d_un.d_val / sizeof(*rel); break;
+		case DT_SYMTAB: symbols = entry(d->d_un.d_ptr); break;
+		case DT_STRTAB: names = entry(d->d_un.d_ptr); break;
+		default: break;
+		}
+	}
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(names + symbols[ELF64_R_SYM(rel[i].r_info)].st_name, "malloc") == 0)
+			return *(const uintptr_t *)entry(rel[i].r_offset);
+	return 0; /* in no object */
+}
+
 static char *put_number(char *end, unsigned n)
 {
 	do
@@ -50,12 +91,14 @@ static char *put_number(char *end, unsigned n)
 __attribute__((constructor)) static void witness(void)
 {
 	const char *path = getenv("SPANMARK_WITNESS");
-	struct look l = {.at = (uintptr_t)&malloc, .name = ""};
+	struct look l = {.at = called(), .name = ""};
 	char line[1024], *p = put_number(line + 16, (unsigned)getpid());
 	size_t len, number = (size_t)(line + 16 - p);
 	struct stat st;
 	int fd = path != NULL ? open(path, O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
 
+	if (fd == INT_MIN) /* never: the call whose slot is looked at */
+		unused = malloc(1);
 	if (fd < 0)
 		return;
 	dl_iterate_phdr(look_into, &l);

@@ -140,6 +140,19 @@ else
 	refuse "graph: backend=bdwgc: must be gc" run $small -w graph -p ops=1 --backend bdwgc
 fi
 
+# ---- programs -------------------------------------------------------------------------------------
+# Debian's python3 is linked for one place: malloc's address in it is a stub of its own, whoever serves it.
+if python=$(python3 -c "import os, sys; print(os.path.realpath(sys.executable))" 2>/dev/null); then
+	expect 0 "$cmd" run --program "$python -c 1" --reps 1 -c none --backend "libc,spanmark-malloc,preload:$forward" -f csv -o out.csv
+	[ "$(column library "preload:$forward" out.csv)" = "$(realpath "$forward")" ] || bad "python3: $(cat out.csv)"
+	case $(column library libc out.csv) in */libc.so.6 | */libc-*.so) ;; *) bad "python3 on libc: $(cat out.csv)" ;; esac
+	# Asked of a process of ours that runs with it.
+	case $(column version libc out.csv) in [0-9]*.[0-9]*) ;; *) bad "python3: version of libc: $(column version libc out.csv)" ;; esac
+	[ -n "$(column version spanmark-malloc out.csv)" ] || bad "python3: our version: $(cat out.csv)"
+else
+	echo "SKIP programs: no python3"
+fi
+
 # ---- compare --------------------------------------------------------------------------------------
 cp "$build/libspanmark-malloc.so" ./copy.so
 expect 0 "$cmd" run $small --backend "preload:./copy.so" --store lab.db
