@@ -35,7 +35,6 @@ static int run_beside(struct sm_watch *w, enum sm_part part, double limit_s)
 		rc = sm_watch_wait(w, &w->other, part, limit_s);
 	if (rc == 0)
 		rc = sm_watch_judge(w, &w->other, part);
-	sm_watch_forget(&w->other);
 	return rc;
 }
 
@@ -45,6 +44,8 @@ static int set_up(struct sm_watch *w)
 			 ? run_beside(w, SM_PART_SETUP, w->run->timeout_s)
 			 : 0;
 
+	w->left = w->other;
+	w->other = (struct sm_watched){0};
 	sm_watch_set_aside(w); /* what it left running is not measured, and ended last */
 	return rc;
 }
@@ -63,6 +64,7 @@ static void tear_down(struct sm_watch *w)
 	w->stopped = false;
 	if (run_beside(w, SM_PART_TEARDOWN, limit) != 0)
 		sm_watch_warn(w, "%s", w->sample->error);
+	sm_watch_forget(&w->other);
 	w->stopped |= stopped;
 	memcpy(w->sample->error, error, sizeof(error));
 }
@@ -83,7 +85,7 @@ static int prepare(struct sm_watch *w, enum sm_part part)
 		return sm_watch_fail(w, NULL, -EINVAL, "%.100s cannot be preloaded: %.120s", lib,
 				     why);
 	else
-		sm_watch_warn(w, "its malloc is its own: %s", why);
+		sm_watch_warn(w, "what serves its malloc is not proved: %s", why);
 	if (rc)
 		return sm_watch_fail(w, NULL, rc, "cannot make the preload: %s", strerror(-rc));
 	rc = sm_watch_start(w, &w->main, part);

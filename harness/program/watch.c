@@ -238,29 +238,28 @@ static bool is_running(const struct sm_watched *p)
 
 void sm_watch_pump(struct sm_watch *w, uint64_t until)
 {
-	struct {
-		int *fd;
-		struct sm_kept *kept;
-	} pipes[] = {{&w->main.s.out, &w->main.out},
-		     {&w->main.s.err, &w->main.err},
-		     {&w->other.s.out, &w->other.out},
-		     {&w->other.s.err, &w->other.err}};
-	struct pollfd fds[5] = {{.fd = w->signals, .events = POLLIN}};
+	struct sm_watched *all[] = {&w->main, &w->other, &w->left};
+	struct pollfd fds[1 + 2 * 3] = {{.fd = w->signals, .events = POLLIN}};
 	uint64_t now = sm_clock_ns();
 	bool looks = is_running(&w->main);
 
 	if (looks && w->next_look < until)
 		until = w->next_look;
-	for (int i = 0; i < 4; i++)
-		fds[i + 1] = (struct pollfd){
-			.fd = (i < 2 ? w->main.started : w->other.started) ? *pipes[i].fd : -1,
-			.events = POLLIN};
-	if (poll(fds, 5, until > now ? (int)((until - now) / 1000000u) + 1 : 0) > 0) {
+	for (int i = 0; i < 3; i++) {
+		bool open = all[i]->started;
+
+		fds[1 + 2 * i] = (struct pollfd){open ? all[i]->s.out : -1, POLLIN, 0};
+		fds[2 + 2 * i] = (struct pollfd){open ? all[i]->s.err : -1, POLLIN, 0};
+	}
+	if (poll(fds, 7, until > now ? (int)((until - now) / 1000000u) + 1 : 0) > 0) {
 		if (fds[0].revents)
 			hear_signals(w);
-		for (int i = 0; i < 4; i++)
-			if (fds[i + 1].revents)
-				drain(pipes[i].fd, pipes[i].kept);
+		for (int i = 0; i < 3; i++) {
+			if (fds[1 + 2 * i].revents)
+				drain(&all[i]->s.out, &all[i]->out);
+			if (fds[2 + 2 * i].revents)
+				drain(&all[i]->s.err, &all[i]->err);
+		}
 	}
 	if (looks && is_running(&w->main) && sm_clock_ns() >= w->next_look)
 		look(w);
@@ -355,6 +354,7 @@ void sm_watch_end(struct sm_watch *w)
 	sm_count_close(w->counters);
 	sm_watch_forget(&w->main);
 	sm_watch_forget(&w->other);
+	sm_watch_forget(&w->left);
 	sm_preload_free(&w->preload);
 	if (w->signals >= 0)
 		close(w->signals);

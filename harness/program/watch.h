@@ -31,6 +31,7 @@ struct sm_watch {
 	struct sm_sample *sample;
 	struct sm_preload preload;
 	struct sm_watched main, other; /* other: setup, client, teardown, one after another */
+	struct sm_watched left;	       /* the setup, when it has ended: its daemons may write on */
 	/* what was there before the program: not of its tree; ends with 0 */
 	pid_t before[SM_WATCH_BEFORE + 2];
 	struct sm_cgroup group;

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -36,8 +37,8 @@ static void tell_and_stay(void)
 		pause();
 }
 
-/* Its parents are gone, and so is their session. */
-static int become_daemon(int stay)
+/* Its parents are gone, and so is their session. 's': we stay, 'c': it chatters. */
+static int become_daemon(char how)
 {
 	int up[2];
 	char byte;
@@ -49,16 +50,18 @@ static int become_daemon(int stay)
 		if (fork() == 0) {
 			signal(SIGTERM, SIG_IGN);
 			say(up[1], "!");
-			if (stay)
+			if (how == 's')
 				tell_and_stay();
-			for (;;)
-				pause();
+			for (;;) {
+				poll(NULL, 0, 1);
+				say(1, how == 'c' ? "still here\n" : "");
+			}
 		}
 		_exit(0);
 	}
 	if (read(up[0], &byte, 1) != 1)
 		return 9;
-	for (; stay;)
+	for (; how == 's';)
 		pause();
 	puts("started");
 	return 0;
@@ -201,9 +204,11 @@ int main(int argc, char **argv)
 	int n = argc > 2 ? atoi(argv[2]) : 0;
 
 	if (strcmp(how, "daemon") == 0)
-		return become_daemon(0);
+		return become_daemon('d');
+	if (strcmp(how, "chatter") == 0)
+		return become_daemon('c');
 	if (strcmp(how, "stay") == 0) /* itself, and a daemon */
-		return become_daemon(1);
+		return become_daemon('s');
 	if (strcmp(how, "stubborn") == 0) {
 		signal(SIGTERM, SIG_IGN);
 		signal(SIGINT, SIG_IGN);
