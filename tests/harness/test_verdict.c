@@ -73,6 +73,28 @@ START_TEST(words)
 }
 END_TEST
 
+/* Of a run that looked at itself twice: a sixth of the error. */
+START_TEST(looks_widen)
+{
+	double a[9], b[9];
+	struct sm_difference once = {.paired = true}, twice = {.paired = true, .split = 6},
+			     thrice = {.paired = true, .split = 24};
+
+	for (int k = 0; k < 9; k++) {
+		a[k] = 100;
+		b[k] = 100 + k;
+	}
+	judge_one(&once, a, b, 9);
+	judge_one(&twice, a, b, 9);
+	judge_one(&thrice, a, b, 9);
+	ck_assert(once.has_interval && twice.has_interval && !thrice.has_interval);
+	ck_assert_double_eq_tol(once.low, 1.01, 1e-12);
+	ck_assert_double_eq_tol(twice.low, 1, 1e-12);
+	ck_assert_double_eq_tol(twice.high, 1.08, 1e-12);
+	ck_assert_str_eq(thrice.reason, "9 pairs: 95 % takes 10");
+}
+END_TEST
+
 /* Five pairs that all say the same still cannot carry 95 %. */
 START_TEST(too_few_are_unclear)
 {
@@ -322,7 +344,7 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("verdict", 60, SM_T(words), SM_T(too_few_are_unclear),
+	return SM_SUITE("verdict", 60, SM_T(words), SM_T(looks_widen), SM_T(too_few_are_unclear),
 			SM_T(zeros_have_no_ratio), SM_T(exact_counts_need_one_sample),
 			SM_T(equal_things_raise_few_alarms), SM_T(without_widening_they_raise_many),
 			SM_T(five_percent_is_found_and_one_is_not), SM_T(drift_does_not_fool_pairs),
