@@ -29,26 +29,28 @@
 
 /*
  * The same for a function that calls itself, and so cannot be inline: SM_RECURSIVE(type, name,
- * (parameters), arguments ..) makes one for each backend and the table name[backend] of them. What
- * they do is in name_body, an SM_INLINE function with two parameters in front: the backend, and the
- * function itself.
+ * (arguments), parameters ..) makes one for each backend, and name(backend, arguments ..), which
+ * chooses. What they do is in name_body, an SM_INLINE function with two parameters in front: the
+ * backend, and the function itself.
  */
-#define SM_RECURSIVE(type, name, params, ...)                              \
-	SM__RECURSIVE(gc, SM_WL_GC, type, name, params, __VA_ARGS__)       \
-	SM__RECURSIVE(span, SM_WL_SPAN, type, name, params, __VA_ARGS__)   \
-	SM__RECURSIVE(libc, SM_WL_LIBC, type, name, params, __VA_ARGS__)   \
-	SM__RECURSIVE(bdwgc, SM_WL_BDWGC, type, name, params, __VA_ARGS__) \
-	static type(*const name[SM_WL_COUNT]) params = {                   \
-		[SM_WL_GC] = name##_gc,                                    \
-		[SM_WL_SPAN] = name##_span,                                \
-		[SM_WL_LIBC] = name##_libc,                                \
-		[SM_WL_BDWGC] = name##_bdwgc,                              \
-	};
-#define SM__RECURSIVE(suffix, backend, type, name, params, ...)            \
-	static type name##_##suffix params                                 \
-	{                                                                  \
-		return name##_body(backend, name##_##suffix, __VA_ARGS__); \
+#define SM_RECURSIVE(type, name, args, ...)                              \
+	SM__RECURSIVE(gc, SM_WL_GC, type, name, args, __VA_ARGS__)       \
+	SM__RECURSIVE(span, SM_WL_SPAN, type, name, args, __VA_ARGS__)   \
+	SM__RECURSIVE(libc, SM_WL_LIBC, type, name, args, __VA_ARGS__)   \
+	SM__RECURSIVE(bdwgc, SM_WL_BDWGC, type, name, args, __VA_ARGS__) \
+	static type name(enum sm_wl_backend backend, __VA_ARGS__)        \
+	{                                                                \
+		return backend == SM_WL_GC     ? name##_gc args          \
+		       : backend == SM_WL_SPAN ? name##_span args        \
+		       : backend == SM_WL_LIBC ? name##_libc args        \
+					       : name##_bdwgc args;      \
 	}
+#define SM__RECURSIVE(suffix, backend, type, name, args, ...)                \
+	static type name##_##suffix(__VA_ARGS__)                             \
+	{                                                                    \
+		return name##_body(backend, name##_##suffix, SM__LIST args); \
+	}
+#define SM__LIST(...) __VA_ARGS__
 
 /* Objects go by themselves, and those with pointers are zeroed at first. */
 SM_INLINE bool sm_backend_collects(enum sm_wl_backend b)

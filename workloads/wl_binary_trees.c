@@ -56,9 +56,9 @@ SM_INLINE void fell_body(const enum sm_wl_backend b, fell_fn *self, struct node 
 	sm_backend_free(b, n);
 }
 
-SM_RECURSIVE(struct node *, grow, (struct sm_thread * t, const struct sm_type *type, int depth), t,
-	     type, depth)
-SM_RECURSIVE(void, fell, (struct node * n), n)
+SM_RECURSIVE(struct node *, grow, (t, type, depth), struct sm_thread *t, const struct sm_type *type,
+	     int depth)
+SM_RECURSIVE(void, fell, (n), struct node *n)
 
 static uint64_t count(const struct node *n)
 {
@@ -78,10 +78,10 @@ static int short_lived(struct sm_thread *t, void *arg)
 		uint64_t from = trees * t->index / threads, to = trees * (t->index + 1) / threads;
 
 		for (uint64_t i = from; i < to; i++) {
-			struct node *tree = grow[f->backend](t, f->type, d);
+			struct node *tree = grow(f->backend, t, f->type, d);
 
 			nodes += count(tree);
-			fell[f->backend](tree);
+			fell(f->backend, tree);
 		}
 	}
 	sm_fetch_add_relaxed(&f->nodes, nodes);
@@ -114,14 +114,14 @@ static int run_binary_trees(struct sm_run *run)
 			return sm_run_fail(run, -ENOMEM, "out of memory for a type");
 	}
 	sm_run_timed_begin(run);
-	f.long_lived = grow[f.backend](t, f.type, f.depth); /* rooted by f, on this stack */
+	f.long_lived = grow(f.backend, t, f.type, f.depth); /* rooted by f, on this stack */
 	sm_run_timed_end(run);
 	err = sm_run_parallel_timed(run, sm_run_threads(run), short_lived, &f);
 	if (err != 0)
 		return err;
 	sm_run_timed_begin(run);
 	long_lived = count(f.long_lived);
-	fell[f.backend](f.long_lived);
+	fell(f.backend, f.long_lived);
 	sm_run_timed_end(run);
 	check = sm_load_relaxed(&f.nodes);
 	sm_run_ops(run, check + long_lived);

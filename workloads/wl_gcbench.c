@@ -81,21 +81,20 @@ SM_INLINE void drop_body(const enum sm_wl_backend b, drop_fn *self, struct node 
 	sm_backend_free(b, n);
 }
 
-SM_RECURSIVE(void, populate,
-	     (struct sm_thread * t, const struct sm_type *type, int depth, struct node *n), t, type,
-	     depth, n)
-SM_RECURSIVE(struct node *, make_up, (struct sm_thread * t, const struct sm_type *type, int depth),
-	     t, type, depth)
-SM_RECURSIVE(void, drop, (struct node * n), n)
+SM_RECURSIVE(void, populate, (t, type, depth, n), struct sm_thread *t, const struct sm_type *type,
+	     int depth, struct node *n)
+SM_RECURSIVE(struct node *, make_up, (t, type, depth), struct sm_thread *t,
+	     const struct sm_type *type, int depth)
+SM_RECURSIVE(void, drop, (n), struct node *n)
 
 static struct node *make(struct sm_thread *t, const struct bench *g, int depth, bool top_down)
 {
 	struct node *n;
 
 	if (!top_down)
-		return make_up[g->backend](t, g->type, depth);
+		return make_up(g->backend, t, g->type, depth);
 	n = SM_FOR_BACKEND(g->backend, new_node, t, g->type);
-	populate[g->backend](t, g->type, depth, n);
+	populate(g->backend, t, g->type, depth, n);
 	return n;
 }
 
@@ -123,7 +122,7 @@ static int short_lived(struct sm_thread *t, void *arg)
 
 		for (int top_down = 1; top_down >= 0; top_down--)
 			for (uint64_t i = from; i < to; i++)
-				drop[g->backend](make(t, g, d, top_down));
+				drop(g->backend, make(t, g, d, top_down));
 	}
 	return 0;
 }
@@ -168,7 +167,7 @@ static int run(struct sm_run *run)
 	    (g.type = sm_type_prefix(sm_run_gc(run), sizeof(*stays), 2)) == NULL)
 		return sm_run_fail(run, -ENOMEM, "out of memory for a type");
 	sm_run_timed_begin(run);
-	drop[g.backend](make(t, &g, g.stretch, false));
+	drop(g.backend, make(t, &g, g.stretch, false));
 	stays = make(t, &g, depth, true);
 	array = SM_FOR_BACKEND(g.backend, sm_backend_zeroed, t, n * sizeof(*array));
 	for (size_t i = 0; i < n / 2; i++)
@@ -179,7 +178,7 @@ static int run(struct sm_run *run)
 		return err;
 	kept = count(stays) == nodes_of(depth) && array[n / 2 - 1] == 1.0 / (double)(n / 2);
 	sm_run_timed_begin(run);
-	drop[g.backend](stays);
+	drop(g.backend, stays);
 	sm_backend_free(g.backend, array);
 	sm_run_timed_end(run);
 	sm_run_ops(run, short_nodes(&g) + nodes_of(g.stretch) + nodes_of(depth));
