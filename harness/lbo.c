@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/backend.h"
 #include "harness/compare.h"
 #include "harness/ranks.h"
 #include "harness/statistics.h"
@@ -40,6 +41,21 @@ static bool result(const struct sm_record *rec, const char *name, double *v)
 
 	*v = res != NULL && res->has_value ? res->value : 0;
 	return res != NULL && res->has_value;
+}
+
+/* Boehm's collector is one, too. */
+static bool is_collected(const struct sm_record *rec)
+{
+	char err[200];
+	const struct sm_backend_desc *d = sm_backend_find(rec->backend, err, sizeof(err));
+
+	return d != NULL && (d->kernel == SM_WL_GC || d->kernel == SM_WL_BDWGC);
+}
+
+/* bdwgc's own threads are not: events of all threads are not known then. */
+static bool is_counted(const struct sm_record *rec)
+{
+	return !is_collected(rec) || strcmp(rec->backend, "gc") == 0;
 }
 
 static bool is_simulated(const struct sm_record *rec)
@@ -111,7 +127,7 @@ static bool costs(const struct sm_record *rec, int metric, unsigned threads, dou
 		if (!count(rec, "task_clock", &clock, visible, source))
 			*visible = 0;
 	} else
-		has = count(rec, sm_lbo_metrics[metric], total, visible, source);
+		has = is_counted(rec) && count(rec, sm_lbo_metrics[metric], total, visible, source);
 	if (result(rec, "ops", &ops) && ops > 0) {
 		*total /= ops;
 		*visible /= ops;
@@ -345,8 +361,7 @@ static int read_group(struct group *g, const struct sm__cases *cases, size_t lik
 
 		if (strcmp(c->work, cases->v[like].work) != 0)
 			continue;
-		*cost = (struct cost){.c = c,
-				      .manual = strcmp(g->r->records[c->first].backend, "gc") != 0};
+		*cost = (struct cost){.c = c, .manual = !is_collected(&g->r->records[c->first])};
 		rc = read_costs(g, cost, c->threads);
 		g->n++;
 		if (rc == 0 && cost->n == 0) {
@@ -373,7 +388,7 @@ static size_t collectors(const struct sm_report *r, const struct sm__cases *case
 
 	for (size_t i = 0; i < cases->n; i++)
 		n += strcmp(cases->v[i].work, cases->v[like].work) == 0 &&
-		     strcmp(r->records[cases->v[i].first].backend, "gc") == 0;
+		     is_collected(&r->records[cases->v[i].first]);
 	return n;
 }
 

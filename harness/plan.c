@@ -238,6 +238,17 @@ static int check_by(const struct sm_run_options *o, const struct sm_plan *p, cha
 	return -EINVAL;
 }
 
+/* Of a program, by --metric NAME=REGEX. */
+static bool is_figure(const struct sm_run_options *o, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < o->metrics.n; i++)
+		if (strncmp(o->metrics.v[i], name, len) == 0 && o->metrics.v[i][len] == '=')
+			return true;
+	return false;
+}
+
 /* --until of a result that nothing reports would never end. */
 static int check_until(const struct sm_run_options *o, char *err, size_t errlen)
 {
@@ -249,7 +260,8 @@ static int check_until(const struct sm_run_options *o, char *err, size_t errlen)
 
 		while (k < SM_RESULT_COUNT && strcmp(sm_results[k].name, u.targets[i].metric) != 0)
 			k++;
-		if (k < SM_RESULT_COUNT || u.targets[i].metric[0] == 0)
+		if (k < SM_RESULT_COUNT || u.targets[i].metric[0] == 0 ||
+		    is_figure(o, u.targets[i].metric))
 			continue;
 		rc = -EINVAL;
 		snprintf(err, errlen,

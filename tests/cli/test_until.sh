@@ -59,6 +59,12 @@ whole s.db
 "$cmd" $run --until ops=1% --reps 17 -f csv >out 2>err || bad "status: $(tail -1 err)"
 says "after 18 repetitions" err
 
+# A figure that a program prints.
+"$cmd" run --program 'echo score 7' --metric 'score=score ([0-9]+)' --better score=higher --backend libc -c none --until score=1% >out 2>err ||
+	bad "status: $(tail -1 err)"
+says ", score)" err
+says "±0 % after 10 repetitions" err
+
 # A figure that no sample has; one that failed everywhere.
 "$cmd" $run --until p99_us=1% >out 2>err || bad "status: $(tail -1 err)"
 says "no sample has a figure that --until looks at" err

@@ -210,6 +210,24 @@ START_TEST(simulated)
 }
 END_TEST
 
+/* Another collector bounds the ideal as another configuration does; its threads are not counted. */
+START_TEST(two_collectors)
+{
+	for (unsigned rep = 0; rep < 2; rep++) {
+		add(0, rep, "gc", "{}", at_50, 1, "pmu");
+		add(1, rep, "bdwgc", "{}", (struct given){40, 22, 44, 1, 1, 0}, 1, "pmu");
+		add(2, rep, "preload:/lib/libx.so", "{}", freed, 1, "pmu");
+	}
+	computed(NULL);
+	ck_assert_uint_eq(lbo.nrows, 6); /* wall and cpu */
+	ck_assert(row("bdwgc", "wall")->least && !row("bdwgc", "wall")->manual);
+	ck_assert_double_eq_tol(row("gc", "wall")->bound.ratio, 30 / 18.0, 1e-9);
+	ck_assert_double_eq_tol(row("bdwgc", "wall")->bound.ratio, 40 / 18.0, 1e-9);
+	ck_assert(row("preload:/lib/libx.so", "cpu")->manual);
+	ck_assert_double_eq_tol(row("bdwgc", "cpu")->truth.ratio, 44 / 38.0, 1e-9);
+}
+END_TEST
+
 /* Waits of several mutators overlap. */
 START_TEST(two_mutators)
 {
@@ -309,6 +327,6 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE_EACH("lbo", 0, open_store, close_store, SM_T(worked_out_by_hand),
-			     SM_T(simulated), SM_T(two_mutators), SM_T(configurations),
-			     SM_T(refusals), SM_T(the_texts));
+			     SM_T(simulated), SM_T(two_collectors), SM_T(two_mutators),
+			     SM_T(configurations), SM_T(refusals), SM_T(the_texts));
 }
