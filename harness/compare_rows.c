@@ -240,7 +240,9 @@ static enum sm_better better_of_counter(const struct sm_report *r, const char *n
 	return better >= 0 ? (enum sm_better)better : sm_setfile_better(name);
 }
 
-/* What a person would look at first; the time of all of it says what the time of an operation does.
+/*
+ * What a person would look at first, and what one asked for (--metric of run); the time of all of
+ * it says what the time of an operation does.
  */
 static bool is_first(const struct sm_record *r, const struct sm_result *res)
 {
@@ -249,8 +251,9 @@ static bool is_first(const struct sm_record *r, const struct sm_result *res)
 
 	if (strcmp(res->name, "wall_s") == 0 && op != NULL && op->has_value)
 		return false;
-	return res->has_value && better_of(res) != SM_BETTER_NEITHER &&
-	       (shown == SM_SHOWN_COLUMN || shown == SM_SHOWN_MORE || res->better[0]);
+	return res->has_value &&
+	       (res->better[0] || (better_of(res) != SM_BETTER_NEITHER &&
+				   (shown == SM_SHOWN_COLUMN || shown == SM_SHOWN_MORE)));
 }
 
 /* The group's first sample that has results. */

@@ -114,7 +114,9 @@ static int load_run(struct sm_store *s, int64_t run, struct sm_report *out)
 	if (rc == 0) {
 		step = sqlite3_step(st);
 		if (step == SQLITE_DONE) {
-			snprintf(s->error, sizeof(s->error), "store '%s': no such run", s->path);
+			snprintf(s->error, sizeof(s->error),
+				 run ? "store '%s': no such run: %lld" : "store '%s': no such run",
+				 s->path, (long long)run);
 			rc = -ENOENT;
 		} else
 			rc = sm__store_fail(s, step);

@@ -191,7 +191,8 @@ static void add_none(struct sm_watch *w, enum sm_result_id what, const char *rea
 
 /*
  * The largest process tells its peak at its end, unless the one that it was forked from had more;
- * the looks tell of several together. Few looks at a small one tell nothing.
+ * the looks tell of several together. Few looks at small ones tell nothing, not even a bound: many
+ * small ones are large.
  */
 static void add_memory(struct sm_watch *w, const struct rusage *used)
 {
@@ -211,8 +212,8 @@ static void add_memory(struct sm_watch *w, const struct rusage *used)
 		add(w, SM_RESULT_peak_rss_kib, (double)w->peak.kib, how);
 	} else {
 		snprintf(how, sizeof(how),
-			 "at most %ld KiB: no more than what started it had, and too short to be "
-			 "looked at",
+			 "no process had more than what started it (%ld KiB), and too few looks "
+			 "were taken while it ran",
 			 least);
 		add_none(w, SM_RESULT_peak_rss_kib, how);
 	}

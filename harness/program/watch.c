@@ -188,7 +188,7 @@ void sm_watch_others(const struct sm_watch *w, pid_t except[SM_WATCH_BEFORE + 3]
 static void look(struct sm_watch *w)
 {
 	pid_t except[SM_WATCH_BEFORE + 3];
-	uint64_t from = sm_clock_ns();
+	uint64_t from = sm_clock_thread_ns(); /* on a busy machine we wait most of the time */
 	struct sm_tree_memory m;
 	struct sm_tree t;
 
@@ -214,7 +214,7 @@ static void look(struct sm_watch *w)
 		}
 		sm_tree_free(&t);
 	}
-	w->period = (sm_clock_ns() - from) * LOOK_COST;
+	w->period = (sm_clock_thread_ns() - from) * LOOK_COST;
 	w->period = w->period > LOOK_NS ? w->period : LOOK_NS;
 	w->next_look = sm_clock_ns() + w->period;
 }

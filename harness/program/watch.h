@@ -39,7 +39,7 @@ struct sm_watch {
 	struct rusage reaped; /* of its tree, waited for by us */
 	/* of its memory */
 	struct sm_tree_memory peak;
-	unsigned looks; /* 0: it was too short */
+	unsigned looks;
 	uint64_t next_look, period;
 	uint64_t group_peak_kib; /* 0: not known */
 	bool strayed;

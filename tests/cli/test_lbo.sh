@@ -42,7 +42,7 @@ refuse "allowed: table, csv, json" lbo --store lab.db -f yaml
 refuse "wants --store FILE" lbo
 refuse "there is no store 'none.db'" lbo --store none.db
 [ ! -e none.db ] || bad "made a store"
-refuse "no such run" lbo --store lab.db 9
+refuse "no such run: 9" lbo --store lab.db 9
 refuse "is no run" lbo --store lab.db gc
 refuse "one run is allowed" lbo --store lab.db 1 2
 refuse "unknown option" lbo --bogus

@@ -47,9 +47,10 @@ refused "a figure of nothing" "belong to --program" --metric 'x=([0-9]+)'
 # The direction is kept with the samples: compare knows it.
 if [ -n "$sane" ]; then
 	"$cmd" run --store s.db -n 3 $plain -b libc,spanmark-malloc --program "$b print 'x: 7'" --metric 'x=x: ([0-9])' --better x=higher \
-		>log 2>&1 || { bad "compare: run"; cat log; }
+		--metric 'y=x: ([0-9])' >log 2>&1 || { bad "compare: run"; cat log; }
 	"$cmd" compare --store s.db libc spanmark-malloc -f json >out.json 2>log || { bad "compare"; cat log; }
 	grep -q '"x"' out.json || { bad "compare: x is no row"; cat out.json; }
+	grep -q '"y"' out.json || { bad "compare: y, of no direction, is no row"; cat out.json; }
 fi
 
 # ---- what does not exist, or cannot be -----------------------------------------------------------

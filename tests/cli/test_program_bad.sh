@@ -17,7 +17,9 @@ run "a GiB of output" 0 's["status"] == "ok"' 'r["first"] == 1 and r["last"] == 
 	--program "$b flood 1024" --metric 'first=first ([0-9]+)' --metric 'last=last ([0-9]+)'
 run "a thousand children" 0 's["status"] == "ok"' 'r["children"] == 1000' 'not s["warnings"]' -- $plain --program "$b fork 1000" \
 	--metric 'children=children ([0-9]+)'
-run "a thousand children left behind" 0 's["status"] == "ok"' '"1000 processes" in w' -- $plain --program "$b leave 1000"
+# Small processes, many of them: that none is large bounds nothing.
+run "a thousand children left behind" 0 's["status"] == "ok"' '"1000 processes" in w' \
+	'r["peak_rss_kib"] is not None or "no process had more" in s["missing"]["peak_rss_kib"]' -- $plain --program "$b leave 1000"
 run "closed descriptors" 0 's["status"] == "ok"' 's["output"] == ""' -- $plain --program "$b close"
 run "something else executed" 0 's["output"] == "x y\n"' 's["workload"] == "'"$mark"'"' -- $plain --program "$b exec $b print 'x y'"
 if [ "$(nproc)" -gt 1 ]; then
