@@ -351,8 +351,8 @@ int sm__compare_rows(const struct sm_side *s, size_t a, const struct sm_side *t,
 
 /* ---- cases without a value ---------------------------------------------------------------- */
 
-/* Appends "2 of 2 samples of B failed (timeout: ..)", with the first reason; nothing where one
- * did not fail. */
+/* Appends "2 of 2 samples of B failed (timeout: ..)", with the first reason, or "jemalloc of B: not
+ * installed: .."; nothing where one did not fail. */
 static bool all_failed(const struct sm_side *s, size_t first, char *buf, size_t len)
 {
 	const struct sm_record *r = &s->report->records[first];
@@ -361,9 +361,13 @@ static bool all_failed(const struct sm_side *s, size_t first, char *buf, size_t 
 	for (; first + n < s->report->nrecords && r[n].group == r->group; n++)
 		if (r[n].status == SM_OUTCOME_OK)
 			return false;
-	snprintf(buf + at, len - at, "%s%zu of %zu sample%s of %.80s failed (%s%s%.100s)",
-		 at ? ", " : "", n, n, n == 1 ? "" : "s", s->text, sm_outcome_names[r->status],
-		 r->message[0] ? ": " : "", r->message);
+	if (r->status == SM_OUTCOME_ABSENT)
+		snprintf(buf + at, len - at, "%s%.80s of %.80s: %.120s", at ? ", " : "", r->backend,
+			 s->text, r->message);
+	else
+		snprintf(buf + at, len - at, "%s%zu of %zu sample%s of %.80s failed (%s%s%.100s)",
+			 at ? ", " : "", n, n, n == 1 ? "" : "s", s->text,
+			 sm_outcome_names[r->status], r->message[0] ? ": " : "", r->message);
 	return true;
 }
 

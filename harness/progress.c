@@ -40,6 +40,8 @@ void sm_progress_free(struct sm_progress *p)
 void sm_progress_more(struct sm_progress *p, unsigned each)
 {
 	for (unsigned g = 0; g < p->ngroups; g++) {
+		if (p->group_n[g] > 0 && p->group_s[g] <= 0)
+			continue; /* not run: its backend is not installed */
 		p->planned[g] += each;
 		p->total += each;
 	}

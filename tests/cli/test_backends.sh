@@ -104,6 +104,15 @@ if grep -q "^churn *spanmark-mal *n/a 2" out; then
 	timeout 300 alone/bin/spanmark run $small --backend spanmark-malloc >out 2>err
 	[ $? = 2 ] || bad "nothing can run: status"
 	says "nothing of this can run here: backend spanmark-malloc is not installed" err
+	timeout 60 "$cmd" compare --store lab.db libc spanmark-malloc >out 2>err
+	[ $? = 2 ] || bad "compare with what is not there: status"
+	says "churn: spanmark-malloc of spanmark-malloc: not installed" err
+	# Repetitions until intervals are narrow do not wait for it.
+	timeout 60 alone/bin/spanmark run -w churn -p ops=2000 --seed 3 -c none --until 50% --max-time 20s \
+		--backend libc,spanmark-malloc >out 2>err || bad "until: status $?: $(cat err)"
+	grep -q "^churn *spanmark-mal *n/a 2" out || bad "until: $(cat out)"
+	[ "$(sed -n 's/^.\([0-9]*\)\/\([0-9]*\). churn .*/\1 \2/p' err | tail -1 | awk '{ print $1 == $2 }')" = 1 ] ||
+		grep -q "max-time" err || bad "until: samples are counted that are never run: $(cat err)"
 else
 	echo "SKIP a library that is not there: it is installed here"
 fi
