@@ -126,11 +126,12 @@ static void write_more(struct sm_table *t, size_t first)
 	if (rec == NULL)
 		return;
 	for (size_t i = 0; i < rec->nresults; i++) {
+		enum sm_shown shown = sm_result_shown(rec->results[i].name);
 		const char *unit = "", *reason;
 		struct sm_stats s;
 		char value[40], word[128];
 
-		if ((sm_result_shown(rec->results[i].name) != SM_SHOWN_MORE &&
+		if ((shown != SM_SHOWN_MORE && shown != SM_SHOWN_SERIES &&
 		     !rec->results[i].better[0]) || /* with it: a --metric */
 		    !sm_summary_result(t->r, rec->group, rec->results[i].name, &s, &unit, &reason))
 			continue;

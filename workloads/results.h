@@ -11,7 +11,14 @@ enum sm_result_id {
 };
 #undef X
 
-enum sm_shown { SM_SHOWN_COLUMN, SM_SHOWN_MORE, SM_SHOWN_WAITS, SM_SHOWN_COST, SM_SHOWN_FILES };
+enum sm_shown {
+	SM_SHOWN_COLUMN,
+	SM_SHOWN_MORE,
+	SM_SHOWN_SERIES,
+	SM_SHOWN_WAITS,
+	SM_SHOWN_COST,
+	SM_SHOWN_FILES
+};
 
 struct sm_result_desc {
 	const char *name, *unit;

@@ -70,6 +70,16 @@ P
 expect 1 "$cmd" compare --store half.db 1 2 --fail-if 'ns_per_op > 1000'
 says "cannot be judged: churn span: not measured on both sides" err
 
+# Of a series each step would widen all intervals: compared when asked for.
+timeout 120 "$cmd" run -q -w fragment -p live=64k -p settle=0 --backend libc,span --reps 2 -c none --store series.db >/dev/null 2>&1
+expect 0 "$cmd" compare --store series.db libc span
+grep -q "rss_over_live_1\|rss_kib_1" out && bad "the steps of a series: $(cat out)"
+if grep -q LazyFree /proc/self/smaps_rollup 2>/dev/null; then
+	says "rss_over_live_worst"
+	expect 0 "$cmd" compare --store series.db libc span --metric rss_over_live_1,rss_kib_1
+	says "rss_over_live_1 "; says "rss_kib_1 "
+fi
+
 # Comparing leaves the store as it is, to the byte, and nothing beside it.
 before=$(sha256sum lab.db; ls)
 expect 0 "$cmd" compare --store lab.db 1 2
