@@ -6,13 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/backend.h"
 #include "harness/compare.h"
 #include "harness/ranks.h"
 #include "harness/statistics.h"
 
-enum { WALL, CPU, CYCLES, INSTRUCTIONS, NMETRICS };
-const char *const sm_lbo_metrics[] = {"wall", "cpu", "cycles", "instructions", NULL};
 static const char *const units[] = {"ns", "ns", "cycles", "insn"};
 
 /* One configuration in one figure, by repetition. */
@@ -33,108 +30,6 @@ struct group {
 	const char *source;
 };
 
-/* ---- one sample --------------------------------------------------------------------------- */
-
-static bool result(const struct sm_record *rec, const char *name, double *v)
-{
-	const struct sm_result *res = sm_record_result(rec, name);
-
-	*v = res != NULL && res->has_value ? res->value : 0;
-	return res != NULL && res->has_value;
-}
-
-/* Boehm's collector is one, too. */
-static bool is_collected(const struct sm_record *rec)
-{
-	char err[200];
-	const struct sm_backend_desc *d = sm_backend_find(rec->backend, err, sizeof(err));
-
-	return d != NULL && (d->kernel == SM_WL_GC || d->kernel == SM_WL_BDWGC);
-}
-
-/* bdwgc's own threads are not: events of all threads are not known then. */
-static bool is_counted(const struct sm_record *rec)
-{
-	return !is_collected(rec) || strcmp(rec->backend, "gc") == 0;
-}
-
-static bool is_simulated(const struct sm_record *rec)
-{
-	for (size_t i = 0; i < rec->nmetrics; i++)
-		if (rec->metrics[i].source == SM_SOURCE_SIM && rec->metrics[i].has_value)
-			return true;
-	return false;
-}
-
-/* Visibly the collector's: its threads, and what mutators do for it. */
-static bool is_visible(const struct sm_metric *m)
-{
-	static const char *const own[] = {"app", "refill", "scavenge", "total"};
-	bool total = strcmp(m->phase, "total") == 0;
-
-	if (strcmp(m->role, "mutator") != 0)
-		return total;
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-		if (strcmp(m->phase, own[i]) == 0)
-			return false;
-	return true;
-}
-
-/* Sums of a counter over the roles. false: it was not counted for some. */
-static bool count(const struct sm_record *rec, const char *name, double *total, double *visible,
-		  const char **source)
-{
-	bool any = false;
-
-	*total = *visible = 0;
-	for (size_t i = 0; i < rec->nmetrics; i++) {
-		const struct sm_metric *m = &rec->metrics[i];
-
-		if (m->by != SM_BY_ROLE || !m->role[0] || strcmp(m->metric, name) != 0)
-			continue;
-		if (strcmp(m->phase, "total") == 0) {
-			if (!m->has_value)
-				return false;
-			*total += m->value;
-			*source = sm_source_names[m->source];
-			any = true;
-		}
-		if (m->has_value && is_visible(m))
-			*visible += m->value;
-	}
-	return any;
-}
-
-/* Total and what is visibly the collector's of it, for an operation. */
-static bool costs(const struct sm_record *rec, int metric, unsigned threads, double *total,
-		  double *visible, const char **source)
-{
-	double ops, system, clock;
-	bool has;
-
-	*source = "sw";
-	*visible = 0;
-	if (rec->status != SM_OUTCOME_OK || (metric <= CPU && is_simulated(rec)))
-		return false;
-	if (metric == WALL) {
-		has = result(rec, "wall_s", total);
-		*total *= 1e9;
-		if (threads == 1)
-			result(rec, "stall_total_ns", visible);
-	} else if (metric == CPU) {
-		has = result(rec, "user_s", total) && result(rec, "system_s", &system);
-		*total = has ? (*total + system) * 1e9 : 0;
-		if (!count(rec, "task_clock", &clock, visible, source))
-			*visible = 0;
-	} else
-		has = is_counted(rec) && count(rec, sm_lbo_metrics[metric], total, visible, source);
-	if (result(rec, "ops", &ops) && ops > 0) {
-		*total /= ops;
-		*visible /= ops;
-	}
-	return has && *total > 0 && *visible >= 0 && *visible < *total;
-}
-
 /* ---- the values of a group ---------------------------------------------------------------- */
 
 static int read_costs(struct group *g, struct cost *c, unsigned threads)
@@ -154,7 +49,7 @@ static int read_costs(struct group *g, struct cost *c, unsigned threads)
 		const char *source;
 		double total, visible;
 
-		if (!costs(rec, g->metric, threads, &total, &visible, &source))
+		if (!sm__lbo_costs(rec, g->metric, threads, &total, &visible, &source))
 			continue;
 		g->source = source;
 		passes[rec->rep]++;
@@ -315,6 +210,7 @@ static int add_rows(struct group *g, struct sm_lbo *out)
 	struct sm_lbo_row *rows = realloc(out->rows, (out->nrows + g->n + 1) * sizeof(*rows));
 	const struct cost *manual = manual_of(g);
 	size_t least = g->n;
+	bool seen = false;
 
 	if (rows == NULL)
 		return -ENOMEM;
@@ -339,11 +235,13 @@ static int add_rows(struct group *g, struct sm_lbo *out)
 		c->row = out->nrows++;
 		if (row->name == NULL || row->config == NULL)
 			return -ENOMEM;
+		seen |= !c->manual && row->distilled < row->total;
 		if (!c->manual &&
 		    (least == g->n || row->distilled < rows[g->v[least].row].distilled))
 			least = i;
 	}
 	rows[g->v[least].row].least = true;
+	out->unseen += !seen;
 	return 0;
 }
 
@@ -361,7 +259,8 @@ static int read_group(struct group *g, const struct sm__cases *cases, size_t lik
 
 		if (strcmp(c->work, cases->v[like].work) != 0)
 			continue;
-		*cost = (struct cost){.c = c, .manual = !is_collected(&g->r->records[c->first])};
+		*cost = (struct cost){.c = c,
+				      .manual = !sm__lbo_collected(&g->r->records[c->first])};
 		rc = read_costs(g, cost, c->threads);
 		g->n++;
 		if (rc == 0 && cost->n == 0) {
@@ -388,7 +287,7 @@ static size_t collectors(const struct sm_report *r, const struct sm__cases *case
 
 	for (size_t i = 0; i < cases->n; i++)
 		n += strcmp(cases->v[i].work, cases->v[like].work) == 0 &&
-		     is_collected(&r->records[cases->v[i].first]);
+		     sm__lbo_collected(&r->records[cases->v[i].first]);
 	return n;
 }
 
@@ -403,7 +302,7 @@ static int take_case(const struct sm_report *r, const struct sm__cases *cases, s
 		return sm__strings_printf(&out->left_out, "%.140s: %s of the collector",
 					  cases->v[like].name,
 					  n == 0 ? "no configuration" : "one configuration");
-	for (int m = 0; m < NMETRICS && rc == 0; m++) {
+	for (int m = 0; m < SM__LBO_METRICS && rc == 0; m++) {
 		struct group g = {.r = r, .metric = m};
 
 		if (metrics->n > 0 && !sm__strings_have(metrics, sm_lbo_metrics[m]))
@@ -442,6 +341,12 @@ static int note(struct sm_lbo *out)
 					"%zu bound%s above the ratio to explicit free: free costs "
 					"more there than the least distilled configuration hides",
 					above, above == 1 ? " is" : "s are");
+	if (rc == 0 && out->unseen > 0)
+		rc = sm__strings_printf(
+			&out->notes,
+			"%u table%s nothing that is visibly the collector's: it did "
+			"not run, or was not counted; the bound is the least total",
+			out->unseen, out->unseen == 1 ? " has" : "s have");
 	if (rc == 0 && alone)
 		rc = sm__strings_printf(&out->notes,
 					"without a backend that frees explicitly there is nothing "

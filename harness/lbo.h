@@ -60,6 +60,7 @@ struct sm_lbo {
 	size_t nrows;
 	struct sm_strings left_out; /* "graph: one configuration of the collector" */
 	struct sm_strings notes;
+	unsigned unseen; /* figures of a case of which nothing could be taken off */
 	double each;	 /* the confidence of one interval */
 	unsigned needed; /* repetitions without which there are none; 0: there are */
 };
@@ -76,5 +77,14 @@ void sm_lbo_free(struct sm_lbo *l);
 void sm_lbo_table(const struct sm_lbo *l, const struct sm_report *r, FILE *out);
 void sm_lbo_csv(const struct sm_lbo *l, FILE *out);
 void sm_lbo_json(const struct sm_lbo *l, const struct sm_report *r, FILE *out);
+
+/* ---- lbo_sample.c ------------------------------------------------------------------------- */
+
+/* As sm_lbo_metrics. */
+enum { SM__LBO_WALL, SM__LBO_CPU, SM__LBO_CYCLES, SM__LBO_INSTRUCTIONS, SM__LBO_METRICS };
+bool sm__lbo_collected(const struct sm_record *rec);
+/* Total and what is visibly the collector's of it, for an operation. false: it is not known. */
+bool sm__lbo_costs(const struct sm_record *rec, int metric, unsigned threads, double *total,
+		   double *visible, const char **source);
 
 #endif

@@ -239,6 +239,9 @@ START_TEST(two_mutators)
 	ck_assert_double_eq(row("gc gc.percent=50", "wall")->distilled,
 			    row("gc gc.percent=50", "wall")->total);
 	ck_assert_double_eq_tol(row("gc gc.percent=50", "wall")->bound.ratio, 30 / 25.0, 1e-9);
+	ck_assert_str_eq(lbo.notes.v[0],
+			 "1 table has nothing that is visibly the collector's: it did not run, or "
+			 "was not counted; the bound is the least total");
 }
 END_TEST
 
