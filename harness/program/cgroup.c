@@ -33,7 +33,7 @@ static void find_own(const char *root, char *path, size_t len)
 		fclose(f);
 	path[0] = 0;
 	if (mount[0] && group[0] == '/')
-		snprintf(path, len, "%s%s%s", root, mount, group[1] ? group : "");
+		snprintf(path, len, "%.127s%s%s", root, mount, group[1] ? group : "");
 }
 
 static void file_of(const struct sm_cgroup *g, const char *name, char *buf, size_t len)
@@ -43,7 +43,7 @@ static void file_of(const struct sm_cgroup *g, const char *name, char *buf, size
 
 static int write_text(const struct sm_cgroup *g, const char *name, const char *text)
 {
-	char file[600];
+	char file[1000];
 	int fd, rc;
 
 	file_of(g, name, file, sizeof(file));
@@ -58,7 +58,7 @@ static int write_text(const struct sm_cgroup *g, const char *name, const char *t
 /* A group below `parent` with the process in it, if both may be. */
 static bool make_in(struct sm_cgroup *g, const char *parent, pid_t pid, bool memory)
 {
-	char text[600];
+	char text[1000];
 
 	if (snprintf(g->path, sizeof(g->path), "%s/spanmark-%d", parent, (int)getpid()) <
 		    (int)sizeof(g->path) &&
@@ -77,7 +77,7 @@ static bool make_in(struct sm_cgroup *g, const char *parent, pid_t pid, bool mem
 
 void sm_cgroup_make(struct sm_cgroup *g, const char *root, pid_t pid)
 {
-	char own[400], path[400], file[420];
+	char own[800], path[800], file[840];
 
 	*g = (struct sm_cgroup){0};
 	find_own(root, own, sizeof(own));
@@ -96,7 +96,7 @@ void sm_cgroup_make(struct sm_cgroup *g, const char *root, pid_t pid)
 static bool read_number(const struct sm_cgroup *g, const char *name, const char *field,
 			uint64_t *value)
 {
-	char file[600], line[128];
+	char file[1000], line[128];
 	unsigned long long v;
 	bool found = false;
 	FILE *f;

@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 struct sm_cgroup {
-	char path[512]; /* "": none */
+	char path[900]; /* "": none */
 };
 
 /* Puts the process, which has no children yet, in a group below our own, or below one above it: the

@@ -377,7 +377,7 @@ START_TEST(test_group)
 {
 	uint64_t user, system;
 	struct sm_cgroup g;
-	char file[600];
+	char file[1000];
 
 	start("daemon");
 	sm_cgroup_make(&g, "", s.pid);
