@@ -27,7 +27,7 @@ section = re.search(r"^## Choose an allocator for a server\n(.*?)^## ", open(sys
 print(re.sub(r"^    ", "", re.search(r"(?:^    .*\n)+", section, re.M).group(0), flags=re.M))
 P
 grep -q 'redis-benchmark' script || { echo "FAIL: no recipe in docs/COMPARING.md"; exit 1; }
-port=$((20000 + $$ % 20000))
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 sed -i "s/--reps 12/--reps 2 -c none/; s/-n 200000 -c 50/-n 500 -c 5/; s/7000/$port/g" script
 for b in jemalloc mimalloc; do # what is not installed is left out
 	"$cmd" list backends | grep -A1 "^  $b " | grep -q "not installed" && sed -i "s/,$b//; s/ $b / /" script
