@@ -147,7 +147,7 @@ static int run(struct sm_run *run)
 
 static const struct sm_param_desc params[] = {
 	{.name = "entries",
-	 .def = 4000000,
+	 .def = 2000000,
 	 .min = 1,
 	 .max = 500000000,
 	 .quick = 100000,
