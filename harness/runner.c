@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "harness/program/cgroup.h"
 #include "harness/program/tree.h"
 #include "perf/clock.h"
 
@@ -455,6 +456,13 @@ static void ask_to_end(struct process *p, const struct sm_runner *r, struct sm_w
 		wait_for_news(p, r, end);
 }
 
+/* Of a worker that died before its processes. */
+static void clean_up_after(pid_t worker)
+{
+	sm_tree_end(NULL, END_LIMIT_S, NULL);
+	sm_cgroup_remove_left(worker);
+}
+
 static void run_once(const struct sm_runner *r, const char *job, struct sm_worker_end *end)
 {
 	struct process p = {.pid = -1, .pidfd = -1};
@@ -487,7 +495,7 @@ static void run_once(const struct sm_runner *r, const char *job, struct sm_worke
 	end->took_s = now_s() - started;
 	reap(&p, end, ours);
 	if (r->grace_s > 0)
-		sm_tree_end(NULL, END_LIMIT_S, NULL); /* should it have died before its processes */
+		clean_up_after(p.pid);
 	for (int i = 0; i < NPIPES; i++) {
 		/* It is dead: what it wrote is in the pipe. A process that kept the pipe open does
 		 * not hold us up. */

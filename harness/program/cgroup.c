@@ -75,21 +75,49 @@ static bool make_in(struct sm_cgroup *g, const char *parent, pid_t pid, bool mem
 	return false;
 }
 
+/* The next group above; false: above the mount there is none. */
+static bool go_up(char *path)
+{
+	char file[840];
+
+	*strrchr(path, '/') = 0;
+	snprintf(file, sizeof(file), "%.799s/cgroup.procs", path);
+	return access(file, F_OK) == 0;
+}
+
 void sm_cgroup_make(struct sm_cgroup *g, const char *root, pid_t pid)
 {
-	char own[800], path[800], file[840];
+	char own[800], path[800];
 
 	*g = (struct sm_cgroup){0};
 	find_own(root, own, sizeof(own));
 	for (int memory = 1; memory >= 0 && own[0]; memory--) {
 		snprintf(path, sizeof(path), "%s", own);
-		do {
+		do
 			if (make_in(g, path, pid, memory))
 				return;
-			*strrchr(path, '/') = 0;
-			snprintf(file, sizeof(file), "%s/cgroup.procs", path);
-		} while (access(file, F_OK) == 0); /* above the mount there are none */
+		while (go_up(path));
 	}
+}
+
+/* A process that has ended leaves it a moment later. */
+static void remove_group(const char *path)
+{
+	for (int i = 0; i < 100 && rmdir(path) != 0 && errno == EBUSY; i++)
+		poll(NULL, 0, 10);
+}
+
+void sm_cgroup_remove_left(pid_t maker)
+{
+	char path[800], left[840];
+
+	find_own("", path, sizeof(path));
+	if (path[0] == 0)
+		return;
+	do {
+		snprintf(left, sizeof(left), "%s/spanmark-%d", path, (int)maker);
+		remove_group(left);
+	} while (go_up(path));
 }
 
 /* The number behind `field` ("": the first) in a file of the group. */
@@ -139,8 +167,7 @@ void sm_cgroup_kill(const struct sm_cgroup *g)
 
 void sm_cgroup_remove(struct sm_cgroup *g)
 {
-	/* a process that has ended leaves it a moment later */
-	for (int i = 0; g->path[0] && i < 100 && rmdir(g->path) != 0 && errno == EBUSY; i++)
-		poll(NULL, 0, 10);
+	if (g->path[0])
+		remove_group(g->path);
 	*g = (struct sm_cgroup){0};
 }

@@ -25,5 +25,7 @@ bool sm_cgroup_peak_kib(const struct sm_cgroup *g, uint64_t *kib);
 void sm_cgroup_kill(const struct sm_cgroup *g);
 /* Once they have ended. */
 void sm_cgroup_remove(struct sm_cgroup *g);
+/* The empty one that process `maker`, whose group is ours, made and left behind: it was killed. */
+void sm_cgroup_remove_left(pid_t maker);
 
 #endif

@@ -64,10 +64,12 @@ done
 SM_TELL=$tmp/tell "$cmd" run -n 1 -c none --program "$b stay" >log 2>&1 &
 pid=$!
 read -r told <tell
-kill -9 "$(cat /proc/$pid/task/$pid/children)"
+worker=$(tr -d ' ' </proc/$pid/task/$pid/children)
+kill -9 "$worker"
 wait $pid
 grep -q 'signal 9' log || { bad "a killed worker"; cat log; }
 gone "a killed worker" 1200
-
+left=$(find /sys/fs/cgroup -name "spanmark-$worker" 2>/dev/null)
+[ -z "$left" ] || bad "a killed worker: the control group $left is left"
 
 finish
