@@ -37,14 +37,18 @@ static bool is_simulated(const struct sm_record *rec)
 	return false;
 }
 
-/* Visibly the collector's: its threads, and what mutators do for it. */
+/*
+ * Visibly the collector's: its mark workers and control thread, and what mutators do for it.
+ * Finalizers and the scavenger have work of their own, which an ideal collector leaves to be done.
+ */
 static bool is_visible(const struct sm_metric *m)
 {
 	static const char *const own[] = {"app", "refill", "scavenge", "total"};
 	bool total = strcmp(m->phase, "total") == 0;
 
 	if (strcmp(m->role, "mutator") != 0)
-		return total;
+		return total &&
+		       (strncmp(m->role, "mark", 4) == 0 || strcmp(m->role, "control") == 0);
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		if (strcmp(m->phase, own[i]) == 0)
 			return false;

@@ -168,17 +168,17 @@ static int load(struct sm_watch *w, struct rusage *used, double *wall_s)
 		rc = sm_watch_wait(w, &w->other, SM_PART_CLIENT, w->run->timeout_s);
 	if (rc)
 		return rc;
+	if (w->main.ended && sm_watch_judge(w, &w->main, SM_PART_SERVER) != 0)
+		return -EIO;
+	if (w->main.ended)
+		return sm_watch_fail(w, &w->main, -EIO, "server '%.60s' ended while the client ran",
+				     w->run->program->line[SM_PART_SERVER]);
 	sm_count_end(w->counters);
 	rc = usage(w, used);
 	if (rc)
 		return sm_watch_fail(w, NULL, rc, "cannot read /proc: %s", strerror(-rc));
 	sm_rusage_subtract(used, &before);
 	*wall_s = (double)(w->other.ended_ns - w->other.from_ns) * 1e-9;
-	if (w->main.ended && sm_watch_judge(w, &w->main, SM_PART_SERVER) != 0)
-		return -EIO;
-	if (w->main.ended)
-		return sm_watch_fail(w, &w->main, -EIO, "server '%.60s' ended while the client ran",
-				     w->run->program->line[SM_PART_SERVER]);
 	return sm_watch_judge(w, &w->other, SM_PART_CLIENT);
 }
 

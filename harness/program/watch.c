@@ -274,15 +274,21 @@ static void drain_rest(struct sm_watched *p)
 		drain(&p->s.err, &p->err);
 }
 
+/* A client may wait for an answer of its server for ever. */
+static bool is_over(const struct sm_watch *w, const struct sm_watched *p, enum sm_part part)
+{
+	return p->ended || (part == SM_PART_CLIENT && w->main.ended);
+}
+
 int sm_watch_wait(struct sm_watch *w, struct sm_watched *p, enum sm_part part, double limit_s)
 {
 	uint64_t until = p->from_ns + (uint64_t)(limit_s * 1e9);
 
 	w->next_look = sm_clock_ns() + FIRST_LOOK;
-	while (!p->ended && !w->stopped && sm_clock_ns() < until)
+	while (!is_over(w, p, part) && !w->stopped && sm_clock_ns() < until)
 		sm_watch_pump(w, until);
-	if (p->ended) {
-		drain_rest(p);
+	if (is_over(w, p, part)) {
+		drain_rest(p->ended ? p : &w->main);
 		return 0;
 	}
 	if (w->stopped)

@@ -62,7 +62,7 @@ void sm_watch_forget(struct sm_watched *p);
 
 /* One wait for news, until `until` at most. */
 void sm_watch_pump(struct sm_watch *w, uint64_t until);
-/* Until it has ended. 0; -ETIMEDOUT, -EINTR and the sample's error. */
+/* Until it, or a client's server, has ended. 0; -ETIMEDOUT, -EINTR and the sample's error. */
 int sm_watch_wait(struct sm_watch *w, struct sm_watched *p, enum sm_part part, double limit_s);
 
 /* Ends the program's tree at once, and a client. */

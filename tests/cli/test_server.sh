@@ -24,6 +24,8 @@ run "a client without end" 1 's["status"] == "timeout"' '"client" in s["message"
 	--server "$b serve $port" --ready $port --client "$b stubborn"
 run "a server that ends under load" 1 '"server" in s["message"] and "status 3" in s["message"]' -- $plain --server "$b serve $port" \
 	--ready $port --client "$b quit $port"
+run "a server that ends while its client waits" 1 's["status"] == "failed"' '"server" in s["message"] and "status 3" in s["message"]' \
+	-- $plain --server "$b serve $port" --ready $port --client "sh -c '$b quit $port; $b stubborn'"
 run "a stubborn server" 0 's["status"] == "ok"' '"SIGKILL" in w' -- $plain --server "$b serve-stubbornly $port" --ready $port \
 	--client "$b request $port 10"
 refused "no client" "--client" --server "$b serve $port" --ready 1
