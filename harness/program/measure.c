@@ -198,25 +198,20 @@ static void add_memory(struct sm_watch *w, const struct rusage *used)
 {
 	long least = w->main.s.before.ru_maxrss;
 	uint64_t largest = used->ru_maxrss > least ? (uint64_t)used->ru_maxrss : 0;
-	char how[120];
 
-	if (largest > 0 && largest >= w->peak.kib) {
+	/* The words are the same in each sample of a case: the table has each once. */
+	if (largest > 0 && largest >= w->peak.kib)
 		add(w, SM_RESULT_peak_rss_kib, (double)largest,
-		    w->peak.processes > 1 ? "of the largest process, from the kernel"
-					  : "from the kernel");
-	} else if (w->peak.kib > (uint64_t)least || w->looks >= ENOUGH_LOOKS) {
-		snprintf(how, sizeof(how), "sampled %u times: %s", w->looks,
-			 w->peak.processes < 2 ? "the process's peak until then"
-			 : w->peak.rss	       ? "sum of Rss, shared pages for each process"
-					       : "sum of Pss");
-		add(w, SM_RESULT_peak_rss_kib, (double)w->peak.kib, how);
-	} else {
-		snprintf(how, sizeof(how),
-			 "no process had more than what started it (%ld KiB), and too few looks "
-			 "were taken while it ran",
-			 least);
-		add_none(w, SM_RESULT_peak_rss_kib, how);
-	}
+		    "of the largest process, from the kernel");
+	else if (w->peak.kib > (uint64_t)least || w->looks >= ENOUGH_LOOKS)
+		add(w, SM_RESULT_peak_rss_kib, (double)w->peak.kib,
+		    w->peak.processes < 2 ? "sampled: the process's peak until then"
+		    : w->peak.rss	  ? "sampled: sum of Rss, shared pages for each process"
+					  : "sampled: sum of Pss of all processes");
+	else
+		add_none(w, SM_RESULT_peak_rss_kib,
+			 "no process had more than what started it, and too few looks were taken "
+			 "while it ran");
 	if (w->group_peak_kib > 0)
 		add(w, SM_RESULT_peak_charged_kib, (double)w->group_peak_kib,
 		    "memory.peak of its control group");
