@@ -369,7 +369,7 @@ char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan
 		cJSON_AddNumberToObject(env, "timeout_s", plan->timeout_s);
 		sm_resume_describe(env, o, plan);
 		if (o->until != NULL)
-			sm_until_describe(env, o->until, plan);
+			sm_until_describe(env, o->until, o->max_time_s, plan);
 	}
 	add_counters(env, o, plan);
 	text = cJSON_PrintUnformatted(env);

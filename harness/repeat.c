@@ -26,7 +26,7 @@ int sm_repeat_begin(struct sm_repeat *x, struct sm_store *store, int64_t run, do
 				.cases = r.until.ncases,
 				.round = sm_until_round(&r.until),
 				.first_round = sm_until_first_round(&r.until),
-				.max_time_s = max_time_s > 0 ? max_time_s : SM_UNTIL_MAX_TIME,
+				.max_time_s = max_time_s > 0 ? max_time_s : r.until.max_time_s,
 				.began_s = now_s()};
 	sm_report_free(&r);
 	return 0;

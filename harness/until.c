@@ -54,11 +54,12 @@ int sm_until_parse(const char *text, struct sm_until *u, char *err, size_t errle
 
 /* ---- kept with the run -------------------------------------------------------------------- */
 
-void sm_until_describe(cJSON *env, const char *text, const struct sm_plan *plan)
+void sm_until_describe(cJSON *env, const char *text, double max_time_s, const struct sm_plan *plan)
 {
 	cJSON *obj = cJSON_AddObjectToObject(env, "until"), *family, *absent;
 
 	cJSON_AddStringToObject(obj, "want", text);
+	cJSON_AddNumberToObject(obj, "max_time_s", max_time_s > 0 ? max_time_s : SM_UNTIL_MAX_TIME);
 	cJSON_AddNumberToObject(obj, "first", plan->reps);
 	cJSON_AddNumberToObject(obj, "step", plan->step);
 	cJSON_AddNumberToObject(obj, "passes", plan->passes);
@@ -112,7 +113,8 @@ static int read_family(const cJSON *obj, struct sm_until *u)
 int sm_until_read(const char *environment, struct sm_until *u)
 {
 	cJSON *env = cJSON_Parse(environment);
-	const cJSON *obj = cJSON_GetObjectItemCaseSensitive(env, "until");
+	const cJSON *obj = cJSON_GetObjectItemCaseSensitive(env, "until"),
+		    *most = cJSON_GetObjectItemCaseSensitive(obj, "max_time_s");
 	const char *want = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(obj, "want"));
 	char err[200];
 	int rc = 0;
@@ -121,6 +123,8 @@ int sm_until_read(const char *environment, struct sm_until *u)
 	if (obj != NULL)
 		rc = want != NULL ? sm_until_parse(want, u, err, sizeof(err)) : -EINVAL;
 	if (obj != NULL && rc == 0) {
+		u->max_time_s = cJSON_IsNumber(most) && most->valuedouble > 0 ? most->valuedouble
+									      : SM_UNTIL_MAX_TIME;
 		u->first = number_of(obj, "first", SM_PLAN_MAX_JOBS);
 		u->step = number_of(obj, "step", SM_PLAN_MAX_CASES);
 		u->passes = number_of(obj, "passes", SM_PLAN_MAX_JOBS);

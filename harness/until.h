@@ -37,7 +37,8 @@ struct sm_until {
 		char metric[64]; /* a result; "": time for an operation, else the whole time */
 		double width;	 /* 0.01: 1 % */
 	} targets[SM_UNTIL_TARGETS];
-	size_t ntargets;      /* 0: not asked */
+	size_t ntargets; /* 0: not asked */
+	double max_time_s;
 	unsigned first, step; /* of the looks, in repetitions */
 	/* how the plan goes on: a family for each case, and the order of running */
 	unsigned *family, ncases, passes;
@@ -51,7 +52,8 @@ int sm_until_parse(const char *text, struct sm_until *u, char *err, size_t errle
 
 /* Into the environment of a run, and out of it; none: ntargets is 0. 0, -ENOMEM, or -EINVAL of what
  * is damaged. */
-void sm_until_describe(struct cJSON *env, const char *text, const struct sm_plan *plan);
+void sm_until_describe(struct cJSON *env, const char *text, double max_time_s,
+		       const struct sm_plan *plan);
 int sm_until_read(const char *environment, struct sm_until *u);
 void sm_until_free(struct sm_until *u);
 

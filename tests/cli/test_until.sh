@@ -45,6 +45,12 @@ wait $pid
 [ "$(sql g.db "SELECT count(*) FROM sample")" -ge 20 ] || bad "no samples"
 "$cmd" run --store g.db --resume --until 5% >out 2>err && bad "resumed with another --until"
 says "--until '0.0001%', not '5%'" err
+# Without one of its own it is the run's.
+[ "$(sql g.db "SELECT json_extract(environment, '$.until.max_time_s') FROM run")" = 60 ] || bad "the limit of time is not kept"
+sql g.db "UPDATE run SET environment = json_set(environment, '$.until.max_time_s', 0.002)"
+cp g.db h.db
+"$cmd" run --store h.db --resume >out 2>err || bad "resume: $(tail -1 err)"
+says "at --max-time 0.002 s" err
 "$cmd" run --store g.db --resume --max-time 1ms >out 2>err || bad "resume: $(tail -1 err)"
 says "at --max-time 0.001 s" err
 whole g.db

@@ -254,7 +254,7 @@ START_TEST(a_plan_goes_on)
 	ck_assert_uint_eq(p.reps, 12);
 	sm_plan_free(&longer);
 	longer = planned("--reps=40", "--seed=7");
-	sm_until_describe(env, "1%", &p);
+	sm_until_describe(env, "1%", 0, &p);
 	text = cJSON_PrintUnformatted(env);
 	ck_assert_int_eq(sm_until_read(text, &u), 0);
 	ck_assert_uint_eq(u.ncases, 6);
