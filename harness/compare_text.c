@@ -134,7 +134,7 @@ static void put_claim(const struct sm_compare_text *t, FILE *out)
 {
 	size_t sampled = 0, exact = 0;
 	bool split = false;
-	char text[300];
+	char text[400];
 
 	for (size_t i = 0; i < t->c->nrows; i++) {
 		sampled += t->c->rows[i].d.has_interval && !t->c->rows[i].d.exact;
@@ -146,7 +146,10 @@ static void put_claim(const struct sm_compare_text *t, FILE *out)
 		 "%g %% of 1; better and worse: wholly beyond.%s",
 		 t->c->each * 100, split ? ", wider for the looks of --until" : "",
 		 t->judged.margin * 100,
-		 exact ? " Exact: simulated counts of one thread; any change is one." : "");
+		 exact ? " Exact: simulated counts of one thread; any change is one. Times and "
+			 "memory "
+			 "of such a run are the simulator's."
+		       : "");
 	if (sampled + exact > 0)
 		sm__table_wrap_text(out, "", 0, text);
 }

@@ -507,7 +507,9 @@ static const char want[] =
 	"\n"
 	"All intervals hold together with 95 % (each is one of 95 %). Same: within 1 % of 1; "
 	"better and\n"
-	"worse: wholly beyond. Exact: simulated counts of one thread; any change is one.\n";
+	"worse: wholly beyond. Exact: simulated counts of one thread; any change is one. Times and "
+	"memory of\n"
+	"such a run are the simulator's.\n";
 
 START_TEST(the_table)
 {
