@@ -120,10 +120,17 @@ static const struct {
 	 1u << SM_GC_OFF | 1u << SM_GC_MARKING | 1u << SM_GC_SWEEPING},
 };
 
-/* Waits a moment for the phase; true: it is on, or was a moment ago. */
+/*
+ * Waits a moment for the phase; true: it is on, or was a moment ago. Where there is one CPU the
+ * collector has it only while we sleep, and may lose it in any phase when we wake.
+ */
 static bool meet(struct sm_mutator *m, unsigned phase, bool blocked)
 {
+	static uint64_t rs = 1;
+
 	for (int i = 0; i < 20000; i++) {
+		if (i % 1000 == 999)
+			usleep(gctest_random(&rs) % 200);
 		if (sm_load_relaxed(&gc->phase) == phase)
 			return true;
 		if (!blocked)
