@@ -8,7 +8,8 @@
  *                every mistake of the user ends here, status 2
  *   resume.c     may a run in the store go on: only as what it was begun as
  *   runner.c     one job at a time: /proc/self/exe is started again with a hidden subcommand, gets
- *                the job as JSON on a descriptor and sends the sample back as JSON on another
+ *                the job as JSON on a descriptor and sends the sample back as JSON on another;
+ *                runner_start.c starts it
  *   worker.c     the other end: job JSON -> sm_session_run() of workloads/ -> sample JSON
  *   store.c      each sample is committed to SQLite as it arrives; a failed one too, with what is
  *                known

@@ -1,5 +1,8 @@
-/* runner.c: one worker process. See runner.h. */
-#include "harness/runner.h"
+/*
+ * runner.c: watches a worker process, ends it and says how it ended; catches the command's signals
+ * meanwhile. runner_start.c starts it. See runner.h.
+ */
+#include "harness/runner_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,13 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
-#include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "harness/program/cgroup.h"
@@ -119,22 +117,6 @@ static void stand_still(void)
 		;
 }
 
-const char *sm_runner_self(bool for_others)
-{
-	static char path[4096];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-
-	if (n <= 0)
-		return (const char *)getauxval(AT_EXECFN);
-	if (!for_others)
-		return "/proc/self/exe";
-	/* With rights from the file others may not look at us: the name must do. */
-	if (prctl(PR_GET_DUMPABLE) == 1)
-		n = snprintf(path, sizeof(path), "/proc/%d/exe", (int)getpid());
-	path[n] = 0;
-	return path;
-}
-
 /* ---- bytes -------------------------------------------------------------------------------- */
 
 static void append(struct sm_bytes *b, const char *data, size_t len)
@@ -184,199 +166,17 @@ void sm_worker_end_free(struct sm_worker_end *end)
 	*end = (struct sm_worker_end){0};
 }
 
-/* ---- start -------------------------------------------------------------------------------- */
-
-enum { PIPE_SAMPLE, PIPE_OUT, PIPE_ERR, NPIPES };
-
-/* What the parent holds of a worker. */
-struct process {
-	pid_t pid;
-	int pidfd;	 /* -1: not available */
-	int fd[NPIPES];	 /* read ends; -1 after their end */
-	double deadline; /* of now_s() */
-};
+/* ---- watch -------------------------------------------------------------------------------- */
 
 static double now_s(void)
 {
 	return (double)sm_clock_ns() * 1e-9;
 }
-
-/* Descriptors below 10 are targets of dup2 in the child: keep ours above. */
-static int lift(int fd)
-{
-	int high = fcntl(fd, F_DUPFD_CLOEXEC, 10), saved = errno;
-
-	close(fd);
-	errno = saved;
-	return high;
-}
-
-static int make_pipe(int ends[2])
-{
-	if (pipe2(ends, O_CLOEXEC) != 0)
-		return -errno;
-	ends[0] = lift(ends[0]);
-	ends[1] = lift(ends[1]);
-	if (ends[0] < 0 || ends[1] < 0)
-		return -EMFILE;
-	return fcntl(ends[0], F_SETFL, O_NONBLOCK) ? -errno : 0;
-}
-
-/* The job as an open file at its beginning: no pipe whose writer could block. */
-static int job_file(const char *job)
-{
-	size_t len = strlen(job), done = 0;
-	int fd = memfd_create("spanmark-job", MFD_CLOEXEC);
-
-	if (fd < 0) {
-		char name[] = "/tmp/spanmark-job-XXXXXX";
-
-		fd = mkostemp(name, O_CLOEXEC);
-		if (fd >= 0)
-			unlink(name);
-	}
-	if (fd < 0)
-		return -errno;
-	while (done < len) {
-		ssize_t n = write(fd, job + done, len - done);
-
-		if (n < 0 && errno != EINTR) {
-			int err = -errno;
-
-			close(fd);
-			return err;
-		}
-		done += n > 0 ? (size_t)n : 0;
-	}
-	lseek(fd, 0, SEEK_SET);
-	fd = lift(fd);
-	return fd < 0 ? -EMFILE : fd;
-}
-
-/* Into the pipe of standard error: the last words that the sample's message has. */
-static void cannot_execute(int err)
-{
-	const char *why = strerrordesc_np(err); /* as strerror, and no locale is asked */
-	struct iovec line[3] = {{(char *)"cannot execute it: ", 19}};
-	ssize_t ignored;
-
-	line[1].iov_base = (char *)(why != NULL ? why : "unknown error");
-	line[1].iov_len = strlen(line[1].iov_base);
-	line[2] = (struct iovec){(char *)"\n", 1};
-	ignored = writev(STDERR_FILENO, line, 3);
-	(void)ignored;
-}
-
-/* In the child, between fork and exec: async-signal-safe calls only. Failure is exit status 126. */
-static void child(char *const *argv, char *const *env, int job, const int ends[NPIPES],
-		  pid_t parent)
-{
-	static const int targets[NPIPES] = {SM_WORKER_SAMPLE_FD, 1, 2};
-	static const int sigs[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGPIPE, SIGXFSZ};
-	sigset_t none;
-	int null = open("/dev/null", O_RDONLY);
-
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent) /* it died before the line above */
-		_exit(126);
-	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
-		signal(sigs[i], SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (null < 0 || dup2(null, 0) < 0 || dup2(job, SM_WORKER_JOB_FD) < 0)
-		_exit(126);
-	for (int i = 0; i < NPIPES; i++) {
-		if (dup2(ends[i], targets[i]) < 0)
-			_exit(126);
-	}
-	/* All of ours are close-on-exec; what we inherited ourselves is not the worker's business.
-	 */
-	close_range(SM_WORKER_SAMPLE_FD + 1, ~0u, 0);
-	execve(argv[0], argv, env);
-	cannot_execute(errno);
-	_exit(127);
-}
-
-static bool same_name(const char *a, const char *b)
-{
-	size_t len = strcspn(a, "=");
-
-	return strncmp(a, b, len) == 0 && b[len] == '=';
-}
-
-/* The command's environment with these in it: the texts stay theirs, the array is the caller's. */
-static char **environment(const char *const *extra)
-{
-	size_t have = 0, more = 0, n = 0;
-	char **env;
-
-	while (environ[have] != NULL)
-		have++;
-	while (extra != NULL && extra[more] != NULL)
-		more++;
-	env = calloc(have + more + 1, sizeof(*env));
-	for (size_t i = 0; env != NULL && i < have; i++) {
-		bool replaced = false;
-
-		for (size_t k = 0; k < more; k++)
-			replaced |= same_name(extra[k], environ[i]);
-		if (!replaced)
-			env[n++] = environ[i];
-	}
-	for (size_t k = 0; env != NULL && k < more; k++)
-		env[n++] = (char *)extra[k];
-	return env;
-}
-
-static int start(struct process *p, const struct sm_runner *r, const char *job)
-{
-	int pipes[NPIPES][2], writers[NPIPES], jobfd, rc = 0;
-	pid_t parent = getpid();
-	char **env = environment(r->env);
-
-	for (int i = 0; i < NPIPES; i++)
-		pipes[i][0] = pipes[i][1] = p->fd[i] = -1;
-	jobfd = job_file(job);
-	rc = jobfd < 0 ? jobfd : env == NULL ? -ENOMEM : 0;
-	for (int i = 0; i < NPIPES && rc == 0; i++) {
-		rc = make_pipe(pipes[i]);
-		writers[i] = pipes[i][1];
-		p->fd[i] = pipes[i][0];
-	}
-	p->deadline = now_s() + r->timeout_s;
-	if (rc == 0) {
-		fflush(NULL);
-		p->pid = fork();
-		if (p->pid == 0)
-			child(r->argv, env, jobfd, writers, parent);
-		if (p->pid < 0)
-			rc = -errno;
-	}
-	for (int i = 0; i < NPIPES; i++) {
-		if (pipes[i][1] >= 0)
-			close(pipes[i][1]);
-		if (rc && p->fd[i] >= 0)
-			close(p->fd[i]);
-	}
-	if (jobfd >= 0)
-		close(jobfd);
-	free(env);
-	if (rc)
-		return rc;
-	/* here too: we may want to kill the group before the child got there */
-	setpgid(p->pid, p->pid);
-	p->pidfd = pidfd_open(p->pid, 0);
-	return 0;
-}
-
-/* ---- watch -------------------------------------------------------------------------------- */
-
 /*
  * One read of what is there; closes the descriptor at its end. One alone: a worker that floods a
  * pipe must not hide its deadline.
  */
-static void drain(struct process *p, int which, const struct sm_runner *r,
+static void drain(struct sm__process *p, int which, const struct sm_runner *r,
 		  struct sm_worker_end *end)
 {
 	char buf[64u << 10];
@@ -391,9 +191,9 @@ static void drain(struct process *p, int which, const struct sm_runner *r,
 	if (n <= 0) {
 		close(p->fd[which]);
 		p->fd[which] = -1;
-	} else if (which == PIPE_SAMPLE) {
+	} else if (which == SM__PIPE_SAMPLE) {
 		append(&end->sample, buf, (size_t)n);
-	} else if (which == PIPE_OUT) {
+	} else if (which == SM__PIPE_OUT) {
 		append(&end->output, buf, (size_t)n);
 	} else {
 		append_tail(&end->diag, buf, (size_t)n);
@@ -403,7 +203,7 @@ static void drain(struct process *p, int which, const struct sm_runner *r,
 }
 
 /* Has the worker ended? Not reaped yet, so its group's id cannot be used by others. */
-static bool has_ended(const struct process *p)
+static bool has_ended(const struct sm__process *p)
 {
 	siginfo_t info = {0};
 
@@ -413,28 +213,29 @@ static bool has_ended(const struct process *p)
 }
 
 /* One wait for news, at most until the deadline. */
-static void wait_for_news(struct process *p, const struct sm_runner *r, struct sm_worker_end *end)
+static void wait_for_news(struct sm__process *p, const struct sm_runner *r,
+			  struct sm_worker_end *end)
 {
-	struct pollfd fds[NPIPES + 2];
+	struct pollfd fds[SM__NPIPES + 2];
 	double left_ms = (p->deadline - now_s()) * 1e3 + 1;
 	int timeout = p->pidfd < 0 ? TICK_MS : 1000;
 
 	if (left_ms < timeout)
 		timeout = left_ms < 0 ? 0 : (int)left_ms;
-	for (int i = 0; i < NPIPES; i++)
+	for (int i = 0; i < SM__NPIPES; i++)
 		fds[i] = (struct pollfd){.fd = p->fd[i], .events = POLLIN};
-	fds[NPIPES] = (struct pollfd){.fd = p->pidfd, .events = POLLIN};
-	fds[NPIPES + 1] =
+	fds[SM__NPIPES] = (struct pollfd){.fd = p->pidfd, .events = POLLIN};
+	fds[SM__NPIPES + 1] =
 		(struct pollfd){.fd = interrupted || stopped ? -1 : wake_fds[0], .events = POLLIN};
-	if (poll(fds, NPIPES + 2, timeout) <= 0)
+	if (poll(fds, SM__NPIPES + 2, timeout) <= 0)
 		return;
-	for (int i = 0; i < NPIPES; i++) {
+	for (int i = 0; i < SM__NPIPES; i++) {
 		if (fds[i].revents)
 			drain(p, i, r, end);
 	}
 }
 
-static void reap(struct process *p, struct sm_worker_end *end, bool ours)
+static void reap(struct sm__process *p, struct sm_worker_end *end, bool ours)
 {
 	int status = 0;
 
@@ -448,7 +249,7 @@ static void reap(struct process *p, struct sm_worker_end *end, bool ours)
 	end->code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static void ask_to_end(struct process *p, const struct sm_runner *r, struct sm_worker_end *end)
+static void ask_to_end(struct sm__process *p, const struct sm_runner *r, struct sm_worker_end *end)
 {
 	p->deadline = now_s() + r->grace_s;
 	kill(p->pid, SIGTERM);
@@ -465,8 +266,8 @@ static void clean_up_after(pid_t worker)
 
 static void run_once(const struct sm_runner *r, const char *job, struct sm_worker_end *end)
 {
-	struct process p = {.pid = -1, .pidfd = -1};
 	double started = now_s();
+	struct sm__process p = {.pid = -1, .pidfd = -1, .deadline = started + r->timeout_s};
 	bool ours = false;
 	int rc;
 
@@ -475,7 +276,7 @@ static void run_once(const struct sm_runner *r, const char *job, struct sm_worke
 				      .diag.limit = DIAG_LIMIT};
 	if (r->grace_s > 0)
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
-	rc = interrupted ? -EINTR : start(&p, r, job);
+	rc = interrupted ? -EINTR : sm__worker_start(&p, r, job);
 	if (rc) {
 		end->how = rc == -EINTR ? SM_WORKER_INTERRUPTED : SM_WORKER_NOT_STARTED;
 		end->code = -rc;
@@ -496,7 +297,7 @@ static void run_once(const struct sm_runner *r, const char *job, struct sm_worke
 	reap(&p, end, ours);
 	if (r->grace_s > 0)
 		clean_up_after(p.pid);
-	for (int i = 0; i < NPIPES; i++) {
+	for (int i = 0; i < SM__NPIPES; i++) {
 		/* It is dead: what it wrote is in the pipe. A process that kept the pipe open does
 		 * not hold us up. */
 		for (int more = 0; more < 64 && p.fd[i] >= 0; more++)
