@@ -2,9 +2,7 @@
  * cmd_run.c: spanmark run: options, plan, the loop over jobs, the report. cmd.h tells how a sample
  * travels.
  */
-#include <cjson/cJSON.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -322,33 +320,6 @@ static unsigned table_width(const struct run *run)
 	return narrow ? 80 : SM_TABLE_WIDTH;
 }
 
-/* What was measured is in no store and could not be written where it should: somewhere else, then.
- */
-static void rescue(const struct sm_report *r, const struct sm_writer *w)
-{
-	const char *tmp = getenv("TMPDIR");
-	const char *const folders[] = {tmp != NULL && tmp[0] == '/' ? tmp : "/tmp", "/tmp",
-				       "/var/tmp"};
-	char path[512];
-
-	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-		int fd, rc;
-		FILE *f;
-
-		snprintf(path, sizeof(path), "%.400s/spanmark-report-XXXXXX", folders[i]);
-		fd = mkostemp(path, O_CLOEXEC);
-		f = fd >= 0 ? fdopen(fd, "w") : NULL;
-		if (f == NULL)
-			continue;
-		rc = sm_report_write(r, w, f);
-		if (fclose(f) == 0 && rc == 0) {
-			sm_complain("the report is in '%s'", path);
-			return;
-		}
-		unlink(path);
-	}
-}
-
 /* Prints the run from the store. Exit status. */
 static int report_run(struct run *run)
 {
@@ -373,8 +344,9 @@ static int report_run(struct run *run)
 	closed = sm_output_close(&run->output, rc != -ENOMEM, err, sizeof(err));
 	if (closed != 0 && closed != -EPIPE) { /* that were a reader that has seen enough */
 		sm_complain("%s", err);
-		if (run->opt.store == NULL)
-			rescue(&r, &w);
+		/* What was measured is in no store: somewhere else, then. */
+		if (run->opt.store == NULL && sm_report_rescue(&r, &w, err, sizeof(err)) == 0)
+			sm_complain("the report is in '%s'", err);
 	}
 	sm_report_free(&r);
 	return rc || closed ? SM_EXIT_FAILED : SM_EXIT_OK;
@@ -407,50 +379,6 @@ static int usage(const char *err)
 	return SM_EXIT_USAGE;
 }
 
-/* Would both names lead to one file? It need not exist yet. */
-static bool same_file(const char *a, const char *b)
-{
-	const char *names[2] = {a, b};
-	char *places[2];
-	struct stat st[2];
-	bool same;
-
-	if (stat(a, &st[0]) == 0 && stat(b, &st[1]) == 0)
-		return st[0].st_dev == st[1].st_dev && st[0].st_ino == st[1].st_ino;
-	for (int i = 0; i < 2; i++) {
-		const char *slash = strrchr(names[i], '/');
-		char *dir = slash != NULL ? strndup(names[i], (size_t)(slash - names[i]) + 1)
-					  : strdup(".");
-		char *real = dir != NULL ? realpath(dir, NULL) : NULL;
-
-		if (real == NULL ||
-		    asprintf(&places[i], "%s/%s", real, slash != NULL ? slash + 1 : names[i]) < 0)
-			places[i] = NULL;
-		free(real);
-		free(dir);
-	}
-	same = places[0] != NULL && places[1] != NULL && strcmp(places[0], places[1]) == 0;
-	free(places[0]);
-	free(places[1]);
-	return same;
-}
-
-/* Would the output replace the store, or a file that SQLite keeps beside it? */
-static bool hits_store(const char *output, const char *store)
-{
-	static const char *const files[] = {"", "-wal", "-shm", "-journal"};
-	bool hit = false;
-
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		char *name = NULL;
-
-		if (asprintf(&name, "%s%s", store, files[i]) > 0)
-			hit |= same_file(output, name);
-		free(name);
-	}
-	return hit;
-}
-
 /* A store could not be opened for a full disk, a limit or a lock: not the command line's fault,
  * unless it names a device. */
 static bool is_no_mistake(int rc, const char *store)
@@ -477,7 +405,7 @@ static int open_all(struct run *run, int argc, char **argv)
 		return SM_EXIT_FAILED;
 	}
 	if (run->opt.output != NULL && run->opt.store != NULL &&
-	    hits_store(run->opt.output, run->opt.store)) {
+	    sm_output_hits_store(run->opt.output, run->opt.store)) {
 		snprintf(err, sizeof(err),
 			 "--output and --store name one file, or one that belongs to it, '%.300s'; "
 			 "allowed: two different ones",

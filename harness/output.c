@@ -1,5 +1,5 @@
 /*
- * output.c: the file of -o. See writer.h.
+ * output.c: the file of -o, and where a report goes that cannot get there. See writer.h.
  */
 #include "harness/writer.h"
 
@@ -104,6 +104,49 @@ int sm_output_open(struct sm_output *o, const char *path, char *err, size_t errl
 	return rc;
 }
 
+/* Would both names lead to one file? It need not exist yet. */
+static bool same_file(const char *a, const char *b)
+{
+	const char *names[2] = {a, b};
+	char *places[2];
+	struct stat st[2];
+	bool same;
+
+	if (stat(a, &st[0]) == 0 && stat(b, &st[1]) == 0)
+		return st[0].st_dev == st[1].st_dev && st[0].st_ino == st[1].st_ino;
+	for (int i = 0; i < 2; i++) {
+		const char *slash = strrchr(names[i], '/');
+		char *dir = slash != NULL ? strndup(names[i], (size_t)(slash - names[i]) + 1)
+					  : strdup(".");
+		char *real = dir != NULL ? realpath(dir, NULL) : NULL;
+
+		if (real == NULL ||
+		    asprintf(&places[i], "%s/%s", real, slash != NULL ? slash + 1 : names[i]) < 0)
+			places[i] = NULL;
+		free(real);
+		free(dir);
+	}
+	same = places[0] != NULL && places[1] != NULL && strcmp(places[0], places[1]) == 0;
+	free(places[0]);
+	free(places[1]);
+	return same;
+}
+
+bool sm_output_hits_store(const char *path, const char *store)
+{
+	static const char *const files[] = {"", "-wal", "-shm", "-journal"};
+	bool hit = false;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char *name = NULL;
+
+		if (asprintf(&name, "%s%s", store, files[i]) > 0)
+			hit |= same_file(path, name);
+		free(name);
+	}
+	return hit;
+}
+
 int sm_output_close(struct sm_output *o, bool commit, char *err, size_t errlen)
 {
 	int rc = 0;
@@ -156,4 +199,27 @@ int sm_report_write(const struct sm_report *r, const struct sm_writer *w, FILE *
 	if (rc == 0 && (fflush(out) != 0 || ferror(out)))
 		rc = -EIO;
 	return rc;
+}
+
+int sm_report_rescue(const struct sm_report *r, const struct sm_writer *w, char *path, size_t len)
+{
+	const char *tmp = getenv("TMPDIR");
+	const char *const folders[] = {tmp != NULL && tmp[0] == '/' ? tmp : "/tmp", "/tmp",
+				       "/var/tmp"};
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		int fd, rc;
+		FILE *f;
+
+		snprintf(path, len, "%.400s/spanmark-report-XXXXXX", folders[i]);
+		fd = mkostemp(path, O_CLOEXEC);
+		f = fd >= 0 ? fdopen(fd, "w") : NULL;
+		if (f == NULL)
+			continue;
+		rc = sm_report_write(r, w, f);
+		if (fclose(f) == 0 && rc == 0)
+			return 0;
+		unlink(path);
+	}
+	return -EIO;
 }

@@ -53,6 +53,12 @@ int sm_output_open(struct sm_output *o, const char *path, char *err, size_t errl
 /* commit false: the temporary file goes, what was there stays. 0 or -errno and one line in err. */
 int sm_output_close(struct sm_output *o, bool commit, char *err, size_t errlen);
 
+/* Would the output replace the store, or a file that SQLite keeps beside it? Neither need exist. */
+bool sm_output_hits_store(const char *path, const char *store);
+/* Writes a report that could not be written where it should to a new file among the temporary ones,
+ * whose name goes to path, 512 bytes at least. 0, or -EIO where no folder takes it. */
+int sm_report_rescue(const struct sm_report *r, const struct sm_writer *w, char *path, size_t len);
+
 /* Removes the temporary file of the output that is open, if any: for a signal's handler. */
 void sm_output_abandon(void);
 
