@@ -15,8 +15,9 @@ static const char help[] =
 	"\n"
 	"Tells what collection costs at least, by the lower-bound overhead of Cai et al. (2022):\n"
 	"what is visibly the collector's is taken off each configuration, the least that is left\n"
-	"bounds the ideal, and each total is divided by it. Beside it stands the truth that the\n"
-	"method lacks: the same work with explicit free, on the same heap.\n"
+	"bounds the ideal, and each total is divided by it, in pairs of one repetition: the bound\n"
+	"may differ from the quotient of the printed medians. Beside it stands the truth that\n"
+	"the method lacks: the same work with explicit free, on the same heap.\n"
 	"\n"
 	"The run (the last one of the store) needs two configurations of the collector or more,\n"
 	"and a backend that frees explicitly for the truth.\n"
@@ -116,7 +117,7 @@ static int load(struct lbo *c, const char *text, char *err, size_t errlen)
 	struct sm_store *s;
 	int rc = text != NULL ? sm_side_parse(&c->side, text, err, errlen) : 0;
 
-	if (rc == 0 && c->side.wants.n > 0) {
+	if (rc == -EINVAL || c->side.wants.n > 0) {
 		snprintf(err, errlen, "lbo: '%.80s' is no run; allowed: RUN, STORE:RUN", text);
 		rc = -EINVAL;
 	}

@@ -92,16 +92,19 @@ static void free_group(struct group *g)
 
 /* ---- ratios ------------------------------------------------------------------------------- */
 
-/* What is to be judged, and which row's bound or truth it is for. */
+/* What a ratio is of a row: an end of its bound's interval, the bound too, or the truth. */
+enum part { PART_INTERVAL, PART_BOUND, PART_TRUTH };
+
+/* What is to be judged, and which row's it is. */
 struct pairs {
 	struct sm_difference *d;
 	size_t *row;
-	bool *truth;
+	enum part *part;
 	size_t n;
 };
 
 static int add_pair(struct pairs *p, const struct sm_report *r, const double *base,
-		    const double *other, size_t row, bool truth)
+		    const double *other, size_t row, enum part part)
 {
 	struct sm_difference d = {.base = malloc((r->reps + 1) * sizeof(double)),
 				  .other = malloc((r->reps + 1) * sizeof(double)),
@@ -111,8 +114,8 @@ static int add_pair(struct pairs *p, const struct sm_report *r, const double *ba
 	p->d = a != NULL ? a : p->d;
 	b = realloc(p->row, (p->n + 1) * sizeof(*p->row));
 	p->row = b != NULL ? b : p->row;
-	c = realloc(p->truth, (p->n + 1) * sizeof(*p->truth));
-	p->truth = c != NULL ? c : p->truth;
+	c = realloc(p->part, (p->n + 1) * sizeof(*p->part));
+	p->part = c != NULL ? c : p->part;
 	if (d.base == NULL || d.other == NULL || a == NULL || b == NULL || c == NULL) {
 		free(d.base);
 		free(d.other);
@@ -127,7 +130,7 @@ static int add_pair(struct pairs *p, const struct sm_report *r, const double *ba
 	if (r->until.ntargets > 0)
 		d.split = sm_until_split(sm_until_looks(&r->until, r->reps));
 	p->row[p->n] = row;
-	p->truth[p->n] = truth;
+	p->part[p->n] = part;
 	p->d[p->n++] = d;
 	return 0;
 }
@@ -140,7 +143,7 @@ static void free_pairs(struct pairs *p)
 	}
 	free(p->d);
 	free(p->row);
-	free(p->truth);
+	free(p->part);
 }
 
 /* The backend whose explicit free is compared with: that of the same heap, else the first. */
@@ -157,7 +160,7 @@ static const struct cost *manual_of(const struct group *g)
 	return found;
 }
 
-static int pair_all(struct pairs *p, const struct group *g)
+static int pair_all(struct pairs *p, const struct group *g, const struct sm_lbo_row *rows)
 {
 	const struct cost *manual = manual_of(g);
 	int rc = 0;
@@ -166,19 +169,28 @@ static int pair_all(struct pairs *p, const struct group *g)
 		for (size_t k = 0; k < g->n && rc == 0; k++)
 			if (!g->v[k].manual)
 				rc = add_pair(p, g->r, g->v[k].distilled, g->v[i].total,
-					      g->v[i].row, false);
+					      g->v[i].row,
+					      rows[g->v[k].row].least ? PART_BOUND : PART_INTERVAL);
 		if (rc == 0 && manual != NULL && manual != &g->v[i])
-			rc = add_pair(p, g->r, manual->total, g->v[i].total, g->v[i].row, true);
+			rc = add_pair(p, g->r, manual->total, g->v[i].total, g->v[i].row,
+				      PART_TRUTH);
 	}
 	return rc;
 }
 
-/* The bound is the greatest of its ratios, and so are the ends of its interval. */
-static void take_ratio(struct sm_lbo_ratio *to, const struct sm_difference *d)
+/*
+ * The bound is the ratio to the least; the greatest of all would be too great by their noise. Any
+ * could be the least in truth, so the ends of its interval are the greatest of all, and the bound
+ * is no less than the lower one.
+ */
+static void take_ratio(struct sm_lbo_row *row, const struct sm_difference *d, enum part part)
 {
+	struct sm_lbo_ratio *to = part == PART_TRUTH ? &row->truth : &row->bound;
+
 	if (isnan(d->ratio))
 		return;
-	to->ratio = isnan(to->ratio) ? d->ratio : fmax(to->ratio, d->ratio);
+	if (part != PART_INTERVAL)
+		to->ratio = d->ratio;
 	to->has_interval &= d->has_interval;
 	if (d->has_interval) {
 		to->low = fmax(to->low, d->low);
@@ -196,10 +208,14 @@ static int judge(struct pairs *p, struct sm_lbo *out)
 		struct sm_lbo_row *row = &out->rows[p->row[i]];
 		double by = p->d[i].split > 1 ? p->d[i].split : 1;
 
-		take_ratio(p->truth[i] ? &row->truth : &row->bound, &p->d[i]);
+		take_ratio(row, &p->d[i], p->part[i]);
 		if (!p->d[i].has_interval && p->d[i].nbase > 0)
 			out->needed = sm_ranks_fewest(1 - (1 - out->each) / by, true);
 	}
+	for (size_t i = 0; i < out->nrows; i++)
+		if (out->rows[i].bound.has_interval)
+			out->rows[i].bound.ratio =
+				fmax(out->rows[i].bound.ratio, out->rows[i].bound.low);
 	return rc;
 }
 
@@ -291,6 +307,30 @@ static size_t collectors(const struct sm_report *r, const struct sm__cases *case
 	return n;
 }
 
+static bool is_idle(const struct sm_report *r, const struct sm__case *c)
+{
+	for (size_t i = c->first;
+	     i < r->nrecords && r->records[i].group == r->records[c->first].group; i++)
+		if (!sm__lbo_idle(&r->records[i]))
+			return false;
+	return true;
+}
+
+/* Of such a configuration nothing can be taken off, and it may be the least. */
+static int note_idle(const struct sm_report *r, const struct sm__cases *cases, size_t like,
+		     struct sm_lbo *out)
+{
+	int rc = 0;
+
+	for (size_t i = like; i < cases->n && rc == 0; i++)
+		if (strcmp(cases->v[i].work, cases->v[like].work) == 0 && is_idle(r, &cases->v[i]))
+			rc = sm__strings_printf(&out->notes,
+						"%.140s, %.140s: no collection took place; its "
+						"total is without any",
+						cases->v[i].name, cases->v[i].config);
+	return rc;
+}
+
 /* All figures of one case. */
 static int take_case(const struct sm_report *r, const struct sm__cases *cases, size_t like,
 		     const struct sm_strings *metrics, struct pairs *p, struct sm_lbo *out)
@@ -311,7 +351,7 @@ static int take_case(const struct sm_report *r, const struct sm__cases *cases, s
 		if (rc == 0 && g.ngc >= 2) {
 			rc = add_rows(&g, out);
 			if (rc == 0)
-				rc = pair_all(p, &g);
+				rc = pair_all(p, &g, out->rows);
 		}
 		free_group(&g);
 	}
@@ -320,7 +360,7 @@ static int take_case(const struct sm_report *r, const struct sm__cases *cases, s
 					"%.140s: fewer than two configurations of the collector "
 					"have a figure",
 					cases->v[like].name);
-	return rc;
+	return rc ? rc : note_idle(r, cases, like, out);
 }
 
 static int note(struct sm_lbo *out)
@@ -364,6 +404,14 @@ static int refuse(const struct sm_report *r, const char *store, const struct sm_
 {
 	const char *workload = r->nrecords > 0 ? r->records[0].workload : "binary-trees";
 
+	if (r->nrecords > 0 && sm_record_is_program(&r->records[0])) {
+		snprintf(err, errlen,
+			 "lbo: run %lld: '%.80s' is a program, which frees explicitly; allowed: "
+			 "runs "
+			 "of workloads with --backend gc",
+			 (long long)r->run, workload);
+		return -EINVAL;
+	}
 	snprintf(
 		err, errlen,
 		"lbo: run %lld: %.160s; it needs two configurations of the collector or more, and "

@@ -25,9 +25,11 @@
  * the same heap (backend span) and others. It is no ideal either, free has its price; a bound above
  * it says that free costs more than the most thrifty configuration hides.
  *
- * Ratios are of pairs, by ranks (ranks.h). The interval of a bound is the greatest low and the
- * greatest high end over all configurations that could be the least; those of a table hold together
- * with 95 % (verdict.h).
+ * Ratios are of pairs, by ranks (ranks.h), so a bound need not be the quotient of the medians
+ * beside it: what a repetition had in common (drift, a noisy hour) falls out. The bound is the
+ * ratio to the configuration with the least median. Its interval is the greatest low and the
+ * greatest high end over all configurations, each of which could be the least in truth, and the
+ * bound is no less than the low end; those of a table hold together with 95 % (verdict.h).
  */
 #ifndef SM_HARNESS_LBO_H
 #define SM_HARNESS_LBO_H
@@ -83,6 +85,7 @@ void sm_lbo_json(const struct sm_lbo *l, const struct sm_report *r, FILE *out);
 /* As sm_lbo_metrics. */
 enum { SM__LBO_WALL, SM__LBO_CPU, SM__LBO_CYCLES, SM__LBO_INSTRUCTIONS, SM__LBO_METRICS };
 bool sm__lbo_collected(const struct sm_record *rec);
+bool sm__lbo_idle(const struct sm_record *rec); /* a collector that did not run */
 /* Total and what is visibly the collector's of it, for an operation. false: it is not known. */
 bool sm__lbo_costs(const struct sm_record *rec, int metric, unsigned threads, double *total,
 		   double *visible, const char **source);

@@ -23,6 +23,13 @@ bool sm__lbo_collected(const struct sm_record *rec)
 	return d != NULL && (d->kernel == SM_WL_GC || d->kernel == SM_WL_BDWGC);
 }
 
+bool sm__lbo_idle(const struct sm_record *rec)
+{
+	double n;
+
+	return sm__lbo_collected(rec) && result(rec, "gc_cycles", &n) && n == 0;
+}
+
 /* bdwgc's own threads are not: events of all threads are not known then. */
 static bool is_counted(const struct sm_record *rec)
 {

@@ -67,7 +67,7 @@ static void put_list(const struct sm_strings *list, const char *head, FILE *out)
 
 void sm_lbo_table(const struct sm_lbo *l, const struct sm_report *r, FILE *out)
 {
-	char text[400];
+	char text[600];
 
 	fprintf(out, "run %lld, %s\n", (long long)r->run, r->started);
 	for (size_t i = 0; i < l->nrows; i++) {
@@ -82,7 +82,9 @@ void sm_lbo_table(const struct sm_lbo *l, const struct sm_report *r, FILE *out)
 	snprintf(text, sizeof(text),
 		 "bound: total / the least distilled cost (*), that is total without what is "
 		 "visibly the collector's: the configuration costs so much of an ideal one at "
-		 "least. All intervals hold together with 95 %% (each ratio's is one of %.4g %%).",
+		 "least. All intervals hold together with 95 %% (each ratio's is one of %.4g %%). "
+		 "Ratios are of pairs of one repetition, which drift does not touch: they may "
+		 "differ from the quotients of the totals above, which are medians.",
 		 l->each * 100);
 	sm__table_wrap_text(out, "", 0, text);
 	put_list(&l->notes, "note: ", out);

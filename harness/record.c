@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "harness/library.h"
+#include "harness/program/program.h"
 #include "workloads/session.h"
 
 #define MAX_ROWS 4000000
@@ -195,6 +196,16 @@ int sm_record_parse(struct sm_record *r, struct sm_pool *pool, const char *text,
 				       : "what the worker sent is no sample");
 	}
 	return rc;
+}
+
+bool sm_record_is_program(const struct sm_record *r)
+{
+	cJSON *params = cJSON_Parse(r->params);
+	bool is = cJSON_HasObjectItem(params, sm_part_names[SM_PART_PROGRAM]) ||
+		  cJSON_HasObjectItem(params, sm_part_names[SM_PART_SERVER]);
+
+	cJSON_Delete(params);
+	return is;
 }
 
 /* ---- what it ran with --------------------------------------------------------------------- */

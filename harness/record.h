@@ -58,6 +58,8 @@ struct sm_record {
 
 void sm_record_free(struct sm_record *r);
 
+/* Of --program or --server. */
+bool sm_record_is_program(const struct sm_record *r);
 const struct sm_result *sm_record_result(const struct sm_record *r, const char *name);
 
 /*

@@ -6,7 +6,6 @@
  * Everything fits SM_TABLE_WIDTH columns, 80 on a terminal that is narrower. Colour is decoration
  * only: every mark is a character as well.
  */
-#include "harness/program/program.h"
 #include "harness/table.h"
 
 #include <cjson/cJSON.h>
@@ -168,23 +167,13 @@ static void write_results(struct sm_table *t)
 
 /* ---- what workloads printed --------------------------------------------------------------- */
 
-/* Those of others say a lot, each in its own way: JSON has it. */
-static bool is_program(const struct sm_record *rec)
-{
-	cJSON *params = cJSON_Parse(rec->params);
-	bool is = cJSON_HasObjectItem(params, sm_part_names[SM_PART_PROGRAM]) ||
-		  cJSON_HasObjectItem(params, sm_part_names[SM_PART_SERVER]);
-
-	cJSON_Delete(params);
-	return is;
-}
-
+/* Programs say a lot, each in its own way: JSON has it. */
 static void write_output(struct sm_table *t, size_t first)
 {
 	const struct sm_record *rec = &t->r->records[first];
 	const char *p = rec->output;
 
-	if (!p[0] || is_program(rec))
+	if (!p[0] || sm_record_is_program(rec))
 		return;
 	fputc('\n', t->out);
 	sm_text_print(t->out, rec->workload);

@@ -11,6 +11,7 @@ expect 0 "$cmd" lbo --store lab.db
 says "binary-trees: wall, for an operation"
 says "churn: cpu, for an operation"
 says "/ span"
+grep -q quotients out || bad "does not say what a bound is: $(cat out)"
 says "All intervals hold together with 95 %"
 expect 0 "$cmd" lbo lab.db:1 --format csv --metric wall -w churn
 [ "$(wc -l <out)" = 5 ] || bad "a head and four configurations: $(cat out)"
@@ -44,8 +45,16 @@ refuse "there is no store 'none.db'" lbo --store none.db
 [ ! -e none.db ] || bad "made a store"
 refuse "no such run: 9" lbo --store lab.db 9
 refuse "is no run" lbo --store lab.db gc
+refuse "'lab.db:x' is no run; allowed: RUN, STORE:RUN" lbo lab.db:x
 refuse "one run is allowed" lbo --store lab.db 1 2
 refuse "unknown option" lbo --bogus
+# A heap that never grows so far; a program, which no collector serves.
+timeout 600 "$cmd" run -w churn -p ops=2000 --backend gc --set gc.percent=50,400 --set gc.min_heap=1g --reps 1 -c none --store idle.db \
+	>/dev/null 2>err || { cat err; bad "run"; }
+expect 0 "$cmd" lbo --store idle.db
+says "no collection took place"
+timeout 600 "$cmd" run --program true --backend libc --reps 1 -c none --store program.db >/dev/null 2>err || { cat err; bad "run"; }
+refuse "'true' is a program, which frees explicitly; allowed: runs of workloads with --backend gc" lbo --store program.db
 expect 0 "$cmd" lbo --help
 says "usage: spanmark lbo"; says "examples:"
 

@@ -192,6 +192,44 @@ START_TEST(worked_out_by_hand)
 }
 END_TEST
 
+/* 23 and 23 are left of the one, 16 and 31 of the other: its median, 23.5, is not the least. That
+ * its pairs with 30 give more, 30 / sqrt(16 * 31), is noise. */
+START_TEST(the_least_is_one_configuration)
+{
+	for (unsigned rep = 0; rep < 2; rep++) {
+		add(0, rep, "gc", "{\"gc.percent\":\"50\"}", (struct given){30, 7, 50, -1, 0, 0}, 1,
+		    "sw");
+		add(1, rep, "gc", "{\"gc.percent\":\"200\"}",
+		    (struct given){40, rep ? 9 : 24, 50, -1, 0, 0}, 1, "sw");
+	}
+	computed("wall");
+	ck_assert(row("gc gc.percent=50", "wall")->least);
+	ck_assert_double_eq_tol(row("gc gc.percent=50", "wall")->bound.ratio, 30 / 23.0, 1e-9);
+	ck_assert_double_eq_tol(row("gc gc.percent=200", "wall")->bound.ratio, 40 / 23.0, 1e-9);
+}
+END_TEST
+
+/* 20 is always left of the first; 0.7 of the total of the second, which is 30 six times, else 10:
+ * its median is 21, not the least, but its own pairs say 1 / 0.7 and nothing else. The typical pair
+ * with the least is sqrt(30 * 10) / 20, and no bound. */
+START_TEST(no_bound_is_below_its_interval)
+{
+	for (unsigned rep = 0; rep < 10; rep++) {
+		double total = rep < 6 ? 30 : 10;
+
+		add(0, rep, "gc", "{\"gc.percent\":\"50\"}", (struct given){25, 5, 50, -1, 0, 0}, 1,
+		    "sw");
+		add(1, rep, "gc", "{\"gc.percent\":\"200\"}",
+		    (struct given){total, 0.3 * total, 50, -1, 0, 0}, 1, "sw");
+	}
+	computed("wall");
+	ck_assert(row("gc gc.percent=50", "wall")->least);
+	ck_assert(row("gc gc.percent=200", "wall")->bound.has_interval);
+	ck_assert_double_eq_tol(row("gc gc.percent=200", "wall")->bound.low, 1 / 0.7, 1e-9);
+	ck_assert_double_eq_tol(row("gc gc.percent=200", "wall")->bound.ratio, 1 / 0.7, 1e-9);
+}
+END_TEST
+
 /* Simulated times mean nothing; counts do. */
 START_TEST(simulated)
 {
@@ -335,6 +373,8 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE_EACH("lbo", 0, open_store, close_store, SM_T(worked_out_by_hand),
-			     SM_T(simulated), SM_T(two_collectors), SM_T(two_mutators),
-			     SM_T(configurations), SM_T(refusals), SM_T(the_texts));
+			     SM_T(the_least_is_one_configuration),
+			     SM_T(no_bound_is_below_its_interval), SM_T(simulated),
+			     SM_T(two_collectors), SM_T(two_mutators), SM_T(configurations),
+			     SM_T(refusals), SM_T(the_texts));
 }
