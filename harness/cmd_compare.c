@@ -289,6 +289,15 @@ static int load(struct compare *c, size_t i, char *err, size_t errlen)
 	return 0;
 }
 
+/* Of a run with itself every ratio is 1. */
+static void warn_same(const struct compare *c)
+{
+	for (size_t i = 1; i < c->nsides; i++)
+		if (sm_sides_same(&c->sides[0], &c->sides[i]))
+			sm_complain("compare: '%s' and '%s' are the same: each ratio is 1",
+				    c->sides[0].text, c->sides[i].text);
+}
+
 /* ---- comparing ---------------------------------------------------------------------------- */
 
 static void check_gates(struct compare *c, const struct sm_comparison *cmp)
@@ -458,9 +467,10 @@ static int compare_sides(struct compare *c, int argc, char **argv)
 			     "--help");
 	if (compare_all(c, err, sizeof(err)) != 0)
 		return usage(err);
+	warn_same(c);
 	if (c->weak > 0)
-		sm_complain("--require-power %g%%: %u row%s have too few repetitions to find it",
-			    c->power * 100, c->weak, c->weak == 1 ? "" : "s");
+		sm_complain("--require-power %g%%: %u row%s too few repetitions to find it",
+			    c->power * 100, c->weak, c->weak == 1 ? " has" : "s have");
 	return c->tripped > 0		? SM_EXIT_BEYOND
 	       : c->weak > 0 || c->lost ? SM_EXIT_FAILED
 					: SM_EXIT_OK;

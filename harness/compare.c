@@ -81,6 +81,14 @@ void sm_side_free(struct sm_side *s)
 	sm_strings_free(&s->wants);
 }
 
+bool sm_sides_same(const struct sm_side *a, const struct sm_side *b)
+{
+	for (size_t i = 0; i < a->wants.n; i++)
+		if (!sm__strings_have(&b->wants, a->wants.v[i]))
+			return false;
+	return a->wants.n == b->wants.n && a->report == b->report;
+}
+
 /* ---- cases -------------------------------------------------------------------------------- */
 
 static bool same_work(const struct sm__item *a, const struct sm__item *b)

@@ -31,6 +31,8 @@ struct sm_side {
 
 /* 0, -EINVAL with one line in err, -ENOMEM. Free in every case. */
 int sm_side_parse(struct sm_side *s, const char *text, char *err, size_t errlen);
+/* The same cases of the same report. */
+bool sm_sides_same(const struct sm_side *a, const struct sm_side *b);
 void sm_side_free(struct sm_side *s);
 
 struct sm_compare_row {

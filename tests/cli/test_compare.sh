@@ -130,6 +130,9 @@ r = d[0]["rows"][0]
 assert d[0]["base"] == "libc" and r["paired"] and len(r["base"]) == 10, d
 P
 
+expect 0 "$cmd" compare --store lab.db libc libc; says "'libc' and 'libc' are the same: each ratio is 1" err
+expect 0 "$cmd" compare --store lab.db libc span; [ ! -s err ] || bad "not the same: $(cat err)"
+
 refuse "--store FILE" compare 1 2
 refuse "no store" compare --store none.db 1 2
 refuse "no store" compare none.db:1 none.db:2
