@@ -30,6 +30,15 @@ static int parse_target(const char *text, size_t len, struct sm_until_target *t)
 	return *end == '%' && end + 1 == text + len && t->width > 0 && t->width <= 1 ? 0 : -EINVAL;
 }
 
+/* Has the last target been said before? */
+static bool is_twice(const struct sm_until *u)
+{
+	for (unsigned i = 0; i + 1 < u->ntargets; i++)
+		if (strcmp(u->targets[i].metric, u->targets[u->ntargets - 1].metric) == 0)
+			return true;
+	return false;
+}
+
 int sm_until_parse(const char *text, struct sm_until *u, char *err, size_t errlen)
 {
 	const char *at = text;
@@ -44,6 +53,13 @@ int sm_until_parse(const char *text, struct sm_until *u, char *err, size_t errle
 				 "--until '%.60s'; allowed: a width such as 1%%, up to 100%%, or "
 				 "RESULT=WIDTH, up to %d of them with commas between",
 				 text, SM_UNTIL_TARGETS);
+			return -EINVAL;
+		}
+		if (is_twice(u)) {
+			snprintf(err, errlen,
+				 "--until '%.60s': one width is given twice; allowed: one for all, "
+				 "and one for each RESULT",
+				 text);
 			return -EINVAL;
 		}
 		at += len;

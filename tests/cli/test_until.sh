@@ -78,6 +78,8 @@ says "no sample has a figure that --until looks at" err
 says "--until looks after 10, 16, 24 repetitions and so on" out
 refuse "no workload reports it" run --until nope=1%
 refuse "--until '1'; allowed: a width" run --until 1
+refuse "--until '1%,2%': one width is given twice; allowed: one for all, and one for each RESULT" run --until 1%,2%
+refuse "one width is given twice" run --until ns_per_op=1%,2%,ns_per_op=1%
 refuse "--max-time ends --until" run --max-time 5
 refuse "--max-time: 'x'" run --until 1% --max-time x
 

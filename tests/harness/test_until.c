@@ -22,9 +22,13 @@
 
 START_TEST(what_it_takes)
 {
-	static const char *const bad[] = {
-		"",    "1",   "%",    "0%",  "-1%",	 "101%",    "a=",
-		"=1%", "1%,", "nan%", "1%%", "a=1%,b=x", "a=1% ,b", "1%,1%,1%,1%,1%,1%,1%,1%,1%"};
+	static const char *const bad[] = {"",	     "1",
+					  "%",	     "0%",
+					  "-1%",     "101%",
+					  "a=",	     "=1%",
+					  "1%,",     "nan%",
+					  "1%%",     "a=1%,b=x",
+					  "a=1% ,b", "1%,a=1%,b=1%,c=1%,d=1%,e=1%,f=1%,g=1%,h=1%"};
 	struct sm_until u;
 	char err[300];
 
@@ -36,6 +40,9 @@ START_TEST(what_it_takes)
 	ck_assert_uint_eq(u.ntargets, 2);
 	ck_assert_str_eq(u.targets[1].metric, "p99_us");
 	ck_assert_double_eq(u.targets[1].width, 0.2);
+	ck_assert_int_eq(sm_until_parse("1%,p99_us=20%", &u, err, sizeof(err)), 0);
+	ck_assert_int_eq(sm_until_parse("p99_us=1%,p99_us=1%", &u, err, sizeof(err)), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err, "one width is given twice; allowed: one for all"));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		ck_assert_msg(sm_until_parse(bad[i], &u, err, sizeof(err)) == -EINVAL, "'%s'",
 			      bad[i]);
