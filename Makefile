@@ -141,10 +141,12 @@ $(FAULTS): $(B)/faults/%: $(B)/tests/faults/%.o $(B)/libspanmark.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(if $(filter %/gc_life,$@),$(B)/libspanmark.a $(LIB_LIBS))
 
-# Malloc libraries for `--backend preload:PATH`: one that works, one without free, one that takes itself out again.
-MALLOCS    := $(addprefix $(B)/mallocs/,forward.so nofree.so leaves.so)
+# Malloc libraries for `--backend preload:PATH`: one that works, one without free, one that takes itself out again,
+# one without memory.
+MALLOCS    := $(addprefix $(B)/mallocs/,forward.so nofree.so leaves.so nothing.so)
 $(B)/mallocs/nofree.so: MALLOC_FLAGS := -DNO_FREE
 $(B)/mallocs/leaves.so: MALLOC_FLAGS := -DLEAVES
+$(B)/mallocs/nothing.so: MALLOC_FLAGS := -DMEMORY=0
 $(MALLOCS): tests/mallocs/forward.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -D_GNU_SOURCE -O1 -fPIC -shared -fno-builtin $(MALLOC_FLAGS) \

@@ -27,7 +27,7 @@ struct sm_table {
 	bool scaled, outliers, doubted; /* a mark was printed: explain it */
 	bool partly, parts;		/* "2/3" was; totals of medians were */
 };
-#define SM_TABLE_BACKEND 12 /* letters of a backend's name */
+#define SM_TABLE_BACKEND 15 /* letters of a backend's name */
 
 /* Colour is decoration only: "" where there is none. */
 static inline const char *sm__table_sgr(const struct sm_table *t, const char *sgr)

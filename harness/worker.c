@@ -28,6 +28,7 @@ static char *read_all(int fd, size_t *len)
 	char *buf = malloc(cap);
 
 	*len = 0;
+	errno = ENOMEM; /* a malloc that is measured may fail without saying so */
 	while (buf != NULL && *len < MAX_JOB) {
 		ssize_t n = read(fd, buf + *len, cap - *len);
 
@@ -42,8 +43,10 @@ static char *read_all(int fd, size_t *len)
 		if (*len == cap) {
 			char *bigger = realloc(buf, cap *= 2);
 
-			if (bigger == NULL)
+			if (bigger == NULL) {
+				errno = ENOMEM;
 				break;
+			}
 			buf = bigger;
 		}
 	}

@@ -61,6 +61,9 @@ static void write_head(struct sm_table *t)
 
 /* ---- results ------------------------------------------------------------------------------ */
 
+/* Long names of backends have their room of this column, which has some to spare. */
+#define INTERVAL_WIDTH(t) ((t)->backend > 13 ? 32 - (t)->backend : 19)
+
 static void put_interval(struct sm_table *t, size_t first)
 {
 	unsigned group = t->r->records[first].group;
@@ -77,7 +80,7 @@ static void put_interval(struct sm_table *t, size_t first)
 		}
 		t->outliers |= s.outliers > 0;
 	}
-	fprintf(t->out, " %19s", text);
+	fprintf(t->out, " %*s", INTERVAL_WIDTH(t), text);
 }
 
 /* The group's failed samples, in words of the table. */
@@ -157,7 +160,7 @@ static void write_results(struct sm_table *t)
 		if (sm_results[i].shown == SM_SHOWN_COLUMN)
 			fprintf(t->out, " %*s", sm_results[i].width, sm_results[i].title);
 		if (i == SM_RESULT_ns_per_op)
-			fprintf(t->out, " %19s", "95% interval");
+			fprintf(t->out, " %*s", INTERVAL_WIDTH(t), "95% interval");
 	}
 	fprintf(t->out, "%s\n", SM_PLAIN(t));
 	sm__table_each_group(t, write_result_row);

@@ -90,12 +90,20 @@ else
 	echo "SKIP a program with rights of its own: not root, no setcap or setpriv, or no capabilities of files here"
 fi
 
+# A malloc that has no memory and leaves errno alone.
+timeout 300 "$cmd" run $small --backend "preload:$build/mallocs/nothing.so" >out 2>err && bad "no malloc, and status 0"
+tr -s ' \n' ' ' <out | grep -q "cannot read the job: Cannot allocate memory" || bad "no malloc: $(cat out err)"
+# The longest name is whole, within 100 columns.
+expect 0 "$cmd" run $small --backend libc,spanmark-malloc
+says "churn        spanmark-malloc "
+[ -z "$(awk 'length($0) > 100' out)" ] || bad "wider than 100 columns: $(awk 'length($0) > 100' out)"
+
 # ---- what is not installed ------------------------------------------------------------------------
 # A loader's cache and folders that hold nothing would take a machine of its own: a copy of the command without its library.
 mkdir -p alone/bin && cp "$cmd" alone/bin/
 tried=$((tried + 1))
 timeout 300 alone/bin/spanmark run $small --backend libc,spanmark-malloc --store lab.db >out 2>err || bad "status $?: $(cat err)"
-if grep -q "^churn *spanmark-mal *n/a 2" out; then
+if grep -q "^churn *spanmark-malloc *n/a 2" out; then
 	says "n/a 2    not installed: no libspanmark-malloc.so beside spanmark"
 	says "[1/3] churn" err
 	timeout 300 alone/bin/spanmark run $small --backend libc,spanmark-malloc -f csv >out 2>err || bad "status $?"
@@ -110,7 +118,7 @@ if grep -q "^churn *spanmark-mal *n/a 2" out; then
 	# Repetitions until intervals are narrow do not wait for it.
 	timeout 60 alone/bin/spanmark run -w churn -p ops=2000 --seed 3 -c none --until 50% --max-time 20s \
 		--backend libc,spanmark-malloc >out 2>err || bad "until: status $?: $(cat err)"
-	grep -q "^churn *spanmark-mal *n/a 2" out || bad "until: $(cat out)"
+	grep -q "^churn *spanmark-malloc *n/a 2" out || bad "until: $(cat out)"
 	[ "$(sed -n 's/^.\([0-9]*\)\/\([0-9]*\). churn .*/\1 \2/p' err | tail -1 | awk '{ print $1 == $2 }')" = 1 ] ||
 		grep -q "max-time" err || bad "until: samples are counted that are never run: $(cat err)"
 else

@@ -1,7 +1,7 @@
 /*
  * forward.c: a malloc library that hands everything to the C library's: what --backend
  * preload:PATH takes. Built with NO_FREE it lacks free; with LEAVES its constructor begins the
- * program anew without it.
+ * program anew without it; with MEMORY=0 it never has any, and leaves errno alone.
  */
 #include <fcntl.h>
 #include <stddef.h>
@@ -14,21 +14,25 @@ extern void *__libc_calloc(size_t n, size_t size);
 extern void *__libc_realloc(void *p, size_t size);
 extern void __libc_free(void *p);
 
+#ifndef MEMORY
+#define MEMORY 1
+#endif
+
 #define API __attribute__((visibility("default")))
 
 API void *malloc(size_t size)
 {
-	return __libc_malloc(size);
+	return MEMORY ? __libc_malloc(size) : NULL;
 }
 
 API void *calloc(size_t n, size_t size)
 {
-	return __libc_calloc(n, size);
+	return MEMORY ? __libc_calloc(n, size) : NULL;
 }
 
 API void *realloc(void *p, size_t size)
 {
-	return __libc_realloc(p, size);
+	return MEMORY ? __libc_realloc(p, size) : NULL;
 }
 
 #ifndef NO_FREE
