@@ -165,10 +165,23 @@ static int check_metrics(const struct sm_run_options *o, char *err, size_t errle
 	return 0;
 }
 
+static const char *wrong_ready(const char *ready)
+{
+	regex_t re;
+
+	if (ready[strspn(ready, "0123456789")] == 0)
+		return strlen(ready) > 5 || atoi(ready) < 1 || atoi(ready) > 65535
+			       ? "a port is a number from 1 to 65535"
+			       : NULL;
+	if (regcomp(&re, ready, REG_EXTENDED | REG_NOSUB) != 0)
+		return "the regular expression is wrong";
+	regfree(&re);
+	return NULL;
+}
+
 static int check_server(const struct sm_run_options *o, char *err, size_t errlen)
 {
 	const char *wrong = NULL;
-	regex_t re;
 
 	if (o->server == NULL && (o->client != NULL || o->ready != NULL))
 		wrong = "--client and --ready belong to --server CMD";
@@ -177,17 +190,11 @@ static int check_server(const struct sm_run_options *o, char *err, size_t errlen
 	else if (o->server != NULL && o->ready == NULL)
 		wrong = "--server needs --ready PORT, or an expression that it prints when it is "
 			"ready";
-	else if (o->ready != NULL && o->ready[strspn(o->ready, "0123456789")] == 0 &&
-		 (strlen(o->ready) > 5 || atoi(o->ready) < 1 || atoi(o->ready) > 65535))
-		wrong = "--ready: a port is a number from 1 to 65535";
-	else if (o->ready != NULL && regcomp(&re, o->ready, REG_EXTENDED | REG_NOSUB) != 0)
-		wrong = "--ready: the regular expression is wrong";
-	else if (o->ready != NULL)
-		regfree(&re);
-	if (wrong == NULL)
-		return 0;
-	snprintf(err, errlen, "%s", wrong);
-	return -EINVAL;
+	if (wrong != NULL)
+		snprintf(err, errlen, "%s", wrong);
+	else if (o->ready != NULL && (wrong = wrong_ready(o->ready)) != NULL)
+		snprintf(err, errlen, "--ready '%.80s': %s", o->ready, wrong);
+	return wrong != NULL ? -EINVAL : 0;
 }
 
 static bool has_any(const struct sm_run_options *o)

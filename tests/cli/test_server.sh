@@ -30,7 +30,7 @@ run "a stubborn server" 0 's["status"] == "ok"' '"SIGKILL" in w' -- $plain --ser
 	--client "$b request $port 10"
 refused "no client" "--client" --server "$b serve $port" --ready 1
 refused "no ready" "--ready" --server "$b serve $port" --client true
-refused "no port" "1 to 65535" --server "$b serve $port" --client true --ready 65536
+refused "no port" "--ready '65536': a port is a number from 1 to 65535" --server "$b serve $port" --client true --ready 65536
 refused "a client alone" "belong to --server" --client true
 cp "$b" another
 mkfifo up
