@@ -1,6 +1,6 @@
 /*
- * run_internal.h: the inside of a run, shared by run.c (threads, timed part, reports), session.c
- * (heap, collector, results) and counting.c (counters of each thread).
+ * run_internal.h: the inside of a run, shared by run.c (threads, reports), timed.c (timed part),
+ * session.c (heap, collector, results) and counting.c (counters of each thread).
  */
 #ifndef SM_WORKLOADS_RUN_INTERNAL_H
 #define SM_WORKLOADS_RUN_INTERNAL_H
