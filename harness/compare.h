@@ -114,7 +114,7 @@ int sm__compare_lost(const struct sm_side *base, size_t b, const struct sm_side 
 /* Lists the backend where both ran it with different libraries, once. */
 int sm__compare_library(const struct sm_side *base, size_t b, const struct sm_side *other, size_t o,
 			struct sm_comparison *out);
-/* What differs between two JSON objects of circumstances, one line each. */
+/* compare_environ.c: what differs between two JSON objects of circumstances, one line each. */
 int sm__compare_hidden(const char *base, const char *other, struct sm_strings *out);
 int sm__strings_printf(struct sm_strings *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -1,4 +1,7 @@
-/* compare_internal.h: the cases of a side, for those who match them and those who list them. */
+/*
+ * compare_internal.h: the cases of a side, for those who match them and those who list them, and
+ * the metrics of a run's environment.
+ */
 #ifndef SM_HARNESS_COMPARE_INTERNAL_H
 #define SM_HARNESS_COMPARE_INTERNAL_H
 
@@ -31,5 +34,8 @@ void sm__items_free(struct sm__items *l);
 char *sm__item_name(const struct sm__items *l, const struct sm__item *it, bool whole);
 /* Have both objects the same member, or neither? */
 bool sm__same_member(const cJSON *a, const cJSON *b, const char *name);
+
+/* compare_environ.c: the one of that name in an environment's list of metrics; NULL: none. */
+const cJSON *sm__environ_metric(const cJSON *list, const char *name);
 
 #endif

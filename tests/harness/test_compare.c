@@ -1,5 +1,5 @@
-/* harness/compare.c and compare_rows.c: which cases of two sides are compared, in pairs or not, and
- * what is listed beside them; compare_text.c: byte for byte. */
+/* harness/compare.c, compare_rows.c, compare_environ.c: which cases of two sides are compared, in
+ * pairs or not, and what is listed beside them; compare_text.c: byte for byte. */
 #include "harness/compare.h"
 
 #include <cjson/cJSON.h>
