@@ -26,6 +26,7 @@ offends() {
 }
 printf 'ELF\0\0' >"$tmp/data"; offends '^data: a binary file is tracked'
 head -c 300000 /dev/zero | tr '\0' 'x' >"$tmp/data"; offends '^data: 300000 bytes'
+echo '#!/bin/sh' >"$tmp/data"; offends '^data: begins with #! and cannot be executed'
 echo "$long" >"$tmp/docs/A.md"; offends '^docs/A.md:1: .* columns'
 printf '/* %s */\n' "$long" >"$tmp/collector/a.c"; offends '^collector/a.c:1: a comment of'
 printf 'int a;\n' >"$tmp/collector/a.c"; offends '^collector/a.c:1: the opening comment does not name the file'

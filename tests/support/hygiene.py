@@ -62,6 +62,8 @@ def main():
             offences.append(f"{f}: a binary file is tracked")
         elif len(data) > MAX_BYTES:
             offences.append(f"{f}: {len(data)} bytes, more than {MAX_BYTES}")
+        elif data[:2] == b"#!" and not os.access(f, os.X_OK):
+            offences.append(f"{f}: begins with #! and cannot be executed")
         texts[f] = data.decode("utf-8", "replace")
         if not f.endswith((".md", ".1")):
             symbols.update(re.findall(r"\b[sS][mM]_\w+", code_of(texts[f])))
