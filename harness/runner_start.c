@@ -17,6 +17,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "harness/descriptor.h"
+
 const char *sm_runner_self(bool for_others)
 {
 	static char path[4096];
@@ -33,32 +35,10 @@ const char *sm_runner_self(bool for_others)
 	return path;
 }
 
-/* Descriptors below 10 are targets of dup2 in the child: keep ours above. */
-static int lift(int fd)
-{
-	int high = fcntl(fd, F_DUPFD_CLOEXEC, 10), saved = errno;
-
-	close(fd);
-	errno = saved;
-	return high;
-}
-
-static int make_pipe(int ends[2])
-{
-	if (pipe2(ends, O_CLOEXEC) != 0)
-		return -errno;
-	ends[0] = lift(ends[0]);
-	ends[1] = lift(ends[1]);
-	if (ends[0] < 0 || ends[1] < 0)
-		return -EMFILE;
-	return fcntl(ends[0], F_SETFL, O_NONBLOCK) ? -errno : 0;
-}
-
 /* The job as an open file at its beginning: no pipe whose writer could block. */
 static int job_file(const char *job)
 {
-	size_t len = strlen(job), done = 0;
-	int fd = memfd_create("spanmark-job", MFD_CLOEXEC);
+	int rc, fd = memfd_create("spanmark-job", MFD_CLOEXEC);
 
 	if (fd < 0) {
 		char name[] = "/tmp/spanmark-job-XXXXXX";
@@ -69,19 +49,13 @@ static int job_file(const char *job)
 	}
 	if (fd < 0)
 		return -errno;
-	while (done < len) {
-		ssize_t n = write(fd, job + done, len - done);
-
-		if (n < 0 && errno != EINTR) {
-			int err = -errno;
-
-			close(fd);
-			return err;
-		}
-		done += n > 0 ? (size_t)n : 0;
+	rc = sm_descriptor_write(fd, job, strlen(job));
+	if (rc) {
+		close(fd);
+		return rc;
 	}
 	lseek(fd, 0, SEEK_SET);
-	fd = lift(fd);
+	fd = sm_descriptor_lift(fd);
 	return fd < 0 ? -EMFILE : fd;
 }
 
@@ -172,7 +146,9 @@ int sm__worker_start(struct sm__process *p, const struct sm_runner *r, const cha
 	jobfd = job_file(job);
 	rc = jobfd < 0 ? jobfd : env == NULL ? -ENOMEM : 0;
 	for (int i = 0; i < SM__NPIPES && rc == 0; i++) {
-		rc = make_pipe(pipes[i]);
+		rc = sm_descriptor_pipe(pipes[i]);
+		if (rc == 0 && fcntl(pipes[i][0], F_SETFL, O_NONBLOCK) != 0)
+			rc = -errno;
 		writers[i] = pipes[i][1];
 		p->fd[i] = pipes[i][0];
 	}

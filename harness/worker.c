@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "harness/descriptor.h"
 #include "harness/job.h"
 #include "harness/library.h"
 #include "harness/program/measure.h"
@@ -52,23 +53,6 @@ static char *read_all(int fd, size_t *len)
 	}
 	free(buf);
 	return NULL;
-}
-
-static int write_all(int fd, const char *text)
-{
-	size_t len = strlen(text);
-
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -errno;
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
 }
 
 /* What the sample is of: the library that serves malloc, and that it is the one that was asked
@@ -190,7 +174,8 @@ static int run_job(const char *text, size_t len)
 	answer = sm_record_format(&sample, has_library ? &library : NULL, rc);
 	sm_sample_free(&sample);
 	sm_job_parts_free(&parts);
-	rc = answer != NULL ? write_all(SM_WORKER_SAMPLE_FD, answer) : -ENOMEM;
+	rc = answer != NULL ? sm_descriptor_write(SM_WORKER_SAMPLE_FD, answer, strlen(answer))
+			    : -ENOMEM;
 	free(answer);
 	if (rc)
 		sm_complain("worker: cannot send the sample: %s", strerror(-rc));

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "harness/descriptor.h"
+
 #ifndef SM_WITNESS
 #error "SM_WITNESS: where the Makefile has built harness/witness"
 #endif
@@ -25,21 +27,6 @@ extern const char sm__witness[] __attribute__((visibility("hidden")));
 extern const char sm__witness_end[] __attribute__((visibility("hidden")));
 
 /* ---- in memory ---------------------------------------------------------------------------- */
-
-static int write_all(int fd, const char *data, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
 
 static bool is_ours(const char *entry)
 {
@@ -84,7 +71,8 @@ int sm_preload_make(struct sm_preload *p, const char *lib)
 				 .lines = memfd_create("spanmark-lines", MFD_CLOEXEC)};
 	rc = p->library < 0 || p->lines < 0 ? -errno : 0;
 	if (rc == 0)
-		rc = write_all(p->library, sm__witness, (size_t)(sm__witness_end - sm__witness));
+		rc = sm_descriptor_write(p->library, sm__witness,
+					 (size_t)(sm__witness_end - sm__witness));
 	/* a program that ends as another user may write, too */
 	if (rc == 0 && (fchmod(p->library, 0555) != 0 || fchmod(p->lines, 0666) != 0))
 		rc = -errno;

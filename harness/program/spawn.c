@@ -9,6 +9,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "harness/descriptor.h"
+
 #define MAX_CPUS 8192
 
 /* ---- the child: async-signal-safe calls alone ----------------------------------------------- */
@@ -73,21 +75,6 @@ static void child(const struct sm_spawn *s, int go, int told, int out, int err, 
 
 enum { PIPE_GO, PIPE_TOLD, PIPE_OUT, PIPE_ERR, NPIPES };
 
-/* Above what dup2 in the child replaces. */
-static int make_pipe(int ends[2])
-{
-	int low[2];
-
-	ends[0] = ends[1] = -1;
-	if (pipe2(low, O_CLOEXEC) != 0)
-		return -errno;
-	for (int i = 0; i < 2; i++) {
-		ends[i] = fcntl(low[i], F_DUPFD_CLOEXEC, 10);
-		close(low[i]);
-	}
-	return ends[0] >= 0 && ends[1] >= 0 ? 0 : -EMFILE;
-}
-
 static void close_one(int *fd)
 {
 	if (*fd >= 0)
@@ -105,7 +92,7 @@ int sm_spawn(struct sm_spawn *s)
 	for (int i = 0; i < NPIPES; i++)
 		pipes[i][0] = pipes[i][1] = -1;
 	for (int i = 0; i < NPIPES && rc == 0; i++)
-		rc = make_pipe(pipes[i]);
+		rc = sm_descriptor_pipe(pipes[i]);
 	if (rc == 0) {
 		s->pid = fork();
 		if (s->pid == 0) {
