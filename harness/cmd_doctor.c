@@ -130,14 +130,6 @@ static void print_calibration(FILE *f, const struct sm_calibration *c)
 
 /* ---- JSON --------------------------------------------------------------------------------- */
 
-static void add_number(cJSON *o, const char *key, double v)
-{
-	if (isfinite(v))
-		cJSON_AddNumberToObject(o, key, v);
-	else
-		cJSON_AddNullToObject(o, key);
-}
-
 static cJSON *calibration_json(const struct sm_calibration *c)
 {
 	cJSON *list = cJSON_CreateArray();
@@ -151,13 +143,13 @@ static cJSON *calibration_json(const struct sm_calibration *c)
 		cJSON_AddStringToObject(o, "event", r->label);
 		cJSON_AddStringToObject(o, "core", r->core_kind);
 		cJSON_AddStringToObject(o, "source", sm_source_names[r->source]);
-		add_number(o, "operations", r->work);
-		add_number(o, "expected", r->expected);
-		add_number(o, "low", r->low);
-		add_number(o, "high", r->high);
-		add_number(o, "counted", r->counted);
-		add_number(o, "error", r->error);
-		add_number(o, "ns_per_op", r->ns_per_op);
+		sm_json_number(o, "operations", r->work, true);
+		sm_json_number(o, "expected", r->expected, true);
+		sm_json_number(o, "low", r->low, true);
+		sm_json_number(o, "high", r->high, true);
+		sm_json_number(o, "counted", r->counted, true);
+		sm_json_number(o, "error", r->error, true);
+		sm_json_number(o, "ns_per_op", r->ns_per_op, true);
 		cJSON_AddStringToObject(o, "verdict", sm_verdict_name(r->verdict));
 		cJSON_AddStringToObject(o, "status", sm_status_names[r->status]);
 		if (r->reason[0])

@@ -172,17 +172,6 @@ static void put_power(const struct sm_compare_text *t, FILE *out)
 			t->power * 100, most, worst->name, worst->metric);
 }
 
-static void put_list(const struct sm_strings *list, const char *head, FILE *out)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		char line[600];
-
-		snprintf(line, sizeof(line), "%s%s", head, list->v[i]);
-		sm_text_clean(line);
-		sm__table_wrap_text(out, "", 2, line);
-	}
-}
-
 /* "1 of 3 planned samples, interrupted" of a run that is not whole; false: it is. */
 static bool is_unfinished(const struct sm_report *r, char *buf, size_t len)
 {
@@ -205,7 +194,7 @@ void sm_compare_table(const struct sm_compare_text *t, FILE *out)
 {
 	put_side("A", t->base, out);
 	put_side("B", t->other, out);
-	put_list(&t->c->hidden, "differs: ", out);
+	sm__table_list(out, "differs: ", &t->c->hidden);
 	number_notes(t->c);
 	fprintf(out, "\n%-30s %9s %9s %8s %16s %9s  %s\n", "", "A", "B", "B / A", "interval",
 		"from", "B is");
@@ -221,37 +210,17 @@ void sm_compare_table(const struct sm_compare_text *t, FILE *out)
 	put_notes(t->c, out);
 	put_claim(t, out);
 	put_power(t, out);
-	put_list(&t->c->unmatched, "not compared: ", out);
+	sm__table_list(out, "not compared: ", &t->c->unmatched);
 }
 
 /* ---- CSV ---------------------------------------------------------------------------------- */
-
-static void put_quoted(const char *text, FILE *out)
-{
-	fputc('"', out);
-	for (; *text; text++) {
-		if (*text == '"')
-			fputc('"', out);
-		fputc(*text, out);
-	}
-	fputc('"', out);
-}
-
-static void put_number(double v, bool has, FILE *out)
-{
-	char text[40] = "";
-
-	if (has && isfinite(v))
-		sm_text_number(v, text, sizeof(text));
-	fprintf(out, ",%s", text);
-}
 
 static void put_names(const struct sm_compare_text *t, const char *name, FILE *out)
 {
 	const char *const texts[] = {t->base->text, t->other->text, name};
 
 	for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++) {
-		put_quoted(texts[k], out);
+		sm_csv_quoted(out, texts[k]);
 		fputc(',', out);
 	}
 }
@@ -268,35 +237,27 @@ void sm_compare_csv(const struct sm_compare_text *t, bool head, FILE *out)
 
 		put_names(t, r->name, out);
 		for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++) {
-			put_quoted(texts[k], out);
+			sm_csv_quoted(out, texts[k]);
 			fputc(',', out);
 		}
 		fprintf(out, "%zu,%zu,%d,%d", r->d.nbase, r->d.nother, r->d.paired, r->d.exact);
-		put_number(r->d.ratio, true, out);
-		put_number(r->d.low, r->d.has_interval, out);
-		put_number(r->d.high, r->d.has_interval, out);
-		put_number(t->c->each, !r->d.exact, out);
+		sm_csv_number(out, r->d.ratio, true);
+		sm_csv_number(out, r->d.low, r->d.has_interval);
+		sm_csv_number(out, r->d.high, r->d.has_interval);
+		sm_csv_number(out, t->c->each, !r->d.exact);
 		fprintf(out, ",%s,%u,", sm_verdict_names[r->d.verdict], r->d.needed);
-		put_quoted(r->d.reason, out);
+		sm_csv_quoted(out, r->d.reason);
 		fputc('\n', out);
 	}
 	for (size_t i = 0; i < t->c->lost.n; i++) {
 		put_names(t, t->c->lost.v[i], out);
 		fprintf(out, ",,,,,,,,,,,,%s,,", sm_verdict_names[SM_VERDICT_UNCLEAR]);
-		put_quoted(t->c->why.v[i], out);
+		sm_csv_quoted(out, t->c->why.v[i]);
 		fputc('\n', out);
 	}
 }
 
 /* ---- JSON --------------------------------------------------------------------------------- */
-
-static void add_number(cJSON *obj, const char *name, double v, bool has)
-{
-	if (has && isfinite(v))
-		cJSON_AddNumberToObject(obj, name, v);
-	else
-		cJSON_AddNullToObject(obj, name);
-}
 
 static cJSON *row_json(const struct sm_compare_row *r)
 {
@@ -311,12 +272,12 @@ static cJSON *row_json(const struct sm_compare_row *r)
 	cJSON_AddItemToObject(obj, "other", cJSON_CreateDoubleArray(r->d.other, (int)r->d.nother));
 	cJSON_AddBoolToObject(obj, "paired", r->d.paired);
 	cJSON_AddBoolToObject(obj, "exact", r->d.exact);
-	add_number(obj, "ratio", r->d.ratio, true);
-	add_number(obj, "low", r->d.low, r->d.has_interval);
-	add_number(obj, "high", r->d.high, r->d.has_interval);
+	sm_json_number(obj, "ratio", r->d.ratio, true);
+	sm_json_number(obj, "low", r->d.low, r->d.has_interval);
+	sm_json_number(obj, "high", r->d.high, r->d.has_interval);
 	cJSON_AddStringToObject(obj, "verdict", sm_verdict_names[r->d.verdict]);
 	cJSON_AddStringToObject(obj, "reason", r->d.reason);
-	add_number(obj, "needed", r->d.needed, r->d.needed > 0);
+	sm_json_number(obj, "needed", r->d.needed, r->d.needed > 0);
 	return obj;
 }
 

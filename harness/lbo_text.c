@@ -54,17 +54,6 @@ static void put_head(const struct sm_lbo_row *r, FILE *out)
 		"interval", against, r->against[0] ? "interval" : "");
 }
 
-static void put_list(const struct sm_strings *list, const char *head, FILE *out)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		char line[600];
-
-		snprintf(line, sizeof(line), "%s%s", head, list->v[i]);
-		sm_text_clean(line);
-		sm__table_wrap_text(out, "", 2, line);
-	}
-}
-
 void sm_lbo_table(const struct sm_lbo *l, const struct sm_report *r, FILE *out)
 {
 	char text[600];
@@ -87,31 +76,11 @@ void sm_lbo_table(const struct sm_lbo *l, const struct sm_report *r, FILE *out)
 		 "differ from the quotients of the totals above, which are medians.",
 		 l->each * 100);
 	sm__table_wrap_text(out, "", 0, text);
-	put_list(&l->notes, "note: ", out);
-	put_list(&l->left_out, "left out: ", out);
+	sm__table_list(out, "note: ", &l->notes);
+	sm__table_list(out, "left out: ", &l->left_out);
 }
 
 /* ---- CSV and JSON ------------------------------------------------------------------------- */
-
-static void put_quoted(const char *text, FILE *out)
-{
-	fputc('"', out);
-	for (; *text; text++) {
-		if (*text == '"')
-			fputc('"', out);
-		fputc(*text, out);
-	}
-	fputs("\",", out);
-}
-
-static void put_number(double v, bool is_there, FILE *out)
-{
-	char text[40] = "";
-
-	if (is_there && isfinite(v))
-		sm_text_number(v, text, sizeof(text));
-	fprintf(out, ",%s", text);
-}
 
 void sm_lbo_csv(const struct sm_lbo *l, FILE *out)
 {
@@ -122,39 +91,32 @@ void sm_lbo_csv(const struct sm_lbo *l, FILE *out)
 		const struct sm_lbo_row *r = &l->rows[i];
 		const struct sm_lbo_ratio *const ratios[] = {&r->bound, &r->truth};
 
-		put_quoted(r->name, out);
-		put_quoted(r->config, out);
-		fprintf(out, "%s,%s,%s,%d,%d,%zu", r->metric, r->unit, r->source, r->manual,
+		sm_csv_quoted(out, r->name);
+		fputc(',', out);
+		sm_csv_quoted(out, r->config);
+		fprintf(out, ",%s,%s,%s,%d,%d,%zu", r->metric, r->unit, r->source, r->manual,
 			r->least, r->reps);
-		put_number(r->total, true, out);
-		put_number(r->distilled, true, out);
+		sm_csv_number(out, r->total, true);
+		sm_csv_number(out, r->distilled, true);
 		for (int k = 0; k < 2; k++) {
 			if (k == 1)
 				fprintf(out, ",%s", r->against);
-			put_number(ratios[k]->ratio, true, out);
-			put_number(ratios[k]->low, has(ratios[k]), out);
-			put_number(ratios[k]->high, has(ratios[k]), out);
+			sm_csv_number(out, ratios[k]->ratio, true);
+			sm_csv_number(out, ratios[k]->low, has(ratios[k]));
+			sm_csv_number(out, ratios[k]->high, has(ratios[k]));
 		}
-		put_number(l->each, true, out);
+		sm_csv_number(out, l->each, true);
 		fputc('\n', out);
 	}
-}
-
-static void add_number(cJSON *obj, const char *name, double v, bool is_there)
-{
-	if (is_there && isfinite(v))
-		cJSON_AddNumberToObject(obj, name, v);
-	else
-		cJSON_AddNullToObject(obj, name);
 }
 
 static void add_ratio(cJSON *row, const char *name, const struct sm_lbo_ratio *r)
 {
 	cJSON *obj = cJSON_AddObjectToObject(row, name);
 
-	add_number(obj, "ratio", r->ratio, true);
-	add_number(obj, "low", r->low, has(r));
-	add_number(obj, "high", r->high, has(r));
+	sm_json_number(obj, "ratio", r->ratio, true);
+	sm_json_number(obj, "low", r->low, has(r));
+	sm_json_number(obj, "high", r->high, has(r));
 }
 
 static cJSON *row_json(const struct sm_lbo_row *r)
@@ -169,8 +131,8 @@ static cJSON *row_json(const struct sm_lbo_row *r)
 	cJSON_AddBoolToObject(obj, "manual", r->manual);
 	cJSON_AddBoolToObject(obj, "least", r->least);
 	cJSON_AddNumberToObject(obj, "reps", (double)r->reps);
-	add_number(obj, "total", r->total, true);
-	add_number(obj, "distilled", r->distilled, true);
+	sm_json_number(obj, "total", r->total, true);
+	sm_json_number(obj, "distilled", r->distilled, true);
 	add_ratio(obj, "bound", &r->bound);
 	cJSON_AddStringToObject(obj, "against", r->against);
 	add_ratio(obj, "truth", &r->truth);

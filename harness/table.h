@@ -56,6 +56,8 @@ void sm__table_wrap_word(struct sm_wrap *w, const char *word);
 /* Text wrapped at blanks, at SM_TABLE_WIDTH or the table's; `head` stands in front of the first
  * line, indent wide. */
 void sm__table_wrap_text(FILE *out, const char *head, size_t indent, const char *text);
+/* Each text of the list behind `head`, wrapped. */
+void sm__table_list(FILE *out, const char *head, const struct sm_strings *list);
 void sm__table_wrap(struct sm_table *t, const char *head, size_t indent, const char *text);
 
 /* The first two columns of every table; blank unless shown. Where it is narrow they stand above the

@@ -95,6 +95,17 @@ void sm__table_wrap_text(FILE *out, const char *head, size_t indent, const char 
 	wrap(out, SM_TABLE_WIDTH, head, indent, text);
 }
 
+void sm__table_list(FILE *out, const char *head, const struct sm_strings *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		char line[600];
+
+		snprintf(line, sizeof(line), "%s%s", head, list->v[i]);
+		sm_text_clean(line);
+		sm__table_wrap_text(out, "", 2, line);
+	}
+}
+
 void sm__table_wrap(struct sm_table *t, const char *head, size_t indent, const char *text)
 {
 	wrap(t->out, t->width, head, indent, text);

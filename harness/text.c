@@ -3,6 +3,7 @@
  */
 #include "harness/writer.h"
 
+#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,34 @@ void sm_text_number(double v, char *buf, size_t len)
 		if (strtod(buf, NULL) == v)
 			return;
 	}
+}
+
+void sm_csv_quoted(FILE *out, const char *text)
+{
+	fputc('"', out);
+	for (; *text; text++) {
+		if (*text == '"')
+			fputc('"', out);
+		fputc(*text, out);
+	}
+	fputc('"', out);
+}
+
+void sm_csv_number(FILE *out, double v, bool is_there)
+{
+	char text[40] = "";
+
+	if (is_there && isfinite(v))
+		sm_text_number(v, text, sizeof(text));
+	fprintf(out, ",%s", text);
+}
+
+void sm_json_number(cJSON *obj, const char *name, double v, bool is_there)
+{
+	if (is_there && isfinite(v))
+		cJSON_AddNumberToObject(obj, name, v);
+	else
+		cJSON_AddNullToObject(obj, name);
 }
 
 /* Three significant digits without exponent: 1.23, 12.3, 123, 1234. */

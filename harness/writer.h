@@ -17,6 +17,8 @@
 
 #define SM_TABLE_WIDTH 100
 
+struct cJSON;
+
 struct sm_writer {
 	enum sm_format format;
 	enum sm_by by;
@@ -77,6 +79,11 @@ void sm_text_value(double v, const char *unit, char *buf, size_t len);
 void sm_text_print(FILE *out, const char *text);
 /* Makes what is not valid UTF-8, or turns the direction of writing, '?' in place. */
 void sm_text_clean(char *text);
+/* A field of CSV in quotes, and one that begins with its comma: empty where there is no number. */
+void sm_csv_quoted(FILE *out, const char *text);
+void sm_csv_number(FILE *out, double v, bool is_there);
+/* A member of a JSON object: null where there is no number. */
+void sm_json_number(struct cJSON *obj, const char *name, double v, bool is_there);
 /* A name in a column: cut or padded to the width, everything but printable ASCII as '?'. */
 void sm_text_name(FILE *out, const char *text, int width);
 
