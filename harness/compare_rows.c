@@ -203,13 +203,11 @@ static int add_row(const struct sm_side *s, size_t a, const struct sm_side *t, s
 static enum sm_better better_of(const struct sm_result *result)
 {
 	int said = sm_names_find(sm_better_names, result->better);
+	const struct sm_result_desc *d = sm_result_desc_find(result->name);
 
 	if (said >= 0)
 		return (enum sm_better)said;
-	for (unsigned i = 0; i < SM_RESULT_COUNT; i++)
-		if (strcmp(sm_results[i].name, result->name) == 0)
-			return sm_results[i].better;
-	return SM_BETTER_NEITHER;
+	return d != NULL ? d->better : SM_BETTER_NEITHER;
 }
 
 /* As the run's counter set said, which may be the user's; an older run's did not. */

@@ -256,18 +256,15 @@ static int check_until(const struct sm_run_options *o, char *err, size_t errlen)
 	int rc = o->until != NULL ? sm_until_parse(o->until, &u, err, errlen) : 0;
 
 	for (size_t i = 0; i < u.ntargets && rc == 0; i++) {
-		unsigned k = 0;
+		const char *metric = u.targets[i].metric;
 
-		while (k < SM_RESULT_COUNT && strcmp(sm_results[k].name, u.targets[i].metric) != 0)
-			k++;
-		if (k < SM_RESULT_COUNT || u.targets[i].metric[0] == 0 ||
-		    is_figure(o, u.targets[i].metric))
+		if (sm_result_desc_find(metric) != NULL || metric[0] == 0 || is_figure(o, metric))
 			continue;
 		rc = -EINVAL;
 		snprintf(err, errlen,
 			 "--until '%.60s': no workload reports it; allowed: ns_per_op, wall_s, "
 			 "stall_max_us and other results, as -f json names them",
-			 u.targets[i].metric);
+			 metric);
 	}
 	return rc;
 }

@@ -12,10 +12,17 @@ const struct sm_result_desc sm_results[SM_RESULT_COUNT] = {
 };
 #undef X
 
-enum sm_shown sm_result_shown(const char *name)
+const struct sm_result_desc *sm_result_desc_find(const char *name)
 {
 	for (unsigned i = 0; i < SM_RESULT_COUNT; i++)
 		if (strcmp(sm_results[i].name, name) == 0)
-			return sm_results[i].shown;
-	return SM_SHOWN_MORE;
+			return &sm_results[i];
+	return NULL;
+}
+
+enum sm_shown sm_result_shown(const char *name)
+{
+	const struct sm_result_desc *d = sm_result_desc_find(name);
+
+	return d != NULL ? d->shown : SM_SHOWN_MORE;
 }

@@ -49,6 +49,8 @@ static inline enum sm_result_id sm_wait_result(int cause, enum sm_wait_part part
 	return (enum sm_result_id)(SM_RESULT_stalls + (cause + 1) * SM_WAIT_PARTS + (int)part);
 }
 
+/* NULL: the name is not on the list. */
+const struct sm_result_desc *sm_result_desc_find(const char *name);
 /* Where a result is shown. A name that is not on the list, of another version's store:
  * SM_SHOWN_MORE. */
 enum sm_shown sm_result_shown(const char *name);

@@ -222,14 +222,6 @@ static double seconds(const struct timeval *t)
 	return (double)t->tv_sec + (double)t->tv_usec * 1e-6;
 }
 
-static const struct sm_result_desc *known(const char *name)
-{
-	for (unsigned i = 0; i < SM_RESULT_COUNT; i++)
-		if (strcmp(sm_results[i].name, name) == 0)
-			return &sm_results[i];
-	return NULL;
-}
-
 /* In the order in which they are looked at: what the load says before what the server says. */
 static void add_figures(struct sm_watch *w)
 {
@@ -240,7 +232,7 @@ static void add_figures(struct sm_watch *w)
 		texts[i].text = kept[i]->total > 0 ? sm_kept_text(kept[i], &texts[i].len) : NULL;
 	for (unsigned i = 0; i < w->run->program->nmetrics; i++) {
 		const struct sm_program_metric *m = &w->run->program->metrics[i];
-		const struct sm_result_desc *d = known(m->name);
+		const struct sm_result_desc *d = sm_result_desc_find(m->name);
 		enum sm_better better =
 			m->better == SM_BETTER_NEITHER && d != NULL ? d->better : m->better;
 		char why[160];
