@@ -251,7 +251,7 @@ bool sm_library_of_address(const void *address, struct sm_library *out)
 
 /* ---- what serves malloc ------------------------------------------------------------------- */
 
-static bool same_file(const char *a, const char *b)
+bool sm_library_same_file(const char *a, const char *b)
 {
 	struct stat x, y;
 
@@ -274,7 +274,7 @@ int sm_library_has(const char *path, const char *what, const void *at, struct sm
 		snprintf(err, errlen, "what serves %s cannot be told", what);
 		return -EINVAL;
 	}
-	if (path == NULL || same_file(path, out->path))
+	if (path == NULL || sm_library_same_file(path, out->path))
 		return 0;
 	snprintf(err, errlen, "%s is served by %.60s, not by %.60s%s", what, out->path, path,
 		 why_not());

@@ -22,6 +22,9 @@ struct sm_library {
  */
 char *sm_library_find(const char *sonames);
 
+/* Are both there, and one file (by device and inode)? */
+bool sm_library_same_file(const char *a, const char *b);
+
 /* Of a file: path and build id; the version where the file itself has it. 0 or -errno as
  * sm_elf_read. */
 int sm_library_of_file(const char *path, struct sm_library *out);

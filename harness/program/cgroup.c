@@ -143,10 +143,21 @@ static bool read_number(const struct sm_cgroup *g, const char *name, const char 
 	return found;
 }
 
-bool sm_cgroup_cpu(const struct sm_cgroup *g, uint64_t *user_us, uint64_t *system_us)
+static struct timeval of_us(uint64_t us)
 {
-	return read_number(g, "cpu.stat", "user_usec ", user_us) &&
-	       read_number(g, "cpu.stat", "system_usec ", system_us);
+	return (struct timeval){(time_t)(us / 1000000), (suseconds_t)(us % 1000000)};
+}
+
+bool sm_cgroup_times(const struct sm_cgroup *g, struct rusage *used)
+{
+	uint64_t user, system;
+
+	if (!read_number(g, "cpu.stat", "user_usec ", &user) ||
+	    !read_number(g, "cpu.stat", "system_usec ", &system))
+		return false;
+	used->ru_utime = of_us(user);
+	used->ru_stime = of_us(system);
+	return true;
 }
 
 bool sm_cgroup_peak_kib(const struct sm_cgroup *g, uint64_t *kib)

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 struct sm_cgroup {
@@ -18,8 +19,9 @@ struct sm_cgroup {
  * nearest where we may, of those with the memory controller first. root: of /proc and /sys, "" but
  * for tests. None is no error. */
 void sm_cgroup_make(struct sm_cgroup *g, const char *root, pid_t pid);
+/* Its two times; false: not known, and *used stays as it is. */
+bool sm_cgroup_times(const struct sm_cgroup *g, struct rusage *used);
 /* false: not known. */
-bool sm_cgroup_cpu(const struct sm_cgroup *g, uint64_t *user_us, uint64_t *system_us);
 bool sm_cgroup_peak_kib(const struct sm_cgroup *g, uint64_t *kib);
 /* All of its processes. */
 void sm_cgroup_kill(const struct sm_cgroup *g);

@@ -131,17 +131,6 @@ static void end_stragglers(struct sm_watch *w)
 	sm_watch_kill(w);
 }
 
-static void group_times(const struct sm_watch *w, struct rusage *used)
-{
-	uint64_t user, system;
-
-	if (!sm_cgroup_cpu(&w->group, &user, &system))
-		return;
-	used->ru_utime = (struct timeval){(time_t)(user / 1000000), (suseconds_t)(user % 1000000)};
-	used->ru_stime =
-		(struct timeval){(time_t)(system / 1000000), (suseconds_t)(system % 1000000)};
-}
-
 static int run_program(struct sm_watch *w, struct rusage *used, double *wall_s)
 {
 	struct rusage group = {0};
@@ -154,7 +143,7 @@ static int run_program(struct sm_watch *w, struct rusage *used, double *wall_s)
 	}
 	*wall_s = (double)(w->main.ended_ns - w->main.from_ns) * 1e-9;
 	rc = sm_watch_judge(w, &w->main, SM_PART_PROGRAM);
-	group_times(w, &group);
+	(void)sm_cgroup_times(&w->group, &group);
 	if (sm_cgroup_peak_kib(&w->group, &peak))
 		w->group_peak_kib = peak;
 	end_stragglers(w);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "harness/descriptor.h"
+#include "harness/library.h"
 
 #ifndef SM_WITNESS
 #error "SM_WITNESS: where the Makefile has built harness/witness"
@@ -97,15 +98,13 @@ void sm_preload_free(struct sm_preload *p)
 
 /* ---- proof -------------------------------------------------------------------------------- */
 
-static bool same_file(const char *object, const char *lib)
+static bool is_library(const char *object, const char *lib)
 {
 	const char *slash = strrchr(object, '/');
-	struct stat a, b;
 
 	if (strcmp(lib, SM_PRELOAD_LIBC) == 0)
 		return strcmp(slash != NULL ? slash + 1 : object, SM_PRELOAD_LIBC) == 0;
-	return stat(object, &a) == 0 && stat(lib, &b) == 0 && a.st_dev == b.st_dev &&
-	       a.st_ino == b.st_ino;
+	return sm_library_same_file(object, lib);
 }
 
 static void take_line(char *line, const char *lib, pid_t pid, struct sm_preload_proof *out)
@@ -117,7 +116,7 @@ static void take_line(char *line, const char *lib, pid_t pid, struct sm_preload_
 	if (who <= 0 || *object != ' ')
 		return;
 	object++;
-	same = same_file(object, lib);
+	same = is_library(object, lib);
 	out->programs++;
 	out->others += !same;
 	if (!same)

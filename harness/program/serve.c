@@ -119,7 +119,6 @@ static int wait_ready(struct sm_watch *w)
 static int usage(struct sm_watch *w, struct rusage *sum)
 {
 	pid_t except[SM_WATCH_BEFORE + 3];
-	uint64_t user, system;
 	struct sm_tree t;
 	int rc;
 
@@ -130,13 +129,7 @@ static int usage(struct sm_watch *w, struct rusage *sum)
 	sm_tree_usage(&t, sum);
 	sm_tree_free(&t);
 	sm_rusage_add(sum, &w->reaped);
-	w->ticks = !sm_cgroup_cpu(&w->group, &user, &system);
-	if (!w->ticks) {
-		sum->ru_utime =
-			(struct timeval){(time_t)(user / 1000000), (suseconds_t)(user % 1000000)};
-		sum->ru_stime = (struct timeval){(time_t)(system / 1000000),
-						 (suseconds_t)(system % 1000000)};
-	}
+	w->ticks = !sm_cgroup_times(&w->group, sum);
 	return 0;
 }
 

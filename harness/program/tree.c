@@ -122,10 +122,10 @@ static struct sm_process *find(const struct sm_tree *t, pid_t pid)
 	return t->n > 0 ? bsearch(&key, t->v, t->n, sizeof(*t->v), by_pid) : NULL;
 }
 
-static bool is_one_of(const pid_t *list, pid_t pid)
+bool sm_tree_excepts(const pid_t *except, pid_t pid)
 {
-	for (; list != NULL && *list != 0; list++)
-		if (*list == pid)
+	for (; except != NULL && *except != 0; except++)
+		if (*except == pid)
 			return true;
 	return false;
 }
@@ -135,7 +135,7 @@ static bool descends(const struct sm_tree *t, const struct sm_process *p, pid_t 
 		     const pid_t *except)
 {
 	for (size_t step = 0; p != NULL && step <= t->n; step++) {
-		if (is_one_of(except, p->pid))
+		if (sm_tree_excepts(except, p->pid))
 			return false;
 		if (p->parent == from)
 			return true;

@@ -30,6 +30,8 @@ struct sm_tree {
  * 0; NULL: none) and these themselves. 0 or -errno. */
 int sm_tree_read(struct sm_tree *t, const pid_t *except);
 void sm_tree_free(struct sm_tree *t);
+/* Is the process in such a list? */
+bool sm_tree_excepts(const pid_t *except, pid_t pid);
 size_t sm_tree_alive(const struct sm_tree *t);
 
 /*

@@ -134,14 +134,6 @@ static void take_end(struct sm_watched *p, int status, const struct rusage *used
 	sm_rusage_subtract(&p->used, &p->s.before);
 }
 
-static bool is_before(const struct sm_watch *w, pid_t pid)
-{
-	for (const pid_t *p = w->before; *p != 0; p++)
-		if (*p == pid)
-			return true;
-	return false;
-}
-
 static void reap(struct sm_watch *w)
 {
 	struct rusage used;
@@ -153,7 +145,7 @@ static void reap(struct sm_watch *w)
 			take_end(&w->main, status, &used);
 		else if (w->other.started && pid == w->other.s.pid)
 			take_end(&w->other, status, &used);
-		else if (w->main.from_ns > 0 && !is_before(w, pid))
+		else if (w->main.from_ns > 0 && !sm_tree_excepts(w->before, pid))
 			sm_rusage_add(&w->reaped, &used);
 	}
 }

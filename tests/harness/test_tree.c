@@ -375,7 +375,7 @@ END_TEST
 
 START_TEST(test_group)
 {
-	uint64_t user, system;
+	struct rusage used;
 	struct sm_cgroup g;
 	char file[1000];
 
@@ -388,7 +388,7 @@ START_TEST(test_group)
 	ck_assert_int_eq(sm_spawn_go(&s), 0);
 	hear();
 	ck_assert_int_eq(status_of(s.pid, NULL), 0);
-	ck_assert(sm_cgroup_cpu(&g, &user, &system));
+	ck_assert(sm_cgroup_times(&g, &used));
 	sm_cgroup_kill(&g);
 	ck_assert_int_eq(waitpid(-1, NULL, 0) > 0, 1); /* the daemon */
 	snprintf(file, sizeof(file), "%s", g.path);
@@ -401,12 +401,13 @@ END_TEST
 /* No such system: no group, no harm. */
 START_TEST(test_no_group)
 {
+	struct rusage used;
 	struct sm_cgroup g;
 	uint64_t v;
 
 	sm_cgroup_make(&g, "/no-such-root", getpid());
 	ck_assert_str_eq(g.path, "");
-	ck_assert(!sm_cgroup_peak_kib(&g, &v) && !sm_cgroup_cpu(&g, &v, &v));
+	ck_assert(!sm_cgroup_peak_kib(&g, &v) && !sm_cgroup_times(&g, &used));
 	sm_cgroup_kill(&g);
 	sm_cgroup_remove(&g);
 }
