@@ -24,15 +24,6 @@
 #include "tests/support/run.h"
 #include "tests/support/skip.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
-	__has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-
 /* ---- the other side ------------------------------------------------------------------------ */
 
 static void say(const char *text)
@@ -314,7 +305,7 @@ START_TEST(test_memory_of_one)
 	sm_tree_free(&t);
 	ck_assert_uint_eq(m.processes, 1);
 	ck_assert_msg(m.kib >= 48 << 10, "%llu KiB", (unsigned long long)m.kib);
-#if !defined(SANITIZED)
+#if !SM_SANITIZED
 	ck_assert_msg(m.kib < 64 << 10, "%llu KiB", (unsigned long long)m.kib);
 #endif
 	ck_assert_int_eq(sm_tree_end(NULL, 20, NULL), 0);
@@ -340,7 +331,7 @@ START_TEST(test_memory_of_two)
 	ck_assert_msg(m.kib >= 40 << 10, "%llu KiB", (unsigned long long)m.kib);
 	if (m.rss)
 		SM_SKIP("smaps_rollup cannot be read here");
-#if !defined(SANITIZED)
+#if !SM_SANITIZED
 	ck_assert_msg(m.kib < 60 << 10, "%llu KiB", (unsigned long long)m.kib);
 #endif
 }
@@ -433,7 +424,7 @@ START_TEST(test_proof)
 	struct sm_preload_proof proof;
 	char lib[256] = "", *slash;
 
-#if defined(SANITIZED)
+#if SM_SANITIZED
 	SM_SKIP("a sanitizer has a malloc of its own");
 #endif
 	prove(SM_PRELOAD_LIBC, &proof);

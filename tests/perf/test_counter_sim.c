@@ -15,18 +15,6 @@
 #include "tests/support/skip.h"
 #include "tests/support/run.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
-	__has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 /* ---- the child ---------------------------------------------------------------------------- */
 
 /* Two instructions a round: decrement and branch (four or so where the compiler keeps it simple).
@@ -159,9 +147,9 @@ START_TEST(test_loops_are_found)
 	pid_t pid;
 	FILE *f;
 
-	if (SANITIZED || sm_sim_find(path, sizeof(path), why, sizeof(why))) {
+	if (SM_SANITIZED || sm_sim_find(path, sizeof(path), why, sizeof(why))) {
 		printf("not run: %s\n",
-		       SANITIZED ? "a sanitized program does not run under valgrind" : why);
+		       SM_SANITIZED ? "a sanitized program does not run under valgrind" : why);
 		SM_SKIP("valgrind cannot run it");
 	}
 	f = run_child(&dir, &pid);

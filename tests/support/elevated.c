@@ -60,7 +60,7 @@ int elevated_run(const char *arg, char *const *env)
 	char dir[] = "/tmp/sm_elevatedXXXXXX", exe[64];
 	int status;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SM_SANITIZED
 	return not_tried("a sanitized program does not run with capabilities");
 #endif
 	if (geteuid() != 0)

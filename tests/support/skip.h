@@ -6,6 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 
+/* 1 where a sanitizer has a malloc of its own, 0 elsewhere. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SM_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+	__has_feature(memory_sanitizer)
+#define SM_SANITIZED 1
+#endif
+#endif
+#ifndef SM_SANITIZED
+#define SM_SANITIZED 0
+#endif
+
 __attribute__((format(printf, 2, 3))) static inline void sm_case_skipped(const char *function,
 									 const char *why, ...)
 {

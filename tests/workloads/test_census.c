@@ -12,6 +12,7 @@
 #include "allocator/base/atomic.h"
 #include "tests/support/run.h"
 #include "tests/support/sample.h"
+#include "tests/support/skip.h"
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t n, size_t size);
@@ -256,7 +257,7 @@ END_TEST
 
 int main(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SM_SANITIZED
 	puts("the sanitizer's malloc cannot be replaced");
 	return 77;
 #endif

@@ -10,6 +10,7 @@
 
 #include "workloads/session.h"
 #include "tests/support/run.h"
+#include "tests/support/skip.h"
 
 /* Objects of this size are all the same block. */
 #define ODD 1237
@@ -225,7 +226,7 @@ END_TEST
 
 int main(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SM_SANITIZED
 	puts("the sanitizer's malloc cannot be replaced");
 	return 77;
 #endif
