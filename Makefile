@@ -57,7 +57,7 @@ ALLOC_SRC := $(call src,$(wildcard allocator/*))
 GC_SRC    := $(call src,collector)
 PERF_SRC  := $(call src,perf)
 WL_SRC    := $(call src,workloads)
-HARN_SRC  := $(call src,harness harness/program)
+HARN_SRC  := $(call src,harness $(filter-out harness/main.c,$(wildcard harness/*)))
 # allocator/malloc/preload.c is the malloc interface: only in libspanmark-malloc.so, never in the library.
 LIB_SRC   := $(filter-out allocator/malloc/preload.c,$(ALLOC_SRC)) $(GC_SRC)
 APP_SRC   := $(PERF_SRC) $(WL_SRC) $(filter-out harness/main.c,$(HARN_SRC))
@@ -185,7 +185,7 @@ $(B)/flags: FORCE
 # The sets are compiled in by .incbin, which no dependency file mentions; so is the witness, a library for other programs,
 # hence without sanitizers and counts.
 $(B)/perf/setfile.o: $(wildcard perf/sets/*.ini)
-$(B)/witness.so: harness/witness/witness.c $(B)/flags
+$(B)/witness.so: harness/program/witness/witness.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Os -fPIC -shared -s \
 		-Wl,-z,now -o $@ $<

@@ -1,7 +1,7 @@
 /*
  * main.c: spanmark: finds the command and runs it. What the commands do is told in cmd.h.
  */
-#include "harness/cmd.h"
+#include "harness/command/cmd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,9 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "harness/runner.h"
-#include "harness/suggest.h"
+#include "harness/run/runner.h"
+#include "harness/base/suggest.h"
 #include "perf/privilege.h"
+#include "harness/base/complain.h"
 
 static const struct sm_command commands[] = {
 	{"run", "measure workloads and print a counter table", sm_cmd_run},

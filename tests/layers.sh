@@ -5,7 +5,8 @@
 #
 # An include of ours is root-relative, so its first folder names the layer it reaches for. The public headers are
 # the door, include/spanmark/, and are included as "spanmark/NAME.h" by every folder, as a program does. Inside
-# allocator/ the second folder names the room, whose arrows point down likewise, and which holds 20 files at most.
+# allocator/ and harness/ the second folder names the room, whose arrows point down likewise, and which holds 20 files
+# at most.
 set -eu
 root=${1:-$(dirname "$0")/..}
 cd "$root"
@@ -23,15 +24,26 @@ allowed() {
 	esac
 }
 
-# The same of a room: rooms, and public headers whose contents are known there.
-room_allowed() {
+# Rooms, each of which may use itself and what stands before it.
+allocator_rooms="base os pages objects stats malloc"
+harness_rooms="base judge options machine heap process mallocs program plan store report compare page run tune command"
+rooms_allowed() { # ROOM ROOM ..: up to the first
+	last=$1
+	shift
+	for r in "$@"; do
+		printf '%s ' "$r"
+		[ "$r" != "$last" ] || break
+	done
+}
+
+# Public headers whose contents are known in a room of the allocator.
+doors_allowed() {
 	case $1 in
-	base) echo "base heap.h inline.h" ;;
-	os) echo "os base heap.h stack.h" ;;
-	pages) echo "pages os base heap.h" ;;
-	objects) echo "objects pages os base heap.h inline.h stack.h" ;;
-	stats) echo "stats objects pages os base heap.h" ;;
-	malloc) echo "malloc stats objects pages os base heap.h malloc.h" ;;
+	base) echo "heap.h inline.h" ;;
+	os) echo "heap.h stack.h" ;;
+	objects) echo "heap.h inline.h stack.h" ;;
+	pages | stats) echo "heap.h" ;;
+	malloc) echo "heap.h malloc.h" ;;
 	esac
 }
 
@@ -58,27 +70,50 @@ found=$(for layer in include allocator collector perf workloads harness tests; d
 			esac ;;
 		esac
 	done
-done
-for room in base os pages objects stats malloc; do
-	may=" $(room_allowed "$room") "
-	includes "allocator/$room" | while read -r place target; do
-		case $target in
-		allocator/*/*) below=${target#allocator/} && below=${below%%/*} ;;
-		spanmark/*) below=${target#spanmark/} ;;
+done)
+
+each_room() { # FUNCTION: with the layer, its rooms and one of them
+	for r in $allocator_rooms; do "$1" allocator "$allocator_rooms" "$r"; done
+	for r in $harness_rooms; do "$1" harness "$harness_rooms" "$r"; done
+}
+look_up() {
+	layer=$1
+	room=$3
+	# shellcheck disable=SC2086
+	may=" $(rooms_allowed "$room" $2)"
+	[ "$layer" = harness ] || may="$may$(doors_allowed "$room") "
+	includes "$layer/$room" | while read -r place target; do
+		case $layer/$target in
+		harness/harness/* | allocator/allocator/*/*) below=${target#*/} && below=${below%%/*} ;;
+		allocator/spanmark/*) below=${target#spanmark/} ;;
 		*) continue ;; # refused above
 		esac
 		case $may in
 		*" $below "*) ;;
-		*) echo "$place: allocator/$room/ may not include \"$target\" (it may use:$may)" ;;
+		*) echo "$place: $layer/$room/ may not include \"$target\" (it may use:$may)" ;;
 		esac
 	done
-done
-# A room that outgrows 20 files wants another wall.
-for room in base os pages objects stats malloc; do
-	[ -d "allocator/$room" ] || continue
-	files=$(find "allocator/$room" -maxdepth 1 -type f | wc -l)
-	[ "$files" -le 20 ] || echo "allocator/$room: $files files, at most 20"
-done)
+}
+# A room that outgrows 20 files wants another wall; a file in a folder without a place among them, too.
+count_files() {
+	[ -d "$1/$3" ] || return 0
+	files=$(find "$1/$3" -maxdepth 1 -type f | wc -l)
+	[ "$files" -le 20 ] || echo "$1/$3: $files files, at most 20"
+}
+unknown_rooms() {
+	for layer in allocator harness; do
+		[ "$layer" = allocator ] && all=" $allocator_rooms " || all=" $harness_rooms "
+		for d in "$layer"/*/; do
+			[ -d "$d" ] || continue
+			d=${d%/} && d=${d#*/}
+			case $all in *" $d "*) ;; *) echo "$layer/$d: a room that tests/layers.sh does not know" ;; esac
+		done
+		find "$layer" -maxdepth 1 -name '*.[ch]' ! -path harness/main.c 2>/dev/null |
+			while read -r f; do echo "$f: stands in no room"; done
+	done
+}
+found=$(printf '%s\n' "$found" && each_room look_up && each_room count_files && unknown_rooms)
+found=$(printf '%s\n' "$found" | sed '/^$/d')
 
 if [ -n "$found" ]; then
 	printf '%s\n' "$found" >&2

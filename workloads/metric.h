@@ -4,7 +4,7 @@
  * exclude each other; the phase "total" is all of them.
  *
  * Both are rows of fields. A struct sm_row_type lists the fields, so that the code that sends,
- * keeps or prints rows does it in a loop over them: harness/record.c (JSON between worker and
+ * keeps or prints rows does it in a loop over them: harness/plan/record.c (JSON between worker and
  * runner), store_rows.c (SQLite), writer_csv.c, writer_json.c.
  */
 #ifndef SM_WORKLOADS_METRIC_H

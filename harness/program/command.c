@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <wordexp.h>
 
-#include "harness/elf.h"
+#include "harness/mallocs/elf.h"
 
 #define MAX_SCRIPTS 4 /* as the kernel: interpreters of interpreters */
 

@@ -1,5 +1,6 @@
 /* figures.c: what a program printed, and the figures in it. See figures.h. */
 #include "harness/program/figures.h"
+#include "harness/base/text.h"
 
 #include <errno.h>
 #include <math.h>

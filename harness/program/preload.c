@@ -9,11 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "harness/descriptor.h"
-#include "harness/library.h"
+#include "harness/base/descriptor.h"
+#include "harness/mallocs/library.h"
 
 #ifndef SM_WITNESS
-#error "SM_WITNESS: where the Makefile has built harness/witness"
+#error "SM_WITNESS: where the Makefile has built harness/program/witness"
 #endif
 
 /* The witness as built, in the text of this program. */

@@ -1,9 +1,9 @@
 /*
  * preload.h: a malloc library in a program that is not ours, and the proof that it is there.
  *
- * LD_PRELOAD names the library and the witness (harness/witness/witness.c), which says of every
- * program of the tree which object serves malloc in it. Both the witness and what it writes to are
- * files in memory that belong to this process: nothing is left on a disk.
+ * LD_PRELOAD names the library and the witness (harness/program/witness/witness.c), which says of
+ * every program of the tree which object serves malloc in it. Both the witness and what it writes
+ * to are files in memory that belong to this process: nothing is left on a disk.
  */
 #ifndef SM_HARNESS_PROGRAM_PRELOAD_H
 #define SM_HARNESS_PROGRAM_PRELOAD_H

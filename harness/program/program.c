@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/options.h"
+#include "harness/options/options.h"
 #include "harness/program/command.h"
 #include "harness/program/figures.h"
 

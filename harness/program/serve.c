@@ -15,6 +15,7 @@
 
 #include "harness/program/watch.h"
 #include "perf/clock.h"
+#include "harness/base/text.h"
 
 #define READY_LIMIT_S 60.0
 #define STOP_LIMIT_S  5.0

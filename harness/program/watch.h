@@ -5,12 +5,12 @@
 #ifndef SM_HARNESS_PROGRAM_WATCH_H
 #define SM_HARNESS_PROGRAM_WATCH_H
 
-#include "harness/program/cgroup.h"
-#include "harness/program/count.h"
+#include "harness/process/cgroup.h"
+#include "harness/process/count.h"
 #include "harness/program/figures.h"
 #include "harness/program/measure.h"
-#include "harness/program/spawn.h"
-#include "harness/program/tree.h"
+#include "harness/process/spawn.h"
+#include "harness/process/tree.h"
 
 #include <sched.h>
 

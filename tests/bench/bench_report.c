@@ -9,9 +9,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "harness/plan.h"
-#include "harness/store.h"
-#include "harness/writer.h"
+#include "harness/plan/plan.h"
+#include "harness/store/store.h"
+#include "harness/report/writer.h"
 
 enum { REPS = 3 };
 

@@ -2,8 +2,8 @@
  * fuzz_config.c: the configuration file and all that it can ask for: INI text, then the plan that
  * comes of it on a machine of two packages. Either there is a plan, or one line says why not.
  */
-#include "harness/options.h"
-#include "harness/plan.h"
+#include "harness/options/options.h"
+#include "harness/plan/plan.h"
 #include "tests/fuzz/fuzz.h"
 
 static char err[768];

@@ -1,5 +1,5 @@
 /* fuzz_heapfile.c: heap dumps, and what is asked of them: `spanmark heap`. */
-#include "harness/heapfile.h"
+#include "harness/heap/heapfile.h"
 #include "tests/fuzz/fuzz.h"
 
 static void ask(const struct sm_heapfile *h)

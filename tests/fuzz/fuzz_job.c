@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "harness/job.h"
+#include "harness/plan/job.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

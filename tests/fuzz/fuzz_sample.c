@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "harness/store.h"
+#include "harness/store/store.h"
 #include "tests/fuzz/report.h"
 
 static void keep(struct sm_record *r)

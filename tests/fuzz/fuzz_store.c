@@ -15,9 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "harness/job.h"
-#include "harness/options.h"
-#include "harness/resume.h"
+#include "harness/plan/job.h"
+#include "harness/options/options.h"
+#include "harness/run/resume.h"
 #include "tests/fuzz/report.h"
 
 static char dir[64], path[96], err[512];

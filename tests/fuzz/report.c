@@ -4,7 +4,7 @@
 #include <cjson/cJSON.h>
 #include <string.h>
 
-#include "harness/writer.h"
+#include "harness/report/writer.h"
 
 const char report_environment[] =
 	"{\"cpu_model\":\"Test CPU\",\"kernel\":\"6.1\",\"repetitions\":2,\"quick\":false,"

@@ -2,7 +2,7 @@
 #ifndef SM_TESTS_FUZZ_REPORT_H
 #define SM_TESTS_FUZZ_REPORT_H
 
-#include "harness/store.h"
+#include "harness/store/store.h"
 #include "tests/fuzz/fuzz.h"
 
 extern const char report_environment[], report_job[], report_wire[];

@@ -2,7 +2,7 @@
  * test_backend.c: what a backend's name is on this machine, and what files say of themselves,
  * whole, cut anywhere, and with every byte of their heads wrong.
  */
-#include "harness/backend.h"
+#include "harness/mallocs/backend.h"
 
 #include <check.h>
 #include <dlfcn.h>
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "harness/library.h"
+#include "harness/mallocs/library.h"
 #include "tests/support/run.h"
 #include "tests/support/skip.h"
 

@@ -1,6 +1,6 @@
-/* harness/compare.c, compare_rows.c, compare_environ.c: which cases of two sides are compared, in
- * pairs or not, and what is listed beside them; compare_text.c: byte for byte. */
-#include "harness/compare.h"
+/* harness/compare/compare.c, compare_rows.c, compare_environ.c: which cases of two sides are
+ * compared, in pairs or not, and what is listed beside them; compare_text.c: byte for byte. */
+#include "harness/compare/compare.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* harness/program/count.c over a mock PMU: a pass of a set over a tree of processes. */
-#include "harness/program/count.h"
+/* harness/process/count.c over a mock PMU: a pass of a set over a tree of processes. */
+#include "harness/process/count.h"
 
 #include <check.h>
 #include <string.h>

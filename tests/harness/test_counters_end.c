@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/writer.h"
+#include "harness/report/writer.h"
 #include "perf/counterset.h"
 #include "perf/topology.h"
 #include "tests/support/fake_run.h"

@@ -1,7 +1,7 @@
 /* spanmark doctor over fake trees, calibration verdicts, calibration of this machine and of a mock
  * PMU, its JSON. */
-#include "harness/cmd.h"
-#include "harness/doctor.h"
+#include "harness/command/cmd.h"
+#include "harness/machine/doctor.h"
 #include "perf/calibrate.h"
 #include "perf/kernels.h"
 #include "tests/support/faketree.h"
@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "tests/support/run.h"
+#include "harness/base/complain.h"
 
 static struct faketree tree;
 

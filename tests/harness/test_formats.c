@@ -3,8 +3,8 @@
  * all three formats. What a reader computes from the CSV by a dozen lines of code of their own is
  * what the JSON and its summary, and the table, say.
  */
-#include "harness/summary.h"
-#include "harness/writer.h"
+#include "harness/report/summary.h"
+#include "harness/report/writer.h"
 #include "tests/support/fake_run.h"
 
 #include <cjson/cJSON.h>
@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "tests/support/run.h"
+#include "harness/base/text.h"
 
 enum { CASES = 2, REPS = 2, PASSES = 2, SAMPLES = CASES * REPS * PASSES, OPS = 1000 };
 

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "harness/heapfile.h"
+#include "harness/heap/heapfile.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 #include "workloads/rng.h"

@@ -1,6 +1,6 @@
-/* harness/lbo.c: what a collector costs at least, of stores whose numbers are worked out by hand;
- * what is taken off, what is refused; lbo_text.c. */
-#include "harness/lbo.h"
+/* harness/compare/lbo.c: what a collector costs at least, of stores whose numbers are worked out
+ * by hand; what is taken off, what is refused; lbo_text.c. */
+#include "harness/compare/lbo.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>

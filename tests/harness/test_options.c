@@ -1,6 +1,6 @@
-/* harness/options.c, configfile.c, suggest.c: what is understood, what is refused and how. */
-#include "harness/options.h"
-#include "harness/suggest.h"
+/* harness/options/options.c and configfile.c, suggest.c: what is understood, what is refused. */
+#include "harness/options/options.h"
+#include "harness/base/suggest.h"
 
 #include <check.h>
 #include <errno.h>

@@ -1,9 +1,9 @@
-/* harness/plan.c, expand.c, job.c: the matrix, its order, and every refusal before anything runs.
- */
-#include "harness/job.h"
+/* harness/plan/plan.c, expand.c, job.c: the matrix, its order, and every refusal before anything
+ * runs. */
+#include "harness/plan/job.h"
 #include "perf/counterset.h"
-#include "harness/order.h"
-#include "harness/plan.h"
+#include "harness/plan/order.h"
+#include "harness/plan/plan.h"
 
 #include <check.h>
 #include <cjson/cJSON.h>

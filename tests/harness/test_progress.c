@@ -1,7 +1,7 @@
-/* harness/progress.c and environ.c: what is said while a run goes on, and what is remembered of its
- * circumstances. */
-#include "harness/environ.h"
-#include "harness/progress.h"
+/* harness/run/progress.c and environ.c: what is said while a run goes on, and what is remembered
+ * of its circumstances. */
+#include "harness/run/environ.h"
+#include "harness/run/progress.h"
 
 #include <check.h>
 #include <cjson/cJSON.h>

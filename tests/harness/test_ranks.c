@@ -1,12 +1,12 @@
-/* harness/ranks.c against R's wilcox.test, quantile, qsignrank, qwilcox and power.t.test. */
-#include "harness/ranks.h"
+/* harness/judge/ranks.c against R's wilcox.test, quantile, qsignrank, qwilcox and power.t.test. */
+#include "harness/judge/ranks.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/statistics.h"
+#include "harness/judge/statistics.h"
 #include "tests/support/run.h"
 
 enum kind { SIGN, SIGNED_RANK, RANK_SUM };

@@ -6,7 +6,7 @@
  * A change that is meant: run with --write from the root of the repository, and look at the
  * difference.
  */
-#include "harness/writer.h"
+#include "harness/report/writer.h"
 #include "tests/support/run.h"
 
 #include <sqlite3.h>

@@ -1,7 +1,7 @@
-/* harness/resume.c: a run goes on only as what it was. What the store says of it is made here; one
- * thing at a time is another. */
-#include "harness/plan.h"
-#include "harness/resume.h"
+/* harness/run/resume.c: a run goes on only as what it was. What the store says of it is made here;
+ * one thing at a time is another. */
+#include "harness/plan/plan.h"
+#include "harness/run/resume.h"
 
 #include <check.h>
 #include <cjson/cJSON.h>

@@ -1,8 +1,8 @@
 /*
- * harness/runner.c against workers that misbehave in every way we could think of. The workers are
- * this very program, started again with --worker BEHAVIOUR.
+ * harness/run/runner.c against workers that misbehave in every way we could think of. The
+ * workers are this very program, started again with --worker BEHAVIOUR.
  */
-#include "harness/runner.h"
+#include "harness/run/runner.h"
 
 #include <check.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* harness/statistics.c against tables that others published. */
-#include "harness/statistics.h"
+/* harness/judge/statistics.c against tables that others published. */
+#include "harness/judge/statistics.h"
 
 #include <check.h>
 #include <math.h>

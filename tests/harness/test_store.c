@@ -1,6 +1,6 @@
-/* harness/store.c and record.c: what goes in comes out; what is not ours or not whole is refused.
- */
-#include "harness/store_internal.h"
+/* harness/store/store.c and record.c: what goes in comes out; what is not ours or not whole is
+ * refused. */
+#include "harness/store/store_internal.h"
 #include "tests/support/fake_run.h"
 
 #include <check.h>

@@ -17,10 +17,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "harness/program/cgroup.h"
+#include "harness/process/cgroup.h"
 #include "harness/program/preload.h"
-#include "harness/program/spawn.h"
-#include "harness/program/tree.h"
+#include "harness/process/spawn.h"
+#include "harness/process/tree.h"
 #include "tests/support/run.h"
 #include "tests/support/skip.h"
 

@@ -1,11 +1,11 @@
 /*
- * harness/until.c and until_look.c: what --until takes, when it looks, what it sees in a run, and
- * the jobs it adds; and whether its intervals keep their word: over simulated runs of four
- * distributions that stop when they are narrow, the last interval holds the true median, or the
- * true ratio, with 95 % and more, where looking after every repetition does not. Seeds are fixed:
- * every run counts the same.
+ * harness/plan/until.c and until_look.c: what --until takes, when it looks, what it sees in a
+ * run, and the jobs it adds; and whether its intervals keep their word: over simulated runs of
+ * four distributions that stop when they are narrow, the last interval holds the true median, or
+ * the true ratio, with 95 % and more, where looking after every repetition does not. Seeds are
+ * fixed: every run counts the same.
  */
-#include "harness/until.h"
+#include "harness/plan/until.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -14,11 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/plan.h"
-#include "harness/ranks.h"
-#include "harness/statistics.h"
+#include "harness/plan/plan.h"
+#include "harness/judge/ranks.h"
+#include "harness/judge/statistics.h"
 #include "tests/support/fake_run.h"
 #include "tests/support/run.h"
+#include "harness/compare/until_look.h"
 
 START_TEST(what_it_takes)
 {
@@ -32,20 +33,26 @@ START_TEST(what_it_takes)
 	struct sm_until u;
 	char err[300];
 
-	ck_assert_int_eq(sm_until_parse("0.5%", &u, err, sizeof(err)), 0);
+	ck_assert_int_eq(sm_until_parse("0.5%", u.targets, &u.ntargets, err, sizeof(err)), 0);
 	ck_assert_uint_eq(u.ntargets, 1);
 	ck_assert_str_eq(u.targets[0].metric, "");
 	ck_assert_double_eq(u.targets[0].width, 0.005);
-	ck_assert_int_eq(sm_until_parse("ns_per_op=1%,p99_us=20%", &u, err, sizeof(err)), 0);
+	ck_assert_int_eq(
+		sm_until_parse("ns_per_op=1%,p99_us=20%", u.targets, &u.ntargets, err, sizeof(err)),
+		0);
 	ck_assert_uint_eq(u.ntargets, 2);
 	ck_assert_str_eq(u.targets[1].metric, "p99_us");
 	ck_assert_double_eq(u.targets[1].width, 0.2);
-	ck_assert_int_eq(sm_until_parse("1%,p99_us=20%", &u, err, sizeof(err)), 0);
-	ck_assert_int_eq(sm_until_parse("p99_us=1%,p99_us=1%", &u, err, sizeof(err)), -EINVAL);
+	ck_assert_int_eq(sm_until_parse("1%,p99_us=20%", u.targets, &u.ntargets, err, sizeof(err)),
+			 0);
+	ck_assert_int_eq(
+		sm_until_parse("p99_us=1%,p99_us=1%", u.targets, &u.ntargets, err, sizeof(err)),
+		-EINVAL);
 	ck_assert_ptr_nonnull(strstr(err, "one width is given twice; allowed: one for all"));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		ck_assert_msg(sm_until_parse(bad[i], &u, err, sizeof(err)) == -EINVAL, "'%s'",
-			      bad[i]);
+		ck_assert_msg(sm_until_parse(bad[i], u.targets, &u.ntargets, err, sizeof(err)) ==
+				      -EINVAL,
+			      "'%s'", bad[i]);
 		ck_assert_ptr_nonnull(strstr(err, "allowed: a width such as 1%"));
 	}
 }

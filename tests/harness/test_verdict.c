@@ -1,17 +1,17 @@
 /*
- * harness/verdict.c: the words of single rows, and the honesty of whole tables: 400 simulated
+ * harness/judge/verdict.c: the words of single rows, and the honesty of whole tables: 400 simulated
  * comparisons of equal things keep the stated rate of false alarms over the table, a slowdown of
  * 5 % is found, 1 % is not called one, and neither drift nor a host with two speeds fools a paired
  * comparison. Seeds are fixed: every run counts the same.
  */
-#include "harness/verdict.h"
+#include "harness/judge/verdict.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/ranks.h"
+#include "harness/judge/ranks.h"
 #include "tests/support/run.h"
 
 #define TABLES 400

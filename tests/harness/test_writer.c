@@ -1,7 +1,7 @@
 /* The writers: known runs in, checked text out; hostile names made harmless; files replaced whole
  * or not at all. */
-#include "harness/summary.h"
-#include "harness/writer.h"
+#include "harness/report/summary.h"
+#include "harness/report/writer.h"
 #include "tests/support/fake_run.h"
 
 #include <check.h>
@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "tests/support/run.h"
+#include "harness/base/text.h"
 
 static char err[300];
 

@@ -5,9 +5,9 @@
 #ifndef SM_TESTS_FAKE_RUN_H
 #define SM_TESTS_FAKE_RUN_H
 
-#include "harness/store.h"
+#include "harness/store/store.h"
 
-/* One sample; NULL members get a default. wire: the worker's JSON, see harness/record.c. */
+/* One sample; NULL members get a default. wire: the worker's JSON, see harness/plan/record.c. */
 struct fake_sample {
 	unsigned ordinal, group, pass, rep;
 	const char *workload, *backend, *params, *config, *placement;

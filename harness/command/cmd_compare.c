@@ -1,0 +1,495 @@
+/* cmd_compare.c: spanmark compare: which of two or more sides is better, and is it real? What a
+ * side is and what is matched: compare.h; the judgement: verdict.h. */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/options/arguments.h"
+#include "harness/command/cmd.h"
+#include "harness/compare/compare.h"
+#include "perf/names.h"
+#include "harness/base/complain.h"
+
+#define MAX_SIDES 16
+#define MAX_GATES 16
+
+static const char help[] =
+	"usage: spanmark compare [OPTION ..] A B [..]\n"
+	"\n"
+	"Tells for each measured figure whether B is better than A, worse, the same, or whether "
+	"the\n"
+	"samples are too few to know. Further sides are compared with A too.\n"
+	"\n"
+	"A side is a run of the store (4), of another store (other.db:4), or the cases of a run "
+	"that\n"
+	"have a backend or settings (libc, gc.mode=stw, 4/gc,gc.mode=stw; without a run: the "
+	"last).\n"
+	"Sides of one run are compared in pairs, which drift and noisy hours do not touch.\n"
+	"\n"
+	"  --store FILE         the store of sides that name none\n"
+	"  --last N             the last N runs of the store are the sides, the oldest is A\n"
+	"  --metric NAME[,..]   results or counters to compare (wall or per-operation time, "
+	"waits,\n"
+	"                       marking, peak memory, simulated instructions)\n"
+	"  -w, --workload NAME[,..]  cases of these workloads alone (all)\n"
+	"  --margin P%          differences up to this are the same (1%)\n"
+	"  --fail-if 'NAME > R' exit status 3 where the interval of the ratio B / A lies beyond "
+	"R;\n"
+	"                       NAME < R likewise; may be repeated\n"
+	"  --require-power P%   say how many repetitions it takes to find a difference of P%; "
+	"exit\n"
+	"                       status 1 where there are fewer\n"
+	"  -f, --format F       table, csv, json\n"
+	"\n"
+	"examples:\n"
+	"  spanmark run --store lab.db -w churn --backend span,libc --reps 12\n"
+	"  spanmark compare --store lab.db libc span\n"
+	"      two backends, measured in pairs\n"
+	"  spanmark run --store lab.db -w graph --set gc.mode=stw,concurrent --reps 12\n"
+	"  spanmark compare --store lab.db gc.mode=stw gc.mode=concurrent --metric stall_max_us\n"
+	"  spanmark compare --store lab.db --last 2 --fail-if 'ns_per_op > 1.03' --require-power "
+	"3%\n"
+	"      no build gets slower by 3 % unnoticed: status 3 when one has\n"
+	"  spanmark compare laptop.db:1 server.db:1 --format csv\n"
+	"\n"
+	"Exit status: 0 compared, 1 --require-power is not met, or it or --fail-if cannot be "
+	"judged for\n"
+	"a case that one side lacks or all of whose samples failed, 2 the command line is wrong, 3 "
+	"--fail-if.\n";
+
+struct gate {
+	char metric[96];
+	bool above;
+	double bound;
+	const char *text;
+};
+
+struct compare {
+	const char *store;
+	unsigned last;
+	struct sm_compare_what what;
+	struct sm_verdict_options judged;
+	double power; /* --require-power; below 0: not asked */
+	enum sm_format format;
+	struct gate gates[MAX_GATES];
+	size_t ngates;
+	struct sm_side sides[MAX_SIDES];
+	struct sm_report reports[MAX_SIDES]; /* of the sides that were the first to name them */
+	size_t nsides;
+	cJSON *json;
+	unsigned tripped, weak; /* rows beyond a gate; rows without --require-power's power */
+	bool lost;		/* a case that neither could judge */
+};
+
+static int usage(const char *err)
+{
+	sm_complain("%s", err);
+	return SM_EXIT_USAGE;
+}
+
+/* ---- options ------------------------------------------------------------------------------ */
+
+static int parse_percent(const char *option, const char *text, double *out, char *err,
+			 size_t errlen)
+{
+	char *end;
+	double v = strtod(text, &end);
+
+	if (end == text || (strcmp(end, "%") != 0 && *end) || !(v >= 0 && v <= 1000)) {
+		snprintf(err, errlen, "%s '%.60s'; allowed: a percentage such as 3%%, up to 1000%%",
+			 option, text);
+		return -EINVAL;
+	}
+	*out = v / 100;
+	return 0;
+}
+
+static int parse_gate(struct compare *c, const char *text, char *err, size_t errlen)
+{
+	struct gate g = {.text = text};
+	size_t len = strcspn(text, " <>");
+	const char *at = text + len + strspn(text + len, " ");
+	char *end;
+
+	if (len > 0 && len < sizeof(g.metric) && (*at == '<' || *at == '>')) {
+		memcpy(g.metric, text, len);
+		g.above = *at == '>';
+		g.bound = strtod(at + 1, &end);
+		end += strspn(end, " ");
+		if (end > at + 1 && *end == 0 && g.bound > 0 && isfinite(g.bound)) {
+			if (c->ngates == MAX_GATES) {
+				snprintf(err, errlen, "--fail-if: %d are allowed", MAX_GATES);
+				return -EINVAL;
+			}
+			c->gates[c->ngates++] = g;
+			return sm_strings_add(&c->what.gated, g.metric, len);
+		}
+	}
+	snprintf(err, errlen, "--fail-if '%.60s'; allowed: 'NAME > RATIO' or 'NAME < RATIO'", text);
+	return -EINVAL;
+}
+
+static int parse_format(struct compare *c, const char *text, char *err, size_t errlen)
+{
+	static const char *const names[] = {"table", "csv", "json", NULL};
+	int found = sm_names_find(names, text);
+
+	c->format = (enum sm_format)found;
+	if (found >= 0)
+		return 0;
+	snprintf(err, errlen, "--format '%.60s'; allowed: table, csv, json", text);
+	return -EINVAL;
+}
+
+static int parse_last(struct compare *c, const char *text, char *err, size_t errlen)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || n < 2 || n > MAX_SIDES) {
+		snprintf(err, errlen, "--last '%.60s'; allowed: 2..%d", text, MAX_SIDES);
+		return -EINVAL;
+	}
+	c->last = (unsigned)n;
+	return 0;
+}
+
+static int take(struct compare *c, int option, char *err, size_t errlen)
+{
+	switch (option) {
+	case 's': c->store = optarg; return 0;
+	case 'l': return parse_last(c, optarg, err, errlen);
+	case 'm': return sm_strings_split(&c->what.metrics, optarg);
+	case 'w': return sm_strings_split(&c->what.workloads, optarg);
+	case 'g': return parse_percent("--margin", optarg, &c->judged.margin, err, errlen);
+	case 'p': return parse_percent("--require-power", optarg, &c->power, err, errlen);
+	case 'x': return parse_gate(c, optarg, err, errlen);
+	default: return parse_format(c, optarg, err, errlen);
+	}
+}
+
+/* False: the command ends, with *status. */
+static bool parse(struct compare *c, int argc, char **argv, int *status)
+{
+	static const struct option options[] = {
+		{"store", required_argument, NULL, 's'},
+		{"last", required_argument, NULL, 'l'},
+		{"metric", required_argument, NULL, 'm'},
+		{"workload", required_argument, NULL, 'w'},
+		{"margin", required_argument, NULL, 'g'},
+		{"require-power", required_argument, NULL, 'p'},
+		{"fail-if", required_argument, NULL, 'x'},
+		{"format", required_argument, NULL, 'f'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	char err[300] = "out of memory";
+	struct sm_arguments args = {
+		.argc = argc, .argv = argv, .shorts = ":f:w:", .options = options, .help = help};
+	int o;
+
+	*status = SM_EXIT_USAGE;
+	while ((o = sm_arguments_next(&args)) != -1)
+		if (take(c, o, err, sizeof(err)) != 0) {
+			sm_complain("%s", err);
+			return false;
+		}
+	if (!args.over && c->power >= 0 && c->power <= c->judged.margin) {
+		sm_complain("--require-power must be above --margin: what is within is the same");
+		return false;
+	}
+	*status = args.status;
+	c->judged.target = c->power > 0 ? c->power : c->judged.margin + 0.02;
+	return !args.over;
+}
+
+/* ---- sides -------------------------------------------------------------------------------- */
+
+static int open_store(const char *path, struct sm_store **s, char *err, size_t errlen)
+{
+	if (path == NULL) {
+		snprintf(err, errlen, "compare: wants --store FILE, or sides such as STORE:RUN");
+		return -EINVAL;
+	}
+	return sm_store_open_read(path, s, err, errlen);
+}
+
+static int parse_sides(struct compare *c, int argc, char **argv, char *err, size_t errlen)
+{
+	int rc = 0;
+
+	if (argc > MAX_SIDES) {
+		snprintf(err, errlen, "compare: %d sides; allowed: 2..%d", argc, MAX_SIDES);
+		return -EINVAL;
+	}
+	for (int i = 0; i < argc && rc == 0; i++)
+		rc = sm_side_parse(&c->sides[c->nsides++], argv[i], err, errlen);
+	return rc;
+}
+
+/* The last runs as if they had been typed. */
+static int take_last(struct compare *c, char ids[MAX_SIDES][24], char *err, size_t errlen)
+{
+	struct sm_store *s;
+	int64_t runs[MAX_SIDES];
+	int n, rc = open_store(c->store, &s, err, errlen);
+	char *argv[MAX_SIDES];
+
+	if (rc)
+		return rc;
+	n = sm_store_last(s, runs, (int)c->last);
+	if (n < 0)
+		snprintf(err, errlen, "%s", sm_store_error(s));
+	else if (n < (int)c->last)
+		snprintf(err, errlen, "--last %u: store '%.200s' has %d run%s", c->last, c->store,
+			 n, n == 1 ? "" : "s");
+	sm_store_close(s);
+	if (n < (int)c->last)
+		return -EINVAL;
+	for (int i = 0; i < n; i++) {
+		snprintf(ids[i], sizeof(ids[i]), "%lld", (long long)runs[n - 1 - i]);
+		argv[i] = ids[i];
+	}
+	return parse_sides(c, n, argv, err, errlen);
+}
+
+static const char *store_of(const struct compare *c, const struct sm_side *s)
+{
+	return s->store != NULL ? s->store : c->store;
+}
+
+/* A report that an earlier side has is that side's: one run, so pairs. */
+static int load(struct compare *c, size_t i, char *err, size_t errlen)
+{
+	struct sm_side *side = &c->sides[i];
+	struct sm_store *s;
+	int rc;
+
+	rc = open_store(store_of(c, side), &s, err, errlen);
+	if (rc)
+		return rc;
+	rc = sm_store_load(s, side->run, &c->reports[i]);
+	if (rc)
+		snprintf(err, errlen, "%.80s: %s", side->text, sm_store_error(s));
+	sm_store_close(s);
+	if (rc)
+		return rc;
+	side->report = &c->reports[i];
+	for (size_t k = 0; k < i; k++) {
+		const struct sm_side *earlier = &c->sides[k];
+
+		if (strcmp(store_of(c, earlier), store_of(c, side)) == 0 &&
+		    earlier->report->run == side->report->run) {
+			side->report = earlier->report;
+			break;
+		}
+	}
+	return 0;
+}
+
+/* Of a run with itself every ratio is 1. */
+static void warn_same(const struct compare *c)
+{
+	for (size_t i = 1; i < c->nsides; i++)
+		if (sm_sides_same(&c->sides[0], &c->sides[i]))
+			sm_complain("compare: '%s' and '%s' are the same: each ratio is 1",
+				    c->sides[0].text, c->sides[i].text);
+}
+
+/* ---- comparing ---------------------------------------------------------------------------- */
+
+static void check_gates(struct compare *c, const struct sm_comparison *cmp)
+{
+	for (size_t g = 0; g < c->ngates; g++) {
+		struct gate *gate = &c->gates[g];
+
+		for (size_t i = 0; i < cmp->nrows; i++) {
+			const struct sm_difference *d = &cmp->rows[i].d;
+
+			if (strcmp(cmp->rows[i].metric, gate->metric) != 0)
+				continue;
+			if (d->nbase == 0 || d->nother == 0) {
+				sm_complain("--fail-if '%s' cannot be judged: %s: not measured on "
+					    "both sides",
+					    gate->text, cmp->rows[i].name);
+				c->lost = true;
+				continue;
+			}
+			if (!d->has_interval)
+				sm_complain("--fail-if '%s': %s: no interval, so not met",
+					    gate->text, cmp->rows[i].name);
+			if (!d->has_interval ||
+			    (gate->above ? d->low <= gate->bound : d->high >= gate->bound))
+				continue;
+			c->tripped++;
+			sm_complain("--fail-if '%s': %s: the ratio is %.4g (%.4g..%.4g)",
+				    gate->text, cmp->rows[i].name, d->ratio, d->low, d->high);
+		}
+	}
+}
+
+static void check_power(struct compare *c, const struct sm_comparison *cmp)
+{
+	for (size_t i = 0; c->power > 0 && i < cmp->nrows; i++) {
+		const struct sm_difference *d = &cmp->rows[i].d;
+		size_t n = d->nbase < d->nother ? d->nbase : d->nother;
+
+		c->weak += d->needed > n;
+	}
+}
+
+static void check_lost(struct compare *c, const struct sm_comparison *cmp)
+{
+	const char *gate = c->ngates > 0 ? "--fail-if" : "--require-power";
+
+	for (size_t i = 0; (c->ngates > 0 || c->power > 0) && i < cmp->lost.n; i++) {
+		sm_complain("%s cannot be judged: %s: %s", gate, cmp->lost.v[i], cmp->why.v[i]);
+		c->lost = true;
+	}
+}
+
+static void print(struct compare *c, const struct sm_compare_text *t, bool first)
+{
+	switch (c->format) {
+	case SM_FORMAT_TABLE:
+		if (!first)
+			putchar('\n');
+		sm_compare_table(t, stdout);
+		break;
+	case SM_FORMAT_CSV: sm_compare_csv(t, first, stdout); break;
+	case SM_FORMAT_JSON: cJSON_AddItemToArray(c->json, sm_compare_json(t)); break;
+	}
+}
+
+/* The sides' rows are one table: its 95 % hold for all of them. */
+static int judge_all(struct compare *c, struct sm_comparison *cmps, size_t n, char *err,
+		     size_t errlen)
+{
+	size_t total = 0, at = 0;
+	struct sm_difference *all;
+	double each;
+	int rc;
+
+	for (size_t i = 0; i < n; i++)
+		total += cmps[i].nrows;
+	all = calloc(total + 1, sizeof(*all));
+	if (all == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < cmps[i].nrows; k++)
+			all[at++] = cmps[i].rows[k].d;
+	rc = sm_verdict_table(all, total, &c->judged, &each);
+	at = 0;
+	for (size_t i = 0; i < n; i++) {
+		cmps[i].each = each;
+		for (size_t k = 0; k < cmps[i].nrows; k++)
+			cmps[i].rows[k].d = all[at++];
+	}
+	free(all);
+	if (rc)
+		snprintf(err, errlen, "out of memory");
+	return rc;
+}
+
+static void print_all(struct compare *c, struct sm_comparison *cmps, size_t n)
+{
+	c->json = c->format == SM_FORMAT_JSON ? cJSON_CreateArray() : NULL;
+	for (size_t i = 0; i < n; i++) {
+		struct sm_compare_text t = {.base = &c->sides[0],
+					    .other = &c->sides[i + 1],
+					    .c = &cmps[i],
+					    .judged = c->judged,
+					    .power = c->power};
+
+		print(c, &t, i == 0);
+	}
+	if (c->json != NULL) {
+		char *text = cJSON_Print(c->json);
+
+		puts(text != NULL ? text : "null");
+		cJSON_free(text);
+		cJSON_Delete(c->json);
+	}
+	fflush(stdout); /* before what is complained about */
+}
+
+static int compare_all(struct compare *c, char *err, size_t errlen)
+{
+	struct sm_comparison cmps[MAX_SIDES] = {0};
+	size_t n = c->nsides - 1;
+	int rc = 0;
+
+	for (size_t i = 0; i < c->nsides && rc == 0; i++)
+		rc = load(c, i, err, errlen);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = sm_compare_sides(&c->sides[0], &c->sides[i + 1], &c->what, &cmps[i], err,
+				      errlen);
+	if (rc == 0)
+		rc = judge_all(c, cmps, n, err, errlen);
+	for (size_t g = 0; g < c->ngates && rc == 0; g++) {
+		bool used = false;
+
+		for (size_t i = 0; i < n; i++)
+			used |= sm__compare_has(&cmps[i], c->gates[g].metric);
+		if (used)
+			continue;
+		snprintf(err, errlen, "--fail-if '%.60s': no row is of it", c->gates[g].text);
+		rc = -EINVAL;
+	}
+	if (rc == 0)
+		print_all(c, cmps, n);
+	for (size_t i = 0; i < n; i++) {
+		if (rc == 0) {
+			check_gates(c, &cmps[i]);
+			check_power(c, &cmps[i]);
+			check_lost(c, &cmps[i]);
+		}
+		sm_comparison_free(&cmps[i]);
+	}
+	return rc;
+}
+
+static int compare_sides(struct compare *c, int argc, char **argv)
+{
+	char err[600] = "out of memory", ids[MAX_SIDES][24];
+	int rc;
+
+	if (c->last > 0 && argc > 0)
+		return usage("compare: --last names the sides; allowed: --last N or A B [..]");
+	rc = c->last > 0 ? take_last(c, ids, err, sizeof(err))
+			 : parse_sides(c, argc, argv, err, sizeof(err));
+	if (rc)
+		return usage(err);
+	if (c->nsides < 2)
+		return usage("compare: wants two sides or more, A B [..]; see spanmark compare "
+			     "--help");
+	if (compare_all(c, err, sizeof(err)) != 0)
+		return usage(err);
+	warn_same(c);
+	if (c->weak > 0)
+		sm_complain("--require-power %g%%: %u row%s too few repetitions to find it",
+			    c->power * 100, c->weak, c->weak == 1 ? " has" : "s have");
+	return c->tripped > 0		? SM_EXIT_BEYOND
+	       : c->weak > 0 || c->lost ? SM_EXIT_FAILED
+					: SM_EXIT_OK;
+}
+
+int sm_cmd_compare(int argc, char **argv)
+{
+	struct compare c = {.judged = {.margin = SM_VERDICT_MARGIN}, .power = -1};
+	int status;
+
+	if (parse(&c, argc, argv, &status))
+		status = compare_sides(&c, argc - optind, argv + optind);
+	for (size_t i = 0; i < MAX_SIDES; i++) {
+		sm_side_free(&c.sides[i]);
+		sm_report_free(&c.reports[i]);
+	}
+	sm_strings_free(&c.what.metrics);
+	sm_strings_free(&c.what.gated);
+	sm_strings_free(&c.what.workloads);
+	return status;
+}

@@ -1,0 +1,187 @@
+/*
+ * columns.c: which columns a summary has: those of perf/sets/table.ini, then those that were asked
+ * for. See summary.h.
+ */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/report/summary.h"
+#include "perf/expr.h"
+#include "perf/setfile.h"
+
+static struct sm_column *add_column(struct sm_summary *r)
+{
+	struct sm_column *c = realloc(r->columns, (r->ncolumns + 1) * sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	r->columns = c;
+	c[r->ncolumns] = (struct sm_column){.source = ""};
+	return &c[r->ncolumns++];
+}
+
+/* Any metric of this name in the report; NULL. */
+static const struct sm_metric *seen(const struct sm_report *report, const char *name)
+{
+	const char *interned = sm_pool_find(&report->pool, name);
+
+	for (size_t i = 0; interned != NULL && i < report->nrecords; i++) {
+		for (size_t k = 0; k < report->records[i].nmetrics; k++) {
+			if (report->records[i].metrics[k].metric == interned)
+				return &report->records[i].metrics[k];
+		}
+	}
+	return NULL;
+}
+
+/* The events behind the column: those of the metrics in its formula, else those of the metric
+ * itself. false: no row has it. */
+static bool label_column(struct sm_column *c, const struct sm_report *report)
+{
+	char names[8][SM_EXPR_NAME], err[80];
+	const struct sm_metric *own = seen(report, c->metric);
+	int n = c->formula[0] ? sm_expr_names(c->formula, names, 8, err, sizeof(err)) : 0;
+	size_t used = 0;
+
+	for (int i = 0; i < n; i++) {
+		const struct sm_metric *m = seen(report, names[i]);
+
+		if (m == NULL) {
+			n = 0;
+			break;
+		}
+		if (used < sizeof(c->event))
+			used += (size_t)snprintf(c->event + used, sizeof(c->event) - used, "%s%s",
+						 used ? ", " : "", m->event);
+		c->source = sm_source_names[m->source];
+	}
+	if (n <= 0 && own != NULL) {
+		snprintf(c->event, sizeof(c->event), "%s", own->event);
+		c->source = sm_source_names[own->source];
+	}
+	return n > 0 || own != NULL;
+}
+
+static bool is_column(const struct sm_summary *r, const char *metric)
+{
+	for (size_t i = 0; i < r->ncolumns; i++) {
+		if (strcmp(r->columns[i].metric, metric) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const char *member(const cJSON *item, const char *name)
+{
+	const cJSON *m = cJSON_GetObjectItemCaseSensitive(item, name);
+
+	return cJSON_IsString(m) ? m->valuestring : "";
+}
+
+/* Does a column show the metric in another form: in a formula for an operation, or itself for an
+ * operation? */
+static bool covered(const struct sm_summary *r, const char *name, const char *formula)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < r->ncolumns; i++) {
+		char names[8][SM_EXPR_NAME], err[80];
+		const struct sm_column *c = &r->columns[i];
+		int n = c->per_op && c->formula[0]
+				? sm_expr_names(c->formula, names, 8, err, sizeof(err))
+				: 0;
+
+		for (int k = 0; k < n; k++)
+			if (strcmp(names[k], name) == 0)
+				return true;
+	}
+	return is_column(r, name) ||
+	       (formula[0] && len > 7 && strcmp(name + len - 7, "_per_op") == 0);
+}
+
+/* Sets named by -C and events by -e give further columns; the default sets only the standard ones.
+ */
+static int add_asked(struct sm_summary *r, const struct sm_report *report, const cJSON *metrics)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, metrics)
+	{
+		const char *name = member(item, "metric"), *formula = member(item, "formula");
+		struct sm_column *c;
+
+		if (covered(r, name, formula) || seen(report, name) == NULL)
+			continue;
+		c = add_column(r);
+		if (c == NULL)
+			return -ENOMEM;
+		snprintf(c->title, sizeof(c->title), "%.15s", name);
+		for (char *p = c->title; *p; p++)
+			*p = *p < 0x20 || *p == 0x7f ? '?' : *p; /* -e takes any name */
+		snprintf(c->metric, sizeof(c->metric), "%.95s", name);
+		snprintf(c->formula, sizeof(c->formula), "%.159s", formula);
+		snprintf(c->unit, sizeof(c->unit), "%.23s", member(item, "unit"));
+		snprintf(c->event, sizeof(c->event), "%.255s", member(item, "event"));
+		c->per_op = !formula[0];
+		c->source = sm_source_names[seen(report, name)->source];
+	}
+	return 0;
+}
+
+/* The formula that the run's sets gave the metric; "". */
+static const char *formula_of(const cJSON *metrics, const char *metric)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, metrics)
+	{
+		if (strcmp(member(item, "metric"), metric) == 0)
+			return member(item, "formula");
+	}
+	return "";
+}
+
+/* perf/sets/table.ini, as far as its metrics were asked for. */
+static int add_standard(struct sm_summary *r, const struct sm_report *report, const cJSON *metrics)
+{
+	struct sm_setfile *table = sm_setfile_table();
+	int rc = table != NULL ? 0 : -ENOMEM;
+
+	for (unsigned i = 0; rc == 0 && i < table->n_metrics; i++) {
+		const struct sm_set_metric *m = &table->metrics[i];
+		struct sm_column *c = add_column(r);
+
+		if (c == NULL) {
+			rc = -ENOMEM;
+			break;
+		}
+		snprintf(c->title, sizeof(c->title), "%s", m->title);
+		snprintf(c->metric, sizeof(c->metric), "%s", m->name);
+		snprintf(c->formula, sizeof(c->formula), "%.159s",
+			 m->formula[0] ? m->formula : formula_of(metrics, m->name));
+		snprintf(c->unit, sizeof(c->unit), "%s", m->unit);
+		c->per_op = m->per_op;
+		if (!label_column(c, report))
+			r->ncolumns--;
+	}
+	sm_setfile_free(table);
+	return rc;
+}
+
+int sm__summary_columns(const struct sm_report *report, struct sm_summary *r)
+{
+	cJSON *env = cJSON_Parse(report->environment);
+	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(env, "counters");
+	const cJSON *metrics = cJSON_GetObjectItemCaseSensitive(counters, "metrics");
+	int rc = add_standard(r, report, metrics);
+
+	if (rc == 0 && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(counters, "chosen")))
+		rc = add_asked(r, report, metrics);
+	for (size_t i = 0; i < r->ncolumns; i++)
+		r->columns[i].name = sm_pool_find(&report->pool, r->columns[i].metric);
+	cJSON_Delete(env);
+	return rc;
+}

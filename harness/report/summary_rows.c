@@ -1,0 +1,356 @@
+/* summary_rows.c: which rows the samples of one group have. See summary.h. */
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/report/summary_internal.h"
+
+/* Every row has been summed by the worker (perf/rollup.h), where all events are at hand: here it is
+ * picked. */
+static bool concerns(const struct sm_metric *m, enum sm_by by)
+{
+	return sm__is_shared(m) || m->by == by;
+}
+
+static void numbered(char *text, size_t len, const char *what, int number)
+{
+	if (number < 0)
+		snprintf(text, len, "unpinned");
+	else
+		snprintf(text, len, "%s %d", what, number);
+}
+
+/* What the metric's row is called. */
+static const char *who_of(const struct sm_metric *m, struct sm_pool *pool)
+{
+	char text[64];
+
+	if (sm__is_shared(m)) {
+		numbered(text, sizeof(text), m->role, m->thread);
+		return sm_pool_str(pool, text);
+	}
+	switch (m->by) {
+	case SM_BY_ROLE: /* counters of different kinds of cores count different things */
+		snprintf(text, sizeof(text), m->core_kind[0] ? "%.16s %.20s" : "%s", m->role,
+			 m->core_kind);
+		break;
+	case SM_BY_THREAD:
+		snprintf(text, sizeof(text), "%.16s %d",
+			 strcmp(m->role, "mutator") != 0 ? m->role : "mut", m->thread);
+		break;
+	case SM_BY_KIND:
+		snprintf(text, sizeof(text), "%s", m->core_kind[0] ? m->core_kind : "all cores");
+		break;
+	case SM_BY_CORE: numbered(text, sizeof(text), "core", m->core); break;
+	case SM_BY_L3: numbered(text, sizeof(text), "L3", m->l3); break;
+	case SM_BY_NODE: numbered(text, sizeof(text), "node", m->node); break;
+	case SM_BY_PACKAGE: numbered(text, sizeof(text), "package", m->thread); break;
+	}
+	return sm_pool_str(pool, text);
+}
+
+/* Do two metrics of one sample, the texts of which are interned, stand in one row? */
+static bool same_row(const struct sm_metric *a, const struct sm_metric *b)
+{
+	return a->by == b->by && a->role == b->role && a->phase == b->phase &&
+	       a->thread == b->thread && a->core == b->core && a->l3 == b->l3 &&
+	       a->node == b->node && a->core_kind == b->core_kind;
+}
+
+/* ---- finding ------------------------------------------------------------------------------ */
+
+/* A row in the making. `seen` counts records: the last one that had it, from 1. */
+struct found {
+	const char *who, *phase;
+	size_t seen;	   /* the last record that named it, from 1 */
+	bool timed, spent; /* in that record: its time is known; some time passed */
+	bool alive;	   /* some record spent time there */
+	unsigned occurred; /* repetitions in which it is alive */
+	unsigned last_rep; /* .. the last of them */
+	unsigned place;	   /* where it comes to stand; UINT32_MAX: nowhere */
+};
+
+struct finder {
+	struct found *rows;
+	size_t n;
+	int *slots; /* open addressing by who and phase, -1: free */
+	size_t cap;
+};
+
+static int *slot_of(const struct finder *f, const char *who, const char *phase)
+{
+	size_t i = ((uintptr_t)who * 31 + (uintptr_t)phase) / 16 * 0x9e3779b97f4a7c15u;
+
+	for (i = i >> 20 & (f->cap - 1); f->slots[i] >= 0; i = (i + 1) & (f->cap - 1)) {
+		const struct found *row = &f->rows[f->slots[i]];
+
+		if (row->who == who && row->phase == phase)
+			break;
+	}
+	return &f->slots[i];
+}
+
+static int grow(struct finder *f)
+{
+	size_t cap = f->cap ? f->cap * 2 : 64;
+	struct found *rows = realloc(f->rows, cap / 2 * sizeof(*rows));
+	int *slots = rows != NULL ? malloc(cap * sizeof(*slots)) : NULL;
+
+	f->rows = rows != NULL ? rows : f->rows;
+	if (slots == NULL)
+		return -ENOMEM;
+	free(f->slots);
+	f->slots = slots;
+	f->cap = cap;
+	for (size_t i = 0; i < cap; i++)
+		slots[i] = -1;
+	for (size_t i = 0; i < f->n; i++)
+		*slot_of(f, f->rows[i].who, f->rows[i].phase) = (int)i;
+	return 0;
+}
+
+/* Index of the row, made when there is none; -ENOMEM. */
+static int row_for(struct finder *f, const char *who, const char *phase)
+{
+	int *slot;
+
+	if (f->n * 2 >= f->cap && grow(f))
+		return -ENOMEM;
+	slot = slot_of(f, who, phase);
+	if (*slot < 0) {
+		f->rows[f->n] = (struct found){.who = who, .phase = phase};
+		*slot = (int)f->n++;
+	}
+	return *slot;
+}
+
+/* A phase in which no time passed did not occur. */
+static void note_time(struct found *row, size_t record, const struct sm_metric *m)
+{
+	if (row->seen != record) {
+		row->seen = record;
+		row->timed = row->spent = false;
+	}
+	if (strcmp(m->metric, "time") != 0)
+		return;
+	row->timed = true;
+	row->spent |= !m->has_value || m->value > 0;
+}
+
+static void end_record(struct finder *f, size_t record, unsigned rep)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		struct found *row = &f->rows[i];
+
+		if (row->seen != record || (row->timed && !row->spent))
+			continue;
+		row->occurred += !row->alive || row->last_rep != rep;
+		row->last_rep = rep;
+		row->alive = true;
+	}
+}
+
+static int find_in_record(struct finder *f, struct sm_summary *r, enum sm_by by,
+			  const struct sm_record *rec, size_t record, int *row_of)
+{
+	const struct sm_metric *last = NULL;
+	int row = -1;
+
+	for (size_t k = 0; k < rec->nmetrics; k++) {
+		const struct sm_metric *m = &rec->metrics[k];
+
+		row_of[k] = -1;
+		if (!concerns(m, by))
+			continue;
+		if (last == NULL || !same_row(last, m)) {
+			const char *who = who_of(m, &r->pool);
+
+			row = who != NULL ? row_for(f, who, m->phase) : -ENOMEM;
+			if (row < 0)
+				return -ENOMEM;
+		}
+		last = m;
+		row_of[k] = row;
+		note_time(&f->rows[row], record, m);
+	}
+	end_record(f, record, rec->rep);
+	return 0;
+}
+
+/* ---- which of them, in which order -------------------------------------------------------- */
+
+/* By name, then as found. */
+static int by_who(const void *a, const void *b)
+{
+	const struct found *const *x = a, *const *y = b;
+	int who = (*x)->who != (*y)->who ? strcmp((*x)->who, (*y)->who) : 0;
+
+	return who ? who : *x < *y ? -1 : *x > *y;
+}
+
+/*
+ * A worker's idle time, and with it its total, say how long the sample took; a mutator's total says
+ * something beside two phases or more. The samples keep all of them. Among rows [0, n) of one name.
+ */
+static void drop_redundant(struct found **rows, size_t n)
+{
+	bool idle = false;
+	unsigned phases = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		idle |= rows[i]->alive && strcmp(rows[i]->phase, "idle") == 0;
+		phases += rows[i]->alive && strcmp(rows[i]->phase, "total") != 0;
+	}
+	for (size_t i = 0; i < n; i++) {
+		bool total = strcmp(rows[i]->phase, "total") == 0;
+
+		if (strcmp(rows[i]->phase, "idle") == 0 || (total && (idle || phases == 1)))
+			rows[i]->alive = false;
+	}
+}
+
+/* Mutators, then mark workers, then the rest, packages last. */
+static int rank(const char *who)
+{
+	return strncmp(who, "mut", 3) == 0	 ? 0
+	       : strncmp(who, "mark", 4) == 0	 ? 1
+	       : strncmp(who, "package", 7) == 0 ? 3
+						 : 2;
+}
+
+/* Cores and nodes by number; a total after its parts, which stay in the order of their numbers. */
+static int by_place(const void *a, const void *b)
+{
+	const struct found *const *x = a, *const *y = b;
+	int d = rank((*x)->who) - rank((*y)->who);
+
+	d = d ? d : strverscmp((*x)->who, (*y)->who);
+	d = d ? d : (strcmp((*x)->phase, "total") == 0) - (strcmp((*y)->phase, "total") == 0);
+	return d ? d : *x < *y ? -1 : *x > *y;
+}
+
+static unsigned reps_with_metrics(const struct sm__group *g)
+{
+	unsigned n = 0, last = 0;
+
+	for (size_t i = g->first; i < g->end; i++) {
+		const struct sm_record *rec = &g->report->records[i];
+
+		if (rec->nmetrics == 0 || (n > 0 && rec->rep == last))
+			continue;
+		n++;
+		last = rec->rep;
+	}
+	return n;
+}
+
+/* One more row and its cells, in doubling arrays. */
+static struct sm_row *add_row(struct sm_summary *r)
+{
+	size_t room = r->nrows ? 2 * r->nrows : 16;
+
+	if (r->nrows == 0 || (r->nrows >= 16 && (r->nrows & (r->nrows - 1)) == 0)) {
+		struct sm_row *rows = realloc(r->rows, room * sizeof(*rows));
+		struct sm_cell *cells;
+
+		if (rows == NULL)
+			return NULL;
+		r->rows = rows;
+		cells = realloc(r->cells, (room * r->ncolumns + 1) * sizeof(*cells));
+		if (cells == NULL)
+			return NULL;
+		r->cells = cells;
+	}
+	memset(&r->cells[r->nrows * r->ncolumns], 0, r->ncolumns * sizeof(*r->cells));
+	return &r->rows[r->nrows++];
+}
+
+static int append(struct sm_summary *r, struct sm__group *g, struct found **sorted, size_t n)
+{
+	unsigned reps = reps_with_metrics(g);
+
+	for (size_t i = 0; i < n; i++) {
+		struct found *f = sorted[i];
+		struct sm_row *row;
+
+		f->place = UINT32_MAX;
+		if (!f->alive)
+			continue;
+		row = add_row(r);
+		if (row == NULL)
+			return -ENOMEM;
+		f->place = (unsigned)g->nrows++;
+		*row = (struct sm_row){.group = g->report->records[g->first].group,
+				       .who = f->who,
+				       .phase = f->phase,
+				       .first = (unsigned)g->first,
+				       .reps = reps,
+				       .occurred = f->occurred};
+	}
+	return 0;
+}
+
+static int order_rows(struct sm_summary *r, struct sm__group *g, struct finder *f)
+{
+	struct found **sorted = calloc(f->n + 1, sizeof(*sorted));
+	int rc;
+
+	if (sorted == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < f->n; i++)
+		sorted[i] = &f->rows[i];
+	qsort(sorted, f->n, sizeof(*sorted), by_who);
+	for (size_t i = 0, n; i < f->n; i += n) {
+		for (n = 1; i + n < f->n && sorted[i + n]->who == sorted[i]->who; n++)
+			;
+		drop_redundant(sorted + i, n);
+	}
+	qsort(sorted, f->n, sizeof(*sorted), by_place);
+	rc = append(r, g, sorted, f->n);
+	free(sorted);
+	return rc;
+}
+
+int sm__summary_rows(struct sm_summary *r, enum sm_by by, struct sm__group *g)
+{
+	struct finder f = {0};
+	int rc = 0;
+
+	g->rows = r->nrows;
+	g->nrows = 0;
+	g->row_of = calloc(g->end - g->first + 1, sizeof(*g->row_of));
+	if (g->row_of == NULL)
+		return -ENOMEM;
+	for (size_t i = g->first; i < g->end && rc == 0; i++) {
+		const struct sm_record *rec = &g->report->records[i];
+		int *row_of = calloc(rec->nmetrics + 1, sizeof(*row_of));
+
+		g->row_of[i - g->first] = row_of;
+		rc = row_of != NULL ? find_in_record(&f, r, by, rec, i - g->first + 1, row_of)
+				    : -ENOMEM;
+	}
+	if (rc == 0)
+		rc = order_rows(r, g, &f);
+	for (size_t i = g->first; i < g->end && rc == 0; i++) {
+		int *row_of = g->row_of[i - g->first];
+
+		for (size_t k = 0; k < g->report->records[i].nmetrics; k++)
+			if (row_of[k] >= 0)
+				row_of[k] = f.rows[row_of[k]].place == UINT32_MAX
+						    ? -1
+						    : (int)f.rows[row_of[k]].place;
+	}
+	free(f.rows);
+	free(f.slots);
+	return rc;
+}
+
+void sm__group_free(struct sm__group *g)
+{
+	for (size_t i = 0; g->row_of != NULL && i < g->end - g->first; i++)
+		free(g->row_of[i]);
+	free(g->row_of);
+	g->row_of = NULL;
+}

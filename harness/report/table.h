@@ -1,0 +1,88 @@
+/*
+ * table.h: the parts of the table writer: writer_table.c prints the head and the results,
+ * table_counters.c counters and stalls, table_cases.c what tells cases apart, table_notes.c what
+ * one must know to read them; table_text.c is what they share.
+ */
+#ifndef SM_HARNESS_TABLE_H
+#define SM_HARNESS_TABLE_H
+
+#include "harness/report/summary.h"
+#include "harness/report/writer.h"
+#include "workloads/results.h"
+
+#define SM_TABLE_NOTES 9 /* a digit behind n/a */
+
+struct sm_table {
+	const struct sm_report *r;
+	const struct sm_writer *w;
+	FILE *out;
+	size_t width;
+	bool narrow; /* names of cases have lines of their own */
+	int backend; /* width of the column */
+	struct sm_summary summary;
+	struct cJSON *families;
+	int passes;			   /* counter passes of the run */
+	const char *notes[SM_TABLE_NOTES]; /* reasons, [0] is note 1 */
+	size_t nnotes;
+	bool scaled, outliers, doubted; /* a mark was printed: explain it */
+	bool partly, parts;		/* "2/3" was; totals of medians were */
+};
+#define SM_TABLE_BACKEND 15 /* letters of a backend's name */
+
+/* Colour is decoration only: "" where there is none. */
+static inline const char *sm__table_sgr(const struct sm_table *t, const char *sgr)
+{
+	return t->w->color ? sgr : "";
+}
+#define SM_BOLD(t)  sm__table_sgr(t, "\033[1m")
+#define SM_DIM(t)   sm__table_sgr(t, "\033[2m")
+#define SM_RED(t)   sm__table_sgr(t, "\033[31m")
+#define SM_PLAIN(t) sm__table_sgr(t, "\033[0m")
+
+/* ---- table_text.c ------------------------------------------------------------------------- */
+
+/* First record of each group: calls fn with its index. */
+void sm__table_each_group(struct sm_table *t, void (*fn)(struct sm_table *t, size_t first));
+size_t sm__table_group_end(const struct sm_report *r, size_t first);
+/* The group's first record with results; NULL. */
+const struct sm_record *sm__table_with_results(const struct sm_report *r, size_t first);
+
+/* Words separated by two blanks, wrapped at the table's width under an indent. */
+struct sm_wrap {
+	FILE *out;
+	size_t indent, col, width;
+};
+void sm__table_wrap_word(struct sm_wrap *w, const char *word);
+/* Text wrapped at blanks, at SM_TABLE_WIDTH or the table's; `head` stands in front of the first
+ * line, indent wide. */
+void sm__table_wrap_text(FILE *out, const char *head, size_t indent, const char *text);
+/* Each text of the list behind `head`, wrapped. */
+void sm__table_list(FILE *out, const char *head, const struct sm_strings *list);
+void sm__table_wrap(struct sm_table *t, const char *head, size_t indent, const char *text);
+
+/* The first two columns of every table; blank unless shown. Where it is narrow they stand above the
+ * row instead. */
+#define SM_NAMES_WIDTH(t) ((t)->narrow ? 1 : 13 + (t)->backend)
+void sm__table_put_heads(struct sm_table *t);
+void sm__table_put_names(struct sm_table *t, const struct sm_record *rec, bool shown);
+/* "n/a", with the number of the reason's note. */
+void sm__table_put_na(struct sm_table *t, int width, const char *reason);
+/* The median of a result of the group. */
+void sm__table_put_result(struct sm_table *t, size_t first, const struct sm_result_desc *what,
+			  int width);
+
+/* ---- table_cases.c ------------------------------------------------------------------------ */
+
+/* Built once for a table: what varies between the cases of each workload and backend. */
+struct cJSON *sm__table_families(const struct sm_report *r);
+/* Another group of the same workload and backend: then a line of what differs tells them apart. */
+bool sm__table_has_twin(const struct sm_table *t, size_t first);
+void sm__table_case_line(struct sm_table *t, size_t first);
+
+/* ---- the parts ---------------------------------------------------------------------------- */
+
+void sm__table_counters(struct sm_table *t);
+void sm__table_stalls(struct sm_table *t);
+void sm__table_notes(struct sm_table *t);
+
+#endif

@@ -1,0 +1,230 @@
+/*
+ * table_counters.c: counts by role and phase, and waits by cause. See table.h.
+ */
+#include "harness/report/table.h"
+
+#include <string.h>
+
+#include "spanmark/gc.h"
+#include "harness/base/text.h"
+
+/* ---- counters ----------------------------------------------------------------------------- */
+
+static int column_width(const struct sm_column *c)
+{
+	int len = (int)strlen(c->title);
+
+	if (strcmp(c->unit, "ns") == 0 && c->per_op)
+		return 8;
+	if (strcmp(c->title, "IPC") == 0)
+		return c->doubted ? 7 : 5;
+	return len > 7 ? len : c->doubted ? 8 : 7; /* room for the mark */
+}
+
+static void put_cell(struct sm_table *t, const struct sm_cell *cell, const struct sm_column *c)
+{
+	int width = column_width(c);
+	char text[40];
+
+	if (!cell->has_value) {
+		sm__table_put_na(t, width, cell->reason);
+		return;
+	}
+	if (strcmp(c->unit, "ns") == 0)
+		sm_text_time(cell->stats.median, text, sizeof(text));
+	else
+		sm_text_count(cell->stats.median, text, sizeof(text));
+	if (cell->scaled)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "~");
+	if (cell->doubted)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "?");
+	t->scaled |= cell->scaled;
+	t->doubted |= cell->doubted;
+	t->outliers |= cell->stats.outliers > 0;
+	fprintf(t->out, " %*s", width, text);
+}
+
+/* Of the names of rows: "mutator", "core 12", "mutator adl_p". */
+static int who_width(const struct sm_summary *u)
+{
+	size_t width = 8;
+
+	for (size_t i = 0; i < u->nrows; i++)
+		width = strlen(u->rows[i].who) > width ? strlen(u->rows[i].who) : width;
+	return width > 20 ? 20 : (int)width;
+}
+
+/* "app", or where it did not occur in each repetition "assist 2/3". */
+static const char *phase_text(const struct sm_row *row, char *buf, size_t len)
+{
+	if (row->occurred >= row->reps)
+		return row->phase;
+	snprintf(buf, len, "%.16s %u/%u", row->phase, row->occurred, row->reps);
+	return buf;
+}
+
+/* Of the names of phases: "app", "mark-fractional". */
+static int phase_width(const struct sm_summary *u)
+{
+	size_t width = 10;
+	char text[48];
+
+	for (size_t i = 0; i < u->nrows; i++) {
+		size_t len = strlen(phase_text(&u->rows[i], text, sizeof(text)));
+
+		width = len > width ? len : width;
+	}
+	return width > 20 ? 20 : (int)width;
+}
+
+/* What a block of the table is printed with. */
+struct block {
+	size_t from, to; /* columns [from, to) */
+	int who, phase;	 /* widths */
+};
+
+static void write_block_head(struct sm_table *t, const struct block *b)
+{
+	const struct sm_summary *u = &t->summary;
+
+	fprintf(t->out, "\n%sCounts for one operation of the workload, by %s and phase%s\n",
+		SM_BOLD(t), sm_by_names[t->w->by], SM_PLAIN(t));
+	fputs(SM_BOLD(t), t->out);
+	sm__table_put_heads(t);
+	fprintf(t->out, " %-*s %-*s", b->who, sm_by_names[t->w->by], b->phase, "phase");
+	for (size_t c = b->from; c < b->to; c++)
+		fprintf(t->out, " %*s", column_width(&u->columns[c]), u->columns[c].title);
+	fprintf(t->out, "%s\n", SM_PLAIN(t));
+}
+
+static void write_block(struct sm_table *t, const struct block *b)
+{
+	const struct sm_summary *u = &t->summary;
+	unsigned last = 0;
+	char text[48];
+
+	write_block_head(t, b);
+	for (size_t i = 0; i < u->nrows; i++) {
+		const struct sm_row *row = &u->rows[i];
+		const struct sm_record *rec = &t->r->records[row->first];
+		bool repeats = i > 0 && row->group == last;
+
+		if (!repeats && sm__table_has_twin(t, row->first))
+			sm__table_case_line(t, row->first);
+		sm__table_put_names(t, rec, !repeats);
+		fputc(' ', t->out);
+		sm_text_name(t->out, row->who, b->who);
+		fputc(' ', t->out);
+		sm_text_name(t->out, phase_text(row, text, sizeof(text)), b->phase);
+		for (size_t c = b->from; c < b->to; c++)
+			put_cell(t, &u->cells[i * u->ncolumns + c], &u->columns[c]);
+		fputc('\n', t->out);
+		last = row->group;
+		t->partly |= row->occurred < row->reps;
+		t->parts |= row->reps > 2 && strcmp(row->phase, "total") == 0;
+	}
+}
+
+void sm__table_counters(struct sm_table *t)
+{
+	const struct sm_summary *u = &t->summary;
+	struct block b = {.who = who_width(u), .phase = phase_width(u)};
+
+	if (u->nrows == 0 || u->ncolumns == 0)
+		return;
+	while (b.from < u->ncolumns) {
+		int width = SM_NAMES_WIDTH(t) + 2 + b.who + b.phase;
+
+		b.to = b.from;
+		while (b.to < u->ncolumns &&
+		       (b.to == b.from ||
+			width + 1 + column_width(&u->columns[b.to]) <= (int)t->width))
+			width += 1 + column_width(&u->columns[b.to++]);
+		write_block(t, &b);
+		b.from = b.to;
+	}
+}
+
+/* ---- stalls ------------------------------------------------------------------------------- */
+
+/* Whose titles head the columns: the first cause's, as any other's. */
+static const struct sm_result_desc *waits_head(void)
+{
+	return &sm_results[sm_wait_result(0, SM_WAIT_COUNT)];
+}
+
+/*
+ * A cause that never struck is no row; one that struck in half of the samples or fewer (the median
+ * is no wait) has no quantiles: they would be those of the few. cause SM_WAITS_ALL: all of them
+ * together.
+ */
+static bool write_stall_row(struct sm_table *t, size_t first, int cause, bool named)
+{
+	const struct sm_result_desc *part = &sm_results[sm_wait_result(cause, SM_WAIT_COUNT)];
+	const struct sm_result_desc *together = &sm_results[SM_RESULT_stall_total_ns];
+	const struct sm_record *rec = &t->r->records[first];
+	const char *unit = "", *reason;
+	struct sm_stats s;
+	char text[40];
+
+	if (!sm_summary_result(t->r, rec->group, part->name, &s, &unit, &reason) || s.max == 0)
+		return false;
+	sm_text_value(s.median, unit, text, sizeof(text));
+	sm__table_put_names(t, rec, named);
+	fputc(' ', t->out);
+	sm_text_name(t->out, cause < 0 ? "all" : sm_stall_name((enum sm_stall_cause)cause), 10);
+	fprintf(t->out, " %8s", text);
+	if (s.median == 0) {
+		fprintf(t->out, " up to %g, in half of the samples or fewer\n", s.max);
+		return true;
+	}
+	for (unsigned i = SM_WAIT_P50; i <= SM_WAIT_KEPT_MAX; i++)
+		sm__table_put_result(t, first, &part[i], waits_head()[i].width);
+	if (cause < 0)
+		sm__table_put_result(t, first, together, together->width);
+	fputc('\n', t->out);
+	return true;
+}
+
+static void write_stall_group(struct sm_table *t, size_t first)
+{
+	const struct sm_record *rec = sm__table_with_results(t->r, first);
+	const char *reason;
+	struct sm_stats s;
+	bool named;
+
+	if (rec == NULL || sm_record_result(rec, "stalls") == NULL)
+		return;
+	if (sm_summary_result(t->r, rec->group, "stalls", &s, NULL, &reason) && s.max > 0 &&
+	    sm__table_has_twin(t, first))
+		sm__table_case_line(t, first);
+	named = write_stall_row(t, first, SM_WAITS_ALL, true);
+	for (int cause = 0; cause < SM_STALL_CAUSES; cause++)
+		named |= write_stall_row(t, first, cause, !named);
+}
+
+/* Only where some sample counted a stall. */
+void sm__table_stalls(struct sm_table *t)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < t->r->nrecords; i++) {
+		const struct sm_result *res = sm_record_result(&t->r->records[i], "stalls");
+
+		any |= res != NULL && res->has_value && res->value > 0;
+	}
+	if (!any)
+		return;
+	fprintf(t->out, "\n%sWaits that mutators suffered for the collector%s\n", SM_BOLD(t),
+		SM_PLAIN(t));
+	fputs(SM_BOLD(t), t->out);
+	sm__table_put_heads(t);
+	fprintf(t->out, " %-10s", "cause");
+	for (unsigned i = SM_WAIT_COUNT; i <= SM_WAIT_KEPT_MAX; i++)
+		fprintf(t->out, " %*s", waits_head()[i].width, waits_head()[i].title);
+	fprintf(t->out, " %8s%s\n", sm_results[SM_RESULT_stall_total_ns].title, SM_PLAIN(t));
+	sm__table_each_group(t, write_stall_group);
+	sm__table_wrap(t, "", 0,
+		       "kept max: the longest wait in which the thread kept its CPU "
+		       "throughout; of a longer one, an unknown part went to other threads.");
+}

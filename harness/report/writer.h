@@ -1,0 +1,65 @@
+/*
+ * writer.h: a report in the forms that people and programs read. Each writer reads a struct
+ * sm_report (store.h) and nothing else; all print the C locale's numbers whatever the user's locale
+ * is.
+ *
+ *   table  rows by workload, role and phase; fits 100 columns; n/a with its reason in a footnote
+ *   csv    tidy: one row for each metric of each thread of each sample, and for each result
+ *   json   everything: environment, samples, metrics, null with a status and a reason
+ */
+#ifndef SM_HARNESS_WRITER_H
+#define SM_HARNESS_WRITER_H
+
+#include <stdio.h>
+
+#include "harness/options/options.h"
+#include "harness/store/store.h"
+
+#define SM_TABLE_WIDTH 100
+
+struct sm_writer {
+	enum sm_format format;
+	enum sm_by by;
+	bool color;
+	unsigned width; /* of a table: SM_TABLE_WIDTH, or 80; 0: the former */
+};
+
+/* 0, -ENOMEM, or -EIO with errno when `out` could not be written. */
+int sm_report_write(const struct sm_report *r, const struct sm_writer *w, FILE *out);
+
+int sm_write_table(const struct sm_report *r, const struct sm_writer *w, FILE *out);
+int sm_write_csv(const struct sm_report *r, FILE *out);
+int sm_write_json(const struct sm_report *r, FILE *out);
+
+/* The metric as CSV and JSON show it: of a sum over all roles the role is "by-core", "by-node", ..
+ */
+struct sm_metric sm__writer_metric(const struct sm_metric *m);
+
+/* ---- output.c: where the report goes ------------------------------------------------------ */
+
+/*
+ * A file that appears under its name only when it is complete: written beside it, then renamed.
+ * Opened before anything is measured, so that an unwritable place is found out then.
+ */
+struct sm_output {
+	FILE *file; /* stdout when path is NULL */
+	/* as given; symbolic links are followed, the file they lead to is replaced */
+	char *path;
+	char *temporary; /* NULL: written in place (a device, a pipe) */
+};
+
+/* path NULL or "-": standard output. 0 or -errno and one line in err. */
+int sm_output_open(struct sm_output *o, const char *path, char *err, size_t errlen);
+/* commit false: the temporary file goes, what was there stays. 0 or -errno and one line in err. */
+int sm_output_close(struct sm_output *o, bool commit, char *err, size_t errlen);
+
+/* Would the output replace the store, or a file that SQLite keeps beside it? Neither need exist. */
+bool sm_output_hits_store(const char *path, const char *store);
+/* Writes a report that could not be written where it should to a new file among the temporary ones,
+ * whose name goes to path, 512 bytes at least. 0, or -EIO where no folder takes it. */
+int sm_report_rescue(const struct sm_report *r, const struct sm_writer *w, char *path, size_t len);
+
+/* Removes the temporary file of the output that is open, if any: for a signal's handler. */
+void sm_output_abandon(void);
+
+#endif

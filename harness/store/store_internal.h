@@ -1,0 +1,41 @@
+/*
+ * store_internal.h: what the parts of the store share: store_open.c opens, store.c writes,
+ * store_read.c reads, store_rows.c does both for the rows of a sample.
+ */
+#ifndef SM_HARNESS_STORE_INTERNAL_H
+#define SM_HARNESS_STORE_INTERNAL_H
+
+#include <sqlite3.h>
+
+#include "harness/store/store.h"
+
+struct sm_store {
+	sqlite3 *db;
+	char error[300];
+	char path[200];
+	int held; /* sm_store_hold's; 0: none */
+};
+
+/* -errno of a SQLite result; what went wrong is in s->error. 0 for OK, ROW and DONE. */
+int sm__store_fail(struct sm_store *s, int rc);
+/* NULL, and *rc, when it cannot be prepared or *rc was not 0 before. */
+sqlite3_stmt *sm__store_prepare(struct sm_store *s, const char *sql, int *rc);
+
+/* Commits; else, or where rc says so, rolls back and keeps the error. */
+int sm__store_end_transaction(struct sm_store *s, int rc);
+int sm__store_exec(struct sm_store *s, const char *sql);
+/* The first column of the first row, 0 without one. *rc as above. */
+int64_t sm__store_number(struct sm_store *s, const char *sql, int *rc);
+
+/* ---- store_rows.c: results and metrics of a sample ---------------------------------------- */
+
+/* Makes the table, or adds what columns an old one lacks. These return 0 or -errno; what went wrong
+ * is in s->error. */
+int sm__store_define(struct sm_store *s, const struct sm_row_type *type);
+int sm__store_insert(struct sm_store *s, const struct sm_row_type *type, int64_t sample,
+		     const void *rows, size_t n);
+/* array: where a pointer to rows is. -EILSEQ: a word that is none of its enum's. */
+int sm__store_load_rows(struct sm_store *s, const struct sm_row_type *type, int64_t sample,
+			void *array, size_t *n, struct sm_pool *pool);
+
+#endif

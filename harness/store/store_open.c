@@ -1,0 +1,276 @@
+/* store_open.c: opens the store, to write or to read alone, in this layout. See store.h. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness/store/store_internal.h"
+
+#define APPLICATION_ID 0x536d4b21 /* "SmK!" */
+
+static const char schema[] =
+	"CREATE TABLE run(id INTEGER PRIMARY KEY, started TEXT NOT NULL, finished TEXT, state TEXT "
+	"NOT NULL,"
+	" version TEXT NOT NULL, command_line TEXT NOT NULL, seed INTEGER NOT NULL, planned "
+	"INTEGER NOT NULL,"
+	" by_what TEXT NOT NULL, environment TEXT NOT NULL, topology TEXT);"
+	"CREATE TABLE plan(run INTEGER NOT NULL REFERENCES run(id), ordinal INTEGER NOT NULL, job "
+	"TEXT NOT "
+	"NULL,"
+	" PRIMARY KEY(run, ordinal)) WITHOUT ROWID;"
+	"CREATE TABLE sample(id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES run(id), "
+	"ordinal "
+	"INTEGER NOT NULL,"
+	" grp INTEGER NOT NULL, workload TEXT NOT NULL, backend TEXT NOT NULL, params TEXT NOT "
+	"NULL,"
+	" config TEXT NOT NULL, placement TEXT NOT NULL, pass INTEGER NOT NULL, rep INTEGER NOT "
+	"NULL,"
+	" status TEXT NOT NULL, message TEXT NOT NULL, took_s REAL NOT NULL, output TEXT NOT NULL,"
+	" warnings TEXT NOT NULL, at TEXT NOT NULL, library TEXT NOT NULL DEFAULT '',"
+	" UNIQUE(run, ordinal));"
+	"CREATE TABLE calibration(run INTEGER NOT NULL, at TEXT NOT NULL, kernel TEXT NOT NULL, "
+	"event TEXT "
+	"NOT NULL,"
+	" expected REAL, counted REAL, error REAL, verdict TEXT NOT NULL, reason TEXT NOT NULL,"
+	" label TEXT NOT NULL DEFAULT '');"
+	/* Long texts that many rows share, by number: what stands in metric.event and .reason. */
+	"CREATE TABLE word(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);";
+
+/* ---- open --------------------------------------------------------------------------------- */
+
+/* What each layout lacks of the next. */
+static const char *const upgrades[SM_STORE_SCHEMA] = {
+	schema,
+	/* A calibration had no label. */
+	"ALTER TABLE calibration ADD COLUMN label TEXT NOT NULL DEFAULT '';",
+	/* What a row is by stood in its role, "by-core", or had to be guessed. */
+	"ALTER TABLE metric RENAME COLUMN kind TO core_kind;"
+	"ALTER TABLE metric ADD COLUMN \"by\" TEXT NOT NULL DEFAULT 'role';"
+	"UPDATE metric SET \"by\"=CASE WHEN role IN('package','l3') THEN role WHEN role LIKE "
+	"'by-%' THEN "
+	"substr(role,4)"
+	" WHEN thread>=0 THEN 'thread' ELSE 'role' END;"
+	"UPDATE metric SET role='' WHERE role LIKE 'by-%';"
+	"UPDATE metric SET core_kind='' WHERE core_kind='-';",
+	/* Each row had its own copy of what its events are called and why it has no value. */
+	"CREATE TABLE word(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);"
+	"CREATE TABLE IF NOT EXISTS metric(sample INTEGER NOT NULL REFERENCES sample(id),"
+	" event TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '');"
+	"INSERT OR IGNORE INTO word(text) SELECT event FROM metric WHERE event<>'';"
+	"INSERT OR IGNORE INTO word(text) SELECT reason FROM metric WHERE reason<>'';"
+	"ALTER TABLE metric RENAME COLUMN event TO event_text;"
+	"ALTER TABLE metric RENAME COLUMN reason TO reason_text;"
+	"ALTER TABLE metric ADD COLUMN event INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE metric ADD COLUMN reason INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE metric SET event=coalesce((SELECT id FROM word WHERE text=event_text),0),"
+	" reason=coalesce((SELECT id FROM word WHERE text=reason_text),0);"
+	"ALTER TABLE metric DROP COLUMN event_text; ALTER TABLE metric DROP COLUMN reason_text;",
+	/* A sample did not tell which library served malloc. */
+	"ALTER TABLE sample ADD COLUMN library TEXT NOT NULL DEFAULT '';",
+};
+
+/* From layout `from`, 0: an empty file, to ours. */
+static int upgrade(struct sm_store *s, int64_t from)
+{
+	char stamp[128];
+	int rc = sm__store_exec(s, "BEGIN IMMEDIATE");
+
+	if (rc)
+		return rc;
+	/* another process was first */
+	if (sm__store_number(s, "PRAGMA user_version", &rc) != from || rc)
+		return sm__store_end_transaction(s, rc);
+	snprintf(stamp, sizeof(stamp), "PRAGMA application_id=%d; PRAGMA user_version=%d;",
+		 APPLICATION_ID, SM_STORE_SCHEMA);
+	rc = sm__store_exec(s, stamp);
+	for (int64_t i = from; rc == 0 && i < (from ? SM_STORE_SCHEMA : 1); i++)
+		rc = sm__store_exec(s, upgrades[i]);
+	return sm__store_end_transaction(s, rc);
+}
+
+/* Ours, empty (becomes ours), or another program's (refused, unchanged). */
+static int check_identity(struct sm_store *s)
+{
+	int rc = sm__store_exec(s, "BEGIN"); /* another process may be making it one */
+	int64_t id = sm__store_number(s, "PRAGMA application_id", &rc);
+	int64_t version = sm__store_number(s, "PRAGMA user_version", &rc);
+	int64_t tables = sm__store_number(s, "SELECT count(*) FROM sqlite_master", &rc);
+
+	rc = sm__store_end_transaction(s, rc);
+	if (rc == -EILSEQ)
+		snprintf(s->error, sizeof(s->error), "store '%s': not a SQLite database", s->path);
+	if (rc)
+		return rc;
+	if (id == 0 && version == 0 && tables == 0)
+		return upgrade(s, 0);
+	if (id != APPLICATION_ID) {
+		snprintf(s->error, sizeof(s->error), "store '%s': a database of another program",
+			 s->path);
+		return -EILSEQ;
+	}
+	if (version < 1 || version > SM_STORE_SCHEMA) {
+		snprintf(s->error, sizeof(s->error),
+			 "store '%s': layout %lld, this version of spanmark reads %d", s->path,
+			 (long long)version, SM_STORE_SCHEMA);
+		return -EPROTO;
+	}
+	return version < SM_STORE_SCHEMA ? upgrade(s, version) : 0;
+}
+
+/* SQLite does not wait by itself where another process switches, or reads, just now. */
+static int switch_to_wal(struct sm_store *s)
+{
+	int rc, tries = 0;
+
+	while ((rc = sm__store_exec(s, "PRAGMA journal_mode=WAL")) == -EBUSY && tries++ < 50)
+		sqlite3_sleep(20);
+	return rc;
+}
+
+static int open_file(struct sm_store *s, const char *path, int flags)
+{
+	int rc = sm__store_fail(s, sqlite3_open_v2(path, &s->db, flags, NULL));
+
+	if (rc == 0)
+		sqlite3_busy_timeout(s->db, 5000);
+	return rc;
+}
+
+/* A store of this layout, or made one. */
+static int bring_up(struct sm_store *s)
+{
+	int rc = check_identity(s);
+
+	if (rc == 0)
+		/* two first users add what lacks in turn */
+		rc = sm__store_exec(s, "BEGIN IMMEDIATE");
+	if (rc)
+		return rc;
+	rc = sm__store_define(s, &sm_result_type);
+	if (rc == 0)
+		rc = sm__store_define(s, &sm_metric_type);
+	return sm__store_end_transaction(s, rc);
+}
+
+static int open_to_write(struct sm_store *s, const char *path)
+{
+	int rc = open_file(s, path != NULL ? path : "", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+
+	if (rc == 0)
+		rc = bring_up(s);
+	if (rc == 0 && path != NULL)
+		rc = switch_to_wal(s);
+	if (rc == 0)
+		rc = sm__store_exec(s, "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;");
+	return rc;
+}
+
+/* On a read-only disk SQLite cannot make the files beside a store through which readers and writers
+ * meet. There are no writers: the file alone is the store, unless one left samples beside it. */
+static int open_unchanging(struct sm_store *s, const char *path)
+{
+	static const char hex[] = "0123456789abcdef";
+	char wal[PATH_MAX + 8], uri[3 * PATH_MAX + 32] = "file:", *to = uri + 5;
+	struct stat st;
+
+	snprintf(wal, sizeof(wal), "%s-wal", path);
+	if (stat(wal, &st) == 0 && st.st_size > 0) {
+		snprintf(s->error, sizeof(s->error),
+			 "store '%.150s': cannot be read here, with samples in its -wal file; copy "
+			 "both to a folder that can be written to",
+			 s->path);
+		return -EACCES;
+	}
+	for (; *path; path++) {
+		bool plain = strchr("?#%", *path) == NULL;
+
+		*to++ = plain ? *path : '%';
+		if (!plain) {
+			*to++ = hex[(unsigned char)*path >> 4];
+			*to++ = hex[*path & 15];
+		}
+	}
+	strcpy(to, "?immutable=1");
+	sqlite3_close(s->db);
+	s->db = NULL;
+	return open_file(s, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
+}
+
+/* Puts a private copy in the place of what may not be changed. */
+static int copy_aside(struct sm_store *s)
+{
+	sqlite3 *from = s->db;
+	sqlite3_backup *b;
+	int rc;
+
+	s->db = NULL;
+	rc = open_file(s, "", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+	b = rc == 0 ? sqlite3_backup_init(s->db, "main", from, "main") : NULL;
+	if (b != NULL) {
+		sqlite3_backup_step(b, -1);
+		rc = sm__store_fail(s, sqlite3_backup_finish(b));
+	} else if (rc == 0)
+		rc = sm__store_fail(s, sqlite3_errcode(s->db));
+	sqlite3_close(from);
+	return rc;
+}
+
+static int open_to_read(struct sm_store *s, const char *path)
+{
+	int rc;
+
+	if (access(path, F_OK) != 0) {
+		snprintf(s->error, sizeof(s->error), "there is no store '%s'", s->path);
+		return -ENOENT;
+	}
+	rc = open_file(s, path, SQLITE_OPEN_READWRITE); /* else it leaves files beside it */
+	if (rc == 0)
+		rc = sm__store_exec(s, "PRAGMA query_only=ON");
+	if (rc == 0)
+		sm__store_number(s, "SELECT count(*) FROM sqlite_master", &rc);
+	if ((rc == -ENOENT || rc == -EROFS) && access(path, R_OK) == 0)
+		rc = open_unchanging(s, path);
+	if (rc == 0 || rc == -EILSEQ) /* it says what is wrong */
+		rc = bring_up(s);
+	if (rc == -EROFS) { /* an older layout */
+		rc = copy_aside(s);
+		if (rc == 0)
+			rc = bring_up(s);
+	}
+	return rc;
+}
+
+static int open_store(const char *path, int (*open_it)(struct sm_store *, const char *),
+		      struct sm_store **out, char *err, size_t errlen)
+{
+	struct sm_store *s = calloc(1, sizeof(*s));
+	int rc;
+
+	*out = NULL;
+	if (s == NULL) {
+		snprintf(err, errlen, "out of memory");
+		return -ENOMEM;
+	}
+	snprintf(s->path, sizeof(s->path), "%s", path != NULL ? path : "(temporary)");
+	rc = open_it(s, path);
+	if (rc) {
+		snprintf(err, errlen, "%s", s->error);
+		sm_store_close(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+int sm_store_open(const char *path, struct sm_store **out, char *err, size_t errlen)
+{
+	return open_store(path, open_to_write, out, err, errlen);
+}
+
+int sm_store_open_read(const char *path, struct sm_store **out, char *err, size_t errlen)
+{
+	return open_store(path, open_to_read, out, err, errlen);
+}
