@@ -34,23 +34,19 @@ fits --color always --counters sw
 # ---- colour and progress ---------------------------------------------------------------------------
 cat >onterm.py <<'PY'
 # onterm.py WHICH COMMAND..: runs it with stdout (o), stderr (e) or both (oe) on a terminal of 80 columns, prints what came there
-import os, pty, subprocess, sys, fcntl, termios, struct
+import os, pty, subprocess, sys, fcntl, termios, struct, threading
 which, cmd = sys.argv[1], sys.argv[2:]
 m, s = pty.openpty()
 fcntl.ioctl(s, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
 p = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=s if "o" in which else subprocess.DEVNULL,
                      stderr=s if "e" in which else subprocess.DEVNULL)
-os.close(s)
+# What a terminal still holds when its last writer goes may be lost: it stays open, and a mark follows the last output.
+end = b"\0\0end\0\0"
+threading.Thread(target=lambda: (p.wait(), os.write(s, end))).start()
 got = b""
-while True:
-    try:
-        d = os.read(m, 65536)
-    except OSError:
-        break
-    if not d:
-        break
-    got += d
-p.wait()
+while end not in got:
+    got += os.read(m, 65536)
+got = got.replace(end, b"")
 sys.stdout.buffer.write(got)
 PY
 esc=$(printf '\033')
