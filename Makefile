@@ -34,7 +34,10 @@ Q        := $(if $(V),,@)
 
 AR       := $(or $(shell $(CC) -print-prog-name=ar 2>/dev/null),ar)
 
-CPPFLAGS += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -Iinclude -I. -D_GNU_SOURCE -DSM_VERSION=\"$(VERSION)\" $(if $(HOSTILE),-DSM_HOSTILE=1) $(if $(UNIT_SHIFT),-DSM_UNIT_SHIFT=$(UNIT_SHIFT)) $(if $(COVERAGE),-DSM_COVERAGE=1)
+# Probes for bpftrace and perf (allocator/base/phase.h), where there is sys/sdt.h to build with.
+SDT      := $(shell echo '\#include <sys/sdt.h>' | $(CC) $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -E -x c - >/dev/null 2>&1 && echo 1)
+
+CPPFLAGS += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) $(if $(SDT),-DSM_SDT=1) -Iinclude -I. -D_GNU_SOURCE -DSM_VERSION=\"$(VERSION)\" $(if $(HOSTILE),-DSM_HOSTILE=1) $(if $(UNIT_SHIFT),-DSM_UNIT_SHIFT=$(UNIT_SHIFT)) $(if $(COVERAGE),-DSM_COVERAGE=1)
 # Debug information of clang in a form that valgrind of Debian 12 reads.
 CFLAGS   += -std=gnu17 $(OPT) -g $(if $(findstring clang,$(CC)),-gdwarf-4) -fno-strict-aliasing -fno-omit-frame-pointer -fvisibility=hidden \
             -Wall -Wextra -Wundef -Wshadow -Wstrict-prototypes $(if $(WERROR),-Werror) \

@@ -95,6 +95,7 @@
 #include <time.h>
 
 #include "collector/cycle.h"
+#include "allocator/base/phase.h"
 #include "allocator/objects/cache_cpu.h"
 #include "allocator/objects/markmap.h"
 #include "allocator/pages/scavenge.h"
@@ -126,6 +127,7 @@ void sm__delay_slow(struct sm_gc *gc)
 static void set_phase(struct sm_gc *gc, enum sm_gc_phase phase)
 {
 	sm_store_release(&gc->phase, (uint32_t)phase);
+	SM_PROBE1(gc_phase, phase);
 }
 
 /* ---- marking ------------------------------------------------------------------------------ */

@@ -4,11 +4,26 @@
  * The allocator and the collector call sm_phase_enter/leave on their slow paths only. A measuring
  * program installs a hook for each thread it wants to attribute; without one the calls test one
  * thread-local pointer. Phases nest: a refill may sweep, an assist happens inside a refill.
+ *
+ * Probes (USDT, provider "spanmark") are for those that look in from outside: bpftrace, perf, gdb.
+ * docs/TIMELINE.md lists them. One that nobody looks at is a nop, and a note in a section that is
+ * not loaded: where it is, and where its arguments are. An argument is what its place has at hand
+ * anyway, for computing one would cost when nobody looks. SM_SDT is the Makefile's, where the
+ * compiler finds <sys/sdt.h>, which is needed to build alone; without it there is no code.
  */
 #ifndef SM_ALLOCATOR_PHASE_H
 #define SM_ALLOCATOR_PHASE_H
 
 #include "allocator/base/base.h"
+
+#ifdef SM_SDT
+#include <sys/sdt.h>
+#define SM_PROBE1(name, a)    DTRACE_PROBE1(spanmark, name, a)
+#define SM_PROBE2(name, a, b) DTRACE_PROBE2(spanmark, name, a, b)
+#else
+#define SM_PROBE1(name, a)    ((void)(a))
+#define SM_PROBE2(name, a, b) ((void)(a), (void)(b))
+#endif
 
 enum sm_phase {
 	SM_PHASE_APP,	     /* the program itself: what is left when nothing below is open */
@@ -44,6 +59,7 @@ SM_INLINE void sm_phase_enter(enum sm_phase phase)
 {
 	const struct sm_phase_hook *h = sm__phase_hook;
 
+	SM_PROBE1(phase_enter, phase);
 	if (SM_UNLIKELY(h != NULL))
 		h->enter(h->ctx, phase);
 }
@@ -52,6 +68,7 @@ SM_INLINE void sm_phase_leave(enum sm_phase phase)
 {
 	const struct sm_phase_hook *h = sm__phase_hook;
 
+	SM_PROBE1(phase_leave, phase);
 	if (SM_UNLIKELY(h != NULL))
 		h->leave(h->ctx, phase);
 }

@@ -309,6 +309,7 @@ static SM_NOINLINE void *refill_class(size_t size, size_t cls)
 		return sm__malloc_slow(size);
 	cpu = this_cpu();
 	sm_phase_enter(SM_PHASE_REFILL);
+	SM_PROBE1(refill, (unsigned)cls);
 	if (SM_LIKELY(sm_load_acquire(&sm__process_heap.slabs[cpu].ready)) ||
 	    enter_slow(cpu)->ready)
 		p = take_batch(cpu, (unsigned)cls);

@@ -243,6 +243,7 @@ void *sm__mcache_refill(struct sm_mcache *c, unsigned cls)
 	if (m->cur != m->end)
 		return bump(m, cls);
 	sm_phase_enter(SM_PHASE_REFILL);
+	SM_PROBE1(refill, cls);
 	p = refill_central(c, cls);
 	if (SM_UNLIKELY(c->budget != 0))
 		keep_budget(c, cls);

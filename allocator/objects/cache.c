@@ -308,6 +308,7 @@ void *sm__cache_refill_slow(struct sm_cache *c, unsigned bin)
 	if (p != NULL)
 		return p;
 	sm_phase_enter(SM_PHASE_REFILL);
+	SM_PROBE1(refill, b->cls);
 	if (fill_window(c, bin))
 		p = SM_UNLIKELY(b->shared) ? take_shared(c, bin)
 		    : by_cpu		   ? take_and_leave(c, bin)

@@ -45,6 +45,7 @@ void *sm__cache_large(struct sm_cache *c, size_t size, const struct sm_layout *l
 	}
 	bytes = sm_align_up(size ? size : 1, SM_UNIT);
 	sm_phase_enter(SM_PHASE_REFILL);
+	SM_PROBE1(refill_large, bytes);
 	sm__cache_before_refill(c, bytes);
 	s = large_span(c, bytes >> SM_UNIT_SHIFT, bytes);
 	if (s == NULL) {
