@@ -50,12 +50,34 @@ static int check_backend(const struct sm_job *job, char *err, size_t errlen)
 	return -EINVAL;
 }
 
+const char *sm_job_setting_variable(const char *key)
+{
+	return strncmp(key, "env.", 4) == 0 ? key + 4 : NULL;
+}
+
+/* What is loaded into the worker is its backend's matter. */
+static int check_variable(const char *name, char *err, size_t errlen)
+{
+	size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789");
+
+	if (n > 0 && name[n] == '\0' && (name[0] < '0' || name[0] > '9') &&
+	    strncmp(name, "LD_", 3) != 0)
+		return 0;
+	snprintf(err, errlen,
+		 "env.%.60s: allowed: env.NAME=VALUE, where NAME has letters, digits and _, and "
+		 "does not begin with LD_",
+		 name);
+	return -EINVAL;
+}
+
 static int apply_settings(const struct sm_job *job, struct sm_gc_config *cfg, char *err,
 			  size_t errlen)
 {
 	for (unsigned i = 0; i < job->nsettings; i++) {
-		int rc = sm_gc_config_set(cfg, job->settings[i].key, job->settings[i].value, err,
-					  errlen);
+		const char *key = job->settings[i].key, *variable = sm_job_setting_variable(key);
+		int rc = variable != NULL
+				 ? check_variable(variable, err, errlen)
+				 : sm_gc_config_set(cfg, key, job->settings[i].value, err, errlen);
 
 		if (rc != 0)
 			return -EINVAL;
@@ -89,6 +111,8 @@ int sm_job_check(const struct sm_job *job, char *err, size_t errlen)
 
 bool sm_job_setting_counts(enum sm_wl_backend backend, const char *key)
 {
+	if (sm_job_setting_variable(key) != NULL)
+		return backend == SM_WL_LIBC || backend == SM_WL_BDWGC;
 	return backend == SM_WL_GC || (backend == SM_WL_SPAN && strncmp(key, "gc.", 3) != 0);
 }
 
@@ -100,6 +124,9 @@ void sm_job_setting_keys(void (*fn)(void *ctx, const char *key, const char *valu
 		fn(ctx, k->name, k->values, k->help);
 	for (const struct sm_config_key *k = sm_heap_config_keys(); k->name != NULL; k++)
 		fn(ctx, k->name, k->values, k->help);
+	fn(ctx, "env.NAME", "any text",
+	   "environment variable of the worker, for the malloc libraries and programs that read "
+	   "it");
 }
 
 /*
@@ -191,6 +218,8 @@ static int configure_explicit(struct sm_run *run)
 		const struct sm_setting *s = &run->job->settings[i];
 		int err = -ENOENT;
 
+		if (sm_job_setting_variable(s->key) != NULL) /* it is in the environment */
+			continue;
 		if (run->job->backend == SM_WL_SPAN)
 			err = sm_malloc_configure(s->key, s->value, why, sizeof(why));
 		if (err == -ENOENT)

@@ -69,6 +69,9 @@ void sm_job_init(struct sm_job *job, const struct sm_params *params);
  * and one line in err that names the option, the value and what is allowed.
  */
 int sm_job_check(const struct sm_job *job, char *err, size_t errlen);
+/* A setting "env.NAME" is none of the heap's but a variable of the worker's environment, for a
+ * malloc that reads it. NAME; NULL: it is another setting. */
+const char *sm_job_setting_variable(const char *key);
 
 /* Does the backend read the setting? What a heap without a collector, or libc, ignores is no case.
  */

@@ -26,7 +26,7 @@ _spanmark_run() {
 	--place) _spanmark_list "$cur" "compact scatter per-node one-per-core none"; return ;;
 	--mark-place) _spanmark_list "$cur" "auto dedicated shared sibling remote-node none"; return ;;
 	--kind) _spanmark_list "$cur" "all p e"; return ;;
-	-s | --set) COMPREPLY=($(compgen -W "$(_spanmark_names settings)" -- "$cur")); compopt -o nospace; return ;;
+	-s | --set | --variant) COMPREPLY=($(compgen -W "$(_spanmark_names settings)" -- "$cur")); compopt -o nospace; return ;;
 	-c | --counters) COMPREPLY=($(compgen -W "auto pmu sw sim none" -- "$cur")); return ;;
 	-C | --counter-set) _spanmark_list "$cur" "$(_spanmark_names sets)"; return ;;
 	--by) COMPREPLY=($(compgen -W "role thread core l3 node kind" -- "$cur")); return ;;
@@ -34,12 +34,12 @@ _spanmark_run() {
 	--color) COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
 	-o | --output | --store | --config | --topology | --programs) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	--program | --setup | --teardown | --server | --client) COMPREPLY=($(compgen -c -- "$cur")); return ;;
-	--metric | --better | --ready | -t | --threads | --workers | -n | --reps | --until | --max-time | --seed | --timeout | -e | --event) return ;;
+	--metric | --better | --ready | -t | --threads | --workers | -n | --reps | --until | --max-time | --note | --seed | --timeout | -e | --event) return ;;
 	esac
 	COMPREPLY=($(compgen -W "-w --workload -p --param -b --backend -t --threads --workers --place --mark-place
-		--kind -s --set --program --programs --metric --better --setup --teardown --server --ready --client
+		--kind -s --set --variant --program --programs --metric --better --setup --teardown --server --ready --client
 		-n --reps --until --max-time -q --quick -c --counters -C --counter-set -e --event --multiplex --by -f --format
-		-o --output --color --store --resume --timeout --seed --no-shuffle --config --topology --dry-run
+		-o --output --color --store --resume --timeout --note --seed --no-shuffle --config --topology --dry-run
 		-h --help" -- "$cur"))
 }
 

@@ -20,6 +20,7 @@
 #include "harness/run/resume.h"
 #include "harness/run/runner.h"
 #include "harness/run/sim.h"
+#include "harness/run/worker_env.h"
 #include "harness/store/store.h"
 #include "harness/report/writer.h"
 #include "perf/clock.h"
@@ -98,7 +99,7 @@ static void relay_stderr(void *ctx, const char *data, size_t len)
 }
 
 /* The worker process, under Callgrind where counts are simulated. */
-static void run_worker(struct run *run, struct sm_runner *runner, bool simulated, const char *job,
+static void run_in_env(struct run *run, struct sm_runner *runner, bool simulated, const char *job,
 		       struct sm_worker_end *end)
 {
 	struct sm_sim_run sim;
@@ -121,13 +122,25 @@ static void run_worker(struct run *run, struct sm_runner *runner, bool simulated
 	sm_sim_end(&sim);
 }
 
+static void run_worker(struct run *run, struct sm_runner *runner, const struct sm_record *rec,
+		       const char *job, struct sm_worker_end *end)
+{
+	char **env;
+
+	if (sm_worker_env(rec, &env) == 0) {
+		runner->env = (const char *const *)env;
+		run_in_env(run, runner, rec->simulated, job, end);
+	} else {
+		*end = (struct sm_worker_end){.how = SM_WORKER_NOT_STARTED, .code = ENOMEM};
+	}
+	sm_worker_env_free(env);
+}
+
 /* Runs the job and commits its sample. 0, or -errno when the store failed: then there is no point
  * in going on. */
 static int run_one(struct run *run, unsigned ordinal, const char *job)
 {
 	char ticks[32], *argv[] = {run->self, (char *)SM_WORKER_COMMAND, ticks, NULL};
-	char preload[4096];
-	const char *env[] = {preload, NULL};
 	struct sm_runner runner = {.argv = argv, .on_stderr = relay_stderr, .ctx = run};
 	struct sm_worker_end end = {.how = SM_WORKER_EXITED};
 	struct sm_pool pool = {0};
@@ -148,15 +161,12 @@ static int run_one(struct run *run, unsigned ordinal, const char *job)
 	if (rec.program) { /* which the worker starts, preloads, and ends */
 		runner.timeout_s = sm_program_longest(rec.timeout_s);
 		runner.grace_s = SM_PROGRAM_GRACE;
-	} else if (rec.preload[0] != '\0') {
-		sm_backend_preload(rec.preload, preload, sizeof(preload));
-		runner.env = env;
 	}
 	if (rec.missing[0] != '\0') {
 		rec.status = SM_OUTCOME_ABSENT;
 		rec.message = rec.missing;
 	} else {
-		run_worker(run, &runner, rec.simulated, job, &end);
+		run_worker(run, &runner, &rec, job, &end);
 		sm_runner_record(&runner, &end, &rec, &pool);
 	}
 	if (end.how == SM_WORKER_INTERRUPTED) {

@@ -149,7 +149,7 @@ int sm__take_item(const struct sm_option *opt, struct sm_run_options *o, const c
 
 	disinherit(s);
 	if (!*value)
-		return refuse_value(err, errlen, opt, value, "a command that is not empty");
+		return refuse_value(err, errlen, opt, value, "something that is not empty");
 	if (s->n >= MAX_LIST)
 		return refuse_value(err, errlen, opt, "..", "at most 4096 entries");
 	return sm_strings_add(s, value, strlen(value));
@@ -342,8 +342,10 @@ void sm_option_print(const struct sm_option *opt, const struct sm_run_options *o
 	if (opt->take == sm__take_list || opt->take == sm__take_counts ||
 	    opt->take == sm__take_words)
 		print_list(f, at, ",");
-	else if (opt->take == sm__take_pair || opt->take == sm__take_item)
+	else if (opt->take == sm__take_pair)
 		print_list(f, at, " ");
+	else if (opt->take == sm__take_item)
+		print_list(f, at, "; ");
 	else if (opt->take == sm__take_text)
 		fputs(*(char *const *)at != NULL ? *(char *const *)at : "", f);
 	else if (opt->take == sm__take_word)

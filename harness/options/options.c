@@ -38,6 +38,9 @@ static const struct sm_option table[] = {
 	 NULL, sm__take_list, AT(kinds)},
 	{"set", 's', "KEY=VALUE", "a setting of heap or collector (spanmark list); V1,V2 runs each",
 	 NULL, sm__take_pair, AT(settings)},
+	{"variant", 0, "K=V K=V",
+	 "settings that go together, or 'default'; again for each: one case for each", NULL,
+	 sm__take_item, AT(variants)},
 	{"program", 0, "CMD", "a whole program as a workload, in quotes; again for each", NULL,
 	 sm__take_item, AT(programs)},
 	{"programs", 0, "FILE", "programs to run, one a line", NULL, sm__take_text,
@@ -85,6 +88,7 @@ static const struct sm_option table[] = {
 	 NULL, sm__take_resume, 0},
 	{"timeout", 0, "SECONDS", "limit for one sample: 300, with --quick 30", NULL,
 	 sm__take_timeout, AT(timeout_s)},
+	{"note", 0, "TEXT", "what the run is about, kept with it", NULL, sm__take_text, AT(note)},
 	{"seed", 0, "N", "seed of order and workloads; printed when not given", NULL, sm__take_seed,
 	 0},
 	{"no-shuffle", 0, NULL, "run in the order written, not a random one", NULL, sm__take_flag,
@@ -210,9 +214,9 @@ static int parse_one(int argc, char **argv, int *i, const struct sm_option **opt
 
 static void mark_inherited(struct sm_run_options *o)
 {
-	struct sm_strings *lists[] = {&o->workloads, &o->events,  &o->sets,  &o->backends,
-				      &o->threads,   &o->workers, &o->place, &o->mark_place,
-				      &o->kinds,     &o->programs};
+	struct sm_strings *lists[] = {&o->workloads, &o->events,   &o->sets,	&o->backends,
+				      &o->threads,   &o->workers,  &o->place,	&o->mark_place,
+				      &o->kinds,     &o->programs, &o->variants};
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		lists[i]->inherited = true;

@@ -55,6 +55,7 @@ struct sm_run_options {
 	struct sm_strings mark_place; /* --mark-place */
 	struct sm_strings kinds;      /* --kind; names of kinds of cores */
 	struct sm_strings settings;   /* --set KEY=VALUE, a sweep where VALUE has commas */
+	struct sm_strings variants;   /* --variant "KEY=VALUE KEY=VALUE" */
 	struct sm_strings programs;   /* --program; command lines */
 	struct sm_strings metrics;    /* --metric NAME=REGEX */
 	struct sm_strings better;     /* --better NAME=higher or lower */
@@ -77,6 +78,7 @@ struct sm_run_options {
 	enum sm_color color;
 	char *output;	/* -o */
 	char *store;	/* --store */
+	char *note;	/* --note */
 	char *topology; /* --topology: an XML file or a synthetic string, for --dry-run */
 	char *config;	/* --config, read already */
 	/* program/program.h */

@@ -159,29 +159,67 @@ static void add_key(void *ctx, const char *key, const char *values, const char *
 		k->names[k->n++] = key;
 }
 
-/* Every key of --set is in one of the tables. */
+/* The key of an assignment is in one of the tables. */
+static int check_key(const struct keys *keys, const char *assignment, char *err, size_t errlen)
+{
+	/* Behind an @: one class or core, which the table's owner reads. */
+	size_t len = strcspn(assignment, "=@");
+	char typed[80];
+
+	if (sm_job_setting_variable(assignment) != NULL)
+		return 0; /* its name is sm_job_check's */
+	for (size_t k = 0; k < keys->n; k++)
+		if (strlen(keys->names[k]) == len && strncmp(keys->names[k], assignment, len) == 0)
+			return 0;
+	snprintf(typed, sizeof(typed), "%.*s", (int)(len < 79 ? len : 79), assignment);
+	sm_suggest_error(err, errlen, "setting", typed, keys->names, keys->n);
+	return -EINVAL;
+}
+
+int sm__variant_next(const char **text, const char **assignment, size_t *len)
+{
+	*text += strspn(*text, " \t");
+	*assignment = *text;
+	*len = strcspn(*text, " \t");
+	*text += *len;
+	return *len > 0;
+}
+
+static int check_variant(const struct keys *keys, const char *text, char *err, size_t errlen)
+{
+	const char *at = text, *word;
+	size_t len;
+	int rc = 0;
+
+	if (strcmp(text, SM_VARIANT_DEFAULT) == 0)
+		return 0;
+	while (rc == 0 && sm__variant_next(&at, &word, &len)) {
+		const char *equals = memchr(word, '=', len);
+
+		if (equals == NULL || equals == word || equals + 1 == word + len) {
+			snprintf(err, errlen,
+				 "--variant '%.80s': allowed: KEY=VALUE with blanks between, or "
+				 "'" SM_VARIANT_DEFAULT "'",
+				 text);
+			return -EINVAL;
+		}
+		rc = check_key(keys, word, err, errlen);
+	}
+	return rc;
+}
+
+/* Every key of --set and --variant is known. */
 static int check_settings(const struct sm_run_options *o, char *err, size_t errlen)
 {
 	struct keys keys = {.n = 0};
+	int rc = 0;
 
 	sm_job_setting_keys(add_key, &keys);
-	for (size_t i = 0; i < o->settings.n; i++) {
-		/* Behind an @: one class or core, which the table's owner reads. */
-		size_t len = strcspn(o->settings.v[i], "=@");
-		bool known = false;
-		char typed[80];
-
-		for (size_t k = 0; k < keys.n; k++)
-			known |= strlen(keys.names[k]) == len &&
-				 strncmp(keys.names[k], o->settings.v[i], len) == 0;
-		if (known)
-			continue;
-		snprintf(typed, sizeof(typed), "%.*s", (int)(len < 79 ? len : 79),
-			 o->settings.v[i]);
-		sm_suggest_error(err, errlen, "setting", typed, keys.names, keys.n);
-		return -EINVAL;
-	}
-	return 0;
+	for (size_t i = 0; i < o->settings.n && rc == 0; i++)
+		rc = check_key(&keys, o->settings.v[i], err, errlen);
+	for (size_t i = 0; i < o->variants.n && rc == 0; i++)
+		rc = check_variant(&keys, o->variants.v[i], err, errlen);
+	return rc;
 }
 
 int sm__chosen(const struct sm_run_options *o, const struct sm_programs *programs,

@@ -24,7 +24,8 @@ struct axis {
 		AXIS_PLACE,
 		AXIS_MARK,
 		AXIS_KIND,
-		AXIS_SETTING
+		AXIS_SETTING,
+		AXIS_VARIANT
 	} what;
 	const char *key; /* PARAM, SETTING: points into the options */
 	size_t keylen;
@@ -154,10 +155,43 @@ static int build_axes(const struct sm_run_options *o, const struct sm_workload *
 		rc = add_list_axis(axes, lists[i].what, lists[i].values);
 	for (size_t i = 0; i < o->settings.n && rc == 0; i++)
 		rc = add_setting_axis(axes, o->settings.v[i]);
-	return rc;
+	return rc ? rc : add_list_axis(axes, AXIS_VARIANT, &o->variants);
 }
 
 /* ---- cases -------------------------------------------------------------------------------- */
+
+/* A later value of a key takes an earlier one's place. */
+static int apply_setting(struct sm_case *c, const char *pair, size_t len)
+{
+	size_t key = (size_t)((const char *)memchr(pair, '=', len) + 1 - pair);
+
+	for (size_t i = 0; i < c->settings.n; i++) {
+		char *copy;
+
+		if (strncmp(c->settings.v[i], pair, key) != 0)
+			continue;
+		copy = strndup(pair, len);
+		if (copy == NULL)
+			return -ENOMEM;
+		free(c->settings.v[i]);
+		c->settings.v[i] = copy;
+		return 0;
+	}
+	return sm_strings_add(&c->settings, pair, len);
+}
+
+static int apply_variant(struct sm_case *c, const char *text)
+{
+	const char *pair;
+	size_t len;
+	int rc = 0;
+
+	if (strcmp(text, SM_VARIANT_DEFAULT) == 0)
+		return 0;
+	while (rc == 0 && sm__variant_next(&text, &pair, &len))
+		rc = apply_setting(c, pair, len);
+	return rc;
+}
 
 static int apply_text(struct sm_case *c, const struct axis *axis, const char *value, char *err,
 		      size_t errlen)
@@ -170,7 +204,7 @@ static int apply_text(struct sm_case *c, const struct axis *axis, const char *va
 		return -EINVAL;
 	}
 	if (axis->what == AXIS_SETTING)
-		return sm_strings_add(&c->settings, pair, strlen(pair));
+		return apply_setting(c, pair, strlen(pair));
 	return sm_params_set(c->params, pair, err, errlen) ? -EINVAL : 0;
 }
 
@@ -182,6 +216,7 @@ static int apply_value(struct sm_case *c, const struct axis *axis, const char *v
 	switch (axis->what) {
 	case AXIS_PARAM:
 	case AXIS_SETTING: return apply_text(c, axis, value, err, errlen);
+	case AXIS_VARIANT: return apply_variant(c, value);
 	case AXIS_BACKEND: return 0; /* apply_backend's */
 	case AXIS_THREADS:
 		threads = (unsigned)strtoul(value, NULL, 10);

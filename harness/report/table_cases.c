@@ -107,6 +107,7 @@ void sm__table_case_line(struct sm_table *t, size_t first)
 	const cJSON *keys = cJSON_GetObjectItemCaseSensitive(family, "keys"), *item;
 	cJSON *parts = parts_of(rec);
 	struct sm_wrap w = {t->out, 2, 2, t->width};
+	bool said = false;
 
 	fprintf(t->out, "%s  ", SM_DIM(t));
 	cJSON_ArrayForEach(item, parts)
@@ -123,7 +124,10 @@ void sm__table_case_line(struct sm_table *t, size_t first)
 			 value != NULL ? value : item->valuestring);
 		sm__table_wrap_word(&w, word);
 		free(value);
+		said = true;
 	}
+	if (!said) /* without a setting, among others that have some */
+		sm__table_wrap_word(&w, "default");
 	fprintf(t->out, "%s\n", SM_PLAIN(t));
 	cJSON_Delete(parts);
 }

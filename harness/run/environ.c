@@ -350,6 +350,8 @@ char *sm_environ_json(const struct sm_run_options *o, const struct sm_plan *plan
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	cJSON_AddStringToObject(env, "started", when);
 	cJSON_AddStringToObject(env, "command_line", line != NULL ? line : "");
+	if (o->note != NULL)
+		cJSON_AddStringToObject(env, "note", o->note);
 	add_cpu(env, root, t);
 	if (uname(&u) == 0) {
 		cJSON_AddStringToObject(env, "architecture", u.machine);

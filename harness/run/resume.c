@@ -14,8 +14,9 @@
  */
 static bool is_report(const struct sm_option *opt)
 {
-	static const char *const names[] = {"format",	"output", "color",    "store",	 "resume",
-					    "max-time", "config", "topology", "dry-run", "help"};
+	static const char *const names[] = {"format",	"output",   "color", "store",
+					    "resume",	"max-time", "note",  "config",
+					    "topology", "dry-run",  "help"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(opt->name, names[i]) == 0)

@@ -86,4 +86,13 @@ fi
 printf 'no binary' >garbage && chmod +x garbage
 run "not a program" 1 's["status"] == "failed"' '"could not be executed" in s["message"]' -- $plain --program "$tmp/garbage"
 
+# A setting env.NAME is in the environment of what is measured, and tells cases apart.
+KNOB=1 "$cmd" run --program env --metric 'knob=KNOB=([0-9]+)' --counters none --reps 1 \
+	--variant default --variant env.KNOB=7 --set env.OTHER=x -f json >knob.json 2>err || bad "env.: $(cat err)"
+python3 - <<'PY' || bad "env. does not reach the program"
+import json
+seen = {s["config"].get("env.KNOB", "1"): s["results"]["knob"] for s in json.load(open("knob.json"))["samples"]}
+assert seen == {"1": 1, "7": 7}, seen
+PY
+
 finish

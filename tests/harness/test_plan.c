@@ -41,6 +41,24 @@ static int plan(const char *line)
 	return rc ? rc : sm_plan_build(&o, &p, err, sizeof(err));
 }
 
+/* The same with variants, whose blanks are their own. */
+static int plan_variants(const char *line, const char *const *variants)
+{
+	char *argv[MAX_ARGS] = {(char *)"run", (char *)"-w", (char *)line, (char *)"--counters",
+				(char *)"none"};
+	int argc = 5, rc;
+
+	sm_plan_free(&p);
+	sm_run_options_free(&o);
+	sm_run_options_init(&o);
+	for (; *variants != NULL; variants++) {
+		argv[argc++] = (char *)"--variant";
+		argv[argc++] = (char *)*variants;
+	}
+	rc = sm_run_options_parse(&o, argc, argv, err, sizeof(err));
+	return rc ? rc : sm_plan_build(&o, &p, err, sizeof(err));
+}
+
 static void planned(const char *line)
 {
 	ck_assert_msg(plan(line) == 0, "'%s': %s", line, err);
@@ -52,6 +70,50 @@ static void refused(const char *line, const char *fragment)
 	ck_assert_msg(strstr(err, fragment) != NULL, "'%s': '%s' lacks '%s'", line, err, fragment);
 	ck_assert_msg(!strchr(err, '\n') && strlen(err) > 10, "'%s': '%s'", line, err);
 }
+
+START_TEST(variants_are_cases_of_one_family)
+{
+	static const char *const variants[] = {"default", "cache.window=64k  cache.spans=2",
+					       "cache.spans=2 cache.spans=4", "default", NULL};
+
+	ck_assert_msg(plan_variants("churn", variants) == 0, "%s", err);
+	ck_assert_uint_eq(p.ncases, 3); /* default twice is one */
+	ck_assert_uint_eq(p.cases[0].settings.n, 0);
+	ck_assert_uint_eq(p.cases[1].settings.n, 2);
+	ck_assert_str_eq(p.cases[1].settings.v[0], "cache.window=64k");
+	ck_assert_str_eq(p.cases[1].settings.v[1], "cache.spans=2");
+	ck_assert_uint_eq(p.cases[2].settings.n, 1);
+	ck_assert_str_eq(p.cases[2].settings.v[0], "cache.spans=4");
+	for (unsigned i = 0; i < p.ncases; i++)
+		ck_assert_uint_eq(p.family[i], p.family[0]);
+}
+END_TEST
+
+START_TEST(variants_are_refused_by_word)
+{
+	static const struct {
+		const char *variant, *fragment;
+	} bad[] = {
+		{"", "--variant: ''"},
+		{"cache.window", "allowed: KEY=VALUE with blanks between, or 'default'"},
+		{"=3", "--variant '=3'"},
+		{"cache.window= cache.spans=2", "--variant 'cache.window= "},
+		{"cache.windo=64k", "did you mean 'cache.window'"},
+		{"cache.window=3", "cache.window: '3' is not allowed"},
+		{"env.1X=3", "does not begin with LD_"},
+		{"env.LD_PRELOAD=x.so", "does not begin with LD_"},
+		{"env.=x", "allowed: env.NAME=VALUE"},
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		const char *const variants[] = {bad[i].variant, NULL};
+
+		ck_assert_msg(plan_variants("churn", variants) < 0, "'%s'", bad[i].variant);
+		ck_assert_msg(strstr(err, bad[i].fragment) != NULL, "'%s': '%s'", bad[i].variant,
+			      err);
+	}
+}
+END_TEST
 
 START_TEST(everything_by_default)
 {
@@ -422,9 +484,10 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("plan", 60, SM_T(everything_by_default), SM_T(matrix), SM_T(placement),
-			SM_T(refusals), SM_T(shuffles_by_the_seed), SM_T(shuffles_evenly),
-			SM_T(a_latin_square), SM_T(backends_run_in_blocks),
+	return SM_SUITE("plan", 60, SM_T(variants_are_cases_of_one_family),
+			SM_T(variants_are_refused_by_word), SM_T(everything_by_default),
+			SM_T(matrix), SM_T(placement), SM_T(refusals), SM_T(shuffles_by_the_seed),
+			SM_T(shuffles_evenly), SM_T(a_latin_square), SM_T(backends_run_in_blocks),
 			SM_T(repetitions_differ_in_their_seeds), SM_T(equal_seeds_equal_plans),
 			SM_T(a_job_describes_itself), SM_T(a_job_comes_back_whole),
 			SM_LOOP(damaged_jobs, 0, 2));

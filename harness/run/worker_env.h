@@ -1,0 +1,17 @@
+/*
+ * worker_env.h: what a worker's environment has in place of the command's own.
+ */
+#ifndef SM_HARNESS_WORKER_ENV_H
+#define SM_HARNESS_WORKER_ENV_H
+
+#include "harness/plan/record.h"
+
+/*
+ * NAME=VALUE, NULL-terminated: the settings env.NAME of the job, and the library that takes
+ * malloc's place in a worker that is no program's. *env and its entries are malloc'ed, and to be
+ * freed in every case. 0 or -ENOMEM.
+ */
+int sm_worker_env(const struct sm_record *rec, char ***env);
+void sm_worker_env_free(char **env);
+
+#endif
