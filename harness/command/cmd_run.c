@@ -86,7 +86,9 @@ static void print_run_help(void)
 	     "\n"
 	     "Exit status: 0 done, 1 some samples failed or were not measured, 2 the command line "
 	     "is wrong;\n"
-	     "130 (INT), 143 (TERM), 129 (HUP) interrupted: the report has what was measured.");
+	     "130 (INT), 143 (TERM), 129 (HUP) interrupted: the report has what was measured. The "
+	     "first INT\n"
+	     "(Ctrl-C) lets the sample in flight finish, a second one drops it.");
 }
 
 /* ---- one sample --------------------------------------------------------------------------- */
@@ -96,6 +98,14 @@ static void relay_stderr(void *ctx, const char *data, size_t len)
 	struct run *run = ctx;
 
 	sm_progress_relay(&run->progress, data, len);
+}
+
+static void say_that_it_ends(void *ctx)
+{
+	struct run *run = ctx;
+
+	sm_progress_clear(&run->progress);
+	sm_complain("interrupted: finishing this sample; a second interrupt drops it");
 }
 
 /* The worker process, under Callgrind where counts are simulated. */
@@ -141,7 +151,10 @@ static void run_worker(struct run *run, struct sm_runner *runner, const struct s
 static int run_one(struct run *run, unsigned ordinal, const char *job)
 {
 	char ticks[32], *argv[] = {run->self, (char *)SM_WORKER_COMMAND, ticks, NULL};
-	struct sm_runner runner = {.argv = argv, .on_stderr = relay_stderr, .ctx = run};
+	struct sm_runner runner = {.argv = argv,
+				   .on_stderr = relay_stderr,
+				   .on_interrupt = say_that_it_ends,
+				   .ctx = run};
 	struct sm_worker_end end = {.how = SM_WORKER_EXITED};
 	struct sm_pool pool = {0};
 	struct sm_record rec;

@@ -2,6 +2,7 @@
 #include "harness/run/progress.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,11 @@ void sm_progress_free(struct sm_progress *p)
 	p->group_n = p->planned = NULL;
 }
 
+static unsigned tenths_done(const struct sm_progress *p)
+{
+	return p->total > 0 ? (unsigned)((uint64_t)p->done * 10 / p->total) : 0;
+}
+
 void sm_progress_more(struct sm_progress *p, unsigned each)
 {
 	for (unsigned g = 0; g < p->ngroups; g++) {
@@ -45,6 +51,7 @@ void sm_progress_more(struct sm_progress *p, unsigned each)
 		p->planned[g] += each;
 		p->total += each;
 	}
+	p->tenths = tenths_done(p);
 }
 
 double sm_progress_left(const struct sm_progress *p)
@@ -110,34 +117,61 @@ static void end_partial(struct sm_progress *p)
 	p->partial = false;
 }
 
+/* ", 12 s left"; "" where there is no idea. */
+static const char *left_text(const struct sm_progress *p, char *buf, size_t len)
+{
+	double s = sm_progress_left(p);
+	char text[24];
+
+	buf[0] = '\0';
+	if (s >= 0) {
+		duration(s, text, sizeof(text));
+		snprintf(buf, len, ", %s left", text);
+	}
+	return buf;
+}
+
+static unsigned cases_done(const struct sm_progress *p)
+{
+	unsigned n = 0;
+
+	for (unsigned g = 0; g < p->ngroups; g++)
+		n += p->planned[g] == 0;
+	return n;
+}
+
 void sm_progress_start(struct sm_progress *p, const char *label, unsigned rep, unsigned pass)
 {
-	char left[40] = "", line[192];
-	double s = sm_progress_left(p);
+	char left[40], line[224];
 
 	if (!p->terminal)
 		return;
-	if (s >= 0) {
-		char text[24];
-
-		duration(s, text, sizeof(text));
-		snprintf(left, sizeof(left), ", %s left", text);
-	}
 	sm_progress_clear(p);
 	end_partial(p);
 	/* Short enough for 80 columns: a line that wraps cannot be taken back. */
-	snprintf(line, sizeof(line), "[%u/%u] %.38s rep %u%s%.0u%s", p->done + 1, p->total, label,
-		 rep + 1, pass ? " pass " : "", pass ? pass + 1 : 0, left);
+	snprintf(line, sizeof(line), "[%u/%u] %u of %u cases done%s: %s rep %u%s%.0u", p->done,
+		 p->total, cases_done(p), p->ngroups, left_text(p, left, sizeof(left)), label,
+		 rep + 1, pass ? " pass " : "", pass ? pass + 1 : 0);
 	fprintf(p->out, "%.79s", line);
 	p->shown = true;
 	fflush(p->out);
 }
 
+static void say_tenth(struct sm_progress *p)
+{
+	unsigned tenths = tenths_done(p);
+	char left[40];
+
+	if (p->terminal || tenths <= p->tenths)
+		return;
+	p->tenths = tenths;
+	fprintf(p->out, "[%u/%u] %u of %u cases done%s\n", p->done, p->total, cases_done(p),
+		p->ngroups, p->done < p->total ? left_text(p, left, sizeof(left)) : "");
+}
+
 void sm_progress_end(struct sm_progress *p, unsigned group, const char *label, unsigned rep,
 		     unsigned pass, enum sm_outcome status, const char *message, double took_s)
 {
-	bool ok = status == SM_OUTCOME_OK;
-
 	if (group < p->ngroups) {
 		p->group_s[group] += took_s;
 		p->group_n[group]++;
@@ -146,13 +180,10 @@ void sm_progress_end(struct sm_progress *p, unsigned group, const char *label, u
 	p->done++;
 	sm_progress_clear(p);
 	end_partial(p);
-	if (p->terminal && ok)
-		return;
-	fprintf(p->out, "[%u/%u] %s rep %u%s%.0u: %s", p->done, p->total, label, rep + 1,
-		pass ? " pass " : "", pass ? pass + 1 : 0, sm_outcome_names[status]);
-	if (ok)
-		fprintf(p->out, ", %.2f s\n", took_s);
-	else
-		fprintf(p->out, ": %s\n", message);
+	if (status != SM_OUTCOME_OK)
+		fprintf(p->out, "[%u/%u] %s rep %u%s%.0u: %s: %s\n", p->done, p->total, label,
+			rep + 1, pass ? " pass " : "", pass ? pass + 1 : 0,
+			sm_outcome_names[status], message);
+	say_tenth(p);
 	fflush(p->out);
 }

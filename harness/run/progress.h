@@ -1,6 +1,7 @@
 /*
- * progress.h: what is going on, on stderr: one line that is rewritten, with the time left, when it
- * is a terminal; one line for each finished sample otherwise. Never on stdout.
+ * progress.h: what is going on, on stderr: one line that is rewritten, with samples and cases done,
+ * the time left and the current case, when it is a terminal; otherwise a line for each tenth of the
+ * plan. A sample that failed has a line of its own everywhere. Never on stdout.
  */
 #ifndef SM_HARNESS_PROGRESS_H
 #define SM_HARNESS_PROGRESS_H
@@ -19,9 +20,10 @@ struct sm_progress {
 	unsigned *group_n; /* how many of them */
 	unsigned *planned; /* samples of each group that are not done */
 	unsigned ngroups;
-	double most_s; /* left to the run, whatever is planned; 0: as long as it takes */
-	bool shown;    /* a line is on the terminal now */
-	bool partial;  /* the worker's stderr ended without a newline */
+	unsigned tenths; /* of the plan, that a line was printed for */
+	double most_s;	 /* left to the run, whatever is planned; 0: as long as it takes */
+	bool shown;	 /* a line is on the terminal now */
+	bool partial;	 /* the worker's stderr ended without a newline */
 };
 
 /* Can a line be taken back there? Not on a dumb terminal, whose TERM says so, or is not set. */

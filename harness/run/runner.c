@@ -35,6 +35,7 @@ static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP};
 #define NCAUGHT (sizeof(caught) / sizeof(caught[0]))
 
 static volatile sig_atomic_t interrupted; /* the signal */
+static volatile sig_atomic_t at_once;	  /* the worker in flight is not waited for */
 static volatile sig_atomic_t stopped;	  /* TSTP came */
 static int wake_fds[2] = {-1, -1};	  /* a signal writes, poll wakes */
 static void (*tidy_up)(void);
@@ -44,10 +45,12 @@ static void on_signal(int sig)
 	int saved = errno;
 	ssize_t ignored;
 
-	if (sig == SIGTSTP)
+	if (sig == SIGTSTP) {
 		stopped = 1;
-	else
+	} else {
+		at_once = sig != SIGINT || interrupted;
 		interrupted = sig;
+	}
 	ignored = write(wake_fds[1], "", 1); /* full pipe: poll wakes all the same */
 	(void)ignored;
 	errno = saved;
@@ -73,7 +76,7 @@ static void handle(int sig, void (*handler)(int))
 
 int sm_runner_catch_signals(void)
 {
-	interrupted = stopped = 0;
+	interrupted = at_once = stopped = 0;
 	if (wake_fds[0] < 0 && pipe2(wake_fds, O_CLOEXEC | O_NONBLOCK) != 0)
 		return -errno;
 	for (size_t i = 0; i < NCAUGHT; i++)
@@ -106,15 +109,20 @@ void sm_runner_end_by_signal(void)
 	sigprocmask(SIG_UNBLOCK, &one, NULL);
 }
 
-/* We stand still where the user wanted it, and go on. */
-static void stand_still(void)
+/* What a signal wrote is only to end a wait. */
+static void drain_wakes(void)
 {
 	char drop[64];
 
-	raise(SIGSTOP);
-	stopped = 0;
 	while (read(wake_fds[0], drop, sizeof(drop)) > 0)
 		;
+}
+
+/* We stand still where the user wanted it, and go on. */
+static void stand_still(void)
+{
+	raise(SIGSTOP);
+	stopped = 0;
 }
 
 /* ---- bytes -------------------------------------------------------------------------------- */
@@ -225,10 +233,11 @@ static void wait_for_news(struct sm__process *p, const struct sm_runner *r,
 	for (int i = 0; i < SM__NPIPES; i++)
 		fds[i] = (struct pollfd){.fd = p->fd[i], .events = POLLIN};
 	fds[SM__NPIPES] = (struct pollfd){.fd = p->pidfd, .events = POLLIN};
-	fds[SM__NPIPES + 1] =
-		(struct pollfd){.fd = interrupted || stopped ? -1 : wake_fds[0], .events = POLLIN};
+	fds[SM__NPIPES + 1] = (struct pollfd){.fd = wake_fds[0], .events = POLLIN};
 	if (poll(fds, SM__NPIPES + 2, timeout) <= 0)
 		return;
+	if (fds[SM__NPIPES + 1].revents)
+		drain_wakes();
 	for (int i = 0; i < SM__NPIPES; i++) {
 		if (fds[i].revents)
 			drain(p, i, r, end);
@@ -268,7 +277,7 @@ static void run_once(const struct sm_runner *r, const char *job, struct sm_worke
 {
 	double started = now_s();
 	struct sm__process p = {.pid = -1, .pidfd = -1, .deadline = started + r->timeout_s};
-	bool ours = false;
+	bool ours = false, asked = false;
 	int rc;
 
 	*end = (struct sm_worker_end){.sample.limit = SAMPLE_LIMIT,
@@ -283,12 +292,14 @@ static void run_once(const struct sm_runner *r, const char *job, struct sm_worke
 		return;
 	}
 	while (!has_ended(&p)) {
-		if (interrupted || stopped || now_s() >= p.deadline) {
-			end->how =
-				interrupted || stopped ? SM_WORKER_INTERRUPTED : SM_WORKER_TIMEOUT;
+		if (at_once || stopped || now_s() >= p.deadline) {
+			end->how = at_once || stopped ? SM_WORKER_INTERRUPTED : SM_WORKER_TIMEOUT;
 			ours = true;
 			break;
 		}
+		if (interrupted && !asked && r->on_interrupt != NULL)
+			r->on_interrupt(r->ctx);
+		asked = interrupted;
 		wait_for_news(&p, r, end);
 	}
 	if (ours && r->grace_s > 0)
@@ -315,7 +326,7 @@ void sm_runner_run(const struct sm_runner *r, const char *job, struct sm_worker_
 		if (stopped)
 			stand_still();
 		run_once(r, job, end);
-		if (!stopped || interrupted || end->how != SM_WORKER_INTERRUPTED)
+		if (!stopped || at_once || end->how != SM_WORKER_INTERRUPTED)
 			return;
 		sm_worker_end_free(end);
 	}

@@ -36,7 +36,7 @@ enum sm_worker_how {
 	SM_WORKER_EXITED,      /* code: exit status */
 	SM_WORKER_SIGNALLED,   /* code: signal */
 	SM_WORKER_TIMEOUT,     /* code: 0 */
-	SM_WORKER_INTERRUPTED, /* by our INT or TERM; code: 0 */
+	SM_WORKER_INTERRUPTED, /* by our second INT, or TERM; code: 0 */
 	SM_WORKER_NOT_STARTED, /* code: errno */
 };
 
@@ -59,6 +59,8 @@ struct sm_runner {
 	double grace_s;
 	/* Called with whole pieces of the worker's stderr as they come; may be NULL. */
 	void (*on_stderr)(void *ctx, const char *data, size_t len);
+	/* Called when the first INT has come and the worker is waited for; may be NULL. */
+	void (*on_interrupt)(void *ctx);
 	void *ctx;
 };
 
@@ -74,9 +76,10 @@ void sm_runner_record(const struct sm_runner *r, const struct sm_worker_end *end
 		      struct sm_record *rec, struct sm_pool *pool);
 
 /*
- * Catches INT, TERM and HUP from now on: they end the running worker and set sm_runner_interrupted.
- * TSTP ends it too, but when the command goes on its job is begun anew: a sample that stood still
- * is none.
+ * Catches INT, TERM and HUP from now on: they set sm_runner_interrupted, and no further worker is
+ * started. The running one is ended by TERM, HUP and a second INT; after the first INT, which says
+ * that somebody sits there, it may finish. TSTP ends it too, but when the command goes on its job
+ * is begun anew: a sample that stood still is none.
  */
 int sm_runner_catch_signals(void);
 bool sm_runner_interrupted(void);

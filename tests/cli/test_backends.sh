@@ -105,7 +105,7 @@ tried=$((tried + 1))
 timeout 300 alone/bin/spanmark run $small --backend libc,spanmark-malloc --store lab.db >out 2>err || bad "status $?: $(cat err)"
 if grep -q "^churn *spanmark-malloc *n/a 2" out; then
 	says "n/a 2    not installed: no libspanmark-malloc.so beside spanmark"
-	says "[1/3] churn" err
+	says "[1/3] 1 of 2 cases done" err
 	timeout 300 alone/bin/spanmark run $small --backend libc,spanmark-malloc -f csv >out 2>err || bad "status $?"
 	grep -q ',spanmark-malloc,sample,,,,,,n/a,' out || bad "CSV: $(cat out)"
 	[ "$(grep -c ',spanmark-malloc,' out)" = 1 ] || bad "one row of what is not there: $(cat out)"
@@ -119,7 +119,7 @@ if grep -q "^churn *spanmark-malloc *n/a 2" out; then
 	timeout 60 alone/bin/spanmark run -w churn -p ops=2000 --seed 3 -c none --until 50% --max-time 20s \
 		--backend libc,spanmark-malloc >out 2>err || bad "until: status $?: $(cat err)"
 	grep -q "^churn *spanmark-malloc *n/a 2" out || bad "until: $(cat out)"
-	[ "$(sed -n 's/^.\([0-9]*\)\/\([0-9]*\). churn .*/\1 \2/p' err | tail -1 | awk '{ print $1 == $2 }')" = 1 ] ||
+	[ "$(sed -n 's/^.\([0-9]*\)\/\([0-9]*\)\] .*/\1 \2/p' err | tail -1 | awk '{ print $1 == $2 }')" = 1 ] ||
 		grep -q "max-time" err || bad "until: samples are counted that are never run: $(cat err)"
 else
 	echo "SKIP a library that is not there: it is installed here"

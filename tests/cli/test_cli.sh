@@ -177,15 +177,7 @@ await gone
 expect 2 env MALLOC_ARENA_MAX=1 "$cmd" run --store live.db --resume
 says "begun with malloc_variables '', here it is 'MALLOC_ARENA_MAX=1'" err
 
-# INT is told by the signal itself, so that a shell's loop ends too; in the middle of a report it leaves nothing
-if command -v python3 >/dev/null; then # a background shell ignores INT
-	for after in 1 5 25; do # by then it has begun to measure
-		expect 130 python3 -c 'import signal,os,sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' \
-			timeout --preserve-status -s INT $after "$cmd" run -w churn -p ops=100000000000 --reps 1 --counters none -o loop.csv
-		grep -q interrupted err && break
-	done
-	says "interrupted" err
-fi
+# In the middle of a report a signal leaves nothing (test_ctrl_c.sh has INT)
 mkfifo slow
 sh -c 'dd bs=1 count=1 of=began 2>/dev/null; exec sleep 600' <slow &
 reader=$!

@@ -60,10 +60,13 @@ TERM=xterm python3 onterm.py o $run -f csv >out; grep -q "$esc" out && bad "colo
 TERM=xterm python3 onterm.py o $run -f json --color always >out; grep -q "$esc" out && bad "colour in JSON"
 TERM=xterm python3 onterm.py o $run -o file >out; grep -q "$esc" file && bad "colour in a file"
 TERM=xterm NO_COLOR=1 python3 onterm.py o $run --color always >out; grep -q "$esc" out || bad "--color always is overruled"
-# a line that is written over, with the time left, gone in the end; one line a step elsewhere
+# a line that is written over, with what is done, the time left and the case, gone in the end; a line for each tenth elsewhere
 TERM=xterm python3 onterm.py e $run --reps 5 >out
 tr '\r' '\n' <out | grep -q "left" || bad "no time left on a terminal: $(tr '\r' '\n' <out | tail -3)"
-$run --reps 2 2>err >out; [ "$(grep -c '^\[[0-9]*/4\] ' err)" = 4 ] || bad "progress in a file: $(cat err)"
+tr '\r' '\n' <out | grep -q "\[9/10\] [01] of 2 cases done, [0-9:]* [a-z]* left: [cs][a-z]* gc rep 5" || bad "progress on a terminal: $(cat -v out)"
+[ "$(tail -c 4 out)" = "$(printf '\r\033[K')" ] || bad "a progress line is left on the terminal: $(cat -v out)"
+$run --reps 20 2>err >out; [ "$(grep -c '^\[[0-9]*/40\] ' err)" = 10 ] || bad "progress in a file: $(cat err)"
+grep '^\[' err | tail -1 | grep -qx '\[40/40\] 2 of 2 cases done' || bad "the last tenth: $(cat err)"
 grep -q "$(printf '\r')" err && bad "carriage returns in a file"
 
 # ---- the examples of --help ------------------------------------------------------------------------

@@ -38,13 +38,30 @@ static const char *done(void)
 	return text;
 }
 
-START_TEST(one_line_for_each_step)
+/* Where it is no terminal: a line for each tenth of the plan, and one for each failed sample. */
+START_TEST(one_line_for_each_tenth)
 {
 	begin(false);
-	one(0, SM_OUTCOME_OK, 1.5);
+	p.planned[0] = 38; /* and two of group 1 */
+	p.total = 40;
+	one(1, SM_OUTCOME_OK, 1.5);
 	one(1, SM_OUTCOME_CRASHED, 0.5);
-	ck_assert_str_eq(done(), "[1/4] graph gc rep 1 pass 2: ok, 1.50 s\n"
-				 "[2/4] graph gc rep 1 pass 2: crashed: no memory\n");
+	for (unsigned i = 0; i < 37; i++)
+		one(0, SM_OUTCOME_OK, 1);
+	ck_assert_str_eq(done(), "[2/40] graph gc rep 1 pass 2: crashed: no memory\n"
+				 "[4/40] 1 of 2 cases done, 36 s left\n"
+				 "[8/40] 1 of 2 cases done, 32 s left\n"
+				 "[12/40] 1 of 2 cases done, 28 s left\n"
+				 "[16/40] 1 of 2 cases done, 24 s left\n"
+				 "[20/40] 1 of 2 cases done, 20 s left\n"
+				 "[24/40] 1 of 2 cases done, 16 s left\n"
+				 "[28/40] 1 of 2 cases done, 12 s left\n"
+				 "[32/40] 1 of 2 cases done, 8 s left\n"
+				 "[36/40] 1 of 2 cases done, 4 s left\n");
+	begin(false);
+	for (unsigned i = 0; i < 4; i++)
+		one(i / 2, SM_OUTCOME_OK, 1);
+	ck_assert_ptr_nonnull(strstr(done(), "\n[4/4] 2 of 2 cases done\n"));
 }
 END_TEST
 
@@ -58,10 +75,10 @@ START_TEST(one_line_that_changes)
 	sm_progress_relay(&p, "a worker speaks\n", 16);
 	sm_progress_end(&p, 1, "ring gc", 0, 0, SM_OUTCOME_TIMEOUT, "too long", 20);
 	s = done();
-	ck_assert_ptr_nonnull(strstr(s, "[2/4] ring gc rep 1, 5:00 min left"));
+	ck_assert_ptr_nonnull(strstr(s, "[1/4] 0 of 2 cases done, 5:00 min left: ring gc rep 1"));
 	ck_assert_ptr_nonnull(strstr(s, "\r\033[Ka worker speaks\n"));
 	ck_assert_ptr_nonnull(strstr(s, "[2/4] ring gc rep 1: timeout: too long\n"));
-	ck_assert_ptr_null(strstr(s, "ok,")); /* good samples leave no line on a terminal */
+	ck_assert_ptr_null(strstr(s, "done\n")); /* good samples leave no line on a terminal */
 }
 END_TEST
 
@@ -77,7 +94,7 @@ START_TEST(terminals)
 	p.group_s[0] = 12345;
 	sm_progress_start(&p, "a-workload-of-a-name-longer-than-most gc", 999, 63);
 	s = done();
-	ck_assert_uint_lt(strcspn(strstr(s, "[900001"), "\r\n"), 80);
+	ck_assert_uint_lt(strcspn(strstr(s, "[900000"), "\r\n"), 80);
 	ck_assert(sm_progress_rewrites(true, "xterm"));
 	ck_assert(!sm_progress_rewrites(false, "xterm"));
 	ck_assert(!sm_progress_rewrites(true, "dumb"));
@@ -115,7 +132,9 @@ START_TEST(a_plan_that_grows)
 	p.most_s = 11;
 	ck_assert_double_eq(sm_progress_left(&p), 0);
 	one(0, SM_OUTCOME_OK, 10);
-	ck_assert_ptr_nonnull(strstr(done(), "[3/10] graph gc"));
+	ck_assert_str_eq(done(), "[1/4] 0 of 2 cases done, 30 s left\n"
+				 "[2/4] 0 of 2 cases done, 12 s left\n"
+				 "[3/10] 0 of 2 cases done, 0 s left\n");
 }
 END_TEST
 
@@ -124,7 +143,7 @@ START_TEST(hostile_stderr)
 	begin(false);
 	sm_progress_relay(&p, "\033[2Jx\007\r", 7);
 	one(0, SM_OUTCOME_OK, 1);
-	ck_assert_str_eq(done(), "?[2Jx??\n[1/4] graph gc rep 1 pass 2: ok, 1.00 s\n");
+	ck_assert_str_eq(done(), "?[2Jx??\n[1/4] 0 of 2 cases done, 3 s left\n");
 }
 END_TEST
 
@@ -197,7 +216,7 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("progress", 0, SM_T(one_line_for_each_step), SM_T(one_line_that_changes),
+	return SM_SUITE("progress", 0, SM_T(one_line_for_each_tenth), SM_T(one_line_that_changes),
 			SM_T(terminals), SM_T(time_left), SM_T(a_plan_that_grows),
 			SM_T(hostile_stderr), SM_T(environment));
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -111,6 +112,11 @@ static int behave(const char *how)
 		kill(getppid(), SIGTERM);
 		for (;;)
 			pause();
+	} else if (!strcmp(how, "presses-ctrl-c")) { /* and goes on when it is told to */
+		kill(getppid(), SIGINT);
+		if (open(getenv("SM_TEST_GO"), O_RDONLY) < 0)
+			return 4;
+		say(SM_WORKER_SAMPLE_FD, good);
 	} else if (!strcmp(how, "kills-us")) {
 		kill(getppid(), SIGKILL);
 		pause();
@@ -396,6 +402,54 @@ START_TEST(interrupted)
 }
 END_TEST
 
+static const char *go; /* a FIFO */
+
+static void let_it_go(void *ctx)
+{
+	(void)ctx;
+	close(open(go, O_WRONLY));
+}
+
+static void press_again(void *ctx)
+{
+	(void)ctx;
+	raise(SIGINT);
+}
+
+/* Of Ctrl-C: the first waits for the worker, the second does not. */
+START_TEST(interrupted_from_the_keyboard)
+{
+	char folder[] = "/tmp/spanmark-go-XXXXXX", fifo[64];
+	char *argv[] = {strdup(sm_runner_self(false)), (char *)"--worker", (char *)"presses-ctrl-c",
+			NULL};
+	struct sm_runner r = {.argv = argv, .timeout_s = 60};
+
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	snprintf(fifo, sizeof(fifo), "%s/go", folder);
+	ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+	setenv("SM_TEST_GO", fifo, 1);
+	go = fifo;
+	for (int twice = 0; twice < 2; twice++) {
+		r.on_interrupt = twice ? press_again : let_it_go;
+		ck_assert_int_eq(sm_runner_catch_signals(), 0);
+		sm_worker_end_free(&end);
+		sm_record_free(&rec);
+		rec = (struct sm_record){0};
+		sm_runner_run(&r, "{}", &end);
+		sm_runner_record(&r, &end, &rec, &pool);
+		ck_assert_int_eq(rec.status, twice ? SM_OUTCOME_INTERRUPTED : SM_OUTCOME_OK);
+		ck_assert(sm_runner_interrupted());
+		/* no further one is begun */
+		sm_worker_end_free(&end);
+		sm_runner_run(&r, "{}", &end);
+		ck_assert_int_eq(end.how, SM_WORKER_INTERRUPTED);
+	}
+	unlink(fifo);
+	rmdir(folder);
+	free(argv[0]);
+}
+END_TEST
+
 /* The command dies: its worker must not live on. */
 START_TEST(worker_dies_with_the_command)
 {
@@ -450,5 +504,6 @@ int main(int argc, char **argv)
 			SM_LOOP(grandchildren_go_too, 0, 2), SM_T(an_escapee_does_not_hold_us_up),
 			SM_T(no_descriptor_leaks), SM_T(not_started), SM_T(no_descriptors_left),
 			SM_T(somebody_else_has_waited), SM_T(a_stopped_sample_begins_anew),
-			SM_T(interrupted), SM_T(worker_dies_with_the_command));
+			SM_T(interrupted), SM_T(interrupted_from_the_keyboard),
+			SM_T(worker_dies_with_the_command));
 }
