@@ -21,6 +21,10 @@ struct sm_cycle {
 	const char *why;
 };
 
+/* Is told of a cycle when its figures are complete, by the control thread, which holds stats_lock:
+ * it takes no lock and allocates nothing. */
+typedef void sm__cycle_fn(void *ctx, const struct sm_cycle *c);
+
 /* The control thread. */
 void *sm__control_main(void *gc);
 

@@ -6,8 +6,7 @@
 #include "collector/gcstats.h"
 #include "collector/gc_internal.h"
 
-/* One cause, all mutators, those gone included. */
-static void sum_cause(struct sm_gc *gc, unsigned cause, struct sm_stall_hist *sum)
+void sm__stalls_sum(struct sm_gc *gc, enum sm_stall_cause cause, struct sm_stall_hist *sum)
 {
 	memset(sum, 0, sizeof(*sum));
 	sm_lock_acquire(&gc->mutators_lock);
@@ -28,7 +27,7 @@ void sm_gc_stalls(struct sm_gc *gc, struct sm_gc_stalls *out)
 	memset(&all, 0, sizeof(all));
 	out->version = SM_GC_STALLS_VERSION;
 	for (unsigned c = 0; c < SM_STALL_CAUSES; c++) {
-		sum_cause(gc, c, &one);
+		sm__stalls_sum(gc, (enum sm_stall_cause)c, &one);
 		sm__stall_summary(&one, &out->cause[c]);
 		sm__stall_add(&all, &one);
 	}
@@ -99,6 +98,14 @@ void sm__stalls_tell(struct sm_mutator *m, sm__stall_fn *fn, void *ctx)
 	m->priv->stalls.told = fn;
 }
 
+void sm__cycles_tell(struct sm_gc *gc, sm__cycle_fn *fn, void *ctx)
+{
+	sm_lock_acquire(&gc->stats_lock);
+	gc->cycle_told = fn;
+	gc->cycle_told_ctx = ctx;
+	sm_lock_release(&gc->stats_lock);
+}
+
 void sm_gc_stats(struct sm_gc *gc, struct sm_gc_stats *out)
 {
 	struct sm_gc_stalls stalls;
@@ -139,5 +146,7 @@ void sm__stats_publish(struct sm_gc *gc, const struct sm_cycle *c)
 	s->total_delivered += c->n.delivered;
 	s->total_overflows += c->n.overflows;
 	gc->last = *c;
+	if (gc->cycle_told != NULL)
+		gc->cycle_told(gc->cycle_told_ctx, c);
 	sm_lock_release(&gc->stats_lock);
 }

@@ -12,6 +12,10 @@
 void sm__recent_stalls(struct sm_gc *gc, uint64_t *count, uint64_t *max_ns);
 /* Has fn told of the mutator's waits from now until it detaches; NULL: no longer. Owner only. */
 void sm__stalls_tell(struct sm_mutator *m, sm__stall_fn *fn, void *ctx);
+/* The waits of one cause, all mutators', those gone included. */
+void sm__stalls_sum(struct sm_gc *gc, enum sm_stall_cause cause, struct sm_stall_hist *sum);
+/* Has fn told of the cycles from now on; NULL: no longer, and no call is under way. */
+void sm__cycles_tell(struct sm_gc *gc, sm__cycle_fn *fn, void *ctx);
 /* Adds a cycle to the figures. Control thread. */
 void sm__stats_publish(struct sm_gc *gc, const struct sm_cycle *c);
 

@@ -22,6 +22,7 @@
 	{#name, KIND_##kind, offsetof(struct type, name), kept, SM_JSON_##json, csv},
 #define METRIC_FIELD(...) FIELD(sm_metric, __VA_ARGS__)
 #define RESULT_FIELD(...) FIELD(sm_result, __VA_ARGS__)
+#define SERIES_FIELD(...) FIELD(sm_series, __VA_ARGS__)
 
 static const struct sm_field metric_fields[] = {
 #define X METRIC_FIELD
@@ -31,11 +32,13 @@ static const struct sm_field metric_fields[] = {
 };
 
 static const struct sm_field result_fields[] = {SM_RESULT_FIELDS(RESULT_FIELD){.name = NULL}};
+static const struct sm_field series_fields[] = {SM_SERIES_FIELDS(SERIES_FIELD){.name = NULL}};
 
 const struct sm_row_type sm_metric_type = {"metric", sizeof(struct sm_metric),
 					   offsetof(struct sm_metric, has_value), metric_fields};
 const struct sm_row_type sm_result_type = {"result", sizeof(struct sm_result),
 					   offsetof(struct sm_result, has_value), result_fields};
+const struct sm_row_type sm_series_type = {"series", sizeof(struct sm_series), 0, series_fields};
 
 /* A place in a row, as what it is. Enums are ints here. */
 union place {

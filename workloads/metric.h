@@ -1,9 +1,9 @@
 /*
- * metric.h: what a sample brings back: results, one figure of the whole run each, and metrics, one
- * figure of one row each. A row is a thread, a role or a place, in a phase. Phases of a thread
- * exclude each other; the phase "total" is all of them.
+ * metric.h: what a sample brings back: results, one figure of the whole run each, series, many of
+ * one kind, and metrics, one figure of one row each. A row is a thread, a role or a place, in a
+ * phase. Phases of a thread exclude each other; the phase "total" is all of them.
  *
- * Both are rows of fields. A struct sm_row_type lists the fields, so that the code that sends,
+ * All are rows of fields. A struct sm_row_type lists the fields, so that the code that sends,
  * keeps or prints rows does it in a loop over them: harness/plan/record.c (JSON between worker and
  * runner), store_rows.c (SQLite), writer_csv.c, writer_json.c.
  */
@@ -51,6 +51,18 @@ struct sm_result {
 	SM_RESULT_FIELDS(SM_DECLARE)
 };
 
+/* Many figures of one kind, over time or over their size (series.h): the name ("heap_goal",
+ * "stall_sweep", ..), the units of both, and the points, "[[x,y],..]", whole numbers. */
+#define SM_SERIES_FIELDS(X)             \
+	X(TEXT, name, true, NEVER, 0)   \
+	X(TEXT, x_unit, true, NEVER, 0) \
+	X(TEXT, y_unit, true, NEVER, 0) \
+	X(TEXT, points, true, NEVER, 0)
+
+struct sm_series {
+	SM_SERIES_FIELDS(SM_DECLARE)
+};
+
 /* The result of this name, or NULL. */
 const struct sm_result *sm_result_find(const struct sm_result *results, size_t n, const char *name);
 
@@ -82,7 +94,7 @@ struct sm_row_type {
 	const struct sm_field *fields;
 };
 
-extern const struct sm_row_type sm_metric_type, sm_result_type;
+extern const struct sm_row_type sm_metric_type, sm_result_type, sm_series_type;
 
 /* What stands in a field: a text (an enum: its word), a number, or nothing. */
 struct sm_datum {

@@ -192,6 +192,7 @@ void sm__run_report(struct sm_run *run)
 		report_collector(run);
 		report_locality(run);
 		report_stalls(run);
+		sm__history_report(run);
 	} else if (run->job->backend == SM_WL_BDWGC) {
 		report_bdwgc(run);
 	} else {

@@ -11,6 +11,7 @@
 
 #include "workloads/bdwgc.h"
 #include "workloads/run.h"
+#include "workloads/series.h"
 #include "workloads/session.h"
 
 struct sm_counting;
@@ -42,6 +43,7 @@ struct sm_run {
 	uint64_t ticks, base_ticks;	  /* in closed parts; where the clock stood at 0 */
 	bool have_ops;
 	uint64_t ops;
+	struct sm_trail heap; /* history.c; the control thread's while it is told of cycles */
 
 	/* Under lock; any thread. */
 	pthread_mutex_t lock;
@@ -61,6 +63,9 @@ bool sm__run_simulated(const struct sm_run *run);
 int sm__run_seat(struct sm_run *run, const struct sm_seat *seat, const char *who);
 /* Fails the run when the calling thread is no longer bound to its seat. */
 void sm__run_seat_check(struct sm_run *run, const struct sm_seat *seat, const char *who);
+/* The heap at each cycle from now on, and what became of it: a series. history.c */
+void sm__history_begin(struct sm_run *run);
+void sm__history_report(struct sm_run *run);
 /* What a run reports when its workload is done. report.c */
 void sm__run_report(struct sm_run *run);
 /* Prepares and undoes the calling thread as mutator `index`: pin, attach, count. */

@@ -17,9 +17,11 @@ void sm_sample_forget(struct sm_sample *s)
 {
 	free(s->results);
 	free(s->metrics);
+	free(s->series);
 	s->results = NULL;
 	s->metrics = NULL;
-	s->nresults = s->nmetrics = 0;
+	s->series = NULL;
+	s->nresults = s->nmetrics = s->nseries = 0;
 	sm_pool_free(&s->pool);
 }
 
@@ -56,6 +58,16 @@ int sm_sample_add_metric(struct sm_sample *s, const struct sm_metric *m)
 	*slot = *m;
 	slot->has_value = m->has_value && isfinite(m->value);
 	return sm_row_keep(&sm_metric_type, slot, &s->pool);
+}
+
+int sm_sample_add_series(struct sm_sample *s, const struct sm_series *series)
+{
+	struct sm_series *slot = sm_row_add(&sm_series_type, &s->series, &s->nseries);
+
+	if (slot == NULL)
+		return -ENOMEM;
+	*slot = *series;
+	return sm_row_keep(&sm_series_type, slot, &s->pool);
 }
 
 const struct sm_result *sm_sample_result(const struct sm_sample *s, const char *name)

@@ -90,6 +90,9 @@ struct sm_sample {
 	size_t nresults;
 	struct sm_metric *metrics;
 	size_t nmetrics;
+	struct sm_series *series;
+	size_t nseries;
+	uint64_t began_ns; /* CLOCK_MONOTONIC, when the first timed part began; 0: none did */
 	struct sm_pool pool;
 	char *output;	 /* what the workload printed (slices), lines; NULL when nothing */
 	char *warnings;	 /* lines, each a degradation the reader must know of; NULL when none */
@@ -108,9 +111,10 @@ int sm_session_run(const struct sm_job *job, struct sm_sample *out);
 void sm_sample_init(struct sm_sample *s);
 int sm_sample_add_result(struct sm_sample *s, const struct sm_result *r);
 int sm_sample_add_metric(struct sm_sample *s, const struct sm_metric *m);
+int sm_sample_add_series(struct sm_sample *s, const struct sm_series *series);
 /* The result of this name, or NULL. */
 const struct sm_result *sm_sample_result(const struct sm_sample *s, const char *name);
-/* Drops results and metrics: of a run that failed. */
+/* Drops results, metrics and series: of a run that failed. */
 void sm_sample_forget(struct sm_sample *s);
 void sm_sample_free(struct sm_sample *s);
 

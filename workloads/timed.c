@@ -72,6 +72,8 @@ void sm_run_timed_begin(struct sm_run *run)
 	run->timing = true;
 	if (run->gc != NULL && run->timed.ns == 0)
 		sm_gc_stalls_reset(run->gc); /* set-up's stalls are not the workload's */
+	if (run->timed.ns == 0)
+		sm__history_begin(run);
 	if (run->job->backend == SM_WL_BDWGC && run->timed.ns == 0)
 		sm_bdwgc_reset_longest_stop();
 	sm__counting_arm(run->counting, true);

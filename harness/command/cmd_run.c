@@ -170,8 +170,10 @@ static int run_one(struct run *run, unsigned ordinal, const char *job)
 	snprintf(ticks, sizeof(ticks), "%.17g", sm_clock_ticks_per_ns());
 	rec.ordinal = ordinal;
 	runner.timeout_s = rec.timeout_s;
+	runner.watch_memory = !rec.simulated; /* valgrind's memory is not the workload's */
 	sm_progress_start(&run->progress, rec.label, rec.rep, rec.pass);
 	if (rec.program) { /* which the worker starts, preloads, and ends */
+		runner.watch_memory = false;
 		runner.timeout_s = sm_program_longest(rec.timeout_s);
 		runner.grace_s = SM_PROGRAM_GRACE;
 	}

@@ -2,7 +2,8 @@
  * record.c: the wire between worker and runner, both ends. See record.h.
  *
  *   {"error":"", "results":[{"name":"wall_s", "unit":"s", "value":1.5}, ..],
- *   "metrics":[{"role":"mutator", ..}, ..],
+ *   "metrics":[{"role":"mutator", ..}, ..], "series":[{"name":"heap_goal", ..}, ..],
+ *    "began_ns":CLOCK_MONOTONIC when the timed part began,
  *    "timeout":true where the worker itself ended what it measured,
  *    "library":{"path":"..","version":"..","build_id":".."}, "output":"..", "warnings":".."}
  *
@@ -19,6 +20,7 @@
 
 #include "harness/mallocs/library.h"
 #include "harness/program/program.h"
+#include "workloads/series.h"
 #include "workloads/session.h"
 
 #define MAX_ROWS 4000000
@@ -30,9 +32,11 @@ void sm_record_free(struct sm_record *r)
 {
 	free(r->results);
 	free(r->metrics);
+	free(r->series);
 	r->results = NULL;
 	r->metrics = NULL;
-	r->nresults = r->nmetrics = 0;
+	r->series = NULL;
+	r->nresults = r->nmetrics = r->nseries = 0;
 }
 
 const struct sm_result *sm_record_result(const struct sm_record *r, const char *name)
@@ -84,6 +88,8 @@ char *sm_record_format(const struct sm_sample *s, const struct sm_library *libra
 		cJSON_AddTrueToObject(root, "timeout");
 	add_rows(root, "results", &sm_result_type, s->results, s->nresults);
 	add_rows(root, "metrics", &sm_metric_type, s->metrics, s->nmetrics);
+	add_rows(root, "series", &sm_series_type, s->series, s->nseries);
+	cJSON_AddNumberToObject(root, "began_ns", (double)s->began_ns);
 	if (library != NULL)
 		cJSON_AddItemToObject(root, "library", library_json(library));
 	cJSON_AddStringToObject(root, "output", s->output != NULL ? s->output : "");
@@ -154,6 +160,37 @@ static const char *library_text(const cJSON *root, struct sm_pool *pool)
 	return kept;
 }
 
+/* A sample has none where nothing was there to be seen. */
+static int parse_series(struct sm_record *r, struct sm_pool *pool, const cJSON *root)
+{
+	const cJSON *series = cJSON_GetObjectItemCaseSensitive(root, "series");
+	const cJSON *began = cJSON_GetObjectItemCaseSensitive(root, "began_ns");
+
+	if ((series != NULL && !cJSON_IsArray(series)) || (began != NULL && !cJSON_IsNumber(began)))
+		return -EINVAL;
+	if (began != NULL && began->valuedouble >= 0 && began->valuedouble <= 1e18)
+		r->began_ns = (uint64_t)began->valuedouble;
+	return series != NULL ? parse_rows(&sm_series_type, &r->series, &r->nseries, series, pool)
+			      : 0;
+}
+
+int sm_record_add_resident(struct sm_record *r, struct sm_pool *pool, const struct sm_trail *t)
+{
+	char *points = r->began_ns > 0 ? sm_trail_text(t, 0, r->began_ns) : NULL;
+	struct sm_series *s;
+	int rc = 0;
+
+	if (points == NULL)
+		return 0;
+	s = sm_row_add(&sm_series_type, &r->series, &r->nseries);
+	if (s != NULL)
+		*s = (struct sm_series){
+			.name = "rss", .x_unit = "ns", .y_unit = "bytes", .points = points};
+	rc = s != NULL ? sm_row_keep(&sm_series_type, s, pool) : -ENOMEM;
+	free(points);
+	return rc;
+}
+
 static int parse_root(struct sm_record *r, struct sm_pool *pool, const cJSON *root)
 {
 	const cJSON *results = cJSON_GetObjectItemCaseSensitive(root, "results");
@@ -178,7 +215,9 @@ static int parse_root(struct sm_record *r, struct sm_pool *pool, const cJSON *ro
 	if (error[0])
 		return 0;
 	rc = parse_rows(&sm_result_type, &r->results, &r->nresults, results, pool);
-	return rc ? rc : parse_rows(&sm_metric_type, &r->metrics, &r->nmetrics, metrics, pool);
+	if (rc == 0)
+		rc = parse_rows(&sm_metric_type, &r->metrics, &r->nmetrics, metrics, pool);
+	return rc ? rc : parse_series(r, pool, root);
 }
 
 int sm_record_parse(struct sm_record *r, struct sm_pool *pool, const char *text, size_t len,

@@ -54,7 +54,12 @@ struct sm_record {
 	size_t nresults;
 	struct sm_metric *metrics;
 	size_t nmetrics;
+	struct sm_series *series;
+	size_t nseries;
+	uint64_t began_ns; /* of a worker's answer, not kept: as in struct sm_sample */
 };
+
+struct sm_trail; /* workloads/series.h */
 
 void sm_record_free(struct sm_record *r);
 
@@ -69,6 +74,10 @@ const struct sm_result *sm_record_result(const struct sm_record *r, const char *
  */
 int sm_record_parse(struct sm_record *r, struct sm_pool *pool, const char *text, size_t len,
 		    char *err, size_t errlen);
+
+/* The runner's: the worker's resident memory since its timed part began, as one more series. 0 or
+ * -ENOMEM. */
+int sm_record_add_resident(struct sm_record *r, struct sm_pool *pool, const struct sm_trail *t);
 
 /* Of the library: "5.3.0 (libjemalloc.so.2, build 1d5163c246dc)"; "" where there is none. */
 void sm_record_library(const struct sm_record *r, char *buf, size_t len);

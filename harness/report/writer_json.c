@@ -9,6 +9,8 @@
  *                always measured alike, if any, "library":{"path","version","build_id"}|null,
  *                "metrics":[{"role","phase","thread","cpu","node",..,"metric","event",
  *                            "value"|null,"unit","status","source"}],
+ *                "series":[{"name":"heap_live","x_unit":"ns","y_unit":"bytes",
+ *                           "points":[[x,y],..]}],
  *                "output","warnings":[..]}],
  *    "summary":[..medians and intervals of results by case..], "calibration":[..]}
  *
@@ -27,6 +29,7 @@
 
 #include "harness/report/summary.h"
 #include "harness/report/writer.h"
+#include "workloads/series.h"
 #include "harness/base/text.h"
 
 /* cJSON's own numbers may lose the last bit: these read back as the same double, as in CSV. */
@@ -116,6 +119,28 @@ static cJSON *lines_json(const char *text)
 	return list;
 }
 
+static void add_series(cJSON *obj, const struct sm_record *rec)
+{
+	cJSON *list = cJSON_AddArrayToObject(obj, "series");
+
+	for (size_t i = 0; i < rec->nseries; i++) {
+		const struct sm_series *s = &rec->series[i];
+		cJSON *one = cJSON_CreateObject();
+		double(*points)[2];
+		size_t n;
+
+		cJSON_AddStringToObject(one, "name", s->name);
+		cJSON_AddStringToObject(one, "x_unit", s->x_unit);
+		cJSON_AddStringToObject(one, "y_unit", s->y_unit);
+		if (sm_series_read(s->points, &points, &n) == 0)
+			cJSON_AddItemToObject(one, "points", cJSON_CreateRaw(s->points));
+		else
+			cJSON_AddArrayToObject(one, "points");
+		free(points);
+		cJSON_AddItemToArray(list, one);
+	}
+}
+
 static cJSON *sample_json(const struct sm_record *rec)
 {
 	cJSON *obj = cJSON_CreateObject(), *metrics;
@@ -139,6 +164,7 @@ static cJSON *sample_json(const struct sm_record *rec)
 	metrics = cJSON_AddArrayToObject(obj, "metrics");
 	for (size_t i = 0; i < rec->nmetrics; i++)
 		cJSON_AddItemToArray(metrics, metric_json(&rec->metrics[i]));
+	add_series(obj, rec);
 	cJSON_AddStringToObject(obj, "output", rec->output);
 	cJSON_AddItemToObject(obj, "warnings", lines_json(rec->warnings));
 	return obj;

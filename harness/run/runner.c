@@ -18,6 +18,7 @@
 #include "harness/process/cgroup.h"
 #include "harness/process/tree.h"
 #include "perf/clock.h"
+#include "workloads/series.h"
 
 #define SAMPLE_LIMIT (256u << 20)
 #define OUTPUT_LIMIT (64u << 10)
@@ -25,7 +26,9 @@
 
 /* Poll interval where the kernel has no pidfd, and after which everything is looked at again
  * anyway. */
-#define TICK_MS	    20
+#define TICK_MS 20
+/* Between two looks at its memory, at first. */
+#define WATCH_MS    4
 
 #define END_LIMIT_S 10.0 /* for processes whose worker is gone */
 
@@ -220,6 +223,34 @@ static bool has_ended(const struct sm__process *p)
 	return info.si_pid == p->pid;
 }
 
+/* Twice as long a wait where the trail has come to take twice as many moments for a point. */
+static int watch_ms(const struct sm_trail *t)
+{
+	return t->each < 8 ? WATCH_MS << t->each : WATCH_MS << 8;
+}
+
+/* The worker's resident memory, as statm tells it: the kernel has that at hand, to within some
+ * pages for each CPU, and keeps nobody waiting for it. */
+static void watch_memory(const struct sm__process *p, struct sm_trail *t)
+{
+	uint64_t y[SM_TRAIL_LINES] = {0};
+	unsigned long long pages;
+	char path[40], text[128];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)p->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	if (sscanf(text, "%*u %llu", &pages) != 1 || pages == 0)
+		return; /* it has ended */
+	y[0] = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	sm_trail_add(t, sm_clock_ns(), y);
+}
+
 /* One wait for news, at most until the deadline. */
 static void wait_for_news(struct sm__process *p, const struct sm_runner *r,
 			  struct sm_worker_end *end)
@@ -228,14 +259,19 @@ static void wait_for_news(struct sm__process *p, const struct sm_runner *r,
 	double left_ms = (p->deadline - now_s()) * 1e3 + 1;
 	int timeout = p->pidfd < 0 ? TICK_MS : 1000;
 
+	if (r->watch_memory && watch_ms(&end->resident) < timeout)
+		timeout = watch_ms(&end->resident);
 	if (left_ms < timeout)
 		timeout = left_ms < 0 ? 0 : (int)left_ms;
 	for (int i = 0; i < SM__NPIPES; i++)
 		fds[i] = (struct pollfd){.fd = p->fd[i], .events = POLLIN};
 	fds[SM__NPIPES] = (struct pollfd){.fd = p->pidfd, .events = POLLIN};
 	fds[SM__NPIPES + 1] = (struct pollfd){.fd = wake_fds[0], .events = POLLIN};
-	if (poll(fds, SM__NPIPES + 2, timeout) <= 0)
+	if (poll(fds, SM__NPIPES + 2, timeout) <= 0) {
+		if (r->watch_memory)
+			watch_memory(p, &end->resident);
 		return;
+	}
 	if (fds[SM__NPIPES + 1].revents)
 		drain_wakes();
 	for (int i = 0; i < SM__NPIPES; i++) {
@@ -398,6 +434,8 @@ void sm_runner_record(const struct sm_runner *r, const struct sm_worker_end *end
 			 */
 			if (!rec->output[0] && end->output.len)
 				rec->output = sm_pool_str(pool, end->output.data);
+			if (rec->status == SM_OUTCOME_OK)
+				sm_record_add_resident(rec, pool, &end->resident);
 			return;
 		}
 		last_words(&end->diag, message, sizeof(message) - sizeof(why));

@@ -20,6 +20,7 @@
 #include <stddef.h>
 
 #include "harness/plan/record.h"
+#include "workloads/series.h"
 
 #define SM_WORKER_JOB_FD    3
 #define SM_WORKER_SAMPLE_FD 4
@@ -44,9 +45,10 @@ struct sm_worker_end {
 	enum sm_worker_how how;
 	int code;
 	double took_s;
-	struct sm_bytes sample; /* descriptor 4 */
-	struct sm_bytes output; /* what it printed on 1 */
-	struct sm_bytes diag;	/* the end of what it printed on 2 */
+	struct sm_bytes sample;	  /* descriptor 4 */
+	struct sm_bytes output;	  /* what it printed on 1 */
+	struct sm_bytes diag;	  /* the end of what it printed on 2 */
+	struct sm_trail resident; /* with watch_memory: of its memory, in bytes */
 };
 
 struct sm_runner {
@@ -57,6 +59,8 @@ struct sm_runner {
 	/* It has processes of its own, which it ends when it gets a TERM, within so many seconds;
 	 * what is left then is ended here. 0: it is killed at once. */
 	double grace_s;
+	/* Its resident memory is looked at from here, where that takes no time of its own. */
+	bool watch_memory;
 	/* Called with whole pieces of the worker's stderr as they come; may be NULL. */
 	void (*on_stderr)(void *ctx, const char *data, size_t len);
 	/* Called when the first INT has come and the worker is waited for; may be NULL. */

@@ -301,6 +301,8 @@ int sm_store_add(struct sm_store *s, int64_t run, const struct sm_record *r)
 		rc = sm__store_insert(s, &sm_result_type, id, r->results, r->nresults);
 	if (rc == 0)
 		rc = sm__store_insert(s, &sm_metric_type, id, r->metrics, r->nmetrics);
+	if (rc == 0)
+		rc = sm__store_insert(s, &sm_series_type, id, r->series, r->nseries);
 	return sm__store_end_transaction(s, rc);
 }
 

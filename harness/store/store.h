@@ -9,6 +9,7 @@
  *     run 1 --- n plan      the jobs, as JSON, in the order of running
  *         1 --- n sample    1 --- n result
  *                           1 --- n metric --- event, reason: a number of word
+ *                           1 --- n series
  *         1 --- n calibration   expected and counted, by spanmark doctor --calibrate
  *
  * A database is recognised by its application_id; the layout's number is user_version. Opening
@@ -71,6 +72,7 @@ int sm_store_add_calibration(struct sm_store *s, int64_t run, const struct sm_ca
 struct sm_report {
 	int64_t run;
 	const char *environment; /* JSON object */
+	const char *topology;	 /* hwloc XML; "": not kept */
 	const char *command_line, *state, *started, *by;
 	uint64_t seed;
 	unsigned planned;

@@ -152,6 +152,8 @@ static int bring_up(struct sm_store *s)
 	rc = sm__store_define(s, &sm_result_type);
 	if (rc == 0)
 		rc = sm__store_define(s, &sm_metric_type);
+	if (rc == 0)
+		rc = sm__store_define(s, &sm_series_type);
 	return sm__store_end_transaction(s, rc);
 }
 

@@ -75,6 +75,8 @@ static int load_sample(struct sm_store *s, sqlite3_stmt *st, struct sm_report *o
 		rc = sm__store_load_rows(s, &sm_result_type, id, &r->results, &r->nresults, pool);
 	if (rc == 0)
 		rc = sm__store_load_rows(s, &sm_metric_type, id, &r->metrics, &r->nmetrics, pool);
+	if (rc == 0)
+		rc = sm__store_load_rows(s, &sm_series_type, id, &r->series, &r->nseries, pool);
 	return rc;
 }
 
@@ -103,9 +105,11 @@ static int load_run(struct sm_store *s, int64_t run, struct sm_report *out)
 	int rc = 0, step;
 	sqlite3_stmt *st = sm__store_prepare(
 		s,
-		run ? "SELECT id,environment,command_line,state,started,by_what,seed,planned FROM"
+		run ? "SELECT "
+		      "id,environment,command_line,state,started,by_what,seed,planned,topology FROM"
 		      " run WHERE id=?"
-		    : "SELECT id,environment,command_line,state,started,by_what,seed,planned FROM"
+		    : "SELECT "
+		      "id,environment,command_line,state,started,by_what,seed,planned,topology FROM"
 		      " run ORDER BY id DESC LIMIT 1",
 		&rc);
 
@@ -130,6 +134,7 @@ static int load_run(struct sm_store *s, int64_t run, struct sm_report *out)
 		out->by = text_at(st, 5, &out->pool, &rc);
 		out->seed = (uint64_t)sqlite3_column_int64(st, 6);
 		out->planned = (unsigned)sqlite3_column_int64(st, 7);
+		out->topology = text_at(st, 8, &out->pool, &rc);
 	}
 	sqlite3_finalize(st);
 	return rc;

@@ -33,7 +33,9 @@ static const char wire[] =
 	"\"unit\":\"cycles\",\"enabled_ns\":100,\"running_ns\":50},"
 	"{\"role\":\"mark\",\"phase\":\"mark\",\"metric\":\"l1d_miss\",\"event\":\"x\",\"unit\":"
 	"\"misses\","
-	"\"status\":\"denied\",\"reason\":\"paranoid\"}],\"output\":\"a "
+	"\"status\":\"denied\",\"reason\":\"paranoid\"}],\"series\":[{\"name\":\"heap_goal\","
+	"\"x_unit\":\"ns\",\"y_unit\":\"bytes\",\"points\":\"[[1,2],[3,4]]\"}],\"began_ns\":5,"
+	"\"output\":\"a "
 	"line\\n\",\"warnings\":\"careful\\n\"}";
 
 static void setup(void)
@@ -79,6 +81,10 @@ static void check_contents(struct sm_store *s, int64_t run)
 	ck_assert_str_eq(sm_record_result(rec, "gc_cycles")->reason, "no collector");
 	ck_assert_ptr_null(sm_record_result(rec, "nothing"));
 	ck_assert_uint_eq(rec->nmetrics, 2);
+	ck_assert_uint_eq(rec->nseries, 1);
+	ck_assert_str_eq(rec->series[0].name, "heap_goal");
+	ck_assert_str_eq(rec->series[0].y_unit, "bytes");
+	ck_assert_str_eq(rec->series[0].points, "[[1,2],[3,4]]");
 	ck_assert_double_eq(rec->metrics[0].value, 9007199254740991.0);
 	ck_assert_int_eq(rec->metrics[0].cpu, 3);
 	ck_assert_uint_eq(rec->metrics[0].enabled_ns, 100);

@@ -1,0 +1,67 @@
+/*
+ * history.c: series of a run with spanmark's collector: the heap before and after each cycle beside
+ * its goal, and how many waits of each cause were how long.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collector/gcstats.h"
+#include "perf/clock.h"
+#include "workloads/run_internal.h"
+
+static const char *const lines[SM_TRAIL_LINES] = {"heap_before", "heap_live", "heap_goal"};
+
+/* On the control thread, once a cycle. */
+static void note_cycle(void *ctx, const struct sm_cycle *c)
+{
+	struct sm_run *run = ctx;
+	uint64_t y[SM_TRAIL_LINES] = {c->heap_before, c->heap_marked, c->goal};
+
+	sm_trail_add(&run->heap, c->off, y);
+}
+
+void sm__history_begin(struct sm_run *run)
+{
+	run->sample->began_ns = sm_clock_ns();
+	if (run->gc != NULL)
+		sm__cycles_tell(run->gc, note_cycle, run);
+}
+
+static void add(struct sm_run *run, const char *name, const char *x_unit, const char *y_unit,
+		char *points)
+{
+	struct sm_series s = {.name = name, .x_unit = x_unit, .y_unit = y_unit, .points = points};
+
+	if (points != NULL && sm_sample_add_series(run->sample, &s) != 0)
+		sm_run_fail(run, -ENOMEM, "out of memory for series");
+	free(points);
+}
+
+static void report_waits(struct sm_run *run, enum sm_stall_cause cause)
+{
+	struct sm_stall_hist waits;
+	struct sm_series_text text;
+	char name[40];
+
+	sm__stalls_sum(run->gc, cause, &waits);
+	sm_series_begin(&text);
+	for (unsigned i = 0; i < SM_STALL_BUCKETS; i++) {
+		uint32_t n = sm_load_relaxed(&waits.bucket[i]);
+
+		if (n > 0)
+			sm_series_point(&text, sm__stall_bucket_top(i), n);
+	}
+	snprintf(name, sizeof(name), "stall_%s", sm_stall_name(cause));
+	add(run, name, "ns", "stalls", sm_series_end(&text));
+}
+
+void sm__history_report(struct sm_run *run)
+{
+	sm__cycles_tell(run->gc, NULL, NULL);
+	for (unsigned k = 0; k < SM_TRAIL_LINES; k++)
+		add(run, lines[k], "ns", "bytes",
+		    sm_trail_text(&run->heap, k, run->sample->began_ns));
+	for (unsigned c = 0; c < SM_STALL_CAUSES; c++)
+		report_waits(run, (enum sm_stall_cause)c);
+}
