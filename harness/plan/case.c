@@ -87,7 +87,8 @@ char *sm__case_key(const struct sm_case *c, bool whole)
 		return NULL;
 	print_work(f, c);
 	if (whole)
-		fprintf(f, "\n%s %u %d", c->backend->name, c->workers, c->mark_place);
+		fprintf(f, "\n%s %u %d %d %d", c->backend->name, c->workers, c->mark_place,
+			c->placed, c->mark_placed);
 	for (size_t i = 0; whole && i < c->settings.n; i++)
 		fprintf(f, "\n%s", c->settings.v[i]);
 	if (fclose(f) == 0)

@@ -24,7 +24,8 @@ struct sm_case {
 	unsigned threads, workers;
 	enum sm_place place;
 	enum sm_mark_place mark_place;
-	char kind[8]; /* of cores, as --kind names it; "": not said */
+	bool placed, mark_placed; /* the user said where: what is left open the plan decides */
+	char kind[8];		  /* of cores, as --kind names it; "": not said */
 	struct sm_placement placement;
 	char *label; /* "graph objects=1000000 gc", for progress */
 };

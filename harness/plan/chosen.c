@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "harness/base/suggest.h"
+#include "harness/plan/variant.h"
 #include "workloads/session.h"
 
 /* ---- which workloads ---------------------------------------------------------------------- */
@@ -176,15 +177,6 @@ static int check_key(const struct keys *keys, const char *assignment, char *err,
 	return -EINVAL;
 }
 
-int sm__variant_next(const char **text, const char **assignment, size_t *len)
-{
-	*text += strspn(*text, " \t");
-	*assignment = *text;
-	*len = strcspn(*text, " \t");
-	*text += *len;
-	return *len > 0;
-}
-
 static int check_variant(const struct keys *keys, const char *text, char *err, size_t errlen)
 {
 	const char *at = text, *word;
@@ -203,7 +195,8 @@ static int check_variant(const struct keys *keys, const char *text, char *err, s
 				 text);
 			return -EINVAL;
 		}
-		rc = check_key(keys, word, err, errlen);
+		if (sm__variant_word(word) == SM_WORD_SETTING)
+			rc = check_key(keys, word, err, errlen);
 	}
 	return rc;
 }

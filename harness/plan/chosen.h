@@ -22,8 +22,4 @@ int sm__chosen(const struct sm_run_options *o, const struct sm_programs *program
 int sm__chosen_param(const struct sm_workload *w, const char *text, const char **assignment,
 		     bool *particular);
 
-/* --variant: the next KEY=VALUE of it; false when there are no more. */
-#define SM_VARIANT_DEFAULT "default"
-int sm__variant_next(const char **text, const char **assignment, size_t *len);
-
 #endif

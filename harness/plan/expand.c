@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "harness/plan/chosen.h"
+#include "harness/plan/variant.h"
 #include "workloads/session.h"
 
 /* One dimension of the matrix for one workload: assignments to choose from. */
@@ -160,39 +161,6 @@ static int build_axes(const struct sm_run_options *o, const struct sm_workload *
 
 /* ---- cases -------------------------------------------------------------------------------- */
 
-/* A later value of a key takes an earlier one's place. */
-static int apply_setting(struct sm_case *c, const char *pair, size_t len)
-{
-	size_t key = (size_t)((const char *)memchr(pair, '=', len) + 1 - pair);
-
-	for (size_t i = 0; i < c->settings.n; i++) {
-		char *copy;
-
-		if (strncmp(c->settings.v[i], pair, key) != 0)
-			continue;
-		copy = strndup(pair, len);
-		if (copy == NULL)
-			return -ENOMEM;
-		free(c->settings.v[i]);
-		c->settings.v[i] = copy;
-		return 0;
-	}
-	return sm_strings_add(&c->settings, pair, len);
-}
-
-static int apply_variant(struct sm_case *c, const char *text)
-{
-	const char *pair;
-	size_t len;
-	int rc = 0;
-
-	if (strcmp(text, SM_VARIANT_DEFAULT) == 0)
-		return 0;
-	while (rc == 0 && sm__variant_next(&text, &pair, &len))
-		rc = apply_setting(c, pair, len);
-	return rc;
-}
-
 static int apply_text(struct sm_case *c, const struct axis *axis, const char *value, char *err,
 		      size_t errlen)
 {
@@ -204,7 +172,7 @@ static int apply_text(struct sm_case *c, const struct axis *axis, const char *va
 		return -EINVAL;
 	}
 	if (axis->what == AXIS_SETTING)
-		return apply_setting(c, pair, strlen(pair));
+		return sm__case_set(c, pair, strlen(pair));
 	return sm_params_set(c->params, pair, err, errlen) ? -EINVAL : 0;
 }
 
@@ -216,14 +184,14 @@ static int apply_value(struct sm_case *c, const struct axis *axis, const char *v
 	switch (axis->what) {
 	case AXIS_PARAM:
 	case AXIS_SETTING: return apply_text(c, axis, value, err, errlen);
-	case AXIS_VARIANT: return apply_variant(c, value);
+	case AXIS_VARIANT: return sm__variant_apply(c, value, err, errlen);
 	case AXIS_BACKEND: return 0; /* apply_backend's */
 	case AXIS_THREADS:
 		threads = (unsigned)strtoul(value, NULL, 10);
 		return sm_params_set_threads(c->params, threads, err, errlen) ? -EINVAL : 0;
 	case AXIS_WORKERS: c->workers = (unsigned)strtoul(value, NULL, 10); return 0;
-	case AXIS_PLACE: return sm_place_parse(value, &c->place, err, errlen);
-	case AXIS_MARK: return sm_mark_place_parse(value, &c->mark_place, err, errlen);
+	case AXIS_PLACE: return sm__case_place(c, value, err, errlen);
+	case AXIS_MARK: return sm__case_mark_place(c, value, err, errlen);
 	case AXIS_KIND: snprintf(c->kind, sizeof(c->kind), "%s", value); return 0;
 	}
 	return -EINVAL;

@@ -122,8 +122,8 @@ static int place_case(const struct sm_run_options *o, struct sm_plan *p, struct 
 {
 	static const enum sm_place places[] = {SM_PLACE_ONE_PER_CORE, SM_PLACE_COMPACT,
 					       SM_PLACE_NONE};
-	size_t nplaces = o->place.n ? 1 : has_its_own_threads(o, c) ? 3 : 2;
-	enum sm_mark_place mark = o->mark_place.n ? c->mark_place : SM_MARK_AUTO;
+	size_t nplaces = c->placed ? 1 : has_its_own_threads(o, c) ? 3 : 2;
+	enum sm_mark_place mark = c->mark_placed ? c->mark_place : SM_MARK_AUTO;
 	int rc = -EINVAL;
 
 	if (c->threads == 0) {
@@ -136,8 +136,7 @@ static int place_case(const struct sm_run_options *o, struct sm_plan *p, struct 
 	} else if (c->workers == 0)
 		c->workers = default_workers(c, p->topology, o->counters == SM_COUNT_SIM);
 	for (size_t i = 0; i < nplaces && rc == -EINVAL; i++)
-		rc = try_place(p->topology, c, o->place.n ? c->place : places[i], mark, err,
-			       errlen);
+		rc = try_place(p->topology, c, c->placed ? c->place : places[i], mark, err, errlen);
 	return rc;
 }
 

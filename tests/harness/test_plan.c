@@ -75,6 +75,8 @@ START_TEST(variants_are_cases_of_one_family)
 {
 	static const char *const variants[] = {"default", "cache.window=64k  cache.spans=2",
 					       "cache.spans=2 cache.spans=4", "default", NULL};
+	static const char *const placed[] = {"default", "place=none",
+					     "workers=2 mark-place=shared gc.percent=50", NULL};
 
 	ck_assert_msg(plan_variants("churn", variants) == 0, "%s", err);
 	ck_assert_uint_eq(p.ncases, 3); /* default twice is one */
@@ -86,6 +88,12 @@ START_TEST(variants_are_cases_of_one_family)
 	ck_assert_str_eq(p.cases[2].settings.v[0], "cache.spans=4");
 	for (unsigned i = 0; i < p.ncases; i++)
 		ck_assert_uint_eq(p.family[i], p.family[0]);
+	ck_assert_msg(plan_variants("ring", placed) == 0, "%s", err);
+	ck_assert_uint_eq(p.ncases, 3);
+	ck_assert_int_eq(p.cases[1].place, SM_PLACE_NONE);
+	ck_assert_int_eq(p.cases[2].mark_place, SM_MARK_SHARED);
+	ck_assert_uint_eq(p.cases[2].workers, 2);
+	ck_assert_uint_eq(p.cases[2].settings.n, 1);
 }
 END_TEST
 
@@ -102,6 +110,9 @@ START_TEST(variants_are_refused_by_word)
 		{"cache.window=3", "cache.window: '3' is not allowed"},
 		{"env.1X=3", "does not begin with LD_"},
 		{"env.LD_PRELOAD=x.so", "does not begin with LD_"},
+		{"place=nowhere", "nowhere"},
+		{"workers=0", "workers=0: allowed: 1 to 4096"},
+		{"workers=x", "workers=x: allowed: 1 to 4096"},
 		{"env.=x", "allowed: env.NAME=VALUE"},
 	};
 
