@@ -331,7 +331,11 @@ INCDIR      := $(DESTDIR)$(PREFIX)/include/spanmark
 SHAREDIR    := $(DESTDIR)$(PREFIX)/share
 PUBLIC_HDRS := $(wildcard include/spanmark/*.h)
 COUNTER_SETS:= $(wildcard perf/sets/*.ini)
-MANPAGES    := $(wildcard docs/*.1)
+COMPLETION_BASH := $(SHAREDIR)/bash-completion/completions/spanmark
+COMPLETION_ZSH  := $(SHAREDIR)/zsh/site-functions/_spanmark
+COMPLETION_FISH := $(SHAREDIR)/fish/vendor_completions.d/spanmark.fish
+# A spanmark that runs here writes the manual pages: for another machine name one, or have an emulator.
+SPANMARK    ?= $(B)/spanmark
 
 define PC_FILE
 prefix=$(PREFIX)
@@ -356,17 +360,17 @@ install: all ## install the command, libraries, headers, pkg-config file (PREFIX
 	install -m 644 $(PUBLIC_HDRS) $(INCDIR)/
 	$(file >$(B)/spanmark.pc,$(PC_FILE))install -m 644 $(B)/spanmark.pc $(LIBDIR)/pkgconfig/
 	@for f in $(COUNTER_SETS); do install -D -m 644 $$f $(SHAREDIR)/spanmark/sets/$${f##*/} || exit 1; done
-	@for f in $(MANPAGES); do install -D -m 644 $$f $(SHAREDIR)/man/man1/$${f##*/} || exit 1; done
-	install -D -m 644 docs/completions/spanmark.bash \
-		$(SHAREDIR)/bash-completion/completions/spanmark
-	install -D -m 644 docs/completions/_spanmark \
-		$(SHAREDIR)/zsh/site-functions/_spanmark
+	install -d $(SHAREDIR)/man/man1
+	$(SPANMARK) help --manual $(SHAREDIR)/man/man1
+	install -D -m 644 docs/completions/spanmark.bash $(COMPLETION_BASH)
+	install -D -m 644 docs/completions/_spanmark $(COMPLETION_ZSH)
+	install -D -m 644 docs/completions/spanmark.fish $(COMPLETION_FISH)
 
 uninstall: ## remove what install put there
 	rm -f $(BINDIR)/spanmark $(LIBDIR)/libspanmark.a $(LIBDIR)/libspanmark.so $(LIBDIR)/libspanmark.so.$(SOMAJOR) \
 		$(LIBDIR)/libspanmark-malloc.so $(LIBDIR)/pkgconfig/spanmark.pc \
-		$(addprefix $(SHAREDIR)/man/man1/,$(notdir $(MANPAGES))) \
-		$(SHAREDIR)/bash-completion/completions/spanmark $(SHAREDIR)/zsh/site-functions/_spanmark
+		$(SHAREDIR)/man/man1/spanmark.1 $(SHAREDIR)/man/man1/spanmark-*.1 \
+		$(COMPLETION_BASH) $(COMPLETION_ZSH) $(COMPLETION_FISH)
 	rm -rf $(INCDIR) $(SHAREDIR)/spanmark
 
 # ---- checks --------------------------------------------------------------------------------------

@@ -11,62 +11,8 @@
 #include <unistd.h>
 
 #include "harness/run/runner.h"
-#include "harness/base/suggest.h"
 #include "perf/privilege.h"
 #include "harness/base/complain.h"
-
-static const struct sm_command commands[] = {
-	{"run", "measure workloads and print a counter table", sm_cmd_run},
-	{"compare", "which of two runs, backends or settings is better, and is it real",
-	 sm_cmd_compare},
-	{"lbo", "what collection costs at least, and what it costs beside explicit free",
-	 sm_cmd_lbo},
-	{"list", "workloads, backends, counter sets, configuration keys", sm_cmd_list},
-	{"topo", "the machine, and which thread a placement puts where", sm_cmd_topo},
-	{"events", "counter sets and events, and what they resolve to here", sm_cmd_events},
-	{"doctor", "what can be counted here, why not, and the remedy", sm_cmd_doctor},
-	{"heap", "a heap dump: totals by type, what keeps an object alive", sm_cmd_heap},
-};
-#define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-static void print_commands(FILE *out)
-{
-	fputs("spanmark measures memory managers with hardware counters, per GC phase, thread "
-	      "role, core and "
-	      "node.\n"
-	      "\n"
-	      "  spanmark COMMAND [OPTION ..]\n"
-	      "\n",
-	      out);
-	for (size_t i = 0; i < NCOMMANDS; i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
-	fputs("\n"
-	      "Start here:\n"
-	      "  spanmark run --quick                      all workloads, small, in seconds\n"
-	      "  spanmark doctor                           what this machine lets us count\n"
-	      "  spanmark run -w graph -p objects=8m -C cache --reps 5\n"
-	      "                                            one workload, cache counters, medians "
-	      "of five\n"
-	      "  spanmark run -w binary-trees --backend span,gc,libc --threads 1,2 --format csv -o "
-	      "trees.csv\n"
-	      "                                            every combination, as tidy CSV\n"
-	      "\n"
-	      "`spanmark COMMAND --help` has the options and more examples. --version prints the "
-	      "version.\n",
-	      out);
-}
-
-static int unknown_command(const char *name)
-{
-	const char *names[NCOMMANDS];
-	char err[256];
-
-	for (size_t i = 0; i < NCOMMANDS; i++)
-		names[i] = commands[i].name;
-	sm_suggest_error(err, sizeof(err), "command", name, names, NCOMMANDS);
-	sm_complain("%s", err);
-	return SM_EXIT_USAGE;
-}
 
 /*
  * A descriptor 0, 1 or 2 that the caller closed would be given to the next file we open, and a
@@ -84,28 +30,47 @@ static void claim_standard_descriptors(void)
 	}
 }
 
-static int dispatch(int argc, char **argv)
+/* help, help COMMAND, help --manual FOLDER */
+static int help(int argc, char **argv)
 {
+	const struct sm_command *c;
+
 	if (argc < 2) {
-		print_commands(stderr);
-		return SM_EXIT_USAGE;
-	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-	    strcmp(argv[1], "help") == 0) {
-		print_commands(stdout);
+		sm_print_commands(stdout);
 		return SM_EXIT_OK;
 	}
+	if (strcmp(argv[1], "--manual") == 0 && argc == 3)
+		return sm_manual(argv[2]);
+	c = sm_command_find(argv[1]);
+	if (c == NULL)
+		return sm_command_unknown(argv[1]);
+	if (c->options == NULL) /* which has its own help */
+		return c->run(2, (char *[]){argv[1], (char *)"--help", NULL});
+	sm_command_help(c, stdout);
+	return SM_EXIT_OK;
+}
+
+static int dispatch(int argc, char **argv)
+{
+	const struct sm_command *c;
+
+	if (argc < 2) { /* nothing was asked, so nothing is wrong */
+		sm_front_page(stdout);
+		return SM_EXIT_OK;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0)
+		return help(argc - 1, argv + 1);
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
 		puts("spanmark " SM_VERSION);
 		return SM_EXIT_OK;
 	}
+	if (strcmp(argv[1], "--complete") == 0)
+		return sm_complete(argc - 2, argv + 2);
 	if (strcmp(argv[1], SM_WORKER_COMMAND) == 0)
 		return sm_cmd_worker(argc - 1, argv + 1);
-	for (size_t i = 0; i < NCOMMANDS; i++) {
-		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
-	}
-	return unknown_command(argv[1]);
+	c = sm_command_find(argv[1]);
+	return c != NULL ? c->run(argc - 1, argv + 1) : sm_command_unknown(argv[1]);
 }
 
 int main(int argc, char **argv)

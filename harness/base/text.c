@@ -209,3 +209,24 @@ void sm_text_name(FILE *out, const char *text, int width)
 		      out);
 	fprintf(out, "%*s", width - n, "");
 }
+
+void sm_text_wrapped(FILE *out, const char *text, unsigned column, unsigned hang, unsigned width)
+{
+	unsigned at = column;
+
+	while (*text) {
+		unsigned n = (unsigned)strcspn(text, " \n");
+
+		if (at > column + hang && at + n + 1 > width) {
+			fprintf(out, "\n%*s", (int)(column + hang), "");
+			at = column + hang;
+		} else if (at > column) {
+			fputc(' ', out);
+			at++;
+		}
+		fprintf(out, "%.*s", (int)n, text);
+		at += n;
+		text += n + strspn(text + n, " \n");
+	}
+	fputc('\n', out);
+}

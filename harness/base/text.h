@@ -28,6 +28,9 @@ void sm_csv_quoted(FILE *out, const char *text);
 void sm_csv_number(FILE *out, double v, bool is_there);
 /* A member of a JSON object: null where there is no number. */
 void sm_json_number(struct cJSON *obj, const char *name, double v, bool is_there);
+/* Words of text from the column on, at which the cursor stands, broken at the width; further lines
+ * begin `hang` columns later. Blanks and newlines are alike; ends its line. */
+void sm_text_wrapped(FILE *out, const char *text, unsigned column, unsigned hang, unsigned width);
 /* A name in a column: cut or padded to the width, everything but printable ASCII as '?'. */
 void sm_text_name(FILE *out, const char *text, int width);
 

@@ -22,22 +22,37 @@
  * Commands get their own argv (argv[0] is the command's name) and return the exit status. Anything
  * wrong with what the user typed is one line on stderr through sm_complain() and SM_EXIT_USAGE,
  * before anything ran.
+ *
+ * A command is one file that ends in its table of options (harness/options/option.h) and its
+ * descriptor, which is declared here and stands in the list of commands.c. --help, the manual page
+ * (manual.c) and what Tab completes (complete.c) come from there.
  */
 #ifndef SM_HARNESS_CMD_H
 #define SM_HARNESS_CMD_H
 
-struct sm_command {
-	const char *name;
-	const char *summary; /* one line for `spanmark --help` */
-	int (*run)(int argc, char **argv);
-};
+#include <stddef.h>
 
-int sm_cmd_list(int argc, char **argv);
-int sm_cmd_topo(int argc, char **argv);
-int sm_cmd_events(int argc, char **argv);
-int sm_cmd_run(int argc, char **argv);
-int sm_cmd_compare(int argc, char **argv);
-int sm_cmd_lbo(int argc, char **argv);
-int sm_cmd_doctor(int argc, char **argv);
-int sm_cmd_heap(int argc, char **argv);
+#include "harness/options/option.h"
+
+extern const struct sm_command sm_command_run, sm_command_compare, sm_command_lbo, sm_command_list,
+	sm_command_topo, sm_command_events, sm_command_doctor, sm_command_heap;
+
+/* In the order of `spanmark --help`, *n of them. NULL: no command has that name. */
+const struct sm_command *const *sm_commands(size_t *n);
+const struct sm_command *sm_command_find(const char *name);
+/* Says that there is none. Exit status. */
+int sm_command_unknown(const char *name);
+/* What `spanmark` prints by itself, and `spanmark help`. */
+void sm_front_page(FILE *f);
+void sm_print_commands(FILE *f);
+
+/* The hidden commands of the shells and of `make install`. Exit status. */
+int sm_complete(int argc, char **argv);
+int sm_manual(const char *folder);
+
+typedef void sm_name_fn(void *ctx, const char *name, const char *tells);
+/* What can be named, of a topic of `spanmark list`: keys end in '='. */
+void sm_list_names(const char *topic, sm_name_fn *fn, void *ctx);
+
+int sm_run(int argc, char **argv); /* cmd_run.c; its descriptor is in run_manual.c */
 #endif

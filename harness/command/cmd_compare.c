@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/options/arguments.h"
+#include "harness/options/option_value.h"
 #include "harness/command/cmd.h"
 #include "harness/compare/compare.h"
 #include "perf/names.h"
@@ -15,50 +15,6 @@
 
 #define MAX_SIDES 16
 #define MAX_GATES 16
-
-static const char help[] =
-	"usage: spanmark compare [OPTION ..] A B [..]\n"
-	"\n"
-	"Tells for each measured figure whether B is better than A, worse, the same, or whether "
-	"the\n"
-	"samples are too few to know. Further sides are compared with A too.\n"
-	"\n"
-	"A side is a run of the store (4), of another store (other.db:4), or the cases of a run "
-	"that\n"
-	"have a backend or settings (libc, gc.mode=stw, 4/gc,gc.mode=stw; without a run: the "
-	"last).\n"
-	"Sides of one run are compared in pairs, which drift and noisy hours do not touch.\n"
-	"\n"
-	"  --store FILE         the store of sides that name none\n"
-	"  --last N             the last N runs of the store are the sides, the oldest is A\n"
-	"  --metric NAME[,..]   results or counters to compare (wall or per-operation time, "
-	"waits,\n"
-	"                       marking, peak memory, simulated instructions)\n"
-	"  -w, --workload NAME[,..]  cases of these workloads alone (all)\n"
-	"  --margin P%          differences up to this are the same (1%)\n"
-	"  --fail-if 'NAME > R' exit status 3 where the interval of the ratio B / A lies beyond "
-	"R;\n"
-	"                       NAME < R likewise; may be repeated\n"
-	"  --require-power P%   say how many repetitions it takes to find a difference of P%; "
-	"exit\n"
-	"                       status 1 where there are fewer\n"
-	"  -f, --format F       table, csv, json\n"
-	"\n"
-	"examples:\n"
-	"  spanmark run --store lab.db -w churn --backend span,libc --reps 12\n"
-	"  spanmark compare --store lab.db libc span\n"
-	"      two backends, measured in pairs\n"
-	"  spanmark run --store lab.db -w graph --set gc.mode=stw,concurrent --reps 12\n"
-	"  spanmark compare --store lab.db gc.mode=stw gc.mode=concurrent --metric stall_max_us\n"
-	"  spanmark compare --store lab.db --last 2 --fail-if 'ns_per_op > 1.03' --require-power "
-	"3%\n"
-	"      no build gets slower by 3 % unnoticed: status 3 when one has\n"
-	"  spanmark compare laptop.db:1 server.db:1 --format csv\n"
-	"\n"
-	"Exit status: 0 compared, 1 --require-power is not met, or it or --fail-if cannot be "
-	"judged for\n"
-	"a case that one side lacks or all of whose samples failed, 2 the command line is wrong, 3 "
-	"--fail-if.\n";
 
 struct gate {
 	char metric[96];
@@ -70,6 +26,7 @@ struct gate {
 struct compare {
 	const char *store;
 	unsigned last;
+	struct sm_strings operands;
 	struct sm_compare_what what;
 	struct sm_verdict_options judged;
 	double power; /* --require-power; below 0: not asked */
@@ -92,30 +49,34 @@ static int usage(const char *err)
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-static int parse_percent(const char *option, const char *text, double *out, char *err,
-			 size_t errlen)
+static int take_percent(const struct sm_option *opt, void *options, const char *value, char *err,
+			size_t errlen)
 {
 	char *end;
-	double v = strtod(text, &end);
+	double v = strtod(value, &end);
 
-	if (end == text || (strcmp(end, "%") != 0 && *end) || !(v >= 0 && v <= 1000)) {
-		snprintf(err, errlen, "%s '%.60s'; allowed: a percentage such as 3%%, up to 1000%%",
-			 option, text);
+	if (end == value || (strcmp(end, "%") != 0 && *end) || !(v >= 0 && v <= 1000)) {
+		snprintf(err, errlen,
+			 "--%s '%.60s'; allowed: a percentage such as 3%%, up to 1000%%", opt->name,
+			 value);
 		return -EINVAL;
 	}
-	*out = v / 100;
+	*(double *)((char *)options + opt->offset) = v / 100;
 	return 0;
 }
 
-static int parse_gate(struct compare *c, const char *text, char *err, size_t errlen)
+static int take_gate(const struct sm_option *opt, void *options, const char *value, char *err,
+		     size_t errlen)
 {
-	struct gate g = {.text = text};
-	size_t len = strcspn(text, " <>");
-	const char *at = text + len + strspn(text + len, " ");
+	struct compare *c = options;
+	struct gate g = {.text = value};
+	size_t len = strcspn(value, " <>");
+	const char *at = value + len + strspn(value + len, " ");
 	char *end;
 
+	(void)opt;
 	if (len > 0 && len < sizeof(g.metric) && (*at == '<' || *at == '>')) {
-		memcpy(g.metric, text, len);
+		memcpy(g.metric, value, len);
 		g.above = *at == '>';
 		g.bound = strtod(at + 1, &end);
 		end += strspn(end, " ");
@@ -128,82 +89,71 @@ static int parse_gate(struct compare *c, const char *text, char *err, size_t err
 			return sm_strings_add(&c->what.gated, g.metric, len);
 		}
 	}
-	snprintf(err, errlen, "--fail-if '%.60s'; allowed: 'NAME > RATIO' or 'NAME < RATIO'", text);
+	snprintf(err, errlen, "--fail-if '%.60s'; allowed: 'NAME > RATIO' or 'NAME < RATIO'",
+		 value);
 	return -EINVAL;
 }
 
-static int parse_format(struct compare *c, const char *text, char *err, size_t errlen)
-{
-	static const char *const names[] = {"table", "csv", "json", NULL};
-	int found = sm_names_find(names, text);
-
-	c->format = (enum sm_format)found;
-	if (found >= 0)
-		return 0;
-	snprintf(err, errlen, "--format '%.60s'; allowed: table, csv, json", text);
-	return -EINVAL;
-}
-
-static int parse_last(struct compare *c, const char *text, char *err, size_t errlen)
+static int take_last(const struct sm_option *opt, void *options, const char *value, char *err,
+		     size_t errlen)
 {
 	char *end;
-	unsigned long n = strtoul(text, &end, 10);
+	unsigned long n = strtoul(value, &end, 10);
 
-	if (*text < '0' || *text > '9' || *end || n < 2 || n > MAX_SIDES) {
-		snprintf(err, errlen, "--last '%.60s'; allowed: 2..%d", text, MAX_SIDES);
+	(void)opt;
+	if (*value < '0' || *value > '9' || *end || n < 2 || n > MAX_SIDES) {
+		snprintf(err, errlen, "--last '%.60s'; allowed: 2..%d", value, MAX_SIDES);
 		return -EINVAL;
 	}
-	c->last = (unsigned)n;
+	((struct compare *)options)->last = (unsigned)n;
 	return 0;
 }
 
-static int take(struct compare *c, int option, char *err, size_t errlen)
-{
-	switch (option) {
-	case 's': c->store = optarg; return 0;
-	case 'l': return parse_last(c, optarg, err, errlen);
-	case 'm': return sm_strings_split(&c->what.metrics, optarg);
-	case 'w': return sm_strings_split(&c->what.workloads, optarg);
-	case 'g': return parse_percent("--margin", optarg, &c->judged.margin, err, errlen);
-	case 'p': return parse_percent("--require-power", optarg, &c->power, err, errlen);
-	case 'x': return parse_gate(c, optarg, err, errlen);
-	default: return parse_format(c, optarg, err, errlen);
-	}
-}
+#define INTO(take_fn, m) SM_INTO(take_fn, struct compare, m)
+
+static const struct sm_option rows[] = {
+	{"store", 0, "FILE", "the store of sides that name none", INTO(sm__take_borrowed, store)},
+	{"last", 0, "N", "the last N runs of the store are the sides, the oldest is A",
+	 .take = take_last},
+	{"metric", 0, "NAME,..",
+	 "results or counters to compare (wall or per-operation time, waits, marking, peak memory, "
+	 "simulated instructions)",
+	 INTO(sm__take_list, what.metrics)},
+	{"workload", 'w', "NAME,..", "cases of these workloads alone",
+	 INTO(sm__take_list, what.workloads), .topic = "workloads"},
+	{"margin", 0, "P%", "differences up to this are the same: 1%",
+	 INTO(take_percent, judged.margin)},
+	{"fail-if", 0, "'NAME > R'",
+	 "exit status 3 where the interval of the ratio B / A lies beyond R; NAME < R likewise; "
+	 "may be repeated",
+	 .take = take_gate},
+	{"require-power", 0, "P%",
+	 "say how many repetitions it takes to find a difference of P%; exit status 1 where there "
+	 "are fewer",
+	 INTO(take_percent, power)},
+	{"format", 'f', "FORMAT", "how to print", INTO(sm__take_word, format),
+	 .words = "table|csv|json"},
+};
+static const struct sm_option operand = {NULL,
+					 0,
+					 "[SIDE ..]",
+					 "what is compared, two or more: a run, backend or setting",
+					 INTO(sm__take_item, operands),
+					 .topic = "backends"};
+static const struct sm_option_table table = {"compare", rows, SM_COUNT_OF(rows), &operand, NULL};
 
 /* False: the command ends, with *status. */
 static bool parse(struct compare *c, int argc, char **argv, int *status)
 {
-	static const struct option options[] = {
-		{"store", required_argument, NULL, 's'},
-		{"last", required_argument, NULL, 'l'},
-		{"metric", required_argument, NULL, 'm'},
-		{"workload", required_argument, NULL, 'w'},
-		{"margin", required_argument, NULL, 'g'},
-		{"require-power", required_argument, NULL, 'p'},
-		{"fail-if", required_argument, NULL, 'x'},
-		{"format", required_argument, NULL, 'f'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
-	char err[300] = "out of memory";
-	struct sm_arguments args = {
-		.argc = argc, .argv = argv, .shorts = ":f:w:", .options = options, .help = help};
-	int o;
-
-	*status = SM_EXIT_USAGE;
-	while ((o = sm_arguments_next(&args)) != -1)
-		if (take(c, o, err, sizeof(err)) != 0) {
-			sm_complain("%s", err);
-			return false;
-		}
-	if (!args.over && c->power >= 0 && c->power <= c->judged.margin) {
+	if (!sm_options_parse(&sm_command_compare, c, argc, argv, status))
+		return false;
+	if (c->power >= 0 && c->power <= c->judged.margin) {
 		sm_complain("--require-power must be above --margin: what is within is the same");
+		*status = SM_EXIT_USAGE;
 		return false;
 	}
-	*status = args.status;
 	c->judged.target = c->power > 0 ? c->power : c->judged.margin + 0.02;
-	return !args.over;
+	return true;
 }
 
 /* ---- sides -------------------------------------------------------------------------------- */
@@ -231,7 +181,7 @@ static int parse_sides(struct compare *c, int argc, char **argv, char *err, size
 }
 
 /* The last runs as if they had been typed. */
-static int take_last(struct compare *c, char ids[MAX_SIDES][24], char *err, size_t errlen)
+static int find_last(struct compare *c, char ids[MAX_SIDES][24], char *err, size_t errlen)
 {
 	struct sm_store *s;
 	int64_t runs[MAX_SIDES];
@@ -459,7 +409,7 @@ static int compare_sides(struct compare *c, int argc, char **argv)
 
 	if (c->last > 0 && argc > 0)
 		return usage("compare: --last names the sides; allowed: --last N or A B [..]");
-	rc = c->last > 0 ? take_last(c, ids, err, sizeof(err))
+	rc = c->last > 0 ? find_last(c, ids, err, sizeof(err))
 			 : parse_sides(c, argc, argv, err, sizeof(err));
 	if (rc)
 		return usage(err);
@@ -477,19 +427,67 @@ static int compare_sides(struct compare *c, int argc, char **argv)
 					: SM_EXIT_OK;
 }
 
-int sm_cmd_compare(int argc, char **argv)
+static int run_compare(int argc, char **argv)
 {
 	struct compare c = {.judged = {.margin = SM_VERDICT_MARGIN}, .power = -1};
 	int status;
 
 	if (parse(&c, argc, argv, &status))
-		status = compare_sides(&c, argc - optind, argv + optind);
+		status = compare_sides(&c, (int)c.operands.n, c.operands.v);
 	for (size_t i = 0; i < MAX_SIDES; i++) {
 		sm_side_free(&c.sides[i]);
 		sm_report_free(&c.reports[i]);
 	}
+	sm_strings_free(&c.operands);
 	sm_strings_free(&c.what.metrics);
 	sm_strings_free(&c.what.gated);
 	sm_strings_free(&c.what.workloads);
 	return status;
 }
+
+const struct sm_command sm_command_compare = {
+	.name = "compare",
+	.summary = "which of two runs, backends or settings is better, and is it real",
+	.run = run_compare,
+	.options = &table,
+	.about = "Tells for each measured figure whether B is better than A, worse, the same, or "
+		 "whether the samples are too few to know. Further sides are compared with A too.\n"
+		 "\n"
+		 "A side is a run of the store (4), of another store (other.db:4), or the cases of "
+		 "a run that have a backend or settings (libc, gc.mode=stw, 4/gc,gc.mode=stw; "
+		 "without a run: the last). Sides of one run are compared in pairs, which drift "
+		 "and noisy hours do not touch. The intervals of a table hold together with 95 %.",
+	.examples =
+		(const char *const[]){
+			"spanmark run --store lab.db -w churn --backend span,libc --reps 12",
+			"measures two backends side by side",
+			"spanmark compare --store lab.db libc span",
+			"compares them, in pairs",
+			"spanmark run --store lab.db -w graph --set gc.mode=stw,concurrent --reps "
+			"12",
+			"measures two settings",
+			"spanmark compare --store lab.db gc.mode=stw gc.mode=concurrent --metric "
+			"stall_max_us",
+			"compares their longest stalls",
+			"spanmark compare --store lab.db --last 2 --fail-if 'ns_per_op > 1.03' "
+			"--require-power 3%",
+			"no build gets slower by 3 % unnoticed: status 3 when one has",
+			"spanmark compare laptop.db:1 server.db:1 --format csv",
+			"two machines",
+			NULL,
+		},
+	.statuses =
+		(const char *const[]){
+			"0",
+			"Compared.",
+			"1",
+			"--require-power is not met, or it or --fail-if cannot be judged for a "
+			"case "
+			"that one side lacks or all of whose samples failed.",
+			"2",
+			"The command line is wrong.",
+			"3",
+			"The condition of --fail-if is met.",
+			NULL,
+		},
+};

@@ -2,7 +2,6 @@
  * cmd_doctor.c: spanmark doctor: what can be counted here and why not, each with the remedy;
  * --calibrate tells whether to believe it.
  */
-#include "harness/options/arguments.h"
 #include "harness/command/cmd.h"
 
 #include <cjson/cJSON.h>
@@ -15,35 +14,15 @@
 #include <unistd.h>
 
 #include "harness/machine/doctor.h"
+#include "harness/options/option_value.h"
 #include "harness/report/writer.h"
 #include "perf/calibrate.h"
 #include "harness/base/text.h"
 #include "harness/base/complain.h"
 
-static const char help[] = "usage: spanmark doctor [--calibrate] [-f table|json] [-o FILE]\n"
-			   "\n"
-			   "Tells what can be counted and measured on this machine, why not, and "
-			   "what to do about it. Nothing "
-			   "is\n"
-			   "changed: remedies are commands for the administrator.\n"
-			   "\n"
-			   "  --calibrate        run kernels with known counts (some seconds): "
-			   "expected, counted, error and\n"
-			   "                     verdict for each event, and the time of a memory "
-			   "access by working set. The\n"
-			   "                     result is kept and stored with runs\n"
-			   "  -f, --format F     table (default) or json\n"
-			   "  -o, --output FILE  write there instead of standard output\n"
-			   "\n"
-			   "Exit status: 0 when everything that was looked at can be measured, 1 "
-			   "when something is bad or off.\n"
-			   "\n"
-			   "examples:\n"
-			   "  spanmark doctor\n"
-			   "  spanmark doctor --calibrate --format json -o machine.json\n";
-
 struct doctor_options {
-	bool calibrate, json;
+	bool calibrate;
+	unsigned json; /* an index of the words of --format */
 	const char *output;
 };
 
@@ -51,40 +30,18 @@ struct doctor_options {
 
 enum { INDENT = 29, WIDTH = 100 };
 
-/* Words of the text from column INDENT on, broken at WIDTH; the cursor stands at INDENT already. */
-static void print_wrapped(FILE *f, const char *text, unsigned hang)
-{
-	unsigned column = INDENT;
-
-	while (*text) {
-		unsigned n = (unsigned)strcspn(text, " ");
-
-		if (column > INDENT + hang && column + n + 1 > WIDTH) {
-			fprintf(f, "\n%*s", (int)(INDENT + hang), "");
-			column = INDENT + hang;
-		} else if (column > INDENT) {
-			fputc(' ', f);
-			column++;
-		}
-		fprintf(f, "%.*s", (int)n, text);
-		column += n;
-		text += n + strspn(text + n, " ");
-	}
-	fputc('\n', f);
-}
-
 static void print_findings(FILE *f, const struct sm_finding *all, unsigned n)
 {
 	char remedy[300];
 
 	for (unsigned i = 0; i < n; i++) {
 		fprintf(f, "%-7s %-20s ", sm_health_name(all[i].health), all[i].name);
-		print_wrapped(f, all[i].value, 0);
+		sm_text_wrapped(f, all[i].value, INDENT, 0, WIDTH);
 		if (!all[i].remedy[0])
 			continue;
 		snprintf(remedy, sizeof(remedy), "-> %s", all[i].remedy);
 		fprintf(f, "%*s", INDENT, "");
-		print_wrapped(f, remedy, 3);
+		sm_text_wrapped(f, remedy, INDENT, 3, WIDTH);
 	}
 }
 
@@ -276,40 +233,49 @@ static int examine(const struct doctor_options *o)
 	return rc;
 }
 
-int sm_cmd_doctor(int argc, char **argv)
+static int run_doctor(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"calibrate", no_argument, NULL, 'c'},
-		{"format", required_argument, NULL, 'f'},
-		{"output", required_argument, NULL, 'o'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
 	struct doctor_options o = {0};
-	struct sm_arguments args = {
-		.argc = argc, .argv = argv, .shorts = ":f:o:", .options = options, .help = help};
-	int c;
+	int status;
 
-	while ((c = sm_arguments_next(&args)) != -1) {
-		switch (c) {
-		case 'c': o.calibrate = true; break;
-		case 'f':
-			o.json = strcmp(optarg, "json") == 0;
-			if (!o.json && strcmp(optarg, "table") != 0) {
-				sm_complain("--format %s: unknown format; allowed: table, json",
-					    optarg);
-				return SM_EXIT_USAGE;
-			}
-			break;
-		default: o.output = optarg; break;
-		}
-	}
-	if (args.over)
-		return args.status;
-	if (optind < argc) {
-		sm_complain("doctor: unexpected argument \"%s\"; see spanmark doctor --help",
-			    argv[optind]);
-		return SM_EXIT_USAGE;
-	}
-	return examine(&o);
+	return sm_options_parse(&sm_command_doctor, &o, argc, argv, &status) ? examine(&o) : status;
 }
+
+static const struct sm_option rows[] = {
+	{"calibrate", 0, NULL, "run kernels with known counts (some seconds)",
+	 SM_INTO(sm__take_flag, struct doctor_options, calibrate),
+	 .more = "Expected, counted, error and verdict for each event, and the time of a memory "
+		 "access by working set. The result is kept and stored with runs."},
+	{"format", 'f', "FORMAT", "how to print",
+	 SM_INTO(sm__take_word, struct doctor_options, json), .words = "table|json"},
+	{"output", 'o', "FILE", "write there instead of standard output",
+	 SM_INTO(sm__take_borrowed, struct doctor_options, output)},
+};
+static const struct sm_option_table table = {"doctor", rows, SM_COUNT_OF(rows), NULL, NULL};
+
+const struct sm_command sm_command_doctor = {
+	.name = "doctor",
+	.summary = "what can be counted here, why not, and the remedy",
+	.run = run_doctor,
+	.options = &table,
+	.about = "Tells what can be counted and measured on this machine, why not, and what to do "
+		 "about it. Nothing is changed: remedies are commands for the administrator.",
+	.examples =
+		(const char *const[]){
+			"spanmark doctor",
+			"what this machine lets us count",
+			"spanmark doctor --calibrate --format json -o machine.json",
+			"whether to believe the counts, for a program to read",
+			NULL,
+		},
+	.statuses =
+		(const char *const[]){
+			"0",
+			"Everything that was looked at can be measured.",
+			"1",
+			"Something is bad or off.",
+			"2",
+			"The command line is wrong.",
+			NULL,
+		},
+};

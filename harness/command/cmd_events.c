@@ -2,7 +2,7 @@
  * cmd_events.c: spanmark events: what can be counted by which name, and the linter of the counter
  * sets.
  */
-#include "harness/options/arguments.h"
+#include "harness/options/option_value.h"
 #include "harness/command/cmd.h"
 
 #include <errno.h>
@@ -14,33 +14,6 @@
 #include "perf/counterset.h"
 #include "perf/lint.h"
 #include "harness/base/complain.h"
-
-static const char help[] =
-	"usage: spanmark events [PATTERN..] [--pmu NAME] [--sets] [--check [FILE..]]\n"
-	"\n"
-	"Lists the events that -e accepts: software metrics (sw::), simulated ones (sim::), and "
-	"libpfm4's "
-	"tables for this\n"
-	"machine's PMU. Every PATTERN must match: a substring or shell\n"
-	"pattern, ignoring case.\n"
-	"\n"
-	"  --pmu NAME   the tables of another PMU (amd64_fam19h_zen4, skx, arm_n1, sw, ..)\n"
-	"  --sets       the counter sets that -C accepts: their metrics, the events behind them "
-	"here, and "
-	"whether\n"
-	"               they can be counted\n"
-	"  --check      lint the built-in sets and the user's, or the given files: every formula "
-	"is parsed, "
-	"every event\n"
-	"               encoded that this architecture's libpfm4 can encode; status 1 when "
-	"something is "
-	"wrong\n"
-	"\n"
-	"examples:\n"
-	"  spanmark events MISS\n"
-	"  spanmark events --pmu skx 'MEM_LOAD*'\n"
-	"  spanmark events --sets\n"
-	"  spanmark events --check my-set.ini\n";
 
 struct search {
 	char **patterns;
@@ -158,31 +131,73 @@ static int check(char **files, int n)
 	return c.errors ? SM_EXIT_FAILED : SM_EXIT_OK;
 }
 
-int sm_cmd_events(int argc, char **argv)
-{
-	static const struct option options[] = {
-		{"pmu", required_argument, NULL, 'p'},
-		{"sets", no_argument, NULL, 's'},
-		{"check", no_argument, NULL, 'c'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
-	const char *pmu = NULL;
-	bool sets = false, lint = false;
-	struct sm_arguments args = {
-		.argc = argc, .argv = argv, .shorts = ":", .options = options, .help = help};
-	int c;
+struct events_options {
+	const char *pmu;
+	bool sets, check;
+	struct sm_strings operands;
+};
 
-	while ((c = sm_arguments_next(&args)) != -1) {
-		switch (c) {
-		case 'p': pmu = optarg; break;
-		case 's': sets = true; break;
-		default: lint = true; break;
-		}
+static int run_events(int argc, char **argv)
+{
+	struct events_options o = {0};
+	int status;
+
+	if (sm_options_parse(&sm_command_events, &o, argc, argv, &status)) {
+		if (o.check)
+			status = check(o.operands.v, (int)o.operands.n);
+		else
+			status = o.sets ? list_sets()
+					: list_events(o.pmu, o.operands.v, (int)o.operands.n);
 	}
-	if (args.over)
-		return args.status;
-	if (lint)
-		return check(argv + optind, argc - optind);
-	return sets ? list_sets() : list_events(pmu, argv + optind, argc - optind);
+	sm_strings_free(&o.operands);
+	return status;
 }
+
+static const struct sm_option rows[] = {
+	{"pmu", 0, "NAME", "the tables of another PMU (amd64_fam19h_zen4, skx, arm_n1, sw, ..)",
+	 SM_INTO(sm__take_borrowed, struct events_options, pmu)},
+	{"sets", 0, NULL,
+	 "the counter sets that -C accepts: their metrics, the events behind them here, and "
+	 "whether they can be counted",
+	 SM_INTO(sm__take_flag, struct events_options, sets)},
+	{"check", 0, NULL,
+	 "lint the built-in sets and the user's, or the given files: every formula is parsed, "
+	 "every event encoded that this architecture's libpfm4 can encode",
+	 SM_INTO(sm__take_flag, struct events_options, check)},
+};
+static const struct sm_option operand = {NULL, 0, "[PATTERN | FILE ..]",
+					 "what to look for; with --check the files of sets",
+					 SM_INTO(sm__take_item, struct events_options, operands)};
+static const struct sm_option_table table = {"events", rows, SM_COUNT_OF(rows), &operand, NULL};
+
+const struct sm_command sm_command_events = {
+	.name = "events",
+	.summary = "counter sets and events, and what they resolve to here",
+	.run = run_events,
+	.options = &table,
+	.about = "Lists the events that -e accepts: software metrics (sw::), simulated ones "
+		 "(sim::), and libpfm4's tables for this machine's PMU. Every PATTERN must match: "
+		 "a substring or shell pattern, ignoring case.",
+	.examples =
+		(const char *const[]){
+			"spanmark events MISS",
+			"all whose name has it",
+			"spanmark events --pmu skx 'MEM_LOAD*'",
+			"those of another machine",
+			"spanmark events --sets",
+			"what -C cache means here",
+			"spanmark events --check my-set.ini",
+			"whether a set of one's own is sound",
+			NULL,
+		},
+	.statuses =
+		(const char *const[]){
+			"0",
+			"Done.",
+			"1",
+			"No event matches, or --check found something wrong.",
+			"2",
+			"The command line is wrong.",
+			NULL,
+		},
+};

@@ -2,7 +2,7 @@
  * cmd_heap.c: `spanmark heap`: what a heap dump holds, what keeps an object alive, and which
  * objects keep most.
  */
-#include "harness/options/arguments.h"
+#include "harness/options/option_value.h"
 #include "harness/command/cmd.h"
 #include "harness/heap/heapfile.h"
 #include "harness/base/complain.h"
@@ -12,22 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char help[] =
-	"usage: spanmark heap [--why ADDRESS] [--dominators] [--top N] FILE\n"
-	"\n"
-	"Reads a heap dump that a program wrote with sm_heap_dump(gc, m, fd); \"-\" reads standard "
-	"input.\n"
-	"Without an option: objects and bytes by type.\n"
-	"\n"
-	"  --why ADDRESS  a shortest path from a root to the object at (or around) ADDRESS\n"
-	"  --dominators   the objects that keep most: with each goes all that only it leads to\n"
-	"  --top N        rows of a table (20)\n"
-	"\n"
-	"examples:\n"
-	"  spanmark heap heap.jsonl\n"
-	"  spanmark heap --dominators --top 5 heap.jsonl\n"
-	"  spanmark heap --why 0x7f3000010040 heap.jsonl\n";
 
 struct row {
 	uint64_t bytes;
@@ -141,7 +125,7 @@ static int show_dominators(const struct sm_heapfile *h, size_t top)
 }
 
 struct heap_options {
-	const char *why;
+	const char *file, *why;
 	bool dominators;
 	size_t top;
 };
@@ -195,39 +179,66 @@ static int read_and_show(const char *path, const struct heap_options *o)
 	return rc;
 }
 
-int sm_cmd_heap(int argc, char **argv)
+static int take_top(const struct sm_option *opt, void *options, const char *value, char *err,
+		    size_t errlen)
 {
-	static const struct option options[] = {
-		{"why", required_argument, NULL, 'w'},
-		{"dominators", no_argument, NULL, 'd'},
-		{"top", required_argument, NULL, 't'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
-	struct heap_options o = {.top = 20};
+	struct heap_options *o = options;
 	unsigned long long n;
-	struct sm_arguments args = {
-		.argc = argc, .argv = argv, .shorts = ":", .options = options, .help = help};
-	int c;
 
-	while ((c = sm_arguments_next(&args)) != -1) {
-		switch (c) {
-		case 'w': o.why = optarg; break;
-		case 'd': o.dominators = true; break;
-		default:
-			if (!number(optarg, 10, &n) || n == 0) {
-				sm_complain("--top %s: not a number from 1", optarg);
-				return SM_EXIT_USAGE;
-			}
-			o.top = (size_t)n;
-			break;
-		}
+	(void)opt;
+	if (!number(value, 10, &n) || n == 0) {
+		snprintf(err, errlen, "--top %.60s: not a number from 1", value);
+		return -EINVAL;
 	}
-	if (args.over)
-		return args.status;
-	if (optind + 1 != argc) {
-		sm_complain("heap: wants one FILE; see spanmark heap --help");
-		return SM_EXIT_USAGE;
-	}
-	return read_and_show(argv[optind], &o);
+	o->top = (size_t)n;
+	return 0;
 }
+
+static int run_heap(int argc, char **argv)
+{
+	struct heap_options o = {.top = 20};
+	int status;
+
+	return sm_options_parse(&sm_command_heap, &o, argc, argv, &status)
+		       ? read_and_show(o.file, &o)
+		       : status;
+}
+
+static const struct sm_option rows[] = {
+	{"why", 0, "ADDRESS", "a shortest path from a root to the object at (or around) ADDRESS",
+	 SM_INTO(sm__take_borrowed, struct heap_options, why)},
+	{"dominators", 0, NULL,
+	 "the objects that keep most: with each goes all that only it leads to",
+	 SM_INTO(sm__take_flag, struct heap_options, dominators)},
+	{"top", 0, "N", "rows of a table: 20", .take = take_top},
+};
+static const struct sm_option operand = {NULL, 0, "FILE", "the heap dump; - is standard input",
+					 SM_INTO(sm__take_borrowed, struct heap_options, file)};
+static const struct sm_option_table table = {"heap", rows, SM_COUNT_OF(rows), &operand, NULL};
+
+const struct sm_command sm_command_heap = {
+	.name = "heap",
+	.summary = "a heap dump: totals by type, what keeps an object alive",
+	.run = run_heap,
+	.options = &table,
+	.about = "Reads a heap dump that a program wrote with sm_heap_dump(gc, m, fd). Without an "
+		 "option: objects and bytes by type.",
+	.examples =
+		(const char *const[]){
+			"spanmark heap heap.jsonl",
+			"objects and bytes by type",
+			"spanmark heap --dominators --top 5 heap.jsonl",
+			"the five objects that keep most",
+			"spanmark heap --why 0x7f3000010040 heap.jsonl",
+			"what keeps this object alive",
+			NULL,
+		},
+	.statuses =
+		(const char *const[]){
+			"0",
+			"Done.",
+			"2",
+			"The command line is wrong, or the file is no heap dump.",
+			NULL,
+		},
+};

@@ -4,113 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/options/arguments.h"
+#include "harness/options/option_value.h"
 #include "harness/command/cmd.h"
 #include "harness/compare/compare.h"
 #include "harness/compare/lbo.h"
 #include "perf/names.h"
 #include "harness/base/complain.h"
 
-static const char help[] =
-	"usage: spanmark lbo [OPTION ..] [RUN | STORE:RUN]\n"
-	"\n"
-	"Tells what collection costs at least, by the lower-bound overhead of Cai et al. (2022):\n"
-	"what is visibly the collector's is taken off each configuration, the least that is left\n"
-	"bounds the ideal, and each total is divided by it, in pairs of one repetition: the bound\n"
-	"may differ from the quotient of the printed medians. Beside it stands the truth that\n"
-	"the method lacks: the same work with explicit free, on the same heap.\n"
-	"\n"
-	"The run (the last one of the store) needs two configurations of the collector or more,\n"
-	"and a backend that frees explicitly for the truth.\n"
-	"\n"
-	"  --store FILE         where the run is\n"
-	"  --metric NAME[,..]   wall, cpu, cycles, instructions (all that were measured)\n"
-	"  -w, --workload NAME[,..]  these workloads alone (all)\n"
-	"  -f, --format F       table, csv, json\n"
-	"\n"
-	"examples:\n"
-	"  spanmark run --store lab.db -w binary-trees --backend gc,span \\\n"
-	"        --set gc.percent=50,100,200,400 --reps 15\n"
-	"  spanmark lbo --store lab.db\n"
-	"      what each heap size costs of an ideal collector, at least, and of explicit free\n"
-	"  spanmark run --store lab.db -w churn,graph --backend gc,span \\\n"
-	"        --set gc.mode=stw,concurrent -C cycles,soft --until 2%\n"
-	"  spanmark lbo --store lab.db --metric cpu,cycles -f csv\n"
-	"      the CPU time and the cycles of both modes, mark workers included\n"
-	"  spanmark run --store sim.db -w binary-trees -p depth=12 --backend gc,span \\\n"
-	"        --set gc.percent=50,200 --counters sim -C cycles --reps 1\n"
-	"  spanmark lbo sim.db:1 --metric instructions\n"
-	"      simulated: on any machine, however busy\n"
-	"\n"
-	"Exit status: 0 done, 2 the command line is wrong or the run lacks what it takes.\n";
-
 struct lbo {
-	const char *store;
+	const char *store, *run;
 	enum sm_format format;
 	struct sm_strings metrics, workloads;
 	struct sm_side side;
 	struct sm_report report;
 	struct sm_lbo l;
 };
-
-static int take(struct lbo *c, int option, char *err, size_t errlen)
-{
-	static const char *const formats[] = {"table", "csv", "json", NULL};
-	int found, rc;
-
-	switch (option) {
-	case 's': c->store = optarg; return 0;
-	case 'w': return sm_strings_split(&c->workloads, optarg);
-	case 'm':
-		rc = sm_strings_split(&c->metrics, optarg);
-		for (size_t i = 0; i < c->metrics.n && rc == 0; i++) {
-			if (sm_names_find(sm_lbo_metrics, c->metrics.v[i]) >= 0)
-				continue;
-			snprintf(err, errlen,
-				 "--metric '%.60s'; allowed: wall, cpu, cycles, instructions",
-				 c->metrics.v[i]);
-			rc = -EINVAL;
-		}
-		return rc;
-	default:
-		found = sm_names_find(formats, optarg);
-		c->format = (enum sm_format)found;
-		if (found >= 0)
-			return 0;
-		snprintf(err, errlen, "--format '%.60s'; allowed: table, csv, json", optarg);
-		return -EINVAL;
-	}
-}
-
-/* False: the command ends, with *status. */
-static bool parse(struct lbo *c, int argc, char **argv, int *status)
-{
-	static const struct option options[] = {
-		{"store", required_argument, NULL, 's'},
-		{"metric", required_argument, NULL, 'm'},
-		{"workload", required_argument, NULL, 'w'},
-		{"format", required_argument, NULL, 'f'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
-	struct sm_arguments args = {
-		.argc = argc, .argv = argv, .shorts = ":f:w:", .options = options, .help = help};
-	char err[300] = "out of memory";
-	int o;
-
-	*status = SM_EXIT_USAGE;
-	while ((o = sm_arguments_next(&args)) != -1)
-		if (take(c, o, err, sizeof(err)) != 0) {
-			sm_complain("%s", err);
-			return false;
-		}
-	if (!args.over && argc - optind > 1) {
-		sm_complain("lbo: '%.80s': one run is allowed", argv[optind + 1]);
-		return false;
-	}
-	*status = args.status;
-	return !args.over;
-}
 
 /* RUN, STORE:RUN, or nothing: the last run of --store. */
 static int load(struct lbo *c, const char *text, char *err, size_t errlen)
@@ -149,14 +57,14 @@ static void print(const struct lbo *c)
 	}
 }
 
-int sm_cmd_lbo(int argc, char **argv)
+static int run_lbo(int argc, char **argv)
 {
 	struct lbo c = {0};
 	char err[800] = "out of memory";
 	int status, rc;
 
-	if (parse(&c, argc, argv, &status)) {
-		rc = load(&c, argc > optind ? argv[optind] : NULL, err, sizeof(err));
+	if (sm_options_parse(&sm_command_lbo, &c, argc, argv, &status)) {
+		rc = load(&c, c.run, err, sizeof(err));
 		if (rc == 0)
 			rc = sm_lbo_compute(&c.report, c.store, &c.metrics, &c.workloads, &c.l, err,
 					    sizeof(err));
@@ -173,3 +81,62 @@ int sm_cmd_lbo(int argc, char **argv)
 	sm_strings_free(&c.workloads);
 	return status;
 }
+
+static const struct sm_option rows[] = {
+	{"store", 0, "FILE", "where the run is", SM_INTO(sm__take_borrowed, struct lbo, store)},
+	{"metric", 0, "NAME,..", "figures: all that were measured",
+	 SM_INTO(sm__take_words, struct lbo, metrics), .words = "wall|cpu|cycles|instructions"},
+	{"workload", 'w', "NAME,..", "these workloads alone",
+	 SM_INTO(sm__take_list, struct lbo, workloads), .topic = "workloads"},
+	{"format", 'f', "FORMAT", "how to print", SM_INTO(sm__take_word, struct lbo, format),
+	 .words = "table|csv|json"},
+};
+static const struct sm_option operand = {NULL, 0, "[RUN]",
+					 "the run, or STORE:RUN: the last one of --store",
+					 SM_INTO(sm__take_borrowed, struct lbo, run)};
+static const struct sm_option_table table = {"lbo", rows, SM_COUNT_OF(rows), &operand, NULL};
+
+const struct sm_command sm_command_lbo = {
+	.name = "lbo",
+	.summary = "what collection costs at least, and what it costs beside explicit free",
+	.run = run_lbo,
+	.options = &table,
+	.about = "Tells what collection costs at least, by the lower-bound overhead of Cai et al. "
+		 "(2022): what is visibly the collector's is taken off each configuration, the "
+		 "least that is left bounds the ideal, and each total is divided by it, in pairs "
+		 "of one repetition: the bound may differ from the quotient of the printed "
+		 "medians. Beside it stands the truth that the method lacks: the same work with "
+		 "explicit free, on the same heap.\n"
+		 "\n"
+		 "The run needs two configurations of the collector or more, and a backend that "
+		 "frees explicitly for the truth.",
+	.examples =
+		(const char *const[]){
+			"spanmark run --store lab.db -w binary-trees --backend gc,span --set "
+			"gc.percent=50,100,200,400 --reps 15",
+			"measures several sizes of the heap, and explicit free",
+			"spanmark lbo --store lab.db",
+			"what each heap size costs of an ideal collector, at least, and of "
+			"explicit free",
+			"spanmark run --store lab.db -w churn,graph --backend gc,span --set "
+			"gc.mode=stw,concurrent -C cycles,soft --until 2%",
+			"both modes of the collector, with cycles",
+			"spanmark lbo --store lab.db --metric cpu,cycles -f csv",
+			"the CPU time and the cycles of both modes, mark workers included",
+			"spanmark run --store sim.db -w binary-trees -p depth=12 --backend gc,span "
+			"--set "
+			"gc.percent=50,200 --counters sim -C cycles --reps 1",
+			"instructions that repeat",
+			"spanmark lbo sim.db:1 --metric instructions",
+			"simulated: on any machine, however busy",
+			NULL,
+		},
+	.statuses =
+		(const char *const[]){
+			"0",
+			"Done.",
+			"2",
+			"The command line is wrong, or the run lacks what it takes.",
+			NULL,
+		},
+};

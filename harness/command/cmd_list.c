@@ -3,12 +3,14 @@
  */
 #include "harness/command/cmd.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "harness/mallocs/backend.h"
 #include "harness/base/suggest.h"
 #include "perf/setfile.h"
+#include "harness/options/option.h"
 #include "workloads/session.h"
 #include "harness/base/complain.h"
 
@@ -125,61 +127,168 @@ static void list_settings(void)
 	     "particular one counts, a class before a core.");
 }
 
-static const struct {
-	const char *name;
-	void (*list)(void);
-} topics[] = {
-	{"workloads", list_workloads}, {"backends", list_backend_names}, {"places", list_places},
-	{"sets", list_sets},	       {"settings", list_settings},
-};
-#define NTOPICS (sizeof(topics) / sizeof(topics[0]))
+/* ---- names alone, for scripts and for what Tab completes ---------------------------------- */
 
-static void print_list_help(void)
+static void name_workloads(sm_name_fn *fn, void *ctx)
 {
-	puts("spanmark list: what can be named in `spanmark run`.\n"
-	     "\n"
-	     "  spanmark list                    everything\n"
-	     "  spanmark list workloads          workloads, their parameters, defaults and bounds\n"
-	     "  spanmark list backends|places    where objects come from; where threads are "
-	     "pinned\n"
-	     "  spanmark list sets               counter sets\n"
-	     "  spanmark list settings           keys of --set");
+	unsigned n;
+	const struct sm_workload *const *w = sm_workloads(&n);
+
+	for (unsigned i = 0; i < n; i++)
+		fn(ctx, w[i]->name, w[i]->summary);
 }
 
-static int list_topic(const char *name)
+/* Two workloads may have a parameter of one name. */
+static void name_params(sm_name_fn *fn, void *ctx)
 {
-	const char *names[NTOPICS];
-	char err[256];
+	unsigned n;
+	const struct sm_workload *const *w = sm_workloads(&n);
+	char name[80];
 
-	for (size_t i = 0; i < NTOPICS; i++) {
-		names[i] = topics[i].name;
-		if (strcmp(name, names[i]) == 0) {
-			topics[i].list();
-			return SM_EXIT_OK;
+	for (unsigned i = 0; i < n; i++) {
+		for (unsigned k = 0; k < sm_workload_nparams(w[i]); k++) {
+			const struct sm_param_desc *d = &w[i]->params[k];
+			bool said = false;
+
+			for (unsigned j = 0; j < i && !said; j++)
+				for (unsigned m = 0; m < sm_workload_nparams(w[j]); m++)
+					said |= strcmp(w[j]->params[m].name, d->name) == 0;
+			snprintf(name, sizeof(name), "%s=", d->name);
+			if (!said)
+				fn(ctx, name, d->help);
 		}
 	}
-	sm_suggest_error(err, sizeof(err), "topic of list", name, names, NTOPICS);
-	sm_complain("%s", err);
-	return SM_EXIT_USAGE;
 }
 
-int sm_cmd_list(int argc, char **argv)
+static void name_backends(sm_name_fn *fn, void *ctx)
 {
-	if (argc > 2) {
-		sm_complain("list takes one topic at most; allowed: workloads, backends, places, "
-			    "sets, settings");
-		return SM_EXIT_USAGE;
+	size_t n;
+	const struct sm_backend_desc *d = sm_backends(&n);
+
+	for (size_t i = 0; i < n; i++)
+		fn(ctx, d[i].name, d[i].help);
+}
+
+static void name_kinds(sm_name_fn *fn, void *ctx)
+{
+	fn(ctx, "all", "the fastest first");
+	fn(ctx, "p", "fast cores");
+	fn(ctx, "e", "small cores");
+}
+
+static void name_sets(sm_name_fn *fn, void *ctx)
+{
+	for (unsigned i = 0; sm_setfile_builtin_name(i); i++)
+		fn(ctx, sm_setfile_builtin_name(i), "");
+}
+
+struct names {
+	sm_name_fn *fn;
+	void *ctx;
+};
+
+static void name_key(void *ctx, const char *key, const char *values, const char *help)
+{
+	const struct names *to = ctx;
+	char name[80];
+
+	(void)values;
+	snprintf(name, sizeof(name), "%.*s=", (int)strcspn(key, "["), key);
+	to->fn(to->ctx, name, help);
+}
+
+static void name_settings(sm_name_fn *fn, void *ctx)
+{
+	struct names to = {fn, ctx};
+
+	sm_job_setting_keys(name_key, &to);
+}
+
+static const struct {
+	const char *name;
+	void (*list)(void); /* NULL: names alone, of no topic that one would read */
+	void (*names)(sm_name_fn *fn, void *ctx);
+} topics[] = {
+	{"workloads", list_workloads, name_workloads},
+	{"backends", list_backend_names, name_backends},
+	{
+		"places",
+		list_places,
+		NULL,
+	},
+	{"sets", list_sets, name_sets},
+	{"settings", list_settings, name_settings},
+	{"params", NULL, name_params},
+	{"kinds", NULL, name_kinds},
+};
+
+void sm_list_names(const char *topic, sm_name_fn *fn, void *ctx)
+{
+	for (size_t i = 0; i < SM_COUNT_OF(topics); i++) {
+		if (topics[i].names != NULL && strcmp(topics[i].name, topic) == 0)
+			topics[i].names(fn, ctx);
 	}
-	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-		print_list_help();
-		return SM_EXIT_OK;
-	}
-	if (argc == 2)
-		return list_topic(argv[1]);
-	for (size_t i = 0; i < NTOPICS; i++) {
+}
+
+static void list_all(void)
+{
+	for (size_t i = 0; i < SM_COUNT_OF(topics) && topics[i].list != NULL; i++) {
 		if (i)
 			putchar('\n');
 		topics[i].list();
 	}
-	return SM_EXIT_OK;
 }
+
+static int take_topic(const struct sm_option *opt, void *options, const char *value, char *err,
+		      size_t errlen)
+{
+	const char *names[SM_COUNT_OF(topics)];
+	size_t n = 0;
+
+	(void)opt;
+	for (; n < SM_COUNT_OF(topics) && topics[n].list != NULL; n++) {
+		names[n] = topics[n].name;
+		if (strcmp(value, names[n]) != 0)
+			continue;
+		*(void (**)(void))options = topics[n].list;
+		return 0;
+	}
+	sm_suggest_error(err, errlen, "topic of list", value, names, n);
+	return -EINVAL;
+}
+
+static int run_list(int argc, char **argv)
+{
+	void (*list)(void) = list_all;
+	int status;
+
+	if (sm_options_parse(&sm_command_list, &list, argc, argv, &status))
+		list();
+	return status;
+}
+
+static const struct sm_option operand = {NULL,
+					 0,
+					 "[TOPIC]",
+					 "all when not given",
+					 .take = take_topic,
+					 .words = "workloads|backends|places|sets|settings"};
+static const struct sm_option_table table = {"list", NULL, 0, &operand, NULL};
+
+const struct sm_command sm_command_list = {
+	.name = "list",
+	.summary = "workloads, backends, counter sets, configuration keys",
+	.run = run_list,
+	.options = &table,
+	.about = "Lists what can be named in `spanmark run`: workloads with their parameters, "
+		 "defaults and bounds; backends, where objects come from; places, where threads "
+		 "are pinned; counter sets; settings, the keys of --set.",
+	.examples =
+		(const char *const[]){
+			"spanmark list",
+			"everything",
+			"spanmark list settings",
+			"the settings of collector and heap",
+			NULL,
+		},
+};

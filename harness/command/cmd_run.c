@@ -44,53 +44,6 @@ struct run {
 	bool interrupted;
 };
 
-static void print_run_help(void)
-{
-	size_t n;
-	const struct sm_option *opt = sm_options(&n);
-
-	puts("spanmark run: measures workloads, each sample in a process of its own, and prints a "
-	     "counter "
-	     "table.\n"
-	     "\n"
-	     "  spanmark run [OPTION ..]\n");
-	for (size_t i = 0; i < n; i++) {
-		char left[48];
-
-		snprintf(left, sizeof(left), "%s%c%s--%s%s%s", opt[i].letter ? "-" : "  ",
-			 opt[i].letter ? opt[i].letter : ' ', opt[i].letter ? ", " : " ",
-			 opt[i].name, opt[i].arg != NULL ? " " : "",
-			 opt[i].arg != NULL ? opt[i].arg : "");
-		printf("  %-28s %s\n", left, opt[i].help);
-		if (opt[i].words != NULL)
-			printf("  %-28s   %s\n", "", opt[i].words);
-	}
-	puts("\n"
-	     "Examples:\n"
-	     "  spanmark run --quick\n"
-	     "      all workloads, small; under a minute on two cores\n"
-	     "  spanmark run -w graph -p objects=1m,8m --workers 1,2 --reps 7\n"
-	     "      four cases, medians with 95% intervals\n"
-	     "  spanmark run -w binary-trees --backend gc,libc -p depth=16 -C cache,tlb --by core\n"
-	     "      where the misses are: counts by core, collector against malloc and free\n"
-	     "  spanmark run -w ring --set gc.mode=stw,concurrent -f json -o ring.json\n"
-	     "      the stop-the-world baseline beside the concurrent collector, for a program to "
-	     "read\n"
-	     "  spanmark run --program 'sort -n big.txt' -b libc,jemalloc --reps 12\n"
-	     "      a whole program under two mallocs; servers: docs/COMPARING.md\n"
-	     "  spanmark run --store lab.db --reps 20; spanmark run --store lab.db --resume\n"
-	     "      kept as they arrive; goes on after an interruption\n"
-	     "  spanmark run -w churn --threads 16 --place scatter --topology server.xml "
-	     "--dry-run\n"
-	     "      where the threads would go on another machine\n"
-	     "\n"
-	     "Exit status: 0 done, 1 some samples failed or were not measured, 2 the command line "
-	     "is wrong;\n"
-	     "130 (INT), 143 (TERM), 129 (HUP) interrupted: the report has what was measured. The "
-	     "first INT\n"
-	     "(Ctrl-C) lets the sample in flight finish, a second one drops it.");
-}
-
 /* ---- one sample --------------------------------------------------------------------------- */
 
 static void relay_stderr(void *ctx, const char *data, size_t len)
@@ -463,7 +416,7 @@ static int run_command(struct run *run, int argc, char **argv)
 	if (sm_run_options_parse(&run->opt, argc, argv, err, sizeof(err)) != 0)
 		return usage(err);
 	if (run->opt.help) {
-		print_run_help();
+		sm_command_help(&sm_command_run, stdout);
 		return SM_EXIT_OK;
 	}
 	if (run->opt.resume) /* the plan is in the store */
@@ -494,7 +447,7 @@ static int run_command(struct run *run, int argc, char **argv)
 	return status;
 }
 
-int sm_cmd_run(int argc, char **argv)
+int sm_run(int argc, char **argv)
 {
 	struct run run = {0};
 	int status;

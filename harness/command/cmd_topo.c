@@ -2,7 +2,7 @@
  * cmd_topo.c: spanmark topo: the machine as the planner sees it, and where a run's threads would
  * go.
  */
-#include "harness/options/arguments.h"
+#include "harness/options/option_value.h"
 #include "harness/command/cmd.h"
 
 #include <cjson/cJSON.h>
@@ -18,85 +18,18 @@
 #include "harness/base/text.h"
 #include "harness/base/complain.h"
 
-static const char help[] =
-	"usage: spanmark topo [--xml FILE | --synthetic STRING] [--place P] [--mark-place P]\n"
-	"                     [--kind K] [--threads N] [--workers N] [-f table|json]\n"
-	"\n"
-	"Shows packages, NUMA nodes, L3 caches, cores and processing units (PUs) with the numbers "
-	"of the\n"
-	"operating system, and, with --threads or --workers, where each thread would be pinned.\n"
-	"\n"
-	"  --xml FILE          plan for another machine: hwloc XML (lstopo --of xml FILE)\n"
-	"  --synthetic STRING  plan for an invented one, in hwloc's notation\n"
-	"  --place P           mutators: compact, scatter, per-node, one-per-core, none (default "
-	"as run:\n"
-	"                      one-per-core where they fit, else compact)\n"
-	"  --mark-place P      mark workers: auto, dedicated, shared, sibling, remote-node, none\n"
-	"                      (default auto)\n"
-	"  --kind K            kind of cores that threads may use: all (default), p, e, k0, ..\n"
-	"  --threads N         mutator threads to place\n"
-	"  --workers N         mark workers to place\n"
-	"  -f, --format F      table (default) or json\n"
-	"\n"
-	"examples:\n"
-	"  spanmark topo\n"
-	"  spanmark topo --threads 2 --workers 1 --mark-place shared\n"
-	"  spanmark topo --synthetic 'pack:2 [numa] l3:2 core:4 pu:2' --threads 8 --place "
-	"scatter\n";
-
 struct topo_options {
 	struct sm_topology_source from;
 	struct sm_place_request place;
 	const char *kind;
-	bool plan, json, place_given;
+	unsigned json; /* an index of the words of --format */
+	bool plan, place_given;
 };
 
 static int usage(const char *message)
 {
 	sm_complain("%s", message);
 	return SM_EXIT_USAGE;
-}
-
-static int parse_count(const char *option, const char *text, unsigned *out)
-{
-	char *end;
-	unsigned long v;
-
-	errno = 0;
-	v = strtoul(text, &end, 10);
-	if (errno || end == text || *end || text[0] == '-' || v > 4096) {
-		sm_complain("%s %s: not a number of threads; allowed: 0 to 4096", option, text);
-		return SM_EXIT_USAGE;
-	}
-	*out = (unsigned)v;
-	return 0;
-}
-
-static int parse_option(int c, struct topo_options *o)
-{
-	char err[300];
-
-	switch (c) {
-	case 'x': o->from.xml = optarg; return 0;
-	case 's': o->from.synthetic = optarg; return 0;
-	case 'p':
-		o->place_given = true;
-		return sm_place_parse(optarg, &o->place.place, err, sizeof(err)) ? usage(err) : 0;
-	case 'm':
-		return sm_mark_place_parse(optarg, &o->place.mark_place, err, sizeof(err))
-			       ? usage(err)
-			       : 0;
-	case 'k': o->kind = optarg; return 0;
-	case 't': o->plan = true; return parse_count("--threads", optarg, &o->place.threads);
-	case 'w': o->plan = true; return parse_count("--workers", optarg, &o->place.workers);
-	case 'f':
-		o->json = strcmp(optarg, "json") == 0;
-		if (o->json || strcmp(optarg, "table") == 0)
-			return 0;
-		sm_complain("--format %s: unknown format; allowed: table, json", optarg);
-		return SM_EXIT_USAGE;
-	default: return usage("topo: see spanmark topo --help for the options");
-	}
 }
 
 /* ---- table -------------------------------------------------------------------------------- */
@@ -406,37 +339,90 @@ static int show(struct topo_options *o)
 	return rc; /* what could not be printed is main's to tell */
 }
 
-int sm_cmd_topo(int argc, char **argv)
+static int take_place(const struct sm_option *opt, void *options, const char *value, char *err,
+		      size_t errlen)
 {
-	static const struct option options[] = {
-		{"xml", required_argument, NULL, 'x'},
-		{"synthetic", required_argument, NULL, 's'},
-		{"place", required_argument, NULL, 'p'},
-		{"mark-place", required_argument, NULL, 'm'},
-		{"kind", required_argument, NULL, 'k'},
-		{"threads", required_argument, NULL, 't'},
-		{"workers", required_argument, NULL, 'w'},
-		{"format", required_argument, NULL, 'f'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
+	struct topo_options *o = options;
+
+	(void)opt;
+	o->place_given = true;
+	return sm_place_parse(value, &o->place.place, err, errlen) ? -EINVAL : 0;
+}
+
+static int take_mark_place(const struct sm_option *opt, void *options, const char *value, char *err,
+			   size_t errlen)
+{
+	struct topo_options *o = options;
+
+	(void)opt;
+	return sm_mark_place_parse(value, &o->place.mark_place, err, errlen) ? -EINVAL : 0;
+}
+
+static int take_count(const struct sm_option *opt, void *options, const char *value, char *err,
+		      size_t errlen)
+{
+	struct topo_options *o = options;
+	char *end;
+	unsigned long v;
+
+	o->plan = true;
+	errno = 0;
+	v = strtoul(value, &end, 10);
+	if (errno || end == value || *end || value[0] == '-' || v > 4096) {
+		snprintf(err, errlen, "--%s %.60s: not a number of threads; allowed: 0 to 4096",
+			 opt->name, value);
+		return -EINVAL;
+	}
+	*(unsigned *)((char *)options + opt->offset) = (unsigned)v;
+	return 0;
+}
+
+static int run_topo(int argc, char **argv)
+{
 	struct topo_options o = {
 		.place = {.place = SM_PLACE_ONE_PER_CORE, .mark_place = SM_MARK_AUTO}};
-	struct sm_arguments args = {
-		.argc = argc, .argv = argv, .shorts = ":f:", .options = options, .help = help};
-	int c, rc;
+	int status;
 
-	while ((c = sm_arguments_next(&args)) != -1) {
-		rc = parse_option(c, &o);
-		if (rc)
-			return rc;
-	}
-	if (args.over)
-		return args.status;
-	if (optind < argc) {
-		sm_complain("topo: unexpected argument \"%s\"; see spanmark topo --help",
-			    argv[optind]);
-		return SM_EXIT_USAGE;
-	}
-	return show(&o);
+	return sm_options_parse(&sm_command_topo, &o, argc, argv, &status) ? show(&o) : status;
 }
+
+#define INTO(take_fn, m) SM_INTO(take_fn, struct topo_options, m)
+
+static const struct sm_option rows[] = {
+	{"xml", 0, "FILE", "plan for another machine: hwloc XML (lstopo --of xml FILE)",
+	 INTO(sm__take_borrowed, from.xml)},
+	{"synthetic", 0, "STRING", "plan for an invented one, in hwloc's notation",
+	 INTO(sm__take_borrowed, from.synthetic)},
+	{"place", 0, "POLICY", "mutators: as run, one-per-core where they fit, else compact",
+	 .take = take_place, .words = "compact|scatter|per-node|one-per-core|none"},
+	{"mark-place", 0, "POLICY", "mark workers: auto", .take = take_mark_place,
+	 .words = "auto|dedicated|shared|sibling|remote-node|none"},
+	{"kind", 0, "KIND", "kind of cores that threads may use: all, p, e, or k0 and up",
+	 INTO(sm__take_borrowed, kind), .topic = "kinds"},
+	{"threads", 0, "N", "mutator threads to place", INTO(take_count, place.threads)},
+	{"workers", 0, "N", "mark workers to place", INTO(take_count, place.workers)},
+	{"format", 'f', "FORMAT", "how to print", INTO(sm__take_word, json), .words = "table|json"},
+};
+static const struct sm_option_table table = {"topo", rows, SM_COUNT_OF(rows), NULL, NULL};
+
+const struct sm_command sm_command_topo = {
+	.name = "topo",
+	.summary = "the machine, and which thread a placement puts where",
+	.run = run_topo,
+	.options = &table,
+	.about = "Shows packages, NUMA nodes, L3 caches, cores and processing units (PUs) with the "
+		 "numbers of the operating system, and, with --threads or --workers, where each "
+		 "thread would be pinned.",
+	.examples =
+		(const char *const[]){
+			"spanmark topo",
+			"this machine",
+			"spanmark topo --threads 2 --workers 1 --mark-place shared",
+			"where two mutators and a mark worker go",
+			"spanmark topo --synthetic 'pack:2 [numa] l3:2 core:4 pu:2' --threads 8 "
+			"--place "
+			"scatter",
+			"on a machine that need not exist",
+			NULL,
+		},
+};

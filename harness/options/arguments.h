@@ -1,6 +1,5 @@
 /*
- * arguments.h: the options of the commands that have a few of their own (run has a table of many,
- * options.h): --help, what is unknown, and what wants a value, in one way.
+ * arguments.h: getopt for commands that have no table of options yet (option.h), until they do.
  */
 #ifndef SM_HARNESS_ARGUMENTS_H
 #define SM_HARNESS_ARGUMENTS_H

@@ -16,7 +16,7 @@
 #define MAX_TIMEOUT (7 * 86400.0)
 #define MAX_LIST    4096
 
-static void *member(const struct sm_option *opt, struct sm_run_options *o)
+static void *member(const struct sm_option *opt, void *o)
 {
 	return (char *)o + opt->offset;
 }
@@ -91,8 +91,7 @@ static size_t entry_length(const char *p, bool slashes)
 }
 
 /* Comma-separated, blanks around the entries dropped; each non-empty. */
-int sm__take_list(const struct sm_option *opt, struct sm_run_options *o, const char *value,
-		  char *err, size_t errlen)
+int sm__take_list(const struct sm_option *opt, void *o, const char *value, char *err, size_t errlen)
 {
 	struct sm_strings *s = member(opt, o);
 
@@ -118,8 +117,7 @@ int sm__take_list(const struct sm_option *opt, struct sm_run_options *o, const c
 }
 
 /* KEY=VALUE; a later one with the same key replaces an earlier. */
-int sm__take_pair(const struct sm_option *opt, struct sm_run_options *o, const char *value,
-		  char *err, size_t errlen)
+int sm__take_pair(const struct sm_option *opt, void *o, const char *value, char *err, size_t errlen)
 {
 	struct sm_strings *s = member(opt, o);
 	const char *eq = strchr(value, '=');
@@ -142,8 +140,7 @@ int sm__take_pair(const struct sm_option *opt, struct sm_run_options *o, const c
 }
 
 /* One whole value, whatever is in it. */
-int sm__take_item(const struct sm_option *opt, struct sm_run_options *o, const char *value,
-		  char *err, size_t errlen)
+int sm__take_item(const struct sm_option *opt, void *o, const char *value, char *err, size_t errlen)
 {
 	struct sm_strings *s = member(opt, o);
 
@@ -167,8 +164,8 @@ static int parse_number(const char *value, unsigned long min, unsigned long max,
 }
 
 /* A list of numbers, kept as text: threads 1..4096, workers 0..256 as gc.workers. */
-int sm__take_counts(const struct sm_option *opt, struct sm_run_options *o, const char *value,
-		    char *err, size_t errlen)
+int sm__take_counts(const struct sm_option *opt, void *o, const char *value, char *err,
+		    size_t errlen)
 {
 	struct sm_strings *s = member(opt, o);
 	bool threads = strcmp(opt->name, "threads") == 0;
@@ -186,9 +183,10 @@ int sm__take_counts(const struct sm_option *opt, struct sm_run_options *o, const
 	return rc;
 }
 
-int sm__take_reps(const struct sm_option *opt, struct sm_run_options *o, const char *value,
-		  char *err, size_t errlen)
+int sm__take_reps(const struct sm_option *opt, void *options, const char *value, char *err,
+		  size_t errlen)
 {
+	struct sm_run_options *o = options;
 	unsigned long n;
 
 	if (parse_number(value, 1, MAX_REPS, &n))
@@ -197,9 +195,10 @@ int sm__take_reps(const struct sm_option *opt, struct sm_run_options *o, const c
 	return 0;
 }
 
-int sm__take_until(const struct sm_option *opt, struct sm_run_options *o, const char *value,
-		   char *err, size_t errlen)
+int sm__take_until(const struct sm_option *opt, void *options, const char *value, char *err,
+		   size_t errlen)
 {
+	struct sm_run_options *o = options;
 	struct sm_until_target checked[SM_UNTIL_TARGETS];
 	size_t n;
 	int rc = sm_until_parse(value, checked, &n, err, errlen);
@@ -212,9 +211,10 @@ int sm__take_until(const struct sm_option *opt, struct sm_run_options *o, const 
 	return o->until != NULL ? 0 : -ENOMEM;
 }
 
-int sm__take_seed(const struct sm_option *opt, struct sm_run_options *o, const char *value,
-		  char *err, size_t errlen)
+int sm__take_seed(const struct sm_option *opt, void *options, const char *value, char *err,
+		  size_t errlen)
 {
+	struct sm_run_options *o = options;
 	char *end;
 
 	errno = 0;
@@ -225,8 +225,8 @@ int sm__take_seed(const struct sm_option *opt, struct sm_run_options *o, const c
 	return 0;
 }
 
-int sm__take_timeout(const struct sm_option *opt, struct sm_run_options *o, const char *value,
-		     char *err, size_t errlen)
+int sm__take_timeout(const struct sm_option *opt, void *o, const char *value, char *err,
+		     size_t errlen)
 {
 	char *end;
 	double s = strtod(value, &end);
@@ -246,9 +246,10 @@ int sm__take_timeout(const struct sm_option *opt, struct sm_run_options *o, cons
 }
 
 /* A run's id, or nothing: the last unfinished one. A configuration file says yes or no. */
-int sm__take_resume(const struct sm_option *opt, struct sm_run_options *o, const char *value,
-		    char *err, size_t errlen)
+int sm__take_resume(const struct sm_option *opt, void *options, const char *value, char *err,
+		    size_t errlen)
 {
+	struct sm_run_options *o = options;
 	unsigned long id;
 
 	if (value == NULL || strcmp(value, "yes") == 0 || strcmp(value, "no") == 0) {
@@ -263,8 +264,7 @@ int sm__take_resume(const struct sm_option *opt, struct sm_run_options *o, const
 	return 0;
 }
 
-int sm__take_word(const struct sm_option *opt, struct sm_run_options *o, const char *value,
-		  char *err, size_t errlen)
+int sm__take_word(const struct sm_option *opt, void *o, const char *value, char *err, size_t errlen)
 {
 	int i = word_index(opt, value, err, errlen);
 
@@ -274,8 +274,8 @@ int sm__take_word(const struct sm_option *opt, struct sm_run_options *o, const c
 	return 0;
 }
 
-int sm__take_words(const struct sm_option *opt, struct sm_run_options *o, const char *value,
-		   char *err, size_t errlen)
+int sm__take_words(const struct sm_option *opt, void *o, const char *value, char *err,
+		   size_t errlen)
 {
 	struct sm_strings *s = member(opt, o);
 	int rc = sm__take_list(opt, o, value, err, errlen);
@@ -287,8 +287,7 @@ int sm__take_words(const struct sm_option *opt, struct sm_run_options *o, const 
 	return rc;
 }
 
-int sm__take_text(const struct sm_option *opt, struct sm_run_options *o, const char *value,
-		  char *err, size_t errlen)
+int sm__take_text(const struct sm_option *opt, void *o, const char *value, char *err, size_t errlen)
 {
 	char **slot = member(opt, o);
 	char *copy;
@@ -303,8 +302,16 @@ int sm__take_text(const struct sm_option *opt, struct sm_run_options *o, const c
 	return 0;
 }
 
-int sm__take_flag(const struct sm_option *opt, struct sm_run_options *o, const char *value,
-		  char *err, size_t errlen)
+int sm__take_borrowed(const struct sm_option *opt, void *o, const char *value, char *err,
+		      size_t errlen)
+{
+	(void)err;
+	(void)errlen;
+	*(const char **)member(opt, o) = value;
+	return 0;
+}
+
+int sm__take_flag(const struct sm_option *opt, void *o, const char *value, char *err, size_t errlen)
 {
 	bool on = true;
 

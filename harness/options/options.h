@@ -1,9 +1,8 @@
 /*
  * options.h: what the user asked of `spanmark run`, as typed.
  *
- * One table (sm_options) holds every option: the parser, the configuration file, --help, and the
- * tests that keep the manual page and the shell completion in step all read it. The configuration
- * file (INI) is a second way to type the same options; the command line wins.
+ * One table (run_table.c, option.h) holds every option. The configuration file (INI) is a second
+ * way to type the same options; the command line wins.
  *
  *     [run]                     long options without the dashes
  *     workload = graph, churn
@@ -23,6 +22,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "harness/options/option.h"
 #include "perf/by.h"
 
 /* A growing list of strings, all owned. */
@@ -86,25 +86,8 @@ struct sm_run_options {
 	bool help;
 };
 
-struct sm_option;
-
-/* Takes a value (NULL without arg). 0, or -EINVAL with the line for the user in err. */
-typedef int sm_take_fn(const struct sm_option *opt, struct sm_run_options *o, const char *value,
-		       char *err, size_t errlen);
-
-/* How an option is written. */
-struct sm_option {
-	const char *name; /* long, without the dashes */
-	char letter;	  /* 0: none */
-	/* placeholder in --help, in brackets when it may be left out; NULL: takes none */
-	const char *arg;
-	const char *help;  /* half a line */
-	const char *words; /* allowed words, separated by '|'; NULL: anything */
-	sm_take_fn *take;
-	size_t offset; /* for the shared take functions: where the value goes */
-};
-
-/* The table, *n entries, in the order of --help. */
+/* The table of `spanmark run`, and its *n rows. */
+extern const struct sm_option_table sm_run_options_table;
 const struct sm_option *sm_options(size_t *n);
 
 void sm_run_options_init(struct sm_run_options *o);

@@ -20,7 +20,10 @@ first_child() { { cat "/proc/$1/task/$1/children" || ps -o pid= --ppid "$1"; } 2
 # ---- help and names --------------------------------------------------------------------------------
 expect 0 "$cmd" --help; says "spanmark run --quick"
 expect 0 "$cmd" --version; grep -qE '^spanmark [0-9]+\.[0-9]+\.[0-9]+$' out || bad "--version: $(cat out)"
-expect 2 "$cmd"; says "spanmark COMMAND" err
+expect 0 "$cmd"; for word in Measure Compare Tune "spanmark help"; do says "$word"; done
+expect 0 "$cmd" help; cp out all; expect 0 "$cmd" --help; cmp -s all out || bad "help and --help differ"
+expect 0 "$cmd" help run; says "--reps N"
+expect 2 "$cmd" help rum; says "did you mean 'run'" err
 expect 2 "$cmd" rum; says "did you mean 'run'" err
 expect 0 "$cmd" run --help; says "Examples:"
 expect 0 "$cmd" list; says "binary-trees"; says "gc.mode"; says "compact"

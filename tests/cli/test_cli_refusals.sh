@@ -88,7 +88,7 @@ done
 for c in topo doctor; do
 	refuse "allowed: table, json" $c --format csv
 	refuse "allowed: table, json" $c -f csv
-	refuse "-f: wants a value" $c -f
+	refuse "--format needs a value" $c -f
 	refuse "stray" $c stray
 	refuse "--nosuch" $c --nosuch
 	refuse "--format" $c --format
@@ -108,7 +108,7 @@ refuse "nosuch" events --pmu nosuch
 refuse "/nosuch.ini" events --check /nosuch.ini
 refuse "--nosuch" events --nosuch
 refuse "nosuch" list nosuch
-refuse "one topic" list sets more
+refuse "one too many" list sets more
 refuse "nosuch" nosuch
 # ---- a full disk: one line, status 1 ----
 if [ -w /dev/full ]; then

@@ -154,14 +154,14 @@ for n in 0 1 99 x -2; do refuse "--last" compare --store lab.db --last "$n"; don
 refuse "--last 3" compare --store lab.db --last 3
 refuse "--last names the sides" compare --store lab.db --last 2 1
 refuse "unknown option" compare --bogus
-refuse "wants a value" compare --store
+refuse "needs a value" compare --store
 refuse "table, csv, json" compare --store lab.db 1 2 --format yaml
 refuse "table, csv, json" compare --store lab.db 1 2 -f yaml
-refuse "-f: wants a value" compare -f
+refuse "--format needs a value" compare -f
 echo text >text.db
 refuse "not a SQLite database" compare --store text.db 1 2
 
-expect 0 "$cmd" compare --help; says "usage: spanmark compare"; says "examples:"
+expect 0 "$cmd" compare --help; says "usage: spanmark compare"; says "Examples:"
 timeout 300 "$cmd" compare --store lab.db 1 1 >/dev/full 2>err && bad "no error for a full disk"
 
 finish

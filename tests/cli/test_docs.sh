@@ -1,82 +1,121 @@
 #!/bin/sh
-# Options and commands are told in four places: the table that the command parses (and --help prints), the manual page and the
-# completions of bash and zsh. They must name the same.
+# The manual pages and what Tab completes are made from the tables of options: they are there for every command, name each
+# option, are sound in the eyes of groff and mandoc, and each shell completes what it should.
 #
 #   tests/cli/test_docs.sh BUILD_DIR
 set -u
 . "$(dirname "$0")/../support/command.sh"
+PATH=$build:$PATH
 
-same() { # same WHAT A B
-	if ! cmp -s "$2" "$3"; then
-		echo "FAIL $1 (< the command, > the document):"
-		diff "$2" "$3"
-		fails=1
-	fi
-}
-# Long and short options of run, as --help prints them: "  -w, --workload NAME" in the first columns.
-"$cmd" run --help | sed -n 's/^  \(-[a-zA-Z],\)\{0,1\} *\(--[a-z-]*\).*/\1 \2/p' | tr ' ' '\n' | tr -d , | grep . | sort -u >"$tmp/help"
-[ "$(wc -l <"$tmp/help")" -gt 30 ] || { echo "FAIL only $(wc -l <"$tmp/help") options in --help"; fails=1; }
-
-sed -n '/^\.SH OPTIONS OF RUN/,/^\.SH EXIT STATUS/p' "$root/docs/spanmark.1" | grep -A1 '^\.TP' | grep '^\.B' |
-	sed 's/\\-/-/g; s/"[^"]*"/ /g; s/\\fI[A-Z0-9]*\\fR//g' | tr ' ,' '\n\n' | grep '^-' | sort -u >"$tmp/man"
-same "options of run in docs/spanmark.1" "$tmp/help" "$tmp/man"
-
-sed -n '/compgen -W "-w/,/" -- "\$cur"/p' "$root/docs/completions/spanmark.bash" | tr ' \t"' '\n\n\n' | grep -E '^-[-a-zA-Z]' | grep -vxE -- '-W|--' | sort -u >"$tmp/bash"
-same "options of run in the completion" "$tmp/help" "$tmp/bash"
-
-# zsh: every '--option[..]' and {-o,--option} of _spanmark_run.
-sed -n '/^_spanmark_run()/,/^}/p' "$root/docs/completions/_spanmark" | sed -n "s/.*{\(-[a-zA-Z]\),\(--[a-z-]*\)}.*/\1 \2/p; s/.*'\**\(--[a-z-]*\)\[.*/\1/p" |
-	tr ' ' '\n' | sort -u >"$tmp/zsh"
-same "options of run in the zsh completion" "$tmp/help" "$tmp/zsh"
-for c in topo events doctor heap compare lbo; do
-	"$cmd" $c --help | sed -n 's/^  \(-[a-z], \)\?\(--[a-z-]*\).*/\1\2/p' | tr -d , | tr ' ' '\n' | sort -u >"$tmp/help"
-	sed -n "/^_spanmark_$c()/,/^}/p" "$root/docs/completions/_spanmark" | sed -n "s/.*{\(-[a-zA-Z]\),\(--[a-z-]*\)}.*/\1 \2/p; s/.*'\(--[a-z-]*\)\[.*/\1/p" | tr ' ' '\n' | grep -v -- --help | sort -u >"$tmp/zsh"
-	same "options of $c in the zsh completion" "$tmp/help" "$tmp/zsh"
-done
-
-# Words that an option takes are completed: each alternative in --help occurs in the completion.
-for word in $("$cmd" run --help | sed -n 's/^ \{32\}\([a-z0-9|-]*\)$/\1/p' | tr '|' ' '); do
-	for f in spanmark.bash _spanmark; do
-		grep -q "[\" (]$word[\" )']" "$root/docs/completions/$f" || { echo "FAIL '$word' is not completed by $f"; fails=1; }
+# ---- the manual ------------------------------------------------------------------------------------
+mkdir man
+expect 0 "$cmd" help --manual man
+commands=$("$cmd" help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p' | grep -v spanmark)
+[ "$(echo "$commands" | wc -l)" -ge 8 ] || bad "commands: $commands"
+for c in $commands; do
+	page=man/spanmark-$c.1
+	[ -s "$page" ] || { echo "SKIP $c: it has no table of options yet"; continue; }
+	for heading in NAME SYNOPSIS DESCRIPTION OPTIONS EXAMPLES "EXIT STATUS" "SEE ALSO"; do
+		grep -qE "^\.SH \"?$heading\"?$" "$page" || bad "$page has no $heading"
 	done
+	"$cmd" "$c" --help >help || bad "$c --help"
+	"$cmd" help "$c" | cmp -s - help || bad "help $c is not $c --help"
+	options=$(sed -n 's/^  \(-[a-zA-Z],\)\{0,1\} *\(--[a-z-]*\).*/\2/p' help)
+	for o in $options; do
+		grep -qF -- "\\-\\-$(echo "${o#--}" | sed 's/-/\\-/g')\\fR" "$page" || bad "$page lacks $o"
+		"$cmd" --complete "$c" "$o" | cut -f1 | grep -qx -- "$o" || bad "$c $o is not completed"
+	done
+	# what Tab offers behind a dash is what --help names
+	[ "$("$cmd" --complete "$c" -- | grep -c '^--')" = "$(echo "$options" | wc -l)" ] || bad "$c: other options than in --help"
+	grep -qF "spanmark\\-$c (1)" man/spanmark.1 || bad "man/spanmark.1 does not name $c"
 done
-
-# Commands.
-"$cmd" --help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p' | grep -v spanmark | grep . | sort -u >"$tmp/commands"
-sed -n '/^\.SH COMMANDS/,/^\.SH OPTIONS/p' "$root/docs/spanmark.1" | sed -n 's/^\.B \([a-z]*\)$/\1/p' | sort -u >"$tmp/man"
-same "commands in docs/spanmark.1" "$tmp/commands" "$tmp/man"
-sed -n 's/.*compgen -W "\(run list[a-z ]*\).*/\1/p' "$root/docs/completions/spanmark.bash" | tr ' ' '\n' | grep . | sort -u >"$tmp/bash"
-same "commands in the completion" "$tmp/commands" "$tmp/bash"
-
-# The version is the same everywhere.
+[ "$("$cmd" run --help | grep -c '^  .*--[a-z]')" -gt 30 ] || bad "few options in run --help"
 version=$("$cmd" --version | cut -d' ' -f2)
-grep -q "spanmark $version\"" "$root/docs/spanmark.1" || { echo "FAIL docs/spanmark.1 is not of version $version"; fails=1; }
+for page in man/*.1; do
+	grep -q "spanmark $version\"" "$page" || bad "$page is not of version $version"
+	if command -v groff >/dev/null; then
+		warnings=$(groff -man -Tascii -ww "$page" 2>&1 >/dev/null)
+		[ -z "$warnings" ] || bad "groff: $page: $warnings"
+	fi
+	if command -v mandoc >/dev/null; then
+		warnings=$(mandoc -Tlint -Wwarning "$page" 2>&1)
+		[ -z "$warnings" ] || bad "mandoc: $warnings"
+	fi
+done
+command -v groff >/dev/null || echo "SKIP the manual pages in groff: not installed"
+command -v mandoc >/dev/null || echo "SKIP the manual pages in mandoc: not installed"
+expect 2 "$cmd" help --manual man/nowhere; says "man/nowhere/spanmark.1: No such file" err
 
-# The completions work in their shells.
+# ---- what Tab completes ----------------------------------------------------------------------------
+completes() { # completes WANT WORD..: the candidates' names, and how to go on
+	want=$1
+	shift
+	got=$("$cmd" --complete "$@" | cut -f1 | tr '\n' ' ')
+	[ "$got" = "$want" ] || bad "after '$*': '$got' instead of '$want'"
+}
+completes "run " ru
+completes "--help " --h
+completes "heap " help hea
+completes "churn,graph :list " run -w churn,gra
+completes "--format=table " run --format=t
+completes "auto pmu sw sim none " run -c ""
+completes "preload: :list " run -b pre
+completes ":files " run -o ""
+completes ":files " heap ""
+completes ":commands " run --program ""
+completes "" run -n ""
+completes "" nonsense ""
+completes "" run --resume=
+for topic in workloads params settings sets backends; do # every name is one that `list` tells of
+	case $topic in
+	workloads) option=-w ;; params) option=-p ;; settings) option=-s ;; sets) option=-C ;; backends) option=-b ;;
+	esac
+	"$cmd" list >list
+	"$cmd" --complete run $option "" | cut -f1 | grep -v '^:' >names
+	[ "$(wc -l <names)" -ge 6 ] || bad "$option completes $(cat names)"
+	while read -r name; do
+		grep -qF "$name" list || case $topic:$name in settings:* | backends:preload:) ;; *) bad "$option $name is in no list" ;; esac
+	done <names
+done
+sort names | uniq -d | grep . && bad "names twice"
+
+# ---- in their shells -------------------------------------------------------------------------------
+same() { # same SHELL: got and want
+	[ "$got" = "$want" ] || { bad "$1 completes:"; printf '%s\n' "$got"; }
+}
+: >READ.jsonl
 if command -v bash >/dev/null; then
-	got=$(cd "$tmp" && PATH=$(dirname "$cmd"):$PATH bash -c '
+	got=$(bash -c '
 		. "'"$root"'/docs/completions/spanmark.bash"
-		try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _spanmark; echo "${COMPREPLY[*]}"; }
-		try spanmark ru; try spanmark run -w gra; try spanmark run --fo; try spanmark run --place com' 2>&1)
-	want=$(printf 'run\ngraph\n--format\ncompact')
-	[ "$got" = "$want" ] || { printf 'FAIL completion gave:\n%s\n' "$got"; fails=1; }
+		compopt() { went=" $*"; }
+		try() { COMP_LINE=$1 COMP_POINT=${#1} COMPREPLY=() went=; _spanmark; echo "${COMPREPLY[*]}$went"; }
+		complete -p spanmark
+		try "spanmark ru"; try "spanmark run -w gra"; try "spanmark run --fo"; try "spanmark run --place com"
+		try "spanmark run --format=j"; try "spanmark run -p dep"; try "spanmark heap "' 2>&1)
+	want=$(printf '%s\n' "complete -F _spanmark spanmark" run graph --format compact json "depth= -o nospace" " -o default")
+	same bash
+else
+	echo "SKIP completion in bash: not installed"
 fi
 if command -v zsh >/dev/null; then
-	got=$(cd "$tmp" && timeout 300 zsh -f "$root/tests/support/complete.zsh" "$root/docs/completions" "$(dirname "$cmd")" \
+	got=$(timeout 300 zsh -f "$root/tests/support/complete.zsh" "$root/docs/completions" "$build" \
 		"spanmark ru" "spanmark run -w churn,gra" "spanmark run --fo" "spanmark run --mark-place ded" "spanmark run --set gc.mod" \
-		"spanmark run -C cac" "spanmark run -p dep" "spanmark topo --syn" "spanmark list sett" 2>&1 | sed 's/ $//')
+		"spanmark run -C cac" "spanmark run -p dep" "spanmark topo --syn" "spanmark list sett" "spanmark heap REA" 2>&1 | sed 's/ $//')
 	want=$(printf '%s\n' "spanmark run" "spanmark run -w churn,graph," "spanmark run --format" "spanmark run --mark-place dedicated," \
-		"spanmark run --set gc.mode=" "spanmark run -C cache," "spanmark run -p depth=" "spanmark topo --synthetic" "spanmark list settings")
-	[ "$got" = "$want" ] || { printf 'FAIL zsh completion gave:\n%s\n' "$got"; fails=1; }
+		"spanmark run --set gc.mode=" "spanmark run -C cache," "spanmark run -p depth=" "spanmark topo --synthetic" "spanmark list settings" \
+		"spanmark heap READ.jsonl")
+	same zsh
 else
-	echo "SKIP completion in zsh: no zsh"
+	echo "SKIP completion in zsh: not installed"
 fi
-# groff finds nothing to complain about
-if command -v groff >/dev/null; then
-	warnings=$(groff -man -Tascii -ww "$root/docs/spanmark.1" 2>&1 >/dev/null)
-	[ -z "$warnings" ] || { echo "FAIL groff: $warnings"; fails=1; }
+if command -v fish >/dev/null; then
+	got=$(HOME=$tmp timeout 300 fish --no-config -c 'source '"$root"'/docs/completions/spanmark.fish
+		for line in "spanmark ru" "spanmark run -w churn,gra" "spanmark run --fo" "spanmark run -p dep" "spanmark heap REA"
+			complete -C $line
+		end' 2>&1 | cut -f1)
+	want=$(printf '%s\n' run churn,graph --format depth= READ.jsonl)
+	same fish
 else
-	echo "SKIP the manual page: no groff"
+	echo "SKIP completion in fish: not installed"
 fi
-[ "$fails" = 0 ] && echo "docs: the same options everywhere"
-exit "$fails"
+finish

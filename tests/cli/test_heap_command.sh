@@ -62,8 +62,8 @@ shows --dominators --top 3 dump.jsonl <<'E2'
             1000  0x4000  1000 bytes  bytes
 E2
 
-refuse "wants one FILE" heap
-refuse "wants one FILE" heap dump.jsonl dump.jsonl
+refuse "FILE" heap
+refuse "FILE" heap dump.jsonl dump.jsonl
 refuse "--nosuch" heap --nosuch dump.jsonl
 refuse "--why" heap dump.jsonl --why
 refuse "not an address" heap --why here dump.jsonl

@@ -14,7 +14,8 @@ stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 make --no-print-directory install DESTDIR="$stage" PREFIX=/opt/sm >"$stage/log" 2>&1 || { cat "$stage/log"; exit 1; }
 rm "$stage/log"
-for f in bin/spanmark share/man/man1/spanmark.1 share/bash-completion/completions/spanmark share/zsh/site-functions/_spanmark \
+for f in bin/spanmark share/man/man1/spanmark.1 share/man/man1/spanmark-run.1 share/bash-completion/completions/spanmark share/zsh/site-functions/_spanmark \
+	share/fish/vendor_completions.d/spanmark.fish \
 	share/spanmark/sets/cycles.ini; do
 	[ -s "$stage/opt/sm/$f" ] || { echo "FAIL: $f was not installed"; exit 1; }
 done

@@ -46,7 +46,7 @@ refuse "there is no store 'none.db'" lbo --store none.db
 refuse "no such run: 9" lbo --store lab.db 9
 refuse "is no run" lbo --store lab.db gc
 refuse "'lab.db:x' is no run; allowed: RUN, STORE:RUN" lbo lab.db:x
-refuse "one run is allowed" lbo --store lab.db 1 2
+refuse "one too many" lbo --store lab.db 1 2
 refuse "unknown option" lbo --bogus
 # A heap that never grows so far; a program, which no collector serves.
 timeout 600 "$cmd" run -w churn -p ops=2000 --backend gc --set gc.percent=50,400 --set gc.min_heap=1g --reps 1 -c none --store idle.db \
@@ -56,6 +56,6 @@ says "no collection took place"
 timeout 600 "$cmd" run --program true --backend libc --reps 1 -c none --store program.db >/dev/null 2>err || { cat err; bad "run"; }
 refuse "'true' is a program, which frees explicitly; allowed: runs of workloads with --backend gc" lbo --store program.db
 expect 0 "$cmd" lbo --help
-says "usage: spanmark lbo"; says "examples:"
+says "usage: spanmark lbo"; says "Examples:"
 
 finish

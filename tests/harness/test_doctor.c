@@ -395,23 +395,29 @@ static int run_command(int (*cmd)(int, char **), const char *a, const char *b, c
 
 START_TEST(test_usage)
 {
-	ck_assert_int_eq(run_command(sm_cmd_doctor, "--nonsense", NULL, NULL), SM_EXIT_USAGE);
-	ck_assert_int_eq(run_command(sm_cmd_doctor, "--format", "xml", NULL), SM_EXIT_USAGE);
-	ck_assert_int_eq(run_command(sm_cmd_doctor, "-o", "/nonexistent/x", NULL), SM_EXIT_USAGE);
-	ck_assert_int_eq(run_command(sm_cmd_doctor, "extra", NULL, NULL), SM_EXIT_USAGE);
-	ck_assert_int_eq(run_command(sm_cmd_doctor, "--help", NULL, NULL), SM_EXIT_OK);
-	ck_assert_int_eq(run_command(sm_cmd_topo, "--threads", "lots", NULL), SM_EXIT_USAGE);
-	ck_assert_int_eq(run_command(sm_cmd_topo, "--threads", NULL, NULL), SM_EXIT_USAGE);
-	ck_assert_int_eq(run_command(sm_cmd_topo, "--place", "dense", NULL), SM_EXIT_USAGE);
-	ck_assert_int_eq(run_command(sm_cmd_topo, "--synthetic", "pack:zwei", NULL), SM_EXIT_USAGE);
-	ck_assert_int_eq(run_command(sm_cmd_topo, "--synthetic", "core:2 pu:1", "--threads=3"),
+	ck_assert_int_eq(run_command(sm_command_doctor.run, "--nonsense", NULL, NULL),
 			 SM_EXIT_USAGE);
-	ck_assert_int_eq(run_command(sm_cmd_topo, "--format", "json", NULL), SM_EXIT_OK);
-	ck_assert_int_eq(run_command(sm_cmd_events, "--pmu", "z80", NULL), SM_EXIT_USAGE);
-	ck_assert_int_eq(run_command(sm_cmd_events, "--check", NULL, NULL), SM_EXIT_OK);
-	ck_assert_int_eq(run_command(sm_cmd_events, "--check", "/nonexistent.ini", NULL),
+	ck_assert_int_eq(run_command(sm_command_doctor.run, "--format", "xml", NULL),
 			 SM_EXIT_USAGE);
-	ck_assert_int_eq(run_command(sm_cmd_events, "sw::minor", NULL, NULL), SM_EXIT_OK);
+	ck_assert_int_eq(run_command(sm_command_doctor.run, "-o", "/nonexistent/x", NULL),
+			 SM_EXIT_USAGE);
+	ck_assert_int_eq(run_command(sm_command_doctor.run, "extra", NULL, NULL), SM_EXIT_USAGE);
+	ck_assert_int_eq(run_command(sm_command_doctor.run, "--help", NULL, NULL), SM_EXIT_OK);
+	ck_assert_int_eq(run_command(sm_command_topo.run, "--threads", "lots", NULL),
+			 SM_EXIT_USAGE);
+	ck_assert_int_eq(run_command(sm_command_topo.run, "--threads", NULL, NULL), SM_EXIT_USAGE);
+	ck_assert_int_eq(run_command(sm_command_topo.run, "--place", "dense", NULL), SM_EXIT_USAGE);
+	ck_assert_int_eq(run_command(sm_command_topo.run, "--synthetic", "pack:zwei", NULL),
+			 SM_EXIT_USAGE);
+	ck_assert_int_eq(
+		run_command(sm_command_topo.run, "--synthetic", "core:2 pu:1", "--threads=3"),
+		SM_EXIT_USAGE);
+	ck_assert_int_eq(run_command(sm_command_topo.run, "--format", "json", NULL), SM_EXIT_OK);
+	ck_assert_int_eq(run_command(sm_command_events.run, "--pmu", "z80", NULL), SM_EXIT_USAGE);
+	ck_assert_int_eq(run_command(sm_command_events.run, "--check", NULL, NULL), SM_EXIT_OK);
+	ck_assert_int_eq(run_command(sm_command_events.run, "--check", "/nonexistent.ini", NULL),
+			 SM_EXIT_USAGE);
+	ck_assert_int_eq(run_command(sm_command_events.run, "sw::minor", NULL, NULL), SM_EXIT_OK);
 }
 END_TEST
 

@@ -1,6 +1,7 @@
 /* harness/options/options.c and configfile.c, suggest.c: what is understood, what is refused. */
 #include "harness/options/options.h"
 #include "harness/base/suggest.h"
+#include "harness/command/cmd.h"
 
 #include <check.h>
 #include <errno.h>
@@ -273,20 +274,28 @@ START_TEST(suggestions)
 }
 END_TEST
 
-/* Every option of the table can be given by its long name, and letters are not used twice. */
-START_TEST(table_is_sound)
+/* Rows of every command: names and letters are not used twice, and the half lines are such. */
+START_TEST(tables_are_sound)
 {
-	size_t n;
-	const struct sm_option *opt = sm_options(&n);
+	size_t commands;
+	const struct sm_command *const *all = sm_commands(&commands);
 
-	for (size_t i = 0; i < n; i++) {
-		for (size_t k = i + 1; k < n; k++) {
-			ck_assert_str_ne(opt[i].name, opt[k].name);
-			ck_assert_msg(!opt[i].letter || opt[i].letter != opt[k].letter, "-%c twice",
-				      opt[i].letter);
+	for (size_t c = 0; c < commands; c++) {
+		const struct sm_option_table *t = all[c]->options;
+
+		if (t == NULL)
+			continue;
+		ck_assert_str_eq(t->command, all[c]->name);
+		ck_assert_ptr_nonnull(all[c]->about);
+		for (size_t i = 0; i < t->n; i++) {
+			const struct sm_option *opt = &t->rows[i];
+
+			ck_assert_ptr_eq(sm_option_find(t, opt->name, strlen(opt->name)), opt);
+			if (opt->letter)
+				ck_assert_ptr_eq(sm_option_letter(t, opt->letter), opt);
+			ck_assert(opt->help[0] && opt->help[strlen(opt->help) - 1] != '.');
+			ck_assert((!opt->words && !opt->topic) || opt->arg);
 		}
-		ck_assert_ptr_nonnull(opt[i].help);
-		ck_assert(!opt[i].words || opt[i].arg);
 	}
 }
 END_TEST
@@ -297,5 +306,5 @@ int main(void)
 			SM_T(pairs_replace), SM_T(refusals), SM_T(configuration_file),
 			SM_T(configuration_continues), SM_T(configuration_lists_are_replaced),
 			SM_T(configuration_refusals), SM_T(configuration_mutations),
-			SM_T(suggestions), SM_T(table_is_sound));
+			SM_T(suggestions), SM_T(tables_are_sound));
 }
