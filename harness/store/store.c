@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -145,8 +146,7 @@ void sm_store_close(struct sm_store *s)
 	if (s == NULL)
 		return;
 	sqlite3_close(s->db);
-	if (s->held > 0)
-		close(s->held);
+	sm_store_release(s);
 	free(s);
 }
 
@@ -157,12 +157,13 @@ void sm_store_close(struct sm_store *s)
  * at a time and is free again when that ends, in whatever way. Nothing is left behind in the store
  * or beside it.
  */
-int sm_store_hold(struct sm_store *s, int64_t run)
+static int take_name(struct sm_store *s, int64_t run, int *held)
 {
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
 	struct stat st;
 	int fd, n;
 
+	*held = 0;
 	if (stat(s->path, &st) != 0)
 		return 0;
 	/* The first byte 0: a name that is no file's. */
@@ -176,15 +177,37 @@ int sm_store_hold(struct sm_store *s, int64_t run)
 		bool taken = errno == EADDRINUSE;
 
 		close(fd);
-		if (!taken)
-			return 0;
+		return taken ? -EBUSY : 0;
+	}
+	*held = fd;
+	return 0;
+}
+
+int sm_store_hold(struct sm_store *s, int64_t run)
+{
+	int rc = take_name(s, run, &s->held);
+
+	if (rc)
 		snprintf(s->error, sizeof(s->error),
 			 "store '%s': run %lld is in progress in another process", s->path,
 			 (long long)run);
-		return -EBUSY;
-	}
-	s->held = fd;
-	return 0;
+	return rc;
+}
+
+void sm_store_release(struct sm_store *s)
+{
+	if (s->held > 0)
+		close(s->held);
+	s->held = 0;
+}
+
+bool sm_store_is_held(struct sm_store *s, int64_t run)
+{
+	int fd, rc = take_name(s, run, &fd);
+
+	if (fd > 0)
+		close(fd);
+	return rc == -EBUSY;
 }
 
 /* ---- writing ------------------------------------------------------------------------------ */
@@ -205,20 +228,21 @@ int sm_store_begin(struct sm_store *s, const struct sm_run_info *info, const cha
 		   int64_t *run)
 {
 	char now[32];
+	struct utsname here = {.nodename = ""};
 	int rc = sm__store_exec(s, "BEGIN IMMEDIATE");
 	sqlite3_stmt *st;
 
 	if (rc)
 		return rc;
 	now_text(now);
-	st = sm__store_prepare(
-		s,
-		"INSERT INTO "
-		"run(started,state,version,command_line,seed,planned,by_what,environment,topology)"
-		" VALUES(?,'running',?,?,?,?,?,?,?)",
-		&rc);
+	uname(&here);
+	st = sm__store_prepare(s,
+			       "INSERT INTO run(identity,host,started,state,version,command_line,"
+			       "seed,planned,by_what,environment,topology)"
+			       " VALUES(lower(hex(randomblob(16))),?,?,'running',?,?,?,?,?,?,?)",
+			       &rc);
 	if (rc == 0)
-		rc = run_sql(s, st, "tttiittt", now, SM_VERSION, info->command_line,
+		rc = run_sql(s, st, "ttttiittt", here.nodename, now, SM_VERSION, info->command_line,
 			     (int64_t)info->seed, (int64_t)info->planned, info->by,
 			     info->environment, info->topology);
 	sqlite3_finalize(st);

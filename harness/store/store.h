@@ -22,7 +22,8 @@
 #include "harness/plan/record.h"
 #include "harness/plan/until.h"
 
-#define SM_STORE_SCHEMA 5
+#define SM_STORE_SCHEMA	 6
+#define SM_STORE_DEFAULT "spanmark.db" /* in the current folder */
 
 struct sm_store;
 
@@ -71,8 +72,9 @@ int sm_store_add_calibration(struct sm_store *s, int64_t run, const struct sm_ca
 
 struct sm_report {
 	int64_t run;
-	const char *environment; /* JSON object */
-	const char *topology;	 /* hwloc XML; "": not kept */
+	const char *identity, *host; /* of the machine */
+	const char *environment;     /* JSON object */
+	const char *topology;	     /* hwloc XML; "": not kept */
 	const char *command_line, *state, *started, *by;
 	uint64_t seed;
 	unsigned planned;
@@ -90,6 +92,31 @@ struct sm_report {
 int sm_store_load(struct sm_store *s, int64_t run, struct sm_report *out);
 void sm_report_free(struct sm_report *r);
 
+/*
+ * What a user calls a run: its number in this store; the first digits of its identity, which is the
+ * same in every store that the run was copied to; "last".
+ */
+#define SM_STORE_LAST	"last"
+#define SM_STORE_PREFIX 4 /* digits of an identity, at least */
+bool sm_store_is_name(const char *text);
+/* 0; -ENOENT: there is none; -EINVAL: no name, or of several. */
+int sm_store_find(struct sm_store *s, const char *text, int64_t *run);
+
+struct sm_run_row {
+	int64_t id;
+	const char *identity, *host, *cpu_model, *started, *finished, *command_line;
+	const char *state; /* "running", "unfinished": it is not, "interrupted", "done" */
+	uint64_t planned, samples, failed;
+};
+struct sm_runs {
+	struct sm_run_row *v; /* by number */
+	size_t n;
+	struct sm_pool pool;
+};
+/* Free in every case. */
+int sm_store_runs(struct sm_store *s, struct sm_runs *out);
+void sm_runs_free(struct sm_runs *r);
+
 /* The ids of the last n runs, the last first. How many there are, or -errno. */
 int sm_store_last(struct sm_store *s, int64_t *ids, int n);
 
@@ -101,11 +128,36 @@ int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned, cha
  * does. 0, too, where that cannot be told.
  */
 int sm_store_hold(struct sm_store *s, int64_t run);
+/* No longer; sm_store_close does so too. */
+void sm_store_release(struct sm_store *s);
+/* Does a process of this machine measure it? */
+bool sm_store_is_held(struct sm_store *s, int64_t run);
 /* How many jobs have no sample, by group: (*left)[0 .. *ngroups), malloc'ed. 0 or -errno. */
 int sm_store_left(struct sm_store *s, int64_t run, unsigned **left, unsigned *ngroups);
 /* The first n jobs of the plan; *jobs and each are malloc'ed. 0, -ENOMEM, -ENOENT: it has fewer. */
 int sm_store_jobs(struct sm_store *s, int64_t run, unsigned n, char ***jobs);
 /* Job JSON of ordinal, malloc'ed; NULL when there is none or it has a sample already. */
 char *sm_store_pending(struct sm_store *s, int64_t run, unsigned ordinal);
+
+/* ---- between stores (store_merge.c) -------------------------------------------------------- */
+
+enum sm_merge {
+	SM_MERGED_NEW,
+	SM_MERGED_MORE,	   /* it was there, with fewer samples: those that lacked are there now */
+	SM_MERGED_KNOWN,   /* all of it was there */
+	SM_MERGED_DIFFERS, /* either has samples that the other lacks: left as it was */
+};
+extern const char *const sm_merged_names[];
+
+struct sm_merged {
+	int64_t id; /* in `to` */
+	enum sm_merge how;
+};
+/* Copies a run, in one transaction; sm_store_error(to) says what went wrong in either. */
+int sm_store_merge(struct sm_store *to, struct sm_store *from, int64_t run, struct sm_merged *out);
+/* -EBUSY: it is being measured. */
+int sm_store_delete(struct sm_store *s, int64_t run);
+/* Gives the disk back what was deleted, where that is a quarter of the store or more. */
+int sm_store_shrink(struct sm_store *s);
 
 #endif

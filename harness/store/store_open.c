@@ -11,7 +11,13 @@
 
 #define APPLICATION_ID 0x536d4b21 /* "SmK!" */
 
-static const char schema[] =
+/* How long one process waits for another's transaction: that of a whole run, where stores are
+ * merged. */
+#define BUSY_MS 60000
+
+/* Layout 5, with which a new store begins: what came since is added to it as to an old one.
+ * Results and metrics: store_rows.c. */
+static const char layout_5[] =
 	"CREATE TABLE run(id INTEGER PRIMARY KEY, started TEXT NOT NULL, finished TEXT, state TEXT "
 	"NOT NULL,"
 	" version TEXT NOT NULL, command_line TEXT NOT NULL, seed INTEGER NOT NULL, planned "
@@ -39,11 +45,13 @@ static const char schema[] =
 	/* Long texts that many rows share, by number: what stands in metric.event and .reason. */
 	"CREATE TABLE word(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);";
 
-/* ---- open --------------------------------------------------------------------------------- */
-
-/* What each layout lacks of the next. */
-static const char *const upgrades[SM_STORE_SCHEMA] = {
-	schema,
+/*
+ * What each layout lacks of the next: [n] takes a store from layout n to n + 1. A new layout is one
+ * more text here, one more in SM_STORE_SCHEMA, and a line of its history in docs/STORE.md; tables
+ * of a run or of a sample are named in store_merge.c too, which copies and deletes them.
+ */
+static const char *const upgrades[] = {
+	layout_5,
 	/* A calibration had no label. */
 	"ALTER TABLE calibration ADD COLUMN label TEXT NOT NULL DEFAULT '';",
 	/* What a row is by stood in its role, "by-core", or had to be guessed. */
@@ -70,9 +78,71 @@ static const char *const upgrades[SM_STORE_SCHEMA] = {
 	"ALTER TABLE metric DROP COLUMN event_text; ALTER TABLE metric DROP COLUMN reason_text;",
 	/* A sample did not tell which library served malloc. */
 	"ALTER TABLE sample ADD COLUMN library TEXT NOT NULL DEFAULT '';",
+	/* A run had a number alone, which two stores give to two runs, and which a deleted one left
+	 * to the next. Runs of before get an identity of what they were begun with. */
+	"CREATE TABLE run_6(id INTEGER PRIMARY KEY AUTOINCREMENT, identity TEXT NOT NULL UNIQUE,"
+	" host TEXT NOT NULL, started TEXT NOT NULL, finished TEXT, state TEXT NOT NULL,"
+	" version TEXT NOT NULL, command_line TEXT NOT NULL, seed INTEGER NOT NULL,"
+	" planned INTEGER NOT NULL, by_what TEXT NOT NULL, environment TEXT NOT NULL,"
+	" topology TEXT);"
+	"INSERT INTO run_6 SELECT id,"
+	" spanmark_identity(started,seed,command_line,environment,topology,row_number() OVER"
+	" (PARTITION BY started,seed,command_line,environment,topology ORDER BY id)),"
+	" spanmark_host(topology),started,finished,state,version,command_line,seed,planned,"
+	" by_what,environment,topology FROM run ORDER BY id;"
+	"DROP TABLE run; ALTER TABLE run_6 RENAME TO run;"
+	"CREATE INDEX sample_failed ON sample(run) WHERE status NOT IN('ok','n/a');",
 };
+_Static_assert(sizeof(upgrades) / sizeof(upgrades[0]) == SM_STORE_SCHEMA, "a step to each layout");
 
-/* From layout `from`, 0: an empty file, to ours. */
+/* ---- functions of the steps ---------------------------------------------------------------- */
+
+/* spanmark_identity(ANY, ..): 32 hexadecimal digits that are always the same for the same values:
+ * FNV-1a of 128 bits (Fowler, Noll, Vo; RFC 9923). */
+static void identity_of(sqlite3_context *context, int n, sqlite3_value **v)
+{
+	const unsigned __int128 prime = ((unsigned __int128)1 << 88) + 0x13b;
+	unsigned __int128 h = ((unsigned __int128)0x6c62272e07bb0142 << 64) + 0x62b821756295c58d;
+	char text[33];
+
+	for (int i = 0; i < n; i++) {
+		const unsigned char *t = sqlite3_value_text(v[i]);
+
+		for (; t != NULL && *t; t++)
+			h = (h ^ *t) * prime;
+		h *= prime; /* of a 0 between two of them */
+	}
+	snprintf(text, sizeof(text), "%016llx%016llx", (unsigned long long)(h >> 64),
+		 (unsigned long long)h);
+	sqlite3_result_text(context, text, -1, SQLITE_TRANSIENT);
+}
+
+/* spanmark_host(XML): the machine's name in a topology of hwloc; "": it has none. */
+static void host_of(sqlite3_context *context, int n, sqlite3_value **v)
+{
+	static const char before[] = "name=\"HostName\" value=\"";
+	const char *xml = (const char *)sqlite3_value_text(v[0]);
+	const char *at = n == 1 && xml != NULL ? strstr(xml, before) : NULL;
+
+	at = at != NULL ? at + sizeof(before) - 1 : "";
+	sqlite3_result_text(context, at, (int)strcspn(at, "\""), SQLITE_TRANSIENT);
+}
+
+static int add_functions(struct sm_store *s)
+{
+	const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
+	int rc = sqlite3_create_function(s->db, "spanmark_identity", -1, flags, NULL, identity_of,
+					 NULL, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_create_function(s->db, "spanmark_host", 1, flags, NULL, host_of, NULL,
+					     NULL);
+	return sm__store_fail(s, rc);
+}
+
+/* ---- open --------------------------------------------------------------------------------- */
+
+/* From layout `from`, 0: an empty file, to ours, all of it or nothing. */
 static int upgrade(struct sm_store *s, int64_t from)
 {
 	char stamp[128];
@@ -86,7 +156,7 @@ static int upgrade(struct sm_store *s, int64_t from)
 	snprintf(stamp, sizeof(stamp), "PRAGMA application_id=%d; PRAGMA user_version=%d;",
 		 APPLICATION_ID, SM_STORE_SCHEMA);
 	rc = sm__store_exec(s, stamp);
-	for (int64_t i = from; rc == 0 && i < (from ? SM_STORE_SCHEMA : 1); i++)
+	for (int64_t i = from; rc == 0 && i < SM_STORE_SCHEMA; i = i ? i + 1 : 5)
 		rc = sm__store_exec(s, upgrades[i]);
 	return sm__store_end_transaction(s, rc);
 }
@@ -113,8 +183,8 @@ static int check_identity(struct sm_store *s)
 	}
 	if (version < 1 || version > SM_STORE_SCHEMA) {
 		snprintf(s->error, sizeof(s->error),
-			 "store '%s': layout %lld, this version of spanmark reads %d", s->path,
-			 (long long)version, SM_STORE_SCHEMA);
+			 "store '%s': layout %lld is of a later spanmark; this one reads up to %d",
+			 s->path, (long long)version, SM_STORE_SCHEMA);
 		return -EPROTO;
 	}
 	return version < SM_STORE_SCHEMA ? upgrade(s, version) : 0;
@@ -135,8 +205,8 @@ static int open_file(struct sm_store *s, const char *path, int flags)
 	int rc = sm__store_fail(s, sqlite3_open_v2(path, &s->db, flags, NULL));
 
 	if (rc == 0)
-		sqlite3_busy_timeout(s->db, 5000);
-	return rc;
+		sqlite3_busy_timeout(s->db, BUSY_MS);
+	return rc ? rc : add_functions(s);
 }
 
 /* A store of this layout, or made one. */

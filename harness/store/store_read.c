@@ -105,17 +105,12 @@ static int load_run(struct sm_store *s, int64_t run, struct sm_report *out)
 	int rc = 0, step;
 	sqlite3_stmt *st = sm__store_prepare(
 		s,
-		run ? "SELECT "
-		      "id,environment,command_line,state,started,by_what,seed,planned,topology FROM"
-		      " run WHERE id=?"
-		    : "SELECT "
-		      "id,environment,command_line,state,started,by_what,seed,planned,topology FROM"
-		      " run ORDER BY id DESC LIMIT 1",
+		"SELECT id,environment,command_line,state,started,by_what,seed,planned,topology,"
+		"identity,host FROM run WHERE id=iif(?1=0,(SELECT max(id) FROM run),?1)",
 		&rc);
 
-	if (rc == 0 && run)
-		sqlite3_bind_int64(st, 1, run);
 	if (rc == 0) {
+		sqlite3_bind_int64(st, 1, run);
 		step = sqlite3_step(st);
 		if (step == SQLITE_DONE) {
 			snprintf(s->error, sizeof(s->error),
@@ -135,6 +130,8 @@ static int load_run(struct sm_store *s, int64_t run, struct sm_report *out)
 		out->seed = (uint64_t)sqlite3_column_int64(st, 6);
 		out->planned = (unsigned)sqlite3_column_int64(st, 7);
 		out->topology = text_at(st, 8, &out->pool, &rc);
+		out->identity = text_at(st, 9, &out->pool, &rc);
+		out->host = text_at(st, 10, &out->pool, &rc);
 	}
 	sqlite3_finalize(st);
 	return rc;

@@ -53,7 +53,7 @@ completes() { # completes WANT WORD..: the candidates' names, and how to go on
 	got=$("$cmd" --complete "$@" | cut -f1 | tr '\n' ' ')
 	[ "$got" = "$want" ] || bad "after '$*': '$got' instead of '$want'"
 }
-completes "run " ru
+completes "run runs " ru
 completes "--help " --h
 completes "heap " help hea
 completes "churn,graph :list " run -w churn,gra
@@ -92,16 +92,16 @@ if command -v bash >/dev/null; then
 		complete -p spanmark
 		try "spanmark ru"; try "spanmark run -w gra"; try "spanmark run --fo"; try "spanmark run --place com"
 		try "spanmark run --format=j"; try "spanmark run -p dep"; try "spanmark heap "' 2>&1)
-	want=$(printf '%s\n' "complete -F _spanmark spanmark" run graph --format compact json "depth= -o nospace" " -o default")
+	want=$(printf '%s\n' "complete -F _spanmark spanmark" "run runs" graph --format compact json "depth= -o nospace" " -o default")
 	same bash
 else
 	echo "SKIP completion in bash: not installed"
 fi
 if command -v zsh >/dev/null; then
 	got=$(timeout 300 zsh -f "$root/tests/support/complete.zsh" "$root/docs/completions" "$build" \
-		"spanmark ru" "spanmark run -w churn,gra" "spanmark run --fo" "spanmark run --mark-place ded" "spanmark run --set gc.mod" \
+		"spanmark comp" "spanmark run -w churn,gra" "spanmark run --fo" "spanmark run --mark-place ded" "spanmark run --set gc.mod" \
 		"spanmark run -C cac" "spanmark run -p dep" "spanmark topo --syn" "spanmark list sett" "spanmark heap REA" 2>&1 | sed 's/ $//')
-	want=$(printf '%s\n' "spanmark run" "spanmark run -w churn,graph," "spanmark run --format" "spanmark run --mark-place dedicated," \
+	want=$(printf '%s\n' "spanmark compare" "spanmark run -w churn,graph," "spanmark run --format" "spanmark run --mark-place dedicated," \
 		"spanmark run --set gc.mode=" "spanmark run -C cache," "spanmark run -p depth=" "spanmark topo --synthetic" "spanmark list settings" \
 		"spanmark heap READ.jsonl")
 	same zsh
@@ -110,10 +110,10 @@ else
 fi
 if command -v fish >/dev/null; then
 	got=$(HOME=$tmp timeout 300 fish --no-config -c 'source '"$root"'/docs/completions/spanmark.fish
-		for line in "spanmark ru" "spanmark run -w churn,gra" "spanmark run --fo" "spanmark run -p dep" "spanmark heap REA"
+		for line in "spanmark comp" "spanmark run -w churn,gra" "spanmark run --fo" "spanmark run -p dep" "spanmark heap REA"
 			complete -C $line
 		end' 2>&1 | cut -f1)
-	want=$(printf '%s\n' run churn,graph --format depth= READ.jsonl)
+	want=$(printf '%s\n' compare churn,graph --format depth= READ.jsonl)
 	same fish
 else
 	echo "SKIP completion in fish: not installed"

@@ -725,6 +725,7 @@ START_TEST(first_layout_is_upgraded)
 			     " reason=coalesce((SELECT text FROM word WHERE id=r),'');"
 			     "ALTER TABLE metric DROP COLUMN e;"
 			     "ALTER TABLE metric DROP COLUMN r; DROP TABLE word;"
+			     "DROP INDEX sample_failed;"
 			     "PRAGMA user_version=1",
 			     NULL, NULL, NULL),
 		SQLITE_OK);

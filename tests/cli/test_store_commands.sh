@@ -1,0 +1,82 @@
+#!/bin/sh
+# spanmark runs, merge, import, export and delete from the command line: what they print, what they refuse in one line, and
+# that a store which is only read stays as it is. What they do to the rows: test_merge.c.
+#
+#   tests/cli/test_store_commands.sh BUILD_DIR
+set -u
+. "$(dirname "$0")/../support/command.sh"
+command -v python3 >/dev/null || { echo "no python3 to read JSON with"; exit 77; }
+for n in 1 2; do
+	timeout 600 "$cmd" run -w churn -p ops=2000 --backend libc --reps $n -c none --store n$n.db >/dev/null 2>err || { cat err; bad "run $n"; }
+done
+timeout 600 "$cmd" run --program false --reps 1 -c none --store n2.db >/dev/null 2>&1
+cp n2.db kept.db
+
+# ---- runs ----
+expect 0 "$cmd" runs --store n2.db; says "2/2"; says "done"; says "--program false"
+expect 0 "$cmd" runs --store n2.db -f csv
+[ "$(wc -l <out)" = 3 ] || bad "a head and two runs: $(cat out)"
+expect 0 "$cmd" runs --store n2.db --format json
+python3 - <<'P' || bad "json: $(cat out)"
+import json
+a, b = json.load(open("out"))
+assert a["run"] == 1 and a["samples"] == a["planned"] == 2 and a["failed"] == 0 and a["state"] == "done", a
+assert b["run"] == 2 and b["failed"] == 1 and len(b["identity"]) == 32 and b["identity"] != a["identity"] and b["host"], b
+open("id", "w").write(b["identity"])
+P
+id=$(cat id)
+
+# ---- merge ----
+expect 0 "$cmd" merge --store fleet.db n1.db n2.db
+[ "$(cat out)" = "1 new n1.db:1
+2 new n2.db:1
+3 new n2.db:2" ] || bad "merge: $(cat out)"
+expect 0 "$cmd" import --store fleet.db n2.db n1.db
+[ "$(cat out)" = "2 known n2.db:1
+3 known n2.db:2
+1 known n1.db:1" ] || bad "merge again: $(cat out)"
+expect 0 "$cmd" merge --store fleet.db fleet.db; says "3 known fleet.db:3"
+cmp -s n2.db kept.db || bad "merge changed what it read"
+refuse "there is no store 'none.db'" merge --store new.db n1.db none.db
+seq 1000 >notdb
+refuse "not a SQLite database" merge --store new.db n1.db notdb
+refuse "merge: wants FILE" merge --store new.db
+refuse "import: wants FILE" import --store new.db
+refuse "did you mean '--store'" merge --stroe new.db n1.db
+
+# ---- export ----
+expect 0 "$cmd" export --store fleet.db 2 "$(echo "$id" | cut -c1-8)" two.db
+expect 0 "$cmd" export --store fleet.db --all all.db
+expect 0 "$cmd" runs --store two.db -f csv
+[ "$(wc -l <out)" = 3 ] && says "$id" || bad "export: $(cat out)"
+expect 0 "$cmd" merge --store n1.db all.db
+[ "$(cat out)" = "1 known all.db:1
+2 new all.db:2
+3 new all.db:3" ] || bad "import of an export: $(cat out)"
+[ "$(ls -- *.part* 2>/dev/null)" = "" ] || bad "left parts"
+refuse "there is a file 'two.db'" export --store fleet.db last two.db
+refuse "no such run: 9" export --store fleet.db 9 x.db
+refuse "'x' is no run; allowed: a number" export --store fleet.db x x.db
+refuse "RUN .. FILE" export --store fleet.db 1
+refuse "RUN .. FILE" export
+refuse "RUN .. FILE" export --store fleet.db --all 1 x.db
+refuse "there is no store 'spanmark.db'" export 1 x.db
+expect 1 "$cmd" export --store fleet.db 1 nowhere/x.db
+[ "$(wc -l <err)" = 1 ] || bad "export to nowhere: $(cat err)"
+
+# ---- delete ----
+refuse "no such run: 9" delete --store fleet.db 1 9
+refuse "delete: wants RUN" delete --store fleet.db
+refuse "there is no store" delete --store none.db 1
+expect 0 "$cmd" delete --store fleet.db last 1
+expect 0 "$cmd" runs --store fleet.db -f csv
+[ "$(cut -d, -f1 out | tr '\n' ' ')" = "run 2 " ] || bad "delete: $(cat out)"
+timeout 600 "$cmd" run -w churn -p ops=2000 --backend libc --reps 1 -c none --store fleet.db >/dev/null 2>&1
+expect 0 "$cmd" runs --store fleet.db -f csv
+[ "$(cut -d, -f1 out | tr '\n' ' ')" = "run 2 4 " ] || bad "a number was given twice: $(cat out)"
+refuse "'4' is not an option; spanmark show RUN" runs --store fleet.db 4
+refuse "allowed: table, csv, json" runs --store fleet.db -f yaml
+for c in runs merge import export delete; do
+	expect 0 "$cmd" $c --help; says "usage: spanmark"; says "Examples:"
+done
+finish

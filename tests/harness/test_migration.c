@@ -1,0 +1,200 @@
+/*
+ * test_migration.c: stores of earlier layouts. tests/data/store/layoutN.sql is one that a spanmark
+ * of that time wrote, as text: nothing of it is lost, and a reader changes no byte of it.
+ */
+#include "harness/store/store_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/support/run.h"
+
+static char dir[64], path[96], old[96], err[300];
+
+/* From the root of the repository, or next to the program (emulated machines). */
+static char *read_data(const char *name)
+{
+	char exe[512] = "", from[800], *text = NULL;
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	const char *data = getenv("SM_TEST_DATA");
+	size_t size = 0;
+	FILE *f;
+
+	snprintf(from, sizeof(from), "%s/store/%s", data ? data : "tests/data", name);
+	f = fopen(from, "re");
+	if (f == NULL && n > 0) {
+		*strrchr(exe, '/') = '\0';
+		snprintf(from, sizeof(from), "%s/data/store/%s", exe, name);
+		f = fopen(from, "re");
+	}
+	if (f == NULL) {
+		printf("tests/data/store/%s is not here: not tested\n", name);
+		exit(77);
+	}
+	ck_assert_int_gt(getdelim(&text, &size, '\0', f), 0);
+	fclose(f);
+	return text;
+}
+
+static void make_store(const char *to)
+{
+	char *sql = read_data("layout5.sql");
+	sqlite3 *db;
+
+	ck_assert_int_eq(sqlite3_open(to, &db), SQLITE_OK);
+	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s",
+		      sqlite3_errmsg(db));
+	ck_assert_int_eq(sqlite3_exec(db, "PRAGMA journal_mode=WAL", NULL, NULL, NULL), 0);
+	sqlite3_close(db);
+	free(sql);
+}
+
+static void setup(void)
+{
+	snprintf(dir, sizeof(dir), "/tmp/spanmark-migration-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/s.db", dir);
+	snprintf(old, sizeof(old), "%s/old.db", dir);
+	make_store(path);
+	make_store(old);
+}
+
+static void teardown(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static struct sm_store *open_with(int (*open_it)(const char *, struct sm_store **, char *, size_t),
+				  const char *p)
+{
+	struct sm_store *s;
+
+	ck_assert_msg(open_it(p, &s, err, sizeof(err)) == 0, "%s", err);
+	return s;
+}
+
+static int64_t number(struct sm_store *s, const char *sql)
+{
+	int rc = 0;
+	int64_t n = sm__store_number(s, sql, &rc);
+
+	ck_assert_msg(rc == 0, "%s: %s", sql, sm_store_error(s));
+	return n;
+}
+
+/* Every row of every table is there, with every column that it had. */
+static void holds_all(struct sm_store *s)
+{
+	static const char *const tables[] = {
+		"run", "plan", "sample", "calibration", "result", "metric", "word",
+	};
+	char sql[2000];
+
+	snprintf(sql, sizeof(sql), "ATTACH '%s' AS old", old);
+	ck_assert_int_eq(sm__store_exec(s, sql), 0);
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		char columns[900];
+		int rc = 0;
+		sqlite3_stmt *st;
+
+		snprintf(sql, sizeof(sql),
+			 "SELECT group_concat('\"'||name||'\"') FROM pragma_table_info('%s','old')",
+			 tables[i]);
+		st = sm__store_prepare(s, sql, &rc);
+		ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
+		snprintf(columns, sizeof(columns), "%s", sqlite3_column_text(st, 0));
+		sqlite3_finalize(st);
+		snprintf(sql, sizeof(sql), "SELECT count(*)>0 FROM old.%s", tables[i]);
+		ck_assert_int_eq(number(s, sql), 1);
+		snprintf(sql, sizeof(sql),
+			 "SELECT count(*) FROM (SELECT %s FROM old.%s EXCEPT SELECT %s FROM "
+			 "main.%s)",
+			 columns, tables[i], columns, tables[i]);
+		ck_assert_int_eq(number(s, sql), 0);
+		snprintf(sql, sizeof(sql),
+			 "SELECT (SELECT count(*) FROM old.%s)-(SELECT count(*) FROM main.%s)",
+			 tables[i], tables[i]);
+		ck_assert_int_eq(number(s, sql), 0);
+	}
+	ck_assert_int_eq(sm__store_exec(s, "DETACH old"), 0);
+}
+
+START_TEST(nothing_is_lost)
+{
+	struct sm_store *s = open_with(sm_store_open, path);
+	unsigned planned;
+	int64_t run = 0;
+	char *env;
+
+	holds_all(s);
+	ck_assert_int_eq(number(s, "PRAGMA user_version"), SM_STORE_SCHEMA);
+	ck_assert_int_eq(number(s, "SELECT count(*) FROM run WHERE host='vm' AND "
+				   "length(identity)=32"),
+			 2);
+	ck_assert_int_eq(sm_store_unfinished(s, &run, &planned, &env), 0);
+	ck_assert_int_eq(run, 2);
+	free(env);
+	sm_store_close(s);
+	s = open_with(sm_store_open, path); /* and there it stays */
+	holds_all(s);
+	sm_store_close(s);
+}
+END_TEST
+
+static char *bytes_of(const char *p, size_t *len)
+{
+	static char buf[1 << 20];
+	FILE *f = fopen(p, "re");
+
+	ck_assert_ptr_nonnull(f);
+	*len = fread(buf, 1, sizeof(buf), f);
+	fclose(f);
+	return buf;
+}
+
+START_TEST(a_reader_changes_no_byte)
+{
+	struct sm_store *s = open_with(sm_store_open_read, path);
+	size_t len, after;
+	char *before = memcpy(malloc(1 << 20), bytes_of(old, &len), 1 << 20);
+	struct sm_report r;
+
+	ck_assert_int_eq(sm_store_load(s, 1, &r), 0);
+	ck_assert_uint_eq(r.nrecords, 4);
+	sm_report_free(&r);
+	sm_store_close(s);
+	ck_assert_int_eq(memcmp(before, bytes_of(path, &after), len), 0);
+	ck_assert_uint_eq(after, len);
+	free(before);
+}
+END_TEST
+
+/* A run of before has the same identity in each copy of its store, however each was taken over. */
+START_TEST(an_old_run_twice_is_one)
+{
+	struct sm_store *s = open_with(sm_store_open, path),
+			*o = open_with(sm_store_open_read, old);
+	struct sm_merged m;
+
+	for (int64_t run = 1; run <= 2; run++) {
+		ck_assert_int_eq(sm_store_merge(s, o, run, &m), 0);
+		ck_assert_int_eq(m.how, SM_MERGED_KNOWN);
+		ck_assert_int_eq(m.id, run);
+	}
+	ck_assert_int_eq(number(s, "SELECT count(DISTINCT identity) FROM run"), 2);
+	sm_store_close(s);
+	sm_store_close(o);
+}
+END_TEST
+
+int main(void)
+{
+	return SM_SUITE_EACH("migration", 60, setup, teardown, SM_T(nothing_is_lost),
+			     SM_T(a_reader_changes_no_byte), SM_T(an_old_run_twice_is_one));
+}
