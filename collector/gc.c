@@ -12,6 +12,7 @@
 #include "allocator/objects/markmap.h"
 #include "allocator/os/osthread.h"
 #include "allocator/pages/scavenge.h"
+#include "allocator/os/setfile.h"
 #include "collector/fork.h"
 #include "collector/gc_internal.h"
 #include "collector/inspect.h"
@@ -308,6 +309,17 @@ static void destroy_parts(struct sm_gc *gc)
 	free(gc);
 }
 
+/* Of the file of a tuning: all but what is malloc's. */
+static int take_setting(void *config, const char *key, const char *value, char *err, size_t errlen)
+{
+	int e;
+
+	if (strncmp(key, "env.", 4) == 0)
+		return -ENOENT;
+	e = sm_gc_config_set(config, key, value, err, errlen);
+	return e == -ENOENT ? -EINVAL : e;
+}
+
 struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t errlen)
 {
 	struct sm_gc *gc = aligned_alloc(SM_CACHELINE, sm_align_up(sizeof(*gc), SM_CACHELINE));
@@ -326,6 +338,7 @@ struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t err
 		gc->config = *cfg;
 	else
 		sm_gc_config_init(&gc->config);
+	sm__setfile_read(take_setting, &gc->config);
 	cfg = &gc->config;
 	gc->cpus = sm__os_cpus();
 	gc->nworkers = cfg->workers ? cfg->workers : default_workers(gc->cpus);

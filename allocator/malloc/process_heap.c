@@ -13,6 +13,7 @@
 #include "allocator/malloc/malloc_fast.h"
 #include "allocator/pages/meta.h"
 #include "allocator/os/os.h"
+#include "allocator/os/setfile.h"
 #include "allocator/base/say.h"
 #include "allocator/pages/pageheap.h"
 #include "allocator/pages/scavenge.h"
@@ -142,10 +143,27 @@ static const char *variable(const char *name)
 	return NULL;
 }
 
+/* Of the file of a tuning: the heap's settings, and ours as they stand in SPANMARK_MALLOC. */
+static int take_setting(void *ctx, const char *key, const char *value, char *err, size_t errlen)
+{
+	int e;
+
+	(void)ctx;
+	if (strcmp(key, "env.SPANMARK_MALLOC") == 0) {
+		read_settings(value);
+		return 0;
+	}
+	if (strncmp(key, "env.", 4) == 0 || strncmp(key, "gc.", 3) == 0)
+		return -ENOENT;
+	e = set_key(key, value, err, errlen);
+	return e == -ENOENT ? -EINVAL : e;
+}
+
 static void read_environment(void)
 {
 	const char *text = variable("SPANMARK_MALLOC");
 
+	sm__setfile_read(take_setting, NULL); /* whoever names a file may read what is wrong */
 	if (sm__malloc_preloaded())
 		sm__say_nothing(text == NULL || strstr(text, "verbose=1") == NULL);
 	read_settings(text);

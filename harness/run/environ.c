@@ -196,8 +196,8 @@ static void add_versions(cJSON *env)
 static bool is_malloc_variable(const char *entry)
 {
 	static const char *const begin[] = {
-		"LD_PRELOAD=", "GLIBC_TUNABLES=", "MALLOC_",	     "MIMALLOC_",
-		"GC_",	       "TCMALLOC_",	  "SPANMARK_MALLOC="};
+		"LD_PRELOAD=", "GLIBC_TUNABLES=", "MALLOC_",	      "MIMALLOC_",
+		"GC_",	       "TCMALLOC_",	  "SPANMARK_MALLOC=", "SPANMARK_CONFIG="};
 
 	for (size_t i = 0; i < sizeof(begin) / sizeof(begin[0]); i++)
 		if (strncmp(entry, begin[i], strlen(begin[i])) == 0)

@@ -192,6 +192,7 @@ int sm_cmd_worker(int argc, char **argv)
 		return answer_version();
 	if (argc > 1) /* found once by the parent, not by each worker for 5 ms */
 		sm_clock_take_ticks_per_ns(strtod(argv[1], NULL));
+	unsetenv("SPANMARK_CONFIG");	/* settings of heap and collector are the job's alone */
 	prctl(PR_SET_NAME, "spanmark"); /* not the "exe" of /proc/self/exe */
 	if (fcntl(SM_WORKER_JOB_FD, F_GETFD) < 0 || fcntl(SM_WORKER_SAMPLE_FD, F_GETFD) < 0) {
 		sm_complain("%s is started by `spanmark run` only", SM_WORKER_COMMAND);
