@@ -311,6 +311,7 @@ static void print(struct compare *c, const struct sm_compare_text *t, bool first
 		break;
 	case SM_FORMAT_CSV: sm_compare_csv(t, first, stdout); break;
 	case SM_FORMAT_JSON: cJSON_AddItemToArray(c->json, sm_compare_json(t)); break;
+	default: break; /* not among its --format */
 	}
 }
 

@@ -54,6 +54,7 @@ static void print(const struct lbo *c)
 	case SM_FORMAT_TABLE: sm_lbo_table(&c->l, &c->report, stdout); break;
 	case SM_FORMAT_CSV: sm_lbo_csv(&c->l, stdout); break;
 	case SM_FORMAT_JSON: sm_lbo_json(&c->l, &c->report, stdout); break;
+	default: break; /* not among its --format */
 	}
 }
 

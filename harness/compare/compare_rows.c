@@ -199,31 +199,6 @@ static int add_row(const struct sm_side *s, size_t a, const struct sm_side *t, s
 	return rc;
 }
 
-/* As the user said (--better), else as is known. */
-static enum sm_better better_of(const struct sm_result *result)
-{
-	int said = sm_names_find(sm_better_names, result->better);
-	const struct sm_result_desc *d = sm_result_desc_find(result->name);
-
-	if (said >= 0)
-		return (enum sm_better)said;
-	return d != NULL ? d->better : SM_BETTER_NEITHER;
-}
-
-/* As the run's counter set said, which may be the user's; an older run's did not. */
-static enum sm_better better_of_counter(const struct sm_report *r, const char *name)
-{
-	cJSON *env = cJSON_Parse(r->environment);
-	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(env, "counters");
-	const cJSON *m =
-		sm__environ_metric(cJSON_GetObjectItemCaseSensitive(counters, "metrics"), name);
-	const char *said = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(m, "better"));
-	int better = said != NULL ? sm_names_find(sm_better_names, said) : -1;
-
-	cJSON_Delete(env);
-	return better >= 0 ? (enum sm_better)better : sm_setfile_better(name);
-}
-
 /*
  * What a person would look at first, and what one asked for (--metric of run); the time of all of
  * it says what the time of an operation does.
@@ -236,7 +211,7 @@ static bool is_first(const struct sm_record *r, const struct sm_result *res)
 	if (strcmp(res->name, "wall_s") == 0 && op != NULL && op->has_value)
 		return false;
 	return res->has_value &&
-	       (res->better[0] || (better_of(res) != SM_BETTER_NEITHER &&
+	       (res->better[0] || (sm_better_of_result(res) != SM_BETTER_NEITHER &&
 				   (shown == SM_SHOWN_COLUMN || shown == SM_SHOWN_MORE)));
 }
 
@@ -291,7 +266,7 @@ static int add_metrics(const struct sm_side *s, size_t a, const struct sm_side *
 			    !(is_asked(what, m->metric) || (what->metrics.n == 0 && simulated)) ||
 			    is_row(out, from, m))
 				continue;
-			w.better = better_of_counter(r, m->metric);
+			w.better = sm_better_of_counter(r, m->metric);
 			rc = add_row(s, a, t, b, &w, name, out);
 		}
 	}
@@ -321,7 +296,7 @@ int sm__compare_rows(const struct sm_side *s, size_t a, const struct sm_side *t,
 					   .who = "",
 					   .kind = "",
 					   .unit = res->unit,
-					   .better = better_of(res)};
+					   .better = sm_better_of_result(res)};
 			bool again = k == 1 && sm_record_result(both[0], res->name) != NULL;
 
 			if (!again && is_wanted(what, both[k], both[1 - k], res))

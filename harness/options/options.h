@@ -38,7 +38,14 @@ int sm_strings_add(struct sm_strings *s, const char *text, size_t len);
 int sm_strings_split(struct sm_strings *s, const char *text);
 void sm_strings_free(struct sm_strings *s);
 
-enum sm_format { SM_FORMAT_TABLE, SM_FORMAT_CSV, SM_FORMAT_JSON };
+enum sm_format {
+	SM_FORMAT_TABLE,
+	SM_FORMAT_CSV,
+	SM_FORMAT_JSON,
+	SM_FORMAT_GO,
+	SM_FORMAT_MARKDOWN,
+	SM_FORMAT_OPENMETRICS
+};
 enum sm_count { SM_COUNT_AUTO, SM_COUNT_PMU, SM_COUNT_SW, SM_COUNT_SIM, SM_COUNT_NONE };
 enum sm_color { SM_COLOR_AUTO, SM_COLOR_ALWAYS, SM_COLOR_NEVER };
 

@@ -135,8 +135,10 @@ static const struct sm_option rows[] = {
 	 .words = "role|thread|core|l3|node|kind", .heading = "How it is printed",
 	 .more = "`kind` is that of the core. `l3` is refused where there is no L3."},
 	{"format", 'f', "FORMAT", "how to print", INTO(sm__take_word, format),
-	 .words = "table|csv|json",
-	 .more = "CSV is tidy: one row for each metric of each thread and phase; its columns are "
+	 .words = "table|csv|json|go|markdown|openmetrics",
+	 .more = "The same numbers in all (docs/FORMATS.md): `go` is Go's benchmark format, for "
+		 "benchstat, `markdown` has tables for an issue, `openmetrics` is for Prometheus. "
+		 "CSV is tidy: one row for each metric of each thread and phase; its columns are "
 		 "in its first line: `pass` is the counter pass from 0 (results of the whole "
 		 "process stand there once for each: they are repeats of one repetition), and "
 		 "`reason` says why a value is missing. A table has 100 columns, 80 on a "

@@ -10,7 +10,9 @@
 
 #include "harness/report/summary.h"
 #include "perf/expr.h"
+#include "perf/names.h"
 #include "perf/setfile.h"
+#include "workloads/results.h"
 
 static struct sm_column *add_column(struct sm_summary *r)
 {
@@ -131,17 +133,17 @@ static int add_asked(struct sm_summary *r, const struct sm_report *report, const
 	return 0;
 }
 
-/* The formula that the run's sets gave the metric; "". */
-static const char *formula_of(const cJSON *metrics, const char *metric)
+/* What the run's sets say of the metric; NULL. */
+static const cJSON *metric_of(const cJSON *metrics, const char *metric)
 {
 	const cJSON *item;
 
 	cJSON_ArrayForEach(item, metrics)
 	{
 		if (strcmp(member(item, "metric"), metric) == 0)
-			return member(item, "formula");
+			return item;
 	}
-	return "";
+	return NULL;
 }
 
 /* perf/sets/table.ini, as far as its metrics were asked for. */
@@ -161,7 +163,8 @@ static int add_standard(struct sm_summary *r, const struct sm_report *report, co
 		snprintf(c->title, sizeof(c->title), "%s", m->title);
 		snprintf(c->metric, sizeof(c->metric), "%s", m->name);
 		snprintf(c->formula, sizeof(c->formula), "%.159s",
-			 m->formula[0] ? m->formula : formula_of(metrics, m->name));
+			 m->formula[0] ? m->formula
+				       : member(metric_of(metrics, m->name), "formula"));
 		snprintf(c->unit, sizeof(c->unit), "%s", m->unit);
 		c->per_op = m->per_op;
 		if (!label_column(c, report))
@@ -184,4 +187,27 @@ int sm__summary_columns(const struct sm_report *report, struct sm_summary *r)
 		r->columns[i].name = sm_pool_find(&report->pool, r->columns[i].metric);
 	cJSON_Delete(env);
 	return rc;
+}
+
+/* ---- which way is better ------------------------------------------------------------------ */
+
+enum sm_better sm_better_of_result(const struct sm_result *result)
+{
+	int said = sm_names_find(sm_better_names, result->better);
+	const struct sm_result_desc *d = sm_result_desc_find(result->name);
+
+	if (said >= 0)
+		return (enum sm_better)said;
+	return d != NULL ? d->better : SM_BETTER_NEITHER;
+}
+
+enum sm_better sm_better_of_counter(const struct sm_report *r, const char *name)
+{
+	cJSON *env = cJSON_Parse(r->environment);
+	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(env, "counters");
+	const cJSON *m = metric_of(cJSON_GetObjectItemCaseSensitive(counters, "metrics"), name);
+	int better = sm_names_find(sm_better_names, member(m, "better"));
+
+	cJSON_Delete(env);
+	return better >= 0 ? (enum sm_better)better : sm_setfile_better(name);
 }

@@ -194,7 +194,10 @@ int sm_report_write(const struct sm_report *r, const struct sm_writer *w, FILE *
 	switch (w->format) {
 	case SM_FORMAT_TABLE: rc = sm_write_table(r, w, out); break;
 	case SM_FORMAT_CSV: rc = sm_write_csv(r, out); break;
-	case SM_FORMAT_JSON: rc = sm_write_json(r, out); break;
+	case SM_FORMAT_JSON: rc = sm_write_json(r, w, out); break;
+	case SM_FORMAT_GO: rc = sm_write_go(r, w, out); break;
+	case SM_FORMAT_MARKDOWN: rc = sm_write_markdown(r, w, out); break;
+	case SM_FORMAT_OPENMETRICS: rc = sm_write_openmetrics(r, w, out); break;
 	}
 	if (rc == 0 && (fflush(out) != 0 || ferror(out)))
 		rc = -EIO;

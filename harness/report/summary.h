@@ -20,6 +20,7 @@
 #include "harness/options/options.h"
 #include "harness/judge/statistics.h"
 #include "harness/store/store.h"
+#include "perf/better.h"
 
 struct sm_column {
 	char title[16];
@@ -78,5 +79,18 @@ void sm_summary_group(const struct sm_report *report, unsigned group, size_t *fi
  */
 bool sm_summary_result(const struct sm_report *report, unsigned group, const char *name,
 		       struct sm_stats *out, const char **unit, const char **reason);
+
+/* Do two metrics of one report, the texts of which are interned, stand in one row? */
+static inline bool sm_metrics_share_a_row(const struct sm_metric *a, const struct sm_metric *b)
+{
+	return a->by == b->by && a->role == b->role && a->phase == b->phase &&
+	       a->thread == b->thread && a->core == b->core && a->l3 == b->l3 &&
+	       a->node == b->node && a->core_kind == b->core_kind;
+}
+
+/* Which way a result is better: as the user said (--better), else as is known. */
+enum sm_better sm_better_of_result(const struct sm_result *result);
+/* As the run's counter set said, which may be the user's; an older run's did not. */
+enum sm_better sm_better_of_counter(const struct sm_report *r, const char *name);
 
 #endif

@@ -25,6 +25,13 @@ static inline bool sm__is_shared(const struct sm_metric *m)
 	return m->by > SM_BY_THREAD && m->role[0];
 }
 
+/* Does it belong to a row of --by? Every row has been summed by the worker (perf/rollup.h), where
+ * all events are at hand: here it is picked. */
+static inline bool sm__concerns(const struct sm_metric *m, enum sm_by by)
+{
+	return sm__is_shared(m) || m->by == by;
+}
+
 /*
  * Values of a group, one for each repetition: counter passes repeat a repetition, they are no
  * further ones, so what several of them say is their mean. Records come by repetition.

@@ -7,13 +7,6 @@
 
 #include "harness/report/summary_internal.h"
 
-/* Every row has been summed by the worker (perf/rollup.h), where all events are at hand: here it is
- * picked. */
-static bool concerns(const struct sm_metric *m, enum sm_by by)
-{
-	return sm__is_shared(m) || m->by == by;
-}
-
 static void numbered(char *text, size_t len, const char *what, int number)
 {
 	if (number < 0)
@@ -49,14 +42,6 @@ static const char *who_of(const struct sm_metric *m, struct sm_pool *pool)
 	case SM_BY_PACKAGE: numbered(text, sizeof(text), "package", m->thread); break;
 	}
 	return sm_pool_str(pool, text);
-}
-
-/* Do two metrics of one sample, the texts of which are interned, stand in one row? */
-static bool same_row(const struct sm_metric *a, const struct sm_metric *b)
-{
-	return a->by == b->by && a->role == b->role && a->phase == b->phase &&
-	       a->thread == b->thread && a->core == b->core && a->l3 == b->l3 &&
-	       a->node == b->node && a->core_kind == b->core_kind;
 }
 
 /* ---- finding ------------------------------------------------------------------------------ */
@@ -162,9 +147,9 @@ static int find_in_record(struct finder *f, struct sm_summary *r, enum sm_by by,
 		const struct sm_metric *m = &rec->metrics[k];
 
 		row_of[k] = -1;
-		if (!concerns(m, by))
+		if (!sm__concerns(m, by))
 			continue;
-		if (last == NULL || !same_row(last, m)) {
+		if (last == NULL || !sm_metrics_share_a_row(last, m)) {
 			const char *who = who_of(m, &r->pool);
 
 			row = who != NULL ? row_for(f, who, m->phase) : -ENOMEM;

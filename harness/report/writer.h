@@ -6,6 +6,9 @@
  *   table  rows by workload, role and phase; fits 100 columns; n/a with its reason in a footnote
  *   csv    tidy: one row for each metric of each thread of each sample, and for each result
  *   json   everything: environment, samples, metrics, null with a status and a reason
+ *   go     Go's benchmark format, for benchstat: a line for each repetition
+ *   markdown     what the table says, as GitHub's tables
+ *   openmetrics  what the table says, for Prometheus and its kin
  */
 #ifndef SM_HARNESS_WRITER_H
 #define SM_HARNESS_WRITER_H
@@ -14,6 +17,7 @@
 
 #include "harness/options/options.h"
 #include "harness/store/store.h"
+#include "perf/better.h"
 
 #define SM_TABLE_WIDTH 100
 
@@ -29,11 +33,51 @@ int sm_report_write(const struct sm_report *r, const struct sm_writer *w, FILE *
 
 int sm_write_table(const struct sm_report *r, const struct sm_writer *w, FILE *out);
 int sm_write_csv(const struct sm_report *r, FILE *out);
-int sm_write_json(const struct sm_report *r, FILE *out);
+int sm_write_json(const struct sm_report *r, const struct sm_writer *w, FILE *out);
+int sm_write_go(const struct sm_report *r, const struct sm_writer *w, FILE *out);
+int sm_write_markdown(const struct sm_report *r, const struct sm_writer *w, FILE *out);
+int sm_write_openmetrics(const struct sm_report *r, const struct sm_writer *w, FILE *out);
 
 /* The metric as CSV and JSON show it: of a sum over all roles the role is "by-core", "by-node", ..
  */
 struct sm_metric sm__writer_metric(const struct sm_metric *m);
+
+/* ---- writer_names.c ----------------------------------------------------------------------- */
+
+typedef void sm_put_fn(FILE *out, const char *text);
+
+/* "graph/objects=200000/edges=4/gc.mode=stw/place=compact/mark_place=shared/workers=1": the case
+ * without its backend, malloc'ed; NULL when out of memory. Names and values go through put, NULL:
+ * as they are. */
+char *sm__writer_case(const struct sm_record *rec, sm_put_fn *put);
+
+struct sm_column; /* summary.h */
+/* "cycles_per_op", "time_ns_per_op", "ipc": what a column of counters is called. */
+void sm__writer_column(const struct sm_column *c, char *buf, size_t len);
+
+/* What some sample of a report has: a result, or a counter of rows. */
+struct sm_figure {
+	const char *name, *unit;
+	bool counter;
+	enum sm_better better;
+	/* without noise: decided by the options, or simulated, and the same in all repetitions of
+	 * each case, of which one has several */
+	bool exact;
+	/* in the making: its last value in the results of a case */
+	bool known, again, varies;
+	unsigned group;
+	double value;
+};
+
+/* In the order of appearance. */
+struct sm_figures {
+	struct sm_figure *v;
+	size_t n, last;
+};
+
+/* 0 or -ENOMEM; to be freed in every case. */
+int sm__writer_figures(const struct sm_report *r, struct sm_figures *f);
+void sm__writer_figures_free(struct sm_figures *f);
 
 /* ---- output.c: where the report goes ------------------------------------------------------ */
 

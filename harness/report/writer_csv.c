@@ -16,7 +16,6 @@
 #include "harness/report/writer.h"
 #include "harness/base/text.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,61 +57,6 @@ static void put_text(FILE *out, const char *text)
 	}
 	if (quote)
 		fputc('"', out);
-}
-
-static void add_pairs(FILE *f, const char *json)
-{
-	cJSON *obj = cJSON_Parse(json);
-	const cJSON *item;
-
-	cJSON_ArrayForEach(item, obj)
-	{
-		fprintf(f, "/%s=", item->string);
-		if (cJSON_IsString(item))
-			fputs(item->valuestring, f);
-		else if (cJSON_IsNumber(item))
-			fprintf(f, "%.15g", item->valuedouble);
-		else {
-			const cJSON *e;
-
-			cJSON_ArrayForEach(e, item)
-				fprintf(f, "%s%.15g", e == item->child ? "" : ";", e->valuedouble);
-		}
-	}
-	cJSON_Delete(obj);
-}
-
-/* "graph/objects=200000/edges=4/gc.mode=stw/place=compact/mark_place=shared/workers=1" */
-static char *case_name(const struct sm_record *rec)
-{
-	cJSON *placement = cJSON_Parse(rec->placement);
-	static const char *const shown[] = {"place", "mark_place", "kind", "workers", "threads"};
-	char *name = NULL;
-	size_t len = 0;
-	FILE *f = open_memstream(&name, &len);
-
-	if (f == NULL) {
-		cJSON_Delete(placement);
-		return NULL;
-	}
-	fputs(rec->workload, f);
-	add_pairs(f, rec->params);
-	add_pairs(f, rec->config);
-	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
-		const cJSON *item = cJSON_GetObjectItemCaseSensitive(placement, shown[i]);
-
-		if (cJSON_IsString(item))
-			fprintf(f, "/%s=%s", shown[i], item->valuestring);
-		else if (cJSON_IsNumber(item) && !(strcmp(shown[i], "threads") == 0 &&
-						   strstr(rec->params, "\"threads\"") != NULL))
-			fprintf(f, "/%s=%d", shown[i], item->valueint);
-	}
-	cJSON_Delete(placement);
-	if (fclose(f)) {
-		free(name);
-		return NULL;
-	}
-	return name;
 }
 
 /* What served malloc; "": not known, or no matter. */
@@ -205,7 +149,7 @@ static void put_whole(FILE *out, struct line l, const struct sm_result *res, con
 static int put_record(FILE *out, const struct sm_record *rec)
 {
 	struct sm_result sample = {.name = "sample", .unit = "", .reason = rec->message};
-	char *run = case_name(rec);
+	char *run = sm__writer_case(rec, NULL);
 	struct library library;
 	struct line l = {run, rec, NULL, NULL, &library};
 

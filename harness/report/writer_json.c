@@ -12,7 +12,11 @@
  *                "series":[{"name":"heap_live","x_unit":"ns","y_unit":"bytes",
  *                           "points":[[x,y],..]}],
  *                "output","warnings":[..]}],
- *    "summary":[..medians and intervals of results by case..], "calibration":[..]}
+ *    "summary":[{"case","workload","backend","results":{"wall_s":{"n","median","low","high",..}},
+ *                "counters":[{"role","phase","reps","occurred","values":{"cycles_per_op":{..}},
+ *                             "missing":{"ipc":"reason"}}]}], "calibration":[..]}
+ *
+ * "counters" are the rows of the table, for what --by names.
  *
  * "library" is what served malloc; null: the sample's backend has its own, or it was not run. Of a
  * backend that is not installed the only sample of each case has the status "n/a".
@@ -31,6 +35,7 @@
 #include "harness/report/writer.h"
 #include "workloads/series.h"
 #include "harness/base/text.h"
+#include "perf/names.h"
 
 /* cJSON's own numbers may lose the last bit: these read back as the same double, as in CSV. */
 static cJSON *value_json(bool has, double v)
@@ -185,11 +190,38 @@ static cJSON *stats_json(const struct sm_stats *s)
 	return obj;
 }
 
-/* Medians and intervals of every result of the group that starts at records[first]. */
-static cJSON *summary_json(const struct sm_report *r, size_t first)
+/* A row of the table. */
+static cJSON *row_json(const struct sm_summary *u, size_t row, enum sm_by by)
+{
+	cJSON *obj = cJSON_CreateObject(), *values, *missing;
+
+	cJSON_AddStringToObject(obj, sm_by_names[by], u->rows[row].who);
+	cJSON_AddStringToObject(obj, "phase", u->rows[row].phase);
+	cJSON_AddNumberToObject(obj, "reps", u->rows[row].reps);
+	cJSON_AddNumberToObject(obj, "occurred", u->rows[row].occurred);
+	values = cJSON_AddObjectToObject(obj, "values");
+	missing = cJSON_AddObjectToObject(obj, "missing");
+	for (size_t c = 0; c < u->ncolumns; c++) {
+		const struct sm_cell *cell = &u->cells[row * u->ncolumns + c];
+		char name[128];
+
+		sm__writer_column(&u->columns[c], name, sizeof(name));
+		if (cell->has_value)
+			cJSON_AddItemToObject(values, name, stats_json(&cell->stats));
+		else
+			cJSON_AddStringToObject(missing, name,
+						cell->reason != NULL ? cell->reason : "");
+	}
+	return obj;
+}
+
+/* Medians and intervals of every result of the group that starts at records[first], and its rows of
+ * the table, from *row on. */
+static cJSON *summary_json(const struct sm_report *r, size_t first, const struct sm_summary *u,
+			   size_t *row, enum sm_by by)
 {
 	const struct sm_record *rec = &r->records[first];
-	cJSON *obj = cJSON_CreateObject(), *results;
+	cJSON *obj = cJSON_CreateObject(), *results, *rows;
 	size_t with_results = first;
 
 	while (with_results < r->nrecords && r->records[with_results].group == rec->group &&
@@ -199,6 +231,9 @@ static cJSON *summary_json(const struct sm_report *r, size_t first)
 	cJSON_AddStringToObject(obj, "workload", rec->workload);
 	cJSON_AddStringToObject(obj, "backend", rec->backend);
 	results = cJSON_AddObjectToObject(obj, "results");
+	rows = cJSON_AddArrayToObject(obj, "counters");
+	for (; *row < u->nrows && u->rows[*row].group == rec->group; ++*row)
+		cJSON_AddItemToArray(rows, row_json(u, *row, by));
 	if (with_results == r->nrecords || r->records[with_results].group != rec->group)
 		return obj;
 	rec = &r->records[with_results];
@@ -242,7 +277,22 @@ static int put(FILE *out, const char *before, cJSON *item)
 	return 0;
 }
 
-int sm_write_json(const struct sm_report *r, FILE *out)
+static int put_summaries(const struct sm_report *r, enum sm_by by, FILE *out)
+{
+	struct sm_summary u;
+	size_t row = 0;
+	int rc = sm_summary_build(r, by, &u);
+
+	fputs("],\n\"summary\":[", out);
+	for (size_t i = 0; i < r->nrecords && rc == 0; i++) {
+		if (i == 0 || r->records[i].group != r->records[i - 1].group)
+			rc = put(out, i ? ",\n" : "\n", summary_json(r, i, &u, &row, by));
+	}
+	sm_summary_free(&u);
+	return rc;
+}
+
+int sm_write_json(const struct sm_report *r, const struct sm_writer *w, FILE *out)
 {
 	int rc = put(out, "{\"schema_version\":1,\n\"environment\":", object_json(r->environment));
 
@@ -252,11 +302,8 @@ int sm_write_json(const struct sm_report *r, FILE *out)
 	fprintf(out, ",\n\"planned\":%u,\n\"samples\":[", r->planned);
 	for (size_t i = 0; i < r->nrecords && rc == 0; i++)
 		rc = put(out, i ? ",\n" : "\n", sample_json(&r->records[i]));
-	fputs("],\n\"summary\":[", out);
-	for (size_t i = 0; i < r->nrecords && rc == 0; i++) {
-		if (i == 0 || r->records[i].group != r->records[i - 1].group)
-			rc = put(out, i ? ",\n" : "\n", summary_json(r, i));
-	}
+	if (rc == 0)
+		rc = put_summaries(r, w->by, out);
 	fputs("],\n\"calibration\":[", out);
 	for (size_t i = 0; i < r->ncalibrations && rc == 0; i++)
 		rc = put(out, i ? ",\n" : "\n", calibration_json(&r->calibrations[i]));

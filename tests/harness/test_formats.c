@@ -1,7 +1,10 @@
 /*
- * test_formats.c: one run, two cases x two repetitions x two counter passes with known numbers, in
- * all three formats. What a reader computes from the CSV by a dozen lines of code of their own is
- * what the JSON and its summary, and the table, say.
+ * test_formats.c: one run, two cases x two repetitions x two counter passes with known numbers.
+ * What a reader computes from the CSV by a dozen lines of code of their own is what the JSON and
+ * its summary, and the table, say.
+ *
+ * test_formats --write DIR writes this run and others in every format, for cli/test_same_numbers.sh
+ * to read back: one that has everything that is rare, with hostile names; an empty one.
  */
 #include "harness/report/summary.h"
 #include "harness/report/writer.h"
@@ -315,10 +318,172 @@ START_TEST(the_table_is_that_of_the_csv)
 }
 END_TEST
 
-int main(void)
+/* ---- files for those who read them back ---------------------------------------------------- */
+
+/* What each context takes for its own: CSV, Markdown, HTML, labels, Go's fields, a terminal. */
+#define EVIL                                                                                  \
+	"=cmd|'/C calc'!A0,\\\"q\\\"\\\\ \\n\\t`x` *b* _i_ [l](http://h) <b>&amp;</b> @user " \
+	"#1 ; {}%41 \\u001b[2J/\\u0007"
+
+static const char simulated[] =
+	"{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\",\"value\":10}],"
+	"\"metrics\":"
+	"[{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"time\",\"event\":\"clock\","
+	"\"value\":"
+	"%u,\"unit\":\"ns\",\"source\":\"sw\"},{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":"
+	"\"instructions\",\"event\":\"sim::Ir\",\"value\":12345,\"unit\":\"insn\",\"source\":"
+	"\"sim\""
+	"},{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"l1d_miss\",\"event\":\"sim::D1\","
+	"\"value\":%u,\"unit\":\"misses\",\"source\":\"sim\"}],\"output\":\"\",\"warnings\":\"\"}";
+
+static const char hostile[] =
+	"{\"error\":\"\",\"results\":[{\"name\":\"" EVIL "\",\"unit\":\"" EVIL "\",\"value\":-3},"
+	"{\"name\":\"ops\",\"unit\":\"ops\",\"value\":0.5},"
+	"{\"name\":\"a.s\",\"unit\":\"s\",\"value\":1e15,\"better\":\"more\"},"
+	"{\"name\":\"a_s\",\"unit\":\"kg\",\"value\":5e-324,\"better\":\"less\"},"
+	"{\"name\":\"hit_share\",\"unit\":\"%\",\"value\":99.5},"
+	"{\"name\":\"x_per_y\",\"unit\":\"x/y\",\"reason\":\"" EVIL "\"}],"
+	"\"metrics\":[{\"role\":\"" EVIL "\",\"phase\":\"" EVIL
+	"\",\"metric\":\"time\",\"event\":\"" EVIL
+	"\",\"value\":7,\"unit\":\"ns\",\"source\":\"sw\"},"
+	"{\"role\":\"" EVIL "\",\"phase\":\"" EVIL "\",\"metric\":\"" EVIL "\",\"event\":\"" EVIL
+	"\",\"value\":0,\"unit\":\"u\",\"status\":\"multiplexed\",\"enabled_ns\":9,\"running_ns\":"
+	"3},"
+	"{\"role\":\"mutator\",\"phase\":\"app\",\"core_kind\":\"adl_p\",\"metric\":\"time\","
+	"\"event\":\"clock\",\"value\":7,\"unit\":\"ns\",\"source\":\"sw\"},"
+	"{\"role\":\"mutator\",\"phase\":\"app\",\"core_kind\":\"adl_p\",\"metric\":\"cycles\","
+	"\"unit\":\"cycles\",\"status\":\"denied\",\"reason\":\"" EVIL "\"}],"
+	"\"output\":\"\",\"warnings\":\"" EVIL "\"}";
+
+static const char rich_environment[] =
+	"{\"cpu_model\":\"" EVIL
+	"\",\"kernel\":\"6.1\",\"architecture\":\"x86_64\",\"repetitions\":"
+	"7,\"counters\":{\"passes\":2,\"chosen\":true,\"metrics\":[{\"metric\":\"" EVIL "\"}]}}";
+
+struct samples {
+	struct fake_sample v[48];
+	char *wires[48];
+	unsigned n;
+};
+
+static void add(struct samples *s, struct fake_sample one, char *wire)
 {
+	one.ordinal = s->n;
+	one.wire = wire;
+	s->wires[s->n] = wire;
+	s->v[s->n++] = one;
+}
+
+/* Enough repetitions for an interval, a simulated case, programs, failures, what is not installed,
+ * names of all kinds. */
+static void load_rich(struct sm_report *r)
+{
+	struct samples s = {.n = 0};
+	char err[300], *wire_text;
+	struct sm_store *store;
+
+	for (unsigned rep = 0; rep < 7; rep++)
+		for (unsigned pass = 0; pass < PASSES; pass++)
+			add(&s, (struct fake_sample){.rep = rep, .pass = pass}, wire(0, rep, pass));
+	for (unsigned rep = 0; rep < 3; rep++) {
+		ck_assert_int_gt(asprintf(&wire_text, simulated, 500 + rep, 70 + rep % 2), 0);
+		add(&s,
+		    (struct fake_sample){
+			    .group = 1, .rep = rep, .backend = "span", .workload = "Simulated"},
+		    wire_text);
+		wire_text = strdup(hostile);
+		add(&s,
+		    (struct fake_sample){.group = 2,
+					 .rep = rep,
+					 .workload = "evil \"w\" |`/%20\\,@x\n=1",
+					 .backend = "preload:/a b/|c.so",
+					 .params = "{\"p r\":\"" EVIL "\",\"list\":[1,2.5]}",
+					 .config = "{\"" EVIL "\":\"v\"}"},
+		    wire_text);
+		if (rep == 1)
+			add(&s,
+			    (struct fake_sample){.group = 3,
+						 .rep = rep,
+						 .workload = "3proxy",
+						 .params = "{\"program\":\"sh -c 'a; b | c'\"}",
+						 .backend = "libc"},
+			    wire(1, 1, 1));
+		else
+			add(&s,
+			    (struct fake_sample){.group = 3,
+						 .rep = rep,
+						 .workload = "3proxy",
+						 .params = "{\"program\":\"sh -c 'a; b | c'\"}",
+						 .backend = "libc",
+						 .status = SM_OUTCOME_CRASHED,
+						 .message = "signal 11\n\033[2J<b>|"},
+			    NULL);
+	}
+	add(&s,
+	    (struct fake_sample){.group = 4,
+				 .backend = "mimalloc",
+				 .status = SM_OUTCOME_ABSENT,
+				 .message = "libmimalloc.so is not installed"},
+	    NULL);
+	ck_assert_int_eq(sm_store_open(NULL, &store, err, sizeof(err)), 0);
+	ck_assert_int_eq(
+		sm_store_load(store, fake_run(store, rich_environment, s.v, s.n, s.n + 1), r), 0);
+	sm_store_close(store);
+	while (s.n > 0)
+		free(s.wires[--s.n]);
+}
+
+static void load_empty(struct sm_report *r)
+{
+	char err[300];
+	struct sm_store *s;
+
+	ck_assert_int_eq(sm_store_open(NULL, &s, err, sizeof(err)), 0);
+	ck_assert_int_eq(sm_store_load(s, fake_run(s, NULL, NULL, 0, 1), r), 0);
+	sm_store_close(s);
+}
+
+static void write_report(const char *dir, const char *name, void load_it(struct sm_report *r))
+{
+	static const char *const ends[] = {
+		[SM_FORMAT_TABLE] = "txt",   [SM_FORMAT_CSV] = "csv",
+		[SM_FORMAT_JSON] = "json",   [SM_FORMAT_GO] = "go",
+		[SM_FORMAT_MARKDOWN] = "md", [SM_FORMAT_OPENMETRICS] = "om"};
+	struct sm_report r;
+
+	load_it(&r);
+	for (unsigned f = 0; f < sizeof(ends) / sizeof(ends[0]); f++) {
+		struct sm_writer w = {.format = (enum sm_format)f, .by = SM_BY_ROLE};
+		char path[600];
+		FILE *out;
+
+		snprintf(path, sizeof(path), "%s/%s.%s", dir, name, ends[f]);
+		out = fopen(path, "we");
+		ck_assert_ptr_nonnull(out);
+		ck_assert_int_eq(sm_report_write(&r, &w, out), 0);
+		ck_assert_int_eq(fclose(out), 0);
+	}
+	sm_report_free(&r);
+}
+
+static const char *folder; /* of --write */
+
+START_TEST(reports_in_every_format)
+{
+	if (folder == NULL)
+		return;
+	write_report(folder, "known", load);
+	write_report(folder, "rich", load_rich);
+	write_report(folder, "empty", load_empty);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && strcmp(argv[1], "--write") == 0)
+		folder = argv[2];
 	return SM_SUITE("formats", 0, SM_T(cases_have_names_of_their_own),
 			SM_T(csv_and_json_have_the_same_metrics),
 			SM_T(the_summary_of_json_is_that_of_the_csv),
-			SM_T(the_table_is_that_of_the_csv));
+			SM_T(the_table_is_that_of_the_csv), SM_T(reports_in_every_format));
 }

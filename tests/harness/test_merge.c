@@ -83,7 +83,7 @@ static char *report(struct sm_store *s, int64_t run)
 	fprintf(f, "%s %s %s %s %u %llu\n", r.identity, r.host, r.state, r.started, r.planned,
 		(unsigned long long)r.seed);
 	r.run = 0;
-	ck_assert_int_eq(sm_write_json(&r, f), 0);
+	ck_assert_int_eq(sm_write_json(&r, &(struct sm_writer){.by = SM_BY_ROLE}, f), 0);
 	sm_report_free(&r);
 	ck_assert_int_eq(fclose(f), 0);
 	return text;
