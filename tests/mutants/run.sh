@@ -16,15 +16,14 @@ out=build/mutants
 seconds=${MUTANT_SECONDS:-6}
 make="make -s --no-print-directory ${CC:+CC=$CC}"
 
-# A copy of what the killers are made of, with the patch in it.
+# A copy of what the killers are made of, with the patch in it. What is built is the tree's own by another name: the
+# compiler, the assembler and make put a new file in the place of an old one, and write into none (but for the .d files).
 plant() { # NAME
 	local dir=$out/$1
 	rm -rf "$dir"
 	mkdir -p "$dir"
-	{
-		tests/files.sh tracked Makefile allocator collector include perf workloads harness tests
-		find "$tree" -path "$tree/pic" -prune -o \( -name '*.o' -o -name '*.d' -o -name '*.a' -o -name flags \) -print
-	} | tar -c -T - | tar -x -C "$dir"
+	tar -c -T "$out/sources" | tar -x -C "$dir"
+	xargs -0 cp -l --parents -t "$dir" <"$out/objects"
 	patch -d "$dir" -p1 -F 3 -s --no-backup-if-mismatch -r - <"$here/$1.patch"
 }
 
@@ -67,7 +66,7 @@ kill_one() { # NAME WHAT KILLERS CONFIG
 		for try in $tries; do
 			status=0
 			# shellcheck disable=SC2086
-			{ env ${only:+SM_TEST_CASE=$only} SM_TEST_CONFIG=${4:-gc.fifo=16} SM_TEST_SEED=$((seed + try)) \
+			{ env ${only:+SM_TEST_CASE=$only} SM_TEST_FIRST=1 SM_TEST_CONFIG=${4:-gc.fifo=16} SM_TEST_SEED=$((seed + try)) \
 				SM_TEST_SECONDS=$seconds timeout -k 5 $limit "$out/$name/$tree/tests/$prog" $arg \
 				>"$out/$name.run" 2>&1 </dev/null; } 2>/dev/null || status=$?
 			if [ $status != 0 ] && [ $status != 77 ]; then
@@ -112,6 +111,11 @@ diff <(grep -v '^#' "$here/mutants.tsv" | cut -f1 | sort) <(cd "$here" && ls ./*
 $make -j2 $(grep -v '^#' "$here/mutants.tsv" | cut -f3 | tr ' ' '\n' |
 	grep -v '^model/' | cut -d: -f1 | sort -u | sed "s|^|$tree/tests/|")
 mkdir -p "$out"
+{
+	tests/files.sh tracked Makefile allocator collector include perf workloads harness tests | grep -v "^$here/.*patch"
+	find "$tree" -path "$tree/pic" -prune -o \( -name '*.d' -o -name flags \) -print
+} >"$out/sources"
+find "$tree" -path "$tree/pic" -prune -o \( -name '*.o' -o -name '*.a' \) -print0 >"$out/objects"
 i=0
 while IFS= read -r line; do
 	case $line in '' | \#*) continue ;; esac

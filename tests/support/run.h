@@ -1,10 +1,12 @@
 /*
  * run.h: a test program's main in one expression: the suite's name, its time limit, its cases.
- * SM_TEST_CASE=NAME in the environment runs the case of that name alone.
+ * SM_TEST_CASE=NAME in the environment runs the case of that name alone; SM_TEST_FIRST=1 ends with
+ * the first case that fails.
  */
 #ifndef SM_TESTS_SUPPORT_RUN_H
 #define SM_TESTS_SUPPORT_RUN_H
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,27 +58,45 @@ static inline int sm_test_wanted(const struct sm_test *t)
 	return only == NULL || strcmp(only, t->test->name) == 0;
 }
 
-/* timeout: seconds a case, 0: check's own. */
+/* A suite of one set of cases, empty. timeout: seconds a case, 0: check's own. */
+static inline Suite *sm_suite_new(const char *name, double timeout, struct sm_fixture fixture,
+				  TCase **cases)
+{
+	Suite *s = suite_create(name);
+
+	*cases = tcase_create(name);
+	if (timeout > 0)
+		tcase_set_timeout(*cases, timeout);
+	if (fixture.once)
+		tcase_add_unchecked_fixture(*cases, fixture.setup, fixture.teardown);
+	else
+		tcase_add_checked_fixture(*cases, fixture.setup, fixture.teardown);
+	suite_add_tcase(s, *cases);
+	return s;
+}
+
 static inline int sm_suite_run(const char *name, double timeout, struct sm_fixture fixture,
 			       const struct sm_test *tests, unsigned n)
 {
-	Suite *s = suite_create(name);
-	TCase *c = tcase_create(name);
+	bool first = getenv("SM_TEST_FIRST") && !fixture.once;
+	TCase *c = NULL;
+	Suite *s = first ? NULL : sm_suite_new(name, timeout, fixture, &c);
+	int failed = 0;
 
-	if (timeout > 0)
-		tcase_set_timeout(c, timeout);
-	if (fixture.once)
-		tcase_add_unchecked_fixture(c, fixture.setup, fixture.teardown);
-	else
-		tcase_add_checked_fixture(c, fixture.setup, fixture.teardown);
-	for (unsigned i = 0; i < n; i++) {
-		if (!sm_test_wanted(&tests[i]))
+	for (const struct sm_test *t = tests; t < tests + n; t++) {
+		int to = t->to ? t->to : 1;
+
+		if (!sm_test_wanted(t))
 			continue;
-		_tcase_add_test(c, tests[i].test, tests[i].signal, 0, tests[i].from,
-				tests[i].to ? tests[i].to : 1);
+		if (!first)
+			_tcase_add_test(c, t->test, t->signal, 0, t->from, to);
+		for (int i = t->from; first && i < to && !failed; i++) {
+			s = sm_suite_new(name, timeout, fixture, &c);
+			_tcase_add_test(c, t->test, t->signal, 0, i, i + 1);
+			failed = sm_test_run(s);
+		}
 	}
-	suite_add_tcase(s, c);
-	return sm_test_run(s);
+	return first ? failed : sm_test_run(s);
 }
 
 #define SM_SUITE_WITH(name, timeout, fixture, ...)              \
