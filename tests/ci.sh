@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # Everything that proves the work, in one go, on a bare Debian 12 with git and make (.ci/run calls it).
 #
-#   tests/ci.sh [STEP ...]     the default steps, or only those named (tests/ci.sh --list prints the default)
+#   tests/ci.sh [STEP ...]     the default steps, or only those named, one after another (tests/ci.sh --list prints the default)
 #
-# Every step installs what it needs itself, prints a header with the time since the start, and the first failing
-# step ends the run with its status.
+# Every step installs what it needs itself, prints a header with the time since the start, and what it took. By default the
+# first ones run alone and the others in two lanes, as much of each waits: for packages, for one emulated CPU, for the last
+# test. What such a step printed is shown when it ends (build/ci/STEP.log meanwhile). A step that fails ends the run with
+# status 1, beside it only the step in hand is brought to its end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CI=${CI:-true}
-started=$SECONDS
+outermost=${CI_STARTED:+no}
+export CI_STARTED=${CI_STARTED:-$(date +%s)}
 JOBS=$(nproc)
 # Tests wait as often as they work. Stress tests do the same operations each time: what a fresh seed finds is for `make soak`.
 export TEST_JOBS=${TEST_JOBS:-3} MUTANT_JOBS=${MUTANT_JOBS:-3} SM_TEST_SEED=${SM_TEST_SEED:-1}
@@ -33,7 +36,7 @@ step_programs() { make --no-print-directory test-programs; } # installs what it 
 turn() { git -c safe.directory='*' rev-list --count HEAD 2>/dev/null || echo $(($(date +%s) / 86400)); }
 step_vm() { # ARM64 and NUMA machines, emulated: of the two of x86 one by rotation, or all of MACHINES=".."
 	local x86=(x86-2s x86-odd)
-	SM_VM_SLOWER=${SM_VM_SLOWER:-2} make --no-print-directory test-vm QUICK=1 \
+	SM_VM_SLOWER=${SM_VM_SLOWER:-4} make --no-print-directory test-vm QUICK=1 \
 		MACHINES="${MACHINES:-arm64-n1 arm64-smp arm64-16k ${x86[$(($(turn) % 2))]}}"
 }
 step_bare() { # make run where there is nothing but git and make
@@ -97,24 +100,47 @@ HOSTILE_TESTS="stress_ test_moments test_lost_object test_barrier test_mark test
 test_workq test_cache test_central test_pageheap test_lock test_heap test_large test_tiny test_span test_stack test_gcfail
 test_types test_flex test_promotion test_refs test_cell test_ephemeron test_misuse test_thread_life test_coroutine test_door
 test_cycle test_inspect test_limit test_throttle test_stalls test_memfail test_shard test_rseq"
-# Each target, the same inputs each time: what is new is for whoever fuzzes longer. Installs what it needs itself.
-step_fuzz() { FUZZ_SEED=1 make --no-print-directory fuzz TIME=20; }
-STEPS="test layers format clang builds asan fuzz hostile long programs model mutants tsan bare vm"
+# Each target, the same inputs each time: what is new is for whoever fuzzes longer. 20 s of a processor that it shares with
+# another step. Installs what it needs itself.
+step_fuzz() { FUZZ_SEED=1 make --no-print-directory fuzz TIME=30; }
+# Alone: what fails most often, and builds what the others share. Then side by side, what takes longest first.
+ALONE="test layers format"
+BESIDE="clang vm asan builds mutants hostile model fuzz programs tsan bare long"
 
-if [ "${1:-}" = --list ]; then
-	echo "$STEPS"
-	exit 0
-fi
-for step in ${*:-$STEPS}; do
-	declare -F "step_$step" >/dev/null || { echo "ci: no step is called '$step'; there are: $STEPS" >&2; exit 2; }
-done
-# Not "step || ...": that would switch off set -e inside the step.
-trap 'echo "ci: step $step failed" >&2' EXIT
-for step in ${*:-$STEPS}; do
-	t=$((SECONDS - started))
-	printf '\n==== %s  (at %d:%02d)\n' "$step" $((t / 60)) $((t % 60))
-	"step_$step"
-done
-trap - EXIT
-t=$((SECONDS - started))
-printf '\n==== done in %d:%02d\n' $((t / 60)) $((t % 60))
+at() { # since the start
+	local t=$(($(date +%s) - CI_STARTED))
+	printf '%d:%02d' $((t / 60)) $((t % 60))
+}
+steps() { # one after another
+	for step; do
+		declare -F "step_$step" >/dev/null || { echo "ci: no step is called '$step'; there are: $ALONE $BESIDE" >&2; exit 2; }
+	done
+	# Not "step || ...": that would switch off set -e inside the step.
+	trap 'echo "ci: step $step failed" >&2' EXIT
+	for step; do
+		printf '\n==== %s  (at %s)\n' "$step" "$(at)"
+		TIMEFORMAT="---- $step took %0R s, and %0U + %0S s of processors"
+		time "step_$step"
+	done
+	trap - EXIT
+}
+beside() { # what xargs calls for each of a lane: 255 has it begin no other
+	local log=build/ci/$1.log status=0
+	echo "ci: $1 begins at $(at)"
+	tests/ci.sh "$1" >"$log" 2>&1 </dev/null || status=255
+	flock build/ci/lock cat "$log"
+	exit $status
+}
+
+case ${1:-} in
+--list) echo "$ALONE $BESIDE"; exit 0 ;;
+--beside) beside "$2" ;;
+"")
+	# shellcheck disable=SC2086
+	steps $ALONE
+	mkdir -p build/ci
+	TEST_JOBS=2 MUTANT_JOBS=2 xargs -P 2 -n 1 tests/ci.sh --beside <<<"$BESIDE" || { echo "ci: a step failed, after $(at)" >&2; exit 1; }
+	;;
+*) steps "$@" ;;
+esac
+[ -n "$outermost" ] || printf '\n==== done in %s\n' "$(at)"

@@ -7,6 +7,7 @@
 #include "allocator/objects/central.h"
 #include "tests/support/marksim.h"
 #include "tests/support/run.h"
+#include "tests/support/scale.h"
 
 static struct marksim m;
 static struct sm_cache *c;
@@ -288,13 +289,14 @@ END_TEST
 #define EACH	20000
 
 static char *objects[THREADS][EACH];
+static unsigned each; /* scaled */
 
 static void *allocate(void *arg)
 {
 	unsigned id = (unsigned)(uintptr_t)arg;
 	struct sm_cache *mine = marksim_cache_new(&m);
 
-	for (unsigned i = 0; i < EACH; i++) {
+	for (unsigned i = 0; i < each; i++) {
 		unsigned b = 1 + (i * 7 + id) % 20;
 		char *p = sm__cache_bump(mine, b);
 
@@ -319,13 +321,14 @@ static void run_threads(void *(*fn)(void *))
 
 START_TEST(threads_share_nothing_that_is_handed_out)
 {
+	each = (unsigned)sm_test_scaled(EACH);
 	for (unsigned round = 0; round < 3; round++) {
 		run_threads(allocate);
 		/* As in the collector: a cycle starts only when everything is swept, and refills
 		 * leave some. */
 		marksim_sweep_all(&m);
 		for (unsigned id = 0; id < THREADS; id++)
-			for (unsigned i = 0; i < EACH; i++) {
+			for (unsigned i = 0; i < each; i++) {
 				unsigned b = 1 + (i * 7 + id) % 20;
 				const char *p = objects[id][i];
 
