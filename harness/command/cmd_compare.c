@@ -112,7 +112,8 @@ static int take_last(const struct sm_option *opt, void *options, const char *val
 #define INTO(take_fn, m) SM_INTO(take_fn, struct compare, m)
 
 static const struct sm_option rows[] = {
-	{"store", 0, "FILE", "the store of sides that name none", INTO(sm__take_borrowed, store)},
+	{"store", 0, "FILE", "the store of sides that name none: " SM_STORE_DEFAULT,
+	 INTO(sm__take_borrowed, store)},
 	{"last", 0, "N", "the last N runs of the store are the sides, the oldest is A",
 	 .take = take_last},
 	{"metric", 0, "NAME,..",
@@ -158,15 +159,6 @@ static bool parse(struct compare *c, int argc, char **argv, int *status)
 
 /* ---- sides -------------------------------------------------------------------------------- */
 
-static int open_store(const char *path, struct sm_store **s, char *err, size_t errlen)
-{
-	if (path == NULL) {
-		snprintf(err, errlen, "compare: wants --store FILE, or sides such as STORE:RUN");
-		return -EINVAL;
-	}
-	return sm_store_open_read(path, s, err, errlen);
-}
-
 static int parse_sides(struct compare *c, int argc, char **argv, char *err, size_t errlen)
 {
 	int rc = 0;
@@ -185,7 +177,7 @@ static int find_last(struct compare *c, char ids[MAX_SIDES][24], char *err, size
 {
 	struct sm_store *s;
 	int64_t runs[MAX_SIDES];
-	int n, rc = open_store(c->store, &s, err, errlen);
+	int n, rc = sm_store_open_read(c->store, &s, err, errlen);
 	char *argv[MAX_SIDES];
 
 	if (rc)
@@ -218,10 +210,10 @@ static int load(struct compare *c, size_t i, char *err, size_t errlen)
 	struct sm_store *s;
 	int rc;
 
-	rc = open_store(store_of(c, side), &s, err, errlen);
+	rc = sm_store_open_read(store_of(c, side), &s, err, errlen);
 	if (rc)
 		return rc;
-	rc = sm_store_load(s, side->run, &c->reports[i]);
+	rc = sm_store_load_named(s, side->run, &c->reports[i]);
 	if (rc)
 		snprintf(err, errlen, "%.80s: %s", side->text, sm_store_error(s));
 	sm_store_close(s);
@@ -430,7 +422,8 @@ static int compare_sides(struct compare *c, int argc, char **argv)
 
 static int run_compare(int argc, char **argv)
 {
-	struct compare c = {.judged = {.margin = SM_VERDICT_MARGIN}, .power = -1};
+	struct compare c = {
+		.store = SM_STORE_DEFAULT, .judged = {.margin = SM_VERDICT_MARGIN}, .power = -1};
 	int status;
 
 	if (parse(&c, argc, argv, &status))
@@ -454,23 +447,24 @@ const struct sm_command sm_command_compare = {
 	.about = "Tells for each measured figure whether B is better than A, worse, the same, or "
 		 "whether the samples are too few to know. Further sides are compared with A too.\n"
 		 "\n"
-		 "A side is a run of the store (4), of another store (other.db:4), or the cases of "
+		 "A side is a run of the store (4, last; spanmark runs lists them), of another "
+		 "store (other.db:4), or the cases of "
 		 "a run that have a backend or settings (libc, gc.mode=stw, 4/gc,gc.mode=stw; "
 		 "without a run: the last). Sides of one run are compared in pairs, which drift "
 		 "and noisy hours do not touch. The intervals of a table hold together with 95 %.",
 	.examples =
 		(const char *const[]){
-			"spanmark run --store lab.db -w churn --backend span,libc --reps 12",
+			"spanmark run -w churn --backend span,libc --reps 12",
 			"measures two backends side by side",
-			"spanmark compare --store lab.db libc span",
+			"spanmark compare libc span",
 			"compares them, in pairs",
-			"spanmark run --store lab.db -w graph --set gc.mode=stw,concurrent --reps "
+			"spanmark run -w graph --set gc.mode=stw,concurrent --reps "
 			"12",
 			"measures two settings",
-			"spanmark compare --store lab.db gc.mode=stw gc.mode=concurrent --metric "
+			"spanmark compare gc.mode=stw gc.mode=concurrent --metric "
 			"stall_max_us",
 			"compares their longest stalls",
-			"spanmark compare --store lab.db --last 2 --fail-if 'ns_per_op > 1.03' "
+			"spanmark compare --last 2 --fail-if 'ns_per_op > 1.03' "
 			"--require-power 3%",
 			"no build gets slower by 3 % unnoticed: status 3 when one has",
 			"spanmark compare laptop.db:1 server.db:1 --format csv",

@@ -34,14 +34,10 @@ static int load(struct lbo *c, const char *text, char *err, size_t errlen)
 		return rc;
 	if (c->side.store != NULL)
 		c->store = c->side.store;
-	if (c->store == NULL) {
-		snprintf(err, errlen, "lbo: wants --store FILE, or a run such as STORE:RUN");
-		return -EINVAL;
-	}
 	rc = sm_store_open_read(c->store, &s, err, errlen);
 	if (rc)
 		return rc;
-	rc = sm_store_load(s, c->side.run, &c->report);
+	rc = sm_store_load_named(s, c->side.run, &c->report);
 	if (rc)
 		snprintf(err, errlen, "%s", sm_store_error(s));
 	sm_store_close(s);
@@ -60,7 +56,7 @@ static void print(const struct lbo *c)
 
 static int run_lbo(int argc, char **argv)
 {
-	struct lbo c = {0};
+	struct lbo c = {.store = SM_STORE_DEFAULT};
 	char err[800] = "out of memory";
 	int status, rc;
 
@@ -84,7 +80,8 @@ static int run_lbo(int argc, char **argv)
 }
 
 static const struct sm_option rows[] = {
-	{"store", 0, "FILE", "where the run is", SM_INTO(sm__take_borrowed, struct lbo, store)},
+	{"store", 0, "FILE", "where the run is: " SM_STORE_DEFAULT,
+	 SM_INTO(sm__take_borrowed, struct lbo, store)},
 	{"metric", 0, "NAME,..", "figures: all that were measured",
 	 SM_INTO(sm__take_words, struct lbo, metrics), .words = "wall|cpu|cycles|instructions"},
 	{"workload", 'w', "NAME,..", "these workloads alone",
@@ -113,16 +110,16 @@ const struct sm_command sm_command_lbo = {
 		 "frees explicitly for the truth.",
 	.examples =
 		(const char *const[]){
-			"spanmark run --store lab.db -w binary-trees --backend gc,span --set "
+			"spanmark run -w binary-trees --backend gc,span --set "
 			"gc.percent=50,100,200,400 --reps 15",
 			"measures several sizes of the heap, and explicit free",
-			"spanmark lbo --store lab.db",
+			"spanmark lbo",
 			"what each heap size costs of an ideal collector, at least, and of "
 			"explicit free",
-			"spanmark run --store lab.db -w churn,graph --backend gc,span --set "
+			"spanmark run -w churn,graph --backend gc,span --set "
 			"gc.mode=stw,concurrent -C cycles,soft --until 2%",
 			"both modes of the collector, with cycles",
-			"spanmark lbo --store lab.db --metric cpu,cycles -f csv",
+			"spanmark lbo --metric cpu,cycles -f csv",
 			"the CPU time and the cycles of both modes, mark workers included",
 			"spanmark run --store sim.db -w binary-trees -p depth=12 --backend gc,span "
 			"--set "

@@ -42,6 +42,7 @@ struct run {
 	unsigned total;	 /* jobs of the run, done ones included */
 	unsigned failed; /* samples that are not ok */
 	bool interrupted;
+	bool default_store; /* none was named */
 };
 
 /* ---- one sample --------------------------------------------------------------------------- */
@@ -231,7 +232,11 @@ static int begin_again(struct run *run, int argc, char **argv)
 	char err[512] = "", *begun, *now;
 	int rc;
 
-	run->id = run->opt.resume_run;
+	if (run->opt.resume_run != NULL &&
+	    sm_store_find(run->store, run->opt.resume_run, &run->id) != 0) {
+		sm_complain("%s", sm_store_error(run->store));
+		return SM_EXIT_USAGE;
+	}
 	if (sm_store_unfinished(run->store, &run->id, &run->total, &begun) != 0) {
 		sm_complain("%s", sm_store_error(run->store));
 		return SM_EXIT_USAGE;
@@ -369,6 +374,20 @@ static bool is_no_mistake(int rc, const char *store)
 	return rc == -EIO || rc == -ENOSPC || rc == -EBUSY || rc == -ENOMEM;
 }
 
+/* Without a word about a store the run is kept in the current folder's, if that takes it. */
+static int open_store(struct run *run, char *err, size_t errlen)
+{
+	int rc = sm_store_open(run->opt.store, &run->store, err, errlen);
+
+	if (rc == 0 || !run->default_store || run->opt.resume)
+		return rc;
+	fprintf(stderr, "warning: %s: this run is kept in no store (--store FILE names one)\n",
+		err);
+	free(run->opt.store);
+	run->opt.store = NULL;
+	return sm_store_open(NULL, &run->store, err, errlen);
+}
+
 /* Opens what is written to, in an order in which a refusal leaves nothing behind. Exit status. */
 static int open_all(struct run *run, int argc, char **argv)
 {
@@ -398,7 +417,7 @@ static int open_all(struct run *run, int argc, char **argv)
 			 "--resume: there is no store '%.300s'; nothing to resume", run->opt.store);
 		return usage(err);
 	}
-	rc = sm_store_open(run->opt.store, &run->store, err, sizeof(err));
+	rc = open_store(run, err, sizeof(err));
 	if (rc) {
 		sm_complain("%s", err);
 		return is_no_mistake(rc, run->opt.store) ? SM_EXIT_FAILED : SM_EXIT_USAGE;
@@ -419,6 +438,9 @@ static int run_command(struct run *run, int argc, char **argv)
 		sm_command_help(&sm_command_run, stdout);
 		return SM_EXIT_OK;
 	}
+	run->default_store = run->opt.store == NULL && !run->opt.no_store;
+	if (run->default_store && (run->opt.store = strdup(SM_STORE_DEFAULT)) == NULL)
+		return usage("out of memory");
 	if (run->opt.resume) /* the plan is in the store */
 		rc = sm_topology_load(&(struct sm_topology_source){0}, &run->plan.topology, err,
 				      sizeof(err));

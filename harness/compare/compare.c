@@ -47,37 +47,50 @@ static int add_wants(struct sm_side *s, const char *text, char *err, size_t errl
 	}
 }
 
+/* The length of the run's name that the text begins with, up to its end or a slash; 0: none. */
+static size_t run_length(const char *text)
+{
+	size_t len = strcspn(text, "/");
+	char name[40];
+
+	snprintf(name, sizeof(name), "%.*s", (int)(len < sizeof(name) ? len : 0), text);
+	return sm_store_is_name(name) ? len : 0;
+}
+
 int sm_side_parse(struct sm_side *s, const char *text, char *err, size_t errlen)
 {
 	const char *colon = strrchr(text, ':'), *at = text;
-	char *end;
+	size_t len;
 
 	*s = (struct sm_side){.text = text};
 	if (strncmp(text, SM_BACKEND_PRELOAD, strlen(SM_BACKEND_PRELOAD)) == 0)
 		return add_wants(s, text, err, errlen);
-	if (colon != NULL && colon > text && strchr("0123456789", colon[1]) != NULL && colon[1]) {
+	if (colon != NULL && colon > text && run_length(colon + 1) > 0) {
 		s->store = strndup(text, (size_t)(colon - text));
 		if (s->store == NULL)
 			return -ENOMEM;
 		at = colon + 1;
 	}
-	if (*at < '0' || *at > '9')
+	len = run_length(at);
+	if (len == 0 && (*at < '0' || *at > '9'))
 		return add_wants(s, at, err, errlen);
-	errno = 0;
-	s->run = strtoll(at, &end, 10);
-	if (errno || s->run <= 0 || (*end && (*end != '/' || !end[1]))) {
+	if (len == 0 || (at[len] == '/' && at[len + 1] == '\0')) {
 		snprintf(err, errlen,
 			 "'%.80s' is no side; allowed: RUN, STORE:RUN, BACKEND, KEY=VALUE, "
 			 "RUN/BACKEND,KEY=VALUE",
 			 text);
 		return -EINVAL;
 	}
-	return *end ? add_wants(s, end + 1, err, errlen) : 0;
+	s->run = strndup(at, len);
+	if (s->run == NULL)
+		return -ENOMEM;
+	return at[len] == '/' ? add_wants(s, at + len + 1, err, errlen) : 0;
 }
 
 void sm_side_free(struct sm_side *s)
 {
 	free((char *)s->store);
+	free(s->run);
 	sm_strings_free(&s->wants);
 }
 

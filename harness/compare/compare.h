@@ -4,7 +4,7 @@
  *
  * A side is a run, or those cases of a run that have a backend or settings:
  *
- *     4   lab.db:4   libc   gc.mode=stw   4/gc,gc.mode=stw
+ *     4   last   lab.db:4   libc   gc.mode=stw   4/gc,gc.mode=stw
  *
  * Two cases are matched when workload, parameters, threads and the mutators' place are the same,
  * and backend, settings and mark workers too, apart from what a side names. What is left over then
@@ -25,7 +25,7 @@ struct sm_side {
 	const char *text;	 /* as typed */
 	struct sm_strings wants; /* backends, and KEY=VALUE of settings */
 	const char *store;	 /* file; NULL: the one of --store */
-	int64_t run;		 /* 0: the last */
+	char *run;		 /* as store.h names it; NULL: the last */
 	const struct sm_report *report;
 };
 

@@ -62,6 +62,13 @@ static int needs_value(const struct sm_option *opt, char *err, size_t errlen)
 	return -EINVAL;
 }
 
+/* Of the one option whose value may be left out: "12", "cafe", "last". */
+static bool is_run(const char *word)
+{
+	return *word != '\0' &&
+	       (strspn(word, "0123456789abcdef") == strlen(word) || strcmp(word, "last") == 0);
+}
+
 /* One option at argv[*i] and its value (--name=value, --name value, -xvalue, -x value). */
 static int parse_one(const struct sm_option_table *t, int argc, char **argv, int *i,
 		     const struct sm_option **opt, const char **value, char *err, size_t errlen)
@@ -89,7 +96,7 @@ static int parse_one(const struct sm_option_table *t, int argc, char **argv, int
 	if (attached != NULL)
 		return 0;
 	if ((*opt)->arg[0] == '[') { /* need not be there */
-		if (*i + 1 < argc && argv[*i + 1][0] >= '0' && argv[*i + 1][0] <= '9')
+		if (*i + 1 < argc && is_run(argv[*i + 1]))
 			*value = argv[++*i];
 		return 0;
 	}

@@ -245,23 +245,35 @@ int sm__take_timeout(const struct sm_option *opt, void *o, const char *value, ch
 	return 0;
 }
 
-/* A run's id, or nothing: the last unfinished one. A configuration file says yes or no. */
+/* What a run is called, or nothing: the last unfinished one. A configuration file says yes or no.
+ */
 int sm__take_resume(const struct sm_option *opt, void *options, const char *value, char *err,
 		    size_t errlen)
 {
 	struct sm_run_options *o = options;
-	unsigned long id;
 
-	if (value == NULL || strcmp(value, "yes") == 0 || strcmp(value, "no") == 0) {
-		o->resume = value == NULL || value[0] == 'y';
+	(void)opt, (void)err, (void)errlen;
+	free(o->resume_run);
+	o->resume_run = NULL;
+	o->resume = value == NULL || strcmp(value, "no") != 0;
+	if (value == NULL || strcmp(value, "no") == 0 || strcmp(value, "yes") == 0)
 		return 0;
+	o->resume_run = strdup(value); /* which the store looks up */
+	return o->resume_run != NULL ? 0 : -ENOMEM;
+}
+
+/* The one of --store and --no-store that comes last is meant. */
+int sm__take_no_store(const struct sm_option *opt, void *options, const char *value, char *err,
+		      size_t errlen)
+{
+	struct sm_run_options *o = options;
+	int rc = sm__take_flag(opt, o, value, err, errlen);
+
+	if (rc == 0 && o->no_store) {
+		free(o->store);
+		o->store = NULL;
 	}
-	if (parse_number(value, 1, 1ul << 52, &id))
-		return refuse_value(err, errlen, opt, value,
-				    "the number of a run, or nothing for the last unfinished one");
-	o->resume = true;
-	o->resume_run = (int64_t)id;
-	return 0;
+	return rc;
 }
 
 int sm__take_word(const struct sm_option *opt, void *o, const char *value, char *err, size_t errlen)

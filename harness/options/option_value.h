@@ -13,6 +13,6 @@ sm_take_fn sm__take_flag, sm__take_text, sm__take_borrowed, sm__take_word, sm__t
 	sm__take_list, sm__take_pair, sm__take_item;
 /* Of run alone, but for the timeout: seconds, a double. */
 sm_take_fn sm__take_counts, sm__take_until, sm__take_reps, sm__take_seed, sm__take_timeout,
-	sm__take_resume;
+	sm__take_resume, sm__take_no_store;
 
 #endif

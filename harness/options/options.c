@@ -75,8 +75,8 @@ static int check_together(const struct sm_run_options *o, char *err, size_t errl
 		wrong = "--topology is for planning: add --dry-run";
 	else if (o->max_time_s > 0 && o->until == NULL && !o->resume)
 		wrong = "--max-time ends --until: add --until 1%";
-	else if (o->resume && o->store == NULL)
-		wrong = "--resume needs --store FILE, the database to go on with";
+	else if (o->resume && o->no_store && o->store == NULL)
+		wrong = "--resume goes on with a run of a store: leave --no-store out";
 	else if (o->resume && o->dry_run)
 		wrong = "--resume runs the plan that the store keeps: leave --dry-run out";
 	else if (o->counters == SM_COUNT_NONE && (o->events.n || o->sets.n))

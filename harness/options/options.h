@@ -72,8 +72,8 @@ struct sm_run_options {
 	bool multiplex;
 	bool no_shuffle;
 	bool resume;
-	int64_t resume_run; /* --resume ID; 0: the last unfinished one */
-	uint64_t given;	    /* a bit for each entry of sm_options() that was said */
+	char *resume_run; /* --resume ID; NULL: the last unfinished one */
+	uint64_t given;	  /* a bit for each entry of sm_options() that was said */
 	bool seed_given;
 	uint64_t seed;
 	char *until;	   /* --until, checked; NULL: not asked */
@@ -83,8 +83,9 @@ struct sm_run_options {
 	enum sm_count counters;
 	enum sm_by by;
 	enum sm_color color;
-	char *output;	/* -o */
-	char *store;	/* --store */
+	char *output; /* -o */
+	char *store;  /* --store */
+	bool no_store;
 	char *note;	/* --note */
 	char *topology; /* --topology: an XML file or a synthetic string, for --dry-run */
 	char *config;	/* --config, read already */

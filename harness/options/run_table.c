@@ -148,14 +148,19 @@ static const struct sm_option rows[] = {
 	{"output", 'o', "FILE", "print into FILE, which is replaced when all went well",
 	 INTO(sm__take_text, output),
 	 .more = "Until the report is complete, and when the disk is full, the old one stays; "
-		 "then, without a `--store`, the report goes into a file in $TMPDIR, /tmp or "
+		 "then, with `--no-store`, the report goes into a file in $TMPDIR, /tmp or "
 		 "/var/tmp that is named."},
 	{"color", 0, "WHEN", "colour in the table", INTO(sm__take_word, color),
 	 .words = "auto|always|never"},
-	{"store", 0, "FILE", "keep samples in this SQLite database, each as it arrives",
+	{"store", 0, "FILE",
+	 "keep samples in this SQLite database, each as it arrives: spanmark.db",
 	 INTO(sm__take_text, store), .heading = "Keeping and repeating",
-	 .more = "Without it they are kept in a temporary one."},
-	{"resume", 0, "[ID]", "go on with a run in --store, by default the last unfinished one",
+	 .more = "`spanmark runs` lists what is kept. Where spanmark.db cannot be written in the "
+		 "current folder, a line says so and the run goes on without; a FILE that was "
+		 "named must be writable."},
+	{"no-store", 0, NULL, "keep no samples once they are reported", .take = sm__take_no_store,
+	 .offset = offsetof(struct sm_run_options, no_store)},
+	{"resume", 0, "[ID]", "go on with a run of the store, by default the last unfinished one",
 	 .take = sm__take_resume,
 	 .more = "What is left is measured as the run was begun: source of counts, limits, "
 		 "passes, seed and all come from the store. An option that says otherwise, "

@@ -90,6 +90,8 @@ struct sm_report {
 
 /* run 0: the last one. -ENOENT when there is none. */
 int sm_store_load(struct sm_store *s, int64_t run, struct sm_report *out);
+/* By what a user calls it. */
+int sm_store_load_named(struct sm_store *s, const char *name, struct sm_report *out);
 void sm_report_free(struct sm_report *r);
 
 /*
@@ -99,8 +101,8 @@ void sm_report_free(struct sm_report *r);
 #define SM_STORE_LAST	"last"
 #define SM_STORE_PREFIX 4 /* digits of an identity, at least */
 bool sm_store_is_name(const char *text);
-/* 0; -ENOENT: there is none; -EINVAL: no name, or of several. */
-int sm_store_find(struct sm_store *s, const char *text, int64_t *run);
+/* name NULL: the last. 0; -ENOENT: there is none; -EINVAL: no name, or of several. */
+int sm_store_find(struct sm_store *s, const char *name, int64_t *run);
 
 struct sm_run_row {
 	int64_t id;

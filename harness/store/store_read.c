@@ -220,6 +220,15 @@ int sm_store_load(struct sm_store *s, int64_t run, struct sm_report *out)
 	return rc;
 }
 
+int sm_store_load_named(struct sm_store *s, const char *name, struct sm_report *out)
+{
+	int64_t run;
+	int rc = sm_store_find(s, name, &run);
+
+	*out = (struct sm_report){0};
+	return rc ? rc : sm_store_load(s, run, out);
+}
+
 void sm_report_free(struct sm_report *r)
 {
 	for (size_t i = 0; i < r->nrecords; i++)

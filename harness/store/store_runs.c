@@ -44,10 +44,12 @@ bool sm_store_is_name(const char *text)
 
 int sm_store_find(struct sm_store *s, const char *text, int64_t *run)
 {
-	bool number = strspn(text, "0123456789") == strlen(text);
+	bool number;
 	int n = 0;
 
 	*run = 0;
+	text = text != NULL ? text : SM_STORE_LAST;
+	number = strspn(text, "0123456789") == strlen(text);
 	if (!sm_store_is_name(text)) {
 		snprintf(s->error, sizeof(s->error),
 			 "'%.80s' is no run; allowed: a number, %d digits or more of an identity "

@@ -230,7 +230,7 @@ fi
 if [ -w /dev/full ]; then
 	expect 1 sh -c "'$cmd' run $small >/dev/full"
 	mkdir rescue
-	expect 1 env TMPDIR="$tmp/rescue" "$cmd" run $small -f csv -o /dev/full; says "No space left" err
+	expect 1 env TMPDIR="$tmp/rescue" "$cmd" run $small --no-store -f csv -o /dev/full; says "No space left" err
 	says "the report is in '$tmp/rescue/spanmark-report-" err
 	grep -q ',wall_s,' rescue/spanmark-report-* || bad "what could not be written is lost"
 	expect 1 sh -c "'$cmd' list >/dev/full"; says "No space left" err

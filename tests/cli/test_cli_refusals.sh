@@ -53,7 +53,8 @@ refuse "allowed" run -w graph --workers 4096
 refuse "dedicated" run -w graph --workers 256 --mark-place dedicated
 refuse "--dry-run" run --topology core:2
 refuse "no L3" run --topology "core:2 pu:1" --dry-run --by l3
-refuse "--store" run --resume
+refuse "there is no store 'spanmark.db'" run --resume
+refuse "--no-store" run --resume --no-store
 refuse "nothing to resume" run --resume --store none.db
 refuse "-e and -C" run --counters none -C cycles
 refuse "one file" run -o x.db --store x.db

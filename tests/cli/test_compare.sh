@@ -133,7 +133,7 @@ P
 expect 0 "$cmd" compare --store lab.db libc libc; says "'libc' and 'libc' are the same: each ratio is 1" err
 expect 0 "$cmd" compare --store lab.db libc span; [ ! -s err ] || bad "not the same: $(cat err)"
 
-refuse "--store FILE" compare 1 2
+refuse "there is no store 'spanmark.db'" compare 1 2
 refuse "no store" compare --store none.db 1 2
 refuse "no store" compare none.db:1 none.db:2
 [ ! -e none.db ] || bad "made a store"
@@ -142,7 +142,8 @@ refuse "unknown backend 'lib'" compare --store lab.db lib span
 refuse "run 2 has no such case" compare --store lab.db gc span
 refuse "no such run" compare --store lab.db 1 9
 refuse "is no side" compare --store lab.db 1x 2
-refuse "is no side" compare --store lab.db 0 2
+refuse "no such run: 0" compare --store lab.db 0 2
+refuse "is no side" compare --store lab.db 1/ 2
 refuse "'nope'" compare --store lab.db 1 2 --metric nope
 refuse "no row is of it" compare --store lab.db 1 2 --fail-if 'p99_us > 2'
 for g in ns_per_op 'ns_per_op = 2' 'ns_per_op > ' '> 2' 'ns_per_op > x' 'ns_per_op > -1' 'ns_per_op > 1 2' 'ns_per_op > inf'; do

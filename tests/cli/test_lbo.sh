@@ -40,7 +40,7 @@ refuse "no such case" lbo --store one.db -w graph
 refuse "have a figure" lbo --store lab.db -w churn --metric cycles,instructions
 refuse "allowed: wall, cpu, cycles, instructions" lbo --store lab.db --metric time
 refuse "allowed: table, csv, json" lbo --store lab.db -f yaml
-refuse "wants --store FILE" lbo
+refuse "there is no store 'spanmark.db'" lbo
 refuse "there is no store 'none.db'" lbo --store none.db
 [ ! -e none.db ] || bad "made a store"
 refuse "no such run: 9" lbo --store lab.db 9

@@ -26,7 +26,7 @@ run="run -w churn -p ops=20000 --counters none --timeout 60 --seed 5 --backend g
 "$cmd" $run --reps 3 --store s.db -f csv >/dev/null 2>&1 || bad "a run"
 "$cmd" $run --reps 2 --store s.db -f csv >/dev/null 2>&1 || bad "a second run"
 refuse "every run is complete" run --store s.db --resume
-refuse "there is no run 7" run --store s.db --resume 7
+refuse "no such run: 7" run --store s.db --resume 7
 unmake s.db 1
 refuse "run 2 is complete" run --store s.db --resume 2
 
@@ -44,7 +44,7 @@ refuse "--threads '', not '2'" run --store s.db --resume --threads 2
 refuse "--by 'core', not 'role'" run --store s.db --resume --by role
 refuse "--no-shuffle 'no', not 'yes'" run --store s.db --resume --no-shuffle
 refuse "--dry-run" run --store s.db --resume --dry-run
-refuse "the number of a run" run --store s.db --resume=x
+refuse "'x' is no run; allowed: a number" run --store s.db --resume=x
 [ "$(sql s.db 'select count(*) from sample where run=1')" = 1 ] || bad "a refusal measured"
 
 # ---- the program and the machine ----

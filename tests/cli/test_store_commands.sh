@@ -76,6 +76,38 @@ expect 0 "$cmd" runs --store fleet.db -f csv
 [ "$(cut -d, -f1 out | tr '\n' ' ')" = "run 2 4 " ] || bad "a number was given twice: $(cat out)"
 refuse "'4' is not an option; spanmark show RUN" runs --store fleet.db 4
 refuse "allowed: table, csv, json" runs --store fleet.db -f yaml
+
+# ---- the store of the folder ----
+mkdir folder && cd folder || exit 1
+once="-w churn -p ops=2000 --backend libc,span --reps 6 -c none"
+expect 0 "$cmd" run $once
+expect 0 "$cmd" run $once --no-store; expect 0 "$cmd" run $once --store other.db
+expect 0 "$cmd" runs -f csv; [ "$(wc -l <out)" = 2 ] || bad "one run: $(cat out)"
+expect 0 "$cmd" compare libc span; says "run 1"
+expect 0 "$cmd" runs -f csv; id=$(sed -n '2s/^1,\(.\{12\}\).*/\1/p' out)
+expect 0 "$cmd" compare last/libc "$id/span"; says "A = last/libc (run 1"; says "B = $id/span (run 1"
+expect 0 "$cmd" compare "spanmark.db:$id" ../two.db:1; says "churn libc"
+echo 'no-store = yes' | sed '1i [run]' >none.ini
+expect 0 "$cmd" run $once --config none.ini
+expect 0 "$cmd" run $once --config none.ini --store spanmark.db
+expect 0 "$cmd" runs -f csv; [ "$(wc -l <out)" = 3 ] || bad "two runs: $(cat out)"
+refuse "run 2 is complete" run --resume last
+refuse "one file" run $once -o spanmark.db
+# Another program's file, or a later spanmark's, is left alone and fails nothing; one that was named does.
+cp ../notdb spanmark.db; rm -f spanmark.db-*
+expect 0 "$cmd" run $once
+[ "$(wc -l <err)" -le 2 ] && says "not a SQLite database: this run is kept in no store (--store FILE names one)" err
+cmp -s ../notdb spanmark.db || bad "changed another program's file"
+refuse "not a SQLite database" run $once --store spanmark.db
+rm spanmark.db
+if [ "$(id -u)" != 0 ]; then
+	chmod a-w .
+	cd .. # where out and err can be written
+	expect 0 sh -c 'cd folder && "$@"' sh "$cmd" run $once; says "this run is kept in no store" err
+	cd folder || exit 1
+	chmod u+w .
+fi
+cd .. || exit 1
 for c in runs merge import export delete; do
 	expect 0 "$cmd" $c --help; says "usage: spanmark"; says "Examples:"
 done

@@ -82,7 +82,7 @@ static int compare(const char *a, const char *b, const struct sm_compare_what *w
 
 		if (rc)
 			return rc;
-		ck_assert_int_eq(sm_store_load(store, sides[i].run, &reports[i]), 0);
+		ck_assert_int_eq(sm_store_load_named(store, sides[i].run, &reports[i]), 0);
 		sides[i].report = &reports[i];
 	}
 	if (reports[0].run == reports[1].run)
@@ -466,7 +466,7 @@ START_TEST(refusals)
 		{"lib", "span", "unknown backend 'lib'"},
 		{"1/", "1", "'1/' is no side"},
 		{"1x", "1", "'1x' is no side"},
-		{"0", "1", "'0' is no side"},
+		{"0x", "1", "'0x' is no side"},
 		{"gc", "libc", "gc: run 1 has no such"},
 		{"libc", "gc.mode=stw", "gc.mode=stw: run"},
 	};

@@ -141,7 +141,7 @@ START_TEST(refusals)
 	refused("--seed -1", "0 to 2^64-1");
 	refused("--quick=yes", "takes no value");
 	refused("--topology m.xml", "--dry-run");
-	refused("--resume", "--store");
+	refused("--resume --no-store", "--no-store");
 	refused("--counters none -e cycles", "contradicts");
 	refused("--config /does/not/exist.ini", "/does/not/exist.ini");
 }
