@@ -227,15 +227,21 @@ static void scan_all_stacks_stw(struct sm_gc *gc)
 }
 
 /* Marks that mutators and the control thread made; mutators make none now. */
-static void collect_counts(struct sm_gc *gc, struct sm_mark_counts *n)
+static void collect_counts(struct sm_gc *gc, struct sm_cycle *c)
 {
 	sm_lock_acquire(&gc->mutators_lock);
-	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
-		sm__mark_counts_add(n, &p->marker.n);
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next) {
+		sm__mark_counts_add(&c->n, &p->marker.n);
+		sm__span_counts_take(&c->spans_n, &p->marker);
+	}
 	sm_lock_release(&gc->mutators_lock);
-	sm__mark_counts_add(n, &gc->marker.n);
+	for (unsigned i = 0; i < gc->nall_workers; i++)
+		sm__span_counts_take(&c->spans_n, &gc->workers[i].marker);
+	sm__mark_counts_add(&c->n, &gc->marker.n);
+	sm__span_counts_take(&c->spans_n, &gc->marker);
 	sm_lock_acquire(&gc->stats_lock);
-	sm__mark_counts_add(n, &gc->dead_counts);
+	sm__mark_counts_add(&c->n, &gc->dead_counts);
+	sm__span_counts_add(&c->spans_n, &gc->dead_spans);
 	sm_lock_release(&gc->stats_lock);
 }
 
@@ -262,7 +268,8 @@ static size_t heap_mapped(struct sm_gc *gc, size_t *in_use, size_t *dirty)
 {
 	sm__pageheap_resident(&gc->heap->pages, in_use, dirty);
 	return *in_use + *dirty +
-	       (*in_use + *dirty) / SM_UNIT * (sizeof(struct sm_span) + SM_UNIT / 128) +
+	       (*in_use + *dirty) / SM_UNIT *
+		       (sizeof(struct sm_span) + (gc->by_span.made ? 2 : 1) * SM_UNIT / 128) +
 	       gc->workq.bytes;
 }
 
@@ -335,7 +342,7 @@ static void pace_next_cycle(struct sm_gc *gc, struct sm_cycle *c)
 
 static void verify_stopped(struct sm_gc *gc)
 {
-	unsigned errors = sm__verify_stw(gc);
+	unsigned errors = sm__verify_stw(gc) + (unsigned)sm__by_span_left(gc);
 
 	sm_lock_acquire(&gc->stats_lock);
 	gc->stats.verify_errors += errors;
@@ -467,7 +474,7 @@ static void run_cycle(struct sm_gc *gc)
 	else
 		cycle_concurrent(gc, c);
 	c->off = sm__now_ns();
-	collect_counts(gc, &c->n);
+	collect_counts(gc, c);
 	for (unsigned i = 0; i < gc->nall_workers; i++)
 		c->worker_ns += gc->workers[i].cpu_ns;
 	pace_next_cycle(gc, c);

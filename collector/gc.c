@@ -216,6 +216,8 @@ static int create_heap(struct sm_gc *gc, char *err, size_t errlen)
 	if (gc->heap == NULL)
 		return -errno;
 	e = sm__markmap_create(gc->heap);
+	if (e == 0 && gc->config.mark != SM_MARK_OBJECTS)
+		e = sm__markmap_add_scans(gc->heap);
 	gc->range = gc->heap->pages.range; /* with the map's tables */
 	gc->nnodes = gc->heap->pages.nnodes;
 	if (e && err && errlen)
@@ -242,7 +244,7 @@ static int init_markers(struct sm_gc *gc)
 {
 	int e = sm__workq_init(&gc->workq, &gc->config.heap, gc->nnodes,
 			       gc->config.tuning.mark_packet, gc->config.tuning.mark_stack_limit,
-			       2 * (gc->nall_workers + 1));
+			       (gc->by_span.made ? 4 : 2) * (gc->nall_workers + 1));
 
 	if (e == 0)
 		e = sm__marker_init(&gc->marker, gc, 0);
@@ -263,6 +265,8 @@ static int init_parts(struct sm_gc *gc, char *err, size_t errlen)
 
 	if (e == 0)
 		e = map_unit_flags(gc);
+	if (e == 0)
+		e = sm__by_span_init(gc, err, errlen);
 	if (e == 0)
 		e = init_markers(gc);
 	if (e)
@@ -303,6 +307,7 @@ static void destroy_parts(struct sm_gc *gc)
 	sm__types_fini(gc);
 	if (gc->unit_flags)
 		munmap((void *)gc->unit_flags, sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8));
+	sm__by_span_fini(gc);
 	free(gc->workers);
 	if (gc->heap)
 		sm__heap_destroy(gc->heap);

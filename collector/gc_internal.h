@@ -13,6 +13,7 @@
 #include "collector/handle.h"
 #include "collector/handshake.h"
 #include "collector/mark.h"
+#include "collector/markspan.h"
 #include "collector/markworker.h"
 #include "collector/mutator_internal.h"
 #include "collector/pacer.h"
@@ -36,6 +37,7 @@ struct sm_gc {
 	unsigned nall_workers;	      /* those, then fractional, then idle ones */
 	_Atomic(uint8_t) *unit_flags; /* SM_UNIT_*, [unit] */
 	bool have_control;
+	struct sm_by_span by_span;
 
 	struct sm_throttle throttle;
 
@@ -122,6 +124,7 @@ struct sm_gc {
 	struct sm_stall_set dead_stalls;   /* of mutators that are gone */
 	uint64_t stalls_traced;		   /* how many the trace has printed */
 	struct sm_mark_counts dead_counts; /* likewise; taken over at each cycle's end */
+	struct sm_span_counts dead_spans;  /* likewise */
 	struct sm_cycle last;
 	/* told of each cycle; NULL: nobody is */
 	sm__cycle_fn *cycle_told;

@@ -75,6 +75,9 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 	cfg->tuning.avoid_cpus = true;
 	cfg->tuning.signal_ms = 20;
 	cfg->tuning.report_ms = 2000;
+	cfg->mark = SM_MARK_OBJECTS;
+	cfg->tuning.dense = 10;
+	cfg->tuning.span_ahead = 4;
 #if defined(SM_HOSTILE)
 	cfg->tuning.barrier_buffer = 4;
 	cfg->tuning.mark_packet = 4;
@@ -84,6 +87,9 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 }
 
 static const char *const mode_words[] = {"concurrent", "stw", NULL};
+static const char *const mark_words[] = {"objects", "spans", NULL};
+static const char *const kernel_words[] = {"auto", "portable", "avx2", "avx512",
+					   "neon", "sve",      NULL};
 static const char *const policy_words[] = {"none", "throughput", "latency", "memory", NULL};
 
 #define AT(member) SM_KEY_AT(struct sm_gc_config, member)
@@ -91,6 +97,8 @@ static const char *const policy_words[] = {"none", "throughput", "latency", "mem
 static const struct sm_key keys[] = {
 	{"gc.mode", "concurrent|stw", "mark beside the mutators, or while all stand still",
 	 AT(mode), SM_KEY_WORD, .words = mode_words},
+	{"gc.mark", "objects|spans", "what waits to be scanned: each object, or spans", AT(mark),
+	 SM_KEY_WORD, .words = mark_words},
 	{"gc.policy", "none|throughput|latency|memory", "a preset of the keys below it",
 	 AT(tuning.policy), SM_KEY_WORD, .words = policy_words},
 	{"gc.percent", "0..10000",
@@ -112,6 +120,14 @@ static const struct sm_key keys[] = {
 	 AT(tuning.idle_workers), SM_KEY_NUMBER, .max = 256},
 	{"gc.fifo", "0..64", "prefetch distance of the mark loop, in objects", AT(fifo),
 	 SM_KEY_NUMBER, .max = SM_FIFO_MAX},
+	{"gc.kernel", "auto|portable|avx2|avx512|neon|sve",
+	 "how gc.mark=spans reads many objects of a span; auto: the best that the CPU has",
+	 AT(tuning.kernel), SM_KEY_WORD, .words = kernel_words},
+	{"gc.dense", "0..101",
+	 "gc.mark=spans: per cent of a span's slots from which the kernel reads all at once",
+	 AT(tuning.dense), SM_KEY_NUMBER, .max = 101},
+	{"gc.span_ahead", "0..16", "prefetch distance of gc.mark=spans, in spans",
+	 AT(tuning.span_ahead), SM_KEY_NUMBER, .max = SM_SPAN_AHEAD_MAX},
 	{"gc.verify", "0|1", "check every cycle with the independent marker", AT(verify),
 	 SM_KEY_NUMBER, .max = 1},
 	{"gc.trace", "0|1", "one line a cycle on stderr", AT(trace), SM_KEY_NUMBER, .max = 1},

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "collector/mark_internal.h"
+#include "collector/markspan.h"
 
 int sm__marker_init(struct sm_marker *k, struct sm_gc *gc, unsigned node)
 {
@@ -19,10 +20,16 @@ int sm__marker_init(struct sm_marker *k, struct sm_gc *gc, unsigned node)
 	k->marks = gc->range.marks;
 	k->node = node < gc->nnodes ? node : 0;
 	k->fifo = gc->config.fifo < SM_FIFO_MAX ? gc->config.fifo : SM_FIFO_MAX;
+	k->special = gc->nnodes > 1 || gc->by_span.made;
 	if (gc->nnodes > 1) {
 		k->out = calloc(gc->nnodes, sizeof(*k->out));
 		if (k->out == NULL)
 			return -ENOMEM;
+	}
+	if (gc->by_span.made && (k->by_span = sm__span_marker_new(gc->nnodes)) == NULL) {
+		free(k->out);
+		k->out = NULL;
+		return -ENOMEM;
 	}
 	return 0;
 }
@@ -39,6 +46,11 @@ void sm__marker_fini(struct sm_marker *k)
 			sm__workq_recycle(&k->gc->workq, k->out[n]);
 	}
 	free(k->out);
+	if (k->by_span) {
+		SM_ASSERT(sm__span_idle(k));
+		sm__span_give(k);
+		free(k->by_span);
+	}
 }
 
 /*
@@ -53,6 +65,8 @@ void sm__marker_abandon(struct sm_marker *k)
 	k->take_first = k->take = NULL;
 	for (unsigned n = 0; k->out && n < k->gc->nnodes; n++)
 		k->out[n] = NULL;
+	if (k->by_span)
+		sm__span_abandon(k);
 }
 
 void sm__marker_here(struct sm_marker *k)
@@ -131,6 +145,16 @@ static void put_filled(struct sm_marker *k)
 	use_packet(k, NULL);
 }
 
+void sm__mark_flag(struct sm_marker *k, struct sm_span *s)
+{
+	struct sm_gc *gc = k->gc;
+
+	sm_fetch_or_relaxed(&gc->unit_flags[sm_span_unit(&gc->range, s)], SM_UNIT_OVERFLOW);
+	/* Release: a thread that sees the flag (after the queues have drained) sees the span's bit.
+	 */
+	sm_store_release(&gc->overflowed, 1);
+}
+
 /*
  * No packet is to be had. The object stays marked and in no queue; its span remembers, and the
  * rescan that follows once the queues are empty scans all of the span's marked objects, without
@@ -161,11 +185,8 @@ static SM_COLD void overflow_entry(struct sm_marker *k, uintptr_t entry)
 		k->n.bytes += sm_span_bytes(s);
 	if (s->layout->kind == SM_SCAN_NONE)
 		return;
-	sm_fetch_or_relaxed(&gc->unit_flags[sm_span_unit(&gc->range, s)], SM_UNIT_OVERFLOW);
 	k->n.overflows++;
-	/* Release: a thread that sees the flag (after the queues have drained) sees the span's bit.
-	 */
-	sm_store_release(&gc->overflowed, 1);
+	sm__mark_flag(k, s);
 }
 
 void sm__mark_push_slow(struct sm_marker *k, uintptr_t entry)
@@ -184,7 +205,7 @@ void sm__mark_push_slow(struct sm_marker *k, uintptr_t entry)
 }
 
 /* An object of another node: collected in a packet for that node's workers. */
-void sm__mark_push_remote(struct sm_marker *k, uintptr_t entry, unsigned node)
+static void push_remote(struct sm_marker *k, uintptr_t entry, unsigned node)
 {
 	struct sm_packet *p = k->out[node];
 
@@ -209,6 +230,24 @@ void sm__mark_push_entry(struct sm_marker *k, uintptr_t entry)
 		sm__mark_push_slow(k, entry);
 	else
 		*k->next++ = entry;
+}
+
+void sm__mark_push_special(struct sm_marker *k, uintptr_t entry)
+{
+	const struct sm_range *r = &k->gc->range;
+	uintptr_t off = entry - k->base;
+	unsigned node = k->out ? (unsigned)(off >> r->node_shift) : k->node;
+	bool remote = node != k->node && node < k->gc->nnodes;
+
+	if (sm_load_relaxed(&k->gc->by_span.on) &&
+	    sm__kind_by_span(r->kinds[r->unit_kind[off >> SM_UNIT_SHIFT]])) {
+		k->n.remote += remote;
+		sm__span_post(k, entry);
+	} else if (remote) {
+		push_remote(k, entry, node);
+	} else {
+		sm__mark_push_entry(k, entry);
+	}
 }
 
 static void give_remote(struct sm_marker *k)
@@ -253,10 +292,12 @@ void sm__marker_give(struct sm_marker *k)
 	}
 	give_remote(k);
 	drop_empty(k);
+	if (k->by_span)
+		sm__span_give(k);
 }
 
 /* A packet of one's own taken back is not stolen. */
-static void count_packet(struct sm_marker *k, const struct sm_packet *p, unsigned from)
+void sm__mark_count_packet(struct sm_marker *k, const struct sm_packet *p, unsigned from)
 {
 	if (from != k->node)
 		k->n.steals_across++;
@@ -288,7 +329,7 @@ bool sm__mark_refill(struct sm_marker *k)
 		p = sm__workq_queued(q) == 0 ? NULL : sm__workq_get(q, k->node, k->l3, &from);
 		if (p == NULL)
 			return false;
-		count_packet(k, p, from);
+		sm__mark_count_packet(k, p, from);
 	}
 	count_away(k, p->entry, p->n, 1);
 	if (k->taking)
@@ -357,6 +398,7 @@ void sm__mark_early(struct sm_marker *k, uintptr_t word)
 				    SM_HOW_ATOMIC))
 		return;
 	k->n.objects++;
+	sm__span_settled(k, p);
 	overflow_entry(k, p);
 }
 

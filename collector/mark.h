@@ -13,6 +13,7 @@
 #ifndef SM_COLLECTOR_MARK_H
 #define SM_COLLECTOR_MARK_H
 
+#include "allocator/base/sizeclass.h"
 #include "allocator/objects/layout.h"
 #include "allocator/pages/span.h"
 #include "collector/workq.h"
@@ -44,6 +45,15 @@ struct sm_mark_counts {
 	uint64_t wild;	    /* words in pointer slots that lie in the heap and are no object */
 };
 
+/* How an object came to be scanned by span: alone in its unit, with others one by one, by the
+ * kernel. */
+enum sm_scanned_how { SM_SCANNED_ALONE, SM_SCANNED_SPARSE, SM_SCANNED_DENSE, SM_SCANNED_HOWS };
+
+struct sm_span_counts {
+	uint64_t objects[SM_SCANNED_HOWS][SM_NCLASSES_MAX];
+	uint64_t spans[SM_SCANNED_HOWS]; /* claimed, by what was found */
+};
+
 struct sm_marker {
 	/* read in the loop, fixed while marking */
 	uintptr_t base;
@@ -68,7 +78,9 @@ struct sm_marker {
 	bool quiet;    /* a mutator's: what it queues wakes no thread, see workq.h */
 	bool donating; /* a dedicated worker, which shares when others are parked */
 	bool keeps;    /* full packets stay here, in `kept`: sm__mark_trace */
+	bool special;  /* a push must look at its entry: several nodes, or marking by span */
 	struct sm_packet *kept;
+	struct sm_span_marker *by_span; /* markspan.h; NULL with gc.mark=objects */
 };
 
 /* Is this entry a piece of the roots? */

@@ -20,9 +20,13 @@ enum sm_how { SM_HOW_ATOMIC, SM_HOW_PLAIN, SM_HOW_CHECKED, SM_HOW_TRACED };
 
 /* Tells the assists how far marking is. */
 void sm__mark_publish(struct sm_marker *k);
-/* The slow ends of push: another packet, another node's packet. */
+/* The slow ends of push: another packet, another node's packet or a span's. */
 void sm__mark_push_slow(struct sm_marker *k, uintptr_t entry);
-void sm__mark_push_remote(struct sm_marker *k, uintptr_t entry, unsigned node);
+void sm__mark_push_special(struct sm_marker *k, uintptr_t entry);
+/* Its span's marked objects will be scanned by the overflow path. */
+void sm__mark_flag(struct sm_marker *k, struct sm_span *s);
+/* A packet that was taken from a queue, that of node `from`. */
+void sm__mark_count_packet(struct sm_marker *k, const struct sm_packet *p, unsigned from);
 /* The packet being emptied is empty: what was filled is next, or another from the queues. False:
  * there is none. */
 bool sm__mark_refill(struct sm_marker *k);
@@ -47,13 +51,9 @@ SM_INLINE void sm__mark_turn(struct sm_marker *k)
 
 SM_INLINE void sm__mark_push(struct sm_marker *k, uintptr_t entry)
 {
-	if (SM_UNLIKELY(k->out != NULL)) {
-		unsigned node = (unsigned)((entry - k->base) >> k->gc->range.node_shift);
-
-		if (node != k->node && node < k->gc->nnodes) {
-			sm__mark_push_remote(k, entry, node);
-			return;
-		}
+	if (SM_UNLIKELY(k->special)) {
+		sm__mark_push_special(k, entry);
+		return;
 	}
 	if (SM_UNLIKELY(k->next == k->limit)) {
 		sm__mark_push_slow(k, entry);

@@ -39,6 +39,7 @@
  * words").
  */
 #include "allocator/base/cpu.h"
+#include "collector/markspan.h"
 #include "collector/scan_internal.h"
 
 /* The loop looks up from its work this often, in objects: to share and to keep to its budget. */
@@ -337,16 +338,26 @@ static SM_NOINLINE void drain_direct(struct sm_marker *k, uint64_t until)
 	}
 }
 
+void sm__mark_drain_objects(struct sm_marker *k, uint64_t until)
+{
+	if (k->fifo == 0)
+		drain_direct(k, until);
+	else
+		drain_routed(k, until);
+}
+
 void sm__mark_trace(struct sm_marker *k,
 		    void (*fn)(void *ctx, struct sm_marker *k, uintptr_t object), void *ctx)
 {
 	uintptr_t in;
 
 	k->keeps = true;
-	while ((in = pop_entry(k)) != 0) {
-		fn(ctx, k, in);
-		sm__scan(k, in, SM_HOW_TRACED);
-	}
+	do {
+		while ((in = pop_entry(k)) != 0) {
+			fn(ctx, k, in);
+			sm__scan(k, in, SM_HOW_TRACED);
+		}
+	} while (k->by_span && sm__mark_trace_span(k, fn, ctx));
 	k->keeps = false;
 }
 
@@ -354,7 +365,9 @@ uint64_t sm__mark_drain(struct sm_marker *k, uint64_t budget)
 {
 	uint64_t before = k->n.scan_bytes, until = budget ? before + budget : UINT64_MAX;
 
-	if (k->fifo == 0)
+	if (k->by_span != NULL && sm_load_relaxed(&k->gc->by_span.on))
+		sm__mark_drain_spans(k, until);
+	else if (k->fifo == 0)
 		drain_direct(k, until);
 	else if (k->out != NULL)
 		drain_routed(k, until);

@@ -451,6 +451,7 @@ static void hand_over_figures(struct sm_gc *gc, struct sm_mutator_priv *p)
 		sm__stall_add(&gc->dead_stalls.cause[c], &p->stalls.cause[c]);
 	sm__stall_recent(&gc->dead_stalls, sm_load_relaxed(&p->stalls.recent_max_ns));
 	sm__mark_counts_add(&gc->dead_counts, &p->marker.n);
+	sm__span_counts_take(&gc->dead_spans, &p->marker);
 	sm_lock_release(&gc->stats_lock);
 	sm__stall_clear(&p->stalls);
 }

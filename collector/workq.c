@@ -119,8 +119,10 @@ int sm__workq_init(struct sm_workq *q, const struct sm_heap_config *cfg, unsigne
 	sm_store_relaxed(&q->load, SM_WORKQ_SHUT);
 	order_nodes(q, cfg);
 	sm_lock_init(&q->free_lock, SM_RANK_GC_PACKETS);
-	for (unsigned n = 0; n < nnodes; n++)
+	for (unsigned n = 0; n < nnodes; n++) {
 		sm_lock_init(&q->node[n].lock, SM_RANK_GC_QUEUE);
+		q->node[n].spans_end = &q->node[n].spans;
+	}
 	/* Some there are always, whatever the system refuses later. Without any, a cycle would be
 	 * one long overflow: a look at the whole heap for every few objects. */
 	return grow_locked(q, true);
@@ -171,8 +173,10 @@ struct sm_packet *sm__workq_empty(struct sm_workq *q)
 		q->nfree--;
 	}
 	sm_lock_release(&q->free_lock);
-	if (p)
+	if (p) {
 		p->n = 0;
+		p->by_span = false;
+	}
 	return p;
 }
 
@@ -193,9 +197,16 @@ void sm__workq_put(struct sm_workq *q, unsigned node, struct sm_packet *p, bool 
 	/* Counted before it can be taken, so that the count never falls below what is there. */
 	atomic_fetch_add_explicit(&q->load, QUEUED, memory_order_seq_cst);
 	sm_lock_acquire(&w->lock);
-	p->next = w->first;
-	w->first = p;
-	sm_store_relaxed(&w->count, sm_load_relaxed(&w->count) + 1);
+	if (p->by_span) {
+		p->next = NULL;
+		*w->spans_end = p;
+		w->spans_end = &p->next;
+		sm_store_relaxed(&w->spans_count, sm_load_relaxed(&w->spans_count) + 1);
+	} else {
+		p->next = w->first;
+		w->first = p;
+		sm_store_relaxed(&w->count, sm_load_relaxed(&w->count) + 1);
+	}
 	sm_lock_release(&w->lock);
 	/* A worker that is about to park raises `parked` and then looks at load once more; both are
 	 * sequentially consistent, so one of us sees the other. A quiet packet is found by the
@@ -254,6 +265,37 @@ struct sm_packet *sm__workq_get(struct sm_workq *q, unsigned node, uint32_t l3, 
 		}
 	}
 	return NULL;
+}
+
+static struct sm_packet *take_spans(struct sm_workq *q, struct sm_workq_node *w)
+{
+	struct sm_packet *p;
+
+	if (sm_load_relaxed(&w->spans_count) == 0)
+		return NULL;
+	sm_lock_acquire(&w->lock);
+	p = w->spans;
+	if (p) {
+		w->spans = p->next;
+		if (w->spans == NULL)
+			w->spans_end = &w->spans;
+		sm_store_relaxed(&w->spans_count, sm_load_relaxed(&w->spans_count) - 1);
+	}
+	sm_lock_release(&w->lock);
+	if (p)
+		atomic_fetch_sub_explicit(&q->load, QUEUED, memory_order_seq_cst);
+	return p;
+}
+
+struct sm_packet *sm__workq_get_spans(struct sm_workq *q, unsigned node, unsigned *from)
+{
+	struct sm_packet *p = NULL;
+
+	for (unsigned i = 0; i < q->nnodes && p == NULL; i++) {
+		*from = q->near[node][i];
+		p = take_spans(q, &q->node[*from]);
+	}
+	return p;
 }
 
 void sm__workq_leave(struct sm_workq *q, bool quiet)

@@ -40,6 +40,7 @@ struct sm_packet {
 	const void *giver; /* the thread that queued it: to be compared only */
 	uint32_t l3;	   /* where the giver ran; SM_NO_L3: on another node than the entries lie */
 	uint32_t n, cap;
+	bool by_span; /* of units (markspan.h): taken first in, first out, by sm__workq_get_spans */
 	uintptr_t entry[];
 };
 
@@ -48,7 +49,9 @@ struct sm_packet {
 struct sm_workq_node {
 	struct sm_lock lock;
 	struct sm_packet *first;
-	_Atomic(uint32_t) count; /* written under lock; read before trying the lock */
+	_Atomic(uint32_t) count;	      /* written under lock; read before trying the lock */
+	struct sm_packet *spans, **spans_end; /* packets of units, oldest first */
+	_Atomic(uint32_t) spans_count;
 } __attribute__((aligned(SM_CACHELINE)));
 
 struct sm_workq {
@@ -101,6 +104,8 @@ void sm__workq_put(struct sm_workq *q, unsigned node, struct sm_packet *p, bool 
  * in active.
  */
 struct sm_packet *sm__workq_get(struct sm_workq *q, unsigned node, uint32_t l3, unsigned *from);
+/* The same of packets of units: the oldest. */
+struct sm_packet *sm__workq_get_spans(struct sm_workq *q, unsigned node, unsigned *from);
 
 /* The door is shut: no thread from outside may mark, for all that is alive is marked, or no cycle
  * marks at all. */

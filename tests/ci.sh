@@ -94,7 +94,12 @@ step_hostile() { # tables and queues of a few entries, a mark stack of a page, e
 	mk HOSTILE=1 WERROR=1 all build-tests
 	# shellcheck disable=SC2086
 	SM_TEST_SECONDS=4 tests/run.sh "$b" $HOSTILE_TESTS
+	# shellcheck disable=SC2086
+	SM_TEST_SECONDS=4 SM_TEST_CONFIG=gc.mark=spans tests/run.sh "$b" $SPANS_TESTS
 }
+# What marks, once more by span.
+SPANS_TESTS="stress_ test_moments test_lost_object test_barrier test_mark test_roots test_door test_finalizer test_ephemeron
+test_flex test_promotion test_types test_cycle test_fork test_coroutine test_file_life"
 # What goes through the allocator and the collector; the rest of the tests would see nothing of it.
 HOSTILE_TESTS="stress_ test_moments test_lost_object test_barrier test_mark test_roots test_handshake test_finalizer test_fork test_verif
 test_workq test_cache test_central test_pageheap test_lock test_heap test_large test_tiny test_span test_stack test_gcfail

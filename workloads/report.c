@@ -81,6 +81,12 @@ static void report_locality(struct sm_run *run)
 	sm_run_result(run, SM_RESULT_steals_across, (double)g->total_steals_across);
 	sm_run_result(run, SM_RESULT_delivered, (double)g->total_delivered);
 	sm_run_result(run, SM_RESULT_mark_overflows, (double)g->total_overflows);
+	if (g->total_spans == 0)
+		return;
+	sm_run_result(run, SM_RESULT_mark_spans, (double)g->total_spans);
+	sm_run_result(run, SM_RESULT_mark_span_alone, (double)g->total_span_alone);
+	sm_run_result(run, SM_RESULT_mark_span_sparse, (double)g->total_span_sparse);
+	sm_run_result(run, SM_RESULT_mark_span_dense, (double)g->total_span_dense);
 }
 
 static void report_collector(struct sm_run *run)

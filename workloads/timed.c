@@ -49,6 +49,10 @@ static void add_totals(struct sm_totals *sum, const struct sm_totals *from,
 	GROWS(total_steals_across);
 	GROWS(total_delivered);
 	GROWS(total_overflows);
+	GROWS(total_spans);
+	GROWS(total_span_alone);
+	GROWS(total_span_sparse);
+	GROWS(total_span_dense);
 	GROWS(stalls);
 #undef GROWS
 #define GROWS(f) sum->bdwgc.f += to->bdwgc.f - from->bdwgc.f

@@ -49,21 +49,45 @@ int sm__markmap_create(struct sm_heap *h)
 	return 0;
 }
 
+int sm__markmap_add_scans(struct sm_heap *h)
+{
+	struct sm_range *r = &h->pages.range;
+
+	r->scans = map_sparse(marks_bytes(r));
+	if (r->scans == NULL)
+		return -ENOMEM;
+	if (h->config.hugepages != SM_HUGE_OFF)
+		(void)sm__os_madvise((void *)r->scans, marks_bytes(r), MADV_HUGEPAGE);
+	return 0;
+}
+
 void sm__markmap_destroy(struct sm_heap *h)
 {
 	struct sm_range *r = &h->pages.range;
 
+	if (r->scans != NULL)
+		(void)sm__sys_munmap((void *)r->scans, marks_bytes(r));
 	if (r->marks != NULL)
 		(void)sm__sys_munmap((void *)r->marks, marks_bytes(r));
 	if (r->unit_kind != NULL)
 		(void)sm__sys_munmap(r->unit_kind, kind_bytes(r));
-	r->marks = NULL;
+	r->marks = r->scans = NULL;
 	r->unit_kind = NULL;
+}
+
+/* A write that changes nothing, whichever thread marks meanwhile. */
+static void touch(_Atomic(uint64_t) *map, size_t from, size_t end)
+{
+	size_t step = sm__os_page_size() / sizeof(uint64_t);
+
+	if (map == NULL)
+		return;
+	for (from = sm_align_down(from, step); from < end; from += step)
+		sm_fetch_or_relaxed(&map[from], 0);
 }
 
 void sm__markmap_touch(struct sm_heap *h)
 {
-	size_t step = sm__os_page_size() / sizeof(uint64_t);
 
 	for (unsigned i = 0; i < h->pages.nnodes; i++) {
 		struct sm_ph_node *nd = &sm__ph(&h->pages)->nodes[i];
@@ -76,9 +100,8 @@ void sm__markmap_touch(struct sm_heap *h)
 		if (nd->frontier > nd->marks_touched)
 			nd->marks_touched = nd->frontier;
 		sm_lock_release(&nd->lock);
-		/* A write that changes nothing, whichever thread marks meanwhile. */
-		for (from = sm_align_down(from, step); from < end; from += step)
-			sm_fetch_or_relaxed(&h->pages.range.marks[from], 0);
+		touch(h->pages.range.marks, from, end);
+		touch(h->pages.range.scans, from, end);
 	}
 }
 
@@ -116,18 +139,18 @@ static uint64_t word_mask(size_t w, size_t first, size_t end)
  * nothing. */
 #define FILL_MAX 256
 
+/* Release: who sees the mark sees what was set in scans before. */
 static void change_bits(_Atomic(uint64_t) *word, uint64_t mask, bool set)
 {
 	if (set)
-		sm_fetch_or_relaxed(word, mask);
+		atomic_fetch_or_explicit(word, mask, memory_order_release);
 	else
 		sm_fetch_and_relaxed(word, ~mask);
 }
 
-static void change_run(const struct sm_range *r, const struct sm_span *s, unsigned first,
+static void change_run(_Atomic(uint64_t) *words, const struct sm_span *s, unsigned first,
 		       unsigned count, bool set)
 {
-	_Atomic(uint64_t) *words = sm__marks_of(r, s);
 	size_t from = ((size_t)first * s->slot_bytes) >> SM_MARK_SHIFT,
 	       end = ((size_t)(first + count) * s->slot_bytes) >> SM_MARK_SHIFT;
 
@@ -146,13 +169,17 @@ static void change_run(const struct sm_range *r, const struct sm_span *s, unsign
 void sm__marks_set_run(const struct sm_range *r, const struct sm_span *s, unsigned first,
 		       unsigned count)
 {
-	change_run(r, s, first, count, true);
+	if (r->scans != NULL)
+		change_run(sm__scans_of(r, s), s, first, count, true);
+	change_run(sm__marks_of(r, s), s, first, count, true);
 }
 
 void sm__marks_clear_run(const struct sm_range *r, const struct sm_span *s, unsigned first,
 			 unsigned count)
 {
-	change_run(r, s, first, count, false);
+	change_run(sm__marks_of(r, s), s, first, count, false);
+	if (r->scans != NULL)
+		change_run(sm__scans_of(r, s), s, first, count, false);
 }
 
 /* ---- where nothing lies ------------------------------------------------------------------- */
@@ -352,13 +379,19 @@ bool sm__marks_gather(const struct sm_range *r, const struct sm_span *s, uint64_
 	return gather_scattered(words, s, out);
 }
 
-void sm__marks_clear(const struct sm_range *r, const struct sm_span *s)
+static void clear_words(_Atomic(uint64_t) *words, size_t n)
 {
-	_Atomic(uint64_t) *words = sm__marks_of(r, s);
-	size_t n = s->slot_bytes ? sm_span_bytes(s) >> SM_MARK_WORD_SHIFT : 1;
-
 	for (size_t i = 0; i < n; i++) {
 		if (sm_load_relaxed(&words[i]) != 0)
 			sm_store_relaxed(&words[i], 0);
 	}
+}
+
+void sm__marks_clear(const struct sm_range *r, const struct sm_span *s)
+{
+	size_t n = s->slot_bytes ? sm_span_bytes(s) >> SM_MARK_WORD_SHIFT : 1;
+
+	clear_words(sm__marks_of(r, s), n);
+	if (r->scans != NULL)
+		clear_words(sm__scans_of(r, s), n);
 }

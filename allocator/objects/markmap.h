@@ -21,6 +21,11 @@
  * before it goes (no span goes back but by the sweep while a thread marks: cycle.c), and what a
  * wild pointer sets, the marker that finds out takes back (scan_internal.h).
  *
+ * A heap that may be marked by span (gc.mark) has a second map of the same shape, scans: what is
+ * marked and needs no scan, or has a thread that scans it (collector/markspan.c). It is written
+ * beside the first: a run that is set is so in scans first, so that a marker that sees the mark
+ * (acquire) sees that there is nothing to scan; and the two are cleared together.
+ *
  * unit_kind is written by the thread that makes or frees the span, before the state is stored with
  * release, or after it has left its list; read, without order of their own, by those who have a
  * pointer to an object of the span, which was published after it (on ARM64 by the address
@@ -44,6 +49,7 @@ struct sm_heap;
 
 #define SM_MARK_SHIFT	     4 /* a bit for 16 bytes */
 #define SM_MARK_WORD_SHIFT   (SM_MARK_SHIFT + 6)
+#define SM_UNIT_MARK_WORDS   (SM_UNIT >> SM_MARK_WORD_SHIFT)
 /* Slots of a span at most, and their words. */
 #define SM_MARK_SLOTS_WORDS (SM_UNIT / 8 / 64)
 
@@ -53,6 +59,8 @@ unsigned sm__markmap_kind(struct sm_heap *h, size_t slot_bytes, const struct sm_
 
 /* Makes the tables. Before the first span, and before h->pages.range is copied. -ENOMEM. */
 int sm__markmap_create(struct sm_heap *h);
+/* Then the second map, for marking by span. -ENOMEM. */
+int sm__markmap_add_scans(struct sm_heap *h);
 void sm__markmap_destroy(struct sm_heap *h);
 
 /*
@@ -65,6 +73,11 @@ void sm__markmap_touch(struct sm_heap *h);
 SM_INLINE _Atomic(uint64_t) *sm_mark_word(const struct sm_range *r, uintptr_t p)
 {
 	return &r->marks[(p - r->base) >> SM_MARK_WORD_SHIFT];
+}
+
+SM_INLINE _Atomic(uint64_t) *sm_scan_word(const struct sm_range *r, uintptr_t p)
+{
+	return &r->scans[(p - r->base) >> SM_MARK_WORD_SHIFT];
 }
 
 SM_INLINE uint64_t sm_mark_mask(const struct sm_range *r, uintptr_t p)
@@ -100,6 +113,11 @@ size_t sm__marks_on_free_units(struct sm_heap *h, uintptr_t *first);
 SM_INLINE _Atomic(uint64_t) *sm__marks_of(const struct sm_range *r, const struct sm_span *s)
 {
 	return &r->marks[(size_t)sm_span_unit(r, s) << (SM_UNIT_SHIFT - SM_MARK_WORD_SHIFT)];
+}
+
+SM_INLINE _Atomic(uint64_t) *sm__scans_of(const struct sm_range *r, const struct sm_span *s)
+{
+	return &r->scans[(size_t)sm_span_unit(r, s) << (SM_UNIT_SHIFT - SM_MARK_WORD_SHIFT)];
 }
 
 /*

@@ -72,9 +72,9 @@ static void advise_piece(struct sm_pages *pg, char *p, size_t bytes, bool own)
 
 size_t sm__arena_cost(const struct sm_pages *pg, uint32_t n)
 {
-	size_t unit = SM_UNIT + sizeof(struct sm_span);
+	size_t maps = (pg->range.marks != NULL) + (pg->range.scans != NULL);
 
-	return n * (pg->range.marks != NULL ? unit + SM_UNIT / 128 : unit);
+	return n * (SM_UNIT + sizeof(struct sm_span) + maps * (SM_UNIT / 128));
 }
 
 static int map_piece(struct sm_pages *pg, void *p, size_t bytes)

@@ -88,6 +88,7 @@ struct sm_range {
 	struct sm_span *spans;	  /* spans[(addr - base) >> SM_UNIT_SHIFT] */
 	unsigned node_shift;	  /* node range = (addr - base) >> node_shift */
 	_Atomic(uint64_t) *marks; /* of a collected heap, see markmap.h; otherwise NULL */
+	_Atomic(uint64_t) *scans; /* of one that may be marked by span, likewise */
 	uint8_t *unit_kind;	  /* [unit] what the mark loop asks of its objects, likewise */
 	const uint32_t *kinds;	  /* [unit_kind] */
 	/* [unit] of a sparse range: a byte for the layer above, there where descriptors are */

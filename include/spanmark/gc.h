@@ -58,6 +58,15 @@ extern "C" {
 /* ---- a collector -------------------------------------------------------------------------- */
 
 enum sm_gc_mode { SM_GC_CONCURRENT, SM_GC_STW };
+enum sm_gc_mark { SM_MARK_OBJECTS, SM_MARK_SPANS };
+enum sm_gc_kernel {
+	SM_KERNEL_AUTO,
+	SM_KERNEL_PORTABLE,
+	SM_KERNEL_AVX2,
+	SM_KERNEL_AVX512,
+	SM_KERNEL_NEON,
+	SM_KERNEL_SVE
+};
 
 struct sm_gc;
 
@@ -65,6 +74,7 @@ struct sm_gc;
 struct sm_gc_config {
 	struct sm_heap_config heap;
 	enum sm_gc_mode mode;
+	enum sm_gc_mark mark;
 	unsigned growth_percent; /* gc.percent: as GOGC; 0: collect on request or at the limit */
 	size_t min_heap;	 /* bytes, as all sizes */
 	size_t memory_limit;	 /* gc.limit */
@@ -86,6 +96,8 @@ struct sm_gc_config {
 		bool avoid_cpus;
 		bool sync; /* who is due for a cycle waits for all of it */
 		unsigned delay_us;
+		unsigned dense, span_ahead;
+		enum sm_gc_kernel kernel;
 	} tuning;
 	/* CPU -> L3 index, for stealing near before far; by the caller, not by keys. All 0: one. */
 	uint16_t cpu_l3[SM_MAX_CPUS];
@@ -384,8 +396,11 @@ struct sm_gc_stats {
 	uint64_t total_scanned_local, total_scanned_remote;
 	uint64_t total_steals_l3, total_steals_node, total_steals_across, total_delivered;
 	uint64_t total_overflows;
+	/* Since version 3, with gc.mark=spans: spans that were taken from the queue, and the
+	 * objects scanned there: alone in their span, with others one by one, by the kernel. */
+	uint64_t total_spans, total_span_alone, total_span_sparse, total_span_dense;
 };
-#define SM_GC_STATS_VERSION 2
+#define SM_GC_STATS_VERSION 3
 SM_API void sm_gc_stats(struct sm_gc *gc, struct sm_gc_stats *out);
 
 /* Why a mutator waited. Each wait is in exactly one of these; they do not nest. */

@@ -70,6 +70,12 @@ START_TEST(values)
 	ck_assert_int_eq(set("gc.percent", "10001"), -EINVAL);
 	ck_assert_int_eq(set("gc.min_heap", "3m"), 0);
 	ck_assert_uint_eq(cfg.min_heap, 3 * SM_MIB);
+	ck_assert_int_eq(set("gc.mark", "spans"), 0);
+	ck_assert_int_eq(set("gc.mark", "rows"), -EINVAL);
+	ck_assert_uint_eq(cfg.mark, SM_MARK_SPANS);
+	ck_assert_int_eq(set("gc.dense", "101"), 0);
+	ck_assert_int_eq(set("gc.dense", "102"), -EINVAL);
+	ck_assert_int_eq(set("gc.span_ahead", "17"), -EINVAL);
 	ck_assert_int_eq(set("gc.fifo", "64"), 0);
 	ck_assert_int_eq(set("gc.fifo", "65"), -EINVAL);
 	ck_assert_uint_eq(cfg.fifo, 64);

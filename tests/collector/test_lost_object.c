@@ -465,6 +465,7 @@ START_TEST(root_that_goes)
 	pthread_t t;
 
 	sm_gc_config_init(&cfg);
+	gctest_config(&cfg);
 	cfg.worker_start = stand_still;
 	cfg.workers = 1;
 	cfg.verify = true;

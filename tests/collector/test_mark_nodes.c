@@ -10,6 +10,7 @@
 
 #include "spanmark/gc.h"
 #include "tests/support/scale.h"
+#include "tests/support/gctest.h"
 #include "tests/support/run.h"
 
 static size_t objects;
@@ -40,6 +41,7 @@ static struct sm_gc *new_gc(unsigned nodes, unsigned workers, const char *mode, 
 	struct sm_gc *gc;
 
 	sm_gc_config_init(&cfg);
+	gctest_config(&cfg);
 	cfg.heap.nnodes = nodes;
 	for (unsigned i = 0; i < nodes; i++) {
 		cfg.heap.node_os[i] = 0;

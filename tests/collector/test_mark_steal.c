@@ -53,6 +53,7 @@ static struct sm_gc *new_gc(unsigned nodes, unsigned workers, const char *mode, 
 	struct sm_gc *gc;
 
 	sm_gc_config_init(&cfg);
+	gctest_config(&cfg);
 	cfg.heap.nnodes = nodes;
 	if (nodes == 2) {
 		cfg.heap.distance[0][0] = cfg.heap.distance[1][1] = 10;

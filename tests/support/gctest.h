@@ -12,6 +12,24 @@
 #include "allocator/objects/heap.h"
 #include "spanmark/gc.h"
 
+/* SM_TEST_CONFIG (KEY=VALUE,..), where the test does not say otherwise. */
+static inline void gctest_config(struct sm_gc_config *cfg)
+{
+	const char *env = getenv("SM_TEST_CONFIG");
+	char text[256], *rest = text, *pair, err[200] = "";
+
+	snprintf(text, sizeof(text), "%s", env ? env : "");
+	while ((pair = strsep(&rest, ",")) != NULL) {
+		char *eq = strchr(pair, '=');
+
+		if (eq == NULL)
+			continue;
+		*eq = '\0';
+		ck_assert_msg(sm_gc_config_set(cfg, pair, eq + 1, err, sizeof(err)) == 0, "%s",
+			      err);
+	}
+}
+
 /* A collector from "key=value" pairs, ended by NULL. Fails the test with the reason when it cannot
  * be made. */
 static inline struct sm_gc *gctest_create(const char *const *set)
@@ -21,6 +39,7 @@ static inline struct sm_gc *gctest_create(const char *const *set)
 	struct sm_gc *gc;
 
 	sm_gc_config_init(&cfg);
+	gctest_config(&cfg);
 	for (; set && *set; set++) {
 		char key[64];
 		const char *eq = strchr(*set, '=');

@@ -100,6 +100,9 @@ struct sm_gc *sm_stress_gc(const struct sm_stress *s, bool vary, const char *key
 		"gc.workers=2,gc.delay_us=50,cache.window=1k",
 		"debug.fill=1,gc.barrier_buffer=4",
 		"pageheap=bitmap,gc.packet=4",
+		"gc.mark=spans,gc.workers=2,gc.delay_us=50",
+		"gc.mark=spans,gc.packet=2,gc.mark_stack=4k,gc.barrier_buffer=2",
+		"gc.mark=spans,gc.dense=0,gc.span_ahead=0,gc.fifo=0,cache.window=1k",
 	};
 	struct sm_gc_config cfg;
 	struct sm_rng r;
