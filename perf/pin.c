@@ -123,3 +123,17 @@ int sm_pin_release(void)
 		return -ENOMEM;
 	return sched_setaffinity(0, initial_size, initial) ? -errno : 0;
 }
+
+long sm_pin_moves(void)
+{
+	char line[160];
+	long moves = -1;
+	FILE *f = fopen("/proc/thread-self/sched", "re");
+
+	while (f != NULL && moves < 0 && fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "se.nr_migrations : %ld", &moves) != 1)
+			moves = -1;
+	if (f != NULL)
+		fclose(f);
+	return moves;
+}

@@ -29,6 +29,10 @@ int sm_pin_verify(int pu_os, char *why, size_t whylen);
 /* Undoes sm_pin_thread: the affinity mask that the process started with. */
 int sm_pin_release(void);
 
+/* How often the kernel has moved the calling thread to another CPU since it began; -1 where it does
+ * not say. Some 50 us: nothing for a timed part. */
+long sm_pin_moves(void);
+
 /* Where the calling thread runs now; SM_NONE (-1) where the kernel does not say. */
 int sm_pin_current(int *node_os);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "perf/clock.h"
 #include "perf/pin.h"
 #include "spanmark/stack.h"
 #include "workloads/backend.h"
@@ -183,8 +184,29 @@ int sm__thread_start(struct sm_thread *t, struct sm_run *run, unsigned index)
 	}
 	if (run->job->backend == SM_WL_BDWGC && index > 0 && !sm_bdwgc_thread_start())
 		return sm_run_fail(run, -EAGAIN, "%s: bdwgc does not take it", who);
+	t->moves = sm__run_simulated(run) ? -1 : sm_pin_moves();
+	t->began_ns = sm_clock_ns();
 	sm__counting_thread_start(run->counting, "mutator", index, seat);
 	return 0;
+}
+
+/* Each move costs tens of microseconds of cold caches: so many a second are some thousandths. */
+#define MOVES_A_SECOND 50
+
+static void check_moves(const struct sm_thread *t, const struct sm_seat *seat)
+{
+	bool pinned = seat != NULL && seat->cpu >= 0;
+	double seconds = (double)(sm_clock_ns() - t->began_ns) * 1e-9;
+	long moves = t->moves >= 0 ? sm_pin_moves() - t->moves : 0;
+
+	if (pinned && moves > 0)
+		sm_run_warn(t->run, "mutator %u is pinned, but was moved between CPUs %ld times\n",
+			    t->index, moves);
+	else if (moves >= 10 && (double)moves > MOVES_A_SECOND * seconds)
+		sm_run_warn(t->run,
+			    "mutator %u moved between CPUs %ld times, %.0f a second; --place pins "
+			    "it\n",
+			    t->index, moves, (double)moves / seconds);
 }
 
 void sm__thread_stop(struct sm_thread *t)
@@ -194,6 +216,7 @@ void sm__thread_stop(struct sm_thread *t)
 	snprintf(who, sizeof(who), "mutator %u", t->index);
 	sm__run_seat_check(t->run, seat_of(t->run, t->index), who);
 	sm__counting_thread_stop(t->run->counting);
+	check_moves(t, seat_of(t->run, t->index));
 	if (t->m != NULL)
 		sm_mutator_detach(t->m);
 	t->m = NULL;

@@ -19,7 +19,9 @@ struct sm_run;
 struct sm_thread {
 	struct sm_mutator *m; /* backend gc; NULL otherwise */
 	struct sm_run *run;
-	unsigned index;	   /* 0.. */
+	unsigned index; /* 0.. */
+	long moves;	/* between CPUs, when it began; -1: not known */
+	uint64_t began_ns;
 	struct sm_rng rng; /* seeded from the job's seed and the index */
 } __attribute__((aligned(SM_CACHELINE)));
 

@@ -14,6 +14,7 @@
 #include "harness/run/environ.h"
 #include "harness/plan/job.h"
 #include "harness/plan/plan.h"
+#include "harness/process/neighbours.h"
 #include "harness/program/measure.h"
 #include "harness/run/progress.h"
 #include "harness/run/repeat.h"
@@ -37,6 +38,7 @@ struct run {
 	struct sm_output output;
 	struct sm_progress progress;
 	struct sm_repeat repeat;
+	struct sm_neighbours neighbours;
 	char *self, *self_for_callgrind; /* paths of this program */
 	int64_t id;
 	unsigned total;	 /* jobs of the run, done ones included */
@@ -100,6 +102,23 @@ static void run_worker(struct run *run, struct sm_runner *runner, const struct s
 	sm_worker_env_free(env);
 }
 
+/* What went on beside the sample is one more warning; a simulated one has no time to spoil. */
+static void add_neighbours(struct run *run, struct sm_record *rec, struct sm_pool *pool)
+{
+	char *lines = NULL;
+	size_t len;
+	FILE *f = open_memstream(&lines, &len);
+	const char *kept;
+
+	if (f == NULL)
+		return;
+	fputs(rec->warnings, f);
+	sm_neighbours_tell(&run->neighbours, sm_clock_ns(), rec->simulated ? NULL : f);
+	kept = fclose(f) == 0 ? sm_pool_str(pool, lines) : NULL;
+	rec->warnings = kept != NULL ? kept : rec->warnings;
+	free(lines);
+}
+
 /* Runs the job and commits its sample. 0, or -errno when the store failed: then there is no point
  * in going on. */
 static int run_one(struct run *run, unsigned ordinal, const char *job)
@@ -137,6 +156,7 @@ static int run_one(struct run *run, unsigned ordinal, const char *job)
 	} else {
 		run_worker(run, &runner, &rec, job, &end);
 		sm_runner_record(&runner, &end, &rec, &pool);
+		add_neighbours(run, &rec, &pool);
 	}
 	if (end.how == SM_WORKER_INTERRUPTED) {
 		run->interrupted = true; /* not measured: --resume will */
@@ -340,6 +360,7 @@ static int measure(struct run *run)
 {
 	int rc = start_progress(run), status;
 
+	sm_neighbours_begin(&run->neighbours, "", getpid(), sm_clock_ns());
 	if (rc == 0)
 		rc = run_all(run);
 	if (rc == 0) {
@@ -476,6 +497,7 @@ int sm_run(int argc, char **argv)
 
 	sm_run_options_init(&run.opt);
 	status = run_command(&run, argc, argv);
+	sm_neighbours_free(&run.neighbours);
 	sm_progress_free(&run.progress);
 	sm_store_close(run.store);
 	sm_plan_free(&run.plan);

@@ -148,6 +148,28 @@ static struct timeval of_us(uint64_t us)
 	return (struct timeval){(time_t)(us / 1000000), (suseconds_t)(us % 1000000)};
 }
 
+bool sm_cgroup_throttled(const char *root, uint64_t *times, uint64_t *us)
+{
+	struct sm_cgroup g;
+	bool known = false;
+
+	*times = *us = 0;
+	find_own(root, g.path, sizeof(g.path));
+	if (g.path[0] == 0)
+		return false;
+	do {
+		uint64_t n, t;
+
+		if (!read_number(&g, "cpu.stat", "nr_throttled ", &n) ||
+		    !read_number(&g, "cpu.stat", "throttled_usec ", &t))
+			continue;
+		known = true;
+		*times += n;
+		*us += t;
+	} while (go_up(g.path));
+	return known;
+}
+
 bool sm_cgroup_times(const struct sm_cgroup *g, struct rusage *used)
 {
 	uint64_t user, system;

@@ -23,6 +23,9 @@ void sm_cgroup_make(struct sm_cgroup *g, const char *root, pid_t pid);
 bool sm_cgroup_times(const struct sm_cgroup *g, struct rusage *used);
 /* false: not known. */
 bool sm_cgroup_peak_kib(const struct sm_cgroup *g, uint64_t *kib);
+/* How often a limit of CPU time stopped our own group and those above it, and for how long. false:
+ * not known. root as above. */
+bool sm_cgroup_throttled(const char *root, uint64_t *times, uint64_t *us);
 /* All of its processes. */
 void sm_cgroup_kill(const struct sm_cgroup *g);
 /* Once they have ended. */

@@ -20,14 +20,14 @@
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* The whole of a small file of /proc; its length, -1. */
-static ssize_t read_proc(pid_t pid, const char *name, char *buf, size_t len)
+/* The whole of a small file of /proc below root; its length, -1. */
+static ssize_t read_below(const char *root, pid_t pid, const char *name, char *buf, size_t len)
 {
-	char path[64];
+	char path[160];
 	FILE *f;
 	size_t n;
 
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	snprintf(path, sizeof(path), "%.90s/proc/%d/%s", root, (int)pid, name);
 	f = fopen(path, "re");
 	if (f == NULL)
 		return -1;
@@ -35,6 +35,11 @@ static ssize_t read_proc(pid_t pid, const char *name, char *buf, size_t len)
 	fclose(f);
 	buf[n] = 0;
 	return n > 0 ? (ssize_t)n : -1;
+}
+
+static ssize_t read_proc(pid_t pid, const char *name, char *buf, size_t len)
+{
+	return read_below("", pid, name, buf, len);
 }
 
 /* The name may hold anything, blanks and brackets too: it ends at the last bracket. */
@@ -66,12 +71,12 @@ static bool parse_stat(const char *text, struct sm_process *p)
 	return true;
 }
 
-static bool read_process(pid_t pid, struct sm_process *p)
+static bool read_process(const char *root, pid_t pid, struct sm_process *p)
 {
 	char text[1024];
 
 	*p = (struct sm_process){.pid = pid};
-	return read_proc(pid, "stat", text, sizeof(text)) > 0 && parse_stat(text, p);
+	return read_below(root, pid, "stat", text, sizeof(text)) > 0 && parse_stat(text, p);
 }
 
 static int by_pid(const void *a, const void *b)
@@ -81,14 +86,17 @@ static int by_pid(const void *a, const void *b)
 	return x->pid < y->pid ? -1 : x->pid > y->pid;
 }
 
-/* Every process of the system. */
-static int read_all(struct sm_tree *t)
+int sm_tree_read_all(struct sm_tree *t, const char *root)
 {
-	DIR *d = opendir("/proc");
 	struct dirent *e;
+	char proc[128];
 	size_t cap = 0;
 	int rc = 0;
+	DIR *d;
 
+	*t = (struct sm_tree){0};
+	snprintf(proc, sizeof(proc), "%.90s/proc", root);
+	d = opendir(proc);
 	if (d == NULL)
 		return -errno;
 	while (rc == 0 && (e = readdir(d)) != NULL) {
@@ -107,7 +115,7 @@ static int read_all(struct sm_tree *t)
 			t->v = v;
 			cap = more;
 		}
-		t->n += read_process((pid_t)pid, &t->v[t->n]);
+		t->n += read_process(root, (pid_t)pid, &t->v[t->n]);
 	}
 	closedir(d);
 	if (t->n > 0)
@@ -115,7 +123,7 @@ static int read_all(struct sm_tree *t)
 	return rc;
 }
 
-static struct sm_process *find(const struct sm_tree *t, pid_t pid)
+const struct sm_process *sm_tree_find(const struct sm_tree *t, pid_t pid)
 {
 	struct sm_process key = {.pid = pid};
 
@@ -131,15 +139,15 @@ bool sm_tree_excepts(const pid_t *except, pid_t pid)
 }
 
 /* Up from p until the answer is known; a chain is short, and ends as its members die. */
-static bool descends(const struct sm_tree *t, const struct sm_process *p, pid_t from,
-		     const pid_t *except)
+bool sm_tree_descends(const struct sm_tree *t, const struct sm_process *p, pid_t from,
+		      const pid_t *except)
 {
 	for (size_t step = 0; p != NULL && step <= t->n; step++) {
 		if (sm_tree_excepts(except, p->pid))
 			return false;
 		if (p->parent == from)
 			return true;
-		p = p->parent > 0 ? find(t, p->parent) : NULL;
+		p = p->parent > 0 ? sm_tree_find(t, p->parent) : NULL;
 	}
 	return false;
 }
@@ -151,15 +159,14 @@ int sm_tree_read(struct sm_tree *t, const pid_t *except)
 	size_t n = 0;
 	int rc;
 
-	*t = (struct sm_tree){0};
-	rc = read_all(t);
+	rc = sm_tree_read_all(t, "");
 	ours = rc == 0 ? calloc(t->n + 1, sizeof(*ours)) : NULL;
 	if (ours == NULL) {
 		sm_tree_free(t);
 		return rc ? rc : -ENOMEM;
 	}
 	for (size_t i = 0; i < t->n; i++) /* before any is moved: looked up by pid */
-		ours[i] = t->v[i].pid != self && descends(t, &t->v[i], self, except);
+		ours[i] = t->v[i].pid != self && sm_tree_descends(t, &t->v[i], self, except);
 	for (size_t i = 0; i < t->n; i++)
 		if (ours[i])
 			t->v[n++] = t->v[i];
@@ -246,11 +253,11 @@ static void end_one(const struct sm_process *p)
 	int fd = pidfd_open(p->pid, 0);
 
 	if (fd < 0) {
-		if (errno == ENOSYS && read_process(p->pid, &now) && now.start == p->start)
+		if (errno == ENOSYS && read_process("", p->pid, &now) && now.start == p->start)
 			kill(p->pid, SIGKILL);
 		return;
 	}
-	if (read_process(p->pid, &now) && now.start == p->start)
+	if (read_process("", p->pid, &now) && now.start == p->start)
 		pidfd_send_signal(fd, SIGKILL, NULL, 0);
 	close(fd);
 }

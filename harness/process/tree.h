@@ -29,6 +29,13 @@ struct sm_tree {
 /* All descendants of the calling process but those below a process of `except` (which ends with a
  * 0; NULL: none) and these themselves. 0 or -errno. */
 int sm_tree_read(struct sm_tree *t, const pid_t *except);
+/* Every process of the system; root: of /proc, "" but for tests. */
+int sm_tree_read_all(struct sm_tree *t, const char *root);
+/* NULL: it is not there. */
+const struct sm_process *sm_tree_find(const struct sm_tree *t, pid_t pid);
+/* Is p below `from`, and not below one of `except`? */
+bool sm_tree_descends(const struct sm_tree *t, const struct sm_process *p, pid_t from,
+		      const pid_t *except);
 void sm_tree_free(struct sm_tree *t);
 /* Is the process in such a list? */
 bool sm_tree_excepts(const pid_t *except, pid_t pid);

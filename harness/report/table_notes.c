@@ -113,49 +113,110 @@ static void write_calibration(struct sm_table *t)
 	}
 }
 
-/* The same warning of the same case, whatever numbers are in it: kept in said from now on. */
-static bool warned_before(struct sm_pool *said, unsigned group, const char *line, size_t len)
-{
-	char *key = malloc(len + 16), *at = key;
-	bool known;
+/* What is said once however often it was found. */
+struct said {
+	char *key; /* the words without their numbers */
+	const char *line;
+	size_t len;
+	const struct sm_record *first, *last; /* samples that have it */
+	size_t samples;
+	bool one_case;
+};
 
-	if (key == NULL)
-		return false;
-	at += sprintf(key, "%u ", group);
-	for (size_t i = 0; i < len; i++)
+struct said_list {
+	struct said *v;
+	size_t n, cap;
+};
+
+static char *without_digits(const char *line, size_t len)
+{
+	char *key = malloc(len + 1), *at = key;
+
+	for (size_t i = 0; key != NULL && i < len; i++)
 		if (!(line[i] >= '0' && line[i] <= '9'))
 			*at++ = line[i];
-	*at = 0;
-	known = sm_pool_find(said, key) != NULL;
-	sm_pool_str(said, key);
-	free(key);
-	return known;
+	if (key != NULL)
+		*at = 0;
+	return key;
 }
 
-/* Worker warnings, each once for a case. */
+static struct said *said_of(struct said_list *list, const char *line, size_t len)
+{
+	char *key = without_digits(line, len);
+
+	if (key == NULL)
+		return NULL;
+	for (size_t i = 0; i < list->n; i++) {
+		if (strcmp(list->v[i].key, key) == 0) {
+			free(key);
+			return &list->v[i];
+		}
+	}
+	if (list->n == list->cap) {
+		struct said *v = realloc(list->v, (2 * list->cap + 8) * sizeof(*v));
+
+		if (v == NULL) {
+			free(key);
+			return NULL;
+		}
+		list->v = v;
+		list->cap = 2 * list->cap + 8;
+	}
+	list->v[list->n] = (struct said){.key = key, .line = line, .len = len, .one_case = true};
+	return &list->v[list->n++];
+}
+
+static void say_also(struct said_list *list, const struct sm_record *rec, const char *line,
+		     size_t len)
+{
+	struct said *s = said_of(list, line, len);
+
+	if (s == NULL)
+		return;
+	s->first = s->first != NULL ? s->first : rec;
+	s->one_case &= s->first->group == rec->group;
+	s->samples += s->last != rec;
+	s->last = rec;
+}
+
+static void write_said(struct sm_table *t, const char *head, struct said_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		const struct said *s = &list->v[i];
+		char many[64] = "", *text;
+
+		if (s->samples > 1)
+			snprintf(many, sizeof(many), " (first of %zu samples%s)", s->samples,
+				 s->one_case ? "" : ", in several cases");
+		if (asprintf(&text, "%s (%s): %.*s%s", s->first->workload, s->first->backend,
+			     (int)s->len, s->line, many) > 0) {
+			sm__table_wrap(t, head, 9, text);
+			free(text);
+		}
+		free(s->key);
+	}
+	free(list->v);
+}
+
+/* Warnings of the samples, each once. */
 static void write_warnings(struct sm_table *t)
 {
-	struct sm_pool said = {0};
+	struct said_list list = {0};
 
 	for (size_t i = 0; i < t->r->nrecords; i++) {
 		const struct sm_record *rec = &t->r->records[i];
 
 		for (const char *p = rec->warnings; *p;) {
 			size_t len = strcspn(p, "\n");
-			char *line = NULL;
 
-			if (!warned_before(&said, rec->group, p, len) &&
-			    asprintf(&line, "%s (%s): %.*s", rec->workload, rec->backend, (int)len,
-				     p) > 0)
-				sm__table_wrap(t, "warning", 9, line);
-			free(line);
+			say_also(&list, rec, p, len);
 			p += len + (p[len] != 0);
 		}
 	}
-	sm_pool_free(&said);
+	write_said(t, "warning", &list);
 }
 
-/* How what is not always measured alike was: of each case and result once. */
+/* How what is not always measured alike was: of each workload, backend and result once. */
 static void write_how(struct sm_table *t)
 {
 	struct sm_pool said = {0};
@@ -165,13 +226,16 @@ static void write_how(struct sm_table *t)
 
 		for (size_t k = 0; k < rec->nresults; k++) {
 			const struct sm_result *res = &rec->results[k];
-			char *line = NULL;
+			char *line = NULL, *key = NULL;
 
-			if (res->how[0] &&
-			    asprintf(&line, "%s (%s): %s %s", rec->workload, rec->backend,
-				     res->name, res->how) > 0 &&
-			    !warned_before(&said, rec->group, line, strlen(line)))
+			if (res->how[0] && asprintf(&line, "%s (%s): %s %s", rec->workload,
+						    rec->backend, res->name, res->how) > 0)
+				key = without_digits(line, strlen(line));
+			if (key != NULL && sm_pool_find(&said, key) == NULL) {
+				sm_pool_str(&said, key);
 				sm__table_wrap(t, "note", 9, line);
+			}
+			free(key);
 			free(line);
 		}
 	}

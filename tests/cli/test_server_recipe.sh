@@ -45,7 +45,8 @@ for i, backend, status, message, library, warnings in db.execute("SELECT id, bac
     want = {"libc": "libc.so.6", "spanmark-malloc": "libspanmark-malloc.so"}.get(backend, "lib" + backend)
     assert status == "ok", (backend, status, message)
     assert want in path, (backend, path)
-    assert not warnings, (backend, warnings)
+    # how busy this machine is, is another matter
+    assert not [w for w in warnings.splitlines() if not w.startswith("meanwhile: ")], (backend, warnings)
     assert r["set_per_s"] > 0 and r["zadd_per_s"] > 0 and r["wall_s"] > 0 and r["peak_rss_kib"] > 1000, r
     n += 1
 assert n >= 4, n

@@ -41,6 +41,8 @@ if status != int(want):
     bad("status", status, "not", want, open("log").read()[-600:])
 all = json.load(open("out.json"))["samples"]
 s = all[0]
+# how busy this machine is, is another matter
+s["warnings"] = [x for x in s["warnings"] if not x.startswith("meanwhile: ")]
 r, w = s["results"], " ".join(s["warnings"])
 for e in expressions:
     if not eval(e):

@@ -2,17 +2,21 @@
 #include <check.h>
 #include <errno.h>
 #include <math.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "allocator/objects/cache.h"
 #include "perf/counterset.h"
+#include "perf/pin.h"
 #include "perf/topology.h"
 #include "spanmark/gc.h"
 #include "workloads/results.h"
+#include "workloads/run.h"
 #include "workloads/session.h"
 #include "tests/support/run.h"
+#include "tests/support/skip.h"
 
 static struct sm_sample sample;
 static struct sm_params params;
@@ -175,6 +179,67 @@ START_TEST(pinned_to_what_there_is)
 	ck_assert_double_eq(value_of("ops"), n * 100000);
 	sm_sample_free(&sample);
 	sm_topology_free(t);
+}
+END_TEST
+
+/* A workload whose thread moves to the other CPU and back, again and again. */
+static struct sm_seat seats_to_swap[2];
+static unsigned swaps;
+
+static int restless(struct sm_run *run)
+{
+	char why[200];
+
+	sm_run_timed_begin(run);
+	for (unsigned i = 0; i < swaps; i++) {
+		ck_assert_int_eq(sm_pin_thread(seats_to_swap[1].cpu, why, sizeof(why)), 0);
+		ck_assert_int_eq(sm_pin_thread(seats_to_swap[0].cpu, why, sizeof(why)), 0);
+	}
+	sm_run_timed_end(run);
+	sm_run_ops(run, 1);
+	return 0;
+}
+
+static const char *warnings_of_restless(unsigned n, bool pinned)
+{
+	static struct sm_workload w;
+
+	sm_sample_free(&sample);
+	w = *params.workload;
+	w.run = restless;
+	params.workload = &w;
+	swaps = n;
+	job.mutators = pinned ? seats_to_swap : NULL;
+	ck_assert_msg(sm_session_run(&job, &sample) == 0, "%s", sample.error);
+	return sample.warnings != NULL ? sample.warnings : "";
+}
+
+START_TEST(moves_are_told)
+{
+	struct sm_topology_source here = {0};
+	struct sm_topology *t;
+	unsigned n = 0;
+	cpu_set_t both;
+
+	ck_assert_int_eq(sm_topology_load(&here, &t, err, sizeof(err)), 0);
+	for (int i = 0; i < t->n_pus && n < 2; i++)
+		if (t->pus[i].allowed)
+			seats_to_swap[n++] = (struct sm_seat){.cpu = t->pus[i].os, .node = -1};
+	sm_topology_free(t);
+	if (n < 2 || sm_pin_moves() < 0)
+		SM_SKIP(n < 2 ? "one CPU" : "the kernel does not tell moves");
+	prepare("slices", "");
+	ck_assert_str_eq(warnings_of_restless(0, true), "");
+	ck_assert_str_eq(warnings_of_restless(1, true),
+			 "mutator 0 is pinned, but was moved between CPUs 2 times\n");
+	/* two moves are nothing where nobody pinned; many in a short time are */
+	CPU_ZERO(&both);
+	CPU_SET((unsigned)seats_to_swap[0].cpu, &both);
+	CPU_SET((unsigned)seats_to_swap[1].cpu, &both);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(both), &both), 0);
+	ck_assert_ptr_nonnull(
+		strstr(warnings_of_restless(500, false), "mutator 0 moved between CPUs 1"));
+	sm_sample_free(&sample);
 }
 END_TEST
 
@@ -385,10 +450,10 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("session", 60, SM_T(bad_jobs), SM_T(keys_of_both_tables), SM_T(no_such_cpu),
-			SM_T(no_such_cpu_for_one), SM_LOOP(out_of_memory, 0, 2), SM_T(time_adds_up),
-			SM_T(pinned_to_what_there_is), SM_T(phases_sum_to_totals),
-			SM_T(set_up_is_not_counted), SM_T(set_up_stalls_are_forgotten),
-			SM_T(no_such_pass), SM_T(samples_hold_what_is_added),
-			SM_T(waits_have_the_names_of_their_causes));
+	return SM_SUITE(
+		"session", 60, SM_T(bad_jobs), SM_T(keys_of_both_tables), SM_T(no_such_cpu),
+		SM_T(no_such_cpu_for_one), SM_LOOP(out_of_memory, 0, 2), SM_T(time_adds_up),
+		SM_T(pinned_to_what_there_is), SM_T(moves_are_told), SM_T(phases_sum_to_totals),
+		SM_T(set_up_is_not_counted), SM_T(set_up_stalls_are_forgotten), SM_T(no_such_pass),
+		SM_T(samples_hold_what_is_added), SM_T(waits_have_the_names_of_their_causes));
 }
