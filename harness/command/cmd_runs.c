@@ -65,7 +65,8 @@ static void print_table(const struct sm_runs *runs)
 			sm_text_print(stdout, r->cpu_model);
 		}
 		fputs("\n      ", stdout);
-		sm_text_print(stdout, r->command_line);
+		/* of a tuning, the command line has every configuration in it */
+		sm_text_print(stdout, r->note[0] != '\0' ? r->note : r->command_line);
 		putchar('\n');
 	}
 }
@@ -73,7 +74,7 @@ static void print_table(const struct sm_runs *runs)
 static void print_csv(const struct sm_runs *runs)
 {
 	puts("run,identity,host,cpu_model,started,finished,state,planned,samples,failed,"
-	     "command_line");
+	     "note,command_line");
 	for (size_t i = 0; i < runs->n; i++) {
 		const struct sm_run_row *r = &runs->v[i];
 
@@ -84,6 +85,8 @@ static void print_csv(const struct sm_runs *runs)
 		printf(",%s,%s,%s,%llu,%llu,%llu,", r->started, r->finished, r->state,
 		       (unsigned long long)r->planned, (unsigned long long)r->samples,
 		       (unsigned long long)r->failed);
+		sm_csv_quoted(stdout, r->note);
+		putchar(',');
 		sm_csv_quoted(stdout, r->command_line);
 		putchar('\n');
 	}
@@ -108,6 +111,7 @@ static void print_json(const struct sm_runs *runs)
 		sm_json_number(o, "planned", (double)r->planned, true);
 		sm_json_number(o, "samples", (double)r->samples, true);
 		sm_json_number(o, "failed", (double)r->failed, true);
+		cJSON_AddStringToObject(o, "note", r->note);
 		cJSON_AddStringToObject(o, "command_line", r->command_line);
 		cJSON_AddItemToArray(list, o);
 	}

@@ -107,6 +107,7 @@ int sm_store_find(struct sm_store *s, const char *name, int64_t *run);
 struct sm_run_row {
 	int64_t id;
 	const char *identity, *host, *cpu_model, *started, *finished, *command_line;
+	const char *note;  /* --note */
 	const char *state; /* "running", "unfinished": it is not, "interrupted", "done" */
 	uint64_t planned, samples, failed;
 };
@@ -115,6 +116,9 @@ struct sm_runs {
 	size_t n;
 	struct sm_pool pool;
 };
+/* Adds a member to the environment of a run, or replaces it: what was found out from its samples. */
+int sm_store_annotate(struct sm_store *s, int64_t run, const char *member, const char *json);
+
 /* Free in every case. */
 int sm_store_runs(struct sm_store *s, struct sm_runs *out);
 void sm_runs_free(struct sm_runs *r);

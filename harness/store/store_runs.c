@@ -105,9 +105,10 @@ static int add_run(struct sm_store *s, sqlite3_stmt *st, struct sm_runs *out)
 		.state = keep(&out->pool, st, 5, &rc),
 		.command_line = keep(&out->pool, st, 6, &rc),
 		.cpu_model = keep(&out->pool, st, 7, &rc),
-		.planned = (uint64_t)sqlite3_column_int64(st, 8),
-		.samples = (uint64_t)sqlite3_column_int64(st, 9),
-		.failed = (uint64_t)sqlite3_column_int64(st, 10),
+		.note = keep(&out->pool, st, 8, &rc),
+		.planned = (uint64_t)sqlite3_column_int64(st, 9),
+		.samples = (uint64_t)sqlite3_column_int64(st, 10),
+		.failed = (uint64_t)sqlite3_column_int64(st, 11),
 	};
 	/* It says "running" for ever where its process was killed. */
 	if (strcmp(r->state, "running") == 0 && !sm_store_is_held(s, r->id))
@@ -122,7 +123,9 @@ int sm_store_runs(struct sm_store *s, struct sm_runs *out)
 		s,
 		"SELECT id,identity,host,started,coalesce(finished,''),state,command_line,"
 		"CASE WHEN json_valid(environment) THEN json_extract(environment,'$.cpu_model')"
-		" END,planned,(SELECT count(*) FROM sample WHERE run=run.id),"
+		" END,CASE WHEN json_valid(environment) THEN"
+		" json_extract(environment,'$.note') END,planned,(SELECT count(*) FROM sample "
+		"WHERE run=run.id),"
 		"(SELECT count(*) FROM sample WHERE run=run.id AND status NOT IN('ok','n/a'))"
 		" FROM run ORDER BY id",
 		&rc);
@@ -141,4 +144,23 @@ void sm_runs_free(struct sm_runs *r)
 	free(r->v);
 	sm_pool_free(&r->pool);
 	*r = (struct sm_runs){0};
+}
+
+int sm_store_annotate(struct sm_store *s, int64_t run, const char *member, const char *json)
+{
+	int rc = 0;
+	sqlite3_stmt *st =
+		sm__store_prepare(s,
+				  "UPDATE run SET environment=json_set(environment,'$.'||?,json(?))"
+				  " WHERE id=? AND json_valid(environment)",
+				  &rc);
+
+	if (rc == 0) {
+		sqlite3_bind_text(st, 1, member, -1, SQLITE_STATIC);
+		sqlite3_bind_text(st, 2, json, -1, SQLITE_STATIC);
+		sqlite3_bind_int64(st, 3, run);
+		rc = sm__store_fail(s, sqlite3_step(st));
+	}
+	sqlite3_finalize(st);
+	return rc;
 }
