@@ -10,10 +10,10 @@
 #include "harness/base/suggest.h"
 
 static const struct sm_command *const commands[] = {
-	&sm_command_run,   &sm_command_compare, &sm_command_lbo,    &sm_command_runs,
-	&sm_command_merge, &sm_command_import,	&sm_command_export, &sm_command_delete,
-	&sm_command_list,  &sm_command_topo,	&sm_command_events, &sm_command_doctor,
-	&sm_command_heap,
+	&sm_command_run,    &sm_command_compare, &sm_command_tune,   &sm_command_lbo,
+	&sm_command_runs,   &sm_command_merge,	 &sm_command_import, &sm_command_export,
+	&sm_command_delete, &sm_command_list,	 &sm_command_topo,   &sm_command_events,
+	&sm_command_doctor, &sm_command_heap,
 };
 
 const struct sm_command *const *sm_commands(size_t *n)
@@ -54,8 +54,8 @@ void sm_front_page(FILE *f)
 	      "  Compare  spanmark run -w churn -b span,libc --reps 12\n"
 	      "           spanmark compare libc span\n"
 	      "             which of two is better, and is it real\n"
-	      "  Tune     spanmark run -w graph --set gc.percent=50,100,200,400 --reps 6\n"
-	      "             what each value of a setting costs in time and memory\n"
+	      "  Tune     spanmark tune -w churn,ring -b gc\n"
+	      "             which settings are best here, proved on fresh samples\n"
 	      "\n"
 	      "`spanmark help` lists all commands; `spanmark doctor` says what can be counted "
 	      "here.\n",

@@ -54,6 +54,9 @@ static int on_value(void *user, const char *section, const char *name, const cha
 		return 0;
 	if (name == NULL || value == NULL)
 		return 1;
+	/* what spanmark tune says of its file */
+	if (strcmp(section, "machine") == 0 || strcmp(section, "tune") == 0)
+		return 1;
 	if (strcmp(section, "params") == 0)
 		r->rc = take_pair(r, "param", name, value);
 	else if (strcmp(section, "set") == 0)

@@ -116,7 +116,7 @@ struct sm_runs {
 	size_t n;
 	struct sm_pool pool;
 };
-/* Adds a member to the environment of a run, or replaces it: what was found out from its samples. */
+/* Adds a member to the environment of a run, or replaces it: what its samples showed. */
 int sm_store_annotate(struct sm_store *s, int64_t run, const char *member, const char *json);
 
 /* Free in every case. */

@@ -231,15 +231,22 @@ static int surround(struct sm__tuning *t, struct around *a)
 	return rc;
 }
 
-/* Settings that bring next to nothing go. The point that is left, or -ENOMEM. */
+/* A setting whose gain is next to nothing, or within what chance makes of nothing. */
+static bool does_not_pay(const struct sm__tuning *t, unsigned without)
+{
+	double gain = t->last[without] - t->last[1];
+
+	return !(gain > NEGLIGIBLE + hypot(t->error[without], t->error[1]));
+}
+
+/* Settings that do not pay go. The point that is left, or -ENOMEM. */
 static int leave_out(struct sm__tuning *t, const struct around *a)
 {
 	struct sm_tune_point lean = t->found->tried[a->batch[1]].point;
 	int at;
 
 	for (unsigned i = 2; i < a->n; i++)
-		if (t->found->tried[a->batch[i]].point.level[a->dial[i]] == 0 &&
-		    t->last[i] - t->last[1] < NEGLIGIBLE)
+		if (t->found->tried[a->batch[i]].point.level[a->dial[i]] == 0 && does_not_pay(t, i))
 			lean.level[a->dial[i]] = 0;
 	at = sm__tuning_point(t, &lean);
 	/* none of them alone: what each brings, another stands in for */
@@ -376,8 +383,21 @@ static int by_grid(struct sm__tuning *t, unsigned *winner)
 	return rc;
 }
 
+static int by_name(struct sm__tuning *t, unsigned *winner)
+{
+	const struct sm_tune_point p = {{1}};
+	int at = sm__tuning_point(t, &p);
+
+	*winner = at > 0 ? (unsigned)at : 0;
+	return at < 0 ? at : 0;
+}
+
 int sm_tune_search(const struct sm_tune_search *s, struct sm_tune_found *out)
 {
+	static int (*const methods[])(struct sm__tuning *,
+				      unsigned *) = {[SM_TUNE_HALVING] = by_halving,
+						     [SM_TUNE_EXHAUSTIVE] = by_grid,
+						     [SM_TUNE_CHECK] = by_name};
 	const struct sm_tune_point zero = {{0}};
 	struct sm__tuning t = {.s = s, .found = out};
 	unsigned winner = 0;
@@ -388,11 +408,11 @@ int sm_tune_search(const struct sm_tune_search *s, struct sm_tune_found *out)
 	if (rc == 0)
 		rc = pilot(&t);
 	if (rc == 0)
-		rc = s->method == SM_TUNE_EXHAUSTIVE ? by_grid(&t, &winner)
-						     : by_halving(&t, &winner);
-	if (rc == 0 && winner != 0 && out->tried[winner].median < 0)
+		rc = methods[s->method](&t, &winner);
+	if (rc == 0 && winner != 0 && (out->tried[winner].median < 0 || s->method == SM_TUNE_CHECK))
 		rc = confirm(&t, winner);
 	free(t.expected);
 	free(t.last);
+	free(t.error);
 	return rc;
 }

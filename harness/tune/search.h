@@ -65,7 +65,8 @@ struct sm_tune_batch {
 typedef int sm_tune_measure_fn(void *ctx, const char *stage, const struct sm_tune_point *points,
 			       unsigned n, unsigned reps, struct sm_tune_batch *out);
 
-enum sm_tune_method { SM_TUNE_HALVING, SM_TUNE_EXHAUSTIVE };
+/* CHECK: the point whose first dial has level 1 is confirmed, nothing is searched. */
+enum sm_tune_method { SM_TUNE_HALVING, SM_TUNE_EXHAUSTIVE, SM_TUNE_CHECK };
 
 struct sm_tune_search {
 	const struct sm_tune_dial *dials;

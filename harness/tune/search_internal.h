@@ -7,8 +7,9 @@
 struct sm__tuning {
 	const struct sm_tune_search *s;
 	struct sm_tune_found *found;
-	double *expected;  /* of each tried point, the sum of its parts; NAN: none */
-	double *last;	   /* of each point of the last batch: the median of its scores there */
+	double *expected; /* of each tried point, the sum of its parts; NAN: none */
+	/* of each point of the last batch: the median of its scores there, its standard error */
+	double *last, *error;
 	double seconds;	   /* so far */
 	double points_run; /* points times repetitions */
 	bool keep;	   /* the next batch is the confirmation: into the found total and works */

@@ -58,6 +58,21 @@ static double median_of(const double *values, unsigned n)
 	return stats.n > 0 ? stats.median : NAN;
 }
 
+/* Of the median, were the scores normal: 1.25 times that of the mean. */
+static double error_of(const double *values, unsigned n)
+{
+	double sum = 0, squares = 0;
+	unsigned m = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (!isnan(values[i])) {
+			sum += values[i];
+			squares += values[i] * values[i];
+			m++;
+		}
+	return m > 1 ? 1.25 * sqrt(fmax(0, squares - sum * sum / m) / (m - 1) / m) : INFINITY;
+}
+
 static double weight(const struct sm_tune_search *s, unsigned nworks, unsigned w)
 {
 	for (unsigned i = 0; i < nworks; i++)
@@ -104,6 +119,7 @@ static int learn(struct sm__tuning *t, const struct sm_tune_batch *b, unsigned a
 	for (unsigned r = 0; r < b->reps; r++)
 		score[x->n + r] = total_score(t, b, at, r);
 	t->last[at] = median_of(score + x->n, b->reps);
+	t->error[at] = error_of(score + x->n, b->reps);
 	for (unsigned r = 0, from = x->n; r < b->reps; r++) /* none of what failed */
 		if (!isnan(score[from + r]))
 			score[x->n++] = score[from + r];
@@ -151,10 +167,12 @@ int sm__tuning_run(struct sm__tuning *t, const char *stage, const unsigned *poin
 {
 	struct sm_tune_point *list = calloc(n, sizeof(*list));
 	double *last = realloc(t->last, n * sizeof(*last));
+	double *error = realloc(t->error, n * sizeof(*error));
 	struct sm_tune_batch b = {0};
-	int rc = list != NULL && last != NULL ? 0 : -ENOMEM;
+	int rc = list != NULL && last != NULL && error != NULL ? 0 : -ENOMEM;
 
 	t->last = last != NULL ? last : t->last;
+	t->error = error != NULL ? error : t->error;
 	for (unsigned i = 0; i < n && rc == 0; i++)
 		list[i] = t->found->tried[points[i]].point;
 	if (rc == 0)

@@ -1,0 +1,608 @@
+/*
+ * cmd_tune.c: spanmark tune: options, the search (tune/search.h) over runs (tune/trials.h), what
+ * came of it (tune/tuning.h).
+ */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "harness/base/complain.h"
+#include "harness/command/cmd.h"
+#include "harness/options/option_value.h"
+#include "harness/report/writer.h"
+#include "harness/tune/child.h"
+#include "harness/tune/trials.h"
+#include "harness/tune/tuning.h"
+
+struct tune {
+	/* as typed */
+	struct sm_strings args; /* of spanmark run */
+	struct sm_strings knobs, weights;
+	const char *backend, *objective_text, *output, *check, *store;
+	double budget_s, max_memory, margin;
+	enum sm_tune_method method;
+	unsigned format; /* table, json */
+	uint64_t seed;
+	bool seed_given, full, resume, dry_run, said_what;
+	/* made of it */
+	struct sm_tuning_file file;
+	struct sm_space space;
+	struct sm_objective objective;
+	struct sm_trials trials;
+	struct sm_tune_search search;
+	struct sm_tune_found found;
+	char *environment;
+	char err[800];
+};
+
+/* ---- options ------------------------------------------------------------------------------ */
+
+/* An option of spanmark run, for it to check. */
+static int take_through(const struct sm_option *opt, void *options, const char *value, char *err,
+			size_t errlen)
+{
+	struct tune *t = options;
+	char word[64];
+
+	(void)err;
+	(void)errlen;
+	snprintf(word, sizeof(word), "--%s", opt->name);
+	t->said_what |= strcmp(opt->name, "workload") == 0 || strcmp(opt->name, "program") == 0 ||
+			strcmp(opt->name, "server") == 0;
+	if (sm_strings_add(&t->args, word, strlen(word)) != 0 ||
+	    (value != NULL && sm_strings_add(&t->args, value, strlen(value)) != 0))
+		return -ENOMEM;
+	return 0;
+}
+
+static int refuse(const struct sm_option *opt, const char *value, const char *allowed, char *err,
+		  size_t errlen)
+{
+	snprintf(err, errlen, "--%s: '%.60s' is not allowed; allowed: %s", opt->name, value,
+		 allowed);
+	return -EINVAL;
+}
+
+/* "90", "90s", "10m", "2h". */
+static int take_duration(const struct sm_option *opt, void *options, const char *value, char *err,
+			 size_t errlen)
+{
+	char *end;
+	double v = strtod(value, &end), unit = *end == 'm' ? 60 : *end == 'h' ? 3600 : 1;
+
+	if (end == value || (*end != '\0' && (strchr("smh", *end) == NULL || end[1] != '\0')) ||
+	    !(v * unit >= 1) || v * unit > 7 * 86400)
+		return refuse(opt, value, "1s to 7 days: 90s, 10m, 2h", err, errlen);
+	((struct tune *)options)->budget_s = v * unit;
+	return 0;
+}
+
+/* "1.1x" */
+static int take_ratio(const struct sm_option *opt, void *options, const char *value, char *err,
+		      size_t errlen)
+{
+	char *end;
+	double v = strtod(value, &end);
+
+	if (end == value || strcmp(end, "x") != 0 || !(v > 0) || v > 1000)
+		return refuse(opt, value, "a multiple of the default's, such as 1.1x", err, errlen);
+	((struct tune *)options)->max_memory = v;
+	return 0;
+}
+
+/* "1%" */
+static int take_percent(const struct sm_option *opt, void *options, const char *value, char *err,
+			size_t errlen)
+{
+	char *end;
+	double v = strtod(value, &end);
+
+	if (end == value || strcmp(end, "%") != 0 || !(v > 0) || v > 50)
+		return refuse(opt, value, "above 0% to 50%", err, errlen);
+	((struct tune *)options)->margin = v / 100;
+	return 0;
+}
+
+static int take_seed(const struct sm_option *opt, void *options, const char *value, char *err,
+		     size_t errlen)
+{
+	struct tune *t = options;
+	char *end;
+
+	errno = 0;
+	t->seed = strtoull(value, &end, 0);
+	t->seed_given = true;
+	if (errno != 0 || *end != '\0' || value[0] < '0' || value[0] > '9')
+		return refuse(opt, value, "a number from 0 to 2^64-1", err, errlen);
+	return 0;
+}
+
+#define INTO(function, member) SM_INTO(function, struct tune, member)
+#define THROUGH		       .take = take_through
+
+static const struct sm_option rows[] = {
+	{"backend", 'b', "NAME", "whose settings: gc, unless another is named",
+	 INTO(sm__take_borrowed, backend), .heading = "What is tuned",
+	 .more = "`gc` and `span`: the collector, and the span allocator freed explicitly. "
+		 "`spanmark-malloc`, `libc`, `jemalloc`, `mimalloc`, `tcmalloc`: their published "
+		 "knobs, by variables of the environment."},
+	{"knob", 'k', "KEY[=V1,V2]",
+	 "turn this alone, with these values or the usual ones; again for each",
+	 INTO(sm__take_item, knobs)},
+	{"objective", 0, "WHAT", "what shall become less: time",
+	 INTO(sm__take_borrowed, objective_text),
+	 .more = "`time`, `p999`, `memory`, `misses`, `instructions`, or several with weights: "
+		 "time:0.7,memory:0.3 makes the product of their ratios to these powers less."},
+	{"max-rss", 0, "RATIOx", "peak RSS may be so many times the default's", .take = take_ratio},
+	{"weight", 0, "WORKLOAD=N", "how much a workload counts; others 1",
+	 INTO(sm__take_pair, weights)},
+	{"margin", 0, "P%", "what is no difference: 1%", .take = take_percent},
+
+	{"workload", 'w', "NAME,..", "workloads to tune for", THROUGH, .topic = "workloads",
+	 .heading = "For what",
+	 .more = "Without any: churn over sizes of 16 to 1024 bytes, binary-trees, lru-cache, "
+		 "handoff, larson and ring."},
+	{"param", 'p', "KEY=VALUE", "a workload parameter", THROUGH, .topic = "params"},
+	{"set", 's', "KEY=VALUE", "a setting that stays, of the default too", THROUGH,
+	 .topic = "settings"},
+	{"threads", 't', "N", "mutator threads", THROUGH},
+	{"kind", 0, "KIND", "kind of cores that threads may use", THROUGH, .topic = "kinds"},
+	{"program", 0, "CMD", "a whole program as a workload, in quotes", THROUGH},
+	{"setup", 0, "CMD", "run before each sample of a program", THROUGH},
+	{"teardown", 0, "CMD", "run after each", THROUGH},
+	{"server", 0, "CMD", "a server, measured while --client loads it", THROUGH},
+	{"ready", 0, "PORT|REGEX", "when the server is", THROUGH},
+	{"client", 0, "CMD", "what loads the server, until it ends", THROUGH},
+	{"full", 0, NULL, "workloads in their full sizes: samples of seconds, not tenths",
+	 INTO(sm__take_flag, full)},
+	{"timeout", 0, "SECONDS", "limit for one sample", THROUGH},
+
+	{"budget", 0, "TIME", "how long it may take, about: 10m", .take = take_duration,
+	 .heading = "How"},
+	{"method", 0, "HOW", "search, or measure every combination", INTO(sm__take_word, method),
+	 .words = "halving|exhaustive"},
+	{"seed", 0, "N", "seed of the order and the workloads", .take = take_seed},
+	{"dry-run", 0, NULL, "print the knobs and their values, run nothing",
+	 INTO(sm__take_flag, dry_run)},
+
+	{"store", 0, "FILE", "where every sample is kept: spanmark.db",
+	 INTO(sm__take_borrowed, store), .heading = "Results"},
+	{"resume", 0, NULL, "go on with the last tuning of the store, begun with the same options",
+	 INTO(sm__take_flag, resume)},
+	{"output", 'o', "FILE", "where settings go that are recommended: spanmark.ini",
+	 INTO(sm__take_borrowed, output)},
+	{"check", 0, "FILE", "does this file still hold? Measures it against the default again",
+	 INTO(sm__take_borrowed, check)},
+	{"format", 'f', "FORMAT", "how to print", INTO(sm__take_word, format),
+	 .words = "table|json"},
+};
+
+/* ---- what is asked ------------------------------------------------------------------------ */
+
+static int add_words(struct sm_strings *s, const char *const *words)
+{
+	int rc = 0;
+
+	for (; *words != NULL && rc == 0; words++)
+		rc = sm_strings_add(s, *words, strlen(*words));
+	return rc;
+}
+
+/* What the user left open; of a file that is checked, what it was found for. */
+static int fill_in(struct tune *t)
+{
+	static const char *const usual[] = {"--workload",
+					    "churn,binary-trees,lru-cache,handoff,larson,ring",
+					    "--param", "churn.size=16,64,256,1024", NULL};
+	const char *const backend[] = {"--backend", t->backend, NULL};
+	int rc = 0;
+
+	if (t->check != NULL && t->args.n == 0) {
+		for (size_t i = 0; i < t->file.options.n && rc == 0; i++)
+			rc = sm_strings_add(&t->args, t->file.options.v[i],
+					    strlen(t->file.options.v[i]));
+		return rc; /* backend and size included */
+	}
+	if (!t->said_what)
+		rc = add_words(&t->args, usual);
+	if (rc == 0 && !t->full)
+		rc = sm_strings_add(&t->args, "--quick", 7);
+	return rc ? rc : add_words(&t->args, backend);
+}
+
+static int check_backend(struct tune *t)
+{
+	if (strchr(t->backend, ',') == NULL)
+		return 0;
+	snprintf(t->err, sizeof(t->err),
+		 "--backend '%.60s': allowed: one, whose settings are tuned", t->backend);
+	return -EINVAL;
+}
+
+/* The settings of a file are one knob with one value. */
+static int space_of_file(struct tune *t)
+{
+	t->space.n = 1;
+	t->space.knobs[0] = (struct sm_knob){.key = strdup(""), .why = ""};
+	t->space.dials[0] = (struct sm_tune_dial){.name = "", .levels = 2};
+	if (t->space.knobs[0].key == NULL)
+		return -ENOMEM;
+	return sm_strings_add(&t->space.knobs[0].values, t->file.variant, strlen(t->file.variant));
+}
+
+static int prepare(struct tune *t)
+{
+	int rc = 0;
+
+	if (t->check != NULL)
+		rc = sm_tuning_file_read(t->check, &t->file, t->err, sizeof(t->err));
+	if (t->backend == NULL)
+		t->backend = t->check != NULL ? t->file.backend : "gc";
+	if (t->objective_text == NULL)
+		t->objective_text = t->check != NULL ? t->file.objective : "time";
+	if (rc == 0)
+		rc = check_backend(t);
+	if (rc == 0)
+		rc = sm_objective_parse(&t->objective, t->objective_text, t->err, sizeof(t->err));
+	if (rc == 0)
+		rc = t->check != NULL ? space_of_file(t)
+				      : sm_space_make(&t->space, t->backend, &t->knobs, t->err,
+						      sizeof(t->err));
+	if (rc == 0 && t->method == SM_TUNE_EXHAUSTIVE &&
+	    sm_tune_grid(t->space.dials, t->space.n) > SM_TUNE_GRID) {
+		snprintf(
+			t->err, sizeof(t->err),
+			"--method exhaustive: the knobs span more than %d configurations; allowed: "
+			"fewer of them (--knob)",
+			SM_TUNE_GRID);
+		rc = -EINVAL;
+	}
+	return rc ? rc : fill_in(t);
+}
+
+static void print_space(const struct tune *t)
+{
+	unsigned n = 1, grid = sm_tune_grid(t->space.dials, t->space.n);
+
+	for (unsigned i = 0; i < t->space.n; i++) {
+		printf("%s\n    default", t->space.knobs[i].key);
+		for (unsigned v = 1; v < t->space.dials[i].levels; v++, n++)
+			printf(", %s", sm_space_value(&t->space, i, v));
+		printf("\n    %s\n", t->space.knobs[i].why);
+	}
+	printf("\n%u configurations to screen, ", n);
+	printf(grid > SM_TUNE_GRID ? "more than %u combinations\n" : "%u combinations\n",
+	       grid > SM_TUNE_GRID ? SM_TUNE_GRID : grid);
+	fputs("for spanmark run", stdout);
+	for (size_t i = 0; i < t->args.n; i++)
+		printf(strchr(t->args.v[i], ' ') != NULL ? " '%s'" : " %s", t->args.v[i]);
+	putchar('\n');
+}
+
+/* ---- the tuning --------------------------------------------------------------------------- */
+
+static uint64_t hash_text(uint64_t h, const char *text)
+{
+	for (; *text != '\0'; text++)
+		h = (h ^ (unsigned char)*text) * 1099511628211ull;
+	return (h ^ 0xff) * 1099511628211ull; /* where one text ends */
+}
+
+static uint64_t hash_strings(uint64_t h, const struct sm_strings *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		h = hash_text(h, s->v[i]);
+	return hash_text(h, "");
+}
+
+/* All that decides what is measured. */
+static void hash_options(const struct tune *t, char out[17])
+{
+	char numbers[160];
+	uint64_t h = 14695981039346656037ull;
+
+	snprintf(numbers, sizeof(numbers), "%g %g %g %d %llu", t->budget_s, t->max_memory,
+		 t->margin, (int)t->method, (unsigned long long)(t->seed_given ? t->seed : 0));
+	h = hash_text(hash_text(h, t->backend), t->objective_text);
+	h = hash_text(hash_strings(hash_strings(h, &t->args), &t->weights), numbers);
+	for (unsigned i = 0; i < t->space.n; i++)
+		h = hash_strings(hash_text(h, t->space.knobs[i].key), &t->space.knobs[i].values);
+	snprintf(out, 17, "%016llx", (unsigned long long)h);
+}
+
+static int identify(struct tune *t)
+{
+	char options[17], begun[17] = "";
+	uint64_t id;
+	int rc = 0;
+
+	hash_options(t, options);
+	if (t->resume) {
+		rc = sm_trials_last(t->store, t->trials.id, begun, t->err, sizeof(t->err));
+		if (rc == 0 && strcmp(begun, options) != 0) {
+			snprintf(t->err, sizeof(t->err),
+				 "--resume: the last tuning of '%.200s' was begun with other "
+				 "options; give the same, or leave --resume out",
+				 t->store);
+			rc = -EINVAL;
+		}
+		if (rc)
+			return rc;
+	} else {
+		while (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
+			;
+		snprintf(t->trials.id, sizeof(t->trials.id), "%016llx", (unsigned long long)id);
+	}
+	snprintf(t->trials.options, sizeof(t->trials.options), "%s", options);
+	t->trials.seed = t->seed_given ? t->seed : strtoull(t->trials.id, NULL, 16);
+	return 0;
+}
+
+static void say(void *ctx, const char *stage, unsigned points, unsigned reps)
+{
+	(void)ctx;
+	fprintf(stderr, "tune: %s: %u configuration%s, %u times\n", stage, points,
+		points == 1 ? "" : "s", reps);
+}
+
+/* "churn=2" is for all cases of churn. */
+static int resolve_weights(struct tune *t, unsigned nworks)
+{
+	for (unsigned w = 0; w < nworks; w++)
+		t->search.weights[w] = t->weights.n > 0 ? 1 : 0;
+	for (size_t i = 0; i < t->weights.n; i++) {
+		const char *text = t->weights.v[i];
+		size_t len = strcspn(text, "=");
+		char *end;
+		double v = strtod(text + len + 1, &end);
+		bool any = false;
+
+		for (unsigned w = 0; w < nworks; w++) {
+			const char *name = t->trials.works.v[w];
+
+			if (strncmp(name, text, len) != 0 ||
+			    (name[len] != '\0' && name[len] != ' '))
+				continue;
+			t->search.weights[w] = v;
+			any = true;
+		}
+		if (any && *end == '\0' && v >= 0 && isfinite(v))
+			continue;
+		snprintf(t->err, sizeof(t->err),
+			 "--weight '%.60s'; allowed: WORKLOAD=NUMBER, of a workload that is "
+			 "measured",
+			 text);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int measure(void *ctx, const char *stage, const struct sm_tune_point *points, unsigned n,
+		   unsigned reps, struct sm_tune_batch *out)
+{
+	struct tune *t = ctx;
+	int rc = sm_trials_measure(&t->trials, stage, points, n, reps, out);
+
+	if (rc && t->trials.err[0] != '\0')
+		snprintf(t->err, sizeof(t->err), "%s", t->trials.err);
+	return rc ? rc : resolve_weights(t, out->nworks);
+}
+
+static int search(struct tune *t)
+{
+	t->trials.store = t->store;
+	t->trials.args = &t->args;
+	t->trials.space = &t->space;
+	t->trials.objective = &t->objective;
+	t->trials.say = say;
+	t->search = (struct sm_tune_search){
+		.dials = t->space.dials,
+		.ndials = t->space.n,
+		.method = t->check != NULL ? SM_TUNE_CHECK : t->method,
+		.budget_s = t->budget_s,
+		.max_memory = t->max_memory,
+		.margin = t->margin,
+		.measure = measure,
+		.ctx = t,
+	};
+	return sm_tune_search(&t->search, &t->found);
+}
+
+/* ---- what came of it ---------------------------------------------------------------------- */
+
+/* The machine as the last run saw it; the run has the tuning from here on. */
+static int keep_in_store(struct tune *t, struct sm_tuning *tuning)
+{
+	struct sm_store *s = NULL;
+	struct sm_report r;
+	char *text = NULL;
+	cJSON *doc = NULL;
+	int rc = sm_store_open(t->store, &s, t->err, sizeof(t->err));
+
+	if (rc)
+		return rc;
+	rc = sm_store_load(s, t->trials.last, &r);
+	if (rc == 0) {
+		t->environment = strdup(r.environment);
+		tuning->environment = t->environment != NULL ? t->environment : "{}";
+		sm_report_free(&r);
+		doc = sm_tuning_json(tuning);
+		text = cJSON_PrintUnformatted(doc);
+		rc = text != NULL ? sm_store_annotate(s, t->trials.last, "tuning", text) : -ENOMEM;
+	}
+	if (rc)
+		snprintf(t->err, sizeof(t->err), "%s", sm_store_error(s));
+	cJSON_Delete(doc);
+	cJSON_free(text);
+	sm_store_close(s);
+	return rc;
+}
+
+static int write_ini(struct tune *t, const struct sm_tuning *tuning)
+{
+	struct sm_output out;
+	int rc = sm_output_open(&out, t->output, t->err, sizeof(t->err));
+
+	if (rc)
+		return rc;
+	sm_tuning_ini(tuning, out.file);
+	return sm_output_close(&out, true, t->err, sizeof(t->err));
+}
+
+static void print(const struct tune *t, const struct sm_tuning *tuning)
+{
+	cJSON *doc;
+	char *text;
+
+	if (t->format == 0) {
+		sm_tuning_table(tuning, stdout);
+		return;
+	}
+	doc = sm_tuning_json(tuning);
+	text = cJSON_Print(doc);
+	puts(text != NULL ? text : "null");
+	cJSON_free(text);
+	cJSON_Delete(doc);
+}
+
+/* Of a file that was checked: does it hold? Exit status. */
+static int judge_file(const struct tune *t, enum sm_advice advice)
+{
+	const struct sm_difference *d = &t->found.total;
+
+	fprintf(stderr, "%s %s: %.4f of the default (%.4f..%.4f)\n", t->check,
+		advice == SM_ADVICE_TAKE ? "still holds" : "does not hold here", d->ratio, d->low,
+		d->high);
+	return advice == SM_ADVICE_TAKE ? SM_EXIT_OK : SM_EXIT_BEYOND;
+}
+
+static int conclude(struct tune *t)
+{
+	struct sm_tuning tuning = {.space = &t->space,
+				   .objective = &t->objective,
+				   .trials = &t->trials,
+				   .search = &t->search,
+				   .found = &t->found,
+				   .backend = t->backend,
+				   .environment = "{}"};
+	char why[200];
+	enum sm_advice advice = sm_tuning_advice(&tuning, why, sizeof(why));
+	int rc = keep_in_store(t, &tuning);
+
+	print(t, &tuning);
+	if (t->check != NULL)
+		return rc ? SM_EXIT_FAILED : judge_file(t, advice);
+	if (rc == 0 && advice == SM_ADVICE_TAKE) {
+		rc = write_ini(t, &tuning);
+		if (rc == 0 && strcmp(t->output, "-") != 0)
+			fprintf(stderr, "settings: %s; spanmark run --config %s, or %s=%s\n",
+				t->output, t->output, "SPANMARK_CONFIG", t->output);
+	}
+	if (rc)
+		sm_complain("%s", t->err);
+	return rc ? SM_EXIT_FAILED : SM_EXIT_OK;
+}
+
+static int tune(struct tune *t)
+{
+	int rc = prepare(t);
+
+	if (rc == 0 && t->dry_run) {
+		print_space(t);
+		return SM_EXIT_OK;
+	}
+	if (rc == 0)
+		rc = identify(t);
+	if (rc == 0) {
+		sm_child_catch_signals();
+		rc = search(t);
+	}
+	if (rc == 0)
+		return conclude(t);
+	if (rc == -ECANCELED) {
+		sm_complain("interrupted: what was measured is kept in '%s'; the same command with "
+			    "--resume goes on",
+			    t->store);
+		return 128 + sm_child_signal();
+	}
+	sm_complain("%s", t->err[0] != '\0' ? t->err : strerror(-rc));
+	return rc == -EINVAL || rc == -ENOENT ? SM_EXIT_USAGE : SM_EXIT_FAILED;
+}
+
+static int run_tune(int argc, char **argv)
+{
+	struct tune t = {.store = SM_STORE_DEFAULT,
+			 .output = "spanmark.ini",
+			 .budget_s = 600,
+			 .margin = SM_VERDICT_MARGIN};
+	int status;
+
+	if (sm_options_parse(&sm_command_tune, &t, argc, argv, &status))
+		status = tune(&t);
+	sm_tune_found_free(&t.found);
+	sm_trials_free(&t.trials);
+	sm_space_free(&t.space);
+	sm_tuning_file_free(&t.file);
+	sm_strings_free(&t.args);
+	sm_strings_free(&t.knobs);
+	sm_strings_free(&t.weights);
+	free(t.environment);
+	return status;
+}
+
+static const struct sm_option_table table = {"tune", rows, SM_COUNT_OF(rows), NULL,
+					     "workloads are named with -w"};
+
+const struct sm_command sm_command_tune = {
+	.name = "tune",
+	.summary = "which settings are best for these workloads on this machine",
+	.run = run_tune,
+	.options = &table,
+	.about =
+		"Finds the settings of an allocator or collector that are best here, and proves "
+		"it: "
+		"what looks best in the search is measured once more against the default, on fresh "
+		"samples, and is recommended only when the interval of the ratio says so. That the "
+		"default is as good is a result, and the common one.\n"
+		"\n"
+		"The search turns every knob alone (screen), combines what helped and drops the "
+		"worse half again and again (halve), tries the neighbours of what is left and "
+		"leaves out what does not pay (refine), then confirms. Every sample goes into the "
+		"store; `spanmark report` shows the curves.",
+	.examples =
+		(const char *const[]){
+			"spanmark tune",
+			"the collector, for six workloads, in about ten minutes",
+			"spanmark tune -b jemalloc --program 'make -s -j2' --setup 'make clean' "
+			"--budget 1h",
+			"the knobs of jemalloc for a build",
+			"spanmark tune -w larson -t 8 -b span -k cache.slots=64,256,1024,4096 "
+			"--max-rss 1.1x",
+			"how deep per-thread lists should be, memory bounded",
+			"spanmark tune -w ring --objective p999 -k gc.percent -k workers "
+			"--method exhaustive",
+			"every combination of two knobs, for the latency of steps",
+			"spanmark tune --check spanmark.ini",
+			"does it still hold, after an update of kernel or library?",
+			NULL,
+		},
+	.statuses =
+		(const char *const[]){
+			"0",
+			"Done; with --check, the file still holds.",
+			"1",
+			"It could not be measured, or not be written.",
+			"2",
+			"The command line is wrong.",
+			"3",
+			"With --check, the file does not hold here.",
+			"130, 143, 129",
+			"Interrupted (INT, TERM, HUP); --resume goes on.",
+			NULL,
+		},
+};

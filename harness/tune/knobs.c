@@ -1,0 +1,270 @@
+/* knobs.c: see knobs.h. */
+#include "harness/tune/knobs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/suggest.h"
+#include "harness/plan/variant.h"
+#include "workloads/session.h"
+
+static const struct row {
+	const char *backend, *key, *values, *why;
+} table[] = {
+#define X(backend, key, values, why) {backend, key, values, why},
+#include "harness/tune/knobs.def"
+#undef X
+};
+#define NROWS (sizeof(table) / sizeof(table[0]))
+
+/* Variables that have parts: how a part is joined to its value, and to the next. */
+static const struct {
+	const char *name;
+	char equals, comma;
+} parts[] = {
+	{"MALLOC_CONF", ':', ','}, {"GLIBC_TUNABLES", '=', ':'}, {"SPANMARK_MALLOC", '=', ','}};
+
+/* ---- which knobs -------------------------------------------------------------------------- */
+
+struct wanted {
+	const char *key;
+	bool has;
+};
+
+static void is_it(void *ctx, const char *key, const char *values, const char *help)
+{
+	struct wanted *w = ctx;
+
+	(void)values;
+	(void)help;
+	w->has |= strlen(key) == strcspn(w->key, "@=") && strncmp(key, w->key, strlen(key)) == 0;
+}
+
+/* A setting that this build has, or an option that a variant may have. */
+static bool is_ours(const char *key)
+{
+	struct wanted w = {key, sm__variant_word(key) != SM_WORD_SETTING};
+
+	sm_job_setting_keys(is_it, &w);
+	return w.has;
+}
+
+/* Variables have no dots in their names; of a part, what stands before the colon. */
+static bool is_variable(const char *key)
+{
+	return strchr(key, ':') != NULL || strchr(key, '.') == NULL ||
+	       sm_job_setting_variable(key) != NULL;
+}
+
+static int add_knob(struct sm_space *s, const char *key, size_t keylen, const char *values,
+		    const char *separators, const char *why)
+{
+	struct sm_knob *k = &s->knobs[s->n];
+	int rc = 0;
+
+	*k = (struct sm_knob){.key = strndup(key, keylen), .why = why};
+	if (k->key == NULL)
+		return -ENOMEM;
+	s->n++;
+	for (const char *at = values; rc == 0; at++) {
+		size_t len = strcspn(at, separators);
+
+		rc = sm_strings_add(&k->values, at, len);
+		at += len;
+		if (*at == '\0')
+			break;
+	}
+	s->dials[s->n - 1] =
+		(struct sm_tune_dial){.name = k->key, .levels = (unsigned)k->values.n + 1};
+	return rc;
+}
+
+static const struct row *row_of(const char *backend, const char *key, size_t len)
+{
+	for (size_t i = 0; i < NROWS; i++)
+		if (strcmp(table[i].backend, backend) == 0 && strlen(table[i].key) == len &&
+		    strncmp(table[i].key, key, len) == 0)
+			return &table[i];
+	return NULL;
+}
+
+static int unknown(const char *backend, const char *text, size_t len, char *err, size_t errlen)
+{
+	const char *names[NROWS];
+	char typed[80];
+	size_t n = 0;
+
+	for (size_t i = 0; i < NROWS; i++)
+		if (strcmp(table[i].backend, backend) == 0)
+			names[n++] = table[i].key;
+	snprintf(typed, sizeof(typed), "%.*s", (int)(len < 79 ? len : 79), text);
+	sm_suggest_error(err, errlen, "knob", typed, names, n);
+	return -EINVAL;
+}
+
+/* --knob KEY or KEY=V1,V2. */
+static int choose(struct sm_space *s, const char *backend, const char *text, char *err,
+		  size_t errlen)
+{
+	size_t len = strcspn(text, "=");
+	const struct row *row = row_of(backend, text, len);
+
+	if (text[len] == '\0')
+		return row != NULL ? add_knob(s, row->key, len, row->values, "|", row->why)
+				   : unknown(backend, text, len, err, errlen);
+	if (row == NULL && !is_ours(text) && sm_job_setting_variable(text) == NULL)
+		return unknown(backend, text, len, err, errlen);
+	if (text[len + 1] == '\0' || strstr(text, ",,") != NULL || text[strlen(text) - 1] == ',' ||
+	    text[len + 1] == ',' || strpbrk(text, " \t") != NULL) {
+		snprintf(err, errlen,
+			 "--knob '%.80s': allowed: KEY=VALUE,VALUE,.. without blanks, or KEY",
+			 text);
+		return -EINVAL;
+	}
+	return add_knob(s, text, len, text + len + 1, ",", row != NULL ? row->why : "");
+}
+
+/* Cases that differ in what their backend ignores would be one. */
+static int check_effect(const struct sm_space *s, const char *backend, char *err, size_t errlen)
+{
+	bool own = strcmp(backend, "gc") == 0 || strcmp(backend, "span") == 0;
+
+	for (unsigned i = 0; i < s->n; i++) {
+		const char *key = s->knobs[i].key;
+		bool option = sm__variant_word(key) != SM_WORD_SETTING;
+
+		if (option || own == is_ours(key))
+			continue;
+		snprintf(err, errlen, "--knob %.60s has no effect on backend %.40s; allowed: %s",
+			 key, backend,
+			 own ? "settings of heap and collector (spanmark list settings)"
+			     : "env.NAME, a variable that it reads, or its own knobs (--dry-run)");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int check_levels(const struct sm_space *s, char *err, size_t errlen)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		if (s->dials[i].levels <= SM_TUNE_LEVELS)
+			continue;
+		snprintf(err, errlen, "--knob %.60s: %u values; allowed: %d at most",
+			 s->knobs[i].key, s->dials[i].levels - 1, SM_TUNE_LEVELS - 1);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int sm_space_make(struct sm_space *s, const char *backend, const struct sm_strings *chosen,
+		  char *err, size_t errlen)
+{
+	int rc = 0;
+
+	*s = (struct sm_space){.n = 0};
+	if (chosen->n > SM_TUNE_KNOBS) {
+		snprintf(err, errlen, "--knob is given %zu times; allowed: %d", chosen->n,
+			 SM_TUNE_KNOBS);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < chosen->n && rc == 0; i++)
+		rc = choose(s, backend, chosen->v[i], err, errlen);
+	for (size_t i = 0; i < NROWS && rc == 0 && chosen->n == 0; i++)
+		if (strcmp(table[i].backend, backend) == 0 &&
+		    (is_ours(table[i].key) || is_variable(table[i].key)))
+			rc = add_knob(s, table[i].key, strlen(table[i].key), table[i].values, "|",
+				      table[i].why);
+	if (rc == 0)
+		rc = check_levels(s, err, errlen);
+	if (rc == 0)
+		rc = check_effect(s, backend, err, errlen);
+	if (rc == 0 && s->n == 0) {
+		snprintf(
+			err, errlen,
+			"backend %.60s has no knobs that are known; allowed: --knob KEY=V1,V2, for "
+			"example --knob env.NAME=1,2",
+			backend);
+		rc = -EINVAL;
+	}
+	if (rc == -ENOMEM)
+		snprintf(err, errlen, "out of memory");
+	return rc;
+}
+
+void sm_space_free(struct sm_space *s)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		free(s->knobs[i].key);
+		sm_strings_free(&s->knobs[i].values);
+	}
+	s->n = 0;
+}
+
+/* ---- a point as text ---------------------------------------------------------------------- */
+
+const char *sm_space_value(const struct sm_space *s, unsigned knob, unsigned level)
+{
+	return level > 0 ? s->knobs[knob].values.v[level - 1] : SM_VARIANT_DEFAULT;
+}
+
+/* The words that are settings, options, and whole variables. */
+static void print_words(FILE *f, const struct sm_space *s, const struct sm_tune_point *p,
+			const char **blank)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		const char *key = s->knobs[i].key;
+		bool bare = *key != '\0' && !is_ours(key) && sm_job_setting_variable(key) == NULL;
+
+		if (p->level[i] == 0 || strchr(key, ':') != NULL)
+			continue;
+		fprintf(f, "%s%s%s%s%s", *blank, bare ? "env." : "", key, *key ? "=" : "",
+			sm_space_value(s, i, p->level[i]));
+		*blank = " ";
+	}
+}
+
+/* The parts of one variable, joined. */
+static void print_parts(FILE *f, const struct sm_space *s, const struct sm_tune_point *p,
+			size_t which, const char **blank)
+{
+	size_t len = strlen(parts[which].name);
+	bool begun = false;
+
+	for (unsigned i = 0; i < s->n; i++) {
+		const char *key = s->knobs[i].key;
+
+		if (p->level[i] == 0 || strncmp(key, parts[which].name, len) != 0 ||
+		    key[len] != ':')
+			continue;
+		if (begun)
+			fputc(parts[which].comma, f);
+		else
+			fprintf(f, "%senv.%s=", *blank, parts[which].name);
+		fprintf(f, "%s%c%s", key + len + 1, parts[which].equals,
+			sm_space_value(s, i, p->level[i]));
+		begun = true;
+		*blank = " ";
+	}
+}
+
+char *sm_space_variant(const struct sm_space *s, const struct sm_tune_point *p)
+{
+	const char *blank = "";
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	if (f == NULL)
+		return NULL;
+	print_words(f, s, p, &blank);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		print_parts(f, s, p, i, &blank);
+	if (*blank == '\0')
+		fputs(SM_VARIANT_DEFAULT, f);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}

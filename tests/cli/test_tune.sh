@@ -1,0 +1,105 @@
+#!/bin/sh
+# spanmark tune on knobs whose effect is known: what is much better is found, confirmed and written; what does nothing is not
+# recommended; an interrupted tuning goes on with the steps that lack; the file is read by run, by the libraries, by --check.
+#
+#   tests/cli/test_tune.sh BUILD_DIR
+set -u
+. "$(dirname "$0")/../support/command.sh"
+command -v python3 >/dev/null || { echo "no python3 to look into results with"; exit 77; }
+py() { python3 -c "import json,sqlite3,sys
+$1" || bad "$2"; }
+
+# ---- what is asked wrongly -------------------------------------------------------------------------
+refuse "--budget: 'soon' is not allowed; allowed: 1s to 7 days" tune --budget soon
+refuse "--max-rss: '1.1' is not allowed; allowed: a multiple of the default's, such as 1.1x" tune --max-rss 1.1
+refuse "--objective 'tim'; allowed: time, p999, memory" tune --objective tim
+refuse "--objective 'time:0'" tune --objective time:0
+refuse "--backend 'gc,span': allowed: one" tune -b gc,span
+refuse "did you mean 'cache.window'" tune -b gc -k cache.windw=1k
+refuse "--knob 'cache.window=': allowed: KEY=VALUE,VALUE" tune -b gc -k cache.window=
+refuse "--knob env.X has no effect on backend gc" tune -b gc -k env.X=1
+refuse "--knob cache.window has no effect on backend jemalloc" tune -b jemalloc -k cache.window=8k
+refuse "backend bdwgc has no knobs that are known" tune -b bdwgc
+refuse "--method exhaustive: the knobs span more than 1024" tune -b gc --method exhaustive
+refuse "unknown option '--reps'" tune --reps 3
+refuse "cannot read 'none.ini'" tune --check none.ini
+printf '[set]\ncache.window = 64k\n' >plain.ini
+refuse "no file of spanmark tune" tune --check plain.ini
+refuse "there is no store" tune -w churn --resume
+expect 0 "$cmd" tune --dry-run -b gc && says "cache.window" && says "8k, 16k" && says "configurations to screen" &&
+	says "churn,binary-trees,lru-cache,handoff,larson,ring"
+[ "$(ls -A)" = "err
+out
+plain.ini" ] || bad "something was left: $(ls -A)"
+# What spanmark run refuses, tune does, in its words.
+expect 2 "$cmd" tune -w chrn --budget 1s && says "did you mean 'churn'" err
+expect 2 "$cmd" tune -w churn --budget 1s --objective p999 -b span -k cache.slots && says "churn reports none of the objective's" err
+expect 2 "$cmd" tune -w churn --budget 1s -b span -k cache.slots=5 --weight ring=2 && says "--weight 'ring=2'" err
+rm -f spanmark.db*
+
+# ---- a knob that matters ---------------------------------------------------------------------------
+# Without caches everything is slow: a cache is ten times better, by time and by instructions.
+small="-w churn -p ops=200000 -b span -s cache.mode=none -s pageheap=bitmap"
+expect 0 "$cmd" tune $small -k cache.mode=thread -k scavenge.pace=2 --budget 1s -f json
+py 'd = json.load(open("out"))
+assert d["advice"] == "take", d
+assert "cache.mode=thread" in d["settings"], d["settings"]
+c = d["confirmed"]
+assert 0 < c["low"] <= c["ratio"] <= c["high"] < 0.7, c
+assert c["verdict"] == "better" and c["pairs"] >= 12
+assert [w["workload"] for w in c["workloads"]] == ["churn"], c
+by = {x["title"]: [p["x"] for p in x["points"]] for x in d["curves"]}
+assert by["cache.mode"] == ["default", "thread"], by
+assert sum(p["chosen"] for p in d["pareto"]) == 1 and any(p["front"] for p in d["pareto"])
+db = sqlite3.connect("spanmark.db")
+env = json.loads(db.execute("SELECT environment FROM run ORDER BY id DESC LIMIT 1").fetchone()[0])
+assert env["tuning"]["id"] == d["id"] and env["note"].endswith(" confirm"), env["note"]
+stages = [json.loads(e)["note"].split()[-1] for (e,) in db.execute("SELECT environment FROM run ORDER BY id")]
+assert stages[0] == "pilot" and stages[1] == "screen" and stages[-1] == "confirm", stages
+seeds = [s for (s,) in db.execute("SELECT seed FROM run")]
+assert len(set(seeds)) == len(seeds), "the confirmation repeats the seed of a step before it"' "what was found"
+for line in "[machine]" "identity = " "[tune]" "backend = span" "objective = time" "option = --workload" "[set]" "pageheap = bitmap" "cache.mode = thread" \
+	"; alone " "; On fresh samples"; do
+	says "$line" spanmark.ini
+done
+grep -q "cache.mode = none" spanmark.ini && bad "the file has what was to be left"
+expect 0 "$cmd" run --config spanmark.ini -w churn -p ops=1000 -b span --counters none --store run.db -f json
+py 'assert json.load(open("out"))["samples"][0]["config"]["cache.mode"] == "thread"' "run --config does not take it"
+[ ! -e "$build/libspanmark-malloc.so" ] || SPANMARK_CONFIG=spanmark.ini LD_PRELOAD=$build/libspanmark-malloc.so cat plain.ini >out 2>err ||
+	bad "preloaded: $(cat err)"
+[ -s err ] && bad "the malloc library complains of the file of this machine: $(cat err)"
+# Does the file hold? Here it does; a setting that does nothing does not.
+expect 0 "$cmd" tune --check spanmark.ini --budget 1s && says "still holds" err
+sed 's/^cache.mode = thread/scavenge.pace = 2/' spanmark.ini >nothing.ini
+expect 3 "$cmd" tune --check nothing.ini --budget 1s && says "does not hold here" err
+
+# ---- a program, by its environment -----------------------------------------------------------------
+printf '#!/bin/sh\n[ "${KNOB:-}" = fast ] || sleep 0.1\n' >slow && chmod +x slow
+expect 0 "$cmd" tune --program "$tmp/slow" -b libc -k env.KNOB=slow,fast --budget 1s --store p.db -o p.ini && says "recommended" &&
+	says "env.KNOB = fast" p.ini
+
+# ---- interrupted, and gone on with -----------------------------------------------------------------
+mkfifo line
+"$cmd" tune $small -k cache.mode=thread,cpu --budget 1s --store g.db -o g.ini >/dev/null 2>line &
+pid=$!
+while read -r text; do
+	case $text in "tune: refine"*) kill -TERM $pid ;; esac
+done <line
+wait $pid
+status=$?
+[ $status = 143 ] || bad "an interrupted tuning ends with $status, not 143"
+before=$(python3 -c 'import sqlite3; print(sqlite3.connect("g.db").execute("SELECT count(*) FROM sample").fetchone()[0])')
+[ "$before" -ge 2 ] || bad "nothing was kept"
+expect 2 "$cmd" tune $small -k cache.mode=cpu --budget 1s --store g.db --resume && says "begun with other options" err
+expect 0 "$cmd" tune $small -k cache.mode=thread,cpu --budget 1s --store g.db -o g.ini --resume && says "recommended"
+py 'db = sqlite3.connect("g.db")
+notes = [json.loads(e)["note"] for (e,) in db.execute("SELECT environment FROM run ORDER BY id")]
+steps = [n.split()[4] for n in notes]
+assert steps == [str(i + 1) for i in range(len(steps))], notes
+assert len({n.split()[1] for n in notes}) == 1, notes
+assert db.execute("SELECT count(*) FROM run WHERE planned != (SELECT count(*) FROM sample WHERE run = run.id)").fetchone()[0] == 0
+assert db.execute("SELECT count(*) FROM (SELECT run, ordinal FROM sample GROUP BY run, ordinal HAVING count(*) > 1)").fetchone()[0] == 0' \
+	"what was resumed"
+[ -s g.ini ] || bad "no file after --resume"
+
+finish
