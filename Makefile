@@ -269,6 +269,12 @@ test-programs: ## install programs, servers among them (800 MB), and run each un
 	@SM_PROGRAMS=all tests/cli/test_programs.sh $(B) $(NAMES)
 	$(if $(NAMES),,@SM_PROGRAMS=all tests/cli/test_server_recipe.sh $(B))
 
+.PHONY: test-fleet
+test-fleet: ## the batch script for Slurm and the recipe for ssh, with real ones of a folder's own (as root)
+	@tests/setup/deps.sh fleet
+	@$(MAKE) --no-print-directory -j$$(nproc) $(B)/spanmark
+	@for t in slurm ssh; do echo "fleet: $$t"; tests/fleet/$$t.sh $(B) || [ $$? = 77 ] || exit 1; done
+
 # The machines of tests/vm/machines.py: MACHINES="arm64-n1 x86-2s" for some of them, QUICK=1 for the tests that each is
 # there for rather than all.
 test-vm: ## boot emulated ARM64 and NUMA machines and run the tests in them (MACHINES=)

@@ -11,16 +11,7 @@ esac
 [ -f "$build/libspanmark-malloc.so" ] || { echo "no library in '$build'"; exit 77; }
 command -v python3 >/dev/null || { echo "no python3 to read the document with"; exit 77; }
 
-# block HEADING N: the Nth block of commands in the section
-block() {
-	python3 - "$root/docs/COMPARING.md" "$@" <<'P'
-import re, sys
-text = open(sys.argv[1]).read()
-section = re.search(r"^## %s\n(.*?)(?=^## |\Z)" % re.escape(sys.argv[2]), text, re.M | re.S).group(1)
-blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", section, re.M)
-print(re.sub(r"^    ", "", blocks[int(sys.argv[3]) - 1].strip("\n"), flags=re.M))
-P
-}
+. "$root/tests/support/recipe.sh"
 
 # A run of the recipe is a small one: each repetition takes a moment, and --until looks at what is always the same.
 mkdir bin old new
@@ -44,7 +35,7 @@ for side in old new; do
 done
 # recipe STATUSES HEADING N: run as typed
 recipe() {
-	block "$2" "$3" >script
+	block COMPARING.md "$2" "$3" >script
 	[ -s script ] || bad "no block $3 of '$2'"
 	(PATH=$tmp/bin:$PATH timeout 600 sh -e script) >out 2>err </dev/null
 	got=$?

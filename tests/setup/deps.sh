@@ -31,6 +31,7 @@ packages_of() {
 	sim) echo "valgrind" ;;
 	programs) echo "$BUILD libseccomp-dev python3 perl openssl redis-server redis-tools memcached nginx-light lua5.4 ruby" \
 		"php-cli php-mbstring php-xml php-sqlite3 php-curl php-intl gdb emacs-nox default-jre-headless postgresql nodejs" ;;
+	fleet) echo "$BUILD python3 slurm-wlm munge openssh-server openssh-client" ;;
 	*) return 1 ;;
 	esac
 }
@@ -49,6 +50,7 @@ reason_of() {
 	jdk) echo "the Java collector that the benchmarks compare with" ;;
 	go) echo "the Go collector that the benchmarks compare with" ;;
 	sim) echo "the simulated counters (callgrind)" ;;
+	fleet) echo "the batch system and the ssh server that the fleet's scripts are tried with" ;;
 	programs) echo "the programs that the preloaded malloc is tried with (200 MB to fetch, 800 MB installed)" ;;
 	esac
 }
@@ -100,7 +102,7 @@ fi
 missing=$(missing_of $wanted)
 [ -n "$missing" ] || exit 0
 
-# Servers among the programs are not to be started by their installation.
+# Servers among them are not to be started by their installation.
 policy=/usr/sbin/policy-rc.d
 start_no_servers() {
 	[ ! -e "$policy" ] || return 0
@@ -128,7 +130,7 @@ say "installing $(echo $missing)"
 say "for: $reasons"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-case " $* " in *" programs "*) start_no_servers ;; esac
+case " $* " in *" programs "* | *" fleet "*) start_no_servers ;; esac
 # Fresh lists only when the ones that are here do not do: an update costs more than most installs.
 # shellcheck disable=SC2086
 if ! apt install -y --no-install-recommends $missing >"$log" 2>&1; then
