@@ -203,6 +203,7 @@ void sm__run_report(struct sm_run *run)
 		report_bdwgc(run);
 	} else {
 		sm_run_result_none(run, SM_RESULT_gc_cycles, "no collector");
+		sm_run_result_none(run, SM_RESULT_stall_p99_us, "no collector");
 		sm_run_result_none(run, SM_RESULT_stall_max_us, "no collector");
 	}
 	if (run->gc != NULL && run->timed.gc.verify_errors != 0)

@@ -13,6 +13,9 @@ enum sm_result_id {
 
 enum sm_shown {
 	SM_SHOWN_COLUMN,
+	SM_SHOWN_BRIEF,
+	SM_SHOWN_WIDE,
+	SM_SHOWN_TOLD,
 	SM_SHOWN_MORE,
 	SM_SHOWN_SERIES,
 	SM_SHOWN_WAITS,

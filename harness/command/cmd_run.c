@@ -327,7 +327,10 @@ static unsigned table_width(const struct run *run)
 /* Prints the run from the store. Exit status. */
 static int report_run(struct run *run)
 {
-	struct sm_writer w = {.format = run->opt.format, .by = run->opt.by};
+	struct sm_writer w = {.format = run->opt.format,
+			      .by = run->opt.by,
+			      .wide = run->opt.wide,
+			      .waits = run->opt.waits || run->opt.wide};
 	struct sm_report r;
 	char err[512];
 	int by, closed, rc = sm_store_load(run->store, run->id, &r);

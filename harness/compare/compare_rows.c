@@ -212,7 +212,8 @@ static bool is_first(const struct sm_record *r, const struct sm_result *res)
 		return false;
 	return res->has_value &&
 	       (res->better[0] || (sm_better_of_result(res) != SM_BETTER_NEITHER &&
-				   (shown == SM_SHOWN_COLUMN || shown == SM_SHOWN_MORE)));
+				   (shown == SM_SHOWN_COLUMN || shown == SM_SHOWN_WIDE ||
+				    shown == SM_SHOWN_TOLD || shown == SM_SHOWN_MORE)));
 }
 
 /* The group's first sample that has results. */

@@ -83,8 +83,9 @@ struct sm_run_options {
 	enum sm_count counters;
 	enum sm_by by;
 	enum sm_color color;
-	char *output; /* -o */
-	char *store;  /* --store */
+	bool wide, waits; /* of the table */
+	char *output;	  /* -o */
+	char *store;	  /* --store */
 	bool no_store;
 	char *note;	/* --note */
 	char *topology; /* --topology: an XML file or a synthetic string, for --dry-run */

@@ -150,6 +150,16 @@ static const struct sm_option rows[] = {
 	 .more = "Until the report is complete, and when the disk is full, the old one stays; "
 		 "then, with `--no-store`, the report goes into a file in $TMPDIR, /tmp or "
 		 "/var/tmp that is named."},
+	{"wide", 0, NULL, "the table with everything: every result, phase, event and wait",
+	 INTO(sm__take_flag, wide),
+	 .more = "Also what the workloads printed. The table without it leaves out columns that "
+		 "nothing was counted for, and names them with the reason and what helps; joins "
+		 "the "
+		 "phases below 1% of their thread's time in a row `other`; and shows the results "
+		 "that "
+		 "say something to a person."},
+	{"waits", 0, NULL, "the table with the waits for the collector by their causes",
+	 INTO(sm__take_flag, waits)},
 	{"color", 0, "WHEN", "colour in the table", INTO(sm__take_word, color),
 	 .words = "auto|always|never"},
 	{"store", 0, "FILE",

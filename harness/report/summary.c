@@ -22,6 +22,7 @@ struct scope {
 	const struct sm_record *rec;
 	const struct links *links;
 	int row;
+	bool joined;  /* the row is several phases' */
 	bool absent;  /* the phase did not occur: what was counted elsewhere is 0 here */
 	int who, end; /* the rows of the same name: [who, end) */
 	bool scaled, doubted;
@@ -52,6 +53,48 @@ static bool find_absent(const struct scope *s, const char *name, double *out)
 	return false;
 }
 
+static void missing(struct scope *s, enum sm_status status, const char *reason)
+{
+	if (s->reason != NULL)
+		return;
+	s->status = status;
+	s->reason = reason;
+}
+
+static bool take_metric(struct scope *s, const struct sm_metric *m, double *out)
+{
+	if (!m->has_value) {
+		missing(s, m->status, m->reason);
+		return false;
+	}
+	s->scaled |= m->status == SM_STATUS_MULTIPLEXED;
+	s->doubted |= m->calibration[0] != 0;
+	*out += m->value;
+	return true;
+}
+
+/* The sum over the row's phases. One that has its time, but this metric not even as missing, is a
+ * part that is missing. */
+static bool find_joined(struct scope *s, const char *name, double *out)
+{
+	const char *time = sm_pool_find(&s->report->pool, "time");
+	unsigned parts = 0, phases = 0;
+
+	for (int k = s->links->head[s->row]; k >= 0; k = s->links->next[k]) {
+		const struct sm_metric *m = &s->rec->metrics[k];
+
+		phases += m->metric == time;
+		if (m->metric != name)
+			continue;
+		parts++;
+		if (!take_metric(s, m, out))
+			return false;
+	}
+	if (parts > 0 && parts < phases)
+		missing(s, SM_STATUS_NOT_COUNTED, "in a part of the phases that are joined here");
+	return parts > 0 && parts >= phases;
+}
+
 /* The row's metric of this sample, by its interned name. false: missing in part or altogether. */
 static bool find_metric(struct scope *s, const char *name, double *out)
 {
@@ -59,22 +102,13 @@ static bool find_metric(struct scope *s, const char *name, double *out)
 
 	if (name == NULL)
 		return false;
+	*out = 0;
 	if (s->absent)
 		return find_absent(s, name, out);
+	if (s->joined)
+		return find_joined(s, name, out);
 	m = metric_in(s, s->row, name);
-	if (m == NULL)
-		return false;
-	if (!m->has_value) {
-		if (s->reason == NULL) {
-			s->status = m->status;
-			s->reason = m->reason;
-		}
-		return false;
-	}
-	s->scaled |= m->status == SM_STATUS_MULTIPLEXED;
-	s->doubted |= m->calibration[0] != 0;
-	*out = m->value;
-	return true;
+	return m != NULL && take_metric(s, m, out);
 }
 
 static bool lookup(void *ctx, const char *name, double *value)
@@ -96,22 +130,19 @@ static bool lookup(void *ctx, const char *name, double *value)
 	return find_metric(s, sm_pool_find(&s->report->pool, name), value);
 }
 
-/* The value of a column that is a formula: the worker's, where a set has that formula; else the
- * table's own. */
+/* The value of a column that is a formula: the worker's, where a set has that formula and the row
+ * is one phase (a sum of ratios is none); else the table's own. */
 static bool formula_value(struct scope *s, const struct sm_column *c, double *v)
 {
 	char err[120];
 
-	if (!s->absent && find_metric(s, c->name, v))
+	if (!s->absent && !s->joined && find_metric(s, c->name, v))
 		return true;
 	if (s->reason != NULL)
 		return false;
 	if (sm_expr_eval(c->formula, lookup, s, v, err, sizeof(err)) == 0)
 		return true;
-	if (s->reason == NULL) {
-		s->status = SM_STATUS_NOT_COUNTED;
-		s->reason = "what it is made of was not counted in one pass";
-	}
+	missing(s, SM_STATUS_NOT_COUNTED, "what it is made of was not counted in one pass");
 	return false;
 }
 
@@ -124,8 +155,8 @@ static bool cell_value(struct scope *s, const struct sm_column *c, double *v)
 	if (!c->per_op)
 		return true;
 	if (!lookup(s, "ops", &ops) || ops <= 0) {
-		s->status = SM_STATUS_NOT_COUNTED;
-		s->reason = "the workload counts no operations";
+		s->reason = NULL;
+		missing(s, SM_STATUS_NOT_COUNTED, "the workload counts no operations");
 		return false;
 	}
 	*v /= ops;
@@ -188,6 +219,7 @@ static void fill_cell(const struct filling *f, size_t row, size_t col, int who, 
 				  .rec = &f->g->report->records[i],
 				  .links = l,
 				  .row = (int)row,
+				  .joined = f->r->rows[f->g->rows + row].joined > 0,
 				  .absent = l->head[row] < 0,
 				  .who = who,
 				  .end = end};
@@ -223,14 +255,14 @@ static void fill_rows(const struct filling *f)
 	}
 }
 
-static int add_group(struct sm_summary *r, enum sm_by by, struct sm__group *g)
+static int add_group(struct sm_summary *r, enum sm_by by, bool brief, struct sm__group *g)
 {
 	size_t n = g->end - g->first;
 	struct filling f = {.r = r,
 			    .g = g,
 			    .links = calloc(n, sizeof(*f.links)),
 			    .values = calloc(2 * n, sizeof(*f.values))};
-	int rc = f.links != NULL && f.values != NULL ? sm__summary_rows(r, by, g) : -ENOMEM;
+	int rc = f.links != NULL && f.values != NULL ? sm__summary_rows(r, by, brief, g) : -ENOMEM;
 
 	f.zeros = f.values + n;
 	for (size_t i = 0; i < n && rc == 0; i++)
@@ -254,7 +286,7 @@ static size_t group_end(const struct sm_report *report, size_t first)
 	return i;
 }
 
-int sm_summary_build(const struct sm_report *report, enum sm_by by, struct sm_summary *r)
+static int build(const struct sm_report *report, enum sm_by by, bool brief, struct sm_summary *r)
 {
 	int rc;
 
@@ -263,12 +295,22 @@ int sm_summary_build(const struct sm_report *report, enum sm_by by, struct sm_su
 	for (size_t i = 0; i < report->nrecords && rc == 0;) {
 		struct sm__group g = {.report = report, .first = i, .end = group_end(report, i)};
 
-		rc = add_group(r, by, &g);
+		rc = add_group(r, by, brief, &g);
 		i = g.end;
 	}
 	if (rc)
 		sm_summary_free(r);
 	return rc;
+}
+
+int sm_summary_build(const struct sm_report *report, enum sm_by by, struct sm_summary *r)
+{
+	return build(report, by, false, r);
+}
+
+int sm_summary_build_brief(const struct sm_report *report, enum sm_by by, struct sm_summary *r)
+{
+	return build(report, by, true, r);
 }
 
 void sm_summary_free(struct sm_summary *r)

@@ -12,6 +12,10 @@
  *
  * A sum with a part missing is missing, with the part's status and reason.
  *
+ * A brief summary joins the phases of a row's name that take less than SM_SUMMARY_SMALL of its
+ * threads' time, waiting included, where there are two or more: one row `other`, whose metrics are
+ * their sums in each sample, and whose formulas are evaluated over those sums.
+ *
  * Work and memory are linear in samples: groups are taken one after another.
  */
 #ifndef SM_HARNESS_SUMMARY_H
@@ -49,10 +53,13 @@ struct sm_row {
 	unsigned group;
 	const char *who; /* role, or "node 0", "core 3", .. */
 	const char *phase;
-	unsigned first; /* a record of the group: stands for its identity */
+	unsigned first;	 /* a record of the group: stands for its identity */
+	unsigned joined; /* phases that it joins; 0: it is one */
+	bool small;	 /* less than SM_SUMMARY_SMALL of its threads' time, each of them */
 	/* repetitions with metrics, and those in which the phase occurred */
 	unsigned reps, occurred;
 };
+#define SM_SUMMARY_SMALL 0.01
 
 struct sm_summary {
 	struct sm_column *columns;
@@ -65,6 +72,7 @@ struct sm_summary {
 
 /* 0 or -ENOMEM. */
 int sm_summary_build(const struct sm_report *report, enum sm_by by, struct sm_summary *out);
+int sm_summary_build_brief(const struct sm_report *report, enum sm_by by, struct sm_summary *out);
 void sm_summary_free(struct sm_summary *r);
 
 /* columns.c: the columns of a report, still without cells. 0 or -ENOMEM. */

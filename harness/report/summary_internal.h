@@ -13,9 +13,9 @@ struct sm__group {
 	int **row_of;	    /* [record - first][metric]: the row, counted from `rows`; -1: none */
 };
 
-/* summary_rows.c: finds the rows of the group's records, sorted, and appends them. 0 or -ENOMEM;
- * the group is to be freed in every case. */
-int sm__summary_rows(struct sm_summary *r, enum sm_by by, struct sm__group *g);
+/* summary_rows.c: finds the rows of the group's records, sorted, and appends them; brief: with
+ * small phases joined, the longest first. 0 or -ENOMEM; the group is to be freed in every case. */
+int sm__summary_rows(struct sm_summary *r, enum sm_by by, bool brief, struct sm__group *g);
 void sm__group_free(struct sm__group *g);
 
 /* Counted for a whole package or L3, whichever thread caused it: a row of its own whatever --by

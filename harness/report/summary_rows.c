@@ -52,9 +52,17 @@ struct found {
 	size_t seen;	   /* the last record that named it, from 1 */
 	bool timed, spent; /* in that record: its time is known; some time passed */
 	bool alive;	   /* some record spent time there */
-	unsigned occurred; /* repetitions in which it is alive */
-	unsigned last_rep; /* .. the last of them */
-	unsigned place;	   /* where it comes to stand; UINT32_MAX: nowhere */
+	/* of the name, kept in its first row: the time of this record, how many had some */
+	unsigned first, records;
+	double whole;
+	double now, time;   /* of this record, of all */
+	unsigned large;	    /* records in which it is no small part of the name's time */
+	bool small;	    /* in most it is */
+	unsigned joined;    /* phases that it stands for; 0: itself */
+	struct found *into; /* stands for it */
+	unsigned occurred;  /* repetitions in which it is alive */
+	unsigned last_rep;  /* .. the last of them */
+	unsigned place;	    /* where it comes to stand; UINT32_MAX: nowhere */
 };
 
 struct finder {
@@ -105,23 +113,38 @@ static int row_for(struct finder *f, const char *who, const char *phase)
 		return -ENOMEM;
 	slot = slot_of(f, who, phase);
 	if (*slot < 0) {
-		f->rows[f->n] = (struct found){.who = who, .phase = phase};
+		unsigned first = 0;
+
+		while (first < f->n && f->rows[first].who != who)
+			first++;
+		f->rows[f->n] = (struct found){.who = who, .phase = phase, .first = first};
 		*slot = (int)f->n++;
 	}
 	return *slot;
 }
 
+static bool is_total(const struct found *row)
+{
+	return strcmp(row->phase, "total") == 0;
+}
+
 /* A phase in which no time passed did not occur. */
-static void note_time(struct found *row, size_t record, const struct sm_metric *m)
+static void note_time(struct finder *f, struct found *row, size_t record, const struct sm_metric *m)
 {
 	if (row->seen != record) {
 		row->seen = record;
 		row->timed = row->spent = false;
+		row->now = 0;
 	}
 	if (strcmp(m->metric, "time") != 0)
 		return;
 	row->timed = true;
 	row->spent |= !m->has_value || m->value > 0;
+	if (!m->has_value || is_total(row))
+		return;
+	row->now += m->value;
+	row->time += m->value;
+	f->rows[row->first].whole += m->value;
 }
 
 static void end_record(struct finder *f, size_t record, unsigned rep)
@@ -134,6 +157,11 @@ static void end_record(struct finder *f, size_t record, unsigned rep)
 		row->occurred += !row->alive || row->last_rep != rep;
 		row->last_rep = rep;
 		row->alive = true;
+		row->large += row->now >= SM_SUMMARY_SMALL * f->rows[row->first].whole;
+	}
+	for (size_t i = 0; i < f->n; i++) {
+		f->rows[i].records += f->rows[i].whole > 0;
+		f->rows[i].whole = 0;
 	}
 }
 
@@ -158,7 +186,7 @@ static int find_in_record(struct finder *f, struct sm_summary *r, enum sm_by by,
 		}
 		last = m;
 		row_of[k] = row;
-		note_time(&f->rows[row], record, m);
+		note_time(f, &f->rows[row], record, m);
 	}
 	end_record(f, record, rec->rep);
 	return 0;
@@ -186,13 +214,39 @@ static void drop_redundant(struct found **rows, size_t n)
 
 	for (size_t i = 0; i < n; i++) {
 		idle |= rows[i]->alive && strcmp(rows[i]->phase, "idle") == 0;
-		phases += rows[i]->alive && strcmp(rows[i]->phase, "total") != 0;
+		phases += rows[i]->alive && !is_total(rows[i]);
 	}
 	for (size_t i = 0; i < n; i++) {
-		bool total = strcmp(rows[i]->phase, "total") == 0;
-
-		if (strcmp(rows[i]->phase, "idle") == 0 || (total && (idle || phases == 1)))
+		if (strcmp(rows[i]->phase, "idle") == 0 ||
+		    (is_total(rows[i]) && (idle || phases == 1)))
 			rows[i]->alive = false;
+	}
+}
+
+/* Among rows [0, n) of one name, whose time has their waiting in it: small is what most records
+ * say. */
+static void join_small(const struct finder *f, struct found **rows, size_t n)
+{
+	struct found *other = NULL;
+	unsigned small = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		rows[i]->small = rows[i]->alive && rows[i]->time > 0 &&
+				 2 * rows[i]->large < f->rows[rows[i]->first].records;
+		small += rows[i]->small;
+	}
+	for (size_t i = 0; i < n && small > 1; i++) {
+		if (!rows[i]->small)
+			continue;
+		if (other == NULL) {
+			other = rows[i];
+			other->phase = "other";
+			other->joined = small;
+		} else {
+			other->time += rows[i]->time;
+			rows[i]->alive = false;
+			rows[i]->into = other;
+		}
 	}
 }
 
@@ -212,8 +266,20 @@ static int by_place(const void *a, const void *b)
 	int d = rank((*x)->who) - rank((*y)->who);
 
 	d = d ? d : strverscmp((*x)->who, (*y)->who);
-	d = d ? d : (strcmp((*x)->phase, "total") == 0) - (strcmp((*y)->phase, "total") == 0);
+	d = d ? d : is_total(*x) - is_total(*y);
 	return d ? d : *x < *y ? -1 : *x > *y;
+}
+
+/* As by_place, but of one name the longest phase first, what is joined last of them. */
+static int by_time(const void *a, const void *b)
+{
+	const struct found *const *x = a, *const *y = b;
+
+	if ((*x)->who != (*y)->who || is_total(*x) || is_total(*y))
+		return by_place(a, b);
+	if (((*x)->joined > 0) != ((*y)->joined > 0))
+		return (*x)->joined > 0 ? 1 : -1;
+	return (*x)->time > (*y)->time ? -1 : (*x)->time < (*y)->time ? 1 : by_place(a, b);
 }
 
 static unsigned reps_with_metrics(const struct sm__group *g)
@@ -270,14 +336,19 @@ static int append(struct sm_summary *r, struct sm__group *g, struct found **sort
 		*row = (struct sm_row){.group = g->report->records[g->first].group,
 				       .who = f->who,
 				       .phase = f->phase,
+				       .joined = f->joined,
+				       .small = f->small,
 				       .first = (unsigned)g->first,
 				       .reps = reps,
 				       .occurred = f->occurred};
 	}
+	for (size_t i = 0; i < n; i++)
+		if (sorted[i]->into != NULL)
+			sorted[i]->place = sorted[i]->into->place;
 	return 0;
 }
 
-static int order_rows(struct sm_summary *r, struct sm__group *g, struct finder *f)
+static int order_rows(struct sm_summary *r, bool brief, struct sm__group *g, struct finder *f)
 {
 	struct found **sorted = calloc(f->n + 1, sizeof(*sorted));
 	int rc;
@@ -291,14 +362,39 @@ static int order_rows(struct sm_summary *r, struct sm__group *g, struct finder *
 		for (n = 1; i + n < f->n && sorted[i + n]->who == sorted[i]->who; n++)
 			;
 		drop_redundant(sorted + i, n);
+		if (brief)
+			join_small(f, sorted + i, n);
 	}
-	qsort(sorted, f->n, sizeof(*sorted), by_place);
+	qsort(sorted, f->n, sizeof(*sorted), brief ? by_time : by_place);
 	rc = append(r, g, sorted, f->n);
 	free(sorted);
 	return rc;
 }
 
-int sm__summary_rows(struct sm_summary *r, enum sm_by by, struct sm__group *g)
+/* Of each row that joins several: the repetitions in which one of them occurred. */
+static void count_joined(struct sm_summary *r, const struct sm__group *g)
+{
+	for (size_t row = 0; row < g->nrows; row++) {
+		struct sm_row *joined = &r->rows[g->rows + row];
+		unsigned n = 0, last = 0;
+
+		for (size_t i = g->first; joined->joined && i < g->end; i++) {
+			const struct sm_record *rec = &g->report->records[i];
+			bool occurred = false;
+
+			for (size_t k = 0; k < rec->nmetrics; k++)
+				occurred |=
+					g->row_of[i - g->first][k] == (int)row &&
+					strcmp(rec->metrics[k].metric, "time") == 0 &&
+					(!rec->metrics[k].has_value || rec->metrics[k].value > 0);
+			n += occurred && (n == 0 || rec->rep != last);
+			last = occurred ? rec->rep : last;
+		}
+		joined->occurred = joined->joined ? n : joined->occurred;
+	}
+}
+
+int sm__summary_rows(struct sm_summary *r, enum sm_by by, bool brief, struct sm__group *g)
 {
 	struct finder f = {0};
 	int rc = 0;
@@ -317,7 +413,7 @@ int sm__summary_rows(struct sm_summary *r, enum sm_by by, struct sm__group *g)
 				    : -ENOMEM;
 	}
 	if (rc == 0)
-		rc = order_rows(r, g, &f);
+		rc = order_rows(r, brief, g, &f);
 	for (size_t i = g->first; i < g->end && rc == 0; i++) {
 		int *row_of = g->row_of[i - g->first];
 
@@ -327,6 +423,8 @@ int sm__summary_rows(struct sm_summary *r, enum sm_by by, struct sm__group *g)
 						    ? -1
 						    : (int)f.rows[row_of[k]].place;
 	}
+	if (rc == 0)
+		count_joined(r, g);
 	free(f.rows);
 	free(f.slots);
 	return rc;

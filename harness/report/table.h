@@ -1,7 +1,13 @@
 /*
- * table.h: the parts of the table writer: writer_table.c prints the head and the results,
- * table_counters.c counters and stalls, table_cases.c what tells cases apart, table_notes.c what
- * one must know to read them; table_text.c is what they share.
+ * table.h: the parts of the table writer: writer_table.c prints the head and what workloads said,
+ * table_results.c a line for each case, table_counters.c counters and stalls, table_cases.c what
+ * tells cases apart, table_notes.c what one must know to read them; table_text.c is what they
+ * share.
+ *
+ * There are two tables. That of --wide has everything. The other answers first: columns without
+ * a value are named in a line, small phases are joined (summary.h), and where the counts of a case
+ * fit beside its results they stand there, so that the rows by phase are those of the cases that
+ * have more than one.
  */
 #ifndef SM_HARNESS_TABLE_H
 #define SM_HARNESS_TABLE_H
@@ -12,6 +18,12 @@
 
 #define SM_TABLE_NOTES 9 /* a digit behind n/a */
 
+/* Columns that are not printed, for one reason. */
+struct sm_left_out {
+	const char *reason, *remedy;
+	char names[120];
+};
+
 struct sm_table {
 	const struct sm_report *r;
 	const struct sm_writer *w;
@@ -20,12 +32,19 @@ struct sm_table {
 	bool narrow; /* names of cases have lines of their own */
 	int backend; /* width of the column */
 	struct sm_summary summary;
+	bool *shown; /* the summary's columns: some cell has a value, or the table is wide */
+	bool beside; /* the counts of a case stand beside its results */
+	bool rows;   /* there are rows by phase */
+	bool results[SM_RESULT_COUNT]; /* is a column */
+	struct sm_left_out left_out[SM_TABLE_NOTES];
+	size_t nleft_out;
 	struct cJSON *families;
 	int passes;			   /* counter passes of the run */
 	const char *notes[SM_TABLE_NOTES]; /* reasons, [0] is note 1 */
 	size_t nnotes;
 	bool scaled, outliers, doubted; /* a mark was printed: explain it */
-	bool partly, parts;		/* "2/3" was; totals of medians were */
+	bool partly, parts, joined;	/* "2/3" was; totals of medians were; `other` was */
+	bool intervals;
 };
 #define SM_TABLE_BACKEND 15 /* letters of a backend's name */
 
@@ -71,6 +90,10 @@ void sm__table_put_na(struct sm_table *t, int width, const char *reason);
 void sm__table_put_result(struct sm_table *t, size_t first, const struct sm_result_desc *what,
 			  int width);
 
+/* The column is not printed: to be told with the others of that reason. */
+void sm__table_leave_out(struct sm_table *t, const char *title, const char *reason,
+			 const char *remedy);
+
 /* ---- table_cases.c ------------------------------------------------------------------------ */
 
 /* Built once for a table: what varies between the cases of each workload and backend. */
@@ -81,6 +104,14 @@ void sm__table_case_line(struct sm_table *t, size_t first);
 
 /* ---- the parts ---------------------------------------------------------------------------- */
 
+/* Which columns there are; before anything is printed. */
+void sm__table_choose(struct sm_table *t);
+void sm__table_results(struct sm_table *t);
+/* The row that has all of the group's mutators; SIZE_MAX: none, or several kinds of cores have
+ * their own. *phases: how many of them are a part of it that counts. */
+size_t sm__table_whole(const struct sm_table *t, unsigned group, unsigned *phases);
+int sm__table_cell_width(const struct sm_column *c);
+void sm__table_put_cell(struct sm_table *t, const struct sm_cell *cell, const struct sm_column *c);
 void sm__table_counters(struct sm_table *t);
 void sm__table_stalls(struct sm_table *t);
 void sm__table_notes(struct sm_table *t);

@@ -10,7 +10,7 @@
 
 /* ---- counters ----------------------------------------------------------------------------- */
 
-static int column_width(const struct sm_column *c)
+int sm__table_cell_width(const struct sm_column *c)
 {
 	int len = (int)strlen(c->title);
 
@@ -21,9 +21,9 @@ static int column_width(const struct sm_column *c)
 	return len > 7 ? len : c->doubted ? 8 : 7; /* room for the mark */
 }
 
-static void put_cell(struct sm_table *t, const struct sm_cell *cell, const struct sm_column *c)
+void sm__table_put_cell(struct sm_table *t, const struct sm_cell *cell, const struct sm_column *c)
 {
-	int width = column_width(c);
+	int width = sm__table_cell_width(c);
 	char text[40];
 
 	if (!cell->has_value) {
@@ -44,13 +44,36 @@ static void put_cell(struct sm_table *t, const struct sm_cell *cell, const struc
 	fprintf(t->out, " %*s", width, text);
 }
 
-/* Of the names of rows: "mutator", "core 12", "mutator adl_p". */
-static int who_width(const struct sm_summary *u)
+/* Is the row one of those by phase? Not in the short table where it tells nothing that is not told
+ * elsewhere: beside the results, or that a thread of the collector did next to nothing. */
+static bool is_row(const struct sm_table *t, size_t i)
 {
+	const struct sm_summary *u = &t->summary;
+	const struct sm_row *row = &u->rows[i];
+	bool mutator = strncmp(row->who, "mut", 3) == 0;
+	unsigned phases;
+	size_t whole;
+
+	if (t->w->wide)
+		return true;
+	if (row->small && !mutator && t->w->by <= SM_BY_THREAD)
+		return false;
+	if (!t->beside)
+		return true;
+	whole = sm__table_whole(t, row->group, &phases);
+	return i != whole && (row->who != u->rows[whole].who || phases > 1);
+}
+
+/* Of the names of rows: "mutator", "core 12", "mutator adl_p". */
+static int who_width(const struct sm_table *t)
+{
+	const struct sm_summary *u = &t->summary;
 	size_t width = 8;
 
 	for (size_t i = 0; i < u->nrows; i++)
-		width = strlen(u->rows[i].who) > width ? strlen(u->rows[i].who) : width;
+		width = !is_row(t, i)			 ? width
+			: strlen(u->rows[i].who) > width ? strlen(u->rows[i].who)
+							 : width;
 	return width > 20 ? 20 : (int)width;
 }
 
@@ -64,15 +87,16 @@ static const char *phase_text(const struct sm_row *row, char *buf, size_t len)
 }
 
 /* Of the names of phases: "app", "mark-fractional". */
-static int phase_width(const struct sm_summary *u)
+static int phase_width(const struct sm_table *t)
 {
-	size_t width = 10;
+	const struct sm_summary *u = &t->summary;
+	size_t width = t->w->wide ? 10 : 5;
 	char text[48];
 
 	for (size_t i = 0; i < u->nrows; i++) {
 		size_t len = strlen(phase_text(&u->rows[i], text, sizeof(text)));
 
-		width = len > width ? len : width;
+		width = len > width && is_row(t, i) ? len : width;
 	}
 	return width > 20 ? 20 : (int)width;
 }
@@ -93,7 +117,9 @@ static void write_block_head(struct sm_table *t, const struct block *b)
 	sm__table_put_heads(t);
 	fprintf(t->out, " %-*s %-*s", b->who, sm_by_names[t->w->by], b->phase, "phase");
 	for (size_t c = b->from; c < b->to; c++)
-		fprintf(t->out, " %*s", column_width(&u->columns[c]), u->columns[c].title);
+		if (t->shown[c])
+			fprintf(t->out, " %*s", sm__table_cell_width(&u->columns[c]),
+				u->columns[c].title);
 	fprintf(t->out, "%s\n", SM_PLAIN(t));
 }
 
@@ -101,14 +127,18 @@ static void write_block(struct sm_table *t, const struct block *b)
 {
 	const struct sm_summary *u = &t->summary;
 	unsigned last = 0;
+	bool any = false;
 	char text[48];
 
 	write_block_head(t, b);
 	for (size_t i = 0; i < u->nrows; i++) {
 		const struct sm_row *row = &u->rows[i];
 		const struct sm_record *rec = &t->r->records[row->first];
-		bool repeats = i > 0 && row->group == last;
+		bool repeats = any && row->group == last;
 
+		if (!is_row(t, i))
+			continue;
+		any = true;
 		if (!repeats && sm__table_has_twin(t, row->first))
 			sm__table_case_line(t, row->first);
 		sm__table_put_names(t, rec, !repeats);
@@ -117,30 +147,49 @@ static void write_block(struct sm_table *t, const struct block *b)
 		fputc(' ', t->out);
 		sm_text_name(t->out, phase_text(row, text, sizeof(text)), b->phase);
 		for (size_t c = b->from; c < b->to; c++)
-			put_cell(t, &u->cells[i * u->ncolumns + c], &u->columns[c]);
+			if (t->shown[c])
+				sm__table_put_cell(t, &u->cells[i * u->ncolumns + c],
+						   &u->columns[c]);
 		fputc('\n', t->out);
 		last = row->group;
 		t->partly |= row->occurred < row->reps;
+		t->joined |= row->joined > 0;
 		t->parts |= row->reps > 2 && strcmp(row->phase, "total") == 0;
 	}
+}
+
+static int room_of(const struct sm_table *t, size_t c)
+{
+	return t->shown[c] ? 1 + sm__table_cell_width(&t->summary.columns[c]) : 0;
 }
 
 void sm__table_counters(struct sm_table *t)
 {
 	const struct sm_summary *u = &t->summary;
-	struct block b = {.who = who_width(u), .phase = phase_width(u)};
+	struct block b = {.who = who_width(t), .phase = phase_width(t)};
+	int all = 0;
 
-	if (u->nrows == 0 || u->ncolumns == 0)
+	for (size_t i = 0; i < u->nrows && !t->rows; i++)
+		t->rows = is_row(t, i);
+	for (size_t c = 0; c < u->ncolumns; c++)
+		all += room_of(t, c);
+	if (!t->rows || all == 0)
 		return;
+	if (!t->w->wide) /* names in the row where one block has room for them */
+		t->narrow = t->width < SM_TABLE_WIDTH &&
+			    13 + t->backend + 2 + b.who + b.phase + all > (int)t->width;
 	while (b.from < u->ncolumns) {
 		int width = SM_NAMES_WIDTH(t) + 2 + b.who + b.phase;
+		bool some = false;
 
-		b.to = b.from;
-		while (b.to < u->ncolumns &&
-		       (b.to == b.from ||
-			width + 1 + column_width(&u->columns[b.to]) <= (int)t->width))
-			width += 1 + column_width(&u->columns[b.to++]);
-		write_block(t, &b);
+		for (b.to = b.from; b.to < u->ncolumns; b.to++) {
+			if (some && width + room_of(t, b.to) > (int)t->width)
+				break;
+			width += room_of(t, b.to);
+			some |= t->shown[b.to];
+		}
+		if (some)
+			write_block(t, &b);
 		b.from = b.to;
 	}
 }

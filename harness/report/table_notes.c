@@ -35,6 +35,54 @@ static void short_event(const char *event, char *buf, size_t len)
 	buf[n] = 0;
 }
 
+/* What stands behind the column: "instructions / cycles: t::INS, t::CYC". */
+static void behind(const struct sm_column *c, char *buf, size_t len)
+{
+	char event[256];
+
+	short_event(c->event, event, sizeof(event));
+	snprintf(buf, len, "%s%s%s", c->formula[0] ? c->formula : "", c->formula[0] ? ": " : "",
+		 event[0] ? event : c->metric);
+}
+
+/* In the short table a paragraph: of what is shown alone. */
+static void write_brief_legend(struct sm_table *t)
+{
+	const struct sm_summary *u = &t->summary;
+	char *text = NULL;
+	size_t len = 0, n = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	fputc('\n', t->out);
+	for (size_t i = 0; f != NULL && i < u->ncolumns; i++) {
+		const struct sm_column *c = &u->columns[i];
+		char what[512];
+
+		if (!t->shown[i] || (!t->rows && strcmp(c->metric, "time") == 0))
+			continue;
+		behind(c, what, sizeof(what));
+		fprintf(f, "%s%s %s [%s]", n++ > 0 ? "; " : "", c->title, what,
+			c->source[0] ? c->source : "-");
+	}
+	if (f != NULL && fclose(f) == 0 && n > 0)
+		sm__table_wrap(t, "counts", 9, text);
+	free(text);
+	if (t->intervals)
+		sm__table_wrap(t, "±95%", 10,
+			       "how far the 95% interval of the median reaches from it");
+	if (t->joined)
+		sm__table_wrap(t, "other", 9,
+			       "phases below 1% of their thread's time, joined; --wide has each");
+	for (size_t i = 0; i < t->nleft_out; i++) {
+		const struct sm_left_out *l = &t->left_out[i];
+		char line[700];
+
+		snprintf(line, sizeof(line), "%s: %.400s%s%s", l->names, l->reason,
+			 l->remedy[0] ? "; " : "", l->remedy);
+		sm__table_wrap(t, "left out", 9, line);
+	}
+}
+
 static void write_legend(struct sm_table *t)
 {
 	const struct sm_summary *u = &t->summary;
@@ -44,14 +92,13 @@ static void write_legend(struct sm_table *t)
 		return;
 	for (size_t i = 0; i < u->ncolumns; i++) {
 		const struct sm_column *c = &u->columns[i];
-		char text[512], head[32], event[256], pass[24] = "";
+		char text[600], head[32], what[512], pass[24] = "";
 
 		snprintf(head, sizeof(head), "%s", c->title);
-		short_event(c->event, event, sizeof(event));
+		behind(c, what, sizeof(what));
 		if (t->passes > 1 && c->pass)
 			snprintf(pass, sizeof(pass), ", pass %u", c->pass);
-		snprintf(text, sizeof(text), "%s%s%s%s [%s%s]", c->formula[0] ? c->formula : "",
-			 c->formula[0] ? ": " : "", event[0] ? event : c->metric,
+		snprintf(text, sizeof(text), "%s%s [%s%s]", what,
 			 c->per_op ? ", per operation" : "", c->source[0] ? c->source : "-", pass);
 		sm__table_wrap(t, head, strlen(head) > 8 ? strlen(head) + 1 : 9, text);
 	}
@@ -387,6 +434,8 @@ static void write_libraries(struct sm_table *t)
 
 		sm_record_library(rec, library, sizeof(library));
 		snprintf(line, sizeof(line), "%.80s %s", rec->backend, library);
+		if (!t->w->wide && strcmp(rec->backend, "libc") == 0)
+			continue; /* what everyone has */
 		if (library[0] == '\0' || sm_pool_find(&said, line) != NULL)
 			continue;
 		sm_pool_str(&said, line);
@@ -432,12 +481,17 @@ static void write_cost(struct sm_table *t)
 
 void sm__table_notes(struct sm_table *t)
 {
-	write_legend(t);
+	if (t->w->wide)
+		write_legend(t);
+	else
+		write_brief_legend(t);
 	write_marks(t);
-	write_placed(t);
+	if (t->w->wide)
+		write_placed(t);
 	write_libraries(t);
 	write_how(t);
-	write_cost(t);
+	if (t->w->wide)
+		write_cost(t);
 	write_calibration(t);
 	write_warnings(t);
 	write_simulated(t);

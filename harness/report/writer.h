@@ -25,7 +25,8 @@ struct sm_writer {
 	enum sm_format format;
 	enum sm_by by;
 	bool color;
-	unsigned width; /* of a table: SM_TABLE_WIDTH, or 80; 0: the former */
+	unsigned width;	  /* of a table: SM_TABLE_WIDTH, or 80; 0: the former */
+	bool wide, waits; /* a table with everything; with the waits by cause */
 };
 
 /* 0, -ENOMEM, or -EIO with errno when `out` could not be written. */

@@ -197,7 +197,9 @@ static void put_results(struct md *m)
 	unsigned n = 0, intervals = 0;
 
 	for (unsigned i = 0; i < SM_RESULT_COUNT; i++)
-		if (sm_results[i].shown == SM_SHOWN_COLUMN && has_result(m, sm_results[i].name))
+		if ((sm_results[i].shown == SM_SHOWN_COLUMN ||
+		     sm_results[i].shown == SM_SHOWN_WIDE) &&
+		    has_result(m, sm_results[i].name))
 			shown[n++] = &sm_results[i];
 	put_case_heads(m);
 	for (unsigned i = 0; i < n; i++) {
@@ -225,7 +227,7 @@ static bool is_more(const struct md *m, const char *name)
 
 	for (size_t i = 0; i < m->r->nrecords && res == NULL; i++)
 		res = sm_record_result(&m->r->records[i], name);
-	return shown == SM_SHOWN_MORE || shown == SM_SHOWN_SERIES ||
+	return shown == SM_SHOWN_TOLD || shown == SM_SHOWN_MORE || shown == SM_SHOWN_SERIES ||
 	       (res != NULL && res->better[0]);
 }
 

@@ -14,9 +14,9 @@
  */
 static bool is_report(const struct sm_option *opt)
 {
-	static const char *const names[] = {"format",	"output",   "color",	"store",
-					    "no-store", "resume",   "max-time", "note",
-					    "config",	"topology", "dry-run"};
+	static const char *const names[] = {"format", "output",	  "color",  "wide",	"waits",
+					    "store",  "no-store", "resume", "max-time", "note",
+					    "config", "topology", "dry-run"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(opt->name, names[i]) == 0)

@@ -46,7 +46,7 @@ static void teardown(void)
 
 static char *print(enum sm_format format, enum sm_by by)
 {
-	struct sm_writer w = {.format = format, .by = by};
+	struct sm_writer w = {.format = format, .by = by, .wide = true};
 	char *text = NULL;
 	size_t len = 0;
 	FILE *f = open_memstream(&text, &len);

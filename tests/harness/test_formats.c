@@ -111,7 +111,7 @@ static void load(struct sm_report *r)
 
 static char *print(const struct sm_report *r, enum sm_format format)
 {
-	struct sm_writer w = {.format = format, .by = SM_BY_ROLE};
+	struct sm_writer w = {.format = format, .by = SM_BY_ROLE, .wide = true};
 	char *text = NULL;
 	size_t len = 0;
 	FILE *f = open_memstream(&text, &len);

@@ -19,11 +19,19 @@ static const struct {
 	const char *file;
 	enum sm_format format;
 	enum sm_by by;
+	bool brief, waits;
+	unsigned width; /* 0: SM_TABLE_WIDTH */
 } golden[] = {
-	{"role.txt", SM_FORMAT_TABLE, SM_BY_ROLE}, {"thread.txt", SM_FORMAT_TABLE, SM_BY_THREAD},
-	{"core.txt", SM_FORMAT_TABLE, SM_BY_CORE}, {"l3.txt", SM_FORMAT_TABLE, SM_BY_L3},
-	{"node.txt", SM_FORMAT_TABLE, SM_BY_NODE}, {"kind.txt", SM_FORMAT_TABLE, SM_BY_KIND},
-	{"report.csv", SM_FORMAT_CSV, SM_BY_ROLE}, {"report.json", SM_FORMAT_JSON, SM_BY_ROLE},
+	{"role.txt", SM_FORMAT_TABLE, SM_BY_ROLE, false, true, 0},
+	{"thread.txt", SM_FORMAT_TABLE, SM_BY_THREAD, false, true, 0},
+	{"core.txt", SM_FORMAT_TABLE, SM_BY_CORE, false, true, 0},
+	{"l3.txt", SM_FORMAT_TABLE, SM_BY_L3, false, true, 0},
+	{"node.txt", SM_FORMAT_TABLE, SM_BY_NODE, false, true, 0},
+	{"kind.txt", SM_FORMAT_TABLE, SM_BY_KIND, false, true, 0},
+	{"brief.txt", SM_FORMAT_TABLE, SM_BY_ROLE, true, false, 0},
+	{"brief-80.txt", SM_FORMAT_TABLE, SM_BY_ROLE, true, true, 80},
+	{"report.csv", SM_FORMAT_CSV, SM_BY_ROLE, false, false, 0},
+	{"report.json", SM_FORMAT_JSON, SM_BY_ROLE, false, false, 0},
 };
 
 /* From the root of the repository, or next to the program (emulated machines). */
@@ -83,7 +91,11 @@ static void load(struct sm_report *r)
 
 static void print(const struct sm_report *r, unsigned i, FILE *f)
 {
-	struct sm_writer w = {.format = golden[i].format, .by = golden[i].by};
+	struct sm_writer w = {.format = golden[i].format,
+			      .by = golden[i].by,
+			      .wide = !golden[i].brief,
+			      .waits = golden[i].waits,
+			      .width = golden[i].width};
 
 	ck_assert_ptr_nonnull(f);
 	ck_assert_int_eq(sm_report_write(r, &w, f), 0);

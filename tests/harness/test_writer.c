@@ -81,7 +81,8 @@ static struct sm_report load(const struct fake_sample *samples, unsigned n, unsi
 
 static char *print(const struct sm_report *r, enum sm_format format, enum sm_by by, bool color)
 {
-	struct sm_writer w = {.format = format, .by = by, .color = color};
+	struct sm_writer w = {
+		.format = format, .by = by, .color = color, .wide = true, .waits = true};
 	char *text = NULL;
 	size_t len = 0;
 	FILE *f = open_memstream(&text, &len);
@@ -220,7 +221,8 @@ START_TEST(table_of_80_columns)
 	struct sm_report r = load(some, 2, 3);
 
 	for (enum sm_by by = SM_BY_ROLE; by <= SM_BY_KIND; by++) {
-		struct sm_writer w = {.format = SM_FORMAT_TABLE, .by = by, .width = 80};
+		struct sm_writer w = {
+			.format = SM_FORMAT_TABLE, .by = by, .width = 80, .wide = true};
 		char *text = NULL;
 		size_t len = 0;
 		FILE *f = open_memstream(&text, &len);
