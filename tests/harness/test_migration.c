@@ -10,47 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/support/layout.h"
 #include "tests/support/run.h"
 
 static char dir[64], path[96], old[96], err[300];
-
-/* From the root of the repository, or next to the program (emulated machines). */
-static char *read_data(const char *name)
-{
-	char exe[512] = "", from[800], *text = NULL;
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	const char *data = getenv("SM_TEST_DATA");
-	size_t size = 0;
-	FILE *f;
-
-	snprintf(from, sizeof(from), "%s/store/%s", data ? data : "tests/data", name);
-	f = fopen(from, "re");
-	if (f == NULL && n > 0) {
-		*strrchr(exe, '/') = '\0';
-		snprintf(from, sizeof(from), "%s/data/store/%s", exe, name);
-		f = fopen(from, "re");
-	}
-	if (f == NULL) {
-		printf("tests/data/store/%s is not here: not tested\n", name);
-		exit(77);
-	}
-	ck_assert_int_gt(getdelim(&text, &size, '\0', f), 0);
-	fclose(f);
-	return text;
-}
-
-static void make_store(const char *to)
-{
-	char *sql = read_data("layout5.sql");
-	sqlite3 *db;
-
-	ck_assert_int_eq(sqlite3_open(to, &db), SQLITE_OK);
-	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s",
-		      sqlite3_errmsg(db));
-	ck_assert_int_eq(sqlite3_exec(db, "PRAGMA journal_mode=WAL", NULL, NULL, NULL), 0);
-	sqlite3_close(db);
-	free(sql);
-}
 
 static void setup(void)
 {
@@ -58,8 +21,8 @@ static void setup(void)
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/s.db", dir);
 	snprintf(old, sizeof(old), "%s/old.db", dir);
-	make_store(path);
-	make_store(old);
+	layout_make(path);
+	layout_make(old);
 }
 
 static void teardown(void)
@@ -88,43 +51,6 @@ static int64_t number(struct sm_store *s, const char *sql)
 	return n;
 }
 
-/* Every row of every table is there, with every column that it had. */
-static void holds_all(struct sm_store *s)
-{
-	static const char *const tables[] = {
-		"run", "plan", "sample", "calibration", "result", "metric", "word",
-	};
-	char sql[2000];
-
-	snprintf(sql, sizeof(sql), "ATTACH '%s' AS old", old);
-	ck_assert_int_eq(sm__store_exec(s, sql), 0);
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-		char columns[900];
-		int rc = 0;
-		sqlite3_stmt *st;
-
-		snprintf(sql, sizeof(sql),
-			 "SELECT group_concat('\"'||name||'\"') FROM pragma_table_info('%s','old')",
-			 tables[i]);
-		st = sm__store_prepare(s, sql, &rc);
-		ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
-		snprintf(columns, sizeof(columns), "%s", sqlite3_column_text(st, 0));
-		sqlite3_finalize(st);
-		snprintf(sql, sizeof(sql), "SELECT count(*)>0 FROM old.%s", tables[i]);
-		ck_assert_int_eq(number(s, sql), 1);
-		snprintf(sql, sizeof(sql),
-			 "SELECT count(*) FROM (SELECT %s FROM old.%s EXCEPT SELECT %s FROM "
-			 "main.%s)",
-			 columns, tables[i], columns, tables[i]);
-		ck_assert_int_eq(number(s, sql), 0);
-		snprintf(sql, sizeof(sql),
-			 "SELECT (SELECT count(*) FROM old.%s)-(SELECT count(*) FROM main.%s)",
-			 tables[i], tables[i]);
-		ck_assert_int_eq(number(s, sql), 0);
-	}
-	ck_assert_int_eq(sm__store_exec(s, "DETACH old"), 0);
-}
-
 START_TEST(nothing_is_lost)
 {
 	struct sm_store *s = open_with(sm_store_open, path);
@@ -132,7 +58,7 @@ START_TEST(nothing_is_lost)
 	int64_t run = 0;
 	char *env;
 
-	holds_all(s);
+	layout_holds_all(s, old);
 	ck_assert_int_eq(number(s, "PRAGMA user_version"), SM_STORE_SCHEMA);
 	ck_assert_int_eq(number(s, "SELECT count(*) FROM run WHERE host='vm' AND "
 				   "length(identity)=32"),
@@ -142,7 +68,7 @@ START_TEST(nothing_is_lost)
 	free(env);
 	sm_store_close(s);
 	s = open_with(sm_store_open, path); /* and there it stays */
-	holds_all(s);
+	layout_holds_all(s, old);
 	sm_store_close(s);
 }
 END_TEST

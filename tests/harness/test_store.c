@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -423,57 +422,6 @@ START_TEST(refuses_a_later_layout)
 }
 END_TEST
 
-/* Killed at any moment, the store opens and holds whole samples only. */
-START_TEST(survives_kill)
-{
-	for (int round = 0; round < 40; round++) {
-		struct sm_store *s;
-		struct sm_report r;
-		pid_t pid;
-		int status;
-
-		unlink(path);
-		pid = fork();
-		if (pid == 0) {
-			struct fake_sample one = {.wire = wire};
-			int64_t run;
-
-			s = open_store(path);
-			run = fake_run(s, NULL, NULL, 0, 64);
-			for (unsigned i = 0;; i++) {
-				struct sm_pool pool = {0};
-				struct sm_record rec = {.ordinal = i,
-							.workload = "w",
-							.backend = "gc",
-							.params = "{}",
-							.config = "{}",
-							.placement = "{}"};
-
-				sm_record_parse(&rec, &pool, one.wire, strlen(one.wire), err,
-						sizeof(err));
-				sm_store_add(s, run, &rec);
-				sm_record_free(&rec);
-				sm_pool_free(&pool);
-			}
-		}
-		usleep((useconds_t)(1000 + round * 700));
-		kill(pid, SIGKILL);
-		waitpid(pid, &status, 0);
-		if (access(path, F_OK) != 0)
-			continue; /* before the first byte */
-		s = open_store(path);
-		if (sm_store_load(s, 0, &r) == 0) {
-			for (size_t i = 0; i < r.nrecords; i++) {
-				ck_assert_uint_eq(r.records[i].nresults, 3);
-				ck_assert_uint_eq(r.records[i].nmetrics, 2);
-			}
-			sm_report_free(&r);
-		}
-		sm_store_close(s);
-	}
-}
-END_TEST
-
 START_TEST(wire_refusals)
 {
 	static const char *const bad[] = {
@@ -786,17 +734,16 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE_EACH("store", 60, setup, teardown, SM_T(round_trip_in_a_file),
-			     SM_T(round_trip_temporary), SM_T(first_users_race),
-			     SM_T(a_commit_that_fails_is_an_error), SM_T(a_full_disk_says_so),
-			     SM_T(several_runs), SM_T(goes_on_where_it_stopped),
-			     SM_T(what_is_left_of_each_group), SM_T(a_plan_grows_and_is_cut),
-			     SM_T(until_goes_on_before_its_look),
-			     SM_T(the_same_sample_twice_is_refused), SM_T(refuses_what_is_not_ours),
-			     SM_T(refuses_a_later_layout), SM_T(survives_kill), SM_T(wire_refusals),
-			     SM_T(wire_mutations), SM_T(a_failed_session_is_a_failed_sample),
-			     SM_T(calibrations_come_back), SM_T(calibrations_are_applied),
-			     SM_T(first_layout_is_upgraded), SM_T(reasons_are_kept_once),
-			     SM_T(a_field_that_an_old_store_lacks_is_none),
-			     SM_T(a_word_of_no_enum_is_damage));
+	return SM_SUITE_EACH(
+		"store", 60, setup, teardown, SM_T(round_trip_in_a_file),
+		SM_T(round_trip_temporary), SM_T(first_users_race),
+		SM_T(a_commit_that_fails_is_an_error), SM_T(a_full_disk_says_so),
+		SM_T(several_runs), SM_T(goes_on_where_it_stopped),
+		SM_T(what_is_left_of_each_group), SM_T(a_plan_grows_and_is_cut),
+		SM_T(until_goes_on_before_its_look), SM_T(the_same_sample_twice_is_refused),
+		SM_T(refuses_what_is_not_ours), SM_T(refuses_a_later_layout), SM_T(wire_refusals),
+		SM_T(wire_mutations), SM_T(a_failed_session_is_a_failed_sample),
+		SM_T(calibrations_come_back), SM_T(calibrations_are_applied),
+		SM_T(first_layout_is_upgraded), SM_T(reasons_are_kept_once),
+		SM_T(a_field_that_an_old_store_lacks_is_none), SM_T(a_word_of_no_enum_is_damage));
 }
