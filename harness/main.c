@@ -44,8 +44,6 @@ static int help(int argc, char **argv)
 	c = sm_command_find(argv[1]);
 	if (c == NULL)
 		return sm_command_unknown(argv[1]);
-	if (c->options == NULL) /* which has its own help */
-		return c->run(2, (char *[]){argv[1], (char *)"--help", NULL});
 	sm_command_help(c, stdout);
 	return SM_EXIT_OK;
 }

@@ -21,7 +21,7 @@
 #include "harness/base/complain.h"
 
 struct doctor_options {
-	bool calibrate;
+	bool calibrate, script;
 	unsigned json; /* an index of the words of --format */
 	const char *output;
 };
@@ -216,10 +216,16 @@ static int examine(const struct doctor_options *o)
 		return SM_EXIT_USAGE;
 	}
 	n = sm_doctor_examine("", false, all);
-	rc = o->calibrate ? calibrate(&c, model, sizeof(model)) : 0;
-	if (!rc)
-		rc = write_all(f, o, all, n, o->calibrate ? &c : NULL, model);
-	rc = rc || anything_bad(all, n, o->calibrate ? &c : NULL) ? SM_EXIT_FAILED : SM_EXIT_OK;
+	if (o->script) {
+		sm_doctor_script(all, n, f);
+		rc = SM_EXIT_OK;
+	} else {
+		rc = o->calibrate ? calibrate(&c, model, sizeof(model)) : 0;
+		if (!rc)
+			rc = write_all(f, o, all, n, o->calibrate ? &c : NULL, model);
+		rc = rc || anything_bad(all, n, o->calibrate ? &c : NULL) ? SM_EXIT_FAILED
+									  : SM_EXIT_OK;
+	}
 	/* what could not be printed on standard output is main's to tell */
 	if (o->output != NULL) {
 		bool bad = fflush(f) || ferror(f);
@@ -238,7 +244,14 @@ static int run_doctor(int argc, char **argv)
 	struct doctor_options o = {0};
 	int status;
 
-	return sm_options_parse(&sm_command_doctor, &o, argc, argv, &status) ? examine(&o) : status;
+	if (!sm_options_parse(&sm_command_doctor, &o, argc, argv, &status))
+		return status;
+	if (o.script && (o.calibrate || o.json)) {
+		sm_complain(
+			"--script prints a shell script alone: leave --calibrate and --format out");
+		return SM_EXIT_USAGE;
+	}
+	return examine(&o);
 }
 
 static const struct sm_option rows[] = {
@@ -246,6 +259,12 @@ static const struct sm_option rows[] = {
 	 SM_INTO(sm__take_flag, struct doctor_options, calibrate),
 	 .more = "Expected, counted, error and verdict for each event, and the time of a memory "
 		 "access by working set. The result is kept and stored with runs."},
+	{"script", 0, NULL, "print a shell script that prepares the machine, and puts it back",
+	 SM_INTO(sm__take_flag, struct doctor_options, script),
+	 .more = "It is printed, never run: `sudo sh FILE prepare` sets what was found to be "
+		 "improvable (governor, turbo, transparent huge pages, NUMA balancing, the NMI "
+		 "watchdog, who may count), once what was set before is kept; `sudo sh FILE "
+		 "restore` puts that back. What it leaves to you stands in it as comments."},
 	{"format", 'f', "FORMAT", "how to print",
 	 SM_INTO(sm__take_word, struct doctor_options, json), .words = "table|json"},
 	{"output", 'o', "FILE", "write there instead of standard output",
@@ -264,6 +283,8 @@ const struct sm_command sm_command_doctor = {
 		(const char *const[]){
 			"spanmark doctor",
 			"what this machine lets us count",
+			"spanmark doctor --script -o prepare.sh; sudo sh prepare.sh prepare",
+			"a steadier machine, until sudo sh prepare.sh restore",
 			"spanmark doctor --calibrate --format json -o machine.json",
 			"whether to believe the counts, for a program to read",
 			NULL,

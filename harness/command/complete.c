@@ -126,7 +126,7 @@ int sm_complete(int argc, char **argv)
 		bool help = strcmp(argv[0], "help") == 0;
 
 		c = sm_command_find(argv[0]);
-		if (c != NULL && c->options != NULL)
+		if (c != NULL)
 			complete_word(c->options, argv + 1, argc - 1);
 		if (!help || argc > 2)
 			return SM_EXIT_OK;

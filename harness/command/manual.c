@@ -266,9 +266,7 @@ int sm_manual(const char *folder)
 	const struct sm_command *const *all = sm_commands(&n);
 	int status = write_page(folder, NULL);
 
-	for (size_t i = 0; i < n && status == SM_EXIT_OK; i++) {
-		if (all[i]->options != NULL)
-			status = write_page(folder, all[i]);
-	}
+	for (size_t i = 0; i < n && status == SM_EXIT_OK; i++)
+		status = write_page(folder, all[i]);
 	return status;
 }

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 struct cJSON;
 struct sm_calibration;
@@ -27,6 +28,8 @@ struct sm_finding {
 	enum sm_health health;
 	char value[200];
 	char remedy[240]; /* "" when nothing is to be done */
+	/* What a script may do about it, and undo: write this into these files; NULL: nothing. */
+	const char *files, *to;
 };
 
 #define SM_DOCTOR_MAX 32
@@ -38,6 +41,12 @@ struct sm_finding {
  */
 unsigned sm_doctor_examine(const char *root, bool files_only, struct sm_finding out[SM_DOCTOR_MAX]);
 const char *sm_health_name(enum sm_health h); /* "ok", "info", "warn", "bad", "unknown" */
+
+/*
+ * Prints a shell script with two commands, prepare and restore: what was found to be improvable,
+ * and back to what it was then. Whatever else is to be done stands in it as comments.
+ */
+void sm_doctor_script(const struct sm_finding *f, unsigned n, FILE *out);
 
 /* JSON of findings, and of a calibration (NULL: none was made). The caller owns the result. */
 struct cJSON *sm_doctor_json(const struct sm_finding *f, unsigned n,

@@ -1,6 +1,6 @@
-/* doctor_checks.c: the examinations of spanmark doctor, each a function that fills one finding; see
- * doctor.h. */
-#include "harness/machine/doctor.h"
+/* doctor_checks.c: what spanmark doctor examines: what can be counted here, what this process may.
+ * Each a function that fills one finding; see doctor.h. */
+#include "harness/machine/doctor_internal.h"
 
 #include <errno.h>
 #include <linux/perf_event.h>
@@ -30,12 +30,6 @@
 #define HAVE_RSEQ 0
 #endif
 
-struct exam {
-	const char *root;
-	struct sm_finding *out;
-	unsigned n;
-};
-
 const char *sm_health_name(enum sm_health h)
 {
 	static const char *const names[] = {"ok", "info", "warn", "bad", "unknown"};
@@ -43,11 +37,8 @@ const char *sm_health_name(enum sm_health h)
 	return names[h];
 }
 
-static void find(struct exam *x, const char *name, enum sm_health health, const char *remedy,
-		 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-
-static void find(struct exam *x, const char *name, enum sm_health health, const char *remedy,
-		 const char *fmt, ...)
+void sm__doctor_find(struct exam *x, const char *name, enum sm_health health, const char *remedy,
+		     const char *fmt, ...)
 {
 	struct sm_finding *f;
 	va_list ap;
@@ -57,22 +48,33 @@ static void find(struct exam *x, const char *name, enum sm_health health, const 
 	f = &x->out[x->n++];
 	snprintf(f->name, sizeof(f->name), "%s", name);
 	f->health = health;
+	f->files = f->to = NULL;
 	va_start(ap, fmt);
 	vsnprintf(f->value, sizeof(f->value), fmt, ap);
 	va_end(ap);
 	snprintf(f->remedy, sizeof(f->remedy), "%s", remedy);
 }
 
-static bool text(struct exam *x, const char *path, char *buf, size_t len)
+void sm__doctor_settable(struct exam *x, const char *files, const char *to)
+{
+	struct sm_finding *f = &x->out[x->n - 1];
+
+	if (f->remedy[0] != '\0') {
+		f->files = files;
+		f->to = to;
+	}
+}
+
+bool sm__doctor_text(struct exam *x, const char *path, char *buf, size_t len)
 {
 	return !sm__read_line(x->root, path, buf, len);
 }
 
-static bool number(struct exam *x, const char *path, long *v)
+bool sm__doctor_number(struct exam *x, const char *path, long *v)
 {
 	char buf[64], *end;
 
-	if (!text(x, path, buf, sizeof(buf)))
+	if (!sm__doctor_text(x, path, buf, sizeof(buf)))
 		return false;
 	*v = strtol(buf, &end, 10);
 	return end != buf;
@@ -112,31 +114,35 @@ static void check_pmu(struct exam *x, bool files_only)
 	enum sm_status st = files_only ? SM_STATUS_OK : try_hardware(reason, sizeof(reason));
 
 	if (sm_pmus_scan(x->root, &p)) {
-		find(x, "pmu", SM_HEALTH_BAD, "use --counters=none",
-		     "more than %d kinds of cores have a PMU of their own: they cannot be told "
-		     "apart",
-		     SM_PMU_KINDS);
+		sm__doctor_find(
+			x, "pmu", SM_HEALTH_BAD, "use --counters=none",
+			"more than %d kinds of cores have a PMU of their own: they cannot be told "
+			"apart",
+			SM_PMU_KINDS);
 		return;
 	}
 	for (unsigned i = 0; i < p.n_core; i++) {
 		const char *u = p.pmus[i].uarch;
 
 		if (!p.pmus[i].present)
-			find(x, "pmu", SM_HEALTH_BAD,
-			     "run on real hardware, or give the virtual machine a PMU (KVM: <cpu "
-			     "mode='host-passthrough'/> and "
-			     "<pmu state='on'/>); until then use --counters=sim",
-			     "none is offered; core: %s%s%s", u, reason[0] ? ": " : "", reason);
+			sm__doctor_find(x, "pmu", SM_HEALTH_BAD,
+					"run on real hardware, or give the virtual machine a PMU "
+					"(KVM: <cpu "
+					"mode='host-passthrough'/> and "
+					"<pmu state='on'/>); until then use --counters=sim",
+					"none is offered; core: %s%s%s", u, reason[0] ? ": " : "",
+					reason);
 		else
-			find(x, "pmu", st == SM_STATUS_OK ? SM_HEALTH_OK : SM_HEALTH_BAD,
-			     st == SM_STATUS_OK ? ""
+			sm__doctor_find(x, "pmu", st == SM_STATUS_OK ? SM_HEALTH_OK : SM_HEALTH_BAD,
+					st == SM_STATUS_OK
+						? ""
 						: "see perf_event_paranoid and nmi_watchdog below",
-			     "%s, events of %s%s%s", p.pmus[i].device, u, reason[0] ? ": " : "",
-			     reason);
+					"%s, events of %s%s%s", p.pmus[i].device, u,
+					reason[0] ? ": " : "", reason);
 		if (strcmp(u, "unknown") == 0)
-			find(x, "counter sets", SM_HEALTH_WARN,
-			     "write sets for it (docs/COUNTERS.md) or give events by -e",
-			     "no set knows this microarchitecture");
+			sm__doctor_find(x, "counter sets", SM_HEALTH_WARN,
+					"write sets for it (docs/COUNTERS.md) or give events by -e",
+					"no set knows this microarchitecture");
 	}
 	sm_pmus_free(&p);
 }
@@ -146,73 +152,83 @@ static void check_paranoid(struct exam *x)
 	long v;
 	bool may = sm_privilege_has_perfmon();
 
-	if (!number(x, "/proc/sys/kernel/perf_event_paranoid", &v)) {
-		find(x, "perf_event_paranoid", SM_HEALTH_BAD,
-		     "use a kernel with CONFIG_PERF_EVENTS", "this kernel has no perf events");
+	if (!sm__doctor_number(x, "/proc/sys/kernel/perf_event_paranoid", &v)) {
+		sm__doctor_find(x, "perf_event_paranoid", SM_HEALTH_BAD,
+				"use a kernel with CONFIG_PERF_EVENTS",
+				"this kernel has no perf events");
 		return;
 	}
 	if (v > 2)
-		find(x, "perf_event_paranoid", may ? SM_HEALTH_OK : SM_HEALTH_BAD,
-		     may ? ""
-			 : "sysctl kernel.perf_event_paranoid=2, or setcap cap_perfmon=p on the "
-			   "spanmark "
-			   "file",
-		     "%ld: nothing without CAP_PERFMON%s", v,
-		     may ? ", which this process has" : "");
+		sm__doctor_find(
+			x, "perf_event_paranoid", may ? SM_HEALTH_OK : SM_HEALTH_BAD,
+			may ? ""
+			    : "sysctl kernel.perf_event_paranoid=2, or setcap cap_perfmon=p on the "
+			      "spanmark "
+			      "file",
+			"%ld: nothing without CAP_PERFMON%s", v,
+			may ? ", which this process has" : "");
 	else if (v > 0)
-		find(x, "perf_event_paranoid", SM_HEALTH_OK,
-		     may ? ""
-			 : "sysctl kernel.perf_event_paranoid=0 to count packages (uncore) too",
-		     "%ld: own threads, %s%s", v, v == 2 ? "user mode" : "user and kernel mode",
-		     may ? "; CAP_PERFMON allows everything" : "");
+		sm__doctor_find(
+			x, "perf_event_paranoid", SM_HEALTH_OK,
+			may ? ""
+			    : "sysctl kernel.perf_event_paranoid=0 to count packages (uncore) too",
+			"%ld: own threads, %s%s", v, v == 2 ? "user mode" : "user and kernel mode",
+			may ? "; CAP_PERFMON allows everything" : "");
 	else
-		find(x, "perf_event_paranoid", SM_HEALTH_OK, "", "%ld: everything", v);
+		sm__doctor_find(x, "perf_event_paranoid", SM_HEALTH_OK, "", "%ld: everything", v);
+	sm__doctor_settable(x, "/proc/sys/kernel/perf_event_paranoid", "0");
 }
 
 static void check_perfmon(struct exam *x)
 {
 	bool may = sm_privilege_has_perfmon();
 
-	find(x, "cap_perfmon", may ? SM_HEALTH_OK : SM_HEALTH_INFO,
-	     may ? ""
-		 : "setcap cap_perfmon=p on the spanmark file lets it count kernel mode and "
-		   "packages",
-	     may ? "held by this process"
-		 : "not held: no kernel mode beyond paranoid 1, no packages beyond paranoid 0");
+	sm__doctor_find(
+		x, "cap_perfmon", may ? SM_HEALTH_OK : SM_HEALTH_INFO,
+		may ? ""
+		    : "setcap cap_perfmon=p on the spanmark file lets it count kernel mode and "
+		      "packages",
+		may ? "held by this process"
+		    : "not held: no kernel mode beyond paranoid 1, no packages beyond paranoid 0");
 }
 
 static void check_nmi_watchdog(struct exam *x)
 {
 	long v;
 
-	if (!number(x, "/proc/sys/kernel/nmi_watchdog", &v))
+	if (!sm__doctor_number(x, "/proc/sys/kernel/nmi_watchdog", &v))
 		return;
-	find(x, "nmi_watchdog", v ? SM_HEALTH_WARN : SM_HEALTH_OK,
-	     v ? "sysctl kernel.nmi_watchdog=0 while measuring" : "",
-	     v ? "on: it may hold one counter of each core" : "off");
+	sm__doctor_find(x, "nmi_watchdog", v ? SM_HEALTH_WARN : SM_HEALTH_OK,
+			v ? "sysctl kernel.nmi_watchdog=0 while measuring" : "",
+			v ? "on: it may hold one counter of each core" : "off");
+	sm__doctor_settable(x, "/proc/sys/kernel/nmi_watchdog", "0");
 }
 
 static void check_user_reads(struct exam *x)
 {
 	long v;
 
-	if (number(x, "/proc/sys/kernel/perf_user_access", &v)) {
-		find(x, "perf_user_access", v ? SM_HEALTH_OK : SM_HEALTH_WARN,
-		     v ? ""
-		       : "sysctl kernel.perf_user_access=1: reading costs tens of ns, not hundreds",
-		     v ? "on: counters are read without system calls"
-		       : "off: every read is a system call");
+	if (sm__doctor_number(x, "/proc/sys/kernel/perf_user_access", &v)) {
+		sm__doctor_find(x, "perf_user_access", v ? SM_HEALTH_OK : SM_HEALTH_WARN,
+				v ? ""
+				  : "sysctl kernel.perf_user_access=1: reading costs tens of ns, "
+				    "not hundreds",
+				v ? "on: counters are read without system calls"
+				  : "off: every read is a system call");
+		sm__doctor_settable(x, "/proc/sys/kernel/perf_user_access", "1");
 		return;
 	}
-	if (number(x, "/sys/bus/event_source/devices/cpu/rdpmc", &v) ||
-	    number(x, "/sys/bus/event_source/devices/cpu_core/rdpmc", &v))
-		find(x, "rdpmc", v ? SM_HEALTH_OK : SM_HEALTH_WARN,
-		     v ? "" : "echo 1 > /sys/bus/event_source/devices/cpu/rdpmc",
-		     v ? "allowed" : "forbidden: every read is a system call");
-	else
-		find(x, "perf_user_access", SM_HEALTH_UNKNOWN, "",
-		     "neither perf_user_access nor rdpmc here: no PMU whose counters a program "
-		     "could read");
+	if (sm__doctor_number(x, "/sys/bus/event_source/devices/cpu/rdpmc", &v) ||
+	    sm__doctor_number(x, "/sys/bus/event_source/devices/cpu_core/rdpmc", &v)) {
+		sm__doctor_find(x, "rdpmc", v ? SM_HEALTH_OK : SM_HEALTH_WARN,
+				v ? "" : "echo 1 > /sys/bus/event_source/devices/cpu/rdpmc",
+				v ? "allowed" : "forbidden: every read is a system call");
+		sm__doctor_settable(x, "/sys/bus/event_source/devices/cpu*/rdpmc", "1");
+	} else
+		sm__doctor_find(
+			x, "perf_user_access", SM_HEALTH_UNKNOWN, "",
+			"neither perf_user_access nor rdpmc here: no PMU whose counters a program "
+			"could read");
 }
 
 static void check_tracepoints(struct exam *x)
@@ -223,14 +239,15 @@ static void check_tracepoints(struct exam *x)
 	snprintf(path, sizeof(path), "%s/sys/kernel/tracing/events", x->root);
 	here = !access(path, F_OK);
 	readable = !access(path, R_OK | X_OK);
-	find(x, "tracepoints", readable ? SM_HEALTH_OK : SM_HEALTH_INFO,
-	     readable ? ""
-	     : here   ? "mount -o remount,gid=GROUP,mode=750 /sys/kernel/tracing, or run as root"
-		      : "mount -t tracefs tracefs /sys/kernel/tracing, as root; a container needs "
-			"it from its host",
-	     readable ? "readable"
-	     : here   ? "not readable by this user"
-		      : "tracefs is not mounted or not visible");
+	sm__doctor_find(
+		x, "tracepoints", readable ? SM_HEALTH_OK : SM_HEALTH_INFO,
+		readable ? ""
+		: here	 ? "mount -o remount,gid=GROUP,mode=750 /sys/kernel/tracing, or run as root"
+		       : "mount -t tracefs tracefs /sys/kernel/tracing, as root; a container needs "
+			 "it from its host",
+		readable ? "readable"
+		: here	 ? "not readable by this user"
+			 : "tracefs is not mounted or not visible");
 }
 
 static void check_sim(struct exam *x)
@@ -238,119 +255,10 @@ static void check_sim(struct exam *x)
 	char path[512], why[200];
 	bool here = !sm_sim_find(path, sizeof(path), why, sizeof(why));
 
-	find(x, "valgrind", here ? SM_HEALTH_OK : SM_HEALTH_INFO,
-	     here ? "" : "apt-get install valgrind (make deps-sim)",
-	     here ? "%s: --counters=sim works" : "%snot installed: no --counters=sim",
-	     here ? path : "");
-}
-
-/* ---- how steady the machine is ------------------------------------------------------------ */
-
-static void check_governor(struct exam *x)
-{
-	char g[64], driver[64] = "";
-
-	if (!text(x, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", g, sizeof(g))) {
-		find(x, "governor", SM_HEALTH_UNKNOWN, "",
-		     "no frequency scaling visible (a virtual machine, usually)");
-		return;
-	}
-	text(x, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_driver", driver, sizeof(driver));
-	find(x, "governor", strcmp(g, "performance") != 0 ? SM_HEALTH_WARN : SM_HEALTH_OK,
-	     strcmp(g, "performance") != 0 ? "cpupower frequency-set -g performance" : "",
-	     "%s (%s)", g, driver);
-}
-
-static void check_turbo(struct exam *x)
-{
-	long v;
-
-	if (number(x, "/sys/devices/system/cpu/intel_pstate/no_turbo", &v))
-		find(x, "turbo", v ? SM_HEALTH_OK : SM_HEALTH_WARN,
-		     v ? "" : "echo 1 > /sys/devices/system/cpu/intel_pstate/no_turbo",
-		     v ? "off" : "on: the clock depends on load and heat");
-	else if (number(x, "/sys/devices/system/cpu/cpufreq/boost", &v))
-		find(x, "turbo", v ? SM_HEALTH_WARN : SM_HEALTH_OK,
-		     v ? "echo 0 > /sys/devices/system/cpu/cpufreq/boost" : "",
-		     v ? "on: the clock depends on load and heat" : "off");
-	else
-		find(x, "turbo", SM_HEALTH_UNKNOWN, "", "not visible");
-}
-
-static void check_smt(struct exam *x)
-{
-	long v;
-
-	if (!number(x, "/sys/devices/system/cpu/smt/active", &v))
-		find(x, "smt", SM_HEALTH_UNKNOWN, "", "not visible");
-	else
-		find(x, "smt", SM_HEALTH_INFO,
-		     v ? "--place one-per-core keeps siblings apart; echo off > "
-			 "/sys/devices/system/cpu/smt/control"
-		       : "",
-		     v ? "on: siblings share caches, and some PMUs halve their counters"
-		       : "off or not there");
-}
-
-static void check_thp(struct exam *x)
-{
-	char t[128], *open, *close;
-
-	if (!text(x, "/sys/kernel/mm/transparent_hugepage/enabled", t, sizeof(t))) {
-		find(x, "thp", SM_HEALTH_UNKNOWN, "", "not visible");
-		return;
-	}
-	open = strchr(t, '[');
-	close = strchr(t, ']');
-	if (open != NULL && close > open) {
-		*close = '\0';
-		open++;
-	} else {
-		open = t;
-	}
-	find(x, "thp", strcmp(open, "always") != 0 ? SM_HEALTH_OK : SM_HEALTH_WARN,
-	     strcmp(open, "always") != 0
-		     ? ""
-		     : "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled: then heaps "
-		       "choose",
-	     "transparent huge pages: %s", open);
-}
-
-static void check_aslr(struct exam *x)
-{
-	long v;
-
-	if (number(x, "/proc/sys/kernel/randomize_va_space", &v))
-		find(x, "aslr", SM_HEALTH_INFO,
-		     v ? "setarch -R spanmark .. repeats addresses exactly" : "",
-		     v ? "on: addresses, and cache sets, differ from run to run" : "off");
-}
-
-static void check_numa_balancing(struct exam *x)
-{
-	long v;
-
-	if (number(x, "/proc/sys/kernel/numa_balancing", &v))
-		find(x, "numa_balancing", v ? SM_HEALTH_WARN : SM_HEALTH_OK,
-		     v ? "sysctl kernel.numa_balancing=0" : "",
-		     v ? "on: the kernel unmaps and moves pages while we measure" : "off");
-}
-
-static void check_clock(struct exam *x)
-{
-	char c[64];
-
-	if (!text(x, "/sys/devices/system/clocksource/clocksource0/current_clocksource", c,
-		  sizeof(c)))
-		return;
-	bool good = strcmp(c, "tsc") == 0 || strcmp(c, "kvm-clock") == 0 ||
-		    strcmp(c, "arch_sys_counter") == 0;
-
-	find(x, "clocksource", good ? SM_HEALTH_OK : SM_HEALTH_WARN,
-	     good ? ""
-		  : "the kernel distrusts the TSC: regions use clock_gettime, which costs a system "
-		    "call here",
-	     "%s", c);
+	sm__doctor_find(x, "valgrind", here ? SM_HEALTH_OK : SM_HEALTH_INFO,
+			here ? "" : "apt-get install valgrind (make deps-sim)",
+			here ? "%s: --counters=sim works" : "%snot installed: no --counters=sim",
+			here ? path : "");
 }
 
 /* ---- what this process may ---------------------------------------------------------------- */
@@ -361,16 +269,16 @@ static void check_cpuset(struct exam *x)
 	char err[300];
 
 	if (sm_topology_load(NULL, &t, err, sizeof(err))) {
-		find(x, "cpuset", SM_HEALTH_BAD, "", "%s", err);
+		sm__doctor_find(x, "cpuset", SM_HEALTH_BAD, "", "%s", err);
 		return;
 	}
 	if (t->n_allowed < t->n_pus)
-		find(x, "cpuset", SM_HEALTH_INFO,
-		     "run without taskset, or widen the cgroup's cpuset.cpus",
-		     "%d of %d PUs allowed", t->n_allowed, t->n_pus);
+		sm__doctor_find(x, "cpuset", SM_HEALTH_INFO,
+				"run without taskset, or widen the cgroup's cpuset.cpus",
+				"%d of %d PUs allowed", t->n_allowed, t->n_pus);
 	else
-		find(x, "cpuset", SM_HEALTH_OK, "", "all %d PUs allowed, %d nodes", t->n_pus,
-		     t->n_nodes);
+		sm__doctor_find(x, "cpuset", SM_HEALTH_OK, "", "all %d PUs allowed, %d nodes",
+				t->n_pus, t->n_nodes);
 	sm_topology_free(t);
 }
 
@@ -380,18 +288,20 @@ static void check_limits(struct exam *x)
 
 	getrlimit(RLIMIT_MEMLOCK, &l);
 	if (l.rlim_cur == RLIM_INFINITY)
-		find(x, "memlock", SM_HEALTH_OK, "", "unlimited");
+		sm__doctor_find(x, "memlock", SM_HEALTH_OK, "", "unlimited");
 	else
-		find(x, "memlock", l.rlim_cur >= 1 << 20 ? SM_HEALTH_OK : SM_HEALTH_WARN,
-		     l.rlim_cur >= 1 << 20 ? ""
-					   : "ulimit -l 8192: counter pages and io_uring rings "
-					     "need locked memory",
-		     "%llu KiB", (unsigned long long)l.rlim_cur / 1024);
+		sm__doctor_find(x, "memlock", l.rlim_cur >= 1 << 20 ? SM_HEALTH_OK : SM_HEALTH_WARN,
+				l.rlim_cur >= 1 << 20
+					? ""
+					: "ulimit -l 8192: counter pages and io_uring rings "
+					  "need locked memory",
+				"%llu KiB", (unsigned long long)l.rlim_cur / 1024);
 	getrlimit(RLIMIT_NOFILE, &l);
-	find(x, "nofile", l.rlim_cur >= 1024 ? SM_HEALTH_OK : SM_HEALTH_WARN,
-	     l.rlim_cur >= 1024 ? ""
+	sm__doctor_find(x, "nofile", l.rlim_cur >= 1024 ? SM_HEALTH_OK : SM_HEALTH_WARN,
+			l.rlim_cur >= 1024
+				? ""
 				: "ulimit -n 4096: each thread needs a descriptor for each event",
-	     "%llu descriptors", (unsigned long long)l.rlim_cur);
+			"%llu descriptors", (unsigned long long)l.rlim_cur);
 }
 
 static void check_io_uring(struct exam *x)
@@ -402,18 +312,21 @@ static void check_io_uring(struct exam *x)
 	long disabled = 0;
 
 	if (rc < 0 && errno == ENOSYS)
-		find(x, "io_uring", SM_HEALTH_INFO, "the scavenger uses plain madvise instead",
-		     "this kernel or sandbox has none");
-	else if (number(x, "/proc/sys/kernel/io_uring_disabled", &disabled) && disabled)
-		find(x, "io_uring", SM_HEALTH_INFO,
-		     "sysctl kernel.io_uring_disabled=0; the scavenger uses plain madvise until "
-		     "then",
-		     "disabled (%ld)", disabled);
+		sm__doctor_find(x, "io_uring", SM_HEALTH_INFO,
+				"the scavenger uses plain madvise instead",
+				"this kernel or sandbox has none");
+	else if (sm__doctor_number(x, "/proc/sys/kernel/io_uring_disabled", &disabled) && disabled)
+		sm__doctor_find(
+			x, "io_uring", SM_HEALTH_INFO,
+			"sysctl kernel.io_uring_disabled=0; the scavenger uses plain madvise until "
+			"then",
+			"disabled (%ld)", disabled);
 	else if (rc < 0 && errno == EPERM)
-		find(x, "io_uring", SM_HEALTH_INFO, "the scavenger uses plain madvise instead",
-		     "forbidden by a security policy");
+		sm__doctor_find(x, "io_uring", SM_HEALTH_INFO,
+				"the scavenger uses plain madvise instead",
+				"forbidden by a security policy");
 	else
-		find(x, "io_uring", SM_HEALTH_OK, "", "available");
+		sm__doctor_find(x, "io_uring", SM_HEALTH_OK, "", "available");
 }
 
 static void check_rseq(struct exam *x)
@@ -421,15 +334,16 @@ static void check_rseq(struct exam *x)
 #if HAVE_RSEQ
 	bool on = __rseq_size > 0;
 
-	find(x, "rseq", on ? SM_HEALTH_OK : SM_HEALTH_INFO,
-	     on ? ""
-		: "unset GLIBC_TUNABLES glibc.pthread.rseq=0; per-thread caches are used until "
-		  "then",
-	     on ? "registered by the C library: per-core caches work"
-		: "not registered: no per-core caches");
+	sm__doctor_find(
+		x, "rseq", on ? SM_HEALTH_OK : SM_HEALTH_INFO,
+		on ? ""
+		   : "unset GLIBC_TUNABLES glibc.pthread.rseq=0; per-thread caches are used until "
+		     "then",
+		on ? "registered by the C library: per-core caches work"
+		   : "not registered: no per-core caches");
 #else
-	find(x, "rseq", SM_HEALTH_INFO, "use glibc 2.35 or later",
-	     "this C library does not register it");
+	sm__doctor_find(x, "rseq", SM_HEALTH_INFO, "use glibc 2.35 or later",
+			"this C library does not register it");
 #endif
 }
 
@@ -446,55 +360,21 @@ static void check_perfmon_syscall(struct exam *x)
 	fd = syscall(SYS_perf_event_open, &a, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 	if (fd >= 0) {
 		close((int)fd);
-		find(x, "perf_event_open", SM_HEALTH_OK, "",
-		     "software events of own threads can be opened");
+		sm__doctor_find(x, "perf_event_open", SM_HEALTH_OK, "",
+				"software events of own threads can be opened");
 	} else {
 		char why[200];
 		int err = errno;
 
 		sm_counter_explain(err, false, why, sizeof(why));
-		find(x, "perf_event_open", SM_HEALTH_BAD,
-		     err == EPERM ? "allow perf_event_open in the container's seccomp profile, or "
-				    "run outside it"
-				  : "",
-		     "%s", why);
+		sm__doctor_find(
+			x, "perf_event_open", SM_HEALTH_BAD,
+			err == EPERM
+				? "allow perf_event_open in the container's seccomp profile, or "
+				  "run outside it"
+				: "",
+			"%s", why);
 	}
-}
-
-/* ---- other programs ----------------------------------------------------------------------- */
-
-static void check_load(struct exam *x)
-{
-	char t[128];
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	double load;
-
-	if (!text(x, "/proc/loadavg", t, sizeof(t)))
-		return;
-	load = strtod(t, NULL);
-	find(x, "load", load > 0.25 * (double)cpus ? SM_HEALTH_WARN : SM_HEALTH_OK,
-	     load > 0.25 * (double)cpus ? "stop other programs, or measure in a cpuset of its own"
-					: "",
-	     "%.2f on %ld CPUs", load, cpus);
-}
-
-/* Share of CPU time that the hypervisor gave to others, since boot. */
-static void check_steal(struct exam *x)
-{
-	unsigned long long v[8] = {0}, sum = 0;
-	char t[256];
-	double share;
-
-	if (!text(x, "/proc/stat", t, sizeof(t)) ||
-	    sscanf(t, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3],
-		   &v[4], &v[5], &v[6], &v[7]) != 8)
-		return;
-	for (int i = 0; i < 8; i++)
-		sum += i == 3 || i == 4 ? 0 : v[i]; /* of the time that was wanted */
-	share = sum ? (double)v[7] / (double)sum : 0;
-	find(x, "steal", share > 0.02 ? SM_HEALTH_WARN : SM_HEALTH_OK,
-	     share > 0.02 ? "the host is overcommitted: more repetitions, or a dedicated host" : "",
-	     "%.2f%% of the busy time since boot went to other guests", 100 * share);
 }
 
 unsigned sm_doctor_examine(const char *root, bool files_only, struct sm_finding out[SM_DOCTOR_MAX])
@@ -510,20 +390,13 @@ unsigned sm_doctor_examine(const char *root, bool files_only, struct sm_finding 
 	check_user_reads(&x);
 	check_tracepoints(&x);
 	check_sim(&x);
-	check_governor(&x);
-	check_turbo(&x);
-	check_smt(&x);
-	check_thp(&x);
-	check_aslr(&x);
-	check_numa_balancing(&x);
-	check_clock(&x);
+	sm__doctor_check_steady(&x);
 	if (!files_only) {
 		check_cpuset(&x);
 		check_limits(&x);
 		check_io_uring(&x);
 		check_rseq(&x);
 	}
-	check_load(&x);
-	check_steal(&x);
+	sm__doctor_check_others(&x);
 	return x.n;
 }

@@ -213,7 +213,7 @@ void sm_option_words(const struct sm_option *opt, char *buf, size_t len)
 
 void sm_command_synopsis(const struct sm_command *c, char *buf, size_t len)
 {
-	const struct sm_option *operand = c->options != NULL ? c->options->operand : NULL;
+	const struct sm_option *operand = c->options->operand;
 
 	snprintf(buf, len, "[OPTION ..]%s%s", operand != NULL ? " " : "",
 		 operand != NULL ? operand->arg : "");

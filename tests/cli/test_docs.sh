@@ -14,7 +14,7 @@ commands=$("$cmd" help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p' | grep -v spanm
 [ "$(echo "$commands" | wc -l)" -ge 8 ] || bad "commands: $commands"
 for c in $commands; do
 	page=man/spanmark-$c.1
-	[ -s "$page" ] || { echo "SKIP $c: it has no table of options yet"; continue; }
+	[ -s "$page" ] || { bad "$page is not there"; continue; }
 	for heading in NAME SYNOPSIS DESCRIPTION OPTIONS EXAMPLES "EXIT STATUS" "SEE ALSO"; do
 		grep -qE "^\.SH \"?$heading\"?$" "$page" || bad "$page has no $heading"
 	done

@@ -283,8 +283,6 @@ START_TEST(tables_are_sound)
 	for (size_t c = 0; c < commands; c++) {
 		const struct sm_option_table *t = all[c]->options;
 
-		if (t == NULL)
-			continue;
 		ck_assert_str_eq(t->command, all[c]->name);
 		ck_assert_ptr_nonnull(all[c]->about);
 		for (size_t i = 0; i < t->n; i++) {
