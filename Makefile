@@ -78,7 +78,8 @@ BENCHES    := $(call program,$(BENCH_SRC))
 	gen-sizeclass install uninstall clean help FORCE bench-ring bench-alloc bench-attach bench-scale run-tests \
 	print-command print-build test-vm test-machine test-model test-mutants check tidy coverage count-coverage
 
-PRODUCTS := $(B)/libspanmark.a $(B)/libspanmark.so.$(SOMAJOR) $(B)/spanmark $(B)/libspanmark-malloc.so
+PRODUCTS := $(B)/libspanmark.a $(B)/libspanmark.so.$(SOMAJOR) $(B)/spanmark $(B)/libspanmark-malloc.so \
+	$(B)/libspanmark-record.so
 all: $(PRODUCTS) ## build the command and the libraries
 
 $(B)/libspanmark.a: $(call obj,$(LIB_SRC))
@@ -93,6 +94,13 @@ $(B)/libspanmark.so.$(SOMAJOR): $(call picobj,$(LIB_SRC))
 $(B)/libspanmark-malloc.so: $(call picobj,$(ALLOC_SRC)) allocator/malloc/preload.map
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libspanmark-malloc.so -Wl,-z,nodelete -Wl,-z,initfirst -Wl,-z,now \
+		-Wl,--version-script=allocator/malloc/preload.map -o $@ $(filter %.o,$^)
+
+# The same, with hooks that record what lists of every size would have done (spanmark tune).
+$(B)/libspanmark-record.so: $(call picobj,$(filter-out allocator/malloc/preload.c,$(ALLOC_SRC))) \
+		$(B)/record/allocator/malloc/preload.o $(B)/record/allocator/malloc/record/record.o \
+		allocator/malloc/preload.map
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libspanmark-record.so -Wl,-z,nodelete -Wl,-z,initfirst -Wl,-z,now \
 		-Wl,--version-script=allocator/malloc/preload.map -o $@ $(filter %.o,$^)
 
 $(B)/spanmark: $(B)/harness/main.o $(call obj,$(APP_SRC)) $(B)/libspanmark.a $(COVER)
@@ -178,6 +186,10 @@ $(B)/pic/%.o: %.c $(B)/flags
 $(B)/pic/%.o: %.S $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -fPIC -MMD -MP -c -o $@ $<
+
+$(B)/record/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -DSM_RECORD=1 $(CFLAGS) -fPIC -ftls-model=initial-exec -MMD -MP -c -o $@ $<
 
 # A change of flags rebuilds; the same flags do not, nor does -Werror, which changes no object.
 FLAGS_USED = $(CC) $(CPPFLAGS) $(filter-out -Werror,$(CFLAGS))
@@ -265,7 +277,7 @@ run-tests: build-tests all
 .PHONY: test-programs
 test-programs: ## install programs, servers among them (800 MB), and run each under the preloaded malloc (NAMES=)
 	@tests/setup/deps.sh programs
-	@$(MAKE) --no-print-directory -j$$(nproc) $(B)/spanmark $(B)/libspanmark-malloc.so
+	@$(MAKE) --no-print-directory -j$$(nproc) $(B)/spanmark $(B)/libspanmark-malloc.so $(B)/libspanmark-record.so
 	@SM_PROGRAMS=all tests/cli/test_programs.sh $(B) $(NAMES)
 	$(if $(NAMES),,@SM_PROGRAMS=all tests/cli/test_server_recipe.sh $(B))
 
@@ -362,7 +374,7 @@ install: all ## install the command, libraries, headers, pkg-config file (PREFIX
 	install -m 644 $(B)/libspanmark.a $(LIBDIR)/
 	install -m 755 $(B)/libspanmark.so.$(SOMAJOR) $(LIBDIR)/
 	ln -sf libspanmark.so.$(SOMAJOR) $(LIBDIR)/libspanmark.so
-	install -m 755 $(B)/libspanmark-malloc.so $(LIBDIR)/
+	install -m 755 $(B)/libspanmark-malloc.so $(B)/libspanmark-record.so $(LIBDIR)/
 	install -m 644 $(PUBLIC_HDRS) $(INCDIR)/
 	$(file >$(B)/spanmark.pc,$(PC_FILE))install -m 644 $(B)/spanmark.pc $(LIBDIR)/pkgconfig/
 	@for f in $(COUNTER_SETS); do install -D -m 644 $$f $(SHAREDIR)/spanmark/sets/$${f##*/} || exit 1; done
@@ -374,7 +386,7 @@ install: all ## install the command, libraries, headers, pkg-config file (PREFIX
 
 uninstall: ## remove what install put there
 	rm -f $(BINDIR)/spanmark $(LIBDIR)/libspanmark.a $(LIBDIR)/libspanmark.so $(LIBDIR)/libspanmark.so.$(SOMAJOR) \
-		$(LIBDIR)/libspanmark-malloc.so $(LIBDIR)/pkgconfig/spanmark.pc \
+		$(LIBDIR)/libspanmark-malloc.so $(LIBDIR)/libspanmark-record.so $(LIBDIR)/pkgconfig/spanmark.pc \
 		$(SHAREDIR)/man/man1/spanmark.1 $(SHAREDIR)/man/man1/spanmark-*.1 \
 		$(COMPLETION_BASH) $(COMPLETION_ZSH) $(COMPLETION_FISH)
 	rm -rf $(INCDIR) $(SHAREDIR)/spanmark

@@ -1,6 +1,7 @@
 /*
- * history.c: series of a run with spanmark's collector: the heap before and after each cycle beside
- * its goal, and how many waits of each cause were how long.
+ * history.c: series of a run on a heap of spanmark's: what its caches did for each size class; with
+ * the collector, the heap before and after each cycle beside its goal, and how many waits of each
+ * cause were how long.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 
 #include "collector/gcstats.h"
 #include "perf/clock.h"
+#include "spanmark/malloc.h"
 #include "workloads/run_internal.h"
 
 static const char *const lines[SM_TRAIL_LINES] = {"heap_before", "heap_live", "heap_goal"};
@@ -54,6 +56,41 @@ static void report_waits(struct sm_run *run, enum sm_stall_cause cause)
 	}
 	snprintf(name, sizeof(name), "stall_%s", sm_stall_name(cause));
 	add(run, name, "ns", "stalls", sm_series_end(&text));
+}
+
+/* What the caches did, by the bytes of the class: of the whole process so far. */
+static void report_caches(struct sm_run *run, struct sm_heap *heap)
+{
+	static const char *const names[] = {"cache_hits", "cache_refills", "cache_held"};
+	static const char *const units[] = {"objects", "refills", "bytes"};
+	struct sm_series_text text[3];
+	struct sm_heap_stats *st = malloc(sizeof(*st));
+
+	if (st == NULL) {
+		sm_run_fail(run, -ENOMEM, "out of memory for series");
+		return;
+	}
+	sm_heap_stats(heap, st);
+	for (unsigned k = 0; k < 3; k++)
+		sm_series_begin(&text[k]);
+	for (unsigned cls = 1; cls < st->nclasses; cls++) {
+		const struct sm_class_stats *c = &st->cls[cls];
+		uint64_t y[3] = {c->cores.hits, c->cores.refills, c->cores.held_bytes};
+
+		for (unsigned k = 0; k < 3 && c->cores.refills > 0; k++)
+			sm_series_point(&text[k], c->slot_bytes, y[k]);
+	}
+	for (unsigned k = 0; k < 3; k++)
+		add(run, names[k], "bytes", units[k], sm_series_end(&text[k]));
+	free(st);
+}
+
+void sm__history_caches(struct sm_run *run)
+{
+	if (run->gc != NULL)
+		report_caches(run, sm_gc_heap(run->gc));
+	else if (run->job->backend == SM_WL_SPAN && sm_malloc_heap() != NULL)
+		report_caches(run, sm_malloc_heap());
 }
 
 void sm__history_report(struct sm_run *run)

@@ -194,6 +194,7 @@ void sm__run_report(struct sm_run *run)
 	report_time(run);
 	report_memory(run);
 	sm__requests_report(run);
+	sm__history_caches(run);
 	if (run->gc != NULL) {
 		report_collector(run);
 		report_locality(run);

@@ -66,6 +66,8 @@ void sm__run_seat_check(struct sm_run *run, const struct sm_seat *seat, const ch
 /* The heap at each cycle from now on, and what became of it: a series. history.c */
 void sm__history_begin(struct sm_run *run);
 void sm__history_report(struct sm_run *run);
+/* What the caches of the heap did for each size class. */
+void sm__history_caches(struct sm_run *run);
 /* What a run reports when its workload is done. report.c */
 void sm__run_report(struct sm_run *run);
 /* Prepares and undoes the calling thread as mutator `index`: pin, attach, count. */

@@ -14,6 +14,7 @@
 
 #include "spanmark/malloc.h"
 #include "allocator/malloc/malloc_fast.h"
+#include "allocator/malloc/record/record.h"
 
 /* Its version, as a note in the file: for those who ask which library a program ran with. */
 __asm__(".pushsection .note.spanmark, \"a\", %note\n"
@@ -33,38 +34,41 @@ bool sm__malloc_preloaded(void)
 /* The fast paths are these functions' own bodies: no second jump. */
 SM_API void *malloc(size_t size)
 {
-	return sm__malloc_fast(size);
+	return sm__record_alloc(sm__malloc_fast(size));
 }
 
 SM_API void free(void *p)
 {
+	sm__record_free(p);
 	sm__free_fast(p);
 }
 
 SM_API void *calloc(size_t n, size_t size)
 {
-	return sm_calloc(n, size);
+	return sm__record_alloc(sm_calloc(n, size));
 }
 
 SM_API void *realloc(void *p, size_t size)
 {
-	return sm_realloc(p, size);
+	size_t was = sm__record_size(p);
+
+	return sm__record_move(p, was, sm_realloc(p, size));
 }
 
 SM_API void *reallocarray(void *p, size_t n, size_t size)
 {
-	size_t bytes;
+	size_t bytes, was = sm__record_size(p);
 
 	if (__builtin_mul_overflow(n, size, &bytes)) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	return sm_realloc(p, bytes);
+	return sm__record_move(p, was, sm_realloc(p, bytes));
 }
 
 SM_API void *aligned_alloc(size_t align, size_t size)
 {
-	return sm_aligned_alloc(align, size);
+	return sm__record_alloc(sm_aligned_alloc(align, size));
 }
 
 /* memalign rounds what is no power of two up to one, as glibc's does. */
@@ -78,7 +82,7 @@ SM_API void *memalign(size_t align, size_t size)
 	}
 	while (a < align)
 		a *= 2;
-	return sm_aligned_alloc(a, size);
+	return sm__record_alloc(sm_aligned_alloc(a, size));
 }
 
 SM_API int posix_memalign(void **out, size_t align, size_t size)
@@ -92,7 +96,7 @@ SM_API int posix_memalign(void **out, size_t align, size_t size)
 	errno = saved;
 	if (p == NULL)
 		return ENOMEM;
-	*out = p;
+	*out = sm__record_alloc(p);
 	return 0;
 }
 
@@ -103,7 +107,7 @@ static size_t page_size(void)
 
 SM_API void *valloc(size_t size)
 {
-	return sm_aligned_alloc(page_size(), size);
+	return sm__record_alloc(sm_aligned_alloc(page_size(), size));
 }
 
 SM_API void *pvalloc(size_t size)
@@ -114,7 +118,7 @@ SM_API void *pvalloc(size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	return sm_aligned_alloc(page, sm_align_up(size ? size : 1, page));
+	return sm__record_alloc(sm_aligned_alloc(page, sm_align_up(size ? size : 1, page)));
 }
 
 SM_API size_t malloc_usable_size(void *p)
@@ -137,6 +141,7 @@ SM_API int mallopt(int param, int value)
 
 SM_API void cfree(void *p)
 {
+	sm__record_free(p);
 	sm__free_fast(p);
 }
 
@@ -248,24 +253,28 @@ SM_API void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *p, size_t align, const voi
 void _ZdlPvm(void *p, size_t size)
 {
 	(void)size;
+	sm__record_free(p);
 	sm__free_fast(p);
 }
 
 void _ZdaPvm(void *p, size_t size)
 {
 	(void)size;
+	sm__record_free(p);
 	sm__free_fast(p);
 }
 
 void _ZdlPvSt11align_val_t(void *p, size_t align)
 {
 	(void)align;
+	sm__record_free(p);
 	sm__free_fast(p);
 }
 
 void _ZdaPvSt11align_val_t(void *p, size_t align)
 {
 	(void)align;
+	sm__record_free(p);
 	sm__free_fast(p);
 }
 
@@ -273,6 +282,7 @@ void _ZdlPvmSt11align_val_t(void *p, size_t size, size_t align)
 {
 	(void)size;
 	(void)align;
+	sm__record_free(p);
 	sm__free_fast(p);
 }
 
@@ -280,6 +290,7 @@ void _ZdaPvmSt11align_val_t(void *p, size_t size, size_t align)
 {
 	(void)size;
 	(void)align;
+	sm__record_free(p);
 	sm__free_fast(p);
 }
 
@@ -287,6 +298,7 @@ void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *p, size_t align, const void *tag)
 {
 	(void)align;
 	(void)tag;
+	sm__record_free(p);
 	sm__free_fast(p);
 }
 
@@ -294,5 +306,6 @@ void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *p, size_t align, const void *tag)
 {
 	(void)align;
 	(void)tag;
+	sm__record_free(p);
 	sm__free_fast(p);
 }

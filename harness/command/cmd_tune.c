@@ -15,7 +15,7 @@
 #include "harness/command/cmd.h"
 #include "harness/options/option_value.h"
 #include "harness/report/writer.h"
-#include "harness/tune/child.h"
+#include "harness/process/child.h"
 #include "harness/tune/trials.h"
 #include "harness/tune/tuning.h"
 
@@ -36,6 +36,7 @@ struct tune {
 	struct sm_trials trials;
 	struct sm_tune_search search;
 	struct sm_tune_found found;
+	struct sm_counterfactual counterfactual;
 	char *environment;
 	char err[800];
 };
@@ -393,8 +394,80 @@ static int measure(void *ctx, const char *stage, const struct sm_tune_point *poi
 	return rc ? rc : resolve_weights(t, out->nworks);
 }
 
+/* The caches of this machine, the smallest of each level. */
+static void cache_sizes(struct sm_cache_sizes *out)
+{
+	long l1 = sysconf(_SC_LEVEL1_DCACHE_SIZE), l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
+
+	*out = (struct sm_cache_sizes){.l1 = l1 > 0 ? (double)l1 : 32 * 1024,
+				       .l2 = l2 > 0 ? (double)l2 : 512 * 1024,
+				       .tlb = 1536 * 4096.0}; /* second level, 4 KiB pages */
+}
+
+/* One refill for so many allocations, and caches of whatever size cannot matter. */
+#define SELDOM 5000
+
+/* Knobs that cannot matter here are left out; a class that refills often has one of its own. */
+static int choose_by_record(struct tune *t)
+{
+	static const char *const lists[] = {"cache.slots", "cache.batch", "cache.spans"};
+	static const char *const windows[] = {"cache.window", "cache.spans", NULL};
+	const struct sm_counterfactual *c = &t->counterfactual;
+	const char *const *keys = c->windows ? windows : lists;
+	double rate = sm_counterfactual_rate(c, c->windows ? 32768 : 16384);
+	int rc = 0;
+
+	if (c->n == 0 || t->knobs.n > 0 ||
+	    (strcmp(t->backend, "gc") != 0 && strcmp(t->backend, "span") != 0))
+		return 0;
+	if (rate < 1000.0 / SELDOM) {
+		fprintf(stderr,
+			"tune: %s, %s%s%s left out: one refill for %.0f allocations as it is\n",
+			keys[0], keys[1], keys[2] != NULL ? ", " : "",
+			keys[2] != NULL ? keys[2] : "", 1000 / rate);
+		for (int i = 0; i < 3 && keys[i] != NULL; i++)
+			sm_space_drop(&t->space, keys[i]);
+	}
+	for (unsigned i = 0; i < c->n && i < 4 && rc == 0; i++) {
+		const struct sm_class_curve *v = &c->classes[i];
+		double enough = sm_curve_enough(v), now = c->windows ? 32768 : 16384.0 / v->bytes;
+		char key[40], value[24];
+
+		if (enough < 2 * now && 2 * enough > now)
+			continue; /* it is about that */
+		snprintf(key, sizeof(key), "%s@%u", keys[0], v->bytes);
+		snprintf(value, sizeof(value), "%.0f", enough);
+		rc = sm_space_add(&t->space, key, value,
+				  "what the recorded run says is enough for this class");
+	}
+	t->search.dials = t->space.dials;
+	t->search.ndials = t->space.n;
+	return rc;
+}
+
+/* Before anything is tried: what sizes would have done. */
+static int look_ahead(struct tune *t)
+{
+	struct sm_cache_sizes sizes;
+	int rc;
+
+	if (t->check != NULL)
+		return 0;
+	cache_sizes(&sizes);
+	say(NULL, "record", 1, 1);
+	rc = sm_counterfactual_record(&t->trials, t->backend, &sizes, &t->counterfactual);
+	if (rc == 0 && t->format == 0) {
+		sm_counterfactual_preview(&t->counterfactual, stdout);
+		putchar('\n');
+		fflush(stdout);
+	}
+	return rc ? rc : choose_by_record(t);
+}
+
 static int search(struct tune *t)
 {
+	int rc;
+
 	t->trials.store = t->store;
 	t->trials.args = &t->args;
 	t->trials.space = &t->space;
@@ -410,7 +483,10 @@ static int search(struct tune *t)
 		.measure = measure,
 		.ctx = t,
 	};
-	return sm_tune_search(&t->search, &t->found);
+	rc = look_ahead(t);
+	if (rc == 0)
+		rc = sm_tune_search(&t->search, &t->found);
+	return rc ? rc : sm_counterfactual_measured(&t->trials, &t->counterfactual);
 }
 
 /* ---- what came of it ---------------------------------------------------------------------- */
@@ -488,6 +564,7 @@ static int conclude(struct tune *t)
 				   .trials = &t->trials,
 				   .search = &t->search,
 				   .found = &t->found,
+				   .counterfactual = &t->counterfactual,
 				   .backend = t->backend,
 				   .environment = "{}"};
 	char why[200];
@@ -545,6 +622,7 @@ static int run_tune(int argc, char **argv)
 	if (sm_options_parse(&sm_command_tune, &t, argc, argv, &status))
 		status = tune(&t);
 	sm_tune_found_free(&t.found);
+	sm_counterfactual_free(&t.counterfactual);
 	sm_trials_free(&t.trials);
 	sm_space_free(&t.space);
 	sm_tuning_file_free(&t.file);

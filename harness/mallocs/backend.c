@@ -70,7 +70,7 @@ const struct sm_backend_desc *sm_backend_find(const char *name, char *err, size_
 /* ---- libraries ---------------------------------------------------------------------------- */
 
 /* Ours: beside this program in a build tree, in the lib folder beside its own where installed. */
-static char *find_ours(void)
+char *sm_backend_ours(const char *file)
 {
 	static const char *const places[] = {"", "../lib/"};
 	char self[3072], path[4096];
@@ -80,17 +80,18 @@ static char *find_ours(void)
 	self[n > 0 ? n : 0] = '\0';
 	slash = strrchr(self, '/');
 	for (size_t i = 0; slash != NULL && i < sizeof(places) / sizeof(places[0]); i++) {
-		snprintf(path, sizeof(path), "%.*s%s" OURS, (int)(slash + 1 - self), self,
-			 places[i]);
+		snprintf(path, sizeof(path), "%.*s%s%s", (int)(slash + 1 - self), self, places[i],
+			 file);
 		if (access(path, R_OK) == 0)
 			return realpath(path, NULL);
 	}
-	return sm_library_find(OURS);
+	return sm_library_find(file);
 }
 
 static void find_library(struct sm_case_backend *b, const struct sm_backend_desc *d)
 {
-	b->library = strcmp(d->sonames, OURS) == 0 ? find_ours() : sm_library_find(d->sonames);
+	b->library =
+		strcmp(d->sonames, OURS) == 0 ? sm_backend_ours(OURS) : sm_library_find(d->sonames);
 	if (b->library != NULL && strpbrk(b->library, UNLISTABLE) != NULL) {
 		snprintf(b->missing, sizeof(b->missing), "its file's path has one of " UNLISTED);
 		free(b->library);

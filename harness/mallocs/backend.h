@@ -49,6 +49,10 @@ struct sm_case_backend {
 int sm_backend_resolve(struct sm_case_backend *b, const char *name, char *err, size_t errlen);
 void sm_backend_free(struct sm_case_backend *b);
 
+/* A library that is built with the command: beside it, in ../lib, or where the loader looks;
+ * malloc'ed. NULL: it is not there. */
+char *sm_backend_ours(const char *file);
+
 /* LD_PRELOAD=LIBRARY, for a process's environment; the user's own stays out of it. */
 void sm_backend_preload(const char *library, char *buf, size_t len);
 

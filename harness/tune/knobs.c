@@ -8,6 +8,7 @@
 
 #include "harness/base/suggest.h"
 #include "harness/plan/variant.h"
+#include "spanmark/gc.h"
 #include "workloads/session.h"
 
 static const struct row {
@@ -58,6 +59,17 @@ static bool is_variable(const char *key)
 	       sm_job_setting_variable(key) != NULL;
 }
 
+/* Does this build take the value? A table serves builds of several ages. */
+static bool takes(const char *key, const char *value, char *err, size_t errlen)
+{
+	struct sm_gc_config cfg;
+
+	if (sm__variant_word(key) != SM_WORD_SETTING || !is_ours(key))
+		return true;
+	sm_gc_config_init(&cfg);
+	return sm_gc_config_set(&cfg, key, value, err, errlen) == 0;
+}
+
 static int add_knob(struct sm_space *s, const char *key, size_t keylen, const char *values,
 		    const char *separators, const char *why)
 {
@@ -70,8 +82,11 @@ static int add_knob(struct sm_space *s, const char *key, size_t keylen, const ch
 	s->n++;
 	for (const char *at = values; rc == 0; at++) {
 		size_t len = strcspn(at, separators);
+		char value[128], err[256];
 
-		rc = sm_strings_add(&k->values, at, len);
+		snprintf(value, sizeof(value), "%.*s", (int)len, at);
+		if (separators[0] == ',' || takes(k->key, value, err, sizeof(err)))
+			rc = sm_strings_add(&k->values, at, len);
 		at += len;
 		if (*at == '\0')
 			break;
@@ -149,6 +164,9 @@ static int check_effect(const struct sm_space *s, const char *backend, char *err
 static int check_levels(const struct sm_space *s, char *err, size_t errlen)
 {
 	for (unsigned i = 0; i < s->n; i++) {
+		for (size_t v = 0; v < s->knobs[i].values.n; v++)
+			if (!takes(s->knobs[i].key, s->knobs[i].values.v[v], err, errlen))
+				return -EINVAL;
 		if (s->dials[i].levels <= SM_TUNE_LEVELS)
 			continue;
 		snprintf(err, errlen, "--knob %.60s: %u values; allowed: %d at most",
@@ -191,6 +209,25 @@ int sm_space_make(struct sm_space *s, const char *backend, const struct sm_strin
 	if (rc == -ENOMEM)
 		snprintf(err, errlen, "out of memory");
 	return rc;
+}
+
+void sm_space_drop(struct sm_space *s, const char *key)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		if (strcmp(s->knobs[i].key, key) != 0)
+			continue;
+		free(s->knobs[i].key);
+		sm_strings_free(&s->knobs[i].values);
+		memmove(&s->knobs[i], &s->knobs[i + 1], (s->n - i - 1) * sizeof(s->knobs[0]));
+		memmove(&s->dials[i], &s->dials[i + 1], (s->n - i - 1) * sizeof(s->dials[0]));
+		s->n--;
+		return;
+	}
+}
+
+int sm_space_add(struct sm_space *s, const char *key, const char *value, const char *why)
+{
+	return s->n < SM_TUNE_KNOBS ? add_knob(s, key, strlen(key), value, "|", why) : 0;
 }
 
 void sm_space_free(struct sm_space *s)

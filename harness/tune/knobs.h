@@ -26,6 +26,9 @@ struct sm_space {
  */
 int sm_space_make(struct sm_space *s, const char *backend, const struct sm_strings *chosen,
 		  char *err, size_t errlen);
+/* Takes a knob out, or puts one in, KEY and its only value. */
+void sm_space_drop(struct sm_space *s, const char *key);
+int sm_space_add(struct sm_space *s, const char *key, const char *value, const char *why);
 void sm_space_free(struct sm_space *s);
 
 /* "cache.window=64k env.MALLOC_CONF=narenas:1,thp:always", or "default"; malloc'ed, or NULL. */

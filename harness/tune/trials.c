@@ -10,7 +10,7 @@
 
 #include "harness/compare/compare.h"
 #include "harness/store/store.h"
-#include "harness/tune/child.h"
+#include "harness/process/child.h"
 
 void sm_trials_free(struct sm_trials *t)
 {
@@ -323,5 +323,7 @@ int sm_trials_measure(void *trials, const char *stage, const struct sm_tune_poin
 		}
 	}
 	t->last = known.run;
+	if (strcmp(stage, "screen") == 0)
+		t->screened = known.run;
 	return rc ? rc : read_step(t, known.run, n, reps, out);
 }

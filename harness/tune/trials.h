@@ -30,6 +30,7 @@ struct sm_trials {
 	unsigned step; /* batches so far */
 	unsigned resumed;
 	int64_t last;		   /* the run of the last batch */
+	int64_t screened;	   /* of the screening; 0: none */
 	struct sm_strings works;   /* "churn size=64" */
 	struct sm_strings figures; /* of each: what was read, "ns_per_op" */
 	char err[512];

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "harness/tune/counterfactual.h"
 #include "harness/tune/knobs.h"
 #include "harness/tune/objective.h"
 #include "harness/tune/trials.h"
@@ -20,6 +21,7 @@ struct sm_tuning {
 	const struct sm_trials *trials;
 	const struct sm_tune_search *search;
 	const struct sm_tune_found *found;
+	const struct sm_counterfactual *counterfactual;
 	const char *backend;
 	const char *environment; /* of the last run: the machine */
 };

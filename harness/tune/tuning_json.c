@@ -106,6 +106,7 @@ cJSON *sm_tuning_json(const struct sm_tuning *t)
 	list = cJSON_AddArrayToObject(doc, "curves");
 	for (unsigned i = 0; i < t->space->n; i++)
 		add_curve(list, t, i);
+	cJSON_AddItemToObject(doc, "classes", sm_counterfactual_json(t->counterfactual));
 	list = cJSON_AddArrayToObject(doc, "pareto");
 	for (unsigned i = 0; i < t->found->ntried; i++)
 		add_pareto(list, t, i);

@@ -125,6 +125,10 @@ void sm_tuning_table(const struct sm_tuning *t, FILE *out)
 		print_confirmation(t, out);
 	print_screening(t, out);
 	print_front(t, out);
+	if (t->counterfactual->n > 0) {
+		fputc('\n', out);
+		sm_counterfactual_print(t->counterfactual, out);
+	}
 	fprintf(out, "\n%s: %s\n",
 		advice == SM_ADVICE_TAKE      ? "recommended"
 		: advice == SM_ADVICE_DEFAULT ? "keep the default"

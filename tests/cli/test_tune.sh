@@ -19,6 +19,7 @@ refuse "did you mean 'cache.window'" tune -b gc -k cache.windw=1k
 refuse "--knob 'cache.window=': allowed: KEY=VALUE,VALUE" tune -b gc -k cache.window=
 refuse "--knob env.X has no effect on backend gc" tune -b gc -k env.X=1
 refuse "--knob cache.window has no effect on backend jemalloc" tune -b jemalloc -k cache.window=8k
+refuse "cache.window: 'many' is not allowed" tune -b gc -k cache.window=8k,many
 refuse "backend bdwgc has no knobs that are known" tune -b bdwgc
 refuse "--method exhaustive: the knobs span more than 1024" tune -b gc --method exhaustive
 refuse "unknown option '--reps'" tune --reps 3
@@ -55,7 +56,7 @@ db = sqlite3.connect("spanmark.db")
 env = json.loads(db.execute("SELECT environment FROM run ORDER BY id DESC LIMIT 1").fetchone()[0])
 assert env["tuning"]["id"] == d["id"] and env["note"].endswith(" confirm"), env["note"]
 stages = [json.loads(e)["note"].split()[-1] for (e,) in db.execute("SELECT environment FROM run ORDER BY id")]
-assert stages[0] == "pilot" and stages[1] == "screen" and stages[-1] == "confirm", stages
+assert stages[:3] == ["record", "pilot", "screen"] and stages[-1] == "confirm", stages
 seeds = [s for (s,) in db.execute("SELECT seed FROM run")]
 assert len(set(seeds)) == len(seeds), "the confirmation repeats the seed of a step before it"' "what was found"
 for line in "[machine]" "identity = " "[tune]" "backend = span" "objective = time" "option = --workload" "[set]" "pageheap = bitmap" "cache.mode = thread" \
@@ -72,6 +73,19 @@ py 'assert json.load(open("out"))["samples"][0]["config"]["cache.mode"] == "thre
 expect 0 "$cmd" tune --check spanmark.ini --budget 1s && says "still holds" err
 sed 's/^cache.mode = thread/scavenge.pace = 2/' spanmark.ini >nothing.ini
 expect 3 "$cmd" tune --check nothing.ini --budget 1s && says "does not hold here" err
+
+# ---- what sizes would have done, and what they did ---------------------------------------------------
+expect 0 "$cmd" tune -w larson -t 2 -b span -k cache.slots=8,16 --budget 1s --store c.db -o c.ini -f json
+py 'd = json.load(open("out"))
+top = d["classes"][0]
+assert top["share"] > 0.05 and top["binds"] and top["fresh"] < 0.5, top
+by = {p["size"]: p for p in top["points"]}
+for size in 8, 16: # what was computed is what was counted
+    p = by[size]
+    assert 0.7 < p["predicted"] / p["measured"] < 1.4, (size, p)
+assert by[2]["predicted"] > by[8]["predicted"] > by[64]["predicted"], by
+assert by[2]["held_bytes"] < by[64]["held_bytes"], by
+assert "measured" not in by[64], by' "prediction and measurement"
 
 # ---- a program, by its environment -----------------------------------------------------------------
 printf '#!/bin/sh\n[ "${KNOB:-}" = fast ] || sleep 0.1\n' >slow && chmod +x slow
@@ -94,6 +108,7 @@ expect 2 "$cmd" tune $small -k cache.mode=cpu --budget 1s --store g.db --resume 
 expect 0 "$cmd" tune $small -k cache.mode=thread,cpu --budget 1s --store g.db -o g.ini --resume && says "recommended"
 py 'db = sqlite3.connect("g.db")
 notes = [json.loads(e)["note"] for (e,) in db.execute("SELECT environment FROM run ORDER BY id")]
+notes = [n for n in notes if not n.endswith(" record")]
 steps = [n.split()[4] for n in notes]
 assert steps == [str(i + 1) for i in range(len(steps))], notes
 assert len({n.split()[1] for n in notes}) == 1, notes

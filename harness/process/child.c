@@ -1,5 +1,5 @@
 /* child.c: see child.h. */
-#include "harness/tune/child.h"
+#include "harness/process/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
