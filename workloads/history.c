@@ -14,11 +14,18 @@
 
 static const char *const lines[SM_TRAIL_LINES] = {"heap_before", "heap_live", "heap_goal"};
 
+/* A goal without a bound (gc.percent=0) is none, and so is a size below 0: of a heap in which nothing
+ * is alive, windows may have given back more than was born. */
+static uint64_t known(size_t bytes)
+{
+	return bytes < SIZE_MAX / 2 ? bytes : UINT64_MAX;
+}
+
 /* On the control thread, once a cycle. */
 static void note_cycle(void *ctx, const struct sm_cycle *c)
 {
 	struct sm_run *run = ctx;
-	uint64_t y[SM_TRAIL_LINES] = {c->heap_before, c->heap_marked, c->goal};
+	uint64_t y[SM_TRAIL_LINES] = {known(c->heap_before), known(c->heap_marked), known(c->goal)};
 
 	sm_trail_add(&run->heap, c->off, y);
 }
@@ -98,7 +105,7 @@ void sm__history_report(struct sm_run *run)
 	sm__cycles_tell(run->gc, NULL, NULL);
 	for (unsigned k = 0; k < SM_TRAIL_LINES; k++)
 		add(run, lines[k], "ns", "bytes",
-		    sm_trail_text(&run->heap, k, run->sample->began_ns));
+		    sm_trail_text(&run->heap, k, run->sample->began_ns, run->sample->ended_ns));
 	for (unsigned c = 0; c < SM_STALL_CAUSES; c++)
 		report_waits(run, (enum sm_stall_cause)c);
 }

@@ -66,13 +66,14 @@ char *sm_series_end(struct sm_series_text *t)
 	return t->text;
 }
 
-char *sm_trail_text(const struct sm_trail *t, unsigned line, uint64_t from)
+char *sm_trail_text(const struct sm_trail *t, unsigned line, uint64_t from, uint64_t to)
 {
 	struct sm_series_text text;
 
 	sm_series_begin(&text);
 	for (unsigned i = 0; i < t->n; i++)
-		if (t->points[i].x >= from)
+		if (t->points[i].x >= from && t->points[i].x <= to &&
+		    t->points[i].y[line] != UINT64_MAX)
 			sm_series_point(&text, t->points[i].x - from, t->points[i].y[line]);
 	return sm_series_end(&text);
 }

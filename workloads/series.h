@@ -40,8 +40,9 @@ void sm_series_begin(struct sm_series_text *t);
 void sm_series_point(struct sm_series_text *t, uint64_t x, uint64_t y);
 /* malloc'ed; NULL when out of memory or without a point. */
 char *sm_series_end(struct sm_series_text *t);
-/* The points of one line, less x `from`; those before it are left out. As above. */
-char *sm_trail_text(const struct sm_trail *t, unsigned line, uint64_t from);
+/* The points of one line from x `from` to `to`, counted from `from`; without those whose y is
+ * UINT64_MAX, "none". As above. */
+char *sm_trail_text(const struct sm_trail *t, unsigned line, uint64_t from, uint64_t to);
 
 /* Points of a series' text, which may be anything: (*points)[0 .. n), malloc'ed. 0, -EINVAL: it is
  * no series, -ENOMEM. */

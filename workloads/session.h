@@ -92,7 +92,8 @@ struct sm_sample {
 	size_t nmetrics;
 	struct sm_series *series;
 	size_t nseries;
-	uint64_t began_ns; /* CLOCK_MONOTONIC, when the first timed part began; 0: none did */
+	/* CLOCK_MONOTONIC, when the first timed part began and the last one ended; 0: none did */
+	uint64_t began_ns, ended_ns;
 	struct sm_pool pool;
 	char *output;	 /* what the workload printed (slices), lines; NULL when nothing */
 	char *warnings;	 /* lines, each a degradation the reader must know of; NULL when none */

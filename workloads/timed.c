@@ -97,6 +97,7 @@ void sm_run_timed_end(struct sm_run *run)
 	run->ticks = sm_clock_delta(run->base_ticks, sm_clock_ticks());
 	sm__counting_arm(run->counting, false);
 	add_totals(&run->timed, &run->at_begin, &now);
+	run->sample->ended_ns = now.ns;
 	run->timing = false;
 }
 

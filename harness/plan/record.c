@@ -3,7 +3,7 @@
  *
  *   {"error":"", "results":[{"name":"wall_s", "unit":"s", "value":1.5}, ..],
  *   "metrics":[{"role":"mutator", ..}, ..], "series":[{"name":"heap_goal", ..}, ..],
- *    "began_ns":CLOCK_MONOTONIC when the timed part began,
+ *    "began_ns", "ended_ns":CLOCK_MONOTONIC around the timed part,
  *    "timeout":true where the worker itself ended what it measured,
  *    "library":{"path":"..","version":"..","build_id":".."}, "output":"..", "warnings":".."}
  *
@@ -90,6 +90,7 @@ char *sm_record_format(const struct sm_sample *s, const struct sm_library *libra
 	add_rows(root, "metrics", &sm_metric_type, s->metrics, s->nmetrics);
 	add_rows(root, "series", &sm_series_type, s->series, s->nseries);
 	cJSON_AddNumberToObject(root, "began_ns", (double)s->began_ns);
+	cJSON_AddNumberToObject(root, "ended_ns", (double)s->ended_ns);
 	if (library != NULL)
 		cJSON_AddItemToObject(root, "library", library_json(library));
 	cJSON_AddStringToObject(root, "output", s->output != NULL ? s->output : "");
@@ -160,23 +161,33 @@ static const char *library_text(const cJSON *root, struct sm_pool *pool)
 	return kept;
 }
 
+/* A moment of CLOCK_MONOTONIC; 0: not there. */
+static uint64_t member_ns(const cJSON *root, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, name);
+
+	return cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble <= 1e18
+		       ? (uint64_t)item->valuedouble
+		       : 0;
+}
+
 /* A sample has none where nothing was there to be seen. */
 static int parse_series(struct sm_record *r, struct sm_pool *pool, const cJSON *root)
 {
 	const cJSON *series = cJSON_GetObjectItemCaseSensitive(root, "series");
-	const cJSON *began = cJSON_GetObjectItemCaseSensitive(root, "began_ns");
 
-	if ((series != NULL && !cJSON_IsArray(series)) || (began != NULL && !cJSON_IsNumber(began)))
+	r->began_ns = member_ns(root, "began_ns");
+	r->ended_ns = member_ns(root, "ended_ns");
+	if (series == NULL)
+		return 0;
+	if (!cJSON_IsArray(series))
 		return -EINVAL;
-	if (began != NULL && began->valuedouble >= 0 && began->valuedouble <= 1e18)
-		r->began_ns = (uint64_t)began->valuedouble;
-	return series != NULL ? parse_rows(&sm_series_type, &r->series, &r->nseries, series, pool)
-			      : 0;
+	return parse_rows(&sm_series_type, &r->series, &r->nseries, series, pool);
 }
 
 int sm_record_add_resident(struct sm_record *r, struct sm_pool *pool, const struct sm_trail *t)
 {
-	char *points = r->began_ns > 0 ? sm_trail_text(t, 0, r->began_ns) : NULL;
+	char *points = r->began_ns > 0 ? sm_trail_text(t, 0, r->began_ns, r->ended_ns) : NULL;
 	struct sm_series *s;
 	int rc = 0;
 

@@ -56,7 +56,7 @@ struct sm_record {
 	size_t nmetrics;
 	struct sm_series *series;
 	size_t nseries;
-	uint64_t began_ns; /* of a worker's answer, not kept: as in struct sm_sample */
+	uint64_t began_ns, ended_ns; /* of a worker's answer, not kept: as in struct sm_sample */
 };
 
 struct sm_trail; /* workloads/series.h */

@@ -55,7 +55,7 @@ START_TEST(points_come_back)
 	memset(&t, 0, sizeof(t));
 	for (unsigned i = 0; i < 5; i++)
 		sm_trail_add(&t, 100 + i, y);
-	text = sm_trail_text(&t, 0, 102);
+	text = sm_trail_text(&t, 0, 102, 104);
 	ck_assert_str_eq(text, "[[0,7],[1,7],[2,7]]");
 	ck_assert_int_eq(sm_series_read(text, &points, &n), 0);
 	ck_assert_uint_eq(n, 3);
@@ -63,7 +63,11 @@ START_TEST(points_come_back)
 	ck_assert_double_eq(points[2][1], 7);
 	free(points);
 	free(text);
-	ck_assert_ptr_null(sm_trail_text(&t, 0, 1000));
+	text = sm_trail_text(&t, 0, 102, 103);
+	ck_assert_str_eq(text, "[[0,7],[1,7]]");
+	free(text);
+	ck_assert_ptr_null(sm_trail_text(&t, 0, 1000, 2000));
+	ck_assert_ptr_null(sm_trail_text(&t, 2, 0, 1000)); /* "none" throughout */
 }
 END_TEST
 
@@ -128,6 +132,7 @@ START_TEST(a_run_tells_its_waits_and_heap)
 		ck_assert_double_eq(sum, number(result));
 	}
 	ck_assert(number("gc_cycles") > 0);
+	ck_assert(sample.ended_ns > sample.began_ns);
 	ck_assert_int_eq(sm_series_read(points_of("heap_live"), &points, &n), 0);
 	ck_assert_int_eq(sm_series_read(points_of("heap_before"), &before, &m), 0);
 	ck_assert_uint_eq(n, m);
@@ -135,6 +140,15 @@ START_TEST(a_run_tells_its_waits_and_heap)
 		ck_assert(points[i][0] == before[i][0] && points[i][1] > 0);
 	free(points);
 	free(before);
+	sm_sample_free(&sample);
+}
+END_TEST
+
+START_TEST(no_goal_is_no_series)
+{
+	ok("slices", SM_WL_GC, "", "gc.percent=0");
+	ck_assert_ptr_nonnull(points_of("heap_before"));
+	ck_assert_ptr_null(points_of("heap_goal"));
 	sm_sample_free(&sample);
 }
 END_TEST
@@ -152,5 +166,5 @@ int main(void)
 {
 	return SM_SUITE("series", 60, SM_LOOP(thinned_to_peaks, 0, 6), SM_T(points_come_back),
 			SM_T(other_texts_are_refused), SM_T(a_run_tells_its_waits_and_heap),
-			SM_T(without_a_collector_there_is_none));
+			SM_T(no_goal_is_no_series), SM_T(without_a_collector_there_is_none));
 }
