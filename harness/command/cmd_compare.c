@@ -49,22 +49,6 @@ static int usage(const char *err)
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-static int take_percent(const struct sm_option *opt, void *options, const char *value, char *err,
-			size_t errlen)
-{
-	char *end;
-	double v = strtod(value, &end);
-
-	if (end == value || (strcmp(end, "%") != 0 && *end) || !(v >= 0 && v <= 1000)) {
-		snprintf(err, errlen,
-			 "--%s '%.60s'; allowed: a percentage such as 3%%, up to 1000%%", opt->name,
-			 value);
-		return -EINVAL;
-	}
-	*(double *)((char *)options + opt->offset) = v / 100;
-	return 0;
-}
-
 static int take_gate(const struct sm_option *opt, void *options, const char *value, char *err,
 		     size_t errlen)
 {
@@ -123,7 +107,7 @@ static const struct sm_option rows[] = {
 	{"workload", 'w', "NAME,..", "cases of these workloads alone",
 	 INTO(sm__take_list, what.workloads), .topic = "workloads"},
 	{"margin", 0, "P%", "differences up to this are the same: 1%",
-	 INTO(take_percent, judged.margin)},
+	 INTO(sm__take_percent, judged.margin)},
 	{"fail-if", 0, "'NAME > R'",
 	 "exit status 3 where the interval of the ratio B / A lies beyond R; NAME < R likewise; "
 	 "may be repeated",
@@ -131,7 +115,7 @@ static const struct sm_option rows[] = {
 	{"require-power", 0, "P%",
 	 "say how many repetitions it takes to find a difference of P%; exit status 1 where there "
 	 "are fewer",
-	 INTO(take_percent, power)},
+	 INTO(sm__take_percent, power)},
 	{"format", 'f', "FORMAT", "how to print", INTO(sm__take_word, format),
 	 .words = "table|csv|json"},
 };
@@ -196,40 +180,6 @@ static int find_last(struct compare *c, char ids[MAX_SIDES][24], char *err, size
 		argv[i] = ids[i];
 	}
 	return parse_sides(c, n, argv, err, errlen);
-}
-
-static const char *store_of(const struct compare *c, const struct sm_side *s)
-{
-	return s->store != NULL ? s->store : c->store;
-}
-
-/* A report that an earlier side has is that side's: one run, so pairs. */
-static int load(struct compare *c, size_t i, char *err, size_t errlen)
-{
-	struct sm_side *side = &c->sides[i];
-	struct sm_store *s;
-	int rc;
-
-	rc = sm_store_open_read(store_of(c, side), &s, err, errlen);
-	if (rc)
-		return rc;
-	rc = sm_store_load_named(s, side->run, &c->reports[i]);
-	if (rc)
-		snprintf(err, errlen, "%.80s: %s", side->text, sm_store_error(s));
-	sm_store_close(s);
-	if (rc)
-		return rc;
-	side->report = &c->reports[i];
-	for (size_t k = 0; k < i; k++) {
-		const struct sm_side *earlier = &c->sides[k];
-
-		if (strcmp(store_of(c, earlier), store_of(c, side)) == 0 &&
-		    earlier->report->run == side->report->run) {
-			side->report = earlier->report;
-			break;
-		}
-	}
-	return 0;
 }
 
 /* Of a run with itself every ratio is 1. */
@@ -307,36 +257,6 @@ static void print(struct compare *c, const struct sm_compare_text *t, bool first
 	}
 }
 
-/* The sides' rows are one table: its 95 % hold for all of them. */
-static int judge_all(struct compare *c, struct sm_comparison *cmps, size_t n, char *err,
-		     size_t errlen)
-{
-	size_t total = 0, at = 0;
-	struct sm_difference *all;
-	double each;
-	int rc;
-
-	for (size_t i = 0; i < n; i++)
-		total += cmps[i].nrows;
-	all = calloc(total + 1, sizeof(*all));
-	if (all == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < cmps[i].nrows; k++)
-			all[at++] = cmps[i].rows[k].d;
-	rc = sm_verdict_table(all, total, &c->judged, &each);
-	at = 0;
-	for (size_t i = 0; i < n; i++) {
-		cmps[i].each = each;
-		for (size_t k = 0; k < cmps[i].nrows; k++)
-			cmps[i].rows[k].d = all[at++];
-	}
-	free(all);
-	if (rc)
-		snprintf(err, errlen, "out of memory");
-	return rc;
-}
-
 static void print_all(struct compare *c, struct sm_comparison *cmps, size_t n)
 {
 	c->json = c->format == SM_FORMAT_JSON ? cJSON_CreateArray() : NULL;
@@ -363,15 +283,13 @@ static int compare_all(struct compare *c, char *err, size_t errlen)
 {
 	struct sm_comparison cmps[MAX_SIDES] = {0};
 	size_t n = c->nsides - 1;
-	int rc = 0;
+	int rc = sm_sides_load(c->sides, c->nsides, c->store, c->reports, err, errlen);
 
-	for (size_t i = 0; i < c->nsides && rc == 0; i++)
-		rc = load(c, i, err, errlen);
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = sm_compare_sides(&c->sides[0], &c->sides[i + 1], &c->what, &cmps[i], err,
 				      errlen);
 	if (rc == 0)
-		rc = judge_all(c, cmps, n, err, errlen);
+		rc = sm_compare_judge(cmps, n, &c->judged);
 	for (size_t g = 0; g < c->ngates && rc == 0; g++) {
 		bool used = false;
 

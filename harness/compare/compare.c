@@ -94,6 +94,44 @@ void sm_side_free(struct sm_side *s)
 	sm_strings_free(&s->wants);
 }
 
+static int load(struct sm_side *side, const char *path, struct sm_report *report, char *err,
+		size_t errlen)
+{
+	struct sm_store *s;
+	int rc = sm_store_open_read(path, &s, err, errlen);
+
+	if (rc)
+		return rc;
+	rc = sm_store_load_named(s, side->run, report);
+	if (rc)
+		snprintf(err, errlen, "%.80s: %s", side->text, sm_store_error(s));
+	else
+		side->report = report;
+	sm_store_close(s);
+	return rc;
+}
+
+int sm_sides_load(struct sm_side *sides, size_t n, const char *store, struct sm_report *reports,
+		  char *err, size_t errlen)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *path = sides[i].store != NULL ? sides[i].store : store;
+		int rc = load(&sides[i], path, &reports[i], err, errlen);
+
+		if (rc)
+			return rc;
+		for (size_t k = 0; k < i; k++) {
+			const char *earlier = sides[k].store != NULL ? sides[k].store : store;
+
+			if (strcmp(earlier, path) != 0 || sides[k].report->run != reports[i].run)
+				continue;
+			sides[i].report = sides[k].report;
+			break;
+		}
+	}
+	return 0;
+}
+
 bool sm_sides_same(const struct sm_side *a, const struct sm_side *b)
 {
 	for (size_t i = 0; i < a->wants.n; i++)
@@ -310,6 +348,32 @@ int sm_compare_sides(const struct sm_side *base, const struct sm_side *other,
 	sm__items_free(&m.b);
 	if (rc == -ENOMEM)
 		snprintf(err, errlen, "out of memory");
+	return rc;
+}
+
+int sm_compare_judge(struct sm_comparison *cmps, size_t n, const struct sm_verdict_options *o)
+{
+	size_t total = 0, at = 0;
+	struct sm_difference *all;
+	double each;
+	int rc;
+
+	for (size_t i = 0; i < n; i++)
+		total += cmps[i].nrows;
+	all = calloc(total + 1, sizeof(*all));
+	if (all == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < cmps[i].nrows; k++)
+			all[at++] = cmps[i].rows[k].d;
+	rc = sm_verdict_table(all, total, o, &each);
+	at = 0;
+	for (size_t i = 0; i < n; i++) {
+		cmps[i].each = each;
+		for (size_t k = 0; k < cmps[i].nrows; k++)
+			cmps[i].rows[k].d = all[at++];
+	}
+	free(all);
 	return rc;
 }
 

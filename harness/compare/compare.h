@@ -31,6 +31,10 @@ struct sm_side {
 
 /* 0, -EINVAL with one line in err, -ENOMEM. Free in every case. */
 int sm_side_parse(struct sm_side *s, const char *text, char *err, size_t errlen);
+/* Each side's report, of its own store or of `store`: side i has reports[i], or what an earlier
+ * side has of the same run, so that they pair up. 0 or -errno, a line in err. */
+int sm_sides_load(struct sm_side *sides, size_t n, const char *store, struct sm_report *reports,
+		  char *err, size_t errlen);
 /* The same cases of the same report. */
 bool sm_sides_same(const struct sm_side *a, const struct sm_side *b);
 void sm_side_free(struct sm_side *s);
@@ -66,6 +70,9 @@ int sm_compare_sides(const struct sm_side *base, const struct sm_side *other,
 		     const struct sm_compare_what *what, struct sm_comparison *out, char *err,
 		     size_t errlen);
 void sm_comparison_free(struct sm_comparison *c);
+/* Judges all rows of comparisons with one base as one table: its 95 % hold for all of them. 0 or
+ * -ENOMEM. */
+int sm_compare_judge(struct sm_comparison *cmps, size_t n, const struct sm_verdict_options *o);
 
 /* ---- compare_text.c ----------------------------------------------------------------------- */
 

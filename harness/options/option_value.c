@@ -323,6 +323,22 @@ int sm__take_borrowed(const struct sm_option *opt, void *o, const char *value, c
 	return 0;
 }
 
+int sm__take_percent(const struct sm_option *opt, void *o, const char *value, char *err,
+		     size_t errlen)
+{
+	char *end;
+	double v = strtod(value, &end);
+
+	if (end == value || (strcmp(end, "%") != 0 && *end) || !(v >= 0 && v <= 1000)) {
+		snprintf(err, errlen,
+			 "--%s '%.60s'; allowed: a percentage such as 3%%, up to 1000%%", opt->name,
+			 value);
+		return -EINVAL;
+	}
+	*(double *)member(opt, o) = v / 100;
+	return 0;
+}
+
 int sm__take_flag(const struct sm_option *opt, void *o, const char *value, char *err, size_t errlen)
 {
 	bool on = true;

@@ -8,9 +8,10 @@
 #include "harness/options/options.h"
 
 /* A bool; a text that is copied, or one that lives as long as argv; the index of a word; a list of
- * words or names, appended to; NAME=VALUE pairs; a whole value. */
+ * words or names, appended to; NAME=VALUE pairs; a whole value; a share, a double, as percentage.
+ */
 sm_take_fn sm__take_flag, sm__take_text, sm__take_borrowed, sm__take_word, sm__take_words,
-	sm__take_list, sm__take_pair, sm__take_item;
+	sm__take_list, sm__take_pair, sm__take_item, sm__take_percent;
 /* Of run alone, but for the timeout: seconds, a double. */
 sm_take_fn sm__take_counts, sm__take_until, sm__take_reps, sm__take_seed, sm__take_timeout,
 	sm__take_resume, sm__take_no_store;

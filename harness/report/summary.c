@@ -341,13 +341,14 @@ void sm_summary_group(const struct sm_report *report, unsigned group, size_t *fi
 		++*end;
 }
 
-bool sm_summary_result(const struct sm_report *report, unsigned group, const char *name,
-		       struct sm_stats *out, const char **unit, const char **reason)
+/* The values of a result, one for each repetition, malloc'ed; what values need not have in unit and
+ * reason. */
+static struct sm__by_rep result_values(const struct sm_report *report, unsigned group,
+				       const char *name, const char **unit, const char **reason)
 {
 	struct sm__by_rep b;
 	size_t first, end;
 
-	*reason = "";
 	sm_summary_group(report, group, &first, &end);
 	b = (struct sm__by_rep){.values = calloc(end - first + 1, sizeof(double))};
 	for (size_t i = first; b.values != NULL && i < end; i++) {
@@ -362,6 +363,26 @@ bool sm_summary_result(const struct sm_report *report, unsigned group, const cha
 		else
 			*reason = res->reason;
 	}
+	return b;
+}
+
+size_t sm_summary_values(const struct sm_report *report, unsigned group, const char *name,
+			 double **values, const char **unit)
+{
+	const char *reason;
+	struct sm__by_rep b = result_values(report, group, name, unit, &reason);
+
+	*values = b.values;
+	return b.n;
+}
+
+bool sm_summary_result(const struct sm_report *report, unsigned group, const char *name,
+		       struct sm_stats *out, const char **unit, const char **reason)
+{
+	struct sm__by_rep b;
+
+	*reason = "";
+	b = result_values(report, group, name, unit, reason);
 	sm_stats_compute(b.values, b.n, report->confidence, out);
 	free(b.values);
 	return out->n > 0;

@@ -87,6 +87,9 @@ void sm_summary_group(const struct sm_report *report, unsigned group, size_t *fi
  */
 bool sm_summary_result(const struct sm_report *report, unsigned group, const char *name,
 		       struct sm_stats *out, const char **unit, const char **reason);
+/* The values themselves, one for each repetition; *values is malloc'ed in every case. How many. */
+size_t sm_summary_values(const struct sm_report *report, unsigned group, const char *name,
+			 double **values, const char **unit);
 
 /* Do two metrics of one report, the texts of which are interned, stand in one row? */
 static inline bool sm_metrics_share_a_row(const struct sm_metric *a, const struct sm_metric *b)
