@@ -207,6 +207,14 @@ $(B)/witness.so: harness/program/witness/witness.c $(B)/flags
 $(B)/harness/program/preload.o: $(B)/witness.so
 $(B)/harness/program/preload.o: CPPFLAGS += -DSM_WITNESS=\"$(B)/witness.so\"
 
+# The page of a report holds its style and its script, whose hashes are all that its policy lets in.
+$(B)/page.policy: harness/page/page.js harness/page/page.css
+	@mkdir -p $(@D)
+	$(Q)hash() { env printf "$$(sha256sum $$1 | cut -c1-64 | sed 's/../\\x&/g')" | base64; } && \
+		printf "script-src 'sha256-%s'; style-src 'sha256-%s'" "$$(hash harness/page/page.js)" "$$(hash harness/page/page.css)" >$@
+$(B)/harness/page/page.o: $(B)/page.policy
+$(B)/harness/page/page.o: private CPPFLAGS += -DSM_PAGE_POLICY=\"$(B)/page.policy\"
+
 build-tests: $(TESTS) $(FUZZERS) $(FAULTS) $(MALLOCS) $(BEHAVES) ## build every test program
 build-benches: $(BENCHES) ## build every benchmark program
 
@@ -286,6 +294,12 @@ test-fleet: ## the batch script for Slurm and the recipe for ssh, with real ones
 	@tests/setup/deps.sh fleet
 	@$(MAKE) --no-print-directory -j$$(nproc) $(B)/spanmark
 	@for t in slurm ssh; do echo "fleet: $$t"; tests/fleet/$$t.sh $(B) || [ $$? = 77 ] || exit 1; done
+
+.PHONY: test-page
+test-page: ## install Chromium (350 MB) and look at a report page in it
+	@tests/setup/deps.sh page
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@tests/run.sh $(B) test_report_browser
 
 # The machines of tests/vm/machines.py: MACHINES="arm64-n1 x86-2s" for some of them, QUICK=1 for the tests that each is
 # there for rather than all.

@@ -33,6 +33,7 @@ step_asan() { # the unit tests under AddressSanitizer and UndefinedBehaviorSanit
 }
 step_programs() { make --no-print-directory test-programs; } # installs what it needs itself
 step_fleet() { make --no-print-directory test-fleet; } # likewise
+step_page() { make --no-print-directory test-page; } # likewise
 # What takes turns: a number that the next commit has one more of.
 turn() { git -c safe.directory='*' rev-list --count HEAD 2>/dev/null || echo $(($(date +%s) / 86400)); }
 step_vm() { # ARM64 and NUMA machines, emulated: of the two of x86 one by rotation, or all of MACHINES=".."
@@ -118,7 +119,7 @@ test_cycle test_inspect test_limit test_throttle test_stalls test_memfail test_s
 step_fuzz() { FUZZ_SEED=1 make --no-print-directory fuzz TIME=30; }
 # Alone: what fails most often, and builds what the others share. Then side by side, what takes longest first.
 ALONE="test layers format"
-BESIDE="clang vm asan builds mutants hostile model fuzz programs tsan bare fleet long"
+BESIDE="clang vm asan builds mutants hostile model fuzz programs tsan bare fleet page long"
 
 at() { # since the start
 	local t=$(($(date +%s) - CI_STARTED))

@@ -14,8 +14,8 @@
 
 static const char *const lines[SM_TRAIL_LINES] = {"heap_before", "heap_live", "heap_goal"};
 
-/* A goal without a bound (gc.percent=0) is none, and so is a size below 0: of a heap in which nothing
- * is alive, windows may have given back more than was born. */
+/* A goal without a bound (gc.percent=0) is none, and so is a size below 0: of a heap in which
+ * nothing is alive, windows may have given back more than was born. */
 static uint64_t known(size_t bytes)
 {
 	return bytes < SIZE_MAX / 2 ? bytes : UINT64_MAX;

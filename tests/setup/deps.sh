@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that a step of the build needs, and only those that are missing.
 #
-#   tests/setup/deps.sh build|test|format|tidy|clang|fuzz|model|vm|bench|sim ...
+#   tests/setup/deps.sh build|test|format|tidy|clang|fuzz|model|vm|bench|sim|page ...
 #
 # Quiet and instant when nothing is missing. Otherwise it says what it installs and why, and uses
 # apt-get, through sudo when not root. It runs on a bare machine: POSIX sh, no compiler.
@@ -29,6 +29,7 @@ packages_of() {
 	jdk) echo "openjdk-17-jdk-headless" ;;
 	go) echo "golang-go" ;;
 	sim) echo "valgrind" ;;
+	page) echo "$BUILD python3 chromium chromium-driver" ;;
 	programs) echo "$BUILD libseccomp-dev python3 perl openssl redis-server redis-tools memcached nginx-light lua5.4 ruby" \
 		"php-cli php-mbstring php-xml php-sqlite3 php-curl php-intl gdb emacs-nox default-jre-headless postgresql nodejs" ;;
 	fleet) echo "$BUILD python3 slurm-wlm munge openssh-server openssh-client" ;;
@@ -51,6 +52,7 @@ reason_of() {
 	go) echo "the Go collector that the benchmarks compare with" ;;
 	sim) echo "the simulated counters (callgrind)" ;;
 	fleet) echo "the batch system and the ssh server that the fleet's scripts are tried with" ;;
+	page) echo "the browser that report pages are looked at in (350 MB installed)" ;;
 	programs) echo "the programs that the preloaded malloc is tried with (200 MB to fetch, 800 MB installed)" ;;
 	esac
 }
@@ -78,7 +80,7 @@ missing_of() {
 	done | sort -u
 }
 
-[ $# -gt 0 ] || die "usage: tests/setup/deps.sh build|test|format|tidy|clang|fuzz|model|vm|bench|jdk|go|sim ..."
+[ $# -gt 0 ] || die "usage: tests/setup/deps.sh build|test|format|tidy|clang|fuzz|model|vm|bench|jdk|go|sim|page ..."
 wanted=""
 reasons=""
 for group in "$@"; do
