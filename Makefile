@@ -59,7 +59,7 @@ picobj    = $(addsuffix .o,$(addprefix $(B)/pic/,$(basename $(1))))
 ALLOC_SRC := $(call src,$(wildcard allocator/*))
 GC_SRC    := $(call src,collector)
 PERF_SRC  := $(call src,perf)
-WL_SRC    := $(call src,workloads)
+WL_SRC    := $(call src,workloads workloads/trace)
 HARN_SRC  := $(call src,harness $(filter-out harness/main.c,$(wildcard harness/*)))
 # allocator/malloc/preload.c is the malloc interface: only in libspanmark-malloc.so, never in the library.
 LIB_SRC   := $(filter-out allocator/malloc/preload.c,$(ALLOC_SRC)) $(GC_SRC)
@@ -247,6 +247,10 @@ bench-report: $(B)/tests/bench_report ## CPU time of reports and plans at N / 4 
 .PHONY: bench-equal
 bench-equal: all ## how often compare calls equal things different, on this machine (TABLES=)
 	@tests/bench/equal.sh $(B) $(or $(TABLES),60)
+
+.PHONY: bench-trace
+bench-trace: all ## what recording a timeline costs: wall time with and without, in pairs (PAIRS=)
+	@python3 tests/bench/trace.py $(B) $(or $(PAIRS),9)
 
 bench-types: $(B)/tests/bench_types ## what many types cost: memory, an allocation, a look-up, the marking of their objects
 	@$<

@@ -106,6 +106,14 @@ void sm__cycles_tell(struct sm_gc *gc, sm__cycle_fn *fn, void *ctx)
 	sm_lock_release(&gc->stats_lock);
 }
 
+void sm__gc_gauges(struct sm_gc *gc, struct sm_gc_gauges *out)
+{
+	out->heap =
+		sm_load_relaxed(&gc->heap->allocated_bytes) + sm_load_relaxed(&gc->throttle.live);
+	out->goal = sm_load_relaxed(&gc->throttle.goal);
+	out->grey = sm__workq_queued(&gc->workq);
+}
+
 void sm_gc_stats(struct sm_gc *gc, struct sm_gc_stats *out)
 {
 	struct sm_gc_stalls stalls;

@@ -16,6 +16,12 @@ void sm__stalls_tell(struct sm_mutator *m, sm__stall_fn *fn, void *ctx);
 void sm__stalls_sum(struct sm_gc *gc, enum sm_stall_cause cause, struct sm_stall_hist *sum);
 /* Has fn told of the cycles from now on; NULL: no longer, and no call is under way. */
 void sm__cycles_tell(struct sm_gc *gc, sm__cycle_fn *fn, void *ctx);
+/* A moment's figures, for one who looks often: no lock, no sum. grey: packets that are queued. */
+struct sm_gc_gauges {
+	size_t heap, goal;
+	uint32_t grey;
+};
+void sm__gc_gauges(struct sm_gc *gc, struct sm_gc_gauges *out);
 /* Adds a cycle to the figures. Control thread. */
 void sm__stats_publish(struct sm_gc *gc, const struct sm_cycle *c);
 

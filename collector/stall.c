@@ -65,7 +65,7 @@ void sm__stall_note(struct sm_stall_set *set, enum sm_stall_cause cause, uint64_
 		    enum sm_kept kept)
 {
 	sm__stall_record(&set->cause[cause], ns, kept);
-	SM_PROBE2(stall, cause, ns);
+	sm_phase_waited(cause, ns);
 	sm__stall_recent(set, ns);
 	if (SM_UNLIKELY(set->told != NULL)) {
 		uint64_t now = sm__now_ns();

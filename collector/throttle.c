@@ -33,6 +33,7 @@ void sm__throttle_set(struct sm_gc *gc, size_t now, size_t live)
 	/* Three doublings at the limit. */
 	if (most != 0 && step > (most > goal ? most - goal : 0) / 4)
 		step = (most > goal ? most - goal : 0) / 4 + 64 * SM_KIB;
+	sm_store_relaxed(&t->goal, goal);
 	sm_store_relaxed(&t->step, step);
 	sm_store_relaxed(&t->from, when(now, live, goal + step));
 	sm_store_relaxed(&t->trigger, when(now, live, gc->pacer.trigger));

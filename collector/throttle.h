@@ -34,6 +34,7 @@ struct sm_throttle {
 	 */
 	_Atomic(size_t) trigger;    /* at which a cycle is asked for */
 	_Atomic(size_t) from, step; /* from which growth has a price, and by which that doubles */
+	_Atomic(size_t) goal;	    /* of the heap, live and new; for those who look (gcstats.h) */
 	/* marked by the last cycle, less allocated_bytes then: add it to now's */
 	_Atomic(size_t) live;
 	/* spans to be swept for each MiB allocated; 0: nothing to sweep */

@@ -137,3 +137,25 @@ long sm_pin_moves(void)
 		fclose(f);
 	return moves;
 }
+
+int sm_pin_avoid(const int *pus_os, unsigned n)
+{
+	cpu_set_t *left;
+	int rc = sm_pin_release();
+
+	if (rc != 0)
+		return rc;
+	left = malloc(initial_size);
+	if (left == NULL)
+		return -ENOMEM;
+	memcpy(left, initial, initial_size);
+	for (unsigned i = 0; i < n; i++)
+		if (pus_os[i] >= 0)
+			CPU_CLR_S(pus_os[i], initial_size, left);
+	if (CPU_COUNT_S(initial_size, left) == 0)
+		rc = -EBUSY;
+	else if (sched_setaffinity(0, initial_size, left) != 0)
+		rc = -errno;
+	free(left);
+	return rc;
+}

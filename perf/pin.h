@@ -33,6 +33,12 @@ int sm_pin_release(void);
  * not say. Some 50 us: nothing for a timed part. */
 long sm_pin_moves(void);
 
+/*
+ * Keeps the calling thread off these n PUs (-1: none), on those that are left of the mask that the
+ * process started with. 0; -EBUSY: none is left, and the thread may run on all; -ENOMEM.
+ */
+int sm_pin_avoid(const int *pus_os, unsigned n);
+
 /* Where the calling thread runs now; SM_NONE (-1) where the kernel does not say. */
 int sm_pin_current(int *node_os);
 

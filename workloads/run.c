@@ -13,6 +13,7 @@
 #include "workloads/backend.h"
 #include "workloads/counting.h"
 #include "workloads/run_internal.h"
+#include "workloads/trace/trace.h"
 
 __thread struct sm_thread_exit *sm__thread_exit;
 
@@ -187,6 +188,7 @@ int sm__thread_start(struct sm_thread *t, struct sm_run *run, unsigned index)
 	t->moves = sm__run_simulated(run) ? -1 : sm_pin_moves();
 	t->began_ns = sm_clock_ns();
 	sm__counting_thread_start(run->counting, "mutator", index, seat);
+	sm__trace_thread_start(run->trace, "mutator", index);
 	return 0;
 }
 
@@ -215,6 +217,7 @@ void sm__thread_stop(struct sm_thread *t)
 
 	snprintf(who, sizeof(who), "mutator %u", t->index);
 	sm__run_seat_check(t->run, seat_of(t->run, t->index), who);
+	sm__trace_thread_stop(t->run->trace);
 	sm__counting_thread_stop(t->run->counting);
 	check_moves(t, seat_of(t->run, t->index));
 	if (t->m != NULL)

@@ -17,6 +17,7 @@
 struct sm_counting;
 struct sm_counted;
 struct sm_requests_plan;
+struct sm_trace;
 
 /* Totals that only grow, read at both ends of a timed part. */
 struct sm_totals {
@@ -33,6 +34,7 @@ struct sm_run {
 	unsigned nthreads;
 	struct sm_counting *counting;	   /* NULL: nothing is counted */
 	struct sm_requests_plan *requests; /* NULL: the workload has none */
+	struct sm_trace *trace;		   /* NULL: no timeline */
 
 	/* thread 0 only */
 	struct sm_sample *sample;

@@ -2,6 +2,7 @@
  * session.c: one sample in this process: configuration, heap and collector, the run, its results.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "workloads/counting.h"
 #include "workloads/requests.h"
 #include "workloads/run_internal.h"
+#include "workloads/trace/trace.h"
 
 void sm_job_init(struct sm_job *job, const struct sm_params *params)
 {
@@ -180,6 +182,7 @@ static void worker_start(void *ctx, unsigned index, const char *role)
 	else
 		sm__run_seat(run, seat, who);
 	sm__counting_thread_start(run->counting, role, index, seat);
+	sm__trace_thread_start(run->trace, role, index);
 }
 
 static void worker_stop(void *ctx, unsigned index, const char *role)
@@ -189,6 +192,7 @@ static void worker_stop(void *ctx, unsigned index, const char *role)
 
 	snprintf(who, sizeof(who), "%s worker %u", role, index);
 	sm__run_seat_check(run, mark_seat(run->job, index, role), who);
+	sm__trace_thread_stop(run->trace);
 	sm__counting_thread_stop(run->counting);
 }
 
@@ -289,6 +293,75 @@ static int make_collector(struct sm_run *run)
 	return 0;
 }
 
+/* ---- the timeline ------------------------------------------------------------------------- */
+
+/* The seats' CPUs, which the writer is kept off. malloc'ed. */
+static int *seat_cpus(const struct sm_run *run, unsigned *n)
+{
+	const struct sm_job *job = run->job;
+	int *cpus = calloc(run->nthreads + job->workers + 1, sizeof(*cpus));
+
+	*n = 0;
+	for (unsigned i = 0; cpus != NULL && job->mutators != NULL && i < run->nthreads; i++)
+		cpus[(*n)++] = job->mutators[i].cpu;
+	for (unsigned i = 0; cpus != NULL && job->marks != NULL && i < job->workers; i++)
+		cpus[(*n)++] = job->marks[i].cpu;
+	return cpus;
+}
+
+/* Before any thread starts or is pinned. Without it the sample is as good. */
+static void open_trace(struct sm_run *run)
+{
+	struct sm_trace_to to;
+	int *cpus, err = -ENOMEM;
+
+	if (run->job->trace == NULL)
+		return;
+	to = *run->job->trace;
+	to.cpus = cpus = seat_cpus(run, &to.ncpus);
+	if (cpus != NULL)
+		err = sm__trace_open(&to, &run->trace);
+	free(cpus);
+	if (err != 0)
+		sm_run_warn(run, "there is no timeline: %s\n", strerror(-err));
+}
+
+static void collection(void *trace, enum sm_cycle_event event)
+{
+	sm__trace_span(trace, SM_TRACE_COLLECTION, event == SM_CYCLE_BEGINS);
+}
+
+static void watch_heap(struct sm_run *run)
+{
+	if (run->trace == NULL)
+		return;
+	if (run->gc != NULL)
+		(void)sm_gc_on_cycle(run->gc, collection, run->trace);
+	sm__trace_watch(run->trace, run->gc,
+			run->job->backend == SM_WL_SPAN ? sm_malloc_heap() : NULL);
+}
+
+/* All threads have ended. */
+static void close_trace(struct sm_run *run)
+{
+	struct sm_trace_totals n;
+
+	if (run->trace == NULL)
+		return;
+	sm__trace_close(run->trace, &n);
+	run->trace = NULL;
+	sm_run_result(run, SM_RESULT_trace_events, (double)n.events);
+	sm_run_result(run, SM_RESULT_trace_dropped, (double)n.dropped);
+	if (n.dropped > 0)
+		sm_run_warn(run,
+			    "the timeline lacks %" PRIu64 " of %" PRIu64
+			    " events: rings were full, its tracks say where\n",
+			    n.dropped, n.events + n.dropped);
+	if (n.err != 0)
+		sm_run_warn(run, "the timeline ends early, its file cannot be written: %s\n",
+			    strerror(-n.err));
+}
+
 /* ---- the run ------------------------------------------------------------------------------ */
 
 /* Calls the workload with a way out for sm_run_out_of_memory. */
@@ -310,6 +383,7 @@ static void run_workload(struct sm_run *run)
 
 	if (sm__counting_new(run, &run->counting) != 0)
 		return;
+	open_trace(run);
 	err = run->job->backend == SM_WL_GC	 ? make_collector(run)
 	      : run->job->backend == SM_WL_BDWGC ? begin_bdwgc(run)
 						 : 0;
@@ -317,6 +391,7 @@ static void run_workload(struct sm_run *run)
 		err = configure_explicit(run);
 	if (err != 0)
 		return;
+	watch_heap(run);
 	(void)sm_stack_watch("mutator 0");
 	if (sm__thread_start(&run->thread0, run, 0) == 0) {
 		err = call_workload(run);
@@ -329,6 +404,7 @@ static void run_workload(struct sm_run *run)
 	}
 	sm_stack_unwatch();
 	sm_bdwgc_end();
+	sm__trace_watch(run->trace, NULL, NULL);
 	if (run->gc != NULL)
 		sm_gc_destroy(run->gc); /* its threads end, and hand their counts over */
 	if (run->error == 0 &&
@@ -350,6 +426,7 @@ int sm_session_run(const struct sm_job *job, struct sm_sample *out)
 		return -EINVAL;
 	pthread_mutex_init(&run.lock, NULL);
 	run_workload(&run);
+	close_trace(&run);
 	sm__counting_free(run.counting);
 	sm__requests_free(&run);
 	pthread_mutex_destroy(&run.lock);

@@ -21,6 +21,7 @@
 
 struct sm_topology;   /* perf/topology.h */
 struct sm_counterset; /* perf/counterset.h */
+struct sm_trace_to;   /* workloads/trace/trace.h */
 
 /* Where a thread is put. */
 struct sm_seat {
@@ -57,6 +58,9 @@ struct sm_job {
 	 * none. */
 	enum sm_by by;
 	uint64_t seed; /* of every random choice; equal seeds make equal choices */
+	/* Where its timeline goes; what it has of rings and CPUs is set by the session. NULL: none
+	 * is recorded. */
+	const struct sm_trace_to *trace;
 };
 
 /* Fills *job with backend gc, no settings, nothing pinned, nothing counted, seed 1. */

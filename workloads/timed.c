@@ -8,6 +8,7 @@
 #include "workloads/counting.h"
 #include "workloads/requests.h"
 #include "workloads/run_internal.h"
+#include "workloads/trace/trace.h"
 
 static void read_totals(const struct sm_run *run, struct sm_totals *t)
 {
@@ -82,6 +83,7 @@ void sm_run_timed_begin(struct sm_run *run)
 		sm_bdwgc_reset_longest_stop();
 	sm__counting_arm(run->counting, true);
 	read_totals(run, &run->at_begin);
+	sm__trace_span(run->trace, SM_TRACE_TIMED, true); /* right behind its clock */
 	run->base_ticks = sm_clock_ticks() - run->ticks;
 	if (run->job->backend == SM_WL_BDWGC && run->requests != NULL)
 		sm_bdwgc_on_stop(sm__requests_stopped, run);
@@ -94,6 +96,7 @@ void sm_run_timed_end(struct sm_run *run)
 	SM_CHECK(run->timing);
 	sm_bdwgc_on_stop(NULL, NULL);
 	read_totals(run, &now);
+	sm__trace_span(run->trace, SM_TRACE_TIMED, false);
 	run->ticks = sm_clock_delta(run->base_ticks, sm_clock_ticks());
 	sm__counting_arm(run->counting, false);
 	add_totals(&run->timed, &run->at_begin, &now);

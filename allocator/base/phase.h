@@ -44,6 +44,9 @@ enum sm_phase {
 struct sm_phase_hook {
 	void (*enter)(void *ctx, enum sm_phase phase);
 	void (*leave)(void *ctx, enum sm_phase phase);
+	/* A wait of the thread for the collector is over: enum sm_stall_cause, ns. NULL: not asked
+	 * for. */
+	void (*waited)(void *ctx, unsigned cause, uint64_t ns);
 	void *ctx;
 };
 
@@ -71,6 +74,15 @@ SM_INLINE void sm_phase_leave(enum sm_phase phase)
 	SM_PROBE1(phase_leave, phase);
 	if (SM_UNLIKELY(h != NULL))
 		h->leave(h->ctx, phase);
+}
+
+SM_INLINE void sm_phase_waited(unsigned cause, uint64_t ns)
+{
+	const struct sm_phase_hook *h = sm__phase_hook;
+
+	SM_PROBE2(stall, cause, ns);
+	if (SM_UNLIKELY(h != NULL) && h->waited != NULL)
+		h->waited(h->ctx, cause, ns);
 }
 
 #endif

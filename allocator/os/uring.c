@@ -1,6 +1,6 @@
 /*
- * uring.c: an io_uring for madvise and reads alone, by the four system calls and the two rings they
- * share with the kernel.
+ * uring.c: an io_uring for madvise, reads and writes alone, by the four system calls and the two
+ * rings they share with the kernel.
  *
  *     we write:   sqes[i], sq.array[], sq.tail (release)         the kernel reads up to tail
  *     it writes:  cqes[], cq.tail (release)                      we read up to tail (acquire), then
@@ -70,6 +70,7 @@ static int probe(struct sm_uring *u)
 		return err == -EINVAL ? -EOPNOTSUPP : err;
 	return p->last_op >= IORING_OP_MADVISE &&
 			       p->ops[IORING_OP_READ].flags & IO_URING_OP_SUPPORTED &&
+			       p->ops[IORING_OP_WRITE].flags & IO_URING_OP_SUPPORTED &&
 			       p->ops[IORING_OP_MADVISE].flags & IO_URING_OP_SUPPORTED
 		       ? 0
 		       : -EOPNOTSUPP;
@@ -201,14 +202,13 @@ int sm__uring_madvise(struct sm_uring *u, struct sm_advice *a, unsigned n)
 	return waited != 0 ? waited : err;
 }
 
-int sm__uring_read(struct sm_uring *u, int fd, void *buf, size_t bytes, uint64_t offset,
-		   uint64_t tag)
+static int transfer(struct sm_uring *u, uint8_t opcode, uint8_t flags, int fd, const void *buf,
+		    size_t bytes, uint64_t offset, uint64_t tag)
 {
 	SM_CHECK(bytes <= UINT32_MAX);
 	put(u, &(struct io_uring_sqe){
-		       .opcode = IORING_OP_READ,
-		       /* What is in memory already would be read by the caller, at once. */
-		       .flags = IOSQE_ASYNC,
+		       .opcode = opcode,
+		       .flags = flags,
 		       .fd = fd,
 		       .addr = (uintptr_t)buf,
 		       .len = (uint32_t)bytes,
@@ -216,6 +216,21 @@ int sm__uring_read(struct sm_uring *u, int fd, void *buf, size_t bytes, uint64_t
 		       .user_data = tag,
 	       });
 	return submit(u);
+}
+
+int sm__uring_read(struct sm_uring *u, int fd, void *buf, size_t bytes, uint64_t offset,
+		   uint64_t tag)
+{
+	/* What is in memory already would be read by the caller, at once. */
+	return transfer(u, IORING_OP_READ, IOSQE_ASYNC, fd, buf, bytes, offset, tag);
+}
+
+int sm__uring_write(struct sm_uring *u, int fd, const void *buf, size_t bytes, uint64_t offset,
+		    uint64_t tag)
+{
+	/* A copy into the page cache by the caller is cheaper than a worker of the kernel's, which
+	 * would run on any CPU. */
+	return transfer(u, IORING_OP_WRITE, 0, fd, buf, bytes, offset, tag);
 }
 
 int sm__uring_take(struct sm_uring *u, bool wait, uint64_t *tag, int *result)

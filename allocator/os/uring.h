@@ -1,10 +1,10 @@
 /*
- * uring.h: an io_uring (Linux 5.6): many madvise calls in one trip to the kernel, and reads that go
- * on while their caller does something else.
+ * uring.h: an io_uring (Linux 5.6): many madvise calls in one trip to the kernel, and reads and
+ * writes that go on while their caller does something else.
  *
  * The kernel hands all requests to worker threads of its own, so a batch also runs in parallel.
  * Where io_uring is denied (seccomp filters of containers, kernel.io_uring_disabled) or too old,
- * opening says so and the caller uses madvise or pread.
+ * opening says so and the caller uses madvise, pread or pwrite.
  */
 #ifndef SM_ALLOCATOR_URING_H
 #define SM_ALLOCATOR_URING_H
@@ -43,8 +43,11 @@ int sm__uring_madvise(struct sm_uring *u, struct sm_advice *a, unsigned n);
  */
 int sm__uring_read(struct sm_uring *u, int fd, void *buf, size_t bytes, uint64_t offset,
 		   uint64_t tag);
-/* Takes a read that has ended: its tag, and the bytes read or -errno. With wait, waits until there
- * is one, or a signal comes. 1; 0: there is none; or -errno. */
+/* The same of a write; it may be done at once, by the caller, where the kernel can do that. */
+int sm__uring_write(struct sm_uring *u, int fd, const void *buf, size_t bytes, uint64_t offset,
+		    uint64_t tag);
+/* Takes a read or write that has ended: its tag, and the bytes or -errno. With wait, waits until
+ * there is one, or a signal comes. 1; 0: there is none; or -errno. */
 int sm__uring_take(struct sm_uring *u, bool wait, uint64_t *tag, int *result);
 
 #endif
