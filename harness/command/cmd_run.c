@@ -21,6 +21,7 @@
 #include "harness/run/resume.h"
 #include "harness/run/runner.h"
 #include "harness/run/sim.h"
+#include "harness/run/timeline.h"
 #include "harness/run/worker_env.h"
 #include "harness/store/store.h"
 #include "harness/report/writer.h"
@@ -36,6 +37,7 @@ struct run {
 	struct sm_plan plan;
 	struct sm_store *store;
 	struct sm_output output;
+	struct sm_timeline timeline;
 	struct sm_progress progress;
 	struct sm_repeat repeat;
 	struct sm_neighbours neighbours;
@@ -123,7 +125,7 @@ static void add_neighbours(struct run *run, struct sm_record *rec, struct sm_poo
  * in going on. */
 static int run_one(struct run *run, unsigned ordinal, const char *job)
 {
-	char ticks[32], *argv[] = {run->self, (char *)SM_WORKER_COMMAND, ticks, NULL};
+	char ticks[32], *argv[6] = {run->self, (char *)SM_WORKER_COMMAND, ticks};
 	struct sm_runner runner = {.argv = argv,
 				   .on_stderr = relay_stderr,
 				   .on_interrupt = say_that_it_ends,
@@ -145,6 +147,7 @@ static int run_one(struct run *run, unsigned ordinal, const char *job)
 	runner.timeout_s = rec.timeout_s;
 	runner.watch_memory = !rec.simulated; /* valgrind's memory is not the workload's */
 	sm_progress_start(&run->progress, rec.label, rec.rep, rec.pass);
+	sm_timeline_sample(&run->timeline, &rec, argv + 3, &runner.trace_fd);
 	if (rec.program) { /* which the worker starts, preloads, and ends */
 		runner.watch_memory = false;
 		runner.timeout_s = sm_program_longest(rec.timeout_s);
@@ -157,6 +160,7 @@ static int run_one(struct run *run, unsigned ordinal, const char *job)
 		run_worker(run, &runner, &rec, job, &end);
 		sm_runner_record(&runner, &end, &rec, &pool);
 		add_neighbours(run, &rec, &pool);
+		sm_timeline_took(&run->timeline, &rec);
 	}
 	if (end.how == SM_WORKER_INTERRUPTED) {
 		run->interrupted = true; /* not measured: --resume will */
@@ -362,6 +366,7 @@ static int report_run(struct run *run)
 static int measure(struct run *run)
 {
 	int rc = start_progress(run), status;
+	char err[512];
 
 	sm_neighbours_begin(&run->neighbours, "", getpid(), sm_clock_ns());
 	if (rc == 0)
@@ -370,6 +375,10 @@ static int measure(struct run *run)
 		rc = sm_store_end(run->store, run->id, run->interrupted ? "interrupted" : "done");
 		if (rc)
 			sm_complain("%s", sm_store_error(run->store));
+	}
+	if (sm_timeline_close(&run->timeline, true, err, sizeof(err)) != 0) {
+		sm_complain("%s", err);
+		rc = rc ? rc : -EIO;
 	}
 	sm_runner_release_signals(sm_output_abandon);
 	status = report_run(run);
@@ -434,7 +443,8 @@ static int open_all(struct run *run, int argc, char **argv)
 			 run->opt.output);
 		return usage(err);
 	}
-	if (sm_output_open(&run->output, run->opt.output, err, sizeof(err)) != 0)
+	if (sm_output_open(&run->output, run->opt.output, err, sizeof(err)) != 0 ||
+	    sm_timeline_open(&run->timeline, &run->opt, err, sizeof(err)) != 0)
 		return usage(err);
 	if (run->opt.resume && access(run->opt.store, F_OK) != 0) {
 		snprintf(err, sizeof(err),
@@ -490,6 +500,7 @@ static int run_command(struct run *run, int argc, char **argv)
 	if (status == SM_EXIT_OK)
 		status = measure(run);
 	sm_output_close(&run->output, false, err, sizeof(err));
+	sm_timeline_close(&run->timeline, false, err, sizeof(err));
 	return status;
 }
 

@@ -79,6 +79,13 @@ static int check_together(const struct sm_run_options *o, char *err, size_t errl
 		wrong = "--resume goes on with a run of a store: leave --no-store out";
 	else if (o->resume && o->dry_run)
 		wrong = "--resume runs the plan that the store keeps: leave --dry-run out";
+	else if (o->trace != NULL && o->resume)
+		wrong = "--trace records a run from its begin: leave --resume out";
+	else if (o->trace != NULL && o->counters == SM_COUNT_SIM)
+		wrong = "--trace records times, which mean nothing with --counters=sim: leave one "
+			"out";
+	else if (o->trace != NULL && (o->programs.n || o->programs_file || o->server))
+		wrong = "--trace records workloads: leave --program, --programs and --server out";
 	else if (o->counters == SM_COUNT_NONE && (o->events.n || o->sets.n))
 		wrong = "--counters=none contradicts -e and -C; allowed with them: auto, pmu, sw, "
 			"sim";

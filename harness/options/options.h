@@ -87,6 +87,7 @@ struct sm_run_options {
 	char *output;	  /* -o */
 	char *store;	  /* --store */
 	bool no_store;
+	char *trace;	/* --trace */
 	char *note;	/* --note */
 	char *topology; /* --topology: an XML file or a synthetic string, for --dry-run */
 	char *config;	/* --config, read already */

@@ -160,6 +160,13 @@ static const struct sm_option rows[] = {
 		 "say something to a person."},
 	{"waits", 0, NULL, "the table with the waits for the collector by their causes",
 	 INTO(sm__take_flag, waits)},
+	{"trace", 0, "FILE", "a timeline of every sample, to be looked at in ui.perfetto.dev",
+	 INTO(sm__take_text, trace),
+	 .more = "Phases and waits of each mutator and worker, collections, and over time the "
+		 "heap, its goal, resident memory and the grey queue. Perfetto's format, or with "
+		 "the extension .json Chrome's. Each sample is a process in it; its times have the "
+		 "recording in them. Workloads alone, not resumed, not simulated. See "
+		 "docs/TIMELINE.md."},
 	{"color", 0, "WHEN", "colour in the table", INTO(sm__take_word, color),
 	 .words = "auto|always|never"},
 	{"store", 0, "FILE",

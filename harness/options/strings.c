@@ -55,9 +55,9 @@ void sm_run_options_free(struct sm_run_options *o)
 				      &o->backends,   &o->threads, &o->workers,	 &o->place,
 				      &o->mark_place, &o->kinds,   &o->settings, &o->programs,
 				      &o->metrics,    &o->better,  &o->variants};
-	char *texts[] = {o->output, o->store,	 o->topology,  o->config, o->programs_file,
-			 o->setup,  o->teardown, o->server,    o->ready,  o->client,
-			 o->until,  o->note,	 o->resume_run};
+	char *texts[] = {o->output,	   o->trace, o->store,	  o->topology,	o->config,
+			 o->programs_file, o->setup, o->teardown, o->server,	o->ready,
+			 o->client,	   o->until, o->note,	  o->resume_run};
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		sm_strings_free(lists[i]);

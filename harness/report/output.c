@@ -11,17 +11,34 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char abandoned[PATH_MAX]; /* the temporary file of what is open; "": none */
+/* The temporary files of what is open, a report and a timeline at most; "": none. */
+static char abandoned[2][PATH_MAX];
 
 void sm_output_abandon(void)
 {
-	if (abandoned[0])
-		unlink(abandoned);
+	for (int i = 0; i < 2; i++)
+		if (abandoned[i][0])
+			unlink(abandoned[i]);
 }
 
-static int fail_file(const char *path, int err, char *msg, size_t len)
+static void remember(const char *temporary)
 {
-	snprintf(msg, len, "--output: cannot write '%.300s': %s", path, strerror(err));
+	int i = abandoned[0][0] != '\0';
+
+	snprintf(abandoned[i], sizeof(abandoned[i]), "%s", temporary);
+}
+
+static void forget(const char *temporary)
+{
+	for (int i = 0; i < 2 && temporary != NULL; i++)
+		if (strcmp(abandoned[i], temporary) == 0)
+			abandoned[i][0] = '\0';
+}
+
+static int fail_file(const struct sm_output *o, int err, char *msg, size_t len)
+{
+	snprintf(msg, len, "%s: cannot write '%.300s': %s", o->option,
+		 o->path != NULL ? o->path : "standard output", strerror(err));
 	return -err;
 }
 
@@ -29,7 +46,7 @@ static int fail_file(const char *path, int err, char *msg, size_t len)
 static int open_in_place(struct sm_output *o, char *err, size_t errlen)
 {
 	o->file = fopen(o->path, "we");
-	return o->file != NULL ? 0 : fail_file(o->path, errno, err, errlen);
+	return o->file != NULL ? 0 : fail_file(o, errno, err, errlen);
 }
 
 static int open_beside(struct sm_output *o, mode_t mode, char *err, size_t errlen)
@@ -39,24 +56,24 @@ static int open_beside(struct sm_output *o, mode_t mode, char *err, size_t errle
 
 	o->temporary = malloc(len);
 	if (o->temporary == NULL)
-		return fail_file(o->path, ENOMEM, err, errlen);
+		return fail_file(o, ENOMEM, err, errlen);
 	snprintf(o->temporary, len, "%s.XXXXXX", o->path);
 	fd = mkostemp(o->temporary, O_CLOEXEC);
 	if (fd < 0) {
 		saved = errno;
 		free(o->temporary);
 		o->temporary = NULL;
-		return fail_file(o->path, saved, err, errlen);
+		return fail_file(o, saved, err, errlen);
 	}
 	if (fchmod(fd, mode) == 0) /* some file systems have no modes: what they give will do */
 		errno = 0;
-	snprintf(abandoned, sizeof(abandoned), "%s", o->temporary);
+	remember(o->temporary);
 	o->file = fdopen(fd, "w");
 	if (o->file == NULL) {
 		saved = errno;
 		close(fd);
 		unlink(o->temporary);
-		return fail_file(o->path, saved, err, errlen);
+		return fail_file(o, saved, err, errlen);
 	}
 	return 0;
 }
@@ -68,19 +85,21 @@ static int open_path(struct sm_output *o, const char *path, char *err, size_t er
 	mode_t mask;
 
 	o->path = real != NULL ? real : strdup(path);
-	if (o->path == NULL)
-		return fail_file(path, ENOMEM, err, errlen);
+	if (o->path == NULL) {
+		snprintf(err, errlen, "%s: out of memory", o->option);
+		return -ENOMEM;
+	}
 	if (stat(o->path, &st) == 0) {
 		if (S_ISDIR(st.st_mode))
-			return fail_file(path, EISDIR, err, errlen);
+			return fail_file(o, EISDIR, err, errlen);
 		if (!S_ISREG(st.st_mode))
 			return open_in_place(o, err, errlen);
 		if (access(o->path, W_OK) != 0) /* rename would get past a read-only file */
-			return fail_file(path, errno, err, errlen);
+			return fail_file(o, errno, err, errlen);
 		return open_beside(o, st.st_mode & 07777, err, errlen);
 	}
 	if (errno != ENOENT)
-		return fail_file(path, errno, err, errlen);
+		return fail_file(o, errno, err, errlen);
 	mask = umask(0);
 	umask(mask);
 	return open_beside(o, 0666 & ~mask, err, errlen);
@@ -88,9 +107,15 @@ static int open_path(struct sm_output *o, const char *path, char *err, size_t er
 
 int sm_output_open(struct sm_output *o, const char *path, char *err, size_t errlen)
 {
+	return sm_output_open_as(o, "--output", path, err, errlen);
+}
+
+int sm_output_open_as(struct sm_output *o, const char *option, const char *path, char *err,
+		      size_t errlen)
+{
 	int rc;
 
-	*o = (struct sm_output){0};
+	*o = (struct sm_output){.option = option};
 	if (path == NULL || strcmp(path, "-") == 0) {
 		o->file = stdout;
 		return 0;
@@ -167,9 +192,9 @@ int sm_output_close(struct sm_output *o, bool commit, char *err, size_t errlen)
 		if (rc || !commit)
 			unlink(o->temporary);
 	}
-	abandoned[0] = 0;
+	forget(o->temporary);
 	if (rc)
-		fail_file(o->path != NULL ? o->path : "standard output", rc, err, errlen);
+		fail_file(o, rc, err, errlen);
 	free(o->temporary);
 	free(o->path);
 	*o = (struct sm_output){0};

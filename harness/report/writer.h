@@ -90,11 +90,15 @@ struct sm_output {
 	FILE *file; /* stdout when path is NULL */
 	/* as given; symbolic links are followed, the file they lead to is replaced */
 	char *path;
-	char *temporary; /* NULL: written in place (a device, a pipe) */
+	char *temporary;    /* NULL: written in place (a device, a pipe) */
+	const char *option; /* that names it, for messages */
 };
 
 /* path NULL or "-": standard output. 0 or -errno and one line in err. */
 int sm_output_open(struct sm_output *o, const char *path, char *err, size_t errlen);
+/* The same for another option than --output. */
+int sm_output_open_as(struct sm_output *o, const char *option, const char *path, char *err,
+		      size_t errlen);
 /* commit false: the temporary file goes, what was there stays. 0 or -errno and one line in err. */
 int sm_output_close(struct sm_output *o, bool commit, char *err, size_t errlen);
 
@@ -104,7 +108,7 @@ bool sm_output_hits_store(const char *path, const char *store);
  * whose name goes to path, 512 bytes at least. 0, or -EIO where no folder takes it. */
 int sm_report_rescue(const struct sm_report *r, const struct sm_writer *w, char *path, size_t len);
 
-/* Removes the temporary file of the output that is open, if any: for a signal's handler. */
+/* Removes the temporary files of outputs that are open, two at most: for a signal's handler. */
 void sm_output_abandon(void);
 
 #endif

@@ -63,7 +63,7 @@ void sm_resume_describe(cJSON *env, const struct sm_run_options *o, const struct
 static int same_options(const cJSON *begun, const struct sm_run_options *o, char *err,
 			size_t errlen)
 {
-	const cJSON *asked = cJSON_GetObjectItemCaseSensitive(begun, "asked");
+	const cJSON *asked = cJSON_GetObjectItemCaseSensitive(begun, "asked"), *was_traced;
 	size_t n;
 	const struct sm_option *opt = sm_options(&n);
 	int rc = 0;
@@ -72,6 +72,14 @@ static int same_options(const cJSON *begun, const struct sm_run_options *o, char
 		snprintf(err, errlen,
 			 "--resume: the store does not say what this run was begun with (an "
 			 "older spanmark); begin a new run");
+		return -EINVAL;
+	}
+	was_traced = cJSON_GetObjectItemCaseSensitive(asked, "trace");
+	if (cJSON_IsString(was_traced) && was_traced->valuestring[0] != '\0') {
+		snprintf(err, errlen,
+			 "--resume: the run was begun with --trace, whose recording is in its "
+			 "times; "
+			 "begin a new run");
 		return -EINVAL;
 	}
 	for (size_t i = 0; i < n && rc == 0; i++) {

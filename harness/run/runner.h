@@ -24,6 +24,7 @@
 
 #define SM_WORKER_JOB_FD    3
 #define SM_WORKER_SAMPLE_FD 4
+#define SM_WORKER_TRACE_FD  5 /* where it has arguments that say what goes there */
 
 /* Bytes that came through a pipe. What is beyond the limit is read and dropped, and `cut` is set.
  */
@@ -59,6 +60,7 @@ struct sm_runner {
 	/* It has processes of its own, which it ends when it gets a TERM, within so many seconds;
 	 * what is left then is ended here. 0: it is killed at once. */
 	double grace_s;
+	int trace_fd; /* becomes SM_WORKER_TRACE_FD; 0: there is none */
 	/* Its resident memory is looked at from here, where that takes no time of its own. */
 	bool watch_memory;
 	/* Called with whole pieces of the worker's stderr as they come; may be NULL. */

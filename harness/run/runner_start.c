@@ -74,8 +74,8 @@ static void cannot_execute(int err)
 }
 
 /* In the child, between fork and exec: async-signal-safe calls only. Failure is exit status 126. */
-static void child(char *const *argv, char *const *env, int job, const int ends[SM__NPIPES],
-		  pid_t parent)
+static void child(char *const *argv, char *const *env, int job, int trace,
+		  const int ends[SM__NPIPES], pid_t parent)
 {
 	static const int targets[SM__NPIPES] = {SM_WORKER_SAMPLE_FD, 1, 2};
 	static const int sigs[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGPIPE, SIGXFSZ};
@@ -98,7 +98,9 @@ static void child(char *const *argv, char *const *env, int job, const int ends[S
 	}
 	/* All of ours are close-on-exec; what we inherited ourselves is not the worker's business.
 	 */
-	close_range(SM_WORKER_SAMPLE_FD + 1, ~0u, 0);
+	if (trace > 0 && dup2(trace, SM_WORKER_TRACE_FD) < 0)
+		_exit(126);
+	close_range(trace > 0 ? SM_WORKER_TRACE_FD + 1 : SM_WORKER_SAMPLE_FD + 1, ~0u, 0);
 	execve(argv[0], argv, env);
 	cannot_execute(errno);
 	_exit(127);
@@ -156,7 +158,7 @@ int sm__worker_start(struct sm__process *p, const struct sm_runner *r, const cha
 		fflush(NULL);
 		p->pid = fork();
 		if (p->pid == 0)
-			child(r->argv, env, jobfd, writers, parent);
+			child(r->argv, env, jobfd, r->trace_fd, writers, parent);
 		if (p->pid < 0)
 			rc = -errno;
 	}

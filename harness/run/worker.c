@@ -19,6 +19,7 @@
 #include "harness/run/runner.h"
 #include "perf/clock.h"
 #include "workloads/bdwgc.h"
+#include "workloads/trace/trace.h"
 #include "harness/base/complain.h"
 
 #define MAX_JOB (16u << 20)
@@ -157,7 +158,7 @@ static int run_workload(const struct sm_job_parts *p, struct sm_sample *sample,
 	return rc ? rc : sm_session_run(&p->job, sample);
 }
 
-static int run_job(const char *text, size_t len)
+static int run_job(const char *text, size_t len, const struct sm_trace_to *trace)
 {
 	struct sm_job_parts parts;
 	struct sm_library library;
@@ -168,6 +169,7 @@ static int run_job(const char *text, size_t len)
 
 	sm_sample_init(&sample);
 	rc = sm_job_parse(text, len, &parts, sample.error, sizeof(sample.error));
+	parts.job.trace = trace;
 	if (rc == 0)
 		rc = parts.program != NULL ? run_program(&parts, &sample, &library, &has_library)
 					   : run_workload(&parts, &sample, &library, &has_library);
@@ -184,6 +186,7 @@ static int run_job(const char *text, size_t len)
 
 int sm_cmd_worker(int argc, char **argv)
 {
+	struct sm_trace_to trace = {.fd = SM_WORKER_TRACE_FD};
 	size_t len;
 	char *job;
 	int status;
@@ -203,7 +206,11 @@ int sm_cmd_worker(int argc, char **argv)
 		sm_complain("worker: cannot read the job: %s", strerror(errno));
 		return SM_EXIT_FAILED;
 	}
-	status = run_job(job, len);
+	if (argc > 3) { /* timeline.h */
+		trace.format = sm_trace_format_find(argv[2]);
+		trace.label = argv[3];
+	}
+	status = run_job(job, len, trace.format != NULL ? &trace : NULL);
 	free(job);
 	return status;
 }

@@ -16,7 +16,7 @@ BUILD="gcc make pkg-config libc6-dev libpfm4-dev libhwloc-dev libsqlite3-dev lib
 packages_of() {
 	case $1 in
 	build) echo "$BUILD" ;;
-	test) echo "$BUILD check libsubunit-dev libseccomp-dev valgrind python3 g++ sqlite3 git stress-ng zsh fish groff-base mandoc shellcheck locales binutils gdb systemtap-sdt-dev" "python3-jsonschema python3-prometheus-client" \
+	test) echo "$BUILD check libsubunit-dev libseccomp-dev valgrind python3 g++ sqlite3 git stress-ng zsh fish groff-base mandoc shellcheck locales binutils gdb systemtap-sdt-dev protobuf-compiler python3-protobuf" "python3-jsonschema python3-prometheus-client" \
 		"libgc1 libjemalloc2 libmimalloc2.0|libmimalloc3|libmimalloc2 libtcmalloc-minimal4|libtcmalloc-minimal4t64" ;;
 	format) echo "clang-format git" ;;
 	tidy) echo "clang-tidy python3" ;;
