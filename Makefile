@@ -235,6 +235,10 @@ bench-scale: all ## many mutators, a limit, a sawtooth: memory beside bdwgc and 
 	@tests/setup/deps.sh bench
 	@python3 tests/bench/scale.py $(B) $(or $(REPS),5) $(BASE)
 
+.PHONY: tune-proof
+tune-proof: all ## default against tuned, three workloads and a program, on fresh samples (BUDGET=4m each)
+	@tests/bench/tune_proof.sh $(B) $(BUDGET)
+
 bench-attach: ## what attaching and detaching a thread costs, beside bdwgc (ROUNDS=)
 	@tests/setup/deps.sh bench
 	@$(MAKE) --no-print-directory $(B)/tests/bench_attach

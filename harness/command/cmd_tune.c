@@ -38,6 +38,7 @@ struct tune {
 	struct sm_tune_found found;
 	struct sm_counterfactual counterfactual;
 	char *environment;
+	double used_s; /* of the budget, in samples */
 	char err[800];
 };
 
@@ -346,9 +347,15 @@ static int identify(struct tune *t)
 
 static void say(void *ctx, const char *stage, unsigned points, unsigned reps)
 {
-	(void)ctx;
-	fprintf(stderr, "tune: %s: %u configuration%s, %u times\n", stage, points,
-		points == 1 ? "" : "s", reps);
+	const struct tune *t = ctx;
+	double left = t->budget_s - t->used_s;
+
+	fprintf(stderr, "tune: %s: %u configuration%s, %u time%s; ", stage, points,
+		points == 1 ? "" : "s", reps, reps == 1 ? "" : "s");
+	fprintf(stderr, left >= 60 ? "about %.0f min left\n" : "about %.0f s left\n",
+		left >= 60 ? left / 60
+		: left > 0 ? left
+			   : 0);
 }
 
 /* "churn=2" is for all cases of churn. */
@@ -391,6 +398,7 @@ static int measure(void *ctx, const char *stage, const struct sm_tune_point *poi
 
 	if (rc && t->trials.err[0] != '\0')
 		snprintf(t->err, sizeof(t->err), "%s", t->trials.err);
+	t->used_s += rc ? 0 : out->seconds;
 	return rc ? rc : resolve_weights(t, out->nworks);
 }
 
@@ -454,7 +462,7 @@ static int look_ahead(struct tune *t)
 	if (t->check != NULL)
 		return 0;
 	cache_sizes(&sizes);
-	say(NULL, "record", 1, 1);
+	say(t, "record", 1, 1);
 	rc = sm_counterfactual_record(&t->trials, t->backend, &sizes, &t->counterfactual);
 	if (rc == 0 && t->format == 0) {
 		sm_counterfactual_preview(&t->counterfactual, stdout);
@@ -473,6 +481,7 @@ static int search(struct tune *t)
 	t->trials.space = &t->space;
 	t->trials.objective = &t->objective;
 	t->trials.say = say;
+	t->trials.ctx = t;
 	t->search = (struct sm_tune_search){
 		.dials = t->space.dials,
 		.ndials = t->space.n,

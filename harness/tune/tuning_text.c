@@ -88,6 +88,40 @@ static void print_screening(const struct sm_tuning *t, FILE *out)
 	}
 }
 
+/* The point that is the winner but for one dial; NULL: it was not tried. */
+static const struct sm_tune_tried *beside(const struct sm_tuning *t, unsigned dial, unsigned level)
+{
+	struct sm_tune_point p = t->found->tried[t->found->winner].point;
+
+	p.level[dial] = (unsigned char)level;
+	for (unsigned i = 0; i < t->found->ntried; i++)
+		if (memcmp(&t->found->tried[i].point, &p, sizeof(p)) == 0)
+			return &t->found->tried[i];
+	return NULL;
+}
+
+/* How flat it is around what was found: each setting a step less, as it is, a step more. */
+static void print_around(const struct sm_tuning *t, FILE *out)
+{
+	const struct sm_tune_point *p = &t->found->tried[t->found->winner].point;
+
+	fprintf(out, "\n%-*s  ratio of its neighbours, the rest as found\n", NAME_WIDTH,
+		"around it");
+	for (unsigned i = 0; i < t->space->n; i++) {
+		if (p->level[i] == 0)
+			continue;
+		sm_text_name(out, t->space->knobs[i].key, NAME_WIDTH);
+		for (unsigned level = 0; level < t->space->dials[i].levels; level++) {
+			const struct sm_tune_tried *x = beside(t, i, level);
+
+			if (x != NULL && !isnan(x->median))
+				fprintf(out, "  %s%s %.3f", level == p->level[i] ? "*" : "",
+					sm_space_value(t->space, i, level), exp(x->median));
+		}
+		fputc('\n', out);
+	}
+}
+
 static void print_front(const struct sm_tuning *t, FILE *out)
 {
 	fprintf(out, "\nobjective against memory: what nothing beats in both\n");
@@ -123,7 +157,10 @@ void sm_tuning_table(const struct sm_tuning *t, FILE *out)
 	}
 	if (t->found->confirmed_any)
 		print_confirmation(t, out);
-	print_screening(t, out);
+	if (t->found->winner != 0 && t->search->method != SM_TUNE_CHECK)
+		print_around(t, out);
+	if (t->search->method != SM_TUNE_CHECK)
+		print_screening(t, out);
 	print_front(t, out);
 	if (t->counterfactual->n > 0) {
 		fputc('\n', out);
