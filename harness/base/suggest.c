@@ -59,7 +59,7 @@ const char *sm_suggest(const char *typed, const char *const *names, size_t n)
 			found = names[i];
 		}
 	}
-	return best <= len / 3 + 1 && best < len ? found : NULL;
+	return best <= (len + 1) / 3 && best < len ? found : NULL;
 }
 
 void sm_suggest_error(char *err, size_t errlen, const char *what, const char *typed,

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,6 +29,7 @@
 #include "perf/privilege.h"
 #include "perf/topology.h"
 #include "harness/base/complain.h"
+#include "harness/base/terminal.h"
 
 /* Everything a run holds. */
 struct run {
@@ -306,28 +306,6 @@ static int start_progress(struct run *run)
 	return rc;
 }
 
-static bool wants_color(const struct run *run)
-{
-	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	if (run->opt.color != SM_COLOR_AUTO)
-		return run->opt.color == SM_COLOR_ALWAYS;
-	if ((no != NULL && *no) || (term != NULL && strcmp(term, "dumb") == 0))
-		return false;
-	return isatty(fileno(run->output.file)) == 1;
-}
-
-/* A terminal of fewer columns than a table wants gets one of 80. */
-static unsigned table_width(const struct run *run)
-{
-	struct winsize size;
-	bool narrow = isatty(fileno(run->output.file)) == 1 &&
-		      ioctl(fileno(run->output.file), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 &&
-		      size.ws_col < SM_TABLE_WIDTH;
-
-	return narrow ? 80 : SM_TABLE_WIDTH;
-}
-
 /* Prints the run from the store. Exit status. */
 static int report_run(struct run *run)
 {
@@ -347,8 +325,9 @@ static int report_run(struct run *run)
 	by = sm_names_find(sm_by_names, r.by);
 	if (run->opt.resume) /* the sums that its samples have */
 		w.by = by < 0 ? SM_BY_ROLE : (enum sm_by)by;
-	w.color = wants_color(run);
-	w.width = table_width(run);
+	w.color = run->opt.color == SM_COLOR_AUTO ? sm_terminal_colors(run->output.file)
+						  : run->opt.color == SM_COLOR_ALWAYS;
+	w.width = sm_terminal_width(run->output.file, SM_TABLE_WIDTH);
 	rc = sm_report_write(&r, &w, run->output.file);
 	if (rc == -ENOMEM)
 		sm_complain("out of memory while writing the report");

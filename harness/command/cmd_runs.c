@@ -23,7 +23,10 @@ bool sm_stored_open(const char *path, bool to_write, struct sm_store **s)
 
 	*s = NULL;
 	if (access(path, F_OK) != 0)
-		snprintf(err, sizeof(err), "there is no store '%.300s'", path);
+		snprintf(err, sizeof(err),
+			 "there is no store '%.300s'; `spanmark run` makes one, --store names "
+			 "another",
+			 path);
 	else
 		rc = (to_write ? sm_store_open : sm_store_open_read)(path, s, err, sizeof(err));
 	if (rc)

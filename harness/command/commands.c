@@ -36,6 +36,11 @@ int sm_command_unknown(const char *name)
 	const char *names[SM_COUNT_OF(commands)];
 	char err[256];
 
+	if (name[0] == '-') {
+		sm_complain("unknown option '%.60s'; allowed before a command: --help, --version",
+			    name);
+		return SM_EXIT_USAGE;
+	}
 	for (size_t i = 0; i < SM_COUNT_OF(commands); i++)
 		names[i] = commands[i]->name;
 	sm_suggest_error(err, sizeof(err), "command", name, names, SM_COUNT_OF(commands));

@@ -295,7 +295,9 @@ static int open_to_read(struct sm_store *s, const char *path)
 	int rc;
 
 	if (access(path, F_OK) != 0) {
-		snprintf(s->error, sizeof(s->error), "there is no store '%s'", s->path);
+		snprintf(s->error, sizeof(s->error),
+			 "there is no store '%s'; `spanmark run` makes one, --store names another",
+			 s->path);
 		return -ENOENT;
 	}
 	rc = open_file(s, path, SQLITE_OPEN_READWRITE); /* else it leaves files beside it */

@@ -24,6 +24,8 @@ expect 0 "$cmd"; for word in Measure Compare Tune "spanmark help"; do says "$wor
 expect 0 "$cmd" help; cp out all; expect 0 "$cmd" --help; cmp -s all out || bad "help and --help differ"
 expect 0 "$cmd" help run; says "--reps N"
 expect 2 "$cmd" help rum; says "did you mean 'run'" err
+expect 2 "$cmd" foo; grep -q "did you mean" err && bad "foo is like nothing: $(cat err)"
+expect 2 "$cmd" -v; says "unknown option '-v'; allowed before a command: --help, --version" err
 expect 2 "$cmd" rum; says "did you mean 'run'" err
 expect 0 "$cmd" run --help; says "Examples:"
 expect 0 "$cmd" list; says "binary-trees"; says "gc.mode"; says "compact"
