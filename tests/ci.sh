@@ -25,10 +25,12 @@ step_clang() { # the second compiler over everything: clang warns before it opti
 	tests/setup/deps.sh clang
 	mk CC=clang OPT=-O0 VARIANT_SUFFIX=-O0 WERROR=1 all build-tests
 }
+# What reads the sources, or installs the plain build: the same whatever is built.
+SAME="test_docs.sh test_layers.sh test_hygiene.sh test_run_sh.sh test_target.sh test_install.sh"
 step_asan() { # the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer: -O1 compiles in half the time of -O2
 	mk SAN=address,undefined OPT="-O1 -fno-var-tracking" WERROR=1 all build-tests
 	ASAN_OPTIONS=detect_stack_use_after_return=0:detect_leaks=0:allocator_may_return_null=1 \
-	UBSAN_OPTIONS=print_stacktrace=1 SM_TEST_SECONDS=4 \
+	UBSAN_OPTIONS=print_stacktrace=1 SM_TEST_SECONDS=4 TEST_SKIP=$SAME \
 		tests/run.sh "$(make -s SAN=address,undefined print-build)"
 }
 step_programs() { make --no-print-directory test-programs; } # installs what it needs itself
@@ -50,12 +52,11 @@ step_model() { make --no-print-directory test-model; } # installs what it needs 
 step_mutants() { # a third of them, the next third at the next commit: three commits in a row cover all
 	make --no-print-directory test-mutants THIRD="${MUTANTS_THIRD:-$(($(turn) % 3))}"
 }
-# make test in another kind of build: one of them by rotation, or all of BUILDS="..". Without what reads the sources, and
+# make test in another kind of build: one of them by rotation, or all of BUILDS="..". Without what SAME names, and
 # without refused system calls, which end in the same branches of ours in each.
 step_builds() {
 	local kinds=(O0 O3 unit13 unit16 clang) kind args
-	local same="test_docs.sh test_layers.sh test_hygiene.sh test_run_sh.sh test_target.sh"
-	same="$same test_faults_run.sh test_faults_gc.sh test_faults_malloc.sh"
+	local same="$SAME test_faults_run.sh test_faults_gc.sh test_faults_malloc.sh"
 	for kind in ${BUILDS:-${kinds[$(($(turn) % 5))]}}; do
 		case $kind in
 		O0 | O3) args="OPT=-$kind VARIANT_SUFFIX=-$kind" ;;

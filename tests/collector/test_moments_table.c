@@ -236,8 +236,10 @@ static __attribute__((noinline)) void live(struct sm_mutator *own)
 		mine = taken = NULL;
 	} else {
 		cell.made = 1;
-		while (!cell.over)
+		while (!cell.over) {
 			sm_safepoint(own);
+			usleep(5);
+		}
 	}
 	must(whole(mine), "what the caller held is damaged");
 	must(whole(taken), "what the caller took is damaged");

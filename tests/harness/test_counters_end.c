@@ -379,7 +379,7 @@ START_TEST(packages_have_rows)
 
 	faketree_x86(&tree, "AuthenticAMD", 0x1a, 2);
 	for (int i = 0; i < 2; i++) {
-		char name[64];
+		char name[80];
 
 		snprintf(name, sizeof(name), "amd_umc_%d", i);
 		faketree_pmu(&tree, name, 30 + i, "cpumask", "0,2");
