@@ -36,8 +36,8 @@
 
 extern const struct sm_command sm_command_run, sm_command_compare, sm_command_tune, sm_command_lbo,
 	sm_command_list, sm_command_topo, sm_command_events, sm_command_doctor, sm_command_heap,
-	sm_command_runs, sm_command_report, sm_command_merge, sm_command_import, sm_command_export,
-	sm_command_delete;
+	sm_command_runs, sm_command_show, sm_command_report, sm_command_merge, sm_command_import,
+	sm_command_export, sm_command_delete;
 
 /* In the order of `spanmark --help`, *n of them. NULL: no command has that name. */
 const struct sm_command *const *sm_commands(size_t *n);

@@ -6,6 +6,7 @@
 
 #include "harness/options/option_value.h"
 #include "harness/command/cmd.h"
+#include "harness/command/stored.h"
 #include "harness/compare/compare.h"
 #include "harness/compare/lbo.h"
 #include "perf/names.h"
@@ -19,30 +20,6 @@ struct lbo {
 	struct sm_report report;
 	struct sm_lbo l;
 };
-
-/* RUN, STORE:RUN, or nothing: the last run of --store. */
-static int load(struct lbo *c, const char *text, char *err, size_t errlen)
-{
-	struct sm_store *s;
-	int rc = text != NULL ? sm_side_parse(&c->side, text, err, errlen) : 0;
-
-	if (rc == -EINVAL || c->side.wants.n > 0) {
-		snprintf(err, errlen, "lbo: '%.80s' is no run; allowed: RUN, STORE:RUN", text);
-		rc = -EINVAL;
-	}
-	if (rc)
-		return rc;
-	if (c->side.store != NULL)
-		c->store = c->side.store;
-	rc = sm_store_open_read(c->store, &s, err, errlen);
-	if (rc)
-		return rc;
-	rc = sm_store_load_named(s, c->side.run, &c->report);
-	if (rc)
-		snprintf(err, errlen, "%s", sm_store_error(s));
-	sm_store_close(s);
-	return rc;
-}
 
 static void print(const struct lbo *c)
 {
@@ -61,10 +38,10 @@ static int run_lbo(int argc, char **argv)
 	int status, rc;
 
 	if (sm_options_parse(&sm_command_lbo, &c, argc, argv, &status)) {
-		rc = load(&c, c.run, err, sizeof(err));
+		rc = sm_stored_load("lbo", c.store, c.run, &c.side, &c.report, err, sizeof(err));
 		if (rc == 0)
-			rc = sm_lbo_compute(&c.report, c.store, &c.metrics, &c.workloads, &c.l, err,
-					    sizeof(err));
+			rc = sm_lbo_compute(&c.report, c.side.store, &c.metrics, &c.workloads, &c.l,
+					    err, sizeof(err));
 		if (rc == 0)
 			print(&c);
 		else

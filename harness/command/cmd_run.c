@@ -29,7 +29,6 @@
 #include "perf/privilege.h"
 #include "perf/topology.h"
 #include "harness/base/complain.h"
-#include "harness/base/terminal.h"
 
 /* Everything a run holds. */
 struct run {
@@ -325,9 +324,7 @@ static int report_run(struct run *run)
 	by = sm_names_find(sm_by_names, r.by);
 	if (run->opt.resume) /* the sums that its samples have */
 		w.by = by < 0 ? SM_BY_ROLE : (enum sm_by)by;
-	w.color = run->opt.color == SM_COLOR_AUTO ? sm_terminal_colors(run->output.file)
-						  : run->opt.color == SM_COLOR_ALWAYS;
-	w.width = sm_terminal_width(run->output.file, SM_TABLE_WIDTH);
+	sm_writer_fit(&w, run->opt.color, run->output.file);
 	rc = sm_report_write(&r, &w, run->output.file);
 	if (rc == -ENOMEM)
 		sm_complain("out of memory while writing the report");
@@ -335,7 +332,10 @@ static int report_run(struct run *run)
 	if (closed != 0 && closed != -EPIPE) { /* that were a reader that has seen enough */
 		sm_complain("%s", err);
 		/* What was measured is in no store: somewhere else, then. */
-		if (run->opt.store == NULL && sm_report_rescue(&r, &w, err, sizeof(err)) == 0)
+		if (run->opt.store != NULL)
+			sm_complain("the run is kept: spanmark show %s:%lld", run->opt.store,
+				    (long long)run->id);
+		else if (sm_report_rescue(&r, &w, err, sizeof(err)) == 0)
 			sm_complain("the report is in '%s'", err);
 	}
 	sm_report_free(&r);

@@ -48,6 +48,32 @@ int64_t *sm_stored_find(struct sm_store *s, char **names, size_t n)
 	return ids;
 }
 
+int sm_stored_load(const char *command, const char *store, const char *text, struct sm_side *side,
+		   struct sm_report *out, char *err, size_t errlen)
+{
+	struct sm_store *s;
+	int rc = text != NULL ? sm_side_parse(side, text, err, errlen) : 0;
+
+	if (rc == -EINVAL || side->wants.n > 0) {
+		snprintf(err, errlen, "%s: '%.80s' is no run; allowed: RUN, STORE:RUN", command,
+			 text);
+		rc = -EINVAL;
+	}
+	if (rc == 0 && side->store == NULL && (side->store = strdup(store)) == NULL)
+		rc = -ENOMEM;
+	if (rc == -ENOMEM)
+		snprintf(err, errlen, "out of memory");
+	if (rc == 0)
+		rc = sm_store_open_read(side->store, &s, err, errlen);
+	if (rc)
+		return rc;
+	rc = sm_store_load_named(s, side->run, out);
+	if (rc)
+		snprintf(err, errlen, "%s", rc == -ENOMEM ? "out of memory" : sm_store_error(s));
+	sm_store_close(s);
+	return rc;
+}
+
 /* ---- runs --------------------------------------------------------------------------------- */
 
 static void print_table(const struct sm_runs *runs)

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "harness/compare/compare.h"
 #include "harness/options/option_value.h"
 #include "harness/store/store.h"
 
@@ -30,5 +31,10 @@ struct sm_stored {
 bool sm_stored_open(const char *path, bool to_write, struct sm_store **s);
 /* The numbers of the runs that were named, malloc'ed. NULL: it said what is wrong. */
 int64_t *sm_stored_find(struct sm_store *s, char **names, size_t n);
+
+/* RUN, STORE:RUN, or NULL: the last run of the store. 0 or -errno and one line in err. side->store
+ * is where it was; to be freed in every case, as *out. */
+int sm_stored_load(const char *command, const char *store, const char *text, struct sm_side *side,
+		   struct sm_report *out, char *err, size_t errlen);
 
 #endif

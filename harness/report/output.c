@@ -3,6 +3,8 @@
  */
 #include "harness/report/writer.h"
 
+#include "harness/base/terminal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -210,6 +212,12 @@ struct sm_metric sm__writer_metric(const struct sm_metric *m)
 	if (!m->role[0])
 		shown.role = sums[m->by];
 	return shown;
+}
+
+void sm_writer_fit(struct sm_writer *w, enum sm_color color, FILE *out)
+{
+	w->color = color == SM_COLOR_AUTO ? sm_terminal_colors(out) : color == SM_COLOR_ALWAYS;
+	w->width = sm_terminal_width(out, SM_TABLE_WIDTH);
 }
 
 int sm_report_write(const struct sm_report *r, const struct sm_writer *w, FILE *out)

@@ -29,6 +29,9 @@ struct sm_writer {
 	bool wide, waits; /* a table with everything; with the waits by cause */
 };
 
+/* Colour and width as --color and the terminal want them, if `out` is one. */
+void sm_writer_fit(struct sm_writer *w, enum sm_color color, FILE *out);
+
 /* 0, -ENOMEM, or -EIO with errno when `out` could not be written. */
 int sm_report_write(const struct sm_report *r, const struct sm_writer *w, FILE *out);
 

@@ -34,8 +34,9 @@ int64_t sm__store_number(struct sm_store *s, const char *sql, int *rc);
 int sm__store_define(struct sm_store *s, const struct sm_row_type *type);
 int sm__store_insert(struct sm_store *s, const struct sm_row_type *type, int64_t sample,
 		     const void *rows, size_t n);
-/* array: where a pointer to rows is. -EILSEQ: a word that is none of its enum's. */
-int sm__store_load_rows(struct sm_store *s, const struct sm_row_type *type, int64_t sample,
-			void *array, size_t *n, struct sm_pool *pool);
+/* array: where a pointer to rows is; *st: NULL at first, for the caller to finalize after the last
+ * sample. -EILSEQ: a word that is none of its enum's. */
+int sm__store_load_rows(struct sm_store *s, const struct sm_row_type *type, sqlite3_stmt **st,
+			int64_t sample, void *array, size_t *n, struct sm_pool *pool);
 
 #endif

@@ -35,7 +35,11 @@ static void *room(void *array, size_t n, size_t size, int *rc)
 	return bigger != NULL ? bigger : array;
 }
 
-static int load_sample(struct sm_store *s, sqlite3_stmt *st, struct sm_report *out)
+/* The rows of a sample: a statement for each table. */
+enum { RESULTS, METRICS, SERIES, NTABLES };
+
+static int load_sample(struct sm_store *s, sqlite3_stmt *st, sqlite3_stmt *rows[NTABLES],
+		       struct sm_report *out)
 {
 	struct sm_pool *pool = &out->pool;
 	int64_t id = sqlite3_column_int64(st, 0);
@@ -72,30 +76,37 @@ static int load_sample(struct sm_store *s, sqlite3_stmt *st, struct sm_report *o
 		.library = text_at(st, 15, pool, &rc),
 	};
 	if (rc == 0)
-		rc = sm__store_load_rows(s, &sm_result_type, id, &r->results, &r->nresults, pool);
+		rc = sm__store_load_rows(s, &sm_result_type, &rows[RESULTS], id, &r->results,
+					 &r->nresults, pool);
 	if (rc == 0)
-		rc = sm__store_load_rows(s, &sm_metric_type, id, &r->metrics, &r->nmetrics, pool);
+		rc = sm__store_load_rows(s, &sm_metric_type, &rows[METRICS], id, &r->metrics,
+					 &r->nmetrics, pool);
 	if (rc == 0)
-		rc = sm__store_load_rows(s, &sm_series_type, id, &r->series, &r->nseries, pool);
+		rc = sm__store_load_rows(s, &sm_series_type, &rows[SERIES], id, &r->series,
+					 &r->nseries, pool);
 	return rc;
 }
 
 static int load_samples(struct sm_store *s, struct sm_report *out)
 {
 	int rc = 0, step = SQLITE_DONE;
-	sqlite3_stmt *st = sm__store_prepare(
-		s,
-		"SELECT id,ordinal,grp,workload,backend,params,config,placement,pass,rep,status,"
-		"message,took_s,output,warnings,library FROM sample WHERE run=? ORDER BY "
-		"grp,rep,pass,ordinal",
-		&rc);
+	sqlite3_stmt *rows
+		[NTABLES] = {NULL},
+	   *st = sm__store_prepare(
+		   s,
+		   "SELECT id,ordinal,grp,workload,backend,params,config,placement,pass,rep,status,"
+		   "message,took_s,output,warnings,library FROM sample WHERE run=? ORDER BY "
+		   "grp,rep,pass,ordinal",
+		   &rc);
 
 	if (rc == 0)
 		sqlite3_bind_int64(st, 1, out->run);
 	while (rc == 0 && (step = sqlite3_step(st)) == SQLITE_ROW)
-		rc = load_sample(s, st, out);
+		rc = load_sample(s, st, rows, out);
 	if (rc == 0)
 		rc = sm__store_fail(s, step);
+	for (int i = 0; i < NTABLES; i++)
+		sqlite3_finalize(rows[i]);
 	sqlite3_finalize(st);
 	return rc;
 }

@@ -168,26 +168,32 @@ static int load_row(struct sm_store *s, sqlite3_stmt *st, const struct sm_row_ty
 	return sm_row_keep(type, row, pool);
 }
 
-int sm__store_load_rows(struct sm_store *s, const struct sm_row_type *type, int64_t sample,
-			void *array, size_t *n, struct sm_pool *pool)
+static sqlite3_stmt *prepare_rows(struct sm_store *s, const struct sm_row_type *type, int *rc)
 {
 	struct columns c = columns_of(type);
-	int rc = 0, step = SQLITE_DONE;
 	char sql[sizeof(c) + 64];
-	sqlite3_stmt *st;
 
 	snprintf(sql, sizeof(sql), "SELECT %s FROM %s WHERE sample=? ORDER BY rowid", c.reads + 1,
 		 type->table);
-	st = sm__store_prepare(s, sql, &rc);
+	return sm__store_prepare(s, sql, rc);
+}
+
+int sm__store_load_rows(struct sm_store *s, const struct sm_row_type *type, sqlite3_stmt **st,
+			int64_t sample, void *array, size_t *n, struct sm_pool *pool)
+{
+	int rc = 0, step = SQLITE_DONE;
+
+	if (*st == NULL)
+		*st = prepare_rows(s, type, &rc);
 	if (rc == 0)
-		sqlite3_bind_int64(st, 1, sample);
-	while (rc == 0 && (step = sqlite3_step(st)) == SQLITE_ROW) {
+		sqlite3_bind_int64(*st, 1, sample);
+	while (rc == 0 && (step = sqlite3_step(*st)) == SQLITE_ROW) {
 		void *row = sm_row_add(type, array, n);
 
-		rc = row != NULL ? load_row(s, st, type, row, pool) : -ENOMEM;
+		rc = row != NULL ? load_row(s, *st, type, row, pool) : -ENOMEM;
 	}
 	if (rc == 0)
 		rc = sm__store_fail(s, step);
-	sqlite3_finalize(st);
+	sqlite3_reset(*st);
 	return rc;
 }

@@ -1,6 +1,6 @@
 /*
- * bench_report: reports of many samples, and plans of many jobs: CPU time at N / 4 and at N, and
- * what it grows by (4 is linear).
+ * bench_report: reports of many samples, plans of many jobs, and stores of many runs: CPU time at
+ * N / 4 and at N, and what it grows by (4 is linear).
  *
  *   bench_report [N]     samples, three repetitions a case, two warnings in each; jobs
  */
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "harness/plan/plan.h"
 #include "harness/store/store.h"
@@ -66,7 +67,8 @@ static void add_results(struct sm_record *r)
 	}
 }
 
-static void fill(struct sm_store *s, unsigned n, struct sm_report *out)
+/* One run of n samples. */
+static void fill(struct sm_store *s, unsigned n)
 {
 	struct sm_run_info info = {.environment = "{\"counters\":{\"passes\":1}}",
 				   .topology = "",
@@ -100,8 +102,6 @@ static void fill(struct sm_store *s, unsigned n, struct sm_report *out)
 			die(sm_store_error(s));
 		sm_record_free(&r);
 	}
-	if (sm_store_load(s, run, out) != 0)
-		die(sm_store_error(s));
 }
 
 static double write_s(const struct sm_report *r, enum sm_format format)
@@ -114,6 +114,49 @@ static double write_s(const struct sm_report *r, enum sm_format format)
 		die("the report cannot be written");
 	fclose(null);
 	return cpu_s() - from;
+}
+
+/* What spanmark show does with the last run, but for the file that it prints to. */
+static void load(struct sm_store *s, struct sm_report *out)
+{
+	if (sm_store_load(s, 0, out) != 0)
+		die(sm_store_error(s));
+}
+
+enum { RUN = 100 }; /* samples of a run of a store of many */
+
+/* Opens a store of n samples in runs of a hundred as spanmark runs and spanmark show do. */
+static void many_runs(unsigned n, double *list, double *show)
+{
+	char path[] = "/tmp/bench-report-XXXXXX", err[300], command[64];
+	struct sm_report r;
+	struct sm_runs runs;
+	struct sm_store *s;
+
+	if (mkdtemp(path) == NULL || chdir(path) != 0 ||
+	    sm_store_open("s.db", &s, err, sizeof(err)) != 0)
+		die("no store");
+	for (unsigned i = 0; i < n / RUN; i++)
+		fill(s, RUN);
+	sm_store_close(s);
+	*list = cpu_s();
+	if (sm_store_open_read("s.db", &s, err, sizeof(err)) != 0 || sm_store_runs(s, &runs) != 0 ||
+	    runs.n != n / RUN || runs.v[0].samples != RUN)
+		die("no list");
+	*list = cpu_s() - *list;
+	sm_runs_free(&runs);
+	sm_store_close(s);
+	*show = cpu_s();
+	if (sm_store_open_read("s.db", &s, err, sizeof(err)) != 0)
+		die(err);
+	load(s, &r);
+	write_s(&r, SM_FORMAT_TABLE);
+	*show = cpu_s() - *show;
+	sm_report_free(&r);
+	sm_store_close(s);
+	snprintf(command, sizeof(command), "rm -rf %s", path);
+	if (system(command) != 0)
+		die(command);
 }
 
 /* A sweep of a tenth of the jobs as cases, ten repetitions each. */
@@ -154,7 +197,7 @@ static void row(const char *what, const double s[2])
 int main(int argc, char **argv)
 {
 	unsigned n = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 100000;
-	double table[2], csv[2], json[2], stored[2], plan[2];
+	double table[2], csv[2], json[2], stored[2], loaded[2], plan[2], list[2], show[2];
 	char err[300];
 
 	for (int i = 0; i < 2; i++) {
@@ -164,20 +207,27 @@ int main(int argc, char **argv)
 		if (sm_store_open(NULL, &s, err, sizeof(err)) != 0)
 			die(err);
 		stored[i] = cpu_s();
-		fill(s, i ? n : n / 4, &r);
+		fill(s, i ? n : n / 4);
 		stored[i] = cpu_s() - stored[i];
+		loaded[i] = cpu_s();
+		load(s, &r);
+		loaded[i] = cpu_s() - loaded[i];
 		table[i] = write_s(&r, SM_FORMAT_TABLE);
 		csv[i] = write_s(&r, SM_FORMAT_CSV);
 		json[i] = write_s(&r, SM_FORMAT_JSON);
 		sm_report_free(&r);
 		sm_store_close(s);
+		many_runs(i ? n : n / 4, &list[i], &show[i]);
 		plan[i] = plan_s(i ? n : n / 4);
 	}
 	printf("%-22s %9u   %9u\n", "", n / 4, n);
-	row("stored and loaded", stored);
+	row("stored", stored);
+	row("loaded", loaded);
 	row("table", table);
 	row("CSV", csv);
 	row("JSON", json);
 	row("planned", plan);
+	row("runs of 100: list", list);
+	row("runs of 100: show one", show);
 	return 0;
 }

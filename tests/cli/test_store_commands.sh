@@ -64,6 +64,31 @@ refuse "there is no store 'spanmark.db'" export 1 x.db
 expect 1 "$cmd" export --store fleet.db 1 nowhere/x.db
 [ "$(wc -l <err)" = 1 ] || bad "export to nowhere: $(cat err)"
 
+# ---- show ----
+timeout 600 "$cmd" run -w churn -p ops=2000 --backend libc --reps 2 -c sw -C soft --by core --store show.db -f json -o was.json 2>/dev/null
+for f in table csv json go markdown openmetrics; do
+	expect 0 "$cmd" show --store show.db -f $f --color never; cp out shown
+	[ -s shown ] || bad "show -f $f prints nothing"
+	expect 0 "$cmd" show show.db:1 -f $f -o again; cmp -s again shown || bad "show -f $f -o differs"
+done
+expect 0 "$cmd" show show.db:last -f json; cmp -s out was.json || bad "show prints another report than the run did"
+expect 0 "$cmd" show --store show.db; cp out core; says " core "
+expect 0 "$cmd" show --store show.db --by core; cmp -s out core || bad "by core, as it was measured"
+expect 0 "$cmd" show --store show.db --by thread; ! cmp -s out core || bad "by thread is by core"
+expect 0 "$cmd" show --store show.db --wide; ! cmp -s out core || bad "--wide is the short table"
+refuse "--by l3: run 1 was measured --by core; allowed: role, thread, core" show --store show.db --by l3
+refuse "no such run: 9" show --store show.db 9
+refuse "show: 'libc' is no run; allowed: RUN, STORE:RUN" show --store show.db libc
+refuse "show: '1/libc' is no run" show --store show.db 1/libc
+refuse "there is no store 'none.db'" show --store none.db
+refuse "one file" show --store show.db -o show.db
+refuse "nowhere/x" show --store show.db -o nowhere/x
+refuse "allowed: table, csv, json" show --store show.db -f yaml
+if [ -w /dev/full ]; then
+	expect 1 "$cmd" run -w churn -p ops=2000 --backend libc --reps 1 -c none --store show.db -o /dev/full
+	says "the run is kept: spanmark show show.db:2" err
+fi
+
 # ---- delete ----
 refuse "no such run: 9" delete --store fleet.db 1 9
 refuse "delete: wants RUN" delete --store fleet.db
@@ -108,7 +133,7 @@ if [ "$(id -u)" != 0 ]; then
 	chmod u+w .
 fi
 cd .. || exit 1
-for c in runs merge import export delete; do
+for c in runs show merge import export delete; do
 	expect 0 "$cmd" $c --help; says "usage: spanmark"; says "Examples:"
 done
 finish
