@@ -27,6 +27,11 @@ int sm__store_exec(struct sm_store *s, const char *sql);
 /* The first column of the first row, 0 without one. *rc as above. */
 int64_t sm__store_number(struct sm_store *s, const char *sql, int *rc);
 
+/* What a file system of this statfs type is called where it is a network's; NULL: it is none. */
+const char *sm__store_network(unsigned long type);
+/* WAL, or over a network, where it cannot work, a journal. 0 or -errno. */
+int sm__store_choose_journal(struct sm_store *s, const char *network);
+
 /* ---- store_rows.c: results and metrics of a sample ---------------------------------------- */
 
 /* Makes the table, or adds what columns an old one lacks. These return 0 or -errno; what went wrong

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "harness/base/complain.h"
 #include "harness/store/store_internal.h"
 
 #define APPLICATION_ID 0x536d4b21 /* "SmK!" */
@@ -200,6 +202,40 @@ static int switch_to_wal(struct sm_store *s)
 	return rc;
 }
 
+/* Through the log of WAL, processes of one machine meet in shared memory: over a network there is
+ * none. */
+const char *sm__store_network(unsigned long type)
+{
+	static const struct {
+		unsigned long type;
+		const char *name;
+	} known[] = {{0x6969, "NFS"},	     {0xff534d42, "CIFS"}, {0xfe534d42, "SMB"},
+		     {0x0bd00bd0, "Lustre"}, {0x47504653, "GPFS"}, {0x00c36400, "Ceph"},
+		     {0x5346414f, "AFS"},    {0x01021997, "9P"}};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if ((type & 0xffffffff) == known[i].type)
+			return known[i].name;
+	return NULL;
+}
+
+int sm__store_choose_journal(struct sm_store *s, const char *network)
+{
+	int rc;
+
+	if (network == NULL)
+		return switch_to_wal(s);
+	rc = sm__store_exec(s, "PRAGMA journal_mode=DELETE");
+	return rc == -EBUSY ? 0 : rc; /* others have it open: as it is, then */
+}
+
+static const char *network_of(const char *path)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 ? sm__store_network((unsigned long)fs.f_type) : NULL;
+}
+
 static int open_file(struct sm_store *s, const char *path, int flags)
 {
 	int rc = sm__store_fail(s, sqlite3_open_v2(path, &s->db, flags, NULL));
@@ -233,8 +269,15 @@ static int open_to_write(struct sm_store *s, const char *path)
 
 	if (rc == 0)
 		rc = bring_up(s);
-	if (rc == 0 && path != NULL)
-		rc = switch_to_wal(s);
+	if (rc == 0 && path != NULL) {
+		const char *network = network_of(path);
+
+		rc = sm__store_choose_journal(s, network);
+		if (rc == 0 && network != NULL)
+			sm_complain("store '%s' is on %s: write to it from one machine at a time; "
+				    "stores on local disks can be merged (spanmark merge)",
+				    s->path, network);
+	}
 	if (rc == 0)
 		rc = sm__store_exec(s, "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;");
 	return rc;

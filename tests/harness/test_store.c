@@ -422,6 +422,40 @@ START_TEST(refuses_a_later_layout)
 }
 END_TEST
 
+static int journal_is(struct sm_store *s, const char *mode)
+{
+	char sql[80];
+	int rc = 0;
+
+	snprintf(sql, sizeof(sql), "SELECT journal_mode='%s' FROM pragma_journal_mode", mode);
+	return (int)sm__store_number(s, sql, &rc);
+}
+
+/* Two processes' connections write in turn, with the log and, as over a network, without. */
+START_TEST(a_network_has_no_log)
+{
+	struct sm_store *s = open_store(path), *other;
+
+	ck_assert_int_eq(journal_is(s, "wal"), 1);
+	ck_assert_str_eq(sm__store_network(0x6969), "NFS");
+	ck_assert_str_eq(sm__store_network(0xffffffffff534d42), "CIFS"); /* an int, extended */
+	ck_assert_ptr_null(sm__store_network(0xef53));			 /* ext4 */
+	ck_assert_ptr_null(sm__store_network(0x01021994));		 /* tmpfs */
+	ck_assert_int_eq(sm__store_choose_journal(s, "NFS"), 0);
+	ck_assert_int_eq(journal_is(s, "delete"), 1);
+	check_contents(s, fake_run(s, NULL, two, 2, 3));
+	ck_assert_int_eq(sm_store_open_read(path, &other, err, sizeof(err)), 0);
+	check_contents(other, 1);
+	sm_store_close(other);
+	other = open_store(path); /* another machine's, which has the disk */
+	ck_assert_int_eq(sm__store_choose_journal(s, "NFS"), 0); /* not while it is open */
+	check_contents(other, fake_run(other, NULL, two, 2, 3));
+	check_contents(s, fake_run(s, NULL, two, 2, 3));
+	sm_store_close(other);
+	sm_store_close(s);
+}
+END_TEST
+
 START_TEST(wire_refusals)
 {
 	static const char *const bad[] = {
@@ -741,9 +775,10 @@ int main(void)
 		SM_T(several_runs), SM_T(goes_on_where_it_stopped),
 		SM_T(what_is_left_of_each_group), SM_T(a_plan_grows_and_is_cut),
 		SM_T(until_goes_on_before_its_look), SM_T(the_same_sample_twice_is_refused),
-		SM_T(refuses_what_is_not_ours), SM_T(refuses_a_later_layout), SM_T(wire_refusals),
-		SM_T(wire_mutations), SM_T(a_failed_session_is_a_failed_sample),
-		SM_T(calibrations_come_back), SM_T(calibrations_are_applied),
-		SM_T(first_layout_is_upgraded), SM_T(reasons_are_kept_once),
-		SM_T(a_field_that_an_old_store_lacks_is_none), SM_T(a_word_of_no_enum_is_damage));
+		SM_T(refuses_what_is_not_ours), SM_T(refuses_a_later_layout),
+		SM_T(a_network_has_no_log), SM_T(wire_refusals), SM_T(wire_mutations),
+		SM_T(a_failed_session_is_a_failed_sample), SM_T(calibrations_come_back),
+		SM_T(calibrations_are_applied), SM_T(first_layout_is_upgraded),
+		SM_T(reasons_are_kept_once), SM_T(a_field_that_an_old_store_lacks_is_none),
+		SM_T(a_word_of_no_enum_is_damage));
 }
