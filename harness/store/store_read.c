@@ -90,14 +90,13 @@ static int load_sample(struct sm_store *s, sqlite3_stmt *st, sqlite3_stmt *rows[
 static int load_samples(struct sm_store *s, struct sm_report *out)
 {
 	int rc = 0, step = SQLITE_DONE;
-	sqlite3_stmt *rows
-		[NTABLES] = {NULL},
-	   *st = sm__store_prepare(
-		   s,
-		   "SELECT id,ordinal,grp,workload,backend,params,config,placement,pass,rep,status,"
-		   "message,took_s,output,warnings,library FROM sample WHERE run=? ORDER BY "
-		   "grp,rep,pass,ordinal",
-		   &rc);
+	sqlite3_stmt *rows[NTABLES] = {NULL};
+	sqlite3_stmt *st = sm__store_prepare(
+		s,
+		"SELECT id,ordinal,grp,workload,backend,params,config,placement,pass,rep,status,"
+		"message,took_s,output,warnings,library FROM sample WHERE run=? ORDER BY "
+		"grp,rep,pass,ordinal",
+		&rc);
 
 	if (rc == 0)
 		sqlite3_bind_int64(st, 1, out->run);
