@@ -96,8 +96,8 @@ static void put_end(FILE *out)
 
 typedef int section_fn(struct sm_section *s);
 static section_fn *const sections[] = {
-	sm__section_results,  sm__section_distributions, sm__section_waits,   sm__section_memory,
-	sm__section_counters, sm__section_tuning,	 sm__section_machine, sm__section_notes};
+	sm__section_tuning, sm__section_results,  sm__section_distributions, sm__section_waits,
+	sm__section_memory, sm__section_counters, sm__section_machine,	     sm__section_notes};
 
 static int put_sections(const struct sm_page *page, struct sm_section *runs, FILE *out,
 			FILE *contents)

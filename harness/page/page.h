@@ -3,8 +3,8 @@
  * script for what it says.
  *
  * What a reader sees, in this order: what was measured and where; the answer (ratios against a
- * baseline, or the figures themselves); results with their distributions; waits; heap over time;
- * counters; tuning; the machine with its threads; everything else that was noted.
+ * baseline, what a tuning found, or the figures themselves); results with their distributions;
+ * waits; heap over time; counters; the machine with its threads; everything else that was noted.
  *
  *   page.c     the frame of the document, and its sections in order
  *   answer.c   the head, verdicts, ratios     results.c   tables of results, distributions

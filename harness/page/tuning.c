@@ -176,7 +176,8 @@ static void put_pareto(struct sm_section *s, const cJSON *pareto)
 	char id[32];
 
 	snprintf(id, sizeof(id), "pareto-%zu", s->index);
-	fputs("<figure><figcaption>Time against memory <span>filled: on the front; ringed: chosen"
+	fputs("<figure><figcaption>Time against memory <span>filled: on the front; ringed: looked "
+	      "best"
 	      "</span></figcaption>",
 	      s->out);
 	put_scatter(s->out, pareto);
@@ -193,7 +194,7 @@ static void put_pareto(struct sm_section *s, const cJSON *pareto)
 		sm__grid_number(s->out, number(p, "time_ratio"), "x");
 		sm__grid_number(s->out, number(p, "rss_ratio"), "x");
 		sm_html(s->out, "<td>%s</td></tr>\n",
-			cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(p, "chosen"))  ? "chosen"
+			cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(p, "chosen"))  ? "looked best"
 			: cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(p, "front")) ? "on it"
 										     : "behind");
 	}
@@ -211,7 +212,8 @@ static void put_advice(struct sm_section *s, const cJSON *tuning)
 	sm_html(s->out, "<p class=\"verdict\">%s <b><bdi>%s</bdi></b></p>\n", said,
 		text(tuning, "settings"));
 	sm__section_note(s, text(tuning, "why"));
-	sm__section_note(s, text(tuning, "objective"));
+	if (text(tuning, "objective")[0])
+		sm_html(s->out, "<p class=\"note\">objective: %s</p>\n", text(tuning, "objective"));
 }
 
 int sm__section_tuning(struct sm_section *s)

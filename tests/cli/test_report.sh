@@ -111,7 +111,7 @@ for bad in source["BAD"]:
     assert bad in words, bad
 assert "Tuning" in words and len(p.tables["pareto-0"]["rows"]) == 3
 row = p.tables["pareto-0"]["rows"][0]["cells"]
-assert row[1]["data-v"] == "0.9" and row[2]["data-v"] == "1.2" and row[3]["text"] == "chosen"
+assert row[1]["data-v"] == "0.9" and row[2]["data-v"] == "1.2" and row[3]["text"] == "looked best"
 P
 
 # ---- refusals ---------------------------------------------------------------------------------------
