@@ -66,9 +66,12 @@ static const struct sm_option rows[] = {
 	{"format", 'f', "FORMAT", "how to print", SM_INTO(sm__take_word, struct lbo, format),
 	 .words = "table|csv|json"},
 };
-static const struct sm_option operand = {NULL, 0, "[RUN]",
+static const struct sm_option operand = {NULL,
+					 0,
+					 "[RUN]",
 					 "the run, or STORE:RUN: the last one of --store",
-					 SM_INTO(sm__take_borrowed, struct lbo, run)};
+					 SM_INTO(sm__take_borrowed, struct lbo, run),
+					 .topic = "runs"};
 static const struct sm_option_table table = {"lbo", rows, SM_COUNT_OF(rows), &operand, NULL};
 
 const struct sm_command sm_command_lbo = {

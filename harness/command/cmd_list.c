@@ -11,6 +11,7 @@
 #include "harness/base/suggest.h"
 #include "perf/setfile.h"
 #include "harness/options/option.h"
+#include "harness/store/store.h"
 #include "workloads/session.h"
 #include "harness/base/complain.h"
 
@@ -182,6 +183,24 @@ static void name_sets(sm_name_fn *fn, void *ctx)
 		fn(ctx, sm_setfile_builtin_name(i), "");
 }
 
+/* The last runs of this folder's store. */
+static void name_runs(sm_name_fn *fn, void *ctx)
+{
+	struct sm_store *s;
+	int64_t ids[32];
+	char err[400], name[24];
+	int n;
+
+	if (sm_store_open_read(SM_STORE_DEFAULT, &s, err, sizeof(err)) != 0)
+		return;
+	n = sm_store_last(s, ids, (int)SM_COUNT_OF(ids));
+	for (int i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "%lld", (long long)ids[i]);
+		fn(ctx, name, "a run of " SM_STORE_DEFAULT);
+	}
+	sm_store_close(s);
+}
+
 struct names {
 	sm_name_fn *fn;
 	void *ctx;
@@ -220,6 +239,7 @@ static const struct {
 	{"settings", list_settings, name_settings},
 	{"params", NULL, name_params},
 	{"kinds", NULL, name_kinds},
+	{"runs", NULL, name_runs},
 };
 
 void sm_list_names(const char *topic, sm_name_fn *fn, void *ctx)

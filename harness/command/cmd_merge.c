@@ -108,9 +108,12 @@ static const struct sm_option export_rows[] = {
 	SM_STORED_OPTION,
 	{"all", 0, NULL, "all runs", SM_INTO(sm__take_flag, struct sm_stored, all)},
 };
-static const struct sm_option export_operand = {NULL, 0, "RUN .. FILE",
+static const struct sm_option export_operand = {NULL,
+						0,
+						"RUN .. FILE",
 						"the runs, and the new store",
-						SM_INTO(sm__take_item, struct sm_stored, operands)};
+						SM_INTO(sm__take_item, struct sm_stored, operands),
+						.topic = "runs"};
 static const struct sm_option_table export_table = {"export", export_rows, SM_COUNT_OF(export_rows),
 						    &export_operand, NULL};
 

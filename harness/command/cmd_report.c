@@ -51,8 +51,12 @@ static const struct sm_option rows[] = {
 	{"margin", 0, "P%", "differences up to this are the same: 1%",
 	 SM_INTO(sm__take_percent, struct report, judged.margin)},
 };
-static const struct sm_option operand = {NULL, 0, "[RUN ..]", "runs, or STORE:RUN; the last one",
-					 SM_INTO(sm__take_item, struct report, operands)};
+static const struct sm_option operand = {NULL,
+					 0,
+					 "[RUN ..]",
+					 "runs, or STORE:RUN; the last one",
+					 SM_INTO(sm__take_item, struct report, operands),
+					 .topic = "runs"};
 static const struct sm_option_table table = {"report", rows, SM_COUNT_OF(rows), &operand, NULL};
 
 /* A side of compare that is a whole run. */

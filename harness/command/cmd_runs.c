@@ -233,8 +233,9 @@ static int run_delete(int argc, char **argv)
 }
 
 static const struct sm_option delete_rows[] = {SM_STORED_OPTION};
-static const struct sm_option delete_operand = {NULL, 0, "RUN ..", "the runs",
-						SM_INTO(sm__take_item, struct sm_stored, operands)};
+static const struct sm_option delete_operand = {
+	NULL,		0, "RUN ..", "the runs", SM_INTO(sm__take_item, struct sm_stored, operands),
+	.topic = "runs"};
 static const struct sm_option_table delete_table = {"delete", delete_rows, SM_COUNT_OF(delete_rows),
 						    &delete_operand, NULL};
 

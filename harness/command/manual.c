@@ -160,6 +160,19 @@ static void put_sections(FILE *f, const char *const *sections)
 	}
 }
 
+/* Where there are FILES, they are the last section. */
+static void put_store(FILE *f, const char *const *sections)
+{
+	bool files = false;
+
+	for (; sections != NULL && *sections != NULL; sections += 2)
+		files = strcmp(sections[0], "FILES") == 0;
+	if (!files)
+		fputs(".SH \"FILES\"\n", f);
+	put_text(f, "* spanmark.db: The store, an SQLite database in the current folder, where "
+		    "`--store` names no other.");
+}
+
 /* All the other pages. */
 static void put_see_also(FILE *f, const struct sm_command *self)
 {
@@ -195,6 +208,8 @@ static void put_command(FILE *f, const struct sm_command *c)
 		put_option(f, &t->rows[i]);
 	put_option(f, &sm_option_help);
 	put_sections(f, c->sections);
+	if (sm_option_find(t, "store", 5) != NULL)
+		put_store(f, c->sections);
 	put_pairs(f, "EXAMPLES", c->examples);
 	put_pairs(f, "EXIT STATUS", sm_command_statuses(c));
 	put_see_also(f, c);

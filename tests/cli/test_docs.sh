@@ -65,6 +65,9 @@ completes ":files " heap ""
 completes ":commands " run --program ""
 completes "" run -n ""
 completes "" nonsense ""
+completes "" delete ""
+"$cmd" run -w churn -p ops=1000 --reps 1 --counters none >/dev/null 2>&1 || bad "a run"
+completes "1 " delete ""
 completes "" run --resume=
 for topic in workloads params settings sets backends; do # every name is one that `list` tells of
 	case $topic in
