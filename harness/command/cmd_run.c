@@ -465,6 +465,10 @@ static int run_command(struct run *run, int argc, char **argv)
 		sm_complain("%s", run->plan.note);
 	if (run->plan.kinds_note[0])
 		sm_complain("%s", run->plan.kinds_note);
+	if (run->opt.print_plan) {
+		sm_run_options_print_plan(&run->opt, run->plan.seed, stdout);
+		return SM_EXIT_OK;
+	}
 	if (run->opt.dry_run) {
 		sm_plan_print(&run->plan, stdout);
 		return SM_EXIT_OK;

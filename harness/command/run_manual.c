@@ -17,6 +17,8 @@ static const char *const examples[] = {
 	"a whole program under two mallocs; servers: docs/COMPARING.md",
 	"spanmark run --store lab.db --reps 20; spanmark run --store lab.db --resume",
 	"kept as they arrive; goes on after an interruption",
+	"spanmark run plan.ini --dry-run",
+	"several matrices in one run; this shows its cases and how many samples they take",
 	"spanmark run -w churn --threads 16 --place scatter --topology server.xml --dry-run",
 	"where the threads would go on another machine",
 	NULL,
@@ -64,17 +66,21 @@ static const char *const sections[] = {
 	"* What is measured of a server: From the start of the client to its end: time, CPU time "
 	"(in steps of 10 ms without a control group), faults, counters. Its peak of memory is of "
 	"its whole life.",
-	"FILES",
-	"A configuration file (`--config`) names options without the dashes. An indented line "
-	"without = goes on with the value above it.\n"
+	"PLAN FILES",
+	"A plan file names options without the dashes. `[defaults]` holds for all of it; each "
+	"other section is a part of the matrix, named after its workload, with parameters and "
+	"settings as keys. An indented line without = goes on with the value above it; ; and # "
+	"begin comments. docs/PLANS.md tells more.\n"
 	"\n"
-	"    [run]\n"
-	"    workload = graph, churn\n"
+	"    [defaults]\n"
 	"    reps = 7\n"
-	"    [params]\n"
-	"    graph.objects = 1m\n"
-	"    [set]\n"
-	"    gc.mode = stw,concurrent",
+	"    backend = gc, libc\n"
+	"    [churn]\n"
+	"    size = 16, 256\n"
+	"    [graph large]\n"
+	"    objects = 10m\n"
+	"    backend = gc\n"
+	"    gc.mode = stw, concurrent",
 	NULL,
 };
 

@@ -1,187 +1,260 @@
 /*
- * configfile.c: the configuration file: INI text (inih) that names the same options as the command
- * line. See options.h.
+ * configfile.c: INI text. See configfile.h.
  *
- * inih reads lines into a buffer of 200 bytes and would cut a longer one in two, so the file is
- * read and looked over first.
+ * A reader of our own: values are command lines and regular expressions, of any length, with any
+ * letter in them, and a plan that was printed must be read as what it was.
  */
 #include "harness/options/configfile.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <ini.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/base/suggest.h"
-
 #define MAX_FILE (1u << 20)
-#define MAX_LINE 190
 
-struct reader {
-	sm_config_take_fn *take;
+char *sm_config_load(const char *path, char *err, size_t errlen)
+{
+	FILE *f = strcmp(path, "-") == 0 ? fopen("/dev/stdin", "re") : fopen(path, "re");
+	char *buf = f != NULL ? malloc(MAX_FILE + 1) : NULL;
+	size_t n = 0;
+	int rc = 0;
+
+	if (buf == NULL)
+		rc = f != NULL ? ENOMEM : errno;
+	else {
+		n = fread(buf, 1, MAX_FILE + 1, f);
+		rc = ferror(f) ? errno : n > MAX_FILE ? EFBIG : 0;
+	}
+	if (f != NULL)
+		fclose(f);
+	if (rc) {
+		snprintf(err, errlen, "cannot read '%.200s': %s", path, strerror(rc));
+	} else if (memchr(buf, 0, n) != NULL) {
+		snprintf(err, errlen, "'%.200s' line 1: not text", path);
+		rc = EINVAL;
+	}
+	if (rc) {
+		free(buf);
+		return NULL;
+	}
+	buf[n] = 0;
+	return buf;
+}
+
+/* ---- values ------------------------------------------------------------------------------- */
+
+/* The quote that ends the text in quotes at p; NULL: there is none. */
+static char *end_of_quotes(char *p)
+{
+	if (*p++ != '"')
+		return NULL;
+	for (; *p && *p != '"'; p++)
+		p += *p == '\\' && p[1];
+	return *p ? p : NULL;
+}
+
+static char *trim(char *text)
+{
+	char *end;
+
+	while (isspace((unsigned char)*text))
+		text++;
+	end = text + strlen(text);
+	while (end > text && isspace((unsigned char)end[-1]))
+		end--;
+	*end = 0;
+	return text;
+}
+
+/* Without the comment behind it. */
+static char *strip(char *text)
+{
+	char *quote = end_of_quotes(text);
+
+	if (quote != NULL && strchr(";#", *(quote + 1 + strspn(quote + 1, " \t\r"))) != NULL) {
+		quote[1] = 0;
+		return text;
+	}
+	for (char *p = text; *p; p++) {
+		bool first = p == text || isblank((unsigned char)p[-1]) || p[-1] == '=';
+
+		if (first && (*p == '"' || *p == '\'') && (quote = strchr(p + 1, *p)) != NULL)
+			p = quote; /* of a command in it */
+		else if ((*p == ';' || *p == '#') && p > text && first) {
+			*p = 0;
+			break;
+		}
+	}
+	return trim(text);
+}
+
+/* In place: what the quotes hold, where the value is in quotes. */
+static void unquote(char *text)
+{
+	char *end = end_of_quotes(text), *to = text;
+
+	if (end == NULL || end[1])
+		return;
+	for (char *p = text + 1; p < end; p++) {
+		if (*p == '\\')
+			*to++ = *++p == 'n' ? '\n' : *p == 't' ? '\t' : *p;
+		else
+			*to++ = *p;
+	}
+	*to = 0;
+}
+
+void sm_config_put(FILE *f, const char *value)
+{
+	size_t n = strlen(value);
+	bool quote = n == 0 || value[0] == '"' || value[0] == ';' || value[0] == '#' ||
+		     isspace((unsigned char)value[0]) || isspace((unsigned char)value[n - 1]) ||
+		     strpbrk(value, "\n\r") != NULL || strstr(value, " ;") != NULL ||
+		     strstr(value, " #") != NULL || strstr(value, "\t;") != NULL ||
+		     strstr(value, "\t#") != NULL;
+
+	if (!quote) {
+		fputs(value, f);
+		return;
+	}
+	fputc('"', f);
+	for (; *value; value++) {
+		if (*value == '"' || *value == '\\')
+			fputc('\\', f);
+		if (*value == '\n')
+			fputs("\\n", f);
+		else
+			fputc(*value, f);
+	}
+	fputc('"', f);
+}
+
+/* ---- lines -------------------------------------------------------------------------------- */
+
+/* The reading of a text: a value is given on when it is known to be whole. */
+struct reading {
+	sm_config_fn *fn;
 	void *ctx;
+	struct sm_config_item item;
+	char *section, *key, *value; /* key NULL: none is open */
+	unsigned at;		     /* the line that an error is about */
 	char *err;
 	size_t errlen;
-	int rc;
 };
 
-static int section_error(const char *section, char *err, size_t errlen)
+static int complain(struct reading *r, const char *what)
 {
-	static const char *const sections[] = {"run", "params", "set"};
-
-	sm_suggest_error(err, errlen, "section", section, sections, 3);
+	snprintf(r->err, r->errlen, "%s", what);
 	return -EINVAL;
 }
 
-static int take_pair(const struct reader *r, const char *option, const char *name,
-		     const char *value)
+static int give(struct reading *r)
 {
-	char pair[512];
-
-	snprintf(pair, sizeof(pair), "%s=%s", name, value);
-	return r->take(r->ctx, option, pair, r->err, r->errlen);
+	r->item.section = r->section != NULL ? r->section : "";
+	r->item.key = r->key;
+	r->item.value = r->value;
+	return r->fn(r->ctx, &r->item, r->err, r->errlen);
 }
 
-/* inih's callback: 1 goes on. The first error stays. */
-static int on_value(void *user, const char *section, const char *name, const char *value)
+/* The value that is open is whole. */
+static int end_value(struct reading *r)
 {
-	struct reader *r = user;
-
-	if (r->rc)
-		return 0;
-	if (name == NULL || value == NULL)
-		return 1;
-	/* what spanmark tune says of its file */
-	if (strcmp(section, "machine") == 0 || strcmp(section, "tune") == 0)
-		return 1;
-	if (strcmp(section, "params") == 0)
-		r->rc = take_pair(r, "param", name, value);
-	else if (strcmp(section, "set") == 0)
-		r->rc = take_pair(r, "set", name, value);
-	else if (strcmp(section, "run") != 0 && *section)
-		r->rc = section_error(section, r->err, r->errlen);
-	else if (strcmp(name, "config") == 0) {
-		snprintf(r->err, r->errlen, "a configuration file names no further one");
-		r->rc = -EINVAL;
-	} else
-		r->rc = r->take(r->ctx, name, value, r->err, r->errlen);
-	return r->rc == 0;
-}
-
-static int slurp(const char *path, char **text, size_t *len, char *err, size_t errlen)
-{
-	FILE *f = fopen(path, "re");
-	char *buf = f != NULL ? malloc(MAX_FILE + 1) : NULL;
-	size_t n;
 	int rc = 0;
 
-	if (buf == NULL) {
-		rc = f != NULL ? -ENOMEM : -errno;
-		snprintf(err, errlen, "--config: cannot read '%.200s': %s", path, strerror(-rc));
-		if (f != NULL)
-			fclose(f);
-		return rc;
+	if (r->key != NULL) {
+		r->at = r->item.line;
+		unquote(r->value);
+		rc = give(r);
 	}
-	n = fread(buf, 1, MAX_FILE + 1, f);
-	if (ferror(f))
-		rc = -errno;
-	fclose(f);
-	if (rc == 0 && n > MAX_FILE)
-		rc = -EFBIG;
-	if (rc) {
-		snprintf(err, errlen, "--config: cannot read '%.200s': %s", path, strerror(-rc));
-		free(buf);
-		return rc;
-	}
-	buf[n] = 0;
-	*text = buf;
-	*len = n;
+	free(r->key);
+	free(r->value);
+	r->key = r->value = NULL;
+	return rc;
+}
+
+static int begin_section(struct reading *r, char *text, unsigned line)
+{
+	char *end = strchr(text, ']');
+
+	if (end == NULL || (end[1] && *strip(end + 1) && strchr(";#", *trim(end + 1)) == NULL))
+		return complain(r, "expected [section]");
+	*end = 0;
+	text = trim(text + 1);
+	if (*text == 0)
+		return complain(r, "expected a name in [section]");
+	free(r->section);
+	r->section = strdup(text);
+	r->item.section_line = r->item.line = line;
+	return r->section != NULL ? give(r) : -ENOMEM;
+}
+
+static int begin_value(struct reading *r, char *text, unsigned line)
+{
+	char *equals = text + strcspn(text, "=:"), *key;
+
+	if (*equals == 0 || equals == text)
+		return complain(r, "expected [section] or key = value");
+	*equals = 0;
+	key = trim(text);
+	r->key = strdup(key);
+	r->value = strdup(strip(trim(equals + 1)));
+	r->item.line = line;
+	return r->key != NULL && r->value != NULL ? 0 : -ENOMEM;
+}
+
+/* An entry of a list follows its comma; any other word a blank. */
+static int continue_value(struct reading *r, char *text)
+{
+	size_t n = strlen(r->value);
+	char *longer;
+
+	text = strip(text);
+	if (asprintf(&longer, "%s%s%s", r->value, n == 0 || r->value[n - 1] == ',' ? "" : " ",
+		     text) < 0)
+		return -ENOMEM;
+	free(r->value);
+	r->value = longer;
 	return 0;
 }
 
-/* Line number of the first line that inih could not read as written, 0 when all is well. */
-static unsigned bad_line(const char *text, size_t len)
+static int take_line(struct reading *r, char *raw, unsigned line)
 {
-	unsigned line = 1;
-	size_t start = 0;
+	bool indented = isblank((unsigned char)raw[0]);
+	char *text = trim(raw);
+	int rc;
 
-	for (size_t i = 0; i <= len; i++) {
-		if (i == len || text[i] == '\n') {
-			if (i - start > MAX_LINE)
-				return line;
-			start = i + 1;
-			line++;
-		}
-	}
-	return 0;
-}
-
-/*
- * An indented line without = goes on with the value above. inih would hand it over as a second
- * value of the same name, which replaces the first, and take an indented "name = value" for one
- * too: lines lose their indentation here, and a continuation its line break, which then follows the
- * whole value so that lines keep their numbers.
- */
-static size_t join_lines(char *text, size_t len)
-{
-	size_t out = 0, owed = 0;
-	bool value = false; /* the line above is one */
-
-	for (size_t at = 0; at < len;) {
-		size_t end = at + strcspn(text + at, "\n"), start = at + strspn(text + at, " \t");
-		bool assigns = memchr(text + start, '=', end > start ? end - start : 0) != NULL;
-		bool more = value && start > at && start < end && !assigns &&
-			    strchr(";#[", text[start]) == NULL;
-
-		if (more)
-			owed++;
-		else {
-			for (; out > 0 && owed > 0; owed--)
-				text[out++] = '\n';
-			value = assigns && strchr(";#[", text[start]) == NULL;
-		}
-		/* the break before it */
-		while (more && out > 0 && isspace((unsigned char)text[out - 1]))
-			out--;
-		memmove(text + out, text + start, end > start ? end - start : 0);
-		out += end > start ? end - start : 0;
-		if (end < len)
-			text[out++] = '\n';
-		at = end + 1;
-	}
-	text[out] = 0;
-	return out;
-}
-
-int sm_config_file_read(const char *path, sm_config_take_fn *take, void *ctx, char *err,
-			size_t errlen)
-{
-	char why[512] = "";
-	struct reader r = {.take = take, .ctx = ctx, .err = why, .errlen = sizeof(why)};
-	char *text = NULL;
-	size_t len = 0;
-	unsigned line;
-	int at, rc = slurp(path, &text, &len, err, errlen);
-
+	if (indented && r->key != NULL && *text && strchr(";#[", *text) == NULL &&
+	    strchr(text, '=') == NULL)
+		return continue_value(r, text);
+	rc = end_value(r);
 	if (rc)
 		return rc;
-	line = memchr(text, 0, len) != NULL ? 1 : bad_line(text, join_lines(text, len));
-	if (line) {
-		snprintf(err, errlen,
-			 "--config: '%.200s' line %u: not text, or longer than %d bytes", path,
-			 line, MAX_LINE);
-		free(text);
-		return -EINVAL;
-	}
-	at = ini_parse_string(text, on_value, &r);
-	free(text);
-	if (r.rc == 0 && at == 0)
+	r->at = line;
+	if (*text == 0 || *text == ';' || *text == '#')
 		return 0;
-	if (r.rc == 0)
-		snprintf(why, sizeof(why), "expected [section] or key = value");
-	snprintf(err, errlen, "--config: '%.200s' line %d: %s", path, at, why);
-	return r.rc == -ENOMEM ? r.rc : -EINVAL;
+	return *text == '[' ? begin_section(r, text, line) : begin_value(r, text, line);
+}
+
+int sm_config_each(const char *path, const char *text, sm_config_fn *fn, void *ctx, char *err,
+		   size_t errlen)
+{
+	char why[512] = "out of memory";
+	struct reading r = {.fn = fn, .ctx = ctx, .err = why, .errlen = sizeof(why)};
+	char *copy = strdup(strncmp(text, "\xef\xbb\xbf", 3) == 0 ? text + 3 : text), *rest = copy;
+	unsigned line = 0;
+	int rc = copy != NULL ? 0 : -ENOMEM;
+
+	while (rc == 0 && rest != NULL)
+		rc = take_line(&r, strsep(&rest, "\n"), ++line);
+	if (rc == 0)
+		rc = end_value(&r);
+	if (rc)
+		snprintf(err, errlen, "'%.200s' line %u: %s", path, r.at, why);
+	free(copy);
+	free(r.section);
+	free(r.key);
+	free(r.value);
+	return rc;
 }

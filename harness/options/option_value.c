@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "harness/base/suggest.h"
+#include "harness/base/text.h"
 #include "harness/options/until_value.h"
 
 #define MAX_REPS    1000
@@ -370,6 +371,14 @@ static void print_word(FILE *f, const char *words, unsigned index)
 	fprintf(f, "%.*s", (int)strcspn(words, "|"), words);
 }
 
+static void print_number(FILE *f, double v)
+{
+	char text[40];
+
+	sm_text_number(v, text, sizeof(text));
+	fputs(text, f);
+}
+
 void sm_option_print(const struct sm_option *opt, const struct sm_run_options *o, FILE *f)
 {
 	const void *at = (const char *)o + opt->offset;
@@ -385,14 +394,14 @@ void sm_option_print(const struct sm_option *opt, const struct sm_run_options *o
 		fputs(*(char *const *)at != NULL ? *(char *const *)at : "", f);
 	else if (opt->take == sm__take_word)
 		print_word(f, opt->words, *(const unsigned *)at);
-	else if (opt->take == sm__take_flag)
+	else if (opt->take == sm__take_flag || opt->take == sm__take_no_store)
 		fputs(*(const bool *)at ? "yes" : "no", f);
 	else if (opt->take == sm__take_reps)
 		fprintf(f, "%u", o->reps);
 	else if (opt->take == sm__take_seed)
 		fprintf(f, "%llu", (unsigned long long)o->seed);
 	else if (opt->take == sm__take_timeout)
-		fprintf(f, "%g", *(const double *)at);
+		print_number(f, *(const double *)at);
 	else if (opt->take == sm__take_until)
 		fputs(o->until != NULL ? o->until : "", f);
 }

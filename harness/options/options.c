@@ -1,5 +1,5 @@
 /*
- * options.c: the options of `spanmark run`: from argv and the configuration file. See options.h.
+ * options.c: the options of `spanmark run`: from argv and plan files. See options.h.
  */
 #include "harness/options/options.h"
 
@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/options/configfile.h"
 #include "harness/options/option_value.h"
+#include "harness/options/planfile.h"
+
+#define MAX_FILES 16
 
 const struct sm_option *sm_options(size_t *n)
 {
@@ -17,25 +19,14 @@ const struct sm_option *sm_options(size_t *n)
 	return sm_run_options_table.rows;
 }
 
-static int take_value(const struct sm_option *opt, struct sm_run_options *o, const char *value,
-		      char *err, size_t errlen)
+int sm_run_options_take(const struct sm_option *opt, struct sm_run_options *o, const char *value,
+			char *err, size_t errlen)
 {
 	o->given |= UINT64_C(1) << (opt - sm_run_options_table.rows);
 	return opt->take(opt, o, value, err, errlen);
 }
 
-static int set_option(void *options, const char *name, const char *value, char *err, size_t errlen)
-{
-	const struct sm_option *opt = sm_option_find(&sm_run_options_table, name, strlen(name));
-
-	if (opt == NULL || opt == &sm_option_help)
-		return sm_option_unknown(&sm_run_options_table, name, err, errlen);
-	return take_value(opt, options, value, err, errlen);
-}
-
-/* ---- argv --------------------------------------------------------------------------------- */
-
-static void mark_inherited(struct sm_run_options *o)
+void sm_run_options_inherit(struct sm_run_options *o)
 {
 	struct sm_strings *lists[] = {&o->workloads, &o->events,   &o->sets,	&o->backends,
 				      &o->threads,   &o->workers,  &o->place,	&o->mark_place,
@@ -45,24 +36,102 @@ static void mark_inherited(struct sm_run_options *o)
 		lists[i]->inherited = true;
 }
 
-/* One reading of argv: for --config alone, then for everything else. */
-struct pass {
-	struct sm_run_options *o;
-	bool config;
+/* ---- argv --------------------------------------------------------------------------------- */
+
+/* The command line, and the plan files that it names. */
+struct line {
+	int argc;
+	char **argv;
+	struct sm_plan_file files[MAX_FILES];
+	size_t nfiles;
+	size_t nparts;
 };
 
-static int take_in_pass(void *ctx, const struct sm_option *opt, const char *value, char *err,
-			size_t errlen)
+static bool is_file(const struct sm_option *opt)
 {
-	struct pass *pass = ctx;
-	bool config = strcmp(opt->name, "config") == 0;
+	return opt->name == NULL || strcmp(opt->name, "config") == 0;
+}
+
+static int load_file(void *ctx, const struct sm_option *opt, const char *value, char *err,
+		     size_t errlen)
+{
+	struct line *l = ctx;
+	struct sm_plan_file *f;
 	int rc;
 
-	if (config != pass->config)
+	if (!is_file(opt))
 		return 0;
-	rc = take_value(opt, pass->o, value, err, errlen);
-	if (rc == 0 && config)
-		rc = sm_config_file_read(pass->o->config, set_option, pass->o, err, errlen);
+	if (l->nfiles == MAX_FILES) {
+		snprintf(err, errlen, "'%.200s': at most %d plan files are read", value, MAX_FILES);
+		return -EINVAL;
+	}
+	f = &l->files[l->nfiles++];
+	rc = sm_plan_file_load(value, f, err, errlen);
+	l->nparts += f->nparts;
+	if (rc && f->text == NULL && opt->name == NULL && strchr(value, '.') == NULL) {
+		size_t n = strlen(err);
+
+		snprintf(err + n, errlen - n, "; workloads are named with -w");
+	}
+	return rc;
+}
+
+/* What is taken of the command line, and into which options. */
+struct taking {
+	const struct line *line;
+	struct sm_run_options *o;
+};
+
+static int take_typed(void *ctx, const struct sm_option *opt, const char *value, char *err,
+		      size_t errlen)
+{
+	const struct taking *t = ctx;
+
+	if (opt->name == NULL)
+		return sm__take_text(opt, t->o, value, err, errlen);
+	if (t->line->nparts > 0 && sm_option_names_work(opt)) {
+		snprintf(err, errlen,
+			 "--%s: the plan's sections say what runs; leave it out, or give no plan",
+			 opt->name);
+		return -EINVAL;
+	}
+	return sm_run_options_take(opt, t->o, value, err, errlen);
+}
+
+/* Defaults, then a part of the file (NULL: none), then the command line. 1: --help. */
+static int read_all(const struct line *l, const struct sm_plan_file *file, size_t part,
+		    struct sm_run_options *o, char *err, size_t errlen)
+{
+	struct taking t = {l, o};
+	int rc = 0;
+
+	for (size_t i = 0; i < l->nfiles && rc == 0; i++)
+		rc = sm_plan_file_defaults(&l->files[i], o, err, errlen);
+	sm_run_options_inherit(o);
+	if (rc == 0 && file != NULL)
+		rc = sm_plan_file_part(file, part, o, err, errlen);
+	sm_run_options_inherit(o);
+	return rc ? rc
+		  : sm_options_each(&sm_run_options_table, l->argc, l->argv, take_typed, &t, err,
+				    errlen);
+}
+
+static int read_parts(const struct line *l, struct sm_run_options *o, char *err, size_t errlen)
+{
+	int rc = 0;
+
+	o->parts = calloc(l->nparts + 1, sizeof(*o->parts));
+	if (o->parts == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->nfiles; i++) {
+		for (size_t k = 0; k < l->files[i].nparts && rc == 0; k++) {
+			struct sm_run_options *part = &o->parts[o->nparts++];
+
+			rc = read_all(l, &l->files[i], k, part, err, errlen);
+			sm_plan_file_keep_own(part, o);
+			o->given |= part->given;
+		}
+	}
 	return rc;
 }
 
@@ -71,8 +140,11 @@ static int check_together(const struct sm_run_options *o, char *err, size_t errl
 {
 	const char *wrong = NULL;
 
-	if (o->topology != NULL && !o->dry_run)
+	if (o->topology != NULL && !o->dry_run && !o->print_plan)
 		wrong = "--topology is for planning: add --dry-run";
+	else if (o->print_plan && o->resume)
+		wrong = "--print-plan prints what is asked, --resume runs what the store keeps: "
+			"leave one out";
 	else if (o->max_time_s > 0 && o->until == NULL && !o->resume)
 		wrong = "--max-time ends --until: add --until 1%";
 	else if (o->resume && o->no_store && o->store == NULL)
@@ -97,16 +169,15 @@ static int check_together(const struct sm_run_options *o, char *err, size_t errl
 
 int sm_run_options_parse(struct sm_run_options *o, int argc, char **argv, char *err, size_t errlen)
 {
-	struct pass pass = {.o = o, .config = true};
-	int rc = sm_options_each(&sm_run_options_table, argc, argv, take_in_pass, &pass, err,
-				 errlen);
+	struct line l = {.argc = argc, .argv = argv};
+	int rc = sm_options_each(&sm_run_options_table, argc, argv, load_file, &l, err, errlen);
 
-	if (rc == 0) {
-		mark_inherited(o);
-		pass.config = false;
-		rc = sm_options_each(&sm_run_options_table, argc, argv, take_in_pass, &pass, err,
-				     errlen);
-	}
+	if (rc == 0)
+		rc = read_all(&l, NULL, 0, o, err, errlen);
+	if (rc == 0)
+		rc = read_parts(&l, o, err, errlen);
+	for (size_t i = 0; i < l.nfiles; i++)
+		sm_plan_file_free(&l.files[i]);
 	if (rc == 1) {
 		o->help = true;
 		return 0;

@@ -1,18 +1,26 @@
 /*
  * options.h: what the user asked of `spanmark run`, as typed.
  *
- * One table (run_table.c, option.h) holds every option. The configuration file (INI) is a second
- * way to type the same options; the command line wins.
+ * One table (run_table.c, option.h) holds every option. A plan file (configfile.h) is a second way
+ * to type the same options; the command line wins. It is what --config names, or an operand:
  *
- *     [run]                     long options without the dashes
- *     workload = graph, churn
+ *     [defaults]                long options without the dashes, for all that follows
  *     reps = 5
- *     [params]                  as -p
- *     graph.objects = 1m
- *     [set]                     as --set
- *     gc.mode = stw
+ *     backend = gc, libc
+ *     gc.mode = stw             a dot: as --set, or -p where a workload stands before it
+ *     [graph small]             a part: cases of its own. Named after its workload, or it says
+ *     objects = 100k            workload = or program =; what is no option is a parameter
+ *     [graph large]
+ *     objects = 10m, 100m
+ *     backend = gc
  *
- * Names are not looked up here (plan.c does); numbers and words with a fixed list are.
+ * Without a part the file is one, and has `workload =` among its defaults. A part takes the place
+ * of lists in the defaults, key by key of parameters and settings. What concerns the whole run
+ * (reps, counters, store, ..) is not for parts. [run], [params] (as -p) and [set] (as --set) are
+ * older names for pieces of the defaults.
+ *
+ * Names are not looked up here (plan.c does) but for those of parts; numbers and words with a
+ * fixed list are.
  */
 #ifndef SM_HARNESS_OPTIONS_H
 #define SM_HARNESS_OPTIONS_H
@@ -29,7 +37,7 @@
 struct sm_strings {
 	char **v;
 	size_t n;
-	/* came from the configuration file: the first use on the command line replaces it */
+	/* from further out (a plan's defaults, the plan): the first use replaces it */
 	bool inherited;
 };
 
@@ -90,10 +98,16 @@ struct sm_run_options {
 	char *trace;	/* --trace */
 	char *note;	/* --note */
 	char *topology; /* --topology: an XML file or a synthetic string, for --dry-run */
-	char *config;	/* --config, read already */
+	char *config;	/* --config, or an operand: a plan file, read already */
+	bool print_plan;
 	/* program/program.h */
 	char *programs_file, *setup, *teardown, *server, *ready, *client;
 	bool help;
+	/* The parts of a plan file, each with all that holds for it; none: these options are the
+	 * only one. */
+	struct sm_run_options *parts;
+	size_t nparts;
+	char *title, *from; /* of a part: "graph small", "'plan.ini' line 7" */
 };
 
 /* The table of `spanmark run`, and its *n rows. */
@@ -104,10 +118,19 @@ void sm_run_options_init(struct sm_run_options *o);
 void sm_run_options_free(struct sm_run_options *o);
 
 /*
- * Parses argv[1..]; --config is read first wherever it stands. 0, or -EINVAL and one line in err.
- * *o is to be freed in every case.
+ * Parses argv[1..]; plan files are read first wherever they stand. 0, or -EINVAL and one line in
+ * err. *o is to be freed in every case.
  */
 int sm_run_options_parse(struct sm_run_options *o, int argc, char **argv, char *err, size_t errlen);
+
+/* Does the option decide which cases there are, so that parts may differ in it? The others hold for
+ * the run. */
+bool sm_option_is_of_parts(const struct sm_option *opt);
+/* Does it say what runs: a workload or a program? */
+bool sm_option_names_work(const struct sm_option *opt);
+
+/* A plan file that asks for the same run: all that was said, and the seed. */
+void sm_run_options_print_plan(const struct sm_run_options *o, uint64_t seed, FILE *f);
 
 /* The option's value as one would type it, for options that decide what is measured. */
 void sm_option_print(const struct sm_option *opt, const struct sm_run_options *o, FILE *f);

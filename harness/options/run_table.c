@@ -183,19 +183,24 @@ static const struct sm_option rows[] = {
 		 "passes, seed and all come from the store. An option that says otherwise, "
 		 "another build of spanmark, another machine or other settings of it are refused "
 		 "in a line that names the difference. Options of printing are free."},
-	{"config", 0, "FILE", "read options from an INI file; the command line wins",
-	 INTO(sm__take_text, config), .more = "See `FILES`."},
+	{"config", 0, "FILE", "read a plan file, as one that stands alone; the command line wins",
+	 INTO(sm__take_text, config), .more = "See `PLAN FILES`."},
 	{"topology", 0, "FILE", "plan for another machine (hwloc XML or synthetic); with --dry-run",
 	 INTO(sm__take_text, topology),
 	 .more = "A synthetic description is such as \"pack:2 [numa] core:8 pu:2\"."},
 	{"dry-run", 0, NULL, "print the plan and the placement, run nothing",
 	 INTO(sm__take_flag, dry_run)},
+	{"print-plan", 0, NULL, "print a plan file that runs the same, run nothing",
+	 INTO(sm__take_flag, print_plan), .more = "It has the seed, and all that was said."},
 };
+static const struct sm_option operand = {NULL, 0, "[FILE ..]",
+					 "plan files: options, and parts of the matrix",
+					 INTO(sm__take_text, config)};
 _Static_assert(SM_COUNT_OF(rows) <= 64, "struct sm_run_options has a bit for each");
 
 const struct sm_option_table sm_run_options_table = {
 	.command = "run",
 	.rows = rows,
 	.n = SM_COUNT_OF(rows),
-	.hint = "workloads are named with -w",
+	.operand = &operand,
 };

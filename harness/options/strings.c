@@ -55,14 +55,18 @@ void sm_run_options_free(struct sm_run_options *o)
 				      &o->backends,   &o->threads, &o->workers,	 &o->place,
 				      &o->mark_place, &o->kinds,   &o->settings, &o->programs,
 				      &o->metrics,    &o->better,  &o->variants};
-	char *texts[] = {o->output,	   o->trace, o->store,	  o->topology,	o->config,
-			 o->programs_file, o->setup, o->teardown, o->server,	o->ready,
-			 o->client,	   o->until, o->note,	  o->resume_run};
+	char *texts[] = {o->output, o->trace,	      o->store,	 o->topology,
+			 o->config, o->programs_file, o->setup,	 o->teardown,
+			 o->server, o->ready,	      o->client, o->until,
+			 o->note,   o->resume_run,    o->title,	 o->from};
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		sm_strings_free(lists[i]);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		free(texts[i]);
+	for (size_t i = 0; i < o->nparts; i++)
+		sm_run_options_free(&o->parts[i]);
+	free(o->parts);
 	*o = (struct sm_run_options){0};
 }
 

@@ -17,9 +17,20 @@ struct sm_topology;
 #define SM_PLAN_MAX_CASES 10000
 #define SM_PLAN_MAX_JOBS  1000000
 
+/* A section of a plan file; a run without one is a single part. */
+struct sm_plan_part {
+	const struct sm_run_options *o;
+	struct sm_case_backend *backends; /* what was named, else the kernels; looked for once */
+	size_t nbackends;
+	struct sm_programs programs;
+	const struct sm_workload **workloads;
+	unsigned nworkloads;
+};
+
 struct sm_case {
+	const struct sm_plan_part *part;
 	struct sm_params *params;
-	const struct sm_case_backend *backend; /* the plan's */
+	const struct sm_case_backend *backend; /* the part's */
 	struct sm_strings settings;	       /* KEY=VALUE, one value each */
 	unsigned threads, workers;
 	enum sm_place place;
@@ -43,9 +54,8 @@ struct sm_plan {
 	bool shuffle;
 	double timeout_s;
 	uint64_t seed;
-	struct sm_case_backend *backends; /* what was named, else the kernels; looked for once */
-	size_t nbackends;
-	struct sm_programs programs;
+	struct sm_plan_part *parts;
+	unsigned nparts;
 	struct sm_case *cases;
 	unsigned ncases;
 	struct sm_pool keys; /* of the cases */

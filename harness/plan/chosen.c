@@ -1,8 +1,9 @@
 /*
  * chosen.c: the workloads that the options name, and whether every parameter and setting that they
- * name exists.
+ * name exists; the parts of a plan, each of which names its own.
  */
 #include "harness/plan/chosen.h"
+#include "harness/plan/expand.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -30,8 +31,8 @@ static int find_workload(const char *name, const struct sm_workload **out, char 
 	return -EINVAL;
 }
 
-static int chosen_workloads(const struct sm_run_options *o, const struct sm_programs *programs,
-			    const struct sm_workload ***list, unsigned *n, char *err, size_t errlen)
+int sm__chosen(const struct sm_run_options *o, const struct sm_programs *programs,
+	       const struct sm_workload ***list, unsigned *n, char *err, size_t errlen)
 {
 	unsigned all, named = (unsigned)o->workloads.n;
 	const struct sm_workload *const *known = sm_workloads(&all);
@@ -215,12 +216,133 @@ static int check_settings(const struct sm_run_options *o, char *err, size_t errl
 	return rc;
 }
 
-int sm__chosen(const struct sm_run_options *o, const struct sm_programs *programs,
-	       const struct sm_workload ***list, unsigned *n, char *err, size_t errlen)
+int sm__chosen_check(const struct sm_run_options *o, const struct sm_workload *const *list,
+		     unsigned n, char *err, size_t errlen)
 {
-	int rc = chosen_workloads(o, programs, list, n, err, errlen);
+	int rc = check_params(o, list, n, err, errlen);
+
+	return rc ? rc : check_settings(o, err, errlen);
+}
+
+/* ---- parts -------------------------------------------------------------------------------- */
+
+/* What the user named, or the kernels; each is looked for once. */
+static int resolve_backends(struct sm_plan_part *part, char *err, size_t errlen)
+{
+	const struct sm_run_options *o = part->o;
+	size_t n = o->backends.n ? o->backends.n : SM_WL_COUNT, known;
+	const struct sm_backend_desc *all = sm_backends(&known);
+	int rc = 0;
+
+	part->backends = calloc(n, sizeof(*part->backends));
+	if (part->backends == NULL)
+		return -ENOMEM;
+	while (part->nbackends < n && rc == 0) {
+		size_t i = part->nbackends++;
+
+		rc = sm_backend_resolve(&part->backends[i],
+					o->backends.n ? o->backends.v[i] : all[i].name, err,
+					errlen);
+	}
+	return rc;
+}
+
+/* Where nothing could be measured there is nothing to report either. */
+static int check_any(const struct sm_plan *p, char *err, size_t errlen)
+{
+	for (unsigned i = 0; i < p->ncases; i++)
+		if (p->cases[i].backend->missing[0] == '\0')
+			return 0;
+	if (p->ncases == 0)
+		return 0;
+	snprintf(err, errlen, "nothing of this can run here: backend %s is %s",
+		 p->cases[0].backend->name, p->cases[0].backend->missing);
+	return -EINVAL;
+}
+
+/* Every parameter that the parts have in common is one of some part's workloads. */
+static int check_parts(const struct sm_run_options *o, const struct sm_plan *p, char *err,
+		       size_t errlen)
+{
+	const struct sm_workload **all;
+	unsigned n = 0, sum = 0;
+	int rc;
+
+	for (unsigned i = 0; i < p->nparts; i++)
+		sum += p->parts[i].nworkloads;
+	all = calloc(sum + 1, sizeof(*all));
+	if (all == NULL)
+		return -ENOMEM;
+	for (unsigned i = 0; i < p->nparts; i++)
+		for (unsigned k = 0; k < p->parts[i].nworkloads; k++)
+			all[n++] = p->parts[i].workloads[k];
+	rc = sm__chosen_check(o, all, n, err, errlen);
+	free(all);
+	return rc;
+}
+
+static int begin_part(struct sm_plan_part *part, char *err, size_t errlen)
+{
+	int rc = sm_programs_make(&part->programs, part->o, err, errlen);
+
+	return rc ? rc
+		  : sm__chosen(part->o, &part->programs, &part->workloads, &part->nworkloads, err,
+			       errlen);
+}
+
+static int expand_part(struct sm_plan *p, struct sm_plan_part *part, char *err, size_t errlen)
+{
+	int rc = sm__chosen_check(part->o, part->workloads, part->nworkloads, err, errlen);
 
 	if (rc == 0)
-		rc = check_params(o, *list, *n, err, errlen);
-	return rc ? rc : check_settings(o, err, errlen);
+		rc = resolve_backends(part, err, errlen);
+	for (unsigned i = 0; i < part->nworkloads && rc == 0; i++)
+		rc = sm__plan_expand_workload(p, part, part->workloads[i], err, errlen);
+	return rc;
+}
+
+/* An error of a part says which it is. */
+static int of_part(int rc, const struct sm_plan_part *part, char *err, size_t errlen)
+{
+	char why[512];
+
+	if (rc == -EINVAL && part->o->from != NULL) {
+		snprintf(why, sizeof(why), "%s", err);
+		snprintf(err, errlen, "%s [%.60s]: %s", part->o->from, part->o->title, why);
+	}
+	return rc;
+}
+
+int sm__plan_expand(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
+{
+	int rc = 0;
+
+	p->nparts = o->nparts > 0 ? (unsigned)o->nparts : 1;
+	p->parts = calloc(p->nparts, sizeof(*p->parts));
+	if (p->parts == NULL) {
+		p->nparts = 0;
+		rc = -ENOMEM;
+	}
+	for (unsigned i = 0; i < p->nparts && rc == 0; i++) {
+		p->parts[i].o = o->nparts > 0 ? &o->parts[i] : o;
+		rc = of_part(begin_part(&p->parts[i], err, errlen), &p->parts[i], err, errlen);
+	}
+	if (rc == 0)
+		rc = check_parts(o, p, err, errlen);
+	for (unsigned i = 0; i < p->nparts && rc == 0; i++)
+		rc = of_part(expand_part(p, &p->parts[i], err, errlen), &p->parts[i], err, errlen);
+	if (rc == 0)
+		rc = check_any(p, err, errlen);
+	if (rc == -ENOMEM)
+		snprintf(err, errlen, "out of memory");
+	return rc;
+}
+
+void sm__plan_part_free(struct sm_plan_part *part)
+{
+	for (size_t i = 0; i < part->nbackends; i++)
+		sm_backend_free(&part->backends[i]);
+	free(part->backends);
+	free(part->workloads);
+	sm_programs_free(&part->programs);
 }

@@ -9,11 +9,13 @@
 
 /*
  * The workloads that are named and the programs; all workloads where nothing is. *list is to be
- * freed in every case. 0; -ENOMEM; -EINVAL and one line in err: a workload, a
- * parameter that none of them has, or a setting does not exist.
+ * freed in every case. 0; -ENOMEM; -EINVAL and one line in err: there is no such workload.
  */
 int sm__chosen(const struct sm_run_options *o, const struct sm_programs *programs,
 	       const struct sm_workload ***list, unsigned *n, char *err, size_t errlen);
+/* Is there each parameter among those of the n workloads, and each setting? */
+int sm__chosen_check(const struct sm_run_options *o, const struct sm_workload *const *list,
+		     unsigned n, char *err, size_t errlen);
 
 /*
  * Index of w's parameter that "[WORKLOAD.]KEY=VALUE" is about; -1: none. *assignment is the part

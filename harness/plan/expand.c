@@ -198,14 +198,14 @@ static int apply_value(struct sm_case *c, const struct axis *axis, const char *v
 }
 
 /* The first that the workload runs on; of what the user named the first. */
-static const struct sm_case_backend *first_backend(const struct sm_plan *p,
+static const struct sm_case_backend *first_backend(const struct sm_plan_part *part,
 						   const struct sm_workload *w)
 {
-	for (size_t i = 0; i < p->nbackends; i++) {
-		if (w->backends & 1u << p->backends[i].kernel)
-			return &p->backends[i];
+	for (size_t i = 0; i < part->nbackends; i++) {
+		if (w->backends & 1u << part->backends[i].kernel)
+			return &part->backends[i];
 	}
-	return &p->backends[0];
+	return &part->backends[0];
 }
 
 /* A program's memory is malloc's, and a library must be able to take malloc's place. */
@@ -290,11 +290,11 @@ static bool runs_on(const struct sm_workload *w, const struct sm_case *c, unsign
  * workload does not have, when the user named no workload or named several and others of the values
  * fit; and repetitions of the same case, where a backend has no mark workers to place.
  */
-static bool skips(const struct sm_plan *p, const struct sm_workload *w,
-		  const struct sm_run_options *o, const struct sm_case *c, const struct axes *axes,
+static bool skips(const struct sm_workload *w, const struct sm_case *c, const struct axes *axes,
 		  const size_t *at)
 {
-	bool all = o->workloads.n == 0 && p->programs.n == 0, any = all;
+	const struct sm_plan_part *part = c->part;
+	bool all = part->o->workloads.n == 0 && part->programs.n == 0, any = all;
 
 	for (size_t i = 0; i < axes->n; i++) {
 		const struct axis *axis = &axes->v[i];
@@ -306,18 +306,17 @@ static bool skips(const struct sm_plan *p, const struct sm_workload *w,
 		    c->backend->kernel != SM_WL_GC && at[i] > 0)
 			return true;
 	}
-	for (size_t i = 0; i < p->nbackends; i++)
-		any |= (w->backends & 1u << p->backends[i].kernel) != 0;
+	for (size_t i = 0; i < part->nbackends; i++)
+		any |= (w->backends & 1u << part->backends[i].kernel) != 0;
 	return any && !(w->backends & 1u << c->backend->kernel);
 }
 
 /* The backend is known before the rest: it decides what else counts. */
-static void apply_backend(const struct sm_plan *p, struct sm_case *c, const struct axes *axes,
-			  const size_t *at)
+static void apply_backend(struct sm_case *c, const struct axes *axes, const size_t *at)
 {
 	for (size_t i = 0; i < axes->n; i++) {
 		if (axes->v[i].what == AXIS_BACKEND)
-			c->backend = &p->backends[at[i]];
+			c->backend = &c->part->backends[at[i]];
 	}
 }
 
@@ -339,7 +338,7 @@ static void drop_last(struct sm_plan *p)
 	sm__case_free(&p->cases[--p->ncases]);
 }
 
-static int add_case(struct sm_plan *p, const struct sm_workload *w, const struct sm_run_options *o,
+static int add_case(struct sm_plan *p, const struct sm_plan_part *part, const struct sm_workload *w,
 		    const struct axes *axes, const size_t *at, char *err, size_t errlen)
 {
 	struct sm_case *cases, *c;
@@ -358,13 +357,15 @@ static int add_case(struct sm_plan *p, const struct sm_workload *w, const struct
 		p->cases = cases;
 	}
 	c = &p->cases[p->ncases];
-	*c = (struct sm_case){.params = malloc(sizeof(*c->params)), .backend = first_backend(p, w)};
+	*c = (struct sm_case){.part = part,
+			      .params = malloc(sizeof(*c->params)),
+			      .backend = first_backend(part, w)};
 	if (c->params == NULL)
 		return -ENOMEM;
 	p->ncases++; /* from here on sm_plan_free releases it */
-	sm_params_init(c->params, w, o->quick);
-	apply_backend(p, c, axes, at);
-	if (skips(p, w, o, c, axes, at)) {
+	sm_params_init(c->params, w, part->o->quick);
+	apply_backend(c, axes, at);
+	if (skips(w, c, axes, at)) {
 		if (sm_program_of(w) != NULL && c->backend->kernel != SM_WL_LIBC)
 			snprintf(p->note, sizeof(p->note),
 				 "--backend %.40s does not apply to programs", c->backend->name);
@@ -400,12 +401,12 @@ static bool turn(const struct axes *axes, size_t *at)
 	return false;
 }
 
-static int expand_workload(const struct sm_run_options *o, const struct sm_workload *w,
-			   struct sm_plan *p, char *err, size_t errlen)
+int sm__plan_expand_workload(struct sm_plan *p, const struct sm_plan_part *part,
+			     const struct sm_workload *w, char *err, size_t errlen)
 {
 	struct axes axes = {0};
 	size_t *at = NULL;
-	int rc = build_axes(o, w, &axes);
+	int rc = build_axes(part->o, w, &axes);
 
 	if (rc == 0) {
 		at = calloc(axes.n + 1, sizeof(*at));
@@ -413,64 +414,10 @@ static int expand_workload(const struct sm_run_options *o, const struct sm_workl
 	}
 	if (rc == 0) {
 		do
-			rc = add_case(p, w, o, &axes, at, err, errlen);
+			rc = add_case(p, part, w, &axes, at, err, errlen);
 		while (rc == 0 && turn(&axes, at));
 	}
 	free(at);
 	axes_free(&axes);
-	return rc;
-}
-
-/* What the user named, or the kernels; each is looked for once. */
-static int resolve_backends(const struct sm_run_options *o, struct sm_plan *p, char *err,
-			    size_t errlen)
-{
-	size_t n = o->backends.n ? o->backends.n : SM_WL_COUNT, known;
-	const struct sm_backend_desc *all = sm_backends(&known);
-	int rc = 0;
-
-	p->backends = calloc(n, sizeof(*p->backends));
-	if (p->backends == NULL)
-		return -ENOMEM;
-	while (p->nbackends < n && rc == 0) {
-		size_t i = p->nbackends++;
-
-		rc = sm_backend_resolve(&p->backends[i],
-					o->backends.n ? o->backends.v[i] : all[i].name, err,
-					errlen);
-	}
-	return rc;
-}
-
-/* Where nothing could be measured there is nothing to report either. */
-static int check_any(const struct sm_plan *p, char *err, size_t errlen)
-{
-	for (unsigned i = 0; i < p->ncases; i++)
-		if (p->cases[i].backend->missing[0] == '\0')
-			return 0;
-	if (p->ncases == 0)
-		return 0;
-	snprintf(err, errlen, "nothing of this can run here: backend %s is %s",
-		 p->cases[0].backend->name, p->cases[0].backend->missing);
-	return -EINVAL;
-}
-
-int sm__plan_expand(const struct sm_run_options *o, struct sm_plan *p, char *err, size_t errlen)
-{
-	const struct sm_workload **list = NULL;
-	unsigned n = 0;
-	int rc = sm_programs_make(&p->programs, o, err, errlen);
-
-	if (rc == 0)
-		rc = sm__chosen(o, &p->programs, &list, &n, err, errlen);
-	if (rc == 0)
-		rc = resolve_backends(o, p, err, errlen);
-	for (unsigned i = 0; i < n && rc == 0; i++)
-		rc = expand_workload(o, list[i], p, err, errlen);
-	if (rc == 0)
-		rc = check_any(p, err, errlen);
-	free(list);
-	if (rc == -ENOMEM)
-		snprintf(err, errlen, "out of memory");
 	return rc;
 }

@@ -117,9 +117,9 @@ static unsigned all_cpus(const struct sm_topology *t, const struct sm_case *c)
  * give: mutators one to a core, else packed, else, on one CPU, not pinned; mark workers as policy
  * auto says.
  */
-static int place_case(const struct sm_run_options *o, struct sm_plan *p, struct sm_case *c,
-		      char *err, size_t errlen)
+static int place_case(const struct sm_plan *p, struct sm_case *c, char *err, size_t errlen)
 {
+	const struct sm_run_options *o = c->part->o;
 	static const enum sm_place places[] = {SM_PLACE_ONE_PER_CORE, SM_PLACE_COMPACT,
 					       SM_PLACE_NONE};
 	size_t nplaces = c->placed ? 1 : has_its_own_threads(o, c) ? 3 : 2;
@@ -242,6 +242,9 @@ static bool is_figure(const struct sm_run_options *o, const char *name)
 {
 	size_t len = strlen(name);
 
+	for (size_t i = 0; i < o->nparts; i++)
+		if (is_figure(&o->parts[i], name))
+			return true;
 	for (size_t i = 0; i < o->metrics.n; i++)
 		if (strncmp(o->metrics.v[i], name, len) == 0 && o->metrics.v[i][len] == '=')
 			return true;
@@ -414,7 +417,7 @@ int sm_plan_build(const struct sm_run_options *o, struct sm_plan *p, char *err, 
 	if (rc == 0)
 		rc = load_topology(o, p, err, errlen);
 	for (unsigned i = 0; i < p->ncases && rc == 0; i++) {
-		rc = place_case(o, p, &p->cases[i], err, errlen);
+		rc = place_case(p, &p->cases[i], err, errlen);
 		if (rc == 0)
 			rc = sm__case_label(&p->cases[i]);
 		if (rc == 0)
@@ -441,13 +444,12 @@ void sm_plan_free(struct sm_plan *p)
 {
 	for (unsigned i = 0; i < p->ncases; i++)
 		sm__case_free(&p->cases[i]);
-	for (size_t i = 0; i < p->nbackends; i++)
-		sm_backend_free(&p->backends[i]);
-	free(p->backends);
+	for (unsigned i = 0; i < p->nparts; i++)
+		sm__plan_part_free(&p->parts[i]);
+	free(p->parts);
 	for (unsigned i = 0; i < p->njobs; i++)
 		free(p->jobs[i]);
 	free(p->cases);
-	sm_programs_free(&p->programs);
 	sm_pool_free(&p->keys);
 	free(p->counters_text);
 	free(p->jobs);

@@ -70,6 +70,8 @@ void sm_plan_print(const struct sm_plan *p, FILE *out)
 	for (unsigned i = 0; i < p->ncases; i++) {
 		const struct sm_case *c = &p->cases[i];
 
+		if (c->part->o->title != NULL && (i == 0 || c->part != p->cases[i - 1].part))
+			fprintf(out, "[%s]\n", c->part->o->title);
 		if (c->backend->missing[0] != '\0') {
 			fprintf(out, "  %s: %s\n", c->label, c->backend->missing);
 			continue;

@@ -14,9 +14,9 @@
  */
 static bool is_report(const struct sm_option *opt)
 {
-	static const char *const names[] = {"format", "output",	  "color",  "wide",	"waits",
-					    "store",  "no-store", "resume", "max-time", "note",
-					    "config", "topology", "dry-run"};
+	static const char *const names[] = {"format", "output",	  "color",   "wide",	  "waits",
+					    "store",  "no-store", "resume",  "max-time",  "note",
+					    "config", "topology", "dry-run", "print-plan"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(opt->name, names[i]) == 0)
@@ -24,6 +24,7 @@ static bool is_report(const struct sm_option *opt)
 	return false;
 }
 
+/* Of a plan file, the value in each of its parts. */
 static char *value_of(const struct sm_option *opt, const struct sm_run_options *o)
 {
 	char *text = NULL;
@@ -32,7 +33,12 @@ static char *value_of(const struct sm_option *opt, const struct sm_run_options *
 
 	if (f == NULL)
 		return NULL;
-	sm_option_print(opt, o, f);
+	if (o->nparts == 0 || !sm_option_is_of_parts(opt))
+		sm_option_print(opt, o, f);
+	for (size_t i = 0; i < o->nparts && sm_option_is_of_parts(opt); i++) {
+		fputs(i ? " | " : "", f);
+		sm_option_print(opt, &o->parts[i], f);
+	}
 	if (fclose(f) == 0)
 		return text;
 	free(text);

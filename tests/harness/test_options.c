@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/support/run.h"
+#include "workloads/workload.h"
 
 #define MAX_ARGS 32
 
@@ -108,8 +109,7 @@ END_TEST
 START_TEST(refusals)
 {
 	refused("graph", "workloads are named with -w");
-	refused("-", "is not an option");
-	refused("--", "unknown option");
+	refused("nosuch.ini", "cannot read 'nosuch.ini'");
 	refused("--frmat json", "did you mean '--format'");
 	refused("-Z", "unknown option");
 	refused("-w", "needs a value");
@@ -216,8 +216,18 @@ START_TEST(configuration_refusals)
 		   {"[run]\nquick = maybe\n", "yes, no"},
 		   {"[run]\nconfig = other.ini\n", "no further"},
 		   {"[run\nreps = 3\n", "line 1"},
-		   {"no equals sign\n", "line 1"}};
-	char line[128], longline[400];
+		   {"[]\n", "line 1"},
+		   {"[run] x\n", "line 1"},
+		   {"no equals sign\n", "line 1"},
+		   {"reps = 3\n\n[churn]\nreps = 2\n", "line 4: 'reps' holds for the whole run"},
+		   {"[chrun]\n", "line 1: without workload = or program = in it: unknown section "
+				 "'chrun'; did you mean 'churn'"},
+		   {"[churn]\nsise = 3\n", "line 2: unknown option or parameter 'sise'; did you "
+					   "mean 'size'"},
+		   {"[graph a]\nobjects = 1m,\n  many\n", "line 2: graph: objects=many"},
+		   {"[x]\nworkload = graph\n[y]\nhelp = yes\n", "line 3"},
+		   {"[churn]\nplace = compcat\n", "line 2: --place"}};
+	char line[128];
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		char *path = write_file(bad[i].text, strlen(bad[i].text));
@@ -226,12 +236,90 @@ START_TEST(configuration_refusals)
 		refused(line, bad[i].fragment);
 		unlink(path);
 	}
-	snprintf(longline, sizeof(longline), "[set]\nkey = %0300d\n", 7);
-	snprintf(line, sizeof(line), "--config %s", write_file(longline, strlen(longline)));
-	refused(line, "line 2");
+	snprintf(line, sizeof(line), "-w graph %s", write_file("[churn]\n", 8));
+	refused(line, "--workload: the plan's sections say what runs");
 	snprintf(line, sizeof(line), "--config %s", write_file("a\0b", 3));
 	refused(line, "not text");
 	refused("--config /tmp", "cannot read");
+}
+END_TEST
+
+/* A value is what is written, of any length and with any letter; comments are not in it. */
+START_TEST(configuration_values)
+{
+	static const char text[] =
+		"\xef\xbb\xbfstore = a b.db ; two words\nsetup = sh -c 'a ; b' # not c\n"
+		"program = \"x \\\"y\\\" ; z\"\nprogram = echo \"a\" \"b ; c\"\n"
+		"output: it's \n[set]\nenv.X = a , b\n";
+	char longer[600], line[128];
+
+	snprintf(line, sizeof(line), "%s", write_file(text, sizeof(text) - 1));
+	ck_assert_msg(parse(line) == 0, "%s", err);
+	unlink(o.config);
+	ck_assert_str_eq(o.store, "a b.db");
+	ck_assert_str_eq(o.setup, "sh -c 'a ; b'");
+	ck_assert_str_eq(o.programs.v[0], "x \"y\" ; z");
+	ck_assert_str_eq(o.programs.v[1], "echo \"a\" \"b ; c\"");
+	ck_assert_str_eq(o.output, "it's");
+	ck_assert_str_eq(o.settings.v[0], "env.X=a , b");
+	snprintf(longer, sizeof(longer), "program = %0500d\n", 7);
+	snprintf(line, sizeof(line), "%s", write_file(longer, strlen(longer)));
+	ck_assert_msg(parse(line) == 0, "%s", err);
+	unlink(o.config);
+	ck_assert_uint_eq(strlen(o.programs.v[0]), 500);
+}
+END_TEST
+
+/* What a part has: its own lists in place of those of the defaults, parameters by their keys; the
+ * command line in place of both. */
+START_TEST(parts)
+{
+	static const char text[] =
+		"reps = 4\nbackend = gc,\n  libc\ngc.mode = stw\ngraph.objects = 1000\nthreads = "
+		"1\n"
+		"[graph small]\n[graph large]\nobjects = 5000, 6000\nbackend = gc\ngc.mode = "
+		"concurrent\n[mine]\nprogram = true\nbackend = libc\n";
+	char line[128];
+
+	snprintf(line, sizeof(line), "--threads 2 %s --reps 7", write_file(text, sizeof(text) - 1));
+	ck_assert_msg(parse(line) == 0, "%s", err);
+	unlink(o.config);
+	ck_assert_uint_eq(o.nparts, 3);
+	ck_assert_str_eq(o.parts[0].title, "graph small");
+	ck_assert_str_eq(o.parts[0].workloads.v[0], "graph");
+	ck_assert_uint_eq(o.parts[0].backends.n, 2);
+	ck_assert_str_eq(o.parts[0].params.v[0], "graph.objects=1000");
+	ck_assert_str_eq(o.parts[0].settings.v[0], "gc.mode=stw");
+	ck_assert_uint_eq(o.parts[1].backends.n, 1);
+	ck_assert_uint_eq(o.parts[1].params.n, 1);
+	ck_assert_str_eq(o.parts[1].params.v[0], "objects=5000,6000");
+	ck_assert_str_eq(o.parts[1].settings.v[0], "gc.mode=concurrent");
+	ck_assert_uint_eq(o.parts[2].workloads.n, 0);
+	ck_assert_str_eq(o.parts[2].programs.v[0], "true");
+	for (size_t i = 0; i < o.nparts; i++) {
+		ck_assert_uint_eq(o.parts[i].reps, 7);
+		ck_assert_uint_eq(o.parts[i].threads.n, 1);
+		ck_assert_str_eq(o.parts[i].threads.v[0], "2");
+	}
+}
+END_TEST
+
+/* A parameter and an option of one name in a part would be a riddle, but for threads, which mean
+ * the same. */
+START_TEST(no_parameter_is_called_as_an_option)
+{
+	unsigned n;
+	const struct sm_workload *const *all = sm_workloads(&n);
+
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned k = 0; k < sm_workload_nparams(all[i]); k++) {
+			const char *name = all[i]->params[k].name;
+
+			ck_assert_msg(strcmp(name, "threads") == 0 ||
+					      sm_option_find(&sm_run_options_table, name,
+							     strlen(name)) == NULL,
+				      "%s of %s", name, all[i]->name);
+		}
 }
 END_TEST
 
@@ -304,5 +392,7 @@ int main(void)
 			SM_T(pairs_replace), SM_T(refusals), SM_T(configuration_file),
 			SM_T(configuration_continues), SM_T(configuration_lists_are_replaced),
 			SM_T(configuration_refusals), SM_T(configuration_mutations),
-			SM_T(suggestions), SM_T(tables_are_sound));
+			SM_T(configuration_values), SM_T(parts),
+			SM_T(no_parameter_is_called_as_an_option), SM_T(suggestions),
+			SM_T(tables_are_sound));
 }
