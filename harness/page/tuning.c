@@ -209,8 +209,11 @@ static void put_advice(struct sm_section *s, const cJSON *tuning)
 
 	for (size_t i = 0; i < 3; i++)
 		said = strcmp(advice, words[i][0]) == 0 ? words[i][1] : said;
-	sm_html(s->out, "<p class=\"verdict\">%s <b><bdi>%s</bdi></b></p>\n", said,
-		text(tuning, "settings"));
+	if (strcmp(text(tuning, "settings"), "default") == 0)
+		fputs("<p class=\"verdict\">Keep the defaults</p>\n", s->out);
+	else
+		sm_html(s->out, "<p class=\"verdict\">%s <b><bdi>%s</bdi></b></p>\n", said,
+			text(tuning, "settings"));
 	sm__section_note(s, text(tuning, "why"));
 	if (text(tuning, "objective")[0])
 		sm_html(s->out, "<p class=\"note\">objective: %s</p>\n", text(tuning, "objective"));

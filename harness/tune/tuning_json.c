@@ -40,6 +40,38 @@ static void add_curve(cJSON *curves, const struct sm_tuning *t, unsigned knob)
 		cJSON_Delete(curve);
 }
 
+/* How often caches of each size would be refilled for a class: what was computed, and, where a size
+ * was tried, counted. */
+static void add_class_curve(cJSON *curves, const struct sm_class_curve *v, bool windows)
+{
+	cJSON *curve = cJSON_CreateObject(), *points;
+	char text[200];
+	size_t at;
+
+	snprintf(text, sizeof(text), "%u bytes", v->bytes);
+	cJSON_AddStringToObject(curve, "title", text);
+	cJSON_AddStringToObject(curve, "x", windows ? "bytes of a window" : "slots of a list");
+	cJSON_AddStringToObject(curve, "y", "refills for 1000 allocations, computed");
+	at = (size_t)snprintf(text, sizeof(text), "waits for %s", v->binds);
+	points = cJSON_AddArrayToObject(curve, "points");
+	for (unsigned k = 0; k < v->npoints; k++) {
+		const struct sm_curve_point *from = &v->points[k];
+		cJSON *p = cJSON_CreateObject();
+		char size[24];
+
+		snprintf(size, sizeof(size), from->size >= 1024 ? "%.0fk" : "%.0f",
+			 from->size >= 1024 ? from->size / 1024 : from->size);
+		cJSON_AddStringToObject(p, "x", size);
+		cJSON_AddNumberToObject(p, "y", from->predicted);
+		cJSON_AddItemToArray(points, p);
+		if (!isnan(from->measured) && at < sizeof(text))
+			at += (size_t)snprintf(text + at, sizeof(text) - at,
+					       "; counted with %s: %.3g", size, from->measured);
+	}
+	cJSON_AddStringToObject(curve, "why", text);
+	cJSON_AddItemToArray(curves, curve);
+}
+
 static void add_pareto(cJSON *list, const struct sm_tuning *t, unsigned i)
 {
 	const struct sm_tune_tried *x = &t->found->tried[i];
@@ -106,6 +138,8 @@ cJSON *sm_tuning_json(const struct sm_tuning *t)
 	list = cJSON_AddArrayToObject(doc, "curves");
 	for (unsigned i = 0; i < t->space->n; i++)
 		add_curve(list, t, i);
+	for (unsigned i = 0; i < t->counterfactual->n && i < 4; i++)
+		add_class_curve(list, &t->counterfactual->classes[i], t->counterfactual->windows);
 	cJSON_AddItemToObject(doc, "classes", sm_counterfactual_json(t->counterfactual));
 	list = cJSON_AddArrayToObject(doc, "pareto");
 	for (unsigned i = 0; i < t->found->ntried; i++)

@@ -26,7 +26,7 @@ static void print_settings(const struct sm_tuning *t, FILE *out)
 {
 	const struct sm_tune_point *p = &t->found->tried[t->found->winner].point;
 
-	fprintf(out, "%-*s  %-12s %10s   %s\n", NAME_WIDTH, "setting", "value", "alone", "why");
+	fprintf(out, "\n%-*s  %-12s %10s   %s\n", NAME_WIDTH, "setting", "value", "alone", "why");
 	for (unsigned i = 0; i < t->space->n; i++) {
 		const struct sm_tune_tried *alone = sm_tuning_alone(t, i, p->level[i]);
 
@@ -144,7 +144,7 @@ void sm_tuning_table(const struct sm_tuning *t, FILE *out)
 	enum sm_advice advice = sm_tuning_advice(t, why, sizeof(why));
 
 	sm_objective_print(t->objective, objective, sizeof(objective));
-	fprintf(out, "%s, %s: %u configurations of %u knobs\n\n", t->backend, objective,
+	fprintf(out, "%s, %s: %u configurations of %u knobs\n", t->backend, objective,
 		t->found->ntried, t->space->n);
 	if (advice == SM_ADVICE_TAKE) {
 		print_settings(t, out);
@@ -152,7 +152,7 @@ void sm_tuning_table(const struct sm_tuning *t, FILE *out)
 		char *variant =
 			sm_space_variant(t->space, &t->found->tried[t->found->winner].point);
 
-		fprintf(out, "looked best: %s\n", variant != NULL ? variant : "?");
+		fprintf(out, "\nlooked best: %s\n", variant != NULL ? variant : "?");
 		free(variant);
 	}
 	if (t->found->confirmed_any)

@@ -50,6 +50,7 @@ assert 0 < c["low"] <= c["ratio"] <= c["high"] < 0.7, c
 assert c["verdict"] == "better" and c["pairs"] >= 12
 assert [w["workload"] for w in c["workloads"]] == ["churn"], c
 by = {x["title"]: [p["x"] for p in x["points"]] for x in d["curves"]}
+assert any(x["x"] == "slots of a list" for x in d["curves"]), by
 assert by["cache.mode"] == ["default", "thread"], by
 assert sum(p["chosen"] for p in d["pareto"]) == 1 and any(p["front"] for p in d["pareto"])
 db = sqlite3.connect("spanmark.db")
