@@ -28,7 +28,8 @@ step_clang() { # the second compiler over everything: clang warns before it opti
 # What reads the sources, or installs the plain build: the same whatever is built.
 SAME="test_docs.sh test_layers.sh test_hygiene.sh test_run_sh.sh test_target.sh test_install.sh"
 step_asan() { # the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer: -O1 compiles in half the time of -O2
-	mk SAN=address,undefined OPT="-O1 -fno-var-tracking" WERROR=1 all build-tests
+	# With sanitizers gcc loses the ranges of numbers and finds every buffer of a name too short.
+	mk SAN=address,undefined OPT="-O1 -fno-var-tracking -Wno-format-truncation" WERROR=1 all build-tests
 	ASAN_OPTIONS=detect_stack_use_after_return=0:detect_leaks=0:allocator_may_return_null=1 \
 	UBSAN_OPTIONS=print_stacktrace=1 SM_TEST_SECONDS=4 TEST_SKIP=$SAME \
 		tests/run.sh "$(make -s SAN=address,undefined print-build)"
