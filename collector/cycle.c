@@ -452,6 +452,25 @@ static bool work_wanted(struct sm_gc *gc)
 	       sm_load_seqcst(&gc->quit) || sm_load_seqcst(&gc->inspections) != NULL;
 }
 
+/* Behind the last cycle's marking, and before the door opens again. */
+static void choose_mark(struct sm_gc *gc)
+{
+	if (gc->config.mark == SM_GC_MARK_AUTO)
+		sm_store_relaxed(&gc->by_span.on, sm__mark_choose(&gc->choice));
+}
+
+static void learn_mark(struct sm_gc *gc, const struct sm_cycle *c)
+{
+	struct sm_mark_cycle m = {.objects = c->n.objects,
+				  .ns = (double)(c->worker_ns + c->assist_ns),
+				  .alone = c->spans_n.spans[SM_SCANNED_ALONE]};
+
+	for (unsigned how = 0; how < SM_SCANNED_HOWS; how++)
+		m.spans += c->spans_n.spans[how];
+	if (gc->config.mark == SM_GC_MARK_AUTO)
+		sm__mark_learn(&gc->choice, &m);
+}
+
 static void run_cycle(struct sm_gc *gc)
 {
 	struct sm_cycle *c = &gc->cycle;
@@ -466,6 +485,7 @@ static void run_cycle(struct sm_gc *gc)
 	sm__marker_here(&gc->marker);
 	sm__workq_reserve(&gc->workq, SM_WORKQ_SPARE);
 	sm__markmap_touch(gc->heap);
+	choose_mark(gc);
 	set_phase(gc, SM_GC_STARTING);
 	atomic_fetch_add_explicit(&gc->cycles_started, 1, memory_order_seq_cst);
 	c->heap_before = heap_allocated(gc) + sm_load_relaxed(&gc->throttle.live);
@@ -478,6 +498,7 @@ static void run_cycle(struct sm_gc *gc)
 	for (unsigned i = 0; i < gc->nall_workers; i++)
 		c->worker_ns += gc->workers[i].cpu_ns;
 	pace_next_cycle(gc, c);
+	learn_mark(gc, c);
 	sm__stats_publish(gc, c);
 	sm__throttle_end(gc);
 }

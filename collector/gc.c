@@ -216,7 +216,7 @@ static int create_heap(struct sm_gc *gc, char *err, size_t errlen)
 	if (gc->heap == NULL)
 		return -errno;
 	e = sm__markmap_create(gc->heap);
-	if (e == 0 && gc->config.mark != SM_MARK_OBJECTS)
+	if (e == 0 && gc->config.mark != SM_GC_MARK_OBJECTS)
 		e = sm__markmap_add_scans(gc->heap);
 	gc->range = gc->heap->pages.range; /* with the map's tables */
 	gc->nnodes = gc->heap->pages.nnodes;

@@ -13,6 +13,7 @@
 #include "collector/handle.h"
 #include "collector/handshake.h"
 #include "collector/mark.h"
+#include "collector/markchoice.h"
 #include "collector/markspan.h"
 #include "collector/markworker.h"
 #include "collector/mutator_internal.h"
@@ -105,6 +106,7 @@ struct sm_gc {
 	struct sm_pacer pacer;
 	struct sm_cycle cycle;
 
+	struct sm_mark_choice choice; /* gc.mark=auto */
 	/* one worker and the world stopped: it marks without read-modify-writes */
 	bool plain_marks;
 	size_t verify_reached;

@@ -75,7 +75,7 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 	cfg->tuning.avoid_cpus = true;
 	cfg->tuning.signal_ms = 20;
 	cfg->tuning.report_ms = 2000;
-	cfg->mark = SM_MARK_OBJECTS;
+	cfg->mark = SM_GC_MARK_OBJECTS;
 	cfg->tuning.dense = 10;
 	cfg->tuning.span_ahead = 4;
 #if defined(SM_HOSTILE)
@@ -87,7 +87,7 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 }
 
 static const char *const mode_words[] = {"concurrent", "stw", NULL};
-static const char *const mark_words[] = {"objects", "spans", NULL};
+static const char *const mark_words[] = {"objects", "spans", "auto", NULL};
 static const char *const kernel_words[] = {"auto", "portable", "avx2", "avx512",
 					   "neon", "sve",      NULL};
 static const char *const policy_words[] = {"none", "throughput", "latency", "memory", NULL};
@@ -97,7 +97,8 @@ static const char *const policy_words[] = {"none", "throughput", "latency", "mem
 static const struct sm_key keys[] = {
 	{"gc.mode", "concurrent|stw", "mark beside the mutators, or while all stand still",
 	 AT(mode), SM_KEY_WORD, .words = mode_words},
-	{"gc.mark", "objects|spans", "what waits to be scanned: each object, or spans", AT(mark),
+	{"gc.mark", "objects|spans|auto",
+	 "what waits to be scanned: each object, or spans; auto: the better one", AT(mark),
 	 SM_KEY_WORD, .words = mark_words},
 	{"gc.policy", "none|throughput|latency|memory", "a preset of the keys below it",
 	 AT(tuning.policy), SM_KEY_WORD, .words = policy_words},

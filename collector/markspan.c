@@ -81,7 +81,7 @@ int sm__by_span_init(struct sm_gc *gc, char *err, size_t errlen)
 	struct sm_by_span *b = &gc->by_span;
 	void *p;
 
-	if (gc->config.mark == SM_MARK_OBJECTS)
+	if (gc->config.mark == SM_GC_MARK_OBJECTS)
 		return 0;
 	b->kernel = kernel_of(gc->config.tuning.kernel);
 	if (b->kernel == NULL) {
@@ -98,7 +98,7 @@ int sm__by_span_init(struct sm_gc *gc, char *err, size_t errlen)
 	b->ahead = gc->config.tuning.span_ahead;
 	b->dense = gc->config.tuning.dense;
 	b->made = true;
-	sm_store_relaxed(&b->on, 1);
+	sm_store_relaxed(&b->on, gc->config.mark == SM_GC_MARK_SPANS);
 	return 0;
 }
 
@@ -419,17 +419,24 @@ static bool unit_left(const struct sm_gc *gc, size_t unit)
 	return false;
 }
 
+struct left {
+	const struct sm_gc *gc;
+	size_t n;
+};
+
+static void count_left(void *ctx, size_t from, size_t end)
+{
+	struct left *l = ctx;
+
+	for (size_t u = from; u < end; u++)
+		l->n += l->gc->range.unit_kind[u] != 0 && unit_left(l->gc, u);
+}
+
 size_t sm__by_span_left(struct sm_gc *gc)
 {
-	size_t left = 0, units = gc->range.bytes >> SM_UNIT_SHIFT;
+	struct left l = {.gc = gc};
 
-	if (!gc->by_span.made || !sm_load_relaxed(&gc->by_span.on))
-		return 0;
-	for (size_t u = 0; u < units; u += 8) {
-		if (*(const uint64_t *)&gc->range.unit_kind[u] == 0)
-			continue;
-		for (size_t i = u; i < u + 8; i++)
-			left += unit_left(gc, i);
-	}
-	return left;
+	if (gc->by_span.made && sm_load_relaxed(&gc->by_span.on))
+		sm__markmap_reached(gc->heap, count_left, &l);
+	return l.n;
 }

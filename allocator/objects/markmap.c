@@ -195,10 +195,16 @@ static bool unit_has_marks(const struct sm_range *r, size_t unit)
 	return false;
 }
 
-/* Units [from, end) of the range. */
-static size_t marks_on_free(const struct sm_range *r, size_t from, size_t end, uintptr_t *first)
+struct on_free {
+	const struct sm_range *r;
+	uintptr_t *first;
+	size_t n;
+};
+
+static void marks_on_free(void *ctx, size_t from, size_t end)
 {
-	size_t n = 0;
+	struct on_free *f = ctx;
+	const struct sm_range *r = f->r;
 
 	for (size_t u = from; u < end; u++) {
 		struct sm_span *s = &r->spans[u];
@@ -206,27 +212,30 @@ static size_t marks_on_free(const struct sm_range *r, size_t from, size_t end, u
 		s -= __atomic_load_n(&s->back, __ATOMIC_RELAXED);
 		if (sm_load_acquire(&s->state) != SM_SPAN_FREE || !unit_has_marks(r, u))
 			continue;
-		if (n++ == 0)
-			*first = r->base + (u << SM_UNIT_SHIFT);
+		if (f->n++ == 0)
+			*f->first = r->base + (u << SM_UNIT_SHIFT);
 	}
-	return n;
 }
 
-size_t sm__marks_on_free_units(struct sm_heap *h, uintptr_t *first)
+void sm__markmap_reached(struct sm_heap *h, void (*fn)(void *ctx, size_t from, size_t end),
+			 void *ctx)
 {
-	size_t n = 0;
-
 	for (unsigned i = 0; i < h->pages.nnodes; i++) {
 		struct sm_ph_node *nd = &sm__ph(&h->pages)->nodes[i];
 
 		sm_lock_acquire(&nd->lock);
-		n += marks_on_free(&h->pages.range, nd->first, (size_t)nd->first + nd->frontier,
-				   first);
-		n += marks_on_free(&h->pages.range, (size_t)nd->first + nd->own_lowest,
-				   (size_t)nd->first + nd->units, first);
+		fn(ctx, nd->first, (size_t)nd->first + nd->frontier);
+		fn(ctx, (size_t)nd->first + nd->own_lowest, (size_t)nd->first + nd->units);
 		sm_lock_release(&nd->lock);
 	}
-	return n;
+}
+
+size_t sm__marks_on_free_units(struct sm_heap *h, uintptr_t *first)
+{
+	struct on_free f = {.r = &h->pages.range, .first = first};
+
+	sm__markmap_reached(h, marks_on_free, &f);
+	return f.n;
 }
 
 /* ---- side by side ------------------------------------------------------------------------- */

@@ -104,6 +104,10 @@ bool sm__marks_gather(const struct sm_range *r, const struct sm_span *s, uint64_
 /* All bits in the span's memory, of slots or not. Precondition: no thread marks. */
 void sm__marks_clear(const struct sm_range *r, const struct sm_span *s);
 
+/* Tells fn of all runs of units [from, end) that the heap has reached, under the lock of each
+ * node's pages. */
+void sm__markmap_reached(struct sm_heap *h, void (*fn)(void *ctx, size_t from, size_t end),
+			 void *ctx);
 /* How many units that belong to no span have a bit set, and the first of them: none, but by a
  * fault. For the verifier. */
 size_t sm__marks_on_free_units(struct sm_heap *h, uintptr_t *first);

@@ -58,7 +58,7 @@ extern "C" {
 /* ---- a collector -------------------------------------------------------------------------- */
 
 enum sm_gc_mode { SM_GC_CONCURRENT, SM_GC_STW };
-enum sm_gc_mark { SM_MARK_OBJECTS, SM_MARK_SPANS };
+enum sm_gc_mark { SM_GC_MARK_OBJECTS, SM_GC_MARK_SPANS, SM_GC_MARK_AUTO };
 enum sm_gc_kernel {
 	SM_KERNEL_AUTO,
 	SM_KERNEL_PORTABLE,

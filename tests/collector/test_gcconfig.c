@@ -72,7 +72,9 @@ START_TEST(values)
 	ck_assert_uint_eq(cfg.min_heap, 3 * SM_MIB);
 	ck_assert_int_eq(set("gc.mark", "spans"), 0);
 	ck_assert_int_eq(set("gc.mark", "rows"), -EINVAL);
-	ck_assert_uint_eq(cfg.mark, SM_MARK_SPANS);
+	ck_assert_int_eq(set("gc.kernel", "portable"), 0);
+	ck_assert_int_eq(set("gc.kernel", "mmx"), -EINVAL);
+	ck_assert_uint_eq(cfg.mark, SM_GC_MARK_SPANS);
 	ck_assert_int_eq(set("gc.dense", "101"), 0);
 	ck_assert_int_eq(set("gc.dense", "102"), -EINVAL);
 	ck_assert_int_eq(set("gc.span_ahead", "17"), -EINVAL);
