@@ -14,7 +14,7 @@ skip() { echo "SKIP: $*"; exit 77; }
 
 [ "$(id -u)" = 0 ] || skip "a bare system in a folder needs root (chroot)"
 if ! command -v debootstrap >/dev/null 2>&1; then
-	DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends debootstrap >/dev/null 2>&1 ||
+	DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=900 install -y --no-install-recommends debootstrap >/dev/null 2>&1 ||
 		skip "no debootstrap here"
 fi
 
