@@ -35,7 +35,7 @@ Q        := $(if $(V),,@)
 AR       := $(or $(shell $(CC) -print-prog-name=ar 2>/dev/null),ar)
 
 # Probes for bpftrace and perf (allocator/base/phase.h), where there is sys/sdt.h to build with.
-SDT      := $(shell echo '\#include <sys/sdt.h>' | $(CC) $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -E -x c - >/dev/null 2>&1 && echo 1)
+SDT      := $(shell $(CC) $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) -E -x c -include sys/sdt.h /dev/null >/dev/null 2>&1 && echo 1)
 
 CPPFLAGS += $(if $(SYSROOT),--sysroot=$(abspath $(SYSROOT))) $(if $(SDT),-DSM_SDT=1) -Iinclude -I. -D_GNU_SOURCE -DSM_VERSION=\"$(VERSION)\" $(if $(HOSTILE),-DSM_HOSTILE=1) $(if $(UNIT_SHIFT),-DSM_UNIT_SHIFT=$(UNIT_SHIFT)) $(if $(COVERAGE),-DSM_COVERAGE=1)
 # Debug information of clang in a form that valgrind of Debian 12 reads.

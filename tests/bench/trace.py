@@ -3,8 +3,9 @@
 
   trace.py BUILD_DIR [PAIRS]
 
-For each case: the median of the pairs' ratios of wall time, the least and the largest; and what the timeline holds. Ratios
-of pairs, since what else the machine does changes within a minute.
+For each case: the medians of the pairs' ratios of wall time and of CPU time (the writer's in it, and on a busy machine the
+steadier one), the least and the largest of the latter; and what the timeline holds. Ratios of pairs, since what else the
+machine does changes within a minute.
 """
 import json
 import os
@@ -24,26 +25,31 @@ def sample(spanmark, folder, workload, backend, trace):
         return json.load(f)["samples"][0]["results"]
 
 
+def cpu(results):
+    return results["user_s"] + results["system_s"]
+
+
 def main(build, pairs=9):
     spanmark = os.path.join(build, "spanmark")
-    print("%-16s %-5s %7s %15s %12s %8s %9s" % ("workload", "", "ratio", "least..largest", "events/s", "dropped", "MB/s"))
+    print("%-16s %-5s %7s %7s %15s %12s %8s %9s" % ("workload", "", "wall", "CPU", "least..largest", "events/s", "dropped", "MB/s"))
     with tempfile.TemporaryDirectory() as folder:
         trace = os.path.join(folder, "t.pftrace")
         for workload, backend in CASES:
-            ratios, rates, lost, sizes = [], [], 0, []
+            walls, cpus, rates, lost, sizes = [], [], [], 0, []
             for i in range(pairs):
                 # Each is first as often as the other.
                 both = {}
                 for traced in (True, False) if i % 2 else (False, True):
                     both[traced] = sample(spanmark, folder, workload, backend, trace if traced else None)
                 wall = both[True]["wall_s"]
-                ratios.append(wall / both[False]["wall_s"])
+                walls.append(wall / both[False]["wall_s"])
+                cpus.append(cpu(both[True]) / cpu(both[False]))
                 rates.append(both[True]["trace_events"] / wall)
                 sizes.append(os.path.getsize(trace) / wall / 1e6)
                 lost += both[True]["trace_dropped"]
-            print("%-16s %-5s %7.3f %7.2f..%-6.2f %12.0f %8.0f %9.1f" % (
-                workload, backend, statistics.median(ratios), min(ratios), max(ratios), statistics.median(rates), lost,
-                statistics.median(sizes)), flush=True)
+            print("%-16s %-5s %7.3f %7.3f %7.2f..%-6.2f %12.0f %8.0f %9.1f" % (
+                workload, backend, statistics.median(walls), statistics.median(cpus), min(cpus), max(cpus),
+                statistics.median(rates), lost, statistics.median(sizes)), flush=True)
 
 
 main(sys.argv[1], *map(int, sys.argv[2:]))

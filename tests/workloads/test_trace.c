@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -126,6 +128,33 @@ START_TEST(an_end_without_a_begin_is_none)
 	sm__trace_end(&ring, 2, 3);
 	ck_assert_uint_eq(in_ring(), 2);
 	ck_assert_uint_eq(sm_load_relaxed(&ring.dropped), 0);
+}
+END_TEST
+
+static volatile uint32_t head_at_write;
+
+static void written_now(int sig)
+{
+	(void)sig;
+	head_at_write = sm_load_relaxed(&ring.head);
+	mprotect(ring.events, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE);
+}
+
+/* The window between the two is too short for a reader to be seen in it: so the first write to the
+ * event faults, and the handler looks whether the event is published already. */
+START_TEST(an_event_is_written_before_it_is_published)
+{
+	new_ring(SMALL);
+	ring.events = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert(ring.events != MAP_FAILED);
+	head_at_write = 77;
+	signal(SIGSEGV, written_now);
+	sm__trace_wait(&ring, SM_TRACE_CAUSE, 5, 1);
+	signal(SIGSEGV, SIG_DFL);
+	ck_assert_uint_eq(head_at_write, 0);
+	ck_assert_uint_eq(sm_load_relaxed(&ring.head), 1);
+	ck_assert_uint_eq(ring.events[0].at, 5);
 }
 END_TEST
 
@@ -405,6 +434,7 @@ int main(int argc, char **argv)
 	return SM_SUITE_ONCE("trace", 60, make_dir, remove_dir, SM_T(what_finds_no_room_is_counted),
 			     SM_T(what_is_left_of_a_full_ring_is_nested),
 			     SM_T(an_end_always_has_room), SM_T(an_end_without_a_begin_is_none),
+			     SM_T(an_event_is_written_before_it_is_published),
 			     SM_T(the_writer_reads_what_was_put),
 			     SM_LOOP(each_event_is_written_or_counted, 0, 2),
 			     SM_LOOP(a_refused_ring_is_no_loss, 0, 4),
