@@ -471,6 +471,8 @@ static int run_command(struct run *run, int argc, char **argv)
 	}
 	if (run->opt.dry_run) {
 		sm_plan_print(&run->plan, stdout);
+		sm_store_print_estimate(run->opt.store, &run->plan,
+					sm_count_name(run->opt.counters), stdout);
 		return SM_EXIT_OK;
 	}
 	/* what needed more has been tried out; workers get theirs by exec */

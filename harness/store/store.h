@@ -19,6 +19,8 @@
 #ifndef SM_HARNESS_STORE_H
 #define SM_HARNESS_STORE_H
 
+#include <stdio.h>
+
 #include "harness/plan/record.h"
 #include "harness/plan/until.h"
 
@@ -165,5 +167,12 @@ int sm_store_merge(struct sm_store *to, struct sm_store *from, int64_t run, stru
 int sm_store_delete(struct sm_store *s, int64_t run);
 /* Gives the disk back what was deleted, where that is a quarter of the store or more. */
 int sm_store_shrink(struct sm_store *s);
+
+/* ---- store_past.c ------------------------------------------------------------------------- */
+
+struct sm_plan;
+/* One line on how long the plan will take, by the latest good samples of the same cases with counts
+ * from the same source (--counters). path NULL: SM_STORE_DEFAULT; it need not be there. */
+void sm_store_print_estimate(const char *path, const struct sm_plan *p, const char *from, FILE *f);
 
 #endif

@@ -70,8 +70,15 @@ fi
 expect 0 "$cmd" run plan.ini --dry-run --seed 7
 says "7 cases x 1 counter passes x 2 repetitions = 14 samples"
 says "[graph small]"
+if command -v python3 >/dev/null; then # s.db has all of its cases, and none of another source of counts
+	says "time: about "; says "by earlier samples of these cases"
+fi
+expect 0 "$cmd" run plan.ini --dry-run --counters sw; says "time: n/a: s.db has no sample of these cases; at most "
+expect 0 "$cmd" run plan.ini --dry-run --store none.db; says "time: n/a: there is no store with earlier samples"
+[ ! -e none.db ] || bad "--dry-run made a store"
 printf '[churn]\n' >one.ini
 expect 0 "$cmd" run one.ini plan.ini --dry-run; says "9 cases"
+says "for 14 of the 18 samples, by earlier ones"
 
 # ---- refusals ----
 refuse "cannot read 'nosuch.ini'" run nosuch.ini
