@@ -246,13 +246,12 @@ static int open_file(struct sm_store *s, const char *path, int flags)
 }
 
 /* A store of this layout, or made one. */
-static int bring_up(struct sm_store *s)
+static int bring_up(struct sm_store *s, const char *begin)
 {
 	int rc = check_identity(s);
 
 	if (rc == 0)
-		/* two first users add what lacks in turn */
-		rc = sm__store_exec(s, "BEGIN IMMEDIATE");
+		rc = sm__store_exec(s, begin);
 	if (rc)
 		return rc;
 	rc = sm__store_define(s, &sm_result_type);
@@ -267,8 +266,8 @@ static int open_to_write(struct sm_store *s, const char *path)
 {
 	int rc = open_file(s, path != NULL ? path : "", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
 
-	if (rc == 0)
-		rc = bring_up(s);
+	if (rc == 0) /* two first users add what lacks in turn */
+		rc = bring_up(s, "BEGIN IMMEDIATE");
 	if (rc == 0 && path != NULL) {
 		const char *network = network_of(path);
 
@@ -351,11 +350,11 @@ static int open_to_read(struct sm_store *s, const char *path)
 	if ((rc == -ENOENT || rc == -EROFS) && access(path, R_OK) == 0)
 		rc = open_unchanging(s, path);
 	if (rc == 0 || rc == -EILSEQ) /* it says what is wrong */
-		rc = bring_up(s);
+		rc = bring_up(s, "BEGIN");
 	if (rc == -EROFS) { /* an older layout */
 		rc = copy_aside(s);
 		if (rc == 0)
-			rc = bring_up(s);
+			rc = bring_up(s, "BEGIN");
 	}
 	return rc;
 }

@@ -101,6 +101,20 @@ START_TEST(a_reader_changes_no_byte)
 }
 END_TEST
 
+/* Only what must be taken over is copied for it: a store may be large. */
+START_TEST(a_store_of_today_is_read_in_place)
+{
+	struct sm_store *s = open_with(sm_store_open_read, path);
+
+	ck_assert_str_eq(sqlite3_db_filename(s->db, "main"), "");
+	sm_store_close(s);
+	sm_store_close(open_with(sm_store_open, path));
+	s = open_with(sm_store_open_read, path);
+	ck_assert_str_eq(sqlite3_db_filename(s->db, "main"), path);
+	sm_store_close(s);
+}
+END_TEST
+
 /* A run of before has the same identity in each copy of its store, however each was taken over. */
 START_TEST(an_old_run_twice_is_one)
 {
@@ -122,5 +136,7 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE_EACH("migration", 60, setup, teardown, SM_T(nothing_is_lost),
-			     SM_T(a_reader_changes_no_byte), SM_T(an_old_run_twice_is_one));
+			     SM_T(a_reader_changes_no_byte),
+			     SM_T(a_store_of_today_is_read_in_place),
+			     SM_T(an_old_run_twice_is_one));
 }
