@@ -4,6 +4,7 @@
 #include <cjson/cJSON.h>
 #include <string.h>
 
+#include "harness/page/page.h"
 #include "harness/report/writer.h"
 
 const char report_environment[] =
@@ -25,6 +26,26 @@ const char report_wire[] =
 	"\"running_ns\":50},{\"by\":\"role\",\"role\":\"mark\",\"phase\":\"mark\",\"metric\":"
 	"\"l1d_miss\",\"event\":\"x\",\"unit\":\"misses\",\"status\":\"denied\",\"reason\":"
 	"\"paranoid\"}],\"output\":\"a line\\n\",\"warnings\":\"careful\\n\"}";
+
+/* Whatever names a store has, the page has the one script that is ours. */
+static void write_page(const struct sm_report *r)
+{
+	struct sm_side side = {.text = "1", .report = r};
+	struct sm_page page = {.runs = &side, .nruns = 1};
+	char *text = NULL, *script;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	FUZZ_MUST(f != NULL);
+	if (sm_page_write(&page, f) == 0) {
+		FUZZ_MUST(fflush(f) == 0);
+		script = strstr(text, "<script");
+		FUZZ_MUST(script != NULL && strstr(script + 1, "<script") == NULL);
+		FUZZ_MUST(memchr(text, '\033', len) == NULL);
+	}
+	FUZZ_MUST(fclose(f) == 0);
+	free(text);
+}
 
 void report_all(const struct sm_report *r)
 {
@@ -51,4 +72,5 @@ void report_all(const struct sm_report *r)
 		FUZZ_MUST(memchr(text, '\033', len) == NULL);
 		free(text);
 	}
+	write_page(r);
 }
