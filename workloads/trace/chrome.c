@@ -44,7 +44,7 @@ static const char *quoted(const char *s, char *buf, size_t len)
 	for (; *s != '\0' && n + 3 < len; s++) {
 		if (*s == '"' || *s == '\\')
 			buf[n++] = '\\';
-		buf[n++] = (unsigned char)*s < 0x20 || *s < 0 ? '?' : *s;
+		buf[n++] = (unsigned char)*s < 0x20 || (unsigned char)*s >= 0x80 ? '?' : *s;
 	}
 	buf[n] = '\0';
 	return buf;

@@ -64,7 +64,7 @@ static void text(unsigned char **at, unsigned field, const char *s)
 	varint(at, field << 3 | 2);
 	varint(at, len);
 	for (size_t i = 0; i < len; i++)
-		*(*at)++ = (unsigned char)(s[i] >= 0 ? s[i] : '?');
+		*(*at)++ = (unsigned char)((unsigned char)s[i] < 0x80 ? s[i] : '?');
 }
 
 /* A message inside: its length, below 2^14, gets two bytes whatever it is. */
