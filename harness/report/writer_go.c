@@ -356,9 +356,17 @@ static int put_units(const struct sm_report *r, FILE *out)
 	int rc = sm__writer_figures(r, &f);
 
 	for (size_t i = 0; i < f.n && rc == 0; i++) {
-		const struct sm_figure *v = &f.v[i];
+		struct sm_figure *v = &f.v[i];
+		bool again = false;
 
-		if (!v->name[0] || (v->better == SM_BETTER_NEITHER && !v->exact))
+		/* minor_faults are a result, and counted by row: one unit, of one kind */
+		for (size_t k = 0; k < f.n; k++) {
+			if (k == i || f.v[k].name != v->name)
+				continue;
+			again |= k < i;
+			v->exact &= f.v[k].exact;
+		}
+		if (again || !v->name[0] || (v->better == SM_BETTER_NEITHER && !v->exact))
 			continue;
 		fputs("Unit ", out);
 		put_unit(out, v->name, v->counter);

@@ -29,4 +29,11 @@ if [ -x "$build/tests/test_formats" ]; then
 else
 	echo "SKIP reports of test_formats: not built"
 fi
+
+# A run, as `show` prints it.
+expect 0 "$cmd" run -w churn,graph -b gc,libc -p churn.ops=20000 -p graph.objects=2000 --reps 2 --counters sw --store s.db -o shown
+for f in csv json go markdown:md openmetrics:om; do
+	expect 0 "$cmd" show --store s.db -f "${f%:*}" -o "run.${f#*:}"
+done
+same run
 finish
