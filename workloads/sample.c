@@ -25,6 +25,29 @@ void sm_sample_forget(struct sm_sample *s)
 	sm_pool_free(&s->pool);
 }
 
+int sm_sample_keep_simulated(struct sm_sample *s)
+{
+	const struct sm_result *all = sm_sample_result(s, "ops");
+	struct sm_result ops = all != NULL ? *all : (struct sm_result){.reason = "none counted"};
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->nmetrics; i++)
+		if (s->metrics[i].source == SM_SOURCE_SIM)
+			s->metrics[kept++] = s->metrics[i];
+	s->nmetrics = kept;
+	free(s->results);
+	free(s->series);
+	free(s->output);
+	free(s->warnings);
+	s->results = NULL;
+	s->series = NULL;
+	s->output = s->warnings = NULL;
+	s->nresults = s->nseries = 0;
+	ops.name = "simulated_ops";
+	ops.unit = "ops";
+	return sm_sample_add_result(s, &ops);
+}
+
 void sm_sample_free(struct sm_sample *s)
 {
 	sm_sample_forget(s);

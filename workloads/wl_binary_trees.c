@@ -141,6 +141,7 @@ static const struct sm_param_desc params[] = {
 	 .min = 4,
 	 .max = 26,
 	 .quick = 14,
+	 .simulated = 10,
 	 .unit = "levels",
 	 .help = "of the long-lived tree and of the deepest short-lived ones"},
 	SM_PARAM_THREADS(1, 1, "the short-lived trees are split over them"),

@@ -104,6 +104,7 @@ static const struct sm_param_desc params[] = {
 	 .min = 1,
 	 .max = 1000000000000,
 	 .quick = 5000000,
+	 .simulated = 200000,
 	 .unit = "ops",
 	 .help = "replacements by each thread"},
 	{.name = "live",

@@ -332,6 +332,7 @@ static const struct sm_param_desc params[] = {
 	 .min = 2,
 	 .max = 4000000000,
 	 .quick = 200000,
+	 .simulated = 4000,
 	 .unit = "objects",
 	 .help = "nodes of the graph"},
 	{.name = "edges",

@@ -146,6 +146,7 @@ static const struct sm_param_desc params[] = {
 	 .min = 1,
 	 .max = 1000000000000,
 	 .quick = 500000,
+	 .simulated = 50000,
 	 .unit = "objects",
 	 .help = "that each pair hands over"},
 	{.name = "queue",

@@ -101,6 +101,7 @@ static const struct sm_param_desc params[] = {
 	 .min = 1,
 	 .max = 1000000000,
 	 .quick = 100000,
+	 .simulated = 20000,
 	 .unit = "nodes",
 	 .help = "of the list"},
 	{.name = "size",

@@ -37,6 +37,7 @@ struct sm_param_desc {
 	enum sm_param_kind kind;
 	int64_t def, min, max;	/* INT: default and bounds; LIST: bounds of each entry */
 	int64_t quick;		/* INT: value under --quick */
+	int64_t simulated;	/* INT: at most so much in a simulated pass; 0: that of --quick */
 	const char *def_text;	/* LIST, TEXT: default */
 	const char *quick_text; /* LIST, TEXT: value under --quick */
 	const char *choices;	/* TEXT: allowed words, separated by '|' */

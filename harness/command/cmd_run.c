@@ -164,7 +164,10 @@ static int run_one(struct run *run, unsigned ordinal, const char *job)
 	if (end.how == SM_WORKER_INTERRUPTED) {
 		run->interrupted = true; /* not measured: --resume will */
 	} else {
-		run->failed += rec.status != SM_OUTCOME_OK && rec.status != SM_OUTCOME_ABSENT;
+		/* A simulated pass that was not asked for by name is said to have failed, no more.
+		 */
+		run->failed += rec.status != SM_OUTCOME_OK && rec.status != SM_OUTCOME_ABSENT &&
+			       !rec.beside;
 		rc = sm_store_add(run->store, run->id, &rec);
 		/* What is said to be finished is kept. */
 		if (rc == 0) {
@@ -459,6 +462,10 @@ static int run_command(struct run *run, int argc, char **argv)
 				      sizeof(err));
 	else
 		rc = sm_plan_build(&run->opt, &run->plan, err, sizeof(err));
+	if (rc == 0 && !run->opt.resume && sm_beside_plan(&run->opt, &run->plan) != 0) {
+		rc = -ENOMEM;
+		snprintf(err, sizeof(err), "out of memory");
+	}
 	if (rc)
 		return usage(err);
 	if (run->plan.note[0])

@@ -148,8 +148,7 @@ static void put_claim(const struct sm_compare_text *t, FILE *out)
 		 t->c->each * 100, split ? ", wider for the looks of --until" : "",
 		 t->judged.margin * 100,
 		 exact ? " Exact: simulated counts of one thread; any change is one. Times and "
-			 "memory "
-			 "of such a run are the simulator's."
+			 "memory of a run with --counters sim are the simulator's."
 		       : "");
 	if (sampled + exact > 0)
 		sm__table_wrap_text(out, "", 0, text);

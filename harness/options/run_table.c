@@ -119,7 +119,9 @@ static const struct sm_option rows[] = {
 	 .more = "On the CPUs that the server does not have, where there are such."},
 	{"counters", 'c', "SOURCE", "where counts come from", INTO(sm__take_word, counters),
 	 .words = "auto|pmu|sw|sim|none", .heading = "What is counted",
-	 .more = "`auto`: hardware where it can be read, and software events. `pmu`: refuse to "
+	 .more = "`auto`: hardware where it can be read, and software events; where no hardware "
+		 "can be and valgrind is installed, a table has one simulated pass of each case "
+		 "more, at a smaller size that it names. `pmu`: refuse to "
 		 "run without hardware counters. `sw`: software events alone. `sim`: under "
 		 "Callgrind, instructions that repeat, modelled caches; times then mean nothing."},
 	{"counter-set", 'C', "SET,..", "counter sets to read (spanmark events lists them)",

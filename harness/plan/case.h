@@ -65,6 +65,7 @@ struct sm_plan {
 	char **jobs;	      /* in the order of running */
 	unsigned *order;      /* of each job: case * passes + pass */
 	unsigned njobs;	      /* of what is not installed one a case */
+	unsigned nbeside;     /* of them, the last: simulated passes (harness/run/sim.h) */
 	unsigned *family;     /* of each case */
 };
 
@@ -79,5 +80,9 @@ int sm__case_label(struct sm_case *c);
  * dropped last is named in note. */
 void sm__case_drop_ignored(struct sm_case *c, char *note, size_t len);
 void sm__case_free(struct sm_case *c);
+
+/* plan.c: seats the case's threads: what the user named, else the best that the machine can give.
+ * 0, or -errno and one line in err. */
+int sm__plan_place(const struct sm_plan *p, struct sm_case *c, char *err, size_t errlen);
 
 #endif

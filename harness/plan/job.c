@@ -197,6 +197,8 @@ char *sm__job_format(const struct sm_run_options *o, const struct sm_plan *p, un
 	cJSON_AddRawToObject(job, "counters", p->counters_text);
 	cJSON_AddStringToObject(job, "by", sm_by_names[o->by]);
 	cJSON_AddStringToObject(job, "from", sm_count_name(o->counters));
+	if (pass >= p->passes)
+		cJSON_AddTrueToObject(job, "beside");
 	cJSON_AddNumberToObject(job, "timeout_s", p->timeout_s);
 	text = cJSON_PrintUnformatted(job);
 	cJSON_Delete(job);

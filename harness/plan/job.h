@@ -14,6 +14,7 @@
  * is its own kernel. What decides how it runs stands in the job, the limit and whether Callgrind
  * runs it too: --resume measures by the job, never by its own command line. A program's job has
  * "program", as program/program.h writes and reads it.
+ * "beside" is true in a simulated pass beside measured samples (harness/run/sim.h).
  */
 #ifndef SM_HARNESS_JOB_H
 #define SM_HARNESS_JOB_H
@@ -45,6 +46,7 @@ struct sm_job_parts {
 	const char *library, *build_id; /* that malloc shall be served by; NULL: not said */
 	struct sm_program *program;	/* NULL: a workload of ours */
 	double timeout_s;
+	bool beside; /* its simulated counts alone are sent */
 	struct cJSON *root;
 };
 

@@ -95,6 +95,7 @@ int sm_job_describe(const char *text, struct sm_record *r, struct sm_pool *pool)
 		r->rep = (unsigned)rep;
 		r->program = cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(root, "program"));
 		r->simulated = strcmp(from, sm_count_name(SM_COUNT_SIM)) == 0;
+		r->beside = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(root, "beside"));
 		r->timeout_s = limit->valuedouble;
 		r->message = r->output = r->warnings = r->library = sm_pool_str(pool, "");
 		if (r->workload == NULL || r->backend == NULL || r->params == NULL ||
@@ -305,7 +306,8 @@ static int parse_rest(const cJSON *root, struct sm_job_parts *p, char *err, size
 	rc = sm_wl_backend_parse(backend, &p->job.backend, err, errlen);
 	p->job.seed = strtoull(seed, NULL, 10);
 	p->job.workers = (unsigned)workers;
-	p->job.pass = (unsigned)pass;
+	p->beside = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(root, "beside"));
+	p->job.pass = p->beside ? 0 : (unsigned)pass; /* of its own counters it is the first */
 	p->timeout_s = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(root, "timeout_s"));
 	p->job.by = (enum sm_by)what;
 	if (rc == 0)

@@ -117,7 +117,7 @@ static unsigned all_cpus(const struct sm_topology *t, const struct sm_case *c)
  * give: mutators one to a core, else packed, else, on one CPU, not pinned; mark workers as policy
  * auto says.
  */
-static int place_case(const struct sm_plan *p, struct sm_case *c, char *err, size_t errlen)
+int sm__plan_place(const struct sm_plan *p, struct sm_case *c, char *err, size_t errlen)
 {
 	const struct sm_run_options *o = c->part->o;
 	static const enum sm_place places[] = {SM_PLACE_ONE_PER_CORE, SM_PLACE_COMPACT,
@@ -417,7 +417,7 @@ int sm_plan_build(const struct sm_run_options *o, struct sm_plan *p, char *err, 
 	if (rc == 0)
 		rc = load_topology(o, p, err, errlen);
 	for (unsigned i = 0; i < p->ncases && rc == 0; i++) {
-		rc = place_case(p, &p->cases[i], err, errlen);
+		rc = sm__plan_place(p, &p->cases[i], err, errlen);
 		if (rc == 0)
 			rc = sm__case_label(&p->cases[i]);
 		if (rc == 0)

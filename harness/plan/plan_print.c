@@ -60,6 +60,9 @@ void sm_plan_print(const struct sm_plan *p, FILE *out)
 		"%u cases x %u counter passes x %u repetitions = %u samples, seed %llu, limit %g s "
 		"each\n",
 		p->ncases, p->passes, p->reps, p->njobs, (unsigned long long)p->seed, p->timeout_s);
+	if (p->nbeside > 0)
+		fprintf(out, "%u of them are simulated passes for the counts, at a smaller size\n",
+			p->nbeside);
 	if (p->until) {
 		struct sm_until u = {.first = p->reps, .step = p->step};
 		unsigned second = sm_until_next(&u, p->reps);

@@ -248,6 +248,11 @@ int sm_record_parse(struct sm_record *r, struct sm_pool *pool, const char *text,
 	return rc;
 }
 
+bool sm_record_is_beside(const struct sm_record *r)
+{
+	return sm_record_result(r, "simulated_ops") != NULL;
+}
+
 bool sm_record_is_program(const struct sm_record *r)
 {
 	cJSON *params = cJSON_Parse(r->params);

@@ -39,7 +39,8 @@ struct sm_record {
 	/* of a job, not kept */
 	const char *label; /* "graph gc gc.mode=stw", for progress */
 	bool simulated;	   /* runs under Callgrind */
-	bool program;	   /* is one: the worker starts it */
+	bool beside;  /* a simulated pass beside samples that are measured: see harness/run/sim.h */
+	bool program; /* is one: the worker starts it */
 	double timeout_s;
 	const char *preload; /* into the worker; "": nothing */
 	const char *missing; /* why it is not to be run; "": it is */
@@ -65,6 +66,9 @@ void sm_record_free(struct sm_record *r);
 
 /* Of --program or --server. */
 bool sm_record_is_program(const struct sm_record *r);
+/* Of a simulated pass beside measured samples: it has counts for an operation of a smaller size,
+ * and nothing else. */
+bool sm_record_is_beside(const struct sm_record *r);
 const struct sm_result *sm_record_result(const struct sm_record *r, const char *name);
 
 /*

@@ -25,18 +25,24 @@ static struct sm_column *add_column(struct sm_summary *r)
 	return &c[r->ncolumns++];
 }
 
-/* Any metric of this name in the report; NULL. */
+/* A metric of this name in the report, one with a value if any has one; NULL. */
 static const struct sm_metric *seen(const struct sm_report *report, const char *name)
 {
 	const char *interned = sm_pool_find(&report->pool, name);
+	const struct sm_metric *without = NULL;
 
 	for (size_t i = 0; interned != NULL && i < report->nrecords; i++) {
 		for (size_t k = 0; k < report->records[i].nmetrics; k++) {
-			if (report->records[i].metrics[k].metric == interned)
-				return &report->records[i].metrics[k];
+			const struct sm_metric *m = &report->records[i].metrics[k];
+
+			if (m->metric != interned)
+				continue;
+			if (m->has_value)
+				return m;
+			without = without != NULL ? without : m;
 		}
 	}
-	return NULL;
+	return without;
 }
 
 /* The events behind the column: those of the metrics in its formula, else those of the metric

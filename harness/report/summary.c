@@ -117,7 +117,8 @@ static bool lookup(void *ctx, const char *name, double *value)
 	const struct sm_result *res;
 
 	if (strcmp(name, "ops") == 0) {
-		res = sm_record_result(s->rec, "ops");
+		res = sm_record_result(s->rec,
+				       sm_record_is_beside(s->rec) ? "simulated_ops" : "ops");
 		*value = res != NULL ? res->value : 0;
 		return res != NULL && res->has_value;
 	}
@@ -211,6 +212,7 @@ static void fill_cell(const struct filling *f, size_t row, size_t col, int who, 
 	struct sm_cell *cell = &f->r->cells[(f->g->rows + row) * f->r->ncolumns + col];
 	struct sm_column *c = &f->r->columns[col];
 	struct sm__by_rep with = {.values = f->zeros}, without = {.values = f->values};
+	bool told = false; /* by the simulated pass */
 	double v;
 
 	for (size_t i = f->g->first; i < f->g->end; i++) {
@@ -223,14 +225,19 @@ static void fill_cell(const struct filling *f, size_t row, size_t col, int who, 
 				  .absent = l->head[row] < 0,
 				  .who = who,
 				  .end = end};
+		bool beside = sm_record_is_beside(s.rec); /* and why it has none goes first */
 
-		if (cell_value(&s, c, &v)) {
+		if (!(beside && s.absent) && cell_value(&s, c, &v)) {
 			sm__by_rep_take(&with, s.rec->rep, v);
 			if (s.absent)
 				continue;
 			sm__by_rep_take(&without, s.rec->rep, v);
 			note(cell, c, &s);
-		} else if (!s.absent && s.reason != NULL &&
+		} else if (beside && strcmp(c->source, "sim") == 0) {
+			cell->status = SM_STATUS_NOT_COUNTED; /* not that there is no PMU */
+			cell->reason = s.absent ? "did not occur in the simulated pass" : s.reason;
+			told = cell->reason != NULL;
+		} else if (!beside && !told && !s.absent && s.reason != NULL &&
 			   (cell->reason == NULL || cell->status == SM_STATUS_NOT_COUNTED)) {
 			cell->status = s.status;
 			cell->reason = s.reason;

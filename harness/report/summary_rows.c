@@ -188,7 +188,8 @@ static int find_in_record(struct finder *f, struct sm_summary *r, enum sm_by by,
 		row_of[k] = row;
 		note_time(f, &f->rows[row], record, m);
 	}
-	end_record(f, record, rec->rep);
+	if (!sm_record_is_beside(rec)) /* what occurred, measured samples say */
+		end_record(f, record, rec->rep);
 	return 0;
 }
 

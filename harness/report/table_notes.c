@@ -324,6 +324,68 @@ static double simulated_spread(const struct sm_summary *u, size_t column)
 	return spread;
 }
 
+/* "binary-trees depth=10; churn ops=200000": the size of each workload's simulated pass, malloc'ed;
+ * NULL: there was none. */
+static char *simulated_sizes(const struct sm_report *r)
+{
+	struct sm_pool said = {0};
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = NULL;
+
+	for (size_t i = 0, first = 0; i < r->nrecords; i++) {
+		cJSON *own, *whole, *item;
+		const char *between = "";
+
+		first = r->records[i].group == r->records[first].group ? first : i;
+		if (!sm_record_is_beside(&r->records[i]))
+			continue;
+		if (f == NULL && (f = open_memstream(&text, &len)) == NULL)
+			break;
+		if (sm_pool_find(&said, r->records[i].workload) != NULL)
+			continue;
+		own = cJSON_Parse(r->records[i].params);
+		whole = cJSON_Parse(r->records[first].params);
+		cJSON_ArrayForEach(item, own)
+		{
+			if (cJSON_Compare(item,
+					  cJSON_GetObjectItemCaseSensitive(whole, item->string),
+					  true) ||
+			    !cJSON_IsNumber(item))
+				continue;
+			if (!between[0])
+				fprintf(f, "%s%s", said.n > 0 ? "; " : "", r->records[i].workload);
+			between = " ";
+			fprintf(f, " %s=%.0f", item->string, item->valuedouble);
+		}
+		if (between[0])
+			sm_pool_str(&said, r->records[i].workload);
+		cJSON_Delete(own);
+		cJSON_Delete(whole);
+	}
+	sm_pool_free(&said);
+	if (f != NULL)
+		fclose(f);
+	return text;
+}
+
+/* One pass of each case, beside those that were measured. */
+static bool write_beside(struct sm_table *t)
+{
+	char *sizes = simulated_sizes(t->r), *line = NULL;
+
+	if (sizes == NULL)
+		return false;
+	if (asprintf(&line,
+		     "[sim] counts are of one pass of each case under Callgrind%s%s%s: exact "
+		     "instructions, modelled caches; no time of it is in this table",
+		     sizes[0] ? ", at a smaller size (" : "", sizes, sizes[0] ? ")" : "") > 0)
+		sm__table_wrap(t, "note", 9, line);
+	free(line);
+	free(sizes);
+	return true;
+}
+
 /* Callgrind runs a program some fifty times slower, one thread at a time. */
 static void write_simulated(struct sm_table *t)
 {
@@ -339,7 +401,7 @@ static void write_simulated(struct sm_table *t)
 		    strcmp(u->columns[i].metric, "instructions") == 0)
 			spread = simulated_spread(u, i);
 	}
-	if (!simulated)
+	if (!simulated || write_beside(t))
 		return;
 	n = (size_t)snprintf(
 		text, sizeof(text),
@@ -357,7 +419,7 @@ static void write_repetitions(struct sm_table *t)
 	size_t most = 0;
 	char text[160];
 
-	if (t->parts)
+	if (t->parts && t->w->wide)
 		sm__table_wrap(t, "note", 9,
 			       "every cell is a median of its own over the same repetitions: "
 			       "parts add up to their total in each sample, here only nearly");

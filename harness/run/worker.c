@@ -173,6 +173,8 @@ static int run_job(const char *text, size_t len, const struct sm_trace_to *trace
 	if (rc == 0)
 		rc = parts.program != NULL ? run_program(&parts, &sample, &library, &has_library)
 					   : run_workload(&parts, &sample, &library, &has_library);
+	if (rc == 0 && parts.beside)
+		rc = sm_sample_keep_simulated(&sample);
 	answer = sm_record_format(&sample, has_library ? &library : NULL, rc);
 	sm_sample_free(&sample);
 	sm_job_parts_free(&parts);

@@ -141,5 +141,33 @@ sed -i 's/"cpu_model": "[^"]*"/"cpu_model": "Another 9000"/' state/spanmark/cali
 grep -q "of another machine (Another 9000)" err || bad "another machine's calibration is used: $(cat err)"
 grep -q "calibration" other.txt && bad "another machine's calibration is in the table"
 
+# ---- a simulated pass where there is no PMU --------------------------------------------------------
+if command -v valgrind >/dev/null && ! "$cmd" run $small --no-store --counters pmu >/dev/null 2>&1; then
+	"$cmd" run $small --reps 2 --store sim.db >out 2>err || bad "auto without a PMU: $(cat err)"
+	says "instr sim::Ir [sim]"
+	says "note     [sim] counts are of one pass of each case under Callgrind"
+	python3 - <<'PY' || fails=$((fails + 1))
+import sqlite3
+db = sqlite3.connect("sim.db")
+of = lambda what, sample: {v for (v,) in db.execute(what, (sample,))}
+beside = 0
+for sample, ppass, rep, status in db.execute("SELECT id, pass, rep, status FROM sample ORDER BY ordinal").fetchall():
+    names = of("SELECT name FROM result WHERE sample=?", sample)
+    sources = of("SELECT DISTINCT source FROM metric WHERE sample=?", sample)
+    assert status == "ok", (sample, status)
+    if "simulated_ops" not in names:
+        assert "sim" not in sources and "wall_s" in names and beside == 0, (sample, sources, names)
+        continue
+    # behind all others, and nothing but what was simulated
+    beside += 1
+    assert names == {"simulated_ops"} and sources == {"sim"} and (ppass, rep) == (1, 0), (sample, names, sources, ppass, rep)
+assert beside == 2, beside
+PY
+	expect 0 "$cmd" run $small --no-store --counters sw
+	grep -q sim:: out && bad "--counters sw simulates"
+else
+	echo "SKIP a simulated pass: a PMU, or no valgrind"
+fi
+
 echo "$examples examples run"
 finish

@@ -61,12 +61,15 @@ static void phase(unsigned rep, const char *role, const char *name, double time,
  * 1 %, barrier in the second alone, sweep in none of the third. Of the collector, a thread that
  * marks and one that does next to nothing. In the last, refill takes 5 % once: most decide.
  */
+static const char *simulated; /* a pass of the case beside them; NULL: none */
+
 static struct sm_report three(void)
 {
-	struct fake_sample samples[REPS];
+	struct fake_sample samples[REPS + 1];
 	struct sm_store *s;
 	struct sm_report r;
 	char err[300];
+	int64_t run;
 
 	for (unsigned rep = 0; rep < REPS; rep++) {
 		double refill = rep == 2 ? 500 : 50;
@@ -95,7 +98,10 @@ static struct sm_report three(void)
 		samples[rep] = (struct fake_sample){.ordinal = rep, .rep = rep, .wire = wires[rep]};
 	}
 	ck_assert_int_eq(sm_store_open(NULL, &s, err, sizeof(err)), 0);
-	ck_assert_int_eq(sm_store_load(s, fake_run(s, NULL, samples, REPS, REPS), &r), 0);
+	samples[REPS] = (struct fake_sample){
+		.ordinal = REPS, .pass = 1, .params = "{\"objects\":10}", .wire = simulated};
+	run = fake_run(s, NULL, samples, REPS + (simulated != NULL), REPS + (simulated != NULL));
+	ck_assert_int_eq(sm_store_load(s, run, &r), 0);
 	sm_store_close(s);
 	return r;
 }
@@ -174,6 +180,65 @@ START_TEST(other_is_the_sum_of_what_it_joins)
 	ck_assert_uint_eq(row->occurred, 1);
 	cell(&u, "control", "stack-scan", "time", &row);
 	sm_summary_free(&u);
+	sm_report_free(&r);
+}
+END_TEST
+
+/* A simulated pass beside the samples: its counts for its own operations, none of its absence or of
+ * the machine's in them, and no repetition or result more. */
+START_TEST(a_simulated_pass_beside)
+{
+	static const char beside[] =
+		"{\"error\":\"\",\"results\":[{\"name\":\"simulated_ops\",\"unit\":\"ops\","
+		"\"value\":10}],\"metrics\":["
+		"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"l1d_miss\",\"event\":"
+		"\"sim::D1\",\"value\":30,\"unit\":\"misses\",\"source\":\"sim\"},"
+		"{\"role\":\"mutator\",\"phase\":\"refill\",\"metric\":\"l1d_miss\",\"event\":"
+		"\"sim::D1\",\"source\":\"sim\",\"status\":\"not_counted\",\"reason\":\"light\"},"
+		"{\"role\":\"mutator\",\"phase\":\"total\",\"metric\":\"l1d_miss\",\"event\":"
+		"\"sim::D1\",\"value\":40,\"unit\":\"misses\",\"source\":\"sim\"}],\"output\":"
+		"\"\",\"warnings\":\"\"}";
+	struct sm_report r;
+	struct sm_summary u;
+	struct sm_stats s;
+	const struct sm_row *row;
+	const struct sm_cell *c;
+	const char *reason;
+	char *text;
+
+	simulated = beside;
+	r = three();
+	simulated = NULL;
+	ck_assert_uint_eq(r.nrecords, REPS + 1);
+	ck_assert_int_eq(sm_summary_build_brief(&r, SM_BY_ROLE, &u), 0);
+	c = cell(&u, "mutator", "app", "l1d_miss", &row);
+	ck_assert(c->has_value);
+	ck_assert_uint_eq(c->stats.n, 1);
+	ck_assert_double_eq(c->stats.median, 3);
+	ck_assert_uint_eq(row->reps, REPS);
+	c = cell(&u, "mutator", "total", "l1d_miss", &row);
+	ck_assert_double_eq(c->stats.median, 4);
+	/* what did not occur there is not 0, and why there is none is the pass's affair */
+	c = cell(&u, "mutator", "wait", "l1d_miss", &row);
+	ck_assert(!c->has_value);
+	ck_assert_str_eq(c->reason, "did not occur in the simulated pass");
+	c = cell(&u, "mutator", "other", "l1d_miss", &row);
+	ck_assert(!c->has_value);
+	ck_assert_str_eq(c->reason, "light");
+	/* what was measured is as it was */
+	c = cell(&u, "mutator", "app", "time", &row);
+	ck_assert_uint_eq(c->stats.n, REPS);
+	ck_assert_double_eq(c->stats.median, 90);
+	sm_summary_free(&u);
+	ck_assert(sm_summary_result(&r, 0, "ops", &s, NULL, &reason));
+	ck_assert_uint_eq(s.n, REPS);
+	ck_assert_double_eq(s.max, 100);
+	text = print(&r, false, 100, SM_BY_ROLE);
+	has(text,
+	    "note     [sim] counts are of one pass of each case under Callgrind, at a smaller "
+	    "size (graph\n         objects=10): exact");
+	has(text, "L1D\n         sim::D1 [sim]");
+	free(text);
 	sm_report_free(&r);
 }
 END_TEST
@@ -275,6 +340,6 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("brief", 0, SM_T(other_is_the_sum_of_what_it_joins),
-			SM_T(a_part_that_is_missing_is_missed), SM_T(the_answer_first),
-			SM_T(no_room_beside));
+			SM_T(a_simulated_pass_beside), SM_T(a_part_that_is_missing_is_missed),
+			SM_T(the_answer_first), SM_T(no_room_beside));
 }

@@ -448,12 +448,47 @@ START_TEST(samples_hold_what_is_added)
 }
 END_TEST
 
+/* What a simulated pass beside measured samples sends: no time, no memory, no word. */
+START_TEST(a_simulated_pass_keeps_its_counts)
+{
+	struct sm_metric m = {.role = "mutator",
+			      .phase = "app",
+			      .metric = "time",
+			      .event = "clock",
+			      .reason = "",
+			      .core_kind = "",
+			      .unit = "ns",
+			      .calibration = "",
+			      .has_value = true,
+			      .value = 5,
+			      .source = SM_SOURCE_SW};
+
+	sm_sample_init(&sample);
+	add("ops", true, 40, "");
+	add("wall_s", true, 3, "");
+	ck_assert_int_eq(sm_sample_add_metric(&sample, &m), 0);
+	m.metric = "instructions";
+	m.source = SM_SOURCE_SIM;
+	m.value = 7;
+	ck_assert_int_eq(sm_sample_add_metric(&sample, &m), 0);
+	sample.warnings = strdup("slow\n");
+	ck_assert_int_eq(sm_sample_keep_simulated(&sample), 0);
+	ck_assert_uint_eq(sample.nresults, 1);
+	ck_assert_double_eq(sm_sample_result(&sample, "simulated_ops")->value, 40);
+	ck_assert_uint_eq(sample.nmetrics, 1);
+	ck_assert_str_eq(sample.metrics[0].metric, "instructions");
+	ck_assert_ptr_null(sample.warnings);
+	sm_sample_free(&sample);
+}
+END_TEST
+
 int main(void)
 {
-	return SM_SUITE(
-		"session", 60, SM_T(bad_jobs), SM_T(keys_of_both_tables), SM_T(no_such_cpu),
-		SM_T(no_such_cpu_for_one), SM_LOOP(out_of_memory, 0, 2), SM_T(time_adds_up),
-		SM_T(pinned_to_what_there_is), SM_T(moves_are_told), SM_T(phases_sum_to_totals),
-		SM_T(set_up_is_not_counted), SM_T(set_up_stalls_are_forgotten), SM_T(no_such_pass),
-		SM_T(samples_hold_what_is_added), SM_T(waits_have_the_names_of_their_causes));
+	return SM_SUITE("session", 60, SM_T(bad_jobs), SM_T(keys_of_both_tables), SM_T(no_such_cpu),
+			SM_T(no_such_cpu_for_one), SM_LOOP(out_of_memory, 0, 2), SM_T(time_adds_up),
+			SM_T(pinned_to_what_there_is), SM_T(moves_are_told),
+			SM_T(phases_sum_to_totals), SM_T(set_up_is_not_counted),
+			SM_T(set_up_stalls_are_forgotten), SM_T(no_such_pass),
+			SM_T(samples_hold_what_is_added), SM_T(a_simulated_pass_keeps_its_counts),
+			SM_T(waits_have_the_names_of_their_causes));
 }
