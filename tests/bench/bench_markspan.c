@@ -4,14 +4,16 @@
  *   bench_markspan [MODE [WORKERS [OBJECTS [ROUNDS [SHAPE]]]]]     stw 1 1000000 7, all shapes
  *
  * One process holds the same graph in a collector of each kind. In every round each collects once,
- * in an order that alternates, and independent random loads of 64 B lines are measured beside them
- * (in the first one's heap, so with the same pages). Times are CPU time of the threads that mark,
- * so that what else runs on the machine costs its share of the caches only; with several workers,
- * the longest wall time. Told: medians of the rounds, and the median of each round's ratio.
+ * in an order that alternates, and independent random loads of 64 B lines are measured beside
+ * them, over as much memory of their own: in one of the heaps they would warm the caches for it.
+ * Times are CPU time of the threads that mark, so that what else runs on the machine costs its
+ * share of the caches only; with several workers, the longest wall time. Told: medians of the
+ * rounds, and the median of each round's ratio.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "collector/gc_internal.h"
@@ -194,10 +196,9 @@ static double cpu_s(void)
 }
 
 /* Loads a second, each prefetched some ahead, as a marker does it; CPU time. */
-static double load_rate(const struct sm_gc *gc, size_t bytes)
+static double load_rate(const char *memory, size_t bytes)
 {
 	enum { AHEAD = 32, LOADS = 1 << 20 };
-	const char *memory = (const char *)gc->range.base + SM_UNIT;
 	const uint64_t *ring_of[AHEAD];
 	uint64_t sum = 0, x = seed | 1, lines = bytes / 64;
 	double t0;
@@ -275,6 +276,7 @@ static void measure(const struct shape *s, const char *mode, const char *workers
 	struct heap h[KINDS];
 	unsigned n = 0, w = (unsigned)atoi(workers);
 	size_t bytes;
+	char *memory;
 
 	while (n < KINDS && open_heap(&h[n], kinds[n], mode, workers)) {
 		seed = 88172645463325252u;
@@ -282,9 +284,14 @@ static void measure(const struct shape *s, const char *mode, const char *workers
 		(void)collect(&h[n], w);
 		n++;
 	}
-	bytes = h[0].gc->last.n.bytes;
+	bytes = sm_align_up(h[0].gc->last.n.bytes, 2 * SM_MIB);
+	memory = aligned_alloc(2 * SM_MIB, bytes);
+	if (memory == NULL)
+		abort();
+	(void)madvise(memory, bytes, MADV_HUGEPAGE);
+	memset(memory, 1, bytes);
 	for (unsigned r = 0; r < rounds; r++) {
-		load[r] = load_rate(h[0].gc, bytes);
+		load[r] = load_rate(memory, bytes);
 		for (unsigned i = 0; i < n; i++) {
 			unsigned k = (i + r) % n;
 
@@ -302,6 +309,7 @@ static void measure(const struct shape *s, const char *mode, const char *workers
 	       (unsigned long long)h[1].gc->last.spans_n.spans[1],
 	       (unsigned long long)h[1].gc->last.spans_n.spans[2]);
 	fflush(stdout);
+	free(memory);
 	for (unsigned k = 0; k < n; k++) {
 		sm_mutator_detach(h[k].m);
 		sm_gc_destroy(h[k].gc);
