@@ -37,6 +37,7 @@ struct tune {
 	struct sm_tune_search search;
 	struct sm_tune_found found;
 	struct sm_counterfactual counterfactual;
+	struct sm_output ini;
 	char *environment;
 	double used_s; /* of the budget, in samples */
 	char err[800];
@@ -237,6 +238,19 @@ static int space_of_file(struct tune *t)
 	return sm_strings_add(&t->space.knobs[0].values, t->file.variant, strlen(t->file.variant));
 }
 
+/* Opened before anything is measured, so that an unwritable place is found out then. */
+static int open_output(struct tune *t)
+{
+	if (t->check != NULL || t->dry_run)
+		return 0;
+	if (sm_output_hits_store(t->output, t->store)) {
+		snprintf(t->err, sizeof(t->err),
+			 "--output '%.200s' is the store; allowed: another file", t->output);
+		return -EINVAL;
+	}
+	return sm_output_open(&t->ini, t->output, t->err, sizeof(t->err)) != 0 ? -EINVAL : 0;
+}
+
 static int prepare(struct tune *t)
 {
 	int rc = 0;
@@ -264,7 +278,8 @@ static int prepare(struct tune *t)
 			SM_TUNE_GRID);
 		rc = -EINVAL;
 	}
-	return rc ? rc : fill_in(t);
+	rc = rc ? rc : fill_in(t);
+	return rc ? rc : open_output(t);
 }
 
 static void print_space(const struct tune *t)
@@ -530,13 +545,8 @@ static int keep_in_store(struct tune *t, struct sm_tuning *tuning)
 
 static int write_ini(struct tune *t, const struct sm_tuning *tuning)
 {
-	struct sm_output out;
-	int rc = sm_output_open(&out, t->output, t->err, sizeof(t->err));
-
-	if (rc)
-		return rc;
-	sm_tuning_ini(tuning, out.file);
-	return sm_output_close(&out, true, t->err, sizeof(t->err));
+	sm_tuning_ini(tuning, t->ini.file);
+	return sm_output_close(&t->ini, true, t->err, sizeof(t->err));
 }
 
 static void print(const struct tune *t, const struct sm_tuning *tuning)
@@ -630,6 +640,7 @@ static int run_tune(int argc, char **argv)
 
 	if (sm_options_parse(&sm_command_tune, &t, argc, argv, &status))
 		status = tune(&t);
+	(void)sm_output_close(&t.ini, false, t.err, sizeof(t.err)); /* nothing was recommended */
 	sm_tune_found_free(&t.found);
 	sm_counterfactual_free(&t.counterfactual);
 	sm_trials_free(&t.trials);

@@ -236,7 +236,8 @@ static bool does_not_pay(const struct sm__tuning *t, unsigned without)
 {
 	double gain = t->last[without] - t->last[1];
 
-	return !(gain > NEGLIGIBLE + hypot(t->error[without], t->error[1]));
+	return !isnan(gain) && /* what fails without it needs it */
+	       !(gain > NEGLIGIBLE + hypot(t->error[without], t->error[1]));
 }
 
 /* Settings that do not pay go. The point that is left, or -ENOMEM. */
@@ -315,7 +316,7 @@ static int confirm(struct sm__tuning *t, unsigned winner)
 		return rc;
 	f->confirmed_any = true;
 	f->winner = winner;
-	f->recommended = f->total.verdict == SM_VERDICT_BETTER &&
+	f->recommended = f->total.verdict == SM_VERDICT_BETTER && !f->fails &&
 			 !(t->s->max_memory > 0 && !(f->memory <= t->s->max_memory));
 	return 0;
 }

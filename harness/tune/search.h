@@ -85,9 +85,11 @@ struct sm_tune_tried {
 	struct sm_tune_point point;
 	double *score;
 	unsigned n;
-	double median; /* of the scores; NAN: none */
-	double memory; /* the largest ratio of any work; NAN: not known */
-	bool screened; /* it is the default but for one dial */
+	unsigned failed;  /* samples without one, where the default has one */
+	unsigned excused; /* samples in which the default has none, either */
+	double median;	  /* of the scores; NAN: none, or it fails more often than the default */
+	double memory;	  /* the largest ratio of any work; NAN: not known */
+	bool screened;	  /* it is the default but for one dial */
 };
 
 struct sm_tune_found {
@@ -99,7 +101,8 @@ struct sm_tune_found {
 	struct sm_difference works[SM_TUNE_WORKS]; /* each holds with the others and the total */
 	unsigned nworks;
 	double memory;	  /* of the confirmation, the largest of any work */
-	bool recommended; /* total is better, and memory within bounds */
+	bool fails;	  /* there, more often than the default: a ratio of the rest is no merit */
+	bool recommended; /* total is better, it does not fail, and memory is within bounds */
 };
 
 /* 0, what the meter returned, -E2BIG (a grid of too many points), -ENOMEM. Free in every case. */

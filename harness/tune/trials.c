@@ -234,13 +234,41 @@ static int fill_batch(struct sm_trials *t, const struct sm_report *r, unsigned n
 		b->seconds += r->records[i].took_s;
 	}
 	for (unsigned i = 0; i < groups; i++)
-		b->memory[i] = memory[i] / memory[i / n * n];
+		b->memory[i] = memory[i / n * n] > 0 ? memory[i] / memory[i / n * n] : NAN;
 	free(memory);
 	/* against the default of the same repetition, which comes last: it is read until then */
 	for (unsigned i = groups; i-- > 0;)
 		for (unsigned k = 0; k < reps; k++)
 			b->score[(size_t)i * reps + k] -= b->score[(size_t)(i / n * n) * reps + k];
 	return name_works(t, r, n, groups / n);
+}
+
+/* A counter that the default lacks, and why. */
+static int lacks_counter(struct sm_trials *t, const struct sm_record *r, const char *name)
+{
+	const char *why = "not counted here";
+
+	for (size_t i = 0; i < r->nmetrics; i++)
+		if (strcmp(r->metrics[i].metric, name) == 0 && !r->metrics[i].has_value &&
+		    r->metrics[i].reason != NULL)
+			why = r->metrics[i].reason;
+	snprintf(t->err, sizeof(t->err),
+		 "--objective: %s has no %s of an operation: %.200s; allowed: time, p999, memory, "
+		 "or a machine with counters",
+		 r->workload, name, why);
+	return -EINVAL;
+}
+
+/* A pass of the same sample has it. */
+static bool any_pass_has(const struct sm_report *r, const struct sm_record *one, enum sm_goal goal)
+{
+	const char *what = "";
+
+	for (size_t i = 0; i < r->nrecords; i++)
+		if (r->records[i].group == one->group && r->records[i].rep == one->rep &&
+		    sm_goal_value(&r->records[i], goal, &what) > 0)
+			return true;
+	return false;
 }
 
 /* The default of a work has no figure: nothing could ever be better than it. */
@@ -268,6 +296,11 @@ static int check_default(struct sm_trials *t, const struct sm_report *r, unsigne
 						 : "request_p999_us, p999_us, "
 						   "stall_p999_us");
 				return -EINVAL;
+			}
+		for (int g = SM_GOAL_MISSES; g < SM_GOALS; g++)
+			if (t->objective->weight[g] > 0 && !any_pass_has(r, rec, (enum sm_goal)g)) {
+				(void)sm_goal_value(rec, (enum sm_goal)g, &what);
+				return lacks_counter(t, rec, what);
 			}
 	}
 	return 0;

@@ -98,6 +98,20 @@ static double total_score(const struct sm__tuning *t, const struct sm_tune_batch
 	return weights > 0 ? sum / weights : NAN;
 }
 
+/* Counts the samples of a point that failed beside a default that did not. More than those of the
+ * default? What was faster in the rest says nothing, then. */
+static bool fails(const struct sm__tuning *t, const struct sm_tune_batch *b, unsigned point,
+		  unsigned *failed, unsigned *excused)
+{
+	for (unsigned r = 0; r < b->reps; r++) {
+		if (isnan(total_score(t, b, 0, r)))
+			(*excused)++;
+		else if (isnan(total_score(t, b, point, r)))
+			(*failed)++;
+	}
+	return *failed > *excused;
+}
+
 static double worst_memory(const struct sm_tune_batch *b, unsigned point)
 {
 	double most = NAN;
@@ -124,7 +138,7 @@ static int learn(struct sm__tuning *t, const struct sm_tune_batch *b, unsigned a
 		if (!isnan(score[from + r]))
 			score[x->n++] = score[from + r];
 	if (point != 0)
-		x->median = median_of(score, x->n);
+		x->median = fails(t, b, at, &x->failed, &x->excused) ? NAN : median_of(score, x->n);
 	x->memory = fmax(x->memory, worst_memory(b, at));
 	return 0;
 }
@@ -149,6 +163,7 @@ static void keep_value(struct sm_difference *d, double score)
 static int keep_confirmation(struct sm__tuning *t, const struct sm_tune_batch *b)
 {
 	struct sm_tune_found *f = t->found;
+	unsigned failed = 0, excused = 0;
 	int rc = keep_row(&f->total, b->reps);
 
 	while (f->nworks < b->nworks && rc == 0)
@@ -159,6 +174,7 @@ static int keep_confirmation(struct sm__tuning *t, const struct sm_tune_batch *b
 			keep_value(&f->works[w], b->score[(w * b->npoints + 1) * b->reps + r]);
 	}
 	f->memory = worst_memory(b, 1);
+	f->fails = fails(t, b, 1, &failed, &excused);
 	return rc;
 }
 

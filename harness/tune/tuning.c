@@ -16,6 +16,10 @@ enum sm_advice sm_tuning_advice(const struct sm_tuning *t, char *why, size_t len
 		snprintf(why, len, "nothing that was tried looked better than the default");
 		return SM_ADVICE_DEFAULT;
 	}
+	if (f->fails) {
+		snprintf(why, len, "what looked best fails more often than the default");
+		return SM_ADVICE_DEFAULT;
+	}
 	if (f->recommended) {
 		snprintf(why, len, "better than the default, on samples that the search never saw");
 		return SM_ADVICE_TAKE;
