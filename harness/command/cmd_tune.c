@@ -427,42 +427,18 @@ static void cache_sizes(struct sm_cache_sizes *out)
 				       .tlb = 1536 * 4096.0}; /* second level, 4 KiB pages */
 }
 
-/* One refill for so many allocations, and caches of whatever size cannot matter. */
-#define SELDOM 5000
-
-/* Knobs that cannot matter here are left out; a class that refills often has one of its own. */
-static int choose_by_record(struct tune *t)
+/* Knobs that cannot matter here are left out; a class that refills often has one of its own. What a
+ * tuning has begun with, it goes on with. */
+static int choose_by_record(struct tune *t, bool known)
 {
-	static const char *const lists[] = {"cache.slots", "cache.batch", "cache.spans"};
-	static const char *const windows[] = {"cache.window", "cache.spans", NULL};
-	const struct sm_counterfactual *c = &t->counterfactual;
-	const char *const *keys = c->windows ? windows : lists;
-	double rate = sm_counterfactual_rate(c, c->windows ? 32768 : 16384);
+	bool ours = strcmp(t->backend, "gc") == 0 || strcmp(t->backend, "span") == 0;
 	int rc = 0;
 
-	if (c->n == 0 || t->knobs.n > 0 ||
-	    (strcmp(t->backend, "gc") != 0 && strcmp(t->backend, "span") != 0))
-		return 0;
-	if (rate < 1000.0 / SELDOM) {
-		fprintf(stderr,
-			"tune: %s, %s%s%s left out: one refill for %.0f allocations as it is\n",
-			keys[0], keys[1], keys[2] != NULL ? ", " : "",
-			keys[2] != NULL ? keys[2] : "", 1000 / rate);
-		for (int i = 0; i < 3 && keys[i] != NULL; i++)
-			sm_space_drop(&t->space, keys[i]);
-	}
-	for (unsigned i = 0; i < c->n && i < 4 && rc == 0; i++) {
-		const struct sm_class_curve *v = &c->classes[i];
-		double enough = sm_curve_enough(v), now = c->windows ? 32768 : 16384.0 / v->bytes;
-		char key[40], value[24];
-
-		if (enough < 2 * now && 2 * enough > now)
-			continue; /* it is about that */
-		snprintf(key, sizeof(key), "%s@%u", keys[0], v->bytes);
-		snprintf(value, sizeof(value), "%.0f", enough);
-		rc = sm_space_add(&t->space, key, value,
-				  "what the recorded run says is enough for this class");
-	}
+	if (!known && t->knobs.n == 0 && ours)
+		rc = sm_choice_make(&t->space, &t->counterfactual);
+	rc = rc ? rc : sm_choice_keep(&t->trials, &t->space);
+	if (rc && t->trials.err[0] != '\0')
+		snprintf(t->err, sizeof(t->err), "%s", t->trials.err);
 	t->search.dials = t->space.dials;
 	t->search.ndials = t->space.n;
 	return rc;
@@ -472,11 +448,16 @@ static int choose_by_record(struct tune *t)
 static int look_ahead(struct tune *t)
 {
 	struct sm_cache_sizes sizes;
-	int rc;
+	int rc, known;
 
 	if (t->check != NULL)
 		return 0;
 	cache_sizes(&sizes);
+	known = t->resume ? sm_choice_recall(&t->trials, &t->space) : 0;
+	if (known < 0) {
+		snprintf(t->err, sizeof(t->err), "%s", t->trials.err);
+		return known;
+	}
 	say(t, "record", 1, 1);
 	rc = sm_counterfactual_record(&t->trials, t->backend, &sizes, &t->counterfactual);
 	if (rc == 0 && t->format == 0) {
@@ -484,7 +465,7 @@ static int look_ahead(struct tune *t)
 		putchar('\n');
 		fflush(stdout);
 	}
-	return rc ? rc : choose_by_record(t);
+	return rc ? rc : choose_by_record(t, known > 0);
 }
 
 static int search(struct tune *t)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,8 +55,11 @@ static void last_line(int fd, char *err, size_t errlen)
 	snprintf(err, errlen, "%s", line);
 }
 
-static _Noreturn void be_child(char **argv, int said)
+static _Noreturn void be_child(char **argv, int said, pid_t parent)
 {
+	prctl(PR_SET_PDEATHSIG, SIGTERM); /* killed as we may be, nothing of ours goes on */
+	if (getppid() != parent)
+		_exit(127);
 	setpgid(0, 0); /* an INT of the terminal comes once, by us */
 	if (said >= 0)
 		dup2(said, STDERR_FILENO);
@@ -80,7 +84,7 @@ int sm_child_run(const struct sm_strings *words, char *err, size_t errlen)
 	char **argv = calloc(words->n + 2, sizeof(*argv));
 	int said = isatty(STDERR_FILENO) ? -1 : memfd_create("said", MFD_CLOEXEC);
 	int status = 0;
-	pid_t pid;
+	pid_t pid, me = getpid();
 
 	err[0] = '\0';
 	if (argv == NULL || told != 0) {
@@ -93,7 +97,7 @@ int sm_child_run(const struct sm_strings *words, char *err, size_t errlen)
 	memcpy(argv + 1, words->v, words->n * sizeof(*argv));
 	pid = fork();
 	if (pid == 0)
-		be_child(argv, said);
+		be_child(argv, said, me);
 	child_pid = pid;
 	if (told != 0 && pid > 0)
 		kill(pid, (int)told); /* it came before we knew whom to tell */

@@ -59,6 +59,14 @@ int sm_counterfactual_read(FILE *in, bool windows, const struct sm_cache_sizes *
 int sm_counterfactual_measured(const struct sm_trials *t, struct sm_counterfactual *c);
 void sm_counterfactual_free(struct sm_counterfactual *c);
 
+/* Takes knobs of the caches out of s that cannot matter, and puts in those of a class. 0, -ENOMEM.
+ */
+int sm_choice_make(struct sm_space *s, const struct sm_counterfactual *c);
+/* Keeps with the recorded run what was chosen; 0 or -errno. */
+int sm_choice_keep(struct sm_trials *t, const struct sm_space *s);
+/* For a tuning that goes on: 1, and s is what was kept; 0: nothing was; -errno. */
+int sm_choice_recall(struct sm_trials *t, struct sm_space *s);
+
 /* The smallest size that does nearly all that any does; 0: not known. */
 double sm_curve_enough(const struct sm_class_curve *v);
 /* Refills for 1000 allocations of all classes, with lists or windows of so many bytes. */

@@ -18,7 +18,7 @@
 static int words_of(const struct sm_trials *t, const char *library, const char *file,
 		    struct sm_strings *words)
 {
-	char backend[4200], setting[200], note[80];
+	char backend[4200], setting[200], note[SM_TRIALS_NOTE];
 	const char *const last[] = {"--backend", backend,      "--set",	   setting,  "--note",
 				    note,	 "--counters", "none",	   "--reps", "1",
 				    "--store",	 t->store,     "--format", "csv",    "--output",
@@ -27,7 +27,7 @@ static int words_of(const struct sm_trials *t, const char *library, const char *
 
 	snprintf(backend, sizeof(backend), "preload:%s", library);
 	snprintf(setting, sizeof(setting), "env.SPANMARK_RECORD=%s", file);
-	snprintf(note, sizeof(note), "tune %s record", t->id);
+	sm_trials_note(t, "record", note, sizeof(note));
 	for (size_t i = 0; i < t->args->n && rc == 0; i++) {
 		if (strcmp(t->args->v[i], "--backend") == 0)
 			i++; /* and its value */

@@ -20,7 +20,7 @@ void sm_trials_free(struct sm_trials *t)
 
 /* ---- the run of a step -------------------------------------------------------------------- */
 
-static void note_of(const struct sm_trials *t, const char *stage, char *buf, size_t len)
+void sm_trials_note(const struct sm_trials *t, const char *stage, char *buf, size_t len)
 {
 	snprintf(buf, len, "tune %s %s step %u %s", t->id, t->options, t->step, stage);
 }
@@ -333,11 +333,11 @@ int sm_trials_measure(void *trials, const char *stage, const struct sm_tune_poin
 {
 	struct sm_trials *t = trials;
 	struct known known;
-	char note[128];
+	char note[SM_TRIALS_NOTE];
 	int rc;
 
 	t->step++;
-	note_of(t, stage, note, sizeof(note));
+	sm_trials_note(t, stage, note, sizeof(note));
 	rc = look_up(t, note, &known);
 	if (rc)
 		return rc;

@@ -39,6 +39,9 @@ struct sm_trials {
 /* A sm_tune_measure_fn over a struct sm_trials; the line for the user is in err. */
 int sm_trials_measure(void *trials, const char *stage, const struct sm_tune_point *points,
 		      unsigned n, unsigned reps, struct sm_tune_batch *out);
+/* The note of the run that is this stage. */
+#define SM_TRIALS_NOTE 128
+void sm_trials_note(const struct sm_trials *t, const char *stage, char *buf, size_t len);
 void sm_trials_free(struct sm_trials *t);
 
 /* The id and options of the last tuning in the store. 0; -ENOENT: it has none. */

@@ -117,7 +117,7 @@ assert any(m["metric"] == "instructions" and m["value"] for m in json.load(open(
 fi
 
 # ---- interrupted, and gone on with -----------------------------------------------------------------
-mkfifo line
+mkfifo line ends
 "$cmd" tune $small -k cache.mode=thread,cpu --budget 1s --store g.db -o g.ini >/dev/null 2>line &
 pid=$!
 while read -r text; do
@@ -140,5 +140,33 @@ assert db.execute("SELECT count(*) FROM run WHERE planned != (SELECT count(*) FR
 assert db.execute("SELECT count(*) FROM (SELECT run, ordinal FROM sample GROUP BY run, ordinal HAVING count(*) > 1)").fetchone()[0] == 0' \
 	"what was resumed"
 [ -s g.ini ] || bad "no file after --resume"
+# It goes on with the knobs that were chosen by the record then: another record may choose others.
+"$cmd" tune -w larson -p ops=20000 -b span --budget 1s --store h.db -o h.ini >/dev/null 2>line &
+pid=$!
+while read -r text; do
+	case $text in "tune: pilot"*) kill -TERM $pid ;; esac
+done <line
+wait $pid
+py 'db = sqlite3.connect("h.db")
+run, env = db.execute("SELECT id, environment FROM run ORDER BY id LIMIT 1").fetchone()
+env = json.loads(env)
+assert env["note"].endswith("record") and env["space"], env
+env["space"] = ["cache.slots@512=77"]
+db.execute("UPDATE run SET environment = ? WHERE id = ?", (json.dumps(env), run))
+db.commit()' "what was chosen is not kept"
+expect 0 "$cmd" tune -w larson -p ops=20000 -b span --budget 1s --store h.db -o h.ini --resume -f json
+py 'd = json.load(open("out"))
+knobs = [c["title"] for c in d["curves"] if "@" in c["title"] or c["title"].startswith("cache")]
+assert "cache.slots@512" in knobs and "cache.slots" not in knobs, knobs' "it goes on with other knobs"
+# Killed, it leaves nothing behind that runs: all that had the other end of the pipe have ended.
+"$cmd" tune --program "sleep 250" -b libc -k env.KNOB=1 --budget 1s --store z.db -o z.ini >/dev/null 2>line 7>ends &
+pid=$!
+timeout 100 cat ends >/dev/null &
+waits=$!
+while read -r text; do
+	case $text in "tune: record"*) kill -KILL $pid ;; esac
+done <line
+wait $pid
+wait $waits || bad "what a killed tuning began goes on"
 
 finish
