@@ -28,7 +28,7 @@ struct tune {
 	enum sm_tune_method method;
 	unsigned format; /* table, json */
 	uint64_t seed;
-	bool seed_given, full, resume, dry_run, said_what;
+	bool seed_given, margin_given, full, resume, dry_run, said_what;
 	/* made of it */
 	struct sm_tuning_file file;
 	struct sm_space space;
@@ -108,6 +108,7 @@ static int take_percent(const struct sm_option *opt, void *options, const char *
 	if (end == value || strcmp(end, "%") != 0 || !(v > 0) || v > 50)
 		return refuse(opt, value, "above 0% to 50%", err, errlen);
 	((struct tune *)options)->margin = v / 100;
+	((struct tune *)options)->margin_given = true;
 	return 0;
 }
 
@@ -227,6 +228,46 @@ static int check_backend(struct tune *t)
 	return -EINVAL;
 }
 
+/* May a file say this for spanmark run? What tune passes on, and what it adds itself: no file that
+ * came from elsewhere names where things are written. */
+static bool is_passed_on(const char *word)
+{
+	if (strcmp(word, "--backend") == 0)
+		return true;
+	for (size_t i = 0; strncmp(word, "--", 2) == 0 && i < SM_COUNT_OF(rows); i++)
+		if (rows[i].take == take_through && strcmp(rows[i].name, word + 2) == 0)
+			return true;
+	return false;
+}
+
+/* What a file was found under holds again, where nothing else is said. */
+static int ask_again(struct tune *t)
+{
+	const struct sm_strings *o = &t->file.options, *w = &t->file.weights;
+	bool weighted = t->weights.n > 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < o->n; i++) {
+		if (strcmp(o->v[i], "--quick") == 0)
+			continue;
+		if (!is_passed_on(o->v[i]) || ++i == o->n) {
+			snprintf(t->err, sizeof(t->err),
+				 "'%.200s': option '%.60s' is none that spanmark tune passes on; "
+				 "allowed: those of spanmark tune --help under For what, each with "
+				 "a value in the next line",
+				 t->check, o->v[i < o->n ? i : o->n - 1]);
+			return -EINVAL;
+		}
+	}
+	if (t->max_memory <= 0)
+		t->max_memory = t->file.max_memory;
+	if (!t->margin_given && t->file.margin > 0)
+		t->margin = t->file.margin;
+	for (size_t i = 0; i < w->n && rc == 0 && !weighted; i++)
+		rc = sm_strings_add(&t->weights, w->v[i], strlen(w->v[i]));
+	return rc;
+}
+
 /* The settings of a file are one knob with one value. */
 static int space_of_file(struct tune *t)
 {
@@ -261,6 +302,8 @@ static int prepare(struct tune *t)
 		t->backend = t->check != NULL ? t->file.backend : "gc";
 	if (t->objective_text == NULL)
 		t->objective_text = t->check != NULL ? t->file.objective : "time";
+	if (rc == 0 && t->check != NULL)
+		rc = ask_again(t);
 	if (rc == 0)
 		rc = check_backend(t);
 	if (rc == 0)
@@ -566,6 +609,7 @@ static int conclude(struct tune *t)
 				   .found = &t->found,
 				   .counterfactual = &t->counterfactual,
 				   .backend = t->backend,
+				   .weights = &t->weights,
 				   .environment = "{}"};
 	char why[200];
 	enum sm_advice advice = sm_tuning_advice(&tuning, why, sizeof(why));

@@ -23,7 +23,8 @@ struct sm_tuning {
 	const struct sm_tune_found *found;
 	const struct sm_counterfactual *counterfactual;
 	const char *backend;
-	const char *environment; /* of the last run: the machine */
+	const struct sm_strings *weights; /* as typed */
+	const char *environment;	  /* of the last run: the machine */
 };
 
 /* Recommended; the default is as good; nothing can be said. */
@@ -43,6 +44,8 @@ struct sm_tuning_file {
 	char *variant;	/* its settings, as a --variant */
 	unsigned nsettings;
 	struct sm_strings options; /* of spanmark run: what was measured */
+	struct sm_strings weights; /* as typed */
+	double max_memory, margin; /* 0: none, the usual one */
 };
 /* 0, -EINVAL and one line in err, -ENOMEM. Free in every case. */
 int sm_tuning_file_read(const char *path, struct sm_tuning_file *out, char *err, size_t errlen);

@@ -55,6 +55,11 @@ static void print_question(const struct sm_tuning *t, FILE *out)
 		"\n; What was asked: spanmark tune --check FILE asks it again.\n[tune]\n"
 		"backend = %s\nobjective = %s\n",
 		t->backend, objective);
+	if (t->search->max_memory > 0)
+		fprintf(out, "max-rss = %.17g\n", t->search->max_memory);
+	fprintf(out, "margin = %.17g\n", t->search->margin);
+	for (size_t i = 0; i < t->weights->n; i++)
+		fprintf(out, "weight = %s\n", t->weights->v[i]);
 	for (size_t i = 0; i < t->trials->args->n; i++)
 		fprintf(out, "option = %s\n", t->trials->args->v[i]);
 }
@@ -163,6 +168,18 @@ static int keep(char **to, const char *value)
 	return *to != NULL ? 0 : -ENOMEM;
 }
 
+/* A ratio that tune wrote, above 0 to most; anything else is no file of it. */
+static int keep_ratio(double *to, const char *value, double most)
+{
+	char *end;
+	double v = strtod(value, &end);
+
+	if (end == value || *end != '\0' || !(v > 0) || v > most)
+		return -EINVAL;
+	*to = v;
+	return 0;
+}
+
 static int on_value(void *user, const char *section, const char *name, const char *value)
 {
 	struct reader *r = user;
@@ -178,6 +195,14 @@ static int on_value(void *user, const char *section, const char *name, const cha
 		r->rc = keep(&r->f->objective, value);
 	} else if (strcmp(section, "tune") == 0 && strcmp(name, "option") == 0) {
 		r->rc = sm_strings_add(&r->f->options, value, strlen(value));
+	} else if (strcmp(section, "tune") == 0 && strcmp(name, "weight") == 0) {
+		r->rc = strchr(value, '=') != NULL
+				? sm_strings_add(&r->f->weights, value, strlen(value))
+				: -EINVAL;
+	} else if (strcmp(section, "tune") == 0 && strcmp(name, "max-rss") == 0) {
+		r->rc = keep_ratio(&r->f->max_memory, value, 1000);
+	} else if (strcmp(section, "tune") == 0 && strcmp(name, "margin") == 0) {
+		r->rc = keep_ratio(&r->f->margin, value, 0.5);
 	}
 	return r->rc == 0;
 }
@@ -193,7 +218,7 @@ int sm_tuning_file_read(const char *path, struct sm_tuning_file *out, char *err,
 	if (r.variant == NULL)
 		return -ENOMEM;
 	at = ini_parse(path, on_value, &r);
-	if (fclose(r.variant) != 0 || r.rc != 0)
+	if (fclose(r.variant) != 0 || r.rc == -ENOMEM)
 		return -ENOMEM;
 	if (at < 0) {
 		snprintf(err, errlen, "cannot read '%.200s': %s", path, strerror(errno));
@@ -216,4 +241,5 @@ void sm_tuning_file_free(struct sm_tuning_file *f)
 	free(f->identity);
 	free(f->variant);
 	sm_strings_free(&f->options);
+	sm_strings_free(&f->weights);
 }

@@ -26,6 +26,17 @@ refuse "unknown option '--reps'" tune --reps 3
 refuse "cannot read 'none.ini'" tune --check none.ini
 printf '[set]\ncache.window = 64k\n' >plain.ini
 refuse "no file of spanmark tune" tune --check plain.ini
+asked='[tune]\nbackend = span\nobjective = time\n%s\n[set]\ncache.slots = 8\n'
+for line in "option = --output" "option = --help" "option = --workload"; do
+	# shellcheck disable=SC2059
+	printf "$asked" "$line" >plain.ini
+	refuse "is none that spanmark tune passes on" tune --check plain.ini
+done
+for line in "margin = nan" "max-rss = -1" "weight = churn"; do
+	# shellcheck disable=SC2059
+	printf "$asked" "$line" >plain.ini
+	refuse "'plain.ini' line 4: no file of spanmark tune" tune --check plain.ini
+done
 refuse "there is no store" tune -w churn --resume
 refuse "--output: cannot write 'no/x.ini'" tune -w churn -b span --budget 1s -o no/x.ini
 refuse "--output 'spanmark.db' is the store" tune -w churn -b span --budget 1s -o spanmark.db
@@ -74,6 +85,12 @@ py 'assert json.load(open("out"))["samples"][0]["config"]["cache.mode"] == "thre
 [ -s err ] && bad "the malloc library complains of the file of this machine: $(cat err)"
 # Does the file hold? Here it does; a setting that does nothing does not.
 expect 0 "$cmd" tune --check spanmark.ini --budget 1s && says "still holds" err
+# What it was found under is asked again: a bound on memory, weights.
+says "margin = 0.01" spanmark.ini
+sed 's/^backend = span/backend = span\nmax-rss = 0.1/' spanmark.ini >bound.ini
+expect 3 "$cmd" tune --check bound.ini --budget 1s && says "of the default's memory: more than allowed"
+sed 's/^backend = span/backend = span\nweight = ring=2/' spanmark.ini >weight.ini
+expect 2 "$cmd" tune --check weight.ini --budget 1s && says "--weight 'ring=2'" err
 sed 's/^cache.mode = thread/scavenge.pace = 2/' spanmark.ini >nothing.ini
 expect 3 "$cmd" tune --check nothing.ini --budget 1s && says "does not hold here" err
 
