@@ -283,8 +283,10 @@ const struct sm_command sm_command_doctor = {
 		(const char *const[]){
 			"spanmark doctor",
 			"what this machine lets us count",
-			"spanmark doctor --script -o prepare.sh; sudo sh prepare.sh prepare",
-			"a steadier machine, until sudo sh prepare.sh restore",
+			"spanmark doctor --script -o prepare.sh",
+			"a script: `sudo sh prepare.sh prepare` makes the machine steadier, "
+			"restore "
+			"puts it back",
 			"spanmark doctor --calibrate --format json -o machine.json",
 			"whether to believe the counts, for a program to read",
 			NULL,

@@ -68,7 +68,8 @@ ask() { sqlite3 -batch s.db "$1"; }
 judge_run() { # judge_run STATUS CALL.N: prints what does not hold
 	[ "$(ask 'PRAGMA integrity_check')" = ok ] || echo "the store is damaged"
 	[ "$(ask "SELECT count(*) FROM sample WHERE run=1 AND status='ok'")" = 1 ] || echo "an older sample is lost"
-	said=$(grep -c '^\[[0-9]*/[0-9]*\] .*: [a-z-]*, ' err || true)
+	said=$(sed -n 's/^\[\([0-9]*\)\/[0-9]*\] .*/\1/p' err | tail -n 1)
+	said=${said:-0}
 	kept=$(ask 'SELECT count(*) FROM sample WHERE run=2')
 	[ "$kept" -ge "$said" ] || echo "$said samples were said to be finished, $kept are in the store"
 	if [ "$(cat out.json)" != old ]; then
@@ -112,7 +113,7 @@ cell() { # cell PROGRAM CALL ERRNO N: one line, in the file "cells"; the log of 
 	[ "$1" != run ] || { cp "$work/store" s.db && echo old >out.json; }
 	start "$1" "$2" "$3" "$4" || status=$?
 	wrong=$(judge "$1" "$status" "$2.$4")
-	said=$(grep -v '^warning: \|: ok, ' err | head -n 1 | sed "s|$work/||g" || true)
+	said=$(grep -v '^warning: \|^\[[0-9]*/' err | head -n 1 | sed "s|$work/||g" || true)
 	echo "$1 $2 $3 $4: ${wrong:+DOES NOT HOLD: $wrong: }status $status${said:+: $said}" >>"$work/cells"
 	[ -z "$wrong" ] || { echo "---- $1 $2 $3 $4: $wrong (status $status)" && tail -n 12 err; } >>"$work/failed"
 	cd "$work"

@@ -168,6 +168,15 @@ static void set_clock(struct sm_trace *t)
 	t->ns0 = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+static int *copy_cpus(const int *cpus, unsigned n)
+{
+	int *copy = calloc(n, sizeof(*copy));
+
+	if (copy != NULL)
+		memcpy(copy, cpus, n * sizeof(*copy));
+	return copy;
+}
+
 int sm__trace_open(const struct sm_trace_to *to, struct sm_trace **out)
 {
 	struct sm_trace *t = sm__os_map_guarded(sizeof(*t));
@@ -188,7 +197,11 @@ int sm__trace_open(const struct sm_trace_to *to, struct sm_trace **out)
 	t->out.base = t->ns0;
 	t->out.sequence = (uint32_t)(t->ns0 / 1000000) | 1u << 31; /* not 0 */
 	pthread_mutex_init(&t->lock, NULL);
+	/* the writer's own: the caller's may go when this returns */
+	t->to.cpus = to->ncpus > 0 ? copy_cpus(to->cpus, to->ncpus) : NULL;
 	err = sm__sink_open(&t->out, to->fd);
+	if (err == 0 && to->ncpus > 0 && t->to.cpus == NULL)
+		err = -ENOMEM;
 	if (err == 0)
 		err = -pthread_create(&t->writer, NULL, sm__trace_writer, t);
 	if (err == 0) {
@@ -196,6 +209,7 @@ int sm__trace_open(const struct sm_trace_to *to, struct sm_trace **out)
 		return 0;
 	}
 	sm__sink_close(&t->out);
+	free((void *)(uintptr_t)t->to.cpus);
 	sm__os_unmap_guarded(t, sizeof(*t));
 	return err;
 }
@@ -216,5 +230,6 @@ void sm__trace_close(struct sm_trace *t, struct sm_trace_totals *totals)
 		sm__trace_thread_free(th);
 	}
 	pthread_mutex_destroy(&t->lock);
+	free((void *)(uintptr_t)t->to.cpus);
 	sm__os_unmap_guarded(t, sizeof(*t));
 }

@@ -48,7 +48,7 @@ struct sm_trace_to {
 	const struct sm_trace_format *format;
 	const char *label; /* what the sample's group of tracks is called */
 	uint32_t ring;	   /* events in a thread's ring, a power of two; 0: as many as do */
-	const int *cpus;   /* that the writer is kept off; -1 is none */
+	const int *cpus;   /* that the writer is kept off; -1 is none; copied */
 	unsigned ncpus;
 };
 
