@@ -305,6 +305,13 @@ static void tell_program(struct sm_gc *gc, enum sm_cycle_event event)
 	sm_lock_release(&gc->callback_lock);
 }
 
+/* Windows are counted when they are taken, and what is left of them is taken off when they go back,
+ * as all do at BLACK: what was allocated may then be less than before, though nothing was freed. */
+static size_t allocated_since(size_t now, size_t from)
+{
+	return now > from ? now - from : 0;
+}
+
 /* Live is what was marked, and what was handed out since the barrier went on, which is black or
  * alive. */
 static void pace_next_cycle(struct sm_gc *gc, struct sm_cycle *c)
@@ -315,10 +322,10 @@ static void pace_next_cycle(struct sm_gc *gc, struct sm_cycle *c)
 	uint64_t cpu = sm__process_ns();
 
 	take_settings(gc);
-	c->allocated_during = now - gc->alloc_at_start;
-	pc.born = now - gc->born_from;
+	c->allocated_during = allocated_since(now, gc->alloc_at_start);
+	pc.born = allocated_since(now, gc->born_from);
 	pc.live = c->n.bytes + pc.born;
-	pc.growth = sm__throttle_unheld(gc, now - gc->due_from, c->off - c->start);
+	pc.growth = sm__throttle_unheld(gc, allocated_since(now, gc->due_from), c->off - c->start);
 	pc.scan = c->n.scan_bytes;
 	/* Nothing has been swept yet: now is when the heap takes most. */
 	pc.mapped = heap_mapped(gc, &c->spans, &dirty) - dirty;

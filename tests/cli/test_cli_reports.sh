@@ -72,6 +72,7 @@ grep -q "$(printf '\r')" err && bad "carriage returns in a file"
 # ---- the examples of --help ------------------------------------------------------------------------
 mkdir ex && cd ex || exit 1
 cp "$root/perf/sets/soft.ini" my-set.ini
+cp "$root/docs/examples/plan.ini" .
 # Two packages of 8 cores, as lstopo -i "pack:2 [numa] l3:1 core:8 pu:1" --of xml writes it: not of the machine that runs this.
 cp "$root/tests/data/server.xml" .
 examples=0

@@ -45,6 +45,37 @@ static const struct {
 	{"gc.mode=concurrent", "heap.limit=96m", 64}, {"gc.mode=stw", "heap.limit=24m", 8},
 };
 
+/*
+ * A cycle in which hardly anything is alive and nothing is born, but windows go back: what went back
+ * is no negative birth, which would be a goal of 2^64 bytes and the last cycle there is.
+ */
+START_TEST(a_cycle_of_next_to_nothing)
+{
+	static const char *const modes[] = {"concurrent", "stw"};
+	struct sm_gc_config cfg;
+	struct sm_gc_stats st;
+	struct sm_mutator *m;
+
+	sm_gc_config_init(&cfg);
+	ck_assert_int_eq(sm_gc_config_set(&cfg, "gc.mode", modes[_i], NULL, 0), 0);
+	gc = sm_gc_create(&cfg, NULL, 0);
+	m = sm_mutator_attach(gc);
+	for (size_t size = 16; size <= 4096; size *= 2) /* a window each */
+		(void)sm_new_bytes(m, size);
+	sm_collect(gc, m);
+	sm_gc_stats(gc, &st);
+	ck_assert_uint_lt(st.last_heap_after, 1ul << 30);
+	ck_assert_uint_lt(st.last_goal, 1ul << 30);
+	ck_assert_uint_lt(st.live_bytes, 1ul << 30);
+	for (int i = 0; i < 1000000; i++) /* half a GiB of garbage */
+		(void)sm_new_bytes(m, 512);
+	sm_gc_stats(gc, &st);
+	ck_assert_uint_gt(st.cycles, 1);
+	sm_mutator_detach(m);
+	sm_gc_destroy(gc);
+}
+END_TEST
+
 START_TEST(nothing_is_alive)
 {
 	pthread_t t[64];
@@ -122,6 +153,7 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("limit", 60, SM_LOOP(nothing_is_alive, 0, sizeof(cases) / sizeof(cases[0])),
+	return SM_SUITE("limit", 60, SM_LOOP(a_cycle_of_next_to_nothing, 0, 2),
+			SM_LOOP(nothing_is_alive, 0, sizeof(cases) / sizeof(cases[0])),
 			SM_LOOP(all_is_alive, 0, 2));
 }
