@@ -65,42 +65,15 @@ static void say_that_it_ends(void *ctx)
 	sm_complain("interrupted: finishing this sample; a second interrupt drops it");
 }
 
-/* The worker process, under Callgrind where counts are simulated. */
-static void run_in_env(struct run *run, struct sm_runner *runner, bool simulated, const char *job,
-		       struct sm_worker_end *end)
-{
-	struct sm_sim_run sim;
-	char *const *argv = runner->argv;
-	char err[300];
-
-	if (!simulated) {
-		sm_runner_run(runner, job, end);
-		return;
-	}
-	if (sm_sim_begin(&sim, run->plan.topology, argv, err, sizeof(err)) != 0) {
-		sm_progress_clear(&run->progress);
-		sm_complain("%s", err);
-		*end = (struct sm_worker_end){.how = SM_WORKER_NOT_STARTED, .code = ENOEXEC};
-		return;
-	}
-	runner->argv = sim.argv;
-	sm_runner_run(runner, job, end);
-	runner->argv = argv;
-	sm_sim_end(&sim);
-}
-
 static void run_worker(struct run *run, struct sm_runner *runner, const struct sm_record *rec,
 		       const char *job, struct sm_worker_end *end)
 {
-	char **env;
+	char err[300];
 
-	if (sm_worker_env(rec, &env) == 0) {
-		runner->env = (const char *const *)env;
-		run_in_env(run, runner, rec->simulated, job, end);
-	} else {
-		*end = (struct sm_worker_end){.how = SM_WORKER_NOT_STARTED, .code = ENOMEM};
-	}
-	sm_worker_env_free(env);
+	if (sm_worker_run(runner, rec, run->plan.topology, job, end, err, sizeof(err)) == 0)
+		return;
+	sm_progress_clear(&run->progress);
+	sm_complain("%s", err);
 }
 
 /* What went on beside the sample is one more warning; a simulated one has no time to spoil. */
