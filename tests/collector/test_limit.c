@@ -46,8 +46,8 @@ static const struct {
 };
 
 /*
- * A cycle in which hardly anything is alive and nothing is born, but windows go back: what went back
- * is no negative birth, which would be a goal of 2^64 bytes and the last cycle there is.
+ * A cycle in which hardly anything is alive and nothing is born, but windows go back: what went
+ * back is no negative birth, which would be a goal of 2^64 bytes and the last cycle there is.
  */
 START_TEST(a_cycle_of_next_to_nothing)
 {
