@@ -165,6 +165,10 @@ static const struct sm_option rows[] = {
 	{"full", 0, NULL, "workloads in their full sizes: samples of seconds, not tenths",
 	 INTO(sm__take_flag, full)},
 	{"timeout", 0, "SECONDS", "limit for one sample", THROUGH},
+	{"counters", 0, "SOURCE", "where misses and instructions of an objective come from",
+	 THROUGH,
+	 .more = "As of `spanmark run`. `sim` simulates them under valgrind, where no hardware "
+		 "counts: slowly, the same on any machine."},
 
 	{"budget", 0, "TIME", "how long it may take, about: 10m", .take = take_duration,
 	 .heading = "How"},

@@ -253,8 +253,8 @@ static int lacks_counter(struct sm_trials *t, const struct sm_record *r, const c
 		    r->metrics[i].reason != NULL)
 			why = r->metrics[i].reason;
 	snprintf(t->err, sizeof(t->err),
-		 "--objective: %s has no %s of an operation: %.200s; allowed: time, p999, memory, "
-		 "or a machine with counters",
+		 "--objective: %s has no %s of an operation: %.200s; allowed: --counters sim, or "
+		 "time, p999, memory",
 		 r->workload, name, why);
 	return -EINVAL;
 }

@@ -138,14 +138,26 @@ static void print_front(const struct sm_tuning *t, FILE *out)
 	}
 }
 
+/* Do the counts of the objective come from a simulation? */
+static bool is_simulated(const struct sm_tuning *t)
+{
+	const struct sm_strings *args = t->trials->args;
+	bool simulated = false;
+
+	for (size_t i = 0; i + 1 < args->n; i++)
+		if (strcmp(args->v[i], "--counters") == 0)
+			simulated = strcmp(args->v[i + 1], "sim") == 0;
+	return simulated && sm_objective_sets(t->objective) != NULL;
+}
+
 void sm_tuning_table(const struct sm_tuning *t, FILE *out)
 {
 	char objective[80], why[200];
 	enum sm_advice advice = sm_tuning_advice(t, why, sizeof(why));
 
 	sm_objective_print(t->objective, objective, sizeof(objective));
-	fprintf(out, "%s, %s: %u configurations of %u knobs\n", t->backend, objective,
-		t->found->ntried, t->space->n);
+	fprintf(out, "%s, %s%s: %u configurations of %u knobs\n", t->backend, objective,
+		is_simulated(t) ? " (simulated)" : "", t->found->ntried, t->space->n);
 	if (advice == SM_ADVICE_TAKE) {
 		print_settings(t, out);
 	} else if (t->found->confirmed_any) {

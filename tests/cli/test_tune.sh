@@ -133,6 +133,11 @@ assert any(m["metric"] == "instructions" and m["value"] for m in json.load(open(
 	"$cmd" tune -w churn -p ops=1000 -b span -k cache.slots=8 --objective instructions --budget 1s --store i.db -o i.ini >out 2>err </dev/null
 	[ $? = 2 ] && says "--objective: churn has no instructions of an operation: " err
 fi
+# Simulated, they are counted on any machine: a cache saves instructions.
+if command -v valgrind >/dev/null; then
+	expect 0 "$cmd" tune -w churn -p ops=20000 -b span -s cache.mode=none -k cache.mode=thread --objective instructions --counters sim \
+		--budget 1s --store v.db -o v.ini && says "recommended" && says "span, instructions (simulated): " && says "option = sim" v.ini
+fi
 
 # ---- interrupted, and gone on with -----------------------------------------------------------------
 mkfifo line ends
