@@ -191,6 +191,7 @@ void sm_chart_y(FILE *out, const struct sm_scale *y, double left, double right)
 /* ---- strips ------------------------------------------------------------------------------- */
 
 #define ROW    40 /* height of a row */
+#define TEXT   17 /* its part above the dots, where its words are */
 #define MARGIN 8
 
 static void put_strip(FILE *out, const struct sm_strip *r, const struct sm_scale *x, double top)
@@ -241,11 +242,15 @@ void sm_chart_strips(FILE *out, const struct sm_strips *s)
 	sm_scale_round(&x);
 	sm_chart_begin(out, (unsigned)bottom + 18, s->title, s->text);
 	sm_chart_x(out, &x, 0, bottom);
-	if (!isnan(s->mark))
-		sm_html(out,
-			"<line class=\"mark\" x1=\"%.1f\" x2=\"%.1f\" y1=\"0\" y2=\"%.1f\"/>\n",
-			sm_scale_at(&x, s->mark), sm_scale_at(&x, s->mark), bottom);
-	for (size_t i = 0; i < s->n; i++)
-		put_strip(out, &s->rows[i], &x, (double)(ROW * i));
+	for (size_t i = 0; i < s->n; i++) {
+		double top = (double)(ROW * i), at = sm_scale_at(&x, s->mark);
+
+		if (!isnan(s->mark)) /* not through the words */
+			sm_html(out,
+				"<line class=\"mark\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" "
+				"y2=\"%.1f\"/>\n",
+				at, at, top + TEXT, top + ROW);
+		put_strip(out, &s->rows[i], &x, top);
+	}
 	sm_chart_end(out);
 }

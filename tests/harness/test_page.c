@@ -145,9 +145,45 @@ START_TEST(charts_of_little)
 }
 END_TEST
 
+/* The line at 1 stands between the words of a row and the next row's. */
+START_TEST(a_mark_crosses_no_words)
+{
+	struct sm_strip rows[3];
+	struct sm_strips s = {.title = "t",
+			      .text = "d",
+			      .rows = rows,
+			      .n = 3,
+			      .unit = "x",
+			      .log = true,
+			      .mark = 1};
+	unsigned marks = 0, words = 0;
+	double y[3], from, to;
+
+	for (unsigned i = 0; i < 3; i++)
+		rows[i] = (struct sm_strip){
+			.label = "a", .value = "0.51 ? unclear", .kind = "", .middle = 0.51};
+	begin();
+	sm_chart_strips(out, &s);
+	ck_assert_int_eq(fclose(out), 0);
+	for (const char *p = text; (p = strstr(p, "class=\"value")) != NULL && words < 3; p++)
+		ck_assert_int_eq(sscanf(strstr(p, " y="), " y=\"%lf\"", &y[words++]), 1);
+	ck_assert_uint_eq(words, 3);
+	for (const char *p = text; (p = strstr(p, "class=\"mark")) != NULL; p++, marks++) {
+		ck_assert_int_eq(sscanf(strstr(p, " y1="), " y1=\"%lf\" y2=\"%lf\"", &from, &to),
+				 2);
+		for (unsigned i = 0; i < 3; i++) /* letters are 10 above their line and 3 below */
+			ck_assert_msg(to <= y[i] - 10 || from >= y[i] + 3, "%g to %g at %g", from,
+				      to, y[i]);
+	}
+	ck_assert_uint_ge(marks, 1);
+	free(text);
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("page", 0, SM_T(names_are_escaped), SM_T(formats_are_printfs),
 			SM_LOOP(short_names_are_whole, 1, 6), SM_T(numbers_are_those_of_json),
-			SM_LOOP(scales_hold_what_they_are_given, 0, 6), SM_T(charts_of_little));
+			SM_LOOP(scales_hold_what_they_are_given, 0, 6), SM_T(charts_of_little),
+			SM_T(a_mark_crosses_no_words));
 }
