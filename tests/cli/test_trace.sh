@@ -60,6 +60,15 @@ if [ -n "$python" ]; then
 	done
 fi
 
+# ---- who reads one of any length holds little of it ----
+if [ -n "$python" ]; then
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12; do cat same.pftrace; done >long.pftrace
+	(ulimit -v 160000; timeline --count long.pftrace) >count || bad "counting holds the file"
+	truncate -s 200M huge.json
+	timeline --dropped huge.json 0 2>err && bad "a file of any length is held"
+	says "up to 134217728" err
+fi
+
 # ---- interrupted, it holds what was measured; the rest is not measured without ----
 "$cmd" run -q -w churn -b libc,gc --reps 1000 --trace i.pftrace --store s.db -o /dev/null >out 2>err &
 pid=$!

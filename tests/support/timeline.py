@@ -8,6 +8,7 @@
   timeline.py --schema PACKAGE.py   the numbers of tests/data/track_event.proto against the package's descriptors
 
 Both formats become one thing: samples, in the order of the file. protoc and python3-protobuf decode Perfetto's with the public schema.
+A file may be of any length, for a run may be: --count holds one record of it at a time, the others refuse one of more than MOST bytes.
 """
 import collections
 import importlib.util
@@ -20,6 +21,7 @@ import tempfile
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 COUNTERS = {"heap": "bytes", "goal": "bytes", "RSS": "bytes", "grey queue": "packets"}
 NO_THREAD = 1 << 22
+MOST = 128 << 20  # of a file whose events are held, 100 bytes and more for each of 15 or 70
 
 
 def die(text):
@@ -120,13 +122,31 @@ def unknown_fields(message, path="Trace"):
                 unknown_fields(m, path + "." + field.name)
 
 
-def read_perfetto(data):
-    trace = schema().Trace()
-    trace.ParseFromString(data)
-    if len(trace.packet) < 20000:
-        unknown_fields(trace)
+def packets(f):
+    """Of a Trace each packet: it has no other field."""
+    module, n = schema(), 0
+    while True:
+        tag = f.read(1)
+        if not tag:
+            return
+        length, shift, byte = 0, 0, 0x80
+        while byte & 0x80:
+            byte = (f.read(1) or die("the file ends within a packet"))[0]
+            length |= (byte & 0x7f) << shift
+            shift += 7
+        data = f.read(length)
+        if tag != b"\n" or len(data) != length:
+            die("at byte %d: no packet" % f.tell())
+        packet = module.TracePacket.FromString(data)
+        n += 1
+        if n < 20000:
+            unknown_fields(packet, "TracePacket")
+        yield packet
+
+
+def read_perfetto(f):
     sequences = collections.OrderedDict()
-    for p in trace.packet:
+    for p in packets(f):
         s = sequences.setdefault(p.trusted_packet_sequence_id, Sequence())
         if p.HasField("interned_data"):
             if not p.sequence_flags & p.SEQ_INCREMENTAL_STATE_CLEARED or s.names:
@@ -147,11 +167,11 @@ def read_perfetto(data):
 
 # ---- Chrome -------------------------------------------------------------------------------------------------------------
 
-def read_chrome(data):
+def read_chrome(f):
     ns = lambda us: round(us * 1000)
     # As decimals: a double has no nanoseconds left in microseconds since boot.
     from decimal import Decimal
-    events = json.loads(data, parse_float=Decimal)["traceEvents"]
+    events = json.load(f, parse_float=Decimal)["traceEvents"]
     samples, names = {}, {}
     for e in events:
         pid, tid, ph = e["pid"], e["tid"], e["ph"]
@@ -183,9 +203,34 @@ def read_chrome(data):
 
 
 def read(path):
+    if os.path.getsize(path) > MOST:
+        die("%s has %d bytes; what is held in memory: up to %d" % (path, os.path.getsize(path), MOST))
     with open(path, "rb") as f:
-        data = f.read()
-    return read_chrome(data) if path.endswith(".json") else read_perfetto(data)
+        return read_chrome(f) if path.endswith(".json") else read_perfetto(f)
+
+
+def count(path):
+    """Slices' begins and ends, and samples, without holding any. In JSON a record is a line."""
+    events = samples = 0
+    with open(path, "rb") as f:
+        if not path.endswith(".json"):
+            for p in packets(f):
+                samples += p.HasField("track_descriptor") and p.track_descriptor.HasField("process")
+                events += p.track_event.type in (p.track_event.TYPE_SLICE_BEGIN, p.track_event.TYPE_SLICE_END)
+            return events, samples
+        if not f.readline().endswith(b'"traceEvents":[\n'):
+            die("no list of events")
+        for line in f:
+            if line == b"]}\n":
+                break
+            e = json.loads(line.rstrip(b",\n"))
+            samples += e["ph"] == "M" and e["name"] == "process_name"
+            events += {"B": 1, "E": 1, "X": 2}.get(e["ph"], 0)
+        else:
+            die("the list of events does not end")
+        if f.read():
+            die("more behind the list of events")
+    return events, samples
 
 
 # ---- what must hold of every sample ---------------------------------------------------------------------------------------
@@ -378,8 +423,7 @@ def main(argv):
     elif argv[1] == "--dropped":
         dropped(argv[2], int(argv[3]))
     elif argv[1] == "--count":
-        samples = read(argv[2])
-        print(sum(len(t) for s in samples for t in s.tracks.values()), len(samples))
+        print(*count(argv[2]))
     else:
         check_schema(argv[2])
 
