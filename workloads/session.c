@@ -350,8 +350,10 @@ static void close_trace(struct sm_run *run)
 		return;
 	sm__trace_close(run->trace, &n);
 	run->trace = NULL;
-	sm_run_result(run, SM_RESULT_trace_events, (double)n.events);
-	sm_run_result(run, SM_RESULT_trace_dropped, (double)n.dropped);
+	if (n.err == 0) { /* else nobody knows how much the file has */
+		sm_run_result(run, SM_RESULT_trace_events, (double)n.events);
+		sm_run_result(run, SM_RESULT_trace_dropped, (double)n.dropped);
+	}
 	if (n.dropped > 0)
 		sm_run_warn(run,
 			    "the timeline lacks %" PRIu64 " of %" PRIu64

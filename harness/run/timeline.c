@@ -75,7 +75,7 @@ void sm_timeline_took(struct sm_timeline *t, const struct sm_record *rec)
 {
 	const struct sm_result *events = sm_record_result(rec, "trace_events"),
 			       *dropped = sm_record_result(rec, "trace_dropped");
-	off_t end;
+	off_t begin = t->end, end;
 
 	if (t->format == NULL)
 		return;
@@ -86,13 +86,14 @@ void sm_timeline_took(struct sm_timeline *t, const struct sm_record *rec)
 	else
 		t->end = end;
 	t->samples += events != NULL;
+	t->broken += events == NULL && t->end > begin;
 	t->events += events != NULL ? events->value : 0;
 	t->dropped += dropped != NULL ? dropped->value : 0;
 }
 
 int sm_timeline_close(struct sm_timeline *t, bool commit, char *err, size_t errlen)
 {
-	char path[300];
+	char path[300], broken[60] = "";
 	int rc = 0;
 
 	if (t->format == NULL)
@@ -108,9 +109,12 @@ int sm_timeline_close(struct sm_timeline *t, bool commit, char *err, size_t errl
 		return fail(path, -rc, err, errlen);
 	}
 	rc = sm_output_close(&t->output, commit, err, errlen);
+	if (t->broken > 0)
+		snprintf(broken, sizeof(broken), ", and a part of %u sample%s", t->broken,
+			 t->broken == 1 ? "" : "s");
 	if (rc == 0 && commit)
-		sm_complain("the timeline is in '%s': %.0f events of %u samples, %.0f dropped; "
+		sm_complain("the timeline is in '%s': %.0f events of %u samples, %.0f dropped%s; "
 			    "their times have the recording in them",
-			    path, t->events, t->samples, t->dropped);
+			    path, t->events, t->samples, t->dropped, broken);
 	return rc;
 }

@@ -20,6 +20,7 @@ struct sm_timeline {
 	int fd;	   /* of it, above the targets of a worker's descriptors */
 	off_t end; /* of the samples that are done */
 	unsigned samples;
+	unsigned broken; /* more of them, of which the file has a part: killed, or a full disk */
 	double events, dropped;
 	char label[200]; /* of the sample that runs */
 };

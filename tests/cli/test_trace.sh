@@ -57,8 +57,19 @@ if [ -n "$python" ]; then
 	for format in pftrace json; do
 		expect 1 "$cmd" run -w churn -b gc -p ops=1000g --reps 1 --timeout 1 --trace "cut.$format" -o /dev/null
 		[ "$(timeline --count "cut.$format" | cut -d' ' -f2)" = 1 ] || bad "a sample that was killed is not in cut.$format"
+		says "0 events of 0 samples, 0 dropped, and a part of 1 sample;" err
 	done
 fi
+
+# ---- a disk that is full: the file is whole, nobody counts what it lacks, the run goes on ----
+for format in pftrace json; do
+	(trap '' XFSZ; ulimit -f 600; exec "$cmd" run -q -w churn -b gc -p ops=20m --reps 2 -c none --no-store --trace "full.$format" \
+		-f json -o full.report >out 2>err) || bad "a full disk is no failure of the run: $(cat err)"
+	says " 0 events of 0 samples, 0 dropped, and a part of 1 sample;" err
+	grep -q "the timeline ends early" full.report || bad "a full disk is not told"
+	if grep -q '"trace_events"' full.report; then bad "events that nobody has are counted"; fi
+	[ -z "$python" ] || [ "$(timeline --count "full.$format" | cut -d' ' -f2)" = 1 ] || bad "a full disk: full.$format"
+done
 
 # ---- who reads one of any length holds little of it ----
 if [ -n "$python" ]; then
