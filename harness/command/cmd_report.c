@@ -26,6 +26,7 @@ struct report {
 	struct sm_side others[MAX_SIDES];
 	char names[MAX_SIDES][160];
 	size_t nothers;
+	bool more; /* others than there is room for */
 	struct sm_comparison cmps[MAX_SIDES];
 	struct sm_page_ratio ratios[MAX_SIDES];
 	size_t nratios;
@@ -129,14 +130,15 @@ static void name_side(struct report *r, const struct sm_side *run, struct sm_sid
 static void add_variant(struct report *r, const struct sm_side *run, const struct sm_record *rec)
 {
 	struct sm_side side = {.report = run->report}, *base = base_of(r);
-	bool fits = r->nothers < MAX_SIDES;
+	bool fits = true;
 
 	for (size_t i = 0; i < base->wants.n && fits; i++)
 		fits = add_like(rec, base->wants.v[i], &side.wants);
 	fits = fits && !sm_sides_same(base, &side);
 	for (size_t i = 0; i < r->nothers && fits; i++)
 		fits = !sm_sides_same(&r->others[i], &side);
-	if (!fits) {
+	r->more |= fits && r->nothers == MAX_SIDES;
+	if (!fits || r->nothers == MAX_SIDES) {
 		sm_side_free(&side);
 		return;
 	}
@@ -235,6 +237,9 @@ static int compare(struct report *r, char *err, size_t errlen)
 	}
 	for (size_t i = 0; rc == 0 && i < failed.n; i++)
 		sm_complain("report: not compared: %s", failed.v[i]);
+	if (rc == 0 && r->more)
+		sm_complain("report: not compared: more than %d sides; the page has the first %d",
+			    MAX_SIDES, MAX_SIDES);
 	sm_strings_free(&failed);
 	return rc ? rc : sm_compare_judge(r->cmps, r->nratios, &r->judged);
 }

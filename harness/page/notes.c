@@ -6,23 +6,7 @@
 #include "harness/page/section.h"
 #include "workloads/pool.h"
 
-static void put_failures(struct sm_section *s, struct sm_pool *said)
-{
-	for (size_t i = 0; i < s->r->nrecords; i++) {
-		const struct sm_record *rec = &s->r->records[i];
-
-		if (rec->status == SM_OUTCOME_OK || sm_pool_find(said, rec->message) != NULL)
-			continue;
-		sm_pool_str(said, rec->message);
-		sm_html(s->out,
-			"<li><b class=\"worse\">%s</b> <bdi>%s</bdi> <bdi>%s</bdi>, repetition %u: "
-			"<bdi>%s</bdi></li>\n",
-			sm_outcome_names[rec->status], rec->workload, rec->backend, rec->rep + 1,
-			rec->message);
-	}
-}
-
-/* Was the same warning of the case not said before, whatever numbers are in it? From now on it was.
+/* Was the same line of the case not said before, whatever numbers are in it? From now on it was.
  */
 static bool is_new(struct sm_pool *said, unsigned group, const char *line)
 {
@@ -40,6 +24,20 @@ static bool is_new(struct sm_pool *said, unsigned group, const char *line)
 	sm_pool_str(said, key);
 	free(key);
 	return fresh;
+}
+
+static void put_failures(struct sm_section *s, struct sm_pool *said)
+{
+	for (size_t i = 0; i < s->r->nrecords; i++) {
+		const struct sm_record *rec = &s->r->records[i];
+
+		if (rec->status != SM_OUTCOME_OK && is_new(said, rec->group, rec->message))
+			sm_html(s->out,
+				"<li><b class=\"worse\">%s</b> <bdi>%s</bdi> <bdi>%s</bdi>, "
+				"repetition %u: <bdi>%s</bdi></li>\n",
+				sm_outcome_names[rec->status], rec->workload, rec->backend,
+				rec->rep + 1, rec->message);
+	}
 }
 
 static void put_warnings(struct sm_section *s, struct sm_pool *said)

@@ -29,17 +29,18 @@ static const char *why_none(const struct sm_report *r, const struct sm__case *c)
 }
 
 static void put_cell(struct sm_section *s, const struct sm__case *c, enum sm_result_id id,
-		     struct sm__reasons *known)
+		     struct sm__reasons *known, bool *marked)
 {
 	const struct sm_record *rec = &s->r->records[c->first];
 	const char *unit = sm_results[id].unit, *reason;
-	struct sm_stats stats;
+	struct sm_stats stats = {.outliers = 0};
 
 	if (sm_summary_result(s->r, rec->group, sm_results[id].name, &stats, &unit, &reason))
 		sm__grid_value(s->out, &stats, unit, stats.outliers ? "!" : "");
 	else
 		sm__grid_na(s->out, known,
 			    sm__case_record(s->r, c) == NULL ? why_none(s->r, c) : reason);
+	*marked |= stats.outliers > 0;
 }
 
 /* A page has room for what tables of a terminal share among them. */
@@ -53,6 +54,7 @@ static bool is_column(unsigned id)
 static void put_table(struct sm_section *s)
 {
 	struct sm__reasons known = {.n = 0};
+	bool marked = false;
 	char id[32];
 
 	snprintf(id, sizeof(id), "results-%zu", s->index);
@@ -67,10 +69,12 @@ static void put_table(struct sm_section *s)
 		put_names(s, &s->cases.v[k], NULL);
 		for (unsigned i = 0; i < SM_RESULT_COUNT; i++)
 			if (is_column(i))
-				put_cell(s, &s->cases.v[k], (enum sm_result_id)i, &known);
+				put_cell(s, &s->cases.v[k], (enum sm_result_id)i, &known, &marked);
 		fputs("</tr>\n", s->out);
 	}
 	sm__grid_end(s->out);
+	if (marked)
+		sm__section_note(s, "! Some repetitions lie far out of the others.");
 	sm__grid_reasons(s->out, &known);
 }
 
@@ -129,8 +133,6 @@ int sm__section_results(struct sm_section *s)
 }
 
 /* ---- distributions ------------------------------------------------------------------------ */
-
-#define MAX_ROWS 24 /* of one chart */
 
 struct row {
 	double *values;
@@ -194,22 +196,22 @@ static bool wants_log(const struct sm_strip *rows, size_t n)
 }
 
 /* All cases that do the same work as case `first`, one figure. */
-static void put_chart(struct sm_section *s, size_t first, const char *name, const char *title)
+static int put_chart(struct sm_section *s, size_t first, const char *name, const char *title)
 {
-	struct sm_strip strips[MAX_ROWS];
-	struct row rows[MAX_ROWS] = {0};
+	size_t most = s->cases.n - first, n = 0, used = 0;
+	struct sm_strip *strips = calloc(most, sizeof(*strips));
+	struct row *rows = calloc(most, sizeof(*rows));
 	const char *unit = "";
 	char head[200], text[300];
-	size_t n = 0, used = 0;
 
-	for (size_t k = first; k < s->cases.n && n < MAX_ROWS; k++) {
-		if (strcmp(s->cases.v[k].work, s->cases.v[first].work) != 0)
-			continue;
-		if (fill_strip(s, &s->cases.v[k], name, &strips[n], &rows[used++], &unit))
-			n++;
-		if (used == MAX_ROWS)
-			break;
+	if (strips == NULL || rows == NULL) {
+		free(strips);
+		free(rows);
+		return -ENOMEM;
 	}
+	for (size_t k = first; k < s->cases.n; k++)
+		if (strcmp(s->cases.v[k].work, s->cases.v[first].work) == 0)
+			n += fill_strip(s, &s->cases.v[k], name, &strips[n], &rows[used++], &unit);
 	snprintf(head, sizeof(head), "%.120s: %.60s", s->cases.v[first].name, title);
 	snprintf(text, sizeof(text),
 		 "%s for each backend: a dot is a repetition, the line the median, the bar its 95 "
@@ -232,11 +234,15 @@ static void put_chart(struct sm_section *s, size_t first, const char *name, cons
 	}
 	for (size_t k = 0; k < used; k++)
 		free(rows[k].values);
+	free(strips);
+	free(rows);
+	return 0;
 }
 
 int sm__section_distributions(struct sm_section *s)
 {
 	bool any = false;
+	int rc = 0;
 
 	for (size_t k = 0; k < s->cases.n; k++)
 		any |= sm__headline(s->r, &s->cases.v[k]) != NULL;
@@ -248,7 +254,7 @@ int sm__section_distributions(struct sm_section *s)
 			 "the median lies in with 95 %. Without a bar there were too few "
 			 "repetitions for one.");
 	fputs("<div class=\"charts\">\n", s->out);
-	for (size_t k = 0; k < s->cases.n; k++) {
+	for (size_t k = 0; k < s->cases.n && rc == 0; k++) {
 		const char *headline = sm__headline(s->r, &s->cases.v[k]);
 		bool first = true;
 
@@ -257,12 +263,15 @@ int sm__section_distributions(struct sm_section *s)
 		if (!first)
 			continue;
 		if (headline != NULL)
-			put_chart(s, k, headline,
-				  strcmp(headline, "wall_s") == 0 ? "time" : "time per operation");
-		put_chart(s, k, "peak_rss_kib", "peak resident memory");
-		put_chart(s, k, "stall_max_us", "longest wait");
+			rc = put_chart(s, k, headline,
+				       strcmp(headline, "wall_s") == 0 ? "time"
+								       : "time per operation");
+		if (rc == 0)
+			rc = put_chart(s, k, "peak_rss_kib", "peak resident memory");
+		if (rc == 0)
+			rc = put_chart(s, k, "stall_max_us", "longest wait");
 	}
 	fputs("</div>\n", s->out);
 	sm__section_end(s);
-	return 0;
+	return rc;
 }

@@ -226,7 +226,7 @@ static int read_curve(const struct sm_report *r, const struct sm__case *c, const
 static void put_figure(struct sm_section *s, const struct sm__case *c, const char *config,
 		       const char *what, const char *text, const struct sm_line *lines, size_t n)
 {
-	char title[220];
+	char title[240];
 	struct sm_lines chart = {.title = title,
 				 .text = text,
 				 .lines = lines,
@@ -236,7 +236,7 @@ static void put_figure(struct sm_section *s, const struct sm__case *c, const cha
 				 .x_label = "since the timed part began",
 				 .from_0 = true};
 
-	snprintf(title, sizeof(title), "%.90s %.60s: %.40s over time", c->name, config, what);
+	snprintf(title, sizeof(title), "%.90s %.60s: %.60s over time", c->name, config, what);
 	sm_html(s->out,
 		"<figure><figcaption><bdi>%s</bdi> <span>%s%s<bdi>%s</bdi></span></figcaption>",
 		c->name, what, config[0] ? ", " : "", config);
@@ -249,26 +249,32 @@ static int put_resident(struct sm_section *s, size_t first)
 {
 	struct curve curves[MAX_LINES] = {{.n = 0}};
 	struct sm_line lines[MAX_LINES];
-	size_t n = 0;
+	char what[90] = "resident memory";
+	size_t n = 0, all = 0;
 	int rc = 0;
 
-	for (size_t k = first; k < s->cases.n && n < MAX_LINES && rc == 0; k++) {
+	for (size_t k = first; k < s->cases.n && rc == 0; k++) {
+		struct curve curve;
+
 		if (strcmp(s->cases.v[k].work, s->cases.v[first].work) != 0)
 			continue;
-		rc = read_curve(s->r, &s->cases.v[k], "rss", &curves[n]);
-		if (rc || curves[n].n < 2) {
-			free(curves[n].points);
-			curves[n] = (struct curve){.n = 0};
+		rc = read_curve(s->r, &s->cases.v[k], "rss", &curve);
+		all += rc == 0 && curve.n >= 2;
+		if (rc || curve.n < 2 || n == MAX_LINES) {
+			free(curve.points);
 			continue;
 		}
+		curves[n] = curve;
 		lines[n] = (struct sm_line){.label = s->cases.v[k].config,
 					    .kind = (unsigned)n % MAX_LINES + 1,
 					    .points = curves[n].points,
 					    .n = curves[n].n};
 		n++;
 	}
+	if (all > n)
+		snprintf(what, sizeof(what), "resident memory, the first %zu of %zu cases", n, all);
 	if (n > 0 && rc == 0)
-		put_figure(s, &s->cases.v[first], n == 1 ? lines[0].label : "", "resident memory",
+		put_figure(s, &s->cases.v[first], n == 1 ? lines[0].label : "", what,
 			   "Resident memory of the process, first repetition.", lines, n);
 	for (size_t i = 0; i < MAX_LINES; i++)
 		free(curves[i].points);

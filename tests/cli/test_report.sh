@@ -68,6 +68,39 @@ settings = page.Page(open("settings.html", encoding="utf-8").read())
 assert all("gc.percent=50" == r["cells"][1]["text"] for r in settings.tables["ratios-table"]["rows"])
 P
 
+# ---- many cases: no chart leaves any out in silence; every case's failures; marks that are explained ----
+timeout 600 "$cmd" run -q -w churn --backend gc --set "gc.percent=$(seq -s, 101 126)" -p ops=20k --reps 1 -c none --store many.db >/dev/null 2>&1 ||
+	bad "run of many"
+python3 - <<'P'
+import sqlite3
+db = sqlite3.connect("many.db")
+db.execute("delete from series where name='rss'")
+db.execute("insert into series select id, 'rss', 'ns', 'bytes', '[[0,1],[5,2]]' from sample")
+db.commit()
+P
+expect 0 "$cmd" report --store many.db -o many.html
+says "not compared: more than 16 sides" err
+cp lab.db marks.db
+python3 - <<'P' || bad "many cases"
+import re, sqlite3
+text = open("many.html", encoding="utf-8").read()
+chart = text[re.search("<section id=.distributions", text).start():]
+chart = chart[:chart.index("</svg>")]
+assert chart.count('class="strip ') == 26, chart.count('class="strip ')
+assert "the first 8 of 26 cases" in text
+db = sqlite3.connect("marks.db")
+db.execute("update sample set status='failed', message='the same for all' where run=1 and rep=0")
+db.execute("update result set value=value*1000 where name='ns_per_op' and sample in (select id from sample where run=1 and rep=1)")
+db.commit()
+P
+expect 0 "$cmd" report --store marks.db 1 -o marks.html
+python3 - <<'P' || bad "marks"
+import re
+text = open("marks.html", encoding="utf-8").read()
+assert len(re.findall("<li>.*the same for all", text)) == 6, re.findall("<li>.*the same for all", text)
+assert "! Some repetitions lie far out" in text
+P
+
 # ---- hostile names ----------------------------------------------------------------------------------
 cp lab.db hostile.db
 cat >hostile.py <<'P'
