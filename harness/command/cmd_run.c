@@ -416,6 +416,16 @@ static int open_all(struct run *run, int argc, char **argv)
 	return begin_new(run, argc, argv) == 0 ? SM_EXIT_OK : SM_EXIT_FAILED;
 }
 
+/* What the plan is otherwise than one may think; not beside a refusal, which is one line. */
+static void print_notes(const struct sm_plan *p)
+{
+	const char *const notes[] = {p->note, p->kinds_note, p->beside_note};
+
+	for (size_t i = 0; i < SM_COUNT_OF(notes); i++)
+		if (notes[i][0] != '\0')
+			sm_complain("%s", notes[i]);
+}
+
 static int run_command(struct run *run, int argc, char **argv)
 {
 	char err[768];
@@ -441,10 +451,8 @@ static int run_command(struct run *run, int argc, char **argv)
 	}
 	if (rc)
 		return usage(err);
-	if (run->plan.note[0])
-		sm_complain("%s", run->plan.note);
-	if (run->plan.kinds_note[0])
-		sm_complain("%s", run->plan.kinds_note);
+	if (run->opt.print_plan || run->opt.dry_run)
+		print_notes(&run->plan);
 	if (run->opt.print_plan) {
 		sm_run_options_print_plan(&run->opt, run->plan.seed, stdout);
 		return SM_EXIT_OK;
@@ -459,6 +467,8 @@ static int run_command(struct run *run, int argc, char **argv)
 	sm_privilege_drop();
 	sm_runner_catch_signals(); /* from here on there is something to tidy up */
 	status = open_all(run, argc, argv);
+	if (status == SM_EXIT_OK)
+		print_notes(&run->plan);
 	if (status == SM_EXIT_OK &&
 	    sm_environ_is_busy("", run->plan.topology->n_pus, err, sizeof(err)))
 		fprintf(stderr, "warning: %s\n", err);

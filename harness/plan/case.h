@@ -61,6 +61,8 @@ struct sm_plan {
 	struct sm_pool keys; /* of the cases */
 	/* a setting that a backend ignores, if one was left out of cases; "": none */
 	char note[160];
+	char beside_note
+		[400];	      /* the first case without a simulated pass (run/beside.c); "": none */
 	char kinds_note[240]; /* a case whose mutators are on cores of several kinds; "": none */
 	char **jobs;	      /* in the order of running */
 	unsigned *order;      /* of each job: case * passes + pass */

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/base/complain.h"
 #include "harness/plan/job.h"
 #include "perf/counter_sim.h"
 #include "perf/counterset.h"
@@ -147,7 +146,8 @@ int sm_beside_plan(const struct sm_run_options *o, struct sm_plan *p)
 
 		if (job == NULL) {
 			if (why != NULL && !said)
-				sm_complain("%s: no simulated counts: %s", p->cases[i].label, why);
+				snprintf(p->beside_note, sizeof(p->beside_note),
+					 "%.120s: no simulated counts: %s", p->cases[i].label, why);
 			said |= why != NULL;
 			continue;
 		}

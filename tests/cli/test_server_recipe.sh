@@ -37,7 +37,7 @@ status=$?
 [ $status = 0 ] || { echo "FAIL: status $status"; cat script; tail -n 20 out err; exit 1; }
 python3 - <<'P' || exit 1
 import json, sqlite3
-db = sqlite3.connect("lab.db")
+db = sqlite3.connect("spanmark.db")
 n = 0
 for i, backend, status, message, library, warnings in db.execute("SELECT id, backend, status, message, library, warnings FROM sample"):
     r = dict(db.execute("SELECT name, value FROM result WHERE sample=?", (i,)))
