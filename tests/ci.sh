@@ -84,7 +84,7 @@ step_tsan() { # the collector's stress tests, what else has threads meet, the ma
 	# A long history: a suppression goes by the function at the other side of a race, if its stack is still known.
 	local b opts="suppressions=tests/support/tsan.supp:report_signal_unsafe=0:history_size=7"
 	local tests="stress_graph stress_slots stress_finalizer stress_threads test_rseq test_shard"
-	tests="$tests test_finalizer test_ephemeron test_roots test_misuse test_fork test_file_life"
+	tests="$tests test_finalizer test_ephemeron test_roots test_misuse test_fork test_file_life test_trace"
 	b=$(make -s SAN=thread print-build)
 	# shellcheck disable=SC2086
 	mk SAN=thread WERROR=1 $(printf "$b/tests/%s " $tests test_moments_table)

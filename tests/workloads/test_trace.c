@@ -262,6 +262,47 @@ START_TEST(each_event_is_written_or_counted)
 }
 END_TEST
 
+#define BORN 200 /* threads, at most 20 of them beside each other */
+
+static void *live_shortly(void *trace)
+{
+	sm__trace_thread_start(trace, "mutator", 0);
+	for (unsigned i = 0; i < 100; i++) {
+		sm_phase_enter(SM_PHASE_REFILL);
+		sm_phase_leave(SM_PHASE_REFILL);
+	}
+	sm__trace_thread_stop(trace);
+	return NULL;
+}
+
+/* The writer comes upon threads that start, record and end; all of each is written, and its memory
+ * goes. The list of CPUs was the caller's, who needs it no longer. */
+START_TEST(threads_are_born_and_die)
+{
+	int fd = new_file(format_nr(_i)), *cpus = calloc(1, sizeof(*cpus));
+	struct sm_trace_to to = {
+		.fd = fd, .format = format_nr(_i), .label = "threads", .cpus = cpus, .ncpus = 1};
+	struct sm_trace_totals sum;
+	struct sm_trace *t;
+
+	ck_assert_int_eq(sm__trace_open(&to, &t), 0);
+	free(cpus);
+	for (unsigned born = 0; born < BORN; born += 20) {
+		pthread_t threads[20];
+
+		for (unsigned i = 0; i < 20; i++)
+			ck_assert_int_eq(pthread_create(&threads[i], NULL, live_shortly, t), 0);
+		for (unsigned i = 0; i < 20; i++)
+			pthread_join(threads[i], NULL);
+	}
+	sm__trace_close(t, &sum);
+	ck_assert_int_eq(sum.err, 0);
+	ck_assert_uint_eq(sum.events, BORN * 200);
+	ck_assert_uint_eq(sum.dropped, 0);
+	close(fd);
+}
+END_TEST
+
 /* io_uring is refused from the start, later, or not at all: the file is the same length of whole
  * records. */
 START_TEST(a_refused_ring_is_no_loss)
@@ -437,6 +478,7 @@ int main(int argc, char **argv)
 			     SM_T(an_event_is_written_before_it_is_published),
 			     SM_T(the_writer_reads_what_was_put),
 			     SM_LOOP(each_event_is_written_or_counted, 0, 2),
+			     SM_LOOP(threads_are_born_and_die, 0, 2),
 			     SM_LOOP(a_refused_ring_is_no_loss, 0, 4),
 			     SM_LOOP(what_a_killed_worker_left_in_part_is_cut_off, 0, 2),
 			     SM_LOOP(a_full_disk_is_told, 0, 2), SM_T(formats_go_by_extension));
