@@ -26,7 +26,7 @@ allowed() {
 
 # Rooms, each of which may use itself and what stands before it.
 allocator_rooms="base os pages objects stats malloc"
-harness_rooms="base judge options machine heap process mallocs program plan store report compare page run tune command"
+harness_rooms="base judge search options machine heap process mallocs program plan store report compare page run tune command"
 rooms_allowed() { # ROOM ROOM ..: up to the first
 	last=$1
 	shift

@@ -1,5 +1,5 @@
 /*
- * cmd_tune.c: spanmark tune: options, the search (tune/search.h) over runs (tune/trials.h), what
+ * cmd_tune.c: spanmark tune: options, the search (search/search.h) over runs (tune/trials.h), what
  * came of it (tune/tuning.h).
  */
 #include <cjson/cJSON.h>
@@ -16,32 +16,7 @@
 #include "harness/options/option_value.h"
 #include "harness/report/writer.h"
 #include "harness/process/child.h"
-#include "harness/tune/trials.h"
-#include "harness/tune/tuning.h"
-
-struct tune {
-	/* as typed */
-	struct sm_strings args; /* of spanmark run */
-	struct sm_strings knobs, weights;
-	const char *backend, *objective_text, *output, *check, *store;
-	double budget_s, max_memory, margin;
-	enum sm_tune_method method;
-	unsigned format; /* table, json */
-	uint64_t seed;
-	bool seed_given, margin_given, full, resume, dry_run, said_what;
-	/* made of it */
-	struct sm_tuning_file file;
-	struct sm_space space;
-	struct sm_objective objective;
-	struct sm_trials trials;
-	struct sm_tune_search search;
-	struct sm_tune_found found;
-	struct sm_counterfactual counterfactual;
-	struct sm_output ini;
-	char *environment;
-	double used_s; /* of the budget, in samples */
-	char err[800];
-};
+#include "harness/tune/tuner.h"
 
 /* ---- options ------------------------------------------------------------------------------ */
 
@@ -49,7 +24,7 @@ struct tune {
 static int take_through(const struct sm_option *opt, void *options, const char *value, char *err,
 			size_t errlen)
 {
-	struct tune *t = options;
+	struct sm_tuner *t = options;
 	char word[64];
 
 	(void)err;
@@ -81,7 +56,7 @@ static int take_duration(const struct sm_option *opt, void *options, const char 
 	if (end == value || (*end != '\0' && (strchr("smh", *end) == NULL || end[1] != '\0')) ||
 	    !(v * unit >= 1) || v * unit > 7 * 86400)
 		return refuse(opt, value, "1s to 7 days: 90s, 10m, 2h", err, errlen);
-	((struct tune *)options)->budget_s = v * unit;
+	((struct sm_tuner *)options)->budget_s = v * unit;
 	return 0;
 }
 
@@ -94,7 +69,7 @@ static int take_ratio(const struct sm_option *opt, void *options, const char *va
 
 	if (end == value || strcmp(end, "x") != 0 || !(v > 0) || v > 1000)
 		return refuse(opt, value, "a multiple of the default's, such as 1.1x", err, errlen);
-	((struct tune *)options)->max_memory = v;
+	((struct sm_tuner *)options)->max_memory = v;
 	return 0;
 }
 
@@ -107,15 +82,15 @@ static int take_percent(const struct sm_option *opt, void *options, const char *
 
 	if (end == value || strcmp(end, "%") != 0 || !(v > 0) || v > 50)
 		return refuse(opt, value, "above 0% to 50%", err, errlen);
-	((struct tune *)options)->margin = v / 100;
-	((struct tune *)options)->margin_given = true;
+	((struct sm_tuner *)options)->margin = v / 100;
+	((struct sm_tuner *)options)->margin_given = true;
 	return 0;
 }
 
 static int take_seed(const struct sm_option *opt, void *options, const char *value, char *err,
 		     size_t errlen)
 {
-	struct tune *t = options;
+	struct sm_tuner *t = options;
 	char *end;
 
 	errno = 0;
@@ -126,7 +101,7 @@ static int take_seed(const struct sm_option *opt, void *options, const char *val
 	return 0;
 }
 
-#define INTO(function, member) SM_INTO(function, struct tune, member)
+#define INTO(function, member) SM_INTO(function, struct sm_tuner, member)
 #define THROUGH		       .take = take_through
 
 static const struct sm_option rows[] = {
@@ -202,7 +177,7 @@ static int add_words(struct sm_strings *s, const char *const *words)
 }
 
 /* What the user left open; of a file that is checked, what it was found for. */
-static int fill_in(struct tune *t)
+static int fill_in(struct sm_tuner *t)
 {
 	static const char *const usual[] = {"--workload",
 					    "churn,binary-trees,lru-cache,handoff,larson,ring",
@@ -223,7 +198,7 @@ static int fill_in(struct tune *t)
 	return rc ? rc : add_words(&t->args, backend);
 }
 
-static int check_backend(struct tune *t)
+static int check_backend(struct sm_tuner *t)
 {
 	if (strchr(t->backend, ',') == NULL)
 		return 0;
@@ -245,7 +220,7 @@ static bool is_passed_on(const char *word)
 }
 
 /* What a file was found under holds again, where nothing else is said. */
-static int ask_again(struct tune *t)
+static int ask_again(struct sm_tuner *t)
 {
 	const struct sm_strings *o = &t->file.options, *w = &t->file.weights;
 	bool weighted = t->weights.n > 0;
@@ -273,7 +248,7 @@ static int ask_again(struct tune *t)
 }
 
 /* The settings of a file are one knob with one value. */
-static int space_of_file(struct tune *t)
+static int space_of_file(struct sm_tuner *t)
 {
 	t->space.n = 1;
 	t->space.knobs[0] = (struct sm_knob){.key = strdup(""), .why = ""};
@@ -283,8 +258,31 @@ static int space_of_file(struct tune *t)
 	return sm_strings_add(&t->space.knobs[0].values, t->file.variant, strlen(t->file.variant));
 }
 
+/* A variable that stays, and parts of it that are turned: either would replace the other. */
+static int check_variables(struct sm_tuner *t)
+{
+	for (size_t i = 0; i + 1 < t->args.n; i++) {
+		const char *pair = t->args.v[i + 1];
+		size_t len = strncmp(pair, "env.", 4) == 0 ? strcspn(pair + 4, "=") : 0;
+
+		for (unsigned k = 0; strcmp(t->args.v[i], "--set") == 0 && k < t->space.n; k++) {
+			const char *key = t->space.knobs[k].key;
+
+			if (len == 0 || strncmp(key, pair + 4, len) != 0 || key[len] != ':')
+				continue;
+			snprintf(t->err, sizeof(t->err),
+				 "--set env.%.*s: parts of it are knobs here; allowed: the part "
+				 "that "
+				 "stays as --knob %.*s:KEY=VALUE, or other knobs",
+				 (int)len, pair + 4, (int)len, pair + 4);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
 /* Opened before anything is measured, so that an unwritable place is found out then. */
-static int open_output(struct tune *t)
+static int open_output(struct sm_tuner *t)
 {
 	if (t->check != NULL || t->dry_run)
 		return 0;
@@ -296,7 +294,7 @@ static int open_output(struct tune *t)
 	return sm_output_open(&t->ini, t->output, t->err, sizeof(t->err)) != 0 ? -EINVAL : 0;
 }
 
-static int prepare(struct tune *t)
+static int prepare(struct sm_tuner *t)
 {
 	int rc = 0;
 
@@ -326,10 +324,11 @@ static int prepare(struct tune *t)
 		rc = -EINVAL;
 	}
 	rc = rc ? rc : fill_in(t);
+	rc = rc ? rc : check_variables(t);
 	return rc ? rc : open_output(t);
 }
 
-static void print_space(const struct tune *t)
+static void print_space(const struct sm_tuner *t)
 {
 	unsigned n = 1, grid = sm_tune_grid(t->space.dials, t->space.n);
 
@@ -348,292 +347,7 @@ static void print_space(const struct tune *t)
 	putchar('\n');
 }
 
-/* ---- the tuning --------------------------------------------------------------------------- */
-
-static uint64_t hash_text(uint64_t h, const char *text)
-{
-	for (; *text != '\0'; text++)
-		h = (h ^ (unsigned char)*text) * 1099511628211ull;
-	return (h ^ 0xff) * 1099511628211ull; /* where one text ends */
-}
-
-static uint64_t hash_strings(uint64_t h, const struct sm_strings *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		h = hash_text(h, s->v[i]);
-	return hash_text(h, "");
-}
-
-/* All that decides what is measured. */
-static void hash_options(const struct tune *t, char out[17])
-{
-	char numbers[160];
-	uint64_t h = 14695981039346656037ull;
-
-	snprintf(numbers, sizeof(numbers), "%g %g %g %d %llu", t->budget_s, t->max_memory,
-		 t->margin, (int)t->method, (unsigned long long)(t->seed_given ? t->seed : 0));
-	h = hash_text(hash_text(h, t->backend), t->objective_text);
-	h = hash_text(hash_strings(hash_strings(h, &t->args), &t->weights), numbers);
-	for (unsigned i = 0; i < t->space.n; i++)
-		h = hash_strings(hash_text(h, t->space.knobs[i].key), &t->space.knobs[i].values);
-	snprintf(out, 17, "%016llx", (unsigned long long)h);
-}
-
-static int identify(struct tune *t)
-{
-	char options[17], begun[17] = "";
-	uint64_t id;
-	int rc = 0;
-
-	hash_options(t, options);
-	if (t->resume) {
-		rc = sm_trials_last(t->store, t->trials.id, begun, t->err, sizeof(t->err));
-		if (rc == 0 && strcmp(begun, options) != 0) {
-			snprintf(t->err, sizeof(t->err),
-				 "--resume: the last tuning of '%.200s' was begun with other "
-				 "options; give the same, or leave --resume out",
-				 t->store);
-			rc = -EINVAL;
-		}
-		if (rc)
-			return rc;
-	} else {
-		while (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
-			;
-		snprintf(t->trials.id, sizeof(t->trials.id), "%016llx", (unsigned long long)id);
-	}
-	snprintf(t->trials.options, sizeof(t->trials.options), "%s", options);
-	t->trials.seed = t->seed_given ? t->seed : strtoull(t->trials.id, NULL, 16);
-	return 0;
-}
-
-static void say(void *ctx, const char *stage, unsigned points, unsigned reps)
-{
-	const struct tune *t = ctx;
-	double left = t->budget_s - t->used_s;
-
-	fprintf(stderr, "tune: %s: %u configuration%s, %u time%s; ", stage, points,
-		points == 1 ? "" : "s", reps, reps == 1 ? "" : "s");
-	fprintf(stderr, left >= 60 ? "about %.0f min left\n" : "about %.0f s left\n",
-		left >= 60 ? left / 60
-		: left > 0 ? left
-			   : 0);
-}
-
-/* "churn=2" is for all cases of churn. */
-static int resolve_weights(struct tune *t, unsigned nworks)
-{
-	for (unsigned w = 0; w < nworks; w++)
-		t->search.weights[w] = t->weights.n > 0 ? 1 : 0;
-	for (size_t i = 0; i < t->weights.n; i++) {
-		const char *text = t->weights.v[i];
-		size_t len = strcspn(text, "=");
-		char *end;
-		double v = strtod(text + len + 1, &end);
-		bool any = false;
-
-		for (unsigned w = 0; w < nworks; w++) {
-			const char *name = t->trials.works.v[w];
-
-			if (strncmp(name, text, len) != 0 ||
-			    (name[len] != '\0' && name[len] != ' '))
-				continue;
-			t->search.weights[w] = v;
-			any = true;
-		}
-		if (any && *end == '\0' && v >= 0 && isfinite(v))
-			continue;
-		snprintf(t->err, sizeof(t->err),
-			 "--weight '%.60s'; allowed: WORKLOAD=NUMBER, of a workload that is "
-			 "measured",
-			 text);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-static int measure(void *ctx, const char *stage, const struct sm_tune_point *points, unsigned n,
-		   unsigned reps, struct sm_tune_batch *out)
-{
-	struct tune *t = ctx;
-	int rc = sm_trials_measure(&t->trials, stage, points, n, reps, out);
-
-	if (rc && t->trials.err[0] != '\0')
-		snprintf(t->err, sizeof(t->err), "%s", t->trials.err);
-	t->used_s += rc ? 0 : out->seconds;
-	return rc ? rc : resolve_weights(t, out->nworks);
-}
-
-/* The caches of this machine, the smallest of each level. */
-static void cache_sizes(struct sm_cache_sizes *out)
-{
-	long l1 = sysconf(_SC_LEVEL1_DCACHE_SIZE), l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
-
-	*out = (struct sm_cache_sizes){.l1 = l1 > 0 ? (double)l1 : 32 * 1024,
-				       .l2 = l2 > 0 ? (double)l2 : 512 * 1024,
-				       .tlb = 1536 * 4096.0}; /* second level, 4 KiB pages */
-}
-
-/* Knobs that cannot matter here are left out; a class that refills often has one of its own. What a
- * tuning has begun with, it goes on with. */
-static int choose_by_record(struct tune *t, bool known)
-{
-	bool ours = strcmp(t->backend, "gc") == 0 || strcmp(t->backend, "span") == 0;
-	int rc = 0;
-
-	if (!known && t->knobs.n == 0 && ours)
-		rc = sm_choice_make(&t->space, &t->counterfactual);
-	rc = rc ? rc : sm_choice_keep(&t->trials, &t->space);
-	if (rc && t->trials.err[0] != '\0')
-		snprintf(t->err, sizeof(t->err), "%s", t->trials.err);
-	t->search.dials = t->space.dials;
-	t->search.ndials = t->space.n;
-	return rc;
-}
-
-/* Before anything is tried: what sizes would have done. */
-static int look_ahead(struct tune *t)
-{
-	struct sm_cache_sizes sizes;
-	int rc, known;
-
-	if (t->check != NULL)
-		return 0;
-	cache_sizes(&sizes);
-	known = t->resume ? sm_choice_recall(&t->trials, &t->space) : 0;
-	if (known < 0) {
-		snprintf(t->err, sizeof(t->err), "%s", t->trials.err);
-		return known;
-	}
-	say(t, "record", 1, 1);
-	rc = sm_counterfactual_record(&t->trials, t->backend, &sizes, &t->counterfactual);
-	if (rc == 0 && t->format == 0) {
-		sm_counterfactual_preview(&t->counterfactual, stdout);
-		putchar('\n');
-		fflush(stdout);
-	}
-	return rc ? rc : choose_by_record(t, known > 0);
-}
-
-static int search(struct tune *t)
-{
-	int rc;
-
-	t->trials.store = t->store;
-	t->trials.args = &t->args;
-	t->trials.space = &t->space;
-	t->trials.objective = &t->objective;
-	t->trials.say = say;
-	t->trials.ctx = t;
-	t->search = (struct sm_tune_search){
-		.dials = t->space.dials,
-		.ndials = t->space.n,
-		.method = t->check != NULL ? SM_TUNE_CHECK : t->method,
-		.budget_s = t->budget_s,
-		.max_memory = t->max_memory,
-		.margin = t->margin,
-		.measure = measure,
-		.ctx = t,
-	};
-	rc = look_ahead(t);
-	if (rc == 0)
-		rc = sm_tune_search(&t->search, &t->found);
-	return rc ? rc : sm_counterfactual_measured(&t->trials, &t->counterfactual);
-}
-
-/* ---- what came of it ---------------------------------------------------------------------- */
-
-/* The machine as the last run saw it; the run has the tuning from here on. */
-static int keep_in_store(struct tune *t, struct sm_tuning *tuning)
-{
-	struct sm_store *s = NULL;
-	struct sm_report r;
-	char *text = NULL;
-	cJSON *doc = NULL;
-	int rc = sm_store_open(t->store, &s, t->err, sizeof(t->err));
-
-	if (rc)
-		return rc;
-	rc = sm_store_load(s, t->trials.last, &r);
-	if (rc == 0) {
-		t->environment = strdup(r.environment);
-		tuning->environment = t->environment != NULL ? t->environment : "{}";
-		sm_report_free(&r);
-		doc = sm_tuning_json(tuning);
-		text = cJSON_PrintUnformatted(doc);
-		rc = text != NULL ? sm_store_annotate(s, t->trials.last, "tuning", text) : -ENOMEM;
-	}
-	if (rc)
-		snprintf(t->err, sizeof(t->err), "%s", sm_store_error(s));
-	cJSON_Delete(doc);
-	cJSON_free(text);
-	sm_store_close(s);
-	return rc;
-}
-
-static int write_ini(struct tune *t, const struct sm_tuning *tuning)
-{
-	sm_tuning_ini(tuning, t->ini.file);
-	return sm_output_close(&t->ini, true, t->err, sizeof(t->err));
-}
-
-static void print(const struct tune *t, const struct sm_tuning *tuning)
-{
-	cJSON *doc;
-	char *text;
-
-	if (t->format == 0) {
-		sm_tuning_table(tuning, stdout);
-		return;
-	}
-	doc = sm_tuning_json(tuning);
-	text = cJSON_Print(doc);
-	puts(text != NULL ? text : "null");
-	cJSON_free(text);
-	cJSON_Delete(doc);
-}
-
-/* Of a file that was checked: does it hold? Exit status. */
-static int judge_file(const struct tune *t, enum sm_advice advice)
-{
-	const struct sm_difference *d = &t->found.total;
-
-	fprintf(stderr, "%s %s: %.4f of the default (%.4f..%.4f)\n", t->check,
-		advice == SM_ADVICE_TAKE ? "still holds" : "does not hold here", d->ratio, d->low,
-		d->high);
-	return advice == SM_ADVICE_TAKE ? SM_EXIT_OK : SM_EXIT_BEYOND;
-}
-
-static int conclude(struct tune *t)
-{
-	struct sm_tuning tuning = {.space = &t->space,
-				   .objective = &t->objective,
-				   .trials = &t->trials,
-				   .search = &t->search,
-				   .found = &t->found,
-				   .counterfactual = &t->counterfactual,
-				   .backend = t->backend,
-				   .weights = &t->weights,
-				   .environment = "{}"};
-	char why[200];
-	enum sm_advice advice = sm_tuning_advice(&tuning, why, sizeof(why));
-	int rc = keep_in_store(t, &tuning);
-
-	print(t, &tuning);
-	if (t->check != NULL)
-		return rc ? SM_EXIT_FAILED : judge_file(t, advice);
-	if (rc == 0 && advice == SM_ADVICE_TAKE) {
-		rc = write_ini(t, &tuning);
-		if (rc == 0 && strcmp(t->output, "-") != 0)
-			fprintf(stderr, "settings: %s; spanmark run --config %s, or %s=%s\n",
-				t->output, t->output, "SPANMARK_CONFIG", t->output);
-	}
-	if (rc)
-		sm_complain("%s", t->err);
-	return rc ? SM_EXIT_FAILED : SM_EXIT_OK;
-}
-
-static int tune(struct tune *t)
+static int tune(struct sm_tuner *t)
 {
 	int rc = prepare(t);
 
@@ -642,13 +356,13 @@ static int tune(struct tune *t)
 		return SM_EXIT_OK;
 	}
 	if (rc == 0)
-		rc = identify(t);
+		rc = sm_tuner_identify(t);
 	if (rc == 0) {
 		sm_child_catch_signals();
-		rc = search(t);
+		rc = sm_tuner_search(t);
 	}
 	if (rc == 0)
-		return conclude(t);
+		return sm_tuner_conclude(t);
 	if (rc == -ECANCELED) {
 		sm_complain("interrupted: what was measured is kept in '%s'; the same command with "
 			    "--resume goes on",
@@ -661,10 +375,10 @@ static int tune(struct tune *t)
 
 static int run_tune(int argc, char **argv)
 {
-	struct tune t = {.store = SM_STORE_DEFAULT,
-			 .output = "spanmark.ini",
-			 .budget_s = 600,
-			 .margin = SM_VERDICT_MARGIN};
+	struct sm_tuner t = {.store = SM_STORE_DEFAULT,
+			     .output = "spanmark.ini",
+			     .budget_s = 600,
+			     .margin = SM_VERDICT_MARGIN};
 	int status;
 
 	if (sm_options_parse(&sm_command_tune, &t, argc, argv, &status))

@@ -6,7 +6,7 @@
 #define SM_HARNESS_KNOBS_H
 
 #include "harness/options/options.h"
-#include "harness/tune/search.h"
+#include "harness/search/search.h"
 
 struct sm_knob {
 	char *key;		  /* as in knobs.def */

@@ -21,6 +21,7 @@ refuse "--knob 'cache.window=': allowed: KEY=VALUE,VALUE" tune -b gc -k cache.wi
 refuse "--knob env.X has no effect on backend gc" tune -b gc -k env.X=1
 refuse "--knob cache.window has no effect on backend jemalloc" tune -b jemalloc -k cache.window=8k
 refuse "cache.window: 'many' is not allowed" tune -b gc -k cache.window=8k,many
+refuse "--set env.MALLOC_CONF: parts of it are knobs here" tune -b jemalloc -w churn -s env.MALLOC_CONF=thp:always
 refuse "backend bdwgc has no knobs that are known" tune -b bdwgc
 refuse "--method exhaustive: the knobs span more than 1024" tune -b gc --method exhaustive
 refuse "unknown option '--reps'" tune --reps 3

@@ -1,7 +1,7 @@
-/* harness/tune/search.c and tried.c over surfaces that are made up: it finds the optimum that was
+/* harness/search/search.c and tried.c over surfaces that are made up: it finds the optimum that was
  * planted, under noise; it finds what the whole grid finds; and where nothing differs it recommends
  * nothing more often than it says. Seeds are fixed: every run counts the same. */
-#include "harness/tune/search.h"
+#include "harness/search/search.h"
 
 #include <check.h>
 #include <errno.h>

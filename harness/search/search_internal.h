@@ -2,7 +2,7 @@
 #ifndef SM_HARNESS_SEARCH_INTERNAL_H
 #define SM_HARNESS_SEARCH_INTERNAL_H
 
-#include "harness/tune/search.h"
+#include "harness/search/search.h"
 
 struct sm__tuning {
 	const struct sm_tune_search *s;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "harness/judge/statistics.h"
-#include "harness/tune/search_internal.h"
+#include "harness/search/search_internal.h"
 
 int sm__tuning_point(struct sm__tuning *t, const struct sm_tune_point *p)
 {

@@ -1,5 +1,5 @@
 /* search.c: see search.h. The stages, in the order in which they run. */
-#include "harness/tune/search.h"
+#include "harness/search/search.h"
 
 #include <errno.h>
 #include <math.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "harness/judge/ranks.h"
-#include "harness/tune/search_internal.h"
+#include "harness/search/search_internal.h"
 
 /* Shares of the budget that stages may use; what one leaves goes to the next. */
 #define SCREEN_BY   0.40

@@ -1,0 +1,299 @@
+/* tuner.c: see tuner.h. */
+#include "harness/tune/tuner.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "harness/base/complain.h"
+#include "harness/process/child.h"
+
+/* ---- the tuning --------------------------------------------------------------------------- */
+
+static uint64_t hash_text(uint64_t h, const char *text)
+{
+	for (; *text != '\0'; text++)
+		h = (h ^ (unsigned char)*text) * 1099511628211ull;
+	return (h ^ 0xff) * 1099511628211ull; /* where one text ends */
+}
+
+static uint64_t hash_strings(uint64_t h, const struct sm_strings *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		h = hash_text(h, s->v[i]);
+	return hash_text(h, "");
+}
+
+/* All that decides what is measured. */
+static void hash_options(const struct sm_tuner *t, char out[17])
+{
+	char numbers[160];
+	uint64_t h = 14695981039346656037ull;
+
+	snprintf(numbers, sizeof(numbers), "%g %g %g %d %llu", t->budget_s, t->max_memory,
+		 t->margin, (int)t->method, (unsigned long long)(t->seed_given ? t->seed : 0));
+	h = hash_text(hash_text(h, t->backend), t->objective_text);
+	h = hash_text(hash_strings(hash_strings(h, &t->args), &t->weights), numbers);
+	for (unsigned i = 0; i < t->space.n; i++)
+		h = hash_strings(hash_text(h, t->space.knobs[i].key), &t->space.knobs[i].values);
+	snprintf(out, 17, "%016llx", (unsigned long long)h);
+}
+
+int sm_tuner_identify(struct sm_tuner *t)
+{
+	char options[17], begun[17] = "";
+	uint64_t id;
+	int rc = 0;
+
+	hash_options(t, options);
+	if (t->resume) {
+		rc = sm_trials_last(t->store, t->trials.id, begun, t->err, sizeof(t->err));
+		if (rc == 0 && strcmp(begun, options) != 0) {
+			snprintf(t->err, sizeof(t->err),
+				 "--resume: the last tuning of '%.200s' was begun with other "
+				 "options; give the same, or leave --resume out",
+				 t->store);
+			rc = -EINVAL;
+		}
+		if (rc)
+			return rc;
+	} else {
+		while (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
+			;
+		snprintf(t->trials.id, sizeof(t->trials.id), "%016llx", (unsigned long long)id);
+	}
+	snprintf(t->trials.options, sizeof(t->trials.options), "%s", options);
+	t->trials.seed = t->seed_given ? t->seed : strtoull(t->trials.id, NULL, 16);
+	return 0;
+}
+
+static void say(void *ctx, const char *stage, unsigned points, unsigned reps)
+{
+	const struct sm_tuner *t = ctx;
+	double left = t->budget_s - t->used_s;
+
+	fprintf(stderr, "tune: %s: %u configuration%s, %u time%s; ", stage, points,
+		points == 1 ? "" : "s", reps, reps == 1 ? "" : "s");
+	fprintf(stderr, left >= 60 ? "about %.0f min left\n" : "about %.0f s left\n",
+		left >= 60 ? left / 60
+		: left > 0 ? left
+			   : 0);
+}
+
+/* "churn=2" is for all cases of churn. */
+static int resolve_weights(struct sm_tuner *t, unsigned nworks)
+{
+	for (unsigned w = 0; w < nworks; w++)
+		t->search.weights[w] = t->weights.n > 0 ? 1 : 0;
+	for (size_t i = 0; i < t->weights.n; i++) {
+		const char *text = t->weights.v[i];
+		size_t len = strcspn(text, "=");
+		char *end;
+		double v = strtod(text + len + 1, &end);
+		bool any = false;
+
+		for (unsigned w = 0; w < nworks; w++) {
+			const char *name = t->trials.works.v[w];
+
+			if (strncmp(name, text, len) != 0 ||
+			    (name[len] != '\0' && name[len] != ' '))
+				continue;
+			t->search.weights[w] = v;
+			any = true;
+		}
+		if (any && *end == '\0' && v >= 0 && isfinite(v))
+			continue;
+		snprintf(t->err, sizeof(t->err),
+			 "--weight '%.60s'; allowed: WORKLOAD=NUMBER, of a workload that is "
+			 "measured",
+			 text);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int measure(void *ctx, const char *stage, const struct sm_tune_point *points, unsigned n,
+		   unsigned reps, struct sm_tune_batch *out)
+{
+	struct sm_tuner *t = ctx;
+	int rc = sm_trials_measure(&t->trials, stage, points, n, reps, out);
+
+	if (rc && t->trials.err[0] != '\0')
+		snprintf(t->err, sizeof(t->err), "%s", t->trials.err);
+	t->used_s += rc ? 0 : out->seconds;
+	return rc ? rc : resolve_weights(t, out->nworks);
+}
+
+/* The caches of this machine, the smallest of each level. */
+static void cache_sizes(struct sm_cache_sizes *out)
+{
+	long l1 = sysconf(_SC_LEVEL1_DCACHE_SIZE), l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
+
+	*out = (struct sm_cache_sizes){.l1 = l1 > 0 ? (double)l1 : 32 * 1024,
+				       .l2 = l2 > 0 ? (double)l2 : 512 * 1024,
+				       .tlb = 1536 * 4096.0}; /* second level, 4 KiB pages */
+}
+
+/* Knobs that cannot matter here are left out; a class that refills often has one of its own. What a
+ * tuning has begun with, it goes on with. */
+static int choose_by_record(struct sm_tuner *t, bool known)
+{
+	bool ours = strcmp(t->backend, "gc") == 0 || strcmp(t->backend, "span") == 0;
+	int rc = 0;
+
+	if (!known && t->knobs.n == 0 && ours)
+		rc = sm_choice_make(&t->space, &t->counterfactual);
+	rc = rc ? rc : sm_choice_keep(&t->trials, &t->space);
+	if (rc && t->trials.err[0] != '\0')
+		snprintf(t->err, sizeof(t->err), "%s", t->trials.err);
+	t->search.dials = t->space.dials;
+	t->search.ndials = t->space.n;
+	return rc;
+}
+
+/* Before anything is tried: what sizes would have done. */
+static int look_ahead(struct sm_tuner *t)
+{
+	struct sm_cache_sizes sizes;
+	int rc, known;
+
+	if (t->check != NULL)
+		return 0;
+	cache_sizes(&sizes);
+	known = t->resume ? sm_choice_recall(&t->trials, &t->space) : 0;
+	if (known < 0) {
+		snprintf(t->err, sizeof(t->err), "%s", t->trials.err);
+		return known;
+	}
+	say(t, "record", 1, 1);
+	rc = sm_counterfactual_record(&t->trials, t->backend, &sizes, &t->counterfactual);
+	if (rc == 0 && t->format == 0) {
+		sm_counterfactual_preview(&t->counterfactual, stdout);
+		putchar('\n');
+		fflush(stdout);
+	}
+	return rc ? rc : choose_by_record(t, known > 0);
+}
+
+int sm_tuner_search(struct sm_tuner *t)
+{
+	int rc;
+
+	t->trials.store = t->store;
+	t->trials.args = &t->args;
+	t->trials.space = &t->space;
+	t->trials.objective = &t->objective;
+	t->trials.say = say;
+	t->trials.ctx = t;
+	t->search = (struct sm_tune_search){
+		.dials = t->space.dials,
+		.ndials = t->space.n,
+		.method = t->check != NULL ? SM_TUNE_CHECK : t->method,
+		.budget_s = t->budget_s,
+		.max_memory = t->max_memory,
+		.margin = t->margin,
+		.measure = measure,
+		.ctx = t,
+	};
+	rc = look_ahead(t);
+	if (rc == 0)
+		rc = sm_tune_search(&t->search, &t->found);
+	return rc ? rc : sm_counterfactual_measured(&t->trials, &t->counterfactual);
+}
+
+/* ---- what came of it ---------------------------------------------------------------------- */
+
+/* The machine as the last run saw it; the run has the tuning from here on. */
+static int keep_in_store(struct sm_tuner *t, struct sm_tuning *tuning)
+{
+	struct sm_store *s = NULL;
+	struct sm_report r;
+	char *text = NULL;
+	cJSON *doc = NULL;
+	int rc = sm_store_open(t->store, &s, t->err, sizeof(t->err));
+
+	if (rc)
+		return rc;
+	rc = sm_store_load(s, t->trials.last, &r);
+	if (rc == 0) {
+		t->environment = strdup(r.environment);
+		tuning->environment = t->environment != NULL ? t->environment : "{}";
+		sm_report_free(&r);
+		doc = sm_tuning_json(tuning);
+		text = cJSON_PrintUnformatted(doc);
+		rc = text != NULL ? sm_store_annotate(s, t->trials.last, "tuning", text) : -ENOMEM;
+	}
+	if (rc)
+		snprintf(t->err, sizeof(t->err), "%s", sm_store_error(s));
+	cJSON_Delete(doc);
+	cJSON_free(text);
+	sm_store_close(s);
+	return rc;
+}
+
+static int write_ini(struct sm_tuner *t, const struct sm_tuning *tuning)
+{
+	sm_tuning_ini(tuning, t->ini.file);
+	return sm_output_close(&t->ini, true, t->err, sizeof(t->err));
+}
+
+static void print(const struct sm_tuner *t, const struct sm_tuning *tuning)
+{
+	cJSON *doc;
+	char *text;
+
+	if (t->format == 0) {
+		sm_tuning_table(tuning, stdout);
+		return;
+	}
+	doc = sm_tuning_json(tuning);
+	text = cJSON_Print(doc);
+	puts(text != NULL ? text : "null");
+	cJSON_free(text);
+	cJSON_Delete(doc);
+}
+
+/* Of a file that was checked: does it hold? Exit status. */
+static int judge_file(const struct sm_tuner *t, enum sm_advice advice)
+{
+	const struct sm_difference *d = &t->found.total;
+
+	fprintf(stderr, "%s %s: %.4f of the default (%.4f..%.4f)\n", t->check,
+		advice == SM_ADVICE_TAKE ? "still holds" : "does not hold here", d->ratio, d->low,
+		d->high);
+	return advice == SM_ADVICE_TAKE ? SM_EXIT_OK : SM_EXIT_BEYOND;
+}
+
+int sm_tuner_conclude(struct sm_tuner *t)
+{
+	struct sm_tuning tuning = {.space = &t->space,
+				   .objective = &t->objective,
+				   .trials = &t->trials,
+				   .search = &t->search,
+				   .found = &t->found,
+				   .counterfactual = &t->counterfactual,
+				   .backend = t->backend,
+				   .weights = &t->weights,
+				   .environment = "{}"};
+	char why[200];
+	enum sm_advice advice = sm_tuning_advice(&tuning, why, sizeof(why));
+	int rc = keep_in_store(t, &tuning);
+
+	print(t, &tuning);
+	if (t->check != NULL)
+		return rc ? SM_EXIT_FAILED : judge_file(t, advice);
+	if (rc == 0 && advice == SM_ADVICE_TAKE) {
+		rc = write_ini(t, &tuning);
+		if (rc == 0 && strcmp(t->output, "-") != 0)
+			fprintf(stderr, "settings: %s; spanmark run --config %s, or %s=%s\n",
+				t->output, t->output, "SPANMARK_CONFIG", t->output);
+	}
+	if (rc)
+		sm_complain("%s", t->err);
+	return rc ? SM_EXIT_FAILED : SM_EXIT_OK;
+}
