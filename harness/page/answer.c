@@ -39,7 +39,7 @@ static int number(const cJSON *obj, const char *name)
 
 /* Different values of a kind in the order of their first appearance, as "a, b and 3 more". */
 static void put_list(FILE *out, const struct sm_section *runs, size_t nruns,
-		     const char *(*value)(const struct sm_section *s, size_t k))
+		     const char *(*value)(const struct sm_section *s, size_t k), const char *none)
 {
 	const char *seen[8];
 	size_t n = 0, more = 0;
@@ -62,6 +62,8 @@ static void put_list(FILE *out, const struct sm_section *runs, size_t nruns,
 		sm_html(out, "%s<bdi>%s</bdi>", i > 0 ? ", " : "", seen[i]);
 	if (more > 0)
 		fputs(" and more", out);
+	if (n == 0)
+		fputs(none, out);
 }
 
 static const char *workload_of(const struct sm_section *s, size_t k)
@@ -119,9 +121,9 @@ static void put_run(FILE *out, const struct sm_section *s)
 void sm__page_head(const struct sm_page *page, struct sm_section *runs, FILE *out)
 {
 	fputs("<header>\n<p class=\"kind\">spanmark report</p>\n<h1>", out);
-	put_list(out, runs, page->nruns, workload_of);
+	put_list(out, runs, page->nruns, workload_of, "no sample");
 	fputs("</h1>\n<p class=\"configs\">", out);
-	put_list(out, runs, page->nruns, config_of);
+	put_list(out, runs, page->nruns, config_of, "");
 	fputs("</p>\n", out);
 	for (size_t i = 0; i < page->nruns; i++)
 		put_run(out, &runs[i]);

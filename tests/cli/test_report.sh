@@ -94,6 +94,15 @@ db.execute("update result set value=value*1000 where name='ns_per_op' and sample
 db.commit()
 P
 expect 0 "$cmd" report --store marks.db 1 -o marks.html
+# Interrupted before the first sample: the page has a title, and says so.
+cp lab.db empty.db
+python3 -c 'import sqlite3
+db = sqlite3.connect("empty.db")
+for table in "result", "series", "metric", "sample":
+    db.execute(f"delete from {table}")
+db.commit()'
+expect 0 "$cmd" report --store empty.db 1 -o empty.html
+says "<h1>no sample</h1>" empty.html
 python3 - <<'P' || bad "marks"
 import re
 text = open("marks.html", encoding="utf-8").read()
