@@ -35,5 +35,7 @@ expect 0 "$cmd" run -w churn,graph -b gc,libc -p churn.ops=20000 -p graph.object
 for f in csv json go markdown:md openmetrics:om; do
 	expect 0 "$cmd" show --store s.db -f "${f%:*}" -o "run.${f#*:}"
 done
+expect 0 "$cmd" show --store s.db -o run.table
+expect 0 "$cmd" show --store s.db --wide -o run.wide
 same run
 finish

@@ -2,7 +2,8 @@
 
   formats.py DIR NAME SCHEMA [BENCHSTAT]
 
-Reads DIR/NAME.csv, .json, .go, .md, .om, each by code of its own that knows nothing of the writers, and says what differs.
+Reads DIR/NAME.csv, .json, .go, .md, .om, and where they are there .table and .wide, each by code of its own that knows
+nothing of the writers, and says what differs.
 The JSON is the measure: CSV and Go have its samples, Markdown and OpenMetrics its summary, which is computed here again.
 """
 import configparser, csv, html, json, math, os, re, statistics, subprocess, sys
@@ -401,6 +402,77 @@ for line in text(".md").split("\n"):
             bad(f"Markdown: {title} of {row[:first]} is {cell}, JSON {stats and stats['median']}")
 if any(r["values"] for c in report["summary"] for r in c["counters"]) and rows_seen == 0:
     bad("Markdown has no counters")
+
+# ---- the table, of cases that workload and backend tell apart -----------------------------------------
+TITLES["p99 stall"] = "stall_p99_us"
+def table_titles(head):
+    # "GCs p99 stall max stall" have one blank between them: known titles first
+    known, at, out = sorted(list(TITLES) + list(COLUMNS) + ["95% interval", "±95%"], key=len, reverse=True), 0, []
+    while at < len(head):
+        if head[at] == " ":
+            at += 1
+            continue
+        title = next((t for t in known if head.startswith(t, at) and head[at + len(t):at + len(t) + 1] in ("", " ")), None)
+        title = title or head[at:].split(" ")[0]
+        out.append((title, at, at + len(title)))
+        at += len(title)
+    return out
+
+
+def check_table(end):
+    known_cells, kind, titles, who = 0, None, [], [None, None]
+    for line in text(end).split("\n"):
+        if line.startswith("workload "):
+            titles = table_titles(line)
+            kind = "counters" if "phase" in [t for t, _, _ in titles] else "results"
+            continue
+        if not line.strip() or kind is None:
+            kind = None if not line.strip() else kind
+            continue
+        at = {t: (a, b) for t, a, b in titles}
+        names = [t for t in ("workload", "heap", "role", "phase") if t in at]
+        values = [(t, a, b) for t, a, b in titles if t not in names]
+        starts = [at[n][0] for n in names]
+        last = line[starts[-1]:].split(" ")[0]
+        left = starts[-1] + len(last)
+        who = [line[starts[i]:starts[i + 1]].strip() if i + 1 < len(starts) else last for i in range(len(names))]
+        if who[0]:
+            case_of = [c for c in report["summary"] if [c["workload"], c["backend"]] == who[:2]]
+        if len(case_of) != 1:
+            bad(f"{end}: {len(case_of)} cases of {who}")
+            return
+        case = case_of[0]
+        for title, _, b in values:
+            cell, left = line[left:b].strip(), b
+            if title in ("95% interval", "±95%"):
+                continue
+            stats, unit = None, ""
+            if title in TITLES:
+                stats, unit = case["results"].get(TITLES[title]), units_of.get(TITLES[title], "")
+            elif kind == "results":  # the mutator's counts of the whole
+                rows_of = [r for r in case["counters"] if r[by] == "mutator"]
+                of = [r for r in rows_of if r["phase"] == "total"] or (rows_of if len(rows_of) == 1 else [])
+                if not of:
+                    continue
+                stats = of[0]["values"].get(COLUMNS.get(title, title) + "_per_op")
+            else:
+                of = [r for r in case["counters"] if [r[by], r["phase"]] == who[2:]]
+                if who[3] == "other":
+                    continue  # joins several; test_brief holds it
+                key = "time_ns_per_op" if title == "time" else COLUMNS.get(title, title)
+                stats = next((of[0]["values"][k] for k in (key, key + "_per_op") if of and k in of[0]["values"]), None)
+                unit = "ns" if title == "time" else ""
+            cell = re.sub(r"^\d+/\d+ +", "", cell.rstrip("?!~*"))  # in how many repetitions it occurred
+            known_cells += stats is not None
+            if stats is None and not re.fullmatch(r"n/a( \d+)?|-", cell) or stats is not None and not cell_is(cell, stats["median"], unit):
+                bad(f"{end}: {title} of {who} is '{cell}', JSON {stats and stats['median']}")
+    if known_cells < 10:
+        bad(f"{end}: only {known_cells} figures were compared")
+
+
+for end in ".table", ".wide":
+    if os.path.exists(path(end)):
+        check_table(end)
 
 print(f"{name}: {len(report['samples'])} samples, {len(rows)} rows, {sum(map(len, got.values()))} lines, {len(ours)} gauges" +
       (f", {fails} FAILURES" if fails else ": the same in all formats"))
