@@ -509,7 +509,7 @@ static const char want[] =
 	"better and\n"
 	"worse: wholly beyond. Exact: simulated counts of one thread; any change is one. Times and "
 	"memory of\n"
-	"such a run are the simulator's.\n";
+	"a run with --counters sim are the simulator's.\n";
 
 START_TEST(the_table)
 {
