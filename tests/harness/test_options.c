@@ -173,6 +173,7 @@ START_TEST(configuration_continues)
 		"    [run]\n    workload = graph,\n\tchurn,\r\n ring\n    reps = 5\n[set]\n"
 		"gc.percent = 50,\n  100,\n  200\n";
 	static const char wrong[] = "[run]\nworkload = graph,\n  churn\nreps = many\n";
+	const char *file;
 	char line[128];
 
 	snprintf(line, sizeof(line), "--config %s", write_file(text, sizeof(text) - 1));
@@ -184,9 +185,10 @@ START_TEST(configuration_continues)
 	ck_assert_uint_eq(o.reps, 5);
 	ck_assert_uint_eq(o.settings.n, 1);
 	ck_assert_str_eq(o.settings.v[0], "gc.percent=50,100,200");
-	snprintf(line, sizeof(line), "--config %s", write_file(wrong, sizeof(wrong) - 1));
+	file = write_file(wrong, sizeof(wrong) - 1);
+	snprintf(line, sizeof(line), "--config %s", file);
 	ck_assert_int_eq(parse(line), -EINVAL);
-	unlink(o.config);
+	unlink(file);
 	ck_assert_ptr_nonnull(strstr(err, "line 4"));
 }
 END_TEST
