@@ -159,7 +159,8 @@ START_TEST(what_finds_no_packet_is_scanned)
 		ck_assert_uint_eq(s.last_marked_objects, NODES);
 		ck_assert_uint_eq(s.last_marked_bytes, NODES / 2 * (512 + 32));
 	}
-	ck_assert_uint_gt(s.total_overflows, 0);
+	if (SM_UNIT_SHIFT < 16) /* in units of 64 KiB so many nodes have room for their packets */
+		ck_assert_uint_gt(s.total_overflows, 0);
 	table[0] = NULL;
 	ck_assert_int_eq(sm_root_remove(gc, table), 0);
 	gctest_destroy(gc, m);
