@@ -1,12 +1,12 @@
 /* tuning_ini.c: spanmark.ini, written and read back for --check. See tuning.h. */
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <ini.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "allocator/os/setfile.h"
+#include "harness/options/configfile.h"
 #include "harness/plan/variant.h"
 #include "harness/tune/tuning.h"
 
@@ -45,6 +45,15 @@ static void print_machine(const struct sm_tuning *t, FILE *out)
 	cJSON_Delete(env);
 }
 
+static void print_list(FILE *out, const char *key, const struct sm_strings *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		fprintf(out, "%s = ", key);
+		sm_config_put(out, list->v[i]);
+		fputc('\n', out);
+	}
+}
+
 /* What was measured, so that --check measures it again. */
 static void print_question(const struct sm_tuning *t, FILE *out)
 {
@@ -58,10 +67,8 @@ static void print_question(const struct sm_tuning *t, FILE *out)
 	if (t->search->max_memory > 0)
 		fprintf(out, "max-rss = %.17g\n", t->search->max_memory);
 	fprintf(out, "margin = %.17g\n", t->search->margin);
-	for (size_t i = 0; i < t->weights->n; i++)
-		fprintf(out, "weight = %s\n", t->weights->v[i]);
-	for (size_t i = 0; i < t->trials->args->n; i++)
-		fprintf(out, "option = %s\n", t->trials->args->v[i]);
+	print_list(out, "weight", t->weights);
+	print_list(out, "option", t->trials->args);
 }
 
 static void print_evidence(const struct sm_tuning *t, FILE *out)
@@ -158,8 +165,11 @@ void sm_tuning_ini(const struct sm_tuning *t, FILE *out)
 struct reader {
 	struct sm_tuning_file *f;
 	FILE *variant;
-	int rc;
 };
+
+#define NO_FILE                                                                                 \
+	"no file of spanmark tune: [tune] with backend and objective, and [set] or [run] with " \
+	"settings are wanted"
 
 static int keep(char **to, const char *value)
 {
@@ -180,58 +190,65 @@ static int keep_ratio(double *to, const char *value, double most)
 	return 0;
 }
 
-static int on_value(void *user, const char *section, const char *name, const char *value)
+/* 0, -EINVAL: no value that tune writes, -ENOMEM. */
+static int take_question(struct sm_tuning_file *f, const char *key, const char *value)
 {
-	struct reader *r = user;
+	if (strcmp(key, "backend") == 0)
+		return keep(&f->backend, value);
+	if (strcmp(key, "objective") == 0)
+		return keep(&f->objective, value);
+	if (strcmp(key, "option") == 0)
+		return sm_strings_add(&f->options, value, strlen(value));
+	if (strcmp(key, "weight") == 0)
+		return strchr(value, '=') != NULL
+			       ? sm_strings_add(&f->weights, value, strlen(value))
+			       : -EINVAL;
+	if (strcmp(key, "max-rss") == 0)
+		return keep_ratio(&f->max_memory, value, 1000);
+	if (strcmp(key, "margin") == 0)
+		return keep_ratio(&f->margin, value, 0.5);
+	return 0;
+}
 
-	if (strcmp(section, "set") == 0 || strcmp(section, "run") == 0) {
-		fprintf(r->variant, "%s%s=%s", r->f->nsettings > 0 ? " " : "", name, value);
-		r->f->nsettings++;
-	} else if (strcmp(section, "machine") == 0 && strcmp(name, "identity") == 0) {
-		r->rc = keep(&r->f->identity, value);
-	} else if (strcmp(section, "tune") == 0 && strcmp(name, "backend") == 0) {
-		r->rc = keep(&r->f->backend, value);
-	} else if (strcmp(section, "tune") == 0 && strcmp(name, "objective") == 0) {
-		r->rc = keep(&r->f->objective, value);
-	} else if (strcmp(section, "tune") == 0 && strcmp(name, "option") == 0) {
-		r->rc = sm_strings_add(&r->f->options, value, strlen(value));
-	} else if (strcmp(section, "tune") == 0 && strcmp(name, "weight") == 0) {
-		r->rc = strchr(value, '=') != NULL
-				? sm_strings_add(&r->f->weights, value, strlen(value))
-				: -EINVAL;
-	} else if (strcmp(section, "tune") == 0 && strcmp(name, "max-rss") == 0) {
-		r->rc = keep_ratio(&r->f->max_memory, value, 1000);
-	} else if (strcmp(section, "tune") == 0 && strcmp(name, "margin") == 0) {
-		r->rc = keep_ratio(&r->f->margin, value, 0.5);
-	}
-	return r->rc == 0;
+static int take_item(void *ctx, const struct sm_config_item *i, char *err, size_t errlen)
+{
+	struct reader *r = ctx;
+	int rc = 0;
+
+	if (i->key == NULL)
+		return 0;
+	if (strcmp(i->section, "set") == 0 || strcmp(i->section, "run") == 0)
+		fprintf(r->variant, "%s%s=%s", r->f->nsettings++ > 0 ? " " : "", i->key, i->value);
+	else if (strcmp(i->section, "machine") == 0 && strcmp(i->key, "identity") == 0)
+		rc = keep(&r->f->identity, i->value);
+	else if (strcmp(i->section, "tune") == 0)
+		rc = take_question(r->f, i->key, i->value);
+	if (rc == -EINVAL)
+		snprintf(err, errlen, NO_FILE);
+	return rc;
 }
 
 int sm_tuning_file_read(const char *path, struct sm_tuning_file *out, char *err, size_t errlen)
 {
 	struct reader r = {.f = out};
+	char *text;
 	size_t len;
-	int at;
+	int rc;
 
 	*out = (struct sm_tuning_file){0};
+	text = sm_config_load(path, err, errlen);
+	if (text == NULL)
+		return -EINVAL;
 	r.variant = open_memstream(&out->variant, &len);
-	if (r.variant == NULL)
-		return -ENOMEM;
-	at = ini_parse(path, on_value, &r);
-	if (fclose(r.variant) != 0 || r.rc == -ENOMEM)
-		return -ENOMEM;
-	if (at < 0) {
-		snprintf(err, errlen, "cannot read '%.200s': %s", path, strerror(errno));
-		return -EINVAL;
+	rc = r.variant != NULL ? sm_config_each(path, text, take_item, &r, err, errlen) : -ENOMEM;
+	if (r.variant != NULL && fclose(r.variant) != 0)
+		rc = -ENOMEM;
+	free(text);
+	if (rc == 0 && (out->nsettings == 0 || out->backend == NULL || out->objective == NULL)) {
+		snprintf(err, errlen, "'%.200s': " NO_FILE, path);
+		rc = -EINVAL;
 	}
-	if (at > 0 || out->nsettings == 0 || out->backend == NULL || out->objective == NULL) {
-		snprintf(err, errlen,
-			 "'%.200s' line %d: no file of spanmark tune: [tune] with backend and "
-			 "objective, and [set] or [run] with settings are wanted",
-			 path, at);
-		return -EINVAL;
-	}
-	return 0;
+	return rc;
 }
 
 void sm_tuning_file_free(struct sm_tuning_file *f)

@@ -39,6 +39,11 @@ for line in "margin = nan" "max-rss = -1" "weight = churn"; do
 	printf "$asked" "$line" >plain.ini
 	refuse "'plain.ini' line 4: no file of spanmark tune" tune --check plain.ini
 done
+# A program's line comes back as it was, with what would begin a comment, and longer than a screen.
+long=$(printf "'a ; b' # %0250d" 7)
+printf '[tune]\nbackend = libc\nobjective = time\noption = --program\noption = "echo %s"\n[set]\nenv.A = 1\n' "$long" >long.ini
+expect 0 "$cmd" tune --check long.ini --dry-run && says "echo $long"
+rm long.ini
 refuse "there is no store" tune -w churn --resume
 refuse "--output: cannot write 'no/x.ini'" tune -w churn -b span --budget 1s -o no/x.ini
 refuse "--output 'spanmark.db' is the store" tune -w churn -b span --budget 1s -o spanmark.db
