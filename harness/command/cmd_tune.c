@@ -38,14 +38,6 @@ static int take_through(const struct sm_option *opt, void *options, const char *
 	return 0;
 }
 
-static int refuse(const struct sm_option *opt, const char *value, const char *allowed, char *err,
-		  size_t errlen)
-{
-	snprintf(err, errlen, "--%s: '%.60s' is not allowed; allowed: %s", opt->name, value,
-		 allowed);
-	return -EINVAL;
-}
-
 /* "90", "90s", "10m", "2h". */
 static int take_duration(const struct sm_option *opt, void *options, const char *value, char *err,
 			 size_t errlen)
@@ -55,7 +47,7 @@ static int take_duration(const struct sm_option *opt, void *options, const char 
 
 	if (end == value || (*end != '\0' && (strchr("smh", *end) == NULL || end[1] != '\0')) ||
 	    !(v * unit >= 1) || v * unit > 7 * 86400)
-		return refuse(opt, value, "1s to 7 days: 90s, 10m, 2h", err, errlen);
+		return sm__refuse_value(err, errlen, opt, value, "1s to 7 days: 90s, 10m, 2h");
 	((struct sm_tuner *)options)->budget_s = v * unit;
 	return 0;
 }
@@ -68,7 +60,8 @@ static int take_ratio(const struct sm_option *opt, void *options, const char *va
 	double v = strtod(value, &end);
 
 	if (end == value || strcmp(end, "x") != 0 || !(v > 0) || v > 1000)
-		return refuse(opt, value, "a multiple of the default's, such as 1.1x", err, errlen);
+		return sm__refuse_value(err, errlen, opt, value,
+					"a multiple of the default's, such as 1.1x");
 	((struct sm_tuner *)options)->max_memory = v;
 	return 0;
 }
@@ -81,7 +74,7 @@ static int take_percent(const struct sm_option *opt, void *options, const char *
 	double v = strtod(value, &end);
 
 	if (end == value || strcmp(end, "%") != 0 || !(v > 0) || v > 50)
-		return refuse(opt, value, "above 0% to 50%", err, errlen);
+		return sm__refuse_value(err, errlen, opt, value, "above 0% to 50%");
 	((struct sm_tuner *)options)->margin = v / 100;
 	((struct sm_tuner *)options)->margin_given = true;
 	return 0;
@@ -97,7 +90,7 @@ static int take_seed(const struct sm_option *opt, void *options, const char *val
 	t->seed = strtoull(value, &end, 0);
 	t->seed_given = true;
 	if (errno != 0 || *end != '\0' || value[0] < '0' || value[0] > '9')
-		return refuse(opt, value, "a number from 0 to 2^64-1", err, errlen);
+		return sm__refuse_value(err, errlen, opt, value, "a number from 0 to 2^64-1");
 	return 0;
 }
 

@@ -22,8 +22,8 @@ static void *member(const struct sm_option *opt, void *o)
 	return (char *)o + opt->offset;
 }
 
-static int refuse_value(char *err, size_t errlen, const struct sm_option *opt, const char *value,
-			const char *allowed)
+int sm__refuse_value(char *err, size_t errlen, const struct sm_option *opt, const char *value,
+		     const char *allowed)
 {
 	snprintf(err, errlen, "--%s: '%.80s' is not allowed; allowed: %s", opt->name, value,
 		 allowed);
@@ -105,10 +105,10 @@ int sm__take_list(const struct sm_option *opt, void *o, const char *value, char 
 		while (len > 0 && (p[len - 1] == ' ' || p[len - 1] == '\t'))
 			len--;
 		if (len == 0)
-			return refuse_value(err, errlen, opt, value,
-					    "names separated by commas, none of them empty");
+			return sm__refuse_value(err, errlen, opt, value,
+						"names separated by commas, none of them empty");
 		if (s->n >= MAX_LIST)
-			return refuse_value(err, errlen, opt, "..", "at most 4096 entries");
+			return sm__refuse_value(err, errlen, opt, "..", "at most 4096 entries");
 		if (sm_strings_add(s, p, len))
 			return -ENOMEM;
 		p += next;
@@ -125,7 +125,7 @@ int sm__take_pair(const struct sm_option *opt, void *o, const char *value, char 
 	size_t keylen = eq != NULL ? (size_t)(eq - value) : 0;
 
 	if (keylen == 0 || eq[1] == 0)
-		return refuse_value(err, errlen, opt, value, "KEY=VALUE");
+		return sm__refuse_value(err, errlen, opt, value, "KEY=VALUE");
 	for (size_t i = 0; i < s->n; i++) {
 		if (strncmp(s->v[i], value, keylen + 1) == 0) {
 			char *copy = strdup(value);
@@ -147,9 +147,9 @@ int sm__take_item(const struct sm_option *opt, void *o, const char *value, char 
 
 	disinherit(s);
 	if (!*value)
-		return refuse_value(err, errlen, opt, value, "something that is not empty");
+		return sm__refuse_value(err, errlen, opt, value, "something that is not empty");
 	if (s->n >= MAX_LIST)
-		return refuse_value(err, errlen, opt, "..", "at most 4096 entries");
+		return sm__refuse_value(err, errlen, opt, "..", "at most 4096 entries");
 	return sm_strings_add(s, value, strlen(value));
 }
 
@@ -175,7 +175,7 @@ int sm__take_counts(const struct sm_option *opt, void *o, const char *value, cha
 
 	for (size_t i = 0; rc == 0 && i < s->n; i++) {
 		if (parse_number(s->v[i], threads, threads ? 4096 : 256, &n))
-			rc = refuse_value(
+			rc = sm__refuse_value(
 				err, errlen, opt, s->v[i],
 				threads ? "numbers from 1 to 4096, separated by commas"
 					: "numbers from 0 (the default) to 256, separated by "
@@ -191,7 +191,7 @@ int sm__take_reps(const struct sm_option *opt, void *options, const char *value,
 	unsigned long n;
 
 	if (parse_number(value, 1, MAX_REPS, &n))
-		return refuse_value(err, errlen, opt, value, "a number from 1 to 1000");
+		return sm__refuse_value(err, errlen, opt, value, "a number from 1 to 1000");
 	o->reps = (unsigned)n;
 	return 0;
 }
@@ -221,7 +221,7 @@ int sm__take_seed(const struct sm_option *opt, void *options, const char *value,
 	errno = 0;
 	o->seed = strtoull(value, &end, 0);
 	if (errno || *end || value[0] < '0' || value[0] > '9')
-		return refuse_value(err, errlen, opt, value, "a number from 0 to 2^64-1");
+		return sm__refuse_value(err, errlen, opt, value, "a number from 0 to 2^64-1");
 	o->seed_given = true;
 	return 0;
 }
@@ -240,8 +240,9 @@ int sm__take_timeout(const struct sm_option *opt, void *o, const char *value, ch
 		end++;
 	}
 	if (end == value || *end || !isfinite(s) || s < 0.001 || s > MAX_TIMEOUT)
-		return refuse_value(err, errlen, opt, value,
-				    "seconds from 0.001 to 604800; 100ms and 5m are understood");
+		return sm__refuse_value(
+			err, errlen, opt, value,
+			"seconds from 0.001 to 604800; 100ms and 5m are understood");
 	*(double *)member(opt, o) = s;
 	return 0;
 }
@@ -306,7 +307,7 @@ int sm__take_text(const struct sm_option *opt, void *o, const char *value, char 
 	char *copy;
 
 	if (!*value)
-		return refuse_value(err, errlen, opt, value, "a name that is not empty");
+		return sm__refuse_value(err, errlen, opt, value, "a name that is not empty");
 	copy = strdup(value);
 	if (copy == NULL)
 		return -ENOMEM;
@@ -349,7 +350,7 @@ int sm__take_flag(const struct sm_option *opt, void *o, const char *value, char 
 		     strcmp(value, "1") == 0;
 		if (!on && strcmp(value, "no") != 0 && strcmp(value, "false") != 0 &&
 		    strcmp(value, "0") != 0)
-			return refuse_value(err, errlen, opt, value, "yes, no");
+			return sm__refuse_value(err, errlen, opt, value, "yes, no");
 	}
 	*(bool *)member(opt, o) = on;
 	return 0;

@@ -30,40 +30,42 @@ struct known {
 	bool done;
 };
 
-static int look_up(struct sm_trials *t, const char *note, struct known *out)
+static int list_runs(const char *store, struct sm_runs *out, char *err, size_t errlen)
 {
 	struct sm_store *s = NULL;
-	struct sm_runs runs = {.n = 0};
+	int rc = sm_store_open_read(store, &s, err, errlen);
+
+	*out = (struct sm_runs){.n = 0};
+	if (rc == 0) {
+		rc = sm_store_runs(s, out);
+		if (rc)
+			snprintf(err, errlen, "%s", sm_store_error(s));
+	}
+	sm_store_close(s);
+	return rc;
+}
+
+static int look_up(struct sm_trials *t, const char *note, struct known *out)
+{
+	struct sm_runs runs;
 	int rc;
 
 	*out = (struct known){0};
 	if (access(t->store, F_OK) != 0)
 		return 0; /* the first step makes it */
-	rc = sm_store_open_read(t->store, &s, t->err, sizeof(t->err));
-	if (rc == 0) {
-		rc = sm_store_runs(s, &runs);
-		if (rc)
-			snprintf(t->err, sizeof(t->err), "%s", sm_store_error(s));
-	}
+	rc = list_runs(t->store, &runs, t->err, sizeof(t->err));
 	for (size_t i = 0; i < runs.n && rc == 0; i++)
 		if (strcmp(runs.v[i].note, note) == 0)
 			*out = (struct known){runs.v[i].id, strcmp(runs.v[i].state, "done") == 0};
 	sm_runs_free(&runs);
-	sm_store_close(s);
 	return rc;
 }
 
 int sm_trials_last(const char *store, char id[17], char options[17], char *err, size_t errlen)
 {
-	struct sm_store *s = NULL;
-	struct sm_runs runs = {.n = 0};
-	int rc = sm_store_open_read(store, &s, err, errlen);
+	struct sm_runs runs;
+	int rc = list_runs(store, &runs, err, errlen);
 
-	if (rc == 0) {
-		rc = sm_store_runs(s, &runs);
-		if (rc)
-			snprintf(err, errlen, "%s", sm_store_error(s));
-	}
 	if (rc == 0) {
 		rc = -ENOENT;
 		for (size_t i = runs.n; i-- > 0 && rc != 0;)
@@ -74,7 +76,6 @@ int sm_trials_last(const char *store, char id[17], char options[17], char *err, 
 			snprintf(err, errlen, "store '%.300s' has no tuning to go on with", store);
 	}
 	sm_runs_free(&runs);
-	sm_store_close(s);
 	return rc;
 }
 
