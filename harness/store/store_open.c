@@ -144,6 +144,16 @@ static int add_functions(struct sm_store *s)
 
 /* ---- open --------------------------------------------------------------------------------- */
 
+/* The tables of rows, with every field that this build has. */
+static int define_rows(struct sm_store *s)
+{
+	int rc = sm__store_define(s, &sm_result_type);
+
+	if (rc == 0)
+		rc = sm__store_define(s, &sm_metric_type);
+	return rc ? rc : sm__store_define(s, &sm_series_type);
+}
+
 /* From layout `from`, 0: an empty file, to ours, all of it or nothing. */
 static int upgrade(struct sm_store *s, int64_t from)
 {
@@ -160,6 +170,8 @@ static int upgrade(struct sm_store *s, int64_t from)
 	rc = sm__store_exec(s, stamp);
 	for (int64_t i = from; rc == 0 && i < SM_STORE_SCHEMA; i = i ? i + 1 : 5)
 		rc = sm__store_exec(s, upgrades[i]);
+	if (rc == 0)
+		rc = define_rows(s);
 	return sm__store_end_transaction(s, rc);
 }
 
@@ -254,12 +266,7 @@ static int bring_up(struct sm_store *s, const char *begin)
 		rc = sm__store_exec(s, begin);
 	if (rc)
 		return rc;
-	rc = sm__store_define(s, &sm_result_type);
-	if (rc == 0)
-		rc = sm__store_define(s, &sm_metric_type);
-	if (rc == 0)
-		rc = sm__store_define(s, &sm_series_type);
-	return sm__store_end_transaction(s, rc);
+	return sm__store_end_transaction(s, define_rows(s));
 }
 
 static int open_to_write(struct sm_store *s, const char *path)
