@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "tests/support/run.h"
+#include "tests/support/store.h"
 
 enum { SAMPLES = 4, MOST = 2000 };
 
@@ -28,18 +29,14 @@ static const char wire[] =
 
 static void setup(void)
 {
-	snprintf(dir, sizeof(dir), "/tmp/spanmark-killed-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	store_dir_make(dir, sizeof(dir));
 	snprintf(path, sizeof(path), "%s/s.db", dir);
 	snprintf(old, sizeof(old), "%s/old.db", dir);
 }
 
 static void teardown(void)
 {
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	ck_assert_int_eq(system(command), 0);
+	store_dir_remove(dir);
 }
 
 /* ---- moments ------------------------------------------------------------------------------ */
@@ -105,14 +102,6 @@ static bool ends(void (*write_it)(int told), long n, int *done)
 	close(told[0]);
 	*done = got > 0 ? (int)got : 0;
 	return status == 0;
-}
-
-static struct sm_store *open_store(const char *p)
-{
-	struct sm_store *s;
-
-	ck_assert_msg(sm_store_open(p, &s, err, sizeof(err)) == 0, "%s", err);
-	return s;
 }
 
 /* ---- samples ------------------------------------------------------------------------------ */

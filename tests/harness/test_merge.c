@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 #include "tests/support/run.h"
+#include "tests/support/store.h"
 
-static char dir[64], path[96], other[96], err[300];
+static char dir[64], path[96], other[96];
 
 static const char wire[] =
 	"{\"error\":\"\",\"results\":[{\"name\":\"wall_s\",\"unit\":\"s\",\"value\":0.1},"
@@ -31,26 +32,14 @@ static const struct fake_sample three[] = {
 
 static void setup(void)
 {
-	snprintf(dir, sizeof(dir), "/tmp/spanmark-merge-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	store_dir_make(dir, sizeof(dir));
 	snprintf(path, sizeof(path), "%s/a.db", dir);
 	snprintf(other, sizeof(other), "%s/b.db", dir);
 }
 
 static void teardown(void)
 {
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	ck_assert_int_eq(system(command), 0);
-}
-
-static struct sm_store *open_store(const char *p)
-{
-	struct sm_store *s;
-
-	ck_assert_msg(sm_store_open(p, &s, err, sizeof(err)) == 0, "%s", err);
-	return s;
+	store_dir_remove(dir);
 }
 
 static int64_t number(struct sm_store *s, const char *sql)

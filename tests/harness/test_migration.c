@@ -12,13 +12,13 @@
 
 #include "tests/support/layout.h"
 #include "tests/support/run.h"
+#include "tests/support/store.h"
 
 static char dir[64], path[96], old[96], err[300];
 
 static void setup(void)
 {
-	snprintf(dir, sizeof(dir), "/tmp/spanmark-migration-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	store_dir_make(dir, sizeof(dir));
 	snprintf(path, sizeof(path), "%s/s.db", dir);
 	snprintf(old, sizeof(old), "%s/old.db", dir);
 	layout_make(path);
@@ -27,10 +27,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	ck_assert_int_eq(system(command), 0);
+	store_dir_remove(dir);
 }
 
 static struct sm_store *open_with(int (*open_it)(const char *, struct sm_store **, char *, size_t),

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "tests/support/run.h"
+#include "tests/support/store.h"
 
 static char dir[64];
 static char path[96];
@@ -39,25 +40,13 @@ static const char wire[] =
 
 static void setup(void)
 {
-	snprintf(dir, sizeof(dir), "/tmp/spanmark-store-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	store_dir_make(dir, sizeof(dir));
 	snprintf(path, sizeof(path), "%s/s.db", dir);
 }
 
 static void teardown(void)
 {
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	ck_assert_int_eq(system(command), 0);
-}
-
-static struct sm_store *open_store(const char *p)
-{
-	struct sm_store *s;
-
-	ck_assert_msg(sm_store_open(p, &s, err, sizeof(err)) == 0, "%s", err);
-	return s;
+	store_dir_remove(dir);
 }
 
 static void check_contents(struct sm_store *s, int64_t run)
