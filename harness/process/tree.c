@@ -21,6 +21,8 @@
 /* ---- reading ------------------------------------------------------------------------------ */
 
 /* The whole of a small file of /proc below root; its length, -1. */
+#define FLAG_EXITING 0x4u /* PF_EXITING of the kernel's sched.h, as proc(5) shows it */
+
 static ssize_t read_below(const char *root, pid_t pid, const char *name, char *buf, size_t len)
 {
 	char path[160];
@@ -48,6 +50,7 @@ static bool parse_stat(const char *text, struct sm_process *p)
 	const char *open = strchr(text, '('), *close = strrchr(text, ')');
 	unsigned long long minor, cminor, major, cmajor, user, system, start;
 	long long cuser, csystem;
+	unsigned flags;
 	long threads;
 	char state;
 	int parent;
@@ -55,11 +58,12 @@ static bool parse_stat(const char *text, struct sm_process *p)
 	if (open == NULL || close == NULL || close < open)
 		return false;
 	if (sscanf(close + 1,
-		   " %c %d %*d %*d %*d %*d %*u %llu %llu %llu %llu %llu %llu %lld %lld %*d %*d "
+		   " %c %d %*d %*d %*d %*d %u %llu %llu %llu %llu %llu %llu %lld %lld %*d %*d "
 		   "%ld %*d %llu",
-		   &state, &parent, &minor, &cminor, &major, &cmajor, &user, &system, &cuser,
-		   &csystem, &threads, &start) != 12)
+		   &state, &parent, &flags, &minor, &cminor, &major, &cmajor, &user, &system,
+		   &cuser, &csystem, &threads, &start) != 13)
 		return false;
+	p->exiting = (flags & FLAG_EXITING) != 0;
 	p->ended = (state == 'Z' || state == 'X') && threads <= 1;
 	snprintf(p->name, sizeof(p->name), "%.*s", (int)(close - open - 1), open + 1);
 	p->parent = parent;
@@ -77,6 +81,13 @@ static bool read_process(const char *root, pid_t pid, struct sm_process *p)
 
 	*p = (struct sm_process){.pid = pid};
 	return read_below(root, pid, "stat", text, sizeof(text)) > 0 && parse_stat(text, p);
+}
+
+bool sm_process_exits(pid_t pid)
+{
+	struct sm_process p;
+
+	return read_process("", pid, &p) && (p.exiting || p.ended);
 }
 
 static int by_pid(const void *a, const void *b)

@@ -14,7 +14,8 @@
 
 struct sm_process {
 	pid_t pid, parent;
-	bool ended; /* and waits to be waited for */
+	bool ended;   /* and waits to be waited for */
+	bool exiting; /* on its way there: its files and memory may be gone already */
 	char name[16];
 	uint64_t start; /* of the same pid, tells one process from the next */
 	/* own and of children that were waited for; ticks of sysconf(_SC_CLK_TCK) */
@@ -29,6 +30,8 @@ struct sm_tree {
 /* All descendants of the calling process but those below a process of `except` (which ends with a
  * 0; NULL: none) and these themselves. 0 or -errno. */
 int sm_tree_read(struct sm_tree *t, const pid_t *except);
+/* Has it ended, or begun to, by itself or by a signal? */
+bool sm_process_exits(pid_t pid);
 /* Every process of the system; root: of /proc, "" but for tests. */
 int sm_tree_read_all(struct sm_tree *t, const char *root);
 /* NULL: it is not there. */

@@ -149,6 +149,16 @@ static void rest_of_cpus(struct sm_watch *w)
 			w->rest[w->nrest++] = cpu;
 }
 
+/* A client sees that its server's files are closed before we are told of the server's end. */
+static void hear_its_end(struct sm_watch *w)
+{
+	uint64_t until = sm_clock_ns() + (uint64_t)(STOP_LIMIT_S * 1e9);
+
+	if (!w->main.ended && sm_process_exits(w->main.s.pid))
+		while (!w->main.ended && !w->stopped && sm_clock_ns() < until)
+			sm_watch_pump(w, until);
+}
+
 static int load(struct sm_watch *w, struct rusage *used, double *wall_s)
 {
 	struct rusage before = {0};
@@ -162,6 +172,7 @@ static int load(struct sm_watch *w, struct rusage *used, double *wall_s)
 		rc = sm_watch_wait(w, &w->other, SM_PART_CLIENT, w->run->timeout_s);
 	if (rc)
 		return rc;
+	hear_its_end(w);
 	if (w->main.ended && sm_watch_judge(w, &w->main, SM_PART_SERVER) != 0)
 		return -EIO;
 	if (w->main.ended)

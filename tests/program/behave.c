@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -61,8 +62,9 @@ static int become_daemon(char how)
 	}
 	if (read(up[0], &byte, 1) != 1)
 		return 9;
-	for (; how == 's';)
-		pause();
+	if (how == 's')
+		for (;;)
+			pause();
 	puts("started");
 	return 0;
 }
@@ -149,6 +151,26 @@ static int socket_at(int port, struct sockaddr_in *at)
 	return fd;
 }
 
+/*
+ * Its connection c is the first that its end closes, its many other files take a while: the kernel
+ * (6.x) closes what was put last first.
+ */
+static int end_slowly(int port, int c)
+{
+	struct sockaddr_in at;
+	struct rlimit many;
+	int last = -1;
+
+	getrlimit(RLIMIT_NOFILE, &many);
+	many.rlim_cur = many.rlim_max < 100000 ? many.rlim_max : 100000;
+	setrlimit(RLIMIT_NOFILE, &many);
+	for (int fd = 0; fd >= 0; fd = socket_at(port, &at))
+		last = fd;
+	if (last > c && dup2(c, last) == last)
+		close(c);
+	return 3;
+}
+
 /* Answers each byte with it, and allocates for it; port 0: any, which it prints. */
 static int serve(int port)
 {
@@ -172,7 +194,7 @@ static int serve(int port)
 			kept[n % 4096] = malloc(16 + n % 1000);
 			n++;
 			if (byte == 'q')
-				return 3;
+				return end_slowly(port, c);
 			if (write(c, &byte, 1) != 1)
 				break;
 		}
