@@ -172,6 +172,8 @@ static int look_ahead(struct sm_tuner *t)
 	}
 	say(t, "record", 1, 1);
 	rc = sm_counterfactual_record(&t->trials, t->backend, &sizes, &t->counterfactual);
+	if (rc == 0 && known == 0 && t->knobs.n == 0 && strcmp(t->backend, "gc") == 0)
+		rc = sm_marking_record(&t->trials, &t->counterfactual);
 	if (rc == 0 && t->format == 0) {
 		sm_counterfactual_preview(&t->counterfactual, stdout);
 		putchar('\n');

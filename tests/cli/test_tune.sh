@@ -48,7 +48,7 @@ refuse "there is no store" tune -w churn --resume
 refuse "--output: cannot write 'no/x.ini'" tune -w churn -b span --budget 1s -o no/x.ini
 refuse "--output 'spanmark.db' is the store" tune -w churn -b span --budget 1s -o spanmark.db
 expect 0 "$cmd" tune --dry-run -b gc && says "cache.window" && says "8k, 16k" && says "configurations to screen" &&
-	says "churn,binary-trees,lru-cache,handoff,larson,ring"
+	says "churn,binary-trees,lru-cache,handoff,larson,ring" && says "gc.dense" && says "gc.kernel"
 [ "$(ls -A)" = "err
 out
 plain.ini" ] || bad "something was left: $(ls -A)"
@@ -113,6 +113,13 @@ for size in 8, 16: # what was computed is what was counted
 assert by[2]["predicted"] > by[8]["predicted"] > by[64]["predicted"], by
 assert by[2]["held_bytes"] < by[64]["held_bytes"], by
 assert "measured" not in by[64], by' "prediction and measurement"
+
+# ---- how marking is done, where something is marked so ------------------------------------------------
+expect 0 "$cmd" tune -w churn -p ops=2000 -b gc --budget 1s --store m.db -o m.ini -f json
+says "gc.mark, gc.dense, gc.kernel, gc.fifo, gc.assist_slice left out: there is no collection" err
+py 'd = json.load(open("out"))
+knobs = [c["title"] for c in d["curves"]]
+assert "gc.percent" in knobs and not [k for k in knobs if k in ("gc.mark", "gc.dense", "gc.kernel", "gc.fifo")], knobs' "knobs of marking"
 
 # ---- a program, by its environment -----------------------------------------------------------------
 printf '#!/bin/sh\n[ "${KNOB:-}" = fast ] || sleep 0.1\n' >slow && chmod +x slow
