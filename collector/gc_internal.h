@@ -127,6 +127,7 @@ struct sm_gc {
 	uint64_t stalls_traced;		   /* how many the trace has printed */
 	struct sm_mark_counts dead_counts; /* likewise; taken over at each cycle's end */
 	struct sm_span_counts dead_spans;  /* likewise */
+	struct sm_span_counts spans_total; /* of all cycles, under stats_lock */
 	struct sm_cycle last;
 	/* told of each cycle; NULL: nobody is */
 	sm__cycle_fn *cycle_told;

@@ -130,14 +130,27 @@ void sm_gc_stats(struct sm_gc *gc, struct sm_gc_stats *out)
 	out->stall_max_ns = stalls.all.max_ns;
 }
 
-static void add_spans(struct sm_gc_stats *s, const struct sm_span_counts *n)
+void sm__spans_scanned(struct sm_gc *gc, struct sm_span_counts *out)
 {
-	for (unsigned how = 0; how < SM_SCANNED_HOWS; how++)
+	sm_lock_acquire(&gc->stats_lock);
+	*out = gc->spans_total;
+	sm_lock_release(&gc->stats_lock);
+}
+
+static void add_spans(struct sm_gc *gc, const struct sm_span_counts *n)
+{
+	struct sm_gc_stats *s = &gc->stats;
+	uint64_t *const sums[] = {[SM_SCANNED_ALONE] = &s->total_span_alone,
+				  [SM_SCANNED_SPARSE] = &s->total_span_sparse,
+				  [SM_SCANNED_DENSE] = &s->total_span_dense};
+
+	for (unsigned how = 0; how < SM_SCANNED_HOWS; how++) {
 		s->total_spans += n->spans[how];
-	for (unsigned cls = 0; cls < SM_NCLASSES_MAX; cls++) {
-		s->total_span_alone += n->objects[SM_SCANNED_ALONE][cls];
-		s->total_span_sparse += n->objects[SM_SCANNED_SPARSE][cls];
-		s->total_span_dense += n->objects[SM_SCANNED_DENSE][cls];
+		gc->spans_total.spans[how] += n->spans[how];
+		for (unsigned cls = 0; cls < SM_NCLASSES_MAX; cls++) {
+			*sums[how] += n->objects[how][cls];
+			gc->spans_total.objects[how][cls] += n->objects[how][cls];
+		}
 	}
 }
 
@@ -164,7 +177,7 @@ void sm__stats_publish(struct sm_gc *gc, const struct sm_cycle *c)
 	s->total_steals_across += c->n.steals_across;
 	s->total_delivered += c->n.delivered;
 	s->total_overflows += c->n.overflows;
-	add_spans(s, &c->spans_n);
+	add_spans(gc, &c->spans_n);
 	gc->last = *c;
 	if (gc->cycle_told != NULL)
 		gc->cycle_told(gc->cycle_told_ctx, c);

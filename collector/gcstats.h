@@ -14,6 +14,8 @@ void sm__recent_stalls(struct sm_gc *gc, uint64_t *count, uint64_t *max_ns);
 void sm__stalls_tell(struct sm_mutator *m, sm__stall_fn *fn, void *ctx);
 /* The waits of one cause, all mutators', those gone included. */
 void sm__stalls_sum(struct sm_gc *gc, enum sm_stall_cause cause, struct sm_stall_hist *sum);
+/* What was scanned by span since creation, and how, by size class. */
+void sm__spans_scanned(struct sm_gc *gc, struct sm_span_counts *out);
 /* Has fn told of the cycles from now on; NULL: no longer, and no call is under way. */
 void sm__cycles_tell(struct sm_gc *gc, sm__cycle_fn *fn, void *ctx);
 /* A moment's figures, for one who looks often: no lock, no sum. grey: packets that are queued. */

@@ -1,7 +1,7 @@
 /*
  * history.c: series of a run on a heap of spanmark's: what its caches did for each size class; with
- * the collector, the heap before and after each cycle beside its goal, and how many waits of each
- * cause were how long.
+ * the collector, the heap before and after each cycle beside its goal, how many waits of each cause
+ * were how long, and how the objects of each size class came to be scanned by span.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -100,6 +100,35 @@ void sm__history_caches(struct sm_run *run)
 		report_caches(run, sm_malloc_heap());
 }
 
+static uint64_t scanned(const struct sm_span_counts *n, unsigned cls)
+{
+	uint64_t all = 0;
+
+	for (unsigned how = 0; how < SM_SCANNED_HOWS; how++)
+		all += n->objects[how][cls];
+	return all;
+}
+
+/* By the bytes of the class, of the timed part: what the results of these names are sums of. */
+static void report_scanned(struct sm_run *run)
+{
+	static const enum sm_result_id ids[] = {[SM_SCANNED_ALONE] = SM_RESULT_mark_span_alone,
+						[SM_SCANNED_SPARSE] = SM_RESULT_mark_span_sparse,
+						[SM_SCANNED_DENSE] = SM_RESULT_mark_span_dense};
+	const struct sm_span_counts *n = &run->timed.scanned;
+
+	for (unsigned how = 0; how < SM_SCANNED_HOWS; how++) {
+		struct sm_series_text text;
+
+		sm_series_begin(&text);
+		for (unsigned cls = 1; cls < sm__nclasses; cls++)
+			if (scanned(n, cls) > 0)
+				sm_series_point(&text, sm__sizeclasses[cls].slot_bytes,
+						n->objects[how][cls]);
+		add(run, sm_results[ids[how]].name, "bytes", "objects", sm_series_end(&text));
+	}
+}
+
 void sm__history_report(struct sm_run *run)
 {
 	sm__cycles_tell(run->gc, NULL, NULL);
@@ -108,4 +137,5 @@ void sm__history_report(struct sm_run *run)
 		    sm_trail_text(&run->heap, k, run->sample->began_ns, run->sample->ended_ns));
 	for (unsigned c = 0; c < SM_STALL_CAUSES; c++)
 		report_waits(run, (enum sm_stall_cause)c);
+	report_scanned(run);
 }

@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <sys/resource.h>
 
+#include "collector/gcstats.h"
 #include "workloads/bdwgc.h"
 #include "workloads/run.h"
 #include "workloads/series.h"
@@ -22,9 +23,10 @@ struct sm_trace;
 /* Totals that only grow, read at both ends of a timed part. */
 struct sm_totals {
 	uint64_t ns;
-	struct sm_gc_stats gc;	      /* all 0 without spanmark's collector */
-	struct sm_bdwgc_totals bdwgc; /* likewise */
-	struct rusage usage;	      /* of the process */
+	struct sm_gc_stats gc;	       /* all 0 without spanmark's collector */
+	struct sm_span_counts scanned; /* likewise; by size class what gc has sums of */
+	struct sm_bdwgc_totals bdwgc;  /* likewise */
+	struct rusage usage;	       /* of the process */
 };
 
 struct sm_run {

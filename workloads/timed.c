@@ -13,8 +13,10 @@
 static void read_totals(const struct sm_run *run, struct sm_totals *t)
 {
 	memset(t, 0, sizeof(*t));
-	if (run->gc != NULL)
+	if (run->gc != NULL) {
 		sm_gc_stats(run->gc, &t->gc);
+		sm__spans_scanned(run->gc, &t->scanned);
+	}
 	if (run->job->backend == SM_WL_BDWGC)
 		sm_bdwgc_totals(&t->bdwgc);
 	getrusage(RUSAGE_SELF, &t->usage);
@@ -62,6 +64,10 @@ static void add_totals(struct sm_totals *sum, const struct sm_totals *from,
 	GROWS(cycle_ns);
 	GROWS(stopped_ns);
 #undef GROWS
+	for (unsigned how = 0; how < SM_SCANNED_HOWS; how++)
+		for (unsigned cls = 0; cls < SM_NCLASSES_MAX; cls++)
+			sum->scanned.objects[how][cls] +=
+				to->scanned.objects[how][cls] - from->scanned.objects[how][cls];
 	sum->ns += sm_clock_delta(from->ns, to->ns);
 	add_time(&sum->usage.ru_utime, &from->usage.ru_utime, &to->usage.ru_utime);
 	add_time(&sum->usage.ru_stime, &from->usage.ru_stime, &to->usage.ru_stime);

@@ -1,8 +1,8 @@
 /*
  * table.h: the parts of the table writer: writer_table.c prints the head and what workloads said,
- * table_results.c a line for each case, table_counters.c counters and stalls, table_cases.c what
- * tells cases apart, table_notes.c what one must know to read them; table_text.c is what they
- * share.
+ * table_results.c a line for each case, table_counters.c counters, waits and objects by size class,
+ * table_cases.c what tells cases apart, table_notes.c what one must know to read them; table_text.c
+ * is what they share.
  *
  * There are two tables. That of --wide has everything. The other answers first: columns without
  * a value are named in a line, small phases are joined (summary.h), and where the counts of a case
@@ -114,6 +114,8 @@ int sm__table_cell_width(const struct sm_column *c);
 void sm__table_put_cell(struct sm_table *t, const struct sm_cell *cell, const struct sm_column *c);
 void sm__table_counters(struct sm_table *t);
 void sm__table_stalls(struct sm_table *t);
+/* With --wide, of cases that marked by span: by size class, how objects came to be scanned. */
+void sm__table_spans(struct sm_table *t);
 void sm__table_notes(struct sm_table *t);
 
 #endif

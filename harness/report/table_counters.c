@@ -1,12 +1,14 @@
 /*
- * table_counters.c: counts by role and phase, and waits by cause. See table.h.
+ * table_counters.c: counts by role and phase, waits by cause, objects by size class. See table.h.
  */
 #include "harness/report/table.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "spanmark/gc.h"
 #include "harness/base/text.h"
+#include "workloads/series.h"
 
 /* ---- counters ----------------------------------------------------------------------------- */
 
@@ -276,4 +278,96 @@ void sm__table_stalls(struct sm_table *t)
 	sm__table_wrap(t, "", 0,
 		       "kept max: the longest wait in which the thread kept its CPU "
 		       "throughout; of a longer one, an unknown part went to other threads.");
+}
+
+/* ---- objects by size class ------------------------------------------------------------------ */
+
+static const enum sm_result_id hows[] = {SM_RESULT_mark_span_alone, SM_RESULT_mark_span_sparse,
+					 SM_RESULT_mark_span_dense};
+static const char *const how_titles[] = {"alone", "one by one", "kernel"};
+#define HOWS	(sizeof(hows) / sizeof(hows[0]))
+#define CLASSES 96 /* more than there are */
+
+/* Sums over samples. */
+struct scanned {
+	double bytes, objects[HOWS];
+};
+
+static void add_scanned(struct scanned *list, unsigned *n, double bytes, unsigned how,
+			double objects)
+{
+	unsigned i = 0;
+
+	while (i < *n && list[i].bytes != bytes)
+		i++;
+	if (i == CLASSES)
+		return;
+	if (i == *n)
+		list[(*n)++] = (struct scanned){.bytes = bytes};
+	list[i].objects[how] += objects;
+}
+
+/* How many samples of the group have them. */
+static unsigned scanned_of(const struct sm_record *rec, struct scanned *list, unsigned *n)
+{
+	bool any = false;
+
+	for (size_t k = 0; k < rec->nseries; k++)
+		for (unsigned how = 0; how < HOWS; how++) {
+			const struct sm_series *s = &rec->series[k];
+			double(*points)[2];
+			size_t npoints;
+
+			if (strcmp(s->name, sm_results[hows[how]].name) != 0 ||
+			    sm_series_read(s->points, &points, &npoints) != 0)
+				continue;
+			for (size_t i = 0; i < npoints; i++)
+				add_scanned(list, n, points[i][0], how, points[i][1]);
+			free(points);
+			any = true;
+		}
+	return any;
+}
+
+static void write_scanned_group(struct sm_table *t, size_t first)
+{
+	struct scanned list[CLASSES];
+	unsigned n = 0, samples = 0;
+	char text[40];
+
+	for (size_t i = first, end = sm__table_group_end(t->r, first); i < end; i++)
+		samples += scanned_of(&t->r->records[i], list, &n);
+	if (n > 0 && sm__table_has_twin(t, first))
+		sm__table_case_line(t, first);
+	for (unsigned i = 0; i < n; i++) {
+		sm__table_put_names(t, &t->r->records[first], i == 0);
+		fprintf(t->out, " %6g", list[i].bytes);
+		for (unsigned how = 0; how < HOWS; how++) {
+			sm_text_count(list[i].objects[how] / samples, text, sizeof(text));
+			fprintf(t->out, " %10s", text);
+		}
+		fputc('\n', t->out);
+	}
+}
+
+void sm__table_spans(struct sm_table *t)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < t->r->nrecords && !any; i++)
+		for (size_t k = 0; k < t->r->records[i].nseries; k++)
+			any |= strcmp(t->r->records[i].series[k].name, sm_results[hows[0]].name) ==
+			       0;
+	if (!any || !t->w->wide)
+		return;
+	fprintf(t->out,
+		"\n%sObjects scanned by span in the mean sample, by the bytes of their slot%s\n",
+		SM_BOLD(t), SM_PLAIN(t));
+	fputs(SM_BOLD(t), t->out);
+	sm__table_put_heads(t);
+	fprintf(t->out, " %6s", "slot");
+	for (unsigned how = 0; how < HOWS; how++)
+		fprintf(t->out, " %10s", how_titles[how]);
+	fprintf(t->out, "%s\n", SM_PLAIN(t));
+	sm__table_each_group(t, write_scanned_group);
 }

@@ -120,6 +120,7 @@ int sm_write_table(const struct sm_report *r, const struct sm_writer *w, FILE *o
 	sm__table_counters(&t);
 	if (w->waits)
 		sm__table_stalls(&t);
+	sm__table_spans(&t);
 	if (w->wide)
 		sm__table_each_group(&t, write_output);
 	sm__table_notes(&t);
