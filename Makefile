@@ -123,7 +123,7 @@ $(foreach l,$(LAYERS) support,$(eval $(call layer_rule,$(l))))
 
 # test_rule FOLDER, LAYERS, LIBRARIES: how the programs of tests/FOLDER are linked.
 define test_rule
-$(call program,$(wildcard tests/$(1)/test_*.c tests/$(1)/stress_*.c tests/$(1)/bench_*.c)): $(B)/tests/%: \
+$(filter-out %/bench_alloc,$(call program,$(wildcard tests/$(1)/test_*.c tests/$(1)/stress_*.c tests/$(1)/bench_*.c))): $(B)/tests/%: \
 		$(B)/tests/$(1)/%.o $$(COVER) $(patsubst %,$(B)/layers/%.a,support $(2))
 	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ -lcheck -lsubunit -lrt -lcjson $(3) $$(EXTRA_LIBS)
 endef
@@ -137,6 +137,11 @@ $(eval $(call test_rule,perf,perf,$(PERF_LIBS)))
 $(eval $(call test_rule,workloads,workloads collector allocator perf,$(ALL_LIBS)))
 $(eval $(call test_rule,harness,$(LAYERS),$(ALL_LIBS)))
 $(eval $(call test_rule,bench,$(LAYERS),$(ALL_LIBS)))
+# Nothing of ours and no library: what runs under each malloc is the same, and little. A malloc is a call here, not a builtin.
+MALLOC_BENCH := $(B)/tests/bench/bench_alloc.o $(call obj,$(wildcard tests/bench/malloc/*.c))
+$(MALLOC_BENCH): private CFLAGS += -fno-builtin
+$(B)/tests/bench_alloc: $(MALLOC_BENCH) $(COVER)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -ldl
 
 # A fuzz target takes what it names from all layers; its main is libFuzzer's (FUZZ=1, clang alone) or replays files.
 FUZZERS    := $(addprefix $(B)/fuzz/,$(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c))))
@@ -215,7 +220,7 @@ $(B)/page.policy: harness/page/page.js harness/page/page.css
 $(B)/harness/page/page.o: $(B)/page.policy
 $(B)/harness/page/page.o: private CPPFLAGS += -DSM_PAGE_POLICY=\"$(B)/page.policy\"
 
-build-tests: $(TESTS) $(FUZZERS) $(FAULTS) $(MALLOCS) $(BEHAVES) ## build every test program
+build-tests: $(TESTS) $(FUZZERS) $(FAULTS) $(MALLOCS) $(BEHAVES) $(B)/tests/bench_alloc ## build every test program
 build-benches: $(BENCHES) ## build every benchmark program
 
 bench-gc: all build-benches ## the collector against other ways to manage memory: one table (GROUPS=, REPS=, ONLY=)
@@ -263,10 +268,10 @@ bench-types: $(B)/tests/bench_types ## what many types cost: memory, an allocati
 bench-refs: $(B)/tests/bench_refs ## waits for weak references, handles, roots, finalizers beside cycles (N=, SECONDS=)
 	@$(B)/tests/bench_refs $(or $(N),1000000) $(or $(SECONDS),5)
 
-bench-alloc: ## compare malloc and free with other allocators: one table (installs them)
+bench-alloc: ## malloc and free beside current mallocs: one table; installs or builds them (ROUNDS=, SCALE=, ONLY=)
 	@tests/setup/deps.sh bench
 	@$(MAKE) --no-print-directory all $(B)/tests/bench_alloc
-	@python3 tests/bench/alloc.py $(B)
+	@python3 tests/bench/alloc.py $(B) --rounds $(or $(ROUNDS),7) --scale $(or $(SCALE),1) --only "$(ONLY)"
 
 # ---- set-up --------------------------------------------------------------------------------------
 # The installer is a script because a bare machine has no compiler when make first parses this file.

@@ -1,33 +1,71 @@
 #!/usr/bin/env python3
 """Compares libspanmark-malloc.so with other allocators: the same binary under LD_PRELOAD, runs interleaved.
 
-    tests/bench/alloc.py BUILD_DIR [--rounds N] [--only NAME,..]
+    tests/bench/alloc.py BUILD_DIR [--rounds N] [--scale F] [--only ROW,..] [--peers NAME,..] [--no-fetch]
 
-Prints one table: medians, and ours as a ratio of the best of the others. Times vary with what else the machine
-does; ratios of interleaved runs do so much less. CPU seconds (of all threads) are given beside wall seconds.
+Prints one table: medians; ours as a ratio of the best of the others, for which smaller is better; and the spread of
+ours, half the distance between its quartiles in per cent of its median. A ratio says no more than the spread lets it:
+times vary with what else the machine does, CPU time (of all threads) less than wall time, instructions not at all.
+Peers are those of the distribution and those that tests/bench/peers/mallocs.sh can fetch and build.
+--scale 0.2 makes every row a fifth as long. --only takes first words of rows' titles.
 """
 import argparse
+import math
 import os
 import re
 import statistics
 import subprocess
 import sys
 
-LIBRARIES = {
-    "mimalloc": ["libmimalloc.so.2", "libmimalloc.so"],
-    "jemalloc": ["libjemalloc.so.2"],
-    "tcmalloc": ["libtcmalloc_minimal.so.4"],
-}
-BENCHES = [
-    # name, arguments, what is compared
-    ("64 B loop", ["loop", "20000000"], ("wall", "cpu")),
-    ("trees 18, 1 thread", ["trees", "18", "1"], ("wall", "cpu", "rss")),
-    ("trees 18, 2 threads", ["trees", "18", "2"], ("wall", "cpu", "rss")),
-    ("handoff", ["handoff", "5000000"], ("wall", "cpu", "rss")),
-    ("server", ["server", "500000"], ("wall", "cpu", "rss")),
-    ("1000 threads", ["threads", "1000"], ("rss",)),
+# Name, and the libraries that a distribution has it as. mi3 and mi2 are mimalloc.
+INSTALLED = [
+    ("mi2", ["libmimalloc.so.2", "libmimalloc.so"]),
+    ("jemalloc", ["libjemalloc.so.2"]),
+    ("tcmalloc", ["libtcmalloc_minimal.so.4"]),
 ]
-UNITS = {"wall": "wall s", "cpu": "CPU s", "rss": "peak KiB", "instructions": "instr/pair"}
+ORDER = ["spanmark", "sm cpu", "mi3", "mi2", "jemalloc", "tcmalloc", "snmalloc", "rpmalloc", "glibc"]
+OURS = ("spanmark", "sm cpu")
+
+TIMES = ("cpu", "wall")
+ALL = ("cpu", "wall", "rss")
+ROWS = [
+    # title, kernel, N, M, what is compared
+    ("loop of 64 B", "loop", 30000000, 1, TIMES),
+    ("trees, 1 thread", "trees", 17, 1, ALL),
+    ("trees, 2 threads", "trees", 17, 2, ALL),
+    ("handoff", "handoff", 3000000, 1, ALL),
+    ("server", "server", 500000, 1, ALL),
+    ("numbers", "numbers", 4000000, 1, ALL),
+    ("pareto, 1 thread", "pareto", 2500000, 1, ALL),
+    ("pareto, 2 threads", "pareto", 1200000, 2, ALL),
+    ("batches", "batches", 1600, 1, ALL),
+    ("orders, 1 thread", "orders", 1200, 1, ALL),
+    ("orders, 2 threads", "orders", 300, 2, ALL),
+    ("vectors", "vectors", 8000000, 1, ALL),
+    ("phases", "phases", 300000, 6, ALL),
+    ("cross, 2 threads", "cross", 1000000, 2, ALL),
+    ("asym, 1 to 1", "asym", 20000, 1, ALL),
+    ("asym, 4 to 4", "asym", 5000, 4, ALL),
+    ("larson", "larson", 100, 2, ALL),
+    ("larson, sized", "larson-sized", 100, 2, ALL),
+    ("leaks", "leaks", 2000, 1, ALL),
+    ("power, 2 threads", "power", 10000000, 2, ALL),
+    ("active sharing", "active", 300000, 2, TIMES),
+    ("passive sharing", "passive", 300000, 2, TIMES),
+    ("large, of MiB", "large", 300, 8, ALL),
+    ("ages", "ages", 10, 16, ALL),
+    ("1000 threads", "threads", 1000, 1, ("rss",)),
+]
+# Kernels of one thread, whose instructions callgrind can count: a length, of which the double is taken too.
+COUNTED = [
+    ("loop of 64 B", "loop", 100000, 1),
+    ("numbers", "numbers", 50000, 1),
+    ("pareto, 1 thread", "pareto", 100000, 1),
+    ("batches", "batches", 16, 1),
+    ("orders, 1 thread", "orders", 6, 1),
+    ("vectors", "vectors", 300000, 1),
+]
+UNITS = {"wall": "wall s", "cpu": "CPU s", "rss": "MiB", "instr": "M instr"}
 
 
 def find_library(names):
@@ -35,91 +73,202 @@ def find_library(names):
     for name in names:
         found = re.search(r"\s%s .*=> (\S+)" % re.escape(name), paths)
         if found:
-            return found.group(1)
+            return os.path.realpath(found.group(1))
     return None
 
 
-def allocators(build):
+def version_of(path):
+    """A package's version, where dpkg knows the file."""
+    for p in (path, path.replace("/usr/lib/", "/lib/")):
+        owner = subprocess.run(["dpkg-query", "-S", p], capture_output=True, text=True).stdout.split(": ")[0]
+        if owner:
+            return subprocess.run(["dpkg-query", "-W", "-f=${Version}", owner.split(",")[0]], capture_output=True, text=True).stdout
+    return os.path.basename(path)
+
+
+def glibc_version():
+    return os.confstr("CS_GNU_LIBC_VERSION").split()[-1]
+
+
+def allocators(build, fetch):
+    """Name -> (library or None, environment, version)."""
     ours = os.path.abspath(os.path.join(build, "libspanmark-malloc.so"))
     if not os.path.exists(ours):
         sys.exit("alloc.py: %s is not built" % ours)
-    found = {"spanmark": (ours, {}), "spanmark cpu": (ours, {"SPANMARK_MALLOC": "cache.mode=cpu"})}
-    for name, names in LIBRARIES.items():
+    found = {
+        "spanmark": (ours, {}, "this tree"),
+        "sm cpu": (ours, {"SPANMARK_MALLOC": "cache.mode=cpu"}, "this tree, cache.mode=cpu"),
+        "glibc": (None, {}, glibc_version()),
+    }
+    if fetch:
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peers", "mallocs.sh")
+        folder = os.path.join(os.path.dirname(os.path.abspath(build)), "peers")
+        out = subprocess.run([script, folder], stdout=subprocess.PIPE, text=True).stdout
+        for line in out.splitlines():
+            name, version, path = line.split("\t")
+            found[name] = (path, {}, version)
+    for name, names in INSTALLED:
         path = find_library(names)
+        if name in found:
+            continue
         if path:
-            found[name] = (path, {})
+            found[name] = (path, {}, version_of(path))
         else:
             print("alloc.py: %s is not installed: left out" % name, file=sys.stderr)
-    found["glibc"] = (None, {})
-    return found
+    return {n: found[n] for n in ORDER if n in found}
 
 
 def environment(entry):
     env = dict(os.environ)
-    env.pop("LD_PRELOAD", None)
+    for name in list(env):
+        if name == "LD_PRELOAD" or name.startswith(("SPANMARK_", "MIMALLOC_", "MALLOC_")):
+            del env[name]
     env.update(entry[1])
     if entry[0]:
         env["LD_PRELOAD"] = entry[0]
     return env
 
 
-def run(program, args, entry):
-    out = subprocess.run([program] + args, env=environment(entry), capture_output=True, text=True, timeout=120)
+def run(command, entry):
+    out = subprocess.run(command, env=environment(entry), capture_output=True, text=True, timeout=600)
     if out.returncode != 0:
-        sys.exit("alloc.py: %s %s under %s: %s" % (program, args, entry[0], out.stderr.strip()))
-    return {k: float(v) for k, v in re.findall(r"(\w+)=([\d.]+)", out.stdout)}
+        return None, "%s under %s: exit %d: %s" % (command[1:], entry[0], out.returncode, out.stderr.strip()[-200:])
+    found = dict(re.findall(r"(\w+)=([\d.]+)", out.stdout))
+    return {k: int(v) if k == "check" else float(v) for k, v in found.items()}, None
 
 
-def instructions(program, entry):
-    """Per malloc+free pair of the loop, by callgrind: the difference of two lengths, so start-up drops out."""
-    totals = []
-    for n in (100000, 600000):
-        out = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, "loop", str(n)],
-                             env=environment(entry), capture_output=True, text=True)
-        found = re.search(r"Collected : (\d+)", out.stderr)
-        if not found:
-            return None
-        totals.append(int(found.group(1)))
-    return (totals[1] - totals[0]) / 500000
+def instructions(command, entry):
+    out = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"] + command,
+                         env=environment(entry), capture_output=True, text=True)
+    found = re.search(r"Collected : (\d+)", out.stderr)
+    return int(found.group(1)) if out.returncode == 0 and found else None
 
 
-def row(title, unit, values, names):
-    cells = []
+class Table:
+    def __init__(self, names):
+        self.names = names
+        self.ratios = {unit: [] for unit in UNITS}  # of each row: ours by the best
+        self.against = {unit: {n: [] for n in names} for unit in UNITS}  # ours by each
+
+    def head(self):
+        print("%-18s%-7s" % ("", "") + "".join("%9s" % n for n in self.names) + "%7s%7s" % ("/best", "spread"))
+
+    def row(self, title, unit, samples):
+        """samples: name -> list of values, or None where it failed."""
+        values = {n: statistics.median(s) for n, s in samples.items() if s}
+        cells = "".join("%9s" % shown(values.get(n)) for n in self.names)
+        peers = {n: v for n, v in values.items() if n not in OURS}
+        mine = values.get("spanmark")
+        ratio = spread = ""
+        if mine and peers:
+            ratio = mine / max(min(peers.values()), 1e-9)
+            self.ratios[unit].append(ratio)
+            for n, v in values.items():
+                self.against[unit][n].append(mine / max(v, 1e-9))
+            spread = half_quartiles(samples["spanmark"])
+            ratio = "%.2f" % ratio
+        print("%-18s%-7s%s%7s%7s" % (title, UNITS[unit], cells, ratio, spread), flush=True)
+
+    def summary(self):
+        print()
+        for unit, most in (("cpu", 1.0), ("wall", 1.0), ("rss", 1.1), ("instr", 1.0)):
+            got = self.ratios[unit]
+            if got:
+                good = sum(r <= most + 0.0005 for r in got)
+                print("%-8s ours at most %.1f of the best in %d of %d rows (%d %%)"
+                      % (UNITS[unit], most, good, len(got), 100 * good // len(got)))
+        for unit in UNITS:
+            if self.ratios[unit]:
+                cells = "".join("%9s" % ("" if n == "spanmark" else mean(self.against[unit][n])) for n in self.names)
+                print("%-18s%-7s%s" % ("ours, geom. mean", UNITS[unit], cells))
+
+
+def mean(ratios):
+    return "%.3f" % math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else "n/a"
+
+
+def shown(v):
+    if v is None:
+        return "n/a"
+    return "%.0f" % v if v >= 1000 else "%.1f" % v if v >= 100 else "%.2f" % v if v >= 10 else "%.3f" % v
+
+
+def half_quartiles(samples):
+    if len(samples) < 3:
+        return ""
+    low, _, high = statistics.quantiles(samples, n=4, method="inclusive")
+    return "%.0f %%" % (50 * (high - low) / statistics.median(samples))
+
+
+def measure(program, row, table, names, opts):
+    """One row: interleaved rounds, so that what the machine does meets all alike."""
+    title, kernel, n, m, metrics = row
+    long = max(1, n if kernel in ("trees", "ages", "threads") else int(n * opts.scale))
+    samples = {name: [] for name in names}
+    checks = {}
+    failed = set()
+    for _ in range(opts.rounds):
+        for name in names:
+            if name in failed:
+                continue
+            got, why = run([program, kernel, str(long), str(m)], opts.found[name])
+            if why:
+                print("alloc.py: " + why, file=sys.stderr)
+                failed.add(name)
+                samples[name] = []
+                continue
+            got["rss"] /= 1024
+            samples[name].append(got)
+            checks.setdefault(got["check"], set()).add(name)
+    if len(checks) > 1:
+        print("alloc.py: %s: sums differ: %s" % (title, checks), file=sys.stderr)
+    for metric in metrics:
+        table.row(title, metric, {name: [s[metric] for s in samples[name]] for name in names})
+
+
+def count(program, row, table, names, found):
+    """Instructions of N more operations: the difference of two lengths, so start-up drops out."""
+    title, kernel, n, m = row
+    samples = {}
     for name in names:
-        v = values.get(name)
-        cells.append("n/a" if v is None else "%.0f" % v if v >= 1000 else "%.3g" % v if v < 10 else "%.1f" % v)
-    peers = [values[n] for n in names if not n.startswith("spanmark") and values.get(n) is not None]
-    mine = values.get("spanmark")
-    cells.append("%.2f" % (mine / min(peers)) if peers and mine is not None else "n/a")
-    print("%-20s %-10s" % (title, unit) + "".join("%13s" % c for c in cells))
+        # Valgrind has no restartable sequences: mode cpu would measure the fallback.
+        both = [None] if name == "sm cpu" else [instructions([program, kernel, str(k), str(m)], found[name]) for k in (n, 2 * n)]
+        samples[name] = None if None in both else [(both[1] - both[0]) / 1e6]
+    table.row(title, "instr", samples)
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--only", default="", help="rows whose titles begin with one of these")
+    parser.add_argument("--peers", default="", help="only these, besides ours")
+    parser.add_argument("--no-fetch", action="store_true", help="only what the distribution has")
+    parser.add_argument("--no-count", action="store_true", help="no instructions")
+    return parser.parse_args()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("build")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="")
-    opts = parser.parse_args()
+    opts = options()
     program = os.path.join(opts.build, "tests", "bench_alloc")
-    table = allocators(opts.build)
-    names = list(table)
-    only = [o for o in opts.only.split(",") if o]
-    print("%-20s %-10s" % ("", "") + "".join("%13s" % n for n in names) + "%13s" % "ours/best")
-    if not only or "loop" in only:
-        # Valgrind has no restartable sequences: mode cpu would measure the fallback.
-        counts = {n: None if n == "spanmark cpu" else instructions(program, table[n]) for n in names}
-        row("64 B loop", UNITS["instructions"], counts, names)
-    for title, args, metrics in BENCHES:
-        if only and args[0] not in only:
-            continue
-        samples = {n: [] for n in names}
-        for _ in range(opts.rounds):
-            for n in names:
-                samples[n].append(run(program, args, table[n]))
-        for metric in metrics:
-            values = {n: statistics.median(s[metric] for s in samples[n]) for n in names}
-            row(title, UNITS[metric], values, names)
-            sys.stdout.flush()
+    opts.found = allocators(opts.build, not opts.no_fetch)
+    peers = [p for p in opts.peers.split(",") if p]
+    names = [n for n in opts.found if n in OURS or not peers or n in peers]
+    only = tuple(o for o in opts.only.split(",") if o)
+    print("; ".join("%s: %s" % (n, opts.found[n][2]) for n in names if n not in OURS))
+    print("medians of %d interleaved rounds, load %.1f on %d CPUs\n" % (opts.rounds, os.getloadavg()[0], os.cpu_count()))
+    table = Table(names)
+    table.head()
+    if not opts.no_count:
+        for row in COUNTED:
+            if not only or row[0].startswith(only):
+                count(program, row, table, names, opts.found)
+    for row in ROWS:
+        if not only or row[0].startswith(only):
+            measure(program, row, table, names, opts)
+    table.summary()
 
 
-main()
+if __name__ == "__main__":
+    main()
