@@ -528,6 +528,7 @@ static void finish_sweep(struct sm_gc *gc)
 	if (gc->config.trace)
 		sm__trace_cycle(gc, &gc->cycle,
 				(unsigned long)sm_load_relaxed(&gc->cycles_started));
+	sm__compact_if_wanted(gc);
 	tell_program(gc, SM_CYCLE_ENDS);
 	sm_store_seqcst(&gc->cycles_completed, sm_load_relaxed(&gc->cycles_started));
 	sm__event_signal(&gc->done);

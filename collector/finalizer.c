@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "allocator/os/osthread.h"
-#include "collector/gc_internal.h"
+#include "collector/compact_internal.h"
 #include "collector/misuse.h"
 #include "collector/object.h"
 
@@ -299,6 +299,34 @@ void sm__finalizers_resurrect(struct sm_gc *gc, struct sm_marker *k)
 	sm_lock_release(&fs->lock);
 	fs->taken = NULL;
 	sm__event_signal(&fs->work);
+}
+
+/* ---- compaction's side -------------------------------------------------------------------- */
+
+/* The SET ones are found by their object: where that has a new address the index must know. */
+void sm__finalizers_patch(struct sm_gc *gc)
+{
+	struct sm_finalizers *fs = &gc->finalizers;
+	uint64_t made = sm__cells_made(&fs->cells);
+
+	sm_lock_acquire(&fs->lock);
+	for (uint64_t n = 1; n <= made; n++) {
+		struct sm_finalizer *f = finalizer_at(fs, n);
+		uintptr_t now;
+
+		if (!sm__cell_is_used(&f->keyed.cell))
+			continue;
+		now = sm__compact_forward(gc, f->keyed.key);
+		if (now == f->keyed.key)
+			continue;
+		if (is(f, SET))
+			sm__cell_index_remove(&fs->index, n);
+		f->keyed.key = now;
+		/* It cannot fail: the index has buckets. */
+		if (is(f, SET))
+			(void)sm__cell_index_add(&fs->index, n);
+	}
+	sm_lock_release(&fs->lock);
 }
 
 /* ---- public ------------------------------------------------------------------------------- */

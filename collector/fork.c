@@ -15,6 +15,7 @@
  *     scavenger's batch, every node's) come after the central lists and before the metadata's: no
  *     free block, bitmap or large object's span is half carved in the copy. What another thread had
  *     taken out and not yet published has no owner in the child: lost, not broken;
+ *   - no object is on its way: a thread that forks waits until a compaction is over (compact.h);
  *   - the markers of the control thread and of the workers were copied in the middle of whatever
  *     those did, without a lock: what they hold means nothing, and their packets may be in a list
  *     as well. The forking thread's own marker is at rest: a proxy that acts for a blocked mutator
@@ -66,11 +67,13 @@ static void take_all(struct sm_gc *gc)
 {
 	struct sm_heap *h = gc->heap;
 
+	sm_lock_acquire(&gc->compact.lock);
 	sm_lock_acquire(&gc->control_lock);
 	sm_lock_acquire(&gc->mutators_lock);
 	sm_lock_acquire(&gc->finalizers.lock);
 	sm_lock_acquire(&gc->roots.lock);
 	sm_lock_acquire(&gc->roots.marker_lock);
+	sm_lock_acquire(&gc->pins.lock);
 	sm_lock_acquire(&gc->types_lock);
 	for (unsigned n = 0; n < gc->nnodes; n++)
 		sm_lock_acquire(&gc->workq.node[n].lock);
@@ -100,11 +103,13 @@ static void drop_all(struct sm_gc *gc, bool in_child)
 	for (unsigned n = gc->nnodes; n-- > 0;)
 		sm_lock_release(&gc->workq.node[n].lock);
 	sm_lock_release(&gc->types_lock);
+	sm_lock_release(&gc->pins.lock);
 	sm_lock_release(&gc->roots.marker_lock);
 	sm_lock_release(&gc->roots.lock);
 	sm_lock_release(&gc->finalizers.lock);
 	sm_lock_release(&gc->mutators_lock);
 	sm_lock_release(&gc->control_lock);
+	sm_lock_release(&gc->compact.lock);
 }
 
 /* Waiters of the parent are not in the child: a word of 2 means nothing there. */
@@ -115,11 +120,13 @@ static void forget_waiters(struct sm_lock *l)
 
 static void reset_locks(struct sm_gc *gc)
 {
+	forget_waiters(&gc->compact.lock);
 	forget_waiters(&gc->control_lock);
 	forget_waiters(&gc->mutators_lock);
 	forget_waiters(&gc->finalizers.lock);
 	forget_waiters(&gc->roots.lock);
 	forget_waiters(&gc->roots.marker_lock);
+	forget_waiters(&gc->pins.lock);
 	forget_waiters(&gc->types_lock);
 	forget_waiters(&gc->workq.free_lock);
 	forget_waiters(&gc->stats_lock);

@@ -26,7 +26,7 @@
 
 /* Number of the next cycle, which is wanted from now on. One that has started may have scanned
  * already what the caller has since dropped. */
-static uint64_t want_cycle(struct sm_gc *gc)
+static uint64_t want_cycle(struct sm_gc *gc, bool compact)
 {
 	uint64_t next;
 
@@ -34,13 +34,15 @@ static uint64_t want_cycle(struct sm_gc *gc)
 	next = sm_load_relaxed(&gc->cycles_started) + 1;
 	if (sm_load_relaxed(&gc->cycles_wanted) < next)
 		sm_store_seqcst(&gc->cycles_wanted, next);
+	if (compact)
+		sm_store_seqcst(&gc->compact.wanted[next % 2], next);
 	sm_lock_release(&gc->control_lock);
 	return next;
 }
 
 void sm__gc_ask(struct sm_gc *gc)
 {
-	want_cycle(gc);
+	want_cycle(gc, false);
 	sm__event_signal(&gc->wake);
 }
 
@@ -68,8 +70,17 @@ int sm__gc_collect_and_wait(struct sm_gc *gc, struct sm_mutator *m)
 	sm__not_in_callback(gc, "sm_collect");
 	if (sm_load_relaxed(&gc->forked))
 		return -ENOTSUP;
-	sm__gc_wait(gc, m, &gc->cycles_completed, want_cycle(gc));
+	sm__gc_wait(gc, m, &gc->cycles_completed, want_cycle(gc, false));
 	return 0;
+}
+
+int sm__gc_compact_and_wait(struct sm_gc *gc, struct sm_mutator *m)
+{
+	sm__not_in_callback(gc, "sm_collect_compact");
+	if (sm_load_relaxed(&gc->forked))
+		return -ENOTSUP;
+	sm__gc_wait(gc, m, &gc->cycles_completed, want_cycle(gc, true));
+	return sm_load_relaxed(&gc->compact.failed) ? -ENOMEM : 0;
 }
 
 int sm_collect(struct sm_gc *gc, struct sm_mutator *m)
@@ -304,6 +315,7 @@ static void destroy_parts(struct sm_gc *gc)
 	sm__weaks_fini(gc);
 	sm__roots_fini(&gc->roots);
 	sm__handles_fini(gc);
+	sm__pins_fini(gc);
 	sm__types_fini(gc);
 	if (gc->unit_flags)
 		munmap((void *)gc->unit_flags, sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8));
@@ -354,6 +366,7 @@ struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t err
 	sm__weaks_init(gc);
 	sm__ephemerons_init(gc);
 	sm__finalizers_init(gc);
+	sm__compact_init(gc);
 	e = init_parts(gc, err, errlen);
 	if (e) {
 		if (err && errlen && err[0] == '\0')

@@ -5,6 +5,7 @@
 #define SM_COLLECTOR_GC_INTERNAL_H
 
 #include "allocator/base/lock.h"
+#include "collector/compact.h"
 #include "collector/cpu_avoid.h"
 #include "collector/cycle.h"
 #include "collector/ephemeron.h"
@@ -71,6 +72,8 @@ struct sm_gc {
 	struct sm_cells weaks;
 	struct sm_ephemerons ephemerons;
 	struct sm_finalizers finalizers;
+	struct sm_pins pins;
+	struct sm_compact compact;
 
 	struct sm_gc *next; /* list of all, under fork.c's lock */
 
@@ -142,6 +145,8 @@ void sm__gc_wait(struct sm_gc *gc, struct sm_mutator *m, const _Atomic(uint64_t)
 		 uint64_t least);
 /* A cycle that starts after the call has completed. -ENOTSUP in the child of a fork. */
 int sm__gc_collect_and_wait(struct sm_gc *gc, struct sm_mutator *m);
+/* .. and objects have moved behind it. -ENOMEM: they have not. */
+int sm__gc_compact_and_wait(struct sm_gc *gc, struct sm_mutator *m);
 
 /* Testing (gc.delay_us): widens the window between two steps that a race could hit. */
 void sm__delay_slow(struct sm_gc *gc);

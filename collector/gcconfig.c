@@ -87,6 +87,7 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 }
 
 static const char *const mode_words[] = {"concurrent", "stw", NULL};
+static const char *const compact_words[] = {"off", "full", NULL};
 static const char *const mark_words[] = {"objects", "spans", "auto", NULL};
 static const char *const kernel_words[] = {"auto", "portable", "avx2", "avx512",
 					   "neon", "sve",      NULL};
@@ -100,6 +101,9 @@ static const struct sm_key keys[] = {
 	{"gc.mark", "objects|spans|auto",
 	 "what waits to be scanned: each object, or spans; auto: the better one", AT(mark),
 	 SM_KEY_WORD, .words = mark_words},
+	{"gc.compact", "off|full",
+	 "whether sm_collect_compact moves objects together: with the world stopped, or not",
+	 AT(compact), SM_KEY_WORD, .words = compact_words},
 	{"gc.policy", "none|throughput|latency|memory", "a preset of the keys below it",
 	 AT(tuning.policy), SM_KEY_WORD, .words = policy_words},
 	{"gc.percent", "0..10000",

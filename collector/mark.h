@@ -162,8 +162,9 @@ uint64_t sm__mark_drain(struct sm_marker *k, uint64_t budget);
 bool sm__mark_rescan(struct sm_marker *k);
 
 /* Bits of gc->unit_flags, one byte for each unit, at the head of a span. */
-#define SM_UNIT_OVERFLOW 1u /* a marked object of this span may be waiting in no packet */
-#define SM_UNIT_RETURNED 2u /* black slots went back while marking: marks need not be in alloc */
+#define SM_UNIT_OVERFLOW  1u /* a marked object of this span may be waiting in no packet */
+#define SM_UNIT_EVACUATED 4u /* of each of its units: its objects have moved, see compact.h */
+#define SM_UNIT_RETURNED  2u /* black slots went back while marking: marks need not be in alloc */
 
 /* Adds *from to *to and clears it. */
 void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from);

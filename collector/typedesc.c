@@ -67,6 +67,20 @@ static const struct sm_layout *layout_of(struct sm_gc *gc, const uint64_t *bits,
 	return sm__heap_layout(gc->heap, &l);
 }
 
+/* The same of objects that never move. Of those without pointers not the common one: their place is
+ * a shape, which that has none of. */
+static const struct sm_layout *fixed_of(struct sm_gc *gc, const struct sm_layout *l)
+{
+	struct sm_layout fixed = {.kind = SM_SCAN_MASK, .period = 1};
+
+	if (l == NULL)
+		return NULL;
+	if (l->kind != SM_SCAN_NONE)
+		fixed = *l;
+	fixed.fixed = 1;
+	return sm__heap_layout(gc->heap, &fixed);
+}
+
 /* ---- the table of types ------------------------------------------------------------------- */
 
 static uint32_t hash_type(size_t size, const struct sm_layout *l, size_t stride, bool flex)
@@ -287,6 +301,14 @@ const struct sm_type *sm_type_conservative(struct sm_gc *gc, size_t size)
 	return intern(gc, size, sm__heap_layout(gc->heap, &any), sm_align_up(size, WORD), false);
 }
 
+const struct sm_type *sm_type_unmovable(struct sm_gc *gc, const struct sm_type *type)
+{
+	const struct sm_typedesc *t = (const struct sm_typedesc *)type;
+	const struct sm_layout *l = fixed_of(gc, type->layout);
+
+	return l ? intern(gc, type->size, l, t->stride, t->flex) : NULL;
+}
+
 /* A pattern as a half of a FLEX layout has it: NONE, MASK or BITMAP. */
 static const struct sm_layout *half_of(struct sm_gc *gc, const uint64_t *bits, size_t words)
 {
@@ -366,6 +388,8 @@ static const struct sm_layout *make_array(struct sm_gc *gc, const struct sm_type
 	for (size_t i = 0; i < words; i += 64)
 		bits[i / 64] = sm__layout_bits(single, i, words - i < 64 ? words - i : 64);
 	l = layout_of(gc, bits, all, true);
+	if (single->fixed)
+		l = fixed_of(gc, l);
 	free(bits);
 	return l;
 }
@@ -418,6 +442,9 @@ static bool is_common(struct sm_gc *gc, struct sm_shape *s, unsigned cls)
 	       (sm_load_relaxed(&gc->promised) + span) * caches <= live / PROMISED_PART;
 }
 
+/* Mixed and conservative spans, and those of each that hold what never moves. */
+#define BINS_KEPT 4
+
 /* A bin for the shape. 0: there are none left but those kept for what cannot do without, mixed and
  * conservative spans. */
 static SM_COLD unsigned promote(struct sm_gc *gc, struct sm_shape *s, const struct sm_layout *l,
@@ -429,7 +456,7 @@ static SM_COLD unsigned promote(struct sm_gc *gc, struct sm_shape *s, const stru
 	sm_lock_acquire(&gc->types_lock);
 	bin = sm_load_relaxed(&s->bin);
 	if (bin == 0 && (l->kind == SM_SCAN_CONSERVATIVE ||
-			 sm_load_relaxed(&h->nbins) + 2 * sm__nclasses < SM_BINS_MAX)) {
+			 sm_load_relaxed(&h->nbins) + BINS_KEPT * sm__nclasses < SM_BINS_MAX)) {
 		bin = sm__heap_bin(h, cls, l, true);
 		SM_CHECK(bin > 0);
 		sm_store_relaxed(&gc->promised, sm_load_relaxed(&gc->promised) + span_bytes(cls));
@@ -445,7 +472,7 @@ unsigned sm__shape_bin(struct sm_gc *gc, struct sm_shape *s, const struct sm_lay
 
 	if (bin != 0)
 		return bin;
-	if (SM_LIKELY(l->kind != SM_SCAN_CONSERVATIVE && !is_common(gc, s, cls)))
+	if (SM_LIKELY(l->kind != SM_SCAN_CONSERVATIVE && (l->fixed || !is_common(gc, s, cls))))
 		return 0;
 	return promote(gc, s, l, cls);
 }

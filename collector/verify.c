@@ -26,6 +26,9 @@
  * thread that attached when marking was over nothing proves a loss: it was not scanned, and a new
  * thread's frames show what the stack's last user left. In gc.mode=stw marker and verifier see the
  * same stacks, and every word counts.
+ *
+ * Behind a compaction, between two cycles, it looks for words that lead to nothing, or to where an
+ * object has been; marks say nothing then.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +38,7 @@
 #include "collector/verify.h"
 #include "allocator/base/say.h"
 #include "allocator/objects/markmap.h"
+#include "collector/compact.h"
 #include "collector/gc_internal.h"
 
 #define PRINT_MAX 8
@@ -53,6 +57,7 @@ struct verifier {
 	unsigned errors;
 	bool on_stack;	  /* the words at hand are a stack's */
 	bool unscanned;	  /* .. which was not scanned in this cycle */
+	bool settled;	  /* no cycle is on: marks say nothing of what lives */
 	bool incomplete;  /* memory was refused: not everything was looked at */
 	const char *root; /* where we came from, for the message */
 	struct pair {
@@ -62,6 +67,12 @@ struct verifier {
 };
 
 /* ---- its own idea of objects -------------------------------------------------------------- */
+
+/* Behind a compaction: was an object here that is elsewhere now? */
+static bool has_left(struct verifier *v, uintptr_t addr)
+{
+	return v->settled && sm__compact_has_left(v->gc, addr);
+}
 
 /* The start of the object that addr lies in; 0: none. exact: only its start counts. */
 static uintptr_t object_at(struct verifier *v, uintptr_t addr, bool exact, struct sm_span **out)
@@ -83,7 +94,7 @@ static uintptr_t object_at(struct verifier *v, uintptr_t addr, bool exact, struc
 	slot = state == SM_SPAN_LARGE ? 0 : (addr - base) / s->slot_bytes;
 	if (slot >= s->nslots)
 		return 0;
-	if ((s->alloc[slot / 64] >> (slot % 64) & 1) == 0)
+	if ((s->alloc[slot / 64] >> (slot % 64) & 1) == 0 || has_left(v, addr))
 		return 0;
 	base += slot * s->slot_bytes;
 	*out = s;
@@ -97,7 +108,7 @@ static bool has_mark(struct verifier *v, uintptr_t object)
 {
 	size_t i = (object - v->gc->range.base) / 16;
 
-	return v->gc->range.marks[i / 64] >> (i % 64) & 1;
+	return v->settled || v->gc->range.marks[i / 64] >> (i % 64) & 1;
 }
 
 static void complain(struct verifier *v, uintptr_t object, struct sm_span *s, uintptr_t parent,
@@ -187,8 +198,10 @@ static void reach(struct verifier *v, uintptr_t word, uintptr_t parent, bool exa
 	object = object_at(v, word, exact, &s);
 	if (object == 0) {
 		/* An exact pointer into the heap that is no object: something live was freed. */
-		if (exact && word >= v->gc->range.base &&
-		    word < v->gc->range.base + v->gc->range.bytes)
+		if (has_left(v, word))
+			complain(v, word, NULL, parent, "pointer to where an object was");
+		else if (exact && word >= v->gc->range.base &&
+			 word < v->gc->range.base + v->gc->range.bytes)
 			complain(v, word, NULL, parent, "pointer to nothing");
 		return;
 	}
@@ -420,9 +433,9 @@ static void look_at_all(struct verifier *v)
 	check_free_units(v);
 }
 
-unsigned sm__verify_stw(struct sm_gc *gc)
+static unsigned verify(struct sm_gc *gc, bool settled)
 {
-	struct verifier v = {.gc = gc, .capacity = 1 << 16};
+	struct verifier v = {.gc = gc, .capacity = 1 << 16, .settled = settled};
 
 	if (begin(&v))
 		look_at_all(&v);
@@ -436,4 +449,14 @@ unsigned sm__verify_stw(struct sm_gc *gc)
 		munmap(v.stack, v.capacity * sizeof(*v.stack));
 	gc->verify_reached = v.reached;
 	return v.errors;
+}
+
+unsigned sm__verify_stw(struct sm_gc *gc)
+{
+	return verify(gc, false);
+}
+
+unsigned sm__verify_moved_stw(struct sm_gc *gc)
+{
+	return verify(gc, true);
 }

@@ -24,6 +24,7 @@
 enum sm_lock_rank {
 	SM_RANK_NONE = 0,	 /* not checked */
 	SM_RANK_GC_CALLBACK = 5, /* gc->callback_lock: held while the program's function runs */
+	SM_RANK_GC_COMPACT = 8,	 /* gc->compact.lock: while objects move, so that no thread forks */
 	SM_RANK_GC_CONTROL = 10, /* gc->control_lock: requests for cycles */
 	/* gc->mutators_lock: the list, the view, the handshake's request */
 	SM_RANK_GC_MUTATORS = 20,
@@ -31,6 +32,7 @@ enum sm_lock_rank {
 	SM_RANK_GC_ROOTS = 40,	     /* registered ranges by start */
 	SM_RANK_GC_ROOT_MARKER = 41, /* gc->root_marker */
 	SM_RANK_GC_ROOT_RANGE = 42,  /* one range, while it is scanned */
+	SM_RANK_GC_PINS = 43,	     /* objects that the program has pinned */
 	SM_RANK_GC_TYPES = 45,	     /* the table of types (takes the heap's bins lock) */
 	SM_RANK_GC_QUEUE = 60,	     /* one node's packets */
 	SM_RANK_GC_PACKETS = 64,     /* free packets */

@@ -439,3 +439,34 @@ void sm__central_put_swept_some(struct sm_heap *h, struct sm_span **spans, const
 		sm__list_push(h, home_of(l, spans[i]), spans[i]);
 	sm_lock_release(&l->lock);
 }
+
+/* ---- compaction's side -------------------------------------------------------------------- */
+
+size_t sm__central_swept(struct sm_heap *h, unsigned node, unsigned bin)
+{
+	struct sm_central *l = sm__central_of(h, node, bin);
+	unsigned now = parity(sm_load_acquire(&h->sweepgen));
+
+	return (size_t)sm_load_relaxed(&l->partial[now].count) +
+	       sm_load_relaxed(&l->full[now].count);
+}
+
+unsigned sm__central_take_swept_some(struct sm_heap *h, unsigned node, unsigned bin,
+				     struct sm_span **spans, unsigned n)
+{
+	struct sm_central *l = sm__central_of(h, node, bin);
+	unsigned now = parity(sm_load_acquire(&h->sweepgen)), i;
+
+	sm_lock_acquire(&l->lock);
+	for (i = 0; i < n; i++) {
+		struct sm_span_list *from =
+			l->full[now].last != 0 ? &l->full[now] : &l->partial[now];
+
+		if (from->last == 0)
+			break;
+		spans[i] = &h->pages.range.spans[from->last];
+		sm__list_remove(h, from, spans[i]);
+	}
+	sm_lock_release(&l->lock);
+	return i;
+}

@@ -91,6 +91,12 @@ void sm__central_file_gone(struct sm_heap *h, struct sm_span *s);
  */
 int sm__span_init_small(struct sm_heap *h, struct sm_span *s, unsigned bin);
 void sm__span_init_large(struct sm_heap *h, struct sm_span *s, const struct sm_layout *layout);
+/*
+ * The first half of a release: the bitmaps go, the memory becomes inaccessible, the units are
+ * nobody's (SM_SPAN_OTHER) until sm__span_unshut gives them back. False: refused, nothing happened.
+ */
+bool sm__span_shut(struct sm_heap *h, struct sm_span *s);
+void sm__span_unshut(struct sm_heap *h, struct sm_span *s);
 /* Gives the bitmaps and the units back. The span is on no list and no thread reads its bits. */
 void sm__span_release(struct sm_heap *h, struct sm_span *s);
 /* The first run of clear bits at or after `from`, cut at `max`; returns its length, 0: none. */

@@ -128,8 +128,8 @@ struct sm_heap {
 	struct sm_layout_node *
 		*layouts; /* hash table of a power of two; ids are given in order of creation */
 	uint32_t nlayouts, nbuckets;
-	/* bin of the class's mixed spans; 0: not asked for yet */
-	_Atomic(uint16_t) mixed[SM_NCLASSES_MAX];
+	/* bin of the class's mixed spans, [1]: of objects that never move; 0: not asked for yet */
+	_Atomic(uint16_t) mixed[2][SM_NCLASSES_MAX];
 	struct sm_bin bins[SM_BINS_MAX];
 	uint32_t kinds[SM_KINDS_MAX], nkinds; /* see markmap.h */
 	struct sm_central *central;	      /* [node * SM_BINS_MAX + bin], lazily touched */
@@ -182,6 +182,16 @@ unsigned sm__central_take_unswept_some(struct sm_heap *h, unsigned node, uint32_
 /* Puts them on the right list, or frees them: spans as taken; in_use[i] belongs to spans[i]. */
 void sm__central_put_swept_some(struct sm_heap *h, struct sm_span **spans, const unsigned *in_use,
 				unsigned n);
+
+/*
+ * For the collector's compaction. Precondition: no thread allocates or sweeps, every window went
+ * back, all is swept. So every span of the bin is on one of two lists: takes up to n of them off,
+ * from the old end, and returns how many. They go back, their counts set anew, as swept ones do.
+ */
+unsigned sm__central_take_swept_some(struct sm_heap *h, unsigned node, unsigned bin,
+				     struct sm_span **spans, unsigned n);
+/* So many there are. */
+size_t sm__central_swept(struct sm_heap *h, unsigned node, unsigned bin);
 
 /*
  * A file as a large, pointer-free object: see sm_map_file. Unmapping by hand takes the

@@ -23,6 +23,7 @@ enum sm_scan_kind {
 /* A layout is immutable and lives as long as its heap. */
 struct sm_layout {
 	uint8_t kind;	 /* enum sm_scan_kind */
+	uint8_t fixed;	 /* its objects never move */
 	uint32_t period; /* words after which the pattern repeats; FLEX: words of the header */
 	uint32_t nptrs;	 /* PREFIX: pointers at the front; otherwise pointers in a period */
 	uint32_t id;	 /* index in the heap's table; 0 is the pointer-free layout */

@@ -3,7 +3,10 @@
 
 #include <errno.h>
 
-const struct sm_layout sm__mixed_layout = {.kind = SM_SCAN_MIXED, .period = 1, .nptrs = 1};
+static const struct sm_layout mixed_layouts[2] = {
+	{.kind = SM_SCAN_MIXED, .period = 1, .nptrs = 1},
+	{.kind = SM_SCAN_MIXED, .period = 1, .nptrs = 1, .fixed = 1},
+};
 
 #define WORD_SHIFT 3
 
@@ -41,17 +44,17 @@ void sm__mixed_write(const struct sm_range *r, struct sm_span *s, uintptr_t p,
 
 /* The class's mixed bin. They are made on first use, and there are always bins left for them:
  * typedesc.c. */
-static unsigned mixed_bin(struct sm_heap *h, unsigned cls)
+static unsigned mixed_bin(struct sm_heap *h, unsigned cls, unsigned fixed)
 {
 	/* Acquire: a thread that sees the bin sees what it is, and that there are so many. */
-	unsigned bin = sm_load_acquire(&h->mixed[cls]);
+	unsigned bin = sm_load_acquire(&h->mixed[fixed][cls]);
 	int made;
 
 	if (SM_LIKELY(bin != 0))
 		return bin;
-	made = sm__heap_bin(h, cls, &sm__mixed_layout, true);
+	made = sm__heap_bin(h, cls, &mixed_layouts[fixed], true);
 	SM_CHECK(made > 0);
-	sm_store_release(&h->mixed[cls], (uint16_t)made);
+	sm_store_release(&h->mixed[fixed][cls], (uint16_t)made);
 	return (unsigned)made;
 }
 
@@ -63,7 +66,7 @@ void *sm__cache_mixed(struct sm_cache *c, struct sm_shape *shape, const struct s
 
 	if (SM_UNLIKELY(h->config.page_per_object))
 		return sm__cache_large(c, sm__sizeclasses[cls].slot_bytes, l, true);
-	bin = mixed_bin(h, cls);
+	bin = mixed_bin(h, cls, l->fixed);
 	p = sm__cache_bump(c, bin);
 	if (SM_LIKELY(p != NULL))
 		p = (void *)sm__run_address(&h->pages.range, p);

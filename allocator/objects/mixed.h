@@ -8,7 +8,7 @@
  * holds a layout per slot for 1/64 of its size (an index a slot would be a quarter of the size of
  * 16-byte slots, and a cache miss for the layout of a type that is rare). A shape (shape.h) that
  * proves common gets a bin, hence spans of its own: collector/typedesc.c decides. What lives in
- * mixed spans stays there; nothing moves.
+ * mixed spans stays in such: compaction keeps an object's bin.
  *
  * How a request travels: sm_new finds window 0, which is always empty (a rare type's bin is 0) ->
  *   sm__cache_mixed -> bump the cache's window of the class's mixed bin -> (empty)
@@ -43,6 +43,9 @@
  *     at this very moment writing words and bits. Whichever bits it sees, it takes the words for
  *     what a conservative scan would.
  *
+ * Objects that never move (layout.fixed) have mixed spans of their own, whatever their type, so
+ * that compaction need not look at them one by one; no shape of theirs is promoted.
+ *
  * Conservative types are not mixed: "may be a pointer" is no bit. They have bins, one for each
  * class that they use.
  */
@@ -50,8 +53,6 @@
 #define SM_ALLOCATOR_MIXED_H
 
 #include "allocator/objects/shape.h"
-
-extern const struct sm_layout sm__mixed_layout;
 
 /* Bytes of a run that a cache takes at a time; a slot at least. */
 #ifdef SM_HOSTILE

@@ -28,8 +28,8 @@ static size_t bits_words(const struct sm_layout *l)
 
 static bool same_layout(const struct sm_layout *a, const struct sm_layout *b)
 {
-	if (a->kind != b->kind || a->period != b->period || a->nptrs != b->nptrs ||
-	    a->mask != b->mask)
+	if (a->kind != b->kind || a->fixed != b->fixed || a->period != b->period ||
+	    a->nptrs != b->nptrs || a->mask != b->mask)
 		return false;
 	if (a->kind == SM_SCAN_FLEX)
 		return a->element == b->element;
@@ -38,7 +38,8 @@ static bool same_layout(const struct sm_layout *a, const struct sm_layout *b)
 
 static uint32_t hash_layout(const struct sm_layout *l)
 {
-	uint64_t x = l->kind + 31 * (uint64_t)l->period + 1009 * (uint64_t)l->nptrs;
+	uint64_t x = l->kind + 7 * (uint64_t)l->fixed + 31 * (uint64_t)l->period +
+		     1009 * (uint64_t)l->nptrs;
 	size_t i;
 
 	x = (x ^ l->mask) * 0x9e3779b97f4a7c15u;

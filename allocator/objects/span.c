@@ -84,7 +84,8 @@ bool sm__span_bury(struct sm_heap *h, struct sm_span *s)
 	return true;
 }
 
-void sm__span_release(struct sm_heap *h, struct sm_span *s)
+/* All that makes it a span of objects. */
+static void strip(struct sm_heap *h, struct sm_span *s)
 {
 	if (!alloc_is_inline(s))
 		sm__meta_free(&h->pages, s->alloc, 8 * bitmap_words(s));
@@ -95,6 +96,27 @@ void sm__span_release(struct sm_heap *h, struct sm_span *s)
 		set_units(h, s, 0);
 	s->recip = 0;
 	s->layout = NULL;
+}
+
+bool sm__span_shut(struct sm_heap *h, struct sm_span *s)
+{
+	if (sm__os_protect((void *)sm_span_base(&h->pages.range, s), sm_span_bytes(s), false) != 0)
+		return false;
+	strip(h, s);
+	sm_store_release(&s->state, SM_SPAN_OTHER);
+	return true;
+}
+
+void sm__span_unshut(struct sm_heap *h, struct sm_span *s)
+{
+	/* Refused: it stays out of use. */
+	if (sm__os_protect((void *)sm_span_base(&h->pages.range, s), sm_span_bytes(s), true) == 0)
+		sm__pageheap_free(&h->pages, s);
+}
+
+void sm__span_release(struct sm_heap *h, struct sm_span *s)
+{
+	strip(h, s);
 	if (SM_UNLIKELY(h->config.page_per_object) && sm__span_bury(h, s))
 		return;
 	sm__pageheap_free(&h->pages, s);

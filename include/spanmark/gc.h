@@ -59,6 +59,8 @@ extern "C" {
 
 enum sm_gc_mode { SM_GC_CONCURRENT, SM_GC_STW };
 enum sm_gc_mark { SM_GC_MARK_OBJECTS, SM_GC_MARK_SPANS, SM_GC_MARK_AUTO };
+/* Whether sm_collect_compact moves objects: not at all, or all that may, with the world stopped. */
+enum sm_gc_compact { SM_GC_COMPACT_OFF, SM_GC_COMPACT_FULL };
 enum sm_gc_kernel {
 	SM_KERNEL_AUTO,
 	SM_KERNEL_PORTABLE,
@@ -75,6 +77,7 @@ struct sm_gc_config {
 	struct sm_heap_config heap;
 	enum sm_gc_mode mode;
 	enum sm_gc_mark mark;
+	enum sm_gc_compact compact;
 	unsigned growth_percent; /* gc.percent: as GOGC; 0: collect on request or at the limit */
 	size_t min_heap;	 /* bytes, as all sizes */
 	size_t memory_limit;	 /* gc.limit */
@@ -146,6 +149,11 @@ SM_API const struct sm_type *sm_type_prefix(struct sm_gc *gc, size_t size, size_
 SM_API const struct sm_type *sm_type_pointers(struct sm_gc *gc, size_t nwords);
 /* Any word may be a pointer, interior or tagged in low bits, if it leads into the object. */
 SM_API const struct sm_type *sm_type_conservative(struct sm_gc *gc, size_t size);
+/*
+ * The same type, but its objects never move (gc.compact). They take the way of a rare type's: spans
+ * that they share with other unmovable ones.
+ */
+SM_API const struct sm_type *sm_type_unmovable(struct sm_gc *gc, const struct sm_type *type);
 /*
  * A header of `header` bytes, 0 or more, and right behind it any number of elements of `element`
  * bytes, each with its bitmap, NULL: no pointers. For sm_new_flex, any length. EINVAL: element is
@@ -359,6 +367,21 @@ SM_API void sm_stack_leave(struct sm_mutator *m);
  * caller's, or NULL. -EINVAL; -ENOTSUP: in a forked child. */
 SM_API int sm_collect(struct sm_gc *gc, struct sm_mutator *m);
 
+/*
+ * The same, and behind it objects move together, so that memory comes free that few objects held;
+ * the world stands still meanwhile. An object moves unless it is pinned: by a word on a stack, in a
+ * register or a thread range, or in an object of a conservative type, that points to or into it; by
+ * sm_pin; by an unmovable type; or because it is large or a mapped file. Wherever else a pointer
+ * may lie it leads to the new place afterwards: what a program makes of an address, a hash or a
+ * copy in memory that the collector does not know, it makes of pinned objects alone. -ENOTSUP:
+ * gc.compact=off; -ENOMEM: for its tables, and nothing moved.
+ */
+SM_API int sm_collect_compact(struct sm_gc *gc, struct sm_mutator *m);
+/* The object lives and stays where it is until unpinned as often as it was pinned. -EINVAL: no
+ * object; -ENOENT: it is not pinned. */
+SM_API int sm_pin(struct sm_mutator *m, void *object);
+SM_API int sm_unpin(struct sm_mutator *m, void *object);
+
 /* gc.limit (0: none but heap.limit, which stays) and gc.percent from now on: they ask for a cycle,
  * at whose end they hold. -EINVAL: SIZE_MAX; above 10000. */
 SM_API int sm_gc_set_limit(struct sm_gc *gc, size_t bytes);
@@ -402,6 +425,32 @@ struct sm_gc_stats {
 };
 #define SM_GC_STATS_VERSION 3
 SM_API void sm_gc_stats(struct sm_gc *gc, struct sm_gc_stats *out);
+
+/* Why an object did not move; of several, one counts. */
+enum sm_pin_cause {
+	SM_PINNED_STACK,	/* stacks, registers, thread ranges */
+	SM_PINNED_CONSERVATIVE, /* a word of an object of a conservative type */
+	SM_PINNED_PROGRAM,	/* sm_pin */
+	SM_PINNED_TYPE,		/* sm_type_unmovable */
+	SM_PIN_CAUSES
+};
+struct sm_compaction {
+	uint64_t stopped_ns;	    /* the world stood still */
+	uint64_t spans, candidates; /* of small objects; of those, that were evacuated */
+	uint64_t moved_objects, moved_bytes;
+	uint64_t pinned_objects[SM_PIN_CAUSES], pinned_bytes[SM_PIN_CAUSES];
+	uint64_t freed_bytes;			/* of spans that were evacuated */
+	uint64_t released_bytes;		/* to the system, other free memory included */
+	uint64_t regions_before, regions_after; /* of 2 MiB in which there is any span */
+};
+struct sm_gc_compact_stats {
+	uint32_t version;
+	uint64_t compactions;
+	struct sm_compaction last, total;
+};
+#define SM_GC_COMPACT_STATS_VERSION 1
+SM_API void sm_gc_compact_stats(struct sm_gc *gc, struct sm_gc_compact_stats *out);
+SM_API const char *sm_pin_cause_name(enum sm_pin_cause cause); /* "stack", "conservative", .. */
 
 /* Why a mutator waited. Each wait is in exactly one of these; they do not nest. */
 enum sm_stall_cause {

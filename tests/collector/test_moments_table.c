@@ -90,6 +90,8 @@ static const struct {
 	X(map_file, RUNNING)                                                  \
 	X(mutator_stalls, RUNNING)                                            \
 	X(collect, WAITING | RUNNING | K(blocked))                            \
+	X(collect_compact, ANY)                                               \
+	X(pin, RUNNING)                                                       \
 	X(finalizer_wait, WAITING | ((RUNNING | K(blocked)) & ~K(finalizer))) \
 	X(root_add, ANY)                                                      \
 	X(root_remove, ANY)                                                   \

@@ -113,6 +113,27 @@ static void call_collect(struct caller *c)
 	ck_assert_int_eq(sm_collect(gc, c->own), 0);
 }
 
+/* Nothing moves here, where tests know objects by disguised addresses: test_compact.c. */
+static void call_collect_compact(struct caller *c)
+{
+	ck_assert_int_eq(sm_collect_compact(gc, c->own), -ENOTSUP);
+}
+
+/* The pin alone keeps it, over whatever comes meanwhile. */
+static void call_pin(struct caller *c)
+{
+	uintptr_t hidden = ~(uintptr_t)*c->mine;
+
+	ck_assert_int_eq(sm_pin(c->m, *c->mine), 0);
+	*c->mine = NULL;
+	for (int i = 0; i < 100; i++) {
+		sm_safepoint(c->m);
+		(void)sm_new(c->m, node);
+	}
+	*c->taken = (void *)~hidden;
+	ck_assert_int_eq(sm_unpin(c->m, *c->taken), 0);
+}
+
 static void call_finalizer_wait(struct caller *c)
 {
 	sm_finalizer_wait(gc, c->own);
@@ -133,14 +154,18 @@ static void call_types(struct caller *c)
 	ck_assert_ptr_nonnull(sm_type_flex(gc, 8, NULL, 24, (uint64_t[]){4}));
 	ck_assert_ptr_nonnull(sm_type_pointers(gc, 3));
 	ck_assert_ptr_nonnull(sm_type_conservative(gc, 48));
+	ck_assert_ptr_nonnull(sm_type_unmovable(gc, sm_type_prefix(gc, 32, 2)));
 }
 
 static void call_stats(struct caller *c)
 {
 	struct sm_gc_stats s;
+	struct sm_gc_compact_stats n;
 	struct sm_gc_stalls t;
 
 	(void)c;
+	sm_gc_compact_stats(gc, &n);
+	ck_assert_ptr_nonnull(sm_pin_cause_name(SM_PINNED_PROGRAM));
 	sm_gc_stats(gc, &s);
 	sm_gc_stalls(gc, &t);
 	ck_assert_ptr_nonnull(sm_stall_name(SM_STALL_STOP));

@@ -1,0 +1,185 @@
+/* compact.c: a compaction from its request to its figures. compact.h tells how it works. */
+#include <errno.h>
+#include <string.h>
+
+#include "allocator/base/say.h"
+#include "allocator/objects/cache_cpu.h"
+#include "allocator/pages/scavenge.h"
+#include "collector/compact_internal.h"
+#include "collector/fork.h"
+#include "collector/inspect.h"
+#include "collector/misuse.h"
+#include "collector/sweep.h"
+#include "collector/verify.h"
+
+void sm__compact_init(struct sm_gc *gc)
+{
+	sm_lock_init(&gc->compact.lock, SM_RANK_GC_COMPACT);
+	sm__pins_init(gc);
+}
+
+/* ---- figures ------------------------------------------------------------------------------ */
+
+static void add_compaction(struct sm_compaction *to, const struct sm_compaction *n)
+{
+	to->stopped_ns += n->stopped_ns;
+	to->spans += n->spans;
+	to->candidates += n->candidates;
+	to->moved_objects += n->moved_objects;
+	to->moved_bytes += n->moved_bytes;
+	for (unsigned i = 0; i < SM_PIN_CAUSES; i++) {
+		to->pinned_objects[i] += n->pinned_objects[i];
+		to->pinned_bytes[i] += n->pinned_bytes[i];
+	}
+	to->freed_bytes += n->freed_bytes;
+	to->released_bytes += n->released_bytes;
+	to->regions_before += n->regions_before;
+	to->regions_after += n->regions_after;
+}
+
+static void publish(struct sm_gc *gc, const struct sm_compaction *n, unsigned errors)
+{
+	struct sm_gc_compact_stats *s = &gc->compact.stats;
+
+	sm_lock_acquire(&gc->stats_lock);
+	s->compactions++;
+	s->last = *n;
+	add_compaction(&s->total, n);
+	gc->stats.verify_errors += errors;
+	sm_lock_release(&gc->stats_lock);
+}
+
+void sm_gc_compact_stats(struct sm_gc *gc, struct sm_gc_compact_stats *out)
+{
+	sm_lock_acquire(&gc->stats_lock);
+	*out = gc->compact.stats;
+	sm_lock_release(&gc->stats_lock);
+	out->version = SM_GC_COMPACT_STATS_VERSION;
+}
+
+const char *sm_pin_cause_name(enum sm_pin_cause cause)
+{
+	static const char *const names[SM_PIN_CAUSES] = {
+		[SM_PINNED_STACK] = "stack",
+		[SM_PINNED_CONSERVATIVE] = "conservative",
+		[SM_PINNED_PROGRAM] = "program",
+		[SM_PINNED_TYPE] = "type",
+	};
+
+	return (unsigned)cause < SM_PIN_CAUSES ? names[cause] : "?";
+}
+
+static void trace_compaction(const struct sm_gc *gc, const struct sm_compaction *n)
+{
+	uint64_t pinned = 0;
+
+	for (unsigned i = 0; i < SM_PIN_CAUSES; i++)
+		pinned += n->pinned_objects[i];
+	if (gc->config.trace)
+		sm__say("compaction: stopped %.3f ms, %llu of %llu spans evacuated, moved %llu "
+			"objects of %.1f MiB, pinned %llu, 2 MiB in use %llu -> %llu, released "
+			"%.1f MiB",
+			(double)n->stopped_ns / 1e6, (unsigned long long)n->candidates,
+			(unsigned long long)n->spans, (unsigned long long)n->moved_objects,
+			(double)n->moved_bytes / SM_MIB, (unsigned long long)pinned,
+			(unsigned long long)n->regions_before, (unsigned long long)n->regions_after,
+			(double)n->released_bytes / SM_MIB);
+}
+
+/* ---- moving ------------------------------------------------------------------------------- */
+
+/* What must be so between two cycles, see compact.h. */
+static void check_at_rest(struct sm_gc *gc)
+{
+	SM_CHECK(sm__workq_is_over(&gc->workq));
+	SM_CHECK(sm_load_relaxed(&gc->heap->marking) == 0);
+	SM_CHECK(gc->finalizers.taken == NULL);
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
+		SM_CHECK(!p->m->barrier && p->m->buf_next == p->buffer);
+}
+
+/* All that was reachable is, and no word leads to where an object was. There may be more: a stale
+ * word of a stack that led to a free slot leads to what has come there. */
+static unsigned verify_moved(struct sm_gc *gc, size_t before)
+{
+	unsigned errors = sm__verify_moved_stw(gc);
+
+	if (errors == 0 && gc->verify_reached < before) {
+		sm__say("verify: %zu objects were reachable before they moved, %zu after", before,
+			gc->verify_reached);
+		errors++;
+	}
+	return errors;
+}
+
+static unsigned move_stopped(struct sm_gc *gc, struct sm_compaction *n)
+{
+	struct sm_move v = {.gc = gc};
+	unsigned errors = 0;
+	size_t before = 0;
+
+	check_at_rest(gc);
+	sm_store_relaxed(&gc->compact.failed, sm__compact_plan_take(&v) != 0);
+	if (sm_load_relaxed(&gc->compact.failed))
+		return 0;
+	if (gc->config.verify) {
+		errors += sm__verify_moved_stw(gc);
+		before = gc->verify_reached;
+	}
+	sm__compact_pin(&v);
+	sm__compact_plan(&v);
+	sm__compact_copy(&v);
+	sm__compact_patch(&v);
+	if (gc->config.verify)
+		errors += verify_moved(gc, before);
+	sm__compact_plan_give(&v);
+	*n = v.n;
+	return errors;
+}
+
+/* What came free is given back to the system, all but a tenth of what is in use. */
+static size_t release_free(struct sm_gc *gc)
+{
+	size_t in_use, dirty;
+
+	sm__pageheap_resident(&gc->heap->pages, &in_use, &dirty);
+	return sm__scavenge(&gc->heap->pages, in_use / 10);
+}
+
+static void compact_full(struct sm_gc *gc)
+{
+	struct sm_compaction n = {0};
+	uint64_t from = sm__now_ns();
+	unsigned errors;
+
+	sm__world_stop(gc, true);
+	sm__cache_drop_cpu_windows(gc->heap);
+	sm__sweep_all(gc, NULL);
+	sm_lock_acquire(&gc->compact.lock);
+	errors = move_stopped(gc, &n);
+	sm_lock_release(&gc->compact.lock);
+	sm__world_resume(gc);
+	n.stopped_ns = sm__now_ns() - from;
+	if (sm_load_relaxed(&gc->compact.failed))
+		return;
+	n.released_bytes = release_free(gc);
+	publish(gc, &n, errors);
+	trace_compaction(gc, &n);
+}
+
+void sm__compact_if_wanted(struct sm_gc *gc)
+{
+	uint64_t cycle = sm_load_relaxed(&gc->cycles_started);
+
+	if (sm_load_seqcst(&gc->compact.wanted[cycle % 2]) == cycle)
+		compact_full(gc);
+}
+
+int sm_collect_compact(struct sm_gc *gc, struct sm_mutator *m)
+{
+	if (!sm__gc_lives(gc) || (m && (!sm__is_mine(m) || m->gc != gc)))
+		return -EINVAL;
+	if (gc->config.compact == SM_GC_COMPACT_OFF)
+		return -ENOTSUP;
+	return sm__gc_compact_and_wait(gc, m ? m : sm_mutator_current(gc));
+}
