@@ -226,6 +226,14 @@ static void scan_all_stacks_stw(struct sm_gc *gc)
 	sm_lock_release(&gc->mutators_lock);
 }
 
+static void end_workers(struct sm_gc *gc, struct sm_cycle *c)
+{
+	uint64_t before = c->n.objects;
+
+	sm__workers_end(gc, &c->n);
+	c->by_workers += c->n.objects - before;
+}
+
 /* Marks that mutators and the control thread made; mutators make none now. */
 static void collect_counts(struct sm_gc *gc, struct sm_cycle *c)
 {
@@ -403,7 +411,7 @@ static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 	sm__workers_begin(gc);
 	mark_to_the_end(gc);
 	c->marked = sm__now_ns();
-	sm__workers_end(gc, &c->n);
+	end_workers(gc, c);
 	sm__roots_end(gc);
 	if (gc->config.verify)
 		verify_stopped(gc);
@@ -439,7 +447,7 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 	mark_concurrent(gc);
 	c->marked = sm__now_ns();
 	sm_store_relaxed(&gc->throttle.assist_ratio, 0);
-	sm__workers_end(gc, &c->n);
+	end_workers(gc, c);
 	sm__roots_end(gc);
 	if (gc->config.verify) {
 		sm__world_stop(gc, false);

@@ -16,6 +16,7 @@ struct sm_cycle {
 	size_t heap_before, heap_marked, goal, trigger, allocated_during;
 	struct sm_mark_counts n;
 	struct sm_span_counts spans_n;
+	uint64_t by_workers;	       /* of n.objects, those that mark workers marked */
 	uint64_t worker_ns, assist_ns; /* CPU time; time on the clock */
 	uint64_t assist_cpu_ns;	       /* with gc.trace=1 */
 	unsigned rounds;	       /* of termination */

@@ -131,6 +131,7 @@ struct sm_gc {
 	struct sm_mark_counts dead_counts; /* likewise; taken over at each cycle's end */
 	struct sm_span_counts dead_spans;  /* likewise */
 	struct sm_span_counts spans_total; /* of all cycles, under stats_lock */
+	uint64_t marked_by_workers;	   /* likewise */
 	struct sm_cycle last;
 	/* told of each cycle; NULL: nobody is */
 	sm__cycle_fn *cycle_told;

@@ -137,6 +137,16 @@ void sm__spans_scanned(struct sm_gc *gc, struct sm_span_counts *out)
 	sm_lock_release(&gc->stats_lock);
 }
 
+uint64_t sm__marked_by_workers(struct sm_gc *gc)
+{
+	uint64_t n;
+
+	sm_lock_acquire(&gc->stats_lock);
+	n = gc->marked_by_workers;
+	sm_lock_release(&gc->stats_lock);
+	return n;
+}
+
 static void add_spans(struct sm_gc *gc, const struct sm_span_counts *n)
 {
 	struct sm_gc_stats *s = &gc->stats;
@@ -178,6 +188,7 @@ void sm__stats_publish(struct sm_gc *gc, const struct sm_cycle *c)
 	s->total_delivered += c->n.delivered;
 	s->total_overflows += c->n.overflows;
 	add_spans(gc, &c->spans_n);
+	gc->marked_by_workers += c->by_workers;
 	gc->last = *c;
 	if (gc->cycle_told != NULL)
 		gc->cycle_told(gc->cycle_told_ctx, c);

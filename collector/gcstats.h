@@ -16,6 +16,8 @@ void sm__stalls_tell(struct sm_mutator *m, sm__stall_fn *fn, void *ctx);
 void sm__stalls_sum(struct sm_gc *gc, enum sm_stall_cause cause, struct sm_stall_hist *sum);
 /* What was scanned by span since creation, and how, by size class. */
 void sm__spans_scanned(struct sm_gc *gc, struct sm_span_counts *out);
+/* Objects that mark workers marked since creation: what the phases of these threads are about. */
+uint64_t sm__marked_by_workers(struct sm_gc *gc);
 /* Has fn told of the cycles from now on; NULL: no longer, and no call is under way. */
 void sm__cycles_tell(struct sm_gc *gc, sm__cycle_fn *fn, void *ctx);
 /* A moment's figures, for one who looks often: no lock, no sum. grey: packets that are queued. */

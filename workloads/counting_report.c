@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "perf/names.h"
 #include "perf/rollup.h"
 #include "workloads/counting_internal.h"
 #include "workloads/counting_uncore.h"
@@ -238,6 +239,100 @@ static int add_rollup(const struct sm_counting *c, struct sm_sample *sample, dou
 	return err;
 }
 
+/* ---- marking, for an object --------------------------------------------------------------- */
+
+/* Results, and the metrics of the sets that they are made of. */
+static const struct {
+	enum sm_result_id result;
+	const char *metric;
+} marked[] = {{SM_RESULT_mark_cycles_per_object, "cycles"},
+	      {SM_RESULT_mark_insn_per_object, "instructions"},
+	      {SM_RESULT_mark_l1d_miss_per_object, "l1d_miss"},
+	      {SM_RESULT_mark_llc_miss_per_object, "llc_miss"},
+	      {SM_RESULT_mark_dtlb_walk_per_object, "dtlb_walk"}};
+
+static bool is_marking(unsigned label)
+{
+	return label == SM_PHASE_MARK || label == SM_PHASE_MARK_FRACTIONAL ||
+	       label == SM_PHASE_MARK_IDLE;
+}
+
+/* Adds the metric up over the phases of mark workers: without a value where one has none. What is
+ * another thing on another kind of core is not added. */
+static struct sm_metric_value sum_marking(const struct sm_counting *c,
+					  const struct sm_rollup *by_role,
+					  const struct sm_cs_metric *cm, unsigned *kind)
+{
+	const struct sm_metric_env env = {.ops = NAN, .seconds = NAN};
+	struct sm_metric_value sum = {.status = SM_STATUS_NOT_COUNTED,
+				      .reason = "no mark worker was counted"};
+	bool first = true;
+
+	for (unsigned i = 0; i < by_role->n; i++) {
+		const struct sm_rollup_row *s = &by_role->rows[i];
+		struct sm_metric_value v;
+
+		if (!is_marking(s->label))
+			continue;
+		sm_metric_eval(c->set, cm, s->pmu, s->readings, &env, &v);
+		if (!sm_status_has_value(v.status))
+			return v;
+		if (!first && s->pmu != *kind)
+			return (struct sm_metric_value){
+				.status = SM_STATUS_NOT_COUNTED,
+				.reason = "mark workers ran on cores of several kinds"};
+		v.value += first ? 0 : sum.value;
+		v.status = first || sum.status == SM_STATUS_OK ? v.status : sum.status;
+		sum = v;
+		*kind = s->pmu;
+		first = false;
+	}
+	return sum;
+}
+
+static int report_marked(const struct sm_counting *c, struct sm_sample *sample,
+			 const struct sm_rollup *by_role, enum sm_result_id id,
+			 const struct sm_cs_metric *cm)
+{
+	struct sm_result r = {.name = sm_results[id].name,
+			      .unit = sm_results[id].unit,
+			      .reason = "",
+			      .how = "",
+			      .better = ""};
+	char event[256], how[300];
+	unsigned kind = 0;
+	struct sm_metric_value sum = sum_marking(c, by_role, cm, &kind);
+
+	r.has_value = sm_status_has_value(sum.status);
+	r.reason = r.has_value ? "" : sum.reason;
+	r.value = r.has_value ? sum.value / (double)c->run->timed.by_workers : 0;
+	sm_counterset_label(c->set, cm, kind, event, sizeof(event));
+	snprintf(how, sizeof(how), "%s [%s%s]", event, sm_source_names[sum.source],
+		 sum.status == SM_STATUS_MULTIPLEXED ? ", scaled" : "");
+	if (r.has_value)
+		r.how = how;
+	return sm_sample_add_result(sample, &r);
+}
+
+/* What marking an object took the threads that do nothing else: where they marked any. */
+static int report_marking(const struct sm_counting *c, struct sm_sample *sample,
+			  const struct sm_rollup *by_role)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(marked) / sizeof(marked[0]) && err == 0; i++)
+		for (unsigned m = 0; m < c->set->n_metrics && err == 0; m++) {
+			const struct sm_cs_metric *cm = &c->set->metrics[m];
+
+			if (strcmp(cm->name, marked[i].metric) == 0 &&
+			    c->run->timed.by_workers > 0 && sm__counting_has(c->set, c->pass, cm))
+				err = report_marked(c, sample, by_role, marked[i].result, cm);
+		}
+	return err;
+}
+
+/* ---- all of it ---------------------------------------------------------------------------- */
+
 /* By thread, by role, and by what the job asks for beside these. */
 static int collect_rows(const struct sm_counting *c, struct sm_sample *sample, double ops,
 			uint64_t timed_ns)
@@ -262,6 +357,8 @@ static int collect_rows(const struct sm_counting *c, struct sm_sample *sample, d
 		err = sm_rollup(c->set, c->run->job->topology, list, n, &opt, &sums);
 		if (err == 0)
 			err = add_rollup(c, sample, ops, all[i], &sums, counted);
+		if (err == 0 && all[i] == SM_BY_ROLE && i == 1)
+			err = report_marking(c, sample, &sums);
 		sm_rollup_free(&sums);
 	}
 	free(list);

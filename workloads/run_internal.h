@@ -25,6 +25,7 @@ struct sm_totals {
 	uint64_t ns;
 	struct sm_gc_stats gc;	       /* all 0 without spanmark's collector */
 	struct sm_span_counts scanned; /* likewise; by size class what gc has sums of */
+	uint64_t by_workers;	       /* objects that mark workers marked */
 	struct sm_bdwgc_totals bdwgc;  /* likewise */
 	struct rusage usage;	       /* of the process */
 };

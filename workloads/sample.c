@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "workloads/session.h"
+#include "workloads/results.h"
 
 void sm_sample_init(struct sm_sample *s)
 {
@@ -29,20 +30,22 @@ int sm_sample_keep_simulated(struct sm_sample *s)
 {
 	const struct sm_result *all = sm_sample_result(s, "ops");
 	struct sm_result ops = all != NULL ? *all : (struct sm_result){.reason = "none counted"};
-	size_t kept = 0;
+	size_t kept = 0, marked = 0;
 
 	for (size_t i = 0; i < s->nmetrics; i++)
 		if (s->metrics[i].source == SM_SOURCE_SIM)
 			s->metrics[kept++] = s->metrics[i];
 	s->nmetrics = kept;
-	free(s->results);
+	for (size_t i = 0; i < s->nresults; i++)
+		if (sm_result_shown(s->results[i].name) == SM_SHOWN_MARKED)
+			s->results[marked++] = s->results[i];
+	s->nresults = marked;
 	free(s->series);
 	free(s->output);
 	free(s->warnings);
-	s->results = NULL;
 	s->series = NULL;
 	s->output = s->warnings = NULL;
-	s->nresults = s->nseries = 0;
+	s->nseries = 0;
 	ops.name = "simulated_ops";
 	ops.unit = "ops";
 	return sm_sample_add_result(s, &ops);

@@ -119,8 +119,8 @@ int sm_sample_add_metric(struct sm_sample *s, const struct sm_metric *m);
 int sm_sample_add_series(struct sm_sample *s, const struct sm_series *series);
 /* The result of this name, or NULL. */
 const struct sm_result *sm_sample_result(const struct sm_sample *s, const char *name);
-/* Of a simulated pass beside measured samples: keeps what was simulated, and how many operations it
- * was (simulated_ops), and drops the rest. 0 or -ENOMEM. */
+/* Of a simulated pass beside measured samples: keeps what was simulated, counts for a marked object
+ * included, and how many operations it was (simulated_ops), and drops the rest. 0 or -ENOMEM. */
 int sm_sample_keep_simulated(struct sm_sample *s);
 /* Drops results, metrics and series: of a run that failed. */
 void sm_sample_forget(struct sm_sample *s);

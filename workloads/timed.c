@@ -16,6 +16,7 @@ static void read_totals(const struct sm_run *run, struct sm_totals *t)
 	if (run->gc != NULL) {
 		sm_gc_stats(run->gc, &t->gc);
 		sm__spans_scanned(run->gc, &t->scanned);
+		t->by_workers = sm__marked_by_workers(run->gc);
 	}
 	if (run->job->backend == SM_WL_BDWGC)
 		sm_bdwgc_totals(&t->bdwgc);
@@ -68,6 +69,7 @@ static void add_totals(struct sm_totals *sum, const struct sm_totals *from,
 		for (unsigned cls = 0; cls < SM_NCLASSES_MAX; cls++)
 			sum->scanned.objects[how][cls] +=
 				to->scanned.objects[how][cls] - from->scanned.objects[how][cls];
+	sum->by_workers += to->by_workers - from->by_workers;
 	sum->ns += sm_clock_delta(from->ns, to->ns);
 	add_time(&sum->usage.ru_utime, &from->usage.ru_utime, &to->usage.ru_utime);
 	add_time(&sum->usage.ru_stime, &from->usage.ru_stime, &to->usage.ru_stime);

@@ -114,6 +114,8 @@ int sm__table_cell_width(const struct sm_column *c);
 void sm__table_put_cell(struct sm_table *t, const struct sm_cell *cell, const struct sm_column *c);
 void sm__table_counters(struct sm_table *t);
 void sm__table_stalls(struct sm_table *t);
+/* What marking an object took mark workers, where that was counted. */
+void sm__table_marked(struct sm_table *t);
 /* With --wide, of cases that marked by span: by size class, how objects came to be scanned. */
 void sm__table_spans(struct sm_table *t);
 void sm__table_notes(struct sm_table *t);

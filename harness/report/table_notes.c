@@ -275,8 +275,9 @@ static void write_how(struct sm_table *t)
 			const struct sm_result *res = &rec->results[k];
 			char *line = NULL, *key = NULL;
 
-			if (res->how[0] && asprintf(&line, "%s (%s): %s %s", rec->workload,
-						    rec->backend, res->name, res->how) > 0)
+			if (res->how[0] && sm_result_shown(res->name) != SM_SHOWN_MARKED &&
+			    asprintf(&line, "%s (%s): %s %s", rec->workload, rec->backend,
+				     res->name, res->how) > 0)
 				key = without_digits(line, strlen(line));
 			if (key != NULL && sm_pool_find(&said, key) == NULL) {
 				sm_pool_str(&said, key);

@@ -228,7 +228,7 @@ static bool is_more(const struct md *m, const char *name)
 	for (size_t i = 0; i < m->r->nrecords && res == NULL; i++)
 		res = sm_record_result(&m->r->records[i], name);
 	return shown == SM_SHOWN_TOLD || shown == SM_SHOWN_MORE || shown == SM_SHOWN_SERIES ||
-	       (res != NULL && res->better[0]);
+	       shown == SM_SHOWN_MARKED || (res != NULL && res->better[0]);
 }
 
 static void put_more(struct md *m)

@@ -118,6 +118,7 @@ int sm_write_table(const struct sm_report *r, const struct sm_writer *w, FILE *o
 	if (r->nrecords > 0)
 		sm__table_results(&t);
 	sm__table_counters(&t);
+	sm__table_marked(&t);
 	if (w->waits)
 		sm__table_stalls(&t);
 	sm__table_spans(&t);

@@ -162,6 +162,7 @@ for sample, ppass, rep, status in db.execute("SELECT id, pass, rep, status FROM 
         continue
     # behind all others, and nothing but what was simulated
     beside += 1
+    names = {n for n in names if not (n.startswith("mark_") and n.endswith("_per_object"))}
     assert names == {"simulated_ops"} and sources == {"sim"} and (ppass, rep) == (1, 0), (sample, names, sources, ppass, rep)
 assert beside == 2, beside
 PY

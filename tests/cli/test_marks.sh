@@ -40,4 +40,35 @@ expect 0 "$cmd" report last -o page.html && says "mark_span_dense" page.html
 expect 0 "$cmd" run -w graph -b gc -p objects=20000 -p collections=1 --reps 1 --counters none -s gc.mark=spans -s gc.trace=1 --no-store -f json
 grep -Eq 'spans [0-9]+/[0-9]+/[0-9]+ objects [0-9]+/[0-9]+/[0-9]+ \(64 B [0-9]+/[0-9]+/[0-9]+\)' err out || bad "no classes in the trace"
 
+# ---- counts for a marked object --------------------------------------------------------------------
+small="-w graph -b gc -p objects=3000 -p collections=2 --reps 1 --variant gc.mark=objects --variant gc.mark=spans"
+if command -v valgrind >/dev/null; then
+	expect 0 "$cmd" run $small --counters sim -f json
+	py 'd = json.load(open("out"))
+seen = {}
+for s in d["samples"]:
+    r, ways = s["results"], s["how"]
+    mark = {m["metric"]: m["value"] for m in s["metrics"] if m["role"] == "mark" and m["phase"] == "mark"}
+    n = mark["instructions"] / r["mark_insn_per_object"]
+    assert 5900 < n < 6200, (n, r)  # what was marked
+    for name, metric in ("mark_l1d_miss_per_object", "l1d_miss"), ("mark_llc_miss_per_object", "llc_miss"):
+        assert abs(r[name] * n - mark[metric]) < 1e-6 * mark[metric] + 1e-9, (name, r, mark)
+    assert ways["mark_insn_per_object"] == "sim::Ir [sim]", ways
+    seen[s["config"]["gc.mark"]] = r["mark_insn_per_object"]
+    for name in "mark_cycles_per_object", "mark_dtlb_walk_per_object":
+        assert r.get(name) is None and "Callgrind does not simulate it" in s["missing"][name], s["missing"]
+assert 50 < seen["spans"] < 1000 and 50 < seen["objects"] < 1000 and seen["spans"] != seen["objects"], seen' "counts for an object"
+	expect 0 "$cmd" show last && says "Counts of mark workers for one object that they marked" && says "instr sim::Ir [sim]; L1D sim::D1 [sim]"
+	expect 0 "$cmd" compare last gc.mark=spans gc.mark=objects --metric mark_insn_per_object && says "mark_insn_per_object"
+fi
+# Nothing counts: the reason, and no table of nothing. Nothing is marked: no word of it.
+expect 0 "$cmd" run $small --counters sw --counter-set cycles,cache -f json
+py 'd = json.load(open("out"))
+for s in d["samples"]:
+    assert s["results"].get("mark_insn_per_object") is None and s["missing"]["mark_insn_per_object"], s' "why there are no counts for an object"
+expect 0 "$cmd" show last && { grep -q "for one object" out && bad "a table of nothing"; }
+expect 0 "$cmd" run -w churn -b gc -p ops=1000 --reps 1 --counters sw -f json
+py 's = json.load(open("out"))["samples"][0]
+assert not [n for n in list(s["results"]) + list(s["missing"]) if n.endswith("_per_object")], s' "counts for an object where none was marked"
+
 finish
