@@ -10,6 +10,8 @@ Peers are those of the distribution and those that tests/bench/peers/mallocs.sh 
 --scale 0.2 makes every row a fifth as long. --only takes first words of rows' titles.
 """
 import argparse
+import csv
+import io
 import math
 import os
 import re
@@ -56,16 +58,22 @@ ROWS = [
     ("ages", "ages", 10, 16, ALL),
     ("1000 threads", "threads", 1000, 1, ("rss",)),
 ]
-# Kernels of one thread, whose instructions callgrind can count: a length, of which the double is taken too.
-COUNTED = [
-    ("loop of 64 B", "loop", 100000, 1),
-    ("numbers", "numbers", 50000, 1),
-    ("pareto, 1 thread", "pareto", 100000, 1),
-    ("batches", "batches", 16, 1),
-    ("orders, 1 thread", "orders", 6, 1),
-    ("vectors", "vectors", 300000, 1),
+# Workloads of spanmark run, over the malloc that is loaded. "held" is the memory over time: the mean over their steps.
+WORKLOADS = [
+    ("fragment", ["live=32m", "steps=8", "settle=0"], ("cpu", "wall", "rss", "held")),
+    ("lru-cache", ["live=50000", "ops=1500000"], ALL),
 ]
-UNITS = {"wall": "wall s", "cpu": "CPU s", "rss": "MiB", "instr": "M instr"}
+# Kernels of one thread, whose instructions callgrind can count: those of the second N less those of the first.
+COUNTED = [
+    ("loop of 64 B", "loop", 100000, 200000, 1),
+    ("trees, 1 thread", "trees", 8, 11, 1),
+    ("numbers", "numbers", 20000, 60000, 1),
+    ("pareto, 1 thread", "pareto", 20000, 80000, 1),
+    ("batches", "batches", 8, 16, 1),
+    ("orders, 1 thread", "orders", 3, 9, 1),
+    ("vectors", "vectors", 100000, 300000, 1),
+]
+UNITS = {"wall": "wall s", "cpu": "CPU s", "rss": "MiB", "held": "MiB avg", "instr": "M instr"}
 
 
 def find_library(names):
@@ -82,7 +90,8 @@ def version_of(path):
     for p in (path, path.replace("/usr/lib/", "/lib/")):
         owner = subprocess.run(["dpkg-query", "-S", p], capture_output=True, text=True).stdout.split(": ")[0]
         if owner:
-            return subprocess.run(["dpkg-query", "-W", "-f=${Version}", owner.split(",")[0]], capture_output=True, text=True).stdout
+            asked = ["dpkg-query", "-W", "-f=${Version}", owner.split(",")[0]]
+            return subprocess.run(asked, capture_output=True, text=True).stdout
     return os.path.basename(path)
 
 
@@ -137,6 +146,26 @@ def run(command, entry):
     return {k: int(v) if k == "check" else float(v) for k, v in found.items()}, None
 
 
+def run_workload(spanmark, name, params, entry):
+    """One sample of a workload, from the CSV that spanmark run prints."""
+    command = [spanmark, "run", "-w", name, "-n", "1", "-c", "none", "-f", "csv", "--no-store", "--seed", "1"]
+    command += ["-b", "preload:" + entry[0] if entry[0] else "libc"]
+    for p in params:
+        command += ["-p", p]
+    # Settings reach the sample; the library itself is the backend's business.
+    out = subprocess.run(command, env=environment((None, entry[1])), capture_output=True, text=True, timeout=600)
+    if out.returncode != 0:
+        return None, "%s over %s: exit %d: %s" % (name, entry[0], out.returncode, out.stderr.strip()[-200:])
+    got = {}
+    for line in csv.DictReader(io.StringIO(out.stdout)):
+        if line["status"] == "ok" and not line["phase"]:
+            got[line["metric"]] = float(line["value"])
+    steps = [v for k, v in got.items() if re.fullmatch(r"rss_kib_\d+", k)]
+    held = sum(steps) / len(steps) if steps else 0
+    return {"check": int(got["ops"]), "cpu": got["user_s"] + got["system_s"], "wall": got["wall_s"],
+            "rss": got["peak_rss_kib"], "held": held / 1024}, None
+
+
 def instructions(command, entry):
     out = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"] + command,
                          env=environment(entry), capture_output=True, text=True)
@@ -171,7 +200,7 @@ class Table:
 
     def summary(self):
         print()
-        for unit, most in (("cpu", 1.0), ("wall", 1.0), ("rss", 1.1), ("instr", 1.0)):
+        for unit, most in (("cpu", 1.0), ("wall", 1.0), ("rss", 1.1), ("held", 1.1), ("instr", 1.0)):
             got = self.ratios[unit]
             if got:
                 good = sum(r <= most + 0.0005 for r in got)
@@ -200,18 +229,16 @@ def half_quartiles(samples):
     return "%.0f %%" % (50 * (high - low) / statistics.median(samples))
 
 
-def measure(program, row, table, names, opts):
-    """One row: interleaved rounds, so that what the machine does meets all alike."""
-    title, kernel, n, m, metrics = row
-    long = max(1, n if kernel in ("trees", "ages", "threads") else int(n * opts.scale))
+def measure(title, sample, metrics, table, names, rounds):
+    """One row: interleaved rounds, so that what the machine does meets all alike. sample(NAME) -> figures, or why none."""
     samples = {name: [] for name in names}
     checks = {}
     failed = set()
-    for _ in range(opts.rounds):
+    for _ in range(rounds):
         for name in names:
             if name in failed:
                 continue
-            got, why = run([program, kernel, str(long), str(m)], opts.found[name])
+            got, why = sample(name)
             if why:
                 print("alloc.py: " + why, file=sys.stderr)
                 failed.add(name)
@@ -226,14 +253,29 @@ def measure(program, row, table, names, opts):
         table.row(title, metric, {name: [s[metric] for s in samples[name]] for name in names})
 
 
+def measure_kernel(program, row, table, names, opts):
+    title, kernel, n, m, metrics = row
+    # Depths, epochs and numbers of threads are no lengths.
+    long = n if kernel in ("trees", "ages", "threads") else max(1, int(n * opts.scale))
+    # Memory repeats: three are enough where nothing else is asked.
+    rounds = opts.rounds if "cpu" in metrics else min(3, opts.rounds)
+    measure(title, lambda name: run([program, kernel, str(long), str(m)], opts.found[name]), metrics, table, names, rounds)
+
+
+def measure_workload(build, row, table, names, opts):
+    spanmark = os.path.join(build, "spanmark")
+    measure(row[0], lambda name: run_workload(spanmark, row[0], row[1], opts.found[name]), row[2], table, names, opts.rounds)
+
+
 def count(program, row, table, names, found):
-    """Instructions of N more operations: the difference of two lengths, so start-up drops out."""
-    title, kernel, n, m = row
+    """Instructions of more operations: the difference of two lengths, so start-up drops out."""
+    title, kernel, short, long, m = row
     samples = {}
     for name in names:
         # Valgrind has no restartable sequences: mode cpu would measure the fallback.
-        both = [None] if name == "sm cpu" else [instructions([program, kernel, str(k), str(m)], found[name]) for k in (n, 2 * n)]
-        samples[name] = None if None in both else [(both[1] - both[0]) / 1e6]
+        runs = [] if name == "sm cpu" else [[program, kernel, str(n), str(m)] for n in (short, long)]
+        both = [instructions(command, found[name]) for command in runs]
+        samples[name] = None if not both or None in both else [(both[1] - both[0]) / 1e6]
     table.row(title, "instr", samples)
 
 
@@ -266,7 +308,10 @@ def main():
                 count(program, row, table, names, opts.found)
     for row in ROWS:
         if not only or row[0].startswith(only):
-            measure(program, row, table, names, opts)
+            measure_kernel(program, row, table, names, opts)
+    for row in WORKLOADS:
+        if not only or row[0].startswith(only):
+            measure_workload(opts.build, row, table, names, opts)
     table.summary()
 
 
