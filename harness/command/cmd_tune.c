@@ -318,6 +318,7 @@ static int prepare(struct sm_tuner *t)
 	}
 	rc = rc ? rc : fill_in(t);
 	rc = rc ? rc : check_variables(t);
+	rc = rc ? rc : sm_tuner_check(t);
 	return rc ? rc : open_output(t);
 }
 

@@ -125,7 +125,7 @@ int sm__take_pair(const struct sm_option *opt, void *o, const char *value, char 
 	size_t keylen = eq != NULL ? (size_t)(eq - value) : 0;
 
 	if (keylen == 0 || eq[1] == 0)
-		return sm__refuse_value(err, errlen, opt, value, "KEY=VALUE");
+		return sm__refuse_value(err, errlen, opt, value, opt->arg);
 	for (size_t i = 0; i < s->n; i++) {
 		if (strncmp(s->v[i], value, keylen + 1) == 0) {
 			char *copy = strdup(value);

@@ -69,10 +69,10 @@ static int apply_word(struct sm_case *c, const char *pair, size_t len, char *err
 	switch (sm__variant_word(pair)) {
 	case SM_WORD_WORKERS:
 		c->workers = (unsigned)strtoul(text, NULL, 10);
-		if (c->workers > 0 && c->workers <= 4096 &&
+		if (c->workers > 0 && c->workers <= 256 && /* as --workers */
 		    strspn(text, "0123456789") == strlen(text))
 			return 0;
-		snprintf(err, errlen, "--variant: workers=%s: allowed: 1 to 4096", text);
+		snprintf(err, errlen, "--variant: workers=%s: allowed: 1 to 256", text);
 		return -EINVAL;
 	case SM_WORD_PLACE: return sm__case_place(c, text, err, errlen);
 	case SM_WORD_MARK_PLACE: return sm__case_mark_place(c, text, err, errlen);

@@ -25,6 +25,7 @@ struct scope {
 	bool joined;  /* the row is several phases' */
 	bool absent;  /* the phase did not occur: what was counted elsewhere is 0 here */
 	int who, end; /* the rows of the same name: [who, end) */
+	int rows;     /* of the group */
 	bool scaled, doubted;
 	enum sm_status status; /* of the first part that is missing, as its reason */
 	const char *reason;
@@ -38,12 +39,16 @@ static const struct sm_metric *metric_in(const struct scope *s, int row, const c
 	return NULL;
 }
 
-/* Nothing happened in the phase: the count is 0 where another phase of the row's name has one. */
+/* Nothing happened in the phase: the count is 0 where another phase of the row's name has one; or,
+ * where no row of the name is in the sample (a worker that did nothing), any row. */
 static bool find_absent(const struct scope *s, const char *name, double *out)
 {
 	const struct sm_metric *m;
+	bool alone = true;
 
-	for (int row = s->who; row < s->end; row++) {
+	for (int row = s->who; row < s->end; row++)
+		alone &= s->links->head[row] < 0;
+	for (int row = alone ? 0 : s->who; row < (alone ? s->rows : s->end); row++) {
 		m = metric_in(s, row, name);
 		if (m != NULL && m->has_value && !sm__is_shared(m)) {
 			*out = 0;
@@ -224,7 +229,8 @@ static void fill_cell(const struct filling *f, size_t row, size_t col, int who, 
 				  .joined = f->r->rows[f->g->rows + row].joined > 0,
 				  .absent = l->head[row] < 0,
 				  .who = who,
-				  .end = end};
+				  .end = end,
+				  .rows = (int)f->g->nrows};
 		bool beside = sm_record_is_beside(s.rec); /* and why it has none goes first */
 
 		if (!(beside && s.absent) && cell_value(&s, c, &v)) {

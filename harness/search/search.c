@@ -66,14 +66,17 @@ static int screen(struct sm__tuning *t)
 	all[0] = 0;
 	for (unsigned d = 0; d < t->s->ndials; d++)
 		for (unsigned level = 1; level < t->s->dials[d].levels; level++) {
+			const struct sm_tune_dial *dial = &t->s->dials[d];
 			struct sm_tune_point p = {{0}};
 			int at;
 
 			p.level[d] = (unsigned char)level;
+			if (dial->of != 0)
+				p.level[dial->of - 1] = (unsigned char)dial->at;
 			at = sm__tuning_point(t, &p);
 			if (at < 0)
 				return at;
-			t->found->tried[at].screened = true;
+			t->found->tried[at].screened = d + 1;
 			all[n++] = (unsigned)at;
 		}
 	return sm__tuning_run(t, "screen", all, n, reps_for(t, SCREEN_BY, n, 2, SCREEN_MAX));
@@ -91,8 +94,8 @@ static unsigned liked_levels(const struct sm__tuning *t, unsigned liked[LIKED])
 		unsigned best = 0, at;
 
 		for (unsigned i = 1; i < t->found->ntried; i++)
-			if (tried[i].screened && tried[i].point.level[d] != 0 &&
-			    tried[i].median < tried[best].median && sm__tuning_fits(t, i))
+			if (tried[i].screened == d + 1 && tried[i].median < tried[best].median &&
+			    sm__tuning_fits(t, i))
 				best = i;
 		if (best == 0)
 			continue;
@@ -104,6 +107,14 @@ static unsigned liked_levels(const struct sm__tuning *t, unsigned liked[LIKED])
 		n += n < LIKED;
 	}
 	return n;
+}
+
+static bool is_among(const unsigned *points, unsigned n, unsigned point)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (points[i] == point)
+			return true;
+	return false;
 }
 
 /* All combinations of what was liked, as points. How many, or -ENOMEM. */
@@ -129,6 +140,9 @@ static int combine(struct sm__tuning *t, const unsigned *liked, unsigned n, unsi
 		at = sm__tuning_point(t, &p);
 		if (at < 0)
 			return at;
+		/* What another one needs is in both: the fewest parts come first, and count. */
+		if (is_among(out, (unsigned)count, (unsigned)at))
+			continue;
 		t->expected[at] = expected;
 		out[count++] = (unsigned)at;
 	}
@@ -203,9 +217,8 @@ static int add_neighbour(struct sm__tuning *t, struct around *a, unsigned d, int
 		return 0;
 	p.level[d] = (unsigned char)level;
 	at = sm__tuning_point(t, &p);
-	for (unsigned i = 0; i < a->n && at > 0; i++)
-		if (a->batch[i] == (unsigned)at)
-			return 0;
+	if (at > 0 && is_among(a->batch, a->n, (unsigned)at))
+		return 0;
 	if (at <= 0) /* without its only setting it is the default */
 		return at;
 	a->dial[a->n] = d;
@@ -352,17 +365,17 @@ static int by_halving(struct sm__tuning *t, unsigned *winner)
 
 static int by_grid(struct sm__tuning *t, unsigned *winner)
 {
-	unsigned n = sm_tune_grid(t->s->dials, t->s->ndials), *all;
+	unsigned grid = sm_tune_grid(t->s->dials, t->s->ndials), n = 0, *all;
 	int rc = 0;
 
-	if (n > SM_TUNE_GRID)
+	if (grid > SM_TUNE_GRID)
 		return -E2BIG;
-	all = calloc(n, sizeof(*all));
+	all = calloc(grid, sizeof(*all));
 	if (all == NULL)
 		return -ENOMEM;
-	for (unsigned i = 0; i < n && rc == 0; i++) {
+	for (unsigned i = 0; i < grid && rc == 0; i++) {
 		struct sm_tune_point p = {{0}};
-		unsigned rest = i;
+		unsigned rest = i, known = t->found->ntried;
 		int at;
 
 		for (unsigned d = 0; d < t->s->ndials; d++) {
@@ -372,8 +385,8 @@ static int by_grid(struct sm__tuning *t, unsigned *winner)
 		at = sm__tuning_point(t, &p);
 		if (at < 0)
 			rc = at;
-		else
-			all[i] = (unsigned)at;
+		else if (i == 0 || (unsigned)at >= known) /* not one that differs in nothing */
+			all[n++] = (unsigned)at;
 	}
 	if (rc == 0)
 		rc = sm__tuning_run(t, "grid", all, n, reps_for(t, HALVE_BY, n, 2, 50));

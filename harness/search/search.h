@@ -40,6 +40,9 @@
 struct sm_tune_dial {
 	const char *name;
 	unsigned levels; /* 2 or more; level 0 is the default */
+	/* It does something beside this level of another dial only, which needs none itself: 1 +
+	 * the dial; 0: it always does. */
+	unsigned of, at;
 };
 
 /* A level for each dial. */
@@ -89,7 +92,9 @@ struct sm_tune_tried {
 	unsigned excused; /* samples in which the default has none, either */
 	double median;	  /* of the scores; NAN: none, or it fails more often than the default */
 	double memory;	  /* the largest ratio of any work; NAN: not known */
-	bool screened;	  /* it is the default but for one dial */
+	/* It is the default but for one dial, and for what that one needs: 1 + the dial; 0: not
+	 * so. */
+	unsigned screened;
 };
 
 struct sm_tune_found {
@@ -109,7 +114,10 @@ struct sm_tune_found {
 int sm_tune_search(const struct sm_tune_search *s, struct sm_tune_found *out);
 void sm_tune_found_free(struct sm_tune_found *f);
 
-/* How many points the grid has; more than SM_TUNE_GRID: that and one. */
+/* Takes out the levels that do nothing there: what differs in these alone is one point. */
+void sm_tune_settle(const struct sm_tune_dial *dials, unsigned n, struct sm_tune_point *p);
+
+/* How many points the grid has at most; more than SM_TUNE_GRID: that and one. */
 unsigned sm_tune_grid(const struct sm_tune_dial *dials, unsigned n);
 
 #endif

@@ -15,8 +15,8 @@ struct sm__tuning {
 	bool keep;	   /* the next batch is the confirmation: into the found total and works */
 };
 
-/* The index of the point among the tried, which it joins if it is new; -ENOMEM. */
-int sm__tuning_point(struct sm__tuning *t, const struct sm_tune_point *p);
+/* The index of the point, settled, among the tried, which it joins if it is new; -ENOMEM. */
+int sm__tuning_point(struct sm__tuning *t, const struct sm_tune_point *wanted);
 
 /* Measures the points, of which [0] is 0, the default, and adds their scores to what is known. */
 int sm__tuning_run(struct sm__tuning *t, const char *stage, const unsigned *points, unsigned n,

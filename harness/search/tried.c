@@ -7,14 +7,23 @@
 #include "harness/judge/statistics.h"
 #include "harness/search/search_internal.h"
 
-int sm__tuning_point(struct sm__tuning *t, const struct sm_tune_point *p)
+void sm_tune_settle(const struct sm_tune_dial *dials, unsigned n, struct sm_tune_point *p)
+{
+	for (unsigned d = 0; d < n; d++)
+		if (dials[d].of != 0 && p->level[dials[d].of - 1] != dials[d].at)
+			p->level[d] = 0;
+}
+
+int sm__tuning_point(struct sm__tuning *t, const struct sm_tune_point *wanted)
 {
 	struct sm_tune_found *f = t->found;
+	struct sm_tune_point p = *wanted;
 	struct sm_tune_tried *tried;
 	double *expected;
 
+	sm_tune_settle(t->s->dials, t->s->ndials, &p);
 	for (unsigned i = 0; i < f->ntried; i++)
-		if (memcmp(&f->tried[i].point, p, sizeof(*p)) == 0)
+		if (memcmp(&f->tried[i].point, &p, sizeof(p)) == 0)
 			return (int)i;
 	tried = realloc(f->tried, (f->ntried + 1) * sizeof(*tried));
 	if (tried == NULL)
@@ -26,7 +35,7 @@ int sm__tuning_point(struct sm__tuning *t, const struct sm_tune_point *p)
 	t->expected = expected;
 	expected[f->ntried] = NAN;
 	tried[f->ntried] = (struct sm_tune_tried){
-		.point = *p, .median = f->ntried == 0 ? 0 : NAN, .memory = NAN};
+		.point = p, .median = f->ntried == 0 ? 0 : NAN, .memory = NAN};
 	return (int)f->ntried++;
 }
 

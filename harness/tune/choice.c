@@ -16,6 +16,22 @@
 /* One refill for so many allocations, and caches of whatever size cannot matter. */
 #define SELDOM 5000
 
+/* Nothing marks, or nothing that would be marked by span: how that is done cannot matter. */
+static void choose_marking(struct sm_space *s, const struct sm_counterfactual *c)
+{
+	static const char *const keys[] = {"gc.mark", "gc.dense", "gc.kernel", "gc.fifo",
+					   "gc.assist_slice"};
+	bool none = c->cycles == 0;
+
+	if (!none && c->spans != 0) /* NAN: not known */
+		return;
+	fprintf(stderr, "tune: gc.mark, gc.dense, gc.kernel%s left out: %s\n",
+		none ? ", gc.fifo, gc.assist_slice" : "",
+		none ? "there is no collection" : "no object of these workloads is marked by span");
+	for (unsigned i = 0; i < (none ? 5 : 3); i++)
+		sm_space_drop(s, keys[i]);
+}
+
 int sm_choice_make(struct sm_space *s, const struct sm_counterfactual *c)
 {
 	static const char *const lists[] = {"cache.slots", "cache.batch", "cache.spans"};
@@ -24,6 +40,7 @@ int sm_choice_make(struct sm_space *s, const struct sm_counterfactual *c)
 	double rate = sm_counterfactual_rate(c, c->windows ? 32768 : 16384);
 	int rc = 0;
 
+	choose_marking(s, c);
 	if (c->n == 0)
 		return 0;
 	if (rate < 1000.0 / SELDOM) {

@@ -193,7 +193,7 @@ int sm_counterfactual_read(FILE *in, bool windows, const struct sm_cache_sizes *
 	struct sums *sums = calloc(1, sizeof(*sums));
 	int rc = line != NULL && sums != NULL ? 0 : -ENOMEM;
 
-	*out = (struct sm_counterfactual){.windows = windows};
+	*out = (struct sm_counterfactual){.windows = windows, .cycles = NAN, .spans = NAN};
 	while (rc == 0 && fgets(line, MAX_LINE, in) != NULL) {
 		cJSON *record = cJSON_Parse(line);
 

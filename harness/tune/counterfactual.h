@@ -5,6 +5,7 @@
  *
  *     lists    span and malloc: recorded, step by step, for lists of 2 to 2048 slots
  *     windows  gc: the bytes of a class over the window, or over what a span gives at most
+ *     marking  gc: whether anything is marked by span at all (marking.c)
  */
 #ifndef SM_HARNESS_COUNTERFACTUAL_H
 #define SM_HARNESS_COUNTERFACTUAL_H
@@ -41,6 +42,9 @@ struct sm_counterfactual {
 	unsigned n;
 	unsigned threads;
 	char why[200]; /* nothing was recorded: the reason */
+	/* Of one sample of each case with gc.mark=spans: its collections, and the spans that were
+	 * taken from the queue. NAN: none was measured. */
+	double cycles, spans;
 };
 
 /* Caches of the machine, in bytes; 0: not known. */
@@ -52,6 +56,9 @@ struct sm_cache_sizes {
  * and why says it. Free in every case. */
 int sm_counterfactual_record(struct sm_trials *t, const char *backend,
 			     const struct sm_cache_sizes *sizes, struct sm_counterfactual *out);
+/* Runs it once as it is with gc.mark=spans, and sets cycles and spans. 0, or -ECANCELED, -ENOMEM.
+ */
+int sm_marking_record(struct sm_trials *t, struct sm_counterfactual *out);
 /* Of a file of records, one a line. 0, -EINVAL, -ENOMEM. */
 int sm_counterfactual_read(FILE *in, bool windows, const struct sm_cache_sizes *sizes,
 			   struct sm_counterfactual *out);
@@ -59,8 +66,8 @@ int sm_counterfactual_read(FILE *in, bool windows, const struct sm_cache_sizes *
 int sm_counterfactual_measured(const struct sm_trials *t, struct sm_counterfactual *c);
 void sm_counterfactual_free(struct sm_counterfactual *c);
 
-/* Takes knobs of the caches out of s that cannot matter, and puts in those of a class. 0, -ENOMEM.
- */
+/* Takes knobs of the caches and of marking out of s that cannot matter, and puts in those of a
+ * class. 0, -ENOMEM. */
 int sm_choice_make(struct sm_space *s, const struct sm_counterfactual *c);
 /* Keeps with the recorded run what was chosen; 0 or -errno. */
 int sm_choice_keep(struct sm_trials *t, const struct sm_space *s);

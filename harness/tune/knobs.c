@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/scankernel.h"
 #include "harness/base/suggest.h"
 #include "harness/plan/variant.h"
 #include "spanmark/gc.h"
@@ -26,6 +27,11 @@ static const struct {
 	char equals, comma;
 } parts[] = {
 	{"MALLOC_CONF", ':', ','}, {"GLIBC_TUNABLES", '=', ':'}, {"SPANMARK_MALLOC", '=', ','}};
+
+/* Knobs that do something beside this value of another one only. */
+static const struct {
+	const char *key, *of, *value;
+} needs[] = {{"gc.dense", "gc.mark", "spans"}, {"gc.kernel", "gc.mark", "spans"}};
 
 /* ---- which knobs -------------------------------------------------------------------------- */
 
@@ -59,6 +65,14 @@ static bool is_variable(const char *key)
 	       sm_job_setting_variable(key) != NULL;
 }
 
+/* A kernel that this CPU has, and that is not the one it would take by itself. */
+static bool is_other_kernel(const char *name)
+{
+	const struct sm_scan_kernel *k = sm__scan_kernel(name);
+
+	return k != NULL && k != sm__scan_kernel(NULL);
+}
+
 /* Does this build take the value? A table serves builds of several ages. */
 static bool takes(const char *key, const char *value, char *err, size_t errlen)
 {
@@ -85,7 +99,9 @@ static int add_knob(struct sm_space *s, const char *key, size_t keylen, const ch
 		char value[128], err[256];
 
 		snprintf(value, sizeof(value), "%.*s", (int)len, at);
-		if (separators[0] == ',' || takes(k->key, value, err, sizeof(err)))
+		if (separators[0] == ',' ||
+		    (takes(k->key, value, err, sizeof(err)) &&
+		     (strcmp(k->key, "gc.kernel") != 0 || is_other_kernel(value))))
 			rc = sm_strings_add(&k->values, at, len);
 		at += len;
 		if (*at == '\0')
@@ -176,6 +192,31 @@ static int check_levels(const struct sm_space *s, char *err, size_t errlen)
 	return 0;
 }
 
+static int find(const struct sm_space *s, const char *key)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (strcmp(s->knobs[i].key, key) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* Which dials need which level of which other one. */
+static void link_dials(struct sm_space *s)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		s->dials[i].of = s->dials[i].at = 0;
+	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
+		int of = find(s, needs[i].of), it = find(s, needs[i].key);
+
+		for (size_t v = 0; of >= 0 && it >= 0 && v < s->knobs[of].values.n; v++) {
+			if (strcmp(s->knobs[of].values.v[v], needs[i].value) != 0)
+				continue;
+			s->dials[it].of = (unsigned)of + 1;
+			s->dials[it].at = (unsigned)v + 1;
+		}
+	}
+}
+
 int sm_space_make(struct sm_space *s, const char *backend, const struct sm_strings *chosen,
 		  char *err, size_t errlen)
 {
@@ -208,21 +249,23 @@ int sm_space_make(struct sm_space *s, const char *backend, const struct sm_strin
 	}
 	if (rc == -ENOMEM)
 		snprintf(err, errlen, "out of memory");
+	link_dials(s);
 	return rc;
 }
 
 void sm_space_drop(struct sm_space *s, const char *key)
 {
-	for (unsigned i = 0; i < s->n; i++) {
-		if (strcmp(s->knobs[i].key, key) != 0)
-			continue;
-		free(s->knobs[i].key);
-		sm_strings_free(&s->knobs[i].values);
-		memmove(&s->knobs[i], &s->knobs[i + 1], (s->n - i - 1) * sizeof(s->knobs[0]));
-		memmove(&s->dials[i], &s->dials[i + 1], (s->n - i - 1) * sizeof(s->dials[0]));
-		s->n--;
+	int at = find(s, key);
+	size_t behind = at >= 0 ? s->n - (size_t)at - 1 : 0;
+
+	if (at < 0)
 		return;
-	}
+	free(s->knobs[at].key);
+	sm_strings_free(&s->knobs[at].values);
+	memmove(&s->knobs[at], &s->knobs[at + 1], behind * sizeof(s->knobs[0]));
+	memmove(&s->dials[at], &s->dials[at + 1], behind * sizeof(s->dials[0]));
+	s->n--;
+	link_dials(s);
 }
 
 int sm_space_add(struct sm_space *s, const char *key, const char *value, const char *why)

@@ -58,7 +58,7 @@ int sm_counterfactual_record(struct sm_trials *t, const char *backend,
 	int fd = library != NULL ? mkstemp(file) : -1, rc = 0;
 	FILE *in = NULL;
 
-	*out = (struct sm_counterfactual){0};
+	*out = (struct sm_counterfactual){.cycles = NAN, .spans = NAN};
 	if (fd < 0) {
 		snprintf(out->why, sizeof(out->why),
 			 library != NULL ? "no temporary file can be made"

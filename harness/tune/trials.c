@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "harness/compare/compare.h"
+#include "harness/plan/job.h"
+#include "harness/plan/plan.h"
 #include "harness/store/store.h"
 #include "harness/process/child.h"
 
@@ -122,6 +124,57 @@ static int new_run(const struct sm_trials *t, const char *note, const struct sm_
 	rc = rc ? rc : add(argv, note);
 	rc = rc ? rc : add_number(argv, "--reps", reps);
 	return rc ? rc : add_number(argv, "--seed", seed_of(t));
+}
+
+/* ---- before anything is measured ----------------------------------------------------------- */
+
+static int add_workload(struct sm_strings *workloads, const char *job)
+{
+	struct sm_pool pool = {0};
+	struct sm_record rec;
+	int rc = sm_job_describe(job, &rec, &pool);
+
+	for (size_t i = 0; rc == 0 && i < workloads->n; i++)
+		rc = strcmp(workloads->v[i], rec.workload) == 0;
+	if (rc == 0)
+		rc = add(workloads, rec.workload);
+	if (rc >= 0)
+		sm_record_free(&rec);
+	sm_pool_free(&pool);
+	return rc < 0 ? rc : 0;
+}
+
+static int plan_step(struct sm_trials *t, struct sm_strings *argv, struct sm_strings *workloads)
+{
+	struct sm_run_options opt;
+	struct sm_plan plan = {0};
+	int rc;
+
+	sm_run_options_init(&opt);
+	rc = sm_run_options_parse(&opt, (int)argv->n, argv->v, t->err, sizeof(t->err));
+	if (rc == 0)
+		rc = sm_plan_build(&opt, &plan, t->err, sizeof(t->err));
+	for (unsigned i = 0; i < plan.njobs && rc == 0; i++)
+		rc = add_workload(workloads, plan.jobs[i]);
+	sm_plan_free(&plan);
+	sm_run_options_free(&opt);
+	return rc;
+}
+
+int sm_trials_check(struct sm_trials *t, struct sm_strings *workloads)
+{
+	struct sm_tune_point points[1 + SM_TUNE_KNOBS * SM_TUNE_LEVELS] = {0};
+	struct sm_strings argv = {0};
+	unsigned n = 1;
+	int rc;
+
+	for (unsigned k = 0; k < t->space->n; k++)
+		for (unsigned v = 1; v < t->space->dials[k].levels; v++)
+			points[n++].level[k] = (unsigned char)v;
+	rc = new_run(t, "check", points, n, 1, &argv);
+	rc = rc ? rc : plan_step(t, &argv, workloads);
+	sm_strings_free(&argv);
+	return rc;
 }
 
 static int run_step(struct sm_trials *t, const char *note, const struct known *known,

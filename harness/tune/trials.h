@@ -33,8 +33,15 @@ struct sm_trials {
 	int64_t screened;	   /* of the screening; 0: none */
 	struct sm_strings works;   /* "churn size=64" */
 	struct sm_strings figures; /* of each: what was read, "ns_per_op" */
-	char err[512];
+	char err[800];
 };
+
+/*
+ * What spanmark run would refuse of the options or of a value of a knob alone, before anything is
+ * measured; the names of what it would run, once each, in workloads. 0, or -errno and one line in
+ * err.
+ */
+int sm_trials_check(struct sm_trials *t, struct sm_strings *workloads);
 
 /* A sm_tune_measure_fn over a struct sm_trials; the line for the user is in err. */
 int sm_trials_measure(void *trials, const char *stage, const struct sm_tune_point *points,

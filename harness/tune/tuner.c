@@ -85,28 +85,37 @@ static void say(void *ctx, const char *stage, unsigned points, unsigned reps)
 			   : 0);
 }
 
-/* "churn=2" is for all cases of churn. */
-static int resolve_weights(struct sm_tuner *t, unsigned nworks)
+/* "churn=2" is for all cases of churn, "churn size=64" among them. */
+static bool weighs(const char *text, const char *name)
 {
-	for (unsigned w = 0; w < nworks; w++)
+	size_t len = strcspn(text, "=");
+
+	return strncmp(name, text, len) == 0 && (name[len] == '\0' || name[len] == ' ');
+}
+
+static void resolve_weights(struct sm_tuner *t, unsigned nworks)
+{
+	for (unsigned w = 0; w < nworks; w++) {
 		t->search.weights[w] = t->weights.n > 0 ? 1 : 0;
+		for (size_t i = 0; i < t->weights.n; i++)
+			if (weighs(t->weights.v[i], t->trials.works.v[w]))
+				t->search.weights[w] =
+					strtod(strchr(t->weights.v[i], '=') + 1, NULL);
+	}
+}
+
+/* Each is a number, and of something that is measured. */
+static int check_weights(struct sm_tuner *t, const struct sm_strings *workloads)
+{
 	for (size_t i = 0; i < t->weights.n; i++) {
 		const char *text = t->weights.v[i];
-		size_t len = strcspn(text, "=");
 		char *end;
-		double v = strtod(text + len + 1, &end);
+		double v = strtod(strchr(text, '=') + 1, &end);
 		bool any = false;
 
-		for (unsigned w = 0; w < nworks; w++) {
-			const char *name = t->trials.works.v[w];
-
-			if (strncmp(name, text, len) != 0 ||
-			    (name[len] != '\0' && name[len] != ' '))
-				continue;
-			t->search.weights[w] = v;
-			any = true;
-		}
-		if (any && *end == '\0' && v >= 0 && isfinite(v))
+		for (size_t w = 0; w < workloads->n; w++)
+			any |= weighs(text, workloads->v[w]);
+		if (any && end[-1] != '=' && *end == '\0' && v >= 0 && isfinite(v))
 			continue;
 		snprintf(t->err, sizeof(t->err),
 			 "--weight '%.60s'; allowed: WORKLOAD=NUMBER, of a workload that is "
@@ -115,6 +124,23 @@ static int resolve_weights(struct sm_tuner *t, unsigned nworks)
 		return -EINVAL;
 	}
 	return 0;
+}
+
+int sm_tuner_check(struct sm_tuner *t)
+{
+	struct sm_strings workloads = {0};
+	int rc;
+
+	t->trials.store = t->store;
+	t->trials.args = &t->args;
+	t->trials.space = &t->space;
+	t->trials.objective = &t->objective;
+	rc = sm_trials_check(&t->trials, &workloads);
+	if (rc && t->trials.err[0] != '\0')
+		snprintf(t->err, sizeof(t->err), "%s", t->trials.err);
+	rc = rc ? rc : check_weights(t, &workloads);
+	sm_strings_free(&workloads);
+	return rc;
 }
 
 static int measure(void *ctx, const char *stage, const struct sm_tune_point *points, unsigned n,
@@ -126,7 +152,9 @@ static int measure(void *ctx, const char *stage, const struct sm_tune_point *poi
 	if (rc && t->trials.err[0] != '\0')
 		snprintf(t->err, sizeof(t->err), "%s", t->trials.err);
 	t->used_s += rc ? 0 : out->seconds;
-	return rc ? rc : resolve_weights(t, out->nworks);
+	if (rc == 0)
+		resolve_weights(t, out->nworks);
+	return rc;
 }
 
 /* The caches of this machine, the smallest of each level. */
@@ -172,6 +200,8 @@ static int look_ahead(struct sm_tuner *t)
 	}
 	say(t, "record", 1, 1);
 	rc = sm_counterfactual_record(&t->trials, t->backend, &sizes, &t->counterfactual);
+	if (rc == 0 && known == 0 && t->knobs.n == 0 && strcmp(t->backend, "gc") == 0)
+		rc = sm_marking_record(&t->trials, &t->counterfactual);
 	if (rc == 0 && t->format == 0) {
 		sm_counterfactual_preview(&t->counterfactual, stdout);
 		putchar('\n');
@@ -184,10 +214,6 @@ int sm_tuner_search(struct sm_tuner *t)
 {
 	int rc;
 
-	t->trials.store = t->store;
-	t->trials.args = &t->args;
-	t->trials.space = &t->space;
-	t->trials.objective = &t->objective;
 	t->trials.say = say;
 	t->trials.ctx = t;
 	t->search = (struct sm_tune_search){

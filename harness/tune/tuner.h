@@ -35,7 +35,9 @@ struct sm_tuner {
 	char err[800];
 };
 
-/* All calls: 0, or -errno and one line in err. Its id: a new one, or with resume the last one's. */
+/* All calls: 0, or -errno and one line in err. Whether it can be measured, before anything is. */
+int sm_tuner_check(struct sm_tuner *t);
+/* Its id: a new one, or with resume the last one's. */
 int sm_tuner_identify(struct sm_tuner *t);
 int sm_tuner_search(struct sm_tuner *t);
 /* Keeps, prints and writes it. Exit status. */

@@ -47,7 +47,7 @@ const struct sm_tune_tried *sm_tuning_alone(const struct sm_tuning *t, unsigned 
 	for (unsigned i = 0; i < t->found->ntried; i++) {
 		const struct sm_tune_tried *x = &t->found->tried[i];
 
-		if (x->screened && x->point.level[knob] == level)
+		if (x->screened == knob + 1 && x->point.level[knob] == level)
 			return x;
 	}
 	return NULL;

@@ -94,6 +94,7 @@ static const struct sm_tune_tried *beside(const struct sm_tuning *t, unsigned di
 	struct sm_tune_point p = t->found->tried[t->found->winner].point;
 
 	p.level[dial] = (unsigned char)level;
+	sm_tune_settle(t->space->dials, t->space->n, &p);
 	for (unsigned i = 0; i < t->found->ntried; i++)
 		if (memcmp(&t->found->tried[i].point, &p, sizeof(p)) == 0)
 			return &t->found->tried[i];

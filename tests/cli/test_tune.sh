@@ -47,15 +47,34 @@ rm long.ini
 refuse "there is no store" tune -w churn --resume
 refuse "--output: cannot write 'no/x.ini'" tune -w churn -b span --budget 1s -o no/x.ini
 refuse "--output 'spanmark.db' is the store" tune -w churn -b span --budget 1s -o spanmark.db
+# What spanmark run refuses, tune does, in its words, before anything is measured or kept, and with --dry-run.
+for dry in "" --dry-run; do
+	# shellcheck disable=SC2086
+	{
+		refuse "did you mean 'churn'" tune $dry -w chrn
+		refuse "unknown parameter 'opps'" tune $dry -w churn -p opps=1
+		refuse "unknown setting 'gc.percnt'" tune $dry -w churn -s gc.percnt=1
+		refuse "env.NAME" tune $dry -w churn -s gc.percnt=1
+		refuse "'/no/such' does not exist" tune $dry --program /no/such -b libc
+		refuse "--backend gc does not apply to a program" tune $dry --program true
+		refuse "--place up: unknown policy" tune $dry -w churn -k place=up
+		refuse "--variant: workers=257: allowed: 1 to 256" tune $dry -w churn -k workers=257
+		refuse "--counters=none contradicts" tune $dry -w churn --objective misses --counters none
+		for weight in ring=2 churn=-1 churn=2x churn=nan; do
+			refuse "--weight '$weight'; allowed: WORKLOAD=NUMBER, of a workload that is measured" \
+				tune $dry -w churn --weight $weight
+		done
+	}
+done
+refuse "--weight: 'churn' is not allowed; allowed: WORKLOAD=N" tune -w churn --weight churn
+expect 0 "$cmd" tune --dry-run -w churn --weight churn=0.5
 expect 0 "$cmd" tune --dry-run -b gc && says "cache.window" && says "8k, 16k" && says "configurations to screen" &&
-	says "churn,binary-trees,lru-cache,handoff,larson,ring"
+	says "churn,binary-trees,lru-cache,handoff,larson,ring" && says "gc.dense" && says "gc.kernel"
 [ "$(ls -A)" = "err
 out
 plain.ini" ] || bad "something was left: $(ls -A)"
-# What spanmark run refuses, tune does, in its words.
-expect 2 "$cmd" tune -w chrn --budget 1s && says "did you mean 'churn'" err
+# What only a sample tells.
 expect 2 "$cmd" tune -w churn --budget 1s --objective p999 -b span -k cache.slots && says "churn reports none of the objective's" err
-expect 2 "$cmd" tune -w churn --budget 1s -b span -k cache.slots=5 --weight ring=2 && says "--weight 'ring=2'" err
 rm -f spanmark.db*
 
 # ---- a knob that matters ---------------------------------------------------------------------------
@@ -113,6 +132,13 @@ for size in 8, 16: # what was computed is what was counted
 assert by[2]["predicted"] > by[8]["predicted"] > by[64]["predicted"], by
 assert by[2]["held_bytes"] < by[64]["held_bytes"], by
 assert "measured" not in by[64], by' "prediction and measurement"
+
+# ---- how marking is done, where something is marked so ------------------------------------------------
+expect 0 "$cmd" tune -w churn -p ops=2000 -b gc --budget 1s --store m.db -o m.ini -f json
+says "gc.mark, gc.dense, gc.kernel, gc.fifo, gc.assist_slice left out: there is no collection" err
+py 'd = json.load(open("out"))
+knobs = [c["title"] for c in d["curves"]]
+assert "gc.percent" in knobs and not [k for k in knobs if k in ("gc.mark", "gc.dense", "gc.kernel", "gc.fifo")], knobs' "knobs of marking"
 
 # ---- a program, by its environment -----------------------------------------------------------------
 printf '#!/bin/sh\n[ "${KNOB:-}" = fast ] || sleep 0.1\n' >slow && chmod +x slow

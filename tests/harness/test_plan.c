@@ -111,8 +111,8 @@ START_TEST(variants_are_refused_by_word)
 		{"env.1X=3", "does not begin with LD_"},
 		{"env.LD_PRELOAD=x.so", "does not begin with LD_"},
 		{"place=nowhere", "nowhere"},
-		{"workers=0", "workers=0: allowed: 1 to 4096"},
-		{"workers=x", "workers=x: allowed: 1 to 4096"},
+		{"workers=0", "workers=0: allowed: 1 to 256"},
+		{"workers=x", "workers=x: allowed: 1 to 256"},
 		{"env.=x", "allowed: env.NAME=VALUE"},
 	};
 

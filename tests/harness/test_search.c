@@ -17,7 +17,8 @@
 /* ---- a surface, and its meter ------------------------------------------------------------- */
 
 static const struct sm_tune_dial dials[] = {
-	{"window", 5}, {"spans", 4}, {"mode", 3}, {"percent", 4}, {"place", 2},
+	{"window", 5, 0, 0},  {"spans", 4, 0, 0}, {"mode", 3, 0, 0},
+	{"percent", 4, 0, 0}, {"place", 2, 0, 0},
 };
 #define NDIALS 5
 
@@ -275,6 +276,57 @@ START_TEST(weights_decide_whose_time_counts)
 }
 END_TEST
 
+/* ---- knobs that need another's value -------------------------------------------------------- */
+
+static const struct sm_tune_dial needy[] = {
+	{"mark", 3, 0, 0}, {"dense", 4, 1, 1}, {"place", 2, 0, 0}};
+
+static bool is_settled(const struct sm_tune_point *p)
+{
+	return p->level[1] == 0 || p->level[0] == 1;
+}
+
+/* mark 1 is worse by itself, and best with dense 2; mark 2 is a little better. */
+static double needing(const struct sm_tune_point *p)
+{
+	ck_assert_msg(is_settled(p), "a point is measured in which a level does nothing");
+	return p->level[0] == 2 ? -0.03 : p->level[0] != 1 ? 0 : p->level[1] == 2 ? -0.2 : 0.05;
+}
+
+/* No point twice in a batch: they would be one variant given twice. */
+static int measure_once(void *ctx, const char *stage, const struct sm_tune_point *points,
+			unsigned n, unsigned reps, struct sm_tune_batch *out)
+{
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned k = 0; k < i; k++)
+			ck_assert(memcmp(&points[i], &points[k], sizeof(*points)) != 0);
+	return measure(ctx, stage, points, n, reps, out);
+}
+
+START_TEST(a_level_that_needs_another_is_tried_with_it)
+{
+	for (int m = SM_TUNE_HALVING; m <= SM_TUNE_EXHAUSTIVE; m++)
+		for (unsigned i = 0; i < 20; i++) {
+			struct surface s = {.value = needing, .noise = 0.01, .state = 77 + i};
+			struct sm_tune_search what = search(&s, (enum sm_tune_method)m);
+			const struct sm_tune_tried *w;
+			struct sm_tune_found f;
+
+			what.dials = needy;
+			what.ndials = 3;
+			what.measure = measure_once;
+			ck_assert_int_eq(sm_tune_search(&what, &f), 0);
+			w = &f.tried[f.winner];
+			ck_assert(f.recommended);
+			ck_assert_uint_eq(w->point.level[0], 1);
+			ck_assert_uint_eq(w->point.level[1], 2);
+			if (m == SM_TUNE_EXHAUSTIVE) /* of 24, those that differ in something */
+				ck_assert_uint_eq(f.ntried, 12);
+			sm_tune_found_free(&f);
+		}
+}
+END_TEST
+
 /* ---- what goes wrong ---------------------------------------------------------------------- */
 
 START_TEST(failed_samples_are_no_merit)
@@ -359,7 +411,8 @@ END_TEST
 
 START_TEST(a_grid_too_large_is_refused)
 {
-	static const struct sm_tune_dial many[] = {{"a", 12}, {"b", 12}, {"c", 12}, {"d", 12}};
+	static const struct sm_tune_dial many[] = {
+		{"a", 12, 0, 0}, {"b", 12, 0, 0}, {"c", 12, 0, 0}, {"d", 12, 0, 0}};
 	struct surface s = {.value = flat, .state = 1};
 	struct sm_tune_search what = search(&s, SM_TUNE_EXHAUSTIVE);
 	struct sm_tune_found f;
@@ -377,8 +430,9 @@ int main(void)
 	return SM_SUITE("search", 120, SM_T(nothing_is_recommended_where_nothing_differs),
 			SM_T(the_planted_optimum_is_found), SM_T(it_finds_what_the_grid_finds),
 			SM_T(memory_is_kept_within_bounds), SM_T(what_does_not_pay_is_left_out),
-			SM_T(weights_decide_whose_time_counts), SM_T(failed_samples_are_no_merit),
-			SM_T(what_fails_at_times_is_not_chosen),
+			SM_T(weights_decide_whose_time_counts),
+			SM_T(a_level_that_needs_another_is_tried_with_it),
+			SM_T(failed_samples_are_no_merit), SM_T(what_fails_at_times_is_not_chosen),
 			SM_T(a_search_is_repeated_by_its_values), SM_T(a_small_budget_ends_soon),
 			SM_T(a_grid_too_large_is_refused));
 }

@@ -586,6 +586,38 @@ START_TEST(a_phase_that_did_not_occur_takes_no_time)
 }
 END_TEST
 
+/* A worker that did nothing in a repetition has no row there at all, or an idle one alone, which
+ * the table does not show: its time is 0 in it, as that of a phase is. */
+START_TEST(a_role_that_did_nothing_takes_no_time)
+{
+	static const char *const swept[] = {
+		"",
+		",{\"role\":\"control\",\"phase\":\"idle\",\"metric\":\"time\",\"event\":\"e\","
+		"\"value\":90,\"unit\":\"ns\",\"source\":\"sw\"}",
+		",{\"role\":\"control\",\"phase\":\"sweep\",\"metric\":\"time\",\"event\":\"e\","
+		"\"value\":60,\"unit\":\"ns\",\"source\":\"sw\"}"};
+	struct fake_sample three[3];
+	char wires[3][1024];
+	struct sm_report r;
+	char *text;
+
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(wires[i], sizeof(wires[i]),
+			 "{\"error\":\"\",\"results\":[{\"name\":\"ops\",\"unit\":\"ops\","
+			 "\"value\":1}],\"metrics\":[{\"role\":\"mutator\",\"phase\":\"app\","
+			 "\"metric\":\"time\",\"event\":\"clock\",\"value\":100,\"unit\":\"ns\","
+			 "\"source\":\"sw\"}%s]," TAIL,
+			 swept[i]);
+		three[i] = (struct fake_sample){.ordinal = i, .rep = i, .wire = wires[i]};
+	}
+	r = load(three, 3, 3);
+	text = print(&r, SM_FORMAT_TABLE, SM_BY_ROLE, false);
+	has(text, "control  sweep 1/3      0 ns");
+	free(text);
+	sm_report_free(&r);
+}
+END_TEST
+
 /* Cases that differ in nothing but their mark workers, of a workload that takes threads as a
  * parameter. */
 START_TEST(csv_names_tell_cases_apart)
@@ -1082,9 +1114,9 @@ int main(void)
 		SM_T(cases_are_told_apart), SM_T(calibration_is_used), SM_T(passes_join),
 		SM_T(kinds_and_packages), SM_T(failures_are_named), SM_T(intervals),
 		SM_T(passes_are_no_repetitions), SM_T(a_phase_that_did_not_occur_takes_no_time),
-		SM_T(csv_names_tell_cases_apart), SM_T(empty_run), SM_T(csv_is_tidy),
-		SM_T(csv_is_safe), SM_T(json_has_the_schema), SM_T(hostile_names),
-		SM_T(json_is_utf8), SM_T(other_locales), SM_T(what_is_not_finite_is_null),
-		SM_T(numbers), SM_T(output_appears_whole), SM_T(output_through_a_link),
-		SM_T(output_refusals), SM_T(output_on_a_full_disk));
+		SM_T(a_role_that_did_nothing_takes_no_time), SM_T(csv_names_tell_cases_apart),
+		SM_T(empty_run), SM_T(csv_is_tidy), SM_T(csv_is_safe), SM_T(json_has_the_schema),
+		SM_T(hostile_names), SM_T(json_is_utf8), SM_T(other_locales),
+		SM_T(what_is_not_finite_is_null), SM_T(numbers), SM_T(output_appears_whole),
+		SM_T(output_through_a_link), SM_T(output_refusals), SM_T(output_on_a_full_disk));
 }
