@@ -39,9 +39,14 @@ int sm__store_choose_journal(struct sm_store *s, const char *network);
 int sm__store_define(struct sm_store *s, const struct sm_row_type *type);
 int sm__store_insert(struct sm_store *s, const struct sm_row_type *type, int64_t sample,
 		     const void *rows, size_t n);
-/* array: where a pointer to rows is; *st: NULL at first, for the caller to finalize after the last
- * sample. -EILSEQ: a word that is none of its enum's. */
-int sm__store_load_rows(struct sm_store *s, const struct sm_row_type *type, sqlite3_stmt **st,
-			int64_t sample, void *array, size_t *n, struct sm_pool *pool);
+/* The rows of a sample, which are malloc'ed, and how many it has: where they go. */
+struct sm__rows_of {
+	int64_t sample;
+	void **array; /* NULL at first */
+	size_t *n;
+};
+/* Of n samples, by number. -EILSEQ: a word that is none of its enum's. */
+int sm__store_load_rows(struct sm_store *s, const struct sm_row_type *type,
+			const struct sm__rows_of *of, size_t n, struct sm_pool *pool);
 
 #endif

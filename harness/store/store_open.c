@@ -250,7 +250,9 @@ static const char *network_of(const char *path)
 
 static int open_file(struct sm_store *s, const char *path, int flags)
 {
-	int rc = sm__store_fail(s, sqlite3_open_v2(path, &s->db, flags, NULL));
+	/* A store is one thread's: SQLite need not lock its calls. */
+	int rc =
+		sm__store_fail(s, sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL));
 
 	if (rc == 0)
 		sqlite3_busy_timeout(s->db, BUSY_MS);

@@ -2,6 +2,7 @@
  * store_read.c: the reading half of the store. See store.h.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,17 @@ static const char *text_at(sqlite3_stmt *st, int col, struct sm_pool *pool, int 
 	return t != NULL ? t : "";
 }
 
+/* The same, where it is most often what `last` is, of the row before. */
+static const char *text_like(sqlite3_stmt *st, int col, const char *last, struct sm_pool *pool,
+			     int *rc)
+{
+	const char *t = (const char *)sqlite3_column_text(st, col);
+
+	if (last != NULL && t != NULL && strcmp(t, last) == 0)
+		return last;
+	return text_at(st, col, pool, rc);
+}
+
 /* Room for one more in a doubling array. */
 static void *room(void *array, size_t n, size_t size, int *rc)
 {
@@ -35,15 +47,12 @@ static void *room(void *array, size_t n, size_t size, int *rc)
 	return bigger != NULL ? bigger : array;
 }
 
-/* The rows of a sample: a statement for each table. */
-enum { RESULTS, METRICS, SERIES, NTABLES };
-
-static int load_sample(struct sm_store *s, sqlite3_stmt *st, sqlite3_stmt *rows[NTABLES],
-		       struct sm_report *out)
+/* Their numbers in the store go to ids. */
+static int load_sample(struct sm_store *s, sqlite3_stmt *st, int64_t **ids, struct sm_report *out)
 {
+	static const struct sm_record none;
 	struct sm_pool *pool = &out->pool;
-	int64_t id = sqlite3_column_int64(st, 0);
-	struct sm_record *r;
+	const struct sm_record *last;
 	int rc = 0,
 	    status = sm_names_find(sm_outcome_names, (const char *)sqlite3_column_text(st, 10));
 
@@ -55,58 +64,109 @@ static int load_sample(struct sm_store *s, sqlite3_stmt *st, sqlite3_stmt *rows[
 	}
 
 	out->records = room(out->records, out->nrecords, sizeof(*out->records), &rc);
+	*ids = room(*ids, out->nrecords, sizeof(**ids), &rc);
 	if (rc)
 		return rc;
-	r = &out->records[out->nrecords++];
-	*r = (struct sm_record){
+	(*ids)[out->nrecords] = sqlite3_column_int64(st, 0);
+	last = out->nrecords > 0 ? &out->records[out->nrecords - 1] : &none;
+	out->records[out->nrecords++] = (struct sm_record){
 		.ordinal = (unsigned)sqlite3_column_int64(st, 1),
 		.group = (unsigned)sqlite3_column_int64(st, 2),
-		.workload = text_at(st, 3, pool, &rc),
-		.backend = text_at(st, 4, pool, &rc),
-		.params = text_at(st, 5, pool, &rc),
-		.config = text_at(st, 6, pool, &rc),
-		.placement = text_at(st, 7, pool, &rc),
+		.workload = text_like(st, 3, last->workload, pool, &rc),
+		.backend = text_like(st, 4, last->backend, pool, &rc),
+		.params = text_like(st, 5, last->params, pool, &rc),
+		.config = text_like(st, 6, last->config, pool, &rc),
+		.placement = text_like(st, 7, last->placement, pool, &rc),
 		.pass = (unsigned)sqlite3_column_int64(st, 8),
 		.rep = (unsigned)sqlite3_column_int64(st, 9),
 		.status = (enum sm_outcome)status,
-		.message = text_at(st, 11, pool, &rc),
+		.message = text_like(st, 11, last->message, pool, &rc),
 		.took_s = sqlite3_column_double(st, 12),
-		.output = text_at(st, 13, pool, &rc),
-		.warnings = text_at(st, 14, pool, &rc),
-		.library = text_at(st, 15, pool, &rc),
+		.output = text_like(st, 13, last->output, pool, &rc),
+		.warnings = text_like(st, 14, last->warnings, pool, &rc),
+		.library = text_like(st, 15, last->library, pool, &rc),
 	};
-	if (rc == 0)
-		rc = sm__store_load_rows(s, &sm_result_type, &rows[RESULTS], id, &r->results,
-					 &r->nresults, pool);
-	if (rc == 0)
-		rc = sm__store_load_rows(s, &sm_metric_type, &rows[METRICS], id, &r->metrics,
-					 &r->nmetrics, pool);
-	if (rc == 0)
-		rc = sm__store_load_rows(s, &sm_series_type, &rows[SERIES], id, &r->series,
-					 &r->nseries, pool);
 	return rc;
+}
+
+/* The tables of rows, and where a record has theirs. */
+static const struct {
+	const struct sm_row_type *type;
+	size_t array, n;
+} tables[] = {
+	{&sm_result_type, offsetof(struct sm_record, results),
+	 offsetof(struct sm_record, nresults)},
+	{&sm_metric_type, offsetof(struct sm_record, metrics),
+	 offsetof(struct sm_record, nmetrics)},
+	{&sm_series_type, offsetof(struct sm_record, series), offsetof(struct sm_record, nseries)},
+};
+
+static int by_sample(const void *a, const void *b)
+{
+	const struct sm__rows_of *x = a, *y = b;
+
+	return x->sample < y->sample ? -1 : x->sample > y->sample;
+}
+
+/* Of all samples, table by table. ids: of the records. */
+static int load_rows(struct sm_store *s, const int64_t *ids, struct sm_report *out)
+{
+	struct sm__rows_of *of = calloc(out->nrecords + 1, sizeof(*of));
+	int rc = of != NULL ? 0 : -ENOMEM;
+
+	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]) && rc == 0; t++) {
+		for (size_t i = 0; i < out->nrecords; i++) {
+			char *record = (char *)&out->records[i];
+
+			of[i] = (struct sm__rows_of){.sample = ids[i],
+						     .array = (void *)(record + tables[t].array),
+						     .n = (void *)(record + tables[t].n)};
+		}
+		if (out->nrecords > 0)
+			qsort(of, out->nrecords, sizeof(*of), by_sample);
+		rc = sm__store_load_rows(s, tables[t].type, of, out->nrecords, &out->pool);
+	}
+	free(of);
+	return rc;
+}
+
+/* By group, then rep, then pass. */
+static int by_case(const void *a, const void *b)
+{
+	const struct sm_record *x = a, *y = b;
+	const unsigned keys[][2] = {{x->group, y->group},
+				    {x->rep, y->rep},
+				    {x->pass, y->pass},
+				    {x->ordinal, y->ordinal}};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (keys[i][0] != keys[i][1])
+			return keys[i][0] < keys[i][1] ? -1 : 1;
+	return 0;
 }
 
 static int load_samples(struct sm_store *s, struct sm_report *out)
 {
 	int rc = 0, step = SQLITE_DONE;
-	sqlite3_stmt *rows[NTABLES] = {NULL};
+	int64_t *ids = NULL;
 	sqlite3_stmt *st = sm__store_prepare(
 		s,
 		"SELECT id,ordinal,grp,workload,backend,params,config,placement,pass,rep,status,"
-		"message,took_s,output,warnings,library FROM sample WHERE run=? ORDER BY "
-		"grp,rep,pass,ordinal",
+		"message,took_s,output,warnings,library FROM sample WHERE run=? ORDER BY ordinal",
 		&rc);
 
 	if (rc == 0)
 		sqlite3_bind_int64(st, 1, out->run);
 	while (rc == 0 && (step = sqlite3_step(st)) == SQLITE_ROW)
-		rc = load_sample(s, st, rows, out);
+		rc = load_sample(s, st, &ids, out);
 	if (rc == 0)
 		rc = sm__store_fail(s, step);
-	for (int i = 0; i < NTABLES; i++)
-		sqlite3_finalize(rows[i]);
 	sqlite3_finalize(st);
+	if (rc == 0)
+		rc = load_rows(s, ids, out);
+	free(ids);
+	if (out->nrecords > 0) /* not by SQLite, which carries the whole rows through its sorting */
+		qsort(out->records, out->nrecords, sizeof(*out->records), by_case);
 	return rc;
 }
 

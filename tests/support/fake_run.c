@@ -13,7 +13,7 @@ static const char *or_else(const char *text, const char *otherwise)
 	return text ? text : otherwise;
 }
 
-static void add(struct sm_store *s, int64_t run, const struct fake_sample *f)
+void fake_run_add(struct sm_store *s, int64_t run, const struct fake_sample *f)
 {
 	struct sm_pool pool = {0};
 	struct sm_record r = {
@@ -65,6 +65,6 @@ int64_t fake_run(struct sm_store *s, const char *environment, const struct fake_
 		jobs[i] = "{\"workload\":\"graph\"}";
 	ck_assert_msg(sm_store_begin(s, &info, jobs, &run) == 0, "%s", sm_store_error(s));
 	for (unsigned i = 0; i < n; i++)
-		add(s, run, &samples[i]);
+		fake_run_add(s, run, &samples[i]);
 	return run;
 }

@@ -20,6 +20,9 @@ struct fake_sample {
 int64_t fake_run(struct sm_store *s, const char *environment, const struct fake_sample *samples,
 		 unsigned n, unsigned planned);
 
+/* One more sample of the run. */
+void fake_run_add(struct sm_store *s, int64_t run, const struct fake_sample *f);
+
 /* A small environment with counters "cycles", "instructions", "ipc" and the faults, as the planner
  * writes it. */
 extern const char fake_environment[];
