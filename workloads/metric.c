@@ -155,7 +155,7 @@ void *sm_row_add(const struct sm_row_type *type, void *array, size_t *n)
 const struct sm_result *sm_result_find(const struct sm_result *results, size_t n, const char *name)
 {
 	for (size_t i = 0; i < n; i++)
-		if (strcmp(results[i].name, name) == 0)
+		if (results[i].name[0] == name[0] && strcmp(results[i].name, name) == 0)
 			return &results[i];
 	return NULL;
 }

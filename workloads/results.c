@@ -15,7 +15,7 @@ const struct sm_result_desc sm_results[SM_RESULT_COUNT] = {
 const struct sm_result_desc *sm_result_desc_find(const char *name)
 {
 	for (unsigned i = 0; i < SM_RESULT_COUNT; i++)
-		if (strcmp(sm_results[i].name, name) == 0)
+		if (sm_results[i].name[0] == name[0] && strcmp(sm_results[i].name, name) == 0)
 			return &sm_results[i];
 	return NULL;
 }

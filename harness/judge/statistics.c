@@ -12,6 +12,23 @@ static int compare_values(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Most are the few repetitions of a case. */
+static void sort_values(double *v, size_t n)
+{
+	if (n > 16) {
+		qsort(v, n, sizeof(*v), compare_values);
+		return;
+	}
+	for (size_t i = 1; i < n; i++) {
+		double x = v[i];
+		size_t at = i;
+
+		for (; at > 0 && v[at - 1] > x; at--)
+			v[at] = v[at - 1];
+		v[at] = x;
+	}
+}
+
 double sm_stats_quantile(const double *sorted, size_t n, double q)
 {
 	double at = q * (double)(n - 1);
@@ -84,7 +101,7 @@ void sm_stats_compute(double *values, size_t n, double confidence, struct sm_sta
 	out->n = kept;
 	if (kept == 0)
 		return;
-	qsort(values, kept, sizeof(*values), compare_values);
+	sort_values(values, kept);
 	out->min = values[0];
 	out->max = values[kept - 1];
 	out->median = sm_stats_quantile(values, kept, 0.5);

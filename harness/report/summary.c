@@ -15,6 +15,7 @@
 /* A sample's metrics by row: head[row] is the first, next[metric] the next one of its row. */
 struct links {
 	int *head, *next;
+	bool beside; /* the sample is a simulated pass beside others */
 };
 
 struct scope {
@@ -122,8 +123,7 @@ static bool lookup(void *ctx, const char *name, double *value)
 	const struct sm_result *res;
 
 	if (strcmp(name, "ops") == 0) {
-		res = sm_record_result(s->rec,
-				       sm_record_is_beside(s->rec) ? "simulated_ops" : "ops");
+		res = sm_record_result(s->rec, s->links->beside ? "simulated_ops" : "ops");
 		*value = res != NULL ? res->value : 0;
 		return res != NULL && res->has_value;
 	}
@@ -188,6 +188,7 @@ static int link_record(const struct sm__group *g, size_t i, struct links *l)
 	if (l->head == NULL)
 		return -ENOMEM;
 	l->next = l->head + g->nrows;
+	l->beside = sm_record_is_beside(&g->report->records[i]);
 	for (size_t k = 0; k < g->nrows; k++)
 		l->head[k] = -1;
 	for (size_t k = n; k-- > 0;) {
@@ -231,7 +232,7 @@ static void fill_cell(const struct filling *f, size_t row, size_t col, int who, 
 				  .who = who,
 				  .end = end,
 				  .rows = (int)f->g->nrows};
-		bool beside = sm_record_is_beside(s.rec); /* and why it has none goes first */
+		bool beside = l->beside; /* and why it has none goes first */
 
 		if (!(beside && s.absent) && cell_value(&s, c, &v)) {
 			sm__by_rep_take(&with, s.rec->rep, v);

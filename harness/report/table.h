@@ -24,6 +24,13 @@ struct sm_left_out {
 	char names[120];
 };
 
+/* What tells cases apart, each line once made: [record] of the case, where it begins, from 1. */
+struct sm_case_lines {
+	FILE *file;
+	char *text;
+	size_t len, *at;
+};
+
 struct sm_table {
 	const struct sm_report *r;
 	const struct sm_writer *w;
@@ -39,6 +46,7 @@ struct sm_table {
 	struct sm_left_out left_out[SM_TABLE_NOTES];
 	size_t nleft_out;
 	struct cJSON *families;
+	struct sm_case_lines lines;
 	int passes;			   /* counter passes of the run */
 	const char *notes[SM_TABLE_NOTES]; /* reasons, [0] is note 1 */
 	size_t nnotes;
@@ -101,6 +109,9 @@ struct cJSON *sm__table_families(const struct sm_report *r);
 /* Another group of the same workload and backend: then a line of what differs tells them apart. */
 bool sm__table_has_twin(const struct sm_table *t, size_t first);
 void sm__table_case_line(struct sm_table *t, size_t first);
+/* 0 or -ENOMEM; to be closed in every case. */
+int sm__table_lines_open(struct sm_case_lines *l, size_t nrecords);
+void sm__table_lines_close(struct sm_case_lines *l);
 
 /* ---- the parts ---------------------------------------------------------------------------- */
 

@@ -8,6 +8,7 @@
 #include "harness/report/table.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,28 +99,24 @@ bool sm__table_has_twin(const struct sm_table *t, size_t first)
 		"twins");
 }
 
-void sm__table_case_line(struct sm_table *t, size_t first)
+static void make_line(const struct sm_table *t, const struct sm_record *rec, FILE *out)
 {
-	const struct sm_record *rec = &t->r->records[first];
 	char name[128];
 	const cJSON *family =
 		cJSON_GetObjectItemCaseSensitive(t->families, family_of(rec, name, sizeof(name)));
 	const cJSON *keys = cJSON_GetObjectItemCaseSensitive(family, "keys"), *item;
 	cJSON *parts = parts_of(rec);
-	struct sm_wrap w = {t->out, 2, 2, t->width};
+	struct sm_wrap w = {out, 2, 2, t->width};
 	bool said = false;
 
-	fprintf(t->out, "%s  ", SM_DIM(t));
+	fprintf(out, "%s  ", SM_DIM(t));
 	cJSON_ArrayForEach(item, parts)
 	{
-		char *value = cJSON_IsString(item) ? NULL : cJSON_PrintUnformatted(item);
-		char word[256];
+		char *value, word[256];
 
-		if (keys != NULL && keys->child != NULL &&
-		    !cJSON_HasObjectItem(keys, item->string)) {
-			free(value);
+		if (keys != NULL && keys->child != NULL && !cJSON_HasObjectItem(keys, item->string))
 			continue;
-		}
+		value = cJSON_IsString(item) ? NULL : cJSON_PrintUnformatted(item);
 		snprintf(word, sizeof(word), "%s=%s", item->string,
 			 value != NULL ? value : item->valuestring);
 		sm__table_wrap_word(&w, word);
@@ -128,6 +125,34 @@ void sm__table_case_line(struct sm_table *t, size_t first)
 	}
 	if (!said) /* without a setting, among others that have some */
 		sm__table_wrap_word(&w, "default");
-	fprintf(t->out, "%s\n", SM_PLAIN(t));
+	fprintf(out, "%s\n", SM_PLAIN(t));
 	cJSON_Delete(parts);
+}
+
+void sm__table_case_line(struct sm_table *t, size_t first)
+{
+	struct sm_case_lines *l = &t->lines;
+
+	if (l->at[first] == 0) { /* each table of the report shows it */
+		l->at[first] = 1 + (size_t)ftello(l->file);
+		make_line(t, &t->r->records[first], l->file);
+		fputc(0, l->file);
+		fflush(l->file);
+	}
+	fputs(l->text + l->at[first] - 1, t->out);
+}
+
+int sm__table_lines_open(struct sm_case_lines *l, size_t nrecords)
+{
+	l->at = calloc(nrecords + 1, sizeof(*l->at));
+	l->file = l->at != NULL ? open_memstream(&l->text, &l->len) : NULL;
+	return l->file != NULL ? 0 : -ENOMEM;
+}
+
+void sm__table_lines_close(struct sm_case_lines *l)
+{
+	if (l->file != NULL)
+		fclose(l->file);
+	free(l->text);
+	free(l->at);
 }

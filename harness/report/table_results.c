@@ -28,14 +28,16 @@ void sm__table_leave_out(struct sm_table *t, const char *title, const char *reas
 	snprintf(l[i].names + n, sizeof(l[i].names) - n, "%s%s", n > 0 ? ", " : "", title);
 }
 
-/* Has some case a value? *all: each that was measured has one. *reason: of the first without. */
+/* Has some case a value? *all, where it is asked for: each that was measured has one. *reason: of
+ * the first without, where none has. */
 static bool some_have(const struct sm_table *t, const char *name, bool *all, const char **reason)
 {
 	const struct sm_report *r = t->r;
 	bool some = false;
 
-	*all = true;
 	*reason = "";
+	if (all != NULL)
+		*all = true;
 	for (size_t i = 0; i < r->nrecords; i = sm__table_group_end(r, i)) {
 		const char *why;
 		struct sm_stats s;
@@ -44,9 +46,12 @@ static bool some_have(const struct sm_table *t, const char *name, bool *all, con
 			continue;
 		if (sm_summary_result(r, r->records[i].group, name, &s, NULL, &why)) {
 			some = true;
+			if (all == NULL)
+				break;
 			continue;
 		}
-		*all = false;
+		if (all != NULL)
+			*all = false;
 		*reason = **reason ? *reason : why;
 	}
 	return some;
@@ -54,7 +59,7 @@ static bool some_have(const struct sm_table *t, const char *name, bool *all, con
 
 static void choose_results(struct sm_table *t)
 {
-	bool per_op, all;
+	bool per_op;
 	const char *reason;
 
 	some_have(t, "ns_per_op", &per_op, &reason);
@@ -70,7 +75,7 @@ static void choose_results(struct sm_table *t)
 		if (d->shown != SM_SHOWN_COLUMN && d->shown != SM_SHOWN_BRIEF &&
 		    (i != SM_RESULT_wall_s || per_op))
 			continue;
-		t->results[i] = some_have(t, d->name, &all, &reason);
+		t->results[i] = some_have(t, d->name, NULL, &reason);
 		if (!t->results[i] && reason[0])
 			sm__table_leave_out(t, d->title, reason, "");
 	}

@@ -97,6 +97,14 @@ static int backend_width(const struct sm_report *r)
 	return width > SM_TABLE_BACKEND ? SM_TABLE_BACKEND : (int)width;
 }
 
+static void free_table(struct sm_table *t)
+{
+	sm__table_lines_close(&t->lines);
+	free(t->shown);
+	cJSON_Delete(t->families);
+	sm_summary_free(&t->summary);
+}
+
 int sm_write_table(const struct sm_report *r, const struct sm_writer *w, FILE *out)
 {
 	struct sm_table t = {
@@ -107,8 +115,8 @@ int sm_write_table(const struct sm_report *r, const struct sm_writer *w, FILE *o
 	if (rc)
 		return rc;
 	t.shown = calloc(t.summary.ncolumns + 1, sizeof(*t.shown));
-	if (t.shown == NULL) {
-		sm_summary_free(&t.summary);
+	if (sm__table_lines_open(&t.lines, r->nrecords) != 0 || t.shown == NULL) {
+		free_table(&t);
 		return -ENOMEM;
 	}
 	t.backend = backend_width(r);
@@ -125,8 +133,6 @@ int sm_write_table(const struct sm_report *r, const struct sm_writer *w, FILE *o
 	if (w->wide)
 		sm__table_each_group(&t, write_output);
 	sm__table_notes(&t);
-	free(t.shown);
-	cJSON_Delete(t.families);
-	sm_summary_free(&t.summary);
+	free_table(&t);
 	return 0;
 }

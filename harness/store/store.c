@@ -310,15 +310,16 @@ int sm_store_add(struct sm_store *s, int64_t run, const struct sm_record *r)
 		s,
 		"INSERT INTO "
 		"sample(run,ordinal,grp,workload,backend,params,config,placement,pass,rep,status,"
-		"message,took_s,output,warnings,at,library) "
-		"VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		"message,took_s,output,warnings,at,library,shape) "
+		"VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		&rc);
 	if (rc == 0)
-		rc = run_sql(s, st, "iiitttttiittdtttt", run, (int64_t)r->ordinal,
+		rc = run_sql(s, st, "iiitttttiittdtttti", run, (int64_t)r->ordinal,
 			     (int64_t)r->group, r->workload, r->backend, r->params, r->config,
 			     r->placement, (int64_t)r->pass, (int64_t)r->rep,
 			     sm_outcome_names[r->status], r->message, r->took_s, r->output,
-			     r->warnings, now, r->library);
+			     r->warnings, now, r->library,
+			     sm__store_shape(&sm_metric_type, r->metrics, r->nmetrics));
 	sqlite3_finalize(st);
 	id = sqlite3_last_insert_rowid(s->db);
 	if (rc == 0)

@@ -24,7 +24,7 @@
 #include "harness/plan/record.h"
 #include "harness/plan/until.h"
 
-#define SM_STORE_SCHEMA	 6
+#define SM_STORE_SCHEMA	 7
 #define SM_STORE_DEFAULT "spanmark.db" /* in the current folder */
 
 struct sm_store;

@@ -1,6 +1,6 @@
 /*
  * store_internal.h: what the parts of the store share: store_open.c opens, store.c writes,
- * store_read.c reads, store_rows.c does both for the rows of a sample.
+ * store_read.c reads, store_rows.c and store_rows_read.c do so with the rows of a sample.
  */
 #ifndef SM_HARNESS_STORE_INTERNAL_H
 #define SM_HARNESS_STORE_INTERNAL_H
@@ -32,16 +32,27 @@ const char *sm__store_network(unsigned long type);
 /* WAL, or over a network, where it cannot work, a journal. 0 or -errno. */
 int sm__store_choose_journal(struct sm_store *s, const char *network);
 
-/* ---- store_rows.c: results and metrics of a sample ---------------------------------------- */
+/* ---- store_rows.c, store_rows_read.c: results and metrics of a sample --------------------- */
 
 /* Makes the table, or adds what columns an old one lacks. These return 0 or -errno; what went wrong
  * is in s->error. */
 int sm__store_define(struct sm_store *s, const struct sm_row_type *type);
 int sm__store_insert(struct sm_store *s, const struct sm_row_type *type, int64_t sample,
 		     const void *rows, size_t n);
+/*
+ * The shape of rows: equal where all that they say but values and times is equal, row by row, so
+ * that of the samples of a run, which are alike, the first alone is read in full. FNV-1a of 64
+ * bits; 0: it is not known.
+ */
+static inline bool sm__row_varies(const struct sm_field *f)
+{
+	return f->kind == SM_FIELD_VALUE || f->kind == SM_FIELD_NS;
+}
+int64_t sm__store_shape(const struct sm_row_type *type, const void *rows, size_t n);
+
 /* The rows of a sample, which are malloc'ed, and how many it has: where they go. */
 struct sm__rows_of {
-	int64_t sample;
+	int64_t sample, shape;
 	void **array; /* NULL at first */
 	size_t *n;
 };

@@ -94,6 +94,8 @@ static const char *const upgrades[] = {
 	" by_what,environment,topology FROM run ORDER BY id;"
 	"DROP TABLE run; ALTER TABLE run_6 RENAME TO run;"
 	"CREATE INDEX sample_failed ON sample(run) WHERE status NOT IN('ok','n/a');",
+	/* Each sample's rows were read in full, however alike they were. */
+	"ALTER TABLE sample ADD COLUMN shape INTEGER NOT NULL DEFAULT 0;",
 };
 _Static_assert(sizeof(upgrades) / sizeof(upgrades[0]) == SM_STORE_SCHEMA, "a step to each layout");
 

@@ -47,8 +47,13 @@ static void *room(void *array, size_t n, size_t size, int *rc)
 	return bigger != NULL ? bigger : array;
 }
 
-/* Their numbers in the store go to ids. */
-static int load_sample(struct sm_store *s, sqlite3_stmt *st, int64_t **ids, struct sm_report *out)
+/* What is known of a sample's rows before they are read. */
+struct rows_key {
+	int64_t id, shape; /* of metrics */
+};
+
+static int load_sample(struct sm_store *s, sqlite3_stmt *st, struct rows_key **keys,
+		       struct sm_report *out)
 {
 	static const struct sm_record none;
 	struct sm_pool *pool = &out->pool;
@@ -64,10 +69,11 @@ static int load_sample(struct sm_store *s, sqlite3_stmt *st, int64_t **ids, stru
 	}
 
 	out->records = room(out->records, out->nrecords, sizeof(*out->records), &rc);
-	*ids = room(*ids, out->nrecords, sizeof(**ids), &rc);
+	*keys = room(*keys, out->nrecords, sizeof(**keys), &rc);
 	if (rc)
 		return rc;
-	(*ids)[out->nrecords] = sqlite3_column_int64(st, 0);
+	(*keys)[out->nrecords] =
+		(struct rows_key){sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 16)};
 	last = out->nrecords > 0 ? &out->records[out->nrecords - 1] : &none;
 	out->records[out->nrecords++] = (struct sm_record){
 		.ordinal = (unsigned)sqlite3_column_int64(st, 1),
@@ -108,8 +114,8 @@ static int by_sample(const void *a, const void *b)
 	return x->sample < y->sample ? -1 : x->sample > y->sample;
 }
 
-/* Of all samples, table by table. ids: of the records. */
-static int load_rows(struct sm_store *s, const int64_t *ids, struct sm_report *out)
+/* Of all samples, table by table. keys: of the records. */
+static int load_rows(struct sm_store *s, const struct rows_key *keys, struct sm_report *out)
 {
 	struct sm__rows_of *of = calloc(out->nrecords + 1, sizeof(*of));
 	int rc = of != NULL ? 0 : -ENOMEM;
@@ -118,9 +124,11 @@ static int load_rows(struct sm_store *s, const int64_t *ids, struct sm_report *o
 		for (size_t i = 0; i < out->nrecords; i++) {
 			char *record = (char *)&out->records[i];
 
-			of[i] = (struct sm__rows_of){.sample = ids[i],
-						     .array = (void *)(record + tables[t].array),
-						     .n = (void *)(record + tables[t].n)};
+			of[i] = (struct sm__rows_of){
+				.sample = keys[i].id,
+				.shape = tables[t].type == &sm_metric_type ? keys[i].shape : 0,
+				.array = (void *)(record + tables[t].array),
+				.n = (void *)(record + tables[t].n)};
 		}
 		if (out->nrecords > 0)
 			qsort(of, out->nrecords, sizeof(*of), by_sample);
@@ -148,23 +156,24 @@ static int by_case(const void *a, const void *b)
 static int load_samples(struct sm_store *s, struct sm_report *out)
 {
 	int rc = 0, step = SQLITE_DONE;
-	int64_t *ids = NULL;
+	struct rows_key *keys = NULL;
 	sqlite3_stmt *st = sm__store_prepare(
 		s,
 		"SELECT id,ordinal,grp,workload,backend,params,config,placement,pass,rep,status,"
-		"message,took_s,output,warnings,library FROM sample WHERE run=? ORDER BY ordinal",
+		"message,took_s,output,warnings,library,shape FROM sample WHERE run=? ORDER BY "
+		"ordinal",
 		&rc);
 
 	if (rc == 0)
 		sqlite3_bind_int64(st, 1, out->run);
 	while (rc == 0 && (step = sqlite3_step(st)) == SQLITE_ROW)
-		rc = load_sample(s, st, &ids, out);
+		rc = load_sample(s, st, &keys, out);
 	if (rc == 0)
 		rc = sm__store_fail(s, step);
 	sqlite3_finalize(st);
 	if (rc == 0)
-		rc = load_rows(s, ids, out);
-	free(ids);
+		rc = load_rows(s, keys, out);
+	free(keys);
 	if (out->nrecords > 0) /* not by SQLite, which carries the whole rows through its sorting */
 		qsort(out->records, out->nrecords, sizeof(*out->records), by_case);
 	return rc;

@@ -685,6 +685,7 @@ START_TEST(first_layout_is_upgraded)
 		sqlite3_exec(db,
 			     "ALTER TABLE calibration DROP COLUMN label;"
 			     "ALTER TABLE sample DROP COLUMN library;"
+			     "ALTER TABLE sample DROP COLUMN shape;"
 			     "ALTER TABLE metric DROP COLUMN \"by\";"
 			     "ALTER TABLE metric RENAME COLUMN core_kind TO kind;"
 			     "ALTER TABLE metric RENAME COLUMN event TO e;"

@@ -1,8 +1,9 @@
-/* harness/store/store_rows.c: the rows of many samples, each its own. */
-#include "harness/store/store.h"
+/* harness/store/store_rows.c, store_rows_read.c: the rows of many samples, each its own. */
+#include "harness/store/store_internal.h"
 #include "tests/support/fake_run.h"
 
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,20 +34,22 @@ static unsigned pick(unsigned *seed, unsigned n)
 }
 
 /* A worker's answer whose rows differ from those of others in any field, and in how many there
- * are. */
-static void make_wire(unsigned seed, char *text, size_t len)
+ * are; of every ninth in the values alone. */
+static void make_wire(unsigned seed, unsigned ordinal, char *text, size_t len)
 {
 	static const char *const roles[] = {"mutator", "mark", ""};
 	static const char *const reasons[] = {"\"value\":7",
 					      "\"status\":\"denied\",\"reason\":\"r1\"",
 					      "\"status\":\"unsupported\",\"reason\":\"r2\"",
 					      "\"value\":0.5,\"thread\":3,\"running_ns\":12"};
-	unsigned rows = pick(&seed, 5);
+	unsigned rows;
 	size_t n = (size_t)snprintf(text, len, "{\"error\":\"\",\"results\":[");
 
+	seed += ordinal % 9;
+	rows = pick(&seed, 5);
 	for (unsigned i = 0; i < rows; i++)
 		n += (size_t)snprintf(text + n, len - n, "%s{\"name\":\"r%u\",\"value\":%u}",
-				      i ? "," : "", pick(&seed, 3), pick(&seed, 100));
+				      i ? "," : "", pick(&seed, 3), ordinal);
 	n += (size_t)snprintf(text + n, len - n, "],\"metrics\":[");
 	rows = pick(&seed, 5);
 	for (unsigned i = 0; i < rows; i++) {
@@ -54,9 +57,11 @@ static void make_wire(unsigned seed, char *text, size_t len)
 
 		n += (size_t)snprintf(text + n, len - n,
 				      "%s{\"by\":\"%s\",\"role\":\"%s\",\"phase\":\"app\","
-				      "\"metric\":\"m%u\",\"event\":\"e%u\",\"core\":%u,%s}",
+				      "\"metric\":\"m%u\",\"event\":\"e%u\",\"core\":%u,"
+				      "\"enabled_ns\":%u,%s}",
 				      i ? "," : "", pick(&seed, 2) ? "role" : "core", role,
-				      pick(&seed, 3), pick(&seed, 300), pick(&seed, 2), reason);
+				      pick(&seed, 3), pick(&seed, 300), pick(&seed, 2), ordinal * 3,
+				      reason);
 	}
 	snprintf(text + n, len - n, "],\"output\":\"\",\"warnings\":\"\"}");
 }
@@ -95,7 +100,7 @@ static void check_run(struct sm_store *s, int64_t run, unsigned seed)
 
 		ck_assert_uint_eq(is->group, i / 3);
 		ck_assert_uint_eq(is->rep, i % 3);
-		make_wire(seed + is->ordinal, text, sizeof(text));
+		make_wire(seed, is->ordinal, text, sizeof(text));
 		ck_assert_int_eq(
 			sm_record_parse(&want, &pool, text, strlen(text), err, sizeof(err)), 0);
 		same_rows(&sm_result_type, want.results, want.nresults, is->results, is->nresults);
@@ -113,7 +118,7 @@ static void add(struct sm_store *s, int64_t run, unsigned seed, unsigned ordinal
 {
 	char text[4096];
 
-	make_wire(seed + ordinal, text, sizeof(text));
+	make_wire(seed, ordinal, text, sizeof(text));
 	fake_run_add(s, run,
 		     &(struct fake_sample){
 			     .ordinal = ordinal, .group = at / 3, .rep = at % 3, .wire = text});
@@ -141,7 +146,35 @@ START_TEST(two_runs_that_take_turns)
 }
 END_TEST
 
+/* A row that is gone from among those of alike samples is missed. */
+START_TEST(a_sample_of_other_rows_than_it_says_is_damage)
+{
+	static const char wire[] =
+		"{\"error\":\"\",\"results\":[],\"metrics\":["
+		"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"a\",\"value\":1},"
+		"{\"role\":\"mutator\",\"phase\":\"app\",\"metric\":\"b\",\"value\":2}],"
+		"\"output\":\"\",\"warnings\":\"\"}";
+	static const struct fake_sample three[] = {{.ordinal = 0, .wire = wire},
+						   {.ordinal = 1, .rep = 1, .wire = wire},
+						   {.ordinal = 2, .rep = 2, .wire = wire}};
+	struct sm_store *s = open_store(path);
+	int64_t run = fake_run(s, NULL, three, 3, 3);
+	struct sm_report r;
+
+	ck_assert_int_eq(sm_store_load(s, run, &r), 0);
+	ck_assert_ptr_eq(r.records[2].metrics[1].metric, r.records[0].metrics[1].metric);
+	sm_report_free(&r);
+	ck_assert_int_eq(sqlite3_exec(s->db, "DELETE FROM metric WHERE sample=3 AND metric='b'",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	ck_assert_int_eq(sm_store_load(s, run, &r), -EILSEQ);
+	ck_assert_ptr_nonnull(strstr(sm_store_error(s), "damaged"));
+	sm_store_close(s);
+}
+END_TEST
+
 int main(void)
 {
-	return SM_SUITE_EACH("store_rows", 60, setup, teardown, SM_T(two_runs_that_take_turns));
+	return SM_SUITE_EACH("store_rows", 60, setup, teardown, SM_T(two_runs_that_take_turns),
+			     SM_T(a_sample_of_other_rows_than_it_says_is_damage));
 }
