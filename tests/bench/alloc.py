@@ -18,6 +18,7 @@ import re
 import statistics
 import subprocess
 import sys
+import textwrap
 
 # Name, and the libraries that a distribution has it as. mi3 and mi2 are mimalloc.
 INSTALLED = [
@@ -298,7 +299,7 @@ def main():
     peers = [p for p in opts.peers.split(",") if p]
     names = [n for n in opts.found if n in OURS or not peers or n in peers]
     only = tuple(o for o in opts.only.split(",") if o)
-    print("; ".join("%s: %s" % (n, opts.found[n][2]) for n in names if n not in OURS))
+    print(textwrap.fill("; ".join("%s: %s" % (n, opts.found[n][2]) for n in names if n not in OURS), 120))
     print("medians of %d interleaved rounds, load %.1f on %d CPUs\n" % (opts.rounds, os.getloadavg()[0], os.cpu_count()))
     table = Table(names)
     table.head()
