@@ -169,6 +169,62 @@ START_TEST(sparse_spans_come_free)
 }
 END_TEST
 
+/* ---- nodes -------------------------------------------------------------------------------- */
+
+static void begin_on_nodes(unsigned nodes)
+{
+	struct sm_gc_config cfg;
+
+	sm_gc_config_init(&cfg);
+	gctest_config(&cfg);
+	cfg.heap.nnodes = nodes;
+	for (unsigned i = 0; i < nodes; i++) {
+		cfg.heap.node_os[i] = 0;
+		for (unsigned j = 0; j < nodes; j++)
+			cfg.heap.distance[i][j] = i == j ? 10 : 20;
+	}
+	cfg.compact = SM_GC_COMPACT_FULL;
+	cfg.verify = true;
+	ck_assert_int_eq(sm_gc_config_set(&cfg, "numa", "interleave", NULL, 0), 0);
+	gc = sm_gc_create(&cfg, NULL, 0);
+	ck_assert_ptr_nonnull(gc);
+	m = sm_mutator_attach(gc);
+	sm_moving_types(&types, gc, false);
+}
+
+static unsigned node_of(uintptr_t disguised)
+{
+	return (unsigned)((~disguised - gc->range.base) >> gc->range.node_shift);
+}
+
+START_TEST(objects_stay_on_their_node)
+{
+	static uintptr_t before[SLOTS / EACH];
+	unsigned on[3] = {0};
+	struct sm_moving g;
+
+	begin_on_nodes(3);
+	fill_sparsely(sm_type_prefix(gc, 32, 1));
+	hide_all(before);
+	ck_assert_uint_gt(compact().moved_objects, SLOTS / EACH / 2);
+	check_numbers();
+	for (size_t i = 0; i < SLOTS; i += EACH) {
+		ck_assert_uint_eq(node_of(hidden(i)), node_of(before[i / EACH]));
+		on[node_of(hidden(i))]++;
+	}
+	ck_assert(on[0] > 0 && on[1] > 0 && on[2] > 0);
+	sm_moving_init(&g, m, &types, 6000, 1, 0);
+	for (int round = 0; round < 3; round++) {
+		sm_moving_grow(&g, m, 60);
+		sm_moving_link(&g, m, 3000);
+		sm_moving_drop(&g, m, 85);
+		(void)compact();
+		ck_assert(sm_moving_intact(&g, m));
+	}
+	end();
+}
+END_TEST
+
 /* ---- pins --------------------------------------------------------------------------------- */
 
 /* Words of the stack that pin a node of 32 bytes: at its start, inside, at its end, in front. */
@@ -460,6 +516,8 @@ static SM_NOINLINE void let_go(void)
 		sm_store(m, &table_slots()[i], NULL);
 		sm_store(m, &beside.root[i / EACH], NULL);
 		sm_handle_free(m, beside.handle[i / EACH]);
+		/* One that a stale word keeps would keep all the others. */
+		sm_ephemeron_free(m, beside.pair[i / EACH]);
 	}
 }
 
@@ -646,9 +704,9 @@ int main(void)
 {
 	return SM_SUITE("compact", 300, SM_LOOP(contents_are_whole, 0, NMODES),
 			SM_T(nothing_moves_when_off), SM_LOOP(sparse_spans_come_free, 0, 4),
-			SM_LOOP(a_stack_word_pins, 0, 6), SM_LOOP(a_conservative_object_pins, 0, 3),
-			SM_LOOP(the_program_pins, 0, 3), SM_LOOP(a_type_is_unmovable, 0, 3),
-			SM_T(unmovable_arrays_are_of_the_type),
+			SM_T(objects_stay_on_their_node), SM_LOOP(a_stack_word_pins, 0, 6),
+			SM_LOOP(a_conservative_object_pins, 0, 3), SM_LOOP(the_program_pins, 0, 3),
+			SM_LOOP(a_type_is_unmovable, 0, 3), SM_T(unmovable_arrays_are_of_the_type),
 			SM_LOOP(another_threads_words_pin, 0, 2), SM_LOOP(references_follow, 0, 4),
 			SM_T(queued_finalizers_follow), SM_T(tiny_objects_move_with_their_block),
 			SM_T(without_memory_nothing_moves),
