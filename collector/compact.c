@@ -43,6 +43,8 @@ static void publish(struct sm_gc *gc, const struct sm_compaction *n, unsigned er
 
 	sm_lock_acquire(&gc->stats_lock);
 	s->compactions++;
+	if (n->stopped_ns > s->stopped_max_ns)
+		s->stopped_max_ns = n->stopped_ns;
 	s->last = *n;
 	add_compaction(&s->total, n);
 	gc->stats.verify_errors += errors;
@@ -128,22 +130,15 @@ static unsigned move_stopped(struct sm_gc *gc, struct sm_compaction *n)
 	}
 	sm__compact_pin(&v);
 	sm__compact_plan(&v);
-	sm__compact_copy(&v);
-	sm__compact_patch(&v);
+	if (v.n.candidates != 0) {
+		sm__compact_copy(&v);
+		sm__compact_patch(&v);
+	}
 	if (gc->config.verify)
 		errors += verify_moved(gc, before);
 	sm__compact_plan_give(&v);
 	*n = v.n;
 	return errors;
-}
-
-/* What came free is given back to the system, all but a tenth of what is in use. */
-static size_t release_free(struct sm_gc *gc)
-{
-	size_t in_use, dirty;
-
-	sm__pageheap_resident(&gc->heap->pages, &in_use, &dirty);
-	return sm__scavenge(&gc->heap->pages, in_use / 10);
 }
 
 static void compact_full(struct sm_gc *gc)
@@ -162,7 +157,8 @@ static void compact_full(struct sm_gc *gc)
 	n.stopped_ns = sm__now_ns() - from;
 	if (sm_load_relaxed(&gc->compact.failed))
 		return;
-	n.released_bytes = release_free(gc);
+	/* A program that asks for this wants the memory elsewhere. */
+	n.released_bytes = sm__scavenge(&gc->heap->pages, 0);
 	publish(gc, &n, errors);
 	trace_compaction(gc, &n);
 }

@@ -15,7 +15,8 @@
 /* A span of small objects. */
 struct sm_plan {
 	uint32_t unit;
-	uint16_t key;	 /* spans are evacuated in this order .. */
+	uint32_t rank;	 /* of its 2 MiB: spans are evacuated in this order .. */
+	uint16_t fill;	 /* .. then in this, objects in 1024ths of its slots .. */
 	uint16_t pinned; /* .. but those with pinned objects */
 };
 
@@ -27,8 +28,10 @@ struct sm_plan_bin {
 
 /* Of the 2 MiB at an address. */
 struct sm_region {
+	uint32_t index;
 	uint32_t bytes; /* that objects which may move take */
 	uint32_t stays; /* spans, or parts of some, that will not go */
+	uint32_t rank;	/* the higher, the longer its spans stay */
 };
 
 struct sm_move {
@@ -37,7 +40,7 @@ struct sm_move {
 	size_t nspans;
 	struct sm_plan_bin *bins; /* [node * SM_BINS_MAX + bin] */
 	size_t nbins;
-	struct sm_region *regions;
+	struct sm_region *regions, **ranked;
 	size_t nregions;
 	enum sm_pin_cause cause; /* of what is being pinned */
 	struct sm_compaction n;

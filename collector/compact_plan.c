@@ -2,12 +2,12 @@
  * compact_plan.c: which spans are evacuated.
  *
  * Of each node and bin as many as fit into the free slots of the others: what remains is as few
- * spans as can be. Which of them go is a choice: those in 2 MiB of little use first, so that these
- * come free as a whole, where no large object, stack or pinned object stays anyway; among equals
- * those with the fewest objects, which are the cheapest to copy. (A heap that frees spans out of
- * the middle of huge pages dissolves them for nothing: OxCaml's #3177.)
+ * spans as can be. Which of them go is a choice: those in the 2 MiB of least use first, so that
+ * these come free as a whole, where no large object, stack or pinned object stays anyway; of one
+ * such those with the fewest objects, which are the cheapest to copy. (A heap that frees spans out
+ * of the middle of huge pages dissolves them for nothing: OxCaml's #3177.)
  *
- * The plan needs memory of its own, 8 bytes a span; objects move to slots that are there.
+ * The plan needs memory of its own, 16 bytes a span; objects move to slots that are there.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -41,9 +41,11 @@ static void unmap_tables(struct sm_move *v)
 	unmap_table(v->spans, (v->nspans + 1) * sizeof(*v->spans));
 	unmap_table(v->bins, v->nbins * sizeof(*v->bins));
 	unmap_table(v->regions, v->nregions * sizeof(*v->regions));
+	unmap_table(v->ranked, v->nregions * sizeof(struct sm_region *));
 	v->spans = NULL;
 	v->bins = NULL;
 	v->regions = NULL;
+	v->ranked = NULL;
 }
 
 /* ---- regions ------------------------------------------------------------------------------ */
@@ -129,7 +131,8 @@ int sm__compact_plan_take(struct sm_move *v)
 	v->spans = map_table((v->nspans + 1) * sizeof(*v->spans));
 	v->bins = map_table(v->nbins * sizeof(*v->bins));
 	v->regions = map_table(v->nregions * sizeof(*v->regions));
-	if (v->spans == NULL || v->bins == NULL || v->regions == NULL) {
+	v->ranked = map_table(v->nregions * sizeof(struct sm_region *));
+	if (v->spans == NULL || v->bins == NULL || v->regions == NULL || v->ranked == NULL) {
 		unmap_tables(v);
 		return -ENOMEM;
 	}
@@ -232,16 +235,43 @@ void sm__compact_plan_give(struct sm_move *v)
 
 /* ---- choosing ----------------------------------------------------------------------------- */
 
-/* How full, in 32nds, the span's 2 MiB are, and then how full it is itself, in 1024ths. */
-static uint16_t key_of(struct sm_move *v, const struct sm_plan *p)
+static int by_use(const void *a, const void *b)
+{
+	const struct sm_region *x = *(struct sm_region *const *)a,
+			       *y = *(struct sm_region *const *)b;
+
+	if ((x->stays != 0) != (y->stays != 0))
+		return x->stays != 0 ? 1 : -1;
+	if (x->bytes != y->bytes)
+		return x->bytes < y->bytes ? -1 : 1;
+	return x->index > y->index ? -1 : x->index < y->index;
+}
+
+/*
+ * The order is one for all bins: where all regions are alike, each would leave its spans in others.
+ */
+static void rank_regions(struct sm_move *v)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->nregions; i++) {
+		if (v->regions[i].bytes == 0 && v->regions[i].stays == 0)
+			continue;
+		v->regions[i].index = (uint32_t)i;
+		v->ranked[n++] = &v->regions[i];
+	}
+	qsort(v->ranked, n, sizeof(struct sm_region *), by_use);
+	for (size_t i = 0; i < n; i++)
+		v->ranked[i]->rank = (uint32_t)i;
+	v->n.regions_before = n;
+}
+
+static void set_key(struct sm_move *v, struct sm_plan *p)
 {
 	const struct sm_span *s = sm__plan_span(v->gc, p);
-	const struct sm_region *r = &v->regions[region_of(v->gc, sm_span_base(&v->gc->range, s))];
-	unsigned full = (unsigned)((uint64_t)r->bytes * 32 >> SM_REGION_SHIFT);
 
-	if (r->stays != 0 || full > 32)
-		full = 32;
-	return (uint16_t)(full * 1025 + sm_load_relaxed(&s->nalloc) * 1024u / s->nslots);
+	p->rank = v->regions[region_of(v->gc, sm_span_base(&v->gc->range, s))].rank;
+	p->fill = (uint16_t)(sm_load_relaxed(&s->nalloc) * 1024u / s->nslots);
 }
 
 static int by_key(const void *a, const void *b)
@@ -250,8 +280,10 @@ static int by_key(const void *a, const void *b)
 
 	if ((x->pinned != 0) != (y->pinned != 0))
 		return x->pinned != 0 ? 1 : -1;
-	if (x->key != y->key)
-		return x->key < y->key ? -1 : 1;
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	if (x->fill != y->fill)
+		return x->fill < y->fill ? -1 : 1;
 	return x->unit > y->unit ? -1 : x->unit < y->unit; /* high addresses go first */
 }
 
@@ -264,7 +296,7 @@ static void choose_bin(struct sm_move *v, struct sm_plan_bin *b)
 	size_t room = 0, moved = 0;
 
 	for (size_t i = 0; i < b->n; i++)
-		b->spans[i].key = key_of(v, &b->spans[i]);
+		set_key(v, &b->spans[i]);
 	qsort(b->spans, b->n, sizeof(*b->spans), by_key);
 	for (size_t i = 0; i < b->n; i++) {
 		struct sm_span *s = sm__plan_span(v->gc, &b->spans[i]);
@@ -289,8 +321,7 @@ void sm__compact_plan(struct sm_move *v)
 	sm__heap_foreach_span(v->gc->heap, note_stays, v);
 	for (size_t i = 0; i < v->nspans; i++)
 		note_span(v, &v->spans[i]);
-	for (size_t i = 0; i < v->nregions; i++)
-		v->n.regions_before += v->regions[i].bytes != 0 || v->regions[i].stays != 0;
+	rank_regions(v);
 	for (size_t i = 0; i < v->nbins; i++)
 		if (v->bins[i].n > 1)
 			choose_bin(v, &v->bins[i]);

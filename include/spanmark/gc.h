@@ -445,7 +445,7 @@ struct sm_compaction {
 };
 struct sm_gc_compact_stats {
 	uint32_t version;
-	uint64_t compactions;
+	uint64_t compactions, stopped_max_ns;
 	struct sm_compaction last, total;
 };
 #define SM_GC_COMPACT_STATS_VERSION 1
