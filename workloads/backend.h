@@ -145,11 +145,12 @@ SM_INLINE void sm_backend_store(enum sm_wl_backend b, struct sm_thread *t, void 
 		*slot = value;
 }
 
-/* A full collection: what was dropped before is free after it. The explicit backends need none. */
+/* A full collection: what was dropped before is free after it, and with gc.compact what stays moves
+ * together. The explicit backends need none. */
 SM_INLINE void sm_backend_collect(enum sm_wl_backend b, struct sm_thread *t)
 {
 	if (b == SM_WL_GC)
-		(void)sm_collect(sm_run_gc(t->run), t->m);
+		(void)sm_run_collect(t);
 	else if (b == SM_WL_BDWGC)
 		sm_bdwgc.gcollect();
 }

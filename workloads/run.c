@@ -257,6 +257,14 @@ static void blocking(struct sm_thread *t, bool enter)
 		sm_blocking_leave(t->m);
 }
 
+int sm_run_collect(struct sm_thread *t)
+{
+	struct sm_gc *gc = sm_run_gc(t->run);
+	int err = sm_collect_compact(gc, t->m);
+
+	return err == -ENOTSUP ? sm_collect(gc, t->m) : err;
+}
+
 void sm_run_sleep(struct sm_thread *t, uint64_t ns)
 {
 	struct timespec left = {.tv_sec = (time_t)(ns / 1000000000),

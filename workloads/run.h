@@ -56,6 +56,8 @@ int sm_run_parallel(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *
 int sm_run_parallel_timed(struct sm_run *run, unsigned n, int (*fn)(struct sm_thread *t, void *arg),
 			  void *arg);
 
+/* A collection, and a compaction behind it where the settings say so. 0 or -errno. */
+int sm_run_collect(struct sm_thread *t);
 /* Lets time pass; the collector need not wait for the thread. */
 void sm_run_sleep(struct sm_thread *t, uint64_t ns);
 

@@ -19,6 +19,9 @@ static int keep(struct sm_thread *t, struct sm_table *table, enum sm_wl_backend 
 		return -ENOMEM;
 	if (b == SM_WL_GC && (table->handle = sm_handle_new(t->m, table->slots)) == NULL)
 		return -ENOMEM;
+	/* Its address lies in memory that the collector does not know. */
+	if (b == SM_WL_GC && sm_pin(t->m, table->slots) != 0)
+		return -ENOMEM;
 	return 0;
 }
 
@@ -38,6 +41,8 @@ void sm_table_free(struct sm_thread *t, struct sm_table *table)
 	for (size_t i = 0; !sm_backend_collects(b) && table->slots != NULL && i < table->n; i++)
 		sm_backend_free(b, table->slots[i]);
 	sm_backend_free(b, table->slots);
+	if (b == SM_WL_GC && table->slots != NULL)
+		(void)sm_unpin(t->m, table->slots);
 	if (b == SM_WL_GC)
 		sm_handle_free(t->m, table->handle);
 	if (b == SM_WL_BDWGC)

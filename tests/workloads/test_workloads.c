@@ -208,6 +208,18 @@ START_TEST(slices_output)
 }
 END_TEST
 
+/* Where few arrays are left around them, they move; what they hold does not change. */
+START_TEST(slices_move)
+{
+	ok("slices", SM_WL_GC, "sizes=10,20,30 around=2000", "gc.compact=full gc.verify=1");
+	ck_assert_int_eq(integer("intact"), 3);
+	ck_assert_int_gt(integer("moved"), 0);
+	ck_assert_int_gt(integer("moved_objects"), 60);
+	ck_assert_int_eq(integer("compactions"), 1);
+	sm_sample_free(&sample);
+}
+END_TEST
+
 /* ---- gcbench ------------------------------------------------------------------------------ */
 
 /* By the definition: as many trees of depth d from the root down as from the leaves up. */
@@ -400,8 +412,8 @@ int main(void)
 	return SM_SUITE("workloads", 60, SM_T(trees_formula), SM_T(trees_counts),
 			SM_LOOP(trees_collect, 0, 2), SM_T(graph_marks_all),
 			SM_T(graph_with_writers), SM_T(graph_refuses), SM_T(churn_sizes),
-			SM_T(ring_latencies), SM_T(slices_output), SM_T(gcbench_counts),
-			SM_T(gcbench_refuses), SM_LOOP(handoff_arrives, 0, 3),
+			SM_T(ring_latencies), SM_T(slices_output), SM_T(slices_move),
+			SM_T(gcbench_counts), SM_T(gcbench_refuses), SM_LOOP(handoff_arrives, 0, 3),
 			SM_T(handoff_refuses), SM_T(larson_replaces), SM_T(larson_refuses),
 			SM_T(lru_cache_hits), SM_T(strings_join), SM_T(linked_list_stays),
 			SM_T(bdwgc_tells_what_it_does));
