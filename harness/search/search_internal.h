@@ -22,9 +22,9 @@ int sm__tuning_point(struct sm__tuning *t, const struct sm_tune_point *wanted);
 int sm__tuning_run(struct sm__tuning *t, const char *stage, const unsigned *points, unsigned n,
 		   unsigned reps);
 
-/* Is a better than b, as far as is known or expected? */
-bool sm__tuning_less(const struct sm__tuning *t, unsigned a, unsigned b);
 /* Does it keep within the memory that is allowed, as far as is known? */
 bool sm__tuning_fits(const struct sm__tuning *t, unsigned point);
+/* Is a better than b, as far as is known or expected? What fits is, whatever the rest has. */
+bool sm__tuning_less(const struct sm__tuning *t, unsigned a, unsigned b);
 
 #endif

@@ -39,19 +39,21 @@ int sm__tuning_point(struct sm__tuning *t, const struct sm_tune_point *wanted)
 	return (int)f->ntried++;
 }
 
-bool sm__tuning_less(const struct sm__tuning *t, unsigned a, unsigned b)
-{
-	double x = isnan(t->expected[a]) ? t->found->tried[a].median : t->expected[a];
-	double y = isnan(t->expected[b]) ? t->found->tried[b].median : t->expected[b];
-
-	return isnan(y) ? !isnan(x) : x < y;
-}
-
 bool sm__tuning_fits(const struct sm__tuning *t, unsigned point)
 {
 	double memory = t->found->tried[point].memory;
 
 	return t->s->max_memory <= 0 || isnan(memory) || memory <= t->s->max_memory;
+}
+
+bool sm__tuning_less(const struct sm__tuning *t, unsigned a, unsigned b)
+{
+	double x = isnan(t->expected[a]) ? t->found->tried[a].median : t->expected[a];
+	double y = isnan(t->expected[b]) ? t->found->tried[b].median : t->expected[b];
+
+	if (sm__tuning_fits(t, a) != sm__tuning_fits(t, b))
+		return sm__tuning_fits(t, a);
+	return isnan(y) ? !isnan(x) : x < y;
 }
 
 static double median_of(const double *values, unsigned n)

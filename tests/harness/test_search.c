@@ -239,6 +239,39 @@ START_TEST(memory_is_kept_within_bounds)
 }
 END_TEST
 
+static double two_gains(const struct sm_tune_point *p)
+{
+	return (p->level[0] == 1 ? -0.1 : 0) + (p->level[1] == 1 ? -0.08 : 0);
+}
+
+static double memory_of_both(const struct sm_tune_point *p)
+{
+	return 1 + (p->level[0] == 1 ? 0.06 : 0) + (p->level[1] == 1 ? 0.06 : 0);
+}
+
+/* Each of two settings keeps within the bound, and both of them do not: one of them it is, not the
+ * faster two that nobody may have. */
+START_TEST(what_exceeds_the_memory_hides_nothing)
+{
+	static const enum sm_tune_method methods[] = {SM_TUNE_HALVING, SM_TUNE_EXHAUSTIVE};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct surface s = {
+			.value = two_gains, .memory = memory_of_both, .noise = 0.01, .state = 17};
+		struct sm_tune_search what = search(&s, methods[i]);
+		struct sm_tune_found f;
+
+		what.max_memory = 1.1;
+		what.ndials = 2;
+		ck_assert_int_eq(sm_tune_search(&what, &f), 0);
+		ck_assert_msg(f.recommended, "method %u", i);
+		ck_assert_uint_eq(f.tried[f.winner].point.level[0], 1);
+		ck_assert_uint_ne(f.tried[f.winner].point.level[1], 1);
+		sm_tune_found_free(&f);
+	}
+}
+END_TEST
+
 /* Settings that bring nothing are not in what is recommended. */
 START_TEST(what_does_not_pay_is_left_out)
 {
@@ -429,8 +462,9 @@ int main(void)
 {
 	return SM_SUITE("search", 120, SM_T(nothing_is_recommended_where_nothing_differs),
 			SM_T(the_planted_optimum_is_found), SM_T(it_finds_what_the_grid_finds),
-			SM_T(memory_is_kept_within_bounds), SM_T(what_does_not_pay_is_left_out),
-			SM_T(weights_decide_whose_time_counts),
+			SM_T(memory_is_kept_within_bounds),
+			SM_T(what_exceeds_the_memory_hides_nothing),
+			SM_T(what_does_not_pay_is_left_out), SM_T(weights_decide_whose_time_counts),
 			SM_T(a_level_that_needs_another_is_tried_with_it),
 			SM_T(failed_samples_are_no_merit), SM_T(what_fails_at_times_is_not_chosen),
 			SM_T(a_search_is_repeated_by_its_values), SM_T(a_small_budget_ends_soon),
