@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "allocator/base/sizeclass.h"
+#include "harness/base/text.h"
 
 #define MAX_LINE (1u << 20)
 #define SOONEST	 64.0 /* bytes of the first bucket of reuse */
+#define CLASSES	 80   /* more than there are */
 
 void sm_counterfactual_free(struct sm_counterfactual *c)
 {
@@ -34,25 +36,31 @@ static double element(const cJSON *obj, const char *name, int i)
 	return cJSON_IsNumber(item) && item->valuedouble >= 0 ? item->valuedouble : 0;
 }
 
-static struct sm_class_curve *curve_of(struct sm_counterfactual *c, unsigned bytes)
+/* 0; -EINVAL: more classes than there are; -ENOMEM. */
+static int curve_of(struct sm_counterfactual *c, unsigned bytes, struct sm_class_curve **out)
 {
-	struct sm_class_curve *v;
+	struct sm_class_curve *v = c->classes;
 
-	for (unsigned i = 0; i < c->n; i++)
+	for (unsigned i = 0; i < c->n; i++) {
+		*out = &c->classes[i];
 		if (c->classes[i].bytes == bytes)
-			return &c->classes[i];
-	v = realloc(c->classes, (c->n + 1) * sizeof(*v));
+			return 0;
+	}
+	if (c->n == CLASSES)
+		return -EINVAL;
+	v = realloc(v, (c->n + 1) * sizeof(*v));
 	if (v == NULL)
-		return NULL;
+		return -ENOMEM;
 	c->classes = v;
 	v[c->n] = (struct sm_class_curve){.bytes = bytes, .reuse = NAN};
-	return &v[c->n++];
+	*out = &v[c->n++];
+	return 0;
 }
 
 /* Reuse over the records so far: the counts lie in the points' place until finish() has them. */
 struct sums {
-	double reuse[80][32];
-	double reused[80];
+	double reuse[CLASSES][32];
+	double reused[CLASSES];
 };
 
 /* Lists: the record's own sizes, summed over its processes. */
@@ -99,12 +107,13 @@ static int add_record(struct sm_counterfactual *c, const cJSON *record, struct s
 		unsigned bytes = (unsigned)number(cls, "bytes");
 		struct sm_class_curve *v;
 		double allocs = number(cls, "allocs");
+		int rc;
 
-		if (bytes == 0 || bytes > SM_MAX_SMALL)
+		if (bytes == 0 || bytes > SM_MAX_SMALL || allocs <= 0)
 			continue;
-		v = curve_of(c, bytes);
-		if (v == NULL)
-			return -ENOMEM;
+		rc = curve_of(c, bytes, &v);
+		if (rc)
+			return rc;
 		v->allocs += allocs;
 		for (int i = 0; i < 32; i++) {
 			s->reuse[v - c->classes][i] += element(cls, "reuse", i);
@@ -173,8 +182,6 @@ static void finish(struct sm_counterfactual *c, const struct sums *s,
 	for (unsigned i = 0; i < c->n; i++) {
 		struct sm_class_curve *v = &c->classes[i];
 
-		if (v->allocs <= 0)
-			continue;
 		v->share = v->allocs / all;
 		v->reuse = median_reuse(s->reuse[i], s->reused[i]);
 		v->fresh = fmax(0, 1 - s->reused[i] / v->allocs);
@@ -198,12 +205,12 @@ int sm_counterfactual_read(FILE *in, bool windows, const struct sm_cache_sizes *
 		cJSON *record = cJSON_Parse(line);
 
 		rc = cJSON_IsObject(record) ? add_record(out, record, sums) : -EINVAL;
-		if (out->n > 80) /* more classes than there are */
-			rc = -EINVAL;
 		cJSON_Delete(record);
 	}
 	if (rc == 0)
 		finish(out, sums, sizes);
+	else /* half of it would be shown as the whole */
+		sm_counterfactual_free(out);
 	free(line);
 	free(sums);
 	return rc;
@@ -253,11 +260,15 @@ static void print_size(FILE *out, double v, int width)
 
 static void print_class(const struct sm_class_curve *v, FILE *out)
 {
+	char after[24];
+
 	fprintf(out, "%6u bytes  %4.1f %% of allocations, ", v->bytes, 100 * v->share);
 	if (isnan(v->reuse))
 		fputs("never reused", out);
-	else
-		fprintf(out, "reused after %.4g KiB", v->reuse / 1024);
+	else {
+		sm_text_value(v->reuse, "bytes", after, sizeof(after));
+		fprintf(out, "reused after %s", after);
+	}
 	fprintf(out, ", waits for %s", v->binds);
 }
 
@@ -289,6 +300,7 @@ void sm_counterfactual_print(const struct sm_counterfactual *c, FILE *out)
 			c->windows ? "window" : "slots");
 		for (unsigned k = 0; k < v->npoints; k++) {
 			const struct sm_curve_point *p = &v->points[k];
+			char held[24];
 
 			print_size(out, p->size, 10);
 			fprintf(out, "  %9.3g", p->predicted);
@@ -296,7 +308,8 @@ void sm_counterfactual_print(const struct sm_counterfactual *c, FILE *out)
 				fprintf(out, "  %9s", "-");
 			else
 				fprintf(out, "  %9.3g", p->measured);
-			fprintf(out, "  %5.4g KiB\n", p->held / 1024);
+			sm_text_value(p->held, "bytes", held, sizeof(held));
+			fprintf(out, "  %9s\n", held);
 		}
 	}
 }

@@ -74,8 +74,10 @@ int sm_counterfactual_record(struct sm_trials *t, const char *backend,
 		if (rc == 0 && out->n == 0)
 			snprintf(out->why, sizeof(out->why),
 				 "nothing of it ran over malloc, or it did not end by exit");
-		if (rc == -EINVAL)
+		if (rc == -EINVAL) { /* a line of a process that was killed in it */
+			snprintf(out->why, sizeof(out->why), "the record is damaged");
 			rc = 0;
+		}
 	}
 	if (in != NULL)
 		fclose(in);
