@@ -29,12 +29,24 @@ static int64_t *every_run(struct sm_store *s, size_t *n)
 
 /* ---- export ------------------------------------------------------------------------------- */
 
-static int export_runs(struct sm_store *from, const int64_t *ids, size_t n, const char *path)
+/* The message names the file as it was typed, not what it is called until it is whole. */
+static void complain_of(const char *part, const char *path, const char *err)
+{
+	const char *at = strstr(err, part);
+
+	if (at == NULL)
+		sm_complain("%s", err);
+	else
+		sm_complain("%.*s%s%s", (int)(at - err), err, path, at + strlen(part));
+}
+
+static int export_runs(struct sm_store *from, const int64_t *ids, size_t n, const char *part,
+		       const char *path)
 {
 	struct sm_store *to;
 	struct sm_merged m;
 	char err[512];
-	int rc = sm_store_open(path, &to, err, sizeof(err));
+	int rc = sm_store_open(part, &to, err, sizeof(err));
 
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		rc = sm_store_merge(to, from, ids[i], &m);
@@ -43,7 +55,7 @@ static int export_runs(struct sm_store *from, const int64_t *ids, size_t n, cons
 	}
 	sm_store_close(to);
 	if (rc)
-		sm_complain("%s", err);
+		complain_of(part, path, err);
 	return rc;
 }
 
@@ -61,7 +73,7 @@ static int export_beside(struct sm_store *from, const int64_t *ids, size_t n, co
 	}
 	if (asprintf(&part, "%s.part-%ld", path, (long)getpid()) < 0)
 		return -ENOMEM;
-	rc = export_runs(from, ids, n, part);
+	rc = export_runs(from, ids, n, part, path);
 	if (rc == 0 && rename(part, path) != 0) {
 		rc = -errno;
 		sm_complain("export: cannot write '%.300s': %s", path, strerror(-rc));
@@ -75,6 +87,7 @@ static int export_beside(struct sm_store *from, const int64_t *ids, size_t n, co
 static int export_all(const struct sm_stored *o)
 {
 	size_t n = o->operands.n - 1;
+	const char *path = o->operands.v[n];
 	struct sm_store *s;
 	int64_t *ids;
 	int rc = 0;
@@ -87,10 +100,12 @@ static int export_all(const struct sm_stored *o)
 		return SM_EXIT_USAGE;
 	ids = o->all ? every_run(s, &n) : sm_stored_find(s, o->operands.v, n);
 	if (ids != NULL)
-		rc = export_beside(s, ids, n, o->operands.v[o->operands.n - 1]);
+		rc = export_beside(s, ids, n, path);
 	sm_store_close(s);
 	free(ids);
-	return ids == NULL || rc == -EEXIST ? SM_EXIT_USAGE : rc ? SM_EXIT_FAILED : SM_EXIT_OK;
+	if (ids != NULL && rc == 0)
+		return SM_EXIT_OK;
+	return ids != NULL && sm_store_is_no_mistake(rc, path) ? SM_EXIT_FAILED : SM_EXIT_USAGE;
 }
 
 static int run_export(int argc, char **argv)
@@ -134,6 +149,16 @@ const struct sm_command sm_command_export = {
 			"all of them, while others measure",
 			NULL,
 		},
+	.statuses =
+		(const char *const[]){
+			"0",
+			"Done.",
+			"1",
+			"FILE could not be written.",
+			"2",
+			"The command line is wrong, or there is a FILE, or no folder for it.",
+			NULL,
+		},
 };
 
 /* ---- import, merge ------------------------------------------------------------------------ */
@@ -169,7 +194,7 @@ static int merge_store(struct sm_store *to, const char *path)
 
 static int merge_all(const struct sm_stored *o)
 {
-	int status = SM_EXIT_OK;
+	int rc, status = SM_EXIT_OK;
 	struct sm_store *s;
 	char err[512];
 
@@ -179,9 +204,10 @@ static int merge_all(const struct sm_stored *o)
 			return SM_EXIT_USAGE;
 		sm_store_close(s);
 	}
-	if (sm_store_open(o->store, &s, err, sizeof(err)) != 0) {
+	rc = sm_store_open(o->store, &s, err, sizeof(err));
+	if (rc) {
 		sm_complain("%s", err);
-		return SM_EXIT_USAGE;
+		return sm_store_is_no_mistake(rc, o->store) ? SM_EXIT_FAILED : SM_EXIT_USAGE;
 	}
 	for (size_t i = 0; i < o->operands.n; i++) {
 		int one = merge_store(s, o->operands.v[i]);

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness/store/calibration.h"
@@ -351,17 +350,6 @@ static int usage(const char *err)
 	return SM_EXIT_USAGE;
 }
 
-/* A store could not be opened for a full disk, a limit or a lock: not the command line's fault,
- * unless it names a device. */
-static bool is_no_mistake(int rc, const char *store)
-{
-	struct stat st;
-
-	if (store != NULL && stat(store, &st) == 0 && !S_ISREG(st.st_mode))
-		return false;
-	return rc == -EIO || rc == -ENOSPC || rc == -EBUSY || rc == -ENOMEM;
-}
-
 /* Without a word about a store the run is kept in the current folder's, if that takes it. */
 static int open_store(struct run *run, char *err, size_t errlen)
 {
@@ -409,7 +397,7 @@ static int open_all(struct run *run, int argc, char **argv)
 	rc = open_store(run, err, sizeof(err));
 	if (rc) {
 		sm_complain("%s", err);
-		return is_no_mistake(rc, run->opt.store) ? SM_EXIT_FAILED : SM_EXIT_USAGE;
+		return sm_store_is_no_mistake(rc, run->opt.store) ? SM_EXIT_FAILED : SM_EXIT_USAGE;
 	}
 	if (run->opt.resume)
 		return begin_again(run, argc, argv);

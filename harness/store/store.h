@@ -35,6 +35,9 @@ int sm_store_open(const char *path, struct sm_store **out, char *err, size_t err
  * read-only disk, is read too. */
 int sm_store_open_read(const char *path, struct sm_store **out, char *err, size_t errlen);
 void sm_store_close(struct sm_store *s);
+/* Of what these two returned: a full disk, a limit or a lock, not the command line's fault, unless
+ * the path names a device or folder. */
+bool sm_store_is_no_mistake(int rc, const char *path);
 
 /* What the last failure was, one line. */
 const char *sm_store_error(const struct sm_store *s);

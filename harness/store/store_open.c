@@ -177,6 +177,30 @@ static int upgrade(struct sm_store *s, int64_t from)
 	return sm__store_end_transaction(s, rc);
 }
 
+/* SQLite takes a database that was cut off for none at all. */
+static void describe_stranger(struct sm_store *s)
+{
+	const char *path = sqlite3_db_filename(s->db, "main");
+	FILE *f = path != NULL ? fopen(path, "re") : NULL;
+	unsigned char h[32] = {0};
+	struct stat st = {0};
+	long long page, pages;
+
+	if (f != NULL && (fread(h, 1, sizeof(h), f) < sizeof(h) || fstat(fileno(f), &st) != 0))
+		h[0] = 0;
+	if (f != NULL)
+		fclose(f);
+	page = h[16] << 8 | h[17];
+	page = page == 1 ? 65536 : page;
+	pages = (long long)h[28] << 24 | h[29] << 16 | h[30] << 8 | h[31];
+	if (memcmp(h, "SQLite format 3", 16) == 0 && st.st_size < page * pages)
+		snprintf(s->error, sizeof(s->error),
+			 "store '%s': cut off: %lld bytes are left of %lld", s->path,
+			 (long long)st.st_size, page * pages);
+	else
+		snprintf(s->error, sizeof(s->error), "store '%s': not a SQLite database", s->path);
+}
+
 /* Ours, empty (becomes ours), or another program's (refused, unchanged). */
 static int check_identity(struct sm_store *s)
 {
@@ -187,7 +211,7 @@ static int check_identity(struct sm_store *s)
 
 	rc = sm__store_end_transaction(s, rc);
 	if (rc == -EILSEQ)
-		snprintf(s->error, sizeof(s->error), "store '%s': not a SQLite database", s->path);
+		describe_stranger(s);
 	if (rc)
 		return rc;
 	if (id == 0 && version == 0 && tables == 0)
@@ -370,6 +394,26 @@ static int open_to_read(struct sm_store *s, const char *path)
 	return rc;
 }
 
+/* SQLite's word for it is "disk I/O error", or that it cannot be opened. */
+static int refuse_folder(struct sm_store *s, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+		return 0;
+	snprintf(s->error, sizeof(s->error), "store '%s': is a folder; allowed: a file", s->path);
+	return -EISDIR;
+}
+
+bool sm_store_is_no_mistake(int rc, const char *path)
+{
+	struct stat st;
+
+	if (path != NULL && stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return false;
+	return rc == -EIO || rc == -ENOSPC || rc == -EBUSY || rc == -ENOMEM;
+}
+
 static int open_store(const char *path, int (*open_it)(struct sm_store *, const char *),
 		      struct sm_store **out, char *err, size_t errlen)
 {
@@ -382,7 +426,8 @@ static int open_store(const char *path, int (*open_it)(struct sm_store *, const 
 		return -ENOMEM;
 	}
 	snprintf(s->path, sizeof(s->path), "%s", path != NULL ? path : "(temporary)");
-	rc = open_it(s, path);
+	rc = path != NULL ? refuse_folder(s, path) : 0;
+	rc = rc ? rc : open_it(s, path);
 	if (rc) {
 		snprintf(err, errlen, "%s", s->error);
 		sm_store_close(s);

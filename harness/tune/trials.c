@@ -382,6 +382,17 @@ static int read_step(struct sm_trials *t, int64_t run, unsigned n, unsigned reps
 	return rc;
 }
 
+/* The last line that its run said is in err. */
+static int not_done(struct sm_trials *t, const char *stage)
+{
+	char said[sizeof(t->err)];
+
+	snprintf(said, sizeof(said), "%s", t->err);
+	snprintf(t->err, sizeof(t->err), "the step '%s' did not come to its end%s%.600s", stage,
+		 said[0] != '\0' ? ": " : "", said);
+	return -EIO;
+}
+
 int sm_trials_measure(void *trials, const char *stage, const struct sm_tune_point *points,
 		      unsigned n, unsigned reps, struct sm_tune_batch *out)
 {
@@ -403,11 +414,8 @@ int sm_trials_measure(void *trials, const char *stage, const struct sm_tune_poin
 		rc = run_step(t, note, &known, points, n, reps);
 		if (rc == 0)
 			rc = look_up(t, note, &known);
-		if (rc == 0 && !known.done) {
-			snprintf(t->err, sizeof(t->err), "the step '%s' did not come to its end",
-				 note);
-			rc = -EIO;
-		}
+		if (rc == 0 && !known.done)
+			rc = not_done(t, stage);
 	}
 	t->last = known.run;
 	if (strcmp(stage, "screen") == 0)

@@ -44,6 +44,16 @@ static void hash_options(const struct sm_tuner *t, char out[17])
 	snprintf(out, 17, "%016llx", (unsigned long long)h);
 }
 
+/* What is measured can be kept, and is, so that a refusal costs no sample. */
+static int open_store_once(struct sm_tuner *t)
+{
+	struct sm_store *s = NULL;
+	int rc = sm_store_open(t->store, &s, t->err, sizeof(t->err));
+
+	sm_store_close(s);
+	return rc == 0 || sm_store_is_no_mistake(rc, t->store) ? rc : -EINVAL;
+}
+
 int sm_tuner_identify(struct sm_tuner *t)
 {
 	char options[17], begun[17] = "";
@@ -61,8 +71,11 @@ int sm_tuner_identify(struct sm_tuner *t)
 			rc = -EINVAL;
 		}
 		if (rc)
-			return rc;
+			return sm_store_is_no_mistake(rc, t->store) ? rc : -EINVAL;
 	} else {
+		rc = open_store_once(t);
+		if (rc)
+			return rc;
 		while (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
 			;
 		snprintf(t->trials.id, sizeof(t->trials.id), "%016llx", (unsigned long long)id);

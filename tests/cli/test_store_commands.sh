@@ -61,8 +61,23 @@ refuse "RUN .. FILE" export --store fleet.db 1
 refuse "RUN .. FILE" export
 refuse "RUN .. FILE" export --store fleet.db --all 1 x.db
 refuse "there is no store 'spanmark.db'" export 1 x.db
-expect 1 "$cmd" export --store fleet.db 1 nowhere/x.db
-[ "$(wc -l <err)" = 1 ] || bad "export to nowhere: $(cat err)"
+refuse "store 'nowhere/x.db': unable to open database file (No such file or directory)" export --store fleet.db 1 nowhere/x.db
+expect 1 sh -c "trap '' XFSZ; ulimit -f 80; exec '$cmd' export --store fleet.db 1 small.db" && says "store 'small.db': " err
+[ ! -e small.db ] || bad "a part of an export is left"
+expect 1 sh -c "trap '' XFSZ; ulimit -f 80; exec '$cmd' merge --store small.db fleet.db" && says "store 'small.db': " err
+rm -f small.db*
+# A folder, and a store that was cut off.
+head -c 10000 all.db >cut.db
+for c in "runs --store" "show --store" "report -o r.html --store" "merge" "export --all x.db --store" "delete 1 --store" "run -w churn -p ops=2000 -n 1 -c none --store" \
+	"tune -w churn -k cache.spans --budget 1s --store" "compare libc gc --store"; do
+	# shellcheck disable=SC2086
+	{
+		refuse "'cut.db': cut off: 10000 bytes are left of " $c cut.db
+		refuse "'.': is a folder; allowed: a file" $c .
+	}
+done
+cp all.db later.db && python3 -c 'import sqlite3; sqlite3.connect("later.db").execute("PRAGMA user_version=99")' &&
+	refuse "layout 99 is of a later spanmark" tune -w churn -k cache.spans --budget 1s --store later.db
 
 # ---- show ----
 timeout 600 "$cmd" run -w churn -p ops=2000 --backend libc --reps 2 -c sw -C soft --by core --store show.db -f json -o was.json 2>/dev/null
