@@ -206,15 +206,18 @@ static int examine(const struct doctor_options *o)
 	struct sm_finding all[SM_DOCTOR_MAX];
 	struct sm_calibration c = {0};
 	char model[128] = "";
-	/* Opened first: an output that cannot be written is found before seconds are spent. */
-	FILE *f = o->output != NULL ? fopen(o->output, "we") : stdout;
+	struct sm_output out;
+	char err[512];
+	FILE *f;
 	unsigned n;
 	int rc;
 
-	if (f == NULL) {
-		sm_complain("-o %s: %s", o->output, strerror(errno));
+	/* Opened first: an output that cannot be written is found before seconds are spent. */
+	if (sm_output_open(&out, o->output, err, sizeof(err)) != 0) {
+		sm_complain("%s", err);
 		return SM_EXIT_USAGE;
 	}
+	f = out.file;
 	n = sm_doctor_examine("", false, all);
 	if (o->script) {
 		sm_doctor_script(all, n, f);
@@ -227,13 +230,9 @@ static int examine(const struct doctor_options *o)
 									  : SM_EXIT_OK;
 	}
 	/* what could not be printed on standard output is main's to tell */
-	if (o->output != NULL) {
-		bool bad = fflush(f) || ferror(f);
-
-		if (fclose(f) || bad) {
-			sm_complain("-o %s: %s", o->output, strerror(errno));
-			rc = SM_EXIT_FAILED;
-		}
+	if (f != stdout && sm_output_close(&out, true, err, sizeof(err)) != 0) {
+		sm_complain("%s", err);
+		rc = SM_EXIT_FAILED;
 	}
 	sm_calibration_free(&c);
 	return rc;

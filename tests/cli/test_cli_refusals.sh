@@ -104,7 +104,13 @@ refuse "/nosuch" topo --xml /nosuch
 refuse "/dev/null" topo --xml /dev/null
 refuse "zzz" topo --synthetic zzz
 refuse "exclude" topo --xml /dev/null --synthetic core:2
-refuse "/nosuch/x" doctor -o /nosuch/x
+refuse "--output: cannot write '/nosuch/x'" doctor -o /nosuch/x
+refuse "Is a directory" doctor --script -o .
+# What cannot be written leaves what stood there.
+echo kept >kept.sh
+expect 1 sh -c "trap '' XFSZ; ulimit -f 1; exec '$cmd' doctor --script -o kept.sh" && says "--output: cannot write" err
+[ "$(cat kept.sh)" = kept ] || bad "doctor -o: a full disk took the file that was there"
+rm kept.sh
 refuse "nosuch" events --pmu nosuch
 refuse "/nosuch.ini" events --check /nosuch.ini
 refuse "--nosuch" events --nosuch
