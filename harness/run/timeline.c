@@ -77,7 +77,7 @@ void sm_timeline_took(struct sm_timeline *t, const struct sm_record *rec)
 			       *dropped = sm_record_result(rec, "trace_dropped");
 	off_t begin = t->end, end;
 
-	if (t->format == NULL)
+	if (t->format == NULL || rec->simulated)
 		return;
 	end = sm_trace_file_mend(t->format, t->fd, t->end);
 	if (end < 0)
@@ -87,13 +87,21 @@ void sm_timeline_took(struct sm_timeline *t, const struct sm_record *rec)
 		t->end = end;
 	t->samples += events != NULL;
 	t->broken += events == NULL && t->end > begin;
+	t->lost += events == NULL && t->end <= begin;
 	t->events += events != NULL ? events->value : 0;
 	t->dropped += dropped != NULL ? dropped->value : 0;
 }
 
+/* ", and a part of 2 samples" */
+static void print_lack(char *buf, size_t len, const char *what, unsigned n)
+{
+	if (n > 0)
+		snprintf(buf, len, ", and %s of %u sample%s", what, n, n == 1 ? "" : "s");
+}
+
 int sm_timeline_close(struct sm_timeline *t, bool commit, char *err, size_t errlen)
 {
-	char path[300], broken[60] = "";
+	char path[300], broken[60] = "", lost[60] = "";
 	int rc = 0;
 
 	if (t->format == NULL)
@@ -109,12 +117,11 @@ int sm_timeline_close(struct sm_timeline *t, bool commit, char *err, size_t errl
 		return fail(path, -rc, err, errlen);
 	}
 	rc = sm_output_close(&t->output, commit, err, errlen);
-	if (t->broken > 0)
-		snprintf(broken, sizeof(broken), ", and a part of %u sample%s", t->broken,
-			 t->broken == 1 ? "" : "s");
+	print_lack(broken, sizeof(broken), "a part", t->broken);
+	print_lack(lost, sizeof(lost), "nothing", t->lost);
 	if (rc == 0 && commit)
-		sm_complain("the timeline is in '%s': %.0f events of %u samples, %.0f dropped%s; "
+		sm_complain("the timeline is in '%s': %.0f events of %u samples, %.0f dropped%s%s; "
 			    "their times have the recording in them",
-			    path, t->events, t->samples, t->dropped, broken);
+			    path, t->events, t->samples, t->dropped, broken, lost);
 	return rc;
 }

@@ -21,6 +21,7 @@ struct sm_timeline {
 	off_t end; /* of the samples that are done */
 	unsigned samples;
 	unsigned broken; /* more of them, of which the file has a part: killed, or a full disk */
+	unsigned lost;	 /* .. or nothing */
 	double events, dropped;
 	char label[200]; /* of the sample that runs */
 };
