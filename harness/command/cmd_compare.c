@@ -368,7 +368,8 @@ const struct sm_command sm_command_compare = {
 		 "A side is a run of the store (4, last; spanmark runs lists them), of another "
 		 "store (other.db:4), or the cases of "
 		 "a run that have a backend or settings (libc, gc.mode=stw, 4/gc,gc.mode=stw; "
-		 "without a run: the last). Sides of one run are compared in pairs, which drift "
+		 "default: no setting; without a run: the last). A case that both sides name is "
+		 "the narrower side's. Sides of one run are compared in pairs, which drift "
 		 "and noisy hours do not touch. The intervals of a table hold together with 95 %.",
 	.examples =
 		(const char *const[]){

@@ -10,6 +10,7 @@
 #include "harness/command/cmd.h"
 #include "harness/command/stored.h"
 #include "harness/page/page.h"
+#include "harness/plan/variant.h"
 #include "harness/report/writer.h"
 
 #define MAX_RUNS  16
@@ -94,24 +95,49 @@ static struct sm_side *base_of(struct report *r)
 	return &r->sides[r->nruns];
 }
 
-/* The record's own of what a side wants: its backend, or its value of that setting. false: it has
- * no such setting, or memory is out. */
+/* All settings of the record, or that it has none. false: memory is out. */
+static bool add_settings(const struct sm_record *rec, struct sm_strings *out)
+{
+	cJSON *config = cJSON_Parse(rec->config);
+	const cJSON *m;
+	bool done = cJSON_GetArraySize(config) > 0 ||
+		    sm_strings_add(out, SM_VARIANT_DEFAULT, strlen(SM_VARIANT_DEFAULT)) == 0;
+
+	cJSON_ArrayForEach(m, config)
+	{
+		char text[256];
+
+		snprintf(text, sizeof(text), "%s=%s", m->string,
+			 cJSON_IsString(m) ? m->valuestring : "");
+		done = done && sm_strings_add(out, text, strlen(text)) == 0;
+	}
+	cJSON_Delete(config);
+	return done;
+}
+
+/* The record's own of what a side wants: its backend, its value of that setting, or all that it
+ * has. false: it has others, or memory is out. */
 static bool add_like(const struct sm_record *rec, const char *want, struct sm_strings *out)
 {
 	const char *equals = strchr(want, '='), *value;
 	char text[256];
 	cJSON *config;
-	bool has;
+	bool has, none;
 
+	if (strcmp(want, SM_VARIANT_DEFAULT) == 0)
+		return add_settings(rec, out);
 	if (equals == NULL)
 		return sm_strings_add(out, rec->backend, strlen(rec->backend)) == 0;
 	snprintf(text, sizeof(text), "%.*s", (int)(equals - want), want);
 	config = cJSON_Parse(rec->config);
 	value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(config, text));
 	has = value != NULL;
+	none = cJSON_GetArraySize(config) == 0;
 	if (has)
 		snprintf(text, sizeof(text), "%.*s=%s", (int)(equals - want), want, value);
 	cJSON_Delete(config);
+	if (none && out->n == 0) /* beside one that has it, there is what has no setting at all */
+		return add_settings(rec, out);
 	return has && sm_strings_add(out, text, strlen(text)) == 0;
 }
 
@@ -162,8 +188,26 @@ static void find_others(struct report *r)
 	}
 }
 
-/* Nobody named one: the first run of several; of one its first backend where it has more, else its
- * first value of a setting that varies. */
+/* Settings that vary together, as of --variant, against none of them, where a case has none. */
+static int choose_default(struct report *r)
+{
+	struct sm_side *base = base_of(r);
+	bool any = false;
+
+	for (size_t i = 0; i < base->report->nrecords && !any; i++)
+		any = strcmp(base->report->records[i].config, "{}") == 0;
+	if (!any)
+		return 0;
+	sm_strings_free(&base->wants);
+	if (sm_strings_add(&base->wants, SM_VARIANT_DEFAULT, strlen(SM_VARIANT_DEFAULT)) != 0)
+		return -ENOMEM;
+	base->text = base->wants.v[0];
+	find_others(r);
+	return 0;
+}
+
+/* Nobody named one: the first run of several; of one its first backend where it has more, else what
+ * has no setting, else its first value of a setting that varies. */
 static int choose_base(struct report *r)
 {
 	struct sm_side *base = base_of(r);
@@ -179,6 +223,8 @@ static int choose_base(struct report *r)
 		return -ENOMEM;
 	base->text = base->wants.v[0];
 	find_others(r);
+	if (r->nothers == 0 && choose_default(r) != 0)
+		return -ENOMEM;
 	config = r->nothers == 0 ? cJSON_Parse(first->config) : NULL;
 	for (m = config != NULL ? config->child : NULL; m != NULL && r->nothers == 0; m = m->next) {
 		char text[256];

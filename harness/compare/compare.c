@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness/mallocs/backend.h"
+#include "harness/plan/variant.h"
 #include "harness/report/summary.h"
 
 int sm__strings_printf(struct sm_strings *s, const char *fmt, ...)
@@ -39,6 +40,7 @@ static int add_wants(struct sm_side *s, const char *text, char *err, size_t errl
 		if (rc)
 			return rc;
 		if (memchr(text, '=', len) == NULL &&
+		    strcmp(s->wants.v[s->wants.n - 1], SM_VARIANT_DEFAULT) != 0 &&
 		    sm_backend_find(s->wants.v[s->wants.n - 1], err, errlen) == NULL)
 			return -EINVAL;
 		text += len;
@@ -207,6 +209,43 @@ struct matching {
 	size_t matched;
 };
 
+static bool has_item(const struct sm__items *l, const struct sm__item *it)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].first == it->first)
+			return true;
+	return false;
+}
+
+/*
+ * A case of one run that both sides name, as `gc` and `gc.percent=50` do, is the narrower side's;
+ * of two that overlap it is neither's: beside itself it tells nothing. 0; -EINVAL: they are the
+ * same cases.
+ */
+static int take_apart(struct matching *m)
+{
+	struct sm__items *lists[] = {&m->a, &m->b};
+	bool in_a = true, in_b = true;
+
+	if (m->s->report != m->t->report || sm_sides_same(m->s, m->t))
+		return 0;
+	for (size_t i = 0; i < m->a.n; i++)
+		in_b &= has_item(&m->b, &m->a.v[i]);
+	for (size_t i = 0; i < m->b.n; i++)
+		in_a &= has_item(&m->a, &m->b.v[i]);
+	if (in_a && in_b && m->a.n > 0)
+		return -EINVAL;
+	for (size_t k = 0; k < 2; k++) {
+		struct sm__items *l = lists[k];
+
+		for (size_t i = 0; i < l->n && !(k == 0 ? in_b : in_a); i++)
+			l->v[i].matched = has_item(lists[1 - k], &l->v[i]);
+	}
+	for (size_t k = 0; k < 2; k++)
+		sm__items_drop_matched(lists[k]);
+	return 0;
+}
+
 static int match(struct matching *m, struct sm__item *a, struct sm__item *b)
 {
 	bool twins = false;
@@ -333,6 +372,11 @@ int sm_compare_sides(const struct sm_side *base, const struct sm_side *other,
 	rc = sm__items_find(base, what, &m.a);
 	if (rc == 0)
 		rc = sm__items_find(other, what, &m.b);
+	if (rc == 0 && take_apart(&m) != 0) {
+		snprintf(err, errlen, "%.80s and %.80s are the same cases of run %lld", base->text,
+			 other->text, (long long)base->report->run);
+		rc = -EINVAL;
+	}
 	if (rc == 0 && base->report != other->report)
 		rc = sm__compare_hidden(base->report->environment, other->report->environment,
 					&out->hidden);

@@ -4,7 +4,10 @@
  *
  * A side is a run, or those cases of a run that have a backend or settings:
  *
- *     4   last   lab.db:4   libc   gc.mode=stw   4/gc,gc.mode=stw
+ *     4   last   lab.db:4   libc   gc.mode=stw   4/gc,gc.mode=stw   default (no setting at all)
+ *
+ * A case of one run that both sides name is the narrower side's: `gc` beside `gc.percent=50` has
+ * the rest.
  *
  * Two cases are matched when workload, parameters, threads and the mutators' place are the same,
  * and backend, settings and mark workers too, apart from what a side names. What is left over then
@@ -23,7 +26,7 @@
 
 struct sm_side {
 	const char *text;	 /* as typed */
-	struct sm_strings wants; /* backends, and KEY=VALUE of settings */
+	struct sm_strings wants; /* backends, KEY=VALUE of settings, "default" */
 	const char *store;	 /* file; NULL: the one of --store */
 	char *run;		 /* as store.h names it; NULL: the last */
 	const struct sm_report *report;

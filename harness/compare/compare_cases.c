@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "harness/compare/compare_internal.h"
+#include "harness/plan/variant.h"
 
 /* ---- cases -------------------------------------------------------------------------------- */
 
@@ -23,6 +24,19 @@ void sm__items_free(struct sm__items *l)
 	cJSON_Delete(l->varying);
 }
 
+void sm__items_drop_matched(struct sm__items *l)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->v[i].matched)
+			free_item(&l->v[i]);
+		else
+			l->v[kept++] = l->v[i];
+	}
+	l->n = kept;
+}
+
 static const cJSON *setting(const cJSON *config, const char *want)
 {
 	char key[128];
@@ -40,8 +54,12 @@ static bool wanted(const struct sm_side *s, const struct sm_compare_what *what,
 		const char *want = s->wants.v[i], *value = strchr(want, '=');
 		const cJSON *has = value != NULL ? setting(it->config, want) : NULL;
 
-		if (value == NULL ? strcmp(it->rec->backend, want) != 0
-				  : !cJSON_IsString(has) || strcmp(has->valuestring, value + 1))
+		if (strcmp(want, SM_VARIANT_DEFAULT) == 0) {
+			if (cJSON_GetArraySize(it->config) > 0)
+				return false;
+		} else if (value == NULL
+				   ? strcmp(it->rec->backend, want) != 0
+				   : !cJSON_IsString(has) || strcmp(has->valuestring, value + 1))
 			return false;
 	}
 	return true;

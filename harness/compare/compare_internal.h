@@ -29,6 +29,8 @@ struct sm__items {
 int sm__items_find(const struct sm_side *s, const struct sm_compare_what *what,
 		   struct sm__items *out);
 void sm__items_free(struct sm__items *l);
+/* Takes those out that are marked as matched. */
+void sm__items_drop_matched(struct sm__items *l);
 /* "graph objects=1000", with all that tells the cases of the list apart; whole: with backend and
  * settings. malloc'ed; NULL when out of memory. */
 char *sm__item_name(const struct sm__items *l, const struct sm__item *it, bool whole);

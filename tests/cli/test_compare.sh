@@ -18,6 +18,25 @@ expect 0 "$cmd" compare lab.db:1 lab.db:2; says "churn libc"; says "churn span";
 expect 0 "$cmd" compare --store lab.db --last 2 --metric peak_rss_kib; says "A = 1 (run 1"; says "B = 2 (run 2"
 [ "$(grep -c peak_rss_kib out)" = 3 ] || bad "two rows and a mean: $(cat out)"
 
+# Configurations of one backend: a case is not compared with itself, and the default has a name.
+timeout 600 "$cmd" run -q -w churn -p ops=2000 -b gc --variant default --variant "gc.percent=50 cache.window=8k" --reps 10 -c none \
+	--store v.db >/dev/null 2>err || { cat err; bad "variants"; }
+expect 0 "$cmd" compare --store v.db default gc.percent=50 -f csv && cut -d, -f3- out >default.csv
+for side in gc 1/gc 1; do
+	expect 0 "$cmd" compare --store v.db $side gc.percent=50 -f csv
+	cut -d, -f3- out | cmp -s - default.csv || bad "$side is not all but gc.percent=50"
+done
+expect 0 "$cmd" compare --store v.db gc.percent=50 gc; says "B = gc (run 1"
+expect 0 "$cmd" compare --store v.db gc,default gc.percent=50; says "A = gc,default (run 1"
+python3 - <<'P' || bad "a case beside itself"
+import csv
+rows = [r for r in csv.DictReader(open("default.csv")) if r["metric"] == "ns_per_op"]
+assert len(rows) == 1 and float(rows[0]["ratio"]) != 1, rows
+P
+refuse "gc.percent=50 and cache.window=8k are the same cases of run 1" compare --store v.db gc.percent=50 cache.window=8k
+expect 0 "$cmd" compare --store v.db gc.percent=50 gc.percent=50; says "same"
+refuse "default: run 1 has no such case" compare --store v.db libc,default gc.percent=50
+
 # The same run on both sides: every ratio is 1, and no gate at 1 is met.
 expect 0 "$cmd" compare --store lab.db 1 1 --fail-if 'peak_rss_kib > 1' --fail-if 'peak_rss_kib<1'; says "same"
 expect 3 "$cmd" compare --store lab.db 1 1 --fail-if 'peak_rss_kib > 0.99'; says "churn libc: the ratio is 1 (1..1)" err

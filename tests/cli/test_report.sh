@@ -67,6 +67,19 @@ assert "Against 1" in " ".join(" ".join(two.text).split())
 settings = page.Page(open("settings.html", encoding="utf-8").read())
 assert all("gc.percent=50" == r["cells"][1]["text"] for r in settings.tables["ratios-table"]["rows"])
 P
+# Settings that go together are compared with what has none, whichever was named first.
+timeout 600 "$cmd" run -q -w churn -p ops=2000 -b gc --variant "gc.percent=50 cache.window=8k" --variant default --reps 2 -c none \
+	--store v.db >/dev/null 2>err || { cat err; bad "variants"; }
+for base in "" "--baseline default" "--baseline gc.percent=50"; do
+	# shellcheck disable=SC2086
+	expect 0 "$cmd" report --store v.db $base -o v.html
+	text=$(sed 's/<[^>]*>//g' v.html | tr -s '\n ' ' ')
+	case $base:$text in
+	"--baseline gc"*:*"Against gc.percent=50 default is "* | [!g]*:*"Against default gc.percent=50,cache.window=8k is "* | \
+		:*"Against default gc.percent=50,cache.window=8k is "*) ;;
+	*) bad "report $base of variants: $(printf %.300s "${text#*Against}")" ;;
+	esac
+done
 
 # ---- many cases: no chart leaves any out in silence; every case's failures; marks that are explained ----
 timeout 600 "$cmd" run -q -w churn --backend gc --set "gc.percent=$(seq -s, 101 126)" -p ops=20k --reps 1 -c none --store many.db >/dev/null 2>&1 ||
