@@ -251,13 +251,21 @@ static int space_of_file(struct sm_tuner *t)
 	return sm_strings_add(&t->space.knobs[0].values, t->file.variant, strlen(t->file.variant));
 }
 
-/* A variable that stays, and parts of it that are turned: either would replace the other. */
+/* A setting that stays has one value. A variable that stays, and parts of it that are turned:
+ * either would replace the other. */
 static int check_variables(struct sm_tuner *t)
 {
 	for (size_t i = 0; i + 1 < t->args.n; i++) {
 		const char *pair = t->args.v[i + 1];
 		size_t len = strncmp(pair, "env.", 4) == 0 ? strcspn(pair + 4, "=") : 0;
 
+		if (strcmp(t->args.v[i], "--set") == 0 && len == 0 && strchr(pair, ',') != NULL) {
+			snprintf(t->err, sizeof(t->err),
+				 "--set '%.60s': allowed: one value, which stays; --knob %.60s "
+				 "turns it",
+				 pair, pair);
+			return -EINVAL;
+		}
 		for (unsigned k = 0; strcmp(t->args.v[i], "--set") == 0 && k < t->space.n; k++) {
 			const char *key = t->space.knobs[k].key;
 
@@ -330,7 +338,9 @@ static void print_space(const struct sm_tuner *t)
 		printf("%s\n    default", t->space.knobs[i].key);
 		for (unsigned v = 1; v < t->space.dials[i].levels; v++, n++)
 			printf(", %s", sm_space_value(&t->space, i, v));
-		printf("\n    %s\n", t->space.knobs[i].why);
+		putchar('\n');
+		if (t->space.knobs[i].why[0] != '\0')
+			printf("    %s\n", t->space.knobs[i].why);
 	}
 	printf("\n%u configurations to screen, ", n);
 	printf(grid > SM_TUNE_GRID ? "more than %u combinations\n" : "%u combinations\n",

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "allocator/os/setfile.h"
+#include "harness/base/text.h"
 #include "harness/options/configfile.h"
 #include "harness/plan/variant.h"
 #include "harness/tune/tuning.h"
@@ -82,9 +83,11 @@ static void print_evidence(const struct sm_tuning *t, FILE *out)
 	if (!isnan(t->found->memory))
 		fprintf(out, ", peak RSS %.3f", t->found->memory);
 	fputs(".\n", out);
-	for (unsigned w = 0; w < t->found->nworks; w++)
-		fprintf(out, ";   %s: %.4f\n", w < t->trials->works.n ? t->trials->works.v[w] : "?",
-			t->found->works[w].ratio);
+	for (unsigned w = 0; w < t->found->nworks; w++) {
+		fputs(";   ", out); /* one line, whatever a program is called */
+		sm_text_print(out, w < t->trials->works.n ? t->trials->works.v[w] : "?");
+		fprintf(out, ": %.4f\n", t->found->works[w].ratio);
+	}
 	fputc('\n', out);
 }
 
@@ -113,9 +116,20 @@ static void print_base(const struct sm_tuning *t, FILE *out, const char *variant
 		if (!*begun)
 			fputs("\n[set]\n", out);
 		*begun = true;
-		fprintf(out, "; as it was asked\n%.*s = %s\n", (int)strcspn(pair, "="), pair,
-			pair + strcspn(pair, "=") + 1);
+		fprintf(out, "; as it was asked\n%.*s = ", (int)strcspn(pair, "="), pair);
+		sm_config_put(out, pair + strcspn(pair, "=") + 1);
+		fputc('\n', out);
 	}
+}
+
+static void put_value(FILE *out, const char *value, size_t len)
+{
+	char *copy = strndup(value, len);
+
+	if (copy != NULL)
+		sm_config_put(out, copy);
+	free(copy);
+	fputc('\n', out);
 }
 
 /* The settings, each with what it did alone. */
@@ -146,7 +160,8 @@ static void print_settings(const struct sm_tuning *t, FILE *out, bool options)
 			    strncmp(k->key, word, key) == 0 && alone != NULL)
 				fprintf(out, "; alone %.4f: %s\n", exp(alone->median), k->why);
 		}
-		fprintf(out, "%.*s = %.*s\n", (int)key, word, (int)(len - key - 1), word + key + 1);
+		fprintf(out, "%.*s = ", (int)key, word);
+		put_value(out, word + key + 1, len - key - 1);
 	}
 	free(variant);
 }
@@ -210,12 +225,29 @@ static int take_question(struct sm_tuning_file *f, const char *key, const char *
 	return 0;
 }
 
+/* Asked for both sides: it stays, and may have blanks, which end a word of a variant. */
+static bool is_asked(const struct sm_tuning_file *f, const char *key, const char *value)
+{
+	size_t len = strlen(key);
+
+	for (size_t i = 1; i < f->options.n; i++) {
+		const char *pair = f->options.v[i];
+
+		if (strcmp(f->options.v[i - 1], "--set") == 0 && strncmp(pair, key, len) == 0 &&
+		    pair[len] == '=' && strcmp(pair + len + 1, value) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int take_item(void *ctx, const struct sm_config_item *i, char *err, size_t errlen)
 {
 	struct reader *r = ctx;
 	int rc = 0;
 
 	if (i->key == NULL)
+		return 0;
+	if (strcmp(i->section, "set") == 0 && is_asked(r->f, i->key, i->value))
 		return 0;
 	if (strcmp(i->section, "set") == 0 || strcmp(i->section, "run") == 0)
 		fprintf(r->variant, "%s%s=%s", r->f->nsettings++ > 0 ? " " : "", i->key, i->value);

@@ -22,6 +22,7 @@ refuse "--knob env.X has no effect on backend gc" tune -b gc -k env.X=1
 refuse "--knob cache.window has no effect on backend jemalloc" tune -b jemalloc -k cache.window=8k
 refuse "cache.window: 'many' is not allowed" tune -b gc -k cache.window=8k,many
 refuse "--set env.MALLOC_CONF: parts of it are knobs here" tune -b jemalloc -w churn -s env.MALLOC_CONF=thp:always
+refuse "--set 'gc.percent=50,100': allowed: one value, which stays; --knob gc.percent=50,100 turns it" tune -w churn -s gc.percent=50,100
 refuse "backend bdwgc has no knobs that are known" tune -b bdwgc
 refuse "--method exhaustive: the knobs span more than 1024" tune -b gc --method exhaustive
 refuse "unknown option '--reps'" tune --reps 3
@@ -80,7 +81,7 @@ rm -f spanmark.db*
 # ---- a knob that matters ---------------------------------------------------------------------------
 # Without caches everything is slow: a cache is ten times better, by time and by instructions.
 small="-w churn -p ops=200000 -b span -s cache.mode=none -s pageheap=bitmap"
-expect 0 "$cmd" tune $small -k cache.mode=thread -k scavenge.pace=2 --budget 1s -f json
+expect 0 "$cmd" tune $small -s "env.WORDS=a ;b" -k cache.mode=thread -k scavenge.pace=2 --budget 1s -f json
 py 'd = json.load(open("out"))
 assert d["advice"] == "take", d
 assert "cache.mode=thread" in d["settings"], d["settings"]
@@ -99,7 +100,7 @@ stages = [json.loads(e)["note"].split()[-1] for (e,) in db.execute("SELECT envir
 assert stages[:3] == ["record", "pilot", "screen"] and stages[-1] == "confirm", stages
 seeds = [s for (s,) in db.execute("SELECT seed FROM run")]
 assert len(set(seeds)) == len(seeds), "the confirmation repeats the seed of a step before it"' "what was found"
-for line in "[machine]" "identity = " "[tune]" "backend = span" "objective = time" "option = --workload" "[set]" "pageheap = bitmap" "cache.mode = thread" \
+for line in "[machine]" "identity = " "[tune]" "backend = span" "objective = time" "option = --workload" "[set]" "pageheap = bitmap" 'env.WORDS = "a ;b"' "cache.mode = thread" \
 	"; alone " "; On fresh samples"; do
 	says "$line" spanmark.ini
 done
