@@ -137,13 +137,20 @@ static bool is_headline(const struct sm_compare_row *row)
 	return strcmp(row->metric, "ns_per_op") == 0 || strcmp(row->metric, "wall_s") == 0;
 }
 
-/* "0.83" where it has three digits to say. */
+/* "0.83", and two digits of what is small: "0.012", "3.1e-04". */
 static void ratio_text(double v, char *buf, size_t len)
 {
 	if (isnan(v))
 		snprintf(buf, len, "\xe2\x80\x93");
 	else
-		snprintf(buf, len, v >= 99.95 ? "%.0f" : v >= 9.995 ? "%.1f" : "%.2f", v);
+		snprintf(buf, len,
+			 v >= 99.95	? "%.0f"
+			 : v >= 9.995	? "%.1f"
+			 : v >= 0.0995	? "%.2f"
+			 : v >= 0.00995 ? "%.3f"
+			 : v > 0	? "%.1e"
+					: "%.0f",
+			 v);
 }
 
 static void put_verdict(FILE *out, const struct sm_page_ratio *p)

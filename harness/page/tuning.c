@@ -143,8 +143,17 @@ static void put_point(FILE *out, const cJSON *p, const struct sm_scale *x, const
 	fputs("</text>\n", out);
 }
 
-static void put_scatter(FILE *out, const cJSON *pareto)
+/* What time_ratio is a ratio of: the objective, which is time unless another was asked for. */
+static const char *goal_of(const cJSON *tuning)
 {
+	const char *objective = text(tuning, "objective");
+
+	return objective[0] == '\0' || strcmp(objective, "time") == 0 ? "time" : "objective";
+}
+
+static void put_scatter(FILE *out, const cJSON *pareto, const char *goal)
+{
+	char title[60];
 	struct sm_scale x = {
 		.from = 1, .to = 1, .begin = 48, .end = SM_CHART_WIDTH - 12, .unit = "x"};
 	struct sm_scale y = {.from = 1, .to = 1, .begin = HEIGHT - 32, .end = 10, .unit = "x"};
@@ -157,34 +166,36 @@ static void put_scatter(FILE *out, const cJSON *pareto)
 	}
 	sm_scale_round(&x);
 	sm_scale_round(&y);
+	snprintf(title, sizeof(title), "The %s against memory, of each trial", goal);
 	sm_chart_begin(
-		out, HEIGHT, "Time against memory of each trial",
+		out, HEIGHT, title,
 		"Ratios to the settings that are default; the front are trials that no other "
 		"beats in both.");
 	sm_chart_y(out, &y, 48, SM_CHART_WIDTH - 12);
 	sm_chart_x(out, &x, 10, HEIGHT - 32);
 	cJSON_ArrayForEach(p, pareto) put_point(out, p, &x, &y);
-	sm_html(out, "<text class=\"middle axis-name\" x=\"%d\" y=\"%d\">time, ratio</text>",
-		SM_CHART_WIDTH / 2, HEIGHT - 4);
+	sm_html(out, "<text class=\"middle axis-name\" x=\"%d\" y=\"%d\">%s, ratio</text>",
+		SM_CHART_WIDTH / 2, HEIGHT - 4, goal);
 	sm_html(out, "<text class=\"axis-name\" x=\"0\" y=\"9\">memory</text>");
 	sm_chart_end(out);
 }
 
-static void put_pareto(struct sm_section *s, const cJSON *pareto)
+static void put_pareto(struct sm_section *s, const cJSON *pareto, const char *goal)
 {
 	const cJSON *p;
 	char id[32];
 
 	snprintf(id, sizeof(id), "pareto-%zu", s->index);
-	fputs("<figure><figcaption>Time against memory <span>filled: on the front; ringed: looked "
-	      "best"
-	      "</span></figcaption>",
-	      s->out);
-	put_scatter(s->out, pareto);
+	sm_html(s->out,
+		"<figure><figcaption>%s against memory <span>filled: on the front; ringed: looked "
+		"best"
+		"</span></figcaption>",
+		strcmp(goal, "time") == 0 ? "Time" : "Objective");
+	put_scatter(s->out, pareto, goal);
 	fputs("</figure>\n</div>\n", s->out);
 	sm__grid_begin(s->out, id, "Trials, as ratios to the default settings");
 	sm__grid_head(s->out, "settings", false, NULL);
-	sm__grid_head(s->out, "time", true, NULL);
+	sm__grid_head(s->out, goal, true, NULL);
 	sm__grid_head(s->out, "memory", true, NULL);
 	sm__grid_head(s->out, "front", false, NULL);
 	sm__grid_body(s->out);
@@ -236,7 +247,7 @@ int sm__section_tuning(struct sm_section *s)
 			rc = put_curve(s, item);
 	}
 	if (cJSON_GetArraySize(pareto) > 0)
-		put_pareto(s, pareto);
+		put_pareto(s, pareto, goal_of(tuning));
 	else
 		fputs("</div>\n", s->out);
 	sm__section_end(s);

@@ -123,6 +123,23 @@ assert len(re.findall("<li>.*the same for all", text)) == 6, re.findall("<li>.*t
 assert "! Some repetitions lie far out" in text
 P
 
+# ---- what is small is no 0, and what is tuned for has its name -----------------------------------------
+cp lab.db small.db
+python3 - <<'P' || bad "small.db"
+import json, sqlite3
+db = sqlite3.connect("small.db")
+first, other = [b for (b,) in db.execute("select backend from sample where run=1 group by backend order by min(grp)")][:2]
+db.execute("update result set value=value/5000 where name='ns_per_op' and sample in (select id from sample where run=1 and backend=?)", (other,))
+env = json.loads(db.execute("select environment from run where id=1").fetchone()[0])
+env["tuning"] = {"advice": "take", "settings": "a=1", "why": "", "objective": "instructions", "curves": [],
+                 "pareto": [{"label": "default", "time_ratio": 1, "rss_ratio": 1, "front": True}]}
+db.execute("update run set environment=? where id=1", (json.dumps(env),))
+db.commit()
+P
+expect 0 "$cmd" report --store small.db 1 -o small.html
+says "objective, ratio</text>" small.html; says "Objective against memory" small.html
+if grep -q ">0\.00[< ]" small.html; then bad "a ratio that is small is 0.00"; fi
+
 # ---- hostile names ----------------------------------------------------------------------------------
 cp lab.db hostile.db
 cat >hostile.py <<'P'
