@@ -76,7 +76,7 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 	cfg->tuning.signal_ms = 20;
 	cfg->tuning.report_ms = 2000;
 	cfg->mark = SM_GC_MARK_OBJECTS;
-	cfg->tuning.dense = 10;
+	cfg->tuning.dense = 101;
 	cfg->tuning.span_ahead = 4;
 #if defined(SM_HOSTILE)
 	cfg->tuning.barrier_buffer = 4;

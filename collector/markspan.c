@@ -16,7 +16,8 @@
  *
  * Three things say it all: a bit in marks (reached), a bit in scans (claimed, or not to be
  * scanned), and a byte for the unit: UNOWNED, ONE (only the representative has been marked since),
- * MANY. What is claimed alone needs no look at the unit's bits: that is the case of heaps that
+ * MANY. What is claimed alone needs no look at the unit's bits. And who has little to do owns
+ * nothing: it claims at once what it has marked, and scans it. These are the cases of heaps that
  * offer one object at a time, lists and trees.
  *
  * Only objects of kinds (markmap.h) are marked by span, those whose pointers lie at the front, of
@@ -24,7 +25,7 @@
  *
  * Why nothing is lost. Say that object x of unit U has just got its mark bit from marker A, and
  * let D(1), D(2), .. be the exchanges that set U's byte to UNOWNED, in their order. A does one of
- * these:
+ * these three:
  *   (a) a read-modify-write of U's byte (sm__span_post). It lies before some D(i) or behind all so
  *       far. If it finds UNOWNED, A owns U and pushes it, so there will be a next D. Otherwise the
  *       owner has pushed U or is about to, and the next D has not been. In both cases there is a
@@ -33,13 +34,15 @@
  *       MANY (the loop). If the load finds the value that D(i) replaced, or an older one, it comes
  *       behind it; the marker of D(i) reads U's mark bits behind its exchange, sequentially
  *       consistent both. By the fence, it reads x's.
- * So a D(i) follows from which x's mark is seen, and it claims x: if D(i) found MANY it goes
- * through all of U's bits. If it found ONE, nobody but the owner had done (a), and nobody (b):
- * then x is the representative, or its marker has yet to do (a) or (b) and will find another
- * state. A scans bit is set with a read-modify-write, and who set it scans: so each object is
- * scanned once. The byte is cleared before marks are read, never after: what is marked between the
- * two would be seen by neither side. (tests/model/span.pml has that, and the others that do not
- * work.)
+ *   (c) it sets x's scans bit, as if it claimed x alone (sm__span_claim_one): if that is news it
+ *       scans x, and if not, who set it does.
+ * After (a) and (b) a D(i) follows from which x's mark is seen, and it claims x: if D(i) found
+ * MANY it goes through all of U's bits. If it found ONE, nobody but the owner had done (a), and
+ * nobody (b): then x is the representative, or its marker has yet to do one of the three and will
+ * find another state. A scans bit is set with a read-modify-write, and who set it scans: so each
+ * object is scanned once. The byte is cleared before marks are read, never after: what is marked
+ * between the two would be seen by neither side. (tests/model/span.pml has that, and the others
+ * that do not work.)
  *
  * What is black without a scan has its scans bit before its mark bit (markmap.c: windows, objects
  * born large), so that no claim finds memory that its owner is still setting up: the claim's loads
@@ -178,7 +181,9 @@ static SM_COLD void overflow_unit(struct sm_marker *k, uintptr_t entry)
 
 	if (!sm__span_claim(k, entry, UINT_MAX, &c))
 		return;
+	c.n = sm__claim_count(&c);
 	k->n.overflows += c.n;
+	k->n.bytes += (uint64_t)c.n * (c.kind >> SM_KIND_BYTES_SHIFT);
 	sm__mark_flag(k, sm_span_of(&k->gc->range, entry));
 }
 
@@ -222,35 +227,49 @@ void sm__span_settled(struct sm_marker *k, uintptr_t p)
 
 /* ---- claiming ----------------------------------------------------------------------------- */
 
-/* Bits of todo that were not in scans; now they are. */
-static uint64_t claim_word(struct sm_marker *k, _Atomic(uint64_t) *scans, uint64_t todo)
+unsigned sm__claim_count(const struct sm_claim *c)
 {
-	uint64_t old = sm_load_relaxed(scans);
+	unsigned n = 0;
 
-	todo &= ~old;
-	if (todo == 0)
-		return 0;
-	if (k->plain) {
-		sm_store_relaxed(scans, old | todo);
-		return todo;
-	}
-	return todo & ~sm_fetch_or_relaxed(scans, todo);
+	for (unsigned w = 0; !c->alone && w < SM_UNIT_MARK_WORDS; w++)
+		n += c->todo[w] ? (unsigned)__builtin_popcountll(c->todo[w]) : 0;
+	return c->alone ? 1 : n;
 }
 
-/* The bits of the whole unit; false: there is more than was wanted, and it was left. */
-static bool claim_unit(struct sm_marker *k, size_t word, unsigned most, struct sm_claim *c)
+/* The bits of the whole unit. Plain: as sm__claim_word. */
+SM_INLINE uint64_t claim_words(struct sm_marker *k, size_t word, struct sm_claim *c, bool plain)
 {
 	_Atomic(uint64_t) *marks = &k->marks[word], *scans = &k->gc->range.scans[word];
+	uint64_t any = 0;
 
 	for (unsigned w = 0; w < SM_UNIT_MARK_WORDS; w++) {
-		if (SM_UNLIKELY(c->n >= most)) {
-			memset(&c->todo[w], 0, (SM_UNIT_MARK_WORDS - w) * sizeof(c->todo[0]));
-			return false;
-		}
 		/* Behind the exchange of the unit's byte: see above. */
-		c->todo[w] = claim_word(k, &scans[w], sm_load_seqcst(&marks[w]));
-		c->n += (unsigned)__builtin_popcountll(c->todo[w]);
+		c->todo[w] = sm__claim_word(&scans[w], sm_load_seqcst(&marks[w]), plain);
+		any |= c->todo[w];
 	}
+	return any;
+}
+
+/* The same, until there are so many; false: there may be more, and it was left. */
+static bool claim_some(struct sm_marker *k, size_t word, unsigned most, struct sm_claim *c)
+{
+	_Atomic(uint64_t) *marks = &k->marks[word], *scans = &k->gc->range.scans[word];
+	unsigned n = 0, w;
+
+	for (w = 0; w < SM_UNIT_MARK_WORDS && n < most; w++) {
+		c->todo[w] = sm__claim_word(&scans[w], sm_load_seqcst(&marks[w]), k->plain);
+		n += (unsigned)__builtin_popcountll(c->todo[w]);
+	}
+	c->any = n != 0;
+	memset(&c->todo[w], 0, (SM_UNIT_MARK_WORDS - w) * sizeof(c->todo[0]));
+	return w == SM_UNIT_MARK_WORDS;
+}
+
+static bool claim_unit(struct sm_marker *k, size_t word, unsigned most, struct sm_claim *c)
+{
+	if (most != UINT_MAX)
+		return claim_some(k, word, most, c);
+	c->any = (k->plain ? claim_words(k, word, c, true) : claim_words(k, word, c, false)) != 0;
 	return true;
 }
 
@@ -277,7 +296,7 @@ bool sm__span_claim(struct sm_marker *k, uintptr_t entry, unsigned most, struct 
 	c->n = 0;
 	c->alone = was == SM_OWNED_ONE;
 	if (c->alone) {
-		c->n = claim_word(k, sm_scan_word(r, entry), sm_mark_mask(r, entry)) != 0;
+		c->any = sm__span_claim_one(r, entry, k->plain);
 	} else if (!claim_unit(k, unit * SM_UNIT_MARK_WORDS, most, c)) {
 		/* As if another had been marked meanwhile. */
 		was = k->plain ? sm_load_relaxed(owned) : sm_fetch_or_acqrel(owned, SM_OWNED_MANY);
@@ -286,8 +305,7 @@ bool sm__span_claim(struct sm_marker *k, uintptr_t entry, unsigned most, struct 
 		if (was == SM_UNOWNED)
 			push_unit(k, entry);
 	}
-	k->n.bytes += (uint64_t)c->n * (c->kind >> SM_KIND_BYTES_SHIFT);
-	return c->n != 0;
+	return c->any;
 }
 
 /* ---- packets ------------------------------------------------------------------------------ */
@@ -385,7 +403,7 @@ void sm__span_abandon(struct sm_marker *k)
 
 	y->taking = y->kept = NULL;
 	y->kept_end = &y->kept;
-	y->head = y->tail = y->first = y->last = y->dense.n = 0;
+	y->head = y->tail = y->first = y->last = y->asked = y->looked = y->dense.n = 0;
 	for (unsigned n = 0; n < k->gc->nnodes; n++)
 		y->filling[n] = NULL;
 }

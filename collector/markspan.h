@@ -15,8 +15,9 @@
 #define SM_BY_SPAN_POINTERS (SM_BY_SPAN_BYTES / sizeof(uintptr_t))
 /* Words of all objects that start in a unit, at most. */
 #define SM_BY_SPAN_WORDS (SM_UNIT / sizeof(uintptr_t) + SM_BY_SPAN_POINTERS)
-/* A power of two: as many as start in a unit, and as many again that wait for their lines. */
-#define SM_SPAN_OBJECTS (2 * SM_UNIT / 16)
+/* As many as start in a unit, and those that waited before; what is written in vain behind them. */
+#define SM_SPAN_OBJECTS (SM_UNIT / 16 + 256)
+#define SM_SPAN_SLACK	64u
 /* Spans that are asked for before they are claimed (gc.span_ahead), at most. */
 #define SM_SPAN_AHEAD_MAX 16
 
@@ -37,8 +38,9 @@ struct sm_by_span {
 struct sm_claim {
 	uintptr_t unit; /* its address */
 	uint32_t kind;
-	unsigned n; /* objects in todo */
+	bool any;
 	bool alone; /* it is the one that was known to be marked */
+	unsigned n; /* objects in todo, when they have been counted */
 	uint64_t todo[SM_UNIT_MARK_WORDS];
 };
 
@@ -50,9 +52,11 @@ struct sm_span_marker {
 	uintptr_t ring[SM_SPAN_AHEAD_MAX];  /* asked for, to be claimed next */
 	unsigned head, tail;
 	struct sm_span_counts n;
-	/* claimed to be scanned one by one, oldest first: entries [first, last) of a ring */
-	uintptr_t object[SM_SPAN_OBJECTS];
-	unsigned first, last;
+	/* claimed to be scanned one by one, oldest first: [first, last). The lines of those before
+	 * `asked` were asked for, and before `looked` the mark words of their edges */
+	uintptr_t object[SM_SPAN_OBJECTS + SM_SPAN_SLACK];
+	unsigned first, last, asked, looked;
+	uint32_t kind;	       /* of all of them; 0: they differ */
 	struct sm_claim dense; /* claimed for the kernel, its lines asked for; n is 0: none */
 	uintptr_t edge[SM_BY_SPAN_WORDS + SM_KERNEL_SLACK];
 	struct sm_packet *filling[]; /* [node] */
@@ -80,9 +84,32 @@ void sm__span_post(struct sm_marker *k, uintptr_t p);
 void sm__span_settled(struct sm_marker *k, uintptr_t p);
 /* An entry to be claimed, from here or from the queues; 0: there is none. */
 uintptr_t sm__span_next(struct sm_marker *k);
-/* What waits in the entry's unit, some objects more than `most` perhaps; the rest waits on. Counts
- * the objects and their bytes. False: others have it all. */
+/* What waits in the entry's unit, some objects more than `most` perhaps; the rest waits on. Their
+ * bytes are to be counted by the caller. False: others have it all. */
 bool sm__span_claim(struct sm_marker *k, uintptr_t entry, unsigned most, struct sm_claim *c);
+/* How many objects it has. */
+unsigned sm__claim_count(const struct sm_claim *c);
+/* Bits of todo that were not in scans; now they are. Plain: no other thread marks. */
+SM_INLINE uint64_t sm__claim_word(_Atomic(uint64_t) *scans, uint64_t todo, bool plain)
+{
+	uint64_t old = sm_load_relaxed(scans);
+
+	todo &= ~old;
+	if (todo == 0)
+		return 0;
+	if (plain) {
+		sm_store_relaxed(scans, old | todo);
+		return todo;
+	}
+	return todo & ~sm_fetch_or_relaxed(scans, todo);
+}
+
+/* p, just marked by the caller, is to be scanned by it; false: another has claimed it. */
+SM_INLINE bool sm__span_claim_one(const struct sm_range *r, uintptr_t p, bool plain)
+{
+	return sm__claim_word(sm_scan_word(r, p), sm_mark_mask(r, p), plain) != 0;
+}
+
 /* The address of an object of a unit: bit i of word w. */
 SM_INLINE uintptr_t sm__span_object(uintptr_t unit, unsigned slot_bytes, unsigned w, unsigned i)
 {

@@ -2,187 +2,30 @@
  * markspan_loop.c: the mark loop, by span (markspan.c).
  *
  *   take a unit -> prefetch its words of the maps -> [gc.span_ahead units] -> claim what waits
- *     -> dense: the kernel reads all of it, upwards
- *     -> sparse, or one object alone: prefetch each -> [gc.fifo objects] -> read it
- *   -> pointers, side by side -> their mark bits -> what was newly marked -> post it to its unit
+ *     -> its objects, upwards, at the end of an array -> markspan_scan.c
  *
- * Each arrow is a pass over an array of what came before, so that no branch of one waits for the
- * loads of another: a mark word is asked for EDGES_AHEAD pointers before it is needed.
+ * With gc.dense=0..100 a unit with so much to scan is read by the kernel (scankernel.h) instead.
+ *
+ * While few objects are at hand, nothing is gained by waiting, and a heap that offers one at a time
+ * (a list) would pay for the unit's turn: then what is newly marked is claimed at once
+ * (sm__span_claim_one), and joins the array.
  */
-#include "collector/markspan.h"
-#include "collector/scan_internal.h"
+#include "collector/markspan_internal.h"
 
-/* Spans, or batches of objects, between two looks at who is hungry. */
-#define LOOK_UP 16
-/* Mark words are asked for so many pointers ahead. */
-#define EDGES_AHEAD 32
-/* Objects that are read together, where they are read one by one. */
-#define BATCH 32
+/* Chunks of objects between two looks at who is hungry. */
+#define LOOK_UP 8
 /* So many objects that are not marked by span wait here before they are looked after: enough to
  * fill the prefetch ring of their loop. */
 #define OBJECTS_WAIT 128
 
-/* What the passes need of the marker, as in markloop.c. */
-struct loop {
-	struct sm_marker *k;
-	struct sm_span_marker *y;
-	uintptr_t base;
-	size_t bytes;
-	_Atomic(uint64_t) *marks; /* as if of address 0, as the next two */
-	const uint8_t *unit_kind;
-	_Atomic(uint8_t) *owned;
-	const uint32_t *kinds;
-	uint64_t until;
-	/* gc.span_ahead, gc.dense; objects of a span at a time; how many wait for their lines */
-	unsigned ahead, dense, most, fifo;
-	bool routed; /* several nodes */
-};
+_Static_assert(SM_FIFO_MAX + SM_SPAN_CHUNK + SM_SPAN_AT_HAND + SM_UNIT / 16 + SM_SPAN_SLACK <=
+		       SM_SPAN_OBJECTS,
+	       "room for a unit's objects behind those that wait");
 
-/* ---- edges -------------------------------------------------------------------------------- */
-
-/* Marks n pointers to objects; those that were newly marked are left at the front. */
-SM_INLINE size_t mark_edges(const struct loop *l, uintptr_t *edge, size_t n, bool plain)
-{
-	size_t fresh = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		uintptr_t p = edge[i];
-		_Atomic(uint64_t) *word = &l->marks[p >> SM_MARK_WORD_SHIFT];
-		uint64_t at = p >> SM_MARK_SHIFT, old = sm_load_relaxed(word);
-
-		/* Behind the end of the array stands what was there before: harmless to ask for. */
-		SM_PREFETCH_R(&l->marks[edge[i + EDGES_AHEAD] >> SM_MARK_WORD_SHIFT]);
-		if (plain) {
-			bool was = sm_bit_test_set(&old, at);
-
-			sm_store_relaxed(word, old);
-			edge[fresh] = p;
-			fresh += !was;
-		} else if (!(old >> (at & 63) & 1)) {
-			uint64_t bit = (uint64_t)1 << (at & 63);
-
-			/* Release: what was read to find p, and so p's contents. */
-			old = atomic_fetch_or_explicit(word, bit, memory_order_release);
-			edge[fresh] = p;
-			fresh += !(old & bit);
-		}
-	}
-	return fresh;
-}
-
-/* Not marked by span, or there are several nodes: seldom, but in heaps of such. */
-static SM_NOINLINE void post_other(struct sm_marker *k, uintptr_t p)
-{
-	sm__mark_push(k, p);
-}
-
-/* What has just been marked waits in its unit. */
-SM_INLINE void post_all(const struct loop *l, const uintptr_t *fresh, size_t n)
-{
-	struct sm_marker *k = l->k;
-	uint64_t leaf_bytes = 0;
-
-	k->n.objects += n;
-	for (size_t i = 0; i < n; i++) {
-		uintptr_t p = fresh[i], unit = p >> SM_UNIT_SHIFT;
-		uint32_t kind = l->kinds[l->unit_kind[unit]];
-
-		if (SM_LIKELY(sm__kind_by_span(kind)) && !l->routed) {
-			/* Sequentially consistent: see markspan.c, (b). */
-			if (SM_UNLIKELY(sm_load_seqcst(&l->owned[unit]) != SM_OWNED_MANY))
-				sm__span_post(k, p);
-		} else if ((kind & SM_KIND_POINTERS) == SM_KIND_POINTER_FREE) {
-			leaf_bytes += kind >> SM_KIND_BYTES_SHIFT;
-		} else {
-			post_other(k, p);
-		}
-	}
-	k->n.bytes += leaf_bytes;
-}
-
-/* The pointers at edge, all of them into the heap. */
-static SM_NOINLINE void take_edges(const struct loop *l, size_t n)
-{
-	uintptr_t *edge = l->y->edge;
-	size_t fresh;
-
-	for (size_t i = 0; i < EDGES_AHEAD && i < n; i++)
-		SM_PREFETCH_R(&l->marks[edge[i] >> SM_MARK_WORD_SHIFT]);
-	if (l->k->plain) {
-		fresh = mark_edges(l, edge, n, true);
-	} else {
-		fresh = mark_edges(l, edge, n, false);
-		sm_fence_seqcst(); /* between the mark bits and the units' bytes: likewise */
-	}
-	post_all(l, edge, fresh);
-}
-
-/* ---- objects ------------------------------------------------------------------------------ */
-
-/* Does p lie on the marker's own node? */
-SM_INLINE bool is_near(const struct sm_marker *k, uintptr_t p)
-{
-	return (p - k->base) >> k->gc->range.node_shift == k->node;
-}
-
-/* The oldest objects that were claimed one by one. */
-static void scan_some(const struct loop *l)
-{
-	struct sm_span_marker *y = l->y;
-	uintptr_t *out = y->edge;
-	uint64_t bytes = 0;
-	unsigned n = 0;
-
-	while (n < BATCH && y->first != y->last &&
-	       out < y->edge + SM_BY_SPAN_WORDS - SM_BY_SPAN_POINTERS) {
-		const uintptr_t *w = (const uintptr_t *)y->object[y->first++ % SM_SPAN_OBJECTS];
-		uint32_t kind = l->kinds[l->unit_kind[(uintptr_t)w >> SM_UNIT_SHIFT]];
-		const uintptr_t *end = w + (kind & SM_KIND_POINTERS);
-
-		bytes += kind >> SM_KIND_BYTES_SHIFT;
-		n++;
-		if (SM_UNLIKELY(l->routed) && !is_near(l->k, (uintptr_t)w))
-			l->k->n.away++;
-		for (; w < end; w++) {
-			uintptr_t p = sm__word_at(w);
-
-			*out = p;
-			out += p - l->base < l->bytes;
-		}
-	}
-	l->k->n.scanned += n;
-	l->k->n.scan_bytes += bytes;
-	take_edges(l, (size_t)(out - y->edge));
-}
-
-SM_INLINE void object_waits(struct sm_span_marker *y, uintptr_t p)
-{
-	SM_PREFETCH_R((const void *)p);
-	y->object[y->last++ % SM_SPAN_OBJECTS] = p;
-}
-
-/* The span that was claimed for the kernel before this one. */
-static void scan_dense(const struct loop *l)
-{
-	struct sm_claim *c = &l->y->dense;
-	struct sm_scan_job job = {.unit = c->unit,
-				  .todo = c->todo,
-				  .words = SM_UNIT_MARK_WORDS,
-				  .slot_bytes = c->kind >> SM_KIND_BYTES_SHIFT,
-				  .nptrs = c->kind & SM_KIND_POINTERS,
-				  .base = l->base,
-				  .bytes = l->bytes};
-
-	l->k->n.scanned += c->n;
-	l->k->n.scan_bytes += (uint64_t)c->n * job.slot_bytes;
-	if (SM_UNLIKELY(l->routed) && !is_near(l->k, c->unit))
-		l->k->n.away += c->n;
-	c->n = 0;
-	take_edges(l, l->k->gc->by_span.kernel->fn(&job, l->y->edge));
-}
+/* ---- claims ------------------------------------------------------------------------------- */
 
 /* Its lines are asked for, and it waits until the next one's have been. */
-static void dense_waits(const struct loop *l, const struct sm_claim *c)
+static void dense_waits(const struct sm_span_loop *l, const struct sm_claim *c)
 {
 	unsigned slot_bytes = c->kind >> SM_KIND_BYTES_SHIFT;
 
@@ -191,23 +34,47 @@ static void dense_waits(const struct loop *l, const struct sm_claim *c)
 			SM_PREFETCH_R((const void *)sm__span_object(
 				c->unit, slot_bytes, w, (unsigned)__builtin_ctzll(bits)));
 	if (l->y->dense.n != 0)
-		scan_dense(l);
+		sm__span_scan_dense(l);
 	l->y->dense = *c;
 }
 
-static void scan_sparse(const struct loop *l, const struct sm_claim *c)
+/*
+ * The objects of a claim join those that wait. How many a word has is no pattern that a branch
+ * could be guessed by, so the first SPREAD places are always written, and kept by how far the end
+ * moves.
+ */
+#define SPREAD 4u
+#define TOP    ((uint64_t)1 << 63)
+static unsigned sparse_waits(struct sm_span_marker *y, const struct sm_claim *c)
 {
-	unsigned slot_bytes = c->kind >> SM_KIND_BYTES_SHIFT;
+	unsigned slot_bytes = c->kind >> SM_KIND_BYTES_SHIFT, before = y->last;
+	unsigned spread = slot_bytes == SM_SHIFTED_SLOT ? 0 : SPREAD;
+	uintptr_t *out = &y->object[y->last];
 
-	for (unsigned w = 0; w < SM_UNIT_MARK_WORDS; w++)
-		for (uint64_t bits = c->todo[w]; bits; bits &= bits - 1)
-			object_waits(l->y, sm__span_object(c->unit, slot_bytes, w,
-							   (unsigned)__builtin_ctzll(bits)));
+	sm__span_add_kind(y, c->kind);
+	for (unsigned w = 0; w < SM_UNIT_MARK_WORDS; w++) {
+		uint64_t bits = c->todo[w];
+
+		if (bits == 0)
+			continue;
+		for (unsigned i = 0; i < spread; i++) {
+			/* Of no bits it is any number: not kept. */
+			*out = sm__span_object(c->unit, 16, w,
+					       (unsigned)__builtin_ctzll(bits | TOP));
+			out += bits != 0;
+			bits &= bits - 1;
+		}
+		for (; bits; bits &= bits - 1)
+			*out++ = sm__span_object(c->unit, slot_bytes, w,
+						 (unsigned)__builtin_ctzll(bits));
+	}
+	y->last = (unsigned)(out - y->object);
+	return y->last - before;
 }
 
 /* ---- spans -------------------------------------------------------------------------------- */
 
-static void ask_for(const struct loop *l, uintptr_t entry)
+static void ask_for(const struct sm_span_loop *l, uintptr_t entry)
 {
 	struct sm_marker *k = l->k;
 	size_t word = ((entry - l->base) >> SM_UNIT_SHIFT) * SM_UNIT_MARK_WORDS;
@@ -224,7 +91,7 @@ static void ask_for(const struct loop *l, uintptr_t entry)
 	}
 }
 
-static void fill_ring(const struct loop *l)
+static void fill_ring(const struct sm_span_loop *l)
 {
 	struct sm_span_marker *y = l->y;
 
@@ -238,40 +105,45 @@ static void fill_ring(const struct loop *l)
 	}
 }
 
-static void count_claim(struct sm_span_marker *y, const struct sm_claim *c, enum sm_scanned_how how)
+/* Counts them. */
+static bool is_dense(const struct sm_span_loop *l, struct sm_claim *c)
 {
-	y->n.spans[how]++;
-	y->n.objects[how][sm_size_class(c->kind >> SM_KIND_BYTES_SHIFT)] += c->n;
+	c->n = sm__claim_count(c);
+	return (uint64_t)c->n * (c->kind >> SM_KIND_BYTES_SHIFT) * 100 >=
+	       (uint64_t)l->dense * SM_UNIT;
 }
 
 /* What waits in the unit of the ring's oldest entry. */
-static void take_span(const struct loop *l)
+static void take_span(const struct sm_span_loop *l)
 {
 	struct sm_span_marker *y = l->y;
 	uintptr_t entry = y->ring[y->head++ % SM_SPAN_AHEAD_MAX];
-	unsigned slot_bytes;
+	enum sm_scanned_how how;
 	struct sm_claim c;
 
 	if (!sm__span_claim(l->k, entry, l->most, &c))
 		return;
-	slot_bytes = c.kind >> SM_KIND_BYTES_SHIFT;
+	how = SM_SCANNED_SPARSE;
 	if (c.alone) {
-		count_claim(y, &c, SM_SCANNED_ALONE);
-		object_waits(y, entry);
-	} else if ((uint64_t)c.n * slot_bytes * 100 < (uint64_t)l->dense * SM_UNIT) {
-		count_claim(y, &c, SM_SCANNED_SPARSE);
-		scan_sparse(l, &c);
-	} else {
-		count_claim(y, &c, SM_SCANNED_DENSE);
+		how = SM_SCANNED_ALONE;
+		c.n = 1;
+		sm__span_add_kind(y, c.kind);
+		y->object[y->last++] = entry;
+	} else if (l->dense <= 100 && is_dense(l, &c)) {
+		how = SM_SCANNED_DENSE;
 		dense_waits(l, &c);
+	} else {
+		c.n = sparse_waits(y, &c);
 	}
+	y->n.spans[how]++;
+	y->n.objects[how][sm_size_class(c.kind >> SM_KIND_BYTES_SHIFT)] += c.n;
+	l->k->n.bytes += (uint64_t)c.n * (c.kind >> SM_KIND_BYTES_SHIFT);
 }
 
-static void trace_object(struct sm_marker *k, uintptr_t p, unsigned slot_bytes,
+static void trace_object(struct sm_marker *k, uintptr_t p,
 			 void (*fn)(void *ctx, struct sm_marker *k, uintptr_t object), void *ctx)
 {
 	fn(ctx, k, p);
-	k->n.bytes -= slot_bytes; /* counted when it was claimed */
 	sm__scan(k, p, SM_HOW_TRACED);
 }
 
@@ -288,7 +160,7 @@ bool sm__mark_trace_span(struct sm_marker *k,
 		return true;
 	bytes = c.kind >> SM_KIND_BYTES_SHIFT;
 	if (c.alone) {
-		trace_object(k, entry, bytes, fn, ctx);
+		trace_object(k, entry, fn, ctx);
 		return true;
 	}
 	for (unsigned w = 0; w < SM_UNIT_MARK_WORDS; w++)
@@ -296,11 +168,11 @@ bool sm__mark_trace_span(struct sm_marker *k,
 			trace_object(
 				k,
 				sm__span_object(c.unit, bytes, w, (unsigned)__builtin_ctzll(bits)),
-				bytes, fn, ctx);
+				fn, ctx);
 	return true;
 }
 
-static bool look_up_from_work(const struct loop *l)
+static bool look_up_from_work(const struct sm_span_loop *l)
 {
 	struct sm_marker *k = l->k;
 
@@ -319,25 +191,39 @@ static size_t objects_waiting(const struct sm_marker *k)
 	return (size_t)(k->next - k->first) + (size_t)(k->take - k->take_first);
 }
 
+/* Fills the array until a chunk and what is to be asked for beyond it is there. */
+static void fill_objects(const struct sm_span_loop *l)
+{
+	struct sm_span_marker *y = l->y;
+
+	sm__span_to_the_front(y);
+	while (y->last < l->fifo + SM_SPAN_CHUNK && objects_waiting(l->k) < OBJECTS_WAIT) {
+		fill_ring(l);
+		if (y->head == y->tail)
+			return;
+		take_span(l);
+	}
+}
+
 /* One step: false when nothing was left to do, here or in the queues. */
-static bool step(const struct loop *l)
+static bool step(const struct sm_span_loop *l)
 {
 	struct sm_span_marker *y = l->y;
 	uint64_t scanned;
 
-	fill_ring(l);
-	if (y->head != y->tail && objects_waiting(l->k) < OBJECTS_WAIT) {
-		take_span(l);
-		while (y->last - y->first > l->fifo)
-			scan_some(l);
-		return true;
-	}
-	if (y->dense.n != 0) {
-		scan_dense(l);
+	if (y->last - y->first < l->fifo + SM_SPAN_CHUNK)
+		fill_objects(l);
+	if (y->last - y->first < l->at_hand && y->first != y->last && y->head == y->tail &&
+	    !l->routed) {
+		sm__span_scan_few(l);
 		return true;
 	}
 	if (y->first != y->last) {
-		scan_some(l);
+		sm__span_scan_chunk(l);
+		return true;
+	}
+	if (y->dense.n != 0) {
+		sm__span_scan_dense(l);
 		return true;
 	}
 	scanned = l->k->n.scanned;
@@ -348,20 +234,21 @@ static bool step(const struct loop *l)
 void sm__mark_drain_spans(struct sm_marker *k, uint64_t until)
 {
 	const struct sm_by_span *b = &k->gc->by_span;
-	struct loop l = {.k = k,
-			 .y = k->by_span,
-			 .base = k->base,
-			 .bytes = k->bytes,
-			 .marks = k->marks - (k->base >> SM_MARK_WORD_SHIFT),
-			 .unit_kind = k->gc->range.unit_kind - (k->base >> SM_UNIT_SHIFT),
-			 .owned = b->owned - (k->base >> SM_UNIT_SHIFT),
-			 .kinds = k->gc->range.kinds,
-			 .until = until,
-			 .ahead = b->ahead ? b->ahead : 1,
-			 .dense = b->dense,
-			 .most = UINT_MAX,
-			 .fifo = k->fifo,
-			 .routed = k->out != NULL};
+	struct sm_span_loop l = {.k = k,
+				 .y = k->by_span,
+				 .base = k->base,
+				 .bytes = k->bytes,
+				 .marks = k->marks - (k->base >> SM_MARK_WORD_SHIFT),
+				 .unit_kind = k->gc->range.unit_kind - (k->base >> SM_UNIT_SHIFT),
+				 .owned = b->owned - (k->base >> SM_UNIT_SHIFT),
+				 .kinds = k->gc->range.kinds,
+				 .until = until,
+				 .ahead = b->ahead ? b->ahead : 1,
+				 .dense = b->dense,
+				 .most = UINT_MAX,
+				 .fifo = k->fifo,
+				 .at_hand = SM_SPAN_AT_HAND,
+				 .routed = k->out != NULL};
 	unsigned left = LOOK_UP;
 
 	/* A budget is kept to within a few objects, so a span is taken by pieces. */
@@ -377,8 +264,9 @@ void sm__mark_drain_spans(struct sm_marker *k, uint64_t until)
 				break;
 		}
 	}
+	l.at_hand = 0;
 	if (l.y->dense.n != 0)
-		scan_dense(&l);
+		sm__span_scan_dense(&l);
 	while (l.y->first != l.y->last)
-		scan_some(&l);
+		sm__span_scan_chunk(&l);
 }

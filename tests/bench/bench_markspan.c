@@ -1,9 +1,11 @@
 /*
  * bench_markspan: marking by object against marking by span, on heaps of several shapes.
  *
- *   bench_markspan [MODE [WORKERS [OBJECTS [ROUNDS [SHAPE]]]]]     stw 1 1000000 7, all shapes
+ *   bench_markspan [MODE [WORKERS [OBJECTS [ROUNDS [SHAPE [KIND ..]]]]]]
+ *                   stw   1        1000000  7       all    objects spans auto
  *
- * One process holds the same graph in a collector of each kind. In every round each collects once,
+ * A KIND is a value of gc.mark, and may say more: spans,gc.dense=10. One process holds the same
+ * graph in a collector of each kind. In every round each collects once,
  * in an order that alternates, and independent random loads of 64 B lines are measured beside
  * them, over as much memory of their own: in one of the heaps they would warm the caches for it.
  * Times are CPU time of the threads that mark, so that what else runs on the machine costs its
@@ -18,8 +20,9 @@
 
 #include "collector/gc_internal.h"
 
-#define KINDS 3
-static const char *const kinds[KINDS] = {"objects", "spans", "auto"};
+#define KINDS 6
+static const char *kinds[KINDS] = {"objects", "spans", "auto"};
+static unsigned nkinds = 3;
 
 struct heap {
 	struct sm_gc *gc;
@@ -243,31 +246,48 @@ static double median(double *v, unsigned n)
 	return v[n / 2];
 }
 
-static bool open_heap(struct heap *h, const char *kind, const char *mode, const char *workers)
+static void set(struct sm_gc_config *cfg, const char *key, const char *value)
+{
+	char err[200];
+
+	if (sm_gc_config_set(cfg, key, value, err, sizeof(err)) != 0) {
+		fprintf(stderr, "%s=%s: %s\n", key, value, err);
+		exit(2);
+	}
+}
+
+/* What stands behind gc.mark's value: key=value, and again. */
+static void set_kind(struct sm_gc_config *cfg, const char *kind)
+{
+	char text[200], *next = text, *part;
+
+	snprintf(text, sizeof(text), "%s", kind);
+	set(cfg, "gc.mark", strsep(&next, ","));
+	while ((part = strsep(&next, ",")) != NULL) {
+		const char *key = strsep(&part, "=");
+
+		set(cfg, key, part ? part : "");
+	}
+}
+
+static void open_heap(struct heap *h, const char *kind, const char *mode, const char *workers)
 {
 	struct sm_gc_config cfg;
 	char err[200];
 
 	sm_gc_config_init(&cfg);
-	if (sm_gc_config_set(&cfg, "gc.mark", kind, err, sizeof(err)) != 0)
-		return false;
-	(void)sm_gc_config_set(&cfg, "gc.mode", mode, err, sizeof(err));
-	(void)sm_gc_config_set(&cfg, "gc.workers", workers, err, sizeof(err));
-	(void)sm_gc_config_set(&cfg, "gc.percent", "0", err, sizeof(err));
-	(void)sm_gc_config_set(&cfg, "gc.report_ms", "0", err, sizeof(err));
-	if (getenv("BENCH_SET")) {
-		char *text = strdup(getenv("BENCH_SET")), *eq = strchr(text, '=');
-
-		*eq = '\0';
-		(void)sm_gc_config_set(&cfg, text, eq + 1, err, sizeof(err));
-		free(text);
-	}
+	set(&cfg, "gc.mode", mode);
+	set(&cfg, "gc.workers", workers);
+	set(&cfg, "gc.percent", "0");
+	set(&cfg, "gc.report_ms", "0");
+	set_kind(&cfg, kind);
 	h->gc = sm_gc_create(&cfg, err, sizeof(err));
 	if (h->gc == NULL)
 		abort();
 	h->m = sm_mutator_attach(h->gc);
 	h->root = NULL;
-	return sm_root_add(h->gc, &h->root, 1) == 0;
+	if (sm_root_add(h->gc, &h->root, 1) != 0)
+		abort();
 }
 
 static void measure(const struct shape *s, const char *mode, const char *workers, unsigned rounds)
@@ -278,11 +298,11 @@ static void measure(const struct shape *s, const char *mode, const char *workers
 	size_t bytes;
 	char *memory;
 
-	while (n < KINDS && open_heap(&h[n], kinds[n], mode, workers)) {
+	for (; n < nkinds; n++) {
+		open_heap(&h[n], kinds[n], mode, workers);
 		seed = 88172645463325252u;
 		s->build(&h[n]);
 		(void)collect(&h[n], w);
-		n++;
 	}
 	bytes = sm_align_up(h[0].gc->last.n.bytes, 2 * SM_MIB);
 	memory = aligned_alloc(2 * SM_MIB, bytes);
@@ -304,10 +324,19 @@ static void measure(const struct shape *s, const char *mode, const char *workers
 	for (unsigned k = 0; k < n; k++)
 		printf("  %s %6.1f ns (x%.2f)", kinds[k], median(ns[k], rounds),
 		       median(ratio[k], rounds));
-	printf("  objects/spans: %llu", (unsigned long long)h[1].gc->last.n.objects);
-	printf(" in %llu/%llu/%llu\n", (unsigned long long)h[1].gc->last.spans_n.spans[0],
-	       (unsigned long long)h[1].gc->last.spans_n.spans[1],
-	       (unsigned long long)h[1].gc->last.spans_n.spans[2]);
+	for (unsigned k = 0; k < n; k++) {
+		const struct sm_span_counts *c = &h[k].gc->last.spans_n;
+		uint64_t spans = c->spans[0] + c->spans[1] + c->spans[2];
+
+		if (spans != 0)
+			printf("  %llu objects in %llu alone, %llu sparse, %llu dense",
+			       (unsigned long long)h[k].gc->last.n.objects,
+			       (unsigned long long)c->spans[0], (unsigned long long)c->spans[1],
+			       (unsigned long long)c->spans[2]);
+		if (spans != 0)
+			break;
+	}
+	printf("\n");
 	fflush(stdout);
 	free(memory);
 	for (unsigned k = 0; k < n; k++) {
@@ -321,9 +350,14 @@ int main(int argc, char **argv)
 	const char *mode = argc > 1 ? argv[1] : "stw", *workers = argc > 2 ? argv[2] : "1";
 	unsigned rounds = argc > 4 ? (unsigned)atoi(argv[4]) : 7;
 
+	for (int i = 6; i < argc && i - 6 < KINDS; i++) {
+		kinds[i - 6] = argv[i];
+		nkinds = (unsigned)i - 5;
+	}
 	objects = argc > 3 ? (size_t)atol(argv[3]) : 1000000;
 	for (unsigned i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
-		if (argc <= 5 || strcmp(argv[5], shapes[i].name) == 0)
+		if (argc <= 5 || strcmp(argv[5], "all") == 0 ||
+		    strcmp(argv[5], shapes[i].name) == 0)
 			measure(&shapes[i], mode, workers, rounds < 100 ? rounds : 100);
 	return 0;
 }

@@ -10,7 +10,7 @@ py() { python3 -c "import json,csv
 $1" || bad "$2"; }
 
 # ---- by size class ---------------------------------------------------------------------------------
-graph="-w graph -b gc -p objects=20000 -p collections=2 --reps 2"
+graph="-w graph -b gc -p objects=20000 -p collections=2 --reps 2 -s gc.dense=10"
 expect 0 "$cmd" run $graph --counters none --variant gc.mark=objects --variant gc.mark=spans -f json
 py 'd = json.load(open("out"))
 hows = ["mark_span_alone", "mark_span_sparse", "mark_span_dense"]

@@ -2,8 +2,8 @@
  * span.pml: marking by span (collector/markspan.c): two markers mark the objects of one unit, in any order, and take the
  * unit from the queue whenever it is there.
  *
- * Of a marked object its marker does one of two things: (a) a read-modify-write of the unit's byte; (b) it reads the
- * byte, behind a fence, and is content if that says MANY, else (a). Who finds the unit unowned queues it, with the
+ * Of a marked object its marker does one of three things: (a) a read-modify-write of the unit's byte; (b) it reads the
+ * byte, behind a fence, and is content if that says MANY, else (a); (c) it claims the object itself. Who finds the unit unowned queues it, with the
  * object as its representative. At its turn the unit is disowned, then claimed: the representative alone if the byte
  * said ONE, else all that is marked and not yet in scans.
  *
@@ -12,7 +12,7 @@
  * MUTANT: 1 the byte is cleared behind the claim, 2 (b) is content with ONE too, 3 (b) without its fence: the byte is
  * read before the mark is seen, 4 scans is read and written apart, 5 the byte is read and written apart where the unit
  * is queued, 6 a claim that leaves some does not queue the unit again, 7 a unit found with MANY claims its
- * representative alone.
+ * representative alone, 8 (c) scans without a claim.
  */
 #ifndef MUTANT
 #define MUTANT 0
@@ -50,6 +50,21 @@ inline post(i)
 	was = 0
 }
 
+inline claim(i)
+{
+#if MUTANT == 4
+	won = !scans[i];
+	scans[i] = true;
+#else
+	atomic { won = !scans[i]; scans[i] = true };
+#endif
+	if
+	:: won -> scanned[i]++
+	:: else
+	fi;
+	won = false
+}
+
 inline mark(i)
 {
 #if MUTANT == 3
@@ -70,21 +85,12 @@ inline mark(i)
 		:: else -> post(i)
 		fi;
 		seen = 0
-	:: else
-	fi;
-	won = false
-}
-
-inline claim(i)
-{
-#if MUTANT == 4
-	won = !scans[i];
-	scans[i] = true;
+	:: won ->
+#if MUTANT == 8
+		scanned[i]++
 #else
-	atomic { won = !scans[i]; scans[i] = true };
+		claim(i)
 #endif
-	if
-	:: won -> scanned[i]++
 	:: else
 	fi;
 	won = false
