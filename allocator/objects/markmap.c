@@ -113,6 +113,8 @@ unsigned sm__markmap_kind(struct sm_heap *h, size_t slot_bytes, const struct sm_
 		kind |= SM_KIND_POINTER_FREE;
 	else if (layout->kind == SM_SCAN_PREFIX && layout->nptrs < SM_KIND_POINTER_FREE)
 		kind |= layout->nptrs;
+	else if (layout->kind == SM_SCAN_ALL)
+		kind |= (uint32_t)(slot_bytes / sizeof(uintptr_t));
 	else
 		return 0;
 	for (unsigned i = 1; i < h->nkinds; i++)

@@ -41,7 +41,7 @@ struct sm_heap;
 
 /*
  * A kind: the slot's bytes, and the number of pointers at the front of each object, if they are
- * there and nowhere else.
+ * there and nowhere else. Where every word is one, that is all of the slot.
  */
 #define SM_KIND_POINTERS     0xffffu
 #define SM_KIND_POINTER_FREE 0xffffu /* instead of a number */

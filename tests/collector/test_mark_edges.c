@@ -108,6 +108,30 @@ START_TEST(more_kinds_than_the_table_has)
 }
 END_TEST
 
+/* Where every word is a pointer the mark loop's short path knows of all of them. */
+START_TEST(objects_all_of_pointers_have_a_kind)
+{
+	struct sm_heap *h;
+	struct sm_mutator *m;
+	struct sm_gc *gc = start(modes[_i], "gc.verify=1", &m);
+	const struct sm_type *t = sm_type_pointers(gc, 4);
+	uint32_t kind;
+
+	for (unsigned i = 0; i < 100000; i++) {
+		void **o = sm_new(m, t);
+
+		sm_store(m, &o[3], i % 100 != 0 ? root : NULL);
+		sm_store(m, &root, o);
+	}
+	h = gc->heap;
+	kind = h->kinds[gc->range.unit_kind[((uintptr_t)root - gc->range.base) >> SM_UNIT_SHIFT]];
+	ck_assert_uint_eq(kind, 4 * sizeof(void *) << SM_KIND_BYTES_SHIFT | 4);
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+	ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
 /* Mistakes of a program: counted, nothing scanned that is none, and nothing left behind for the
  * next owner. */
 START_TEST(pointers_to_no_object_leave_no_mark)
@@ -231,6 +255,7 @@ int main(void)
 	return SM_SUITE("mark_edges", 60, SM_LOOP(large_objects_that_were_not_queued, 0, 2),
 			SM_LOOP(tiny_objects_at_odd_addresses, 0, 2),
 			SM_LOOP(more_kinds_than_the_table_has, 0, 2),
+			SM_LOOP(objects_all_of_pointers_have_a_kind, 0, 2),
 			SM_LOOP(pointers_to_no_object_leave_no_mark, 0, 2),
 			SM_T(words_behind_the_last_slot));
 }
