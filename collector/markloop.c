@@ -130,14 +130,112 @@ SM_INLINE uintptr_t *mark_edge(const struct loop *l, uintptr_t *next, uintptr_t 
 	return next;
 }
 
+/* ---- small objects whose pointers a mask tells -------------------------------------------- */
+
+/* The span of an entry without a kind; NULL: a piece of roots. */
+SM_INLINE const struct sm_span *span_of_other(const struct sm_marker *k, uintptr_t entry)
+{
+	const struct sm_span *s = &k->spans[(entry - k->base) >> SM_UNIT_SHIFT];
+
+	return entry - k->base < k->bytes ? s - s->back : NULL;
+}
+
+/* The word of a mixed span's bitmap that the object's first bit lies in. */
+SM_INLINE const _Atomic(uint64_t) *bitmap_word(const struct sm_marker *k, const struct sm_span *s,
+					       uintptr_t entry)
+{
+	return &s->pointers[(entry - sm_span_base(&k->gc->range, s)) / (64 * sizeof(uintptr_t))];
+}
+
+/* Bit i: word i of the object at entry is a pointer. 0: none is, or the object is of another sort,
+ * or longer. */
+SM_INLINE uint64_t pointers_of(const struct sm_marker *k, const struct sm_span *s, uintptr_t entry)
+{
+	unsigned words = s->slot_bytes / sizeof(uintptr_t), shift;
+	const _Atomic(uint64_t) *word;
+	uint64_t bits;
+
+	if (s->layout == NULL || words - 1 >= 64)
+		return 0;
+	if (s->layout->kind == SM_SCAN_MASK) {
+		bits = s->layout->mask;
+		for (unsigned n = s->layout->period; n < words; n += s->layout->period)
+			bits |= s->layout->mask << n;
+	} else if (s->layout->kind == SM_SCAN_MIXED) {
+		word = bitmap_word(k, s, entry);
+		shift = entry / sizeof(uintptr_t) % 64;
+		bits = sm_load_relaxed(word) >> shift; /* seen: mixed.h says why */
+		if (shift + words > 64)
+			bits |= sm_load_relaxed(word + 1) << (64 - shift);
+	} else {
+		return 0;
+	}
+	return bits & ~UINT64_C(0) >> (64 - words);
+}
+
+/* As look_ahead. The descriptor was asked for when the entry came into the ring. */
+static SM_NOINLINE void look_ahead_other(const struct sm_marker *k, uintptr_t entry)
+{
+	const struct sm_span *s = span_of_other(k, entry);
+	const uintptr_t *w = (const uintptr_t *)entry;
+	uint64_t bits = s != NULL ? pointers_of(k, s, entry) : 0;
+
+	for (; bits != 0; bits &= bits - 1) {
+		uintptr_t off = sm__word_at(w + __builtin_ctzll(bits)) - k->base;
+
+		if (off < k->bytes)
+			SM_PREFETCH_R(&k->marks[off >> SM_MARK_WORD_SHIFT]);
+	}
+}
+
+/* False: to be scanned by what its descriptor says. Edges as in loop_scan, of which the span is
+ * asked when they are taken. */
+SM_INLINE bool scan_masked(struct sm_marker *k, uintptr_t entry, enum sm_how how)
+{
+	const struct loop l = {.base = k->base,
+			       .bytes = k->bytes,
+			       .marks = k->marks - (k->base >> SM_MARK_WORD_SHIFT)};
+	const struct sm_span *s = span_of_other(k, entry);
+	const uintptr_t *w = (const uintptr_t *)entry;
+	uint64_t bits = s != NULL ? pointers_of(k, s, entry) : 0;
+	uintptr_t *next = k->next;
+
+	if (bits == 0 || k->limit - next < __builtin_popcountll(bits))
+		return false;
+	for (; bits != 0; bits &= bits - 1)
+		next = mark_edge(&l, next, sm__word_at(w + __builtin_ctzll(bits)), how);
+	k->n.objects += (uint64_t)(next - k->next);
+	k->n.bytes += s->slot_bytes;
+	k->n.scanned++;
+	k->n.scan_bytes += s->slot_bytes;
+	k->next = next;
+	return true;
+}
+
 static SM_NOINLINE void scan_other(struct sm_marker *k, uintptr_t entry)
+{
+	if (!scan_masked(k, entry, SM_HOW_ATOMIC))
+		sm__scan(k, entry, SM_HOW_ATOMIC);
+}
+
+static SM_NOINLINE void scan_other_plain(struct sm_marker *k, uintptr_t entry)
+{
+	if (!scan_masked(k, entry, SM_HOW_PLAIN))
+		sm__scan(k, entry, SM_HOW_ATOMIC);
+}
+
+/* Entries of several nodes go to their nodes' packets. */
+static SM_NOINLINE void scan_routed(struct sm_marker *k, uintptr_t entry)
 {
 	sm__scan(k, entry, SM_HOW_ATOMIC);
 }
 
-/* kind: of the object's unit; 0 for everything that is not a small object. */
+/* ---- the loop ----------------------------------------------------------------------------- */
+
+/* kind: of the object's unit; 0 for everything that is not a small object with its pointers in
+ * front. */
 SM_INLINE void loop_scan(struct loop *l, struct sm_marker *k, uintptr_t entry, uint32_t kind,
-			 enum sm_how how)
+			 enum sm_how how, bool routed)
 {
 	const uintptr_t *w = (const uintptr_t *)entry, *end = w + (kind & SM_KIND_POINTERS);
 	uintptr_t *next = l->next;
@@ -151,7 +249,12 @@ SM_INLINE void loop_scan(struct loop *l, struct sm_marker *k, uintptr_t entry, u
 		return;
 	}
 	loop_store(l, k);
-	scan_other(k, entry);
+	if (routed)
+		scan_routed(k, entry);
+	else if (how == SM_HOW_PLAIN)
+		scan_other_plain(k, entry);
+	else
+		scan_other(k, entry);
 	loop_load(l, k);
 }
 
@@ -168,20 +271,23 @@ static SM_NOINLINE bool look_up_from_work(struct sm_marker *k, uint64_t until)
 /*
  * An object half-way through the ring has arrived; its edges' mark words may not have. Reads what
  * pointers lie in the object's first line: asking for a word in vain is harmless, and the line is
- * the object's own, so it is mapped.
+ * the object's own, so it is mapped. False: the object has no kind.
  */
-SM_INLINE void look_ahead(const struct loop *l, uintptr_t entry, uint32_t kind)
+SM_INLINE bool look_ahead(const struct loop *l, uintptr_t entry, uint32_t kind)
 {
 	const uintptr_t *w = (const uintptr_t *)entry, *end = w + (kind & SM_KIND_POINTERS);
 	const uintptr_t *line_end = (const uintptr_t *)((entry | (SM_CACHELINE - 1)) + 1);
 
+	if (SM_UNLIKELY(w == end))
+		return false;
 	end = end < line_end ? end : line_end;
-	for (; w < end; w++) {
-		uintptr_t p = sm__word_at(w);
+	do {
+		uintptr_t p = sm__word_at(w++);
 
 		if (p - l->base < l->bytes)
 			SM_PREFETCH_R(&l->marks[p >> SM_MARK_WORD_SHIFT]);
-	}
+	} while (w < end);
+	return true;
 }
 
 /*
@@ -226,6 +332,15 @@ struct turn {
 	uint64_t until;		   /* scanned bytes at which the budget is used up */
 };
 
+/* An entry without a kind: its descriptor, and its second line. */
+SM_INLINE void ask_for_other(const struct sm_marker *k, uintptr_t in)
+{
+	if (in - k->base >= k->bytes)
+		return;
+	SM_PREFETCH_L2((const char *)in + SM_CACHELINE);
+	SM_PREFETCH_R(&k->spans[(in - k->base) >> SM_UNIT_SHIFT]);
+}
+
 /* Fills the ring, until there is nothing more for now or it is time to look up. */
 SM_INLINE void ring_fill(struct ring *r, struct turn *t, struct loop *l, struct sm_marker *k,
 			 bool routed)
@@ -242,12 +357,17 @@ SM_INLINE void ring_fill(struct ring *r, struct turn *t, struct loop *l, struct 
 		 * them all. */
 		if (SM_LIKELY(in - l->base < l->bytes) && !routed)
 			kind = l->kinds[l->unit_kind[in >> SM_UNIT_SHIFT]];
-		if ((kind & SM_KIND_POINTERS) == SM_KIND_POINTER_FREE) {
-			l->leaf_bytes += kind >> SM_KIND_BYTES_SHIFT;
-			t->until -= LEAF_WORK;
-			if (SM_UNLIKELY(--t->left == 0))
-				return;
-			continue;
+		/* Pointer-free, or 0: one comparison for both. */
+		if ((kind & SM_KIND_POINTERS) - 1 >= SM_KIND_POINTER_FREE - 1) {
+			if (kind != 0) {
+				l->leaf_bytes += kind >> SM_KIND_BYTES_SHIFT;
+				t->until -= LEAF_WORK;
+				if (SM_UNLIKELY(--t->left == 0))
+					return;
+				continue;
+			}
+			if (!routed)
+				ask_for_other(k, in);
 		}
 		SM_PREFETCH_L2((const void *)in);
 		r->kind[t->tail % SM_FIFO_MAX] = kind;
@@ -257,15 +377,16 @@ SM_INLINE void ring_fill(struct ring *r, struct turn *t, struct loop *l, struct 
 
 /* Scans the entry that has been in the ring longest. Precondition: there is one. */
 SM_INLINE void ring_scan(struct ring *r, struct turn *t, struct loop *l, struct sm_marker *k,
-			 enum sm_how how)
+			 enum sm_how how, bool routed)
 {
 	unsigned at = t->head++ % SM_FIFO_MAX, ahead = (at + LOOK_AHEAD) % SM_FIFO_MAX;
 
 	if (SM_LIKELY(t->tail - t->head >= NEAR))
 		SM_PREFETCH_R((const void *)r->entry[(at + NEAR) % SM_FIFO_MAX]);
-	if (SM_LIKELY(t->tail - t->head >= LOOK_AHEAD))
-		look_ahead(l, r->entry[ahead], r->kind[ahead]);
-	loop_scan(l, k, r->entry[at], r->kind[at], how);
+	if (SM_LIKELY(t->tail - t->head >= LOOK_AHEAD) &&
+	    SM_UNLIKELY(!look_ahead(l, r->entry[ahead], r->kind[ahead])) && !routed)
+		look_ahead_other(k, r->entry[ahead]);
+	loop_scan(l, k, r->entry[at], r->kind[at], how, routed);
 }
 
 SM_INLINE void drain_ring(struct sm_marker *k, uint64_t until, enum sm_how how, bool routed)
@@ -284,7 +405,7 @@ SM_INLINE void drain_ring(struct sm_marker *k, uint64_t until, enum sm_how how, 
 		if (t.tail - t.head <= low)
 			ring_fill(&r, &t, &l, k, routed);
 		if (SM_LIKELY(t.tail != t.head)) {
-			ring_scan(&r, &t, &l, k, how);
+			ring_scan(&r, &t, &l, k, how, routed);
 			if (SM_LIKELY(t.left > 1)) {
 				t.left--;
 				continue;

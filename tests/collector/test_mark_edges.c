@@ -132,6 +132,35 @@ START_TEST(objects_all_of_pointers_have_a_kind)
 }
 END_TEST
 
+/* Elements of three words with a pointer in the middle: the pattern of one is that of all. */
+START_TEST(arrays_whose_pattern_repeats)
+{
+	enum { N = 20000, ELEMENTS = 4, PERIOD = 3, COMMON = 400000 };
+	struct sm_mutator *m;
+	struct sm_gc *gc = start(modes[_i], "gc.verify=1", &m);
+	const uint64_t middle = 2;
+	const struct sm_type *t = sm_type_bitmap(gc, PERIOD * sizeof(void *), &middle);
+	void **a = NULL;
+
+	for (unsigned i = 0; i < COMMON; i++)
+		ck_assert_ptr_nonnull(sm_new_array(m, t, ELEMENTS));
+	for (unsigned i = 0; i < N; i++) {
+		a = sm_new_array(m, t, ELEMENTS);
+		ck_assert_ptr_nonnull(a);
+		for (unsigned e = 0; e + 1 < ELEMENTS; e++)
+			sm_store(m, &a[e * PERIOD + 1], sm_new(m, t));
+		sm_store(m, &a[(ELEMENTS - 1) * PERIOD + 1], root);
+		sm_store(m, &root, a);
+	}
+	ck_assert_int_eq(sm_span_of(&gc->range, (uintptr_t)a)->layout->kind, SM_SCAN_MASK);
+	for (unsigned c = 0; c < 3; c++)
+		ck_assert_int_eq(sm_collect(gc, m), 0);
+	ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
+	ck_assert_uint_ge(gctest_stats(gc).last_marked_objects, N * ELEMENTS);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
 /* Mistakes of a program: counted, nothing scanned that is none, and nothing left behind for the
  * next owner. */
 START_TEST(pointers_to_no_object_leave_no_mark)
@@ -256,6 +285,7 @@ int main(void)
 			SM_LOOP(tiny_objects_at_odd_addresses, 0, 2),
 			SM_LOOP(more_kinds_than_the_table_has, 0, 2),
 			SM_LOOP(objects_all_of_pointers_have_a_kind, 0, 2),
+			SM_LOOP(arrays_whose_pattern_repeats, 0, 2),
 			SM_LOOP(pointers_to_no_object_leave_no_mark, 0, 2),
 			SM_T(words_behind_the_last_slot));
 }
