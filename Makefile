@@ -233,6 +233,12 @@ gen-sizeclass: $(B)/tests/test_sizeclass ## generate allocator/base/sizeclass.c 
 	$< --print >allocator/base/sizeclass.c.new
 	mv allocator/base/sizeclass.c.new allocator/base/sizeclass.c
 
+.PHONY: bench-versus
+bench-versus: all build-benches ## the collector against Go and Parallel at equal memory, and mimalloc (ROWS=, REPS=, MALLOC=)
+	@tests/setup/deps.sh bench jdk
+	@command -v go >/dev/null || tests/setup/deps.sh go
+	@python3 tests/bench/versus.py $(B) -n $(or $(REPS),7) $(if $(MALLOC),-m $(MALLOC)) $(ROWS)
+
 bench-ring: build-benches ## the ring's latency and heap beside what the machine itself takes away (RUNS=)
 	@python3 tests/bench/ring.py $(B) $(or $(RUNS),10)
 
