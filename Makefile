@@ -239,6 +239,10 @@ bench-versus: all build-benches ## the collector against Go and Parallel at equa
 	@command -v go >/dev/null || tests/setup/deps.sh go
 	@python3 tests/bench/versus.py $(B) -n $(or $(REPS),7) $(if $(MALLOC),-m $(MALLOC)) $(ROWS)
 
+.PHONY: bench-mutators
+bench-mutators: build-benches ## churn and trees with 1 to 64 mutators on two CPUs: throughput and memory (REPS=)
+	@python3 tests/bench/mutators.py $(B) $(or $(REPS),7)
+
 bench-ring: build-benches ## the ring's latency and heap beside what the machine itself takes away (RUNS=)
 	@python3 tests/bench/ring.py $(B) $(or $(RUNS),10)
 
