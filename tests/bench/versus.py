@@ -7,7 +7,8 @@ Rows: trees1 trees2 gcbench lru-cache layouts (all when none is named). Where a 
 first searched for so that the peer's peak RSS is ours within 5 %. Then every repetition runs every candidate once, in turn.
 A ratio is ours over the candidate's, the median of those of the repetitions: below 1, spanmark is better. `wall` is timed
 inside, so the start of a virtual machine does not count; `cpu` is the whole process's. All must have done the same: a row
-in which checks differ fails. -m: the malloc that trees are compared with (default: mimalloc as the loader finds it).
+in which checks differ fails. -m: the malloc that trees are compared with (default: mimalloc 3
+as peers/mallocs.sh has it, or the one that is installed).
 """
 import argparse
 import ctypes
@@ -116,7 +117,14 @@ def build(to):
     return built
 
 
-def find_malloc():
+def find_malloc(build_dir):
+    """mimalloc 3 where mallocs.sh can fetch it, else the distribution's."""
+    if os.path.exists(PEERS + "/mallocs.sh"):
+        out = subprocess.run([PEERS + "/mallocs.sh", os.path.dirname(os.path.abspath(build_dir)) + "/peers"],
+                             stdout=subprocess.PIPE, text=True, check=False).stdout
+        for line in out.splitlines():
+            if line.startswith("mi3\t"):
+                return line.split("\t")[2]
     for folder in ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/local/lib"):
         for name in ("libmimalloc.so.3", "libmimalloc.so.2.1", "libmimalloc.so.2.0", "libmimalloc.so.2"):
             if os.path.exists(f"{folder}/{name}"):
@@ -248,7 +256,7 @@ def main():
     if unknown:
         sys.exit(f"bench-versus: no row '{unknown[0]}': there are {' '.join(ROWS)}")
     to = os.path.abspath(args.build) + "/peers"
-    built, malloc = build(to), args.m or find_malloc()
+    built, malloc = build(to), args.m or find_malloc(args.build)
     table = [("work", "candidate", "wall s", "cpu s", "peak MiB", "wall", "cpu", "peak", "wanted")]
     load = os.getloadavg()[0]
     for row in args.rows or ROWS:
