@@ -1,13 +1,14 @@
 /*
- * table.h: the parts of the table writer: writer_table.c prints the head and what workloads said,
- * table_results.c a line for each case, table_counters.c counters, waits and objects by size class,
- * table_cases.c what tells cases apart, table_notes.c what one must know to read them; table_text.c
- * is what they share.
+ * table.h: the parts of the table writer: writer_table.c prints the head, and what workloads said
+ * and samples warned of, table_results.c a line for each case, table_counters.c counters, waits and
+ * objects by size class, table_cases.c what tells cases apart, table_notes.c what one must know to
+ * read them; table_text.c is what they share.
  *
  * There are two tables. That of --wide has everything. The other answers first: columns without
  * a value are named in a line, small phases are joined (summary.h), and where the counts of a case
  * fit beside its results they stand there, so that the rows by phase are those of the cases that
- * have more than one.
+ * have more than one, and of them those whose counts say more: of the others the times are a line a
+ * case.
  */
 #ifndef SM_HARNESS_TABLE_H
 #define SM_HARNESS_TABLE_H
@@ -130,5 +131,10 @@ void sm__table_marked(struct sm_table *t);
 /* With --wide, of cases that marked by span: by size class, how objects came to be scanned. */
 void sm__table_spans(struct sm_table *t);
 void sm__table_notes(struct sm_table *t);
+/* writer_table.c: each once however often it was found. */
+void sm__table_warnings(struct sm_table *t);
+/* The line's words without their numbers: what makes two of them one. malloc'ed; NULL when out of
+ * memory. */
+char *sm__table_without_digits(const char *line, size_t len);
 
 #endif

@@ -46,9 +46,9 @@ void sm__table_put_cell(struct sm_table *t, const struct sm_cell *cell, const st
 	fprintf(t->out, " %*s", width, text);
 }
 
-/* Is the row one of those by phase? Not in the short table where it tells nothing that is not told
+/* Is the row told below the results? Not in the short table where it tells nothing that is not told
  * elsewhere: beside the results, or that a thread of the collector did next to nothing. */
-static bool is_row(const struct sm_table *t, size_t i)
+static bool is_told(const struct sm_table *t, size_t i)
 {
 	const struct sm_summary *u = &t->summary;
 	const struct sm_row *row = &u->rows[i];
@@ -64,6 +64,46 @@ static bool is_row(const struct sm_table *t, size_t i)
 		return true;
 	whole = sm__table_whole(t, row->group, &phases);
 	return i != whole && (row->who != u->rows[whole].who || phases > 1);
+}
+
+/* The column of times; ncolumns: it is not shown. */
+static size_t time_column(const struct sm_table *t)
+{
+	const struct sm_summary *u = &t->summary;
+	size_t c = 0;
+
+	while (c < u->ncolumns && !(t->shown[c] && strcmp(u->columns[c].metric, "time") == 0))
+		c++;
+	return c;
+}
+
+/* Has it but its time to tell, where counts stand beside the results? The others are missing, 0, or
+ * those of the whole, which stand there. */
+static bool has_time_alone(const struct sm_table *t, size_t i)
+{
+	const struct sm_summary *u = &t->summary;
+	size_t time = time_column(t), whole;
+	unsigned phases;
+
+	if (!t->beside || time == u->ncolumns || !u->cells[i * u->ncolumns + time].has_value)
+		return false;
+	whole = sm__table_whole(t, u->rows[i].group, &phases);
+	for (size_t c = 0; c < u->ncolumns; c++) {
+		const struct sm_cell *cell = &u->cells[i * u->ncolumns + c],
+				     *all = &u->cells[whole * u->ncolumns + c];
+
+		if (t->shown[c] && c != time && cell->has_value && cell->stats.median != 0 &&
+		    !(u->rows[i].who == u->rows[whole].who && all->has_value &&
+		      all->stats.median == cell->stats.median))
+			return false;
+	}
+	return true;
+}
+
+/* Is it one of the rows by phase? */
+static bool is_row(const struct sm_table *t, size_t i)
+{
+	return is_told(t, i) && !has_time_alone(t, i);
 }
 
 /* Of the names of rows: "mutator", "core 12", "mutator adl_p". */
@@ -109,12 +149,24 @@ struct block {
 	int who, phase;	 /* widths */
 };
 
+static void write_title(struct sm_table *t, const char *what)
+{
+	fprintf(t->out, "\n%s%s for one operation of the workload, by %s and phase%s\n", SM_BOLD(t),
+		what, sm_by_names[t->w->by], SM_PLAIN(t));
+}
+
+static void note_row(struct sm_table *t, const struct sm_row *row)
+{
+	t->partly |= row->occurred < row->reps;
+	t->joined |= row->joined > 0;
+	t->parts |= row->reps > 2 && strcmp(row->phase, "total") == 0;
+}
+
 static void write_block_head(struct sm_table *t, const struct block *b)
 {
 	const struct sm_summary *u = &t->summary;
 
-	fprintf(t->out, "\n%sCounts for one operation of the workload, by %s and phase%s\n",
-		SM_BOLD(t), sm_by_names[t->w->by], SM_PLAIN(t));
+	write_title(t, "Counts");
 	fputs(SM_BOLD(t), t->out);
 	sm__table_put_heads(t);
 	fprintf(t->out, " %-*s %-*s", b->who, sm_by_names[t->w->by], b->phase, "phase");
@@ -154,9 +206,57 @@ static void write_block(struct sm_table *t, const struct block *b)
 						   &u->columns[c]);
 		fputc('\n', t->out);
 		last = row->group;
-		t->partly |= row->occurred < row->reps;
-		t->joined |= row->joined > 0;
-		t->parts |= row->reps > 2 && strcmp(row->phase, "total") == 0;
+		note_row(t, row);
+	}
+}
+
+/* Rows that have their time alone, [i, *end) of one case: "mutator app 30.7 ns  wait 9.03 ns". */
+static void write_times_of(struct sm_table *t, size_t i, size_t end, size_t column)
+{
+	const struct sm_summary *u = &t->summary;
+	size_t indent = SM_NAMES_WIDTH(t) + 1, first = u->rows[i].first;
+	struct sm_wrap w = {t->out, indent, indent, t->width};
+	const char *who = NULL;
+
+	for (; i < end; i++) {
+		const struct sm_row *row = &u->rows[i];
+		char buf[48], time[40], word[160];
+		const char *phase = phase_text(row, buf, sizeof(buf));
+		bool named = row->who != who && strcmp(row->who, phase) != 0;
+
+		if (!is_told(t, i) || !has_time_alone(t, i))
+			continue;
+		if (who == NULL) {
+			if (sm__table_has_twin(t, first))
+				sm__table_case_line(t, first);
+			sm__table_put_names(t, &t->r->records[first], true);
+			fputc(' ', t->out);
+		}
+		sm_text_time(u->cells[i * u->ncolumns + column].stats.median, time, sizeof(time));
+		snprintf(word, sizeof(word), "%.40s%s%s %s", named ? row->who : "",
+			 named ? " " : "", phase, time);
+		sm__table_wrap_word(&w, word);
+		who = row->who;
+		note_row(t, row);
+	}
+	if (who != NULL)
+		fputc('\n', t->out);
+}
+
+static void write_times(struct sm_table *t)
+{
+	const struct sm_summary *u = &t->summary;
+	size_t time = time_column(t);
+	bool titled = t->rows;
+
+	for (size_t i = 0, end; i < u->nrows; i = end) {
+		for (end = i; end < u->nrows && u->rows[end].group == u->rows[i].group; end++) {
+			if (titled || !is_told(t, end) || !has_time_alone(t, end))
+				continue;
+			write_title(t, "Time");
+			titled = t->rows = true;
+		}
+		write_times_of(t, i, end, time);
 	}
 }
 
@@ -165,18 +265,14 @@ static int room_of(const struct sm_table *t, size_t c)
 	return t->shown[c] ? 1 + sm__table_cell_width(&t->summary.columns[c]) : 0;
 }
 
-void sm__table_counters(struct sm_table *t)
+static void write_blocks(struct sm_table *t)
 {
 	const struct sm_summary *u = &t->summary;
 	struct block b = {.who = who_width(t), .phase = phase_width(t)};
 	int all = 0;
 
-	for (size_t i = 0; i < u->nrows && !t->rows; i++)
-		t->rows = is_row(t, i);
 	for (size_t c = 0; c < u->ncolumns; c++)
 		all += room_of(t, c);
-	if (!t->rows || all == 0)
-		return;
 	if (!t->w->wide) /* names in the row where one block has room for them */
 		t->narrow = t->width < SM_TABLE_WIDTH &&
 			    13 + t->backend + 2 + b.who + b.phase + all > (int)t->width;
@@ -196,79 +292,19 @@ void sm__table_counters(struct sm_table *t)
 	}
 }
 
-/* ---- marking, for an object --------------------------------------------------------------- */
-
-static const struct sm_result *marked_result(const struct sm_record *rec, unsigned id)
+void sm__table_counters(struct sm_table *t)
 {
-	return sm_results[id].shown == SM_SHOWN_MARKED ? sm_record_result(rec, sm_results[id].name)
-						       : NULL;
-}
+	const struct sm_summary *u = &t->summary;
+	bool shown = false;
 
-/* The first one with a value, else without; NULL: no sample has it. */
-static const struct sm_result *marked_column(const struct sm_table *t, unsigned id)
-{
-	const struct sm_result *without = NULL;
-
-	for (size_t i = 0; i < t->r->nrecords; i++) {
-		const struct sm_result *res = marked_result(&t->r->records[i], id);
-
-		if (res != NULL && res->has_value)
-			return res;
-		without = res != NULL ? res : without;
-	}
-	return t->w->wide ? without : NULL;
-}
-
-static bool has_marked(const struct sm_table *t, size_t first)
-{
-	for (size_t i = first, end = sm__table_group_end(t->r, first); i < end; i++)
-		for (unsigned id = 0; id < SM_RESULT_COUNT; id++)
-			if (marked_result(&t->r->records[i], id) != NULL)
-				return true;
-	return false;
-}
-
-static void write_marked_group(struct sm_table *t, size_t first)
-{
-	if (!has_marked(t, first))
-		return;
-	if (sm__table_has_twin(t, first))
-		sm__table_case_line(t, first);
-	sm__table_put_names(t, &t->r->records[first], true);
-	for (unsigned id = 0; id < SM_RESULT_COUNT; id++)
-		if (marked_column(t, id) != NULL)
-			sm__table_put_result(t, first, &sm_results[id], sm_results[id].width);
-	fputc('\n', t->out);
-}
-
-void sm__table_marked(struct sm_table *t)
-{
-	char line[600] = "";
-	bool any = false;
-
-	for (unsigned id = 0; id < SM_RESULT_COUNT; id++) {
-		const struct sm_result *res = marked_column(t, id);
-		size_t at = strlen(line);
-
-		if (res == NULL)
-			continue;
-		if (!any) {
-			fprintf(t->out,
-				"\n%sCounts of mark workers for one object that they marked%s\n%s",
-				SM_BOLD(t), SM_PLAIN(t), SM_BOLD(t));
-			sm__table_put_heads(t);
-		}
-		any = true;
-		fprintf(t->out, " %*s", sm_results[id].width, sm_results[id].title);
-		if (res->has_value)
-			snprintf(line + at, sizeof(line) - at, "%s%s %s", at > 0 ? "; " : "",
-				 sm_results[id].title, res->how);
-	}
-	if (!any)
-		return;
-	fprintf(t->out, "%s\n", SM_PLAIN(t));
-	sm__table_each_group(t, write_marked_group);
-	sm__table_wrap(t, "", 0, line);
+	for (size_t c = 0; c < u->ncolumns; c++)
+		shown |= t->shown[c];
+	for (size_t i = 0; i < u->nrows && shown && !t->rows; i++)
+		t->rows = is_row(t, i);
+	if (t->rows)
+		write_blocks(t);
+	if (shown)
+		write_times(t);
 }
 
 /* ---- stalls ------------------------------------------------------------------------------- */

@@ -45,6 +45,38 @@ static void behind(const struct sm_column *c, char *buf, size_t len)
 		 event[0] ? event : c->metric);
 }
 
+static void add_mark(FILE *f, bool shown, const char *mark, const char *text)
+{
+	if (shown)
+		fprintf(f, "%s%s: %s", ftello(f) > 0 ? "; " : "", mark, text);
+}
+
+/* What else stands beside numbers, in one paragraph. */
+static void write_brief_marks(struct sm_table *t)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	if (f == NULL)
+		return;
+	for (size_t i = 0; i < t->nnotes; i++) {
+		char mark[32];
+
+		snprintf(mark, sizeof(mark), "n/a %zu", i + 1);
+		add_mark(f, true, mark, t->notes[i]);
+	}
+	add_mark(f, t->intervals, "±95%", "the reach of the median's 95% interval");
+	add_mark(f, t->outliers, "!", "values far from the others, which are kept");
+	add_mark(f, t->joined, "other", "phases below 1% of their thread's time");
+	add_mark(f, t->partly, "2/3", "in 2 of 3 repetitions, 0 in the others");
+	add_mark(f, t->scaled, "~", "a counter that ran for a part of the time (multiplexed)");
+	add_mark(f, t->doubted, "?", "an event behind it is off by calibration (see the warnings)");
+	if (fclose(f) == 0 && text[0] != '\0')
+		sm__table_wrap(t, "marks", 9, text);
+	free(text);
+}
+
 /* In the short table a paragraph: of what is shown alone. */
 static void write_brief_legend(struct sm_table *t)
 {
@@ -67,12 +99,7 @@ static void write_brief_legend(struct sm_table *t)
 	if (f != NULL && fclose(f) == 0 && n > 0)
 		sm__table_wrap(t, "counts", 9, text);
 	free(text);
-	if (t->intervals)
-		sm__table_wrap(t, "±95%", 10,
-			       "how far the 95% interval of the median reaches from it");
-	if (t->joined)
-		sm__table_wrap(t, "other", 9,
-			       "phases below 1% of their thread's time, joined; --wide has each");
+	write_brief_marks(t);
 	for (size_t i = 0; i < t->nleft_out; i++) {
 		const struct sm_left_out *l = &t->left_out[i];
 		char line[700];
@@ -106,6 +133,8 @@ static void write_legend(struct sm_table *t)
 
 static void write_marks(struct sm_table *t)
 {
+	if (!t->w->wide) /* write_brief_marks has them */
+		return;
 	for (size_t i = 0; i < t->nnotes; i++) {
 		char head[32];
 
@@ -117,8 +146,8 @@ static void write_marks(struct sm_table *t)
 			       "scaled: the counter ran for a part of the time (multiplexed)");
 	if (t->doubted)
 		sm__table_wrap(t, "?", 9,
-			       "calibration found an event behind it off: do not believe it "
-			       "(see the warnings)");
+			       "calibration found an event behind it off: do not believe it (see "
+			       "the warnings)");
 	if (t->partly)
 		sm__table_wrap(t, "2/3", 9,
 			       "the phase occurred in 2 of 3 repetitions; the others count as 0");
@@ -160,109 +189,6 @@ static void write_calibration(struct sm_table *t)
 	}
 }
 
-/* What is said once however often it was found. */
-struct said {
-	char *key; /* the words without their numbers */
-	const char *line;
-	size_t len;
-	const struct sm_record *first, *last; /* samples that have it */
-	size_t samples;
-	bool one_case;
-};
-
-struct said_list {
-	struct said *v;
-	size_t n, cap;
-};
-
-static char *without_digits(const char *line, size_t len)
-{
-	char *key = malloc(len + 1), *at = key;
-
-	for (size_t i = 0; key != NULL && i < len; i++)
-		if (!(line[i] >= '0' && line[i] <= '9'))
-			*at++ = line[i];
-	if (key != NULL)
-		*at = 0;
-	return key;
-}
-
-static struct said *said_of(struct said_list *list, const char *line, size_t len)
-{
-	char *key = without_digits(line, len);
-
-	if (key == NULL)
-		return NULL;
-	for (size_t i = 0; i < list->n; i++) {
-		if (strcmp(list->v[i].key, key) == 0) {
-			free(key);
-			return &list->v[i];
-		}
-	}
-	if (list->n == list->cap) {
-		struct said *v = realloc(list->v, (2 * list->cap + 8) * sizeof(*v));
-
-		if (v == NULL) {
-			free(key);
-			return NULL;
-		}
-		list->v = v;
-		list->cap = 2 * list->cap + 8;
-	}
-	list->v[list->n] = (struct said){.key = key, .line = line, .len = len, .one_case = true};
-	return &list->v[list->n++];
-}
-
-static void say_also(struct said_list *list, const struct sm_record *rec, const char *line,
-		     size_t len)
-{
-	struct said *s = said_of(list, line, len);
-
-	if (s == NULL)
-		return;
-	s->first = s->first != NULL ? s->first : rec;
-	s->one_case &= s->first->group == rec->group;
-	s->samples += s->last != rec;
-	s->last = rec;
-}
-
-static void write_said(struct sm_table *t, const char *head, struct said_list *list)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		const struct said *s = &list->v[i];
-		char many[64] = "", *text;
-
-		if (s->samples > 1)
-			snprintf(many, sizeof(many), " (first of %zu samples%s)", s->samples,
-				 s->one_case ? "" : ", in several cases");
-		if (asprintf(&text, "%s (%s): %.*s%s", s->first->workload, s->first->backend,
-			     (int)s->len, s->line, many) > 0) {
-			sm__table_wrap(t, head, 9, text);
-			free(text);
-		}
-		free(s->key);
-	}
-	free(list->v);
-}
-
-/* Warnings of the samples, each once. */
-static void write_warnings(struct sm_table *t)
-{
-	struct said_list list = {0};
-
-	for (size_t i = 0; i < t->r->nrecords; i++) {
-		const struct sm_record *rec = &t->r->records[i];
-
-		for (const char *p = rec->warnings; *p;) {
-			size_t len = strcspn(p, "\n");
-
-			say_also(&list, rec, p, len);
-			p += len + (p[len] != 0);
-		}
-	}
-	write_said(t, "warning", &list);
-}
-
 /* How what is not always measured alike was: of each workload, backend and result once. */
 static void write_how(struct sm_table *t)
 {
@@ -278,7 +204,7 @@ static void write_how(struct sm_table *t)
 			if (res->how[0] && sm_result_shown(res->name) != SM_SHOWN_MARKED &&
 			    asprintf(&line, "%s (%s): %s %s", rec->workload, rec->backend,
 				     res->name, res->how) > 0)
-				key = without_digits(line, strlen(line));
+				key = sm__table_without_digits(line, strlen(line));
 			if (key != NULL && sm_pool_find(&said, key) == NULL) {
 				sm_pool_str(&said, key);
 				sm__table_wrap(t, "note", 9, line);
@@ -378,9 +304,9 @@ static bool write_beside(struct sm_table *t)
 	if (sizes == NULL)
 		return false;
 	if (asprintf(&line,
-		     "[sim] counts are of one pass of each case under Callgrind%s%s%s: exact "
-		     "instructions, modelled caches; no time of it is in this table",
-		     sizes[0] ? ", at a smaller size (" : "", sizes, sizes[0] ? ")" : "") > 0)
+		     "[sim] counts are of a pass under Callgrind%s%s%s: exact "
+		     "instructions, modelled caches",
+		     sizes[0] ? " (" : "", sizes, sizes[0] ? ")" : "") > 0)
 		sm__table_wrap(t, "note", 9, line);
 	free(line);
 	free(sizes);
@@ -556,7 +482,7 @@ void sm__table_notes(struct sm_table *t)
 	if (t->w->wide)
 		write_cost(t);
 	write_calibration(t);
-	write_warnings(t);
+	sm__table_warnings(t);
 	write_simulated(t);
 	write_repetitions(t);
 	write_failures(t);

@@ -367,3 +367,78 @@ void sm__table_results(struct sm_table *t)
 		fputc('\n', t->out);
 	sm__table_each_group(t, write_more);
 }
+
+/* ---- marking, for an object --------------------------------------------------------------- */
+
+static const struct sm_result *marked_result(const struct sm_record *rec, unsigned id)
+{
+	return sm_results[id].shown == SM_SHOWN_MARKED ? sm_record_result(rec, sm_results[id].name)
+						       : NULL;
+}
+
+/* The first one with a value, else without; NULL: no sample has it. */
+static const struct sm_result *marked_column(const struct sm_table *t, unsigned id)
+{
+	const struct sm_result *without = NULL;
+
+	for (size_t i = 0; i < t->r->nrecords; i++) {
+		const struct sm_result *res = marked_result(&t->r->records[i], id);
+
+		if (res != NULL && res->has_value)
+			return res;
+		without = res != NULL ? res : without;
+	}
+	return t->w->wide ? without : NULL;
+}
+
+static bool has_marked(const struct sm_table *t, size_t first)
+{
+	for (size_t i = first, end = sm__table_group_end(t->r, first); i < end; i++)
+		for (unsigned id = 0; id < SM_RESULT_COUNT; id++)
+			if (marked_result(&t->r->records[i], id) != NULL)
+				return true;
+	return false;
+}
+
+static void write_marked_group(struct sm_table *t, size_t first)
+{
+	if (!has_marked(t, first))
+		return;
+	if (sm__table_has_twin(t, first))
+		sm__table_case_line(t, first);
+	sm__table_put_names(t, &t->r->records[first], true);
+	for (unsigned id = 0; id < SM_RESULT_COUNT; id++)
+		if (marked_column(t, id) != NULL)
+			sm__table_put_result(t, first, &sm_results[id], sm_results[id].width);
+	fputc('\n', t->out);
+}
+
+void sm__table_marked(struct sm_table *t)
+{
+	char line[600] = "";
+	bool any = false;
+
+	for (unsigned id = 0; id < SM_RESULT_COUNT; id++) {
+		const struct sm_result *res = marked_column(t, id);
+		size_t at = strlen(line);
+
+		if (res == NULL)
+			continue;
+		if (!any) {
+			fprintf(t->out,
+				"\n%sCounts of mark workers for one object that they marked%s\n%s",
+				SM_BOLD(t), SM_PLAIN(t), SM_BOLD(t));
+			sm__table_put_heads(t);
+		}
+		any = true;
+		fprintf(t->out, " %*s", sm_results[id].width, sm_results[id].title);
+		if (res->has_value)
+			snprintf(line + at, sizeof(line) - at, "%s%s %s", at > 0 ? "; " : "",
+				 sm_results[id].title, res->how);
+	}
+	if (!any)
+		return;
+	fprintf(t->out, "%s\n", SM_PLAIN(t));
+	sm__table_each_group(t, write_marked_group);
+	sm__table_wrap(t, "", 0, line);
+}

@@ -104,7 +104,7 @@ mkdir -p alone/bin && cp "$cmd" alone/bin/
 tried=$((tried + 1))
 timeout 300 alone/bin/spanmark run $small --backend libc,spanmark-malloc --store lab.db >out 2>err || bad "status $?: $(cat err)"
 if grep -q "^churn *spanmark-malloc *n/a 2" out; then
-	says "n/a 2    not installed: no libspanmark-malloc.so beside spanmark"
+	says "n/a 2: not installed: no libspanmark-malloc.so beside spanmark"
 	says "[1/3] 1 of 2 cases done" err
 	timeout 300 alone/bin/spanmark run $small --backend libc,spanmark-malloc -f csv >out 2>err || bad "status $?"
 	grep -q ',spanmark-malloc,sample,,,,,,n/a,' out || bad "CSV: $(cat out)"

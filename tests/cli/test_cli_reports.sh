@@ -147,7 +147,7 @@ case $build in *address* | *thread* | *undefined*) simulates=no ;; *) simulates=
 if [ $simulates = yes ] && command -v valgrind >/dev/null && ! "$cmd" run $small --no-store --counters pmu >/dev/null 2>&1; then
 	"$cmd" run $small --reps 2 --store sim.db >out 2>err || bad "auto without a PMU: $(cat err)"
 	says "instr sim::Ir [sim]"
-	says "note     [sim] counts are of one pass of each case under Callgrind"
+	says "note     [sim] counts are of a pass under Callgrind"
 	python3 - <<'PY' || fails=$((fails + 1))
 import sqlite3
 db = sqlite3.connect("sim.db")

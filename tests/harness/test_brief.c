@@ -234,9 +234,8 @@ START_TEST(a_simulated_pass_beside)
 	ck_assert_uint_eq(s.n, REPS);
 	ck_assert_double_eq(s.max, 100);
 	text = print(&r, false, 100, SM_BY_ROLE);
-	has(text,
-	    "note     [sim] counts are of one pass of each case under Callgrind, at a smaller "
-	    "size (graph\n         objects=10): exact");
+	has(text, "note     [sim] counts are of a pass under Callgrind (graph objects=10): exact "
+		  "instructions");
 	has(text, "L1D\n         sim::D1 [sim]");
 	free(text);
 	sm_report_free(&r);
@@ -295,7 +294,7 @@ START_TEST(the_answer_first)
 		  "                  mutator  wait   9.00 ns    1.00    1.00  1.00\n"
 		  "                  mutator  other 0.900 ns   0.500   0.250 0.500\n"
 		  "                  mark     mark   40.0 ns    40.0    40.0  1.00\n\n");
-	has(text, "other    phases below 1% of their thread's time");
+	has(text, "marks    other: phases below 1% of their thread's time");
 	/* what is not shown is named once, with why */
 	has(text, "left out max stall: no collector\n");
 	has(text, "left out L1D: no such event here; `spanmark doctor` says what helps\n");
