@@ -17,6 +17,20 @@ void sm_text_number(double v, char *buf, size_t len)
 	}
 }
 
+void sm_text_last_line(const char *text, size_t len, char *buf, size_t buflen)
+{
+	size_t end = len, start;
+
+	while (end > 0 && strchr(" \t\r\n", text[end - 1]) != NULL)
+		end--;
+	for (start = end; start > 0 && text[start - 1] != '\n' && text[start - 1] != '\r'; start--)
+		;
+	len = end - start < buflen ? end - start : buflen - 1;
+	if (len > 0)
+		memcpy(buf, text + start, len);
+	buf[len] = '\0';
+}
+
 void sm_csv_quoted(FILE *out, const char *text)
 {
 	fputc('"', out);

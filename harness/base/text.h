@@ -23,6 +23,9 @@ void sm_text_value(double v, const char *unit, char *buf, size_t len);
 void sm_text_print(FILE *out, const char *text);
 /* Makes what is not valid UTF-8, or turns the direction of writing, '?' in place. */
 void sm_text_clean(char *text);
+/* The last line with anything on it, without the blanks at its end, cut to the buffer; "": there is
+ * none. text may be NULL where len is 0. */
+void sm_text_last_line(const char *text, size_t len, char *buf, size_t buflen);
 /* A field of CSV in quotes, and one that begins with its comma: empty where there is no number. */
 void sm_csv_quoted(FILE *out, const char *text);
 void sm_csv_number(FILE *out, double v, bool is_there);

@@ -38,17 +38,14 @@ static int take_through(const struct sm_option *opt, void *options, const char *
 	return 0;
 }
 
-/* "90", "90s", "10m", "2h". */
 static int take_duration(const struct sm_option *opt, void *options, const char *value, char *err,
 			 size_t errlen)
 {
-	char *end;
-	double v = strtod(value, &end), unit = *end == 'm' ? 60 : *end == 'h' ? 3600 : 1;
+	double s;
 
-	if (end == value || (*end != '\0' && (strchr("smh", *end) == NULL || end[1] != '\0')) ||
-	    !(v * unit >= 1) || v * unit > 7 * 86400)
+	if (!sm__read_seconds(value, &s) || s < 1)
 		return sm__refuse_value(err, errlen, opt, value, "1s to 7 days: 90s, 10m, 2h");
-	((struct sm_tuner *)options)->budget_s = v * unit;
+	((struct sm_tuner *)options)->budget_s = s;
 	return 0;
 }
 

@@ -14,7 +14,7 @@
 #include "harness/options/until_value.h"
 
 #define MAX_REPS    1000
-#define MAX_TIMEOUT (7 * 86400.0)
+#define MAX_SECONDS (7 * 86400.0)
 #define MAX_LIST    4096
 
 static void *member(const struct sm_option *opt, void *o)
@@ -226,23 +226,32 @@ int sm__take_seed(const struct sm_option *opt, void *options, const char *value,
 	return 0;
 }
 
+bool sm__read_seconds(const char *value, double *out)
+{
+	static const struct {
+		const char *name;
+		double s;
+	} units[] = {{"", 1}, {"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}};
+	char *end;
+	double v = strtod(value, &end);
+
+	for (size_t i = 0; end != value && i < sizeof(units) / sizeof(units[0]); i++)
+		if (strcmp(end, units[i].name) == 0) {
+			*out = v * units[i].s;
+			return isfinite(*out) && *out <= MAX_SECONDS;
+		}
+	return false;
+}
+
 int sm__take_timeout(const struct sm_option *opt, void *o, const char *value, char *err,
 		     size_t errlen)
 {
-	char *end;
-	double s = strtod(value, &end);
+	double s;
 
-	if (end != value && strcmp(end, "ms") == 0) {
-		s /= 1e3;
-		end += 2;
-	} else if (end != value && (strcmp(end, "s") == 0 || strcmp(end, "m") == 0)) {
-		s *= *end == 'm' ? 60 : 1;
-		end++;
-	}
-	if (end == value || *end || !isfinite(s) || s < 0.001 || s > MAX_TIMEOUT)
+	if (!sm__read_seconds(value, &s) || s < 0.001)
 		return sm__refuse_value(
 			err, errlen, opt, value,
-			"seconds from 0.001 to 604800; 100ms and 5m are understood");
+			"seconds from 0.001 to 604800; 100ms, 5m and 2h are understood");
 	*(double *)member(opt, o) = s;
 	return 0;
 }

@@ -16,6 +16,9 @@ sm_take_fn sm__take_flag, sm__take_text, sm__take_borrowed, sm__take_word, sm__t
 sm_take_fn sm__take_counts, sm__take_until, sm__take_reps, sm__take_seed, sm__take_timeout,
 	sm__take_resume, sm__take_no_store;
 
+/* "90", "100ms", "90s", "10m", "2h": at most a week. */
+bool sm__read_seconds(const char *value, double *out);
+
 /* "--NAME: 'VALUE' is not allowed; allowed: ..", into err. -EINVAL. */
 int sm__refuse_value(char *err, size_t errlen, const struct sm_option *opt, const char *value,
 		     const char *allowed);

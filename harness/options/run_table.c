@@ -85,7 +85,7 @@ static const struct sm_option rows[] = {
 		 "by side within a repetition, each as often first as the others, and the rest "
 		 "in random order."},
 	{"timeout", 0, "SECONDS", "limit for one sample: 300, with --quick 30",
-	 INTO(sm__take_timeout, timeout_s), .more = "100ms and 5m are understood."},
+	 INTO(sm__take_timeout, timeout_s), .more = "100ms, 5m and 2h are understood."},
 	{"program", 0, "CMD", "a whole program as a workload, in quotes; again for each",
 	 INTO(sm__take_item, programs), .heading = "Whole programs",
 	 .more = "Under each backend that serves malloc. The line is split into words as a shell "

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "harness/base/complain.h"
+#include "harness/base/text.h"
 
 static volatile sig_atomic_t child_pid, told;
 
@@ -39,20 +40,14 @@ void sm_child_catch_signals(void)
 static void last_line(int fd, char *err, size_t errlen)
 {
 	char text[2048];
-	off_t end = lseek(fd, 0, SEEK_END), from = end > 2047 ? end - 2047 : 0;
-	ssize_t n = pread(fd, text, sizeof(text) - 1, from);
-	char *line;
+	off_t end = lseek(fd, 0, SEEK_END), from = end > 2048 ? end - 2048 : 0;
+	ssize_t n = pread(fd, text, sizeof(text), from);
 
 	if (n <= 0)
 		return;
-	while (n > 0 && text[n - 1] == '\n')
-		n--;
-	text[n] = '\0';
-	line = strrchr(text, '\n');
-	line = line != NULL ? line + 1 : text;
-	if (strncmp(line, "spanmark: ", 10) == 0)
-		line += 10;
-	snprintf(err, errlen, "%s", line);
+	sm_text_last_line(text, (size_t)n, err, errlen);
+	if (strncmp(err, "spanmark: ", 10) == 0)
+		memmove(err, err + 10, strlen(err + 10) + 1);
 }
 
 static _Noreturn void be_child(char **argv, int said, pid_t parent)

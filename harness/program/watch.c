@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "harness/base/text.h"
 #include "perf/clock.h"
 
 #define LOOK_NS	     10000000u /* between two looks at memory */
@@ -23,20 +24,13 @@
 
 /* ---- words --------------------------------------------------------------------------------- */
 
-/* The last line with anything on it. */
+/* In one line of ours. */
 static void last_line(const struct sm_kept *k, char *buf, size_t len)
 {
-	size_t n = 0, end, start;
+	size_t n = 0;
 	char *text = k->total > 0 ? sm_kept_text(k, &n) : NULL;
 
-	buf[0] = 0;
-	for (end = n; end > 0 && strchr(" \t\r\n", text[end - 1]) != NULL; end--)
-		;
-	for (start = end; start > 0 && strchr("\r\n", text[start - 1]) == NULL; start--)
-		;
-	if (end > start)
-		snprintf(buf, len, "%.*s", (int)(end - start < len ? end - start : len - 1),
-			 text + start);
+	sm_text_last_line(text, text != NULL ? n : 0, buf, len);
 	for (char *p = buf; *p; p++)
 		*p = (unsigned char)*p < 0x20 ? '?' : *p;
 	free(text);

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "harness/base/text.h"
 #include "harness/process/cgroup.h"
 #include "harness/process/tree.h"
 #include "perf/clock.h"
@@ -370,19 +371,13 @@ void sm_runner_run(const struct sm_runner *r, const char *job, struct sm_worker_
 
 /* ---- verdict ------------------------------------------------------------------------------ */
 
-/* The last line with anything on it, at most 200 bytes; "" when there is none. */
+/* The last line that it said; "" when there is none. */
 static void last_words(const struct sm_bytes *diag, char *buf, size_t len)
 {
-	size_t end = diag->len, start;
+	char line[201];
 
-	while (end > 0 && (diag->data[end - 1] == '\n' || diag->data[end - 1] == ' '))
-		end--;
-	start = end;
-	while (start > 0 && diag->data[start - 1] != '\n')
-		start--;
-	snprintf(buf, len, "%s%.*s", end > start ? "; it said: " : "",
-		 (int)(end - start > 200 ? 200 : end - start),
-		 diag->data != NULL ? diag->data + start : "");
+	sm_text_last_line(diag->data, diag->len, line, sizeof(line));
+	snprintf(buf, len, "%s%s", line[0] != '\0' ? "; it said: " : "", line);
 }
 
 static enum sm_outcome describe(const struct sm_runner *r, const struct sm_worker_end *end,

@@ -130,7 +130,7 @@ START_TEST(refusals)
 	refused("--timeout nan", "seconds");
 	refused("--timeout inf", "seconds");
 	refused("--timeout -5", "seconds");
-	refused("--timeout 5h", "seconds");
+	refused("--timeout 169h", "seconds");
 	refused("--format xml", "table, csv, json");
 	refused("--format jsn", "did you mean 'json'");
 	refused("--place comapct", "did you mean 'compact'");
