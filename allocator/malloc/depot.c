@@ -55,6 +55,11 @@ static uint64_t word_of(const struct sm_freed *first, uint64_t length)
 	return (uintptr_t)first | length << SM_RSEQ_TAG_SHIFT;
 }
 
+static struct sm_freed *first_of(uint64_t word)
+{
+	return (struct sm_freed *)(word & SM_RSEQ_PTR_MASK);
+}
+
 /* ---- spans of a class, under the depot's lock --------------------------------------------- */
 
 static char *slot_address(const struct sm_span *s, unsigned slot)
@@ -62,10 +67,17 @@ static char *slot_address(const struct sm_span *s, unsigned slot)
 	return sm_span_slot_address(&sm__process_heap.heap->pages.range, s, slot);
 }
 
+/* n slots of the class more are handed out, or (negative) less. */
+static void count_out_locked(struct sm_depot *d, int64_t n)
+{
+	sm_store_relaxed(&d->out, sm_load_relaxed(&d->out) + (uint64_t)n);
+}
+
 /* A run of s is handed out. */
 static void take_run_locked(struct sm_span *s, unsigned cls, unsigned first, unsigned n)
 {
 	sm__span_set_run(s, first, n);
+	count_out_locked(sm__depot_of(s->node, cls), n);
 	s->scan_from = (uint16_t)(first + n);
 	if (sm_span_is_full(s))
 		sm__list_remove(sm__process_heap.heap, partial_of(s->node, cls), s);
@@ -149,7 +161,7 @@ static bool long_run_locked(unsigned node, unsigned cls, unsigned want, struct s
 
 static bool take_word(uint64_t word, struct sm_mtake *got)
 {
-	got->list = (struct sm_freed *)(word & SM_RSEQ_PTR_MASK);
+	got->list = first_of(word);
 	got->n = (unsigned)(word >> SM_RSEQ_TAG_SHIFT);
 	return got->n != 0;
 }
@@ -201,6 +213,7 @@ static struct sm_span *fresh_span(unsigned node, unsigned cls, unsigned n)
 	sm__munits_set_locked(s, cls);
 	sm_fetch_add_relaxed(&d->spans, 1);
 	d->fresh++;
+	count_out_locked(d, n);
 	if (!sm_span_is_full(s))
 		sm__list_push(g->heap, partial_of(s->node, cls), s);
 	sm_lock_release(&d->lock);
@@ -330,28 +343,66 @@ static void release_dead(struct sm_span *dead)
 	}
 }
 
-void sm__depot_drain(unsigned cls, struct sm_freed *list)
+/* The lock of p's depot instead of d's, whose spans `dead` are; NULL: none is held. */
+static struct sm_depot *lock_home(struct sm_depot *d, unsigned cls, const void *p,
+				  struct sm_span *dead)
 {
-	struct sm_depot *d = NULL;
-	struct sm_span *dead = NULL;
-	struct sm_freed *next;
+	struct sm_depot *home = sm__depot_of(node_of(p), cls);
 
-	for (; list != NULL; list = next) {
-		struct sm_depot *home = sm__depot_of(node_of(list), cls);
-
-		if (home != d) {
-			if (d != NULL)
-				leave_depot(d, dead);
-			d = home;
-			sm_lock_acquire(&d->lock);
-		}
-		next = list->next;
-		give_slot_locked(d, cls, list, &dead);
-		d->drained++;
-	}
+	if (home == d)
+		return d;
 	if (d != NULL)
 		leave_depot(d, dead);
-	release_dead(dead);
+	sm_lock_acquire(&home->lock);
+	return home;
+}
+
+#define AHEAD 32 /* objects whose descriptors are on their way at a time */
+
+/*
+ * Objects that were freed in no order lie in as many spans, whose descriptors are in no cache: so
+ * many of these are fetched at a time, before the lock is taken, not one after the other under it.
+ * Returns how many objects there are; *list is the rest.
+ */
+static unsigned look_ahead(struct sm_freed **list, struct sm_freed *p[AHEAD])
+{
+	const struct sm_range *r = &sm__process_heap.heap->pages.range;
+	struct sm_freed *at = *list;
+	unsigned n;
+
+	for (n = 0; n < AHEAD && at != NULL; n++) {
+		const struct sm_span *s;
+
+		p[n] = at;
+		(void)node_of(at); /* refuses what is no address of the heap */
+		s = &r->spans[((uintptr_t)at - r->base) >> SM_UNIT_SHIFT];
+		SM_PREFETCH_W(s);
+		SM_PREFETCH_W(&s->alloc);
+		at = at->next;
+	}
+	*list = at;
+	return n;
+}
+
+void sm__depot_drain(unsigned cls, struct sm_freed *list)
+{
+	struct sm_freed *p[AHEAD];
+	struct sm_span *dead = NULL;
+
+	while (list != NULL) {
+		unsigned n = look_ahead(&list, p);
+		struct sm_depot *d = NULL;
+
+		for (unsigned i = 0; i < n; i++) {
+			d = lock_home(d, cls, p[i], dead);
+			give_slot_locked(d, cls, p[i], &dead);
+			count_out_locked(d, -1);
+			d->drained++;
+		}
+		leave_depot(d, dead);
+		release_dead(dead);
+		dead = NULL;
+	}
 }
 
 void sm__depot_give_window(unsigned cls, char *cur, char *end)
@@ -360,11 +411,13 @@ void sm__depot_give_window(unsigned cls, char *cur, char *end)
 	struct sm_span *s = sm_span_of(&g->heap->pages.range, (uintptr_t)cur), *dead = NULL;
 	struct sm_depot *d = sm__depot_of(s->node, cls);
 	unsigned first = sm_span_slot(&g->heap->pages.range, s, (uintptr_t)cur);
+	unsigned n = (unsigned)((size_t)(end - cur) / s->slot_bytes);
 	bool was_full;
 
 	sm_lock_acquire(&d->lock);
 	was_full = sm_span_is_full(s);
-	sm__span_clear_run(s, first, (unsigned)((size_t)(end - cur) / s->slot_bytes));
+	sm__span_clear_run(s, first, n);
+	count_out_locked(d, -(int64_t)n);
 	if (was_full)
 		sm__list_push(g->heap, partial_of(s->node, cls), s);
 	if (sm_load_relaxed(&s->nalloc) == 0) {
@@ -379,8 +432,15 @@ void sm__depot_give_window(unsigned cls, char *cur, char *end)
 
 static void give_here(unsigned node, unsigned cls, struct sm_freed *list, unsigned n)
 {
-	if (!sm__shard_give(node, cls, word_of(list, n)))
-		sm__depot_drain(cls, list);
+	uint64_t word;
+
+	if (SM_LIKELY(sm__shard_give(node, cls, word_of(list, n))))
+		return;
+	sm__depot_drain(cls, list);
+	/* With that less is in use. For each list that finds no place one goes that has one. */
+	word = sm__shard_shed(node, cls);
+	if (word != 0)
+		sm__depot_drain(cls, first_of(word));
 }
 
 /* Each part goes to its node, if it is long enough to be worth a place there. */
@@ -423,7 +483,7 @@ static void drain_depot(unsigned node, unsigned cls)
 	uint64_t word;
 
 	while ((word = sm__shard_steal(node, cls, true)) != 0)
-		sm__depot_drain(cls, (struct sm_freed *)(word & SM_RSEQ_PTR_MASK));
+		sm__depot_drain(cls, first_of(word));
 }
 
 void sm__depot_drain_all(void)

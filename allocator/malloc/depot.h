@@ -16,13 +16,15 @@
  */
 struct sm_depot {
 	/* Rank SM_RANK_CENTRAL; guards the node's spans of the class, their alloc bits, `partial`,
-	 * `drained` and `fresh`. */
+	 * `out`, `drained` and `fresh`. */
 	struct sm_lock lock;
 	/* spans with a free slot and one that is out; others are on no list */
 	struct sm_span_list partial;
-	uint32_t cap;		  /* lists that the depot may ever have; fixed */
+	/* lists that a shelf has room for; objects that the depot may ever keep; fixed */
+	uint32_t cap, most;
 	_Atomic(uint32_t) spans;  /* of the class; written under the lock */
-	_Atomic(uint32_t) credit; /* drawn by shards */
+	_Atomic(uint64_t) out;	  /* sum of the spans' nalloc; written under the lock */
+	_Atomic(uint64_t) credit; /* objects, drawn by shards */
 	uint64_t drained, fresh;  /* objects that went back to spans; spans cut from new units */
 } __attribute__((aligned(SM_CACHELINE)));
 
@@ -76,6 +78,8 @@ uint64_t sm__shard_take(unsigned node, unsigned cls);
 uint64_t sm__shard_steal(unsigned node, unsigned cls, bool any);
 /* A list goes to the own shard. False: the depot has as much as it may. */
 bool sm__shard_give(unsigned node, unsigned cls, uint64_t word);
+/* A list that the depot must not keep any more, since less of the class is in use. 0: none. */
+uint64_t sm__shard_shed(unsigned node, unsigned cls);
 /* Objects in the depot's lists. */
 uint64_t sm__shard_objects(unsigned node, unsigned cls);
 /* Identities, of a heap at rest. NULL, or what is wrong. */

@@ -18,13 +18,20 @@
  * without it: a shelf that is passed by because it was empty a moment ago costs a refill from
  * spans.
  *
- * Credit. All shards together may keep depot_cap() lists of a class and node. A shelf draws on that
- * by credit, CREDIT lists at once, and keeps what it has drawn while its lists come and go, so that
- * they do so without touching a line that others write. A thread that finds the depot's credit used
- * up collects what shelves do not use.
+ * Credit. All shards together may keep depot_cap() objects of a class and node: as many as are in
+ * use, and a list. A shelf draws on that by credit, CREDIT lists' worth at once, and keeps what it
+ * has drawn while its lists come and go, so that they do so without touching a line that others
+ * write. A thread that finds the depot's credit used up collects what shelves do not use.
  *
- *     count <= credit of each shelf (under the lock)     sum of credit over the shards ==
- *                                                        depot->credit (at rest)
+ *     objects <= credit of each shelf (under the lock)     sum of credit over the shards ==
+ *                                                          depot->credit (at rest)
+ *     sum of credit in bytes over all depots == depot_bytes (at rest)
+ *
+ * What is in use shrinks while a program frees, and the depot with it: when a list finds no place
+ * it goes back to spans, and one that the depot has too much goes with it (sm__shard_shed). So what
+ * is left of a peak is bounded by what is in use then, not by the peak. As long as all depots
+ * together have SLACK_BYTES at most, none of that holds: programs that allocate and free a few MiB
+ * over and over need not take them from spans each time.
  *
  * The shards' memory lies with the heap's and the locks are held over a fork, so that the child has
  * them all.
@@ -35,12 +42,13 @@
 #define CREDIT	      4
 #define DECAY	      1024
 #define SURPLUS_BYTES (64 * SM_KIB)
+#define SLACK_BYTES   (4 * SM_MIB)
 
 struct sm_shelf {
-	uint64_t *lists; /* words as in depot.c; [depot->cap], made when first needed */
-	uint64_t objects;
-	_Atomic(uint32_t) count, credit; /* written under the lock */
-	_Atomic(uint32_t) given, taken;	 /* by its own threads, decaying; written under the lock */
+	uint64_t *lists;	 /* words as in depot.c; [depot->cap], made when first needed */
+	_Atomic(uint32_t) count; /* lists; written under the lock, as all below */
+	_Atomic(uint32_t) given, taken;	   /* by its own threads, decaying */
+	_Atomic(uint64_t) objects, credit; /* in the lists; that there may be */
 };
 
 struct sm_shard {
@@ -109,7 +117,7 @@ static uint64_t take_locked(struct sm_shelf *s)
 		return 0;
 	word = s->lists[n - 1];
 	sm_store_relaxed(&s->count, n - 1);
-	s->objects -= length_of(word);
+	sm_store_relaxed(&s->objects, sm_load_relaxed(&s->objects) - length_of(word));
 	return word;
 }
 
@@ -161,38 +169,50 @@ uint64_t sm__shard_steal(unsigned node, unsigned cls, bool any)
 
 /* ---- giving ------------------------------------------------------------------------------- */
 
-/* Lists that the depot may keep: half of the class's memory, within bounds. */
-static uint32_t depot_cap(struct sm_depot *d, unsigned cls)
+/* Objects that the depot may keep: half of those that are out, its own included, which is as many
+ * as are in use; and a list. */
+static uint64_t depot_cap(const struct sm_depot *d, unsigned cls)
 {
-	const struct sm_sizeclass *k = &sm__sizeclasses[cls];
-	size_t list = (size_t)sm__process_heap.list[cls] * k->slot_bytes;
-	size_t lists =
-		((size_t)sm_load_relaxed(&d->spans) * k->nunits << SM_UNIT_SHIFT) / 2 / list +
-		CREDIT;
+	uint64_t n = sm_load_relaxed(&d->out) / 2 + sm__process_heap.list[cls];
 
-	return lists < d->cap ? (uint32_t)lists : d->cap;
+	return n < d->most ? n : d->most;
 }
 
-/* Relaxed: the sum bounds memory, it orders nothing. */
-static uint32_t draw(struct sm_depot *d, unsigned cls)
+/* Credit in bytes, of all depots. */
+static bool within_slack(unsigned cls, uint64_t need)
 {
-	uint32_t have = sm_load_relaxed(&d->credit), cap = depot_cap(d, cls), n;
+	uint64_t bytes = need * sm__sizeclasses[cls].slot_bytes;
 
+	return sm_load_relaxed(&sm__process_heap.depot_bytes) + bytes <= SLACK_BYTES;
+}
+
+/* Credit for `need` objects, or somewhat more. Relaxed: sums bound memory, they order nothing. */
+static uint64_t draw(struct sm_depot *d, unsigned cls, uint64_t need)
+{
+	uint64_t have = sm_load_relaxed(&d->credit), cap = depot_cap(d, cls), n;
+	uint64_t want = CREDIT * sm__process_heap.list[cls];
+
+	if (within_slack(cls, need))
+		cap = d->most;
+	want = want > need ? want : need;
 	do {
-		if (have >= cap)
+		if (have + need > cap)
 			return 0;
-		n = cap - have < CREDIT ? cap - have : CREDIT;
+		n = cap - have < want ? cap - have : want;
 	} while (!sm_cas_relaxed(&d->credit, &have, have + n));
+	sm_fetch_add_relaxed(&sm__process_heap.depot_bytes, n * sm__sizeclasses[cls].slot_bytes);
 	return n;
 }
 
 /* Under the lock. */
-static void return_unused_locked(struct sm_depot *d, struct sm_shelf *s)
+static void return_unused_locked(struct sm_depot *d, unsigned cls, struct sm_shelf *s)
 {
-	uint32_t unused = sm_load_relaxed(&s->credit) - sm_load_relaxed(&s->count);
+	uint64_t unused = sm_load_relaxed(&s->credit) - sm_load_relaxed(&s->objects);
 
-	sm_store_relaxed(&s->credit, sm_load_relaxed(&s->count));
+	sm_store_relaxed(&s->credit, sm_load_relaxed(&s->objects));
 	sm_fetch_sub_relaxed(&d->credit, unused);
+	sm_fetch_sub_relaxed(&sm__process_heap.depot_bytes,
+			     unused * sm__sizeclasses[cls].slot_bytes);
 }
 
 /* Credit that others have and do not use goes back to the depot. No lock may be held. */
@@ -205,10 +225,10 @@ static bool collect(unsigned node, unsigned cls)
 		struct sm_shard *sh = shard_at(i);
 		struct sm_shelf *s = shelf_at(sh, node, cls);
 
-		if (sm_load_relaxed(&s->credit) == sm_load_relaxed(&s->count))
+		if (sm_load_relaxed(&s->credit) == sm_load_relaxed(&s->objects))
 			continue;
 		sm_lock_acquire(&sh->lock);
-		return_unused_locked(sm__depot_of(node, cls), s);
+		return_unused_locked(sm__depot_of(node, cls), cls, s);
 		sm_lock_release(&sh->lock);
 		any = true;
 	}
@@ -228,13 +248,17 @@ static void count_given_locked(struct sm_shelf *s)
 
 static bool give_locked(struct sm_depot *d, unsigned cls, struct sm_shelf *s, uint64_t word)
 {
-	uint32_t n = sm_load_relaxed(&s->count), credit = sm_load_relaxed(&s->credit);
+	uint64_t objects = sm_load_relaxed(&s->objects) + length_of(word);
+	uint64_t credit = sm_load_relaxed(&s->credit);
+	uint32_t n = sm_load_relaxed(&s->count);
 
-	if (n == credit) {
-		credit += draw(d, cls);
+	if (n == d->cap)
+		return false;
+	if (objects > credit) {
+		credit += draw(d, cls, objects - credit);
 		sm_store_relaxed(&s->credit, credit);
 	}
-	if (n == credit)
+	if (objects > credit)
 		return false;
 	if (s->lists == NULL)
 		s->lists =
@@ -243,7 +267,7 @@ static bool give_locked(struct sm_depot *d, unsigned cls, struct sm_shelf *s, ui
 		return false;
 	count_given_locked(s);
 	s->lists[n] = word;
-	s->objects += length_of(word);
+	sm_store_relaxed(&s->objects, objects);
 	sm_store_relaxed(&s->count, n + 1);
 	return true;
 }
@@ -263,6 +287,41 @@ bool sm__shard_give(unsigned node, unsigned cls, uint64_t word)
 	return false;
 }
 
+/* A list of the shelf, and the credit that it had for it. 0: none. */
+static uint64_t shed_from(struct sm_shard *sh, unsigned node, unsigned cls)
+{
+	struct sm_shelf *s = shelf_at(sh, node, cls);
+	uint64_t word;
+
+	if (sm_load_relaxed(&s->count) == 0)
+		return 0;
+	sm_lock_acquire(&sh->lock);
+	word = take_locked(s);
+	return_unused_locked(sm__depot_of(node, cls), cls, s);
+	sm_lock_release(&sh->lock);
+	return word;
+}
+
+/* A guess: others give and take meanwhile. One list more or less is left for it. */
+static bool is_too_much(const struct sm_depot *d, unsigned cls)
+{
+	return sm_load_relaxed(&d->credit) > depot_cap(d, cls) && !within_slack(cls, 0);
+}
+
+uint64_t sm__shard_shed(unsigned node, unsigned cls)
+{
+	const struct sm_process_heap *g = &sm__process_heap;
+	struct sm_depot *d = sm__depot_of(node, cls);
+	unsigned own = mine();
+	uint64_t word = 0;
+
+	if (!is_too_much(d, cls) || (collect(node, cls) && !is_too_much(d, cls)))
+		return 0;
+	for (unsigned i = 0; word == 0 && i < g->nshards; i++)
+		word = shed_from(shard_at((own + i) & (g->nshards - 1)), node, cls);
+	return word;
+}
+
 /* ---- counting, fork ----------------------------------------------------------------------- */
 
 uint64_t sm__shard_objects(unsigned node, unsigned cls)
@@ -273,13 +332,13 @@ uint64_t sm__shard_objects(unsigned node, unsigned cls)
 		struct sm_shard *sh = shard_at(i);
 
 		sm_lock_acquire(&sh->lock);
-		sum += shelf_at(sh, node, cls)->objects;
+		sum += sm_load_relaxed(&shelf_at(sh, node, cls)->objects);
 		sm_lock_release(&sh->lock);
 	}
 	return sum;
 }
 
-static const char *check_shelves(unsigned node, unsigned cls)
+static const char *check_shelves(unsigned node, unsigned cls, uint64_t *bytes)
 {
 	struct sm_depot *d = sm__depot_of(node, cls);
 	const char *why = NULL;
@@ -293,13 +352,14 @@ static const char *check_shelves(unsigned node, unsigned cls)
 		sm_lock_acquire(&sh->lock);
 		for (uint32_t k = 0; k < sm_load_relaxed(&s->count); k++)
 			objects += length_of(s->lists[k]);
-		if (objects != s->objects)
+		if (objects != sm_load_relaxed(&s->objects))
 			why = "a shelf's count of objects is not the sum of its lists";
-		if (sm_load_relaxed(&s->count) > sm_load_relaxed(&s->credit))
-			why = "a shelf has more lists than credit";
+		if (objects > sm_load_relaxed(&s->credit))
+			why = "a shelf has more objects than credit";
 		credit += sm_load_relaxed(&s->credit);
 		sm_lock_release(&sh->lock);
 	}
+	*bytes += credit * sm__sizeclasses[cls].slot_bytes;
 	return credit == sm_load_relaxed(&d->credit) ? why
 						     : "the shelves' credit is not the depot's";
 }
@@ -307,10 +367,13 @@ static const char *check_shelves(unsigned node, unsigned cls)
 const char *sm__shard_check(void)
 {
 	const char *why = NULL;
+	uint64_t bytes = 0;
 
 	for (unsigned node = 0; why == NULL && node < sm__process_heap.nnodes; node++)
 		for (unsigned cls = 1; why == NULL && cls < sm__nclasses; cls++)
-			why = check_shelves(node, cls);
+			why = check_shelves(node, cls, &bytes);
+	if (why == NULL && bytes != sm_load_relaxed(&sm__process_heap.depot_bytes))
+		why = "the depots' credit does not add up to its bytes";
 	return why;
 }
 

@@ -200,7 +200,9 @@ static void init_depot(struct sm_process_heap *g, struct sm_depot *d, unsigned c
 	size_t slot = sm__sizeclasses[cls].slot_bytes;
 
 	sm_lock_init(&d->lock, SM_RANK_CENTRAL);
-	d->cap = (uint32_t)(config.depot / (g->list[cls] * slot));
+	d->most = (uint32_t)(config.depot / slot);
+	/* Lists may be as short as a quarter of their most. */
+	d->cap = d->most / (g->list[cls] > 4 ? g->list[cls] / 4 : 1);
 }
 
 static bool init_classes(struct sm_process_heap *g)

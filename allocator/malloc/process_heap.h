@@ -53,6 +53,7 @@ struct sm_process_heap {
 	unsigned nnodes, ncpus;
 	struct sm_shard *shards; /* [nshards], a power of two */
 	unsigned nshards;
+	_Atomic(uint64_t) depot_bytes; /* depot_shard.c: credit */
 
 	struct sm_lock lock; /* rank SM_RANK_CACHES; guards all below */
 	struct sm_mcache *caches, *pool;

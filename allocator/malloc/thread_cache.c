@@ -1,6 +1,21 @@
 /*
  * thread_cache.c: where a thread keeps freed objects: lists and windows. What is behind them:
  * depot.c.
+ *
+ * How lists grow. A thread that uses a little of many classes must not keep 16 KiB of each, and one
+ * that only frees what others allocate has no use for lists at all. So a list starts with
+ * START_BYTES. When it is full, it grows by as much if since it last grew
+ *
+ *     refills brought half of its most (malloc.list)          more would have helped,
+ *     or it sent as much back to spans                        locks are for too little,
+ *
+ * until it has a quarter of its most; from there on it doubles, for the first reason only. Below
+ * that quarter a list is short: what it has when it is full and does not grow goes back to spans,
+ * not to a spare list or the depot, where others would take a lock for a handful of objects.
+ * cache.slots sets a list's length for good.
+ *
+ * A class is set up at its first slow path, so that threads touch what they use of their cache, and
+ * no more: until then it has no object, no room, and a `most` of 0.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -56,6 +71,90 @@ struct sm_class_counts sm__mcache_count(const struct sm_mcache *c, unsigned cls)
 	return n;
 }
 
+/* ---- how lists grow ----------------------------------------------------------------------- */
+
+#define START_BYTES 512
+
+static uint32_t start_slots(unsigned cls)
+{
+	uint32_t n = START_BYTES / sm__sizeclasses[cls].slot_bytes;
+
+	return n ? n : 1;
+}
+
+static void set_up_class(const struct sm_mcache *c, struct sm_mclass *m, unsigned cls)
+{
+	struct sm_process_heap *g = &sm__process_heap;
+	struct sm_knobs k = sm__knobs_of(&g->heap->config, cls, c->cpu);
+
+	m->most = k.slots ? k.slots : g->list[cls];
+	m->fixed = k.slots != 0;
+	m->window = k.window;
+	m->batch = k.batch;
+	m->spans = k.spans ? k.spans : SM_MALLOC_SPANS;
+}
+
+/* Too short for the depot. */
+static bool is_short(const struct sm_mclass *m, uint32_t n)
+{
+	return n < m->most / 4;
+}
+
+static void set_limit(struct sm_mcache *c, unsigned cls, uint32_t limit)
+{
+	struct sm_mclass *m = &c->cold[cls];
+
+	set_room(c, cls, room_of(c, cls) + limit - m->limit);
+	m->limit = limit;
+}
+
+/* The class as the slow paths see it. */
+static struct sm_mclass *class_of(struct sm_mcache *c, unsigned cls)
+{
+	struct sm_mclass *m = &c->cold[cls];
+
+	if (SM_UNLIKELY(m->most == 0)) {
+		set_up_class(c, m, cls);
+		set_limit(c, cls,
+			  m->fixed || m->most < start_slots(cls) ? m->most : start_slots(cls));
+	}
+	return m;
+}
+
+/* Pays for the list to grow once more, if there is enough. */
+static bool pay_for_growth(const struct sm_mclass *m, uint32_t *slots)
+{
+	uint32_t price = m->most / 2 > 2 ? m->most / 2 : 2;
+
+	if (*slots < price)
+		return false;
+	*slots -= price;
+	return true;
+}
+
+/* The list is full. True: it may be longer from here on. */
+static bool grow_list(struct sm_mcache *c, unsigned cls)
+{
+	struct sm_mclass *m = &c->cold[cls];
+	bool shorter = is_short(m, m->limit);
+	uint32_t limit = shorter ? m->limit + start_slots(cls) : 2 * m->limit;
+
+	if (SM_LIKELY(m->limit >= m->most))
+		return false;
+	if (!pay_for_growth(m, &m->brought) && !(shorter && pay_for_growth(m, &m->sent)))
+		return false;
+	set_limit(c, cls, limit < m->most ? limit : m->most);
+	return true;
+}
+
+/* The list is full and short: back to spans with it. */
+static void send_back(struct sm_mclass *m, unsigned cls, struct sm_freed *list)
+{
+	m->sent += m->limit;
+	m->had -= m->limit < m->had ? m->limit : m->had;
+	sm__depot_drain(cls, list);
+}
+
 /* ---- keeping to a budget ------------------------------------------------------------------ */
 
 static void give_spare(struct sm_mclass *m, unsigned cls)
@@ -83,11 +182,13 @@ static void flush_class(struct sm_mcache *c, unsigned cls)
 	struct sm_freed *list = c->head[cls];
 	uint32_t n = c->cold[cls].limit - room_of(c, cls);
 
+	if (c->cold[cls].most == 0)
+		return;
 	c->head[cls] = NULL;
 	set_room(c, cls, c->cold[cls].limit);
 	give_spare(&c->cold[cls], cls);
 	/* What is worth a place in the depot is there for the next thread. */
-	if (n != 0 && n >= c->cold[cls].limit / 4)
+	if (n != 0 && !is_short(&c->cold[cls], n))
 		c->cold[cls].n.remote += sm__depot_give_list(cls, list, n);
 	else
 		sm__depot_drain(cls, list);
@@ -148,38 +249,41 @@ static SM_COLD void cut_list(struct sm_freed *list, unsigned cls, unsigned keep)
 	sm__depot_drain(cls, rest);
 }
 
-/* c's list is empty: `n` objects become it. */
+/* c's list is empty: `n` objects become it. Of a depot's list the thread has a use for all. */
 static void *adopt(struct sm_mcache *c, unsigned cls, struct sm_freed *list, unsigned n)
 {
-	uint32_t limit = c->cold[cls].limit;
+	struct sm_mclass *m = &c->cold[cls];
 
-	if (SM_UNLIKELY(n > limit)) {
-		cut_list(list, cls, limit);
-		n = limit;
+	if (SM_UNLIKELY(n > m->limit))
+		set_limit(c, cls, n < m->most ? n : m->most);
+	if (SM_UNLIKELY(n > m->limit)) {
+		cut_list(list, cls, m->limit);
+		n = m->limit;
 	}
 	c->head[cls] = list;
-	set_room(c, cls, limit - n);
+	set_room(c, cls, m->limit - n);
 	return pop_object(c, cls);
 }
 
-/* Slots that a refill takes: from 1 KiB on, twice as much each time, up to cache.window. */
-static unsigned window_slots(struct sm_mclass *m, unsigned cls)
+/*
+ * Slots that a refill takes: a quarter of those that came so far (less what went back to spans), so
+ * that no more than a fifth of what a thread has taken waits in its window; START_BYTES at least,
+ * cache.window at most.
+ */
+static unsigned window_slots(const struct sm_mclass *m, unsigned cls)
 {
-	size_t bytes = SM_KIB << m->start, n;
+	uint32_t slot = sm__sizeclasses[cls].slot_bytes, n = m->had / 4;
 
 	if (m->batch != 0)
 		return m->batch;
-	if (bytes < m->window)
-		m->start++;
-	else
-		bytes = m->window;
-	n = bytes / sm__sizeclasses[cls].slot_bytes;
-	return n ? (unsigned)n : 1;
+	n = n < start_slots(cls) ? start_slots(cls) : n;
+	n = n < m->window / slot ? n : m->window / slot;
+	return n ? n : 1;
 }
 
 static void *refill_central(struct sm_mcache *c, unsigned cls)
 {
-	struct sm_mclass *m = &c->cold[cls];
+	struct sm_mclass *m = class_of(c, cls);
 	unsigned n = window_slots(m, cls);
 	struct sm_mwant want = {
 		.window = n, .list = n < m->limit ? n : m->limit, .spans = m->spans};
@@ -188,6 +292,10 @@ static void *refill_central(struct sm_mcache *c, unsigned cls)
 	m->n.refills++;
 	if (!sm__depot_take(cls, &want, &got))
 		return NULL;
+	if (m->had <= m->window) /* in slots that is enough, and it does not wrap */
+		m->had += got.n;
+	if (m->brought <= 8 * m->most) /* all that it can ever grow costs less */
+		m->brought += got.n;
 	m->n.steals += got.stolen;
 	m->n.remote += got.remote ? got.n : 0;
 	if (got.list != NULL)
@@ -253,15 +361,25 @@ void *sm__mcache_refill(struct sm_mcache *c, unsigned cls)
 
 void sm__mcache_overflow(struct sm_mcache *c, unsigned cls)
 {
-	struct sm_mclass *m = &c->cold[cls];
+	struct sm_mclass *m = class_of(c, cls);
+	struct sm_freed *list;
 
 	m->n.overflows++;
-	give_spare(m, cls);
-	m->spare = c->head[cls];
-	m->spare_n = m->limit;
-	m->just_full = true;
+	if (SM_UNLIKELY(room_of(c, cls) != 0)) /* it was set up just now */
+		return;
+	if (SM_UNLIKELY(grow_list(c, cls)))
+		return;
+	list = c->head[cls];
 	c->head[cls] = NULL;
 	set_room(c, cls, m->limit);
+	if (SM_UNLIKELY(is_short(m, m->limit))) {
+		send_back(m, cls, list);
+		return;
+	}
+	give_spare(m, cls);
+	m->spare = list;
+	m->spare_n = m->limit;
+	m->just_full = true;
 	if (SM_UNLIKELY(c->budget != 0))
 		keep_budget(c, cls);
 }
@@ -271,21 +389,10 @@ void sm__mcache_overflow(struct sm_mcache *c, unsigned cls)
 static void read_tunables(struct sm_mcache *c)
 {
 	struct sm_process_heap *g = &sm__process_heap;
-	const struct sm_heap_config *cfg = &g->heap->config;
 	int cpu = sched_getcpu();
 
 	c->cpu = cpu >= 0 && (unsigned)cpu < g->ncpus ? cpu : 0;
-	c->budget = sm__config_knob(cfg, SM_KNOB_BUDGET, 0, c->cpu);
-	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
-		struct sm_mclass *m = &c->cold[cls];
-		struct sm_knobs k = sm__knobs_of(cfg, cls, c->cpu);
-
-		m->limit = k.slots ? k.slots : g->list[cls];
-		m->window = k.window;
-		m->batch = k.batch;
-		m->spans = k.spans ? k.spans : SM_MALLOC_SPANS;
-		set_room(c, cls, m->limit);
-	}
+	c->budget = sm__config_knob(&g->heap->config, SM_KNOB_BUDGET, 0, c->cpu);
 }
 
 /*
@@ -378,6 +485,8 @@ static void bequeath_locked(struct sm_mcache *c)
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
 		struct sm_class_counts n = sm__mcache_count(c, cls);
 
+		if (c->cold[cls].most == 0)
+			continue;
 		if (dead != NULL)
 			sm__counts_add(&dead[cls], &n);
 		c->cold[cls] = (struct sm_mclass){.spare = NULL};

@@ -36,10 +36,13 @@ struct sm_mclass {
 	char *cur, *end;	/* window: slots never linked into a list */
 	uint32_t spare_n;	/* its length */
 	bool just_full;		/* the spare one became so a moment ago: see sm__mcache_refill */
-	/* the next window has 2^start KiB: threads that allocate little take little */
-	uint32_t start;
-	/* tunables, fixed while the cache has its thread */
-	uint32_t limit;		  /* objects of a full list */
+	/* slots that refills brought (see window_slots); of those, and of those that a short list
+	 * sent back, what did not make it grow yet */
+	uint32_t had, brought, sent;
+	uint32_t limit; /* objects of a full list now: see thread_cache.c, how lists grow */
+	/* tunables, fixed once they are set, while the cache has its thread */
+	bool fixed;		  /* limit is */
+	uint32_t most;		  /* bound of `limit`, 0: not set up yet */
 	uint32_t window;	  /* bytes */
 	uint32_t batch;		  /* slots that a refill fetches, 0: by window and limit */
 	uint32_t spans;		  /* partial spans looked at for one list */
@@ -50,10 +53,9 @@ struct sm_mclass {
 struct sm_mcache {
 	struct sm_freed *head[SM_NCLASSES_MAX];
 	uint64_t room[SM_NCLASSES_MAX]; /* see above */
-	struct sm_mclass cold[SM_NCLASSES_MAX];
-	size_t budget;	/* bytes that it may hold, 0: no bound */
-	unsigned hand;	/* class that yields first when the budget is used up */
-	unsigned shard; /* whose depot lists are its own; fixed */
+	size_t budget;			/* bytes that it may hold, 0: no bound */
+	unsigned hand;			/* class that yields first when the budget is used up */
+	unsigned shard;			/* whose depot lists are its own; fixed */
 	/* where its thread was when it was made: whose settings it has, where it counts */
 	int cpu;
 	/* under the process heap's lock */
@@ -61,6 +63,8 @@ struct sm_mcache {
 	struct sm_mcache *next_home; /* of the same bucket of homes */
 	/* the variable through which its thread finds it; NULL: nobody may take it apart */
 	const void *home;
+	/* Last: pages of classes that a thread does not use stay untouched. */
+	struct sm_mclass cold[SM_NCLASSES_MAX];
 };
 
 /* The calling thread's cache, made when there is none; NULL: it has ended, or there is no memory.

@@ -262,7 +262,7 @@ static void *fill_and_empty(void *arg)
 	void **p = arg;
 
 	for (int i = 0; i < OBJECTS; i++)
-		p[i] = sm_malloc(64);
+		p[i] = sm_malloc(512);
 	for (int i = 0; i < OBJECTS; i++)
 		sm_free(p[i]);
 	return NULL;
@@ -280,7 +280,31 @@ START_TEST(a_depot_keeps_at_most_half_of_a_class)
 	}
 	/* Lists keep spans alive: half of the most there was, and a few lists. */
 	ck_assert_uint_gt(stats().depot_bytes, 0);
-	ck_assert_uint_le(stats().depot_bytes, OBJECTS * 64 / 2 + 8 * 16 * SM_KIB);
+	ck_assert_uint_le(stats().depot_bytes, OBJECTS * 512 / 2 + 8 * 16 * SM_KIB);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+	free(p);
+}
+END_TEST
+
+/* Of a peak that was freed, the depots keep what all of them may and no class's share of it. */
+START_TEST(depots_shrink_with_what_is_in_use)
+{
+	static const size_t sizes[] = {256, 512, 1024};
+	enum { BYTES = 24 << 20 };
+	void **p = calloc(BYTES / 256, sizeof(*p));
+
+	(void)stay_on_one_node();
+	for (unsigned k = 0; k < 3; k++) {
+		size_t n = BYTES / sizes[k];
+
+		for (size_t i = 0; i < n; i++)
+			p[i] = sm_malloc(sizes[k]);
+		for (size_t i = 0; i < n; i++)
+			sm_free(p[i]);
+		ck_assert_uint_gt(stats().depot_bytes, 0);
+		ck_assert_uint_le(stats().depot_bytes, (4 << 20) + (3 * 4 * 16 << 10));
+		ck_assert_ptr_null(sm__shard_check());
+	}
 	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
 	free(p);
 }
@@ -340,5 +364,6 @@ int main(void)
 		"shard", 60, SM_T(threads_get_their_own_objects_back),
 		SM_T(a_surplus_of_others_comes_after_own_lists),
 		SM_T(what_another_thread_frees_is_used_again), SM_T(a_storm_leaves_every_identity),
-		SM_T(a_depot_keeps_at_most_half_of_a_class), SM_T(a_child_finds_every_shard_whole));
+		SM_T(a_depot_keeps_at_most_half_of_a_class),
+		SM_T(depots_shrink_with_what_is_in_use), SM_T(a_child_finds_every_shard_whole));
 }

@@ -293,6 +293,38 @@ START_TEST(a_thread_keeps_as_many_freed_objects_as_it_may)
 }
 END_TEST
 
+/* Lists and windows start small, or 1000 threads would hold 100 MiB of what they do not need. */
+START_TEST(a_thread_that_uses_little_keeps_little)
+{
+	for (size_t size = 16; size <= 1024; size += 16) {
+		take(8, size);
+		give(8);
+	}
+	ck_assert_uint_le(sm__mcache_held(sm__mcache_get()), 64 * SM_KIB);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+}
+END_TEST
+
+/* A list becomes as long as it may when refills have brought its length a few times over; of a
+ * thread that frees much and takes nothing since it does not. */
+START_TEST(lists_grow_with_what_refills_bring)
+{
+	const unsigned most = 16 * SM_KIB / 64;
+	uint32_t before;
+
+	take(100, 64);
+	give(100);
+	ck_assert_uint_lt(held(64), 100 + most / 4);
+	take(20000, 64);
+	before = sm__mcache_get()->cold[sm__malloc_class_of(64)].limit;
+	ck_assert_uint_lt(before, most);
+	give(20000);
+	ck_assert_uint_eq(sm__mcache_get()->cold[sm__malloc_class_of(64)].limit, most);
+	ck_assert_uint_le(held(64), 2 * most + 20000 / 4);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+}
+END_TEST
+
 START_TEST(a_refill_fetches_a_batch)
 {
 	configure("cache.batch@64", "7");
@@ -611,6 +643,8 @@ int main(void)
 	tcase_add_test(t, windows_stay_within_the_budget);
 	tcase_add_test(t, windows_of_cpus_stay_within_their_budget);
 	tcase_add_test(t, a_thread_keeps_as_many_freed_objects_as_it_may);
+	tcase_add_test(t, a_thread_that_uses_little_keeps_little);
+	tcase_add_test(t, lists_grow_with_what_refills_bring);
 	tcase_add_test(t, a_refill_fetches_a_batch);
 	tcase_add_test(t, a_thread_stays_within_its_budget);
 	tcase_add_test(t, a_class_stays_within_the_budget);
