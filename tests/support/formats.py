@@ -334,7 +334,9 @@ def cell_is(cell, value, unit):
     shown, real = float(m[1]) * SCALE[m[2]], value * BASE.get(unit, 1)
     if "e" in m[1]:
         return math.isclose(shown, real, rel_tol=0.5)
-    return math.isclose(shown, real, rel_tol=0.006, abs_tol=0.051 if unit == "%" else 0)
+    # three digits, or half of the last place where there are fewer: 0.0012 is 0.00125 as well
+    half = 0.501 * 10.0 ** -len(m[1].partition(".")[2]) * SCALE[m[2]]
+    return math.isclose(shown, real, rel_tol=0.006, abs_tol=half if shown or unit == "%" else 0)
 
 
 def cells(line):
@@ -419,12 +421,34 @@ def table_titles(head):
     return out
 
 
+TIME_WORD = re.compile(r"(?:([a-z][\w-]*) )?([a-z][\w-]*) (?:\d+/\d+ )?([\d.]+ [pnum]?s)[?!~*]*")
+
+
+def time_words(words, end, case, role):
+    """Phases that tell but their time, on one line: "mutator app 311 ns  refill 8.2 ns". The role of the last one."""
+    for named, phase, cell in (TIME_WORD.fullmatch(w).groups() for w in words):
+        of = {(r[by], r["phase"]): r["values"] for r in case["counters"]}
+        # a role that is called as its phase is not named
+        role = named or (phase if (phase, phase) in of and (role, phase) not in of else role)
+        if phase == "other":
+            continue
+        stats = of.get((role, phase), {}).get("time_ns_per_op")
+        if stats is None or not cell_is(cell, stats["median"], "ns"):
+            bad(f"{end}: time of {[role, phase]} is '{cell}', JSON {stats and stats['median']}")
+    return role
+
+
 def check_table(end):
     known_cells, kind, titles, who = 0, None, [], [None, None]
+    role = None
     for line in text(end).split("\n"):
         if line.startswith("workload "):
             titles = table_titles(line)
             kind = "counters" if "phase" in [t for t, _, _ in titles] else "results"
+            continue
+        if line.startswith("Time for one operation"):  # and no row of counts, so no heads
+            heap = next(a for t, a, _ in titles if t == "heap")
+            kind, titles = "counters", [("workload", 0, 8), ("heap", heap, heap + 4), (by, heap + 5, heap + 9), ("phase", heap + 14, heap + 19)]
             continue
         if not line.strip() or kind is None:
             kind = None if not line.strip() else kind
@@ -442,6 +466,11 @@ def check_table(end):
             bad(f"{end}: {len(case_of)} cases of {who}")
             return
         case = case_of[0]
+        words = re.split(" {2,}", line[starts[2]:].strip()) if kind == "counters" else [""]
+        if all(map(TIME_WORD.fullmatch, words)):
+            role = time_words(words, end, case, role)
+            known_cells += len(words)
+            continue
         for title, _, b in values:
             cell, left = line[left:b].strip(), b
             if title in ("95% interval", "±95%"):
