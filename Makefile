@@ -246,7 +246,7 @@ bench-mutators: build-benches ## churn and trees with 1 to 64 mutators on two CP
 bench-ring: build-benches ## the ring's latency and heap beside what the machine itself takes away (RUNS=)
 	@python3 tests/bench/ring.py $(B) $(or $(RUNS),10)
 
-bench-scale: all ## many mutators, a limit, a sawtooth: memory beside bdwgc and Go (REPS=, BASE=another built tree)
+bench-scale: all ## memory beside bdwgc and Go; what a collection costs and holds by what is live (REPS=, BASE=)
 	@tests/setup/deps.sh bench
 	@python3 tests/bench/scale.py $(B) $(or $(REPS),5) $(BASE)
 
@@ -272,6 +272,10 @@ bench-trace: all ## what recording a timeline costs: wall time with and without,
 	@python3 tests/bench/trace.py $(B) $(or $(PAIRS),9)
 
 bench-types: $(B)/tests/bench_types ## what many types cost: memory, an allocation, a look-up, the marking of their objects
+	@$<
+
+.PHONY: bench-scankernel
+bench-scankernel: $(B)/tests/bench_scankernel ## kernels of gc.mark=spans by size and density, and from which on they pay
 	@$<
 
 .PHONY: bench-refs

@@ -65,6 +65,29 @@ static void report_waits(struct sm_run *run, enum sm_stall_cause cause)
 	add(run, name, "ns", "stalls", sm_series_end(&text));
 }
 
+/* Figures of a heap that is not at rest need not add up. */
+static double beyond(uint64_t all, uint64_t part)
+{
+	return all > part ? (double)(all - part) : 0;
+}
+
+/*
+ * What is held beside objects, at this moment: slots that windows and lists hold; free slots of
+ * spans in use, and what their ends leave; free units that were not given back; descriptors and
+ * maps. A slot whose object is dead but not swept counts as an object.
+ */
+static void report_held(struct sm_run *run, const struct sm_heap_stats *st)
+{
+	uint64_t kept = st->cached_bytes + st->depot_bytes;
+
+	sm_run_result(run, SM_RESULT_heap_object_bytes, beyond(st->slot_bytes, kept));
+	sm_run_result(run, SM_RESULT_heap_window_bytes, (double)kept);
+	sm_run_result(run, SM_RESULT_heap_hole_bytes, beyond(st->in_use_bytes, st->slot_bytes));
+	sm_run_result(run, SM_RESULT_heap_free_bytes, (double)st->free_bytes);
+	sm_run_result(run, SM_RESULT_heap_meta_bytes,
+		      beyond(st->mapped_bytes, st->committed_bytes));
+}
+
 /* What the caches did, by the bytes of the class: of the whole process so far. */
 static void report_caches(struct sm_run *run, struct sm_heap *heap)
 {
@@ -78,6 +101,8 @@ static void report_caches(struct sm_run *run, struct sm_heap *heap)
 		return;
 	}
 	sm_heap_stats(heap, st);
+	if (run->gc != NULL)
+		report_held(run, st);
 	for (unsigned k = 0; k < 3; k++)
 		sm_series_begin(&text[k]);
 	for (unsigned cls = 1; cls < st->nclasses; cls++) {

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Memory and waiting at scale, beside bdwgc and Go: one table of medians.
+"""Memory and waiting at scale, beside bdwgc and Go: one table of medians. Then what a collection costs by what is live, and what is
+held beside it.
 
     tests/bench/scale.py BUILD_DIR [REPS] [BASE_TREE]
+    tests/bench/scale.py --cycles BUILD_DIR [REPS] [MIB ..]
 
+The second form prints the last two tables alone; MIB: 64 256 1024 4096, of which a process holds one at a time.
 Every repetition runs every candidate once, in turn, on two CPUs. BASE_TREE: another checkout that has been built, to compare
 with. What is not there (libgc-dev, go) is left out. The programs are tests/bench/peers/scale.{c,go}.
 """
@@ -24,6 +27,12 @@ GROUPS = (
     ("strings", "strings 20000 20000000", ("wall_s", "cpu_s", "peak_mib"), "wall of bdwgc's: 1.0"),
 )
 LIMITED = ("1", "8", "64")
+
+# Kinds of collections, each over all sizes; all with one worker.
+WAYS = (("stw objects", "gc.mode=stw gc.mark=objects"), ("stw spans", "gc.mode=stw gc.mark=spans"),
+        ("concurrent objects", "gc.mark=objects"), ("concurrent spans", "gc.mark=spans"))
+SIZES = (64, 256, 1024, 4096)
+HELD = ("metadata", "windows", "fragmentation", "free_units", "resident")
 
 
 def run(command):
@@ -71,8 +80,39 @@ def show(rows):
         print("  ".join(c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths))).rstrip())
 
 
+def cycles(program, reps, sizes):
+    """CPU time of a full collection for each KiB that is live: the least of five, the median of the processes; what is held."""
+    seen = {}
+    for i in range(reps):
+        for way, settings in WAYS:
+            for mib in sizes:
+                seen.setdefault((way, mib), []).append(run([program, "cycle", str(mib), "5", "gc.workers=1", *settings.split()]))
+        print(f"\rrepetition {i + 1} of {reps}", end="", file=sys.stderr)
+    print(file=sys.stderr)
+
+    def figure(way, mib, name):
+        """The median."""
+        values = [r[name] for r in seen[way, mib] if name in r]
+        return statistics.median(values) if values else float("nan")
+
+    rows = [("ns of CPU a KiB live", "MiB:", *map(str, sizes), "most / least")]
+    for way, _ in WAYS:
+        cost = [figure(way, mib, "cpu_ns_per_kib") for mib in sizes]
+        rows.append((way, "", *(f"{c:.0f}" for c in cost), f"{max(cost) / min(cost):.2f}"))
+    show(rows)
+    print()
+    rows = [("beside live bytes", "MiB:", *map(str, sizes))]
+    for way in ("stw objects", "concurrent spans"):
+        rows += [(way, name.replace("_", " "), *(f"{figure(way, mib, name):.4f}" for mib in sizes)) for name in HELD]
+    show(rows)
+
+
 def main():
     """Runs and prints."""
+    if len(sys.argv) > 2 and sys.argv[1] == "--cycles":
+        build, rest = os.path.abspath(sys.argv[2]), [int(n) for n in sys.argv[3:]]
+        cycles(build_ours(os.path.join(HERE, "../.."), build, "scale"), rest[0] if rest else 3, rest[1:] or SIZES)
+        return
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     build, reps = os.path.abspath(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 5
@@ -101,6 +141,8 @@ def main():
         cells = [[r["peak_mib"] / 256 for r in limited.get((n, name), []) if "peak_mib" in r] for name in programs]
         rows.append((n + " mutators", "peak / gc.limit", *(f"{max(c):.2f} at most" if c else "-" for c in cells), "1.10"))
     show(rows)
+    print()
+    cycles(programs["spanmark"], reps, SIZES)
 
 
 main()

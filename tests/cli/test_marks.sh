@@ -40,6 +40,19 @@ expect 0 "$cmd" report last -o page.html && says "mark_span_dense" page.html
 expect 0 "$cmd" run -w graph -b gc -p objects=20000 -p collections=1 --reps 1 --counters none -s gc.mark=spans -s gc.trace=1 --no-store -f json
 grep -Eq 'spans [0-9]+/[0-9]+/[0-9]+ objects [0-9]+/[0-9]+/[0-9]+ \(64 B [0-9]+/[0-9]+/[0-9]+\)' err out || bad "no classes in the trace"
 
+# ---- what the heap's memory is made up of ------------------------------------------------------------
+expect 0 "$cmd" run -w fragment -b gc -p live=2m -p steps=2 --reps 1 --counters none -f json
+py 'd = json.load(open("out"))
+parts = ["heap_" + p + "_bytes" for p in ("object", "window", "hole", "free", "meta")]
+for s in d["samples"]:
+    r = s["results"]
+    assert all(r[p] >= 0 for p in parts), r
+    # nine objects of ten were dropped, at random: a span stays for the tenth
+    assert 100000 < r["heap_object_bytes"] < 2000000 and r["heap_hole_bytes"] > 2 * r["heap_object_bytes"], r
+    assert r["heap_meta_bytes"] > 0, r
+assert len(d["samples"]) == 1' "parts of the heap"
+expect 0 "$cmd" show last --wide && says "heap_hole_bytes "
+
 # ---- counts for a marked object --------------------------------------------------------------------
 small="-w graph -b gc -p objects=3000 -p collections=2 --reps 1 --variant gc.mark=objects --variant gc.mark=spans"
 if command -v valgrind >/dev/null; then

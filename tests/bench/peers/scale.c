@@ -7,6 +7,8 @@
  *   scale sawtooth LIVE_MIB ROUNDS LAYOUTS      fill, drop three quarters, wait, fill with other
  *                                               sizes, ..
  *   scale strings STRINGS OPS                   new strings of two old ones, in a small table
+ *   scale cycle LIVE_MIB COLLECTIONS            collections over trees of 64 B nodes, and nothing
+ *                                               else: what one costs, what is held beside them
  *
  * What follows are the collector's settings, KEY=VALUE. Prints "name value" lines. Memory is the
  * resident set, over the bytes that the program asked for and still holds.
@@ -65,6 +67,10 @@ static void print_collector(void)
 {
 	printf("cycles %lu\n", (unsigned long)GC_get_gc_no());
 }
+static void print_memory(double live)
+{
+	(void)live;
+}
 #else
 #if __has_include(<spanmark/gc.h>)
 #include "spanmark/gc.h"
@@ -122,6 +128,18 @@ static type prefix(size_t bytes, size_t nptrs)
 #define STORE(m, s, v) sm_store(m, (void **)(s), v)
 #define COLLECT(m)     sm_collect(gc, m)
 #define TABLE(m, n)    sm_new(m, sm_type_pointers(gc, n))
+/* What is held beside live bytes, by what for, over them. */
+static void print_memory(double live)
+{
+	static struct sm_heap_stats s;
+
+	sm_heap_stats(sm_gc_heap(gc), &s);
+	printf("objects %.4f\n", (double)(s.slot_bytes - s.cached_bytes) / live);
+	printf("windows %.4f\n", (double)s.cached_bytes / live);
+	printf("fragmentation %.4f\n", (double)(s.in_use_bytes - s.slot_bytes) / live);
+	printf("free_units %.4f\n", (double)s.free_bytes / live);
+	printf("metadata %.4f\n", (double)(s.mapped_bytes - s.committed_bytes) / live);
+}
 static void print_collector(void)
 {
 	struct sm_gc_stats s;
@@ -371,18 +389,69 @@ static void strings(size_t n, size_t count)
 	leave(m);
 }
 
+/* ---- one cycle ---------------------------------------------------------------------------- */
+
+#define NODE  64
+#define DEPTH 15 /* of a tree: 2 MiB */
+
+static void *tree(mut m, type t, unsigned depth)
+{
+	void **node = NEW(m, t);
+
+	if (node == NULL) {
+		printf("failed 1\n");
+		exit(1);
+	}
+	/* Kept by the stack meanwhile. */
+	for (unsigned i = 0; depth > 1 && i < 2; i++) {
+		void *child = tree(m, t, depth - 1);
+
+		STORE(m, &node[i], child);
+	}
+	return node;
+}
+
+static void cycle(size_t live_mib, size_t collections)
+{
+	size_t nodes = ((size_t)1 << DEPTH) - 1, n = (live_mib << 20) / (nodes * NODE);
+	mut m = enter();
+	void *volatile keep = TABLE(m, n);
+	void **table = keep;
+	type t = prefix(NODE, 2);
+	double live = (double)(n * nodes * NODE), least = 0, base;
+
+	base = kib_of("VmRSS:");
+	for (size_t i = 0; i < n; i++)
+		STORE(m, &table[i], tree(m, t, DEPTH));
+	COLLECT(m);
+	for (size_t i = 0; i < collections; i++) {
+		double c = cpu();
+
+		COLLECT(m);
+		c = cpu() - c;
+		if (i == 0 || c < least)
+			least = c;
+	}
+	printf("cpu_ns_per_kib %.2f\n", least * 1e9 / (live / 1024));
+	printf("resident %.4f\n", (kib_of("VmRSS:") - base) * 1024 / live);
+	print_memory(live);
+	leave(m);
+	(void)keep;
+}
+
 int main(int argc, char **argv)
 {
 	size_t a = argc > 2 ? strtoul(argv[2], NULL, 0) : 0,
 	       b = argc > 3 ? strtoul(argv[3], NULL, 0) : 0,
 	       c = argc > 4 ? strtoul(argv[4], NULL, 0) : 0;
 	const char *what = argc > 1 ? argv[1] : "";
-	int n = strcmp(what, "strings") == 0 ? 4 : 5;
+	int n = strcmp(what, "strings") == 0 || strcmp(what, "cycle") == 0 ? 4 : 5;
 
 	if (argc < n || a == 0 || b == 0 || (n == 5 && c == 0) || (n == 5 && a > 1024)) {
-		fprintf(stderr, "usage: scale mutators THREADS LIVE_MIB OBJECTS | sawtooth "
-				"LIVE_MIB ROUNDS LAYOUTS |"
-				" strings STRINGS OPS [KEY=VALUE ..]\n");
+		fprintf(stderr,
+			"usage: scale mutators THREADS LIVE_MIB OBJECTS | sawtooth "
+			"LIVE_MIB ROUNDS LAYOUTS |"
+			" strings STRINGS OPS | cycle LIVE_MIB COLLECTIONS [KEY=VALUE ..]\n");
 		return 2;
 	}
 	gc_start(argv + n);
@@ -390,6 +459,8 @@ int main(int argc, char **argv)
 		mutators(a, b, c);
 	else if (strcmp(what, "sawtooth") == 0)
 		sawtooth(a, b, c);
+	else if (strcmp(what, "cycle") == 0)
+		cycle(a, b);
 	else
 		strings(a, b);
 	print_collector();
