@@ -128,6 +128,89 @@ START_TEST(a_pointer_to_a_free_slot_is_found)
 }
 END_TEST
 
+/* ---- behind a compaction ------------------------------------------------------------------ */
+
+static size_t look_moved(void *arg, uintptr_t *sp)
+{
+	sm__mutator_save_stack(arg, sp);
+	found = sm__verify_moved_stw(gc);
+	return 0;
+}
+
+static unsigned verify_moved(void)
+{
+	sm__with_registers(look_moved, m->priv);
+	return found;
+}
+
+/* The address of an object, disguised: no frame of a test keeps it. */
+static volatile uintptr_t lone;
+
+static SM_NOINLINE void make_lone(void)
+{
+	lone = ~(uintptr_t)sm_new(m, sm_type_prefix(gc, 2000, 1));
+}
+
+/* As if the objects of its span had moved, or not. */
+static SM_NOINLINE void evacuate(bool on)
+{
+	_Atomic(uint8_t) *flags = &gc->unit_flags[(~lone - gc->range.base) >> SM_UNIT_SHIFT];
+
+	if (on)
+		sm_fetch_or_relaxed(flags, SM_UNIT_EVACUATED);
+	else
+		sm_fetch_and_relaxed(flags, (uint8_t)~SM_UNIT_EVACUATED);
+}
+
+static SM_NOINLINE unsigned verify_with_stack_word(void)
+{
+	volatile uintptr_t inside = ~lone + 16;
+	unsigned errors = verify_moved();
+
+	inside = 0;
+	(void)inside;
+	return errors;
+}
+
+static SM_NOINLINE void point_from(struct sm_handle *h)
+{
+	ck_assert_int_eq(sm_handle_set(m, h, (void *)~lone), 0);
+}
+
+static SM_NOINLINE struct sm_weak *point_weakly(void)
+{
+	return sm_weak_new(m, (void *)~lone);
+}
+
+START_TEST(a_word_to_where_an_object_was_is_found)
+{
+	struct sm_handle *h = sm_handle_new(m, NULL);
+	struct sm_weak *w;
+
+	make_lone();
+	evacuate(true);
+	gctest_clear_stack();
+	ck_assert_uint_eq(verify_moved(), 0);
+	/* Into it, from a stack; exactly; weakly. */
+	ck_assert_uint_ge(verify_with_stack_word(), 1);
+	gctest_clear_stack();
+	point_from(h);
+	gctest_clear_stack();
+	ck_assert_uint_eq(verify_moved(), 1);
+	sm_handle_set(m, h, NULL);
+	w = point_weakly();
+	gctest_clear_stack();
+	ck_assert_uint_eq(verify_moved(), 1);
+	sm_weak_free(m, w);
+	/* Where it is still there all of these are right. */
+	evacuate(false);
+	ck_assert_uint_eq(verify_with_stack_word(), 0);
+	sm_handle_free(m, h);
+}
+END_TEST
+
+/* ---- roots -------------------------------------------------------------------------------- */
+
 START_TEST(a_stack_alone_is_a_root)
 {
 	void **volatile first = chain();
@@ -242,10 +325,11 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE_EACH("verifier", 0, setup, teardown, SM_T(each_unmarked_object_is_found),
-			     SM_T(a_pointer_to_a_free_slot_is_found),
-			     SM_T(a_cycle_counts_what_it_found), SM_T(a_stack_alone_is_a_root),
-			     SM_T(a_registered_range_alone_is_a_root),
-			     SM_T(a_stack_that_came_late_proves_no_loss),
-			     SM_T(a_byte_over_a_dead_pointer_proves_no_loss));
+	return SM_SUITE_EACH(
+		"verifier", 0, setup, teardown, SM_T(each_unmarked_object_is_found),
+		SM_T(a_pointer_to_a_free_slot_is_found), SM_T(a_cycle_counts_what_it_found),
+		SM_T(a_word_to_where_an_object_was_is_found), SM_T(a_stack_alone_is_a_root),
+		SM_T(a_registered_range_alone_is_a_root),
+		SM_T(a_stack_that_came_late_proves_no_loss),
+		SM_T(a_byte_over_a_dead_pointer_proves_no_loss));
 }
