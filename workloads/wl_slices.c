@@ -150,6 +150,7 @@ static const struct sm_param_desc params[] = {
 	 .min = 0,
 	 .max = 1000000,
 	 .quick = 0,
+	 .simulated = 1000,
 	 .unit = "arrays",
 	 .help = "made before each and behind it, of which 1 in 100 stays"},
 	{0},

@@ -107,9 +107,7 @@ await handed || bad "a worker is not told the clock's rate"
 kill -TERM $p; wait $p
 
 # ---- simulated counts ------------------------------------------------------------------------------
-case $(file -b "$cmd" 2>/dev/null; nm -D "$cmd" 2>/dev/null | head -50) in *__asan*) sim= ;; *) sim=yes ;; esac
-[ -n "$sim" ] && command -v valgrind >/dev/null || echo "SKIP simulated counts: no valgrind, or a sanitized build"
-if [ -n "$sim" ] && command -v valgrind >/dev/null; then
+if simulates; then
 	expect 0 env TMPDIR=/does/not/exist "$cmd" run -w churn -p ops=20000 --reps 1 --counters sim -C cycles -f csv -o sim.csv
 	grep -qE ',total,mutator,-?[0-9]*,.*,instructions,sim::Ir,[1-9][0-9]*,insn,.*,ok,sim,,' sim.csv || bad "no simulated instructions"
 	# A collected run counts the same twice: cycles are where they are due, however threads are switched.

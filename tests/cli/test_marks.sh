@@ -5,6 +5,7 @@
 #   tests/cli/test_marks.sh BUILD_DIR
 set -u
 . "$(dirname "$0")/../support/command.sh"
+case $build in *hostile*) echo "queues of a few entries: what does not fit is scanned again, and by others"; exit 77 ;; esac
 command -v python3 >/dev/null || { echo "no python3 to look into results with"; exit 77; }
 py() { python3 -c "import json,csv
 $1" || bad "$2"; }
@@ -55,7 +56,7 @@ expect 0 "$cmd" show last --wide && says "heap_hole_bytes "
 
 # ---- counts for a marked object --------------------------------------------------------------------
 small="-w graph -b gc -p objects=3000 -p collections=2 --reps 1 --variant gc.mark=objects --variant gc.mark=spans"
-if command -v valgrind >/dev/null; then
+if simulates; then
 	expect 0 "$cmd" run $small --counters sim -f json
 	py 'd = json.load(open("out"))
 seen = {}

@@ -41,7 +41,7 @@ run "no figure" 0 's["status"] == "ok"' 'r["x"] is None' 's["missing"]["x"] == "
 run "no number" 0 'r["x"] is None' '"is not a number" in s["missing"]["x"]' -- $plain --program "$b print 'x: many'" --metric 'x=x: (.*)'
 refused "no group" "no group" --program "$b print 1" --metric 'x=[0-9]+'
 refused "a wrong expression" "regular expression is wrong" --program "$b print 1" --metric 'x=([0-9]+'
-refused "no name" "KEY=VALUE" --program "$b print 1" --metric '=([0-9]+)'
+refused "no name" "NAME=REGEX" --program "$b print 1" --metric '=([0-9]+)'
 refused "a name of ours" "measured anyway" --program "$b print 1" --metric 'wall_s=([0-9]+)'
 refused "a direction" "NAME=higher" --program "$b print 1" --metric 'x=([0-9]+)' --better x=more
 refused "a direction of nothing" "no --metric has this name" --program "$b print 1" --better x=lower

@@ -65,10 +65,12 @@ fi
 for format in pftrace json; do
 	(trap '' XFSZ; ulimit -f 600; exec "$cmd" run -q -w churn -b gc -p ops=20m --reps 2 -c none --no-store --trace "full.$format" \
 		-f json -o full.report >out 2>err) || bad "a full disk is no failure of the run: $(cat err)"
-	says " 0 events of 0 samples, 0 dropped, and a part of 1 sample, and nothing of 1 sample;" err
+	# How much of each fits is the writer's pace: both are told of, the first has a part
+	grep -Eq " 0 events of 0 samples, 0 dropped, and a part of (1 sample, and nothing of 1 sample|2 samples);" err ||
+		bad "a full disk: $(cat err)"
 	grep -q "the timeline ends early" full.report || bad "a full disk is not told"
 	if grep -q '"trace_events"' full.report; then bad "events that nobody has are counted"; fi
-	[ -z "$python" ] || [ "$(timeline --count "full.$format" | cut -d' ' -f2)" = 1 ] || bad "a full disk: full.$format"
+	[ -z "$python" ] || timeline --count "full.$format" | cut -d' ' -f2 | grep -qx '[12]' || bad "a full disk: full.$format"
 done
 
 # ---- who reads one of any length holds little of it ----

@@ -167,7 +167,7 @@ assert any(m["metric"] == "instructions" and m["value"] for m in json.load(open(
 	[ $? = 2 ] && says "--objective: churn has no instructions of an operation: " err
 fi
 # Simulated, they are counted on any machine: a cache saves instructions.
-if command -v valgrind >/dev/null; then
+if simulates; then
 	expect 0 "$cmd" tune -w churn -p ops=20000 -b span -s cache.mode=none -k cache.mode=thread --objective instructions --counters sim \
 		--budget 1s --store v.db -o v.ini && says "recommended" && says "span, instructions (simulated): " && says "option = sim" v.ini
 fi

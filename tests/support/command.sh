@@ -7,6 +7,7 @@
 #   expect STATUS COMMAND..  within five minutes; out and err hold what was printed. Status 1: it was another one
 #   says TEXT [FILE]         out, or FILE, has the text
 #   refuse TEXT ARGUMENT..   the command refuses: status 2, one line on stderr that has the text, nothing on stdout, no file
+#   simulates                are there simulated counts? Valgrind is installed, and the build no sanitizer's (else: SKIP)
 #   finish                   the script's last line: how many commands were tried; status 1 where something failed
 build=${1:-${TEST_BUILD:-}}
 [ -n "$build" ] || { echo "usage: $0 BUILD_DIR"; exit 2; }
@@ -22,6 +23,15 @@ cd "$tmp" || exit 1
 fails=0 tried=0
 
 bad() { echo "FAIL $*"; fails=$((fails + 1)); }
+
+simulates() {
+	case $build in
+	*address* | *thread* | *undefined*) ;;
+	*) ! command -v valgrind >/dev/null || return 0 ;;
+	esac
+	echo "SKIP simulated counts: no valgrind, or a sanitized build"
+	return 1
+}
 
 expect() {
 	tried=$((tried + 1))
