@@ -388,7 +388,7 @@ static const struct sm_result *marked_column(const struct sm_table *t, unsigned 
 			return res;
 		without = res != NULL ? res : without;
 	}
-	return t->w->wide ? without : NULL;
+	return without;
 }
 
 static bool has_marked(const struct sm_table *t, size_t first)
@@ -418,7 +418,7 @@ void sm__table_marked(struct sm_table *t)
 	char line[600] = "";
 	bool any = false;
 
-	for (unsigned id = 0; id < SM_RESULT_COUNT; id++) {
+	for (unsigned id = 0; t->w->wide && id < SM_RESULT_COUNT; id++) {
 		const struct sm_result *res = marked_column(t, id);
 		size_t at = strlen(line);
 
