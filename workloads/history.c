@@ -21,13 +21,15 @@ static uint64_t known(size_t bytes)
 	return bytes < SIZE_MAX / 2 ? bytes : UINT64_MAX;
 }
 
-/* On the control thread, once a cycle. */
+/* On the control thread, once a cycle. One that ended as the timed part began, but is counted in
+ * it, has its point at the beginning. */
 static void note_cycle(void *ctx, const struct sm_cycle *c)
 {
 	struct sm_run *run = ctx;
+	uint64_t began = run->sample->began_ns, x = c->off > began ? c->off : began;
 	uint64_t y[SM_TRAIL_LINES] = {known(c->heap_before), known(c->heap_marked), known(c->goal)};
 
-	sm_trail_add(&run->heap, c->off, y);
+	sm_trail_add(&run->heap, x, y);
 }
 
 void sm__history_begin(struct sm_run *run)
