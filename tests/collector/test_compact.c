@@ -177,12 +177,7 @@ static void begin_on_nodes(unsigned nodes)
 
 	sm_gc_config_init(&cfg);
 	gctest_config(&cfg);
-	cfg.heap.nnodes = nodes;
-	for (unsigned i = 0; i < nodes; i++) {
-		cfg.heap.node_os[i] = 0;
-		for (unsigned j = 0; j < nodes; j++)
-			cfg.heap.distance[i][j] = i == j ? 10 : 20;
-	}
+	gctest_nodes(&cfg, nodes);
 	cfg.compact = SM_GC_COMPACT_FULL;
 	cfg.verify = true;
 	ck_assert_int_eq(sm_gc_config_set(&cfg, "numa", "interleave", NULL, 0), 0);

@@ -42,12 +42,7 @@ static struct sm_gc *new_gc(unsigned nodes, unsigned workers, const char *mode, 
 
 	sm_gc_config_init(&cfg);
 	gctest_config(&cfg);
-	cfg.heap.nnodes = nodes;
-	for (unsigned i = 0; i < nodes; i++) {
-		cfg.heap.node_os[i] = 0;
-		for (unsigned j = 0; j < nodes; j++)
-			cfg.heap.distance[i][j] = i == j ? 10 : 20;
-	}
+	gctest_nodes(&cfg, nodes);
 	for (unsigned cpu = 0; cpu < SM_MAX_CPUS; cpu++)
 		cfg.heap.cpu_node[cpu] = cpu % nodes;
 	cfg.workers = workers;

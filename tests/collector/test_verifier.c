@@ -19,17 +19,24 @@ static struct sm_gc *gc;
 static struct sm_mutator *m;
 static unsigned found;
 
+typedef unsigned verify_fn(struct sm_gc *);
+
 static size_t look(void *arg, uintptr_t *sp)
 {
-	sm__mutator_save_stack(arg, sp);
-	found = sm__verify_stw(gc);
+	sm__mutator_save_stack(m->priv, sp);
+	found = (*(verify_fn **)arg)(gc);
 	return 0;
+}
+
+static unsigned by(verify_fn *fn)
+{
+	sm__with_registers(look, &fn);
+	return found;
 }
 
 static unsigned verify(void)
 {
-	sm__with_registers(look, m->priv);
-	return found;
+	return by(sm__verify_stw);
 }
 
 static void set_mark(void *object, bool on)
@@ -130,19 +137,6 @@ END_TEST
 
 /* ---- behind a compaction ------------------------------------------------------------------ */
 
-static size_t look_moved(void *arg, uintptr_t *sp)
-{
-	sm__mutator_save_stack(arg, sp);
-	found = sm__verify_moved_stw(gc);
-	return 0;
-}
-
-static unsigned verify_moved(void)
-{
-	sm__with_registers(look_moved, m->priv);
-	return found;
-}
-
 /* The address of an object, disguised: no frame of a test keeps it. */
 static volatile uintptr_t lone;
 
@@ -165,7 +159,7 @@ static SM_NOINLINE void evacuate(bool on)
 static SM_NOINLINE unsigned verify_with_stack_word(void)
 {
 	volatile uintptr_t inside = ~lone + 16;
-	unsigned errors = verify_moved();
+	unsigned errors = by(sm__verify_moved_stw);
 
 	inside = 0;
 	(void)inside;
@@ -190,17 +184,17 @@ START_TEST(a_word_to_where_an_object_was_is_found)
 	make_lone();
 	evacuate(true);
 	gctest_clear_stack();
-	ck_assert_uint_eq(verify_moved(), 0);
+	ck_assert_uint_eq(by(sm__verify_moved_stw), 0);
 	/* Into it, from a stack; exactly; weakly. */
 	ck_assert_uint_ge(verify_with_stack_word(), 1);
 	gctest_clear_stack();
 	point_from(h);
 	gctest_clear_stack();
-	ck_assert_uint_eq(verify_moved(), 1);
+	ck_assert_uint_eq(by(sm__verify_moved_stw), 1);
 	sm_handle_set(m, h, NULL);
 	w = point_weakly();
 	gctest_clear_stack();
-	ck_assert_uint_eq(verify_moved(), 1);
+	ck_assert_uint_eq(by(sm__verify_moved_stw), 1);
 	sm_weak_free(m, w);
 	/* Where it is still there all of these are right. */
 	evacuate(false);

@@ -30,6 +30,17 @@ static inline void gctest_config(struct sm_gc_config *cfg)
 	}
 }
 
+/* A machine of so many nodes, as the collector sees it. */
+static inline void gctest_nodes(struct sm_gc_config *cfg, unsigned nodes)
+{
+	cfg->heap.nnodes = nodes;
+	for (unsigned i = 0; i < nodes; i++) {
+		cfg->heap.node_os[i] = 0;
+		for (unsigned j = 0; j < nodes; j++)
+			cfg->heap.distance[i][j] = i == j ? 10 : 20;
+	}
+}
+
 /* A collector from "key=value" pairs, ended by NULL. Fails the test with the reason when it cannot
  * be made. */
 static inline struct sm_gc *gctest_create(const char *const *set)
