@@ -32,6 +32,14 @@ struct sm_option;
 typedef int sm_take_fn(const struct sm_option *opt, void *options, const char *value, char *err,
 		       size_t errlen);
 
+/* What an option of `run` decides. */
+enum sm_decides {
+	SM_DECIDES_HOW,	   /* how all is measured */
+	SM_DECIDES_WORK,   /* what runs: a workload or a program */
+	SM_DECIDES_CASES,  /* which cases of it there are */
+	SM_DECIDES_REPORT, /* what becomes of samples, and when to end: not what is measured */
+};
+
 /* How an option is written, or (without a name) what stands beside the options: an operand. */
 struct sm_option {
 	const char *name; /* long, without the dashes */
@@ -47,6 +55,7 @@ struct sm_option {
 	const char *topic;
 	const char *more;    /* for the manual page, after the half line */
 	const char *heading; /* begins a group of options */
+	enum sm_decides decides;
 };
 
 struct sm_option_table {

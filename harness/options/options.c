@@ -89,7 +89,7 @@ static int take_typed(void *ctx, const struct sm_option *opt, const char *value,
 
 	if (opt->name == NULL)
 		return sm__take_text(opt, t->o, value, err, errlen);
-	if (t->line->nparts > 0 && sm_option_names_work(opt)) {
+	if (t->line->nparts > 0 && opt->decides == SM_DECIDES_WORK) {
 		snprintf(err, errlen,
 			 "--%s: the plan's sections say what runs; leave it out, or give no plan",
 			 opt->name);

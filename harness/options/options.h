@@ -126,8 +126,6 @@ int sm_run_options_parse(struct sm_run_options *o, int argc, char **argv, char *
 /* Does the option decide which cases there are, so that parts may differ in it? The others hold for
  * the run. */
 bool sm_option_is_of_parts(const struct sm_option *opt);
-/* Does it say what runs: a workload or a program? */
-bool sm_option_names_work(const struct sm_option *opt);
 
 /* A plan file that asks for the same run: all that was said, and the seed. */
 void sm_run_options_print_plan(const struct sm_run_options *o, uint64_t seed, FILE *f);

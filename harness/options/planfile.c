@@ -23,21 +23,9 @@ static bool is_among(const struct sm_option *opt, const char *const *names, size
 	return false;
 }
 
-bool sm_option_names_work(const struct sm_option *opt)
-{
-	static const char *const names[] = {"workload", "program", "programs", "server"};
-
-	return is_among(opt, names, SM_COUNT_OF(names));
-}
-
 bool sm_option_is_of_parts(const struct sm_option *opt)
 {
-	static const char *const names[] = {"param",	"backend",    "threads", "workers",
-					    "place",	"mark-place", "kind",	 "set",
-					    "variant",	"metric",     "better",	 "setup",
-					    "teardown", "ready",      "client"};
-
-	return sm_option_names_work(opt) || is_among(opt, names, SM_COUNT_OF(names));
+	return opt->decides == SM_DECIDES_WORK || opt->decides == SM_DECIDES_CASES;
 }
 
 static const struct sm_option *find(const char *name)
@@ -242,7 +230,7 @@ static int take_of_part(void *ctx, const struct sm_config_item *item, char *err,
 {
 	struct part *p = ctx;
 	const struct sm_option *opt = item->key != NULL ? find(item->key) : NULL;
-	bool work = opt != NULL && sm_option_names_work(opt);
+	bool work = opt != NULL && opt->decides == SM_DECIDES_WORK;
 
 	if (item->section_line != p->line)
 		return 0;
@@ -273,7 +261,7 @@ static void forget_work(struct sm_run_options *o)
 	free(o->server);
 	o->programs_file = o->server = NULL;
 	for (size_t i = 0; i < sm_run_options_table.n; i++)
-		if (sm_option_names_work(&sm_run_options_table.rows[i]))
+		if (sm_run_options_table.rows[i].decides == SM_DECIDES_WORK)
 			o->given &= ~(UINT64_C(1) << i);
 }
 

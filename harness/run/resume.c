@@ -10,20 +10,6 @@
 
 #include "harness/plan/plan.h"
 
-/* Options that decide where the report goes and how it looks; all others decide what is measured.
- */
-static bool is_report(const struct sm_option *opt)
-{
-	static const char *const names[] = {"format", "output",	  "color",   "wide",	  "waits",
-					    "store",  "no-store", "resume",  "max-time",  "note",
-					    "config", "topology", "dry-run", "print-plan"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(opt->name, names[i]) == 0)
-			return true;
-	return false;
-}
-
 /* Of a plan file, the value in each of its parts. */
 static char *value_of(const struct sm_option *opt, const struct sm_run_options *o)
 {
@@ -56,7 +42,8 @@ void sm_resume_describe(cJSON *env, const struct sm_run_options *o, const struct
 	effective.timeout_s = plan->timeout_s;
 	effective.seed = plan->seed;
 	for (size_t i = 0; i < n; i++) {
-		char *value = is_report(&opt[i]) ? NULL : value_of(&opt[i], &effective);
+		char *value =
+			opt[i].decides == SM_DECIDES_REPORT ? NULL : value_of(&opt[i], &effective);
 
 		if (value != NULL)
 			cJSON_AddStringToObject(asked, opt[i].name, value);
@@ -92,7 +79,7 @@ static int same_options(const cJSON *begun, const struct sm_run_options *o, char
 		const cJSON *was = cJSON_GetObjectItemCaseSensitive(asked, opt[i].name);
 		char *value;
 
-		if (!(o->given >> i & 1) || is_report(&opt[i]))
+		if (!(o->given >> i & 1) || opt[i].decides == SM_DECIDES_REPORT)
 			continue;
 		value = value_of(&opt[i], o);
 		if (value == NULL) {
