@@ -88,6 +88,18 @@ static void trace_compaction(const struct sm_gc *gc, const struct sm_compaction 
 			(double)n->released_bytes / SM_MIB);
 }
 
+/* ---- the stop ------------------------------------------------------------------------------ */
+
+void sm__compact_stop(struct sm_gc *gc)
+{
+	sm__world_stop_for(gc, true, SM_STALL_COMPACT);
+}
+
+void sm__compact_go_on(struct sm_gc *gc)
+{
+	sm__world_resume(gc);
+}
+
 /* ---- moving ------------------------------------------------------------------------------- */
 
 /* What must be so between two cycles, see compact.h. */
@@ -147,13 +159,13 @@ static void compact_full(struct sm_gc *gc)
 	uint64_t from = sm__now_ns();
 	unsigned errors;
 
-	sm__world_stop(gc, true);
+	sm__compact_stop(gc);
 	sm__cache_drop_cpu_windows(gc->heap);
 	sm__sweep_all(gc, NULL);
 	sm_lock_acquire(&gc->compact.lock);
 	errors = move_stopped(gc, &n);
 	sm_lock_release(&gc->compact.lock);
-	sm__world_resume(gc);
+	sm__compact_go_on(gc);
 	n.stopped_ns = sm__now_ns() - from;
 	if (sm_load_relaxed(&gc->compact.failed))
 		return;

@@ -85,6 +85,10 @@ SM_INLINE uintptr_t sm__compact_forward(const struct sm_gc *gc, uintptr_t word)
 	return sm__compact_moved_to(gc, word);
 }
 
+/* compact.c: around what is done while the world stands still: mutators wait because of a
+ * compaction. */
+void sm__compact_stop(struct sm_gc *gc);
+void sm__compact_go_on(struct sm_gc *gc);
 /* compact_pin.c */
 void sm__compact_pin(struct sm_move *v);
 /* compact_plan.c: takes the spans off their lists (-ENOMEM: nothing was done), chooses, and gives

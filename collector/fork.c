@@ -63,11 +63,27 @@ static void each_central(struct sm_heap *h, void (*fn)(struct sm_lock *l))
 	}
 }
 
+/* Objects are on their way: what the thread waits here is a compaction's doing, not a lock's. */
+static void wait_until_moved(struct sm_gc *gc)
+{
+	struct sm_mutator *m = sm_mutator_current(gc);
+	struct sm_wait w;
+
+	if (m == NULL) {
+		sm_lock_acquire(&gc->compact.lock);
+	} else if (!sm_lock_try(&gc->compact.lock)) {
+		w = sm__wait_begin();
+		sm_lock_acquire(&gc->compact.lock);
+		(void)sm__wait_over(&w);
+		sm__stall(m, SM_STALL_COMPACT, w.since);
+	}
+}
+
 static void take_all(struct sm_gc *gc)
 {
 	struct sm_heap *h = gc->heap;
 
-	sm_lock_acquire(&gc->compact.lock);
+	wait_until_moved(gc);
 	sm_lock_acquire(&gc->control_lock);
 	sm_lock_acquire(&gc->mutators_lock);
 	sm_lock_acquire(&gc->finalizers.lock);

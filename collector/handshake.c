@@ -143,22 +143,22 @@ static void acknowledge(struct sm_mutator *m, uintptr_t *sp)
 size_t sm__safepoint(struct sm_mutator *m, uintptr_t *sp)
 {
 	struct sm_wait w;
-	bool stop;
+	enum sm_stall_cause cause;
 
 	sm__check_caller(m, "sm_safepoint");
 	if (sm_load_acquire(sm__poll(m)) == 0)
 		return 0;
 	sm__stack_must(m->priv, "sm_safepoint", (uintptr_t)sp);
 	w = sm__wait_begin();
-	stop = sm_load_relaxed(&m->gc->hs.op) == SM_HS_STOP;
+	cause = (enum sm_stall_cause)sm_load_relaxed(&m->gc->hs.cause);
 	sm_phase_enter(SM_PHASE_WAIT);
 	acknowledge(m, sp);
 	sm_phase_leave(SM_PHASE_WAIT);
-	if (stop) {
-		(void)sm__wait_over(&w);
-		sm__stall(m, SM_STALL_STOP, w.since);
+	if (cause == SM_STALL_HANDSHAKE) {
+		sm__wait_end(m, cause, &w);
 	} else {
-		sm__wait_end(m, SM_STALL_HANDSHAKE, &w);
+		(void)sm__wait_over(&w);
+		sm__stall(m, cause, w.since);
 	}
 	return sm__dead_stack(m->priv, sp);
 }
@@ -202,7 +202,7 @@ void sm__become_running(struct sm_mutator *m)
 
 	if (SM_LIKELY(sm_cas_acqrel(&p->state, &s, SM_M_RUNNING)))
 		return;
-	cause = sm_load_relaxed(&m->gc->hs.op) == SM_HS_STOP ? SM_STALL_STOP : SM_STALL_HANDSHAKE;
+	cause = (enum sm_stall_cause)sm_load_relaxed(&m->gc->hs.cause);
 	t0 = sm__now_ns();
 	sm_phase_enter(SM_PHASE_WAIT);
 	do {
@@ -309,11 +309,13 @@ static void set_view_locked(struct sm_gc *gc, enum sm_handshake_op op)
 	}
 }
 
-static void request(struct sm_gc *gc, enum sm_handshake_op op, bool retire_windows)
+static void request(struct sm_gc *gc, enum sm_handshake_op op, bool retire_windows,
+		    enum sm_stall_cause cause)
 {
 	sm_lock_acquire(&gc->mutators_lock);
 	SM_CHECK(sm_load_relaxed(&gc->hs.pending) == 0);
 	sm_store_relaxed(&gc->hs.op, (uint32_t)op);
+	sm_store_relaxed(&gc->hs.cause, (uint32_t)cause);
 	gc->hs.retire = retire_windows;
 	gc->hs.stopping = op == SM_HS_STOP;
 	set_view_locked(gc, op);
@@ -457,11 +459,12 @@ static void wait_all(struct sm_gc *gc, uint64_t since)
 	sm_store_relaxed(&gc->throttle.let_by, 0);
 }
 
-static void ask_and_wait(struct sm_gc *gc, enum sm_handshake_op op, bool retire_windows)
+static void ask_and_wait(struct sm_gc *gc, enum sm_handshake_op op, bool retire_windows,
+			 enum sm_stall_cause cause)
 {
 	uint64_t t0 = sm__now_ns();
 
-	request(gc, op, retire_windows);
+	request(gc, op, retire_windows, cause);
 	try_proxies(gc);
 	if (sm_fetch_sub_acqrel(&gc->hs.pending, 1) != 1)
 		wait_all(gc, t0);
@@ -470,12 +473,17 @@ static void ask_and_wait(struct sm_gc *gc, enum sm_handshake_op op, bool retire_
 
 void sm__handshake(struct sm_gc *gc, enum sm_handshake_op op)
 {
-	ask_and_wait(gc, op, false);
+	ask_and_wait(gc, op, false, SM_STALL_HANDSHAKE);
+}
+
+void sm__world_stop_for(struct sm_gc *gc, bool retire_windows, enum sm_stall_cause cause)
+{
+	ask_and_wait(gc, SM_HS_STOP, retire_windows, cause);
 }
 
 void sm__world_stop(struct sm_gc *gc, bool retire_windows)
 {
-	ask_and_wait(gc, SM_HS_STOP, retire_windows);
+	sm__world_stop_for(gc, retire_windows, SM_STALL_STOP);
 }
 
 void sm__world_resume(struct sm_gc *gc)

@@ -30,9 +30,10 @@ struct sm_view {
 
 struct sm_handshake {
 	/* under gc->mutators_lock; a mutator that was asked reads op after poll, with acquire */
-	_Atomic(uint32_t) op; /* enum sm_handshake_op */
-	bool retire;	      /* a stop takes the windows, too */
-	bool stopping;	      /* from the request of a stop to its release: no thread attaches */
+	_Atomic(uint32_t) op;	 /* enum sm_handshake_op */
+	_Atomic(uint32_t) cause; /* as op: enum sm_stall_cause, what a wait for it counts as */
+	bool retire;		 /* a stop takes the windows, too */
+	bool stopping;		 /* from the request of a stop to its release: no thread attaches */
 	struct sm_event resumed;
 	/* mutators that have not acknowledged, and 1 for the requester */
 	_Atomic(uint32_t) pending;
@@ -44,8 +45,9 @@ struct sm_handshake {
 /* Control thread only. Returns when every mutator has done op. */
 void sm__handshake(struct sm_gc *gc, enum sm_handshake_op op);
 /* All mutators stand still between these, and the control thread may act for each. No mutator
- * attaches or detaches. retire: windows go back (as in SM_HS_RETIRE). */
+ * attaches or detaches. retire: windows go back (as in SM_HS_RETIRE). cause: why they wait. */
 void sm__world_stop(struct sm_gc *gc, bool retire);
+void sm__world_stop_for(struct sm_gc *gc, bool retire, enum sm_stall_cause cause);
 void sm__world_resume(struct sm_gc *gc);
 /*
  * What sm_safepoint_slow, sm_blocking_enter and sm_blocking_leave do, with the registers at sp:

@@ -9,6 +9,7 @@ static const char *const names[SM_STALL_CAUSES] = {
 	[SM_STALL_ASSIST] = "assist",	    [SM_STALL_SWEEP] = "sweep",
 	[SM_STALL_BARRIER] = "barrier",	    [SM_STALL_MEMORY] = "memory",
 	[SM_STALL_PACE] = "pace",	    [SM_STALL_LOCK] = "lock",
+	[SM_STALL_COMPACT] = "compact",
 };
 
 const char *sm_stall_name(enum sm_stall_cause cause)

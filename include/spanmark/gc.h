@@ -455,13 +455,14 @@ SM_API const char *sm_pin_cause_name(enum sm_pin_cause cause); /* "stack", "cons
 /* Why a mutator waited. Each wait is in exactly one of these; they do not nest. */
 enum sm_stall_cause {
 	SM_STALL_HANDSHAKE, /* acknowledging a phase change, the scan of its own stack included */
-	SM_STALL_STOP,	    /* standing still: gc.mode=stw, the verifier */
+	SM_STALL_STOP,	    /* standing still: gc.mode=stw, the verifier, an inspection */
 	SM_STALL_ASSIST,    /* marking in proportion to what it allocates */
 	SM_STALL_SWEEP,	    /* a refill that swept on the way */
 	SM_STALL_BARRIER,   /* handing a full barrier buffer over */
 	SM_STALL_MEMORY,    /* waiting for a collection because memory or the limit was out */
 	SM_STALL_PACE,	    /* slowed down because the heap is beyond its goal */
 	SM_STALL_LOCK,	    /* since version 3: a lock of the heap that another thread held */
+	SM_STALL_COMPACT,   /* since version 4: standing still, or a fork, while objects move */
 	SM_STALL_CAUSES
 };
 struct sm_gc_stall {
@@ -476,7 +477,7 @@ struct sm_gc_stalls {
 	/* From a handshake's request to its last acknowledgement; not a mutator's wait. */
 	struct sm_gc_stall handshake_round;
 };
-#define SM_GC_STALLS_VERSION 3
+#define SM_GC_STALLS_VERSION 4
 /* All mutators, those gone included, since creation or sm_gc_stalls_reset (a wait that ends at that
  * moment may be kept in part); or one that is attached throughout, without handshake_round. */
 SM_API void sm_gc_stalls(struct sm_gc *gc, struct sm_gc_stalls *out);

@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "collector/gc_internal.h"
@@ -168,6 +170,81 @@ START_TEST(still_told)
 }
 END_TEST
 
+/* ---- compactions -------------------------------------------------------------------------- */
+
+static _Atomic(int) done;
+
+/* Stands still at a safepoint, and comes out of blocking sections while others stand still. */
+static void *go_in_and_out(void *arg)
+{
+	struct sm_mutator *own = sm_mutator_attach(gc);
+
+	holding = 1;
+	while (!done) {
+		sm_blocking_enter(own);
+		sched_yield();
+		sm_blocking_leave(own);
+		sm_safepoint(own);
+	}
+	sm_mutator_detach(own);
+	return arg;
+}
+
+/* Until the thread was caught by stops of both kinds: gc.mode=stw stops in each cycle, and the
+ * compaction behind it does. Each is told by its own name. */
+START_TEST(stops_have_their_causes)
+{
+	bool stw = _i == 1;
+	pthread_t t;
+
+	gc = GCTEST("gc.percent=0", stw ? "gc.mode=stw" : "gc.mode=concurrent", "gc.compact=full");
+	m = sm_mutator_attach(gc);
+	holding = done = 0;
+	ck_assert_int_eq(pthread_create(&t, NULL, go_in_and_out, NULL), 0);
+	while (!holding)
+		usleep(100);
+	ck_assert_uint_eq(count(NULL, SM_STALL_COMPACT), 0);
+	while (count(NULL, SM_STALL_COMPACT) == 0 || (stw && count(NULL, SM_STALL_STOP) == 0))
+		ck_assert_int_eq(sm_collect_compact(gc, m), 0);
+	if (!stw)
+		ck_assert_uint_eq(count(NULL, SM_STALL_STOP), 0);
+	done = 1;
+	pthread_join(t, NULL);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+/* A thread that forks while objects move waits because of that, and for no lock. */
+START_TEST(a_fork_waits_for_a_compaction)
+{
+	uint64_t others, moves;
+	pthread_t t;
+	int status;
+	pid_t pid;
+
+	setup();
+	held = &gc->compact.lock;
+	others = count(m, SM_STALL_LOCK);
+	moves = count(m, SM_STALL_COMPACT);
+	holding = 0;
+	for (int i = 0; i < 2; i++) {
+		if (i == 1)
+			ck_assert_int_eq(pthread_create(&t, NULL, hold, NULL), 0);
+		while (i == 1 && !holding)
+			usleep(100);
+		pid = fork();
+		if (pid == 0)
+			_exit(0);
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_int_eq(status, 0);
+		ck_assert_uint_eq(count(m, SM_STALL_COMPACT), moves + (uint64_t)i);
+	}
+	pthread_join(t, NULL);
+	ck_assert_uint_eq(count(m, SM_STALL_LOCK), others);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
 /* ---- theirs, and all ---------------------------------------------------------------------- */
 
 START_TEST(one_mutators_own)
@@ -250,6 +327,7 @@ START_TEST(names)
 			ck_assert_str_ne(name, sm_stall_name((enum sm_stall_cause)d));
 	}
 	ck_assert_str_eq(sm_stall_name(SM_STALL_LOCK), "lock");
+	ck_assert_str_eq(sm_stall_name(SM_STALL_COMPACT), "compact");
 	ck_assert_str_eq(sm_stall_name(SM_STALL_CAUSES), "?");
 }
 END_TEST
@@ -302,6 +380,8 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("stalls", 60, SM_LOOP(locks, 0, sizeof(ways) / sizeof(ways[0])),
-			SM_T(locks_within), SM_T(still_told), SM_T(one_mutators_own),
-			SM_T(of_those_who_went), SM_T(names), SM_T(told_of_each_wait));
+			SM_T(locks_within), SM_T(still_told),
+			SM_LOOP(stops_have_their_causes, 0, 2), SM_T(a_fork_waits_for_a_compaction),
+			SM_T(one_mutators_own), SM_T(of_those_who_went), SM_T(names),
+			SM_T(told_of_each_wait));
 }
