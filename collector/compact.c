@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "allocator/base/phase.h"
 #include "allocator/base/say.h"
 #include "allocator/objects/cache_cpu.h"
 #include "allocator/pages/scavenge.h"
@@ -92,12 +93,14 @@ static void trace_compaction(const struct sm_gc *gc, const struct sm_compaction 
 
 void sm__compact_stop(struct sm_gc *gc)
 {
+	sm_phase_enter(SM_PHASE_COMPACT);
 	sm__world_stop_for(gc, true, SM_STALL_COMPACT);
 }
 
 void sm__compact_go_on(struct sm_gc *gc)
 {
 	sm__world_resume(gc);
+	sm_phase_leave(SM_PHASE_COMPACT);
 }
 
 /* ---- moving ------------------------------------------------------------------------------- */

@@ -86,7 +86,7 @@ SM_INLINE uintptr_t sm__compact_forward(const struct sm_gc *gc, uintptr_t word)
 }
 
 /* compact.c: around what is done while the world stands still: mutators wait because of a
- * compaction. */
+ * compaction, the control thread's time is its phase's. */
 void sm__compact_stop(struct sm_gc *gc);
 void sm__compact_go_on(struct sm_gc *gc);
 /* compact_pin.c */

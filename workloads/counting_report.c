@@ -132,6 +132,7 @@ static const uint8_t *idle_labels(void)
 		[SM_PHASE_MARK_IDLE] = SM_PHASE_MARK_IDLE,
 		[SM_PHASE_SWEEP] = SM_PHASE_SWEEP,
 		[SM_PHASE_SCAVENGE] = SM_PHASE_SCAVENGE,
+		[SM_PHASE_COMPACT] = SM_PHASE_COMPACT,
 	};
 
 	return labels;

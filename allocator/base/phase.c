@@ -22,6 +22,7 @@ const char *sm_phase_name(enum sm_phase phase)
 		[SM_PHASE_MARK_IDLE] = "mark-idle",
 		[SM_PHASE_SWEEP] = "sweep",
 		[SM_PHASE_SCAVENGE] = "scavenge",
+		[SM_PHASE_COMPACT] = "compact",
 	};
 
 	return (unsigned)phase < SM_PHASE_COUNT ? names[phase] : "?";

@@ -38,6 +38,7 @@ enum sm_phase {
 	SM_PHASE_MARK_IDLE,	  /* idle-time mark worker */
 	SM_PHASE_SWEEP,		  /* sweeping, in whichever thread */
 	SM_PHASE_SCAVENGE,	  /* memory goes back to the operating system */
+	SM_PHASE_COMPACT,	  /* objects move together, the world stands still */
 	SM_PHASE_COUNT
 };
 

@@ -327,6 +327,24 @@ START_TEST(phases_sum_to_totals)
 }
 END_TEST
 
+/* What the control thread does while objects move stands beside its other phases. */
+START_TEST(a_compaction_is_a_phase)
+{
+	struct sm_counterset *set = software_set();
+
+	prepare("slices", "around=2000");
+	job.settings = &(struct sm_setting){"gc.compact", "full"};
+	job.nsettings = 1;
+	job.counters = set;
+	ck_assert_msg(sm_session_run(&job, &sample) == 0, "%s", sample.error);
+	ck_assert(metric("control", -1, "compact", "time") > 0);
+	ck_assert_double_eq(metric("control", -1, "compact", "enters"), 1);
+	ck_assert(metric_of("control", -1, "compact", "sw::minor-faults")->has_value);
+	sm_sample_free(&sample);
+	sm_counterset_free(set);
+}
+END_TEST
+
 /* What happens before the timed part is counted nowhere: building the graph faults its memory in.
  */
 START_TEST(set_up_is_not_counted)
@@ -487,8 +505,9 @@ int main(void)
 	return SM_SUITE("session", 60, SM_T(bad_jobs), SM_T(keys_of_both_tables), SM_T(no_such_cpu),
 			SM_T(no_such_cpu_for_one), SM_LOOP(out_of_memory, 0, 2), SM_T(time_adds_up),
 			SM_T(pinned_to_what_there_is), SM_T(moves_are_told),
-			SM_T(phases_sum_to_totals), SM_T(set_up_is_not_counted),
-			SM_T(set_up_stalls_are_forgotten), SM_T(no_such_pass),
-			SM_T(samples_hold_what_is_added), SM_T(a_simulated_pass_keeps_its_counts),
+			SM_T(phases_sum_to_totals), SM_T(a_compaction_is_a_phase),
+			SM_T(set_up_is_not_counted), SM_T(set_up_stalls_are_forgotten),
+			SM_T(no_such_pass), SM_T(samples_hold_what_is_added),
+			SM_T(a_simulated_pass_keeps_its_counts),
 			SM_T(waits_have_the_names_of_their_causes));
 }
