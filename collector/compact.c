@@ -36,6 +36,9 @@ static void add_compaction(struct sm_compaction *to, const struct sm_compaction 
 	to->released_bytes += n->released_bytes;
 	to->regions_before += n->regions_before;
 	to->regions_after += n->regions_after;
+	to->objects += n->objects;
+	to->evacuated += n->evacuated;
+	to->slices += n->slices;
 }
 
 static void publish(struct sm_gc *gc, const struct sm_compaction *n, unsigned errors)
@@ -72,6 +75,18 @@ const char *sm_pin_cause_name(enum sm_pin_cause cause)
 	return (unsigned)cause < SM_PIN_CAUSES ? names[cause] : "?";
 }
 
+void sm__compactions_tell(struct sm_gc *gc, sm__compaction_fn *fn, void *ctx)
+{
+	gc->compact.told = fn;
+	gc->compact.told_ctx = ctx;
+}
+
+void sm__compact_tell(struct sm_gc *gc, bool begins)
+{
+	if (gc->compact.told)
+		gc->compact.told(gc->compact.told_ctx, begins);
+}
+
 static void trace_compaction(const struct sm_gc *gc, const struct sm_compaction *n)
 {
 	uint64_t pinned = 0;
@@ -91,10 +106,10 @@ static void trace_compaction(const struct sm_gc *gc, const struct sm_compaction 
 
 /* ---- the stop ------------------------------------------------------------------------------ */
 
-void sm__compact_stop(struct sm_gc *gc)
+void sm__compact_stop(struct sm_gc *gc, bool retire)
 {
 	sm_phase_enter(SM_PHASE_COMPACT);
-	sm__world_stop_for(gc, true, SM_STALL_COMPACT);
+	sm__world_stop_for(gc, retire, SM_STALL_COMPACT);
 }
 
 void sm__compact_go_on(struct sm_gc *gc)
@@ -159,10 +174,12 @@ static unsigned move_stopped(struct sm_gc *gc, struct sm_compaction *n)
 static void compact_full(struct sm_gc *gc)
 {
 	struct sm_compaction n = {0};
-	uint64_t from = sm__now_ns();
 	unsigned errors;
+	uint64_t from;
 
-	sm__compact_stop(gc);
+	sm__compact_tell(gc, true);
+	from = sm__now_ns();
+	sm__compact_stop(gc, true);
 	sm__cache_drop_cpu_windows(gc->heap);
 	sm__sweep_all(gc, NULL);
 	sm_lock_acquire(&gc->compact.lock);
@@ -170,10 +187,12 @@ static void compact_full(struct sm_gc *gc)
 	sm_lock_release(&gc->compact.lock);
 	sm__compact_go_on(gc);
 	n.stopped_ns = sm__now_ns() - from;
+	n.slices = 1;
 	if (sm_load_relaxed(&gc->compact.failed))
 		return;
 	/* A program that asks for this wants the memory elsewhere. */
 	n.released_bytes = sm__scavenge(&gc->heap->pages, 0);
+	sm__compact_tell(gc, false);
 	publish(gc, &n, errors);
 	trace_compaction(gc, &n);
 }

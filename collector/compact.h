@@ -73,6 +73,10 @@ struct sm_pins {
 	struct sm_cell_index index; /* under lock */
 };
 
+/* Is told of a compaction before its first stop and when memory has gone back, by the control
+ * thread, with mutators running. */
+typedef void sm__compaction_fn(void *ctx, bool begins);
+
 struct sm_compact {
 	struct sm_lock lock; /* rank SM_RANK_GC_COMPACT; see above */
 	/* [number % 2] the youngest cycle behind which objects are to move: the one that is on, and
@@ -81,6 +85,9 @@ struct sm_compact {
 	/* control thread */
 	uint32_t shut, nshut; /* evacuated spans that are inaccessible, linked by next; 0: none */
 	_Atomic(uint32_t) failed; /* the last one had no memory for its tables */
+	/* set before the first compaction */
+	sm__compaction_fn *told;
+	void *told_ctx;
 	/* under stats_lock */
 	struct sm_gc_compact_stats stats;
 };
@@ -90,6 +97,9 @@ void sm__pins_init(struct sm_gc *gc);
 void sm__pins_fini(struct sm_gc *gc);
 /* Calls fn for each object that the program has pinned. The world is stopped. */
 void sm__pins_each(struct sm_gc *gc, void (*fn)(void *ctx, uintptr_t object), void *ctx);
+
+/* Has fn told of the compactions; before there is one. */
+void sm__compactions_tell(struct sm_gc *gc, sm__compaction_fn *fn, void *ctx);
 
 /* Control thread, when the cycle is swept: moves objects, if that was asked for. */
 void sm__compact_if_wanted(struct sm_gc *gc);

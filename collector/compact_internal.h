@@ -85,10 +85,12 @@ SM_INLINE uintptr_t sm__compact_forward(const struct sm_gc *gc, uintptr_t word)
 	return sm__compact_moved_to(gc, word);
 }
 
-/* compact.c: around what is done while the world stands still: mutators wait because of a
- * compaction, the control thread's time is its phase's. */
-void sm__compact_stop(struct sm_gc *gc);
+/* compact.c: around what is done while the world stands still, windows given back or not: mutators
+ * wait because of a compaction, the control thread's time is its phase's. */
+void sm__compact_stop(struct sm_gc *gc, bool retire);
 void sm__compact_go_on(struct sm_gc *gc);
+/* Before the first stop of a compaction; when its memory has gone back. */
+void sm__compact_tell(struct sm_gc *gc, bool begins);
 /* compact_pin.c */
 void sm__compact_pin(struct sm_move *v);
 /* compact_plan.c: takes the spans off their lists (-ENOMEM: nothing was done), chooses, and gives

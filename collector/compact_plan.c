@@ -84,6 +84,7 @@ static void note_span(struct sm_move *v, struct sm_plan *p)
 	struct sm_span *s = sm__plan_span(v->gc, p);
 	struct sm_region *r = &v->regions[region_of(v->gc, sm_span_base(&v->gc->range, s))];
 
+	v->n.objects += sm_load_relaxed(&s->nalloc);
 	p->pinned = (uint16_t)count_pinned(v->gc, s);
 	r->stays += p->pinned != 0;
 	r->bytes += (uint32_t)sm_load_relaxed(&s->nalloc) * s->slot_bytes;
@@ -195,6 +196,7 @@ static void give_bin(struct sm_move *v, struct sm_plan_bin *b)
 		sm__marks_clear(&gc->range, s);
 		if (i < b->evacuated) {
 			v->n.freed_bytes += sm_span_bytes(s);
+			v->n.evacuated++;
 			empty_span(gc, s);
 			if (shut_span(gc, s))
 				continue;

@@ -6,6 +6,7 @@
 
 #include "allocator/objects/heap.h"
 #include "perf/clock.h"
+#include "workloads/compactions.h"
 #include "workloads/requests.h"
 #include "workloads/run_internal.h"
 
@@ -87,25 +88,6 @@ static void report_locality(struct sm_run *run)
 	sm_run_result(run, SM_RESULT_mark_span_alone, (double)g->total_span_alone);
 	sm_run_result(run, SM_RESULT_mark_span_sparse, (double)g->total_span_sparse);
 	sm_run_result(run, SM_RESULT_mark_span_dense, (double)g->total_span_dense);
-}
-
-/* Of the whole run: workloads ask for compactions outside what they time. */
-static void report_compactions(struct sm_run *run)
-{
-	struct sm_gc_compact_stats s;
-	uint64_t pinned = 0;
-
-	sm_gc_compact_stats(run->gc, &s);
-	if (s.compactions == 0)
-		return;
-	for (unsigned i = 0; i < SM_PIN_CAUSES; i++)
-		pinned += s.last.pinned_objects[i];
-	sm_run_result(run, SM_RESULT_compactions, (double)s.compactions);
-	sm_run_result(run, SM_RESULT_moved_objects, (double)s.total.moved_objects);
-	sm_run_result(run, SM_RESULT_moved_bytes, (double)s.total.moved_bytes);
-	sm_run_result(run, SM_RESULT_pinned_objects, (double)pinned);
-	sm_run_result(run, SM_RESULT_evacuated_bytes, (double)s.total.freed_bytes);
-	sm_run_result(run, SM_RESULT_compaction_max_ms, (double)s.stopped_max_ns * 1e-6);
 }
 
 static void report_collector(struct sm_run *run)
@@ -217,7 +199,7 @@ void sm__run_report(struct sm_run *run)
 	if (run->gc != NULL) {
 		report_collector(run);
 		report_locality(run);
-		report_compactions(run);
+		sm__compactions_report(run);
 		report_stalls(run);
 		sm__history_report(run);
 	} else if (run->job->backend == SM_WL_BDWGC) {

@@ -44,6 +44,62 @@ int sm_rss_read(struct sm_rss *rss)
 	return err == 0 ? field(text, "\nLazyFree:", &rss->lazy) : err;
 }
 
+/* ---- huge pages of a range ---------------------------------------------------------------- */
+
+struct lines {
+	int fd;
+	size_t at, n; /* read so far, up to where there is text */
+	char text[8192];
+};
+
+/* The next line without its end; NULL: there is none, or it is longer than any of the kernel's. */
+static char *next_line(struct lines *l)
+{
+	for (;;) {
+		char *line = l->text + l->at, *end = memchr(line, '\n', l->n - l->at);
+		ssize_t got;
+
+		if (end != NULL) {
+			*end = '\0';
+			l->at = (size_t)(end + 1 - l->text);
+			return line;
+		}
+		l->n -= l->at;
+		memmove(l->text, line, l->n);
+		l->at = 0;
+		got = read(l->fd, l->text + l->n, sizeof(l->text) - l->n);
+		if (got <= 0)
+			return NULL;
+		l->n += (size_t)got;
+	}
+}
+
+int sm_huge_read(uintptr_t start, size_t bytes, uint64_t *huge)
+{
+	static const char name[] = "AnonHugePages:";
+	struct lines l = {.fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC)};
+	bool within = false, any = false;
+	const char *line;
+
+	*huge = 0;
+	if (l.fd < 0)
+		return -errno;
+	while ((line = next_line(&l)) != NULL) {
+		unsigned long lo, hi;
+
+		if (sscanf(line, "%lx-%lx ", &lo, &hi) == 2)
+			within = lo < start + bytes && hi > start;
+		if (!within || strncmp(line, name, sizeof(name) - 1) != 0)
+			continue;
+		*huge += strtoull(line + sizeof(name) - 1, NULL, 10) * 1024;
+		any = true;
+	}
+	close(l.fd);
+	return any ? 0 : -ENODATA;
+}
+
+/* ---- over a run --------------------------------------------------------------------------- */
+
 void sm_resident_begin(struct sm_resident *r)
 {
 	*r = (struct sm_resident){0};

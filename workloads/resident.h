@@ -22,6 +22,9 @@ struct sm_rss {
 };
 /* 0, or -errno. Allocates nothing. */
 int sm_rss_read(struct sm_rss *rss);
+/* Huge pages (AnonHugePages of /proc/self/smaps) of the mappings in a range. 0, or -errno.
+ * Allocates nothing; takes as long as the kernel needs to walk all that is mapped. */
+int sm_huge_read(uintptr_t start, size_t bytes, uint64_t *huge);
 
 struct sm_resident {
 	struct sm_rss base, now;

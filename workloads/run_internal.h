@@ -11,6 +11,7 @@
 
 #include "collector/gcstats.h"
 #include "workloads/bdwgc.h"
+#include "workloads/compactions.h"
 #include "workloads/run.h"
 #include "workloads/series.h"
 #include "workloads/session.h"
@@ -34,6 +35,7 @@ struct sm_run {
 	/* fixed before the workload runs */
 	const struct sm_job *job;
 	struct sm_gc *gc;
+	bool compacts; /* gc.compact is on */
 	unsigned nthreads;
 	struct sm_counting *counting;	   /* NULL: nothing is counted */
 	struct sm_requests_plan *requests; /* NULL: the workload has none */
@@ -53,6 +55,7 @@ struct sm_run {
 	/* Under lock; any thread. */
 	pthread_mutex_t lock;
 	int error;
+	struct sm_huge_pages huge[2]; /* before and behind the last compaction */
 };
 
 /* Where a thread that is out of memory goes: see sm_run_out_of_memory. */

@@ -283,6 +283,7 @@ static int make_collector(struct sm_run *run)
 		return sm_run_fail(run, -EINVAL, "%s", why);
 	if (run->job->workers != 0)
 		cfg.workers = run->job->workers;
+	run->compacts = cfg.compact != SM_GC_COMPACT_OFF;
 	cfg.worker_start = worker_start;
 	cfg.worker_stop = worker_stop;
 	cfg.worker_ctx = run;
@@ -290,6 +291,8 @@ static int make_collector(struct sm_run *run)
 	if (run->gc == NULL)
 		return sm_run_fail(run, errno != 0 ? -errno : -EINVAL, "cannot make the heap: %s",
 				   why);
+	if (run->compacts)
+		sm__compactions_begin(run);
 	return 0;
 }
 

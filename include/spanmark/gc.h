@@ -435,20 +435,22 @@ enum sm_pin_cause {
 	SM_PIN_CAUSES
 };
 struct sm_compaction {
-	uint64_t stopped_ns;	    /* the world stood still */
-	uint64_t spans, candidates; /* of small objects; of those, that were evacuated */
+	uint64_t stopped_ns;	    /* the world stood still: all slices */
+	uint64_t spans, candidates; /* of small objects; of those, that were to be evacuated */
 	uint64_t moved_objects, moved_bytes;
 	uint64_t pinned_objects[SM_PIN_CAUSES], pinned_bytes[SM_PIN_CAUSES];
 	uint64_t freed_bytes;			/* of spans that were evacuated */
 	uint64_t released_bytes;		/* to the system, other free memory included */
 	uint64_t regions_before, regions_after; /* of 2 MiB in which there is any span */
+	/* Since version 2: stops of the world; objects of these spans; spans that came free. */
+	uint64_t slices, objects, evacuated;
 };
 struct sm_gc_compact_stats {
 	uint32_t version;
 	uint64_t compactions, stopped_max_ns;
 	struct sm_compaction last, total;
 };
-#define SM_GC_COMPACT_STATS_VERSION 1
+#define SM_GC_COMPACT_STATS_VERSION 2
 SM_API void sm_gc_compact_stats(struct sm_gc *gc, struct sm_gc_compact_stats *out);
 SM_API const char *sm_pin_cause_name(enum sm_pin_cause cause); /* "stack", "conservative", .. */
 

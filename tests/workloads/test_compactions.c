@@ -1,0 +1,122 @@
+/* workloads/compactions.h: what compactions did is reported, and what there is no figure of is not
+ * called 0; huge pages are those of the range. */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "tests/support/run.h"
+#include "tests/support/sample.h"
+#include "tests/support/skip.h"
+#include "workloads/resident.h"
+#include "workloads/results.h"
+
+#define HUGE ((size_t)2 << 20)
+
+static const struct sm_result *find(enum sm_result_id id)
+{
+	return sm_sample_result(&sample, sm_results[id].name);
+}
+
+/* Without gc.compact there is no row of it; with it, of a run that never asked, no figure. */
+START_TEST(no_compaction_no_figure)
+{
+	ok("slices", SM_WL_GC, "", "");
+	for (unsigned i = SM_RESULT_compactions; i <= SM_RESULT_huge_after_kib; i++)
+		ck_assert_ptr_null(find((enum sm_result_id)i));
+	sm_sample_free(&sample);
+	ok("churn", SM_WL_GC, "ops=1000", "gc.compact=full");
+	ck_assert_int_eq(integer("compactions"), 0);
+	for (unsigned i = SM_RESULT_compactions + 1; i <= SM_RESULT_huge_after_kib; i++) {
+		ck_assert_ptr_nonnull(find((enum sm_result_id)i));
+		ck_assert(!find((enum sm_result_id)i)->has_value);
+		ck_assert_str_ne(find((enum sm_result_id)i)->reason, "");
+	}
+	sm_sample_free(&sample);
+}
+END_TEST
+
+START_TEST(figures_agree)
+{
+	static const char *const causes[] = {"stack", "conservative", "program", "type"};
+	int64_t objects = 0, bytes = 0;
+
+	ok("fragment", SM_WL_GC, "live=2m steps=4", "gc.compact=full");
+	ck_assert_int_eq(integer("compactions"), 4);
+	ck_assert_int_eq(integer("compaction_slices"), 4);
+	ck_assert_double_gt(number("compaction_max_ms"), 0);
+	ck_assert_int_gt(integer("candidate_spans"), 0);
+	ck_assert_int_le(integer("evacuated_spans"), integer("candidate_spans"));
+	ck_assert_int_ge(integer("evacuated_bytes"), integer("evacuated_spans") * 8192);
+	ck_assert_int_gt(integer("released_bytes"), 0);
+	ck_assert_int_gt(integer("moved_objects"), 0);
+	ck_assert_int_ge(integer("moved_bytes"), integer("moved_objects") * 16);
+	for (unsigned i = 0; i < SM_PIN_CAUSES; i++) {
+		char name[48];
+
+		ck_assert_str_eq(sm_pin_cause_name((enum sm_pin_cause)i), causes[i]);
+		snprintf(name, sizeof(name), "pinned_%s_objects", causes[i]);
+		objects += integer(name);
+		snprintf(name, sizeof(name), "pinned_%s_bytes", causes[i]);
+		bytes += integer(name);
+	}
+	ck_assert_int_eq(integer("pinned_objects"), objects);
+	ck_assert_int_eq(integer("pinned_bytes"), bytes);
+	ck_assert_double_le(number("pinned_share"), 100);
+	ck_assert_int_eq(objects > 0, number("pinned_share") > 0);
+	/* The kernel gives some, or it does not. */
+	if (find(SM_RESULT_huge_before_kib)->has_value)
+		ck_assert_double_gt(number("huge_before_kib") + number("huge_after_kib"), 0);
+	else
+		ck_assert_str_ne(find(SM_RESULT_huge_before_kib)->reason, "");
+	sm_sample_free(&sample);
+}
+END_TEST
+
+/* Of the mappings in a range, and no other's. */
+START_TEST(huge_pages_of_a_range)
+{
+	char *p = mmap(NULL, 6 * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uintptr_t at;
+	uint64_t huge;
+	int err;
+
+	ck_assert_ptr_ne(p, MAP_FAILED);
+	at = ((uintptr_t)p + HUGE - 1) / HUGE * HUGE;
+	if (madvise((void *)at, 4 * HUGE, MADV_HUGEPAGE) != 0)
+		SM_SKIP("no huge pages here");
+	/* Not merged with what lies behind, which has none. */
+	ck_assert_int_eq(madvise((void *)(at + 4 * HUGE), HUGE, MADV_NOHUGEPAGE), 0);
+	memset((void *)at, 1, 5 * HUGE);
+	err = sm_huge_read(at, 4 * HUGE, &huge);
+	if (err == -ENODATA || err == -ENOENT || (err == 0 && huge == 0))
+		SM_SKIP("the kernel gave, or tells of, no huge page");
+	ck_assert_int_eq(err, 0);
+	ck_assert_uint_le(huge, 4 * HUGE);
+	ck_assert_uint_eq(huge % HUGE, 0);
+	ck_assert_int_eq(sm_huge_read(at + 4 * HUGE, HUGE, &huge), 0);
+	ck_assert_uint_eq(huge, 0);
+	munmap(p, 6 * HUGE);
+	ck_assert_int_eq(sm_huge_read(at + HUGE, HUGE, &huge), -ENODATA);
+	ck_assert_uint_eq(huge, 0);
+}
+END_TEST
+
+/* A heap that asks for huge pages gives some back, and tells of it. */
+START_TEST(huge_pages_around_a_compaction)
+{
+	ok("fragment", SM_WL_GC, "live=32m steps=2", "gc.compact=full");
+	if (!find(SM_RESULT_huge_before_kib)->has_value)
+		SM_SKIP("the kernel gave the heap no huge page");
+	ck_assert_double_gt(number("huge_before_kib"), number("huge_after_kib"));
+	ck_assert_double_ge(number("huge_after_kib"), 0);
+	sm_sample_free(&sample);
+}
+END_TEST
+
+int main(void)
+{
+	return SM_SUITE("compactions", 60, SM_T(no_compaction_no_figure), SM_T(figures_agree),
+			SM_T(huge_pages_of_a_range), SM_T(huge_pages_around_a_compaction));
+}
