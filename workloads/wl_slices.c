@@ -3,8 +3,8 @@
  *
  * For each of `sizes` an array of that many squares is made; its address and contents are printed;
  * a collection runs; they are printed again. Contents must be intact; addresses are unchanged while
- * nothing moves (gc.compact), or nothing is gained by it: of arrays `around` them few stay. Timed:
- * making the arrays and the collection, not the printing.
+ * nothing moves, and with gc.compact as long as nothing is gained by it. So others are made
+ * `around` each, of which few stay. Timed: making the arrays and the collection, not the printing.
  */
 #include <errno.h>
 
@@ -146,7 +146,7 @@ static const struct sm_param_desc params[] = {
 	 .unit = "numbers",
 	 .help = "of each array"},
 	{.name = "around",
-	 .def = 0,
+	 .def = 1000,
 	 .min = 0,
 	 .max = 1000000,
 	 .quick = 0,
