@@ -145,6 +145,19 @@ SM_INLINE void sm_backend_store(enum sm_wl_backend b, struct sm_thread *t, void 
 		*slot = value;
 }
 
+/* The object stays where it is until unpinned: the collector does not see who has its address. 0 or
+ * -errno. */
+SM_INLINE int sm_backend_pin(enum sm_wl_backend b, struct sm_thread *t, void *p)
+{
+	return b == SM_WL_GC && sm_run_moves(t->run) ? sm_pin(t->m, p) : 0;
+}
+
+SM_INLINE void sm_backend_unpin(enum sm_wl_backend b, struct sm_thread *t, void *p)
+{
+	if (b == SM_WL_GC && sm_run_moves(t->run))
+		(void)sm_unpin(t->m, p);
+}
+
 /* A full collection: what was dropped before is free after it, and with gc.compact what stays moves
  * together. The explicit backends need none. */
 SM_INLINE void sm_backend_collect(enum sm_wl_backend b, struct sm_thread *t)

@@ -42,6 +42,11 @@ struct sm_gc *sm_run_gc(struct sm_run *run)
 	return run->gc;
 }
 
+bool sm_run_moves(const struct sm_run *run)
+{
+	return run->compacts;
+}
+
 /* ---- failures and reports ----------------------------------------------------------------- */
 
 int sm_run_fail(struct sm_run *run, int err, const char *fmt, ...)

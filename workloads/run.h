@@ -32,6 +32,7 @@ enum sm_wl_backend sm_run_backend(const struct sm_run *run);
 const struct sm_params *sm_run_params(const struct sm_run *run);
 unsigned sm_run_threads(const struct sm_run *run); /* mutator threads to use */
 struct sm_gc *sm_run_gc(struct sm_run *run);	   /* backend gc; NULL otherwise */
+bool sm_run_moves(const struct sm_run *run);	   /* objects may: gc.compact is on */
 
 /* ---- what the workload does --------------------------------------------------------------- */
 

@@ -382,6 +382,12 @@ static SM_NOINLINE int call_workload(struct sm_run *run)
 	return err;
 }
 
+static void tell_beside(const struct sm_run *run, struct sm_gc *gc)
+{
+	if (run->job->beside != NULL && run->gc != NULL)
+		run->job->beside(gc);
+}
+
 static void run_workload(struct sm_run *run)
 {
 	int err;
@@ -399,7 +405,9 @@ static void run_workload(struct sm_run *run)
 	watch_heap(run);
 	(void)sm_stack_watch("mutator 0");
 	if (sm__thread_start(&run->thread0, run, 0) == 0) {
+		tell_beside(run, run->gc);
 		err = call_workload(run);
+		tell_beside(run, NULL);
 		if (err != 0)
 			sm_run_fail(run, err, "%s failed: %s", run->job->params->workload->name,
 				    strerror(-err));

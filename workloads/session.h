@@ -29,6 +29,8 @@ struct sm_seat {
 	int node; /* os number of the node local to it, -1: unknown */
 };
 
+struct sm_gc;
+
 /* A setting of heap or collector: what --set KEY=VALUE says. */
 struct sm_setting {
 	const char *key, *value;
@@ -61,6 +63,9 @@ struct sm_job {
 	/* Where its timeline goes; what it has of rings and CPUs is set by the session. NULL: none
 	 * is recorded. */
 	const struct sm_trace_to *trace;
+	/* Is told of the collector before the workload begins and, before that ends, with NULL: for
+	 * benchmarks that do something beside it. NULL: nobody is. */
+	void (*beside)(struct sm_gc *gc);
 };
 
 /* Fills *job with backend gc, no settings, nothing pinned, nothing counted, seed 1. */

@@ -11,7 +11,7 @@
  *
  * A request names its buffer by an integer (the kernel has its address, which no collector sees),
  * so the table `reading` keeps it: a buffer that was collected under way would be another's, and
- * its contents wrong.
+ * its contents wrong. Where objects move it is pinned until it has come, for the same reason.
  *
  * Stresses: buffers that a device writes to, larger than what a program allocates most; memory that
  * dies in the order of use. Shown by: in_flight, stall_max_us, hit_share, peak_rss_kib over the
@@ -150,7 +150,10 @@ SM_INLINE int finish_one(const enum sm_wl_backend b, struct sm_thread *t, struct
 	uint64_t slot;
 	int result, err = take(t, c, &slot, &result);
 
-	return err != 0 ? err : finish(b, t, f, c, slot, result);
+	if (err != 0)
+		return err;
+	sm_backend_unpin(b, t, sm_load(&c->reading.slots[slot]));
+	return finish(b, t, f, c, slot, result);
 }
 
 static int read_now(struct sm_thread *t, const struct file_cache *f, void *data, uint64_t at)
@@ -180,6 +183,9 @@ SM_INLINE int start(const enum sm_wl_backend b, struct sm_thread *t, struct file
 	c->reads++;
 	if (c->ring == NULL)
 		return finish(b, t, f, c, slot, read_now(t, f, data, at));
+	err = sm_backend_pin(b, t, data);
+	if (err != 0)
+		return sm_run_fail(t->run, err, "a buffer cannot be pinned: %s", strerror(-err));
 	err = sm__uring_read(c->ring, f->fd, data, f->block, at, slot);
 	if (err != 0)
 		return sm_run_fail(t->run, err, "io_uring: %s", strerror(-err));

@@ -157,13 +157,20 @@ SM_INLINE int work(const enum sm_wl_backend b, struct sm_thread *t, struct footp
 	size_t room = f->n * sizeof(*f->all);
 	struct sm_resident resident;
 	struct object *volatile first;
-	int err;
+	int err = 0;
 
 	sm_resident_begin(&resident);
 	f->all = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (f->all == MAP_FAILED)
 		return sm_run_fail(t->run, -ENOMEM, "out of memory for the order of the objects");
+	/* `first` keeps the objects; where they move, the table follows as a root alone. */
+	if (b == SM_WL_GC && sm_run_moves(t->run))
+		err = sm_root_add(sm_run_gc(t->run), f->all, f->n);
+	if (err != 0)
+		return sm_run_fail(t->run, err, "no root: %s", strerror(-err));
 	first = build(b, t, f);
+	if (b == SM_WL_GC && sm_run_moves(t->run))
+		(void)sm_root_remove(sm_run_gc(t->run), f->all);
 	munmap(f->all, room);
 	sm_backend_collect(b, t);
 	err = walk_all(t, f, first);

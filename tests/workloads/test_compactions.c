@@ -2,9 +2,11 @@
  * called 0; huge pages are those of the range. */
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/support/run.h"
 #include "tests/support/sample.h"
@@ -115,8 +117,63 @@ START_TEST(huge_pages_around_a_compaction)
 }
 END_TEST
 
+/* ---- beside ------------------------------------------------------------------------------- */
+
+static struct sm_gc *compacted;
+static pthread_t compactor;
+static _Atomic(int) over;
+
+static void *compact_on(void *arg)
+{
+	while (!over) {
+		ck_assert_int_eq(sm_collect_compact(compacted, NULL), 0);
+		usleep(1000);
+	}
+	return arg;
+}
+
+static void beside(struct sm_gc *gc)
+{
+	struct sm_mutator *m;
+
+	if (gc != NULL) {
+		compacted = gc;
+		ck_assert_int_eq(pthread_create(&compactor, NULL, compact_on, NULL), 0);
+		return;
+	}
+	over = 1;
+	m = sm_mutator_current(compacted);
+	sm_blocking_enter(m);
+	pthread_join(compactor, NULL);
+	sm_blocking_leave(m);
+}
+
+/* Each workload checks what it holds: no address of it is kept where no collector looks. */
+START_TEST(workloads_stand_compactions)
+{
+	static const struct sm_setting full = {"gc.compact", "full"};
+	struct sm_params params;
+	struct sm_job job;
+	unsigned n;
+	const struct sm_workload *const *all = sm_workloads(&n);
+
+	for (unsigned i = 0; i < n; i++) {
+		over = 0;
+		sm_params_init(&params, all[i], true);
+		sm_job_init(&job, &params);
+		job.settings = &full;
+		job.nsettings = 1;
+		job.beside = beside;
+		ck_assert_msg(sm_session_run(&job, &sample) == 0, "%s: %s", all[i]->name,
+			      sample.error);
+		sm_sample_free(&sample);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("compactions", 60, SM_T(no_compaction_no_figure), SM_T(figures_agree),
-			SM_T(huge_pages_of_a_range), SM_T(huge_pages_around_a_compaction));
+			SM_T(huge_pages_of_a_range), SM_T(huge_pages_around_a_compaction),
+			SM_T(workloads_stand_compactions));
 }
