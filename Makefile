@@ -254,6 +254,16 @@ bench-scale: all ## memory beside bdwgc and Go; what a collection costs and hold
 tune-proof: all ## default against tuned, three workloads and a program, on fresh samples (BUDGET=4m each)
 	@tests/bench/tune_proof.sh $(B) $(BUDGET)
 
+.PHONY: bench-fragment bench-compact
+bench-fragment: all build-benches ## memory behind a compaction beside mallocs and Go; what is pinned (REPS=, SETTLE=ms)
+	@tests/setup/deps.sh bench
+	@command -v go >/dev/null || tests/setup/deps.sh go
+	@python3 tests/bench/compact.py $(B) -n $(or $(REPS),5) -s $(or $(SETTLE),200) memory pins
+
+bench-compact: all build-benches ## a loop over what is alive, before a compaction and after; what gc.compact=off costs (REPS=, BASE=)
+	@tests/setup/deps.sh bench
+	@python3 tests/bench/compact.py $(B) -n $(or $(REPS),5) $(if $(BASE),-b $(BASE)) loop $(if $(BASE),unarmed)
+
 bench-attach: ## what attaching and detaching a thread costs, beside bdwgc (ROUNDS=)
 	@tests/setup/deps.sh bench
 	@$(MAKE) --no-print-directory $(B)/tests/bench_attach

@@ -2,17 +2,21 @@
  * One session, results as "name value unit" lines: what tests/bench/gc.sh and callgrind run.
  *
  *   bench_session WORKLOAD [KEY=VALUE ..] [-b BACKEND] [-s KEY=VALUE ..] [-k WORKERS] [-P
- *   CPU,CPU,..] [-m]
+ *   CPU,CPU,..] [-m] [-c MS]
  *
  * KEY=VALUE are the workload's parameters, -s settings of heap and collector, -P the CPUs of
- * mutators and then mark workers, -m prints the metrics too.
+ * mutators and then mark workers, -m prints the metrics too. -c: a thread of its own compacts that
+ * often while the workload runs (gc.compact); how much was pinned, of all these compactions, is in
+ * lines of the name compacted_*.
  */
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "spanmark/gc.h"
 #include "workloads/session.h"
 
 #define MAX_SETTINGS 64
@@ -49,6 +53,51 @@ static void add_seats(struct sm_job *job, unsigned threads, char *text)
 		die("-P: a CPU for each mutator and mark worker");
 	job->mutators = seats;
 	job->marks = seats + threads;
+}
+
+/* ---- compactions beside the workload ------------------------------------------------------ */
+
+static unsigned compact_ms;
+static struct sm_gc *compacted;
+static pthread_t compactor;
+static _Atomic(int) over;
+
+static void *compact_on(void *arg)
+{
+	while (!over) {
+		usleep(compact_ms * 1000);
+		if (sm_collect_compact(compacted, NULL) != 0)
+			die("-c: the compaction failed; it takes -s gc.compact=full");
+	}
+	return arg;
+}
+
+static void print_compacted(void)
+{
+	struct sm_gc_compact_stats s;
+
+	sm_gc_compact_stats(compacted, &s);
+	printf("compacted_times %" PRIu64 "\ncompacted_objects %" PRIu64 "\n", s.compactions,
+	       s.total.objects);
+	for (unsigned i = 0; i < SM_PIN_CAUSES; i++)
+		printf("compacted_pinned_%s %" PRIu64 "\n", sm_pin_cause_name((enum sm_pin_cause)i),
+		       s.total.pinned_objects[i]);
+}
+
+static void beside(struct sm_gc *gc)
+{
+	if (gc != NULL) {
+		compacted = gc;
+		if (pthread_create(&compactor, NULL, compact_on, NULL) != 0)
+			die("-c: no thread");
+		return;
+	}
+	over = 1;
+	/* The caller is a mutator, for which a stop waits. */
+	sm_blocking_enter(sm_mutator_current(compacted));
+	pthread_join(compactor, NULL);
+	sm_blocking_leave(sm_mutator_current(compacted));
+	print_compacted();
 }
 
 static void print_results(const struct sm_sample *s)
@@ -92,7 +141,7 @@ int main(int argc, char **argv)
 	sm_params_init(&params, w, false);
 	sm_job_init(&job, &params);
 	for (optind = 2; optind < argc;) {
-		c = getopt(argc, argv, "+b:s:k:P:m");
+		c = getopt(argc, argv, "+b:s:k:P:mc:");
 		if (c == 'b' && sm_wl_backend_parse(optarg, &job.backend, err, sizeof(err)) != 0)
 			die(err);
 		else if (c == 's')
@@ -103,6 +152,8 @@ int main(int argc, char **argv)
 			pins = optarg;
 		else if (c == 'm')
 			metrics = true;
+		else if (c == 'c')
+			compact_ms = (unsigned)atoi(optarg);
 		else if (c == '?')
 			return 2;
 		else if (c == -1 && sm_params_set(&params, argv[optind++], err, sizeof(err)) != 0)
@@ -110,6 +161,8 @@ int main(int argc, char **argv)
 	}
 	if (pins != NULL)
 		add_seats(&job, sm_params_threads(&params), pins);
+	if (compact_ms != 0)
+		job.beside = beside;
 	c = sm_session_run(&job, &sample);
 	if (sample.output != NULL)
 		fputs(sample.output, stdout);

@@ -98,13 +98,14 @@ def write_shapes(path):
 def build(to):
     """What can be built of "c", "go", "versus", "java"."""
     os.makedirs(to + "/versus", exist_ok=True)
-    shutil.copy(PEERS + "/versus.go", to + "/versus/versus.go")
+    for name in ("versus.go", "rng.go"):
+        shutil.copy(PEERS + "/" + name, to + "/versus/" + name)
     write_shapes(to + "/versus/shapes.go")
     go = ["go", "build", "-o"]
     commands = {
         "c": ["gcc", "-O2", "-pthread", "-o", to + "/c", PEERS + "/peer.c"],
         "go": go + [to + "/go", PEERS + "/peer.go"],
-        "versus": go + [to + "/versus/versus", to + "/versus/versus.go", to + "/versus/shapes.go"],
+        "versus": go + [to + "/versus/versus", to + "/versus/versus.go", to + "/versus/rng.go", to + "/versus/shapes.go"],
         "java": ["javac", "-nowarn", "-XDignore.symbol.file", "-d", to, PEERS + "/Peer.java", PEERS + "/Versus.java"],
     }
     built = set()
@@ -274,4 +275,5 @@ def main():
     show(table)
 
 
-main()
+if __name__ == "__main__":
+    main()
