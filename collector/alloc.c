@@ -24,7 +24,7 @@ static void cycle_here(struct sm_gc *gc, struct sm_mutator *m)
 	if (wanted > sm_load_seqcst(&gc->cycles_completed))
 		sm__gc_wait(gc, m, &gc->cycles_completed, wanted);
 	else
-		(void)sm__gc_collect_and_wait(gc, m);
+		(void)sm__gc_collect_and_wait(gc, m, false);
 	(void)sm__wait_over(&w);
 	sm__stall(m, SM_STALL_PACE, w.since);
 }
@@ -48,7 +48,7 @@ static void stress(struct sm_gc *gc, struct sm_mutator *m)
 	if (++m->priv->refills < gc->config.stress)
 		return;
 	m->priv->refills = 0;
-	sm__gc_collect_and_wait(gc, m);
+	sm__gc_collect_and_wait(gc, m, false);
 }
 
 void sm__before_refill(void *ctx, struct sm_cache *c, size_t bytes)
@@ -63,7 +63,7 @@ void sm__before_refill(void *ctx, struct sm_cache *c, size_t bytes)
 		trigger(gc, m, bytes);
 	if (SM_UNLIKELY(sm_load_relaxed(&gc->throttle.let_by) != 0))
 		sm__throttle_let_by(m);
-	if (m->barrier && gc->config.tuning.assist)
+	if (sm__marking(m) && gc->config.tuning.assist)
 		sm__assist(m, bytes);
 	if (SM_UNLIKELY(sm_load_relaxed(&gc->throttle.sweep_ratio) != 0))
 		sm__sweep_share(m);
@@ -120,7 +120,7 @@ bool sm__out_of_memory(void *ctx, struct sm_cache *c, size_t bytes)
 	}
 	o->allocated = now;
 	w = sm__wait_begin();
-	err = sm__gc_collect_and_wait(gc, m);
+	err = sm__gc_collect_and_wait(gc, m, true);
 	(void)sm__wait_over(&w);
 	if (err == 0)
 		sm__stall(m, SM_STALL_MEMORY, w.since);

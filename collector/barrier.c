@@ -110,18 +110,30 @@ SM_INLINE _Atomic(void *) *atomic_slot(void **slot)
 	return (_Atomic(void *) *)slot;
 }
 
+/* gc.generations: *slot is to lead to value. No safepoint lies between this and the store. */
+SM_INLINE void remember(struct sm_mutator *m, void **slot, void *value)
+{
+	struct sm_gc *gc = m->gc;
+
+	if ((m->barrier & SM__BARRIER_REMEMBER) != 0 && value != NULL)
+		sm__remember_slot(&gc->range, &gc->remember, slot);
+}
+
 void sm__barrier_record(struct sm_mutator *m, void *p)
 {
-	if (m->barrier)
+	if (sm__marking(m))
 		record(m, p);
 }
 
 void sm_store_slow(struct sm_mutator *m, void **slot, void *value)
 {
-	record(m, sm_load_dependent(atomic_slot(slot)));
-	if (!m->priv->stack_black)
-		record(m, value);
-	sm__delay(m->gc);
+	if (sm__marking(m)) {
+		record(m, sm_load_dependent(atomic_slot(slot)));
+		if (!m->priv->stack_black)
+			record(m, value);
+		sm__delay(m->gc);
+	}
+	remember(m, slot, value);
 	/* Release: a thread that finds value here finds its contents. */
 	sm_store_release(atomic_slot(slot), value);
 }
@@ -131,11 +143,13 @@ bool sm_cas(struct sm_mutator *m, void **slot, void **expected, void *value)
 	SM__CHECK_CALL(m, "sm_cas");
 	/* What a successful exchange deletes is *expected; recording it in vain keeps garbage for a
 	 * cycle. */
-	if (SM_UNLIKELY(m->barrier)) {
+	if (SM_UNLIKELY(sm__marking(m))) {
 		record(m, *expected);
 		if (!m->priv->stack_black)
 			record(m, value);
 	}
+	if (SM_UNLIKELY(m->barrier))
+		remember(m, slot, value);
 	return atomic_compare_exchange_strong_explicit(atomic_slot(slot), expected, value,
 						       memory_order_seq_cst, memory_order_seq_cst);
 }
@@ -146,6 +160,9 @@ void *sm_exchange(struct sm_mutator *m, void **slot, void *value)
 
 	SM__CHECK_CALL(m, "sm_exchange");
 	if (SM_LIKELY(!m->barrier))
+		return atomic_exchange_explicit(atomic_slot(slot), value, memory_order_seq_cst);
+	remember(m, slot, value);
+	if (!sm__marking(m))
 		return atomic_exchange_explicit(atomic_slot(slot), value, memory_order_seq_cst);
 	if (!m->priv->stack_black)
 		record(m, value);

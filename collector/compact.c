@@ -127,7 +127,7 @@ static void check_at_rest(struct sm_gc *gc)
 	SM_CHECK(sm_load_relaxed(&gc->heap->marking) == 0);
 	SM_CHECK(gc->finalizers.taken == NULL);
 	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
-		SM_CHECK(!p->m->barrier && p->m->buf_next == p->buffer);
+		SM_CHECK(!sm__marking(p->m) && p->m->buf_next == p->buffer);
 }
 
 /* All that was reachable is, and no word leads to where an object was. There may be more: a stale

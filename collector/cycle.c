@@ -208,11 +208,23 @@ static void mark_to_the_end(struct sm_gc *gc)
 	terminate(gc);
 }
 
+/* What old objects lead to, of which a minor cycle marks none. */
+static void mark_remembered(struct sm_gc *gc)
+{
+	if (!gc->cycle.minor)
+		return;
+	sm__workq_enter(&gc->workq);
+	gc->cycle.remembered = sm__remember_mark(gc, &gc->marker);
+	sm__marker_give(&gc->marker);
+	sm__workq_leave(&gc->workq, false);
+}
+
 static void mark_concurrent(struct sm_gc *gc)
 {
 	push_roots(gc);
 	sm__handshake(gc, SM_HS_SCAN);
 	sm__workq_kick(&gc->workq); /* for what the mutators found on their stacks */
+	mark_remembered(gc);
 	mark_to_the_end(gc);
 }
 
@@ -332,7 +344,8 @@ static void pace_next_cycle(struct sm_gc *gc, struct sm_cycle *c)
 	take_settings(gc);
 	c->allocated_during = allocated_since(now, gc->alloc_at_start);
 	pc.born = allocated_since(now, gc->born_from);
-	pc.live = c->n.bytes + pc.born;
+	pc.minor = c->minor;
+	pc.live = c->old_bytes + c->n.bytes + pc.born;
 	pc.growth = sm__throttle_unheld(gc, allocated_since(now, gc->due_from), c->off - c->start);
 	pc.scan = c->n.scan_bytes;
 	/* Nothing has been swept yet: now is when the heap takes most. */
@@ -400,12 +413,15 @@ static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 	sm__sweep_all(gc, NULL);
 	gc->alloc_at_start = gc->born_from = gc->due_from = heap_allocated(gc);
 	gc->plain_marks = gc->nall_workers == 1;
+	if (gc->gen.made && !c->minor)
+		sm__gen_forget(gc);
 	open_marking(gc);
 	set_phase(gc, SM_GC_MARKING);
 	c->marking = sm__now_ns();
 	/* Stacks and roots before the workers begin: a worker with plain marks must be alone. */
 	scan_all_stacks_stw(gc);
 	push_roots(gc);
+	mark_remembered(gc);
 	if (gc->plain_marks && sm_load_acquire(&gc->overflowed))
 		gc->plain_marks = false;
 	sm__workers_begin(gc);
@@ -425,6 +441,12 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 {
 	size_t due = sm_load_relaxed(&gc->throttle.trigger);
 
+	if (gc->gen.made && !c->minor) {
+		/* A refill may still be sweeping; and a thread that adds a root marks as soon as
+		 * the door is open. */
+		sm__handshake(gc, SM_HS_NONE);
+		sm__gen_forget(gc);
+	}
 	open_marking(gc);
 	sm__handshake(gc, SM_HS_NONE);
 	gc->alloc_at_start = heap_allocated(gc);
@@ -502,7 +524,11 @@ static void run_cycle(struct sm_gc *gc)
 	sm__markmap_touch(gc->heap);
 	choose_mark(gc);
 	set_phase(gc, SM_GC_STARTING);
+	/* Who asks for a full cycle gets this one, or sees that it has begun. */
+	sm_lock_acquire(&gc->control_lock);
 	atomic_fetch_add_explicit(&gc->cycles_started, 1, memory_order_seq_cst);
+	sm__gen_begin(gc, c);
+	sm_lock_release(&gc->control_lock);
 	c->heap_before = heap_allocated(gc) + sm_load_relaxed(&gc->throttle.live);
 	if (gc->config.mode == SM_GC_STW)
 		cycle_stw(gc, c);

@@ -11,6 +11,7 @@ enum sm_gc_phase { SM_GC_OFF, SM_GC_STARTING, SM_GC_MARKING, SM_GC_TERMINATING, 
 
 /* Figures of one cycle, for sm_gc_stats and gc.trace. Control thread; copied under stats_lock. */
 struct sm_cycle {
+	bool minor;				     /* gc.generations */
 	uint64_t start, marking, marked, off, swept; /* times */
 	size_t spans; /* bytes of all spans in use at the end, nothing swept yet */
 	size_t heap_before, heap_marked, goal, trigger, allocated_during;
@@ -20,6 +21,8 @@ struct sm_cycle {
 	uint64_t worker_ns, assist_ns; /* CPU time; time on the clock */
 	uint64_t assist_cpu_ns;	       /* with gc.trace=1 */
 	unsigned rounds;	       /* of termination */
+	uint64_t remembered;	       /* cards with old objects that a minor cycle looked at */
+	size_t old_bytes;	       /* .. and what it did not mark again */
 	const char *why;
 };
 

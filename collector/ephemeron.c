@@ -240,7 +240,7 @@ void *sm_ephemeron_get(struct sm_mutator *m, struct sm_ephemeron *e)
 		return NULL;
 	/* The key first: while it is white and the door shut, so is the value, or it lives for
 	 * another reason. */
-	if (SM_UNLIKELY(m->barrier) && (!sm__weak_keep(m, key) || !sm__weak_keep(m, value)))
+	if (SM_UNLIKELY(sm__marking(m)) && (!sm__weak_keep(m, key) || !sm__weak_keep(m, value)))
 		return NULL;
 	return (void *)value;
 }

@@ -164,7 +164,7 @@ static void settle_mutator(struct sm_gc *gc, struct sm_mutator_priv *p)
 	p->tid = sm__self.tid = (pid_t)getpid();
 	sm_store_relaxed(sm__poll(m), 0);
 	sm_store_relaxed(&p->state, p->blocking ? SM_M_BLOCKED : SM_M_RUNNING);
-	m->barrier = false;
+	m->barrier = 0;
 	sm__barrier_discard(m);
 	if (sm__cache(m)->black && sm_load_relaxed(&gc->heap->sweepgen) != p->black_gen)
 		sm__cache_retire_all(sm__cache(m));

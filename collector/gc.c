@@ -26,7 +26,7 @@
 
 /* Number of the next cycle, which is wanted from now on. One that has started may have scanned
  * already what the caller has since dropped. */
-static uint64_t want_cycle(struct sm_gc *gc, bool compact)
+static uint64_t want_cycle(struct sm_gc *gc, bool full, bool compact)
 {
 	uint64_t next;
 
@@ -34,15 +34,23 @@ static uint64_t want_cycle(struct sm_gc *gc, bool compact)
 	next = sm_load_relaxed(&gc->cycles_started) + 1;
 	if (sm_load_relaxed(&gc->cycles_wanted) < next)
 		sm_store_seqcst(&gc->cycles_wanted, next);
+	if (full)
+		sm_store_seqcst(&gc->gen.full_wanted[next % 2], next);
 	if (compact)
 		sm_store_seqcst(&gc->compact.wanted[next % 2], next);
 	sm_lock_release(&gc->control_lock);
 	return next;
 }
 
+static void ask_full(struct sm_gc *gc)
+{
+	want_cycle(gc, true, false);
+	sm__event_signal(&gc->wake);
+}
+
 void sm__gc_ask(struct sm_gc *gc)
 {
-	want_cycle(gc, false);
+	want_cycle(gc, false, false);
 	sm__event_signal(&gc->wake);
 }
 
@@ -65,12 +73,12 @@ void sm__gc_wait(struct sm_gc *gc, struct sm_mutator *m, const _Atomic(uint64_t)
 		sm_blocking_leave(m);
 }
 
-int sm__gc_collect_and_wait(struct sm_gc *gc, struct sm_mutator *m)
+int sm__gc_collect_and_wait(struct sm_gc *gc, struct sm_mutator *m, bool full)
 {
 	sm__not_in_callback(gc, "sm_collect");
 	if (sm_load_relaxed(&gc->forked))
 		return -ENOTSUP;
-	sm__gc_wait(gc, m, &gc->cycles_completed, want_cycle(gc, false));
+	sm__gc_wait(gc, m, &gc->cycles_completed, want_cycle(gc, full, false));
 	return 0;
 }
 
@@ -79,7 +87,7 @@ int sm__gc_compact_and_wait(struct sm_gc *gc, struct sm_mutator *m)
 	sm__not_in_callback(gc, "sm_collect_compact");
 	if (sm_load_relaxed(&gc->forked))
 		return -ENOTSUP;
-	sm__gc_wait(gc, m, &gc->cycles_completed, want_cycle(gc, true));
+	sm__gc_wait(gc, m, &gc->cycles_completed, want_cycle(gc, true, true));
 	return sm_load_relaxed(&gc->compact.failed) ? -ENOMEM : 0;
 }
 
@@ -87,7 +95,7 @@ int sm_collect(struct sm_gc *gc, struct sm_mutator *m)
 {
 	if (!sm__gc_lives(gc) || (m && (!sm__is_mine(m) || m->gc != gc)))
 		return -EINVAL;
-	return sm__gc_collect_and_wait(gc, m ? m : sm_mutator_current(gc));
+	return sm__gc_collect_and_wait(gc, m ? m : sm_mutator_current(gc), true);
 }
 
 /* ---- settings while it runs --------------------------------------------------------------- */
@@ -97,7 +105,7 @@ int sm_gc_set_limit(struct sm_gc *gc, size_t bytes)
 	if (bytes == SM_SET_NONE)
 		return -EINVAL;
 	sm_store_seqcst(&gc->set_limit, bytes);
-	sm__gc_ask(gc);
+	ask_full(gc);
 	return 0;
 }
 
@@ -106,7 +114,7 @@ int sm_gc_set_percent(struct sm_gc *gc, unsigned percent)
 	if (percent > 10000)
 		return -EINVAL;
 	sm_store_seqcst(&gc->set_percent, percent);
-	sm__gc_ask(gc);
+	ask_full(gc);
 	return 0;
 }
 
@@ -167,7 +175,8 @@ static void init_pacer(struct sm_gc *gc)
 				    .min_heap = gc->config.min_heap,
 				    .max_room = gc->config.min_heap * gc->config.tuning.room,
 				    .limit = gc->config.memory_limit,
-				    .concurrent = gc->config.mode == SM_GC_CONCURRENT};
+				    .concurrent = gc->config.mode == SM_GC_CONCURRENT,
+				    .generations = gc->gen.made};
 
 	if (c.limit == 0)
 		c.limit = gc->config.heap.limit;
@@ -279,6 +288,8 @@ static int init_parts(struct sm_gc *gc, char *err, size_t errlen)
 	if (e == 0)
 		e = sm__by_span_init(gc, err, errlen);
 	if (e == 0)
+		e = sm__gen_init(gc, err, errlen);
+	if (e == 0)
 		e = init_markers(gc);
 	if (e)
 		return e;
@@ -320,6 +331,7 @@ static void destroy_parts(struct sm_gc *gc)
 	if (gc->unit_flags)
 		munmap((void *)gc->unit_flags, sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8));
 	sm__by_span_fini(gc);
+	sm__gen_fini(gc);
 	free(gc->workers);
 	if (gc->heap)
 		sm__heap_destroy(gc->heap);

@@ -10,6 +10,7 @@
 #include "collector/cycle.h"
 #include "collector/ephemeron.h"
 #include "collector/finalizer.h"
+#include "collector/generation.h"
 #include "spanmark/gc.h"
 #include "collector/handle.h"
 #include "collector/handshake.h"
@@ -19,6 +20,7 @@
 #include "collector/markworker.h"
 #include "collector/mutator_internal.h"
 #include "collector/pacer.h"
+#include "collector/remember.h"
 #include "collector/roots.h"
 #include "collector/throttle.h"
 #include "collector/typedesc.h"
@@ -31,6 +33,7 @@ struct sm_inspection;
 struct sm_gc {
 	/* fixed after creation */
 	struct sm_range range; /* a copy of the heap's */
+	struct sm_remember remember;
 	struct sm_heap *heap;
 	struct sm_gc_config config;
 	unsigned nnodes;
@@ -40,6 +43,7 @@ struct sm_gc {
 	_Atomic(uint8_t) *unit_flags; /* SM_UNIT_*, [unit] */
 	bool have_control;
 	struct sm_by_span by_span;
+	struct sm_generations gen;
 
 	struct sm_throttle throttle;
 
@@ -144,8 +148,9 @@ void sm__gc_ask(struct sm_gc *gc); /* wake the control thread for one more cycle
  * blocking section of m unless that is NULL. */
 void sm__gc_wait(struct sm_gc *gc, struct sm_mutator *m, const _Atomic(uint64_t) *count,
 		 uint64_t least);
-/* A cycle that starts after the call has completed. -ENOTSUP in the child of a fork. */
-int sm__gc_collect_and_wait(struct sm_gc *gc, struct sm_mutator *m);
+/* A cycle that starts after the call has completed; full: not a minor one. -ENOTSUP in the child of
+ * a fork. */
+int sm__gc_collect_and_wait(struct sm_gc *gc, struct sm_mutator *m, bool full);
 /* .. and objects have moved behind it. -ENOMEM: they have not. */
 int sm__gc_compact_and_wait(struct sm_gc *gc, struct sm_mutator *m);
 

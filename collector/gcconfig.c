@@ -88,6 +88,7 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 
 static const char *const mode_words[] = {"concurrent", "stw", NULL};
 static const char *const compact_words[] = {"off", "full", NULL};
+static const char *const generations_words[] = {"off", "on", NULL};
 static const char *const mark_words[] = {"objects", "spans", "auto", NULL};
 static const char *const kernel_words[] = {"auto", "portable", "avx2", "avx512",
 					   "neon", "sve",      NULL};
@@ -104,6 +105,9 @@ static const struct sm_key keys[] = {
 	{"gc.compact", "off|full",
 	 "whether sm_collect_compact moves objects together: with the world stopped, or not",
 	 AT(compact), SM_KEY_WORD, .words = compact_words},
+	{"gc.generations", "off|on",
+	 "whether most cycles mark what is young alone, by a barrier that remembers stores",
+	 AT(generations), SM_KEY_WORD, .words = generations_words},
 	{"gc.policy", "none|throughput|latency|memory", "a preset of the keys below it",
 	 AT(tuning.policy), SM_KEY_WORD, .words = policy_words},
 	{"gc.percent", "0..10000",

@@ -187,6 +187,13 @@ void sm__stats_publish(struct sm_gc *gc, const struct sm_cycle *c)
 	s->total_steals_across += c->n.steals_across;
 	s->total_delivered += c->n.delivered;
 	s->total_overflows += c->n.overflows;
+	s->old_bytes = c->old_bytes;
+	if (c->minor) {
+		s->minors++;
+		s->total_minor_objects += c->n.objects;
+		s->total_minor_bytes += c->n.bytes;
+		s->total_remembered += c->remembered;
+	}
 	add_spans(gc, &c->spans_n);
 	gc->marked_by_workers += c->by_workers;
 	gc->last = *c;

@@ -23,7 +23,8 @@ enum sm_handshake_op {
  * all mutators. Under gc->mutators_lock.
  */
 struct sm_view {
-	bool barrier, black;
+	uint8_t barrier; /* SM__BARRIER_* */
+	bool black;
 	bool scan; /* stacks have been or are being scanned: scan your own at once */
 	uint32_t black_gen;
 };

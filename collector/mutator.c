@@ -238,7 +238,7 @@ static bool keep_locked(struct sm_gc *gc, struct sm_mutator *m)
 		return false;
 	/* Whatever is done with it from here on takes a slow path. */
 	sm_store_relaxed(sm__poll(m), 1);
-	m->barrier = true;
+	m->barrier = SM__BARRIER_MARK;
 	p->stack_black = false;
 	m->buf_next = m->buf_end - 1;
 	p->next = gc->idle;
@@ -482,7 +482,7 @@ static void leave_collector(struct sm_mutator *m)
 		sm_lock_release(&gc->mutators_lock);
 		sm_safepoint_slow(m);
 	}
-	if (m->barrier)
+	if (sm__marking(m))
 		sm__barrier_flush(m);
 	sm__cache_retire_all(sm__cache(m));
 	sm__cache(m)->black = false;
@@ -520,7 +520,7 @@ int sm_thread_range_add(struct sm_mutator *m, void *start, size_t bytes)
 	if (r == NULL)
 		return err;
 	/* What it already holds: this stack has been scanned, but not these words. */
-	if (m->barrier && m->priv->stack_black) {
+	if (sm__marking(m) && m->priv->stack_black) {
 		if (sm__marking_enter(&in, &m->priv->marker)) {
 			sm__mark_stack(&m->priv->marker, r->start, r->end);
 			sm__marking_leave(&in);

@@ -102,6 +102,12 @@ SM_INLINE struct sm_cache *sm__cache(struct sm_mutator *m)
 	return &((struct sm_mutator_block *)m)->cache;
 }
 
+/* Does the mutator record its stores for a cycle that marks? */
+SM_INLINE bool sm__marking(const struct sm_mutator *m)
+{
+	return (m->barrier & SM__BARRIER_MARK) != 0;
+}
+
 /* Written by the handshake's requester and by signals, read by the owner. */
 SM_INLINE _Atomic(uint32_t) *sm__poll(struct sm_mutator *m)
 {

@@ -20,6 +20,11 @@
 #define WORK_MIN	 1000u
 #define WORKER_SHARE	 0.25
 #define FRACTIONAL_ERROR 0.30
+/* A minor cycle follows while at most the one part of what is new was kept, and at least the other
+ * of the room that a major cycle left is there. */
+#define KEPT_MOST    2
+#define ROOM_LEAST   2
+#define PATIENCE_MAX 16
 
 static size_t add_sat(size_t a, size_t b)
 {
@@ -118,8 +123,8 @@ static double worst_per_scan(const struct sm_pacer *p)
 	double worst = 0;
 
 	for (unsigned i = 0; i < SM_PACER_HISTORY; i++) {
-		if (p->per_scan[i] > worst)
-			worst = p->per_scan[i];
+		if (p->per_scan[p->minor][i] > worst)
+			worst = p->per_scan[p->minor][i];
 	}
 	return worst;
 }
@@ -166,25 +171,58 @@ void sm__pacer_init(struct sm_pacer *p, const struct sm_pacer_config *c)
 	p->trigger = trigger_of(p);
 }
 
+/* Is the next cycle to be a minor one? lived: at the end of the last cycle. */
+static bool minor_pays(struct sm_pacer *p, const struct sm_pacer_cycle *c, size_t lived)
+{
+	size_t room = sub_sat(p->goal, p->live), born = add_sat(lived, c->born);
+
+	if (!c->minor) {
+		p->first_room = room;
+		p->wait -= p->wait != 0;
+		return p->wait == 0;
+	}
+	if (sub_sat(c->live, born) > sub_sat(c->heap, born) / KEPT_MOST) {
+		p->patience = p->patience == 0 ? 1 : p->patience * 2;
+		if (p->patience > PATIENCE_MAX)
+			p->patience = PATIENCE_MAX;
+		p->wait = p->patience;
+		return false;
+	}
+	p->patience = 0;
+	return room >= p->first_room / ROOM_LEAST;
+}
+
+/* A cycle that scanned nothing or was not timed says nothing about rates. */
+static void learn_rate(struct sm_pacer *p, const struct sm_pacer_cycle *c)
+{
+	double *rate = p->per_scan[c->minor];
+
+	if (!p->config.concurrent || c->scan + c->roots == 0 || !(c->utilization > 0.001))
+		return;
+	memmove(rate + 1, rate, (SM_PACER_HISTORY - 1) * sizeof(*rate));
+	rate[0] = per_scan_of(p, c);
+}
+
 void sm__pacer_end_cycle(struct sm_pacer *p, const struct sm_pacer_cycle *c)
 {
-	double u = c->utilization;
+	size_t lived = p->live;
 
 	p->live = c->live;
-	p->base = sub_sat(c->live, c->born);
-	p->scan = c->scan;
+	p->scans[c->minor] = c->scan;
 	p->roots = c->roots;
-	/* A cycle that scanned nothing or was not timed says nothing about rates. */
-	if (p->config.concurrent && c->scan + c->roots > 0 && u > 0.001) {
-		memmove(p->per_scan + 1, p->per_scan, sizeof(p->per_scan) - sizeof(p->per_scan[0]));
-		p->per_scan[0] = per_scan_of(p, c);
+	learn_rate(p, c);
+	/* What minor cycles cost says nothing of how dear the live heap is to mark. */
+	if (!c->minor) {
+		p->base = sub_sat(c->live, c->born);
+		adapt_room(p, c->cost);
 	}
-	adapt_room(p, c->cost);
 	if (p->config.limit) {
 		learn_overhead(p, c);
 		p->most = p->config.limit > p->overhead ? p->config.limit - p->overhead : 1;
 	}
 	p->goal = goal_of(p);
+	p->minor = p->config.generations && minor_pays(p, c, lived);
+	p->scan = p->scans[p->minor];
 	p->trigger = trigger_of(p);
 }
 

@@ -44,6 +44,21 @@
  * ms), nothing but an early start keeps the goal, for there is nothing to assist with.
  *
  * With gc.mode=stw nothing is allocated while marking: runway 0, trigger = goal.
+ *
+ * Generations (gc.generations). Goal and trigger are as above, with base of the last major cycle,
+ * so that the heap grows no larger than without; minor cycles give the room to the goal back, as
+ * long as there is some. The next cycle is a minor one unless
+ *
+ *   kept > grown / 2              the last one was minor, and most of what was new stayed: to look
+ *                                 for what is dead among it does not pay. Then one major cycle
+ *                                 comes before the next minor one, two if that does not pay either,
+ *                                 and so on, up to 16
+ *   goal - live < first room / 2  what minor cycles have let pass, old objects that died among it,
+ *                                 takes half of the room that the last major one left
+ *
+ * where grown is the heap at the end of marking less what was live at the last, and kept what is
+ * live now less that; what was born while it marked counts in neither. Scan work and per_scan are
+ * known of each of the two kinds by itself.
  */
 #ifndef SM_COLLECTOR_PACER_H
 #define SM_COLLECTOR_PACER_H
@@ -58,6 +73,7 @@ struct sm_pacer_config {
 	size_t max_room; /* how far room may go beyond min_heap; 0: not at all */
 	size_t limit;	 /* 0: none */
 	bool concurrent;
+	bool generations; /* cycles may be minor */
 	/* share of the CPUs that dedicated workers are meant to get, in (0, 1) */
 	double utilization;
 };
@@ -65,15 +81,22 @@ struct sm_pacer_config {
 struct sm_pacer {
 	struct sm_pacer_config config;
 	/* of the last cycle, bytes */
-	size_t live;			   /* marked, with what was born meanwhile */
-	size_t base;			   /* marked */
-	size_t scan;			   /* scan work */
-	size_t roots;			   /* stacks and globals */
-	double per_scan[SM_PACER_HISTORY]; /* bytes allocated for each byte scanned; newest first */
-	size_t mapped;			   /* memory that the heap took at its end */
+	size_t live;  /* marked, with what was born meanwhile */
+	size_t base;  /* marked; of the last major one */
+	size_t roots; /* stacks and globals */
+	/* [minor]: scan work; bytes allocated for each byte scanned, newest first */
+	size_t scans[2];
+	double per_scan[2][SM_PACER_HISTORY];
+	size_t first_room; /* from live to goal when the last major one had ended */
+	/* major cycles that come before the next minor one, and after the last that did not pay */
+	unsigned wait, patience;
+	size_t mapped; /* memory that the heap took at its end */
 	/* of that, what no object can have: see limit_goal in pacer.c */
 	size_t overhead;
-	/* for the next, bytes of heap */
+	/* for the next */
+	bool minor;
+	size_t scan; /* scan work */
+	/* .. bytes of heap */
 	size_t room;
 	size_t goal, trigger;
 	size_t most; /* what the limit leaves for the heap; 0: there is none */
@@ -81,6 +104,7 @@ struct sm_pacer {
 
 /* What a cycle turned out to be. */
 struct sm_pacer_cycle {
+	bool minor;
 	size_t live, scan, roots;
 	size_t born;   /* of live, what was not marked but born meanwhile */
 	size_t growth; /* allocated between the trigger and the end of marking */

@@ -87,7 +87,8 @@ static SM_COLD void fill_freed(struct sm_gc *gc, struct sm_span *s, unsigned wor
 
 /*
  * s belongs to the caller alone. Plain-looking accesses (relaxed, no read-modify-write) suffice:
- * no thread marks, see above. The map's words are cleared: they are the next cycle's marks.
+ * no thread marks, see above. The map's words are cleared: they are the next cycle's marks; with
+ * gc.generations what is old stays marked (generation.h).
  */
 unsigned sm__sweep_span(struct sm_gc *gc, struct sm_span *s)
 {
@@ -100,20 +101,23 @@ unsigned sm__sweep_span(struct sm_gc *gc, struct sm_span *s)
 	if (SM_UNLIKELY(returned))
 		sm_fetch_and_relaxed(flags, (uint8_t)~SM_UNIT_RETURNED);
 	(void)sm__marks_gather(&gc->range, s, marks);
-	sm__marks_clear(&gc->range, s);
+	if (!gc->gen.made)
+		sm__marks_clear(&gc->range, s);
 	for (unsigned w = 0; w < words; w++) {
 		uint64_t m = marks[w], a = sm_load_relaxed(&s->alloc[w]);
 
 		if (SM_UNLIKELY(m & ~a)) {
 			if (!returned)
 				gained(gc, s, w, m & ~a);
-			m &= a;
+			marks[w] = m &= a;
 		}
 		if (SM_UNLIKELY(fill) && (a & ~m))
 			fill_freed(gc, s, w, a & ~m);
 		live += (unsigned)__builtin_popcountll(m);
 		sm_store_relaxed(&s->alloc[w], m);
 	}
+	if (gc->gen.made)
+		sm__gen_sweep_span(gc, s, marks, live, returned);
 	sm_fetch_add_relaxed(&gc->swept, 1);
 	return live;
 }

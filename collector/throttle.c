@@ -260,7 +260,7 @@ void sm__assist(struct sm_mutator *m, size_t bytes)
 		 slice = gc->config.tuning.assist_slice * slices(gc);
 	size_t since;
 
-	if (!m->barrier || ratio == 0) {
+	if (!sm__marking(m) || ratio == 0) {
 		p->credit = 0;
 		return;
 	}

@@ -57,6 +57,7 @@ struct verifier {
 	unsigned errors;
 	bool on_stack;	  /* the words at hand are a stack's */
 	bool unscanned;	  /* .. which was not scanned in this cycle */
+	bool young_edges; /* .. that are not remembered are an error */
 	bool settled;	  /* no cycle is on: marks say nothing of what lives */
 	bool incomplete;  /* memory was refused: not everything was looked at */
 	const char *root; /* where we came from, for the message */
@@ -311,9 +312,34 @@ static void check_pairs(struct verifier *v)
 		munmap(v->pairs, v->pairs_bytes);
 }
 
+/* Has it lived through a sweep? */
+static bool has_aged(struct verifier *v, uintptr_t object)
+{
+	size_t i = (object - v->gc->range.base) / 16;
+
+	return v->gc->gen.aged.marks[i / 64] >> (i % 64) & 1;
+}
+
+/*
+ * gc.generations: object will be old when this cycle is swept. Word i leads to one that will not,
+ * and no card says so: the next minor cycle would free it. Of a conservative object any word may
+ * look so.
+ */
+static bool is_forgotten(struct verifier *v, struct sm_span *s, uintptr_t object, size_t i)
+{
+	uintptr_t at = object + i * sizeof(uintptr_t), to = *(const uintptr_t *)at;
+	struct sm_span *in = NULL;
+
+	if (to == 0 || s->layout->kind == SM_SCAN_CONSERVATIVE || !has_aged(v, object) ||
+	    !is_pointer_of(v, s, object, i) || object_at(v, to, true, &in) != to)
+		return false;
+	return !has_aged(v, to) && v->gc->remember.cards[(at - v->gc->range.base) / 512] == 0;
+}
+
 static void trace_all(struct verifier *v)
 {
 	v->root = "object";
+	v->young_edges = v->gc->gen.made && !v->settled;
 	while (v->n > 0) {
 		uintptr_t object = v->stack[--v->n].object;
 		struct sm_span *s = sm_span_of(&v->gc->range, object);
@@ -326,6 +352,8 @@ static void trace_all(struct verifier *v)
 		for (size_t i = 0; i < bytes / sizeof(uintptr_t); i++) {
 			if (w[i] && is_pointer_of(v, s, object, i))
 				reach(v, w[i], object, s->layout->kind != SM_SCAN_CONSERVATIVE);
+			if (v->young_edges && is_forgotten(v, s, object, i))
+				complain(v, w[i], NULL, object, "young and not remembered");
 		}
 	}
 }

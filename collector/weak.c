@@ -98,7 +98,7 @@ void *sm_weak_get(struct sm_mutator *m, struct sm_weak *w)
 	sm__check_caller(m, "sm_weak_get");
 	sm__cell_must_be_used(&m->gc->weaks, w, "sm_weak_get");
 	object = sm_load_relaxed(&w->object);
-	if (object && SM_UNLIKELY(m->barrier) && !sm__weak_keep(m, object))
+	if (object && SM_UNLIKELY(sm__marking(m)) && !sm__weak_keep(m, object))
 		return NULL;
 	return (void *)object;
 }

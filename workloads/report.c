@@ -61,6 +61,19 @@ static void report_memory(struct sm_run *run)
 	sm_run_result(run, SM_RESULT_context_switches, u->ru_nvcsw + u->ru_nivcsw);
 }
 
+static void report_generations(struct sm_run *run)
+{
+	const struct sm_gc_stats *g = &run->timed.gc;
+
+	if (g->minors == 0)
+		return;
+	sm_run_result(run, SM_RESULT_minor_cycles, (double)g->minors);
+	sm_run_result(run, SM_RESULT_minor_marked, (double)g->total_minor_objects);
+	sm_run_result(run, SM_RESULT_minor_marked_bytes, (double)g->total_minor_bytes);
+	sm_run_result(run, SM_RESULT_remembered_cards, (double)g->total_remembered);
+	sm_run_result(run, SM_RESULT_old_bytes, (double)g->old_bytes);
+}
+
 /* Who marked what: near its memory or not, and how work moved between markers. */
 static void report_locality(struct sm_run *run)
 {
@@ -200,6 +213,7 @@ void sm__run_report(struct sm_run *run)
 		report_collector(run);
 		report_locality(run);
 		sm__compactions_report(run);
+		report_generations(run);
 		report_stalls(run);
 		sm__history_report(run);
 	} else if (run->job->backend == SM_WL_BDWGC) {

@@ -53,6 +53,10 @@ static void add_totals(struct sm_totals *sum, const struct sm_totals *from,
 	GROWS(total_steals_across);
 	GROWS(total_delivered);
 	GROWS(total_overflows);
+	GROWS(minors);
+	GROWS(total_minor_objects);
+	GROWS(total_minor_bytes);
+	GROWS(total_remembered);
 	GROWS(total_spans);
 	GROWS(total_span_alone);
 	GROWS(total_span_sparse);

@@ -199,7 +199,7 @@ static void write_edges(struct sm_thread *t, struct graph *g, struct writes *w)
 
 	for (;;) {
 		int phase = sm_load_relaxed(&g->phase);
-		bool marking = t->m->barrier;
+		bool marking = (t->m->barrier & SM__BARRIER_MARK) != 0;
 		uint64_t now;
 
 		sm_run_timed_sync(t);
@@ -215,7 +215,7 @@ static void write_edges(struct sm_thread *t, struct graph *g, struct writes *w)
 		now = sm_clock_ns();
 		w->stores[phase] += WRITER_BURST;
 		w->ns[phase] += sm_clock_delta(before, now);
-		if (phase == CALM || (marking && t->m->barrier))
+		if (phase == CALM || (marking && (t->m->barrier & SM__BARRIER_MARK)))
 			sm_writes_add(&w->sum, WRITER_BURST, sm_clock_delta(before, now),
 				      phase != CALM, phase != CALM);
 		before = now;

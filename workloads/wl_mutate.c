@@ -91,7 +91,7 @@ SM_INLINE struct node *own_node(struct sm_thread *t, const struct mutate *m)
 SM_INLINE void store_edges(const enum sm_wl_backend b, struct sm_thread *t, const struct mutate *m,
 			   struct sm_writes *w, uint64_t n)
 {
-	bool marking = b == SM_WL_GC && t->m->barrier;
+	bool marking = b == SM_WL_GC && (t->m->barrier & SM__BARRIER_MARK);
 	uint64_t begin = sm_clock_ns(), ns;
 
 	for (uint64_t i = 0; i < n; i++) {
@@ -100,7 +100,7 @@ SM_INLINE void store_edges(const enum sm_wl_backend b, struct sm_thread *t, cons
 		sm_backend_store(b, t, (void **)&node->edges[i % EDGES], to);
 	}
 	ns = sm_clock_delta(begin, sm_clock_ns());
-	sm_writes_add(w, n, ns, marking, b == SM_WL_GC && t->m->barrier);
+	sm_writes_add(w, n, ns, marking, b == SM_WL_GC && (t->m->barrier & SM__BARRIER_MARK));
 	if (b == SM_WL_GC)
 		sm_safepoint(t->m);
 }

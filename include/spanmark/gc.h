@@ -61,6 +61,8 @@ enum sm_gc_mode { SM_GC_CONCURRENT, SM_GC_STW };
 enum sm_gc_mark { SM_GC_MARK_OBJECTS, SM_GC_MARK_SPANS, SM_GC_MARK_AUTO };
 /* Whether sm_collect_compact moves objects: not at all, or all that may, with the world stopped. */
 enum sm_gc_compact { SM_GC_COMPACT_OFF, SM_GC_COMPACT_FULL };
+/* Whether cycles between two full ones mark what is young alone. */
+enum sm_gc_generations { SM_GC_GENERATIONS_OFF, SM_GC_GENERATIONS_ON };
 enum sm_gc_kernel {
 	SM_KERNEL_AUTO,
 	SM_KERNEL_PORTABLE,
@@ -78,6 +80,7 @@ struct sm_gc_config {
 	enum sm_gc_mode mode;
 	enum sm_gc_mark mark;
 	enum sm_gc_compact compact;
+	enum sm_gc_generations generations;
 	unsigned growth_percent; /* gc.percent: as GOGC; 0: collect on request or at the limit */
 	size_t min_heap;	 /* bytes, as all sizes */
 	size_t memory_limit;	 /* gc.limit */
@@ -256,7 +259,7 @@ SM_API void sm_unmap_file(struct sm_mutator *m, void *p);
  */
 
 SM_API void sm_store_slow(struct sm_mutator *m, void **slot, void *value);
-/* *slot = value, with release. Barrier off: one load and a predictable branch. */
+/* *slot = value, with release. Barrier and generations off: one load and a predictable branch. */
 SM_INLINE void sm_store(struct sm_mutator *m, void **slot, void *value)
 {
 	SM__CHECK_CALL(m, "sm_store");
@@ -422,8 +425,12 @@ struct sm_gc_stats {
 	/* Since version 3, with gc.mark=spans: spans that were taken from the queue, and the
 	 * objects scanned there: alone in their span, with others one by one, by the kernel. */
 	uint64_t total_spans, total_span_alone, total_span_sparse, total_span_dense;
+	/* Since version 4, with gc.generations: of the cycles, those that were minor; objects that
+	 * these marked; cards of 512 bytes in which they looked for pointers to young objects. */
+	uint64_t minors, total_minor_objects, total_minor_bytes, total_remembered;
+	uint64_t old_bytes; /* at the end of the last cycle but what that one made old */
 };
-#define SM_GC_STATS_VERSION 3
+#define SM_GC_STATS_VERSION 4
 SM_API void sm_gc_stats(struct sm_gc *gc, struct sm_gc_stats *out);
 
 /* Why an object did not move; of several, one counts. */

@@ -39,13 +39,17 @@ struct sm_window {
 	struct sm_span *span;
 };
 
+/* What a store's slow path is for: a cycle marks; gc.generations remembers where it was stored. */
+enum { SM__BARRIER_MARK = 1, SM__BARRIER_REMEMBER = 2 };
+
 /*
  * A mutator as inline code sees it. Its owner alone reads and writes all but poll, except at a
  * handshake, when the proxy that holds the mutator acts for it.
  */
 struct sm_mutator {
 	uint32_t poll; /* atomic: a handshake is pending */
-	bool barrier;  /* stores are recorded */
+	/* not 0: stores take the slow path, for SM__BARRIER_* */
+	uint8_t barrier;
 	void **buf_next, **buf_end;
 	struct sm_gc *gc;
 	struct sm_mutator_priv *priv;

@@ -1,0 +1,195 @@
+/* generation.c: the map of aged objects: what the sweep makes of it, and of the marks. */
+#include "collector/generation.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "allocator/objects/markmap.h"
+#include "collector/gc_internal.h"
+
+/* ---- birth and end ------------------------------------------------------------------------ */
+
+static size_t map_bytes(const struct sm_gc *gc)
+{
+	return gc->range.bytes >> (SM_MARK_SHIFT + 3);
+}
+
+static int map_aged(struct sm_gc *gc)
+{
+	void *p = mmap(NULL, map_bytes(gc), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	if (gc->config.heap.hugepages != SM_HUGE_OFF)
+		(void)madvise(p, map_bytes(gc), MADV_HUGEPAGE);
+	gc->gen.aged = gc->range;
+	gc->gen.aged.marks = p;
+	gc->gen.aged.scans = NULL;
+	return 0;
+}
+
+int sm__gen_init(struct sm_gc *gc, char *err, size_t errlen)
+{
+	int e;
+
+	if (gc->config.generations == SM_GC_GENERATIONS_OFF)
+		return 0;
+	if (gc->config.compact != SM_GC_COMPACT_OFF) {
+		if (err && errlen)
+			snprintf(err, errlen,
+				 "gc.generations and gc.compact do not go together yet: set one");
+		return -EINVAL;
+	}
+	e = map_aged(gc);
+	if (e == 0)
+		e = sm__remember_init(gc);
+	if (e && err && errlen)
+		snprintf(err, errlen,
+			 "no address space for gc.generations (a 100th of heap.reserve, now %zu "
+			 "MiB: try less)",
+			 gc->range.bytes / SM_MIB);
+	gc->view.barrier = SM__BARRIER_REMEMBER;
+	gc->gen.made = e == 0;
+	return e;
+}
+
+void sm__gen_fini(struct sm_gc *gc)
+{
+	sm__remember_fini(gc);
+	if (gc->gen.aged.marks != NULL)
+		munmap((void *)gc->gen.aged.marks, map_bytes(gc));
+}
+
+/* ---- all of the heap ---------------------------------------------------------------------- */
+
+struct runs {
+	struct {
+		size_t from, end;
+	} run[2 * SM_MAX_NODES];
+	unsigned n;
+};
+
+static void note_run(void *ctx, size_t from, size_t end)
+{
+	struct runs *runs = ctx;
+
+	runs->run[runs->n].from = from;
+	runs->run[runs->n++].end = end;
+}
+
+/* Mutators wait for the locks of nodes' pages: they are held no longer than it takes to read the
+ * bounds. */
+void sm__gen_each_reached(struct sm_gc *gc, void (*fn)(void *ctx, size_t from, size_t end),
+			  void *ctx)
+{
+	struct runs runs = {.n = 0};
+
+	sm__markmap_reached(gc->heap, note_run, &runs);
+	for (unsigned i = 0; i < runs.n; i++)
+		fn(ctx, runs.run[i].from, runs.run[i].end);
+}
+
+static void clear_words(_Atomic(uint64_t) *map, size_t from, size_t end)
+{
+	for (size_t w = from; w < end; w++) {
+		if (sm_load_relaxed(&map[w]) != 0)
+			sm_store_relaxed(&map[w], 0);
+	}
+}
+
+static void clear_marks(void *ctx, size_t from, size_t end)
+{
+	const unsigned shift = SM_UNIT_SHIFT - SM_MARK_WORD_SHIFT;
+	struct sm_gc *gc = ctx;
+
+	clear_words(gc->range.marks, from << shift, end << shift);
+	if (gc->range.scans != NULL)
+		clear_words(gc->range.scans, from << shift, end << shift);
+}
+
+void sm__gen_forget(struct sm_gc *gc)
+{
+	sm__gen_each_reached(gc, clear_marks, gc);
+}
+
+void sm__gen_begin(struct sm_gc *gc, struct sm_cycle *c)
+{
+	uint64_t number = sm_load_relaxed(&gc->cycles_started);
+
+	if (!gc->gen.made)
+		return;
+	c->minor = gc->pacer.minor && sm_load_seqcst(&gc->gen.full_wanted[number % 2]) != number;
+	c->old_bytes = sm_load_relaxed(&gc->gen.old_bytes);
+	if (!c->minor)
+		c->old_bytes = 0;
+	sm_store_relaxed(&gc->gen.old_bytes, 0);
+}
+
+/* ---- a span ------------------------------------------------------------------------------- */
+
+bool sm__gen_has_aged(const struct sm_gc *gc, uintptr_t p)
+{
+	return sm_mark_test(&gc->gen.aged, p);
+}
+
+/* Marks that windows left behind, on slots that are free. */
+static SM_COLD void drop_returned(struct sm_gc *gc, const struct sm_span *s, const uint64_t *marks)
+{
+	sm__marks_clear(&gc->range, s);
+	for (unsigned w = 0; w < (s->nslots + 63u) / 64; w++)
+		for (uint64_t bits = marks[w]; bits; bits &= bits - 1)
+			sm__marks_set_run(&gc->range, s, w * 64 + (unsigned)__builtin_ctzll(bits),
+					  1);
+}
+
+static void count_old(struct sm_gc *gc, const struct sm_span *s, const uint64_t *marks)
+{
+	size_t bytes = s->slot_bytes ? s->slot_bytes : sm_span_bytes(s), n = 0;
+	uint64_t aged[SM_MARK_SLOTS_WORDS];
+
+	if (!sm__marks_gather(&gc->gen.aged, s, aged))
+		return;
+	for (unsigned w = 0; w < (s->nslots + 63u) / 64; w++)
+		n += (size_t)__builtin_popcountll(aged[w] & marks[w]);
+	sm_fetch_add_relaxed(&gc->gen.old_bytes, n * bytes);
+}
+
+/* Both maps' words, the marks' second map as the first. Bits between two slots' mean nothing in
+ * any of them. */
+static void turn_words(struct sm_gc *gc, const struct sm_span *s)
+{
+	size_t n = s->slot_bytes ? sm_span_bytes(s) >> SM_MARK_WORD_SHIFT : 1;
+	_Atomic(uint64_t) *marks = sm__marks_of(&gc->range, s),
+			  *aged = sm__marks_of(&gc->gen.aged, s),
+			  *scans = gc->range.scans ? sm__scans_of(&gc->range, s) : NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t mark = sm_load_relaxed(&marks[i]), was = sm_load_relaxed(&aged[i]),
+			 old = mark & was;
+
+		if (mark != was)
+			sm_store_relaxed(&aged[i], mark);
+		if (mark != old)
+			sm_store_relaxed(&marks[i], old);
+		if (scans != NULL && sm_load_relaxed(&scans[i]) != old)
+			sm_store_relaxed(&scans[i], old);
+	}
+}
+
+void sm__gen_sweep_span(struct sm_gc *gc, const struct sm_span *s, const uint64_t *marks,
+			unsigned live, bool returned)
+{
+	if (live == 0) {
+		/* It may go back to the page heap, whose units' words are clear. */
+		sm__marks_clear(&gc->range, s);
+		sm__marks_clear(&gc->gen.aged, s);
+		return;
+	}
+	if (SM_UNLIKELY(returned))
+		drop_returned(gc, s, marks);
+	count_old(gc, s, marks);
+	turn_words(gc, s);
+}

@@ -1,0 +1,81 @@
+/*
+ * generation.h: gc.generations: cycles between two full ones mark what is young alone.
+ *
+ * Mark bits are sticky (Demers et al., "Combining generational and conservative garbage
+ * collection", 1990): an old object keeps its bit from cycle to cycle, so that a marker finds it
+ * marked and goes no farther. Nothing moves. An object is old after it has lived through two sweeps
+ * (as in Lua 5.4): what was born while a cycle marked, and what happened to be in use then, gets
+ * another chance to die. So there are two maps of one shape:
+ *
+ *     mark  aged                                       a cycle's sweep: aged' = mark
+ *      0     0    young, never swept                                    mark' = mark and aged
+ *      0     1    young, has lived through a sweep
+ *      1     1    old; or, while a cycle marks, reached
+ *      1     0    while a cycle marks: reached, or born black
+ *
+ *   minor cycle   marks from roots, stacks and the remembered set (remember.h); of an object that
+ *                 is old nothing is read but what lies on a set card. The sweep frees what has no
+ *                 mark: young and unreached.
+ *   major cycle   first all mark bits are cleared, then it is a cycle as any.
+ *
+ * What a minor cycle may miss: nothing that is alive. All that is reachable at T (barrier.c: the
+ * end of the BLACK round) is old, or is reached by a path of which consider the last old object:
+ * from there on all are young. The path's next edge is on a set card (remember.h), or begins at a
+ * root or a stack, and each further edge is that of a young object, white at T: marked as in any
+ * cycle, with the same barrier. An old object is black with edges to white ones: those of set
+ * cards are grey until the card has been looked at, and what is overwritten in it meanwhile the
+ * deletion barrier records. What it does keep: old objects that are dead, and what they lead to,
+ * until the next major cycle.
+ *
+ * Birth costs nothing more: a slot that is free has neither bit, for the sweep that freed it left
+ * both clear. (But windows of CPUs, cache.mode=cpu, may hold slots that are black and swept: what
+ * is born there is aged, or old. No argument asks that a new object be young.)
+ *
+ * Clearing. Before a major cycle's door opens no thread marks, and after an empty round none
+ * sweeps: the control thread clears the maps' words meanwhile. Windows are white, so none goes back
+ * by clearing bits.
+ *
+ * Weak references, ephemerons and finalizers stand beside the heap and are gone through by every
+ * cycle: an old object counts as alive.
+ *
+ * With gc.mark=spans, scans follows the marks: what is old needs no scan.
+ */
+#ifndef SM_COLLECTOR_GENERATION_H
+#define SM_COLLECTOR_GENERATION_H
+
+#include "allocator/pages/span.h"
+
+struct sm_gc;
+struct sm_cycle;
+
+struct sm_generations {
+	/* fixed after creation */
+	bool made;
+	struct sm_range aged; /* the heap's, with the map of aged objects in place of marks */
+	/* [number % 2] the youngest cycle that is to be a major one: as compact.wanted */
+	_Atomic(uint64_t) full_wanted[2];
+	_Atomic(size_t) old_bytes; /* of the spans swept in this cycle */
+};
+
+/* -ENOMEM; -EINVAL: not with the other settings. err says which. */
+int sm__gen_init(struct sm_gc *gc, char *err, size_t errlen);
+void sm__gen_fini(struct sm_gc *gc);
+
+/* A cycle has begun: is it a minor one? All is swept. Control thread, under control_lock. */
+void sm__gen_begin(struct sm_gc *gc, struct sm_cycle *c);
+/* No object is marked any more. Control thread; no thread marks, none sweeps. */
+void sm__gen_forget(struct sm_gc *gc);
+
+/* The sweep of a span that belongs to the caller: ages its objects. marks: its slots that live,
+ * `live` in number; returned: others may have mark bits. */
+void sm__gen_sweep_span(struct sm_gc *gc, const struct sm_span *s, const uint64_t *marks,
+			unsigned live, bool returned);
+
+/* Has the object at p lived through a sweep? */
+bool sm__gen_has_aged(const struct sm_gc *gc, uintptr_t p);
+
+/* Tells fn of all runs of units [from, end) that the heap has reached, without a lock held. */
+void sm__gen_each_reached(struct sm_gc *gc, void (*fn)(void *ctx, size_t from, size_t end),
+			  void *ctx);
+
+#endif

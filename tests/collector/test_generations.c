@@ -1,0 +1,577 @@
+/*
+ * test_generations: gc.generations: what is young dies in a minor cycle, what is old in a major
+ * one; what old objects alone lead to lives, wherever in them the pointer lies, however it came
+ * there and how old the two are; weak references, ephemerons and finalizers beside.
+ *
+ * Objects that a test observes are hidden (step.h) and watched by weak references.
+ */
+#include "collector/verify.h"
+#include "tests/support/run.h"
+#include "tests/support/skip.h"
+#include "tests/support/step.h"
+
+/* Dead objects must be found so only where no stale word of a frame keeps one. */
+#define SURE (!SM_ASAN)
+
+static struct sm_gc *gc;
+static struct sm_mutator *m;
+static const struct sm_type *node; /* a pointer, and numbers */
+static void *root[4];
+
+enum { WAYS = 6 };
+
+static void setup(int way)
+{
+	static const char *const set[WAYS][4] = {
+		{"gc.mode=concurrent"},
+		{"gc.mode=stw"},
+		{"gc.mark=spans"},
+		{"gc.mark=spans", "gc.mode=stw"},
+		{"gc.workers=3", "gc.fifo=0"},
+		{"cache.mode=cpu", "gc.mark=auto"},
+	};
+	const char *keys[8] = {"gc.generations=on", "gc.verify=1", "gc.percent=0"};
+	unsigned n = 3;
+
+	for (unsigned i = 0; set[way][i] != NULL; i++)
+		keys[n++] = set[way][i];
+	gc = gctest_create(keys);
+	m = sm_mutator_attach(gc);
+	ck_assert_ptr_nonnull(m);
+	node = sm_type_prefix(gc, 64, 1);
+	ck_assert_int_eq(sm_root_add(gc, (void *)root, 4), 0);
+}
+
+static void teardown(void)
+{
+	memset((void *)root, 0, sizeof(root));
+	ck_assert_int_eq(sm_root_remove(gc, (void *)root), 0);
+	gctest_destroy(gc, m);
+}
+
+/* A cycle of the kind, whatever the pacer thinks of it: it is asked between two cycles. */
+static void minor(void)
+{
+	uint64_t before = gctest_stats(gc).minors;
+
+	gctest_clear_stack();
+	gc->pacer.minor = true;
+	ck_assert_int_eq(sm__gc_collect_and_wait(gc, m, false), 0);
+	ck_assert_uint_eq(gctest_stats(gc).minors, before + 1);
+	ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
+}
+
+static void major(void)
+{
+	uint64_t before = gctest_stats(gc).minors;
+
+	gctest_clear_stack();
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+	ck_assert_uint_eq(gctest_stats(gc).minors, before);
+	ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
+}
+
+static bool is_old(uintptr_t hidden)
+{
+	return sm_mark_test(&gc->range, ~hidden);
+}
+
+/* An old object, kept by root[at] alone. */
+static uintptr_t old_object(const struct sm_type *type, unsigned at)
+{
+	uintptr_t x = step_hidden(m, type, NULL);
+
+	step_link(m, &root[at], x);
+	minor();
+	minor();
+	ck_assert(is_old(x));
+	return x;
+}
+
+/* ---- age ---------------------------------------------------------------------------------- */
+
+START_TEST(the_young_die_in_a_minor_cycle)
+{
+	struct sm_weak *w;
+
+	setup(_i);
+	(void)step_hidden(m, node, &w);
+	minor();
+	ck_assert(!SURE || !step_alive(m, w));
+	sm_weak_free(m, w);
+	teardown();
+}
+END_TEST
+
+/* Once through a cycle is not old: what was in use then by chance goes with the next. */
+START_TEST(one_minor_cycle_makes_nothing_old)
+{
+	struct sm_weak *w;
+
+	setup(_i);
+	step_link(m, &root[0], step_hidden(m, node, &w));
+	minor();
+	ck_assert(step_alive(m, w));
+	sm_store(m, &root[0], NULL);
+	minor();
+	ck_assert(!SURE || !step_alive(m, w));
+	sm_weak_free(m, w);
+	teardown();
+}
+END_TEST
+
+START_TEST(the_old_die_in_a_major_cycle)
+{
+	struct sm_weak *w;
+	uintptr_t x;
+
+	setup(_i);
+	x = step_hidden(m, node, &w);
+	step_link(m, &root[0], x);
+	minor();
+	ck_assert(!is_old(x));
+	minor();
+	ck_assert(is_old(x));
+	sm_store(m, &root[0], NULL);
+	for (int i = 0; i < 3; i++) {
+		minor();
+		ck_assert(step_alive(m, w));
+	}
+	ck_assert_uint_ge(gctest_stats(gc).old_bytes, 64);
+	major();
+	ck_assert(!SURE || !step_alive(m, w));
+	sm_weak_free(m, w);
+	teardown();
+}
+END_TEST
+
+/* Major cycles make old, too, and leave what is old so. */
+START_TEST(major_cycles_count_as_well)
+{
+	uintptr_t x;
+
+	setup(_i);
+	x = step_hidden(m, node, NULL);
+	step_link(m, &root[0], x);
+	major();
+	ck_assert(!is_old(x));
+	major();
+	ck_assert(is_old(x));
+	major();
+	ck_assert(is_old(x));
+	ck_assert_uint_eq(gctest_stats(gc).minors, 0);
+	teardown();
+}
+END_TEST
+
+/* A minor cycle marks what is young, and no more, however much is old. */
+START_TEST(the_old_are_not_marked_again)
+{
+	enum { N = 20000 };
+	struct sm_gc_stats s;
+
+	setup(_i);
+	for (int i = 0; i < N; i++) {
+		void **o = sm_new(m, node);
+
+		sm_store(m, o, root[0]);
+		sm_store(m, &root[0], o);
+	}
+	minor();
+	minor();
+	minor();
+	s = gctest_stats(gc);
+	ck_assert_uint_lt(s.last_marked_objects, N / 20);
+	ck_assert_uint_ge(s.old_bytes, (uint64_t)N * 64);
+	ck_assert_uint_ge(s.live_bytes, (uint64_t)N * 64);
+	major();
+	ck_assert_uint_ge(gctest_stats(gc).last_marked_objects, N);
+	teardown();
+}
+END_TEST
+
+/* What lies where aged objects died is young again: it dies in a minor cycle, and takes two to be
+ * old. */
+START_TEST(an_empty_span_forgets)
+{
+	const struct sm_type *own;
+	struct sm_weak *w;
+	uintptr_t x, y;
+
+	setup(_i);
+	own = sm_type_prefix(gc, 120000, 2); /* a span each */
+	x = step_hidden(m, own, NULL);
+	step_link(m, &root[0], x);
+	minor();
+	sm_store(m, &root[0], NULL);
+	minor();
+	for (int i = 0; i < 20; i++) {
+		y = step_hidden(m, own, &w);
+		ck_assert(!sm__gen_has_aged(gc, ~y));
+		step_link(m, &root[0], y);
+		minor();
+		sm_store(m, &root[0], NULL);
+		minor();
+		ck_assert(!SURE || !step_alive(m, w));
+		sm_weak_free(m, w);
+	}
+	teardown();
+}
+END_TEST
+
+/* ---- remembered --------------------------------------------------------------------------- */
+
+/* y, young, hangs on an old object alone: it lives through minor cycles until it is old, and dies
+ * as soon as nothing leads to it and a cycle looks. */
+static void must_live(struct sm_weak *w, uintptr_t y)
+{
+	for (int i = 0; i < 4; i++) {
+		minor();
+		ck_assert(step_alive(m, w));
+		ck_assert_uint_eq(((uintptr_t *)~y)[2], 0xfeed);
+	}
+	ck_assert(is_old(y));
+}
+
+/* sm_store, sm_cas, sm_exchange, sm_copy_slots. */
+static SM_NOINLINE void put(int how, uintptr_t x, unsigned word, uintptr_t y)
+{
+	void **slot = (void **)~x + word, *value = (void *)~y, *expected = NULL;
+
+	switch (how) {
+	case 0: sm_store(m, slot, value); break;
+	case 1: ck_assert(sm_cas(m, slot, &expected, value)); break;
+	case 2: ck_assert_ptr_null(sm_exchange(m, slot, value)); break;
+	default: sm_copy_slots(m, slot, &value, 1); break;
+	}
+}
+
+START_TEST(what_the_old_lead_to_lives)
+{
+	for (int how = 0; how < 4; how++) {
+		struct sm_weak *w;
+		uintptr_t x, y;
+
+		setup(_i);
+		x = old_object(node, 0);
+		y = step_hidden(m, node, &w);
+		put(how, x, 0, y);
+		must_live(w, y);
+		put(0, x, 0, ~(uintptr_t)0);
+		major();
+		ck_assert(!SURE || !step_alive(m, w));
+		sm_weak_free(m, w);
+		teardown();
+	}
+}
+END_TEST
+
+/* Stored while x is young, or has lived through one cycle: it is old before y, or with it. */
+START_TEST(stored_before_the_promotion)
+{
+	setup(_i);
+	for (int lived = 0; lived < 3; lived++) {
+		uintptr_t x = step_hidden(m, node, NULL), y;
+		struct sm_weak *w;
+
+		step_link(m, &root[0], x);
+		for (int i = 0; i < lived; i++)
+			minor();
+		y = step_hidden(m, node, &w);
+		put(0, x, 0, y);
+		must_live(w, y);
+		sm_weak_free(m, w);
+	}
+	teardown();
+}
+END_TEST
+
+/* Major cycles between the store and the minor ones do not make forget. */
+START_TEST(major_cycles_forget_nothing)
+{
+	uintptr_t x, y;
+	struct sm_weak *w;
+
+	setup(_i);
+	x = old_object(node, 0);
+	y = step_hidden(m, node, &w);
+	put(0, x, 0, y);
+	major();
+	must_live(w, y);
+	sm_weak_free(m, w);
+	teardown();
+}
+END_TEST
+
+/* What hangs on y is found through it; a store into y, which is young then, counts as well. */
+START_TEST(a_chain_behind_the_old)
+{
+	struct sm_weak *w[50];
+	uintptr_t at, next;
+
+	setup(_i);
+	at = old_object(node, 0);
+	for (int i = 0; i < 50; i++) {
+		next = step_hidden(m, node, &w[i]);
+		step_link_in(m, at, 0, next);
+		at = next;
+		if (i % 3 == 2)
+			minor();
+	}
+	for (int i = 0; i < 3; i++)
+		minor();
+	for (int i = 0; i < 50; i++) {
+		ck_assert(step_alive(m, w[i]));
+		sm_weak_free(m, w[i]);
+	}
+	teardown();
+}
+END_TEST
+
+struct place {
+	const struct sm_type *type;
+	size_t elements; /* of an array, 0: one object */
+	unsigned word;
+};
+
+static SM_NOINLINE uintptr_t make(const struct place *p)
+{
+	void *o = p->elements ? sm_new_array(m, p->type, p->elements) : sm_new(m, p->type);
+
+	ck_assert_ptr_nonnull(o);
+	sm_store(m, &root[0], o);
+	return ~(uintptr_t)o;
+}
+
+/* Each kind of layout, and each place of a large array: cards begin and end within objects. */
+START_TEST(wherever_the_pointer_lies)
+{
+	uint64_t sparse[] = {UINT64_C(1) << 40, 1, UINT64_C(1) << 63},
+		 rare[] = {(UINT64_C(1) << 17) + 2};
+	const struct sm_type *one;
+
+	setup(_i);
+	one = sm_type_pointers(gc, 1);
+	const struct place places[] = {
+		{sm_type_prefix(gc, 4096, 400), 0, 399},
+		{sm_type_pointers(gc, 300), 0, 299},
+		{sm_type_bitmap(gc, 192 * 8, sparse), 0, 40},
+		{sm_type_bitmap(gc, 192 * 8, sparse), 0, 64},
+		{sm_type_bitmap(gc, 192 * 8, sparse), 0, 191},
+		{sm_type_bitmap(gc, 20 * 8, rare), 0, 17},
+		{sm_type_conservative(gc, 1000), 0, 77},
+		{one, 3000, 0},
+		{one, 100000, 64},
+		{one, 100000, 65},
+		{one, 100000, 50000},
+		{one, 100000, 99999},
+		{node, 50000, 49999 * 8},
+		{sm_type_flex(gc, 24, NULL, 16, (uint64_t[]){2}), 0, 0},
+	};
+	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]) - 1; i++) {
+		uintptr_t x = make(&places[i]), y;
+		struct sm_weak *w;
+
+		minor();
+		minor();
+		ck_assert(is_old(x));
+		y = step_hidden(m, node, &w);
+		put(0, x, places[i].word, y);
+		must_live(w, y);
+		sm_weak_free(m, w);
+	}
+	teardown();
+}
+END_TEST
+
+/* A thread stores into an old object and is gone before a cycle looks. */
+static void *store_and_leave(void *arg)
+{
+	uintptr_t *xw = arg;
+	struct sm_mutator *own = sm_mutator_attach(gc);
+	struct sm_weak **w = (struct sm_weak **)xw[1];
+	uintptr_t y;
+
+	y = step_hidden(own, node, w);
+	sm_store(own, (void **)~xw[0], (void *)~y);
+	xw[2] = y;
+	sm_mutator_detach(own);
+	return NULL;
+}
+
+START_TEST(a_thread_that_is_gone_is_remembered)
+{
+	struct sm_weak *w;
+	uintptr_t arg[3];
+	pthread_t t;
+
+	setup(_i);
+	arg[0] = old_object(node, 0);
+	arg[1] = (uintptr_t)&w;
+	ck_assert_int_eq(pthread_create(&t, NULL, store_and_leave, arg), 0);
+	sm_blocking_enter(m);
+	pthread_join(t, NULL);
+	sm_blocking_leave(m);
+	must_live(w, arg[2]);
+	sm_weak_free(m, w);
+	teardown();
+}
+END_TEST
+
+/* A store in each phase of a minor cycle. */
+START_TEST(stored_while_a_cycle_is_on)
+{
+	static const enum sm_handshake_op ops[] = {SM_HS_NONE,	SM_HS_BARRIER_ON, SM_HS_BLACK,
+						   SM_HS_SCAN,	SM_HS_FLUSH,	  SM_HS_BARRIER_OFF,
+						   SM_HS_RETIRE};
+	uintptr_t x, y;
+	struct sm_weak *w;
+	uint64_t done;
+
+	setup(0);
+	gc->config.verify = false; /* it stops the world, which the test does not expect */
+	x = old_object(node, 0);
+	for (int after = 0; after < 2; after++) {
+		done = sm_load_seqcst(&gc->cycles_completed);
+		gc->pacer.minor = true;
+		sm__gc_ask(gc);
+		step_until(m, ops[_i]);
+		if (after)
+			sm_safepoint(m);
+		y = step_hidden(m, node, &w);
+		put(0, x, 0, y);
+		while (sm_load_seqcst(&gc->cycles_completed) == done)
+			sm_safepoint(m);
+		must_live(w, y);
+		put(0, x, 0, ~(uintptr_t)0);
+		sm_weak_free(m, w);
+	}
+	teardown();
+}
+END_TEST
+
+/* ---- beside the heap ---------------------------------------------------------------------- */
+
+START_TEST(an_old_key_keeps_its_value)
+{
+	struct sm_ephemeron *e, *young;
+	struct sm_weak *w, *v;
+	uintptr_t x, y;
+
+	setup(_i);
+	x = old_object(node, 0);
+	y = step_hidden(m, node, &w);
+	e = sm_ephemeron_new(m, (void *)~x, (void *)~y);
+	young = sm_ephemeron_new(m, (void *)~step_hidden(m, node, NULL),
+				 (void *)~step_hidden(m, node, &v));
+	ck_assert(e != NULL && young != NULL);
+	must_live(w, y);
+	ck_assert(sm_ephemeron_get(m, e) == (void *)~y);
+	ck_assert(!SURE || (sm_ephemeron_get(m, young) == NULL && !step_alive(m, v)));
+	sm_ephemeron_free(m, e);
+	sm_ephemeron_free(m, young);
+	sm_weak_free(m, w);
+	sm_weak_free(m, v);
+	teardown();
+}
+END_TEST
+
+static _Atomic(unsigned) finalized;
+
+static void finalize(void *ctx, struct sm_mutator *own, void *object)
+{
+	(void)ctx;
+	(void)own;
+	ck_assert_uint_eq(((uintptr_t *)object)[2], 0xfeed);
+	sm_fetch_add_relaxed(&finalized, 1);
+}
+
+START_TEST(finalizers_of_young_and_old)
+{
+	uintptr_t x, y;
+
+	setup(_i);
+	x = old_object(node, 0);
+	y = step_hidden(m, node, NULL);
+	ck_assert_int_eq(sm_finalizer_set(m, (void *)~x, finalize, NULL, NULL), 0);
+	ck_assert_int_eq(sm_finalizer_set(m, (void *)~y, finalize, NULL, NULL), 0);
+	sm_store(m, &root[0], NULL);
+	minor();
+	sm_finalizer_wait(gc, m);
+	ck_assert_uint_le(sm_load_relaxed(&finalized), 1);
+	ck_assert(!SURE || sm_load_relaxed(&finalized) == 1);
+	major();
+	sm_finalizer_wait(gc, m);
+	ck_assert(!SURE || sm_load_relaxed(&finalized) == 2);
+	teardown();
+}
+END_TEST
+
+/* ---- the verifier, settings --------------------------------------------------------------- */
+
+START_TEST(the_verifier_finds_a_forgotten_edge)
+{
+	uintptr_t x, y;
+
+	ck_assert_ptr_nonnull(freopen("/dev/null", "w", stderr));
+	setup(_i);
+	x = old_object(node, 0);
+	y = step_hidden(m, node, NULL);
+	put(0, x, 0, y);
+	step_link(m, &root[1], y); /* so it is marked */
+	sm_store_relaxed(&gc->remember.cards[(~x - gc->range.base) >> SM_CARD_SHIFT], 0);
+	gc->pacer.minor = true;
+	gctest_clear_stack();
+	ck_assert_int_eq(sm__gc_collect_and_wait(gc, m, false), 0);
+	ck_assert_uint_gt(gctest_stats(gc).verify_errors, 0);
+	sm_mutator_detach(m);
+	sm_gc_destroy(gc);
+}
+END_TEST
+
+START_TEST(not_with_compaction)
+{
+	struct sm_gc_config cfg;
+	char err[200] = "";
+
+	sm_gc_config_init(&cfg);
+	cfg.generations = SM_GC_GENERATIONS_ON;
+	cfg.compact = SM_GC_COMPACT_FULL;
+	ck_assert_ptr_null(sm_gc_create(&cfg, err, sizeof(err)));
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_str_eq(err, "gc.generations and gc.compact do not go together yet: set one");
+}
+END_TEST
+
+/* Off, stores take no slow path, and there is nothing to keep. */
+START_TEST(nothing_when_off)
+{
+	gc = GCTEST("gc.percent=0");
+	m = sm_mutator_attach(gc);
+	ck_assert_uint_eq(m->barrier, 0);
+	ck_assert_ptr_null(gc->remember.cards);
+	ck_assert_ptr_null(gc->gen.aged.marks);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+int main(void)
+{
+	return SM_SUITE("generations", 60, SM_LOOP(the_young_die_in_a_minor_cycle, 0, WAYS),
+			SM_LOOP(one_minor_cycle_makes_nothing_old, 0, WAYS),
+			SM_LOOP(the_old_die_in_a_major_cycle, 0, WAYS),
+			SM_LOOP(major_cycles_count_as_well, 0, WAYS),
+			SM_LOOP(the_old_are_not_marked_again, 0, WAYS),
+			SM_LOOP(an_empty_span_forgets, 0, WAYS),
+			SM_LOOP(what_the_old_lead_to_lives, 0, WAYS),
+			SM_LOOP(stored_before_the_promotion, 0, WAYS),
+			SM_LOOP(major_cycles_forget_nothing, 0, WAYS),
+			SM_LOOP(a_chain_behind_the_old, 0, WAYS),
+			SM_LOOP(wherever_the_pointer_lies, 0, WAYS),
+			SM_LOOP(a_thread_that_is_gone_is_remembered, 0, WAYS),
+			SM_LOOP(stored_while_a_cycle_is_on, 0, 7),
+			SM_LOOP(an_old_key_keeps_its_value, 0, WAYS),
+			SM_LOOP(finalizers_of_young_and_old, 0, WAYS),
+			SM_LOOP(the_verifier_finds_a_forgotten_edge, 0, 4),
+			SM_T(not_with_compaction), SM_T(nothing_when_off));
+}

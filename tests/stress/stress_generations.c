@@ -1,0 +1,146 @@
+/*
+ * Random graph operations on some threads against a shadow, under minor and major cycles that come
+ * one after the other, in an order of their own (gc.generations): what the shadow reaches is intact
+ * at every check, and the verifier, which looks for edges that no card tells of as well, finds
+ * nothing. Threads detach and attach again; of each graph most nodes grow old.
+ */
+#include <stdlib.h>
+
+#include "collector/gc_internal.h"
+#include "tests/support/graph.h"
+
+#define ROOTS	16
+#define THREADS 4
+
+struct shared {
+	struct sm_stress *s;
+	struct sm_gc *gc;
+	struct sm_graph_types types;
+	double until;
+	struct sm_rng rng; /* the control thread's: which kind the next cycle is */
+	_Atomic(uint64_t) steps;
+	_Atomic(uint32_t) stop;
+};
+
+struct worker {
+	struct shared *sh;
+	unsigned index;
+};
+
+/* On the control thread, before it decides. One in eight is a major one. */
+static void choose(void *ctx, enum sm_cycle_event event)
+{
+	struct shared *sh = ctx;
+
+	if (event == SM_CYCLE_BEGINS)
+		sh->gc->pacer.minor = sm_rng_below(&sh->rng, 8) != 0;
+}
+
+static void *ask_for_cycles(void *arg)
+{
+	struct shared *sh = arg;
+
+	while (sm_load_acquire(&sh->stop) == 0)
+		SM_MUST(sm__gc_collect_and_wait(sh->gc, NULL, false) == 0);
+	return NULL;
+}
+
+/* Some hundred steps, then a check of all that the shadow reaches. A frame of its own, so that the
+ * handle alone holds the table while the thread is away. */
+static SM_NOINLINE void play(struct shared *sh, struct sm_mutator *m, struct sm_graph *g,
+			     struct sm_handle *h)
+{
+	void **volatile table = sm_handle_get(h);
+
+	for (unsigned i = 0; i < 400; i++)
+		sm_graph_step(g, m, table);
+	sm_graph_check(g, table);
+	sm_fetch_add_relaxed(&sh->steps, 400);
+}
+
+static SM_NOINLINE struct sm_handle *new_table(struct sm_mutator *m, struct shared *sh)
+{
+	void **table = sm_new(m, sh->types.table);
+
+	SM_MUST(table != NULL);
+	return sm_handle_new(m, table);
+}
+
+static void *worker(void *arg)
+{
+	struct worker *w = arg;
+	struct shared *sh = w->sh;
+	struct sm_stress round = *sh->s;
+	struct sm_mutator *m = sm_mutator_attach(sh->gc);
+	struct sm_handle *h = new_table(m, sh);
+	struct sm_graph g;
+
+	SM_MUST(h != NULL);
+	round.seconds = sh->until;
+	sm_graph_init(&g, &sh->types, sh->s->seed, w->index, w->index == 0 ? 3000 : 300);
+	while (sm_stress_goes_on(&round)) {
+		play(sh, m, &g, h);
+		switch (sm_rng_below(&g.rng, 16)) {
+		case 0:
+			sm_mutator_detach(m);
+			m = sm_mutator_attach(sh->gc);
+			SM_MUST(m != NULL);
+			break;
+		case 1:
+			sm_blocking_enter(m);
+			sched_yield();
+			sm_blocking_leave(m);
+			break;
+		default: break;
+		}
+	}
+	play(sh, m, &g, h);
+	sm_handle_free(m, h);
+	sm_graph_fini(&g);
+	sm_mutator_detach(m);
+	return NULL;
+}
+
+static void run(struct sm_stress *s, double until, const char *keys)
+{
+	struct sm_gc *gc = sm_stress_gc(s, true, keys);
+	struct shared sh = {.s = s, .gc = gc, .until = until};
+	struct worker w[THREADS];
+	pthread_t t[THREADS], asker;
+	struct sm_gc_stats st;
+
+	sm_rng_seed(&sh.rng, s->seed, 4711);
+	sm_graph_types_init(&sh.types, gc, ROOTS);
+	SM_MUST(sm_gc_on_cycle(gc, choose, &sh) == 0);
+	asker = sm_stress_thread(ask_for_cycles, &sh);
+	for (unsigned i = 0; i < THREADS; i++) {
+		w[i] = (struct worker){.sh = &sh, .index = i};
+		t[i] = sm_stress_thread(worker, &w[i]);
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	sm_store_release(&sh.stop, 1);
+	pthread_join(asker, NULL);
+	SM_MUST(sm_gc_on_cycle(gc, NULL, NULL) == 0);
+	sm_gc_stats(gc, &st);
+	printf("  %s: %llu steps, %llu of %u cycles minor, %llu cards\n", keys,
+	       (unsigned long long)sh.steps, (unsigned long long)st.minors, st.cycles,
+	       (unsigned long long)st.total_remembered);
+	SM_MUST(st.verify_errors == 0);
+	SM_MUST(st.minors > 0);
+	sm_stress_end(gc);
+}
+
+int main(void)
+{
+	static const char *const ways[] = {"", ",gc.mode=stw", ",gc.mark=auto", ",cache.mode=cpu"};
+	struct sm_stress s;
+	char keys[100];
+
+	sm_stress_begin(&s, "stress_generations", 8);
+	for (unsigned i = 0; i < 4; i++, s.seed++) {
+		snprintf(keys, sizeof(keys), "gc.generations=on%s", ways[i]);
+		run(&s, s.seconds * (i + 1) / 4, keys);
+	}
+	return 0;
+}
