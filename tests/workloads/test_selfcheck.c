@@ -119,6 +119,20 @@ START_TEST(lru_cache_finds_an_overwritten_value)
 }
 END_TEST
 
+/* Nodes of a list that share an object. */
+START_TEST(young_garbage_finds_an_overwritten_node)
+{
+	const char *sound[] = {"size=1237", "burst=1", "live=1", "ops=100", NULL},
+		   *shared[] = {"size=1237", "burst=2", "live=1", "ops=100", NULL};
+
+	ck_assert_int_eq(run("young-garbage", sound), 0);
+	sm_sample_free(&sample);
+	ck_assert_int_eq(run("young-garbage", shared), -EIO);
+	ck_assert_msg(strstr(sample.error, "overwritten") != NULL, "%s", sample.error);
+	sm_sample_free(&sample);
+}
+END_TEST
+
 /* Two entries that share an object. */
 START_TEST(wide_array_finds_an_overwritten_entry)
 {
@@ -235,8 +249,9 @@ int main(void)
 		SM_T(file_cache_finds_an_overwritten_block), SM_T(footprint_finds_a_damaged_object),
 		SM_T(fragment_finds_an_overwritten_object), SM_T(mutate_finds_a_damaged_leaf),
 		SM_T(larson_finds_an_overwritten_object),
-		SM_T(lru_cache_finds_an_overwritten_value), SM_T(linked_list_finds_a_damaged_node),
-		SM_T(phases_find_an_overwritten_session),
+		SM_T(lru_cache_finds_an_overwritten_value),
+		SM_T(young_garbage_finds_an_overwritten_node),
+		SM_T(linked_list_finds_a_damaged_node), SM_T(phases_find_an_overwritten_session),
 		SM_T(wide_array_finds_an_overwritten_entry),
 		SM_LOOP(ring_finds_a_damaged_message, 0, 2));
 }

@@ -415,6 +415,28 @@ START_TEST(linked_list_stays)
 }
 END_TEST
 
+/* All that every backend's run checks: new lists, those that die old, and those that stay; the
+ * same counts on each. */
+START_TEST(young_garbage_stays_whole)
+{
+	EACH_BACKEND(b, "young-garbage")
+	for (int keep = 1; keep <= 100; keep *= 10) {
+		char text[96];
+
+		snprintf(text, sizeof(text), "live=500 burst=5 ops=20000 keep=%d threads=2 size=%d",
+			 keep, 16 + keep * 8);
+		ok("young-garbage", (enum sm_wl_backend)b, text,
+		   b == SM_WL_GC ? "gc.verify=1 gc.min_heap=1m gc.sync=1 gc.generations=on" : "");
+		ck_assert_int_eq(integer("ops"), 40000);
+		if (b == SM_WL_GC && keep > 1) {
+			ck_assert_int_gt(integer("minor_cycles"), 0);
+			ck_assert_int_lt(integer("minor_cycles"), integer("gc_cycles") + 1);
+		}
+		sm_sample_free(&sample);
+	}
+}
+END_TEST
+
 /* ---- bdwgc -------------------------------------------------------------------------------- */
 
 /* It collects, and its longest stop is no longer than all of them, nor these than its cycles. */
@@ -457,5 +479,5 @@ int main(void)
 			SM_T(gcbench_counts), SM_T(gcbench_refuses), SM_LOOP(handoff_arrives, 0, 3),
 			SM_T(handoff_refuses), SM_T(larson_replaces), SM_T(larson_refuses),
 			SM_T(lru_cache_hits), SM_T(strings_join), SM_T(linked_list_stays),
-			SM_T(bdwgc_tells_what_it_does));
+			SM_T(young_garbage_stays_whole), SM_T(bdwgc_tells_what_it_does));
 }
