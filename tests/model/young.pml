@@ -1,0 +1,226 @@
+/*
+ * young.pml: the remembered set of gc.generations, beside mutators that store while objects grow old
+ * (collector/remember.h, generation.h).
+ *
+ * An object X, always in reach, has one slot and one card. NY objects are born one after the other; a mutator holds at
+ * most one of them on its stack, stores it into X's slot, loads it back, drops it. The collector runs CYCLES cycles, each
+ * minor or major: barrier on, BLACK (born black), SCAN (stacks), then X itself if it is white, and its card if it is set
+ * and X is old; in any order with what the mutators do. A flush of what the barrier recorded, barrier off; then the sweep:
+ * what has no mark is freed, aged' = mark, mark' = mark and aged; RETIRE (born white) after it.
+ *
+ * A store is its parts: what the barrier records, the card, the slot; and a card is lowered by a compare and swap.
+ * Handshakes are asked for together, and each mutator answers between two of its operations.
+ *
+ * Safety: nothing that X's slot, a stack leads to is freed; and when a cycle begins, an old X that leads to a young object
+ * has its card set.
+ *
+ * MUTANT: 1 a store sets no card, 2 a card counts for one cycle, 3 the card is lowered by a plain store, 4 only a store
+ * into an old X sets the card, 5 the card is looked at before the barrier is on, 6 a major cycle clears the card.
+ * OLD: X is old when it begins.
+ */
+#ifndef MUTANT
+#define MUTANT 0
+#endif
+#ifndef CYCLES
+#define CYCLES 3
+#endif
+#ifndef NY
+#define NY 2
+#endif
+#ifndef NM
+#define NM 2
+#endif
+
+#define NONE 0 /* no object; X is not numbered */
+
+byte slot;                                     /* of X */
+byte card = 0;                                 /* 0, 1 seen, 2 stored */
+#ifdef OLD
+bool xmark = true, xaged = true;
+#else
+bool xmark, xaged;
+#endif
+bool born[NY + 1], freed[NY + 1], mark[NY + 1], aged[NY + 1];
+byte stack[NM];
+bool barrier[NM], black[NM], scanned[NM];
+bool rec[NY + 1];                              /* in some buffer */
+byte op;                                       /* what is asked for: 1 on, 2 black, 3 scan, 4 off, 5 retire */
+bool asked[NM];
+bool over;
+byte next = 1;                                 /* of the objects, that to be born */
+
+inline shade(o) { if :: o != NONE -> mark[o] = true :: else fi }
+inline record(o) { if :: o != NONE -> rec[o] = true :: else fi }
+
+inline answer()
+{
+	atomic {
+		asked[me] ->
+		if
+		:: op == 1 -> barrier[me] = true; scanned[me] = false
+		:: op == 2 -> black[me] = true
+		:: op == 3 -> shade(stack[me]); scanned[me] = true
+		:: op == 4 -> barrier[me] = false
+		:: op == 5 -> black[me] = false
+		:: op == 0 -> skip
+		fi;
+		asked[me] = false
+	}
+}
+
+active [NM] proctype Mutator()
+{
+	byte me = _pid, old;
+
+end:	do
+	:: over -> break
+	:: answer()
+	:: atomic { !over && next <= NY && stack[me] == NONE ->
+		born[next] = true; mark[next] = black[me]; stack[me] = next; next++ }
+	:: !over && stack[me] != NONE ->
+		/* sm_store(&X->slot, stack[me]) */
+		if
+		:: barrier[me] -> old = slot; record(old); if :: !scanned[me] -> record(stack[me]) :: else fi
+		:: else
+		fi;
+#if MUTANT == 4
+		if :: xmark && xaged -> card = 2 :: else fi;
+#elif MUTANT != 1
+		card = 2;
+#endif
+		slot = stack[me];
+		stack[me] = NONE
+	:: atomic { !over && stack[me] == NONE && slot != NONE -> stack[me] = slot; assert(!freed[stack[me]]) }
+	:: !over && slot != NONE ->
+		/* sm_store(&X->slot, NULL): no card */
+		if
+		:: barrier[me] -> old = slot; record(old)
+		:: else
+		fi;
+		slot = NONE
+	:: atomic { stack[me] != NONE -> stack[me] = NONE }
+	od
+}
+
+inline handshake(what)
+{
+#if NM == 1
+	atomic { op = what; asked[0] = true };
+	!asked[0]
+#else
+	atomic { op = what; asked[0] = true; asked[1] = true };
+	!asked[0] && !asked[1]
+#endif
+}
+
+/* What is recorded is marked. (Objects have no slots of their own.) */
+inline flush()
+{
+	d_step {
+		o = 1;
+		do
+		:: o <= NY -> mark[o] = mark[o] || rec[o]; rec[o] = false; o++
+		:: else -> break
+		od;
+		o = 0
+	}
+}
+
+inline look_at_card()
+{
+	seen = card;
+	if
+	:: seen != 0 && xmark && xaged ->
+		atomic { o = slot; shade(o); o = 0 }
+	:: else
+	fi;
+	if
+	:: seen == 0 -> skip
+	:: else ->
+#if MUTANT == 2
+		seen = 1; /* as if it were the second time */
+		atomic { if :: card != 0 -> card = 0 :: else fi }
+#elif MUTANT == 3
+		/* X has not lived through a sweep, or it was seen: 0 */
+		if
+		:: seen == 2 && xaged -> card = 1
+		:: else -> card = 0
+		fi
+#else
+		atomic {
+			if
+			:: card == seen -> card = (seen == 2 && xaged -> 1 : 0)
+			:: else
+			fi
+		}
+#endif
+	fi
+}
+
+/* All else has ended: one step. */
+inline sweep()
+{
+	d_step {
+		o = 1;
+		do
+		:: o <= NY ->
+			if
+			:: born[o] && !freed[o] && !mark[o] ->
+				freed[o] = true;
+				assert(slot != o && stack[0] != o && stack[NM - 1] != o)
+			:: else
+			fi;
+			seen = mark[o];
+			mark[o] = mark[o] && aged[o];
+			aged[o] = seen;
+			o++
+		:: else -> break
+		od;
+		seen = xmark;
+		xmark = xmark && xaged;
+		xaged = seen;
+		o = 0;
+		seen = 0
+	}
+}
+
+active proctype Collector()
+{
+	byte n = 0, seen = 0, o = 0;
+	bool minor;
+
+	do
+	:: n == CYCLES -> break
+	:: else ->
+		n++;
+		if
+		:: minor = true
+		:: minor = false; d_step { xmark = false; o = 1; do :: o <= NY -> mark[o] = false; o++ :: else -> break od; o = 0 }
+		fi;
+#if MUTANT == 5
+		if :: minor -> look_at_card() :: else fi;
+#endif
+		handshake(1);
+		handshake(2);
+		handshake(3);
+#if MUTANT != 5
+		if :: minor -> look_at_card() :: else fi;
+#endif
+#if MUTANT == 6
+		if :: minor :: else -> card = 0 fi;
+#endif
+		/* X is a root's: scanned if it is white. */
+		if
+		:: !xmark -> xmark = true; atomic { o = slot; shade(o); o = 0 }
+		:: else
+		fi;
+		/* The round that found nothing: what is recorded then is black. */
+		handshake(0);
+		flush();
+		handshake(4);
+		flush();
+		sweep();
+		handshake(5)
+	od;
+	over = true
+}
