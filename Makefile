@@ -292,6 +292,11 @@ bench-scankernel: $(B)/tests/bench_scankernel ## kernels of gc.mark=spans by siz
 bench-refs: $(B)/tests/bench_refs ## waits for weak references, handles, roots, finalizers beside cycles (N=, SECONDS=)
 	@$(B)/tests/bench_refs $(or $(N),1000000) $(or $(SECONDS),5)
 
+.PHONY: bench-generations
+bench-generations: all $(B)/tests/bench_store ## what gc.generations costs a store, and does to workloads (REPS=)
+	@tests/setup/deps.sh bench
+	@python3 tests/bench/generations.py $(B) $(or $(REPS),5)
+
 bench-alloc: ## malloc and free beside current mallocs: one table; installs or builds them (ROUNDS=, SCALE=, ONLY=)
 	@tests/setup/deps.sh bench
 	@$(MAKE) --no-print-directory all $(B)/tests/bench_alloc
