@@ -130,11 +130,6 @@ void sm__gen_begin(struct sm_gc *gc, struct sm_cycle *c)
 
 /* ---- a span ------------------------------------------------------------------------------- */
 
-bool sm__gen_has_aged(const struct sm_gc *gc, uintptr_t p)
-{
-	return sm_mark_test(&gc->gen.aged, p);
-}
-
 /* Marks that windows left behind, on slots that are free. */
 static SM_COLD void drop_returned(struct sm_gc *gc, const struct sm_span *s, const uint64_t *marks)
 {

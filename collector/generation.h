@@ -71,9 +71,6 @@ void sm__gen_forget(struct sm_gc *gc);
 void sm__gen_sweep_span(struct sm_gc *gc, const struct sm_span *s, const uint64_t *marks,
 			unsigned live, bool returned);
 
-/* Has the object at p lived through a sweep? */
-bool sm__gen_has_aged(const struct sm_gc *gc, uintptr_t p);
-
 /* Tells fn of all runs of units [from, end) that the heap has reached, without a lock held. */
 void sm__gen_each_reached(struct sm_gc *gc, void (*fn)(void *ctx, size_t from, size_t end),
 			  void *ctx);

@@ -36,6 +36,10 @@ bool sm__remember_has(const struct sm_gc *gc, uintptr_t slot)
 
 /* ---- what lies on a card ------------------------------------------------------------------ */
 
+_Static_assert(SM_CARD_BYTES >> SM_MARK_SHIFT == 8, "a card has a byte of the maps' words");
+
+#define AHEAD 16 /* cards from one that is looked at to those that are asked for */
+
 struct look {
 	struct sm_gc *gc;
 	struct sm_marker *k;
@@ -53,7 +57,7 @@ static enum held look_at_object(struct look *l, struct sm_span *s, uintptr_t obj
 	uintptr_t from = object > lo ? object : lo;
 
 	end = end < lo + SM_CARD_BYTES ? end : lo + SM_CARD_BYTES;
-	if (!sm__gen_has_aged(l->gc, object))
+	if (!sm_mark_test(&l->gc->gen.aged, object))
 		return HELD_NOTHING;
 	if (!sm_mark_test(&l->gc->range, object))
 		return HELD_AGED;
@@ -74,13 +78,25 @@ static enum held look_at_large(struct look *l, struct sm_span *s, uintptr_t lo)
 	return look_at_object(l, s, start, end, lo);
 }
 
+/* Does an aged object begin on the card at lo, which has a byte of a word of the map? */
+static bool any_aged_begins(const struct sm_gc *gc, uintptr_t lo)
+{
+	uint64_t word = sm_load_relaxed(sm_mark_word(&gc->gen.aged, lo));
+
+	return (uint8_t)(word >> ((lo - gc->gen.aged.base) >> SM_MARK_SHIFT & 63)) != 0;
+}
+
 static enum held look_at_small(struct look *l, struct sm_span *s, uintptr_t lo)
 {
 	uintptr_t base = sm_span_base(&l->gc->range, s);
 	uint32_t slot = (uint32_t)(((lo - base) * (uint64_t)s->recip) >> 32);
 	enum held most = HELD_NOTHING;
+	uint32_t last = s->nslots;
 
-	for (; slot < s->nslots; slot++) {
+	/* Most cards are those of new objects. */
+	if (!any_aged_begins(l->gc, lo))
+		last = slot + 1;
+	for (; slot < last; slot++) {
 		uintptr_t object = base + (uintptr_t)slot * s->slot_bytes;
 		enum held held;
 
@@ -122,19 +138,69 @@ static void visit_card(struct look *l, size_t card)
 	held = look_at_card(l, l->gc->range.base + (card << SM_CARD_SHIFT));
 	l->cards += held == HELD_OLD;
 	/* Fails if a store has set it anew. */
-	(void)atomic_compare_exchange_strong_explicit(
-		at, &was, was == SM_CARD_STORED && held != HELD_NOTHING ? SM_CARD_SEEN : 0,
-		memory_order_relaxed, memory_order_relaxed);
+	(void)sm_cas_relaxed(at, &was,
+			     was == SM_CARD_STORED && held != HELD_NOTHING ? SM_CARD_SEEN : 0);
 }
 
+/* Does the aged object that reaches over lo begin in front of it? */
+static bool aged_reaches_over(const struct sm_gc *gc, uintptr_t lo)
+{
+	const struct sm_span *s = &gc->range.spans[(lo - gc->range.base) >> SM_UNIT_SHIFT];
+	uintptr_t base, object;
+	uint8_t state;
+
+	s -= __atomic_load_n(&s->back, __ATOMIC_RELAXED);
+	state = sm_load_acquire(&s->state);
+	base = object = sm_span_base(&gc->range, s);
+	if (state == SM_SPAN_SMALL)
+		object += (((lo - base) * (uint64_t)s->recip) >> 32) * s->slot_bytes;
+	else if (state != SM_SPAN_LARGE)
+		return false;
+	return object < lo && sm_mark_test(&gc->gen.aged, object);
+}
+
+/* The cards at which nothing aged lies, eight together: cleared, unless a store has set one anew.
+ */
+static bool clear_eight(struct look *l, size_t card, uint64_t was)
+{
+	_Atomic(uint64_t) *at = (_Atomic(uint64_t) *)&l->gc->remember.cards[card];
+	uintptr_t lo = l->gc->range.base + (card << SM_CARD_SHIFT);
+
+	if (sm_load_relaxed(sm_mark_word(&l->gc->gen.aged, lo)) != 0 ||
+	    aged_reaches_over(l->gc, lo))
+		return false;
+	return sm_cas_relaxed(at, &was, 0);
+}
+
+/* Asks for what eight cards hold, if they will be looked at. */
+static void ask_for_eight(struct look *l, size_t card)
+{
+	uint64_t set = sm_load_relaxed((const _Atomic(uint64_t) *)&l->gc->remember.cards[card]);
+	const char *lo = (const char *)l->gc->range.base + (card << SM_CARD_SHIFT);
+
+	if (set == 0 || sm_load_relaxed(sm_mark_word(&l->gc->gen.aged, (uintptr_t)lo)) == 0)
+		return;
+	for (; set != 0; set >>= 8, lo += SM_CARD_BYTES) {
+		if ((set & 0xff) == 0)
+			continue;
+		SM_PREFETCH_R(lo);
+		SM_PREFETCH_R(lo + SM_CACHELINE);
+	}
+}
+
+/* Eight at a time: a word of the maps has as many, and a unit some words. */
 static void visit_cards(void *ctx, size_t from, size_t end)
 {
 	struct look *l = ctx;
 	const unsigned shift = SM_UNIT_SHIFT - SM_CARD_SHIFT;
 
-	/* Eight at a time: a unit has as many, or a multiple. */
 	for (size_t card = from << shift; card < end << shift; card += 8) {
-		if (sm_load_relaxed((_Atomic(uint64_t) *)&l->gc->remember.cards[card]) == 0)
+		uint64_t set =
+			sm_load_relaxed((const _Atomic(uint64_t) *)&l->gc->remember.cards[card]);
+
+		if (card + AHEAD < end << shift)
+			ask_for_eight(l, card + AHEAD);
+		if (set == 0 || clear_eight(l, card, set))
 			continue;
 		for (unsigned i = 0; i < 8; i++)
 			visit_card(l, card + i);

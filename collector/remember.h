@@ -2,10 +2,10 @@
  * remember.h: the remembered set of gc.generations: where old objects may hold pointers to young
  * ones.
  *
- * Cards: one byte for 512 bytes of the heap's range. A store of a pointer into an object sets the
+ * Cards: one byte for 128 bytes of the heap's range. A store of a pointer into an object sets the
  * byte of its slot to CARD_STORED, whatever the age of the object and of what it points to: no test
  * but that the slot is no root's. A minor cycle looks, card by card, at the objects in those that
- * are set, the old ones, and there at the words that lie in the card: of a large array 64 words.
+ * are set, the old ones, and there at the words that lie in the card: of a large array 16 words.
  *
  * A card counts for two minor cycles, because an object is old after two (generation.h):
  *
@@ -53,7 +53,9 @@
 struct sm_gc;
 struct sm_marker;
 
-#define SM_CARD_SHIFT  9
+/* New objects lie in the holes between old ones, and set the cards of these as well: with 512 bytes
+ * a minor cycle of `young-garbage` read half of what is old. */
+#define SM_CARD_SHIFT  7
 #define SM_CARD_BYTES  (1u << SM_CARD_SHIFT)
 #define SM_CARD_SEEN   1u
 #define SM_CARD_STORED 2u

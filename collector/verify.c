@@ -333,7 +333,7 @@ static bool is_forgotten(struct verifier *v, struct sm_span *s, uintptr_t object
 	if (to == 0 || s->layout->kind == SM_SCAN_CONSERVATIVE || !has_aged(v, object) ||
 	    !is_pointer_of(v, s, object, i) || object_at(v, to, true, &in) != to)
 		return false;
-	return !has_aged(v, to) && v->gc->remember.cards[(at - v->gc->range.base) / 512] == 0;
+	return !has_aged(v, to) && v->gc->remember.cards[(at - v->gc->range.base) / 128] == 0;
 }
 
 static void trace_all(struct verifier *v)

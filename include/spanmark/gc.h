@@ -426,7 +426,7 @@ struct sm_gc_stats {
 	 * objects scanned there: alone in their span, with others one by one, by the kernel. */
 	uint64_t total_spans, total_span_alone, total_span_sparse, total_span_dense;
 	/* Since version 4, with gc.generations: of the cycles, those that were minor; objects that
-	 * these marked; cards of 512 bytes in which they looked for pointers to young objects. */
+	 * these marked; cards of 128 bytes in which they looked for pointers to young objects. */
 	uint64_t minors, total_minor_objects, total_minor_bytes, total_remembered;
 	uint64_t old_bytes; /* at the end of the last cycle but what that one made old */
 };

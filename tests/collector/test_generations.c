@@ -10,8 +10,13 @@
 #include "tests/support/skip.h"
 #include "tests/support/step.h"
 
-/* Dead objects must be found so only where no stale word of a frame keeps one. */
-#define SURE (!SM_ASAN)
+/* Dead objects must be found so only where no stale word of a frame keeps one: instrumented frames,
+ * and those that are not optimized, keep copies of everything. */
+#if defined(__OPTIMIZE__)
+#define SURE (!SM_ASAN && !SM_TSAN)
+#else
+#define SURE 0
+#endif
 
 static struct sm_gc *gc;
 static struct sm_mutator *m;
@@ -71,7 +76,7 @@ static void major(void)
 	ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
 }
 
-static bool is_old(uintptr_t hidden)
+static SM_NOINLINE bool is_old(uintptr_t hidden)
 {
 	return sm_mark_test(&gc->range, ~hidden);
 }
@@ -90,15 +95,21 @@ static uintptr_t old_object(const struct sm_type *type, unsigned at)
 
 /* ---- age ---------------------------------------------------------------------------------- */
 
+/* Of several: addresses of the last may lie in frames that go on. */
 START_TEST(the_young_die_in_a_minor_cycle)
 {
-	struct sm_weak *w;
+	struct sm_weak *w[20];
+	unsigned alive = 0;
 
 	setup(_i);
-	(void)step_hidden(m, node, &w);
+	for (int i = 0; i < 20; i++)
+		(void)step_hidden(m, node, &w[i]);
 	minor();
-	ck_assert(!SURE || !step_alive(m, w));
-	sm_weak_free(m, w);
+	for (int i = 0; i < 20; i++) {
+		alive += step_alive(m, w[i]);
+		sm_weak_free(m, w[i]);
+	}
+	ck_assert_uint_le(alive, SURE ? 3 : 20);
 	teardown();
 }
 END_TEST
@@ -207,7 +218,7 @@ START_TEST(an_empty_span_forgets)
 	minor();
 	for (int i = 0; i < 20; i++) {
 		y = step_hidden(m, own, &w);
-		ck_assert(!sm__gen_has_aged(gc, ~y));
+		ck_assert(!sm_mark_test(&gc->gen.aged, ~y));
 		step_link(m, &root[0], y);
 		minor();
 		sm_store(m, &root[0], NULL);
@@ -221,6 +232,11 @@ END_TEST
 
 /* ---- remembered --------------------------------------------------------------------------- */
 
+static SM_NOINLINE bool is_whole(uintptr_t hidden)
+{
+	return ((uintptr_t *)~hidden)[2] == 0xfeed;
+}
+
 /* y, young, hangs on an old object alone: it lives through minor cycles until it is old, and dies
  * as soon as nothing leads to it and a cycle looks. */
 static void must_live(struct sm_weak *w, uintptr_t y)
@@ -228,7 +244,7 @@ static void must_live(struct sm_weak *w, uintptr_t y)
 	for (int i = 0; i < 4; i++) {
 		minor();
 		ck_assert(step_alive(m, w));
-		ck_assert_uint_eq(((uintptr_t *)~y)[2], 0xfeed);
+		ck_assert(is_whole(y));
 	}
 	ck_assert(is_old(y));
 }
@@ -452,6 +468,11 @@ END_TEST
 
 /* ---- beside the heap ---------------------------------------------------------------------- */
 
+static SM_NOINLINE struct sm_ephemeron *tie(uintptr_t key, uintptr_t value)
+{
+	return sm_ephemeron_new(m, (void *)~key, (void *)~value);
+}
+
 START_TEST(an_old_key_keeps_its_value)
 {
 	struct sm_ephemeron *e, *young;
@@ -461,9 +482,8 @@ START_TEST(an_old_key_keeps_its_value)
 	setup(_i);
 	x = old_object(node, 0);
 	y = step_hidden(m, node, &w);
-	e = sm_ephemeron_new(m, (void *)~x, (void *)~y);
-	young = sm_ephemeron_new(m, (void *)~step_hidden(m, node, NULL),
-				 (void *)~step_hidden(m, node, &v));
+	e = tie(x, y);
+	young = tie(step_hidden(m, node, NULL), step_hidden(m, node, &v));
 	ck_assert(e != NULL && young != NULL);
 	must_live(w, y);
 	ck_assert(sm_ephemeron_get(m, e) == (void *)~y);
@@ -486,6 +506,11 @@ static void finalize(void *ctx, struct sm_mutator *own, void *object)
 	sm_fetch_add_relaxed(&finalized, 1);
 }
 
+static SM_NOINLINE void set_finalizer(uintptr_t object)
+{
+	ck_assert_int_eq(sm_finalizer_set(m, (void *)~object, finalize, NULL, NULL), 0);
+}
+
 START_TEST(finalizers_of_young_and_old)
 {
 	uintptr_t x, y;
@@ -493,8 +518,8 @@ START_TEST(finalizers_of_young_and_old)
 	setup(_i);
 	x = old_object(node, 0);
 	y = step_hidden(m, node, NULL);
-	ck_assert_int_eq(sm_finalizer_set(m, (void *)~x, finalize, NULL, NULL), 0);
-	ck_assert_int_eq(sm_finalizer_set(m, (void *)~y, finalize, NULL, NULL), 0);
+	set_finalizer(x);
+	set_finalizer(y);
 	sm_store(m, &root[0], NULL);
 	minor();
 	sm_finalizer_wait(gc, m);
