@@ -125,12 +125,26 @@ void sm__barrier_record(struct sm_mutator *m, void *p)
 		record(m, p);
 }
 
+/* Before the value is stored: armed.h. */
+SM_INLINE void note_slot(struct sm_mutator *m, void **slot, void *value)
+{
+	struct sm_gc *gc = m->gc;
+	uintptr_t off = (uintptr_t)value - gc->range.base;
+
+	if ((m->barrier & SM__BARRIER_SLOTS) != 0 && off < gc->range.bytes &&
+	    (sm_load_relaxed(&gc->unit_flags[off >> SM_UNIT_SHIFT]) & SM_UNIT_CANDIDATE))
+		sm__armed_note(gc, &m->priv->marker.slots, (uintptr_t)slot, (uintptr_t)value);
+}
+
 void sm_store_slow(struct sm_mutator *m, void **slot, void *value)
 {
-	if (sm__marking(m)) {
-		record(m, sm_load_dependent(atomic_slot(slot)));
-		if (!m->priv->stack_black)
-			record(m, value);
+	if (m->barrier & (SM__BARRIER_MARK | SM__BARRIER_SLOTS)) {
+		if (sm__marking(m)) {
+			record(m, sm_load_dependent(atomic_slot(slot)));
+			if (!m->priv->stack_black)
+				record(m, value);
+		}
+		note_slot(m, slot, value);
 		sm__delay(m->gc);
 	}
 	remember(m, slot, value);
@@ -143,13 +157,13 @@ bool sm_cas(struct sm_mutator *m, void **slot, void **expected, void *value)
 	SM__CHECK_CALL(m, "sm_cas");
 	/* What a successful exchange deletes is *expected; recording it in vain keeps garbage for a
 	 * cycle. */
-	if (SM_UNLIKELY(sm__marking(m))) {
-		record(m, *expected);
+	if (SM_UNLIKELY(m->barrier)) {
+		sm__barrier_record(m, *expected);
 		if (!m->priv->stack_black)
-			record(m, value);
-	}
-	if (SM_UNLIKELY(m->barrier))
+			sm__barrier_record(m, value);
+		note_slot(m, slot, value);
 		remember(m, slot, value);
+	}
 	return atomic_compare_exchange_strong_explicit(atomic_slot(slot), expected, value,
 						       memory_order_seq_cst, memory_order_seq_cst);
 }
@@ -161,14 +175,13 @@ void *sm_exchange(struct sm_mutator *m, void **slot, void *value)
 	SM__CHECK_CALL(m, "sm_exchange");
 	if (SM_LIKELY(!m->barrier))
 		return atomic_exchange_explicit(atomic_slot(slot), value, memory_order_seq_cst);
-	remember(m, slot, value);
-	if (!sm__marking(m))
-		return atomic_exchange_explicit(atomic_slot(slot), value, memory_order_seq_cst);
 	if (!m->priv->stack_black)
-		record(m, value);
+		sm__barrier_record(m, value);
+	note_slot(m, slot, value);
+	remember(m, slot, value);
 	old = atomic_exchange_explicit(atomic_slot(slot), value, memory_order_seq_cst);
 	/* After the fact, but before the next safepoint: no acknowledgement can lie in between. */
-	record(m, old);
+	sm__barrier_record(m, old);
 	return old;
 }
 

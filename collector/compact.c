@@ -38,28 +38,57 @@ static void add_compaction(struct sm_compaction *to, const struct sm_compaction 
 	to->regions_after += n->regions_after;
 	to->objects += n->objects;
 	to->evacuated += n->evacuated;
+	to->slots_noted += n->slots_noted;
 	to->slices += n->slices;
 }
 
-static void publish(struct sm_gc *gc, const struct sm_compaction *n, unsigned errors)
+static void trace_compaction(const struct sm_gc *gc, const struct sm_compaction *n,
+			     uint64_t longest_ns)
+{
+	uint64_t pinned = 0;
+
+	for (unsigned i = 0; i < SM_PIN_CAUSES; i++)
+		pinned += n->pinned_objects[i];
+	if (gc->config.trace)
+		sm__say("compaction: stopped %.3f ms, at most %.3f at a time, %llu of %llu spans "
+			"evacuated, "
+			"moved %llu "
+			"objects of %.1f MiB, pinned %llu, 2 MiB in use %llu -> %llu, released "
+			"%.1f MiB",
+			(double)n->stopped_ns / 1e6, (double)longest_ns / 1e6,
+			(unsigned long long)n->candidates, (unsigned long long)n->spans,
+			(unsigned long long)n->moved_objects, (double)n->moved_bytes / SM_MIB,
+			(unsigned long long)pinned, (unsigned long long)n->regions_before,
+			(unsigned long long)n->regions_after, (double)n->released_bytes / SM_MIB);
+}
+
+void sm__compact_publish(struct sm_gc *gc, const struct sm_compaction *n, uint64_t longest_ns,
+			 unsigned errors)
 {
 	struct sm_gc_compact_stats *s = &gc->compact.stats;
 
 	sm_lock_acquire(&gc->stats_lock);
 	s->compactions++;
-	if (n->stopped_ns > s->stopped_max_ns)
-		s->stopped_max_ns = n->stopped_ns;
+	if (longest_ns > s->stopped_max_ns)
+		s->stopped_max_ns = longest_ns;
 	s->last = *n;
 	add_compaction(&s->total, n);
 	gc->stats.verify_errors += errors;
 	sm_lock_release(&gc->stats_lock);
+	trace_compaction(gc, n, longest_ns);
 }
 
 void sm_gc_compact_stats(struct sm_gc *gc, struct sm_gc_compact_stats *out)
 {
+	struct sm_gc_stall slices;
+
 	sm_lock_acquire(&gc->stats_lock);
 	*out = gc->compact.stats;
+	sm__stall_summary(&gc->compact.slices, &slices);
 	sm_lock_release(&gc->stats_lock);
+	out->slice_p50_ns = slices.p50_ns;
+	out->slice_p99_ns = slices.p99_ns;
+	out->slice_max_ns = slices.max_ns;
 	out->version = SM_GC_COMPACT_STATS_VERSION;
 }
 
@@ -85,23 +114,6 @@ void sm__compact_tell(struct sm_gc *gc, bool begins)
 {
 	if (gc->compact.told)
 		gc->compact.told(gc->compact.told_ctx, begins);
-}
-
-static void trace_compaction(const struct sm_gc *gc, const struct sm_compaction *n)
-{
-	uint64_t pinned = 0;
-
-	for (unsigned i = 0; i < SM_PIN_CAUSES; i++)
-		pinned += n->pinned_objects[i];
-	if (gc->config.trace)
-		sm__say("compaction: stopped %.3f ms, %llu of %llu spans evacuated, moved %llu "
-			"objects of %.1f MiB, pinned %llu, 2 MiB in use %llu -> %llu, released "
-			"%.1f MiB",
-			(double)n->stopped_ns / 1e6, (unsigned long long)n->candidates,
-			(unsigned long long)n->spans, (unsigned long long)n->moved_objects,
-			(double)n->moved_bytes / SM_MIB, (unsigned long long)pinned,
-			(unsigned long long)n->regions_before, (unsigned long long)n->regions_after,
-			(double)n->released_bytes / SM_MIB);
 }
 
 /* ---- the stop ------------------------------------------------------------------------------ */
@@ -132,7 +144,7 @@ static void check_at_rest(struct sm_gc *gc)
 
 /* All that was reachable is, and no word leads to where an object was. There may be more: a stale
  * word of a stack that led to a free slot leads to what has come there. */
-static unsigned verify_moved(struct sm_gc *gc, size_t before)
+unsigned sm__compact_verify(struct sm_gc *gc, size_t before)
 {
 	unsigned errors = sm__verify_moved_stw(gc);
 
@@ -165,7 +177,7 @@ static unsigned move_stopped(struct sm_gc *gc, struct sm_compaction *n)
 		sm__compact_patch(&v);
 	}
 	if (gc->config.verify)
-		errors += verify_moved(gc, before);
+		errors += sm__compact_verify(gc, before);
 	sm__compact_plan_give(&v);
 	*n = v.n;
 	return errors;
@@ -193,16 +205,48 @@ static void compact_full(struct sm_gc *gc)
 	/* A program that asks for this wants the memory elsewhere. */
 	n.released_bytes = sm__scavenge(&gc->heap->pages, 0);
 	sm__compact_tell(gc, false);
-	publish(gc, &n, errors);
-	trace_compaction(gc, &n);
+	sm__compact_publish(gc, &n, n.stopped_ns, errors);
 }
 
-void sm__compact_if_wanted(struct sm_gc *gc)
+/* gc.mode=stw: no barrier could note slots between two cycles, so all moves in one stop. Due: what
+ * spans hold beside what lives is so many per cent of the heap. */
+static bool is_due(struct sm_gc *gc)
+{
+	size_t in_use, dirty, live = gc->cycle.heap_marked;
+
+	sm__pageheap_resident(&gc->heap->pages, &in_use, &dirty);
+	return gc->config.compact == SM_GC_COMPACT_FORCE ||
+	       (gc->config.compact == SM_GC_COMPACT_AUTO && in_use > live &&
+		in_use - live >= in_use / 100 * gc->config.compact_percent);
+}
+
+/* Whether or not it is worth its while, where it was asked for. */
+static void choose(struct sm_gc *gc, bool wanted)
+{
+	bool all = wanted || gc->config.compact == SM_GC_COMPACT_FORCE;
+
+	gc->armed.release = all;
+	if (sm__armed_choose(gc, all ? 0 : gc->config.compact_percent) != 0)
+		sm_store_relaxed(&gc->compact.failed, 1);
+	else if (wanted && gc->armed.ncandidates == 0)
+		sm__compact_publish(gc, &gc->armed.n, 0, 0);
+}
+
+void sm__compact_behind(struct sm_gc *gc)
 {
 	uint64_t cycle = sm_load_relaxed(&gc->cycles_started);
+	bool wanted = sm_load_seqcst(&gc->compact.wanted[cycle % 2]) == cycle;
 
-	if (sm_load_seqcst(&gc->compact.wanted[cycle % 2]) == cycle)
-		compact_full(gc);
+	if (gc->config.compact == SM_GC_COMPACT_OFF)
+		return;
+	if (gc->config.compact == SM_GC_COMPACT_FULL || gc->config.mode == SM_GC_STW) {
+		if (wanted || is_due(gc))
+			compact_full(gc);
+		return;
+	}
+	sm_store_relaxed(&gc->compact.failed, 0);
+	sm__armed_evacuate(gc);
+	choose(gc, wanted);
 }
 
 int sm_collect_compact(struct sm_gc *gc, struct sm_mutator *m)

@@ -1,5 +1,7 @@
 /*
  * compact.h: compaction: objects move together, so that spans, and whole huge pages, come free.
+ * What follows is said of gc.compact=full; armed.h has what is different where objects move a few
+ * at a time (gc.compact=auto|force).
  *
  * gc.compact=full is the simple kind, and the one to compare others with. The control thread does
  * all of it, between two cycles, with the world stopped:
@@ -61,6 +63,7 @@
 #include "allocator/base/lock.h"
 #include "allocator/pages/span.h"
 #include "collector/cell_index.h"
+#include "collector/stall.h"
 #include "spanmark/gc.h"
 
 /* So far in front of an object a word pins it. Slots have as many bytes at least. */
@@ -90,6 +93,7 @@ struct sm_compact {
 	void *told_ctx;
 	/* under stats_lock */
 	struct sm_gc_compact_stats stats;
+	struct sm_stall_hist slices;
 };
 
 void sm__compact_init(struct sm_gc *gc);
@@ -101,8 +105,9 @@ void sm__pins_each(struct sm_gc *gc, void (*fn)(void *ctx, uintptr_t object), vo
 /* Has fn told of the compactions; before there is one. */
 void sm__compactions_tell(struct sm_gc *gc, sm__compaction_fn *fn, void *ctx);
 
-/* Control thread, when the cycle is swept: moves objects, if that was asked for. */
-void sm__compact_if_wanted(struct sm_gc *gc);
+/* Control thread, when the cycle is swept: moves objects, if that was asked for or is due, and
+ * chooses which are to move behind the next one. */
+void sm__compact_behind(struct sm_gc *gc);
 
 /* For the verifier, while the world is stopped after a move: does addr lie in an object's slot from
  * which the object has gone? */

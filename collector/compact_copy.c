@@ -16,23 +16,30 @@ static struct sm_span *room_span(const struct sm_move *v, const struct room *roo
 	return sm__plan_span(v->gc, &room->bin->spans[room->at]);
 }
 
+bool sm__compact_take_slot(struct sm_span *s, unsigned *word, uint32_t *slot)
+{
+	for (; *word < (s->nslots + 63u) / 64; ++*word) {
+		uint64_t used = sm_load_relaxed(&s->alloc[*word]);
+		unsigned i = used == ~(uint64_t)0 ? 64 : (unsigned)__builtin_ctzll(~used);
+
+		*slot = *word * 64 + i;
+		if (i == 64 || *slot >= s->nslots)
+			continue;
+		sm_store_relaxed(&s->alloc[*word], used | (uint64_t)1 << i);
+		sm_store_relaxed(&s->nalloc, (uint16_t)(sm_load_relaxed(&s->nalloc) + 1));
+		return true;
+	}
+	return false;
+}
+
 /* A free slot, allocated; there is one. */
 static struct sm_span *take_slot(struct sm_move *v, struct room *room, uint32_t *slot)
 {
 	for (;;) {
 		struct sm_span *s = room_span(v, room);
 
-		for (; room->word < (s->nslots + 63u) / 64; room->word++) {
-			uint64_t used = sm_load_relaxed(&s->alloc[room->word]);
-			unsigned i = used == ~(uint64_t)0 ? 64 : (unsigned)__builtin_ctzll(~used);
-
-			*slot = room->word * 64 + i;
-			if (i == 64 || *slot >= s->nslots)
-				continue;
-			sm_store_relaxed(&s->alloc[room->word], used | (uint64_t)1 << i);
-			sm_store_relaxed(&s->nalloc, (uint16_t)(sm_load_relaxed(&s->nalloc) + 1));
+		if (sm__compact_take_slot(s, &room->word, slot))
 			return s;
-		}
 		SM_CHECK(room->at > room->bin->evacuated);
 		room->at--;
 		room->word = 0;
@@ -55,11 +62,10 @@ static void copy_bits(const struct sm_move *v, const struct sm_span *from, uintp
 	}
 }
 
-static void copy_object(struct sm_move *v, struct room *room, struct sm_span *from, uint32_t slot)
+uintptr_t sm__compact_copy_to(struct sm_move *v, const struct sm_span *from, uint32_t slot,
+			      struct sm_span *to, uint32_t free_slot)
 {
 	const struct sm_range *r = &v->gc->range;
-	uint32_t free_slot;
-	struct sm_span *to = take_slot(v, room, &free_slot);
 	char *old = sm_span_slot_address(r, from, slot),
 	     *new = sm_span_slot_address(r, to, free_slot);
 
@@ -69,6 +75,15 @@ static void copy_object(struct sm_move *v, struct room *room, struct sm_span *fr
 	*(uintptr_t *)old = (uintptr_t) new;
 	v->n.moved_objects++;
 	v->n.moved_bytes += from->slot_bytes;
+	return (uintptr_t) new;
+}
+
+static void copy_object(struct sm_move *v, struct room *room, struct sm_span *from, uint32_t slot)
+{
+	uint32_t free_slot;
+	struct sm_span *to = take_slot(v, room, &free_slot);
+
+	(void)sm__compact_copy_to(v, from, slot, to, free_slot);
 }
 
 void sm__compact_copy(struct sm_move *v)
@@ -101,6 +116,9 @@ uintptr_t sm__compact_moved_to(const struct sm_gc *gc, uintptr_t word)
 	if (!sm__slot_at(&gc->range, word, &s, &slot))
 		return word;
 	old = sm_span_base(&gc->range, s) + (uintptr_t)slot * s->slot_bytes;
+	/* Pinned, in a span that the others leave. */
+	if (sm_mark_test(&gc->range, old))
+		return word;
 	return *(const uintptr_t *)old + (word - old);
 }
 
@@ -112,5 +130,7 @@ bool sm__compact_has_left(const struct sm_gc *gc, uintptr_t addr)
 
 	return off < gc->range.bytes &&
 	       (sm_load_relaxed(&gc->unit_flags[off >> SM_UNIT_SHIFT]) & SM_UNIT_EVACUATED) != 0 &&
-	       sm__slot_at(&gc->range, addr, &s, &slot);
+	       sm__slot_at(&gc->range, addr, &s, &slot) &&
+	       !sm_mark_test(&gc->range,
+			     sm_span_base(&gc->range, s) + (uintptr_t)slot * s->slot_bytes);
 }

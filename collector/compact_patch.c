@@ -4,20 +4,10 @@
 
 #define WORD sizeof(uintptr_t)
 
-/* Mutators stand still; a thread that is not attached may be comparing what a handle holds. */
-SM_INLINE void patch_word(const struct sm_gc *gc, uintptr_t *w)
-{
-	_Atomic(uintptr_t) *at = (_Atomic(uintptr_t) *)w;
-	uintptr_t old = sm_load_relaxed(at), new = sm__compact_forward(gc, old);
-
-	if (new != old)
-		sm_store_relaxed(at, new);
-}
-
 static void patch_words(const struct sm_gc *gc, uintptr_t *w, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		patch_word(gc, &w[i]);
+		sm__compact_patch_word(gc, &w[i]);
 }
 
 /* ---- the heap ----------------------------------------------------------------------------- */
@@ -26,7 +16,7 @@ static void patch_words(const struct sm_gc *gc, uintptr_t *w, size_t n)
 static void patch_bits(const struct sm_gc *gc, uintptr_t *w, uint64_t bits)
 {
 	for (; bits; bits &= bits - 1)
-		patch_word(gc, &w[__builtin_ctzll(bits)]);
+		sm__compact_patch_word(gc, &w[__builtin_ctzll(bits)]);
 }
 
 static void patch_pattern(const struct sm_gc *gc, const struct sm_layout *l, uintptr_t *w, size_t n)
@@ -45,7 +35,7 @@ static void patch_mixed(const struct sm_gc *gc, const struct sm_span *s, uintptr
 		size_t at = first + i;
 
 		if (sm_load_relaxed(&s->pointers[at / 64]) >> (at % 64) & 1)
-			patch_word(gc, &w[i]);
+			sm__compact_patch_word(gc, &w[i]);
 	}
 }
 
@@ -103,7 +93,7 @@ static void patch_handles(struct sm_gc *gc)
 	for (uint64_t n = 1; n <= made; n++) {
 		struct sm_handle *h = (struct sm_handle *)sm__cell_at(&gc->handles, n);
 
-		patch_word(gc, (uintptr_t *)&h->object);
+		sm__compact_patch_word(gc, (uintptr_t *)&h->object);
 	}
 }
 
@@ -116,7 +106,7 @@ static void patch_weaks(struct sm_gc *gc)
 		struct sm_weak *w = (struct sm_weak *)sm__cell_at(&gc->weaks, n);
 
 		if (sm__cell_is_used(&w->cell))
-			patch_word(gc, (uintptr_t *)&w->object);
+			sm__compact_patch_word(gc, (uintptr_t *)&w->object);
 	}
 }
 
@@ -130,19 +120,22 @@ static void patch_ephemerons(struct sm_gc *gc)
 
 		if (!sm__cell_is_used(&e->cell) || sm_load_relaxed(&e->key) == 0)
 			continue;
-		patch_word(gc, (uintptr_t *)&e->key);
-		patch_word(gc, (uintptr_t *)&e->value);
+		sm__compact_patch_word(gc, (uintptr_t *)&e->key);
+		sm__compact_patch_word(gc, (uintptr_t *)&e->value);
 	}
 }
 
-void sm__compact_patch(struct sm_move *v)
+void sm__compact_patch_tables(struct sm_gc *gc)
 {
-	struct sm_gc *gc = v->gc;
-
 	sm__roots_each(gc, patch_range, gc);
 	patch_handles(gc);
 	patch_weaks(gc);
 	patch_ephemerons(gc);
 	sm__finalizers_patch(gc);
-	sm__heap_foreach_span(gc->heap, patch_span, gc);
+}
+
+void sm__compact_patch(struct sm_move *v)
+{
+	sm__compact_patch_tables(v->gc);
+	sm__heap_foreach_span(v->gc->heap, patch_span, v->gc);
 }

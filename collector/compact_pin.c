@@ -14,11 +14,16 @@ static void pin_slot(struct sm_move *v, struct sm_span *s, uint32_t slot)
 	v->n.pinned_bytes[v->cause] += s->slot_bytes;
 }
 
-static void pin_at(struct sm_move *v, uintptr_t addr)
+void sm__compact_pin_at(struct sm_move *v, uintptr_t addr)
 {
 	struct sm_span *s;
 	uint32_t slot;
 
+	if (v->only != 0 &&
+	    (addr - v->gc->range.base >= v->gc->range.bytes ||
+	     !(sm_load_relaxed(&v->gc->unit_flags[(addr - v->gc->range.base) >> SM_UNIT_SHIFT]) &
+	       v->only)))
+		return;
 	if (sm__slot_at(&v->gc->range, addr, &s, &slot))
 		pin_slot(v, s, slot);
 }
@@ -32,9 +37,9 @@ static void pin_word(struct sm_move *v, uintptr_t word)
 {
 	if (word - v->gc->range.base >= v->gc->range.bytes)
 		return;
-	pin_at(v, word);
-	pin_at(v, word - 1);
-	pin_at(v, word + SM_PIN_BEFORE);
+	sm__compact_pin_at(v, word);
+	sm__compact_pin_at(v, word - 1);
+	sm__compact_pin_at(v, word + SM_PIN_BEFORE);
 }
 
 /* ---- threads ------------------------------------------------------------------------------ */
@@ -60,7 +65,7 @@ static void pin_range(struct sm_move *v, const struct sm_mutator_priv *p,
 			  (uintptr_t)(t->registers + SM_REGISTER_WORDS));
 }
 
-static void pin_threads(struct sm_move *v)
+void sm__compact_pin_threads(struct sm_move *v)
 {
 	struct sm_gc *gc = v->gc;
 
@@ -81,7 +86,7 @@ static void pin_from_words(struct sm_move *v, uintptr_t start, size_t bytes)
 	const uintptr_t *w = (const uintptr_t *)start;
 
 	for (size_t i = 0; i < bytes / sizeof(uintptr_t); i++)
-		pin_at(v, w[i]);
+		sm__compact_pin_at(v, w[i]);
 }
 
 /* Calls fn for each object of s. */
@@ -120,13 +125,18 @@ static void look_at_span(void *arg, struct sm_span *s)
 
 static void pin_asked(void *arg, uintptr_t object)
 {
-	pin_at(arg, object);
+	sm__compact_pin_at(arg, object);
+}
+
+void sm__compact_pin_asked(struct sm_move *v)
+{
+	v->cause = SM_PINNED_PROGRAM;
+	sm__pins_each(v->gc, pin_asked, v);
 }
 
 void sm__compact_pin(struct sm_move *v)
 {
-	v->cause = SM_PINNED_PROGRAM;
-	sm__pins_each(v->gc, pin_asked, v);
+	sm__compact_pin_asked(v);
 	sm__heap_foreach_span(v->gc->heap, look_at_span, v);
-	pin_threads(v);
+	sm__compact_pin_threads(v);
 }

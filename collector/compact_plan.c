@@ -19,7 +19,7 @@
 
 /* ---- tables ------------------------------------------------------------------------------- */
 
-static void *map_table(size_t bytes)
+void *sm__compact_map(size_t bytes)
 {
 	void *p;
 
@@ -30,18 +30,18 @@ static void *map_table(size_t bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-static void unmap_table(void *p, size_t bytes)
+void sm__compact_unmap(void *p, size_t bytes)
 {
 	if (p)
 		munmap(p, bytes);
 }
 
-static void unmap_tables(struct sm_move *v)
+void sm__compact_plan_forget(struct sm_move *v)
 {
-	unmap_table(v->spans, (v->nspans + 1) * sizeof(*v->spans));
-	unmap_table(v->bins, v->nbins * sizeof(*v->bins));
-	unmap_table(v->regions, v->nregions * sizeof(*v->regions));
-	unmap_table(v->ranked, v->nregions * sizeof(struct sm_region *));
+	sm__compact_unmap(v->spans, v->room * sizeof(*v->spans));
+	sm__compact_unmap(v->bins, v->nbins * sizeof(*v->bins));
+	sm__compact_unmap(v->regions, v->nregions * sizeof(*v->regions));
+	sm__compact_unmap(v->ranked, v->nregions * sizeof(struct sm_region *));
 	v->spans = NULL;
 	v->bins = NULL;
 	v->regions = NULL;
@@ -49,11 +49,6 @@ static void unmap_tables(struct sm_move *v)
 }
 
 /* ---- regions ------------------------------------------------------------------------------ */
-
-static size_t region_of(const struct sm_gc *gc, uintptr_t p)
-{
-	return (p >> SM_REGION_SHIFT) - (gc->range.base >> SM_REGION_SHIFT);
-}
 
 /* What takes memory and is not in the plan stays: large objects, stacks. */
 static void note_stays(void *arg, struct sm_span *s)
@@ -63,7 +58,8 @@ static void note_stays(void *arg, struct sm_span *s)
 
 	if (sm_load_relaxed(&s->state) == SM_SPAN_SMALL)
 		return;
-	for (size_t i = region_of(v->gc, p); i <= region_of(v->gc, p + sm_span_bytes(s) - 1); i++)
+	for (size_t i = sm__region_of(v->gc, p);
+	     i <= sm__region_of(v->gc, p + sm_span_bytes(s) - 1); i++)
 		v->regions[i].stays++;
 }
 
@@ -82,12 +78,12 @@ static unsigned count_pinned(const struct sm_gc *gc, const struct sm_span *s)
 static void note_span(struct sm_move *v, struct sm_plan *p)
 {
 	struct sm_span *s = sm__plan_span(v->gc, p);
-	struct sm_region *r = &v->regions[region_of(v->gc, sm_span_base(&v->gc->range, s))];
+	struct sm_region *r = &v->regions[sm__region_of(v->gc, sm_span_base(&v->gc->range, s))];
 
 	v->n.objects += sm_load_relaxed(&s->nalloc);
 	p->pinned = (uint16_t)count_pinned(v->gc, s);
 	r->stays += p->pinned != 0;
-	r->bytes += (uint32_t)sm_load_relaxed(&s->nalloc) * s->slot_bytes;
+	r->bytes += (uint32_t)p->used * s->slot_bytes;
 }
 
 /* ---- taking and giving back --------------------------------------------------------------- */
@@ -99,13 +95,12 @@ static void take_bin(struct sm_move *v, unsigned node, unsigned bin, struct sm_p
 	struct sm_span *taken[BATCH];
 	unsigned n;
 
-	while ((n = sm__central_take_swept_some(v->gc->heap, node, bin, taken, BATCH)) != 0)
+	while ((n = sm__compact_take_swept_some(v->gc->heap, node, bin, taken, BATCH)) != 0)
 		for (unsigned i = 0; i < n; i++)
-			b->spans[b->n++] =
-				(struct sm_plan){.unit = sm_span_unit(&v->gc->range, taken[i])};
+			sm__compact_plan_add(v->gc, b, taken[i]);
 }
 
-static void open_shut_spans(struct sm_gc *gc)
+void sm__compact_open_shut(struct sm_gc *gc)
 {
 	while (gc->compact.shut != 0) {
 		struct sm_span *s = &gc->range.spans[gc->compact.shut];
@@ -117,24 +112,25 @@ static void open_shut_spans(struct sm_gc *gc)
 	}
 }
 
-int sm__compact_plan_take(struct sm_move *v)
+int sm__compact_plan_list(struct sm_move *v, sm__plan_list_fn *list)
 {
 	struct sm_heap *h = v->gc->heap;
 	uint32_t nbins = sm_load_acquire(&h->nbins);
 	struct sm_plan *next;
 
-	open_shut_spans(v->gc);
+	sm__compact_open_shut(v->gc);
 	v->nbins = (size_t)h->pages.nnodes * SM_BINS_MAX;
 	v->nregions = (v->gc->range.bytes >> SM_REGION_SHIFT) + 2;
 	for (unsigned node = 0; node < h->pages.nnodes; node++)
 		for (unsigned bin = 1; bin < nbins; bin++)
-			v->nspans += sm__central_swept(h, node, bin);
-	v->spans = map_table((v->nspans + 1) * sizeof(*v->spans));
-	v->bins = map_table(v->nbins * sizeof(*v->bins));
-	v->regions = map_table(v->nregions * sizeof(*v->regions));
-	v->ranked = map_table(v->nregions * sizeof(struct sm_region *));
+			v->nspans += sm__compact_swept(h, node, bin);
+	v->room = v->nspans + 1;
+	v->spans = sm__compact_map(v->room * sizeof(*v->spans));
+	v->bins = sm__compact_map(v->nbins * sizeof(*v->bins));
+	v->regions = sm__compact_map(v->nregions * sizeof(*v->regions));
+	v->ranked = sm__compact_map(v->nregions * sizeof(struct sm_region *));
 	if (v->spans == NULL || v->bins == NULL || v->regions == NULL || v->ranked == NULL) {
-		unmap_tables(v);
+		sm__compact_plan_forget(v);
 		return -ENOMEM;
 	}
 	next = v->spans;
@@ -143,17 +139,24 @@ int sm__compact_plan_take(struct sm_move *v)
 			struct sm_plan_bin *b = &v->bins[node * SM_BINS_MAX + bin];
 
 			b->spans = next;
-			take_bin(v, node, bin, b);
+			b->room = (size_t)(v->spans + v->room - next);
+			list(v, node, bin, b);
 			next += b->n;
 		}
+	v->nspans = (size_t)(next - v->spans);
 	return 0;
+}
+
+int sm__compact_plan_take(struct sm_move *v)
+{
+	return sm__compact_plan_list(v, take_bin);
 }
 
 /* An evacuated span. Shut, it is not used before the next compaction: what still points there
  * faults. */
 #define SHUT_MOST 1024 /* each is a mapping of its own */
 
-static bool shut_span(struct sm_gc *gc, struct sm_span *s)
+bool sm__compact_shut(struct sm_gc *gc, struct sm_span *s)
 {
 	if (!(gc->config.heap.debug_fill || gc->config.verify) || gc->compact.nshut == SHUT_MOST ||
 	    !sm__span_shut(gc->heap, s))
@@ -164,16 +167,13 @@ static bool shut_span(struct sm_gc *gc, struct sm_span *s)
 	return true;
 }
 
-static void set_unit_flags(struct sm_gc *gc, const struct sm_span *s, bool evacuated)
+void sm__compact_flag(struct sm_gc *gc, uint32_t unit, uint32_t nunits, uint8_t flag, bool on)
 {
-	uint32_t unit = sm_span_unit(&gc->range, s);
-
-	for (uint32_t i = 0; i < s->nunits; i++) {
-		if (evacuated)
-			sm_fetch_or_relaxed(&gc->unit_flags[unit + i], SM_UNIT_EVACUATED);
+	for (uint32_t i = unit; i < unit + nunits; i++) {
+		if (on)
+			sm_fetch_or_relaxed(&gc->unit_flags[i], flag);
 		else
-			sm_fetch_and_relaxed(&gc->unit_flags[unit + i],
-					     (uint8_t)~SM_UNIT_EVACUATED);
+			sm_fetch_and_relaxed(&gc->unit_flags[i], (uint8_t)~flag);
 	}
 }
 
@@ -181,7 +181,7 @@ static void empty_span(struct sm_gc *gc, struct sm_span *s)
 {
 	for (unsigned w = 0; w < (s->nslots + 63u) / 64; w++)
 		sm_store_relaxed(&s->alloc[w], 0);
-	set_unit_flags(gc, s, false);
+	sm__compact_flag(gc, sm_span_unit(&gc->range, s), s->nunits, SM_UNIT_EVACUATED, false);
 }
 
 static void give_bin(struct sm_move *v, struct sm_plan_bin *b)
@@ -198,7 +198,7 @@ static void give_bin(struct sm_move *v, struct sm_plan_bin *b)
 			v->n.freed_bytes += sm_span_bytes(s);
 			v->n.evacuated++;
 			empty_span(gc, s);
-			if (shut_span(gc, s))
+			if (sm__compact_shut(gc, s))
 				continue;
 		}
 		in_use[n] = i < b->evacuated ? 0 : sm_load_relaxed(&s->nalloc);
@@ -220,7 +220,7 @@ static void count_regions_after(struct sm_move *v)
 		for (size_t k = v->bins[i].evacuated; k < v->bins[i].n; k++) {
 			struct sm_span *s = sm__plan_span(v->gc, &v->bins[i].spans[k]);
 
-			v->regions[region_of(v->gc, sm_span_base(&v->gc->range, s))].bytes = 1;
+			v->regions[sm__region_of(v->gc, sm_span_base(&v->gc->range, s))].bytes = 1;
 		}
 	for (size_t i = 0; i < v->nregions; i++)
 		v->n.regions_after += v->regions[i].bytes != 0 || v->regions[i].stays != 0;
@@ -232,7 +232,7 @@ void sm__compact_plan_give(struct sm_move *v)
 	for (size_t i = 0; i < v->nbins; i++)
 		if (v->bins[i].n != 0)
 			give_bin(v, &v->bins[i]);
-	unmap_tables(v);
+	sm__compact_plan_forget(v);
 }
 
 /* ---- choosing ----------------------------------------------------------------------------- */
@@ -252,7 +252,7 @@ static int by_use(const void *a, const void *b)
 /*
  * The order is one for all bins: where all regions are alike, each would leave its spans in others.
  */
-static void rank_regions(struct sm_move *v)
+void sm__compact_rank_regions(struct sm_move *v)
 {
 	size_t n = 0;
 
@@ -270,10 +270,10 @@ static void rank_regions(struct sm_move *v)
 
 static void set_key(struct sm_move *v, struct sm_plan *p)
 {
-	const struct sm_span *s = sm__plan_span(v->gc, p);
+	uintptr_t at = v->gc->range.base + ((uintptr_t)p->unit << SM_UNIT_SHIFT);
 
-	p->rank = v->regions[region_of(v->gc, sm_span_base(&v->gc->range, s))].rank;
-	p->fill = (uint16_t)(sm_load_relaxed(&s->nalloc) * 1024u / s->nslots);
+	p->rank = v->regions[sm__region_of(v->gc, at)].rank;
+	p->fill = (uint16_t)(p->used * 1024u / (p->used + p->room));
 }
 
 static int by_key(const void *a, const void *b)
@@ -293,26 +293,21 @@ static int by_key(const void *a, const void *b)
  * The first k go if what they hold fits into the free slots of those behind the kth. Copying fills
  * from the end, so it comes to none that goes: all that is copied has room behind it.
  */
-static void choose_bin(struct sm_move *v, struct sm_plan_bin *b)
+void sm__compact_choose(struct sm_move *v, struct sm_plan_bin *b, uint32_t nunits, uint8_t flag)
 {
 	size_t room = 0, moved = 0;
 
-	for (size_t i = 0; i < b->n; i++)
-		set_key(v, &b->spans[i]);
-	qsort(b->spans, b->n, sizeof(*b->spans), by_key);
 	for (size_t i = 0; i < b->n; i++) {
-		struct sm_span *s = sm__plan_span(v->gc, &b->spans[i]);
-
-		room += s->nslots - sm_load_relaxed(&s->nalloc);
+		set_key(v, &b->spans[i]);
+		room += b->spans[i].room;
 	}
+	qsort(b->spans, b->n, sizeof(*b->spans), by_key);
 	for (size_t i = 0; i < b->n && b->spans[i].pinned == 0; i++) {
-		struct sm_span *s = sm__plan_span(v->gc, &b->spans[i]);
-
-		room -= s->nslots - sm_load_relaxed(&s->nalloc);
-		moved += sm_load_relaxed(&s->nalloc);
+		room -= b->spans[i].room;
+		moved += b->spans[i].used;
 		if (moved > room)
 			break;
-		set_unit_flags(v->gc, s, true);
+		sm__compact_flag(v->gc, b->spans[i].unit, nunits, flag, true);
 		b->evacuated++;
 	}
 	v->n.candidates += b->evacuated;
@@ -323,9 +318,11 @@ void sm__compact_plan(struct sm_move *v)
 	sm__heap_foreach_span(v->gc->heap, note_stays, v);
 	for (size_t i = 0; i < v->nspans; i++)
 		note_span(v, &v->spans[i]);
-	rank_regions(v);
+	sm__compact_rank_regions(v);
 	for (size_t i = 0; i < v->nbins; i++)
 		if (v->bins[i].n > 1)
-			choose_bin(v, &v->bins[i]);
+			sm__compact_choose(v, &v->bins[i],
+					   sm__plan_span(v->gc, &v->bins[i].spans[0])->nunits,
+					   SM_UNIT_EVACUATED);
 	v->n.spans = v->nspans;
 }

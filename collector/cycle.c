@@ -492,8 +492,13 @@ static bool work_wanted(struct sm_gc *gc)
 /* Behind the last cycle's marking, and before the door opens again. */
 static void choose_mark(struct sm_gc *gc)
 {
-	if (gc->config.mark == SM_GC_MARK_AUTO)
+	/* The loops by span note no slots. */
+	if (sm_load_relaxed(&gc->armed.on))
+		sm_store_relaxed(&gc->by_span.on, 0);
+	else if (gc->config.mark == SM_GC_MARK_AUTO)
 		sm_store_relaxed(&gc->by_span.on, sm__mark_choose(&gc->choice));
+	else
+		sm_store_relaxed(&gc->by_span.on, gc->config.mark == SM_GC_MARK_SPANS);
 }
 
 static void learn_mark(struct sm_gc *gc, const struct sm_cycle *c)
@@ -504,7 +509,7 @@ static void learn_mark(struct sm_gc *gc, const struct sm_cycle *c)
 
 	for (unsigned how = 0; how < SM_SCANNED_HOWS; how++)
 		m.spans += c->spans_n.spans[how];
-	if (gc->config.mark == SM_GC_MARK_AUTO)
+	if (gc->config.mark == SM_GC_MARK_AUTO && !sm_load_relaxed(&gc->armed.on))
 		sm__mark_learn(&gc->choice, &m);
 }
 
@@ -522,6 +527,7 @@ static void run_cycle(struct sm_gc *gc)
 	sm__marker_here(&gc->marker);
 	sm__workq_reserve(&gc->workq, SM_WORKQ_SPARE);
 	sm__markmap_touch(gc->heap);
+	sm__armed_begin(gc);
 	choose_mark(gc);
 	set_phase(gc, SM_GC_STARTING);
 	/* Who asks for a full cycle gets this one, or sees that it has begun. */
@@ -552,6 +558,7 @@ static void finish_sweep(struct sm_gc *gc)
 
 	sm__sweep_begin(gc);
 	sm__sweep_all(gc, NULL);
+	sm__armed_sweep(gc);
 	sm__sweep_end(gc);
 	keep_limit(gc);
 	set_phase(gc, SM_GC_OFF);
@@ -562,7 +569,7 @@ static void finish_sweep(struct sm_gc *gc)
 	if (gc->config.trace)
 		sm__trace_cycle(gc, &gc->cycle,
 				(unsigned long)sm_load_relaxed(&gc->cycles_started));
-	sm__compact_if_wanted(gc);
+	sm__compact_behind(gc);
 	tell_program(gc, SM_CYCLE_ENDS);
 	sm_store_seqcst(&gc->cycles_completed, sm_load_relaxed(&gc->cycles_started));
 	sm__event_signal(&gc->done);

@@ -95,6 +95,7 @@ static void take_all(struct sm_gc *gc)
 		sm_lock_acquire(&gc->workq.node[n].lock);
 	sm_lock_acquire(&gc->workq.free_lock);
 	sm_lock_acquire(&gc->stats_lock);
+	sm_lock_acquire(&gc->armed.lock);
 	sm_lock_acquire(&h->caches_lock);
 	sm_lock_acquire(&h->bins_lock);
 	each_central(h, take_unrecorded);
@@ -114,6 +115,7 @@ static void drop_all(struct sm_gc *gc, bool in_child)
 	each_central(h, drop_unrecorded);
 	sm_lock_release(&h->bins_lock);
 	sm_lock_release(&h->caches_lock);
+	sm_lock_release(&gc->armed.lock);
 	sm_lock_release(&gc->stats_lock);
 	sm_lock_release(&gc->workq.free_lock);
 	for (unsigned n = gc->nnodes; n-- > 0;)
@@ -146,6 +148,7 @@ static void reset_locks(struct sm_gc *gc)
 	forget_waiters(&gc->types_lock);
 	forget_waiters(&gc->workq.free_lock);
 	forget_waiters(&gc->stats_lock);
+	forget_waiters(&gc->armed.lock);
 	forget_waiters(&gc->heap->caches_lock);
 	forget_waiters(&gc->heap->bins_lock);
 	each_central(gc->heap, forget_waiters);
@@ -189,6 +192,7 @@ static void settle(struct sm_gc *gc)
 			sm__marker_abandon(&gc->workers[i].marker);
 	}
 	gc->view = (struct sm_view){0};
+	sm_store_relaxed(&gc->armed.on, 0);
 	gc->hs.stopping = false;
 	sm__roots_fork_child(&gc->roots);
 	sm_store_relaxed(&gc->workq.load, SM_WORKQ_SHUT);

@@ -88,6 +88,10 @@ int sm__gc_compact_and_wait(struct sm_gc *gc, struct sm_mutator *m)
 	if (sm_load_relaxed(&gc->forked))
 		return -ENOTSUP;
 	sm__gc_wait(gc, m, &gc->cycles_completed, want_cycle(gc, true, true));
+	/* Chosen behind the one, moved behind the next. */
+	if (gc->config.compact != SM_GC_COMPACT_FULL && gc->config.mode != SM_GC_STW &&
+	    !sm_load_relaxed(&gc->compact.failed))
+		sm__gc_wait(gc, m, &gc->cycles_completed, want_cycle(gc, true, false));
 	return sm_load_relaxed(&gc->compact.failed) ? -ENOMEM : 0;
 }
 
@@ -327,6 +331,7 @@ static void destroy_parts(struct sm_gc *gc)
 	sm__roots_fini(&gc->roots);
 	sm__handles_fini(gc);
 	sm__pins_fini(gc);
+	sm__armed_fini(gc);
 	sm__types_fini(gc);
 	if (gc->unit_flags)
 		munmap((void *)gc->unit_flags, sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8));
@@ -379,6 +384,7 @@ struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t err
 	sm__ephemerons_init(gc);
 	sm__finalizers_init(gc);
 	sm__compact_init(gc);
+	sm__armed_init(gc);
 	e = init_parts(gc, err, errlen);
 	if (e) {
 		if (err && errlen && err[0] == '\0')

@@ -5,6 +5,7 @@
 #define SM_COLLECTOR_GC_INTERNAL_H
 
 #include "allocator/base/lock.h"
+#include "collector/armed.h"
 #include "collector/compact.h"
 #include "collector/cpu_avoid.h"
 #include "collector/cycle.h"
@@ -78,6 +79,7 @@ struct sm_gc {
 	struct sm_finalizers finalizers;
 	struct sm_pins pins;
 	struct sm_compact compact;
+	struct sm_armed armed;
 
 	struct sm_gc *next; /* list of all, under fork.c's lock */
 

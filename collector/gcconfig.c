@@ -76,6 +76,8 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 	cfg->tuning.signal_ms = 20;
 	cfg->tuning.report_ms = 2000;
 	cfg->mark = SM_GC_MARK_OBJECTS;
+	cfg->compact_percent = 20;
+	cfg->compact_slice_us = 50;
 	cfg->tuning.dense = 101;
 	cfg->tuning.span_ahead = 4;
 #if defined(SM_HOSTILE)
@@ -87,7 +89,7 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 }
 
 static const char *const mode_words[] = {"concurrent", "stw", NULL};
-static const char *const compact_words[] = {"off", "full", NULL};
+static const char *const compact_words[] = {"off", "full", "auto", "force", NULL};
 static const char *const generations_words[] = {"off", "on", NULL};
 static const char *const mark_words[] = {"objects", "spans", "auto", NULL};
 static const char *const kernel_words[] = {"auto", "portable", "avx2", "avx512",
@@ -102,12 +104,18 @@ static const struct sm_key keys[] = {
 	{"gc.mark", "objects|spans|auto",
 	 "what waits to be scanned: each object, or spans; auto: the better one", AT(mark),
 	 SM_KEY_WORD, .words = mark_words},
-	{"gc.compact", "off|full",
-	 "whether sm_collect_compact moves objects together: with the world stopped, or not",
+	{"gc.compact", "off|full|auto|force",
+	 "objects move together: when asked and all in one stop; when due, or always, in slices",
 	 AT(compact), SM_KEY_WORD, .words = compact_words},
 	{"gc.generations", "off|on",
 	 "whether most cycles mark what is young alone, by a barrier that remembers stores",
 	 AT(generations), SM_KEY_WORD, .words = generations_words},
+	{"gc.compact_percent", "1..100",
+	 "gc.compact=auto: per cent of the heap that must come free in whole 2 MiB",
+	 AT(compact_percent), SM_KEY_NUMBER, .min = 1, .max = 100},
+	{"gc.compact_slice_us", "0..1000000",
+	 "gc.compact=auto|force: how long a slice of moving stops the world; 0: one for all",
+	 AT(compact_slice_us), SM_KEY_NUMBER, .max = 1000000},
 	{"gc.policy", "none|throughput|latency|memory", "a preset of the keys below it",
 	 AT(tuning.policy), SM_KEY_WORD, .words = policy_words},
 	{"gc.percent", "0..10000",

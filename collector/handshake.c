@@ -69,14 +69,18 @@ static void do_op(struct sm_gc *gc, struct sm_mutator_priv *p, uintptr_t sp)
 		break;
 	case SM_HS_BARRIER_ON:
 		p->stack_black = p->came_late = false;
-		p->m->barrier |= SM__BARRIER_MARK;
+		p->m->barrier = gc->view.barrier;
 		break;
 	case SM_HS_BLACK: born_black(gc, p); break;
 	case SM_HS_SCAN: sm__mutator_scan_stack(p, sp); break;
 	case SM_HS_FLUSH: sm__barrier_flush(p->m); break;
 	case SM_HS_BARRIER_OFF:
-		p->m->barrier &= (uint8_t)~SM__BARRIER_MARK;
+		p->m->barrier = gc->view.barrier;
 		sm__barrier_discard(p->m);
+		break;
+	case SM_HS_SLOTS_OFF:
+		p->m->barrier = gc->view.barrier;
+		sm__armed_give(gc, &p->marker.slots);
 		break;
 	case SM_HS_RETIRE: retire_cache(p); break;
 	case SM_HS_STOP:
@@ -297,7 +301,11 @@ static void try_proxies(struct sm_gc *gc)
 static void set_view_locked(struct sm_gc *gc, enum sm_handshake_op op)
 {
 	switch (op) {
-	case SM_HS_BARRIER_ON: gc->view.barrier |= SM__BARRIER_MARK; break;
+	case SM_HS_BARRIER_ON:
+		gc->view.barrier |= SM__BARRIER_MARK;
+		if (sm_load_relaxed(&gc->armed.on))
+			gc->view.barrier |= SM__BARRIER_SLOTS;
+		break;
 	case SM_HS_BLACK:
 		gc->view.black = true;
 		gc->view.black_gen = sm_load_relaxed(&gc->heap->sweepgen);
@@ -307,6 +315,7 @@ static void set_view_locked(struct sm_gc *gc, enum sm_handshake_op op)
 		gc->view.barrier &= (uint8_t)~SM__BARRIER_MARK;
 		gc->view.scan = false;
 		break;
+	case SM_HS_SLOTS_OFF: gc->view.barrier &= (uint8_t)~SM__BARRIER_SLOTS; break;
 	case SM_HS_RETIRE: gc->view.black = false; break;
 	default: break;
 	}

@@ -7,13 +7,15 @@
 #include "collector/mutator_internal.h"
 
 enum sm_handshake_op {
-	SM_HS_NONE,	   /* nothing: every mutator has passed a safepoint since the request */
-	SM_HS_BARRIER_ON,  /* barrier on */
-	SM_HS_BLACK,	   /* windows black, and what is born from here on */
-	SM_HS_SCAN,	   /* scan the own stack */
-	SM_HS_FLUSH,	   /* hand grey objects over */
-	SM_HS_BARRIER_OFF, /* barrier off, its buffer forgotten */
-	SM_HS_RETIRE,	   /* give all windows back; new ones are of the new sweep generation */
+	SM_HS_NONE,	  /* nothing: every mutator has passed a safepoint since the request */
+	SM_HS_BARRIER_ON, /* barrier on */
+	SM_HS_BLACK,	  /* windows black, and what is born from here on */
+	SM_HS_SCAN,	  /* scan the own stack */
+	SM_HS_FLUSH,	  /* hand grey objects over */
+	/* barrier off, its buffer forgotten; behind an armed cycle it stays, for slots alone */
+	SM_HS_BARRIER_OFF,
+	SM_HS_SLOTS_OFF, /* barrier off, slots that it noted handed over */
+	SM_HS_RETIRE,	 /* give all windows back; new ones are of the new sweep generation */
 	/* give all windows back (if gc.mode=stw) and stand still until released */
 	SM_HS_STOP,
 };

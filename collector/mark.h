@@ -81,6 +81,7 @@ struct sm_marker {
 	bool special;  /* a push must look at its entry: several nodes, or marking by span */
 	struct sm_packet *kept;
 	struct sm_span_marker *by_span; /* markspan.h; NULL with gc.mark=objects */
+	struct sm_slot_chunk *slots;	/* noted by it, or by its mutator's barrier: armed.h */
 };
 
 /* Is this entry a piece of the roots? */
@@ -164,6 +165,7 @@ bool sm__mark_rescan(struct sm_marker *k);
 /* Bits of gc->unit_flags, one byte for each unit, at the head of a span. */
 #define SM_UNIT_OVERFLOW  1u /* a marked object of this span may be waiting in no packet */
 #define SM_UNIT_EVACUATED 4u /* of each of its units: its objects have moved, see compact.h */
+#define SM_UNIT_CANDIDATE 8u /* of each of its units: its objects are about to move, see armed.h */
 #define SM_UNIT_RETURNED  2u /* black slots went back while marking: marks need not be in alloc */
 
 /* Adds *from to *to and clears it. */

@@ -14,9 +14,10 @@
  * own. PLAIN: this is the only marker there is, so setting a bit needs no read-modify-write.
  * CHECKED: the overflow path, which meets window slots whose owner is still zeroing them: words are
  * validated like conservative ones. TRACED: each object that gets its mark is queued, pointer-free
- * ones too: sm__mark_trace hands each to its caller.
+ * ones too: sm__mark_trace hands each to its caller. ARMED: slots are noted that point where
+ * objects are about to leave (armed.h); CHECKED and TRACED do so, too.
  */
-enum sm_how { SM_HOW_ATOMIC, SM_HOW_PLAIN, SM_HOW_CHECKED, SM_HOW_TRACED };
+enum sm_how { SM_HOW_ATOMIC, SM_HOW_PLAIN, SM_HOW_CHECKED, SM_HOW_TRACED, SM_HOW_ARMED };
 
 /* Tells the assists how far marking is. */
 void sm__mark_publish(struct sm_marker *k);
@@ -34,6 +35,10 @@ bool sm__mark_refill(struct sm_marker *k);
 void sm__mark_share(struct sm_marker *k);
 /* entry, marked and counted, is nowhere in an object: its mark bit is taken back. */
 void sm__mark_wild(struct sm_marker *k, uintptr_t entry);
+
+/* sm__mark_drain without the ring; and of an armed cycle. */
+void sm__mark_drain_direct(struct sm_marker *k, uint64_t until);
+void sm__mark_drain_armed(struct sm_marker *k, uint64_t until);
 
 /* What has been filled is emptied from here on, and the other way round. Precondition: nothing is
  * left to take. */

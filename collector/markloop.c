@@ -440,56 +440,24 @@ static SM_NOINLINE void drain_shared(struct sm_marker *k, uint64_t until)
 	drain_ring(k, until, SM_HOW_ATOMIC, false);
 }
 
-/* gc.fifo=0: without the ring, to measure what it is worth. */
-SM_INLINE uintptr_t pop_entry(struct sm_marker *k)
-{
-	if (SM_UNLIKELY(k->take == k->take_first) && !sm__mark_refill(k))
-		return 0;
-	return *--k->take;
-}
-
-static SM_NOINLINE void drain_direct(struct sm_marker *k, uint64_t until)
-{
-	uintptr_t in;
-
-	while (k->n.scan_bytes < until && (in = pop_entry(k)) != 0) {
-		sm__scan(k, in, SM_HOW_ATOMIC);
-		if (k->donating && sm_load_relaxed(&k->gc->workq.parked) != 0)
-			sm__mark_share(k);
-	}
-}
-
 void sm__mark_drain_objects(struct sm_marker *k, uint64_t until)
 {
 	if (k->fifo == 0)
-		drain_direct(k, until);
+		sm__mark_drain_direct(k, until);
 	else
 		drain_routed(k, until);
-}
-
-void sm__mark_trace(struct sm_marker *k,
-		    void (*fn)(void *ctx, struct sm_marker *k, uintptr_t object), void *ctx)
-{
-	uintptr_t in;
-
-	k->keeps = true;
-	do {
-		while ((in = pop_entry(k)) != 0) {
-			fn(ctx, k, in);
-			sm__scan(k, in, SM_HOW_TRACED);
-		}
-	} while (k->by_span && sm__mark_trace_span(k, fn, ctx));
-	k->keeps = false;
 }
 
 uint64_t sm__mark_drain(struct sm_marker *k, uint64_t budget)
 {
 	uint64_t before = k->n.scan_bytes, until = budget ? before + budget : UINT64_MAX;
 
-	if (k->by_span != NULL && sm_load_relaxed(&k->gc->by_span.on))
+	if (SM_UNLIKELY(sm_load_relaxed(&k->gc->armed.on)))
+		sm__mark_drain_armed(k, until);
+	else if (k->by_span != NULL && sm_load_relaxed(&k->gc->by_span.on))
 		sm__mark_drain_spans(k, until);
 	else if (k->fifo == 0)
-		drain_direct(k, until);
+		sm__mark_drain_direct(k, until);
 	else if (k->out != NULL)
 		drain_routed(k, until);
 	else if (k->plain)

@@ -484,6 +484,7 @@ static void leave_collector(struct sm_mutator *m)
 	}
 	if (sm__marking(m))
 		sm__barrier_flush(m);
+	sm__armed_give(gc, &p->marker.slots);
 	sm__cache_retire_all(sm__cache(m));
 	sm__cache(m)->black = false;
 	unlink_locked(gc, p);

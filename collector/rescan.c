@@ -18,7 +18,7 @@ static void rescan_large(struct sm_marker *k, struct sm_span *s)
 	k->n.scanned++;
 	k->n.scan_bytes += end - start;
 	sm__scan_range(k, s->layout, (const uintptr_t *)start, (const uintptr_t *)start,
-		       (const uintptr_t *)end, SM_HOW_ATOMIC);
+		       (const uintptr_t *)end, SM_HOW_ARMED);
 }
 
 static void rescan_span(struct sm_marker *k, struct sm_span *s)

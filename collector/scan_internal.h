@@ -12,8 +12,23 @@ SM_INLINE uintptr_t sm__word_at(const uintptr_t *w)
 	return sm_load_dependent((const _Atomic(uintptr_t) *)w);
 }
 
-SM_INLINE void sm__scan_edge(struct sm_marker *k, uintptr_t p, enum sm_how how)
+/* The slot at w, in an object, holds p. */
+SM_INLINE void sm__scan_note(struct sm_marker *k, const uintptr_t *w, uintptr_t p)
 {
+	uintptr_t off = p - k->base;
+
+	if (off < k->bytes &&
+	    SM_UNLIKELY(sm_load_relaxed(&k->gc->unit_flags[off >> SM_UNIT_SHIFT]) &
+			SM_UNIT_CANDIDATE))
+		sm__armed_note(k->gc, &k->slots, (uintptr_t)w, p);
+}
+
+SM_INLINE void sm__scan_edge(struct sm_marker *k, const uintptr_t *w, enum sm_how how)
+{
+	uintptr_t p = sm__word_at(w);
+
+	if (how > SM_HOW_PLAIN)
+		sm__scan_note(k, w, p);
 	if (how == SM_HOW_CHECKED)
 		sm__mark_word_conservative(k, p, how);
 	else
@@ -24,7 +39,7 @@ SM_INLINE void sm__scan_all(struct sm_marker *k, const uintptr_t *w, const uintp
 			    enum sm_how how)
 {
 	for (; w < end; w++)
-		sm__scan_edge(k, sm__word_at(w), how);
+		sm__scan_edge(k, w, how);
 }
 
 /* Bits of one mask, at most 64 words from w; stops at end. */
@@ -36,7 +51,7 @@ SM_INLINE void sm__scan_bits(struct sm_marker *k, const uintptr_t *w, const uint
 
 		if (at >= end)
 			return;
-		sm__scan_edge(k, sm__word_at(at), how);
+		sm__scan_edge(k, at, how);
 	}
 }
 
@@ -118,8 +133,13 @@ SM_INLINE void sm__scan_range(struct sm_marker *k, const struct sm_layout *l,
 	case SM_SCAN_MASK:
 	case SM_SCAN_BITMAP: sm__scan_pattern(k, l, start, from, end, how); break;
 	case SM_SCAN_CONSERVATIVE:
-		for (; from < end; from++)
-			sm__mark_word_conservative(k, sm__word_at(from), how);
+		for (; from < end; from++) {
+			uintptr_t word = sm__word_at(from);
+
+			if (how > SM_HOW_PLAIN)
+				sm__scan_note(k, from, word);
+			sm__mark_word_conservative(k, word, how);
+		}
 		break;
 	case SM_SCAN_FLEX: sm__scan_flex(k, l, start, from, end, how); break;
 	case SM_SCAN_MIXED: sm__scan_mixed(k, start, how); break;
@@ -165,6 +185,9 @@ static SM_NOINLINE void sm__scan_large(struct sm_marker *k, struct sm_span *s, u
 	if (SM_UNLIKELY(k->keeps))
 		sm__scan_range(k, s->layout, (const uintptr_t *)start, (const uintptr_t *)piece,
 			       (const uintptr_t *)end, SM_HOW_TRACED);
+	else if (SM_UNLIKELY(sm_load_relaxed(&k->gc->armed.on)))
+		sm__scan_range(k, s->layout, (const uintptr_t *)start, (const uintptr_t *)piece,
+			       (const uintptr_t *)end, SM_HOW_ARMED);
 	else
 		sm__scan_range(k, s->layout, (const uintptr_t *)start, (const uintptr_t *)piece,
 			       (const uintptr_t *)end, SM_HOW_ATOMIC);

@@ -54,16 +54,11 @@ static struct sm_span *list_pop(struct sm_heap *h, struct sm_span_list *l)
 	return s;
 }
 
-static unsigned parity(uint32_t sweepgen)
-{
-	return sweepgen / 2 % 2;
-}
-
 /* The list that s belongs on, by its own generation. A hint to a thread that does not hold s: a
  * sweeper may be counting. */
 static struct sm_span_list *home_of(struct sm_central *c, const struct sm_span *s)
 {
-	unsigned i = parity(sm_load_relaxed(&s->sweepgen));
+	unsigned i = sm__central_parity(sm_load_relaxed(&s->sweepgen));
 
 	return sm_span_is_full(s) ? &c->full[i] : &c->partial[i];
 }
@@ -126,7 +121,7 @@ static void fill_free_slots(struct sm_heap *h, struct sm_span *s)
 }
 
 /* What sweeping leaves behind: `in_use` slots, the rest free, dirty unless nothing was freed. */
-static void note_swept(struct sm_heap *h, struct sm_span *s, unsigned in_use)
+void sm__central_note_swept(struct sm_heap *h, struct sm_span *s, unsigned in_use)
 {
 	SM_CHECK(in_use <= sm_load_relaxed(&s->nalloc));
 	if (in_use != sm_load_relaxed(&s->nalloc))
@@ -146,7 +141,7 @@ static void sweep_claimed(struct sm_heap *h, struct sm_cache *c, struct sm_span 
 	sm_phase_enter(SM_PHASE_SWEEP);
 	if (h->hooks.sweep != NULL)
 		in_use = h->hooks.sweep(h->hooks.ctx, c, s);
-	note_swept(h, s, in_use);
+	sm__central_note_swept(h, s, in_use);
 	sm_phase_leave(SM_PHASE_SWEEP);
 	sm__count_own(&c->stats.swept_spans, 1);
 }
@@ -163,7 +158,7 @@ static struct sm_span *take_listed(struct sm_heap *h, struct sm_cache *c, struct
 	unsigned tries;
 
 	for (tries = 0; tries < most; tries++) {
-		unsigned now = parity(sm_load_acquire(&h->sweepgen));
+		unsigned now = sm__central_parity(sm_load_acquire(&h->sweepgen));
 		struct sm_span *s = list_pop(h, &l->partial[now]);
 
 		if (s != NULL)
@@ -189,8 +184,7 @@ static struct sm_span *take_listed(struct sm_heap *h, struct sm_cache *c, struct
 }
 
 /* A new span, of whatever memory there is or only of such as was touched before. */
-static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigned bin,
-				  unsigned node, bool touched)
+struct sm_span *sm__central_make(struct sm_heap *h, unsigned bin, unsigned node, bool touched)
 {
 	size_t n = sm__sizeclasses[h->bins[bin].cls].nunits;
 	struct sm_span *s = touched ? sm__pageheap_alloc_touched(&h->pages, node, n)
@@ -207,6 +201,16 @@ static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigne
 	 * word sees the geometry, empty alloc bits and empty mark bits. Slots come to life by the
 	 * alloc bits. */
 	sm_store_release(&s->state, SM_SPAN_SMALL);
+	return s;
+}
+
+static struct sm_span *take_fresh(struct sm_heap *h, struct sm_cache *c, unsigned bin,
+				  unsigned node, bool touched)
+{
+	struct sm_span *s = sm__central_make(h, bin, node, touched);
+
+	if (s == NULL)
+		return NULL;
 	if (s->node != c->node)
 		sm__count_own(&c->stats.remote_spans, 1);
 	sm__count_own(&c->stats.fresh_spans, 1);
@@ -267,7 +271,7 @@ static void take_more_locked(struct sm_heap *h, struct sm_cache *c, unsigned bin
 	struct sm_span *s;
 
 	for (unsigned n = c->limits[h->bins[bin].cls].spans; n > 1; n--) {
-		s = list_pop(h, &l->partial[parity(sm_load_acquire(&h->sweepgen))]);
+		s = list_pop(h, &l->partial[sm__central_parity(sm_load_acquire(&h->sweepgen))]);
 		if (s == NULL)
 			return;
 		sm__cache_reserve(c, bin, s);
@@ -297,7 +301,7 @@ struct sm_span *sm__central_exchange(struct sm_heap *h, struct sm_cache *c, unsi
 			take_more_locked(h, c, bin, l);
 		sm_lock_release(&l->lock);
 	}
-	if (s == NULL && holds_any(l, !parity(sm_load_acquire(&h->sweepgen)))) {
+	if (s == NULL && holds_any(l, !sm__central_parity(sm_load_acquire(&h->sweepgen)))) {
 		s = take_fresh(h, c, bin, node, true);
 		if (s == NULL)
 			s = look_long(h, c, l, false);
@@ -381,7 +385,7 @@ void sm__central_file_gone(struct sm_heap *h, struct sm_span *s)
 static unsigned take_unswept_of(struct sm_heap *h, struct sm_central *l, struct sm_span **spans,
 				unsigned n)
 {
-	unsigned stale = !parity(sm_load_acquire(&h->sweepgen)), i;
+	unsigned stale = !sm__central_parity(sm_load_acquire(&h->sweepgen)), i;
 
 	if (!holds_any(l, stale))
 		return 0;
@@ -426,7 +430,7 @@ void sm__central_put_swept_some(struct sm_heap *h, struct sm_span **spans, const
 	unsigned i, kept = 0;
 
 	for (i = 0; i < n; i++) {
-		note_swept(h, spans[i], in_use[i]);
+		sm__central_note_swept(h, spans[i], in_use[i]);
 		if (in_use[i] == 0)
 			sm__span_release(h, spans[i]);
 		else
@@ -438,35 +442,4 @@ void sm__central_put_swept_some(struct sm_heap *h, struct sm_span **spans, const
 	for (i = 0; i < kept; i++)
 		sm__list_push(h, home_of(l, spans[i]), spans[i]);
 	sm_lock_release(&l->lock);
-}
-
-/* ---- compaction's side -------------------------------------------------------------------- */
-
-size_t sm__central_swept(struct sm_heap *h, unsigned node, unsigned bin)
-{
-	struct sm_central *l = sm__central_of(h, node, bin);
-	unsigned now = parity(sm_load_acquire(&h->sweepgen));
-
-	return (size_t)sm_load_relaxed(&l->partial[now].count) +
-	       sm_load_relaxed(&l->full[now].count);
-}
-
-unsigned sm__central_take_swept_some(struct sm_heap *h, unsigned node, unsigned bin,
-				     struct sm_span **spans, unsigned n)
-{
-	struct sm_central *l = sm__central_of(h, node, bin);
-	unsigned now = parity(sm_load_acquire(&h->sweepgen)), i;
-
-	sm_lock_acquire(&l->lock);
-	for (i = 0; i < n; i++) {
-		struct sm_span_list *from =
-			l->full[now].last != 0 ? &l->full[now] : &l->partial[now];
-
-		if (from->last == 0)
-			break;
-		spans[i] = &h->pages.range.spans[from->last];
-		sm__list_remove(h, from, spans[i]);
-	}
-	sm_lock_release(&l->lock);
-	return i;
 }

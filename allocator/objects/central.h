@@ -10,6 +10,9 @@
  *         +-- empty after a sweep ------- swept by a cache on its way (sm__central_take)  <----+
  *         +-- empty after a sweep ------- sweeper: sm__central_put_swept_some             <----+
  *
+ * A span that compaction is about to empty is on a list of its own, held
+ * (collector/compact_lists.c).
+ *
  * A span on a list belongs to the holder of the list's lock; off the lists it belongs to the thread
  * that took it. Its sweepgen says which of the two lists (swept or not) it goes to: by parity, so a
  * cycle's end turns every swept list into an unswept one without touching it.
@@ -22,6 +25,12 @@
 SM_INLINE struct sm_central *sm__central_of(struct sm_heap *h, unsigned node, unsigned bin)
 {
 	return bin == 0 ? &h->large[node] : &h->central[(size_t)node * SM_BINS_MAX + bin];
+}
+
+/* Which of two lists a span of this generation is on. */
+SM_INLINE unsigned sm__central_parity(uint32_t sweepgen)
+{
+	return sweepgen / 2 % 2;
 }
 
 /* Under the lock of the list. */
@@ -86,6 +95,12 @@ void sm__central_put_large(struct sm_heap *h, struct sm_span *s);
 void sm__central_remove(struct sm_heap *h, struct sm_span *s);
 /* Sets SM_SPANF_GONE of a mapped file, which must not be set yet, likewise from any thread. */
 void sm__central_file_gone(struct sm_heap *h, struct sm_span *s);
+
+/* What sweeping leaves behind: `in_use` slots, the rest free, dirty unless nothing was freed. s is
+ * the caller's. */
+void sm__central_note_swept(struct sm_heap *h, struct sm_span *s, unsigned in_use);
+/* A new span, of whatever memory there is or only of such as was touched before. NULL: ENOMEM. */
+struct sm_span *sm__central_make(struct sm_heap *h, unsigned bin, unsigned node, bool touched);
 
 /* span.c: turns a run of units into a span of bin; everything but the store of `state`. 0, -ENOMEM.
  */

@@ -64,6 +64,7 @@ struct sm_central {
 	struct sm_lock lock; /* rank SM_RANK_CENTRAL; guards all below and the spans on the lists */
 	struct sm_span_list partial[2]; /* [sweepgen / 2 % 2] swept, [the other] unswept */
 	struct sm_span_list full[2];
+	struct sm_span_list held; /* by the collector: no cache takes them, no sweeper looks */
 	/* refills that are not to sweep, or not many, on their way: central.c */
 	unsigned rest, rest_long;
 } __attribute__((aligned(SM_CACHELINE)));
@@ -182,16 +183,6 @@ unsigned sm__central_take_unswept_some(struct sm_heap *h, unsigned node, uint32_
 /* Puts them on the right list, or frees them: spans as taken; in_use[i] belongs to spans[i]. */
 void sm__central_put_swept_some(struct sm_heap *h, struct sm_span **spans, const unsigned *in_use,
 				unsigned n);
-
-/*
- * For the collector's compaction. Precondition: no thread allocates or sweeps, every window went
- * back, all is swept. So every span of the bin is on one of two lists: takes up to n of them off,
- * from the old end, and returns how many. They go back, their counts set anew, as swept ones do.
- */
-unsigned sm__central_take_swept_some(struct sm_heap *h, unsigned node, unsigned bin,
-				     struct sm_span **spans, unsigned n);
-/* So many there are. */
-size_t sm__central_swept(struct sm_heap *h, unsigned node, unsigned bin);
 
 /*
  * A file as a large, pointer-free object: see sm_map_file. Unmapping by hand takes the

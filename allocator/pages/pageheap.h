@@ -91,6 +91,8 @@ void sm__pageheap_stats(struct sm_pages *pg, unsigned node, struct sm_pageheap_s
 /* Bytes in use and bytes free but resident, of all nodes: without a lock, so each figure is true of
  * some moment. */
 void sm__pageheap_resident(struct sm_pages *pg, size_t *in_use, size_t *dirty);
+/* Of n units from the address at, those in use. */
+size_t sm__pageheap_used_at(struct sm_pages *pg, uintptr_t at, size_t n);
 
 /* Checks every counting identity and descriptor; one line on stderr for each violation. Returns how
  * many. Precondition: no thread allocates or frees; the scavenger may run. */

@@ -49,6 +49,30 @@ void sm__pageheap_resident(struct sm_pages *pg, size_t *in_use, size_t *dirty)
 	}
 }
 
+/* What is handed out changes under the lock; what a span is (state) its holder writes. */
+size_t sm__pageheap_used_at(struct sm_pages *pg, uintptr_t at, size_t n)
+{
+	const struct sm_range *r = &pg->range;
+	uintptr_t lo = at > r->base ? at : r->base, hi = at + (n << SM_UNIT_SHIFT);
+	size_t used = 0, first = (lo - r->base) >> SM_UNIT_SHIFT, end;
+	struct sm_lock *lock;
+
+	hi = hi < r->base + r->bytes ? hi : r->base + r->bytes;
+	if (lo >= hi)
+		return 0;
+	end = (hi - r->base) >> SM_UNIT_SHIFT;
+	lock = &sm__ph(pg)->nodes[(first << SM_UNIT_SHIFT) >> r->node_shift].lock;
+	sm_lock_acquire(lock);
+	for (size_t u = first; u < end; u++) {
+		const struct sm_span *s = &r->spans[u];
+
+		s -= __atomic_load_n(&s->back, __ATOMIC_RELAXED);
+		used += sm_load_acquire(&s->state) != SM_SPAN_FREE;
+	}
+	sm_lock_release(lock);
+	return used;
+}
+
 /* ---- the check ---------------------------------------------------------------------------- */
 
 struct check {

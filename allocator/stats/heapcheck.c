@@ -82,7 +82,9 @@ static void check_span(void *ctx, struct sm_span *s)
 				       : sm_span_bytes(s);
 }
 
-static void check_list(struct check *k, const struct sm_span_list *l, unsigned bin, bool full)
+enum fill { ANY, PARTIAL, FULL };
+
+static void check_list(struct check *k, const struct sm_span_list *l, unsigned bin, enum fill fill)
 {
 	const struct sm_range *r = &k->heap->pages.range;
 	uint32_t unit = l->first, prev = 0, n = 0;
@@ -96,7 +98,7 @@ static void check_list(struct check *k, const struct sm_span_list *l, unsigned b
 			report_span(k, s, "a free span is on a list");
 		if (s->bin != bin)
 			report_span(k, s, "a span is on another bin's list");
-		if (sm_span_is_full(s) != full)
+		if (fill != ANY && sm_span_is_full(s) != (fill == FULL))
 			report_span(k, s, "full and partial lists are mixed up");
 		prev = unit;
 		unit = s->next;
@@ -118,14 +120,16 @@ static void check_lists(struct check *k)
 			for (i = 0; i < 2; i++) {
 				struct sm_central *c = sm__central_of(h, node, bin);
 
-				check_list(k, &c->partial[i], bin, false);
-				check_list(k, &c->full[i], bin, true);
+				check_list(k, &c->partial[i], bin, PARTIAL);
+				check_list(k, &c->full[i], bin, FULL);
+				if (i == 0)
+					check_list(k, &c->held, bin, ANY);
 			}
 }
 
 static void check_owners_list(void *ctx, const struct sm_span_list *l, unsigned bin)
 {
-	check_list(ctx, l, bin, false);
+	check_list(ctx, l, bin, PARTIAL);
 }
 
 /* A run of a span that c does not own: slots of the bin, allocated, side by side. */

@@ -59,8 +59,14 @@ extern "C" {
 
 enum sm_gc_mode { SM_GC_CONCURRENT, SM_GC_STW };
 enum sm_gc_mark { SM_GC_MARK_OBJECTS, SM_GC_MARK_SPANS, SM_GC_MARK_AUTO };
-/* Whether sm_collect_compact moves objects: not at all, or all that may, with the world stopped. */
-enum sm_gc_compact { SM_GC_COMPACT_OFF, SM_GC_COMPACT_FULL };
+/* Whether objects move together: never; where sm_collect_compact asks, all in one stop; behind any
+ * cycle, in many short stops, when much comes free, or always. */
+enum sm_gc_compact {
+	SM_GC_COMPACT_OFF,
+	SM_GC_COMPACT_FULL,
+	SM_GC_COMPACT_AUTO,
+	SM_GC_COMPACT_FORCE
+};
 /* Whether cycles between two full ones mark what is young alone. */
 enum sm_gc_generations { SM_GC_GENERATIONS_OFF, SM_GC_GENERATIONS_ON };
 enum sm_gc_kernel {
@@ -81,6 +87,7 @@ struct sm_gc_config {
 	enum sm_gc_mark mark;
 	enum sm_gc_compact compact;
 	enum sm_gc_generations generations;
+	unsigned compact_percent, compact_slice_us;
 	unsigned growth_percent; /* gc.percent: as GOGC; 0: collect on request or at the limit */
 	size_t min_heap;	 /* bytes, as all sizes */
 	size_t memory_limit;	 /* gc.limit */
@@ -376,8 +383,9 @@ SM_API int sm_collect(struct sm_gc *gc, struct sm_mutator *m);
  * register or a thread range, or in an object of a conservative type, that points to or into it; by
  * sm_pin; by an unmovable type; or because it is large or a mapped file. Wherever else a pointer
  * may lie it leads to the new place afterwards: what a program makes of an address, a hash or a
- * copy in memory that the collector does not know, it makes of pinned objects alone. -ENOTSUP:
- * gc.compact=off; -ENOMEM: for its tables, and nothing moved.
+ * copy in memory that the collector does not know, it makes of pinned objects alone. With
+ * gc.compact=auto|force objects move likewise behind any cycle, in short stops, and this call runs
+ * two. -ENOTSUP: gc.compact=off; -ENOMEM: for its tables, and nothing, or not all, has moved.
  */
 SM_API int sm_collect_compact(struct sm_gc *gc, struct sm_mutator *m);
 /* The object lives and stays where it is until unpinned as often as it was pinned. -EINVAL: no
@@ -449,13 +457,16 @@ struct sm_compaction {
 	uint64_t freed_bytes;			/* of spans that were evacuated */
 	uint64_t released_bytes;		/* to the system, other free memory included */
 	uint64_t regions_before, regions_after; /* of 2 MiB in which there is any span */
-	/* Since version 2: stops of the world; objects of these spans; spans that came free. */
-	uint64_t slices, objects, evacuated;
+	/* Since version 2: slots that were noted (gc.compact=full notes none); stops of the world;
+	 * objects of these spans; spans that came free. */
+	uint64_t slots_noted, slices, objects, evacuated;
 };
 struct sm_gc_compact_stats {
 	uint32_t version;
 	uint64_t compactions, stopped_max_ns;
 	struct sm_compaction last, total;
+	/* since version 2: slices, from the request of the stop to its end */
+	uint64_t slice_p50_ns, slice_p99_ns, slice_max_ns;
 };
 #define SM_GC_COMPACT_STATS_VERSION 2
 SM_API void sm_gc_compact_stats(struct sm_gc *gc, struct sm_gc_compact_stats *out);

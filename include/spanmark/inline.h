@@ -39,8 +39,9 @@ struct sm_window {
 	struct sm_span *span;
 };
 
-/* What a store's slow path is for: a cycle marks; gc.generations remembers where it was stored. */
-enum { SM__BARRIER_MARK = 1, SM__BARRIER_REMEMBER = 2 };
+/* What a store's slow path is for: a cycle marks; gc.generations remembers where it was stored;
+ * slots that lead to what is to move are noted (gc.compact=auto). */
+enum { SM__BARRIER_MARK = 1, SM__BARRIER_REMEMBER = 2, SM__BARRIER_SLOTS = 4 };
 
 /*
  * A mutator as inline code sees it. Its owner alone reads and writes all but poll, except at a

@@ -22,11 +22,34 @@ static const char *const modes[] = {"gc.mode=concurrent", "gc.mode=stw",     "gc
 				    "debug.fill=1"};
 #define NMODES (sizeof(modes) / sizeof(modes[0]))
 
+/* All at once; and a few at a time, in a stop for all and in as many as can be. */
+static const char *const kinds[][3] = {
+	{"gc.compact=full", "gc.compact_slice_us=0", "full"},
+	{"gc.compact=force", "gc.compact_slice_us=1", "force, by slices"},
+	{"gc.compact=force", "gc.compact_slice_us=0", "force, at once"},
+	{"gc.compact=auto", "gc.compact_slice_us=50", "auto"},
+};
+#define NKINDS (sizeof(kinds) / sizeof(kinds[0]))
+static unsigned kind;
+
 static void begin(const char *mode)
 {
-	gc = GCTEST("gc.compact=full", "gc.verify=1", mode);
+	gc = GCTEST(kinds[kind][0], kinds[kind][1], "gc.verify=1", mode);
 	m = sm_mutator_attach(gc);
 	sm_moving_types(&types, gc, false);
+}
+
+#define CASE (_i / (int)NKINDS)
+
+static void begin_kind(int i, const char *mode)
+{
+	kind = (unsigned)i % NKINDS;
+	begin(mode);
+}
+
+static bool in_slices(void)
+{
+	return gc->config.compact != SM_GC_COMPACT_FULL && gc->config.mode == SM_GC_CONCURRENT;
 }
 
 static void end(void)
@@ -46,6 +69,15 @@ static struct sm_compaction compact(void)
 	return s.last;
 }
 
+/* gc.compact=force moves behind each cycle. */
+static struct sm_compaction in_all(void)
+{
+	struct sm_gc_compact_stats s;
+
+	sm_gc_compact_stats(gc, &s);
+	return s.total;
+}
+
 /* ---- contents ----------------------------------------------------------------------------- */
 
 START_TEST(contents_are_whole)
@@ -53,9 +85,9 @@ START_TEST(contents_are_whole)
 	struct sm_gc_compact_stats s;
 	struct sm_moving g;
 
-	begin(modes[_i]);
+	begin_kind(_i, modes[CASE]);
 	types.fixed = true;
-	sm_moving_init(&g, m, &types, 6000, 42, (uint64_t)_i);
+	sm_moving_init(&g, m, &types, 6000, 42, (uint64_t)CASE);
 	for (int round = 0; round < 8; round++) {
 		sm_moving_grow(&g, m, 60);
 		sm_moving_link(&g, m, 3000);
@@ -65,12 +97,23 @@ START_TEST(contents_are_whole)
 		ck_assert_uint_eq(sm_heap_check(sm_gc_heap(gc)), 0);
 	}
 	sm_gc_compact_stats(gc, &s);
-	ck_assert_uint_eq(s.compactions, 8);
+	ck_assert_uint_ge(s.compactions, 8);
 	ck_assert_uint_gt(s.total.moved_objects, 1000);
 	ck_assert_uint_gt(s.total.moved_bytes, 16000);
 	ck_assert_uint_gt(s.total.candidates, 0);
 	ck_assert_uint_le(s.total.candidates, s.total.spans);
-	ck_assert_uint_ge(s.total.freed_bytes, s.total.candidates * SM_UNIT);
+	if (!in_slices()) {
+		ck_assert_uint_eq(s.compactions, 8);
+		ck_assert_uint_ge(s.total.freed_bytes, s.total.candidates * SM_UNIT);
+		ck_assert_uint_eq(s.total.slices, 8);
+		ck_assert_uint_eq(s.total.slots_noted, 0);
+	} else {
+		ck_assert_uint_gt(s.total.freed_bytes, 0);
+		ck_assert_uint_gt(s.total.slots_noted, 0);
+		ck_assert_uint_gt(s.total.slices, 0);
+		ck_assert_uint_le(s.slice_p50_ns, s.slice_p99_ns);
+		ck_assert_uint_le(s.slice_p99_ns, s.slice_max_ns);
+	}
 	ck_assert_uint_le(s.total.regions_after, s.total.regions_before);
 	ck_assert_uint_gt(s.total.stopped_ns, 0);
 	end();
@@ -152,7 +195,7 @@ START_TEST(sparse_spans_come_free)
 	static uintptr_t before[SLOTS / EACH];
 	struct sm_compaction c;
 
-	begin(modes[_i]);
+	begin_kind(_i, modes[CASE]);
 	fill_sparsely(sm_type_prefix(gc, 32, 1));
 	hide_all(before);
 	c = compact();
@@ -171,14 +214,18 @@ END_TEST
 
 /* ---- nodes -------------------------------------------------------------------------------- */
 
-static void begin_on_nodes(unsigned nodes)
+static void begin_on_nodes(int which, unsigned nodes)
 {
 	struct sm_gc_config cfg;
 
 	sm_gc_config_init(&cfg);
 	gctest_config(&cfg);
 	gctest_nodes(&cfg, nodes);
-	cfg.compact = SM_GC_COMPACT_FULL;
+	kind = (unsigned)which % NKINDS;
+	cfg.compact = kind == 0	  ? SM_GC_COMPACT_FULL
+		      : kind == 3 ? SM_GC_COMPACT_AUTO
+				  : SM_GC_COMPACT_FORCE;
+	cfg.compact_slice_us = kind % 2;
 	cfg.verify = true;
 	ck_assert_int_eq(sm_gc_config_set(&cfg, "numa", "interleave", NULL, 0), 0);
 	gc = sm_gc_create(&cfg, NULL, 0);
@@ -198,7 +245,7 @@ START_TEST(objects_stay_on_their_node)
 	unsigned on[3] = {0};
 	struct sm_moving g;
 
-	begin_on_nodes(3);
+	begin_on_nodes(_i, 3);
 	fill_sparsely(sm_type_prefix(gc, 32, 1));
 	hide_all(before);
 	ck_assert_uint_gt(compact().moved_objects, SLOTS / EACH / 2);
@@ -240,14 +287,15 @@ START_TEST(a_stack_word_pins)
 	uintptr_t before;
 	struct sm_compaction c;
 
-	begin(modes[0]);
+	begin_kind(_i, modes[0]);
 	fill_sparsely(sm_type_prefix(gc, 32, 1));
 	/* Its neighbours are gone before: the word would keep them, and they their span. */
 	gctest_clear_stack();
 	sm_collect(gc, m);
-	before = hidden(EACH * 100);
-	c = compact_with(EACH * 100, offsets[_i]);
-	ck_assert_uint_eq(hidden(EACH * 100), before);
+	before = hidden(EACH * 500);
+	(void)compact_with(EACH * 500, offsets[CASE]);
+	c = in_all();
+	ck_assert_uint_eq(hidden(EACH * 500), before);
 	ck_assert_uint_ge(c.pinned_objects[SM_PINNED_STACK], 1);
 	ck_assert_uint_ge(c.pinned_bytes[SM_PINNED_STACK], 32);
 	ck_assert_uint_gt(c.moved_objects, SLOTS / EACH / 2);
@@ -271,7 +319,7 @@ START_TEST(a_conservative_object_pins)
 	uintptr_t before;
 	struct sm_compaction c;
 
-	begin(modes[_i]);
+	begin_kind(_i, modes[CASE]);
 	fill_sparsely(sm_type_prefix(gc, 32, 1));
 	h = sm_handle_new(m, NULL);
 	point_conservatively(EACH * 200, h);
@@ -300,7 +348,7 @@ START_TEST(the_program_pins)
 	uintptr_t before;
 	struct sm_compaction c;
 
-	begin(modes[_i]);
+	begin_kind(_i, modes[CASE]);
 	fill_sparsely(sm_type_prefix(gc, 32, 1));
 	ck_assert_int_eq(unpin_slot(EACH * 300), -ENOENT);
 	ck_assert_int_eq(sm_pin(m, NULL), -EINVAL);
@@ -334,10 +382,10 @@ START_TEST(a_type_is_unmovable)
 	const struct sm_type *plain, *fixed;
 	struct sm_compaction c;
 
-	begin(modes[0]);
-	plain = _i == 0	  ? sm_type_prefix(gc, 32, 1)
-		: _i == 1 ? sm_type_prefix(gc, 32, 0)
-			  : sm_type_conservative(gc, 32);
+	begin_kind(_i, modes[0]);
+	plain = CASE == 0   ? sm_type_prefix(gc, 32, 1)
+		: CASE == 1 ? sm_type_prefix(gc, 32, 0)
+			    : sm_type_conservative(gc, 32);
 	fixed = sm_type_unmovable(gc, plain);
 	ck_assert_ptr_ne(fixed, plain);
 	ck_assert_ptr_eq(sm_type_unmovable(gc, plain), fixed);
@@ -345,9 +393,11 @@ START_TEST(a_type_is_unmovable)
 	hide_all(before);
 	c = compact();
 	ck_assert_uint_eq(moved_since(before), 0);
-	ck_assert_uint_ge(c.pinned_objects[SM_PINNED_TYPE] +
-				  c.pinned_objects[SM_PINNED_CONSERVATIVE],
-			  SLOTS / EACH);
+	/* In slices their spans are no candidates. */
+	if (!in_slices())
+		ck_assert_uint_ge(c.pinned_objects[SM_PINNED_TYPE] +
+					  c.pinned_objects[SM_PINNED_CONSERVATIVE],
+				  SLOTS / EACH);
 	check_numbers();
 	end();
 }
@@ -359,7 +409,7 @@ START_TEST(unmovable_arrays_are_of_the_type)
 	struct sm_handle *h;
 	uint64_t *a;
 
-	begin(modes[0]);
+	begin_kind(_i, modes[0]);
 	fixed = sm_type_unmovable(gc, sm_type_prefix(gc, 24, 1));
 	a = sm_new_array(m, fixed, 10);
 	h = sm_handle_new(m, a);
@@ -429,8 +479,8 @@ START_TEST(another_threads_words_pin)
 	uintptr_t before;
 	struct sm_compaction c;
 
-	o.how = _i;
-	begin(modes[0]);
+	o.how = CASE;
+	begin_kind(_i, modes[0]);
 	fill_sparsely(sm_type_prefix(gc, 32, 1));
 	before = hidden(EACH * 50);
 	ck_assert_int_eq(pthread_barrier_init(&o.meet, NULL, 2), 0);
@@ -520,7 +570,7 @@ START_TEST(references_follow)
 {
 	struct sm_compaction c;
 
-	begin(modes[_i]);
+	begin_kind(_i, modes[CASE]);
 	memset(&beside, 0, sizeof(beside));
 	fill_sparsely(sm_type_prefix(gc, 32, 1));
 	ck_assert_int_eq(sm_root_add(gc, beside.root, SLOTS / EACH), 0);
@@ -572,7 +622,7 @@ START_TEST(queued_finalizers_follow)
 {
 	struct sm_compaction c;
 
-	begin(modes[0]);
+	begin_kind(_i, modes[0]);
 	memset(&beside, 0, sizeof(beside));
 	ck_assert_int_eq(pthread_barrier_init(&in_finalizer, NULL, 2), 0);
 	fill_sparsely(sm_type_prefix(gc, 32, 1));
@@ -582,7 +632,8 @@ START_TEST(queued_finalizers_follow)
 	sm_blocking_enter(m);
 	pthread_barrier_wait(&in_finalizer);
 	sm_blocking_leave(m);
-	c = compact();
+	(void)compact();
+	c = in_all();
 	ck_assert_uint_gt(c.moved_objects, SLOTS / EACH / 2);
 	sm_blocking_enter(m);
 	pthread_barrier_wait(&in_finalizer);
@@ -594,6 +645,121 @@ START_TEST(queued_finalizers_follow)
 }
 END_TEST
 
+/* ---- stores meanwhile --------------------------------------------------------------------- */
+
+static struct {
+	_Atomic(int) stop;
+	int how;
+	uint64_t swaps;
+} swapper;
+
+static void **kept_slot(size_t i)
+{
+	return &table_slots()[i * EACH];
+}
+
+/* Exchanges what two slots hold, or moves some to the next slots and back; one that goes twice is
+ * in a third meanwhile. */
+static SM_NOINLINE void swap(struct sm_mutator *mine, size_t i, size_t k)
+{
+	void **a = kept_slot(i), **b = kept_slot(k), *x = sm_load(a), *y = sm_load(b);
+
+	if (i == k)
+		return;
+	switch (swapper.how) {
+	case 1:
+		ck_assert(sm_cas(mine, a, &(void *){x}, y));
+		ck_assert(sm_cas(mine, b, &(void *){y}, x));
+		break;
+	case 2:
+		ck_assert_ptr_eq(sm_exchange(mine, a, y), x);
+		ck_assert_ptr_eq(sm_exchange(mine, b, x), y);
+		break;
+	case 3:
+		sm_copy_slots(mine, a + 1, a, 1);
+		sm_copy_slots(mine, a, b, 1);
+		sm_copy_slots(mine, b, a + 1, 1);
+		sm_clear_slots(mine, a + 1, 1);
+		break;
+	default:
+		sm_store(mine, a, y);
+		sm_store(mine, b, x);
+		break;
+	}
+}
+
+/* The last kind attaches again and again. */
+static void *swap_on(void *arg)
+{
+	uint64_t seed = 88172645463325252u;
+	struct sm_mutator *mine = sm_mutator_attach(gc);
+
+	(void)arg;
+	while (!swapper.stop) {
+		for (int i = 0; i < 20; i++) {
+			seed ^= seed << 13;
+			seed ^= seed >> 7;
+			seed ^= seed << 17;
+			swap(mine, seed % (SLOTS / EACH), (seed >> 32) % (SLOTS / EACH));
+			sm_safepoint(mine);
+			swapper.swaps++;
+		}
+		if (swapper.how == 4) {
+			sm_mutator_detach(mine);
+			mine = sm_mutator_attach(gc);
+		}
+	}
+	sm_mutator_detach(mine);
+	return NULL;
+}
+
+static SM_NOINLINE void check_all_are_there(void)
+{
+	static bool seen[SLOTS];
+
+	memset(seen, 0, sizeof(seen));
+	for (size_t i = 0; i < SLOTS; i += EACH) {
+		ck_assert_uint_lt(number(i), SLOTS);
+		ck_assert(!seen[number(i)]);
+		seen[number(i)] = true;
+	}
+}
+
+/* On a machine that is busy elsewhere more may be noted than there is room for: then not all moves.
+ */
+static void compact_beside_stores(void)
+{
+	int err = sm_collect_compact(gc, m);
+
+	ck_assert(err == 0 || (err == -ENOMEM && in_slices()));
+	ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
+}
+
+START_TEST(stores_are_followed)
+{
+	begin_kind(_i, modes[0]);
+	for (int round = 0; round < 6; round++) {
+		pthread_t thread;
+
+		fill_sparsely(sm_type_prefix(gc, 32, 1));
+		swapper.stop = 0;
+		swapper.how = CASE;
+		ck_assert_int_eq(pthread_create(&thread, NULL, swap_on, NULL), 0);
+		compact_beside_stores();
+		compact_beside_stores();
+		swapper.stop = 1;
+		sm_blocking_enter(m);
+		pthread_join(thread, NULL);
+		sm_blocking_leave(m);
+		check_all_are_there();
+		sm_handle_free(m, table);
+	}
+	ck_assert_uint_gt(swapper.swaps, 0);
+	ck_assert_uint_gt(in_all().moved_objects, SLOTS / EACH);
+	end();
+}
+END_TEST
+
 /* ---- tiny objects ------------------------------------------------------------------------- */
 
 START_TEST(tiny_objects_move_with_their_block)
@@ -601,7 +767,7 @@ START_TEST(tiny_objects_move_with_their_block)
 	enum { N = 30000, KEPT = 30 };
 	struct sm_compaction c;
 
-	begin(modes[0]);
+	begin_kind(_i, modes[0]);
 	table = sm_handle_new(m, sm_new_array(m, sm_type_pointers(gc, 1), N));
 	for (size_t i = 0; i < N; i++) {
 		uint16_t *x = sm_new_bytes(m, 4);
@@ -630,7 +796,8 @@ START_TEST(without_memory_nothing_moves)
 {
 	static uintptr_t before[SLOTS / EACH];
 
-	gc = GCTEST("gc.compact=full");
+	kind = (unsigned)_i % NKINDS;
+	gc = GCTEST(kinds[kind][0], kinds[kind][1]);
 	m = sm_mutator_attach(gc);
 	fill_sparsely(sm_type_prefix(gc, 32, 1));
 	hide_all(before);
@@ -661,7 +828,7 @@ START_TEST(a_child_gets_a_whole_heap)
 	struct sm_moving g;
 	pthread_t thread;
 
-	begin(modes[_i]);
+	begin_kind(_i, modes[CASE]);
 	sm_moving_init(&g, m, &types, 3000, 7, 0);
 	stop = 0;
 	ck_assert_int_eq(pthread_create(&thread, NULL, compact_on, NULL), 0);
@@ -695,15 +862,19 @@ START_TEST(a_child_gets_a_whole_heap)
 }
 END_TEST
 
+/* Each case for each kind. */
+#define KINDS_OF(t, n) SM_LOOP(t, 0, (n)*NKINDS)
+
 int main(void)
 {
-	return SM_SUITE("compact", 300, SM_LOOP(contents_are_whole, 0, NMODES),
-			SM_T(nothing_moves_when_off), SM_LOOP(sparse_spans_come_free, 0, 4),
-			SM_T(objects_stay_on_their_node), SM_LOOP(a_stack_word_pins, 0, 6),
-			SM_LOOP(a_conservative_object_pins, 0, 3), SM_LOOP(the_program_pins, 0, 3),
-			SM_LOOP(a_type_is_unmovable, 0, 3), SM_T(unmovable_arrays_are_of_the_type),
-			SM_LOOP(another_threads_words_pin, 0, 2), SM_LOOP(references_follow, 0, 4),
-			SM_T(queued_finalizers_follow), SM_T(tiny_objects_move_with_their_block),
-			SM_T(without_memory_nothing_moves),
-			SM_LOOP(a_child_gets_a_whole_heap, 0, 2));
+	return SM_SUITE(
+		"compact", 300, KINDS_OF(contents_are_whole, NMODES), SM_T(nothing_moves_when_off),
+		KINDS_OF(sparse_spans_come_free, 4), KINDS_OF(objects_stay_on_their_node, 1),
+		KINDS_OF(a_stack_word_pins, 6), KINDS_OF(a_conservative_object_pins, 3),
+		KINDS_OF(the_program_pins, 3), KINDS_OF(a_type_is_unmovable, 3),
+		KINDS_OF(unmovable_arrays_are_of_the_type, 1),
+		KINDS_OF(another_threads_words_pin, 2), KINDS_OF(references_follow, 4),
+		KINDS_OF(queued_finalizers_follow, 1), KINDS_OF(stores_are_followed, 5),
+		KINDS_OF(tiny_objects_move_with_their_block, 1),
+		KINDS_OF(without_memory_nothing_moves, 1), KINDS_OF(a_child_gets_a_whole_heap, 2));
 }

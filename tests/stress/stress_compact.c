@@ -4,6 +4,7 @@
  * again. Every node and edge is checked after each round of a thread.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/support/moving.h"
 #include "tests/support/stress.h"
@@ -128,18 +129,27 @@ static void *mover(void *arg)
 	return NULL;
 }
 
-int main(void)
+enum { THREADS = 4, KINDS = 4 };
+
+/* A stop for all; slices, by default and as many as can be; an armed cycle with one stop. */
+static const struct {
+	const char *name, *keys;
+} kind[KINDS] = {
+	{"full", "gc.compact=full"},
+	{"auto", "gc.compact=auto"},
+	{"force", "gc.compact=force,gc.compact_slice_us=1"},
+	{"once", "gc.compact=force,gc.compact_slice_us=0"},
+};
+
+static void play_kind(struct sm_stress *s, unsigned k)
 {
-	enum { THREADS = 4 };
 	struct sm_gc_compact_stats st;
 	struct sm_stress_worker args[THREADS];
+	struct shared sh = {.s = s};
 	void *arg[THREADS];
-	struct sm_stress s;
-	struct shared sh = {.s = &s};
 	pthread_t moving;
 
-	sm_stress_begin(&s, "compact", 4);
-	sh.gc = sm_stress_gc(&s, true, "gc.compact=full");
+	sh.gc = sm_stress_gc(s, true, kind[k].keys);
 	moving = sm_stress_thread(mover, &sh);
 	for (unsigned i = 0; i < THREADS; i++) {
 		args[i] = (struct sm_stress_worker){&sh, i};
@@ -149,13 +159,30 @@ int main(void)
 	sm_store_relaxed(&sh.stop, 1);
 	pthread_join(moving, NULL);
 	sm_gc_compact_stats(sh.gc, &st);
-	printf("rounds %llu, compactions %llu, moved %llu, pinned by stacks %llu, by the program "
-	       "%llu\n",
-	       (unsigned long long)sh.rounds, (unsigned long long)st.compactions,
-	       (unsigned long long)st.total.moved_objects,
+	printf("%s: rounds %llu, compactions %llu, slices %llu, moved %llu, pinned by stacks %llu, "
+	       "by the program %llu, noted %llu\n",
+	       kind[k].name, (unsigned long long)sh.rounds, (unsigned long long)st.compactions,
+	       (unsigned long long)st.total.slices, (unsigned long long)st.total.moved_objects,
 	       (unsigned long long)st.total.pinned_objects[SM_PINNED_STACK],
-	       (unsigned long long)st.total.pinned_objects[SM_PINNED_PROGRAM]);
+	       (unsigned long long)st.total.pinned_objects[SM_PINNED_PROGRAM],
+	       (unsigned long long)st.total.slots_noted);
 	SM_MUST(st.compactions > 0);
 	sm_stress_end(sh.gc);
+}
+
+/* A kind as argument; all of them, each for its share of the time. */
+int main(int argc, char **argv)
+{
+	struct sm_stress s;
+	double seconds;
+
+	sm_stress_begin(&s, "compact", 6);
+	seconds = s.seconds;
+	for (unsigned k = 0; k < KINDS; k++) {
+		if (argc > 1 && strcmp(argv[1], kind[k].name) != 0)
+			continue;
+		s.seconds = argc > 1 ? seconds : seconds * (k + 1) / KINDS;
+		play_kind(&s, k);
+	}
 	return 0;
 }
