@@ -15,9 +15,18 @@
  * CHECKED: the overflow path, which meets window slots whose owner is still zeroing them: words are
  * validated like conservative ones. TRACED: each object that gets its mark is queued, pointer-free
  * ones too: sm__mark_trace hands each to its caller. ARMED: slots are noted that point where
- * objects are about to leave (armed.h); CHECKED and TRACED do so, too.
+ * objects are about to leave (armed.h); CHECKED and TRACED do so, too. GATHERED: exact pointers
+ * are not marked, but kept, to be marked many at a time (markspan_other.c); doubtful ones as with
+ * ATOMIC.
  */
-enum sm_how { SM_HOW_ATOMIC, SM_HOW_PLAIN, SM_HOW_CHECKED, SM_HOW_TRACED, SM_HOW_ARMED };
+enum sm_how {
+	SM_HOW_ATOMIC,
+	SM_HOW_PLAIN,
+	SM_HOW_GATHERED,
+	SM_HOW_CHECKED,
+	SM_HOW_TRACED,
+	SM_HOW_ARMED
+};
 
 /* Tells the assists how far marking is. */
 void sm__mark_publish(struct sm_marker *k);

@@ -58,7 +58,10 @@ struct sm_span_marker {
 	unsigned first, last, asked, looked;
 	uint32_t kind;	       /* of all of them; 0: they differ */
 	struct sm_claim dense; /* claimed for the kernel, its lines asked for; n is 0: none */
+	/* of objects that are scanned, until they are marked; of those that are not marked by span,
+	 * so many at a time */
 	uintptr_t edge[SM_BY_SPAN_WORDS + SM_KERNEL_SLACK];
+	unsigned gathered;
 	struct sm_packet *filling[]; /* [node] */
 };
 

@@ -1,6 +1,6 @@
 /*
- * markspan_internal.h: what the loop by span (markspan_loop.c) and its work on objects
- * (markspan_scan.c) share.
+ * markspan_internal.h: what the loop by span (markspan_loop.c), its work on objects
+ * (markspan_scan.c) and on those that are not marked by span (markspan_other.c) share.
  */
 #ifndef SM_COLLECTOR_MARKSPAN_INTERNAL_H
 #define SM_COLLECTOR_MARKSPAN_INTERNAL_H
@@ -73,5 +73,11 @@ void sm__span_scan_chunk(const struct sm_span_loop *l);
 void sm__span_scan_few(const struct sm_span_loop *l);
 /* Scans the span that was claimed for the kernel. */
 void sm__span_scan_dense(const struct sm_span_loop *l);
+/* The first n pointers at y->edge, all of them into the heap, are marked and posted. */
+void sm__span_take_edges(const struct sm_span_loop *l, size_t n);
+/* Scans all that waits as objects, of a few at a time. False: there was nothing. */
+bool sm__span_scan_others(const struct sm_span_loop *l);
+/* Every few steps: others that have nothing to do get some. False: the budget is used up. */
+bool sm__span_look_up(const struct sm_span_loop *l);
 
 #endif

@@ -172,7 +172,7 @@ bool sm__mark_trace_span(struct sm_marker *k,
 	return true;
 }
 
-static bool look_up_from_work(const struct sm_span_loop *l)
+bool sm__span_look_up(const struct sm_span_loop *l)
 {
 	struct sm_marker *k = l->k;
 
@@ -209,7 +209,6 @@ static void fill_objects(const struct sm_span_loop *l)
 static bool step(const struct sm_span_loop *l)
 {
 	struct sm_span_marker *y = l->y;
-	uint64_t scanned;
 
 	if (y->last - y->first < l->fifo + SM_SPAN_CHUNK)
 		fill_objects(l);
@@ -226,9 +225,7 @@ static bool step(const struct sm_span_loop *l)
 		sm__span_scan_dense(l);
 		return true;
 	}
-	scanned = l->k->n.scanned;
-	sm__mark_drain_objects(l->k, l->until);
-	return l->k->n.scanned != scanned || y->head != y->tail;
+	return sm__span_scan_others(l) || y->head != y->tail;
 }
 
 void sm__mark_drain_spans(struct sm_marker *k, uint64_t until)
@@ -260,7 +257,7 @@ void sm__mark_drain_spans(struct sm_marker *k, uint64_t until)
 	while (k->n.scan_bytes < until && step(&l)) {
 		if (--left == 0) {
 			left = LOOK_UP;
-			if (!look_up_from_work(&l))
+			if (!sm__span_look_up(&l))
 				break;
 		}
 	}

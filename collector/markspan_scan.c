@@ -60,8 +60,10 @@ static SM_NOINLINE unsigned post_one(const struct sm_span_loop *l, uintptr_t p)
 		sm__span_post(l->k, p);
 	else if ((kind & SM_KIND_POINTERS) == SM_KIND_POINTER_FREE)
 		return kind >> SM_KIND_BYTES_SHIFT;
-	else
+	else if (l->routed)
 		sm__mark_push(l->k, p);
+	else
+		sm__mark_push_entry(l->k, p);
 	return 0;
 }
 
@@ -297,7 +299,7 @@ void sm__span_scan_few(const struct sm_span_loop *l)
 		few_shared(l);
 }
 
-/* ---- the kernel --------------------------------------------------------------------------- */
+/* ---- gathered edges, the kernel ----------------------------------------------------------- */
 
 SM_INLINE uintptr_t *mark_edges(const struct sm_span_loop *l, uintptr_t *edge, size_t n, bool plain)
 {
@@ -311,8 +313,7 @@ SM_INLINE uintptr_t *mark_edges(const struct sm_span_loop *l, uintptr_t *edge, s
 	return fresh;
 }
 
-/* The pointers at edge, all of them into the heap. */
-static SM_NOINLINE void take_edges(const struct sm_span_loop *l, size_t n)
+void sm__span_take_edges(const struct sm_span_loop *l, size_t n)
 {
 	uintptr_t *edge = l->y->edge;
 
@@ -340,5 +341,5 @@ void sm__span_scan_dense(const struct sm_span_loop *l)
 	if (SM_UNLIKELY(l->routed) && !sm__span_is_near(l->k, c->unit))
 		l->k->n.away += c->n;
 	c->n = 0;
-	take_edges(l, l->k->gc->by_span.kernel->fn(&job, l->y->edge));
+	sm__span_take_edges(l, l->k->gc->by_span.kernel->fn(&job, l->y->edge));
 }

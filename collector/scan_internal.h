@@ -1,15 +1,26 @@
 /*
- * scan_internal.h: scanning one object, inline: markloop.c and rescan.c share it. `how` is a
- * constant in each call, so that each caller has code of its own for each kind of layout.
+ * scan_internal.h: scanning one object, inline: markloop.c, markspan_other.c and rescan.c share it.
+ * `how` is a constant in each call, so that each caller has code of its own for each kind of
+ * layout.
  */
 #ifndef SM_COLLECTOR_SCAN_INTERNAL_H
 #define SM_COLLECTOR_SCAN_INTERNAL_H
 
 #include "collector/mark_internal.h"
+#include "collector/markspan.h"
 
 SM_INLINE uintptr_t sm__word_at(const uintptr_t *w)
 {
 	return sm_load_dependent((const _Atomic(uintptr_t) *)w);
+}
+
+/* An edge that is to be marked with others (markspan_other.c). Precondition: there is room. */
+SM_INLINE void sm__edge_gather(struct sm_marker *k, uintptr_t p)
+{
+	struct sm_span_marker *y = k->by_span;
+
+	y->edge[y->gathered] = p;
+	y->gathered += p - k->base < k->bytes;
 }
 
 /* The slot at w, in an object, holds p. */
@@ -27,9 +38,11 @@ SM_INLINE void sm__scan_edge(struct sm_marker *k, const uintptr_t *w, enum sm_ho
 {
 	uintptr_t p = sm__word_at(w);
 
-	if (how > SM_HOW_PLAIN)
+	if (how > SM_HOW_GATHERED)
 		sm__scan_note(k, w, p);
-	if (how == SM_HOW_CHECKED)
+	if (how == SM_HOW_GATHERED)
+		sm__edge_gather(k, p);
+	else if (how == SM_HOW_CHECKED)
 		sm__mark_word_conservative(k, p, how);
 	else
 		sm__mark_word_exact(k, p, how);
@@ -136,7 +149,7 @@ SM_INLINE void sm__scan_range(struct sm_marker *k, const struct sm_layout *l,
 		for (; from < end; from++) {
 			uintptr_t word = sm__word_at(from);
 
-			if (how > SM_HOW_PLAIN)
+			if (how > SM_HOW_GATHERED)
 				sm__scan_note(k, from, word);
 			sm__mark_word_conservative(k, word, how);
 		}
@@ -157,10 +170,11 @@ SM_INLINE uintptr_t sm__pointers_end(const struct sm_span *s, uintptr_t start)
 }
 
 /*
- * A piece of a large object; the next piece is queued first, so that another marker may take it.
- * The first stands for the object, and counts it.
+ * A piece of a large object is taken; the next piece is queued first, so that another marker may
+ * take it. The first stands for the object, and counts it. Returns the piece's end; 0: there is
+ * nothing to scan.
  */
-static SM_NOINLINE void sm__scan_large(struct sm_marker *k, struct sm_span *s, uintptr_t piece)
+SM_INLINE uintptr_t sm__take_piece(struct sm_marker *k, struct sm_span *s, uintptr_t piece)
 {
 	uintptr_t start = sm_span_base(&k->gc->range, s), end;
 
@@ -172,24 +186,34 @@ static SM_NOINLINE void sm__scan_large(struct sm_marker *k, struct sm_span *s, u
 	if (SM_UNLIKELY(piece != start && sm_mark_test(&k->gc->range, piece)))
 		sm__mark_wild(k, piece);
 	if (s->layout->kind == SM_SCAN_NONE)
-		return;
+		return 0;
 	k->n.scanned++;
 	end = sm__pointers_end(s, start);
 	if (piece >= end)
-		return;
+		return 0;
 	if (end - piece > SM_LARGE_PIECE) {
 		sm__mark_push(k, piece + SM_LARGE_PIECE);
 		end = piece + SM_LARGE_PIECE;
 	}
 	k->n.scan_bytes += end - piece;
+	return end;
+}
+
+static SM_NOINLINE void sm__scan_large(struct sm_marker *k, struct sm_span *s, uintptr_t piece)
+{
+	const uintptr_t *start = (const uintptr_t *)sm_span_base(&k->gc->range, s);
+	uintptr_t end = sm__take_piece(k, s, piece);
+
+	if (end == 0)
+		return;
 	if (SM_UNLIKELY(k->keeps))
-		sm__scan_range(k, s->layout, (const uintptr_t *)start, (const uintptr_t *)piece,
+		sm__scan_range(k, s->layout, start, (const uintptr_t *)piece,
 			       (const uintptr_t *)end, SM_HOW_TRACED);
 	else if (SM_UNLIKELY(sm_load_relaxed(&k->gc->armed.on)))
 		sm__scan_range(k, s->layout, (const uintptr_t *)start, (const uintptr_t *)piece,
 			       (const uintptr_t *)end, SM_HOW_ARMED);
 	else
-		sm__scan_range(k, s->layout, (const uintptr_t *)start, (const uintptr_t *)piece,
+		sm__scan_range(k, s->layout, start, (const uintptr_t *)piece,
 			       (const uintptr_t *)end, SM_HOW_ATOMIC);
 }
 

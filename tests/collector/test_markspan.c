@@ -167,6 +167,116 @@ START_TEST(what_finds_no_packet_is_scanned)
 }
 END_TEST
 
+/* Objects that are not marked by span, two of each sort, more than are gathered at once: their
+ * pointers are the words first, first + step, .., n of them. */
+static const struct sort {
+	unsigned first, step, n;
+} sorts[] = {
+	{0, 1, 2500}, /* an array of pointers, in three pieces */
+	{1, 2, 2500}, /* .. of pairs, the second of which is one */
+	{0, 1, 40},   /* large, with few in front */
+	{1, 4, 2},    /* a mask */
+	{0, 1, 3},    /* in front, but of more bytes */
+	{0, 1, 512},  /* all of it */
+	{1, 64, 2},   /* a bitmap of several words */
+	{0, 1, 75},   /* may be anything */
+};
+#define SORTS (sizeof(sorts) / sizeof(sorts[0]))
+
+static void *new_of(struct sm_gc *gc, struct sm_mutator *m, unsigned i)
+{
+	static const uint64_t second = 2, mask = 0x22, bits[2] = {2, 2};
+	const struct sm_type *t = i == 2   ? sm_type_prefix(gc, 24000, 40)
+				  : i == 3 ? sm_type_bitmap(gc, 64, &mask)
+				  : i == 4 ? sm_type_prefix(gc, 704, 3)
+				  : i == 5 ? sm_type_pointers(gc, 512)
+				  : i == 6 ? sm_type_bitmap(gc, 1024, bits)
+					   : sm_type_conservative(gc, 600);
+
+	if (i == 0)
+		return sm_new_array(m, sm_type_pointers(gc, 1), 2500);
+	if (i == 1)
+		return sm_new_array(m, sm_type_bitmap(gc, 16, &second), 2500);
+	return sm_new(m, t);
+}
+
+/* Each pointer of each leads to a leaf of its own, which leads to another. How many objects. */
+static __attribute__((noinline)) unsigned build_others(struct sm_gc *gc, struct sm_mutator *m,
+						       const struct sm_type *leaf)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 2 * SORTS; i++) {
+		const struct sort *s = &sorts[i % SORTS];
+		void **o = new_of(gc, m, i % SORTS);
+
+		sm_store(m, &table[i], o);
+		for (unsigned p = 0; p < s->n; p++) {
+			void **x = sm_new(m, leaf), **y = sm_new(m, leaf);
+
+			sm_store(m, &x[1], y);
+			sm_store(m, &o[s->first + p * s->step], x);
+			n += 2;
+		}
+		n++;
+	}
+	return n;
+}
+
+START_TEST(others_lead_to_spans)
+{
+	struct sm_gc *gc = collector((unsigned)_i);
+	struct sm_mutator *m = sm_mutator_attach(gc);
+	const struct sm_type *leaf = sm_type_prefix(gc, 32, 2);
+	struct sm_gc_stats s;
+	unsigned n;
+
+	ck_assert_int_eq(sm_root_add(gc, table, NODES), 0);
+	make_common(m, leaf);
+	n = build_others(gc, m, leaf);
+	gctest_clear_stack();
+	for (unsigned round = 0; round < 3; round++) {
+		ck_assert_int_eq(sm_collect(gc, m), 0);
+		s = gctest_stats(gc);
+		ck_assert_uint_eq(s.verify_errors, 0);
+		/* Leaves of make_common may hang on to a stale word. */
+		ck_assert_uint_ge(s.last_marked_objects, n);
+		ck_assert_uint_le(s.last_marked_objects, n + 8);
+	}
+	memset(table, 0, sizeof(table));
+	ck_assert_int_eq(sm_root_remove(gc, table), 0);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
+/* A budget ends between two pieces: who helps to mark is not held up by all of a wide array. */
+START_TEST(a_budget_ends_between_pieces)
+{
+	struct sm_gc *gc = collector(0);
+	struct sm_mutator *m = sm_mutator_attach(gc);
+	struct sm_marker *k = &gc->marker;
+	uint64_t done;
+
+	ck_assert_int_eq(sm_root_add(gc, table, 8), 0);
+	for (unsigned i = 0; i < 8; i++)
+		sm_store(m, &table[i], sm_new_array(m, sm_type_pointers(gc, 1), 10000));
+	sm__workq_enter(&gc->workq);
+	for (unsigned i = 0; i < 8; i++)
+		sm__mark_exact(k, (uintptr_t)table[i]);
+	done = sm__mark_drain(k, 1);
+	ck_assert_uint_gt(done, 0);
+	ck_assert_uint_le(done, SM_LARGE_PIECE);
+	done = sm__mark_drain(k, 3 * SM_LARGE_PIECE);
+	ck_assert_uint_le(done, 4 * SM_LARGE_PIECE);
+	sm__marker_give(k);
+	sm__workq_leave(&gc->workq, false);
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+	memset(table, 0, sizeof(table));
+	ck_assert_int_eq(sm_root_remove(gc, table), 0);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
 /* gc.mark=auto changes from cycle to cycle; what is reachable stays, and is counted once. */
 START_TEST(kinds_take_turns)
 {
@@ -232,5 +342,6 @@ int main(void)
 	return SM_SUITE("markspan", 60, SM_LOOP(every_size_is_scanned_once, 0, WAYS),
 			SM_LOOP(a_list_is_scanned_alone, 0, WAYS),
 			SM_LOOP(what_finds_no_packet_is_scanned, 0, WAYS),
+			SM_LOOP(others_lead_to_spans, 0, WAYS), SM_T(a_budget_ends_between_pieces),
 			SM_LOOP(kinds_take_turns, 0, 2), SM_T(what_is_left_is_seen));
 }
