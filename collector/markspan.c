@@ -35,14 +35,16 @@
  *       behind it; the marker of D(i) reads U's mark bits behind its exchange, sequentially
  *       consistent both. By the fence, it reads x's.
  *   (c) it sets x's scans bit, as if it claimed x alone (sm__span_claim_one): if that is news it
- *       scans x, and if not, who set it does.
+ *       scans x, and if not, who set it does. Or it scans x whatever the bit is, and sets it
+ *       behind, of some objects at a time (markspan_scan.c, settle).
  * After (a) and (b) a D(i) follows from which x's mark is seen, and it claims x: if D(i) found
  * MANY it goes through all of U's bits. If it found ONE, nobody but the owner had done (a), and
  * nobody (b): then x is the representative, or its marker has yet to do one of the three and will
- * find another state. A scans bit is set with a read-modify-write, and who set it scans: so each
- * object is scanned once. The byte is cleared before marks are read, never after: what is marked
- * between the two would be seen by neither side. (tests/model/span.pml has that, and the others
- * that do not work.)
+ * find another state. A scans bit is set with a read-modify-write, and who set it scans and counts
+ * it: so each object is counted once, and scanned once but for what is claimed between the two of
+ * (c), which is scanned twice. The byte is cleared before marks are read, never after: what is
+ * marked between the two would be seen by neither side. (tests/model/span.pml has that, and the
+ * others that do not work.)
  *
  * What is black without a scan has its scans bit before its mark bit (markmap.c: windows, objects
  * born large), so that no claim finds memory that its owner is still setting up: the claim's loads

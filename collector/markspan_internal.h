@@ -24,7 +24,8 @@ struct sm_span_loop {
 	struct sm_span_marker *y;
 	uintptr_t base;
 	size_t bytes;
-	_Atomic(uint64_t) *marks; /* as if of address 0, as the next two */
+	_Atomic(uint64_t) *marks; /* as if of address 0, as the next three */
+	_Atomic(uint64_t) *scans;
 	const uint8_t *unit_kind;
 	_Atomic(uint8_t) *owned;
 	const uint32_t *kinds;

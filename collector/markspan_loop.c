@@ -236,6 +236,7 @@ void sm__mark_drain_spans(struct sm_marker *k, uint64_t until)
 				 .base = k->base,
 				 .bytes = k->bytes,
 				 .marks = k->marks - (k->base >> SM_MARK_WORD_SHIFT),
+				 .scans = k->gc->range.scans - (k->base >> SM_MARK_WORD_SHIFT),
 				 .unit_kind = k->gc->range.unit_kind - (k->base >> SM_UNIT_SHIFT),
 				 .owned = b->owned - (k->base >> SM_UNIT_SHIFT),
 				 .kinds = k->gc->range.kinds,

@@ -8,7 +8,8 @@
  * The three that are done to an object go on at once, to three objects of the array, so that the
  * line of one, the mark words of another and the work on the third overlap. (Passes of their own
  * over arrays of pointers, one behind the other, took half as much time again: when one waits, the
- * others have nothing to do.)
+ * others have nothing to do.) Where several mark, only the marking itself is a pass of its own,
+ * over those edges that were not marked.
  */
 #include "collector/markspan_internal.h"
 
@@ -47,6 +48,57 @@ SM_INLINE uintptr_t *mark_edge(const struct sm_span_loop *l, uintptr_t *fresh, u
 		old = atomic_fetch_or_explicit(word, bit, memory_order_release);
 		*fresh = p;
 		return fresh + !(old & bit);
+	}
+	return fresh;
+}
+
+/* An edge that is yet to be marked, if it seems to be news: no branch either. */
+SM_INLINE uintptr_t *keep_edge(const struct sm_span_loop *l, uintptr_t *kept, uintptr_t p)
+{
+	uint64_t word = sm_load_relaxed(&l->marks[p >> SM_MARK_WORD_SHIFT]);
+
+	*kept = p;
+	return kept + !(word >> (p >> SM_MARK_SHIFT & 63) & 1);
+}
+
+/* Behind the end of the array stands what was there before: harmless to ask for. */
+SM_INLINE void ask_ahead(const struct sm_span_loop *l, const uintptr_t *edge)
+{
+	SM_PREFETCH_R(&l->marks[edge[EDGES_AHEAD] >> SM_MARK_WORD_SHIFT]);
+}
+
+/*
+ * Marks the n edges, and leaves those that are news. A read-modify-write lets nothing behind it
+ * begin, so between the loads of objects it costs more than its 20 cycles: the edges of a chunk are
+ * marked one behind the other, when its objects have been read. And those of one word that follow
+ * each other, as an array's to what was allocated after it, are marked by one: one each was 54
+ * cycles an edge of such an array, where a plain store was 7.
+ */
+SM_INLINE uintptr_t *mark_runs(const struct sm_span_loop *l, uintptr_t *edge, size_t n, bool ask)
+{
+	uintptr_t *fresh = edge;
+
+	for (const uintptr_t *end = edge + n; edge < end;) {
+		uintptr_t *first = edge, at = *edge >> SM_MARK_WORD_SHIFT;
+		uint64_t news = 0;
+
+		do {
+			if (ask)
+				ask_ahead(l, edge);
+			news |= (uint64_t)1 << (*edge >> SM_MARK_SHIFT & 63);
+		} while (++edge < end && *edge >> SM_MARK_WORD_SHIFT == at);
+		news &= ~sm_load_relaxed(&l->marks[at]);
+		/* Release: as in mark_edge. */
+		if (news != 0)
+			news &= ~atomic_fetch_or_explicit(&l->marks[at], news,
+							  memory_order_release);
+		for (; first < edge; first++) { /* one that comes twice is news once */
+			uintptr_t p = *first;
+
+			*fresh = p;
+			fresh += news >> (p >> SM_MARK_SHIFT & 63) & 1;
+			news &= ~((uint64_t)1 << (p >> SM_MARK_SHIFT & 63));
+		}
 	}
 	return fresh;
 }
@@ -167,11 +219,12 @@ SM_INLINE uintptr_t *scan_objects(const struct sm_span_loop *l, const uintptr_t 
 			uintptr_t p = sm__word_at(w);
 
 			if (p - l->base < l->bytes)
-				fresh = mark_edge(l, fresh, p, plain);
+				fresh = plain ? mark_edge(l, fresh, p, true)
+					      : keep_edge(l, fresh, p);
 		} while (++w < w_end);
 	}
 	l->k->n.scan_bytes += bytes;
-	return fresh;
+	return plain ? fresh : mark_runs(l, l->y->edge, (size_t)(fresh - l->y->edge), false);
 }
 
 /* Those that came since, as far as they should have been by now. */
@@ -229,26 +282,52 @@ void sm__span_scan_chunk(const struct sm_span_loop *l)
 		scan_shared(l);
 }
 
-/* What scanning one of few objects found: it joins them. */
-SM_INLINE void take_fresh(const struct sm_span_loop *l, uintptr_t p, bool plain)
+/* Of a word of the map, objects that are scanned at once: they are to get their scans bits. */
+struct at_once {
+	_Atomic(uint64_t) *scans;
+	uint64_t bits;
+	uint32_t kind; /* of all of them: they lie in one unit */
+};
+
+/* They are counted by who sets the bit: another may have claimed them meanwhile. */
+SM_INLINE void settle(const struct sm_span_loop *l, struct at_once *a, bool plain)
 {
 	struct sm_span_marker *y = l->y;
-	uint32_t kind = sm__loop_kind(l, p);
+	unsigned n = (unsigned)__builtin_popcountll(sm__claim_word(a->scans, a->bits, plain));
 
-	if (SM_UNLIKELY(!sm__kind_by_span(kind))) {
-		l->k->n.bytes += post_one(l, p);
-	} else if (sm__span_claim_one(&l->k->gc->range, p, plain)) {
-		SM_PREFETCH_R((const void *)p);
-		l->k->n.bytes += kind >> SM_KIND_BYTES_SHIFT;
-		y->n.objects[SM_SCANNED_ALONE][sm_size_class(kind >> SM_KIND_BYTES_SHIFT)]++;
-		y->n.spans[SM_SCANNED_ALONE]++;
-		y->object[y->last++] = p;
+	l->k->n.bytes += (uint64_t)n * (a->kind >> SM_KIND_BYTES_SHIFT);
+	y->n.spans[SM_SCANNED_ALONE] += n;
+	y->n.objects[SM_SCANNED_ALONE][sm_size_class(a->kind >> SM_KIND_BYTES_SHIFT)] += n;
+	a->bits = 0;
+}
+
+/* What scanning one of few objects found: it joins them. */
+SM_INLINE void take_fresh(const struct sm_span_loop *l, struct at_once *a, uintptr_t p, bool plain)
+{
+	struct sm_span_marker *y = l->y;
+	_Atomic(uint64_t) *scans = &l->scans[p >> SM_MARK_WORD_SHIFT];
+	uint32_t kind;
+
+	if (scans != a->scans || a->bits == 0) {
+		kind = sm__loop_kind(l, p);
+		if (SM_UNLIKELY(!sm__kind_by_span(kind))) {
+			l->k->n.bytes += post_one(l, p);
+			return;
+		}
+		if (a->bits != 0)
+			settle(l, a, plain);
+		a->scans = scans;
+		a->kind = kind;
 	}
+	SM_PREFETCH_R((const void *)p);
+	a->bits |= (uint64_t)1 << (p >> SM_MARK_SHIFT & 63);
+	y->object[y->last++] = p;
 }
 
 SM_INLINE void scan_few(const struct sm_span_loop *l, bool plain)
 {
 	struct sm_span_marker *y = l->y;
+	struct at_once a = {.bits = 0};
 	uint64_t bytes = 0;
 	unsigned n = 0;
 
@@ -267,10 +346,12 @@ SM_INLINE void scan_few(const struct sm_span_loop *l, bool plain)
 		} while (++w < end);
 		l->k->n.objects += (uint64_t)(fresh - y->edge);
 		for (const uintptr_t *f = y->edge; f < fresh; f++)
-			take_fresh(l, *f, plain);
+			take_fresh(l, &a, *f, plain);
 		if (y->last > SM_SPAN_OBJECTS - SM_BY_SPAN_POINTERS)
 			sm__span_to_the_front(y);
 	}
+	if (a.bits != 0)
+		settle(l, &a, plain);
 	l->k->n.scan_bytes += bytes;
 	y->kind = 0;
 	y->asked = y->last;
@@ -301,16 +382,20 @@ void sm__span_scan_few(const struct sm_span_loop *l)
 
 /* ---- gathered edges, the kernel ----------------------------------------------------------- */
 
-SM_INLINE uintptr_t *mark_edges(const struct sm_span_loop *l, uintptr_t *edge, size_t n, bool plain)
+static SM_NOINLINE uintptr_t *edges_plain(const struct sm_span_loop *l, uintptr_t *edge, size_t n)
 {
 	uintptr_t *fresh = edge;
 
-	for (size_t i = 0; i < n; i++) {
-		/* Behind the end of the array stands what was there before: harmless to ask for. */
-		SM_PREFETCH_R(&l->marks[edge[i + EDGES_AHEAD] >> SM_MARK_WORD_SHIFT]);
-		fresh = mark_edge(l, fresh, edge[i], plain);
+	for (const uintptr_t *end = edge + n; edge < end; edge++) {
+		ask_ahead(l, edge);
+		fresh = mark_edge(l, fresh, *edge, true);
 	}
 	return fresh;
+}
+
+static SM_NOINLINE uintptr_t *edges_shared(const struct sm_span_loop *l, uintptr_t *edge, size_t n)
+{
+	return mark_runs(l, edge, n, true);
 }
 
 void sm__span_take_edges(const struct sm_span_loop *l, size_t n)
@@ -320,9 +405,9 @@ void sm__span_take_edges(const struct sm_span_loop *l, size_t n)
 	for (size_t i = 0; i < EDGES_AHEAD && i < n; i++)
 		SM_PREFETCH_R(&l->marks[edge[i] >> SM_MARK_WORD_SHIFT]);
 	if (l->k->plain)
-		post_fresh(l, mark_edges(l, edge, n, true), true);
+		post_fresh(l, edges_plain(l, edge, n), true);
 	else
-		post_fresh(l, mark_edges(l, edge, n, false), false);
+		post_fresh(l, edges_shared(l, edge, n), false);
 }
 
 void sm__span_scan_dense(const struct sm_span_loop *l)

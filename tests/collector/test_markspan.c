@@ -172,7 +172,7 @@ END_TEST
 static const struct sort {
 	unsigned first, step, n;
 } sorts[] = {
-	{0, 1, 2500}, /* an array of pointers, in three pieces */
+	{0, 2, 1250}, /* an array of pointers, in three pieces; each is in it twice */
 	{1, 2, 2500}, /* .. of pairs, the second of which is one */
 	{0, 1, 40},   /* large, with few in front */
 	{1, 4, 2},    /* a mask */
@@ -216,6 +216,8 @@ static __attribute__((noinline)) unsigned build_others(struct sm_gc *gc, struct 
 
 			sm_store(m, &x[1], y);
 			sm_store(m, &o[s->first + p * s->step], x);
+			if (i % SORTS == 0)
+				sm_store(m, &o[p * s->step + 1], x);
 			n += 2;
 		}
 		n++;

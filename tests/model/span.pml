@@ -3,11 +3,13 @@
  * unit from the queue whenever it is there.
  *
  * Of a marked object its marker does one of three things: (a) a read-modify-write of the unit's byte; (b) it reads the
- * byte, behind a fence, and is content if that says MANY, else (a); (c) it claims the object itself. Who finds the unit unowned queues it, with the
- * object as its representative. At its turn the unit is disowned, then claimed: the representative alone if the byte
- * said ONE, else all that is marked and not yet in scans.
+ * byte, behind a fence, and is content if that says MANY, else (a); (c) it claims the object itself, and scans it, or
+ * the other way round. Who finds the unit unowned queues it, with the object as its representative. At its turn the
+ * unit is disowned, then claimed: the representative alone if the byte said ONE, else all that is marked and not yet
+ * in scans.
  *
- * Safety: when both are done and the queue is empty, each object was scanned once, and nobody owns the unit.
+ * Safety: when both are done and the queue is empty, each object was scanned, and claimed once, which counts it; and
+ * nobody owns the unit.
  *
  * MUTANT: 1 the byte is cleared behind the claim, 2 (b) is content with ONE too, 3 (b) without its fence: the byte is
  * read before the mark is seen, 4 scans is read and written apart, 5 the byte is read and written apart where the unit
@@ -27,7 +29,8 @@
 
 byte owned = UNOWNED, done = 0;
 bool marks[OBJECTS], scans[OBJECTS];
-byte scanned[OBJECTS];
+bool scanned[OBJECTS];
+byte claimed[OBJECTS];
 chan queue = [4] of { byte };
 
 /* (a) */
@@ -59,7 +62,7 @@ inline claim(i)
 	atomic { won = !scans[i]; scans[i] = true };
 #endif
 	if
-	:: won -> scanned[i]++
+	:: won -> claimed[i]++; scanned[i] = true
 	:: else
 	fi;
 	won = false
@@ -87,8 +90,12 @@ inline mark(i)
 		seen = 0
 	:: won ->
 #if MUTANT == 8
-		scanned[i]++
+		scanned[i] = true
 #else
+		if
+		:: scanned[i] = true
+		:: skip
+		fi;
 		claim(i)
 #endif
 	:: else
@@ -158,5 +165,6 @@ active [MARKERS] proctype Marker()
 	:: atomic { queue ? rep -> done-- }; take(); done++
 	:: atomic { done == MARKERS && empty(queue) -> break }
 	od;
-	assert(scanned[0] == 1 && scanned[1] == 1 && scanned[2] == 1 && owned == UNOWNED)
+	assert(scanned[0] && scanned[1] && scanned[2] && owned == UNOWNED);
+	assert(claimed[0] == 1 && claimed[1] == 1 && claimed[2] == 1)
 }
