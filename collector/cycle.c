@@ -504,11 +504,8 @@ static void choose_mark(struct sm_gc *gc)
 static void learn_mark(struct sm_gc *gc, const struct sm_cycle *c)
 {
 	struct sm_mark_cycle m = {.objects = c->n.objects,
-				  .ns = (double)(c->worker_ns + c->assist_ns),
-				  .alone = c->spans_n.spans[SM_SCANNED_ALONE]};
+				  .ns = (double)(c->worker_ns + c->assist_ns)};
 
-	for (unsigned how = 0; how < SM_SCANNED_HOWS; how++)
-		m.spans += c->spans_n.spans[how];
 	if (gc->config.mark == SM_GC_MARK_AUTO && !sm_load_relaxed(&gc->armed.on))
 		sm__mark_learn(&gc->choice, &m);
 }

@@ -9,6 +9,12 @@
 #define STEP 1.05
 /* The first cycles meet cold tables: they are no measure. */
 #define WARM 4u
+/* Cycles of a try, of which the cheapest counts: the first meets tables that are cold again. */
+#define TRY 2u
+/* What a try lost is made up for by so many cycles: it is a hundredth of them. */
+#define SHARE 100.0
+/* So much more or less than at the last decision, and the heap is another: it is asked again. */
+#define CHANGED 1.25
 
 bool sm__mark_choose(struct sm_mark_choice *c)
 {
@@ -16,19 +22,11 @@ bool sm__mark_choose(struct sm_mark_choice *c)
 		c->wait = WARM;
 		c->pause = SM_CHOICE_FIRST;
 	}
-	c->trying = c->cost[c->by_span] != 0 && c->wait == 0;
-	return c->trying != c->by_span;
-}
-
-static void put_off(struct sm_mark_choice *c, const struct sm_mark_cycle *m)
-{
-	c->wait = c->pause;
-	c->pause *= m->spans != 0 && m->alone > m->spans / 2 ? 8 : 2;
-	if (c->pause > SM_CHOICE_MOST)
-		c->pause = SM_CHOICE_MOST;
-	/* The try that has just been is such a one: not soon again. */
-	if (c->wait < c->pause / 4)
-		c->wait = c->pause / 4;
+	if (c->trying == 0 && c->cost[c->by_span] != 0 && c->wait == 0) {
+		c->trying = TRY;
+		c->cost[!c->by_span] = 0;
+	}
+	return (c->trying != 0) != c->by_span;
 }
 
 /* A cycle that was disturbed costs more, none costs less than it does: down at once, up slowly. */
@@ -37,21 +35,53 @@ static double follow(double cost, double now)
 	return cost == 0 || now < cost * STEP ? now : cost * STEP;
 }
 
+/* A try is over. */
+static void decide(struct sm_mark_choice *c)
+{
+	double best = c->cost[c->by_span], other = c->cost[!c->by_span];
+	double lost = (other / best - 1) * TRY * SHARE;
+
+	if (other < best * BETTER) {
+		c->by_span = !c->by_span;
+		c->wait = c->pause = SM_CHOICE_FIRST;
+		c->decided = other;
+		return;
+	}
+	c->decided = best;
+	c->wait = c->pause;
+	if (lost > c->wait)
+		c->wait = lost < SM_CHOICE_MOST ? (unsigned)lost : SM_CHOICE_MOST;
+	c->pause = c->pause * 2 < SM_CHOICE_MOST ? c->pause * 2 : SM_CHOICE_MOST;
+}
+
+static void look_for_change(struct sm_mark_choice *c)
+{
+	double now = c->cost[c->by_span];
+
+	if (c->decided == 0 || (now < c->decided * CHANGED && now * CHANGED > c->decided))
+		return;
+	c->decided = now;
+	c->pause = SM_CHOICE_FIRST;
+	if (c->wait > SM_CHOICE_FIRST)
+		c->wait = SM_CHOICE_FIRST;
+}
+
 void sm__mark_learn(struct sm_mark_choice *c, const struct sm_mark_cycle *m)
 {
-	bool kind = c->trying != c->by_span;
+	bool kind = (c->trying != 0) != c->by_span;
+	double cost;
 
 	if (m->objects < SM_CHOICE_OBJECTS || m->ns <= 0)
 		return;
-	/* A try says what the other costs now, whatever it did when it was tried last. */
-	c->cost[kind] = c->trying ? m->ns / (double)m->objects
-				  : follow(c->cost[kind], m->ns / (double)m->objects);
-	if (!c->trying)
+	cost = m->ns / (double)m->objects;
+	if (c->trying == 0) {
+		c->cost[kind] = follow(c->cost[kind], cost);
 		c->wait -= c->wait > 0;
-	if (c->cost[!c->by_span] != 0 && c->cost[!c->by_span] < c->cost[c->by_span] * BETTER) {
-		c->by_span = !c->by_span;
-		c->wait = c->pause = SM_CHOICE_FIRST;
-	} else if (c->trying) {
-		put_off(c, m);
+		look_for_change(c);
+		return;
 	}
+	if (c->cost[kind] == 0 || cost < c->cost[kind])
+		c->cost[kind] = cost;
+	if (--c->trying == 0)
+		decide(c);
 }

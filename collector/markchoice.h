@@ -2,10 +2,9 @@
  * markchoice.h: gc.mark=auto: is the next cycle marked by object or by span? Pure arithmetic.
  *
  * By what marking took, per object, in the last cycles of each kind. The other kind is tried now
- * and then, for one cycle; each try in vain doubles the time to the next, and one that shows a
- * heap that offers one object a span at a time (a list, a graph in allocation order) makes it
- * eight times as long, since such a cycle may cost several times the other. Cycles of few objects
- * tell nothing, and are marked by object.
+ * and then, for two cycles; each try in vain doubles the time to the next, and makes it long enough
+ * that what the try lost is a hundredth of it. A heap that has changed is tried soon. Cycles of few
+ * objects tell nothing, and are marked by object.
  */
 #ifndef SM_COLLECTOR_MARKCHOICE_H
 #define SM_COLLECTOR_MARKCHOICE_H
@@ -19,17 +18,17 @@
 #define SM_CHOICE_MOST	4096u
 
 struct sm_mark_choice {
-	double cost[2]; /* [by span] nanoseconds an object of late; 0: not yet known */
-	bool by_span;	/* the better of the two */
-	bool trying;	/* this cycle is of the other */
-	unsigned wait;	/* cycles until the next try */
-	unsigned pause; /* .. and how many it will be after the one to come */
+	double cost[2];	 /* [by span] nanoseconds an object of late; 0: not yet known */
+	double decided;	 /* what the better cost when it was last found so; 0: not yet */
+	bool by_span;	 /* the better of the two */
+	unsigned trying; /* so many cycles, this one included, are of the other */
+	unsigned wait;	 /* cycles until the next try */
+	unsigned pause;	 /* .. and how many it will be after the one to come */
 };
 
 struct sm_mark_cycle {
-	uint64_t objects;      /* marked */
-	double ns;	       /* CPU time of all that marked */
-	uint64_t spans, alone; /* taken from the queue, and those with one object */
+	uint64_t objects; /* marked */
+	double ns;	  /* CPU time of all that marked */
 };
 
 /* Before a cycle: is it marked by span? */
