@@ -44,6 +44,8 @@ static void config_defaults(void)
 	/* The ring is a descriptor: a program that only preloads us closes it, or gets its number
 	 * for a file of its own. */
 	config.heap.scavenge_uring = false;
+	config.heap.hugepages = SM_HUGE_MADVISE;
+	config.heap.small_pages = 32 * SM_MIB;
 	config.list = 16 * SM_KIB;
 	config.depot = 16 * SM_MIB;
 	config.ready = true;

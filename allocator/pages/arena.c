@@ -56,16 +56,30 @@ static int bind_piece(struct sm_pages *pg, struct sm_ph_node *nd, char *p, size_
 	return 0;
 }
 
-static void advise_piece(struct sm_pages *pg, char *p, size_t bytes, bool own)
+/*
+ * A kernel without transparent huge pages answers EINVAL: then there is nothing to advise. A
+ * mapping of its own is one object, as dense as can be: there is nothing to wait for. Elsewhere a
+ * huge page may have a unit in use and 2 MiB that count, which is nothing to a large heap but most
+ * of a small one: config.small_pages.
+ */
+static void advise_piece(struct sm_pages *pg, const struct sm_ph_node *nd, uint32_t unit,
+			 uint32_t n)
 {
-	/* A kernel without transparent huge pages answers EINVAL: then there is nothing to advise.
-	 */
-	if (pg->config->hugepages == SM_HUGE_OFF)
-		(void)sm__os_madvise(p, bytes, MADV_NOHUGEPAGE);
-	else if (pg->config->hugepages == SM_HUGE_MADVISE || own)
-		/* A mapping of its own is one object, as dense as can be: there is nothing to wait
-		 * for. */
-		(void)sm__os_madvise(p, bytes, MADV_HUGEPAGE);
+	enum sm_hugepages policy = pg->config->hugepages;
+	bool own = unit >= nd->own_start || n > sm__ph(pg)->arena_units;
+	size_t bytes = (size_t)n << SM_UNIT_SHIFT, at = (size_t)unit << SM_UNIT_SHIFT, small = 0;
+	char *p = sm__ph_addr(pg, nd, unit);
+
+	if (policy == SM_HUGE_OFF)
+		small = bytes;
+	else if (policy == SM_HUGE_MADVISE && !own && at < pg->config->small_pages)
+		small = pg->config->small_pages - at;
+	if (small > bytes)
+		small = bytes;
+	if (small != 0)
+		(void)sm__os_madvise(p, small, MADV_NOHUGEPAGE);
+	if (small != bytes && (own || policy == SM_HUGE_MADVISE))
+		(void)sm__os_madvise(p + small, bytes - small, MADV_HUGEPAGE);
 }
 
 /* ---- commit ------------------------------------------------------------------------------- */
@@ -147,7 +161,7 @@ int sm__arena_commit(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t unit, 
 		sm__range_uncharge(pg, sm__arena_cost(pg, n));
 		return err;
 	}
-	advise_piece(pg, p, bytes, unit >= nd->own_start || n > sm__ph(pg)->arena_units);
+	advise_piece(pg, nd, unit, n);
 	return 0;
 }
 

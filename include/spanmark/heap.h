@@ -90,6 +90,7 @@ struct sm_heap_config {
 	/* Address space is mapped as it is used, not reserved, and no limit is taken from a control
 	 * group: for a malloc under programs that limit themselves (RLIMIT_AS, mlockall). */
 	bool sparse;
+	size_t small_pages; /* of a node's first so many bytes no huge pages are made */
 
 	unsigned noverrides;
 	struct sm_override overrides[SM_OVERRIDES_MAX];

@@ -367,6 +367,54 @@ START_TEST(the_limit_is_exact)
 }
 END_TEST
 
+/* ---- huge pages --------------------------------------------------------------------------- */
+
+/* Is "hg" (asked for) or "nh" (not wanted) among the flags of the mapping that p lies in? */
+static bool advised(const void *p, const char *flag)
+{
+	unsigned long long from, to;
+	char line[512];
+	bool here = false, found = false;
+	FILE *f = fopen("/proc/self/smaps", "r");
+
+	while (f != NULL && !found && fgets(line, sizeof(line), f) != NULL) {
+		if (sscanf(line, "%llx-%llx ", &from, &to) == 2)
+			here = (uintptr_t)p >= from && (uintptr_t)p < to;
+		found = here && strncmp(line, "VmFlags:", 8) == 0 && strstr(line, flag) != NULL;
+	}
+	if (f != NULL)
+		fclose(f);
+	return found;
+}
+
+static void *unit_at(size_t mib)
+{
+	struct sm_span *s;
+	uintptr_t p;
+
+	do {
+		s = sm__pageheap_alloc(&heap->pages, 0, 1);
+		ck_assert_ptr_nonnull(s);
+		p = sm_span_base(&heap->pages.range, s);
+	} while (p < heap->pages.range.base + mib * SM_MIB);
+	return (void *)p;
+}
+
+START_TEST(the_first_pages_are_small)
+{
+	heap->config.hugepages = (enum sm_hugepages)_i;
+	heap->config.small_pages = 6 * SM_MIB;
+	pagetest_create(heap);
+	(void)unit_at(12);
+	if (!advised(at(12 * SM_MIB), " hg") && !advised(at(12 * SM_MIB), " nh"))
+		SM_SKIP("no huge pages, or no flags of mappings, here");
+	/* Within an arena of 4 MiB, too. */
+	ck_assert(advised(at(5 * SM_MIB), " nh") && advised(at(6 * SM_MIB - SM_UNIT), " nh"));
+	ck_assert(advised(at(6 * SM_MIB), _i == SM_HUGE_OFF ? " nh" : " hg"));
+	ck_assert(advised(at(12 * SM_MIB), _i == SM_HUGE_OFF ? " nh" : " hg"));
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE_EACH(
@@ -378,5 +426,6 @@ int main(void)
 		SM_T(binding_to_a_node_without_memory_is_refused),
 		SM_T(control_groups_limit_memory), SM_T(a_raised_limit_is_seen),
 		SM_T(a_sparse_heap_binds_only_when_asked), SM_T(nodes_are_ordered_by_distance),
-		SM_T(the_limit_is_exact));
+		SM_T(the_limit_is_exact),
+		SM_LOOP(the_first_pages_are_small, SM_HUGE_OFF, SM_HUGE_COLLAPSE));
 }
