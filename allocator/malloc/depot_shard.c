@@ -18,8 +18,10 @@
  * without it: a shelf that is passed by because it was empty a moment ago costs a refill from
  * spans.
  *
- * Credit. All shards together may keep depot_cap() objects of a class and node: as many as are in
- * use, and a list. A shelf draws on that by credit, CREDIT lists' worth at once, and keeps what it
+ * Credit. All shards together may keep depot_cap() objects of a class and node: a seventh of those
+ * in use, and a list. More is of no use: an object that goes back to its span at once is still in
+ * the CPU's cache then, one that waited in a long shelf is not, and a list of many of those costs a
+ * miss for each. A shelf draws on that by credit, CREDIT lists' worth at once, and keeps what it
  * has drawn while its lists come and go, so that they do so without touching a line that others
  * write. A thread that finds the depot's credit used up collects what shelves do not use.
  *
@@ -41,6 +43,7 @@
 
 #define CREDIT	      4
 #define DECAY	      1024
+#define SHARE	      8
 #define SURPLUS_BYTES (64 * SM_KIB)
 #define SLACK_BYTES   (4 * SM_MIB)
 
@@ -169,11 +172,11 @@ uint64_t sm__shard_steal(unsigned node, unsigned cls, bool any)
 
 /* ---- giving ------------------------------------------------------------------------------- */
 
-/* Objects that the depot may keep: half of those that are out, its own included, which is as many
- * as are in use; and a list. */
+/* Objects that the depot may keep: an eighth of those that are out, its own included; and a list.
+ */
 static uint64_t depot_cap(const struct sm_depot *d, unsigned cls)
 {
-	uint64_t n = sm_load_relaxed(&d->out) / 2 + sm__process_heap.list[cls];
+	uint64_t n = sm_load_relaxed(&d->out) / SHARE + sm__process_heap.list[cls];
 
 	return n < d->most ? n : d->most;
 }

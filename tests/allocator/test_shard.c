@@ -310,6 +310,26 @@ START_TEST(depots_shrink_with_what_is_in_use)
 }
 END_TEST
 
+/* While much is in use, the depots keep an eighth of what is out beyond what a little heap may. */
+START_TEST(depots_keep_an_eighth_of_what_is_out)
+{
+	enum { BYTES = 64 << 20, SIZE = 512, N = BYTES / SIZE };
+	void **p = calloc(N, sizeof(*p));
+
+	(void)stay_on_one_node();
+	for (int i = 0; i < N; i++)
+		p[i] = sm_malloc(SIZE);
+	for (int i = 0; i < N; i += 2)
+		sm_free(p[i]);
+	ck_assert_uint_gt(stats().depot_bytes, (4 << 20) - (16 << 10));
+	ck_assert_uint_le(stats().depot_bytes, BYTES / 2 / 7 + (4 * 16 << 10));
+	for (int i = 1; i < N; i += 2)
+		sm_free(p[i]);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+	free(p);
+}
+END_TEST
+
 static void *give_for_ever(void *arg)
 {
 	_Atomic(bool) *stop = arg;
@@ -365,5 +385,6 @@ int main(void)
 		SM_T(a_surplus_of_others_comes_after_own_lists),
 		SM_T(what_another_thread_frees_is_used_again), SM_T(a_storm_leaves_every_identity),
 		SM_T(a_depot_keeps_at_most_half_of_a_class),
-		SM_T(depots_shrink_with_what_is_in_use), SM_T(a_child_finds_every_shard_whole));
+		SM_T(depots_keep_an_eighth_of_what_is_out), SM_T(depots_shrink_with_what_is_in_use),
+		SM_T(a_child_finds_every_shard_whole));
 }
