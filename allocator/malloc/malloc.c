@@ -175,6 +175,10 @@ static void *from_cache(unsigned cls)
 
 void *sm__malloc_empty(size_t size, size_t cls)
 {
+	void *p = sm__mcache_bump(sm__mcache, cls);
+
+	if (SM_LIKELY(p != NULL))
+		return p;
 	/* The class alone does not prove it: another thread may be making the heap right now. */
 	if (SM_LIKELY(cls != 0) && SM_LIKELY(sm_load_acquire(&sm__process_heap.made)))
 		return from_cache((unsigned)cls);
@@ -183,22 +187,11 @@ void *sm__malloc_empty(size_t size, size_t cls)
 
 void *sm__malloc_slow(size_t size)
 {
-	struct sm_mcache *c = sm__mcache;
-	struct sm_freed *p;
-	unsigned cls;
-
 	if (SM_UNLIKELY(!sm__malloc_ready()))
 		return NULL;
 	if (size > SM_MAX_SMALL)
 		return sm__malloc_large(size, SM_UNIT);
-	cls = sm__malloc_class_of(size);
-	p = c->head[cls];
-	if (p == NULL)
-		return sm_load_acquire(&sm__process_heap.empty)(size, cls);
-	c->head[cls] = p->next;
-	c->room[cls] += SM_ROOM_POP;
-	p->key = 0;
-	return p;
+	return sm_load_acquire(&sm__process_heap.empty)(size, sm__malloc_class_of(size));
 }
 
 void sm__free_full(void *ptr, size_t class)

@@ -25,7 +25,7 @@ SM_INLINE void *sm__malloc_fast(size_t size)
 	struct sm_freed *p, *next;
 	size_t cls;
 
-	if (SM_UNLIKELY(size > 1024))
+	if (SM_UNLIKELY(size > SM_MAX_SMALL))
 		return sm__malloc_slow(size);
 	cls = sm_load_relaxed(&sm__malloc_class[(size + 15) >> 4]);
 	p = c->head[cls];

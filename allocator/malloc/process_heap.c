@@ -23,7 +23,7 @@ struct sm_process_heap sm__process_heap = {
 	.empty = sm__malloc_empty,
 	.full = sm__free_full,
 };
-_Atomic(uint8_t) sm__malloc_class[1024 / 16 + 1];
+_Atomic(uint8_t) sm__malloc_class[SM_MAX_SMALL / 16 + 1];
 
 /* Written by sm_malloc_configure before the heap exists, under `making`. */
 static struct settings {
@@ -183,7 +183,7 @@ unsigned sm__malloc_class_of(size_t size)
 
 static void fill_class_table(void)
 {
-	for (size_t i = 0; i <= 1024 / 16; i++)
+	for (size_t i = 0; i <= SM_MAX_SMALL / 16; i++)
 		sm_store_relaxed(&sm__malloc_class[i], (uint8_t)sm__malloc_class_of(i * 16));
 }
 

@@ -73,9 +73,10 @@ struct sm_process_heap {
 extern struct sm_process_heap sm__process_heap __attribute__((visibility("hidden")));
 /* Of the calling thread; an empty one that is full at the same time until its first slow path. */
 extern __thread struct sm_mcache *sm__mcache __attribute__((visibility("hidden")));
-/* (size + 15) / 16 -> class, up to 1 KiB; multiples of 16 only. Relaxed: a caller that finds a
- * class before there is a heap goes on to look at `made`. */
-extern _Atomic(uint8_t) sm__malloc_class[1024 / 16 + 1] __attribute__((visibility("hidden")));
+/* (size + 15) / 16 -> class, multiples of 16 only. Relaxed: a caller that finds a class before
+ * there is a heap goes on to look at `made`. */
+extern _Atomic(uint8_t) sm__malloc_class[SM_MAX_SMALL / 16 + 1]
+	__attribute__((visibility("hidden")));
 
 /*
  * Is an offset in a unit the start of a slot of the class? If and only if (uint32_t)(offset *

@@ -226,16 +226,6 @@ static void *pop_object(struct sm_mcache *c, unsigned cls)
 	return p;
 }
 
-static void *bump(struct sm_mclass *m, unsigned cls)
-{
-	struct sm_freed *p = (struct sm_freed *)m->cur;
-
-	m->cur += sm__sizeclasses[cls].slot_bytes;
-	/* A former life may have left its key here. */
-	p->key = 0;
-	return p;
-}
-
 /* From a CPU's cache with other settings, a list may be longer than ours: what is too much goes on.
  */
 static SM_COLD void cut_list(struct sm_freed *list, unsigned cls, unsigned keep)
@@ -303,7 +293,7 @@ static void *refill_central(struct sm_mcache *c, unsigned cls)
 	m->cur = got.cur;
 	m->end = got.end;
 	m->n.taken += got.n;
-	return bump(m, cls);
+	return sm__mcache_bump(c, cls);
 }
 
 /* The list is empty: n objects of the spare one, which has more, become it. */
@@ -349,7 +339,7 @@ void *sm__mcache_refill(struct sm_mcache *c, unsigned cls)
 	if (m->spare != NULL)
 		return take_spare(c, cls);
 	if (m->cur != m->end)
-		return bump(m, cls);
+		return sm__mcache_bump(c, cls);
 	sm_phase_enter(SM_PHASE_REFILL);
 	SM_PROBE1(refill, cls);
 	p = refill_central(c, cls);

@@ -73,6 +73,23 @@ struct sm_mcache *sm__mcache_get(void);
 /* The same for a free: NULL also for the first few of a thread that has none. */
 struct sm_mcache *sm__mcache_for_free(void);
 void sm__mcache_end(struct sm_mcache *c);
+/*
+ * The list is empty: the window's next slot, if it is its turn: a spare list is warmer. NULL: it is
+ * not, or there is none, as in a cache that was not made.
+ */
+SM_INLINE void *sm__mcache_bump(struct sm_mcache *c, size_t cls)
+{
+	struct sm_mclass *m = &c->cold[cls];
+	struct sm_freed *p = (struct sm_freed *)m->cur;
+
+	if (m->cur == m->end || SM_UNLIKELY(m->spare != NULL))
+		return NULL;
+	m->cur += sm__sizeclasses[cls].slot_bytes;
+	/* A former life may have left its key here. */
+	p->key = 0;
+	return p;
+}
+
 /* The list is empty: an object from wherever there is one. NULL: no memory. */
 void *sm__mcache_refill(struct sm_mcache *c, unsigned cls);
 /* The list is full: makes room. */
