@@ -298,34 +298,58 @@ static void leave_depot(struct sm_depot *d, struct sm_span *dead)
 	sm_lock_release(&d->lock);
 }
 
-/*
- * Clears p's alloc bit. An empty span leaves its list and goes on `dead`, linked by next.
- */
-static void give_slot_locked(struct sm_depot *d, unsigned cls, const void *p, struct sm_span **dead)
+/* p's span, which is one of the class. */
+static struct sm_span *span_of_class(unsigned cls, const void *p)
 {
-	struct sm_process_heap *g = &sm__process_heap;
-	struct sm_span *s = sm_span_of(&g->heap->pages.range, (uintptr_t)p);
-	unsigned slot = sm_span_slot(&g->heap->pages.range, s, (uintptr_t)p);
-	uint64_t bit = UINT64_C(1) << (slot % 64), word;
+	struct sm_span *s = sm_span_of(&sm__process_heap.heap->pages.range, (uintptr_t)p);
 
 	if (sm_load_relaxed(&s->state) != SM_SPAN_MALLOC || s->cls != cls)
 		sm__fatal(__FILE__, __LINE__,
 			  "free list of class %u is damaged at %p: written after free?", cls, p);
-	word = sm_load_relaxed(&s->alloc[slot / 64]);
-	if (!(word & bit))
+	return s;
+}
+
+static void clear_slot_locked(struct sm_span *s, unsigned slot, const void *p)
+{
+	uint64_t bit = UINT64_C(1) << (slot % 64), word = sm_load_relaxed(&s->alloc[slot / 64]);
+
+	if (SM_UNLIKELY(!(word & bit)))
 		sm__fatal(__FILE__, __LINE__, "free: %p (%u bytes) was freed twice", p,
 			  s->slot_bytes);
 	sm_store_relaxed(&s->alloc[slot / 64], word & ~bit);
-	if (slot < s->scan_from)
-		s->scan_from = (uint16_t)slot;
+}
+
+/*
+ * Clears the alloc bits of p[0] and those behind it that lie in the same span: objects that were
+ * allocated one after the other are often freed so. Returns how many. An empty span leaves its list
+ * and goes on `dead`, linked by next.
+ */
+static unsigned give_slots_locked(struct sm_depot *d, unsigned cls, struct sm_freed *const *p,
+				  unsigned n, struct sm_span **dead)
+{
+	struct sm_process_heap *g = &sm__process_heap;
+	struct sm_span *s = span_of_class(cls, p[0]);
+	uintptr_t base = sm_span_base(&g->heap->pages.range, s);
+	size_t bytes = (size_t)s->nslots * s->slot_bytes;
+	unsigned got = 0, from = s->scan_from, slot;
+
 	if (sm_span_is_full(s))
 		sm__list_push(g->heap, partial_of(s->node, cls), s);
-	sm_store_relaxed(&s->nalloc, (uint16_t)(sm_load_relaxed(&s->nalloc) - 1));
+	do {
+		slot = (unsigned)(((uintptr_t)p[got] - base) * s->recip >> 32);
+		clear_slot_locked(s, slot, p[got]);
+		from = slot < from ? slot : from;
+	} while (++got < n && (uintptr_t)p[got] - base < bytes);
+	s->scan_from = (uint16_t)from;
+	sm_store_relaxed(&s->nalloc, (uint16_t)(sm_load_relaxed(&s->nalloc) - got));
+	count_out_locked(d, -(int64_t)got);
+	d->drained += got;
 	if (sm_load_relaxed(&s->nalloc) == 0) {
 		unlist_locked(d, s);
 		s->next = *dead ? sm_span_unit(&g->heap->pages.range, *dead) : 0;
 		*dead = s;
 	}
+	return got;
 }
 
 static void release_dead(struct sm_span *dead)
@@ -393,11 +417,9 @@ void sm__depot_drain(unsigned cls, struct sm_freed *list)
 		unsigned n = look_ahead(&list, p);
 		struct sm_depot *d = NULL;
 
-		for (unsigned i = 0; i < n; i++) {
+		for (unsigned i = 0; i < n;) {
 			d = lock_home(d, cls, p[i], dead);
-			give_slot_locked(d, cls, p[i], &dead);
-			count_out_locked(d, -1);
-			d->drained++;
+			i += give_slots_locked(d, cls, &p[i], n - i, &dead);
 		}
 		leave_depot(d, dead);
 		release_dead(dead);
