@@ -194,6 +194,15 @@ void *sm__malloc_slow(size_t size)
 	return sm_load_acquire(&sm__process_heap.empty)(size, sm__malloc_class_of(size));
 }
 
+/* The list has room. */
+static void push_object(struct sm_mcache *c, size_t cls, struct sm_freed *p)
+{
+	c->room[cls]--;
+	p->key = sm__malloc_key(p);
+	p->next = c->head[cls];
+	c->head[cls] = p;
+}
+
 void sm__free_full(void *ptr, size_t class)
 {
 	unsigned cls = (unsigned)class;
@@ -203,34 +212,42 @@ void sm__free_full(void *ptr, size_t class)
 
 	saved = errno;
 	c = sm__mcache_for_free();
-	p->key = sm__malloc_key(p);
 	if (SM_UNLIKELY(c == NULL)) {
 		if (sm__process_heap.heap->config.debug_fill)
 			memset(p + 1, SM_FILL_FREED, sm__sizeclasses[cls].slot_bytes - sizeof(*p));
+		p->key = sm__malloc_key(p);
 		p->next = NULL;
 		sm__depot_drain(cls, p);
 	} else {
 		if ((c->room[cls] & SM_ROOM_MASK) == 0)
 			sm__mcache_overflow(c, cls);
-		c->room[cls]--;
-		p->next = c->head[cls];
-		c->head[cls] = p;
+		push_object(c, cls, p);
 	}
 	errno = saved;
 }
 
 void sm__free_slow(void *p)
 {
+	struct sm_process_heap *g = &sm__process_heap;
 	struct sm_span *s;
-	int saved = errno;
+	int saved;
+	size_t cls;
 
 	if (p == NULL)
 		return;
+	cls = sm__malloc_class_at(g, p);
+	if (SM_LIKELY(cls != 0 && ((struct sm_freed *)p)->key != sm__malloc_key(p))) {
+		if (SM_LIKELY((sm__mcache->room[cls] & SM_ROOM_MASK) != 0))
+			push_object(sm__mcache, cls, p);
+		else
+			sm_load_acquire (&g->full)(p, cls);
+		return;
+	}
+	/* A large object, or none. */
+	saved = errno;
 	s = sm__malloc_span(p, "free");
-	if (sm_load_relaxed(&s->state) == SM_SPAN_MALLOC_LARGE)
-		free_large(s, p);
-	else
-		sm_load_acquire (&sm__process_heap.full)(p, s->cls);
+	SM_CHECK(sm_load_relaxed(&s->state) == SM_SPAN_MALLOC_LARGE);
+	free_large(s, p);
 	errno = saved;
 }
 
@@ -246,20 +263,31 @@ void sm_free(void *p)
 
 /* ---- the rest of the family --------------------------------------------------------------- */
 
-static size_t bytes_of(const struct sm_span *s)
+/* Of the object that starts at p, which is none of the freed ones. *large: its span, if it has one
+ * to itself, else NULL. */
+static size_t bytes_of(const void *p, const char *verb, struct sm_span **large)
 {
-	return s->slot_bytes ? s->slot_bytes : sm_span_bytes(s);
+	size_t cls = sm__malloc_class_at(&sm__process_heap, p);
+
+	*large = NULL;
+	if (SM_LIKELY(cls != 0 && ((const struct sm_freed *)p)->key != sm__malloc_key(p)))
+		return sm__sizeclasses[cls].slot_bytes;
+	*large = sm__malloc_span(p, verb);
+	return sm_span_bytes(*large);
 }
 
 size_t sm_usable_size(const void *p)
 {
-	return p ? bytes_of(sm__malloc_span(p, "usable_size")) : 0;
+	struct sm_span *large;
+
+	return p ? bytes_of(p, "usable_size", &large) : 0;
 }
 
 void sm_free_sized(void *p, size_t size)
 {
 	if (p != NULL) {
-		size_t usable = bytes_of(sm__malloc_span(p, "free_sized"));
+		struct sm_span *large;
+		size_t usable = bytes_of(p, "free_sized", &large);
 
 		if (size > usable)
 			sm__fatal(__FILE__, __LINE__, "free_sized: %p has %zu bytes, not %zu", p,
@@ -367,9 +395,8 @@ void *sm_realloc(void *p, size_t size)
 		sm__free_fast(p);
 		return NULL;
 	}
-	s = sm__malloc_span(p, "realloc");
-	have = bytes_of(s);
-	if (s->slot_bytes == 0) {
+	have = bytes_of(p, "realloc", &s);
+	if (s != NULL) {
 		if (resize_large(s, size))
 			return p;
 	} else if (size <= have && size >= have / 2) {

@@ -63,6 +63,27 @@ SM_INLINE bool sm__malloc_find(const struct sm_process_heap *g, const void *ptr,
 #endif
 }
 
+/* The class of the slot that starts at ptr, in whichever unit of its span; 0: none does. The
+ * descriptor is not looked at. What sm__free_fast says of plain reads holds here, too. */
+SM_INLINE size_t sm__malloc_class_at(const struct sm_process_heap *g, const void *ptr)
+{
+	const struct sm_slot_test *k;
+	uintptr_t off, unit;
+	size_t cls;
+
+	if (SM_UNLIKELY(!sm__malloc_find(g, ptr, &off)))
+		return 0;
+	unit = off >> SM_UNIT_SHIFT;
+	cls = g->classes[unit];
+	off &= SM_UNIT - 1;
+	if (cls >= SM_UNIT_BEHIND) {
+		off += (cls - SM_UNIT_BEHIND) << SM_UNIT_SHIFT;
+		cls = g->classes[unit - (cls - SM_UNIT_BEHIND)];
+	}
+	k = &sm__slot_tests[cls];
+	return (uint32_t)off * k->recip < k->start_max ? cls : 0;
+}
+
 /*
  * The class is read plainly: of an object that is in use it does not change, and what handed the
  * object from its allocating to this thread ordered the class's writing before this. An address
@@ -87,7 +108,7 @@ SM_INLINE void sm__free_fast(void *ptr)
 	cls = g->classes[off >> SM_UNIT_SHIFT];
 	k = &sm__slot_tests[cls];
 	/* One multiplication proves that this is the start of a slot, in the head unit of a malloc
-	 * span: any other unit's class is 0. */
+	 * span: no offset in any other unit passes. */
 	x = (uint32_t)(off & (SM_UNIT - 1)) * k->recip;
 	key = g->key ^ (uintptr_t)ptr;
 	if (SM_UNLIKELY(x >= k->start_max) || SM_UNLIKELY(p->key == key)) {

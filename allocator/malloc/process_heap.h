@@ -79,13 +79,14 @@ extern _Atomic(uint8_t) sm__malloc_class[SM_MAX_SMALL / 16 + 1]
 	__attribute__((visibility("hidden")));
 
 /*
- * Is an offset in a unit the start of a slot of the class? If and only if (uint32_t)(offset *
- * recip) < start_max. Both 0 for class 0, which no offset passes.
+ * Is an offset in a span the start of a slot of the class? If and only if (uint32_t)(offset *
+ * recip) < start_max. Both 0 for what is no class in the table of units, which no offset passes.
  */
 struct sm_slot_test {
 	uint32_t recip, start_max;
 };
-extern struct sm_slot_test sm__slot_tests[SM_NCLASSES_MAX] __attribute__((visibility("hidden")));
+extern struct sm_slot_test sm__slot_tests[256] __attribute__((visibility("hidden")));
+#define SM_UNIT_BEHIND 128 /* in the table of units: this + units back to the head of the span */
 
 /* False: no memory. */
 bool sm__munits_init(void);

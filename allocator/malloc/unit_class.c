@@ -6,8 +6,12 @@
  * all its spans' descriptors in turn, and they do not stay in the first level of cache. A byte
  * does: 64 spans to a line, and a few lines of what a class's spans look like.
  *
- *     classes[unit] != 0   <=>   the unit is the head of a span in state SM_SPAN_MALLOC, of that
- *                          class
+ *     class 1..127    the unit is the head of a span in state SM_SPAN_MALLOC, of that class
+ *     128 + n         the head of such a span is n units before
+ *     0               neither
+ *
+ * free() is at its fastest in a head: of an object that starts in a unit behind it, it looks at a
+ * second byte (sm__malloc_class_at).
  *
  * A byte changes with the span's state, under the lock of the class's depot, while no object of the
  * span is in use; a thread that is handed one is ordered behind it.
@@ -22,7 +26,9 @@
 #include "allocator/pages/meta.h"
 #include "allocator/os/os.h"
 
-struct sm_slot_test sm__slot_tests[SM_NCLASSES_MAX];
+struct sm_slot_test sm__slot_tests[256];
+
+_Static_assert(SM_NCLASSES_MAX <= SM_UNIT_BEHIND, "a byte is a class, or units back");
 
 static _Atomic(uint64_t) *writable; /* a bit for each page of the table */
 
@@ -71,13 +77,12 @@ bool sm__munits_init(void)
 	return true;
 }
 
-bool sm__munits_prepare(const struct sm_span *s)
+/* Page i of the table. */
+static bool make_writable(struct sm_process_heap *g, size_t i, size_t page)
 {
-	struct sm_process_heap *g = &sm__process_heap;
-	size_t page = sm__os_page_size(), i = sm_span_unit(&g->heap->pages.range, s) / page;
 	uint64_t bit = UINT64_C(1) << (i % 64);
 
-	if (g->heap->pages.sparse || SM_LIKELY(sm_load_acquire(&writable[i / 64]) & bit))
+	if (SM_LIKELY(sm_load_acquire(&writable[i / 64]) & bit))
 		return true;
 	/* Two threads at once do the same twice. */
 	if (sm__os_commit(g->classes + i * page, page) != 0)
@@ -86,22 +91,39 @@ bool sm__munits_prepare(const struct sm_span *s)
 	return true;
 }
 
+bool sm__munits_prepare(const struct sm_span *s)
+{
+	struct sm_process_heap *g = &sm__process_heap;
+	size_t page = sm__os_page_size(), unit = sm_span_unit(&g->heap->pages.range, s);
+
+	return g->heap->pages.sparse || (make_writable(g, unit / page, page) &&
+					 make_writable(g, (unit + s->nunits - 1) / page, page));
+}
+
+/* What the table has of unit i of a span of the class. */
+static uint8_t entry_of(unsigned cls, uint32_t i)
+{
+	return (uint8_t)(i == 0 || cls == 0 ? cls : SM_UNIT_BEHIND + i);
+}
+
 void sm__munits_set_locked(const struct sm_span *s, unsigned cls)
 {
 	struct sm_process_heap *g = &sm__process_heap;
+	uint8_t *entry = &g->classes[sm_span_unit(&g->heap->pages.range, s)];
 
 	/* Atomic for the sake of frees of addresses that are no objects. */
-	__atomic_store_n(&g->classes[sm_span_unit(&g->heap->pages.range, s)], (uint8_t)cls,
-			 __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < s->nunits; i++)
+		__atomic_store_n(&entry[i], entry_of(cls, i), __ATOMIC_RELAXED);
 }
 
 const char *sm__munits_check(const struct sm_span *s)
 {
 	struct sm_process_heap *g = &sm__process_heap;
-	unsigned want = sm_load_relaxed(&s->state) == SM_SPAN_MALLOC ? s->cls : 0;
+	unsigned cls = sm_load_relaxed(&s->state) == SM_SPAN_MALLOC ? s->cls : 0;
+	const uint8_t *entry = &g->classes[sm_span_unit(&g->heap->pages.range, s)];
 
 	for (uint32_t i = 0; i < s->nunits; i++)
-		if (g->classes[sm_span_unit(&g->heap->pages.range, s) + i] != (i == 0 ? want : 0))
+		if (entry[i] != entry_of(cls, i))
 			return "the class that free() would see is not the span's";
 	return NULL;
 }

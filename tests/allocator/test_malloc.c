@@ -283,6 +283,41 @@ static void interior_in_a_later_unit(void)
 	sm_free(p + 640);
 }
 
+/* The last of the 25 slots of 1280 B of a span starts in its second unit. */
+static char *in_a_later_unit(void)
+{
+	const struct sm_range *r = &sm_malloc_heap()->pages.range;
+	uintptr_t p;
+
+	do
+		p = (uintptr_t)sm_malloc(1280);
+	while (p - sm_span_base(r, sm_span_of(r, p)) < SM_UNIT);
+	return (char *)p;
+}
+
+static void double_free_in_a_later_unit(void)
+{
+	void *p = in_a_later_unit();
+
+	sm_free(p);
+	sm_free(p);
+}
+
+static void start_of_a_later_unit(void)
+{
+	uintptr_t p = (uintptr_t)in_a_later_unit();
+
+	sm_free((void *)(p & ~(uintptr_t)(SM_UNIT - 1)));
+}
+
+static void realloc_in_a_later_unit(void)
+{
+	void *p = in_a_later_unit();
+
+	sm_free(p);
+	sm_free(sm_realloc(p, 3000));
+}
+
 static void interior_large(void)
 {
 	sm_free((char *)sm_malloc(SM_MIB) + 4096);
@@ -372,6 +407,9 @@ static const struct {
 	{double_free_large, "free memory"},
 	{interior, "16 bytes inside the 208-byte object"},
 	{interior_in_a_later_unit, "640 bytes inside the 1280-byte object"},
+	{double_free_in_a_later_unit, "freed twice"},
+	{start_of_a_later_unit, "bytes inside the 1280-byte object"},
+	{realloc_in_a_later_unit, "is free: used after free"},
 	{interior_large, "4096 bytes inside the 1048576-byte object"},
 	{foreign_stack, "not from this heap"},
 	{foreign_first, "not from this heap"},
