@@ -187,13 +187,18 @@ static void fill_class_table(void)
 		sm_store_relaxed(&sm__malloc_class[i], (uint8_t)sm__malloc_class_of(i * 16));
 }
 
+#define FEW 8 /* objects of KiB: fewer would not be worth a lock */
+
+/* malloc.list; of large objects up to four times that. */
 static uint32_t list_length(const struct sm_process_heap *g, unsigned cls)
 {
 	size_t slots = sm__config_knob(&g->heap->config, SM_KNOB_SLOTS, cls, -1);
-	size_t n = config.list / sm__sizeclasses[cls].slot_bytes;
+	size_t slot = sm__sizeclasses[cls].slot_bytes, n = config.list / slot;
 
 	if (slots != 0)
 		return (uint32_t)slots;
+	if (n < FEW)
+		n = 4 * config.list / slot < FEW ? 4 * config.list / slot : FEW;
 	return n < 2 ? 2 : n > 1024 ? 1024 : (uint32_t)n;
 }
 
