@@ -4,7 +4,9 @@
  *
  * How lists grow. A thread that uses a little of many classes must not keep 16 KiB of each, and one
  * that only frees what others allocate has no use for lists at all. So a list starts with
- * START_BYTES. When it is full, it grows by as much if since it last grew
+ * START_MOST bytes; where there are many threads with less, so that the lists of all of them start
+ * with START_ALL together, but START_LEAST. When it is full, it grows by as much if since it last
+ * grew
  *
  *     refills brought half of its most (malloc.list)          more would have helped,
  *     or it sent as much back to spans                        locks are for too little,
@@ -73,11 +75,20 @@ struct sm_class_counts sm__mcache_count(const struct sm_mcache *c, unsigned cls)
 
 /* ---- how lists grow ----------------------------------------------------------------------- */
 
-#define START_BYTES 512
+#define START_LEAST 512
+#define START_MOST  4096
+#define START_ALL   (32 * SM_KIB)
 
-static uint32_t start_slots(unsigned cls)
+static unsigned start_bytes(uint32_t threads)
 {
-	uint32_t n = START_BYTES / sm__sizeclasses[cls].slot_bytes;
+	unsigned n = START_ALL / (threads ? threads : 1);
+
+	return n < START_LEAST ? START_LEAST : n > START_MOST ? START_MOST : n;
+}
+
+static uint32_t start_slots(const struct sm_mcache *c, unsigned cls)
+{
+	uint32_t n = c->start / sm__sizeclasses[cls].slot_bytes;
 
 	return n ? n : 1;
 }
@@ -116,7 +127,8 @@ static struct sm_mclass *class_of(struct sm_mcache *c, unsigned cls)
 	if (SM_UNLIKELY(m->most == 0)) {
 		set_up_class(c, m, cls);
 		set_limit(c, cls,
-			  m->fixed || m->most < start_slots(cls) ? m->most : start_slots(cls));
+			  m->fixed || m->most < start_slots(c, cls) ? m->most
+								    : start_slots(c, cls));
 	}
 	return m;
 }
@@ -137,7 +149,7 @@ static bool grow_list(struct sm_mcache *c, unsigned cls)
 {
 	struct sm_mclass *m = &c->cold[cls];
 	bool shorter = is_short(m, m->limit);
-	uint32_t limit = shorter ? m->limit + start_slots(cls) : 2 * m->limit;
+	uint32_t limit = shorter ? m->limit + start_slots(c, cls) : 2 * m->limit;
 
 	if (SM_LIKELY(m->limit >= m->most))
 		return false;
@@ -257,16 +269,17 @@ static void *adopt(struct sm_mcache *c, unsigned cls, struct sm_freed *list, uns
 
 /*
  * Slots that a refill takes: a quarter of those that came so far (less what went back to spans), so
- * that no more than a fifth of what a thread has taken waits in its window; START_BYTES at least,
+ * that no more than a fifth of what a thread has taken waits in its window; `start` at least,
  * cache.window at most.
  */
-static unsigned window_slots(const struct sm_mclass *m, unsigned cls)
+static unsigned window_slots(const struct sm_mcache *c, unsigned cls)
 {
+	const struct sm_mclass *m = &c->cold[cls];
 	uint32_t slot = sm__sizeclasses[cls].slot_bytes, n = m->had / 4;
 
 	if (m->batch != 0)
 		return m->batch;
-	n = n < start_slots(cls) ? start_slots(cls) : n;
+	n = n < start_slots(c, cls) ? start_slots(c, cls) : n;
 	n = n < m->window / slot ? n : m->window / slot;
 	return n ? n : 1;
 }
@@ -274,7 +287,7 @@ static unsigned window_slots(const struct sm_mclass *m, unsigned cls)
 static void *refill_central(struct sm_mcache *c, unsigned cls)
 {
 	struct sm_mclass *m = class_of(c, cls);
-	unsigned n = window_slots(m, cls);
+	unsigned n = window_slots(c, cls);
 	struct sm_mwant want = {
 		.window = n, .list = n < m->limit ? n : m->limit, .spans = m->spans};
 	struct sm_mtake got;
@@ -444,6 +457,7 @@ static void link_cache(struct sm_mcache *c)
 	SM_LIST_PUSH(g->caches, c);
 	c->shard = g->next_shard++;
 	g->ncaches++;
+	c->start = start_bytes(g->ncaches);
 	sm_lock_release(&g->lock);
 }
 

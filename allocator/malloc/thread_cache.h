@@ -56,6 +56,7 @@ struct sm_mcache {
 	size_t budget;			/* bytes that it may hold, 0: no bound */
 	unsigned hand;			/* class that yields first when the budget is used up */
 	unsigned shard;			/* whose depot lists are its own; fixed */
+	unsigned start;			/* bytes that a list starts with; fixed */
 	/* where its thread was when it was made: whose settings it has, where it counts */
 	int cpu;
 	/* under the process heap's lock */

@@ -330,6 +330,44 @@ START_TEST(depots_keep_an_eighth_of_what_is_out)
 }
 END_TEST
 
+/* ---- what lists start with ---------------------------------------------------------------- */
+
+static void *first_of_many(void *arg)
+{
+	unsigned *start = arg;
+
+	sm_free(sm_malloc(64));
+	*start = sm__mcache->start;
+	pthread_barrier_wait(&in_step);
+	pthread_barrier_wait(&in_step);
+	return NULL;
+}
+
+/* All that are there at the same time; the last of them first. */
+START_TEST(lists_start_shorter_where_there_are_more_threads)
+{
+	static const struct {
+		unsigned threads, start;
+	} want[] = {{1, 4096}, {7, 4096}, {15, 2048}, {31, 1024}, {63, 512}, {100, 512}};
+	unsigned n = want[_i].threads, least = 4096, start[100];
+	pthread_t t[100];
+
+	sm_free(sm_malloc(64));
+	ck_assert_uint_eq(sm__mcache->start, 4096);
+	pthread_barrier_init(&in_step, NULL, n + 1);
+	for (unsigned i = 0; i < n; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, first_of_many, &start[i]), 0);
+	pthread_barrier_wait(&in_step);
+	for (unsigned i = 0; i < n; i++)
+		least = start[i] < least ? start[i] : least;
+	ck_assert_uint_eq(least, want[_i].start);
+	pthread_barrier_wait(&in_step);
+	for (unsigned i = 0; i < n; i++)
+		pthread_join(t[i], NULL);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+}
+END_TEST
+
 static void *give_for_ever(void *arg)
 {
 	_Atomic(bool) *stop = arg;
@@ -386,5 +424,6 @@ int main(void)
 		SM_T(what_another_thread_frees_is_used_again), SM_T(a_storm_leaves_every_identity),
 		SM_T(a_depot_keeps_at_most_half_of_a_class),
 		SM_T(depots_keep_an_eighth_of_what_is_out), SM_T(depots_shrink_with_what_is_in_use),
+		SM_LOOP(lists_start_shorter_where_there_are_more_threads, 0, 6),
 		SM_T(a_child_finds_every_shard_whole));
 }

@@ -293,14 +293,36 @@ START_TEST(a_thread_keeps_as_many_freed_objects_as_it_may)
 }
 END_TEST
 
-/* Lists and windows start small, or 1000 threads would hold 100 MiB of what they do not need. */
+static pthread_barrier_t all_there;
+
+static void *use_and_wait(void *arg)
+{
+	sm_free(sm_malloc(64));
+	pthread_barrier_wait(&all_there);
+	pthread_barrier_wait(&all_there);
+	return arg;
+}
+
+/* Lists and windows start small, or 1000 threads would hold 100 MiB of what they do not need; those
+ * of a few threads are together no more. */
 START_TEST(a_thread_that_uses_little_keeps_little)
 {
+	enum { OTHERS = 63 };
+	unsigned others = _i ? OTHERS : 0;
+	pthread_t t[OTHERS];
+
+	pthread_barrier_init(&all_there, NULL, others + 1);
+	for (unsigned i = 0; i < others; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, use_and_wait, NULL), 0);
+	pthread_barrier_wait(&all_there);
 	for (size_t size = 16; size <= 1024; size += 16) {
 		take(8, size);
 		give(8);
 	}
-	ck_assert_uint_le(sm__mcache_held(sm__mcache_get()), 64 * SM_KIB);
+	ck_assert_uint_le(sm__mcache_held(sm__mcache_get()), (others ? 64 : 256) * SM_KIB);
+	pthread_barrier_wait(&all_there);
+	for (unsigned i = 0; i < others; i++)
+		pthread_join(t[i], NULL);
 	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
 }
 END_TEST
@@ -643,7 +665,7 @@ int main(void)
 	tcase_add_test(t, windows_stay_within_the_budget);
 	tcase_add_test(t, windows_of_cpus_stay_within_their_budget);
 	tcase_add_test(t, a_thread_keeps_as_many_freed_objects_as_it_may);
-	tcase_add_test(t, a_thread_that_uses_little_keeps_little);
+	tcase_add_loop_test(t, a_thread_that_uses_little_keeps_little, 0, 2);
 	tcase_add_test(t, lists_grow_with_what_refills_bring);
 	tcase_add_test(t, a_refill_fetches_a_batch);
 	tcase_add_test(t, a_thread_stays_within_its_budget);
