@@ -136,16 +136,28 @@ SM_INLINE void note_slot(struct sm_mutator *m, void **slot, void *value)
 		sm__armed_note(gc, &m->priv->marker.slots, (uintptr_t)slot, (uintptr_t)value);
 }
 
+/* What a cycle needs of a store. */
+static SM_NOINLINE void store_noted(struct sm_mutator *m, void **slot, void *value)
+{
+	if (sm__marking(m)) {
+		record(m, sm_load_dependent(atomic_slot(slot)));
+		if (!m->priv->stack_black)
+			record(m, value);
+	}
+	note_slot(m, slot, value);
+	sm__delay(m->gc);
+	remember(m, slot, value);
+	/* Release: as below. */
+	sm_store_release(atomic_slot(slot), value);
+}
+
+/* With gc.generations every store comes here: what a cycle needs of it is apart, for the registers
+ * that it takes. */
 void sm_store_slow(struct sm_mutator *m, void **slot, void *value)
 {
-	if (m->barrier & (SM__BARRIER_MARK | SM__BARRIER_SLOTS)) {
-		if (sm__marking(m)) {
-			record(m, sm_load_dependent(atomic_slot(slot)));
-			if (!m->priv->stack_black)
-				record(m, value);
-		}
-		note_slot(m, slot, value);
-		sm__delay(m->gc);
+	if (SM_UNLIKELY(m->barrier & (SM__BARRIER_MARK | SM__BARRIER_SLOTS))) {
+		store_noted(m, slot, value);
+		return;
 	}
 	remember(m, slot, value);
 	/* Release: a thread that finds value here finds its contents. */
