@@ -45,9 +45,9 @@
  *
  * With gc.mode=stw nothing is allocated while marking: runway 0, trigger = goal.
  *
- * Generations (gc.generations). Goal and trigger are as above, with base of the last major cycle,
- * so that the heap grows no larger than without; minor cycles give the room to the goal back, as
- * long as there is some. The next cycle is a minor one unless
+ * Generations (gc.generations). Goal and trigger are as above, with base of the last major cycle:
+ * minor cycles give the room to the goal back, as long as there is some, so where most of what is
+ * new dies the heap grows no larger than without. The next cycle is a minor one unless
  *
  *   kept > grown / 2              the last one was minor, and most of what was new stayed: to look
  *                                 for what is dead among it does not pay. Then one major cycle
