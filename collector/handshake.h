@@ -14,10 +14,11 @@ enum sm_handshake_op {
 	SM_HS_FLUSH,	  /* hand grey objects over */
 	/* barrier off, its buffer forgotten; behind an armed cycle it stays, for slots alone */
 	SM_HS_BARRIER_OFF,
-	SM_HS_SLOTS_OFF, /* barrier off, slots that it noted handed over */
-	SM_HS_RETIRE,	 /* give all windows back; new ones are of the new sweep generation */
+	SM_HS_RETIRE, /* give all windows back; new ones are of the new sweep generation */
 	/* give all windows back (if gc.mode=stw) and stand still until released */
 	SM_HS_STOP,
+	/* behind the slices of an armed cycle: barrier off, slots that it noted handed over */
+	SM_HS_SLOTS_OFF,
 };
 
 /*
