@@ -51,14 +51,13 @@ static void add(struct sm_run *run, const char *name, const char *x_unit, const 
 
 static void report_waits(struct sm_run *run, enum sm_stall_cause cause)
 {
-	struct sm_stall_hist waits;
+	struct sm_stall_hist *waits = &run->waits[cause];
 	struct sm_series_text text;
 	char name[40];
 
-	sm__stalls_sum(run->gc, cause, &waits);
 	sm_series_begin(&text);
 	for (unsigned i = 0; i < SM_STALL_BUCKETS; i++) {
-		uint32_t n = sm_load_relaxed(&waits.bucket[i]);
+		uint32_t n = sm_load_relaxed(&waits->bucket[i]);
 
 		if (n > 0)
 			sm_series_point(&text, sm__stall_bucket_top(i), n);

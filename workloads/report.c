@@ -166,9 +166,16 @@ _Static_assert(SM_RESULT_stall_total_ns == SM_RESULT_stalls + (SM_STALL_CAUSES +
 /* The waits that mutators suffered for the collector since the timed part began, by cause. */
 static void report_stalls(struct sm_run *run)
 {
+	struct sm_stall_hist all = {.count = 0};
 	struct sm_gc_stalls s;
 
 	sm_gc_stalls(run->gc, &s);
+	for (int c = 0; c < SM_STALL_CAUSES; c++) {
+		sm__stalls_sum(run->gc, (enum sm_stall_cause)c, &run->waits[c]);
+		sm__stall_summary(&run->waits[c], &s.cause[c]);
+		sm__stall_add(&all, &run->waits[c]);
+	}
+	sm__stall_summary(&all, &s.all);
 	report_kept(run, SM_WAITS_ALL, &s.all);
 	report_waits(run, SM_WAITS_ALL, &s.all);
 	for (int c = 0; c < SM_STALL_CAUSES; c++) {

@@ -51,6 +51,8 @@ struct sm_run {
 	bool have_ops;
 	uint64_t ops;
 	struct sm_trail heap; /* history.c; the control thread's while it is told of cycles */
+	/* looked at once: results and series tell the same, though looking may wait for a lock */
+	struct sm_stall_hist waits[SM_STALL_CAUSES];
 
 	/* Under lock; any thread. */
 	pthread_mutex_t lock;
