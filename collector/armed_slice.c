@@ -231,24 +231,16 @@ static bool move_stopped(struct sm_slicer *z)
 /* A slice begins and ends here. The lock: see compact.h, "Fork". */
 static uint64_t begin_slice(struct sm_gc *gc)
 {
-	uint64_t from = sm__now_ns();
+	uint64_t from = sm__compact_stop(gc, false);
 
-	sm__compact_stop(gc, false);
 	sm_lock_acquire(&gc->compact.lock);
 	return from;
 }
 
 static uint64_t end_slice(struct sm_gc *gc, uint64_t from)
 {
-	uint64_t ns;
-
 	sm_lock_release(&gc->compact.lock);
-	sm__compact_go_on(gc);
-	ns = sm__now_ns() - from;
-	sm_lock_acquire(&gc->stats_lock);
-	sm__stall_record(&gc->compact.slices, ns, SM_KEPT_UNKNOWN);
-	sm_lock_release(&gc->stats_lock);
-	return ns;
+	return sm__compact_go_on(gc, from);
 }
 
 static void give_span(struct sm_slicer *z, struct sm_candidate *c, struct sm_span *s)

@@ -88,7 +88,6 @@ void sm_gc_compact_stats(struct sm_gc *gc, struct sm_gc_compact_stats *out)
 	sm_lock_release(&gc->stats_lock);
 	out->slice_p50_ns = slices.p50_ns;
 	out->slice_p99_ns = slices.p99_ns;
-	out->slice_max_ns = slices.max_ns;
 	out->version = SM_GC_COMPACT_STATS_VERSION;
 }
 
@@ -118,16 +117,26 @@ void sm__compact_tell(struct sm_gc *gc, bool begins)
 
 /* ---- the stop ------------------------------------------------------------------------------ */
 
-void sm__compact_stop(struct sm_gc *gc, bool retire)
+uint64_t sm__compact_stop(struct sm_gc *gc, bool retire)
 {
+	uint64_t from = sm__now_ns();
+
 	sm_phase_enter(SM_PHASE_COMPACT);
 	sm__world_stop_for(gc, retire, SM_STALL_COMPACT);
+	return from;
 }
 
-void sm__compact_go_on(struct sm_gc *gc)
+uint64_t sm__compact_go_on(struct sm_gc *gc, uint64_t from)
 {
+	uint64_t ns;
+
 	sm__world_resume(gc);
 	sm_phase_leave(SM_PHASE_COMPACT);
+	ns = sm__now_ns() - from;
+	sm_lock_acquire(&gc->stats_lock);
+	sm__stall_record(&gc->compact.slices, ns, SM_KEPT_UNKNOWN);
+	sm_lock_release(&gc->stats_lock);
+	return ns;
 }
 
 /* ---- moving ------------------------------------------------------------------------------- */
@@ -190,15 +199,13 @@ static void compact_full(struct sm_gc *gc)
 	uint64_t from;
 
 	sm__compact_tell(gc, true);
-	from = sm__now_ns();
-	sm__compact_stop(gc, true);
+	from = sm__compact_stop(gc, true);
 	sm__cache_drop_cpu_windows(gc->heap);
 	sm__sweep_all(gc, NULL);
 	sm_lock_acquire(&gc->compact.lock);
 	errors = move_stopped(gc, &n);
 	sm_lock_release(&gc->compact.lock);
-	sm__compact_go_on(gc);
-	n.stopped_ns = sm__now_ns() - from;
+	n.stopped_ns = sm__compact_go_on(gc, from);
 	n.slices = 1;
 	if (sm_load_relaxed(&gc->compact.failed))
 		return;

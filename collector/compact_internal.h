@@ -108,9 +108,10 @@ SM_INLINE uintptr_t sm__compact_forward(const struct sm_gc *gc, uintptr_t word)
 }
 
 /* compact.c: around what is done while the world stands still, windows given back or not: mutators
- * wait because of a compaction, the control thread's time is its phase's. */
-void sm__compact_stop(struct sm_gc *gc, bool retire);
-void sm__compact_go_on(struct sm_gc *gc);
+ * wait because of a compaction, the control thread's time is its phase's. `from` is what stop
+ * returned; go_on returns how long it took, which it has put among the slices. */
+uint64_t sm__compact_stop(struct sm_gc *gc, bool retire);
+uint64_t sm__compact_go_on(struct sm_gc *gc, uint64_t from);
 /* Before the first stop of a compaction; when its memory has gone back. */
 void sm__compact_tell(struct sm_gc *gc, bool begins);
 /* Mutators stand still; a thread that is not attached may be comparing what a handle holds. */

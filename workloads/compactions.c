@@ -96,12 +96,14 @@ void sm__compactions_report(struct sm_run *run)
 	}
 	sm_run_result(run, SM_RESULT_compaction_slices, (double)s.total.slices);
 	sm_run_result(run, SM_RESULT_compaction_max_ms, (double)s.stopped_max_ns * 1e-6);
+	sm_run_result(run, SM_RESULT_slice_p99_us, (double)s.slice_p99_ns * 1e-3);
 	sm_run_result(run, SM_RESULT_candidate_spans, (double)s.total.candidates);
 	sm_run_result(run, SM_RESULT_evacuated_spans, (double)s.total.evacuated);
 	sm_run_result(run, SM_RESULT_evacuated_bytes, (double)s.total.freed_bytes);
 	sm_run_result(run, SM_RESULT_released_bytes, (double)s.total.released_bytes);
 	sm_run_result(run, SM_RESULT_moved_objects, (double)s.total.moved_objects);
 	sm_run_result(run, SM_RESULT_moved_bytes, (double)s.total.moved_bytes);
+	sm_run_result(run, SM_RESULT_noted_slots, (double)s.total.slots_noted);
 	report_pinned(run, &s.last);
 	report_huge(run);
 }

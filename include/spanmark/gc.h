@@ -465,8 +465,8 @@ struct sm_gc_compact_stats {
 	uint32_t version;
 	uint64_t compactions, stopped_max_ns;
 	struct sm_compaction last, total;
-	/* since version 2: slices, from the request of the stop to its end */
-	uint64_t slice_p50_ns, slice_p99_ns, slice_max_ns;
+	/* since version 2: of all stops, each from its request to its end */
+	uint64_t slice_p50_ns, slice_p99_ns;
 };
 #define SM_GC_COMPACT_STATS_VERSION 2
 SM_API void sm_gc_compact_stats(struct sm_gc *gc, struct sm_gc_compact_stats *out);

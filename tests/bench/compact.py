@@ -62,7 +62,7 @@ def mallocs(build):
 def candidates(build, settle):
     """Name -> (command, environment)."""
     session = [build + "/tests/bench_session", "fragment", *(f"{k}={v}" for k, v in WORK.items()), f"settle={settle}"]
-    found = {"gc, gc.compact=full": (session + ["-s", "gc.compact=full"], {}), "gc, gc.compact=off": (session, {})}
+    found = {f"gc, gc.compact={kind}": (session + ["-s", f"gc.compact={kind}"], {}) for kind in ("full", "auto", "force", "off")}
     for name, path in mallocs(build).items():
         found[name] = (session + ["-b", "libc"], {"LD_PRELOAD": path})
     go = build + "/peers/fragment"
@@ -97,7 +97,7 @@ def memory(build, reps, settle):
             rows.append((name, *("failed",) * 5, ""))
             continue
         rows.append((name, *(f"{statistics.median(r[s] for r in good):.2f}" for s in STEPS),
-                     f"{max(r[s] for r in good for s in STEPS):.2f}", "1.25" if "full" in name else ""))
+                     f"{max(r[s] for r in good for s in STEPS):.2f}", "1.25" if "compact=" in name and "off" not in name else ""))
     show(rows)
 
 

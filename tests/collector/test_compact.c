@@ -112,7 +112,7 @@ START_TEST(contents_are_whole)
 		ck_assert_uint_gt(s.total.slots_noted, 0);
 		ck_assert_uint_gt(s.total.slices, 0);
 		ck_assert_uint_le(s.slice_p50_ns, s.slice_p99_ns);
-		ck_assert_uint_le(s.slice_p99_ns, s.slice_max_ns);
+		ck_assert_uint_le(s.slice_p99_ns, s.stopped_max_ns);
 	}
 	ck_assert_uint_le(s.total.regions_after, s.total.regions_before);
 	ck_assert_uint_gt(s.total.stopped_ns, 0);
