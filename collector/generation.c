@@ -31,18 +31,22 @@ static int map_aged(struct sm_gc *gc)
 	return 0;
 }
 
+int sm__gen_check(const struct sm_gc_config *cfg, char *err, size_t errlen)
+{
+	if (cfg->generations == SM_GC_GENERATIONS_OFF || cfg->compact == SM_GC_COMPACT_OFF)
+		return 0;
+	if (err && errlen)
+		snprintf(err, errlen,
+			 "gc.generations and gc.compact do not go together yet: set one");
+	return -EINVAL;
+}
+
 int sm__gen_init(struct sm_gc *gc, char *err, size_t errlen)
 {
-	int e;
+	int e = sm__gen_check(&gc->config, err, errlen);
 
-	if (gc->config.generations == SM_GC_GENERATIONS_OFF)
-		return 0;
-	if (gc->config.compact != SM_GC_COMPACT_OFF) {
-		if (err && errlen)
-			snprintf(err, errlen,
-				 "gc.generations and gc.compact do not go together yet: set one");
-		return -EINVAL;
-	}
+	if (e != 0 || gc->config.generations == SM_GC_GENERATIONS_OFF)
+		return e;
 	e = map_aged(gc);
 	if (e == 0)
 		e = sm__remember_init(gc);

@@ -46,6 +46,7 @@
 #include "allocator/pages/span.h"
 
 struct sm_gc;
+struct sm_gc_config;
 struct sm_cycle;
 
 struct sm_generations {
@@ -57,7 +58,9 @@ struct sm_generations {
 	_Atomic(size_t) old_bytes; /* of the spans swept in this cycle */
 };
 
-/* -ENOMEM; -EINVAL: not with the other settings. err says which. */
+/* -EINVAL: gc.generations does not go with the other settings; err says which. */
+int sm__gen_check(const struct sm_gc_config *cfg, char *err, size_t errlen);
+/* As above, and -ENOMEM. */
 int sm__gen_init(struct sm_gc *gc, char *err, size_t errlen);
 void sm__gen_fini(struct sm_gc *gc);
 
