@@ -27,14 +27,6 @@ static void flag(struct sm_slicer *z, struct sm_candidate *c, struct sm_span *s)
 	sm__compact_flag(z->v.gc, c->unit, s->nunits, SM_UNIT_EVACUATED, true);
 }
 
-static bool has_flag(const struct sm_gc *gc, uintptr_t addr, uint8_t flags)
-{
-	uintptr_t off = addr - gc->range.base;
-
-	return off < gc->range.bytes &&
-	       (sm_load_relaxed(&gc->unit_flags[off >> SM_UNIT_SHIFT]) & flags) == flags;
-}
-
 /* What was noted since the last slice is in no list yet. False: there is no memory. */
 static bool look_at_chunks(struct sm_slicer *z, const struct sm_slot_chunk *c)
 {
@@ -42,7 +34,7 @@ static bool look_at_chunks(struct sm_slicer *z, const struct sm_slot_chunk *c)
 		if (!sm__slice_reserve(z, c->n))
 			return false;
 		for (size_t i = 0; i < c->n; i++)
-			if (has_flag(z->v.gc, c->at[i].value, SM_UNIT_EVACUATED))
+			if (sm__unit_has(z->v.gc, c->at[i].value, SM_UNIT_EVACUATED))
 				z->slots[z->nslots++] = c->at[i].slot;
 	}
 	return true;
@@ -131,8 +123,8 @@ static void patch_one(struct sm_slicer *z, const struct sm_span *s, uint32_t slo
 
 			if (exact)
 				sm__compact_patch_word(gc, word);
-			if (has_flag(gc, *word, SM_UNIT_CANDIDATE) &&
-			    !has_flag(gc, *word, SM_UNIT_EVACUATED))
+			if (sm__unit_has(gc, *word, SM_UNIT_CANDIDATE) &&
+			    !sm__unit_has(gc, *word, SM_UNIT_EVACUATED))
 				sm__armed_note(gc, &gc->armed.own, (uintptr_t)word, *word);
 		}
 	}

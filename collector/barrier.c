@@ -128,12 +128,9 @@ void sm__barrier_record(struct sm_mutator *m, void *p)
 /* Before the value is stored: armed.h. */
 SM_INLINE void note_slot(struct sm_mutator *m, void **slot, void *value)
 {
-	struct sm_gc *gc = m->gc;
-	uintptr_t off = (uintptr_t)value - gc->range.base;
-
-	if ((m->barrier & SM__BARRIER_SLOTS) != 0 && off < gc->range.bytes &&
-	    (sm_load_relaxed(&gc->unit_flags[off >> SM_UNIT_SHIFT]) & SM_UNIT_CANDIDATE))
-		sm__armed_note(gc, &m->priv->marker.slots, (uintptr_t)slot, (uintptr_t)value);
+	if ((m->barrier & SM__BARRIER_SLOTS) != 0 &&
+	    sm__unit_has(m->gc, (uintptr_t)value, SM_UNIT_CANDIDATE))
+		sm__armed_note(m->gc, &m->priv->marker.slots, (uintptr_t)slot, (uintptr_t)value);
 }
 
 /* What a cycle needs of a store. */

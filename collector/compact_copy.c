@@ -124,12 +124,10 @@ uintptr_t sm__compact_moved_to(const struct sm_gc *gc, uintptr_t word)
 
 bool sm__compact_has_left(const struct sm_gc *gc, uintptr_t addr)
 {
-	uintptr_t off = addr - gc->range.base;
 	struct sm_span *s;
 	uint32_t slot;
 
-	return off < gc->range.bytes &&
-	       (sm_load_relaxed(&gc->unit_flags[off >> SM_UNIT_SHIFT]) & SM_UNIT_EVACUATED) != 0 &&
+	return sm__unit_has(gc, addr, SM_UNIT_EVACUATED) &&
 	       sm__slot_at(&gc->range, addr, &s, &slot) &&
 	       !sm_mark_test(&gc->range,
 			     sm_span_base(&gc->range, s) + (uintptr_t)slot * s->slot_bytes);

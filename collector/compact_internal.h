@@ -99,12 +99,7 @@ uintptr_t sm__compact_moved_to(const struct sm_gc *gc, uintptr_t word);
  * is none. */
 SM_INLINE uintptr_t sm__compact_forward(const struct sm_gc *gc, uintptr_t word)
 {
-	uintptr_t off = word - gc->range.base;
-
-	if (off >= gc->range.bytes ||
-	    (sm_load_relaxed(&gc->unit_flags[off >> SM_UNIT_SHIFT]) & SM_UNIT_EVACUATED) == 0)
-		return word;
-	return sm__compact_moved_to(gc, word);
+	return sm__unit_has(gc, word, SM_UNIT_EVACUATED) ? sm__compact_moved_to(gc, word) : word;
 }
 
 /* compact.c: around what is done while the world stands still, windows given back or not: mutators

@@ -68,7 +68,7 @@ static void patch_span(void *arg, struct sm_span *s)
 	if (state == SM_SPAN_LARGE)
 		patch_object(gc, s, base, sm_span_bytes(s) / WORD);
 	if (state != SM_SPAN_SMALL || s->layout->kind == SM_SCAN_NONE ||
-	    (sm_load_relaxed(&gc->unit_flags[sm_span_unit(&gc->range, s)]) & SM_UNIT_EVACUATED))
+	    sm__unit_has(gc, base, SM_UNIT_EVACUATED))
 		return;
 	for (unsigned w = 0; w < (s->nslots + 63u) / 64; w++)
 		for (uint64_t bits = sm_load_relaxed(&s->alloc[w]); bits; bits &= bits - 1)

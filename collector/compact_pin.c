@@ -19,10 +19,7 @@ void sm__compact_pin_at(struct sm_move *v, uintptr_t addr)
 	struct sm_span *s;
 	uint32_t slot;
 
-	if (v->only != 0 &&
-	    (addr - v->gc->range.base >= v->gc->range.bytes ||
-	     !(sm_load_relaxed(&v->gc->unit_flags[(addr - v->gc->range.base) >> SM_UNIT_SHIFT]) &
-	       v->only)))
+	if (v->only != 0 && !sm__unit_has(v->gc, addr, v->only))
 		return;
 	if (sm__slot_at(&v->gc->range, addr, &s, &slot))
 		pin_slot(v, s, slot);

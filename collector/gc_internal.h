@@ -144,6 +144,15 @@ struct sm_gc {
 	void *cycle_told_ctx;
 };
 
+/* Has the unit that addr lies in this flag, SM_UNIT_*? addr may be any word. */
+SM_INLINE bool sm__unit_has(const struct sm_gc *gc, uintptr_t addr, uint8_t flag)
+{
+	uintptr_t off = addr - gc->range.base;
+
+	return off < gc->range.bytes &&
+	       (sm_load_relaxed(&gc->unit_flags[off >> SM_UNIT_SHIFT]) & flag) != 0;
+}
+
 /* gc.c */
 void sm__gc_ask(struct sm_gc *gc); /* wake the control thread for one more cycle */
 /* Wakes the control thread and waits until it has signalled `done` with *count at `least`, in a
