@@ -312,14 +312,6 @@ static void check_pairs(struct verifier *v)
 		munmap(v->pairs, v->pairs_bytes);
 }
 
-/* Has it lived through a sweep? */
-static bool has_aged(struct verifier *v, uintptr_t object)
-{
-	size_t i = (object - v->gc->range.base) / 16;
-
-	return v->gc->gen.aged.marks[i / 64] >> (i % 64) & 1;
-}
-
 /*
  * gc.generations: object will be old when this cycle is swept. Word i leads to one that will not,
  * and no card says so: the next minor cycle would free it. Of a conservative object any word may
@@ -330,10 +322,11 @@ static bool is_forgotten(struct verifier *v, struct sm_span *s, uintptr_t object
 	uintptr_t at = object + i * sizeof(uintptr_t), to = *(const uintptr_t *)at;
 	struct sm_span *in = NULL;
 
-	if (to == 0 || s->layout->kind == SM_SCAN_CONSERVATIVE || !has_aged(v, object) ||
-	    !is_pointer_of(v, s, object, i) || object_at(v, to, true, &in) != to)
+	if (to == 0 || s->layout->kind == SM_SCAN_CONSERVATIVE ||
+	    !sm_mark_test(&v->gc->gen.aged, object) || !is_pointer_of(v, s, object, i) ||
+	    object_at(v, to, true, &in) != to)
 		return false;
-	return !has_aged(v, to) && v->gc->remember.cards[(at - v->gc->range.base) / 128] == 0;
+	return !sm_mark_test(&v->gc->gen.aged, to) && !sm__remember_has(v->gc, at);
 }
 
 static void trace_all(struct verifier *v)
