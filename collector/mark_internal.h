@@ -28,6 +28,8 @@ enum sm_how {
 	SM_HOW_ARMED
 };
 
+/* Every so many objects: others that have nothing to do get some. False: the budget is used up. */
+bool sm__mark_look_up(struct sm_marker *k, uint64_t until);
 /* Tells the assists how far marking is. */
 void sm__mark_publish(struct sm_marker *k);
 /* The slow ends of push: another packet, another node's packet or a span's. */

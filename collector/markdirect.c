@@ -47,12 +47,8 @@ void sm__mark_drain_armed(struct sm_marker *k, uint64_t until)
 		SM_PREFETCH_R((const void *)*place);
 		/* So many turns in which nothing came in a row: the ring is empty. */
 		left = *place != 0 ? RING : left - 1;
-		if (at % LOOK_UP != 0)
-			continue;
-		if ((k->donating && sm_load_relaxed(&k->gc->workq.parked) != 0) ||
-		    sm_load_relaxed(&k->gc->workq.hungry) != 0)
-			sm__mark_share(k);
-		sm__mark_publish(k);
+		if (at % LOOK_UP == 0 && !sm__mark_look_up(k, until))
+			break;
 	}
 	for (at = 0; at < RING; at++)
 		if (ring[at] != 0)

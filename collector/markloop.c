@@ -258,8 +258,7 @@ SM_INLINE void loop_scan(struct loop *l, struct sm_marker *k, uintptr_t entry, u
 	loop_load(l, k);
 }
 
-/* Every LOOK_UP objects: false when the budget is used up. */
-static SM_NOINLINE bool look_up_from_work(struct sm_marker *k, uint64_t until)
+SM_NOINLINE bool sm__mark_look_up(struct sm_marker *k, uint64_t until)
 {
 	if ((k->donating && sm_load_relaxed(&k->gc->workq.parked) != 0) ||
 	    sm_load_relaxed(&k->gc->workq.hungry) != 0)
@@ -415,7 +414,7 @@ SM_INLINE void drain_ring(struct sm_marker *k, uint64_t until, enum sm_how how, 
 		}
 		t.left = LOOK_UP;
 		loop_store(&l, k);
-		if (!look_up_from_work(k, t.until))
+		if (!sm__mark_look_up(k, t.until))
 			break;
 		loop_load(&l, k);
 	}
