@@ -1,5 +1,4 @@
 /* armed_slice.c: the slices of gc.compact=auto|force; armed.h tells why they are right. */
-#include <string.h>
 #include <time.h>
 
 #include "allocator/objects/cache_cpu.h"
@@ -314,14 +313,7 @@ static void finish(struct sm_slicer *z)
 	struct sm_gc *gc = z->v.gc;
 	struct sm_compaction n = gc->armed.n;
 
-	n.slices = z->v.n.slices;
-	n.stopped_ns = z->v.n.stopped_ns;
-	n.freed_bytes = z->v.n.freed_bytes;
-	n.evacuated = z->v.n.evacuated;
-	n.moved_objects = z->v.n.moved_objects;
-	n.moved_bytes = z->v.n.moved_bytes;
-	memcpy(n.pinned_objects, z->v.n.pinned_objects, sizeof(n.pinned_objects));
-	memcpy(n.pinned_bytes, z->v.n.pinned_bytes, sizeof(n.pinned_bytes));
+	sm__compact_add(&n, &z->v.n); /* what was chosen, and what came of it */
 	n.regions_after = n.regions_before - n.freed_bytes / ((uint64_t)1 << SM_REGION_SHIFT);
 	if (gc->armed.release)
 		n.released_bytes = sm__scavenge(&gc->heap->pages, 0);

@@ -21,7 +21,7 @@ void sm__compact_init(struct sm_gc *gc)
 
 /* ---- figures ------------------------------------------------------------------------------ */
 
-static void add_compaction(struct sm_compaction *to, const struct sm_compaction *n)
+void sm__compact_add(struct sm_compaction *to, const struct sm_compaction *n)
 {
 	to->stopped_ns += n->stopped_ns;
 	to->spans += n->spans;
@@ -51,10 +51,8 @@ static void trace_compaction(const struct sm_gc *gc, const struct sm_compaction 
 		pinned += n->pinned_objects[i];
 	if (gc->config.trace)
 		sm__say("compaction: stopped %.3f ms, at most %.3f at a time, %llu of %llu spans "
-			"evacuated, "
-			"moved %llu "
-			"objects of %.1f MiB, pinned %llu, 2 MiB in use %llu -> %llu, released "
-			"%.1f MiB",
+			"evacuated, moved %llu objects of %.1f MiB, pinned %llu, 2 MiB in use "
+			"%llu -> %llu, released %.1f MiB",
 			(double)n->stopped_ns / 1e6, (double)longest_ns / 1e6,
 			(unsigned long long)n->candidates, (unsigned long long)n->spans,
 			(unsigned long long)n->moved_objects, (double)n->moved_bytes / SM_MIB,
@@ -69,10 +67,8 @@ void sm__compact_publish(struct sm_gc *gc, const struct sm_compaction *n, uint64
 
 	sm_lock_acquire(&gc->stats_lock);
 	s->compactions++;
-	if (longest_ns > s->stopped_max_ns)
-		s->stopped_max_ns = longest_ns;
 	s->last = *n;
-	add_compaction(&s->total, n);
+	sm__compact_add(&s->total, n);
 	gc->stats.verify_errors += errors;
 	sm_lock_release(&gc->stats_lock);
 	trace_compaction(gc, n, longest_ns);
@@ -86,6 +82,7 @@ void sm_gc_compact_stats(struct sm_gc *gc, struct sm_gc_compact_stats *out)
 	*out = gc->compact.stats;
 	sm__stall_summary(&gc->compact.slices, &slices);
 	sm_lock_release(&gc->stats_lock);
+	out->stopped_max_ns = slices.max_ns;
 	out->slice_p50_ns = slices.p50_ns;
 	out->slice_p99_ns = slices.p99_ns;
 	out->version = SM_GC_COMPACT_STATS_VERSION;

@@ -178,6 +178,7 @@ bool sm__compact_take_slot(struct sm_span *s, unsigned *word, uint32_t *slot);
 void sm__compact_patch(struct sm_move *v);
 void sm__compact_patch_tables(struct sm_gc *gc);
 /* compact.c */
+void sm__compact_add(struct sm_compaction *to, const struct sm_compaction *n);
 unsigned sm__compact_verify(struct sm_gc *gc, size_t before);
 void sm__compact_publish(struct sm_gc *gc, const struct sm_compaction *n, uint64_t longest_ns,
 			 unsigned errors);
