@@ -53,6 +53,7 @@ static void note_regions(struct sm_move *v)
 		for (size_t k = 0; k < b->n; k++) {
 			struct sm_region *r = region_of(v, &b->spans[k]);
 
+			v->n.objects += b->spans[k].used;
 			r->units += units_of_bin(gc, i);
 			r->bytes += (uint32_t)b->spans[k].used *
 				    sm__sizeclasses[gc->heap->bins[i % SM_BINS_MAX].cls].slot_bytes;
@@ -208,6 +209,7 @@ int sm__armed_choose(struct sm_gc *gc, unsigned percent)
 		set_limit(gc);
 	}
 	gc->armed.n.spans = v.nspans;
+	gc->armed.n.objects = v.n.objects;
 	gc->armed.n.candidates = gc->armed.ncandidates;
 	gc->armed.n.regions_before = v.n.regions_before;
 	sm__compact_plan_forget(&v);
