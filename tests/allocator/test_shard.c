@@ -257,6 +257,45 @@ START_TEST(a_storm_leaves_every_identity)
 }
 END_TEST
 
+#define EACH 512 /* bytes: some dozens in a span */
+
+/* Frees what it is given by address, but of each two spans in turns. */
+static void *free_in_turns(void *arg)
+{
+	uintptr_t *p = arg;
+	const struct sm_span *s = sm_span_of(&sm_malloc_heap()->pages.range, p[OBJECTS / 2]);
+	int each = s->nslots;
+
+	for (int from = 0; from < OBJECTS; from += 2 * each)
+		for (int k = 0; k < each; k++)
+			for (int at = from + k; at <= from + each + k; at += each)
+				if (at < OBJECTS)
+					sm_free((void *)p[at]);
+	return NULL;
+}
+
+/* Behind an object a list has one of the next span in memory, and then one of the first again. */
+START_TEST(a_list_goes_to_and_fro_between_two_spans)
+{
+	static uintptr_t p[OBJECTS];
+	size_t close = 0;
+	pthread_t t;
+
+	for (int i = 0; i < OBJECTS; i++)
+		p[i] = (uintptr_t)sm_malloc(EACH);
+	qsort(p, OBJECTS, sizeof(*p), by_address);
+	for (int i = 1; i < OBJECTS; i++)
+		close += p[i] - p[i - 1] < 2 * (size_t)EACH;
+	ck_assert_uint_gt(close, OBJECTS / 2); /* or no span has a neighbour */
+	ck_assert_int_eq(pthread_create(&t, NULL, free_in_turns, p), 0);
+	pthread_join(t, NULL);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+	sm_malloc_trim();
+	ck_assert_uint_eq(stats().depot_bytes, 0);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+}
+END_TEST
+
 static void *fill_and_empty(void *arg)
 {
 	void **p = arg;
@@ -422,6 +461,7 @@ int main(void)
 		"shard", 60, SM_T(threads_get_their_own_objects_back),
 		SM_T(a_surplus_of_others_comes_after_own_lists),
 		SM_T(what_another_thread_frees_is_used_again), SM_T(a_storm_leaves_every_identity),
+		SM_T(a_list_goes_to_and_fro_between_two_spans),
 		SM_T(a_depot_keeps_at_most_half_of_a_class),
 		SM_T(depots_keep_an_eighth_of_what_is_out), SM_T(depots_shrink_with_what_is_in_use),
 		SM_LOOP(lists_start_shorter_where_there_are_more_threads, 0, 6),
