@@ -172,7 +172,6 @@ SM_INLINE void sm_backend_collect(enum sm_wl_backend b, struct sm_thread *t)
 struct sm_table {
 	void **slots; /* all NULL at first */
 	size_t n;
-	struct sm_handle *handle; /* gc: keeps the slots */
 };
 /* 0, or -ENOMEM, after sm_run_fail. */
 int sm_table_new(struct sm_thread *t, struct sm_table *table, size_t n);

@@ -17,12 +17,8 @@ static int keep(struct sm_thread *t, struct sm_table *table, enum sm_wl_backend 
 		table->slots = sm_backend_table(b, t, type, table->n);
 	if (table->slots == NULL)
 		return -ENOMEM;
-	if (b == SM_WL_GC && (table->handle = sm_handle_new(t->m, table->slots)) == NULL)
-		return -ENOMEM;
-	/* Its address lies in memory that the collector does not know. */
-	if (b == SM_WL_GC && sm_pin(t->m, table->slots) != 0)
-		return -ENOMEM;
-	return 0;
+	/* Its address lies in memory that the collector does not know: it lives, and stays. */
+	return b == SM_WL_GC ? sm_pin(t->m, table->slots) : 0;
 }
 
 int sm_table_new(struct sm_thread *t, struct sm_table *table, size_t n)
@@ -43,8 +39,6 @@ void sm_table_free(struct sm_thread *t, struct sm_table *table)
 	sm_backend_free(b, table->slots);
 	if (b == SM_WL_GC && table->slots != NULL)
 		(void)sm_unpin(t->m, table->slots);
-	if (b == SM_WL_GC)
-		sm_handle_free(t->m, table->handle);
 	if (b == SM_WL_BDWGC)
 		sm_bdwgc.free(table->slots);
 	*table = (struct sm_table){0};
