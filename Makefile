@@ -90,10 +90,11 @@ $(B)/libspanmark.so.$(SOMAJOR): $(call picobj,$(LIB_SRC))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libspanmark.so.$(SOMAJOR) -Wl,-z,nodelete -o $@ $^ $(LIB_LIBS)
 
-# The malloc interface for LD_PRELOAD: the allocator and libc alone. Never unmapped: threads end in it.
+# The malloc interface for LD_PRELOAD: the allocator and libc alone. Never unmapped: threads end in it. Without what it does
+# not reach (a collected heap's half of the allocator): its pages count in every process.
 $(B)/libspanmark-malloc.so: $(call picobj,$(ALLOC_SRC)) allocator/malloc/preload.map
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libspanmark-malloc.so -Wl,-z,nodelete -Wl,-z,initfirst -Wl,-z,now \
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libspanmark-malloc.so -Wl,-z,nodelete -Wl,-z,initfirst -Wl,-z,now -Wl,--gc-sections \
 		-Wl,--version-script=allocator/malloc/preload.map -o $@ $(filter %.o,$^)
 
 # The same, with hooks that record what lists of every size would have done (spanmark tune).
@@ -186,7 +187,7 @@ $(B)/%.o: %.S $(B)/flags
 
 $(B)/pic/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -ftls-model=initial-exec -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -ftls-model=initial-exec -ffunction-sections -fdata-sections -MMD -MP -c -o $@ $<
 
 $(B)/pic/%.o: %.S $(B)/flags
 	@mkdir -p $(@D)
@@ -194,7 +195,7 @@ $(B)/pic/%.o: %.S $(B)/flags
 
 $(B)/record/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) -DSM_RECORD=1 $(CFLAGS) -fPIC -ftls-model=initial-exec -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) -DSM_RECORD=1 $(CFLAGS) -fPIC -ftls-model=initial-exec -ffunction-sections -fdata-sections -MMD -MP -c -o $@ $<
 
 # A change of flags rebuilds; the same flags do not, nor does -Werror, which changes no object.
 FLAGS_USED = $(CC) $(CPPFLAGS) $(filter-out -Werror,$(CFLAGS))

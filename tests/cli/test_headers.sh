@@ -93,6 +93,8 @@ grep -vxE '(malloc|free|calloc|realloc|reallocarray|(aligned_|c|p?v|mem|posix_me
 for name in malloc free calloc realloc aligned_alloc posix_memalign malloc_usable_size _ZdlPvm; do
 	grep -qx "$name" "$tmp/malloc" || fail "libspanmark-malloc.so does not export $name"
 done
+# Every process that loads it holds its pages: what no call of malloc's reaches is not linked.
+nm "$build/libspanmark-malloc.so" | grep -E ' t (sm__marks_gather|sm_heap_stats_json)$' && fail "libspanmark-malloc.so holds the above"
 
 [ "$fails" = 0 ] || exit 1
 echo "$(ls include/spanmark/*.h | wc -l) headers alone, $tried examples, $(wc -l <"$tmp/exported") exported names"
