@@ -173,16 +173,20 @@ static void *from_cache(unsigned cls)
 	return p;
 }
 
-void *sm__malloc_empty(size_t size, size_t cls)
+static SM_NOINLINE void *malloc_refill(size_t size, size_t cls)
 {
-	void *p = sm__mcache_bump(sm__mcache, cls);
-
-	if (SM_LIKELY(p != NULL))
-		return p;
 	/* The class alone does not prove it: another thread may be making the heap right now. */
 	if (SM_LIKELY(cls != 0) && SM_LIKELY(sm_load_acquire(&sm__process_heap.made)))
 		return from_cache((unsigned)cls);
 	return sm__malloc_slow(size);
+}
+
+/* A heap that grows comes here for each object: nothing is saved on the stack for what follows. */
+void *sm__malloc_empty(size_t size, size_t cls)
+{
+	void *p = sm__mcache_bump(sm__mcache, cls);
+
+	return SM_LIKELY(p != NULL) ? p : malloc_refill(size, cls);
 }
 
 void *sm__malloc_slow(size_t size)

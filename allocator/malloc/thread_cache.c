@@ -98,6 +98,7 @@ static void set_up_class(const struct sm_mcache *c, struct sm_mclass *m, unsigne
 	struct sm_process_heap *g = &sm__process_heap;
 	struct sm_knobs k = sm__knobs_of(&g->heap->config, cls, c->cpu);
 
+	m->slot = sm__sizeclasses[cls].slot_bytes;
 	m->most = k.slots ? k.slots : g->list[cls];
 	m->fixed = k.slots != 0;
 	m->window = k.window;

@@ -30,10 +30,12 @@ struct sm_freed {
 #define SM_ROOM_MASK ((UINT64_C(1) << SM_ROOM_BITS) - 1)
 #define SM_ROOM_POP  ((UINT64_C(1) << SM_ROOM_BITS) + 1)
 
-/* What the slow path needs of a class; one for each class in a cache. */
+/* What the slow path needs of a class; one for each class in a cache. Two lines: what the next slot
+ * of a window takes is in the first, and an entry is found by a shift. */
 struct sm_mclass {
 	struct sm_freed *spare; /* a list that was full, or NULL */
 	char *cur, *end;	/* window: slots never linked into a list */
+	uint32_t slot;		/* bytes, once it is set up: there is no window before */
 	uint32_t spare_n;	/* its length */
 	bool just_full;		/* the spare one became so a moment ago: see sm__mcache_refill */
 	/* slots that refills brought (see window_slots); of those, and of those that a short list
@@ -47,7 +49,7 @@ struct sm_mclass {
 	uint32_t batch;		  /* slots that a refill fetches, 0: by window and limit */
 	uint32_t spans;		  /* partial spans looked at for one list */
 	struct sm_class_counts n; /* of windows; pops are in room[] */
-};
+} __attribute__((aligned(SM_CACHELINE)));
 
 /* A thread's cache. Owner thread only, but for next and prev. */
 struct sm_mcache {
@@ -85,7 +87,7 @@ SM_INLINE void *sm__mcache_bump(struct sm_mcache *c, size_t cls)
 
 	if (m->cur == m->end || SM_UNLIKELY(m->spare != NULL))
 		return NULL;
-	m->cur += sm__sizeclasses[cls].slot_bytes;
+	m->cur += m->slot;
 	/* A former life may have left its key here. */
 	p->key = 0;
 	return p;
