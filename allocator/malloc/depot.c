@@ -452,17 +452,22 @@ void sm__depot_give_window(unsigned cls, char *cur, char *end)
 
 /* ---- the depot ---------------------------------------------------------------------------- */
 
-static void give_here(unsigned node, unsigned cls, struct sm_freed *list, unsigned n)
+/* For a list that found no place. With it less is in use: one that has a place goes, too, if the
+ * depot has too much. */
+static void drain_refused(unsigned node, unsigned cls, struct sm_freed *list)
 {
 	uint64_t word;
 
-	if (SM_LIKELY(sm__shard_give(node, cls, word_of(list, n))))
-		return;
 	sm__depot_drain(cls, list);
-	/* With that less is in use. For each list that finds no place one goes that has one. */
 	word = sm__shard_shed(node, cls);
 	if (word != 0)
 		sm__depot_drain(cls, first_of(word));
+}
+
+static void give_here(unsigned node, unsigned cls, struct sm_freed *list, unsigned n)
+{
+	if (SM_UNLIKELY(!sm__shard_give(node, cls, word_of(list, n))))
+		drain_refused(node, cls, list);
 }
 
 /* Each part goes to its node, if it is long enough to be worth a place there. */
@@ -498,6 +503,20 @@ unsigned sm__depot_give_list(unsigned cls, struct sm_freed *list, unsigned n)
 		return give_sorted(cls, list);
 	give_here(0, cls, list, n);
 	return 0;
+}
+
+bool sm__depot_exchange(unsigned cls, struct sm_freed *list, unsigned n, struct sm_freed *warm,
+			unsigned *remote)
+{
+	*remote = 0;
+	if (SM_UNLIKELY(sm__process_heap.nnodes > 1)) {
+		*remote = give_sorted(cls, list);
+		return true;
+	}
+	if (SM_LIKELY(sm__shard_give(0, cls, word_of(list, n))))
+		return true;
+	drain_refused(0, cls, warm);
+	return false;
 }
 
 static void drain_depot(unsigned node, unsigned cls)

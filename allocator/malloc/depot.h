@@ -62,6 +62,13 @@ void sm__depot_drain(unsigned cls, struct sm_freed *list);
 /* A list of n goes to the depots of the nodes that its objects lie on, or on to the spans. Returns
  * how many were of another node than this CPU's. */
 unsigned sm__depot_give_list(unsigned cls, struct sm_freed *list, unsigned n);
+/*
+ * The same, if the depot has a place for it: true. False: it has none, and `warm`, whose objects
+ * were freed last, went back to its spans instead. These objects are still in the CPU's cache, and
+ * what translates their addresses, too: walking along a list that has waited is a miss for each.
+ */
+bool sm__depot_exchange(unsigned cls, struct sm_freed *list, unsigned n, struct sm_freed *warm,
+			unsigned *remote);
 /* The slots of the window [cur, end) go back to their span. */
 void sm__depot_give_window(unsigned cls, char *cur, char *end);
 /* Every depot's lists go back to their spans. */

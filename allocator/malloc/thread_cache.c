@@ -363,6 +363,20 @@ void *sm__mcache_refill(struct sm_mcache *c, unsigned cls)
 	return p;
 }
 
+/* A full list becomes the spare one, and the one that was goes to the depot; or, where that has no
+ * place, the full one to its spans. */
+static void put_aside(struct sm_mclass *m, unsigned cls, struct sm_freed *list)
+{
+	unsigned remote = 0;
+
+	if (m->spare != NULL && !sm__depot_exchange(cls, m->spare, m->spare_n, list, &remote))
+		return;
+	m->n.remote += remote;
+	m->spare = list;
+	m->spare_n = m->limit;
+	m->just_full = true;
+}
+
 void sm__mcache_overflow(struct sm_mcache *c, unsigned cls)
 {
 	struct sm_mclass *m = class_of(c, cls);
@@ -380,10 +394,7 @@ void sm__mcache_overflow(struct sm_mcache *c, unsigned cls)
 		send_back(m, cls, list);
 		return;
 	}
-	give_spare(m, cls);
-	m->spare = list;
-	m->spare_n = m->limit;
-	m->just_full = true;
+	put_aside(m, cls, list);
 	if (SM_UNLIKELY(c->budget != 0))
 		keep_budget(c, cls);
 }

@@ -455,6 +455,39 @@ START_TEST(a_child_finds_every_shard_whole)
 }
 END_TEST
 
+/* ---- what the depot has no place for ------------------------------------------------------ */
+
+#define LIST 64
+
+/* The list that was filled last is drained, for it is in the CPU's cache: the spare one, which is
+ * not, stays. */
+START_TEST(of_two_lists_the_warm_one_goes_back_to_spans)
+{
+	char *p[2 * LIST + 1], err[200];
+	unsigned ours = 0;
+
+	ck_assert_int_eq(sm_malloc_configure("malloc.depot", "0k", err, sizeof(err)), 0);
+	ck_assert_int_eq(sm_malloc_configure("cache.slots", "64", err, sizeof(err)), 0);
+	for (unsigned i = 0; i < 2 * LIST + 1; i++)
+		p[i] = sm_malloc(64);
+	if (sm__process_heap.nnodes > 1) {
+		SM_SKIP("a list is sorted by nodes first");
+	}
+	/* With the last one the second list is full, and nobody has a place for it. */
+	for (unsigned i = 0; i < 2 * LIST + 1; i++)
+		sm_free(p[i]);
+	ck_assert_ptr_eq(sm_malloc(64), p[2 * LIST]);
+	for (unsigned i = 0; i < LIST; i++) {
+		void *q = sm_malloc(64);
+
+		for (unsigned k = 0; k < LIST; k++)
+			ours += q == p[k];
+	}
+	ck_assert_uint_eq(ours, LIST);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE(
@@ -465,5 +498,6 @@ int main(void)
 		SM_T(a_depot_keeps_at_most_half_of_a_class),
 		SM_T(depots_keep_an_eighth_of_what_is_out), SM_T(depots_shrink_with_what_is_in_use),
 		SM_LOOP(lists_start_shorter_where_there_are_more_threads, 0, 6),
-		SM_T(a_child_finds_every_shard_whole));
+		SM_T(a_child_finds_every_shard_whole),
+		SM_T(of_two_lists_the_warm_one_goes_back_to_spans));
 }
