@@ -355,11 +355,11 @@ static SM_NOINLINE void overflow_class(struct sm_freed *p, unsigned cls)
 	errno = saved;
 }
 
-void sm__mcpu_free(void *ptr, size_t cls)
+void sm__mcpu_free(void *ptr, size_t cls, uint64_t key)
 {
 	struct sm_freed *p = ptr;
 
-	p->key = sm__malloc_key(p);
+	p->key = key;
 	if (SM_UNLIKELY(!push_object(cls, p)))
 		overflow_class(p, (unsigned)cls);
 }
@@ -412,10 +412,11 @@ void *sm__mcpu_malloc(size_t size, size_t cls)
 	return cls ? sm__depot_take_one((unsigned)cls) : sm__malloc_slow(size);
 }
 
-void sm__mcpu_free(void *p, size_t cls)
+void sm__mcpu_free(void *p, size_t cls, uint64_t key)
 {
 	int saved = errno;
 
+	(void)key;
 	((struct sm_freed *)p)->next = NULL;
 	sm__depot_drain((unsigned)cls, p);
 	errno = saved;

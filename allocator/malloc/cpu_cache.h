@@ -47,7 +47,7 @@ struct sm_mcpu {
 bool sm__mcpu_init(void);
 /* An object of the class; cls 0: there was no heap a moment ago. NULL: no memory. */
 void *sm__mcpu_malloc(size_t size, size_t cls);
-void sm__mcpu_free(void *p, size_t cls);
+void sm__mcpu_free(void *p, size_t cls, uint64_t key);
 /* Empties one CPU's cache; any thread may run there. 0, -errno. */
 int sm__mcpu_drain(unsigned cpu);
 void sm__mcpu_drain_all(void);

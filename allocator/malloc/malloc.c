@@ -199,15 +199,15 @@ void *sm__malloc_slow(size_t size)
 }
 
 /* The list has room. */
-static void push_object(struct sm_mcache *c, size_t cls, struct sm_freed *p)
+static void push_object(struct sm_mcache *c, size_t cls, struct sm_freed *p, uint64_t key)
 {
 	c->room[cls]--;
-	p->key = sm__malloc_key(p);
+	p->key = key;
 	p->next = c->head[cls];
 	c->head[cls] = p;
 }
 
-void sm__free_full(void *ptr, size_t class)
+void sm__free_full(void *ptr, size_t class, uint64_t key)
 {
 	unsigned cls = (unsigned)class;
 	struct sm_freed *p = ptr;
@@ -219,13 +219,13 @@ void sm__free_full(void *ptr, size_t class)
 	if (SM_UNLIKELY(c == NULL)) {
 		if (sm__process_heap.heap->config.debug_fill)
 			memset(p + 1, SM_FILL_FREED, sm__sizeclasses[cls].slot_bytes - sizeof(*p));
-		p->key = sm__malloc_key(p);
+		p->key = key;
 		p->next = NULL;
 		sm__depot_drain(cls, p);
 	} else {
 		if ((c->room[cls] & SM_ROOM_MASK) == 0)
 			sm__mcache_overflow(c, cls);
-		push_object(c, cls, p);
+		push_object(c, cls, p, key);
 	}
 	errno = saved;
 }
@@ -234,17 +234,19 @@ void sm__free_slow(void *p)
 {
 	struct sm_process_heap *g = &sm__process_heap;
 	struct sm_span *s;
+	uint64_t key;
 	int saved;
 	size_t cls;
 
 	if (p == NULL)
 		return;
 	cls = sm__malloc_class_at(g, p);
-	if (SM_LIKELY(cls != 0 && ((struct sm_freed *)p)->key != sm__malloc_key(p))) {
+	key = sm__malloc_key(p);
+	if (SM_LIKELY(cls != 0 && ((struct sm_freed *)p)->key != key)) {
 		if (SM_LIKELY((sm__mcache->room[cls] & SM_ROOM_MASK) != 0))
-			push_object(sm__mcache, cls, p);
+			push_object(sm__mcache, cls, p, key);
 		else
-			sm_load_acquire (&g->full)(p, cls);
+			sm_load_acquire (&g->full)(p, cls, key);
 		return;
 	}
 	/* A large object, or none. */

@@ -9,10 +9,10 @@
 
 void *sm__malloc_slow(size_t size);
 void sm__free_slow(void *p);
-/* The list of the class is empty (cls 0: there is no heap yet), or full and p is known to be good.
- */
+/* The list of the class is empty (cls 0: there is no heap yet), or full and p is known to be good;
+ * key: p's. */
 void *sm__malloc_empty(size_t size, size_t cls);
-void sm__free_full(void *p, size_t cls);
+void sm__free_full(void *p, size_t cls, uint64_t key);
 
 SM_INLINE uint64_t sm__malloc_key(const void *p)
 {
@@ -116,7 +116,7 @@ SM_INLINE void sm__free_fast(void *ptr)
 		return;
 	}
 	if (SM_UNLIKELY((c->room[cls] & SM_ROOM_MASK) == 0)) {
-		sm_load_acquire (&g->full)(ptr, cls);
+		sm_load_acquire (&g->full)(ptr, cls, key);
 		return;
 	}
 	c->room[cls]--;

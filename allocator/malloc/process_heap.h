@@ -27,7 +27,7 @@ struct sm_mcpu;
 struct sm_shard;
 
 typedef void *(*sm_empty_fn)(size_t size, size_t cls);
-typedef void (*sm_full_fn)(void *p, size_t cls);
+typedef void (*sm_full_fn)(void *p, size_t cls, uint64_t key);
 
 #define SM_HOMES 64 /* buckets */
 

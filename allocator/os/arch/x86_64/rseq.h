@@ -64,10 +64,14 @@ SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
 	"movl %k[w], %k[i]\n\t"            \
 	"andl $0xfffff, %k[i]\n\t"
 
-/* Pops the stack at byte `at` of the slab. NULL: empty. */
+/*
+ * Pops the stack at byte `at` of the slab. NULL: empty. Whether it is, the flags tell at either way
+ * out: the test's are those of the end, for no store changes them.
+ */
 SM_INLINE void *sm__rseq_pop(void *const *slabs, size_t at)
 {
 	uint64_t res, s, w, i;
+	bool none;
 
 	__asm__ volatile(SM_RSEQ_ENTER_STACK "movq (%[s]), %[res]\n\t"
 					     "addq $0xfffff, %[w]\n\t"
@@ -77,32 +81,36 @@ SM_INLINE void *sm__rseq_pop(void *const *slabs, size_t at)
 					     "movq %[w], (%[s],%[at])\n\t"
 					     "2:\n\t"
 					     "5:\n\t"
-			 : [res] "=&r"(res), [s] "=&r"(s), [w] "=&r"(w), [i] "=&r"(i)
+			 : [res] "=&a"(res), [s] "=&r"(s), [w] "=&r"(w), [i] "=&r"(i), "=@ccz"(none)
 			 : [area] "r"(sm__rseq_area_offset), [slabs] "r"(slabs), [at] "r"(at)
-			 : "memory", "cc");
+			 : "memory");
+	if (none)
+		return NULL;
+	if (res == 0)
+		__builtin_unreachable(); /* the caller need not look again */
 	return (void *)res;
 }
 
-/* Pushes p. False: full (or the slab is away). */
+/* Pushes p. False: full (or the slab is away). The carry of the comparison, which neither a store
+ * nor an increment changes, says which. */
 SM_INLINE bool sm__rseq_push(void *const *slabs, size_t at, void *p)
 {
-	uint64_t res, s, w, i;
+	uint64_t slots, s, w, i;
+	bool pushed;
 
 	__asm__ volatile(
-		SM_RSEQ_ENTER_STACK "xorl %k[res], %k[res]\n\t"
-				    "cmpl 8(%[s],%[at]), %k[i]\n\t"
+		SM_RSEQ_ENTER_STACK "cmpl 8(%[s],%[at]), %k[i]\n\t"
 				    "jae 5f\n\t"
-				    "movq (%[s]), %[res]\n\t"
+				    "movq (%[s]), %[slots]\n\t"
 				    "incq %[w]\n\t"
-				    "movq %[p], 8(%[res],%[i],8)\n\t"
-				    "movl $1, %k[res]\n\t"
+				    "movq %[p], 8(%[slots],%[i],8)\n\t"
 				    "movq %[w], (%[s],%[at])\n\t"
 				    "2:\n\t"
 				    "5:\n\t"
-		: [res] "=&r"(res), [s] "=&r"(s), [w] "=&r"(w), [i] "=&r"(i)
+		: [slots] "=&r"(slots), [s] "=&r"(s), [w] "=&r"(w), [i] "=&r"(i), "=@ccc"(pushed)
 		: [area] "r"(sm__rseq_area_offset), [slabs] "r"(slabs), [at] "r"(at), [p] "r"(p)
-		: "memory", "cc");
-	return res;
+		: "memory");
+	return pushed;
 }
 
 /* Stores value where 0 was; second, a word at `at2`, is stored before it and counts only with it.
