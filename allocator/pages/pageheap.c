@@ -171,6 +171,18 @@ uint32_t sm__ph_next_run(const struct sm_pageheap *ph, struct sm_ph_node *nd, ui
 	return start;
 }
 
+uint32_t sm__ph_run_from(const struct sm_pageheap *ph, struct sm_ph_node *nd, uint32_t unit,
+			 uint32_t *end)
+{
+	uint32_t n = 0, start = sm__ph_next_run(ph, nd, SM_PH_CALL(ph, before, nd, unit), &n);
+
+	/* One that ends where the walk is lies behind it. */
+	if (start != 0 && start + n <= unit)
+		start = sm__ph_next_run(ph, nd, unit, &n);
+	*end = start + n;
+	return start != 0 && start < unit ? unit : start;
+}
+
 /* When nothing can be committed any more: the first run that is long enough, block bounds or not.
  */
 static uint32_t take_anywhere(struct sm_pageheap *ph, struct sm_ph_node *nd, uint32_t n,

@@ -230,6 +230,13 @@ SM_PH_DECLARE(bitmap)
  */
 uint32_t sm__ph_next_run(const struct sm_pageheap *ph, struct sm_ph_node *nd, uint32_t unit,
 			 uint32_t *n);
+/*
+ * The first free unit at or behind `unit`, which may lie inside of a run, as where a walk goes on
+ * that let go of the lock: what it had passed may have merged with what it has not. *end is where
+ * the run ends. 0: there is none.
+ */
+uint32_t sm__ph_run_from(const struct sm_pageheap *ph, struct sm_ph_node *nd, uint32_t unit,
+			 uint32_t *end);
 
 /* ---- runs and their dirty bits; under the node's lock ------------------------------------- */
 

@@ -133,11 +133,9 @@ static unsigned collect_locked(struct sm_pages *pg, struct sm_ph_node *nd, struc
 {
 	struct sm_pageheap *ph = sm__ph(pg);
 	unsigned n = 0;
-	uint32_t size, unit = c->unit;
+	uint32_t end, unit = c->unit;
 
-	while (n < SM_URING_BATCH && (unit = sm__ph_next_run(ph, nd, unit, &size)) != 0) {
-		uint32_t end = unit + size;
-
+	while (n < SM_URING_BATCH && (unit = sm__ph_run_from(ph, nd, unit, &end)) != 0) {
 		while (n < SM_URING_BATCH && next_piece(pg, nd, unit, end, c->grain, &p[n])) {
 			unit = p[n].unit + p[n].n;
 			if (c->spare >= p[n].dirty) {
@@ -262,13 +260,13 @@ static unsigned pick_regions(struct sm_ph_node *nd, uint32_t unit, uint32_t end,
 static unsigned pick_locked(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t *from,
 			    uint32_t huge, uint32_t *region)
 {
-	uint32_t at = *from, size = 0, unit = 0;
+	uint32_t at = *from, end = 0, unit = 0;
 	unsigned n = 0;
 
 	do {
-		unit = sm__ph_next_run(sm__ph(pg), nd, at, &size);
+		unit = sm__ph_run_from(sm__ph(pg), nd, at, &end);
 		n = pick_regions(nd, at, unit != 0 ? unit : nd->frontier, huge, region, n);
-		at = unit != 0 ? unit + size : nd->frontier;
+		at = unit != 0 ? end : nd->frontier;
 	} while (n < COLLAPSE_BATCH && at < nd->frontier);
 	*from = n == COLLAPSE_BATCH ? region[n - 1] + huge : 0;
 	return n;

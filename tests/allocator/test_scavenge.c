@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "allocator/os/os.h"
+#include "allocator/os/uring.h"
 #include "allocator/pages/scavenge.h"
 #include "tests/support/pagetest.h"
 #include "tests/support/run.h"
@@ -132,6 +133,33 @@ START_TEST(free_memory_goes_back)
 		ck_assert_uint_gt(st.uring_calls, 30);
 	}
 	finish();
+}
+END_TEST
+
+/* A batch may end inside of a free run; what it took is back, and one block with the rest, when the
+ * next one starts. Holes of a unit and a long run, so that the first batch ends in the run for one
+ * of the numbers of holes. */
+START_TEST(no_rest_of_a_run_is_passed_over)
+{
+	for (int holes = SM_URING_BATCH - 8; holes <= SM_URING_BATCH; holes++) {
+		struct sm_span *s[2 * SM_URING_BATCH], *large[12];
+		size_t free_bytes;
+
+		start((enum sm_pageheap_kind)(_i & 1), _i < 2, SM_HUGE_OFF);
+		for (int i = 0; i < 2 * holes; i++)
+			s[i] = sm__pageheap_alloc(&heap->pages, 0, 1);
+		for (int i = 0; i < 12; i++)
+			large[i] = sm__pageheap_alloc(&heap->pages, 0, 3 * SM_MIB / 2 / SM_UNIT);
+		for (int i = 0; i < 2 * holes; i += 2)
+			sm__pageheap_free(&heap->pages, s[i]);
+		for (int i = 0; i < 12; i++)
+			sm__pageheap_free(&heap->pages, large[i]);
+		free_bytes = pagetest_stats(heap).free_bytes;
+		ck_assert_uint_gt(free_bytes, 18 * SM_MIB);
+		ck_assert_uint_eq(sm__scavenge(&heap->pages, 0), free_bytes);
+		ck_assert_uint_eq(pagetest_stats(heap).free_bytes, 0);
+		finish();
+	}
 }
 END_TEST
 
@@ -481,6 +509,7 @@ int main(void)
 {
 	return SM_SUITE(
 		"scavenge", 30, SM_LOOP(free_memory_goes_back, 0, 4),
+		SM_LOOP(no_rest_of_a_run_is_passed_over, 0, 4),
 		SM_LOOP(the_lowest_bytes_are_retained, 0, 2),
 		SM_LOOP(without_io_uring_it_works_too, 0, 5),
 		SM_LOOP(a_refused_madvise_loses_nothing, 0, 2),
