@@ -12,6 +12,7 @@ void sm__armed_forget(struct sm_gc *gc)
 	struct sm_armed *a = &gc->armed;
 
 	sm__armed_forget_slots(gc);
+	sm__armed_forget_beside(gc);
 	sm__compact_unmap(a->candidate, a->room * sizeof(*a->candidate));
 	sm__compact_unmap(a->seen, SM_SLOTS_SEEN * sizeof(*a->seen));
 	a->candidate = NULL;

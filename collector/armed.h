@@ -46,8 +46,10 @@
  * allocated object that its layout calls a pointer, and that holds an address in one of the slice's
  * candidates. Of a conservative object such a word pins what it leads to.
  *
- * Beside the heap (roots, handles, weak references, ephemerons, finalizers): all is gone through at
- * each slice by its owner, as gc.compact=full does. A slot that was noted there is passed over.
+ * Beside the heap (roots, handles, weak references, ephemerons, finalizers, pins) words are noted,
+ * too: by one walk before the first slice, beside mutators, and by who makes an entry behind T. So
+ * a slice looks at what leads to its candidates, however large the tables are (armed_beside.c).
+ * Stacks alone are gone through at each.
  *
  * Pins are by slot: an object that may not move stays, its span with it, and the others leave.
  *
@@ -69,6 +71,14 @@
  * address instead. */
 struct sm_slot {
 	uintptr_t slot, value;
+};
+
+/* A range of roots that was there when tables were gone through. number: of its cell; 0: of
+ * several that overlap. */
+struct sm_root_at {
+	uintptr_t start;
+	size_t nwords;
+	uint64_t number;
 };
 
 /* A chunk is 4 KiB; they are mapped in blocks. */
@@ -109,8 +119,11 @@ struct sm_armed {
 	struct sm_candidate *candidate;
 	size_t ncandidates, room; /* room: in the table */
 	uint32_t *index;	  /* [unit] candidate + 1 */
-	struct sm_compaction n;	  /* so far */
-	bool release;		  /* memory is to go back to the system at once */
+	struct sm_root_at *roots; /* by start */
+	size_t nroots, roots_room;
+	uint64_t beside;	/* words beside the heap that slices looked at: what tests bound */
+	struct sm_compaction n; /* so far */
+	bool release;		/* memory is to go back to the system at once */
 };
 
 void sm__armed_init(struct sm_gc *gc);
@@ -120,6 +133,9 @@ void sm__armed_fini(struct sm_gc *gc);
 void sm__armed_note(struct sm_gc *gc, struct sm_slot_chunk **c, uintptr_t slot, uintptr_t value);
 /* The chunk that is being filled goes to the common list. */
 void sm__armed_give(struct sm_gc *gc, struct sm_slot_chunk **c);
+
+/* Words that become roots while slots are noted; any thread. */
+void sm__armed_root_added(struct sm_gc *gc, const uintptr_t *start, size_t nwords);
 
 /* Control thread. The next cycle is about to begin: it is armed, if there are candidates. */
 void sm__armed_begin(struct sm_gc *gc);

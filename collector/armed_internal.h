@@ -24,6 +24,20 @@ uint64_t sm__pointer_bits(const struct sm_gc *gc, const struct sm_span *s, uintp
 			  size_t n);
 enum sm_slot_kind sm__armed_slot_kind(const struct sm_gc *gc, uintptr_t slot);
 
+/* armed_beside.c. Notes all that leads into candidates from beside the heap, before the first
+ * slice. */
+void sm__armed_note_beside(struct sm_gc *gc);
+void sm__armed_forget_beside(struct sm_gc *gc);
+/* Hands over what threads noted that added roots. */
+void sm__armed_give_roots(struct sm_gc *gc);
+/* What becomes of a note: a slot, or a word that says which object stays. */
+uintptr_t sm__armed_word(struct sm_gc *gc, const struct sm_slot *e);
+/* Pins what such a word says; false: it is a slot. */
+bool sm__armed_pin_word(struct sm_move *v, uintptr_t word);
+/* A slot beside the heap. False: its range went, so all ranges have to be patched. */
+bool sm__armed_patch_beside(struct sm_gc *gc, uintptr_t slot);
+void sm__armed_patch_ranges(struct sm_gc *gc);
+
 /* armed_choose.c: c is a candidate no more. Its span goes back with so many objects. */
 void sm__armed_drop(struct sm_gc *gc, struct sm_candidate *c, unsigned in_use);
 

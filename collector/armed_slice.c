@@ -34,7 +34,7 @@ static bool look_at_chunks(struct sm_slicer *z, const struct sm_slot_chunk *c)
 			return false;
 		for (size_t i = 0; i < c->n; i++)
 			if (sm__unit_has(z->v.gc, c->at[i].value, SM_UNIT_EVACUATED))
-				z->slots[z->nslots++] = c->at[i].slot;
+				z->slots[z->nslots++] = sm__armed_word(z->v.gc, &c->at[i]);
 	}
 	return true;
 }
@@ -43,20 +43,28 @@ static bool look_at_chunks(struct sm_slicer *z, const struct sm_slot_chunk *c)
 static void gather_chunks(struct sm_gc *gc)
 {
 	sm__armed_give(gc, &gc->armed.own);
+	sm__armed_give_roots(gc);
 	sm_lock_acquire(&gc->mutators_lock);
 	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
 		sm__armed_give(gc, &p->marker.slots);
 	sm_lock_release(&gc->mutators_lock);
 }
 
-/* Slots that are patched stay in the table; what doubtful words lead to is pinned. */
+/* Slots that are patched stay in the table; what doubtful words lead to is pinned, and what is to
+ * stay. */
 static void sort_slots(struct sm_slicer *z)
 {
 	struct sm_gc *gc = z->v.gc;
 	size_t n = 0;
 
-	z->v.cause = SM_PINNED_CONSERVATIVE;
 	for (size_t i = 0; i < z->nslots; i++) {
+		if (sm__armed_pin_word(&z->v, z->slots[i]))
+			continue;
+		if (!sm_range_contains(&gc->range, z->slots[i])) {
+			z->slots[n++] = z->slots[i];
+			continue;
+		}
+		z->v.cause = SM_PINNED_CONSERVATIVE;
 		switch (sm__armed_slot_kind(gc, z->slots[i])) {
 		case SM_SLOT_NONE: break;
 		case SM_SLOT_EXACT: z->slots[n++] = z->slots[i]; break;
@@ -71,7 +79,6 @@ static void sort_slots(struct sm_slicer *z)
 static void pin(struct sm_slicer *z)
 {
 	z->v.only = SM_UNIT_EVACUATED;
-	sm__compact_pin_asked(&z->v);
 	sort_slots(z);
 	sm__compact_pin_threads(&z->v);
 }
@@ -138,12 +145,18 @@ static void patch_moved(struct sm_slicer *z, struct sm_candidate *c, struct sm_s
 
 static void patch(struct sm_slicer *z)
 {
-	const struct sm_gc *gc = z->v.gc;
+	struct sm_gc *gc = z->v.gc;
+	bool all_there = true;
 
-	for (size_t i = 0; i < z->nslots; i++)
-		sm__compact_patch_word(gc, (uintptr_t *)z->slots[i]);
+	for (size_t i = 0; i < z->nslots; i++) {
+		if (sm_range_contains(&gc->range, z->slots[i]))
+			sm__compact_patch_word(gc, (uintptr_t *)z->slots[i]);
+		else
+			all_there &= sm__armed_patch_beside(gc, z->slots[i]);
+	}
+	if (!all_there)
+		sm__armed_patch_ranges(gc);
 	each_of_batch(z, patch_moved);
-	sm__compact_patch_tables(z->v.gc);
 }
 
 /* What has left is free, what stays is no more marked. */
@@ -297,6 +310,8 @@ static void let_go(struct sm_gc *gc)
 				sm_load_relaxed(&sm__candidate_span(gc, &a->candidate[i])->nalloc));
 	sm__handshake(gc, SM_HS_SLOTS_OFF);
 	sm_store_release(&a->on, 0);
+	/* Who adds a root sees `on` under the same lock. */
+	sm__armed_give_roots(gc);
 	sm__armed_forget(gc);
 }
 
@@ -331,6 +346,7 @@ void sm__armed_evacuate(struct sm_gc *gc)
 	z.v.nbins = (size_t)gc->heap->pages.nnodes * SM_BINS_MAX;
 	z.rooms = sm__compact_map(z.v.nbins * sizeof(*z.rooms));
 	gather_markers(gc);
+	sm__armed_note_beside(gc);
 	if (z.rooms != NULL)
 		run_slices(&z);
 	if (z.rooms == NULL || sm_load_relaxed(&gc->armed.lost))

@@ -104,15 +104,19 @@ static void index_chunk(struct sm_gc *gc, const struct sm_slot_chunk *c)
 		uint32_t i = a->index[(e->value - gc->range.base) >> SM_UNIT_SHIFT];
 		struct sm_candidate *to;
 		struct sm_slot *new;
+		uintptr_t word;
 
 		/* Of one that is done, or was let go. */
-		if (i == 0 || was_seen(a, e->slot, i))
+		if (i == 0)
+			continue;
+		word = sm__armed_word(gc, e);
+		if (was_seen(a, word, i))
 			continue;
 		new = keep(a);
 		if (new == NULL)
 			return;
 		to = &a->candidate[i - 1];
-		*new = (struct sm_slot){e->slot, (uintptr_t)to->slots};
+		*new = (struct sm_slot){word, (uintptr_t)to->slots};
 		to->slots = new;
 		to->nslots++;
 	}

@@ -133,6 +133,11 @@ SM_INLINE void note_slot(struct sm_mutator *m, void **slot, void *value)
 		sm__armed_note(m->gc, &m->priv->marker.slots, (uintptr_t)slot, (uintptr_t)value);
 }
 
+void sm__barrier_note(struct sm_mutator *m, void *slot, void *value)
+{
+	note_slot(m, slot, value);
+}
+
 /* What a cycle needs of a store. */
 static SM_NOINLINE void store_noted(struct sm_mutator *m, void **slot, void *value)
 {

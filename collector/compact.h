@@ -99,7 +99,7 @@ struct sm_compact {
 void sm__compact_init(struct sm_gc *gc);
 void sm__pins_init(struct sm_gc *gc);
 void sm__pins_fini(struct sm_gc *gc);
-/* Calls fn for each object that the program has pinned. The world is stopped. */
+/* Calls fn for each object that the program has pinned; beside mutators some more, or less. */
 void sm__pins_each(struct sm_gc *gc, void (*fn)(void *ctx, uintptr_t object), void *ctx);
 
 /* Has fn told of the compactions; before there is one. */

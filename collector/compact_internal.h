@@ -184,5 +184,7 @@ void sm__compact_publish(struct sm_gc *gc, const struct sm_compaction *n, uint64
 			 unsigned errors);
 /* By the owners of tables of addresses; the world is stopped. */
 void sm__finalizers_patch(struct sm_gc *gc);
+/* The same of one, by the number of its cell. */
+void sm__finalizer_patch(struct sm_gc *gc, uint64_t number);
 
 #endif

@@ -222,6 +222,8 @@ struct sm_ephemeron *sm_ephemeron_new(struct sm_mutator *m, void *key, void *val
 	if (e == NULL)
 		return NULL;
 	sm__barrier_record(m, value);
+	sm__barrier_note(m, &e->value, value);
+	sm__barrier_note(m, &e->key, key);
 	sm_store_relaxed(&e->value, (uintptr_t)value);
 	sm_store_release(&e->key, (uintptr_t)key);
 	sm__cell_use(&e->cell);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "allocator/os/osthread.h"
+#include "collector/barrier.h"
 #include "collector/compact_internal.h"
 #include "collector/misuse.h"
 #include "collector/object.h"
@@ -304,28 +305,40 @@ void sm__finalizers_resurrect(struct sm_gc *gc, struct sm_marker *k)
 /* ---- compaction's side -------------------------------------------------------------------- */
 
 /* The SET ones are found by their object: where that has a new address the index must know. */
+static void patch_locked(struct sm_gc *gc, uint64_t n)
+{
+	struct sm_finalizers *fs = &gc->finalizers;
+	struct sm_finalizer *f = finalizer_at(fs, n);
+	uintptr_t now;
+
+	if (!sm__cell_is_used(&f->keyed.cell))
+		return;
+	now = sm__compact_forward(gc, f->keyed.key);
+	if (now == f->keyed.key)
+		return;
+	if (is(f, SET))
+		sm__cell_index_remove(&fs->index, n);
+	f->keyed.key = now;
+	/* It cannot fail: the index has buckets. */
+	if (is(f, SET))
+		(void)sm__cell_index_add(&fs->index, n);
+}
+
+void sm__finalizer_patch(struct sm_gc *gc, uint64_t number)
+{
+	sm_lock_acquire(&gc->finalizers.lock);
+	patch_locked(gc, number);
+	sm_lock_release(&gc->finalizers.lock);
+}
+
 void sm__finalizers_patch(struct sm_gc *gc)
 {
 	struct sm_finalizers *fs = &gc->finalizers;
 	uint64_t made = sm__cells_made(&fs->cells);
 
 	sm_lock_acquire(&fs->lock);
-	for (uint64_t n = 1; n <= made; n++) {
-		struct sm_finalizer *f = finalizer_at(fs, n);
-		uintptr_t now;
-
-		if (!sm__cell_is_used(&f->keyed.cell))
-			continue;
-		now = sm__compact_forward(gc, f->keyed.key);
-		if (now == f->keyed.key)
-			continue;
-		if (is(f, SET))
-			sm__cell_index_remove(&fs->index, n);
-		f->keyed.key = now;
-		/* It cannot fail: the index has buckets. */
-		if (is(f, SET))
-			(void)sm__cell_index_add(&fs->index, n);
-	}
+	for (uint64_t n = 1; n <= made; n++)
+		patch_locked(gc, n);
 	sm_lock_release(&fs->lock);
 }
 
@@ -374,6 +387,7 @@ int sm_finalizer_set(struct sm_mutator *m, void *object, sm_finalizer_fn *fn, vo
 	if (f == NULL)
 		return -ENOMEM;
 	sm_store_relaxed(&f->state, NEW);
+	sm__barrier_note(m, &f->keyed.key, object);
 	sm_store_relaxed((_Atomic(uintptr_t) *)&f->keyed.key, (uintptr_t)object);
 	f->fn = fn;
 	f->ctx = ctx;

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "collector/barrier.h"
 #include "collector/compact.h"
 #include "collector/gc_internal.h"
 #include "collector/misuse.h"
@@ -45,7 +46,7 @@ void sm__pins_each(struct sm_gc *gc, void (*fn)(void *ctx, uintptr_t object), vo
 		struct sm_pinned *p = pinned_at(&gc->pins, n);
 
 		if (sm__cell_is_used(&p->keyed.cell))
-			fn(ctx, p->keyed.key);
+			fn(ctx, sm_load_relaxed((_Atomic(uintptr_t) *)&p->keyed.key));
 	}
 }
 
@@ -89,6 +90,7 @@ int sm_pin(struct sm_mutator *m, void *object)
 		return -EINVAL;
 	ps = &m->gc->pins;
 	base = sm_object_base(m->gc, object);
+	sm__barrier_note(m, NULL, base);
 	sm_lock_acquire(&ps->lock);
 	had = count_locked(ps, (uintptr_t)base);
 	sm_lock_release(&ps->lock);
@@ -98,7 +100,8 @@ int sm_pin(struct sm_mutator *m, void *object)
 	if (p == NULL)
 		return -ENOMEM;
 	p->handle = sm_handle_new(m, base);
-	p->keyed.key = (uintptr_t)base;
+	/* Atomic, as the walk over pins reads beside mutators. */
+	sm_store_relaxed((_Atomic(uintptr_t) *)&p->keyed.key, (uintptr_t)base);
 	p->times = 1;
 	sm__cell_use(&p->keyed.cell);
 	if (p->handle == NULL) {

@@ -189,6 +189,47 @@ void sm__roots_each(struct sm_gc *gc, void (*fn)(void *ctx, const uintptr_t *sta
 	}
 }
 
+size_t sm__roots_made(struct sm_gc *gc)
+{
+	size_t made;
+
+	sm_lock_acquire(&gc->roots.lock);
+	made = sm__cells_made(&gc->roots.cells);
+	sm_lock_release(&gc->roots.lock);
+	return made;
+}
+
+size_t sm__roots_list(struct sm_gc *gc, struct sm_root_at *to, size_t n)
+{
+	size_t listed = 0;
+
+	for (uint64_t number = 1; number <= n; number++) {
+		struct sm_root_range *g = range_at(&gc->roots, number);
+
+		if (!sm__cell_is_used(&g->keyed.cell))
+			continue;
+		sm_lock_acquire(&g->lock);
+		if (g->nwords != 0)
+			to[listed++] = (struct sm_root_at){g->keyed.key, g->nwords, number};
+		sm_lock_release(&g->lock);
+	}
+	return listed;
+}
+
+bool sm__roots_with(struct sm_gc *gc, const struct sm_root_at *x, size_t at, size_t n,
+		    void (*fn)(void *ctx, const uintptr_t *start, size_t nwords), void *ctx)
+{
+	struct sm_root_range *g = range_at(&gc->roots, x->number);
+	bool there;
+
+	sm_lock_acquire(&g->lock);
+	there = g->keyed.key == x->start && at < g->nwords;
+	if (there && fn != NULL)
+		fn(ctx, start_of(g) + at, g->nwords - at < n ? g->nwords - at : n);
+	sm_lock_release(&g->lock);
+	return there;
+}
+
 /* ---- ranges that come and go while marking is on ------------------------------------------ */
 
 /*
@@ -274,7 +315,7 @@ int sm_root_add(struct sm_gc *gc, void *start, size_t nwords)
 	struct sm_roots *r = &gc->roots;
 	struct sm_root_range *g;
 	uint64_t number;
-	bool marking;
+	bool marking, armed;
 	int err;
 
 	if (start == NULL || nwords == 0 || nwords / PIECE_WORDS >= WHOLE_GROUP - 1 ||
@@ -295,6 +336,7 @@ int sm_root_add(struct sm_gc *gc, void *start, size_t nwords)
 	err = sm__cell_index_add(&r->index, number);
 	sm__cell_use(&g->keyed.cell);
 	marking = r->marking;
+	armed = sm_load_relaxed(&gc->armed.on) != 0;
 	sm_lock_release(&r->lock);
 	if (err) {
 		give_range(r, g);
@@ -303,6 +345,8 @@ int sm_root_add(struct sm_gc *gc, void *start, size_t nwords)
 	sm_fetch_add_relaxed(&r->nwords, nwords);
 	if (marking)
 		queue_now(gc, number, nwords);
+	if (SM_UNLIKELY(armed))
+		sm__armed_root_added(gc, start, nwords);
 	return 0;
 }
 

@@ -18,6 +18,8 @@
 #include "collector/cell_index.h"
 #include "collector/mark.h"
 
+struct sm_root_at;
+
 struct sm_root_range {
 	struct sm_keyed_cell keyed; /* the key: its start */
 	struct sm_lock lock;	    /* rank SM_RANK_GC_ROOT_RANGE; see above */
@@ -53,6 +55,14 @@ void sm__roots_end(struct sm_gc *gc);
 void sm__roots_scan_piece(struct sm_gc *gc, struct sm_marker *k, size_t index);
 /* Bytes of all registered ranges and handles, for the pacer. */
 size_t sm__roots_bytes(struct sm_gc *gc);
+/* The ranges that were there when roots_made was called, or are: up to n of them. Who adds one
+ * behind that call sees what the caller wrote before it. */
+size_t sm__roots_made(struct sm_gc *gc);
+size_t sm__roots_list(struct sm_gc *gc, struct sm_root_at *to, size_t n);
+/* Calls fn, unless it is NULL, for up to n words of a range that was listed, from word `at` on:
+ * they stay meanwhile. False: the range is gone, or shorter. */
+bool sm__roots_with(struct sm_gc *gc, const struct sm_root_at *x, size_t at, size_t n,
+		    void (*fn)(void *ctx, const uintptr_t *start, size_t nwords), void *ctx);
 /* Calls fn for each range, which stays meanwhile. */
 void sm__roots_each(struct sm_gc *gc, void (*fn)(void *ctx, const uintptr_t *start, size_t nwords),
 		    void *ctx);

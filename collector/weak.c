@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "collector/barrier.h"
 #include "collector/gc_internal.h"
 #include "collector/misuse.h"
 #include "collector/object.h"
@@ -86,6 +87,7 @@ struct sm_weak *sm_weak_new(struct sm_mutator *m, void *object)
 	w = (struct sm_weak *)sm__cell_take(&m->gc->weaks);
 	if (w == NULL)
 		return NULL;
+	sm__barrier_note(m, &w->object, object);
 	sm_store_relaxed(&w->object, (uintptr_t)object);
 	sm__cell_use(&w->cell);
 	return w;
