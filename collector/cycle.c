@@ -211,10 +211,14 @@ static void mark_to_the_end(struct sm_gc *gc)
 /* What old objects lead to, of which a minor cycle marks none. */
 static void mark_remembered(struct sm_gc *gc)
 {
-	if (!gc->cycle.minor)
+	if (!gc->gen.made)
 		return;
+	if (!gc->cycle.minor) {
+		(void)sm__remember_look(gc, NULL);
+		return;
+	}
 	sm__workq_enter(&gc->workq);
-	gc->cycle.remembered = sm__remember_mark(gc, &gc->marker);
+	gc->cycle.remembered = sm__remember_look(gc, &gc->marker);
 	sm__marker_give(&gc->marker);
 	sm__workq_leave(&gc->workq, false);
 }

@@ -49,13 +49,14 @@ int sm__gen_init(struct sm_gc *gc, char *err, size_t errlen)
 		return e;
 	e = map_aged(gc);
 	if (e == 0)
-		e = sm__remember_init(gc);
+		e = sm__remember_init(gc, err, errlen);
 	if (e && err && errlen)
 		snprintf(err, errlen,
 			 "no address space for gc.generations (a 100th of heap.reserve, now %zu "
 			 "MiB: try less)",
 			 gc->range.bytes / SM_MIB);
-	gc->view.barrier = SM__BARRIER_REMEMBER;
+	if (e == 0)
+		gc->view.barrier = sm__remember_barrier(gc);
 	gc->gen.made = e == 0;
 	return e;
 }

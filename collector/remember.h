@@ -1,42 +1,33 @@
 /*
  * remember.h: the remembered set of gc.generations: where old objects may hold pointers to young
- * ones.
+ * ones. Cards (remember_cards.c) are the kind that there is; others may stand behind the interface.
  *
- * Cards: one byte for 128 bytes of the heap's range. A store of a pointer into an object sets the
- * byte of its slot to CARD_STORED, whatever the age of the object and of what it points to: no test
- * but that the slot is no root's. A minor cycle looks, card by card, at the objects in those that
- * are set, the old ones, and there at the words that lie in the card: of a large array 16 words.
+ * What any kind has to do. Call T(n) the moment at which cycle n's BLACK round is over. The set is
+ * looked at after it, in each minor cycle: of the places in it, the old objects' words are marked
+ * from. Every store that is under way then, or comes later, is one whose mutator has its barrier
+ * on. An edge from an old object X to a young one Y was made by a store s, for objects are born
+ * zeroed, and initialising stores are stores. Let s come after T(n-1) and before T(n). An object is
+ * old after two cycles (generation.h), so an edge counts for two:
  *
- * A card counts for two minor cycles, because an object is old after two (generation.h):
- *
- *     store        minor cycle        minor cycle
- *       -> STORED ------------> SEEN ------------> 0      a store meanwhile: STORED again
- *                    looked at          looked at
- *
- * Why every edge from an old object X to a young one Y is on a card that is set when a minor cycle
- * looks. Call T(n) the moment at which cycle n's BLACK round is over: cards are looked at after it,
- * and every store that is under way then, or comes later, is one whose mutator has its barrier on.
- * The edge was made by a store s, for objects are born zeroed, and initialising stores are stores.
- * Let s come after T(n-1) and before T(n).
- *   In n      the card is STORED: n looks at it, if it is minor, and leaves SEEN behind. Y existed
- *             at T(n) and lives, so it is marked or was born black: it has lived through n's sweep.
- *   In n + 1  the card is SEEN or STORED: looked at. Y is marked again, so it is old from this
- *             cycle's sweep on.
+ *   In n      the place is in the set, as STORED: n looks at it, if it is minor, and leaves it
+ *             behind as SEEN. Y existed at T(n) and lives, so it is marked or was born black: it
+ *             has lived through n's sweep.
+ *   In n + 1  the place is SEEN, or STORED anew: looked at. Y is marked again, so it is old from
+ *             this cycle's sweep on.
  *   After     the edge leads to an old object.
- * A major cycle marks all that is reachable and looks at no card, nor does it change one: a card
- * may count for longer, never for less. X's age is not asked for, so it does not matter when X is
- * promoted, nor whether s races with that.
  *
- * A store that races with the look of cycle n (it comes after T(n)) may find its STORED changed to
- * SEEN, or, the other way round, its card cleared before it sets it. Cleared or lowered by an
- * exchange from the value that was read, the byte is never lowered twice for one look; a store
- * before the exchange had a Y that existed before n's sweep, so SEEN, which n + 1 looks at, is
- * enough for it; where the exchange finds SEEN and clears it, and the store set STORED in between,
- * the exchange fails. What n itself needs of such a store is the marking barrier's affair
- * (barrier.c): Y was reachable at T(n) another way, or is black.
+ * X's age does not matter for that, so neither does when X is promoted, nor whether s races with
+ * it. Where X has not lived through a sweep when n looks, the place need not become SEEN: X will be
+ * old in n + 2 at the earliest, n + 1 marks it as it does all that is young, and so Y is old no
+ * later than X. A major cycle marks all that is reachable and needs no set: to n it is as if it had
+ * looked at everything.
  *
- * Where no object of a card has lived through a sweep, the card is cleared at once: X will be old
- * in n + 2 at the earliest, and Y as well.
+ * A store that races with the look of cycle n (it comes after T(n)) may be missed by it, and find
+ * that its place is SEEN when it is done. What n itself needs of such a store is the marking
+ * barrier's affair (barrier.c): Y was reachable at T(n) another way, or is black. And as Y existed
+ * before n's sweep, SEEN, which n + 1 looks at, is enough for it. A kind must keep one thing
+ * therefore: what it lowers to SEEN, or takes from the set, it lowers by one atomic step, and a
+ * store that comes after that step raises it again. Each argues for that where it stands.
  *
  * An old object that is dead, and that no major cycle has found yet, counts as any old one: what it
  * leads to is kept, so its words never lead to memory that is another's.
@@ -52,6 +43,9 @@
 
 struct sm_gc;
 struct sm_marker;
+struct sm_mutator;
+struct sm_mutator_priv;
+struct sm_remember_kind;
 
 /* New objects lie in the holes between old ones, and set the cards of these as well: with 512 bytes
  * a minor cycle of `young-garbage` read half of what is old. */
@@ -61,14 +55,17 @@ struct sm_marker;
 #define SM_CARD_STORED 2u
 
 struct sm_remember {
-	_Atomic(uint8_t) *cards; /* [(addr - base) >> SM_CARD_SHIFT]; NULL: no generations */
+	const struct sm_remember_kind *kind; /* fixed after creation; NULL: no generations */
+	_Atomic(uint8_t) *cards;	     /* [(addr - base) >> SM_CARD_SHIFT] */
 };
 
 /* -ENOMEM. */
-int sm__remember_init(struct sm_gc *gc);
+int sm__remember_init(struct sm_gc *gc, char *err, size_t errlen);
 void sm__remember_fini(struct sm_gc *gc);
+/* What is to be set in mutators' `barrier`, of SM__BARRIER_*. */
+uint8_t sm__remember_barrier(const struct sm_gc *gc);
 
-/* A pointer is stored in *slot. Relaxed: the handshakes order it. */
+/* cards: a pointer is stored in *slot. Relaxed: the handshakes order it. */
 SM_INLINE void sm__remember_slot(const struct sm_range *r, const struct sm_remember *rem,
 				 const void *slot)
 {
@@ -78,11 +75,13 @@ SM_INLINE void sm__remember_slot(const struct sm_range *r, const struct sm_remem
 		sm_store_relaxed(&rem->cards[off >> SM_CARD_SHIFT], SM_CARD_STORED);
 }
 
-/* Marks what the words of old objects on set cards lead to, and ages the cards. Control thread,
- * after T(n), known to termination. Returns how many cards held old objects. */
-uint64_t sm__remember_mark(struct sm_gc *gc, struct sm_marker *k);
+/* A cycle looks at the set. A minor one marks what the words of old objects in it lead to, and a
+ * major one, which passes NULL, nothing. Control thread, after T(n), known to termination unless k
+ * is NULL. Returns how many places held old objects: cards, logged objects, pages. */
+uint64_t sm__remember_look(struct sm_gc *gc, struct sm_marker *k);
 
-/* For the verifier: is the card of the slot set? */
+/* For the verifier, with the world stopped behind a cycle's marking: will the next cycle look at
+ * the slot, of an object? */
 bool sm__remember_has(const struct sm_gc *gc, uintptr_t slot);
 
 #endif

@@ -1,0 +1,133 @@
+/*
+ * remember_cards.c: gc.remember=cards: one byte for 128 bytes of the heap's range.
+ *
+ * A store of a pointer into an object sets the byte of its slot to CARD_STORED, whatever the age of
+ * the object and of what it points to: no test but that the slot is no root's. A minor cycle looks,
+ * card by card, at the objects in those that are set, the old ones, and there at the words that lie
+ * in the card: of a large array 16 words.
+ *
+ *     store        minor cycle        minor cycle
+ *       -> STORED ------------> SEEN ------------> 0      a store meanwhile: STORED again
+ *                    looked at          looked at
+ *
+ * The byte is lowered by an exchange from the value that was read, so never twice for one look: a
+ * store before the exchange finds its STORED changed to SEEN; where the exchange finds SEEN and
+ * clears it, and the store set STORED in between, the exchange fails. A major cycle looks at no
+ * card, nor does it change one: a card may count for longer, never for less.
+ */
+#include "collector/remember_internal.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "collector/scan_internal.h"
+
+static size_t cards_bytes(const struct sm_gc *gc)
+{
+	return gc->range.bytes >> SM_CARD_SHIFT;
+}
+
+static int init(struct sm_gc *gc, char *err, size_t errlen)
+{
+	(void)err;
+	(void)errlen;
+	gc->remember.cards = sm__remember_map(cards_bytes(gc));
+	return gc->remember.cards != NULL ? 0 : -ENOMEM;
+}
+
+static void fini(struct sm_gc *gc)
+{
+	if (gc->remember.cards != NULL)
+		munmap((void *)gc->remember.cards, cards_bytes(gc));
+}
+
+static bool has(const struct sm_gc *gc, uintptr_t slot)
+{
+	return sm_load_relaxed(&gc->remember.cards[(slot - gc->range.base) >> SM_CARD_SHIFT]) != 0;
+}
+
+/* ---- the walk ----------------------------------------------------------------------------- */
+
+_Static_assert(SM_CARD_BYTES >> SM_MARK_SHIFT == 8, "eight cards have a word of the maps");
+
+#define AHEAD 16 /* cards from one that is looked at to those that are asked for */
+
+static void visit_card(struct sm_look *l, size_t card)
+{
+	_Atomic(uint8_t) *at = &l->gc->remember.cards[card];
+	uintptr_t lo = l->gc->range.base + (card << SM_CARD_SHIFT);
+	uint8_t was = sm_load_relaxed(at);
+	enum sm_held held;
+
+	if (was == 0)
+		return;
+	held = sm__look_at(l, lo, lo + SM_CARD_BYTES);
+	l->found += held == SM_HELD_OLD;
+	/* Fails if a store has set it anew. */
+	(void)sm_cas_relaxed(at, &was,
+			     was == SM_CARD_STORED && held != SM_HELD_NOTHING ? SM_CARD_SEEN : 0);
+}
+
+/* The cards at which nothing aged lies, eight together: cleared, unless a store has set one anew.
+ */
+static bool clear_eight(struct sm_look *l, size_t card, uint64_t was)
+{
+	_Atomic(uint64_t) *at = (_Atomic(uint64_t) *)&l->gc->remember.cards[card];
+
+	return sm__none_aged(l->gc, l->gc->range.base + (card << SM_CARD_SHIFT)) &&
+	       sm_cas_relaxed(at, &was, 0);
+}
+
+/* Asks for what eight cards hold, if they will be looked at. */
+static void ask_for_eight(struct sm_look *l, size_t card)
+{
+	uint64_t set = sm_load_relaxed((const _Atomic(uint64_t) *)&l->gc->remember.cards[card]);
+	const char *lo = (const char *)l->gc->range.base + (card << SM_CARD_SHIFT);
+
+	if (set == 0 || sm_load_relaxed(sm_mark_word(&l->gc->gen.aged, (uintptr_t)lo)) == 0)
+		return;
+	for (; set != 0; set >>= 8, lo += SM_CARD_BYTES) {
+		if ((set & 0xff) == 0)
+			continue;
+		SM_PREFETCH_R(lo);
+		SM_PREFETCH_R(lo + SM_CACHELINE);
+	}
+}
+
+/* Eight at a time: a word of the maps has as many, and a unit some words. */
+static void visit_cards(void *ctx, size_t from, size_t end)
+{
+	struct sm_look *l = ctx;
+	const unsigned shift = SM_UNIT_SHIFT - SM_CARD_SHIFT;
+
+	for (size_t card = from << shift; card < end << shift; card += 8) {
+		uint64_t set =
+			sm_load_relaxed((const _Atomic(uint64_t) *)&l->gc->remember.cards[card]);
+
+		if (card + AHEAD < end << shift)
+			ask_for_eight(l, card + AHEAD);
+		if (set == 0 || clear_eight(l, card, set))
+			continue;
+		for (unsigned i = 0; i < 8; i++)
+			visit_card(l, card + i);
+	}
+}
+
+static uint64_t look(struct sm_gc *gc, struct sm_marker *k)
+{
+	struct sm_look l = {.gc = gc, .k = k};
+
+	if (k != NULL)
+		sm__gen_each_reached(gc, visit_cards, &l);
+	return l.found;
+}
+
+const struct sm_remember_kind sm__remember_cards = {
+	.name = "cards",
+	.what = "cards",
+	.barrier = SM__BARRIER_REMEMBER,
+	.init = init,
+	.fini = fini,
+	.look = look,
+	.has = has,
+};
