@@ -115,8 +115,13 @@ SM_INLINE void remember(struct sm_mutator *m, void **slot, void *value)
 {
 	struct sm_gc *gc = m->gc;
 
-	if ((m->barrier & SM__BARRIER_REMEMBER) != 0 && value != NULL)
+	if (value == NULL)
+		return;
+	if ((m->barrier & SM__BARRIER_REMEMBER) != 0)
 		sm__remember_slot(&gc->range, &gc->remember, slot);
+	else if ((m->barrier & SM__BARRIER_LOG) != 0 &&
+		 !sm__remember_logged(&gc->range, &gc->remember, slot))
+		sm__remember_log(m, slot);
 }
 
 void sm__barrier_record(struct sm_mutator *m, void *p)
@@ -153,15 +158,31 @@ static SM_NOINLINE void store_noted(struct sm_mutator *m, void **slot, void *val
 	sm_store_release(atomic_slot(slot), value);
 }
 
+/* gc.remember=objects, all stores: most find their object logged. */
+static SM_NOINLINE void store_logged(struct sm_mutator *m, void **slot, void *value)
+{
+	struct sm_gc *gc = m->gc;
+
+	if (SM_UNLIKELY(m->barrier != SM__BARRIER_LOG) ||
+	    (value != NULL && !sm__remember_logged(&gc->range, &gc->remember, slot))) {
+		store_noted(m, slot, value);
+		return;
+	}
+	sm_store_release(atomic_slot(slot), value);
+}
+
 /* With gc.generations every store comes here: what a cycle needs of it is apart, for the registers
  * that it takes. */
 void sm_store_slow(struct sm_mutator *m, void **slot, void *value)
 {
-	if (SM_UNLIKELY(m->barrier & (SM__BARRIER_MARK | SM__BARRIER_SLOTS))) {
-		store_noted(m, slot, value);
+	struct sm_gc *gc = m->gc;
+
+	if (SM_UNLIKELY(m->barrier & ~SM__BARRIER_REMEMBER)) {
+		store_logged(m, slot, value);
 		return;
 	}
-	remember(m, slot, value);
+	if (value != NULL)
+		sm__remember_slot(&gc->range, &gc->remember, slot);
 	/* Release: a thread that finds value here finds its contents. */
 	sm_store_release(atomic_slot(slot), value);
 }

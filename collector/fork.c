@@ -96,6 +96,7 @@ static void take_all(struct sm_gc *gc)
 	sm_lock_acquire(&gc->workq.free_lock);
 	sm_lock_acquire(&gc->stats_lock);
 	sm_lock_acquire(&gc->armed.lock);
+	sm_lock_acquire(&gc->remember.lock);
 	sm_lock_acquire(&h->caches_lock);
 	sm_lock_acquire(&h->bins_lock);
 	each_central(h, take_unrecorded);
@@ -115,6 +116,7 @@ static void drop_all(struct sm_gc *gc, bool in_child)
 	each_central(h, drop_unrecorded);
 	sm_lock_release(&h->bins_lock);
 	sm_lock_release(&h->caches_lock);
+	sm_lock_release(&gc->remember.lock);
 	sm_lock_release(&gc->armed.lock);
 	sm_lock_release(&gc->stats_lock);
 	sm_lock_release(&gc->workq.free_lock);
@@ -149,6 +151,7 @@ static void reset_locks(struct sm_gc *gc)
 	forget_waiters(&gc->workq.free_lock);
 	forget_waiters(&gc->stats_lock);
 	forget_waiters(&gc->armed.lock);
+	forget_waiters(&gc->remember.lock);
 	forget_waiters(&gc->heap->caches_lock);
 	forget_waiters(&gc->heap->bins_lock);
 	each_central(gc->heap, forget_waiters);

@@ -158,6 +158,7 @@ static void init_locks(struct sm_gc *gc)
 	sm_lock_init(&gc->types_lock, SM_RANK_GC_TYPES);
 	sm_lock_init(&gc->control_lock, SM_RANK_GC_CONTROL);
 	sm_lock_init(&gc->stats_lock, SM_RANK_GC_STALLS);
+	sm_lock_init(&gc->remember.lock, SM_RANK_GC_LOG);
 }
 
 static void set_hooks(struct sm_gc *gc)

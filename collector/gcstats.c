@@ -188,6 +188,7 @@ void sm__stats_publish(struct sm_gc *gc, const struct sm_cycle *c)
 	s->total_delivered += c->n.delivered;
 	s->total_overflows += c->n.overflows;
 	s->old_bytes = c->old_bytes;
+	s->remember = gc->config.remember;
 	if (c->minor) {
 		s->minors++;
 		s->total_minor_objects += c->n.objects;

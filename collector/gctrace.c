@@ -67,13 +67,15 @@ static size_t add_spans(char *line, size_t at, size_t room, const struct sm_span
 	return first ? at : at + (size_t)(snprintf(line + at, room - at, ")") > 0);
 }
 
-static size_t add_minor(char *line, size_t at, size_t room, const struct sm_cycle *c)
+static size_t add_minor(char *line, size_t at, size_t room, const struct sm_gc *gc,
+			const struct sm_cycle *c)
 {
 	int len = 0;
 
 	if (c->minor)
-		len = snprintf(line + at, room - at, ", minor: old %.1f MiB, cards %llu",
-			       MIB(c->old_bytes), (unsigned long long)c->remembered);
+		len = snprintf(line + at, room - at, ", minor: old %.1f MiB, %s %llu",
+			       MIB(c->old_bytes), sm__remember_what(gc),
+			       (unsigned long long)c->remembered);
 	return len > 0 && (size_t)len < room - at ? at + (size_t)len : at;
 }
 
@@ -106,7 +108,7 @@ void sm__trace_cycle(struct sm_gc *gc, const struct sm_cycle *c, unsigned long s
 	at = (size_t)n;
 	if (gc->by_span.made && sm_load_relaxed(&gc->by_span.on))
 		at = add_spans(line, at, sizeof(line) - 2, &c->spans_n);
-	at = add_minor(line, at, sizeof(line) - 2, c);
+	at = add_minor(line, at, sizeof(line) - 2, gc, c);
 	line[at++] = '\n';
 	sm__say_line(line, at);
 }

@@ -172,8 +172,9 @@ static void turn_words(struct sm_gc *gc, const struct sm_span *s)
 
 		if (mark != was)
 			sm_store_relaxed(&aged[i], mark);
+		/* Release: who sees the mark gone sees its object aged (remember_objects.c). */
 		if (mark != old)
-			sm_store_relaxed(&marks[i], old);
+			sm_store_release(&marks[i], old);
 		if (scans != NULL && sm_load_relaxed(&scans[i]) != old)
 			sm_store_relaxed(&scans[i], old);
 	}

@@ -128,6 +128,7 @@ void sm__mutator_scan_stack(struct sm_mutator_priv *p, uintptr_t sp)
 		sm__marking_leave(&in);
 	}
 	p->stack_black = true;
+	sm__remember_give(p->m->gc, &p->log);
 	sm_phase_leave(SM_PHASE_STACK_SCAN);
 }
 
@@ -485,6 +486,7 @@ static void leave_collector(struct sm_mutator *m)
 	if (sm__marking(m))
 		sm__barrier_flush(m);
 	sm__armed_give(gc, &p->marker.slots);
+	sm__remember_give(gc, &p->log);
 	sm__cache_retire_all(sm__cache(m));
 	sm__cache(m)->black = false;
 	unlink_locked(gc, p);

@@ -79,7 +79,8 @@ struct sm_mutator_priv {
 	struct sm_thread_range *ranges; /* all */
 	void *range_tree;		/* the same by address, <search.h> */
 	struct sm_marker marker;
-	int64_t credit; /* bytes of marking done in advance; negative: owed */
+	struct sm_log_chunk *log; /* gc.remember=objects; NULL: empty */
+	int64_t credit;		  /* bytes of marking done in advance; negative: owed */
 	struct sm_oom oom;
 	uint64_t sweep_ns; /* spent in the sweep hook during this refill */
 	enum sm_kept sweep_kept;

@@ -3,6 +3,11 @@
 
 #include <sys/mman.h>
 
+static const struct sm_remember_kind *const kinds[] = {
+	[SM_GC_REMEMBER_CARDS] = &sm__remember_cards,
+	[SM_GC_REMEMBER_OBJECTS] = &sm__remember_objects,
+};
+
 void *sm__remember_map(size_t bytes)
 {
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -13,7 +18,7 @@ void *sm__remember_map(size_t bytes)
 
 int sm__remember_init(struct sm_gc *gc, char *err, size_t errlen)
 {
-	gc->remember.kind = &sm__remember_cards;
+	gc->remember.kind = kinds[gc->config.remember];
 	return gc->remember.kind->init(gc, err, errlen);
 }
 
@@ -26,6 +31,17 @@ void sm__remember_fini(struct sm_gc *gc)
 uint8_t sm__remember_barrier(const struct sm_gc *gc)
 {
 	return gc->remember.kind->barrier;
+}
+
+void sm__remember_give(struct sm_gc *gc, struct sm_log_chunk **log)
+{
+	if (*log != NULL)
+		gc->remember.kind->give(gc, log);
+}
+
+const char *sm__remember_what(const struct sm_gc *gc)
+{
+	return gc->remember.kind->what;
 }
 
 uint64_t sm__remember_look(struct sm_gc *gc, struct sm_marker *k)

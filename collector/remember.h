@@ -1,8 +1,11 @@
 /*
  * remember.h: the remembered set of gc.generations: where old objects may hold pointers to young
- * ones. Cards (remember_cards.c) are the kind that there is; others may stand behind the interface.
+ * ones. There are kinds of it behind one interface, gc.remember:
  *
- * What any kind has to do. Call T(n) the moment at which cycle n's BLACK round is over. The set is
+ *   cards     a store sets the byte of the 128 bytes that its slot lies in    remember_cards.c
+ *   objects   a store logs the object that it writes to, once                 remember_objects.c
+ *
+ * What they have in common. Call T(n) the moment at which cycle n's BLACK round is over. The set is
  * looked at after it, in each minor cycle: of the places in it, the old objects' words are marked
  * from. Every store that is under way then, or comes later, is one whose mutator has its barrier
  * on. An edge from an old object X to a young one Y was made by a store s, for objects are born
@@ -38,13 +41,14 @@
 #ifndef SM_COLLECTOR_REMEMBER_H
 #define SM_COLLECTOR_REMEMBER_H
 
-#include "allocator/base/atomic.h"
+#include "allocator/base/lock.h"
 #include "allocator/pages/span.h"
 
 struct sm_gc;
 struct sm_marker;
 struct sm_mutator;
-struct sm_mutator_priv;
+struct sm_log_chunk;
+struct sm_log_block;
 struct sm_remember_kind;
 
 /* New objects lie in the holes between old ones, and set the cards of these as well: with 512 bytes
@@ -54,9 +58,24 @@ struct sm_remember_kind;
 #define SM_CARD_SEEN   1u
 #define SM_CARD_STORED 2u
 
+/* The map of logged objects: a bit for a word; a word of it is what one entry of a log stands for
+ * at most. */
+#define SM_LOG_SHIFT	  3
+#define SM_LOG_WORD_SHIFT (SM_LOG_SHIFT + 6)
+#define SM_LOG_BYTES	  ((uintptr_t)1 << SM_LOG_WORD_SHIFT)
+
 struct sm_remember {
 	const struct sm_remember_kind *kind; /* fixed after creation; NULL: no generations */
 	_Atomic(uint8_t) *cards;	     /* [(addr - base) >> SM_CARD_SHIFT] */
+	_Atomic(uint64_t) *logged;	     /* the map; [(addr - base) >> SM_LOG_WORD_SHIFT] */
+
+	struct sm_lock lock; /* rank SM_RANK_GC_LOG */
+	/* under lock: handed over since a cycle looked last; looked at once; to be used */
+	struct sm_log_chunk *fresh, *seen, *free;
+	struct sm_log_block *blocks;
+	size_t blocks_left;	  /* that may be mapped; tests set it */
+	struct sm_log_chunk *own; /* control thread: being filled, of `seen` */
+	_Atomic(uint32_t) lost;	  /* there are bits without an entry */
 };
 
 /* -ENOMEM. */
@@ -75,6 +94,26 @@ SM_INLINE void sm__remember_slot(const struct sm_range *r, const struct sm_remem
 		sm_store_relaxed(&rem->cards[off >> SM_CARD_SHIFT], SM_CARD_STORED);
 }
 
+/* objects: is the slot's object logged, or the slot no object's? */
+SM_INLINE bool sm__remember_logged(const struct sm_range *r, const struct sm_remember *rem,
+				   const void *slot)
+{
+	uintptr_t off = (uintptr_t)slot - r->base;
+
+	return off >= r->bytes || (sm_load_relaxed(&rem->logged[off >> SM_LOG_WORD_SHIFT]) >>
+					   (off >> SM_LOG_SHIFT & 63) &
+				   1) != 0;
+}
+
+/* .. if not: logs it, unless it is young. A pointer is going to be stored in *slot; no safepoint
+ * lies in between. */
+void sm__remember_log(struct sm_mutator *m, void *slot);
+/* The mutator's log, *log, may be looked at by the next cycle; *log is NULL then. By who may act
+ * for the mutator: with its stack's scan, and when it detaches. */
+void sm__remember_give(struct sm_gc *gc, struct sm_log_chunk **log);
+
+/* What sm__remember_look() counts, in the plural. */
+const char *sm__remember_what(const struct sm_gc *gc);
 /* A cycle looks at the set. A minor one marks what the words of old objects in it lead to, and a
  * major one, which passes NULL, nothing. Control thread, after T(n), known to termination unless k
  * is NULL. Returns how many places held old objects: cards, logged objects, pages. */

@@ -13,11 +13,13 @@ struct sm_remember_kind {
 	uint8_t barrier;  /* SM__BARRIER_* of its stores */
 	int (*init)(struct sm_gc *gc, char *err, size_t errlen);
 	void (*fini)(struct sm_gc *gc);
+	/* A mutator's log goes to the common ones. */
+	void (*give)(struct sm_gc *gc, struct sm_log_chunk **log);
 	uint64_t (*look)(struct sm_gc *gc, struct sm_marker *k);
 	bool (*has)(const struct sm_gc *gc, uintptr_t slot);
 };
 
-extern const struct sm_remember_kind sm__remember_cards;
+extern const struct sm_remember_kind sm__remember_cards, sm__remember_objects;
 
 /* ---- looking at places of the heap: remember_look.c ---------------------------------------- */
 
@@ -38,6 +40,9 @@ enum sm_held sm__look_at_object(struct sm_look *l, struct sm_span *s, uintptr_t 
 enum sm_held sm__look_at(struct sm_look *l, uintptr_t lo, uintptr_t hi);
 /* What a word of the maps covers, from lo on: does nothing aged lie there? */
 bool sm__none_aged(const struct sm_gc *gc, uintptr_t lo);
+
+/* Entries of a mutator's log since it was handed over last; for tests. */
+size_t sm__remember_log_entries(const struct sm_log_chunk *log);
 
 /* A table of so many bytes that are all zero, and not there until they are written. NULL. */
 void *sm__remember_map(size_t bytes);

@@ -63,6 +63,10 @@ static void report_memory(struct sm_run *run)
 
 static void report_generations(struct sm_run *run)
 {
+	static const enum sm_result_id remembered[] = {
+		[SM_GC_REMEMBER_CARDS] = SM_RESULT_remembered_cards,
+		[SM_GC_REMEMBER_OBJECTS] = SM_RESULT_remembered_objects,
+	};
 	const struct sm_gc_stats *g = &run->timed.gc;
 
 	if (g->minors == 0)
@@ -70,7 +74,7 @@ static void report_generations(struct sm_run *run)
 	sm_run_result(run, SM_RESULT_minor_cycles, (double)g->minors);
 	sm_run_result(run, SM_RESULT_minor_marked, (double)g->total_minor_objects);
 	sm_run_result(run, SM_RESULT_minor_marked_bytes, (double)g->total_minor_bytes);
-	sm_run_result(run, SM_RESULT_remembered_cards, (double)g->total_remembered);
+	sm_run_result(run, remembered[g->remember], (double)g->total_remembered);
 	sm_run_result(run, SM_RESULT_old_bytes, (double)g->old_bytes);
 }
 

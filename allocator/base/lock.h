@@ -38,6 +38,7 @@ enum sm_lock_rank {
 	SM_RANK_GC_PACKETS = 64,     /* free packets */
 	SM_RANK_GC_STALLS = 70,	     /* figures of mutators that are gone */
 	SM_RANK_GC_SLOTS = 72,	     /* slots that were noted for compaction */
+	SM_RANK_GC_LOG = 74,	     /* logs of objects that were stored into */
 	SM_RANK_HEAP = 100,	     /* list of heaps, fork */
 	SM_RANK_CACHES = 110,	     /* heap->caches_lock */
 	SM_RANK_BINS = 120,	     /* heap->bins_lock: layouts and bins */

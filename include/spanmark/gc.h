@@ -69,6 +69,8 @@ enum sm_gc_compact {
 };
 /* Whether cycles between two full ones mark what is young alone. */
 enum sm_gc_generations { SM_GC_GENERATIONS_OFF, SM_GC_GENERATIONS_ON };
+/* How these find what old objects lead to: stores set cards, or log their object once. */
+enum sm_gc_remember { SM_GC_REMEMBER_CARDS, SM_GC_REMEMBER_OBJECTS };
 enum sm_gc_kernel {
 	SM_KERNEL_AUTO,
 	SM_KERNEL_PORTABLE,
@@ -87,6 +89,7 @@ struct sm_gc_config {
 	enum sm_gc_mark mark;
 	enum sm_gc_compact compact;
 	enum sm_gc_generations generations;
+	enum sm_gc_remember remember;
 	unsigned compact_percent, compact_slice_us;
 	unsigned growth_percent; /* gc.percent: as GOGC; 0: collect on request or at the limit */
 	size_t min_heap;	 /* bytes, as all sizes */
@@ -434,9 +437,11 @@ struct sm_gc_stats {
 	 * objects scanned there: alone in their span, with others one by one, by the kernel. */
 	uint64_t total_spans, total_span_alone, total_span_sparse, total_span_dense;
 	/* Since version 4, with gc.generations: of the cycles, those that were minor; objects that
-	 * these marked; cards of 128 bytes in which they looked for pointers to young objects. */
+	 * these marked; places in which they looked for pointers to young objects: with
+	 * gc.remember=cards 128 bytes each, objects: logged ones. */
 	uint64_t minors, total_minor_objects, total_minor_bytes, total_remembered;
-	uint64_t old_bytes; /* at the end of the last cycle but what that one made old */
+	uint64_t old_bytes;	      /* at the end of the last cycle but what that one made old */
+	enum sm_gc_remember remember; /* the setting */
 };
 #define SM_GC_STATS_VERSION 4
 SM_API void sm_gc_stats(struct sm_gc *gc, struct sm_gc_stats *out);

@@ -39,9 +39,10 @@ struct sm_window {
 	struct sm_span *span;
 };
 
-/* What a store's slow path is for: a cycle marks; gc.generations remembers where it was stored;
+/* What a store's slow path is for: a cycle marks; gc.generations remembers where it was stored,
+ * by a card or in a log;
  * slots that lead to what is to move are noted (gc.compact=auto). */
-enum { SM__BARRIER_MARK = 1, SM__BARRIER_REMEMBER = 2, SM__BARRIER_SLOTS = 4 };
+enum { SM__BARRIER_MARK = 1, SM__BARRIER_REMEMBER = 2, SM__BARRIER_SLOTS = 4, SM__BARRIER_LOG = 8 };
 
 /*
  * A mutator as inline code sees it. Its owner alone reads and writes all but poll, except at a

@@ -6,6 +6,7 @@
  * Objects that a test observes are hidden (step.h) and watched by weak references.
  */
 #include "collector/verify.h"
+#include "collector/remember_internal.h"
 #include "tests/support/run.h"
 #include "tests/support/skip.h"
 #include "tests/support/step.h"
@@ -23,7 +24,7 @@ static struct sm_mutator *m;
 static const struct sm_type *node; /* a pointer, and numbers */
 static void *root[4];
 
-enum { WAYS = 6 };
+enum { WAYS = 10 };
 
 static void setup(int way)
 {
@@ -34,6 +35,10 @@ static void setup(int way)
 		{"gc.mark=spans", "gc.mode=stw"},
 		{"gc.workers=3", "gc.fifo=0"},
 		{"cache.mode=cpu", "gc.mark=auto"},
+		{"gc.remember=objects"},
+		{"gc.remember=objects", "gc.mode=stw"},
+		{"gc.remember=objects", "gc.mark=spans", "gc.workers=3"},
+		{"gc.remember=objects", "cache.mode=cpu"},
 	};
 	const char *keys[8] = {"gc.generations=on", "gc.verify=1", "gc.percent=0"};
 	unsigned n = 3;
@@ -444,14 +449,14 @@ START_TEST(stored_while_a_cycle_is_on)
 	struct sm_weak *w;
 	uint64_t done;
 
-	setup(0);
+	setup(_i < 7 ? 0 : 6);
 	gc->config.verify = false; /* it stops the world, which the test does not expect */
 	x = old_object(node, 0);
 	for (int after = 0; after < 2; after++) {
 		done = sm_load_seqcst(&gc->cycles_completed);
 		gc->pacer.minor = true;
 		sm__gc_ask(gc);
-		step_until(m, ops[_i]);
+		step_until(m, ops[_i % 7]);
 		if (after)
 			sm_safepoint(m);
 		y = step_hidden(m, node, &w);
@@ -461,6 +466,89 @@ START_TEST(stored_while_a_cycle_is_on)
 		must_live(w, y);
 		put(0, x, 0, ~(uintptr_t)0);
 		sm_weak_free(m, w);
+	}
+	teardown();
+}
+END_TEST
+
+/* ---- logged ------------------------------------------------------------------------------- */
+
+static size_t logged(void)
+{
+	size_t n = 0;
+
+	for (struct sm_mutator_priv *p = gc->mutators; p; p = p->next)
+		n += sm__remember_log_entries(p->log);
+	return n;
+}
+
+/* Once between two looks, however often it is stored into; by pieces of 512 bytes where it is
+ * large; and what is young not at all. */
+START_TEST(an_object_is_logged_once)
+{
+	uintptr_t x, y, big;
+	struct place large = {.elements = 1000};
+	size_t before;
+
+	setup(_i);
+	large.type = sm_type_pointers(gc, 1);
+	x = old_object(node, 1);
+	big = make(&large);
+	minor();
+	minor();
+	before = logged();
+	y = step_hidden(m, node, NULL);
+	step_link(m, &root[2], y);
+	ck_assert_uint_eq(logged(), before);
+	for (int i = 0; i < 1000; i++)
+		put(0, y, 0, x);
+	ck_assert_uint_eq(logged(), before);
+	for (int i = 0; i < 1000; i++)
+		put(0, x, 0, y);
+	ck_assert_uint_eq(logged(), before + 1);
+	for (unsigned i = 0; i < 1000; i++)
+		put(0, big, i, y);
+	ck_assert_uint_ge(logged(), before + 1 + 1000 * 8 / 512);
+	ck_assert_uint_le(logged(), before + 3 + 1000 * 8 / 512);
+	minor();
+	ck_assert_uint_eq(logged(), 0);
+	put(0, x, 0, y);
+	ck_assert_uint_eq(logged(), 1);
+	teardown();
+}
+END_TEST
+
+/* Without memory for the log nothing is forgotten, and there is a log again once there is some. */
+START_TEST(no_memory_for_the_log)
+{
+	struct place many = {.elements = 20000};
+	struct sm_weak *w[40];
+	uintptr_t x, y[40];
+
+	setup(_i);
+	many.type = sm_type_pointers(gc, 1);
+	x = make(&many);
+	minor();
+	minor();
+	gc->remember.blocks_left = 0;
+	for (int i = 0; i < 40; i++) {
+		y[i] = step_hidden(m, node, &w[i]);
+		put(0, x, (unsigned)i * 500, y[i]);
+		if (i == 20)
+			minor();
+	}
+	if (_i % 2 == 0)
+		minor();
+	ck_assert_uint_ne(sm_load_relaxed(&gc->remember.lost), 0);
+	gc->remember.blocks_left = 1;
+	for (int i = 0; i < 3; i++) {
+		minor();
+		ck_assert_uint_eq(sm_load_relaxed(&gc->remember.lost), 0);
+	}
+	for (int i = 0; i < 40; i++) {
+		ck_assert(step_alive(m, w[i]));
+		ck_assert(is_whole(y[i]));
+		sm_weak_free(m, w[i]);
 	}
 	teardown();
 }
@@ -534,6 +622,15 @@ END_TEST
 
 /* ---- the verifier, settings --------------------------------------------------------------- */
 
+/* What a store into x has left is gone. */
+static void forget(uintptr_t x)
+{
+	if (gc->remember.cards != NULL)
+		sm_store_relaxed(&gc->remember.cards[(x - gc->range.base) >> SM_CARD_SHIFT], 0);
+	else
+		m->priv->log = NULL;
+}
+
 START_TEST(the_verifier_finds_a_forgotten_edge)
 {
 	uintptr_t x, y;
@@ -544,7 +641,7 @@ START_TEST(the_verifier_finds_a_forgotten_edge)
 	y = step_hidden(m, node, NULL);
 	put(0, x, 0, y);
 	step_link(m, &root[1], y); /* so it is marked */
-	sm_store_relaxed(&gc->remember.cards[(~x - gc->range.base) >> SM_CARD_SHIFT], 0);
+	forget(~x);
 	gc->pacer.minor = true;
 	gctest_clear_stack();
 	ck_assert_int_eq(sm__gc_collect_and_wait(gc, m, false), 0);
@@ -574,7 +671,7 @@ START_TEST(nothing_when_off)
 	gc = GCTEST("gc.percent=0");
 	m = sm_mutator_attach(gc);
 	ck_assert_uint_eq(m->barrier, 0);
-	ck_assert_ptr_null(gc->remember.cards);
+	ck_assert_ptr_null(gc->remember.kind);
 	ck_assert_ptr_null(gc->gen.aged.marks);
 	gctest_destroy(gc, m);
 }
@@ -594,9 +691,11 @@ int main(void)
 			SM_LOOP(a_chain_behind_the_old, 0, WAYS),
 			SM_LOOP(wherever_the_pointer_lies, 0, WAYS),
 			SM_LOOP(a_thread_that_is_gone_is_remembered, 0, WAYS),
-			SM_LOOP(stored_while_a_cycle_is_on, 0, 7),
+			SM_LOOP(stored_while_a_cycle_is_on, 0, 14),
+			SM_LOOP(an_object_is_logged_once, 6, 10),
+			SM_LOOP(no_memory_for_the_log, 6, 10),
 			SM_LOOP(an_old_key_keeps_its_value, 0, WAYS),
 			SM_LOOP(finalizers_of_young_and_old, 0, WAYS),
-			SM_LOOP(the_verifier_finds_a_forgotten_edge, 0, 4),
+			SM_LOOP(the_verifier_finds_a_forgotten_edge, 0, WAYS),
 			SM_T(not_with_compaction), SM_T(nothing_when_off));
 }

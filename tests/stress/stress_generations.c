@@ -123,7 +123,7 @@ static void run(struct sm_stress *s, double until, const char *keys)
 	pthread_join(asker, NULL);
 	SM_MUST(sm_gc_on_cycle(gc, NULL, NULL) == 0);
 	sm_gc_stats(gc, &st);
-	printf("  %s: %llu steps, %llu of %u cycles minor, %llu cards\n", keys,
+	printf("  %s: %llu steps, %llu of %u cycles minor, %llu remembered\n", keys,
 	       (unsigned long long)sh.steps, (unsigned long long)st.minors, st.cycles,
 	       (unsigned long long)st.total_remembered);
 	SM_MUST(st.verify_errors == 0);
@@ -133,14 +133,23 @@ static void run(struct sm_stress *s, double until, const char *keys)
 
 int main(void)
 {
-	static const char *const ways[] = {"", ",gc.mode=stw", ",gc.mark=auto", ",cache.mode=cpu"};
+	static const char *const ways[] = {
+		"",
+		",gc.mode=stw",
+		",gc.mark=auto",
+		",cache.mode=cpu",
+		",gc.remember=objects",
+		",gc.remember=objects,gc.mode=stw",
+		",gc.remember=objects,gc.mark=auto,cache.mode=cpu",
+	};
+	enum { WAYS = sizeof(ways) / sizeof(ways[0]) };
 	struct sm_stress s;
 	char keys[100];
 
 	sm_stress_begin(&s, "stress_generations", 8);
-	for (unsigned i = 0; i < 4; i++, s.seed++) {
+	for (unsigned i = 0; i < WAYS; i++, s.seed++) {
 		snprintf(keys, sizeof(keys), "gc.generations=on%s", ways[i]);
-		run(&s, s.seconds * (i + 1) / 4, keys);
+		run(&s, s.seconds * (i + 1) / WAYS, keys);
 	}
 	return 0;
 }
