@@ -171,8 +171,8 @@ static SM_NOINLINE void store_logged(struct sm_mutator *m, void **slot, void *va
 	sm_store_release(atomic_slot(slot), value);
 }
 
-/* With gc.generations every store comes here: what a cycle needs of it is apart, for the registers
- * that it takes. */
+/* With gc.generations, stores that were compiled with a header which sets no card come here even
+ * when no cycle marks: what a cycle needs of a store is apart, for the registers that it takes. */
 void sm_store_slow(struct sm_mutator *m, void **slot, void *value)
 {
 	struct sm_gc *gc = m->gc;

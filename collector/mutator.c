@@ -165,6 +165,9 @@ static struct sm_mutator *map_mutator(struct sm_gc *gc)
 				       sm_align_up(sizeof(struct sm_mutator_block), SM_CACHELINE));
 	m->gc = gc;
 	m->priv = p;
+	m->heap_base = gc->range.base;
+	m->heap_bytes = gc->range.bytes;
+	m->cards = (uint8_t *)gc->remember.cards;
 	p->m = m;
 	p->buffer = malloc(entries * sizeof(void *));
 	if (p->buffer == NULL) {

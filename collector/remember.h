@@ -43,6 +43,7 @@
 
 #include "allocator/base/lock.h"
 #include "allocator/pages/span.h"
+#include "spanmark/inline.h"
 
 struct sm_gc;
 struct sm_marker;
@@ -53,10 +54,10 @@ struct sm_remember_kind;
 
 /* New objects lie in the holes between old ones, and set the cards of these as well: with 512 bytes
  * a minor cycle of `young-garbage` read half of what is old. */
-#define SM_CARD_SHIFT  7
+#define SM_CARD_SHIFT  SM__CARD_SHIFT
 #define SM_CARD_BYTES  (1u << SM_CARD_SHIFT)
 #define SM_CARD_SEEN   1u
-#define SM_CARD_STORED 2u
+#define SM_CARD_STORED SM__CARD_STORED
 
 /* The map of logged objects: a bit for a word; a word of it is what one entry of a log stands for
  * at most. */

@@ -2,9 +2,10 @@
  * remember_cards.c: gc.remember=cards: one byte for 128 bytes of the heap's range.
  *
  * A store of a pointer into an object sets the byte of its slot to CARD_STORED, whatever the age of
- * the object and of what it points to: no test but that the slot is no root's. A minor cycle looks,
- * card by card, at the objects in those that are set, the old ones, and there at the words that lie
- * in the card: of a large array 16 words.
+ * the object and of what it points to: no test but that the slot is no root's. While no cycle marks,
+ * that is done where the store is compiled (sm_store, of gc.h). A minor cycle looks, card by card,
+ * at the objects in those that are set, the old ones, and there at the words that lie in the card:
+ * of a large array 16 words.
  *
  *     store        minor cycle        minor cycle
  *       -> STORED ------------> SEEN ------------> 0      a store meanwhile: STORED again

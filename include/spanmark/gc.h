@@ -273,10 +273,16 @@ SM_API void sm_store_slow(struct sm_mutator *m, void **slot, void *value);
 SM_INLINE void sm_store(struct sm_mutator *m, void **slot, void *value)
 {
 	SM__CHECK_CALL(m, "sm_store");
-	if (__builtin_expect(m->barrier, 0))
-		sm_store_slow(m, slot, value);
-	else
-		__atomic_store_n(slot, value, __ATOMIC_RELEASE);
+	if (__builtin_expect(m->barrier, 0)) {
+		/* Read anew: kept in a register, it costs an instruction where it is 0. */
+		if (__atomic_load_n(&m->barrier, __ATOMIC_RELAXED) != SM__BARRIER_REMEMBER) {
+			sm_store_slow(m, slot, value);
+			return;
+		}
+		if (value != NULL)
+			sm__set_card(m, slot);
+	}
+	__atomic_store_n(slot, value, __ATOMIC_RELEASE);
 }
 
 /* What was stored with sm_store is seen with what it leads to. Any thread that keeps it alive. */

@@ -55,7 +55,24 @@ struct sm_mutator {
 	void **buf_next, **buf_end;
 	struct sm_gc *gc;
 	struct sm_mutator_priv *priv;
+	/* gc.generations: a byte of cards for 2^SM__CARD_SHIFT bytes of the heap. Fixed. */
+	uintptr_t heap_base;
+	size_t heap_bytes;
+	uint8_t *cards;
 } __attribute__((aligned(64)));
+
+enum { SM__CARD_SHIFT = 7, SM__CARD_STORED = 2 };
+
+/* No cycle marks, and a pointer is stored in *slot: an object's slot has its card set, a root's has
+ * none. */
+SM_INLINE void sm__set_card(struct sm_mutator *m, void **slot)
+{
+	uintptr_t off = (uintptr_t)slot - m->heap_base;
+
+	if (__builtin_expect(off < m->heap_bytes, 1))
+		__atomic_store_n(&m->cards[off >> SM__CARD_SHIFT], SM__CARD_STORED,
+				 __ATOMIC_RELAXED);
+}
 
 /* With SM_CHECK_CALLS defined, inline calls check that the caller may make them. */
 SM_API void sm__check_call(const struct sm_mutator *m, const char *call);

@@ -620,6 +620,33 @@ START_TEST(finalizers_of_young_and_old)
 }
 END_TEST
 
+static SM_NOINLINE uint8_t card_of(void **slot)
+{
+	return sm_load_relaxed(
+		&gc->remember.cards[((uintptr_t)slot - gc->range.base) >> SM_CARD_SHIFT]);
+}
+
+/* While no cycle marks, what sm_store compiles to sets the card, of objects' slots alone. */
+START_TEST(a_store_sets_its_card)
+{
+	void **x;
+
+	setup(_i);
+	ck_assert_uint_eq(m->barrier, SM__BARRIER_REMEMBER);
+	x = sm_new(m, sm_type_prefix(gc, 4096, 512));
+	ck_assert_ptr_nonnull(x);
+	sm_store(m, &x[300], NULL);
+	ck_assert_uint_eq(card_of(&x[300]), 0);
+	sm_store(m, &x[300], x);
+	sm_store(m, &root[0], x);
+	ck_assert_uint_eq(card_of(&x[300]), SM_CARD_STORED);
+	ck_assert_uint_eq(card_of(&x[280]), 0);
+	ck_assert_uint_eq(card_of(&x[320]), 0);
+	sm_store(m, &root[0], NULL);
+	teardown();
+}
+END_TEST
+
 /* ---- the verifier, settings --------------------------------------------------------------- */
 
 /* What a store into x has left is gone. */
@@ -696,6 +723,7 @@ int main(void)
 			SM_LOOP(no_memory_for_the_log, 6, 10),
 			SM_LOOP(an_old_key_keeps_its_value, 0, WAYS),
 			SM_LOOP(finalizers_of_young_and_old, 0, WAYS),
+			SM_LOOP(a_store_sets_its_card, 0, 6),
 			SM_LOOP(the_verifier_finds_a_forgotten_edge, 0, WAYS),
 			SM_T(not_with_compaction), SM_T(nothing_when_off));
 }
