@@ -150,6 +150,7 @@ static SM_NOINLINE void store_noted(struct sm_mutator *m, void **slot, void *val
 		record(m, sm_load_dependent(atomic_slot(slot)));
 		if (!m->priv->stack_black)
 			record(m, value);
+		m->priv->marker.n.stores += value != NULL;
 	}
 	note_slot(m, slot, value);
 	sm__delay(m->gc);

@@ -211,7 +211,7 @@ static void mark_to_the_end(struct sm_gc *gc)
 /* What old objects lead to, of which a minor cycle marks none. */
 static void mark_remembered(struct sm_gc *gc)
 {
-	if (!gc->gen.made)
+	if (!gc->cycle.generational)
 		return;
 	if (!gc->cycle.minor) {
 		(void)sm__remember_look(gc, NULL);
@@ -366,6 +366,7 @@ static void pace_next_cycle(struct sm_gc *gc, struct sm_cycle *c)
 	gc->cpu_at_end = cpu;
 	c->heap_marked = pc.live;
 	sm__pacer_end_cycle(&gc->pacer, &pc);
+	sm__gen_judge(gc, c);
 	c->goal = gc->pacer.goal;
 	c->trigger = gc->pacer.trigger;
 	sm_store_relaxed(&gc->throttle.live, pc.live - now);
@@ -417,7 +418,7 @@ static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 	sm__sweep_all(gc, NULL);
 	gc->alloc_at_start = gc->born_from = gc->due_from = heap_allocated(gc);
 	gc->plain_marks = gc->nall_workers == 1;
-	if (gc->gen.made && !c->minor)
+	if (c->generational && !c->minor)
 		sm__gen_forget(gc);
 	open_marking(gc);
 	set_phase(gc, SM_GC_MARKING);
@@ -445,7 +446,7 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 {
 	size_t due = sm_load_relaxed(&gc->throttle.trigger);
 
-	if (gc->gen.made && !c->minor) {
+	if (c->generational && !c->minor) {
 		/* A refill may still be sweeping; and a thread that adds a root marks as soon as
 		 * the door is open. */
 		sm__handshake(gc, SM_HS_NONE);
@@ -472,6 +473,7 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 	sm__workers_begin(gc);
 	mark_concurrent(gc);
 	c->marked = sm__now_ns();
+	c->born = allocated_since(heap_allocated(gc), gc->born_from);
 	sm_store_relaxed(&gc->throttle.assist_ratio, 0);
 	end_workers(gc, c);
 	sm__roots_end(gc);
@@ -532,6 +534,7 @@ static void run_cycle(struct sm_gc *gc)
 	choose_mark(gc);
 	set_phase(gc, SM_GC_STARTING);
 	/* Who asks for a full cycle gets this one, or sees that it has begun. */
+	sm__gen_switch(gc);
 	sm_lock_acquire(&gc->control_lock);
 	atomic_fetch_add_explicit(&gc->cycles_started, 1, memory_order_seq_cst);
 	sm__gen_begin(gc, c);

@@ -11,7 +11,9 @@ enum sm_gc_phase { SM_GC_OFF, SM_GC_STARTING, SM_GC_MARKING, SM_GC_TERMINATING, 
 
 /* Figures of one cycle, for sm_gc_stats and gc.trace. Control thread; copied under stats_lock. */
 struct sm_cycle {
-	bool minor;				     /* gc.generations */
+	bool minor;	   /* gc.generations */
+	bool generational; /* .. are on */
+	bool switches;	   /* gc.generations=auto: the next cycle will not be so, or will */
 	uint64_t start, marking, marked, off, swept; /* times */
 	size_t spans; /* bytes of all spans in use at the end, nothing swept yet */
 	size_t heap_before, heap_marked, goal, trigger, allocated_during;
@@ -23,6 +25,7 @@ struct sm_cycle {
 	unsigned rounds;	       /* of termination */
 	uint64_t remembered;	       /* cards with old objects that a minor cycle looked at */
 	size_t old_bytes;	       /* .. and what it did not mark again */
+	size_t born;		       /* allocated between barrier on and the end of marking */
 	const char *why;
 };
 

@@ -144,6 +144,12 @@ struct sm_gc {
 	void *cycle_told_ctx;
 };
 
+/* Any thread that sweeps or marks. */
+SM_INLINE bool sm__gen_on(const struct sm_gc *gc)
+{
+	return sm_load_relaxed(&gc->gen.on) != 0;
+}
+
 /* Has the unit that addr lies in this flag, SM_UNIT_*? addr may be any word. */
 SM_INLINE bool sm__unit_has(const struct sm_gc *gc, uintptr_t addr, uint8_t flag)
 {

@@ -90,7 +90,7 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 
 static const char *const mode_words[] = {"concurrent", "stw", NULL};
 static const char *const compact_words[] = {"off", "full", "auto", "force", NULL};
-static const char *const generations_words[] = {"off", "on", NULL};
+static const char *const generations_words[] = {"off", "on", "auto", NULL};
 static const char *const remember_words[] = {"cards", "objects", NULL};
 static const char *const mark_words[] = {"objects", "spans", "auto", NULL};
 static const char *const kernel_words[] = {"auto", "portable", "avx2", "avx512",
@@ -108,8 +108,9 @@ static const struct sm_key keys[] = {
 	{"gc.compact", "off|full|auto|force",
 	 "objects move together: when asked and all in one stop; when due, or always, in slices",
 	 AT(compact), SM_KEY_WORD, .words = compact_words},
-	{"gc.generations", "off|on",
-	 "whether most cycles mark what is young alone, by a barrier that remembers stores",
+	{"gc.generations", "off|on|auto",
+	 "most cycles mark what is young alone, by a barrier that remembers stores; auto: where it "
+	 "pays",
 	 AT(generations), SM_KEY_WORD, .words = generations_words},
 	{"gc.remember", "cards|objects",
 	 "gc.generations: a store sets a byte, or logs its object, once", AT(remember), SM_KEY_WORD,

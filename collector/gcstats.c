@@ -189,6 +189,8 @@ void sm__stats_publish(struct sm_gc *gc, const struct sm_cycle *c)
 	s->total_overflows += c->n.overflows;
 	s->old_bytes = c->old_bytes;
 	s->remember = gc->config.remember;
+	s->generational_cycles += c->generational;
+	s->generation_switches += c->switches;
 	if (c->minor) {
 		s->minors++;
 		s->total_minor_objects += c->n.objects;

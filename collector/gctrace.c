@@ -19,7 +19,10 @@
  *
  *   .., minor: old 31.9 MiB, cards 120
  *
- * What is old and was not marked again, and the cards with old objects that were looked at.
+ * What is old and was not marked again, and the cards with old objects that were looked at. And of
+ * a cycle behind which gc.generations=auto turns them on or off (genchoice.h):
+ *
+ *   .., generations off: 0.620 ns a byte, 0.030 of it for stores, against 0.350
  */
 #include <stdio.h>
 
@@ -79,6 +82,24 @@ static size_t add_minor(char *line, size_t at, size_t room, const struct sm_gc *
 	return len > 0 && (size_t)len < room - at ? at + (size_t)len : at;
 }
 
+static size_t add_switch(char *line, size_t at, size_t room, const struct sm_gc *gc,
+			 const struct sm_cycle *c)
+{
+	const struct sm_gen_choice *g = &gc->gen.choice;
+	int len = 0;
+
+	if (c->switches && c->generational)
+		len = snprintf(line + at, room - at,
+			       ", generations off: %.3f ns a byte, %.3f of it for stores, against "
+			       "%.3f",
+			       g->with, g->stores, g->without);
+	else if (c->switches)
+		len = snprintf(line + at, room - at,
+			       ", generations on: a byte costs %.3f ns, stores would %.3f",
+			       g->without, g->stores);
+	return len > 0 && (size_t)len < room - at ? at + (size_t)len : at;
+}
+
 void sm__trace_cycle(struct sm_gc *gc, const struct sm_cycle *c, unsigned long seq)
 {
 	uint64_t stalls, stall_max;
@@ -109,6 +130,7 @@ void sm__trace_cycle(struct sm_gc *gc, const struct sm_cycle *c, unsigned long s
 	if (gc->by_span.made && sm_load_relaxed(&gc->by_span.on))
 		at = add_spans(line, at, sizeof(line) - 2, &c->spans_n);
 	at = add_minor(line, at, sizeof(line) - 2, gc, c);
+	at = add_switch(line, at, sizeof(line) - 2, gc, c);
 	line[at++] = '\n';
 	sm__say_line(line, at);
 }

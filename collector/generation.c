@@ -55,9 +55,11 @@ int sm__gen_init(struct sm_gc *gc, char *err, size_t errlen)
 			 "no address space for gc.generations (a 100th of heap.reserve, now %zu "
 			 "MiB: try less)",
 			 gc->range.bytes / SM_MIB);
-	if (e == 0)
-		gc->view.barrier = sm__remember_barrier(gc);
 	gc->gen.made = e == 0;
+	if (e == 0 && gc->config.generations == SM_GC_GENERATIONS_ON) {
+		gc->view.barrier = sm__remember_barrier(gc);
+		sm_store_relaxed(&gc->gen.on, 1);
+	}
 	return e;
 }
 
@@ -124,13 +126,104 @@ void sm__gen_begin(struct sm_gc *gc, struct sm_cycle *c)
 {
 	uint64_t number = sm_load_relaxed(&gc->cycles_started);
 
-	if (!gc->gen.made)
+	c->generational = sm__gen_on(gc);
+	if (!c->generational)
 		return;
-	c->minor = gc->pacer.minor && sm_load_seqcst(&gc->gen.full_wanted[number % 2]) != number;
+	c->minor = gc->pacer.minor && gc->gen.young == 0 &&
+		   sm_load_seqcst(&gc->gen.full_wanted[number % 2]) != number;
 	c->old_bytes = sm_load_relaxed(&gc->gen.old_bytes);
 	if (!c->minor)
 		c->old_bytes = 0;
 	sm_store_relaxed(&gc->gen.old_bytes, 0);
+}
+
+/* ---- on and off --------------------------------------------------------------------------- */
+
+static void clear_aged(void *ctx, size_t from, size_t end)
+{
+	const unsigned shift = SM_UNIT_SHIFT - SM_MARK_WORD_SHIFT;
+	struct sm_gc *gc = ctx;
+
+	clear_words(gc->gen.aged.marks, from << shift, end << shift);
+}
+
+/* No mutator remembers a store any more. */
+static void forget_ages(struct sm_gc *gc)
+{
+	sm__gen_forget(gc);
+	/* Refused where all memory is locked. */
+	if (madvise((void *)gc->gen.aged.marks, map_bytes(gc), MADV_DONTNEED) != 0)
+		sm__gen_each_reached(gc, clear_aged, gc);
+	sm__remember_drop(gc);
+}
+
+void sm__gen_switch(struct sm_gc *gc)
+{
+	struct sm_generations *g = &gc->gen;
+
+	if (gc->config.generations != SM_GC_GENERATIONS_AUTO || g->choice.on == sm__gen_on(gc))
+		return;
+	/* A refill may still be sweeping: behind the round none is. */
+	sm__handshake(gc, SM_HS_GENERATIONS);
+	sm_store_relaxed(&g->on, g->choice.on);
+	if (g->choice.on) {
+		g->young = 2;
+		sm__pacer_forget_minors(&gc->pacer);
+	} else {
+		forget_ages(gc);
+		sm_store_relaxed(&g->old_bytes, 0);
+	}
+}
+
+/* CPU time of all that marked. Assists are timed on the clock, which a busy machine falsifies: they
+ * cost an object what workers need for it. */
+static double marking_ns(const struct sm_gc *gc, const struct sm_cycle *c)
+{
+	/* With gc.sync what is decided depends on the heap alone. */
+	if (gc->config.tuning.sync)
+		return 20.0 * (double)c->n.objects;
+	if (c->by_workers > c->n.objects / 8)
+		return (double)c->worker_ns * (double)c->n.objects / (double)c->by_workers;
+	return (double)(c->worker_ns + c->assist_ns);
+}
+
+static void learn(struct sm_gc *gc, struct sm_cycle *c)
+{
+	size_t heap = c->heap_before + c->allocated_during;
+	uint64_t control = sm__thread_ns(), cpu = sm__process_ns();
+	struct sm_generations *g = &gc->gen;
+	struct sm_gen_cycle m = {
+		.minor = c->minor,
+		.next_minor = gc->pacer.minor,
+		.ns = marking_ns(gc, c),
+		.live = gc->pacer.base,
+		.room = gc->pacer.goal > c->heap_marked ? gc->pacer.goal - c->heap_marked : 0,
+		.grown = heap > g->lived ? heap - g->lived : 0,
+		.stores = c->n.stores,
+		.born = c->born,
+	};
+
+	if (!gc->config.tuning.sync) {
+		m.ns += (double)(control - g->control_ns);
+		m.program_ns = (double)(cpu - g->cpu_ns);
+	}
+	g->control_ns = control;
+	g->cpu_ns = cpu;
+	g->lived = c->heap_marked;
+	sm__gen_learn(&g->choice, &m);
+}
+
+void sm__gen_judge(struct sm_gc *gc, struct sm_cycle *c)
+{
+	struct sm_generations *g = &gc->gen;
+
+	if (gc->config.generations != SM_GC_GENERATIONS_AUTO)
+		return;
+	g->young -= g->young != 0;
+	learn(gc, c);
+	c->switches = g->choice.on != c->generational;
+	if (!g->choice.on || c->switches || g->young != 0 || sm__gen_is_stale(&g->choice))
+		sm__pacer_next_is_major(&gc->pacer);
 }
 
 /* ---- a span ------------------------------------------------------------------------------- */

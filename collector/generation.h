@@ -39,11 +39,27 @@
  * cycle: an old object counts as alive.
  *
  * With gc.mark=spans, scans follows the marks: what is old needs no scan.
+ *
+ * gc.generations=auto (genchoice.h): they go on and off between two cycles, while no thread marks
+ * and, after a handshake round, none sweeps. Off is as if there were none: the round clears the
+ * mutators' bit, so that a store is one compare; then all marks are cleared, and all ages, and a
+ * sweep clears marks as it does without. The maps' memory goes back to the system.
+ *
+ * On again, with cycle C. The round sets every mutator's bit before C's door opens, so every store
+ * from T(C) on sets its card (remember.h). All are young: C's sweep finds nothing aged, so C + 1
+ * finds nothing old and is a full cycle whatever it is called; it is a major one, for the pacer's
+ * sake. The first cycle that may have old objects is C + 2. An edge from X, old, to Y that was made
+ * before T(C), when no card was set for it, is one of T(C): X, which lived through C + 1 and was
+ * not born after T(C) (else the store that made the edge came after), was marked by C and C + 1,
+ * and so was Y each time; or the edge was overwritten in between, and where it was made anew a card
+ * tells. So Y is old with X. All other edges the argument of remember.h covers. Cards that an
+ * earlier time left behind are set in vain.
  */
 #ifndef SM_COLLECTOR_GENERATION_H
 #define SM_COLLECTOR_GENERATION_H
 
 #include "allocator/pages/span.h"
+#include "collector/genchoice.h"
 
 struct sm_gc;
 struct sm_gc_config;
@@ -56,6 +72,16 @@ struct sm_generations {
 	/* [number % 2] the youngest cycle that is to be a major one: as compact.wanted */
 	_Atomic(uint64_t) full_wanted[2];
 	_Atomic(size_t) old_bytes; /* of the spans swept in this cycle */
+
+	/* cycles are generational, or so the next one will be: control thread, while none marks
+	 * and none sweeps */
+	_Atomic(uint32_t) on;
+	/* control thread, for gc.generations=auto */
+	struct sm_gen_choice choice;
+	unsigned young;	     /* so many cycles until something can be old, these are major ones */
+	uint64_t control_ns; /* CPU time of the control thread when the last cycle was judged */
+	uint64_t cpu_ns;     /* .. and of the process */
+	size_t lived;	     /* .. and what was left behind it */
 };
 
 /* -EINVAL: gc.generations does not go with the other settings; err says which. */
@@ -66,6 +92,11 @@ void sm__gen_fini(struct sm_gc *gc);
 
 /* A cycle has begun: is it a minor one? All is swept. Control thread, under control_lock. */
 void sm__gen_begin(struct sm_gc *gc, struct sm_cycle *c);
+/* Before a cycle opens its door, and all is swept: generations go on or off, if it was decided so.
+ * Control thread. */
+void sm__gen_switch(struct sm_gc *gc);
+/* The cycle was paced: may the next one be minor, and does it pay? Control thread. */
+void sm__gen_judge(struct sm_gc *gc, struct sm_cycle *c);
 /* No object is marked any more. Control thread; no thread marks, none sweeps. */
 void sm__gen_forget(struct sm_gc *gc);
 

@@ -82,6 +82,10 @@ static void do_op(struct sm_gc *gc, struct sm_mutator_priv *p, uintptr_t sp)
 		p->m->barrier = gc->view.barrier;
 		sm__armed_give(gc, &p->marker.slots);
 		break;
+	case SM_HS_GENERATIONS:
+		p->m->barrier = gc->view.barrier;
+		sm__remember_give(gc, &p->log);
+		break;
 	case SM_HS_RETIRE: retire_cache(p); break;
 	case SM_HS_STOP:
 		if (gc->hs.retire)
@@ -316,6 +320,7 @@ static void set_view_locked(struct sm_gc *gc, enum sm_handshake_op op)
 		gc->view.scan = false;
 		break;
 	case SM_HS_SLOTS_OFF: gc->view.barrier &= (uint8_t)~SM__BARRIER_SLOTS; break;
+	case SM_HS_GENERATIONS: gc->view.barrier ^= sm__remember_barrier(gc); break;
 	case SM_HS_RETIRE: gc->view.black = false; break;
 	default: break;
 	}

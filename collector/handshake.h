@@ -19,6 +19,7 @@ enum sm_handshake_op {
 	SM_HS_STOP,
 	/* behind the slices of an armed cycle: barrier off, slots that it noted handed over */
 	SM_HS_SLOTS_OFF,
+	SM_HS_GENERATIONS, /* stores begin to be remembered, or cease to be */
 };
 
 /*

@@ -486,5 +486,6 @@ void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from)
 	to->delivered += from->delivered;
 	to->overflows += from->overflows;
 	to->wild += from->wild;
+	to->stores += from->stores;
 	memset(from, 0, sizeof(*from));
 }

@@ -41,6 +41,7 @@ struct sm_mark_counts {
 	 * and those with objects of this node that a marker of another node found and handed over.
 	 */
 	uint64_t steals_l3, steals_node, steals_across, delivered;
+	uint64_t stores;    /* of pointers, by mutators while the cycle marked */
 	uint64_t overflows; /* objects that found no packet */
 	uint64_t wild;	    /* words in pointer slots that lie in the heap and are no object */
 };

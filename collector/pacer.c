@@ -226,6 +226,18 @@ void sm__pacer_end_cycle(struct sm_pacer *p, const struct sm_pacer_cycle *c)
 	p->trigger = trigger_of(p);
 }
 
+void sm__pacer_next_is_major(struct sm_pacer *p)
+{
+	p->minor = false;
+	p->scan = p->scans[0];
+	p->trigger = trigger_of(p);
+}
+
+void sm__pacer_forget_minors(struct sm_pacer *p)
+{
+	p->wait = p->patience = 0;
+}
+
 uint64_t sm__pacer_assist_ratio(const struct sm_pacer *p, size_t heap_now)
 {
 	size_t work = add_sat(p->scan, p->roots), room = sub_sat(p->goal, heap_now);

@@ -120,6 +120,10 @@ struct sm_pacer_cycle {
 void sm__pacer_init(struct sm_pacer *p, const struct sm_pacer_config *c);
 /* A cycle has ended: sets goal and trigger for the next. */
 void sm__pacer_end_cycle(struct sm_pacer *p, const struct sm_pacer_cycle *c);
+/* .. which is a major one whatever was decided. */
+void sm__pacer_next_is_major(struct sm_pacer *p);
+/* What minor cycles were like does not count any more. */
+void sm__pacer_forget_minors(struct sm_pacer *p);
 /*
  * Bytes of marking owed for each KiB allocated from now on, at the start of marking and with the
  * heap as it is now. It holds for the whole cycle: should there be more to mark than last time, the

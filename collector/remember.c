@@ -49,6 +49,11 @@ uint64_t sm__remember_look(struct sm_gc *gc, struct sm_marker *k)
 	return gc->remember.kind->look(gc, k);
 }
 
+void sm__remember_drop(struct sm_gc *gc)
+{
+	gc->remember.kind->drop(gc);
+}
+
 bool sm__remember_has(const struct sm_gc *gc, uintptr_t slot)
 {
 	return gc->remember.kind->has(gc, slot);

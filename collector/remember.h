@@ -85,6 +85,9 @@ void sm__remember_fini(struct sm_gc *gc);
 /* What is to be set in mutators' `barrier`, of SM__BARRIER_*. */
 uint8_t sm__remember_barrier(const struct sm_gc *gc);
 
+/* Generations are off, no store is remembered any more: the set is empty again. Control thread. */
+void sm__remember_drop(struct sm_gc *gc);
+
 /* cards: a pointer is stored in *slot. Relaxed: the handshakes order it. */
 SM_INLINE void sm__remember_slot(const struct sm_range *r, const struct sm_remember *rem,
 				 const void *slot)

@@ -42,6 +42,12 @@ static void fini(struct sm_gc *gc)
 		munmap((void *)gc->remember.cards, cards_bytes(gc));
 }
 
+/* One that stays set is looked at in vain. */
+static void drop(struct sm_gc *gc)
+{
+	(void)madvise((void *)gc->remember.cards, cards_bytes(gc), MADV_DONTNEED);
+}
+
 static bool has(const struct sm_gc *gc, uintptr_t slot)
 {
 	return sm_load_relaxed(&gc->remember.cards[(slot - gc->range.base) >> SM_CARD_SHIFT]) != 0;
@@ -129,6 +135,7 @@ const struct sm_remember_kind sm__remember_cards = {
 	.barrier = SM__BARRIER_REMEMBER,
 	.init = init,
 	.fini = fini,
+	.drop = drop,
 	.look = look,
 	.has = has,
 };

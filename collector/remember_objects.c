@@ -308,6 +308,33 @@ static void look_at_fresh(struct sm_look *l, struct sm_log_chunk *c)
 	push_chunk(r, kept != 0 ? &r->seen : &r->free, c);
 }
 
+/* A bit that stays set would keep its object from the next log. */
+static void clear_bits(void *ctx, size_t from, size_t end)
+{
+	const unsigned shift = SM_UNIT_SHIFT - SM_LOG_WORD_SHIFT;
+	struct sm_gc *gc = ctx;
+
+	for (size_t w = from << shift; w < end << shift; w++)
+		sm_store_relaxed(&gc->remember.logged[w], 0);
+}
+
+static void drop(struct sm_gc *gc)
+{
+	struct sm_remember *r = &gc->remember;
+	struct sm_log_chunk *lists[] = {take_list(r, &r->seen), take_list(r, &r->fresh)}, *next;
+
+	for (unsigned i = 0; i < 2; i++) {
+		for (; lists[i] != NULL; lists[i] = next) {
+			next = lists[i]->next;
+			push_chunk(r, &r->free, lists[i]);
+		}
+	}
+	sm_store_relaxed(&r->lost, 0);
+	/* Refused where all memory is locked. */
+	if (madvise((void *)r->logged, map_bytes(gc), MADV_DONTNEED) != 0)
+		sm__gen_each_reached(gc, clear_bits, gc);
+}
+
 /* lost: a set bit of the map. Returns the bits that need no more of this look. */
 static uint64_t look_at_bit(struct sm_look *l, uintptr_t addr)
 {
@@ -412,6 +439,7 @@ const struct sm_remember_kind sm__remember_objects = {
 	.init = init,
 	.fini = fini,
 	.give = give,
+	.drop = drop,
 	.look = look,
 	.has = has,
 };

@@ -95,13 +95,13 @@ unsigned sm__sweep_span(struct sm_gc *gc, struct sm_span *s)
 	unsigned words = (s->nslots + 63u) / 64, live = 0;
 	bool fill = gc->config.heap.debug_fill;
 	_Atomic(uint8_t) *flags = &gc->unit_flags[sm_span_unit(&gc->range, s)];
-	bool returned = sm_load_relaxed(flags) & SM_UNIT_RETURNED;
+	bool returned = sm_load_relaxed(flags) & SM_UNIT_RETURNED, aged = sm__gen_on(gc);
 	uint64_t marks[SM_MARK_SLOTS_WORDS];
 
 	if (SM_UNLIKELY(returned))
 		sm_fetch_and_relaxed(flags, (uint8_t)~SM_UNIT_RETURNED);
 	(void)sm__marks_gather(&gc->range, s, marks);
-	if (!gc->gen.made)
+	if (!aged)
 		sm__marks_clear(&gc->range, s);
 	for (unsigned w = 0; w < words; w++) {
 		uint64_t m = marks[w], a = sm_load_relaxed(&s->alloc[w]);
@@ -116,7 +116,7 @@ unsigned sm__sweep_span(struct sm_gc *gc, struct sm_span *s)
 		live += (unsigned)__builtin_popcountll(m);
 		sm_store_relaxed(&s->alloc[w], m);
 	}
-	if (gc->gen.made)
+	if (aged)
 		sm__gen_sweep_span(gc, s, marks, live, returned);
 	sm_fetch_add_relaxed(&gc->swept, 1);
 	return live;

@@ -332,7 +332,7 @@ static bool is_forgotten(struct verifier *v, struct sm_span *s, uintptr_t object
 static void trace_all(struct verifier *v)
 {
 	v->root = "object";
-	v->young_edges = v->gc->gen.made && !v->settled;
+	v->young_edges = sm__gen_on(v->gc) && !v->settled;
 	while (v->n > 0) {
 		uintptr_t object = v->stack[--v->n].object;
 		struct sm_span *s = sm_span_of(&v->gc->range, object);

@@ -69,6 +69,11 @@ static void report_generations(struct sm_run *run)
 	};
 	const struct sm_gc_stats *g = &run->timed.gc;
 
+	if (g->generational_cycles == 0)
+		return;
+	sm_run_result(run, SM_RESULT_generational_share,
+		      100.0 * (double)g->generational_cycles / (double)g->cycles);
+	sm_run_result(run, SM_RESULT_generation_switches, (double)g->generation_switches);
 	if (g->minors == 0)
 		return;
 	sm_run_result(run, SM_RESULT_minor_cycles, (double)g->minors);

@@ -54,6 +54,8 @@ static void add_totals(struct sm_totals *sum, const struct sm_totals *from,
 	GROWS(total_delivered);
 	GROWS(total_overflows);
 	GROWS(minors);
+	GROWS(generational_cycles);
+	GROWS(generation_switches);
 	GROWS(total_minor_objects);
 	GROWS(total_minor_bytes);
 	GROWS(total_remembered);

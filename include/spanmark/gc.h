@@ -68,7 +68,7 @@ enum sm_gc_compact {
 	SM_GC_COMPACT_FORCE
 };
 /* Whether cycles between two full ones mark what is young alone. */
-enum sm_gc_generations { SM_GC_GENERATIONS_OFF, SM_GC_GENERATIONS_ON };
+enum sm_gc_generations { SM_GC_GENERATIONS_OFF, SM_GC_GENERATIONS_ON, SM_GC_GENERATIONS_AUTO };
 /* How these find what old objects lead to: stores set cards, or log their object once. */
 enum sm_gc_remember { SM_GC_REMEMBER_CARDS, SM_GC_REMEMBER_OBJECTS };
 enum sm_gc_kernel {
@@ -446,7 +446,10 @@ struct sm_gc_stats {
 	 * these marked; places in which they looked for pointers to young objects: with
 	 * gc.remember=cards 128 bytes each, objects: logged ones. */
 	uint64_t minors, total_minor_objects, total_minor_bytes, total_remembered;
-	uint64_t old_bytes;	      /* at the end of the last cycle but what that one made old */
+	uint64_t old_bytes; /* at the end of the last cycle but what that one made old */
+	/* Since version 4: cycles while generations were on, minor ones or not, and how often they
+	 * went on or off (gc.generations=auto). */
+	uint64_t generational_cycles, generation_switches;
 	enum sm_gc_remember remember; /* the setting */
 };
 #define SM_GC_STATS_VERSION 4

@@ -706,24 +706,23 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("generations", 60, SM_LOOP(the_young_die_in_a_minor_cycle, 0, WAYS),
-			SM_LOOP(one_minor_cycle_makes_nothing_old, 0, WAYS),
-			SM_LOOP(the_old_die_in_a_major_cycle, 0, WAYS),
-			SM_LOOP(major_cycles_count_as_well, 0, WAYS),
-			SM_LOOP(the_old_are_not_marked_again, 0, WAYS),
-			SM_LOOP(an_empty_span_forgets, 0, WAYS),
-			SM_LOOP(what_the_old_lead_to_lives, 0, WAYS),
-			SM_LOOP(stored_before_the_promotion, 0, WAYS),
-			SM_LOOP(major_cycles_forget_nothing, 0, WAYS),
-			SM_LOOP(a_chain_behind_the_old, 0, WAYS),
-			SM_LOOP(wherever_the_pointer_lies, 0, WAYS),
-			SM_LOOP(a_thread_that_is_gone_is_remembered, 0, WAYS),
-			SM_LOOP(stored_while_a_cycle_is_on, 0, 14),
-			SM_LOOP(an_object_is_logged_once, 6, 10),
-			SM_LOOP(no_memory_for_the_log, 6, 10),
-			SM_LOOP(an_old_key_keeps_its_value, 0, WAYS),
-			SM_LOOP(finalizers_of_young_and_old, 0, WAYS),
-			SM_LOOP(a_store_sets_its_card, 0, 6),
-			SM_LOOP(the_verifier_finds_a_forgotten_edge, 0, WAYS),
-			SM_T(not_with_compaction), SM_T(nothing_when_off));
+	return SM_SUITE(
+		"generations", 60, SM_LOOP(the_young_die_in_a_minor_cycle, 0, WAYS),
+		SM_LOOP(one_minor_cycle_makes_nothing_old, 0, WAYS),
+		SM_LOOP(the_old_die_in_a_major_cycle, 0, WAYS),
+		SM_LOOP(major_cycles_count_as_well, 0, WAYS),
+		SM_LOOP(the_old_are_not_marked_again, 0, WAYS),
+		SM_LOOP(an_empty_span_forgets, 0, WAYS),
+		SM_LOOP(what_the_old_lead_to_lives, 0, WAYS),
+		SM_LOOP(stored_before_the_promotion, 0, WAYS),
+		SM_LOOP(major_cycles_forget_nothing, 0, WAYS),
+		SM_LOOP(a_chain_behind_the_old, 0, WAYS),
+		SM_LOOP(wherever_the_pointer_lies, 0, WAYS),
+		SM_LOOP(a_thread_that_is_gone_is_remembered, 0, WAYS),
+		SM_LOOP(stored_while_a_cycle_is_on, 0, 14),
+		SM_LOOP(an_object_is_logged_once, 6, 10), SM_LOOP(no_memory_for_the_log, 6, 10),
+		SM_LOOP(an_old_key_keeps_its_value, 0, WAYS),
+		SM_LOOP(finalizers_of_young_and_old, 0, WAYS), SM_LOOP(a_store_sets_its_card, 0, 6),
+		SM_LOOP(the_verifier_finds_a_forgotten_edge, 0, WAYS), SM_T(not_with_compaction),
+		SM_T(nothing_when_off));
 }

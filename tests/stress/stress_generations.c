@@ -2,7 +2,8 @@
  * Random graph operations on some threads against a shadow, under minor and major cycles that come
  * one after the other, in an order of their own (gc.generations): what the shadow reaches is intact
  * at every check, and the verifier, which looks for edges that no card tells of as well, finds
- * nothing. Threads detach and attach again; of each graph most nodes grow old.
+ * nothing; also where generations go off and on again every few cycles. Threads detach and attach
+ * again; of each graph most nodes grow old.
  */
 #include <stdlib.h>
 
@@ -27,13 +28,18 @@ struct worker {
 	unsigned index;
 };
 
-/* On the control thread, before it decides. One in eight is a major one. */
+/* On the control thread, before it decides. One in eight is a major one; generations stay off for
+ * two cycles, and on for twelve, of which the first two are major ones. */
 static void choose(void *ctx, enum sm_cycle_event event)
 {
 	struct shared *sh = ctx;
+	struct sm_gen_choice *c = &sh->gc->gen.choice;
 
-	if (event == SM_CYCLE_BEGINS)
-		sh->gc->pacer.minor = sm_rng_below(&sh->rng, 8) != 0;
+	if (event != SM_CYCLE_BEGINS)
+		return;
+	sh->gc->pacer.minor = sm_rng_below(&sh->rng, 8) != 0;
+	c->held = true;
+	c->on = sm_rng_below(&sh->rng, c->on ? 12 : 2) != 0 ? c->on : !c->on;
 }
 
 static void *ask_for_cycles(void *arg)
@@ -123,8 +129,9 @@ static void run(struct sm_stress *s, double until, const char *keys)
 	pthread_join(asker, NULL);
 	SM_MUST(sm_gc_on_cycle(gc, NULL, NULL) == 0);
 	sm_gc_stats(gc, &st);
-	printf("  %s: %llu steps, %llu of %u cycles minor, %llu remembered\n", keys,
-	       (unsigned long long)sh.steps, (unsigned long long)st.minors, st.cycles,
+	printf("  %s: %llu steps, of %u cycles %llu generational, %llu minor, %llu remembered\n",
+	       keys, (unsigned long long)sh.steps, st.cycles,
+	       (unsigned long long)st.generational_cycles, (unsigned long long)st.minors,
 	       (unsigned long long)st.total_remembered);
 	SM_MUST(st.verify_errors == 0);
 	SM_MUST(st.minors > 0);
@@ -134,13 +141,18 @@ static void run(struct sm_stress *s, double until, const char *keys)
 int main(void)
 {
 	static const char *const ways[] = {
-		"",
-		",gc.mode=stw",
-		",gc.mark=auto",
-		",cache.mode=cpu",
-		",gc.remember=objects",
-		",gc.remember=objects,gc.mode=stw",
-		",gc.remember=objects,gc.mark=auto,cache.mode=cpu",
+		"on",
+		"on,gc.mode=stw",
+		"on,gc.mark=auto",
+		"on,cache.mode=cpu",
+		"on,gc.remember=objects",
+		"on,gc.remember=objects,gc.mode=stw",
+		"on,gc.remember=objects,gc.mark=auto,cache.mode=cpu",
+		"auto",
+		"auto,gc.mode=stw",
+		"auto,gc.mark=auto",
+		"auto,gc.remember=objects",
+		"auto,gc.remember=objects,cache.mode=cpu",
 	};
 	enum { WAYS = sizeof(ways) / sizeof(ways[0]) };
 	struct sm_stress s;
@@ -148,7 +160,7 @@ int main(void)
 
 	sm_stress_begin(&s, "stress_generations", 8);
 	for (unsigned i = 0; i < WAYS; i++, s.seed++) {
-		snprintf(keys, sizeof(keys), "gc.generations=on%s", ways[i]);
+		snprintf(keys, sizeof(keys), "gc.generations=%s", ways[i]);
 		run(&s, s.seconds * (i + 1) / WAYS, keys);
 	}
 	return 0;
