@@ -89,7 +89,7 @@ static void each_leaving(struct sm_slicer *z, const struct sm_span *s,
 {
 	uint64_t pinned[SM_MARK_SLOTS_WORDS] = {0};
 
-	(void)sm__marks_gather(&z->v.gc->range, s, pinned);
+	(void)sm__marks_gather(&z->v.gc->compact.pinned, s, pinned);
 	for (unsigned w = 0; w < (s->nslots + 63u) / 64; w++)
 		for (uint64_t bits = sm_load_relaxed(&s->alloc[w]) & ~pinned[w]; bits;
 		     bits &= bits - 1)
@@ -167,8 +167,8 @@ static void settle(struct sm_slicer *z, struct sm_candidate *c, struct sm_span *
 	unsigned n = 0;
 
 	(void)c;
-	(void)sm__marks_gather(&gc->range, s, pinned);
-	sm__marks_clear(&gc->range, s);
+	(void)sm__marks_gather(&gc->compact.pinned, s, pinned);
+	sm__marks_clear(&gc->compact.pinned, s);
 	for (unsigned w = 0; w < (s->nslots + 63u) / 64; w++) {
 		sm_store_relaxed(&s->alloc[w], pinned[w]);
 		n += (unsigned)__builtin_popcountll(pinned[w]);

@@ -44,8 +44,9 @@
  * bit is set, no window is open, no finalizer is TAKEN, and a mutator that sets one (or makes a
  * handle or a weak reference) has no safepoint on its way. compact.c checks the first of these.
  *
- * Mark bits. All are clear between two cycles, and no thread reads them: while the world stands
- * still they say which objects are pinned. They are cleared before it goes on.
+ * Pins. Mark bits are all clear between two cycles, and no thread reads them: while the world
+ * stands still they say which objects are pinned. They are cleared before it goes on. With
+ * gc.generations they are not clear: there pins have a map of the same shape.
  *
  * Pinned objects keep their span: it is not evacuated, but filled up. A span with one object of an
  * unmovable type has nothing else. Large objects and mapped files do not move.
@@ -85,6 +86,9 @@ struct sm_compact {
 	/* [number % 2] the youngest cycle behind which objects are to move: the one that is on, and
 	 * the one that is asked for meanwhile; under control_lock */
 	_Atomic(uint64_t) wanted[2];
+	/* fixed after creation: the heap's range, pins are among its marks; with gc.generations,
+	 * where marks stay, with a map of its own in place of them */
+	struct sm_range pinned;
 	/* control thread */
 	uint32_t shut, nshut; /* evacuated spans that are inaccessible, linked by next; 0: none */
 	_Atomic(uint32_t) failed; /* the last one had no memory for its tables */
@@ -97,6 +101,9 @@ struct sm_compact {
 };
 
 void sm__compact_init(struct sm_gc *gc);
+/* The map of pins, when the heap's range is known. -ENOMEM. */
+int sm__compact_map_pins(struct sm_gc *gc, char *err, size_t errlen);
+void sm__compact_unmap_pins(struct sm_gc *gc);
 void sm__pins_init(struct sm_gc *gc);
 void sm__pins_fini(struct sm_gc *gc);
 /* Calls fn for each object that the program has pinned; beside mutators some more, or less. */

@@ -117,7 +117,7 @@ uintptr_t sm__compact_moved_to(const struct sm_gc *gc, uintptr_t word)
 		return word;
 	old = sm_span_base(&gc->range, s) + (uintptr_t)slot * s->slot_bytes;
 	/* Pinned, in a span that the others leave. */
-	if (sm_mark_test(&gc->range, old))
+	if (sm_mark_test(&gc->compact.pinned, old))
 		return word;
 	return *(const uintptr_t *)old + (word - old);
 }
@@ -129,6 +129,6 @@ bool sm__compact_has_left(const struct sm_gc *gc, uintptr_t addr)
 
 	return sm__unit_has(gc, addr, SM_UNIT_EVACUATED) &&
 	       sm__slot_at(&gc->range, addr, &s, &slot) &&
-	       !sm_mark_test(&gc->range,
+	       !sm_mark_test(&gc->compact.pinned,
 			     sm_span_base(&gc->range, s) + (uintptr_t)slot * s->slot_bytes);
 }

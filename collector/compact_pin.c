@@ -1,10 +1,47 @@
 /* compact_pin.c: which objects may not move. */
+#include <errno.h>
+#include <stdio.h>
+
 #include "collector/compact_internal.h"
+
+/* ---- the map ------------------------------------------------------------------------------ */
+
+static size_t map_bytes(const struct sm_gc *gc)
+{
+	return gc->range.bytes >> (SM_MARK_SHIFT + 3);
+}
+
+int sm__compact_map_pins(struct sm_gc *gc, char *err, size_t errlen)
+{
+	struct sm_range *pinned = &gc->compact.pinned;
+
+	*pinned = gc->range;
+	if (!gc->gen.made || gc->config.compact == SM_GC_COMPACT_OFF)
+		return 0;
+	pinned->scans = NULL;
+	pinned->marks = sm__compact_map(map_bytes(gc));
+	if (pinned->marks != NULL)
+		return 0;
+	if (err && errlen)
+		snprintf(err, errlen,
+			 "no address space for gc.compact with gc.generations (a 128th of "
+			 "heap.reserve, now %zu MiB: try less)",
+			 gc->range.bytes / SM_MIB);
+	return -ENOMEM;
+}
+
+void sm__compact_unmap_pins(struct sm_gc *gc)
+{
+	if (gc->compact.pinned.marks != gc->range.marks)
+		sm__compact_unmap((void *)gc->compact.pinned.marks, map_bytes(gc));
+}
+
+/* ---- one object --------------------------------------------------------------------------- */
 
 /* The first cause counts. */
 static void pin_slot(struct sm_move *v, struct sm_span *s, uint32_t slot)
 {
-	const struct sm_range *r = &v->gc->range;
+	const struct sm_range *r = &v->gc->compact.pinned;
 	uintptr_t p = sm_span_base(r, s) + (uintptr_t)slot * s->slot_bytes;
 
 	if (sm_mark_test(r, p))

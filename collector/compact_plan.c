@@ -68,7 +68,7 @@ static unsigned count_pinned(const struct sm_gc *gc, const struct sm_span *s)
 	uint64_t marks[SM_MARK_SLOTS_WORDS];
 	unsigned n = 0;
 
-	if (!sm__marks_gather(&gc->range, s, marks))
+	if (!sm__marks_gather(&gc->compact.pinned, s, marks))
 		return 0;
 	for (unsigned w = 0; w < (s->nslots + 63u) / 64; w++)
 		n += (unsigned)__builtin_popcountll(marks[w]);
@@ -193,7 +193,7 @@ static void give_bin(struct sm_move *v, struct sm_plan_bin *b)
 	for (size_t i = 0; i < b->n; i++) {
 		struct sm_span *s = sm__plan_span(gc, &b->spans[i]);
 
-		sm__marks_clear(&gc->range, s);
+		sm__marks_clear(&gc->compact.pinned, s);
 		if (i < b->evacuated) {
 			v->n.freed_bytes += sm_span_bytes(s);
 			v->n.evacuated++;

@@ -295,6 +295,8 @@ static int init_parts(struct sm_gc *gc, char *err, size_t errlen)
 	if (e == 0)
 		e = sm__gen_init(gc, err, errlen);
 	if (e == 0)
+		e = sm__compact_map_pins(gc, err, errlen);
+	if (e == 0)
 		e = init_markers(gc);
 	if (e)
 		return e;
@@ -332,6 +334,7 @@ static void destroy_parts(struct sm_gc *gc)
 	sm__roots_fini(&gc->roots);
 	sm__handles_fini(gc);
 	sm__pins_fini(gc);
+	sm__compact_unmap_pins(gc);
 	sm__armed_fini(gc);
 	sm__types_fini(gc);
 	if (gc->unit_flags)
