@@ -53,6 +53,14 @@
  *
  * Pins are by slot: an object that may not move stays, its span with it, and the others leave.
  *
+ * gc.generations. An armed cycle is a major one (sm__gen_begin): a minor one would scan no old
+ * object, and note none of its slots; and only a major one finds all dead, as the claim has it. The
+ * control thread runs the slices before it begins the next cycle, however long that has been
+ * wanted: so candidates are held from one sweep to behind the next, and no minor cycle comes
+ * between. No card is looked at meanwhile, and none is set by halves: the barrier notes the slot,
+ * sets the card and stores, in whatever order, between two safepoints, so a slice finds all of that
+ * or nothing. Age and cards of what moves: generation.h, remember.h.
+ *
  * Blocked threads, fork: as in compact.h: `lock` is held while the world is stopped, so a child is
  * made between two slices, when the heap is whole. There nothing is noted any more, and candidates
  * that were left keep their objects.
@@ -124,6 +132,7 @@ struct sm_armed {
 	uint64_t beside;	/* words beside the heap that slices looked at: what tests bound */
 	struct sm_compaction n; /* so far */
 	bool release;		/* memory is to go back to the system at once */
+	bool poor;		/* the last time most candidates stayed */
 };
 
 void sm__armed_init(struct sm_gc *gc);

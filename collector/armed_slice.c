@@ -173,6 +173,8 @@ static void settle(struct sm_slicer *z, struct sm_candidate *c, struct sm_span *
 		sm_store_relaxed(&s->alloc[w], pinned[w]);
 		n += (unsigned)__builtin_popcountll(pinned[w]);
 	}
+	if (n == 0 && sm__gen_on(gc))
+		sm__gen_left(gc, s);
 	sm_store_relaxed(&s->nalloc, (uint16_t)n);
 	s->flags &= (uint8_t)~SM_SPANF_ZEROED;
 	sm__compact_flag(gc, sm_span_unit(&gc->range, s), s->nunits, SM_UNIT_EVACUATED, false);
@@ -329,6 +331,7 @@ static void finish(struct sm_slicer *z)
 	struct sm_compaction n = gc->armed.n;
 
 	sm__compact_add(&n, &z->v.n); /* what was chosen, and what came of it */
+	gc->armed.poor = n.evacuated < n.candidates / 2;
 	n.regions_after = n.regions_before - n.freed_bytes / ((uint64_t)1 << SM_REGION_SHIFT);
 	if (gc->armed.release)
 		n.released_bytes = sm__scavenge(&gc->heap->pages, 0);

@@ -224,16 +224,24 @@ static bool is_due(struct sm_gc *gc)
 		in_use - live >= in_use / 100 * gc->config.compact_percent);
 }
 
-/* Whether or not it is worth its while, where it was asked for. */
+/*
+ * Whether or not it is worth its while, where it was asked for. gc.generations: the next cycle will
+ * be a major one then, and is due so much the earlier. If it was not to be, memory that comes free
+ * is a reason for that, but not `force`, nor if most of what was chosen last could not be moved.
+ */
 static void choose(struct sm_gc *gc, bool wanted)
 {
 	bool all = wanted || gc->config.compact == SM_GC_COMPACT_FORCE;
 
+	if (gc->pacer.minor && !wanted && (all || gc->armed.poor))
+		return;
 	gc->armed.release = all;
 	if (sm__armed_choose(gc, all ? 0 : gc->config.compact_percent) != 0)
 		sm_store_relaxed(&gc->compact.failed, 1);
 	else if (wanted && gc->armed.ncandidates == 0)
 		sm__compact_publish(gc, &gc->armed.n, 0, 0);
+	if (gc->armed.ncandidates != 0)
+		sm__gen_next_is_major(gc);
 }
 
 void sm__compact_behind(struct sm_gc *gc)

@@ -73,6 +73,8 @@ uintptr_t sm__compact_copy_to(struct sm_move *v, const struct sm_span *from, uin
 	if (from->pointers != NULL)
 		copy_bits(v, from, (uintptr_t)old, to, (uintptr_t) new);
 	*(uintptr_t *)old = (uintptr_t) new;
+	if (sm__gen_on(v->gc))
+		sm__gen_moved(v->gc, (uintptr_t)old, (uintptr_t) new, from->slot_bytes);
 	v->n.moved_objects++;
 	v->n.moved_bytes += from->slot_bytes;
 	return (uintptr_t) new;

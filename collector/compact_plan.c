@@ -181,6 +181,8 @@ static void empty_span(struct sm_gc *gc, struct sm_span *s)
 {
 	for (unsigned w = 0; w < (s->nslots + 63u) / 64; w++)
 		sm_store_relaxed(&s->alloc[w], 0);
+	if (sm__gen_on(gc))
+		sm__gen_left(gc, s);
 	sm__compact_flag(gc, sm_span_unit(&gc->range, s), s->nunits, SM_UNIT_EVACUATED, false);
 }
 

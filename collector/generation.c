@@ -31,22 +31,12 @@ static int map_aged(struct sm_gc *gc)
 	return 0;
 }
 
-int sm__gen_check(const struct sm_gc_config *cfg, char *err, size_t errlen)
-{
-	if (cfg->generations == SM_GC_GENERATIONS_OFF || cfg->compact == SM_GC_COMPACT_OFF)
-		return 0;
-	if (err && errlen)
-		snprintf(err, errlen,
-			 "gc.generations and gc.compact do not go together yet: set one");
-	return -EINVAL;
-}
-
 int sm__gen_init(struct sm_gc *gc, char *err, size_t errlen)
 {
-	int e = sm__gen_check(&gc->config, err, errlen);
+	int e;
 
-	if (e != 0 || gc->config.generations == SM_GC_GENERATIONS_OFF)
-		return e;
+	if (gc->config.generations == SM_GC_GENERATIONS_OFF)
+		return 0;
 	e = map_aged(gc);
 	if (e == 0)
 		e = sm__remember_init(gc, err, errlen);
@@ -129,12 +119,22 @@ void sm__gen_begin(struct sm_gc *gc, struct sm_cycle *c)
 	c->generational = sm__gen_on(gc);
 	if (!c->generational)
 		return;
-	c->minor = gc->pacer.minor && gc->gen.young == 0 &&
+	c->minor = gc->pacer.minor && gc->gen.young == 0 && sm_load_relaxed(&gc->armed.on) == 0 &&
 		   sm_load_seqcst(&gc->gen.full_wanted[number % 2]) != number;
 	c->old_bytes = sm_load_relaxed(&gc->gen.old_bytes);
 	if (!c->minor)
 		c->old_bytes = 0;
 	sm_store_relaxed(&gc->gen.old_bytes, 0);
+}
+
+void sm__gen_next_is_major(struct sm_gc *gc)
+{
+	size_t now = sm_load_relaxed(&gc->heap->allocated_bytes);
+
+	if (!gc->pacer.minor)
+		return;
+	sm__pacer_next_is_major(&gc->pacer);
+	sm__throttle_set(gc, now, now + sm_load_relaxed(&gc->throttle.live));
 }
 
 /* ---- on and off --------------------------------------------------------------------------- */
@@ -273,17 +273,46 @@ static void turn_words(struct sm_gc *gc, const struct sm_span *s)
 	}
 }
 
+/* It may go back to the page heap, whose units' words are clear. */
+void sm__gen_left(struct sm_gc *gc, const struct sm_span *s)
+{
+	sm__marks_clear(&gc->range, s);
+	sm__marks_clear(&gc->gen.aged, s);
+}
+
 void sm__gen_sweep_span(struct sm_gc *gc, const struct sm_span *s, const uint64_t *marks,
 			unsigned live, bool returned)
 {
 	if (live == 0) {
-		/* It may go back to the page heap, whose units' words are clear. */
-		sm__marks_clear(&gc->range, s);
-		sm__marks_clear(&gc->gen.aged, s);
+		sm__gen_left(gc, s);
 		return;
 	}
 	if (SM_UNLIKELY(returned))
 		drop_returned(gc, s, marks);
 	count_old(gc, s, marks);
 	turn_words(gc, s);
+}
+
+/* ---- an object that moves ----------------------------------------------------------------- */
+
+/* No thread reads or writes the map. The new slot was free, so its bit is clear. */
+static void carry_bit(const struct sm_gc *gc, _Atomic(uint64_t) *map, uintptr_t from, uintptr_t to)
+{
+	size_t a = (from - gc->range.base) >> SM_MARK_SHIFT,
+	       b = (to - gc->range.base) >> SM_MARK_SHIFT;
+	uint64_t was = sm_load_relaxed(&map[a / 64]), bit = UINT64_C(1) << (a % 64);
+
+	if ((was & bit) == 0)
+		return;
+	sm_store_relaxed(&map[a / 64], was & ~bit);
+	sm_store_relaxed(&map[b / 64], sm_load_relaxed(&map[b / 64]) | UINT64_C(1) << (b % 64));
+}
+
+void sm__gen_moved(struct sm_gc *gc, uintptr_t from, uintptr_t to, size_t bytes)
+{
+	carry_bit(gc, gc->range.marks, from, to);
+	carry_bit(gc, gc->gen.aged.marks, from, to);
+	if (gc->range.scans != NULL)
+		carry_bit(gc, gc->range.scans, from, to);
+	sm__remember_moved(gc, from, to, bytes);
 }

@@ -3,9 +3,9 @@
  *
  * Mark bits are sticky (Demers et al., "Combining generational and conservative garbage
  * collection", 1990): an old object keeps its bit from cycle to cycle, so that a marker finds it
- * marked and goes no farther. Nothing moves. An object is old after it has lived through two sweeps
- * (as in Lua 5.4): what was born while a cycle marked, and what happened to be in use then, gets
- * another chance to die. So there are two maps of one shape:
+ * marked and goes no farther. No object moves for its age. An object is old after it has lived
+ * through two sweeps (as in Lua 5.4): what was born while a cycle marked, and what happened to be
+ * in use then, gets another chance to die. So there are two maps of one shape:
  *
  *     mark  aged                                       a cycle's sweep: aged' = mark
  *      0     0    young, never swept                                    mark' = mark and aged
@@ -40,6 +40,15 @@
  *
  * With gc.mark=spans, scans follows the marks: what is old needs no scan.
  *
+ * Compaction (compact.h, armed.h) moves objects between two cycles, with the world stopped: no
+ * thread marks, sweeps or stores then, and no card is looked at. A moved object takes its bits of
+ * both maps along, so it is as old as it was, and the slots that it left have none, as slots that
+ * are free. What its words on cards lead to remains remembered (remember.h). Pins, which are mark
+ * bits otherwise, have a map of their own.
+ *
+ * An armed cycle, in which the slots that lead to what will move are noted, is a major one: a minor
+ * one scans no old object, and would note none of its slots.
+ *
  * gc.generations=auto (genchoice.h): they go on and off between two cycles, while no thread marks
  * and, after a handshake round, none sweeps. Off is as if there were none: the round clears the
  * mutators' bit, so that a store is one compare; then all marks are cleared, and all ages, and a
@@ -62,7 +71,6 @@
 #include "collector/genchoice.h"
 
 struct sm_gc;
-struct sm_gc_config;
 struct sm_cycle;
 
 struct sm_generations {
@@ -84,14 +92,15 @@ struct sm_generations {
 	size_t lived;	     /* .. and what was left behind it */
 };
 
-/* -EINVAL: gc.generations does not go with the other settings; err says which. */
-int sm__gen_check(const struct sm_gc_config *cfg, char *err, size_t errlen);
-/* As above, and -ENOMEM. */
+/* -ENOMEM. */
 int sm__gen_init(struct sm_gc *gc, char *err, size_t errlen);
 void sm__gen_fini(struct sm_gc *gc);
 
-/* A cycle has begun: is it a minor one? All is swept. Control thread, under control_lock. */
+/* A cycle has begun: is it a minor one? All is swept, and it is armed or not. Control thread, under
+ * control_lock. */
 void sm__gen_begin(struct sm_gc *gc, struct sm_cycle *c);
+/* The next cycle is to be a major one: when it is due is set anew. Control thread. */
+void sm__gen_next_is_major(struct sm_gc *gc);
 /* Before a cycle opens its door, and all is swept: generations go on or off, if it was decided so.
  * Control thread. */
 void sm__gen_switch(struct sm_gc *gc);
@@ -104,6 +113,10 @@ void sm__gen_forget(struct sm_gc *gc);
  * `live` in number; returned: others may have mark bits. */
 void sm__gen_sweep_span(struct sm_gc *gc, const struct sm_span *s, const uint64_t *marks,
 			unsigned live, bool returned);
+
+/* An object of so many bytes has moved; the world is stopped. And all of a span's have gone. */
+void sm__gen_moved(struct sm_gc *gc, uintptr_t from, uintptr_t to, size_t bytes);
+void sm__gen_left(struct sm_gc *gc, const struct sm_span *s);
 
 /* Tells fn of all runs of units [from, end) that the heap has reached, without a lock held. */
 void sm__gen_each_reached(struct sm_gc *gc, void (*fn)(void *ctx, size_t from, size_t end),

@@ -58,7 +58,8 @@
  *
  * where grown is the heap at the end of marking less what was live at the last, and kept what is
  * live now less that; what was born while it marked counts in neither. Scan work and per_scan are
- * known of each of the two kinds by itself.
+ * known of each of the two kinds by itself. A cycle that is to note what leads to objects that will
+ * move is made a major one when that is decided (sm__pacer_major).
  */
 #ifndef SM_COLLECTOR_PACER_H
 #define SM_COLLECTOR_PACER_H
@@ -120,7 +121,7 @@ struct sm_pacer_cycle {
 void sm__pacer_init(struct sm_pacer *p, const struct sm_pacer_config *c);
 /* A cycle has ended: sets goal and trigger for the next. */
 void sm__pacer_end_cycle(struct sm_pacer *p, const struct sm_pacer_cycle *c);
-/* .. which is a major one whatever was decided. */
+/* .. which is a major one, whatever was decided: it begins earlier, as there is more to scan. */
 void sm__pacer_next_is_major(struct sm_pacer *p);
 /* What minor cycles were like does not count any more. */
 void sm__pacer_forget_minors(struct sm_pacer *p);

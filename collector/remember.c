@@ -58,3 +58,8 @@ bool sm__remember_has(const struct sm_gc *gc, uintptr_t slot)
 {
 	return gc->remember.kind->has(gc, slot);
 }
+
+void sm__remember_moved(struct sm_gc *gc, uintptr_t from, uintptr_t to, size_t bytes)
+{
+	gc->remember.kind->moved(gc, from, to, bytes);
+}

@@ -32,6 +32,12 @@
  * therefore: what it lowers to SEEN, or takes from the set, it lowers by one atomic step, and a
  * store that comes after that step raises it again. Each argues for that where it stands.
  *
+ * An object that moves (generation.h) does so between two cycles, with its age: of the edge from X
+ * to Y neither age changes, nor the slot's content but for Y's new address. What changes is the
+ * card: those that the copy lies on are set as high as those that X lay on, byte for byte, so that
+ * of each slot is no less than it was. The world is stopped at safepoints: no store lies between
+ * its card and its slot. The cards that X lay on stay as they are, as they do when an object dies.
+ *
  * An old object that is dead, and that no major cycle has found yet, counts as any old one: what it
  * leads to is kept, so its words never lead to memory that is another's.
  *
@@ -74,9 +80,10 @@ struct sm_remember {
 	/* under lock: handed over since a cycle looked last; looked at once; to be used */
 	struct sm_log_chunk *fresh, *seen, *free;
 	struct sm_log_block *blocks;
-	size_t blocks_left;	  /* that may be mapped; tests set it */
-	struct sm_log_chunk *own; /* control thread: being filled, of `seen` */
-	_Atomic(uint32_t) lost;	  /* there are bits without an entry */
+	size_t blocks_left; /* that may be mapped; tests set it */
+	/* control thread: being filled: of `seen`, between looks of `fresh` */
+	struct sm_log_chunk *own;
+	_Atomic(uint32_t) lost; /* there are bits without an entry */
 };
 
 /* -ENOMEM. */
@@ -122,6 +129,10 @@ const char *sm__remember_what(const struct sm_gc *gc);
  * major one, which passes NULL, nothing. Control thread, after T(n), known to termination unless k
  * is NULL. Returns how many places held old objects: cards, logged objects, pages. */
 uint64_t sm__remember_look(struct sm_gc *gc, struct sm_marker *k);
+
+/* An object of so many bytes lies elsewhere now: what is remembered of its words goes with it. The
+ * world is stopped, between two cycles. */
+void sm__remember_moved(struct sm_gc *gc, uintptr_t from, uintptr_t to, size_t bytes);
 
 /* For the verifier, with the world stopped behind a cycle's marking: will the next cycle look at
  * the slot, of an object? */

@@ -2,10 +2,10 @@
  * remember_cards.c: gc.remember=cards: one byte for 128 bytes of the heap's range.
  *
  * A store of a pointer into an object sets the byte of its slot to CARD_STORED, whatever the age of
- * the object and of what it points to: no test but that the slot is no root's. While no cycle marks,
- * that is done where the store is compiled (sm_store, of gc.h). A minor cycle looks, card by card,
- * at the objects in those that are set, the old ones, and there at the words that lie in the card:
- * of a large array 16 words.
+ * the object and of what it points to: no test but that the slot is no root's. While no cycle
+ * marks, that is done where the store is compiled (sm_store, of gc.h). A minor cycle looks, card by
+ * card, at the objects in those that are set, the old ones, and there at the words that lie in the
+ * card: of a large array 16 words.
  *
  *     store        minor cycle        minor cycle
  *       -> STORED ------------> SEEN ------------> 0      a store meanwhile: STORED again
@@ -42,6 +42,33 @@ static void fini(struct sm_gc *gc)
 		munmap((void *)gc->remember.cards, cards_bytes(gc));
 }
 
+static size_t card_of(const struct sm_gc *gc, uintptr_t addr)
+{
+	return (addr - gc->range.base) >> SM_CARD_SHIFT;
+}
+
+static void raise_cards(struct sm_gc *gc, uintptr_t from, uintptr_t end, uint8_t value)
+{
+	for (size_t card = card_of(gc, from); card <= card_of(gc, end - 1); card++)
+		if (sm_load_relaxed(&gc->remember.cards[card]) < value)
+			sm_store_relaxed(&gc->remember.cards[card], value);
+}
+
+/* Bytes of one card lie on two, where the copy begins elsewhere on its own. */
+static void moved(struct sm_gc *gc, uintptr_t from, uintptr_t to, size_t bytes)
+{
+	uintptr_t end = from + bytes, next;
+
+	for (uintptr_t at = from; at < end; at = next) {
+		uint8_t value = sm_load_relaxed(&gc->remember.cards[card_of(gc, at)]);
+
+		next = sm_align_up(at + 1, SM_CARD_BYTES);
+		next = next < end ? next : end;
+		if (value != 0)
+			raise_cards(gc, to + (at - from), to + (next - from), value);
+	}
+}
+
 /* One that stays set is looked at in vain. */
 static void drop(struct sm_gc *gc)
 {
@@ -50,7 +77,7 @@ static void drop(struct sm_gc *gc)
 
 static bool has(const struct sm_gc *gc, uintptr_t slot)
 {
-	return sm_load_relaxed(&gc->remember.cards[(slot - gc->range.base) >> SM_CARD_SHIFT]) != 0;
+	return sm_load_relaxed(&gc->remember.cards[card_of(gc, slot)]) != 0;
 }
 
 /* ---- the walk ----------------------------------------------------------------------------- */
@@ -135,6 +162,7 @@ const struct sm_remember_kind sm__remember_cards = {
 	.barrier = SM__BARRIER_REMEMBER,
 	.init = init,
 	.fini = fini,
+	.moved = moved,
 	.drop = drop,
 	.look = look,
 	.has = has,

@@ -15,6 +15,8 @@ struct sm_remember_kind {
 	void (*fini)(struct sm_gc *gc);
 	/* A mutator's log goes to the common ones. */
 	void (*give)(struct sm_gc *gc, struct sm_log_chunk **log);
+	/* See sm__remember_moved. */
+	void (*moved)(struct sm_gc *gc, uintptr_t from, uintptr_t to, size_t bytes);
 	/* See sm__remember_drop; all logs have been given. */
 	void (*drop)(struct sm_gc *gc);
 	uint64_t (*look)(struct sm_gc *gc, struct sm_marker *k);

@@ -308,6 +308,39 @@ static void look_at_fresh(struct sm_look *l, struct sm_log_chunk *c)
 	push_chunk(r, kept != 0 ? &r->seen : &r->free, c);
 }
 
+/*
+ * An object that has lived through a sweep counts as stored into: whether one of the lists has it
+ * is not to be known from here, for the bits of `seen` are clear. Bits that it left behind would
+ * keep another from the log. No thread stores or looks.
+ */
+static void moved(struct sm_gc *gc, uintptr_t from, uintptr_t to, size_t bytes)
+{
+	struct sm_remember *r = &gc->remember;
+	uintptr_t end = from + bytes, next;
+	struct piece p;
+
+	for (uintptr_t at = from; at < end; at = next) {
+		next = sm_align_up(at + 1, SM_LOG_BYTES);
+		next = next < end ? next : end;
+		(void)sm_fetch_and_relaxed(word_of(gc, at), ~mask_of(at, next));
+	}
+	if (is_young_for_sure(gc, to))
+		return;
+	for (uintptr_t at = to; at < to + bytes && find_piece(gc, at, &p); at = p.end) {
+		(void)sm_fetch_or_relaxed(word_of(gc, p.start), p.mask);
+		if (!append(r, &r->own, &r->fresh, p.start))
+			sm_store_relaxed(&r->lost, 1);
+	}
+}
+
+/* What moved() has filled is handed over. */
+static void give_own(struct sm_remember *r)
+{
+	if (r->own != NULL)
+		push_chunk(r, &r->fresh, r->own);
+	r->own = NULL;
+}
+
 /* A bit that stays set would keep its object from the next log. */
 static void clear_bits(void *ctx, size_t from, size_t end)
 {
@@ -321,8 +354,11 @@ static void clear_bits(void *ctx, size_t from, size_t end)
 static void drop(struct sm_gc *gc)
 {
 	struct sm_remember *r = &gc->remember;
-	struct sm_log_chunk *lists[] = {take_list(r, &r->seen), take_list(r, &r->fresh)}, *next;
+	struct sm_log_chunk *lists[2], *next;
 
+	give_own(r);
+	lists[0] = take_list(r, &r->seen);
+	lists[1] = take_list(r, &r->fresh);
 	for (unsigned i = 0; i < 2; i++) {
 		for (; lists[i] != NULL; lists[i] = next) {
 			next = lists[i]->next;
@@ -374,8 +410,11 @@ static uint64_t look(struct sm_gc *gc, struct sm_marker *k)
 {
 	struct sm_look l = {.gc = gc, .k = k};
 	struct sm_remember *r = &gc->remember;
-	struct sm_log_chunk *seen = take_list(r, &r->seen), *fresh = take_list(r, &r->fresh), *next;
+	struct sm_log_chunk *seen, *fresh, *next;
 
+	give_own(r);
+	seen = take_list(r, &r->seen);
+	fresh = take_list(r, &r->fresh);
 	for (; seen != NULL; seen = next) {
 		next = seen->next;
 		look_at_seen(&l, seen);
@@ -423,7 +462,8 @@ static bool has(const struct sm_gc *gc, uintptr_t slot)
 	if (sm_load_relaxed(&r->lost) != 0 &&
 	    (sm_load_relaxed(word_of(gc, slot)) & mask_of(slot, slot + 8)) != 0)
 		return true;
-	if (in_chunks(r->seen, p.start, false) || in_chunks(r->fresh, p.start, false))
+	if (in_chunks(r->seen, p.start, false) || in_chunks(r->fresh, p.start, false) ||
+	    in_chunks(r->own, p.start, true))
 		return true;
 	for (const struct sm_mutator_priv *m = gc->mutators; m != NULL; m = m->next) {
 		if (in_chunks(m->log, p.start, true))
@@ -439,6 +479,7 @@ const struct sm_remember_kind sm__remember_objects = {
 	.init = init,
 	.fini = fini,
 	.give = give,
+	.moved = moved,
 	.drop = drop,
 	.look = look,
 	.has = has,

@@ -28,7 +28,7 @@
  * same stacks, and every word counts.
  *
  * Behind a compaction, between two cycles, it looks for words that lead to nothing, or to where an
- * object has been; marks say nothing then.
+ * object has been; marks say nothing then of what lives, but of what is old.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,7 +57,6 @@ struct verifier {
 	unsigned errors;
 	bool on_stack;	  /* the words at hand are a stack's */
 	bool unscanned;	  /* .. which was not scanned in this cycle */
-	bool young_edges; /* .. that are not remembered are an error */
 	bool settled;	  /* no cycle is on: marks say nothing of what lives */
 	bool incomplete;  /* memory was refused: not everything was looked at */
 	const char *root; /* where we came from, for the message */
@@ -312,27 +311,32 @@ static void check_pairs(struct verifier *v)
 		munmap(v->pairs, v->pairs_bytes);
 }
 
+/* gc.generations: sweeps that the object has lived through, up to two; one more while a cycle is
+ * on, if it is marked. */
+static unsigned age(struct verifier *v, uintptr_t object)
+{
+	return (unsigned)sm_mark_test(&v->gc->gen.aged, object) +
+	       (unsigned)sm_mark_test(&v->gc->range, object);
+}
+
 /*
- * gc.generations: object will be old when this cycle is swept. Word i leads to one that will not,
- * and no card says so: the next minor cycle would free it. Of a conservative object any word may
- * look so.
+ * gc.generations: word i of the object leads to one that is younger, and no card says so: a minor
+ * cycle that finds the one old would free the other. Of a conservative object any word may look so.
  */
 static bool is_forgotten(struct verifier *v, struct sm_span *s, uintptr_t object, size_t i)
 {
 	uintptr_t at = object + i * sizeof(uintptr_t), to = *(const uintptr_t *)at;
 	struct sm_span *in = NULL;
 
-	if (to == 0 || s->layout->kind == SM_SCAN_CONSERVATIVE ||
-	    !sm_mark_test(&v->gc->gen.aged, object) || !is_pointer_of(v, s, object, i) ||
+	if (to == 0 || s->layout->kind == SM_SCAN_CONSERVATIVE || !is_pointer_of(v, s, object, i) ||
 	    object_at(v, to, true, &in) != to)
 		return false;
-	return !sm_mark_test(&v->gc->gen.aged, to) && !sm__remember_has(v->gc, at);
+	return age(v, to) < age(v, object) && !sm__remember_has(v->gc, at);
 }
 
 static void trace_all(struct verifier *v)
 {
 	v->root = "object";
-	v->young_edges = sm__gen_on(v->gc) && !v->settled;
 	while (v->n > 0) {
 		uintptr_t object = v->stack[--v->n].object;
 		struct sm_span *s = sm_span_of(&v->gc->range, object);
@@ -345,7 +349,7 @@ static void trace_all(struct verifier *v)
 		for (size_t i = 0; i < bytes / sizeof(uintptr_t); i++) {
 			if (w[i] && is_pointer_of(v, s, object, i))
 				reach(v, w[i], object, s->layout->kind != SM_SCAN_CONSERVATIVE);
-			if (v->young_edges && is_forgotten(v, s, object, i))
+			if (sm__gen_on(v->gc) && is_forgotten(v, s, object, i))
 				complain(v, w[i], NULL, object, "young and not remembered");
 		}
 	}

@@ -393,8 +393,9 @@ SM_API int sm_collect(struct sm_gc *gc, struct sm_mutator *m);
  * sm_pin; by an unmovable type; or because it is large or a mapped file. Wherever else a pointer
  * may lie it leads to the new place afterwards: what a program makes of an address, a hash or a
  * copy in memory that the collector does not know, it makes of pinned objects alone. With
- * gc.compact=auto|force objects move likewise behind any cycle, in short stops, and this call runs
- * two. -ENOTSUP: gc.compact=off; -ENOMEM: for its tables, and nothing, or not all, has moved.
+ * gc.compact=auto|force objects move likewise behind any cycle that is not a minor one, in short
+ * stops, and this call runs two. -ENOTSUP: gc.compact=off; -ENOMEM: for its tables, and nothing, or
+ * not all, has moved.
  */
 SM_API int sm_collect_compact(struct sm_gc *gc, struct sm_mutator *m);
 /* The object lives and stays where it is until unpinned as often as it was pinned. -EINVAL: no

@@ -46,7 +46,6 @@ refuse "1 to 4096" run -w churn --threads 0
 refuse "0 (the default) to 256" run -w graph --workers 257
 refuse "1 to 1000" run --reps 1001
 refuse "allowed: 1 to" run -w churn --threads 4096
-refuse "gc.generations and gc.compact do not go together yet: set one" run -w churn -b gc --set gc.generations=on --set gc.compact=auto
 for v in 0 -1 nan inf 1e99 x 169h 1h30 ''; do refuse "--timeout" run --timeout "$v"; done
 for v in -1 x 0x 18446744073709551616 ''; do refuse "--seed" run --seed "$v"; done
 # ---- run: what does not go together ----

@@ -678,20 +678,6 @@ START_TEST(the_verifier_finds_a_forgotten_edge)
 }
 END_TEST
 
-START_TEST(not_with_compaction)
-{
-	struct sm_gc_config cfg;
-	char err[200] = "";
-
-	sm_gc_config_init(&cfg);
-	cfg.generations = SM_GC_GENERATIONS_ON;
-	cfg.compact = SM_GC_COMPACT_FULL;
-	ck_assert_ptr_null(sm_gc_create(&cfg, err, sizeof(err)));
-	ck_assert_int_eq(errno, EINVAL);
-	ck_assert_str_eq(err, "gc.generations and gc.compact do not go together yet: set one");
-}
-END_TEST
-
 /* Off, stores take no slow path, and there is nothing to keep. */
 START_TEST(nothing_when_off)
 {
@@ -723,6 +709,5 @@ int main(void)
 		SM_LOOP(an_object_is_logged_once, 6, 10), SM_LOOP(no_memory_for_the_log, 6, 10),
 		SM_LOOP(an_old_key_keeps_its_value, 0, WAYS),
 		SM_LOOP(finalizers_of_young_and_old, 0, WAYS), SM_LOOP(a_store_sets_its_card, 0, 6),
-		SM_LOOP(the_verifier_finds_a_forgotten_edge, 0, WAYS), SM_T(not_with_compaction),
-		SM_T(nothing_when_off));
+		SM_LOOP(the_verifier_finds_a_forgotten_edge, 0, WAYS), SM_T(nothing_when_off));
 }

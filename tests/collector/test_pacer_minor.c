@@ -162,9 +162,41 @@ START_TEST(kinds_are_apart)
 }
 END_TEST
 
+/* Made a major one, the next cycle begins as early as one that was to be. */
+START_TEST(a_minor_cycle_becomes_a_major_one)
+{
+	struct sm_pacer_config config = {.percent = 100,
+					 .min_heap = 4 * SM_MIB,
+					 .concurrent = true,
+					 .generations = true,
+					 .utilization = 0.25};
+	struct sm_pacer_cycle c = {.live = 100 * SM_MIB,
+				   .scan = 100 * SM_MIB,
+				   .growth = 40 * SM_MIB,
+				   .heap = 150 * SM_MIB,
+				   .utilization = 0.25};
+	struct sm_pacer p;
+	size_t trigger;
+
+	sm__pacer_init(&p, &config);
+	sm__pacer_end_cycle(&p, &c);
+	c.minor = true;
+	c.scan = SM_MIB;
+	c.growth = SM_MIB / 4;
+	sm__pacer_end_cycle(&p, &c);
+	ck_assert(p.minor);
+	trigger = p.trigger;
+	sm__pacer_major(&p);
+	ck_assert(!p.minor);
+	ck_assert_uint_eq(p.scan, 100 * SM_MIB);
+	ck_assert_uint_le(p.trigger + 30 * SM_MIB, trigger);
+	ck_assert_uint_le(p.trigger, p.goal);
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("pacer_minor", 10, SM_T(garbage_that_dies_young),
-			SM_T(objects_that_die_old), SM_T(a_fifth_stays), SM_T(phases),
-			SM_T(kinds_are_apart));
+			SM_T(a_minor_cycle_becomes_a_major_one), SM_T(objects_that_die_old),
+			SM_T(a_fifth_stays), SM_T(phases), SM_T(kinds_are_apart));
 }
