@@ -59,7 +59,7 @@
  * where grown is the heap at the end of marking less what was live at the last, and kept what is
  * live now less that; what was born while it marked counts in neither. Scan work and per_scan are
  * known of each of the two kinds by itself. A cycle that is to note what leads to objects that will
- * move is made a major one when that is decided (sm__pacer_major).
+ * move is made a major one when that is decided (sm__pacer_next_is_major).
  */
 #ifndef SM_COLLECTOR_PACER_H
 #define SM_COLLECTOR_PACER_H

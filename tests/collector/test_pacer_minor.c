@@ -186,7 +186,7 @@ START_TEST(a_minor_cycle_becomes_a_major_one)
 	sm__pacer_end_cycle(&p, &c);
 	ck_assert(p.minor);
 	trigger = p.trigger;
-	sm__pacer_major(&p);
+	sm__pacer_next_is_major(&p);
 	ck_assert(!p.minor);
 	ck_assert_uint_eq(p.scan, 100 * SM_MIB);
 	ck_assert_uint_le(p.trigger + 30 * SM_MIB, trigger);

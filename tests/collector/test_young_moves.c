@@ -18,14 +18,16 @@ static const char *const ways[][4] = {
 	{FULL, "gc.mode=stw"},
 	{FULL, "gc.mark=spans"},
 	{FULL, "cache.mode=cpu"},
+	{FULL, "gc.remember=objects"},
 	{SLICES},
 	{SLICES, "gc.mark=spans"},
 	{SLICES, "cache.mode=cpu"},
+	{SLICES, "gc.remember=objects"},
 	{ASKED},
 	{ASKED, "gc.mark=spans"},
 };
 #define WAYS	 ((int)(sizeof(ways) / sizeof(ways[0])))
-#define ALL_FULL 4 /* the first ways */
+#define ALL_FULL 5 /* the first ways */
 
 static void begin(int way)
 {
@@ -294,15 +296,19 @@ START_TEST(the_verifier_finds_a_forgotten_edge)
 {
 	ck_assert_ptr_nonnull(freopen("/dev/null", "w", stderr));
 	begin(_i);
+	/* gc.remember=objects takes all that moves for written to, so nothing can be forgotten. */
+	storer.forgets = gc->remember.cards != NULL;
 	fill(32);
 	minor();
 	minor();
-	storer.forgets = true;
 	storer_begin();
 	gctest_clear_stack();
 	ck_assert_int_eq(sm_collect_compact(gc, m), 0);
 	storer_end();
-	ck_assert_uint_gt(gctest_stats(gc).verify_errors, KEPT / 2);
+	if (storer.forgets)
+		ck_assert_uint_gt(gctest_stats(gc).verify_errors, KEPT / 2);
+	else
+		ck_assert_uint_eq(gctest_stats(gc).verify_errors, 0);
 	sm_mutator_detach(m);
 	sm_gc_destroy(gc);
 }
@@ -493,6 +499,7 @@ START_TEST(pins_are_pins)
 	all_have_age(2);
 	for (size_t i = 0; i < KEPT; i += 50)
 		ck_assert_uint_eq(hidden(i), was[i]);
+	none_stays_behind();
 	fill_what_came_free();
 	minor();
 	check_the_list();

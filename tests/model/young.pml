@@ -11,11 +11,15 @@
  * A store is its parts: what the barrier records, the card, the slot; and a card is lowered by a compare and swap.
  * Handshakes are asked for together, and each mutator answers between two of its operations.
  *
+ * MOVE: behind a cycle objects may move. The world is stopped; X goes to the other of two places, each of which has a card,
+ * and the new place's is raised to the old one's; the young keep their bits.
+ *
  * Safety: nothing that X's slot, a stack leads to is freed; and when a cycle begins, an old X that leads to a young object
  * has its card set.
  *
  * MUTANT: 1 a store sets no card, 2 a card counts for one cycle, 3 the card is lowered by a plain store, 4 only a store
- * into an old X sets the card, 5 the card is looked at before the barrier is on, 6 a major cycle clears the card.
+ * into an old X sets the card, 5 the card is looked at before the barrier is on, 6 a major cycle clears the card. MOVE: 7 the
+ * card stays behind, 8 it counts for one cycle more, 9 what moves is young again, 10 the world goes on while X moves.
  * OLD: X is old when it begins.
  */
 #ifndef MUTANT
@@ -34,7 +38,9 @@
 #define NONE 0 /* no object; X is not numbered */
 
 byte slot;                                     /* of X */
-byte card = 0;                                 /* 0, 1 seen, 2 stored */
+byte card[2];                                  /* by place: 0, 1 seen, 2 stored */
+byte place = 0;                                /* where X is */
+bool stopped = false;
 #ifdef OLD
 bool xmark = true, xaged = true;
 #else
@@ -44,7 +50,7 @@ bool born[NY + 1], freed[NY + 1], mark[NY + 1], aged[NY + 1];
 byte stack[NM];
 bool barrier[NM], black[NM], scanned[NM];
 bool rec[NY + 1];                              /* in some buffer */
-byte op;                                       /* what is asked for: 1 on, 2 black, 3 scan, 4 off, 5 retire */
+byte op;                                       /* what is asked for: 1 on, 2 black, 3 scan, 4 off, 5 retire, 6 stop */
 bool asked[NM];
 bool over;
 byte next = 1;                                 /* of the objects, that to be born */
@@ -62,15 +68,16 @@ inline answer()
 		:: op == 3 -> shade(stack[me]); scanned[me] = true
 		:: op == 4 -> barrier[me] = false
 		:: op == 5 -> black[me] = false
-		:: op == 0 -> skip
+		:: op == 0 || op == 6 -> skip
 		fi;
-		asked[me] = false
+		asked[me] = false;
+		!stopped
 	}
 }
 
 active [NM] proctype Mutator()
 {
-	byte me = _pid, old;
+	byte me = _pid, old, at;
 
 end:	do
 	:: over -> break
@@ -79,17 +86,19 @@ end:	do
 		born[next] = true; mark[next] = black[me]; stack[me] = next; next++ }
 	:: !over && stack[me] != NONE ->
 		/* sm_store(&X->slot, stack[me]) */
+		at = place;
 		if
 		:: barrier[me] -> old = slot; record(old); if :: !scanned[me] -> record(stack[me]) :: else fi
 		:: else
 		fi;
 #if MUTANT == 4
-		if :: xmark && xaged -> card = 2 :: else fi;
+		if :: xmark && xaged -> card[at] = 2 :: else fi;
 #elif MUTANT != 1
-		card = 2;
+		card[at] = 2;
 #endif
 		slot = stack[me];
-		stack[me] = NONE
+		stack[me] = NONE;
+		at = 0
 	:: atomic { !over && stack[me] == NONE && slot != NONE -> stack[me] = slot; assert(!freed[stack[me]]) }
 	:: !over && slot != NONE ->
 		/* sm_store(&X->slot, NULL): no card */
@@ -128,7 +137,7 @@ inline flush()
 
 inline look_at_card()
 {
-	seen = card;
+	seen = card[place];
 	if
 	:: seen != 0 && xmark && xaged ->
 		atomic { o = slot; shade(o); o = 0 }
@@ -139,17 +148,17 @@ inline look_at_card()
 	:: else ->
 #if MUTANT == 2
 		seen = 1; /* as if it were the second time */
-		atomic { if :: card != 0 -> card = 0 :: else fi }
+		atomic { if :: card[place] != 0 -> card[place] = 0 :: else fi }
 #elif MUTANT == 3
 		/* X has not lived through a sweep, or it was seen: 0 */
 		if
-		:: seen == 2 && xaged -> card = 1
-		:: else -> card = 0
+		:: seen == 2 && xaged -> card[place] = 1
+		:: else -> card[place] = 0
 		fi
 #else
 		atomic {
 			if
-			:: card == seen -> card = (seen == 2 && xaged -> 1 : 0)
+			:: card[place] == seen -> card[place] = (seen == 2 && xaged -> 1 : 0)
 			:: else
 			fi
 		}
@@ -184,6 +193,34 @@ inline sweep()
 	}
 }
 
+/* X to the other place; a slot that leads to a young one is as before, but for the address. */
+inline move()
+{
+#if MUTANT != 10
+	stopped = true;
+	handshake(6);
+#endif
+	d_step {
+#if MUTANT == 8
+		seen = (card[place] != 0 -> 1 : 0);
+#elif MUTANT != 7
+		seen = card[place];
+#endif
+		place = 1 - place;
+		card[place] = (seen > card[place] -> seen : card[place]);
+		seen = 0;
+#if MUTANT == 9
+		o = 1;
+		do
+		:: o <= NY -> mark[o] = false; aged[o] = false; o++
+		:: else -> break
+		od;
+		o = 0;
+#endif
+	}
+	stopped = false
+}
+
 active proctype Collector()
 {
 	byte n = 0, seen = 0, o = 0;
@@ -207,7 +244,7 @@ active proctype Collector()
 		if :: minor -> look_at_card() :: else fi;
 #endif
 #if MUTANT == 6
-		if :: minor :: else -> card = 0 fi;
+		if :: minor :: else -> card[place] = 0 fi;
 #endif
 		/* X is a root's: scanned if it is white. */
 		if
@@ -220,7 +257,10 @@ active proctype Collector()
 		handshake(4);
 		flush();
 		sweep();
-		handshake(5)
+		handshake(5);
+#ifdef MOVE
+		if :: skip :: move() fi
+#endif
 	od;
 	over = true
 }

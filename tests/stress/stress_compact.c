@@ -1,11 +1,13 @@
 /*
  * Threads change graphs of nodes of every layout, pin and unpin some, hold others in handles, weak
  * references and on their stacks, attach and detach, while another thread moves objects again and
- * again. Every node and edge is checked after each round of a thread.
+ * again. Every node and edge is checked after each round of a thread. With gc.generations minor
+ * cycles come in between.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/gc_internal.h"
 #include "tests/support/moving.h"
 #include "tests/support/stress.h"
 
@@ -120,16 +122,28 @@ static void *worker(void *arg)
 	return NULL;
 }
 
+/* On the control thread, before it decides. */
+static void choose_minor(void *ctx, enum sm_cycle_event event)
+{
+	struct shared *sh = ctx;
+
+	if (event == SM_CYCLE_BEGINS)
+		sh->gc->pacer.minor = true;
+}
+
 static void *mover(void *arg)
 {
 	struct shared *sh = arg;
 
-	while (!sm_load_relaxed(&sh->stop))
+	while (!sm_load_relaxed(&sh->stop)) {
 		SM_MUST(sm_collect_compact(sh->gc, NULL) == 0);
+		for (int i = 0; i < 3 && sh->gc->gen.made; i++)
+			SM_MUST(sm__gc_collect_and_wait(sh->gc, NULL, false) == 0);
+	}
 	return NULL;
 }
 
-enum { THREADS = 4, KINDS = 4 };
+enum { THREADS = 4, KINDS = 7 };
 
 /* A stop for all; slices, by default and as many as can be; an armed cycle with one stop. */
 static const struct {
@@ -139,17 +153,23 @@ static const struct {
 	{"auto", "gc.compact=auto"},
 	{"force", "gc.compact=force,gc.compact_slice_us=1"},
 	{"once", "gc.compact=force,gc.compact_slice_us=0"},
+	{"young-full", "gc.generations=on,gc.compact=full"},
+	{"young-auto", "gc.generations=on,gc.compact=auto,gc.compact_percent=5"},
+	{"young-force", "gc.generations=on,gc.compact=force,gc.compact_slice_us=1"},
 };
 
 static void play_kind(struct sm_stress *s, unsigned k)
 {
 	struct sm_gc_compact_stats st;
+	struct sm_gc_stats cycles;
 	struct sm_stress_worker args[THREADS];
 	struct shared sh = {.s = s};
 	void *arg[THREADS];
 	pthread_t moving;
 
 	sh.gc = sm_stress_gc(s, true, kind[k].keys);
+	if (sh.gc->gen.made)
+		SM_MUST(sm_gc_on_cycle(sh.gc, choose_minor, &sh) == 0);
 	moving = sm_stress_thread(mover, &sh);
 	for (unsigned i = 0; i < THREADS; i++) {
 		args[i] = (struct sm_stress_worker){&sh, i};
@@ -158,15 +178,19 @@ static void play_kind(struct sm_stress *s, unsigned k)
 	sm_stress_threads(NULL, THREADS, worker, arg);
 	sm_store_relaxed(&sh.stop, 1);
 	pthread_join(moving, NULL);
+	SM_MUST(sm_gc_on_cycle(sh.gc, NULL, NULL) == 0);
 	sm_gc_compact_stats(sh.gc, &st);
-	printf("%s: rounds %llu, compactions %llu, slices %llu, moved %llu, pinned by stacks %llu, "
-	       "by the program %llu, noted %llu\n",
-	       kind[k].name, (unsigned long long)sh.rounds, (unsigned long long)st.compactions,
+	sm_gc_stats(sh.gc, &cycles);
+	printf("%s: rounds %llu, %llu of %u cycles minor, compactions %llu, slices %llu, "
+	       "moved %llu, pinned by stacks %llu, by the program %llu, noted %llu\n",
+	       kind[k].name, (unsigned long long)sh.rounds, (unsigned long long)cycles.minors,
+	       cycles.cycles, (unsigned long long)st.compactions,
 	       (unsigned long long)st.total.slices, (unsigned long long)st.total.moved_objects,
 	       (unsigned long long)st.total.pinned_objects[SM_PINNED_STACK],
 	       (unsigned long long)st.total.pinned_objects[SM_PINNED_PROGRAM],
 	       (unsigned long long)st.total.slots_noted);
 	SM_MUST(st.compactions > 0);
+	SM_MUST(cycles.minors > 0 || !sh.gc->gen.made || st.compactions < 3);
 	sm_stress_end(sh.gc);
 }
 
@@ -176,7 +200,7 @@ int main(int argc, char **argv)
 	struct sm_stress s;
 	double seconds;
 
-	sm_stress_begin(&s, "compact", 6);
+	sm_stress_begin(&s, "compact", 10);
 	seconds = s.seconds;
 	for (unsigned k = 0; k < KINDS; k++) {
 		if (argc > 1 && strcmp(argv[1], kind[k].name) != 0)
