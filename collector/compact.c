@@ -118,6 +118,7 @@ uint64_t sm__compact_stop(struct sm_gc *gc, bool retire)
 {
 	uint64_t from = sm__now_ns();
 
+	gc->compact.cpu_from = sm__thread_ns();
 	sm_phase_enter(SM_PHASE_COMPACT);
 	sm__world_stop_for(gc, retire, SM_STALL_COMPACT);
 	return from;
@@ -125,12 +126,15 @@ uint64_t sm__compact_stop(struct sm_gc *gc, bool retire)
 
 uint64_t sm__compact_go_on(struct sm_gc *gc, uint64_t from)
 {
-	uint64_t ns;
+	struct sm_gc_compact_stats *s = &gc->compact.stats;
+	uint64_t ns, cpu;
 
 	sm__world_resume(gc);
 	sm_phase_leave(SM_PHASE_COMPACT);
 	ns = sm__now_ns() - from;
+	cpu = sm__thread_ns() - gc->compact.cpu_from;
 	sm_lock_acquire(&gc->stats_lock);
+	s->slice_cpu_max_ns = cpu > s->slice_cpu_max_ns ? cpu : s->slice_cpu_max_ns;
 	sm__stall_record(&gc->compact.slices, ns, SM_KEPT_UNKNOWN);
 	sm_lock_release(&gc->stats_lock);
 	return ns;

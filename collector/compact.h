@@ -90,6 +90,7 @@ struct sm_compact {
 	 * where marks stay, with a map of its own in place of them */
 	struct sm_range pinned;
 	/* control thread */
+	uint64_t cpu_from;    /* its CPU time when the stop began */
 	uint32_t shut, nshut; /* evacuated spans that are inaccessible, linked by next; 0: none */
 	_Atomic(uint32_t) failed; /* the last one had no memory for its tables */
 	/* set before the first compaction */

@@ -97,6 +97,7 @@ void sm__compactions_report(struct sm_run *run)
 	sm_run_result(run, SM_RESULT_compaction_slices, (double)s.total.slices);
 	sm_run_result(run, SM_RESULT_compaction_max_ms, (double)s.stopped_max_ns * 1e-6);
 	sm_run_result(run, SM_RESULT_slice_p99_us, (double)s.slice_p99_ns * 1e-3);
+	sm_run_result(run, SM_RESULT_slice_cpu_max_us, (double)s.slice_cpu_max_ns * 1e-3);
 	sm_run_result(run, SM_RESULT_candidate_spans, (double)s.total.candidates);
 	sm_run_result(run, SM_RESULT_evacuated_spans, (double)s.total.evacuated);
 	sm_run_result(run, SM_RESULT_evacuated_bytes, (double)s.total.freed_bytes);

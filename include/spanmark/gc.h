@@ -482,8 +482,11 @@ struct sm_gc_compact_stats {
 	struct sm_compaction last, total;
 	/* since version 2: of all stops, each from its request to its end */
 	uint64_t slice_p50_ns, slice_p99_ns;
+	/* since version 3: CPU time of the moving thread in a stop, at most: beside other load
+	 * a stop lasts as long as that thread, or one that it waits for, waits for a CPU */
+	uint64_t slice_cpu_max_ns;
 };
-#define SM_GC_COMPACT_STATS_VERSION 2
+#define SM_GC_COMPACT_STATS_VERSION 3
 SM_API void sm_gc_compact_stats(struct sm_gc *gc, struct sm_gc_compact_stats *out);
 SM_API const char *sm_pin_cause_name(enum sm_pin_cause cause); /* "stack", "conservative", .. */
 

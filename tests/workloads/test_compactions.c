@@ -60,6 +60,7 @@ START_TEST(figures_agree)
 	ck_assert_double_gt(number("compaction_max_ms"), 0);
 	ck_assert_double_gt(number("slice_p99_us"), 0);
 	ck_assert_double_le(number("slice_p99_us"), number("compaction_max_ms") * 1e3 + 0.001);
+	ck_assert_double_gt(number("slice_cpu_max_us"), 0);
 	ck_assert_int_gt(integer("candidate_spans"), 0);
 	ck_assert_int_le(integer("evacuated_spans"), integer("candidate_spans"));
 	ck_assert_int_ge(integer("evacuated_bytes"), integer("evacuated_spans") * 8192);
