@@ -130,6 +130,7 @@ struct sm_armed {
 	struct sm_root_at *roots; /* by start */
 	size_t nroots, roots_room;
 	uint64_t beside;	/* words beside the heap that slices looked at: what tests bound */
+	uint64_t plans;		/* that were made to choose: what tests bound */
 	struct sm_compaction n; /* so far */
 	bool release;		/* memory is to go back to the system at once */
 	bool poor;		/* the last time most candidates stayed */

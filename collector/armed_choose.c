@@ -40,7 +40,8 @@ static struct sm_region *region_of(struct sm_move *v, const struct sm_plan *p)
 							((uintptr_t)p->unit << SM_UNIT_SHIFT))];
 }
 
-/* What is in use and not listed stays. */
+/* What is in use and not listed stays. The range may have a million regions: only those of spans
+ * are looked at. */
 static void note_regions(struct sm_move *v)
 {
 	struct sm_gc *gc = v->gc;
@@ -53,21 +54,20 @@ static void note_regions(struct sm_move *v)
 		for (size_t k = 0; k < b->n; k++) {
 			struct sm_region *r = region_of(v, &b->spans[k]);
 
+			if (r->units == 0)
+				sm__compact_rank_region(v, r);
 			v->n.objects += b->spans[k].used;
 			r->units += units_of_bin(gc, i);
 			r->bytes += (uint32_t)b->spans[k].used *
 				    sm__sizeclasses[gc->heap->bins[i % SM_BINS_MAX].cls].slot_bytes;
 		}
 	}
-	for (size_t i = 0; i < v->nregions; i++) {
-		size_t used;
+	for (size_t i = 0; i < v->nranked; i++) {
+		struct sm_region *r = v->ranked[i];
+		size_t used = sm__pageheap_used_at(&gc->heap->pages,
+						   (first + r->index) << SM_REGION_SHIFT, units);
 
-		if (v->regions[i].units == 0)
-			continue;
-		used = sm__pageheap_used_at(&gc->heap->pages, (first + i) << SM_REGION_SHIFT,
-					    units);
-		v->regions[i].stays =
-			used > v->regions[i].units ? (uint32_t)used - v->regions[i].units : 0;
+		r->stays = used > r->units ? (uint32_t)used - r->units : 0;
 	}
 }
 
@@ -116,9 +116,8 @@ static bool is_worth_it(struct sm_move *v, unsigned percent)
 	for (size_t i = 0; i < v->nbins; i++)
 		for (size_t k = 0; k < v->bins[i].evacuated; k++)
 			region_of(v, &v->bins[i].spans[k])->units -= units_of_bin(v->gc, i);
-	for (size_t i = 0; i < v->nregions; i++)
-		whole += v->regions[i].bytes != 0 && v->regions[i].stays == 0 &&
-			 v->regions[i].units == 0;
+	for (size_t i = 0; i < v->nranked; i++)
+		whole += v->ranked[i]->stays == 0 && v->ranked[i]->units == 0;
 	sm__pageheap_resident(&v->gc->heap->pages, &in_use, &dirty);
 	if (whole == 0 || (whole << SM_REGION_SHIFT) < in_use / 100 * percent) {
 		unflag(v, is_any);

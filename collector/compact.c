@@ -216,22 +216,28 @@ static void compact_full(struct sm_gc *gc)
 	sm__compact_publish(gc, &n, n.stopped_ns, errors);
 }
 
-/* gc.mode=stw: no barrier could note slots between two cycles, so all moves in one stop. Due: what
- * spans hold beside what lives is so many per cent of the heap. */
-static bool is_due(struct sm_gc *gc)
+/* What spans hold beside what lives is so many per cent of the heap: no more can come free, however
+ * it moves. */
+static bool is_sparse(struct sm_gc *gc)
 {
 	size_t in_use, dirty, live = gc->cycle.heap_marked;
 
 	sm__pageheap_resident(&gc->heap->pages, &in_use, &dirty);
+	return in_use > live && in_use - live >= in_use / 100 * gc->config.compact_percent;
+}
+
+/* gc.mode=stw: no barrier could note slots between two cycles, so all moves in one stop. */
+static bool is_due(struct sm_gc *gc)
+{
 	return gc->config.compact == SM_GC_COMPACT_FORCE ||
-	       (gc->config.compact == SM_GC_COMPACT_AUTO && in_use > live &&
-		in_use - live >= in_use / 100 * gc->config.compact_percent);
+	       (gc->config.compact == SM_GC_COMPACT_AUTO && is_sparse(gc));
 }
 
 /*
- * Whether or not it is worth its while, where it was asked for. gc.generations: the next cycle will
- * be a major one then, and is due so much the earlier. If it was not to be, memory that comes free
- * is a reason for that, but not `force`, nor if most of what was chosen last could not be moved.
+ * Whether or not it is worth its while, where it was asked for. A plan looks at all spans: none is
+ * made where that can come to nothing. gc.generations: the next cycle will be a major one then, and
+ * is due so much the earlier. If it was not to be, memory that comes free is a reason for that, but
+ * not `force`, nor if most of what was chosen last could not be moved.
  */
 static void choose(struct sm_gc *gc, bool wanted)
 {
@@ -240,6 +246,9 @@ static void choose(struct sm_gc *gc, bool wanted)
 	if (gc->pacer.minor && !wanted && (all || gc->armed.poor))
 		return;
 	gc->armed.release = all;
+	if (!all && !is_sparse(gc))
+		return;
+	gc->armed.plans++;
 	if (sm__armed_choose(gc, all ? 0 : gc->config.compact_percent) != 0)
 		sm_store_relaxed(&gc->compact.failed, 1);
 	else if (wanted && gc->armed.ncandidates == 0)

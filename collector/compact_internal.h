@@ -45,9 +45,9 @@ struct sm_move {
 	struct sm_plan_bin *bins; /* [node * SM_BINS_MAX + bin] */
 	size_t nbins;
 	struct sm_region *regions, **ranked;
-	size_t nregions;
-	enum sm_pin_cause cause; /* of what is being pinned */
-	uint8_t only;		 /* .. in units with this flag; 0: in any */
+	size_t nregions, nranked; /* nranked: of those in which there is any span */
+	enum sm_pin_cause cause;  /* of what is being pinned */
+	uint8_t only;		  /* .. in units with this flag; 0: in any */
 	struct sm_compaction n;
 };
 
@@ -134,6 +134,8 @@ void sm__compact_plan_give(struct sm_move *v);
 typedef void sm__plan_list_fn(struct sm_move *v, unsigned node, unsigned bin,
 			      struct sm_plan_bin *b);
 int sm__compact_plan_list(struct sm_move *v, sm__plan_list_fn *list);
+/* r is one of those that are ranked. */
+void sm__compact_rank_region(struct sm_move *v, struct sm_region *r);
 void sm__compact_rank_regions(struct sm_move *v);
 void sm__compact_choose(struct sm_move *v, struct sm_plan_bin *b, uint32_t nunits, uint8_t flag);
 void sm__compact_plan_forget(struct sm_move *v);

@@ -254,20 +254,18 @@ static int by_use(const void *a, const void *b)
 /*
  * The order is one for all bins: where all regions are alike, each would leave its spans in others.
  */
+void sm__compact_rank_region(struct sm_move *v, struct sm_region *r)
+{
+	r->index = (uint32_t)(r - v->regions);
+	v->ranked[v->nranked++] = r;
+}
+
 void sm__compact_rank_regions(struct sm_move *v)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < v->nregions; i++) {
-		if (v->regions[i].bytes == 0 && v->regions[i].stays == 0)
-			continue;
-		v->regions[i].index = (uint32_t)i;
-		v->ranked[n++] = &v->regions[i];
-	}
-	qsort(v->ranked, n, sizeof(struct sm_region *), by_use);
-	for (size_t i = 0; i < n; i++)
+	qsort(v->ranked, v->nranked, sizeof(struct sm_region *), by_use);
+	for (size_t i = 0; i < v->nranked; i++)
 		v->ranked[i]->rank = (uint32_t)i;
-	v->n.regions_before = n;
+	v->n.regions_before = v->nranked;
 }
 
 static void set_key(struct sm_move *v, struct sm_plan *p)
@@ -320,6 +318,9 @@ void sm__compact_plan(struct sm_move *v)
 	sm__heap_foreach_span(v->gc->heap, note_stays, v);
 	for (size_t i = 0; i < v->nspans; i++)
 		note_span(v, &v->spans[i]);
+	for (size_t i = 0; i < v->nregions; i++)
+		if (v->regions[i].bytes != 0 || v->regions[i].stays != 0)
+			sm__compact_rank_region(v, &v->regions[i]);
 	sm__compact_rank_regions(v);
 	for (size_t i = 0; i < v->nbins; i++)
 		if (v->bins[i].n > 1)

@@ -501,6 +501,42 @@ START_TEST(another_threads_words_pin)
 }
 END_TEST
 
+/* ---- by itself ---------------------------------------------------------------------------- */
+
+static SM_NOINLINE void drop_most(size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (i % EACH != 0)
+			sm_store(m, &table_slots()[i], NULL);
+}
+
+/* Where little can come free no spans are looked at; where much can, they are, and objects move. */
+START_TEST(a_dense_heap_is_not_looked_at)
+{
+	enum { N = 300000 };
+	struct sm_gc_compact_stats s;
+
+	gc = GCTEST("gc.compact=auto");
+	m = sm_mutator_attach(gc);
+	table = sm_handle_new(m, sm_new_array(m, sm_type_pointers(gc, 1), N));
+	for (size_t i = 0; i < N; i++)
+		sm_store(m, &table_slots()[i], sm_new(m, sm_type_prefix(gc, 64, 1)));
+	sm_collect(gc, m);
+	gc->armed.plans = 0;
+	for (int i = 0; i < 3; i++)
+		sm_collect(gc, m);
+	ck_assert_uint_eq(gc->armed.plans, 0);
+	drop_most(N);
+	gctest_clear_stack();
+	for (int i = 0; i < 3; i++)
+		sm_collect(gc, m);
+	ck_assert_uint_gt(gc->armed.plans, 0);
+	sm_gc_compact_stats(gc, &s);
+	ck_assert_uint_gt(s.total.moved_objects, N / EACH / 2);
+	end();
+}
+END_TEST
+
 /* ---- beside the heap ---------------------------------------------------------------------- */
 
 static struct {
@@ -876,7 +912,7 @@ int main(void)
 		KINDS_OF(the_program_pins, 3), KINDS_OF(a_type_is_unmovable, 3),
 		KINDS_OF(unmovable_arrays_are_of_the_type, 1),
 		KINDS_OF(another_threads_words_pin, 2), KINDS_OF(references_follow, 4),
-		KINDS_OF(queued_finalizers_follow, 1), KINDS_OF(stores_are_followed, 6),
-		KINDS_OF(tiny_objects_move_with_their_block, 1),
+		KINDS_OF(queued_finalizers_follow, 1), SM_T(a_dense_heap_is_not_looked_at),
+		KINDS_OF(stores_are_followed, 6), KINDS_OF(tiny_objects_move_with_their_block, 1),
 		KINDS_OF(without_memory_nothing_moves, 1), KINDS_OF(a_child_gets_a_whole_heap, 3));
 }
