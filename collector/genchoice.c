@@ -87,7 +87,8 @@ static void look_whether_to_try(struct sm_gen_choice *c, const struct sm_gen_cyc
 			c->wait = SM_GEN_FIRST;
 	}
 	c->wait -= c->wait > 0;
-	if (c->wait > 0 || c->warmed < SM_GEN_WARM || c->stores > c->without * STORES_MOST)
+	if (g->grows || c->wait > 0 || c->warmed < SM_GEN_WARM ||
+	    c->stores > c->without * STORES_MOST)
 		return;
 	c->on = true;
 	c->paid = false;

@@ -19,12 +19,13 @@
  *
  * It begins with generations off: what they may save is known from major cycles alone, and where
  * stores would cost more than half of it they are never tried. Where they might pay they are tried
- * once the heap is warm. A try ends when the pacer wants a major cycle, or after 6 minor ones,
- * unless they pay by then; and from there on each time that a major cycle is due they must have
- * paid since the last one, or they are off; the 64th minor cycle in a row is followed by a major
- * one, so that it is known what they save. Each try in vain doubles the number of cycles to the
- * next, and makes it large enough that what the try lost is a 50th of what they cost. A heap twice
- * as large as at the last decision, or half, is another one: it is tried soon.
+ * once the heap is warm, and not while it grows by most of what is allocated: what is built first
+ * stays, which tells nothing of later. A try ends when the pacer wants a major cycle, or after 6
+ * minor ones, unless they pay by then; and from there on each time that a major cycle is due they
+ * must have paid since the last one, or they are off; the 64th minor cycle in a row is followed by
+ * a major one, so that it is known what they save. Each try in vain doubles the number of cycles
+ * to the next, and makes it large enough that what the try lost is a 50th of what they cost. A
+ * heap twice as large as at the last decision, or half, is another one: it is tried soon.
  */
 #ifndef SM_COLLECTOR_GENCHOICE_H
 #define SM_COLLECTOR_GENCHOICE_H
@@ -59,6 +60,7 @@ struct sm_gen_choice {
 /* What a cycle turned out to be. */
 struct sm_gen_cycle {
 	bool minor, next_minor; /* it was; the pacer means the next to be */
+	bool grows;		/* most of what is new stays, as far as the last major one tells */
 	double ns;		/* CPU time that it took */
 	double program_ns;	/* .. and that the program took since the last one; 0: unknown */
 	size_t live, room;	/* marked by the last major one; behind this one */

@@ -195,6 +195,7 @@ static void learn(struct sm_gc *gc, struct sm_cycle *c)
 	struct sm_gen_cycle m = {
 		.minor = c->minor,
 		.next_minor = gc->pacer.minor,
+		.grows = gc->pacer.grew,
 		.ns = marking_ns(gc, c),
 		.live = gc->pacer.base,
 		.room = gc->pacer.goal > c->heap_marked ? gc->pacer.goal - c->heap_marked : 0,

@@ -171,6 +171,17 @@ void sm__pacer_init(struct sm_pacer *p, const struct sm_pacer_config *c)
 	p->trigger = trigger_of(p);
 }
 
+/* A major cycle: has the heap ceased to grow with it? What is built first stays, which tells
+ * nothing of what is made later. */
+static bool was_growing(struct sm_pacer *p, const struct sm_pacer_cycle *c, size_t lived)
+{
+	bool grew = p->grew;
+
+	p->grew = sub_sat(p->base, p->last_base) > sub_sat(c->heap, lived) / KEPT_MOST;
+	p->last_base = p->base;
+	return grew && !p->grew;
+}
+
 /* Is the next cycle to be a minor one? lived: at the end of the last cycle. */
 static bool minor_pays(struct sm_pacer *p, const struct sm_pacer_cycle *c, size_t lived)
 {
@@ -179,6 +190,8 @@ static bool minor_pays(struct sm_pacer *p, const struct sm_pacer_cycle *c, size_
 	if (!c->minor) {
 		p->first_room = room;
 		p->wait -= p->wait != 0;
+		if (was_growing(p, c, lived))
+			p->wait = p->patience = 0;
 		return p->wait == 0;
 	}
 	if (sub_sat(c->live, born) > sub_sat(c->heap, born) / KEPT_MOST) {

@@ -52,7 +52,9 @@
  *   kept > grown / 2              the last one was minor, and most of what was new stayed: to look
  *                                 for what is dead among it does not pay. Then one major cycle
  *                                 comes before the next minor one, two if that does not pay either,
- *                                 and so on, up to 16
+ *                                 and so on, up to 16; a heap that has grown, from one major one
+ *                                 to the next, by half of what was allocated, and grows no more,
+ *                                 is asked at once
  *   goal - live < first room / 2  what minor cycles have let pass, old objects that died among it,
  *                                 takes half of the room that the last major one left
  *
@@ -91,6 +93,8 @@ struct sm_pacer {
 	size_t first_room; /* from live to goal when the last major one had ended */
 	/* major cycles that come before the next minor one, and after the last that did not pay */
 	unsigned wait, patience;
+	size_t last_base;
+	bool grew;     /* most of what was new at the last major one stayed */
 	size_t mapped; /* memory that the heap took at its end */
 	/* of that, what no object can have: see limit_goal in pacer.c */
 	size_t overhead;

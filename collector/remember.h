@@ -29,8 +29,8 @@
  * that its place is SEEN when it is done. What n itself needs of such a store is the marking
  * barrier's affair (barrier.c): Y was reachable at T(n) another way, or is black. And as Y existed
  * before n's sweep, SEEN, which n + 1 looks at, is enough for it. A kind must keep one thing
- * therefore: what it lowers to SEEN, or takes from the set, it lowers by one atomic step, and a
- * store that comes after that step raises it again. Each argues for that where it stands.
+ * therefore: no look takes from the set what it has not looked at as SEEN, and a store that comes
+ * after a place was lowered raises it again. Each argues for that where it stands.
  *
  * An object that moves (generation.h) does so between two cycles, with its age: of the edge from X
  * to Y neither age changes, nor the slot's content but for Y's new address. What changes is the

@@ -11,10 +11,13 @@
  *       -> STORED ------------> SEEN ------------> 0      a store meanwhile: STORED again
  *                    looked at          looked at
  *
- * The byte is lowered by an exchange from the value that was read, so never twice for one look: a
- * store before the exchange finds its STORED changed to SEEN; where the exchange finds SEEN and
- * clears it, and the store set STORED in between, the exchange fails. A major cycle looks at no
- * card, nor does it change one: a card may count for longer, never for less.
+ * A store that races with the look finds its STORED lowered to SEEN, or its card cleared before it
+ * sets it. STORED is lowered by a plain store, for SEEN is enough for such a store. SEEN is cleared
+ * by an exchange, which fails if a store set STORED in between: so the byte is never lowered twice
+ * for one look. Where nothing on a card has lived through a sweep, it is cleared by a plain store
+ * whatever it is, many together: an X there will be old in n + 2 at the earliest, and n + 1 reads
+ * all of it. A major cycle looks at no card, nor does it change one: a card may count for longer,
+ * never for less.
  */
 #include "collector/remember_internal.h"
 
@@ -97,19 +100,44 @@ static void visit_card(struct sm_look *l, size_t card)
 		return;
 	held = sm__look_at(l, lo, lo + SM_CARD_BYTES);
 	l->found += held == SM_HELD_OLD;
-	/* Fails if a store has set it anew. */
-	(void)sm_cas_relaxed(at, &was,
-			     was == SM_CARD_STORED && held != SM_HELD_NOTHING ? SM_CARD_SEEN : 0);
+	if (held == SM_HELD_NOTHING)
+		sm_store_relaxed(at, 0);
+	else if (was == SM_CARD_STORED)
+		sm_store_relaxed(at, SM_CARD_SEEN);
+	else
+		(void)sm_cas_relaxed(at, &was, 0); /* fails if a store has set it anew */
 }
 
-/* The cards at which nothing aged lies, eight together: cleared, unless a store has set one anew.
- */
-static bool clear_eight(struct sm_look *l, size_t card, uint64_t was)
+SM_INLINE _Atomic(uint64_t) *eight_cards(const struct sm_gc *gc, size_t card)
 {
-	_Atomic(uint64_t) *at = (_Atomic(uint64_t) *)&l->gc->remember.cards[card];
+	return (_Atomic(uint64_t) *)&gc->remember.cards[card];
+}
 
-	return sm__none_aged(l->gc, l->gc->range.base + (card << SM_CARD_SHIFT)) &&
-	       sm_cas_relaxed(at, &was, 0);
+/* The cards at which nothing aged lies, eight together, are cleared. */
+static bool clear_eight(struct sm_look *l, size_t card)
+{
+	if (!sm__none_aged(l->gc, l->gc->range.base + (card << SM_CARD_SHIFT), 1))
+		return false;
+	sm_store_relaxed(eight_cards(l->gc, card), 0);
+	return true;
+}
+
+/* Is there nothing to look at on a unit's cards? They are clear then: most units of a large heap
+ * have no card that is set, or hold what is new alone. */
+static bool pass_unit(struct sm_look *l, size_t unit)
+{
+	_Atomic(uint64_t) *cards = eight_cards(l->gc, unit << (SM_UNIT_SHIFT - SM_CARD_SHIFT));
+	uint64_t set = 0;
+
+	for (unsigned i = 0; i < SM_UNIT_MARK_WORDS; i++)
+		set |= sm_load_relaxed(&cards[i]);
+	if (set == 0)
+		return true;
+	if (!sm__none_aged(l->gc, l->gc->range.base + (unit << SM_UNIT_SHIFT), SM_UNIT_MARK_WORDS))
+		return false;
+	for (unsigned i = 0; i < SM_UNIT_MARK_WORDS; i++)
+		sm_store_relaxed(&cards[i], 0);
+	return true;
 }
 
 /* Asks for what eight cards hold, if they will be looked at. */
@@ -129,21 +157,25 @@ static void ask_for_eight(struct sm_look *l, size_t card)
 }
 
 /* Eight at a time: a word of the maps has as many, and a unit some words. */
-static void visit_cards(void *ctx, size_t from, size_t end)
+static void visit_unit(struct sm_look *l, size_t unit)
 {
-	struct sm_look *l = ctx;
-	const unsigned shift = SM_UNIT_SHIFT - SM_CARD_SHIFT;
+	size_t card = unit << (SM_UNIT_SHIFT - SM_CARD_SHIFT), end = card + 8 * SM_UNIT_MARK_WORDS;
 
-	for (size_t card = from << shift; card < end << shift; card += 8) {
-		uint64_t set =
-			sm_load_relaxed((const _Atomic(uint64_t) *)&l->gc->remember.cards[card]);
-
-		if (card + AHEAD < end << shift)
+	for (; card < end; card += 8) {
+		if (card + AHEAD < end)
 			ask_for_eight(l, card + AHEAD);
-		if (set == 0 || clear_eight(l, card, set))
+		if (sm_load_relaxed(eight_cards(l->gc, card)) == 0 || clear_eight(l, card))
 			continue;
 		for (unsigned i = 0; i < 8; i++)
 			visit_card(l, card + i);
+	}
+}
+
+static void visit_units(void *ctx, size_t from, size_t end)
+{
+	for (; from < end; from++) {
+		if (!pass_unit(ctx, from))
+			visit_unit(ctx, from);
 	}
 }
 
@@ -152,7 +184,7 @@ static uint64_t look(struct sm_gc *gc, struct sm_marker *k)
 	struct sm_look l = {.gc = gc, .k = k};
 
 	if (k != NULL)
-		sm__gen_each_reached(gc, visit_cards, &l);
+		sm__gen_each_reached(gc, visit_units, &l);
 	return l.found;
 }
 

@@ -42,8 +42,8 @@ enum sm_held sm__look_at_object(struct sm_look *l, struct sm_span *s, uintptr_t 
 				uintptr_t end, uintptr_t lo, uintptr_t hi);
 /* The words within [lo, hi) of all objects: at most what a word of the maps covers. */
 enum sm_held sm__look_at(struct sm_look *l, uintptr_t lo, uintptr_t hi);
-/* What a word of the maps covers, from lo on: does nothing aged lie there? */
-bool sm__none_aged(const struct sm_gc *gc, uintptr_t lo);
+/* What so many words of the maps cover, from lo on, of a unit: does nothing aged lie there? */
+bool sm__none_aged(const struct sm_gc *gc, uintptr_t lo, unsigned words);
 
 /* Entries of a mutator's log since it was handed over last; for tests. */
 size_t sm__remember_log_entries(const struct sm_log_chunk *log);

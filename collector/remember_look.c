@@ -97,7 +97,12 @@ static bool aged_reaches_over(const struct sm_gc *gc, uintptr_t lo)
 	return object < lo && sm_mark_test(&gc->gen.aged, object);
 }
 
-bool sm__none_aged(const struct sm_gc *gc, uintptr_t lo)
+bool sm__none_aged(const struct sm_gc *gc, uintptr_t lo, unsigned words)
 {
-	return sm_load_relaxed(sm_mark_word(&gc->gen.aged, lo)) == 0 && !aged_reaches_over(gc, lo);
+	const _Atomic(uint64_t) *aged = sm_mark_word(&gc->gen.aged, lo);
+	uint64_t any = 0;
+
+	for (unsigned i = 0; i < words; i++)
+		any |= sm_load_relaxed(&aged[i]);
+	return any == 0 && !aged_reaches_over(gc, lo);
 }

@@ -47,6 +47,7 @@ static void judge(struct model *s, const struct sm_pacer_cycle *pc, double grown
 {
 	struct sm_gen_cycle g = {.minor = pc->minor,
 				 .next_minor = s->p.minor,
+				 .grows = s->p.grew,
 				 .ns = noisy(s, ns),
 				 .live = s->p.base,
 				 .room = s->p.goal - pc->live,
@@ -196,6 +197,25 @@ START_TEST(phases)
 }
 END_TEST
 
+/* What is built first stays, and is no time for a try. */
+START_TEST(built_first)
+{
+	struct model s;
+	unsigned cycles;
+
+	model_init(&s, SM_MIB, 0, 0.01);
+	while (s.live < 1000 * SM_MIB) {
+		s.live = (double)s.p.trigger > s.live ? (double)s.p.trigger : s.live;
+		cycle(&s);
+	}
+	ck_assert_uint_eq(s.minors, 0);
+	s.share = 0.02;
+	for (cycles = 0; s.minors == 0 && cycles < 20; cycles++)
+		cycle(&s);
+	ck_assert_uint_le(cycles, 6);
+}
+END_TEST
+
 /* The cost of major cycles is looked at now and then, however long minor ones do. */
 START_TEST(majors_come)
 {
@@ -214,5 +234,5 @@ int main(void)
 	return SM_SUITE("genchoice", 10, SM_LOOP(garbage_that_dies_young, 0, 2),
 			SM_LOOP(objects_that_die_old, 0, 2), SM_LOOP(nothing_to_save, 0, 2),
 			SM_LOOP(stores_are_dear, 0, 2), SM_T(stores_that_are_not_counted),
-			SM_LOOP(phases, 0, 2), SM_T(majors_come));
+			SM_LOOP(phases, 0, 2), SM_T(built_first), SM_T(majors_come));
 }

@@ -103,6 +103,32 @@ START_TEST(a_fifth_stays)
 }
 END_TEST
 
+/* What a program builds first stays: no reason to wait for long when it is built. */
+START_TEST(built_first)
+{
+	struct model s;
+	unsigned cycles, minors;
+
+	model_init(&s, SM_MIB, 0.02, true);
+	for (cycles = 0; s.p.wait < 8 && cycles < 100; cycles++) {
+		double was = s.live, heap = (double)s.p.trigger;
+
+		/* All that is new stays. */
+		s.live = heap > was ? heap : was;
+		s.share = 0;
+		cycle(&s);
+	}
+	ck_assert_uint_eq(s.p.wait, 8);
+	s.share = 0.02;
+	minors = s.minors;
+	for (cycles = 0; s.minors == minors && cycles < 10; cycles++)
+		cycle(&s);
+	ck_assert_uint_le(cycles, 4);
+	run(&s, 30);
+	ck_assert_uint_ge(s.minors, minors + 25);
+}
+END_TEST
+
 /* A heap that begins to grow goes back to major cycles, and from them when it has grown. */
 START_TEST(phases)
 {
@@ -198,5 +224,6 @@ int main(void)
 {
 	return SM_SUITE("pacer_minor", 10, SM_T(garbage_that_dies_young),
 			SM_T(a_minor_cycle_becomes_a_major_one), SM_T(objects_that_die_old),
-			SM_T(a_fifth_stays), SM_T(phases), SM_T(kinds_are_apart));
+			SM_T(a_fifth_stays), SM_T(built_first), SM_T(phases),
+			SM_T(kinds_are_apart));
 }
