@@ -294,9 +294,11 @@ bench-refs: $(B)/tests/bench_refs ## waits for weak references, handles, roots, 
 	@$(B)/tests/bench_refs $(or $(N),1000000) $(or $(SECONDS),5)
 
 .PHONY: bench-generations
-bench-generations: all $(B)/tests/bench_store ## what gc.generations costs a store, and does to workloads (REPS=)
-	@tests/setup/deps.sh bench
+bench-generations: all build-benches ## gc.generations: what a store costs, workloads, beside Go and OpenJDK (REPS=)
+	@tests/setup/deps.sh bench jdk
+	@command -v go >/dev/null || tests/setup/deps.sh go
 	@python3 tests/bench/generations.py $(B) $(or $(REPS),5)
+	@python3 tests/bench/versus.py $(B) -n $(or $(REPS),5) young-garbage
 
 bench-alloc: ## malloc and free beside current mallocs: one table; installs or builds them (ROUNDS=, SCALE=, ONLY=)
 	@tests/setup/deps.sh bench

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What gc.generations costs a store, and what it does to workloads: on against off.
+"""What gc.generations costs a store, and what it does to workloads: on and auto against off.
 
     generations.py BUILD_DIR [REPS]
 
@@ -7,8 +7,9 @@ Two tables. A store while no cycle marks: instructions, by callgrind (those of a
 of a short one, so they repeat), and time, the median of interleaved processes, as a multiple of
 `off`. Workloads: `spanmark run` with both settings, shuffled, each sample a process of its own;
 medians, as multiples of `off`: CPU time, time on the clock, peak memory, time spent marking; the
-longest wait of both; of the cycles those that were minor, and what one of these marked of what was
-alive.
+99.9th percentile of waits and the longest one of both; of the cycles those that were minor, and
+what one of these marked of what was alive. The last row of young-garbage has 1 GiB alive, and with
+generations a gc.percent at which the peak is that of `off`.
 """
 import json
 import statistics
@@ -16,9 +17,10 @@ import subprocess
 import sys
 import tempfile
 
-KINDS = ["off", "on"]
-# Workload, and parameters other than the default ones.
-WORKLOADS = [("young-garbage", ""), ("lru-cache", ""), ("binary-trees", ""), ("ring", ""), ("mutate", "")]
+KINDS = ["off", "on", "auto"]
+# Workload, parameters other than the default ones, gc.percent with generations.
+WORKLOADS = [("young-garbage", "", 100), ("churn", "", 100), ("lru-cache", "", 100), ("binary-trees", "", 100),
+             ("ring", "", 100), ("mutate", "", 100), ("young-garbage", "live=2000000,ops=16000000", 95)]
 
 
 def instructions(program, kind, stores):
@@ -30,53 +32,58 @@ def instructions(program, kind, stores):
 
 def store_table(build, reps):
     program = build + "/tests/bench_store"
-    times = {k: [] for k in KINDS}
+    times = {k: [] for k in KINDS[:2]}
     for _ in range(reps):
-        for kind in KINDS:
+        for kind in times:
             times[kind].append(float(subprocess.run([program, kind, "200000000"], capture_output=True, text=True,
                                                     check=True).stdout))
     print(f"{'a store':12} {'instructions':>12} {'ns':>8} {'of off':>8}")
-    for kind in KINDS:
+    for kind in times:
         insn = (instructions(program, kind, 1100000) - instructions(program, kind, 100000)) / 1e6
         ratio = statistics.median(t / o for t, o in zip(times[kind], times["off"]))
         print(f"{kind:12} {insn:12.2f} {statistics.median(times[kind]):8.2f} {ratio:8.2f}")
 
 
-def samples(build, workload, params, reps):
+def sample(build, workload, params, kind, percent):
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        subprocess.run([build + "/spanmark", "run", "-w", workload, "-b", "gc", "-n", str(reps), "-f", "json", "-o",
-                        out.name, "-s", "gc.generations=" + ",".join(KINDS)] + (["-p", params] if params else []),
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        subprocess.run([build + "/spanmark", "run", "-w", workload, "-b", "gc", "-n", "1", "-f", "json", "-o", out.name, "-s",
+                        "gc.generations=" + kind, "-s", f"gc.percent={100 if kind == 'off' else percent}"] +
+                       (["-p", params] if params else []), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
         with open(out.name, encoding="utf-8") as f:
-            doc = json.load(f)
-    of = {k: [] for k in KINDS}
-    for s in doc["samples"]:
-        if s["status"] == "ok":
-            of[s["config"]["gc.generations"]].append(s["results"])
-    return of
+            return json.load(f)["samples"][0]["results"]
 
 
 def middle(rows, key):
     return statistics.median(r.get(key) or 0 for r in rows)
 
 
-def cpu(rows):
-    return statistics.median(r["user_s"] + r["system_s"] for r in rows)
+def cpu(row):
+    return row["user_s"] + row["system_s"]
+
+
+def ratio(off, rows, what):
+    return statistics.median(what(r) / max(what(o), 1e-9) for r, o in zip(rows, off))
 
 
 def workload_table(build, reps):
-    print(f"\n{'on/off':14} {'CPU':>6} {'clock':>6} {'memory':>6} {'marking':>7} {'max stall us':>16} {'minor':>8}"
-          f" {'marks':>6}")
-    for workload, params in WORKLOADS:
-        of = samples(build, workload, params, reps)
-        off, on = of["off"], of["on"]
-        minors, live = middle(on, "minor_cycles"), middle(on, "heap_live_bytes")
-        ratio = [cpu(on) / cpu(off)] + [middle(on, k) / max(middle(off, k), 1e-9)
-                                        for k in ("wall_s", "peak_rss_kib", "mark_ns")]
-        marks = middle(on, "minor_marked_bytes") / minors / live if minors and live else 0
-        print(f"{workload:14} {ratio[0]:6.2f} {ratio[1]:6.2f} {ratio[2]:6.2f} {ratio[3]:7.2f}"
-              f" {middle(off, 'stall_max_us'):7.0f} {middle(on, 'stall_max_us'):8.0f}"
-              f" {minors:4.0f}/{middle(on, 'gc_cycles'):<3.0f} {100 * marks:5.1f}%", flush=True)
+    print(f"\n{'of off':24} {'CPU':>6} {'clock':>6} {'memory':>6} {'marking':>7} {'99.9% us':>12} {'max stall us':>16}"
+          f" {'minor':>8} {'marks':>6}")
+    for workload, params, percent in WORKLOADS:
+        of = {k: [] for k in KINDS}
+        for _ in range(reps):
+            for kind in KINDS:
+                of[kind].append(sample(build, workload, params, kind, percent))
+        off = of["off"]
+        for kind in KINDS[1:]:
+            on = of[kind]
+            minors, live = middle(on, "minor_cycles"), middle(on, "old_bytes")
+            marks = middle(on, "minor_marked_bytes") / minors / live if minors and live else 0
+            ratios = [ratio(off, on, cpu)] + [ratio(off, on, lambda r, k=k: r.get(k) or 0)
+                                              for k in ("wall_s", "peak_rss_kib", "mark_ns")]
+            print(f"{workload + (', 1 GiB' if params else '') + ' ' + kind:24} {ratios[0]:6.2f} {ratios[1]:6.2f} {ratios[2]:6.2f}"
+                  f" {ratios[3]:7.2f} {middle(off, 'stall_p999_us'):5.0f} {middle(on, 'stall_p999_us'):6.0f}"
+                  f" {middle(off, 'stall_max_us'):7.0f} {middle(on, 'stall_max_us'):8.0f}"
+                  f" {minors:4.0f}/{middle(on, 'gc_cycles'):<3.0f} {100 * marks:5.1f}%", flush=True)
 
 
 def main():

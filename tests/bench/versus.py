@@ -3,8 +3,9 @@
 
     tests/bench/versus.py BUILD_DIR [-n REPS] [-m MALLOC.so] [ROW ..]
 
-Rows: trees1 trees2 gcbench lru-cache layouts (all when none is named). Where a row is at equal memory, GOGC and -Xmx are
-first searched for so that the peer's peak RSS is ours within 5 %. Then every repetition runs every candidate once, in turn.
+Rows: trees1 trees2 gcbench lru-cache young-garbage layouts (all when none is named). young-garbage is beside OpenJDK's other
+collectors, too, those of JDK 25 where that is in /usr/lib/jvm, and spanmark there by gc.generations. Where a row is at
+equal memory, GOGC and -Xmx are first searched for so that the peer's peak RSS is ours within 5 %. Then every repetition runs every candidate once, in turn.
 A ratio is ours over the candidate's, the median of those of the repetitions: below 1, spanmark is better. `wall` is timed
 inside, so the start of a virtual machine does not count; `cpu` is the whole process's. All must have done the same: a row
 in which checks differ fails. -m: the malloc that trees are compared with (default: mimalloc 3
@@ -29,9 +30,17 @@ ROWS = {
     "trees2": ("binary-trees depth=18 threads=2", "trees 18 2", False, {"JDK17-Parallel": 0.9, "malloc": 0.9}),
     "gcbench": ("gcbench", "gcbench 18 16 500000 16", True, {"JDK17-Parallel": 1.0, "Go": 0.7}),
     "lru-cache": ("lru-cache", "lru-cache 200 200000 5000000", True, {"JDK17-Parallel": 1.0, "Go": 0.7}),
+    "young-garbage": ("young-garbage", "young-garbage 400000 8 4000000 50", True, {}),
     "layouts": ("layouts", "layouts 10000 100 2", True, {"JDK17-Parallel": 1.0, "Go": 0.7}),
 }
 LAYOUTS = 10000
+JDK25 = "/usr/lib/jvm/temurin-25-jdk-amd64/bin/java"
+JAVAS = {
+    "JDK17-Parallel": ["java", "-XX:+UseParallelGC"],
+    "JDK17-G1": ["java", "-XX:+UseG1GC"],
+    "JDK25-ZGC": [JDK25, "-XX:+UseZGC"],
+    "JDK25-Shenandoah": [JDK25, "-XX:+UseShenandoahGC", "-XX:ShenandoahGCMode=generational"],
+}
 
 
 def say(what):
@@ -148,13 +157,17 @@ def candidates(row, built, to, malloc):
     trees = row.startswith("trees")
     session = to + "/../tests/bench_session"
     found = {"spanmark": lambda _: run([session] + ours.split())}
+    if row == "young-garbage":
+        for kind in ("on", "auto"):
+            found["spanmark, " + kind] = lambda _, kind=kind: run([session] + ours.split() + ["-s", "gc.generations=" + kind])
     if "go" in built and "versus" in built:
         program = to + ("/go" if trees else "/versus/versus")
         found["Go"] = lambda gogc: run([program] + peers.split(), {"GOGC": str(gogc)} if gogc else {})
     if "java" in built:
-        java = ["java", "-XX:+UseParallelGC"]
         main = ["-cp", to, "Peer" if trees else "Versus"]
-        found["JDK17-Parallel"] = lambda mib: run(java + ([f"-Xmx{mib}m"] if mib else []) + main + peers.split())
+        for name, java in JAVAS.items():
+            if name == "JDK17-Parallel" or (row == "young-garbage" and shutil.which(java[0])):
+                found[name] = lambda mib, java=java: run(java + ([f"-Xmx{mib}m"] if mib else []) + main + peers.split())
     if trees and "c" in built and malloc:
         found["malloc"] = lambda _: run([to + "/c"] + peers.split(), {"LD_PRELOAD": malloc})
     return found
@@ -188,7 +201,7 @@ def settings_of(row, found):
     if not ROWS[row][2]:
         return settings
     wanted = statistics.median(found["spanmark"](None).get("peak_rss_kib", 0) for _ in range(3))
-    for name, least, most in (("Go", 5, 1500), ("JDK17-Parallel", 8, 1500)):
+    for name, least, most in [("Go", 5, 1500)] + [(name, 8, 1500) for name in JAVAS]:
         if name in found:
             settings[name] = search(found[name], wanted, least, most)
     return settings
@@ -221,7 +234,7 @@ def rows_of(row, runs, settings, malloc):
             yield (row, name, "failed", *("",) * 7)
             continue
         setting = settings.get(name)
-        label = {"Go": f"Go, GOGC={setting}", "JDK17-Parallel": f"JDK17-Parallel, -Xmx{setting}m"}.get(name, name) if setting else name
+        label = name if not setting else f"Go, GOGC={setting}" if name == "Go" else f"{name}, -Xmx{setting}m"
         if name == "malloc":
             label = malloc_name(malloc)
         cells = [f"{median_of(good, 'wall_s'):.3f}", f"{median_of(good, 'cpu_s'):.3f}", f"{median_of(good, 'peak_rss_kib') / 1024:.0f}"]

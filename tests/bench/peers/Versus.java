@@ -1,7 +1,9 @@
-// gcbench, lru-cache and layouts in Java, the same work as workloads/wl_gcbench.c, wl_lru_cache.c and wl_layouts.c: the same
-// objects, operations and random numbers, and so the same check, hit_share and followed.
+// gcbench, lru-cache, young-garbage and layouts in Java, the same work as workloads/wl_gcbench.c, wl_lru_cache.c,
+// wl_young_garbage.c and wl_layouts.c: the same objects, operations and random numbers, and so the same check, hit_share
+// and followed.
 //
-//   Versus gcbench STRETCH LONG_LIVED ARRAY LONGEST | lru-cache SIZE LIVE OPS | layouts TYPES OBJECTS ROUNDS
+//   Versus gcbench STRETCH LONG_LIVED ARRAY LONGEST | lru-cache SIZE LIVE OPS |
+//          young-garbage LIVE BURST OPS KEEP | layouts TYPES OBJECTS ROUNDS
 //
 // Prints "name value" lines; timing is inside, as in spanmark: the start of the virtual machine does not count.
 
@@ -403,6 +405,53 @@ public final class Versus {
         System.out.printf("wall_s %.6f%nfollowed %d%n", (System.nanoTime() - begin) * 1e-9, l.followed);
     }
 
+    // ---- young-garbage ------------------------------------------------------------------------
+
+    static final class Young { // 64 bytes, with compressed pointers
+        final Young next;
+        final long number;
+        long a, b, c, d, e;
+
+        Young(Young next, long number) {
+            this.next = next;
+            this.number = number;
+        }
+    }
+
+    static Young makeList(int burst, long list) {
+        Young first = null;
+        for (int place = burst; place-- > 0;)
+            first = new Young(first, list << 20 | place);
+        return first;
+    }
+
+    static void checkList(int burst, Young n) {
+        long list = n.number >>> 20;
+        for (int place = 0; place < burst; place++, n = n.next)
+            check(n != null && n.number == (list << 20 | place), "a list was overwritten");
+        check(n == null, "a list was overwritten");
+    }
+
+    static void youngGarbage(int live, int burst, int ops, int keep) {
+        Young[] lists = new Young[live];
+        for (int i = 0; i < live; i++)
+            lists[i] = makeList(burst, i);
+        Rng r = new Rng(1, 0);
+        long begin = System.nanoTime();
+        for (int i = 0; i < ops; i++) {
+            Young made = makeList(burst, live + (long) i);
+            checkList(burst, made);
+            if ((i + 1) % keep == 0) {
+                int at = (int) ((r.next() >>> 32) * live >>> 32);
+                checkList(burst, lists[at]);
+                lists[at] = made;
+            }
+        }
+        System.out.printf("wall_s %.6f%n", (System.nanoTime() - begin) * 1e-9);
+        for (Young l : lists)
+            checkList(burst, l);
+    }
+
     public static void main(String[] a) throws Exception {
         int[] n = new int[4];
         for (int i = 0; i < n.length && i + 1 < a.length; i++)
@@ -410,8 +459,9 @@ public final class Versus {
         switch (a.length > 0 ? a[0] : "") {
             case "gcbench": gcbench(n[0], n[1], n[2], n[3]); break;
             case "lru-cache": lru(n[0], n[1], n[2]); break;
+            case "young-garbage": youngGarbage(n[0], n[1], n[2], n[3]); break;
             case "layouts": layouts(n[0], n[1], n[2]); break;
-            default: check(false, "gcbench STRETCH LONG_LIVED ARRAY LONGEST | lru-cache SIZE LIVE OPS | layouts TYPES OBJECTS ROUNDS");
+            default: check(false, "gcbench STRETCH LONG_LIVED ARRAY LONGEST | lru-cache SIZE LIVE OPS | young-garbage LIVE BURST OPS KEEP | layouts TYPES OBJECTS ROUNDS");
         }
         long cycles = 0;
         for (GarbageCollectorMXBean b : ManagementFactory.getGarbageCollectorMXBeans())

@@ -1,7 +1,9 @@
-// gcbench, lru-cache and layouts in Go, the same work as workloads/wl_gcbench.c, wl_lru_cache.c and wl_layouts.c: the same
-// objects, operations and random numbers, and so the same check, hit_share and followed.
+// gcbench, lru-cache, young-garbage and layouts in Go, the same work as workloads/wl_gcbench.c, wl_lru_cache.c,
+// wl_young_garbage.c and wl_layouts.c: the same objects, operations and random numbers, and so the same check, hit_share
+// and followed.
 //
-//	versus gcbench STRETCH LONG_LIVED ARRAY LONGEST | lru-cache SIZE LIVE OPS | layouts TYPES OBJECTS ROUNDS
+//	versus gcbench STRETCH LONG_LIVED ARRAY LONGEST | lru-cache SIZE LIVE OPS |
+//	       young-garbage LIVE BURST OPS KEEP | layouts TYPES OBJECTS ROUNDS
 //
 // Prints "name value" lines; timing is inside, as in spanmark. versus.py writes the types of layouts beside it (`shapes`,
 // a nil pointer to each).
@@ -203,6 +205,59 @@ func lru(size, live, ops int) {
 	fmt.Printf("wall_s %.6f\nhit_share %.6f\n", time.Since(begin).Seconds(), 100*float64(hits)/float64(ops))
 }
 
+// ---- young-garbage ----------------------------------------------------------------------------
+
+type young struct {
+	next   *young
+	number uint64
+	_      [6]uint64
+}
+
+func numberOf(list, place uint64) uint64 { return list<<20 | place }
+
+func makeList(burst, list uint64) *young {
+	var first *young
+	for place := burst; place > 0; place-- {
+		first = &young{next: first, number: numberOf(list, place-1)}
+	}
+	return first
+}
+
+func checkList(burst uint64, n *young) {
+	list := n.number >> 20
+	for place := uint64(0); place < burst; place++ {
+		if n == nil || n.number != numberOf(list, place) {
+			fail("a list was overwritten")
+		}
+		n = n.next
+	}
+	if n != nil {
+		fail("a list was overwritten")
+	}
+}
+
+func youngGarbage(live, burst, ops, keep uint64) {
+	lists := make([]*young, live)
+	for i := range lists {
+		lists[i] = makeList(burst, uint64(i))
+	}
+	r := newRng(1, 0)
+	begin := time.Now()
+	for i := uint64(0); i < ops; i++ {
+		made := makeList(burst, live+i)
+		checkList(burst, made)
+		if (i+1)%keep == 0 {
+			at := r.below(live)
+			checkList(burst, lists[at])
+			lists[at] = made
+		}
+	}
+	fmt.Printf("wall_s %.6f\n", time.Since(begin).Seconds())
+	for _, l := range lists {
+		checkList(burst, l)
+	}
+}
+
 // ---- layouts ----------------------------------------------------------------------------------
 
 // What a type's number is to the compiler's new(): reflect.New without the value around it.
@@ -321,10 +376,12 @@ func main() {
 		gcbench(a[0], a[1], a[2], a[3])
 	case "lru-cache":
 		lru(a[0], a[1], a[2])
+	case "young-garbage":
+		youngGarbage(uint64(a[0]), uint64(a[1]), uint64(a[2]), uint64(a[3]))
 	case "layouts":
 		layoutsMain(a[0], a[1], a[2])
 	default:
-		fail("gcbench STRETCH LONG_LIVED ARRAY LONGEST | lru-cache SIZE LIVE OPS | layouts TYPES OBJECTS ROUNDS")
+		fail("gcbench STRETCH LONG_LIVED ARRAY LONGEST | lru-cache SIZE LIVE OPS | young-garbage LIVE BURST OPS KEEP | layouts TYPES OBJECTS ROUNDS")
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
