@@ -183,14 +183,14 @@ uint32_t sm__ph_run_from(const struct sm_pageheap *ph, struct sm_ph_node *nd, ui
 	return start != 0 && start < unit ? unit : start;
 }
 
-/* When nothing can be committed any more: the first run that is long enough, block bounds or not.
- */
+/* The first run that is long enough, block bounds or not, of so many. */
 static uint32_t take_anywhere(struct sm_pageheap *ph, struct sm_ph_node *nd, uint32_t n,
-			      uint32_t align)
+			      uint32_t align, uint32_t runs)
 {
 	uint32_t size = 0;
 
-	for (uint32_t unit = 1; (unit = sm__ph_next_run(ph, nd, unit, &size)) != 0; unit += size) {
+	for (uint32_t unit = 1; runs-- > 0 && (unit = sm__ph_next_run(ph, nd, unit, &size)) != 0;
+	     unit += size) {
 		uint32_t at = (uint32_t)sm_align_up(unit, align);
 
 		nd->counts.steps++;
@@ -202,6 +202,13 @@ static uint32_t take_anywhere(struct sm_pageheap *ph, struct sm_ph_node *nd, uin
 	return 0;
 }
 
+/*
+ * Buddies find a run of n units in a free block of the next power of two, and cut it up. A long run
+ * goes where it fits first, across blocks too, among as many free runs as it has units: what they
+ * cost to look at is little by what the pages of a new one would.
+ */
+#define LONG_UNITS (256 * SM_KIB >> SM_UNIT_SHIFT)
+
 static struct sm_span *alloc_locked(struct sm_pages *pg, struct sm_ph_node *nd, uint32_t n,
 				    uint32_t align)
 {
@@ -210,11 +217,14 @@ static struct sm_span *alloc_locked(struct sm_pages *pg, struct sm_ph_node *nd, 
 
 	if (SM_UNLIKELY(n > ph->arena_units || align > ph->arena_units))
 		return sm__own_alloc(pg, nd, n, align);
-	unit = SM_PH_CALL(ph, take, nd, n, align);
+	unit = n >= LONG_UNITS ? take_anywhere(ph, nd, n, align, n) : 0;
+	if (SM_LIKELY(unit == 0))
+		unit = SM_PH_CALL(ph, take, nd, n, align);
 	if (SM_UNLIKELY(unit == 0))
 		unit = sm__arena_grow(pg, nd, n, align);
+	/* Nothing can be committed any more. */
 	if (SM_UNLIKELY(unit == 0))
-		unit = take_anywhere(ph, nd, n, align);
+		unit = take_anywhere(ph, nd, n, align, UINT32_MAX);
 	/* Somebody else's memory may lie in front of the frontier. */
 	if (SM_UNLIKELY(unit == 0 && pg->sparse))
 		return sm__own_alloc(pg, nd, n, align);

@@ -152,6 +152,25 @@ START_TEST(a_run_across_a_border_is_found)
 }
 END_TEST
 
+/* Three neighbours of 256 KiB are free, which is no block of a buddy's: new memory stays new. */
+START_TEST(a_long_run_across_blocks_is_found)
+{
+	size_t n = 256 * SM_KIB >> SM_UNIT_SHIFT;
+	struct sm_span *s[16], *long_one;
+
+	start(_i);
+	for (int i = 0; i < 16; i++)
+		s[i] = sm__pageheap_alloc(&heap->pages, 0, n);
+	ck_assert_ptr_eq(base_of(s[7]), base_of(s[5]) + 2 * n * SM_UNIT);
+	for (int i = 5; i < 8; i++)
+		sm__pageheap_free(&heap->pages, s[i]);
+	long_one = sm__pageheap_alloc(&heap->pages, 0, 3 * n);
+	ck_assert_ptr_eq(long_one, s[5]);
+	sm__pageheap_free(&heap->pages, long_one);
+	finish();
+}
+END_TEST
+
 START_TEST(alignment_is_kept)
 {
 	start(_i);
@@ -544,8 +563,9 @@ int main(void)
 	return SM_SUITE("pageheap", 60, SM_LOOP(a_span_is_described, 0, 2),
 			SM_LOOP(freed_memory_is_not_called_zero, 0, 2),
 			SM_LOOP(nothing_is_rounded_up, 0, 2), SM_T(a_run_inside_of_a_word_is_found),
-			SM_T(a_run_across_a_border_is_found), SM_LOOP(alignment_is_kept, 0, 2),
-			SM_LOOP(grows_and_shrinks_in_place, 0, 2),
+			SM_T(a_run_across_a_border_is_found),
+			SM_LOOP(a_long_run_across_blocks_is_found, 0, 2),
+			SM_LOOP(alignment_is_kept, 0, 2), SM_LOOP(grows_and_shrinks_in_place, 0, 2),
 			SM_LOOP(beyond_the_largest_block, 0, 2),
 			SM_LOOP(bits_follow_the_frontier, 0, 2), SM_LOOP(the_limit_holds, 0, 2),
 			SM_LOOP(the_frontier_retreats_for_a_large_one, 0, 2),
