@@ -33,7 +33,7 @@ _Static_assert(sizeof(struct sm_mcpu_stack) == sizeof(struct sm_rseq_stack) &&
 	       "a stack is what sections take it for");
 
 static void *no_slots[1];
-static struct sm_mcpu nothing = {.slab = {no_slots}}; /* never written */
+static struct sm_mcpu nothing; /* fixed once it is used; two pages that other modes do not touch */
 
 bool sm__mcpu_init(void)
 {
@@ -58,6 +58,7 @@ bool sm__mcpu_init(void)
 		sm__say("cache.mode=cpu: no memory for the CPUs' caches; caches are per thread");
 		return false;
 	}
+	nothing.slab.slots = no_slots;
 	for (size_t i = 0; i < entries; i++)
 		g->cpu_slabs[i] = &nothing;
 	g->cpu_slabs += 2;

@@ -42,7 +42,7 @@ static bool read_set(const struct machine *m, const char *name, struct set *out,
 	static char text[4096]; /* one thread at a time, and maybe on a small stack */
 	char *at = text;
 
-	memset(out, 0, sizeof(*out));
+	memset(out, 0, max);
 	if (!read_text(m, name, text, sizeof(text)))
 		return false;
 	while (*at >= '0' && *at <= '9') {
@@ -140,9 +140,11 @@ void sm__os_nodes(const char *root, struct sm_heap_config *cfg)
 		m.index_of[os] = (int)n;
 		cfg->node_os[n++] = (int)os;
 	}
+	/* One node needs no binding, and nobody asks how far it is or which CPUs are its. */
+	if (n <= 1)
+		return;
 	for (unsigned os = 0; os < MAX_OS_NODES; os++)
 		if (m.online.has[os])
 			read_node(&m, os, cfg);
-	/* One node needs no binding. */
-	cfg->nnodes = n > 1 ? n : 0;
+	cfg->nnodes = n;
 }
