@@ -91,7 +91,7 @@ void sm_gc_config_init(struct sm_gc_config *cfg)
 static const char *const mode_words[] = {"concurrent", "stw", NULL};
 static const char *const compact_words[] = {"off", "full", "auto", "force", NULL};
 static const char *const generations_words[] = {"off", "on", "auto", NULL};
-static const char *const remember_words[] = {"cards", "objects", NULL};
+static const char *const remember_words[] = {"cards", "objects", "none", NULL};
 static const char *const mark_words[] = {"objects", "spans", "auto", NULL};
 static const char *const kernel_words[] = {"auto", "portable", "avx2", "avx512",
 					   "neon", "sve",      NULL};
@@ -112,9 +112,9 @@ static const struct sm_key keys[] = {
 	 "most cycles mark what is young alone, by a barrier that remembers stores; auto: where it "
 	 "pays",
 	 AT(generations), SM_KEY_WORD, .words = generations_words},
-	{"gc.remember", "cards|objects",
-	 "gc.generations: a store sets a byte, or logs its object, once", AT(remember), SM_KEY_WORD,
-	 .words = remember_words},
+	{"gc.remember", "cards|objects|none",
+	 "gc.generations: a store sets a byte, logs its object once, or leaves it to the kernel",
+	 AT(remember), SM_KEY_WORD, .words = remember_words},
 	{"gc.compact_percent", "1..100",
 	 "gc.compact=auto: per cent of the heap that must come free in whole 2 MiB",
 	 AT(compact_percent), SM_KEY_NUMBER, .min = 1, .max = 100},

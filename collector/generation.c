@@ -40,7 +40,7 @@ int sm__gen_init(struct sm_gc *gc, char *err, size_t errlen)
 	e = map_aged(gc);
 	if (e == 0)
 		e = sm__remember_init(gc, err, errlen);
-	if (e && err && errlen)
+	if (e == -ENOMEM && err && errlen)
 		snprintf(err, errlen,
 			 "no address space for gc.generations (a 100th of heap.reserve, now %zu "
 			 "MiB: try less)",

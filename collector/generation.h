@@ -92,7 +92,7 @@ struct sm_generations {
 	size_t lived;	     /* .. and what was left behind it */
 };
 
-/* -ENOMEM. */
+/* -ENOTSUP: gc.remember does not go with this kernel; -ENOMEM. err says which. */
 int sm__gen_init(struct sm_gc *gc, char *err, size_t errlen);
 void sm__gen_fini(struct sm_gc *gc);
 

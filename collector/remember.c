@@ -6,6 +6,7 @@
 static const struct sm_remember_kind *const kinds[] = {
 	[SM_GC_REMEMBER_CARDS] = &sm__remember_cards,
 	[SM_GC_REMEMBER_OBJECTS] = &sm__remember_objects,
+	[SM_GC_REMEMBER_NONE] = &sm__remember_pages,
 };
 
 void *sm__remember_map(size_t bytes)
@@ -14,6 +15,15 @@ void *sm__remember_map(size_t bytes)
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
+}
+
+int sm__remember_check(const struct sm_gc_config *cfg, char *err, size_t errlen)
+{
+	const struct sm_remember_kind *kind = kinds[cfg->remember];
+
+	if (cfg->generations == SM_GC_GENERATIONS_OFF || kind->check == NULL)
+		return 0;
+	return kind->check(err, errlen);
 }
 
 int sm__remember_init(struct sm_gc *gc, char *err, size_t errlen)
@@ -51,7 +61,8 @@ uint64_t sm__remember_look(struct sm_gc *gc, struct sm_marker *k)
 
 void sm__remember_drop(struct sm_gc *gc)
 {
-	gc->remember.kind->drop(gc);
+	if (gc->remember.kind->drop != NULL)
+		gc->remember.kind->drop(gc);
 }
 
 bool sm__remember_has(const struct sm_gc *gc, uintptr_t slot)
@@ -61,5 +72,6 @@ bool sm__remember_has(const struct sm_gc *gc, uintptr_t slot)
 
 void sm__remember_moved(struct sm_gc *gc, uintptr_t from, uintptr_t to, size_t bytes)
 {
-	gc->remember.kind->moved(gc, from, to, bytes);
+	if (gc->remember.kind->moved != NULL)
+		gc->remember.kind->moved(gc, from, to, bytes);
 }

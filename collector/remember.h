@@ -4,6 +4,7 @@
  *
  *   cards     a store sets the byte of the 128 bytes that its slot lies in    remember_cards.c
  *   objects   a store logs the object that it writes to, once                 remember_objects.c
+ *   none      a store does nothing: the kernel tells which pages were written remember_pages.c
  *
  * What they have in common. Call T(n) the moment at which cycle n's BLACK round is over. The set is
  * looked at after it, in each minor cycle: of the places in it, the old objects' words are marked
@@ -49,9 +50,11 @@
 
 #include "allocator/base/lock.h"
 #include "allocator/pages/span.h"
+#include "collector/remember_dirty.h"
 #include "spanmark/inline.h"
 
 struct sm_gc;
+struct sm_gc_config;
 struct sm_marker;
 struct sm_mutator;
 struct sm_log_chunk;
@@ -76,6 +79,9 @@ struct sm_remember {
 	_Atomic(uint8_t) *cards;	     /* [(addr - base) >> SM_CARD_SHIFT] */
 	_Atomic(uint64_t) *logged;	     /* the map; [(addr - base) >> SM_LOG_WORD_SHIFT] */
 
+	struct sm_dirty dirty;
+	uint8_t *pages; /* [page]: 0, seen, stored; control thread */
+
 	struct sm_lock lock; /* rank SM_RANK_GC_LOG */
 	/* under lock: handed over since a cycle looked last; looked at once; to be used */
 	struct sm_log_chunk *fresh, *seen, *free;
@@ -86,7 +92,9 @@ struct sm_remember {
 	_Atomic(uint32_t) lost; /* there are bits without an entry */
 };
 
-/* -ENOMEM. */
+/* -ENOTSUP: the kind does not serve here; err says why. */
+int sm__remember_check(const struct sm_gc_config *cfg, char *err, size_t errlen);
+/* As above; and -ENOMEM, of which err says nothing. */
 int sm__remember_init(struct sm_gc *gc, char *err, size_t errlen);
 void sm__remember_fini(struct sm_gc *gc);
 /* What is to be set in mutators' `barrier`, of SM__BARRIER_*. */

@@ -11,6 +11,8 @@ struct sm_remember_kind {
 	const char *name; /* as in gc.remember */
 	const char *what; /* what it counts */
 	uint8_t barrier;  /* SM__BARRIER_* of its stores */
+	/* -ENOTSUP: not here, and why. */
+	int (*check)(char *err, size_t errlen);
 	int (*init)(struct sm_gc *gc, char *err, size_t errlen);
 	void (*fini)(struct sm_gc *gc);
 	/* A mutator's log goes to the common ones. */
@@ -23,7 +25,7 @@ struct sm_remember_kind {
 	bool (*has)(const struct sm_gc *gc, uintptr_t slot);
 };
 
-extern const struct sm_remember_kind sm__remember_cards, sm__remember_objects;
+extern const struct sm_remember_kind sm__remember_cards, sm__remember_objects, sm__remember_pages;
 
 /* ---- looking at places of the heap: remember_look.c ---------------------------------------- */
 

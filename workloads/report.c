@@ -66,6 +66,7 @@ static void report_generations(struct sm_run *run)
 	static const enum sm_result_id remembered[] = {
 		[SM_GC_REMEMBER_CARDS] = SM_RESULT_remembered_cards,
 		[SM_GC_REMEMBER_OBJECTS] = SM_RESULT_remembered_objects,
+		[SM_GC_REMEMBER_NONE] = SM_RESULT_remembered_pages,
 	};
 	const struct sm_gc_stats *g = &run->timed.gc;
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/remember.h"
 #include "perf/clock.h"
 #include "perf/counterset.h"
 #include "perf/pin.h"
@@ -108,7 +109,8 @@ int sm_job_check(const struct sm_job *job, char *err, size_t errlen)
 	if (rc != 0)
 		return rc;
 	sm_gc_config_init(&cfg);
-	return apply_settings(job, &cfg, err, errlen);
+	rc = apply_settings(job, &cfg, err, errlen);
+	return rc == 0 && job->backend == SM_WL_GC ? sm__remember_check(&cfg, err, errlen) : rc;
 }
 
 bool sm_job_setting_counts(enum sm_wl_backend backend, const char *key)

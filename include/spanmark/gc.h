@@ -69,8 +69,9 @@ enum sm_gc_compact {
 };
 /* Whether cycles between two full ones mark what is young alone. */
 enum sm_gc_generations { SM_GC_GENERATIONS_OFF, SM_GC_GENERATIONS_ON, SM_GC_GENERATIONS_AUTO };
-/* How these find what old objects lead to: stores set cards, or log their object once. */
-enum sm_gc_remember { SM_GC_REMEMBER_CARDS, SM_GC_REMEMBER_OBJECTS };
+/* How these find what old objects lead to: stores set cards, or log their object once; or the
+ * kernel tells which pages were written, where it can, and stores do nothing. */
+enum sm_gc_remember { SM_GC_REMEMBER_CARDS, SM_GC_REMEMBER_OBJECTS, SM_GC_REMEMBER_NONE };
 enum sm_gc_kernel {
 	SM_KERNEL_AUTO,
 	SM_KERNEL_PORTABLE,
@@ -128,8 +129,8 @@ SM_API const struct sm_config_key *sm_gc_config_keys(void);
 /*
  * A collector with a heap and threads of its own; cfg is copied, NULL: the defaults. Settings of
  * the file that SPANMARK_CONFIG names in the environment (spanmark tune) win over both. Any number
- * may live. NULL: ENOMEM (address space, memory), EINVAL (what this kernel cannot serve), EAGAIN
- * (threads).
+ * may live. NULL: ENOMEM (address space, memory), EINVAL (what this kernel cannot serve), ENOTSUP
+ * (gc.remember=none, where no kernel tells), EAGAIN (threads).
  */
 SM_API struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t errlen);
 /*
@@ -445,7 +446,8 @@ struct sm_gc_stats {
 	uint64_t total_spans, total_span_alone, total_span_sparse, total_span_dense;
 	/* Since version 4, with gc.generations: of the cycles, those that were minor; objects that
 	 * these marked; places in which they looked for pointers to young objects: with
-	 * gc.remember=cards 128 bytes each, objects: logged ones. */
+	 * gc.remember=cards 128 bytes each, objects: logged ones, none:
+	 * pages. */
 	uint64_t minors, total_minor_objects, total_minor_bytes, total_remembered;
 	uint64_t old_bytes; /* at the end of the last cycle but what that one made old */
 	/* Since version 4: cycles while generations were on, minor ones or not, and how often they

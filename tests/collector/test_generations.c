@@ -8,6 +8,7 @@
 #include "collector/verify.h"
 #include "collector/remember_internal.h"
 #include "tests/support/run.h"
+#include "tests/support/shadow.h"
 #include "tests/support/skip.h"
 #include "tests/support/step.h"
 
@@ -24,7 +25,17 @@ static struct sm_mutator *m;
 static const struct sm_type *node; /* a pointer, and numbers */
 static void *root[4];
 
-enum { WAYS = 10 };
+enum { LOGS = 6, PAGES = 10, COPIES = 13, WAYS = 15 };
+
+static bool kernel_tells(void)
+{
+	struct sm_dirty d;
+
+	if (sm__dirty_open(&d, NULL, 0) != 0)
+		return false;
+	sm__dirty_close(&d);
+	return true;
+}
 
 static void setup(int way)
 {
@@ -39,12 +50,19 @@ static void setup(int way)
 		{"gc.remember=objects", "gc.mode=stw"},
 		{"gc.remember=objects", "gc.mark=spans", "gc.workers=3"},
 		{"gc.remember=objects", "cache.mode=cpu"},
+		{"gc.remember=none"},
+		{"gc.remember=none", "gc.mode=stw"},
+		{"gc.remember=none", "gc.mark=spans", "cache.mode=cpu"},
+		{"gc.remember=none"},
+		{"gc.remember=none", "gc.mode=stw"},
 	};
 	const char *keys[8] = {"gc.generations=on", "gc.verify=1", "gc.percent=0"};
 	unsigned n = 3;
 
 	for (unsigned i = 0; set[way][i] != NULL; i++)
 		keys[n++] = set[way][i];
+	if (way >= COPIES || (way >= PAGES && !kernel_tells()))
+		sm__dirty_instead = &shadow_source;
 	gc = gctest_create(keys);
 	m = sm_mutator_attach(gc);
 	ck_assert_ptr_nonnull(m);
@@ -449,7 +467,7 @@ START_TEST(stored_while_a_cycle_is_on)
 	struct sm_weak *w;
 	uint64_t done;
 
-	setup(_i < 7 ? 0 : 6);
+	setup((int[]){0, LOGS, PAGES}[_i / 7]);
 	gc->config.verify = false; /* it stops the world, which the test does not expect */
 	x = old_object(node, 0);
 	for (int after = 0; after < 2; after++) {
@@ -554,6 +572,71 @@ START_TEST(no_memory_for_the_log)
 }
 END_TEST
 
+/* ---- told by the kernel ------------------------------------------------------------------- */
+
+static void must_stand_still(void)
+{
+	if (gc == NULL || gc->config.mode == SM_GC_STW || sm_load_seqcst(&gc->cycles_started) == 0)
+		return;
+	ck_assert(sm_load_relaxed(&m->priv->state) == SM_M_HELD ||
+		  sm_load_relaxed(&m->priv->state) == SM_M_HELD_WAITED);
+}
+
+/* Where pages are told and forgotten in two steps, no mutator runs in between. */
+START_TEST(nobody_stores_between_two_steps)
+{
+	uintptr_t x, y;
+	struct sm_weak *w;
+
+	setup(COPIES + _i);
+	shadow.watch = must_stand_still;
+	x = old_object(node, 0);
+	y = step_hidden(m, node, &w);
+	put(0, x, 0, y);
+	must_live(w, y);
+	sm_weak_free(m, w);
+	shadow.watch = NULL;
+	teardown();
+}
+END_TEST
+
+/* Stores do nothing, and pages that nobody wrote are not looked at. */
+START_TEST(a_store_does_nothing)
+{
+	uint64_t before;
+
+	setup(_i);
+	ck_assert_uint_eq(m->barrier, 0);
+	(void)old_object(sm_type_pointers(gc, 4000), 0);
+	minor();
+	before = gctest_stats(gc).total_remembered;
+	minor();
+	ck_assert_uint_le(gctest_stats(gc).total_remembered, before + 2);
+	teardown();
+}
+END_TEST
+
+START_TEST(refused_where_no_kernel_tells)
+{
+	struct sm_gc_config cfg;
+	char err[300] = "";
+
+	sm__dirty_instead = &shadow_source;
+	shadow.refuses = true;
+	sm_gc_config_init(&cfg);
+	cfg.generations = SM_GC_GENERATIONS_ON;
+	cfg.remember = SM_GC_REMEMBER_NONE;
+	ck_assert_ptr_null(sm_gc_create(&cfg, err, sizeof(err)));
+	ck_assert_int_eq(errno, ENOTSUP);
+	ck_assert_str_eq(err, "gc.remember=none: the kernel does not tell which pages were written "
+			      "(a copy: Operation not permitted); set cards or objects");
+	cfg.generations = SM_GC_GENERATIONS_OFF;
+	gc = sm_gc_create(&cfg, err, sizeof(err));
+	ck_assert_ptr_nonnull(gc);
+	sm_gc_destroy(gc);
+}
+END_TEST
+
 /* ---- beside the heap ---------------------------------------------------------------------- */
 
 static SM_NOINLINE struct sm_ephemeron *tie(uintptr_t key, uintptr_t value)
@@ -650,12 +733,27 @@ END_TEST
 /* ---- the verifier, settings --------------------------------------------------------------- */
 
 /* What a store into x has left is gone. */
+static void ignore_run(void *ctx, uintptr_t from, uintptr_t end)
+{
+	(void)ctx;
+	(void)from;
+	(void)end;
+}
+
 static void forget(uintptr_t x)
 {
+	size_t size = gc->remember.dirty.page;
+	uintptr_t page = size != 0 ? sm_align_down(x, size) : 0;
+
 	if (gc->remember.cards != NULL)
 		sm_store_relaxed(&gc->remember.cards[(x - gc->range.base) >> SM_CARD_SHIFT], 0);
-	else
+	else if (gc->remember.dirty.source == NULL)
 		m->priv->log = NULL;
+	else if (gc->remember.dirty.source->forget != NULL)
+		gc->remember.dirty.source->forget(&gc->remember.dirty);
+	else
+		gc->remember.dirty.source->take(&gc->remember.dirty, page, page + size, ignore_run,
+						NULL);
 }
 
 START_TEST(the_verifier_finds_a_forgotten_edge)
@@ -705,9 +803,13 @@ int main(void)
 		SM_LOOP(a_chain_behind_the_old, 0, WAYS),
 		SM_LOOP(wherever_the_pointer_lies, 0, WAYS),
 		SM_LOOP(a_thread_that_is_gone_is_remembered, 0, WAYS),
-		SM_LOOP(stored_while_a_cycle_is_on, 0, 14),
-		SM_LOOP(an_object_is_logged_once, 6, 10), SM_LOOP(no_memory_for_the_log, 6, 10),
+		SM_LOOP(stored_while_a_cycle_is_on, 0, 21),
+		SM_LOOP(an_object_is_logged_once, LOGS, PAGES),
+		SM_LOOP(no_memory_for_the_log, LOGS, PAGES),
+		SM_LOOP(nobody_stores_between_two_steps, 0, 2),
+		SM_LOOP(a_store_does_nothing, PAGES, WAYS), SM_T(refused_where_no_kernel_tells),
 		SM_LOOP(an_old_key_keeps_its_value, 0, WAYS),
-		SM_LOOP(finalizers_of_young_and_old, 0, WAYS), SM_LOOP(a_store_sets_its_card, 0, 6),
+		SM_LOOP(finalizers_of_young_and_old, 0, WAYS),
+		SM_LOOP(a_store_sets_its_card, 0, LOGS),
 		SM_LOOP(the_verifier_finds_a_forgotten_edge, 0, WAYS), SM_T(nothing_when_off));
 }
