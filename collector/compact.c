@@ -216,14 +216,16 @@ static void compact_full(struct sm_gc *gc)
 	sm__compact_publish(gc, &n, n.stopped_ns, errors);
 }
 
-/* What spans hold beside what lives is so many per cent of the heap: no more can come free, however
- * it moves. */
+/* What spans hold beside what lives is so many per cent of the heap, and 2 MiB: no more can come
+ * free, however it moves. */
 static bool is_sparse(struct sm_gc *gc)
 {
-	size_t in_use, dirty, live = gc->cycle.heap_marked;
+	size_t in_use, dirty, live = gc->cycle.heap_marked, spare;
 
 	sm__pageheap_resident(&gc->heap->pages, &in_use, &dirty);
-	return in_use > live && in_use - live >= in_use / 100 * gc->config.compact_percent;
+	spare = in_use > live ? in_use - live : 0;
+	return spare >= (size_t)1 << SM_REGION_SHIFT &&
+	       spare >= in_use / 100 * gc->config.compact_percent;
 }
 
 /* gc.mode=stw: no barrier could note slots between two cycles, so all moves in one stop. */
