@@ -265,6 +265,10 @@ bench-compact: all build-benches ## a loop over what is alive, before a compacti
 	@tests/setup/deps.sh bench
 	@python3 tests/bench/compact.py $(B) -n $(or $(REPS),5) $(if $(BASE),-b $(BASE)) loop $(if $(BASE),unarmed)
 
+.PHONY: bench-unarmed
+bench-unarmed: all ## does gc.compact=auto differ from off where nothing moves: all workloads, in pairs (REPS=, SIZE=full)
+	@SIZE=$(SIZE) tests/bench/unarmed.sh $(B) $(REPS)
+
 bench-attach: ## what attaching and detaching a thread costs, beside bdwgc (ROUNDS=)
 	@tests/setup/deps.sh bench
 	@$(MAKE) --no-print-directory $(B)/tests/bench_attach
