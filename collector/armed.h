@@ -133,7 +133,6 @@ struct sm_armed {
 	uint64_t plans;		/* that were made to choose: what tests bound */
 	struct sm_compaction n; /* so far */
 	bool release;		/* memory is to go back to the system at once */
-	bool poor;		/* the last time most candidates stayed */
 };
 
 void sm__armed_init(struct sm_gc *gc);

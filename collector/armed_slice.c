@@ -331,7 +331,6 @@ static void finish(struct sm_slicer *z)
 	struct sm_compaction n = gc->armed.n;
 
 	sm__compact_add(&n, &z->v.n); /* what was chosen, and what came of it */
-	gc->armed.poor = n.evacuated < n.candidates / 2;
 	n.regions_after = n.regions_before - n.freed_bytes / ((uint64_t)1 << SM_REGION_SHIFT);
 	if (gc->armed.release)
 		n.released_bytes = sm__scavenge(&gc->heap->pages, 0);

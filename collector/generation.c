@@ -121,6 +121,7 @@ void sm__gen_begin(struct sm_gc *gc, struct sm_cycle *c)
 		return;
 	c->minor = gc->pacer.minor && gc->gen.young == 0 && sm_load_relaxed(&gc->armed.on) == 0 &&
 		   sm_load_seqcst(&gc->gen.full_wanted[number % 2]) != number;
+	gc->gen.minors_in_a_row = c->minor ? gc->gen.minors_in_a_row + 1 : 0;
 	c->old_bytes = sm_load_relaxed(&gc->gen.old_bytes);
 	if (!c->minor)
 		c->old_bytes = 0;

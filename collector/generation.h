@@ -80,6 +80,7 @@ struct sm_generations {
 	/* [number % 2] the youngest cycle that is to be a major one: as compact.wanted */
 	_Atomic(uint64_t) full_wanted[2];
 	_Atomic(size_t) old_bytes; /* of the spans swept in this cycle */
+	unsigned minors_in_a_row;  /* up to now; control thread */
 
 	/* cycles are generational, or so the next one will be: control thread, while none marks
 	 * and none sweeps */

@@ -41,7 +41,7 @@ START_TEST(force_makes_no_major_cycles)
 {
 	begin_with(slices);
 	fill(32);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 12; i++) {
 		minor();
 		ck_assert_uint_eq(gc->armed.ncandidates, 0);
 	}
@@ -73,17 +73,25 @@ static SM_NOINLINE void thin_out(struct sm_handle *h, size_t n, size_t each, boo
 	}
 }
 
+enum { MANY = 40000, BEFORE = 8 };
+static struct sm_handle *many;
+
 static void fill_regions(bool pin)
 {
-	enum { N = 40000 };
-	struct sm_handle *h;
-
 	begin_with((const char *const[]){"gc.compact=auto", "gc.compact_percent=10",
 					 "gc.min_heap=1m", NULL});
-	h = sm_handle_new(m, sm_new_array(m, sm_type_pointers(gc, 1), N));
-	fill_more(sm_type_prefix(gc, 256, 1), h, N);
-	thin_out(h, N, 40, pin);
-	gctest_clear_stack();
+	many = sm_handle_new(m, sm_new_array(m, sm_type_pointers(gc, 1), MANY));
+	fill_more(sm_type_prefix(gc, 256, 1), many, MANY);
+	thin_out(many, MANY, 40, pin);
+}
+
+/* A reason, but none before so many minor cycles. */
+static void minors_until_it_is_armed(void)
+{
+	for (int i = 1; i <= BEFORE; i++) {
+		minor();
+		ck_assert_int_eq(gc->armed.ncandidates != 0, i == BEFORE);
+	}
 }
 
 START_TEST(memory_is_a_reason_for_a_major_cycle)
@@ -91,8 +99,7 @@ START_TEST(memory_is_a_reason_for_a_major_cycle)
 	uint64_t minors;
 
 	fill_regions(false);
-	minor();
-	ck_assert_uint_gt(gc->armed.ncandidates, 0);
+	minors_until_it_is_armed();
 	ck_assert(!gc->pacer.minor);
 	minors = gctest_stats(gc).minors;
 	ask();
@@ -100,26 +107,38 @@ START_TEST(memory_is_a_reason_for_a_major_cycle)
 	ck_assert_uint_gt(stats().total.evacuated, 100);
 	ck_assert_uint_gt(stats().total.moved_objects, 500);
 	/* And then there is no more reason. */
-	minor();
-	minor();
+	for (int i = 0; i < BEFORE + 1; i++)
+		minor();
 	ck_assert_uint_eq(stats().compactions, 1);
 	end();
 }
 END_TEST
 
-/* Not twice in a row for nothing. */
-START_TEST(what_cannot_move_is_no_reason_again)
+/* A major cycle knows best what has died: another one follows, but not a third. */
+START_TEST(memory_is_a_reason_behind_a_major_cycle)
 {
 	fill_regions(true);
-	minor();
+	ck_assert_int_eq(sm_collect(gc, m), 0);
 	ck_assert_uint_gt(gc->armed.ncandidates, 0);
 	ask();
 	ck_assert_uint_eq(stats().compactions, 1);
-	ck_assert_uint_eq(stats().total.evacuated, 0);
-	for (int i = 0; i < 3; i++)
-		minor();
-	ck_assert_uint_eq(stats().compactions, 1);
-	/* A major cycle that comes anyway is one to try again. */
+	ck_assert_uint_eq(gc->armed.ncandidates, 0);
+	minor();
+	end();
+}
+END_TEST
+
+/* Nothing comes free: it is tried again, but not at once; with a major cycle that comes anyway it
+ * is. */
+START_TEST(what_cannot_move_is_no_reason_at_once)
+{
+	fill_regions(true);
+	for (unsigned k = 1; k <= 2; k++) {
+		minors_until_it_is_armed();
+		ask();
+		ck_assert_uint_eq(stats().compactions, k);
+		ck_assert_uint_eq(stats().total.evacuated, 0);
+	}
 	let_majors_follow(true);
 	ask();
 	ck_assert_uint_gt(gc->armed.ncandidates, 0);
@@ -160,5 +179,6 @@ int main(void)
 	return SM_SUITE("young_armed", 120, SM_T(an_armed_cycle_is_a_major_one),
 			SM_T(force_makes_no_major_cycles),
 			SM_T(memory_is_a_reason_for_a_major_cycle),
-			SM_T(what_cannot_move_is_no_reason_again), SM_T(no_room_for_the_pins));
+			SM_T(memory_is_a_reason_behind_a_major_cycle),
+			SM_T(what_cannot_move_is_no_reason_at_once), SM_T(no_room_for_the_pins));
 }
