@@ -9,12 +9,12 @@
  *    written ---> STORED -> SEEN ------------> 0      a store meanwhile: written again
  *             taken    looked at   looked at
  *
- * By remember.h it is enough that no store comes between the step that lowers a page and a look
- * without being told of: taking a page protects it in that step, and words are read after it. So a
- * store whose value is not read traps, and its page is written anew. (Where taking and forgetting
- * are two steps, mutators stand still for both.) A store before T(n) is in a page that n takes; one
- * after T(n) that n's taking covers had a Y that existed before n's sweep, and the page is SEEN in
- * n + 1. The states are the control thread's alone. A major cycle takes nothing.
+ * By remember.h it is enough that no store is forgotten untold: taking a page tells of it and
+ * protects it in one step, so each store is told of by this step or by a later one. (Where these
+ * are two steps, mutators stand still for both.) A store before T(n) is in a page that n takes, and
+ * its value in the words that are read after that; one after T(n) that n's taking covers had a Y
+ * that existed before n's sweep, and the page is SEEN in n + 1, whether n read the value or not.
+ * The states are the control thread's alone. A major cycle takes nothing.
  *
  * A move is a write, to pages of which the kernel tells: what was remembered where the object was
  * counts anew where it is. While generations are off nothing is taken, so whatever was written then
