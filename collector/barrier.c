@@ -159,17 +159,25 @@ static SM_NOINLINE void store_noted(struct sm_mutator *m, void **slot, void *val
 	sm_store_release(atomic_slot(slot), value);
 }
 
-/* gc.remember=objects, all stores: most find their object logged. */
+/* Apart, for the registers that it takes. */
+static SM_NOINLINE void store_and_log(struct sm_mutator *m, void **slot, void *value)
+{
+	sm__remember_log(m, slot);
+	/* Release: as below. */
+	sm_store_release(atomic_slot(slot), value);
+}
+
+/* gc.remember=objects. While no cycle marks, most stores find their object logged. */
 static SM_NOINLINE void store_logged(struct sm_mutator *m, void **slot, void *value)
 {
 	struct sm_gc *gc = m->gc;
 
-	if (SM_UNLIKELY(m->barrier != SM__BARRIER_LOG) ||
-	    (value != NULL && !sm__remember_logged(&gc->range, &gc->remember, slot))) {
+	if (SM_UNLIKELY(m->barrier != SM__BARRIER_LOG))
 		store_noted(m, slot, value);
-		return;
-	}
-	sm_store_release(atomic_slot(slot), value);
+	else if (value != NULL && !sm__remember_logged(&gc->range, &gc->remember, slot))
+		store_and_log(m, slot, value);
+	else
+		sm_store_release(atomic_slot(slot), value);
 }
 
 /* With gc.generations, stores that were compiled with a header which sets no card come here even
