@@ -53,7 +53,6 @@ static int shadow_open(struct sm_dirty *d)
 {
 	if (shadow.refuses)
 		return -EPERM;
-	memset(shadow.at, 0, sizeof(shadow.at));
 	d->fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
 	d->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	return d->fd >= 0 && d->pagemap >= 0 ? 0 : -errno;
@@ -63,6 +62,9 @@ static void shadow_close(struct sm_dirty *d)
 {
 	close(d->fd);
 	close(d->pagemap);
+	for (size_t i = 0; i < SHADOW_PAGES; i++)
+		free(shadow.at[i].copy);
+	memset(shadow.at, 0, sizeof(shadow.at));
 }
 
 /* Pages that are neither in memory nor swapped out are not looked at: most of an arena. */
