@@ -304,6 +304,11 @@ bench-generations: all build-benches ## gc.generations: what a store costs, work
 	@python3 tests/bench/generations.py $(B) $(or $(REPS),5)
 	@python3 tests/bench/versus.py $(B) -n $(or $(REPS),5) young-garbage
 
+.PHONY: bench-remember
+bench-remember: $(B)/tests/bench_store ## what each kind of gc.remember costs a store: instructions, misses, time (REPS=)
+	@tests/setup/deps.sh bench
+	@python3 tests/bench/remember.py $(B) $(or $(REPS),5)
+
 bench-alloc: ## malloc and free beside current mallocs: one table; installs or builds them (ROUNDS=, SCALE=, ONLY=)
 	@tests/setup/deps.sh bench
 	@$(MAKE) --no-print-directory all $(B)/tests/bench_alloc
