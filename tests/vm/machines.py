@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 # What depends on nodes, CPUs and pages, as opposed to what was tested on the host already: a quick run on a machine
 # of the host's architecture does these alone.
-PLACES = "locality topology placement pin numa pageheap mark_steal mark_nodes rseq stress_graph stress_migrate"
+PLACES = "locality topology placement pin numa dirty pageheap mark_steal mark_nodes rseq stress_graph stress_migrate"
 # What is about threads that run at once: for the machine that has most of them on ARM64.
 THREADS = ("stress_graph stress_threads stress_slots stress_finalizer stress_roots stress_migrate stress_compact "
            "stress_generations barrier mark_nodes moments workq central rseq shard finalizer roots session workloads test_lock "
