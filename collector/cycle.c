@@ -211,14 +211,18 @@ static void mark_to_the_end(struct sm_gc *gc)
 /* What old objects lead to, of which a minor cycle marks none. */
 static void mark_remembered(struct sm_gc *gc)
 {
+	uint64_t t0;
+
 	if (!gc->cycle.generational)
 		return;
 	if (!gc->cycle.minor) {
 		(void)sm__remember_look(gc, NULL);
 		return;
 	}
+	t0 = sm__thread_ns();
 	sm__workq_enter(&gc->workq);
 	gc->cycle.remembered = sm__remember_look(gc, &gc->marker);
+	gc->cycle.cards_ns = sm__thread_ns() - t0;
 	sm__marker_give(&gc->marker);
 	sm__workq_leave(&gc->workq, false);
 }

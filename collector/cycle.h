@@ -25,6 +25,7 @@ struct sm_cycle {
 	unsigned rounds;	       /* of termination */
 	uint64_t remembered;	       /* cards with old objects that a minor cycle looked at */
 	size_t old_bytes;	       /* .. and what it did not mark again */
+	uint64_t cards_ns;	       /* CPU time of looking at cards */
 	size_t born;		       /* allocated between barrier on and the end of marking */
 	const char *why;
 };

@@ -7,8 +7,9 @@
  *   without   marked of the last major cycles / room behind them
  *   with      (a major cycle + the minor ones since) / (the room behind each of these) + stores
  *
- * where a cycle's cost is the CPU time of all that marked, and of the control thread: roots, the
- * cards, sweeping. Generations pay where `with` is less than 0.98 of
+ * where a cycle's cost is the CPU time of all that marked, and of the walk over cards; what every
+ * cycle costs alike, handshakes and sweeping, does not count: where hardly anything is alive it is
+ * most of a cycle, and noise. Generations pay where `with` is less than 0.98 of
  * `without`.
  *
  *   stores    what setting cards costs the program, for each byte that it allocates: stores of

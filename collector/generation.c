@@ -191,7 +191,7 @@ static double marking_ns(const struct sm_gc *gc, const struct sm_cycle *c)
 static void learn(struct sm_gc *gc, struct sm_cycle *c)
 {
 	size_t heap = c->heap_before + c->allocated_during;
-	uint64_t control = sm__thread_ns(), cpu = sm__process_ns();
+	uint64_t cpu = sm__process_ns();
 	struct sm_generations *g = &gc->gen;
 	struct sm_gen_cycle m = {
 		.minor = c->minor,
@@ -206,10 +206,9 @@ static void learn(struct sm_gc *gc, struct sm_cycle *c)
 	};
 
 	if (!gc->config.tuning.sync) {
-		m.ns += (double)(control - g->control_ns);
+		m.ns += (double)c->cards_ns;
 		m.program_ns = (double)(cpu - g->cpu_ns);
 	}
-	g->control_ns = control;
 	g->cpu_ns = cpu;
 	g->lived = c->heap_marked;
 	sm__gen_learn(&g->choice, &m);

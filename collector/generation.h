@@ -87,10 +87,9 @@ struct sm_generations {
 	_Atomic(uint32_t) on;
 	/* control thread, for gc.generations=auto */
 	struct sm_gen_choice choice;
-	unsigned young;	     /* so many cycles until something can be old, these are major ones */
-	uint64_t control_ns; /* CPU time of the control thread when the last cycle was judged */
-	uint64_t cpu_ns;     /* .. and of the process */
-	size_t lived;	     /* .. and what was left behind it */
+	unsigned young;	 /* so many cycles until something can be old, these are major ones */
+	uint64_t cpu_ns; /* CPU time of the process when the last cycle was judged */
+	size_t lived;	 /* .. and what was left behind it */
 };
 
 /* -ENOTSUP: gc.remember does not go with this kernel; -ENOMEM. err says which. */
