@@ -208,6 +208,9 @@ static void learn(struct sm_gc *gc, struct sm_cycle *c)
 	if (!gc->config.tuning.sync) {
 		m.ns += (double)c->cards_ns;
 		m.program_ns = (double)(cpu - g->cpu_ns);
+	} else {
+		/* Mutators stand still while it marks, so no store is counted either. */
+		m.program_ns = m.ns + (double)m.grown / 2;
 	}
 	g->cpu_ns = cpu;
 	g->lived = c->heap_marked;
