@@ -57,7 +57,7 @@ obj       = $(addsuffix .o,$(addprefix $(B)/,$(basename $(1))))
 picobj    = $(addsuffix .o,$(addprefix $(B)/pic/,$(basename $(1))))
 
 ALLOC_SRC := $(call src,$(wildcard allocator/*))
-GC_SRC    := $(call src,collector)
+GC_SRC    := $(call src,$(wildcard collector/*))
 PERF_SRC  := $(call src,perf)
 WL_SRC    := $(call src,workloads workloads/trace)
 HARN_SRC  := $(call src,harness $(filter-out harness/main.c,$(wildcard harness/*)))

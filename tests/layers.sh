@@ -5,8 +5,9 @@
 #
 # An include of ours is root-relative, so its first folder names the layer it reaches for. The public headers are
 # the door, include/spanmark/, and are included as "spanmark/NAME.h" by every folder, as a program does. Inside
-# allocator/ and harness/ the second folder names the room, whose arrows point down likewise, and which holds 20 files
-# at most.
+# allocator/, collector/ and harness/ the second folder names the room, whose arrows point down likewise, and which holds
+# 20 files at most. Of the collector's rooms that is so for headers: its .c files, and NAME_internal.h, which they alone
+# include, know the collector as a whole (collector/cycle/gc_internal.h).
 set -eu
 root=${1:-$(dirname "$0")/..}
 cd "$root"
@@ -26,6 +27,7 @@ allowed() {
 
 # Rooms, each of which may use itself and what stands before it.
 allocator_rooms="base os pages objects stats malloc"
+collector_rooms="types mark span mutator roots compact generations cycle"
 harness_rooms="base judge search options machine heap process mallocs program plan store report compare page run tune command"
 rooms_allowed() { # ROOM ROOM ..: up to the first
 	last=$1
@@ -74,6 +76,7 @@ done)
 
 each_room() { # FUNCTION: with the layer, its rooms and one of them
 	for r in $allocator_rooms; do "$1" allocator "$allocator_rooms" "$r"; done
+	for r in $collector_rooms; do "$1" collector "$collector_rooms" "$r"; done
 	for r in $harness_rooms; do "$1" harness "$harness_rooms" "$r"; done
 }
 look_up() {
@@ -81,10 +84,11 @@ look_up() {
 	room=$3
 	# shellcheck disable=SC2086
 	may=" $(rooms_allowed "$room" $2)"
-	[ "$layer" = harness ] || may="$may$(doors_allowed "$room") "
+	[ "$layer" != allocator ] || may="$may$(doors_allowed "$room") "
 	includes "$layer/$room" | while read -r place target; do
+		case $layer/${place%%:*} in collector/*_internal.h | collector/*.c) continue ;; esac
 		case $layer/$target in
-		harness/harness/* | allocator/allocator/*/*) below=${target#*/} && below=${below%%/*} ;;
+		harness/harness/* | allocator/allocator/*/* | collector/collector/*/*) below=${target#*/} && below=${below%%/*} ;;
 		allocator/spanmark/*) below=${target#spanmark/} ;;
 		*) continue ;; # refused above
 		esac
@@ -101,8 +105,8 @@ count_files() {
 	[ "$files" -le 20 ] || echo "$1/$3: $files files, at most 20"
 }
 unknown_rooms() {
-	for layer in allocator harness; do
-		[ "$layer" = allocator ] && all=" $allocator_rooms " || all=" $harness_rooms "
+	for layer in allocator collector harness; do
+		eval "all=\" \$${layer}_rooms \""
 		for d in "$layer"/*/; do
 			[ -d "$d" ] || continue
 			d=${d%/} && d=${d#*/}

@@ -2,7 +2,7 @@
  * compactions.c: what the compactions of a run did, and the heap's huge pages around the last one.
  */
 #include "allocator/objects/heap.h"
-#include "collector/compact.h"
+#include "collector/compact/compact.h"
 #include "workloads/compactions.h"
 #include "workloads/resident.h"
 #include "workloads/run_internal.h"

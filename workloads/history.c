@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "collector/gcstats.h"
+#include "collector/cycle/gcstats.h"
 #include "perf/clock.h"
 #include "spanmark/malloc.h"
 #include "workloads/run_internal.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "collector/gcstats.h"
+#include "collector/cycle/gcstats.h"
 #include "workloads/latency.h"
 #include "workloads/mmu.h"
 #include "workloads/run_internal.h"

@@ -9,7 +9,7 @@
 #include <setjmp.h>
 #include <sys/resource.h>
 
-#include "collector/gcstats.h"
+#include "collector/cycle/gcstats.h"
 #include "workloads/bdwgc.h"
 #include "workloads/compactions.h"
 #include "workloads/run.h"

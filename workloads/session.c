@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/remember.h"
+#include "collector/generations/remember.h"
 #include "perf/clock.h"
 #include "perf/counterset.h"
 #include "perf/pin.h"

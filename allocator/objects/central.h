@@ -11,7 +11,7 @@
  *         +-- empty after a sweep ------- sweeper: sm__central_put_swept_some             <----+
  *
  * A span that compaction is about to empty is on a list of its own, held
- * (collector/compact_lists.c).
+ * (collector/compact/compact_lists.c).
  *
  * A span on a list belongs to the holder of the list's lock; off the lists it belongs to the thread
  * that took it. Its sweepgen says which of the two lists (swept or not) it goes to: by parity, so a

@@ -22,9 +22,9 @@
  * wild pointer sets, the marker that finds out takes back (scan_internal.h).
  *
  * A heap that may be marked by span (gc.mark) has a second map of the same shape, scans: what is
- * marked and needs no scan, or has a thread that scans it (collector/markspan.c). It is written
- * beside the first: a run that is set is so in scans first, so that a marker that sees the mark
- * (acquire) sees that there is nothing to scan; and the two are cleared together.
+ * marked and needs no scan, or has a thread that scans it (collector/span/markspan.c). It is
+ * written beside the first: a run that is set is so in scans first, so that a marker that sees the
+ * mark (acquire) sees that there is nothing to scan; and the two are cleared together.
  *
  * unit_kind is written by the thread that makes or frees the span, before the state is stored with
  * release, or after it has left its list; read, without order of their own, by those who have a

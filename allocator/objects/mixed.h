@@ -7,8 +7,8 @@
  * word: set, the word is a pointer. So the mark loop needs no layout for these objects, and a span
  * holds a layout per slot for 1/64 of its size (an index a slot would be a quarter of the size of
  * 16-byte slots, and a cache miss for the layout of a type that is rare). A shape (shape.h) that
- * proves common gets a bin, hence spans of its own: collector/typedesc.c decides. What lives in
- * mixed spans stays in such: compaction keeps an object's bin.
+ * proves common gets a bin, hence spans of its own: collector/types/typedesc.c decides. What lives
+ * in mixed spans stays in such: compaction keeps an object's bin.
  *
  * How a request travels: sm_new finds window 0, which is always empty (a rare type's bin is 0) ->
  *   sm__cache_mixed -> bump the cache's window of the class's mixed bin -> (empty)

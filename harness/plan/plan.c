@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "collector/pacer.h"
+#include "collector/cycle/pacer.h"
 #include "harness/plan/expand.h"
 #include "harness/plan/job.h"
 #include "harness/plan/order.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/scankernel.h"
+#include "collector/span/scankernel.h"
 #include "harness/base/suggest.h"
 #include "harness/plan/variant.h"
 #include "spanmark/gc.h"

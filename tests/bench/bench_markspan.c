@@ -18,7 +18,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "collector/gc_internal.h"
+#include "collector/cycle/gc_internal.h"
 
 #define KINDS 6
 static const char *kinds[KINDS] = {"objects", "spans", "auto"};

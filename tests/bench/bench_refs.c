@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "collector/gc_internal.h"
+#include "collector/cycle/gc_internal.h"
 
 struct kind {
 	const char *name;

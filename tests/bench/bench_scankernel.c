@@ -18,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "collector/scankernel.h"
+#include "collector/span/scankernel.h"
 
 #define MASKS  512
 #define WORDS  16

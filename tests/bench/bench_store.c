@@ -18,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "collector/gc_internal.h"
+#include "collector/cycle/gc_internal.h"
 
 #define SLOTS	8192
 #define OBJECTS (1u << 20)

@@ -18,6 +18,7 @@ unarmed  with gc.compact=off, beside BASE_TREE, another checkout that has been b
          of, and whether these are the same, operands aside.
 """
 import argparse
+import glob
 import os
 import re
 import shutil
@@ -162,11 +163,16 @@ SIMULATED = ("graph objects=20000 collections=3", "mutate nodes=5000 stores=2000
              "lru-cache live=20000 ops=50000", "churn ops=200000")
 
 
+def objects(build, name):
+    """An older tree has no rooms."""
+    return glob.glob(f"{build}/collector/{name}.o") + glob.glob(f"{build}/collector/*/{name}.o")
+
+
 def functions(tree, build):
     """Group -> names of functions, of a tree's objects."""
     found = {}
     for group, files in GROUPS.items():
-        paths = [p for p in (f"{build}/collector/{f}.o" for f in files) if os.path.exists(p)]
+        paths = [p for f in files for p in objects(build, f)]
         out = subprocess.run(["nm", *paths], stdout=subprocess.PIPE, text=True, check=True, cwd=tree).stdout
         found[group] = {w[2].split(".")[0] for w in (line.split() for line in out.splitlines()) if len(w) == 3 and w[1] in "tT"}
     return found
@@ -174,7 +180,7 @@ def functions(tree, build):
 
 def code(build, group):
     """Function -> its instructions without operands: an offset in a struct may differ."""
-    paths = [p for p in (f"{build}/collector/{f}.o" for f in GROUPS[group]) if os.path.exists(p)]
+    paths = [p for f in GROUPS[group] for p in objects(build, f)]
     out = subprocess.run(["objdump", "-d", "--no-show-raw-insn", *paths], stdout=subprocess.PIPE, text=True, check=True).stdout
     found, name = {}, ""
     for line in out.splitlines():

@@ -19,17 +19,17 @@ check() {
 	fi
 	rm -f "$tmp/$3"
 }
-check "down one layer" 0 collector/gc.c allocator/pages/span.h
-check "through the door" 0 collector/gc.c spanmark/gc.h
+check "down one layer" 0 collector/cycle/gc.c allocator/pages/span.h
+check "through the door" 0 collector/cycle/gc.c spanmark/gc.h
 check "allocator to the collector's door" 1 allocator/objects/span.c spanmark/gc.h
 check "the door to a room" 1 include/spanmark/gc.h allocator/pages/span.h
 check "down two layers" 0 harness/main.c allocator/pages/span.h
 check "tests see all" 0 tests/test_x.c harness/plan/plan.h
-check "allocator up to collector" 1 allocator/objects/span.c collector/mark.h
-check "collector up to harness" 1 collector/mark.h harness/plan/plan.h
+check "allocator up to collector" 1 allocator/objects/span.c collector/mark/mark.h
+check "collector up to harness" 1 collector/mark/mark.h harness/plan/plan.h
 check "perf to allocator" 1 perf/pin.c allocator/os/os.h
 check "allocator to perf" 1 allocator/os/os.c perf/clock.h
-check "collector to perf" 1 collector/mark.c perf/clock.h
+check "collector to perf" 1 collector/mark/mark.c perf/clock.h
 check "workloads up to harness" 1 workloads/wl_graph.c harness/options/options.h
 check "anything to tests" 1 harness/run/x.c tests/support/x.h
 check "a room to itself" 0 allocator/pages/arena.c allocator/pages/range.h
@@ -45,12 +45,15 @@ check "objects up to malloc" 1 allocator/objects/mapfile.c spanmark/malloc.h
 check "objects up to stats" 1 allocator/objects/heap.c allocator/stats/corestats.h
 check "stats up to malloc" 1 allocator/stats/heapcheck.c allocator/malloc/depot.h
 check "a folder of a room up" 1 allocator/os/arch/x86_64/rseq.h allocator/pages/pages.h
+check "marking up to compaction" 1 collector/mark/mark.h collector/compact/compact.h
+check "cycles down to marking" 0 collector/cycle/cycle.h collector/mark/mark.h
+check "the collector as a whole" 0 collector/mark/mark.c collector/cycle/gc_internal.h
 check "run to store" 0 harness/run/x.c harness/store/store.h
 check "store up to run" 1 harness/store/x.c harness/run/runner.h
 check "options up to plan" 1 harness/options/x.h harness/plan/plan.h
 check "a room's folder up" 1 harness/program/witness/x.c harness/store/store.h
 check "not root-relative" 1 allocator/base/lock.c lock.h
-check "relative climb" 1 allocator/base/lock.c ../collector/mark.h
+check "relative climb" 1 allocator/base/lock.c ../collector/mark/mark.h
 # 20 files are a room, one more is not; what lies in its folders is not counted.
 mkdir -p "$tmp/allocator/stats/arch"
 for i in $(seq 20); do : >"$tmp/allocator/stats/f$i.c"; : >"$tmp/allocator/stats/arch/f$i.h"; done

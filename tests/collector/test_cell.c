@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "collector/cell_index.h"
+#include "collector/roots/cell_index.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 #include "tests/support/scale.h"

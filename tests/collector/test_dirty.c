@@ -1,7 +1,7 @@
 /*
- * test_dirty: collector/remember_dirty.c: the kernel's ways to tell which pages were written, each
- * where it has it: what is written, by the program or the kernel, mapped or given back is told
- * once; what is not is not; beside threads that store no store is lost.
+ * test_dirty: collector/generations/remember_dirty.c: the kernel's ways to tell which pages were
+ * written, each where it has it: what is written, by the program or the kernel, mapped or given
+ * back is told once; what is not is not; beside threads that store no store is lost.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "allocator/base/atomic.h"
-#include "collector/remember_dirty.h"
+#include "collector/generations/remember_dirty.h"
 #include "tests/support/run.h"
 #include "tests/support/skip.h"
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "allocator/objects/markmap.h"
-#include "collector/verify.h"
+#include "collector/cycle/verify.h"
 #include "tests/support/moment.h"
 #include "tests/support/run.h"
 

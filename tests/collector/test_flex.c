@@ -5,8 +5,8 @@
  */
 #include <errno.h>
 
-#include "collector/gc_internal.h"
-#include "collector/typedesc.h"
+#include "collector/cycle/gc_internal.h"
+#include "collector/types/typedesc.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

@@ -9,7 +9,7 @@
 
 #include "spanmark/malloc.h"
 #include "spanmark/stack.h"
-#include "collector/gc_internal.h"
+#include "collector/cycle/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 #include "tests/support/scale.h"

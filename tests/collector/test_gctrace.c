@@ -4,7 +4,7 @@
  */
 #include <unistd.h>
 
-#include "collector/gc_internal.h"
+#include "collector/cycle/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

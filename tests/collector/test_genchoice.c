@@ -3,8 +3,8 @@
  * allocates, of which a share stays, and as much of what is old dies; so many stores. What a cycle
  * costs is known, give or take some noise.
  */
-#include "collector/genchoice.h"
-#include "collector/pacer.h"
+#include "collector/generations/genchoice.h"
+#include "collector/cycle/pacer.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 #include "workloads/rng.h"

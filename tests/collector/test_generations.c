@@ -5,8 +5,8 @@
  *
  * Objects that a test observes are hidden (step.h) and watched by weak references.
  */
-#include "collector/verify.h"
-#include "collector/remember_internal.h"
+#include "collector/cycle/verify.h"
+#include "collector/generations/remember_internal.h"
 #include "tests/support/run.h"
 #include "tests/support/shadow.h"
 #include "tests/support/skip.h"

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include "collector/gc_internal.h"
+#include "collector/cycle/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 #include "tests/support/scale.h"

@@ -2,7 +2,7 @@
  * test_mark: what is reachable stays, by every kind of layout and in every mode; what is not goes;
  * the overflow path; large objects in pieces.
  */
-#include "collector/gc_internal.h"
+#include "collector/cycle/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

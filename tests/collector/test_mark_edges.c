@@ -9,8 +9,8 @@
 
 #include "allocator/objects/markmap.h"
 #include "allocator/base/sizeclass.h"
-#include "collector/gc_internal.h"
-#include "collector/mark_internal.h"
+#include "collector/cycle/gc_internal.h"
+#include "collector/mark/mark_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

@@ -4,7 +4,7 @@
  */
 #include <check.h>
 
-#include "collector/markchoice.h"
+#include "collector/mark/markchoice.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

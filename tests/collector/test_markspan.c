@@ -2,7 +2,7 @@
  * test_markspan: marking by span reaches what marking by object reaches, whatever the size, and
  * counts it once; how it came to be scanned is told; nothing is left in a unit.
  */
-#include "collector/gc_internal.h"
+#include "collector/cycle/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

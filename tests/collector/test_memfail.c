@@ -19,7 +19,7 @@
 #include "spanmark/malloc.h"
 #include "allocator/malloc/malloc_fast.h"
 #include "allocator/os/os.h"
-#include "collector/gc_internal.h"
+#include "collector/cycle/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 #include "tests/support/scale.h"

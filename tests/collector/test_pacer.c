@@ -2,7 +2,7 @@
  * test_pacer: the pacer as a simulation. A model program allocates at some rate and keeps some of
  * it; a model collector marks at some rate, from the trigger on, with assists as the pacer asks.
  */
-#include "collector/pacer.h"
+#include "collector/cycle/pacer.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

@@ -3,7 +3,7 @@
  * of which a share stays, and as much of what is old dies; the world stands still while a cycle
  * marks.
  */
-#include "collector/pacer.h"
+#include "collector/cycle/pacer.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

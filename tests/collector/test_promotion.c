@@ -4,7 +4,7 @@
  * spans and then in spans of the type's own, is born black: it is not scanned, and all of it is
  * there afterwards. And bits are there before another thread can see an object.
  */
-#include "collector/typedesc.h"
+#include "collector/types/typedesc.h"
 #include "tests/support/moment.h"
 #include "tests/support/run.h"
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "allocator/malloc/malloc_fast.h"
-#include "collector/gc_internal.h"
+#include "collector/cycle/gc_internal.h"
 #include "spanmark/malloc.h"
 #include "tests/support/run.h"
 

@@ -1,7 +1,7 @@
 /* test_stall: the log-linear histogram against the values themselves. */
 #include <time.h>
 
-#include "collector/stall.h"
+#include "collector/mutator/stall.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "collector/gc_internal.h"
-#include "collector/gcstats.h"
+#include "collector/cycle/gc_internal.h"
+#include "collector/cycle/gcstats.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

@@ -7,8 +7,8 @@
 #include <signal.h>
 
 #include "allocator/objects/markmap.h"
-#include "collector/gc_internal.h"
-#include "collector/sweep.h"
+#include "collector/cycle/gc_internal.h"
+#include "collector/cycle/sweep.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "allocator/os/osthread.h"
-#include "collector/gc_internal.h"
+#include "collector/cycle/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 #include "tests/support/scale.h"

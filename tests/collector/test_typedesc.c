@@ -2,7 +2,7 @@
  * the edges. */
 #include <errno.h>
 
-#include "collector/gc_internal.h"
+#include "collector/cycle/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

@@ -7,8 +7,8 @@
 #include <pthread.h>
 
 #include "allocator/objects/mixed.h"
-#include "collector/gc_internal.h"
-#include "collector/typedesc.h"
+#include "collector/cycle/gc_internal.h"
+#include "collector/types/typedesc.h"
 #include "allocator/pages/meta.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #include "allocator/objects/markmap.h"
-#include "collector/gc_internal.h"
-#include "collector/verify.h"
+#include "collector/cycle/gc_internal.h"
+#include "collector/cycle/verify.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 #include "tests/support/skip.h"

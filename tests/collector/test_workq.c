@@ -3,7 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "collector/workq.h"
+#include "collector/mark/workq.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
 

@@ -11,7 +11,7 @@
 #include <semaphore.h>
 #include <string.h>
 
-#include "collector/gc_internal.h"
+#include "collector/cycle/gc_internal.h"
 #include "tests/fuzz/fuzz.h"
 
 #define ROOTS	16

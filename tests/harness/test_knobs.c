@@ -1,6 +1,6 @@
 /* harness/tune/knobs.c and choice.c: every knob of the collector's and the allocator's table is a
  * setting of this build; what needs another value is linked to it; what cannot matter goes. */
-#include "collector/scankernel.h"
+#include "collector/span/scankernel.h"
 #include "harness/tune/counterfactual.h"
 
 #include <check.h>

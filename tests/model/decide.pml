@@ -1,6 +1,6 @@
 /*
  * decide.pml: the objects that marking has not reached are let go while mutators may still ask a weak reference for one
- * (collector/weak.h).
+ * (collector/roots/weak.h).
  *
  * One object, white, in reach of no mutator: two weak references and a finalizer know of it. A worker empties the
  * queue. Two mutators get the object from a weak reference, in steps: it reads the reference, looks at the mark bit, and

@@ -1,5 +1,5 @@
 /*
- * Compaction by slices (collector/armed.h): two mutators load and store, with a barrier that notes
+ * Compaction by slices (collector/compact/armed.h): two mutators load and store, with a barrier that notes
  * slots, beside a marker that notes slots, and slices that stop them and move an object each.
  *
  *   slot 0   of an object that stays             X, first: slot 1 is its pointer, slot 2 is it where

@@ -1,5 +1,5 @@
 /*
- * span.pml: marking by span (collector/markspan.c): two markers mark the objects of one unit, in any order, and take the
+ * span.pml: marking by span (collector/span/markspan.c): two markers mark the objects of one unit, in any order, and take the
  * unit from the queue whenever it is there.
  *
  * Of a marked object its marker does one of three things: (a) a read-modify-write of the unit's byte; (b) it reads the

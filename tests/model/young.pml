@@ -1,6 +1,6 @@
 /*
  * young.pml: the remembered set of gc.generations, beside mutators that store while objects grow old
- * (collector/remember.h, generation.h).
+ * (collector/generations/remember.h, generation.h).
  *
  * An object X, always in reach, has one slot and one card. NY objects are born one after the other; a mutator holds at
  * most one of them on its stack, stores it into X's slot, loads it back, drops it. The collector runs CYCLES cycles, each
@@ -22,13 +22,13 @@
  * card stays behind, 8 it counts for one cycle more, 9 what moves is young again, 10 the world goes on while X moves.
  * OLD: X is old when it begins.
  *
- * LOG: gc.remember=objects (collector/remember_objects.c). A store looks at X's bit, then at its mark and at its age, sets
+ * LOG: gc.remember=objects (collector/generations/remember_objects.c). A store looks at X's bit, then at its mark and at its age, sets
  * the bit, and logs X; logs are handed over with the scan; each cycle clears the bit and looks, and the next one looks
  * again. The sweep of X is two steps. MUTANT: 11 logs are not handed over with the scan, 12 a logged object counts for one
  * cycle, 13 an object with its mark gone is young, 14 a major cycle drops what is logged, 15 X's mark goes before it is
  * aged.
  *
- * PAGES: gc.remember=none (collector/remember_pages.c). The kernel knows of a store in the step in which it happens. A minor
+ * PAGES: gc.remember=none (collector/generations/remember_pages.c). The kernel knows of a store in the step in which it happens. A minor
  * cycle takes and forgets that in one step, then looks; with TWO in two, and mutators stand still. MUTANT: 16 a page counts
  * for one cycle, 17 mutators do not stand still.
  */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/gc_internal.h"
+#include "collector/cycle/gc_internal.h"
 #include "tests/support/moving.h"
 #include "tests/support/stress.h"
 

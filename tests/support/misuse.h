@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "collector/gc_internal.h"
+#include "collector/cycle/gc_internal.h"
 #include "tests/support/gctest.h"
 
 #define SOME __attribute__((unused))

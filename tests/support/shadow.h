@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "collector/remember_dirty.h"
+#include "collector/generations/remember_dirty.h"
 
 #define SHADOW_PAGES (1u << 16)
 

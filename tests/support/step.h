@@ -7,7 +7,7 @@
 #ifndef SM_TESTS_SUPPORT_STEP_H
 #define SM_TESTS_SUPPORT_STEP_H
 
-#include "collector/gc_internal.h"
+#include "collector/cycle/gc_internal.h"
 #include "tests/support/gctest.h"
 
 /* Acknowledges what comes until a cycle has asked for op, which it leaves pending. */

@@ -2,7 +2,7 @@
  * struct sm_thread. */
 #include "tests/support/wait.h"
 
-#include "collector/mutator_internal.h"
+#include "collector/mutator/mutator_internal.h"
 
 void waited_for(struct sm_mutator *m, uint64_t ns)
 {

@@ -16,7 +16,7 @@
 
 #include <check.h>
 
-#include "collector/mutator_internal.h"
+#include "collector/mutator/mutator_internal.h"
 #include "spanmark/gc.h"
 #include "perf/pin.h"
 #include "perf/topology.h"

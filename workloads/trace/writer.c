@@ -10,7 +10,7 @@
 #include "allocator/os/os.h"
 #include "allocator/pages/pageheap.h"
 #include "allocator/objects/heap.h"
-#include "collector/gcstats.h"
+#include "collector/cycle/gcstats.h"
 #include "perf/clock.h"
 #include "perf/pin.h"
 #include "workloads/trace/trace_internal.h"

@@ -18,8 +18,8 @@ SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
 	return (struct sm_rseq_area *)(tp + sm__rseq_area_offset);
 }
 
-/* The section's description and its way back, up to where it is announced. collector/preempted.h
- * has a section, too. */
+/* The section's description and its way back, up to where it is announced.
+ * collector/mutator/preempted.h has a section, too. */
 #define SM_RSEQ_SECTION                                              \
 	".pushsection __rseq_cs, \"aw\"\n\t"                         \
 	".balign 32\n\t"                                             \
