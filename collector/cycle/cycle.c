@@ -98,7 +98,6 @@
 #include "allocator/base/phase.h"
 #include "allocator/objects/cache_cpu.h"
 #include "allocator/objects/markmap.h"
-#include "allocator/pages/scavenge.h"
 #include "collector/cycle/gc_internal.h"
 #include "collector/cycle/gcstats.h"
 #include "collector/cycle/gctrace.h"
@@ -273,57 +272,7 @@ static void collect_counts(struct sm_gc *gc, struct sm_cycle *c)
 	sm_lock_release(&gc->stats_lock);
 }
 
-/* ---- figures and pacing ------------------------------------------------------------------- */
-
-static size_t heap_allocated(struct sm_gc *gc)
-{
-	return sm_load_relaxed(&gc->heap->allocated_bytes);
-}
-
-/* What a stack holds is not known until it is scanned: a page each. */
-static size_t stack_bytes(struct sm_gc *gc)
-{
-	unsigned n;
-
-	sm_lock_acquire(&gc->mutators_lock);
-	n = gc->nmutators;
-	sm_lock_release(&gc->mutators_lock);
-	return n * 4 * SM_KIB;
-}
-
-/* What the heap takes of memory: spans, free units that are resident, metadata of both. */
-static size_t heap_mapped(struct sm_gc *gc, size_t *in_use, size_t *dirty)
-{
-	sm__pageheap_resident(&gc->heap->pages, in_use, dirty);
-	return *in_use + *dirty +
-	       (*in_use + *dirty) / SM_UNIT *
-		       (sizeof(struct sm_span) + (gc->by_span.made ? 2 : 1) * SM_UNIT / 128) +
-	       gc->workq.bytes;
-}
-
-/* Spans that were emptied are free units, of which growth up to the next goal is made; but beyond
- * the limit none may stay. */
-static void keep_limit(struct sm_gc *gc)
-{
-	size_t in_use, dirty, now = heap_mapped(gc, &in_use, &dirty),
-			      limit = gc->pacer.config.limit;
-
-	if (limit != 0 && now > limit && dirty != 0)
-		sm__scavenge(&gc->heap->pages, now - limit < dirty ? dirty - (now - limit) : 0);
-}
-
-/* Mutators read the limit, see throttle.c: any of the two values does for them. */
-static void take_settings(struct sm_gc *gc)
-{
-	size_t limit = sm_exchange_acqrel(&gc->set_limit, SM_SET_NONE);
-	size_t percent = sm_exchange_acqrel(&gc->set_percent, SM_SET_NONE);
-
-	if (limit != SM_SET_NONE)
-		__atomic_store_n(&gc->pacer.config.limit, limit ? limit : gc->config.heap.limit,
-				 __ATOMIC_RELAXED);
-	if (percent != SM_SET_NONE)
-		gc->pacer.config.percent = (unsigned)percent;
-}
+/* ---- what is told, and checked ------------------------------------------------------------ */
 
 static void tell_program(struct sm_gc *gc, enum sm_cycle_event event)
 {
@@ -331,50 +280,6 @@ static void tell_program(struct sm_gc *gc, enum sm_cycle_event event)
 	if (gc->on_cycle)
 		gc->on_cycle(gc->on_cycle_ctx, event);
 	sm_lock_release(&gc->callback_lock);
-}
-
-/* Windows are counted when they are taken, and what is left of them is taken off when they go back,
- * as all do at BLACK: what was allocated may then be less than before, though nothing was freed. */
-static size_t allocated_since(size_t now, size_t from)
-{
-	return now > from ? now - from : 0;
-}
-
-/* Live is what was marked, and what was handed out since the barrier went on, which is black or
- * alive. */
-static void pace_next_cycle(struct sm_gc *gc, struct sm_cycle *c)
-{
-	struct sm_pacer_cycle pc = {0};
-	size_t now = heap_allocated(gc), dirty;
-	double wall = (double)(c->marked - c->marking);
-	uint64_t cpu = sm__process_ns();
-
-	take_settings(gc);
-	c->allocated_during = allocated_since(now, gc->alloc_at_start);
-	pc.born = allocated_since(now, gc->born_from);
-	pc.minor = c->minor;
-	pc.live = c->old_bytes + c->n.bytes + pc.born;
-	pc.growth = sm__throttle_unheld(gc, allocated_since(now, gc->due_from), c->off - c->start);
-	pc.scan = c->n.scan_bytes;
-	/* Nothing has been swept yet: now is when the heap takes most. */
-	pc.mapped = heap_mapped(gc, &c->spans, &dirty) - dirty;
-	pc.heap = now + sm_load_relaxed(&gc->throttle.live);
-	pc.roots = stack_bytes(gc) + sm__roots_bytes(gc);
-	c->assist_ns = sm_load_relaxed(&gc->assist_ns);
-	c->assist_cpu_ns = sm_load_relaxed(&gc->assist_cpu_ns);
-	/* With gc.sync the goal is a function of the heap alone, not of time. */
-	if (wall > 0 && !gc->config.tuning.sync)
-		pc.utilization = (double)(c->worker_ns + c->assist_ns) / (wall * (double)gc->cpus);
-	if (cpu > gc->cpu_at_end && !gc->config.tuning.sync)
-		pc.cost = (double)(c->worker_ns + c->assist_ns) / (double)(cpu - gc->cpu_at_end);
-	gc->cpu_at_end = cpu;
-	c->heap_marked = pc.live;
-	sm__pacer_end_cycle(&gc->pacer, &pc);
-	sm__gen_judge(gc, c);
-	c->goal = gc->pacer.goal;
-	c->trigger = gc->pacer.trigger;
-	sm_store_relaxed(&gc->throttle.live, pc.live - now);
-	sm__throttle_set(gc, now, pc.live);
 }
 
 static void verify_stopped(struct sm_gc *gc)
@@ -420,7 +325,7 @@ static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 	sm__cache_drop_cpu_windows(gc->heap);
 	/* A refill may have been sweeping when the lists ran empty; now none is. */
 	sm__sweep_all(gc, NULL);
-	gc->alloc_at_start = gc->born_from = gc->due_from = heap_allocated(gc);
+	gc->alloc_at_start = gc->born_from = gc->due_from = sm__heap_allocated(gc);
 	gc->plain_marks = gc->nall_workers == 1;
 	if (c->generational && !c->minor)
 		sm__gen_forget(gc);
@@ -458,13 +363,13 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 	}
 	open_marking(gc);
 	sm__handshake(gc, SM_HS_NONE);
-	gc->alloc_at_start = heap_allocated(gc);
+	gc->alloc_at_start = sm__heap_allocated(gc);
 	gc->due_from = due < gc->alloc_at_start ? due : gc->alloc_at_start;
 	sm__cpu_avoid_step(gc);
 	sm__handshake(gc, SM_HS_BARRIER_ON);
 	/* What was allocated since NONE is white, and marked if it is reachable: not to be counted
 	 * twice. */
-	gc->born_from = heap_allocated(gc);
+	gc->born_from = sm__heap_allocated(gc);
 	sm__handshake(gc, SM_HS_BLACK);
 	/* cache.mode=cpu: every mutator leaves black windows from here on; now those that were
 	 * there. */
@@ -477,7 +382,7 @@ static void cycle_concurrent(struct sm_gc *gc, struct sm_cycle *c)
 	sm__workers_begin(gc);
 	mark_concurrent(gc);
 	c->marked = sm__now_ns();
-	c->born = allocated_since(heap_allocated(gc), gc->born_from);
+	c->born = sm__allocated_since(sm__heap_allocated(gc), gc->born_from);
 	sm_store_relaxed(&gc->throttle.assist_ratio, 0);
 	end_workers(gc, c);
 	sm__roots_end(gc);
@@ -543,7 +448,7 @@ static void run_cycle(struct sm_gc *gc)
 	atomic_fetch_add_explicit(&gc->cycles_started, 1, memory_order_seq_cst);
 	sm__gen_begin(gc, c);
 	sm_lock_release(&gc->control_lock);
-	c->heap_before = heap_allocated(gc) + sm_load_relaxed(&gc->throttle.live);
+	c->heap_before = sm__heap_allocated(gc) + sm_load_relaxed(&gc->throttle.live);
 	if (gc->config.mode == SM_GC_STW)
 		cycle_stw(gc, c);
 	else
@@ -552,7 +457,7 @@ static void run_cycle(struct sm_gc *gc)
 	collect_counts(gc, c);
 	for (unsigned i = 0; i < gc->nall_workers; i++)
 		c->worker_ns += gc->workers[i].cpu_ns;
-	pace_next_cycle(gc, c);
+	sm__pace_next_cycle(gc, c);
 	learn_mark(gc, c);
 	sm__stats_publish(gc, c);
 	sm__throttle_end(gc);
@@ -568,7 +473,7 @@ static void finish_sweep(struct sm_gc *gc)
 	sm__sweep_all(gc, NULL);
 	sm__armed_sweep(gc);
 	sm__sweep_end(gc);
-	keep_limit(gc);
+	sm__keep_limit(gc);
 	set_phase(gc, SM_GC_OFF);
 	gc->cycle.swept = sm__now_ns();
 	sm_lock_acquire(&gc->stats_lock);

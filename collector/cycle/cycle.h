@@ -34,6 +34,18 @@ struct sm_cycle {
  * it takes no lock and allocates nothing. */
 typedef void sm__cycle_fn(void *ctx, const struct sm_cycle *c);
 
+/* ---- what it tells the pacer: cycle_pace.c, control thread ---------------------------------- */
+
+size_t sm__heap_allocated(struct sm_gc *gc);
+/* Windows are counted when they are taken, and what is left of them is taken off when they go back,
+ * as all do at BLACK: what was allocated may then be less than before, though nothing was freed. */
+size_t sm__allocated_since(size_t now, size_t from);
+/* Marking is over, nothing is swept: sets goal and trigger for the next cycle. */
+void sm__pace_next_cycle(struct sm_gc *gc, struct sm_cycle *c);
+/* Spans that were emptied are free units, of which growth up to the next goal is made; but beyond
+ * the limit none may stay. */
+void sm__keep_limit(struct sm_gc *gc);
+
 /* The control thread. */
 void *sm__control_main(void *gc);
 
