@@ -21,11 +21,12 @@ KINDS = ["off", "on", "auto"]
 STORES = {"off": "off", "on": "cards"}  # as bench_store calls them
 # Workload, parameters other than the default ones, gc.percent with generations.
 WORKLOADS = [("young-garbage", "", 100), ("churn", "", 100), ("lru-cache", "", 100), ("binary-trees", "", 100),
-             ("ring", "", 100), ("mutate", "", 100), ("young-garbage", "live=2000000,ops=16000000", 95)]
+             ("ring", "", 100), ("mutate", "", 100), ("young-garbage", "live=2000000 ops=16000000", 95)]
 
 
 def instructions(program, kind, stores):
-    out = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, STORES[kind], "again", str(stores)],
+    out = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, STORES[kind], "again",
+                          str(stores)],
                          capture_output=True, text=True, check=True)
     line = [l for l in out.stderr.splitlines() if "Collected" in l][0]
     return int(line.split(":")[1].split()[0])
@@ -49,7 +50,7 @@ def sample(build, workload, params, kind, percent):
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         subprocess.run([build + "/spanmark", "run", "-w", workload, "-b", "gc", "-n", "1", "-f", "json", "-o", out.name, "-s",
                         "gc.generations=" + kind, "-s", f"gc.percent={100 if kind == 'off' else percent}"] +
-                       (["-p", params] if params else []), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+                       [w for p in params.split() for w in ("-p", p)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
         with open(out.name, encoding="utf-8") as f:
             return json.load(f)["samples"][0]["results"]
 
@@ -78,13 +79,14 @@ def workload_table(build, reps):
         for kind in KINDS[1:]:
             on = of[kind]
             minors, live = middle(on, "minor_cycles"), middle(on, "old_bytes")
-            marks = middle(on, "minor_marked_bytes") / minors / live if minors and live else 0
+            # Where next to nothing is alive, its share says nothing.
+            marks = f"{100 * middle(on, 'minor_marked_bytes') / minors / live:.1f}%" if minors and live > 1 << 20 else "n/a"
             ratios = [ratio(off, on, cpu)] + [ratio(off, on, lambda r, k=k: r.get(k) or 0)
                                               for k in ("wall_s", "peak_rss_kib", "mark_ns")]
             print(f"{workload + (', 1 GiB' if params else '') + ' ' + kind:24} {ratios[0]:6.2f} {ratios[1]:6.2f} {ratios[2]:6.2f}"
                   f" {ratios[3]:7.2f} {middle(off, 'stall_p999_us'):5.0f} {middle(on, 'stall_p999_us'):6.0f}"
                   f" {middle(off, 'stall_max_us'):7.0f} {middle(on, 'stall_max_us'):8.0f}"
-                  f" {minors:4.0f}/{middle(on, 'gc_cycles'):<3.0f} {100 * marks:5.1f}%", flush=True)
+                  f" {minors:4.0f}/{middle(on, 'gc_cycles'):<3.0f} {marks:>6}", flush=True)
 
 
 def main():

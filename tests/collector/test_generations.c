@@ -725,6 +725,9 @@ START_TEST(a_store_sets_its_card)
 	ck_assert_uint_eq(card_of(&x[300]), SM_CARD_STORED);
 	ck_assert_uint_eq(card_of(&x[280]), 0);
 	ck_assert_uint_eq(card_of(&x[320]), 0);
+	/* What a program calls that was compiled with an older header. */
+	sm_store_slow(m, &x[400], x);
+	ck_assert_uint_eq(card_of(&x[400]), SM_CARD_STORED);
 	sm_store(m, &root[0], NULL);
 	teardown();
 }
