@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/cycle/gc_internal.h"
+
 static uint64_t mix(uint64_t x)
 {
 	x ^= x >> 33;
@@ -455,8 +457,12 @@ struct sm_handle *sm_deep_table(struct sm_mutator *m, struct sm_gc *gc, const st
 				unsigned n, uintptr_t *disguised)
 {
 	const struct sm_type *cell = sm_type_prefix(gc, 16, 1);
-	void **head = sm_new(m, table);
+	void **head;
 
+	/* A pin would be a way to it, and short. */
+	if (gc->config.compact != SM_GC_COMPACT_OFF)
+		table = sm_type_unmovable(gc, table);
+	head = sm_new(m, table);
 	SM_MUST(head != NULL);
 	*disguised = ~(uintptr_t)head;
 	while (n-- > 0) {
