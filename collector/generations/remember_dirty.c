@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "allocator/base/atomic.h"
+
 const struct sm_dirty_source *sm__dirty_instead;
 
 static const struct sm_dirty_source *const sources[] = {&sm__dirty_scan, &sm__dirty_soft};
@@ -120,6 +122,15 @@ static int try_source(struct sm_dirty *d, const struct sm_dirty_source *source)
 	return err;
 }
 
+static const char *reason(int e)
+{
+	switch (e) {
+	case -ENOTSUP: return "this kernel has it not";
+	case -EBUSY: return "another collector of this process uses it";
+	default: return strerror(-e);
+	}
+}
+
 int sm__dirty_open(struct sm_dirty *d, char *err, size_t errlen)
 {
 	size_t n = sizeof(sources) / sizeof(sources[0]), at = 0;
@@ -133,8 +144,7 @@ int sm__dirty_open(struct sm_dirty *d, char *err, size_t errlen)
 		if (e == 0)
 			return 0;
 		at += (size_t)snprintf(why + at, sizeof(why) - at, "%s%s: %s", i ? ", " : "",
-				       s->name,
-				       e == -ENOTSUP ? "this kernel has it not" : strerror(-e));
+				       s->name, reason(e));
 	}
 	if (err && errlen)
 		snprintf(
@@ -239,15 +249,34 @@ const struct sm_dirty_source sm__dirty_scan = {
 
 /* ---- soft-dirty ----------------------------------------------------------------------------- */
 
+/* The process that has it open: to forget is to forget what another collector was not told of yet.
+ * In the child of a fork nobody has. */
+static _Atomic(uint32_t) soft_taken;
+
+static bool take_soft_for(uint32_t pid)
+{
+	uint32_t was = sm_load_relaxed(&soft_taken);
+
+	return was != pid && sm_cas_acqrel(&soft_taken, &was, pid);
+}
+
+static void close_soft(struct sm_dirty *d)
+{
+	close_both(d);
+	sm_store_release(&soft_taken, 0);
+}
+
 static int open_soft(struct sm_dirty *d)
 {
+	if (!take_soft_for((uint32_t)getpid()))
+		return -EBUSY;
 	d->fd = open_proc("/proc/self/clear_refs", O_WRONLY);
-	if (d->fd < 0)
-		return d->fd;
-	d->pagemap = open_proc("/proc/self/pagemap", O_RDONLY);
+	d->pagemap = d->fd >= 0 ? open_proc("/proc/self/pagemap", O_RDONLY) : d->fd;
 	if (d->pagemap >= 0)
 		return 0;
-	close(d->fd);
+	if (d->fd >= 0)
+		close(d->fd);
+	sm_store_release(&soft_taken, 0);
 	return d->pagemap;
 }
 
@@ -285,7 +314,7 @@ const struct sm_dirty_source sm__dirty_soft = {
 	.name = "soft-dirty",
 	.stops = true,
 	.open = open_soft,
-	.close = close_both,
+	.close = close_soft,
 	.take = take_soft,
 	.forget = forget_soft,
 	.is_dirty = is_soft_dirty,

@@ -13,6 +13,7 @@
  *                 and a 4 written to /proc/self/clear_refs forgets, all pages of the process at
  *                 once. These are two steps: what is stored in between to a page that was not
  *                 written before would be lost, so no thread may store from the one to the other.
+ *                 One of a process has it at a time: what one forgets the next was not told of.
  *
  * The kernel notes pages, that is 4 KiB, whoever writes: an allocation that zeroes a slot counts as
  * a store does. A huge page is one page until it is protected: the first store that traps has the
@@ -36,7 +37,8 @@ struct sm_dirty {
 struct sm_dirty_source {
 	const char *name;
 	bool stops; /* between take and forget no thread may store */
-	/* -ENOTSUP: the kernel has no such thing; or another -errno: it refuses. */
+	/* -ENOTSUP: the kernel has no such thing; -EBUSY: another of this process has it open, and
+	 * two cannot; or another -errno: it refuses. */
 	int (*open)(struct sm_dirty *d);
 	void (*close)(struct sm_dirty *d);
 	/* Tells fn of runs of pages in [from, end), both multiples of a unit, that were written

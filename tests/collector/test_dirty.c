@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "allocator/base/atomic.h"
@@ -188,9 +190,49 @@ START_TEST(no_store_is_lost)
 }
 END_TEST
 
+/* A close in the child of a fork means nothing here: that of a collector that it destroys. */
+static void open_in_child(void)
+{
+	struct sm_dirty mine;
+	pid_t child = fork();
+	int status;
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		bool had = sm__dirty_soft.open(&mine) == 0;
+
+		if (had)
+			sm__dirty_soft.close(&mine);
+		_exit(had ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+}
+
+/* Whoever forgets soft-dirty bits forgets all of the process's: the second one would take from the
+ * first what it was not told of yet. That needs no kernel that has them. */
+START_TEST(one_has_the_process_s_bits)
+{
+	struct sm_dirty a, b;
+	char err[300];
+
+	if (sm__dirty_soft.open(&a) != 0)
+		SM_SKIP("/proc/self/clear_refs cannot be written");
+	ck_assert_int_eq(sm__dirty_soft.open(&b), -EBUSY);
+	sm__dirty_instead = &sm__dirty_soft;
+	ck_assert_int_eq(sm__dirty_open(&b, err, sizeof(err)), -ENOTSUP);
+	ck_assert_ptr_ne(strstr(err, "another collector of this process uses it"), NULL);
+	open_in_child();
+	ck_assert_int_eq(sm__dirty_soft.open(&b), -EBUSY);
+	sm__dirty_soft.close(&a);
+	ck_assert_int_eq(sm__dirty_soft.open(&b), 0);
+	sm__dirty_soft.close(&b);
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("dirty", 60, SM_LOOP(what_is_written_is_told_once, 0, 2),
 			SM_LOOP(whoever_writes, 0, 2), SM_LOOP(beside_a_file, 0, 2),
-			SM_T(no_store_is_lost));
+			SM_T(no_store_is_lost), SM_T(one_has_the_process_s_bits));
 }
