@@ -50,6 +50,7 @@
 #include "collector/generations/remember_internal.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "collector/mark/scan_internal.h"
@@ -241,10 +242,22 @@ void sm__remember_log(struct sm_mutator *m, void *slot)
 		sm_store_relaxed(&gc->remember.lost, 1);
 }
 
+/* Few entries go to the last one's chunk: of threads that come and go each would leave one. */
 static void give(struct sm_gc *gc, struct sm_log_chunk **log)
 {
-	if (*log != NULL)
-		push_chunk(&gc->remember, &gc->remember.fresh, *log);
+	struct sm_remember *r = &gc->remember;
+	struct sm_log_chunk *c = *log, *last;
+	bool fits;
+
+	sm_lock_acquire(&r->lock);
+	last = r->fresh;
+	fits = last != NULL && last->n + c->n <= ENTRIES;
+	if (fits) {
+		memcpy(&last->entry[last->n], c->entry, c->n * sizeof(c->entry[0]));
+		last->n += c->n;
+	}
+	sm_lock_release(&r->lock);
+	push_chunk(r, fits ? &r->free : &r->fresh, c);
 	*log = NULL;
 }
 

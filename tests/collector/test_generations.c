@@ -572,6 +572,49 @@ START_TEST(no_memory_for_the_log)
 }
 END_TEST
 
+static uintptr_t shared_young; /* disguised */
+
+static void *store_once(void *slot)
+{
+	struct sm_mutator *own = sm_mutator_attach(gc);
+
+	sm_store(own, (void **)~(uintptr_t)slot, (void *)~shared_young);
+	sm_mutator_detach(own);
+	return NULL;
+}
+
+/* Threads that store once, each into an object of its own, take no chunk of the log each. */
+START_TEST(threads_that_come_and_go_share_the_log)
+{
+	enum { COME = 200 };
+	struct place many = {.elements = COME * 64};
+	size_t blocks;
+	uintptr_t x;
+
+	setup(_i);
+	many.type = sm_type_pointers(gc, 1);
+	x = make(&many);
+	minor();
+	minor();
+	shared_young = step_hidden(m, node, NULL);
+	step_link(m, &root[2], shared_young);
+	blocks = gc->remember.blocks_left;
+	for (size_t i = 0; i < COME; i++) {
+		pthread_t t;
+
+		ck_assert_int_eq(pthread_create(&t, NULL, store_once,
+						(void *)~(~x + i * 64 * sizeof(void *))),
+				 0);
+		sm_blocking_enter(m);
+		pthread_join(t, NULL);
+		sm_blocking_leave(m);
+	}
+	/* Of 15 chunks. */
+	ck_assert_uint_le((blocks - gc->remember.blocks_left) * 15, COME / 2 + 15);
+	teardown();
+}
+END_TEST
+
 /* ---- told by the kernel ------------------------------------------------------------------- */
 
 static void must_stand_still(void)
@@ -809,6 +852,7 @@ int main(void)
 		SM_LOOP(stored_while_a_cycle_is_on, 0, 21),
 		SM_LOOP(an_object_is_logged_once, LOGS, PAGES),
 		SM_LOOP(no_memory_for_the_log, LOGS, PAGES),
+		SM_LOOP(threads_that_come_and_go_share_the_log, LOGS, PAGES),
 		SM_LOOP(nobody_stores_between_two_steps, 0, 2),
 		SM_LOOP(a_store_does_nothing, PAGES, WAYS), SM_T(refused_where_no_kernel_tells),
 		SM_LOOP(an_old_key_keeps_its_value, 0, WAYS),
