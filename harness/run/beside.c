@@ -71,6 +71,21 @@ static const char *shrink(struct sm_params *own, bool quick)
 	return known ? NULL : "how long it would take is not known; --counters sim counts it";
 }
 
+/* Is the setting's last value this one? */
+static bool is_set(const struct sm_case *c, const char *key, const char *value)
+{
+	size_t len = strlen(key);
+	bool is = false;
+
+	for (size_t i = 0; i < c->settings.n; i++) {
+		const char *s = c->settings.v[i];
+
+		if (strncmp(s, key, len) == 0 && s[len] == '=')
+			is = strcmp(s + len + 1, value) == 0;
+	}
+	return is;
+}
+
 /* Why the case has no pass; NULL: nothing speaks against it. */
 static const char *unsuited(const struct sm_case *c, struct sm_params *small, bool quick)
 {
@@ -79,6 +94,9 @@ static const char *unsuited(const struct sm_case *c, struct sm_params *small, bo
 
 	if (c->backend->kernel == SM_WL_BDWGC)
 		return "bdwgc's threads and stacks are not what Callgrind shows";
+	if (is_set(c, "gc.remember", "none") &&
+	    (is_set(c, "gc.generations", "on") || is_set(c, "gc.generations", "auto")))
+		return "gc.remember=none asks the kernel what Callgrind does not know to ask";
 	why = shrink(small, quick);
 	if (why == NULL && c->params->workload->check != NULL &&
 	    c->params->workload->check(small, err, sizeof(err)) != 0)
