@@ -7,16 +7,17 @@
  *   without   marked of the last major cycles / room behind them
  *   with      (a major cycle + the minor ones since) / (the room behind each of these) + stores
  *
- * where a cycle's cost is the CPU time of all that marked, and of the walk over cards; what every
- * cycle costs alike, handshakes and sweeping, does not count: where hardly anything is alive it is
- * most of a cycle, and noise. Generations pay where `with` is less than 0.98 of
- * `without`.
+ * where a cycle's cost is the CPU time of all that marked, and of the walk over cards, and with
+ * gc.remember=none of the page faults by which the kernel learnt what it tells; what every cycle
+ * costs alike, handshakes and sweeping, does not count: where hardly anything is alive it is most
+ * of a cycle, and noise. Generations pay where `with` is less than 0.98 of `without`.
  *
  *   stores    what setting cards costs the program, for each byte that it allocates: stores of
  *             pointers for each byte, as counted while cycles mark (they take the slow path then,
- *             whether generations are on or off), times 2 ns (`make bench-generations`); and at
- *             least a 50th of the program's own CPU time, for it is not counted in gc.mode=stw, nor
- *             what the cards' cache lines displace
+ *             whether generations are on or off), times 2 ns (`make bench-generations`; with
+ *             gc.remember=objects 2.6 times that, with none nothing: `make bench-remember`); and
+ *             at least a 50th of the program's own CPU time, for it is not counted in gc.mode=stw,
+ *             nor what the cards' cache lines displace
  *
  * It begins with generations off: what they may save is known from major cycles alone, and where
  * stores would cost more than half of it they are never tried. Where they might pay they are tried

@@ -201,12 +201,12 @@ static void learn(struct sm_gc *gc, struct sm_cycle *c)
 		.live = gc->pacer.base,
 		.room = gc->pacer.goal > c->heap_marked ? gc->pacer.goal - c->heap_marked : 0,
 		.grown = heap > g->lived ? heap - g->lived : 0,
-		.stores = c->n.stores,
+		.stores = sm__remember_stores(gc, c->n.stores),
 		.born = c->born,
 	};
 
 	if (!gc->config.tuning.sync) {
-		m.ns += (double)c->cards_ns;
+		m.ns += (double)c->cards_ns + (c->minor ? sm__remember_beside_ns(gc) : 0);
 		m.program_ns = (double)(cpu - g->cpu_ns);
 	} else {
 		/* Mutators stand still while it marks, so no store is counted either. */

@@ -81,6 +81,8 @@ struct sm_remember {
 
 	struct sm_dirty dirty;
 	uint8_t *pages; /* [page]: 0, seen, stored; control thread */
+	bool watched;	/* they were protected before: each that is told of was a page fault */
+	size_t faults;	/* .. of the last look */
 
 	struct sm_lock lock; /* rank SM_RANK_GC_LOG */
 	/* under lock: handed over since a cycle looked last; looked at once; to be used */
@@ -130,6 +132,11 @@ void sm__remember_log(struct sm_mutator *m, void *slot);
 /* The mutator's log, *log, may be looked at by the next cycle; *log is NULL then. By who may act
  * for the mutator: with its stack's scan, and when it detaches. */
 void sm__remember_give(struct sm_gc *gc, struct sm_log_chunk **log);
+
+/* gc.generations=auto: what the kind takes of the program: of so many stores, as if cards were set;
+ * and ns of CPU time beside stores, since the last minor cycle. Control thread. */
+uint64_t sm__remember_stores(const struct sm_gc *gc, uint64_t stores);
+double sm__remember_beside_ns(const struct sm_gc *gc);
 
 /* What sm__remember_look() counts, in the plural. */
 const char *sm__remember_what(const struct sm_gc *gc);

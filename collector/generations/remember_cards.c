@@ -191,6 +191,7 @@ static uint64_t look(struct sm_gc *gc, struct sm_marker *k)
 const struct sm_remember_kind sm__remember_cards = {
 	.name = "cards",
 	.what = "cards",
+	.store = 1,
 	.barrier = SM__BARRIER_REMEMBER,
 	.init = init,
 	.fini = fini,

@@ -323,8 +323,8 @@ static void look_at_fresh(struct sm_look *l, struct sm_log_chunk *c)
 
 /*
  * An object that has lived through a sweep counts as stored into: whether one of the lists has it
- * is not to be known from here, for the bits of `seen` are clear. Bits that it left behind would
- * keep another from the log. No thread stores or looks.
+ * is not to be known from here, for the bits of `seen` are clear. Bits left behind would keep
+ * another from the log. No thread stores or looks.
  */
 static void moved(struct sm_gc *gc, uintptr_t from, uintptr_t to, size_t bytes)
 {
@@ -346,11 +346,11 @@ static void moved(struct sm_gc *gc, uintptr_t from, uintptr_t to, size_t bytes)
 	}
 }
 
-/* What moved() has filled is handed over. */
-static void give_own(struct sm_remember *r)
+/* What moved() or a look has filled is handed over. */
+static void give_own(struct sm_remember *r, struct sm_log_chunk **list)
 {
 	if (r->own != NULL)
-		push_chunk(r, &r->fresh, r->own);
+		push_chunk(r, list, r->own);
 	r->own = NULL;
 }
 
@@ -369,7 +369,7 @@ static void drop(struct sm_gc *gc)
 	struct sm_remember *r = &gc->remember;
 	struct sm_log_chunk *lists[2], *next;
 
-	give_own(r);
+	give_own(r, &r->fresh);
 	lists[0] = take_list(r, &r->seen);
 	lists[1] = take_list(r, &r->fresh);
 	for (unsigned i = 0; i < 2; i++) {
@@ -425,7 +425,7 @@ static uint64_t look(struct sm_gc *gc, struct sm_marker *k)
 	struct sm_remember *r = &gc->remember;
 	struct sm_log_chunk *seen, *fresh, *next;
 
-	give_own(r);
+	give_own(r, &r->fresh);
 	seen = take_list(r, &r->seen);
 	fresh = take_list(r, &r->fresh);
 	for (; seen != NULL; seen = next) {
@@ -440,9 +440,7 @@ static uint64_t look(struct sm_gc *gc, struct sm_marker *k)
 		sm_store_relaxed(&r->lost, 0);
 		sm__gen_each_reached(gc, look_at_bits, &l);
 	}
-	if (r->own != NULL)
-		push_chunk(r, &r->seen, r->own);
-	r->own = NULL;
+	give_own(r, &r->seen);
 	return l.found;
 }
 
@@ -488,6 +486,7 @@ static bool has(const struct sm_gc *gc, uintptr_t slot)
 const struct sm_remember_kind sm__remember_objects = {
 	.name = "objects",
 	.what = "logged objects",
+	.store = 2.6,
 	.barrier = SM__BARRIER_LOG,
 	.init = init,
 	.fini = fini,

@@ -81,6 +81,8 @@ static void note_written(void *ctx, uintptr_t from, uintptr_t end)
 {
 	struct sm_gc *gc = ctx;
 
+	if (gc->remember.watched)
+		gc->remember.faults += (end - from) / gc->remember.dirty.page;
 	for (; from < end; from += gc->remember.dirty.page)
 		gc->remember.pages[page_of(gc, from)] = STORED;
 }
@@ -99,6 +101,7 @@ static void take_written(struct sm_gc *gc)
 	struct sm_dirty *d = &gc->remember.dirty;
 	bool stop = d->source->stops && gc->config.mode == SM_GC_CONCURRENT;
 
+	gc->remember.faults = 0;
 	if (stop)
 		sm__world_stop(gc, false);
 	sm__gen_each_reached(gc, take_run, gc);
@@ -106,6 +109,14 @@ static void take_written(struct sm_gc *gc)
 		d->source->forget(d);
 	if (stop)
 		sm__world_resume(gc);
+	gc->remember.watched = true;
+}
+
+/* What was written while generations were off is told when they are on again, and was no fault but
+ * the first time. */
+static void drop(struct sm_gc *gc)
+{
+	gc->remember.watched = false;
 }
 
 /* ---- looking ------------------------------------------------------------------------------ */
@@ -160,9 +171,11 @@ static uint64_t look(struct sm_gc *gc, struct sm_marker *k)
 const struct sm_remember_kind sm__remember_pages = {
 	.name = "none",
 	.what = "pages",
+	.store = 0,
 	.check = check,
 	.init = init,
 	.fini = fini,
+	.drop = drop,
 	.look = look,
 	.has = has,
 };

@@ -395,8 +395,8 @@ SM_API int sm_collect(struct sm_gc *gc, struct sm_mutator *m);
  * may lie it leads to the new place afterwards: what a program makes of an address, a hash or a
  * copy in memory that the collector does not know, it makes of pinned objects alone. With
  * gc.compact=auto|force objects move likewise behind any cycle that is not a minor one, in short
- * stops, and this call runs two. -ENOTSUP: gc.compact=off; -ENOMEM: for its tables, and nothing, or
- * not all, has moved.
+ * stops, and this call runs two; with gc.mode=stw behind any, all in one. -ENOTSUP: gc.compact=off,
+ * or in a forked child; -ENOMEM: for its tables, and nothing, or not all, has moved.
  */
 SM_API int sm_collect_compact(struct sm_gc *gc, struct sm_mutator *m);
 /* The object lives and stays where it is until unpinned as often as it was pinned. -EINVAL: no
@@ -446,8 +446,7 @@ struct sm_gc_stats {
 	uint64_t total_spans, total_span_alone, total_span_sparse, total_span_dense;
 	/* Since version 4, with gc.generations: of the cycles, those that were minor; objects that
 	 * these marked; places in which they looked for pointers to young objects: with
-	 * gc.remember=cards 128 bytes each, objects: logged ones, none:
-	 * pages. */
+	 * gc.remember=cards 128 bytes each, with objects logged ones, with none pages. */
 	uint64_t minors, total_minor_objects, total_minor_bytes, total_remembered;
 	uint64_t old_bytes; /* at the end of the last cycle but what that one made old */
 	/* Since version 4: cycles while generations were on, minor ones or not, and how often they

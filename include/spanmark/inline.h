@@ -40,8 +40,7 @@ struct sm_window {
 };
 
 /* What a store's slow path is for: a cycle marks; gc.generations remembers where it was stored,
- * by a card or in a log;
- * slots that lead to what is to move are noted (gc.compact=auto). */
+ * by a card or in a log; slots that lead to what is to move are noted (gc.compact=auto|force). */
 enum { SM__BARRIER_MARK = 1, SM__BARRIER_REMEMBER = 2, SM__BARRIER_SLOTS = 4, SM__BARRIER_LOG = 8 };
 
 /*

@@ -3,7 +3,9 @@
  * and ages; that nothing is lost when they have gone on; that a collector finds by itself where
  * they pay.
  */
+#include "collector/generations/remember_internal.h"
 #include "tests/support/run.h"
+#include "tests/support/shadow.h"
 #include "tests/support/step.h"
 
 static struct sm_gc *gc;
@@ -225,6 +227,54 @@ START_TEST(stores_are_counted)
 }
 END_TEST
 
+static void setup_pages(void)
+{
+	sm__dirty_instead = &shadow_source;
+	gc = GCTEST("gc.generations=auto", "gc.remember=none", "gc.verify=1", "gc.percent=0");
+	m = sm_mutator_attach(gc);
+	ck_assert_ptr_nonnull(m);
+	node = sm_type_prefix(gc, 64, 2);
+	ck_assert_int_eq(sm_root_add(gc, (void *)root, 4), 0);
+	gc->gen.choice.held = true;
+}
+
+/* gc.remember=none: each page that was protected and is told of was a page fault, which counts as
+ * marking does; the first time none was, nor behind a time when they were off. */
+START_TEST(page_faults_count)
+{
+	enum { PAGES = 256 };
+	size_t words;
+	void **big;
+
+	setup_pages();
+	words = gc->remember.dirty.page / sizeof(void *);
+	root[0] = sm_new_array(m, sm_type_pointers(gc, 1), PAGES * words);
+	ck_assert_ptr_nonnull(root[0]);
+	big = root[0];
+	for (int again = 0; again < 2; again++) {
+		for (size_t i = 0; i < PAGES; i++)
+			sm_store(m, &big[i * words], big);
+		turn(true);
+		for (int i = 0; i < 3; i++)
+			cycle();
+		ck_assert_uint_eq(gc->remember.faults, 0);
+		for (size_t i = 0; i < PAGES; i++)
+			sm_store(m, &big[i * words + 1], again ? NULL : big);
+		for (size_t i = 0; i < PAGES; i++)
+			sm_store(m, &big[i * words + 2], again ? big : NULL);
+		gc->gen.choice.held = false;
+		ck_assert(cycle());
+		gc->gen.choice.held = true;
+		ck_assert_uint_ge(gc->remember.faults, PAGES);
+		ck_assert_uint_le(gc->remember.faults, PAGES + 64);
+		ck_assert_double_ge(gc->gen.choice.ns - (double)gc->cycle.cards_ns, PAGES * 1000.0);
+		turn(false);
+		cycle();
+	}
+	teardown();
+}
+END_TEST
+
 /* ---- by itself ---------------------------------------------------------------------------- */
 
 enum { LIVE = 20000 };
@@ -311,5 +361,6 @@ int main(void)
 			SM_LOOP(off_again_leaves_nothing, 0, WAYS),
 			SM_LOOP(edges_from_before_are_not_lost, 0, WAYS),
 			SM_LOOP(what_was_old_dies_when_off, 0, WAYS), SM_T(stores_are_counted),
-			SM_T(found_where_it_pays), SM_T(found_where_it_does_not));
+			SM_T(page_faults_count), SM_T(found_where_it_pays),
+			SM_T(found_where_it_does_not));
 }
