@@ -28,11 +28,13 @@ static size_t stack_bytes(struct sm_gc *gc)
 /* What the heap takes of memory: spans, free units that are resident, metadata of both. */
 static size_t heap_mapped(struct sm_gc *gc, size_t *in_use, size_t *dirty)
 {
+	size_t unit = SM_UNIT + sizeof(struct sm_span) + (gc->by_span.made ? 2 : 1) * SM_UNIT / 128;
+
+	if (sm__gen_on(gc))
+		unit += sm__gen_unit_bytes(gc);
 	sm__pageheap_resident(&gc->heap->pages, in_use, dirty);
-	return *in_use + *dirty +
-	       (*in_use + *dirty) / SM_UNIT *
-		       (sizeof(struct sm_span) + (gc->by_span.made ? 2 : 1) * SM_UNIT / 128) +
-	       gc->workq.bytes;
+	return (*in_use + *dirty) / SM_UNIT * unit + gc->workq.bytes +
+	       sm_load_relaxed(&gc->remember.log_bytes);
 }
 
 void sm__keep_limit(struct sm_gc *gc)

@@ -60,6 +60,11 @@ void sm__gen_fini(struct sm_gc *gc)
 		munmap((void *)gc->gen.aged.marks, map_bytes(gc));
 }
 
+size_t sm__gen_unit_bytes(const struct sm_gc *gc)
+{
+	return (SM_UNIT >> (SM_MARK_SHIFT + 3)) + sm__remember_unit_bytes(gc);
+}
+
 /* ---- all of the heap ---------------------------------------------------------------------- */
 
 struct runs {

@@ -96,6 +96,9 @@ struct sm_generations {
 int sm__gen_init(struct sm_gc *gc, char *err, size_t errlen);
 void sm__gen_fini(struct sm_gc *gc);
 
+/* What its maps take of memory for a unit of the heap. */
+size_t sm__gen_unit_bytes(const struct sm_gc *gc);
+
 /* A cycle has begun: is it a minor one? All is swept, and it is armed or not. Control thread, under
  * control_lock. */
 void sm__gen_begin(struct sm_gc *gc, struct sm_cycle *c);

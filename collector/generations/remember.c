@@ -38,6 +38,11 @@ void sm__remember_fini(struct sm_gc *gc)
 		gc->remember.kind->fini(gc);
 }
 
+size_t sm__remember_unit_bytes(const struct sm_gc *gc)
+{
+	return gc->remember.kind->unit_bytes;
+}
+
 uint8_t sm__remember_barrier(const struct sm_gc *gc)
 {
 	return gc->remember.kind->barrier;

@@ -91,7 +91,8 @@ struct sm_remember {
 	size_t blocks_left; /* that may be mapped; tests set it */
 	/* control thread: being filled: of `seen`, between looks of `fresh` */
 	struct sm_log_chunk *own;
-	_Atomic(uint32_t) lost; /* there are bits without an entry */
+	_Atomic(uint32_t) lost;	   /* there are bits without an entry */
+	_Atomic(size_t) log_bytes; /* of blocks */
 };
 
 /* -ENOTSUP: the kind does not serve here; err says why. */
@@ -99,6 +100,8 @@ int sm__remember_check(const struct sm_gc_config *cfg, char *err, size_t errlen)
 /* As above; and -ENOMEM, of which err says nothing. */
 int sm__remember_init(struct sm_gc *gc, char *err, size_t errlen);
 void sm__remember_fini(struct sm_gc *gc);
+/* What the set's map takes for a unit of the heap. */
+size_t sm__remember_unit_bytes(const struct sm_gc *gc);
 /* What is to be set in mutators' `barrier`, of SM__BARRIER_*. */
 uint8_t sm__remember_barrier(const struct sm_gc *gc);
 

@@ -193,6 +193,7 @@ const struct sm_remember_kind sm__remember_cards = {
 	.what = "cards",
 	.store = 1,
 	.barrier = SM__BARRIER_REMEMBER,
+	.unit_bytes = SM_UNIT >> SM_CARD_SHIFT,
 	.init = init,
 	.fini = fini,
 	.moved = moved,

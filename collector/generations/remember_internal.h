@@ -8,10 +8,11 @@
 
 /* One kind; what it does not need is NULL. */
 struct sm_remember_kind {
-	const char *name; /* as in gc.remember */
-	const char *what; /* what it counts */
-	uint8_t barrier;  /* SM__BARRIER_* of its stores */
-	double store;	  /* what it adds to one, of what cards add (make bench-remember) */
+	const char *name;  /* as in gc.remember */
+	const char *what;  /* what it counts */
+	uint8_t barrier;   /* SM__BARRIER_* of its stores */
+	size_t unit_bytes; /* its map, for a unit of the heap */
+	double store;	   /* what it adds to one, of what cards add (make bench-remember) */
 	/* -ENOTSUP: not here, and why. */
 	int (*check)(char *err, size_t errlen);
 	int (*init)(struct sm_gc *gc, char *err, size_t errlen);

@@ -169,6 +169,7 @@ static void add_block_locked(struct sm_remember *r)
 	if (b == NULL)
 		return;
 	r->blocks_left--;
+	sm_fetch_add_relaxed(&r->log_bytes, sizeof(*b));
 	b->next = r->blocks;
 	r->blocks = b;
 	b->chunk[CHUNKS - 1].next = r->free;
@@ -488,6 +489,7 @@ const struct sm_remember_kind sm__remember_objects = {
 	.what = "logged objects",
 	.store = 2.6,
 	.barrier = SM__BARRIER_LOG,
+	.unit_bytes = SM_UNIT >> (SM_LOG_SHIFT + 3),
 	.init = init,
 	.fini = fini,
 	.give = give,

@@ -172,6 +172,7 @@ const struct sm_remember_kind sm__remember_pages = {
 	.name = "none",
 	.what = "pages",
 	.store = 0,
+	.unit_bytes = SM_UNIT / 4096,
 	.check = check,
 	.init = init,
 	.fini = fini,

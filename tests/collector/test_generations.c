@@ -776,6 +776,38 @@ START_TEST(a_store_sets_its_card)
 }
 END_TEST
 
+/* Of the memory that gc.limit is kept by, for so much that is in use. */
+static size_t mapped_with(const char *generations, const char *remember)
+{
+	size_t n;
+
+	gc = GCTEST(generations, remember, "gc.limit=4g", "gc.verify=0");
+	m = sm_mutator_attach(gc);
+	ck_assert_ptr_nonnull(m);
+	root[0] = sm_new(m, sm_type_pointers(gc, 2 * SM_MIB));
+	ck_assert_ptr_nonnull(root[0]);
+	ck_assert_int_eq(sm_root_add(gc, (void *)root, 1), 0);
+	ck_assert_int_eq(sm_collect(gc, m), 0);
+	n = gc->pacer.mapped;
+	root[0] = NULL;
+	ck_assert_int_eq(sm_root_remove(gc, (void *)root), 0);
+	gctest_destroy(gc, m);
+	return n;
+}
+
+START_TEST(the_maps_count_against_the_limit)
+{
+	size_t off = mapped_with("gc.generations=off", "gc.remember=cards"), array = 16 * SM_MIB;
+
+	/* Ages, and cards; ages, and a bit for a word. */
+	ck_assert_uint_ge(mapped_with("gc.generations=on", "gc.remember=cards"), off + array / 64);
+	ck_assert_uint_ge(mapped_with("gc.generations=on", "gc.remember=objects"),
+			  off + array / 128 + array / 64);
+	ck_assert_uint_le(mapped_with("gc.generations=auto", "gc.remember=cards"),
+			  off + array / 128);
+}
+END_TEST
+
 /* ---- the verifier, settings --------------------------------------------------------------- */
 
 /* What a store into x has left is gone. */
@@ -857,6 +889,6 @@ int main(void)
 		SM_LOOP(a_store_does_nothing, PAGES, WAYS), SM_T(refused_where_no_kernel_tells),
 		SM_LOOP(an_old_key_keeps_its_value, 0, WAYS),
 		SM_LOOP(finalizers_of_young_and_old, 0, WAYS),
-		SM_LOOP(a_store_sets_its_card, 0, LOGS),
+		SM_LOOP(a_store_sets_its_card, 0, LOGS), SM_T(the_maps_count_against_the_limit),
 		SM_LOOP(the_verifier_finds_a_forgotten_edge, 0, WAYS), SM_T(nothing_when_off));
 }
