@@ -163,7 +163,8 @@ static void note_ranges(struct sm_gc *gc)
 	for (size_t i = 0; i < a->nroots; i++)
 		for (size_t at = 0; at < a->roots[i].nwords; at += piece)
 			(void)sm__roots_with(gc, &a->roots[i], at, piece, note_words, gc);
-	qsort(a->roots, a->nroots, sizeof(*a->roots), by_start);
+	if (a->nroots > 1) /* there is no table without any */
+		qsort(a->roots, a->nroots, sizeof(*a->roots), by_start);
 	a->nroots = join_overlapping(a->roots, a->nroots);
 }
 
