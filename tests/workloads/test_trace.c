@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "spanmark/malloc.h"
 #include "allocator/os/os.h"
 #include "tests/support/run.h"
 #include "workloads/trace/trace_internal.h"
@@ -303,6 +304,31 @@ START_TEST(threads_are_born_and_die)
 }
 END_TEST
 
+/* A heap that is there for less than the writer's sleep has its counter. */
+START_TEST(a_heap_is_shown_that_came_and_went)
+{
+	const struct sm_trace_format *f = &sm__trace_chrome;
+	struct sm_trace_totals sum;
+	char text[16384];
+	int fd = new_file(f);
+	struct sm_trace_to to = {.fd = fd, .format = f, .label = "heap"};
+	struct sm_trace *t;
+	ssize_t n;
+
+	ck_assert_ptr_nonnull(sm_malloc(100)); /* never freed: it has a heap */
+	ck_assert_int_eq(sm__trace_open(&to, &t), 0);
+	nanosleep(&(struct timespec){0, 5000000}, NULL);
+	sm__trace_watch(t, NULL, sm_malloc_heap());
+	sm__trace_watch(t, NULL, NULL);
+	sm__trace_close(t, &sum);
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	ck_assert_int_gt(n, 0);
+	text[n] = 0;
+	ck_assert_ptr_nonnull(strstr(text, "\"name\":\"heap\",\"args\""));
+	close(fd);
+}
+END_TEST
+
 /* io_uring is refused from the start, later, or not at all: the file is the same length of whole
  * records. */
 START_TEST(a_refused_ring_is_no_loss)
@@ -479,6 +505,7 @@ int main(int argc, char **argv)
 			     SM_T(the_writer_reads_what_was_put),
 			     SM_LOOP(each_event_is_written_or_counted, 0, 2),
 			     SM_LOOP(threads_are_born_and_die, 0, 2),
+			     SM_T(a_heap_is_shown_that_came_and_went),
 			     SM_LOOP(a_refused_ring_is_no_loss, 0, 4),
 			     SM_LOOP(what_a_killed_worker_left_in_part_is_cut_off, 0, 2),
 			     SM_LOOP(a_full_disk_is_told, 0, 2), SM_T(formats_go_by_extension));

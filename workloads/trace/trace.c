@@ -152,6 +152,9 @@ void sm__trace_watch(struct sm_trace *t, struct sm_gc *gc, struct sm_heap *heap)
 	if (t == NULL)
 		return;
 	pthread_mutex_lock(&t->lock);
+	/* The writer may not have had the CPU while there was one. */
+	if (gc == NULL && heap == NULL)
+		t->parting = sm__trace_read_heap(t);
 	t->gc = gc;
 	t->heap = heap;
 	pthread_mutex_unlock(&t->lock);

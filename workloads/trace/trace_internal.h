@@ -126,6 +126,13 @@ extern const struct sm_trace_format sm__trace_perfetto, sm__trace_chrome;
 
 /* ---- the trace ---------------------------------------------------------------------------- */
 
+/* What the counters of a heap were at a moment. */
+struct sm_trace_gauges {
+	uint64_t at;	/* on the trace's clock; 0: there was none */
+	bool collected; /* all of them, not HEAP alone */
+	uint64_t value[SM_TRACE_NCOUNTERS];
+};
+
 struct sm_trace {
 	/* fixed once opened */
 	struct sm_trace_to to;
@@ -141,6 +148,7 @@ struct sm_trace {
 	unsigned started;
 	struct sm_gc *gc;
 	struct sm_heap *heap;
+	struct sm_trace_gauges parting; /* of the heap that went; not shown yet */
 	/* writer only */
 	struct sm_trace_out out;
 	int statm; /* descriptor of /proc/self/statm; -1: not to be had */
@@ -154,6 +162,8 @@ static inline uint64_t sm__trace_now(const struct sm_trace *t)
 	return t->use_ns ? sm_clock_ns() : sm_clock_ticks();
 }
 
+/* Of the heap that is watched; under lock. */
+struct sm_trace_gauges sm__trace_read_heap(const struct sm_trace *t);
 void *sm__trace_writer(void *trace);
 void sm__trace_thread_free(struct sm_trace_thread *th);
 

@@ -177,27 +177,56 @@ static bool read_rss(const struct sm_trace *t, uint64_t *bytes)
 	return true;
 }
 
-static void read_counters(struct sm_trace *t)
+struct sm_trace_gauges sm__trace_read_heap(const struct sm_trace *t)
 {
-	uint64_t rss, ns = file_ns(t, sm__trace_now(t));
+	struct sm_trace_gauges g = {.at = 0};
 
-	pthread_mutex_lock(&t->lock);
 	if (t->gc != NULL) {
-		struct sm_gc_gauges g;
+		struct sm_gc_gauges of;
 
-		sm__gc_gauges(t->gc, &g);
-		show(t, SM_TRACE_HEAP, g.heap, ns);
-		show(t, SM_TRACE_GOAL, g.goal, ns);
-		show(t, SM_TRACE_GREY, g.grey, ns);
+		sm__gc_gauges(t->gc, &of);
+		g.collected = true;
+		g.value[SM_TRACE_HEAP] = of.heap;
+		g.value[SM_TRACE_GOAL] = of.goal;
+		g.value[SM_TRACE_GREY] = of.grey;
 	} else if (t->heap != NULL) {
 		size_t in_use, dirty;
 
 		sm__pageheap_resident(&t->heap->pages, &in_use, &dirty);
-		show(t, SM_TRACE_HEAP, in_use, ns);
+		g.value[SM_TRACE_HEAP] = in_use;
+	} else {
+		return g;
 	}
+	g.at = sm__trace_now(t);
+	return g;
+}
+
+static void show_heap(struct sm_trace *t, const struct sm_trace_gauges *g)
+{
+	uint64_t ns = file_ns(t, g->at);
+
+	if (g->at == 0)
+		return;
+	show(t, SM_TRACE_HEAP, g->value[SM_TRACE_HEAP], ns);
+	if (g->collected) {
+		show(t, SM_TRACE_GOAL, g->value[SM_TRACE_GOAL], ns);
+		show(t, SM_TRACE_GREY, g->value[SM_TRACE_GREY], ns);
+	}
+}
+
+static void read_counters(struct sm_trace *t)
+{
+	struct sm_trace_gauges g;
+	uint64_t rss;
+
+	pthread_mutex_lock(&t->lock);
+	show_heap(t, &t->parting);
+	t->parting.at = 0;
+	g = sm__trace_read_heap(t);
+	show_heap(t, &g);
 	pthread_mutex_unlock(&t->lock);
 	if (read_rss(t, &rss))
-		show(t, SM_TRACE_RSS, rss, ns);
+		show(t, SM_TRACE_RSS, rss, file_ns(t, sm__trace_now(t)));
 }
 
 /* ---- the thread --------------------------------------------------------------------------- */
