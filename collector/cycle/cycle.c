@@ -442,8 +442,8 @@ static void run_cycle(struct sm_gc *gc)
 	sm__armed_begin(gc);
 	choose_mark(gc);
 	set_phase(gc, SM_GC_STARTING);
-	/* Who asks for a full cycle gets this one, or sees that it has begun. */
 	sm__gen_switch(gc);
+	/* Who asks for a full cycle gets this one, or sees that it has begun. */
 	sm_lock_acquire(&gc->control_lock);
 	atomic_fetch_add_explicit(&gc->cycles_started, 1, memory_order_seq_cst);
 	sm__gen_begin(gc, c);
