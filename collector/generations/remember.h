@@ -108,16 +108,6 @@ uint8_t sm__remember_barrier(const struct sm_gc *gc);
 /* Generations are off, no store is remembered any more: the set is empty again. Control thread. */
 void sm__remember_drop(struct sm_gc *gc);
 
-/* cards: a pointer is stored in *slot. Relaxed: the handshakes order it. */
-SM_INLINE void sm__remember_slot(const struct sm_range *r, const struct sm_remember *rem,
-				 const void *slot)
-{
-	uintptr_t off = (uintptr_t)slot - r->base;
-
-	if (SM_LIKELY(off < r->bytes))
-		sm_store_relaxed(&rem->cards[off >> SM_CARD_SHIFT], SM_CARD_STORED);
-}
-
 /* objects: is the slot's object logged, or the slot no object's? */
 SM_INLINE bool sm__remember_logged(const struct sm_range *r, const struct sm_remember *rem,
 				   const void *slot)

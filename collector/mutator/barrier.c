@@ -118,7 +118,7 @@ SM_INLINE void remember(struct sm_mutator *m, void **slot, void *value)
 	if (value == NULL)
 		return;
 	if ((m->barrier & SM__BARRIER_REMEMBER) != 0)
-		sm__remember_slot(&gc->range, &gc->remember, slot);
+		sm__set_card(m, slot);
 	else if ((m->barrier & SM__BARRIER_LOG) != 0 &&
 		 !sm__remember_logged(&gc->range, &gc->remember, slot))
 		sm__remember_log(m, slot);
@@ -184,14 +184,12 @@ static SM_NOINLINE void store_logged(struct sm_mutator *m, void **slot, void *va
  * when no cycle marks: what a cycle needs of a store is apart, for the registers that it takes. */
 void sm_store_slow(struct sm_mutator *m, void **slot, void *value)
 {
-	struct sm_gc *gc = m->gc;
-
 	if (SM_UNLIKELY(m->barrier & ~SM__BARRIER_REMEMBER)) {
 		store_logged(m, slot, value);
 		return;
 	}
 	if (value != NULL)
-		sm__remember_slot(&gc->range, &gc->remember, slot);
+		sm__set_card(m, slot);
 	/* Release: a thread that finds value here finds its contents. */
 	sm_store_release(atomic_slot(slot), value);
 }

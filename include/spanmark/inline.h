@@ -62,8 +62,8 @@ struct sm_mutator {
 
 enum { SM__CARD_SHIFT = 7, SM__CARD_STORED = 2 };
 
-/* No cycle marks, and a pointer is stored in *slot: an object's slot has its card set, a root's has
- * none. */
+/* A pointer is stored in *slot: an object's slot has its card set, a root's has none. Relaxed: the
+ * handshakes order it. */
 SM_INLINE void sm__set_card(struct sm_mutator *m, void **slot)
 {
 	uintptr_t off = (uintptr_t)slot - m->heap_base;
