@@ -203,9 +203,9 @@ static uint32_t take_anywhere(struct sm_pageheap *ph, struct sm_ph_node *nd, uin
 }
 
 /*
- * Buddies find a run of n units in a free block of the next power of two, and cut it up. A long run
- * goes where it fits first, across blocks too, among as many free runs as it has units: what they
- * cost to look at is little by what the pages of a new one would.
+ * Buddies find a run of n units in a free block of the next power of two, and cut it up. With them
+ * a long run goes where it fits first, across blocks too, among as many free runs as it has units:
+ * what they cost to look at is little by what the pages of a new one would. A bitmap always does.
  */
 #define LONG_UNITS (256 * SM_KIB >> SM_UNIT_SHIFT)
 
@@ -213,11 +213,12 @@ static struct sm_span *alloc_locked(struct sm_pages *pg, struct sm_ph_node *nd, 
 				    uint32_t align)
 {
 	struct sm_pageheap *ph = sm__ph(pg);
-	uint32_t unit;
+	uint32_t unit = 0;
 
 	if (SM_UNLIKELY(n > ph->arena_units || align > ph->arena_units))
 		return sm__own_alloc(pg, nd, n, align);
-	unit = n >= LONG_UNITS ? take_anywhere(ph, nd, n, align, n) : 0;
+	if (n >= LONG_UNITS && ph->kind == SM_PAGEHEAP_BUDDY)
+		unit = take_anywhere(ph, nd, n, align, n);
 	if (SM_LIKELY(unit == 0))
 		unit = SM_PH_CALL(ph, take, nd, n, align);
 	if (SM_UNLIKELY(unit == 0))
