@@ -8,7 +8,8 @@
 # A mutant is tests/mutants/NAME.patch (git diff > tests/mutants/NN-what.patch makes one). It is applied to a copy of the
 # sources beside what the tree has built of them, and made there by the Makefile: so its flags are the tree's, and only what
 # the patch touches is compiled again. MUTANT_JOBS: at a time (2). MUTANT_SECONDS: how long each killer may look (6).
-# Ends with "N killed, N alive". What lives, or does not build, is left in build/mutants/NAME.
+# What lives is looked for once more, alone and with other seeds: beside a second mutant a race may not come up in time.
+# Ends with the lines of what is alive and "N killed, N alive". What lives, or does not build, is left in build/mutants/NAME.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=tests/mutants
@@ -39,7 +40,7 @@ kill_one() { # NAME WHAT KILLERS CONFIG
 		printf 'ALIVE    %-26s %s: the patch does not apply\n' "$name" "$2"
 		return
 	fi
-	seed=$((10#${name%%-*} * 1000))
+	seed=$((10#${name%%-*} * 1000 + look * 100))
 	for killer in $3; do
 		case $killer in
 		model/*)
@@ -81,6 +82,11 @@ kill_one() { # NAME WHAT KILLERS CONFIG
 
 tree=$($make print-build)
 export tree
+look=0
+if [ "${1:-}" = --again ]; then
+	look=1
+	shift
+fi
 if [ "${1:-}" = --one ]; then
 	IFS=$'\t' read -r name what killers config <<<"$2"
 	kill_one "$name" "$what" "$killers" "$config"
@@ -123,7 +129,11 @@ while IFS= read -r line; do
 	chosen $i "${line%%$'\t'*}" "$@" || continue
 	printf '%s\0' "$line"
 done <"$here/mutants.tsv" | xargs -0 -P "${MUTANT_JOBS:-2}" -n 1 "$here/run.sh" --one | tee "$out/report"
-killed=$(grep -c '^killed' "$out/report" || true)
-alive=$(grep -c '^ALIVE' "$out/report" || true)
+sed -n 's/^ALIVE *\([^ ]*\) .*/\1/p' "$out/report" | while IFS= read -r name; do
+	line=$(grep "^$name"$'\t' "$here/mutants.tsv")
+	"$here/run.sh" --again --one "$line" | sed 's/^killed /killed late /'
+done | tee "$out/again"
+killed=$(cat "$out/report" "$out/again" | grep -c '^killed' || true)
+alive=$(grep -c '^ALIVE' "$out/again" || true)
 echo "$killed killed, $alive alive"
 [ "$alive" = 0 ] && [ "$killed" -gt 0 ]
