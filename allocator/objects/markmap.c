@@ -22,21 +22,12 @@ static size_t kind_bytes(const struct sm_range *r)
 	return r->bytes >> SM_UNIT_SHIFT;
 }
 
-/* Sparse: pages of it are memory where the heap is in use. */
-static void *map_sparse(size_t bytes)
-{
-	long p = sm__sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return sm__sys_failed(p) ? NULL : (void *)p;
-}
-
 int sm__markmap_create(struct sm_heap *h)
 {
 	struct sm_range *r = &h->pages.range;
 
-	r->marks = map_sparse(marks_bytes(r));
-	r->unit_kind = map_sparse(kind_bytes(r));
+	r->marks = sm__os_map(marks_bytes(r));
+	r->unit_kind = sm__os_map(kind_bytes(r));
 	r->kinds = h->kinds;
 	if (r->marks == NULL || r->unit_kind == NULL) {
 		sm__markmap_destroy(h);
@@ -53,7 +44,7 @@ int sm__markmap_add_scans(struct sm_heap *h)
 {
 	struct sm_range *r = &h->pages.range;
 
-	r->scans = map_sparse(marks_bytes(r));
+	r->scans = sm__os_map(marks_bytes(r));
 	if (r->scans == NULL)
 		return -ENOMEM;
 	if (h->config.hugepages != SM_HUGE_OFF)

@@ -121,13 +121,24 @@ uint64_t sm__os_random(void)
 
 #define RESERVE_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
-static void *map_or_null(void *hint, size_t bytes, int prot)
+static void *map_or_null(void *hint, size_t bytes, int prot, int more_flags)
 {
-	long p = sm__sys_mmap(hint, bytes, prot, RESERVE_FLAGS, -1, 0);
+	long p = sm__sys_mmap(hint, bytes, prot, RESERVE_FLAGS | more_flags, -1, 0);
 
 	if (!sm__sys_failed(p))
 		return (void *)p;
 	errno = (int)-p;
+	return NULL;
+}
+
+/* The same, of what a test may refuse. */
+static void *map_unless_refused(size_t bytes, int prot, int more_flags)
+{
+	int err = sm__os_fault(SM_OS_RESERVE);
+
+	if (err == 0)
+		return map_or_null(NULL, bytes, prot, more_flags);
+	errno = -err;
 	return NULL;
 }
 
@@ -162,11 +173,11 @@ void *sm__os_reserve(size_t bytes, size_t align)
 	}
 	/* An aligned hint that is honoured needs no slack: of value where RLIMIT_AS is tight. */
 	hint = random_hint(align);
-	p = map_or_null(hint, bytes, PROT_NONE);
+	p = map_or_null(hint, bytes, PROT_NONE, 0);
 	if (p == NULL || ((uintptr_t)p & (align - 1)) == 0)
 		return p;
 	(void)sm__sys_munmap(p, bytes);
-	p = map_or_null(hint, bytes + slack, PROT_NONE);
+	p = map_or_null(hint, bytes + slack, PROT_NONE, 0);
 	if (p == NULL)
 		return NULL;
 	q = (char *)sm_align_up((uintptr_t)p, align);
@@ -245,17 +256,34 @@ int sm__os_unmap_at(void *p, size_t bytes)
 
 void *sm__os_reserve_readable(size_t bytes)
 {
-	int err = sm__os_fault(SM_OS_RESERVE);
+	return map_unless_refused(bytes, PROT_READ, 0);
+}
 
-	if (err != 0) {
-		errno = -err;
-		return NULL;
-	}
-	return map_or_null(NULL, bytes, PROT_READ);
+void *sm__os_map(size_t bytes)
+{
+	return map_unless_refused(bytes, PROT_READ | PROT_WRITE, 0);
+}
+
+void *sm__os_map_populated(size_t bytes)
+{
+	return map_unless_refused(bytes, PROT_READ | PROT_WRITE, MAP_POPULATE);
+}
+
+void *sm__os_remap(void *p, size_t bytes, size_t wanted)
+{
+	int err = sm__os_fault(SM_OS_RESERVE);
+	void *q = err == 0 ? mremap(p, bytes, wanted, MREMAP_MAYMOVE) : MAP_FAILED;
+
+	if (q != MAP_FAILED)
+		return q;
+	errno = err == 0 ? errno : -err;
+	return NULL;
 }
 
 void sm__os_unmap(void *p, size_t bytes)
 {
+	if (p == NULL)
+		return;
 	(void)sm__os_fault(SM_OS_UNMAP);
 	if (bytes != 0 && sm__sys_munmap(p, bytes) != 0)
 		/* Too many mappings to cut a hole: at least the memory goes back. */
@@ -341,7 +369,7 @@ void *sm__os_map_guarded(size_t bytes)
 	int err = inner < bytes ? -ENOMEM : sm__os_fault(SM_OS_RESERVE);
 
 	if (err == 0) {
-		p = map_or_null(NULL, inner + 2 * page, PROT_NONE);
+		p = map_or_null(NULL, inner + 2 * page, PROT_NONE, 0);
 		err = p == NULL ? -errno : sm__os_commit(p + page, inner);
 	}
 	if (err != 0) {

@@ -75,6 +75,7 @@ int sm__os_unmap_at(void *p, size_t bytes);
 int sm__os_stake(void *p);
 /* No access (a guard page) and back. Contents are kept. */
 int sm__os_protect(void *p, size_t bytes, bool accessible);
+/* NULL: nothing. */
 void sm__os_unmap(void *p, size_t bytes);
 
 /*
@@ -90,6 +91,15 @@ int sm__os_bind(void *p, size_t bytes, int node_os, bool strict);
  */
 int sm__os_map_file(void *p, size_t bytes, int fd, off_t offset, bool shared, bool writable);
 
+/*
+ * Tables of the collector's and the allocator's own: readable, writable, zero, memory page by page
+ * as it is touched, or (populated) when this returns. NULL with errno. bytes need not be a multiple
+ * of the page size, here and where sm__os_unmap gives it back.
+ */
+void *sm__os_map(size_t bytes);
+void *sm__os_map_populated(size_t bytes);
+/* Makes one larger, maybe at another place; what is there is kept. NULL with errno: as it was. */
+void *sm__os_remap(void *p, size_t bytes, size_t wanted);
 /* Metadata: readable, writable, zero, between two inaccessible pages. NULL with errno. */
 void *sm__os_map_guarded(size_t bytes);
 void sm__os_unmap_guarded(void *p, size_t bytes);

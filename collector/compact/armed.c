@@ -1,4 +1,5 @@
 /* armed.c: an armed compaction's life, from the choice of candidates to the cycle behind it. */
+#include "allocator/os/os.h"
 #include "collector/compact/armed_internal.h"
 #include "collector/cycle/sweep.h"
 
@@ -13,8 +14,8 @@ void sm__armed_forget(struct sm_gc *gc)
 
 	sm__armed_forget_slots(gc);
 	sm__armed_forget_beside(gc);
-	sm__compact_unmap(a->candidate, a->room * sizeof(*a->candidate));
-	sm__compact_unmap(a->seen, SM_SLOTS_SEEN * sizeof(*a->seen));
+	sm__os_unmap(a->candidate, a->room * sizeof(*a->candidate));
+	sm__os_unmap(a->seen, SM_SLOTS_SEEN * sizeof(*a->seen));
 	a->candidate = NULL;
 	a->seen = NULL;
 	a->ncandidates = a->room = 0;
@@ -23,8 +24,8 @@ void sm__armed_forget(struct sm_gc *gc)
 void sm__armed_fini(struct sm_gc *gc)
 {
 	sm__armed_forget(gc);
-	sm__compact_unmap(gc->armed.index,
-			  (gc->range.bytes >> SM_UNIT_SHIFT) * sizeof(*gc->armed.index));
+	sm__os_unmap(gc->armed.index,
+		     (gc->range.bytes >> SM_UNIT_SHIFT) * sizeof(*gc->armed.index));
 }
 
 void sm__armed_begin(struct sm_gc *gc)

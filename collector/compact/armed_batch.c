@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "allocator/objects/central.h"
+#include "allocator/os/os.h"
 #include "collector/compact/armed_internal.h"
 
 /* Of notes that come between the copy and the stop; the table grows then, if it must. */
@@ -108,12 +109,12 @@ bool sm__slice_reserve(struct sm_slicer *z, size_t n)
 
 	if (z->nslots + n <= z->slots_room)
 		return true;
-	more = sm__compact_map(room * sizeof(*more));
+	more = sm__os_map(room * sizeof(*more));
 	if (more == NULL)
 		return false;
 	if (z->nslots != 0)
 		memcpy(more, z->slots, z->nslots * sizeof(*more));
-	sm__compact_unmap(z->slots, z->slots_room * sizeof(*more));
+	sm__os_unmap(z->slots, z->slots_room * sizeof(*more));
 	z->slots = more;
 	z->slots_room = room;
 	return true;

@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "allocator/os/os.h"
 #include "collector/compact/armed_internal.h"
 #include "collector/roots/ephemeron.h"
 #include "collector/roots/weak.h"
@@ -135,7 +136,7 @@ static bool list_ranges(struct sm_gc *gc)
 	if (room == 0)
 		return true;
 	a->roots_room = room;
-	a->roots = sm__compact_map(room * sizeof(*a->roots));
+	a->roots = sm__os_map(room * sizeof(*a->roots));
 	if (a->roots == NULL)
 		return false;
 	a->nroots = sm__roots_list(gc, a->roots, room);
@@ -219,7 +220,7 @@ void sm__armed_forget_beside(struct sm_gc *gc)
 {
 	struct sm_armed *a = &gc->armed;
 
-	sm__compact_unmap(a->roots, a->roots_room * sizeof(*a->roots));
+	sm__os_unmap(a->roots, a->roots_room * sizeof(*a->roots));
 	a->roots = NULL;
 	a->nroots = 0;
 }

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "allocator/os/os.h"
 #include "allocator/pages/pageheap.h"
 #include "collector/compact/armed_internal.h"
 
@@ -148,10 +149,10 @@ static int make_tables(struct sm_gc *gc, size_t room)
 	struct sm_armed *a = &gc->armed;
 
 	if (a->index == NULL)
-		a->index = sm__compact_map((gc->range.bytes >> SM_UNIT_SHIFT) * sizeof(*a->index));
+		a->index = sm__os_map((gc->range.bytes >> SM_UNIT_SHIFT) * sizeof(*a->index));
 	a->room = room;
-	a->candidate = sm__compact_map(room * sizeof(*a->candidate));
-	a->seen = sm__compact_map(SM_SLOTS_SEEN * sizeof(*a->seen));
+	a->candidate = sm__os_map(room * sizeof(*a->candidate));
+	a->seen = sm__os_map(SM_SLOTS_SEEN * sizeof(*a->seen));
 	if (a->index == NULL || a->candidate == NULL || a->seen == NULL) {
 		sm__armed_forget(gc);
 		return -ENOMEM;

@@ -3,6 +3,7 @@
 
 #include "allocator/objects/cache_cpu.h"
 #include "allocator/objects/central.h"
+#include "allocator/os/os.h"
 #include "allocator/pages/scavenge.h"
 #include "collector/compact/armed_internal.h"
 #include "collector/cycle/verify.h"
@@ -346,7 +347,7 @@ void sm__armed_evacuate(struct sm_gc *gc)
 		return;
 	sm__compact_tell(gc, true);
 	z.v.nbins = (size_t)gc->heap->pages.nnodes * SM_BINS_MAX;
-	z.rooms = sm__compact_map(z.v.nbins * sizeof(*z.rooms));
+	z.rooms = sm__os_map(z.v.nbins * sizeof(*z.rooms));
 	gather_markers(gc);
 	sm__armed_note_beside(gc);
 	if (z.rooms != NULL)
@@ -356,7 +357,7 @@ void sm__armed_evacuate(struct sm_gc *gc)
 	if (z.rooms != NULL)
 		sm__slice_give_rooms(&z);
 	let_go(gc);
-	sm__compact_unmap(z.rooms, z.v.nbins * sizeof(*z.rooms));
-	sm__compact_unmap(z.slots, z.slots_room * sizeof(*z.slots));
+	sm__os_unmap(z.rooms, z.v.nbins * sizeof(*z.rooms));
+	sm__os_unmap(z.slots, z.slots_room * sizeof(*z.slots));
 	finish(&z);
 }

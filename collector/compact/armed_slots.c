@@ -1,5 +1,6 @@
 /* armed_slots.c: slots that point into candidates: noting them, and finding them by candidate. */
 #include "allocator/objects/shape.h"
+#include "allocator/os/os.h"
 #include "collector/compact/armed_internal.h"
 
 #define WORD sizeof(uintptr_t)
@@ -8,7 +9,7 @@
 
 static struct sm_slot_block *map_block(void)
 {
-	struct sm_slot_block *b = sm__compact_map(sizeof(*b));
+	struct sm_slot_block *b = sm__os_map(sizeof(*b));
 
 	for (size_t i = 1; b != NULL && i < SM_SLOT_CHUNKS; i++)
 		b->chunk[i - 1].next = &b->chunk[i];
@@ -157,7 +158,7 @@ void sm__armed_forget_slots(struct sm_gc *gc)
 	while (b != NULL) {
 		struct sm_slot_block *next = b->next;
 
-		sm__compact_unmap(b, sizeof(*b));
+		sm__os_unmap(b, sizeof(*b));
 		b = next;
 	}
 	sm_store_relaxed(&a->lost, 0);

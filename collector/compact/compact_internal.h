@@ -139,9 +139,6 @@ void sm__compact_rank_region(struct sm_move *v, struct sm_region *r);
 void sm__compact_rank_regions(struct sm_move *v);
 void sm__compact_choose(struct sm_move *v, struct sm_plan_bin *b, uint32_t nunits, uint8_t flag);
 void sm__compact_plan_forget(struct sm_move *v);
-/* Zeroed memory for a table; NULL: none. */
-void *sm__compact_map(size_t bytes);
-void sm__compact_unmap(void *p, size_t bytes);
 /* unit_flags of a span's units. */
 void sm__compact_flag(struct sm_gc *gc, uint32_t unit, uint32_t nunits, uint8_t flag, bool on);
 /* An evacuated span becomes inaccessible until the next compaction, if that is asked for. */

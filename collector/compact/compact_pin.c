@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "allocator/os/os.h"
 #include "collector/compact/compact_internal.h"
 
 /* ---- the map ------------------------------------------------------------------------------ */
@@ -19,7 +20,7 @@ int sm__compact_map_pins(struct sm_gc *gc, char *err, size_t errlen)
 	if (!gc->gen.made || gc->config.compact == SM_GC_COMPACT_OFF)
 		return 0;
 	pinned->scans = NULL;
-	pinned->marks = sm__compact_map(map_bytes(gc));
+	pinned->marks = sm__os_map(map_bytes(gc));
 	if (pinned->marks != NULL)
 		return 0;
 	if (err && errlen)
@@ -33,7 +34,7 @@ int sm__compact_map_pins(struct sm_gc *gc, char *err, size_t errlen)
 void sm__compact_unmap_pins(struct sm_gc *gc)
 {
 	if (gc->compact.pinned.marks != gc->range.marks)
-		sm__compact_unmap((void *)gc->compact.pinned.marks, map_bytes(gc));
+		sm__os_unmap((void *)gc->compact.pinned.marks, map_bytes(gc));
 }
 
 /* ---- one object --------------------------------------------------------------------------- */

@@ -12,36 +12,18 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "allocator/os/os.h"
 #include "collector/compact/compact_internal.h"
 
 /* ---- tables ------------------------------------------------------------------------------- */
 
-void *sm__compact_map(size_t bytes)
-{
-	void *p;
-
-	if (bytes == 0 || sm__os_fault(SM_OS_RESERVE))
-		return NULL;
-	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		 -1, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
-
-void sm__compact_unmap(void *p, size_t bytes)
-{
-	if (p)
-		munmap(p, bytes);
-}
-
 void sm__compact_plan_forget(struct sm_move *v)
 {
-	sm__compact_unmap(v->spans, v->room * sizeof(*v->spans));
-	sm__compact_unmap(v->bins, v->nbins * sizeof(*v->bins));
-	sm__compact_unmap(v->regions, v->nregions * sizeof(*v->regions));
-	sm__compact_unmap(v->ranked, v->nregions * sizeof(struct sm_region *));
+	sm__os_unmap(v->spans, v->room * sizeof(*v->spans));
+	sm__os_unmap(v->bins, v->nbins * sizeof(*v->bins));
+	sm__os_unmap(v->regions, v->nregions * sizeof(*v->regions));
+	sm__os_unmap(v->ranked, v->nregions * sizeof(struct sm_region *));
 	v->spans = NULL;
 	v->bins = NULL;
 	v->regions = NULL;
@@ -125,10 +107,10 @@ int sm__compact_plan_list(struct sm_move *v, sm__plan_list_fn *list)
 		for (unsigned bin = 1; bin < nbins; bin++)
 			v->nspans += sm__compact_swept(h, node, bin);
 	v->room = v->nspans + 1;
-	v->spans = sm__compact_map(v->room * sizeof(*v->spans));
-	v->bins = sm__compact_map(v->nbins * sizeof(*v->bins));
-	v->regions = sm__compact_map(v->nregions * sizeof(*v->regions));
-	v->ranked = sm__compact_map(v->nregions * sizeof(struct sm_region *));
+	v->spans = sm__os_map(v->room * sizeof(*v->spans));
+	v->bins = sm__os_map(v->nbins * sizeof(*v->bins));
+	v->regions = sm__os_map(v->nregions * sizeof(*v->regions));
+	v->ranked = sm__os_map(v->nregions * sizeof(struct sm_region *));
 	if (v->spans == NULL || v->bins == NULL || v->regions == NULL || v->ranked == NULL) {
 		sm__compact_plan_forget(v);
 		return -ENOMEM;

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "allocator/objects/markmap.h"
+#include "allocator/os/os.h"
 #include "allocator/os/osthread.h"
 #include "allocator/pages/scavenge.h"
 #include "allocator/os/setfile.h"
@@ -256,13 +256,9 @@ static int create_heap(struct sm_gc *gc, char *err, size_t errlen)
 static int map_unit_flags(struct sm_gc *gc)
 {
 	size_t units = sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8);
-	void *p = mmap(NULL, units, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (p == MAP_FAILED)
-		return -ENOMEM;
-	gc->unit_flags = p;
-	return 0;
+	gc->unit_flags = sm__os_map(units);
+	return gc->unit_flags == NULL ? -ENOMEM : 0;
 }
 
 static int init_markers(struct sm_gc *gc)
@@ -338,7 +334,8 @@ static void destroy_parts(struct sm_gc *gc)
 	sm__armed_fini(gc);
 	sm__types_fini(gc);
 	if (gc->unit_flags)
-		munmap((void *)gc->unit_flags, sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8));
+		sm__os_unmap((void *)gc->unit_flags,
+			     sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8));
 	sm__by_span_fini(gc);
 	sm__gen_fini(gc);
 	free(gc->workers);

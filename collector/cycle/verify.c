@@ -32,14 +32,15 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "collector/cycle/verify.h"
 #include "allocator/base/say.h"
 #include "allocator/objects/markmap.h"
+#include "allocator/os/os.h"
 #include "collector/compact/compact.h"
 #include "collector/cycle/gc_internal.h"
+#include "collector/types/inspect.h"
 
 #define PRINT_MAX 8
 
@@ -60,10 +61,7 @@ struct verifier {
 	bool settled;	  /* no cycle is on: marks say nothing of what lives */
 	bool incomplete;  /* memory was refused: not everything was looked at */
 	const char *root; /* where we came from, for the message */
-	struct pair {
-		uintptr_t key, value;
-	} * pairs; /* ephemerons, by key */
-	size_t npairs, pairs_bytes;
+	struct sm_pairs pairs;
 };
 
 /* ---- its own idea of objects -------------------------------------------------------------- */
@@ -139,9 +137,9 @@ static void push_object(struct verifier *v, uintptr_t object, uintptr_t parent)
 {
 	if (v->n == v->capacity) {
 		size_t bytes = v->capacity * sizeof(*v->stack);
-		void *grown = mremap(v->stack, bytes, bytes * 2, MREMAP_MAYMOVE);
+		void *grown = sm__os_remap(v->stack, bytes, bytes * 2);
 
-		if (grown == MAP_FAILED) {
+		if (grown == NULL) {
 			v->incomplete = true;
 			return;
 		}
@@ -213,102 +211,30 @@ static void reach(struct verifier *v, uintptr_t word, uintptr_t parent, bool exa
 	if (!has_mark(v, object))
 		complain(v, object, s, parent, "reachable but not marked");
 	/* Any object may be an ephemeron's key. */
-	if (s->layout->kind != SM_SCAN_NONE || v->npairs != 0)
+	if (s->layout->kind != SM_SCAN_NONE || v->pairs.n != 0)
 		push_object(v, object, parent);
 }
 
-/* Is word i of an object of this layout a pointer? Conservative words are told apart by the caller,
- * mixed spans too. */
-static bool is_pointer(const struct sm_layout *l, size_t i)
+/* What lives because its key does. */
+static void reach_value(void *ctx, uintptr_t key, uintptr_t value)
 {
-	switch ((enum sm_scan_kind)l->kind) {
-	case SM_SCAN_NONE: return false;
-	case SM_SCAN_ALL:
-	case SM_SCAN_CONSERVATIVE: return true;
-	case SM_SCAN_PREFIX: return i < l->nptrs;
-	case SM_SCAN_MASK: return l->mask >> (i % l->period) & 1;
-	case SM_SCAN_BITMAP: return l->bits[i % l->period / 64] >> (i % l->period % 64) & 1;
-	case SM_SCAN_FLEX:
-		return i < l->period ? is_pointer(l->head, i)
-				     : is_pointer(l->element, i - l->period);
-	case SM_SCAN_MIXED: break;
-	}
-	return false;
-}
-
-/* The same of an object of any span. */
-static bool is_pointer_of(struct verifier *v, const struct sm_span *s, uintptr_t object, size_t i)
-{
-	size_t word;
-
-	if (s->layout->kind != SM_SCAN_MIXED)
-		return is_pointer(s->layout, i);
-	word = (object - sm_span_base(&v->gc->range, s)) / sizeof(uintptr_t) + i;
-	return s->pointers[word / 64] >> (word % 64) & 1;
-}
-
-static int by_key(const void *a, const void *b)
-{
-	const struct pair *x = a, *y = b;
-
-	return x->key < y->key ? -1 : x->key > y->key;
-}
-
-static void add_pair(void *arg, uintptr_t key, uintptr_t value)
-{
-	struct verifier *v = arg;
-
-	v->pairs[v->npairs++] = (struct pair){key, value};
-}
-
-static void gather_pairs(struct verifier *v)
-{
-	v->pairs_bytes = (sm__cells_made(&v->gc->ephemerons.cells) + 1) * sizeof(*v->pairs);
-	v->pairs = mmap(NULL, v->pairs_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			-1, 0);
-	if (v->pairs == MAP_FAILED) {
-		v->pairs = NULL;
-		v->incomplete = true;
-		return;
-	}
-	sm__ephemerons_each(v->gc, add_pair, v);
-	qsort(v->pairs, v->npairs, sizeof(*v->pairs), by_key);
-}
-
-/* What lives because this object does. */
-static void reach_values(struct verifier *v, uintptr_t key)
-{
-	size_t lo = 0, hi = v->npairs;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (v->pairs[mid].key < key)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (; lo < v->npairs && v->pairs[lo].key == key; lo++)
-		reach(v, v->pairs[lo].value, key, true);
+	reach(ctx, value, key, true);
 }
 
 /* One that was not cleared has a key that lives. Its value was reached with the key, if anything
  * leads there. */
 static void check_pairs(struct verifier *v)
 {
-	for (size_t i = 0; i < v->npairs; i++) {
+	for (const struct sm_pair *p = v->pairs.at; p < v->pairs.at + v->pairs.n; p++) {
 		struct sm_span *s = NULL;
 
-		if (object_at(v, v->pairs[i].key, true, &s) == 0)
-			complain(v, v->pairs[i].key, NULL, 0, "ephemeron of nothing");
-		else if (!has_mark(v, v->pairs[i].key))
-			complain(v, v->pairs[i].key, s, 0, "ephemeron of a key that dies");
-		else if (!has_mark(v, v->pairs[i].value))
-			complain(v, v->pairs[i].value, s, v->pairs[i].key,
-				 "value of a key that lives");
+		if (object_at(v, p->key, true, &s) == 0)
+			complain(v, p->key, NULL, 0, "ephemeron of nothing");
+		else if (!has_mark(v, p->key))
+			complain(v, p->key, s, 0, "ephemeron of a key that dies");
+		else if (!has_mark(v, p->value))
+			complain(v, p->value, s, p->key, "value of a key that lives");
 	}
-	if (v->pairs != NULL)
-		munmap(v->pairs, v->pairs_bytes);
 }
 
 /* gc.generations: sweeps that the object has lived through, up to two; one more while a cycle is
@@ -328,8 +254,8 @@ static bool is_forgotten(struct verifier *v, struct sm_span *s, uintptr_t object
 	uintptr_t at = object + i * sizeof(uintptr_t), to = *(const uintptr_t *)at;
 	struct sm_span *in = NULL;
 
-	if (to == 0 || s->layout->kind == SM_SCAN_CONSERVATIVE || !is_pointer_of(v, s, object, i) ||
-	    object_at(v, to, true, &in) != to)
+	if (to == 0 || s->layout->kind == SM_SCAN_CONSERVATIVE ||
+	    !sm__is_pointer_word(&v->gc->range, s, object, i) || object_at(v, to, true, &in) != to)
 		return false;
 	return age(v, to) < age(v, object) && !sm__remember_has(v->gc, at);
 }
@@ -343,11 +269,11 @@ static void trace_all(struct verifier *v)
 		size_t bytes = s->slot_bytes ? s->slot_bytes : (size_t)s->nunits * SM_UNIT;
 		const uintptr_t *w = (const uintptr_t *)object;
 
-		reach_values(v, object);
+		sm__pairs_of(&v->pairs, object, reach_value, v);
 		if (s->layout->kind == SM_SCAN_NONE)
 			continue;
 		for (size_t i = 0; i < bytes / sizeof(uintptr_t); i++) {
-			if (w[i] && is_pointer_of(v, s, object, i))
+			if (w[i] && sm__is_pointer_word(&v->gc->range, s, object, i))
 				reach(v, w[i], object, s->layout->kind != SM_SCAN_CONSERVATIVE);
 			if (sm__gen_on(v->gc) && is_forgotten(v, s, object, i))
 				complain(v, w[i], NULL, object, "young and not remembered");
@@ -439,16 +365,14 @@ static void check_free_units(struct verifier *v)
 static bool begin(struct verifier *v)
 {
 	v->visited_bytes = v->gc->range.bytes / 64 + sizeof(uint64_t);
-	v->visited = mmap(NULL, v->visited_bytes, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	v->stack = mmap(NULL, v->capacity * sizeof(*v->stack), PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return v->visited != MAP_FAILED && v->stack != MAP_FAILED;
+	v->visited = sm__os_map(v->visited_bytes);
+	v->stack = sm__os_map(v->capacity * sizeof(*v->stack));
+	return v->visited != NULL && v->stack != NULL;
 }
 
 static void look_at_all(struct verifier *v)
 {
-	gather_pairs(v);
+	v->incomplete |= !sm__pairs_gather(v->gc, &v->pairs);
 	reach_roots(v);
 	trace_all(v);
 	v->root = "weak";
@@ -468,10 +392,9 @@ static unsigned verify(struct sm_gc *gc, bool settled)
 		v.incomplete = true;
 	if (v.incomplete)
 		sm__say("verify: no memory to look at everything in this cycle");
-	if (v.visited != MAP_FAILED)
-		munmap(v.visited, v.visited_bytes);
-	if (v.stack != MAP_FAILED)
-		munmap(v.stack, v.capacity * sizeof(*v.stack));
+	sm__os_unmap(v.visited, v.visited_bytes);
+	sm__os_unmap(v.stack, v.capacity * sizeof(*v.stack));
+	sm__pairs_drop(&v.pairs);
 	gc->verify_reached = v.reached;
 	return v.errors;
 }

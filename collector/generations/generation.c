@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "allocator/objects/markmap.h"
+#include "allocator/os/os.h"
 #include "collector/cycle/gc_internal.h"
 
 /* ---- birth and end ------------------------------------------------------------------------ */
@@ -18,13 +19,12 @@ static size_t map_bytes(const struct sm_gc *gc)
 
 static int map_aged(struct sm_gc *gc)
 {
-	void *p = mmap(NULL, map_bytes(gc), PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = sm__os_map(map_bytes(gc));
 
-	if (p == MAP_FAILED)
+	if (p == NULL)
 		return -ENOMEM;
 	if (gc->config.heap.hugepages != SM_HUGE_OFF)
-		(void)madvise(p, map_bytes(gc), MADV_HUGEPAGE);
+		(void)sm__os_madvise(p, map_bytes(gc), MADV_HUGEPAGE);
 	gc->gen.aged = gc->range;
 	gc->gen.aged.marks = p;
 	gc->gen.aged.scans = NULL;
@@ -57,7 +57,7 @@ void sm__gen_fini(struct sm_gc *gc)
 {
 	sm__remember_fini(gc);
 	if (gc->gen.aged.marks != NULL)
-		munmap((void *)gc->gen.aged.marks, map_bytes(gc));
+		sm__os_unmap((void *)gc->gen.aged.marks, map_bytes(gc));
 }
 
 size_t sm__gen_unit_bytes(const struct sm_gc *gc)

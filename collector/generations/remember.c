@@ -1,21 +1,11 @@
 /* remember.c: which kind of remembered set there is. */
 #include "collector/generations/remember_internal.h"
 
-#include <sys/mman.h>
-
 static const struct sm_remember_kind *const kinds[] = {
 	[SM_GC_REMEMBER_CARDS] = &sm__remember_cards,
 	[SM_GC_REMEMBER_OBJECTS] = &sm__remember_objects,
 	[SM_GC_REMEMBER_NONE] = &sm__remember_pages,
 };
-
-void *sm__remember_map(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
 
 int sm__remember_check(const struct sm_gc_config *cfg, char *err, size_t errlen)
 {

@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "allocator/os/os.h"
 #include "collector/mark/scan_internal.h"
 
 static size_t cards_bytes(const struct sm_gc *gc)
@@ -35,14 +36,14 @@ static int init(struct sm_gc *gc, char *err, size_t errlen)
 {
 	(void)err;
 	(void)errlen;
-	gc->remember.cards = sm__remember_map(cards_bytes(gc));
+	gc->remember.cards = sm__os_map(cards_bytes(gc));
 	return gc->remember.cards != NULL ? 0 : -ENOMEM;
 }
 
 static void fini(struct sm_gc *gc)
 {
 	if (gc->remember.cards != NULL)
-		munmap((void *)gc->remember.cards, cards_bytes(gc));
+		sm__os_unmap((void *)gc->remember.cards, cards_bytes(gc));
 }
 
 static size_t card_of(const struct sm_gc *gc, uintptr_t addr)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "allocator/base/atomic.h"
+#include "allocator/os/os.h"
 
 const struct sm_dirty_source *sm__dirty_instead;
 
@@ -92,18 +93,17 @@ static bool page_is_told(struct sm_dirty *d, uintptr_t page)
 /* Written, told; not told again; written, told. */
 static bool works(struct sm_dirty *d)
 {
-	volatile char *p =
-		mmap(NULL, d->page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile char *p = sm__os_map(d->page);
 	bool good;
 
-	if (p == MAP_FAILED)
+	if (p == NULL)
 		return false;
 	*p = 1;
 	good = page_is_told(d, (uintptr_t)p) && !page_is_told(d, (uintptr_t)p);
 	*p = 2;
 	good = good && d->source->is_dirty(d, (uintptr_t)p) && page_is_told(d, (uintptr_t)p) &&
 	       !d->source->is_dirty(d, (uintptr_t)p);
-	munmap((void *)p, d->page);
+	sm__os_unmap((void *)p, d->page);
 	return good;
 }
 

@@ -52,7 +52,4 @@ bool sm__none_aged(const struct sm_gc *gc, uintptr_t lo, unsigned words);
 /* Entries of a mutator's log since it was handed over last; for tests. */
 size_t sm__remember_log_entries(const struct sm_log_chunk *log);
 
-/* A table of so many bytes that are all zero, and not there until they are written. NULL. */
-void *sm__remember_map(size_t bytes);
-
 #endif

@@ -53,6 +53,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "allocator/os/os.h"
 #include "collector/mark/scan_internal.h"
 
 #if defined(SM_HOSTILE)
@@ -91,7 +92,7 @@ static int init(struct sm_gc *gc, char *err, size_t errlen)
 	(void)err;
 	(void)errlen;
 	gc->remember.blocks_left = SIZE_MAX;
-	gc->remember.logged = sm__remember_map(map_bytes(gc));
+	gc->remember.logged = sm__os_map(map_bytes(gc));
 	return gc->remember.logged != NULL ? 0 : -ENOMEM;
 }
 
@@ -103,10 +104,10 @@ static void fini(struct sm_gc *gc)
 		struct sm_log_block *b = r->blocks;
 
 		r->blocks = b->next;
-		munmap(b, sizeof(*b));
+		sm__os_unmap(b, sizeof(*b));
 	}
 	if (r->logged != NULL)
-		munmap((void *)r->logged, map_bytes(gc));
+		sm__os_unmap((void *)r->logged, map_bytes(gc));
 }
 
 /* ---- pieces ------------------------------------------------------------------------------- */
@@ -155,7 +156,7 @@ static _Atomic(uint64_t) *word_of(const struct sm_gc *gc, uintptr_t addr)
 
 static struct sm_log_block *map_block(void)
 {
-	struct sm_log_block *b = sm__remember_map(sizeof(*b));
+	struct sm_log_block *b = sm__os_map(sizeof(*b));
 
 	for (size_t i = 1; b != NULL && i < CHUNKS; i++)
 		b->chunk[i - 1].next = &b->chunk[i];

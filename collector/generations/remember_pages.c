@@ -26,7 +26,8 @@
 #include "collector/generations/remember_internal.h"
 
 #include <errno.h>
-#include <sys/mman.h>
+
+#include "allocator/os/os.h"
 
 #define SEEN   1u
 #define STORED 2u
@@ -52,14 +53,14 @@ static int init(struct sm_gc *gc, char *err, size_t errlen)
 
 	if (e != 0)
 		return e;
-	gc->remember.pages = sm__remember_map(states_bytes(gc));
+	gc->remember.pages = sm__os_map(states_bytes(gc));
 	return gc->remember.pages != NULL ? 0 : -ENOMEM;
 }
 
 static void fini(struct sm_gc *gc)
 {
 	if (gc->remember.pages != NULL)
-		munmap(gc->remember.pages, states_bytes(gc));
+		sm__os_unmap(gc->remember.pages, states_bytes(gc));
 	sm__dirty_close(&gc->remember.dirty);
 }
 

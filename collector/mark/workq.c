@@ -3,7 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "allocator/os/os.h"
 
 #define QUEUED		((uint64_t)1 << 32)
 #define PACKETS_A_CHUNK 32u
@@ -56,11 +57,7 @@ static size_t claim_locked(struct sm_workq *q)
 /* A claimed chunk's memory, or NULL. populate: its pages are there when this returns. */
 static struct sm_chunk *map_chunk(size_t bytes, bool populate)
 {
-	struct sm_chunk *c =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | (populate ? MAP_POPULATE : 0), -1, 0);
-
-	return c == MAP_FAILED ? NULL : c;
+	return populate ? sm__os_map_populated(bytes) : sm__os_map(bytes);
 }
 
 /* What became of a claim: packets on the free list, or nothing. free_lock held. */
@@ -134,7 +131,7 @@ void sm__workq_fini(struct sm_workq *q)
 		struct sm_chunk *c = q->chunks;
 
 		q->chunks = c->next;
-		munmap(c, c->bytes);
+		sm__os_unmap(c, c->bytes);
 	}
 }
 

@@ -25,10 +25,10 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "allocator/base/list.h"
+#include "allocator/os/os.h"
 #include "collector/mutator/barrier.h"
 #include "collector/mutator/fork.h"
 #include "collector/cycle/gc_internal.h"
@@ -149,7 +149,7 @@ static size_t private_bytes(void)
 static void free_mutator(struct sm_mutator *m)
 {
 	free(m->priv->buffer);
-	munmap(m, private_bytes());
+	sm__os_unmap(m, private_bytes());
 }
 
 static struct sm_mutator *map_mutator(struct sm_gc *gc)
@@ -158,8 +158,8 @@ static struct sm_mutator *map_mutator(struct sm_gc *gc)
 	struct sm_mutator_priv *p;
 	size_t entries = gc->config.tuning.barrier_buffer;
 
-	m = mmap(NULL, private_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (m == MAP_FAILED)
+	m = sm__os_map(private_bytes());
+	if (m == NULL)
 		return NULL;
 	p = (struct sm_mutator_priv *)((char *)m +
 				       sm_align_up(sizeof(struct sm_mutator_block), SM_CACHELINE));
@@ -171,7 +171,7 @@ static struct sm_mutator *map_mutator(struct sm_gc *gc)
 	p->m = m;
 	p->buffer = malloc(entries * sizeof(void *));
 	if (p->buffer == NULL) {
-		munmap(m, private_bytes());
+		sm__os_unmap(m, private_bytes());
 		return NULL;
 	}
 	m->buf_end = p->buffer + entries;

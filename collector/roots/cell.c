@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "allocator/os/os.h"
 #include "collector/mutator/misuse.h"
 
 /* ---- numbers and places ------------------------------------------------------------------- */
@@ -54,7 +54,7 @@ void sm__cells_fini(struct sm_cells *t)
 		char *base = sm_load_relaxed(&t->segment[s]);
 
 		if (base)
-			munmap(base, sm__cells_of_segment(s) * t->bytes);
+			sm__os_unmap(base, sm__cells_of_segment(s) * t->bytes);
 	}
 }
 
@@ -68,12 +68,11 @@ static bool grow_segment(struct sm_cells *t, unsigned segment)
 		errno = ENOMEM;
 		return false;
 	}
-	made = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (made == MAP_FAILED)
+	made = sm__os_map(bytes);
+	if (made == NULL)
 		return false;
 	if (!sm_cas_acqrel(&t->segment[segment], &none, made))
-		munmap(made, bytes);
+		sm__os_unmap(made, bytes);
 	return true;
 }
 

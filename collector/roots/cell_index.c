@@ -3,7 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "allocator/os/os.h"
 
 /* ---- buckets ------------------------------------------------------------------------------ */
 
@@ -20,9 +21,8 @@ static bool have_segment(struct sm_cell_index *x, unsigned segment)
 		return false;
 	if (x->segment[segment])
 		return true;
-	made = mmap(NULL, segment_bytes(segment), PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (made == MAP_FAILED)
+	made = sm__os_map(segment_bytes(segment));
+	if (made == NULL)
 		return false;
 	x->segment[segment] = made;
 	return true;
@@ -100,7 +100,7 @@ void sm__cell_index_fini(struct sm_cell_index *x)
 {
 	for (unsigned s = 0; s < SM_CELLS_SEGMENTS; s++) {
 		if (x->segment[s])
-			munmap(x->segment[s], segment_bytes(s));
+			sm__os_unmap(x->segment[s], segment_bytes(s));
 	}
 }
 

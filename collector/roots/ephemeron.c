@@ -2,8 +2,9 @@
 #include "collector/roots/ephemeron.h"
 
 #include <errno.h>
-#include <sys/mman.h>
+#include <stdlib.h>
 
+#include "allocator/os/os.h"
 #include "collector/mutator/barrier.h"
 #include "collector/cycle/gc_internal.h"
 #include "collector/mutator/misuse.h"
@@ -113,9 +114,8 @@ static bool make_table(struct sm_ephemerons *es)
 
 	while (size < es->nwaiting)
 		size *= 2;
-	es->table = mmap(NULL, size * sizeof(*es->table), PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (es->table == MAP_FAILED)
+	es->table = sm__os_map(size * sizeof(*es->table));
+	if (es->table == NULL)
 		return false;
 	es->table_size = size;
 	for (uint32_t n = es->waiting; n;) {
@@ -154,7 +154,7 @@ static void trace_values(struct sm_gc *gc, struct sm_marker *k)
 	if (!make_table(es))
 		return;
 	sm__mark_trace(k, became_grey, gc);
-	munmap(es->table, es->table_size * sizeof(*es->table));
+	sm__os_unmap(es->table, es->table_size * sizeof(*es->table));
 }
 
 bool sm__ephemerons_settle(struct sm_gc *gc, struct sm_marker *k)
@@ -193,19 +193,56 @@ void sm__ephemerons_clear(struct sm_gc *gc)
 	}
 }
 
-void sm__ephemerons_each(struct sm_gc *gc, void (*fn)(void *ctx, uintptr_t key, uintptr_t value),
-			 void *ctx)
+/* ---- pairs -------------------------------------------------------------------------------- */
+
+static int by_key(const void *a, const void *b)
+{
+	const struct sm_pair *x = a, *y = b;
+
+	return x->key < y->key ? -1 : x->key > y->key;
+}
+
+bool sm__pairs_gather(struct sm_gc *gc, struct sm_pairs *pairs)
 {
 	struct sm_ephemerons *es = &gc->ephemerons;
 	uint64_t made = sm__cells_made(&es->cells);
 
+	pairs->n = 0;
+	pairs->bytes = (made + 1) * sizeof(*pairs->at);
+	pairs->at = sm__os_map(pairs->bytes);
+	if (pairs->at == NULL)
+		return false;
 	for (uint64_t n = 1; n <= made; n++) {
 		struct sm_ephemeron *e = ephemeron_at(es, n);
 		uintptr_t key = key_of(e);
 
 		if (key)
-			fn(ctx, key, sm_load_relaxed(&e->value));
+			pairs->at[pairs->n++] = (struct sm_pair){key, sm_load_relaxed(&e->value)};
 	}
+	qsort(pairs->at, pairs->n, sizeof(*pairs->at), by_key);
+	return true;
+}
+
+void sm__pairs_drop(struct sm_pairs *pairs)
+{
+	sm__os_unmap(pairs->at, pairs->bytes);
+}
+
+void sm__pairs_of(const struct sm_pairs *pairs, uintptr_t key,
+		  void (*fn)(void *ctx, uintptr_t key, uintptr_t value), void *ctx)
+{
+	size_t lo = 0, hi = pairs->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (pairs->at[mid].key < key)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < pairs->n && pairs->at[lo].key == key; lo++)
+		fn(ctx, key, pairs->at[lo].value);
 }
 
 /* ---- public ------------------------------------------------------------------------------- */

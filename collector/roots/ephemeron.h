@@ -56,8 +56,20 @@ void sm__ephemerons_begin(struct sm_gc *gc);
 bool sm__ephemerons_settle(struct sm_gc *gc, struct sm_marker *k);
 /* Clears those of white keys. Control thread; the door is shut. */
 void sm__ephemerons_clear(struct sm_gc *gc);
-/* For the verifier, with the world stopped: all that are not cleared. */
-void sm__ephemerons_each(struct sm_gc *gc, void (*fn)(void *ctx, uintptr_t key, uintptr_t value),
-			 void *ctx);
+
+/* For the verifier and the inspector, with the world stopped: all that are not cleared, by key. */
+struct sm_pairs {
+	struct sm_pair {
+		uintptr_t key, value;
+	} * at;
+	size_t n, bytes;
+};
+
+/* False: no memory for them; there are none then. */
+bool sm__pairs_gather(struct sm_gc *gc, struct sm_pairs *pairs);
+void sm__pairs_drop(struct sm_pairs *pairs);
+/* Calls fn with the value of each that has this key. */
+void sm__pairs_of(const struct sm_pairs *pairs, uintptr_t key,
+		  void (*fn)(void *ctx, uintptr_t key, uintptr_t value), void *ctx);
 
 #endif

@@ -66,9 +66,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "collector/span/markspan.h"
+#include "allocator/os/os.h"
 #include "collector/mark/scan_internal.h"
 
 /* ---- birth and end ------------------------------------------------------------------------ */
@@ -84,7 +84,6 @@ static const struct sm_scan_kernel *kernel_of(enum sm_gc_kernel kernel)
 int sm__by_span_init(struct sm_gc *gc, char *err, size_t errlen)
 {
 	struct sm_by_span *b = &gc->by_span;
-	void *p;
 
 	if (gc->config.mark == SM_GC_MARK_OBJECTS)
 		return 0;
@@ -95,11 +94,9 @@ int sm__by_span_init(struct sm_gc *gc, char *err, size_t errlen)
 		return -EINVAL;
 	}
 	b->owned_bytes = sm_align_up(gc->range.bytes >> SM_UNIT_SHIFT, 8);
-	p = mmap(NULL, b->owned_bytes, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED)
+	b->owned = sm__os_map(b->owned_bytes);
+	if (b->owned == NULL)
 		return -ENOMEM;
-	b->owned = p;
 	b->ahead = gc->config.tuning.span_ahead;
 	b->dense = gc->config.tuning.dense;
 	b->made = true;
@@ -110,7 +107,7 @@ int sm__by_span_init(struct sm_gc *gc, char *err, size_t errlen)
 void sm__by_span_fini(struct sm_gc *gc)
 {
 	if (gc->by_span.owned)
-		munmap((void *)gc->by_span.owned, gc->by_span.owned_bytes);
+		sm__os_unmap((void *)gc->by_span.owned, gc->by_span.owned_bytes);
 }
 
 struct sm_span_marker *sm__span_marker_new(unsigned nnodes)

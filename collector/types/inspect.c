@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "allocator/objects/cache_cpu.h"
 #include "allocator/os/os.h"
@@ -26,10 +25,6 @@ struct sm_inspection {
 	_Atomic(uint64_t) done;
 };
 
-struct pair {
-	uintptr_t key, value;
-};
-
 struct walk {
 	struct sm_gc *gc;
 	const struct sm_walk_hooks *hooks;
@@ -37,8 +32,7 @@ struct walk {
 	size_t seen_bytes;
 	uintptr_t *stack;
 	size_t n, capacity;
-	struct pair *pairs; /* ephemerons, by key */
-	size_t npairs, pairs_bytes;
+	struct sm_pairs pairs;
 	const char *kind; /* of the roots at hand */
 	int thread;
 	int err; /* -ENOMEM; -ECANCELED: the hook has had enough */
@@ -109,11 +103,9 @@ static void push_object(struct walk *w, uintptr_t object)
 		return;
 	if (w->n == w->capacity) {
 		size_t bytes = w->capacity * sizeof(*w->stack);
-		void *grown = sm__os_fault(SM_OS_RESERVE)
-				      ? MAP_FAILED
-				      : mremap(w->stack, bytes, bytes * 2, MREMAP_MAYMOVE);
+		void *grown = sm__os_remap(w->stack, bytes, bytes * 2);
 
-		if (grown == MAP_FAILED) {
+		if (grown == NULL) {
 			w->err = -ENOMEM;
 			return;
 		}
@@ -123,7 +115,7 @@ static void push_object(struct walk *w, uintptr_t object)
 	w->stack[w->n++] = object;
 }
 
-/* Is word i of the object a pointer? Conservatively scanned words may be. */
+/* Is word i of an object of this layout a pointer? Conservatively scanned words may be. */
 static bool is_pointer(const struct sm_layout *l, size_t i)
 {
 	switch ((enum sm_scan_kind)l->kind) {
@@ -141,6 +133,17 @@ static bool is_pointer(const struct sm_layout *l, size_t i)
 	return false;
 }
 
+bool sm__is_pointer_word(const struct sm_range *r, const struct sm_span *s, uintptr_t object,
+			 size_t i)
+{
+	size_t word;
+
+	if (s->layout->kind != SM_SCAN_MIXED)
+		return is_pointer(s->layout, i);
+	word = (object - sm_span_base(r, s)) / sizeof(uintptr_t) + i;
+	return s->pointers[word / 64] >> (word % 64) & 1;
+}
+
 static void edge(struct walk *w, uintptr_t from, uintptr_t word)
 {
 	struct sm_span *s;
@@ -153,43 +156,27 @@ static void edge(struct walk *w, uintptr_t from, uintptr_t word)
 	push_object(w, to);
 }
 
-/* What lives because this object does. */
-static void follow_pairs(struct walk *w, uintptr_t key)
+/* What lives because its key does. */
+static void follow_pair(void *ctx, uintptr_t key, uintptr_t value)
 {
-	size_t lo = 0, hi = w->npairs;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (w->pairs[mid].key < key)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (; lo < w->npairs && w->pairs[lo].key == key; lo++)
-		edge(w, key, w->pairs[lo].value);
+	edge(ctx, key, value);
 }
 
 static void visit(struct walk *w, uintptr_t object)
 {
 	const struct sm_range *r = &w->gc->range;
 	struct sm_span *s = sm_span_of(r, object);
-	size_t bytes = bytes_of(s), first = (object - sm_span_base(r, s)) / sizeof(uintptr_t);
+	size_t bytes = bytes_of(s);
 	const uintptr_t *word = (const uintptr_t *)object;
 
 	if (!w->hooks->object(w->hooks->ctx, object, bytes, s->layout)) {
 		w->err = -ECANCELED;
 		return;
 	}
-	for (size_t i = 0; s->layout->kind != SM_SCAN_NONE && i < bytes / sizeof(uintptr_t); i++) {
-		bool pointer = s->layout->kind == SM_SCAN_MIXED
-				       ? s->pointers[(first + i) / 64] >> ((first + i) % 64) & 1
-				       : is_pointer(s->layout, i);
-
-		if (pointer)
+	for (size_t i = 0; s->layout->kind != SM_SCAN_NONE && i < bytes / sizeof(uintptr_t); i++)
+		if (sm__is_pointer_word(r, s, object, i))
 			edge(w, object, word[i]);
-	}
-	follow_pairs(w, object);
+	sm__pairs_of(&w->pairs, object, follow_pair, w);
 }
 
 /* ---- roots -------------------------------------------------------------------------------- */
@@ -263,56 +250,23 @@ static void roots(struct walk *w)
 
 /* ---- a walk, from begin to end ------------------------------------------------------------ */
 
-static int by_key(const void *a, const void *b)
-{
-	const struct pair *x = a, *y = b;
-
-	return x->key < y->key ? -1 : x->key > y->key;
-}
-
-static void add_pair(void *ctx, uintptr_t key, uintptr_t value)
-{
-	struct walk *w = ctx;
-
-	if (w->npairs < w->pairs_bytes / sizeof(*w->pairs))
-		w->pairs[w->npairs++] = (struct pair){key, value};
-}
-
-static void *map(size_t bytes)
-{
-	void *p;
-
-	if (sm__os_fault(SM_OS_RESERVE))
-		return NULL;
-	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		 -1, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
-
 static int walk_stopped(struct sm_gc *gc, const struct sm_walk_hooks *hooks)
 {
 	struct walk w = {.gc = gc, .hooks = hooks, .capacity = 1 << 16};
 
 	w.seen_bytes = gc->range.bytes / 128 + sizeof(uint64_t);
-	w.pairs_bytes = (sm__cells_made(&gc->ephemerons.cells) + 1) * sizeof(*w.pairs);
-	w.seen = map(w.seen_bytes);
-	w.stack = map(w.capacity * sizeof(*w.stack));
-	w.pairs = map(w.pairs_bytes);
-	if (w.seen && w.stack && w.pairs) {
-		sm__ephemerons_each(gc, add_pair, &w);
-		qsort(w.pairs, w.npairs, sizeof(*w.pairs), by_key);
+	w.seen = sm__os_map(w.seen_bytes);
+	w.stack = sm__os_map(w.capacity * sizeof(*w.stack));
+	if (w.seen && w.stack && sm__pairs_gather(gc, &w.pairs)) {
 		roots(&w);
 		while (w.n > 0 && w.err == 0)
 			visit(&w, w.stack[--w.n]);
 	} else {
 		w.err = -ENOMEM;
 	}
-	if (w.seen)
-		munmap(w.seen, w.seen_bytes);
-	if (w.stack)
-		munmap(w.stack, w.capacity * sizeof(*w.stack));
-	if (w.pairs)
-		munmap(w.pairs, w.pairs_bytes);
+	sm__os_unmap(w.seen, w.seen_bytes);
+	sm__os_unmap(w.stack, w.capacity * sizeof(*w.stack));
+	sm__pairs_drop(&w.pairs);
 	return w.err == -ECANCELED ? 0 : w.err;
 }
 

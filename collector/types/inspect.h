@@ -4,6 +4,7 @@
 #ifndef SM_COLLECTOR_INSPECT_H
 #define SM_COLLECTOR_INSPECT_H
 
+#include "allocator/pages/span.h"
 #include "spanmark/gc.h"
 
 struct sm_inspection; /* a request, gc->inspections */
@@ -22,6 +23,9 @@ struct sm_walk_hooks {
 	void *ctx;
 };
 
+/* Is word i of the object a pointer, as its layout says? Conservatively scanned words may be. */
+bool sm__is_pointer_word(const struct sm_range *r, const struct sm_span *s, uintptr_t object,
+			 size_t i);
 /* Runs a walk on the control thread and waits for it. 0; -ENOMEM: for the walk's own tables;
  * -ENOTSUP: a fork's child. */
 int sm__walk(struct sm_gc *gc, struct sm_mutator *m, const struct sm_walk_hooks *hooks);

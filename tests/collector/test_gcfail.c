@@ -4,9 +4,8 @@
  * ENOMEM or an error, no crash, no hang; what was kept is whole; and when the system gives again
  * everything works and verifies.
  *
- * What the allocator asks of the system is refused by sm__os_inject; what the collector asks of the
- * C library (memory, mappings, threads) by this file's own mmap, malloc, .., which the linker
- * prefers to the library's.
+ * What is asked of the system is refused by sm__os_inject; what the collector asks of the C library
+ * (memory, threads) by this file's own malloc, .., which the linker prefers to the library's.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -26,7 +25,7 @@
 
 /* ---- the C library, refusing -------------------------------------------------------------- */
 
-enum kind { MEMORY, MAPPING, THREAD };
+enum kind { MEMORY, THREAD };
 static _Atomic(int) armed = -1;
 /* requests of the armed kind until one is refused; below 0: it was */
 static _Atomic(long) left;
@@ -76,15 +75,6 @@ void *aligned_alloc(size_t align, size_t size)
 	return refuse(MEMORY) ? none() : __libc_memalign(align, size);
 }
 
-void *mmap(void *addr, size_t bytes, int prot, int flags, int fd, off_t off)
-{
-	if (refuse(MAPPING)) {
-		errno = ENOMEM;
-		return MAP_FAILED;
-	}
-	return (void *)syscall(SYS_mmap, addr, bytes, prot, flags, fd, off);
-}
-
 int pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
 	static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
@@ -116,6 +106,15 @@ static void disarm(void)
 			ck_abort_msg("%s (errno %d)", #cond, was); \
 		}                                                  \
 	} while (0)
+
+/* Collectors that have tables of their own: pairs of setting and value. */
+static const char *const ways[][9] = {
+	{NULL},
+	{"gc.generations", "on", "gc.compact", "force", "gc.mark", "spans", NULL},
+	{"gc.generations", "on", "gc.remember", "objects", "gc.compact", "full", NULL},
+};
+#define WAYS (sizeof(ways) / sizeof(ways[0]))
+static const char *const *way;
 
 static struct sm_gc *gc;
 static void *root[16];
@@ -242,6 +241,8 @@ static struct sm_gc *make(void)
 	cfg.min_heap = SM_MIB;
 	MUST(sm_gc_config_set(&cfg, "numa", "interleave", err, sizeof(err)) == 0);
 	MUST(sm_gc_config_set(&cfg, "gc.stress", "40", err, sizeof(err)) == 0);
+	for (const char *const *s = way; *s; s += 2)
+		MUST(sm_gc_config_set(&cfg, s[0], s[1], err, sizeof(err)) == 0);
 	errno = 0;
 	made = sm_gc_create(&cfg, err, sizeof(err));
 	if (made == NULL) {
@@ -268,6 +269,8 @@ static void live(void)
 
 		length = use(m, 0);
 		MUST(sm_collect(gc, m) == 0);
+		if (gc->config.compact != SM_GC_COMPACT_OFF)
+			done(sm_collect_compact(gc, m));
 		check(0, length);
 		sm_blocking_enter(m);
 		if (beside)
@@ -304,11 +307,12 @@ static const struct refusals {
 	int library, system; /* enum kind, enum sm_os_kind; -1: not this */
 	bool all;	     /* refuse everything from the nth on */
 } cases[] = {
-	{MEMORY, -1, false},	    {MEMORY, -1, true},	       {MAPPING, -1, false},
-	{MAPPING, -1, true},	    {THREAD, -1, false},       {THREAD, -1, true},
-	{-1, SM_OS_RESERVE, false}, {-1, SM_OS_COMMIT, false}, {-1, SM_OS_MADVISE, false},
-	{-1, SM_OS_BIND, false},    {-1, SM_OS_ANY, false},    {-1, SM_OS_ANY, true},
+	{MEMORY, -1, false},	   {MEMORY, -1, true},	       {THREAD, -1, false},
+	{THREAD, -1, true},	   {-1, SM_OS_RESERVE, false}, {-1, SM_OS_RESERVE, true},
+	{-1, SM_OS_COMMIT, false}, {-1, SM_OS_MADVISE, false}, {-1, SM_OS_BIND, false},
+	{-1, SM_OS_ANY, false},	   {-1, SM_OS_ANY, true},
 };
+#define CASES (sizeof(cases) / sizeof(cases[0]))
 
 static void go_through(const struct refusals *c)
 {
@@ -337,15 +341,18 @@ static void go_through(const struct refusals *c)
 
 START_TEST(nth_failure)
 {
+	const struct refusals *c = &cases[(size_t)_i % CASES];
+
 	/* Under sanitizers only the system's refusals are to be had. */
-	if ((SM_ASAN || SM_TSAN) && cases[_i].library >= 0)
+	if ((SM_ASAN || SM_TSAN) && c->library >= 0)
 		SM_SKIP("a sanitizer has a malloc of its own");
-	go_through(&cases[_i]);
+	way = ways[(size_t)_i / CASES];
+	go_through(c);
 }
 END_TEST
 
 int main(void)
 {
 	nodes = (unsigned)sm_test_scaled(3000);
-	return SM_SUITE("gcfail", 90, SM_LOOP(nth_failure, 0, sizeof(cases) / sizeof(cases[0])));
+	return SM_SUITE("gcfail", 90, SM_LOOP(nth_failure, 0, CASES * WAYS));
 }
