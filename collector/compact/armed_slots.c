@@ -1,4 +1,6 @@
 /* armed_slots.c: slots that point into candidates: noting them, and finding them by candidate. */
+#include <string.h>
+
 #include "allocator/objects/shape.h"
 #include "allocator/os/os.h"
 #include "collector/compact/armed_internal.h"
@@ -47,12 +49,21 @@ static struct sm_slot_chunk *take_chunk(struct sm_armed *a)
 
 void sm__armed_give(struct sm_gc *gc, struct sm_slot_chunk **c)
 {
+	struct sm_armed *a = &gc->armed;
+	struct sm_slot_chunk **to = &a->full;
+
 	if (*c == NULL)
 		return;
-	sm_lock_acquire(&gc->armed.lock);
-	(*c)->next = gc->armed.full;
-	gc->armed.full = *c;
-	sm_lock_release(&gc->armed.lock);
+	sm_lock_acquire(&a->lock);
+	/* A few go into the last one, or threads that come and go would take a chunk each. */
+	if (a->full != NULL && a->full->n + (*c)->n <= SM_SLOT_CHUNK) {
+		memcpy(&a->full->at[a->full->n], (*c)->at, (*c)->n * sizeof((*c)->at[0]));
+		a->full->n += (*c)->n;
+		to = &a->free;
+	}
+	(*c)->next = *to;
+	*to = *c;
+	sm_lock_release(&a->lock);
 	*c = NULL;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "collector/compact/armed_internal.h"
 #include "collector/cycle/gc_internal.h"
 #include "tests/support/gctest.h"
 #include "tests/support/run.h"
@@ -401,10 +402,37 @@ START_TEST(a_range_that_went_leaves_its_words_to_another)
 }
 END_TEST
 
+/* ---- threads that come and go ------------------------------------------------------------- */
+
+/* What each of many notes is one entry: room is taken for entries, not for threads. */
+START_TEST(few_notes_of_many_threads_take_little)
+{
+	enum { THREADS = 10 * SM_SLOT_CHUNK };
+	size_t n = 0;
+
+	begin(_i, "gc.verify=0");
+	gc->armed.most = 1;
+	for (uintptr_t i = 1; i <= THREADS; i++) {
+		struct sm_slot_chunk *mine = NULL;
+
+		sm__armed_note(gc, &mine, i * sizeof(void *), i);
+		sm__armed_give(gc, &mine);
+	}
+	ck_assert_uint_eq(sm_load_relaxed(&gc->armed.lost), 0);
+	for (struct sm_slot_chunk *c = gc->armed.full; c != NULL; c = c->next)
+		for (size_t i = 0; i < c->n; i++)
+			n += c->at[i].slot == c->at[i].value * sizeof(void *);
+	ck_assert_uint_eq(n, THREADS);
+	sm__armed_forget_slots(gc);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("compact_beside", 300,
 			SM_LOOP(a_slice_looks_at_what_leads_to_its_candidates, 0, NKINDS),
 			SM_LOOP(what_is_made_meanwhile_is_followed, 0, NKINDS),
-			SM_LOOP(a_range_that_went_leaves_its_words_to_another, 0, NKINDS));
+			SM_LOOP(a_range_that_went_leaves_its_words_to_another, 0, NKINDS),
+			SM_LOOP(few_notes_of_many_threads_take_little, 0, NKINDS));
 }
