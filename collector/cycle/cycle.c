@@ -207,7 +207,7 @@ static void mark_to_the_end(struct sm_gc *gc)
 	terminate(gc);
 }
 
-/* What old objects lead to, of which a minor cycle marks none. */
+/* What old objects lead to, of which a minor cycle marks none. Workers help. */
 static void mark_remembered(struct sm_gc *gc)
 {
 	uint64_t t0;
@@ -215,12 +215,12 @@ static void mark_remembered(struct sm_gc *gc)
 	if (!gc->cycle.generational)
 		return;
 	if (!gc->cycle.minor) {
-		(void)sm__remember_look(gc, NULL);
+		sm__remember_look(gc, NULL);
 		return;
 	}
 	t0 = sm__thread_ns();
 	sm__workq_enter(&gc->workq);
-	gc->cycle.remembered = sm__remember_look(gc, &gc->marker);
+	sm__remember_look(gc, &gc->marker);
 	gc->cycle.cards_ns = sm__thread_ns() - t0;
 	sm__marker_give(&gc->marker);
 	sm__workq_leave(&gc->workq, false);
@@ -320,6 +320,8 @@ static void marking_is_over(struct sm_gc *gc)
 
 static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 {
+	bool alone;
+
 	sm__world_stop(gc, true);
 	/* cache.mode=cpu: nothing is black in this mode, so what windows of CPUs hold is swept. */
 	sm__cache_drop_cpu_windows(gc->heap);
@@ -335,10 +337,14 @@ static void cycle_stw(struct sm_gc *gc, struct sm_cycle *c)
 	/* Stacks and roots before the workers begin: a worker with plain marks must be alone. */
 	scan_all_stacks_stw(gc);
 	push_roots(gc);
-	mark_remembered(gc);
+	alone = gc->plain_marks;
+	if (alone)
+		mark_remembered(gc);
 	if (gc->plain_marks && sm_load_acquire(&gc->overflowed))
 		gc->plain_marks = false;
 	sm__workers_begin(gc);
+	if (!alone)
+		mark_remembered(gc);
 	mark_to_the_end(gc);
 	c->marked = sm__now_ns();
 	end_workers(gc, c);

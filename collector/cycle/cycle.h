@@ -23,10 +23,9 @@ struct sm_cycle {
 	uint64_t worker_ns, assist_ns; /* CPU time; time on the clock */
 	uint64_t assist_cpu_ns;	       /* with gc.trace=1 */
 	unsigned rounds;	       /* of termination */
-	uint64_t remembered;	       /* cards with old objects that a minor cycle looked at */
-	size_t old_bytes;	       /* .. and what it did not mark again */
-	uint64_t cards_ns;	       /* CPU time of looking at cards */
-	size_t born;		       /* allocated between barrier on and the end of marking */
+	size_t old_bytes;	       /* what a minor one did not mark again */
+	uint64_t cards_ns; /* CPU time of looking at the remembered set, the control thread's */
+	size_t born;	   /* allocated between barrier on and the end of marking */
 	const char *why;
 };
 

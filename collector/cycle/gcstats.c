@@ -195,7 +195,7 @@ void sm__stats_publish(struct sm_gc *gc, const struct sm_cycle *c)
 		s->minors++;
 		s->total_minor_objects += c->n.objects;
 		s->total_minor_bytes += c->n.bytes;
-		s->total_remembered += c->remembered;
+		s->total_remembered += c->n.remembered;
 	}
 	add_spans(gc, &c->spans_n);
 	gc->marked_by_workers += c->by_workers;

@@ -78,7 +78,7 @@ static size_t add_minor(char *line, size_t at, size_t room, const struct sm_gc *
 	if (c->minor)
 		len = snprintf(line + at, room - at, ", minor: old %.1f MiB, %s %llu",
 			       MIB(c->old_bytes), sm__remember_what(gc),
-			       (unsigned long long)c->remembered);
+			       (unsigned long long)c->n.remembered);
 	return len > 0 && (size_t)len < room - at ? at + (size_t)len : at;
 }
 

@@ -67,16 +67,9 @@ size_t sm__gen_unit_bytes(const struct sm_gc *gc)
 
 /* ---- all of the heap ---------------------------------------------------------------------- */
 
-struct runs {
-	struct {
-		size_t from, end;
-	} run[2 * SM_MAX_NODES];
-	unsigned n;
-};
-
 static void note_run(void *ctx, size_t from, size_t end)
 {
-	struct runs *runs = ctx;
+	struct sm_gen_runs *runs = ctx;
 
 	runs->run[runs->n].from = from;
 	runs->run[runs->n++].end = end;
@@ -84,12 +77,18 @@ static void note_run(void *ctx, size_t from, size_t end)
 
 /* Mutators wait for the locks of nodes' pages: they are held no longer than it takes to read the
  * bounds. */
+void sm__gen_reached(struct sm_gc *gc, struct sm_gen_runs *runs)
+{
+	runs->n = 0;
+	sm__markmap_reached(gc->heap, note_run, runs);
+}
+
 void sm__gen_each_reached(struct sm_gc *gc, void (*fn)(void *ctx, size_t from, size_t end),
 			  void *ctx)
 {
-	struct runs runs = {.n = 0};
+	struct sm_gen_runs runs;
 
-	sm__markmap_reached(gc->heap, note_run, &runs);
+	sm__gen_reached(gc, &runs);
 	for (unsigned i = 0; i < runs.n; i++)
 		fn(ctx, runs.run[i].from, runs.run[i].end);
 }

@@ -69,6 +69,7 @@
 
 #include "allocator/pages/span.h"
 #include "collector/generations/genchoice.h"
+#include "spanmark/heap.h"
 
 struct sm_gc;
 struct sm_cycle;
@@ -121,7 +122,16 @@ void sm__gen_sweep_span(struct sm_gc *gc, const struct sm_span *s, const uint64_
 void sm__gen_moved(struct sm_gc *gc, uintptr_t from, uintptr_t to, size_t bytes);
 void sm__gen_left(struct sm_gc *gc, const struct sm_span *s);
 
-/* Tells fn of all runs of units [from, end) that the heap has reached, without a lock held. */
+/* All units that the heap has reached. Takes the nodes' locks for as long as it reads their bounds.
+ */
+struct sm_gen_runs {
+	struct {
+		size_t from, end;
+	} run[2 * SM_MAX_NODES];
+	unsigned n;
+};
+void sm__gen_reached(struct sm_gc *gc, struct sm_gen_runs *runs);
+/* Tells fn of the runs, without a lock held. */
 void sm__gen_each_reached(struct sm_gc *gc, void (*fn)(void *ctx, size_t from, size_t end),
 			  void *ctx);
 

@@ -1,5 +1,7 @@
-/* remember.c: which kind of remembered set there is. */
+/* remember.c: which kind of remembered set there is, and how markers share the look at it. */
 #include "collector/generations/remember_internal.h"
+
+#include "collector/mark/mark_internal.h"
 
 static const struct sm_remember_kind *const kinds[] = {
 	[SM_GC_REMEMBER_CARDS] = &sm__remember_cards,
@@ -62,11 +64,6 @@ const char *sm__remember_what(const struct sm_gc *gc)
 	return gc->remember.kind->what;
 }
 
-uint64_t sm__remember_look(struct sm_gc *gc, struct sm_marker *k)
-{
-	return gc->remember.kind->look(gc, k);
-}
-
 void sm__remember_drop(struct sm_gc *gc)
 {
 	if (gc->remember.kind->drop != NULL)
@@ -82,4 +79,102 @@ void sm__remember_moved(struct sm_gc *gc, uintptr_t from, uintptr_t to, size_t b
 {
 	if (gc->remember.kind->moved != NULL)
 		gc->remember.kind->moved(gc, from, to, bytes);
+}
+
+/* ---- the look ----------------------------------------------------------------------------- */
+
+/* Units at a time: with all of a unit's cards set 20 us, with none 0.05. */
+#define MANY 8
+#define FEW  1
+
+void sm__walk_begin(struct sm_gc *gc, bool all)
+{
+	struct sm_walk *w = &gc->remember.walk;
+
+	w->runs.n = 0;
+	if (all)
+		sm__gen_reached(gc, &w->runs);
+	sm_store_relaxed(&w->next, 0);
+}
+
+/* Unit number `at` of all runs, and up to most - 1 that follow it in its own. */
+static bool find_units(const struct sm_gen_runs *runs, size_t at, size_t most, struct sm_part *p)
+{
+	for (unsigned i = 0; i < runs->n; i++) {
+		size_t n = runs->run[i].end - runs->run[i].from;
+
+		if (at < n) {
+			p->from = runs->run[i].from + at;
+			p->end = p->from + (n - at < most ? n - at : most);
+			return true;
+		}
+		at -= n;
+	}
+	return false;
+}
+
+/* Relaxed: the cursor says whose a unit is; what is in it came with the entry (remember.h). */
+bool sm__walk_take(struct sm_gc *gc, bool few, struct sm_part *p)
+{
+	struct sm_walk *w = &gc->remember.walk;
+	size_t at = sm_load_relaxed(&w->next);
+
+	do {
+		if (!find_units(&w->runs, at, few ? FEW : MANY, p))
+			return false;
+	} while (!sm_cas_relaxed(&w->next, &at, at + (p->end - p->from)));
+	return true;
+}
+
+static void look_at_part(struct sm_gc *gc, struct sm_marker *k, const struct sm_part *p)
+{
+	struct sm_look l = {.gc = gc, .k = k};
+
+	sm__delay(gc);
+	gc->remember.kind->look(&l, p);
+	if (k == NULL)
+		return;
+	k->n.remembered += l.found;
+	k->n.scan_bytes += l.bytes;
+}
+
+void sm__remember_help(struct sm_gc *gc, struct sm_marker *k)
+{
+	struct sm_part p;
+
+	if (!gc->remember.kind->take(gc, k->quiet, &p))
+		return;
+	k->helped++;
+	(void)sm__mark_offer_entry(k, SM_ENTRY_REMEMBERED);
+	look_at_part(gc, k, &p);
+}
+
+/* An entry for each worker, in packets of their own. */
+static void invite(struct sm_gc *gc, struct sm_marker *k)
+{
+	for (unsigned i = 0; i < gc->nall_workers; i++) {
+		if (!sm__mark_offer_entry(k, SM_ENTRY_REMEMBERED))
+			return;
+		sm__marker_give(k);
+	}
+}
+
+void sm__remember_look(struct sm_gc *gc, struct sm_marker *k)
+{
+	const struct sm_remember_kind *kind = gc->remember.kind;
+	struct sm_look l = {.gc = gc, .k = k};
+	struct sm_part p;
+
+	kind->begin(gc, k != NULL);
+	if (k != NULL)
+		invite(gc, k);
+	while (kind->take(gc, false, &p)) {
+		look_at_part(gc, k, &p);
+		if (k != NULL)
+			sm__mark_publish(k);
+	}
+	if (kind->end != NULL)
+		kind->end(&l);
+	if (k != NULL)
+		k->n.remembered += l.found;
 }

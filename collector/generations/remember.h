@@ -44,12 +44,31 @@
  *
  * Words that no store wrote are not remembered: a conservative object's integers. They keep nothing
  * alive by right.
+ *
+ * Who looks. Whoever marks: the control thread, which makes the set ready to be handed out and is
+ * done when all is, and what takes an SM_ENTRY_REMEMBERED from a packet, worker or assist. Each
+ * takes one part after the other: units of the heap by a cursor (sm__walk_take), or chunks of a log
+ * under its lock. So within a cycle a part has one looker, who alone lowers what is in it; the
+ * stores that race with it are the mutators', as above. Between cycles:
+ *
+ *     stores before T(n) --handshake--> control thread: begin --the entry's packet--> looker of n
+ *     looker of n --workq.active falls--> control thread: drained --> n's sweep, looker of n + 1
+ *
+ * A looker counts as active from before it has the entry until it has looked and its marks are
+ * queued, so queues that are drained behind sm__remember_look mean that all parts have been looked
+ * at. An entry is an invitation and no more: one for which there is no packet is dropped, one that
+ * finds nothing left was late; whatever others leave the control thread looks at.
+ *
+ * An entry is put back before its part is looked at, and packets are emptied from their end: a
+ * looker marks what it has found before it takes the next part. A mutator takes a unit at a time,
+ * and the loop looks up from its work behind it: an assist has a bound.
  */
 #ifndef SM_COLLECTOR_REMEMBER_H
 #define SM_COLLECTOR_REMEMBER_H
 
 #include "allocator/base/lock.h"
 #include "allocator/pages/span.h"
+#include "collector/generations/generation.h"
 #include "collector/generations/remember_dirty.h"
 #include "spanmark/inline.h"
 
@@ -74,19 +93,29 @@ struct sm_remember_kind;
 #define SM_LOG_WORD_SHIFT (SM_LOG_SHIFT + 6)
 #define SM_LOG_BYTES	  ((uintptr_t)1 << SM_LOG_WORD_SHIFT)
 
+/* The units that the heap had reached when the look began, handed out. */
+struct sm_walk {
+	struct sm_gen_runs runs; /* control thread, before the look */
+	_Atomic(size_t) next;	 /* so many units of all runs have been */
+};
+
 struct sm_remember {
 	const struct sm_remember_kind *kind; /* fixed after creation; NULL: no generations */
 	_Atomic(uint8_t) *cards;	     /* [(addr - base) >> SM_CARD_SHIFT] */
 	_Atomic(uint64_t) *logged;	     /* the map; [(addr - base) >> SM_LOG_WORD_SHIFT] */
 
+	struct sm_walk walk;
+
 	struct sm_dirty dirty;
-	uint8_t *pages; /* [page]: 0, seen, stored; control thread */
+	uint8_t *pages; /* [page]: 0, seen, stored; control thread, and who looks at its unit */
 	bool watched;	/* they were protected before: each that is told of was a page fault */
 	size_t faults;	/* .. of the last look */
 
 	struct sm_lock lock; /* rank SM_RANK_GC_LOG */
 	/* under lock: handed over since a cycle looked last; looked at once; to be used */
 	struct sm_log_chunk *fresh, *seen, *free;
+	/* .. what this cycle has yet to look at: for the first time, for the second */
+	struct sm_log_chunk *first, *second;
 	struct sm_log_block *blocks;
 	size_t blocks_left; /* that may be mapped; tests set it */
 	/* control thread: being filled: of `seen`, between looks of `fresh` */
@@ -135,8 +164,11 @@ double sm__remember_beside_ns(const struct sm_gc *gc);
 const char *sm__remember_what(const struct sm_gc *gc);
 /* A cycle looks at the set. A minor one marks what the words of old objects in it lead to, and a
  * major one, which passes NULL, nothing. Control thread, after T(n), known to termination unless k
- * is NULL. Returns how many places held old objects: cards, logged objects, pages. */
-uint64_t sm__remember_look(struct sm_gc *gc, struct sm_marker *k);
+ * is NULL. How many places held old objects, cards, logged objects, pages, is counted by each
+ * marker; others may still be looking when it returns. */
+void sm__remember_look(struct sm_gc *gc, struct sm_marker *k);
+/* k has taken SM_ENTRY_REMEMBERED: looks at one part, if any is left, and puts the entry back. */
+void sm__remember_help(struct sm_gc *gc, struct sm_marker *k);
 
 /* An object of so many bytes lies elsewhere now: what is remembered of its words goes with it. The
  * world is stopped, between two cycles. */

@@ -11,6 +11,8 @@
  *       -> STORED ------------> SEEN ------------> 0      a store meanwhile: STORED again
  *                    looked at          looked at
  *
+ * A card has one looker in a cycle, of whichever thread (remember.h).
+ *
  * A store that races with the look finds its STORED lowered to SEEN, or its card cleared before it
  * sets it. STORED is lowered by a plain store, for SEEN is enough for such a store. SEEN is cleared
  * by an exchange, which fails if a store set STORED in between: so the byte is never lowered twice
@@ -101,6 +103,7 @@ static void visit_card(struct sm_look *l, size_t card)
 		return;
 	held = sm__look_at(l, lo, lo + SM_CARD_BYTES);
 	l->found += held == SM_HELD_OLD;
+	l->bytes += held == SM_HELD_OLD ? SM_CARD_BYTES : 0;
 	if (held == SM_HELD_NOTHING)
 		sm_store_relaxed(at, 0);
 	else if (was == SM_CARD_STORED)
@@ -172,21 +175,13 @@ static void visit_unit(struct sm_look *l, size_t unit)
 	}
 }
 
-static void visit_units(void *ctx, size_t from, size_t end)
+static void look(struct sm_look *l, const struct sm_part *p)
 {
-	for (; from < end; from++) {
-		if (!pass_unit(ctx, from))
-			visit_unit(ctx, from);
+	for (size_t unit = p->from; unit < p->end; unit++) {
+		if (!pass_unit(l, unit))
+			visit_unit(l, unit);
 	}
-}
-
-static uint64_t look(struct sm_gc *gc, struct sm_marker *k)
-{
-	struct sm_look l = {.gc = gc, .k = k};
-
-	if (k != NULL)
-		sm__gen_each_reached(gc, visit_units, &l);
-	return l.found;
+	l->bytes += (p->end - p->from) << (SM_UNIT_SHIFT - SM_CARD_SHIFT);
 }
 
 const struct sm_remember_kind sm__remember_cards = {
@@ -199,6 +194,8 @@ const struct sm_remember_kind sm__remember_cards = {
 	.fini = fini,
 	.moved = moved,
 	.drop = drop,
+	.begin = sm__walk_begin,
+	.take = sm__walk_take,
 	.look = look,
 	.has = has,
 };

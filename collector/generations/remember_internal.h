@@ -6,6 +6,15 @@
 
 #include "collector/cycle/gc_internal.h"
 
+struct sm_look;
+
+/* What one thread looks at at a time. */
+struct sm_part {
+	size_t from, end;	    /* cards, none: units */
+	struct sm_log_chunk *chunk; /* objects */
+	bool second;		    /* .. is looked at for the second time */
+};
+
 /* One kind; what it does not need is NULL. */
 struct sm_remember_kind {
 	const char *name;  /* as in gc.remember */
@@ -23,7 +32,14 @@ struct sm_remember_kind {
 	void (*moved)(struct sm_gc *gc, uintptr_t from, uintptr_t to, size_t bytes);
 	/* See sm__remember_drop; all logs have been given. */
 	void (*drop)(struct sm_gc *gc);
-	uint64_t (*look)(struct sm_gc *gc, struct sm_marker *k);
+	/* A look begins, of a minor cycle or a major one: what the set has by now is to be handed
+	 * out. Control thread. */
+	void (*begin)(struct sm_gc *gc, bool minor);
+	/* A part that nobody has, few: a small one. False: there is none. Any marker, as look. */
+	bool (*take)(struct sm_gc *gc, bool few, struct sm_part *p);
+	void (*look)(struct sm_look *l, const struct sm_part *p);
+	/* No part is left, though others may still be looking. Control thread. */
+	void (*end)(struct sm_look *l);
 	bool (*has)(const struct sm_gc *gc, uintptr_t slot);
 };
 
@@ -35,6 +51,7 @@ struct sm_look {
 	struct sm_gc *gc;
 	struct sm_marker *k; /* NULL: nothing is marked */
 	uint64_t found;	     /* places with old objects */
+	uint64_t bytes;	     /* looked at, of the heap and the set: what the pacer counts */
 };
 
 /* What a place holds: nothing that has lived through a sweep, or such objects, old ones among them.
@@ -48,6 +65,11 @@ enum sm_held sm__look_at_object(struct sm_look *l, struct sm_span *s, uintptr_t 
 enum sm_held sm__look_at(struct sm_look *l, uintptr_t lo, uintptr_t hi);
 /* What so many words of the maps cover, from lo on, of a unit: does nothing aged lie there? */
 bool sm__none_aged(const struct sm_gc *gc, uintptr_t lo, unsigned words);
+
+/* All units, or none, are to be handed out. */
+void sm__walk_begin(struct sm_gc *gc, bool all);
+/* The next ones, of one run. False: there are none. */
+bool sm__walk_take(struct sm_gc *gc, bool few, struct sm_part *p);
 
 /* Entries of a mutator's log since it was handed over last; for tests. */
 size_t sm__remember_log_entries(const struct sm_log_chunk *log);

@@ -282,6 +282,7 @@ static enum sm_held look_at_piece(struct sm_look *l, const struct piece *p)
 		sm__look_at_object(l, p->span, p->object, p->object_end, p->start, p->end);
 
 	l->found += held == SM_HELD_OLD;
+	l->bytes += sizeof(uintptr_t) + (held == SM_HELD_OLD ? p->end - p->start : 0);
 	return held;
 }
 
@@ -292,7 +293,7 @@ static void ask_for(const struct sm_look *l, const struct sm_log_chunk *c, size_
 }
 
 /* Looked at once already, by the cycle before. */
-static void look_at_seen(struct sm_look *l, struct sm_log_chunk *c)
+static void look_again(struct sm_look *l, struct sm_log_chunk *c)
 {
 	struct piece p;
 
@@ -305,7 +306,7 @@ static void look_at_seen(struct sm_look *l, struct sm_log_chunk *c)
 }
 
 /* What the next cycle needs not look at again is dropped. */
-static void look_at_fresh(struct sm_look *l, struct sm_log_chunk *c)
+static void look_first(struct sm_look *l, struct sm_log_chunk *c)
 {
 	struct sm_remember *r = &l->gc->remember;
 	struct piece p;
@@ -421,29 +422,54 @@ static void look_at_bits(void *ctx, size_t from, size_t end)
 	}
 }
 
-static uint64_t look(struct sm_gc *gc, struct sm_marker *k)
+static void begin(struct sm_gc *gc, bool minor)
 {
-	struct sm_look l = {.gc = gc, .k = k};
 	struct sm_remember *r = &gc->remember;
-	struct sm_log_chunk *seen, *fresh, *next;
 
+	(void)minor;
 	give_own(r, &r->fresh);
-	seen = take_list(r, &r->seen);
-	fresh = take_list(r, &r->fresh);
-	for (; seen != NULL; seen = next) {
-		next = seen->next;
-		look_at_seen(&l, seen);
-	}
-	for (; fresh != NULL; fresh = next) {
-		next = fresh->next;
-		look_at_fresh(&l, fresh);
-	}
+	sm_lock_acquire(&r->lock);
+	r->second = r->seen;
+	r->first = r->fresh;
+	r->seen = r->fresh = NULL;
+	sm_lock_release(&r->lock);
+}
+
+static bool take(struct sm_gc *gc, bool few, struct sm_part *p)
+{
+	struct sm_remember *r = &gc->remember;
+	struct sm_log_chunk **list;
+
+	(void)few;
+	sm_lock_acquire(&r->lock);
+	p->second = r->second != NULL;
+	list = p->second ? &r->second : &r->first;
+	p->chunk = *list;
+	if (p->chunk != NULL)
+		*list = p->chunk->next;
+	sm_lock_release(&r->lock);
+	return p->chunk != NULL;
+}
+
+static void look(struct sm_look *l, const struct sm_part *p)
+{
+	if (p->second)
+		look_again(l, p->chunk);
+	else
+		look_first(l, p->chunk);
+}
+
+/* Others may be looking at chunks: a piece that has an entry there may be found here by its bit as
+ * well, and is looked at once more, or twice. `own` is the control thread's. */
+static void end(struct sm_look *l)
+{
+	struct sm_remember *r = &l->gc->remember;
+
 	if (sm_load_relaxed(&r->lost) != 0) {
 		sm_store_relaxed(&r->lost, 0);
-		sm__gen_each_reached(gc, look_at_bits, &l);
+		sm__gen_each_reached(l->gc, look_at_bits, l);
 	}
 	give_own(r, &r->seen);
-	return l.found;
 }
 
 /* ---- for the verifier --------------------------------------------------------------------- */
@@ -496,6 +522,9 @@ const struct sm_remember_kind sm__remember_objects = {
 	.give = give,
 	.moved = moved,
 	.drop = drop,
+	.begin = begin,
+	.take = take,
 	.look = look,
+	.end = end,
 	.has = has,
 };

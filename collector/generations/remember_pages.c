@@ -14,7 +14,8 @@
  * are two steps, mutators stand still for both.) A store before T(n) is in a page that n takes, and
  * its value in the words that are read after that; one after T(n) that n's taking covers had a Y
  * that existed before n's sweep, and the page is SEEN in n + 1, whether n read the value or not.
- * The states are the control thread's alone. A major cycle takes nothing.
+ * The states are the control thread's while it takes, then each its looker's (remember.h). A major
+ * cycle takes nothing.
  *
  * A move is a write, to pages of which the kernel tells: what was remembered where the object was
  * counts anew where it is. While generations are off nothing is taken, so whatever was written then
@@ -139,13 +140,13 @@ static enum sm_held look_at_page(struct sm_look *l, uintptr_t page)
 	return most;
 }
 
-static void visit_pages(void *ctx, size_t from, size_t end)
+static void look(struct sm_look *l, const struct sm_part *p)
 {
-	struct sm_look *l = ctx;
 	size_t page = l->gc->remember.dirty.page;
-	uintptr_t at = l->gc->range.base + (from << SM_UNIT_SHIFT),
-		  last = l->gc->range.base + (end << SM_UNIT_SHIFT);
+	uintptr_t at = l->gc->range.base + (p->from << SM_UNIT_SHIFT),
+		  last = l->gc->range.base + (p->end << SM_UNIT_SHIFT);
 
+	l->bytes += (last - at) / page;
 	for (; at < last; at += page) {
 		uint8_t *state = &l->gc->remember.pages[page_of(l->gc, at)];
 		enum sm_held held;
@@ -154,19 +155,16 @@ static void visit_pages(void *ctx, size_t from, size_t end)
 			continue;
 		held = look_at_page(l, at);
 		l->found += held == SM_HELD_OLD;
+		l->bytes += held == SM_HELD_OLD ? page : 0;
 		*state = *state == STORED && held != SM_HELD_NOTHING ? SEEN : 0;
 	}
 }
 
-static uint64_t look(struct sm_gc *gc, struct sm_marker *k)
+static void begin(struct sm_gc *gc, bool minor)
 {
-	struct sm_look l = {.gc = gc, .k = k};
-
-	if (k == NULL)
-		return 0;
-	take_written(gc);
-	sm__gen_each_reached(gc, visit_pages, &l);
-	return l.found;
+	if (minor)
+		take_written(gc);
+	sm__walk_begin(gc, minor);
 }
 
 const struct sm_remember_kind sm__remember_pages = {
@@ -178,6 +176,8 @@ const struct sm_remember_kind sm__remember_pages = {
 	.init = init,
 	.fini = fini,
 	.drop = drop,
+	.begin = begin,
+	.take = sm__walk_take,
 	.look = look,
 	.has = has,
 };

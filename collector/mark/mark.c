@@ -189,19 +189,34 @@ static SM_COLD void overflow_entry(struct sm_marker *k, uintptr_t entry)
 	sm__mark_flag(k, s);
 }
 
-void sm__mark_push_slow(struct sm_marker *k, uintptr_t entry)
+/* An empty packet to fill, in place of the full one; false: none is to be had. */
+static bool next_packet(struct sm_marker *k)
 {
 	struct sm_packet *p = sm__workq_empty(&k->gc->workq);
 
-	if (p == NULL) {
-		overflow_entry(k, entry);
-		return;
-	}
+	if (p == NULL)
+		return false;
 	put_filled(k);
 	if (k->packet)
 		sm__workq_recycle(&k->gc->workq, k->packet);
 	use_packet(k, p);
+	return true;
+}
+
+void sm__mark_push_slow(struct sm_marker *k, uintptr_t entry)
+{
+	if (next_packet(k))
+		*k->next++ = entry;
+	else
+		overflow_entry(k, entry);
+}
+
+bool sm__mark_offer_entry(struct sm_marker *k, uintptr_t entry)
+{
+	if (k->next == k->limit && !next_packet(k))
+		return false;
 	*k->next++ = entry;
+	return true;
 }
 
 /* An object of another node: collected in a packet for that node's workers. */
@@ -487,5 +502,6 @@ void sm__mark_counts_add(struct sm_mark_counts *to, struct sm_mark_counts *from)
 	to->overflows += from->overflows;
 	to->wild += from->wild;
 	to->stores += from->stores;
+	to->remembered += from->remembered;
 	memset(from, 0, sizeof(*from));
 }

@@ -7,8 +7,8 @@
  *
  * Every dedicated worker, every mutator and the control thread has one; a marker is used by one
  * thread at a time. Entries of a packet: the address of an object's start; the address of a piece
- * inside a large object; or (index << 1) | 1, a piece of the roots: no address of the heap. (A tiny
- * object may start at any address.)
+ * inside a large object; or (index << 1) | 1, a piece of the roots, SM_ENTRY_REMEMBERED among them:
+ * no address of the heap. (A tiny object may start at any address.)
  */
 #ifndef SM_COLLECTOR_MARK_H
 #define SM_COLLECTOR_MARK_H
@@ -41,9 +41,10 @@ struct sm_mark_counts {
 	 * and those with objects of this node that a marker of another node found and handed over.
 	 */
 	uint64_t steals_l3, steals_node, steals_across, delivered;
-	uint64_t stores;    /* of pointers, by mutators while the cycle marked */
-	uint64_t overflows; /* objects that found no packet */
-	uint64_t wild;	    /* words in pointer slots that lie in the heap and are no object */
+	uint64_t stores;     /* of pointers, by mutators while the cycle marked */
+	uint64_t overflows;  /* objects that found no packet */
+	uint64_t wild;	     /* words in pointer slots that lie in the heap and are no object */
+	uint64_t remembered; /* places of the remembered set that held old objects: remember.h */
 };
 
 /* How an object came to be scanned by span: alone in its unit, with others one by one, by the
@@ -83,6 +84,7 @@ struct sm_marker {
 	struct sm_packet *kept;
 	struct sm_span_marker *by_span; /* markspan.h; NULL with gc.mark=objects */
 	struct sm_slot_chunk *slots;	/* noted by it, or by its mutator's barrier: armed.h */
+	uint64_t helped;		/* with so many parts of the remembered set, ever */
 };
 
 /* Is this entry a piece of the roots? */
@@ -135,6 +137,8 @@ void sm__mark_trace(struct sm_marker *k,
 
 /* Queues an entry as it is. */
 void sm__mark_push_entry(struct sm_marker *k, uintptr_t entry);
+/* .. unless there is no packet for it: then nothing is done, and the answer is false. */
+bool sm__mark_offer_entry(struct sm_marker *k, uintptr_t entry);
 /* Hands everything grey that the marker holds to the queues. */
 void sm__marker_give(struct sm_marker *k);
 

@@ -334,13 +334,18 @@ struct turn {
 /* An entry without a kind: its descriptor, and its second line. */
 SM_INLINE void ask_for_other(const struct sm_marker *k, uintptr_t in)
 {
-	if (in - k->base >= k->bytes)
-		return;
 	SM_PREFETCH_L2((const char *)in + SM_CACHELINE);
 	SM_PREFETCH_R(&k->spans[(in - k->base) >> SM_UNIT_SHIFT]);
 }
 
-/* Fills the ring, until there is nothing more for now or it is time to look up. */
+SM_INLINE void ring_put(struct ring *r, struct turn *t, uintptr_t in, uint32_t kind)
+{
+	r->kind[t->tail % SM_FIFO_MAX] = kind;
+	r->entry[t->tail++ % SM_FIFO_MAX] = in;
+}
+
+/* Fills the ring, until there is nothing more for now or it is time to look up: a piece of the
+ * roots or of the remembered set takes as long as many objects. */
 SM_INLINE void ring_fill(struct ring *r, struct turn *t, struct loop *l, struct sm_marker *k,
 			 bool routed)
 {
@@ -365,12 +370,16 @@ SM_INLINE void ring_fill(struct ring *r, struct turn *t, struct loop *l, struct 
 					return;
 				continue;
 			}
+			if (SM_UNLIKELY(in - l->base >= l->bytes)) {
+				t->left = 1;
+				ring_put(r, t, in, 0);
+				return;
+			}
 			if (!routed)
 				ask_for_other(k, in);
 		}
 		SM_PREFETCH_L2((const void *)in);
-		r->kind[t->tail % SM_FIFO_MAX] = kind;
-		r->entry[t->tail++ % SM_FIFO_MAX] = in;
+		ring_put(r, t, in, kind);
 	}
 }
 

@@ -44,11 +44,14 @@ void sm__roots_fork_child(struct sm_roots *r)
  *      1 | number of a range           | which piece of it         | 1
  *      1 | number of a group's first   | WHOLE_GROUP               | 1
  *      1 | 0                           | which piece of all handles| 1
+ *      1 | all bits: SM_ENTRY_REMEMBERED                           | 1
  *
  * No address of a heap has bit 63 set. mark.h: an entry that is not in the heap's range is a piece
  * of the roots.
  */
 #define WHOLE_GROUP 0x7fffffffu
+
+_Static_assert(0x7fffffffu % SM_ROOT_GROUP != 1, "no group's first number is all bits");
 
 static uintptr_t entry_of(uint64_t number, uint64_t piece)
 {
@@ -126,6 +129,10 @@ void sm__roots_scan_piece(struct sm_gc *gc, struct sm_marker *k, size_t index)
 		 before = k->n.objects;
 
 	k->n.root_pieces++;
+	if (index == SM_ENTRY_REMEMBERED >> 1) {
+		sm__remember_help(gc, k);
+		return;
+	}
 	if (number == 0)
 		scan_handles(gc, k, piece);
 	else if (piece == WHOLE_GROUP)

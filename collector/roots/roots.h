@@ -26,7 +26,11 @@ struct sm_root_range {
 	size_t nwords;		    /* under lock, as the key: 0 while it is going or gone */
 };
 
-#define SM_HANDLE_PIECE 512
+/* An entry of a packet: help to look at the remembered set, see remember.h. No group of ranges and
+ * no piece of one has this number (roots.c). */
+#define SM_ENTRY_REMEMBERED UINTPTR_MAX
+
+#define SM_HANDLE_PIECE	    512
 /* Cells of a group, and what is small: together a piece at most. */
 #define SM_ROOT_GROUP 128
 #define SM_ROOT_SMALL (SM_ROOT_PIECE / sizeof(uintptr_t) / SM_ROOT_GROUP)
