@@ -221,7 +221,7 @@ static void mark_remembered(struct sm_gc *gc)
 	t0 = sm__thread_ns();
 	sm__workq_enter(&gc->workq);
 	sm__remember_look(gc, &gc->marker);
-	gc->cycle.cards_ns = sm__thread_ns() - t0;
+	gc->cycle.cards_ns += sm__thread_ns() - t0;
 	sm__marker_give(&gc->marker);
 	sm__workq_leave(&gc->workq, false);
 }

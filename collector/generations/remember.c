@@ -159,6 +159,27 @@ static void invite(struct sm_gc *gc, struct sm_marker *k)
 	}
 }
 
+/*
+ * What is found waits for the workers, and a set leads to as much as is young: where it comes
+ * faster than they mark, it would be megabytes of packets, which stay. So beyond those that are
+ * there in any case the control thread marks, too. cards_ns has the look alone.
+ */
+#define MARK_BYTES (64 * SM_KIB)
+
+static void mark_what_waits(struct sm_gc *gc, struct sm_marker *k)
+{
+	size_t each = gc->workq.cap * sizeof(uintptr_t);
+	uint64_t t0;
+
+	if (sm__workq_queued(&gc->workq) * each <= SM_WORKQ_SPARE / 2)
+		return;
+	t0 = sm__thread_ns();
+	do
+		(void)sm__mark_drain(k, MARK_BYTES);
+	while (sm__workq_queued(&gc->workq) * each > SM_WORKQ_SPARE / 4);
+	gc->cycle.cards_ns -= sm__thread_ns() - t0;
+}
+
 void sm__remember_look(struct sm_gc *gc, struct sm_marker *k)
 {
 	const struct sm_remember_kind *kind = gc->remember.kind;
@@ -170,8 +191,10 @@ void sm__remember_look(struct sm_gc *gc, struct sm_marker *k)
 		invite(gc, k);
 	while (kind->take(gc, false, &p)) {
 		look_at_part(gc, k, &p);
-		if (k != NULL)
-			sm__mark_publish(k);
+		if (k == NULL)
+			continue;
+		sm__mark_publish(k);
+		mark_what_waits(gc, k);
 	}
 	if (kind->end != NULL)
 		kind->end(&l);

@@ -247,11 +247,41 @@ START_TEST(a_mutator_takes_little)
 }
 END_TEST
 
+/* Sixteen young objects on each old one: what waits to be marked is a MiB if all of it is found
+ * first. With the world stopped and one worker that is certain: it begins behind the look. */
+START_TEST(what_is_found_does_not_pile_up)
+{
+	static void *root;
+	void **old;
+	size_t before;
+
+	gc = GCTEST("gc.generations=on", "gc.verify=1", "gc.percent=0", "gc.workers=1",
+		    "gc.mode=stw");
+	m = sm_mutator_attach(gc);
+	node = sm_type_prefix(gc, 64, 1);
+	ck_assert_int_eq(sm_root_add(gc, &root, 1), 0);
+	sm_store(m, &root, sm_new_array(m, sm_type_pointers(gc, 1), 8 * OLD));
+	old = root;
+	minor();
+	minor();
+	before = gc->workq.bytes;
+	for (unsigned i = 0; i < 8 * OLD; i++)
+		sm_store(m, &old[i], sm_new(m, node));
+	minor();
+	ck_assert_uint_le(gc->workq.bytes, before + 256 * SM_KIB);
+	ck_assert_uint_ge(gctest_stats(gc).last_marked_objects, 8 * OLD);
+	root = NULL;
+	ck_assert_int_eq(sm_root_remove(gc, &root), 0);
+	gctest_destroy(gc, m);
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("young_walk", 120, SM_LOOP(both_workers_look, 0, WAYS),
 			SM_LOOP(each_place_counts_for_two_cycles, 0, WAYS),
 			SM_LOOP(an_invitation_is_dropped_without_a_packet, 0, WAYS),
 			SM_LOOP(a_budget_ends_behind_a_piece, 0, CARDS),
-			SM_LOOP(a_mutator_takes_little, 0, CARDS));
+			SM_LOOP(a_mutator_takes_little, 0, CARDS),
+			SM_T(what_is_found_does_not_pile_up));
 }
