@@ -335,6 +335,7 @@ static void finish(struct sm_slicer *z)
 	n.regions_after = n.regions_before - n.freed_bytes / ((uint64_t)1 << SM_REGION_SHIFT);
 	if (gc->armed.release)
 		n.released_bytes = sm__scavenge(&gc->heap->pages, 0);
+	sm__gen_give_back(gc);
 	sm__compact_tell(gc, false);
 	sm__compact_publish(gc, &n, z->longest_ns, z->errors);
 }

@@ -212,6 +212,7 @@ static void compact_full(struct sm_gc *gc)
 		return;
 	/* A program that asks for this wants the memory elsewhere. */
 	n.released_bytes = sm__scavenge(&gc->heap->pages, 0);
+	sm__gen_give_back(gc);
 	sm__compact_tell(gc, false);
 	sm__compact_publish(gc, &n, n.stopped_ns, errors);
 }

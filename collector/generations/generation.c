@@ -8,7 +8,7 @@
 
 #include "allocator/objects/markmap.h"
 #include "allocator/os/os.h"
-#include "collector/cycle/gc_internal.h"
+#include "collector/generations/remember_internal.h"
 
 /* ---- birth and end ------------------------------------------------------------------------ */
 
@@ -160,6 +160,44 @@ static void forget_ages(struct sm_gc *gc)
 	if (madvise((void *)gc->gen.aged.marks, map_bytes(gc), MADV_DONTNEED) != 0)
 		sm__gen_each_reached(gc, clear_aged, gc);
 	sm__remember_drop(gc);
+}
+
+/* ---- memory ------------------------------------------------------------------------------- */
+
+static void give_back(struct sm_gc *gc, uintptr_t from, uintptr_t end)
+{
+	const unsigned shift = SM_MARK_SHIFT + 3;
+
+	if (from == end)
+		return;
+	/* Refused where all memory is locked. */
+	(void)madvise((char *)gc->gen.aged.marks + ((from - gc->range.base) >> shift),
+		      (end - from) >> shift, MADV_DONTNEED);
+	sm__remember_give_back(gc, from, end);
+}
+
+/* Page by page of the map, and many that follow each other at once. */
+static void give_back_run(void *ctx, size_t from, size_t end)
+{
+	struct sm_gc *gc = ctx;
+	size_t page = sm__os_page_size(), covers = page << (SM_MARK_SHIFT + 3);
+	uintptr_t base = gc->range.base, run,
+		  at = base + sm_align_down(from << SM_UNIT_SHIFT, covers),
+		  last = base + sm_align_up(end << SM_UNIT_SHIFT, covers);
+
+	for (run = at; at < last; at += covers) {
+		if (sm__none_aged(gc, at, (unsigned)(page / sizeof(uint64_t))))
+			continue;
+		give_back(gc, run, at);
+		run = at + covers;
+	}
+	give_back(gc, run, last);
+}
+
+void sm__gen_give_back(struct sm_gc *gc)
+{
+	if (sm__gen_on(gc))
+		sm__gen_each_reached(gc, give_back_run, gc);
 }
 
 void sm__gen_switch(struct sm_gc *gc)

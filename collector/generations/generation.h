@@ -46,6 +46,14 @@
  * are free. What its words on cards lead to remains remembered (remember.h). Pins, which are mark
  * bits otherwise, have a map of their own.
  *
+ * Memory. The map of the aged, and the kind's of what is remembered, are memory where the heap was
+ * in use. Behind a compaction, which gives the heap's memory back, pages of both go back that stand
+ * for places at which nothing aged lies: of `aged` they are zero, and what they remember is of
+ * objects that have not lived through a sweep, which the next look would drop unread (remember.h):
+ * this is that look, before its time. None sweeps, so no word of `aged` is written meanwhile; a
+ * store that comes meanwhile sets its card before it is dropped, which is as good as never, for its
+ * object is not aged before the next sweep, or behind it, in a page that is there again.
+ *
  * An armed cycle, in which the slots that lead to what will move are noted, is a major one: a minor
  * one scans no old object, and would note none of its slots.
  *
@@ -112,6 +120,10 @@ void sm__gen_switch(struct sm_gc *gc);
 void sm__gen_judge(struct sm_gc *gc, struct sm_cycle *c);
 /* No object is marked any more. Control thread; no thread marks, none sweeps. */
 void sm__gen_forget(struct sm_gc *gc);
+
+/* A compaction has moved objects, and no thread has swept since mutators last acknowledged. Control
+ * thread, before the next cycle. */
+void sm__gen_give_back(struct sm_gc *gc);
 
 /* The sweep of a span that belongs to the caller: ages its objects. marks: its slots that live,
  * `live` in number; returned: others may have mark bits. */

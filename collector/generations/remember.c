@@ -70,6 +70,12 @@ void sm__remember_drop(struct sm_gc *gc)
 		gc->remember.kind->drop(gc);
 }
 
+void sm__remember_give_back(struct sm_gc *gc, uintptr_t from, uintptr_t end)
+{
+	if (gc->remember.kind->give_back != NULL)
+		gc->remember.kind->give_back(gc, from, end);
+}
+
 bool sm__remember_has(const struct sm_gc *gc, uintptr_t slot)
 {
 	return gc->remember.kind->has(gc, slot);

@@ -134,6 +134,9 @@ size_t sm__remember_unit_bytes(const struct sm_gc *gc);
 /* What is to be set in mutators' `barrier`, of SM__BARRIER_*. */
 uint8_t sm__remember_barrier(const struct sm_gc *gc);
 
+/* Nothing aged lies in [from, end), places of whole pages of the map of the aged: the memory of
+ * what is remembered of it goes back. */
+void sm__remember_give_back(struct sm_gc *gc, uintptr_t from, uintptr_t end);
 /* Generations are off, no store is remembered any more: the set is empty again. Control thread. */
 void sm__remember_drop(struct sm_gc *gc);
 

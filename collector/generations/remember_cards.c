@@ -81,6 +81,15 @@ static void drop(struct sm_gc *gc)
 	(void)madvise((void *)gc->remember.cards, cards_bytes(gc), MADV_DONTNEED);
 }
 
+_Static_assert(SM_CARD_SHIFT == SM_MARK_SHIFT + 3,
+	       "a page of cards for a page of the map of the aged");
+
+static void give_back(struct sm_gc *gc, uintptr_t from, uintptr_t end)
+{
+	(void)madvise((void *)&gc->remember.cards[card_of(gc, from)], (end - from) >> SM_CARD_SHIFT,
+		      MADV_DONTNEED);
+}
+
 static bool has(const struct sm_gc *gc, uintptr_t slot)
 {
 	return sm_load_relaxed(&gc->remember.cards[card_of(gc, slot)]) != 0;
@@ -193,6 +202,7 @@ const struct sm_remember_kind sm__remember_cards = {
 	.init = init,
 	.fini = fini,
 	.moved = moved,
+	.give_back = give_back,
 	.drop = drop,
 	.begin = sm__walk_begin,
 	.take = sm__walk_take,

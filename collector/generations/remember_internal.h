@@ -30,6 +30,8 @@ struct sm_remember_kind {
 	void (*give)(struct sm_gc *gc, struct sm_log_chunk **log);
 	/* See sm__remember_moved. */
 	void (*moved)(struct sm_gc *gc, uintptr_t from, uintptr_t to, size_t bytes);
+	/* See sm__remember_give_back. */
+	void (*give_back)(struct sm_gc *gc, uintptr_t from, uintptr_t end);
 	/* See sm__remember_drop; all logs have been given. */
 	void (*drop)(struct sm_gc *gc);
 	/* A look begins, of a minor cycle or a major one: what the set has by now is to be handed
@@ -63,7 +65,7 @@ enum sm_held sm__look_at_object(struct sm_look *l, struct sm_span *s, uintptr_t 
 				uintptr_t end, uintptr_t lo, uintptr_t hi);
 /* The words within [lo, hi) of all objects: at most what a word of the maps covers. */
 enum sm_held sm__look_at(struct sm_look *l, uintptr_t lo, uintptr_t hi);
-/* What so many words of the maps cover, from lo on, of a unit: does nothing aged lie there? */
+/* What so many words of the maps cover, from lo on: does nothing aged lie there? */
 bool sm__none_aged(const struct sm_gc *gc, uintptr_t lo, unsigned words);
 
 /* All units, or none, are to be handed out. */

@@ -367,6 +367,12 @@ static void clear_bits(void *ctx, size_t from, size_t end)
 		sm_store_relaxed(&gc->remember.logged[w], 0);
 }
 
+/* An object whose bit is cleared so is logged once more, if it is stored into. */
+static void give_back(struct sm_gc *gc, uintptr_t from, uintptr_t end)
+{
+	(void)madvise((void *)word_of(gc, from), (end - from) >> (SM_LOG_SHIFT + 3), MADV_DONTNEED);
+}
+
 static void drop(struct sm_gc *gc)
 {
 	struct sm_remember *r = &gc->remember;
@@ -521,6 +527,7 @@ const struct sm_remember_kind sm__remember_objects = {
 	.fini = fini,
 	.give = give,
 	.moved = moved,
+	.give_back = give_back,
 	.drop = drop,
 	.begin = begin,
 	.take = take,
