@@ -25,7 +25,9 @@ static void *member(const struct sm_option *opt, void *o)
 int sm__refuse_value(char *err, size_t errlen, const struct sm_option *opt, const char *value,
 		     const char *allowed)
 {
-	snprintf(err, errlen, "--%s: '%.80s' is not allowed; allowed: %s", opt->name, value,
+	/* An operand has no name, only what stands for it in the usage line. */
+	snprintf(err, errlen, "%s%s: '%.80s' is not allowed; allowed: %s",
+		 opt->name != NULL ? "--" : "", opt->name != NULL ? opt->name : opt->arg, value,
 		 allowed);
 	return -EINVAL;
 }
@@ -328,8 +330,8 @@ int sm__take_text(const struct sm_option *opt, void *o, const char *value, char 
 int sm__take_borrowed(const struct sm_option *opt, void *o, const char *value, char *err,
 		      size_t errlen)
 {
-	(void)err;
-	(void)errlen;
+	if (!*value)
+		return sm__refuse_value(err, errlen, opt, value, "a name that is not empty");
 	*(const char **)member(opt, o) = value;
 	return 0;
 }

@@ -98,6 +98,27 @@ refuse "-Z" run -Z
 refuse "takes no value" run --quick=3
 refuse "stray" run stray
 # ---- the other commands ----
+# An empty name, as an unset variable of a script makes it, is no name.
+while read -r c o; do
+	refuse "--$o: '' is not allowed; allowed: a name that is not empty" "$c" --"$o" ''
+done <<END
+run store
+show store
+report store
+report output
+compare store
+lbo store
+runs store
+tune store
+tune output
+tune check
+doctor output
+topo xml
+END
+for c in report delete compare events; do
+	refuse "'' is not allowed; allowed: something that is not empty" "$c" ''
+	grep -q null err && bad "$c: an operand is called (null): $(cat err)"
+done
 for v in x -1 4097 1.5 ''; do
 	refuse "--threads" topo --threads "$v"
 	refuse "--workers" topo --workers "$v"
