@@ -8,6 +8,7 @@
 #include "allocator/base/atomic.h"
 #include "allocator/base/say.h"
 #include "allocator/base/syscall.h"
+#include "allocator/os/initext.h"
 
 #define FILE_MAX (32 * SM_KIB)
 
@@ -95,7 +96,7 @@ void sm__machine(char *buf, size_t len)
 struct reader {
 	const char *path;
 	unsigned line;
-	enum { OTHER, MACHINE, SET } section;
+	enum { NONE, OTHER, MACHINE, SET, RUN } section;
 	sm_setting_fn *fn;
 	void *ctx;
 };
@@ -112,54 +113,72 @@ static void check_machine(const struct reader *r, const char *identity)
 			r->path, identity, here);
 }
 
-static char *trim(char *text)
+/* Of the options of the command, what a library has, too: as the setting that it is there. */
+static const char *as_setting(const struct reader *r, const char *key)
 {
-	size_t n;
-
-	text += strspn(text, " \t\r");
-	n = strlen(text);
-	while (n > 0 && strchr(" \t\r", text[n - 1]) != NULL)
-		text[--n] = '\0';
-	return text;
+	if (r->section == RUN)
+		return strcmp(key, "workers") == 0 ? "gc.workers" : NULL;
+	return r->section == SET ? key : NULL;
 }
 
 static void take_setting(struct reader *r, char *line)
 {
-	char *equals = strchr(line, '='), *key, *value, err[256] = "";
+	char *equals = line + strcspn(line, "=:"), *value, err[256] = "";
+	const char *key;
 	int e;
 
-	if (equals == NULL) {
-		sm__say("%s line %u: allowed: [section], KEY = VALUE, ; comment", r->path, r->line);
+	if (*equals == '\0' || r->section == NONE) {
+		sm__say(*equals == '\0' ? "%s line %u: allowed: [section], KEY = VALUE, ; comment"
+					: "%s line %u: in no section; allowed: [set] above it",
+			r->path, r->line);
 		return;
 	}
 	*equals = '\0';
-	key = trim(line);
-	value = trim(equals + 1);
+	key = sm__ini_trim(line);
+	value = sm__ini_strip(equals + 1);
+	sm__ini_unquote(value);
 	if (r->section == MACHINE && strcmp(key, "identity") == 0)
 		check_machine(r, value);
-	if (r->section != SET)
+	key = as_setting(r, key);
+	if (key == NULL)
 		return;
 	e = r->fn(r->ctx, key, value, err, sizeof(err));
 	if (e != 0 && e != -ENOENT)
 		sm__say("%s line %u: %s", r->path, r->line, err);
 }
 
+/* What stands below a line that was to begin a section is nobody's. */
+static void take_section(struct reader *r, char *line)
+{
+	const char *name = sm__ini_section(line);
+
+	r->section = OTHER;
+	if (name == NULL)
+		sm__say("%s line %u: allowed: [section], KEY = VALUE, ; comment", r->path, r->line);
+	else if (strcmp(name, "machine") == 0)
+		r->section = MACHINE;
+	else if (strcmp(name, "set") == 0)
+		r->section = SET;
+	else if (strcmp(name, "run") == 0)
+		r->section = RUN;
+}
+
 static void take_text(struct reader *r, char *text)
 {
+	if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
+		text += 3;
 	while (text != NULL) {
 		char *end = strchr(text, '\n'), *line;
 
 		if (end != NULL)
 			*end++ = '\0';
 		r->line++;
-		line = trim(text);
+		line = sm__ini_trim(text);
 		text = end;
 		if (*line == '\0' || *line == ';' || *line == '#')
 			continue;
 		if (*line == '[')
-			r->section = strcmp(line, "[machine]") == 0 ? MACHINE
-				     : strcmp(line, "[set]") == 0   ? SET
-								    : OTHER;
+			take_section(r, line);
 		else
 			take_setting(r, line);
 	}
@@ -195,6 +214,8 @@ void sm__setfile_read(sm_setting_fn *fn, void *ctx)
 	else if (n >= (long)FILE_MAX - 1)
 		sm__say("%s=%s: longer than %d KiB", SM_SETFILE_VARIABLE, r.path,
 			(int)(FILE_MAX / SM_KIB) - 1);
+	else if (strlen((char *)text) != (size_t)n)
+		sm__say("%s=%s: not text", SM_SETFILE_VARIABLE, r.path);
 	else
 		take_text(&r, (char *)text);
 	sm__sys_munmap((void *)text, FILE_MAX);

@@ -7,8 +7,14 @@
  *     [set]
  *     cache.window = 64k
  *
- * Read in a process that may not allocate yet: a few system calls and a buffer of its own. Sections
- * other than these two are the command's.
+ *     [run]
+ *     workers = 4
+ *
+ * A setting means what it means to `spanmark run --config FILE`, and is written the same way
+ * (initext.h) on one line. Of the command's options, [run], workers alone is a setting of
+ * collectors, gc.workers: a library places no thread. Other sections are the command's.
+ *
+ * Read in a process that may not allocate yet: a few system calls and a buffer of its own.
  */
 #ifndef SM_ALLOCATOR_SETFILE_H
 #define SM_ALLOCATOR_SETFILE_H

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocator/os/initext.h"
+
 #define MAX_FILE (1u << 20)
 
 char *sm_config_load(const char *path, char *err, size_t errlen)
@@ -44,67 +46,6 @@ char *sm_config_load(const char *path, char *err, size_t errlen)
 }
 
 /* ---- values ------------------------------------------------------------------------------- */
-
-/* The quote that ends the text in quotes at p; NULL: there is none. */
-static char *end_of_quotes(char *p)
-{
-	if (*p++ != '"')
-		return NULL;
-	for (; *p && *p != '"'; p++)
-		p += *p == '\\' && p[1];
-	return *p ? p : NULL;
-}
-
-static char *trim(char *text)
-{
-	char *end;
-
-	while (isspace((unsigned char)*text))
-		text++;
-	end = text + strlen(text);
-	while (end > text && isspace((unsigned char)end[-1]))
-		end--;
-	*end = 0;
-	return text;
-}
-
-/* Without the comment behind it. */
-static char *strip(char *text)
-{
-	char *quote = end_of_quotes(text);
-
-	if (quote != NULL && strchr(";#", *(quote + 1 + strspn(quote + 1, " \t\r"))) != NULL) {
-		quote[1] = 0;
-		return text;
-	}
-	for (char *p = text; *p; p++) {
-		bool first = p == text || isblank((unsigned char)p[-1]) || p[-1] == '=';
-
-		if (first && (*p == '"' || *p == '\'') && (quote = strchr(p + 1, *p)) != NULL)
-			p = quote; /* of a command in it */
-		else if ((*p == ';' || *p == '#') && p > text && first) {
-			*p = 0;
-			break;
-		}
-	}
-	return trim(text);
-}
-
-/* In place: what the quotes hold, where the value is in quotes. */
-static void unquote(char *text)
-{
-	char *end = end_of_quotes(text), *to = text;
-
-	if (end == NULL || end[1])
-		return;
-	for (char *p = text + 1; p < end; p++) {
-		if (*p == '\\')
-			*to++ = *++p == 'n' ? '\n' : *p == 't' ? '\t' : *p;
-		else
-			*to++ = *p;
-	}
-	*to = 0;
-}
 
 void sm_config_put(FILE *f, const char *value)
 {
@@ -165,7 +106,7 @@ static int end_value(struct reading *r)
 
 	if (r->key != NULL) {
 		r->at = r->item.line;
-		unquote(r->value);
+		sm__ini_unquote(r->value);
 		rc = give(r);
 	}
 	free(r->key);
@@ -176,14 +117,9 @@ static int end_value(struct reading *r)
 
 static int begin_section(struct reading *r, char *text, unsigned line)
 {
-	char *end = strchr(text, ']');
-
-	if (end == NULL || (end[1] && *strip(end + 1) && strchr(";#", *trim(end + 1)) == NULL))
+	text = sm__ini_section(text);
+	if (text == NULL)
 		return complain(r, "expected [section]");
-	*end = 0;
-	text = trim(text + 1);
-	if (*text == 0)
-		return complain(r, "expected a name in [section]");
 	free(r->section);
 	r->section = strdup(text);
 	r->item.section_line = r->item.line = line;
@@ -197,9 +133,9 @@ static int begin_value(struct reading *r, char *text, unsigned line)
 	if (*equals == 0 || equals == text)
 		return complain(r, "expected [section] or key = value");
 	*equals = 0;
-	key = trim(text);
+	key = sm__ini_trim(text);
 	r->key = strdup(key);
-	r->value = strdup(strip(trim(equals + 1)));
+	r->value = strdup(sm__ini_strip(equals + 1));
 	r->item.line = line;
 	return r->key != NULL && r->value != NULL ? 0 : -ENOMEM;
 }
@@ -210,7 +146,7 @@ static int continue_value(struct reading *r, char *text)
 	size_t n = strlen(r->value);
 	char *longer;
 
-	text = strip(text);
+	text = sm__ini_strip(text);
 	if (asprintf(&longer, "%s%s%s", r->value, n == 0 || r->value[n - 1] == ',' ? "" : " ",
 		     text) < 0)
 		return -ENOMEM;
@@ -222,7 +158,7 @@ static int continue_value(struct reading *r, char *text)
 static int take_line(struct reading *r, char *raw, unsigned line)
 {
 	bool indented = isblank((unsigned char)raw[0]);
-	char *text = trim(raw);
+	char *text = sm__ini_trim(raw);
 	int rc;
 
 	if (indented && r->key != NULL && *text && strchr(";#[", *text) == NULL &&

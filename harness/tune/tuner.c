@@ -10,7 +10,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "allocator/os/setfile.h"
 #include "harness/base/complain.h"
+#include "harness/plan/variant.h"
 #include "harness/process/child.h"
 
 /* ---- the tuning --------------------------------------------------------------------------- */
@@ -308,6 +310,33 @@ static int judge_file(const struct sm_tuner *t, enum sm_advice advice)
 	return advice == SM_ADVICE_TAKE ? SM_EXIT_OK : SM_EXIT_BEYOND;
 }
 
+/* Where the file is of use, and what of it is not. */
+static void say_where(const struct sm_tuner *t)
+{
+	static const char *const ours[] = {"gc", "span", "spanmark-malloc"};
+	const struct sm_tune_point *p = &t->found.tried[t->found.winner].point;
+	bool own = false, first = true;
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		own |= strcmp(t->backend, ours[i]) == 0;
+	fprintf(stderr, "settings: %s; spanmark run --config %s, or ", t->output, t->output);
+	if (!own) {
+		fputs("its variables of the environment\n", stderr);
+		return;
+	}
+	fprintf(stderr, "%s=%s", SM_SETFILE_VARIABLE, t->output);
+	for (unsigned i = 0; i < t->space.n; i++) {
+		const char *key = t->space.knobs[i].key;
+
+		if (p->level[i] == 0 || sm__variant_word(key) == SM_WORD_SETTING ||
+		    strcmp(key, "workers") == 0)
+			continue;
+		fprintf(stderr, "%s%s", first ? ", which does without " : ", ", key);
+		first = false;
+	}
+	fputc('\n', stderr);
+}
+
 int sm_tuner_conclude(struct sm_tuner *t)
 {
 	struct sm_tuning tuning = {.space = &t->space,
@@ -329,8 +358,7 @@ int sm_tuner_conclude(struct sm_tuner *t)
 	if (rc == 0 && advice == SM_ADVICE_TAKE) {
 		rc = write_ini(t, &tuning);
 		if (rc == 0 && strcmp(t->output, "-") != 0)
-			fprintf(stderr, "settings: %s; spanmark run --config %s, or %s=%s\n",
-				t->output, t->output, "SPANMARK_CONFIG", t->output);
+			say_where(t);
 	}
 	if (rc)
 		sm_complain("%s", t->err);

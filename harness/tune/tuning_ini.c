@@ -150,7 +150,9 @@ static void print_settings(const struct sm_tuning *t, FILE *out, bool options)
 		    (sm__variant_word(word) != SM_WORD_SETTING) != options)
 			continue;
 		if (!begun)
-			fputs(options ? "\n[run]\n" : "\n[set]\n", out);
+			fputs(options ? "\n; Of these, SPANMARK_CONFIG has workers alone.\n[run]\n"
+				      : "\n[set]\n",
+			      out);
 		begun = true;
 		for (unsigned i = 0; i < t->space->n; i++) {
 			const struct sm_knob *k = &t->space->knobs[i];

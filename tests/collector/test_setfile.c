@@ -66,6 +66,45 @@ START_TEST(settings_reach_a_collector)
 }
 END_TEST
 
+/* Written as for the command: comments behind a value and a section, quotes, a colon. */
+START_TEST(a_file_is_read_as_the_command_reads_it)
+{
+	struct sm_gc *gc;
+
+	given("\xef\xbb\xbf[set] ; by hand\ngc.percent = 200 ; more room\ncache.window = \"128k\"\n"
+	      "gc.min_heap: 4m\t# small\nenv.A = \"x ; y\" ; z\n[ set ]\ngc.fifo=8\n");
+	gc = sm_gc_create(NULL, NULL, 0);
+	heard();
+	ck_assert_ptr_nonnull(gc);
+	ck_assert_str_eq(said, "");
+	ck_assert_uint_eq(gc->config.growth_percent, 200);
+	ck_assert_uint_eq(gc->config.heap.window, 128 * SM_KIB);
+	ck_assert_uint_eq(gc->config.min_heap, 4 * SM_MIB);
+	ck_assert_uint_eq(gc->config.fifo, 8);
+	sm_gc_destroy(gc);
+}
+END_TEST
+
+/* What was tuned as an option of the command, and is a setting of the library, reaches it. */
+START_TEST(workers_reach_a_collector)
+{
+	struct sm_gc *gc;
+
+	given("[run]\nworkers = 3 ; of the command\nmark-place = shared\ngc.percent = 55\n");
+	gc = sm_gc_create(NULL, NULL, 0);
+	heard();
+	ck_assert_ptr_nonnull(gc);
+	ck_assert_str_eq(said, "");
+	ck_assert_uint_eq(gc->nworkers, 3);
+	ck_assert_uint_ne(gc->config.growth_percent, 55);
+	sm_gc_destroy(gc);
+	given("[run]\nworkers = many\n");
+	sm_gc_destroy(sm_gc_create(NULL, NULL, 0));
+	heard();
+	ck_assert_ptr_nonnull(strstr(said, "line 2: gc.workers: 'many' is not allowed"));
+}
+END_TEST
+
 START_TEST(settings_win_over_the_program)
 {
 	struct sm_gc_config cfg;
@@ -110,6 +149,25 @@ START_TEST(what_is_wrong_is_said_and_skipped)
 	ck_assert_ptr_nonnull(strstr(said, "line 3: gc.percent"));
 	ck_assert_ptr_nonnull(strstr(said, "line 4: no heap key is called 'gc.percen'"));
 	ck_assert_uint_eq(gc->config.heap.window, 64 * SM_KIB);
+	sm_gc_destroy(gc);
+}
+END_TEST
+
+/* A setting that no section takes is not lost without a word. */
+START_TEST(what_no_section_takes_is_said)
+{
+	struct sm_gc *gc;
+
+	given("gc.percent = 50\n[set\ngc.percent = 60\n[set]x\n[]\n");
+	gc = sm_gc_create(NULL, NULL, 0);
+	heard();
+	ck_assert_ptr_nonnull(gc);
+	ck_assert_uint_eq(lines(), 4);
+	ck_assert_ptr_nonnull(strstr(said, "line 1: in no section; allowed: [set] above it"));
+	ck_assert_ptr_nonnull(strstr(said, "line 2: allowed: [section]"));
+	ck_assert_ptr_nonnull(strstr(said, "line 4: allowed: [section]"));
+	ck_assert_ptr_nonnull(strstr(said, "line 5: allowed: [section]"));
+	ck_assert_uint_eq(gc->config.growth_percent, 100);
 	sm_gc_destroy(gc);
 }
 END_TEST
@@ -184,8 +242,10 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("setfile", 20, SM_T(settings_reach_a_collector),
-			SM_T(settings_win_over_the_program), SM_T(settings_reach_malloc),
-			SM_T(what_is_wrong_is_said_and_skipped), SM_T(no_such_file), SM_T(too_long),
+			SM_T(a_file_is_read_as_the_command_reads_it),
+			SM_T(workers_reach_a_collector), SM_T(settings_win_over_the_program),
+			SM_T(settings_reach_malloc), SM_T(what_is_wrong_is_said_and_skipped),
+			SM_T(what_no_section_takes_is_said), SM_T(no_such_file), SM_T(too_long),
 			SM_T(a_file_of_another_machine_works_with_one_line),
 			SM_T(a_file_of_this_machine_is_silent));
 }
