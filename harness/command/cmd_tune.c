@@ -118,7 +118,9 @@ static const struct sm_option rows[] = {
 		 "handoff, larson and ring."},
 	{"param", 'p', "KEY=VALUE", "a workload parameter", THROUGH, .topic = "params"},
 	{"set", 's', "KEY=VALUE", "a setting that stays, of the default too", THROUGH,
-	 .topic = "settings"},
+	 .topic = "settings",
+	 .more = "It is no knob then, unless --knob names it: then it is what the others "
+		 "are compared with."},
 	{"threads", 't', "N", "mutator threads", THROUGH},
 	{"kind", 0, "KIND", "kind of cores that threads may use", THROUGH, .topic = "kinds"},
 	{"program", 0, "CMD", "a whole program as a workload, in quotes", THROUGH},
@@ -322,6 +324,8 @@ static int prepare(struct sm_tuner *t)
 		rc = -EINVAL;
 	}
 	rc = rc ? rc : fill_in(t);
+	if (rc == 0)
+		sm_tuner_keep(t);
 	rc = rc ? rc : check_variables(t);
 	rc = rc ? rc : sm_tuner_check(t);
 	return rc ? rc : open_output(t);

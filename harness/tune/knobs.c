@@ -200,6 +200,30 @@ static int find(const struct sm_space *s, const char *key)
 	return -1;
 }
 
+/* Twice the same would be measured as if it were two. */
+static int check_once(const struct sm_space *s, char *err, size_t errlen)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		const struct sm_strings *v = &s->knobs[i].values;
+
+		if (find(s, s->knobs[i].key) != (int)i) {
+			snprintf(err, errlen,
+				 "--knob %.60s is given twice; allowed: once, with all its values",
+				 s->knobs[i].key);
+			return -EINVAL;
+		}
+		for (size_t a = 0; a < v->n; a++)
+			for (size_t b = 0; b < a; b++)
+				if (strcmp(v->v[a], v->v[b]) == 0) {
+					snprintf(err, errlen,
+						 "--knob %.60s: the value '%.60s' is given twice",
+						 s->knobs[i].key, v->v[a]);
+					return -EINVAL;
+				}
+	}
+	return 0;
+}
+
 /* Which dials need which level of which other one. */
 static void link_dials(struct sm_space *s)
 {
@@ -239,6 +263,8 @@ int sm_space_make(struct sm_space *s, const char *backend, const struct sm_strin
 		rc = check_levels(s, err, errlen);
 	if (rc == 0)
 		rc = check_effect(s, backend, err, errlen);
+	if (rc == 0)
+		rc = check_once(s, err, errlen);
 	if (rc == 0 && s->n == 0) {
 		snprintf(
 			err, errlen,
@@ -266,6 +292,18 @@ void sm_space_drop(struct sm_space *s, const char *key)
 	memmove(&s->dials[at], &s->dials[at + 1], behind * sizeof(s->dials[0]));
 	s->n--;
 	link_dials(s);
+}
+
+void sm_space_drop_all(struct sm_space *s, const char *pair)
+{
+	size_t len = strcspn(pair, "=");
+
+	for (unsigned i = s->n; i-- > 0;) {
+		const char *key = s->knobs[i].key;
+
+		if (strncmp(key, pair, len) == 0 && (key[len] == '\0' || key[len] == '@'))
+			sm_space_drop(s, key);
+	}
 }
 
 int sm_space_add(struct sm_space *s, const char *key, const char *value, const char *why)

@@ -28,6 +28,8 @@ int sm_space_make(struct sm_space *s, const char *backend, const struct sm_strin
 		  char *err, size_t errlen);
 /* Takes a knob out, or puts one in, KEY and its only value. */
 void sm_space_drop(struct sm_space *s, const char *key);
+/* All that would turn what KEY=VALUE sets, for classes (KEY@64) as well. */
+void sm_space_drop_all(struct sm_space *s, const char *pair);
 int sm_space_add(struct sm_space *s, const char *key, const char *value, const char *why);
 void sm_space_free(struct sm_space *s);
 

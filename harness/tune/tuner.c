@@ -172,6 +172,15 @@ static int measure(void *ctx, const char *stage, const struct sm_tune_point *poi
 	return rc;
 }
 
+void sm_tuner_keep(struct sm_tuner *t)
+{
+	if (t->check != NULL || t->knobs.n > 0)
+		return;
+	for (size_t i = 0; i + 1 < t->args.n; i++)
+		if (strcmp(t->args.v[i], "--set") == 0)
+			sm_space_drop_all(&t->space, t->args.v[i + 1]);
+}
+
 /* The caches of this machine, the smallest of each level. */
 static void cache_sizes(struct sm_cache_sizes *out)
 {
@@ -191,6 +200,7 @@ static int choose_by_record(struct sm_tuner *t, bool known)
 
 	if (!known && t->knobs.n == 0 && ours)
 		rc = sm_choice_make(&t->space, &t->counterfactual);
+	sm_tuner_keep(t);
 	rc = rc ? rc : sm_choice_keep(&t->trials, &t->space);
 	if (rc && t->trials.err[0] != '\0')
 		snprintf(t->err, sizeof(t->err), "%s", t->trials.err);

@@ -37,6 +37,8 @@ struct sm_tuner {
 
 /* All calls: 0, or -errno and one line in err. Whether it can be measured, before anything is. */
 int sm_tuner_check(struct sm_tuner *t);
+/* A setting that stays, by --set, is no knob, unless the user made it one. */
+void sm_tuner_keep(struct sm_tuner *t);
 /* Its id: a new one, or with resume the last one's. */
 int sm_tuner_identify(struct sm_tuner *t);
 int sm_tuner_search(struct sm_tuner *t);

@@ -23,6 +23,9 @@ refuse "--knob cache.window has no effect on backend jemalloc" tune -b jemalloc 
 refuse "cache.window: 'many' is not allowed" tune -b gc -k cache.window=8k,many
 refuse "--set env.MALLOC_CONF: parts of it are knobs here" tune -b jemalloc -w churn -s env.MALLOC_CONF=thp:always
 refuse "--set 'gc.percent=50,100': allowed: one value, which stays; --knob gc.percent=50,100 turns it" tune -w churn -s gc.percent=50,100
+refuse "--knob gc.percent is given twice" tune -w churn -k gc.percent -k gc.percent=50
+refuse "--knob MALLOC_CONF:thp is given twice" tune -b jemalloc -w churn -k MALLOC_CONF:thp=never -k MALLOC_CONF:thp
+refuse "--knob gc.percent: the value '50' is given twice" tune -w churn -k gc.percent=50,200,50
 refuse "backend bdwgc has no knobs that are known" tune -b bdwgc
 refuse "--method exhaustive: the knobs span more than 1024" tune -b gc --method exhaustive
 refuse "unknown option '--reps'" tune --reps 3
@@ -71,6 +74,10 @@ refuse "--weight: 'churn' is not allowed; allowed: WORKLOAD=N" tune -w churn --w
 expect 0 "$cmd" tune --dry-run -w churn --weight churn=0.5
 expect 0 "$cmd" tune --dry-run -b gc && says "cache.window" && says "8k, 16k" && says "configurations to screen" &&
 	says "churn,binary-trees,lru-cache,handoff,larson,ring" && says "gc.dense" && says "gc.kernel"
+# What stays is turned by nobody, unless the user says so.
+expect 0 "$cmd" tune --dry-run -w churn -s gc.percent=50 -s cache.window=8k && says "cache.spans"
+grep -E "^(gc.percent|cache.window)$" out && bad "a setting that stays is a knob"
+expect 0 "$cmd" tune --dry-run -w churn -s gc.percent=50 -k gc.percent=200 && says "default, 200"
 [ "$(ls -A)" = "err
 out
 plain.ini" ] || bad "something was left: $(ls -A)"

@@ -94,6 +94,24 @@ START_TEST(what_is_about_spans_needs_marking_by_span)
 }
 END_TEST
 
+/* What is set for all classes is turned for none; what is set for one is turned for the others. */
+START_TEST(what_stays_is_no_knob)
+{
+	struct sm_space s = make("gc");
+
+	ck_assert_int_eq(sm_space_add(&s, "cache.window@64", "8192", ""), 0);
+	sm_space_drop_all(&s, "cache.window@64=4k");
+	ck_assert_int_lt(find(&s, "cache.window@64"), 0);
+	ck_assert_int_ge(find(&s, "cache.window"), 0);
+	ck_assert_int_eq(sm_space_add(&s, "cache.window@64", "8192", ""), 0);
+	sm_space_drop_all(&s, "cache.window=4k");
+	ck_assert_int_lt(find(&s, "cache.window@64"), 0);
+	ck_assert_int_lt(find(&s, "cache.window"), 0);
+	ck_assert_int_ge(find(&s, "cache.spans"), 0);
+	sm_space_free(&s);
+}
+END_TEST
+
 /* The kernel that this CPU takes by itself is the default. */
 START_TEST(kernels_that_are_not_there_are_no_values)
 {
@@ -140,6 +158,6 @@ int main(void)
 {
 	return SM_SUITE("knobs", 60, SM_T(each_knob_is_a_setting_of_this_build),
 			SM_T(what_is_about_spans_needs_marking_by_span),
-			SM_T(kernels_that_are_not_there_are_no_values),
+			SM_T(what_stays_is_no_knob), SM_T(kernels_that_are_not_there_are_no_values),
 			SM_T(what_marks_nothing_is_not_tuned));
 }
