@@ -269,6 +269,24 @@ static int check_case(struct sm_case *c, char *err, size_t errlen)
 	return rc;
 }
 
+/* The option would win, and the case be called by the other number. */
+static int check_workers(const struct sm_case *c, char *err, size_t errlen)
+{
+	for (size_t i = 0; i < c->settings.n && c->workers > 0; i++) {
+		const char *text = c->settings.v[i];
+		unsigned long said =
+			strncmp(text, "gc.workers=", 11) == 0 ? strtoul(text + 11, NULL, 10) : 0;
+
+		if (said == 0 || said == c->workers)
+			continue;
+		snprintf(err, errlen,
+			 "--workers %u contradicts --set gc.workers=%lu; allowed: one of them",
+			 c->workers, said);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* Does the workload, left as it is by default, run on this many threads? Too many for any workload
  * are apply_value's to refuse. */
 static bool runs_on(const struct sm_workload *w, const struct sm_case *c, unsigned threads)
@@ -379,6 +397,8 @@ static int add_case(struct sm_plan *p, const struct sm_plan_part *part, const st
 		rc = check_program(c, err, errlen);
 	if (rc == 0)
 		rc = check_case(c, err, errlen);
+	if (rc == 0)
+		rc = check_workers(c, err, errlen);
 	if (rc == 0)
 		sm__case_drop_ignored(c, p->note, sizeof(p->note));
 	if (rc == 0)

@@ -176,9 +176,13 @@ void sm_tuner_keep(struct sm_tuner *t)
 {
 	if (t->check != NULL || t->knobs.n > 0)
 		return;
-	for (size_t i = 0; i + 1 < t->args.n; i++)
-		if (strcmp(t->args.v[i], "--set") == 0)
-			sm_space_drop_all(&t->space, t->args.v[i + 1]);
+	for (size_t i = 0; i + 1 < t->args.n; i++) {
+		if (strcmp(t->args.v[i], "--set") != 0)
+			continue;
+		sm_space_drop_all(&t->space, t->args.v[i + 1]);
+		if (strncmp(t->args.v[i + 1], "gc.workers=", 11) == 0)
+			sm_space_drop(&t->space, "workers"); /* the same by the other name */
+	}
 }
 
 /* The caches of this machine, the smallest of each level. */

@@ -67,6 +67,8 @@ for v in -1 x 0x 18446744073709551616 ''; do refuse "--seed" run --seed "$v"; do
 # ---- run: what does not go together ----
 refuse "allowed" run -w graph --workers 4096
 refuse "dedicated" run -w graph --workers 256 --mark-place dedicated
+refuse "--workers 1 contradicts --set gc.workers=3" run -w graph --workers 1 --set gc.workers=3
+expect 0 "$cmd" run -w graph --workers 3 --set gc.workers=0,3 --dry-run
 refuse "--dry-run" run --topology core:2
 refuse "no L3" run --topology "core:2 pu:1" --dry-run --by l3
 refuse "there is no store 'spanmark.db'" run --resume

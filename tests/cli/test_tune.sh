@@ -77,6 +77,7 @@ expect 0 "$cmd" tune --dry-run -b gc && says "cache.window" && says "8k, 16k" &&
 # What stays is turned by nobody, unless the user says so.
 expect 0 "$cmd" tune --dry-run -w churn -s gc.percent=50 -s cache.window=8k && says "cache.spans"
 grep -E "^(gc.percent|cache.window)$" out && bad "a setting that stays is a knob"
+expect 0 "$cmd" tune --dry-run -w churn -s gc.workers=1 && grep -E "^workers$" out && bad "a setting that stays is a knob"
 expect 0 "$cmd" tune --dry-run -w churn -s gc.percent=50 -k gc.percent=200 && says "default, 200"
 [ "$(ls -A)" = "err
 out
