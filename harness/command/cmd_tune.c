@@ -138,6 +138,9 @@ static const struct sm_option rows[] = {
 		 "counts: slowly, the same on any machine."},
 
 	{"budget", 0, "TIME", "how long it may take, about: 10m", .take = take_duration,
+	 .more = "Every value twice and 12 repetitions of the confirmation are the least: where "
+		 "they "
+		 "take longer, what is begun says so, and how long it takes.",
 	 .heading = "How"},
 	{"method", 0, "HOW", "search, or measure every combination", INTO(sm__take_word, method),
 	 .words = "halving|exhaustive"},

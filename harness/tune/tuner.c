@@ -91,13 +91,14 @@ static void say(void *ctx, const char *stage, unsigned points, unsigned reps)
 {
 	const struct sm_tuner *t = ctx;
 	double left = t->budget_s - t->used_s;
+	double step = t->points_run > 0 ? points * reps * t->used_s / t->points_run : 0;
+	bool beyond = step > left;
 
+	left = beyond ? step : left;
 	fprintf(stderr, "tune: %s: %u configuration%s, %u time%s; ", stage, points,
 		points == 1 ? "" : "s", reps, reps == 1 ? "" : "s");
-	fprintf(stderr, left >= 60 ? "about %.0f min left\n" : "about %.0f s left\n",
-		left >= 60 ? left / 60
-		: left > 0 ? left
-			   : 0);
+	fprintf(stderr, left >= 60 ? "about %.0f min left%s\n" : "about %.0f s left%s\n",
+		left >= 60 ? left / 60 : left, beyond ? ": more than --budget has" : "");
 }
 
 /* "churn=2" is for all cases of churn, "churn size=64" among them. */
@@ -167,6 +168,7 @@ static int measure(void *ctx, const char *stage, const struct sm_tune_point *poi
 	if (rc && t->trials.err[0] != '\0')
 		snprintf(t->err, sizeof(t->err), "%s", t->trials.err);
 	t->used_s += rc ? 0 : out->seconds;
+	t->points_run += rc ? 0 : (double)n * reps;
 	if (rc == 0)
 		resolve_weights(t, out->nworks);
 	return rc;
@@ -318,9 +320,17 @@ static int judge_file(const struct sm_tuner *t, enum sm_advice advice)
 {
 	const struct sm_difference *d = &t->found.total;
 
-	fprintf(stderr, "%s %s: %.4f of the default (%.4f..%.4f)\n", t->check,
-		advice == SM_ADVICE_TAKE ? "still holds" : "does not hold here", d->ratio, d->low,
-		d->high);
+	fprintf(stderr, "%s %s: ", t->check,
+		advice == SM_ADVICE_TAKE ? "still holds" : "does not hold here");
+	if (isnan(d->ratio))
+		fputs("no ratio to the default, as samples failed", stderr);
+	else
+		fprintf(stderr, "%.4f of the default", d->ratio);
+	if (d->has_interval)
+		fprintf(stderr, " (%.4f..%.4f)", d->low, d->high);
+	fputs(advice == SM_ADVICE_UNCLEAR ? ", which may be chance: a larger --budget may tell\n"
+					  : "\n",
+	      stderr);
 	return advice == SM_ADVICE_TAKE ? SM_EXIT_OK : SM_EXIT_BEYOND;
 }
 

@@ -31,7 +31,8 @@ struct sm_tuner {
 	struct sm_counterfactual counterfactual;
 	struct sm_output ini;
 	char *environment;
-	double used_s; /* of the budget, in samples */
+	double used_s;	   /* of the budget, in samples */
+	double points_run; /* that these took: each configuration once */
 	char err[800];
 };
 

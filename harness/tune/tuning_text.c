@@ -60,6 +60,8 @@ static void print_confirmation(const struct sm_tuning *t, FILE *out)
 	fputc('\n', out);
 	if (!isnan(f->memory))
 		fprintf(out, "%-*s  %6.4f\n", NAME_WIDTH, "peak RSS, the largest", f->memory);
+	else
+		fprintf(out, "%-*s     n/a\n", NAME_WIDTH, "peak RSS, the largest");
 }
 
 /* What every value did alone: how flat it is, and where it ends. */
@@ -125,6 +127,8 @@ static void print_around(const struct sm_tuning *t, FILE *out)
 
 static void print_front(const struct sm_tuning *t, FILE *out)
 {
+	bool any = false;
+
 	fprintf(out, "\nobjective against memory: what nothing beats in both\n");
 	for (unsigned i = 0; i < t->found->ntried; i++) {
 		const struct sm_tune_tried *x = &t->found->tried[i];
@@ -132,11 +136,14 @@ static void print_front(const struct sm_tuning *t, FILE *out)
 
 		if (!sm_tuning_on_front(t, i))
 			continue;
+		any = true;
 		variant = sm_space_variant(t->space, &x->point);
 		fprintf(out, "  %6.4f  RSS %6.4f  %s\n", exp(x->median), x->memory,
 			variant != NULL ? variant : "?");
 		free(variant);
 	}
+	if (!any)
+		fprintf(out, "  n/a: the peak RSS of these samples is not known\n");
 }
 
 /* Do the counts of the objective come from a simulation? */
@@ -157,8 +164,9 @@ void sm_tuning_table(const struct sm_tuning *t, FILE *out)
 	enum sm_advice advice = sm_tuning_advice(t, why, sizeof(why));
 
 	sm_objective_print(t->objective, objective, sizeof(objective));
-	fprintf(out, "%s, %s%s: %u configurations of %u knobs\n", t->backend, objective,
-		is_simulated(t) ? " (simulated)" : "", t->found->ntried, t->space->n);
+	fprintf(out, "%s, %s%s: %u configuration%s of %u knob%s\n", t->backend, objective,
+		is_simulated(t) ? " (simulated)" : "", t->found->ntried,
+		t->found->ntried == 1 ? "" : "s", t->space->n, t->space->n == 1 ? "" : "s");
 	if (advice == SM_ADVICE_TAKE) {
 		print_settings(t, out);
 	} else if (t->found->confirmed_any) {

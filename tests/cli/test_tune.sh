@@ -153,7 +153,13 @@ assert "gc.percent" in knobs and not [k for k in knobs if k in ("gc.mark", "gc.d
 # ---- a program, by its environment -----------------------------------------------------------------
 printf '#!/bin/sh\n[ "${KNOB:-}" = fast ] || sleep 0.1\n' >slow && chmod +x slow
 expect 0 "$cmd" tune --program "$tmp/slow" -b libc -k env.KNOB=slow,fast --budget 1s --store p.db -o p.ini && says "recommended" &&
-	says "env.KNOB = fast" p.ini && says "or its variables of the environment" err
+	says "env.KNOB = fast" p.ini && says "or its variables of the environment" err &&
+	says "more than --budget has" err && says ": 3 configurations of 1 knob" out
+
+# What ends before anyone can look has no peak RSS, and the report says so.
+expect 0 "$cmd" tune --program true -b libc -k env.KNOB=1 --budget 1s --store t.db -o t.ini && py 'out = open("out").read()
+front = out.split("what nothing beats in both\n")[1].split("\n\n")[0]
+assert front.strip(), out' "an empty list"
 
 # What fails in one sample of three is no recommendation, however fast the rest is.
 cat >flaky <<'END'
