@@ -62,8 +62,42 @@ const char *sm_pool_find(const struct sm_pool *p, const char *text)
 	return p->cap ? *slot_of(p->slots, p->cap, text) : NULL;
 }
 
+/* ---- rows --------------------------------------------------------------------------------- */
+
+#define BLOCK ((size_t)1 << 18)
+
+struct sm_pool_block {
+	struct sm_pool_block *next;
+	size_t used, size; /* of bytes */
+	char bytes[];
+};
+
+void *sm_pool_room(struct sm_pool *p, size_t size)
+{
+	struct sm_pool_block *b = p->blocks;
+
+	size = (size + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
+	if (b == NULL || b->size - b->used < size) {
+		size_t most = size > BLOCK ? size : BLOCK;
+
+		b = malloc(sizeof(*b) + most);
+		if (b == NULL)
+			return NULL;
+		*b = (struct sm_pool_block){.next = p->blocks, .size = most};
+		p->blocks = b;
+	}
+	b->used += size;
+	return b->bytes + b->used - size;
+}
+
 void sm_pool_free(struct sm_pool *p)
 {
+	while (p->blocks != NULL) {
+		struct sm_pool_block *next = p->blocks->next;
+
+		free(p->blocks);
+		p->blocks = next;
+	}
 	for (size_t i = 0; i < p->cap; i++)
 		free(p->slots[i]);
 	free(p->slots);

@@ -83,7 +83,7 @@ struct sm_report {
 	const char *command_line, *state, *started, *by;
 	uint64_t seed;
 	unsigned planned;
-	struct sm_record *records; /* by group, then rep, then pass */
+	struct sm_record *records; /* by group, then rep, then pass; their rows are in the pool */
 	size_t nrecords;
 	struct sm_calibration_row *calibrations;
 	size_t ncalibrations;

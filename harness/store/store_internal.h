@@ -50,7 +50,7 @@ static inline bool sm__row_varies(const struct sm_field *f)
 }
 int64_t sm__store_shape(const struct sm_row_type *type, const void *rows, size_t n);
 
-/* The rows of a sample, which are malloc'ed, and how many it has: where they go. */
+/* The rows of a sample, which are in the pool, and how many it has: where they go. */
 struct sm__rows_of {
 	int64_t sample, shape;
 	void **array; /* NULL at first */

@@ -50,6 +50,7 @@ static void *room(void *array, size_t n, size_t size, int *rc)
 /* What is known of a sample's rows before they are read. */
 struct rows_key {
 	int64_t id, shape; /* of metrics */
+	size_t record;
 };
 
 static int load_sample(struct sm_store *s, sqlite3_stmt *st, struct rows_key **keys,
@@ -72,8 +73,8 @@ static int load_sample(struct sm_store *s, sqlite3_stmt *st, struct rows_key **k
 	*keys = room(*keys, out->nrecords, sizeof(**keys), &rc);
 	if (rc)
 		return rc;
-	(*keys)[out->nrecords] =
-		(struct rows_key){sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 16)};
+	(*keys)[out->nrecords] = (struct rows_key){sqlite3_column_int64(st, 0),
+						   sqlite3_column_int64(st, 16), out->nrecords};
 	last = out->nrecords > 0 ? &out->records[out->nrecords - 1] : &none;
 	out->records[out->nrecords++] = (struct sm_record){
 		.ordinal = (unsigned)sqlite3_column_int64(st, 1),
@@ -109,20 +110,22 @@ static const struct {
 
 static int by_sample(const void *a, const void *b)
 {
-	const struct sm__rows_of *x = a, *y = b;
+	const struct rows_key *x = a, *y = b;
 
-	return x->sample < y->sample ? -1 : x->sample > y->sample;
+	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* Of all samples, table by table. keys: of the records. */
-static int load_rows(struct sm_store *s, const struct rows_key *keys, struct sm_report *out)
+/* Of all samples, table by table. keys: of the records; they come to be by sample. */
+static int load_rows(struct sm_store *s, struct rows_key *keys, struct sm_report *out)
 {
 	struct sm__rows_of *of = calloc(out->nrecords + 1, sizeof(*of));
 	int rc = of != NULL ? 0 : -ENOMEM;
 
+	if (out->nrecords > 0)
+		qsort(keys, out->nrecords, sizeof(*keys), by_sample);
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]) && rc == 0; t++) {
 		for (size_t i = 0; i < out->nrecords; i++) {
-			char *record = (char *)&out->records[i];
+			char *record = (char *)&out->records[keys[i].record];
 
 			of[i] = (struct sm__rows_of){
 				.sample = keys[i].id,
@@ -130,8 +133,6 @@ static int load_rows(struct sm_store *s, const struct rows_key *keys, struct sm_
 				.array = (void *)(record + tables[t].array),
 				.n = (void *)(record + tables[t].n)};
 		}
-		if (out->nrecords > 0)
-			qsort(of, out->nrecords, sizeof(*of), by_sample);
 		rc = sm__store_load_rows(s, tables[t].type, of, out->nrecords, &out->pool);
 	}
 	free(of);
@@ -310,8 +311,6 @@ int sm_store_load_named(struct sm_store *s, const char *name, struct sm_report *
 
 void sm_report_free(struct sm_report *r)
 {
-	for (size_t i = 0; i < r->nrecords; i++)
-		sm_record_free(&r->records[i]);
 	free(r->records);
 	free(r->calibrations);
 	sm_until_free(&r->until);

@@ -15,7 +15,13 @@
  * before, by what differs: of a shape that is known the fields that vary alone, which are all that
  * is asked for.
  */
-enum { WORDS = 256, SHAPES = 16 };
+enum { WORDS = 256, SHAPES = 16, FIELDS = 32 }; /* more than any type has */
+
+/* A statement of all fields that are kept, or of those that vary, and where it puts them. */
+struct statement {
+	const struct sm_field *fields[FIELDS + 1]; /* the last one NULL */
+	sqlite3_stmt *st;
+};
 
 /* Rows that samples of this shape have, but for what varies. */
 struct model {
@@ -35,13 +41,15 @@ struct reading {
 	size_t n, made, cap;
 	const struct model *model; /* of the sample; NULL: all fields are read */
 	bool short_rows;
+	size_t ended; /* samples whose rows have all come */
 	struct model models[SHAPES];
 	size_t nmodels;
 	struct {
 		int64_t id;
 		const char *text;
-	} words[WORDS];		    /* by the last digits of their number */
-	sqlite3_stmt *word, *st[2]; /* [short_rows] */
+	} words[WORDS]; /* by the last digits of their number */
+	sqlite3_stmt *word;
+	struct statement statements[2]; /* [short_rows] */
 	int rc;
 };
 
@@ -96,6 +104,9 @@ static bool is_same(const struct sm_field *f, const char *row, sqlite3_value *v)
 		text = (const char *)sqlite3_value_text(v);
 		return text != NULL && strcmp(text, f->names[*(const int *)at]) == 0;
 	case SM_FIELD_INDEX: return *(const int *)at == -1 && sqlite3_value_type(v) == SQLITE_NULL;
+	case SM_FIELD_NS:
+		return sqlite3_value_type(v) == SQLITE_INTEGER &&
+		       (uint64_t)sqlite3_value_int64(v) == *(const uint64_t *)at;
 	default: return false;
 	}
 }
@@ -151,16 +162,14 @@ static int keep_model(struct reading *r, int64_t shape, const void *rows)
 /* The sample's rows have all come. */
 static int end_sample(struct reading *r)
 {
-	size_t room = 1; /* sm_row_add takes an array's room for a power of 2 */
 	void *rows;
 
 	if (r->n == 0 || r->of == r->end || r->of->sample != r->sample)
 		return 0;
 	if (r->model != NULL && r->n != r->model->n)
 		return other_shape(r);
-	while (room < r->n)
-		room *= 2;
-	rows = malloc(room * r->type->size);
+	r->ended++;
+	rows = sm_pool_room(r->pool, r->n * r->type->size);
 	if (rows == NULL)
 		return -ENOMEM;
 	memcpy(rows, r->rows, r->n * r->type->size);
@@ -228,56 +237,68 @@ static char *next_row(struct reading *r)
 	return r->rc == 0 ? row : NULL;
 }
 
-/* spanmark_row(sample, field, ..) */
+/* spanmark_row(sample, field, ..): NULL, so that the statement that asks for rows where it is true
+ * goes through all of them and returns none. */
 static void take_row(sqlite3_context *context, int n, sqlite3_value **v)
 {
 	struct reading *r = sqlite3_user_data(context);
 	int64_t sample = sqlite3_value_int64(v[0]);
 	char *row;
-	int at = 1;
 
 	(void)n;
 	if (r->rc == 0 && (sample != r->sample || r->n == 0))
 		r->rc = begin_sample(r, sample);
 	row = r->rc == 0 ? next_row(r) : NULL;
-	for (const struct sm_field *f = r->type->fields; f->name != NULL && r->rc == 0; f++)
-		if (f->kept && (!r->short_rows || sm__row_varies(f)))
-			r->rc = set_field(r, f, row, v[at++]);
+	for (const struct sm_field *const *f = r->statements[r->short_rows].fields;
+	     *f != NULL && r->rc == 0; f++)
+		r->rc = set_field(r, *f, row, *++v);
 	if (r->rc)
 		sqlite3_result_error(context, "", 0);
 }
 
-/* A statement of all fields, or of those that vary. */
-static sqlite3_stmt *prepare_rows(struct reading *r, bool short_rows)
-{
-	char names[1024] = "", sql[1200];
-	size_t n = 0;
+/* One transaction writes a sample and its rows, so that rows stand in the order of their samples.
+ * Where it is known how many each sample has, by which read_range finds out if they do not, they
+ * are read as they stand, otherwise by the index. */
+static const char by_sample[] = "SELECT 1 FROM %s WHERE sample BETWEEN ?1 AND ?2"
+				" AND spanmark_row(sample%s) ORDER BY sample, rowid";
+static const char by_place[] = "SELECT 1 FROM %s WHERE spanmark_row(sample%s) AND rowid BETWEEN"
+			       " (SELECT min(rowid) FROM %s WHERE sample=?1) AND"
+			       " (SELECT max(rowid) FROM %s WHERE sample=?2) ORDER BY rowid";
 
-	for (const struct sm_field *f = r->type->fields; f->name != NULL; f++)
-		if (f->kept && (!short_rows || sm__row_varies(f)))
-			n += (size_t)snprintf(names + n, sizeof(names) - n, ",\"%s\"", f->name);
-	snprintf(sql, sizeof(sql),
-		 "SELECT spanmark_row(sample%s) FROM %s WHERE sample BETWEEN ? AND ? ORDER BY "
-		 "sample, rowid",
-		 names, r->type->table);
-	return sm__store_prepare(r->s, sql, &r->rc);
+static void prepare_rows(struct reading *r, bool short_rows)
+{
+	struct statement *s = &r->statements[short_rows];
+	char names[1024] = "", sql[1200];
+	size_t n = 0, nfields = 0;
+
+	for (const struct sm_field *f = r->type->fields; f->name != NULL && nfields < FIELDS; f++) {
+		if (!f->kept || (short_rows && !sm__row_varies(f)))
+			continue;
+		s->fields[nfields++] = f;
+		n += (size_t)snprintf(names + n, sizeof(names) - n, ",\"%s\"", f->name);
+	}
+	snprintf(sql, sizeof(sql), short_rows ? by_place : by_sample, r->type->table, names,
+		 r->type->table, r->type->table);
+	s->st = sm__store_prepare(r->s, sql, &r->rc);
 }
 
 /* Of the samples [of, end), whose numbers follow each other. */
 static void read_range(struct reading *r, const struct sm__rows_of *of,
 		       const struct sm__rows_of *end)
 {
-	sqlite3_stmt *st = r->st[r->short_rows];
+	sqlite3_stmt *st = r->statements[r->short_rows].st;
 	int step;
 
 	sqlite3_bind_int64(st, 1, of->sample);
 	sqlite3_bind_int64(st, 2, end[-1].sample);
-	while ((step = sqlite3_step(st)) == SQLITE_ROW)
-		;
+	r->ended = 0;
+	step = sqlite3_step(st);
 	if (r->rc == 0)
 		r->rc = sm__store_fail(r->s, step);
 	if (r->rc == 0)
 		r->rc = end_sample(r);
+	if (r->rc == 0 && r->short_rows && r->ended != (size_t)(end - of))
+		r->rc = other_shape(r);
 	r->n = 0;
 	sqlite3_reset(st);
 }
@@ -304,13 +325,13 @@ int sm__store_load_rows(struct sm_store *s, const struct sm_row_type *type,
 	r.rc = sm__store_fail(s, sqlite3_create_function(s->db, "spanmark_row", -1, SQLITE_UTF8, &r,
 							 take_row, NULL, NULL));
 	for (int i = 0; i < 2 && r.rc == 0; i++)
-		r.st[i] = prepare_rows(&r, i);
+		prepare_rows(&r, i);
 	for (const struct sm__rows_of *next; of != r.end && r.rc == 0; of = next) {
 		next = range_end(&r, of);
 		read_range(&r, of, next);
 	}
 	for (int i = 0; i < 2; i++)
-		sqlite3_finalize(r.st[i]);
+		sqlite3_finalize(r.statements[i].st);
 	sqlite3_finalize(r.word);
 	sqlite3_create_function(s->db, "spanmark_row", -1, SQLITE_UTF8, NULL, NULL, NULL, NULL);
 	for (size_t i = 0; i < SHAPES; i++)
