@@ -52,19 +52,18 @@ bool sm_tail_take(struct sm_tail *t, double p)
 	return true;
 }
 
-/* The ranks of a median: how many of n values lie below it is Binomial(n, 1/2). */
+/* The ranks of a median: how many of n values lie below it is Binomial(n, 1/2). Its terms are made
+ * one out of the other, by their logarithms: from n = 1075 on the first is below any double. */
 bool sm_stats_median_interval(const double *sorted, size_t n, double confidence, double *low,
 			      double *high, double *coverage)
 {
 	struct sm_tail t = {.confidence = confidence};
-	double dn = (double)n;
+	double term = (double)n * log(0.5);
 
 	for (size_t k = 0; k < n / 2; k++) {
-		double dk = (double)k;
-
-		if (!sm_tail_take(&t, exp(lgamma(dn + 1) - lgamma(dk + 1) - lgamma(dn - dk + 1) +
-					  dn * log(0.5))))
+		if (!sm_tail_take(&t, exp(term)))
 			break;
+		term += log((double)(n - k) / (double)(k + 1));
 	}
 	if (t.rank == 0)
 		return false;

@@ -25,37 +25,80 @@ static struct sm_column *add_column(struct sm_summary *r)
 	return &c[r->ncolumns++];
 }
 
-/* A metric of this name in the report, one with a value if any has one; NULL. */
-static const struct sm_metric *seen(const struct sm_report *report, const char *name)
+/*
+ * One metric of each name that the report has, one with a value if any has one, found in a single
+ * pass. Samples are alike: a metric is most often of the name that stood at its place in the sample
+ * before.
+ */
+struct seen {
+	const struct sm_metric **v;
+	size_t n;
+	size_t *at; /* of v, by the place in a sample: [0, places) */
+	size_t places;
+};
+
+static bool see(struct seen *seen, size_t place, const struct sm_metric *m)
 {
-	const char *interned = sm_pool_find(&report->pool, name);
-	const struct sm_metric *without = NULL;
+	size_t i = seen->at[place];
 
-	for (size_t i = 0; interned != NULL && i < report->nrecords; i++) {
-		for (size_t k = 0; k < report->records[i].nmetrics; k++) {
-			const struct sm_metric *m = &report->records[i].metrics[k];
+	if (i >= seen->n || seen->v[i]->metric != m->metric)
+		for (i = 0; i < seen->n && seen->v[i]->metric != m->metric; i++)
+			;
+	if (i == seen->n) {
+		const struct sm_metric **v = realloc(seen->v, (i + 1) * sizeof(*v));
 
-			if (m->metric != interned)
-				continue;
-			if (m->has_value)
-				return m;
-			without = without != NULL ? without : m;
-		}
+		if (v == NULL)
+			return false;
+		seen->v = v;
+		v[seen->n++] = m;
+	} else if (m->has_value && !seen->v[i]->has_value)
+		seen->v[i] = m;
+	seen->at[place] = i;
+	return true;
+}
+
+static int see_all(struct seen *seen, const struct sm_report *report)
+{
+	*seen = (struct seen){0};
+	for (size_t i = 0; i < report->nrecords; i++) {
+		size_t n = report->records[i].nmetrics;
+
+		seen->places = n > seen->places ? n : seen->places;
 	}
-	return without;
+	seen->at = calloc(seen->places + 1, sizeof(*seen->at));
+	for (size_t i = 0; i < report->nrecords; i++)
+		for (size_t k = 0; k < report->records[i].nmetrics; k++)
+			if (seen->at == NULL || !see(seen, k, &report->records[i].metrics[k]))
+				return -ENOMEM;
+	return 0;
+}
+
+static void free_seen(struct seen *seen)
+{
+	free(seen->v);
+	free(seen->at);
+}
+
+/* NULL: the report has none of this name. */
+static const struct sm_metric *find_seen(const struct seen *seen, const char *name)
+{
+	for (size_t i = 0; i < seen->n; i++)
+		if (strcmp(seen->v[i]->metric, name) == 0)
+			return seen->v[i];
+	return NULL;
 }
 
 /* The events behind the column: those of the metrics in its formula, else those of the metric
  * itself. false: no row has it. */
-static bool label_column(struct sm_column *c, const struct sm_report *report)
+static bool label_column(struct sm_column *c, const struct seen *seen)
 {
 	char names[8][SM_EXPR_NAME], err[80];
-	const struct sm_metric *own = seen(report, c->metric);
+	const struct sm_metric *own = find_seen(seen, c->metric);
 	int n = c->formula[0] ? sm_expr_names(c->formula, names, 8, err, sizeof(err)) : 0;
 	size_t used = 0;
 
 	for (int i = 0; i < n; i++) {
-		const struct sm_metric *m = seen(report, names[i]);
+		const struct sm_metric *m = find_seen(seen, names[i]);
 
 		if (m == NULL) {
 			n = 0;
@@ -112,16 +155,17 @@ static bool covered(const struct sm_summary *r, const char *name, const char *fo
 
 /* Sets named by -C and events by -e give further columns; the default sets only the standard ones.
  */
-static int add_asked(struct sm_summary *r, const struct sm_report *report, const cJSON *metrics)
+static int add_asked(struct sm_summary *r, const struct seen *seen, const cJSON *metrics)
 {
 	const cJSON *item;
 
 	cJSON_ArrayForEach(item, metrics)
 	{
 		const char *name = member(item, "metric"), *formula = member(item, "formula");
+		const struct sm_metric *m = find_seen(seen, name);
 		struct sm_column *c;
 
-		if (covered(r, name, formula) || seen(report, name) == NULL)
+		if (m == NULL || covered(r, name, formula))
 			continue;
 		c = add_column(r);
 		if (c == NULL)
@@ -134,7 +178,7 @@ static int add_asked(struct sm_summary *r, const struct sm_report *report, const
 		snprintf(c->unit, sizeof(c->unit), "%.23s", member(item, "unit"));
 		snprintf(c->event, sizeof(c->event), "%.255s", member(item, "event"));
 		c->per_op = !formula[0];
-		c->source = sm_source_names[seen(report, name)->source];
+		c->source = sm_source_names[m->source];
 	}
 	return 0;
 }
@@ -153,7 +197,7 @@ static const cJSON *metric_of(const cJSON *metrics, const char *metric)
 }
 
 /* perf/sets/table.ini, as far as its metrics were asked for. */
-static int add_standard(struct sm_summary *r, const struct sm_report *report, const cJSON *metrics)
+static int add_standard(struct sm_summary *r, const struct seen *seen, const cJSON *metrics)
 {
 	struct sm_setfile *table = sm_setfile_table();
 	int rc = table != NULL ? 0 : -ENOMEM;
@@ -173,7 +217,7 @@ static int add_standard(struct sm_summary *r, const struct sm_report *report, co
 				       : member(metric_of(metrics, m->name), "formula"));
 		snprintf(c->unit, sizeof(c->unit), "%s", m->unit);
 		c->per_op = m->per_op;
-		if (!label_column(c, report))
+		if (!label_column(c, seen))
 			r->ncolumns--;
 	}
 	sm_setfile_free(table);
@@ -185,12 +229,16 @@ int sm__summary_columns(const struct sm_report *report, struct sm_summary *r)
 	cJSON *env = cJSON_Parse(report->environment);
 	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(env, "counters");
 	const cJSON *metrics = cJSON_GetObjectItemCaseSensitive(counters, "metrics");
-	int rc = add_standard(r, report, metrics);
+	struct seen seen;
+	int rc = see_all(&seen, report);
 
+	if (rc == 0)
+		rc = add_standard(r, &seen, metrics);
 	if (rc == 0 && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(counters, "chosen")))
-		rc = add_asked(r, report, metrics);
+		rc = add_asked(r, &seen, metrics);
 	for (size_t i = 0; i < r->ncolumns; i++)
 		r->columns[i].name = sm_pool_find(&report->pool, r->columns[i].metric);
+	free_seen(&seen);
 	cJSON_Delete(env);
 	return rc;
 }

@@ -165,19 +165,35 @@ static void end_record(struct finder *f, size_t record, unsigned rep)
 	}
 }
 
-static int find_in_record(struct finder *f, struct sm_summary *r, enum sm_by by,
-			  const struct sm_record *rec, size_t record, int *row_of)
+/* Has the metric at this place of the sample before the same row? Samples of a group are alike. */
+static bool is_like_before(const struct sm__group *g, size_t record, size_t k)
 {
-	const struct sm_metric *last = NULL;
-	int row = -1;
+	const struct sm_record *rec = &g->report->records[g->first + record], *before = rec - 1;
 
-	for (size_t k = 0; k < rec->nmetrics; k++) {
+	return record > 0 && k < before->nmetrics && g->row_of[record - 1][k] >= 0 &&
+	       sm_metrics_share_a_row(&before->metrics[k], &rec->metrics[k]);
+}
+
+/* Of the group's record number `record`. */
+static int find_in_record(struct finder *f, struct sm_summary *r, enum sm_by by,
+			  struct sm__group *g, size_t record)
+{
+	const struct sm_record *rec = &g->report->records[g->first + record];
+	const struct sm_metric *last = NULL;
+	int *row_of = calloc(rec->nmetrics + 1, sizeof(*row_of)), row = -1;
+
+	g->row_of[record] = row_of;
+	for (size_t k = 0; row_of != NULL && k < rec->nmetrics; k++) {
 		const struct sm_metric *m = &rec->metrics[k];
 
 		row_of[k] = -1;
 		if (!sm__concerns(m, by))
 			continue;
-		if (last == NULL || !sm_metrics_share_a_row(last, m)) {
+		if (last != NULL && sm_metrics_share_a_row(last, m))
+			;
+		else if (is_like_before(g, record, k))
+			row = g->row_of[record - 1][k];
+		else {
 			const char *who = who_of(m, &r->pool);
 
 			row = who != NULL ? row_for(f, who, m->phase) : -ENOMEM;
@@ -186,10 +202,12 @@ static int find_in_record(struct finder *f, struct sm_summary *r, enum sm_by by,
 		}
 		last = m;
 		row_of[k] = row;
-		note_time(f, &f->rows[row], record, m);
+		note_time(f, &f->rows[row], record + 1, m);
 	}
+	if (row_of == NULL)
+		return -ENOMEM;
 	if (!sm_record_is_beside(rec)) /* what occurred, measured samples say */
-		end_record(f, record, rec->rep);
+		end_record(f, record + 1, rec->rep);
 	return 0;
 }
 
@@ -405,14 +423,8 @@ int sm__summary_rows(struct sm_summary *r, enum sm_by by, bool brief, struct sm_
 	g->row_of = calloc(g->end - g->first + 1, sizeof(*g->row_of));
 	if (g->row_of == NULL)
 		return -ENOMEM;
-	for (size_t i = g->first; i < g->end && rc == 0; i++) {
-		const struct sm_record *rec = &g->report->records[i];
-		int *row_of = calloc(rec->nmetrics + 1, sizeof(*row_of));
-
-		g->row_of[i - g->first] = row_of;
-		rc = row_of != NULL ? find_in_record(&f, r, by, rec, i - g->first + 1, row_of)
-				    : -ENOMEM;
-	}
+	for (size_t i = 0; i < g->end - g->first && rc == 0; i++)
+		rc = find_in_record(&f, r, by, g, i);
 	if (rc == 0)
 		rc = order_rows(r, brief, g, &f);
 	for (size_t i = g->first; i < g->end && rc == 0; i++) {

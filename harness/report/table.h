@@ -32,6 +32,19 @@ struct sm_case_lines {
 	size_t len, *at;
 };
 
+/* The row that has all mutators of a case (SIZE_MAX: none, or several kinds of cores have their
+ * own), and how many phases are a part of it that counts. */
+struct sm_whole {
+	size_t row;
+	unsigned phases;
+};
+
+/* What varies between the cases of each workload and backend, found once for a table. */
+struct sm_families {
+	struct sm_family *v;
+	size_t n, *of; /* [record] of the case, where it begins */
+};
+
 struct sm_table {
 	const struct sm_report *r;
 	const struct sm_writer *w;
@@ -40,13 +53,14 @@ struct sm_table {
 	bool narrow; /* names of cases have lines of their own */
 	int backend; /* width of the column */
 	struct sm_summary summary;
+	struct sm_whole *wholes; /* [record] of the case, where it begins */
 	bool *shown; /* the summary's columns: some cell has a value, or the table is wide */
 	bool beside; /* the counts of a case stand beside its results */
 	bool rows;   /* there are rows by phase */
 	bool results[SM_RESULT_COUNT]; /* is a column */
 	struct sm_left_out left_out[SM_TABLE_NOTES];
 	size_t nleft_out;
-	struct cJSON *families;
+	struct sm_families families;
 	struct sm_case_lines lines;
 	int passes;			   /* counter passes of the run */
 	const char *notes[SM_TABLE_NOTES]; /* reasons, [0] is note 1 */
@@ -105,8 +119,9 @@ void sm__table_leave_out(struct sm_table *t, const char *title, const char *reas
 
 /* ---- table_cases.c ------------------------------------------------------------------------ */
 
-/* Built once for a table: what varies between the cases of each workload and backend. */
-struct cJSON *sm__table_families(const struct sm_report *r);
+/* 0 or -ENOMEM; to be freed in every case. */
+int sm__table_find_families(struct sm_table *t);
+void sm__table_free_families(struct sm_families *f);
 /* Another group of the same workload and backend: then a line of what differs tells them apart. */
 bool sm__table_has_twin(const struct sm_table *t, size_t first);
 void sm__table_case_line(struct sm_table *t, size_t first);
@@ -119,9 +134,8 @@ void sm__table_lines_close(struct sm_case_lines *l);
 /* Which columns there are; before anything is printed. */
 void sm__table_choose(struct sm_table *t);
 void sm__table_results(struct sm_table *t);
-/* The row that has all of the group's mutators; SIZE_MAX: none, or several kinds of cores have
- * their own. *phases: how many of them are a part of it that counts. */
-size_t sm__table_whole(const struct sm_table *t, unsigned group, unsigned *phases);
+/* Which row of each case is its whole. 0 or -ENOMEM. */
+int sm__table_find_wholes(struct sm_table *t);
 int sm__table_cell_width(const struct sm_column *c);
 void sm__table_put_cell(struct sm_table *t, const struct sm_cell *cell, const struct sm_column *c);
 void sm__table_counters(struct sm_table *t);

@@ -19,114 +19,169 @@ static bool is_consequence(const char *key)
 	       strcmp(key, "worker_cpus") == 0;
 }
 
-/* All that the case was made of, in one object; the caller deletes it. */
-static cJSON *parts_of(const struct sm_record *rec)
+/* What a case was made of: parameters, configuration, placement. Most cases share two of the three,
+ * which then are not parsed again. */
+enum { PARTS = 3 };
+struct parts {
+	const char *text[PARTS];
+	cJSON *obj[PARTS];
+};
+
+static void read_parts(struct parts *p, const struct sm_record *rec)
 {
-	const char *const texts[] = {rec->params, rec->config, rec->placement};
-	cJSON *all = cJSON_CreateObject();
+	const char *const texts[PARTS] = {rec->params, rec->config, rec->placement};
 
-	for (size_t i = 0; i < 3; i++) {
-		cJSON *obj = cJSON_Parse(texts[i]);
-
-		while (obj != NULL && obj->child != NULL) {
-			cJSON *item = cJSON_DetachItemViaPointer(obj, obj->child);
-
-			if (!is_consequence(item->string) &&
-			    cJSON_GetObjectItemCaseSensitive(all, item->string) == NULL)
-				cJSON_AddItemToObject(all, item->string, item);
-			else
-				cJSON_Delete(item);
-		}
-		cJSON_Delete(obj);
+	for (size_t i = 0; i < PARTS; i++) {
+		if (p->text[i] != NULL && strcmp(p->text[i], texts[i]) == 0)
+			continue;
+		cJSON_Delete(p->obj[i]);
+		p->text[i] = texts[i];
+		p->obj[i] = cJSON_Parse(texts[i]);
 	}
-	return all;
 }
 
-static const char *family_of(const struct sm_record *rec, char *buf, size_t len)
+static void free_parts(struct parts *p)
 {
-	snprintf(buf, len, "%.80s %.40s", rec->workload, rec->backend);
-	return buf;
+	for (size_t i = 0; i < PARTS; i++)
+		cJSON_Delete(p->obj[i]);
+}
+
+/* The key in the first of the n parts that has it; NULL. */
+static const cJSON *find_part(const struct parts *p, size_t n, const char *key)
+{
+	for (size_t i = 0; i < n; i++) {
+		const cJSON *item = cJSON_GetObjectItemCaseSensitive(p->obj[i], key);
+
+		if (item != NULL)
+			return item;
+	}
+	return NULL;
+}
+
+static bool is_part(const struct parts *p, size_t i, const cJSON *item)
+{
+	return !is_consequence(item->string) && find_part(p, i, item->string) == NULL;
 }
 
 /* Keys of a that b lacks or has another value for. */
-static void add_differences(cJSON *keys, const cJSON *a, const cJSON *b)
+static void add_differences(cJSON *keys, const struct parts *a, const struct parts *b)
 {
 	const cJSON *item;
 
-	cJSON_ArrayForEach(item, a)
-	{
-		if (!cJSON_Compare(item, cJSON_GetObjectItemCaseSensitive(b, item->string), true) &&
-		    cJSON_GetObjectItemCaseSensitive(keys, item->string) == NULL)
-			cJSON_AddTrueToObject(keys, item->string);
-	}
+	for (size_t i = 0; i < PARTS; i++)
+		cJSON_ArrayForEach(item, a->obj[i])
+		{
+			if (is_part(a, i, item) &&
+			    cJSON_GetObjectItemCaseSensitive(keys, item->string) == NULL &&
+			    !cJSON_Compare(item, find_part(b, PARTS, item->string), true))
+				cJSON_AddTrueToObject(keys, item->string);
+		}
 }
 
-/* {"graph gc":{"first":{..parts of its first case},"cases":n,"keys":{"workers":true}}} */
-struct cJSON *sm__table_families(const struct sm_report *r)
+/* Cases of one workload and backend. */
+struct sm_family {
+	const struct sm_record *first;
+	cJSON *keys;	    /* what differs between some of them */
+	bool twins;	    /* there are several */
+	struct parts parts; /* of the first; of the case whose line was made last */
+};
+
+static struct sm_family *family_of(struct sm_families *f, const struct sm_record *rec)
 {
-	cJSON *families = cJSON_CreateObject();
+	for (size_t i = f->n; i-- > 0;) /* most often the last */
+		if (strcmp(f->v[i].first->workload, rec->workload) == 0 &&
+		    strcmp(f->v[i].first->backend, rec->backend) == 0)
+			return &f->v[i];
+	return NULL;
+}
 
-	for (size_t i = 0; i < r->nrecords; i = sm__table_group_end(r, i)) {
-		char name[128];
-		cJSON *parts = parts_of(&r->records[i]), *first, *keys;
-		cJSON *family = cJSON_GetObjectItemCaseSensitive(
-			families, family_of(&r->records[i], name, sizeof(name)));
+static struct sm_family *add_family(struct sm_families *f, const struct sm_record *rec)
+{
+	struct sm_family *v = realloc(f->v, (f->n + 1) * sizeof(*v));
 
-		if (family == NULL) {
-			family = cJSON_AddObjectToObject(families, name);
-			cJSON_AddItemToObject(family, "first", parts);
-			cJSON_AddObjectToObject(family, "keys");
-			continue;
-		}
-		first = cJSON_GetObjectItemCaseSensitive(family, "first");
-		keys = cJSON_GetObjectItemCaseSensitive(family, "keys");
-		add_differences(keys, first, parts);
-		add_differences(keys, parts, first);
-		if (!cJSON_HasObjectItem(family, "twins"))
-			cJSON_AddTrueToObject(family, "twins");
-		cJSON_Delete(parts);
+	if (v == NULL)
+		return NULL;
+	f->v = v;
+	v += f->n++;
+	*v = (struct sm_family){.first = rec, .keys = cJSON_CreateObject()};
+	read_parts(&v->parts, rec);
+	return v;
+}
+
+int sm__table_find_families(struct sm_table *t)
+{
+	const struct sm_report *r = t->r;
+	struct sm_families *f = &t->families;
+	struct parts parts = {0};
+	int rc = 0;
+
+	f->of = calloc(r->nrecords + 1, sizeof(*f->of));
+	if (f->of == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->nrecords && rc == 0; i = sm__table_group_end(r, i)) {
+		struct sm_family *family = family_of(f, &r->records[i]);
+
+		if (family != NULL) {
+			read_parts(&parts, &r->records[i]);
+			add_differences(family->keys, &family->parts, &parts);
+			add_differences(family->keys, &parts, &family->parts);
+			family->twins = true;
+		} else
+			family = add_family(f, &r->records[i]);
+		if (family == NULL)
+			rc = -ENOMEM;
+		else
+			f->of[i] = (size_t)(family - f->v);
 	}
-	return families;
+	free_parts(&parts);
+	return rc;
+}
+
+void sm__table_free_families(struct sm_families *f)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		cJSON_Delete(f->v[i].keys);
+		free_parts(&f->v[i].parts);
+	}
+	free(f->v);
+	free(f->of);
 }
 
 bool sm__table_has_twin(const struct sm_table *t, size_t first)
 {
-	char name[128];
-
-	return cJSON_HasObjectItem(
-		cJSON_GetObjectItemCaseSensitive(
-			t->families, family_of(&t->r->records[first], name, sizeof(name))),
-		"twins");
+	return t->families.v[t->families.of[first]].twins;
 }
 
-static void make_line(const struct sm_table *t, const struct sm_record *rec, FILE *out)
+static bool make_word(struct sm_wrap *w, const cJSON *item)
 {
-	char name[128];
-	const cJSON *family =
-		cJSON_GetObjectItemCaseSensitive(t->families, family_of(rec, name, sizeof(name)));
-	const cJSON *keys = cJSON_GetObjectItemCaseSensitive(family, "keys"), *item;
-	cJSON *parts = parts_of(rec);
+	char *value = cJSON_IsString(item) ? NULL : cJSON_PrintUnformatted(item), word[256];
+
+	snprintf(word, sizeof(word), "%s=%s", item->string,
+		 value != NULL ? value : item->valuestring);
+	sm__table_wrap_word(w, word);
+	free(value);
+	return true;
+}
+
+static void make_line(struct sm_table *t, size_t first, FILE *out)
+{
+	struct sm_family *family = &t->families.v[t->families.of[first]];
+	const cJSON *keys = family->keys, *item;
+	struct parts *parts = &family->parts;
 	struct sm_wrap w = {out, 2, 2, t->width};
 	bool said = false;
 
+	read_parts(parts, &t->r->records[first]);
 	fprintf(out, "%s  ", SM_DIM(t));
-	cJSON_ArrayForEach(item, parts)
-	{
-		char *value, word[256];
-
-		if (keys != NULL && keys->child != NULL && !cJSON_HasObjectItem(keys, item->string))
-			continue;
-		value = cJSON_IsString(item) ? NULL : cJSON_PrintUnformatted(item);
-		snprintf(word, sizeof(word), "%s=%s", item->string,
-			 value != NULL ? value : item->valuestring);
-		sm__table_wrap_word(&w, word);
-		free(value);
-		said = true;
-	}
+	for (size_t i = 0; i < PARTS; i++)
+		cJSON_ArrayForEach(item,
+				   parts->obj[i]) if (is_part(parts, i, item) &&
+						      (keys == NULL || keys->child == NULL ||
+						       cJSON_HasObjectItem(keys, item->string)))
+			said = make_word(&w, item);
 	if (!said) /* without a setting, among others that have some */
 		sm__table_wrap_word(&w, "default");
 	fprintf(out, "%s\n", SM_PLAIN(t));
-	cJSON_Delete(parts);
 }
 
 void sm__table_case_line(struct sm_table *t, size_t first)
@@ -135,7 +190,7 @@ void sm__table_case_line(struct sm_table *t, size_t first)
 
 	if (l->at[first] == 0) { /* each table of the report shows it */
 		l->at[first] = 1 + (size_t)ftello(l->file);
-		make_line(t, &t->r->records[first], l->file);
+		make_line(t, first, l->file);
 		fputc(0, l->file);
 		fflush(l->file);
 	}

@@ -53,8 +53,7 @@ static bool is_told(const struct sm_table *t, size_t i)
 	const struct sm_summary *u = &t->summary;
 	const struct sm_row *row = &u->rows[i];
 	bool mutator = strncmp(row->who, "mut", 3) == 0;
-	unsigned phases;
-	size_t whole;
+	const struct sm_whole *whole = &t->wholes[row->first];
 
 	if (t->w->wide)
 		return true;
@@ -62,8 +61,7 @@ static bool is_told(const struct sm_table *t, size_t i)
 		return false;
 	if (!t->beside)
 		return true;
-	whole = sm__table_whole(t, row->group, &phases);
-	return i != whole && (row->who != u->rows[whole].who || phases > 1);
+	return i != whole->row && (row->who != u->rows[whole->row].who || whole->phases > 1);
 }
 
 /* The column of times; ncolumns: it is not shown. */
@@ -82,12 +80,10 @@ static size_t time_column(const struct sm_table *t)
 static bool has_time_alone(const struct sm_table *t, size_t i)
 {
 	const struct sm_summary *u = &t->summary;
-	size_t time = time_column(t), whole;
-	unsigned phases;
+	size_t time = time_column(t), whole = t->wholes[u->rows[i].first].row;
 
 	if (!t->beside || time == u->ncolumns || !u->cells[i * u->ncolumns + time].has_value)
 		return false;
-	whole = sm__table_whole(t, u->rows[i].group, &phases);
 	for (size_t c = 0; c < u->ncolumns; c++) {
 		const struct sm_cell *cell = &u->cells[i * u->ncolumns + c],
 				     *all = &u->cells[whole * u->ncolumns + c];

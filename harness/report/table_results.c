@@ -4,8 +4,10 @@
  */
 #include "harness/report/table.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "harness/base/text.h"
@@ -131,7 +133,6 @@ static bool fit_beside(const struct sm_table *t)
 {
 	const struct sm_summary *u = &t->summary;
 	int width = results_width(t);
-	unsigned phases;
 
 	if (t->w->wide || t->w->by != SM_BY_ROLE || u->nrows == 0)
 		return false;
@@ -139,7 +140,7 @@ static bool fit_beside(const struct sm_table *t)
 		if (t->shown[c] && !is_time(&u->columns[c]))
 			width += 1 + sm__table_cell_width(&u->columns[c]);
 	for (size_t i = 0; i < u->nrows; i++)
-		if (sm__table_whole(t, u->rows[i].group, &phases) == SIZE_MAX)
+		if (t->wholes[u->rows[i].first].row == SIZE_MAX)
 			return false;
 	return width <= (int)t->width;
 }
@@ -152,35 +153,40 @@ void sm__table_choose(struct sm_table *t)
 	t->beside = fit_beside(t);
 }
 
-size_t sm__table_whole(const struct sm_table *t, unsigned group, unsigned *phases)
+/* Of the rows [first, end) of a case. */
+static struct sm_whole whole_of(const struct sm_row *rows, size_t first, size_t end)
 {
-	const struct sm_summary *u = &t->summary;
-	size_t low = 0, high = u->nrows, whole;
+	struct sm_whole w = {.row = first};
 
-	while (low < high) { /* rows are by group */
-		size_t middle = low + (high - low) / 2;
+	for (size_t i = first; i < end; i++) {
+		bool total = strcmp(rows[i].phase, "total") == 0;
 
-		if (u->rows[middle].group < group)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	*phases = 0;
-	if (low == u->nrows || u->rows[low].group != group)
-		return SIZE_MAX;
-	whole = low;
-	for (size_t i = low; i < u->nrows && u->rows[i].group == group; i++) {
-		bool total = strcmp(u->rows[i].phase, "total") == 0;
-
-		if (u->rows[i].who != u->rows[low].who) {
-			if (strncmp(u->rows[i].who, "mutator", 7) == 0)
-				return SIZE_MAX;
+		if (rows[i].who != rows[first].who) {
+			if (strncmp(rows[i].who, "mutator", 7) == 0)
+				return (struct sm_whole){.row = SIZE_MAX};
 			continue;
 		}
-		*phases += !total && !u->rows[i].small;
-		whole = i; /* a total is the last */
+		w.phases += !total && !rows[i].small;
+		w.row = i; /* a total is the last */
 	}
-	return whole;
+	return w;
+}
+
+int sm__table_find_wholes(struct sm_table *t)
+{
+	const struct sm_summary *u = &t->summary;
+
+	t->wholes = malloc((t->r->nrecords + 1) * sizeof(*t->wholes));
+	if (t->wholes == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->r->nrecords; i++)
+		t->wholes[i] = (struct sm_whole){.row = SIZE_MAX};
+	for (size_t i = 0, end; i < u->nrows; i = end) {
+		for (end = i; end < u->nrows && u->rows[end].group == u->rows[i].group; end++)
+			;
+		t->wholes[u->rows[i].first] = whole_of(u->rows, i, end);
+	}
+	return 0;
 }
 
 /* ---- a case's line ------------------------------------------------------------------------ */
@@ -238,8 +244,7 @@ static void put_reach(struct sm_table *t, size_t first)
 static void put_counts(struct sm_table *t, size_t first)
 {
 	const struct sm_summary *u = &t->summary;
-	unsigned phases;
-	size_t row = sm__table_whole(t, t->r->records[first].group, &phases);
+	size_t row = t->wholes[first].row;
 
 	for (size_t c = 0; c < u->ncolumns; c++) {
 		if (!t->shown[c] || is_time(&u->columns[c]))

@@ -263,7 +263,8 @@ static void free_table(struct sm_table *t)
 {
 	sm__table_lines_close(&t->lines);
 	free(t->shown);
-	cJSON_Delete(t->families);
+	free(t->wholes);
+	sm__table_free_families(&t->families);
 	sm_summary_free(&t->summary);
 }
 
@@ -277,12 +278,12 @@ int sm_write_table(const struct sm_report *r, const struct sm_writer *w, FILE *o
 	if (rc)
 		return rc;
 	t.shown = calloc(t.summary.ncolumns + 1, sizeof(*t.shown));
-	if (sm__table_lines_open(&t.lines, r->nrecords) != 0 || t.shown == NULL) {
+	if (sm__table_lines_open(&t.lines, r->nrecords) != 0 || t.shown == NULL ||
+	    sm__table_find_wholes(&t) != 0 || sm__table_find_families(&t) != 0) {
 		free_table(&t);
 		return -ENOMEM;
 	}
 	t.backend = backend_width(r);
-	t.families = sm__table_families(r);
 	sm__table_choose(&t);
 	write_head(&t);
 	if (r->nrecords > 0)
