@@ -80,10 +80,12 @@ static double beyond(uint64_t all, uint64_t part)
 static void report_held(struct sm_run *run, const struct sm_heap_stats *st)
 {
 	uint64_t kept = st->cached_bytes + st->depot_bytes;
+	/* A large object is its span, which has no slots. */
+	uint64_t taken = st->slot_bytes + st->large_bytes;
 
-	sm_run_result(run, SM_RESULT_heap_object_bytes, beyond(st->slot_bytes, kept));
+	sm_run_result(run, SM_RESULT_heap_object_bytes, beyond(taken, kept));
 	sm_run_result(run, SM_RESULT_heap_window_bytes, (double)kept);
-	sm_run_result(run, SM_RESULT_heap_hole_bytes, beyond(st->in_use_bytes, st->slot_bytes));
+	sm_run_result(run, SM_RESULT_heap_hole_bytes, beyond(st->in_use_bytes, taken));
 	sm_run_result(run, SM_RESULT_heap_free_bytes, (double)st->free_bytes);
 	sm_run_result(run, SM_RESULT_heap_meta_bytes,
 		      beyond(st->mapped_bytes, st->committed_bytes));

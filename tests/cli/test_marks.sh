@@ -53,6 +53,11 @@ for s in d["samples"]:
     assert r["heap_meta_bytes"] > 0, r
 assert len(d["samples"]) == 1' "parts of the heap"
 expect 0 "$cmd" show last --wide && says "heap_hole_bytes "
+# A large object has a span of its own, and is no hole.
+expect 0 "$cmd" run -w churn -b gc -p size=1m -p live=16 -p ops=40 --reps 1 --counters none --no-store -f json
+py 'd = json.load(open("out"))
+r = d["samples"][0]["results"]
+assert r["heap_object_bytes"] >= 16 << 20 and r["heap_hole_bytes"] < 1 << 20, r' "large objects"
 
 # ---- counts for a marked object --------------------------------------------------------------------
 small="-w graph -b gc -p objects=3000 -p collections=2 --reps 1 --variant gc.mark=objects --variant gc.mark=spans"
