@@ -241,13 +241,18 @@ bench-versus: all build-benches ## the collector against Go and Parallel at equa
 	@python3 tests/bench/versus.py $(B) -n $(or $(REPS),7) $(if $(MALLOC),-m $(MALLOC)) $(ROWS)
 
 .PHONY: bench-mutators
-bench-mutators: build-benches ## churn and trees with 1 to 64 mutators on two CPUs: throughput and memory (REPS=)
+bench-mutators: all build-benches ## 1 to 64 mutators on two CPUs: throughput, memory and what it is for (REPS=)
 	@python3 tests/bench/mutators.py $(B) $(or $(REPS),7)
+	@python3 tests/bench/scale.py --mutators $(B) $(or $(REPS),7)
+
+.PHONY: bench-cycles
+bench-cycles: build-benches ## what a collection costs and holds, 64 MiB to 8 GiB live (REPS=, SIZES=MiB ..)
+	@python3 tests/bench/scale.py --cycles $(B) $(or $(REPS),3) $(SIZES)
 
 bench-ring: build-benches ## the ring's latency and heap beside what the machine itself takes away (RUNS=)
 	@python3 tests/bench/ring.py $(B) $(or $(RUNS),10)
 
-bench-scale: all ## memory beside bdwgc and Go; what a collection costs and holds by what is live (REPS=, BASE=)
+bench-scale: all build-benches ## memory beside bdwgc and Go; what a collection costs and holds by what is live (REPS=, BASE=)
 	@tests/setup/deps.sh bench
 	@python3 tests/bench/scale.py $(B) $(or $(REPS),5) $(BASE)
 

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Memory and waiting at scale, beside bdwgc and Go: one table of medians. Then what a collection costs by what is live, and what is
-held beside it.
+"""Memory and waiting at scale, beside bdwgc and Go: one table of medians. Then memory and speed by the number of mutators, and
+what a collection costs by what is live; both with what is held beside it.
 
     tests/bench/scale.py BUILD_DIR [REPS] [BASE_TREE]
+    tests/bench/scale.py --mutators BUILD_DIR [REPS] [N ..]
     tests/bench/scale.py --cycles BUILD_DIR [REPS] [MIB ..]
 
-The second form prints the last two tables alone; MIB: 64 256 1024 4096, of which a process holds one at a time.
-Every repetition runs every candidate once, in turn, on two CPUs. BASE_TREE: another checkout that has been built, to compare
-with. What is not there (libgc-dev, go) is left out. The programs are tests/bench/peers/scale.{c,go}.
+The other forms print the last tables alone; N: 1 2 4 8 16 32 64; MIB: 64 256 1024 4096 8192, of which a process holds one at a
+time (a size for which there is no memory now is left out). Every repetition runs every candidate once, in turn, on two CPUs.
+BASE_TREE: another checkout that has been built, to compare with. What is not there (libgc-dev, go) is left out. The programs are
+tests/bench/peers/scale.{c,go} and tests/bench/bench_cycle.c.
 """
 import os
 import shutil
@@ -28,11 +30,15 @@ GROUPS = (
 )
 LIMITED = ("1", "8", "64")
 
-# Kinds of collections, each over all sizes; all with one worker.
-WAYS = (("stw objects", "gc.mode=stw gc.mark=objects"), ("stw spans", "gc.mode=stw gc.mark=spans"),
-        ("concurrent objects", "gc.mark=objects"), ("concurrent spans", "gc.mark=spans"))
-SIZES = (64, 256, 1024, 4096)
+COUNTS = (1, 2, 4, 8, 16, 32, 64)
 HELD = ("metadata", "windows", "fragmentation", "free_units", "resident")
+
+# Shapes and kinds of collections, each over all sizes; all with one worker, and none before the first that is asked for.
+WAYS = (("trees", "stw objects", "gc.mode=stw gc.mark=objects"), ("trees", "stw spans", "gc.mode=stw gc.mark=spans"),
+        ("trees", "concurrent objects", "gc.mark=objects"), ("trees", "concurrent spans", "gc.mark=spans"),
+        ("random", "stw objects", "gc.mode=stw gc.mark=objects"))
+SIZES = (64, 256, 1024, 4096, 8192)
+ROUNDS, ROUND_MIB = 5, 2048
 
 
 def run(command):
@@ -80,38 +86,81 @@ def show(rows):
         print("  ".join(c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths))).rstrip())
 
 
-def cycles(program, reps, sizes):
-    """CPU time of a full collection for each KiB that is live: the least of five, the median of the processes; what is held."""
+def available_mib():
+    """Of memory, now."""
+    with open("/proc/meminfo", encoding="utf-8") as f:
+        return {w[0]: int(w[1]) for w in (line.split() for line in f)}["MemAvailable:"] / 1024
+
+
+def of(runs, name, pick=statistics.median):
+    """A figure of the runs that have it."""
+    values = [r[name] for r in runs if name in r]
+    return pick(values) if values else float("nan")
+
+
+def cycles(build, reps, sizes):
+    """CPU time of a full collection for each KiB that is live, the least of all rounds of all processes; what is held."""
     seen = {}
     for i in range(reps):
-        for way, settings in WAYS:
+        for shape, way, settings in WAYS:
             for mib in sizes:
-                seen.setdefault((way, mib), []).append(run([program, "cycle", str(mib), "5", "gc.workers=1", *settings.split()]))
+                if available_mib() > mib * 1.4:
+                    seen.setdefault((shape, way, mib), []).append(
+                        run([build + "/tests/bench_cycle", shape, str(mib), str(ROUNDS), str(ROUND_MIB), "gc.workers=1",
+                             "gc.percent=0", *settings.split()]))
         print(f"\rrepetition {i + 1} of {reps}", end="", file=sys.stderr)
     print(file=sys.stderr)
 
-    def figure(way, mib, name):
-        """The median."""
-        values = [r[name] for r in seen[way, mib] if name in r]
-        return statistics.median(values) if values else float("nan")
+    def cells(shape, way, name, digits=0, pick=min):
+        values = [of(seen.get((shape, way, mib), []), name, pick) for mib in sizes]
+        return tuple(f"{v:.{digits}f}" if v == v else "-" for v in values)
 
-    rows = [("ns of CPU a KiB live", "MiB:", *map(str, sizes), "most / least")]
-    for way, _ in WAYS:
-        cost = [figure(way, mib, "cpu_ns_per_kib") for mib in sizes]
-        rows.append((way, "", *(f"{c:.0f}" for c in cost), f"{max(cost) / min(cost):.2f}"))
+    def costs(shape, way, name):
+        values = [of(seen[key], name, min) for key in seen if key[:2] == (shape, way)]
+        return (*cells(shape, way, name), f"{max(values) / min(values):.2f}" if values else "-")
+
+    rows = [("ns of CPU a KiB live", "", *(f"{mib} MiB" for mib in sizes), "most / least")]
+    for shape, way, _ in WAYS:
+        rows.append((shape, way, *costs(shape, way, "cpu_ns_per_kib")))
+        rows.append(("", "marking alone", *costs(shape, way, "mark_ns_per_kib")))
+    rows.append(("random", "a load each", *costs("random", "stw objects", "load_ns_per_kib")))
     show(rows)
     print()
-    rows = [("beside live bytes", "MiB:", *map(str, sizes))]
+    rows = [("of live bytes", "", *(f"{mib} MiB" for mib in sizes))]
     for way in ("stw objects", "concurrent spans"):
-        rows += [(way, name.replace("_", " "), *(f"{figure(way, mib, name):.4f}" for mib in sizes)) for name in HELD]
+        rows += [(way, name.replace("_", " "), *cells("trees", way, name, 4, statistics.median)) for name in (*HELD, "huge")]
+    show(rows)
+
+
+def mutators(program, reps, counts):
+    """Speed and memory by the number of mutators that share 128 MiB; what is held behind a collection beside all of them."""
+    seen = {}
+    for i in range(reps):
+        for n in counts:
+            seen.setdefault(n, []).append(run([program, "mutators", str(n), "128", "20000000"]))
+        print(f"\rrepetition {i + 1} of {reps}", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    rows = [("mutators", "", "M objects/s", "of first", "CPU ns/object", "cycles", "peak", "|",
+             *(h.replace("_", " ") for h in HELD))]
+    for n in counts:
+        speed = [20 / r["wall_s"] for r in seen[n] if "wall_s" in r]
+        pairs = [one["wall_s"] / r["wall_s"] for one, r in zip(seen[counts[0]], seen[n]) if "wall_s" in one and "wall_s" in r]
+        rows.append((str(n), "", f"{statistics.median(speed):.1f}", f"{statistics.median(pairs):.2f}",
+                     f"{of(seen[n], 'cpu_ns_per_object'):.0f}", f"{of(seen[n], 'cycles'):.0f}",
+                     f"{of(seen[n], 'peak_over_live'):.2f}",
+                     "|", *(f"{of(seen[n], name):.3f}" for name in HELD)))
+    print("peak, and behind the bar, of live bytes; that behind a collection with all mutators there")
     show(rows)
 
 
 def main():
     """Runs and prints."""
-    if len(sys.argv) > 2 and sys.argv[1] == "--cycles":
+    if len(sys.argv) > 2 and sys.argv[1] in ("--cycles", "--mutators"):
         build, rest = os.path.abspath(sys.argv[2]), [int(n) for n in sys.argv[3:]]
-        cycles(build_ours(os.path.join(HERE, "../.."), build, "scale"), rest[0] if rest else 3, rest[1:] or SIZES)
+        if sys.argv[1] == "--cycles":
+            cycles(build, rest[0] if rest else 3, rest[1:] or SIZES)
+        else:
+            mutators(build_ours(os.path.join(HERE, "../.."), build, "scale"), rest[0] if rest else 5, rest[1:] or COUNTS)
         return
     if len(sys.argv) < 2:
         sys.exit(__doc__)
@@ -142,7 +191,9 @@ def main():
         rows.append((n + " mutators", "peak / gc.limit", *(f"{max(c):.2f} at most" if c else "-" for c in cells), "1.10"))
     show(rows)
     print()
-    cycles(programs["spanmark"], reps, SIZES)
+    mutators(programs["spanmark"], reps, COUNTS)
+    print()
+    cycles(build, reps, SIZES)
 
 
 main()

@@ -3,12 +3,10 @@
  * like.
  *
  *   scale mutators THREADS LIVE_MIB OBJECTS     each thread replaces objects of its own table at
- *                                               random
+ *                                               random; then, beside them all, a collection
  *   scale sawtooth LIVE_MIB ROUNDS LAYOUTS      fill, drop three quarters, wait, fill with other
  *                                               sizes, ..
  *   scale strings STRINGS OPS                   new strings of two old ones, in a small table
- *   scale cycle LIVE_MIB COLLECTIONS            collections over trees of 64 B nodes, and nothing
- *                                               else: what one costs, what is held beside them
  *
  * What follows are the collector's settings, KEY=VALUE. Prints "name value" lines. Memory is the
  * resident set, over the bytes that the program asked for and still holds.
@@ -134,9 +132,9 @@ static void print_memory(double live)
 	static struct sm_heap_stats s;
 
 	sm_heap_stats(sm_gc_heap(gc), &s);
-	printf("objects %.4f\n", (double)(s.slot_bytes - s.cached_bytes) / live);
 	printf("windows %.4f\n", (double)s.cached_bytes / live);
-	printf("fragmentation %.4f\n", (double)(s.in_use_bytes - s.slot_bytes) / live);
+	printf("fragmentation %.4f\n",
+	       (double)(s.in_use_bytes - s.slot_bytes - s.large_bytes) / live);
 	printf("free_units %.4f\n", (double)s.free_bytes / live);
 	printf("metadata %.4f\n", (double)(s.mapped_bytes - s.committed_bytes) / live);
 }
@@ -211,7 +209,7 @@ static uint64_t sum(const size_t *a, size_t n)
 static const size_t sizes[SIZES] = {32, 64, 128, 256};
 static type types[SIZES];
 static size_t slots, ops;
-static pthread_barrier_t filled;
+static pthread_barrier_t filled, ended; /* ended: the main thread, too */
 static size_t live[1024];
 
 static void *mutate(void *arg)
@@ -243,11 +241,23 @@ static void *mutate(void *arg)
 	for (size_t i = 0; i < slots; i++)
 		live[id] += sizes[size[i]];
 	blocked(m);
-	pthread_barrier_wait(&filled);
+	pthread_barrier_wait(&ended);
+	pthread_barrier_wait(&ended);
 	unblocked(m);
 	free(size);
 	leave(m);
 	return NULL;
+}
+
+/* Of a heap whose mutators are all there, each with its table and its windows. */
+static void print_held(double live_kib)
+{
+	mut m = enter();
+
+	COLLECT(m);
+	printf("resident %.4f\n", kib_of("VmRSS:") / live_kib);
+	print_memory(live_kib * 1024);
+	leave(m);
 }
 
 static void mutators(size_t threads, size_t mib, size_t objects)
@@ -260,12 +270,12 @@ static void mutators(size_t threads, size_t mib, size_t objects)
 	slots = (mib << 20) / 120 / threads;
 	ops = objects / threads;
 	pthread_barrier_init(&filled, NULL, (unsigned)threads);
+	pthread_barrier_init(&ended, NULL, (unsigned)threads + 1);
 	t = now();
 	c = cpu();
 	for (size_t i = 0; i < threads; i++)
 		pthread_create(&id[i], NULL, mutate, (void *)i);
-	for (size_t i = 0; i < threads; i++)
-		pthread_join(id[i], NULL);
+	pthread_barrier_wait(&ended);
 	t = now() - t;
 	c = cpu() - c;
 	live_kib = (double)(sum(live, threads) + threads * slots * 8) / 1024;
@@ -273,6 +283,10 @@ static void mutators(size_t threads, size_t mib, size_t objects)
 	printf("cpu_ns_per_object %.1f\n", c * 1e9 / (double)(objects + threads * slots));
 	printf("live_mib %.1f\npeak_mib %.1f\n", live_kib / 1024, kib_of("VmHWM:") / 1024);
 	printf("peak_over_live %.2f\n", kib_of("VmHWM:") / live_kib);
+	print_held(live_kib);
+	pthread_barrier_wait(&ended);
+	for (size_t i = 0; i < threads; i++)
+		pthread_join(id[i], NULL);
 }
 
 /* ---- sawtooth ----------------------------------------------------------------------------- */
@@ -389,69 +403,18 @@ static void strings(size_t n, size_t count)
 	leave(m);
 }
 
-/* ---- one cycle ---------------------------------------------------------------------------- */
-
-#define NODE  64
-#define DEPTH 15 /* of a tree: 2 MiB */
-
-static void *tree(mut m, type t, unsigned depth)
-{
-	void **node = NEW(m, t);
-
-	if (node == NULL) {
-		printf("failed 1\n");
-		exit(1);
-	}
-	/* Kept by the stack meanwhile. */
-	for (unsigned i = 0; depth > 1 && i < 2; i++) {
-		void *child = tree(m, t, depth - 1);
-
-		STORE(m, &node[i], child);
-	}
-	return node;
-}
-
-static void cycle(size_t live_mib, size_t collections)
-{
-	size_t nodes = ((size_t)1 << DEPTH) - 1, n = (live_mib << 20) / (nodes * NODE);
-	mut m = enter();
-	void *volatile keep = TABLE(m, n);
-	void **table = keep;
-	type t = prefix(NODE, 2);
-	double live = (double)(n * nodes * NODE), least = 0, base;
-
-	base = kib_of("VmRSS:");
-	for (size_t i = 0; i < n; i++)
-		STORE(m, &table[i], tree(m, t, DEPTH));
-	COLLECT(m);
-	for (size_t i = 0; i < collections; i++) {
-		double c = cpu();
-
-		COLLECT(m);
-		c = cpu() - c;
-		if (i == 0 || c < least)
-			least = c;
-	}
-	printf("cpu_ns_per_kib %.2f\n", least * 1e9 / (live / 1024));
-	printf("resident %.4f\n", (kib_of("VmRSS:") - base) * 1024 / live);
-	print_memory(live);
-	leave(m);
-	(void)keep;
-}
-
 int main(int argc, char **argv)
 {
 	size_t a = argc > 2 ? strtoul(argv[2], NULL, 0) : 0,
 	       b = argc > 3 ? strtoul(argv[3], NULL, 0) : 0,
 	       c = argc > 4 ? strtoul(argv[4], NULL, 0) : 0;
 	const char *what = argc > 1 ? argv[1] : "";
-	int n = strcmp(what, "strings") == 0 || strcmp(what, "cycle") == 0 ? 4 : 5;
+	int n = strcmp(what, "strings") == 0 ? 4 : 5;
 
 	if (argc < n || a == 0 || b == 0 || (n == 5 && c == 0) || (n == 5 && a > 1024)) {
-		fprintf(stderr,
-			"usage: scale mutators THREADS LIVE_MIB OBJECTS | sawtooth "
-			"LIVE_MIB ROUNDS LAYOUTS |"
-			" strings STRINGS OPS | cycle LIVE_MIB COLLECTIONS [KEY=VALUE ..]\n");
+		fprintf(stderr, "usage: scale mutators THREADS LIVE_MIB OBJECTS | sawtooth "
+				"LIVE_MIB ROUNDS LAYOUTS |"
+				" strings STRINGS OPS [KEY=VALUE ..]\n");
 		return 2;
 	}
 	gc_start(argv + n);
@@ -459,8 +422,6 @@ int main(int argc, char **argv)
 		mutators(a, b, c);
 	else if (strcmp(what, "sawtooth") == 0)
 		sawtooth(a, b, c);
-	else if (strcmp(what, "cycle") == 0)
-		cycle(a, b);
 	else
 		strings(a, b);
 	print_collector();
