@@ -7,6 +7,7 @@
 
 #include "collector/cycle/gc_internal.h"
 #include "tests/support/gctest.h"
+#include "tests/support/lanes512.h"
 #include "tests/support/run.h"
 
 #define WORDS 16 /* of a mask: 16 KiB of memory */
@@ -128,6 +129,16 @@ START_TEST(each_gives_what_stands_there)
 }
 END_TEST
 
+/* On each machine, what CPUs with AVX-512 run. */
+START_TEST(lane_by_lane_it_gives_the_same)
+{
+	if (lanes512_kernel.name == NULL)
+		printf("SKIP avx512: this architecture has none\n");
+	else
+		check_kernel(&lanes512_kernel);
+}
+END_TEST
+
 /* What is forced is taken, or refused. */
 START_TEST(one_can_be_forced)
 {
@@ -158,5 +169,5 @@ END_TEST
 int main(void)
 {
 	return SM_SUITE("scankernel", 60, SM_T(each_gives_what_stands_there),
-			SM_T(one_can_be_forced));
+			SM_T(lane_by_lane_it_gives_the_same), SM_T(one_can_be_forced));
 }
