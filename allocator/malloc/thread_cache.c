@@ -160,6 +160,18 @@ static bool grow_list(struct sm_mcache *c, unsigned cls)
 	return true;
 }
 
+#define SHORTEST 32
+
+/* The list was full and went back to spans, for nobody has a place for it. */
+static void shrink_list(struct sm_mcache *c, unsigned cls)
+{
+	struct sm_mclass *m = &c->cold[cls];
+	uint32_t half = m->limit / 2;
+
+	if (!m->fixed && half >= SHORTEST && !is_short(m, half))
+		set_limit(c, cls, half);
+}
+
 /* The list is full and short: back to spans with it. */
 static void send_back(struct sm_mclass *m, unsigned cls, struct sm_freed *list)
 {
@@ -365,12 +377,15 @@ void *sm__mcache_refill(struct sm_mcache *c, unsigned cls)
 
 /* A full list becomes the spare one, and the one that was goes to the depot; or, where that has no
  * place, the full one to its spans. */
-static void put_aside(struct sm_mclass *m, unsigned cls, struct sm_freed *list)
+static void put_aside(struct sm_mcache *c, unsigned cls, struct sm_freed *list)
 {
+	struct sm_mclass *m = &c->cold[cls];
 	unsigned remote = 0;
 
-	if (m->spare != NULL && !sm__depot_exchange(cls, m->spare, m->spare_n, list, &remote))
+	if (m->spare != NULL && !sm__depot_exchange(cls, m->spare, m->spare_n, list, &remote)) {
+		shrink_list(c, cls);
 		return;
+	}
 	m->n.remote += remote;
 	m->spare = list;
 	m->spare_n = m->limit;
@@ -394,7 +409,7 @@ void sm__mcache_overflow(struct sm_mcache *c, unsigned cls)
 		send_back(m, cls, list);
 		return;
 	}
-	put_aside(m, cls, list);
+	put_aside(c, cls, list);
 	if (SM_UNLIKELY(c->budget != 0))
 		keep_budget(c, cls);
 }

@@ -488,6 +488,35 @@ START_TEST(of_two_lists_the_warm_one_goes_back_to_spans)
 }
 END_TEST
 
+/* Of a short list all objects are still in the CPU's cache when it goes back to spans. It is long
+ * again when it is of use. */
+START_TEST(a_list_that_goes_back_to_spans_gets_shorter)
+{
+	enum { N = 20000 };
+	static void *p[N];
+	unsigned cls = sm__malloc_class_of(64);
+	const struct sm_mclass *m;
+	char err[200];
+
+	ck_assert_int_eq(sm_malloc_configure("malloc.depot", "0k", err, sizeof(err)), 0);
+	for (unsigned i = 0; i < N; i++)
+		p[i] = sm_malloc(64);
+	if (sm__process_heap.nnodes > 1) {
+		SM_SKIP("a list is sorted by nodes first");
+	}
+	m = &sm__mcache->cold[cls];
+	for (unsigned i = 0; i < N; i++)
+		sm_free(p[i]);
+	ck_assert_uint_eq(m->limit, m->most / 4);
+	for (unsigned i = 0; i < N; i++)
+		p[i] = sm_malloc(64);
+	for (unsigned i = 0; i < 4 * m->most; i++)
+		sm_free(p[i]);
+	ck_assert_uint_ge(m->limit, m->most / 2);
+	ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE(
@@ -499,5 +528,6 @@ int main(void)
 		SM_T(depots_keep_an_eighth_of_what_is_out), SM_T(depots_shrink_with_what_is_in_use),
 		SM_LOOP(lists_start_shorter_where_there_are_more_threads, 0, 6),
 		SM_T(a_child_finds_every_shard_whole),
-		SM_T(of_two_lists_the_warm_one_goes_back_to_spans));
+		SM_T(of_two_lists_the_warm_one_goes_back_to_spans),
+		SM_T(a_list_that_goes_back_to_spans_gets_shorter));
 }
