@@ -298,17 +298,6 @@ static void leave_depot(struct sm_depot *d, struct sm_span *dead)
 	sm_lock_release(&d->lock);
 }
 
-/* p's span, which is one of the class. */
-static struct sm_span *span_of_class(unsigned cls, const void *p)
-{
-	struct sm_span *s = sm_span_of(&sm__process_heap.heap->pages.range, (uintptr_t)p);
-
-	if (sm_load_relaxed(&s->state) != SM_SPAN_MALLOC || s->cls != cls)
-		sm__fatal(__FILE__, __LINE__,
-			  "free list of class %u is damaged at %p: written after free?", cls, p);
-	return s;
-}
-
 static void clear_slot_locked(struct sm_span *s, unsigned slot, const void *p)
 {
 	uint64_t bit = UINT64_C(1) << (slot % 64), word = sm_load_relaxed(&s->alloc[slot / 64]);
@@ -319,31 +308,50 @@ static void clear_slot_locked(struct sm_span *s, unsigned slot, const void *p)
 	sm_store_relaxed(&s->alloc[slot / 64], word & ~bit);
 }
 
+#define AHEAD 32 /* objects whose descriptors are on their way at a time */
+
+struct ahead {
+	struct sm_freed *p[AHEAD];
+	struct sm_span *unit[AHEAD]; /* descriptor of the unit that p starts in */
+	unsigned n;
+};
+
+/* The span of the i-th object, which is one of the class. */
+static struct sm_span *span_of_class(unsigned cls, const struct ahead *a, unsigned i)
+{
+	struct sm_span *s = a->unit[i] - a->unit[i]->back;
+
+	if (SM_UNLIKELY(sm_load_relaxed(&s->state) != SM_SPAN_MALLOC || s->cls != cls))
+		sm__fatal(__FILE__, __LINE__,
+			  "free list of class %u is damaged at %p: written after free?", cls,
+			  (void *)a->p[i]);
+	return s;
+}
+
 /*
- * Clears the alloc bits of p[0] and those behind it that lie in the same span: objects that were
- * allocated one after the other are often freed so. Returns how many. An empty span leaves its list
- * and goes on `dead`, linked by next.
+ * Clears the alloc bits of the i-th object and of those behind it that lie in the same span:
+ * objects that were allocated one after the other are often freed so. Returns how many; the caller
+ * counts them. An empty span leaves its list and goes on `dead`, linked by next.
  */
-static unsigned give_slots_locked(struct sm_depot *d, unsigned cls, struct sm_freed *const *p,
-				  unsigned n, struct sm_span **dead)
+static unsigned give_slots_locked(struct sm_depot *d, unsigned cls, const struct ahead *a,
+				  unsigned i, struct sm_span **dead)
 {
 	struct sm_process_heap *g = &sm__process_heap;
-	struct sm_span *s = span_of_class(cls, p[0]);
+	struct sm_span *s = span_of_class(cls, a, i);
 	uintptr_t base = sm_span_base(&g->heap->pages.range, s);
-	size_t bytes = (size_t)s->nslots * s->slot_bytes;
+	size_t bytes = sm_span_bytes(s);
+	struct sm_freed *const *p = &a->p[i];
 	unsigned got = 0, from = s->scan_from, slot;
 
 	if (sm_span_is_full(s))
-		sm__list_push(g->heap, partial_of(s->node, cls), s);
+		sm__list_push(g->heap, &d->partial, s);
 	do {
 		slot = (unsigned)(((uintptr_t)p[got] - base) * s->recip >> 32);
 		clear_slot_locked(s, slot, p[got]);
 		from = slot < from ? slot : from;
-	} while (++got < n && (uintptr_t)p[got] - base < bytes);
+	} while (++got < a->n - i && (uintptr_t)p[got] - base < bytes);
 	s->scan_from = (uint16_t)from;
 	sm_store_relaxed(&s->nalloc, (uint16_t)(sm_load_relaxed(&s->nalloc) - got));
-	count_out_locked(d, -(int64_t)got);
-	d->drained += got;
 	if (sm_load_relaxed(&s->nalloc) == 0) {
 		unlist_locked(d, s);
 		s->next = *dead ? sm_span_unit(&g->heap->pages.range, *dead) : 0;
@@ -367,63 +375,49 @@ static void release_dead(struct sm_span *dead)
 	}
 }
 
-/* The lock of p's depot instead of d's, whose spans `dead` are; NULL: none is held. */
-static struct sm_depot *lock_home(struct sm_depot *d, unsigned cls, const void *p,
-				  struct sm_span *dead)
-{
-	struct sm_depot *home = sm__depot_of(node_of(p), cls);
-
-	if (home == d)
-		return d;
-	if (d != NULL)
-		leave_depot(d, dead);
-	sm_lock_acquire(&home->lock);
-	return home;
-}
-
-#define AHEAD 32 /* objects whose descriptors are on their way at a time */
-
 /*
  * Objects that were freed in no order lie in as many spans, whose descriptors are in no cache: so
  * many of these are fetched at a time, before the lock is taken, not one after the other under it.
- * Returns how many objects there are; *list is the rest.
+ * Stops where the next object is of another node. Returns the rest of the list.
  */
-static unsigned look_ahead(struct sm_freed **list, struct sm_freed *p[AHEAD])
+static struct sm_freed *look_ahead(struct sm_freed *list, struct ahead *a)
 {
 	const struct sm_range *r = &sm__process_heap.heap->pages.range;
-	struct sm_freed *at = *list;
-	unsigned n;
+	struct sm_freed *at = list;
+	unsigned node = node_of(list), n;
 
 	for (n = 0; n < AHEAD && at != NULL; n++) {
-		const struct sm_span *s;
+		uintptr_t off = (uintptr_t)at - r->base;
 
-		p[n] = at;
-		(void)node_of(at); /* refuses what is no address of the heap */
-		s = &r->spans[((uintptr_t)at - r->base) >> SM_UNIT_SHIFT];
-		SM_PREFETCH_W(s);
-		SM_PREFETCH_W(&s->alloc);
+		/* What is no address of the heap is refused when the list begins with it. */
+		if (SM_UNLIKELY(off >> r->node_shift != node))
+			break;
+		a->p[n] = at;
+		a->unit[n] = &r->spans[off >> SM_UNIT_SHIFT];
+		SM_PREFETCH_W(a->unit[n]);
+		SM_PREFETCH_W(&a->unit[n]->alloc);
 		at = at->next;
 	}
-	*list = at;
-	return n;
+	a->n = n;
+	return at;
 }
 
 void sm__depot_drain(unsigned cls, struct sm_freed *list)
 {
-	struct sm_freed *p[AHEAD];
-	struct sm_span *dead = NULL;
+	struct ahead a;
 
 	while (list != NULL) {
-		unsigned n = look_ahead(&list, p);
-		struct sm_depot *d = NULL;
+		struct sm_depot *d = sm__depot_of(node_of(list), cls);
+		struct sm_span *dead = NULL;
 
-		for (unsigned i = 0; i < n;) {
-			d = lock_home(d, cls, p[i], dead);
-			i += give_slots_locked(d, cls, &p[i], n - i, &dead);
-		}
+		list = look_ahead(list, &a);
+		sm_lock_acquire(&d->lock);
+		for (unsigned i = 0; i < a.n;)
+			i += give_slots_locked(d, cls, &a, i, &dead);
+		count_out_locked(d, -(int64_t)a.n);
+		d->drained += a.n;
 		leave_depot(d, dead);
 		release_dead(dead);
-		dead = NULL;
 	}
 }
 

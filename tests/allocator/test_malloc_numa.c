@@ -15,6 +15,7 @@
 #include "allocator/objects/central.h"
 #include "spanmark/malloc.h"
 #include "allocator/malloc/depot.h"
+#include "allocator/malloc/malloc_fast.h"
 #include "allocator/os/os.h"
 #include "tests/support/faketree.h"
 #include "tests/support/run.h"
@@ -209,6 +210,36 @@ START_TEST(freed_objects_go_home)
 		ck_assert_uint_eq(st.cls[cls].steals, 0);
 	}
 	give(1000);
+	nothing_is_left();
+}
+END_TEST
+
+/* A list whose objects lie on two nodes by turns: each slot goes back under its node's lock, and is
+ * counted there. */
+START_TEST(a_list_of_two_nodes_goes_back_to_both)
+{
+	unsigned cls = sm__malloc_class_of(64);
+	struct sm_freed *list = NULL;
+
+	configure("cache.mode", "none");
+	pretend(2, 0);
+	take(100, 64);
+	memcpy(objects + 1000, objects, 100 * sizeof(*objects));
+	move_to(1);
+	take(100, 64);
+	for (unsigned i = 0; i < 200; i++) {
+		struct sm_freed *p = objects[i % 2 ? i / 2 : 1000 + i / 2];
+
+		ck_assert_uint_eq(node_of(p), i % 2);
+		p->key = sm__malloc_key(p);
+		p->next = list;
+		list = p;
+	}
+	sm__depot_drain(cls, list);
+	for (unsigned node = 0; node < 2; node++) {
+		ck_assert_uint_eq(sm__depot_of(node, cls)->out, 0);
+		ck_assert_uint_eq(sm__depot_of(node, cls)->drained, 100);
+	}
 	nothing_is_left();
 }
 END_TEST
@@ -455,6 +486,7 @@ int main(void)
 			SM_LOOP(bound_memory_is_that_nodes_alone, 0, 3),
 			SM_T(a_node_that_is_not_there_is_refused),
 			SM_LOOP(freed_objects_go_home, 0, 3),
+			SM_T(a_list_of_two_nodes_goes_back_to_both),
 			SM_T(the_last_resort_is_another_nodes_lists),
 			SM_LOOP(a_node_without_memory_is_served_by_the_nearest, 0, 3),
 			SM_LOOP(a_refused_mbind_is_lived_with, 0, 3),
