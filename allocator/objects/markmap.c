@@ -343,7 +343,11 @@ static bool gather_thirds(const _Atomic(uint64_t) *words, unsigned keep, unsigne
 	return any != 0;
 }
 
-/* Slots of no power of two: from the bits that are set, those at which a slot starts. */
+/* From so many bytes on there are at least two words for a slot: the slots are looked at. */
+#define FEW_FROM (2 << SM_MARK_WORD_SHIFT)
+
+/* Slots of no power of two, and such as have few bits in a word: from the bits that are set, those
+ * at which a slot starts. */
 static bool gather_scattered(const _Atomic(uint64_t) *words, const struct sm_span *s, uint64_t *out)
 {
 	size_t end = ((size_t)s->nslots * s->slot_bytes + 15) >> SM_MARK_SHIFT;
@@ -372,9 +376,9 @@ bool sm__marks_gather(const struct sm_range *r, const struct sm_span *s, uint64_
 	unsigned bytes = s->slot_bytes;
 
 	memset(out, 0, (s->nslots + 63u) / 64 * sizeof(*out));
-	if (bytes < 16 || bytes >= FILL_MAX)
+	if (bytes < 16 || bytes >= FEW_FROM)
 		return gather_each(words, s, out);
-	if ((bytes & (bytes - 1)) == 0)
+	if ((bytes & (bytes - 1)) == 0 && bytes < FILL_MAX)
 		return gather_strided(words, bytes >> SM_MARK_SHIFT, s->nslots, out);
 	if (bytes == 24 || bytes == 48)
 		return gather_thirds(words, bytes == 24 ? 2 : 1, s->nslots, out);
