@@ -35,6 +35,21 @@ static void prefetch_next(const struct sm_heap *h, const struct sm_span *s, unsi
 						   end + (unsigned)__builtin_ctzl(free)));
 }
 
+/*
+ * Slots of so many bytes lie too far apart for the processor to see where the program writes next,
+ * and it writes a line or two of each: all their first lines are asked for at once, or each waits
+ * for its own, in front of the next atomic instruction. (`churn` with 1 KiB: 0.8 of the time.)
+ */
+#define FAR_APART 256
+
+static void prefetch_slots(const struct sm_span *s, const char *p, unsigned count)
+{
+	if (s->slot_bytes < FAR_APART)
+		return;
+	for (unsigned i = 1; i < count; i++)
+		SM_PREFETCH_W(p += s->slot_bytes);
+}
+
 /* Makes the run the bin's window. The slots are c's from here on. */
 static void open_window(struct sm_cache *c, struct sm_window *w, struct sm_span *s, unsigned first,
 			unsigned count)
@@ -50,6 +65,8 @@ static void open_window(struct sm_cache *c, struct sm_window *w, struct sm_span 
 		h->hooks.window_taken(h->hooks.ctx, c, s, first, count);
 		sm_fence_release();
 	}
+	if (!h->bins[s->bin].zero) /* those are written as a whole now */
+		prefetch_slots(s, p, count);
 	sm__span_set_run(s, first, count);
 	s->scan_from = (uint16_t)(first + count);
 	if (h->bins[s->bin].zero && !(s->flags & SM_SPANF_ZEROED))
