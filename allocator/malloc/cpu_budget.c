@@ -41,10 +41,11 @@ static uint64_t slow_paths(const struct sm_mcpu_class *k)
 	return sm__count_read(&k->n.refills) + sm__count_read(&k->n.overflows);
 }
 
+/* m is ready. */
 static void set_cap(struct sm_mcpu *m, unsigned cls, uint32_t cap)
 {
 	sm_store_relaxed(&m->cap[cls], cap);
-	sm_store_relaxed(&m->stack[cls].end, m->stack[cls].begin + cap);
+	sm_store_relaxed(&sm_load_relaxed(&m->slab)->end[cls], m->cls[cls].begin + cap);
 }
 
 /* ---- tunables ----------------------------------------------------------------------------- */

@@ -27,13 +27,8 @@
 #define IDLE_EVERY 512	/* slow paths of a CPU between two looks at another one */
 #define CPUS_EVER  8192 /* the most that a kernel is built for */
 
-_Static_assert(offsetof(struct sm_mcpu, slab) == 0, "sections find the array at the slab's start");
-_Static_assert(sizeof(struct sm_mcpu_stack) == sizeof(struct sm_rseq_stack) &&
-		       offsetof(struct sm_mcpu_stack, end) == offsetof(struct sm_rseq_stack, end),
-	       "a stack is what sections take it for");
-
-static void *no_slots[1];
-static struct sm_mcpu nothing; /* fixed once it is used; two pages that other modes do not touch */
+/* Never written: sections find it empty and full. */
+static struct sm_rseq_slab nothing = {.slots = {NULL}};
 
 bool sm__mcpu_init(void)
 {
@@ -58,7 +53,6 @@ bool sm__mcpu_init(void)
 		sm__say("cache.mode=cpu: no memory for the CPUs' caches; caches are per thread");
 		return false;
 	}
-	nothing.slab.slots = no_slots;
 	for (size_t i = 0; i < entries; i++)
 		g->cpu_slabs[i] = &nothing;
 	g->cpu_slabs += 2;
@@ -77,44 +71,61 @@ void sm__mcpu_fork_child(void)
 
 	for (unsigned i = 0; i < g->nslabs; i++)
 		if (sm_load_relaxed(&g->slabs[i].ready))
-			sm_store_relaxed(entry_of(i), &g->slabs[i]);
+			sm_store_relaxed(entry_of(i), sm_load_relaxed(&g->slabs[i].slab));
 }
 
 bool sm__mcpu_make_locked(unsigned cpu)
 {
 	struct sm_mcpu *m = &sm__process_heap.slabs[cpu];
+	struct sm_rseq_slab *slab;
 	uint32_t n = 0;
 
 	for (unsigned cls = 0; cls < sm__nclasses; cls++) {
-		m->stack[cls].begin = n;
-		sm_store_relaxed(&m->stack[cls].word, n);
-		sm_store_relaxed(&m->stack[cls].end, n);
+		m->cls[cls].begin = n;
 		n += m->cls[cls].most + 1;
 	}
 	SM_CHECK(n <= SM_RSEQ_TOP_MASK);
-	m->slab.slots = sm__meta_pages(&sm__process_heap.heap->pages, n * sizeof(void *));
-	if (m->slab.slots == NULL)
+	slab = sm__meta_pages(&sm__process_heap.heap->pages,
+			      offsetof(struct sm_rseq_slab, slots) + n * sizeof(void *));
+	if (slab == NULL)
 		return false;
-	/* Release: sections that find the slab find its stacks. */
-	sm_store_release(entry_of(cpu), m);
+	for (unsigned cls = 0; cls < sm__nclasses; cls++) {
+		sm_store_relaxed(&slab->word[cls], m->cls[cls].begin);
+		sm_store_relaxed(&slab->end[cls], m->cls[cls].begin);
+	}
+	/* Release: sections that find the slab find its stacks, and so do readers of figures. */
+	sm_store_release(&m->slab, slab);
+	sm_store_release(entry_of(cpu), slab);
 	return true;
 }
 
-static uint32_t length_of(const struct sm_mcpu_stack *k)
+/* Of a CPU without stacks those of `nothing`: for readers, who may come at any time. */
+static const struct sm_rseq_slab *slab_of(const struct sm_mcpu *m)
 {
-	return (uint32_t)(sm_load_relaxed(&k->word) & SM_RSEQ_TOP_MASK) - k->begin;
+	const struct sm_rseq_slab *slab = sm_load_acquire(&m->slab);
+
+	return slab != NULL ? slab : &nothing;
+}
+
+static uint32_t length_of(const struct sm_mcpu *m, unsigned cls)
+{
+	const struct sm_rseq_slab *slab = slab_of(m);
+
+	if (slab == &nothing)
+		return 0;
+	return (uint32_t)(sm_load_relaxed(&slab->word[cls]) & SM_RSEQ_TOP_MASK) - m->cls[cls].begin;
 }
 
 size_t sm__mcpu_held(unsigned cpu, unsigned cls)
 {
-	return (size_t)length_of(&sm__process_heap.slabs[cpu].stack[cls]) *
+	return (size_t)length_of(&sm__process_heap.slabs[cpu], cls) *
 	       sm__sizeclasses[cls].slot_bytes;
 }
 
 uint64_t sm__mcpu_pops(unsigned cpu, unsigned cls)
 {
 	const struct sm_mcpu *m = &sm__process_heap.slabs[cpu];
-	uint64_t pops = sm_load_relaxed(&m->stack[cls].word) >> SM_RSEQ_TOP_BITS;
+	uint64_t pops = sm_load_relaxed(&slab_of(m)->word[cls]) >> SM_RSEQ_TOP_BITS;
 	uint64_t moved = sm_load_relaxed(&m->cls[cls].moved);
 
 	return pops > moved ? pops - moved : 0;
@@ -122,20 +133,15 @@ uint64_t sm__mcpu_pops(unsigned cpu, unsigned cls)
 
 #if SM_HAVE_RSEQ
 
-static size_t stack_at(size_t cls)
-{
-	return offsetof(struct sm_mcpu, stack) + cls * sizeof(struct sm_mcpu_stack);
-}
-
 SM_INLINE bool push_object(size_t cls, void *p)
 {
 	sm__rseq_passed_on(p);
-	return sm__rseq_push(sm__process_heap.cpu_slabs, stack_at(cls), p);
+	return sm__rseq_push(sm__process_heap.cpu_slabs, cls, p);
 }
 
 SM_INLINE struct sm_freed *pop_object(size_t cls)
 {
-	struct sm_freed *p = sm__rseq_pop(sm__process_heap.cpu_slabs, stack_at(cls));
+	struct sm_freed *p = sm__rseq_pop(sm__process_heap.cpu_slabs, cls);
 
 	if (SM_TSAN && p != NULL)
 		sm__rseq_taken(p);
@@ -216,7 +222,7 @@ static void look_for_idle(unsigned cpu)
 static SM_COLD void trim_lists(struct sm_mcpu *m)
 {
 	for (unsigned cls = 1; cls < sm__nclasses; cls++) {
-		uint32_t cap = sm_load_relaxed(&m->cap[cls]), n = length_of(&m->stack[cls]);
+		uint32_t cap = sm_load_relaxed(&m->cap[cls]), n = length_of(m, cls);
 
 		if (n > cap)
 			give_away(m, cls, n - cap);
@@ -347,7 +353,7 @@ static SM_NOINLINE void overflow_class(struct sm_freed *p, unsigned cls)
 	if (sm_load_relaxed(&k->dry) && sm_exchange_acqrel(&k->dry, false))
 		more = grow_class(cpu, cls, k->batch);
 	/* Did it only grow to begin with? Then there is room without more. */
-	if (more == 0 && length_of(&m->stack[cls]) >= cap)
+	if (more == 0 && length_of(m, cls) >= cap)
 		give_away(m, cls, cap - cap / 2);
 	if (!push_object(cls, p)) {
 		p->next = NULL;
@@ -369,13 +375,13 @@ void sm__mcpu_free(void *ptr, size_t cls, uint64_t key)
  * the child. */
 static void drain_stack(struct sm_mcpu *m, unsigned cls)
 {
-	struct sm_mcpu_stack *k = &m->stack[cls];
-	uint32_t n = length_of(k);
+	struct sm_rseq_slab *slab = sm_load_relaxed(&m->slab);
+	uint32_t n = length_of(m, cls), begin = m->cls[cls].begin;
 	struct sm_freed *list = NULL;
 
-	sm_store_relaxed(&k->word, sm_load_relaxed(&k->word) - n);
-	for (uint32_t i = k->begin + 1; i <= k->begin + n; i++) {
-		struct sm_freed *p = m->slab.slots[i];
+	sm_store_relaxed(&slab->word[cls], sm_load_relaxed(&slab->word[cls]) - n);
+	for (uint32_t i = begin + 1; i <= begin + n; i++) {
+		struct sm_freed *p = slab->slots[i];
 
 		sm__rseq_taken(p);
 		p->next = list;
@@ -402,7 +408,7 @@ int sm__mcpu_drain(unsigned cpu)
 		sm__mbudget_drained(cpu);
 		sm_fetch_add_relaxed(&m->drains, 1);
 	}
-	sm_store_release(entry_of(cpu), m);
+	sm_store_release(entry_of(cpu), sm_load_relaxed(&m->slab));
 	return err;
 }
 

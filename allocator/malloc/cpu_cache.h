@@ -15,12 +15,8 @@
  * their shares.
  */
 struct sm_mcpu {
-	struct sm_rseq_slab slab;
-	struct sm_mcpu_stack {
-		_Atomic(uint64_t) word; /* rseq.h */
-		_Atomic(uint32_t) end;	/* begin + cap */
-		uint32_t begin;		/* fixed once `ready` */
-	} stack[SM_NCLASSES_MAX];
+	/* The stacks by class, their ends at begin + cap. NULL until just before `ready`. */
+	_Atomic(struct sm_rseq_slab *) slab;
 	/* objects that the stack may have; 0 until it is first used */
 	_Atomic(uint32_t) cap[SM_NCLASSES_MAX];
 	struct sm_mcpu_class {
@@ -28,8 +24,9 @@ struct sm_mcpu {
 		_Atomic(uint64_t) moved;  /* objects popped to be given away */
 		_Atomic(bool) dry;	  /* was empty since it was last full */
 		/* fixed once `ready` */
-		/* cap's bound; slots of a refill; spans looked at for them */
-		uint32_t most, batch, spans;
+		/* index of the stack's NULL; cap's bound; slots of a refill; spans looked at for
+		 * them */
+		uint32_t begin, most, batch, spans;
 		/* under budget_lock */
 		uint64_t seen; /* refills + overflows when budget was last looked for */
 	} cls[SM_NCLASSES_MAX];
@@ -42,6 +39,8 @@ struct sm_mcpu {
 	_Atomic(uint32_t) seen_budget; /* the same, when it was last asked for budget */
 	_Atomic(uint64_t) drains;      /* times that it was emptied for being idle, or by trim */
 } __attribute__((aligned(4096)));
+
+_Static_assert(SM_NCLASSES_MAX <= SM_RSEQ_STACKS, "a slab has a stack for each class");
 
 /* False: not usable here, one line said why; caches are per thread. */
 bool sm__mcpu_init(void);

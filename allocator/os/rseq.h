@@ -15,8 +15,8 @@
  * the low SM_RSEQ_TOP_BITS, and above them the number of pops so far, which a pop counts up in the
  * one addition it needs anyway. Below the lowest element is a NULL, so that an empty stack is found
  * by reading its top. `end` is the index of the highest element that there may be; others may
- * change it at any time. A slab that is all zero but for its array, whose first element is NULL,
- * has nothing and takes nothing: it stands in the table for one that is away.
+ * change it at any time. A slab that is all zero has nothing and takes nothing: it stands in the
+ * table for one that is away.
  *
  * A bump window is two words: cur (0: no window) and end.
  *
@@ -49,15 +49,16 @@ struct sm_rseq_table {
 	uint32_t ncpus;
 };
 
-/* The head of a slab of stacks, and a stack in it, at whatever offset. */
-struct sm_rseq_slab {
-	void **slots;
-};
+/*
+ * A slab of stacks. Words and ends lie side by side, so that a stack's number alone is an index of
+ * either, and the slots behind them: a section needs no address but the slab's.
+ */
+#define SM_RSEQ_STACKS 80
 
-struct sm_rseq_stack {
-	uint64_t word;
-	uint32_t end;
-	uint32_t begin; /* index of the NULL below */
+struct sm_rseq_slab {
+	_Atomic(uint64_t) word[SM_RSEQ_STACKS];
+	_Atomic(uint32_t) end[SM_RSEQ_STACKS];
+	void *slots[]; /* of all stacks, as many as the slab was made for: one at least */
 };
 
 /* Can sections run in this process? False: why (static text) says why not. */

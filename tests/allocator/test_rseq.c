@@ -22,14 +22,6 @@
 
 /* ---- the sections themselves -------------------------------------------------------------- */
 
-struct slab {
-	void **slots;
-	_Atomic(uint64_t) word; /* of a stack: struct sm_rseq_stack */
-	_Atomic(uint32_t) end;
-	uint32_t begin;
-	_Atomic(uint64_t) window[2];
-} __attribute__((aligned(64)));
-
 struct node {
 	_Atomic(uint32_t) owners;
 } __attribute__((aligned(16)));
@@ -38,12 +30,13 @@ struct node {
 #define THREADS 8
 #define ROUNDS	200000
 
-#define STACK	offsetof(struct slab, word)
+#define STACK	(SM_RSEQ_STACKS - 1)
 #define FIRST	7 /* index of a stack's lowest element */
+/* Behind the slots: a window. */
+#define WINDOW (offsetof(struct sm_rseq_slab, slots) + (FIRST + NODES) * sizeof(void *))
 
-static struct slab slabs[SM_MAX_CPUS];
-static void *no_slots[1];
-static struct slab nothing = {.slots = no_slots};
+static struct sm_rseq_slab *slabs[SM_MAX_CPUS];
+static struct sm_rseq_slab nothing = {.slots = {NULL}};
 static void *table_slabs[SM_MAX_CPUS];
 static struct sm_rseq_table table = {.slabs = table_slabs};
 static struct node nodes[NODES];
@@ -52,13 +45,17 @@ static void make_table(void)
 {
 	table.ncpus = sm__rseq_cpus();
 	for (unsigned i = 0; i < table.ncpus; i++) {
-		table_slabs[i] = &slabs[i];
-		slabs[i] = (struct slab){.slots = calloc(FIRST + NODES, sizeof(void *)),
-					 .begin = FIRST - 1};
-		slabs[i].word = FIRST - 1;
-		slabs[i].end = FIRST - 1 + NODES;
-		ck_assert_ptr_nonnull(slabs[i].slots);
+		slabs[i] = calloc(1, WINDOW + 2 * sizeof(uint64_t));
+		ck_assert_ptr_nonnull(slabs[i]);
+		sm_store_relaxed(&slabs[i]->word[STACK], FIRST - 1);
+		sm_store_relaxed(&slabs[i]->end[STACK], FIRST - 1 + NODES);
+		table_slabs[i] = slabs[i];
 	}
+}
+
+static uint64_t *window_of(unsigned cpu)
+{
+	return (uint64_t *)&slabs[cpu]->slots[FIRST + NODES];
 }
 
 /* Pops nodes and pushes them back, on whatever CPU it runs: each node is in one place at a time. */
@@ -94,9 +91,9 @@ static void *juggle(void *arg)
 	return NULL;
 }
 
-static unsigned top_of(const struct slab *s)
+static unsigned top_of(const struct sm_rseq_slab *s)
 {
-	return (unsigned)(sm_load_relaxed(&s->word) & SM_RSEQ_TOP_MASK);
+	return (unsigned)(sm_load_relaxed(&s->word[STACK]) & SM_RSEQ_TOP_MASK);
 }
 
 /* The slab of each CPU, taken away and given back, while others work on it. */
@@ -107,14 +104,14 @@ static void *take_away(void *arg)
 	while (!sm_load_relaxed(stop))
 		for (unsigned cpu = 0; cpu < table.ncpus; cpu++) {
 			_Atomic(void *) *at = (_Atomic(void *) *)&table_slabs[cpu];
-			struct slab *s = sm_exchange_acqrel(at, &nothing);
+			struct sm_rseq_slab *s = sm_exchange_acqrel(at, &nothing);
 			uint64_t before;
 
 			ck_assert_int_eq(sm__rseq_fence(cpu), 0);
-			before = sm_load_relaxed(&s->word);
+			before = sm_load_relaxed(&s->word[STACK]);
 			usleep(50);
 			/* No section may have touched it. */
-			ck_assert(sm_load_relaxed(&s->word) == before);
+			ck_assert(sm_load_relaxed(&s->word[STACK]) == before);
 			sm_store_release(at, s);
 		}
 	return NULL;
@@ -125,19 +122,20 @@ static unsigned count_nodes(void)
 	unsigned n = 0;
 
 	for (unsigned cpu = 0; cpu < table.ncpus; cpu++) {
-		unsigned top = top_of(&slabs[cpu]);
+		unsigned top = top_of(slabs[cpu]);
 
 		ck_assert_uint_ge(top, FIRST - 1);
 		for (unsigned i = FIRST; i <= top; i++) {
-			struct node *p = slabs[cpu].slots[i];
+			struct node *p = slabs[cpu]->slots[i];
 
 			ck_assert_uint_eq(sm_fetch_add_relaxed(&p->owners, 1), 0);
 			n++;
 		}
-		ck_assert_ptr_null(slabs[cpu].slots[FIRST - 1]);
+		ck_assert_ptr_null(slabs[cpu]->slots[FIRST - 1]);
 	}
-	ck_assert_uint_eq(nothing.word, 0);
-	ck_assert_ptr_null(no_slots[0]);
+	for (unsigned k = 0; k < SM_RSEQ_STACKS; k++)
+		ck_assert_uint_eq(nothing.word[k] + nothing.end[k], 0);
+	ck_assert_ptr_null(nothing.slots[0]);
 	return n;
 }
 
@@ -162,8 +160,8 @@ END_TEST
 
 START_TEST(stacks_have_limits_and_count)
 {
-	struct slab *mine;
-	size_t at = offsetof(struct slab, window);
+	struct sm_rseq_slab *mine;
+	size_t at = WINDOW;
 	int cpu = sched_getcpu();
 	cpu_set_t one;
 
@@ -171,21 +169,23 @@ START_TEST(stacks_have_limits_and_count)
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	sched_setaffinity(0, sizeof(one), &one);
-	mine = &slabs[cpu];
-	mine->end = FIRST + 1;
+	mine = slabs[cpu];
+	mine->end[STACK] = FIRST + 1;
 	ck_assert_ptr_null(sm__rseq_pop(table_slabs, STACK));
 	ck_assert(sm__rseq_push(table_slabs, STACK, &nodes[0]));
 	ck_assert(sm__rseq_push(table_slabs, STACK, &nodes[1]));
 	ck_assert(!sm__rseq_push(table_slabs, STACK, &nodes[2]));
 	ck_assert_uint_eq(top_of(mine), FIRST + 1);
 	/* Cut: no push, but what is there comes out. */
-	mine->end = FIRST;
+	mine->end[STACK] = FIRST;
 	ck_assert(!sm__rseq_push(table_slabs, STACK, &nodes[2]));
 	ck_assert_ptr_eq(sm__rseq_pop(table_slabs, STACK), &nodes[1]);
 	ck_assert(!sm__rseq_push(table_slabs, STACK, &nodes[2]));
 	ck_assert_ptr_eq(sm__rseq_pop(table_slabs, STACK), &nodes[0]);
 	ck_assert_ptr_null(sm__rseq_pop(table_slabs, STACK));
-	ck_assert_uint_eq(mine->word >> SM_RSEQ_TOP_BITS, 2);
+	ck_assert_uint_eq(mine->word[STACK] >> SM_RSEQ_TOP_BITS, 2);
+	/* Neighbours are left alone. */
+	ck_assert_uint_eq(mine->word[STACK - 1] + mine->end[STACK - 1], 0);
 	/* One that is away. */
 	table_slabs[cpu] = &nothing;
 	ck_assert_ptr_null(sm__rseq_pop(table_slabs, STACK));
@@ -194,8 +194,8 @@ START_TEST(stacks_have_limits_and_count)
 	/* Windows. */
 	ck_assert(sm__rseq_put(&table, at, 5, at + 8, 6));
 	ck_assert(!sm__rseq_put(&table, at, 7, at + 8, 8));
-	ck_assert_uint_eq(mine->window[0], 5);
-	ck_assert_uint_eq(mine->window[1], 6);
+	ck_assert_uint_eq(window_of((unsigned)cpu)[0], 5);
+	ck_assert_uint_eq(window_of((unsigned)cpu)[1], 6);
 }
 END_TEST
 
@@ -207,7 +207,7 @@ static _Atomic(uint8_t) taken[64][WINDOW_SLOTS];
 
 static void *bumper(void *arg)
 {
-	size_t at = offsetof(struct slab, window);
+	size_t at = WINDOW;
 
 	for (;;) {
 		char *p = sm__rseq_bump(&table, at, 16);
@@ -257,7 +257,7 @@ START_TEST(windows_hand_each_slot_out_once)
 		pthread_join(t[i], NULL);
 	/* What is left lies in windows of CPUs. */
 	for (unsigned cpu = 0; cpu < table.ncpus; cpu++) {
-		uint64_t cur = slabs[cpu].window[0], end = slabs[cpu].window[1];
+		uint64_t cur = window_of(cpu)[0], end = window_of(cpu)[1];
 
 		if (cur != 0)
 			handed += (uint32_t)((end - cur) / 16);

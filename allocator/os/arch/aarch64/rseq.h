@@ -2,8 +2,8 @@
  * arch/aarch64/rseq.h: the restartable sections of rseq.h. Included by it alone.
  *
  * The labels are those of the x86-64 file: 0 announces the section, 1 its start, 2 behind the
- * commit, 4 where the kernel sends a disturbed thread (behind the signature), 5 the way out. x9
- * holds the slab, x10 scratch.
+ * commit, 4 where the kernel sends a disturbed thread (behind the signature, both in a section of
+ * their own), 5 the way out, or a label of the C code. x9 holds the slab, x10 scratch.
  */
 #ifndef SM_ALLOCATOR_ARCH_AARCH64_RSEQ_H
 #define SM_ALLOCATOR_ARCH_AARCH64_RSEQ_H
@@ -25,10 +25,11 @@ SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
 	".long 0, 0\n\t"                           \
 	".quad 1f, 2f - 1f, 4f\n\t"                \
 	".popsection\n\t"                          \
-	"b 0f\n\t"                                 \
+	".pushsection .text.sm_rseq, \"ax\"\n\t"   \
 	".inst 0xd428bc00\n\t" /* the signature */ \
 	"4:\n\t"                                   \
 	"b 0f\n\t"                                 \
+	".popsection\n\t"                          \
 	"0:\n\t"
 
 /* Loads the CPU's slab into x9, or leaves. */
@@ -59,51 +60,56 @@ SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
 	"1:\n\t"                             \
 	"ldrsw x9, [%[rs], #4]\n\t"          \
 	"ldr x9, [%[slabs], x9, lsl #3]\n\t" \
-	"ldr x10, [x9, %[at]]\n\t"           \
-	"and x11, x10, #0xfffff\n\t"         \
-	"ldr x12, [x9]\n\t"
+	"ldr x10, [x9, %[k], lsl #3]\n\t"    \
+	"and x11, x10, #0xfffff\n\t"
 
 #define SM_RSEQ_CLOBBERS_STACK "memory", "cc", "x9", "x10", "x11", "x12"
 
-/* Pops the stack at byte `at` of the slab. NULL: empty. */
-SM_INLINE void *sm__rseq_pop(void *const *slabs, size_t at)
+/* Pops stack k of the slab. NULL: empty; the section is left where it finds that out. */
+SM_INLINE void *sm__rseq_pop(void *const *slabs, size_t k)
 {
 	uint64_t res;
 
-	__asm__ volatile(SM_RSEQ_ENTER_STACK "ldr %[res], [x12, x11, lsl #3]\n\t"
-					     "add x10, x10, %[pop]\n\t"
-					     "cbz %[res], 5f\n\t"
-					     "str x10, [x9, %[at]]\n\t"
-					     "2:\n\t"
-					     "5:\n\t"
-			 : [res] "=&r"(res)
-			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(slabs), [at] "r"(at),
-			   [pop] "r"(SM_RSEQ_POP)
-			 : SM_RSEQ_CLOBBERS_STACK);
+	__asm__ volatile goto(
+		SM_RSEQ_ENTER_STACK "add x12, x9, %[slots]\n\t"
+				    "ldr %[res], [x12, x11, lsl #3]\n\t"
+				    "add x10, x10, %[pop]\n\t"
+				    "cbz %[res], %l[empty]\n\t"
+				    "str x10, [x9, %[k], lsl #3]\n\t"
+				    "2:\n\t"
+		: [res] "=&r"(res)
+		: [rs] "r"(sm__rseq_area()), [slabs] "r"(slabs), [k] "r"(k), [pop] "r"(SM_RSEQ_POP),
+		  [slots] "I"(offsetof(struct sm_rseq_slab, slots))
+		: SM_RSEQ_CLOBBERS_STACK
+		: empty);
+	if (res == 0)
+		__builtin_unreachable(); /* the caller need not look again */
 	return (void *)res;
+empty:
+	return NULL;
 }
 
 /* Pushes p. False: full (or the slab is away). */
-SM_INLINE bool sm__rseq_push(void *const *slabs, size_t at, void *p)
+SM_INLINE bool sm__rseq_push(void *const *slabs, size_t k, void *p)
 {
-	uint64_t res;
-
-	__asm__ volatile(SM_RSEQ_ENTER_STACK "add %[res], x9, #8\n\t"
-					     "ldr %w[res], [%[res], %[at]]\n\t"
-					     "cmp w11, %w[res]\n\t"
-					     "mov %[res], xzr\n\t"
-					     "b.hs 5f\n\t"
-					     "add x12, x12, x11, lsl #3\n\t"
-					     "str %[p], [x12, #8]\n\t"
-					     "add x10, x10, #1\n\t"
-					     "mov %[res], #1\n\t"
-					     "str x10, [x9, %[at]]\n\t"
-					     "2:\n\t"
-					     "5:\n\t"
-			 : [res] "=&r"(res)
-			 : [rs] "r"(sm__rseq_area()), [slabs] "r"(slabs), [at] "r"(at), [p] "r"(p)
-			 : SM_RSEQ_CLOBBERS_STACK);
-	return res;
+	__asm__ volatile goto(SM_RSEQ_ENTER_STACK "add x12, x9, %[ends]\n\t"
+						  "ldr w12, [x12, %[k], lsl #2]\n\t"
+						  "cmp w11, w12\n\t"
+						  "b.hs %l[full]\n\t"
+						  "add x12, x9, x11, lsl #3\n\t"
+						  "str %[p], [x12, %[above]]\n\t"
+						  "add x10, x10, #1\n\t"
+						  "str x10, [x9, %[k], lsl #3]\n\t"
+						  "2:\n\t"
+			      :
+			      : [rs] "r"(sm__rseq_area()), [slabs] "r"(slabs), [k] "r"(k),
+				[p] "r"(p), [ends] "I"(offsetof(struct sm_rseq_slab, end)),
+				[above] "I"(offsetof(struct sm_rseq_slab, slots) + sizeof(void *))
+			      : SM_RSEQ_CLOBBERS_STACK
+			      : full);
+	return true;
+full:
+	return false;
 }
 
 /* Stores value where 0 was; second, a word at `at2`, is stored before it and counts only with it.

@@ -4,8 +4,8 @@
  * Each section: 0 announces it (rseq_cs), 1 is its first instruction, 2 the one behind the commit,
  * 4 where the kernel sends a disturbed thread: back to 0. In front of 4 stands the signature that
  * the kernel demands, as the operand of an undefined instruction; both in a section of their own,
- * since the compiler may put the code around a section into any of its. Leaving a section early (5)
- * is allowed anywhere.
+ * since the compiler may put the code around a section into any of its. Leaving a section early (5,
+ * or a label of the C code: nothing that the section computed counts there) is allowed anywhere.
  */
 #ifndef SM_ALLOCATOR_ARCH_X86_64_RSEQ_H
 #define SM_ALLOCATOR_ARCH_X86_64_RSEQ_H
@@ -60,57 +60,53 @@ SM_INLINE struct sm_rseq_area *sm__rseq_area(void)
 	"1:\n\t"                           \
 	"movslq %%fs:4(%[area]), %[s]\n\t" \
 	"movq (%[slabs],%[s],8), %[s]\n\t" \
-	"movq (%[s],%[at]), %[w]\n\t"      \
+	"movq (%[s],%[k],8), %[w]\n\t"     \
 	"movl %k[w], %k[i]\n\t"            \
 	"andl $0xfffff, %k[i]\n\t"
 
-/*
- * Pops the stack at byte `at` of the slab. NULL: empty. Whether it is, the flags tell at either way
- * out: the test's are those of the end, for no store changes them.
- */
-SM_INLINE void *sm__rseq_pop(void *const *slabs, size_t at)
+/* Pops stack k of the slab. NULL: empty; the section is left where it finds that out. */
+SM_INLINE void *sm__rseq_pop(void *const *slabs, size_t k)
 {
 	uint64_t res, s, w, i;
-	bool none;
 
-	__asm__ volatile(SM_RSEQ_ENTER_STACK "movq (%[s]), %[res]\n\t"
-					     "addq $0xfffff, %[w]\n\t"
-					     "movq (%[res],%[i],8), %[res]\n\t"
-					     "testq %[res], %[res]\n\t"
-					     "je 5f\n\t"
-					     "movq %[w], (%[s],%[at])\n\t"
-					     "2:\n\t"
-					     "5:\n\t"
-			 : [res] "=&a"(res), [s] "=&r"(s), [w] "=&r"(w), [i] "=&r"(i), "=@ccz"(none)
-			 : [area] "r"(sm__rseq_area_offset), [slabs] "r"(slabs), [at] "r"(at)
-			 : "memory");
-	if (none)
-		return NULL;
+	__asm__ volatile goto(SM_RSEQ_ENTER_STACK "movq %c[slots](%[s],%[i],8), %[res]\n\t"
+						  "addq $0xfffff, %[w]\n\t"
+						  "testq %[res], %[res]\n\t"
+						  "je %l[empty]\n\t"
+						  "movq %[w], (%[s],%[k],8)\n\t"
+						  "2:\n\t"
+			      : [res] "=&r"(res), [s] "=&r"(s), [w] "=&r"(w), [i] "=&r"(i)
+			      : [area] "r"(sm__rseq_area_offset), [slabs] "r"(slabs), [k] "r"(k),
+				[slots] "i"(offsetof(struct sm_rseq_slab, slots))
+			      : "memory", "cc"
+			      : empty);
 	if (res == 0)
 		__builtin_unreachable(); /* the caller need not look again */
 	return (void *)res;
+empty:
+	return NULL;
 }
 
-/* Pushes p. False: full (or the slab is away). The carry of the comparison, which neither a store
- * nor an increment changes, says which. */
-SM_INLINE bool sm__rseq_push(void *const *slabs, size_t at, void *p)
+/* Pushes p. False: full (or the slab is away). */
+SM_INLINE bool sm__rseq_push(void *const *slabs, size_t k, void *p)
 {
-	uint64_t slots, s, w, i;
-	bool pushed;
+	uint64_t s, w, i;
 
-	__asm__ volatile(
-		SM_RSEQ_ENTER_STACK "cmpl 8(%[s],%[at]), %k[i]\n\t"
-				    "jae 5f\n\t"
-				    "movq (%[s]), %[slots]\n\t"
-				    "incq %[w]\n\t"
-				    "movq %[p], 8(%[slots],%[i],8)\n\t"
-				    "movq %[w], (%[s],%[at])\n\t"
-				    "2:\n\t"
-				    "5:\n\t"
-		: [slots] "=&r"(slots), [s] "=&r"(s), [w] "=&r"(w), [i] "=&r"(i), "=@ccc"(pushed)
-		: [area] "r"(sm__rseq_area_offset), [slabs] "r"(slabs), [at] "r"(at), [p] "r"(p)
-		: "memory");
-	return pushed;
+	__asm__ volatile goto(SM_RSEQ_ENTER_STACK "cmpl %c[ends](%[s],%[k],4), %k[i]\n\t"
+						  "jae %l[full]\n\t"
+						  "incq %[w]\n\t"
+						  "movq %[p], 8+%c[slots](%[s],%[i],8)\n\t"
+						  "movq %[w], (%[s],%[k],8)\n\t"
+						  "2:\n\t"
+			      : [s] "=&r"(s), [w] "=&r"(w), [i] "=&r"(i)
+			      : [area] "r"(sm__rseq_area_offset), [slabs] "r"(slabs), [k] "r"(k),
+				[p] "r"(p), [slots] "i"(offsetof(struct sm_rseq_slab, slots)),
+				[ends] "i"(offsetof(struct sm_rseq_slab, end))
+			      : "memory", "cc"
+			      : full);
+	return true;
+full:
+	return false;
 }
 
 /* Stores value where 0 was; second, a word at `at2`, is stored before it and counts only with it.
