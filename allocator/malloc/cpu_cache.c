@@ -330,7 +330,7 @@ static SM_NOINLINE void *refill_class(size_t size, size_t cls)
 	return p;
 }
 
-void *sm__mcpu_malloc(size_t size, size_t cls)
+SM_INLINE void *malloc_of(size_t size, size_t cls)
 {
 	struct sm_freed *p = pop_object(cls);
 
@@ -338,6 +338,18 @@ void *sm__mcpu_malloc(size_t size, size_t cls)
 		return refill_class(size, cls);
 	p->key = 0;
 	return p;
+}
+
+void *sm__mcpu_malloc(size_t size, size_t cls)
+{
+	return malloc_of(size, cls);
+}
+
+void *sm__mcpu_malloc_any(size_t size)
+{
+	if (SM_UNLIKELY(size > SM_MAX_SMALL))
+		return sm__malloc_slow(size);
+	return malloc_of(size, sm_load_relaxed(&sm__malloc_class[(size + 15) >> 4]));
 }
 
 /* The stack is full (or the CPU's cache is away): it grows, or half of it makes room. */
@@ -413,6 +425,11 @@ int sm__mcpu_drain(unsigned cpu)
 }
 
 #else
+
+void *sm__mcpu_malloc_any(size_t size)
+{
+	return sm__malloc_slow(size);
+}
 
 void *sm__mcpu_malloc(size_t size, size_t cls)
 {

@@ -46,6 +46,8 @@ _Static_assert(SM_NCLASSES_MAX <= SM_RSEQ_STACKS, "a slab has a stack for each c
 bool sm__mcpu_init(void);
 /* An object of the class; cls 0: there was no heap a moment ago. NULL: no memory. */
 void *sm__mcpu_malloc(size_t size, size_t cls);
+/* An object of any size. */
+void *sm__mcpu_malloc_any(size_t size);
 void sm__mcpu_free(void *p, size_t cls, uint64_t key);
 /* Empties one CPU's cache; any thread may run there. 0, -errno. */
 int sm__mcpu_drain(unsigned cpu);

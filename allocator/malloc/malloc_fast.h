@@ -19,14 +19,25 @@ SM_INLINE uint64_t sm__malloc_key(const void *p)
 	return sm__process_heap.key ^ (uintptr_t)p;
 }
 
+/* Larger sizes are not of the thread's lists; with cache.mode=cpu none is. May change meanwhile,
+ * when the heap is made: process_heap.h. */
+SM_INLINE size_t sm__thread_most(void)
+{
+#if defined(__x86_64__) && !SM_TSAN
+	return sm__process_heap.thread_most; /* compared where it lies: an instruction less */
+#else
+	return __atomic_load_n(&sm__process_heap.thread_most, __ATOMIC_RELAXED);
+#endif
+}
+
 SM_INLINE void *sm__malloc_fast(size_t size)
 {
 	struct sm_mcache *c = sm__mcache;
 	struct sm_freed *p, *next;
 	size_t cls;
 
-	if (SM_UNLIKELY(size > SM_MAX_SMALL))
-		return sm__malloc_slow(size);
+	if (SM_UNLIKELY(size > sm__thread_most()))
+		return sm_load_acquire(&sm__process_heap.beyond)(size);
 	cls = sm_load_relaxed(&sm__malloc_class[(size + 15) >> 4]);
 	p = c->head[cls];
 	if (SM_UNLIKELY(p == NULL))

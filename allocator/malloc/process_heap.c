@@ -22,6 +22,8 @@ struct sm_process_heap sm__process_heap = {
 	.lock = SM_LOCK_INIT(SM_RANK_CACHES),
 	.empty = sm__malloc_empty,
 	.full = sm__free_full,
+	.thread_most = SM_MAX_SMALL,
+	.beyond = sm__malloc_slow,
 };
 _Atomic(uint8_t) sm__malloc_class[SM_MAX_SMALL / 16 + 1];
 
@@ -270,6 +272,8 @@ static bool make_heap(struct sm_process_heap *g)
 		/* Release: a thread that goes there finds what it needs. */
 		sm_store_release(&g->full, sm__mcpu_free);
 		sm_store_release(&g->empty, sm__mcpu_malloc);
+		sm_store_release(&g->beyond, sm__mcpu_malloc_any);
+		__atomic_store_n(&g->thread_most, 0, __ATOMIC_RELAXED);
 	}
 	return true;
 }

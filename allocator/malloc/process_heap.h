@@ -26,6 +26,7 @@ struct sm_depot;
 struct sm_mcpu;
 struct sm_shard;
 
+typedef void *(*sm_beyond_fn)(size_t size);
 typedef void *(*sm_empty_fn)(size_t size, size_t cls);
 typedef void (*sm_full_fn)(void *p, size_t cls, uint64_t key);
 
@@ -41,6 +42,13 @@ struct sm_process_heap {
 	 * cpu_cache.c. */
 	_Atomic(sm_empty_fn) empty;
 	_Atomic(sm_full_fn) full;
+	/*
+	 * Larger requests do not look into a thread's lists but go beyond: SM_MAX_SMALL where
+	 * threads have lists, 0 where CPUs have. In whichever order the two change when the heap
+	 * is made: what is beyond takes every size.
+	 */
+	size_t thread_most;
+	_Atomic(sm_beyond_fn) beyond; /* sm__malloc_slow, or sm__mcpu_malloc_any */
 	struct sm_span *spans;
 	struct sm_heap *heap;
 	/* objects of a full list, but for caches with settings of their own */

@@ -361,6 +361,55 @@ START_TEST(another_cpus_cache_can_be_drained)
 }
 END_TEST
 
+static uint64_t pops_of(size_t size)
+{
+	unsigned cls = sm__malloc_class_of(size);
+	uint64_t n = 0;
+
+	for (unsigned cpu = 0; cpu < sm__process_heap.nslabs; cpu++)
+		n += sm__mcpu_pops(cpu, cls);
+	return n;
+}
+
+/* No size goes by the thread's lists, and those that no list has are not taken for others. */
+START_TEST(every_size_goes_by_the_cpu)
+{
+	static const size_t sizes[] = {0,
+				       1,
+				       16,
+				       17,
+				       1024,
+				       1025,
+				       SM_MAX_SMALL - 1,
+				       SM_MAX_SMALL,
+				       SM_MAX_SMALL + 1,
+				       SM_MIB,
+				       3 * SM_MIB};
+
+	cpu_mode();
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		size_t size = sizes[i];
+		bool small = size <= SM_MAX_SMALL;
+		uint64_t before = small ? pops_of(size) : 0;
+
+		for (unsigned again = 0; again < 10; again++) {
+			char *p = sm_malloc(size);
+
+			ck_assert_ptr_nonnull(p);
+			ck_assert_uint_ge(sm_usable_size(p), size);
+			memset(p, 0x5a, size);
+			sm_free(p);
+		}
+		if (small)
+			ck_assert_uint_ge(pops_of(size), before + 8);
+		ck_assert_uint_eq(sm_heap_check(sm_malloc_heap()), 0);
+	}
+	/* Too much is refused as ever. */
+	ck_assert_ptr_null(sm_malloc(SIZE_MAX / 2));
+	ck_assert_int_eq(errno, ENOMEM);
+}
+END_TEST
+
 static void run_on(unsigned cpu)
 {
 	cpu_set_t one;
@@ -525,6 +574,7 @@ static Suite *suite(void)
 	tcase_add_test(t, stacks_have_limits_and_count);
 	tcase_add_test(t, nodes_are_neither_lost_nor_doubled);
 	tcase_add_test(t, windows_hand_each_slot_out_once);
+	tcase_add_test(t, every_size_goes_by_the_cpu);
 	tcase_add_test(t, another_cpus_cache_can_be_drained);
 	tcase_add_test(t, an_idle_cpus_cache_is_emptied_by_a_busy_one);
 	tcase_add_test(t, an_old_kernel_is_told_in_one_line);
