@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -83,6 +84,31 @@ SM_INLINE long sm__sys_read_text(const char *path, char *text, size_t len)
 	(void)sm__syscall6(SYS_close, fd, 0, 0, 0, 0, 0);
 	if (n >= 0)
 		text[n] = '\0';
+	return n;
+}
+
+/*
+ * A number in such a text. Not strtoul, and no snprintf or sysconf where a heap is made: these
+ * touch the locale's tables and stdio's, some hundred KiB of libc that stay mapped and count in a
+ * process that never comes there again.
+ *
+ * The digits behind any blanks at *at, which moves behind them; 0: there are none, *at stays. What
+ * is too large is ULONG_MAX.
+ */
+SM_INLINE unsigned long sm__read_digits(const char **at)
+{
+	const char *p = *at;
+	unsigned long n = 0, digit;
+
+	while (*p == ' ' || *p == '\t')
+		p++;
+	if (*p < '0' || *p > '9')
+		return 0;
+	for (; *p >= '0' && *p <= '9'; p++) {
+		digit = (unsigned long)(*p - '0');
+		n = n > (ULONG_MAX - digit) / 10 ? ULONG_MAX : n * 10 + digit;
+	}
+	*at = p;
 	return n;
 }
 

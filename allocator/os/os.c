@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <linux/mempolicy.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/random.h>
@@ -60,7 +59,8 @@ size_t sm__os_page_size(void)
 	size_t n = sm_load_relaxed(&page_size);
 
 	if (SM_UNLIKELY(n == 0)) {
-		n = (size_t)sysconf(_SC_PAGESIZE);
+		/* Not sysconf: its tables are one more page of libc's. */
+		n = (size_t)getpagesize();
 		sm_store_relaxed(&page_size, n);
 	}
 	return n;
@@ -75,10 +75,11 @@ void sm__os_pretend_page_size(size_t bytes)
 static size_t read_huge_size(void)
 {
 	char text[32];
+	const char *at = text;
 	long n = sm__sys_read_text("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", text,
 				   sizeof(text));
 
-	return n > 0 ? (size_t)strtoul(text, NULL, 10) : 0;
+	return n > 0 ? (size_t)sm__read_digits(&at) : 0;
 }
 
 size_t sm__os_huge_size(void)

@@ -8,7 +8,6 @@
  */
 #include <linux/mempolicy.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "allocator/base/config.h"
@@ -30,9 +29,15 @@ struct machine {
 
 static bool read_text(const struct machine *m, const char *name, char *text, size_t len)
 {
+	static const char folder[] = "/sys/devices/system/node/";
+	size_t root = strlen(m->root), n = strlen(name) + 1;
 	char path[400];
 
-	snprintf(path, sizeof(path), "%s/sys/devices/system/node/%s", m->root, name);
+	if (root + sizeof(folder) + n > sizeof(path))
+		return false;
+	memcpy(path, m->root, root);
+	memcpy(path + root, folder, sizeof(folder) - 1);
+	memcpy(path + root + sizeof(folder) - 1, name, n);
 	return sm__sys_read_text(path, text, len) >= 0;
 }
 
@@ -40,15 +45,18 @@ static bool read_text(const struct machine *m, const char *name, char *text, siz
 static bool read_set(const struct machine *m, const char *name, struct set *out, unsigned max)
 {
 	static char text[4096]; /* one thread at a time, and maybe on a small stack */
-	char *at = text;
+	const char *at = text;
 
 	memset(out, 0, max);
 	if (!read_text(m, name, text, sizeof(text)))
 		return false;
 	while (*at >= '0' && *at <= '9') {
-		unsigned long from = strtoul(at, &at, 10),
-			      to = *at == '-' ? strtoul(at + 1, &at, 10) : from;
+		unsigned long from = sm__read_digits(&at), to = from;
 
+		if (*at == '-') {
+			at++;
+			to = sm__read_digits(&at);
+		}
 		for (; from <= to && from < max; from++)
 			out->has[from] = true;
 		at += *at == ',';
@@ -74,7 +82,8 @@ static void only_allowed(struct machine *m)
 static int read_distances(const struct machine *m, unsigned os, struct sm_heap_config *cfg)
 {
 	static char text[4096];
-	char name[40], *at = text;
+	const char *at = text;
+	char name[40];
 	unsigned best = UINT16_MAX;
 	int nearest = 0;
 
@@ -82,12 +91,12 @@ static int read_distances(const struct machine *m, unsigned os, struct sm_heap_c
 	if (!read_text(m, name, text, sizeof(text)))
 		return 0;
 	for (unsigned other = 0; other < MAX_OS_NODES; other++) {
-		char *end;
+		const char *end = at;
 		unsigned long d;
 
 		if (!m->online.has[other])
 			continue;
-		d = strtoul(at, &end, 10);
+		d = sm__read_digits(&end);
 		if (end == at)
 			break;
 		at = end;

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "allocator/base/syscall.h"
 #include "allocator/os/os.h"
 #include "tests/support/probe.h"
 #include "tests/support/run.h"
@@ -229,6 +230,32 @@ START_TEST(the_nth_request_fails)
 }
 END_TEST
 
+START_TEST(numbers_of_the_kernels_are_read)
+{
+	static const struct {
+		const char *text;
+		unsigned long n;
+		size_t read;
+	} t[] = {{"2097152\n", 2097152, 7},
+		 {"0-3,8", 0, 1},
+		 {"  10 20", 10, 4},
+		 {"\t7", 7, 2},
+		 {"", 0, 0},
+		 {"  \n", 0, 0},
+		 {"-1", 0, 0},
+		 {"18446744073709551614 ", ULONG_MAX - 1, 20},
+		 {"18446744073709551616", ULONG_MAX, 20},
+		 {"99999999999999999999999", ULONG_MAX, 23}};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		const char *at = t[i].text;
+
+		ck_assert_uint_eq(sm__read_digits(&at), t[i].n);
+		ck_assert_int_eq(at - t[i].text, (ptrdiff_t)t[i].read);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE_EACH(
@@ -238,5 +265,6 @@ int main(void)
 		SM_T(a_readable_reservation_is_zero_and_cannot_be_written),
 		SM_T(metadata_lies_between_guards), SM_T(a_file_replaces_reserved_pages),
 		SM_T(binding_answers), SM_T(the_address_limit_is_seen),
-		SM_T(a_place_that_is_taken_is_refused), SM_LOOP(the_nth_request_fails, 0, 5));
+		SM_T(a_place_that_is_taken_is_refused), SM_LOOP(the_nth_request_fails, 0, 5),
+		SM_T(numbers_of_the_kernels_are_read));
 }

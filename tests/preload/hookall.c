@@ -73,6 +73,7 @@ __attribute__((visibility("hidden"))) void *hook_enter(void **slot, const char *
 #endif
 
 WRAP(clock_gettime)
+WRAP(getpagesize)
 WRAP(getpid)
 WRAP(getrandom)
 WRAP(getrlimit)
