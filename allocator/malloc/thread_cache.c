@@ -120,17 +120,22 @@ static void set_limit(struct sm_mcache *c, unsigned cls, uint32_t limit)
 	m->limit = limit;
 }
 
+static SM_COLD void first_of_class(struct sm_mcache *c, unsigned cls)
+{
+	struct sm_mclass *m = &c->cold[cls];
+
+	set_up_class(c, m, cls);
+	set_limit(c, cls,
+		  m->fixed || m->most < start_slots(c, cls) ? m->most : start_slots(c, cls));
+}
+
 /* The class as the slow paths see it. */
 static struct sm_mclass *class_of(struct sm_mcache *c, unsigned cls)
 {
 	struct sm_mclass *m = &c->cold[cls];
 
-	if (SM_UNLIKELY(m->most == 0)) {
-		set_up_class(c, m, cls);
-		set_limit(c, cls,
-			  m->fixed || m->most < start_slots(c, cls) ? m->most
-								    : start_slots(c, cls));
-	}
+	if (SM_UNLIKELY(m->most == 0))
+		first_of_class(c, cls);
 	return m;
 }
 
