@@ -118,6 +118,8 @@ struct sm_remember {
 	struct sm_log_chunk *first, *second;
 	struct sm_log_block *blocks;
 	size_t blocks_left; /* that may be mapped; tests set it */
+	/* chunks taken since the last trim, and from the one before to that */
+	size_t taken[2];
 	/* control thread: being filled: of `seen`, between looks of `fresh` */
 	struct sm_log_chunk *own;
 	_Atomic(uint32_t) lost;	   /* there are bits without an entry */

@@ -47,7 +47,7 @@
  * for what was stored later, too. The words that such a bit stands for may be another object's by
  * then; the bit stands for them all the same.
  */
-#include "collector/generations/remember_internal.h"
+#include "collector/generations/remember_log.h"
 
 #include <errno.h>
 #include <string.h>
@@ -56,24 +56,7 @@
 #include "allocator/os/os.h"
 #include "collector/mark/scan_internal.h"
 
-#if defined(SM_HOSTILE)
-#define ENTRIES 2
-#else
-#define ENTRIES 510 /* 4 KiB */
-#endif
-#define CHUNKS 15 /* of a block */
-#define AHEAD  8  /* entries from one that is looked at to that whose object is asked for */
-
-struct sm_log_chunk {
-	struct sm_log_chunk *next;
-	size_t n;
-	uintptr_t entry[ENTRIES]; /* where a piece begins */
-};
-
-struct sm_log_block {
-	struct sm_log_block *next;
-	struct sm_log_chunk chunk[CHUNKS];
-};
+#define AHEAD 8 /* entries from one that is looked at to that whose object is asked for */
 
 /* An object's words within one word of the map. */
 struct piece {
@@ -98,16 +81,9 @@ static int init(struct sm_gc *gc, char *err, size_t errlen)
 
 static void fini(struct sm_gc *gc)
 {
-	struct sm_remember *r = &gc->remember;
-
-	while (r->blocks != NULL) {
-		struct sm_log_block *b = r->blocks;
-
-		r->blocks = b->next;
-		sm__os_unmap(b, sizeof(*b));
-	}
-	if (r->logged != NULL)
-		sm__os_unmap((void *)r->logged, map_bytes(gc));
+	sm__log_fini(&gc->remember);
+	if (gc->remember.logged != NULL)
+		sm__os_unmap((void *)gc->remember.logged, map_bytes(gc));
 }
 
 /* ---- pieces ------------------------------------------------------------------------------- */
@@ -152,72 +128,6 @@ static _Atomic(uint64_t) *word_of(const struct sm_gc *gc, uintptr_t addr)
 	return &gc->remember.logged[(addr - gc->range.base) >> SM_LOG_WORD_SHIFT];
 }
 
-/* ---- chunks ------------------------------------------------------------------------------- */
-
-static struct sm_log_block *map_block(void)
-{
-	struct sm_log_block *b = sm__os_map(sizeof(*b));
-
-	for (size_t i = 1; b != NULL && i < CHUNKS; i++)
-		b->chunk[i - 1].next = &b->chunk[i];
-	return b;
-}
-
-static void add_block_locked(struct sm_remember *r)
-{
-	struct sm_log_block *b = r->blocks_left != 0 ? map_block() : NULL;
-
-	if (b == NULL)
-		return;
-	r->blocks_left--;
-	sm_fetch_add_relaxed(&r->log_bytes, sizeof(*b));
-	b->next = r->blocks;
-	r->blocks = b;
-	b->chunk[CHUNKS - 1].next = r->free;
-	r->free = &b->chunk[0];
-}
-
-/* NULL: no memory. */
-static struct sm_log_chunk *take_chunk(struct sm_remember *r)
-{
-	struct sm_log_chunk *c;
-
-	sm_lock_acquire(&r->lock);
-	if (r->free == NULL)
-		add_block_locked(r);
-	c = r->free;
-	if (c != NULL)
-		r->free = c->next;
-	sm_lock_release(&r->lock);
-	if (c != NULL)
-		c->n = 0;
-	return c;
-}
-
-static void push_chunk(struct sm_remember *r, struct sm_log_chunk **list, struct sm_log_chunk *c)
-{
-	sm_lock_acquire(&r->lock);
-	c->next = *list;
-	*list = c;
-	sm_lock_release(&r->lock);
-}
-
-static bool append(struct sm_remember *r, struct sm_log_chunk **at, struct sm_log_chunk **full,
-		   uintptr_t entry)
-{
-	struct sm_log_chunk *c = *at;
-
-	if (c == NULL || c->n == ENTRIES) {
-		if (c != NULL)
-			push_chunk(r, full, c);
-		*at = c = take_chunk(r);
-		if (c == NULL)
-			return false;
-	}
-	c->entry[c->n++] = entry;
-	return true;
-}
-
 /* ---- the store ---------------------------------------------------------------------------- */
 
 /* Neither bit. In this order: above. */
@@ -240,7 +150,7 @@ void sm__remember_log(struct sm_mutator *m, void *slot)
 	/* Relaxed: handshakes order it. */
 	if ((sm_fetch_or_relaxed(word_of(gc, p.start), p.mask) & p.mask) == p.mask)
 		return;
-	if (!append(&gc->remember, &m->priv->log, &gc->remember.fresh, p.start))
+	if (!sm__log_append(&gc->remember, &m->priv->log, &gc->remember.fresh, p.start))
 		sm_store_relaxed(&gc->remember.lost, 1);
 }
 
@@ -253,13 +163,13 @@ static void give(struct sm_gc *gc, struct sm_log_chunk **log)
 
 	sm_lock_acquire(&r->lock);
 	last = r->fresh;
-	fits = last != NULL && last->n + c->n <= ENTRIES;
+	fits = last != NULL && last->n + c->n <= SM_LOG_ENTRIES;
 	if (fits) {
 		memcpy(&last->entry[last->n], c->entry, c->n * sizeof(c->entry[0]));
 		last->n += c->n;
 	}
 	sm_lock_release(&r->lock);
-	push_chunk(r, fits ? &r->free : &r->fresh, c);
+	sm__log_push(r, fits ? &r->free : &r->fresh, c);
 	*log = NULL;
 }
 
@@ -302,7 +212,7 @@ static void look_again(struct sm_look *l, struct sm_log_chunk *c)
 		if (l->k != NULL && find_piece(l->gc, c->entry[i], &p))
 			(void)look_at_piece(l, &p);
 	}
-	push_chunk(&l->gc->remember, &l->gc->remember.free, c);
+	sm__log_push(&l->gc->remember, &l->gc->remember.free, c);
 }
 
 /* What the next cycle needs not look at again is dropped. */
@@ -321,7 +231,7 @@ static void look_first(struct sm_look *l, struct sm_log_chunk *c)
 			c->entry[kept++] = p.start;
 	}
 	c->n = kept;
-	push_chunk(r, kept != 0 ? &r->seen : &r->free, c);
+	sm__log_push(r, kept != 0 ? &r->seen : &r->free, c);
 }
 
 /*
@@ -344,7 +254,7 @@ static void moved(struct sm_gc *gc, uintptr_t from, uintptr_t to, size_t bytes)
 		return;
 	for (uintptr_t at = to; at < to + bytes && find_piece(gc, at, &p); at = p.end) {
 		(void)sm_fetch_or_relaxed(word_of(gc, p.start), p.mask);
-		if (!append(r, &r->own, &r->fresh, p.start))
+		if (!sm__log_append(r, &r->own, &r->fresh, p.start))
 			sm_store_relaxed(&r->lost, 1);
 	}
 }
@@ -353,7 +263,7 @@ static void moved(struct sm_gc *gc, uintptr_t from, uintptr_t to, size_t bytes)
 static void give_own(struct sm_remember *r, struct sm_log_chunk **list)
 {
 	if (r->own != NULL)
-		push_chunk(r, list, r->own);
+		sm__log_push(r, list, r->own);
 	r->own = NULL;
 }
 
@@ -384,10 +294,11 @@ static void drop(struct sm_gc *gc)
 	for (unsigned i = 0; i < 2; i++) {
 		for (; lists[i] != NULL; lists[i] = next) {
 			next = lists[i]->next;
-			push_chunk(r, &r->free, lists[i]);
+			sm__log_push(r, &r->free, lists[i]);
 		}
 	}
 	sm_store_relaxed(&r->lost, 0);
+	sm__log_trim(r);
 	/* Refused where all memory is locked. */
 	if (madvise((void *)r->logged, map_bytes(gc), MADV_DONTNEED) != 0)
 		sm__gen_each_reached(gc, clear_bits, gc);
@@ -403,7 +314,8 @@ static uint64_t look_at_bit(struct sm_look *l, uintptr_t addr)
 		(void)sm_fetch_and_relaxed(word_of(l->gc, addr), ~mask_of(addr, addr + 8));
 		return 0;
 	}
-	if (look_at_piece(l, &p) == SM_HELD_NOTHING || append(r, &r->own, &r->seen, p.start))
+	if (look_at_piece(l, &p) == SM_HELD_NOTHING ||
+	    sm__log_append(r, &r->own, &r->seen, p.start))
 		(void)sm_fetch_and_relaxed(word_of(l->gc, p.start), ~p.mask);
 	else
 		sm_store_relaxed(&r->lost, 1);
@@ -476,6 +388,7 @@ static void end(struct sm_look *l)
 		sm__gen_each_reached(l->gc, look_at_bits, l);
 	}
 	give_own(r, &r->seen);
+	sm__log_trim(r);
 }
 
 /* ---- for the verifier --------------------------------------------------------------------- */

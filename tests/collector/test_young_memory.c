@@ -1,7 +1,7 @@
 /*
  * test_young_memory: gc.generations: what it takes of memory goes back. Behind a compaction those
  * pages of the maps where nothing aged lies any more, and no others; what is stored beside that is
- * remembered.
+ * remembered. Behind a cycle the blocks of logs that are not in use.
  */
 #include <pthread.h>
 #include <sys/mman.h>
@@ -234,9 +234,53 @@ START_TEST(beside_stores)
 }
 END_TEST
 
+/* The log of a time in which much was stored into does not stay; a little does. Whole as before. */
+START_TEST(the_log_shrinks)
+{
+	size_t most;
+
+	setup(WAYS - 1 - _i);
+	fill();
+	most = sm_load_relaxed(&gc->remember.log_bytes);
+	ck_assert_uint_ge(most, NODES * sizeof(uintptr_t));
+	for (unsigned i = 0; i < 5; i++)
+		minor();
+	ck_assert_uint_le(sm_load_relaxed(&gc->remember.log_bytes), most / 4);
+	for (unsigned i = 0; i < NODES; i++)
+		sm_store(m, (void **)table[i], table[NODES - 1 - i]);
+	hang(1);
+	ck_assert_uint_le(sm_load_relaxed(&gc->remember.log_bytes), most + most / 8);
+	for (unsigned i = 0; i < 5; i++) {
+		minor();
+		check(1);
+	}
+	ck_assert_uint_le(sm_load_relaxed(&gc->remember.log_bytes), most / 4);
+	teardown();
+}
+END_TEST
+
+/* What each cycle needs is not mapped anew by each. */
+START_TEST(a_log_in_use_stays)
+{
+	size_t most;
+
+	setup(WAYS - 1 - _i);
+	fill();
+	minor();
+	most = sm_load_relaxed(&gc->remember.log_bytes);
+	for (unsigned round = 0; round < 4; round++) {
+		for (unsigned i = 0; i < NODES; i++)
+			sm_store(m, (void **)table[i], table[i]);
+		minor();
+		ck_assert_uint_ge(sm_load_relaxed(&gc->remember.log_bytes), most);
+	}
+	teardown();
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("young_memory", 120, SM_LOOP(maps_go_back_behind_a_compaction, 0, WAYS),
-			SM_LOOP(what_is_remembered_stays, 0, WAYS),
-			SM_LOOP(beside_stores, 0, WAYS));
+			SM_LOOP(what_is_remembered_stays, 0, WAYS), SM_LOOP(beside_stores, 0, WAYS),
+			SM_LOOP(the_log_shrinks, 0, 2), SM_LOOP(a_log_in_use_stays, 0, 2));
 }
