@@ -81,6 +81,23 @@ static void report_none(struct sm_run *run)
 		sm_run_result_none(run, (enum sm_result_id)i, "there was no compaction");
 }
 
+/* Where there was nothing to move the world did not stand still, and no stop has a length. */
+static void report_slices(struct sm_run *run, const struct sm_gc_compact_stats *s)
+{
+	static const char *const why = "nothing was to be moved: the world did not stop for it";
+
+	sm_run_result(run, SM_RESULT_compaction_slices, (double)s->total.slices);
+	if (s->total.slices == 0) {
+		sm_run_result_none(run, SM_RESULT_compaction_max_ms, why);
+		sm_run_result_none(run, SM_RESULT_slice_p99_us, why);
+		sm_run_result_none(run, SM_RESULT_slice_cpu_max_us, why);
+		return;
+	}
+	sm_run_result(run, SM_RESULT_compaction_max_ms, (double)s->stopped_max_ns * 1e-6);
+	sm_run_result(run, SM_RESULT_slice_p99_us, (double)s->slice_p99_ns * 1e-3);
+	sm_run_result(run, SM_RESULT_slice_cpu_max_us, (double)s->slice_cpu_max_ns * 1e-3);
+}
+
 /* Of the whole run: workloads ask for compactions outside what they time. */
 void sm__compactions_report(struct sm_run *run)
 {
@@ -94,10 +111,7 @@ void sm__compactions_report(struct sm_run *run)
 		report_none(run);
 		return;
 	}
-	sm_run_result(run, SM_RESULT_compaction_slices, (double)s.total.slices);
-	sm_run_result(run, SM_RESULT_compaction_max_ms, (double)s.stopped_max_ns * 1e-6);
-	sm_run_result(run, SM_RESULT_slice_p99_us, (double)s.slice_p99_ns * 1e-3);
-	sm_run_result(run, SM_RESULT_slice_cpu_max_us, (double)s.slice_cpu_max_ns * 1e-3);
+	report_slices(run, &s);
 	sm_run_result(run, SM_RESULT_candidate_spans, (double)s.total.candidates);
 	sm_run_result(run, SM_RESULT_evacuated_spans, (double)s.total.evacuated);
 	sm_run_result(run, SM_RESULT_evacuated_bytes, (double)s.total.freed_bytes);

@@ -39,6 +39,24 @@ START_TEST(no_compaction_no_figure)
 }
 END_TEST
 
+/* A compaction that found nothing to move stopped nobody: its stops have no length, not 0. */
+START_TEST(no_stop_no_length)
+{
+	static const enum sm_result_id lengths[] = {
+		SM_RESULT_compaction_max_ms, SM_RESULT_slice_p99_us, SM_RESULT_slice_cpu_max_us};
+
+	ok("slices", SM_WL_GC, "around=0", "gc.compact=force");
+	ck_assert_int_gt(integer("compactions"), 0);
+	ck_assert_int_eq(integer("compaction_slices"), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert(!find(lengths[i])->has_value);
+		ck_assert_str_ne(find(lengths[i])->reason, "");
+	}
+	ck_assert_int_eq(integer("moved_objects"), 0);
+	sm_sample_free(&sample);
+}
+END_TEST
+
 /* All in one stop, by slices when asked, behind each cycle. */
 static const char *const kinds[] = {"gc.compact=full", "gc.compact=auto", "gc.compact=force"};
 
@@ -191,7 +209,7 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("compactions", 60, SM_T(no_compaction_no_figure),
+	return SM_SUITE("compactions", 60, SM_T(no_compaction_no_figure), SM_T(no_stop_no_length),
 			SM_LOOP(figures_agree, 0, 3), SM_T(huge_pages_of_a_range),
 			SM_T(huge_pages_around_a_compaction),
 			SM_LOOP(workloads_stand_compactions, 0, 3));
