@@ -300,3 +300,16 @@ int sm_heap_config_get(const struct sm_heap_config *cfg, const char *key, char *
 		sm__key_get(k, cfg, buf, len);
 	return 0;
 }
+
+int sm__config_check(const struct sm_heap_config *cfg, char *err, size_t errlen)
+{
+	if (cfg->numa > SM_NUMA_BIND || cfg->nnodes > SM_MAX_NODES ||
+	    cfg->noverrides > SM_OVERRIDES_MAX) {
+		snprintf(err, errlen,
+			 "numa %d, nnodes %u, noverrides %u: allowed: 0 to %d, %d and %d",
+			 (int)cfg->numa, cfg->nnodes, cfg->noverrides, SM_NUMA_BIND, SM_MAX_NODES,
+			 SM_OVERRIDES_MAX);
+		return -EINVAL;
+	}
+	return sm__keys_check(keys, NKEYS, cfg, err, errlen);
+}

@@ -22,4 +22,7 @@ enum sm_knob {
 /* What holds for a class (0: no particular one) on a core (-1: no particular one). */
 size_t sm__config_knob(const struct sm_heap_config *cfg, enum sm_knob knob, unsigned cls, int cpu);
 
+/* Is every member what its key takes? 0, or -EINVAL and a line in err (errlen bytes). */
+int sm__config_check(const struct sm_heap_config *cfg, char *err, size_t errlen);
+
 #endif

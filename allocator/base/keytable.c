@@ -85,15 +85,18 @@ void sm__print_size(char *buf, size_t len, size_t n)
 
 /* ---- from text ---------------------------------------------------------------------------- */
 
+static bool takes_number(const struct sm_key *k, size_t n)
+{
+	if ((n < k->min || n > k->max) && !(n == 0 && k->zero))
+		return false;
+	return k->kind != SM_KEY_POW2 || (n & (n - 1)) == 0;
+}
+
 static int parse_number(const struct sm_key *k, const char *text, size_t *out)
 {
 	size_t n;
 
-	if (sm_parse_size(text, &n) != 0)
-		return -EINVAL;
-	if ((n < k->min || n > k->max) && !(n == 0 && k->zero))
-		return -EINVAL;
-	if (k->kind == SM_KEY_POW2 && (n & (n - 1)) != 0)
+	if (sm_parse_size(text, &n) != 0 || !takes_number(k, n))
 		return -EINVAL;
 	*out = n;
 	return 0;
@@ -133,18 +136,50 @@ int sm__key_set(const struct sm_key *k, void *base, const char *text)
 	return 0;
 }
 
+/* ---- as it is ----------------------------------------------------------------------------- */
+
+static size_t value_of(const struct sm_key *k, const void *base)
+{
+	const void *member = (const char *)base + k->offset;
+
+	switch (k->bytes) {
+	case 1: return *(const bool *)member;
+	case 4: return *(const uint32_t *)member;
+	default: return *(const uint64_t *)member;
+	}
+}
+
+static bool takes_word(const struct sm_key *k, size_t n)
+{
+	for (size_t i = 0; k->words[i] != NULL; i++)
+		if (i == n)
+			return true;
+	return false;
+}
+
+int sm__keys_check(const struct sm_key *keys, size_t nkeys, const void *base, char *err,
+		   size_t errlen)
+{
+	for (size_t i = 0; i < nkeys; i++) {
+		const struct sm_key *k = &keys[i];
+		size_t n = value_of(k, base);
+		char text[24];
+
+		if (k->kind == SM_KEY_OWN || k->kind == SM_KEY_BOOL ||
+		    (k->kind == SM_KEY_WORD ? takes_word(k, n) : takes_number(k, n)))
+			continue;
+		snprintf(text, sizeof(text), "%zu", n);
+		return sm__key_refuse(k, text, err, errlen);
+	}
+	return 0;
+}
+
 /* ---- to text ------------------------------------------------------------------------------ */
 
 void sm__key_get(const struct sm_key *k, const void *base, char *buf, size_t len)
 {
-	const void *member = (const char *)base + k->offset;
-	size_t n;
+	size_t n = value_of(k, base);
 
-	switch (k->bytes) {
-	case 1: n = *(const bool *)member; break;
-	case 4: n = *(const uint32_t *)member; break;
-	default: n = *(const uint64_t *)member; break;
-	}
 	if (k->kind == SM_KEY_WORD)
 		snprintf(buf, len, "%s", k->words[n]);
 	else if (k->kind == SM_KEY_SIZE || k->kind == SM_KEY_POW2)

@@ -55,6 +55,11 @@ void sm__key_get(const struct sm_key *k, const void *base, char *buf, size_t len
 /* Says in err (errlen bytes) that text is not what k takes. -EINVAL. */
 int sm__key_refuse(const struct sm_key *k, const char *text, char *err, size_t errlen);
 
+/* Does every member hold what its row takes? A program may have set it without the row. 0, or
+ * -EINVAL and a line in err (errlen bytes). */
+int sm__keys_check(const struct sm_key *keys, size_t nkeys, const void *base, char *err,
+		   size_t errlen);
+
 /* Sizes with suffix k, m, g, t. 0, -EINVAL, -ERANGE. */
 int sm_parse_size(const char *text, size_t *out);
 /* The shortest spelling that reads back as n. */

@@ -375,6 +375,12 @@ struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t err
 		sm_gc_config_init(&gc->config);
 	sm__setfile_read(take_setting, &gc->config);
 	cfg = &gc->config;
+	e = sm__gc_config_check(cfg, err, errlen);
+	if (e) {
+		free(gc);
+		errno = -e;
+		return NULL;
+	}
 	gc->cpus = sm__os_cpus();
 	gc->nworkers = cfg->workers ? cfg->workers : default_workers(gc->cpus);
 	gc->nall_workers = gc->nworkers + (cfg->tuning.fractional != 0) + cfg->tuning.idle_workers;

@@ -179,4 +179,7 @@ SM_INLINE void sm__delay(struct sm_gc *gc)
 		sm__delay_slow(gc);
 }
 
+/* Is every member what its key takes? 0, or -EINVAL and a line in err (errlen bytes). */
+int sm__gc_config_check(const struct sm_gc_config *cfg, char *err, size_t errlen);
+
 #endif

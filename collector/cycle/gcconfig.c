@@ -200,3 +200,10 @@ const struct sm_config_key *sm_gc_config_keys(void)
 
 	return sm__keys_list(&list, keys, NKEYS);
 }
+
+int sm__gc_config_check(const struct sm_gc_config *cfg, char *err, size_t errlen)
+{
+	int e = sm__keys_check(keys, NKEYS, cfg, err, errlen);
+
+	return e ? e : sm__config_check(&cfg->heap, err, errlen);
+}

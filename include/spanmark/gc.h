@@ -129,8 +129,9 @@ SM_API const struct sm_config_key *sm_gc_config_keys(void);
 /*
  * A collector with a heap and threads of its own; cfg is copied, NULL: the defaults. Settings of
  * the file that SPANMARK_CONFIG names in the environment (spanmark tune) win over both. Any number
- * may live. NULL: ENOMEM (address space, memory), EINVAL (what this kernel cannot serve), ENOTSUP
- * (gc.remember=none, where no kernel tells, or it tells one collector alone), EAGAIN (threads).
+ * may live. NULL: ENOMEM (address space, memory), EINVAL (a member that its key does not take, what
+ * this kernel cannot serve), ENOTSUP (gc.remember=none, where no kernel tells, or it tells one
+ * collector alone), EAGAIN (threads).
  */
 SM_API struct sm_gc *sm_gc_create(const struct sm_gc_config *cfg, char *err, size_t errlen);
 /*

@@ -136,8 +136,60 @@ START_TEST(the_default_policy)
 }
 END_TEST
 
+/* A program may set a member itself: what its key would not take makes no collector. */
+static void refused(const char *key, const char *value)
+{
+	char want[80];
+
+	errno = 0;
+	err[0] = '\0';
+	ck_assert_ptr_null(sm_gc_create(&cfg, err, sizeof(err)));
+	ck_assert_int_eq(errno, EINVAL);
+	snprintf(want, sizeof(want), "%s: '%s' is not allowed; allowed: ", key, value);
+	ck_assert_msg(strncmp(err, want, strlen(want)) == 0, "%s", err);
+	ck_assert_ptr_null(sm_gc_create(&cfg, NULL, 0));
+	sm_gc_config_init(&cfg);
+}
+
+START_TEST(a_member_that_no_key_takes)
+{
+	struct sm_gc *gc;
+
+	sm_gc_config_init(&cfg);
+	cfg.remember = (enum sm_gc_remember)77;
+	refused("gc.remember", "77");
+	cfg.generations = (enum sm_gc_generations)3;
+	refused("gc.generations", "3");
+	cfg.compact = (enum sm_gc_compact)4;
+	refused("gc.compact", "4");
+	cfg.compact_percent = 0;
+	refused("gc.compact_percent", "0");
+	cfg.workers = 257;
+	refused("gc.workers", "257");
+	cfg.tuning.barrier_buffer = 1;
+	refused("gc.barrier_buffer", "1");
+	cfg.min_heap = SIZE_MAX;
+	refused("gc.min_heap", "18446744073709551615");
+	cfg.heap.window = 1;
+	refused("cache.window", "1");
+	cfg.heap.arena = 3 * SM_MIB;
+	refused("heap.arena", "3145728");
+	cfg.heap.limit = 1;
+	refused("heap.limit", "1");
+	cfg.heap.numa = (enum sm_numa_policy)9;
+	ck_assert_ptr_null(sm_gc_create(&cfg, err, sizeof(err)));
+	ck_assert_int_eq(errno, EINVAL);
+	sm_gc_config_init(&cfg);
+	cfg.heap.limit = 0;
+	cfg.memory_limit = 0;
+	gc = sm_gc_create(&cfg, err, sizeof(err));
+	ck_assert_msg(gc != NULL, "%s", err);
+	sm_gc_destroy(gc);
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("gcconfig", 0, SM_T(every_key), SM_T(what_help_says), SM_T(values),
-			SM_T(policies), SM_T(the_default_policy));
+			SM_T(policies), SM_T(the_default_policy), SM_T(a_member_that_no_key_takes));
 }
