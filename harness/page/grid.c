@@ -35,6 +35,10 @@ void sm__grid_number(FILE *out, double v, const char *unit)
 {
 	char text[40];
 
+	if (!isfinite(v)) {
+		fputs("<td class=\"n na\">n/a</td>", out);
+		return;
+	}
 	sm_text_value(v, unit, text, sizeof(text));
 	fputs("<td class=\"n\"", out);
 	sm_html_data(out, "v", v);

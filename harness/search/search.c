@@ -406,6 +406,25 @@ static int by_name(struct sm__tuning *t, unsigned *winner)
 	return at < 0 ? at : 0;
 }
 
+/* Combinations for which the field had no room were never run: they are no result. */
+static void forget_untried(struct sm_tune_found *f, unsigned *winner)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < f->ntried; i++) {
+		const struct sm_tune_tried *x = &f->tried[i];
+
+		if (i != 0 && i != *winner && x->n + x->failed + x->excused == 0) {
+			free(x->score);
+			continue;
+		}
+		if (i == *winner)
+			*winner = n;
+		f->tried[n++] = *x;
+	}
+	f->ntried = n;
+}
+
 int sm_tune_search(const struct sm_tune_search *s, struct sm_tune_found *out)
 {
 	static int (*const methods[])(struct sm__tuning *,
@@ -425,6 +444,7 @@ int sm_tune_search(const struct sm_tune_search *s, struct sm_tune_found *out)
 		rc = methods[s->method](&t, &winner);
 	if (rc == 0 && winner != 0 && (out->tried[winner].median < 0 || s->method == SM_TUNE_CHECK))
 		rc = confirm(&t, winner);
+	forget_untried(out, &out->winner);
 	free(t.expected);
 	free(t.last);
 	free(t.error);

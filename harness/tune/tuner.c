@@ -109,15 +109,20 @@ static bool weighs(const char *text, const char *name)
 	return strncmp(name, text, len) == 0 && (name[len] == '\0' || name[len] == ' ');
 }
 
+static double weight_of(const struct sm_tuner *t, const char *workload)
+{
+	double weight = 1;
+
+	for (size_t i = 0; i < t->weights.n; i++)
+		if (weighs(t->weights.v[i], workload))
+			weight = strtod(strchr(t->weights.v[i], '=') + 1, NULL);
+	return weight;
+}
+
 static void resolve_weights(struct sm_tuner *t, unsigned nworks)
 {
-	for (unsigned w = 0; w < nworks; w++) {
-		t->search.weights[w] = t->weights.n > 0 ? 1 : 0;
-		for (size_t i = 0; i < t->weights.n; i++)
-			if (weighs(t->weights.v[i], t->trials.works.v[w]))
-				t->search.weights[w] =
-					strtod(strchr(t->weights.v[i], '=') + 1, NULL);
-	}
+	for (unsigned w = 0; w < nworks && t->weights.n > 0; w++)
+		t->search.weights[w] = weight_of(t, t->trials.works.v[w]);
 }
 
 /* Each is a number, and of something that is measured. */
@@ -139,7 +144,12 @@ static int check_weights(struct sm_tuner *t, const struct sm_strings *workloads)
 			 text);
 		return -EINVAL;
 	}
-	return 0;
+	for (size_t w = 0; w < workloads->n; w++)
+		if (weight_of(t, workloads->v[w]) > 0)
+			return 0;
+	snprintf(t->err, sizeof(t->err),
+		 "--weight: no workload counts; allowed: more than 0 for one");
+	return -EINVAL;
 }
 
 int sm_tuner_check(struct sm_tuner *t)

@@ -71,6 +71,8 @@ for dry in "" --dry-run; do
 	}
 done
 refuse "--weight: 'churn' is not allowed; allowed: WORKLOAD=N" tune -w churn --weight churn
+refuse "--weight: no workload counts" tune -w churn,ring --weight churn=0 --weight ring=0
+expect 0 "$cmd" tune --dry-run -w churn,ring --weight churn=0
 expect 0 "$cmd" tune --dry-run -w churn --weight churn=0.5
 expect 0 "$cmd" tune --dry-run -b gc && says "cache.window" && says "8k, 16k" && says "configurations to screen" &&
 	says "churn,binary-trees,lru-cache,handoff,larson,ring" && says "gc.dense" && says "gc.kernel"

@@ -7,6 +7,7 @@
 
 #include "harness/page/chart.h"
 #include "harness/page/html.h"
+#include "harness/page/section.h"
 #include "tests/support/run.h"
 
 static char *text;
@@ -25,6 +26,17 @@ static void is(const char *want)
 	ck_assert_str_eq(text, want);
 	free(text);
 }
+
+START_TEST(a_number_that_is_not_there)
+{
+	begin();
+	sm__grid_number(out, NAN, "x");
+	is("<td class=\"n na\">n/a</td>");
+	begin();
+	sm__grid_number(out, 0.5, "x");
+	is("<td class=\"n\" data-v=\"0.5\">0.500</td>");
+}
+END_TEST
 
 START_TEST(names_are_escaped)
 {
@@ -182,8 +194,9 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE("page", 0, SM_T(names_are_escaped), SM_T(formats_are_printfs),
-			SM_LOOP(short_names_are_whole, 1, 6), SM_T(numbers_are_those_of_json),
+	return SM_SUITE("page", 0, SM_T(a_number_that_is_not_there), SM_T(names_are_escaped),
+			SM_T(formats_are_printfs), SM_LOOP(short_names_are_whole, 1, 6),
+			SM_T(numbers_are_those_of_json),
 			SM_LOOP(scales_hold_what_they_are_given, 0, 6), SM_T(charts_of_little),
 			SM_T(a_mark_crosses_no_words));
 }

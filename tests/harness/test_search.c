@@ -438,6 +438,11 @@ START_TEST(a_small_budget_ends_soon)
 	what.budget_s = 1; /* the least of every stage */
 	ck_assert_int_eq(sm_tune_search(&what, &f), 0);
 	ck_assert_uint_lt(s.samples, 150);
+	/* Combinations that found no room in it are no result, and not counted. */
+	for (unsigned i = 1; i < f.ntried; i++)
+		ck_assert_uint_gt(f.tried[i].n + f.tried[i].failed + f.tried[i].excused, 0);
+	ck_assert_uint_lt(f.winner, f.ntried);
+	ck_assert_double_lt(f.tried[f.winner].median, 0);
 	sm_tune_found_free(&f);
 }
 END_TEST
