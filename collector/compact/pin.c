@@ -116,12 +116,16 @@ int sm_unpin(struct sm_mutator *m, void *object)
 	struct sm_pins *ps;
 	struct sm_pinned *p = NULL;
 	uint64_t number;
+	void *base;
 
 	if (!sm__may_use(m))
 		return -EINVAL;
+	base = sm_object_base(m->gc, object);
+	if (base == NULL)
+		return -EINVAL;
 	ps = &m->gc->pins;
 	sm_lock_acquire(&ps->lock);
-	number = sm__cell_index_find(&ps->index, (uintptr_t)sm_object_base(m->gc, object));
+	number = sm__cell_index_find(&ps->index, (uintptr_t)base);
 	if (number && --pinned_at(ps, number)->times == 0) {
 		p = pinned_at(ps, number);
 		sm__cell_index_remove(&ps->index, number);

@@ -304,7 +304,7 @@ const struct sm_type *sm_type_conservative(struct sm_gc *gc, size_t size)
 const struct sm_type *sm_type_unmovable(struct sm_gc *gc, const struct sm_type *type)
 {
 	const struct sm_typedesc *t = (const struct sm_typedesc *)type;
-	const struct sm_layout *l = fixed_of(gc, type->layout);
+	const struct sm_layout *l = type ? fixed_of(gc, type->layout) : NULL;
 
 	return l ? intern(gc, type->size, l, t->stride, t->flex) : NULL;
 }

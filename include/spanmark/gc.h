@@ -13,10 +13,11 @@
  *              a thread that is not attached. Everything else: any thread, attached or not. All of
  *              it from sm_gc_create to sm_gc_destroy.
  *   Errors     What can fail may fail with ENOMEM, allocation after it has tried a collection. A
- *              wrong m is EINVAL from sm_collect, sm_thread_range_*, sm_finalizer_set and _clear,
- *              sm_handle_new and _set, sm_weak_new and sm_ephemeron_new; everything else ends the
- *              process with one line that names call, thread and address. Inline calls look on
- *              their slow paths only, or always in a program compiled with SM_CHECK_CALLS defined.
+ *              wrong m is EINVAL from sm_collect, sm_collect_compact, sm_pin, sm_unpin,
+ *              sm_thread_range_*, sm_finalizer_set and _clear, sm_handle_new and _set, sm_weak_new
+ *              and sm_ephemeron_new; everything else ends the process with one line that names
+ *              call, thread and address. Inline calls look on their slow paths only, or always in a
+ *              program compiled with SM_CHECK_CALLS defined.
  *   Ownership  Objects are the collector's, and live while something reaches them. A handle, weak
  *              reference or ephemeron is the caller's until its _free (NULL: nothing happens) or
  *              sm_gc_destroy; used later, it ends the process.
@@ -166,7 +167,8 @@ SM_API const struct sm_type *sm_type_pointers(struct sm_gc *gc, size_t nwords);
 SM_API const struct sm_type *sm_type_conservative(struct sm_gc *gc, size_t size);
 /*
  * The same type, but its objects never move (gc.compact). They take the way of a rare type's: spans
- * that they share with other unmovable ones.
+ * that they share with other unmovable ones. Of NULL, with which the other calls fail: NULL, errno
+ * as it is.
  */
 SM_API const struct sm_type *sm_type_unmovable(struct sm_gc *gc, const struct sm_type *type);
 /*
@@ -204,10 +206,10 @@ SM_INLINE void sm_safepoint(struct sm_mutator *m)
 
 /*
  * A blocking section: the thread touches no collected object, switches no stack, and is handled by
- * proxy. Of the calls with m it may make these, which nest, and sm_collect, sm_finalizer_wait,
- * sm_weak_free. The functions that call enter and leave may return in between if their frames are
- * no more than 16 KiB together (else leave ends the process). sm_blocking_call returns fn(arg), run
- * in one: fn must return, not by an exception, longjmp or the thread's end.
+ * proxy. Of the calls with m it may make these, which nest, and sm_collect, sm_collect_compact,
+ * sm_finalizer_wait, sm_weak_free. The functions that call enter and leave may return in between if
+ * their frames are no more than 16 KiB together (else leave ends the process). sm_blocking_call
+ * returns fn(arg), run in one: fn must return, not by an exception, longjmp or the thread's end.
  */
 SM_API void sm_blocking_enter(struct sm_mutator *m);
 SM_API void sm_blocking_leave(struct sm_mutator *m);
@@ -401,7 +403,7 @@ SM_API int sm_collect(struct sm_gc *gc, struct sm_mutator *m);
  */
 SM_API int sm_collect_compact(struct sm_gc *gc, struct sm_mutator *m);
 /* The object lives and stays where it is until unpinned as often as it was pinned. -EINVAL: no
- * object; -ENOENT: it is not pinned. */
+ * object, m; -ENOENT: it is not pinned. */
 SM_API int sm_pin(struct sm_mutator *m, void *object);
 SM_API int sm_unpin(struct sm_mutator *m, void *object);
 

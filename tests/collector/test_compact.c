@@ -350,11 +350,17 @@ START_TEST(the_program_pins)
 	struct sm_compaction c;
 
 	begin_kind(_i, modes[CASE]);
+	/* What made no type makes none that stays, either. */
+	errno = 0;
+	ck_assert_ptr_null(sm_type_unmovable(gc, sm_type_prefix(gc, 8, 2)));
+	ck_assert_int_eq(errno, EINVAL);
 	fill_sparsely(sm_type_prefix(gc, 32, 1));
 	ck_assert_int_eq(unpin_slot(EACH * 300), -ENOENT);
 	ck_assert_int_eq(sm_pin(m, NULL), -EINVAL);
 	ck_assert_int_eq(sm_pin(NULL, &before), -EINVAL);
 	ck_assert_int_eq(sm_unpin(NULL, &before), -EINVAL);
+	ck_assert_int_eq(sm_unpin(m, NULL), -EINVAL);
+	ck_assert_int_eq(sm_unpin(m, &before), -EINVAL);
 	/* Twice, and once unpinned: still pinned. */
 	ck_assert_int_eq(pin_slot(EACH * 300), 0);
 	ck_assert_int_eq(pin_slot(EACH * 300), 0);
@@ -372,6 +378,12 @@ START_TEST(the_program_pins)
 	ck_assert_int_eq(unpin_slot(EACH * 300), -ENOENT);
 	c = compact();
 	ck_assert_uint_eq(c.pinned_objects[SM_PINNED_PROGRAM], 0);
+	check_numbers();
+	/* In a blocking section nothing is pinned; what collects may run there. */
+	sm_blocking_enter(m);
+	ck_assert_int_eq(sm_pin(m, &before), -EINVAL);
+	ck_assert_int_eq(sm_collect_compact(gc, m), 0);
+	sm_blocking_leave(m);
 	check_numbers();
 	end();
 }
