@@ -91,7 +91,7 @@ enum sm_status sm_counter_explain(int err, bool hw, char *buf, size_t len)
 		return SM_STATUS_UNSUPPORTED;
 	case ENOENT:
 		snprintf(buf, len,
-			 hw ? "no PMU offers this event (a virtual machine without a PMU, usually)"
+			 hw ? "no PMU offers this event (usual in a VM)"
 			    : "this kernel has no such event");
 		return SM_STATUS_UNSUPPORTED;
 	case ENODEV:

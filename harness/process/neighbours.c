@@ -180,7 +180,7 @@ static void tell_processes(struct share *shares, size_t n, double ticks, int64_t
 	others = busy - told - busy / 10;
 	if ((double)others > HALF * ticks)
 		fprintf(lines,
-			"meanwhile: other processes, each with less or not to be seen from here, "
+			"meanwhile: other processes, each with less or unseen, "
 			"took %.1f CPUs\n",
 			(double)(busy - told) / ticks);
 }

@@ -1,14 +1,14 @@
 /*
  * table.h: the parts of the table writer: writer_table.c prints the head, and what workloads said
- * and samples warned of, table_results.c a line for each case, table_counters.c counters, waits and
- * objects by size class, table_cases.c what tells cases apart, table_notes.c what one must know to
- * read them; table_text.c is what they share.
+ * and samples warned of, table_results.c a line for each case, table_counters.c counters,
+ * table_cases.c what tells cases apart, waits and objects by size class, table_notes.c what one
+ * must know to read them; table_text.c is what they share.
  *
  * There are two tables. That of --wide has everything. The other answers first: columns without
  * a value are named in a line, small phases are joined (summary.h), and where the counts of a case
  * fit beside its results they stand there, so that the rows by phase are those of the cases that
  * have more than one, and of them those whose counts say more: of the others the times are a line a
- * case.
+ * case, with the counts behind them where the collector alone has some.
  */
 #ifndef SM_HARNESS_TABLE_H
 #define SM_HARNESS_TABLE_H
@@ -56,6 +56,8 @@ struct sm_table {
 	struct sm_whole *wholes; /* [record] of the case, where it begins */
 	bool *shown; /* the summary's columns: some cell has a value, or the table is wide */
 	bool beside; /* the counts of a case stand beside its results */
+	bool told;   /* cases told results of their own, below theirs */
+	bool few;    /* rows by phase that have counts: they stand among those of times */
 	bool rows;   /* there are rows by phase */
 	bool results[SM_RESULT_COUNT]; /* is a column */
 	struct sm_left_out left_out[SM_TABLE_NOTES];

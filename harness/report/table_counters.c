@@ -1,14 +1,13 @@
 /*
- * table_counters.c: counts by role and phase, waits by cause, objects by size class. See table.h.
+ * table_counters.c: counts by role and phase. See table.h.
  */
 #include "harness/report/table.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "spanmark/gc.h"
 #include "harness/base/text.h"
-#include "workloads/series.h"
 
 /* ---- counters ----------------------------------------------------------------------------- */
 
@@ -23,6 +22,28 @@ int sm__table_cell_width(const struct sm_column *c)
 	return len > 7 ? len : c->doubted ? 8 : 7; /* room for the mark */
 }
 
+/* As it is printed. */
+static const char *cell_text(const struct sm_cell *cell, const struct sm_column *c, char *text,
+			     size_t len)
+{
+	if (strcmp(c->unit, "ns") == 0)
+		sm_text_time(cell->stats.median, text, len);
+	else
+		sm_text_count(cell->stats.median, text, len);
+	if (cell->scaled)
+		snprintf(text + strlen(text), len - strlen(text), "~");
+	if (cell->doubted)
+		snprintf(text + strlen(text), len - strlen(text), "?");
+	return text;
+}
+
+static void note_cell(struct sm_table *t, const struct sm_cell *cell)
+{
+	t->scaled |= cell->scaled;
+	t->doubted |= cell->doubted;
+	t->outliers |= cell->stats.outliers > 0;
+}
+
 void sm__table_put_cell(struct sm_table *t, const struct sm_cell *cell, const struct sm_column *c)
 {
 	int width = sm__table_cell_width(c);
@@ -32,36 +53,8 @@ void sm__table_put_cell(struct sm_table *t, const struct sm_cell *cell, const st
 		sm__table_put_na(t, width, cell->reason);
 		return;
 	}
-	if (strcmp(c->unit, "ns") == 0)
-		sm_text_time(cell->stats.median, text, sizeof(text));
-	else
-		sm_text_count(cell->stats.median, text, sizeof(text));
-	if (cell->scaled)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "~");
-	if (cell->doubted)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "?");
-	t->scaled |= cell->scaled;
-	t->doubted |= cell->doubted;
-	t->outliers |= cell->stats.outliers > 0;
-	fprintf(t->out, " %*s", width, text);
-}
-
-/* Is the row told below the results? Not in the short table where it tells nothing that is not told
- * elsewhere: beside the results, or that a thread of the collector did next to nothing. */
-static bool is_told(const struct sm_table *t, size_t i)
-{
-	const struct sm_summary *u = &t->summary;
-	const struct sm_row *row = &u->rows[i];
-	bool mutator = strncmp(row->who, "mut", 3) == 0;
-	const struct sm_whole *whole = &t->wholes[row->first];
-
-	if (t->w->wide)
-		return true;
-	if (row->small && !mutator && t->w->by <= SM_BY_THREAD)
-		return false;
-	if (!t->beside)
-		return true;
-	return i != whole->row && (row->who != u->rows[whole->row].who || whole->phases > 1);
+	note_cell(t, cell);
+	fprintf(t->out, " %*s", width, cell_text(cell, c, text, sizeof(text)));
 }
 
 /* The column of times; ncolumns: it is not shown. */
@@ -75,31 +68,103 @@ static size_t time_column(const struct sm_table *t)
 	return c;
 }
 
-/* Has it but its time to tell, where counts stand beside the results? The others are missing, 0, or
- * those of the whole, which stand there. */
-static bool has_time_alone(const struct sm_table *t, size_t i)
+static bool is_mutators(const struct sm_table *t, size_t i)
+{
+	return strncmp(t->summary.rows[i].who, "mut", 3) == 0;
+}
+
+/* Beside the time of the mutators. */
+static bool takes_next_to_nothing(const struct sm_table *t, size_t i, size_t whole)
 {
 	const struct sm_summary *u = &t->summary;
-	size_t time = time_column(t), whole = t->wholes[u->rows[i].first].row;
+	size_t c = time_column(t);
+	const struct sm_cell *mine = &u->cells[i * u->ncolumns + c],
+			     *all = &u->cells[whole * u->ncolumns + c];
 
-	if (!t->beside || time == u->ncolumns || !u->cells[i * u->ncolumns + time].has_value)
+	return c < u->ncolumns && mine->has_value && all->has_value &&
+	       mine->stats.median < SM_SUMMARY_SMALL * all->stats.median;
+}
+
+/* Is the row told below the results? Not in the short table where it tells nothing that is not told
+ * elsewhere: beside the results, or that a thread of the collector did next to nothing. */
+static bool is_told(const struct sm_table *t, size_t i)
+{
+	const struct sm_summary *u = &t->summary;
+	const struct sm_row *row = &u->rows[i];
+	bool mutator = is_mutators(t, i);
+	const struct sm_whole *whole = &t->wholes[row->first];
+
+	if (t->w->wide)
+		return true;
+	if (row->small && !mutator && t->w->by <= SM_BY_THREAD)
 		return false;
-	for (size_t c = 0; c < u->ncolumns; c++) {
-		const struct sm_cell *cell = &u->cells[i * u->ncolumns + c],
-				     *all = &u->cells[whole * u->ncolumns + c];
+	if (!t->beside)
+		return true;
+	if (!mutator && takes_next_to_nothing(t, i, whole->row))
+		return false;
+	return i != whole->row && (row->who != u->rows[whole->row].who || whole->phases > 1);
+}
 
-		if (t->shown[c] && c != time && cell->has_value && cell->stats.median != 0 &&
-		    !(u->rows[i].who == u->rows[whole].who && all->has_value &&
-		      all->stats.median == cell->stats.median))
+/* Has the row a count that is worth a place where counts stand beside the results? Not one that is
+ * missing, next to none of the whole's, or, of the same threads, all of it but the last digit. */
+static bool has_count(const struct sm_table *t, size_t i, size_t c)
+{
+	const struct sm_summary *u = &t->summary;
+	size_t whole = t->wholes[u->rows[i].first].row;
+	const struct sm_cell *cell = &u->cells[i * u->ncolumns + c],
+			     *all = &u->cells[whole * u->ncolumns + c];
+	double mine = cell->stats.median, theirs = all->stats.median;
+
+	if (!t->shown[c] || !cell->has_value || mine == 0)
+		return false;
+	if (!all->has_value)
+		return true;
+	return fabs(mine) >= SM_SUMMARY_SMALL * fabs(theirs) &&
+	       (u->rows[i].who != u->rows[whole].who ||
+		fabs(mine - theirs) > SM_SUMMARY_SMALL / 2 * fabs(theirs));
+}
+
+static bool has_time(const struct sm_table *t, size_t i)
+{
+	const struct sm_summary *u = &t->summary;
+	size_t time = time_column(t);
+
+	return time < u->ncolumns && u->cells[i * u->ncolumns + time].has_value;
+}
+
+/* Has it but its time to tell, where counts stand beside the results? */
+static bool has_time_alone(const struct sm_table *t, size_t i)
+{
+	size_t time = time_column(t);
+
+	if (!t->beside || !has_time(t, i))
+		return false;
+	for (size_t c = 0; c < t->summary.ncolumns; c++)
+		if (c != time && has_count(t, i, c))
 			return false;
-	}
 	return true;
 }
 
-/* Is it one of the rows by phase? */
+/* Is it one of the rows by phase? A few that have counts stand among those of their times. */
 static bool is_row(const struct sm_table *t, size_t i)
 {
-	return is_told(t, i) && !has_time_alone(t, i);
+	return is_told(t, i) && !t->few && !has_time_alone(t, i);
+}
+
+/* Where what the mutators do is counted phase by phase, a table says it better. */
+#define FEW 6
+
+static bool are_few(const struct sm_table *t)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < t->summary.nrows && t->beside; i++) {
+		if (!is_told(t, i) || has_time_alone(t, i))
+			continue;
+		if (!has_time(t, i) || is_mutators(t, i) || ++n > FEW)
+			return false;
+	}
+	return t->beside;
 }
 
 /* Of the names of rows: "mutator", "core 12", "mutator adl_p". */
@@ -145,9 +210,12 @@ struct block {
 	int who, phase;	 /* widths */
 };
 
+/* In the short table there is no line between it and what cases tell. */
 static void write_title(struct sm_table *t, const char *what)
 {
-	fprintf(t->out, "\n%s%s for one operation of the workload, by %s and phase%s\n", SM_BOLD(t),
+	if (t->w->wide || !t->told || t->rows)
+		fputc('\n', t->out);
+	fprintf(t->out, "%s%s for one operation of the workload, by %s and phase%s\n", SM_BOLD(t),
 		what, sm_by_names[t->w->by], SM_PLAIN(t));
 }
 
@@ -206,7 +274,31 @@ static void write_block(struct sm_table *t, const struct block *b)
 	}
 }
 
-/* Rows that have their time alone, [i, *end) of one case: "mutator app 30.7 ns  wait 9.03 ns". */
+/* " (337 instr, 1.17 L1D)": the counts of a row. */
+static void add_counts(struct sm_table *t, size_t i, char *text, size_t len)
+{
+	const struct sm_summary *u = &t->summary;
+	size_t time = time_column(t), n = strlen(text);
+	const char *before = " (";
+
+	for (size_t c = 0; c < u->ncolumns && n < len; c++) {
+		const struct sm_cell *cell = &u->cells[i * u->ncolumns + c];
+		char value[40];
+
+		if (c == time || !has_count(t, i, c))
+			continue;
+		note_cell(t, cell);
+		n += (size_t)snprintf(text + n, len - n, "%s%s %s", before,
+				      cell_text(cell, &u->columns[c], value, sizeof(value)),
+				      u->columns[c].title);
+		before = ", ";
+	}
+	if (before[0] == ',' && n < len)
+		snprintf(text + n, len - n, ")");
+}
+
+/* Rows that have their time alone, or few counts beside it, [i, end) of one case:
+ * "mutator app 30.7 ns  wait 9.03 ns". */
 static void write_times_of(struct sm_table *t, size_t i, size_t end, size_t column)
 {
 	const struct sm_summary *u = &t->summary;
@@ -216,11 +308,11 @@ static void write_times_of(struct sm_table *t, size_t i, size_t end, size_t colu
 
 	for (; i < end; i++) {
 		const struct sm_row *row = &u->rows[i];
-		char buf[48], time[40], word[160];
+		char buf[48], time[40], word[400];
 		const char *phase = phase_text(row, buf, sizeof(buf));
 		bool named = row->who != who && strcmp(row->who, phase) != 0;
 
-		if (!is_told(t, i) || !has_time_alone(t, i))
+		if (!is_told(t, i) || !(t->few || has_time_alone(t, i)))
 			continue;
 		if (who == NULL) {
 			if (sm__table_has_twin(t, first))
@@ -231,6 +323,8 @@ static void write_times_of(struct sm_table *t, size_t i, size_t end, size_t colu
 		sm_text_time(u->cells[i * u->ncolumns + column].stats.median, time, sizeof(time));
 		snprintf(word, sizeof(word), "%.40s%s%s %s", named ? row->who : "",
 			 named ? " " : "", phase, time);
+		if (!has_time_alone(t, i))
+			add_counts(t, i, word, sizeof(word));
 		sm__table_wrap_word(&w, word);
 		who = row->who;
 		note_row(t, row);
@@ -247,7 +341,7 @@ static void write_times(struct sm_table *t)
 
 	for (size_t i = 0, end; i < u->nrows; i = end) {
 		for (end = i; end < u->nrows && u->rows[end].group == u->rows[i].group; end++) {
-			if (titled || !is_told(t, end) || !has_time_alone(t, end))
+			if (titled || !is_told(t, end) || !(t->few || has_time_alone(t, end)))
 				continue;
 			write_title(t, "Time");
 			titled = t->rows = true;
@@ -295,186 +389,11 @@ void sm__table_counters(struct sm_table *t)
 
 	for (size_t c = 0; c < u->ncolumns; c++)
 		shown |= t->shown[c];
+	t->few = are_few(t);
 	for (size_t i = 0; i < u->nrows && shown && !t->rows; i++)
 		t->rows = is_row(t, i);
 	if (t->rows)
 		write_blocks(t);
 	if (shown)
 		write_times(t);
-}
-
-/* ---- stalls ------------------------------------------------------------------------------- */
-
-/* Whose titles head the columns: the first cause's, as any other's. */
-static const struct sm_result_desc *waits_head(void)
-{
-	return &sm_results[sm_wait_result(0, SM_WAIT_COUNT)];
-}
-
-/*
- * A cause that never struck is no row; one that struck in half of the samples or fewer (the median
- * is no wait) has no quantiles: they would be those of the few. cause SM_WAITS_ALL: all of them
- * together.
- */
-static bool write_stall_row(struct sm_table *t, size_t first, int cause, bool named)
-{
-	const struct sm_result_desc *part = &sm_results[sm_wait_result(cause, SM_WAIT_COUNT)];
-	const struct sm_result_desc *together = &sm_results[SM_RESULT_stall_total_ns];
-	const struct sm_record *rec = &t->r->records[first];
-	const char *unit = "", *reason;
-	struct sm_stats s;
-	char text[40];
-
-	if (!sm_summary_result(t->r, rec->group, part->name, &s, &unit, &reason) || s.max == 0)
-		return false;
-	sm_text_value(s.median, unit, text, sizeof(text));
-	sm__table_put_names(t, rec, named);
-	fputc(' ', t->out);
-	sm_text_name(t->out, cause < 0 ? "all" : sm_stall_name((enum sm_stall_cause)cause), 10);
-	fprintf(t->out, " %8s", text);
-	if (s.median == 0) {
-		fprintf(t->out, " up to %g, in half of the samples or fewer\n", s.max);
-		return true;
-	}
-	for (unsigned i = SM_WAIT_P50; i <= SM_WAIT_KEPT_MAX; i++)
-		sm__table_put_result(t, first, &part[i], waits_head()[i].width);
-	if (cause < 0)
-		sm__table_put_result(t, first, together, together->width);
-	fputc('\n', t->out);
-	return true;
-}
-
-static void write_stall_group(struct sm_table *t, size_t first)
-{
-	const struct sm_record *rec = sm__table_with_results(t->r, first);
-	const char *reason;
-	struct sm_stats s;
-	bool named;
-
-	if (rec == NULL || sm_record_result(rec, "stalls") == NULL)
-		return;
-	if (sm_summary_result(t->r, rec->group, "stalls", &s, NULL, &reason) && s.max > 0 &&
-	    sm__table_has_twin(t, first))
-		sm__table_case_line(t, first);
-	named = write_stall_row(t, first, SM_WAITS_ALL, true);
-	for (int cause = 0; cause < SM_STALL_CAUSES; cause++)
-		named |= write_stall_row(t, first, cause, !named);
-}
-
-/* Only where some sample counted a stall. */
-void sm__table_stalls(struct sm_table *t)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < t->r->nrecords; i++) {
-		const struct sm_result *res = sm_record_result(&t->r->records[i], "stalls");
-
-		any |= res != NULL && res->has_value && res->value > 0;
-	}
-	if (!any)
-		return;
-	fprintf(t->out, "\n%sWaits that mutators suffered for the collector%s\n", SM_BOLD(t),
-		SM_PLAIN(t));
-	fputs(SM_BOLD(t), t->out);
-	sm__table_put_heads(t);
-	fprintf(t->out, " %-10s", "cause");
-	for (unsigned i = SM_WAIT_COUNT; i <= SM_WAIT_KEPT_MAX; i++)
-		fprintf(t->out, " %*s", waits_head()[i].width, waits_head()[i].title);
-	fprintf(t->out, " %8s%s\n", sm_results[SM_RESULT_stall_total_ns].title, SM_PLAIN(t));
-	sm__table_each_group(t, write_stall_group);
-	sm__table_wrap(t, "", 0,
-		       "kept max: the longest wait in which the thread kept its CPU "
-		       "throughout; of a longer one, an unknown part went to other threads.");
-}
-
-/* ---- objects by size class ------------------------------------------------------------------ */
-
-static const enum sm_result_id hows[] = {SM_RESULT_mark_span_alone, SM_RESULT_mark_span_sparse,
-					 SM_RESULT_mark_span_dense};
-static const char *const how_titles[] = {"alone", "one by one", "kernel"};
-#define HOWS	(sizeof(hows) / sizeof(hows[0]))
-#define CLASSES 96 /* more than there are */
-
-/* Sums over samples. */
-struct scanned {
-	double bytes, objects[HOWS];
-};
-
-static void add_scanned(struct scanned *list, unsigned *n, double bytes, unsigned how,
-			double objects)
-{
-	unsigned i = 0;
-
-	while (i < *n && list[i].bytes != bytes)
-		i++;
-	if (i == CLASSES)
-		return;
-	if (i == *n)
-		list[(*n)++] = (struct scanned){.bytes = bytes};
-	list[i].objects[how] += objects;
-}
-
-/* How many samples of the group have them. */
-static unsigned scanned_of(const struct sm_record *rec, struct scanned *list, unsigned *n)
-{
-	bool any = false;
-
-	for (size_t k = 0; k < rec->nseries; k++)
-		for (unsigned how = 0; how < HOWS; how++) {
-			const struct sm_series *s = &rec->series[k];
-			double(*points)[2];
-			size_t npoints;
-
-			if (strcmp(s->name, sm_results[hows[how]].name) != 0 ||
-			    sm_series_read(s->points, &points, &npoints) != 0)
-				continue;
-			for (size_t i = 0; i < npoints; i++)
-				add_scanned(list, n, points[i][0], how, points[i][1]);
-			free(points);
-			any = true;
-		}
-	return any;
-}
-
-static void write_scanned_group(struct sm_table *t, size_t first)
-{
-	struct scanned list[CLASSES];
-	unsigned n = 0, samples = 0;
-	char text[40];
-
-	for (size_t i = first, end = sm__table_group_end(t->r, first); i < end; i++)
-		samples += scanned_of(&t->r->records[i], list, &n);
-	if (n > 0 && sm__table_has_twin(t, first))
-		sm__table_case_line(t, first);
-	for (unsigned i = 0; i < n; i++) {
-		sm__table_put_names(t, &t->r->records[first], i == 0);
-		fprintf(t->out, " %6g", list[i].bytes);
-		for (unsigned how = 0; how < HOWS; how++) {
-			sm_text_count(list[i].objects[how] / samples, text, sizeof(text));
-			fprintf(t->out, " %10s", text);
-		}
-		fputc('\n', t->out);
-	}
-}
-
-void sm__table_spans(struct sm_table *t)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < t->r->nrecords && !any; i++)
-		for (size_t k = 0; k < t->r->records[i].nseries; k++)
-			any |= strcmp(t->r->records[i].series[k].name, sm_results[hows[0]].name) ==
-			       0;
-	if (!any || !t->w->wide)
-		return;
-	fprintf(t->out,
-		"\n%sObjects scanned by span in the mean sample, by the bytes of their slot%s\n",
-		SM_BOLD(t), SM_PLAIN(t));
-	fputs(SM_BOLD(t), t->out);
-	sm__table_put_heads(t);
-	fprintf(t->out, " %6s", "slot");
-	for (unsigned how = 0; how < HOWS; how++)
-		fprintf(t->out, " %10s", how_titles[how]);
-	fprintf(t->out, "%s\n", SM_PLAIN(t));
-	sm__table_each_group(t, write_scanned_group);
 }

@@ -66,10 +66,10 @@ static void write_brief_marks(struct sm_table *t)
 		snprintf(mark, sizeof(mark), "n/a %zu", i + 1);
 		add_mark(f, true, mark, t->notes[i]);
 	}
-	add_mark(f, t->intervals, "±95%", "the reach of the median's 95% interval");
-	add_mark(f, t->outliers, "!", "values far from the others, which are kept");
+	add_mark(f, t->intervals, "±95%", "the median's 95% interval");
+	add_mark(f, t->outliers, "!", "outliers, kept");
 	add_mark(f, t->joined, "other", "phases below 1% of their thread's time");
-	add_mark(f, t->partly, "2/3", "in 2 of 3 repetitions, 0 in the others");
+	add_mark(f, t->partly, "2/3", "in 2 of 3 repetitions, else 0");
 	add_mark(f, t->scaled, "~", "a counter that ran for a part of the time (multiplexed)");
 	add_mark(f, t->doubted, "?", "an event behind it is off by calibration (see the warnings)");
 	if (fclose(f) == 0 && text[0] != '\0')
@@ -77,28 +77,69 @@ static void write_brief_marks(struct sm_table *t)
 	free(text);
 }
 
-/* In the short table a paragraph: of what is shown alone. */
-static void write_brief_legend(struct sm_table *t)
+/* What stands behind the column, in few words: events without the name of their source, which
+ * stands beside them; of a sum the events alone. */
+static void behind_briefly(const struct sm_column *c, char *buf, size_t len)
+{
+	struct sm_column brief = *c;
+	size_t n = 0, source = strlen(c->source);
+
+	if (strpbrk(c->formula, "*/-()") == NULL)
+		brief.formula[0] = '\0';
+	for (const char *p = c->event; *p && n + 4 < sizeof(brief.event);) {
+		bool sum = c->formula[0] && !brief.formula[0];
+
+		if (source > 0 && strncmp(p, c->source, source) == 0 &&
+		    strncmp(p + source, "::", 2) == 0)
+			p += source + 2;
+		else if (sum && strncmp(p, ", ", 2) == 0) {
+			n += (size_t)sprintf(brief.event + n, " + ");
+			p += 2;
+		} else
+			brief.event[n++] = *p++;
+	}
+	brief.event[n] = '\0';
+	behind(&brief, buf, len);
+}
+
+/* Of what is shown alone, by the source of the counts. */
+static void write_brief_counts(struct sm_table *t)
 {
 	const struct sm_summary *u = &t->summary;
-	char *text = NULL;
-	size_t len = 0, n = 0;
+	char *text = NULL, what[512];
+	size_t len = 0;
 	FILE *f = open_memstream(&text, &len);
+	bool *told = calloc(u->ncolumns + 1, sizeof(*told));
 
-	fputc('\n', t->out);
-	for (size_t i = 0; f != NULL && i < u->ncolumns; i++) {
-		const struct sm_column *c = &u->columns[i];
-		char what[512];
+	for (size_t i = 0; f != NULL && told != NULL && i < u->ncolumns; i++) {
+		const char *between = ftello(f) > 0 ? "; " : "";
+		bool any = false;
 
-		if (!t->shown[i] || (!t->rows && strcmp(c->metric, "time") == 0))
-			continue;
-		behind(c, what, sizeof(what));
-		fprintf(f, "%s%s %s [%s]", n++ > 0 ? "; " : "", c->title, what,
-			c->source[0] ? c->source : "-");
+		for (size_t k = i; k < u->ncolumns; k++) {
+			const struct sm_column *c = &u->columns[k];
+
+			if (told[k] || strcmp(c->source, u->columns[i].source) != 0 ||
+			    !t->shown[k] || (!t->rows && strcmp(c->metric, "time") == 0))
+				continue;
+			told[k] = any = true;
+			behind_briefly(c, what, sizeof(what));
+			fprintf(f, "%s%s %s", between, c->title, what);
+			between = ", ";
+		}
+		if (any)
+			fprintf(f, " [%s]", u->columns[i].source[0] ? u->columns[i].source : "-");
 	}
-	if (f != NULL && fclose(f) == 0 && n > 0)
+	free(told);
+	if (f != NULL && fclose(f) == 0 && text[0] != '\0')
 		sm__table_wrap(t, "counts", 9, text);
 	free(text);
+}
+
+/* In the short table a paragraph each. */
+static void write_brief_legend(struct sm_table *t)
+{
+	fputc('\n', t->out);
+	write_brief_counts(t);
 	write_brief_marks(t);
 	for (size_t i = 0; i < t->nleft_out; i++) {
 		const struct sm_left_out *l = &t->left_out[i];

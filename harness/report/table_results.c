@@ -86,7 +86,7 @@ static void choose_results(struct sm_table *t)
 static const char *remedy(const struct sm_cell *cell)
 {
 	return cell->status == SM_STATUS_UNSUPPORTED || cell->status == SM_STATUS_DENIED
-		       ? "`spanmark doctor` says what helps"
+		       ? "see `spanmark doctor`"
 		       : "";
 }
 
@@ -352,7 +352,7 @@ void sm__table_results(struct sm_table *t)
 {
 	const struct sm_summary *u = &t->summary;
 
-	fprintf(t->out, "\n%s", SM_BOLD(t));
+	fprintf(t->out, "%s%s", t->w->wide ? "\n" : "", SM_BOLD(t));
 	sm__table_put_heads(t);
 	for (unsigned i = 0; i < SM_RESULT_COUNT; i++) {
 		if (t->results[i])
@@ -368,7 +368,8 @@ void sm__table_results(struct sm_table *t)
 				u->columns[c].title);
 	fprintf(t->out, "%s\n", SM_PLAIN(t));
 	sm__table_each_group(t, write_result_row);
-	if (t->w->wide || something_to_tell(t))
+	t->told = something_to_tell(t);
+	if (t->w->wide || t->told)
 		fputc('\n', t->out);
 	sm__table_each_group(t, write_more);
 }

@@ -31,12 +31,30 @@ static int env_number(const cJSON *env, const char *name)
 	return cJSON_IsNumber(item) ? item->valueint : 0;
 }
 
+/* Without the signs of trade marks. */
+static const char *cpu_model(const cJSON *env, char *buf, size_t len)
+{
+	const char *p = env_text(env, "cpu_model", "CPU model unknown");
+	size_t n = 0;
+
+	while (*p && n + 1 < len) {
+		size_t sign = strncmp(p, "(R)", 3) == 0 ? 3 : strncmp(p, "(TM)", 4) == 0 ? 4 : 0;
+
+		if (sign > 0)
+			p += sign;
+		else
+			buf[n++] = *p++;
+	}
+	buf[n] = '\0';
+	return buf;
+}
+
 static void write_head(struct sm_table *t)
 {
 	cJSON *env = cJSON_Parse(t->r->environment);
 	const cJSON *topo = cJSON_GetObjectItemCaseSensitive(env, "topology");
 	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(env, "counters");
-	char line[512], seed[32] = "";
+	char line[512], model[120], seed[32] = "";
 	int passes = env_number(counters, "passes");
 	bool grew = t->r->until.ntargets > 0;
 	int cores = env_number(topo, "cores"), nodes = env_number(topo, "nodes");
@@ -45,10 +63,10 @@ static void write_head(struct sm_table *t)
 	if (t->w->wide)
 		snprintf(seed, sizeof(seed), " seed %llu;", (unsigned long long)t->r->seed);
 	snprintf(line, sizeof(line), "%s, %d core%s, %d node%s, Linux %s%s;%s %d repetition%s%s",
-		 env_text(env, "cpu_model", "CPU model unknown"), cores, cores == 1 ? "" : "s",
-		 nodes, nodes == 1 ? "" : "s", env_text(env, "kernel", "?"),
+		 cpu_model(env, model, sizeof(model)), cores, cores == 1 ? "" : "s", nodes,
+		 nodes == 1 ? "" : "s", env_text(env, "kernel", "?"),
 		 cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(env, "virtual_machine"))
-			 ? " (virtual machine)"
+			 ? (t->w->wide ? " (virtual machine)" : " (VM)")
 			 : "",
 		 seed, reps, reps == 1 ? "" : "s",
 		 cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(env, "quick")) ? ", quick parameters"
@@ -213,7 +231,7 @@ static void write_meanwhile(struct sm_table *t, struct said_list *list)
 		if (n < MEANWHILE_SHOWN && s->one_case)
 			fprintf(f, "%s %s", s->first->workload, s->first->backend);
 		if (n < MEANWHILE_SHOWN && s->samples > 1)
-			fprintf(f, "%sfirst of %zu samples", s->one_case ? ", " : "", s->samples);
+			fprintf(f, "%s%zu samples", s->one_case ? ", " : "", s->samples);
 		if (n < MEANWHILE_SHOWN)
 			fputc(')', f);
 		s->len = 0;

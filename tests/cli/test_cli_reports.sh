@@ -31,6 +31,15 @@ fits -w churn -p live=10,100 -p size=16,32 --backend gc,span,libc --set gc.perce
 fits --multiplex -C cycles,cache
 fits --color always --counters sw
 
+# ---- the table of make run, with counts by simulation where there is valgrind, and without: a screen -
+screen() { # screen OPTION..
+	"$cmd" run --quick --reps 2 --backend gc,span,libc -w binary-trees,churn,graph,ring,slices "$@" >out 2>err </dev/null ||
+		bad "run --quick $*: $(cat err)"
+	[ "$(wc -l <out)" -le 40 ] || bad "$(wc -l <out) lines, more than 40: run --quick $*: $(cat out)"
+}
+simulates && screen
+screen --counters sw
+
 # ---- colour and progress ---------------------------------------------------------------------------
 cat >onterm.py <<'PY'
 # onterm.py WHICH COMMAND..: runs it with stdout (o), stderr (e) or both (oe) on a terminal of 80 columns, prints what came there
@@ -145,7 +154,7 @@ grep -q "calibration" other.txt && bad "another machine's calibration is in the 
 # ---- a simulated pass where there is no PMU --------------------------------------------------------
 if simulates && ! "$cmd" run $small --no-store --counters pmu >/dev/null 2>&1; then
 	"$cmd" run $small --reps 2 --store sim.db >out 2>err || bad "auto without a PMU: $(cat err)"
-	says "instr sim::Ir [sim]"
+	says "instr Ir, L1D D1, LLC DL [sim]"
 	says "note     [sim] counts are of a pass under Callgrind"
 	python3 - <<'PY' || fails=$((fails + 1))
 import sqlite3

@@ -236,7 +236,7 @@ START_TEST(a_simulated_pass_beside)
 	text = print(&r, false, 100, SM_BY_ROLE);
 	has(text, "note     [sim] counts are of a pass under Callgrind (graph objects=10): exact "
 		  "instructions");
-	has(text, "L1D\n         sim::D1 [sim]");
+	has(text, "; L1D D1 [sim]\n");
 	free(text);
 	sm_report_free(&r);
 }
@@ -297,7 +297,7 @@ START_TEST(the_answer_first)
 	has(text, "marks    other: phases below 1% of their thread's time");
 	/* what is not shown is named once, with why */
 	has(text, "left out max stall: no collector\n");
-	has(text, "left out L1D: no such event here; `spanmark doctor` says what helps\n");
+	has(text, "left out L1D: no such event here; see `spanmark doctor`\n");
 	lacks(text, "n/a");
 	lacks(text, "check");
 	lacks(text, "it says a lot");

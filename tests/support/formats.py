@@ -421,12 +421,12 @@ def table_titles(head):
     return out
 
 
-TIME_WORD = re.compile(r"(?:([a-z][\w-]*) )?([a-z][\w-]*) (?:\d+/\d+ )?([\d.]+ [pnum]?s)[?!~*]*")
+TIME_WORD = re.compile(r"(?:([a-z][\w-]*) )?([a-z][\w-]*) (?:\d+/\d+ )?([\d.]+ [pnum]?s)[?!~*]*(?: \(([^()]*)\))?")
 
 
 def time_words(words, end, case, role):
-    """Phases that tell but their time, on one line: "mutator app 311 ns  refill 8.2 ns". The role of the last one."""
-    for named, phase, cell in (TIME_WORD.fullmatch(w).groups() for w in words):
+    """Phases of few counts, on one line: "mutator app 311 ns  mark 8.2 ns (337 instr, 1.17 L1D)". The role of the last one."""
+    for named, phase, cell, counts in (TIME_WORD.fullmatch(w).groups() for w in words):
         of = {(r[by], r["phase"]): r["values"] for r in case["counters"]}
         # a role that is called as its phase is not named
         role = named or (phase if (phase, phase) in of and (role, phase) not in of else role)
@@ -435,6 +435,10 @@ def time_words(words, end, case, role):
         stats = of.get((role, phase), {}).get("time_ns_per_op")
         if stats is None or not cell_is(cell, stats["median"], "ns"):
             bad(f"{end}: time of {[role, phase]} is '{cell}', JSON {stats and stats['median']}")
+        for cell, title in (c.split(" ", 1) for c in counts.split(", ")) if counts else ():
+            stats = of.get((role, phase), {}).get(COLUMNS.get(title, title) + "_per_op")
+            if stats is None or not cell_is(cell.rstrip("?!~*"), stats["median"], ""):
+                bad(f"{end}: {title} of {[role, phase]} is '{cell}', JSON {stats and stats['median']}")
     return role
 
 
