@@ -65,7 +65,7 @@ struct sm_process_heap {
 
 	struct sm_lock lock; /* rank SM_RANK_CACHES; guards all below */
 	struct sm_mcache *caches, *pool;
-	struct sm_mcache *homes[SM_HOMES]; /* of `caches`, by home: thread_cache.c */
+	struct sm_mcache *homes[SM_HOMES]; /* of `caches`, by home: thread_life.c */
 	uint32_t ncaches;
 	unsigned next_shard;	       /* of the next new cache */
 	struct sm_class_counts **dead; /* [cpu][class]: of threads that are gone */
