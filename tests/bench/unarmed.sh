@@ -14,7 +14,7 @@ cd "$(dirname "$0")/../.."
 [ "${SIZE:-quick}" = full ] && quick='' || quick=--quick
 names=$(grep -Lw 'sm_backend_collect\|sm_run_collect' workloads/wl_*.c | sed 's,.*/wl_\(.*\)\.c,\1,' | tr '_\n' '-,')
 # shellcheck disable=SC2086
-"$cmd" run -q $quick -w "${names%,}" --backend gc --set gc.compact=off,auto --set gc.compact_percent=100 \
+"$cmd" run $quick -w "${names%,}" --backend gc --set gc.compact=off,auto --set gc.compact_percent=100 \
 	--reps "$reps" --counters "$counters" --store "$tmp/unarmed.db" >/dev/null
 [ "$counters" = sim ] || set -- --metric wall_s
 "$cmd" compare --store "$tmp/unarmed.db" --margin 1% "$@" gc.compact=off gc.compact=auto
