@@ -16,7 +16,7 @@ int sm__table_cell_width(const struct sm_column *c)
 	int len = (int)strlen(c->title);
 
 	if (strcmp(c->unit, "ns") == 0 && c->per_op)
-		return 8;
+		return len > 8 ? len : 8;
 	if (strcmp(c->title, "IPC") == 0)
 		return c->doubted ? 7 : 5;
 	return len > 7 ? len : c->doubted ? 8 : 7; /* room for the mark */

@@ -1,6 +1,7 @@
 /* The writers: known runs in, checked text out; hostile names made harmless; files replaced whole
  * or not at all. */
 #include "harness/report/summary.h"
+#include "harness/report/table.h"
 #include "harness/report/writer.h"
 #include "tests/support/fake_run.h"
 
@@ -261,6 +262,22 @@ START_TEST(a_column_has_its_set_s_formula)
 	has(text, "IPC      10 * instructions / cycles: ");
 	free(text);
 	sm_report_free(&r);
+}
+END_TEST
+
+/* Blocks of columns are made by their widths: a title that is longer would not fit. */
+START_TEST(a_column_is_as_wide_as_its_title)
+{
+	static const struct sm_column columns[] = {
+		{.title = "task_clock", .unit = "ns", .per_op = true},
+		{.title = "time", .unit = "ns", .per_op = true},
+		{.title = "ctx_switches", .per_op = true},
+		{.title = "faults", .per_op = true, .doubted = true},
+		{.title = "IPC"},
+	};
+
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+		ck_assert_int_ge(sm__table_cell_width(&columns[i]), (int)strlen(columns[i].title));
 }
 END_TEST
 
@@ -1117,6 +1134,7 @@ int main(void)
 		SM_T(a_role_that_did_nothing_takes_no_time), SM_T(csv_names_tell_cases_apart),
 		SM_T(empty_run), SM_T(csv_is_tidy), SM_T(csv_is_safe), SM_T(json_has_the_schema),
 		SM_T(hostile_names), SM_T(json_is_utf8), SM_T(other_locales),
-		SM_T(what_is_not_finite_is_null), SM_T(numbers), SM_T(output_appears_whole),
-		SM_T(output_through_a_link), SM_T(output_refusals), SM_T(output_on_a_full_disk));
+		SM_T(a_column_is_as_wide_as_its_title), SM_T(what_is_not_finite_is_null),
+		SM_T(numbers), SM_T(output_appears_whole), SM_T(output_through_a_link),
+		SM_T(output_refusals), SM_T(output_on_a_full_disk));
 }
