@@ -12,6 +12,7 @@
 #include "tests/support/gctest.h"
 #include "tests/support/moving.h"
 #include "tests/support/run.h"
+#include "tests/support/scale.h"
 
 static struct sm_gc *gc;
 static struct sm_mutator *m;
@@ -88,10 +89,10 @@ START_TEST(contents_are_whole)
 
 	begin_kind(_i, modes[CASE]);
 	types.fixed = true;
-	sm_moving_init(&g, m, &types, 6000, 42, (uint64_t)CASE);
+	sm_moving_init(&g, m, &types, 6000 * SM_TEST_UNITS, 42, (uint64_t)CASE);
 	for (int round = 0; round < 8; round++) {
 		sm_moving_grow(&g, m, 60);
-		sm_moving_link(&g, m, 3000);
+		sm_moving_link(&g, m, 3000 * SM_TEST_UNITS);
 		sm_moving_drop(&g, m, 85);
 		(void)compact();
 		ck_assert(sm_moving_intact(&g, m));
@@ -138,7 +139,7 @@ END_TEST
 
 /* ---- a sparse heap of 32 byte objects ----------------------------------------------------- */
 
-enum { SLOTS = 40000, EACH = 40 };
+enum { SLOTS = 40000 * SM_TEST_UNITS, EACH = 40 };
 static struct sm_handle *table;
 
 static void **table_slots(void)
@@ -195,6 +196,7 @@ START_TEST(sparse_spans_come_free)
 {
 	static uintptr_t before[SLOTS / EACH];
 	struct sm_compaction c;
+	size_t others;
 
 	begin_kind(_i, modes[CASE]);
 	fill_sparsely(sm_type_prefix(gc, 32, 1));
@@ -202,7 +204,11 @@ START_TEST(sparse_spans_come_free)
 	c = compact();
 	check_numbers();
 	/* 1000 objects in 79 spans fit into two; some stand where they are. */
-	ck_assert_uint_eq(c.moved_objects, moved_since(before));
+	/* Beside these and the table only what a word that is left on the stack keeps. */
+	others = gctest_stats(gc).last_marked_objects - SLOTS / EACH - 1;
+	ck_assert_uint_le(others, 2);
+	ck_assert_uint_ge(c.moved_objects, moved_since(before));
+	ck_assert_uint_le(c.moved_objects, moved_since(before) + others);
 	ck_assert_uint_gt(c.moved_objects, SLOTS / EACH / 2);
 	ck_assert_uint_gt(c.candidates, SLOTS * 32 / SM_UNIT / 2);
 	/* And then there is nothing more to do. */
@@ -293,10 +299,10 @@ START_TEST(a_stack_word_pins)
 	/* Its neighbours are gone before: the word would keep them, and they their span. */
 	gctest_clear_stack();
 	sm_collect(gc, m);
-	before = hidden(EACH * 500);
-	(void)compact_with(EACH * 500, offsets[CASE]);
+	before = hidden(EACH * 500 * SM_TEST_UNITS);
+	(void)compact_with(EACH * 500 * SM_TEST_UNITS, offsets[CASE]);
 	c = in_all();
-	ck_assert_uint_eq(hidden(EACH * 500), before);
+	ck_assert_uint_eq(hidden(EACH * 500 * SM_TEST_UNITS), before);
 	ck_assert_uint_ge(c.pinned_objects[SM_PINNED_STACK], 1);
 	ck_assert_uint_ge(c.pinned_bytes[SM_PINNED_STACK], 32);
 	ck_assert_uint_gt(c.moved_objects, SLOTS / EACH / 2);
@@ -464,8 +470,8 @@ static SM_NOINLINE void hold(struct other *o, struct sm_mutator *mine)
 	volatile uintptr_t word = 0;
 
 	switch (o->how) {
-	case 0: word = ~hidden(EACH * 50); break;
-	case 1: o->word = ~hidden(EACH * 50) + 8; break;
+	case 0: word = ~hidden(EACH * 50 * SM_TEST_UNITS); break;
+	case 1: o->word = ~hidden(EACH * 50 * SM_TEST_UNITS) + 8; break;
 	default: break;
 	}
 	sm_blocking_enter(mine);
@@ -495,14 +501,14 @@ START_TEST(another_threads_words_pin)
 	o.how = CASE;
 	begin_kind(_i, modes[0]);
 	fill_sparsely(sm_type_prefix(gc, 32, 1));
-	before = hidden(EACH * 50);
+	before = hidden(EACH * 50 * SM_TEST_UNITS);
 	ck_assert_int_eq(pthread_barrier_init(&o.meet, NULL, 2), 0);
 	ck_assert_int_eq(pthread_create(&o.thread, NULL, other_main, &o), 0);
 	sm_blocking_enter(m);
 	pthread_barrier_wait(&o.meet);
 	sm_blocking_leave(m);
 	c = compact();
-	ck_assert_uint_eq(hidden(EACH * 50), before);
+	ck_assert_uint_eq(hidden(EACH * 50 * SM_TEST_UNITS), before);
 	ck_assert_uint_ge(c.pinned_objects[SM_PINNED_STACK], 1);
 	sm_blocking_enter(m);
 	pthread_barrier_wait(&o.meet);
@@ -819,7 +825,7 @@ END_TEST
 
 START_TEST(tiny_objects_move_with_their_block)
 {
-	enum { N = 30000, KEPT = 30 };
+	enum { N = 30000 * SM_TEST_UNITS, KEPT = 30 };
 	struct sm_compaction c;
 
 	begin_kind(_i, modes[0]);

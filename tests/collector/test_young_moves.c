@@ -492,12 +492,12 @@ START_TEST(pins_are_pins)
 	minor();
 	minor();
 	hide_all();
-	for (size_t i = 0; i < KEPT; i += 50)
+	for (size_t i = 0; i < KEPT; i += 50 * SM_TEST_UNITS)
 		ck_assert_int_eq(sm_pin(m, (void *)~hidden(i)), 0);
 	ck_assert_uint_gt(compact(), KEPT / 4);
 	ck_assert_uint_gt(stats().total.pinned_objects[SM_PINNED_PROGRAM], 0);
 	all_have_age(2);
-	for (size_t i = 0; i < KEPT; i += 50)
+	for (size_t i = 0; i < KEPT; i += 50 * SM_TEST_UNITS)
 		ck_assert_uint_eq(hidden(i), was[i]);
 	none_stays_behind();
 	fill_what_came_free();
@@ -505,7 +505,7 @@ START_TEST(pins_are_pins)
 	check_the_list();
 	check_numbers();
 	all_have_age(2);
-	for (size_t i = 0; i < KEPT; i += 50)
+	for (size_t i = 0; i < KEPT; i += 50 * SM_TEST_UNITS)
 		ck_assert_int_eq(sm_unpin(m, (void *)~was[i]), 0);
 	ask(); /* for much has stayed, `force` may have made it an armed one */
 	check_the_list();

@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#include "allocator/base/base.h"
+
 /* n scaled, at least 1. */
 static inline unsigned long sm_test_scaled(unsigned long n)
 {
@@ -16,5 +18,8 @@ static inline unsigned long sm_test_scaled(unsigned long n)
 
 	return n * percent / 100 > 0 ? n * percent / 100 : 1;
 }
+
+/* Beside heaps of units of 16 KiB: so many times the objects make one of larger units as sparse. */
+#define SM_TEST_UNITS (SM_UNIT_SHIFT > 14 ? 1 << (SM_UNIT_SHIFT - 14) : 1)
 
 #endif

@@ -6,6 +6,7 @@
 #define SM_TESTS_SUPPORT_SPARSE_H
 
 #include "allocator/objects/markmap.h"
+#include "tests/support/scale.h"
 #include "tests/support/step.h"
 
 static struct sm_gc *gc;
@@ -65,7 +66,7 @@ static inline uint64_t compact(void)
 
 /* ---- a sparse heap ------------------------------------------------------------------------ */
 
-enum { EACH = 20, KEPT = 500, SLOTS = EACH * KEPT };
+enum { EACH = 20, KEPT = 500 * SM_TEST_UNITS, SLOTS = EACH * KEPT };
 
 /* Of a node of so many bytes all words are pointers but the second, its number. */
 static size_t node_bytes;
