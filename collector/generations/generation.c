@@ -157,7 +157,7 @@ static void forget_ages(struct sm_gc *gc)
 {
 	sm__gen_forget(gc);
 	/* Refused where all memory is locked. */
-	if (madvise((void *)gc->gen.aged.marks, map_bytes(gc), MADV_DONTNEED) != 0)
+	if (sm__os_release((void *)gc->gen.aged.marks, map_bytes(gc)) != 0)
 		sm__gen_each_reached(gc, clear_aged, gc);
 	sm__remember_drop(gc);
 }
@@ -171,8 +171,8 @@ static void give_back(struct sm_gc *gc, uintptr_t from, uintptr_t end)
 	if (from == end)
 		return;
 	/* Refused where all memory is locked. */
-	(void)madvise((char *)gc->gen.aged.marks + ((from - gc->range.base) >> shift),
-		      (end - from) >> shift, MADV_DONTNEED);
+	(void)sm__os_release((char *)gc->gen.aged.marks + ((from - gc->range.base) >> shift),
+			     (end - from) >> shift);
 	sm__remember_give_back(gc, from, end);
 }
 

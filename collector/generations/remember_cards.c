@@ -24,7 +24,6 @@
 #include "collector/generations/remember_internal.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 
 #include "allocator/os/os.h"
 #include "collector/mark/scan_internal.h"
@@ -78,7 +77,7 @@ static void moved(struct sm_gc *gc, uintptr_t from, uintptr_t to, size_t bytes)
 /* One that stays set is looked at in vain. */
 static void drop(struct sm_gc *gc)
 {
-	(void)madvise((void *)gc->remember.cards, cards_bytes(gc), MADV_DONTNEED);
+	(void)sm__os_release((void *)gc->remember.cards, cards_bytes(gc));
 }
 
 _Static_assert(SM_CARD_SHIFT == SM_MARK_SHIFT + 3,
@@ -86,8 +85,8 @@ _Static_assert(SM_CARD_SHIFT == SM_MARK_SHIFT + 3,
 
 static void give_back(struct sm_gc *gc, uintptr_t from, uintptr_t end)
 {
-	(void)madvise((void *)&gc->remember.cards[card_of(gc, from)], (end - from) >> SM_CARD_SHIFT,
-		      MADV_DONTNEED);
+	(void)sm__os_release((void *)&gc->remember.cards[card_of(gc, from)],
+			     (end - from) >> SM_CARD_SHIFT);
 }
 
 static bool has(const struct sm_gc *gc, uintptr_t slot)

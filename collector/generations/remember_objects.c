@@ -51,7 +51,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "allocator/os/os.h"
 #include "collector/mark/scan_internal.h"
@@ -280,7 +279,7 @@ static void clear_bits(void *ctx, size_t from, size_t end)
 /* An object whose bit is cleared so is logged once more, if it is stored into. */
 static void give_back(struct sm_gc *gc, uintptr_t from, uintptr_t end)
 {
-	(void)madvise((void *)word_of(gc, from), (end - from) >> (SM_LOG_SHIFT + 3), MADV_DONTNEED);
+	(void)sm__os_release((void *)word_of(gc, from), (end - from) >> (SM_LOG_SHIFT + 3));
 }
 
 static void drop(struct sm_gc *gc)
@@ -300,7 +299,7 @@ static void drop(struct sm_gc *gc)
 	sm_store_relaxed(&r->lost, 0);
 	sm__log_trim(r);
 	/* Refused where all memory is locked. */
-	if (madvise((void *)r->logged, map_bytes(gc), MADV_DONTNEED) != 0)
+	if (sm__os_release((void *)r->logged, map_bytes(gc)) != 0)
 		sm__gen_each_reached(gc, clear_bits, gc);
 }
 
