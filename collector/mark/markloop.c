@@ -11,7 +11,8 @@
  * look ahead from object to object.
  *
  * On its way through the FIFO, when the object's line is there, its edges' mark words are asked for
- * too.
+ * too; before that, of an object whose descriptor tells what is a pointer, its bits and the lines
+ * that hold pointers (ring_put_other).
  *
  * What it touches per object: one line of the object itself, asked for a ring's length in advance,
  * for each edge a word of the map of mark bits (allocator/objects/markmap.h), and one byte of the
@@ -55,6 +56,8 @@
 #define LOOK_AHEAD 6
 /* Objects enter the ring by so many. */
 #define BURST 8
+/* What is known of an object without a kind grows every so many objects. */
+#define STEP 8
 
 /*
  * What the loop needs for each edge, copied out of the marker: a push is a store that, for all the
@@ -173,7 +176,29 @@ SM_INLINE uint64_t pointers_of(const struct sm_marker *k, const struct sm_span *
 	return bits & ~UINT64_C(0) >> (64 - words);
 }
 
-/* As look_ahead. The descriptor was asked for when the entry came into the ring. */
+/* The descriptor of an entry in the ring has come: the bits of its words are asked for. */
+static SM_NOINLINE void ask_for_bits(const struct sm_marker *k, uintptr_t entry)
+{
+	const struct sm_span *s = span_of_other(k, entry);
+
+	if (s != NULL && s->layout != NULL && s->layout->kind == SM_SCAN_MIXED)
+		SM_PREFETCH_R(bitmap_word(k, s, entry));
+}
+
+/* The bits have: so are the lines that its pointers lie in, behind the two that were asked for when
+ * nothing was known of it. */
+static SM_NOINLINE void ask_for_lines(const struct sm_marker *k, uintptr_t entry)
+{
+	const struct sm_span *s = span_of_other(k, entry);
+	uint64_t bits = s != NULL ? pointers_of(k, s, entry) : 0;
+	uintptr_t end = entry + (64 - (unsigned)__builtin_clzll(bits | 1)) * sizeof(uintptr_t);
+
+	for (uintptr_t at = sm_align_down(entry, SM_CACHELINE) + 2 * SM_CACHELINE; at < end;
+	     at += SM_CACHELINE)
+		SM_PREFETCH_L2((const void *)at);
+}
+
+/* As look_ahead. What it reads has been asked for step by step, see ring_put_other. */
 static SM_NOINLINE void look_ahead_other(const struct sm_marker *k, uintptr_t entry)
 {
 	const struct sm_span *s = span_of_other(k, entry);
@@ -344,6 +369,27 @@ SM_INLINE void ring_put(struct ring *r, struct turn *t, uintptr_t in, uint32_t k
 	r->entry[t->tail++ % SM_FIFO_MAX] = in;
 }
 
+/*
+ * An entry without a kind. Which words of it are pointers is two misses away, descriptor and bits,
+ * and how many lines it is to be read from a third. Each is asked for when the one before has come,
+ * while the entry is on its way through the ring: those that came STEP and two STEPs before this
+ * one are looked at. Where such entries follow on each other that is each of them, and where they
+ * are few the others do not pay for it.
+ */
+SM_INLINE void ring_put_other(struct ring *r, struct turn *t, const struct sm_marker *k,
+			      uintptr_t in)
+{
+	unsigned one = (t->tail - STEP) % SM_FIFO_MAX, two = (t->tail - 2 * STEP) % SM_FIFO_MAX;
+
+	ask_for_other(k, in);
+	if (t->tail - t->head >= STEP && r->kind[one] == 0)
+		ask_for_bits(k, r->entry[one]);
+	if (t->tail - t->head >= 2 * STEP && r->kind[two] == 0)
+		ask_for_lines(k, r->entry[two]);
+	SM_PREFETCH_L2((const void *)in);
+	ring_put(r, t, in, 0);
+}
+
 /* Fills the ring, until there is nothing more for now or it is time to look up: a piece of the
  * roots or of the remembered set takes as long as many objects. */
 SM_INLINE void ring_fill(struct ring *r, struct turn *t, struct loop *l, struct sm_marker *k,
@@ -375,8 +421,10 @@ SM_INLINE void ring_fill(struct ring *r, struct turn *t, struct loop *l, struct 
 				ring_put(r, t, in, 0);
 				return;
 			}
-			if (!routed)
-				ask_for_other(k, in);
+			if (!routed) {
+				ring_put_other(r, t, k, in);
+				continue;
+			}
 		}
 		SM_PREFETCH_L2((const void *)in);
 		ring_put(r, t, in, kind);

@@ -496,7 +496,8 @@ START_TEST(finalizers)
 }
 END_TEST
 
-/* A page for each object; filled memory; small windows; a budget; several spans a cache. */
+/* A page for each object; filled memory; small windows; a budget; several spans a cache; rings too
+ * short for one look or for two at objects on their way, just long enough, and full ones. */
 START_TEST(settings)
 {
 	static const char *const set[][2] = {{"debug.page_per_object=1", "heap.limit=1g"},
@@ -504,7 +505,11 @@ START_TEST(settings)
 					     {"debug.fill=1", "gc.stress=3"},
 					     {"cache.window=1k", "cache.spans=4"},
 					     {"cache.budget=64k", "cache.spans=1"},
-					     {"gc.fifo=0", "gc.workers=1"}};
+					     {"gc.fifo=0", "gc.workers=1"},
+					     {"gc.fifo=8", "gc.workers=2"},
+					     {"gc.fifo=16", "gc.mode=stw"},
+					     {"gc.fifo=17", "gc.packet=8"},
+					     {"gc.fifo=64", "gc.mode=stw"}};
 
 	gc = GCTEST(set[_i][0], set[_i][1], "gc.verify=1");
 	m = sm_mutator_attach(gc);
@@ -535,5 +540,5 @@ int main(void)
 			SM_T(more_common_types_than_bins), SM_LOOP(promotion, 0, MODES),
 			SM_T(a_little_of_everything_is_rare), SM_LOOP(memory_of_many_types, 0, 2),
 			SM_LOOP(memory_of_rare_types, 0, 3), SM_T(memory_of_a_type),
-			SM_LOOP(finalizers, 0, MODES), SM_LOOP(settings, 0, 6));
+			SM_LOOP(finalizers, 0, MODES), SM_LOOP(settings, 0, 10));
 }
