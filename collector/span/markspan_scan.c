@@ -1,18 +1,24 @@
 /*
  * markspan_scan.c: the work of the loop by span (markspan_loop.c) on objects and their edges.
  *
- *   an object -> prefetch it -> [until it is SM_SPAN_LOOK from the front]
- *     -> prefetch the mark words of its edges -> [until it is in front] -> mark its edges
+ *   an object -> prefetch it into the second cache -> [until it is NEAR from the front]
+ *     -> into the first -> [SM_SPAN_LOOK from the front] -> prefetch the mark words of its edges
+ *     -> [until it is in front] -> mark its edges
  *     -> what was newly marked, side by side -> post it to its unit
  *
- * The three that are done to an object go on at once, to three objects of the array, so that the
- * line of one, the mark words of another and the work on the third overlap. (Passes of their own
- * over arrays of pointers, one behind the other, took half as much time again: when one waits, the
- * others have nothing to do.) Where several mark, only the marking itself is a pass of its own,
- * over those edges that were not marked.
+ * What is done to an object goes on at once, to four objects of the array, so that the line of one,
+ * the mark words of another and the work on the last overlap. (Passes of their own over arrays of
+ * pointers, one behind the other, took half as much time again: when one waits, the others have
+ * nothing to do.) The second cache comes first for the reason that markloop.c has: a line that is
+ * on its way from memory would hold a miss buffer of the first one, and the mark words need those.
+ * Where several mark, only the marking itself is a pass of its own, over those edges that were not
+ * marked.
  */
 #include "collector/span/markspan_internal.h"
 
+/* So many objects before its turn an object's line, which was asked for into the second cache, is
+ * asked for into the first, and then (SM_SPAN_LOOK) the mark words of its edges. */
+#define NEAR 20
 /* Mark words are asked for so many pointers ahead, of what the kernel gave. */
 #define EDGES_AHEAD 32
 /* Few objects are scanned so often between two looks at the queues. */
@@ -181,50 +187,127 @@ SM_INLINE void post_fresh(const struct sm_span_loop *l, const uintptr_t *end, bo
 
 /* ---- objects ------------------------------------------------------------------------------ */
 
+/*
+ * What the loop over objects is compiled for: kinds of ONE, TWO or FOUR pointers that no line's end
+ * divides, whose loops over pointers are gone (each of their edges then has branches and loads of
+ * its own to be predicted); any one kind; objects of several.
+ */
+enum shape { MIXED = -1, ANY, ONE, TWO, FOUR = 4 };
+
+static enum shape shape_of(uint32_t kind)
+{
+	uint32_t pointers = kind & SM_KIND_POINTERS, bytes = kind >> SM_KIND_BYTES_SHIFT;
+
+	if (kind == 0)
+		return MIXED;
+	if ((pointers != ONE && pointers != TWO && pointers != FOUR) ||
+	    bytes % (pointers * sizeof(uintptr_t)) != 0)
+		return ANY;
+	return (enum shape)pointers;
+}
+
+SM_INLINE void ask_mark(const struct sm_span_loop *l, const uintptr_t *w)
+{
+	uintptr_t q = sm__word_at(w);
+
+	if (q - l->base < l->bytes)
+		SM_PREFETCH_R(&l->marks[q >> SM_MARK_WORD_SHIFT]);
+}
+
 /* Asks for the mark words of the edges in the first line of the object at p, which has arrived. */
-SM_INLINE void look_at(const struct sm_span_loop *l, uintptr_t p, uint32_t kind)
+SM_INLINE void look_at(const struct sm_span_loop *l, uintptr_t p, uint32_t kind, enum shape shape)
 {
 	const uintptr_t *w = (const uintptr_t *)p, *end = w + (kind & SM_KIND_POINTERS);
 	const uintptr_t *line_end = (const uintptr_t *)((p | (SM_CACHELINE - 1)) + 1);
 
-	end = end < line_end ? end : line_end;
-	for (; w < end; w++) {
-		uintptr_t q = sm__word_at(w);
-
-		if (q - l->base < l->bytes)
-			SM_PREFETCH_R(&l->marks[q >> SM_MARK_WORD_SHIFT]);
+	if (shape > ANY) {
+		ask_mark(l, w);
+		if (shape > ONE)
+			ask_mark(l, w + 1);
+		if (shape > TWO) {
+			ask_mark(l, w + 2);
+			ask_mark(l, w + 3);
+		}
+		return;
 	}
+	end = end < line_end ? end : line_end;
+	for (; w < end; w++)
+		ask_mark(l, w);
+}
+
+SM_INLINE uintptr_t *scan_edge(const struct sm_span_loop *l, uintptr_t *fresh, const uintptr_t *w,
+			       bool plain)
+{
+	uintptr_t p = sm__word_at(w);
+
+	if (p - l->base >= l->bytes)
+		return fresh;
+	return plain ? mark_edge(l, fresh, p, true) : keep_edge(l, fresh, p);
+}
+
+SM_INLINE uintptr_t *scan_object(const struct sm_span_loop *l, uintptr_t *fresh, uintptr_t p,
+				 uint32_t kind, enum shape shape, bool plain)
+{
+	const uintptr_t *w = (const uintptr_t *)p, *end = w + (kind & SM_KIND_POINTERS);
+
+	if (shape > ANY) {
+		fresh = scan_edge(l, fresh, w, plain);
+		if (shape > ONE)
+			fresh = scan_edge(l, fresh, w + 1, plain);
+		if (shape > TWO) {
+			fresh = scan_edge(l, fresh, w + 2, plain);
+			fresh = scan_edge(l, fresh, w + 3, plain);
+		}
+		return fresh;
+	}
+	do
+		fresh = scan_edge(l, fresh, w, plain);
+	while (++w < end);
+	return fresh;
+}
+
+SM_INLINE unsigned near(const struct sm_span_loop *l)
+{
+	return l->fifo < NEAR ? l->fifo : NEAR;
 }
 
 /* Scans the n objects at x. Behind the first `look` of them there is one SM_SPAN_LOOK further on.
- * kind: of all that wait; 0: each has its own. Returns where the fresh ones end. */
+ * kind: of all that wait, unless they are MIXED. Returns where the fresh ones end. */
 SM_INLINE uintptr_t *scan_objects(const struct sm_span_loop *l, const uintptr_t *x, unsigned n,
-				  unsigned look, uint32_t kind, bool plain)
+				  unsigned look, uint32_t kind, enum shape shape, bool plain)
 {
+	/* In registers: nothing is called that takes its address. */
+	const struct sm_span_loop in = *l;
+	unsigned soon = near(l);
 	uintptr_t *fresh = l->y->edge;
 	uint64_t bytes = 0;
-	bool same = kind != 0;
 
 	for (const uintptr_t *end = x + n, *ahead = x + look; x < end; x++) {
-		uint32_t own = same ? kind : sm__loop_kind(l, *x);
-		const uintptr_t *w = (const uintptr_t *)*x, *w_end = w + (own & SM_KIND_POINTERS);
+		uint32_t own = shape == MIXED ? sm__loop_kind(&in, *x) : kind;
 
 		/* Behind the last stands what was there before: harmless to ask for. */
-		SM_PREFETCH_R((const void *)x[l->fifo]);
+		SM_PREFETCH_L2((const void *)x[in.fifo]);
+		SM_PREFETCH_R((const void *)x[soon]);
 		if (SM_LIKELY(x < ahead))
-			look_at(l, x[SM_SPAN_LOOK],
-				same ? kind : sm__loop_kind(l, x[SM_SPAN_LOOK]));
+			look_at(&in, x[SM_SPAN_LOOK],
+				shape == MIXED ? sm__loop_kind(&in, x[SM_SPAN_LOOK]) : kind, shape);
 		bytes += own >> SM_KIND_BYTES_SHIFT;
-		do {
-			uintptr_t p = sm__word_at(w);
-
-			if (p - l->base < l->bytes)
-				fresh = plain ? mark_edge(l, fresh, p, true)
-					      : keep_edge(l, fresh, p);
-		} while (++w < w_end);
+		fresh = scan_object(&in, fresh, *x, own, shape, plain);
 	}
 	l->k->n.scan_bytes += bytes;
 	return plain ? fresh : mark_runs(l, l->y->edge, (size_t)(fresh - l->y->edge), false);
+}
+
+SM_INLINE uintptr_t *scan_shape(const struct sm_span_loop *l, const uintptr_t *x, unsigned n,
+				unsigned look, uint32_t kind, bool plain)
+{
+	switch (shape_of(kind)) {
+	case ONE: return scan_objects(l, x, n, look, kind, ONE, plain);
+	case TWO: return scan_objects(l, x, n, look, kind, TWO, plain);
+	case FOUR: return scan_objects(l, x, n, look, kind, FOUR, plain);
+	case ANY: return scan_objects(l, x, n, look, kind, ANY, plain);
+	default: return scan_objects(l, x, n, look, kind, MIXED, plain);
+	}
 }
 
 /* Those that came since, as far as they should have been by now. */
@@ -232,10 +315,12 @@ SM_INLINE void catch_up(const struct sm_span_loop *l)
 {
 	struct sm_span_marker *y = l->y;
 
-	for (; y->asked < y->last && y->asked - y->first < l->fifo; y->asked++)
+	for (; y->asked < y->last && y->asked - y->first < near(l); y->asked++)
 		SM_PREFETCH_R((const void *)y->object[y->asked]);
+	for (; y->asked < y->last && y->asked - y->first < l->fifo; y->asked++)
+		SM_PREFETCH_L2((const void *)y->object[y->asked]);
 	for (; y->looked < y->last && y->looked - y->first < SM_SPAN_LOOK; y->looked++)
-		look_at(l, y->object[y->looked], sm__loop_kind(l, y->object[y->looked]));
+		look_at(l, y->object[y->looked], sm__loop_kind(l, y->object[y->looked]), ANY);
 }
 
 SM_INLINE void scan_chunk(const struct sm_span_loop *l, bool plain)
@@ -250,8 +335,7 @@ SM_INLINE void scan_chunk(const struct sm_span_loop *l, bool plain)
 	for (unsigned i = 0; SM_UNLIKELY(l->routed) && i < n; i++)
 		l->k->n.away += !sm__span_is_near(l->k, x[i]);
 	look = look < n ? look : n;
-	end = y->kind != 0 ? scan_objects(l, x, n, look, y->kind, plain)
-			   : scan_objects(l, x, n, look, 0, plain);
+	end = scan_shape(l, x, n, look, y->kind, plain);
 	l->k->n.scanned += n;
 	y->first += n;
 	y->asked = y->first + l->fifo < y->last ? y->first + l->fifo : y->last;
