@@ -78,7 +78,10 @@ record() { # GROUP CANDIDATE COMMAND..: appends "group candidate metric value" l
 		say "$group: $candidate failed: $(head -n 1 "$peers/err.txt")"
 		return 0
 	fi
-	awk -v g="$group" -v c="$candidate" '$2 != "n/a" && NF >= 2 { print g, c, $1, $2 }' "$peers/out.txt" >>"$raw"
+	awk -v g="$group" -v c="$candidate" '
+		$2 != "n/a" && NF >= 2 { print g, c, $1, $2; v[$1] = $2 }
+		END { if (v["ops"] > 0) print g, c, "cpu_ns_per_op", (v["user_s"] + v["system_s"]) * 1e9 / v["ops"] }
+	' "$peers/out.txt" >>"$raw"
 }
 
 peers_in_c() { # GROUP ARGS..
@@ -138,7 +141,15 @@ run_group() {
 		record "$1" spanmark-1 "$session" graph -k 1 $pin1
 		record "$1" spanmark-2 "$session" graph -k 2 $pin2
 		record "$1" spanmark-stw-1 "$session" graph -k 1 -s gc.mode=stw $pin1
-		peers_collected "$1" graph 8000000 4 5
+		record "$1" spans-1 "$session" graph -k 1 -s gc.mark=spans $pin1
+		record "$1" spans-2 "$session" graph -k 2 -s gc.mark=spans $pin2
+		record "$1" spans-stw-1 "$session" graph -k 1 -s gc.mode=stw -s gc.mark=spans $pin1
+		record "$1" spans-stw-2 "$session" graph -k 2 -s gc.mode=stw -s gc.mark=spans $pin2
+		# Two CPUs for two workers. (A virtual machine with a collector of its own takes what it likes.)
+		(
+			export GOMAXPROCS=2
+			peers_collected "$1" graph 8000000 4 5
+		)
 		;;
 	*)
 		say "no group '$1': there are trees1 trees2 churn64 churn1k ring graph"
@@ -189,6 +200,26 @@ table() {
 			ratio = sprintf("%.2f", rate ? base / v : v / base)
 		printf("| %s | %s | %s | " fmt " | %s |\n", g, c, m, v, ratio)
 	}
+	# By how much one figure of the graph is above another, of the same repetition; above 1, a is better.
+	function over(a, b, m, of, less,   n, na, x, y, i, key) {
+		na = split(values["graph", a, m], x, " ")
+		n = split(values["graph", b, of], y, " ")
+		if (n == 0 || n != na)
+			return
+		key = "graph" SUBSEP a SUBSEP "over " b " " of
+		for (i = 1; i <= n; i++)
+			values[key] = values[key] " " (less ? y[i] / x[i] : x[i] / y[i])
+		printf("| graph | %s over %s | %s | | %.2f |\n", a, a == b ? "independent loads" : b, m, median(key))
+	}
+	function overs(a, two, twin,   rate) {
+		rate = "mark_objects_per_s"
+		over(a, a, rate, "memory_bound_loads_per_s")
+		over(a, "Go", rate, rate)
+		over(a, "Go", "cpu_ns_per_op", "cpu_ns_per_op", 1)
+		over(a, twin, rate, rate)
+		over(a, twin, "cpu_ns_per_op", "cpu_ns_per_op", 1)
+		over(two, a, rate, rate)
+	}
 	END {
 		print "| work | candidate | figure | median | ratio |"
 		print "|---|---|---|---|---|"
@@ -211,10 +242,15 @@ table() {
 				if (g == "graph") {
 					row(g, c, "mark_objects_per_s", cs[1], "%.3g", 1)
 					row(g, c, "memory_bound_loads_per_s", cs[1], "%.3g", 1)
+					row(g, c, "cpu_ns_per_op", cs[1], "%.1f", 0)
 				}
 				row(g, c, "peak_rss_kib", cs[1], "%.0f", 0)
 			}
 		}
+		overs("spans-1", "spans-2", "spanmark-1")
+		overs("spans-2", "", "spanmark-2")
+		overs("spans-stw-1", "spans-stw-2", "spanmark-stw-1")
+		overs("spans-stw-2", "", "")
 	}' "$raw"
 }
 
