@@ -164,14 +164,15 @@ static int run_planned(struct run *run, unsigned *next)
 	for (; *next < run->total && rc == 0 && !run->interrupted; ++*next) {
 		char *job = sm_store_pending(run->store, run->id, *next);
 
-		if (job != NULL && !sm_repeat_goes_on(&run->repeat, *next)) {
+		/* A signal behind the last sample left nothing undone. */
+		run->interrupted = job != NULL && sm_runner_interrupted();
+		if (run->interrupted || (job != NULL && !sm_repeat_goes_on(&run->repeat, *next))) {
 			free(job);
 			break;
 		}
 		if (job != NULL)
 			rc = run_one(run, *next, job);
 		free(job);
-		run->interrupted |= sm_runner_interrupted();
 	}
 	return rc;
 }
@@ -184,6 +185,7 @@ static int run_all(struct run *run)
 
 	do {
 		rc = run_planned(run, &next);
+		run->interrupted |= run->repeat.cases > 0 && sm_runner_interrupted();
 		if (rc || run->interrupted)
 			break;
 		rc = sm_repeat_look(&run->repeat, next, &run->total, &run->progress);
@@ -336,6 +338,8 @@ static int measure(struct run *run)
 	}
 	sm_runner_release_signals(sm_output_abandon);
 	status = report_run(run);
+	if (!run->interrupted && sm_runner_interrupted())
+		sm_complain("interrupted: all samples had been measured");
 	if (run->interrupted)
 		sm_complain("interrupted: the report has what was measured until then%s",
 			    run->opt.store != NULL ? "; --resume goes on" : "");

@@ -175,7 +175,10 @@ static void put_power(const struct sm_compare_text *t, FILE *out)
 /* "1 of 3 planned samples, interrupted" of a run that is not whole; false: it is. */
 static bool is_unfinished(const struct sm_report *r, char *buf, size_t len)
 {
-	snprintf(buf, len, "%zu of %u planned samples, %s", r->nrecords, r->planned, r->state);
+	bool said = strcmp(r->state, "unfinished") == 0; /* by who prints this */
+
+	snprintf(buf, len, "%zu of %u planned samples%s%s", r->nrecords, r->planned,
+		 said ? "" : ", ", said ? "" : r->state);
 	return r->nrecords < r->planned;
 }
 

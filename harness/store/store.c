@@ -210,6 +210,13 @@ bool sm_store_is_held(struct sm_store *s, int64_t run)
 	return rc == -EBUSY;
 }
 
+const char *sm__store_state(struct sm_store *s, int64_t run, const char *kept)
+{
+	bool lost = kept != NULL && strcmp(kept, "running") == 0 && !sm_store_is_held(s, run);
+
+	return lost ? "unfinished" : kept;
+}
+
 /* ---- writing ------------------------------------------------------------------------------ */
 
 static int insert_plan(struct sm_store *s, int64_t run, unsigned from, const char *const *jobs,

@@ -131,7 +131,7 @@ void sm_runs_free(struct sm_runs *r);
 /* The ids of the last n runs, the last first. How many there are, or -errno. */
 int sm_store_last(struct sm_store *s, int64_t *ids, int n);
 
-/* Run *run, with 0 the last one that lacks samples, or whose --until has not come to an end; its
+/* Run *run, with 0 the last one that lacks samples, or that has them all and was not ended; its
  * jobs, and its environment, malloc'ed. -ENOENT when there is none that could go on. */
 int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned, char **environment);
 /*

@@ -27,6 +27,9 @@ int sm__store_exec(struct sm_store *s, const char *sql);
 /* The first column of the first row, 0 without one. *rc as above. */
 int64_t sm__store_number(struct sm_store *s, const char *sql, int *rc);
 
+/* What a run's state is: it says "running" for ever where its process was killed. */
+const char *sm__store_state(struct sm_store *s, int64_t run, const char *kept);
+
 /* What a file system of this statfs type is called where it is a network's; NULL: it is none. */
 const char *sm__store_network(unsigned long type);
 /* WAL, or over a network, where it cannot work, a journal. 0 or -errno. */

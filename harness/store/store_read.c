@@ -204,7 +204,7 @@ static int load_run(struct sm_store *s, int64_t run, struct sm_report *out)
 		out->run = sqlite3_column_int64(st, 0);
 		out->environment = text_at(st, 1, &out->pool, &rc);
 		out->command_line = text_at(st, 2, &out->pool, &rc);
-		out->state = text_at(st, 3, &out->pool, &rc);
+		out->state = sm__store_state(s, out->run, text_at(st, 3, &out->pool, &rc));
 		out->started = text_at(st, 4, &out->pool, &rc);
 		out->by = text_at(st, 5, &out->pool, &rc);
 		out->seed = (uint64_t)sqlite3_column_int64(st, 6);
@@ -357,8 +357,7 @@ int sm_store_unfinished(struct sm_store *s, int64_t *run, unsigned *planned, cha
 	sqlite3_stmt *st = sm__store_prepare(
 		s,
 		"SELECT id,planned,environment FROM run WHERE (?1=0 OR id=?1) AND (planned >"
-		" (SELECT count(*) FROM sample WHERE run=run.id) OR (state<>'done' AND"
-		" json_valid(environment) AND json_extract(environment,'$.until') IS NOT NULL))"
+		" (SELECT count(*) FROM sample WHERE run=run.id) OR state<>'done')"
 		" ORDER BY id DESC LIMIT 1",
 		&rc);
 

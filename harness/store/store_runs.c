@@ -110,9 +110,7 @@ static int add_run(struct sm_store *s, sqlite3_stmt *st, struct sm_runs *out)
 		.samples = (uint64_t)sqlite3_column_int64(st, 10),
 		.failed = (uint64_t)sqlite3_column_int64(st, 11),
 	};
-	/* It says "running" for ever where its process was killed. */
-	if (strcmp(r->state, "running") == 0 && !sm_store_is_held(s, r->id))
-		r->state = "unfinished";
+	r->state = sm__store_state(s, r->id, r->state);
 	return rc;
 }
 

@@ -41,7 +41,10 @@ elif signals[0] == signal.SIGINT:
 said += p.stderr.read()
 status = p.wait()
 assert status == -signals[-1], (status, said)
-assert b"interrupted: the report has what was measured until then" in said, said
+left = json.load(open("out.json"))
+left = left["state"] != "done" or len(left["samples"]) < left["planned"]
+assert (b"interrupted: the report has what was measured until then" in said) == left, said
+assert (b"interrupted: all samples had been measured" in said) == (not left), said
 try:
     os.kill(program, 0)
     alive = open("/proc/%d/stat" % program).read().rsplit(")", 1)[1].split()[0] != "Z"
@@ -60,6 +63,10 @@ press() { # press SIGNALS WANTED
 press INT "interrupted ok"
 press INT,INT "interrupted "
 press INT,TERM "interrupted "
+run="$run --reps 1"
+press INT "done ok"
+press TERM "interrupted "
+run="${run% --reps 1}"
 press TERM "interrupted "
 press HUP "interrupted "
 finish

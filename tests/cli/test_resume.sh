@@ -29,6 +29,16 @@ refuse "every run is complete" run --store s.db --resume
 refuse "no such run: 7" run --store s.db --resume 7
 unmake s.db 1
 refuse "run 2 is complete" run --store s.db --resume 2
+# One that ended behind its last sample, before it said so, goes on to its end and measures nothing.
+for state in running interrupted; do
+	cp s.db whole.db
+	sql whole.db "update run set state='$state', finished=NULL where id=2" >/dev/null
+	expect 0 "$cmd" runs --store whole.db; [ "$state" = interrupted ] || says unfinished
+	was=$(sql whole.db "select sum(took_s) from sample")
+	expect 0 "$cmd" run --store whole.db --resume 2; says "2 repetitions"
+	[ "$(sql whole.db "select state from run where id=2")" = "done" ] || bad "$state: it is still $(sql whole.db "select state from run where id=2")"
+	[ "$(sql whole.db "select sum(took_s) from sample")" = "$was" ] || bad "$state: something was measured again"
+done
 
 # ---- what is said must be what was said ----
 refuse "--workload 'churn', not 'graph'" run --store s.db --resume -w graph

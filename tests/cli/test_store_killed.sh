@@ -61,6 +61,10 @@ while killed < moments:
     before = now
 for run in unfinished(before):
     measure(go_on(run))
+# One that was killed behind its last sample has not come to its end either.
+for run in sqlite3.connect("spanmark.db").execute("SELECT id FROM run WHERE state<>'done'").fetchall():
+    measure(go_on(run[0]))
+assert sqlite3.connect("spanmark.db").execute("SELECT count(*) FROM run WHERE state<>'done'").fetchone() == (0,)
 found = samples()
 for run, (planned, have) in found.items():
     assert planned == 40 and sorted(have) == list(range(planned)), (run, sorted(have))

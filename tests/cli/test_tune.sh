@@ -213,6 +213,11 @@ assert db.execute("SELECT count(*) FROM run WHERE planned != (SELECT count(*) FR
 assert db.execute("SELECT count(*) FROM (SELECT run, ordinal FROM sample GROUP BY run, ordinal HAVING count(*) > 1)").fetchone()[0] == 0' \
 	"what was resumed"
 [ -s g.ini ] || bad "no file after --resume"
+# A step that was interrupted behind its last sample has all that it takes, and no tuning is stuck there.
+py 'db = sqlite3.connect("g.db")
+db.execute("UPDATE run SET state = ? WHERE id = (SELECT max(id) FROM run)", ("interrupted",))
+db.commit()' "the last step"
+expect 0 "$cmd" tune $small -k cache.mode=thread,cpu --budget 1s --store g.db -o g.ini --resume && says "recommended"
 # It goes on with the knobs that were chosen by the record then: another record may choose others.
 "$cmd" tune -w larson -p ops=20000 -b span --budget 1s --store h.db -o h.ini >/dev/null 2>line &
 pid=$!

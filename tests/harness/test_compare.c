@@ -340,13 +340,33 @@ START_TEST(an_unfinished_run_is_said)
 	fclose(f);
 	ck_assert_ptr_nonnull(strstr(text, "A = 1 (run 1, T)\n"));
 	ck_assert_ptr_nonnull(
-		strstr(text, "B = 2 (run 2, T; unfinished: 1 of 3 planned samples, running)\n"));
+		strstr(text, "B = 2 (run 2, T; unfinished: 1 of 3 planned samples)\n"));
 	free(text);
 	json = sm_compare_json(&t);
 	ck_assert(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "base_unfinished")));
 	ck_assert_str_eq(
 		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "other_unfinished")),
-		"1 of 3 planned samples, running");
+		"1 of 3 planned samples");
+	cJSON_Delete(json);
+}
+END_TEST
+
+/* And what ended it, where that is known. */
+START_TEST(an_interrupted_run_is_said)
+{
+	struct sm_compare_text t = {.base = &sides[0], .other = &sides[1], .c = &compared};
+	cJSON *json;
+
+	add(0, 0, "libc", 1);
+	end_run(NULL);
+	add(0, 0, "libc", 1);
+	fake_run(store, NULL, samples, 1, 3);
+	ck_assert_int_eq(sm_store_end(store, 2, "interrupted"), 0);
+	compare_well("1", "2");
+	json = sm_compare_json(&t);
+	ck_assert_str_eq(
+		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "other_unfinished")),
+		"1 of 3 planned samples, interrupted");
 	cJSON_Delete(json);
 }
 END_TEST
@@ -576,14 +596,14 @@ END_TEST
 
 int main(void)
 {
-	return SM_SUITE_EACH("compare", 0, open_store, close_store,
-			     SM_T(sides_of_one_run_are_paired),
-			     SM_T(builds_of_a_library_are_paired), SM_T(runs_are_not_paired),
-			     SM_T(events_are_compared), SM_T(cases_are_matched),
-			     SM_T(settings_are_matched), SM_T(what_is_left_over_is_matched),
-			     SM_T(failed_samples_are_left_out), SM_T(failed_on_one_side),
-			     SM_T(failed_on_both_sides), SM_T(an_unfinished_run_is_said),
-			     SM_T(counters_have_a_direction), SM_T(a_gated_figure_has_a_row),
-			     SM_T(what_one_side_lacks_is_lost), SM_T(workloads_are_chosen),
-			     SM_T(refusals), SM_T(the_table), SM_T(notes_are_numbered));
+	return SM_SUITE_EACH(
+		"compare", 0, open_store, close_store, SM_T(sides_of_one_run_are_paired),
+		SM_T(builds_of_a_library_are_paired), SM_T(runs_are_not_paired),
+		SM_T(events_are_compared), SM_T(cases_are_matched), SM_T(settings_are_matched),
+		SM_T(what_is_left_over_is_matched), SM_T(failed_samples_are_left_out),
+		SM_T(failed_on_one_side), SM_T(failed_on_both_sides),
+		SM_T(an_interrupted_run_is_said), SM_T(an_unfinished_run_is_said),
+		SM_T(counters_have_a_direction), SM_T(a_gated_figure_has_a_row),
+		SM_T(what_one_side_lacks_is_lost), SM_T(workloads_are_chosen), SM_T(refusals),
+		SM_T(the_table), SM_T(notes_are_numbered));
 }

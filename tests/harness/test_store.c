@@ -226,6 +226,7 @@ START_TEST(goes_on_where_it_stopped)
 	ck_assert_ptr_null(sm_store_pending(s, run, 3));
 	/* Runs after it do not hide it; a complete one and one that is not there are told apart. */
 	found = fake_run(s, NULL, two, 2, 2);
+	ck_assert_int_eq(sm_store_end(s, found, "done"), 0);
 	ck_assert_int_eq(sm_store_unfinished(s, &found, &planned, &env), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(sm_store_error(s), "is complete"));
 	found = 99;
@@ -286,6 +287,7 @@ START_TEST(a_plan_grows_and_is_cut)
 	unsigned planned;
 	char **jobs, *job, *env;
 
+	ck_assert_int_eq(sm_store_end(s, run, "done"), 0);
 	ck_assert_int_eq(sm_store_unfinished(s, &found, &planned, &env), -ENOENT);
 	ck_assert_int_eq(sm_store_grow(s, run, more, 2), 0);
 	found = 0;
@@ -311,6 +313,39 @@ START_TEST(a_plan_grows_and_is_cut)
 	ck_assert_uint_eq(r.planned, 2);
 	sm_report_free(&r);
 	ck_assert_int_lt(sm_store_grow(s, 99, more, 2), 0); /* there is no such run */
+	sm_store_close(s);
+}
+END_TEST
+
+/* One that was killed behind its last sample has them all, and goes on to its end; so does one that
+ * was interrupted there by a spanmark of before, and each says what it is. */
+START_TEST(goes_on_behind_the_last_sample)
+{
+	const char *const states[] = {"running", "interrupted"}, *const said[] = {"unfinished",
+										  "interrupted"};
+	struct sm_store *s = open_store(path);
+
+	for (int i = 0; i < 2; i++) {
+		int64_t run = fake_run(s, NULL, two, 2, 2), found = 0;
+		struct sm_report r;
+		unsigned planned;
+		char *env;
+
+		ck_assert_int_eq(sm_store_end(s, run, states[i]), 0);
+		ck_assert_int_eq(sm_store_unfinished(s, &found, &planned, &env), 0);
+		ck_assert_int_eq(found, run);
+		free(env);
+		ck_assert_int_eq(sm_store_load(s, run, &r), 0);
+		ck_assert_str_eq(r.state, said[i]);
+		sm_report_free(&r);
+		ck_assert_int_eq(sm_store_hold(s, run), 0);
+		ck_assert_int_eq(sm_store_load(s, run, &r), 0);
+		ck_assert_str_eq(r.state, states[i]);
+		sm_report_free(&r);
+		sm_store_release(s);
+		ck_assert_int_eq(sm_store_end(s, run, "done"), 0);
+		ck_assert_int_eq(sm_store_unfinished(s, &found, &planned, &env), -ENOENT);
+	}
 	sm_store_close(s);
 }
 END_TEST
@@ -764,6 +799,7 @@ int main(void)
 		SM_T(a_commit_that_fails_is_an_error), SM_T(a_full_disk_says_so),
 		SM_T(several_runs), SM_T(goes_on_where_it_stopped),
 		SM_T(what_is_left_of_each_group), SM_T(a_plan_grows_and_is_cut),
+		SM_T(goes_on_behind_the_last_sample), SM_T(the_same_sample_twice_is_refused),
 		SM_T(until_goes_on_before_its_look), SM_T(the_same_sample_twice_is_refused),
 		SM_T(refuses_what_is_not_ours), SM_T(refuses_a_later_layout),
 		SM_T(a_network_has_no_log), SM_T(wire_refusals), SM_T(wire_mutations),
