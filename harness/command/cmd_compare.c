@@ -397,7 +397,7 @@ const struct sm_command sm_command_compare = {
 			"1",
 			"--require-power is not met, or it or --fail-if cannot be judged for a "
 			"case "
-			"that one side lacks or all of whose samples failed.",
+			"that one side lacks or all of whose samples failed. " SM_STATUS_UNWRITTEN,
 			"2",
 			"The command line is wrong.",
 			"3",

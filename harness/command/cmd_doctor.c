@@ -295,7 +295,7 @@ const struct sm_command sm_command_doctor = {
 			"0",
 			"Everything that was looked at can be measured.",
 			"1",
-			"Something is bad or off.",
+			"Something is bad or off. " SM_STATUS_UNWRITTEN,
 			"2",
 			"The command line is wrong.",
 			NULL,

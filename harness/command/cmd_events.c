@@ -195,7 +195,7 @@ const struct sm_command sm_command_events = {
 			"0",
 			"Done.",
 			"1",
-			"No event matches, or --check found something wrong.",
+			"No event matches, or --check found something wrong. " SM_STATUS_UNWRITTEN,
 			"2",
 			"The command line is wrong.",
 			NULL,

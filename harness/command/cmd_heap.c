@@ -237,6 +237,8 @@ const struct sm_command sm_command_heap = {
 		(const char *const[]){
 			"0",
 			"Done.",
+			"1",
+			SM_STATUS_UNWRITTEN,
 			"2",
 			"The command line is wrong, or the file is no heap dump.",
 			NULL,

@@ -113,6 +113,8 @@ const struct sm_command sm_command_lbo = {
 		(const char *const[]){
 			"0",
 			"Done.",
+			"1",
+			SM_STATUS_UNWRITTEN,
 			"2",
 			"The command line is wrong, or the run lacks what it takes.",
 			NULL,

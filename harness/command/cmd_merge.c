@@ -268,7 +268,7 @@ static const char *const merge_examples[] = {
 };
 static const char *const merge_statuses[] = {
 	"0",  "Done.",
-	"1",  "A run differs, or could not be taken.",
+	"1",  "A run differs, or could not be taken. " SM_STATUS_UNWRITTEN,
 	"2",  "The command line is wrong, or a file is no store; nothing was changed.",
 	NULL,
 };

@@ -255,4 +255,14 @@ const struct sm_command sm_command_delete = {
 			"the run whose identity begins so",
 			NULL,
 		},
+	.statuses =
+		(const char *const[]){
+			"0",
+			"Done.",
+			"1",
+			"A run is in progress, or the store could not be written.",
+			"2",
+			"The command line is wrong.",
+			NULL,
+		},
 };

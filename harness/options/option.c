@@ -221,7 +221,8 @@ void sm_command_synopsis(const struct sm_command *c, char *buf, size_t len)
 
 const char *const *sm_command_statuses(const struct sm_command *c)
 {
-	static const char *const common[] = {"0", "Done.", "2", "The command line is wrong.", NULL};
+	static const char *const common[] = {
+		"0", "Done.", "1", SM_STATUS_UNWRITTEN, "2", "The command line is wrong.", NULL};
 
 	return c->statuses != NULL ? c->statuses : common;
 }

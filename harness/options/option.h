@@ -66,6 +66,9 @@ struct sm_option_table {
 	const char *hint;		 /* to somebody who types an operand where there is none */
 };
 
+/* Every command has the status 1 for this (main.c), beside what else it has it for. */
+#define SM_STATUS_UNWRITTEN "What was to be printed could not be written."
+
 /* What `spanmark NAME` is. */
 struct sm_command {
 	const char *name;

@@ -20,6 +20,8 @@ for c in $commands; do
 	done
 	"$cmd" "$c" --help >help || bad "$c --help"
 	"$cmd" help "$c" | cmp -s - help || bad "help $c is not $c --help"
+	# what cannot be printed is status 1 of them all (main.c)
+	sed -n '/^Exit status:/,$p' help | grep -q '^  1  ' || bad "$c --help does not say what status 1 is"
 	options=$(sed -n 's/^  \(-[a-zA-Z],\)\{0,1\} *\(--[a-z-]*\).*/\2/p' help)
 	for o in $options; do
 		grep -qF -- "\\-\\-$(echo "${o#--}" | sed 's/-/\\-/g')\\fR" "$page" || bad "$page lacks $o"
