@@ -329,6 +329,8 @@ static int prepare(struct sm_tuner *t)
 	rc = rc ? rc : fill_in(t);
 	if (rc == 0)
 		sm_tuner_keep(t);
+	if (rc == 0 && t->check == NULL && strcmp(t->backend, "gc") == 0)
+		rc = sm_space_drop_default(&t->space, &t->args, t->err, sizeof(t->err));
 	rc = rc ? rc : check_variables(t);
 	rc = rc ? rc : sm_tuner_check(t);
 	return rc ? rc : open_output(t);

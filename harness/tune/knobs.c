@@ -200,6 +200,31 @@ static int find(const struct sm_space *s, const char *key)
 	return -1;
 }
 
+/* What a configuration becomes by a setting; one that is none of ours, or not taken, changes
+ * nothing. A copy to the byte: what lies between members is compared, too. */
+static void set(struct sm_gc_config *to, const struct sm_gc_config *from, const char *key,
+		const char *value)
+{
+	char err[256];
+
+	memcpy(to, from, sizeof(*to));
+	if (is_ours(key) && sm__variant_word(key) == SM_WORD_SETTING)
+		(void)sm_gc_config_set(to, key, value, err, sizeof(err));
+}
+
+/* Two spellings of one value, 32k and 32768. */
+static bool is_same(const char *key, const char *a, const char *b)
+{
+	struct sm_gc_config none, with_a, with_b;
+
+	if (strcmp(a, b) == 0 || !is_ours(key) || sm__variant_word(key) != SM_WORD_SETTING)
+		return strcmp(a, b) == 0;
+	sm_gc_config_init(&none);
+	set(&with_a, &none, key, a);
+	set(&with_b, &none, key, b);
+	return memcmp(&with_a, &with_b, sizeof(with_a)) == 0;
+}
+
 /* Twice the same would be measured as if it were two. */
 static int check_once(const struct sm_space *s, char *err, size_t errlen)
 {
@@ -214,7 +239,7 @@ static int check_once(const struct sm_space *s, char *err, size_t errlen)
 		}
 		for (size_t a = 0; a < v->n; a++)
 			for (size_t b = 0; b < a; b++)
-				if (strcmp(v->v[a], v->v[b]) == 0) {
+				if (is_same(s->knobs[i].key, v->v[a], v->v[b])) {
 					snprintf(err, errlen,
 						 "--knob %.60s: the value '%.60s' is given twice",
 						 s->knobs[i].key, v->v[a]);
@@ -304,6 +329,53 @@ void sm_space_drop_all(struct sm_space *s, const char *pair)
 		if (strncmp(key, pair, len) == 0 && (key[len] == '\0' || key[len] == '@'))
 			sm_space_drop(s, key);
 	}
+}
+
+static void drop_value(struct sm_space *s, unsigned knob, size_t at)
+{
+	struct sm_strings *v = &s->knobs[knob].values;
+
+	free(v->v[at]);
+	memmove(&v->v[at], &v->v[at + 1], (v->n - at - 1) * sizeof(v->v[0]));
+	v->n--;
+	s->dials[knob].levels--;
+}
+
+int sm_space_drop_default(struct sm_space *s, const struct sm_strings *args, char *err,
+			  size_t errlen)
+{
+	struct sm_gc_config usual, with;
+
+	sm_gc_config_init(&usual);
+	for (size_t i = 0; i + 1 < args->n; i++) {
+		const char *pair = args->v[i + 1], *value = strchr(pair, '=');
+		char key[80];
+
+		if (strcmp(args->v[i], "--set") != 0 || value == NULL)
+			continue;
+		snprintf(key, sizeof(key), "%.*s", (int)(value - pair), pair);
+		set(&with, &usual, key, value + 1);
+		memcpy(&usual, &with, sizeof(usual));
+	}
+	for (unsigned i = 0; i < s->n; i++) {
+		const char *key = s->knobs[i].key;
+
+		for (size_t v = s->knobs[i].values.n; v-- > 0;) {
+			set(&with, &usual, key, s->knobs[i].values.v[v]);
+			if (is_ours(key) && sm__variant_word(key) == SM_WORD_SETTING &&
+			    memcmp(&with, &usual, sizeof(with)) == 0)
+				drop_value(s, i, v);
+		}
+		if (s->knobs[i].values.n > 0)
+			continue;
+		snprintf(err, errlen,
+			 "--knob %.60s has no value but the default, which is always tried; "
+			 "allowed: another one",
+			 key);
+		return -EINVAL;
+	}
+	link_dials(s);
+	return 0;
 }
 
 int sm_space_add(struct sm_space *s, const char *key, const char *value, const char *why)

@@ -30,6 +30,10 @@ int sm_space_make(struct sm_space *s, const char *backend, const struct sm_strin
 void sm_space_drop(struct sm_space *s, const char *key);
 /* All that would turn what KEY=VALUE sets, for classes (KEY@64) as well. */
 void sm_space_drop_all(struct sm_space *s, const char *pair);
+/* Takes out the values that change nothing, with backend gc and the --set of args, which stays: the
+ * default is always tried. -EINVAL and one line in err where a knob has no value left. */
+int sm_space_drop_default(struct sm_space *s, const struct sm_strings *args, char *err,
+			  size_t errlen);
 int sm_space_add(struct sm_space *s, const char *key, const char *value, const char *why);
 void sm_space_free(struct sm_space *s);
 

@@ -26,6 +26,10 @@ refuse "--set 'gc.percent=50,100': allowed: one value, which stays; --knob gc.pe
 refuse "--knob gc.percent is given twice" tune -w churn -k gc.percent -k gc.percent=50
 refuse "--knob MALLOC_CONF:thp is given twice" tune -b jemalloc -w churn -k MALLOC_CONF:thp=never -k MALLOC_CONF:thp
 refuse "--knob gc.percent: the value '50' is given twice" tune -w churn -k gc.percent=50,200,50
+refuse "--knob cache.window: the value '8192' is given twice" tune -w churn -k cache.window=8k,8192
+refuse "--knob gc.percent has no value but the default" tune -w churn -k gc.percent=100
+expect 0 "$cmd" tune --dry-run -w churn -s gc.percent=50 -k gc.percent=50,100 && says "default, 100"
+expect 0 "$cmd" tune --dry-run -w churn -s pageheap=bitmap && says "cache.window"
 refuse "backend bdwgc has no knobs that are known" tune -b bdwgc
 refuse "--method exhaustive: the knobs span more than 1024" tune -b gc --method exhaustive
 refuse "unknown option '--reps'" tune --reps 3

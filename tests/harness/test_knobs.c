@@ -4,6 +4,7 @@
 #include "harness/tune/counterfactual.h"
 
 #include <check.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,10 +155,59 @@ START_TEST(what_marks_nothing_is_not_tuned)
 }
 END_TEST
 
+/* 0, or -EINVAL with the text in `said`. */
+static char said[256];
+static int make_chosen(struct sm_space *s, const char *knob, const char *stays)
+{
+	char *chosen[] = {(char *)knob}, *words[] = {"--set", (char *)stays};
+	const struct sm_strings knobs = {.v = chosen, .n = 1},
+				args = {.v = words, .n = stays != NULL ? 2 : 0};
+	int rc = sm_space_make(s, "gc", &knobs, said, sizeof(said));
+
+	return rc ? rc : sm_space_drop_default(s, &args, said, sizeof(said));
+}
+
+/* The default is always tried: under a second name it would be measured, and recommended, too. */
+START_TEST(the_default_is_no_value)
+{
+	const struct sm_strings nothing = {.n = 0};
+	struct sm_space s = make("gc");
+	unsigned levels[SM_TUNE_KNOBS];
+
+	for (unsigned i = 0; i < s.n; i++)
+		levels[i] = s.dials[i].levels;
+	ck_assert_int_eq(sm_space_drop_default(&s, &nothing, said, sizeof(said)), 0);
+	for (unsigned i = 0; i < s.n; i++)
+		ck_assert_msg(s.dials[i].levels == levels[i], "%s: the table has the default",
+			      s.knobs[i].key);
+	sm_space_free(&s);
+	ck_assert_int_eq(make_chosen(&s, "cache.window=8k,32768,64k", NULL), 0);
+	ck_assert_uint_eq(s.dials[0].levels, 3);
+	ck_assert_str_eq(sm_space_value(&s, 0, 1), "8k");
+	ck_assert_str_eq(sm_space_value(&s, 0, 2), "64k");
+	sm_space_free(&s);
+	/* What stays is the default. */
+	ck_assert_int_eq(make_chosen(&s, "cache.window=8k,32768,64k", "cache.window=64k"), 0);
+	ck_assert_uint_eq(s.dials[0].levels, 3);
+	ck_assert_str_eq(sm_space_value(&s, 0, 2), "32768");
+	sm_space_free(&s);
+	ck_assert_int_eq(make_chosen(&s, "gc.percent=100", NULL), -EINVAL);
+	ck_assert_str_eq(said, "--knob gc.percent has no value but the default, which is always "
+			       "tried; allowed: another one");
+	sm_space_free(&s);
+	ck_assert_int_eq(make_chosen(&s, "gc.min_heap=1m,4m,1024k", NULL), -EINVAL);
+	ck_assert_str_eq(said, "--knob gc.min_heap: the value '1024k' is given twice");
+	sm_space_free(&s);
+	ck_assert_int_eq(make_chosen(&s, "workers=1,2", NULL), 0); /* not the library's to tell */
+	ck_assert_uint_eq(s.dials[0].levels, 3);
+	sm_space_free(&s);
+}
+END_TEST
+
 int main(void)
 {
 	return SM_SUITE("knobs", 60, SM_T(each_knob_is_a_setting_of_this_build),
 			SM_T(what_is_about_spans_needs_marking_by_span),
 			SM_T(what_stays_is_no_knob), SM_T(kernels_that_are_not_there_are_no_values),
-			SM_T(what_marks_nothing_is_not_tuned));
+			SM_T(what_marks_nothing_is_not_tuned), SM_T(the_default_is_no_value));
 }
