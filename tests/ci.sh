@@ -54,7 +54,8 @@ step_mutants() { # a third of them, the next third at the next commit: three com
 	make --no-print-directory test-mutants THIRD="${MUTANTS_THIRD:-$(($(turn) % 3))}"
 }
 # make test in another kind of build: one of them by rotation, or all of BUILDS="..". Without what SAME names, and
-# without refused system calls, which end in the same branches of ours in each.
+# without refused system calls, which end in the same branches of ours in each. And at -O3, where gcc sees most, all is
+# compiled each time: a warning that comes with the next commit's turn is another's.
 step_builds() {
 	local kinds=(O0 O3 unit13 unit16 clang) kind args
 	local same="$SAME test_faults_run.sh test_faults_gc.sh test_faults_malloc.sh"
@@ -71,6 +72,7 @@ step_builds() {
 		# shellcheck disable=SC2086
 		TEST_SKIP=$same SM_TEST_SECONDS=4 tests/run.sh "$(make -s $args print-build)"
 	done
+	mk OPT=-O3 VARIANT_SUFFIX=-O3 WERROR=1 all build-tests
 }
 step_long() { # what takes too long for every run: 100 000 threads born and dead, a list of 10 million
 	local b
