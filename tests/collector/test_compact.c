@@ -470,8 +470,8 @@ static SM_NOINLINE void hold(struct other *o, struct sm_mutator *mine)
 	volatile uintptr_t word = 0;
 
 	switch (o->how) {
-	case 0: word = ~hidden(EACH * 50 * SM_TEST_UNITS); break;
-	case 1: o->word = ~hidden(EACH * 50 * SM_TEST_UNITS) + 8; break;
+	case 0: word = ~hidden(EACH * 500 * SM_TEST_UNITS); break;
+	case 1: o->word = ~hidden(EACH * 500 * SM_TEST_UNITS) + 8; break;
 	default: break;
 	}
 	sm_blocking_enter(mine);
@@ -501,14 +501,14 @@ START_TEST(another_threads_words_pin)
 	o.how = CASE;
 	begin_kind(_i, modes[0]);
 	fill_sparsely(sm_type_prefix(gc, 32, 1));
-	before = hidden(EACH * 50 * SM_TEST_UNITS);
+	before = hidden(EACH * 500 * SM_TEST_UNITS);
 	ck_assert_int_eq(pthread_barrier_init(&o.meet, NULL, 2), 0);
 	ck_assert_int_eq(pthread_create(&o.thread, NULL, other_main, &o), 0);
 	sm_blocking_enter(m);
 	pthread_barrier_wait(&o.meet);
 	sm_blocking_leave(m);
 	c = compact();
-	ck_assert_uint_eq(hidden(EACH * 50 * SM_TEST_UNITS), before);
+	ck_assert_uint_eq(hidden(EACH * 500 * SM_TEST_UNITS), before);
 	ck_assert_uint_ge(c.pinned_objects[SM_PINNED_STACK], 1);
 	sm_blocking_enter(m);
 	pthread_barrier_wait(&o.meet);
