@@ -73,13 +73,25 @@ static void count_out_locked(struct sm_depot *d, int64_t n)
 	sm_store_relaxed(&d->out, sm_load_relaxed(&d->out) + (uint64_t)n);
 }
 
+/* The next run to hand out: one of whole lines, as long as there is one (sm_span_has_line). */
+static unsigned next_run(const struct sm_span *s, unsigned most, unsigned *first)
+{
+	unsigned n = sm__span_find_line(s, s->scan_from, most, first);
+
+	return n != 0 ? n : sm__span_find_run(s, s->scan_from, most, first);
+}
+
 /* A run of s is handed out. */
 static void take_run_locked(struct sm_span *s, unsigned cls, unsigned first, unsigned n)
 {
+	unsigned lowest = first;
+
+	(void)sm__span_find_run(s, s->scan_from, 1, &lowest);
 	sm__span_set_run(s, first, n);
 	count_out_locked(sm__depot_of(s->node, cls), n);
-	s->scan_from = (uint16_t)(first + n);
-	if (sm_span_is_full(s))
+	if (first == lowest)
+		s->scan_from = (uint16_t)(first + n);
+	if (!sm_span_has_line(s))
 		sm__list_remove(sm__process_heap.heap, partial_of(s->node, cls), s);
 }
 
@@ -121,14 +133,14 @@ static unsigned gather_locked(unsigned node, unsigned cls, const struct sm_mwant
 
 		if (s == NULL)
 			break;
-		n = sm__span_find_run(s, s->scan_from, want->list - got, &first);
+		n = next_run(s, want->list - got, &first);
 		SM_CHECK(n != 0);
 		*at = link_objects(s, first, n, &tail);
 		at = &tail->next;
 		take_run_locked(s, cls, first, n);
 		got += n;
 		/* A span is used up before the next one is touched. */
-		spans += sm_span_is_full(s);
+		spans += !sm_span_has_line(s);
 	}
 	*at = NULL;
 	return got;
@@ -149,7 +161,7 @@ static bool long_run_locked(unsigned node, unsigned cls, unsigned want, struct s
 
 	if (s == NULL)
 		return false;
-	n = sm__span_find_run(s, s->scan_from, want, &first);
+	n = next_run(s, want, &first);
 	if (n < LONG_RUN && n < want && n + sm_load_relaxed(&s->nalloc) < s->nslots)
 		return false;
 	take_run_locked(s, cls, first, n);
@@ -214,7 +226,7 @@ static struct sm_span *fresh_span(unsigned node, unsigned cls, unsigned n)
 	sm_fetch_add_relaxed(&d->spans, 1);
 	d->fresh++;
 	count_out_locked(d, n);
-	if (!sm_span_is_full(s))
+	if (sm_span_has_line(s))
 		sm__list_push(g->heap, partial_of(s->node, cls), s);
 	sm_lock_release(&d->lock);
 	return s;
@@ -278,11 +290,19 @@ void *sm__depot_take_one(unsigned cls)
 
 /* ---- the way back to spans ---------------------------------------------------------------- */
 
-/* s is empty and leaves its list. */
-static void unlist_locked(struct sm_depot *d, struct sm_span *s)
+/* Slots of s have come back, before which it was listed or not. Is it empty now? Then it is on no
+ * list and none of the depot's. */
+static bool relist_locked(struct sm_depot *d, struct sm_span *s, bool listed)
 {
-	sm__list_remove(sm__process_heap.heap, partial_of(s->node, s->cls), s);
-	sm_fetch_sub_relaxed(&d->spans, 1);
+	bool is_empty = sm_load_relaxed(&s->nalloc) == 0;
+
+	if (is_empty)
+		sm_fetch_sub_relaxed(&d->spans, 1);
+	if (listed && is_empty)
+		sm__list_remove(sm__process_heap.heap, &d->partial, s);
+	else if (!listed && !is_empty && sm_span_has_line(s))
+		sm__list_push(sm__process_heap.heap, &d->partial, s);
+	return is_empty;
 }
 
 /*
@@ -342,9 +362,8 @@ static unsigned give_slots_locked(struct sm_depot *d, unsigned cls, const struct
 	size_t bytes = sm_span_bytes(s);
 	struct sm_freed *const *p = &a->p[i];
 	unsigned got = 0, from = s->scan_from, slot;
+	bool listed = sm_span_has_line(s);
 
-	if (sm_span_is_full(s))
-		sm__list_push(g->heap, &d->partial, s);
 	do {
 		slot = (unsigned)(((uintptr_t)p[got] - base) * s->recip >> 32);
 		clear_slot_locked(s, slot, p[got]);
@@ -352,8 +371,7 @@ static unsigned give_slots_locked(struct sm_depot *d, unsigned cls, const struct
 	} while (++got < a->n - i && (uintptr_t)p[got] - base < bytes);
 	s->scan_from = (uint16_t)from;
 	sm_store_relaxed(&s->nalloc, (uint16_t)(sm_load_relaxed(&s->nalloc) - got));
-	if (sm_load_relaxed(&s->nalloc) == 0) {
-		unlist_locked(d, s);
+	if (relist_locked(d, s, listed)) {
 		s->next = *dead ? sm_span_unit(&g->heap->pages.range, *dead) : 0;
 		*dead = s;
 	}
@@ -428,18 +446,14 @@ void sm__depot_give_window(unsigned cls, char *cur, char *end)
 	struct sm_depot *d = sm__depot_of(s->node, cls);
 	unsigned first = sm_span_slot(&g->heap->pages.range, s, (uintptr_t)cur);
 	unsigned n = (unsigned)((size_t)(end - cur) / s->slot_bytes);
-	bool was_full;
+	bool listed;
 
 	sm_lock_acquire(&d->lock);
-	was_full = sm_span_is_full(s);
+	listed = sm_span_has_line(s);
 	sm__span_clear_run(s, first, n);
 	count_out_locked(d, -(int64_t)n);
-	if (was_full)
-		sm__list_push(g->heap, partial_of(s->node, cls), s);
-	if (sm_load_relaxed(&s->nalloc) == 0) {
-		unlist_locked(d, s);
+	if (relist_locked(d, s, listed))
 		dead = s;
-	}
 	leave_depot(d, dead);
 	release_dead(dead);
 }

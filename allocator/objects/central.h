@@ -116,6 +116,8 @@ void sm__span_unshut(struct sm_heap *h, struct sm_span *s);
 void sm__span_release(struct sm_heap *h, struct sm_span *s);
 /* The first run of clear bits at or after `from`, cut at `max`; returns its length, 0: none. */
 unsigned sm__span_find_run(const struct sm_span *s, unsigned from, unsigned max, unsigned *first);
+/* The same, of runs that begin with a line of which every slot is clear. */
+unsigned sm__span_find_line(const struct sm_span *s, unsigned from, unsigned max, unsigned *first);
 /* Owner: set or clear the alloc bits of a run, and count. */
 void sm__span_set_run(struct sm_span *s, unsigned first, unsigned count);
 void sm__span_clear_run(struct sm_span *s, unsigned first, unsigned count);

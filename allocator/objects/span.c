@@ -157,6 +157,27 @@ unsigned sm__span_find_run(const struct sm_span *s, unsigned from, unsigned max,
 	return start + n > nslots ? nslots - start : n;
 }
 
+unsigned sm__span_find_line(const struct sm_span *s, unsigned from, unsigned max, unsigned *first)
+{
+	unsigned slots = sm_span_line_slots(s), w;
+
+	if (slots == 1)
+		return sm__span_find_run(s, from, max, first);
+	/* Spans begin with a line. A line with a slot before `from` is not free. */
+	for (w = from / 64; w * 64 < s->nslots; w++) {
+		uint64_t free = ~sm_load_relaxed(&s->alloc[w]);
+
+		free &= free >> 1;
+		if (slots == 4)
+			free &= free >> 2;
+		free &= ~UINT64_C(0) / ((1u << slots) - 1); /* of each line the first bit */
+		if (free != 0)
+			return sm__span_find_run(s, w * 64 + (unsigned)__builtin_ctzl(free), max,
+						 first);
+	}
+	return 0;
+}
+
 /* Bits [first, last] of word w, of a run first_slot..last_slot. */
 static uint64_t run_mask(unsigned w, unsigned first_slot, unsigned last_slot)
 {

@@ -136,6 +136,20 @@ SM_INLINE bool sm_span_is_full(const struct sm_span *s)
 	return sm_load_relaxed(&s->nalloc) == s->nslots;
 }
 
+/* Slots of a line, where a line is of whole ones; else 1. */
+SM_INLINE unsigned sm_span_line_slots(const struct sm_span *s)
+{
+	return s->slot_bytes == 16 ? 4 : s->slot_bytes == 32 ? 2 : 1;
+}
+
+/* As many free slots as share a line, at least? malloc leaves a span with fewer alone: whoever took
+ * them would write, for a handful of objects, to lines that others write to; and what one thread
+ * allocated and another frees would be what this one gets next. The same of who may ask. */
+SM_INLINE bool sm_span_has_line(const struct sm_span *s)
+{
+	return sm_load_relaxed(&s->nalloc) + sm_span_line_slots(s) <= s->nslots;
+}
+
 SM_INLINE size_t sm_span_bytes(const struct sm_span *s)
 {
 	return (size_t)s->nunits << SM_UNIT_SHIFT;

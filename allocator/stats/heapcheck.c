@@ -74,10 +74,9 @@ static void check_span(void *ctx, struct sm_span *s)
 		report_span(k, s, why);
 	if (state == SM_SPAN_STACK || state == SM_SPAN_OTHER)
 		return;
-	/* malloc's spans are on a list while they have room, and on none when full; large ones
-	 * never. */
+	/* malloc's spans are on a list while they have room, and on none else; large ones never. */
 	k->spans_with_slots +=
-		state == SM_SPAN_MALLOC ? !sm_span_is_full(s) : state != SM_SPAN_MALLOC_LARGE;
+		state == SM_SPAN_MALLOC ? sm_span_has_line(s) : state != SM_SPAN_MALLOC_LARGE;
 	k->slot_bytes += s->slot_bytes ? (size_t)sm_load_relaxed(&s->nalloc) * s->slot_bytes
 				       : sm_span_bytes(s);
 }

@@ -72,6 +72,42 @@ START_TEST(find_run_agrees_with_a_naive_search)
 }
 END_TEST
 
+/* The first line from which on every slot is free, as naive_run has runs. */
+static unsigned naive_line(unsigned from, unsigned max, unsigned slots, unsigned *first)
+{
+	for (unsigned line = from / slots * slots; line + slots <= span.nslots; line += slots) {
+		unsigned n = 0;
+
+		while (n < slots && line + n >= from && !bit(line + n))
+			n++;
+		if (n == slots)
+			return naive_run(line, max, first);
+	}
+	return 0;
+}
+
+START_TEST(find_line_agrees_with_a_naive_search)
+{
+	static const unsigned bytes[] = {16, 32}, sizes[] = {256, 512, 1024, 2048};
+
+	srand(20261128);
+	for (unsigned round = 0; round < 4000; round++) {
+		unsigned nslots = sizes[round % 4], max = 4 + (unsigned)rand() % 300;
+		unsigned a = 0, b = 0, na, nb, from = 0;
+
+		randomize(round, nslots);
+		span.slot_bytes = bytes[round / 4 % 2];
+		while (from < nslots && bit(from))
+			from++; /* what scan_from says at most */
+		na = sm__span_find_line(&span, from, max, &a);
+		nb = naive_line(from, max, 64 / span.slot_bytes, &b);
+		ck_assert_uint_eq(na, nb);
+		if (na != 0)
+			ck_assert_uint_eq(a, b);
+	}
+}
+END_TEST
+
 START_TEST(runs_are_set_and_cleared_exactly)
 {
 	srand(1);
@@ -172,6 +208,7 @@ int main(void)
 {
 	return SM_SUITE("span", 0, SM_T(bitmaps_go_with_their_spans),
 			SM_T(find_run_agrees_with_a_naive_search),
+			SM_T(find_line_agrees_with_a_naive_search),
 			SM_T(runs_are_set_and_cleared_exactly),
 			SM_LOOP(the_check_finds_each_damage, 0, 14));
 }
