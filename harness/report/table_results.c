@@ -90,21 +90,38 @@ static const char *remedy(const struct sm_cell *cell)
 		       : "";
 }
 
+/* The cell that says why the column has no value: the first total's, for a phase may have a reason
+ * of its own, and which phase is the first is a matter of time; else the first. NULL: it has one,
+ * or nobody says why. */
+static const struct sm_cell *says_why(const struct sm_summary *u, size_t column, bool *has_value)
+{
+	const struct sm_cell *why = NULL;
+	bool of_total = false;
+
+	for (size_t i = 0; i < u->nrows; i++) {
+		const struct sm_cell *cell = &u->cells[i * u->ncolumns + column];
+		bool total = strcmp(u->rows[i].phase, "total") == 0;
+
+		*has_value = cell->has_value;
+		if (*has_value)
+			return NULL;
+		if (cell->reason != NULL && (why == NULL || (total && !of_total))) {
+			why = cell;
+			of_total = total;
+		}
+	}
+	return why;
+}
+
 static void choose_counts(struct sm_table *t)
 {
 	const struct sm_summary *u = &t->summary;
 
 	for (size_t c = 0; c < u->ncolumns; c++) {
-		const struct sm_cell *without = NULL;
+		bool has_value = false;
+		const struct sm_cell *without = says_why(u, c, &has_value);
 
-		t->shown[c] = t->w->wide;
-		for (size_t i = 0; i < u->nrows && !t->shown[c]; i++) {
-			const struct sm_cell *cell = &u->cells[i * u->ncolumns + c];
-
-			t->shown[c] = cell->has_value;
-			if (without == NULL && cell->reason != NULL)
-				without = cell;
-		}
+		t->shown[c] = t->w->wide || has_value;
 		if (!t->shown[c] && without != NULL)
 			sm__table_leave_out(t, u->columns[c].title, without->reason,
 					    remedy(without));

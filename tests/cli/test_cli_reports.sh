@@ -143,9 +143,10 @@ assert {r["metric"] for r in rows if r["calibration"] == "off"} == {"minor_fault
 assert all(r["calibration"] in ("", "off") for r in rows)
 assert all(r["calibration"] == "off" for r in rows if r["metric"] in ("minor_faults", "faults_per_op"))
 PY
-tr -s ' \n' ' ' <off.txt | grep -q "an event behind it is off by calibration" || bad "the table does not explain its mark"
-grep -q "minor_faults under 'fresh pages' counted 50 where 100 were expected" off.txt || bad "the table does not say what is off"
-grep -q "ctx_switches never counts here" off.txt || bad "the table does not say what never counts"
+tr -s ' \n' ' ' <off.txt >off.line
+grep -q "an event behind it is off by calibration" off.line || bad "the table does not explain its mark"
+grep -q "minor_faults under 'fresh pages' counted 50 where 100 were expected" off.line || bad "the table does not say what is off"
+grep -q "ctx_switches never counts here" off.line || bad "the table does not say what never counts: $(cat off.txt)"
 sed -i 's/"cpu_model": "[^"]*"/"cpu_model": "Another 9000"/' state/spanmark/calibration.json
 "$cmd" run $small -C soft >other.txt 2>err || bad "run: $(cat err)"
 grep -q "of another machine (Another 9000)" err || bad "another machine's calibration is used: $(cat err)"

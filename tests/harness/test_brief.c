@@ -37,12 +37,16 @@ static void metric(unsigned rep, const char *role, const char *phase, const char
 	    strcmp(name, "time") == 0 ? "sw" : "pmu");
 }
 
+/* Of the longest phase for a reason of its own. */
 static void no_metric(unsigned rep, const char *role, const char *phase, const char *name)
 {
+	bool longest = strcmp(phase, "app") == 0;
+
 	add(rep,
 	    ",{\"role\":\"%s\",\"phase\":\"%s\",\"metric\":\"%s\",\"event\":\"e\","
-	    "\"status\":\"unsupported\",\"reason\":\"no such event here\",\"source\":\"pmu\"}",
-	    role, phase, name);
+	    "\"status\":\"%s\",\"reason\":\"%s\",\"source\":\"pmu\"}",
+	    role, phase, name, longest ? "not_counted" : "unsupported",
+	    longest ? "counted in the enclosing one" : "no such event here");
 }
 
 /* Time, cycles, instructions and their ratio, which nobody may add up; L1 misses nowhere. */
