@@ -236,10 +236,14 @@ static void copy_up(struct sm_mutator *m, void **dst, void *const *src, size_t n
 		sm_store(m, &dst[i], sm_load(&src[i]));
 }
 
+/* By pointers that end where the arrays begin. Of an index clang makes one that ends as far in
+ * front of them: the safepoint behind the loop would keep, or a verifier miss, the object there. */
 static void copy_down(struct sm_mutator *m, void **dst, void *const *src, size_t n)
 {
-	for (size_t i = n; i-- > 0;)
-		sm_store(m, &dst[i], sm_load(&src[i]));
+	void **to = dst + n;
+
+	for (void *const *from = src + n; to != dst;)
+		sm_store(m, --to, sm_load(--from));
 }
 
 void sm_copy_slots(struct sm_mutator *m, void **dst, void *const *src, size_t n)
